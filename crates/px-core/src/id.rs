@@ -1,0 +1,131 @@
+//! Ids: newtypes with a prefix and a sortable body (uuid v7), for example
+//! `run_0197c1f0-…` without the dashes. A parse error names the prefix that
+//! was expected.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use uuid::Uuid;
+
+/// A text that is not an id of the expected kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{text}' is not {noun}: it looks like {prefix}_ followed by 32 hexadecimal digits")]
+pub struct ParseIdError {
+    text: String,
+    noun: &'static str,
+    prefix: &'static str,
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal, $noun:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// The text before the underscore.
+            pub const PREFIX: &'static str = $prefix;
+
+            /// From the 16 bytes that are stored.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(Uuid::from_bytes(bytes))
+            }
+
+            /// The 16 bytes that are stored; their order is the order of creation.
+            #[must_use]
+            pub const fn to_bytes(self) -> [u8; 16] {
+                *self.0.as_bytes()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let mut buffer = [0; 32];
+                f.write_str(concat!($prefix, "_"))?;
+                f.write_str(self.0.as_simple().encode_lower(&mut buffer))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ParseIdError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                text.strip_prefix(concat!($prefix, "_"))
+                    .filter(|body| body.len() == 32)
+                    .and_then(|body| Uuid::try_parse(body).ok())
+                    .map(Self)
+                    .ok_or_else(|| ParseIdError { text: text.to_owned(), noun: $noun, prefix: $prefix })
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Text;
+                impl serde::de::Visitor<'_> for Text {
+                    type Value = $name;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str(concat!("an id that starts with ", $prefix, "_"))
+                    }
+                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$name, E> {
+                        text.parse().map_err(E::custom)
+                    }
+                }
+                deserializer.deserialize_str(Text)
+            }
+        }
+    };
+}
+
+id!(
+    /// One execution of a brain.
+    RunId, "run", "the id of a run"
+);
+id!(
+    /// One inbound HTTP request that was taken in.
+    DeliveryId, "whd", "the id of a webhook delivery"
+);
+id!(
+    /// One event of a delivery.
+    EventId, "evt", "the id of an event"
+);
+id!(
+    /// One wait of a run.
+    WaitId, "wat", "the id of a wait"
+);
+id!(
+    /// One execution of a step: the same across the retries of a crash.
+    ExecutionId, "exe", "the id of a step's execution"
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prints_and_parses() {
+        let id = RunId::from_bytes([7; 16]);
+        assert_eq!(id.to_string(), format!("run_{}", "07".repeat(16)));
+        assert_eq!(id.to_string().parse::<RunId>().unwrap(), id);
+    }
+
+    #[test]
+    fn a_wrong_prefix_names_the_right_one() {
+        let error = DeliveryId::from_bytes([7; 16]).to_string().parse::<RunId>().unwrap_err();
+        assert!(error.to_string().contains("run_"), "{error}");
+        assert!("run_zz".parse::<RunId>().is_err());
+    }
+}

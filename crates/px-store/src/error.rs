@@ -1,0 +1,56 @@
+//! Why a store could not do what it was asked. A lost precondition is not
+//! here: that is a value of a commit.
+
+/// A failure of a store.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The committer's queue is full. Nothing was written; try again soon.
+    #[error("the store is busy: its commit queue is full")]
+    Busy,
+    /// The disk has no room for the batch. Nothing was written.
+    #[error("the store has no room: {0}")]
+    Full(String),
+    /// An earlier write or sync failed, so nothing more is written. Restart
+    /// the process; what was acknowledged is in the journal.
+    #[error("the store stopped after a failed write: {0}")]
+    Poisoned(String),
+    /// The store is shutting down.
+    #[error("the store is closed")]
+    Closed,
+    /// Another process holds the data directory.
+    #[error("the data directory is in use: {0}")]
+    Locked(String),
+    /// Stored bytes are not what was written.
+    #[error("the store is damaged: {0}")]
+    Corrupt(String),
+    /// The store holds a format that this version does not read.
+    #[error("the store has format {found}, this version reads up to {supported}")]
+    Format {
+        /// The version found.
+        found: u32,
+        /// The newest version known here.
+        supported: u32,
+    },
+    /// A read or an open failed in the operating system.
+    #[error("{context}: {message}")]
+    Io {
+        /// What was being done.
+        context: String,
+        /// The operating system's words.
+        message: String,
+    },
+}
+
+impl Error {
+    /// Wraps an I/O error with what was being done.
+    pub fn io(context: impl Into<String>, source: &std::io::Error) -> Self {
+        Self::Io { context: context.into(), message: source.to_string() }
+    }
+
+    /// Whether the same call can succeed later without anybody's help.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Busy | Self::Full(_))
+    }
+}

@@ -1,0 +1,93 @@
+//! Hints: "something durable changed, have a look". A hint may be lost; whoever
+//! depends on one also polls (RULES 41).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use px_core::RunId;
+use tokio::sync::{Notify, broadcast};
+
+/// How many groups of run hints a slow subscriber may fall behind before it is
+/// told that it lagged and must read the store again.
+const RUN_HINTS: usize = 1024;
+
+/// One hint of a committed batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hint {
+    /// A run is ready for the engine.
+    Work,
+    /// A due time was added; the timer may have to ring earlier.
+    Timer,
+    /// The log of this run grew.
+    Run(RunId),
+}
+
+/// Carries hints from the committer to the engine and to watchers.
+#[derive(Debug)]
+pub struct HintBus {
+    work: Notify,
+    timer: Notify,
+    runs: broadcast::Sender<RunId>,
+    muted: AtomicBool,
+}
+
+impl Default for HintBus {
+    fn default() -> Self {
+        Self {
+            work: Notify::new(),
+            timer: Notify::new(),
+            runs: broadcast::channel(RUN_HINTS).0,
+            muted: AtomicBool::new(false),
+        }
+    }
+}
+
+impl HintBus {
+    /// A bus of its own, behind an `Arc` as every user holds it.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self::default())
+    }
+
+    /// Publishes the hints of a batch that is durable.
+    pub fn publish(&self, hints: &[Hint]) {
+        if self.muted.load(Ordering::Relaxed) {
+            return;
+        }
+        for hint in hints {
+            match hint {
+                Hint::Work => self.work.notify_one(),
+                Hint::Timer => self.timer.notify_one(),
+                Hint::Run(run) => {
+                    if self.runs.receiver_count() > 0 {
+                        // No receiver is no error: nobody watches.
+                        let _ = self.runs.send(*run);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Resolves after the next `Hint::Work`; one that came while nobody
+    /// listened is remembered.
+    pub async fn work(&self) {
+        self.work.notified().await;
+    }
+
+    /// Resolves after the next `Hint::Timer`.
+    pub async fn timer(&self) {
+        self.timer.notified().await;
+    }
+
+    /// Follows the runs whose logs grow.
+    #[must_use]
+    pub fn runs(&self) -> broadcast::Receiver<RunId> {
+        self.runs.subscribe()
+    }
+
+    /// Drops every hint from now on: the tests' way to show that nothing
+    /// depends on one.
+    pub fn mute(&self) {
+        self.muted.store(true, Ordering::Relaxed);
+    }
+}

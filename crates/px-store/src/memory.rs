@@ -1,0 +1,162 @@
+//! Rows in memory: the backing of tests and of `px::test`. It is also the
+//! reference that the journal with sled is compared against.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use crate::error::Error;
+use crate::hints::HintBus;
+use crate::rows::{
+    Admission, Backing, BoxFuture, Check, Expect, Order, RowBatch, RowOp, RowOutcome, RowStats,
+};
+
+#[derive(Debug, Default)]
+struct Tables {
+    rows: BTreeMap<Vec<u8>, Bytes>,
+    lists: BTreeMap<Vec<u8>, BTreeSet<[u8; 16]>>,
+    sequence: u64,
+    closed: bool,
+    stats: RowStats,
+}
+
+/// An ordered map behind a mutex. Cloning shares the rows, so that a test can
+/// "restart" everything above it.
+#[derive(Debug, Clone)]
+pub struct MemoryRows {
+    tables: Arc<Mutex<Tables>>,
+    hints: Arc<HintBus>,
+    failure: watch::Sender<Option<String>>,
+}
+
+impl Default for MemoryRows {
+    fn default() -> Self {
+        Self { tables: Arc::default(), hints: HintBus::new(), failure: watch::channel(None).0 }
+    }
+}
+
+impl MemoryRows {
+    /// An empty backing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Tables> {
+        // A panic while the lock is held leaves whole rows: every change below
+        // is one insert or remove, and the checks come first.
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn commit(&self, batch: &RowBatch) -> Result<RowOutcome, Error> {
+        let mut tables = self.lock();
+        if tables.closed {
+            return Err(Error::Closed);
+        }
+        for (index, check) in batch.checks.iter().enumerate() {
+            let found = tables.rows.get(&check.key);
+            if !check.holds(found.map(AsRef::as_ref)) {
+                let found = found.cloned();
+                tables.stats.conflicts += 1;
+                return Ok(RowOutcome::Conflict { check: index, found });
+            }
+        }
+        for op in &batch.ops {
+            match op {
+                RowOp::Put { key, value } => {
+                    tables.rows.insert(key.clone(), value.clone());
+                }
+                RowOp::Remove { key } => {
+                    tables.rows.remove(key);
+                }
+                RowOp::Post { list, id } => {
+                    tables.lists.entry(list.clone()).or_default().insert(*id);
+                }
+            }
+        }
+        tables.sequence += 1;
+        tables.stats.commits += 1;
+        tables.stats.ops += batch.ops.len() as u64;
+        let sequence = tables.sequence;
+        drop(tables);
+        self.hints.publish(&batch.hints);
+        Ok(RowOutcome::Committed { sequence })
+    }
+}
+
+impl Check {
+    /// Whether the row, as it is now, satisfies this check.
+    #[must_use]
+    pub fn holds(&self, found: Option<&[u8]>) -> bool {
+        match (self.expect, found) {
+            (Expect::Absent, found) => found.is_none(),
+            (Expect::Present, found) => found.is_some(),
+            (Expect::Version(_), None) => false,
+            (Expect::Version(version), Some(value)) => {
+                value.first_chunk::<8>().is_some_and(|head| u64::from_be_bytes(*head) == version)
+            }
+        }
+    }
+}
+
+impl Backing for MemoryRows {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        Ok(self.lock().rows.get(key).cloned())
+    }
+
+    fn range(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Bytes)>, Error> {
+        if from >= to {
+            return Ok(Vec::new());
+        }
+        let tables = self.lock();
+        let rows = tables.rows.range(from.to_vec()..to.to_vec());
+        let own = |(key, value): (&Vec<u8>, &Bytes)| (key.clone(), value.clone());
+        Ok(match order {
+            Order::Ascending => rows.take(limit).map(own).collect(),
+            Order::Descending => rows.rev().take(limit).map(own).collect(),
+        })
+    }
+
+    fn postings(&self, list: &[u8], before: Option<[u8; 16]>, limit: usize) -> Result<Vec<[u8; 16]>, Error> {
+        let tables = self.lock();
+        let Some(ids) = tables.lists.get(list) else { return Ok(Vec::new()) };
+        Ok(match before {
+            Some(before) => ids.range(..before).rev().take(limit).copied().collect(),
+            None => ids.iter().rev().take(limit).copied().collect(),
+        })
+    }
+
+    fn submit(
+        &self,
+        batch: RowBatch,
+        _admission: Admission,
+    ) -> BoxFuture<'static, Result<RowOutcome, Error>> {
+        let backing = self.clone();
+        Box::pin(async move { backing.commit(&batch) })
+    }
+
+    fn hints(&self) -> &Arc<HintBus> {
+        &self.hints
+    }
+
+    fn stats(&self) -> RowStats {
+        self.lock().stats
+    }
+
+    fn failure(&self) -> watch::Receiver<Option<String>> {
+        self.failure.subscribe()
+    }
+
+    fn close(&self) -> Result<(), Error> {
+        self.lock().closed = true;
+        Ok(())
+    }
+}

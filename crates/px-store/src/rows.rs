@@ -1,0 +1,176 @@
+//! Rows: what an embedded store keeps under the semantic [`Store`](crate::Store).
+//!
+//! A row is a key and a value in one ordered space; a [`RowBatch`] is a set of
+//! checks and a set of changes that happen together or not at all. A row that
+//! is guarded by checks starts its value with a version, eight bytes, big
+//! endian. Posting lists are the derived indexes: a list name and a set of
+//! 16-byte ids; they may lag a commit, and a reader must confirm each id at
+//! its row.
+//!
+//! This file refuses to know what the rows mean (that is `layout`), and where
+//! they lie (that is a [`Backing`]).
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use crate::error::Error;
+use crate::hints::{Hint, HintBus};
+
+/// A future on the heap, as the object-safe traits of this crate return it.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What a [`Check`] demands of a row at the moment of the commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    /// There is no row under this key.
+    Absent,
+    /// There is a row, whatever its version.
+    Present,
+    /// The row's value starts with this version (eight bytes, big endian).
+    Version(u64),
+}
+
+/// One precondition of a [`RowBatch`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// The row that is looked at.
+    pub key: Vec<u8>,
+    /// What it must be.
+    pub expect: Expect,
+}
+
+/// One change of a [`RowBatch`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RowOp {
+    /// Writes the whole value of a row.
+    Put {
+        /// The row's key.
+        key: Vec<u8>,
+        /// Its new value.
+        value: Bytes,
+    },
+    /// Removes a row; removing what is not there is no error.
+    Remove {
+        /// The row's key.
+        key: Vec<u8>,
+    },
+    /// Adds an id to a posting list; adding it twice is adding it once.
+    Post {
+        /// The list's name.
+        list: Vec<u8>,
+        /// A time-ordered id (uuid v7).
+        id: [u8; 16],
+    },
+}
+
+/// Checks and changes that belong together.
+#[derive(Debug, Clone, Default)]
+pub struct RowBatch {
+    /// All of them must hold, or nothing happens.
+    pub checks: Vec<Check>,
+    /// Applied in order; a later one of the same key wins.
+    pub ops: Vec<RowOp>,
+    /// Published once the batch is durable.
+    pub hints: Vec<Hint>,
+}
+
+/// What became of a [`RowBatch`]. A conflict is a value, not an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RowOutcome {
+    /// The batch is durable.
+    Committed {
+        /// Its place in the order of all commits of this store, from 1, never reused.
+        sequence: u64,
+    },
+    /// A check did not hold; nothing was changed.
+    Conflict {
+        /// Which of [`RowBatch::checks`].
+        check: usize,
+        /// The row as it is now.
+        found: Option<Bytes>,
+    },
+}
+
+/// What to do when the committer's queue is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// Wait for a place: work that must not be lost and that px itself paces.
+    Wait,
+    /// Answer [`Error::Busy`] at once: work whose sender can be told to come back.
+    Refuse,
+}
+
+/// The direction of a range read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Ascending by key.
+    Ascending,
+    /// Descending by key.
+    Descending,
+}
+
+/// Figures of a backing since it was opened, for metrics, benchmarks and tests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RowStats {
+    /// Batches made durable.
+    pub commits: u64,
+    /// Batches refused by a check.
+    pub conflicts: u64,
+    /// Groups of batches that shared one write and one sync.
+    pub groups: u64,
+    /// Syncs of the journal.
+    pub syncs: u64,
+    /// Bytes appended to the journal.
+    pub journal_bytes: u64,
+    /// Changes of rows in committed batches, before folding.
+    pub ops: u64,
+    /// Inserts and removes that reached the tree below the overlay.
+    pub applied_rows: u64,
+    /// Bytes of rows that wait in memory for the tree.
+    pub overlay_bytes: u64,
+    /// Checkpoints of the tree.
+    pub checkpoints: u64,
+}
+
+/// Where rows lie. Implemented by the memory backing here and by the journal
+/// with sled in px-store-sled.
+pub trait Backing: Send + Sync + 'static {
+    /// Reads one row as of the newest durable commit.
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error>;
+
+    /// Reads at most `limit` rows with `from <= key < to`.
+    fn range(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Bytes)>, Error>;
+
+    /// Reads at most `limit` ids of a posting list, newest (largest) first,
+    /// only those below `before` if it is given.
+    fn postings(&self, list: &[u8], before: Option<[u8; 16]>, limit: usize) -> Result<Vec<[u8; 16]>, Error>;
+
+    /// Hands a batch to the committer. Batches are checked in the order in
+    /// which they were handed over. The future resolves when the outcome is
+    /// durable; dropping it after its first poll does not take the batch back.
+    fn submit(&self, batch: RowBatch, admission: Admission) -> BoxFuture<'static, Result<RowOutcome, Error>>;
+
+    /// Where hints of durable batches go.
+    fn hints(&self) -> &Arc<HintBus>;
+
+    /// Figures since the backing was opened.
+    fn stats(&self) -> RowStats;
+
+    /// Becomes `Some` when the backing is poisoned: no further write will be
+    /// taken, and the process should end.
+    fn failure(&self) -> watch::Receiver<Option<String>>;
+
+    /// Brings everything that is durable in the journal into the tree, and
+    /// stops the backing's threads. Later writes are refused.
+    fn close(&self) -> Result<(), Error>;
+}

@@ -1,0 +1,1 @@
+//! How a webhook proves who sent it: records, no code.

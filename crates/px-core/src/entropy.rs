@@ -86,6 +86,14 @@ impl Ids {
         WaitId::from_bytes(self.next(now))
     }
 
+    /// A new version of a guarded row, or a fencing token: never one that was
+    /// used before, so that a row that was removed and made again is another.
+    #[must_use]
+    pub fn version(&self, now: Timestamp) -> u64 {
+        let [.., a, b, c, d, e, f, g, h] = self.next(now);
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
+
     /// A new execution's id.
     #[must_use]
     pub fn execution(&self, now: Timestamp) -> ExecutionId {

@@ -1,11 +1,25 @@
-//! The nouns and the rules of px.
+//! The nouns and the rules of px, and nothing else: no async, no clock but the
+//! one in [`Clock`], no randomness but the one in [`Ids`], no store, no HTTP.
+//!
+//! Read in this order: ids and times; keys and waits, where events and runs
+//! meet; the log of a run; the run itself, with [`run::decide`] and
+//! [`run::apply`], the rule book.
 
 mod clock;
 mod entropy;
 mod id;
 mod time;
 
+pub mod event;
+pub mod key;
+pub mod run;
+pub mod wait;
+pub mod wire;
+
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use entropy::Ids;
+pub use event::Event;
 pub use id::{DeliveryId, EventId, ExecutionId, ParseIdError, RunId, WaitId};
+pub use key::{KeyId, KeyRecord, Scope};
+pub use run::{Run, RunStatus};
 pub use time::Timestamp;

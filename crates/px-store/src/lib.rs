@@ -1,10 +1,31 @@
-//! Storage as px's stages see it.
+//! Storage as px's stages see it: the [`Store`] trait, the [`Batch`] that is
+//! its one write, and the [`Draft`] that a stage fills before it commits.
+//!
+//! Under it, for embedded stores, rows and the [`rows::Backing`] that keeps
+//! them; the one in memory is here, the one on disk is px-store-sled.
 
+mod batch;
+mod draft;
+mod embedded;
 mod error;
 mod hints;
+mod layout;
 mod memory;
+mod model;
 pub mod rows;
+mod store;
 
+pub use batch::{
+    Batch, Conflict, DedupWrite, DeliveryWrite, KeyWrite, LogTail, Outcome, RunRecord, RunWrite, WorkWrite,
+};
+pub use draft::{Draft, DraftError};
+pub use embedded::Embedded;
 pub use error::Error;
 pub use hints::{Hint, HintBus};
 pub use memory::MemoryRows;
+pub use model::{
+    DedupRecord, Delivery, InboxEvent, InboxState, PinnedReply, QueuedEvent, StartIntent, StartKey, Timer,
+    TimerKind, Versioned, Work,
+};
+pub use rows::{Admission, BoxFuture, RowStats};
+pub use store::{DeliveryFilter, Page, Read, RunFilter, Store};

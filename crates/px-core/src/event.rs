@@ -1,0 +1,327 @@
+//! The run log: what happened to a run, one event after the other, gap-free.
+//! This is the *stored* form, adjacently tagged; the flat form of the wire is
+//! made from it by [`crate::wire`] (RULES 33).
+
+use json_patch::Patch;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::id::{DeliveryId, EventId, RunId, WaitId};
+use crate::key::KeyId;
+use crate::time::Timestamp;
+use crate::wait::Wait;
+
+/// The version of the stored form. A store refuses newer ones.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// One entry of a run's log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Its place in the log, from 1, without gaps.
+    pub seq: u64,
+    /// When it was decided. The order is `seq`'s, not this one's.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: EventBody,
+}
+
+/// Why a run exists (RULES 32).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "id", rename_all = "snake_case")]
+pub enum Cause {
+    /// A caller of the API or the command line.
+    Api,
+    /// A webhook event.
+    Event(EventId),
+    /// Another run.
+    Run(RunId),
+    /// A schedule, by name.
+    Schedule(String),
+    /// A rerun of a run.
+    Rerun(RunId),
+    /// A fork of a run.
+    Fork(RunId),
+}
+
+/// Whose fault an error is (RULES 31).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The step returned an error, and its retries are spent.
+    Step,
+    /// The step panicked.
+    Panic,
+    /// The engine could not go on.
+    Engine,
+}
+
+/// An error as the log keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Whose fault it is.
+    pub kind: FailureKind,
+    /// A short name, for example the error's type.
+    pub name: String,
+    /// The sentence to show.
+    pub message: String,
+    /// Causes, one a line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stack: Option<String>,
+}
+
+/// What kind of pipeline part a step is (RULES 38).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepKind {
+    /// A plain step, also one that waits.
+    Step,
+    /// A step that may end the run early.
+    Guard,
+    /// A step for each item of a list.
+    Map,
+    /// A step that repeats.
+    Loop,
+    /// Another brain inside this one.
+    Brain,
+}
+
+impl StepKind {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Step => "step",
+            Self::Guard => "guard",
+            Self::Map => "map",
+            Self::Loop => "loop",
+            Self::Brain => "brain",
+        }
+    }
+}
+
+/// One step of the pipeline as a run remembers it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepInfo {
+    /// Its name, unique in the brain; a run resumes by it.
+    pub title: String,
+    /// What kind it is.
+    pub kind: StepKind,
+}
+
+/// How far a step is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepStatus {
+    /// Not begun.
+    Pending,
+    /// Begun, or waiting between two iterations.
+    Running,
+    /// Its result is committed.
+    Complete,
+    /// It failed for good.
+    Error,
+    /// Passed over by a guard.
+    Halted,
+}
+
+impl StepStatus {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Complete => "complete",
+            Self::Error => "error",
+            Self::Halted => "halted",
+        }
+    }
+}
+
+/// What a step is given beside its state: the outcome of a wait, or a value
+/// that the step before it supplied itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Given {
+    /// Which of the wait's registrations answered, from 0.
+    pub index: u32,
+    /// The response; `None` means that the wait timed out.
+    pub response: Option<Value>,
+    /// The key that answered, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyId>,
+}
+
+/// What an entry of the log says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data")]
+pub enum EventBody {
+    /// The run was created, with its input and its pipeline.
+    #[serde(rename = "brain:start")]
+    BrainStart {
+        /// The brain's title.
+        brain: String,
+        /// Its description.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        description: Option<String>,
+        /// The brain's declared version.
+        brain_version: u32,
+        /// The state of the first step.
+        initial_state: Value,
+        /// The run's options.
+        options: Value,
+        /// The steps, in order.
+        steps: Vec<StepInfo>,
+        /// Why the run exists.
+        cause: Cause,
+        /// The caller's own name for the request.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request_id: Option<String>,
+        /// The W3C trace context of what caused the run.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        traceparent: Option<String>,
+        /// The key that the run owns until it ends (RULES 4).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owns: Option<KeyId>,
+    },
+    /// The pipeline ended; the state is the result.
+    #[serde(rename = "brain:complete")]
+    BrainComplete,
+    /// The run was ended from outside.
+    #[serde(rename = "brain:cancelled")]
+    BrainCancelled {
+        /// Who or what did it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// The run stands still until it is resumed.
+    #[serde(rename = "brain:paused")]
+    BrainPaused {
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// A paused run goes on.
+    #[serde(rename = "brain:resumed")]
+    BrainResumed,
+    /// The run failed for good.
+    #[serde(rename = "brain:error")]
+    BrainError {
+        /// What went wrong.
+        error: Failure,
+    },
+    /// A wait was opened.
+    #[serde(rename = "brain:webhook")]
+    WaitOpened {
+        /// The wait.
+        wait: Wait,
+    },
+    /// A wait got what it needed.
+    #[serde(rename = "brain:webhook_response")]
+    WaitAnswered {
+        /// The wait.
+        wait: WaitId,
+        /// Which registration, and the response.
+        given: Given,
+        /// The event that brought it, unless somebody answered by hand.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        event: Option<EventId>,
+        /// The delivery of that event.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        delivery: Option<DeliveryId>,
+    },
+    /// A wait's deadline passed.
+    #[serde(rename = "brain:wait_timeout")]
+    WaitTimedOut {
+        /// The wait.
+        wait: WaitId,
+    },
+    /// The status of steps changed. One letter a step, in the pipeline's
+    /// order: `p r c e h`; the wire spells them out.
+    #[serde(rename = "step:status")]
+    StepStatus {
+        /// The letters.
+        steps: String,
+    },
+    /// A step's code begins.
+    #[serde(rename = "step:start")]
+    StepStart {
+        /// The step's name.
+        step: String,
+        /// Its place in the pipeline, from 0.
+        index: u32,
+        /// From 1; a retry adds one.
+        attempt: u32,
+        /// From 0; only steps that repeat get further.
+        iteration: u32,
+    },
+    /// A step's result is committed.
+    #[serde(rename = "step:complete")]
+    StepComplete {
+        /// The step's name.
+        step: String,
+        /// From the state before to the state after it (RFC 6902).
+        patch: Patch,
+        /// The step that comes next; none ends the pipeline.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next: Option<String>,
+        /// A response that the step supplied itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        given: Option<Given>,
+        /// Passed over by a guard.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        halted: bool,
+    },
+    /// A step failed and will be tried again.
+    #[serde(rename = "step:retry")]
+    StepRetry {
+        /// The step's name.
+        step: String,
+        /// The attempt that failed, from 1.
+        attempt: u32,
+        /// What went wrong.
+        error: Failure,
+        /// When it is tried again.
+        due_at: Timestamp,
+    },
+    /// A memoised side effect of a step.
+    #[serde(rename = "step:once")]
+    StepOnce {
+        /// The step's name.
+        step: String,
+        /// From 0.
+        iteration: u32,
+        /// The name that the step gave to the effect.
+        name: String,
+        /// What the effect returned.
+        value: Value,
+    },
+}
+
+impl EventBody {
+    /// The type's name, the same in the stored form and on the wire.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::BrainStart { .. } => "brain:start",
+            Self::BrainComplete => "brain:complete",
+            Self::BrainCancelled { .. } => "brain:cancelled",
+            Self::BrainPaused { .. } => "brain:paused",
+            Self::BrainResumed => "brain:resumed",
+            Self::BrainError { .. } => "brain:error",
+            Self::WaitOpened { .. } => "brain:webhook",
+            Self::WaitAnswered { .. } => "brain:webhook_response",
+            Self::WaitTimedOut { .. } => "brain:wait_timeout",
+            Self::StepStatus { .. } => "step:status",
+            Self::StepStart { .. } => "step:start",
+            Self::StepComplete { .. } => "step:complete",
+            Self::StepRetry { .. } => "step:retry",
+            Self::StepOnce { .. } => "step:once",
+        }
+    }
+
+    /// Whether this is about the run as a whole.
+    #[must_use]
+    pub fn is_brain_level(&self) -> bool {
+        self.name().starts_with("brain:")
+    }
+}

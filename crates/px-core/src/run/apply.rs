@@ -1,0 +1,244 @@
+//! `apply`: what an entry of the log means for a run. Live execution and
+//! replay after a crash both go through here, so what is stored is always
+//! what the log says.
+
+use json_patch::patch;
+
+use crate::event::{Event, EventBody, Given, StepStatus};
+use crate::key::KeyId;
+use crate::run::decide::from_letters;
+use crate::run::state::{Frame, OnceValue, Run, RunStatus};
+
+/// An event that cannot follow on what the run is: a damaged log, or a fault in px.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("event {seq} ({event}) of {run} cannot follow: {why}")]
+pub struct IllegalEvent {
+    run: String,
+    seq: u64,
+    event: &'static str,
+    why: String,
+}
+
+/// The run after an event. The run before it is left as it is.
+///
+/// # Errors
+/// The event does not follow on this run.
+pub fn apply(run: &Run, event: &Event) -> Result<Run, IllegalEvent> {
+    let mut next = run.clone();
+    next.apply(event)?;
+    Ok(next)
+}
+
+impl Run {
+    /// Like [`apply`](fn@apply), in place. After an error the run is not to be used.
+    ///
+    /// # Errors
+    /// The event does not follow on this run.
+    pub fn apply(&mut self, event: &Event) -> Result<(), IllegalEvent> {
+        self.try_apply(event).map_err(|why| IllegalEvent {
+            run: self.id.to_string(),
+            seq: event.seq,
+            event: event.event.name(),
+            why,
+        })
+    }
+
+    fn try_apply(&mut self, event: &Event) -> Result<(), String> {
+        if event.seq != self.seq + 1 {
+            return Err(format!("the log ends at {}", self.seq));
+        }
+        match (self.status, &event.event) {
+            (RunStatus::Pending, EventBody::BrainStart { .. }) if self.seq == 0 => self.begin(event),
+            // A failing step reports its status after `brain:error`.
+            (RunStatus::Error, EventBody::StepStatus { steps }) => self.set_progress(steps)?,
+            (status, _) if self.seq == 0 || status.is_terminal() => {
+                return Err(format!("the run is {}", status.as_str()));
+            }
+            (_, EventBody::StepStatus { steps }) => self.set_progress(steps)?,
+            (RunStatus::Running, EventBody::StepStart { step, attempt, iteration, .. }) => {
+                let frame = self.frames.last_mut().ok_or("there is no frame")?;
+                if frame.step != *step || frame.iteration != *iteration {
+                    return Err(format!(
+                        "the run is at step '{}', iteration {}",
+                        frame.step, frame.iteration
+                    ));
+                }
+                frame.attempt = *attempt;
+                self.in_step = true;
+                self.retry_at = None;
+                self.started_at.get_or_insert(event.at);
+            }
+            (RunStatus::Running, EventBody::StepOnce { iteration, name, value, .. }) if self.in_step => {
+                self.once.push(OnceValue {
+                    depth: u32::try_from(self.frames.len()).unwrap_or(u32::MAX),
+                    iteration: *iteration,
+                    name: name.clone(),
+                    value: value.clone(),
+                });
+            }
+            (RunStatus::Running, EventBody::StepComplete { step, patch, next, given, .. })
+                if self.in_step =>
+            {
+                self.complete_step(step, patch, next.as_deref(), given.as_ref())?;
+            }
+            (RunStatus::Running, EventBody::StepRetry { due_at, .. }) if self.in_step => {
+                self.in_step = false;
+                self.retry_at = Some(*due_at);
+            }
+            (RunStatus::Running, EventBody::WaitOpened { wait }) if !self.in_step => {
+                for registration in &wait.registrations {
+                    if !self.waited_on.contains(&registration.key) {
+                        self.waited_on.push(registration.key.clone());
+                    }
+                }
+                self.waits.push(wait.clone());
+                self.status = RunStatus::Waiting;
+            }
+            (RunStatus::Waiting | RunStatus::Running, EventBody::WaitAnswered { wait, given, .. }) => {
+                self.end_wait(*wait, given.clone())?;
+            }
+            (RunStatus::Waiting | RunStatus::Running, EventBody::WaitTimedOut { wait }) => {
+                self.end_wait(*wait, Given { index: 0, response: None, key: None })?;
+            }
+            (RunStatus::Running | RunStatus::Waiting, EventBody::BrainPaused { reason }) => {
+                self.status = RunStatus::Paused;
+                self.reason.clone_from(reason);
+            }
+            (RunStatus::Paused, EventBody::BrainResumed) => {
+                self.status = if self.waits.is_empty() { RunStatus::Running } else { RunStatus::Waiting };
+                self.reason = None;
+                self.retry_at = None;
+            }
+            (RunStatus::Running, EventBody::BrainComplete) => self.end(RunStatus::Complete, event),
+            (_, EventBody::BrainCancelled { reason }) => {
+                self.end(RunStatus::Cancelled, event);
+                self.reason.clone_from(reason);
+            }
+            (_, EventBody::BrainError { error }) => {
+                self.end(RunStatus::Error, event);
+                self.error = Some(error.clone());
+            }
+            (status, _) => {
+                return Err(format!("the run is {}, in a step: {}", status.as_str(), self.in_step));
+            }
+        }
+        if event.event.is_brain_level() {
+            event.event.name().clone_into(&mut self.last_event);
+        }
+        self.seq = event.seq;
+        Ok(())
+    }
+
+    fn begin(&mut self, event: &Event) {
+        let EventBody::BrainStart {
+            brain,
+            description,
+            brain_version,
+            initial_state,
+            options,
+            steps,
+            cause,
+            request_id,
+            traceparent,
+            owns,
+        } = &event.event
+        else {
+            return;
+        };
+        self.status = RunStatus::Running;
+        self.brain.clone_from(brain);
+        self.description.clone_from(description);
+        self.options = options.clone();
+        self.steps.clone_from(steps);
+        self.progress = vec![StepStatus::Pending; steps.len()];
+        self.cause = cause.clone();
+        self.request_id.clone_from(request_id);
+        self.traceparent.clone_from(traceparent);
+        self.owns.clone_from(owns);
+        self.created_at = event.at;
+        self.frames = vec![Frame {
+            brain: brain.clone(),
+            version: *brain_version,
+            step: steps.first().map(|step| step.title.clone()).unwrap_or_default(),
+            iteration: 0,
+            attempt: 0,
+            state: initial_state.clone(),
+            item: None,
+        }];
+    }
+
+    fn set_progress(&mut self, steps: &str) -> Result<(), String> {
+        let progress = from_letters(steps).ok_or_else(|| format!("unknown status in '{steps}'"))?;
+        if progress.len() != self.steps.len() {
+            return Err(format!("{} statuses for {} steps", progress.len(), self.steps.len()));
+        }
+        self.progress = progress;
+        Ok(())
+    }
+
+    fn complete_step(
+        &mut self,
+        step: &str,
+        changes: &json_patch::Patch,
+        next: Option<&str>,
+        given: Option<&Given>,
+    ) -> Result<(), String> {
+        let frame = self.frames.last_mut().ok_or("there is no frame")?;
+        if frame.step != step {
+            return Err(format!("the run is at step '{}'", frame.step));
+        }
+        patch(&mut frame.state, changes).map_err(|error| format!("the patch does not fit: {error}"))?;
+        if next == Some(step) {
+            frame.iteration += 1;
+        } else {
+            frame.iteration = 0;
+            next.unwrap_or_default().clone_into(&mut frame.step);
+        }
+        frame.attempt = 0;
+        self.given = given.cloned();
+        self.once.clear();
+        self.in_step = false;
+        Ok(())
+    }
+
+    fn end_wait(&mut self, wait: crate::id::WaitId, given: Given) -> Result<(), String> {
+        let before = self.waits.len();
+        self.waits.retain(|open| open.id != wait);
+        if self.waits.len() == before {
+            return Err(format!("{wait} is not open"));
+        }
+        self.given = Some(given);
+        self.status = RunStatus::Running;
+        Ok(())
+    }
+
+    fn end(&mut self, status: RunStatus, event: &Event) {
+        self.status = status;
+        self.waits.clear();
+        self.once.clear();
+        self.given = None;
+        self.in_step = false;
+        self.retry_at = None;
+        self.completed_at = Some(event.at);
+    }
+
+    /// Replays a whole log.
+    ///
+    /// # Errors
+    /// The first event that does not follow on those before it.
+    pub fn replay<'a>(
+        id: crate::id::RunId,
+        events: impl IntoIterator<Item = &'a Event>,
+    ) -> Result<Self, IllegalEvent> {
+        let mut run = Self::vacant(id);
+        for event in events {
+            run.apply(event)?;
+        }
+        Ok(run)
+    }
+
+    /// The keys whose records must hear of this run's end.
+    pub fn keys_at_end(&self) -> impl Iterator<Item = &KeyId> {
+        self.owns.iter().chain(self.waited_on.iter().filter(|key| Some(*key) != self.owns.as_ref()))
+    }
+}

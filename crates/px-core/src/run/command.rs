@@ -1,0 +1,184 @@
+//! What can be asked of a run.
+
+use serde_json::Value;
+
+use crate::event::{Cause, Failure, Given, StepInfo};
+use crate::id::{DeliveryId, EventId, WaitId};
+use crate::key::KeyId;
+use crate::time::Timestamp;
+use crate::wait::Wait;
+
+/// A request to change a run. [`super::decide`] turns it into events or a refusal.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// Creates the run.
+    Start(Box<Start>),
+    /// The current step's code begins.
+    BeginStep {
+        /// The step's place in the pipeline.
+        index: u32,
+    },
+    /// The current step has made a side effect.
+    RecordOnce {
+        /// The effect's name.
+        name: String,
+        /// What it returned.
+        value: Value,
+    },
+    /// The current step has returned.
+    ReturnStep(Box<StepOutcome>),
+    /// The current step has failed.
+    FailStep {
+        /// How.
+        error: Failure,
+        /// When it is tried again; never, if `None`.
+        retry_at: Option<Timestamp>,
+    },
+    /// The time of a retry has come.
+    Retry,
+    /// A wait got a response.
+    Respond(Box<Response>),
+    /// A wait's deadline has passed.
+    TimeOut {
+        /// The wait.
+        wait: WaitId,
+    },
+    /// End the run.
+    Cancel {
+        /// Who asks, for the log.
+        reason: Option<String>,
+    },
+    /// Let the run stand still.
+    Pause {
+        /// Why, for the log.
+        reason: Option<String>,
+    },
+    /// Let a paused run go on.
+    Resume,
+    /// The engine cannot go on with the run.
+    Fail {
+        /// Why.
+        error: Failure,
+    },
+}
+
+/// How a run begins.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Start {
+    /// The brain's title.
+    pub brain: String,
+    /// Its description.
+    pub description: Option<String>,
+    /// Its declared version.
+    pub version: u32,
+    /// Its steps.
+    pub steps: Vec<StepInfo>,
+    /// The state of the first step, an object.
+    pub initial_state: Value,
+    /// The run's options, an object.
+    pub options: Value,
+    /// Why the run exists.
+    pub cause: Cause,
+    /// The caller's own name for the request.
+    pub request_id: Option<String>,
+    /// The trace it belongs to.
+    pub traceparent: Option<String>,
+    /// The key it owns.
+    pub owns: Option<KeyId>,
+    /// The options do not fit the brain: the run exists and fails at once (RULES 30).
+    pub bad_options: Option<String>,
+}
+
+/// What a step returned.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepOutcome {
+    /// The state after the step.
+    pub state: Value,
+    /// Which step comes next.
+    pub after: After,
+    /// Whether it runs at once.
+    pub then: Then,
+}
+
+/// Which step comes after one that returned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum After {
+    /// The step of this name.
+    Step(String),
+    /// The same step again, next iteration.
+    Same,
+    /// None: the pipeline is through.
+    End,
+}
+
+/// What has to happen before the next step runs.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Then {
+    /// Nothing.
+    Go,
+    /// A wait.
+    Wait(Wait),
+    /// Nothing; the step supplies the response of the next one itself.
+    Given(Given),
+}
+
+/// A response for a wait.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Response {
+    /// The wait.
+    pub wait: WaitId,
+    /// Which of its registrations.
+    pub index: u32,
+    /// The key that it came by; none if given by hand.
+    pub key: Option<KeyId>,
+    /// The event that brought it.
+    pub event: Option<EventId>,
+    /// That event's delivery.
+    pub delivery: Option<DeliveryId>,
+    /// The response, an object.
+    pub response: Value,
+}
+
+/// What is needed of a brain to start a run of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrainInfo {
+    /// Its title.
+    pub title: String,
+    /// Its description.
+    pub description: Option<String>,
+    /// Its declared version.
+    pub version: u32,
+    /// Its steps.
+    pub steps: Vec<StepInfo>,
+}
+
+/// The brains and webhooks that this process knows.
+pub trait Catalog: Send + Sync {
+    /// The brain of exactly this title.
+    fn brain(&self, title: &str) -> Option<BrainInfo>;
+
+    /// The early window of a webhook: how long an event is kept for a wait to
+    /// come, and how long after a wait's end an event is late (RULES 5, 6).
+    /// `None` keeps nothing.
+    fn early(&self, slug: &str) -> Option<std::time::Duration>;
+}
+
+impl Start {
+    /// A start without options, owner or names: the caller fills in what it has.
+    #[must_use]
+    pub fn of(brain: BrainInfo, initial_state: Value, cause: Cause) -> Self {
+        Self {
+            brain: brain.title,
+            description: brain.description,
+            version: brain.version,
+            steps: brain.steps,
+            initial_state,
+            options: Value::Object(serde_json::Map::new()),
+            cause,
+            request_id: None,
+            traceparent: None,
+            owns: None,
+            bad_options: None,
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! What a run is between two events of its log.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::event::{Cause, Failure, Given, StepInfo, StepStatus};
+use crate::id::{RunId, WaitId};
+use crate::key::KeyId;
+use crate::time::Timestamp;
+use crate::wait::Wait;
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// Created, not started.
+    Pending,
+    /// A step runs or is about to.
+    Running,
+    /// Parked on a wait.
+    Waiting,
+    /// Standing still until it is resumed.
+    Paused,
+    /// Ended with a result.
+    Complete,
+    /// Ended with an error.
+    Error,
+    /// Ended from outside.
+    Cancelled,
+}
+
+impl RunStatus {
+    /// Every status, in the order in which a run can meet them.
+    pub const ALL: [Self; 7] = [
+        Self::Pending,
+        Self::Running,
+        Self::Waiting,
+        Self::Paused,
+        Self::Complete,
+        Self::Error,
+        Self::Cancelled,
+    ];
+
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Paused => "paused",
+            Self::Complete => "complete",
+            Self::Error => "error",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The status of this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == name)
+    }
+
+    /// Whether nothing more can happen to the run.
+    #[must_use]
+    pub const fn is_terminal(self) -> bool {
+        matches!(self, Self::Complete | Self::Error | Self::Cancelled)
+    }
+}
+
+/// One level of a run's position. The last frame is the innermost brain.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Frame {
+    /// The brain's title.
+    pub brain: String,
+    /// The brain's version when the frame was entered.
+    pub version: u32,
+    /// The step that runs, or that runs next. Empty when the pipeline is through.
+    pub step: String,
+    /// From 0; only steps that repeat get further.
+    pub iteration: u32,
+    /// The attempt that runs or failed last, from 1; 0 before the first.
+    pub attempt: u32,
+    /// The state that the step is given.
+    pub state: Value,
+    /// The item of a map step, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<u32>,
+}
+
+/// A side effect that the current step has made and that is not made again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OnceValue {
+    /// The depth of the frame it belongs to.
+    pub depth: u32,
+    /// The iteration it belongs to.
+    pub iteration: u32,
+    /// Its name.
+    pub name: String,
+    /// What it returned.
+    pub value: Value,
+}
+
+/// A run. Everything here follows from its log by [`super::apply`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its id.
+    pub id: RunId,
+    /// The `seq` of the last event; 0 before the first.
+    pub seq: u64,
+    /// Where it stands.
+    pub status: RunStatus,
+    /// The brain's title.
+    pub brain: String,
+    /// The brain's description.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The name of the last event about the run as a whole.
+    pub last_event: String,
+    /// The pipeline as it was at the start.
+    pub steps: Vec<StepInfo>,
+    /// How far each step is.
+    pub progress: Vec<StepStatus>,
+    /// The position, outermost first. One frame until brains nest.
+    pub frames: Vec<Frame>,
+    /// What the next step is given beside its state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given: Option<Given>,
+    /// Open waits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits: Vec<Wait>,
+    /// Side effects of the current step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub once: Vec<OnceValue>,
+    /// Whether the current step has begun and not yet returned.
+    #[serde(default)]
+    pub in_step: bool,
+    /// Why it is paused, or was cancelled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When the failed step is tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<Timestamp>,
+    /// The options it was started with.
+    pub options: Value,
+    /// What ended it, if it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When its first step began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed_at: Option<Timestamp>,
+    /// The caller's own name for the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// Why it exists.
+    pub cause: Cause,
+    /// The trace it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+    /// The key it owns until it ends (RULES 4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owns: Option<KeyId>,
+    /// The keys it has waited on: events queued there go when the run ends (RULES 5).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waited_on: Vec<KeyId>,
+}
+
+impl Run {
+    /// A run before its first event.
+    #[must_use]
+    pub fn vacant(id: RunId) -> Self {
+        Self {
+            id,
+            seq: 0,
+            status: RunStatus::Pending,
+            brain: String::new(),
+            description: None,
+            last_event: String::new(),
+            steps: Vec::new(),
+            progress: Vec::new(),
+            frames: Vec::new(),
+            given: None,
+            waits: Vec::new(),
+            once: Vec::new(),
+            in_step: false,
+            reason: None,
+            retry_at: None,
+            options: Value::Null,
+            error: None,
+            created_at: Timestamp::EPOCH,
+            started_at: None,
+            completed_at: None,
+            request_id: None,
+            cause: Cause::Api,
+            traceparent: None,
+            owns: None,
+            waited_on: Vec::new(),
+        }
+    }
+
+    /// The innermost frame: where the run is.
+    #[must_use]
+    pub fn frame(&self) -> Option<&Frame> {
+        self.frames.last()
+    }
+
+    /// The state of the outermost brain: what the run shows and results in.
+    #[must_use]
+    pub fn state(&self) -> &Value {
+        self.frames.first().map_or(&Value::Null, |frame| &frame.state)
+    }
+
+    /// The open wait of this id.
+    #[must_use]
+    pub fn wait(&self, id: WaitId) -> Option<&Wait> {
+        self.waits.iter().find(|wait| wait.id == id)
+    }
+
+    /// A memoised side effect of the step that runs now.
+    #[must_use]
+    pub fn once_value(&self, name: &str) -> Option<&Value> {
+        let depth = u32::try_from(self.frames.len()).unwrap_or(u32::MAX);
+        let iteration = self.frame()?.iteration;
+        self.once
+            .iter()
+            .find(|once| once.depth == depth && once.iteration == iteration && once.name == name)
+            .map(|once| &once.value)
+    }
+
+    /// The place of a step in the pipeline.
+    #[must_use]
+    pub fn step_index(&self, title: &str) -> Option<usize> {
+        self.steps.iter().position(|step| step.title == title)
+    }
+}

@@ -1,0 +1,167 @@
+//! The one write: everything that belongs together, with its preconditions.
+
+use bytes::Bytes;
+use px_core::{Event, KeyId, KeyRecord, Run, RunId, Scope};
+
+use crate::hints::Hint;
+use crate::model::{DedupRecord, Delivery, QueuedEvent, StartKey, Timer, Work};
+
+/// The newest entries of a run's log, which lie in the run's own row until
+/// they outgrow it. Opaque to everybody but the store that gave it out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogTail {
+    pub(crate) first_seq: u64,
+    pub(crate) lines: Bytes,
+}
+
+impl Default for LogTail {
+    fn default() -> Self {
+        Self { first_seq: 1, lines: Bytes::new() }
+    }
+}
+
+/// A run as a store gives it out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunRecord {
+    /// The run.
+    pub run: Run,
+    /// What the next write of it must bring back.
+    pub tail: LogTail,
+}
+
+/// A change of a key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeyWrite {
+    /// The key.
+    pub key: KeyId,
+    /// The version that was read; 0 if there was no row.
+    pub expected: u64,
+    /// The new version, never used before.
+    pub version: u64,
+    /// The new record; `None` removes the row.
+    pub record: Option<KeyRecord>,
+    /// Whether the record differs from what was read. If not, only the
+    /// precondition counts.
+    pub changed: bool,
+}
+
+/// A change of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunWrite {
+    /// The run after the events.
+    pub run: Run,
+    /// The `seq` that was read; 0 if the run did not exist.
+    pub expected: u64,
+    /// The events that are new.
+    pub events: Vec<Event>,
+    /// As it was read.
+    pub tail: LogTail,
+}
+
+/// A change of a ready run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkWrite {
+    /// The run.
+    pub run: RunId,
+    /// The fence that must still hold; `None` demands nothing.
+    pub expected: Option<u64>,
+    /// The new row with its fence; `None` removes it.
+    pub row: Option<(u64, Work)>,
+}
+
+/// A set of changes that happen together or not at all.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    /// Whose it is.
+    pub scope: Scope,
+    /// Keys.
+    pub keys: Vec<KeyWrite>,
+    /// Runs, with their logs.
+    pub runs: Vec<RunWrite>,
+    /// Provider ids that must not be known yet, unless forced.
+    pub dedups: Vec<DedupWrite>,
+    /// Deliveries, whole.
+    pub deliveries: Vec<DeliveryWrite>,
+    /// Places in the queues of keys; `None` removes.
+    pub queue: Vec<(KeyId, u64, Option<QueuedEvent>)>,
+    /// Ready runs.
+    pub work: Vec<WorkWrite>,
+    /// Timers that are new.
+    pub arm: Vec<Timer>,
+    /// Timers that do not matter any more.
+    pub disarm: Vec<Timer>,
+    /// Idempotent starts that must not be known yet.
+    pub start_keys: Vec<(String, String, StartKey)>,
+}
+
+/// A delivery to be written.
+#[derive(Debug, Clone)]
+pub struct DeliveryWrite {
+    /// The delivery.
+    pub delivery: Delivery,
+    /// Whether it is new, so that it enters the indexes.
+    pub new: bool,
+}
+
+/// A provider's id to be remembered.
+#[derive(Debug, Clone)]
+pub struct DedupWrite {
+    /// The webhook.
+    pub slug: String,
+    /// The provider's id.
+    pub provider_id: String,
+    /// What to remember.
+    pub record: DedupRecord,
+    /// Overwrites what is there: an operator's replay.
+    pub force: bool,
+}
+
+impl Batch {
+    /// What watchers and the engine should be told after the commit.
+    #[must_use]
+    pub fn hints(&self) -> Vec<Hint> {
+        let mut hints: Vec<_> = self.runs.iter().map(|write| Hint::Run(write.run.id)).collect();
+        if self.work.iter().any(|work| work.row.as_ref().is_some_and(|(_, row)| row.owner.is_none())) {
+            hints.push(Hint::Work);
+        }
+        if !self.arm.is_empty() {
+            hints.push(Hint::Timer);
+        }
+        hints
+    }
+}
+
+/// What became of a batch. A conflict is a value, not an error.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// The batch is durable.
+    Committed {
+        /// Its place in the order of all commits.
+        sequence: u64,
+    },
+    /// A precondition did not hold; nothing was changed.
+    Conflict(Conflict),
+}
+
+/// Which precondition did not hold, with what is there instead where that
+/// saves a read.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Conflict {
+    /// A key has changed since it was read.
+    Key(KeyId),
+    /// A run has changed since it was read.
+    Run(RunId),
+    /// The fence of a ready run has changed: somebody else has it, or it was revoked.
+    Fence(RunId),
+    /// A provider's id is known.
+    Duplicate {
+        /// The webhook.
+        slug: String,
+        /// The provider's id.
+        provider_id: String,
+        /// What is known.
+        record: DedupRecord,
+    },
+    /// An idempotent start is known.
+    Started(StartKey),
+}

@@ -1,0 +1,338 @@
+//! Where an embedded store keeps what: the keys and values of its rows. This
+//! is the on-disk format; [`FORMAT_VERSION`](px_core::event::FORMAT_VERSION)
+//! names it, and every value that may grow starts with its own format byte.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use px_core::{DeliveryId, Event, KeyId, KeyRecord, Run, RunId, RunStatus, Scope, Timestamp};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::batch::{LogTail, RunRecord};
+use crate::error::Error;
+use crate::model::{Delivery, InboxState, Timer, TimerKind, Versioned};
+
+/// The format byte of composite values.
+const FORMAT: u8 = 1;
+
+/// Past this many bytes of log, a run's row hands its log to a chunk of its own.
+const INLINE_LOG_LIMIT: usize = 8 * 1024;
+
+/// Deliveries are found by identifier through one of so many lists: few, so
+/// that the lists pack well, and enough that one is short.
+const IDENTIFIER_LISTS: u64 = 64;
+
+/// The table that a row belongs to, its first byte after the scope.
+#[derive(Debug, Clone, Copy)]
+#[repr(u8)]
+pub(crate) enum Table {
+    Key = b'k',
+    Queue = b'q',
+    Run = b'r',
+    Log = b'l',
+    Delivery = b'd',
+    Dedup = b'u',
+    Work = b'w',
+    Timer = b't',
+    Start = b's',
+}
+
+fn row(scope: Scope, table: Table, parts: usize) -> Vec<u8> {
+    let mut key = Vec::with_capacity(3 + parts);
+    key.extend_from_slice(&scope.0.to_be_bytes());
+    key.push(table as u8);
+    key
+}
+
+/// A text of any content, so that no text is the beginning of another one's row.
+fn put_text(key: &mut Vec<u8>, text: &str) {
+    key.extend_from_slice(&u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes());
+    key.extend_from_slice(text.as_bytes());
+}
+
+fn two_texts(scope: Scope, table: Table, first: &str, second: &str) -> Vec<u8> {
+    let mut key = row(scope, table, 8 + first.len() + second.len());
+    put_text(&mut key, first);
+    put_text(&mut key, second);
+    key
+}
+
+pub(crate) fn key_row(scope: Scope, key: &KeyId) -> Vec<u8> {
+    two_texts(scope, Table::Key, &key.slug, &key.identifier)
+}
+
+pub(crate) fn queue_row(scope: Scope, key: &KeyId, place: u64) -> Vec<u8> {
+    let mut row = two_texts(scope, Table::Queue, &key.slug, &key.identifier);
+    row.extend_from_slice(&place.to_be_bytes());
+    row
+}
+
+pub(crate) fn run_row(scope: Scope, run: RunId) -> Vec<u8> {
+    id_row(scope, Table::Run, run.to_bytes())
+}
+
+pub(crate) fn log_row(scope: Scope, run: RunId, first_seq: u64) -> Vec<u8> {
+    let mut row = id_row(scope, Table::Log, run.to_bytes());
+    row.extend_from_slice(&first_seq.to_be_bytes());
+    row
+}
+
+pub(crate) fn delivery_row(scope: Scope, delivery: DeliveryId) -> Vec<u8> {
+    id_row(scope, Table::Delivery, delivery.to_bytes())
+}
+
+pub(crate) fn dedup_row(scope: Scope, slug: &str, provider_id: &str) -> Vec<u8> {
+    two_texts(scope, Table::Dedup, slug, provider_id)
+}
+
+pub(crate) fn start_row(scope: Scope, brain: &str, key: &str) -> Vec<u8> {
+    two_texts(scope, Table::Start, brain, key)
+}
+
+pub(crate) fn work_row(scope: Scope, run: RunId) -> Vec<u8> {
+    id_row(scope, Table::Work, run.to_bytes())
+}
+
+pub(crate) fn id_row(scope: Scope, table: Table, id: [u8; 16]) -> Vec<u8> {
+    let mut row = row(scope, table, 24);
+    row.extend_from_slice(&id);
+    row
+}
+
+/// The rows of a table: `from <= row < to`.
+pub(crate) fn table_range(scope: Scope, table: Table) -> (Vec<u8>, Vec<u8>) {
+    let from = row(scope, table, 0);
+    let mut to = row(scope, table, 0);
+    if let Some(last) = to.last_mut() {
+        *last += 1;
+    }
+    (from, to)
+}
+
+pub(crate) fn timer_row(scope: Scope, timer: &Timer) -> Vec<u8> {
+    let mut row = due_row(scope, timer.due);
+    match &timer.kind {
+        TimerKind::Wait { wait, .. } => {
+            row.push(b'w');
+            row.extend_from_slice(&wait.to_bytes());
+        }
+        TimerKind::Retry { run } => {
+            row.push(b'r');
+            row.extend_from_slice(&run.to_bytes());
+        }
+        TimerKind::Expire { event, .. } => {
+            row.push(b'e');
+            row.extend_from_slice(&event.to_bytes());
+        }
+        TimerKind::Forget { nonce, .. } => {
+            row.push(b'f');
+            row.extend_from_slice(&nonce.to_be_bytes());
+        }
+    }
+    row
+}
+
+/// The first row that is not due before `at`.
+pub(crate) fn due_row(scope: Scope, at: Timestamp) -> Vec<u8> {
+    let mut key = row(scope, Table::Timer, 32);
+    key.extend_from_slice(&at.as_millis().to_be_bytes());
+    key
+}
+
+pub(crate) fn due_of(scope: Scope, key: &[u8]) -> Result<Timestamp, Error> {
+    let prefix = row(scope, Table::Timer, 0).len();
+    key.get(prefix..)
+        .and_then(|rest| rest.first_chunk::<8>())
+        .map(|due| Timestamp::from_millis(u64::from_be_bytes(*due)))
+        .ok_or_else(|| Error::Corrupt("a timer row has no due time".into()))
+}
+
+/// The id at the end of an id row.
+pub(crate) fn id_of(key: &[u8]) -> Result<[u8; 16], Error> {
+    key.last_chunk::<16>().copied().ok_or_else(|| Error::Corrupt("a row has no id".into()))
+}
+
+/// The place at the end of a queue row.
+pub(crate) fn place_of(key: &[u8]) -> Result<u64, Error> {
+    key.last_chunk::<8>()
+        .map(|place| u64::from_be_bytes(*place))
+        .ok_or_else(|| Error::Corrupt("a queue row has no place".into()))
+}
+
+// Values.
+
+pub(crate) fn json<T: Serialize>(value: &T) -> Result<Bytes, Error> {
+    serde_json::to_vec(value).map(Bytes::from).map_err(|error| unwritable(&error))
+}
+
+pub(crate) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(bytes).map_err(|error| Error::Corrupt(format!("a record does not parse: {error}")))
+}
+
+fn unwritable(error: &serde_json::Error) -> Error {
+    Error::Corrupt(format!("a record cannot be written: {error}"))
+}
+
+/// A version, then JSON.
+pub(crate) fn versioned<T: Serialize>(version: u64, record: &T) -> Result<Bytes, Error> {
+    let mut value = BytesMut::with_capacity(256);
+    value.put_u64(version);
+    let mut writer = value.writer();
+    serde_json::to_writer(&mut writer, record).map_err(|error| unwritable(&error))?;
+    Ok(writer.into_inner().freeze())
+}
+
+pub(crate) fn from_versioned<T: DeserializeOwned>(bytes: &[u8]) -> Result<Versioned<T>, Error> {
+    let (head, rest) = bytes.split_first_chunk::<8>().ok_or_else(short)?;
+    Ok(Versioned { version: u64::from_be_bytes(*head), record: from_json(rest)? })
+}
+
+fn short() -> Error {
+    Error::Corrupt("a record is cut short".into())
+}
+
+/// `seq`, format, length of the run's JSON, the run, the first `seq` of the
+/// log's tail, the tail: one JSON line an event.
+pub(crate) fn run_value(run: &Run, tail: &LogTail) -> Result<Bytes, Error> {
+    let mut value = BytesMut::with_capacity(1024 + tail.lines.len());
+    value.put_u64(run.seq);
+    value.put_u8(FORMAT);
+    value.put_u32(0);
+    let start = value.len();
+    let mut writer = value.writer();
+    serde_json::to_writer(&mut writer, run).map_err(|error| unwritable(&error))?;
+    let mut value = writer.into_inner();
+    let length = u32::try_from(value.len() - start).unwrap_or(u32::MAX);
+    if let Some(place) = value.get_mut(start - 4..start) {
+        place.copy_from_slice(&length.to_be_bytes());
+    }
+    value.put_u64(tail.first_seq);
+    value.put_slice(&tail.lines);
+    Ok(value.freeze())
+}
+
+pub(crate) fn from_run_value(value: &Bytes) -> Result<RunRecord, Error> {
+    let (_, rest) = value.split_first_chunk::<8>().ok_or_else(short)?;
+    let (format, rest) = rest.split_first().ok_or_else(short)?;
+    check_format(*format)?;
+    let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(short)?;
+    let length = u32::from_be_bytes(*length) as usize;
+    let (json, rest) = rest.split_at_checked(length).ok_or_else(short)?;
+    let (first_seq, lines) = rest.split_first_chunk::<8>().ok_or_else(short)?;
+    Ok(RunRecord {
+        run: from_json(json)?,
+        tail: LogTail { first_seq: u64::from_be_bytes(*first_seq), lines: value.slice_ref(lines) },
+    })
+}
+
+fn check_format(found: u8) -> Result<(), Error> {
+    if found > FORMAT {
+        return Err(Error::Format { found: found.into(), supported: FORMAT.into() });
+    }
+    Ok(())
+}
+
+/// Adds events to a tail.
+pub(crate) fn append(tail: &LogTail, events: &[Event]) -> Result<LogTail, Error> {
+    let mut lines = BytesMut::with_capacity(tail.lines.len() + 192 * events.len());
+    lines.put_slice(&tail.lines);
+    let mut writer = lines.writer();
+    for event in events {
+        serde_json::to_writer(&mut writer, event).map_err(|error| unwritable(&error))?;
+        writer.get_mut().put_u8(b'\n');
+    }
+    Ok(LogTail { first_seq: tail.first_seq, lines: writer.into_inner().freeze() })
+}
+
+/// The tail of a run's log after a commit: with the new events, or empty if
+/// they made it outgrow its row.
+pub(crate) fn next_tail(tail: &LogTail, events: &[Event], seq: u64) -> Result<LogTail, Error> {
+    let tail = append(tail, events)?;
+    Ok(if outgrown(&tail) { LogTail { first_seq: seq + 1, lines: Bytes::new() } } else { tail })
+}
+
+/// Whether a tail belongs into a chunk of its own.
+pub(crate) fn outgrown(tail: &LogTail) -> bool {
+    tail.lines.len() > INLINE_LOG_LIMIT
+}
+
+/// The events of some lines, those after `after`, at most `limit`.
+pub(crate) fn events_of(
+    lines: &[u8],
+    first_seq: u64,
+    after: u64,
+    limit: usize,
+) -> impl Iterator<Item = Result<Event, Error>> {
+    let skip = usize::try_from((after + 1).saturating_sub(first_seq)).unwrap_or(usize::MAX);
+    lines
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .skip(skip)
+        .take(limit)
+        .map(from_json::<Event>)
+}
+
+/// Format, length of the record's JSON, the record, the body as it came.
+pub(crate) fn delivery_value(delivery: &Delivery) -> Result<Bytes, Error> {
+    let mut value = BytesMut::with_capacity(768 + delivery.body.len());
+    value.put_u8(FORMAT);
+    value.put_u32(0);
+    let mut writer = value.writer();
+    serde_json::to_writer(&mut writer, delivery).map_err(|error| unwritable(&error))?;
+    let mut value = writer.into_inner();
+    let length = u32::try_from(value.len() - 5).unwrap_or(u32::MAX);
+    if let Some(place) = value.get_mut(1..5) {
+        place.copy_from_slice(&length.to_be_bytes());
+    }
+    value.put_slice(&delivery.body);
+    Ok(value.freeze())
+}
+
+pub(crate) fn from_delivery_value(value: &Bytes) -> Result<Delivery, Error> {
+    let (format, rest) = value.split_first().ok_or_else(short)?;
+    check_format(*format)?;
+    let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(short)?;
+    let (json, body) = rest.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or_else(short)?;
+    let mut delivery: Delivery = from_json(json)?;
+    delivery.body = value.slice_ref(body);
+    Ok(delivery)
+}
+
+// Posting lists.
+
+fn list(scope: Scope, name: &[&[u8]]) -> Vec<u8> {
+    let mut list = scope.0.to_be_bytes().to_vec();
+    for part in name {
+        list.extend_from_slice(part);
+        list.push(0);
+    }
+    list
+}
+
+pub(crate) fn runs_by_brain(scope: Scope, brain: &str) -> Vec<u8> {
+    list(scope, &[b"run", brain.as_bytes()])
+}
+
+pub(crate) fn runs_by_status(scope: Scope, brain: Option<&str>, status: RunStatus) -> Vec<u8> {
+    list(scope, &[b"run", brain.unwrap_or_default().as_bytes(), status.as_str().as_bytes()])
+}
+
+pub(crate) fn deliveries_by_slug(scope: Scope, slug: &str) -> Vec<u8> {
+    list(scope, &[b"slug", slug.as_bytes()])
+}
+
+pub(crate) fn deliveries_by_state(scope: Scope, state: InboxState) -> Vec<u8> {
+    list(scope, &[b"state", state.as_str().as_bytes()])
+}
+
+pub(crate) fn deliveries_by_identifier(scope: Scope, identifier: &str) -> Vec<u8> {
+    // FNV-1a: stable over versions and machines, and quick on short texts.
+    let hash = identifier.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    list(scope, &[b"identifier", &(hash % IDENTIFIER_LISTS).to_be_bytes()])
+}
+
+/// A key's record, or an idle one.
+pub(crate) fn from_key_value(value: Option<Bytes>) -> Result<Versioned<KeyRecord>, Error> {
+    value.map_or_else(|| Ok(Versioned::default()), |value| from_versioned(&value))
+}

@@ -1,0 +1,274 @@
+//! What a store keeps beside runs and keys: the inbox, ready work, timers.
+
+use bytes::Bytes;
+use px_core::{DeliveryId, EventId, KeyId, RunId, Timestamp, WaitId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A record with the version that a commit can demand of it. Version 0 means
+/// that there is no row.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Versioned<T> {
+    /// The version.
+    pub version: u64,
+    /// The record.
+    pub record: T,
+}
+
+/// What became of an event of a delivery. Each event of a delivery that was
+/// answered with 2xx is in exactly one of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InboxState {
+    /// A run that waited took it.
+    Resumed,
+    /// A run was started from it.
+    Started,
+    /// Kept for a wait to come.
+    Queued,
+    /// One of several responses that a wait needs.
+    Collected,
+    /// Seen before; points at the original.
+    Duplicate,
+    /// The handler, or a token that fits no wait, said so.
+    Ignored,
+    /// Its wait was already over.
+    Late,
+    /// Nobody waited for it in time.
+    Expired,
+    /// It failed validation, or its handler failed; can be replayed.
+    Quarantined,
+    /// Its sender was not verified.
+    Rejected,
+}
+
+impl InboxState {
+    /// Every state.
+    pub const ALL: [Self; 10] = [
+        Self::Resumed,
+        Self::Started,
+        Self::Queued,
+        Self::Collected,
+        Self::Duplicate,
+        Self::Ignored,
+        Self::Late,
+        Self::Expired,
+        Self::Quarantined,
+        Self::Rejected,
+    ];
+
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Resumed => "resumed",
+            Self::Started => "started",
+            Self::Queued => "queued",
+            Self::Collected => "collected",
+            Self::Duplicate => "duplicate",
+            Self::Ignored => "ignored",
+            Self::Late => "late",
+            Self::Expired => "expired",
+            Self::Quarantined => "quarantined",
+            Self::Rejected => "rejected",
+        }
+    }
+
+    /// The state of this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name)
+    }
+}
+
+/// The run that a handler asked for if nobody waits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StartIntent {
+    /// The brain's title.
+    pub brain: String,
+    /// The run's initial state, an object.
+    pub input: Value,
+}
+
+/// One event of a delivery: dedup, identifier, state and consumption are its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InboxEvent {
+    /// Its id.
+    pub id: EventId,
+    /// What became of it.
+    pub state: InboxState,
+    /// Since when it is in this state.
+    pub since: Timestamp,
+    /// The provider's id of it, which is what duplicates are known by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_id: Option<String>,
+    /// The identifier that the handler gave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identifier: Option<String>,
+    /// The token that it brought.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// The response that the handler made of it, an object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response: Option<Value>,
+    /// What it would start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<StartIntent>,
+    /// The run that it resumed, started, waits for or missed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    /// The wait that consumed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<WaitId>,
+    /// The delivery that it repeats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original: Option<DeliveryId>,
+    /// Why, in words, where the state does not say it all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// A request that was taken in, as the inbox keeps it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Its id.
+    pub id: DeliveryId,
+    /// The webhook.
+    pub slug: String,
+    /// When its head was read.
+    pub received_at: Timestamp,
+    /// The peer of the connection.
+    pub remote: String,
+    /// The request's method.
+    pub method: String,
+    /// Path and query.
+    pub target: String,
+    /// The headers, names in lower case, secrets redacted (RULES 20).
+    pub headers: Vec<(String, String)>,
+    /// What verification said.
+    pub verdict: String,
+    /// The status that was answered.
+    pub status: u16,
+    /// From the head to the commit's hand-over, microseconds.
+    pub took_us: u64,
+    /// The size of the body, bytes.
+    pub size: u64,
+    /// Its events; none if it did not get as far.
+    pub events: Vec<InboxEvent>,
+    /// The body. Kept beside the record, as raw bytes.
+    #[serde(skip)]
+    pub body: Bytes,
+}
+
+/// What is remembered under a provider's id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DedupRecord {
+    /// The delivery that came first.
+    pub delivery: DeliveryId,
+    /// What it was answered: `resumed`, `triggered`, `queued`, …
+    pub action: String,
+    /// The run in that answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    /// When.
+    pub at: Timestamp,
+    /// The answer itself, where the provider pins replies (RULES 18).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply: Option<PinnedReply>,
+}
+
+/// A reply to be repeated byte for byte.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PinnedReply {
+    /// The status.
+    pub status: u16,
+    /// The content type.
+    pub content_type: String,
+    /// The body.
+    pub body: String,
+}
+
+/// An event in the queue of a key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct QueuedEvent {
+    /// The event.
+    pub event: EventId,
+    /// Its delivery, which holds the response.
+    pub delivery: DeliveryId,
+    /// The token that it brought.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// When it was received.
+    pub at: Timestamp,
+    /// When it expires; never while an owner lives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// Whether it would start a run.
+    #[serde(default)]
+    pub starts: bool,
+}
+
+/// A run that is ready, or whose step runs now.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Work {
+    /// Since when it is ready.
+    pub since: Timestamp,
+    /// The process that runs its step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<u64>,
+    /// How many processes died in this execution of the step (RULES 36).
+    #[serde(default)]
+    pub deaths: u32,
+}
+
+/// What happens when a time comes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum TimerKind {
+    /// A wait ends by itself.
+    Wait {
+        /// The wait.
+        wait: WaitId,
+        /// Its run.
+        run: RunId,
+    },
+    /// A failed step is tried again.
+    Retry {
+        /// Its run.
+        run: RunId,
+    },
+    /// A queued event expires.
+    Expire {
+        /// The event.
+        event: EventId,
+        /// Where it is queued.
+        key: KeyId,
+        /// At which place.
+        place: u64,
+    },
+    /// A key forgets how its last wait ended.
+    Forget {
+        /// A number that keeps two of them apart.
+        nonce: u64,
+        /// The key.
+        key: KeyId,
+    },
+}
+
+/// A row of the timer table.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timer {
+    /// When.
+    pub due: Timestamp,
+    /// What.
+    pub kind: TimerKind,
+}
+
+/// What an idempotent start remembers (RULES 30).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartKey {
+    /// The run that was started.
+    pub run: RunId,
+    /// The initial state and options it was started with, as canonical text.
+    pub input: String,
+}

@@ -1,0 +1,139 @@
+//! The `Store` trait: what px's stages ask of storage. It speaks of claims,
+//! commits and queries, not of keys and values, so that an embedded store and
+//! SQL can both serve each call with a point read, an index range or one
+//! commit.
+
+use std::sync::Arc;
+
+use px_core::{DeliveryId, Event, KeyId, KeyRecord, RunId, RunStatus, Scope, Timestamp};
+use tokio::sync::watch;
+
+use crate::batch::{Batch, Outcome, RunRecord};
+use crate::error::Error;
+use crate::hints::HintBus;
+use crate::model::{DedupRecord, Delivery, InboxState, QueuedEvent, StartKey, Timer, Versioned, Work};
+use crate::rows::{Admission, BoxFuture, RowStats};
+
+/// A page of a list, newest first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<T> {
+    /// The entries.
+    pub items: Vec<T>,
+    /// Where the next page begins, if there may be one.
+    pub next: Option<[u8; 16]>,
+}
+
+/// Which runs a list shows. Everything that is set must fit.
+#[derive(Debug, Clone, Default)]
+pub struct RunFilter {
+    /// The brain's title.
+    pub brain: Option<String>,
+    /// Any of these; empty means all.
+    pub statuses: Vec<RunStatus>,
+    /// Not created before this.
+    pub since: Option<Timestamp>,
+}
+
+/// Which deliveries a list shows. Everything that is set must fit.
+#[derive(Debug, Clone, Default)]
+pub struct DeliveryFilter {
+    /// The webhook.
+    pub slug: Option<String>,
+    /// The state of one of its events.
+    pub state: Option<InboxState>,
+    /// The identifier of one of its events.
+    pub identifier: Option<String>,
+    /// Not received before this.
+    pub since: Option<Timestamp>,
+}
+
+/// A result of a read.
+pub type Read<'a, T> = BoxFuture<'a, Result<T, Error>>;
+
+/// Durable storage. Reads see every commit that was acknowledged, and only those.
+pub trait Store: Send + Sync + 'static {
+    /// Commits a batch, or says which precondition did not hold. Resolves when
+    /// the outcome is durable. Dropping the future does not take the batch back.
+    fn commit(&self, batch: Batch, admission: Admission) -> BoxFuture<'static, Result<Outcome, Error>>;
+
+    /// The record of a key; an idle one of version 0 if there is no row.
+    fn key<'a>(&'a self, scope: Scope, key: &'a KeyId) -> Read<'a, Versioned<KeyRecord>>;
+
+    /// Queued events of a key from a place on, oldest first, at most `limit`.
+    fn queued<'a>(
+        &'a self,
+        scope: Scope,
+        key: &'a KeyId,
+        from: u64,
+        limit: usize,
+    ) -> Read<'a, Vec<(u64, QueuedEvent)>>;
+
+    /// A run.
+    fn run(&self, scope: Scope, run: RunId) -> Read<'_, Option<RunRecord>>;
+
+    /// The log of a run after a `seq`, at most `limit` entries.
+    fn events(&self, scope: Scope, run: RunId, after: u64, limit: usize) -> Read<'_, Vec<Event>>;
+
+    /// Runs, newest first, created before `before`, at most `limit`. A page
+    /// may hold fewer than `limit` and still have a next one: each call looks
+    /// at a bounded number of rows.
+    fn runs<'a>(
+        &'a self,
+        scope: Scope,
+        filter: &'a RunFilter,
+        before: Option<[u8; 16]>,
+        limit: usize,
+    ) -> Read<'a, Page<RunRecord>>;
+
+    /// A delivery, with its body.
+    fn delivery(&self, scope: Scope, delivery: DeliveryId) -> Read<'_, Option<Delivery>>;
+
+    /// Deliveries, newest first; like [`Store::runs`].
+    fn deliveries<'a>(
+        &'a self,
+        scope: Scope,
+        filter: &'a DeliveryFilter,
+        before: Option<[u8; 16]>,
+        limit: usize,
+    ) -> Read<'a, Page<Delivery>>;
+
+    /// What is remembered under a provider's id.
+    fn dedup<'a>(
+        &'a self,
+        scope: Scope,
+        slug: &'a str,
+        provider_id: &'a str,
+    ) -> Read<'a, Option<DedupRecord>>;
+
+    /// What an idempotent start remembers.
+    fn start_key<'a>(&'a self, scope: Scope, brain: &'a str, key: &'a str) -> Read<'a, Option<StartKey>>;
+
+    /// Ready runs after a run id, in the order of ids, at most `limit`.
+    fn work(
+        &self,
+        scope: Scope,
+        after: Option<RunId>,
+        limit: usize,
+    ) -> Read<'_, Vec<(RunId, Versioned<Work>)>>;
+
+    /// The row of one ready run.
+    fn work_of(&self, scope: Scope, run: RunId) -> Read<'_, Option<Versioned<Work>>>;
+
+    /// Timers that are due at `until`, soonest first, at most `limit`.
+    fn due(&self, scope: Scope, until: Timestamp, limit: usize) -> Read<'_, Vec<Timer>>;
+
+    /// Where hints of durable batches go.
+    fn hints(&self) -> &Arc<HintBus>;
+
+    /// Figures since the store was opened.
+    fn stats(&self) -> RowStats;
+
+    /// Becomes `Some` when the store takes no further write.
+    fn failure(&self) -> watch::Receiver<Option<String>>;
+
+    /// Brings everything to rest. Later writes are refused.
+    ///
+    /// # Errors
+    /// What is acknowledged is durable all the same; the next open recovers it.
+    fn close(&self) -> Result<(), Error>;
+}

@@ -1,0 +1,210 @@
+//! The one thread that writes the journal. It takes what waits, checks the
+//! preconditions in order, makes one record of it, syncs that, publishes it,
+//! and only then answers anybody: also a conflict is answered after the sync,
+//! since what it conflicted with may be in the same group.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use bytes::Bytes;
+use px_store::Error;
+use px_store::rows::{RowBatch, RowOp, RowOutcome};
+
+use crate::journal::format::RecordBuffer;
+use crate::journal::{AppendError, Journal};
+use crate::queue::{Job, Taken};
+use crate::shared::Shared;
+
+/// What a group decided about one of its batches.
+enum Verdict {
+    /// Its changes are in the record.
+    Commit,
+    /// A check did not hold.
+    Conflict { check: usize, found: Option<Bytes>, in_group: bool },
+    /// It could not be decided.
+    Fail(Error),
+}
+
+/// The committer's own state.
+pub(crate) struct Committer {
+    shared: Arc<Shared>,
+    journal: Journal,
+    record: RecordBuffer,
+    /// Before this moment the next group should not be written.
+    not_before: Instant,
+}
+
+impl Committer {
+    pub(crate) fn new(shared: Arc<Shared>, journal: Journal) -> Self {
+        Self { shared, journal, record: RecordBuffer::new(), not_before: Instant::now() }
+    }
+
+    /// Commits until the queue is closed and empty.
+    pub(crate) fn run(mut self) {
+        loop {
+            self.shared.queue.rest_until(self.not_before);
+            self.shared.lag.wait_below_limit();
+            match self.shared.queue.take() {
+                Taken::Closed => break,
+                Taken::Group(jobs) => self.commit(jobs),
+            }
+        }
+    }
+
+    fn commit(&mut self, jobs: Vec<Job>) {
+        let started = Instant::now();
+        if let Err(error) = self.shared.health.check() {
+            return refuse(jobs, &error);
+        }
+        let verdicts = self.decide(&jobs);
+        let first_sequence = self.journal.next_sequence();
+        let written = if self.record.is_empty() { 0 } else { self.record.record_bytes() as u64 };
+        if written > 0
+            && let Err(error) = self.append(written)
+        {
+            return self.not_written(jobs, verdicts, &error);
+        }
+        self.publish(jobs, verdicts, first_sequence, written);
+        self.record.clear(2 * self.shared.options.group_bytes);
+        let (lag, speed) = self.shared.lag.now();
+        self.not_before = started + self.shared.pace.time_for(written, lag, speed);
+    }
+
+    /// Checks every batch against what was committed before it, and puts those
+    /// that may happen into the record.
+    fn decide(&mut self, jobs: &[Job]) -> Vec<Verdict> {
+        self.record.clear(2 * self.shared.options.group_bytes);
+        // Rows that earlier batches of this group change.
+        let mut group: HashMap<&[u8], Option<&Bytes>> = HashMap::new();
+        let mut verdicts = Vec::with_capacity(jobs.len());
+        for (index, job) in jobs.iter().enumerate() {
+            let verdict = self.check(&job.batch, &group);
+            if matches!(verdict, Verdict::Commit) {
+                self.record.push(&job.batch.ops);
+                // Nobody looks after the last batch.
+                if index + 1 < jobs.len() {
+                    remember(&mut group, &job.batch);
+                }
+            }
+            verdicts.push(verdict);
+        }
+        verdicts
+    }
+
+    fn check(&self, batch: &RowBatch, group: &HashMap<&[u8], Option<&Bytes>>) -> Verdict {
+        for (index, check) in batch.checks.iter().enumerate() {
+            let pending = group.get(check.key.as_slice());
+            let found = match pending {
+                Some(pending) => Ok(pending.cloned()),
+                None => self.shared.get(&check.key),
+            };
+            match found {
+                Err(error) => return Verdict::Fail(error),
+                Ok(found) if !check.holds(found.as_deref()) => {
+                    return Verdict::Conflict { check: index, found, in_group: pending.is_some() };
+                }
+                Ok(_) => {}
+            }
+        }
+        Verdict::Commit
+    }
+
+    fn append(&mut self, bytes: u64) -> Result<(), Error> {
+        match self.journal.append(&mut self.record) {
+            Ok(()) => {
+                let counters = &self.shared.counters;
+                counters.syncs.fetch_add(1, Ordering::Relaxed);
+                counters.groups.fetch_add(1, Ordering::Relaxed);
+                counters.journal_bytes.fetch_add(bytes, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(AppendError::Full(error)) => Err(Error::Full(error.to_string())),
+            Err(AppendError::Broken(error)) => {
+                self.shared.health.poison(&format!("the journal could not be written: {error}"));
+                Err(self.shared.health.check().err().unwrap_or(Error::Closed))
+            }
+        }
+    }
+
+    /// Nothing of the group happened. A conflict stands only if it was with
+    /// something that had happened before.
+    fn not_written(&self, jobs: Vec<Job>, verdicts: Vec<Verdict>, error: &Error) {
+        for (job, verdict) in jobs.into_iter().zip(verdicts) {
+            let outcome = match verdict {
+                Verdict::Conflict { check, found, in_group: false } if !self.shared.health.is_poisoned() => {
+                    Ok(RowOutcome::Conflict { check, found })
+                }
+                Verdict::Fail(error) => Err(error),
+                Verdict::Commit | Verdict::Conflict { .. } => Err(error.clone()),
+            };
+            job.answer(outcome);
+        }
+    }
+
+    /// The group is durable: readers may see it, then hints tell of it, then
+    /// its callers hear of it.
+    fn publish(&mut self, mut jobs: Vec<Job>, verdicts: Vec<Verdict>, first_sequence: u64, written: u64) {
+        let shared = &self.shared;
+        let now = Instant::now();
+        let (mut commits, mut conflicts, mut ops) = (0, 0, 0);
+        let mut hints = Vec::new();
+        if written > 0 {
+            let mut generations = shared.overlay.write();
+            let active = &mut generations.active;
+            let was_empty = active.is_empty();
+            for (job, verdict) in jobs.iter_mut().zip(&verdicts) {
+                if matches!(verdict, Verdict::Commit) {
+                    commits += 1;
+                    ops += job.batch.ops.len() as u64;
+                    let mut batch = std::mem::take(&mut job.batch);
+                    hints.append(&mut batch.hints);
+                    active.publish(batch, now);
+                }
+            }
+            active.last_sequence = self.journal.next_sequence() - 1;
+            active.journal_bytes += written;
+            let due = active.bytes >= shared.options.apply_bytes;
+            drop(generations);
+            shared.lag.grew(written);
+            if was_empty || due {
+                shared.applier.poke();
+            }
+        }
+        shared.hints.publish(&hints);
+        let mut sequence = first_sequence;
+        for (job, verdict) in jobs.into_iter().zip(verdicts) {
+            job.answer(match verdict {
+                Verdict::Commit => {
+                    sequence += 1;
+                    Ok(RowOutcome::Committed { sequence: sequence - 1 })
+                }
+                Verdict::Conflict { check, found, .. } => {
+                    conflicts += 1;
+                    Ok(RowOutcome::Conflict { check, found })
+                }
+                Verdict::Fail(error) => Err(error),
+            });
+        }
+        shared.counters.commits.fetch_add(commits, Ordering::Relaxed);
+        shared.counters.conflicts.fetch_add(conflicts, Ordering::Relaxed);
+        shared.counters.ops.fetch_add(ops, Ordering::Relaxed);
+    }
+}
+
+fn remember<'a>(group: &mut HashMap<&'a [u8], Option<&'a Bytes>>, batch: &'a RowBatch) {
+    for op in &batch.ops {
+        match op {
+            RowOp::Put { key, value } => group.insert(key, Some(value)),
+            RowOp::Remove { key } => group.insert(key, None),
+            RowOp::Post { .. } => None,
+        };
+    }
+}
+
+fn refuse(jobs: Vec<Job>, error: &Error) {
+    for job in jobs {
+        job.answer(Err(error.clone()));
+    }
+}

@@ -1,0 +1,53 @@
+//! Whether the store may still write. The first failed write or sync decides
+//! it for good: what the disk holds after that is not known until a restart
+//! has read it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use px_store::Error;
+use tokio::sync::watch;
+
+/// Starts well, may fail once, and never recovers.
+#[derive(Debug)]
+pub(crate) struct Health {
+    poisoned: AtomicBool,
+    failure: watch::Sender<Option<String>>,
+}
+
+impl Health {
+    pub(crate) fn new() -> Self {
+        Self { poisoned: AtomicBool::new(false), failure: watch::channel(None).0 }
+    }
+
+    /// Records the first failure; later ones change nothing.
+    pub(crate) fn poison(&self, why: &str) {
+        self.failure.send_if_modified(|failure| {
+            if failure.is_some() {
+                return false;
+            }
+            *failure = Some(why.to_owned());
+            true
+        });
+        // After the text, so that whoever sees the flag finds a reason.
+        if !self.poisoned.swap(true, Ordering::SeqCst) {
+            tracing::error!(why, "the store stopped: nothing more is written until a restart");
+        }
+    }
+
+    /// The error that callers get once the store is poisoned.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if !self.poisoned.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        let why = self.failure.borrow().clone();
+        Err(Error::Poisoned(why.unwrap_or_default()))
+    }
+
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.poisoned.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn watch(&self) -> watch::Receiver<Option<String>> {
+        self.failure.subscribe()
+    }
+}

@@ -1,0 +1,288 @@
+//! The journal's files. A segment is written with zeros once, used from its
+//! start to its end, and used again when the tree has what it holds. Names mean
+//! nothing: the header says which segment a file is, so reuse needs no rename
+//! and no sync of the directory on the way of an answer.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::hash::{BuildHasher, Hasher};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::disk::{Disk, is_full, write_all_at};
+use super::format::{HEADER, RECORD, RecordBuffer, SegmentHeader};
+
+/// Zeros are written in pieces of this size.
+const ZEROS: usize = 1024 * 1024;
+
+/// A file that holds a segment, or will.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) file: File,
+    pub(crate) path: PathBuf,
+    pub(crate) bytes: u64,
+}
+
+/// A segment that takes no more records.
+#[derive(Debug)]
+pub(crate) struct Sealed {
+    pub(crate) number: u64,
+    pub(crate) last_sequence: u64,
+    pub(crate) slot: Slot,
+}
+
+/// The segments that the committer does not write to at the moment. The
+/// applier gives back what the tree has, and keeps spares ready.
+pub(crate) struct Pool {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    segment_bytes: u64,
+    spare_segments: usize,
+    state: Mutex<PoolState>,
+}
+
+#[derive(Debug)]
+struct PoolState {
+    sealed: VecDeque<Sealed>,
+    spares: Vec<Slot>,
+    /// The number of the segment in use, or of the next one.
+    head: u64,
+    /// The next file name to try.
+    next_name: u64,
+}
+
+impl Pool {
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        segment_bytes: usize,
+        spare_segments: usize,
+        sealed: VecDeque<Sealed>,
+        spares: Vec<Slot>,
+        head: u64,
+    ) -> Self {
+        Self {
+            disk,
+            dir: dir.to_owned(),
+            segment_bytes: segment_bytes.max(HEADER + RECORD) as u64,
+            spare_segments: spare_segments.max(1),
+            state: Mutex::new(PoolState { sealed, spares, head, next_name: 1 }),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, PoolState> {
+        // Every change below is one push or pop.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a spare should be made before the committer asks for one.
+    pub(crate) fn wants_spare(&self) -> bool {
+        self.lock().spares.is_empty()
+    }
+
+    /// Makes one spare ready.
+    pub(crate) fn prepare(&self) -> io::Result<()> {
+        let slot = self.create()?;
+        self.lock().spares.push(slot);
+        Ok(())
+    }
+
+    fn obtain(&self) -> io::Result<Slot> {
+        let spare = self.lock().spares.pop();
+        spare.map_or_else(|| self.create(), Ok)
+    }
+
+    fn create(&self) -> io::Result<Slot> {
+        let (path, file) = self.free_name()?;
+        let zeros = vec![0; ZEROS.min(usize::try_from(self.segment_bytes).unwrap_or(ZEROS))];
+        let fill = || {
+            let mut at = 0;
+            while at < self.segment_bytes {
+                let left = usize::try_from(self.segment_bytes - at).unwrap_or(ZEROS);
+                let piece = zeros.get(..left).unwrap_or(&zeros);
+                write_all_at(&*self.disk, &file, piece, at)?;
+                at += piece.len() as u64;
+            }
+            self.disk.sync_data(&file)?;
+            self.disk.sync_dir(&self.dir)
+        };
+        if let Err(error) = fill() {
+            // Half a file of zeros only takes room. If it cannot be removed,
+            // recovery will find it blank and use it.
+            let _ = self.disk.remove(&path);
+            return Err(error);
+        }
+        Ok(Slot { file, path, bytes: self.segment_bytes })
+    }
+
+    fn free_name(&self) -> io::Result<(PathBuf, File)> {
+        loop {
+            let name = {
+                let mut state = self.lock();
+                state.next_name += 1;
+                state.next_name - 1
+            };
+            let path = self.dir.join(format!("{name:08}.seg"));
+            if !path.exists() {
+                let file = self.disk.open(&path)?;
+                return Ok((path, file));
+            }
+        }
+    }
+
+    fn give_back(&self, slot: Slot) {
+        self.lock().spares.push(slot);
+    }
+
+    fn seal(&self, sealed: Sealed) {
+        let mut state = self.lock();
+        state.head = sealed.number + 1;
+        state.sealed.push_back(sealed);
+    }
+
+    /// The first segment that is still needed when the tree has everything up
+    /// to `sequence`.
+    pub(crate) fn oldest_needed(&self, sequence: u64) -> u64 {
+        let state = self.lock();
+        state
+            .sealed
+            .iter()
+            .find(|sealed| sealed.last_sequence > sequence)
+            .map_or(state.head, |sealed| sealed.number)
+    }
+
+    /// Makes the segments below `segment` free. The mark that says that they
+    /// are not needed must be durable.
+    pub(crate) fn recycle(&self, segment: u64) -> io::Result<()> {
+        loop {
+            let mut state = self.lock();
+            if state.sealed.front().is_none_or(|sealed| sealed.number >= segment) {
+                return Ok(());
+            }
+            let Some(sealed) = state.sealed.pop_front() else { return Ok(()) };
+            let enough = state.spares.len() >= self.spare_segments;
+            if !enough && sealed.slot.bytes == self.segment_bytes {
+                state.spares.push(sealed.slot);
+                continue;
+            }
+            drop(state);
+            // Too many, or one that a large batch made longer than the others.
+            self.disk.remove(&sealed.slot.path)?;
+        }
+    }
+}
+
+/// Why a record was not appended.
+#[derive(Debug)]
+pub(crate) enum AppendError {
+    /// There was no room, and nothing of the record can be read later.
+    Full(io::Error),
+    /// What is on the disk is not known.
+    Broken(io::Error),
+}
+
+struct Active {
+    slot: Slot,
+    header: SegmentHeader,
+    offset: u64,
+    last_sequence: u64,
+}
+
+/// The committer's end of the journal.
+pub(crate) struct Journal {
+    disk: Arc<dyn Disk>,
+    pool: Arc<Pool>,
+    active: Option<Active>,
+    next_number: u64,
+    next_sequence: u64,
+}
+
+impl Journal {
+    pub(crate) fn new(disk: Arc<dyn Disk>, pool: Arc<Pool>, next_number: u64, next_sequence: u64) -> Self {
+        Self { disk, pool, active: None, next_number, next_sequence }
+    }
+
+    /// The sequence that the next batch will get.
+    pub(crate) fn next_sequence(&self) -> u64 {
+        self.next_sequence
+    }
+
+    /// Writes a record and makes it durable, with one write and one sync.
+    pub(crate) fn append(&mut self, record: &mut RecordBuffer) -> Result<(), AppendError> {
+        let room = |active: &Active| active.slot.bytes.saturating_sub(active.offset);
+        let needed = record.record_bytes() as u64;
+        // The last record of a segment may not grow it; the first one may, for
+        // then no segment would be large enough.
+        let active = match self.active.take_if(|active| room(active) < needed) {
+            Some(full) => {
+                self.pool.seal(Sealed {
+                    number: full.header.number,
+                    last_sequence: full.last_sequence,
+                    slot: full.slot,
+                });
+                None
+            }
+            None => self.active.take(),
+        };
+        let first = active.is_none();
+        let mut active = match active {
+            Some(active) => active,
+            None => self.activate()?,
+        };
+        let bytes = record.seal(&active.header, self.next_sequence, first);
+        let written = write_all_at(&*self.disk, &active.slot.file, bytes, active.offset);
+        let length = bytes.len() as u64;
+        if let Err(error) = written {
+            if !is_full(&error) {
+                return Err(AppendError::Broken(error));
+            }
+            self.take_back(&active, length).map_err(AppendError::Broken)?;
+            if first {
+                self.pool.give_back(active.slot);
+            } else {
+                self.active = Some(active);
+            }
+            return Err(AppendError::Full(error));
+        }
+        self.disk.sync_data(&active.slot.file).map_err(AppendError::Broken)?;
+        if first {
+            self.next_number += 1;
+        }
+        active.offset += length;
+        active.slot.bytes = active.slot.bytes.max(active.offset);
+        active.last_sequence = self.next_sequence + u64::from(record.batches()) - 1;
+        self.next_sequence = active.last_sequence + 1;
+        self.active = Some(active);
+        Ok(())
+    }
+
+    fn activate(&self) -> Result<Active, AppendError> {
+        let slot = self.pool.obtain().map_err(|error| {
+            if is_full(&error) { AppendError::Full(error) } else { AppendError::Broken(error) }
+        })?;
+        let header =
+            SegmentHeader { number: self.next_number, first_sequence: self.next_sequence, salt: salt() };
+        Ok(Active { slot, header, offset: 0, last_sequence: self.next_sequence.saturating_sub(1) })
+    }
+
+    /// Makes sure that nothing of a record that found no room can be read.
+    fn take_back(&self, active: &Active, length: u64) -> io::Result<()> {
+        let file = &active.slot.file;
+        let blank = [0; HEADER + RECORD];
+        let blank = blank.get(..usize::try_from(length).unwrap_or(blank.len())).unwrap_or(&blank);
+        // The record's place may lie at the very end of a segment, so no more
+        // is blanked than there is room for.
+        let room = usize::try_from(active.slot.bytes.saturating_sub(active.offset)).unwrap_or(blank.len());
+        write_all_at(&*self.disk, file, blank.get(..room).unwrap_or(blank), active.offset)?;
+        self.disk.set_len(file, active.slot.bytes)?;
+        self.disk.sync_data(file)
+    }
+}
+
+/// A number that nobody outside can guess. It decides nothing and never leaves
+/// the segment: it only keeps a sender from writing a payload that checks as a
+/// record.
+fn salt() -> u64 {
+    std::hash::RandomState::new().build_hasher().finish()
+}

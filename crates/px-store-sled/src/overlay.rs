@@ -1,0 +1,303 @@
+//! What the journal has and the tree has not yet: rows and posting lists in
+//! memory, ordered. The committer adds to the *active* generation; the applier
+//! freezes it, writes it to the tree, and lets go of it. Reads look here first.
+//!
+//! The lock is held for a lookup or for the publishing of one group, never
+//! over a read of the tree or a sync.
+
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
+use std::ops::Bound;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Instant;
+
+use bytes::Bytes;
+use px_store::rows::{Expect, Order, RowBatch, RowOp};
+
+/// What a row costs in memory beside its key and value.
+const ROW_BYTES: usize = 96;
+
+/// What an id of a posting list costs in memory.
+const ID_BYTES: usize = 24;
+
+/// Checks of a batch that are looked through to learn that a put is the first
+/// of its key; a batch with more is published without that knowledge.
+const CHECKS_LOOKED_AT: usize = 16;
+
+/// A row as the overlay knows it.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    /// `None` is a tombstone: the tree may still have the row.
+    pub(crate) value: Option<Bytes>,
+    /// Nothing below this generation has the key, as a check of its first put
+    /// showed. If the row is removed again, the tree need not hear of it.
+    unknown_below: bool,
+}
+
+/// The changes between two freezes.
+#[derive(Debug, Default)]
+pub(crate) struct Generation {
+    pub(crate) rows: BTreeMap<Vec<u8>, Row>,
+    pub(crate) lists: BTreeMap<Vec<u8>, BTreeSet<[u8; 16]>>,
+    /// Memory, about.
+    pub(crate) bytes: usize,
+    /// Journal that this generation stands for, before folding.
+    pub(crate) journal_bytes: u64,
+    /// The last batch in it.
+    pub(crate) last_sequence: u64,
+    /// When its first change came.
+    pub(crate) since: Option<Instant>,
+}
+
+impl Generation {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.since.is_none()
+    }
+
+    fn put(&mut self, key: Vec<u8>, value: Bytes, unknown_below: bool) {
+        self.bytes += value.len();
+        match self.rows.entry(key) {
+            Entry::Occupied(mut row) => {
+                let row = row.get_mut();
+                let old = row.value.replace(value);
+                self.bytes -= old.map_or(0, |old| old.len());
+            }
+            Entry::Vacant(row) => {
+                self.bytes += row.key().len() + ROW_BYTES;
+                row.insert(Row { value: Some(value), unknown_below });
+            }
+        }
+    }
+
+    fn remove(&mut self, key: Vec<u8>) {
+        match self.rows.entry(key) {
+            Entry::Occupied(mut row) => {
+                let old = row.get_mut().value.take();
+                self.bytes -= old.map_or(0, |old| old.len());
+                if row.get().unknown_below {
+                    self.bytes -= row.key().len() + ROW_BYTES;
+                    row.remove();
+                }
+            }
+            Entry::Vacant(row) => {
+                self.bytes += row.key().len() + ROW_BYTES;
+                row.insert(Row { value: None, unknown_below: false });
+            }
+        }
+    }
+
+    fn post(&mut self, list: Vec<u8>, id: [u8; 16]) {
+        let ids = match self.lists.entry(list) {
+            Entry::Occupied(ids) => ids.into_mut(),
+            Entry::Vacant(ids) => {
+                self.bytes += ids.key().len() + ROW_BYTES;
+                ids.insert(BTreeSet::new())
+            }
+        };
+        if ids.insert(id) {
+            self.bytes += ID_BYTES;
+        }
+    }
+
+    /// Adds the changes of a batch that is durable.
+    pub(crate) fn publish(&mut self, batch: RowBatch, now: Instant) {
+        self.since.get_or_insert(now);
+        let RowBatch { checks, ops, .. } = batch;
+        let absent =
+            checks.len() <= CHECKS_LOOKED_AT && checks.iter().any(|check| check.expect == Expect::Absent);
+        for op in ops {
+            match op {
+                RowOp::Put { key, value } => {
+                    let unknown = absent
+                        && checks.iter().any(|check| check.expect == Expect::Absent && check.key == key);
+                    self.put(key, value, unknown);
+                }
+                RowOp::Remove { key } => self.remove(key),
+                RowOp::Post { list, id } => self.post(list, id),
+            }
+        }
+    }
+}
+
+/// The active generation and, while the applier works, a frozen one.
+#[derive(Debug, Default)]
+pub(crate) struct Generations {
+    pub(crate) active: Generation,
+    pub(crate) frozen: Option<Arc<Generation>>,
+    /// Counts the freezes. As long as it stays the same, nothing that came
+    /// after a look at the overlay can have reached the tree.
+    pub(crate) freezes: u64,
+}
+
+impl Generations {
+    /// The newest row of a key: `None` if the tree decides.
+    pub(crate) fn get(&self, key: &[u8]) -> Option<Option<Bytes>> {
+        let frozen = || self.frozen.as_ref().and_then(|frozen| frozen.rows.get(key));
+        self.active.rows.get(key).or_else(frozen).map(|row| row.value.clone())
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.active.bytes + self.frozen.as_ref().map_or(0, |frozen| frozen.bytes)
+    }
+}
+
+/// Rows of the overlay in a range, as far as they were looked at.
+#[derive(Debug)]
+pub(crate) struct Window {
+    /// A tombstone hides a row of the tree.
+    pub(crate) rows: BTreeMap<Vec<u8>, Option<Bytes>>,
+    /// The last key that was looked at; `None` if that is the whole range.
+    pub(crate) horizon: Option<Vec<u8>>,
+    /// [`Generations::freezes`] at that moment.
+    pub(crate) freezes: u64,
+}
+
+/// Shared by readers, the committer and the applier.
+#[derive(Debug, Default)]
+pub(crate) struct Overlay {
+    generations: RwLock<Generations>,
+}
+
+impl Overlay {
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Generations> {
+        // A panic between two changes of a map leaves the map whole.
+        self.generations.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Generations> {
+        self.generations.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Turns the active generation into the frozen one. The frozen one must
+    /// have been let go.
+    pub(crate) fn freeze(&self) -> Arc<Generation> {
+        let mut generations = self.write();
+        let frozen = Arc::new(std::mem::take(&mut generations.active));
+        generations.frozen = Some(frozen.clone());
+        generations.freezes += 1;
+        frozen
+    }
+
+    /// Lets go of the frozen generation: the tree answers now.
+    pub(crate) fn thaw(&self) -> Option<Arc<Generation>> {
+        self.write().frozen.take()
+    }
+
+    /// Looks at up to `most` rows of each generation in `from <= key < to`,
+    /// from the end where `order` starts.
+    pub(crate) fn window(&self, from: &[u8], to: &[u8], order: Order, most: usize) -> Window {
+        let generations = self.read();
+        let mut window = Window { rows: BTreeMap::new(), horizon: None, freezes: generations.freezes };
+        // The older one first, so that the newer one's rows replace its rows.
+        let frozen = generations.frozen.as_deref();
+        for generation in frozen.into_iter().chain([&generations.active]) {
+            let range = (Bound::Included(from), Bound::Excluded(to));
+            let mut rows = generation.rows.range::<[u8], _>(range);
+            let mut last = None;
+            for _ in 0..most {
+                let next = match order {
+                    Order::Ascending => rows.next(),
+                    Order::Descending => rows.next_back(),
+                };
+                let Some((key, row)) = next else {
+                    last = None;
+                    break;
+                };
+                window.rows.insert(key.clone(), row.value.clone());
+                last = Some(key);
+            }
+            if let Some(last) = last {
+                let nearer = window.horizon.as_ref().is_none_or(|horizon| match order {
+                    Order::Ascending => last < horizon,
+                    Order::Descending => last > horizon,
+                });
+                if nearer {
+                    window.horizon = Some(last.clone());
+                }
+            }
+        }
+        drop(generations);
+        if let Some(horizon) = &window.horizon {
+            window.rows.retain(|key, _| match order {
+                Order::Ascending => key <= horizon,
+                Order::Descending => key >= horizon,
+            });
+        }
+        window
+    }
+
+    /// The newest `limit` ids of a list that the tree may not have, newest first.
+    pub(crate) fn ids(&self, list: &[u8], before: Option<[u8; 16]>, limit: usize) -> Vec<[u8; 16]> {
+        let generations = self.read();
+        let mut found = Vec::new();
+        let frozen = generations.frozen.as_deref();
+        for generation in frozen.into_iter().chain([&generations.active]) {
+            let Some(ids) = generation.lists.get(list) else { continue };
+            let below = before.map_or(Bound::Unbounded, Bound::Excluded);
+            found.extend(ids.range((Bound::Unbounded, below)).rev().take(limit).copied());
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use px_store::rows::Check;
+
+    use super::*;
+
+    fn put(key: &str, value: &str, absent: bool) -> RowBatch {
+        let key = key.as_bytes().to_vec();
+        let check = Check { key: key.clone(), expect: Expect::Absent };
+        RowBatch {
+            checks: if absent { vec![check] } else { Vec::new() },
+            ops: vec![RowOp::Put { key, value: Bytes::copy_from_slice(value.as_bytes()) }],
+            hints: Vec::new(),
+        }
+    }
+
+    fn remove(key: &str) -> RowBatch {
+        RowBatch { ops: vec![RowOp::Remove { key: key.as_bytes().to_vec() }], ..RowBatch::default() }
+    }
+
+    #[test]
+    fn a_row_that_came_and_went_leaves_nothing_if_the_tree_cannot_have_it() {
+        let mut generation = Generation::default();
+        generation.publish(put("a", "1", true), Instant::now());
+        generation.publish(put("a", "22", false), Instant::now());
+        generation.publish(remove("a"), Instant::now());
+        assert!(generation.rows.is_empty());
+        assert_eq!(generation.bytes, 0);
+    }
+
+    #[test]
+    fn a_row_that_the_tree_may_have_leaves_a_tombstone() {
+        let mut generation = Generation::default();
+        generation.publish(put("a", "1", false), Instant::now());
+        generation.publish(remove("a"), Instant::now());
+        // The check of this put saw the tombstone above, not the tree.
+        generation.publish(put("a", "2", true), Instant::now());
+        generation.publish(remove("a"), Instant::now());
+        assert!(generation.rows["a".as_bytes()].value.is_none());
+    }
+
+    #[test]
+    fn a_window_ends_where_a_generation_was_cut_off() {
+        let overlay = Overlay::default();
+        for key in ["a", "c", "e", "g"] {
+            overlay.write().active.publish(put(key, "old", false), Instant::now());
+        }
+        overlay.freeze();
+        overlay.write().active.publish(put("f", "new", false), Instant::now());
+        overlay.write().active.publish(remove("c"), Instant::now());
+        let keys = |window: &Window| {
+            window.rows.keys().map(|key| String::from_utf8(key.clone()).unwrap()).collect::<Vec<_>>().concat()
+        };
+        let window = overlay.window(b"a", b"z", Order::Ascending, 2);
+        assert_eq!((keys(&window).as_str(), window.horizon.as_deref()), ("ac", Some(&b"c"[..])));
+        assert_eq!(window.rows[&b"c"[..]], None);
+        let window = overlay.window(b"a", b"z", Order::Descending, 2);
+        assert_eq!((keys(&window).as_str(), window.horizon.as_deref()), ("efg", Some(&b"e"[..])));
+        let window = overlay.window(b"a", b"z", Order::Descending, 9);
+        assert_eq!((keys(&window).as_str(), window.horizon), ("acefg", None));
+    }
+}

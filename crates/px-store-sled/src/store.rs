@@ -1,0 +1,312 @@
+//! [`SledRows`]: opens the directory, starts the two threads, and serves the
+//! [`Backing`] that the semantic store is built on.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+use px_store::rows::{Admission, Backing, BoxFuture, Order, RowBatch, RowOutcome, RowStats};
+use px_store::{Error, HintBus};
+use tokio::sync::watch;
+
+use crate::applier::{Applier, Signals};
+use crate::committer::Committer;
+use crate::health::Health;
+use crate::journal::{Disk, Journal, Pool, RealDisk, Water};
+use crate::lock::DirLock;
+use crate::options::Options;
+use crate::overlay::{Generations, Overlay};
+use crate::pace::Pace;
+use crate::queue::Queue;
+use crate::recovery::{self, JOURNAL, Recovered};
+use crate::shared::{Counters, Lag, Shared};
+use crate::tree::{SledTree, Tree};
+
+/// The tree's directory in the store's directory.
+const TREE: &str = "tree";
+
+/// The tree's directory while the store is created.
+const TREE_DRAFT: &str = "tree.new";
+
+/// Opens or creates the tree in a directory.
+pub(crate) type OpenTree<'a> = &'a dyn Fn(&Path, &Options) -> Result<Arc<dyn Tree>, Error>;
+
+/// The embedded store's rows: a journal that answers, and sled that remembers.
+///
+/// Dropping it stops its threads without bringing everything into the tree;
+/// what was answered is in the journal and comes back with the next open.
+/// [`close`](Backing::close) also empties the journal.
+pub struct SledRows {
+    shared: Arc<Shared>,
+    threads: Mutex<Threads>,
+    lock: DirLock,
+    dir: PathBuf,
+}
+
+#[derive(Debug, Default)]
+struct Threads {
+    committer: Option<JoinHandle<()>>,
+    applier: Option<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for SledRows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SledRows").field("dir", &self.dir).finish_non_exhaustive()
+    }
+}
+
+impl SledRows {
+    /// Opens the store in `dir`, creating it if there is none. What the journal
+    /// holds beyond the tree is readable at once and reaches the tree behind
+    /// the caller's back.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Locked`] if another process still has the directory after
+    /// [`Options::lock_wait`]; [`Error::Corrupt`] or [`Error::Format`] if what
+    /// is there is not what was written, in which case nothing is changed;
+    /// [`Error::Io`] and [`Error::Full`] from the operating system.
+    pub fn open(dir: &Path, options: Options) -> Result<Self, Error> {
+        Self::open_on(dir, options, Arc::new(RealDisk), &open_sled)
+    }
+
+    pub(crate) fn open_on(
+        dir: &Path,
+        options: Options,
+        disk: Arc<dyn Disk>,
+        open_tree: OpenTree<'_>,
+    ) -> Result<Self, Error> {
+        fs::create_dir_all(dir.join(JOURNAL))
+            .map_err(|error| Error::io(format!("create {}", dir.display()), &error))?;
+        let lock = DirLock::acquire(dir, options.lock_wait)?;
+        let (water, tree) = match Water::open(disk.clone(), dir)? {
+            Some(water) => (water, open_tree(&dir.join(TREE), &options)?),
+            None => create(dir, &options, disk.clone(), open_tree)?,
+        };
+        let recovered = recovery::recover(&disk, dir, water.mark(), options.segment_bytes)?;
+        let (shared, journal, pool) = assemble(dir, options, disk, tree, recovered);
+        let mut threads = Threads::default();
+        let committer = Committer::new(shared.clone(), journal);
+        let applier = Applier::new(shared.clone(), pool, water);
+        threads.committer = Some(spawn("px-commit", &shared, move || committer.run())?);
+        let applying = spawn("px-apply", &shared, move || applier.run());
+        let store = Self { shared, threads: Mutex::new(threads), lock, dir: dir.to_owned() };
+        store.threads.lock().unwrap_or_else(PoisonError::into_inner).applier = Some(applying?);
+        Ok(store)
+    }
+
+    /// Tells the next process that wants this directory where the store's owner
+    /// can be reached.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the lock file cannot be written.
+    pub fn announce(&self, url: &str) -> Result<(), Error> {
+        self.lock.describe(Some(url))
+    }
+
+    /// The store's directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Brings everything that is durable now into the tree and lets go of the
+    /// journal segments that held it. Blocks; commits go on meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Poisoned`] if the tree cannot be written, [`Error::Closed`]
+    /// after a close.
+    pub fn checkpoint(&self) -> Result<(), Error> {
+        let done = self.shared.applier.checkpoint();
+        self.shared.health.check()?;
+        if done { Ok(()) } else { Err(Error::Closed) }
+    }
+
+    /// How far the tree is behind the journal, in bytes of journal.
+    #[must_use]
+    pub fn lag_bytes(&self) -> u64 {
+        self.shared.lag.now().0
+    }
+
+    fn join(&self) {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let committer = threads.committer.take();
+        let applier = threads.applier.take();
+        // A panic of theirs has poisoned the store already (see `Alarm`).
+        let _ = committer.map(JoinHandle::join);
+        self.shared.applier.drain();
+        let _ = applier.map(JoinHandle::join);
+    }
+}
+
+impl Drop for SledRows {
+    fn drop(&mut self) {
+        self.shared.queue.abandon();
+        self.shared.lag.release();
+        self.shared.applier.stop();
+        self.join();
+    }
+}
+
+fn open_sled(dir: &Path, options: &Options) -> Result<Arc<dyn Tree>, Error> {
+    Ok(Arc::new(SledTree::open(dir, options.cache_bytes, options.lock_wait)?))
+}
+
+/// Makes a store where there is none. The mark comes last: only a directory
+/// with a mark is a store, and an interrupted creation is begun anew.
+fn create(
+    dir: &Path,
+    options: &Options,
+    disk: Arc<dyn Disk>,
+    open_tree: OpenTree<'_>,
+) -> Result<(Water, Arc<dyn Tree>), Error> {
+    let context = |error| Error::io(format!("create a store in {}", dir.display()), &error);
+    if recovery::has_segments(dir)? {
+        return Err(Error::Corrupt(format!(
+            "{} has a journal but no file {}; nothing was changed",
+            dir.display(),
+            crate::journal::water::FILE
+        )));
+    }
+    let (draft, tree) = (dir.join(TREE_DRAFT), dir.join(TREE));
+    if !tree.exists() {
+        if draft.exists() {
+            fs::remove_dir_all(&draft).map_err(context)?;
+        }
+        // Opened once under another name: a tree whose first files a power cut
+        // tore could never be opened again.
+        drop(open_tree(&draft, options)?);
+        if draft.exists() {
+            fs::rename(&draft, &tree).map_err(context)?;
+        }
+    }
+    disk.sync_dir(&dir.join(JOURNAL)).map_err(context)?;
+    disk.sync_dir(dir).map_err(context)?;
+    if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        disk.sync_dir(parent).map_err(context)?;
+    }
+    let tree = open_tree(&tree, options)?;
+    Ok((Water::create(disk, dir)?, tree))
+}
+
+fn assemble(
+    dir: &Path,
+    options: Options,
+    disk: Arc<dyn Disk>,
+    tree: Arc<dyn Tree>,
+    recovered: Recovered,
+) -> (Arc<Shared>, Journal, Arc<Pool>) {
+    let Recovered { generation, sealed, spares, next_number, next_sequence } = recovered;
+    let pool = Arc::new(Pool::new(
+        disk.clone(),
+        &dir.join(JOURNAL),
+        options.segment_bytes,
+        options.spare_segments,
+        sealed,
+        spares,
+        next_number,
+    ));
+    let journal = Journal::new(disk, pool.clone(), next_number, next_sequence);
+    let overlay = Overlay::default();
+    let lag = Lag::new(generation.journal_bytes, options.lag_limit_bytes);
+    *overlay.write() = Generations { active: generation, ..Generations::default() };
+    let shared = Arc::new(Shared {
+        queue: Queue::new(&options),
+        overlay,
+        tree,
+        hints: HintBus::new(),
+        health: Health::new(),
+        lag,
+        pace: Pace { lag_bytes: options.lag_bytes, lag: options.lag, pause: options.pace_pause },
+        applier: Signals::default(),
+        counters: Counters::default(),
+        options,
+    });
+    (shared, journal, pool)
+}
+
+/// Poisons the store if its thread ends by a panic, so that nobody waits for
+/// an answer that will not come.
+struct Alarm(Arc<Shared>);
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.health.poison("one of the store's threads panicked");
+            self.0.queue.abandon();
+            self.0.lag.release();
+            self.0.applier.gone();
+        }
+    }
+}
+
+fn spawn(
+    name: &str,
+    shared: &Arc<Shared>,
+    run: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, Error> {
+    let alarm = Alarm(shared.clone());
+    let guarded = move || {
+        let _alarm = alarm;
+        run();
+    };
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(guarded)
+        .map_err(|error| Error::io(format!("start the thread {name}"), &error))
+}
+
+impl Backing for SledRows {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        self.shared.get(key)
+    }
+
+    fn range(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Bytes)>, Error> {
+        self.shared.range(from, to, order, limit)
+    }
+
+    fn postings(&self, list: &[u8], before: Option<[u8; 16]>, limit: usize) -> Result<Vec<[u8; 16]>, Error> {
+        self.shared.postings(list, before, limit)
+    }
+
+    fn submit(&self, batch: RowBatch, admission: Admission) -> BoxFuture<'static, Result<RowOutcome, Error>> {
+        let shared = self.shared.clone();
+        Box::pin(async move {
+            shared.health.check()?;
+            let answer = shared.queue.push(batch, admission)?;
+            match answer.await {
+                Ok(outcome) => outcome,
+                // The committer went away without a word.
+                Err(_) => Err(shared.health.check().err().unwrap_or(Error::Closed)),
+            }
+        })
+    }
+
+    fn hints(&self) -> &Arc<HintBus> {
+        &self.shared.hints
+    }
+
+    fn stats(&self) -> RowStats {
+        self.shared.stats()
+    }
+
+    fn failure(&self) -> watch::Receiver<Option<String>> {
+        self.shared.health.watch()
+    }
+
+    fn close(&self) -> Result<(), Error> {
+        self.shared.queue.close();
+        self.join();
+        self.shared.health.check()
+    }
+}

@@ -1,0 +1,309 @@
+//! What lies under the overlay: four calls, and sled as what serves them. To
+//! put another ordered map in sled's place, this is the file to change.
+//!
+//! What sled 0.34.7 needs to survive a power cut, learned from its source and
+//! from the power-loss model (`tests/power-loss.sh`):
+//!
+//! * its `flush` is `sync_file_range`, so every write here ends with a true
+//!   sync of its data file;
+//! * it opens reliably only if little was written since the last true sync, so
+//!   a write here is one small chunk;
+//! * a page above a quarter of its segment becomes a file of its own that it
+//!   never syncs. Leaves hold up to 20 rows, so values are cut into pieces that
+//!   keep 20 of them below that size;
+//! * it never syncs its configuration file, so that is done after an open.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use px_store::Error;
+use px_store::rows::Order;
+
+/// A key and what becomes of it: a value, or nothing.
+pub(crate) type Write = (Vec<u8>, Option<Bytes>);
+
+/// A key and its value.
+pub(crate) type Pair = (Vec<u8>, Bytes);
+
+/// An ordered map on disk. Written by one thread, read by many.
+pub(crate) trait Tree: Send + Sync + 'static {
+    /// Reads one value.
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error>;
+
+    /// Reads at most `limit` values with `from <= key < to`.
+    fn range(&self, from: &[u8], to: &[u8], order: Order, limit: usize) -> Result<Vec<Pair>, Error>;
+
+    /// Writes a small chunk, sorted by key, and makes it durable.
+    fn write_sorted(&self, chunk: &[Write]) -> Result<(), Error>;
+
+    /// Makes everything durable that was ever written.
+    fn checkpoint(&self) -> Result<(), Error>;
+}
+
+/// sled's own unit of allocation. A quarter of it is the largest page that
+/// stays in the data file.
+const SEGMENT_BYTES: usize = 2 * 1024 * 1024;
+
+/// The largest value that is stored as one row; 20 of them stay below a
+/// quarter of a segment.
+const PIECE_BYTES: usize = 24 * 1024;
+
+/// The longest key: 256 of them in an index page stay below a quarter of a
+/// segment.
+pub(crate) const KEY_BYTES: usize = 1536;
+
+/// Pieces that one value may have.
+const PIECES: u32 = u32::MAX;
+
+/// First byte of a stored value: the rest is the value.
+const WHOLE: u8 = 0;
+/// First byte of a stored value: the rest is an id (8) and a length (8).
+const PIECED: u8 = 1;
+
+/// First byte of every key that [`Tree`]'s callers use.
+const VALUES: u8 = 1;
+/// First byte of the keys of pieces, followed by id (8) and index (4).
+const PARTS: u8 = 2;
+
+/// How often a read of a pieced value starts anew because the value was
+/// replaced meanwhile.
+const READ_TRIES: usize = 100;
+
+/// How often an opener looks whether sled's lock is free.
+const POLL: Duration = Duration::from_millis(25);
+
+/// sled, fenced.
+pub(crate) struct SledTree {
+    db: sled::Db,
+    data: File,
+    blobs: PathBuf,
+    /// The next id of a pieced value. Starts above every id that is stored.
+    next_id: AtomicU64,
+}
+
+impl SledTree {
+    /// Opens or creates the tree in `dir`, waiting for sled's lock, which the
+    /// kernel may still hold for a moment after a kill.
+    pub(crate) fn open(dir: &Path, cache_bytes: u64, wait: Duration) -> Result<Self, Error> {
+        let config = sled::Config::new()
+            .path(dir)
+            .cache_capacity(cache_bytes)
+            .flush_every_ms(None)
+            .segment_size(SEGMENT_BYTES);
+        let deadline = Instant::now() + wait;
+        let db = loop {
+            match config.open() {
+                Ok(db) => break db,
+                Err(sled::Error::Io(error)) if is_lock(&error) && Instant::now() < deadline => {
+                    // There is no event to wait for: the lock is the kernel's.
+                    std::thread::park_timeout(POLL);
+                }
+                Err(sled::Error::Io(error)) if is_lock(&error) => {
+                    return Err(Error::Locked(format!("{}: {error}", dir.display())));
+                }
+                Err(error) => {
+                    return Err(Error::Corrupt(format!(
+                        "the tree in {} cannot be opened ({error}); the directory was left as it is",
+                        dir.display()
+                    )));
+                }
+            }
+        };
+        let path = dir.join("db");
+        let data = File::options()
+            .read(true)
+            .write(true)
+            .open(&path)
+            .map_err(|error| Error::io(format!("open {}", path.display()), &error))?;
+        let tree = Self { db, data, blobs: dir.join("blobs"), next_id: AtomicU64::new(0) };
+        tree.sync_all(dir)?;
+        let last = tree.db.range(..=[PARTS, 0xff]).next_back().transpose().map_err(|error| broken(&error))?;
+        let last = last.and_then(|(key, _)| piece_id(&key)).map_or(0, |id| id + 1);
+        tree.next_id.store(last, Ordering::Relaxed);
+        Ok(tree)
+    }
+
+    /// Makes durable what an open of sled leaves to luck.
+    fn sync_all(&self, dir: &Path) -> Result<(), Error> {
+        let sync = |path: &Path| {
+            File::open(path)
+                .and_then(|file| file.sync_all())
+                .map_err(|error| Error::io(format!("sync {}", path.display()), &error))
+        };
+        self.flush()?;
+        sync(&dir.join("conf"))?;
+        sync(&self.blobs)?;
+        sync(dir)
+    }
+
+    fn flush(&self) -> Result<(), Error> {
+        self.db.flush().map_err(|error| broken(&error))?;
+        self.sync_blobs()?;
+        self.data.sync_data().map_err(|error| Error::io("sync the tree", &error))
+    }
+
+    /// Pieces keep pages out of files of their own; should one come about all
+    /// the same, it is durable before the data file points to it for good.
+    fn sync_blobs(&self) -> Result<(), Error> {
+        let context = |error| Error::io("sync the tree's large pages", &error);
+        let mut any = false;
+        for entry in std::fs::read_dir(&self.blobs).map_err(context)? {
+            match File::open(entry.map_err(context)?.path()) {
+                Ok(file) => {
+                    file.sync_data().map_err(context)?;
+                    any = true;
+                }
+                // sled removes what it no longer needs whenever it likes.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(context(error)),
+            }
+        }
+        if any { File::open(&self.blobs).and_then(|dir| dir.sync_all()).map_err(context) } else { Ok(()) }
+    }
+
+    fn insert(&self, key: &[u8], value: &[u8], scratch: &mut Vec<u8>) -> Result<(), Error> {
+        scratch.clear();
+        if value.len() <= PIECE_BYTES {
+            scratch.push(WHOLE);
+            scratch.extend_from_slice(value);
+        } else {
+            let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+            for (index, piece) in (0..PIECES).zip(value.chunks(PIECE_BYTES)) {
+                self.db.insert(part(id, index), piece).map_err(|error| broken(&error))?;
+            }
+            scratch.push(PIECED);
+            scratch.extend_from_slice(&id.to_be_bytes());
+            scratch.extend_from_slice(&(value.len() as u64).to_be_bytes());
+        }
+        let old = self.db.insert(stored(key), scratch.as_slice()).map_err(|error| broken(&error))?;
+        self.drop_pieces(old.as_deref())
+    }
+
+    /// Removes the pieces of a value that nothing points to any more.
+    fn drop_pieces(&self, old: Option<&[u8]>) -> Result<(), Error> {
+        let Some((id, bytes)) = old.and_then(pointer) else { return Ok(()) };
+        for index in (0..PIECES).take(bytes.div_ceil(PIECE_BYTES)) {
+            self.db.remove(part(id, index)).map_err(|error| broken(&error))?;
+        }
+        Ok(())
+    }
+
+    /// The value behind what is stored; `None` if its pieces were replaced
+    /// while they were read.
+    fn resolve(&self, found: &[u8]) -> Result<Option<Bytes>, Error> {
+        if let Some((id, bytes)) = pointer(found) {
+            let mut value = Vec::with_capacity(bytes);
+            for index in (0..PIECES).take(bytes.div_ceil(PIECE_BYTES)) {
+                match self.db.get(part(id, index)).map_err(|error| broken(&error))? {
+                    Some(piece) => value.extend_from_slice(&piece),
+                    None => return Ok(None),
+                }
+            }
+            return Ok((value.len() == bytes).then(|| value.into()));
+        }
+        match found.split_first() {
+            Some((&WHOLE, value)) => Ok(Some(Bytes::copy_from_slice(value))),
+            _ => Err(Error::Corrupt("the tree holds a value of an unknown kind".to_owned())),
+        }
+    }
+}
+
+impl Tree for SledTree {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        for _ in 0..READ_TRIES {
+            match self.db.get(stored(key)).map_err(|error| broken(&error))? {
+                None => return Ok(None),
+                Some(found) => {
+                    if let Some(value) = self.resolve(&found)? {
+                        return Ok(Some(value));
+                    }
+                }
+            }
+        }
+        Err(Error::Corrupt("a large value in the tree misses a piece".to_owned()))
+    }
+
+    fn range(&self, from: &[u8], to: &[u8], order: Order, limit: usize) -> Result<Vec<Pair>, Error> {
+        if from >= to {
+            return Ok(Vec::new());
+        }
+        let mut rows = self.db.range(stored(from)..stored(to));
+        let mut found = Vec::new();
+        while found.len() < limit {
+            let next = match order {
+                Order::Ascending => rows.next(),
+                Order::Descending => rows.next_back(),
+            };
+            let Some(next) = next else { break };
+            let (key, value) = next.map_err(|error| broken(&error))?;
+            let key = key.get(1..).unwrap_or_default();
+            let value = match self.resolve(&value)? {
+                Some(value) => Some(value),
+                // Replaced or removed meanwhile: what is there now counts.
+                None => self.get(key)?,
+            };
+            found.extend(value.map(|value| (key.to_vec(), value)));
+        }
+        Ok(found)
+    }
+
+    fn write_sorted(&self, chunk: &[Write]) -> Result<(), Error> {
+        let mut scratch = Vec::new();
+        for (key, value) in chunk {
+            match value {
+                Some(value) => self.insert(key, value, &mut scratch)?,
+                None => {
+                    let old = self.db.remove(stored(key)).map_err(|error| broken(&error))?;
+                    self.drop_pieces(old.as_deref())?;
+                }
+            }
+        }
+        self.flush()
+    }
+
+    fn checkpoint(&self) -> Result<(), Error> {
+        self.flush()
+    }
+}
+
+fn stored(key: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(1 + key.len());
+    bytes.push(VALUES);
+    bytes.extend_from_slice(key);
+    bytes
+}
+
+fn part(id: u64, index: u32) -> [u8; 13] {
+    let mut bytes = [PARTS; 13];
+    let fields = id.to_be_bytes().into_iter().chain(index.to_be_bytes());
+    for (to, from) in bytes.iter_mut().skip(1).zip(fields) {
+        *to = from;
+    }
+    bytes
+}
+
+fn piece_id(key: &[u8]) -> Option<u64> {
+    key.strip_prefix(&[PARTS])?.first_chunk().copied().map(u64::from_be_bytes)
+}
+
+fn pointer(found: &[u8]) -> Option<(u64, usize)> {
+    let (id, rest) = found.strip_prefix(&[PIECED])?.split_first_chunk()?;
+    let bytes = u64::from_be_bytes(*rest.first_chunk()?);
+    Some((u64::from_be_bytes(*id), usize::try_from(bytes).ok()?))
+}
+
+fn is_lock(error: &std::io::Error) -> bool {
+    // sled wraps the refused lock into an error of kind `Other` with this text.
+    error.to_string().contains("could not acquire lock")
+}
+
+fn broken(error: &sled::Error) -> Error {
+    match error {
+        sled::Error::Io(error) => Error::io("use the tree", error),
+        sled::Error::Corruption { .. } => Error::Corrupt(format!("the tree: {error}")),
+        error => Error::Io { context: "use the tree".to_owned(), message: error.to_string() },
+    }
+}

@@ -29,6 +29,7 @@ mod header;
 mod json;
 mod keys;
 mod mac;
+mod mailgun;
 mod prepared;
 mod refusal;
 pub mod sign;

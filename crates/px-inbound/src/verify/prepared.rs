@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::handshake::{self, HandshakeReply};
 use super::url::UrlView;
-use super::{BodyError, Refusal, body, delivery, signature, token, twilio, unverified};
+use super::{BodyError, Refusal, body, delivery, mailgun, signature, token, twilio, unverified};
 
 /// A record together with its keys, ready to verify.
 pub struct Prepared {
@@ -25,6 +25,7 @@ enum Check {
     Unverified,
     Signature(Box<signature::Check>),
     Twilio(Box<twilio::Check>),
+    Mailgun(Box<mailgun::Check>),
     Token(Box<token::Check>),
 }
 
@@ -97,6 +98,9 @@ impl Prepared {
                 Check::Signature(Box::new(signature::Check::new(record, variable, keyring)?))
             }
             Scheme::Twilio => Check::Twilio(Box::new(twilio::Check::new(variable, keyring)?)),
+            Scheme::Mailgun { tolerance_secs } => {
+                Check::Mailgun(Box::new(mailgun::Check::new(*tolerance_secs, variable, keyring)?))
+            }
             Scheme::Token(place) => Check::Token(Box::new(token::Check::new(place, variable, keyring)?)),
             _ => return Err(Error::Record("this scheme is not known to this version")),
         };
@@ -128,6 +132,7 @@ impl Prepared {
             Check::Unverified => unverified::verify(received, self.verification.secret.as_deref()),
             Check::Signature(check) => check.verify(received),
             Check::Twilio(check) => check.verify(received, urls),
+            Check::Mailgun(check) => check.verify(received),
             Check::Token(check) => check.verify(received),
         }
     }

@@ -14,12 +14,12 @@ use px_sdk::verify::{
     Algorithm, Encoding, Layout, Scheme, Signature, TimeSource, TimeUnit, Token, Verification, Window,
 };
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::mac::Mac;
 use super::signature::{self, Facts, Shape, concatenated};
-use super::{PrepareError, body, ecdsa, ed25519, keys, twilio};
+use super::{PrepareError, body, ecdsa, ed25519, keys, mailgun, twilio};
 
 /// A request to be signed, and then sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +66,7 @@ pub fn sign(
         Scheme::Unverified => Ok(()),
         Scheme::Signature(record) => sign_declared(record, secret, request, now),
         Scheme::Twilio => sign_twilio(secret, request),
+        Scheme::Mailgun { .. } => sign_mailgun(secret, request, now),
         Scheme::Token(token) => add_token(token, secret, request),
         _ => Err(Error::Record(PrepareError::Record("this scheme is not known to this version"))),
     }
@@ -148,6 +149,15 @@ fn sign_twilio(secret: &SecretString, request: &mut Outgoing) -> Result<(), Erro
     let signature = value(&STANDARD.encode(tag.as_bytes()))?;
     request.headers.insert(twilio::SIGNATURE, signature);
     Ok(())
+}
+
+fn sign_mailgun(secret: &SecretString, request: &mut Outgoing, now: Timestamp) -> Result<(), Error> {
+    let timestamp = now.as_secs().to_string();
+    let token = hex::encode(Sha256::digest(fresh_id(&request.body, now)));
+    let mac = Mac::new(Algorithm::HmacSha256, secret.expose_secret().as_bytes()).map_err(Error::Key)?;
+    let signature = hex::encode(mac.tag(mailgun::signed(&timestamp, &token)).as_bytes());
+    let object = json!({"timestamp": timestamp, "token": token, "signature": signature});
+    set_in_body(&mut request.body, "/signature", object)
 }
 
 fn add_token(token: &Token, secret: &SecretString, request: &mut Outgoing) -> Result<(), Error> {

@@ -22,6 +22,9 @@ use super::{Place, Refusal, body, form};
 
 /// The header with the signature.
 pub(super) const SIGNATURE: HeaderName = HeaderName::from_static("x-twilio-signature");
+/// Present where a Webhook Setting signs with a shared key (public beta of
+/// 2026) instead of the auth token. px holds no such keys yet.
+const SETTINGS: HeaderName = HeaderName::from_static("x-twilio-webhooks-signature-settings");
 /// The query parameter with the hash of a body that is not a form.
 pub(super) const BODY_HASH: &str = "bodySHA256";
 
@@ -99,6 +102,9 @@ impl Check {
 
 fn facts<'a>(received: &'a Received, urls: &UrlView) -> Result<Facts<'a>, Refusal> {
     let value = header::single(&received.headers, &SIGNATURE)?;
+    if received.headers.contains_key(&SETTINGS) {
+        return Err(Refusal::UnknownKey(Place::Header(SETTINGS)));
+    }
     let presented = Presented::read(&SIGNATURE, value, &LAYOUT, Encoding::Base64, Some(20))?;
     let urls = urls.candidates(received)?;
     let (parameters, body_hash_matches) = match body_hash(received)? {

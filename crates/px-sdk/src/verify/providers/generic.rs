@@ -1,14 +1,39 @@
 //! Records that belong to no provider.
 
-use crate::verify::{Scheme, Signature, Verification};
+use crate::verify::{Scheme, Signature, Token, Verification};
 
 /// An HMAC in a header, to be shaped by the builder methods. As it stands:
-/// SHA-256 over the body, in hexadecimal, the key is the secret's text.
+/// SHA-256 over the body, in hexadecimal, the key is the secret's text. With
+/// `.prefix("sha256=")` it is the form that GitHub made common.
 ///
 /// `secret` names the environment variable that holds the secret.
 #[must_use]
 pub fn hmac(header: &str, secret: &str) -> Verification {
     Verification::new("custom", Some(secret), Scheme::Signature(Signature::new(header)))
+}
+
+/// A shared text in a header of its own.
+#[must_use]
+pub fn token_header(header: &str, secret: &str) -> Verification {
+    token(Token::Header(header.to_owned()), secret)
+}
+
+/// A shared text as `Authorization: Bearer` (RFC 6750).
+#[must_use]
+pub fn bearer(secret: &str) -> Verification {
+    token(Token::Bearer, secret)
+}
+
+/// `Authorization: Basic` (RFC 7617); the variable holds `user:password`.
+#[must_use]
+pub fn basic(secret: &str) -> Verification {
+    token(Token::Basic, secret)
+}
+
+/// A shared text in the query, where logs can see it. Prefer a header.
+#[must_use]
+pub fn token_query(parameter: &str, secret: &str) -> Verification {
+    token(Token::Query(parameter.to_owned()), secret)
 }
 
 /// No verification. Only loopback peers are answered, and only without
@@ -17,4 +42,8 @@ pub fn hmac(header: &str, secret: &str) -> Verification {
 #[must_use]
 pub fn unverified() -> Verification {
     Verification::new("unverified", None, Scheme::Unverified)
+}
+
+fn token(token: Token, secret: &str) -> Verification {
+    Verification::new("token", Some(secret), Scheme::Token(token))
 }

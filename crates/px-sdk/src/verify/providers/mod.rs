@@ -1,12 +1,36 @@
-//! The providers that px knows, one record a file. Facts and their sources
-//! are with each.
+//! The providers that px knows, one a file. Facts and their sources are with
+//! each.
 
+mod discord;
+mod gateways;
 mod generic;
 mod github;
+mod gitlab;
+mod jira;
+mod linear;
+mod mailgun;
+mod meta;
+mod sendgrid;
+mod shopify;
 mod slack;
+mod standard;
+mod stripe;
 mod twilio;
+mod zoom;
 
-pub use generic::{hmac, unverified};
+pub use discord::{discord, discord_events};
+pub use gateways::{convoy, convoy_advanced, outpost, timestamped};
+pub use generic::{basic, bearer, hmac, token_header, token_query, unverified};
 pub use github::github;
-pub use slack::slack;
+pub use gitlab::{gitlab, gitlab_signed};
+pub use jira::jira;
+pub use linear::linear;
+pub use mailgun::mailgun;
+pub use meta::meta;
+pub use sendgrid::sendgrid;
+pub use shopify::shopify;
+pub use slack::{slack, slack_command, slack_interactivity};
+pub use standard::{standard_webhooks, standard_webhooks_asymmetric, svix};
+pub use stripe::stripe;
 pub use twilio::twilio;
+pub use zoom::zoom;

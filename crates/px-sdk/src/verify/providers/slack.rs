@@ -1,5 +1,5 @@
-//! Slack. Source: "Verifying requests from Slack" and "The Events API" on
-//! api.slack.com.
+//! Slack. Sources: "Verifying requests from Slack", "The Events API",
+//! "Handling user interaction" and "Slash commands" on docs.slack.dev.
 
 use crate::verify::{BodyForm, Handshake, Part, Scheme, Signature, Source, Verification, When};
 
@@ -10,7 +10,7 @@ use crate::verify::{BodyForm, Handshake, Part, Scheme, Signature, Source, Verifi
 /// `url_verification` request is answered with its challenge.
 #[must_use]
 pub fn slack(secret: &str) -> Verification {
-    signed(secret)
+    signed("slack", secret)
         .dedup(Source::pointer("/event_id"))
         .dedup(Source::pointer("/trigger_id"))
         .event_pointer("/event/type")
@@ -21,9 +21,37 @@ pub fn slack(secret: &str) -> Verification {
         })
 }
 
+/// Slack's buttons, menus and modals: signed like [`slack`], a form whose
+/// field `payload` holds the JSON. Slack shows a reply's body to the user, so
+/// it is pinned to be empty.
+#[must_use]
+pub fn slack_interactivity(secret: &str) -> Verification {
+    signed("slack-interactivity", secret)
+        .dedup_pointer("/trigger_id")
+        .event_pointer("/type")
+        .ack_status(200)
+        .ack_body("", "")
+        .repeat_duplicates()
+}
+
+/// Slack's slash commands: signed like [`slack`], a form. The occasional GET
+/// with `ssl_check=1` is answered. Slack shows a reply's body to the user, so
+/// it is pinned to be empty.
+#[must_use]
+pub fn slack_command(secret: &str) -> Verification {
+    signed("slack-command", secret)
+        .body(BodyForm::Form)
+        .dedup_pointer("/trigger_id")
+        .event_pointer("/command")
+        .handshake(Handshake::Probe { query: "ssl_check".to_owned() })
+        .ack_status(200)
+        .ack_body("", "")
+        .repeat_duplicates()
+}
+
 /// What all of Slack's requests have in common.
-fn signed(secret: &str) -> Verification {
-    Verification::new("slack", Some(secret), Scheme::Signature(Signature::new("x-slack-signature")))
+fn signed(provider: &str, secret: &str) -> Verification {
+    Verification::new(provider, Some(secret), Scheme::Signature(Signature::new("x-slack-signature")))
         .prefix("v0=")
         .timestamp_header("x-slack-request-timestamp")
         .signed([Part::literal("v0:"), Part::Timestamp, Part::literal(":"), Part::Body])

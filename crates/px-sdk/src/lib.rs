@@ -1,6 +1,35 @@
-//! What brains and webhooks are written with.
+//! What brains and webhooks are written with. Users reach it through the
+//! crate `px`, whose documentation shows it at work.
+//!
+//! Read in this order: a [`brain`] and what its steps return; what a step
+//! waits for; the step's context; webhooks, what their handlers say, and how
+//! their senders are verified; the registry that finds them all.
 
+mod brain;
+mod cx;
+mod error;
+mod inbound;
+mod macros;
+mod outcome;
 mod received;
+pub mod registry;
 pub mod verify;
+mod wait;
+mod webhook;
 
+pub use brain::{
+    Blank, Brain, BrainDef, Builder, Continue, Finished, Input, Outcome, Ready, Resumed, State, StepDef,
+    StepError, StepFuture, StepOutput, brain,
+};
+pub use cx::{Cx, StepContext, StepPort};
+pub use error::{Error, Result};
+pub use inbound::{Inbound, IntoInbounds, RawInbound, Reply};
+#[doc(hidden)]
+pub use macros::__private;
+pub use outcome::{Again, Next, Waiting, wait_for};
 pub use received::Received;
+pub use registry::Registry;
+pub use wait::{Either, On, OneOf3, OneOf4, Picked, Timed, WaitRequest, Waits};
+pub use webhook::{
+    Borrowing, DEFAULT_EARLY, DEFAULT_QUEUE_LIMIT, Handler, HandlerError, HandlerFuture, TakesPayload, TakesReceived, WebhookBuilder, WebhookDef,
+};

@@ -1,0 +1,96 @@
+//! The two registration macros.
+
+/// Registers a brain: `px::brain!(customer_feedback);` where
+/// `customer_feedback` is a `fn() -> Brain<_>` in scope.
+#[macro_export]
+macro_rules! brain {
+    ($brain:path) => {
+        $crate::__private::inventory::submit! {
+            $crate::registry::BrainEntry {
+                make: || $brain().into_def(),
+                file: ::core::file!(),
+                line: ::core::line!(),
+            }
+        }
+    };
+}
+
+/// Defines and registers a webhook. One a module: it defines the module's
+/// `on(identifier)`, which is what steps wait for.
+///
+/// ```ignore
+/// px::webhook! {
+///     /// Replies in Slack threads
+///     slug = "slack",
+///     payload = SlackEvent,
+///     response = SlackReply,
+///     verify = px::verify::slack("SLACK_SIGNING_SECRET"),
+///     early = Duration::from_hours(1),      // optional: any method of `WebhookBuilder`
+///     handler = receive,
+/// }
+/// ```
+#[macro_export]
+macro_rules! webhook {
+    (
+        $(#[doc = $doc:expr])*
+        slug = $slug:literal,
+        payload = $payload:ty,
+        response = $response:ty,
+        verify = $verify:expr,
+        $($option:ident = $value:expr,)*
+        handler = $handler:expr $(,)?
+    ) => {
+        #[doc = concat!("Waits for the webhook `", $slug, "` and this identifier: give it to `wait_for`.")]
+        pub fn on(identifier: impl ::core::convert::Into<::std::string::String>) -> $crate::On<$response> {
+            static SCHEMA: ::std::sync::OnceLock<u64> = ::std::sync::OnceLock::new();
+            let schema = *SCHEMA.get_or_init($crate::__private::fingerprint::<$response>);
+            $crate::On::registered($slug, identifier.into(), schema)
+        }
+
+        $crate::__private::inventory::submit! {
+            $crate::registry::WebhookEntry {
+                make: || {
+                    $crate::WebhookBuilder::<$payload, $response>::new($slug, concat!($($doc, "\n",)*))
+                        .verify($verify)
+                        $(.$option($value))*
+                        .handler($handler)
+                },
+                file: ::core::file!(),
+                line: ::core::line!(),
+            }
+        }
+    };
+}
+
+/// What the macros name; no part of the interface.
+#[doc(hidden)]
+pub mod __private {
+    pub use inventory;
+
+    /// A number that changes when the schema of a response type does (RULES 14).
+    #[must_use]
+    pub fn fingerprint<R: schemars::JsonSchema>() -> u64 {
+        let mut schema = schemars::schema_for!(R).to_value();
+        forget_words(&mut schema);
+        // FNV-1a: stable over versions and machines, which a stored number must be.
+        schema
+            .to_string()
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    }
+
+    /// A reworded doc comment is no other schema.
+    fn forget_words(schema: &mut serde_json::Value) {
+        match schema {
+            serde_json::Value::Object(fields) => {
+                // A property may be called `description`; its value is then a schema, no text.
+                if fields.get("description").is_some_and(serde_json::Value::is_string) {
+                    fields.remove("description");
+                }
+                fields.values_mut().for_each(forget_words);
+            }
+            serde_json::Value::Array(items) => items.iter_mut().for_each(forget_words),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What a step returns: the state of the next one, or the state and a wait.
+
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use px_core::event::Given;
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::wait::{WaitRequest, Waits};
+
+/// The step is done; the next one runs with this state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Next<S>(pub S);
+
+/// The step is done; the next one runs with this state and the response `R`
+/// once there is one. Made by [`wait_for`].
+#[must_use = "a wait is opened only if the step returns it"]
+#[derive(Debug)]
+pub struct Waiting<S, R> {
+    state: S,
+    on: Pending,
+    response: PhantomData<fn() -> R>,
+}
+
+/// What a step of a loop returns: it waits and runs again with the next
+/// response, or it is done.
+#[must_use = "a loop goes on only with what the step returns"]
+#[derive(Debug)]
+pub struct Again<S, R, T> {
+    pub(crate) turn: Turn<S, T>,
+    response: PhantomData<fn() -> R>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Turn<S, T> {
+    Wait(S, Pending),
+    Done(T),
+}
+
+#[derive(Debug)]
+pub(crate) enum Pending {
+    Wait(WaitRequest),
+    Given(Result<Given>),
+}
+
+/// Parks the run until one of `on` has a response. `on` is what a webhook's
+/// `on(identifier)` gives, a tuple of these (the response is then an
+/// [`Either`](crate::Either), [`OneOf3`](crate::OneOf3) or [`OneOf4`](crate::OneOf4) of theirs), or a `Vec` of one kind (the response
+/// is then a [`Picked`](crate::Picked)).
+pub fn wait_for<S, W: Waits>(state: S, on: W) -> Waiting<S, W::Response> {
+    Waiting { state, on: Pending::Wait(WaitRequest::new(on.registrations())), response: PhantomData }
+}
+
+impl<S, R> Waiting<S, R> {
+    /// Does not wait: the next step runs at once with this response. For the
+    /// first turn of a loop, or for an answer that is already there.
+    pub fn given(state: S, response: R) -> Self
+    where
+        R: Serialize,
+    {
+        let given = serde_json::to_value(response)
+            .map(|response| Given { index: 0, response: Some(response), key: None })
+            .map_err(Into::into);
+        Self { state, on: Pending::Given(given), response: PhantomData }
+    }
+
+    /// Ends the wait by itself after this time. The next step is told by
+    /// [`Timed`](crate::Timed) and cannot forget it.
+    pub fn timeout(self, after: Duration) -> Waiting<S, crate::Timed<R>> {
+        let on = match self.on {
+            Pending::Wait(request) => Pending::Wait(request.timeout(after)),
+            given => given,
+        };
+        Waiting { state: self.state, on, response: PhantomData }
+    }
+
+    /// Leaves alone what was queued before the wait was opened (RULES 6).
+    pub fn fresh(self) -> Self {
+        let on = match self.on {
+            Pending::Wait(request) => Pending::Wait(request.fresh()),
+            given => given,
+        };
+        Self { on, ..self }
+    }
+
+    pub(crate) fn into_parts(self) -> (S, Pending) {
+        (self.state, self.on)
+    }
+}
+
+impl<S, R, T> Again<S, R, T> {
+    /// Waits, and runs the step again with the next response.
+    pub fn wait<W: Waits<Response = R>>(state: S, on: W) -> Self {
+        Self::from(wait_for(state, on))
+    }
+
+    /// The loop is done; the next step runs with this state.
+    pub fn done(state: T) -> Self {
+        Self { turn: Turn::Done(state), response: PhantomData }
+    }
+}
+
+impl<S, R, T> From<Waiting<S, R>> for Again<S, R, T> {
+    fn from(waiting: Waiting<S, R>) -> Self {
+        let (state, on) = waiting.into_parts();
+        Self { turn: Turn::Wait(state, on), response: PhantomData }
+    }
+}

@@ -1,0 +1,290 @@
+//! The registry: which brains and webhooks the binary links, found by
+//! `inventory`, which promises no order and finds nothing if the binary never
+//! names the crate. So the registry sorts, and refuses to be empty.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use px_core::run::{BrainInfo, Catalog};
+
+use crate::brain::BrainDef;
+use crate::webhook::WebhookDef;
+
+/// A registered brain: a function, since a brain is no constant.
+#[derive(Debug)]
+pub struct BrainEntry {
+    /// Makes the brain.
+    pub make: fn() -> BrainDef,
+    /// The source file, as the compiler names it.
+    pub file: &'static str,
+    /// The line in it.
+    pub line: u32,
+}
+
+/// A registered webhook.
+#[derive(Debug)]
+pub struct WebhookEntry {
+    /// Makes the webhook.
+    pub make: fn() -> WebhookDef,
+    /// The source file, as the compiler names it.
+    pub file: &'static str,
+    /// The line in it.
+    pub line: u32,
+}
+
+inventory::collect!(BrainEntry);
+inventory::collect!(WebhookEntry);
+
+/// A place in the user's sources.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The file, slashes forward.
+    pub file: String,
+    /// The line.
+    pub line: u32,
+}
+
+impl Source {
+    fn new(file: &str, line: u32) -> Self {
+        Self { file: file.replace('\\', "/").trim_start_matches("./").to_owned(), line }
+    }
+
+    /// The file's name without folder and ending (RULES 38).
+    #[must_use]
+    pub fn stem(&self) -> &str {
+        let name = self.file.rsplit('/').next().unwrap_or(&self.file);
+        name.strip_suffix(".rs").unwrap_or(name)
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// Something registered, with where it is written.
+#[derive(Debug, Clone)]
+pub struct Registered<T> {
+    /// The thing.
+    pub def: T,
+    /// Where.
+    pub source: Source,
+}
+
+/// Why a binary cannot serve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// Two webhooks have one slug.
+    DuplicateSlug {
+        /// The slug.
+        slug: String,
+        /// Where they are.
+        sources: Vec<Source>,
+    },
+    /// Two brains have one title.
+    DuplicateTitle {
+        /// The title.
+        title: String,
+        /// Where they are.
+        sources: Vec<Source>,
+    },
+    /// A slug that cannot be the last part of a URL, or that px keeps for itself.
+    BadSlug {
+        /// The slug.
+        slug: String,
+        /// Where it is.
+        source: Source,
+    },
+    /// Two steps of a brain have one name.
+    DuplicateStep {
+        /// The brain.
+        title: String,
+        /// The step.
+        step: String,
+        /// Where the brain is.
+        source: Source,
+    },
+    /// Nothing is registered.
+    Empty,
+}
+
+impl std::error::Error for RegistryError {}
+
+impl fmt::Display for RegistryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |f: &mut fmt::Formatter<'_>, sources: &[Source]| {
+            sources.iter().try_for_each(|source| writeln!(f, "  - {source}"))
+        };
+        match self {
+            Self::DuplicateSlug { slug, sources } => {
+                writeln!(f, "Duplicate webhook slug '{slug}'")?;
+                list(f, sources)?;
+                f.write_str("Each webhook must have a unique slug for its URL path.")
+            }
+            Self::DuplicateTitle { title, sources } => {
+                writeln!(f, "Duplicate brain title '{title}'")?;
+                list(f, sources)?;
+                f.write_str("Each brain must have a unique title: runs and callers know it by that.")
+            }
+            Self::BadSlug { slug, source } => {
+                writeln!(f, "Bad webhook slug '{slug}'")?;
+                writeln!(f, "  - {source}")?;
+                f.write_str(
+                    "A slug is 1 to 63 of a-z, 0-9 and '-', and does not begin with '-'; \
+                     'deliveries' and 'system' are px's own.",
+                )
+            }
+            Self::DuplicateStep { title, step, source } => {
+                writeln!(f, "Duplicate step '{step}' in brain '{title}'")?;
+                writeln!(f, "  - {source}")?;
+                f.write_str("Each step of a brain must have a unique name: a run resumes by it.")
+            }
+            Self::Empty => f.write_str(
+                "No brain and no webhook is registered\n\
+                 The binary does not name the crate that holds them. Add `use app as _;` to its \
+                 main.rs, where `app` is the crate with your `px::brain!` and `px::webhook!`.",
+            ),
+        }
+    }
+}
+
+/// Every brain and webhook of the binary, sorted.
+#[derive(Debug, Clone, Default)]
+pub struct Registry {
+    brains: BTreeMap<String, Registered<Arc<BrainDef>>>,
+    webhooks: BTreeMap<String, Registered<Arc<WebhookDef>>>,
+}
+
+impl Registry {
+    /// Collects what the binary links.
+    ///
+    /// # Errors
+    /// What [`RegistryError`] says; the binary must not serve then.
+    pub fn collect() -> Result<Self, RegistryError> {
+        let brains = inventory::iter::<BrainEntry>
+            .into_iter()
+            .map(|entry| (Source::new(entry.file, entry.line), (entry.make)()));
+        let webhooks = inventory::iter::<WebhookEntry>
+            .into_iter()
+            .map(|entry| (Source::new(entry.file, entry.line), (entry.make)()));
+        let registry = Self::of(brains, webhooks)?;
+        if registry.brains.is_empty() && registry.webhooks.is_empty() {
+            return Err(RegistryError::Empty);
+        }
+        Ok(registry)
+    }
+
+    /// A registry of these.
+    ///
+    /// # Errors
+    /// Duplicates and bad names.
+    pub fn of(
+        brains: impl IntoIterator<Item = (Source, BrainDef)>,
+        webhooks: impl IntoIterator<Item = (Source, WebhookDef)>,
+    ) -> Result<Self, RegistryError> {
+        let mut registry = Self::default();
+        let mut brains: Vec<_> = brains.into_iter().collect();
+        brains.sort_by(|(a, _), (b, _)| (&a.file, a.line).cmp(&(&b.file, b.line)));
+        let mut webhooks: Vec<_> = webhooks.into_iter().collect();
+        webhooks.sort_by(|(a, _), (b, _)| (&a.file, a.line).cmp(&(&b.file, b.line)));
+        for (source, def) in webhooks {
+            if !is_slug(&def.slug) {
+                return Err(RegistryError::BadSlug { slug: def.slug, source });
+            }
+            if let Some(other) = registry.webhooks.get(&def.slug) {
+                let sources = vec![other.source.clone(), source];
+                return Err(RegistryError::DuplicateSlug { slug: def.slug, sources });
+            }
+            registry.webhooks.insert(def.slug.clone(), Registered { def: Arc::new(def), source });
+        }
+        for (source, def) in brains {
+            let mut seen = std::collections::BTreeSet::new();
+            if let Some(twice) = def.steps.iter().find(|step| !seen.insert(&step.info.title)) {
+                let step = twice.info.title.clone();
+                return Err(RegistryError::DuplicateStep { title: def.title, step, source });
+            }
+            if let Some(other) = registry.brains.get(&def.title) {
+                let sources = vec![other.source.clone(), source];
+                return Err(RegistryError::DuplicateTitle { title: def.title, sources });
+            }
+            registry.brains.insert(def.title.clone(), Registered { def: Arc::new(def), source });
+        }
+        Ok(registry)
+    }
+
+    /// The brain of exactly this title.
+    #[must_use]
+    pub fn brain(&self, title: &str) -> Option<&Arc<BrainDef>> {
+        self.brains.get(title).map(|brain| &brain.def)
+    }
+
+    /// Every brain, by title.
+    pub fn brains(&self) -> impl ExactSizeIterator<Item = &Registered<Arc<BrainDef>>> {
+        self.brains.values()
+    }
+
+    /// The webhook of this slug.
+    #[must_use]
+    pub fn webhook(&self, slug: &str) -> Option<&Arc<WebhookDef>> {
+        self.webhooks.get(slug).map(|webhook| &webhook.def)
+    }
+
+    /// Every webhook, by slug.
+    pub fn webhooks(&self) -> impl ExactSizeIterator<Item = &Registered<Arc<WebhookDef>>> {
+        self.webhooks.values()
+    }
+}
+
+impl Catalog for Registry {
+    fn brain(&self, title: &str) -> Option<BrainInfo> {
+        self.brains.get(title).map(|brain| brain.def.info())
+    }
+
+    fn early(&self, slug: &str) -> Option<Duration> {
+        self.webhooks.get(slug).map_or(Some(crate::webhook::DEFAULT_EARLY), |webhook| webhook.def.early)
+    }
+}
+
+/// `[a-z0-9][a-z0-9-]{0,62}`, and not one of px's own words (RULES 22).
+fn is_slug(slug: &str) -> bool {
+    let bytes = slug.as_bytes();
+    (1..=63).contains(&bytes.len())
+        && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
+        && bytes.first() != Some(&b'-')
+        && !matches!(slug, "deliveries" | "system")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_22_slugs() {
+        for good in ["slack", "a", "0-1", &"a".repeat(63)] {
+            assert!(is_slug(good), "{good}");
+        }
+        for bad in ["", "-a", "A", "a_b", "a/b", "deliveries", "system", &"a".repeat(64)] {
+            assert!(!is_slug(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn rule_45_the_duplicate_slug_text() {
+        let error = RegistryError::DuplicateSlug {
+            slug: "slack".into(),
+            sources: vec![
+                Source::new("webhooks/slack.rs", 12),
+                Source::new(".\\webhooks\\slack_events.rs", 9),
+            ],
+        };
+        assert_eq!(
+            format!("Error: {error}"),
+            "Error: Duplicate webhook slug 'slack'\n  - webhooks/slack.rs:12\n  - webhooks/slack_events.rs:9\n\
+             Each webhook must have a unique slug for its URL path."
+        );
+    }
+}

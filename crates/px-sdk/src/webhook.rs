@@ -1,0 +1,277 @@
+//! Webhooks: what `px::webhook!` makes of a payload type, a response type, a
+//! verifier and a handler.
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+use crate::inbound::{IntoInbounds, RawInbound};
+use crate::received::Received;
+use crate::verify::Verification;
+
+/// How long an event is kept for a wait to come, if the webhook does not say (RULES 6).
+pub const DEFAULT_EARLY: Duration = Duration::from_hours(24);
+
+/// How many events one key queues, if the webhook does not say.
+pub const DEFAULT_QUEUE_LIMIT: u32 = 1_000;
+
+/// Why a handler gave no answer.
+#[derive(Debug)]
+pub enum HandlerError {
+    /// The payload does not read as the webhook's type.
+    Payload(String),
+    /// The handler's own error.
+    Failed(Error),
+}
+
+/// A handler's future, types gone.
+pub type HandlerFuture = Pin<Box<dyn Future<Output = Result<Vec<RawInbound>, HandlerError>> + Send>>;
+type ErasedHandler = Arc<dyn Fn(Arc<Received>, Value) -> HandlerFuture + Send + Sync>;
+
+/// A webhook, types gone: what the inbound stage serves and the registry lists.
+#[derive(Clone)]
+pub struct WebhookDef {
+    /// The last part of its URL, unique in the project.
+    pub slug: String,
+    /// What it is for.
+    pub description: String,
+    /// The JSON Schema of its payload; `None` takes anything.
+    pub payload_schema: Value,
+    /// The JSON Schema of its response.
+    pub response_schema: Value,
+    /// How senders are verified, and what their provider does.
+    pub verification: Verification,
+    /// How long an event is kept for a wait to come; `None` keeps nothing.
+    pub early: Option<Duration>,
+    /// How many events one key queues.
+    pub queue_limit: u32,
+    /// Whether a payload that does not fit is answered 202 instead of 422.
+    pub accepts_invalid: bool,
+    handler: ErasedHandler,
+}
+
+impl std::fmt::Debug for WebhookDef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WebhookDef").field("slug", &self.slug).finish_non_exhaustive()
+    }
+}
+
+impl WebhookDef {
+    /// Runs the handler on a payload that fits the schema.
+    #[must_use]
+    pub fn handle(&self, received: Arc<Received>, payload: Value) -> HandlerFuture {
+        (self.handler)(received, payload)
+    }
+}
+
+/// A webhook in the making; [`webhook!`](crate::webhook) fills it.
+#[derive(Debug)]
+pub struct WebhookBuilder<P, R> {
+    slug: &'static str,
+    description: Option<String>,
+    verification: Option<Verification>,
+    early: Option<Duration>,
+    queue_limit: u32,
+    accepts_invalid: bool,
+    types: PhantomData<fn(P) -> R>,
+}
+
+impl<P, R> WebhookBuilder<P, R>
+where
+    P: DeserializeOwned + JsonSchema + Send + 'static,
+    R: Serialize + DeserializeOwned + JsonSchema + Send + 'static,
+{
+    #[doc(hidden)]
+    #[must_use]
+    pub fn new(slug: &'static str, docs: &str) -> Self {
+        let docs = docs.trim();
+        Self {
+            slug,
+            description: (!docs.is_empty()).then(|| one_line(docs)),
+            verification: None,
+            early: Some(DEFAULT_EARLY),
+            queue_limit: DEFAULT_QUEUE_LIMIT,
+            accepts_invalid: false,
+            types: PhantomData,
+        }
+    }
+
+    /// Says what the webhook is for; else the doc comment in the macro does,
+    /// else that of the response type.
+    #[must_use]
+    pub fn description(mut self, description: impl Into<String>) -> Self {
+        self.description = Some(description.into());
+        self
+    }
+
+    /// How senders are verified.
+    #[must_use]
+    pub fn verify(mut self, verification: Verification) -> Self {
+        self.verification = Some(verification);
+        self
+    }
+
+    /// How long an event is kept for a wait to come. [`Duration::ZERO`] keeps nothing.
+    #[must_use]
+    pub fn early(mut self, window: Duration) -> Self {
+        self.early = (!window.is_zero()).then_some(window);
+        self
+    }
+
+    /// How many events one key queues before the sender is told to come back.
+    #[must_use]
+    pub fn queue_limit(mut self, events: u32) -> Self {
+        self.queue_limit = events;
+        self
+    }
+
+    /// Answers 202 to a payload that does not fit, for senders that stop
+    /// sending after a 422. The delivery is quarantined all the same.
+    #[must_use]
+    pub fn accepts_invalid(mut self, accepts: bool) -> Self {
+        self.accepts_invalid = accepts;
+        self
+    }
+
+    /// The handler, which completes the webhook.
+    pub fn handler<H, M>(self, handler: H) -> WebhookDef
+    where
+        H: Handler<P, R, M>,
+    {
+        let response_schema = schemars::schema_for!(R).to_value();
+        let described = || response_schema.get("description").and_then(Value::as_str).map(one_line);
+        let handler = Arc::new(handler);
+        WebhookDef {
+            slug: self.slug.to_owned(),
+            description: self
+                .description
+                .or_else(described)
+                .unwrap_or_else(|| format!("{} webhook", self.slug)),
+            payload_schema: schemars::schema_for!(P).to_value(),
+            response_schema,
+            verification: self.verification.unwrap_or_else(crate::verify::unverified),
+            early: self.early,
+            queue_limit: self.queue_limit,
+            accepts_invalid: self.accepts_invalid,
+            handler: Arc::new(move |received, payload| {
+                let handler = Arc::clone(&handler);
+                Box::pin(async move {
+                    let payload = serde_json::from_value(payload)
+                        .map_err(|error| HandlerError::Payload(error.to_string()))?;
+                    handler.call(received, payload).await.map_err(HandlerError::Failed)
+                })
+            }),
+        }
+    }
+}
+
+/// The first paragraph of a doc comment on one line, without its full stop.
+fn one_line(docs: &str) -> String {
+    let first = docs.split("\n\n").next().unwrap_or(docs);
+    let line = first.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.strip_suffix('.').map_or(line.clone(), str::to_owned)
+}
+
+mod sealed {
+    pub trait Sealed<M> {}
+}
+
+/// A webhook's handler: `async fn(P) -> Result<Inbound<R>>`, or with the whole
+/// request, `async fn(&Received, P) -> Result<Inbound<R>>`. It may return a
+/// `Vec` of [`Inbound`](crate::Inbound) for a request that carries several events.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot handle this webhook",
+    label = "not a handler for the payload `{P}` and the response `{R}`",
+    note = "write `async fn handler(payload: {P}) -> px::Result<px::Inbound<{R}>>`",
+    note = "or, to see the request, `async fn handler(received: &px::Received, payload: {P}) -> px::Result<px::Inbound<{R}>>`"
+)]
+pub trait Handler<P, R, M>: sealed::Sealed<(P, R, M)> + Send + Sync + 'static {
+    #[doc(hidden)]
+    fn call(
+        &self,
+        received: Arc<Received>,
+        payload: P,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<RawInbound>>> + Send + '_>>;
+}
+
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct TakesPayload;
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct TakesReceived;
+
+impl<F, Fut, O, P, R> sealed::Sealed<(P, R, (TakesPayload, O))> for F
+where
+    F: Fn(P) -> Fut,
+    Fut: Future<Output = Result<O>>,
+{
+}
+
+impl<F, Fut, O, P, R> Handler<P, R, (TakesPayload, O)> for F
+where
+    F: Fn(P) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<O>> + Send + 'static,
+    O: IntoInbounds<R>,
+    P: Send + 'static,
+{
+    fn call(
+        &self,
+        _received: Arc<Received>,
+        payload: P,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<RawInbound>>> + Send + '_>> {
+        let future = self(payload);
+        Box::pin(async move { future.await?.into_raw() })
+    }
+}
+
+/// A handler that borrows the request: one lifetime's worth of it.
+#[doc(hidden)]
+pub trait Borrowing<'a, P, R>: Send + Sync + 'static {
+    fn call(
+        &self,
+        received: &'a Received,
+        payload: P,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<RawInbound>>> + Send + 'a>>;
+}
+
+impl<'a, F, Fut, O, P, R> Borrowing<'a, P, R> for F
+where
+    F: Fn(&'a Received, P) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<O>> + Send + 'a,
+    O: IntoInbounds<R>,
+    P: Send + 'static,
+{
+    fn call(
+        &self,
+        received: &'a Received,
+        payload: P,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<RawInbound>>> + Send + 'a>> {
+        let future = self(received, payload);
+        Box::pin(async move { future.await?.into_raw() })
+    }
+}
+
+impl<F, P, R> sealed::Sealed<(P, R, TakesReceived)> for F where F: for<'a> Borrowing<'a, P, R> {}
+
+impl<F, P, R> Handler<P, R, TakesReceived> for F
+where
+    F: for<'a> Borrowing<'a, P, R>,
+    P: Send + 'static,
+{
+    fn call(
+        &self,
+        received: Arc<Received>,
+        payload: P,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<RawInbound>>> + Send + '_>> {
+        Box::pin(async move { Borrowing::call(self, &received, payload).await })
+    }
+}

@@ -84,6 +84,15 @@ pub(crate) fn recover(
         }
     }
     live.sort_unstable_by_key(|(header, _)| header.number);
+    for (expected, (header, slot)) in (mark.segment..).zip(&live) {
+        if header.number != expected {
+            let path = slot.path.display();
+            return Err(Error::Corrupt(format!(
+                "the journal misses segment {expected}: {path} is segment {}",
+                header.number
+            )));
+        }
+    }
     let mut recovered = Recovered {
         generation: Generation { last_sequence: mark.sequence, ..Generation::default() },
         sealed: VecDeque::new(),
@@ -113,12 +122,6 @@ impl Recovered {
     fn read(&mut self, disk: &dyn Disk, segment: Segment, mark: Mark) -> Result<(), Error> {
         let Segment { header, slot, next } = segment;
         let path = slot.path.display();
-        if header.number != self.next_number {
-            return Err(Error::Corrupt(format!(
-                "the journal misses segment {}: {path} is segment {}",
-                self.next_number, header.number
-            )));
-        }
         let first = self.sealed.is_empty();
         if (first && header.first_sequence > mark.sequence + 1)
             || (!first && header.first_sequence != self.next_sequence)

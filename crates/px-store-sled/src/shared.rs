@@ -48,6 +48,7 @@ pub(crate) struct Counters {
 #[derive(Debug)]
 struct LagState {
     bytes: u64,
+    peak: u64,
     speed: Speed,
     /// The store is going down or ill; nobody should wait.
     released: bool,
@@ -64,7 +65,7 @@ pub(crate) struct Lag {
 impl Lag {
     pub(crate) fn new(bytes: u64, limit: u64) -> Self {
         Self {
-            state: Mutex::new(LagState { bytes, speed: Speed::new(), released: false }),
+            state: Mutex::new(LagState { bytes, peak: bytes, speed: Speed::new(), released: false }),
             less: Condvar::new(),
             limit: limit.max(1),
         }
@@ -75,7 +76,14 @@ impl Lag {
     }
 
     pub(crate) fn grew(&self, bytes: u64) {
-        self.lock().bytes += bytes;
+        let mut state = self.lock();
+        state.bytes += bytes;
+        state.peak = state.peak.max(state.bytes);
+    }
+
+    /// The most bytes that the tree was behind.
+    pub(crate) fn peak(&self) -> u64 {
+        self.lock().peak
     }
 
     /// The tree took `bytes` of journal in `took`.

@@ -132,6 +132,12 @@ impl SledRows {
         self.shared.lag.now().0
     }
 
+    /// The farthest that the tree was behind since the store was opened.
+    #[must_use]
+    pub fn peak_lag_bytes(&self) -> u64 {
+        self.shared.lag.peak()
+    }
+
     fn join(&self) {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         let committer = threads.committer.take();

@@ -1,4 +1,9 @@
 //! Tests that need the whole store, on a real disk, on a disk that fails as it
-//! is told, and over a tree in memory.
+//! is told, over sled and over a tree in memory. None of them sleeps.
 
-mod smoke;
+mod checkpoints;
+mod commits;
+mod differential;
+mod failures;
+mod journal;
+mod rig;

@@ -1,0 +1,186 @@
+//! A disk that fails: what is answered, what is poisoned, what comes back.
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use px_store::Error;
+use px_store::rows::{Admission, Backing, RowOutcome};
+
+use super::rig::{
+    Door, Fate, HookedDisk, Rig, Step, at_once, batch, by_hand, claim, commit, hand_over, open_over, put,
+    rows, text, wait,
+};
+
+/// Fails one kind of step once there is something to lose, and checks that
+/// nobody gets a yes.
+fn poisoned_by(fails: impl Fn(Step) -> Option<Fate> + Send + Sync + 'static) {
+    let rig = Rig::new();
+    let store = rig.open(by_hand());
+    commit(&store, batch([put("safe", "1")]));
+    let failure = store.failure();
+    assert_eq!(*failure.borrow(), None);
+
+    // A door in front of the failure, so that several wait for it.
+    let door = Arc::new(Door::default());
+    let before = door.clone();
+    rig.disk.rule(move |step| match fails(step) {
+        Some(fate) => {
+            before.pass();
+            fate
+        }
+        None => Fate::Happens,
+    });
+    door.shut();
+    let first = hand_over(&store, batch([put("lost", "1")]));
+    door.wait_for_knock();
+    let others = [hand_over(&store, batch([put("lost", "2")])), hand_over(&store, claim("safe", "3"))];
+    door.open();
+    assert!(matches!(wait(first), Err(Error::Poisoned(_))));
+    for other in others {
+        assert!(matches!(wait(other), Err(Error::Poisoned(_))));
+    }
+    assert!(failure.borrow().is_some());
+
+    // The disk is well again; the store stays as it is, and still answers reads.
+    rig.disk.rule(|_| Fate::Happens);
+    let late = wait(store.submit(batch([put("late", "1")]), Admission::Wait));
+    assert!(matches!(late, Err(Error::Poisoned(_))));
+    assert_eq!(rows(&store), "safe=1");
+    assert!(matches!(store.checkpoint(), Ok(()) | Err(Error::Poisoned(_))));
+    assert!(matches!(store.close(), Err(Error::Poisoned(_))));
+    drop(store);
+
+    // A restart reads what the disk holds: all that was answered, and of the
+    // failed group all or nothing.
+    let store = rig.open(by_hand());
+    assert!(["safe=1", "lost=1 safe=1"].contains(&rows(&store).as_str()), "{}", rows(&store));
+    commit(&store, batch([put("after", "1")]));
+}
+
+#[test]
+fn a_failed_write_poisons() {
+    poisoned_by(|step| matches!(step, Step::Write { .. }).then_some(Fate::Fails(ErrorKind::Other)));
+}
+
+#[test]
+fn a_failed_write_after_half_the_bytes_poisons() {
+    poisoned_by(|step| matches!(step, Step::Write { .. }).then_some(Fate::Torn(20, ErrorKind::Other)));
+}
+
+#[test]
+fn a_failed_sync_poisons() {
+    poisoned_by(|step| (step == Step::Sync).then_some(Fate::Fails(ErrorKind::Other)));
+}
+
+#[test]
+fn a_disk_that_is_full_at_the_sync_poisons_too() {
+    poisoned_by(|step| (step == Step::Sync).then_some(Fate::Fails(ErrorKind::StorageFull)));
+}
+
+#[test]
+fn a_tree_that_cannot_be_written_poisons() {
+    for broken in [Step::TreeWrite, Step::TreeCheckpoint] {
+        let rig = Rig::new();
+        let store = rig.open(by_hand());
+        commit(&store, batch([put("a", "1")]));
+        rig.disk.rule(move |step| if step == broken { Fate::Fails(ErrorKind::Other) } else { Fate::Happens });
+        assert!(matches!(store.checkpoint(), Err(Error::Poisoned(_))));
+        assert!(store.failure().borrow().is_some());
+        let late = wait(store.submit(batch([put("b", "1")]), Admission::Wait));
+        assert!(matches!(late, Err(Error::Poisoned(_))));
+        drop(store);
+        rig.disk.rule(|_| Fate::Happens);
+        assert_eq!(rows(&rig.open(by_hand())), "a=1");
+    }
+}
+
+#[test]
+fn short_writes_are_continued() {
+    let rig = Rig::new();
+    rig.disk.rule(|step| if matches!(step, Step::Write { .. }) { Fate::Short(977) } else { Fate::Happens });
+    let store = rig.open(at_once());
+    for turn in 0..20 {
+        commit(&store, batch([put(&format!("k{turn:02}"), &"x".repeat(turn * 100))]));
+    }
+    let before = rows(&store);
+    drop(store);
+    assert_eq!(rows(&rig.open(by_hand())), before);
+}
+
+/// Fills the disk by `full`, and checks that the store says so, keeps nothing
+/// of it, and goes on when there is room.
+fn full_then_room(full: impl Fn(Step) -> Fate + Send + Sync + 'static) {
+    let rig = Rig::new();
+    let store = rig.open(by_hand());
+    let value = "x".repeat(900);
+    commit(&store, batch([put("a", &value)]));
+    rig.disk.rule(full);
+    let mut committed = 1;
+    // Some find room in the segment in use; then there is none.
+    let refused = loop {
+        match wait(store.submit(batch([put(&format!("b{committed}"), &value)]), Admission::Wait)) {
+            Ok(RowOutcome::Committed { .. }) => committed += 1,
+            other => break other,
+        }
+        assert!(committed < 20);
+    };
+    assert!(matches!(refused, Err(Error::Full(_))), "{refused:?}");
+    let again = wait(store.submit(claim("a", "other"), Admission::Wait));
+    assert!(matches!(again, Ok(RowOutcome::Conflict { .. })), "a conflict needs no room: {again:?}");
+    assert_eq!(*store.failure().borrow(), None);
+    let before = rows(&store);
+
+    // What a restart would find now.
+    let copy = tempfile::tempdir().unwrap();
+    super::rig::copy(rig.dir.path(), copy.path());
+    let restarted = open_over(copy.path(), by_hand(), &HookedDisk::new(), &rig.tree).unwrap();
+    assert_eq!(rows(&restarted), before);
+    drop(restarted);
+
+    rig.disk.rule(|_| Fate::Happens);
+    let sequence = commit(&store, batch([put("room", "1")]));
+    assert_eq!(sequence, committed + 1);
+    let before = rows(&store);
+    drop(store);
+    let store = rig.open(by_hand());
+    assert_eq!(rows(&store), before);
+    assert_eq!(text(&store, "room").as_deref(), Some("1"));
+}
+
+#[test]
+fn a_full_disk_before_a_new_segment_is_refused_and_then_goes_on() {
+    full_then_room(|step| match step {
+        // Segments are prepared in pieces of their own size, from the start.
+        Step::Write { offset: 0, length: 4096 } => Fate::Fails(ErrorKind::StorageFull),
+        _ => Fate::Happens,
+    });
+}
+
+#[test]
+fn a_full_disk_in_the_middle_of_a_record_leaves_nothing_of_it() {
+    for written in [0, 10, 24, 100, 900] {
+        let failed = Arc::new(AtomicBool::new(false));
+        full_then_room(move |step| match step {
+            Step::Write { length, .. } if length > 900 && length < 4096 => {
+                failed.store(true, Ordering::SeqCst);
+                Fate::Torn(written, ErrorKind::StorageFull)
+            }
+            _ => Fate::Happens,
+        });
+    }
+}
+
+#[test]
+fn a_record_that_cannot_be_taken_back_poisons() {
+    let rig = Rig::new();
+    let store = rig.open(by_hand());
+    commit(&store, batch([put("a", "1")]));
+    rig.disk.rule(|step| match step {
+        Step::Write { length, .. } if length > 900 => Fate::Torn(500, ErrorKind::StorageFull),
+        Step::Write { .. } => Fate::Fails(ErrorKind::Other),
+        _ => Fate::Happens,
+    });
+    let refused = wait(store.submit(batch([put("b", &"x".repeat(900))]), Admission::Wait));
+    assert!(matches!(refused, Err(Error::Poisoned(_))), "{refused:?}");
+}

@@ -1,0 +1,241 @@
+//! Journals as a crash leaves them: torn, damaged, used before.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use px_store::Error;
+use px_store::rows::{Backing, RowOp};
+
+use super::rig::{
+    HookedDisk, MemoryTree, Rig, batch, by_hand, claim, commit, copy, open_over, put, remove, rows, text,
+};
+use crate::SledRows;
+use crate::journal::format::{HEADER, Record, SegmentHeader, SegmentKind};
+
+/// The segments that hold records, by number, with where each record starts.
+fn segments(dir: &Path) -> Vec<(PathBuf, Vec<usize>)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir.join("journal")).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = fs::read(&path).unwrap();
+        let SegmentKind::Used(header) = SegmentHeader::decode(&bytes) else { continue };
+        let mut starts = vec![HEADER];
+        while let Some(record) = Record::decode(&header, &bytes[*starts.last().unwrap()..]) {
+            starts.push(starts.last().unwrap() + record.bytes());
+        }
+        found.push((header.number, path, starts));
+    }
+    found.sort();
+    found.into_iter().map(|(_, path, starts)| (path, starts)).collect()
+}
+
+fn open_copy(from: &Path, change: impl FnOnce(&Path)) -> Result<String, Error> {
+    let dir = tempfile::tempdir().unwrap();
+    copy(from, dir.path());
+    change(dir.path());
+    let store = open_over(dir.path(), by_hand(), &HookedDisk::new(), &MemoryTree::default())?;
+    let found = rows(&store);
+    // It goes on from there, and stands another reopen.
+    commit(&store, batch([put("next", "1")]));
+    drop(store);
+    let store = open_over(dir.path(), by_hand(), &HookedDisk::new(), &MemoryTree::default())?;
+    assert_eq!(text(&store, "next").as_deref(), Some("1"));
+    Ok(found)
+}
+
+fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = fs::read(path).unwrap();
+    change(&mut bytes);
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_torn_tail_at_every_byte_leaves_what_was_answered() {
+    let rig = Rig::new();
+    let store = rig.open(by_hand());
+    commit(&store, batch([put("a", "1")]));
+    commit(&store, batch([put("b", "1"), remove("a")]));
+    commit(&store, batch([put("c", "1"), put("d", "1"), RowOp::Post { list: b"l".to_vec(), id: [1; 16] }]));
+    drop(store);
+    let (path, starts) = segments(rig.dir.path()).pop().unwrap();
+    let [start, end] = *starts.last_chunk::<2>().unwrap();
+    let name = path.file_name().unwrap().to_owned();
+    for cut in start..=end {
+        for filling in [0, 0xaa] {
+            let found = open_copy(rig.dir.path(), |dir| {
+                change(&dir.join("journal").join(&name), |bytes| bytes[cut..end].fill(filling));
+            });
+            // Bytes that happen to be what was written are not torn.
+            let whole = fs::read(&path).unwrap()[cut..end].iter().all(|byte| *byte == filling);
+            let expected = if whole { "b=1 c=1 d=1" } else { "b=1" };
+            assert_eq!(found.unwrap(), expected, "cut at {cut} of {start}..{end}, filled with {filling}");
+        }
+    }
+}
+
+#[test]
+fn a_segment_whose_first_record_is_torn_is_the_end() {
+    let rig = Rig::new();
+    let store = rig.open(by_hand());
+    commit(&store, batch([put("a", "1")]));
+    drop(store);
+    let store = rig.open(by_hand());
+    commit(&store, batch([put("b", "1")]));
+    drop(store);
+    let all = segments(rig.dir.path());
+    assert_eq!(all.len(), 2, "an open begins a segment of its own");
+    let (path, starts) = &all[1];
+    for cut in 0..starts[1] {
+        let found = open_copy(rig.dir.path(), |dir| {
+            let path = dir.join("journal").join(path.file_name().unwrap());
+            change(&path, |bytes| bytes[cut..starts[1]].fill(0x55));
+        });
+        assert_eq!(found.unwrap(), "a=1", "cut at {cut}");
+    }
+}
+
+/// A store with several full segments, the last with several records.
+fn long_journal(rig: &Rig) -> SledRows {
+    let store = rig.open(by_hand());
+    for turn in 0..20 {
+        commit(&store, batch([put(&format!("k{turn}"), &"x".repeat(700))]));
+    }
+    store
+}
+
+#[test]
+fn damage_in_an_earlier_segment_is_named_and_nothing_is_changed() {
+    let rig = Rig::new();
+    drop(long_journal(&rig));
+    let all = segments(rig.dir.path());
+    let (path, starts) = &all[1];
+    let name = path.file_name().unwrap();
+    for at in [starts[0], starts[1] + 30, starts[starts.len() - 2] + 100] {
+        let error = open_copy(rig.dir.path(), |dir| {
+            change(&dir.join("journal").join(name), |bytes| bytes[at] ^= 1);
+        });
+        let Err(Error::Corrupt(text)) = error else { panic!("{error:?}") };
+        let record = starts.iter().rfind(|start| **start <= at).unwrap();
+        assert!(text.contains(name.to_str().unwrap()), "{text}");
+        assert!(text.contains(&format!("byte {record}")), "{text}");
+    }
+    let error = open_copy(rig.dir.path(), |dir| fs::remove_file(dir.join("journal").join(name)).unwrap());
+    assert!(matches!(&error, Err(Error::Corrupt(text)) if text.contains("misses segment 2")), "{error:?}");
+    let error = open_copy(rig.dir.path(), |dir| {
+        change(&dir.join("journal").join(name), |bytes| bytes[20] ^= 1);
+    });
+    assert!(matches!(&error, Err(Error::Corrupt(text)) if text.contains("misses segment 2")), "{error:?}");
+}
+
+#[test]
+fn a_bad_record_before_a_good_one_is_damage_also_in_the_last_segment() {
+    let rig = Rig::new();
+    drop(long_journal(&rig));
+    let (path, starts) = segments(rig.dir.path()).pop().unwrap();
+    assert!(starts.len() > 3, "{starts:?}");
+    let name = path.file_name().unwrap();
+    let error = open_copy(rig.dir.path(), |dir| {
+        change(&dir.join("journal").join(name), |bytes| bytes[starts[1] + 50] ^= 1);
+    });
+    assert!(matches!(error, Err(Error::Corrupt(_))), "{error:?}");
+}
+
+#[test]
+fn a_missing_mark_or_a_newer_format_is_no_empty_store() {
+    let rig = Rig::new();
+    drop(long_journal(&rig));
+    let error = open_copy(rig.dir.path(), |dir| fs::remove_file(dir.join("high-water")).unwrap());
+    assert!(matches!(error, Err(Error::Corrupt(_))), "{error:?}");
+    let (path, _) = segments(rig.dir.path()).pop().unwrap();
+    let error = open_copy(rig.dir.path(), |dir| {
+        change(&dir.join("journal").join(path.file_name().unwrap()), |bytes| {
+            bytes[8] = 9;
+            let crc = crc32c::crc32c(&bytes[..60]).to_le_bytes();
+            bytes[60..64].copy_from_slice(&crc);
+        });
+    });
+    assert!(matches!(error, Err(Error::Format { found: 9, supported: 1 })), "{error:?}");
+}
+
+#[test]
+fn what_an_earlier_use_of_a_segment_left_behind_is_not_replayed() {
+    let rig = Rig::new();
+    let store = rig.open(by_hand());
+    for turn in 0..30 {
+        commit(&store, batch([put("k", &format!("old {turn} {}", "x".repeat(400)))]));
+    }
+    store.checkpoint().unwrap();
+    let files = fs::read_dir(rig.dir.path().join("journal")).unwrap().count();
+    // Fills the segment in use, and begins one that held records before.
+    for turn in 0..10 {
+        commit(&store, batch([put("k", &format!("new {turn} {}", "x".repeat(400)))]));
+    }
+    assert_eq!(
+        fs::read_dir(rig.dir.path().join("journal")).unwrap().count(),
+        files,
+        "segments are used again"
+    );
+    let expected = rows(&store);
+    drop(store);
+    let (path, starts) = segments(rig.dir.path()).pop().unwrap();
+    let behind = fs::read(path).unwrap()[*starts.last().unwrap()..].to_vec();
+    assert!(behind.windows(4).any(|window| window == b"PXR1"), "the segment has old records behind the new");
+    let store = rig.open(by_hand());
+    assert_eq!(rows(&store), expected);
+    assert_eq!(commit(&store, batch([])), 41);
+}
+
+#[test]
+fn sequences_go_on_after_a_reopen_whatever_is_left_of_the_journal() {
+    let rig = Rig::new();
+    let mut last = 0;
+    for turn in 0..12 {
+        let store = rig.open(by_hand());
+        for _ in 0..turn % 3 {
+            let sequence = commit(&store, batch([put("k", "v")]));
+            assert_eq!(sequence, last + 1);
+            last = sequence;
+        }
+        match turn % 4 {
+            0 => store.checkpoint().unwrap(),
+            1 => store.close().unwrap(),
+            _ => {}
+        }
+    }
+    assert!(last > 8);
+}
+
+#[test]
+fn a_drop_without_close_loses_nothing_and_applies_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SledRows::open(dir.path(), by_hand()).unwrap();
+    for turn in 0..50 {
+        commit(&store, claim(&format!("k{turn:02}"), &"x".repeat(300)));
+    }
+    let expected = rows(&store);
+    drop(store);
+    let store = SledRows::open(dir.path(), by_hand()).unwrap();
+    assert_eq!(rows(&store), expected);
+    assert_eq!(store.stats().applied_rows, 0);
+}
+
+#[test]
+fn a_record_larger_than_a_segment_has_one_to_itself() {
+    let rig = Rig::new();
+    let store = rig.open(by_hand());
+    commit(&store, batch([put("small", "1")]));
+    commit(&store, batch([put("large", &"x".repeat(20_000))]));
+    commit(&store, batch([put("small", "2")]));
+    let expected = rows(&store);
+    drop(store);
+    let store = rig.open(by_hand());
+    assert_eq!(rows(&store), expected);
+    store.checkpoint().unwrap();
+    commit(&store, batch([put("small", "3")]));
+    store.checkpoint().unwrap();
+    let largest = fs::read_dir(rig.dir.path().join("journal"))
+        .unwrap()
+        .map(|entry| entry.unwrap().metadata().unwrap().len())
+        .max();
+    assert_eq!(largest, Some(4096), "the long segment is not kept");
+}

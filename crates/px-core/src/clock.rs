@@ -54,3 +54,22 @@ impl Clock for ManualClock {
         Timestamp::from_millis(self.millis.load(Ordering::SeqCst))
     }
 }
+
+/// Measures how long something took, on the monotonic clock. For figures
+/// only; no decision depends on it.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopwatch(std::time::Instant);
+
+impl Stopwatch {
+    /// Starts it.
+    #[must_use]
+    pub fn start() -> Self {
+        Self(std::time::Instant::now())
+    }
+
+    /// How long since the start.
+    #[must_use]
+    pub fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}

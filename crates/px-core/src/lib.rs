@@ -16,7 +16,7 @@ pub mod run;
 pub mod wait;
 pub mod wire;
 
-pub use clock::{Clock, ManualClock, SystemClock};
+pub use clock::{Clock, ManualClock, Stopwatch, SystemClock};
 pub use entropy::Ids;
 pub use event::Event;
 pub use id::{DeliveryId, EventId, ExecutionId, ParseIdError, RunId, WaitId};

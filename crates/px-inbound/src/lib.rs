@@ -1,3 +1,19 @@
 //! The inbound stage: raw bytes become an accepted delivery or a refusal.
+//!
+//! Read in this order: [`verify`], who sent it; the schema of what was sent;
+//! the endpoint that holds both; the stage that leads a request through them;
+//! `accept`, the commit; and the answer.
 
+mod accept;
+mod answer;
+mod endpoint;
+mod redact;
+mod stage;
+mod turns;
+mod validate;
 pub mod verify;
+
+pub use answer::{Action, Answer, Taken};
+pub use endpoint::{Endpoint, EndpointError};
+pub use stage::Stage;
+pub use validate::{Schema, Violation};

@@ -1,0 +1,240 @@
+//! What a webhook request is answered: the outcome, and the one function that
+//! makes a status, a body and headers of it (API.md section 2).
+
+use px_core::key::EndedBy;
+use px_core::{DeliveryId, RunId};
+use px_store::DedupRecord;
+use serde_json::{Map, Value, json};
+
+use crate::validate::Violation;
+use crate::verify::{BodyErrorKind, HandshakeReply};
+
+/// What became of one event, as its sender is told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// A run that waited took it.
+    Resumed(RunId),
+    /// A run was started.
+    Triggered(RunId),
+    /// It is kept; the run that owns the identifier will take it, if one does.
+    Queued(Option<RunId>),
+    /// It is one of several that a wait needs.
+    Collected {
+        /// The run that waits.
+        run: RunId,
+        /// How many responses it has.
+        have: u32,
+        /// How many it needs.
+        need: u32,
+    },
+    /// Its wait was over.
+    Late {
+        /// The run that had waited.
+        run: RunId,
+        /// What ended the wait.
+        by: EndedBy,
+    },
+    /// Nothing follows from it.
+    Ignored {
+        /// The run whose token did not fit.
+        token: Option<RunId>,
+    },
+    /// It was seen before.
+    Duplicate(DedupRecord),
+}
+
+impl Action {
+    /// The word in the body and in the header.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Resumed(_) => "resumed",
+            Self::Triggered(_) => "triggered",
+            Self::Queued(_) => "queued",
+            Self::Collected { .. } => "collected",
+            Self::Late { .. } => "late",
+            Self::Ignored { .. } => "ignored",
+            Self::Duplicate(_) => "duplicate",
+        }
+    }
+
+    /// The run in it.
+    #[must_use]
+    pub const fn run(&self) -> Option<RunId> {
+        match self {
+            Self::Resumed(run) | Self::Triggered(run) => Some(*run),
+            Self::Collected { run, .. } | Self::Late { run, .. } => Some(*run),
+            Self::Queued(run) | Self::Ignored { token: run } => *run,
+            Self::Duplicate(record) => record.run,
+        }
+    }
+}
+
+/// An answer, ready for HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The content type; empty for none.
+    pub content_type: String,
+    /// The body.
+    pub body: String,
+    /// For the header `Px-Action`.
+    pub action: Option<&'static str>,
+    /// For the header `Px-Run-Id`.
+    pub run: Option<RunId>,
+    /// For the header `Px-Delivery-Id`.
+    pub delivery: Option<DeliveryId>,
+    /// For the header `Retry-After`, seconds.
+    pub retry_after: Option<u32>,
+}
+
+/// What is said of an event that was taken in: the action, and the identifier it came with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Taken {
+    /// What became of it.
+    pub action: Action,
+    /// Its identifier.
+    pub identifier: Option<String>,
+}
+
+impl Answer {
+    fn json(status: u16, body: &Value) -> Self {
+        Self {
+            status,
+            content_type: "application/json".into(),
+            body: body.to_string(),
+            action: None,
+            run: None,
+            delivery: None,
+            retry_after: None,
+        }
+    }
+
+    fn error(status: u16, text: &str) -> Self {
+        Self::json(status, &json!({ "error": text }))
+    }
+
+    /// A handshake: as the provider wants it; no delivery, no run.
+    #[must_use]
+    pub fn handshake(reply: HandshakeReply) -> Self {
+        Self {
+            status: reply.status,
+            content_type: reply.content_type,
+            body: reply.body,
+            ..Self::json(200, &Value::Null)
+        }
+    }
+
+    /// A delivery that is durable.
+    #[must_use]
+    pub fn accepted(delivery: DeliveryId, taken: &[Taken]) -> Self {
+        let first = taken
+            .iter()
+            .find(|event| !matches!(event.action, Action::Ignored { .. } | Action::Duplicate(_)))
+            .or_else(|| taken.first());
+        let mut body = Map::new();
+        body.insert("received".into(), true.into());
+        let mut status = 200;
+        if let Some(first) = first {
+            describe(first, &mut body);
+            if matches!(first.action, Action::Triggered(_)) {
+                status = 201;
+            }
+        } else {
+            body.insert("action".into(), "ignored".into());
+        }
+        if taken.len() > 1 {
+            let events = taken.iter().map(|event| {
+                let mut entry = Map::new();
+                describe(event, &mut entry);
+                Value::Object(entry)
+            });
+            body.insert("events".into(), events.collect());
+        }
+        body.insert("deliveryId".into(), delivery.to_string().into());
+        Self {
+            action: Some(first.map_or("ignored", |first| first.action.as_str())),
+            run: first.and_then(|first| first.action.run()),
+            delivery: Some(delivery),
+            ..Self::json(status, &Value::Object(body))
+        }
+    }
+
+    /// The slug is unknown.
+    #[must_use]
+    pub fn unknown_slug(slug: &str) -> Self {
+        Self::error(404, &format!("Webhook '{slug}' not found"))
+    }
+
+    /// The sender was not believed.
+    #[must_use]
+    pub fn unauthorized(text: &str) -> Self {
+        Self { action: Some("rejected"), ..Self::error(401, text) }
+    }
+
+    /// The body cannot be read.
+    #[must_use]
+    pub fn unreadable(kind: BodyErrorKind, text: &str) -> Self {
+        Self::error(if kind == BodyErrorKind::UnsupportedType { 415 } else { 400 }, text)
+    }
+
+    /// The payload does not fit; it is quarantined.
+    #[must_use]
+    pub fn violations(delivery: DeliveryId, text: &str, violations: &[Violation], accepts: bool) -> Self {
+        let body = json!({ "error": text, "violations": violations, "deliveryId": delivery });
+        Self {
+            action: Some("quarantined"),
+            delivery: Some(delivery),
+            ..Self::json(if accepts { 202 } else { 422 }, &body)
+        }
+    }
+
+    /// The handler failed; the delivery is quarantined.
+    #[must_use]
+    pub fn handler_failed(delivery: DeliveryId) -> Self {
+        let body = json!({ "error": "Failed to process webhook", "deliveryId": delivery });
+        Self { action: Some("quarantined"), delivery: Some(delivery), ..Self::json(500, &body) }
+    }
+
+    /// Nothing was kept; the sender should come back.
+    #[must_use]
+    pub fn unavailable(text: &str) -> Self {
+        Self { retry_after: Some(1), ..Self::error(503, text) }
+    }
+}
+
+fn describe(event: &Taken, body: &mut Map<String, Value>) {
+    body.insert("action".into(), event.action.as_str().into());
+    if let (Some(identifier), false) = (&event.identifier, matches!(event.action, Action::Triggered(_))) {
+        body.insert("identifier".into(), identifier.clone().into());
+    }
+    match &event.action {
+        Action::Duplicate(record) => {
+            let mut original = json!({ "deliveryId": record.delivery, "action": record.action });
+            if let (Some(run), Value::Object(fields)) = (record.run, &mut original) {
+                fields.insert("brainRunId".into(), run.to_string().into());
+            }
+            body.remove("identifier");
+            body.insert("original".into(), original);
+        }
+        action => {
+            if let Some(run) = action.run() {
+                body.insert("brainRunId".into(), run.to_string().into());
+            }
+        }
+    }
+    match &event.action {
+        Action::Collected { have, need, .. } => {
+            body.insert("have".into(), (*have).into());
+            body.insert("need".into(), (*need).into());
+        }
+        Action::Late { by, .. } => {
+            body.insert("reason".into(), by.as_str().into());
+        }
+        Action::Ignored { token: Some(_) } => {
+            body.insert("reason".into(), "token".into());
+        }
+        _ => {}
+    }
+}

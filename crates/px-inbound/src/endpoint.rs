@@ -1,0 +1,67 @@
+//! One webhook, made ready at the start: its verifier with the secrets, its
+//! compiled schema, its handler.
+
+use std::sync::Arc;
+
+use px_sdk::WebhookDef;
+use px_sdk::verify::Scheme;
+
+use crate::validate::Schema;
+use crate::verify::Prepared;
+
+/// A webhook that can take requests.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// As the user wrote it.
+    pub def: Arc<WebhookDef>,
+    /// Who may send.
+    pub verifier: Prepared,
+    /// What may be sent.
+    pub schema: Schema,
+    /// What an operator should know about its secrets.
+    pub warnings: Vec<String>,
+}
+
+/// Why a webhook cannot take requests.
+#[derive(Debug, thiserror::Error)]
+#[error("webhook '{slug}': {why}")]
+pub struct EndpointError {
+    slug: String,
+    why: String,
+}
+
+impl Endpoint {
+    /// Makes a webhook ready, with its secrets from `lookup`, which is given
+    /// the names of environment variables.
+    ///
+    /// # Errors
+    /// A secret or the verification record is not usable, or the schema does not compile.
+    pub fn new(
+        def: Arc<WebhookDef>,
+        lookup: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, EndpointError> {
+        let error = |why: String| EndpointError { slug: def.slug.clone(), why };
+        let keyring = def.verification.resolve(lookup);
+        let warnings = keyring.warnings().to_vec();
+        let verifier =
+            Prepared::new(def.verification.clone(), &keyring).map_err(|why| error(why.to_string()))?;
+        let schema = Schema::new(&def.payload_schema)
+            .map_err(|why| error(format!("the payload's schema does not compile: {why}")))?;
+        Ok(Self { verifier, schema, warnings, def: Arc::clone(&def) })
+    }
+
+    /// Whether anybody on this machine may send.
+    #[must_use]
+    pub fn is_unverified(&self) -> bool {
+        !self.verifier.is_verified()
+    }
+
+    /// The environment variable that would make it verified.
+    #[must_use]
+    pub fn secret_variable(&self) -> Option<&str> {
+        match self.def.verification.scheme {
+            Scheme::Unverified => None,
+            _ => self.def.verification.secret.as_deref(),
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! The stage: a request in, an answer out. Verify, parse, validate, handle,
+//! then [`accept`](crate::accept): nothing is answered with 2xx before its
+//! commit is durable, and no step code runs here.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use px_core::run::Catalog;
+use px_core::{Clock, DeliveryId, Ids, Scope, Stopwatch, Timestamp};
+use px_sdk::{HandlerError, RawInbound, Received};
+use px_store::{Admission, Delivery, Draft, InboxEvent, InboxState, Store};
+use serde_json::Value;
+use tokio::sync::Mutex;
+
+use crate::accept::{AcceptError, Incoming};
+use crate::answer::Answer;
+use crate::endpoint::Endpoint;
+use crate::redact;
+use crate::turns::Turns;
+use crate::validate::Violation;
+use crate::verify::{Refusal, UrlView};
+
+/// How long a handler may take (RULES 24).
+const HANDLER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The longest identifier and provider id, bytes.
+const MAX_IDENTIFIER: usize = 1_024;
+
+/// How many rejected requests of one webhook are recorded in a minute.
+const REJECTED_PER_MINUTE: u32 = 60;
+
+/// The inbound stage of one process.
+pub struct Stage {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) catalog: Arc<dyn Catalog>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<Ids>,
+    pub(crate) scope: Scope,
+    pub(crate) turns: Turns,
+    endpoints: BTreeMap<String, Endpoint>,
+    urls: UrlView,
+    rejected: Mutex<BTreeMap<String, (Timestamp, u32)>>,
+}
+
+impl std::fmt::Debug for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stage").field("endpoints", &self.endpoints.keys()).finish_non_exhaustive()
+    }
+}
+
+impl Stage {
+    /// A stage that serves these endpoints.
+    pub fn new(
+        store: Arc<dyn Store>,
+        catalog: Arc<dyn Catalog>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<Ids>,
+        endpoints: Vec<Endpoint>,
+        urls: UrlView,
+    ) -> Self {
+        let endpoints = endpoints.into_iter().map(|endpoint| (endpoint.def.slug.clone(), endpoint)).collect();
+        Self {
+            store,
+            catalog,
+            clock,
+            ids,
+            scope: Scope::default(),
+            turns: Turns::default(),
+            endpoints,
+            urls,
+            rejected: Mutex::default(),
+        }
+    }
+
+    /// The endpoints, by slug.
+    pub fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
+        self.endpoints.values()
+    }
+
+    /// Takes one request in.
+    pub async fn receive(&self, slug: &str, received: Received) -> Answer {
+        let watch = Stopwatch::start();
+        let Some(endpoint) = self.endpoints.get(slug) else { return Answer::unknown_slug(slug) };
+        match endpoint.verifier.greet(&received) {
+            Some(Ok(reply)) => return Answer::handshake(reply),
+            Some(Err(refusal)) => return self.reject(endpoint, &received, &refusal, watch).await,
+            None => {}
+        }
+        let verified = match endpoint.verifier.verify(&received, &self.urls) {
+            Ok(verified) => verified,
+            Err(refusal) => return self.reject(endpoint, &received, &refusal, watch).await,
+        };
+        let payload = match endpoint.verifier.parse(&received) {
+            Ok(payload) => payload,
+            Err(error) => return Answer::unreadable(error.kind(), &error.to_string()),
+        };
+        if let Some(reply) = endpoint.verifier.handshake(&verified, &payload) {
+            return Answer::handshake(reply);
+        }
+        let verdict = match verified.key_index {
+            Some(0) => "verified".to_owned(),
+            Some(key) => format!("verified by secret {}", key + 1),
+            None => "unverified".to_owned(),
+        };
+        let received = Arc::new(received);
+        let mut delivery = self.delivery(endpoint, &received, verdict);
+        let events = match self.handle(endpoint, &received, payload).await {
+            Ok(events) => events,
+            Err(trouble) => {
+                delivery.took_us = micros(watch);
+                return self.quarantine(endpoint, delivery, trouble).await;
+            }
+        };
+        delivery.took_us = micros(watch);
+        let id = delivery.id;
+        match self.accept(endpoint, delivery, events).await {
+            Ok(answer) => answer,
+            Err(error) => self.not_accepted(endpoint, id, &error),
+        }
+    }
+
+    fn not_accepted(&self, endpoint: &Endpoint, delivery: DeliveryId, error: &AcceptError) -> Answer {
+        let slug = endpoint.def.slug.as_str();
+        match error {
+            AcceptError::UnknownBrain(_) => {
+                tracing::error!(slug, %delivery, %error, "the handler starts a brain that is not registered");
+                Answer::handler_failed(delivery)
+            }
+            AcceptError::QueueFull(_) => {
+                tracing::warn!(slug, %delivery, %error, "delivery refused");
+                Answer::unavailable("Too many events are queued for this identifier")
+            }
+            _ => {
+                tracing::error!(slug, %delivery, %error, "delivery refused");
+                Answer::unavailable("The delivery could not be stored, try again")
+            }
+        }
+    }
+
+    /// Validates each event and asks the handler what is to become of it.
+    async fn handle(
+        &self,
+        endpoint: &Endpoint,
+        received: &Arc<Received>,
+        payload: Value,
+    ) -> Result<Vec<Incoming>, Trouble> {
+        let is_batch = endpoint.def.verification.batch.is_some();
+        let parts = if is_batch { endpoint.verifier.events(&payload).to_vec() } else { vec![payload] };
+        let mut events = Vec::with_capacity(parts.len());
+        for part in parts {
+            endpoint.schema.check(&part).map_err(Trouble::Violations)?;
+            let provider_id = endpoint.verifier.delivery_id(received, &part);
+            let handled = AssertUnwindSafe(endpoint.def.handle(Arc::clone(received), part)).catch_unwind();
+            let said = match tokio::time::timeout(HANDLER_TIMEOUT, handled).await {
+                Err(_) => return Err(Trouble::Slow),
+                Ok(Err(panic)) => return Err(Trouble::Failed(format!("the handler panicked: {}", text_of(&*panic)))),
+                Ok(Ok(Err(HandlerError::Payload(why)))) => {
+                    return Err(Trouble::Violations(vec![Violation { path: String::new(), message: why }]));
+                }
+                Ok(Ok(Err(HandlerError::Failed(error)))) => return Err(Trouble::Failed(format!("{error:?}"))),
+                Ok(Ok(Ok(said))) => said,
+            };
+            let several = said.len() > 1;
+            for (index, mut raw) in said.into_iter().enumerate() {
+                check_identifier(&raw)?;
+                if raw.token.is_none() {
+                    raw.token = query_token(received);
+                }
+                let provider_id = match (raw.provider_id.take(), &provider_id) {
+                    (Some(own), _) => Some(own),
+                    // One id for several events: the place tells them apart.
+                    (None, Some(id)) if several => Some(format!("{id}#{index}")),
+                    (None, id) => id.clone(),
+                };
+                events.push(Incoming { id: self.ids.event(received.at), provider_id, raw });
+            }
+        }
+        Ok(events)
+    }
+
+    fn delivery(&self, endpoint: &Endpoint, received: &Received, verdict: String) -> Delivery {
+        Delivery {
+            id: self.ids.delivery(received.at),
+            slug: endpoint.def.slug.clone(),
+            received_at: received.at,
+            remote: received.remote.to_string(),
+            method: received.method.to_string(),
+            target: redact::target(received, &endpoint.def.verification),
+            headers: redact::headers(received, &endpoint.def.verification),
+            verdict,
+            status: 0,
+            took_us: 0,
+            size: received.body.len() as u64,
+            events: Vec::new(),
+            body: received.body.clone(),
+        }
+    }
+
+    /// Keeps what did not get as far as a route, to be looked at and replayed.
+    async fn quarantine(&self, endpoint: &Endpoint, mut delivery: Delivery, trouble: Trouble) -> Answer {
+        let id = delivery.id;
+        let slug = endpoint.def.slug.as_str();
+        let (answer, reason) = match trouble {
+            Trouble::Slow => {
+                tracing::error!(slug, "the handler took longer than {HANDLER_TIMEOUT:?}");
+                return Answer::unavailable("The webhook's handler took too long, try again");
+            }
+            Trouble::Violations(violations) => {
+                let reason = violations
+                    .iter()
+                    .map(|violation| format!("{}: {}", violation.path, violation.message))
+                    .collect::<Vec<_>>()
+                    .join("; ");
+                let text = format!("The payload does not fit the schema of webhook '{slug}'");
+                (Answer::violations(id, &text, &violations, endpoint.def.accepts_invalid), reason)
+            }
+            Trouble::Failed(reason) => {
+                tracing::error!(slug, delivery = %id, reason, "the handler failed");
+                (Answer::handler_failed(id), reason)
+            }
+        };
+        delivery.status = answer.status;
+        let event = self.unrouted(InboxState::Quarantined, delivery.received_at, reason);
+        delivery.events.push(event);
+        match self.store_delivery(delivery).await {
+            Ok(()) => answer,
+            Err(error) => {
+                tracing::error!(slug, %error, "a delivery could not be quarantined");
+                Answer::unavailable("The delivery could not be stored, try again")
+            }
+        }
+    }
+
+    /// Answers 401, and keeps a record of it while there are not too many.
+    async fn reject(
+        &self,
+        endpoint: &Endpoint,
+        received: &Received,
+        refusal: &Refusal,
+        watch: Stopwatch,
+    ) -> Answer {
+        let slug = endpoint.def.slug.as_str();
+        let answer = Answer::unauthorized(refusal.caller_text());
+        if !self.may_record_rejection(slug, received.at).await {
+            return answer;
+        }
+        tracing::warn!(slug, remote = %received.remote, class = refusal.class(), "rejected: {refusal}");
+        let mut delivery = self.delivery(endpoint, received, format!("rejected: {}", refusal.class()));
+        delivery.body = bytes::Bytes::new();
+        delivery.status = answer.status;
+        delivery.took_us = micros(watch);
+        delivery.events.push(self.unrouted(InboxState::Rejected, received.at, refusal.to_string()));
+        if let Err(error) = self.store_delivery(delivery).await {
+            tracing::warn!(slug, %error, "a rejected request could not be recorded");
+        }
+        answer
+    }
+
+    async fn may_record_rejection(&self, slug: &str, now: Timestamp) -> bool {
+        let mut rejected = self.rejected.lock().await;
+        let (since, count) = rejected.entry(slug.to_owned()).or_insert((now, 0));
+        if now.since(*since) >= Duration::from_secs(60) || now < *since {
+            (*since, *count) = (now, 0);
+        }
+        *count += 1;
+        *count <= REJECTED_PER_MINUTE
+    }
+
+    fn unrouted(&self, state: InboxState, at: Timestamp, reason: String) -> InboxEvent {
+        InboxEvent {
+            id: self.ids.event(at),
+            state,
+            since: at,
+            provider_id: None,
+            identifier: None,
+            token: None,
+            response: None,
+            start: None,
+            run: None,
+            wait: None,
+            original: None,
+            reason: Some(reason),
+        }
+    }
+
+    async fn store_delivery(&self, delivery: Delivery) -> Result<(), px_store::Error> {
+        let mut draft =
+            Draft::new(&*self.store, &*self.catalog, &self.ids, self.scope, delivery.received_at);
+        draft.put_delivery(delivery);
+        // Without preconditions there is no conflict.
+        self.store.commit(draft.into_batch(), Admission::Refuse).await.map(drop)
+    }
+}
+
+/// Why a delivery is not routed.
+enum Trouble {
+    Violations(Vec<Violation>),
+    Failed(String),
+    Slow,
+}
+
+fn check_identifier(raw: &RawInbound) -> Result<(), Trouble> {
+    let complain = |message: String| Err(Trouble::Violations(vec![Violation { path: String::new(), message }]));
+    match &raw.identifier {
+        Some(identifier) if identifier.is_empty() => complain("the identifier is empty".into()),
+        Some(identifier) if identifier.len() > MAX_IDENTIFIER => {
+            complain(format!("the identifier has {} bytes, at most {MAX_IDENTIFIER} are taken", identifier.len()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `?token=` (RULES 10).
+fn query_token(received: &Received) -> Option<String> {
+    let query = received.query.as_deref()?;
+    let value = query.split('&').find_map(|pair| pair.strip_prefix("token="))?;
+    percent_encoding::percent_decode_str(value).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+}
+
+fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
+}
+
+fn micros(watch: Stopwatch) -> u64 {
+    u64::try_from(watch.elapsed().as_micros()).unwrap_or(u64::MAX)
+}
+

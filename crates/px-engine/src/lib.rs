@@ -1,1 +1,18 @@
+//! The engine: an accepted event, moved on. It claims ready runs, runs their
+//! steps with bounded concurrency, commits what they return, and rings timers.
+//! A parked run costs it nothing: no task, no timer of its own.
 //!
+//! It learns of work from hints and, since a hint may be lost, from a poll
+//! (RULES 41). It calls no other stage.
+//!
+//! Read in this order: [`Engine`], the loops; `executor`, one claimed run;
+//! `session`, what a running step may commit; `timer`.
+
+mod engine;
+mod executor;
+mod session;
+mod shared;
+mod timer;
+
+pub use engine::Engine;
+pub use shared::{Limits, Parts};

@@ -65,8 +65,19 @@ pub struct WorkWrite {
     pub run: RunId,
     /// The fence that must still hold; `None` demands nothing.
     pub expected: Option<u64>,
-    /// The new row with its fence; `None` removes it.
-    pub row: Option<(u64, Work)>,
+    /// What becomes of the row.
+    pub change: WorkChange,
+}
+
+/// What becomes of the row of a ready run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WorkChange {
+    /// Nothing; only the fence counts.
+    Keep,
+    /// It is written, under this fence.
+    Put(u64, Work),
+    /// It is removed: the run is not ready any more.
+    Remove,
 }
 
 /// A set of changes that happen together or not at all.
@@ -121,9 +132,9 @@ impl Batch {
     #[must_use]
     pub fn hints(&self) -> Vec<Hint> {
         let mut hints: Vec<_> = self.runs.iter().map(|write| Hint::Run(write.run.id)).collect();
-        if self.work.iter().any(|work| work.row.as_ref().is_some_and(|(_, row)| row.owner.is_none())) {
-            hints.push(Hint::Work);
-        }
+        let is_ready =
+            |work: &&WorkWrite| matches!(&work.change, WorkChange::Put(_, row) if row.owner.is_none());
+        hints.extend(self.work.iter().filter(is_ready).map(|work| Hint::Work(work.run)));
         if !self.arm.is_empty() {
             hints.push(Hint::Timer);
         }

@@ -16,7 +16,7 @@ use px_core::run::{Catalog, Command, Effect, IllegalEvent, Refusal, Response, St
 use px_core::wait::Wait;
 use px_core::{DeliveryId, EventId, Ids, KeyId, KeyRecord, Run, RunId, Scope, Timestamp};
 
-use crate::batch::{Batch, DedupWrite, DeliveryWrite, KeyWrite, LogTail, RunWrite, WorkWrite};
+use crate::batch::{Batch, DedupWrite, DeliveryWrite, KeyWrite, LogTail, RunWrite, WorkChange, WorkWrite};
 use crate::error::Error;
 use crate::model::{Delivery, InboxState, QueuedEvent, StartKey, Timer, TimerKind, Work};
 use crate::store::Store;
@@ -104,6 +104,11 @@ impl<'a> Draft<'a> {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// Moves the time of what follows: a step's return is later than its start.
+    pub fn advance(&mut self, now: Timestamp) {
+        self.now = now;
     }
 
     /// The record of a key, as this draft has left it so far.
@@ -213,25 +218,35 @@ impl<'a> Draft<'a> {
     }
 
     fn set_work(&mut self, run: RunId, is_ready: bool) {
-        let row =
-            is_ready.then(|| (self.ids.version(self.now), Work { since: self.now, owner: None, deaths: 0 }));
-        self.work.entry(run).or_insert(WorkWrite { run, expected: None, row: None }).row = row;
+        let ready =
+            || WorkChange::Put(self.ids.version(self.now), Work { since: self.now, owner: None, deaths: 0 });
+        let change = if is_ready { ready() } else { WorkChange::Remove };
+        self.work_of(run).change = change;
+    }
+
+    fn work_of(&mut self, run: RunId) -> &mut WorkWrite {
+        self.work.entry(run).or_insert(WorkWrite { run, expected: None, change: WorkChange::Keep })
     }
 
     /// Demands that the fence of a ready run still holds at the commit.
     pub fn fence(&mut self, run: RunId, fence: u64) {
-        self.work.entry(run).or_insert(WorkWrite { run, expected: None, row: None }).expected = Some(fence);
+        self.work_of(run).expected = Some(fence);
     }
 
-    /// Whether this draft leaves the run ready.
+    /// Whether this draft makes the run ready.
     #[must_use]
     pub fn is_ready(&self, run: RunId) -> bool {
-        self.work.get(&run).is_some_and(|work| work.row.is_some())
+        self.work.get(&run).is_some_and(|work| matches!(work.change, WorkChange::Put(..)))
     }
 
-    /// Leaves a run that is ready with the executor that has it.
-    pub fn keep_claim(&mut self, run: RunId, fence: u64, work: Work) {
-        self.work.insert(run, WorkWrite { run, expected: Some(fence), row: Some((fence, work)) });
+    /// Writes the row of a ready run: a claim, or its release.
+    pub fn put_work(&mut self, run: RunId, fence: u64, work: Work) {
+        self.work_of(run).change = WorkChange::Put(fence, work);
+    }
+
+    /// Removes the row of a ready run whose run needs it no more.
+    pub fn remove_work(&mut self, run: RunId) {
+        self.work_of(run).change = WorkChange::Remove;
     }
 
     fn arm(&mut self, due: Timestamp, kind: TimerKind) {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use px_core::{DeliveryId, Event, KeyId, KeyRecord, RunId, RunStatus, Scope, Timestamp};
 use tokio::sync::watch;
 
-use crate::batch::{Batch, Conflict, LogTail, Outcome, RunRecord, RunWrite};
+use crate::batch::{Batch, Conflict, LogTail, Outcome, RunRecord, RunWrite, WorkChange};
 use crate::error::Error;
 use crate::hints::HintBus;
 use crate::layout::{self, Table};
@@ -300,9 +300,10 @@ impl Translation {
             if let Some(expected) = work.expected {
                 this.check(row.clone(), Expect::Version(expected), Stake::Fence(work.run));
             }
-            match &work.row {
-                Some((fence, record)) => this.put(row, layout::versioned(*fence, record)?),
-                None => this.remove(row),
+            match &work.change {
+                WorkChange::Keep => {}
+                WorkChange::Put(fence, record) => this.put(row, layout::versioned(*fence, record)?),
+                WorkChange::Remove => this.remove(row),
             }
         }
         for key in &batch.keys {

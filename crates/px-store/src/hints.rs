@@ -1,8 +1,9 @@
 //! Hints: "something durable changed, have a look". A hint may be lost; whoever
 //! depends on one also polls (RULES 41).
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use px_core::RunId;
 use tokio::sync::{Notify, broadcast};
@@ -11,11 +12,15 @@ use tokio::sync::{Notify, broadcast};
 /// told that it lagged and must read the store again.
 const RUN_HINTS: usize = 1024;
 
+/// How many ready runs the bus remembers until the engine asks. One that does
+/// not fit is found by the engine's poll.
+const READY_RUNS: usize = 65_536;
+
 /// One hint of a committed batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hint {
-    /// A run is ready for the engine.
-    Work,
+    /// This run is ready for the engine.
+    Work(RunId),
     /// A due time was added; the timer may have to ring earlier.
     Timer,
     /// The log of this run grew.
@@ -25,6 +30,7 @@ pub enum Hint {
 /// Carries hints from the committer to the engine and to watchers.
 #[derive(Debug)]
 pub struct HintBus {
+    ready: Mutex<VecDeque<RunId>>,
     work: Notify,
     timer: Notify,
     runs: broadcast::Sender<RunId>,
@@ -34,6 +40,7 @@ pub struct HintBus {
 impl Default for HintBus {
     fn default() -> Self {
         Self {
+            ready: Mutex::default(),
             work: Notify::new(),
             timer: Notify::new(),
             runs: broadcast::channel(RUN_HINTS).0,
@@ -56,7 +63,14 @@ impl HintBus {
         }
         for hint in hints {
             match hint {
-                Hint::Work => self.work.notify_one(),
+                Hint::Work(run) => {
+                    let mut ready = self.ready();
+                    if ready.len() < READY_RUNS {
+                        ready.push_back(*run);
+                    }
+                    drop(ready);
+                    self.work.notify_one();
+                }
                 Hint::Timer => self.timer.notify_one(),
                 Hint::Run(run) => {
                     if self.runs.receiver_count() > 0 {
@@ -68,10 +82,20 @@ impl HintBus {
         }
     }
 
-    /// Resolves after the next `Hint::Work`; one that came while nobody
-    /// listened is remembered.
-    pub async fn work(&self) {
-        self.work.notified().await;
+    fn ready(&self) -> std::sync::MutexGuard<'_, VecDeque<RunId>> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The runs that became ready since the last call, in order; waits for one
+    /// if there are none.
+    pub async fn work(&self) -> VecDeque<RunId> {
+        loop {
+            let ready = std::mem::take(&mut *self.ready());
+            if !ready.is_empty() {
+                return ready;
+            }
+            self.work.notified().await;
+        }
     }
 
     /// Resolves after the next `Hint::Timer`.

@@ -16,7 +16,8 @@ pub mod rows;
 mod store;
 
 pub use batch::{
-    Batch, Conflict, DedupWrite, DeliveryWrite, KeyWrite, LogTail, Outcome, RunRecord, RunWrite, WorkWrite,
+    Batch, Conflict, DedupWrite, DeliveryWrite, KeyWrite, LogTail, Outcome, RunRecord, RunWrite, WorkChange,
+    WorkWrite,
 };
 pub use draft::{Draft, DraftError};
 pub use embedded::Embedded;

@@ -1,0 +1,69 @@
+//! What every part of the engine needs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use px_core::{Clock, Ids, Scope};
+use px_sdk::Registry;
+use px_store::{Draft, Store};
+
+/// How often a commit is tried anew after a conflict before the engine leaves
+/// it to the next poll.
+pub(crate) const MAX_ROUNDS: usize = 100;
+
+/// What the engine works with.
+#[derive(Clone)]
+pub struct Parts {
+    /// Where runs are.
+    pub store: Arc<dyn Store>,
+    /// Which brains there are.
+    pub registry: Arc<Registry>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where ids come from.
+    pub ids: Arc<Ids>,
+    /// Whose runs.
+    pub scope: Scope,
+    /// This process, among all that have ever served the store: a number of
+    /// its own for each start.
+    pub owner: u64,
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts").field("scope", &self.scope).finish_non_exhaustive()
+    }
+}
+
+impl Parts {
+    /// A draft as of now.
+    pub(crate) fn draft(&self) -> Draft<'_> {
+        Draft::new(&*self.store, &*self.registry, &self.ids, self.scope, self.clock.now())
+    }
+}
+
+/// The engine's bounds.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How many steps run at once.
+    pub max_concurrent_steps: usize,
+    /// How often the engine looks for work that no hint told of.
+    pub poll: Duration,
+    /// How long a step runs before its start is committed on its own, so that
+    /// watchers see it.
+    pub visible_after: Duration,
+    /// How many processes may die in one execution of a step before its run
+    /// is paused (RULES 36).
+    pub max_deaths: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_concurrent_steps: 512,
+            poll: Duration::from_secs(1),
+            visible_after: Duration::from_millis(100),
+            max_deaths: 3,
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The timer: one task that rings for every run. Due times are rows; nothing
+//! sleeps on behalf of a run. A timer is removed in the commit of what it
+//! does, so it does that once, however the clock jumps.
+
+use std::time::Duration;
+
+use px_core::run::Command;
+use px_core::{RunId, Timestamp};
+use px_store::{Admission, Draft, DraftError, Outcome, Timer, TimerKind};
+
+use crate::session::SessionError;
+use crate::shared::{MAX_ROUNDS, Parts};
+
+/// How many due timers are read at once.
+const BATCH: usize = 256;
+
+/// Rings every timer that is due. Returns how long until the next one, if
+/// that is sooner than `at_most`.
+pub(crate) async fn ring_due(parts: &Parts, at_most: Duration) -> Result<Duration, px_store::Error> {
+    loop {
+        let now = parts.clock.now();
+        let due = parts.store.due(parts.scope, now, BATCH).await?;
+        let full = due.len() == BATCH;
+        for timer in due {
+            if let Err(error) = ring(parts, &timer).await {
+                tracing::error!(?timer, %error, "a timer could not ring; it is tried again");
+                return Ok(at_most);
+            }
+        }
+        if !full {
+            break;
+        }
+    }
+    let soon = parts.clock.now().after(at_most);
+    let next = parts.store.due(parts.scope, soon, 1).await?;
+    Ok(next.first().map_or(at_most, |timer| timer.due.since(parts.clock.now())))
+}
+
+async fn ring(parts: &Parts, timer: &Timer) -> Result<(), SessionError> {
+    for _ in 0..MAX_ROUNDS {
+        let mut draft = parts.draft();
+        draft.remove_timer(timer.clone());
+        match &timer.kind {
+            TimerKind::Wait { wait, run } => {
+                on_time(&mut draft, *run, timer.due, Command::TimeOut { wait: *wait }).await?;
+            }
+            TimerKind::Retry { run } => {
+                on_time(&mut draft, *run, timer.due, Command::Retry).await?;
+            }
+            TimerKind::Expire { event, key, place } => draft.expire(key, *place, *event).await?,
+            TimerKind::Forget { key, .. } => draft.forget(key).await?,
+        }
+        match parts.store.commit(draft.into_batch(), Admission::Wait).await? {
+            Outcome::Committed { .. } => return Ok(()),
+            Outcome::Conflict(_) => {}
+        }
+    }
+    Err(SessionError::TooManyRounds)
+}
+
+/// Gives a run its command. A refusal is no fault: something else was first,
+/// and only the timer's row is left to remove.
+async fn on_time(
+    draft: &mut Draft<'_>,
+    run: RunId,
+    due: Timestamp,
+    command: Command,
+) -> Result<(), DraftError> {
+    match draft.command(run, command).await {
+        Err(DraftError::Refused(refusal)) => {
+            tracing::debug!(%run, %due, %refusal, "a timer rang for nothing");
+            Ok(())
+        }
+        Err(DraftError::NoRun(_)) => Ok(()),
+        other => other,
+    }
+}

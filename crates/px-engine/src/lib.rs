@@ -8,11 +8,13 @@
 //! Read in this order: [`Engine`], the loops; `executor`, one claimed run;
 //! `session`, what a running step may commit; `timer`.
 
+mod control;
 mod engine;
 mod executor;
 mod session;
 mod shared;
 mod timer;
 
+pub use control::{ControlError, StartRequest, Started};
 pub use engine::Engine;
 pub use shared::{Limits, Parts};

@@ -1,1 +1,14 @@
-//!
+//! The HTTP server, and the place where the stages are put together: a
+//! webhook's way in (`ingress`), the API (`api`), and their replies. Axum is
+//! known here and nowhere else.
+
+mod api;
+mod app;
+mod error;
+mod ingress;
+mod resolve;
+mod start;
+mod view;
+
+pub use error::StartError;
+pub use start::{Environment, Options, Running, start};

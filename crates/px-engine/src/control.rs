@@ -1,0 +1,137 @@
+//! What callers may ask of runs from outside: start one, cancel it, resume
+//! it. The same drafts and the same commit as everything else.
+
+use px_core::RunId;
+use px_core::event::Cause;
+use px_core::run::{Command, Refusal, Start};
+use px_store::{Admission, Conflict, DraftError, Outcome, StartKey};
+use serde_json::Value;
+
+use crate::shared::{MAX_ROUNDS, Parts};
+
+/// A run to be started by a caller.
+#[derive(Debug, Clone)]
+pub struct StartRequest {
+    /// The brain's exact title.
+    pub brain: String,
+    /// The state of the first step, an object.
+    pub initial_state: Value,
+    /// The run's options, an object.
+    pub options: Value,
+    /// The caller's own name for the request.
+    pub request_id: Option<String>,
+    /// Starting again with this key and the same input gives the same run.
+    pub idempotency_key: Option<String>,
+}
+
+/// What became of a start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Started {
+    /// The run is new, and its start durable.
+    New(RunId),
+    /// The idempotency key is known, with the same input.
+    Known(RunId),
+    /// The idempotency key is known, with another input.
+    OtherInput(RunId),
+}
+
+/// Why a caller's request was not carried out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ControlError {
+    /// The brain is not in this binary.
+    #[error("brain '{0}' is not registered")]
+    UnknownBrain(String),
+    /// The run does not exist, or refuses.
+    #[error(transparent)]
+    Draft(#[from] DraftError),
+    /// The store could not take it.
+    #[error(transparent)]
+    Store(#[from] px_store::Error),
+    /// The run changed too often while the request was carried out; try again.
+    #[error("the run changed too often, try again")]
+    TooManyRounds,
+}
+
+impl Parts {
+    /// Starts a run. Its `brain:start` is durable when this returns.
+    ///
+    /// # Errors
+    /// See [`ControlError`].
+    pub async fn start_run(&self, request: StartRequest) -> Result<Started, ControlError> {
+        let brain = self
+            .registry
+            .as_ref()
+            .brain(&request.brain)
+            .map(|brain| brain.info())
+            .ok_or_else(|| ControlError::UnknownBrain(request.brain.clone()))?;
+        let bad_options = match request.options.as_object() {
+            Some(options) if options.is_empty() => None,
+            Some(_) => Some(format!("brain '{}' takes no options", request.brain)),
+            None => Some("options must be a JSON object".to_owned()),
+        };
+        let input = serde_json::json!([request.initial_state, request.options]).to_string();
+        if let Some(key) = &request.idempotency_key
+            && let Some(known) = self.store.start_key(self.scope, &request.brain, key).await?
+        {
+            return Ok(same_or_other(&known, &input));
+        }
+        let mut draft = self.draft();
+        let mut start = Start::of(brain, request.initial_state, Cause::Api);
+        start.options = request.options;
+        start.request_id = request.request_id;
+        start.bad_options = bad_options;
+        let run = draft.start(start).await?;
+        if let Some(key) = request.idempotency_key {
+            draft.put_start_key(request.brain, key, StartKey { run, input: input.clone() });
+        }
+        match self.store.commit(draft.into_batch(), Admission::Refuse).await? {
+            Outcome::Conflict(Conflict::Started(known)) => Ok(same_or_other(&known, &input)),
+            // A new run of its own has nothing else to conflict with.
+            Outcome::Committed { .. } | Outcome::Conflict(_) => Ok(Started::New(run)),
+        }
+    }
+
+    /// Ends a run. A running step's claim is revoked in the same commit.
+    ///
+    /// # Errors
+    /// The run does not exist, or has ended already.
+    pub async fn cancel_run(&self, run: RunId, reason: Option<String>) -> Result<(), ControlError> {
+        self.command(run, Command::Cancel { reason }).await
+    }
+
+    /// Lets a paused run go on.
+    ///
+    /// # Errors
+    /// The run does not exist, or is not paused.
+    pub async fn resume_run(&self, run: RunId) -> Result<(), ControlError> {
+        self.command(run, Command::Resume).await
+    }
+
+    async fn command(&self, run: RunId, command: Command) -> Result<(), ControlError> {
+        for _ in 0..MAX_ROUNDS {
+            let mut draft = self.draft();
+            draft.command(run, command.clone()).await?;
+            match self.store.commit(draft.into_batch(), Admission::Refuse).await? {
+                Outcome::Committed { .. } => return Ok(()),
+                Outcome::Conflict(_) => {}
+            }
+        }
+        Err(ControlError::TooManyRounds)
+    }
+}
+
+fn same_or_other(known: &StartKey, input: &str) -> Started {
+    if known.input == input { Started::Known(known.run) } else { Started::OtherInput(known.run) }
+}
+
+impl ControlError {
+    /// The rule that refused, if one did.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Draft(DraftError::Refused(refusal)) => Some(refusal),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The API: one endpoint a file, and the route table.
+
+mod brains;
+mod deliveries;
+mod runs;
+mod start_run;
+mod status;
+mod watch;
+mod webhooks;
+
+use axum::Router;
+use axum::routing::{get, post};
+use serde::de::{Deserialize, Deserializer, Error as _};
+
+use crate::app::Shared;
+use crate::ingress;
+
+/// Every route.
+pub(crate) fn router(app: Shared) -> Router {
+    Router::new()
+        .route("/status", get(status::show))
+        .route("/webhooks", get(webhooks::list))
+        .route("/webhooks/deliveries", get(deliveries::list))
+        .route("/webhooks/deliveries/{id}", get(deliveries::show))
+        .route("/webhooks/{slug}", post(ingress::receive).get(ingress::receive))
+        .route("/brains", get(brains::list))
+        .route("/brains/runs", get(runs::list).post(start_run::start))
+        .route("/brains/runs/{id}", get(runs::show).delete(runs::cancel))
+        .route("/brains/runs/{id}/events", get(runs::events))
+        .route("/brains/runs/{id}/watch", get(watch::run))
+        .route("/brains/runs/{id}/resume", post(runs::resume))
+        .route("/brains/{id}", get(brains::show))
+        .route("/brains/{id}/history", get(brains::history))
+        .route("/brains/{id}/active-runs", get(brains::active_runs))
+        .with_state(app)
+}
+
+/// How many entries a page has, if the caller does not say, and at most.
+const PAGE: usize = 50;
+const MAX_PAGE: usize = 1_000;
+
+fn page_size(limit: Option<usize>) -> usize {
+    limit.unwrap_or(PAGE).clamp(1, MAX_PAGE)
+}
+
+/// A query parameter that is absent if it is empty.
+fn non_empty<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: std::str::FromStr<Err: std::fmt::Display>,
+{
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.filter(|text| !text.is_empty()).map(|text| text.parse().map_err(D::Error::custom)).transpose()
+}

@@ -1,0 +1,129 @@
+//! `GET /brains/runs`, and one run: show it, its events, cancel it, resume it.
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use http::StatusCode;
+use px_core::run::Refusal;
+use px_core::{Run, RunId, RunStatus, Timestamp, wire};
+use px_store::RunFilter;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{non_empty, page_size};
+use crate::app::Shared;
+use crate::error::ApiError;
+use crate::resolve;
+use crate::view;
+
+#[derive(Deserialize)]
+pub(super) struct Filter {
+    #[serde(default, deserialize_with = "non_empty")]
+    status: Option<String>,
+    #[serde(default, deserialize_with = "non_empty")]
+    brain: Option<String>,
+    #[serde(default, deserialize_with = "non_empty")]
+    since: Option<u64>,
+    #[serde(default, deserialize_with = "non_empty")]
+    limit: Option<usize>,
+    #[serde(default, deserialize_with = "non_empty")]
+    cursor: Option<String>,
+}
+
+pub(super) async fn list(
+    State(app): State<Shared>,
+    query: Result<Query<Filter>, QueryRejection>,
+) -> Result<Json<Value>, ApiError> {
+    let Query(query) = query.map_err(|error| ApiError::bad_request(error.body_text()))?;
+    let statuses = match &query.status {
+        Some(names) => names.split(',').map(status).collect::<Result<Vec<_>, _>>()?,
+        None => Vec::new(),
+    };
+    let brain = match &query.brain {
+        Some(text) => {
+            Some(resolve::one(app.registry(), text, StatusCode::MULTIPLE_CHOICES)?.def.title.clone())
+        }
+        None => None,
+    };
+    let before = query
+        .cursor
+        .map(|cursor| cursor.parse::<RunId>().map(RunId::to_bytes))
+        .transpose()
+        .map_err(|error| ApiError::bad_request(format!("Bad cursor: {error}")))?;
+    let filter = RunFilter { brain, statuses, since: query.since.map(Timestamp::from_millis) };
+    let page = app.store().runs(app.parts.scope, &filter, before, page_size(query.limit)).await?;
+    let mut body = json!({
+        "runs": page.items.iter().map(|record| view::run_in_list(&record.run)).collect::<Vec<_>>(),
+    });
+    if let (Some(next), Value::Object(fields)) = (page.next, &mut body) {
+        fields.insert("nextCursor".into(), RunId::from_bytes(next).to_string().into());
+    }
+    Ok(Json(body))
+}
+
+fn status(name: &str) -> Result<RunStatus, ApiError> {
+    RunStatus::parse(name).ok_or_else(|| {
+        let known: Vec<_> = RunStatus::ALL.iter().map(|status| status.as_str()).collect();
+        ApiError::bad_request(format!("Unknown status '{name}'; the statuses are {}", known.join(", ")))
+    })
+}
+
+pub(super) async fn find(app: &Shared, id: &str) -> Result<Run, ApiError> {
+    app.run(id).await?.ok_or_else(|| ApiError::not_found(format!("Brain run '{id}' not found")))
+}
+
+pub(super) async fn show(State(app): State<Shared>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+    Ok(Json(view::run(&find(&app, &id).await?)))
+}
+
+#[derive(Deserialize)]
+pub(super) struct After {
+    #[serde(default, deserialize_with = "non_empty")]
+    after: Option<u64>,
+    #[serde(default, deserialize_with = "non_empty")]
+    limit: Option<usize>,
+}
+
+pub(super) async fn events(
+    State(app): State<Shared>,
+    Path(id): Path<String>,
+    query: Result<Query<After>, QueryRejection>,
+) -> Result<Json<Value>, ApiError> {
+    let Query(query) = query.map_err(|error| ApiError::bad_request(error.body_text()))?;
+    let run = find(&app, &id).await?;
+    let limit = page_size(Some(query.limit.unwrap_or(super::MAX_PAGE)));
+    let events = app.store().events(app.parts.scope, run.id, query.after.unwrap_or(0), limit).await?;
+    let events: Vec<Value> = events.iter().map(|event| wire::event(&run, event)).collect();
+    Ok(Json(json!({ "count": events.len(), "events": events })))
+}
+
+pub(super) async fn cancel(
+    State(app): State<Shared>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    let run = find(&app, &id).await?;
+    match app.parts.cancel_run(run.id, Some("cancelled through the API".into())).await {
+        Ok(()) => Ok(StatusCode::NO_CONTENT),
+        Err(error) if matches!(error.refusal(), Some(Refusal::NotActive(_))) => {
+            Err(ApiError::conflict("Brain run is not active or already completed"))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(super) async fn resume(
+    State(app): State<Shared>,
+    Path(id): Path<String>,
+) -> Result<(StatusCode, Json<Value>), ApiError> {
+    let run = find(&app, &id).await?;
+    match app.parts.resume_run(run.id).await {
+        Ok(()) => Ok((StatusCode::ACCEPTED, Json(json!({ "success": true, "action": "resumed" })))),
+        Err(error) => match error.refusal() {
+            Some(Refusal::WrongStatus(status)) => Err(ApiError::conflict(format!(
+                "Cannot resume brain in '{}' state. Only paused brains can be resumed.",
+                status.as_str()
+            ))),
+            _ => Err(error.into()),
+        },
+    }
+}

@@ -1,0 +1,79 @@
+//! `POST /brains/runs`.
+
+use axum::Json;
+use axum::extract::State;
+use bytes::Bytes;
+use http::StatusCode;
+use px_engine::{StartRequest, Started};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::app::Shared;
+use crate::error::ApiError;
+use crate::resolve;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Body {
+    identifier: Option<String>,
+    brain_title: Option<String>,
+    options: Option<Value>,
+    initial_state: Option<Value>,
+    webhook_url: Option<String>,
+    idempotency_key: Option<String>,
+    request_id: Option<String>,
+}
+
+pub(super) async fn start(
+    State(app): State<Shared>,
+    body: Bytes,
+) -> Result<(StatusCode, Json<Value>), ApiError> {
+    let body: Body = serde_json::from_slice(&body).map_err(|error| {
+        ApiError::bad_request(format!("The request's body is not what it should be: {error}"))
+    })?;
+    let identifier = body
+        .identifier
+        .or(body.brain_title)
+        .filter(|identifier| !identifier.is_empty())
+        .ok_or_else(|| ApiError::bad_request("Missing identifier or brainTitle in request body"))?;
+    if body.webhook_url.is_some() {
+        return Err(ApiError::bad_request("webhookUrl is not supported: this version has no outbound hooks"));
+    }
+    let brain = resolve::one(app.registry(), &identifier, StatusCode::CONFLICT)?;
+    let title = brain.def.title.clone();
+    let initial_state = match body.initial_state {
+        None | Some(Value::Null) => Value::Object(Map::new()),
+        Some(state) => state,
+    };
+    check_state(&app, &title, &initial_state)?;
+    let request = StartRequest {
+        brain: title,
+        initial_state,
+        options: body.options.unwrap_or_else(|| Value::Object(Map::new())),
+        request_id: body.request_id,
+        idempotency_key: body.idempotency_key,
+    };
+    let (status, run) = match app.parts.start_run(request).await? {
+        Started::New(run) => (StatusCode::CREATED, run),
+        Started::Known(run) => (StatusCode::OK, run),
+        Started::OtherInput(run) => {
+            return Err(ApiError::conflict(format!(
+                "The idempotency key was used for '{run}', which was started with another input"
+            )));
+        }
+    };
+    Ok((status, Json(json!({ "brainRunId": run }))))
+}
+
+fn check_state(app: &Shared, title: &str, state: &Value) -> Result<(), ApiError> {
+    // `Brain<()>` has the schema of null, and is started with the empty object (RULES 30).
+    let is_empty = state.as_object().is_some_and(Map::is_empty);
+    let Some(schema) = app.inputs.get(title) else { return Ok(()) };
+    if is_empty && schema.check(&Value::Null).is_ok() {
+        return Ok(());
+    }
+    schema.check(state).map_err(|violations| {
+        let text = format!("The initial state does not fit the input of brain '{title}'");
+        ApiError::with(StatusCode::UNPROCESSABLE_ENTITY, json!({ "error": text, "violations": violations }))
+    })
+}

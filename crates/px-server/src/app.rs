@@ -1,0 +1,47 @@
+//! What every route works with.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use px_core::{Clock, RunId};
+use px_engine::Parts;
+use px_inbound::{Schema, Stage};
+use px_sdk::Registry;
+use px_store::Store;
+use tokio::sync::watch;
+
+/// Shared by all requests.
+pub(crate) struct App {
+    pub(crate) stage: Stage,
+    pub(crate) parts: Parts,
+    pub(crate) inputs: BTreeMap<String, Schema>,
+    /// What webhook URLs begin with, without a slash at the end.
+    pub(crate) base_url: String,
+    pub(crate) max_body: usize,
+    pub(crate) body_timeout: std::time::Duration,
+    /// Becomes true when streams have to end.
+    pub(crate) closing: watch::Receiver<bool>,
+}
+
+pub(crate) type Shared = Arc<App>;
+
+impl App {
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.parts.store
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.parts.registry
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.parts.clock
+    }
+
+    /// A run by the text of its id. A text that is no id is one that is not
+    /// found (RULES 40).
+    pub(crate) async fn run(&self, id: &str) -> Result<Option<px_core::Run>, px_store::Error> {
+        let Ok(id) = id.parse::<RunId>() else { return Ok(None) };
+        Ok(self.store().run(self.parts.scope, id).await?.map(|record| record.run))
+    }
+}

@@ -1,0 +1,118 @@
+//! What goes wrong: at the start, and in a request to the API. This is the one
+//! file that maps a domain refusal to a status and a body.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use px_engine::ControlError;
+use px_store::DraftError;
+use serde_json::{Value, json};
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A webhook is not usable.
+    #[error(transparent)]
+    Endpoint(#[from] px_inbound::EndpointError),
+    /// A brain's input schema does not compile.
+    #[error("brain '{brain}': the schema of its input does not compile: {why}")]
+    Schema {
+        /// The brain.
+        brain: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// Unverified webhooks, and an address that others can reach.
+    #[error(
+        "{} unverified, and {bind} can be reached from other machines: set {}, or bind to 127.0.0.1",
+        slugs.join(", "), variables.join(", ")
+    )]
+    Unverified {
+        /// Which webhooks, in words.
+        slugs: Vec<String>,
+        /// The variables that would verify them.
+        variables: Vec<String>,
+        /// The address.
+        bind: std::net::SocketAddr,
+    },
+    /// An API without access control on an address that others can reach.
+    #[error(
+        "the API has no access control, and {0} can be reached from other machines: bind to 127.0.0.1, or pass --insecure"
+    )]
+    Open(std::net::SocketAddr),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {bind}: {source}")]
+    Bind {
+        /// The address.
+        bind: std::net::SocketAddr,
+        /// The operating system's words.
+        source: std::io::Error,
+    },
+}
+
+/// A request that is not answered with what it asked for.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    body: Value,
+    retry_after: bool,
+}
+
+impl ApiError {
+    pub(crate) fn new(status: StatusCode, text: impl Into<String>) -> Self {
+        Self { status, body: json!({ "error": text.into() }), retry_after: false }
+    }
+
+    pub(crate) fn with(status: StatusCode, body: Value) -> Self {
+        Self { status, body, retry_after: false }
+    }
+
+    pub(crate) fn bad_request(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, text)
+    }
+
+    pub(crate) fn not_found(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, text)
+    }
+
+    pub(crate) fn conflict(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, text)
+    }
+}
+
+impl From<px_store::Error> for ApiError {
+    fn from(error: px_store::Error) -> Self {
+        tracing::error!(%error, "a request failed in the store");
+        let retry_after = error.is_retryable();
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self { status, body: json!({ "error": error.to_string() }), retry_after }
+    }
+}
+
+impl From<ControlError> for ApiError {
+    fn from(error: ControlError) -> Self {
+        match error {
+            ControlError::UnknownBrain(brain) => Self::not_found(format!("Brain '{brain}' not found")),
+            ControlError::Draft(DraftError::NoRun(run)) => {
+                Self::not_found(format!("Brain run '{run}' not found"))
+            }
+            ControlError::Draft(DraftError::Refused(refusal)) => Self::conflict(refusal.to_string()),
+            ControlError::Draft(DraftError::Store(error)) | ControlError::Store(error) => error.into(),
+            other => {
+                tracing::error!(error = %other, "a request failed");
+                Self { retry_after: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, other.to_string()) }
+            }
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(self.body)).into_response();
+        if self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}

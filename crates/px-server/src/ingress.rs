@@ -1,0 +1,108 @@
+//! The way in of webhooks: `POST /webhooks/{slug}` (and GET, for handshakes).
+//! The body is read as raw bytes, up to a limit that is checked before it is
+//! buffered, and handed to the inbound stage.
+
+use std::net::SocketAddr;
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use px_inbound::Answer;
+use px_sdk::Received;
+
+use crate::app::Shared;
+use crate::error::ApiError;
+
+static ACTION: HeaderName = HeaderName::from_static("px-action");
+static RUN: HeaderName = HeaderName::from_static("px-run-id");
+static DELIVERY: HeaderName = HeaderName::from_static("px-delivery-id");
+
+pub(crate) async fn receive(
+    State(app): State<Shared>,
+    ConnectInfo(remote): ConnectInfo<SocketAddr>,
+    Path(slug): Path<String>,
+    request: Request,
+) -> Response {
+    let at = app.clock().now();
+    let (head, body) = request.into_parts();
+    let declared = head
+        .headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok())
+        .and_then(|length| length.parse::<usize>().ok());
+    if declared.is_some_and(|length| length > app.max_body) {
+        return too_large(app.max_body);
+    }
+    let body = match tokio::time::timeout(app.body_timeout, read(body, app.max_body)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(response)) => return response,
+        Err(_) => {
+            let text = "The request's body took too long";
+            return ApiError::new(StatusCode::REQUEST_TIMEOUT, text).into_response();
+        }
+    };
+    let received = Received {
+        method: head.method,
+        path: head.uri.path().to_owned(),
+        query: head.uri.query().map(str::to_owned),
+        headers: head.headers,
+        body,
+        remote,
+        at,
+    };
+    // In a task of its own: a sender that hangs up does not stop half-way what
+    // it has sent whole.
+    let task = tokio::spawn(async move { app.stage.receive(&slug, received).await });
+    match task.await {
+        Ok(answer) => respond(answer),
+        Err(error) => {
+            tracing::error!(%error, "a webhook request failed");
+            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "Failed to process webhook").into_response()
+        }
+    }
+}
+
+async fn read(body: Body, limit: usize) -> Result<Bytes, Response> {
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large(limit)),
+        Err(error) => {
+            Err(ApiError::bad_request(format!("The request's body could not be read: {error}"))
+                .into_response())
+        }
+    }
+}
+
+fn too_large(limit: usize) -> Response {
+    let text = format!("The request's body is larger than {limit} bytes");
+    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, text).into_response()
+}
+
+fn respond(answer: Answer) -> Response {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = Response::new(Body::from(answer.body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    if let Ok(content_type) = HeaderValue::from_str(&answer.content_type)
+        && !content_type.is_empty()
+    {
+        headers.insert(header::CONTENT_TYPE, content_type);
+    }
+    if let Some(action) = answer.action {
+        headers.insert(&ACTION, HeaderValue::from_static(action));
+    }
+    for (name, id) in
+        [(&RUN, answer.run.map(|id| id.to_string())), (&DELIVERY, answer.delivery.map(|id| id.to_string()))]
+    {
+        if let Some(value) = id.and_then(|id| HeaderValue::try_from(id).ok()) {
+            headers.insert(name, value);
+        }
+    }
+    if let Some(seconds) = answer.retry_after {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}

@@ -1,0 +1,254 @@
+//! Starting and stopping: the stages put together over one store.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use px_core::{Clock, Ids, Scope};
+use px_engine::{Engine, Limits, Parts};
+use px_inbound::verify::UrlView;
+use px_inbound::{Endpoint, Schema, Stage};
+use px_sdk::Registry;
+use px_store::Store;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::api;
+use crate::app::App;
+use crate::error::StartError;
+
+/// How long requests may go on after the end was asked for (RULES 42).
+const REQUEST_GRACE: Duration = Duration::from_secs(5);
+
+/// Looks up an environment variable.
+pub type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// What a server is started with.
+pub struct Options {
+    /// The brains and webhooks.
+    pub registry: Arc<Registry>,
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// The address to listen on; port 0 takes any.
+    pub bind: SocketAddr,
+    /// What the world reaches this server by, without a slash at the end.
+    pub public_url: Option<String>,
+    /// Looks up an environment variable: for secrets.
+    pub env: Environment,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where ids come from.
+    pub ids: Arc<Ids>,
+    /// The engine's bounds.
+    pub limits: Limits,
+    /// The largest body of a webhook, bytes.
+    pub max_body: usize,
+    /// How long the body of a webhook may take to come.
+    pub body_timeout: Duration,
+    /// How long running steps may go on after the end was asked for (RULES 42).
+    pub shutdown_grace: Duration,
+    /// Serves the API to other machines though nothing guards it.
+    pub insecure: bool,
+}
+
+impl Options {
+    /// Options as they are if nothing is configured.
+    pub fn new(registry: Arc<Registry>, store: Arc<dyn Store>) -> Self {
+        Self {
+            registry,
+            store,
+            bind: SocketAddr::from(([127, 0, 0, 1], 8787)),
+            public_url: None,
+            env: Box::new(|_| None),
+            clock: Arc::new(px_core::SystemClock),
+            ids: Arc::new(Ids::new()),
+            limits: Limits::default(),
+            max_body: 5 * 1024 * 1024,
+            body_timeout: Duration::from_secs(10),
+            shutdown_grace: Duration::from_secs(10),
+            insecure: false,
+        }
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options").field("bind", &self.bind).finish_non_exhaustive()
+    }
+}
+
+/// A server that runs.
+pub struct Running {
+    address: SocketAddr,
+    base_url: String,
+    warnings: Vec<String>,
+    engine: Engine,
+    store: Arc<dyn Store>,
+    closing: watch::Sender<bool>,
+    serving: JoinHandle<()>,
+    shutdown_grace: Duration,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// Starts a server: recovers, listens, serves.
+///
+/// # Errors
+/// See [`StartError`]; nothing runs then.
+pub async fn start(options: Options) -> Result<Running, StartError> {
+    let mut endpoints = Vec::new();
+    for webhook in options.registry.webhooks() {
+        endpoints.push(Endpoint::new(Arc::clone(&webhook.def), &*options.env)?);
+    }
+    let warnings = warnings(&endpoints, options.bind)?;
+    let is_open = !options.bind.ip().is_loopback();
+    if is_open && !options.insecure {
+        return Err(StartError::Open(options.bind));
+    }
+    let mut inputs = std::collections::BTreeMap::new();
+    for brain in options.registry.brains() {
+        let title = brain.def.title.clone();
+        let schema = Schema::new(&brain.def.input_schema)
+            .map_err(|why| StartError::Schema { brain: title.clone(), why })?;
+        inputs.insert(title, schema);
+    }
+    let listener = TcpListener::bind(options.bind)
+        .await
+        .map_err(|source| StartError::Bind { bind: options.bind, source })?;
+    let address = listener.local_addr().unwrap_or(options.bind);
+    let base_url = options.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let base_url = base_url.trim_end_matches('/').to_owned();
+    let parts = Parts {
+        store: Arc::clone(&options.store),
+        registry: Arc::clone(&options.registry),
+        clock: Arc::clone(&options.clock),
+        ids: Arc::clone(&options.ids),
+        scope: Scope::default(),
+        owner: options.ids.version(options.clock.now()),
+    };
+    let stage = Stage::new(
+        Arc::clone(&options.store),
+        Arc::clone(&options.registry) as _,
+        Arc::clone(&options.clock),
+        Arc::clone(&options.ids),
+        endpoints,
+        UrlView { public_url: options.public_url.clone(), ..UrlView::default() },
+    );
+    let closing = watch::Sender::new(false);
+    let app = Arc::new(App {
+        stage,
+        parts: parts.clone(),
+        inputs,
+        base_url: base_url.clone(),
+        max_body: options.max_body,
+        body_timeout: options.body_timeout,
+        closing: closing.subscribe(),
+    });
+    let engine = Engine::start(parts, options.limits);
+    let mut stop = closing.subscribe();
+    let service = api::router(app).into_make_service_with_connect_info::<SocketAddr>();
+    let serving = tokio::spawn(async move {
+        use axum::serve::ListenerExt;
+        let listener = listener.tap_io(|stream| {
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "a connection keeps its delay");
+            }
+        });
+        let served = axum::serve(listener, service).with_graceful_shutdown(async move {
+            let _ = stop.wait_for(|closing| *closing).await;
+        });
+        if let Err(error) = served.await {
+            tracing::error!(%error, "the listener failed");
+        }
+    });
+    Ok(Running {
+        address,
+        base_url,
+        warnings,
+        engine,
+        store: options.store,
+        closing,
+        serving,
+        shutdown_grace: options.shutdown_grace,
+    })
+}
+
+fn warnings(endpoints: &[Endpoint], bind: SocketAddr) -> Result<Vec<String>, StartError> {
+    let mut warnings = Vec::new();
+    let mut open = Vec::new();
+    for endpoint in endpoints {
+        let slug = &endpoint.def.slug;
+        warnings.extend(endpoint.warnings.iter().map(|warning| format!("webhook '{slug}': {warning}")));
+        if endpoint.is_unverified() {
+            let remedy = endpoint
+                .secret_variable()
+                .map(|variable| format!("; set {variable} to verify its senders"))
+                .unwrap_or_default();
+            warnings.push(format!(
+                "webhook '{slug}' is UNVERIFIED: anybody on this machine can send to it{remedy}"
+            ));
+            open.push(endpoint);
+        }
+    }
+    if !open.is_empty() && !bind.ip().is_loopback() {
+        let slugs = open.iter().map(|endpoint| format!("webhook '{}' is", endpoint.def.slug)).collect();
+        let variables =
+            open.iter().filter_map(|endpoint| endpoint.secret_variable().map(str::to_owned)).collect();
+        return Err(StartError::Unverified { slugs, variables, bind });
+    }
+    Ok(warnings)
+}
+
+impl Running {
+    /// The address that is listened on.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What webhook URLs begin with.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// What an operator should know.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Resolves when the store takes no further write, with the reason. The
+    /// process should end then, without [`Running::shutdown`].
+    pub async fn failed(&self) -> String {
+        let mut failure = self.store.failure();
+        let reason = failure.wait_for(Option::is_some).await.map(|reason| reason.clone());
+        match reason {
+            Ok(Some(reason)) => reason,
+            // The store is gone without a failure: it never fails any more.
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Ends: no new requests, streams end, running steps may finish for a
+    /// while, the store comes to rest.
+    ///
+    /// # Errors
+    /// The store could not be brought to rest; what is acknowledged is durable
+    /// all the same.
+    pub async fn shutdown(self) -> Result<(), px_store::Error> {
+        self.closing.send_replace(true);
+        let mut serving = self.serving;
+        if tokio::time::timeout(REQUEST_GRACE, &mut serving).await.is_err() {
+            serving.abort();
+        }
+        self.engine.shutdown(self.shutdown_grace).await;
+        let store = self.store;
+        tokio::task::spawn_blocking(move || store.close()).await.unwrap_or(Err(px_store::Error::Closed))
+    }
+}

@@ -111,8 +111,11 @@ pub(crate) struct Applier {
     no_spare_before: Option<Instant>,
 }
 
-/// How long to wait before room for a spare segment is looked for again.
-const SPARE_RETRY: Duration = Duration::from_secs(1);
+/// How long to wait before room is looked for again.
+const ROOM_RETRY: Duration = Duration::from_secs(1);
+
+/// Where the tree says up to which batch it has everything.
+pub(crate) const APPLIED_KEY: &[u8] = b"m/applied";
 
 impl Applier {
     pub(crate) fn new(shared: Arc<Shared>, pool: Arc<Pool>, water: Water) -> Self {
@@ -139,7 +142,11 @@ impl Applier {
 
     fn work(&mut self) -> Result<(), Error> {
         loop {
-            match self.next() {
+            let turn = self.next();
+            if matches!(turn, Turn::Apply | Turn::Checkpoint(_)) && !self.wait_for_room() {
+                return Ok(());
+            }
+            match turn {
                 Turn::Stop => return Ok(()),
                 Turn::PrepareSegment => self.prepare(),
                 Turn::Apply => {
@@ -163,6 +170,23 @@ impl Applier {
         }
     }
 
+    /// Waits while the tree could fill the disk; `false` if the store is going
+    /// down first. What is not applied stays in the journal.
+    fn wait_for_room(&self) -> bool {
+        self.shared.room.look();
+        let signals = &self.shared.applier;
+        let mut wishes = signals.lock();
+        while !self.shared.room.is_enough_for_the_tree() {
+            if wishes.stop || wishes.drain || self.shared.health.is_poisoned() {
+                return false;
+            }
+            let waited = signals.changed.wait_timeout(wishes, ROOM_RETRY);
+            wishes = waited.unwrap_or_else(PoisonError::into_inner).0;
+            self.shared.room.look();
+        }
+        true
+    }
+
     fn drained(&self) -> bool {
         self.shared.applier.lock().drain && self.shared.overlay.read().active.is_empty()
     }
@@ -180,12 +204,12 @@ impl Applier {
                 return Turn::Checkpoint(wishes.asked);
             }
             let now = Instant::now();
-            let (since, bytes) = {
+            let (since, due) = {
                 let generations = self.shared.overlay.read();
-                (generations.active.since, generations.active.bytes)
+                (generations.active.since, self.shared.is_due(&generations.active))
             };
             let apply_at = since.map(|since| since + options.apply_after);
-            if apply_at.is_some_and(|at| at <= now) || bytes >= options.apply_bytes {
+            if apply_at.is_some_and(|at| at <= now) || due {
                 return Turn::Apply;
             }
             if self.pool.wants_spare() && self.no_spare_before.is_none_or(|at| at <= now) {
@@ -196,10 +220,15 @@ impl Applier {
                 return Turn::Checkpoint(wishes.done);
             }
             wishes.poked = false;
-            let wake_at = [apply_at, mark_at].into_iter().flatten().min();
+            // Short of room, somebody must look whether there is more.
+            let look_at = self.shared.room.is_short().then(|| now + ROOM_RETRY);
+            let wake_at = [apply_at, mark_at, look_at].into_iter().flatten().min();
             while !wishes.poked && !wishes.stop && !wishes.drain && wishes.asked == wishes.done {
                 match wake_at.map(|at| at.saturating_duration_since(Instant::now())) {
-                    Some(Duration::ZERO) => break,
+                    Some(Duration::ZERO) => {
+                        self.shared.room.look();
+                        break;
+                    }
                     Some(left) => {
                         let waited = signals.changed.wait_timeout(wishes, left);
                         wishes = waited.unwrap_or_else(PoisonError::into_inner).0;
@@ -215,7 +244,7 @@ impl Applier {
         if let Err(error) = self.pool.prepare() {
             // The committer will try for itself and knows what to answer.
             tracing::warn!(%error, "no spare journal segment could be prepared");
-            self.no_spare_before = Some(Instant::now() + SPARE_RETRY);
+            self.no_spare_before = Some(Instant::now() + ROOM_RETRY);
         }
     }
 
@@ -278,6 +307,8 @@ impl Applier {
         if mark == self.water.mark() {
             return Ok(());
         }
+        let applied = bytes::Bytes::copy_from_slice(&self.applied.to_be_bytes());
+        self.shared.tree.write_sorted(&[(APPLIED_KEY.to_vec(), Some(applied))])?;
         self.shared.tree.checkpoint()?;
         self.water.raise(mark)?;
         self.pool.recycle(mark.segment).map_err(|error| Error::io("recycle the journal", &error))?;

@@ -62,7 +62,7 @@ impl Committer {
         let first_sequence = self.journal.next_sequence();
         let written = if self.record.is_empty() { 0 } else { self.record.record_bytes() as u64 };
         if written > 0
-            && let Err(error) = self.append(written)
+            && let Err(error) = self.shared.room.check().and_then(|()| self.append(written))
         {
             return self.not_written(jobs, verdicts, &error);
         }
@@ -148,7 +148,7 @@ impl Committer {
     fn publish(&mut self, mut jobs: Vec<Job>, verdicts: Vec<Verdict>, first_sequence: u64, written: u64) {
         let shared = &self.shared;
         let now = Instant::now();
-        let (mut commits, mut conflicts, mut ops) = (0, 0, 0);
+        let (mut commits, mut ops) = (0, 0);
         let mut hints = Vec::new();
         if written > 0 {
             let mut generations = shared.overlay.write();
@@ -165,7 +165,7 @@ impl Committer {
             }
             active.last_sequence = self.journal.next_sequence() - 1;
             active.journal_bytes += written;
-            let due = active.bytes >= shared.options.apply_bytes;
+            let due = shared.is_due(active);
             drop(generations);
             shared.lag.grew(written);
             if was_empty || due {
@@ -173,6 +173,11 @@ impl Committer {
             }
         }
         shared.hints.publish(&hints);
+        let conflicts = verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Conflict { .. })).count();
+        // Before the answers, so that a caller who looks finds itself counted.
+        shared.counters.commits.fetch_add(commits, Ordering::Relaxed);
+        shared.counters.conflicts.fetch_add(conflicts as u64, Ordering::Relaxed);
+        shared.counters.ops.fetch_add(ops, Ordering::Relaxed);
         let mut sequence = first_sequence;
         for (job, verdict) in jobs.into_iter().zip(verdicts) {
             job.answer(match verdict {
@@ -180,16 +185,10 @@ impl Committer {
                     sequence += 1;
                     Ok(RowOutcome::Committed { sequence: sequence - 1 })
                 }
-                Verdict::Conflict { check, found, .. } => {
-                    conflicts += 1;
-                    Ok(RowOutcome::Conflict { check, found })
-                }
+                Verdict::Conflict { check, found, .. } => Ok(RowOutcome::Conflict { check, found }),
                 Verdict::Fail(error) => Err(error),
             });
         }
-        shared.counters.commits.fetch_add(commits, Ordering::Relaxed);
-        shared.counters.conflicts.fetch_add(conflicts, Ordering::Relaxed);
-        shared.counters.ops.fetch_add(ops, Ordering::Relaxed);
     }
 }
 

@@ -21,6 +21,7 @@ mod pace;
 mod postings;
 mod queue;
 mod recovery;
+mod room;
 mod shared;
 mod store;
 mod tree;

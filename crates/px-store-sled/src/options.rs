@@ -66,6 +66,12 @@ pub struct Options {
     /// The longest pause that pacing makes before one group.
     pub pace_pause: Duration,
 
+    /// Room that is kept free on the disk. With less, commits are refused as
+    /// [`Full`](px_store::Error::Full) before anything is written; with less
+    /// than a quarter of it, the tree is not written either, since sled does
+    /// not survive a disk that is full.
+    pub reserve_bytes: u64,
+
     /// Bytes of journal after which the tree is checkpointed and segments
     /// become free.
     pub checkpoint_bytes: u64,
@@ -98,6 +104,7 @@ impl Default for Options {
             lag: Duration::from_secs(4),
             lag_limit_bytes: 512 * MIB as u64,
             pace_pause: Duration::from_millis(20),
+            reserve_bytes: 64 * MIB as u64,
             checkpoint_bytes: 32 * MIB as u64,
             checkpoint_after: Duration::from_secs(5),
             lock_wait: Duration::from_secs(5),

@@ -183,7 +183,7 @@ impl Queue {
     }
 
     /// Takes no further batch and gives up what waits.
-    pub(crate) fn abandon(&self) {
+    pub(crate) fn abandon(&self, why: &Error) {
         let mut line = self.lock();
         line.closed = true;
         line.bytes = 0;
@@ -191,7 +191,7 @@ impl Queue {
         drop(line);
         self.filled.notify_all();
         for job in jobs {
-            job.answer(Err(Error::Closed));
+            job.answer(Err(why.clone()));
         }
     }
 }

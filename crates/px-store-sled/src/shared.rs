@@ -13,10 +13,11 @@ use px_store::{Error, HintBus};
 use crate::applier::Signals;
 use crate::health::Health;
 use crate::options::Options;
-use crate::overlay::{Overlay, Window};
+use crate::overlay::{Generation, Overlay, Window};
 use crate::pace::{Pace, Speed};
 use crate::postings::{self, row_key};
 use crate::queue::Queue;
+use crate::room::Room;
 use crate::tree::{Pair, Tree};
 
 /// Rows of each generation that a range read looks at first.
@@ -124,12 +125,19 @@ pub(crate) struct Shared {
     pub(crate) hints: Arc<HintBus>,
     pub(crate) health: Health,
     pub(crate) lag: Lag,
+    pub(crate) room: Room,
     pub(crate) pace: Pace,
     pub(crate) applier: Signals,
     pub(crate) counters: Counters,
 }
 
 impl Shared {
+    /// Whether the active generation is large enough to be applied at once.
+    pub(crate) fn is_due(&self, active: &Generation) -> bool {
+        let lag = self.options.lag_bytes.min(self.options.lag_limit_bytes);
+        active.bytes >= self.options.apply_bytes || active.journal_bytes >= lag / 2
+    }
+
     /// Reads one row as of the newest durable commit.
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
         let known = self.overlay.read().get(key);

@@ -11,16 +11,17 @@ use px_store::rows::{Admission, Backing, BoxFuture, Order, RowBatch, RowOutcome,
 use px_store::{Error, HintBus};
 use tokio::sync::watch;
 
-use crate::applier::{Applier, Signals};
+use crate::applier::{APPLIED_KEY, Applier, Signals};
 use crate::committer::Committer;
 use crate::health::Health;
-use crate::journal::{Disk, Journal, Pool, RealDisk, Water};
+use crate::journal::{Disk, Journal, Mark, Pool, RealDisk, Water};
 use crate::lock::DirLock;
 use crate::options::Options;
 use crate::overlay::{Generations, Overlay};
 use crate::pace::Pace;
 use crate::queue::Queue;
 use crate::recovery::{self, JOURNAL, Recovered};
+use crate::room::Room;
 use crate::shared::{Counters, Lag, Shared};
 use crate::tree::{SledTree, Tree};
 
@@ -85,6 +86,7 @@ impl SledRows {
             Some(water) => (water, open_tree(&dir.join(TREE), &options)?),
             None => create(dir, &options, disk.clone(), open_tree)?,
         };
+        check_applied(&*tree, water.mark())?;
         let recovered = recovery::recover(&disk, dir, water.mark(), options.segment_bytes)?;
         let (shared, journal, pool) = assemble(dir, options, disk, tree, recovered);
         let mut threads = Threads::default();
@@ -118,9 +120,12 @@ impl SledRows {
     ///
     /// # Errors
     ///
-    /// [`Error::Poisoned`] if the tree cannot be written, [`Error::Closed`]
-    /// after a close.
+    /// [`Error::Poisoned`] if the tree cannot be written, [`Error::Full`] if
+    /// the disk has no room for it, [`Error::Closed`] after a close.
     pub fn checkpoint(&self) -> Result<(), Error> {
+        if !self.shared.room.is_enough_for_the_tree() {
+            self.shared.room.check()?;
+        }
         let done = self.shared.applier.checkpoint();
         self.shared.health.check()?;
         if done { Ok(()) } else { Err(Error::Closed) }
@@ -151,7 +156,7 @@ impl SledRows {
 
 impl Drop for SledRows {
     fn drop(&mut self) {
-        self.shared.queue.abandon();
+        self.shared.queue.abandon(&Error::Closed);
         self.shared.lag.release();
         self.shared.applier.stop();
         self.join();
@@ -199,6 +204,20 @@ fn create(
     Ok((Water::create(disk, dir)?, tree))
 }
 
+/// A tree that is older than the mark would miss what the journal no longer
+/// has: it was put back from elsewhere, or lost what it had said was durable.
+fn check_applied(tree: &dyn Tree, mark: Mark) -> Result<(), Error> {
+    let applied = tree.get(APPLIED_KEY)?;
+    let applied = applied.and_then(|row| row.first_chunk().copied()).map_or(0, u64::from_be_bytes);
+    if applied < mark.sequence {
+        return Err(Error::Corrupt(format!(
+            "the tree ends at batch {applied}, and the journal was given up to batch {}",
+            mark.sequence
+        )));
+    }
+    Ok(())
+}
+
 fn assemble(
     dir: &Path,
     options: Options,
@@ -216,7 +235,7 @@ fn assemble(
         spares,
         next_number,
     ));
-    let journal = Journal::new(disk, pool.clone(), next_number, next_sequence);
+    let journal = Journal::new(disk.clone(), pool.clone(), next_number, next_sequence);
     let overlay = Overlay::default();
     let lag = Lag::new(generation.journal_bytes, options.lag_limit_bytes);
     *overlay.write() = Generations { active: generation, ..Generations::default() };
@@ -227,6 +246,7 @@ fn assemble(
         hints: HintBus::new(),
         health: Health::new(),
         lag,
+        room: Room::new(disk, dir, options.reserve_bytes),
         pace: Pace { lag_bytes: options.lag_bytes, lag: options.lag, pause: options.pace_pause },
         applier: Signals::default(),
         counters: Counters::default(),
@@ -243,7 +263,7 @@ impl Drop for Alarm {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.health.poison("one of the store's threads panicked");
-            self.0.queue.abandon();
+            self.0.queue.abandon(&self.0.health.check().err().unwrap_or(Error::Closed));
             self.0.lag.release();
             self.0.applier.gone();
         }
@@ -313,6 +333,8 @@ impl Backing for SledRows {
     fn close(&self) -> Result<(), Error> {
         self.shared.queue.close();
         self.join();
-        self.shared.health.check()
+        self.shared.health.check()?;
+        // Without room the rest stays in the journal, which is as durable.
+        if self.shared.overlay.read().active.is_empty() { Ok(()) } else { self.shared.room.check() }
     }
 }

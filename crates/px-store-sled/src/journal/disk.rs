@@ -33,6 +33,12 @@ pub(crate) trait Disk: Send + Sync + 'static {
         file.set_len(bytes)
     }
 
+    /// Bytes that this process may still write on the file system of `path`.
+    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
+        let found = rustix::fs::statvfs(path)?;
+        Ok(found.f_bavail.saturating_mul(found.f_frsize))
+    }
+
     /// Removes a file's name.
     fn remove(&self, path: &Path) -> io::Result<()> {
         std::fs::remove_file(path)

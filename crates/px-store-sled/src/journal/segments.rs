@@ -8,7 +8,7 @@ use std::fs::File;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::disk::{Disk, is_full, write_all_at};
 use super::format::{HEADER, RECORD, RecordBuffer, SegmentHeader};
@@ -40,6 +40,7 @@ pub(crate) struct Pool {
     segment_bytes: u64,
     spare_segments: usize,
     state: Mutex<PoolState>,
+    prepared: Condvar,
 }
 
 #[derive(Debug)]
@@ -50,6 +51,8 @@ struct PoolState {
     head: u64,
     /// The next file name to try.
     next_name: u64,
+    /// A spare is being made.
+    preparing: bool,
 }
 
 impl Pool {
@@ -67,7 +70,8 @@ impl Pool {
             dir: dir.to_owned(),
             segment_bytes: segment_bytes.max(HEADER + RECORD) as u64,
             spare_segments: spare_segments.max(1),
-            state: Mutex::new(PoolState { sealed, spares, head, next_name: 1 }),
+            state: Mutex::new(PoolState { sealed, spares, head, next_name: 1, preparing: false }),
+            prepared: Condvar::new(),
         }
     }
 
@@ -83,14 +87,30 @@ impl Pool {
 
     /// Makes one spare ready.
     pub(crate) fn prepare(&self) -> io::Result<()> {
-        let slot = self.create()?;
-        self.lock().spares.push(slot);
-        Ok(())
+        self.lock().preparing = true;
+        let slot = self.create();
+        let mut state = self.lock();
+        state.preparing = false;
+        let made = slot.map(|slot| state.spares.push(slot));
+        drop(state);
+        self.prepared.notify_all();
+        made
     }
 
     fn obtain(&self) -> io::Result<Slot> {
-        let spare = self.lock().spares.pop();
-        spare.map_or_else(|| self.create(), Ok)
+        let mut state = self.lock();
+        loop {
+            if let Some(spare) = state.spares.pop() {
+                return Ok(spare);
+            }
+            if !state.preparing {
+                break;
+            }
+            // Sooner there than a second one made at the same time.
+            state = self.prepared.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(state);
+        self.create()
     }
 
     fn create(&self) -> io::Result<Slot> {

@@ -58,7 +58,10 @@ fn with_door_before_sync(rig: &Rig) -> (SledRows, Arc<Door>) {
 fn nothing_is_seen_or_answered_before_the_sync() {
     let rig = Rig::new();
     let (store, door) = with_door_before_sync(&rig);
-    let mut answer = hand_over(&store, RowBatch { hints: vec![Hint::Work(px_core::RunId::from_bytes([7; 16]))], ..claim("a", "1") });
+    let mut answer = hand_over(
+        &store,
+        RowBatch { hints: vec![Hint::Work(px_core::RunId::from_bytes([7; 16]))], ..claim("a", "1") },
+    );
     door.wait_for_knock();
     // Written, not synced: the second group waits in the queue meanwhile.
     let mut conflict = hand_over(&store, claim("a", "2"));

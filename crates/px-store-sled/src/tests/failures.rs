@@ -172,6 +172,32 @@ fn a_full_disk_in_the_middle_of_a_record_leaves_nothing_of_it() {
 }
 
 #[test]
+fn a_disk_that_is_nearly_full_is_refused_before_sled_meets_it() {
+    let rig = Rig::new();
+    let options = crate::Options { reserve_bytes: 1000, ..by_hand() };
+    let store = rig.open(options.clone());
+    commit(&store, batch([put("a", "1")]));
+    // Some is left: commits are refused, what there is reaches the tree.
+    rig.disk.rule(|step| if step == Step::Room { Fate::Short(900) } else { Fate::Happens });
+    store.checkpoint().unwrap();
+    let refused = wait(store.submit(batch([put("b", "1")]), Admission::Wait));
+    assert!(matches!(refused, Err(Error::Full(_))), "{refused:?}");
+    // Nothing is left: the tree is not touched, and a close says why.
+    rig.disk.rule(|_| Fate::Happens);
+    store.checkpoint().unwrap();
+    commit(&store, batch([put("c", "1")]));
+    rig.disk.rule(|step| match step {
+        Step::Room => Fate::Short(100),
+        Step::TreeWrite | Step::TreeCheckpoint => panic!("the tree was written"),
+        _ => Fate::Happens,
+    });
+    assert!(matches!(store.close(), Err(Error::Full(_))));
+    drop(store);
+    rig.disk.rule(|_| Fate::Happens);
+    assert_eq!(rows(&rig.open(options)), "a=1 c=1");
+}
+
+#[test]
 fn a_record_that_cannot_be_taken_back_poisons() {
     let rig = Rig::new();
     let store = rig.open(by_hand());

@@ -158,6 +158,18 @@ fn a_missing_mark_or_a_newer_format_is_no_empty_store() {
 }
 
 #[test]
+fn a_tree_that_is_older_than_the_mark_is_not_taken_for_the_store() {
+    let rig = Rig::new();
+    let store = rig.open(by_hand());
+    commit(&store, batch([put("a", "1")]));
+    store.checkpoint().unwrap();
+    drop(store);
+    let other = open_over(rig.dir.path(), by_hand(), &HookedDisk::new(), &MemoryTree::default());
+    assert!(matches!(&other, Err(Error::Corrupt(text)) if text.contains("batch 1")), "{other:?}");
+    assert_eq!(rows(&rig.open(by_hand())), "a=1");
+}
+
+#[test]
 fn what_an_earlier_use_of_a_segment_left_behind_is_not_replayed() {
     let rig = Rig::new();
     let store = rig.open(by_hand());

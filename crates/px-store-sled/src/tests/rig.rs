@@ -23,13 +23,18 @@ use crate::{Options, SledRows};
 /// A step of the store that a test hears of before it happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
-    Write { offset: u64, length: usize },
+    Write {
+        offset: u64,
+        length: usize,
+    },
     Sync,
     SyncDir,
     SetLength,
     Remove,
     TreeWrite,
     TreeCheckpoint,
+    /// Short of it if the fate is, else there is plenty.
+    Room,
 }
 
 /// What a test makes of a step.
@@ -92,6 +97,13 @@ impl Disk for HookedDisk {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.outcome(Step::SyncDir).and_then(|()| RealDisk.sync_dir(path))
+    }
+
+    fn free_bytes(&self, _path: &Path) -> io::Result<u64> {
+        match self.fate(Step::Room) {
+            Fate::Short(bytes) => Ok(bytes as u64),
+            _ => Ok(u64::MAX),
+        }
     }
 
     fn set_len(&self, file: &File, bytes: u64) -> io::Result<()> {

@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::executor;
+use crate::session::SessionError;
 use crate::shared::{Limits, Parts};
 use crate::timer;
 
@@ -174,6 +175,36 @@ impl Shared {
             }
         }
     }
+}
+
+/// Runs every ready run, one after the other, until none is ready: the engine
+/// without its loops, for tests in virtual time. Returns how many runs it moved.
+///
+/// # Errors
+/// The store failed.
+pub async fn drain(parts: &Parts, limits: &Limits) -> Result<usize, px_store::Error> {
+    let mut moved = 0;
+    loop {
+        let ready = parts.store.work(parts.scope, None, SCAN).await?;
+        if ready.is_empty() {
+            return Ok(moved);
+        }
+        for (run, _) in ready {
+            moved += 1;
+            executor::execute(parts, limits, run).await.map_err(|error| match error {
+                SessionError::Store(error) => error,
+                other => px_store::Error::Corrupt(other.to_string()),
+            })?;
+        }
+    }
+}
+
+/// Rings every timer that is due: the other half of the engine without its loops.
+///
+/// # Errors
+/// The store failed.
+pub async fn ring_due(parts: &Parts) -> Result<(), px_store::Error> {
+    timer::ring_due(parts, Duration::ZERO).await.map(drop)
 }
 
 /// Resolves when the engine is told to stop.

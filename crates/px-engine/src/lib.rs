@@ -16,5 +16,5 @@ mod shared;
 mod timer;
 
 pub use control::{ControlError, StartRequest, Started};
-pub use engine::Engine;
+pub use engine::{Engine, drain, ring_due};
 pub use shared::{Limits, Parts};

@@ -25,8 +25,8 @@ macro_rules! brain {
 ///     payload = SlackEvent,
 ///     response = SlackReply,
 ///     verify = px::verify::slack("SLACK_SIGNING_SECRET"),
-///     early = Duration::from_hours(1),      // optional: any method of `WebhookBuilder`
 ///     handler = receive,
+///     early = Duration::from_hours(1),      // optional: any method of `WebhookBuilder`
 /// }
 /// ```
 #[macro_export]
@@ -37,8 +37,8 @@ macro_rules! webhook {
         payload = $payload:ty,
         response = $response:ty,
         verify = $verify:expr,
-        $($option:ident = $value:expr,)*
-        handler = $handler:expr $(,)?
+        handler = $handler:expr
+        $(, $option:ident = $value:expr)* $(,)?
     ) => {
         #[doc = concat!("Waits for the webhook `", $slug, "` and this identifier: give it to `wait_for`.")]
         pub fn on(identifier: impl ::core::convert::Into<::std::string::String>) -> $crate::On<$response> {

@@ -450,7 +450,6 @@ impl<'a> Draft<'a> {
     /// starts its successor or becomes late (RULES 4, 5).
     async fn release(&mut self, id: RunId) -> Result<(), DraftError> {
         let Some(loaded) = self.runs.get(&id) else { return Ok(()) };
-        let born = loaded.run.created_at;
         let keys: Vec<KeyId> = loaded.run.keys_at_end().cloned().collect();
         for key in keys {
             let record = self.key(&key).await?;
@@ -466,7 +465,8 @@ impl<'a> Draft<'a> {
                 if owned && event.starts && self.succeed(&key, place, &event).await? {
                     break;
                 }
-                if event.at >= born {
+                // Ids sort by creation, also within a millisecond.
+                if event.event.to_bytes() > id.to_bytes() {
                     self.leave_queue(&key, place, &event).await?;
                     self.mark(event.delivery, event.event, |entry| {
                         entry.state = InboxState::Late;

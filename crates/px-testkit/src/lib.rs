@@ -1,1 +1,16 @@
+//! Runs brains and webhooks in virtual time, without a server: for the tests
+//! of users, and px's own.
 //!
+//! A [`World`] holds a store in memory, a clock that moves only when it is
+//! told to, the inbound stage and the engine. Nothing runs in the background:
+//! [`World::settle`] runs what is ready, [`World::advance`] moves the clock
+//! and rings what is due. [`FaultyStore`] stands between a world and its store
+//! and lets commits fail, or the process die, where a test says so.
+
+mod faults;
+mod world;
+
+pub use faults::{Fault, FaultyStore};
+pub use px_core::{ManualClock, Timestamp};
+pub use px_inbound::Answer;
+pub use world::{World, WorldError};

@@ -1,0 +1,333 @@
+//! The world: everything of px but the network and the real clock.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use px_core::{Event, Ids, ManualClock, Run, RunId, RunStatus, Scope, Timestamp};
+use px_engine::{ControlError, Limits, Parts, StartRequest, Started};
+use px_inbound::verify::UrlView;
+use px_inbound::{Answer, Endpoint, EndpointError, Stage};
+use px_sdk::{Brain, Received, Registry};
+use px_store::{Delivery, DeliveryFilter, Embedded, Error, MemoryRows, Store};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::faults::FaultyStore;
+
+/// When every world begins: 2026-01-01T00:00:00Z.
+const BEGINNING: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+
+/// What goes wrong in a world that no test planned.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WorldError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] Error),
+    /// A webhook is not usable.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// A run could not be started, cancelled or resumed.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// A brain's input, or a payload, is no JSON.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    /// The simulated process has died; `restart` begins a new one.
+    #[error("the process has died")]
+    Died,
+}
+
+/// A store, a clock, the inbound stage and the engine, in one process that can
+/// die and start again.
+pub struct World {
+    registry: Arc<Registry>,
+    rows: Arc<dyn Store>,
+    store: FaultyStore,
+    clock: ManualClock,
+    ids: Arc<Ids>,
+    parts: Parts,
+    stage: Stage,
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World").field("now", &self.now()).finish_non_exhaustive()
+    }
+}
+
+impl World {
+    /// A world with these brains and webhooks, a store in memory, and no
+    /// secrets: every webhook takes requests from this machine.
+    ///
+    /// # Errors
+    /// A webhook is not usable.
+    pub fn new(registry: Registry) -> Result<Self, WorldError> {
+        Self::over(registry, Arc::new(Embedded::new(MemoryRows::new())), 0)
+    }
+
+    /// A world over this store. Worlds of one seed make the same ids.
+    ///
+    /// # Errors
+    /// A webhook is not usable.
+    pub fn over(registry: Registry, rows: Arc<dyn Store>, seed: u64) -> Result<Self, WorldError> {
+        let clock = ManualClock::at(BEGINNING);
+        let ids = Arc::new(Ids::counted(seed));
+        let registry = Arc::new(registry);
+        let store = FaultyStore::new(Arc::clone(&rows));
+        let (parts, stage) = process(&registry, &store, &clock, &ids)?;
+        Ok(Self { registry, rows, store, clock, ids, parts, stage })
+    }
+
+    /// The store, to plan faults and to count commits.
+    #[must_use]
+    pub fn store(&self) -> &FaultyStore {
+        &self.store
+    }
+
+    /// The time in this world.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        px_core::Clock::now(&self.clock)
+    }
+
+    /// The clock, to set it back.
+    #[must_use]
+    pub fn clock(&self) -> &ManualClock {
+        &self.clock
+    }
+
+    /// The process dies here, if it has not yet, and another one starts over
+    /// the same store. No faults are planned for it.
+    ///
+    /// # Errors
+    /// A webhook is not usable.
+    pub fn restart(&mut self) -> Result<(), WorldError> {
+        self.store = FaultyStore::new(Arc::clone(&self.rows));
+        (self.parts, self.stage) = process(&self.registry, &self.store, &self.clock, &self.ids)?;
+        Ok(())
+    }
+
+    /// Does something in the process, unless it dies meanwhile.
+    async fn alive<T>(&self, action: impl Future<Output = T>) -> Result<T, WorldError> {
+        tokio::select! {
+            biased;
+            done = action => Ok(done),
+            () = self.store.death() => Err(WorldError::Died),
+        }
+    }
+
+    /// Starts a run, as `POST /brains/runs` does. It does not run yet:
+    /// [`World::settle`] runs it.
+    ///
+    /// # Errors
+    /// The brain is not registered, the input is no object, or the process dies.
+    pub async fn start<I: Serialize>(
+        &self,
+        brain: impl FnOnce() -> Brain<I>,
+        input: I,
+    ) -> Result<RunId, WorldError> {
+        let request = StartRequest {
+            brain: brain().title().to_owned(),
+            initial_state: serde_json::to_value(input)?,
+            options: Value::Object(serde_json::Map::new()),
+            request_id: None,
+            idempotency_key: None,
+        };
+        match self.alive(self.parts.start_run(request)).await?? {
+            Started::New(run) | Started::Known(run) | Started::OtherInput(run) => Ok(run),
+        }
+    }
+
+    /// Sends a JSON payload to a webhook, from this machine.
+    ///
+    /// # Errors
+    /// The process dies.
+    pub async fn post<P: Serialize>(&self, slug: &str, payload: &P) -> Result<Answer, WorldError> {
+        self.post_with(slug, &[], payload).await
+    }
+
+    /// Sends a JSON payload with these headers.
+    ///
+    /// # Errors
+    /// The process dies.
+    pub async fn post_with<P: Serialize>(
+        &self,
+        slug: &str,
+        headers: &[(&str, &str)],
+        payload: &P,
+    ) -> Result<Answer, WorldError> {
+        let mut map = HeaderMap::new();
+        map.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        for (name, value) in headers {
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(*name), HeaderValue::try_from(*value)) {
+                map.insert(name, value);
+            }
+        }
+        let body = Bytes::from(serde_json::to_vec(payload)?);
+        self.send(slug, map, body).await
+    }
+
+    /// Sends a urlencoded form.
+    ///
+    /// # Errors
+    /// The process dies.
+    pub async fn post_form(&self, slug: &str, form: &str) -> Result<Answer, WorldError> {
+        let mut map = HeaderMap::new();
+        let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
+        map.insert(http::header::CONTENT_TYPE, form_type);
+        self.send(slug, map, Bytes::copy_from_slice(form.as_bytes())).await
+    }
+
+    /// Sends a request with these headers and this body.
+    ///
+    /// # Errors
+    /// The process dies.
+    pub async fn send(&self, slug: &str, headers: HeaderMap, body: Bytes) -> Result<Answer, WorldError> {
+        let received = Received {
+            method: Method::POST,
+            path: format!("/webhooks/{slug}"),
+            query: None,
+            headers,
+            body,
+            remote: SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)),
+            at: self.now(),
+        };
+        self.alive(self.stage.receive(slug, received)).await
+    }
+
+    /// Runs everything that is ready, until nothing is.
+    ///
+    /// # Errors
+    /// The store fails, or the process dies.
+    pub async fn settle(&self) -> Result<(), WorldError> {
+        self.alive(px_engine::drain(&self.parts, &Limits::default())).await??;
+        Ok(())
+    }
+
+    /// Moves the clock, rings what is due, and runs what is then ready.
+    ///
+    /// # Errors
+    /// The store fails, or the process dies.
+    pub async fn advance(&self, by: Duration) -> Result<(), WorldError> {
+        self.clock.advance(by);
+        self.ring().await?;
+        self.settle().await
+    }
+
+    /// Rings what is due.
+    ///
+    /// # Errors
+    /// The store fails, or the process dies.
+    pub async fn ring(&self) -> Result<(), WorldError> {
+        self.alive(px_engine::ring_due(&self.parts)).await??;
+        Ok(())
+    }
+
+    /// Cancels a run.
+    ///
+    /// # Errors
+    /// The run does not exist or has ended, or the process dies.
+    pub async fn cancel(&self, run: RunId) -> Result<(), WorldError> {
+        Ok(self.alive(self.parts.cancel_run(run, None)).await??)
+    }
+
+    /// Resumes a paused run.
+    ///
+    /// # Errors
+    /// The run does not exist or is not paused, or the process dies.
+    pub async fn resume(&self, run: RunId) -> Result<(), WorldError> {
+        Ok(self.alive(self.parts.resume_run(run)).await??)
+    }
+
+    /// A run as it is stored.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn run(&self, run: RunId) -> Result<Option<Run>, WorldError> {
+        Ok(self.rows.run(Scope::default(), run).await?.map(|record| record.run))
+    }
+
+    /// The status of a run; pending if there is none.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn status(&self, run: RunId) -> Result<RunStatus, WorldError> {
+        Ok(self.run(run).await?.map_or(RunStatus::Pending, |run| run.status))
+    }
+
+    /// The state of a run; null if there is none.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn state(&self, run: RunId) -> Result<Value, WorldError> {
+        Ok(self.run(run).await?.map_or(Value::Null, |run| run.state().clone()))
+    }
+
+    /// The log of a run.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn log(&self, run: RunId) -> Result<Vec<Event>, WorldError> {
+        Ok(self.rows.events(Scope::default(), run, 0, usize::MAX / 2).await?)
+    }
+
+    /// Every delivery in the inbox, oldest first.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn inbox(&self) -> Result<Vec<Delivery>, WorldError> {
+        let mut deliveries = Vec::new();
+        let mut before = None;
+        loop {
+            let filter = DeliveryFilter::default();
+            let page = self.rows.deliveries(Scope::default(), &filter, before, 500).await?;
+            deliveries.extend(page.items);
+            before = page.next;
+            if before.is_none() {
+                deliveries.reverse();
+                return Ok(deliveries);
+            }
+        }
+    }
+
+    /// The store below the faults.
+    #[must_use]
+    pub fn rows(&self) -> &Arc<dyn Store> {
+        &self.rows
+    }
+}
+
+fn process(
+    registry: &Arc<Registry>,
+    store: &FaultyStore,
+    clock: &ManualClock,
+    ids: &Arc<Ids>,
+) -> Result<(Parts, Stage), WorldError> {
+    let shared: Arc<dyn Store> = Arc::new(store.clone());
+    let now = px_core::Clock::now(clock);
+    let parts = Parts {
+        store: Arc::clone(&shared),
+        registry: Arc::clone(registry),
+        clock: Arc::new(clock.clone()),
+        ids: Arc::clone(ids),
+        scope: Scope::default(),
+        owner: ids.version(now),
+    };
+    let endpoints = registry
+        .webhooks()
+        .map(|webhook| Endpoint::new(Arc::clone(&webhook.def), &|_| None))
+        .collect::<Result<Vec<_>, _>>()?;
+    let stage = Stage::new(
+        shared,
+        Arc::clone(registry) as _,
+        Arc::new(clock.clone()),
+        Arc::clone(ids),
+        endpoints,
+        UrlView::default(),
+    );
+    Ok((parts, stage))
+}

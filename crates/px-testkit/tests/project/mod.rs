@@ -1,0 +1,164 @@
+//! A small project for the rule tests: one brain of each shape, two webhooks.
+
+use std::time::Duration;
+
+use px_sdk::{
+    Again, Brain, Cx, Either, Error, Inbound, Next, Registry, Result, Timed, Waiting, brain, verify, wait_for,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub const TIMEOUT: Duration = Duration::from_secs(3 * 3600);
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Ask {
+    pub key: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Asked {
+    pub key: String,
+    pub posted: u32,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Answered {
+    pub answer: String,
+    pub from: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Note {
+    pub id: String,
+    pub key: String,
+    pub text: String,
+    /// What the handler does: `resume`, `start`, `or_start`, `ignore`, `fail`, `panic`.
+    pub then: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Text {
+    pub text: String,
+}
+
+/// Texts by one channel.
+pub mod mail {
+    use super::*;
+
+    px_sdk::webhook! {
+        slug = "mail",
+        payload = Note,
+        response = Text,
+        verify = verify::unverified().dedup_pointer("/id"),
+        handler = receive,
+    }
+
+    async fn receive(note: Note) -> Result<Inbound<Text>> {
+        let text = Text { text: note.text.clone() };
+        Ok(match note.then.as_str() {
+            "resume" => Inbound::resume(note.key, text),
+            "or_start" => Inbound::resume(note.key.clone(), text).or_start(thread, note),
+            "start" => Inbound::start(thread, note),
+            "ignore" => Inbound::ignore("asked to"),
+            "panic" => panic!("asked to"),
+            _ => return Err(Error::msg("asked to fail")),
+        })
+    }
+}
+
+/// Texts by another channel.
+pub mod phone {
+    use super::*;
+
+    px_sdk::webhook! {
+        slug = "phone",
+        payload = Note,
+        response = Text,
+        verify = verify::unverified().dedup_pointer("/id"),
+        handler = receive,
+    }
+
+    async fn receive(note: Note) -> Result<Inbound<Text>> {
+        Ok(Inbound::resume(note.key, Text { text: note.text }))
+    }
+}
+
+/// Asks, waits for either channel, ends.
+pub fn survey() -> Brain<Ask> {
+    brain("survey").step("ask", ask).step("note", note).build()
+}
+px_sdk::brain!(survey);
+
+async fn ask(cx: Cx, ask: Ask) -> Result<Waiting<Asked, Timed<Either<Text, Text>>>> {
+    let posted = cx.once("post", || async { Ok(1) }).await?;
+    let state = Asked { key: ask.key.clone(), posted };
+    Ok(wait_for(state, (mail::on(&ask.key), phone::on(&ask.key))).timeout(TIMEOUT))
+}
+
+async fn note(_cx: Cx, _asked: Asked, reply: Timed<Either<Text, Text>>) -> Result<Next<Answered>> {
+    let (answer, from) = match reply {
+        Timed::Answered(Either::Left(text)) => (text.text, "mail"),
+        Timed::Answered(Either::Right(text)) => (text.text, "phone"),
+        Timed::TimedOut => (String::new(), "nobody"),
+    };
+    Ok(Next(Answered { answer, from: from.to_owned() }))
+}
+
+/// Waits once, by mail only, without a timeout.
+pub fn question() -> Brain<Ask> {
+    brain("question").step("ask", ask_mail).step("take", take).build()
+}
+px_sdk::brain!(question);
+
+async fn ask_mail(_cx: Cx, ask: Ask) -> Result<Waiting<Ask, Text>> {
+    let on = mail::on(&ask.key);
+    Ok(wait_for(ask, on))
+}
+
+async fn take(_cx: Cx, _ask: Ask, text: Text) -> Result<Next<Answered>> {
+    Ok(Next(Answered { answer: text.text, from: "mail".into() }))
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Thread {
+    pub key: String,
+    pub texts: Vec<String>,
+}
+
+/// Owns a thread: takes every text of it until one says `bye`.
+pub fn thread() -> Brain<Note> {
+    brain("thread").step("open", open).each("listen", listen).build()
+}
+px_sdk::brain!(thread);
+
+async fn open(_cx: Cx, first: Note) -> Result<Waiting<Thread, Text>> {
+    Ok(Waiting::given(Thread { key: first.key, texts: Vec::new() }, Text { text: first.text }))
+}
+
+async fn listen(_cx: Cx, mut thread: Thread, text: Text) -> Result<Again<Thread, Text, Thread>> {
+    thread.texts.push(text.text.clone());
+    if text.text == "bye" {
+        return Ok(Again::done(thread));
+    }
+    let on = mail::on(&thread.key);
+    Ok(Again::wait(thread, on))
+}
+
+/// Fails by error or by panic.
+pub fn broken() -> Brain<Ask> {
+    brain("broken").step("break", break_it).build()
+}
+px_sdk::brain!(broken);
+
+async fn break_it(_cx: Cx, ask: Ask) -> Result<Next<Ask>> {
+    assert!(ask.key != "panic", "asked to panic");
+    Err(Error::msg("asked to fail"))
+}
+
+pub fn registry() -> Registry {
+    Registry::collect().expect("the project is sound")
+}
+
+pub fn event(id: &str, key: &str, text: &str, then: &str) -> Note {
+    Note { id: id.into(), key: key.into(), text: text.into(), then: then.into() }
+}

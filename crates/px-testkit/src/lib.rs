@@ -8,6 +8,7 @@
 //! and lets commits fail, or the process die, where a test says so.
 
 mod faults;
+pub mod load;
 mod world;
 
 pub use faults::{Fault, FaultyStore};

@@ -1,0 +1,145 @@
+//! The servers, each a process of its own, driven over its standard input.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use px_sdk::Registry;
+use px_server::Options;
+use px_store::{Embedded, Store};
+use px_store_sled::SledRows;
+use serde::{Deserialize, Serialize};
+
+use crate::ROLE;
+use crate::project::{SECRET, SECRET_VARIABLE};
+
+const DIR: &str = "PX_BENCH_DIR";
+
+pub(crate) fn data_dir() -> PathBuf {
+    std::env::var_os(DIR).expect("a directory").into()
+}
+
+/// Figures of a px server.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub(crate) struct Stats {
+    pub(crate) commits: u64,
+    pub(crate) syncs: u64,
+    pub(crate) journal_bytes: u64,
+    pub(crate) ops: u64,
+    pub(crate) applied_rows: u64,
+    pub(crate) cpu_us: u64,
+}
+
+impl Stats {
+    pub(crate) fn since(self, before: &Self) -> Self {
+        Self {
+            commits: self.commits - before.commits,
+            syncs: self.syncs - before.syncs,
+            journal_bytes: self.journal_bytes - before.journal_bytes,
+            ops: self.ops - before.ops,
+            applied_rows: self.applied_rows - before.applied_rows,
+            cpu_us: self.cpu_us - before.cpu_us,
+        }
+    }
+}
+
+/// User and system time of this process, microseconds.
+fn cpu_us() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    // Clock ticks of 10 ms each, as Linux shows them everywhere.
+    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
+    (ticks(11) + ticks(12)) * 10_000
+}
+
+/// A px server over sled, until its standard input ends.
+pub(crate) async fn px() {
+    let rows = SledRows::open(&data_dir(), px_store_sled::Options::default()).expect("a store");
+    let store: Arc<dyn Store> = Arc::new(Embedded::new(rows));
+    let registry = Arc::new(Registry::collect().expect("a registry"));
+    let mut options = Options::new(registry, Arc::clone(&store));
+    options.bind = SocketAddr::from(([127, 0, 0, 1], 0));
+    options.env = Box::new(|name| (name == SECRET_VARIABLE).then(|| SECRET.to_owned()));
+    let running = px_server::start(options).await.expect("a server");
+    println!("{}", running.local_addr());
+    tokio::task::spawn_blocking(move || {
+        for _ in std::io::stdin().lines() {
+            let stats = store.stats();
+            let stats = Stats {
+                commits: stats.commits,
+                syncs: stats.syncs,
+                journal_bytes: stats.journal_bytes,
+                ops: stats.ops,
+                applied_rows: stats.applied_rows,
+                cpu_us: cpu_us(),
+            };
+            println!("{}", serde_json::to_string(&stats).expect("JSON"));
+        }
+    })
+    .await
+    .expect("input");
+    running.shutdown().await.expect("a clean end");
+}
+
+/// A bare axum server, until its standard input ends.
+pub(crate) async fn listen(app: Router) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    println!("{}", listener.local_addr().expect("an address"));
+    let served = tokio::spawn(async move {
+        use axum::serve::ListenerExt;
+        axum::serve(listener.tap_io(|stream| drop(stream.set_nodelay(true))), app).await
+    });
+    tokio::task::spawn_blocking(|| std::io::stdin().lines().for_each(drop)).await.expect("input");
+    served.abort();
+}
+
+/// A server process.
+pub(crate) struct Child {
+    process: std::process::Child,
+    pipes: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
+    address: SocketAddr,
+    _dir: tempfile::TempDir,
+}
+
+impl Child {
+    pub(crate) fn start(role: &str) -> Self {
+        let dir = tempfile::Builder::new()
+            .prefix("px-bench")
+            .tempdir_in(std::env::current_dir().expect("a directory"))
+            .expect("a directory");
+        let mut process = Command::new(std::env::current_exe().expect("this program"))
+            .env(ROLE, role)
+            .env(DIR, dir.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a child");
+        let stdin = process.stdin.take().expect("its input");
+        let mut stdout = BufReader::new(process.stdout.take().expect("its output"));
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("its address");
+        let address = line.trim().parse().expect("an address");
+        Self { process, pipes: Mutex::new((stdin, stdout)), address, _dir: dir }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let mut pipes = self.pipes.lock().expect("no panic");
+        pipes.0.write_all(b"\n").expect("a question");
+        let mut line = String::new();
+        pipes.1.read_line(&mut line).expect("an answer");
+        serde_json::from_str(&line).expect("figures")
+    }
+
+    pub(crate) fn stop(mut self) {
+        drop(self.pipes);
+        let status = self.process.wait().expect("its end");
+        assert!(status.success(), "a server ended with {status}");
+    }
+}

@@ -10,6 +10,7 @@
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
 /// Reads one JSON value in one pass.
@@ -84,13 +85,15 @@ impl<'de> Visitor<'de> for Strict {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut object = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
-            if object.contains_key(&key) {
-                return Err(A::Error::custom(format_args!("duplicate key `{}`", shortened(&key))));
-            }
             if key.starts_with(RESERVED) {
                 return Err(A::Error::custom("reserved key"));
             }
-            object.insert(key, entries.next_value_seed(self)?);
+            match object.entry(key) {
+                Entry::Vacant(entry) => entry.insert(entries.next_value_seed(self)?),
+                Entry::Occupied(entry) => {
+                    return Err(A::Error::custom(format_args!("duplicate key `{}`", shortened(entry.key()))));
+                }
+            };
         }
         Ok(Value::Object(object))
     }

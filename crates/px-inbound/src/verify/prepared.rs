@@ -122,8 +122,8 @@ impl Prepared {
     }
 
     /// Decides whether `received` comes from whom it should. The window is
-    /// checked against `received.at`. Work on a refusal is the same whatever
-    /// the cause.
+    /// checked against `received.at`. A refusal costs the same work with the
+    /// keys whatever its cause, so its time tells nothing about them.
     ///
     /// # Errors
     /// A [`Refusal`] with the cause.

@@ -34,10 +34,10 @@ mod signature;
 pub use behaviour::{Ack, AckBody, BodyForm, Duplicates, Handshake, Source, When};
 pub use keyring::{Key, Keyring};
 pub use providers::{
-    basic, bearer, convoy, convoy_advanced, discord, discord_events, github, gitlab, gitlab_signed, hmac,
-    jira, linear, mailgun, meta, outpost, sendgrid, shopify, slack, slack_command, slack_interactivity,
-    standard_webhooks, standard_webhooks_asymmetric, stripe, svix, timestamped, token_header, token_query,
-    twilio, unverified, zoom,
+    basic, bearer, cloudevents, convoy, convoy_advanced, discord, discord_events, github, gitlab,
+    gitlab_signed, hmac, jira, linear, mailgun, meta, outpost, sendgrid, shopify, slack, slack_command,
+    slack_interactivity, standard_webhooks, standard_webhooks_asymmetric, stripe, svix, timestamped,
+    token_header, token_query, twilio, unverified, zoom,
 };
 pub use record::{Scheme, Token, Verification};
 pub use signature::{Algorithm, Encoding, KeyForm, Layout, Part, Signature, TimeSource, TimeUnit, Window};

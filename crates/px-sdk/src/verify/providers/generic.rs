@@ -1,6 +1,6 @@
 //! Records that belong to no provider.
 
-use crate::verify::{Scheme, Signature, Token, Verification};
+use crate::verify::{BodyForm, Scheme, Signature, Source, Token, Verification};
 
 /// An HMAC in a header, to be shaped by the builder methods. As it stands:
 /// SHA-256 over the body, in hexadecimal, the key is the secret's text. With
@@ -34,6 +34,22 @@ pub fn basic(secret: &str) -> Verification {
 #[must_use]
 pub fn token_query(parameter: &str, secret: &str) -> Verification {
     token(Token::Query(parameter.to_owned()), secret)
+}
+
+/// CloudEvents over HTTP, structured or binary, with a bearer token
+/// ("HTTP 1.1 Web Hooks for Event Delivery", section 3). The id is the event's
+/// source and id, which only together are unique. A batch
+/// (`application/cloudevents-batch+json`) needs
+/// [`batch("")`](Verification::batch).
+#[must_use]
+pub fn cloudevents(secret: &str) -> Verification {
+    bearer(secret)
+        .provider("cloudevents")
+        .dedup(Source::Joined(vec![Source::header("ce-source"), Source::header("ce-id")]))
+        .dedup(Source::pointers(["/source", "/id"]))
+        .event_header("ce-type")
+        .event_pointer("/type")
+        .body(BodyForm::Json)
 }
 
 /// No verification. Only loopback peers are answered, and only without

@@ -20,7 +20,7 @@ mod zoom;
 
 pub use discord::{discord, discord_events};
 pub use gateways::{convoy, convoy_advanced, outpost, timestamped};
-pub use generic::{basic, bearer, hmac, token_header, token_query, unverified};
+pub use generic::{basic, bearer, cloudevents, hmac, token_header, token_query, unverified};
 pub use github::github;
 pub use gitlab::{gitlab, gitlab_signed};
 pub use jira::jira;

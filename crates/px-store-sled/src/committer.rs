@@ -151,6 +151,9 @@ impl Committer {
         let (mut commits, mut ops) = (0, 0);
         let mut hints = Vec::new();
         if written > 0 {
+            // Before the applier can see the group, or it would take from the
+            // lag what was not added yet.
+            shared.lag.grew(written);
             let mut generations = shared.overlay.write();
             let active = &mut generations.active;
             let was_empty = active.is_empty();
@@ -167,7 +170,6 @@ impl Committer {
             active.journal_bytes += written;
             let due = shared.is_due(active);
             drop(generations);
-            shared.lag.grew(written);
             if was_empty || due {
                 shared.applier.poke();
             }

@@ -67,7 +67,8 @@ impl SledRows {
     ///
     /// [`Error::Locked`] if another process still has the directory after
     /// [`Options::lock_wait`]; [`Error::Corrupt`] or [`Error::Format`] if what
-    /// is there is not what was written, in which case nothing is changed;
+    /// is there is not what was written, in which case nothing is removed and
+    /// no empty store is begun;
     /// [`Error::Io`] and [`Error::Full`] from the operating system.
     pub fn open(dir: &Path, options: Options) -> Result<Self, Error> {
         Self::open_on(dir, options, Arc::new(RealDisk), &open_sled)
@@ -188,6 +189,7 @@ fn create(
         if draft.exists() {
             fs::remove_dir_all(&draft).map_err(context)?;
         }
+        fs::create_dir(&draft).map_err(context)?;
         // Opened once under another name: a tree whose first files a power cut
         // tore could never be opened again.
         drop(open_tree(&draft, options)?);

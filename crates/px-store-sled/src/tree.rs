@@ -88,29 +88,35 @@ impl SledTree {
     /// Opens or creates the tree in `dir`, waiting for sled's lock, which the
     /// kernel may still hold for a moment after a kill.
     pub(crate) fn open(dir: &Path, cache_bytes: u64, wait: Duration) -> Result<Self, Error> {
-        let config = sled::Config::new()
-            .path(dir)
-            .cache_capacity(cache_bytes)
-            .flush_every_ms(None)
-            .segment_size(SEGMENT_BYTES);
+        let open = || {
+            sled::Config::new()
+                .path(dir)
+                .cache_capacity(cache_bytes)
+                .flush_every_ms(None)
+                .segment_size(SEGMENT_BYTES)
+                .open()
+        };
         let deadline = Instant::now() + wait;
         let db = loop {
-            match config.open() {
-                Ok(db) => break db,
-                Err(sled::Error::Io(error)) if is_lock(&error) && Instant::now() < deadline => {
+            // Over damaged files sled panics as often as it says so. Nothing of
+            // it is used after a panic.
+            let refused = match std::panic::catch_unwind(open) {
+                Ok(Ok(db)) => break db,
+                Ok(Err(sled::Error::Io(error))) if is_lock(&error) && Instant::now() < deadline => {
                     // There is no event to wait for: the lock is the kernel's.
                     std::thread::park_timeout(POLL);
+                    continue;
                 }
-                Err(sled::Error::Io(error)) if is_lock(&error) => {
+                Ok(Err(sled::Error::Io(error))) if is_lock(&error) => {
                     return Err(Error::Locked(format!("{}: {error}", dir.display())));
                 }
-                Err(error) => {
-                    return Err(Error::Corrupt(format!(
-                        "the tree in {} cannot be opened ({error}); the directory was left as it is",
-                        dir.display()
-                    )));
-                }
-            }
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => "sled panicked".to_owned(),
+            };
+            return Err(Error::Corrupt(format!(
+                "the tree in {} cannot be opened ({refused}); the directory is kept for a restore",
+                dir.display()
+            )));
         };
         let path = dir.join("db");
         let data = File::options()

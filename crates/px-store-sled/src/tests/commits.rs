@@ -2,7 +2,7 @@
 //! order of sync, publishing and answers, bounds.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -293,4 +293,31 @@ fn a_batch_beyond_the_bounds_is_refused_before_anything_is_written() {
     let long = batch([put(&"k".repeat(4000), "")]);
     assert!(matches!(wait(store.submit(long, Admission::Wait)), Err(Error::Io { .. })));
     assert_eq!(store.stats().journal_bytes, 0);
+}
+
+#[test]
+fn a_range_is_of_one_moment_while_rows_move_and_are_applied() {
+    let rig = Rig::new();
+    let store = rig.open(at_once());
+    let from = |turn: usize| format!("row/{:03}", turn * 37 % 100);
+    commit(&store, batch((0..10).map(|row| put(&from(row), "x")).collect::<Vec<_>>()));
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut reads = 0;
+            while !over.load(Ordering::SeqCst) {
+                for order in [Order::Ascending, Order::Descending] {
+                    let found = store.range(b"row/", b"row0", order, 50).unwrap();
+                    assert_eq!(found.len(), 10, "{found:?}");
+                }
+                reads += 1;
+            }
+            reads
+        });
+        for turn in 0..400 {
+            commit(&store, batch([remove(&from(turn)), put(&from(turn + 10), "x")]));
+        }
+        over.store(true, Ordering::SeqCst);
+        assert!(reader.join().unwrap() > 0);
+    });
 }

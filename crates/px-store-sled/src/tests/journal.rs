@@ -170,6 +170,24 @@ fn a_tree_that_is_older_than_the_mark_is_not_taken_for_the_store() {
 }
 
 #[test]
+fn a_tree_that_sled_refuses_is_no_empty_store() {
+    for (file, damage) in [("conf", b"no configuration".to_vec()), ("db", vec![0x5a; 3 << 20])] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SledRows::open(dir.path(), by_hand()).unwrap();
+        commit(&store, batch([put("a", "1")]));
+        store.checkpoint().unwrap();
+        commit(&store, batch([put("a", "2")]));
+        drop(store);
+        let journal = segments(dir.path());
+        fs::write(dir.path().join("tree").join(file), &damage).unwrap();
+        let options = crate::Options { lock_wait: std::time::Duration::from_secs(1), ..by_hand() };
+        let refused = SledRows::open(dir.path(), options);
+        assert!(matches!(refused, Err(Error::Corrupt(_))), "{file}: {refused:?}");
+        assert_eq!(segments(dir.path()), journal, "the journal is kept");
+    }
+}
+
+#[test]
 fn what_an_earlier_use_of_a_segment_left_behind_is_not_replayed() {
     let rig = Rig::new();
     let store = rig.open(by_hand());

@@ -12,8 +12,8 @@ use px_core::{EventId, KeyId, RunId, Timestamp};
 use px_sdk::RawInbound;
 use px_sdk::verify::Duplicates;
 use px_store::{
-    Admission, Conflict, DedupRecord, DedupWrite, Delivery, Draft, DraftError, InboxEvent, InboxState, Outcome,
-    PinnedReply, QueuedEvent, StartIntent,
+    Admission, Conflict, DedupRecord, DedupWrite, Delivery, Draft, DraftError, InboxEvent, InboxState,
+    Outcome, PinnedReply, QueuedEvent, StartIntent,
 };
 use serde_json::Value;
 
@@ -277,7 +277,13 @@ impl Stage {
         Ok(run)
     }
 
-    fn answer(&self, endpoint: &Endpoint, delivery: &Delivery, events: &[Incoming], taken: &[Taken]) -> Answer {
+    fn answer(
+        &self,
+        endpoint: &Endpoint,
+        delivery: &Delivery,
+        events: &[Incoming],
+        taken: &[Taken],
+    ) -> Answer {
         let mut answer = Answer::accepted(delivery.id, taken);
         if let Some(reply) = events.iter().find_map(|event| event.raw.reply.as_ref()) {
             answer.status = reply.status;

@@ -36,10 +36,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// A secret or the verification record is not usable, or the schema does not compile.
-    pub fn new(
-        def: Arc<WebhookDef>,
-        lookup: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Self, EndpointError> {
+    pub fn new(def: Arc<WebhookDef>, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, EndpointError> {
         let error = |why: String| EndpointError { slug: def.slug.clone(), why };
         let keyring = def.verification.resolve(lookup);
         let warnings = keyring.warnings().to_vec();

@@ -37,6 +37,7 @@ pub(crate) fn headers(received: &Received, verification: &Verification) -> Vec<(
 fn is_secret(name: &str, verification: &Verification) -> bool {
     let own = match &verification.scheme {
         Scheme::Token(Token::Header(header)) => header.eq_ignore_ascii_case(name),
+        Scheme::Signature(signature) => signature.header.eq_ignore_ascii_case(name),
         _ => false,
     };
     own || ["signature", "authorization", "cookie"].iter().any(|word| name.contains(word))
@@ -51,10 +52,56 @@ pub(crate) fn target(received: &Received, verification: &Verification) -> String
     };
     let pairs: Vec<String> = query
         .split('&')
-        .map(|pair| match pair.split_once('=') {
-            Some((name, _)) if Some(name) == secret || name == "token" => format!("{name}={REDACTED}"),
-            _ => pair.to_owned(),
+        .map(|pair| {
+            let name = pair.split('=').next().unwrap_or(pair);
+            let decoded = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
+            let is_secret = Some(&*decoded) == secret || matches!(&*decoded, "token" | "hub.verify_token");
+            if is_secret { format!("{name}={REDACTED}") } else { pair.to_owned() }
         })
         .collect();
     format!("{}?{}", received.path, pairs.join("&"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use http::{HeaderMap, HeaderValue, Method};
+    use px_core::Timestamp;
+    use px_sdk::verify;
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    fn received(query: Option<&str>) -> Received {
+        let mut headers = HeaderMap::new();
+        for name in ["x-hub-signature-256", "authorization", "cookie", "x-acme-sig", "x-kept"] {
+            headers.insert(name, HeaderValue::from_static("hunter2"));
+        }
+        Received {
+            method: Method::POST,
+            path: "/webhooks/acme".into(),
+            query: query.map(str::to_owned),
+            headers,
+            body: Bytes::new(),
+            remote: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
+            at: Timestamp::EPOCH,
+        }
+    }
+
+    #[test]
+    fn rule_20_signatures_credentials_and_cookies_are_not_kept() {
+        let kept = headers(&received(None), &verify::hmac("X-Acme-Sig", "S"));
+        let clear: Vec<_> =
+            kept.iter().filter(|(_, value)| value == "hunter2").map(|(name, _)| name.as_str()).collect();
+        assert_eq!(clear, ["x-kept"]);
+    }
+
+    #[test]
+    fn tokens_in_the_query_are_not_kept() {
+        let verification = verify::token_query("k y", "S");
+        let target = target(&received(Some("a=1&token=x&k%20y=hunter2&hub.verify_token=z")), &verification);
+        assert_eq!(
+            target,
+            "/webhooks/acme?a=1&token=[redacted]&k%20y=[redacted]&hub.verify_token=[redacted]"
+        );
+    }
 }

@@ -156,11 +156,15 @@ impl Stage {
             let handled = AssertUnwindSafe(endpoint.def.handle(Arc::clone(received), part)).catch_unwind();
             let said = match tokio::time::timeout(HANDLER_TIMEOUT, handled).await {
                 Err(_) => return Err(Trouble::Slow),
-                Ok(Err(panic)) => return Err(Trouble::Failed(format!("the handler panicked: {}", text_of(&*panic)))),
+                Ok(Err(panic)) => {
+                    return Err(Trouble::Failed(format!("the handler panicked: {}", text_of(&*panic))));
+                }
                 Ok(Ok(Err(HandlerError::Payload(why)))) => {
                     return Err(Trouble::Violations(vec![Violation { path: String::new(), message: why }]));
                 }
-                Ok(Ok(Err(HandlerError::Failed(error)))) => return Err(Trouble::Failed(format!("{error:?}"))),
+                Ok(Ok(Err(HandlerError::Failed(error)))) => {
+                    return Err(Trouble::Failed(format!("{error:?}")));
+                }
                 Ok(Ok(Ok(said))) => said,
             };
             let several = said.len() > 1;
@@ -287,8 +291,7 @@ impl Stage {
     }
 
     async fn store_delivery(&self, delivery: Delivery) -> Result<(), px_store::Error> {
-        let mut draft =
-            Draft::new(&*self.store, &*self.catalog, &self.ids, self.scope, delivery.received_at);
+        let mut draft = Draft::new(&*self.store, &*self.catalog, &self.ids, self.scope, delivery.received_at);
         draft.put_delivery(delivery);
         // Without preconditions there is no conflict.
         self.store.commit(draft.into_batch(), Admission::Refuse).await.map(drop)
@@ -303,12 +306,14 @@ enum Trouble {
 }
 
 fn check_identifier(raw: &RawInbound) -> Result<(), Trouble> {
-    let complain = |message: String| Err(Trouble::Violations(vec![Violation { path: String::new(), message }]));
+    let complain =
+        |message: String| Err(Trouble::Violations(vec![Violation { path: String::new(), message }]));
     match &raw.identifier {
         Some(identifier) if identifier.is_empty() => complain("the identifier is empty".into()),
-        Some(identifier) if identifier.len() > MAX_IDENTIFIER => {
-            complain(format!("the identifier has {} bytes, at most {MAX_IDENTIFIER} are taken", identifier.len()))
-        }
+        Some(identifier) if identifier.len() > MAX_IDENTIFIER => complain(format!(
+            "the identifier has {} bytes, at most {MAX_IDENTIFIER} are taken",
+            identifier.len()
+        )),
         _ => Ok(()),
     }
 }
@@ -331,4 +336,3 @@ fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
 fn micros(watch: Stopwatch) -> u64 {
     u64::try_from(watch.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
-

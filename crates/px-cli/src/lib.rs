@@ -1,7 +1,35 @@
-//! The command line of px.
+//! The command line of px: every command of a project's own binary.
+//!
+//! It knows the registry (the binary links the brains) and, for everything
+//! that a server owns, the HTTP API; it never opens a store but in `serve`.
+//! Data goes to stdout, everything else to stderr, and the exit code says what
+//! happened: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict, 5 cannot reach
+//! the server.
+//!
+//! One command is one file under `commands`. Only `ui` prints. Tests: unit
+//! tests in the files, and `tests/` drives the binaries under `examples/`.
 
-/// Runs the command line.
+mod aim;
+mod client;
+mod commands;
+mod config;
+mod context;
+mod curl;
+mod entry;
+mod error;
+mod listing;
+mod outgoing;
+mod resolve;
+mod sample;
+mod sse;
+mod story;
+mod suggest;
+mod typed;
+mod ui;
+mod words;
+
+/// Runs the command line with the arguments of the process, and gives its exit code.
 #[must_use]
 pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::FAILURE
+    entry::main()
 }

@@ -1,0 +1,5 @@
+//! A binary that names no brain and no webhook: the command line refuses.
+
+fn main() -> std::process::ExitCode {
+    px_cli::main()
+}

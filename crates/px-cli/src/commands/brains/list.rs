@@ -1,0 +1,34 @@
+//! `px brains list`
+
+use serde_json::json;
+
+use crate::context::Context;
+use crate::error::Result;
+use crate::resolve::description;
+
+/// List the brains
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  px brains list\n  px brains list --json")]
+pub(crate) struct Args {}
+
+pub(crate) fn run(context: &Context, _: &Args) -> Result<()> {
+    let registry = context.registry()?;
+    if context.ui.json {
+        let brains: Vec<_> = registry
+            .brains()
+            .map(|brain| {
+                json!({
+                    "filename": brain.source.stem(),
+                    "title": brain.def.title,
+                    "description": description(&brain.def),
+                })
+            })
+            .collect();
+        return context.ui.json(&json!({ "count": brains.len(), "brains": brains }));
+    }
+    let rows = registry.brains().map(|brain| {
+        let steps = brain.def.steps.len().to_string();
+        vec![brain.def.title.clone(), steps, brain.source.to_string(), description(&brain.def)]
+    });
+    context.ui.table(&["Title", "Steps", "Source", "Description"], rows.collect(), &[0, 1])
+}

@@ -1,0 +1,79 @@
+//! `px check`
+
+use px_inbound::verify::Prepared;
+use px_sdk::Registry;
+use serde_json::{Value, json};
+
+use crate::context::{self, Context};
+use crate::error::{Error, Result};
+use crate::{listing, ui, words};
+
+/// Check the configuration, the brains and the webhooks without serving them
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Needs no server. Warns about webhooks whose secret is not in the environment.\n\n\
+                        Examples:\n  px check\n  px check --json")]
+pub(crate) struct Args {}
+
+pub(crate) fn run(context: &Context, _: &Args) -> Result<()> {
+    let config = context.config()?;
+    let registry = context.registry()?;
+    let problems = problems(&registry);
+    let warnings = listing::warnings(&registry);
+    let file = context.config_file();
+    if context.ui.json {
+        context.ui.json(&json!({
+            "ok": problems.is_empty(),
+            "config": {
+                "file": file.exists().then(|| file.display().to_string()),
+                "publicUrl": config.server.public_url,
+                "dataDir": config.store.data_dir,
+            },
+            "brains": registry.brains().map(|brain| &*brain.def.title).collect::<Vec<_>>(),
+            "webhooks": registry.webhooks().map(|webhook| &*webhook.def.slug).collect::<Vec<_>>(),
+            "problems": problems,
+            "warnings": warnings,
+        }))?;
+    } else {
+        let source =
+            if file.exists() { file.display().to_string() } else { "defaults, there is no px.toml".to_owned() };
+        context.ui.line(format_args!("Configuration  {source}"))?;
+        context.ui.line(format_args!("Brains         {}", registry.brains().len()))?;
+        context.ui.line(format_args!("Webhooks       {}", registry.webhooks().len()))?;
+        warnings.iter().for_each(|warning| context.ui.warn(warning));
+    }
+    if problems.is_empty() {
+        if !context.ui.json {
+            context.ui.note(ui::paint(ui::GOOD, "Everything is in order."));
+        }
+        return Ok(());
+    }
+    let count = words::count(u64::try_from(problems.len()).unwrap_or(u64::MAX), "problem");
+    let list: String = problems.iter().map(|problem| format!("\n  - {problem}")).collect();
+    let mut error = Error::failed(format!("{count} found{list}")).hint("px does not serve until this is mended");
+    error.details.insert("problems".into(), json!(problems));
+    Err(error)
+}
+
+/// What would keep the server from starting: schemas that do not compile and
+/// verification records that contradict themselves.
+pub(crate) fn problems(registry: &Registry) -> Vec<String> {
+    let compiles = |what: String, schema: &Value| {
+        jsonschema::validator_for(schema).err().map(|error| format!("{what} does not compile: {error}"))
+    };
+    let mut problems = Vec::new();
+    for brain in registry.brains() {
+        let what = format!("{}: the input schema of brain '{}'", brain.source, brain.def.title);
+        problems.extend(compiles(what, &brain.def.input_schema));
+    }
+    for webhook in registry.webhooks() {
+        let (source, def) = (&webhook.source, &webhook.def);
+        for (name, schema) in [("payload", &def.payload_schema), ("response", &def.response_schema)] {
+            problems.extend(compiles(format!("{source}: the {name} schema of webhook '{}'", def.slug), schema));
+        }
+        let keyring = def.verification.resolve(&context::env);
+        if let Err(error) = Prepared::new(def.verification.clone(), &keyring) {
+            problems.push(format!("{source}: the verification of webhook '{}': {error}", def.slug));
+        }
+    }
+    problems
+}

@@ -1,0 +1,43 @@
+//! The commands. One command is one file: its arguments, its help, what it does.
+
+mod brains;
+mod check;
+mod completions;
+mod run;
+mod runs;
+mod serve;
+mod webhooks;
+
+use clap::Subcommand;
+
+use crate::context::Context;
+use crate::error::Result;
+
+/// Every command.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Serve(serve::Args),
+    Check(check::Args),
+    #[command(subcommand)]
+    Brains(brains::Command),
+    Run(run::Args),
+    #[command(subcommand)]
+    Runs(runs::Command),
+    #[command(subcommand)]
+    Webhooks(webhooks::Command),
+    Completions(completions::Args),
+}
+
+impl Command {
+    pub(crate) async fn run(self, context: &Context) -> Result<()> {
+        match self {
+            Self::Serve(args) => serve::run(context, args).await,
+            Self::Check(args) => check::run(context, &args),
+            Self::Brains(command) => command.run(context),
+            Self::Run(args) => run::run(context, args).await,
+            Self::Runs(command) => command.run(context).await,
+            Self::Webhooks(command) => command.run(context).await,
+            Self::Completions(args) => completions::run(context, &args),
+        }
+    }
+}

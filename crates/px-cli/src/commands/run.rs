@@ -1,0 +1,167 @@
+//! `px run`
+
+use serde_json::{Map, Value, json};
+
+use super::runs::{fetch, watch};
+use crate::client::{Client, encode};
+use crate::context::Context;
+use crate::error::{Error, Kind, Result};
+use crate::typed;
+use crate::ui::{GOOD, paint};
+
+/// Start a run of a brain
+#[derive(Debug, clap::Args)]
+#[command(after_help = "A value given with -s takes the type that the input's schema says; without one, only exact \
+                  JSON literals are no text.\n\n\
+                  Exit codes with --wait and --watch: 0 the run is complete, 1 it failed or was cancelled, \
+                  4 it is paused.\n\n\
+                  Examples:\n  \
+                  px run customer-feedback -s name=Ada -s slackChannel=C1 -s phoneNumber=+15550100\n  \
+                  px run pr-review --state '{\"repository\": \"octo/repo\", \"number\": 7}' --wait\n  \
+                  px run nightly --state @input.json --watch")]
+pub(crate) struct Args {
+    /// The brain's title, its file's name, or a part of either
+    brain: String,
+
+    /// A field of the initial state
+    #[arg(short = 's', long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+
+    /// The initial state as a JSON object, or as @FILE; -s adds to it
+    #[arg(long, value_name = "JSON")]
+    state: Option<String>,
+
+    /// An option of the run
+    #[arg(short = 'o', long = "option", value_name = "KEY=VALUE")]
+    option: Vec<String>,
+
+    /// Start at most one run for this key, however often this is said
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+
+    /// Print the run's events until it ends
+    #[arg(long, conflicts_with = "wait")]
+    watch: bool,
+
+    /// Wait until the run ends
+    #[arg(long)]
+    wait: bool,
+}
+
+pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
+    let (ui, client) = (context.ui, context.client()?);
+    let body = body(context, &client, &args).await?;
+    let started = client.post("/brains/runs", &body).await.map_err(|error| explained(error, &args.brain))?;
+    let Some(id) = started.get("brainRunId").and_then(Value::as_str).map(str::to_owned) else {
+        return Err(Error::failed(format!("the server named no run: {started}")));
+    };
+    let follows = args.watch || args.wait;
+    if !ui.json {
+        ui.line(&id)?;
+        if !follows {
+            ui.note(format_args!("Follow it with `px runs watch {id}`; `px runs explain {id}` says what it waits for."));
+        }
+    } else if !follows {
+        return ui.json(&started);
+    }
+    if !follows {
+        return Ok(());
+    }
+    let last = watch::follow(&client, &id, watch::Until::Outcome, |event| {
+        if args.watch { watch::print(ui, event) } else { Ok(()) }
+    })
+    .await?;
+    if ui.json && args.wait {
+        ui.json(&fetch(&client, &id).await?)?;
+    }
+    outcome(&id, last.as_ref()).map(|text| {
+        if !ui.json {
+            ui.note(paint(GOOD, text));
+        }
+    })
+}
+
+/// The run's outcome as the command's: RULES 44.
+fn outcome(id: &str, last: Option<&Value>) -> Result<String> {
+    let field = |pointer: &str| last.and_then(|event| event.pointer(pointer)).and_then(Value::as_str);
+    let because = |text: Option<&str>| text.map_or(String::new(), |text| format!(": {text}"));
+    match field("/type") {
+        Some("brain:complete") => Ok("Complete.".to_owned()),
+        Some("brain:error") => Err(Error::failed(format!("run {id} failed{}", because(field("/error/message"))))
+            .hint(format!("`px runs events {id}` shows how it got there"))),
+        Some("brain:cancelled") => {
+            Err(Error::failed(format!("run {id} was cancelled{}", because(field("/reason")))))
+        }
+        Some("brain:paused") => {
+            Err(Error::new(Kind::Conflict, format!("run {id} is paused{}", because(field("/reason"))))
+                .hint(format!("`px runs explain {id}` says more")))
+        }
+        _ => Err(Error::failed(format!("the stream of run {id} ended before the run did"))
+            .hint(format!("`px runs show {id}` says how it is"))),
+    }
+}
+
+/// The request's body.
+async fn body(context: &Context, client: &Client, args: &Args) -> Result<Value> {
+    let mut body = Map::from_iter([("identifier".to_owned(), json!(args.brain))]);
+    let mut state = match &args.state {
+        Some(text) => Some(typed::object("--state", text)?),
+        None => None,
+    };
+    if !args.set.is_empty() {
+        let schema = schema(context, client, &args.brain).await?;
+        let fields = state.get_or_insert_default();
+        for text in &args.set {
+            let (key, text) = typed::pair("-s", text)?;
+            if let Some(complaint) = typed::unknown_key(&schema, &key) {
+                context.ui.warn(complaint);
+            }
+            let value = typed::value(&schema, &key, &text)?;
+            fields.insert(key, value);
+        }
+    }
+    if let Some(state) = state {
+        body.insert("initialState".into(), Value::Object(state));
+    }
+    let mut options = Map::new();
+    for text in &args.option {
+        let (key, text) = typed::pair("-o", text)?;
+        options.insert(key, typed::literal(&text));
+    }
+    if !options.is_empty() {
+        body.insert("options".into(), Value::Object(options));
+    }
+    if let Some(key) = &args.idempotency_key {
+        body.insert("idempotencyKey".into(), json!(key));
+    }
+    Ok(Value::Object(body))
+}
+
+/// The schema of the brain's input: this binary's, else the server's.
+async fn schema(context: &Context, client: &Client, brain: &str) -> Result<Value> {
+    if let Some(schema) = super::brains::input_schema(context, brain) {
+        return Ok(schema);
+    }
+    let shown = client.get(&format!("/brains/{}", encode(brain))).await;
+    Ok(shown.map_err(|error| explained(error, brain))?.get("input").cloned().unwrap_or(Value::Bool(true)))
+}
+
+fn explained(error: Error, brain: &str) -> Error {
+    match error.kind {
+        Kind::NotFound => error.hint("`px brains list` shows the brains there are"),
+        Kind::Conflict if error.details.contains_key("candidates") => {
+            let titles: Vec<&str> = error
+                .details
+                .get("candidates")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .filter_map(|candidate| candidate.get("title")?.as_str())
+                .collect();
+            let hint = format!("'{brain}' could be {}: say which one", titles.join(", "));
+            error.hint(hint)
+        }
+        Kind::Failed => error.hint(format!("`px brains show {brain}` prints the input's schema")),
+        _ => error,
+    }
+}

@@ -1,0 +1,162 @@
+//! `px runs explain`
+
+use px_core::Timestamp;
+use px_sdk::Registry;
+use serde_json::{Value, json};
+
+use super::{fetch, log};
+use crate::commands::webhooks::{reported_url, send_line};
+use crate::context::{self, Context};
+use crate::error::Result;
+use crate::outgoing::{self, Address, Wish};
+use crate::story::{self, Listening, Story};
+use crate::ui::{FAINT, HEADING, paint, style_of};
+use crate::{curl, resolve};
+
+/// Say why a run is where it is, and what would move it
+#[derive(Debug, clap::Args)]
+#[command(after_help = "For a waiting run it prints the `px webhooks send` line that wakes it, and the same as `curl`: \
+                  signed, if the secret is in the environment.\n\n\
+                  Examples:\n  px runs explain run_0197c1f0a1b27000800000000000cafe\n  \
+                  px runs explain run_0197c1f0a1b27000800000000000cafe --json | jq -r '.wake[0].curl'")]
+pub(crate) struct Args {
+    /// The run's id
+    run: String,
+}
+
+/// How a run is woken by one of the things it listens to.
+struct Wake {
+    listening: Listening,
+    send: String,
+    curl: Option<String>,
+    /// Why there is no `curl` line, or what is to be known about it.
+    remark: Option<String>,
+}
+
+pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
+    let (client, now) = (context.client()?, context.now());
+    let run = fetch(&client, &args.run).await?;
+    let seq = run.get("seq").and_then(Value::as_u64).unwrap_or_default();
+    let events = log(&client, &args.run, seq.saturating_sub(story::EVENTS)).await?;
+    let story = story::tell(&run, &events, now);
+    let registry = context.registry().ok();
+    let mut wakes = Vec::new();
+    for listening in &story.waits {
+        let reported = reported_url(&client, &listening.slug).await.unwrap_or_default();
+        let address = Address::new(client.base(), &listening.slug, reported.as_deref());
+        wakes.push(wake(context, registry.as_ref(), listening, &address, now).await);
+    }
+    if context.ui.json { print_json(context, &run, &story, &wakes) } else { print(context, &run, &story, &wakes, now) }
+}
+
+async fn wake(
+    context: &Context,
+    registry: Option<&Registry>,
+    listening: &Listening,
+    address: &Address,
+    now: Timestamp,
+) -> Wake {
+    let url = context.explicit_url();
+    let send = send_line(&listening.slug, &listening.identifier, listening.token.as_deref(), url);
+    let mut wake = Wake { listening: listening.clone(), send, curl: None, remark: None };
+    let found = registry.map(|registry| resolve::webhook(registry, &listening.slug));
+    let def = match found {
+        Some(Ok(webhook)) => &webhook.def,
+        _ => {
+            wake.remark = Some("this binary does not know the webhook, so it cannot make its request".to_owned());
+            return wake;
+        }
+    };
+    let wish = Wish {
+        identifier: Some(&listening.identifier),
+        token: listening.token.as_deref(),
+        ..Wish::default()
+    };
+    let keyring = def.verification.resolve(&context::env);
+    let sealed = outgoing::draft(def, wish, now).await.and_then(|draft| {
+        draft.seal(def, address, &keyring, &context.fresh_id(), now, false)
+    });
+    match sealed {
+        Ok(request) => {
+            wake.curl = curl::line(&request.method, &request.url, &request.headers, &request.body);
+            wake.remark = match (&def.verification.secret, request.signed) {
+                (Some(variable), false) => {
+                    Some(format!("unsigned, since {variable} is not set here: a server that has it refuses this"))
+                }
+                _ => def.verification.window().map(|window| {
+                    let seconds = std::time::Duration::from_secs(window.tolerance_secs);
+                    format!("its signature counts for {}", crate::words::duration(seconds))
+                }),
+            };
+        }
+        Err(error) => {
+            wake.send = format!("{} --payload FILE", wake.send);
+            wake.remark = Some(error.message);
+        }
+    }
+    wake
+}
+
+fn print(context: &Context, run: &Value, story: &Story, wakes: &[Wake], now: Timestamp) -> Result<()> {
+    let ui = context.ui;
+    let text = |name: &str| run.get(name).and_then(Value::as_str).unwrap_or("-");
+    let (id, status) = (text("brainRunId"), text("status"));
+    ui.line(format_args!(
+        "{} of brain '{}' is {}.\n",
+        paint(HEADING, id),
+        text("brainTitle"),
+        paint(style_of(status), status)
+    ))?;
+    for sentence in &story.sentences {
+        ui.line(sentence)?;
+    }
+    for wake in wakes {
+        let Listening { slug, identifier, token } = &wake.listening;
+        let token = if token.is_some() { " and its token" } else { "" };
+        ui.line(format_args!("\n{}", paint(HEADING, format_args!("webhook '{slug}' with identifier '{identifier}'{token}"))))?;
+        ui.line(format_args!("  {}", wake.send))?;
+        if let Some(curl) = &wake.curl {
+            ui.line(format_args!("  {curl}"))?;
+        }
+        if let Some(remark) = &wake.remark {
+            ui.line(paint(FAINT, format_args!("  ({remark})")))?;
+        }
+    }
+    match status {
+        "waiting" => ui.line(format_args!("\n{}", story::ending(story, now)))?,
+        "paused" => ui.line(format_args!("  {}", resume_line(context, id)))?,
+        "error" => ui.line(format_args!("`px runs events {id}` shows how it got there."))?,
+        _ => {}
+    }
+    Ok(())
+}
+
+fn resume_line(context: &Context, id: &str) -> String {
+    let url = context.explicit_url().map_or(String::new(), |url| format!(" --url {}", curl::quoted(url)));
+    format!("px runs resume {id}{url}")
+}
+
+fn print_json(context: &Context, run: &Value, story: &Story, wakes: &[Wake]) -> Result<()> {
+    let wakes: Vec<Value> = wakes
+        .iter()
+        .map(|wake| {
+            json!({
+                "slug": wake.listening.slug,
+                "identifier": wake.listening.identifier,
+                "token": wake.listening.token,
+                "send": wake.send,
+                "curl": wake.curl,
+                "remark": wake.remark,
+            })
+        })
+        .collect();
+    context.ui.json(&json!({
+        "brainRunId": run.get("brainRunId"),
+        "brainTitle": run.get("brainTitle"),
+        "status": run.get("status"),
+        "since": story.since,
+        "until": story.until,
+        "why": story.sentences,
+        "wake": wakes,
+    }))
+}

@@ -1,0 +1,79 @@
+//! `px runs list`
+
+use px_core::Timestamp;
+use serde_json::Value;
+
+use crate::client::with_query;
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::words;
+
+/// List runs, newest first
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  px runs list\n  px runs list --status waiting --brain pr-review\n  \
+                        px runs list --since 2h --limit 100 --json")]
+pub(crate) struct Args {
+    /// Only runs in this state: pending, running, waiting, paused, complete, error, cancelled
+    #[arg(long, value_name = "STATUS", value_parser = ["pending", "running", "waiting", "paused", "complete", "error", "cancelled"])]
+    status: Option<String>,
+
+    /// Only runs of this brain
+    #[arg(long, value_name = "BRAIN")]
+    brain: Option<String>,
+
+    /// Only runs created since then: 90s, 15m, 2h, 3d ago, or epoch milliseconds
+    #[arg(long, value_name = "WHEN")]
+    since: Option<String>,
+
+    /// At most this many
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    limit: u32,
+
+    /// Where the page before this one ended
+    #[arg(long, value_name = "CURSOR")]
+    cursor: Option<String>,
+}
+
+pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
+    let now = context.now();
+    let path = with_query(
+        "/brains/runs",
+        &[
+            ("status", args.status),
+            ("brain", args.brain),
+            ("since", args.since.map(|text| since(&text, now)).transpose()?),
+            ("limit", Some(args.limit.to_string())),
+            ("cursor", args.cursor),
+        ],
+    );
+    let page = context.client()?.get(&path).await?;
+    if context.ui.json {
+        return context.ui.json(&page);
+    }
+    let runs = page.get("runs").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let rows = runs.iter().map(|run| {
+        let text = |name: &str| run.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
+        let created = run.get("createdAt").and_then(Value::as_u64).map(Timestamp::from_millis);
+        let created = created.map_or("-".to_owned(), |at| format!("{} ago", words::duration(now.since(at))));
+        vec![text("brainRunId"), text("brainTitle"), text("status"), created]
+    });
+    let rows: Vec<_> = rows.collect();
+    if rows.is_empty() {
+        context.ui.note("No runs.");
+    } else {
+        context.ui.table(&["Run", "Brain", "Status", "Created"], rows, &[0, 2])?;
+    }
+    if let Some(cursor) = page.get("nextCursor").and_then(Value::as_str) {
+        context.ui.note(format_args!("There may be more: --cursor {cursor}"));
+    }
+    Ok(())
+}
+
+/// A `since` of the command line as the API takes it.
+pub(crate) fn since(text: &str, now: Timestamp) -> Result<String> {
+    let at = words::parse_since(text, now).ok_or_else(|| {
+        Error::usage(format!("--since is '{text}', which is no time"))
+            .hint("write how long ago, like 90s, 15m, 2h or 3d, or epoch milliseconds")
+    })?;
+    Ok(at.as_millis().to_string())
+}

@@ -1,0 +1,132 @@
+//! `px runs watch`, and the following of a run that `px run` shares with it.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use px_core::Timestamp;
+use serde_json::Value;
+
+use super::{explained, path};
+use crate::client::Client;
+use crate::context::Context;
+use crate::error::{Error, Kind, Result};
+use crate::sse::Parser;
+use crate::ui::{FAINT, Ui, paint, style_of};
+use crate::{story, words};
+
+/// How often a stream that broke off is opened again, without anything new.
+const MAX_RETRIES: u32 = 30;
+/// How long between two of them.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// Follow a run: its events so far, and then each as it happens
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Ends when the run does. Needs no terminal: one line is one event, with --json one JSON \
+                        document.\n\nExamples:\n  px runs watch run_0197c1f0a1b27000800000000000cafe\n  \
+                        px runs watch run_0197c1f0a1b27000800000000000cafe --json | jq .type")]
+pub(crate) struct Args {
+    /// The run's id
+    run: String,
+}
+
+pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
+    let ui = context.ui;
+    let last = follow(&context.client()?, &args.run, Until::End, |event| print(ui, event)).await?;
+    if !last.as_ref().is_some_and(is_over) {
+        ui.note("The server closed the stream; the run goes on with it.");
+    }
+    Ok(())
+}
+
+/// How long a run is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// Until the server ends the stream.
+    End,
+    /// Until the run ends or is paused, across restarts of the server.
+    Outcome,
+}
+
+/// Gives each event of a run to `each`, and returns the last one. A stream
+/// that breaks off is taken up where it was.
+pub(crate) async fn follow(
+    client: &Client,
+    id: &str,
+    until: Until,
+    mut each: impl FnMut(&Value) -> Result<()>,
+) -> Result<Option<Value>> {
+    let path = path(id, "/watch");
+    let mut last: Option<Value> = None;
+    let mut seen: Option<String> = None;
+    let mut retries = 0;
+    loop {
+        let error = match client.stream(&path, seen.as_deref()).await {
+            Ok(response) => {
+                let mut parser = Parser::default();
+                let mut stream = response.bytes_stream();
+                loop {
+                    let bytes = match stream.next().await {
+                        Some(Ok(bytes)) => bytes,
+                        Some(Err(error)) => break Some(client.broken(&error)),
+                        None => break None,
+                    };
+                    for frame in parser.push(&bytes)? {
+                        let Ok(event) = serde_json::from_str::<Value>(&frame.data) else { continue };
+                        let number = event.get("seq").and_then(Value::as_u64).map(|seq| seq.to_string());
+                        seen = frame.id.or(number).or(seen);
+                        retries = 0;
+                        each(&event)?;
+                        let done = is_over(&event) || event_type(&event) == "brain:paused";
+                        last = Some(event);
+                        if until == Until::Outcome && done {
+                            return Ok(last);
+                        }
+                    }
+                }
+            }
+            // The first attempt fails as every command does.
+            Err(error) if seen.is_none() || error.kind != Kind::Unreachable => return Err(explained(error, id)),
+            Err(error) => Some(error),
+        };
+        let over = last.as_ref().is_some_and(is_over);
+        if over || (error.is_none() && until == Until::End) {
+            return Ok(last);
+        }
+        retries += 1;
+        if retries > MAX_RETRIES {
+            return Err(error.unwrap_or_else(|| {
+                Error::new(Kind::Unreachable, format!("the server keeps closing the stream of run {id}"))
+            }));
+        }
+        tokio::time::sleep(RETRY_PAUSE).await;
+    }
+}
+
+/// Whether this event is a run's last.
+fn is_over(event: &Value) -> bool {
+    matches!(event_type(event), "brain:complete" | "brain:error" | "brain:cancelled")
+}
+
+fn event_type(event: &Value) -> &str {
+    event.get("type").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// One event on one line.
+pub(crate) fn print(ui: Ui, event: &Value) -> Result<()> {
+    if ui.json {
+        return ui.json_line(event);
+    }
+    let number = |name: &str| event.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let at = words::time_of_day(Timestamp::from_millis(number("timestamp")));
+    let name = event_type(event);
+    let status = event.get("status").and_then(Value::as_str).unwrap_or_default();
+    let painted = format!("{name:<22}");
+    let painted = if name.starts_with("brain:") { paint(style_of(status), painted) } else { painted };
+    let line = format!(
+        "{:>4} {} {painted} {}",
+        number("seq"),
+        paint(FAINT, at),
+        story::detail(event).replace('\n', " ")
+    );
+    ui.line(line.trim_end())
+}

@@ -1,0 +1,206 @@
+//! `px serve`: opens the store, starts the server, says where it is, and ends
+//! it gracefully (RULES 42, 43).
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use px_sdk::Registry;
+use px_server::{Running, StartError};
+use px_store::Embedded;
+use px_store_sled::SledRows;
+use serde_json::{Value, json};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::check;
+use crate::config::{self, Config};
+use crate::context::{self, Context};
+use crate::error::{Error, Kind, Result};
+use crate::listing;
+use crate::ui::{HEADING, paint};
+
+/// The exit code of a process that two signals have ended.
+const INTERRUPTED: i32 = 130;
+
+/// Serve the webhooks and run the brains
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Flags count more than the environment (PX_BIND, PX_PORT, PX_PUBLIC_URL, PX_DATA_DIR), and that \
+                  more than px.toml. The log goes to stderr; PX_LOG or RUST_LOG sets its level.\n\n\
+                  SIGTERM and SIGINT end it gracefully; a second one ends it at once with exit code 130. \
+                  Runs go on where they were at the next start.\n\n\
+                  Examples:\n  px serve\n  px serve --port 0 --data-dir /var/lib/px\n  PX_LOG=debug px serve --json-logs")]
+pub(crate) struct Args {
+    /// The address to listen on
+    #[arg(long, value_name = "ADDRESS")]
+    bind: Option<IpAddr>,
+
+    /// The port to listen on; 0 takes a free one
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
+
+    /// Where the embedded store keeps its files
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+
+    /// Write the log as JSON, one document a line
+    #[arg(long)]
+    json_logs: bool,
+
+    /// Serve the API, which nothing guards, to other machines too
+    #[arg(long)]
+    insecure: bool,
+}
+
+pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
+    let config = overlaid(context.config()?, &args);
+    let registry = Arc::new(context.registry()?);
+    if let Some(problem) = check::problems(&registry).into_iter().next() {
+        return Err(Error::failed(problem).hint("`px check` lists everything that is wrong"));
+    }
+    start_log(args.json_logs);
+    // Before the store is opened, so that no signal meets a half-started server unprepared.
+    let mut signals = Signals::new()?;
+    let store = open(&config.store.data_dir).await?;
+    let options = px_server::Options {
+        bind: config.socket(),
+        public_url: config.server.public_url.clone(),
+        env: Box::new(context::env),
+        insecure: args.insecure,
+        ..px_server::Options::new(Arc::clone(&registry), Arc::new(store.clone()))
+    };
+    let running = tokio::select! {
+        started = px_server::start(options) => started.map_err(refused)?,
+        () = signals.next() => return Ok(()),
+    };
+    store.backing().announce(&format!("http://{}", running.local_addr())).map_err(|error| store_error(&error))?;
+    greet(context, &registry, &running, &config)?;
+    tokio::select! {
+        reason = running.failed() => stop_at_once(context, &reason),
+        () = signals.next() => {}
+    }
+    context.ui.note("Shutting down; runs go on at the next start. A second signal ends it at once.");
+    tokio::select! {
+        closed = running.shutdown() => closed.map_err(|error| store_error(&error))?,
+        () = signals.next() => std::process::exit(INTERRUPTED),
+    }
+    context.ui.note("Stopped.");
+    Ok(())
+}
+
+fn overlaid(mut config: Config, args: &Args) -> Config {
+    if let Some(bind) = args.bind {
+        config.server.bind = bind;
+    }
+    if let Some(port) = args.port {
+        config.server.port = port;
+    }
+    if let Some(dir) = &args.data_dir {
+        config.store.data_dir.clone_from(dir);
+    }
+    config
+}
+
+/// The log goes to stderr. A filter that does not parse is the default.
+fn start_log(json: bool) {
+    let filter = context::env("PX_LOG")
+        .or_else(|| context::env("RUST_LOG"))
+        .and_then(|filter| EnvFilter::try_new(filter).ok())
+        .unwrap_or_else(|| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Fails if the program around this one logs already, which is as good.
+    let _ = if json {
+        builder.json().try_init()
+    } else {
+        let choice = anstream::AutoStream::choice(&std::io::stderr());
+        builder.with_ansi(choice != anstream::ColorChoice::Never).try_init()
+    };
+}
+
+async fn open(dir: &Path) -> Result<Embedded<SledRows>> {
+    let dir = dir.to_owned();
+    let opened =
+        tokio::task::spawn_blocking(move || SledRows::open(&dir, px_store_sled::Options::default())).await;
+    match opened {
+        Ok(Ok(rows)) => Ok(Embedded::new(rows)),
+        Ok(Err(error)) => Err(store_error(&error)),
+        Err(error) => Err(Error::failed(format!("opening the store failed: {error}"))),
+    }
+}
+
+fn store_error(error: &px_store::Error) -> Error {
+    use px_store::Error as E;
+    match error {
+        E::Locked(_) => Error::new(Kind::Conflict, error.to_string())
+            .hint("another px serves from this directory: stop it, or name another one with --data-dir"),
+        E::Full(_) => Error::failed(error.to_string()).hint("make room on the disk, and start it again"),
+        E::Poisoned(_) => {
+            Error::failed(error.to_string()).hint("look at the disk, and start it again: what was acknowledged is kept")
+        }
+        E::Corrupt(_) | E::Format { .. } => Error::failed(error.to_string())
+            .hint("px has changed nothing there; keep a copy of the directory before you do"),
+        _ => Error::failed(error.to_string()),
+    }
+}
+
+fn refused(error: StartError) -> Error {
+    match &error {
+        StartError::Bind { source, bind } if source.kind() == std::io::ErrorKind::AddrInUse => {
+            let hint = "another process listens there: stop it, or take another port with --port or PX_PORT";
+            Error::new(Kind::Conflict, format!("cannot listen on {bind}: the address is in use")).hint(hint)
+        }
+        StartError::Open(_) => Error::failed(error.to_string())
+            .hint("put a proxy in front of it that lets only /webhooks/ through, and bind to 127.0.0.1"),
+        _ => Error::failed(error.to_string()),
+    }
+}
+
+/// Says where the server is. With `--json`, one document on one line.
+fn greet(context: &Context, registry: &Registry, running: &Running, config: &Config) -> Result<()> {
+    let ui = context.ui;
+    let url = Config {
+        server: config::Server { port: running.local_addr().port(), ..config.server.clone() },
+        ..config.clone()
+    }
+    .local_url();
+    if ui.json {
+        let webhooks: Vec<Value> =
+            registry.webhooks().map(|webhook| listing::json(running.base_url(), webhook)).collect();
+        ui.json_line(&json!({ "url": url, "webhooks": webhooks, "warnings": running.warnings() }))?;
+    } else {
+        ui.line(format_args!("px serves {}", paint(HEADING, &url)))?;
+        listing::table(ui, running.base_url(), registry)?;
+        running.warnings().iter().for_each(|warning| ui.warn(warning));
+    }
+    Ok(())
+}
+
+/// A store that cannot write must not be asked to come to rest: the process
+/// ends, and the next one recovers.
+fn stop_at_once(context: &Context, reason: &str) {
+    let error = store_error(&px_store::Error::Poisoned(reason.to_owned()));
+    context.ui.error(&error);
+    std::process::exit(i32::from(error.kind.exit_code()));
+}
+
+/// The signals that ask for the end.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| Error::failed(format!("cannot listen to signals: {error}")))
+        };
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! `px webhooks deliveries list`
+
+use px_core::Timestamp;
+use px_store::InboxState;
+use serde_json::Value;
+
+use crate::client::with_query;
+use crate::commands::runs::since;
+use crate::context::Context;
+use crate::error::Result;
+use crate::words;
+
+/// List deliveries, newest first
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  px webhooks deliveries list\n  \
+                        px webhooks deliveries list --slug github --state queued\n  \
+                        px webhooks deliveries list --identifier 'octo/repo#7' --since 1h --json")]
+pub(crate) struct Args {
+    /// Only of this webhook
+    #[arg(long, value_name = "SLUG")]
+    slug: Option<String>,
+
+    /// Only with an event in this state
+    #[arg(long, value_name = "STATE", value_parser = InboxState::ALL.map(InboxState::as_str))]
+    state: Option<String>,
+
+    /// Only with an event of this identifier
+    #[arg(long, value_name = "IDENTIFIER")]
+    identifier: Option<String>,
+
+    /// Only received since then: 90s, 15m, 2h, 3d ago, or epoch milliseconds
+    #[arg(long, value_name = "WHEN")]
+    since: Option<String>,
+
+    /// At most this many
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    limit: u32,
+
+    /// Where the page before this one ended
+    #[arg(long, value_name = "CURSOR")]
+    cursor: Option<String>,
+}
+
+pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
+    let now = context.now();
+    let path = with_query(
+        "/webhooks/deliveries",
+        &[
+            ("slug", args.slug),
+            ("state", args.state),
+            ("identifier", args.identifier),
+            ("since", args.since.map(|text| since(&text, now)).transpose()?),
+            ("limit", Some(args.limit.to_string())),
+            ("cursor", args.cursor),
+        ],
+    );
+    let page = context.client()?.get(&path).await?;
+    if context.ui.json {
+        return context.ui.json(&page);
+    }
+    let deliveries = page.get("deliveries").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let rows = deliveries.iter().map(|delivery| {
+        let text = |name: &str| delivery.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
+        let received = delivery.get("receivedAt").and_then(Value::as_u64).map(Timestamp::from_millis);
+        let age = received.map_or("-".to_owned(), |at| format!("{} ago", words::duration(now.since(at))));
+        vec![text("id"), text("slug"), text("state"), text("identifier"), text("brainRunId"), age]
+    });
+    let rows: Vec<_> = rows.collect();
+    if rows.is_empty() {
+        context.ui.note("No deliveries.");
+    } else {
+        context.ui.table(&["Delivery", "Webhook", "State", "Identifier", "Run", "Received"], rows, &[0, 2])?;
+    }
+    if let Some(cursor) = page.get("nextCursor").and_then(Value::as_str) {
+        context.ui.note(format_args!("There may be more: --cursor {cursor}"));
+    }
+    Ok(())
+}

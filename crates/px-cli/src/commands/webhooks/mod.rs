@@ -1,0 +1,56 @@
+//! `px webhooks …`: `list` and `show` need only the registry, the rest the server.
+
+mod deliveries;
+mod list;
+mod send;
+mod show;
+
+use clap::Subcommand;
+use serde_json::Value;
+
+use crate::client::Client;
+use crate::context::Context;
+use crate::curl::quoted;
+use crate::error::Result;
+
+/// List, show and try the webhooks of this project
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    List(list::Args),
+    Show(show::Args),
+    Send(send::Args),
+    #[command(subcommand)]
+    Deliveries(deliveries::Command),
+}
+
+impl Command {
+    pub(crate) async fn run(self, context: &Context) -> Result<()> {
+        match self {
+            Self::List(args) => list::run(context, &args),
+            Self::Show(args) => show::run(context, args).await,
+            Self::Send(args) => send::run(context, args).await,
+            Self::Deliveries(command) => command.run(context).await,
+        }
+    }
+}
+
+/// The URL that the server reports for a webhook; `None` if it does not know it.
+pub(crate) async fn reported_url(client: &Client, slug: &str) -> Result<Option<String>> {
+    let listed = client.get("/webhooks").await?;
+    let webhooks = listed.get("webhooks").and_then(Value::as_array).into_iter().flatten();
+    let found = webhooks
+        .filter(|webhook| webhook.get("slug").and_then(Value::as_str) == Some(slug))
+        .find_map(|webhook| webhook.get("url")?.as_str());
+    Ok(found.map(str::to_owned))
+}
+
+/// The line that sends an event with this identifier.
+pub(crate) fn send_line(slug: &str, identifier: &str, token: Option<&str>, url: Option<&str>) -> String {
+    let mut line = format!("px webhooks send {slug} --identifier {}", quoted(identifier));
+    for (flag, value) in [("--token", token), ("--url", url)] {
+        if let Some(value) = value {
+            line.push_str(&format!(" {flag} {}", quoted(value)));
+        }
+    }
+    line
+}

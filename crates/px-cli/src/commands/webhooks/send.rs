@@ -1,0 +1,184 @@
+//! `px webhooks send`
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::reported_url;
+use crate::client::{Answer, Client, violations};
+use crate::context::{self, Context};
+use crate::error::{Error, Kind, Result};
+use crate::outgoing::{self, Address, Draft, Request, Wish};
+use crate::ui::{ERROR, GOOD, Ui, paint};
+use crate::{curl, listing, resolve};
+
+/// Send a webhook as its provider would: a payload that fits, signed
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Without --payload, a sample is made from the payload's schema; with --identifier, px asks the \
+                  webhook's handler where in the payload the identifier belongs. The secret is taken from the \
+                  environment, as the server does it; without one the request is unsigned.\n\n\
+                  Exit codes: 0 if everything was answered with 2xx, else 1.\n\n\
+                  Examples:\n  \
+                  px webhooks send github --identifier 'octo/repo#7'\n  \
+                  px webhooks send slack --payload mention.json\n  \
+                  px webhooks send github --duplicate\n  \
+                  px webhooks send twilio --identifier +15550100 --print-curl")]
+pub(crate) struct Args {
+    /// The webhook's slug
+    slug: String,
+
+    /// Send this file (- for stdin) instead of a sample
+    #[arg(long, value_name = "FILE")]
+    payload: Option<PathBuf>,
+
+    /// The identifier that the handler is to find in the payload
+    #[arg(long, value_name = "IDENTIFIER")]
+    identifier: Option<String>,
+
+    /// The kind of event, where the provider names it
+    #[arg(long, value_name = "EVENT")]
+    event: Option<String>,
+
+    /// The token that the wait demands
+    #[arg(long, value_name = "TOKEN")]
+    token: Option<String>,
+
+    /// Print the request as a curl line instead of sending it
+    #[arg(long)]
+    print_curl: bool,
+
+    /// Send everything twice, under one provider's id
+    #[arg(long)]
+    duplicate: bool,
+
+    /// Send this many, each with a provider's id of its own
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    count: u32,
+
+    /// Spoil the signature
+    #[arg(long)]
+    bad_signature: bool,
+}
+
+pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
+    let registry = context.registry()?;
+    let def = &resolve::webhook(&registry, &args.slug)?.def;
+    let client = context.client()?;
+    let reported = match reported_url(&client, &args.slug).await {
+        Ok(reported) => reported,
+        // A line to be pasted later needs no server now.
+        Err(error) if error.kind == Kind::Unreachable && args.print_curl => {
+            context.config()?.server.public_url.map(|base| listing::url(&base, &args.slug))
+        }
+        Err(error) => return Err(error),
+    };
+    let address = Address::new(client.base(), &args.slug, reported.as_deref());
+    let body = args.payload.as_deref().map(read).transpose()?;
+    let wish = Wish {
+        identifier: args.identifier.as_deref(),
+        event: args.event.as_deref(),
+        token: args.token.as_deref(),
+        body: body.as_deref(),
+    };
+    let draft = outgoing::draft(def, wish, context.now()).await?;
+    let keyring = def.verification.resolve(&context::env);
+    if args.bad_signature && keyring.is_empty() {
+        let variable = def.verification.secret.as_deref();
+        return Err(Error::usage("there is no signature to spoil: the webhook has no secret here")
+            .maybe_hint(variable.map(|variable| format!("set {variable}"))));
+    }
+    warn_of_misfit(context.ui, def, &draft);
+    let seal = || draft.seal(def, &address, &keyring, &context.fresh_id(), context.now(), args.bad_signature);
+    if args.print_curl {
+        return print_curl(context.ui, &seal()?);
+    }
+    let mut refused = None;
+    for _ in 0..args.count {
+        let request = seal()?;
+        for _ in 0..if args.duplicate { 2 } else { 1 } {
+            let answer = send(&client, &request).await?;
+            print(context.ui, &answer, args.count > 1 || args.duplicate)?;
+            if !answer.is_success() {
+                refused = Some(refusal(&answer, request.signed, def.verification.secret.as_deref()));
+            }
+        }
+    }
+    refused.map_or(Ok(()), Err)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    if path == Path::new("-") {
+        let mut body = Vec::new();
+        let read = std::io::stdin().lock().read_to_end(&mut body);
+        return read.map(|_| body).map_err(|error| Error::usage(format!("cannot read stdin: {error}")));
+    }
+    std::fs::read(path).map_err(|error| Error::usage(format!("cannot read {}: {error}", path.display())))
+}
+
+/// A payload that somebody wrote may be wrong on purpose, and is sent all the same.
+fn warn_of_misfit(ui: Ui, def: &px_sdk::WebhookDef, draft: &Draft) {
+    let Ok(validator) = outgoing::validator(def) else { return };
+    if let Some(payload) = draft.payload().filter(|payload| !validator.is_valid(payload)) {
+        for error in validator.iter_errors(&payload).take(5) {
+            ui.warn(format_args!("the payload does not fit the schema at {}: {error}", place(&error)));
+        }
+    }
+}
+
+fn place(error: &jsonschema::ValidationError<'_>) -> String {
+    let path = error.instance_path().to_string();
+    if path.is_empty() { "/".to_owned() } else { path }
+}
+
+fn print_curl(ui: Ui, request: &Request) -> Result<()> {
+    let line = curl::line(&request.method, &request.url, &request.headers, &request.body).ok_or_else(|| {
+        Error::failed("the payload is no text, which a curl line cannot carry")
+            .hint("send it without --print-curl")
+    })?;
+    if ui.json { ui.json(&serde_json::json!({ "curl": line })) } else { ui.line(line) }
+}
+
+async fn send(client: &Client, request: &Request) -> Result<Answer> {
+    let (method, headers) = (request.method.clone(), request.headers.clone());
+    client.deliver(method, &request.url, headers, request.body.clone()).await
+}
+
+fn print(ui: Ui, answer: &Answer, several: bool) -> Result<()> {
+    match (ui.json, several) {
+        (true, true) => return ui.json_line(&answer.body),
+        (true, false) => return ui.json(&answer.body),
+        _ => {}
+    }
+    let style = if answer.is_success() { GOOD } else { ERROR };
+    let text = |name: &str| answer.body.get(name).and_then(Value::as_str);
+    let mut line = paint(style, answer.status);
+    for word in [text("action"), text("identifier"), text("brainRunId"), text("deliveryId"), text("reason")] {
+        if let Some(word) = word {
+            line.push(' ');
+            line.push_str(word);
+        }
+    }
+    if answer.is_success() && text("action").is_none() {
+        line = format!("{line} {}", answer.body.as_str().map_or_else(|| answer.body.to_string(), str::to_owned));
+    }
+    ui.line(line.trim_end())
+}
+
+fn refusal(answer: &Answer, signed: bool, variable: Option<&str>) -> Error {
+    let said = answer.body.get("error").and_then(Value::as_str).or(answer.body.as_str());
+    let said = said.map_or(String::new(), |said| format!(": {said}"));
+    let hint = match (answer.status, variable) {
+        (401, Some(variable)) if signed => {
+            Some(format!("the secret in {variable} here may not be the server's"))
+        }
+        (401, Some(variable)) => Some(format!("set {variable} here to what the server has")),
+        (404, _) => Some("the server does not serve this webhook; was it started from this project?".to_owned()),
+        (422, _) => answer.body.as_object().and_then(violations),
+        (503, _) => Some("the server cannot take it now; try again in a moment".to_owned()),
+        _ => None,
+    };
+    let mut error = Error::failed(format!("the server answered {}{said}", answer.status)).maybe_hint(hint);
+    error.details.insert("status".into(), answer.status.into());
+    error
+}

@@ -1,0 +1,232 @@
+//! The configuration: `px.toml`, then the environment, then flags; the later
+//! one counts. Unknown keys are errors, since a misspelt one would be a
+//! default in disguise.
+//!
+//! | key | variable | default |
+//! |---|---|---|
+//! | `server.bind` | `PX_BIND` | `127.0.0.1` |
+//! | `server.port` | `PX_PORT` | `8787` |
+//! | `server.public_url` | `PX_PUBLIC_URL` | none: the bind address |
+//! | `store.data_dir` | `PX_DATA_DIR` | `.px/data` |
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+use crate::suggest;
+
+/// The file that is read if none is named.
+pub(crate) const FILE: &str = "px.toml";
+
+/// The port if none is configured.
+const DEFAULT_PORT: u16 = 8787;
+
+/// The whole configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    pub(crate) server: Server,
+    pub(crate) store: Store,
+}
+
+/// `[server]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Server {
+    /// The address to listen on.
+    pub(crate) bind: IpAddr,
+    /// The port to listen on; 0 takes a free one.
+    pub(crate) port: u16,
+    /// The base of all URLs as the outside sees it.
+    pub(crate) public_url: Option<String>,
+}
+
+/// `[store]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Store {
+    /// Where the embedded store keeps its files.
+    pub(crate) data_dir: PathBuf,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self { bind: IpAddr::V4(Ipv4Addr::LOCALHOST), port: DEFAULT_PORT, public_url: None }
+    }
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { data_dir: PathBuf::from(".px/data") }
+    }
+}
+
+impl Config {
+    /// Reads `file`, or [`FILE`] where it exists, and then the environment.
+    pub(crate) fn load(file: Option<&Path>, env: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
+        let path = file.unwrap_or(Path::new(FILE));
+        let mut config = match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(&text, path)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && file.is_none() => Self::default(),
+            Err(error) => {
+                return Err(Error::usage(format!("cannot read {}: {error}", path.display())));
+            }
+        };
+        config.overlay(env)?;
+        config.finish(&path.display().to_string())
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Self> {
+        toml::from_str(text).map_err(|error| {
+            let (line, column) = place(text, error.span().map_or(0, |span| span.start));
+            let (what, hint) = reworded(error.message());
+            Error::usage(format!("{}:{line}:{column}: {what}", path.display())).maybe_hint(hint)
+        })
+    }
+
+    fn overlay(&mut self, env: &dyn Fn(&str) -> Option<String>) -> Result<()> {
+        let set = |name: &str| env(name).filter(|value| !value.is_empty());
+        if let Some(text) = set("PX_BIND") {
+            self.server.bind = address("PX_BIND", &text)?;
+        }
+        if let Some(text) = set("PX_PORT") {
+            self.server.port = text
+                .parse()
+                .map_err(|_| Error::usage(format!("PX_PORT is '{text}', which is no port (0 to 65535)")))?;
+        }
+        if let Some(url) = set("PX_PUBLIC_URL") {
+            self.server.public_url = Some(url);
+        }
+        if let Some(dir) = set("PX_DATA_DIR") {
+            self.store.data_dir = PathBuf::from(dir);
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, file: &str) -> Result<Self> {
+        if let Some(url) = self.server.public_url.take().filter(|url| !url.is_empty()) {
+            let what = format!("public_url (in {file} or PX_PUBLIC_URL)");
+            self.server.public_url = Some(base_url(&what, &url)?);
+        }
+        Ok(self)
+    }
+
+    /// Where the server listens.
+    pub(crate) fn socket(&self) -> SocketAddr {
+        SocketAddr::new(self.server.bind, self.server.port)
+    }
+
+    /// The URL at which a client on this machine reaches the server.
+    pub(crate) fn local_url(&self) -> String {
+        let host = match self.server.bind {
+            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            ip => ip,
+        };
+        format!("http://{}", SocketAddr::new(host, self.server.port))
+    }
+
+    /// The base of the webhooks' URLs.
+    pub(crate) fn webhook_base(&self) -> String {
+        self.server.public_url.clone().unwrap_or_else(|| self.local_url())
+    }
+}
+
+/// An IP address of this name.
+pub(crate) fn address(what: &str, text: &str) -> Result<IpAddr> {
+    text.parse().map_err(|_| {
+        Error::usage(format!("{what} is '{text}', which is no IP address"))
+            .hint("use 127.0.0.1 for this machine only, 0.0.0.0 for every interface")
+    })
+}
+
+/// An absolute http or https URL without query and fragment, and without the
+/// slash at its end.
+pub(crate) fn base_url(what: &str, url: &str) -> Result<String> {
+    let bad = |why: &str| {
+        Err(Error::usage(format!("{what} is '{url}', {why}")).hint("write it like https://my-app.example"))
+    };
+    match reqwest::Url::parse(url) {
+        Ok(parsed) if !matches!(parsed.scheme(), "http" | "https") || parsed.host().is_none() => {
+            bad("which does not begin with http:// or https://")
+        }
+        Ok(parsed) if parsed.query().is_some() || parsed.fragment().is_some() => {
+            bad("which has a query or a fragment")
+        }
+        Ok(_) => Ok(url.trim_end_matches('/').to_owned()),
+        Err(_) => bad("which is no URL"),
+    }
+}
+
+/// Line and column of a byte, from 1.
+fn place(text: &str, byte: usize) -> (usize, usize) {
+    let before = text.get(..byte).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or(before).chars().count() + 1;
+    (line, column)
+}
+
+/// serde's "unknown field `a`, expected one of `b`, `c`" with a suggestion;
+/// other messages as they are.
+fn reworded(message: &str) -> (String, Option<String>) {
+    let Some(rest) = message.strip_prefix("unknown field ") else { return (message.to_owned(), None) };
+    let mut names = rest.split('`').skip(1).step_by(2);
+    let wrong = names.next().unwrap_or_default();
+    let known: Vec<&str> = names.collect();
+    let meant = suggest::nearest(wrong, known.iter().copied())
+        .map_or(String::new(), |name| format!("did you mean '{name}'? "));
+    (format!("unknown key '{wrong}'"), Some(format!("{meant}the keys here are: {}", known.join(", "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(text, Path::new("px.toml"))
+            .map_err(|error| format!("{} | {}", error.message, error.hint.unwrap_or_default()))
+    }
+
+    #[test]
+    fn nothing_is_the_default() {
+        let config = parse("").unwrap();
+        assert_eq!(config, Config::default());
+        assert_eq!(config.local_url(), "http://127.0.0.1:8787");
+        assert_eq!(config.store.data_dir, Path::new(".px/data"));
+    }
+
+    #[test]
+    fn unknown_keys_are_errors_with_a_suggestion() {
+        assert_eq!(
+            parse("[server]\nprot = 1\n").unwrap_err(),
+            "px.toml:2:1: unknown key 'prot' | did you mean 'port'? the keys here are: bind, port, public_url"
+        );
+        assert_eq!(
+            parse("[sever]\n").unwrap_err(),
+            "px.toml:1:2: unknown key 'sever' | did you mean 'server'? the keys here are: server, store"
+        );
+        assert!(parse("[server]\nport = 'x'\n").unwrap_err().starts_with("px.toml:2:8: "));
+        assert!(parse("[server]\nport = 70000\n").unwrap_err().starts_with("px.toml:2:8: "));
+        assert!(parse("[server\n").unwrap_err().starts_with("px.toml:1:"));
+    }
+
+    #[test]
+    fn the_environment_counts_more_than_the_file() {
+        let mut config = parse("[server]\nport = 1\nbind = '::'\n").unwrap();
+        config.overlay(&|name| (name == "PX_PORT").then(|| "99".to_owned())).unwrap();
+        assert_eq!(config.local_url(), "http://[::1]:99");
+        let error = config.overlay(&|name| (name == "PX_BIND").then(|| "home".to_owned())).unwrap_err();
+        assert_eq!(error.message, "PX_BIND is 'home', which is no IP address");
+    }
+
+    #[test]
+    fn urls() {
+        assert_eq!(base_url("x", "https://a.example/").unwrap(), "https://a.example");
+        assert_eq!(base_url("x", "http://localhost:1/base").unwrap(), "http://localhost:1/base");
+        for bad in ["", "a.example", "ftp://a.example", "http://", "http://a.example/?x=1"] {
+            assert!(base_url("x", bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What every command is given: the global flags, and what is made from them
+//! when it is first needed. The environment and the clock are read here.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use px_core::{Clock as _, Ids, SystemClock, Timestamp};
+use px_sdk::Registry;
+
+use crate::client::Client;
+use crate::config::{self, Config};
+use crate::error::Result;
+use crate::ui::Ui;
+
+/// Flags that every command takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// Print data as JSON on stdout, and errors as JSON on stderr
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// The server's URL [default: from px.toml, else http://127.0.0.1:8787]
+    #[arg(long, global = true, value_name = "URL", env = "PX_URL", hide_env_values = true)]
+    pub(crate) url: Option<String>,
+
+    /// The configuration file [default: px.toml, if there is one]
+    #[arg(long, global = true, value_name = "FILE", env = "PX_CONFIG", hide_env_values = true)]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// What a command works with.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) ui: Ui,
+    global: Global,
+    ids: Ids,
+}
+
+impl Context {
+    pub(crate) fn new(global: Global) -> Self {
+        Self { ui: Ui { json: global.json }, global, ids: Ids::new() }
+    }
+
+    /// The configuration, without the flags of a command.
+    pub(crate) fn config(&self) -> Result<Config> {
+        Config::load(self.global.config.as_deref(), &env)
+    }
+
+    /// The file that the configuration comes from, whether it is there or not.
+    pub(crate) fn config_file(&self) -> PathBuf {
+        self.global.config.clone().unwrap_or_else(|| PathBuf::from(config::FILE))
+    }
+
+    /// What the binary links.
+    pub(crate) fn registry(&self) -> Result<Registry> {
+        Ok(Registry::collect()?)
+    }
+
+    /// The server's URL, without a slash at its end.
+    pub(crate) fn server_url(&self) -> Result<String> {
+        match self.explicit_url() {
+            Some(url) => config::base_url("the server's URL (--url or PX_URL)", url),
+            None => Ok(self.config()?.local_url()),
+        }
+    }
+
+    /// The URL that was given by flag or variable.
+    pub(crate) fn explicit_url(&self) -> Option<&str> {
+        self.global.url.as_deref().filter(|url| !url.is_empty())
+    }
+
+    /// A client of the server.
+    pub(crate) fn client(&self) -> Result<Client> {
+        Client::new(self.server_url()?)
+    }
+
+    /// A text that was never used before: the provider's id of a delivery.
+    pub(crate) fn fresh_id(&self) -> String {
+        let id = self.ids.delivery(self.now()).to_string();
+        id.rsplit('_').next().unwrap_or(&id).to_owned()
+    }
+
+    /// The current time.
+    pub(crate) fn now(&self) -> Timestamp {
+        SystemClock.now()
+    }
+}
+
+/// A variable of the environment; `None` if it is absent or no UTF-8.
+pub(crate) fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}

@@ -1,0 +1,86 @@
+//! From the process's arguments to its exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::commands::Command;
+use crate::context::{Context, Global};
+use crate::error::{Error, Kind};
+use crate::ui::Ui;
+
+/// Durable workflows that wait for webhooks
+#[derive(Debug, Parser)]
+#[command(
+    name = "px",
+    bin_name = "px",
+    version,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    disable_help_subcommand = true,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict, 5 cannot reach the server\n\n\
+                  Examples:\n  \
+                  px serve\n  \
+                  px run customer-feedback -s name=Ada -s phoneNumber=+15550100\n  \
+                  px runs explain run_0197c1f0a1b27000800000000000cafe\n  \
+                  px webhooks send github --identifier 'octo/repo#7'"
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    global: Global,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+pub(crate) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refused(&error),
+    };
+    let context = Context::new(cli.global);
+    let outcome = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::failed(format!("cannot start the runtime: {error}")))
+        .and_then(|runtime| {
+            let outcome = runtime.block_on(cli.command.run(&context));
+            // A blocking read of stdin must not keep the process alive.
+            runtime.shutdown_background();
+            outcome
+        });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            context.ui.error(&error);
+            ExitCode::from(error.kind.exit_code())
+        }
+    }
+}
+
+/// clap's own answers: help and version on stdout with 0, the rest on stderr with 2.
+fn refused(error: &clap::Error) -> ExitCode {
+    let json = std::env::args_os().any(|argument| argument == "--json");
+    if json && error.use_stderr() {
+        let text = error.render().to_string();
+        let message = text.split("\n\n").next().unwrap_or(&text).trim();
+        let message = message.strip_prefix("error: ").unwrap_or(message);
+        Ui { json }.error(&Error::usage(message).hint("see `px --help`"));
+    } else {
+        // Whoever closed the pipe does not want to read it.
+        let _ = error.print();
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Kind::Usage.exit_code()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

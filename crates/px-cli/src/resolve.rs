@@ -1,0 +1,78 @@
+//! Which brain or webhook is meant (API.md section 3): case does not count;
+//! the exact title, then the exact name, else a part of title, name or
+//! description. One partial match counts as exact.
+
+use std::sync::Arc;
+
+use px_sdk::registry::{Registered, Registry};
+use px_sdk::{BrainDef, WebhookDef};
+use serde_json::{Value, json};
+
+use crate::error::{Error, Kind, Result};
+use crate::suggest;
+
+/// The brain that `id` means.
+pub(crate) fn brain<'a>(registry: &'a Registry, id: &str) -> Result<&'a Registered<Arc<BrainDef>>> {
+    let wanted = id.to_lowercase();
+    let exact = |name: &str| name.to_lowercase() == wanted;
+    let partly = |name: &str| name.to_lowercase().contains(&wanted);
+    if let Some(found) = registry.brains().find(|brain| exact(&brain.def.title)) {
+        return Ok(found);
+    }
+    let named: Vec<_> = registry.brains().filter(|brain| exact(brain.source.stem())).collect();
+    let partial = || {
+        let fits = |brain: &&Registered<Arc<BrainDef>>| {
+            partly(&brain.def.title)
+                || partly(brain.source.stem())
+                || brain.def.description.as_deref().is_some_and(partly)
+        };
+        registry.brains().filter(fits).collect::<Vec<_>>()
+    };
+    let found = if named.is_empty() { partial() } else { named };
+    match found.as_slice() {
+        [one] => Ok(one),
+        [] => {
+            let names = registry.brains().map(|brain| brain.def.title.as_str());
+            let hint = suggest::nearest(id, names).map_or_else(
+                || "`px brains list` shows those there are".to_owned(),
+                |name| format!("did you mean '{name}'? `px brains list` shows those there are"),
+            );
+            Err(Error::not_found(format!("Brain '{id}' not found")).hint(hint))
+        }
+        several => {
+            let titles: Vec<&str> = several.iter().map(|brain| brain.def.title.as_str()).collect();
+            let mut error = Error::new(Kind::Conflict, "Multiple brains match the identifier")
+                .hint(format!("say which one: {}", titles.join(", ")));
+            error.details.insert("matchType".into(), "multiple".into());
+            let candidates = several.iter().map(|brain| candidate(brain)).collect();
+            error.details.insert("candidates".into(), Value::Array(candidates));
+            Err(error)
+        }
+    }
+}
+
+fn candidate(brain: &Registered<Arc<BrainDef>>) -> Value {
+    json!({
+        "title": brain.def.title,
+        "filename": brain.source.stem(),
+        "path": brain.source.file,
+        "description": description(&brain.def),
+    })
+}
+
+/// A brain's description, which falls back to its title.
+pub(crate) fn description(brain: &BrainDef) -> String {
+    brain.description.clone().unwrap_or_else(|| format!("{} brain", brain.title))
+}
+
+/// The webhook of this slug.
+pub(crate) fn webhook<'a>(registry: &'a Registry, slug: &str) -> Result<&'a Registered<Arc<WebhookDef>>> {
+    registry.webhooks().find(|webhook| webhook.def.slug == slug).ok_or_else(|| {
+        let slugs: Vec<&str> = registry.webhooks().map(|webhook| webhook.def.slug.as_str()).collect();
+        let hint = match suggest::nearest(slug, slugs.iter().copied()) {
+            Some(meant) => format!("did you mean '{meant}'? `px webhooks list` shows those there are"),
+            None => "`px webhooks list` shows those there are".to_owned(),
+        };
+        Error::not_found(format!("Webhook '{slug}' not found")).hint(hint)
+    })
+}

@@ -1,0 +1,283 @@
+//! A run in plain words: why it is where it is, since when, what would move
+//! it, and until when. Works on what the server shows of a run and of the end
+//! of its log; knows neither HTTP nor the terminal.
+
+use px_core::Timestamp;
+use serde_json::Value;
+
+use crate::words;
+
+/// How many events of the log's end are enough to tell the story.
+pub(crate) const EVENTS: u64 = 64;
+
+/// A webhook and an identifier that would wake the run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listening {
+    pub(crate) slug: String,
+    pub(crate) identifier: String,
+    pub(crate) token: Option<String>,
+}
+
+/// What there is to say about a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Story {
+    pub(crate) sentences: Vec<String>,
+    pub(crate) since: Option<Timestamp>,
+    pub(crate) until: Option<Timestamp>,
+    pub(crate) waits: Vec<Listening>,
+}
+
+/// Tells the story of a run, of which `events` is the end of the log.
+pub(crate) fn tell(run: &Value, events: &[Value], now: Timestamp) -> Story {
+    let mut story = Story::default();
+    match text(run, "status") {
+        "waiting" => waiting(&mut story, run, now),
+        "paused" => paused(&mut story, run, events, now),
+        "running" | "pending" => running(&mut story, run, events, now),
+        ended => over(&mut story, run, ended, now),
+    }
+    story
+}
+
+fn waiting(story: &mut Story, run: &Value, now: Timestamp) {
+    waits(story, run);
+    let step = run.get("step").and_then(Value::as_str);
+    let next = step.map_or(String::new(), |step| format!(" Its next step, '{step}', needs the answer."));
+    let since = story.since.map_or(String::new(), |at| format!(" since {}", words::moment(at, now)));
+    story.sentences.push(format!("It waits for a webhook{since}.{next}"));
+    story.sentences.push(match story.waits.len() {
+        0 => "The server does not say for which.".to_owned(),
+        1 => "This would wake it:".to_owned(),
+        _ => "The first of these wakes it:".to_owned(),
+    });
+}
+
+/// What is said after the list of what would wake a run.
+pub(crate) fn ending(story: &Story, now: Timestamp) -> String {
+    match story.until {
+        Some(until) if until <= now => {
+            format!("Its time was up at {}: the step is about to be told so.", words::moment(until, now))
+        }
+        Some(until) => format!(
+            "It waits until {}; if nothing has come by then, it goes on and the step is told so.",
+            words::moment(until, now)
+        ),
+        None => "It waits without a time limit.".to_owned(),
+    }
+}
+
+/// Reads the open waits of a run into the story.
+fn waits(story: &mut Story, run: &Value) {
+    for wait in run.get("waitingFor").and_then(Value::as_array).into_iter().flatten() {
+        story.since = story.since.or(time(wait, "since"));
+        story.until = story.until.or(time(wait, "deadline"));
+        for registration in wait.get("waitFor").and_then(Value::as_array).into_iter().flatten() {
+            story.waits.push(Listening {
+                slug: text(registration, "slug").to_owned(),
+                identifier: text(registration, "identifier").to_owned(),
+                token: registration.get("token").and_then(Value::as_str).map(str::to_owned),
+            });
+        }
+    }
+}
+
+fn paused(story: &mut Story, run: &Value, events: &[Value], now: Timestamp) {
+    let paused = last(events, |name| name == "brain:paused");
+    story.since = paused.and_then(|event| time(event, "timestamp"));
+    let reason = run.get("reason").or_else(|| paused?.get("reason")).and_then(Value::as_str);
+    let since = story.since.map_or(String::new(), |at| format!(" since {}", words::moment(at, now)));
+    let reason = reason.map_or(String::new(), |reason| format!(": {reason}"));
+    story.sentences.push(format!("It is paused{since}{reason}."));
+    story.sentences.push("Nothing but somebody who resumes it moves it:".to_owned());
+}
+
+fn running(story: &mut Story, run: &Value, events: &[Value], now: Timestamp) {
+    let event = last(events, |name| matches!(name, "step:start" | "step:retry" | "step:complete"));
+    let name = event.map_or("", |event| text(event, "type"));
+    let step = event.map(|event| text(event, "stepTitle")).or_else(|| run.get("step")?.as_str());
+    let step = step.unwrap_or_default();
+    story.since = event.and_then(|event| time(event, "timestamp"));
+    let since = story.since.map_or(String::new(), |at| format!(" since {}", words::moment(at, now)));
+    match (name, event) {
+        ("step:retry", Some(event)) => {
+            let attempt = event.get("attempt").and_then(Value::as_u64).unwrap_or(1);
+            let why = event.pointer("/error/message").and_then(Value::as_str).unwrap_or("no message");
+            story.until = time(event, "dueAt");
+            let due = story.until.map_or("soon".to_owned(), |due| words::moment(due, now));
+            story.sentences.push(format!("Attempt {attempt} at step '{step}' failed: {why}."));
+            story.sentences.push(format!("It is tried again at {due}. Nothing has to be done."));
+        }
+        ("step:start", Some(event)) => {
+            let attempt = event.get("attempt").and_then(Value::as_u64).unwrap_or(1);
+            let attempt = if attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
+            story.sentences.push(format!("Step '{step}'{attempt} runs{since}. Nothing has to be done."));
+            story.sentences.push(
+                "If the process that runs it dies, the step is run again when the server is back.".to_owned(),
+            );
+        }
+        ("step:complete", _) => {
+            story.sentences.push(format!("Step '{step}' is complete{since}, and the next one is about to run."));
+        }
+        _ => story.sentences.push("It is about to run its first step.".to_owned()),
+    }
+}
+
+fn over(story: &mut Story, run: &Value, status: &str, now: Timestamp) {
+    story.since = time(run, "completedAt");
+    let at = story.since.map_or(String::new(), |at| format!(" at {}", words::moment(at, now)));
+    let took = time(run, "createdAt").zip(story.since).map_or(String::new(), |(from, to)| {
+        format!(", {} after it began", words::duration(to.since(from)))
+    });
+    let sentence = match status {
+        "complete" => format!("It was completed{at}{took}."),
+        "cancelled" => {
+            let reason = run.get("reason").and_then(Value::as_str);
+            format!("It was cancelled{at}{took}{}.", reason.map_or(String::new(), |why| format!(": {why}")))
+        }
+        "error" => {
+            let step = run.get("step").and_then(Value::as_str);
+            let step = step.map_or(String::new(), |step| format!(" in step '{step}'"));
+            let why = run.pointer("/error/message").and_then(Value::as_str).unwrap_or("no message");
+            format!("It failed{step}{at}{took}: {why}.")
+        }
+        other => format!("Its status is '{other}'."),
+    };
+    story.sentences.push(sentence);
+    story.sentences.push("Nothing moves it any more.".to_owned());
+}
+
+/// An event's own facts on one line.
+pub(crate) fn detail(event: &Value) -> String {
+    let step = text(event, "stepTitle");
+    match text(event, "type") {
+        "brain:webhook" => {
+            let places: Vec<String> = event
+                .get("waitFor")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .map(|place| format!("{} '{}'", text(place, "slug"), text(place, "identifier")))
+                .collect();
+            let timeout = event.get("timeout").and_then(Value::as_u64).map_or(String::new(), |millis| {
+                format!(" for {}", words::duration(std::time::Duration::from_millis(millis)))
+            });
+            format!("waits for {}{timeout}", places.join(" or "))
+        }
+        "brain:webhook_response" => {
+            let response = event.get("response").map_or(String::new(), Value::to_string);
+            format!("{} '{}' {response}", text(event, "slug"), text(event, "identifier"))
+        }
+        "brain:error" => event.pointer("/error/message").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        "brain:start" => event.get("initialState").map_or(String::new(), Value::to_string),
+        "step:start" => match event.get("attempt").and_then(Value::as_u64) {
+            Some(attempt @ 2..) => format!("{step}, attempt {attempt}"),
+            _ => step.to_owned(),
+        },
+        "step:retry" => {
+            let why = event.pointer("/error/message").and_then(Value::as_str).unwrap_or_default();
+            format!("{step}: {why}")
+        }
+        "step:once" => format!("{step}: {} = {}", text(event, "name"), event.get("value").unwrap_or(&Value::Null)),
+        "step:status" => {
+            let steps = event.get("steps").and_then(Value::as_array).into_iter().flatten();
+            let list: Vec<String> =
+                steps.map(|step| format!("{} {}", text(step, "title"), text(step, "status"))).collect();
+            list.join(", ")
+        }
+        "step:complete" => step.to_owned(),
+        _ => text(event, "reason").to_owned(),
+    }
+}
+
+fn last(events: &[Value], is: impl Fn(&str) -> bool) -> Option<&Value> {
+    events.iter().rev().find(|event| is(text(event, "type")))
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn time(value: &Value, name: &str) -> Option<Timestamp> {
+    value.get(name).and_then(Value::as_u64).map(Timestamp::from_millis)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_768_473_000_000);
+
+    fn at(seconds_ago: u64) -> u64 {
+        NOW.as_millis() - seconds_ago * 1000
+    }
+
+    #[test]
+    fn a_waiting_run() {
+        let run = json!({
+            "status": "waiting", "step": "process",
+            "waitingFor": [{
+                "waitId": "w", "since": at(300), "deadline": NOW.as_millis() + 3_600_000,
+                "waitFor": [{"slug": "slack", "identifier": "C1"}, {"slug": "twilio", "identifier": "+1", "token": "t"}],
+            }],
+        });
+        let story = tell(&run, &[], NOW);
+        assert_eq!(
+            story.sentences,
+            [
+                "It waits for a webhook since 2026-01-15 10:25:00 UTC (5 minutes ago). \
+                 Its next step, 'process', needs the answer.",
+                "The first of these wakes it:",
+            ]
+        );
+        assert_eq!(story.waits.len(), 2);
+        assert_eq!(story.waits[1].token.as_deref(), Some("t"));
+        assert_eq!(
+            ending(&story, NOW),
+            "It waits until 2026-01-15 11:30:00 UTC (in 1 hour); if nothing has come by then, it goes on and the step is told so."
+        );
+        assert_eq!(ending(&Story { until: None, ..story }, NOW), "It waits without a time limit.");
+    }
+
+    #[test]
+    fn runs_that_nothing_has_to_be_done_about() {
+        let run = json!({"status": "running", "step": "ask"});
+        let start = json!({"type": "step:start", "stepTitle": "ask", "attempt": 2, "timestamp": at(3)});
+        assert_eq!(
+            tell(&run, &[start], NOW).sentences[0],
+            "Step 'ask', attempt 2 runs since 2026-01-15 10:29:57 UTC (3 seconds ago). Nothing has to be done."
+        );
+        let retry = json!({"type": "step:retry", "stepTitle": "ask", "attempt": 1, "timestamp": at(3),
+            "error": {"message": "no route"}, "dueAt": NOW.as_millis() + 5000});
+        let story = tell(&run, &[retry], NOW);
+        assert_eq!(story.sentences[0], "Attempt 1 at step 'ask' failed: no route.");
+        assert_eq!(
+            story.sentences[1],
+            "It is tried again at 2026-01-15 10:30:05 UTC (in 5 seconds). Nothing has to be done."
+        );
+    }
+
+    #[test]
+    fn runs_that_are_over() {
+        let run = |status: &str| {
+            json!({"status": status, "createdAt": at(60), "completedAt": at(30), "step": "ask",
+                "error": {"message": "boom"}, "reason": "by hand"})
+        };
+        let first = |status: &str| tell(&run(status), &[], NOW).sentences.remove(0);
+        let when = "at 2026-01-15 10:29:30 UTC (30 seconds ago), 30 seconds after it began";
+        assert_eq!(first("complete"), format!("It was completed {when}."));
+        assert_eq!(first("cancelled"), format!("It was cancelled {when}: by hand."));
+        assert_eq!(first("error"), format!("It failed in step 'ask' {when}: boom."));
+    }
+
+    #[test]
+    fn a_paused_run() {
+        let paused = json!({"type": "brain:paused", "timestamp": at(60), "reason": "response changed"});
+        let story = tell(&json!({"status": "paused"}), &[paused], NOW);
+        assert_eq!(
+            story.sentences[0],
+            "It is paused since 2026-01-15 10:29:00 UTC (1 minute ago): response changed."
+        );
+    }
+}

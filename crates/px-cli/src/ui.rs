@@ -1,0 +1,128 @@
+//! The one place that prints. Data goes to stdout, everything else to stderr;
+//! colours are stripped unless the stream is a terminal that wants them
+//! (`NO_COLOR`, `TERM=dumb`: anstream decides).
+
+use std::fmt::Display;
+use std::io::Write as _;
+
+use anstyle::{AnsiColor, Style};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table};
+use serde_json::Value;
+
+use crate::error::{Error, Kind, Result};
+
+/// Of an error.
+pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
+/// Of advice.
+pub(crate) const HINT: Style = AnsiColor::Cyan.on_default().bold();
+/// Of a warning, and of what waits.
+pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+/// Of what went well.
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
+/// Of a heading.
+pub(crate) const HEADING: Style = Style::new().bold();
+/// Of what is beside the point.
+pub(crate) const FAINT: Style = Style::new().dimmed();
+
+/// Text in a style.
+pub(crate) fn paint(style: Style, text: impl Display) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// The style of a run's status.
+pub(crate) fn style_of(status: &str) -> Style {
+    match status {
+        "complete" => GOOD,
+        "error" | "cancelled" => ERROR,
+        "waiting" | "paused" => WARNING,
+        _ => HEADING,
+    }
+}
+
+/// Where a command says things.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ui {
+    /// Whether data and errors are JSON.
+    pub(crate) json: bool,
+}
+
+impl Ui {
+    /// A line of data.
+    pub(crate) fn line(self, text: impl Display) -> Result<()> {
+        let mut out = anstream::stdout().lock();
+        writeln!(out, "{text}")?;
+        out.flush()?;
+        Ok(())
+    }
+
+    /// Data as it is, without an end of line.
+    pub(crate) fn raw(self, bytes: &[u8]) -> Result<()> {
+        let mut out = std::io::stdout().lock();
+        out.write_all(bytes)?;
+        out.flush()?;
+        Ok(())
+    }
+
+    /// A JSON document.
+    pub(crate) fn json(self, value: &Value) -> Result<()> {
+        self.line(format_args!("{value:#}"))
+    }
+
+    /// A JSON document on one line.
+    pub(crate) fn json_line(self, value: &Value) -> Result<()> {
+        self.line(value)
+    }
+
+    /// A table that fits the terminal. The columns in `whole` are never
+    /// broken: an id in two lines cannot be copied.
+    pub(crate) fn table(self, header: &[&str], rows: Vec<Vec<String>>, whole: &[usize]) -> Result<()> {
+        let mut table = Table::new();
+        table.load_style(comfy_table::presets::UTF8_FULL_CONDENSED);
+        table.set_header(header.iter().copied());
+        table.add_rows(rows);
+        if let Some(width) = terminal_width() {
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+            for index in whole {
+                if let Some(column) = table.column_mut(*index) {
+                    column.set_constraint(ColumnConstraint::ContentWidth);
+                }
+            }
+        }
+        self.line(table.trim_fmt())
+    }
+
+    /// A remark for the person at the terminal.
+    pub(crate) fn note(self, text: impl Display) {
+        self.say(text);
+    }
+
+    /// A warning.
+    pub(crate) fn warn(self, text: impl Display) {
+        self.say(format_args!("{}: {text}", paint(WARNING, "Warning")));
+    }
+
+    /// An error, as text or as JSON.
+    pub(crate) fn error(self, error: &Error) {
+        if error.kind == Kind::Silent {
+            return;
+        }
+        if self.json {
+            return self.say(error.to_json());
+        }
+        self.say(format_args!("{}: {}", paint(ERROR, "Error"), error.message));
+        if let Some(hint) = &error.hint {
+            self.say(format_args!("{}: {hint}", paint(HINT, "Hint")));
+        }
+    }
+
+    /// Nobody can be told that stderr is gone.
+    fn say(self, text: impl Display) {
+        let _ = writeln!(anstream::stderr().lock(), "{text}");
+    }
+}
+
+/// The terminal's width in columns; `None` if stdout is none, and lines may be
+/// as long as they are.
+fn terminal_width() -> Option<u16> {
+    terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| width.0)
+}

@@ -1,0 +1,124 @@
+//! Times and durations as people read them, and as they type them.
+
+use std::time::Duration;
+
+use px_core::Timestamp;
+
+/// A duration in at most two units: `3 days`, `2 hours 5 minutes`, `0.4 seconds`.
+pub(crate) fn duration(duration: Duration) -> String {
+    const UNITS: [(u64, &str); 4] = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
+    let seconds = duration.as_secs();
+    if seconds < 10 {
+        let tenths = duration.as_millis() / 100;
+        return if tenths % 10 == 0 { count(u64::from(tenths as u8 / 10), "second") } else {
+            format!("{}.{} seconds", tenths / 10, tenths % 10)
+        };
+    }
+    let mut rest = seconds;
+    let mut parts = Vec::new();
+    for (size, name) in UNITS {
+        let number = rest / size;
+        rest %= size;
+        if number > 0 {
+            parts.push(count(number, name));
+        } else if !parts.is_empty() {
+            break;
+        }
+        if parts.len() == 2 {
+            break;
+        }
+    }
+    parts.join(" ")
+}
+
+/// `1 brain`, `2 brains`.
+pub(crate) fn count(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
+}
+
+/// A point in time and how far away it is: `2026-01-15 10:30:00 UTC (5 minutes ago)`.
+pub(crate) fn moment(at: Timestamp, now: Timestamp) -> String {
+    let far = if at > now {
+        format!("in {}", duration(at.since(now)))
+    } else {
+        format!("{} ago", duration(now.since(at)))
+    };
+    format!("{} ({far})", time(at))
+}
+
+/// A point in time to the second.
+pub(crate) fn time(at: Timestamp) -> String {
+    let text = at.to_string();
+    let (date, rest) = text.split_once('T').unwrap_or((&text, ""));
+    format!("{date} {} UTC", rest.split('.').next().unwrap_or(rest))
+}
+
+/// The time of day to the millisecond.
+pub(crate) fn time_of_day(at: Timestamp) -> String {
+    let text = at.to_string();
+    text.split_once('T').map_or(text.clone(), |(_, rest)| rest.trim_end_matches('Z').to_owned())
+}
+
+/// A point in time as somebody types it: epoch milliseconds, or how long ago
+/// (`90s`, `15m`, `2h`, `3d`).
+pub(crate) fn parse_since(text: &str, now: Timestamp) -> Option<Timestamp> {
+    let text = text.trim();
+    if let Ok(millis) = text.parse::<u64>() {
+        return Some(Timestamp::from_millis(millis));
+    }
+    let split = text.char_indices().next_back()?.0;
+    let (number, unit) = text.split_at(split);
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    let millis = number.parse::<u64>().ok()?.checked_mul(seconds)?.checked_mul(1000)?;
+    Some(Timestamp::from_millis(now.as_millis().saturating_sub(millis)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        for (millis, expected) in [
+            (0, "0 seconds"),
+            (430, "0.4 seconds"),
+            (1_000, "1 second"),
+            (9_900, "9.9 seconds"),
+            (59_999, "59 seconds"),
+            (60_000, "1 minute"),
+            (3_900_000, "1 hour 5 minutes"),
+            (3_601_000, "1 hour"),
+            (259_200_000, "3 days"),
+            (259_199_000, "2 days 23 hours"),
+        ] {
+            assert_eq!(duration(Duration::from_millis(millis)), expected, "{millis}");
+        }
+    }
+
+    #[test]
+    fn moments() {
+        let now = Timestamp::from_millis(1_768_473_000_007);
+        assert_eq!(moment(now, now), "2026-01-15 10:30:00 UTC (0 seconds ago)");
+        let later = now.after(Duration::from_secs(120));
+        assert_eq!(moment(later, now), "2026-01-15 10:32:00 UTC (in 2 minutes)");
+        assert_eq!(time_of_day(now), "10:30:00.007");
+    }
+
+    #[test]
+    fn since() {
+        let now = Timestamp::from_millis(10_000_000);
+        assert_eq!(parse_since("15m", now), Some(Timestamp::from_millis(9_100_000)));
+        assert_eq!(parse_since("77", now), Some(Timestamp::from_millis(77)));
+        assert_eq!(parse_since("9d", now), Some(Timestamp::EPOCH));
+        for junk in ["", "m", "1w", "-1h", "1.5h", "é"] {
+            assert_eq!(parse_since(junk, now), None, "{junk}");
+        }
+    }
+}

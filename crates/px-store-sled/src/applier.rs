@@ -301,6 +301,9 @@ impl Applier {
     /// Makes the tree durable, then says so in the mark, durably, and only
     /// then lets segments be written over.
     fn checkpoint(&mut self) -> Result<(), Error> {
+        if self.shared.health.is_poisoned() {
+            return Ok(());
+        }
         self.last_checkpoint = Instant::now();
         self.unmarked_bytes = 0;
         let mark = Mark { sequence: self.applied, segment: self.pool.oldest_needed(self.applied) };

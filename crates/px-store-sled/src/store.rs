@@ -36,6 +36,9 @@ pub(crate) type OpenTree<'a> = &'a dyn Fn(&Path, &Options) -> Result<Arc<dyn Tre
 
 /// The embedded store's rows: a journal that answers, and sled that remembers.
 ///
+/// Keys and names of posting lists have at most 1,504 bytes, a batch at most
+/// [`Options::batch_bytes`]; more is refused before anything is written.
+///
 /// Dropping it stops its threads without bringing everything into the tree;
 /// what was answered is in the journal and comes back with the next open.
 /// [`close`](Backing::close) also empties the journal.

@@ -1,8 +1,8 @@
 //! What callers see: reads before and after the tree has a row, groups, the
 //! order of sync, publishing and answers, bounds.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use px_store::rows::{Admission, Backing, Check, Expect, Order, RowBatch, RowOp, 
 use px_store::{Error, Hint};
 
 use super::rig::{
-    Answer, Door, Fate, Rig, Step, at_once, batch, by_hand, claim, commit, hand_over, poll, put, remove,
-    text, wait,
+    Answer, Door, Fate, Rig, Step, at_once, batch, by_committer, by_hand, claim, commit, hand_over, poll,
+    put, remove, text, wait,
 };
 use crate::{Options, SledRows};
 
@@ -45,7 +45,7 @@ fn with_door_before_sync(rig: &Rig) -> (SledRows, Arc<Door>) {
     let door = Arc::new(Door::default());
     let before = door.clone();
     rig.disk.rule(move |step| {
-        if step == Step::Sync {
+        if step == Step::Sync && by_committer() {
             before.pass();
         }
         Fate::Happens
@@ -112,6 +112,24 @@ fn batches_that_wait_for_a_sync_share_the_next_one_and_see_each_other() {
 }
 
 #[test]
+fn a_commit_costs_one_write_and_one_sync() {
+    let rig = Rig::new();
+    let store = rig.open(by_hand());
+    commit(&store, batch([put("warm", "1")]));
+    let steps = Arc::new(Mutex::new(Vec::new()));
+    let seen = steps.clone();
+    rig.disk.rule(move |step| {
+        if by_committer() {
+            seen.lock().unwrap().push(step);
+        }
+        Fate::Happens
+    });
+    commit(&store, batch([put("a", "1"), put("b", "1"), remove("warm")]));
+    let steps = std::mem::take(&mut *steps.lock().unwrap());
+    assert!(matches!(steps.as_slice(), [Step::Write { .. }, Step::Sync]), "{steps:?}");
+}
+
+#[test]
 fn a_version_is_the_first_eight_bytes_of_the_row() {
     let rig = Rig::new();
     let store = rig.open(at_once());
@@ -141,7 +159,9 @@ fn a_full_queue_refuses_some_and_lets_others_wait() {
     let door = Arc::new(Door::default());
     let before = door.clone();
     rig.disk.rule(move |_| {
-        before.pass();
+        if by_committer() {
+            before.pass();
+        }
         Fate::Happens
     });
     door.shut();
@@ -252,7 +272,7 @@ fn the_lag_has_a_limit_that_commits_wait_for() {
     rig.disk.rule(move |step| {
         match step {
             Step::TreeWrite => before.pass(),
-            Step::Write { offset, .. } if offset > 0 => _ = counted.fetch_add(1, Ordering::SeqCst),
+            Step::Write { .. } if by_committer() => _ = counted.fetch_add(1, Ordering::SeqCst),
             _ => {}
         }
         Fate::Happens

@@ -280,6 +280,12 @@ impl Door {
     }
 }
 
+/// Whether a hook was called by the committer, not by the applier, which
+/// prepares segments when it likes.
+pub(super) fn by_committer() -> bool {
+    std::thread::current().name() == Some("px-commit")
+}
+
 pub(super) fn put(key: &str, value: &str) -> RowOp {
     RowOp::Put { key: key.into(), value: Bytes::copy_from_slice(value.as_bytes()) }
 }

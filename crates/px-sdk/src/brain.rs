@@ -4,7 +4,9 @@
 //! After a step that returns [`Next<S>`] the next one must take `(Cx, S)`;
 //! after one that returns [`Waiting<S, R>`] it must take `(Cx, S, R)`. Two
 //! inherent `impl`s say so, since the compiler's messages are then about the
-//! user's function and not about a trait of ours.
+//! user's function and not about a trait of ours. The compiler shows a bound
+//! with the whole line that it stands on, so some lines here end with a word
+//! to whoever wrote the step. `crates/px/tests/compile_fail` holds the messages.
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -30,6 +32,8 @@ use crate::wait::{WaitRequest, decode};
     note = "a state is stored between steps: `#[derive(serde::Serialize, serde::Deserialize)]`, and own what it holds"
 )]
 pub trait State: Serialize + DeserializeOwned + Send + 'static {}
+// Else the compiler would explain `Serialize`, and not what a state is.
+#[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Send + 'static> State for T {}
 
 /// What a brain is started with: a [`State`] that has a JSON Schema.
@@ -40,6 +44,7 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> State for T {}
             `#[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]`"
 )]
 pub trait Input: State + JsonSchema {}
+#[diagnostic::do_not_recommend]
 impl<T: State + JsonSchema> Input for T {}
 
 /// The next step takes `(Cx, S)`.
@@ -58,7 +63,8 @@ mod sealed {
 #[diagnostic::on_unimplemented(
     message = "a step cannot return `Result<{Self}>`",
     label = "this step's outcome",
-    note = "return `Result<Next<S>>` to go on, or `Result<Waiting<S, R>>` to wait: `Ok(Next(state))`, `Ok(wait_for(state, ..))`"
+    note = "return `Result<Next<S>>` to go on, or `Result<Waiting<S, R>>` to wait: `Ok(Next(state))`, `Ok(wait_for(state, ..))`",
+    note = "a step that returns `Again` is a loop: add it by `.each(..)`, after a step that waits"
 )]
 pub trait Outcome: sealed::Sealed + Send + 'static {
     /// The state of the next step.
@@ -89,6 +95,22 @@ impl<S: State, R: 'static> Outcome for Waiting<S, R> {
         let (state, pending) = self.into_parts();
         Ok(StepOutput { state: to_object(&state)?, then: pending.into_continue()?, repeats: false })
     }
+}
+
+/// What a step is called with returns this: the future of an `async fn`.
+#[diagnostic::on_unimplemented(
+    message = "a step is an `async fn` that returns a `Result`, and this one returns `{Self}`",
+    label = "not an `async fn` with a `Result`",
+    note = "write `async fn` and `-> Result<..>`: `async fn name(cx: Cx, state: S) -> Result<Next<T>>`"
+)]
+pub trait Async: Future<Output = Result<<Self as Async>::Outcome>> {
+    /// What is in the `Result`.
+    type Outcome;
+}
+
+#[diagnostic::do_not_recommend]
+impl<F: Future<Output = Result<O>>, O> Async for F {
+    type Outcome = O;
 }
 
 impl Pending {
@@ -238,11 +260,12 @@ impl Blank {
     }
 
     /// The first step; its state is the brain's input.
-    pub fn step<I, F, Fut, O>(self, name: &str, step: F) -> Builder<I, O::State, O::Phase>
+    pub fn step<I, F, Fut>(self, name: &str, step: F) -> Builder<I, StateAfter<Fut>, PhaseAfter<Fut>>
     where
-        F: Fn(Cx, I) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<O>> + Send + 'static,
-        O: Outcome,
+        F: Fn(Cx, I) -> Fut + Send + Sync + 'static, // a first step takes (Cx, the brain's input)
+        Fut: Async + 'static,
+        Fut: Send, // a step moves between threads: use `Arc`, and hold no lock guard over an `.await`
+        Fut::Outcome: Outcome,
         I: Input,
     {
         let def = BrainDef {
@@ -255,6 +278,11 @@ impl Blank {
         Builder::<I, I, Ready> { def, types: PhantomData }.step(name, step)
     }
 }
+
+/// The state after a step that returns `Fut`.
+pub type StateAfter<Fut> = <<Fut as Async>::Outcome as Outcome>::State;
+/// What the step after one that returns `Fut` takes.
+pub type PhaseAfter<Fut> = <<Fut as Async>::Outcome as Outcome>::Phase;
 
 /// A brain in the making: started with an `I`, its next step takes an `S` and
 /// what `P` says.
@@ -270,69 +298,16 @@ impl<I, S, P> Builder<I, S, P> {
         self.def.steps.push(StepDef { info: StepInfo { title: name.to_owned(), kind }, run });
         Builder { def: self.def, types: PhantomData }
     }
-}
-
-impl<I, S: State> Builder<I, S, Ready> {
-    /// Adds a step: `async fn(Cx, S) -> Result<Next<T>>` or `… -> Result<Waiting<T, R>>`.
-    pub fn step<F, Fut, O>(self, name: &str, step: F) -> Builder<I, O::State, O::Phase>
-    where
-        F: Fn(Cx, S) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<O>> + Send + 'static,
-        O: Outcome,
-    {
-        let step = Arc::new(step);
-        let run: ErasedStep = Arc::new(move |cx, state, _| {
-            let step = Arc::clone(&step);
-            Box::pin(async move {
-                let state = from_object(state).map_err(StepError::State)?;
-                let outcome = step(cx, state).await.map_err(StepError::Failed)?;
-                outcome.into_output().map_err(StepError::Failed)
-            })
-        });
-        self.push(name, StepKind::Step, run)
-    }
-
-    /// The brain is complete; the state of its last step is a run's result.
-    #[must_use]
-    pub fn build(self) -> Brain<I> {
-        Brain { def: self.def, input: PhantomData }
-    }
-}
-
-/// Says why a pipeline cannot end here.
-#[diagnostic::on_unimplemented(
-    message = "the last step of this brain waits, and no step takes the response",
-    label = "the response would be lost",
-    note = "add `.step(\"name\", async fn(cx, state, response) -> Result<Next<_>>)` before `.build()`"
-)]
-pub trait Finished {}
-
-impl<I, S: State, R: DeserializeOwned + Send + 'static> Builder<I, S, Resumed<R>> {
-    /// Adds the step that takes the response: `async fn(Cx, S, R) -> Result<Next<T>>`
-    /// or `… -> Result<Waiting<T, R2>>`.
-    pub fn step<F, Fut, O>(self, name: &str, step: F) -> Builder<I, O::State, O::Phase>
-    where
-        F: Fn(Cx, S, R) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<O>> + Send + 'static,
-        O: Outcome,
-    {
-        let step = Arc::new(step);
-        let run: ErasedStep = Arc::new(move |cx, state, given| {
-            let step = Arc::clone(&step);
-            Box::pin(async move {
-                let (state, response) = resumed(state, given)?;
-                let outcome = step(cx, state, response).await.map_err(StepError::Failed)?;
-                outcome.into_output().map_err(StepError::Failed)
-            })
-        });
-        self.push(name, StepKind::Step, run)
-    }
 
     /// Adds a step that runs for each response: `async fn(Cx, S, R) -> Result<Again<S, R, T>>`.
+    /// The step before it waits.
     pub fn each<F, Fut, T>(self, name: &str, step: F) -> Builder<I, T, Ready>
     where
-        F: Fn(Cx, S, R) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Again<S, R, T>>> + Send + 'static,
+        P: Waited<Response: DeserializeOwned + Send + 'static>,
+        F: Fn(Cx, S, P::Response) -> Fut + Send + Sync + 'static, // the step before waits: take (Cx, its state, the response)
+        Fut: Async<Outcome = Again<S, P::Response, T>> + 'static,
+        Fut: Send, // a step moves between threads: use `Arc`, and hold no lock guard over an `.await`
+        S: State,
         T: State,
     {
         let step = Arc::new(step);
@@ -347,13 +322,85 @@ impl<I, S: State, R: DeserializeOwned + Send + 'static> Builder<I, S, Resumed<R>
         self.push(name, StepKind::Loop, run)
     }
 
-    /// Does not compile: the response of the wait would be lost.
+    /// The brain is complete; the state of its last step is a run's result.
     #[must_use]
     pub fn build(self) -> Brain<I>
     where
-        Resumed<R>: Finished,
+        P: Finished,
     {
         Brain { def: self.def, input: PhantomData }
+    }
+}
+
+impl<I, S> Builder<I, S, Ready> {
+    /// Adds a step: `async fn(Cx, S) -> Result<Next<T>>` or `… -> Result<Waiting<T, R>>`.
+    pub fn step<F, Fut>(self, name: &str, step: F) -> Builder<I, StateAfter<Fut>, PhaseAfter<Fut>>
+    where
+        F: Fn(Cx, S) -> Fut + Send + Sync + 'static, // the step before does not wait: take (Cx, its state)
+        Fut: Async + 'static,
+        Fut: Send, // a step moves between threads: use `Arc`, and hold no lock guard over an `.await`
+        Fut::Outcome: Outcome,
+        S: State,
+    {
+        let step = Arc::new(step);
+        let run: ErasedStep = Arc::new(move |cx, state, _| {
+            let step = Arc::clone(&step);
+            Box::pin(async move {
+                let state = from_object(state).map_err(StepError::State)?;
+                let outcome = step(cx, state).await.map_err(StepError::Failed)?;
+                outcome.into_output().map_err(StepError::Failed)
+            })
+        });
+        self.push(name, StepKind::Step, run)
+    }
+}
+
+/// A pipeline may end after a step that does not wait.
+#[diagnostic::on_unimplemented(
+    message = "the last step of this brain waits, and no step takes the response",
+    label = "the response would be lost",
+    note = "before `.build()` add a step that takes it: `async fn name(cx: Cx, state: S, response: R) -> Result<Next<T>>`"
+)]
+pub trait Finished {}
+impl Finished for Ready {}
+
+/// A loop may follow a step that waits.
+#[diagnostic::on_unimplemented(
+    message = "a loop runs once for each response, and the step before it does not wait",
+    label = "there is no response to begin with",
+    note = "let the step before return `Result<Waiting<S, R>>`: `Ok(wait_for(state, ..))`, \
+            or `Ok(Waiting::given(state, response))` where the first response is already there"
+)]
+pub trait Waited {
+    /// What was waited for.
+    type Response;
+}
+impl<R> Waited for Resumed<R> {
+    type Response = R;
+}
+
+impl<I, S, R> Builder<I, S, Resumed<R>> {
+    /// Adds the step that takes the response: `async fn(Cx, S, R) -> Result<Next<T>>`
+    /// or `… -> Result<Waiting<T, R2>>`.
+    pub fn step<F, Fut>(self, name: &str, step: F) -> Builder<I, StateAfter<Fut>, PhaseAfter<Fut>>
+    where
+        F: Fn(Cx, S, R) -> Fut + Send + Sync + 'static, // the step before waits: take (Cx, its state, the response)
+        Fut: Async + 'static,
+        Fut: Send, // a step moves between threads: use `Arc`, and hold no lock guard over an `.await`
+        Fut::Outcome: Outcome,
+        S: State,
+        R: DeserializeOwned + Send + 'static,
+    {
+        let step = Arc::new(step);
+        let run: ErasedStep = Arc::new(move |cx, state, given| {
+            let step = Arc::clone(&step);
+            Box::pin(async move {
+                let (state, response) = resumed(state, given)?;
+                let outcome = step(cx, state, response).await.map_err(StepError::Failed)?;
+                outcome.into_output().map_err(StepError::Failed)
+            })
+        });
+        self.push(name, StepKind::Step, run)
     }
 }
 

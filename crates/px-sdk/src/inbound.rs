@@ -119,6 +119,14 @@ impl<R> Inbound<R> {
         })
     }
 
+    /// What the handler decided, types gone: for a test of a handler.
+    ///
+    /// # Errors
+    /// A response or an input that is not written as a JSON object.
+    pub fn raw(&self) -> Result<&RawInbound, &Error> {
+        self.raw.as_ref()
+    }
+
     /// The token that a wait can demand (RULES 10).
     pub fn token(self, token: impl Into<String>) -> Self {
         self.map(|mut raw| {

@@ -1,7 +1,7 @@
 //! What brains and webhooks are written with. Users reach it through the
 //! crate `px`, whose documentation shows it at work.
 //!
-//! Read in this order: a [`brain`] and what its steps return; what a step
+//! Read in this order: a [`brain()`] and what its steps return; what a step
 //! waits for; the step's context; webhooks, what their handlers say, and how
 //! their senders are verified; the registry that finds them all.
 
@@ -9,6 +9,7 @@ mod brain;
 mod cx;
 mod error;
 mod inbound;
+mod kind;
 mod macros;
 mod outcome;
 mod received;
@@ -18,12 +19,13 @@ mod wait;
 mod webhook;
 
 pub use brain::{
-    Blank, Brain, BrainDef, Builder, Continue, Finished, Input, Outcome, Ready, Resumed, State, StepDef,
-    StepError, StepFuture, StepOutput, brain,
+    Async, Blank, Brain, BrainDef, Builder, Continue, Finished, Input, Outcome, PhaseAfter, Ready, Resumed,
+    State, StateAfter, StepDef, StepError, StepFuture, StepOutput, Waited, brain,
 };
 pub use cx::{Cx, StepContext, StepPort};
 pub use error::{Error, Result};
 pub use inbound::{Inbound, IntoInbounds, RawInbound, Reply};
+pub use kind::Kind;
 #[doc(hidden)]
 pub use macros::__private;
 pub use outcome::{Again, Next, Waiting, wait_for};
@@ -31,5 +33,6 @@ pub use received::Received;
 pub use registry::Registry;
 pub use wait::{Either, On, OneOf3, OneOf4, Picked, Timed, WaitRequest, Waits};
 pub use webhook::{
-    Borrowing, DEFAULT_EARLY, DEFAULT_QUEUE_LIMIT, Handler, HandlerError, HandlerFuture, TakesPayload, TakesReceived, WebhookBuilder, WebhookDef,
+    Borrowing, DEFAULT_EARLY, DEFAULT_QUEUE_LIMIT, Handler, HandlerError, HandlerFuture, Payload, Response,
+    TakesPayload, TakesReceived, WebhookBuilder, WebhookDef,
 };

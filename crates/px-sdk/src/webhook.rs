@@ -72,9 +72,34 @@ impl WebhookDef {
     }
 }
 
+/// What a sender posts: a type that is read from JSON and has a JSON Schema.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the payload of a webhook",
+    label = "not a payload",
+    note = "a payload is validated and then read: `#[derive(serde::Deserialize, schemars::JsonSchema)]`"
+)]
+pub trait Payload: DeserializeOwned + JsonSchema + Send + 'static {}
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned + JsonSchema + Send + 'static> Payload for T {}
+
+/// What a waiting step gets: a type that is written and read as a JSON object,
+/// and has a JSON Schema.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the response of a webhook",
+    label = "not a response",
+    note = "a response is stored until a step takes it: \
+            `#[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]`"
+)]
+pub trait Response: Serialize + DeserializeOwned + JsonSchema + Send + 'static {}
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned + JsonSchema + Send + 'static> Response for T {}
+
 /// A webhook in the making; [`webhook!`](crate::webhook) fills it.
 #[derive(Debug)]
 pub struct WebhookBuilder<P, R> {
+    payload_schema: Value,
+    response_schema: Value,
+    read: fn(Value) -> Result<P, serde_json::Error>,
     slug: &'static str,
     description: Option<String>,
     verification: Option<Verification>,
@@ -84,16 +109,19 @@ pub struct WebhookBuilder<P, R> {
     types: PhantomData<fn(P) -> R>,
 }
 
-impl<P, R> WebhookBuilder<P, R>
-where
-    P: DeserializeOwned + JsonSchema + Send + 'static,
-    R: Serialize + DeserializeOwned + JsonSchema + Send + 'static,
-{
+impl<P: 'static, R> WebhookBuilder<P, R> {
     #[doc(hidden)]
     #[must_use]
-    pub fn new(slug: &'static str, docs: &str) -> Self {
+    pub fn new(slug: &'static str, docs: &str) -> Self
+    where
+        P: Payload,
+        R: Response,
+    {
         let docs = docs.trim();
         Self {
+            payload_schema: schemars::schema_for!(P).to_value(),
+            response_schema: schemars::schema_for!(R).to_value(),
+            read: serde_json::from_value,
             slug,
             description: (!docs.is_empty()).then(|| one_line(docs)),
             verification: None,
@@ -146,7 +174,7 @@ where
     where
         H: Handler<P, R, M>,
     {
-        let response_schema = schemars::schema_for!(R).to_value();
+        let (response_schema, read) = (self.response_schema, self.read);
         let described = || response_schema.get("description").and_then(Value::as_str).map(one_line);
         let handler = Arc::new(handler);
         WebhookDef {
@@ -155,7 +183,7 @@ where
                 .description
                 .or_else(described)
                 .unwrap_or_else(|| format!("{} webhook", self.slug)),
-            payload_schema: schemars::schema_for!(P).to_value(),
+            payload_schema: self.payload_schema,
             response_schema,
             verification: self.verification.unwrap_or_else(crate::verify::unverified),
             early: self.early,
@@ -164,8 +192,7 @@ where
             handler: Arc::new(move |received, payload| {
                 let handler = Arc::clone(&handler);
                 Box::pin(async move {
-                    let payload = serde_json::from_value(payload)
-                        .map_err(|error| HandlerError::Payload(error.to_string()))?;
+                    let payload = read(payload).map_err(|error| HandlerError::Payload(error.to_string()))?;
                     handler.call(received, payload).await.map_err(HandlerError::Failed)
                 })
             }),

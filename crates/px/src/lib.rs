@@ -6,7 +6,71 @@
 //! payload, and resumes the run that waits, starts one, or keeps the event for
 //! a wait to come.
 //!
-//! This crate is the only one that users name.
+//! This crate is the only one of px that users name; their derives need
+//! `serde` and `schemars` beside it.
+//!
+//! ```
+//! use px::prelude::*;
+//!
+//! /// Answers to questions, posted to `/webhooks/answers`.
+//! mod answers {
+//!     use px::prelude::*;
+//!
+//!     /// What is posted, and what a waiting step gets.
+//!     #[derive(Serialize, Deserialize, JsonSchema)]
+//!     pub struct Answer {
+//!         pub question: String,
+//!         pub text: String,
+//!     }
+//!
+//!     px::webhook! {
+//!         slug = "answers",
+//!         payload = Answer,
+//!         response = Answer,
+//!         verify = px::verify::hmac("X-Signature", "ANSWERS_SECRET"),
+//!         handler = receive,
+//!     }
+//!
+//!     async fn receive(answer: Answer) -> Result<Inbound<Answer>> {
+//!         Ok(Inbound::resume(answer.question.clone(), answer))
+//!     }
+//! }
+//!
+//! /// What a run is started with.
+//! #[derive(Serialize, Deserialize, JsonSchema)]
+//! struct Question {
+//!     question: String,
+//! }
+//!
+//! /// What it ends with.
+//! #[derive(Serialize, Deserialize)]
+//! struct Answered {
+//!     question: String,
+//!     answer: String,
+//! }
+//!
+//! fn survey() -> Brain<Question> {
+//!     brain("survey").step("ask", ask).step("note", note).build()
+//! }
+//! px::brain!(survey);
+//!
+//! async fn ask(_cx: Cx, asked: Question) -> Result<Waiting<Question, answers::Answer>> {
+//!     let answer = answers::on(&asked.question);
+//!     Ok(wait_for(asked, answer))
+//! }
+//!
+//! async fn note(_cx: Cx, asked: Question, answer: answers::Answer) -> Result<Next<Answered>> {
+//!     Ok(Next(Answered { question: asked.question, answer: answer.text }))
+//! }
+//!
+//! # fn main() {
+//! let registry = px::Registry::collect().expect("no name is used twice");
+//! assert!(registry.brain("survey").is_some() && registry.webhook("answers").is_some());
+//! # }
+//! ```
+//!
+//! The tests are in `tests/`: a whole program in `prelude.rs`, and what the
+//! compiler says to common mistakes in `compile_fail/`.
 
 pub use px_sdk::*;
 
@@ -27,8 +91,8 @@ pub fn main() -> std::process::ExitCode {
 /// What brains and webhooks usually need.
 pub mod prelude {
     pub use px_sdk::{
-        Again, Brain, Cx, Either, Error, Inbound, Next, Picked, Received, Reply, Result, Timed, Waiting, brain,
-        wait_for,
+        Again, Brain, Cx, Either, Error, Inbound, Kind, Next, Picked, Received, Reply, Result, Timed,
+        Waiting, brain, wait_for,
     };
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};

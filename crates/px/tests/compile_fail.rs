@@ -1,0 +1,33 @@
+//! What the compiler says to a user who made a mistake. Each file in
+//! `compile_fail/` is a small program with one mistake, and the text beside it
+//! is what the user reads: it must say what to write instead. A program that
+//! compiles is in `prelude.rs`.
+//!
+//! After a change here or in px-sdk, run with `TRYBUILD=overwrite` and read
+//! every changed text as a user would.
+
+use std::process::Command;
+
+/// The texts are this compiler's; another one words them differently.
+const TOOLCHAIN: &str = "1.95.0";
+
+#[test]
+fn mistakes_are_explained() {
+    match release() {
+        Some(release) if release == TOOLCHAIN => {}
+        found => {
+            let found = found.as_deref().unwrap_or("an unknown one");
+            eprintln!("SKIPPED: the texts are those of rustc {TOOLCHAIN}, and this is {found}");
+            return;
+        }
+    }
+    trybuild::TestCases::new().compile_fail("tests/compile_fail/*.rs");
+}
+
+/// The release of the compiler that cargo uses.
+fn release() -> Option<String> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(rustc).arg("-vV").output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("release: ")).map(str::to_owned)
+}

@@ -1,0 +1,163 @@
+//! A program that uses every shape of step and wait, with nothing but the
+//! prelude in scope: that it compiles is most of the test. The mistakes that
+//! must not compile are in `compile_fail/`.
+
+use std::time::Duration;
+
+use px::prelude::*;
+use px::registry::Registry;
+
+/// A webhook as small as they get.
+mod answers {
+    use px::prelude::*;
+
+    /// An answer to a question.
+    #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+    pub(crate) struct Answer {
+        pub(crate) question: String,
+        pub(crate) text: String,
+    }
+
+    px::webhook! {
+        slug = "answers",
+        payload = Answer,
+        response = Answer,
+        verify = px::verify::hmac("X-Signature", "ANSWERS_SECRET"),
+        handler = receive,
+    }
+
+    async fn receive(answer: Answer) -> Result<Inbound<Answer>> {
+        Ok(Inbound::resume(answer.question.clone(), answer).or_start(super::count, ()))
+    }
+}
+
+/// A webhook with everything: kinds of events, options, the request, a batch.
+mod orders {
+    use std::time::Duration;
+
+    use px::prelude::*;
+
+    #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+    pub(crate) struct Order {
+        pub(crate) number: u32,
+    }
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[serde(tag = "type", rename_all = "snake_case")]
+    pub(crate) enum Event {
+        Placed(Order),
+        Cancelled { number: u32 },
+    }
+
+    px::webhook! {
+        /// Orders of the shop.
+        ///
+        /// This is not in lists.
+        slug = "orders",
+        payload = Kind<Event>,
+        response = Order,
+        verify = px::verify::unverified(),
+        handler = receive,
+        early = Duration::from_hours(1),
+        queue_limit = 10,
+    }
+
+    async fn receive(received: &Received, event: Kind<Event>) -> Result<Vec<Inbound<Order>>> {
+        if received.header("x-test").is_some() {
+            return Ok(vec![Inbound::reply(Reply::text("pong"))]);
+        }
+        Ok(vec![match event {
+            Kind::Known(Event::Placed(order)) => Inbound::start(super::confirm, order).provider_id("one"),
+            Kind::Known(Event::Cancelled { number }) => {
+                Inbound::resume(number.to_string(), Order { number }).token("secret")
+            }
+            Kind::Other(_) => Inbound::ignore("not about an order"),
+        }])
+    }
+}
+
+use answers::Answer;
+use orders::Order;
+
+#[derive(Serialize, Deserialize)]
+struct Sum {
+    total: u32,
+}
+
+fn confirm() -> Brain<Order> {
+    brain("confirm")
+        .describe("Asks until somebody confirms")
+        .version(2)
+        .step("ask", ask)
+        .step("either", either)
+        .step("of many", of_many)
+        .step("end", async |_cx: Cx, sum: Sum, _picked: Picked<Answer>| Ok(Next(sum)))
+        .build()
+}
+px::brain!(confirm);
+
+async fn ask(cx: Cx, order: Order) -> Result<Waiting<Order, Answer>> {
+    let question = cx.once("question", async || Ok(format!("order {}?", order.number))).await?;
+    Ok(wait_for(order, answers::on(question)).fresh())
+}
+
+async fn either(_cx: Cx, order: Order, answer: Answer) -> Result<Waiting<Sum, Timed<Either<Answer, Order>>>> {
+    if answer.text.is_empty() {
+        px::bail!("no answer to {}", answer.question);
+    }
+    let on = (answers::on("a"), orders::on(order.number.to_string()).token("secret"));
+    Ok(wait_for(Sum { total: order.number }, on).timeout(Duration::from_mins(1)))
+}
+
+async fn of_many(
+    _cx: Cx,
+    sum: Sum,
+    response: Timed<Either<Answer, Order>>,
+) -> Result<Waiting<Sum, Picked<Answer>>> {
+    let total = match response {
+        Timed::Answered(Either::Left(answer)) => answer.text.parse()?,
+        Timed::Answered(Either::Right(order)) => order.number,
+        Timed::TimedOut => return Err(Error::permanent("nobody said anything")),
+    };
+    let on: Vec<_> = (0..sum.total).map(|n| answers::on(n.to_string())).collect();
+    Ok(wait_for(Sum { total }, on))
+}
+
+fn count() -> Brain<()> {
+    brain("count").step("begin", begin).each("add", add).step("double", double).build()
+}
+px::brain!(count);
+
+async fn begin(_cx: Cx, _input: ()) -> Result<Waiting<Sum, Answer>> {
+    Ok(Waiting::given(Sum { total: 0 }, Answer { question: "a".into(), text: "1".into() }))
+}
+
+async fn add(cx: Cx, sum: Sum, answer: Answer) -> Result<Again<Sum, Answer, Sum>> {
+    let sum = Sum { total: sum.total + answer.text.parse::<u32>()? };
+    Ok(if cx.iteration() > 3 { Again::done(sum) } else { Again::wait(sum, answers::on("a")) })
+}
+
+async fn double(_cx: Cx, sum: Sum) -> Result<Next<Sum>> {
+    Ok(Next(Sum { total: sum.total * 2 }))
+}
+
+#[test]
+fn everything_is_registered_sorted_and_described() {
+    let registry = Registry::collect().unwrap();
+
+    let brains: Vec<_> = registry.brains().map(|brain| brain.def.title.as_str()).collect();
+    assert_eq!(brains, ["confirm", "count"]);
+    let confirm = registry.brain("confirm").unwrap();
+    assert_eq!(confirm.version, 2);
+    let steps: Vec<_> = confirm.steps.iter().map(|step| step.info.title.as_str()).collect();
+    assert_eq!(steps, ["ask", "either", "of many", "end"]);
+
+    let webhooks: Vec<_> =
+        registry.webhooks().map(|webhook| (webhook.def.slug.as_str(), &*webhook.def.description)).collect();
+    assert_eq!(webhooks, [("answers", "An answer to a question"), ("orders", "Orders of the shop")]);
+    let orders = registry.webhook("orders").unwrap();
+    assert_eq!((orders.early, orders.queue_limit), (Some(Duration::from_hours(1)), 10));
+
+    let source = &registry.brains().next().unwrap().source;
+    assert_eq!(source.stem(), "prelude");
+}

@@ -1,0 +1,108 @@
+//! Asks a customer for feedback, in Slack and by SMS. The first answer wins;
+//! after three days without one the run completes all the same.
+//!
+//! Here to learn: side effects that are made once, a wait on two webhooks, and
+//! a timeout that the next step cannot forget.
+
+use std::time::Duration;
+
+use px::prelude::*;
+
+use crate::chat;
+use crate::webhooks::slack::{self, SlackReply};
+use crate::webhooks::twilio::{self, Sms};
+
+/// How long the customer may take.
+const PATIENCE: Duration = Duration::from_hours(3 * 24);
+
+/// Whom to ask: what a run is started with.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Customer {
+    /// What to call them.
+    pub name: String,
+    /// The Slack channel to ask in, by name or id.
+    pub slack_channel: String,
+    /// The phone to ask, in the form that Twilio reports: `+15550100`.
+    pub phone_number: String,
+}
+
+/// The question is out. This is what the run keeps while it waits.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Asked {
+    /// The customer.
+    pub name: String,
+    /// Where they were asked.
+    pub slack_channel: String,
+    /// The phone that was asked.
+    pub phone_number: String,
+    /// The thread that the question began; replies in it carry this id.
+    pub slack_thread_id: String,
+}
+
+/// The result of a run.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Feedback {
+    /// The customer.
+    pub name: String,
+    /// Where they were asked.
+    pub slack_channel: String,
+    /// The phone that was asked.
+    pub phone_number: String,
+    /// The thread that the question began.
+    pub slack_thread_id: String,
+    /// What they said, if they said something.
+    pub feedback: Option<String>,
+    /// Which way it came.
+    pub source: Source,
+}
+
+/// Which way an answer came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// A reply in the Slack thread.
+    Slack,
+    /// A text message.
+    Sms,
+    /// None came in time.
+    None,
+}
+
+/// The brain: `ask`, wait for either answer, `process`.
+pub fn customer_feedback() -> Brain<Customer> {
+    brain("customer-feedback")
+        .describe("Asks in Slack and by SMS; the first answer wins")
+        .step("ask", ask)
+        .step("process", process)
+        .build()
+}
+px::brain!(customer_feedback);
+
+async fn ask(cx: Cx, customer: Customer) -> Result<Waiting<Asked, Timed<Either<SlackReply, Sms>>>> {
+    let Customer { name, slack_channel, phone_number } = customer;
+    let question = format!("Hi {name}, how do you like it so far?");
+    let key = cx.idempotency_key();
+
+    // Should the process die in between, this step runs again; what `once` has
+    // remembered is then not sent again.
+    let slack_thread_id =
+        cx.once("ask in Slack", || chat::slack(&slack_channel, None, &question, &key)).await?;
+    cx.once("ask by SMS", || chat::sms(&phone_number, &question, &key)).await?;
+
+    let answers = (slack::on(&slack_thread_id), twilio::on(&phone_number));
+    let asked = Asked { name, slack_channel, phone_number, slack_thread_id };
+    Ok(wait_for(asked, answers).timeout(PATIENCE))
+}
+
+async fn process(_cx: Cx, asked: Asked, answer: Timed<Either<SlackReply, Sms>>) -> Result<Next<Feedback>> {
+    let (feedback, source) = match answer {
+        Timed::Answered(Either::Left(reply)) => (Some(reply.message), Source::Slack),
+        Timed::Answered(Either::Right(sms)) => (Some(sms.body), Source::Sms),
+        Timed::TimedOut => (None, Source::None),
+    };
+    let Asked { name, slack_channel, phone_number, slack_thread_id } = asked;
+    Ok(Next(Feedback { name, slack_channel, phone_number, slack_thread_id, feedback, source }))
+}

@@ -1,0 +1,38 @@
+//! Somebody mentions the bot in Slack: it answers in a thread.
+//!
+//! Here to learn: the smallest brain, one step, started by a webhook.
+
+use px::prelude::*;
+
+use crate::chat;
+use crate::webhooks::slack::SlackReply;
+
+/// A request that was acknowledged; the result of a run.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct HelpRequest {
+    /// Who asks.
+    pub user: String,
+    /// What for.
+    pub request: String,
+    /// Where the answer is.
+    pub channel: String,
+    /// The thread of the answer.
+    pub thread: String,
+}
+
+/// The brain: `acknowledge`.
+pub fn help_request() -> Brain<SlackReply> {
+    brain("help-request")
+        .describe("Acknowledges a mention of the bot")
+        .step("acknowledge", acknowledge)
+        .build()
+}
+px::brain!(help_request);
+
+async fn acknowledge(cx: Cx, mention: SlackReply) -> Result<Next<HelpRequest>> {
+    let SlackReply { message, user, channel, thread } = mention;
+    let text = format!("<@{user}> I am on it.");
+    let key = cx.idempotency_key();
+    cx.once("answer", || chat::slack(&channel, Some(&thread), &text, &key)).await?;
+    Ok(Next(HelpRequest { user, request: message, channel, thread }))
+}

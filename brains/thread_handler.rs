@@ -1,0 +1,43 @@
+//! A reply in a Slack thread that no run waits for. Questions are answered,
+//! everything else is only noted.
+
+use px::prelude::*;
+
+use crate::chat;
+use crate::webhooks::slack::SlackReply;
+
+/// A reply that was looked at; the result of a run.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Handled {
+    /// The reply.
+    pub reply: SlackReply,
+    /// Whether the bot said something.
+    pub answered: bool,
+}
+
+/// The brain: `look`, then `answer`.
+pub fn thread_handler() -> Brain<SlackReply> {
+    brain("thread-handler")
+        .describe("Looks at a reply in a thread that no run waits for")
+        .step("look", look)
+        .step("answer", answer)
+        .build()
+}
+px::brain!(thread_handler);
+
+async fn look(_cx: Cx, reply: SlackReply) -> Result<Next<Handled>> {
+    let answered = reply.message.trim_end().ends_with('?');
+    Ok(Next(Handled { reply, answered }))
+}
+
+async fn answer(cx: Cx, handled: Handled) -> Result<Next<Handled>> {
+    if handled.answered {
+        let SlackReply { channel, thread, .. } = &handled.reply;
+        let key = cx.idempotency_key();
+        cx.once("answer", || {
+            chat::slack(channel, Some(thread), "Good question. Mention me to get help.", &key)
+        })
+        .await?;
+    }
+    Ok(Next(handled))
+}

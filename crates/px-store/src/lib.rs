@@ -5,6 +5,13 @@
 //! them; the one in memory is here, the one on disk is px-store-sled.
 
 mod batch;
+#[cfg(feature = "conformance")]
+#[expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test suite, shipped to those who write stores"
+)]
+pub mod conformance;
 mod draft;
 mod embedded;
 mod error;

@@ -204,9 +204,10 @@ impl Log<'_> {
     }
 
     fn running_step(&self) -> Result<&str, Refusal> {
-        match self.run.frame() {
-            Some(frame) if self.run.in_step => Ok(&frame.step),
-            _ => Err(Refusal::NoStep),
+        match (self.run.status, self.run.frame()) {
+            (RunStatus::Running, Some(frame)) if self.run.in_step => Ok(&frame.step),
+            (RunStatus::Running, _) => Err(Refusal::NoStep),
+            (status, _) => Err(Refusal::WrongStatus(status)),
         }
     }
 

@@ -1,0 +1,227 @@
+//! Properties of `decide` and `apply` over random commands: whatever is asked
+//! in whatever order, what is decided applies, the log has no gap, a replay
+//! gives the run, and a run that has ended stays as it is.
+
+use proptest::prelude::*;
+use px_core::event::{Cause, Failure, FailureKind, Given, StepInfo, StepKind};
+use px_core::key::KeyId;
+use px_core::run::{After, Command, Effect, Refusal, Response, Start, StepOutcome, Then, decide};
+use px_core::wait::{Registration, Wait, WaitMode};
+use px_core::{Event, Run, RunId, RunStatus, Timestamp, WaitId};
+use serde_json::{Value, json};
+
+#[derive(Debug, Clone)]
+enum Ask {
+    Start,
+    Begin,
+    Once(u8),
+    Return { state: Value, after: u8, then: u8, timeout: Option<u16> },
+    Fail { retry_in: Option<u16> },
+    Retry,
+    Respond(bool),
+    TimeOut,
+    Cancel,
+    Pause,
+    Resume,
+    Later(u16),
+}
+
+fn state() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        (-1e9..1e9).prop_map(|n: f64| json!(n)),
+        "[a-z~/]{0,5}".prop_map(Value::from),
+    ];
+    let tree = leaf.prop_recursive(3, 12, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map("[a-c~/]{1,2}", inner, 0..4)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    });
+    prop::collection::btree_map("[a-d]", tree, 0..4).prop_map(|map| Value::Object(map.into_iter().collect()))
+}
+
+fn ask() -> impl Strategy<Value = Ask> {
+    prop_oneof![
+        2 => Just(Ask::Start),
+        6 => Just(Ask::Begin),
+        2 => (0..3_u8).prop_map(Ask::Once),
+        8 => (state(), 0..4_u8, 0..3_u8, prop::option::of(0..50_u16))
+            .prop_map(|(state, after, then, timeout)| Ask::Return { state, after, then, timeout }),
+        1 => prop::option::of(0..50_u16).prop_map(|retry_in| Ask::Fail { retry_in }),
+        2 => Just(Ask::Retry),
+        4 => any::<bool>().prop_map(Ask::Respond),
+        2 => Just(Ask::TimeOut),
+        1 => Just(Ask::Cancel),
+        1 => Just(Ask::Pause),
+        2 => Just(Ask::Resume),
+        2 => (0..60_u16).prop_map(Ask::Later),
+    ]
+}
+
+struct Lab {
+    run: Run,
+    log: Vec<Event>,
+    now: Timestamp,
+    waits: u8,
+}
+
+impl Lab {
+    fn command(&mut self, ask: &Ask) -> Option<Command> {
+        let after = |millis: u16| Timestamp::from_millis(self.now.as_millis() + u64::from(millis));
+        Some(match ask {
+            Ask::Start => Command::Start(Box::new(Start {
+                brain: "b".into(),
+                description: None,
+                version: 1,
+                steps: ["one", "two", "three"]
+                    .map(|title| StepInfo { title: title.into(), kind: StepKind::Step })
+                    .to_vec(),
+                initial_state: json!({}),
+                options: json!({}),
+                cause: Cause::Api,
+                request_id: None,
+                traceparent: None,
+                owns: None,
+                bad_options: None,
+            })),
+            Ask::Begin => Command::BeginStep { index: 0 },
+            Ask::Once(n) => Command::RecordOnce { name: n.to_string(), value: json!(n) },
+            Ask::Return { state, after: which, then, timeout } => {
+                let next = match which {
+                    0 => After::End,
+                    1 => After::Same,
+                    2 => After::Step("two".into()),
+                    _ => After::Step("three".into()),
+                };
+                let then = match then {
+                    0 => Then::Go,
+                    1 => Then::Given(Given { index: 0, response: Some(json!({})), key: None }),
+                    _ => {
+                        self.waits += 1;
+                        Then::Wait(Wait {
+                            id: WaitId::from_bytes([self.waits; 16]),
+                            mode: WaitMode::Any,
+                            registrations: vec![Registration {
+                                key: KeyId::new("s", "i"),
+                                token: None,
+                                schema: 0,
+                            }],
+                            opened_at: self.now,
+                            deadline: timeout.map(after),
+                            fresh: false,
+                        })
+                    }
+                };
+                Command::ReturnStep(Box::new(StepOutcome { state: state.clone(), after: next, then }))
+            }
+            Ask::Fail { retry_in } => Command::FailStep {
+                error: Failure {
+                    kind: FailureKind::Step,
+                    name: "E".into(),
+                    message: "m".into(),
+                    stack: None,
+                },
+                retry_at: retry_in.map(after),
+            },
+            Ask::Retry => Command::Retry,
+            Ask::Respond(known) => Command::Respond(Box::new(Response {
+                wait: self
+                    .run
+                    .waits
+                    .first()
+                    .filter(|_| *known)
+                    .map_or(WaitId::from_bytes([255; 16]), |wait| wait.id),
+                index: 0,
+                key: Some(KeyId::new("s", "i")),
+                event: None,
+                delivery: None,
+                response: json!({"a": 1}),
+            })),
+            Ask::TimeOut => Command::TimeOut { wait: self.run.waits.first()?.id },
+            Ask::Cancel => Command::Cancel { reason: None },
+            Ask::Pause => Command::Pause { reason: None },
+            Ask::Resume => Command::Resume,
+            Ask::Later(millis) => {
+                self.now = after(*millis);
+                return None;
+            }
+        })
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_decided_applies_and_replays(asks in prop::collection::vec(ask(), 1..60)) {
+        let id = RunId::from_bytes([1; 16]);
+        let mut lab = Lab { run: Run::vacant(id), log: Vec::new(), now: Timestamp::from_millis(1_000), waits: 0 };
+        for ask in &asks {
+            let Some(command) = lab.command(ask) else { continue };
+            let before = lab.run.clone();
+            let decided = decide(&lab.run, command.clone(), lab.now);
+            // The same question has the same answer.
+            prop_assert_eq!(&decided, &decide(&before, command, lab.now));
+            let Ok(decision) = decided else { continue };
+            prop_assert!(!before.status.is_terminal(), "a run that has ended takes nothing");
+            for event in &decision.events {
+                let applied = px_core::run::apply(&lab.run, event);
+                prop_assert!(applied.is_ok(), "{:?} after {:?}: {:?}", ask, before, applied);
+                lab.run = applied.unwrap();
+                lab.log.push(event.clone());
+            }
+            // What a step returned is what its successor is given (RULES 34).
+            if let Ask::Return { state, .. } = ask {
+                prop_assert_eq!(&lab.run.frames[0].state, state);
+            }
+            let ended = decision.effects.iter().filter(|effect| matches!(effect, Effect::Ended)).count();
+            prop_assert_eq!(ended == 1, lab.run.status.is_terminal());
+            // Waits that left are closed, and waits that came are opened, in the same decision.
+            let closed = decision.effects.iter().filter(|e| matches!(e, Effect::CloseWait { .. })).count();
+            let opened = decision.effects.iter().filter(|e| matches!(e, Effect::OpenWait(_))).count();
+            prop_assert_eq!(before.waits.len() + opened, lab.run.waits.len() + closed);
+            prop_assert_eq!(lab.run.status == RunStatus::Waiting, !lab.run.waits.is_empty() && lab.run.status != RunStatus::Paused);
+        }
+        prop_assert_eq!(lab.log.len() as u64, lab.run.seq);
+        for (place, event) in lab.log.iter().enumerate() {
+            prop_assert_eq!(event.seq, place as u64 + 1);
+        }
+        prop_assert_eq!(Run::replay(id, &lab.log).unwrap(), lab.run.clone());
+        let stored: Run = serde_json::from_str(&serde_json::to_string(&lab.run).unwrap()).unwrap();
+        prop_assert_eq!(stored, lab.run);
+    }
+}
+
+#[test]
+fn event_timeout_and_cancel_race_for_one_compare_and_set() {
+    let id = RunId::from_bytes([1; 16]);
+    let mut lab = Lab { run: Run::vacant(id), log: Vec::new(), now: Timestamp::from_millis(1_000), waits: 0 };
+    for ask in [Ask::Start, Ask::Begin, Ask::Return { state: json!({}), after: 2, then: 2, timeout: Some(0) }]
+    {
+        let command = lab.command(&ask).unwrap();
+        for event in decide(&lab.run, command, lab.now).unwrap().events {
+            lab.run.apply(&event).unwrap();
+        }
+    }
+    let waiting = lab.run.clone();
+    let wait = waiting.waits[0].id;
+    let commands = [
+        lab.command(&Ask::Respond(true)).unwrap(),
+        Command::TimeOut { wait },
+        Command::Cancel { reason: None },
+    ];
+    for first in &commands {
+        let mut run = waiting.clone();
+        for event in decide(&run, first.clone(), lab.now).unwrap().events {
+            run.apply(&event).unwrap();
+        }
+        for second in &commands[..2] {
+            let refusal = decide(&run, second.clone(), lab.now).unwrap_err();
+            assert!(matches!(refusal, Refusal::WaitOver | Refusal::NotActive(_)), "{refusal:?}");
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! A small project with what the command line has to cope with: a tagged
 //! payload with a nested identifier, a form, a webhook without verification,
-//! a brain that waits and one that fails. The tests of `tests/` drive it.
+//! a brain that waits, one that fails, one that never ends. The tests of `tests/` drive it.
 
 mod chat {
     use px_sdk::{Inbound, Result};
@@ -222,6 +222,19 @@ mod broken {
 
     async fn fail(_: Cx, (): ()) -> Result<Next<()>> {
         Err(Error::permanent("it was bound to fail"))
+    }
+}
+
+mod slow {
+    use px_sdk::{Brain, Cx, Next, Result, brain};
+
+    fn slow() -> Brain<()> {
+        brain("slow").describe("Never gets done").step("sleep", sleep).build()
+    }
+    px_sdk::brain!(slow);
+
+    async fn sleep(_: Cx, (): ()) -> Result<Next<()>> {
+        std::future::pending().await
     }
 }
 

@@ -75,8 +75,7 @@ impl Client {
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
-        let mut request =
-            self.http.request(method, format!("{}{path}", self.base)).timeout(ANSWER_TIMEOUT);
+        let mut request = self.http.request(method, format!("{}{path}", self.base)).timeout(ANSWER_TIMEOUT);
         if let Some(body) = body {
             request = request.json(body);
         }
@@ -113,8 +112,7 @@ impl Client {
 
     /// Opens a stream of server-sent events, after the event of this id.
     pub(crate) async fn stream(&self, path: &str, after: Option<&str>) -> Result<Response> {
-        let mut request =
-            self.http.get(format!("{}{path}", self.base)).header("accept", "text/event-stream");
+        let mut request = self.http.get(format!("{}{path}", self.base)).header("accept", "text/event-stream");
         if let Some(id) = after {
             request = request.header("last-event-id", id);
         }
@@ -207,7 +205,8 @@ pub(crate) fn with_query(path: &str, parameters: &[(&str, Option<String>)]) -> S
 pub(crate) fn is_loopback(url: &str) -> bool {
     reqwest::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).is_some_and(|host| {
         let host = host.trim_matches(['[', ']']);
-        host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback() || ip.is_unspecified())
+        host == "localhost"
+            || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback() || ip.is_unspecified())
     })
 }
 

@@ -9,6 +9,7 @@
 //! One command is one file under `commands`. Only `ui` prints. Tests: unit
 //! tests in the files, and `tests/` drives the binaries under `examples/`.
 
+mod address;
 mod aim;
 mod client;
 mod commands;

@@ -7,7 +7,6 @@
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use px_core::Timestamp;
 use px_inbound::verify::sign::{Outgoing, sign};
 use px_sdk::verify::{BodyForm, Keyring, Scheme, Source, Verification};
@@ -15,8 +14,9 @@ use px_sdk::{Received, WebhookDef};
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
+use crate::address::Address;
 use crate::aim::Oracle;
-use crate::client::{encode, is_loopback};
+use crate::client::encode;
 use crate::error::{Error, Result};
 use crate::sample;
 
@@ -63,42 +63,6 @@ pub(crate) struct Request {
     pub(crate) signed: bool,
 }
 
-/// How the receiver is reached, and how it knows itself.
-#[derive(Debug, Clone)]
-pub(crate) struct Address {
-    /// Where the request goes.
-    pub(crate) post: String,
-    /// The URL that is signed (RULES 27).
-    pub(crate) known_as: String,
-}
-
-impl Address {
-    /// The webhook of a server at `base` that reports `reported` as its URL.
-    ///
-    /// A server without a public URL reports its bind address; from another
-    /// machine that is not how it is called, and the URL that is called counts.
-    pub(crate) fn new(base: &str, slug: &str, reported: Option<&str>) -> Self {
-        let post = format!("{base}/webhooks/{slug}");
-        let known_as = match reported {
-            Some(reported) if is_loopback(base) || !is_loopback(reported) => reported.to_owned(),
-            _ => post.clone(),
-        };
-        Self { post, known_as }
-    }
-
-    /// The `Host` to send if the URL that is called has another one than the
-    /// one that is signed, both on this machine.
-    fn host(&self) -> Option<HeaderValue> {
-        let authority = |url: &str| {
-            let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-            rest.split('/').next().unwrap_or(rest).to_owned()
-        };
-        let (called, known) = (authority(&self.post), authority(&self.known_as));
-        let differs = called != known && is_loopback(&self.post) && is_loopback(&self.known_as);
-        if differs { known.parse().ok() } else { None }
-    }
-}
-
 /// The validator of a webhook's payload.
 pub(crate) fn validator(def: &WebhookDef) -> Result<jsonschema::Validator> {
     jsonschema::validator_for(&def.payload_schema).map_err(|error| {
@@ -131,13 +95,17 @@ pub(crate) async fn draft(def: &WebhookDef, wish: Wish<'_>, now: Timestamp) -> R
     };
     let content = match (wish.identifier, &given) {
         (Some(wanted), _) => {
-            let aimed = oracle.aimed(samples, wanted).await.ok_or_else(|| no_aim(def, wanted, given.is_some()))?;
+            let aimed =
+                oracle.aimed(samples, wanted).await.ok_or_else(|| no_aim(def, wanted, given.is_some()))?;
             Content::Made(aimed)
         }
         (None, Some((body, _))) => Content::Given(Bytes::copy_from_slice(body)),
         (None, None) => Content::Made(oracle.best(samples).await.ok_or_else(|| {
-            Error::failed(format!("no sample that px makes fits the payload schema of webhook '{}'", def.slug))
-                .hint("write a payload and send it with --payload FILE, or give the schema an example")
+            Error::failed(format!(
+                "no sample that px makes fits the payload schema of webhook '{}'",
+                def.slug
+            ))
+            .hint("write a payload and send it with --payload FILE, or give the schema an example")
         })?),
     };
     let payload = match &content {
@@ -177,7 +145,8 @@ fn samples(def: &WebhookDef, event: Option<&str>) -> Vec<Value> {
 
 /// Sets a field of an object that is there.
 fn put(payload: &mut Value, pointer: &str, value: Value) {
-    let parent = pointer.rsplit_once('/').and_then(|(parent, name)| Some((payload.pointer_mut(parent)?, name)));
+    let parent =
+        pointer.rsplit_once('/').and_then(|(parent, name)| Some((payload.pointer_mut(parent)?, name)));
     if let Some((Value::Object(fields), name)) = parent {
         fields.insert(name.replace("~1", "/").replace("~0", "~"), value);
     }
@@ -233,7 +202,8 @@ fn kind_of_event(payload: &Value) -> Option<&'static str> {
 }
 
 fn header_name(name: &str) -> Result<HeaderName> {
-    name.parse().map_err(|_| Error::failed(format!("the verification record names '{name}', which is no header")))
+    name.parse()
+        .map_err(|_| Error::failed(format!("the verification record names '{name}', which is no header")))
 }
 
 fn header_value(what: &str, text: &str) -> Result<HeaderValue> {
@@ -255,13 +225,12 @@ fn body(def: &WebhookDef, payload: &Value, kind: &str) -> Bytes {
 
 fn form(payload: &Value) -> String {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
     let fields = payload.as_object().into_iter().flatten();
     let pairs = fields.flat_map(|(name, value)| match value {
         Value::Array(items) => items.iter().map(|item| (format!("{name}[]"), text(item))).collect(),
         value => vec![(name.clone(), text(value))],
     });
-    pairs.map(|(name, value)| format!("{}={}", encoded(&name), encoded(&value))).collect::<Vec<_>>().join("&")
+    pairs.map(|(name, value)| format!("{}={}", encode(&name), encode(&value))).collect::<Vec<_>>().join("&")
 }
 
 impl Draft {
@@ -304,9 +273,8 @@ impl Draft {
             let wrong = SecretString::from("not the secret");
             let is_signature = matches!(def.verification.scheme, Scheme::Signature(_));
             let secret = if spoilt && !is_signature { &wrong } else { secret };
-            sign(&def.verification, secret, &mut outgoing, now).map_err(|error| {
-                Error::failed(format!("cannot sign for webhook '{}': {error}", def.slug))
-            })?;
+            sign(&def.verification, secret, &mut outgoing, now)
+                .map_err(|error| Error::failed(format!("cannot sign for webhook '{}': {error}", def.slug)))?;
             if spoilt && let Scheme::Signature(record) = &def.verification.scheme {
                 flip(&mut outgoing.headers, &header_name(&record.header)?);
             }
@@ -376,27 +344,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rule_27_what_is_signed_is_what_the_server_reports() {
-        let address = |base, reported| {
-            let address = Address::new(base, "x", Some(reported));
-            (address.known_as.clone(), address.host().map(|host| host.to_str().unwrap().to_owned()))
-        };
-        let local = "http://127.0.0.1:8787";
-        assert_eq!(address(local, "https://a.example/webhooks/x").0, "https://a.example/webhooks/x");
-        assert_eq!(address(local, "http://127.0.0.1:8787/webhooks/x").1, None);
-        assert_eq!(
-            address("http://localhost:8787", "http://127.0.0.1:8787/webhooks/x"),
-            ("http://127.0.0.1:8787/webhooks/x".into(), Some("127.0.0.1:8787".into()))
-        );
-        assert_eq!(
-            address("https://b.example", "http://127.0.0.1:8787/webhooks/x").0,
-            "https://b.example/webhooks/x"
-        );
-    }
-
-    #[test]
     fn forms() {
-        assert_eq!(form(&json!({"From": "+1 5", "m": ["a", "b"], "n": 2})), "From=%2B1%205&m%5B%5D=a&m%5B%5D=b&n=2");
+        assert_eq!(
+            form(&json!({"From": "+1 5", "m": ["a", "b"], "n": 2})),
+            "From=%2B1%205&m%5B%5D=a&m%5B%5D=b&n=2"
+        );
     }
 
     #[test]

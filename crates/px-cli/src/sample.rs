@@ -190,9 +190,11 @@ impl Maker<'_> {
 /// A value that the schema itself names.
 fn given(schema: &Value) -> Option<&Value> {
     let first = |keyword| schema.get(keyword).and_then(Value::as_array).and_then(|values| values.first());
-    schema.get("const").or_else(|| first("examples")).or_else(|| first("enum")).or_else(|| {
-        schema.get("default").filter(|value| !value.is_null())
-    })
+    schema
+        .get("const")
+        .or_else(|| first("examples"))
+        .or_else(|| first("enum"))
+        .or_else(|| schema.get("default").filter(|value| !value.is_null()))
 }
 
 /// Objects are joined, a later plain value replaces an earlier one.
@@ -220,9 +222,8 @@ fn string(schema: &Value, name: &str) -> String {
         _ => None,
     };
     let mut text = by_format.map_or_else(|| format!("sample-{name}"), str::to_owned);
-    let bound = |keyword| {
-        schema.get(keyword).and_then(Value::as_u64).and_then(|bound| usize::try_from(bound).ok())
-    };
+    let bound =
+        |keyword| schema.get(keyword).and_then(Value::as_u64).and_then(|bound| usize::try_from(bound).ok());
     if let Some(least) = bound("minLength") {
         let missing = least.min(4096).saturating_sub(text.chars().count());
         text.extend(std::iter::repeat_n('x', missing));

@@ -116,7 +116,9 @@ fn running(story: &mut Story, run: &Value, events: &[Value], now: Timestamp) {
             );
         }
         ("step:complete", _) => {
-            story.sentences.push(format!("Step '{step}' is complete{since}, and the next one is about to run."));
+            story
+                .sentences
+                .push(format!("Step '{step}' is complete{since}, and the next one is about to run."));
         }
         _ => story.sentences.push("It is about to run its first step.".to_owned()),
     }
@@ -125,9 +127,9 @@ fn running(story: &mut Story, run: &Value, events: &[Value], now: Timestamp) {
 fn over(story: &mut Story, run: &Value, status: &str, now: Timestamp) {
     story.since = time(run, "completedAt");
     let at = story.since.map_or(String::new(), |at| format!(" at {}", words::moment(at, now)));
-    let took = time(run, "createdAt").zip(story.since).map_or(String::new(), |(from, to)| {
-        format!(", {} after it began", words::duration(to.since(from)))
-    });
+    let took = time(run, "createdAt")
+        .zip(story.since)
+        .map_or(String::new(), |(from, to)| format!(", {} after it began", words::duration(to.since(from))));
     let sentence = match status {
         "complete" => format!("It was completed{at}{took}."),
         "cancelled" => {
@@ -167,7 +169,9 @@ pub(crate) fn detail(event: &Value) -> String {
             let response = event.get("response").map_or(String::new(), Value::to_string);
             format!("{} '{}' {response}", text(event, "slug"), text(event, "identifier"))
         }
-        "brain:error" => event.pointer("/error/message").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        "brain:error" => {
+            event.pointer("/error/message").and_then(Value::as_str).unwrap_or_default().to_owned()
+        }
         "brain:start" => event.get("initialState").map_or(String::new(), Value::to_string),
         "step:start" => match event.get("attempt").and_then(Value::as_u64) {
             Some(attempt @ 2..) => format!("{step}, attempt {attempt}"),
@@ -177,7 +181,9 @@ pub(crate) fn detail(event: &Value) -> String {
             let why = event.pointer("/error/message").and_then(Value::as_str).unwrap_or_default();
             format!("{step}: {why}")
         }
-        "step:once" => format!("{step}: {} = {}", text(event, "name"), event.get("value").unwrap_or(&Value::Null)),
+        "step:once" => {
+            format!("{step}: {} = {}", text(event, "name"), event.get("value").unwrap_or(&Value::Null))
+        }
         "step:status" => {
             let steps = event.get("steps").and_then(Value::as_array).into_iter().flatten();
             let list: Vec<String> =

@@ -41,9 +41,14 @@ mod tests {
 
     #[test]
     fn distances() {
-        for (a, b, expected) in
-            [("", "", 0), ("", "ab", 2), ("port", "port", 0), ("prot", "port", 1), ("bnd", "bind", 1), ("x", "y", 1)]
-        {
+        for (a, b, expected) in [
+            ("", "", 0),
+            ("", "ab", 2),
+            ("port", "port", 0),
+            ("prot", "port", 1),
+            ("bnd", "bind", 1),
+            ("x", "y", 1),
+        ] {
             assert_eq!(distance(a, b), expected, "{a} {b}");
         }
     }

@@ -83,7 +83,9 @@ impl Types {
         let mut types = Self::default();
         match schema.get("type") {
             Some(Value::String(name)) => types.add(name),
-            Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).for_each(|name| types.add(name)),
+            Some(Value::Array(names)) => {
+                names.iter().filter_map(Value::as_str).for_each(|name| types.add(name))
+            }
             _ => {}
         }
         let constants = schema.get("enum").and_then(Value::as_array).into_iter().flatten();

@@ -10,11 +10,19 @@ pub(crate) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     if seconds < 10 {
         let tenths = duration.as_millis() / 100;
-        return if tenths % 10 == 0 { count(u64::from(tenths as u8 / 10), "second") } else {
-            format!("{}.{} seconds", tenths / 10, tenths % 10)
+        return match tenths % 10 {
+            0 => count(seconds, "second"),
+            tenth => format!("{seconds}.{tenth} seconds"),
         };
     }
-    let mut rest = seconds;
+    // Rounded to the smaller unit, so that three days are not "2 days 23 hours"
+    // a moment after they began.
+    let unit = match seconds {
+        86_400.. => 3_600,
+        3_600.. => 60,
+        _ => 1,
+    };
+    let mut rest = (duration + Duration::from_millis(unit * 500)).as_secs() / unit * unit;
     let mut parts = Vec::new();
     for (size, name) in UNITS {
         let number = rest / size;
@@ -91,12 +99,14 @@ mod tests {
             (430, "0.4 seconds"),
             (1_000, "1 second"),
             (9_900, "9.9 seconds"),
-            (59_999, "59 seconds"),
+            (59_999, "1 minute"),
             (60_000, "1 minute"),
             (3_900_000, "1 hour 5 minutes"),
             (3_601_000, "1 hour"),
             (259_200_000, "3 days"),
-            (259_199_000, "2 days 23 hours"),
+            (259_199_000, "3 days"),
+            (257_000_000, "2 days 23 hours"),
+            (3_599_000, "59 minutes 59 seconds"),
         ] {
             assert_eq!(duration(Duration::from_millis(millis)), expected, "{millis}");
         }

@@ -34,8 +34,11 @@ pub(crate) fn run(context: &Context, _: &Args) -> Result<()> {
             "warnings": warnings,
         }))?;
     } else {
-        let source =
-            if file.exists() { file.display().to_string() } else { "defaults, there is no px.toml".to_owned() };
+        let source = if file.exists() {
+            file.display().to_string()
+        } else {
+            "defaults, there is no px.toml".to_owned()
+        };
         context.ui.line(format_args!("Configuration  {source}"))?;
         context.ui.line(format_args!("Brains         {}", registry.brains().len()))?;
         context.ui.line(format_args!("Webhooks       {}", registry.webhooks().len()))?;
@@ -49,7 +52,8 @@ pub(crate) fn run(context: &Context, _: &Args) -> Result<()> {
     }
     let count = words::count(u64::try_from(problems.len()).unwrap_or(u64::MAX), "problem");
     let list: String = problems.iter().map(|problem| format!("\n  - {problem}")).collect();
-    let mut error = Error::failed(format!("{count} found{list}")).hint("px does not serve until this is mended");
+    let mut error =
+        Error::failed(format!("{count} found{list}")).hint("px does not serve until this is mended");
     error.details.insert("problems".into(), json!(problems));
     Err(error)
 }
@@ -68,7 +72,8 @@ pub(crate) fn problems(registry: &Registry) -> Vec<String> {
     for webhook in registry.webhooks() {
         let (source, def) = (&webhook.source, &webhook.def);
         for (name, schema) in [("payload", &def.payload_schema), ("response", &def.response_schema)] {
-            problems.extend(compiles(format!("{source}: the {name} schema of webhook '{}'", def.slug), schema));
+            problems
+                .extend(compiles(format!("{source}: the {name} schema of webhook '{}'", def.slug), schema));
         }
         let keyring = def.verification.resolve(&context::env);
         if let Err(error) = Prepared::new(def.verification.clone(), &keyring) {

@@ -9,8 +9,10 @@ use crate::error::Result;
 
 /// Print a completion script for a shell
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  px completions bash > ~/.local/share/bash-completion/completions/px\n  \
-                        px completions zsh > ~/.zfunc/_px")]
+#[command(
+    after_help = "Examples:\n  px completions bash > ~/.local/share/bash-completion/completions/px\n  \
+                        px completions zsh > ~/.zfunc/_px"
+)]
 pub(crate) struct Args {
     /// The shell
     shell: Shell,

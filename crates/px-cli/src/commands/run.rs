@@ -11,14 +11,16 @@ use crate::ui::{GOOD, paint};
 
 /// Start a run of a brain
 #[derive(Debug, clap::Args)]
-#[command(after_help = "A value given with -s takes the type that the input's schema says; without one, only exact \
+#[command(
+    after_help = "A value given with -s takes the type that the input's schema says; without one, only exact \
                   JSON literals are no text.\n\n\
                   Exit codes with --wait and --watch: 0 the run is complete, 1 it failed or was cancelled, \
                   4 it is paused.\n\n\
                   Examples:\n  \
                   px run customer-feedback -s name=Ada -s slackChannel=C1 -s phoneNumber=+15550100\n  \
                   px run pr-review --state '{\"repository\": \"octo/repo\", \"number\": 7}' --wait\n  \
-                  px run nightly --state @input.json --watch")]
+                  px run nightly --state @input.json --watch"
+)]
 pub(crate) struct Args {
     /// The brain's title, its file's name, or a part of either
     brain: String,
@@ -59,7 +61,9 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     if !ui.json {
         ui.line(&id)?;
         if !follows {
-            ui.note(format_args!("Follow it with `px runs watch {id}`; `px runs explain {id}` says what it waits for."));
+            ui.note(format_args!(
+                "Follow it with `px runs watch {id}`; `px runs explain {id}` says what it waits for."
+            ));
         }
     } else if !follows {
         return ui.json(&started);
@@ -87,8 +91,10 @@ fn outcome(id: &str, last: Option<&Value>) -> Result<String> {
     let because = |text: Option<&str>| text.map_or(String::new(), |text| format!(": {text}"));
     match field("/type") {
         Some("brain:complete") => Ok("Complete.".to_owned()),
-        Some("brain:error") => Err(Error::failed(format!("run {id} failed{}", because(field("/error/message"))))
-            .hint(format!("`px runs events {id}` shows how it got there"))),
+        Some("brain:error") => {
+            Err(Error::failed(format!("run {id} failed{}", because(field("/error/message"))))
+                .hint(format!("`px runs events {id}` shows how it got there")))
+        }
         Some("brain:cancelled") => {
             Err(Error::failed(format!("run {id} was cancelled{}", because(field("/reason")))))
         }

@@ -25,11 +25,13 @@ const INTERRUPTED: i32 = 130;
 
 /// Serve the webhooks and run the brains
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Flags count more than the environment (PX_BIND, PX_PORT, PX_PUBLIC_URL, PX_DATA_DIR), and that \
+#[command(
+    after_help = "Flags count more than the environment (PX_BIND, PX_PORT, PX_PUBLIC_URL, PX_DATA_DIR), and that \
                   more than px.toml. The log goes to stderr; PX_LOG or RUST_LOG sets its level.\n\n\
                   SIGTERM and SIGINT end it gracefully; a second one ends it at once with exit code 130. \
                   Runs go on where they were at the next start.\n\n\
-                  Examples:\n  px serve\n  px serve --port 0 --data-dir /var/lib/px\n  PX_LOG=debug px serve --json-logs")]
+                  Examples:\n  px serve\n  px serve --port 0 --data-dir /var/lib/px\n  PX_LOG=debug px serve --json-logs"
+)]
 pub(crate) struct Args {
     /// The address to listen on
     #[arg(long, value_name = "ADDRESS")]
@@ -73,7 +75,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         started = px_server::start(options) => started.map_err(refused)?,
         () = signals.next() => return Ok(()),
     };
-    store.backing().announce(&format!("http://{}", running.local_addr())).map_err(|error| store_error(&error))?;
+    store
+        .backing()
+        .announce(&format!("http://{}", running.local_addr()))
+        .map_err(|error| store_error(&error))?;
     greet(context, &registry, &running, &config)?;
     tokio::select! {
         reason = running.failed() => stop_at_once(context, &reason),
@@ -134,9 +139,8 @@ fn store_error(error: &px_store::Error) -> Error {
         E::Locked(_) => Error::new(Kind::Conflict, error.to_string())
             .hint("another px serves from this directory: stop it, or name another one with --data-dir"),
         E::Full(_) => Error::failed(error.to_string()).hint("make room on the disk, and start it again"),
-        E::Poisoned(_) => {
-            Error::failed(error.to_string()).hint("look at the disk, and start it again: what was acknowledged is kept")
-        }
+        E::Poisoned(_) => Error::failed(error.to_string())
+            .hint("look at the disk, and start it again: what was acknowledged is kept"),
         E::Corrupt(_) | E::Format { .. } => Error::failed(error.to_string())
             .hint("px has changed nothing there; keep a copy of the directory before you do"),
         _ => Error::failed(error.to_string()),
@@ -191,9 +195,8 @@ struct Signals {
 
 impl Signals {
     fn new() -> Result<Self> {
-        let listen = |kind| {
-            signal(kind).map_err(|error| Error::failed(format!("cannot listen to signals: {error}")))
-        };
+        let listen =
+            |kind| signal(kind).map_err(|error| Error::failed(format!("cannot listen to signals: {error}")));
         Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
     }
 

@@ -5,20 +5,23 @@ use px_sdk::Registry;
 use serde_json::{Value, json};
 
 use super::{fetch, log};
+use crate::address::Address;
 use crate::commands::webhooks::{reported_url, send_line};
 use crate::context::{self, Context};
 use crate::error::Result;
-use crate::outgoing::{self, Address, Wish};
+use crate::outgoing::{self, Wish};
 use crate::story::{self, Listening, Story};
 use crate::ui::{FAINT, HEADING, paint, style_of};
 use crate::{curl, resolve};
 
 /// Say why a run is where it is, and what would move it
 #[derive(Debug, clap::Args)]
-#[command(after_help = "For a waiting run it prints the `px webhooks send` line that wakes it, and the same as `curl`: \
+#[command(
+    after_help = "For a waiting run it prints the `px webhooks send` line that wakes it, and the same as `curl`: \
                   signed, if the secret is in the environment.\n\n\
                   Examples:\n  px runs explain run_0197c1f0a1b27000800000000000cafe\n  \
-                  px runs explain run_0197c1f0a1b27000800000000000cafe --json | jq -r '.wake[0].curl'")]
+                  px runs explain run_0197c1f0a1b27000800000000000cafe --json | jq -r '.wake[0].curl'"
+)]
 pub(crate) struct Args {
     /// The run's id
     run: String,
@@ -46,7 +49,11 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         let address = Address::new(client.base(), &listening.slug, reported.as_deref());
         wakes.push(wake(context, registry.as_ref(), listening, &address, now).await);
     }
-    if context.ui.json { print_json(context, &run, &story, &wakes) } else { print(context, &run, &story, &wakes, now) }
+    if context.ui.json {
+        print_json(context, &run, &story, &wakes)
+    } else {
+        print(context, &run, &story, &wakes, now)
+    }
 }
 
 async fn wake(
@@ -63,7 +70,8 @@ async fn wake(
     let def = match found {
         Some(Ok(webhook)) => &webhook.def,
         _ => {
-            wake.remark = Some("this binary does not know the webhook, so it cannot make its request".to_owned());
+            wake.remark =
+                Some("this binary does not know the webhook, so it cannot make its request".to_owned());
             return wake;
         }
     };
@@ -73,16 +81,16 @@ async fn wake(
         ..Wish::default()
     };
     let keyring = def.verification.resolve(&context::env);
-    let sealed = outgoing::draft(def, wish, now).await.and_then(|draft| {
-        draft.seal(def, address, &keyring, &context.fresh_id(), now, false)
-    });
+    let sealed = outgoing::draft(def, wish, now)
+        .await
+        .and_then(|draft| draft.seal(def, address, &keyring, &context.fresh_id(), now, false));
     match sealed {
         Ok(request) => {
             wake.curl = curl::line(&request.method, &request.url, &request.headers, &request.body);
             wake.remark = match (&def.verification.secret, request.signed) {
-                (Some(variable), false) => {
-                    Some(format!("unsigned, since {variable} is not set here: a server that has it refuses this"))
-                }
+                (Some(variable), false) => Some(format!(
+                    "unsigned, since {variable} is not set here: a server that has it refuses this"
+                )),
                 _ => def.verification.window().map(|window| {
                     let seconds = std::time::Duration::from_secs(window.tolerance_secs);
                     format!("its signature counts for {}", crate::words::duration(seconds))
@@ -113,7 +121,10 @@ fn print(context: &Context, run: &Value, story: &Story, wakes: &[Wake], now: Tim
     for wake in wakes {
         let Listening { slug, identifier, token } = &wake.listening;
         let token = if token.is_some() { " and its token" } else { "" };
-        ui.line(format_args!("\n{}", paint(HEADING, format_args!("webhook '{slug}' with identifier '{identifier}'{token}"))))?;
+        ui.line(format_args!(
+            "\n{}",
+            paint(HEADING, format_args!("webhook '{slug}' with identifier '{identifier}'{token}"))
+        ))?;
         ui.line(format_args!("  {}", wake.send))?;
         if let Some(curl) = &wake.curl {
             ui.line(format_args!("  {curl}"))?;

@@ -21,9 +21,11 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Follow a run: its events so far, and then each as it happens
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Ends when the run does. Needs no terminal: one line is one event, with --json one JSON \
+#[command(
+    after_help = "Ends when the run does. Needs no terminal: one line is one event, with --json one JSON \
                         document.\n\nExamples:\n  px runs watch run_0197c1f0a1b27000800000000000cafe\n  \
-                        px runs watch run_0197c1f0a1b27000800000000000cafe --json | jq .type")]
+                        px runs watch run_0197c1f0a1b27000800000000000cafe --json | jq .type"
+)]
 pub(crate) struct Args {
     /// The run's id
     run: String,
@@ -33,7 +35,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let ui = context.ui;
     let last = follow(&context.client()?, &args.run, Until::End, |event| print(ui, event)).await?;
     if !last.as_ref().is_some_and(is_over) {
-        ui.note("The server closed the stream; the run goes on with it.");
+        ui.note(format_args!(
+            "The stream ended before the run did; `px runs watch {}` takes it up again.",
+            args.run
+        ));
     }
     Ok(())
 }
@@ -85,7 +90,9 @@ pub(crate) async fn follow(
                 }
             }
             // The first attempt fails as every command does.
-            Err(error) if seen.is_none() || error.kind != Kind::Unreachable => return Err(explained(error, id)),
+            Err(error) if seen.is_none() || error.kind != Kind::Unreachable => {
+                return Err(explained(error, id));
+            }
             Err(error) => Some(error),
         };
         let over = last.as_ref().is_some_and(is_over);
@@ -120,13 +127,9 @@ pub(crate) fn print(ui: Ui, event: &Value) -> Result<()> {
     let at = words::time_of_day(Timestamp::from_millis(number("timestamp")));
     let name = event_type(event);
     let status = event.get("status").and_then(Value::as_str).unwrap_or_default();
-    let painted = format!("{name:<22}");
-    let painted = if name.starts_with("brain:") { paint(style_of(status), painted) } else { painted };
-    let line = format!(
-        "{:>4} {} {painted} {}",
-        number("seq"),
-        paint(FAINT, at),
-        story::detail(event).replace('\n', " ")
-    );
-    ui.line(line.trim_end())
+    let detail = story::detail(event).replace('\n', " ");
+    let padded = if detail.is_empty() { name.to_owned() } else { format!("{name:<22} ") };
+    let painted = if name.starts_with("brain:") { paint(style_of(status), padded) } else { padded };
+    let line = format!("{:>4} {} {painted}{detail}", number("seq"), paint(FAINT, at));
+    ui.line(line)
 }

@@ -8,9 +8,11 @@ use crate::listing;
 
 /// List the webhooks and their URLs
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Needs no server. The URLs begin with public_url from px.toml or PX_PUBLIC_URL, else with the \
+#[command(
+    after_help = "Needs no server. The URLs begin with public_url from px.toml or PX_PUBLIC_URL, else with the \
                   bind address. A `!` marks a webhook whose senders are not verified.\n\n\
-                  Examples:\n  px webhooks list\n  px webhooks list --json")]
+                  Examples:\n  px webhooks list\n  px webhooks list --json"
+)]
 pub(crate) struct Args {}
 
 pub(crate) fn run(context: &Context, _: &Args) -> Result<()> {

@@ -6,16 +6,18 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::reported_url;
+use crate::address::Address;
 use crate::client::{Answer, Client, violations};
 use crate::context::{self, Context};
 use crate::error::{Error, Kind, Result};
-use crate::outgoing::{self, Address, Draft, Request, Wish};
+use crate::outgoing::{self, Draft, Request, Wish};
 use crate::ui::{ERROR, GOOD, Ui, paint};
 use crate::{curl, listing, resolve};
 
 /// Send a webhook as its provider would: a payload that fits, signed
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Without --payload, a sample is made from the payload's schema; with --identifier, px asks the \
+#[command(
+    after_help = "Without --payload, a sample is made from the payload's schema; with --identifier, px asks the \
                   webhook's handler where in the payload the identifier belongs. The secret is taken from the \
                   environment, as the server does it; without one the request is unsigned.\n\n\
                   Exit codes: 0 if everything was answered with 2xx, else 1.\n\n\
@@ -23,7 +25,8 @@ use crate::{curl, listing, resolve};
                   px webhooks send github --identifier 'octo/repo#7'\n  \
                   px webhooks send slack --payload mention.json\n  \
                   px webhooks send github --duplicate\n  \
-                  px webhooks send twilio --identifier +15550100 --print-curl")]
+                  px webhooks send twilio --identifier +15550100 --print-curl"
+)]
 pub(crate) struct Args {
     /// The webhook's slug
     slug: String,
@@ -33,7 +36,7 @@ pub(crate) struct Args {
     payload: Option<PathBuf>,
 
     /// The identifier that the handler is to find in the payload
-    #[arg(long, value_name = "IDENTIFIER")]
+    #[arg(long, value_name = "IDENTIFIER", allow_hyphen_values = true)]
     identifier: Option<String>,
 
     /// The kind of event, where the provider names it
@@ -41,7 +44,7 @@ pub(crate) struct Args {
     event: Option<String>,
 
     /// The token that the wait demands
-    #[arg(long, value_name = "TOKEN")]
+    #[arg(long, value_name = "TOKEN", allow_hyphen_values = true)]
     token: Option<String>,
 
     /// Print the request as a curl line instead of sending it
@@ -132,10 +135,11 @@ fn place(error: &jsonschema::ValidationError<'_>) -> String {
 }
 
 fn print_curl(ui: Ui, request: &Request) -> Result<()> {
-    let line = curl::line(&request.method, &request.url, &request.headers, &request.body).ok_or_else(|| {
-        Error::failed("the payload is no text, which a curl line cannot carry")
-            .hint("send it without --print-curl")
-    })?;
+    let line =
+        curl::line(&request.method, &request.url, &request.headers, &request.body).ok_or_else(|| {
+            Error::failed("the payload is no text, which a curl line cannot carry")
+                .hint("send it without --print-curl")
+        })?;
     if ui.json { ui.json(&serde_json::json!({ "curl": line })) } else { ui.line(line) }
 }
 
@@ -153,14 +157,13 @@ fn print(ui: Ui, answer: &Answer, several: bool) -> Result<()> {
     let style = if answer.is_success() { GOOD } else { ERROR };
     let text = |name: &str| answer.body.get(name).and_then(Value::as_str);
     let mut line = paint(style, answer.status);
-    for word in [text("action"), text("identifier"), text("brainRunId"), text("deliveryId"), text("reason")] {
-        if let Some(word) = word {
-            line.push(' ');
-            line.push_str(word);
-        }
+    for word in ["action", "identifier", "brainRunId", "deliveryId", "reason"].into_iter().filter_map(text) {
+        line.push(' ');
+        line.push_str(word);
     }
     if answer.is_success() && text("action").is_none() {
-        line = format!("{line} {}", answer.body.as_str().map_or_else(|| answer.body.to_string(), str::to_owned));
+        line =
+            format!("{line} {}", answer.body.as_str().map_or_else(|| answer.body.to_string(), str::to_owned));
     }
     ui.line(line.trim_end())
 }
@@ -173,7 +176,9 @@ fn refusal(answer: &Answer, signed: bool, variable: Option<&str>) -> Error {
             Some(format!("the secret in {variable} here may not be the server's"))
         }
         (401, Some(variable)) => Some(format!("set {variable} here to what the server has")),
-        (404, _) => Some("the server does not serve this webhook; was it started from this project?".to_owned()),
+        (404, _) => {
+            Some("the server does not serve this webhook; was it started from this project?".to_owned())
+        }
         (422, _) => answer.body.as_object().and_then(violations),
         (503, _) => Some("the server cannot take it now; try again in a moment".to_owned()),
         _ => None,

@@ -69,7 +69,11 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     if rows.is_empty() {
         context.ui.note("No deliveries.");
     } else {
-        context.ui.table(&["Delivery", "Webhook", "State", "Identifier", "Run", "Received"], rows, &[0, 2])?;
+        context.ui.table(
+            &["Delivery", "Webhook", "State", "Identifier", "Run", "Received"],
+            rows,
+            &[0, 2],
+        )?;
     }
     if let Some(cursor) = page.get("nextCursor").and_then(Value::as_str) {
         context.ui.note(format_args!("There may be more: --cursor {cursor}"));

@@ -1,0 +1,218 @@
+//! What the commands make of a server's answers: a server that answers what
+//! it is told to.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::sync::mpsc;
+
+use crate::support::Project;
+
+/// Answers each connection with the next of these texts; the request lines and
+/// bodies come out at the other end.
+fn server(answers: &[(&str, &str)]) -> (String, mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let answers: Vec<String> = answers
+        .iter()
+        .map(|(status, body)| {
+            let kind = if body.starts_with("data:") || body.starts_with("id:") {
+                "text/event-stream"
+            } else {
+                "application/json"
+            };
+            format!("HTTP/1.1 {status}\r\ncontent-type: {kind}\r\nconnection: close\r\n\r\n{body}")
+        })
+        .collect();
+    let (requests, seen) = mpsc::channel();
+    std::thread::spawn(move || {
+        for answer in answers {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = Vec::new();
+            let mut buffer = [0; 65_536];
+            loop {
+                let read = stream.read(&mut buffer).unwrap();
+                request.extend_from_slice(&buffer[..read]);
+                let text = String::from_utf8_lossy(&request);
+                let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+                let length = head
+                    .lines()
+                    .find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok())
+                    .unwrap_or(0);
+                if body.len() >= length {
+                    break;
+                }
+            }
+            let _ = requests.send(String::from_utf8_lossy(&request).into_owned());
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    (url, seen)
+}
+
+fn run(answers: &[(&str, &str)], arguments: &[&str]) -> (crate::support::Done, Vec<String>) {
+    let (url, seen) = server(answers);
+    let done = Project::small().with("PX_URL", &url).px(arguments);
+    (done, seen.try_iter().collect())
+}
+
+#[test]
+fn statuses_become_exit_codes() {
+    for (status, code) in
+        [("404 N", 3), ("409 C", 4), ("300 M", 4), ("400 B", 1), ("422 U", 1), ("500 I", 1), ("503 S", 1)]
+    {
+        let (done, _) = run(&[(status, r#"{"error": "That is so"}"#)], &["runs", "list"]);
+        assert_eq!((done.code, &*done.stdout), (code, ""), "{status}");
+        assert!(done.stderr.starts_with("Error: That is so\n"), "{}", done.stderr);
+    }
+}
+
+#[test]
+fn an_id_that_is_none_is_not_found_and_says_what_ids_look_like() {
+    let answer = [("404 N", r#"{"error": "Brain run '7' not found"}"#)];
+    let (done, seen) = run(&answer, &["runs", "show", "7"]);
+    assert_eq!(done.code, 3);
+    assert!(seen[0].starts_with("GET /brains/runs/7 HTTP/1.1\r\n"));
+    insta::assert_snapshot!(done.stderr, @r"
+    Error: Brain run '7' not found
+    Hint: '7' is not the id of a run: it looks like run_ followed by 32 hexadecimal digits; `px runs list` shows the runs there are
+    ");
+}
+
+#[test]
+fn errors_as_json_keep_the_fields_of_the_server() {
+    let answer =
+        [("422 U", r#"{"error": "It does not fit", "violations": [{"path": "/n", "message": "no"}]}"#)];
+    let (done, _) = run(&answer, &["run", "review", "--json"]);
+    assert_eq!((done.code, &*done.stdout), (1, ""));
+    assert_eq!(done.error()["violations"][0]["path"], "/n");
+    assert_eq!(done.error()["error"], "It does not fit");
+    let (done, _) = run(&answer, &["run", "review"]);
+    assert_eq!(done.stderr, "Error: It does not fit\nHint: this does not fit:\n  /n: no\n");
+}
+
+#[test]
+fn something_else_at_the_url() {
+    let (done, _) = run(&[("200 OK", "<html>hello")], &["runs", "list"]);
+    assert_eq!(done.code, 1);
+    assert!(done.stderr.contains("answered 200 OK, and not as px does: <html>hello"), "{}", done.stderr);
+    assert!(done.stderr.contains("Hint: check that --url, PX_URL or px.toml names a px server"));
+}
+
+#[test]
+fn rule_44_values_take_the_schemas_type() {
+    let arguments = [
+        "run",
+        "feedback",
+        "-s",
+        "name=7",
+        "-s",
+        "phone=+15550100",
+        "-s",
+        "visits=3",
+        "-o",
+        "x=true",
+        "--json",
+    ];
+    let (done, seen) = run(&[("201 C", r#"{"brainRunId": "run_1"}"#)], &arguments);
+    assert_eq!((done.code, done.json()["brainRunId"].as_str()), (0, Some("run_1")));
+    let body = seen[0].split_once("\r\n\r\n").unwrap().1;
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(body).unwrap(),
+        serde_json::json!({
+            "identifier": "feedback",
+            "initialState": {"name": "7", "phone": "+15550100", "visits": 3},
+            "options": {"x": true},
+        })
+    );
+}
+
+#[test]
+fn run_prints_the_id_alone_on_stdout() {
+    let (done, _) = run(&[("201 C", r#"{"brainRunId": "run_1"}"#)], &["run", "review", "--state", "{}"]);
+    assert_eq!((done.code, &*done.stdout), (0, "run_1\n"));
+}
+
+#[test]
+fn rule_44_wait_exits_with_the_outcome() {
+    let started = ("201 C", r#"{"brainRunId": "run_1"}"#);
+    for (event, code, says) in [
+        (r#"{"seq":2,"type":"brain:complete","status":"complete"}"#, 0, "Complete.\n"),
+        (
+            r#"{"seq":2,"type":"brain:error","error":{"message":"boom"}}"#,
+            1,
+            "Error: run run_1 failed: boom\n",
+        ),
+        (
+            r#"{"seq":2,"type":"brain:cancelled","reason":"by hand"}"#,
+            1,
+            "Error: run run_1 was cancelled: by hand\n",
+        ),
+        (r#"{"seq":2,"type":"brain:paused","reason":"odd"}"#, 4, "Error: run run_1 is paused: odd\n"),
+    ] {
+        let stream =
+            format!("id: 1\ndata: {{\"seq\":1,\"type\":\"brain:start\"}}\n\nid: 2\ndata: {event}\n\n");
+        let (done, _) = run(&[started, ("200 OK", &stream)], &["run", "review", "--wait"]);
+        assert_eq!((done.code, &*done.stdout), (code, "run_1\n"), "{event}");
+        assert!(done.stderr.starts_with(says), "{}", done.stderr);
+    }
+}
+
+#[test]
+fn a_stream_that_breaks_off_is_taken_up_where_it_was() {
+    let first = "id: 1\ndata: {\"seq\":1,\"type\":\"brain:start\"}\n\n";
+    let second = "id: 2\ndata: {\"seq\":2,\"type\":\"brain:complete\",\"status\":\"complete\"}\n\n";
+    let answers = [("201 C", r#"{"brainRunId": "run_1"}"#), ("200 OK", first), ("200 OK", second)];
+    let (done, seen) = run(&answers, &["run", "review", "--watch", "--json"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    let types: Vec<String> = done
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["type"].to_string())
+        .collect();
+    assert_eq!(types, ["\"brain:start\"", "\"brain:complete\""]);
+    assert!(seen[2].contains("last-event-id: 1\r\n"), "{}", seen[2]);
+}
+
+#[test]
+fn watch_ends_when_the_stream_does() {
+    let stream = "id: 1\ndata: {\"seq\":1,\"type\":\"brain:start\",\"timestamp\":1000}\n\n";
+    let (done, _) = run(&[("200 OK", stream)], &["runs", "watch", "run_1"]);
+    assert_eq!((done.code, &*done.stdout), (0, "   1 00:00:01.000 brain:start\n"));
+    assert_eq!(
+        done.stderr,
+        "The stream ended before the run did; `px runs watch run_1` takes it up again.\n"
+    );
+}
+
+#[test]
+fn lists_ask_for_what_they_are_told_and_name_the_next_page() {
+    let page = r#"{"runs": [{"brainRunId": "run_1", "brainTitle": "review", "status": "waiting", "createdAt": 1}], "nextCursor": "run_0"}"#;
+    let arguments = [
+        "runs", "list", "--status", "waiting", "--brain", "re view", "--since", "1500", "--limit", "7",
+        "--cursor", "run_9",
+    ];
+    let (done, seen) = run(&[("200 OK", page)], &arguments);
+    assert_eq!(done.code, 0);
+    assert!(done.stdout.contains("│ run_1 ┆ review ┆ waiting ┆"), "{}", done.stdout);
+    assert_eq!(done.stderr, "There may be more: --cursor run_0\n");
+    let line = "GET /brains/runs?status=waiting&brain=re%20view&since=1500&limit=7&cursor=run_9 HTTP/1.1\r\n";
+    assert!(seen[0].starts_with(line), "{}", seen[0]);
+    let (done, _) = run(&[("200 OK", page)], &["runs", "list", "--json"]);
+    assert_eq!(done.json(), serde_json::from_str::<serde_json::Value>(page).unwrap());
+}
+
+#[test]
+fn send_is_judged_by_the_status() {
+    let list = ("200 OK", r#"{"webhooks": []}"#);
+    let (done, _) = run(&[list, ("401 U", r#"{"error": "Bad signature"}"#)], &["webhooks", "send", "chat"]);
+    assert_eq!((done.code, &*done.stdout), (1, "401\n"));
+    assert_eq!(
+        done.stderr,
+        "Error: the server answered 401: Bad signature\nHint: set CHAT_SECRET here to what the server has\n"
+    );
+    let (done, _) =
+        run(&[list, ("404 N", r#"{"error": "Webhook 'chat' not found"}"#)], &["webhooks", "send", "chat"]);
+    assert_eq!(done.code, 1);
+    let (done, _) = run(&[list, ("200 OK", "plain text")], &["webhooks", "send", "chat"]);
+    assert_eq!((done.code, &*done.stdout), (0, "200 plain text\n"));
+}

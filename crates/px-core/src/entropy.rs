@@ -101,6 +101,15 @@ impl Ids {
     }
 }
 
+/// A number that nobody outside can guess: for what must not be forged from
+/// outside, such as the frames of a journal that holds senders' bytes.
+#[must_use]
+pub fn salt() -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = Uuid::new_v4().into_bytes();
+    let [.., i, j, k, l, m, n, o, p] = Uuid::new_v4().into_bytes();
+    u64::from_be_bytes([a, b, c, d, e, f, g, h]) ^ u64::from_be_bytes([i, j, k, l, m, n, o, p])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

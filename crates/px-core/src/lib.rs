@@ -17,7 +17,7 @@ pub mod wait;
 pub mod wire;
 
 pub use clock::{Clock, ManualClock, Stopwatch, SystemClock};
-pub use entropy::Ids;
+pub use entropy::{Ids, salt};
 pub use event::Event;
 pub use id::{DeliveryId, EventId, ExecutionId, ParseIdError, RunId, WaitId};
 pub use key::{KeyId, KeyRecord, Scope};

@@ -392,14 +392,11 @@ mod tests {
 
     #[test]
     fn the_fixture_of_format_1_is_read() {
+        if std::env::var_os("PX_BLESS").is_some() {
+            let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/journal-v1.seg");
+            std::fs::write(path, segment()).unwrap();
+        }
         assert_eq!(read(include_bytes!("../../tests/fixtures/journal-v1.seg")), expected());
-    }
-
-    #[test]
-    #[ignore = "writes the fixture; run by hand when the format version is raised"]
-    fn write_fixture() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/journal-v1.seg");
-        std::fs::write(path, segment()).unwrap();
     }
 
     #[test]

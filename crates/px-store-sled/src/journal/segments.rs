@@ -5,7 +5,6 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -281,8 +280,11 @@ impl Journal {
         let slot = self.pool.obtain().map_err(|error| {
             if is_full(&error) { AppendError::Full(error) } else { AppendError::Broken(error) }
         })?;
-        let header =
-            SegmentHeader { number: self.next_number, first_sequence: self.next_sequence, salt: salt() };
+        let header = SegmentHeader {
+            number: self.next_number,
+            first_sequence: self.next_sequence,
+            salt: px_core::salt(),
+        };
         Ok(Active { slot, header, offset: 0, last_sequence: self.next_sequence.saturating_sub(1) })
     }
 
@@ -298,11 +300,4 @@ impl Journal {
         self.disk.set_len(file, active.slot.bytes)?;
         self.disk.sync_data(file)
     }
-}
-
-/// A number that nobody outside can guess. It decides nothing and never leaves
-/// the segment: it only keeps a sender from writing a payload that checks as a
-/// record.
-fn salt() -> u64 {
-    std::hash::RandomState::new().build_hasher().finish()
 }

@@ -1,0 +1,242 @@
+//! The house rules of ARCHITECTURE.md, as tests: who may depend on whom, who
+//! may read the clock, who may commit, and how files look. They read the
+//! sources as text, so that a rule that is broken is named with its place.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What each crate may depend on, of our own. The direction of the river.
+const MAY_DEPEND: &[(&str, &[&str])] = &[
+    ("px-core", &[]),
+    ("px-sdk", &["px-core"]),
+    ("px-store", &["px-core"]),
+    ("px-store-sled", &["px-core", "px-store"]),
+    ("px-inbound", &["px-core", "px-sdk", "px-store"]),
+    ("px-engine", &["px-core", "px-sdk", "px-store"]),
+    ("px-server", &["px-core", "px-sdk", "px-store", "px-inbound", "px-engine"]),
+    ("px-cli", &["px-core", "px-sdk", "px-store", "px-store-sled", "px-inbound", "px-engine", "px-server"]),
+    ("px-testkit", &["px-core", "px-sdk", "px-store", "px-inbound", "px-engine"]),
+    ("px", &["px-sdk", "px-cli"]),
+];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The source files below a folder of the project, with their text.
+fn sources(folder: &str) -> Vec<(String, String)> {
+    fn walk(folder: &Path, out: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).into_iter().flatten() {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                walk(&path, out);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                out.push(path);
+            }
+        }
+    }
+    let mut paths = Vec::new();
+    walk(&root().join(folder), &mut paths);
+    paths.sort();
+    assert!(!paths.is_empty(), "there are sources in {folder}");
+    paths
+        .into_iter()
+        .map(|path| {
+            let text = std::fs::read_to_string(&path).expect("a source");
+            let name = path.strip_prefix(root()).expect("below the root").display().to_string();
+            (name.replace('\\', "/"), text)
+        })
+        .collect()
+}
+
+fn crates() -> Vec<String> {
+    let mut names: Vec<_> = std::fs::read_dir(root().join("crates"))
+        .expect("crates")
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Library code: no tests, benches or examples, and of a file only what comes
+/// before its unit tests.
+fn library() -> Vec<(String, String)> {
+    sources("crates")
+        .into_iter()
+        .filter(|(name, _)| name.contains("/src/") && !name.contains("/tests/"))
+        .map(|(name, text)| {
+            let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default().to_owned();
+            (name, code)
+        })
+        .collect()
+}
+
+/// The lines of code, without comments, that hold one of these texts.
+fn lines_with<'a>(code: &'a str, wanted: &'a [&str]) -> impl Iterator<Item = (usize, &'a str)> {
+    code.lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim_start().starts_with("//"))
+        .filter(|(_, line)| wanted.iter().any(|text| line.contains(text)))
+        .map(|(at, line)| (at + 1, line))
+}
+
+fn nowhere_but(wanted: &[&str], allowed: &[&str], rule: &str) {
+    let mut found = Vec::new();
+    for (name, code) in library() {
+        if allowed.iter().any(|place| name.starts_with(place)) {
+            continue;
+        }
+        for (line, text) in lines_with(&code, wanted) {
+            found.push(format!("{name}:{line}: {}", text.trim()));
+        }
+    }
+    assert!(found.is_empty(), "{rule}\n{}", found.join("\n"));
+}
+
+#[test]
+fn crates_depend_down_the_river_only() {
+    let rules: BTreeMap<_, _> = MAY_DEPEND.iter().copied().collect();
+    for name in crates() {
+        let allowed = rules.get(name.as_str()).unwrap_or_else(|| panic!("{name} has a place in the river"));
+        let manifest = std::fs::read_to_string(root().join("crates").join(&name).join("Cargo.toml"))
+            .expect("a manifest");
+        let dependencies = manifest.split("[dependencies]").nth(1).unwrap_or_default();
+        let dependencies = dependencies.split("\n[").next().unwrap_or_default();
+        for line in dependencies.lines() {
+            let dependency = line.split(['.', ' ', '=']).next().unwrap_or_default();
+            if dependency.starts_with("px") {
+                assert!(allowed.contains(&dependency), "{name} must not depend on {dependency}");
+            }
+        }
+    }
+}
+
+#[test]
+fn users_code_names_only_px() {
+    for (name, text) in sources("brains").into_iter().chain(sources("webhooks")) {
+        let found: Vec<_> = lines_with(
+            &text,
+            &["px_core", "px_sdk", "px_store", "px_engine", "px_inbound", "px_server", "px_cli"],
+        )
+        .collect();
+        assert!(found.is_empty(), "{name} names more than px: {found:?}");
+    }
+}
+
+#[test]
+fn the_core_is_pure() {
+    for (name, code) in library() {
+        if !name.starts_with("crates/px-core/") {
+            continue;
+        }
+        let impure =
+            ["async ", "tokio", "std::fs", "std::net", "std::env", "std::io", "std::thread", "println!"];
+        let found: Vec<_> = lines_with(&code, &impure).collect();
+        assert!(found.is_empty(), "{name}: {found:?}");
+    }
+}
+
+#[test]
+fn one_file_reads_the_clock() {
+    let allowed = [
+        "crates/px-core/src/clock.rs",
+        // These pace threads by elapsed time; no decision of a run depends on it.
+        "crates/px-store-sled/src/",
+    ];
+    nowhere_but(
+        &["SystemTime::now", "Instant::now"],
+        &allowed,
+        "only px-core's clock module reads the clock",
+    );
+    nowhere_but(&["SystemTime::now"], &["crates/px-core/src/clock.rs"], "and nobody else the wall clock");
+}
+
+#[test]
+fn one_file_reads_randomness() {
+    let sources =
+        ["Uuid::new", "Uuid::now", "ContextV7", "getrandom", "rand::", "thread_rng", "RandomState::new"];
+    nowhere_but(
+        &sources,
+        &["crates/px-core/src/entropy.rs"],
+        "only px-core's entropy module reads randomness",
+    );
+}
+
+#[test]
+fn there_is_one_write_seam() {
+    let allowed = [
+        "crates/px-inbound/src/accept.rs",
+        "crates/px-inbound/src/stage.rs",
+        "crates/px-engine/src/",
+        // The seam itself, and what stands in front of it in tests.
+        "crates/px-store/src/",
+        "crates/px-testkit/src/faults.rs",
+    ];
+    nowhere_but(&["store.commit(", ".into_batch()"], &allowed, "only accept and the engine commit");
+    let rows = ["crates/px-store/src/", "crates/px-store-sled/src/"];
+    nowhere_but(&[".submit("], &rows, "only the store hands rows to a backing");
+}
+
+#[test]
+fn axum_is_known_to_the_server_only() {
+    nowhere_but(&["axum::", "use axum"], &["crates/px-server/src/"], "axum is the server's");
+}
+
+#[test]
+fn libraries_read_no_environment() {
+    let allowed = ["crates/px-cli/src/"];
+    nowhere_but(&["std::env", "env::var"], &allowed, "only the command line reads the environment");
+}
+
+#[test]
+fn files_open_with_prose_and_stay_small() {
+    let mut long = Vec::new();
+    let all = sources("crates")
+        .into_iter()
+        .chain(sources("brains"))
+        .chain(sources("webhooks"))
+        .chain(sources("tests"));
+    for (name, text) in all {
+        if name.contains("compile_fail/") {
+            continue;
+        }
+        assert!(text.starts_with("//!"), "{name} opens with `//!` prose");
+        let lines = text.lines().count();
+        assert!(lines < 800, "{name} has {lines} lines");
+        if lines > 400 {
+            long.push(format!("{name}: {lines}"));
+        }
+    }
+    assert!(long.len() <= 12, "most files stay under 400 lines, but these do not:\n{}", long.join("\n"));
+}
+
+#[test]
+fn lib_rs_is_a_table_of_contents() {
+    for name in crates() {
+        let path = format!("crates/{name}/src/lib.rs");
+        let text = std::fs::read_to_string(root().join(&path)).expect("a lib.rs");
+        let limit = if name == "px" { 120 } else { 100 };
+        assert!(text.lines().count() < limit, "{path} is longer than a table of contents");
+    }
+}
+
+#[test]
+fn nothing_is_left_unfinished() {
+    let marks = [
+        concat!("to", "do!("),
+        concat!("unimple", "mented!("),
+        concat!("#[ig", "nore"),
+        concat!("TO", "DO"),
+        concat!("FIX", "ME"),
+    ];
+    let all = sources("crates")
+        .into_iter()
+        .chain(sources("brains"))
+        .chain(sources("webhooks"))
+        .chain(sources("tests"));
+    for (name, text) in all {
+        for mark in marks {
+            assert!(!text.contains(mark), "{name} holds {mark}");
+        }
+    }
+}

@@ -2,6 +2,8 @@
 //! may read the clock, who may commit, and how files look. They read the
 //! sources as text, so that a rule that is broken is named with its place.
 
+#![expect(clippy::expect_used, reason = "a test says by panicking that it failed")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

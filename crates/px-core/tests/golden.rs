@@ -2,6 +2,8 @@
 //! point at which a process died, replaying what it had committed and then
 //! applying the rest gives the same run as replaying the whole.
 
+#![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
+
 use std::path::{Path, PathBuf};
 
 use px_core::run::apply;

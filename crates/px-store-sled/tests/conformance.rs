@@ -2,6 +2,8 @@
 //! against the memory store under one random stream of operations, reopened
 //! now and then.
 
+#![expect(clippy::expect_used, reason = "a test says by panicking that it failed")]
+
 use std::sync::Arc;
 
 use px_store::{Embedded, MemoryRows, Store};

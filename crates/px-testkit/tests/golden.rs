@@ -4,6 +4,8 @@
 //!
 //! `PX_BLESS=1 cargo test -p px-testkit --test golden` writes them anew.
 
+#![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
+
 mod project;
 
 use std::fmt::Write as _;

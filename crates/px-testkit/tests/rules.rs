@@ -1,6 +1,8 @@
 //! The rules of keys, waits and owners, each through the production accept,
 //! decide and commit, in virtual time.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test says by panicking that it failed")]
+
 mod project;
 
 use std::time::Duration;

@@ -1,5 +1,12 @@
 //! A small project for the rule tests: one brain of each shape, two webhooks.
 
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::expect_used,
+    reason = "shared by several tests, none of which uses all of it"
+)]
+
 use std::time::Duration;
 
 use px_sdk::{

@@ -62,24 +62,27 @@ impl Oracle<'_> {
         starting.or(plainest)
     }
 
-    /// A payload whose identifier is `wanted`, made from the first of these
-    /// samples that can carry it.
+    /// A payload whose identifier is `wanted`, made from the sample that fits it
+    /// most closely: where one puts `dm-` before a user by itself, `dm-U7` is
+    /// that user, and not a thread of that name.
     pub(crate) async fn aimed(&self, samples: Vec<Value>, wanted: &str) -> Option<Value> {
-        for sample in samples {
-            if !self.fits(&sample) {
-                continue;
-            }
-            if let Some(aimed) = self.aim(sample, wanted).await {
-                return Some(aimed);
+        let mut best: Option<(usize, Value)> = None;
+        for sample in samples.into_iter().filter(|sample| self.fits(sample)) {
+            if let Some((fixed, aimed)) = self.aim(sample, wanted).await
+                && best.as_ref().is_none_or(|(most, _)| fixed > *most)
+            {
+                best = Some((fixed, aimed));
             }
         }
-        None
+        best.map(|(_, aimed)| aimed)
     }
 
-    async fn aim(&self, payload: Value, wanted: &str) -> Option<Value> {
+    /// The sample with the identifier in it, and how much of the identifier is
+    /// the handler's own text.
+    async fn aim(&self, payload: Value, wanted: &str) -> Option<(usize, Value)> {
         let before = self.identifier(&payload).await?;
         if before == wanted {
-            return Some(payload);
+            return Some((wanted.len(), payload));
         }
         let mut marked = payload.clone();
         let mut marks = Vec::new();
@@ -95,6 +98,7 @@ impl Oracle<'_> {
         let template = self.identifier(&marked).await?;
         let texts: Vec<&str> = marks.iter().map(|(_, mark)| mark.as_str()).collect();
         for parts in take_apart(&template, &texts, wanted) {
+            let free: usize = parts.iter().map(String::len).sum();
             let mut aimed = payload.clone();
             for ((pointer, _), text) in marks.iter().zip(parts) {
                 let leaf = aimed.pointer_mut(pointer)?;
@@ -107,7 +111,7 @@ impl Oracle<'_> {
                 }
             }
             if self.fits(&aimed) && self.identifier(&aimed).await.as_deref() == Some(wanted) {
-                return Some(aimed);
+                return Some((wanted.len().saturating_sub(free), aimed));
             }
         }
         None

@@ -165,7 +165,7 @@ fn refusal(status: StatusCode, mut fields: Map<String, Value>) -> Error {
     let hint = match status.as_u16() {
         503 => Some("the server cannot take it now; try again in a moment".to_owned()),
         401 | 403 => Some("the server wants credentials that this request did not have".to_owned()),
-        _ => violations(&fields),
+        _ => violations(&fields).or_else(|| candidates(&fields)),
     };
     let mut error = Error::new(kind, message).maybe_hint(hint);
     error.details = fields;
@@ -185,6 +185,13 @@ pub(crate) fn violations(fields: &Map<String, Value>) -> Option<String> {
         })
         .collect();
     (!lines.is_empty()).then(|| format!("this does not fit:{}", lines.concat()))
+}
+
+/// The brains that an ambiguous text could mean.
+fn candidates(fields: &Map<String, Value>) -> Option<String> {
+    let candidates = fields.get("candidates")?.as_array()?;
+    let titles: Vec<&str> = candidates.iter().filter_map(|brain| brain.get("title")?.as_str()).collect();
+    Some(format!("say which one: {}", titles.join(", ")))
 }
 
 /// Text as one segment of a path or one value of a query.

@@ -2,9 +2,12 @@
 //!
 //! A schema with unions and optional fields has many samples; [`samples`]
 //! gives a bounded number of them, the plainest first: required fields only,
-//! then with each optional field by itself, then with all. Where the schema has
-//! `examples` or a `default`, those are taken. Whether a sample fits is for
-//! the caller to check: patterns are not generated.
+//! then with each optional field by itself, then with all. Where a part of the
+//! schema has `examples` or a `default`, the first is taken; all examples of the
+//! whole come before anything that is made. Whether a sample fits is for the
+//! caller to check: patterns are not generated.
+
+use std::borrow::Cow;
 
 use serde_json::{Map, Number, Value};
 
@@ -18,6 +21,14 @@ const MAX_DEPTH: usize = 12;
 /// Samples of the schema, the plainest first.
 pub(crate) fn samples(schema: &Value) -> Vec<Value> {
     let mut found: Vec<Value> = Vec::new();
+    let mut schema = Cow::Borrowed(schema);
+    if let Some(Value::Array(examples)) = schema.get("examples") {
+        found.extend(examples.iter().take(MAX_SAMPLES).cloned());
+        if let Value::Object(fields) = schema.to_mut() {
+            fields.remove("examples");
+        }
+    }
+    let schema = &*schema;
     let optional = ways(schema, Optional::None, &mut found);
     for index in 0..optional {
         if found.len() >= MAX_SAMPLES {
@@ -308,6 +319,18 @@ mod tests {
             "oneOf": [{"type": "object", "properties": {"k": {"const": "a"}}, "required": ["k"]}],
         });
         assert_eq!(samples(&schema), [json!({"team": "T1", "k": "a"})]);
+    }
+
+    #[test]
+    fn examples_of_the_whole_come_first_and_do_not_hide_the_rest() {
+        let schema = json!({
+            "type": "object", "examples": [{"a": "x", "more": 1}, {"a": "y"}],
+            "properties": {"a": {"type": "string"}}, "required": ["a"],
+        });
+        assert_eq!(
+            samples(&schema),
+            [json!({"a": "x", "more": 1}), json!({"a": "y"}), json!({"a": "sample-a"})]
+        );
     }
 
     #[test]

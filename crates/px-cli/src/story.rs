@@ -41,7 +41,7 @@ pub(crate) fn tell(run: &Value, events: &[Value], now: Timestamp) -> Story {
 
 fn waiting(story: &mut Story, run: &Value, now: Timestamp) {
     waits(story, run);
-    let step = run.get("step").and_then(Value::as_str);
+    let step = run.get("step").and_then(Value::as_str).filter(|step| !step.is_empty());
     let next = step.map_or(String::new(), |step| format!(" Its next step, '{step}', needs the answer."));
     let since = story.since.map_or(String::new(), |at| format!(" since {}", words::moment(at, now)));
     story.sentences.push(format!("It waits for a webhook{since}.{next}"));
@@ -137,7 +137,7 @@ fn over(story: &mut Story, run: &Value, status: &str, now: Timestamp) {
             format!("It was cancelled{at}{took}{}.", reason.map_or(String::new(), |why| format!(": {why}")))
         }
         "error" => {
-            let step = run.get("step").and_then(Value::as_str);
+            let step = run.get("step").and_then(Value::as_str).filter(|step| !step.is_empty());
             let step = step.map_or(String::new(), |step| format!(" in step '{step}'"));
             let why = run.pointer("/error/message").and_then(Value::as_str).unwrap_or("no message");
             format!("It failed{step}{at}{took}: {why}.")

@@ -155,18 +155,6 @@ async fn schema(context: &Context, client: &Client, brain: &str) -> Result<Value
 fn explained(error: Error, brain: &str) -> Error {
     match error.kind {
         Kind::NotFound => error.hint("`px brains list` shows the brains there are"),
-        Kind::Conflict if error.details.contains_key("candidates") => {
-            let titles: Vec<&str> = error
-                .details
-                .get("candidates")
-                .and_then(Value::as_array)
-                .into_iter()
-                .flatten()
-                .filter_map(|candidate| candidate.get("title")?.as_str())
-                .collect();
-            let hint = format!("'{brain}' could be {}: say which one", titles.join(", "));
-            error.hint(hint)
-        }
         Kind::Failed => error.hint(format!("`px brains show {brain}` prints the input's schema")),
         _ => error,
     }

@@ -1,12 +1,7 @@
 //! The command line as a whole: real binaries (the examples of this crate),
 //! their stdout, stderr and exit codes.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::print_stderr,
-    reason = "a helper that fails should fail its test"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails should fail its test")]
 
 mod against_a_server;
 mod serving;

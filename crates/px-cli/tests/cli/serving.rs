@@ -136,6 +136,26 @@ fn signatures_duplicates_and_the_inbox() {
 }
 
 #[test]
+fn rule_27_behind_a_public_url_the_public_url_is_signed() {
+    let project = project().with("PX_PUBLIC_URL", "https://my-app.example");
+    let serving = Serving::start(&project, &[]);
+    for url in [serving.url.clone(), serving.url.replace("127.0.0.1", "localhost")] {
+        let sent = project.px(&["webhooks", "send", "sms", "--token", "a b", "--url", &url]);
+        assert_eq!(sent.code, 0, "{sent:?}");
+    }
+    let ambiguous = project.px(&["run", "e", "--url", &serving.url]);
+    assert_eq!(ambiguous.code, 4);
+    assert!(
+        ambiguous.stderr.contains("Hint: say which one: broken, customer-feedback, review"),
+        "{ambiguous:?}"
+    );
+    let misfit = project.px(&["run", "review", "-s", "nubmer=7", "--url", &serving.url]);
+    assert_eq!(misfit.code, 1);
+    assert!(misfit.stderr.contains("did you mean 'number'?"), "{misfit:?}");
+    assert!(misfit.stderr.contains("does not fit the input of brain 'review'"), "{misfit:?}");
+}
+
+#[test]
 fn the_printed_curl_line_works() {
     let project = project();
     let serving = Serving::start(&project, &[]);

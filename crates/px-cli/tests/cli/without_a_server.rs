@@ -300,6 +300,28 @@ fn a_curl_line_needs_no_server() {
 }
 
 #[test]
+fn the_handler_says_where_the_identifier_belongs() {
+    let project = Project::small().with("PX_URL", "http://127.0.0.1:9");
+    for (slug, identifier, body) in [
+        ("chat", "dm-U7", r#""text":"sample-text","type":"message","user":"U7"}"#),
+        ("chat", "C1.5", r#""text":"sample-text","thread":"C1.5","type":"message","user":"sample-user"}"#),
+        ("sms", "+1555", "Body=sample-Body&From=%2B1555"),
+    ] {
+        let done = project.px(&["webhooks", "send", slug, "--identifier", identifier, "--print-curl"]);
+        assert!(done.stdout.contains(body), "{identifier}: {done:?}");
+    }
+    let project =
+        project.file("mine.json", r#"{"type": "message", "user": "a", "text": "hello", "more": 1}"#);
+    let arguments =
+        ["webhooks", "send", "chat", "--payload", "mine.json", "--identifier", "dm-U7", "--print-curl"];
+    let done = project.px(&arguments);
+    assert!(done.stdout.contains(r#""more":1,"text":"hello","type":"message","user":"U7"}"#), "{done:?}");
+    let done = project.px(&["webhooks", "send", "chat", "--payload", "none.json"]);
+    assert_eq!(done.code, 2, "{done:?}");
+    assert!(done.stderr.starts_with("Error: cannot read none.json: No such file"), "{done:?}");
+}
+
+#[test]
 fn an_identifier_that_fits_nowhere_is_an_error() {
     let project = Project::small().with("PX_URL", "http://127.0.0.1:9");
     let done = project.px(&["webhooks", "send", "code", "--identifier", "no number", "--print-curl"]);

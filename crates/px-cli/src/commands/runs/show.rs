@@ -27,7 +27,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
 }
 
 fn print(ui: Ui, run: &Value, now: Timestamp) -> Result<()> {
-    let text = |name: &str| run.get(name).and_then(Value::as_str);
+    let text = |name: &str| run.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     let field = |name: &str, value: &str| ui.line(format_args!("{name:<10} {value}"));
     field("Run", text("brainRunId").unwrap_or("-"))?;
     field("Brain", text("brainTitle").unwrap_or("-"))?;

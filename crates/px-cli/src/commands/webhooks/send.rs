@@ -67,6 +67,13 @@ pub(crate) struct Args {
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let registry = context.registry()?;
     let def = &resolve::webhook(&registry, &args.slug)?.def;
+    let body = args.payload.as_deref().map(read).transpose()?;
+    let keyring = def.verification.resolve(&context::env);
+    if args.bad_signature && keyring.is_empty() {
+        let variable = def.verification.secret.as_deref();
+        return Err(Error::usage("there is no signature to spoil: the webhook has no secret here")
+            .maybe_hint(variable.map(|variable| format!("set {variable}"))));
+    }
     let client = context.client()?;
     let reported = match reported_url(&client, &args.slug).await {
         Ok(reported) => reported,
@@ -77,7 +84,6 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         Err(error) => return Err(error),
     };
     let address = Address::new(client.base(), &args.slug, reported.as_deref());
-    let body = args.payload.as_deref().map(read).transpose()?;
     let wish = Wish {
         identifier: args.identifier.as_deref(),
         event: args.event.as_deref(),
@@ -85,12 +91,6 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         body: body.as_deref(),
     };
     let draft = outgoing::draft(def, wish, context.now()).await?;
-    let keyring = def.verification.resolve(&context::env);
-    if args.bad_signature && keyring.is_empty() {
-        let variable = def.verification.secret.as_deref();
-        return Err(Error::usage("there is no signature to spoil: the webhook has no secret here")
-            .maybe_hint(variable.map(|variable| format!("set {variable}"))));
-    }
     warn_of_misfit(context.ui, def, &draft);
     let seal = || draft.seal(def, &address, &keyring, &context.fresh_id(), context.now(), args.bad_signature);
     if args.print_curl {

@@ -6,7 +6,7 @@
 //! inherent `impl`s say so, since the compiler's messages are then about the
 //! user's function and not about a trait of ours. The compiler shows a bound
 //! with the whole line that it stands on, so some lines here end with a word
-//! to whoever wrote the step. `crates/px/tests/compile_fail` holds the messages.
+//! to whoever wrote the step. `tests/compile_fail` holds the messages.
 
 use std::future::Future;
 use std::marker::PhantomData;

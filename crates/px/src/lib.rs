@@ -69,8 +69,8 @@
 //! # }
 //! ```
 //!
-//! The tests are in `tests/`: a whole program in `prelude.rs`, and what the
-//! compiler says to common mistakes in `compile_fail/`.
+//! A program with every shape of step and wait is in `tests/prelude.rs`; what
+//! the compiler says to common mistakes is in px-sdk's `tests/compile_fail/`.
 
 pub use px_sdk::*;
 
@@ -83,6 +83,7 @@ pub use px_sdk::*;
 ///     px::main()
 /// }
 /// ```
+#[cfg(feature = "cli")]
 #[must_use]
 pub fn main() -> std::process::ExitCode {
     px_cli::main()

@@ -20,7 +20,7 @@ pub(crate) fn run(run: &Run) -> Value {
         let steps = wire::steps(run, &run.progress);
         fields.insert("steps".into(), steps);
         fields.insert("seq".into(), run.seq.into());
-        if let Some(frame) = run.frame() {
+        if let Some(frame) = run.frame().filter(|_| !run.status.is_terminal()) {
             fields.insert("step".into(), frame.step.clone().into());
         }
         if let Some(reason) = &run.reason {

@@ -29,6 +29,10 @@ use std::time::Duration;
 use client::Target;
 use report::Row;
 
+/// As in the px binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What the parent asks of a child: which server it is to be.
 const ROLE: &str = "PX_BENCH_ROLE";
 

@@ -18,6 +18,7 @@ pub(super) async fn list(State(app): State<Shared>) -> Json<Value> {
                 "url": format!("{}/webhooks/{}", app.base_url, def.slug),
                 "provider": def.verification.provider,
                 "verified": !endpoint.is_unverified(),
+                "secret": endpoint.secret_variable(),
             })
         })
         .collect();

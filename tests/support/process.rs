@@ -60,6 +60,12 @@ impl Project {
         self
     }
 
+    /// Runs the binary by another program from now on; returns by which it was.
+    pub fn swap_under(mut self, words: Vec<String>) -> (Self, Vec<String>) {
+        let before = std::mem::replace(&mut self.under, words);
+        (self, before)
+    }
+
     /// A directory for whatever else a test writes; it goes with the project.
     pub fn path(&self) -> &Path {
         self.dir.path()

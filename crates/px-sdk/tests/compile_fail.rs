@@ -6,6 +6,7 @@
 //! After a change here or in px-sdk, run with `TRYBUILD=overwrite` and read
 //! every changed text as a user would.
 
+use std::io::Write as _;
 use std::process::Command;
 
 /// The texts are this compiler's; another one words them differently.
@@ -17,7 +18,10 @@ fn mistakes_are_explained() {
         Some(release) if release == TOOLCHAIN => {}
         found => {
             let found = found.as_deref().unwrap_or("an unknown one");
-            eprintln!("SKIPPED: the texts are those of rustc {TOOLCHAIN}, and this is {found}");
+            // Not `eprintln!`, which the test harness keeps to itself.
+            let why =
+                format!("SKIPPED mistakes_are_explained: written for rustc {TOOLCHAIN}, and this is {found}");
+            writeln!(std::io::stderr(), "{why}").unwrap();
             return;
         }
     }

@@ -179,7 +179,14 @@ impl Px {
 
     /// `kill -9`.
     pub fn kill(mut self) {
-        self.signal("KILL");
+        if !self.has_ended() {
+            if self.pid == self.child.id() {
+                // At once, without a process of its own for it.
+                self.child.kill().unwrap();
+            } else {
+                self.signal("KILL");
+            }
+        }
         self.child.wait().unwrap();
     }
 
@@ -189,13 +196,18 @@ impl Px {
         self.ended()
     }
 
+    /// SIGTERM; does not wait.
+    pub fn terminate(&self) {
+        self.signal("TERM");
+    }
+
     /// Waits until the process has ended by itself.
     pub fn ended(&mut self) -> ExitStatus {
         eventually("the end of the process", || self.child.try_wait().unwrap())
     }
 
-    pub fn is_running(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// One request.

@@ -14,7 +14,7 @@ use px_core::event::Event;
 use px_core::key::{EndedBy, KeyWait, token_fits};
 use px_core::run::{Catalog, Command, Effect, IllegalEvent, Refusal, Response, Start, decide};
 use px_core::wait::Wait;
-use px_core::{DeliveryId, EventId, Ids, KeyId, KeyRecord, Run, RunId, Scope, Timestamp};
+use px_core::{DeliveryId, EventId, Ids, KeyId, KeyRecord, Run, RunId, RunStatus, Scope, Timestamp};
 
 use crate::batch::{Batch, DedupWrite, DeliveryWrite, KeyWrite, LogTail, RunWrite, WorkChange, WorkWrite};
 use crate::error::Error;
@@ -263,7 +263,8 @@ impl<'a> Draft<'a> {
     }
 
     async fn open_wait(&mut self, run: RunId, wait: &Arc<Wait>) -> Result<(), DraftError> {
-        if !wait.fresh && self.take_queued(run, wait).await? {
+        let is_paused = self.runs.get(&run).is_some_and(|loaded| loaded.run.status == RunStatus::Paused);
+        if !wait.fresh && !is_paused && self.take_queued(run, wait).await? {
             return Ok(());
         }
         for (index, registration) in wait.registrations.iter().enumerate() {
@@ -383,6 +384,18 @@ impl<'a> Draft<'a> {
         }
         self.queue.insert((key.clone(), place), Some(event));
         Ok(())
+    }
+
+    /// Takes an event out of a key's queue, wherever it stands: for an operator
+    /// who does something else with it. False if it is not queued there any more.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn unqueue(&mut self, key: &KeyId, event: EventId) -> Result<bool, Error> {
+        let found = self.queued(key).await?.into_iter().find(|(_, row)| row.event == event);
+        let Some((place, row)) = found else { return Ok(false) };
+        self.leave_queue(key, place, &row).await?;
+        Ok(true)
     }
 
     /// Ends the time of a queued event that nobody waited for. Does nothing if

@@ -296,7 +296,8 @@ fn verify(image: &Path, sender: &Sender, counts: &mut Counts) {
                 px.get(&format!("/brains/runs/{run}")).text()
             );
             counts.stuck += 1;
-            continue;
+            // The others will not do better, and each would be waited for.
+            return;
         };
         let seen: Vec<_> = shown["state"]["events"].as_array().unwrap().iter().collect();
         let logged: Vec<_> =

@@ -27,8 +27,10 @@ pub struct Project {
 
 impl Project {
     /// This repository's own brains and webhooks, every webhook verified.
+    /// `PX_TEST_BINARY` names another build of them, a release for example.
     pub fn new() -> Self {
-        Self::of(env!("CARGO_BIN_EXE_px"))
+        let other = std::env::var_os("PX_TEST_BINARY");
+        Self::of(other.unwrap_or_else(|| env!("CARGO_BIN_EXE_px").into()))
             .env("GITHUB_WEBHOOK_SECRET", GITHUB_SECRET)
             .env("SLACK_SIGNING_SECRET", SLACK_SECRET)
             .env("TWILIO_AUTH_TOKEN", TWILIO_TOKEN)

@@ -149,6 +149,24 @@ pub struct Given {
     /// The key that answered, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyId>,
+    /// Fingerprint of the response's schema when the wait was opened: with
+    /// another one the response may not be what the step expects (RULES 14).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<u64>,
+}
+
+impl Given {
+    /// A response that came by no webhook.
+    #[must_use]
+    pub const fn by_hand(response: Value) -> Self {
+        Self { index: 0, response: Some(response), key: None, schema: None }
+    }
+
+    /// That nothing came in time.
+    #[must_use]
+    pub const fn timed_out() -> Self {
+        Self { index: 0, response: None, key: None, schema: None }
+    }
 }
 
 /// What an entry of the log says.
@@ -235,6 +253,13 @@ pub enum EventBody {
         /// The wait.
         wait: WaitId,
     },
+    /// A run whose step is under way is to pause when the step returns (RULES 35).
+    #[serde(rename = "brain:pause_requested")]
+    PauseRequested {
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
     /// The status of steps changed. One letter a step, in the pipeline's
     /// order: `p r c e h`; the wire spells them out.
     #[serde(rename = "step:status")]
@@ -311,6 +336,7 @@ impl EventBody {
             Self::WaitOpened { .. } => "brain:webhook",
             Self::WaitAnswered { .. } => "brain:webhook_response",
             Self::WaitTimedOut { .. } => "brain:wait_timeout",
+            Self::PauseRequested { .. } => "brain:pause_requested",
             Self::StepStatus { .. } => "step:status",
             Self::StepStart { .. } => "step:start",
             Self::StepComplete { .. } => "step:complete",

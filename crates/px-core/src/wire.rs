@@ -40,8 +40,8 @@ pub fn failure(error: &Failure) -> Value {
     out
 }
 
-/// The registrations of a wait in the flat form. Tokens are secrets of the
-/// run and the sender, and are shown to nobody else: only that there is one.
+/// The registrations of a wait in the flat form. Tokens are shown: whoever may
+/// read a run may answer for it.
 #[must_use]
 pub fn wait_for(wait: &Wait) -> Value {
     wait.registrations
@@ -119,6 +119,7 @@ fn body(run: &Run, event: &Event) -> Value {
             "waitId": wait,
             "index": given.index,
         }),
+        EventBody::PauseRequested { reason } => with_reason("running", reason.as_deref()),
         EventBody::WaitTimedOut { wait } => json!({ "waitId": wait }),
         EventBody::StepStatus { steps: letters } => {
             let progress = crate::run::progress_of(letters);

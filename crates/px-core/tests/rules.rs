@@ -99,7 +99,7 @@ impl Lab {
                 };
                 let then = match then {
                     0 => Then::Go,
-                    1 => Then::Given(Given { index: 0, response: Some(json!({})), key: None }),
+                    1 => Then::Given(Given::by_hand(json!({}))),
                     _ => {
                         self.waits += 1;
                         Then::Wait(Wait {

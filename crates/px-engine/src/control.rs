@@ -100,6 +100,14 @@ impl Parts {
         self.command(run, Command::Cancel { reason }).await
     }
 
+    /// Lets a run stand still: at once if it waits, else when its step returns.
+    ///
+    /// # Errors
+    /// The run does not exist, has ended, or is paused already.
+    pub async fn pause_run(&self, run: RunId, reason: Option<String>) -> Result<(), ControlError> {
+        self.command(run, Command::Pause { reason }).await
+    }
+
     /// Lets a paused run go on.
     ///
     /// # Errors

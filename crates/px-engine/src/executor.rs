@@ -40,7 +40,7 @@ pub(crate) async fn execute(parts: &Parts, limits: &Limits, run: RunId) -> Resul
     let session = Arc::new(Session::new(parts.clone(), claim, record));
     let result = if deaths >= limits.max_deaths {
         let reason = format!("{deaths} processes died while this step ran; resume the run to try once more");
-        session.commit(Some(Command::Pause { reason: Some(reason) })).await.map(drop)
+        session.commit(Some(Command::Halt { reason: Some(reason) })).await.map(drop)
     } else {
         let steps = steps(parts, limits, &session);
         let mut steps = pin!(steps);
@@ -69,16 +69,21 @@ pub(crate) async fn execute(parts: &Parts, limits: &Limits, run: RunId) -> Resul
 async fn steps(parts: &Parts, limits: &Limits, session: &Arc<Session>) -> Result<(), SessionError> {
     loop {
         let run = session.run().await;
-        let found = match find(parts, &run) {
+        if run.pause_requested {
+            session.commit(Some(Command::Halt { reason: run.reason })).await?;
+            return Ok(());
+        }
+        let found = match find(parts, &run).and_then(|found| same_response(parts, &run).map(|()| found)) {
             Ok(found) => found,
             Err(reason) => {
-                session.commit(Some(Command::Pause { reason: Some(reason) })).await?;
+                session.commit(Some(Command::Halt { reason: Some(reason) })).await?;
                 return Ok(());
             }
         };
         let begun = parts.clock.now();
         session.begin(found.index, begun).await;
-        let command = match run_step(limits, session, &run, found.step).await? {
+        let revoked = session.revoked();
+        let command = match run_step(limits, session, &run, found.step, revoked).await? {
             Some(result) => command(parts, &run, &found, result),
             None => return Ok(()),
         };
@@ -111,10 +116,26 @@ fn find<'a>(parts: &'a Parts, run: &Run) -> Result<Found<'a>, String> {
         .ok_or_else(|| format!("step '{}' is not in brain '{}' any more", frame.step, frame.brain))
 }
 
+/// Whether the response that the step will be given has the schema that it had
+/// when the wait was opened (RULES 14).
+fn same_response(parts: &Parts, run: &Run) -> Result<(), String> {
+    let given = run.given.as_ref();
+    let Some((key, then)) = given.and_then(|given| given.key.as_ref().zip(given.schema)) else {
+        return Ok(());
+    };
+    match parts.registry.response_fingerprint(&key.slug) {
+        Some(now) if now != then => Err(format!(
+            "response changed: webhook '{}' gives another response than when the run began to wait for it",
+            key.slug
+        )),
+        _ => Ok(()),
+    }
+}
+
 enum StepResult {
     Returned(StepOutput),
     Unfit(String),
-    Failed(Failure),
+    Failed { error: Failure, can_retry: bool },
 }
 
 /// Runs the step's code. `None` if the claim was revoked meanwhile.
@@ -123,6 +144,7 @@ async fn run_step(
     session: &Arc<Session>,
     run: &Run,
     step: &StepDef,
+    revoked: impl Future<Output = ()>,
 ) -> Result<Option<StepResult>, SessionError> {
     let Some(frame) = run.frame() else { return Ok(None) };
     let about = StepContext {
@@ -130,14 +152,21 @@ async fn run_step(
         brain: frame.brain.clone(),
         step: frame.step.clone(),
         iteration: frame.iteration,
-        attempt: if run.in_step { frame.attempt.max(1) } else { frame.attempt + 1 },
+        attempt: attempt(run),
         options: run.options.clone(),
         once: run.once.clone(),
     };
     let cx = Cx::new(about, Arc::clone(session) as _);
     // The call itself is user code too, and may panic before there is a future.
     let code = async { step.run(cx, frame.state.clone(), run.given.clone()).await };
-    let mut code = pin!(AssertUnwindSafe(code).catch_unwind());
+    let code = AssertUnwindSafe(code).catch_unwind();
+    let time = step.options.timeout;
+    let mut code = pin!(async {
+        match time {
+            Some(time) => tokio::time::timeout(time, code).await.ok(),
+            None => Some(code.await),
+        }
+    });
     let result = tokio::select! {
         biased;
         result = &mut code => result,
@@ -145,30 +174,45 @@ async fn run_step(
             if session.show().await? == Committed::Revoked {
                 return Ok(None);
             }
-            code.await
+            tokio::select! {
+                biased;
+                result = &mut code => result,
+                // Nothing that it does can be committed any more: drop it where it stands.
+                () = revoked => return Ok(None),
+            }
         }
     };
+    let failed = |kind, name: &str, message| Failure { kind, name: name.into(), message, stack: None };
     Ok(Some(match result {
-        Ok(Ok(output)) => StepResult::Returned(output),
-        Ok(Err(StepError::State(why))) => {
+        None => {
+            let message = format!("step '{}' took longer than {:?}", frame.step, time.unwrap_or_default());
+            StepResult::Failed { error: failed(FailureKind::Step, "Timeout", message), can_retry: true }
+        }
+        Some(Ok(Ok(output))) => StepResult::Returned(output),
+        Some(Ok(Err(StepError::State(why)))) => {
             StepResult::Unfit(format!("the stored state does not fit step '{}': {why}", frame.step))
         }
-        Ok(Err(StepError::Response(why))) => {
+        Some(Ok(Err(StepError::Response(why)))) => {
             StepResult::Unfit(format!("the stored response does not fit step '{}': {why}", frame.step))
         }
-        Ok(Err(StepError::Failed(error))) => StepResult::Failed(Failure {
-            kind: FailureKind::Step,
-            name: error.name().to_owned(),
-            message: error.message().to_owned(),
-            stack: (!error.causes().is_empty()).then(|| error.causes().join("\n")),
-        }),
-        Err(panic) => StepResult::Failed(Failure {
-            kind: FailureKind::Panic,
-            name: "Panic".into(),
-            message: panic_text(&*panic),
-            stack: None,
-        }),
+        Some(Ok(Err(StepError::Failed(error)))) => {
+            let stack = (!error.causes().is_empty()).then(|| error.causes().join("\n"));
+            let can_retry = !error.is_permanent();
+            let error = failed(FailureKind::Step, error.name(), error.message().to_owned());
+            StepResult::Failed { error: Failure { stack, ..error }, can_retry }
+        }
+        Some(Err(panic)) => {
+            let error = failed(FailureKind::Panic, "Panic", panic_text(&*panic));
+            StepResult::Failed { error, can_retry: false }
+        }
     }))
+}
+
+/// Which attempt at the current step runs now. A start after a crash is no new
+/// attempt (RULES 36).
+fn attempt(run: &Run) -> u32 {
+    let before = run.frame().map_or(0, |frame| frame.attempt);
+    if run.in_step { before.max(1) } else { before + 1 }
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
@@ -182,8 +226,13 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 fn command(parts: &Parts, run: &Run, found: &Found<'_>, result: StepResult) -> Command {
     let output = match result {
         StepResult::Returned(output) => output,
-        StepResult::Unfit(reason) => return Command::Pause { reason: Some(reason) },
-        StepResult::Failed(error) => return Command::FailStep { error, retry_at: None },
+        StepResult::Unfit(reason) => return Command::Halt { reason: Some(reason) },
+        StepResult::Failed { error, can_retry } => {
+            let retry = found.step.options.retry.filter(|_| can_retry);
+            let now = parts.clock.now();
+            let pause = retry.and_then(|retry| retry.pause(attempt(run), parts.ids.version(now)));
+            return Command::FailStep { error, retry_at: pause.map(|pause| now.after(pause)) };
+        }
     };
     let after = if output.repeats {
         After::Same
@@ -197,7 +246,9 @@ fn command(parts: &Parts, run: &Run, found: &Found<'_>, result: StepResult) -> C
     let then = match output.then {
         Continue::Go => Then::Go,
         Continue::Given(given) => Then::Given(given),
-        Continue::Wait(request) if request.registrations.is_empty() && request.timeout.is_none() => {
+        Continue::Wait(request)
+            if request.registrations.is_empty() && request.timeout.is_none() && request.until.is_none() =>
+        {
             let step = run.frame().map(|frame| frame.step.as_str()).unwrap_or_default();
             let message =
                 format!("step '{step}' waits for an empty list without a timeout: nothing could end that");
@@ -209,7 +260,7 @@ fn command(parts: &Parts, run: &Run, found: &Found<'_>, result: StepResult) -> C
             mode: WaitMode::Any,
             registrations: request.registrations,
             opened_at: now,
-            deadline: request.timeout.map(|timeout| now.after(timeout)),
+            deadline: request.until.or_else(|| request.timeout.map(|timeout| now.after(timeout))),
             fresh: request.fresh,
         }),
     };

@@ -12,6 +12,7 @@ use px_sdk::{Error, Result, StepPort};
 use px_store::{Admission, Conflict, DraftError, Outcome, RunRecord, Work};
 use serde_json::Value;
 use tokio::sync::Mutex;
+use tokio::sync::broadcast::error::RecvError;
 
 use crate::shared::{MAX_ROUNDS, Parts};
 
@@ -63,6 +64,22 @@ impl Session {
     pub(crate) fn new(parts: Parts, claim: Claim, record: RunRecord) -> Self {
         let run = record.run.id;
         Self { parts, claim, run, current: Mutex::new(Current { record, begin: None }) }
+    }
+
+    /// Resolves when the claim is gone. Meant for steps that take long: it may
+    /// miss a hint, and then the step's own commit finds out.
+    pub(crate) fn revoked(&self) -> impl Future<Output = ()> + use<> {
+        let mut hints = self.parts.store.hints().revoked();
+        let run = self.run;
+        async move {
+            loop {
+                match hints.recv().await {
+                    Ok(revoked) if revoked == run => return,
+                    Ok(_) | Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => std::future::pending().await,
+                }
+            }
+        }
     }
 
     /// A copy of the run as it was last committed.

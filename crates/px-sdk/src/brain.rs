@@ -12,6 +12,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use px_core::event::{Given, StepInfo, StepKind};
 use px_core::run::BrainInfo;
@@ -22,7 +23,8 @@ use serde_json::Value;
 
 use crate::cx::Cx;
 use crate::error::{Error, Result};
-use crate::outcome::{Again, Next, Pending, Turn, Waiting};
+use crate::options::{Retry, StepOptions};
+use crate::outcome::{Again, Next, Pending, Sleeping, Turn, Waiting};
 use crate::wait::{WaitRequest, decode};
 
 /// What goes from step to step: a struct that is written and read as a JSON object.
@@ -113,6 +115,17 @@ impl<F: Future<Output = Result<O>>, O> Async for F {
     type Outcome = O;
 }
 
+impl<S> sealed::Sealed for Sleeping<S> {}
+impl<S: State> Outcome for Sleeping<S> {
+    type State = S;
+    type Phase = Ready;
+
+    fn into_output(self) -> Result<StepOutput> {
+        let (state, request) = self.into_parts();
+        Ok(StepOutput { state: to_object(&state)?, then: Continue::Wait(request), repeats: false })
+    }
+}
+
 impl Pending {
     fn into_continue(self) -> Result<Continue> {
         Ok(match self {
@@ -164,6 +177,8 @@ type ErasedStep = Arc<dyn Fn(Cx, Value, Option<Given>) -> StepFuture + Send + Sy
 pub struct StepDef {
     /// Its name and kind.
     pub info: StepInfo,
+    /// How it is tried again, and how long it may take.
+    pub options: StepOptions,
     run: ErasedStep,
 }
 
@@ -295,8 +310,26 @@ pub struct Builder<I, S, P> {
 
 impl<I, S, P> Builder<I, S, P> {
     fn push<T, Q>(mut self, name: &str, kind: StepKind, run: ErasedStep) -> Builder<I, T, Q> {
-        self.def.steps.push(StepDef { info: StepInfo { title: name.to_owned(), kind }, run });
+        let info = StepInfo { title: name.to_owned(), kind };
+        self.def.steps.push(StepDef { info, options: StepOptions::default(), run });
         Builder { def: self.def, types: PhantomData }
+    }
+
+    /// Tries the step before this line again when it fails, unless its error is permanent.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        if let Some(step) = self.def.steps.last_mut() {
+            step.options.retry = Some(retry);
+        }
+        self
+    }
+
+    /// Lets an attempt at the step before this line take so long; its code is
+    /// then dropped, and the attempt has failed.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        if let Some(step) = self.def.steps.last_mut() {
+            step.options.timeout = Some(timeout);
+        }
+        self
     }
 
     /// Adds a step that runs for each response: `async fn(Cx, S, R) -> Result<Again<S, R, T>>`.

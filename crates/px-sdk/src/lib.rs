@@ -11,6 +11,7 @@ mod error;
 mod inbound;
 mod kind;
 mod macros;
+mod options;
 mod outcome;
 mod received;
 pub mod registry;
@@ -28,7 +29,9 @@ pub use inbound::{Inbound, IntoInbounds, RawInbound, Reply};
 pub use kind::Kind;
 #[doc(hidden)]
 pub use macros::__private;
-pub use outcome::{Again, Next, Waiting, wait_for};
+pub use options::{Retry, StepOptions};
+pub use outcome::{Again, Next, Sleeping, Waiting, sleep, sleep_until, wait_for};
+pub use px_core::Timestamp;
 pub use received::Received;
 pub use registry::Registry;
 pub use wait::{Either, On, OneOf3, OneOf4, Picked, Timed, WaitRequest, Waits};

@@ -70,7 +70,12 @@ pub mod __private {
     /// A number that changes when the schema of a response type does (RULES 14).
     #[must_use]
     pub fn fingerprint<R: schemars::JsonSchema>() -> u64 {
-        let mut schema = schemars::schema_for!(R).to_value();
+        fingerprint_of(schemars::schema_for!(R).to_value())
+    }
+
+    /// The same, of a schema.
+    #[must_use]
+    pub fn fingerprint_of(mut schema: serde_json::Value) -> u64 {
         forget_words(&mut schema);
         // FNV-1a: stable over versions and machines, which a stored number must be.
         schema

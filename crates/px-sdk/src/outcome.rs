@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use px_core::Timestamp;
 use px_core::event::Given;
 use serde::Serialize;
 
@@ -52,6 +53,30 @@ pub fn wait_for<S, W: Waits>(state: S, on: W) -> Waiting<S, W::Response> {
     Waiting { state, on: Pending::Wait(WaitRequest::new(on.registrations())), response: PhantomData }
 }
 
+/// The step is done; the next one runs with this state when the time has come.
+#[must_use = "a run sleeps only if the step returns it"]
+#[derive(Debug)]
+pub struct Sleeping<S> {
+    state: S,
+    request: WaitRequest,
+}
+
+/// Parks the run for this long. The next step takes the state alone.
+pub fn sleep<S>(state: S, time: Duration) -> Sleeping<S> {
+    Sleeping { state, request: WaitRequest::new(Vec::new()).timeout(time) }
+}
+
+/// Parks the run until this time.
+pub fn sleep_until<S>(state: S, until: Timestamp) -> Sleeping<S> {
+    Sleeping { state, request: WaitRequest { until: Some(until), ..WaitRequest::new(Vec::new()) } }
+}
+
+impl<S> Sleeping<S> {
+    pub(crate) fn into_parts(self) -> (S, WaitRequest) {
+        (self.state, self.request)
+    }
+}
+
 impl<S, R> Waiting<S, R> {
     /// Does not wait: the next step runs at once with this response. For the
     /// first turn of a loop, or for an answer that is already there.
@@ -59,9 +84,8 @@ impl<S, R> Waiting<S, R> {
     where
         R: Serialize,
     {
-        let given = serde_json::to_value(response)
-            .map(|response| Given { index: 0, response: Some(response), key: None })
-            .map_err(Into::into);
+        let given =
+            serde_json::to_value(response).map(Given::by_hand).map_err(Into::into);
         Self { state, on: Pending::Given(given), response: PhantomData }
     }
 

@@ -157,6 +157,7 @@ impl fmt::Display for RegistryError {
 pub struct Registry {
     brains: BTreeMap<String, Registered<Arc<BrainDef>>>,
     webhooks: BTreeMap<String, Registered<Arc<WebhookDef>>>,
+    responses: BTreeMap<String, u64>,
 }
 
 impl Registry {
@@ -199,6 +200,8 @@ impl Registry {
                 let sources = vec![other.source.clone(), source];
                 return Err(RegistryError::DuplicateSlug { slug: def.slug, sources });
             }
+            let response = crate::__private::fingerprint_of(def.response_schema.clone());
+            registry.responses.insert(def.slug.clone(), response);
             registry.webhooks.insert(def.slug.clone(), Registered { def: Arc::new(def), source });
         }
         for (source, def) in brains {
@@ -231,6 +234,12 @@ impl Registry {
     #[must_use]
     pub fn webhook(&self, slug: &str) -> Option<&Arc<WebhookDef>> {
         self.webhooks.get(slug).map(|webhook| &webhook.def)
+    }
+
+    /// The fingerprint of a webhook's response schema, as waits store it (RULES 14).
+    #[must_use]
+    pub fn response_fingerprint(&self, slug: &str) -> Option<u64> {
+        self.responses.get(slug).copied()
     }
 
     /// Every webhook, by slug.

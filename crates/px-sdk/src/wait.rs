@@ -8,9 +8,9 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use px_core::KeyId;
 use px_core::event::Given;
 use px_core::wait::Registration;
+use px_core::{KeyId, Timestamp};
 use serde::de::value::U32Deserializer;
 use serde::de::{DeserializeOwned, Deserializer, EnumAccess, IntoDeserializer, VariantAccess, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
@@ -311,13 +311,15 @@ pub struct WaitRequest {
     pub registrations: Vec<Registration>,
     /// When the wait ends by itself.
     pub timeout: Option<Duration>,
+    /// When the wait ends by itself, as a point in time.
+    pub until: Option<Timestamp>,
     /// Whether it leaves alone what was queued before it.
     pub fresh: bool,
 }
 
 impl WaitRequest {
     pub(crate) fn new(registrations: Vec<Registration>) -> Self {
-        Self { registrations, timeout: None, fresh: false }
+        Self { registrations, timeout: None, until: None, fresh: false }
     }
 
     pub(crate) fn timeout(self, after: Duration) -> Self {
@@ -350,7 +352,7 @@ mod tests {
     }
 
     fn given(index: u32, response: Option<Value>) -> Given {
-        Given { index, response, key: None }
+        Given { index, response, key: None, schema: None }
     }
 
     #[test]

@@ -134,6 +134,8 @@ impl Batch {
         let mut hints: Vec<_> = self.runs.iter().map(|write| Hint::Run(write.run.id)).collect();
         let is_ready =
             |work: &&WorkWrite| matches!(&work.change, WorkChange::Put(_, row) if row.owner.is_none());
+        let is_revoked = |work: &&WorkWrite| work.expected.is_none() && work.change == WorkChange::Remove;
+        hints.extend(self.work.iter().filter(is_revoked).map(|work| Hint::Revoked(work.run)));
         hints.extend(self.work.iter().filter(is_ready).map(|work| Hint::Work(work.run)));
         if !self.arm.is_empty() {
             hints.push(Hint::Timer);

@@ -21,6 +21,8 @@ const READY_RUNS: usize = 65_536;
 pub enum Hint {
     /// This run is ready for the engine.
     Work(RunId),
+    /// The claim of this run is gone: whoever runs its step can commit nothing more.
+    Revoked(RunId),
     /// A due time was added; the timer may have to ring earlier.
     Timer,
     /// The log of this run grew.
@@ -34,6 +36,7 @@ pub struct HintBus {
     work: Notify,
     timer: Notify,
     runs: broadcast::Sender<RunId>,
+    revoked: broadcast::Sender<RunId>,
     muted: AtomicBool,
 }
 
@@ -44,6 +47,7 @@ impl Default for HintBus {
             work: Notify::new(),
             timer: Notify::new(),
             runs: broadcast::channel(RUN_HINTS).0,
+            revoked: broadcast::channel(RUN_HINTS).0,
             muted: AtomicBool::new(false),
         }
     }
@@ -71,6 +75,8 @@ impl HintBus {
                     drop(ready);
                     self.work.notify_one();
                 }
+                // No receiver is no error: no step runs.
+                Hint::Revoked(run) => drop(self.revoked.send(*run)),
                 Hint::Timer => self.timer.notify_one(),
                 Hint::Run(run) => {
                     if self.runs.receiver_count() > 0 {
@@ -107,6 +113,12 @@ impl HintBus {
     #[must_use]
     pub fn runs(&self) -> broadcast::Receiver<RunId> {
         self.runs.subscribe()
+    }
+
+    /// Follows the runs whose claims are revoked.
+    #[must_use]
+    pub fn revoked(&self) -> broadcast::Receiver<RunId> {
+        self.revoked.subscribe()
     }
 
     /// Drops every hint from now on: the tests' way to show that nothing

@@ -235,6 +235,14 @@ impl World {
         Ok(self.alive(self.parts.cancel_run(run, None)).await??)
     }
 
+    /// Pauses a run.
+    ///
+    /// # Errors
+    /// The run does not exist, has ended or is paused, or the process dies.
+    pub async fn pause(&self, run: RunId) -> Result<(), WorldError> {
+        Ok(self.alive(self.parts.pause_run(run, None)).await??)
+    }
+
     /// Resumes a paused run.
     ///
     /// # Errors

@@ -98,10 +98,15 @@ impl Run {
                 self.end_wait(*wait, given.clone())?;
             }
             (RunStatus::Waiting | RunStatus::Running, EventBody::WaitTimedOut { wait }) => {
-                self.end_wait(*wait, Given { index: 0, response: None, key: None })?;
+                self.end_wait(*wait, Given::timed_out())?;
+            }
+            (RunStatus::Running, EventBody::PauseRequested { reason }) => {
+                self.pause_requested = true;
+                self.reason.clone_from(reason);
             }
             (RunStatus::Running | RunStatus::Waiting, EventBody::BrainPaused { reason }) => {
                 self.status = RunStatus::Paused;
+                self.pause_requested = false;
                 self.reason.clone_from(reason);
             }
             (RunStatus::Paused, EventBody::BrainResumed) => {
@@ -214,10 +219,12 @@ impl Run {
 
     fn end(&mut self, status: RunStatus, event: &Event) {
         self.status = status;
+        self.reason = None;
         self.waits.clear();
         self.once.clear();
         self.given = None;
         self.in_step = false;
+        self.pause_requested = false;
         self.retry_at = None;
         self.completed_at = Some(event.at);
     }

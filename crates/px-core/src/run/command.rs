@@ -48,8 +48,13 @@ pub enum Command {
         /// Who asks, for the log.
         reason: Option<String>,
     },
-    /// Let the run stand still.
+    /// Let the run stand still: at once if it waits, else once its step returns.
     Pause {
+        /// Why, for the log.
+        reason: Option<String>,
+    },
+    /// Let the run stand still at once: its step will not return here.
+    Halt {
         /// Why, for the log.
         reason: Option<String>,
     },

@@ -123,6 +123,7 @@ pub fn decide(run: &Run, command: Command, now: Timestamp) -> Result<Decision, R
         Command::TimeOut { wait } => log.time_out(wait)?,
         Command::Cancel { reason } => log.cancel(reason)?,
         Command::Pause { reason } => log.pause(reason)?,
+        Command::Halt { reason } => log.halt(reason)?,
         Command::Resume => log.resume()?,
         Command::Fail { error } => {
             log.active()?;
@@ -271,8 +272,15 @@ impl Log<'_> {
             if let Some(due) = wait.deadline {
                 self.effect(Effect::ArmTimer { wait: wait.id, due });
             }
+            if self.run.pause_requested {
+                self.push(EventBody::BrainPaused { reason: self.run.reason.clone() });
+            }
             self.effect(Effect::Park);
+            // A run that pauses here takes what is queued when it resumes.
             self.effect(Effect::OpenWait(Arc::new(wait)));
+        } else if self.run.pause_requested {
+            self.push(EventBody::BrainPaused { reason: self.run.reason.clone() });
+            self.effect(Effect::Park);
         } else {
             self.effect(Effect::RunStep);
         }
@@ -292,7 +300,11 @@ impl Log<'_> {
         let attempt = self.run.frame().map_or(1, |frame| frame.attempt);
         self.push(EventBody::StepRetry { step, attempt, error, due_at: due });
         self.effect(Effect::Park);
-        self.effect(Effect::ArmRetry { due });
+        if self.run.pause_requested {
+            self.push(EventBody::BrainPaused { reason: self.run.reason.clone() });
+        } else {
+            self.effect(Effect::ArmRetry { due });
+        }
         Ok(())
     }
 
@@ -319,7 +331,16 @@ impl Log<'_> {
         let answered = response.key.is_some().then_some(response.index);
         self.push(EventBody::WaitAnswered {
             wait: response.wait,
-            given: Given { index: response.index, response: Some(response.response), key: response.key },
+            given: Given {
+                index: response.index,
+                response: Some(response.response),
+                schema: response
+                    .key
+                    .as_ref()
+                    .and_then(|_| wait.registrations.get(response.index as usize))
+                    .map(|registration| registration.schema),
+                key: response.key,
+            },
             event: response.event,
             delivery: response.delivery,
         });
@@ -350,6 +371,18 @@ impl Log<'_> {
     }
 
     fn pause(&mut self, reason: Option<String>) -> Result<(), Refusal> {
+        // Its executor may have begun the step without having said so yet.
+        if self.run.status == RunStatus::Running && self.run.retry_at.is_none() {
+            if self.run.pause_requested {
+                return Err(Refusal::WrongStatus(RunStatus::Running));
+            }
+            self.push(EventBody::PauseRequested { reason });
+            return Ok(());
+        }
+        self.halt(reason)
+    }
+
+    fn halt(&mut self, reason: Option<String>) -> Result<(), Refusal> {
         self.active()?;
         if self.run.status == RunStatus::Paused {
             return Err(Refusal::WrongStatus(RunStatus::Paused));

@@ -135,6 +135,9 @@ pub struct Run {
     /// Whether the current step has begun and not yet returned.
     #[serde(default)]
     pub in_step: bool,
+    /// Whether the run pauses when its step returns (RULES 35).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pause_requested: bool,
     /// Why it is paused, or was cancelled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -188,6 +191,7 @@ impl Run {
             waits: Vec::new(),
             once: Vec::new(),
             in_step: false,
+            pause_requested: false,
             reason: None,
             retry_at: None,
             options: Value::Null,

@@ -169,3 +169,39 @@ pub fn registry() -> Registry {
 pub fn event(id: &str, key: &str, text: &str, then: &str) -> Note {
     Note { id: id.into(), key: key.into(), text: text.into(), then: then.into() }
 }
+
+/// Fails so many times, then is done. `key` says how: `retries`, `permanent`, `slow`.
+pub fn flaky() -> Brain<Ask> {
+    brain("flaky")
+        .step("try", flaky_try)
+        .retry(px_sdk::Retry::attempts(3).base(Duration::from_secs(10)).cap(Duration::from_secs(15)))
+        .timeout(Duration::from_millis(30))
+        .step("end", flaky_end)
+        .build()
+}
+px_sdk::brain!(flaky);
+
+async fn flaky_try(cx: Cx, ask: Ask) -> Result<Next<Ask>> {
+    cx.once("effect", || async { Ok(cx.attempt()) }).await?;
+    match ask.key.as_str() {
+        "permanent" => Err(Error::permanent("for good")),
+        "slow" => std::future::pending().await,
+        "never" => Err(Error::msg("always")),
+        _ if cx.attempt() < 3 => Err(Error::msg(format!("attempt {}", cx.attempt()))),
+        _ => Ok(Next(ask)),
+    }
+}
+
+async fn flaky_end(_cx: Cx, ask: Ask) -> Result<Next<Ask>> {
+    Ok(Next(ask))
+}
+
+/// Sleeps for an hour.
+pub fn sleeper() -> Brain<Ask> {
+    brain("sleeper").step("rest", rest).step("wake", flaky_end).build()
+}
+px_sdk::brain!(sleeper);
+
+async fn rest(_cx: Cx, ask: Ask) -> Result<px_sdk::Sleeping<Ask>> {
+    Ok(px_sdk::sleep(ask, Duration::from_secs(3600)))
+}

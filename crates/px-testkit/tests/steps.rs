@@ -1,0 +1,133 @@
+//! Step options and control, in virtual time: retries, timeouts, sleeps, pause
+//! and resume.
+
+#![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
+
+mod project;
+
+use std::time::Duration;
+
+use project::{Ask, TIMEOUT, event, flaky, registry, sleeper, survey};
+use px_core::{RunId, RunStatus};
+use px_testkit::World;
+use serde_json::json;
+
+async fn started(world: &World, brain: fn() -> px_sdk::Brain<Ask>, key: &str) -> RunId {
+    let run = world.start(brain, Ask { key: key.into() }).await.unwrap();
+    world.settle().await.unwrap();
+    run
+}
+
+async fn types(world: &World, run: RunId) -> Vec<&'static str> {
+    world.log(run).await.unwrap().iter().map(|event| event.event.name()).collect()
+}
+
+#[tokio::test]
+async fn a_step_is_retried_when_its_time_comes_and_keeps_its_side_effects() {
+    let world = World::new(registry()).unwrap();
+    let run = started(&world, flaky, "retries").await;
+    assert_eq!(world.status(run).await.unwrap(), RunStatus::Running);
+    world.advance(Duration::from_secs(7)).await.unwrap();
+    assert_eq!(
+        types(&world, run).await.iter().filter(|name| **name == "step:retry").count(),
+        1,
+        "not yet due"
+    );
+    world.advance(Duration::from_secs(6)).await.unwrap();
+    assert_eq!(types(&world, run).await.iter().filter(|name| **name == "step:retry").count(), 2);
+    world.advance(Duration::from_secs(19)).await.unwrap();
+    assert_eq!(world.status(run).await.unwrap(), RunStatus::Complete);
+    let log = types(&world, run).await;
+    assert_eq!(
+        log.iter().filter(|name| **name == "step:once").count(),
+        1,
+        "made once over three attempts: {log:?}"
+    );
+}
+
+#[tokio::test]
+async fn retries_survive_a_restart() {
+    let mut world = World::new(registry()).unwrap();
+    let run = started(&world, flaky, "retries").await;
+    world.restart().unwrap();
+    world.advance(Duration::from_secs(13)).await.unwrap();
+    world.restart().unwrap();
+    world.advance(Duration::from_secs(19)).await.unwrap();
+    assert_eq!(world.status(run).await.unwrap(), RunStatus::Complete);
+}
+
+#[tokio::test]
+async fn a_permanent_error_and_spent_retries_end_the_run() {
+    let world = World::new(registry()).unwrap();
+    let permanent = started(&world, flaky, "permanent").await;
+    assert_eq!(world.status(permanent).await.unwrap(), RunStatus::Error);
+    let never = started(&world, flaky, "never").await;
+    for _ in 0..3 {
+        world.advance(Duration::from_secs(20)).await.unwrap();
+    }
+    let record = world.run(never).await.unwrap().unwrap();
+    assert_eq!(record.status, RunStatus::Error);
+    assert_eq!(record.error.unwrap().message, "always");
+    assert_eq!(types(&world, never).await.iter().filter(|name| **name == "step:start").count(), 3);
+}
+
+#[tokio::test]
+async fn a_step_that_takes_too_long_is_dropped_and_retried() {
+    let world = World::new(registry()).unwrap();
+    let run = started(&world, flaky, "slow").await;
+    for _ in 0..3 {
+        world.advance(Duration::from_secs(20)).await.unwrap();
+    }
+    let record = world.run(run).await.unwrap().unwrap();
+    assert_eq!(record.status, RunStatus::Error);
+    assert_eq!(record.error.unwrap().name, "Timeout");
+}
+
+#[tokio::test]
+async fn a_sleep_ends_by_itself() {
+    let world = World::new(registry()).unwrap();
+    let run = started(&world, sleeper, "x").await;
+    assert_eq!(world.status(run).await.unwrap(), RunStatus::Waiting);
+    world.advance(Duration::from_secs(3599)).await.unwrap();
+    assert_eq!(world.status(run).await.unwrap(), RunStatus::Waiting);
+    world.advance(Duration::from_secs(1)).await.unwrap();
+    assert_eq!(world.status(run).await.unwrap(), RunStatus::Complete);
+}
+
+#[tokio::test]
+async fn rule_9_a_paused_run_takes_at_resume_what_came_meanwhile_before_its_timeout() {
+    let world = World::new(registry()).unwrap();
+    let run = started(&world, survey, "k").await;
+    world.pause(run).await.unwrap();
+    let answer = world.post("mail", &event("1", "k", "kept", "resume")).await.unwrap();
+    assert_eq!((answer.action, answer.run), (Some("queued"), Some(run)));
+    world.advance(TIMEOUT * 2).await.unwrap();
+    assert_eq!(world.status(run).await.unwrap(), RunStatus::Paused);
+    world.resume(run).await.unwrap();
+    world.settle().await.unwrap();
+    assert_eq!(world.state(run).await.unwrap(), json!({"answer": "kept", "from": "mail"}));
+}
+
+#[tokio::test]
+async fn a_paused_run_whose_deadline_passed_times_out_at_resume() {
+    let world = World::new(registry()).unwrap();
+    let run = started(&world, survey, "k").await;
+    world.pause(run).await.unwrap();
+    world.advance(TIMEOUT * 2).await.unwrap();
+    world.resume(run).await.unwrap();
+    world.advance(Duration::ZERO).await.unwrap();
+    assert_eq!(world.state(run).await.unwrap()["from"], "nobody");
+}
+
+#[tokio::test]
+async fn rule_35_a_run_that_is_ready_pauses_before_its_next_step() {
+    let world = World::new(registry()).unwrap();
+    let run = world.start(survey, Ask { key: "k".into() }).await.unwrap();
+    world.pause(run).await.unwrap();
+    assert!(world.pause(run).await.is_err(), "once is enough");
+    world.settle().await.unwrap();
+    assert_eq!(world.status(run).await.unwrap(), RunStatus::Paused);
+    world.resume(run).await.unwrap();
+    world.settle().await.unwrap();
+    assert_eq!(world.status(run).await.unwrap(), RunStatus::Waiting);
+}

@@ -324,10 +324,24 @@ fn a_watch_stream_has_history_and_ids_and_ends_with_the_run() {
 }
 
 #[test]
-fn routes_that_do_not_exist() {
+fn every_refusal_is_json_with_an_error() {
     let project = Project::new();
     let px = project.serve();
-    assert_eq!(px.get("/nothing").status, 404);
-    assert_eq!(px.try_send("PUT", "/brains", &[], b"").unwrap().status, 405);
-    assert_eq!(px.try_send("DELETE", "/webhooks/github", &[], b"").unwrap().status, 405);
+    let long = vec![b' '; 3_000_000];
+    let refusals: [(u16, &str, &str, &[u8]); 8] = [
+        (404, "GET", "/nothing", b""),
+        (400, "GET", "/brains/runs/%ff", b""),
+        (400, "GET", "/brains/runs/%ff/events", b""),
+        (400, "GET", "/brains/%ff", b""),
+        (400, "POST", "/webhooks/%ff", b""),
+        (405, "PUT", "/brains", b""),
+        (405, "DELETE", "/webhooks/github", b""),
+        (413, "POST", "/brains/runs", &long),
+    ];
+    for (status, method, path, body) in refusals {
+        let reply = px.try_send(method, path, &[], body).unwrap();
+        assert_eq!(reply.status, status, "{method} {path}: {}", reply.text());
+        assert!(!reply.field("error").is_empty(), "{method} {path}: {}", reply.text());
+        assert_eq!(reply.header("content-type"), Some("application/json"), "{method} {path}");
+    }
 }

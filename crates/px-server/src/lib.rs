@@ -6,6 +6,7 @@ mod api;
 mod app;
 mod error;
 mod ingress;
+mod plain;
 mod resolve;
 mod start;
 mod view;

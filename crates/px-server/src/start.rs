@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use crate::api;
 use crate::app::App;
 use crate::error::StartError;
+use crate::plain;
 
 /// How long requests may go on after the end was asked for (RULES 42).
 const REQUEST_GRACE: Duration = Duration::from_secs(5);
@@ -151,7 +152,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     });
     let engine = Engine::start(parts, options.limits);
     let mut stop = closing.subscribe();
-    let service = api::router(app).into_make_service_with_connect_info::<SocketAddr>();
+    let router = api::router(app).layer(axum::middleware::map_response(plain::give_form));
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let serving = tokio::spawn(async move {
         use axum::serve::ListenerExt;
         let listener = listener.tap_io(|stream| {

@@ -10,9 +10,11 @@
 
 mod support;
 
+use std::time::{Duration, Instant};
+
 use app as _;
 use serde_json::json;
-use support::{Project, pull_request, twilio};
+use support::{Project, eventually, pull_request, twilio};
 
 const REPOSITORY: &str = "octo-org/hello";
 
@@ -92,4 +94,22 @@ fn a_directory_that_is_served_is_not_served_twice() {
     assert_eq!(status.code(), Some(4), "{said}");
     assert!(said.contains(&px.address.to_string()), "it names the holder: {said}");
     assert_eq!(px.get("/status").json(), json!({"ready": true}));
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let project = Project::new();
+    let mut px = project.serve();
+    // A request that goes on and on is waited for.
+    let mut connection = px.connect().unwrap();
+    let head = "POST /webhooks/github HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\nonly so much";
+    connection.send_raw(head.as_bytes()).unwrap();
+    // The listener has taken the connection once it answers the next one.
+    assert_eq!(px.get("/status").status, 200);
+    px.terminate();
+    eventually("the announcement", || px.log().contains("A second signal").then_some(()));
+    assert!(!px.has_ended());
+    let asked = Instant::now();
+    assert_eq!(px.stop().code(), Some(130));
+    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use px_core::event::Cause;
 use px_core::key::{Arrival, Route};
 use px_core::run::{Command, Refusal, Response, Start};
-use px_core::{EventId, KeyId, RunId, Timestamp};
+use px_core::{DeliveryId, EventId, KeyId, RunId, Timestamp};
 use px_sdk::RawInbound;
 use px_sdk::verify::Duplicates;
 use px_store::{
@@ -19,6 +19,7 @@ use serde_json::Value;
 
 use crate::answer::{Action, Answer, Taken};
 use crate::endpoint::Endpoint;
+use crate::set_aside::SetAside;
 use crate::stage::Stage;
 
 /// How often one delivery is routed anew before its sender is told to come
@@ -31,6 +32,15 @@ pub(crate) struct Incoming {
     pub(crate) id: EventId,
     pub(crate) provider_id: Option<String>,
     pub(crate) raw: RawInbound,
+}
+
+/// Why a delivery is accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Occasion {
+    /// A sender sent it.
+    Arrival,
+    /// An operator has this one replayed, which skips dedup (RULES 20).
+    Replay(DeliveryId),
 }
 
 /// Why a delivery is not taken in. Nothing is stored then.
@@ -54,7 +64,13 @@ impl Stage {
         endpoint: &Endpoint,
         delivery: Delivery,
         events: Vec<Incoming>,
+        occasion: Occasion,
     ) -> Result<Answer, AcceptError> {
+        // Where a record may run out, two equal bodies must not both find it so.
+        let _alone = match endpoint.def.same_body_within {
+            Some(_) => self.bodies.take(&KeyId::new(endpoint.def.slug.as_str(), "")).await,
+            None => None,
+        };
         let mut known: Vec<(String, DedupRecord)> = Vec::new();
         let mut turn = None;
         for _ in 0..MAX_ROUNDS {
@@ -65,8 +81,11 @@ impl Stage {
             let mut seen = BTreeSet::new();
             for event in &events {
                 let duplicate = match &event.provider_id {
-                    Some(id) => self.known(endpoint, id, &known, &mut seen, &delivery, now).await?,
-                    None => None,
+                    Some(id) if !seen.insert(id.clone()) => Some(repeated(&delivery, now)),
+                    Some(id) if occasion == Occasion::Arrival => {
+                        self.known(endpoint, id, &known, now).await?
+                    }
+                    _ => None,
                 };
                 let mut entry = self.entry(event, now);
                 let action = match duplicate {
@@ -83,7 +102,9 @@ impl Stage {
                 entries.push(entry);
             }
             let answer = self.answer(endpoint, &delivery, &events, &taken);
-            remember(endpoint, &mut draft, &delivery, &events, &taken, &answer, now);
+            let force = occasion != Occasion::Arrival || endpoint.def.same_body_within.is_some();
+            remember(endpoint, &mut draft, &delivery, &events, &taken, &answer, force);
+            let superseded = self.supersede(endpoint, &mut draft, &delivery, &events, occasion).await?;
             let mut record = Delivery { status: answer.status, events: entries, ..delivery.clone() };
             if taken.iter().all(|event| matches!(event.action, Action::Duplicate(_))) {
                 // The original has the same bytes.
@@ -91,7 +112,10 @@ impl Stage {
             }
             draft.put_delivery(record);
             match self.store.commit(draft.into_batch(), Admission::Refuse).await? {
-                Outcome::Committed { .. } => return Ok(answer),
+                Outcome::Committed { .. } => {
+                    self.set_aside.forget(&superseded);
+                    return Ok(answer);
+                }
                 Outcome::Conflict(Conflict::Duplicate { provider_id, record, .. }) => {
                     known.push((provider_id, record));
                 }
@@ -107,25 +131,56 @@ impl Stage {
         Err(AcceptError::TooManyRounds)
     }
 
-    /// The record under a provider's id: found by an earlier round, in the
-    /// store, or in this very delivery.
+    /// The record under a provider's id: found by an earlier round, or in the store.
     async fn known(
         &self,
         endpoint: &Endpoint,
         id: &str,
         known: &[(String, DedupRecord)],
-        seen: &mut BTreeSet<String>,
-        delivery: &Delivery,
         now: Timestamp,
     ) -> Result<Option<DedupRecord>, px_store::Error> {
-        if !seen.insert(id.to_owned()) {
-            let (delivery, at) = (delivery.id, now);
-            return Ok(Some(DedupRecord { delivery, action: "repeated".into(), run: None, at, reply: None }));
-        }
         if let Some((_, record)) = known.iter().find(|(other, _)| other == id) {
             return Ok(Some(record.clone()));
         }
-        self.store.dedup(self.scope, &endpoint.def.slug, id).await
+        let record = self.store.dedup(self.scope, &endpoint.def.slug, id).await?;
+        let counts = |record: &DedupRecord| {
+            endpoint.def.same_body_within.is_none_or(|window| now.since(record.at) < window)
+        };
+        Ok(record.filter(counts))
+    }
+
+    /// What was set aside or is replayed is done by this delivery, and not
+    /// once more by a later replay or wait (RULES 17, 20).
+    async fn supersede(
+        &self,
+        endpoint: &Endpoint,
+        draft: &mut Draft<'_>,
+        delivery: &Delivery,
+        events: &[Incoming],
+        occasion: Occasion,
+    ) -> Result<Vec<SetAside>, px_store::Error> {
+        let slug = endpoint.def.slug.as_str();
+        let id = delivery.id;
+        let mut superseded = Vec::new();
+        for provider_id in events.iter().filter_map(|event| event.provider_id.as_deref()) {
+            superseded
+                .extend(self.set_aside.find(slug, provider_id).filter(|earlier| earlier.delivery != id));
+        }
+        for earlier in &superseded {
+            draft.mark(earlier.delivery, earlier.event, |entry| leave_to(id, entry)).await?;
+        }
+        if let Occasion::Replay(old) = occasion
+            && old != id
+            && let Some(old) = self.store.delivery(self.scope, old).await?
+        {
+            for event in old.events.iter().filter(|event| event.state == InboxState::Queued) {
+                let Some(identifier) = &event.identifier else { continue };
+                if draft.unqueue(&KeyId::new(slug, identifier.as_str()), event.id).await? {
+                    draft.mark(old.id, event.id, |entry| leave_to(id, entry)).await?;
+                }
+            }
+        }
+        Ok(superseded)
     }
 
     fn entry(&self, event: &Incoming, now: Timestamp) -> InboxEvent {
@@ -310,6 +365,19 @@ impl Stage {
     }
 }
 
+/// An id that this very delivery has brought before.
+fn repeated(delivery: &Delivery, at: Timestamp) -> DedupRecord {
+    DedupRecord { delivery: delivery.id, action: "repeated".into(), run: None, at, reply: None }
+}
+
+/// Says that another delivery does what this event was to do.
+fn leave_to(delivery: DeliveryId, entry: &mut InboxEvent) {
+    if matches!(entry.state, InboxState::Quarantined | InboxState::Queued) {
+        entry.state = InboxState::Ignored;
+        entry.reason = Some(format!("superseded by {delivery}"));
+    }
+}
+
 fn remember(
     endpoint: &Endpoint,
     draft: &mut Draft<'_>,
@@ -317,7 +385,7 @@ fn remember(
     events: &[Incoming],
     taken: &[Taken],
     answer: &Answer,
-    now: Timestamp,
+    force: bool,
 ) {
     let repeats = endpoint.def.verification.ack.duplicates == Duplicates::Repeat;
     for (event, taken) in events.iter().zip(taken) {
@@ -334,10 +402,10 @@ fn remember(
                     delivery: delivery.id,
                     action: taken.action.as_str().into(),
                     run: taken.action.run(),
-                    at: now,
+                    at: draft.now(),
                     reply,
                 },
-                force: false,
+                force,
             });
         }
     }

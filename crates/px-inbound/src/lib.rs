@@ -7,7 +7,9 @@
 mod accept;
 mod answer;
 mod endpoint;
+mod operator;
 mod redact;
+mod set_aside;
 mod stage;
 mod turns;
 mod validate;
@@ -15,5 +17,6 @@ pub mod verify;
 
 pub use answer::{Action, Answer, Taken};
 pub use endpoint::{Endpoint, EndpointError};
+pub use operator::{Bound, OperatorError};
 pub use stage::Stage;
 pub use validate::{Schema, Violation};

@@ -5,7 +5,7 @@ use px_sdk::Received;
 use px_sdk::verify::{Scheme, Token, Verification};
 
 /// What stands for a value that is not kept.
-const REDACTED: &str = "[redacted]";
+pub(crate) const REDACTED: &str = "[redacted]";
 
 /// How many headers, and how many bytes of a value, one record keeps.
 const MAX_HEADERS: usize = 100;

@@ -11,14 +11,16 @@ use futures_util::FutureExt;
 use px_core::run::Catalog;
 use px_core::{Clock, DeliveryId, Ids, Scope, Stopwatch, Timestamp};
 use px_sdk::{HandlerError, RawInbound, Received};
-use px_store::{Admission, Delivery, Draft, InboxEvent, InboxState, Store};
+use px_store::{Admission, Delivery, DeliveryFilter, Draft, InboxEvent, InboxState, Outcome, Store};
 use serde_json::Value;
-use tokio::sync::Mutex;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::{Mutex, OnceCell};
 
-use crate::accept::{AcceptError, Incoming};
+use crate::accept::{AcceptError, Incoming, Occasion};
 use crate::answer::Answer;
 use crate::endpoint::Endpoint;
 use crate::redact;
+use crate::set_aside::SetAsides;
 use crate::turns::Turns;
 use crate::validate::Violation;
 use crate::verify::{Refusal, UrlView};
@@ -28,6 +30,10 @@ const HANDLER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The longest identifier and provider id, bytes.
 const MAX_IDENTIFIER: usize = 1_024;
+
+/// How many quarantined deliveries of earlier processes are known to be
+/// superseded by their retries.
+const SET_ASIDE_READ: usize = 1_000;
 
 /// How many rejected requests of one webhook are recorded in a minute.
 const REJECTED_PER_MINUTE: u32 = 60;
@@ -43,6 +49,12 @@ pub struct Stage {
     endpoints: BTreeMap<String, Endpoint>,
     urls: UrlView,
     rejected: Mutex<BTreeMap<String, (Timestamp, u32)>>,
+    /// Deliveries whose body is their id, one at a time.
+    pub(crate) bodies: Turns,
+    pub(crate) set_aside: SetAsides,
+    set_aside_read: OnceCell<()>,
+    /// Operators' requests, one at a time.
+    pub(crate) operator: Mutex<()>,
 }
 
 impl std::fmt::Debug for Stage {
@@ -72,12 +84,20 @@ impl Stage {
             endpoints,
             urls,
             rejected: Mutex::default(),
+            bodies: Turns::default(),
+            set_aside: SetAsides::default(),
+            set_aside_read: OnceCell::new(),
+            operator: Mutex::default(),
         }
     }
 
     /// The endpoints, by slug.
     pub fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
         self.endpoints.values()
+    }
+
+    pub(crate) fn endpoint(&self, slug: &str) -> Option<&Endpoint> {
+        self.endpoints.get(slug)
     }
 
     /// Takes one request in.
@@ -105,24 +125,55 @@ impl Stage {
             Some(key) => format!("verified by secret {}", key + 1),
             None => "unverified".to_owned(),
         };
+        if let Err(error) = self.set_aside_read.get_or_try_init(|| self.read_set_aside()).await {
+            tracing::error!(slug, %error, "the inbox could not be read");
+            return Answer::unavailable("The delivery could not be stored, try again");
+        }
         let received = Arc::new(received);
         let mut delivery = self.delivery(endpoint, &received, verdict);
-        let events = match self.handle(endpoint, &received, payload).await {
+        let provider_id = self.provider_id(endpoint, &received, &payload);
+        let events = match self.handle(endpoint, &received, payload, received.at).await {
             Ok(events) => events,
             Err(trouble) => {
                 delivery.took_us = micros(watch);
-                return self.quarantine(endpoint, delivery, trouble).await;
+                return self.quarantine(endpoint, delivery, trouble, provider_id).await;
             }
         };
         delivery.took_us = micros(watch);
         let id = delivery.id;
-        match self.accept(endpoint, delivery, events).await {
+        match self.accept(endpoint, delivery, events, Occasion::Arrival).await {
             Ok(answer) => answer,
             Err(error) => self.not_accepted(endpoint, id, &error),
         }
     }
 
-    fn not_accepted(&self, endpoint: &Endpoint, delivery: DeliveryId, error: &AcceptError) -> Answer {
+    /// What was quarantined lately, so that its retries supersede it.
+    async fn read_set_aside(&self) -> Result<(), px_store::Error> {
+        let filter = DeliveryFilter { state: Some(InboxState::Quarantined), ..DeliveryFilter::default() };
+        let page = self.store.deliveries(self.scope, &filter, None, SET_ASIDE_READ).await?;
+        page.items.iter().rev().for_each(|delivery| self.set_aside.remember(delivery));
+        Ok(())
+    }
+
+    /// The provider's id of a delivery, or of the first event of a batch.
+    pub(crate) fn provider_id(
+        &self,
+        endpoint: &Endpoint,
+        received: &Received,
+        payload: &Value,
+    ) -> Option<String> {
+        if endpoint.def.same_body_within.is_some() {
+            return Some(format!("body:{}", hex::encode(Sha256::digest(&received.body))));
+        }
+        endpoint.verifier.delivery_id(received, endpoint.verifier.events(payload).first()?)
+    }
+
+    pub(crate) fn not_accepted(
+        &self,
+        endpoint: &Endpoint,
+        delivery: DeliveryId,
+        error: &AcceptError,
+    ) -> Answer {
         let slug = endpoint.def.slug.as_str();
         match error {
             AcceptError::UnknownBrain(_) => {
@@ -141,18 +192,27 @@ impl Stage {
     }
 
     /// Validates each event and asks the handler what is to become of it.
-    async fn handle(
+    pub(crate) async fn handle(
         &self,
         endpoint: &Endpoint,
         received: &Arc<Received>,
         payload: Value,
+        at: Timestamp,
     ) -> Result<Vec<Incoming>, Trouble> {
         let is_batch = endpoint.def.verification.batch.is_some();
         let parts = if is_batch { endpoint.verifier.events(&payload).to_vec() } else { vec![payload] };
         let mut events = Vec::with_capacity(parts.len());
-        for part in parts {
+        let parts_count = parts.len();
+        for (place, part) in parts.into_iter().enumerate() {
             endpoint.schema.check(&part).map_err(Trouble::Violations)?;
-            let provider_id = endpoint.verifier.delivery_id(received, &part);
+            let provider_id = match endpoint.def.same_body_within {
+                // One body for all parts: the place tells them apart.
+                Some(_) if parts_count > 1 => {
+                    self.provider_id(endpoint, received, &part).map(|id| format!("{id}.{place}"))
+                }
+                Some(_) => self.provider_id(endpoint, received, &part),
+                None => endpoint.verifier.delivery_id(received, &part),
+            };
             let handled = AssertUnwindSafe(endpoint.def.handle(Arc::clone(received), part)).catch_unwind();
             let said = match tokio::time::timeout(HANDLER_TIMEOUT, handled).await {
                 Err(_) => return Err(Trouble::Slow),
@@ -179,7 +239,7 @@ impl Stage {
                     (None, Some(id)) if several => Some(format!("{id}#{index}")),
                     (None, id) => id.clone(),
                 };
-                events.push(Incoming { id: self.ids.event(received.at), provider_id, raw });
+                events.push(Incoming { id: self.ids.event(at), provider_id, raw });
             }
         }
         Ok(events)
@@ -204,7 +264,13 @@ impl Stage {
     }
 
     /// Keeps what did not get as far as a route, to be looked at and replayed.
-    async fn quarantine(&self, endpoint: &Endpoint, mut delivery: Delivery, trouble: Trouble) -> Answer {
+    pub(crate) async fn quarantine(
+        &self,
+        endpoint: &Endpoint,
+        mut delivery: Delivery,
+        trouble: Trouble,
+        provider_id: Option<String>,
+    ) -> Answer {
         let id = delivery.id;
         let slug = endpoint.def.slug.as_str();
         let (answer, reason) = match trouble {
@@ -228,9 +294,13 @@ impl Stage {
         };
         delivery.status = answer.status;
         let event = self.unrouted(InboxState::Quarantined, delivery.received_at, reason);
-        delivery.events.push(event);
+        delivery.events.push(InboxEvent { provider_id, ..event });
+        let stored = delivery.clone();
         match self.store_delivery(delivery).await {
-            Ok(()) => answer,
+            Ok(()) => {
+                self.set_aside.remember(&stored);
+                answer
+            }
             Err(error) => {
                 tracing::error!(slug, %error, "a delivery could not be quarantined");
                 Answer::unavailable("The delivery could not be stored, try again")
@@ -294,12 +364,16 @@ impl Stage {
         let mut draft = Draft::new(&*self.store, &*self.catalog, &self.ids, self.scope, delivery.received_at);
         draft.put_delivery(delivery);
         // Without preconditions there is no conflict.
-        self.store.commit(draft.into_batch(), Admission::Refuse).await.map(drop)
+        self.commit(draft).await.map(drop)
+    }
+
+    pub(crate) async fn commit(&self, draft: Draft<'_>) -> Result<Outcome, px_store::Error> {
+        self.store.commit(draft.into_batch(), Admission::Refuse).await
     }
 }
 
 /// Why a delivery is not routed.
-enum Trouble {
+pub(crate) enum Trouble {
     Violations(Vec<Violation>),
     Failed(String),
     Slow,

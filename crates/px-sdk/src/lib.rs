@@ -7,6 +7,7 @@
 
 mod brain;
 mod cx;
+pub mod dedup;
 mod error;
 mod inbound;
 mod kind;
@@ -24,6 +25,7 @@ pub use brain::{
     State, StateAfter, StepDef, StepError, StepFuture, StepOutput, Waited, brain,
 };
 pub use cx::{Cx, StepContext, StepPort};
+pub use dedup::Dedup;
 pub use error::{Error, Result};
 pub use inbound::{Inbound, IntoInbounds, RawInbound, Reply};
 pub use kind::Kind;

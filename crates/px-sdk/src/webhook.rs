@@ -12,10 +12,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::dedup::{Dedup, Rule};
 use crate::error::{Error, Result};
 use crate::inbound::{IntoInbounds, RawInbound};
 use crate::received::Received;
-use crate::verify::Verification;
+use crate::verify::{Source, Verification};
 
 /// How long an event is kept for a wait to come, if the webhook does not say (RULES 6).
 pub const DEFAULT_EARLY: Duration = Duration::from_hours(24);
@@ -55,6 +56,9 @@ pub struct WebhookDef {
     pub queue_limit: u32,
     /// Whether a payload that does not fit is answered 202 instead of 422.
     pub accepts_invalid: bool,
+    /// Equal bodies within this time are one delivery (RULES 19). Ids of the
+    /// provider's do not count then.
+    pub same_body_within: Option<Duration>,
     handler: ErasedHandler,
 }
 
@@ -106,6 +110,7 @@ pub struct WebhookBuilder<P, R> {
     early: Option<Duration>,
     queue_limit: u32,
     accepts_invalid: bool,
+    dedup: Option<Dedup>,
     types: PhantomData<fn(P) -> R>,
 }
 
@@ -128,6 +133,7 @@ impl<P: 'static, R> WebhookBuilder<P, R> {
             early: Some(DEFAULT_EARLY),
             queue_limit: DEFAULT_QUEUE_LIMIT,
             accepts_invalid: false,
+            dedup: None,
             types: PhantomData,
         }
     }
@@ -169,6 +175,14 @@ impl<P: 'static, R> WebhookBuilder<P, R> {
         self
     }
 
+    /// What makes two deliveries the same one, instead of the provider's id:
+    /// `px::dedup::path("/id")` or `px::dedup::body(window)` (RULES 19).
+    #[must_use]
+    pub fn dedup(mut self, dedup: Dedup) -> Self {
+        self.dedup = Some(dedup);
+        self
+    }
+
     /// The handler, which completes the webhook.
     pub fn handler<H, M>(self, handler: H) -> WebhookDef
     where
@@ -177,6 +191,18 @@ impl<P: 'static, R> WebhookBuilder<P, R> {
         let (response_schema, read) = (self.response_schema, self.read);
         let described = || response_schema.get("description").and_then(Value::as_str).map(one_line);
         let handler = Arc::new(handler);
+        let mut verification = self.verification.unwrap_or_else(crate::verify::unverified);
+        let same_body_within = match self.dedup {
+            Some(Dedup(Rule::Path(pointer))) => {
+                verification.dedup = vec![Source::Pointer(pointer)];
+                None
+            }
+            Some(Dedup(Rule::Body(window))) => {
+                verification.dedup = Vec::new();
+                Some(window)
+            }
+            None => None,
+        };
         WebhookDef {
             slug: self.slug.to_owned(),
             description: self
@@ -185,7 +211,8 @@ impl<P: 'static, R> WebhookBuilder<P, R> {
                 .unwrap_or_else(|| format!("{} webhook", self.slug)),
             payload_schema: self.payload_schema,
             response_schema,
-            verification: self.verification.unwrap_or_else(crate::verify::unverified),
+            verification,
+            same_body_within,
             early: self.early,
             queue_limit: self.queue_limit,
             accepts_invalid: self.accepts_invalid,

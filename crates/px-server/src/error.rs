@@ -5,6 +5,7 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use px_engine::ControlError;
+use px_inbound::OperatorError;
 use px_store::DraftError;
 use serde_json::{Value, json};
 
@@ -99,6 +100,20 @@ impl From<ControlError> for ApiError {
             }
             ControlError::Draft(DraftError::Refused(refusal)) => Self::conflict(refusal.to_string()),
             ControlError::Draft(DraftError::Store(error)) | ControlError::Store(error) => error.into(),
+            other => {
+                tracing::error!(error = %other, "a request failed");
+                Self { retry_after: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, other.to_string()) }
+            }
+        }
+    }
+}
+
+impl From<OperatorError> for ApiError {
+    fn from(error: OperatorError) -> Self {
+        match error {
+            OperatorError::NoDelivery(_) | OperatorError::NoRun(_) => Self::not_found(error.to_string()),
+            OperatorError::Refused(why) => Self::conflict(why),
+            OperatorError::Store(error) => error.into(),
             other => {
                 tracing::error!(error = %other, "a request failed");
                 Self { retry_after: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, other.to_string()) }

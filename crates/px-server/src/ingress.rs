@@ -81,7 +81,7 @@ fn too_large(limit: usize) -> Response {
     ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, text).into_response()
 }
 
-fn respond(answer: Answer) -> Response {
+pub(crate) fn respond(answer: Answer) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = Response::new(Body::from(answer.body));
     *response.status_mut() = status;

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use px_core::{Event, Ids, ManualClock, Run, RunId, RunStatus, Scope, Timestamp};
+use px_core::{DeliveryId, Event, Ids, ManualClock, Run, RunId, RunStatus, Scope, Timestamp};
 use px_engine::{ControlError, Limits, Parts, StartRequest, Started};
 use px_inbound::verify::UrlView;
-use px_inbound::{Answer, Endpoint, EndpointError, Stage};
+use px_inbound::{Answer, Endpoint, EndpointError, OperatorError, Stage};
 use px_sdk::{Brain, Received, Registry};
 use px_store::{Delivery, DeliveryFilter, Embedded, Error, MemoryRows, Store};
 use serde::Serialize;
@@ -33,6 +33,9 @@ pub enum WorldError {
     /// A run could not be started, cancelled or resumed.
     #[error(transparent)]
     Control(#[from] ControlError),
+    /// An operator's request was not carried out.
+    #[error(transparent)]
+    Operator(#[from] OperatorError),
     /// A brain's input, or a payload, is no JSON.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
@@ -199,6 +202,23 @@ impl World {
         self.alive(self.stage.receive(slug, received)).await
     }
 
+    /// Has a delivery handled again, as an operator does.
+    ///
+    /// # Errors
+    /// The delivery cannot be replayed, or the process dies.
+    pub async fn replay(&self, delivery: DeliveryId) -> Result<Answer, WorldError> {
+        Ok(self.alive(self.stage.replay(delivery)).await??)
+    }
+
+    /// Gives a kept event to a run by hand, as an operator does.
+    ///
+    /// # Errors
+    /// The event or the run is not in a state for it, or the process dies.
+    pub async fn bind(&self, delivery: DeliveryId, run: RunId) -> Result<(), WorldError> {
+        self.alive(self.stage.bind(delivery, run)).await?.map(drop)?;
+        Ok(())
+    }
+
     /// Runs everything that is ready, until nothing is.
     ///
     /// # Errors
@@ -241,6 +261,14 @@ impl World {
     /// The run does not exist, has ended or is paused, or the process dies.
     pub async fn pause(&self, run: RunId) -> Result<(), WorldError> {
         Ok(self.alive(self.parts.pause_run(run, None)).await??)
+    }
+
+    /// Answers a run by hand.
+    ///
+    /// # Errors
+    /// The run does not exist or takes no answer, or the process dies.
+    pub async fn answer(&self, run: RunId, response: Value) -> Result<(), WorldError> {
+        Ok(self.alive(self.parts.answer_run(run, response)).await??)
     }
 
     /// Resumes a paused run.

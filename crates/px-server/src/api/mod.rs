@@ -2,6 +2,7 @@
 
 mod brains;
 mod deliveries;
+mod operator;
 mod runs;
 mod start_run;
 mod status;
@@ -22,6 +23,8 @@ pub(crate) fn router(app: Shared) -> Router {
         .route("/webhooks", get(webhooks::list))
         .route("/webhooks/deliveries", get(deliveries::list))
         .route("/webhooks/deliveries/{id}", get(deliveries::show))
+        .route("/webhooks/deliveries/{id}/replay", post(operator::replay))
+        .route("/webhooks/deliveries/{id}/bind", post(operator::bind))
         .route("/webhooks/{slug}", post(ingress::receive).get(ingress::receive))
         .route("/brains", get(brains::list))
         .route("/brains/runs", get(runs::list).post(start_run::start))

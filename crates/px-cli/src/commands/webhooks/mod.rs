@@ -4,6 +4,7 @@ mod deliveries;
 mod list;
 mod send;
 mod show;
+mod verify;
 
 use clap::Subcommand;
 use serde_json::Value;
@@ -19,6 +20,7 @@ pub(crate) enum Command {
     List(list::Args),
     Show(show::Args),
     Send(send::Args),
+    Verify(verify::Args),
     #[command(subcommand)]
     Deliveries(deliveries::Command),
 }
@@ -29,6 +31,7 @@ impl Command {
             Self::List(args) => list::run(context, &args),
             Self::Show(args) => show::run(context, args).await,
             Self::Send(args) => send::run(context, args).await,
+            Self::Verify(args) => verify::run(context, args).await,
             Self::Deliveries(command) => command.run(context).await,
         }
     }

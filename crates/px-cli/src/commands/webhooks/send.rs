@@ -110,7 +110,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     refused.map_or(Ok(()), Err)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     if path == Path::new("-") {
         let mut body = Vec::new();
         let read = std::io::stdin().lock().read_to_end(&mut body);

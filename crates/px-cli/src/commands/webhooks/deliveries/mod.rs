@@ -1,18 +1,23 @@
 //! `px webhooks deliveries …`: the inbox.
 
+mod bind;
 mod list;
+mod replay;
 mod show;
 
 use clap::Subcommand;
+use px_core::DeliveryId;
 
 use crate::context::Context;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 
 /// Look into the inbox: what came in, and what became of it
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     List(list::Args),
     Show(show::Args),
+    Replay(replay::Args),
+    Bind(bind::Args),
 }
 
 impl Command {
@@ -20,6 +25,18 @@ impl Command {
         match self {
             Self::List(args) => list::run(context, args).await,
             Self::Show(args) => show::run(context, args).await,
+            Self::Replay(args) => replay::run(context, args).await,
+            Self::Bind(args) => bind::run(context, args).await,
         }
+    }
+}
+
+/// Says where ids come from to whoever gave one that is none.
+fn explained(error: Error, id: &str) -> Error {
+    let list = "`px webhooks deliveries list` shows those there are";
+    match (error.kind, id.parse::<DeliveryId>()) {
+        (Kind::NotFound, Err(shape)) => error.hint(format!("{shape}; {list}")),
+        (Kind::NotFound, Ok(_)) => error.hint(list),
+        _ => error,
     }
 }

@@ -1,11 +1,12 @@
 //! `px webhooks deliveries show`
 
-use px_core::{DeliveryId, Timestamp};
+use px_core::Timestamp;
 use serde_json::Value;
 
+use super::explained;
 use crate::client::encode;
 use crate::context::Context;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::ui::{HEADING, Ui, paint};
 use crate::words;
 
@@ -25,15 +26,6 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         return context.ui.json(&delivery);
     }
     print(context.ui, &delivery, context.now())
-}
-
-fn explained(error: Error, id: &str) -> Error {
-    let list = "`px webhooks deliveries list` shows those there are";
-    match (error.kind, id.parse::<DeliveryId>()) {
-        (Kind::NotFound, Err(shape)) => error.hint(format!("{shape}; {list}")),
-        (Kind::NotFound, Ok(_)) => error.hint(list),
-        _ => error,
-    }
 }
 
 fn print(ui: Ui, delivery: &Value, now: Timestamp) -> Result<()> {

@@ -1,0 +1,55 @@
+//! `POST /webhooks/deliveries/:id/replay` and `…/bind`: what an operator does
+//! with a delivery.
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use px_core::{DeliveryId, RunId};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::app::Shared;
+use crate::error::ApiError;
+use crate::ingress;
+
+/// Answers as the webhook's route would have.
+pub(super) async fn replay(State(app): State<Shared>, Path(id): Path<String>) -> Result<Response, ApiError> {
+    let id = delivery(&id)?;
+    // In a task of its own: who hangs up does not stop it half-way.
+    let task = tokio::spawn(async move { app.stage.replay(id).await });
+    let answer = task.await.map_err(|_| ApiError::bad_request("The replay failed"))??;
+    Ok(ingress::respond(answer))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Bind {
+    brain_run_id: Option<String>,
+}
+
+pub(super) async fn bind(
+    State(app): State<Shared>,
+    Path(id): Path<String>,
+    body: Result<Json<Bind>, JsonRejection>,
+) -> Result<Json<Value>, ApiError> {
+    let id = delivery(&id)?;
+    let Json(body) = body.map_err(|error| ApiError::bad_request(error.body_text()))?;
+    let text = body
+        .brain_run_id
+        .filter(|text| !text.is_empty())
+        .ok_or_else(|| ApiError::bad_request("Missing brainRunId in request body"))?;
+    let run: RunId =
+        text.parse().map_err(|_| ApiError::not_found(format!("Brain run '{text}' not found")))?;
+    let bound = app.stage.bind(id, run).await?;
+    Ok(Json(json!({
+        "action": "resumed",
+        "brainRunId": bound.run,
+        "deliveryId": id,
+        "eventId": bound.event,
+    })))
+}
+
+fn delivery(id: &str) -> Result<DeliveryId, ApiError> {
+    id.parse().map_err(|_| ApiError::not_found(format!("Delivery '{id}' not found")))
+}

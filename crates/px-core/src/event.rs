@@ -260,6 +260,12 @@ pub enum EventBody {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
+    /// Somebody answered by hand before the run waits; its next wait takes it.
+    #[serde(rename = "brain:answer_kept")]
+    AnswerKept {
+        /// The response, an object.
+        response: Value,
+    },
     /// The status of steps changed. One letter a step, in the pipeline's
     /// order: `p r c e h`; the wire spells them out.
     #[serde(rename = "step:status")]
@@ -337,6 +343,7 @@ impl EventBody {
             Self::WaitAnswered { .. } => "brain:webhook_response",
             Self::WaitTimedOut { .. } => "brain:wait_timeout",
             Self::PauseRequested { .. } => "brain:pause_requested",
+            Self::AnswerKept { .. } => "brain:answer_kept",
             Self::StepStatus { .. } => "step:status",
             Self::StepStart { .. } => "step:start",
             Self::StepComplete { .. } => "step:complete",

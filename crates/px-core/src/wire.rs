@@ -120,6 +120,7 @@ fn body(run: &Run, event: &Event) -> Value {
             "index": given.index,
         }),
         EventBody::PauseRequested { reason } => with_reason("running", reason.as_deref()),
+        EventBody::AnswerKept { response } => json!({ "response": response }),
         EventBody::WaitTimedOut { wait } => json!({ "waitId": wait }),
         EventBody::StepStatus { steps: letters } => {
             let progress = crate::run::progress_of(letters);

@@ -22,6 +22,9 @@ enum Ask {
     TimeOut,
     Cancel,
     Pause,
+    Halt,
+    Answer,
+    EndWait,
     Resume,
     Later(u16),
 }
@@ -57,6 +60,9 @@ fn ask() -> impl Strategy<Value = Ask> {
         2 => Just(Ask::TimeOut),
         1 => Just(Ask::Cancel),
         1 => Just(Ask::Pause),
+        1 => Just(Ask::Halt),
+        2 => Just(Ask::Answer),
+        1 => Just(Ask::EndWait),
         2 => Just(Ask::Resume),
         2 => (0..60_u16).prop_map(Ask::Later),
     ]
@@ -144,6 +150,9 @@ impl Lab {
             Ask::TimeOut => Command::TimeOut { wait: self.run.waits.first()?.id },
             Ask::Cancel => Command::Cancel { reason: None },
             Ask::Pause => Command::Pause { reason: None },
+            Ask::Halt => Command::Halt { reason: None },
+            Ask::Answer => Command::Answer { response: json!({"by": "hand"}) },
+            Ask::EndWait => Command::EndWait { wait: self.run.waits.first()?.id },
             Ask::Resume => Command::Resume,
             Ask::Later(millis) => {
                 self.now = after(*millis);
@@ -182,6 +191,7 @@ proptest! {
             prop_assert_eq!(ended == 1, lab.run.status.is_terminal());
             // Waits that left are closed, and waits that came are opened, in the same decision.
             let closed = decision.effects.iter().filter(|e| matches!(e, Effect::CloseWait { .. })).count();
+            // A wait that is answered as it opens never enters its keys.
             let opened = decision.effects.iter().filter(|e| matches!(e, Effect::OpenWait(_))).count();
             prop_assert_eq!(before.waits.len() + opened, lab.run.waits.len() + closed);
             prop_assert_eq!(lab.run.status == RunStatus::Waiting, !lab.run.waits.is_empty() && lab.run.status != RunStatus::Paused);

@@ -116,6 +116,26 @@ impl Parts {
         self.command(run, Command::Resume).await
     }
 
+    /// Gives a run an answer by hand: its open wait takes it, or the next one.
+    ///
+    /// # Errors
+    /// The run does not exist or takes no answer, or the answer is no object.
+    pub async fn answer_run(&self, run: RunId, response: Value) -> Result<(), ControlError> {
+        self.command(run, Command::Answer { response }).await
+    }
+
+    /// Lets a waiting run go on as if its wait had timed out.
+    ///
+    /// # Errors
+    /// The run does not exist, does not wait, or waits without a timeout.
+    pub async fn end_wait(&self, run: RunId) -> Result<(), ControlError> {
+        let record = self.store.run(self.scope, run).await?.ok_or(DraftError::NoRun(run))?;
+        match record.run.waits.first() {
+            Some(wait) => self.command(run, Command::EndWait { wait: wait.id }).await,
+            None => Err(DraftError::Refused(Refusal::WaitOver).into()),
+        }
+    }
+
     async fn command(&self, run: RunId, command: Command) -> Result<(), ControlError> {
         for _ in 0..MAX_ROUNDS {
             let mut draft = self.draft();

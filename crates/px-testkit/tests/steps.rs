@@ -131,3 +131,20 @@ async fn rule_35_a_run_that_is_ready_pauses_before_its_next_step() {
     world.settle().await.unwrap();
     assert_eq!(world.status(run).await.unwrap(), RunStatus::Waiting);
 }
+
+#[tokio::test]
+async fn an_answer_by_hand_before_the_wait_is_taken_by_it() {
+    let world = World::new(registry()).unwrap();
+    let run = world.start(survey, Ask { key: "k".into() }).await.unwrap();
+    world.answer(run, json!({"text": "early hand"})).await.unwrap();
+    world.settle().await.unwrap();
+    assert_eq!(world.state(run).await.unwrap(), json!({"answer": "early hand", "from": "mail"}));
+}
+
+#[tokio::test]
+async fn a_sleep_takes_no_answer() {
+    let world = World::new(registry()).unwrap();
+    let run = started(&world, sleeper, "x").await;
+    assert!(world.answer(run, json!({"text": "wake up"})).await.is_err());
+    assert_eq!(world.status(run).await.unwrap(), RunStatus::Waiting);
+}

@@ -95,10 +95,16 @@ impl Run {
                 self.status = RunStatus::Waiting;
             }
             (RunStatus::Waiting | RunStatus::Running, EventBody::WaitAnswered { wait, given, .. }) => {
+                if given.key.is_none() && !self.kept_answers.is_empty() {
+                    self.kept_answers.remove(0);
+                }
                 self.end_wait(*wait, given.clone())?;
             }
             (RunStatus::Waiting | RunStatus::Running, EventBody::WaitTimedOut { wait }) => {
                 self.end_wait(*wait, Given::timed_out())?;
+            }
+            (RunStatus::Running, EventBody::AnswerKept { response }) => {
+                self.kept_answers.push(response.clone());
             }
             (RunStatus::Running, EventBody::PauseRequested { reason }) => {
                 self.pause_requested = true;
@@ -222,6 +228,7 @@ impl Run {
         self.reason = None;
         self.waits.clear();
         self.once.clear();
+        self.kept_answers.clear();
         self.given = None;
         self.in_step = false;
         self.pause_requested = false;

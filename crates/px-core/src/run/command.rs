@@ -43,6 +43,16 @@ pub enum Command {
         /// The wait.
         wait: WaitId,
     },
+    /// A wait that has a deadline need not wait for it.
+    EndWait {
+        /// The wait.
+        wait: WaitId,
+    },
+    /// Somebody answers by hand: the oldest open wait takes it, or the next one.
+    Answer {
+        /// The response, an object.
+        response: Value,
+    },
     /// End the run.
     Cancel {
         /// Who asks, for the log.

@@ -14,6 +14,9 @@ use crate::run::state::{Run, RunStatus};
 use crate::time::Timestamp;
 use crate::wait::Wait;
 
+/// How many answers by hand a run keeps for waits to come.
+const MAX_KEPT_ANSWERS: usize = 16;
+
 /// What is to be committed, and what follows from the commit.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Decision {
@@ -95,6 +98,9 @@ pub enum Refusal {
     /// The wait has no deadline that has passed.
     #[error("the wait is not due")]
     NotDue,
+    /// The run holds as many answers by hand as it may.
+    #[error("the run holds {MAX_KEPT_ANSWERS} answers that no wait has taken yet")]
+    TooManyAnswers,
     /// No step of the run is under way.
     #[error("no step is under way")]
     NoStep,
@@ -120,7 +126,10 @@ pub fn decide(run: &Run, command: Command, now: Timestamp) -> Result<Decision, R
         Command::FailStep { error, retry_at } => log.fail_step(error, retry_at)?,
         Command::Retry => log.retry()?,
         Command::Respond(response) => log.respond(*response)?,
-        Command::TimeOut { wait } => log.time_out(wait)?,
+        Command::TimeOut { wait } => log.time_out(wait, now)?,
+        // As if its time had come, however far off that is.
+        Command::EndWait { wait } => log.time_out(wait, Timestamp::from_millis(u64::MAX))?,
+        Command::Answer { response } => log.answer(response)?,
         Command::Cancel { reason } => log.cancel(reason)?,
         Command::Pause { reason } => log.pause(reason)?,
         Command::Halt { reason } => log.halt(reason)?,
@@ -267,7 +276,15 @@ impl Log<'_> {
             self.effect(Effect::Ended);
             return Ok(());
         }
-        if let Some(wait) = wait {
+        let listens = wait.as_ref().is_some_and(|wait| !wait.registrations.is_empty());
+        let kept = self.run.kept_answers.first().filter(|_| listens && !self.run.pause_requested);
+        if let (Some(wait), Some(answer)) = (&wait, kept) {
+            // Answered before it was asked: the wait opens and ends here.
+            let given = Given::by_hand(answer.clone());
+            self.push(EventBody::WaitOpened { wait: wait.clone() });
+            self.push(EventBody::WaitAnswered { wait: wait.id, given, event: None, delivery: None });
+            self.effect(Effect::RunStep);
+        } else if let Some(wait) = wait {
             self.push(EventBody::WaitOpened { wait: wait.clone() });
             if let Some(due) = wait.deadline {
                 self.effect(Effect::ArmTimer { wait: wait.id, due });
@@ -349,13 +366,35 @@ impl Log<'_> {
         Ok(())
     }
 
-    fn time_out(&mut self, id: WaitId) -> Result<(), Refusal> {
+    fn answer(&mut self, response: Value) -> Result<(), Refusal> {
+        self.active()?;
+        check_response(Some(&response))?;
+        // A sleep listens to nothing, not even to an answer by hand.
+        let listening = self.run.waits.iter().find(|wait| !wait.registrations.is_empty());
+        match (self.run.status, listening) {
+            (RunStatus::Waiting, Some(wait)) => {
+                let wait = wait.id;
+                let (index, key, event, delivery) = (0, None, None, None);
+                self.respond(Response { wait, index, key, event, delivery, response })
+            }
+            (RunStatus::Running, _) if self.run.kept_answers.len() >= MAX_KEPT_ANSWERS => {
+                Err(Refusal::TooManyAnswers)
+            }
+            (RunStatus::Running, _) => {
+                self.push(EventBody::AnswerKept { response });
+                Ok(())
+            }
+            (status, _) => Err(Refusal::WrongStatus(status)),
+        }
+    }
+
+    fn time_out(&mut self, id: WaitId, at: Timestamp) -> Result<(), Refusal> {
         self.active()?;
         let wait = self.run.wait(id).ok_or(Refusal::WaitOver)?;
         if self.run.status == RunStatus::Paused {
             return Err(Refusal::Paused);
         }
-        if wait.deadline.is_none_or(|due| due > self.now) {
+        if wait.deadline.is_none_or(|due| due > at) {
             return Err(Refusal::NotDue);
         }
         self.push(EventBody::WaitTimedOut { wait: id });

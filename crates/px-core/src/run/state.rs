@@ -135,6 +135,9 @@ pub struct Run {
     /// Whether the current step has begun and not yet returned.
     #[serde(default)]
     pub in_step: bool,
+    /// Answers by hand that came before the run waits, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept_answers: Vec<Value>,
     /// Whether the run pauses when its step returns (RULES 35).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub pause_requested: bool,
@@ -191,6 +194,7 @@ impl Run {
             waits: Vec::new(),
             once: Vec::new(),
             in_step: false,
+            kept_answers: Vec::new(),
             pause_requested: false,
             reason: None,
             retry_at: None,

@@ -4,6 +4,7 @@ mod brains;
 mod deliveries;
 mod operator;
 mod runs;
+mod signals;
 mod start_run;
 mod status;
 mod watch;
@@ -32,6 +33,7 @@ pub(crate) fn router(app: Shared) -> Router {
         .route("/brains/runs/{id}/events", get(runs::events))
         .route("/brains/runs/{id}/watch", get(watch::run))
         .route("/brains/runs/{id}/resume", post(runs::resume))
+        .route("/brains/runs/{id}/signals", post(signals::send))
         .route("/brains/{id}", get(brains::show))
         .route("/brains/{id}/history", get(brains::history))
         .route("/brains/{id}/active-runs", get(brains::active_runs))

@@ -4,6 +4,7 @@ mod cancel;
 mod events;
 mod explain;
 mod list;
+mod pause;
 mod resume;
 mod show;
 pub(crate) mod watch;
@@ -18,7 +19,7 @@ use crate::client::{Client, encode};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 
-/// List, show, follow, explain, cancel and resume runs
+/// List, show, follow, explain, cancel, pause and resume runs
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     List(list::Args),
@@ -26,6 +27,7 @@ pub(crate) enum Command {
     Events(events::Args),
     Watch(watch::Args),
     Cancel(cancel::Args),
+    Pause(pause::Args),
     Resume(resume::Args),
     Explain(explain::Args),
 }
@@ -38,6 +40,7 @@ impl Command {
             Self::Events(args) => events::run(context, args).await,
             Self::Watch(args) => watch::run(context, args).await,
             Self::Cancel(args) => cancel::run(context, args).await,
+            Self::Pause(args) => pause::run(context, args).await,
             Self::Resume(args) => resume::run(context, args).await,
             Self::Explain(args) => explain::run(context, args).await,
         }

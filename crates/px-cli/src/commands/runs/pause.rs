@@ -1,0 +1,29 @@
+//! `px runs pause`
+
+use serde_json::json;
+
+use super::{explained, path};
+use crate::context::Context;
+use crate::error::{Kind, Result};
+
+/// Pause a run: at once if it waits, else when its step returns
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  px runs pause run_0197c1f0a1b27000800000000000cafe")]
+pub(crate) struct Args {
+    /// The run's id
+    run: String,
+}
+
+pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
+    let id = &args.run;
+    let answer = context.client()?.post(&path(id, "/signals"), &json!({ "type": "PAUSE" })).await;
+    let answer = answer.map_err(|error| match error.kind {
+        Kind::Conflict => error.hint(format!("`px runs explain {id}` says what would move it")),
+        _ => explained(error, id),
+    })?;
+    if context.ui.json {
+        return context.ui.json(&answer);
+    }
+    context.ui.note(format_args!("{id} pauses; `px runs resume {id}` lets it go on."));
+    Ok(())
+}

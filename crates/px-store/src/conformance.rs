@@ -24,8 +24,10 @@ use serde_json::{Value, json};
 
 use crate::batch::{Conflict, DedupWrite, Outcome};
 use crate::draft::Draft;
+use crate::layout::Table;
 use crate::model::{DedupRecord, Delivery, InboxEvent, InboxState, QueuedEvent, Timer, TimerKind, Work};
 use crate::rows::Admission;
+use crate::scan::Row;
 use crate::store::{DeliveryFilter, RunFilter, Store};
 
 /// Runs a future to its end on this thread. Stores answer from threads of
@@ -401,6 +403,75 @@ pub mod cases {
         assert!(block_on(store.deliveries(SCOPE, &none, None, 10)).unwrap().items.is_empty());
     }
 
+    /// Every table is scanned in pages of any size, each row once, and agrees
+    /// with what is read by point.
+    pub fn tables_are_scanned_in_pages(store: Arc<dyn Store>) {
+        let mut driver = Driver::new(Arc::clone(&store));
+        let runs: Vec<RunId> = (0..5).map(|_| driver.start("one")).collect();
+        for (n, run) in (0..).zip(runs.iter().take(3)) {
+            driver.wait_on(*run, &[key(n), key(n + 1)], Some(1_000)).unwrap();
+        }
+        for n in 0..7 {
+            driver.deliver(&key(n), &format!("p{n}"));
+        }
+        let value = json!({"filler": "x".repeat(20_000)});
+        driver.command(*runs.last().unwrap(), Command::BeginStep { index: 0 }).unwrap();
+        driver.command(*runs.last().unwrap(), Command::RecordOnce { name: "o".into(), value }).unwrap();
+        let scan = |table, limit| {
+            let (mut rows, mut after) = (Vec::new(), None);
+            loop {
+                let page = block_on(store.scan(SCOPE, table, after.as_ref(), limit)).unwrap();
+                assert!(page.rows.len() <= limit);
+                rows.extend(page.rows);
+                after = page.next;
+                if after.is_none() {
+                    return rows;
+                }
+            }
+        };
+        for table in crate::audit::TABLES {
+            let all = scan(table, 1_000);
+            assert_eq!(scan(table, 1), all, "{table:?} in pages of one");
+            assert_eq!(scan(table, 3), all, "{table:?} in pages of three");
+        }
+        let found: Vec<RunId> = scan(Table::Run, 2)
+            .iter()
+            .map(|row| match row {
+                Row::Run(record) => {
+                    assert_eq!(block_on(store.run(SCOPE, record.run.id)).unwrap().as_ref(), Some(&**record));
+                    assert!(block_on(store.unlisted(SCOPE, row)).unwrap().is_empty());
+                    record.run.id
+                }
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(found, runs);
+        for row in scan(Table::Key, 2) {
+            match row {
+                Row::Key(key, record) => assert_eq!(block_on(store.key(SCOPE, &key)).unwrap(), record),
+                other => panic!("{other:?}"),
+            }
+        }
+        let timers = scan(Table::Timer, 2);
+        assert!(!timers.is_empty());
+        for row in timers {
+            match row {
+                Row::Timer(timer) => {
+                    assert!(block_on(store.is_armed(SCOPE, &timer)).unwrap());
+                    let later = Timer { due: timer.due.after(Duration::from_millis(1)), ..timer };
+                    assert!(!block_on(store.is_armed(SCOPE, &later)).unwrap());
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(matches!(scan(Table::Log, 9).as_slice(), [Row::Log(_, 1, 4..)]));
+        for (table, rows) in [(Table::Queue, 4), (Table::Delivery, 7), (Table::Dedup, 7), (Table::Start, 0)] {
+            assert_eq!(scan(table, 5).len(), rows, "{table:?}");
+        }
+        let report = block_on(crate::audit::audit(&*store, SCOPE, &mut |_| {})).unwrap();
+        assert!(report.is_clean(), "{:?}", report.violations);
+    }
+
     /// Every commit has a number of its own, and they grow.
     pub fn commits_are_numbered(store: Arc<dyn Store>) {
         let mut driver = Driver::new(store);
@@ -426,7 +497,7 @@ macro_rules! store_conformance {
             a_run_and_its_log_are_read_back, a_long_log_is_read_from_any_place,
             a_key_that_changed_is_a_conflict, a_known_provider_id_is_a_conflict,
             a_stale_fence_commits_nothing, events_and_waits_meet, timers_are_found_when_due,
-            lists_are_filtered_and_page, commits_are_numbered);
+            lists_are_filtered_and_page, tables_are_scanned_in_pages, commits_are_numbered);
     };
     (@cases $open:path: $($case:ident),+) => {
         $(
@@ -527,6 +598,10 @@ pub fn differential(
         }
     }
     assert_eq!(snapshot(&left), snapshot(&right), "seed {seed}: the final snapshots");
+    for driver in [&left, &right] {
+        let report = block_on(crate::audit::audit(&*driver.store, SCOPE, &mut |_| {})).expect("an audit");
+        assert!(report.is_clean(), "seed {seed}: {:?}", report.violations);
+    }
 }
 
 /// Everything that can be read of a store that a [`Driver`] filled.

@@ -16,6 +16,7 @@ use crate::model::{DedupRecord, Delivery, QueuedEvent, StartKey, Timer, Versione
 use crate::rows::{
     Admission, Backing, BoxFuture, Check, Expect, Order, RowBatch, RowOp, RowOutcome, RowStats,
 };
+use crate::scan::{self, Cursor, Row, Scan};
 use crate::store::{DeliveryFilter, Page, Read, RunFilter, Store};
 
 /// How many rows one page of a filtered list looks at, at most.
@@ -487,6 +488,24 @@ impl<B: Backing> Store for Embedded<B> {
                 })
                 .collect()
         }))
+    }
+
+    fn scan<'a>(
+        &'a self,
+        scope: Scope,
+        table: Table,
+        after: Option<&'a Cursor>,
+        limit: usize,
+    ) -> Read<'a, Scan> {
+        ready(scan::page(&*self.backing, scope, table, after, limit))
+    }
+
+    fn is_armed<'a>(&'a self, scope: Scope, timer: &'a Timer) -> Read<'a, bool> {
+        ready(self.backing.get(&layout::timer_row(scope, timer)).map(|row| row.is_some()))
+    }
+
+    fn unlisted<'a>(&'a self, scope: Scope, row: &'a Row) -> Read<'a, Vec<String>> {
+        ready(scan::unlisted(&*self.backing, scope, row))
     }
 
     fn hints(&self) -> &Arc<HintBus> {

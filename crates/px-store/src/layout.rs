@@ -22,17 +22,26 @@ const INLINE_LOG_LIMIT: usize = 8 * 1024;
 const IDENTIFIER_LISTS: u64 = 64;
 
 /// The table that a row belongs to, its first byte after the scope.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Table {
+pub enum Table {
+    /// Keys: waits, the head of the queue, the owner.
     Key = b'k',
+    /// Events in the queues of keys.
     Queue = b'q',
+    /// Runs, with the newest entries of their logs.
     Run = b'r',
+    /// Older pieces of long logs.
     Log = b'l',
+    /// The inbox.
     Delivery = b'd',
+    /// Providers' ids.
     Dedup = b'u',
+    /// Ready runs.
     Work = b'w',
+    /// Due times.
     Timer = b't',
+    /// Idempotent starts.
     Start = b's',
 }
 
@@ -149,6 +158,20 @@ pub(crate) fn due_of(scope: Scope, key: &[u8]) -> Result<Timestamp, Error> {
 /// The id at the end of an id row.
 pub(crate) fn id_of(key: &[u8]) -> Result<[u8; 16], Error> {
     key.last_chunk::<16>().copied().ok_or_else(|| Error::Corrupt("a row has no id".into()))
+}
+
+/// The two texts of a row that has them, and what follows.
+pub(crate) fn texts_of(key: &[u8]) -> Result<(&str, &str, &[u8]), Error> {
+    fn text(bytes: &[u8]) -> Option<(&str, &[u8])> {
+        let (length, rest) = bytes.split_first_chunk::<4>()?;
+        let (text, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+        Some((std::str::from_utf8(text).ok()?, rest))
+    }
+    let prefix = row(Scope::default(), Table::Key, 0).len();
+    key.get(prefix..)
+        .and_then(text)
+        .and_then(|(first, rest)| text(rest).map(|(second, rest)| (first, second, rest)))
+        .ok_or_else(|| Error::Corrupt("a row has no names".into()))
 }
 
 /// The place at the end of a queue row.

@@ -4,6 +4,7 @@
 //! Under it, for embedded stores, rows and the [`rows::Backing`] that keeps
 //! them; the one in memory is here, the one on disk is px-store-sled.
 
+pub mod audit;
 mod batch;
 #[cfg(feature = "conformance")]
 #[expect(
@@ -20,6 +21,7 @@ mod layout;
 mod memory;
 mod model;
 pub mod rows;
+mod scan;
 mod store;
 
 pub use batch::{
@@ -30,10 +32,12 @@ pub use draft::{Draft, DraftError};
 pub use embedded::Embedded;
 pub use error::Error;
 pub use hints::{Hint, HintBus};
+pub use layout::Table;
 pub use memory::MemoryRows;
 pub use model::{
     DedupRecord, Delivery, InboxEvent, InboxState, PinnedReply, QueuedEvent, StartIntent, StartKey, Timer,
     TimerKind, Versioned, Work,
 };
 pub use rows::{Admission, BoxFuture, RowStats};
+pub use scan::{Cursor, Row, Scan};
 pub use store::{DeliveryFilter, Page, Read, RunFilter, Store};

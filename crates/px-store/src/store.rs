@@ -11,8 +11,10 @@ use tokio::sync::watch;
 use crate::batch::{Batch, Outcome, RunRecord};
 use crate::error::Error;
 use crate::hints::HintBus;
+use crate::layout::Table;
 use crate::model::{DedupRecord, Delivery, InboxState, QueuedEvent, StartKey, Timer, Versioned, Work};
 use crate::rows::{Admission, BoxFuture, RowStats};
+use crate::scan::{Cursor, Row, Scan};
 
 /// A page of a list, newest first.
 #[derive(Debug, Clone, PartialEq)]
@@ -121,6 +123,23 @@ pub trait Store: Send + Sync + 'static {
 
     /// Timers that are due at `until`, soonest first, at most `limit`.
     fn due(&self, scope: Scope, until: Timestamp, limit: usize) -> Read<'_, Vec<Timer>>;
+
+    /// The rows of a table in the store's order, behind a cursor, at most
+    /// `limit`: for tools that go through a whole store in bounded memory.
+    fn scan<'a>(
+        &'a self,
+        scope: Scope,
+        table: Table,
+        after: Option<&'a Cursor>,
+        limit: usize,
+    ) -> Read<'a, Scan>;
+
+    /// Whether there is a row for this timer.
+    fn is_armed<'a>(&'a self, scope: Scope, timer: &'a Timer) -> Read<'a, bool>;
+
+    /// The lists that should show this run or delivery and do not; none for
+    /// rows of other tables, which are in no list.
+    fn unlisted<'a>(&'a self, scope: Scope, row: &'a Row) -> Read<'a, Vec<String>>;
 
     /// Where hints of durable batches go.
     fn hints(&self) -> &Arc<HintBus>;

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use px_core::{DeliveryId, Event, KeyId, KeyRecord, RunId, Scope, Timestamp};
 use px_store::{
-    Admission, Batch, BoxFuture, DedupRecord, Delivery, DeliveryFilter, Error, HintBus, Outcome, Page,
-    QueuedEvent, Read, RowStats, RunFilter, RunRecord, StartKey, Store, Timer, Versioned, Work,
+    Admission, Batch, BoxFuture, Cursor, DedupRecord, Delivery, DeliveryFilter, Error, HintBus, Outcome,
+    Page, QueuedEvent, Read, Row, RowStats, RunFilter, RunRecord, Scan, StartKey, Store, Table, Timer,
+    Versioned, Work,
 };
 use tokio::sync::watch;
 
@@ -171,6 +172,24 @@ impl Store for FaultyStore {
 
     fn due(&self, scope: Scope, until: Timestamp, limit: usize) -> Read<'_, Vec<Timer>> {
         self.inner.due(scope, until, limit)
+    }
+
+    fn scan<'a>(
+        &'a self,
+        scope: Scope,
+        table: Table,
+        after: Option<&'a Cursor>,
+        limit: usize,
+    ) -> Read<'a, Scan> {
+        self.inner.scan(scope, table, after, limit)
+    }
+
+    fn is_armed<'a>(&'a self, scope: Scope, timer: &'a Timer) -> Read<'a, bool> {
+        self.inner.is_armed(scope, timer)
+    }
+
+    fn unlisted<'a>(&'a self, scope: Scope, row: &'a Row) -> Read<'a, Vec<String>> {
+        self.inner.unlisted(scope, row)
     }
 
     fn hints(&self) -> &Arc<HintBus> {

@@ -1,0 +1,121 @@
+//! The inbox: what the state of each event claims, and what is remembered
+//! under providers' ids.
+
+use px_core::event::Cause;
+
+use super::runs::is_taken;
+use super::{Audit, Rule, count};
+use crate::error::Error;
+use crate::model::{DedupRecord, Delivery, InboxEvent, InboxState};
+
+impl Audit<'_> {
+    pub(super) async fn delivery(&mut self, delivery: &Delivery) -> Result<(), Error> {
+        self.report.counts.deliveries += 1;
+        for event in &delivery.events {
+            count(&mut self.report.counts.events, event.state);
+            self.claims(delivery, event).await?;
+            self.remembered(delivery, event).await?;
+        }
+        Ok(())
+    }
+
+    async fn claims(&mut self, delivery: &Delivery, event: &InboxEvent) -> Result<(), Error> {
+        match event.state {
+            state if is_taken(state) => {
+                let run = match event.run {
+                    Some(run) => self.store.run(self.scope, run).await?,
+                    None => None,
+                };
+                match run {
+                    Some(_) => self.tally.taken += 1,
+                    None => self.about_event(Rule::ResumedWithoutResponse, "no run", delivery, event),
+                }
+            }
+            InboxState::Started => {
+                let run = match event.run {
+                    Some(run) => self.store.run(self.scope, run).await?,
+                    None => None,
+                };
+                match run {
+                    Some(record) if record.run.cause == Cause::Event(event.id) => self.tally.started += 1,
+                    Some(_) => {
+                        let detail = "the run has another cause";
+                        self.about_event(Rule::StartedWithoutRun, detail, delivery, event);
+                    }
+                    None => self.about_event(Rule::StartedWithoutRun, "", delivery, event),
+                }
+            }
+            InboxState::Queued => self.tally.queued += 1,
+            InboxState::Duplicate => self.original(delivery, event).await?,
+            InboxState::Late => {
+                let is_there = match event.run {
+                    Some(run) => self.store.run(self.scope, run).await?.is_some(),
+                    None => false,
+                };
+                if !is_there {
+                    self.about_event(Rule::LateWithoutRun, "", delivery, event);
+                }
+            }
+            // Their claim is that nothing else has them, which those others'
+            // own claims show.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    async fn original(&mut self, delivery: &Delivery, event: &InboxEvent) -> Result<(), Error> {
+        let read;
+        let original = match event.original {
+            Some(id) if id == delivery.id => Some(delivery),
+            Some(id) => {
+                read = self.store.delivery(self.scope, id).await?;
+                read.as_ref()
+            }
+            None => None,
+        };
+        let has = |other: &InboxEvent| {
+            other.state != InboxState::Duplicate && other.provider_id == event.provider_id
+        };
+        if !original.is_some_and(|original| original.events.iter().any(has)) {
+            self.about_event(Rule::DuplicateOfNothing, "", delivery, event);
+        }
+        Ok(())
+    }
+
+    /// What was answered with 2xx under a provider's id is known by it.
+    async fn remembered(&mut self, delivery: &Delivery, event: &InboxEvent) -> Result<(), Error> {
+        use InboxState as S;
+        let Some(id) = &event.provider_id else { return Ok(()) };
+        if matches!(event.state, S::Duplicate | S::Quarantined | S::Rejected) {
+            return Ok(());
+        }
+        if self.store.dedup(self.scope, &delivery.slug, id).await?.is_none() {
+            self.about_event(Rule::DedupMissing, id, delivery, event);
+        }
+        Ok(())
+    }
+
+    pub(super) async fn dedup(&mut self, slug: &str, id: &str, record: &DedupRecord) -> Result<(), Error> {
+        self.report.counts.dedups += 1;
+        let delivery = self.store.delivery(self.scope, record.delivery).await?;
+        let has = |event: &InboxEvent| {
+            event.state != InboxState::Duplicate && event.provider_id.as_deref() == Some(id)
+        };
+        if !delivery.is_some_and(|delivery| delivery.slug == slug && delivery.events.iter().any(has)) {
+            let ids = [
+                ("webhook", slug.to_owned()),
+                ("providerId", id.to_owned()),
+                ("delivery", record.delivery.to_string()),
+            ];
+            self.report.violation(Rule::DedupToNowhere, "", ids);
+        }
+        Ok(())
+    }
+
+    pub(super) fn about_event(&mut self, rule: Rule, detail: &str, delivery: &Delivery, event: &InboxEvent) {
+        let ids = [("delivery", delivery.id.to_string()), ("event", event.id.to_string())];
+        let run = event.run.map(|run| ("run", run.to_string()));
+        let original = event.original.map(|original| ("original", original.to_string()));
+        self.report.violation(rule, detail, ids.into_iter().chain(run).chain(original));
+    }
+}

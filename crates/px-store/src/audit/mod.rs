@@ -1,0 +1,178 @@
+//! The ledger audit: goes through a whole store that nobody else writes to,
+//! and proves that it adds up. Each event of a delivery is in exactly one
+//! state, and what the state claims is so; waits, keys, queues, timers and
+//! ready work agree with the runs; each log is gap-free and replays to the
+//! stored run; no row belongs to nothing.
+//!
+//! It streams. Every table is read once, in pages, and what a row claims of
+//! another one is looked up there by a point read, so the time grows with the
+//! number of rows, and the memory does not: it holds one page, one log's ids
+//! of events (16 bytes each), and one queue's (a queue is bounded).
+//!
+//! Some claims have no row to look at from one side: an event says "run R took
+//! me", and finding the entry would mean to read R's log once for each of its
+//! events. There the other side is checked entry by entry, which makes it an
+//! injection, and both sides are counted. Only if the counts differ, `settle`
+//! looks for whom, in as many passes as a bounded set of ids needs.
+//!
+//! This module knows no command line; `px audit` shows what it says.
+
+mod inbox;
+mod keys;
+mod report;
+mod rest;
+mod runs;
+mod settle;
+
+use std::collections::BTreeMap;
+
+use px_core::Scope;
+
+use crate::error::Error;
+use crate::layout::Table;
+use crate::scan::{Cursor, Row};
+use crate::store::Store;
+
+pub use report::{Counts, KEPT_VIOLATIONS, Report, Rule, Violation};
+
+/// How many rows of small records are read at once.
+const PAGE: usize = 256;
+
+/// How many rows are read at once that may be large: a delivery holds its
+/// body, a run its state and the end of its log, a piece of a log its entries.
+const LARGE_PAGE: usize = 32;
+
+/// The tables in the order in which they are gone through.
+pub const TABLES: [Table; 9] = [
+    Table::Run,
+    Table::Log,
+    Table::Delivery,
+    Table::Dedup,
+    Table::Key,
+    Table::Queue,
+    Table::Work,
+    Table::Timer,
+    Table::Start,
+];
+
+/// How far an audit is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// The table that is gone through.
+    pub table: Table,
+    /// Its place in [`TABLES`].
+    pub place: usize,
+    /// How many of its rows are done.
+    pub rows: u64,
+}
+
+/// Audits everything of a scope. `progress` is called after each page.
+///
+/// # Errors
+/// The store could not be read. What is wrong *in* it is in the report.
+pub async fn audit(
+    store: &dyn Store,
+    scope: Scope,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Report, Error> {
+    let mut audit =
+        Audit { store, scope, report: Report::default(), tally: Tally::default(), pieces: None, queue: None };
+    for (place, table) in TABLES.into_iter().enumerate() {
+        let (mut after, mut rows) = (None, 0);
+        loop {
+            let page = audit.page(table, after.as_ref()).await?;
+            rows += page.0.len() as u64;
+            for row in page.0 {
+                audit.row(row).await?;
+            }
+            progress(Progress { table, place, rows });
+            after = page.1;
+            if after.is_none() {
+                break;
+            }
+        }
+        audit.end_of_pieces().await?;
+        audit.end_of_queue().await?;
+    }
+    audit.settle().await?;
+    Ok(audit.report)
+}
+
+/// The sides of the claims that are counted against each other.
+#[derive(Debug, Default)]
+struct Tally {
+    /// Responses in logs whose event says that this wait of this run took it.
+    responses: u64,
+    /// Events that say that a run took them.
+    taken: u64,
+    /// Runs that an event started.
+    caused: u64,
+    /// Events whose run says that they started it.
+    started: u64,
+    /// Places of queues whose event says that it is queued there.
+    places: u64,
+    /// Events that say that they are queued.
+    queued: u64,
+}
+
+struct Audit<'a> {
+    store: &'a dyn Store,
+    scope: Scope,
+    report: Report,
+    tally: Tally,
+    /// The log whose pieces are gone through.
+    pieces: Option<runs::Pieces>,
+    /// The queue that is gone through.
+    queue: Option<keys::Queue>,
+}
+
+impl Audit<'_> {
+    async fn page(&self, table: Table, after: Option<&Cursor>) -> Result<(Vec<Row>, Option<Cursor>), Error> {
+        let limit = match table {
+            Table::Run | Table::Log | Table::Delivery => LARGE_PAGE,
+            _ => PAGE,
+        };
+        let page = self.store.scan(self.scope, table, after, limit).await?;
+        Ok((page.rows, page.next))
+    }
+
+    async fn row(&mut self, row: Row) -> Result<(), Error> {
+        match &row {
+            Row::Run(_) | Row::Delivery(_) => self.lists(&row).await?,
+            _ => {}
+        }
+        match row {
+            Row::Run(record) => self.run(*record).await,
+            Row::Log(run, first, entries) => self.piece(run, first, entries).await,
+            Row::Delivery(delivery) => self.delivery(&delivery).await,
+            Row::Dedup(slug, id, record) => self.dedup(&slug, &id, &record).await,
+            Row::Key(key, record) => self.key(&key, &record.record).await,
+            Row::Queued(key, place, event) => self.place(key, place, &event).await,
+            Row::Work(run, _) => self.work(run).await,
+            Row::Timer(timer) => self.timer(&timer).await,
+            Row::Start(brain, name, record) => self.start_key(brain, name, &record).await,
+            Row::Unreadable(row, why) => {
+                self.report.violation(Rule::Unreadable, &why, [("row", row)]);
+                Ok(())
+            }
+        }
+    }
+
+    async fn lists(&mut self, row: &Row) -> Result<(), Error> {
+        let missing = self.store.unlisted(self.scope, row).await?;
+        let (rule, about) = match row {
+            Row::Run(record) => (Rule::RunUnlisted, ("run", record.run.id.to_string())),
+            Row::Delivery(delivery) => (Rule::DeliveryUnlisted, ("delivery", delivery.id.to_string())),
+            _ => return Ok(()),
+        };
+        if !missing.is_empty() {
+            self.report.violation(rule, &missing.join("; "), [about]);
+        }
+        Ok(())
+    }
+}
+
+/// One more of a kind.
+fn count<K: Ord>(counts: &mut BTreeMap<K, u64>, kind: K) {
+    *counts.entry(kind).or_default() += 1;
+}

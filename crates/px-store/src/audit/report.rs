@@ -1,0 +1,174 @@
+//! What an audit says: how much there is, and each rule that something breaks.
+
+use std::collections::BTreeMap;
+
+use px_core::RunStatus;
+use serde::Serialize;
+
+use crate::model::InboxState;
+
+/// How many violations a report keeps; what is more is only counted.
+pub const KEPT_VIOLATIONS: usize = 1_000;
+
+macro_rules! rules {
+    ($($name:ident, $code:literal, $says:literal;)+) => {
+        /// What is wrong with a store.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Rule {
+            $(#[doc = $says] $name,)+
+        }
+
+        impl Rule {
+            /// Every rule.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            /// The short name, for tables and scripts.
+            #[must_use]
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$name => $code,)+ }
+            }
+
+            /// What is wrong, in words.
+            #[must_use]
+            pub const fn says(self) -> &'static str {
+                match self { $(Self::$name => $says,)+ }
+            }
+        }
+    };
+}
+
+rules! {
+    Unreadable, "unreadable-row", "a row is not what was written";
+    LogGap, "log-gap", "a run's log has a gap, or an entry twice";
+    LogIllegal, "log-illegal", "a run's log has an entry that cannot follow";
+    RunDiffers, "run-differs", "a run is not what its log says";
+    LogOrphan, "log-without-run", "a piece of a log belongs to no run";
+    LogPieces, "log-pieces-apart", "the pieces of a log do not join up";
+    RunUnlisted, "run-unlisted", "a run is missing from a list that should show it";
+    WaitNotInKey, "wait-not-in-key", "an open wait is unknown to a key that it waits on";
+    WaitWithoutTimer, "wait-without-timer", "a wait has a deadline and no timer";
+    RetryWithoutTimer, "retry-without-timer", "a step is to be tried again and neither a timer nor work says so";
+    RunWithoutWork, "run-without-work", "a run is running and is not ready for the engine";
+    EndedWithWaits, "ended-with-waits", "a run has ended and still waits";
+    OwnerNotInKey, "owner-not-in-key", "a run owns a key that does not know it";
+    StartUnaccounted, "start-unaccounted", "a run was started by an event that no delivery says did so";
+    ResponseFromNowhere, "response-from-nowhere", "a run took a response from an event that no delivery has";
+    ResponseUnaccounted, "response-unaccounted", "a run took a response from an event whose delivery does not say so";
+    ConsumedTwice, "event-consumed-twice", "an event was taken twice";
+    ResumedWithoutResponse, "resumed-without-response", "an event counts as taken, and its run's log has no such response";
+    StartedWithoutRun, "started-without-run", "an event counts as having started a run, and there is no such run";
+    QueuedWithoutRow, "queued-without-row", "an event counts as queued, and is in no queue";
+    DuplicateOfNothing, "duplicate-of-nothing", "an event counts as a duplicate, and its original is not there";
+    LateWithoutRun, "late-without-run", "an event counts as late, and the run that it missed is not there";
+    EventTwice, "event-twice", "two deliveries hold one event";
+    DeliveryUnlisted, "delivery-unlisted", "a delivery is missing from a list that should show it";
+    DedupMissing, "dedup-missing", "a provider's id is not remembered, so a repetition would count as new";
+    DedupToNowhere, "dedup-to-nowhere", "a provider's id points to a delivery that does not have it";
+    KeyOrphan, "key-orphan", "a key has a record that says nothing";
+    StrayWait, "stray-wait-in-key", "a key holds a wait that no run has open";
+    OwnerGone, "owner-gone", "a key's owner does not exist";
+    OwnerEnded, "owner-ended", "a key's owner has ended";
+    OwnerElsewhere, "owner-elsewhere", "a key's owner does not own it";
+    QueueCount, "queue-count", "a key's count, head or next place is not that of its queue";
+    QueueWithoutKey, "queue-without-key", "an event is queued on a key that has no record";
+    QueueRowStray, "queue-row-stray", "a queue holds an event whose delivery does not say so";
+    QueuedWithoutTimer, "queued-without-timer", "a queued event has an end and no timer";
+    EventMissesWait, "event-misses-wait", "an event is queued beside an open wait that should have taken it";
+    StrayWork, "stray-work", "work is ready for a run that is not running";
+    StrayTimer, "stray-timer", "a timer is set for what is over";
+    StartKeyToNowhere, "start-key-to-nowhere", "an idempotency key points to a run that is not there";
+}
+
+impl Serialize for Rule {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Violation {
+    /// Which rule it breaks.
+    pub code: Rule,
+    /// What is wrong, in words.
+    pub message: String,
+    /// Whom it concerns: kinds of things, and their ids.
+    pub ids: BTreeMap<&'static str, String>,
+}
+
+/// How many rows there are of what.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counts {
+    /// Runs, by status.
+    pub runs: BTreeMap<RunStatus, u64>,
+    /// Entries of all logs.
+    pub log_entries: u64,
+    /// Pieces of logs beside their runs.
+    pub log_pieces: u64,
+    /// Open waits of runs.
+    pub waits: u64,
+    /// Deliveries.
+    pub deliveries: u64,
+    /// Events of deliveries, by state.
+    pub events: BTreeMap<InboxState, u64>,
+    /// Providers' ids.
+    pub dedups: u64,
+    /// Keys.
+    pub keys: u64,
+    /// Events in queues.
+    pub queued: u64,
+    /// Ready runs.
+    pub work: u64,
+    /// Timers, by kind.
+    pub timers: BTreeMap<&'static str, u64>,
+    /// Idempotency keys of starts.
+    pub start_keys: u64,
+}
+
+/// What an audit found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// How much there is.
+    pub counts: Counts,
+    /// How often each rule is broken.
+    pub broken: BTreeMap<Rule, u64>,
+    /// The first [`KEPT_VIOLATIONS`].
+    pub violations: Vec<Violation>,
+}
+
+impl Report {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.broken.is_empty()
+    }
+
+    /// How many violations there are, kept or not.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.broken.values().sum()
+    }
+
+    /// How many runs there are.
+    #[must_use]
+    pub fn runs(&self) -> u64 {
+        self.counts.runs.values().sum()
+    }
+
+    pub(super) fn violation(
+        &mut self,
+        code: Rule,
+        detail: &str,
+        ids: impl IntoIterator<Item = (&'static str, String)>,
+    ) {
+        *self.broken.entry(code).or_default() += 1;
+        if self.violations.len() < KEPT_VIOLATIONS {
+            let message =
+                if detail.is_empty() { code.says().to_owned() } else { format!("{}: {detail}", code.says()) };
+            self.violations.push(Violation { code, message, ids: ids.into_iter().collect() });
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Scans: whole tables in typed pages, for tools that look at everything, such
+//! as the audit and the export. A page is bounded in rows, and a row that
+//! cannot be read is given out as such, so that one damaged row does not hide
+//! the others.
+//!
+//! This file refuses to know what the rows have to do with each other.
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use px_core::{DeliveryId, KeyId, KeyRecord, RunId, RunStatus, Scope};
+
+use crate::batch::RunRecord;
+use crate::error::Error;
+use crate::layout::{self, Table};
+use crate::model::{DedupRecord, Delivery, QueuedEvent, StartKey, Timer, Versioned, Work};
+use crate::rows::{Backing, Order};
+
+/// Where a scan goes on. Opaque to everybody but the store that gave it out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor(Vec<u8>);
+
+/// A page of a table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scan {
+    /// The rows.
+    pub rows: Vec<Row>,
+    /// Where the next page begins, if there may be one.
+    pub next: Option<Cursor>,
+}
+
+/// A row of one of the tables.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Row {
+    /// A key.
+    Key(KeyId, Versioned<KeyRecord>),
+    /// An event in the queue of a key, and its place there.
+    Queued(KeyId, u64, QueuedEvent),
+    /// A run.
+    Run(Box<RunRecord>),
+    /// An older piece of a run's log: from this `seq`, so many entries.
+    Log(RunId, u64, u64),
+    /// A delivery, with its body.
+    Delivery(Box<Delivery>),
+    /// What is remembered under a webhook and a provider's id.
+    Dedup(String, String, DedupRecord),
+    /// A ready run.
+    Work(RunId, Versioned<Work>),
+    /// A timer.
+    Timer(Timer),
+    /// What is remembered under a brain and an idempotency key.
+    Start(String, String, StartKey),
+    /// A row that is not what was written: its key in hexadecimal digits, and
+    /// what is wrong.
+    Unreadable(String, String),
+}
+
+/// A page of a table.
+pub(crate) fn page<B: Backing + ?Sized>(
+    backing: &B,
+    scope: Scope,
+    table: Table,
+    after: Option<&Cursor>,
+    limit: usize,
+) -> Result<Scan, Error> {
+    let (start, end) = layout::table_range(scope, table);
+    let from = after.map_or(start, |Cursor(last)| {
+        let mut next = last.clone();
+        next.push(0);
+        next
+    });
+    let found = backing.range(&from, &end, Order::Ascending, limit)?;
+    let next = if found.len() < limit { None } else { found.last().map(|(row, _)| Cursor(row.clone())) };
+    let rows = found.iter().map(|(row, value)| {
+        read(scope, table, row, value)
+            .unwrap_or_else(|error| Row::Unreadable(hexadecimal(row), error.to_string()))
+    });
+    Ok(Scan { rows: rows.collect(), next })
+}
+
+fn read(scope: Scope, table: Table, row: &[u8], value: &Bytes) -> Result<Row, Error> {
+    let key = || layout::texts_of(row).map(|(slug, identifier, _)| KeyId::new(slug, identifier));
+    let texts = || layout::texts_of(row).map(|(first, second, _)| (first.to_owned(), second.to_owned()));
+    // Each row with the key that it should have, for what it says itself.
+    let (read, expected) = match table {
+        Table::Key => {
+            let key = key()?;
+            let expected = layout::key_row(scope, &key);
+            (Row::Key(key, layout::from_versioned(value)?), expected)
+        }
+        Table::Queue => {
+            let (key, place) = (key()?, layout::place_of(row)?);
+            let expected = layout::queue_row(scope, &key, place);
+            (Row::Queued(key, place, layout::from_json(value)?), expected)
+        }
+        Table::Run => {
+            let record = layout::from_run_value(value)?;
+            if value.first_chunk().copied().map(u64::from_be_bytes) != Some(record.run.seq) {
+                return Err(Error::Corrupt("the version of a run is not its `seq`".into()));
+            }
+            let expected = layout::run_row(scope, record.run.id);
+            (Row::Run(Box::new(record)), expected)
+        }
+        Table::Log => {
+            let first = layout::place_of(row)?;
+            let id = row.split_last_chunk::<8>().map_or(row, |(id, _)| id);
+            let run = RunId::from_bytes(layout::id_of(id)?);
+            let entries = value.iter().filter(|byte| **byte == b'\n').count() as u64;
+            (Row::Log(run, first, entries), layout::log_row(scope, run, first))
+        }
+        Table::Delivery => {
+            let delivery = layout::from_delivery_value(value)?;
+            let expected = layout::delivery_row(scope, delivery.id);
+            (Row::Delivery(Box::new(delivery)), expected)
+        }
+        Table::Dedup => {
+            let (slug, id) = texts()?;
+            let expected = layout::dedup_row(scope, &slug, &id);
+            (Row::Dedup(slug, id, layout::from_json(value)?), expected)
+        }
+        Table::Work => {
+            let run = RunId::from_bytes(layout::id_of(row)?);
+            (Row::Work(run, layout::from_versioned(value)?), layout::work_row(scope, run))
+        }
+        Table::Timer => {
+            let timer = Timer { due: layout::due_of(scope, row)?, kind: layout::from_json(value)? };
+            let expected = layout::timer_row(scope, &timer);
+            (Row::Timer(timer), expected)
+        }
+        Table::Start => {
+            let (brain, name) = texts()?;
+            let expected = layout::start_row(scope, &brain, &name);
+            (Row::Start(brain, name, layout::from_json(value)?), expected)
+        }
+    };
+    if expected != row {
+        return Err(Error::Corrupt("a row lies under another one's key".into()));
+    }
+    Ok(read)
+}
+
+/// The lists in which this run or delivery is not found.
+pub(crate) fn unlisted<B: Backing + ?Sized>(
+    backing: &B,
+    scope: Scope,
+    row: &Row,
+) -> Result<Vec<String>, Error> {
+    let mut missing = Vec::new();
+    let mut look = |list: &[u8], id: [u8; 16], name: String| -> Result<(), Error> {
+        // The list from this id on, newest first. Nothing comes after the largest id.
+        let above = u128::from_be_bytes(id).checked_add(1).map(u128::to_be_bytes);
+        if backing.postings(list, above, 1)?.first() != Some(&id) {
+            missing.push(name);
+        }
+        Ok(())
+    };
+    match row {
+        Row::Run(record) => {
+            let run = &record.run;
+            let id = run.id.to_bytes();
+            look(&layout::runs_by_brain(scope, &run.brain), id, format!("brain {}", run.brain))?;
+            if !matches!(run.status, RunStatus::Pending | RunStatus::Running) {
+                let status = run.status.as_str();
+                look(&layout::runs_by_status(scope, None, run.status), id, format!("status {status}"))?;
+                let list = layout::runs_by_status(scope, Some(&run.brain), run.status);
+                look(&list, id, format!("brain {}, status {status}", run.brain))?;
+            }
+        }
+        Row::Delivery(delivery) => {
+            let id = DeliveryId::to_bytes(delivery.id);
+            let slug = &delivery.slug;
+            look(&layout::deliveries_by_slug(scope, slug), id, format!("webhook {slug}"))?;
+            for event in &delivery.events {
+                let state = event.state.as_str();
+                look(&layout::deliveries_by_state(scope, event.state), id, format!("state {state}"))?;
+                if let Some(identifier) = &event.identifier {
+                    let list = layout::deliveries_by_identifier(scope, identifier);
+                    look(&list, id, format!("identifier {identifier}"))?;
+                }
+            }
+        }
+        _ => {}
+    }
+    Ok(missing)
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing into a text cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

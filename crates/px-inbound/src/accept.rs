@@ -73,7 +73,7 @@ impl Stage {
         };
         let mut known: Vec<(String, DedupRecord)> = Vec::new();
         let mut turn = None;
-        for _ in 0..MAX_ROUNDS {
+        'rounds: for _ in 0..MAX_ROUNDS {
             let now = self.clock.now();
             let mut draft = Draft::new(&*self.store, &*self.catalog, &self.ids, self.scope, now);
             let mut taken = Vec::with_capacity(events.len());
@@ -96,7 +96,16 @@ impl Stage {
                         (entry.response, entry.start) = (None, None);
                         Action::Duplicate(record)
                     }
-                    None => self.route(endpoint, &mut draft, &delivery, event, &mut entry).await?,
+                    None => match self.route(endpoint, &mut draft, &delivery, event, &mut entry).await {
+                        Ok(action) => action,
+                        // The key was read before another commit ended the wait, and the
+                        // run after it. The key says so by now.
+                        Err(AcceptError::Draft(DraftError::Refused(_) | DraftError::NoRun(_))) => {
+                            tokio::task::yield_now().await;
+                            continue 'rounds;
+                        }
+                        Err(error) => return Err(error),
+                    },
                 };
                 taken.push(Taken { action, identifier: entry.identifier.clone() });
                 entries.push(entry);

@@ -32,6 +32,7 @@ pub struct FaultyStore {
     inner: Arc<dyn Store>,
     plan: Arc<Mutex<Plan>>,
     commits: Arc<AtomicU64>,
+    between: Arc<Mutex<Option<BoxFuture<'static, ()>>>>,
     dead: Arc<watch::Sender<bool>>,
 }
 
@@ -48,6 +49,7 @@ impl FaultyStore {
             inner,
             plan: Arc::new(Mutex::new(Arc::new(|_, _| None))),
             commits: Arc::default(),
+            between: Arc::default(),
             dead: Arc::new(watch::Sender::new(false)),
         }
     }
@@ -55,6 +57,12 @@ impl FaultyStore {
     /// Sets the plan: it is asked with the number of the commit, from 0, and the batch.
     pub fn plan(&self, plan: impl Fn(u64, &Batch) -> Option<Fault> + Send + Sync + 'static) {
         *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(plan);
+    }
+
+    /// Lets this happen before the next read of a run: what another process
+    /// does between two reads of this one.
+    pub fn between(&self, action: impl Future<Output = ()> + Send + 'static) {
+        *self.between.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::pin(action));
     }
 
     /// How many commits were asked for.
@@ -118,7 +126,13 @@ impl Store for FaultyStore {
     }
 
     fn run(&self, scope: Scope, run: RunId) -> Read<'_, Option<RunRecord>> {
-        self.inner.run(scope, run)
+        let action = self.between.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Box::pin(async move {
+            if let Some(action) = action {
+                action.await;
+            }
+            self.inner.run(scope, run).await
+        })
     }
 
     fn events(&self, scope: Scope, run: RunId, after: u64, limit: usize) -> Read<'_, Vec<Event>> {

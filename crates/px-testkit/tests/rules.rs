@@ -308,3 +308,13 @@ async fn the_clock_set_back_rings_nothing_twice() {
     world.advance(Duration::from_secs(7200)).await.unwrap();
     assert_eq!(world.log(run).await.unwrap().len(), length);
 }
+
+#[tokio::test]
+async fn rule_1_a_wait_that_ends_between_two_reads_makes_the_event_read_anew() {
+    let world = world();
+    let run = waiting(&world, "k").await;
+    let other = World::over(registry(), std::sync::Arc::clone(world.rows()), 1_000_000).unwrap();
+    world.store().between(async move { other.cancel(run).await.unwrap() });
+    let (status, body) = post(&world, "1", "k", "a", "resume").await;
+    assert_eq!((status, &body["action"], &body["reason"]), (200, &json!("late"), &json!("cancel")));
+}

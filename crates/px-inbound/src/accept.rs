@@ -380,7 +380,7 @@ fn repeated(delivery: &Delivery, at: Timestamp) -> DedupRecord {
 }
 
 /// Says that another delivery does what this event was to do.
-fn leave_to(delivery: DeliveryId, entry: &mut InboxEvent) {
+pub(crate) fn leave_to(delivery: DeliveryId, entry: &mut InboxEvent) {
     if matches!(entry.state, InboxState::Quarantined | InboxState::Queued) {
         entry.state = InboxState::Ignored;
         entry.reason = Some(format!("superseded by {delivery}"));

@@ -16,11 +16,11 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, OnceCell};
 
-use crate::accept::{AcceptError, Incoming, Occasion};
+use crate::accept::{AcceptError, Incoming, Occasion, leave_to};
 use crate::answer::Answer;
 use crate::endpoint::Endpoint;
 use crate::redact;
-use crate::set_aside::SetAsides;
+use crate::set_aside::{SetAside, SetAsides};
 use crate::turns::Turns;
 use crate::validate::Violation;
 use crate::verify::{Refusal, UrlView};
@@ -294,9 +294,11 @@ impl Stage {
         };
         delivery.status = answer.status;
         let event = self.unrouted(InboxState::Quarantined, delivery.received_at, reason);
+        // A retry that fails again takes the place of the one before it.
+        let earlier = provider_id.as_deref().and_then(|id| self.set_aside.find(slug, id));
         delivery.events.push(InboxEvent { provider_id, ..event });
         let stored = delivery.clone();
-        match self.store_delivery(delivery).await {
+        match self.store_delivery(delivery, earlier).await {
             Ok(()) => {
                 self.set_aside.remember(&stored);
                 answer
@@ -327,7 +329,7 @@ impl Stage {
         delivery.status = answer.status;
         delivery.took_us = micros(watch);
         delivery.events.push(self.unrouted(InboxState::Rejected, received.at, refusal.to_string()));
-        if let Err(error) = self.store_delivery(delivery).await {
+        if let Err(error) = self.store_delivery(delivery, None).await {
             tracing::warn!(slug, %error, "a rejected request could not be recorded");
         }
         answer
@@ -360,8 +362,16 @@ impl Stage {
         }
     }
 
-    async fn store_delivery(&self, delivery: Delivery) -> Result<(), px_store::Error> {
+    async fn store_delivery(
+        &self,
+        delivery: Delivery,
+        earlier: Option<SetAside>,
+    ) -> Result<(), px_store::Error> {
         let mut draft = Draft::new(&*self.store, &*self.catalog, &self.ids, self.scope, delivery.received_at);
+        let id = delivery.id;
+        if let Some(earlier) = earlier.filter(|earlier| earlier.delivery != id) {
+            draft.mark(earlier.delivery, earlier.event, |entry| leave_to(id, entry)).await?;
+        }
         draft.put_delivery(delivery);
         // Without preconditions there is no conflict.
         self.commit(draft).await.map(drop)

@@ -255,7 +255,11 @@ async fn rule_17_a_failed_handler_burns_no_dedup_key() {
     assert_eq!(body["action"], "queued");
     let states: Vec<_> =
         world.inbox().await.unwrap().iter().map(|delivery| delivery.events[0].state).collect();
-    assert_eq!(states, [InboxState::Quarantined, InboxState::Quarantined, InboxState::Queued]);
+    assert_eq!(
+        states,
+        [InboxState::Ignored, InboxState::Ignored, InboxState::Queued],
+        "superseded by the retry"
+    );
 }
 
 #[tokio::test]

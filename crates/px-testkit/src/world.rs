@@ -224,7 +224,8 @@ impl World {
     /// # Errors
     /// The store fails, or the process dies.
     pub async fn settle(&self) -> Result<(), WorldError> {
-        self.alive(px_engine::drain(&self.parts, &Limits::default())).await??;
+        // Boxed: the engine's future is large, and tests call this everywhere.
+        self.alive(Box::pin(px_engine::drain(&self.parts, &Limits::default()))).await??;
         Ok(())
     }
 

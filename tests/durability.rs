@@ -6,7 +6,6 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    clippy::print_stderr,
     reason = "test code: what is unexpected fails the test"
 )]
 
@@ -30,7 +29,7 @@ fn has_strace() -> bool {
         .status();
     let can = traced.is_ok_and(|status| status.success());
     if !can {
-        eprintln!("durability: SKIPPED, strace is not here or may not trace");
+        support::aloud(format_args!("durability: SKIPPED, strace is not here or may not trace"));
     }
     can
 }
@@ -224,6 +223,8 @@ fn a_sync_that_fails_ends_the_process_and_nothing_is_acknowledged_after_it() {
         let kept = all["deliveries"].as_array().unwrap().iter().filter(|d| d["state"] != "duplicate").count();
         assert!(kept >= answers, "{answers} were answered with 2xx, and {kept} are kept");
         let count = acknowledged.len();
-        eprintln!("durability: sync {fails_at} failed, {count} acknowledged before it, ended with {status}");
+        support::aloud(format_args!(
+            "durability: sync {fails_at} failed, {count} acknowledged before it, ended with {status}"
+        ));
     }
 }

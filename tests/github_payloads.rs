@@ -8,7 +8,6 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    clippy::print_stderr,
     reason = "test code: what is unexpected fails the test"
 )]
 
@@ -99,7 +98,9 @@ fn post(px: &Px, payload: &Payload) -> (String, String) {
 #[test]
 fn real_payloads() {
     let Some(folder) = std::env::var_os("PX_GITHUB_PAYLOADS") else {
-        eprintln!("github_payloads: SKIPPED, PX_GITHUB_PAYLOADS names no folder of payloads");
+        support::aloud(format_args!(
+            "github_payloads: SKIPPED, PX_GITHUB_PAYLOADS names no folder of payloads"
+        ));
         return;
     };
     let payloads = payloads(Path::new(&folder));
@@ -134,10 +135,10 @@ fn real_payloads() {
         assert_eq!(shown["state"]["events"], json!(seen));
         live = (!is_closed).then_some((identifier, run, seen));
     }
-    eprintln!(
+    support::aloud(format_args!(
         "github_payloads: {} payloads, each altered (401), as it is, and again (duplicate): \
          {started} started a run, {resumed} resumed it, {ignored} ignored",
         payloads.len()
-    );
+    ));
     assert!(started > 0 && resumed > 0 && ignored > 0, "the folder has events of each kind");
 }

@@ -17,7 +17,6 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    clippy::print_stderr,
     reason = "test code: what is unexpected fails the test"
 )]
 
@@ -264,7 +263,7 @@ fn verify(image: &Path, sender: &Sender, counts: &mut Counts) {
     let px = match Project::new().data_dir(image).try_serve() {
         Ok(px) => px,
         Err((status, said)) => {
-            eprintln!("power_loss: unopenable, {status}: {said}");
+            support::aloud(format_args!("power_loss: unopenable, {status}: {said}"));
             counts.unopenable += 1;
             return;
         }
@@ -277,7 +276,7 @@ fn verify(image: &Path, sender: &Sender, counts: &mut Counts) {
         let known = job.acknowledged.clone();
         for delivery in &known {
             if !inbox.contains(delivery) {
-                eprintln!("power_loss: lost {delivery} of {}", job.number);
+                support::aloud(format_args!("power_loss: lost {delivery} of {}", job.number));
                 counts.lost += 1;
             }
         }
@@ -291,10 +290,10 @@ fn verify(image: &Path, sender: &Sender, counts: &mut Counts) {
         let shown =
             within_patience(|| Some(px.get(&format!("/brains/runs/{run}")).json()).filter(is_complete));
         let Some(shown) = shown else {
-            eprintln!(
+            support::aloud(format_args!(
                 "power_loss: {run} did not complete: {}",
                 px.get(&format!("/brains/runs/{run}")).text()
-            );
+            ));
             counts.stuck += 1;
             // The others will not do better, and each would be waited for.
             return;
@@ -311,11 +310,11 @@ fn verify(image: &Path, sender: &Sender, counts: &mut Counts) {
                 .into_iter()
                 .fold((usize::MAX, 0), |(least, most), count| (least.min(count), most.max(count)));
             if least == 0 {
-                eprintln!("power_loss: {run} has not seen {action}: {seen:?}");
+                support::aloud(format_args!("power_loss: {run} has not seen {action}: {seen:?}"));
                 counts.lost += 1;
             }
             if most > 1 {
-                eprintln!("power_loss: {run} has seen {action} twice: {seen:?}");
+                support::aloud(format_args!("power_loss: {run} has seen {action} twice: {seen:?}"));
                 counts.twice += 1;
             }
         }
@@ -355,7 +354,9 @@ fn setting(name: &str, default: u64) -> u64 {
 fn no_power_cut_loses_or_repeats_what_was_acknowledged() {
     let Some(source) = std::env::var_os("PLSIM_C").map(PathBuf::from).filter(|source| source.is_file())
     else {
-        eprintln!("power_loss: SKIPPED, no power-loss model (set PLSIM_C to the source of one)");
+        support::aloud(format_args!(
+            "power_loss: SKIPPED, no power-loss model (set PLSIM_C to the source of one)"
+        ));
         return;
     };
     let work = tempfile::tempdir().unwrap();
@@ -400,9 +401,9 @@ fn no_power_cut_loses_or_repeats_what_was_acknowledged() {
                 *cuts.entry(cut).or_insert(0) += 1;
             }
         }
-        eprintln!(
+        support::aloud(format_args!(
             "power_loss: PLSIM_SFR={sfr}: {loads} loads, images by where they were cut: {cuts:?}; {counts:?}"
-        );
+        ));
         is_sound &= counts.unopenable + counts.lost + counts.twice + counts.stuck == 0;
     }
     assert!(is_sound, "see above");

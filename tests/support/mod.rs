@@ -32,6 +32,13 @@ pub use providers::{slack, slack_at, twilio};
 /// How long anything may take that a test waits for.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Says something that is seen though the test passes: what `eprintln!` says
+/// is kept back then.
+pub fn aloud(text: std::fmt::Arguments<'_>) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 /// Looks until `found` finds something, at most for [`PATIENCE`].
 pub fn within_patience<T>(mut found: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + PATIENCE;

@@ -176,7 +176,7 @@ impl Stage {
                 .extend(self.set_aside.find(slug, provider_id).filter(|earlier| earlier.delivery != id));
         }
         for earlier in &superseded {
-            draft.mark(earlier.delivery, earlier.event, |entry| leave_to(id, entry)).await?;
+            draft.mark(earlier.delivery, earlier.event, |entry| entry.leave_to(id)).await?;
         }
         if let Occasion::Replay(old) = occasion
             && old != id
@@ -185,7 +185,7 @@ impl Stage {
             for event in old.events.iter().filter(|event| event.state == InboxState::Queued) {
                 let Some(identifier) = &event.identifier else { continue };
                 if draft.unqueue(&KeyId::new(slug, identifier.as_str()), event.id).await? {
-                    draft.mark(old.id, event.id, |entry| leave_to(id, entry)).await?;
+                    draft.mark(old.id, event.id, |entry| entry.leave_to(id)).await?;
                 }
             }
         }
@@ -377,14 +377,6 @@ impl Stage {
 /// An id that this very delivery has brought before.
 fn repeated(delivery: &Delivery, at: Timestamp) -> DedupRecord {
     DedupRecord { delivery: delivery.id, action: "repeated".into(), run: None, at, reply: None }
-}
-
-/// Says that another delivery does what this event was to do.
-pub(crate) fn leave_to(delivery: DeliveryId, entry: &mut InboxEvent) {
-    if matches!(entry.state, InboxState::Quarantined | InboxState::Queued) {
-        entry.state = InboxState::Ignored;
-        entry.reason = Some(format!("superseded by {delivery}"));
-    }
 }
 
 fn remember(

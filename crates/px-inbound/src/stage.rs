@@ -16,7 +16,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, OnceCell};
 
-use crate::accept::{AcceptError, Incoming, Occasion, leave_to};
+use crate::accept::{AcceptError, Incoming, Occasion};
 use crate::answer::Answer;
 use crate::endpoint::Endpoint;
 use crate::redact;
@@ -370,7 +370,7 @@ impl Stage {
         let mut draft = Draft::new(&*self.store, &*self.catalog, &self.ids, self.scope, delivery.received_at);
         let id = delivery.id;
         if let Some(earlier) = earlier.filter(|earlier| earlier.delivery != id) {
-            draft.mark(earlier.delivery, earlier.event, |entry| leave_to(id, entry)).await?;
+            draft.mark(earlier.delivery, earlier.event, |entry| entry.leave_to(id)).await?;
         }
         draft.put_delivery(delivery);
         // Without preconditions there is no conflict.

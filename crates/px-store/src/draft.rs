@@ -436,7 +436,7 @@ impl<'a> Draft<'a> {
         wait: &Wait,
         answered: Option<u32>,
         by: EndedBy,
-    ) -> Result<(), Error> {
+    ) -> Result<(), DraftError> {
         let answered = answered
             .and_then(|index| wait.registrations.get(index as usize))
             .map(|registration| registration.key.clone());
@@ -450,12 +450,31 @@ impl<'a> Draft<'a> {
             };
             let record = self.change_key(key).await?;
             record.close(wait.id, run, by, now);
+            let is_left_waiting = !record.waits.is_empty() && record.queued > 0;
             let remembers = record.last_end.as_ref().is_some_and(|end| end.at == now && end.run == run);
             if remembers && let Some(early) = self.catalog.early(&key.slug) {
                 let kind = TimerKind::Forget { nonce: self.ids.version(now), key: key.clone() };
                 self.arm(now.after(early), kind);
             }
+            if is_left_waiting {
+                self.serve(key).await?;
+            }
         }
+        Ok(())
+    }
+
+    /// Events can be queued beside open waits only for the oldest of these,
+    /// while its run is paused (RULES 9, 11). Once that wait is over they are
+    /// the next one's.
+    async fn serve(&mut self, key: &KeyId) -> Result<(), DraftError> {
+        let Some(oldest) = self.key(key).await?.waits.first().cloned() else { return Ok(()) };
+        let Some(run) = self.run(oldest.run).await? else { return Ok(()) };
+        if run.status != RunStatus::Waiting {
+            return Ok(());
+        }
+        let Some(wait) = run.wait(oldest.wait).cloned() else { return Ok(()) };
+        // Its end, if it takes one, brings us here again for the wait after it.
+        self.take_queued(oldest.run, &Arc::new(wait)).await?;
         Ok(())
     }
 

@@ -128,6 +128,26 @@ pub struct InboxEvent {
     pub reason: Option<String>,
 }
 
+impl InboxEvent {
+    /// Leaves what this event was to do to another delivery: a provider's retry
+    /// of one that failed, or an operator's replay.
+    pub fn leave_to(&mut self, delivery: DeliveryId) {
+        if matches!(self.state, InboxState::Quarantined | InboxState::Queued) {
+            self.state = InboxState::Ignored;
+            self.reason = Some(format!("{SUPERSEDED}{delivery}"));
+        }
+    }
+
+    /// Whether another delivery does what this event was to do.
+    #[must_use]
+    pub fn is_superseded(&self) -> bool {
+        self.reason.as_deref().is_some_and(|reason| reason.starts_with(SUPERSEDED))
+    }
+}
+
+/// How the reason of a superseded event begins.
+const SUPERSEDED: &str = "superseded by ";
+
 /// A request that was taken in, as the inbox keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Delivery {

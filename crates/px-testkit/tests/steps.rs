@@ -148,3 +148,25 @@ async fn a_sleep_takes_no_answer() {
     assert!(world.answer(run, json!({"text": "wake up"})).await.is_err());
     assert_eq!(world.status(run).await.unwrap(), RunStatus::Waiting);
 }
+
+#[tokio::test]
+async fn rule_9_what_is_queued_for_a_paused_run_is_the_next_waits_once_that_run_is_out_of_the_way() {
+    for cancels in [true, false] {
+        let world = World::new(registry()).unwrap();
+        let first = started(&world, project::question, "k").await;
+        let second = started(&world, project::question, "k").await;
+        world.pause(first).await.unwrap();
+        for (id, text) in [("1", "one"), ("2", "two")] {
+            let answer = world.post("mail", &event(id, "k", text, "resume")).await.unwrap();
+            assert_eq!((answer.action, answer.run), (Some("queued"), Some(first)));
+        }
+        if cancels {
+            world.cancel(first).await.unwrap()
+        } else {
+            world.resume(first).await.unwrap()
+        }
+        world.settle().await.unwrap();
+        let expected = if cancels { "one" } else { "two" };
+        assert_eq!(world.state(second).await.unwrap()["answer"], expected);
+    }
+}

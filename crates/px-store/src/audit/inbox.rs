@@ -86,7 +86,7 @@ impl Audit<'_> {
     async fn remembered(&mut self, delivery: &Delivery, event: &InboxEvent) -> Result<(), Error> {
         use InboxState as S;
         let Some(id) = &event.provider_id else { return Ok(()) };
-        if matches!(event.state, S::Duplicate | S::Quarantined | S::Rejected) {
+        if matches!(event.state, S::Duplicate | S::Quarantined | S::Rejected) || event.is_superseded() {
             return Ok(());
         }
         if self.store.dedup(self.scope, &delivery.slug, id).await?.is_none() {

@@ -76,3 +76,15 @@ fn what_is_wrong_is_said_in_this_order() {
     let (status, body) = signal(&px, &run, &json!({"type": "WEBHOOK_RESPONSE", "response": 7}));
     assert_eq!(status, 400, "{body}");
 }
+
+#[test]
+fn a_get_that_is_no_handshake_is_not_taken_in() {
+    let project = Project::new();
+    let px = project.serve();
+    px.get("/webhooks/github").fails(405, "Webhook 'github' takes POST");
+    assert_eq!(px.get("/webhooks/deliveries").json()["deliveries"], json!([]));
+    let mut connection = px.connect().unwrap();
+    connection.send("OPTIONS", "/webhooks/github", &[], b"").unwrap();
+    let options = connection.receive().unwrap();
+    assert_eq!((options.status, options.header("allow")), (204, Some("POST, GET, OPTIONS")));
+}

@@ -167,6 +167,12 @@ impl Answer {
         Self::error(404, &format!("Webhook '{slug}' not found"))
     }
 
+    /// A GET that is no handshake.
+    #[must_use]
+    pub fn wrong_method(slug: &str) -> Self {
+        Self::error(405, &format!("Webhook '{slug}' takes POST"))
+    }
+
     /// The sender was not believed.
     #[must_use]
     pub fn unauthorized(text: &str) -> Self {

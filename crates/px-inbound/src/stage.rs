@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use http::Method;
 use px_core::run::Catalog;
 use px_core::{Clock, DeliveryId, Ids, Scope, Stopwatch, Timestamp};
+use px_sdk::verify::Scheme;
 use px_sdk::{HandlerError, RawInbound, Received};
 use px_store::{Admission, Delivery, DeliveryFilter, Draft, InboxEvent, InboxState, Outcome, Store};
 use serde_json::Value;
@@ -108,6 +110,12 @@ impl Stage {
             Some(Ok(reply)) => return Answer::handshake(reply),
             Some(Err(refusal)) => return self.reject(endpoint, &received, &refusal, watch).await,
             None => {}
+        }
+        // Twilio can be told to send its webhooks as GET; nobody else does.
+        let is_post = received.method == Method::POST;
+        if !is_post && !(received.method == Method::GET && endpoint.def.verification.scheme == Scheme::Twilio)
+        {
+            return Answer::wrong_method(slug);
         }
         let verified = match endpoint.verifier.verify(&received, &self.urls) {
             Ok(verified) => verified,

@@ -81,6 +81,11 @@ fn too_large(limit: usize) -> Response {
     ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, text).into_response()
 }
 
+/// `OPTIONS /webhooks/{slug}`: what may be sent there.
+pub(crate) async fn options() -> Response {
+    (StatusCode::NO_CONTENT, [(header::ALLOW, "POST, GET, OPTIONS")]).into_response()
+}
+
 pub(crate) fn respond(answer: Answer) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = Response::new(Body::from(answer.body));

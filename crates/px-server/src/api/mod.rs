@@ -26,7 +26,7 @@ pub(crate) fn router(app: Shared) -> Router {
         .route("/webhooks/deliveries/{id}", get(deliveries::show))
         .route("/webhooks/deliveries/{id}/replay", post(operator::replay))
         .route("/webhooks/deliveries/{id}/bind", post(operator::bind))
-        .route("/webhooks/{slug}", post(ingress::receive).get(ingress::receive))
+        .route("/webhooks/{slug}", post(ingress::receive).get(ingress::receive).options(ingress::options))
         .route("/brains", get(brains::list))
         .route("/brains/runs", get(runs::list).post(start_run::start))
         .route("/brains/runs/{id}", get(runs::show).delete(runs::cancel))

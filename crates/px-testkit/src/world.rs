@@ -11,6 +11,7 @@ use px_engine::{ControlError, Limits, Parts, StartRequest, Started};
 use px_inbound::verify::UrlView;
 use px_inbound::{Answer, Endpoint, EndpointError, OperatorError, Stage};
 use px_sdk::{Brain, Received, Registry};
+use px_store::audit::{Report, audit};
 use px_store::{Delivery, DeliveryFilter, Embedded, Error, MemoryRows, Store};
 use serde::Serialize;
 use serde_json::Value;
@@ -329,6 +330,14 @@ impl World {
                 return Ok(deliveries);
             }
         }
+    }
+
+    /// Audits the whole store, as `px audit` does.
+    ///
+    /// # Errors
+    /// The store fails. What is wrong in it is in the report.
+    pub async fn audit(&self) -> Result<Report, WorldError> {
+        Ok(audit(&*self.rows, Scope::default(), &mut |_| {}).await?)
     }
 
     /// The store below the faults.

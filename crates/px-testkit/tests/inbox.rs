@@ -4,9 +4,12 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test says by panicking that it failed")]
 
+mod audited;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use audited::Audited;
 use px_core::{DeliveryId, RunId, RunStatus};
 use px_sdk::{Brain, Cx, Error, Inbound, Next, Registry, Result, Timed, Waiting, brain, verify, wait_for};
 use px_store::{Delivery, InboxState};
@@ -94,8 +97,8 @@ async fn take(_: Cx, _: Text, text: Timed<Text>) -> Result<Next<Text>> {
     }))
 }
 
-fn world() -> World {
-    World::new(Registry::collect().expect("the project is sound")).expect("a world")
+fn world() -> Audited {
+    Audited::new(Registry::collect().expect("the project is sound"))
 }
 
 fn note(id: &str, key: &str, text: &str) -> Note {

@@ -1,12 +1,14 @@
 //! The rules of keys, waits and owners, each through the production accept,
 //! decide and commit, in virtual time.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test says by panicking that it failed")]
+#![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
 
+mod audited;
 mod project;
 
 use std::time::Duration;
 
+use audited::Audited;
 use project::{Ask, TIMEOUT, event, question, registry, survey};
 use px_core::event::EventBody;
 use px_core::{RunId, RunStatus};
@@ -14,8 +16,8 @@ use px_store::InboxState;
 use px_testkit::World;
 use serde_json::{Value, json};
 
-fn world() -> World {
-    World::new(registry()).expect("a world")
+fn world() -> Audited {
+    Audited::new(registry())
 }
 
 async fn waiting(world: &World, key: &str) -> RunId {

@@ -3,10 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
 
+mod audited;
 mod project;
 
 use std::time::Duration;
 
+use audited::Audited;
 use project::{Ask, TIMEOUT, event, flaky, registry, sleeper, survey};
 use px_core::{RunId, RunStatus};
 use px_testkit::World;
@@ -24,7 +26,7 @@ async fn types(world: &World, run: RunId) -> Vec<&'static str> {
 
 #[tokio::test]
 async fn a_step_is_retried_when_its_time_comes_and_keeps_its_side_effects() {
-    let world = World::new(registry()).unwrap();
+    let world = Audited::new(registry());
     let run = started(&world, flaky, "retries").await;
     assert_eq!(world.status(run).await.unwrap(), RunStatus::Running);
     world.advance(Duration::from_secs(7)).await.unwrap();
@@ -47,7 +49,7 @@ async fn a_step_is_retried_when_its_time_comes_and_keeps_its_side_effects() {
 
 #[tokio::test]
 async fn retries_survive_a_restart() {
-    let mut world = World::new(registry()).unwrap();
+    let mut world = Audited::new(registry());
     let run = started(&world, flaky, "retries").await;
     world.restart().unwrap();
     world.advance(Duration::from_secs(13)).await.unwrap();
@@ -58,7 +60,7 @@ async fn retries_survive_a_restart() {
 
 #[tokio::test]
 async fn a_permanent_error_and_spent_retries_end_the_run() {
-    let world = World::new(registry()).unwrap();
+    let world = Audited::new(registry());
     let permanent = started(&world, flaky, "permanent").await;
     assert_eq!(world.status(permanent).await.unwrap(), RunStatus::Error);
     let never = started(&world, flaky, "never").await;
@@ -73,7 +75,7 @@ async fn a_permanent_error_and_spent_retries_end_the_run() {
 
 #[tokio::test]
 async fn a_step_that_takes_too_long_is_dropped_and_retried() {
-    let world = World::new(registry()).unwrap();
+    let world = Audited::new(registry());
     let run = started(&world, flaky, "slow").await;
     for _ in 0..3 {
         world.advance(Duration::from_secs(20)).await.unwrap();
@@ -85,7 +87,7 @@ async fn a_step_that_takes_too_long_is_dropped_and_retried() {
 
 #[tokio::test]
 async fn a_sleep_ends_by_itself() {
-    let world = World::new(registry()).unwrap();
+    let world = Audited::new(registry());
     let run = started(&world, sleeper, "x").await;
     assert_eq!(world.status(run).await.unwrap(), RunStatus::Waiting);
     world.advance(Duration::from_secs(3599)).await.unwrap();
@@ -96,7 +98,7 @@ async fn a_sleep_ends_by_itself() {
 
 #[tokio::test]
 async fn rule_9_a_paused_run_takes_at_resume_what_came_meanwhile_before_its_timeout() {
-    let world = World::new(registry()).unwrap();
+    let world = Audited::new(registry());
     let run = started(&world, survey, "k").await;
     world.pause(run).await.unwrap();
     let answer = world.post("mail", &event("1", "k", "kept", "resume")).await.unwrap();
@@ -110,7 +112,7 @@ async fn rule_9_a_paused_run_takes_at_resume_what_came_meanwhile_before_its_time
 
 #[tokio::test]
 async fn a_paused_run_whose_deadline_passed_times_out_at_resume() {
-    let world = World::new(registry()).unwrap();
+    let world = Audited::new(registry());
     let run = started(&world, survey, "k").await;
     world.pause(run).await.unwrap();
     world.advance(TIMEOUT * 2).await.unwrap();
@@ -121,7 +123,7 @@ async fn a_paused_run_whose_deadline_passed_times_out_at_resume() {
 
 #[tokio::test]
 async fn rule_35_a_run_that_is_ready_pauses_before_its_next_step() {
-    let world = World::new(registry()).unwrap();
+    let world = Audited::new(registry());
     let run = world.start(survey, Ask { key: "k".into() }).await.unwrap();
     world.pause(run).await.unwrap();
     assert!(world.pause(run).await.is_err(), "once is enough");
@@ -134,7 +136,7 @@ async fn rule_35_a_run_that_is_ready_pauses_before_its_next_step() {
 
 #[tokio::test]
 async fn an_answer_by_hand_before_the_wait_is_taken_by_it() {
-    let world = World::new(registry()).unwrap();
+    let world = Audited::new(registry());
     let run = world.start(survey, Ask { key: "k".into() }).await.unwrap();
     world.answer(run, json!({"text": "early hand"})).await.unwrap();
     world.settle().await.unwrap();
@@ -143,7 +145,7 @@ async fn an_answer_by_hand_before_the_wait_is_taken_by_it() {
 
 #[tokio::test]
 async fn a_sleep_takes_no_answer() {
-    let world = World::new(registry()).unwrap();
+    let world = Audited::new(registry());
     let run = started(&world, sleeper, "x").await;
     assert!(world.answer(run, json!({"text": "wake up"})).await.is_err());
     assert_eq!(world.status(run).await.unwrap(), RunStatus::Waiting);

@@ -4,7 +4,7 @@
 use px_core::event::Cause;
 
 use super::runs::is_taken;
-use super::{Audit, Rule, count};
+use super::{Audit, Rule, count, readable};
 use crate::error::Error;
 use crate::model::{DedupRecord, Delivery, InboxEvent, InboxState};
 
@@ -23,7 +23,7 @@ impl Audit<'_> {
         match event.state {
             state if is_taken(state) => {
                 let run = match event.run {
-                    Some(run) => self.store.run(self.scope, run).await?,
+                    Some(run) => self.run_of(run).await?,
                     None => None,
                 };
                 match run {
@@ -33,11 +33,11 @@ impl Audit<'_> {
             }
             InboxState::Started => {
                 let run = match event.run {
-                    Some(run) => self.store.run(self.scope, run).await?,
+                    Some(run) => self.run_of(run).await?,
                     None => None,
                 };
                 match run {
-                    Some(record) if record.run.cause == Cause::Event(event.id) => self.tally.started += 1,
+                    Some(started) if started.cause == Cause::Event(event.id) => self.tally.started += 1,
                     Some(_) => {
                         let detail = "the run has another cause";
                         self.about_event(Rule::StartedWithoutRun, detail, delivery, event);
@@ -49,7 +49,7 @@ impl Audit<'_> {
             InboxState::Duplicate => self.original(delivery, event).await?,
             InboxState::Late => {
                 let is_there = match event.run {
-                    Some(run) => self.store.run(self.scope, run).await?.is_some(),
+                    Some(run) => self.run_of(run).await?.is_some(),
                     None => false,
                 };
                 if !is_there {
@@ -68,7 +68,7 @@ impl Audit<'_> {
         let original = match event.original {
             Some(id) if id == delivery.id => Some(delivery),
             Some(id) => {
-                read = self.store.delivery(self.scope, id).await?;
+                read = self.delivery_of(id).await?;
                 read.as_ref()
             }
             None => None,
@@ -82,14 +82,15 @@ impl Audit<'_> {
         Ok(())
     }
 
-    /// What was answered with 2xx under a provider's id is known by it.
+    /// What was answered with 2xx under a provider's id is known by it. A
+    /// superseded event may be a failure, and so may what superseded it.
     async fn remembered(&mut self, delivery: &Delivery, event: &InboxEvent) -> Result<(), Error> {
         use InboxState as S;
         let Some(id) = &event.provider_id else { return Ok(()) };
         if matches!(event.state, S::Duplicate | S::Quarantined | S::Rejected) || event.is_superseded() {
             return Ok(());
         }
-        if self.store.dedup(self.scope, &delivery.slug, id).await?.is_none() {
+        if readable(self.store.dedup(self.scope, &delivery.slug, id).await)?.is_none() {
             self.about_event(Rule::DedupMissing, id, delivery, event);
         }
         Ok(())
@@ -97,7 +98,7 @@ impl Audit<'_> {
 
     pub(super) async fn dedup(&mut self, slug: &str, id: &str, record: &DedupRecord) -> Result<(), Error> {
         self.report.counts.dedups += 1;
-        let delivery = self.store.delivery(self.scope, record.delivery).await?;
+        let delivery = self.delivery_of(record.delivery).await?;
         let has = |event: &InboxEvent| {
             event.state != InboxState::Duplicate && event.provider_id.as_deref() == Some(id)
         };

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use px_core::key::{KeyWait, token_fits};
 use px_core::{KeyId, KeyRecord, RunStatus};
 
-use super::{Audit, Rule};
+use super::{Audit, Rule, readable};
 use crate::error::Error;
 use crate::model::{InboxState, QueuedEvent, Timer, TimerKind};
 
@@ -44,7 +44,7 @@ impl Audit<'_> {
         let mut seen = BTreeSet::new();
         for open in &record.waits {
             let is_new = seen.insert((open.wait.to_bytes(), open.index));
-            let run = self.store.run(self.scope, open.run).await?.map(|record| record.run);
+            let run = self.run_of(open.run).await?;
             let registration = run
                 .as_ref()
                 .filter(|run| !run.status.is_terminal())
@@ -57,7 +57,7 @@ impl Audit<'_> {
         }
         if let Some(owner) = record.owner {
             let ids = [("run", owner.to_string())];
-            match self.store.run(self.scope, owner).await?.map(|record| record.run) {
+            match self.run_of(owner).await? {
                 None => self.about_key(Rule::OwnerGone, "", key, ids),
                 Some(run) if run.status.is_terminal() => self.about_key(Rule::OwnerEnded, "", key, ids),
                 Some(run) if run.owns.as_ref() != Some(key) => {
@@ -67,7 +67,7 @@ impl Audit<'_> {
             }
         }
         // A queue with rows is counted where its rows are gone through.
-        if record.queued > 0 && self.store.queued(self.scope, key, 0, 1).await?.is_empty() {
+        if record.queued > 0 && readable(self.store.queued(self.scope, key, 0, 1).await)?.is_empty() {
             let detail = format!("it counts {}, and there is none", record.queued);
             self.about_key(Rule::QueueCount, &detail, key, []);
         }
@@ -98,7 +98,7 @@ impl Audit<'_> {
             let more = [("wait", wait), ("run", run)];
             self.about_key(Rule::EventMissesWait, "", &key, ids(event).into_iter().chain(more));
         }
-        let delivery = self.store.delivery(self.scope, event.delivery).await?;
+        let delivery = self.delivery_of(event.delivery).await?;
         let is_there = delivery.is_some_and(|delivery| {
             *delivery.slug == *key.slug
                 && delivery.events.iter().any(|entry| {
@@ -123,11 +123,11 @@ impl Audit<'_> {
     }
 
     async fn begin_queue(&mut self, key: KeyId, first: u64) -> Result<Queue, Error> {
-        let read = self.store.key(self.scope, &key).await?;
+        let read = readable(self.store.key(self.scope, &key).await)?;
         let record = (read.version != 0).then_some(read.record);
         let mut waits = Vec::new();
         for open in record.iter().flat_map(|record| &record.waits) {
-            let run = self.store.run(self.scope, open.run).await?.map(|record| record.run);
+            let run = self.run_of(open.run).await?;
             let taker = match run.as_ref().and_then(|run| run.wait(open.wait).map(|wait| (run, wait))) {
                 Some((run, _)) if run.status == RunStatus::Paused => Taker::Idle,
                 Some((_, wait)) if wait.fresh => Taker::Fresh,

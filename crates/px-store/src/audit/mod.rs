@@ -26,10 +26,11 @@ mod settle;
 
 use std::collections::BTreeMap;
 
-use px_core::Scope;
+use px_core::{DeliveryId, Run, RunId, Scope};
 
 use crate::error::Error;
 use crate::layout::Table;
+use crate::model::Delivery;
 use crate::scan::{Cursor, Row};
 use crate::store::Store;
 
@@ -158,6 +159,16 @@ impl Audit<'_> {
         }
     }
 
+    /// A run; none if its row cannot be read, which the scan of runs says.
+    async fn run_of(&self, run: RunId) -> Result<Option<Run>, Error> {
+        Ok(readable(self.store.run(self.scope, run).await)?.map(|record| record.run))
+    }
+
+    /// A delivery; none if its row cannot be read, which the scan says.
+    async fn delivery_of(&self, delivery: DeliveryId) -> Result<Option<Delivery>, Error> {
+        readable(self.store.delivery(self.scope, delivery).await)
+    }
+
     async fn lists(&mut self, row: &Row) -> Result<(), Error> {
         let missing = self.store.unlisted(self.scope, row).await?;
         let (rule, about) = match row {
@@ -169,6 +180,15 @@ impl Audit<'_> {
             self.report.violation(rule, &missing.join("; "), [about]);
         }
         Ok(())
+    }
+}
+
+/// What a point read gives. A row that cannot be read is as good as none: the
+/// scan of its table names it, and the audit goes on.
+fn readable<T: Default>(read: Result<T, Error>) -> Result<T, Error> {
+    match read {
+        Err(Error::Corrupt(_) | Error::Format { .. }) => Ok(T::default()),
+        other => other,
     }
 }
 

@@ -2,14 +2,14 @@
 
 use px_core::{RunId, RunStatus};
 
-use super::{Audit, Rule, count};
+use super::{Audit, Rule, count, readable};
 use crate::error::Error;
 use crate::model::{StartKey, Timer, TimerKind};
 
 impl Audit<'_> {
     pub(super) async fn work(&mut self, run: RunId) -> Result<(), Error> {
         self.report.counts.work += 1;
-        match self.store.run(self.scope, run).await?.map(|record| record.run.status) {
+        match self.run_of(run).await?.map(|run| run.status) {
             Some(RunStatus::Running) => {}
             Some(status) => {
                 self.about_run(Rule::StrayWork, &format!("it is {}", status.as_str()), run, []);
@@ -22,22 +22,21 @@ impl Audit<'_> {
     pub(super) async fn timer(&mut self, timer: &Timer) -> Result<(), Error> {
         let (kind, is_due, ids) = match &timer.kind {
             TimerKind::Wait { wait, run } => {
-                let record = self.store.run(self.scope, *run).await?;
-                let deadline = record.as_ref().and_then(|record| record.run.wait(*wait)?.deadline);
+                let record = self.run_of(*run).await?;
+                let deadline = record.as_ref().and_then(|run| run.wait(*wait)?.deadline);
                 let ids = vec![("run", run.to_string()), ("wait", wait.to_string())];
                 ("wait", deadline == Some(timer.due), ids)
             }
             TimerKind::Retry { run } => {
-                let record = self.store.run(self.scope, *run).await?;
-                let is_due = record.is_some_and(|record| {
-                    record.run.status == RunStatus::Running && record.run.retry_at == Some(timer.due)
-                });
+                let record = self.run_of(*run).await?;
+                let is_due = record
+                    .is_some_and(|run| run.status == RunStatus::Running && run.retry_at == Some(timer.due));
                 // Once it has rung, the run is ready instead.
-                let is_ready = self.store.work_of(self.scope, *run).await?.is_some();
+                let is_ready = readable(self.store.work_of(self.scope, *run).await)?.is_some();
                 ("retry", is_due && !is_ready, vec![("run", run.to_string())])
             }
             TimerKind::Expire { event, key, place } => {
-                let row = self.store.queued(self.scope, key, *place, 1).await?.into_iter().next();
+                let row = readable(self.store.queued(self.scope, key, *place, 1).await)?.into_iter().next();
                 let is_due = row.is_some_and(|(at, row)| {
                     at == *place && row.event == *event && row.expires_at == Some(timer.due)
                 });
@@ -60,8 +59,8 @@ impl Audit<'_> {
         record: &StartKey,
     ) -> Result<(), Error> {
         self.report.counts.start_keys += 1;
-        let run = self.store.run(self.scope, record.run).await?;
-        if run.is_none_or(|found| found.run.brain != brain) {
+        let run = self.run_of(record.run).await?;
+        if run.is_none_or(|run| run.brain != brain) {
             let ids = [("brain", brain), ("idempotencyKey", name), ("run", record.run.to_string())];
             self.report.violation(Rule::StartKeyToNowhere, "", ids);
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use px_core::event::{Cause, EventBody};
 use px_core::{DeliveryId, Event, EventId, Run, RunId, RunStatus, Timestamp, WaitId};
 
-use super::{Audit, PAGE, Rule, count};
+use super::{Audit, PAGE, Rule, count, readable};
 use crate::batch::RunRecord;
 use crate::error::Error;
 use crate::layout;
@@ -62,7 +62,7 @@ impl Audit<'_> {
         self.waits(run).await?;
         self.readiness(run).await?;
         if let Some(key) = &run.owns
-            && self.store.key(self.scope, key).await?.record.owner != Some(run.id)
+            && readable(self.store.key(self.scope, key).await)?.record.owner != Some(run.id)
         {
             self.about_run(Rule::OwnerNotInKey, "", run.id, [("key", key.to_string())]);
         }
@@ -75,7 +75,14 @@ impl Audit<'_> {
         let mut taken = BTreeSet::new();
         let mut after = 0;
         while record.tail.first_seq > after + 1 {
-            let page = self.store.events(self.scope, record.run.id, after, PAGE).await?;
+            let page = match self.store.events(self.scope, record.run.id, after, PAGE).await {
+                Err(Error::Corrupt(why)) => {
+                    replay.broken = true;
+                    self.about_run(Rule::LogIllegal, &why, record.run.id, []);
+                    break;
+                }
+                other => other?,
+            };
             let Some(last) = page.last() else { break };
             // Entries with falling numbers would be read again and again.
             after = last.seq.max(after + 1);
@@ -139,7 +146,7 @@ impl Audit<'_> {
             return Ok(());
         }
         let delivery = match consumed.delivery {
-            Some(delivery) => self.store.delivery(self.scope, delivery).await?,
+            Some(delivery) => self.delivery_of(delivery).await?,
             None => None,
         };
         let entry = delivery
@@ -166,7 +173,7 @@ impl Audit<'_> {
     async fn waits(&mut self, run: &Run) -> Result<(), Error> {
         for wait in &run.waits {
             for (index, registration) in wait.registrations.iter().enumerate() {
-                let known = self.store.key(self.scope, &registration.key).await?.record;
+                let known = readable(self.store.key(self.scope, &registration.key).await)?.record;
                 let is_known = known.waits.iter().any(|open| {
                     open.wait == wait.id
                         && open.run == run.id
@@ -193,7 +200,8 @@ impl Audit<'_> {
 
     /// A running run is ready for the engine, or will be when its retry is due.
     async fn readiness(&mut self, run: &Run) -> Result<(), Error> {
-        if run.status != RunStatus::Running || self.store.work_of(self.scope, run.id).await?.is_some() {
+        let is_ready = readable(self.store.work_of(self.scope, run.id).await)?.is_some();
+        if run.status != RunStatus::Running || is_ready {
             return Ok(());
         }
         match run.retry_at {
@@ -225,7 +233,7 @@ impl Audit<'_> {
     /// After the last piece of a log: the end of the log goes on from there.
     pub(super) async fn end_of_pieces(&mut self) -> Result<(), Error> {
         let Some(pieces) = self.pieces.take() else { return Ok(()) };
-        match self.store.run(self.scope, pieces.run).await? {
+        match readable(self.store.run(self.scope, pieces.run).await)? {
             None => self.about_run(Rule::LogOrphan, "", pieces.run, []),
             Some(record) if pieces.apart || record.tail.first_seq != pieces.next => {
                 self.about_run(Rule::LogPieces, "", pieces.run, []);

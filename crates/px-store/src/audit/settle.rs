@@ -9,7 +9,7 @@ use px_core::RunId;
 use px_core::event::Cause;
 
 use super::runs::{consumed, is_taken};
-use super::{Audit, PAGE, Rule};
+use super::{Audit, PAGE, Rule, readable};
 use crate::error::Error;
 use crate::layout::Table;
 use crate::model::{Delivery, InboxEvent, InboxState};
@@ -92,7 +92,7 @@ impl Audit<'_> {
     ) -> Result<(), Error> {
         let mut after = 0;
         loop {
-            let page = self.store.events(self.scope, run, after, PAGE).await?;
+            let page = readable(self.store.events(self.scope, run, after, PAGE).await)?;
             let Some(last) = page.last() else { return Ok(()) };
             after = last.seq.max(after + 1);
             let ids = page.iter().filter_map(consumed).map(|consumed| consumed.event.to_bytes());

@@ -1,6 +1,4 @@
-//! Which brain or webhook is meant (API.md section 3): case does not count;
-//! the exact title, then the exact name, else a part of title, name or
-//! description. One partial match counts as exact.
+//! The one brain or webhook that is meant, or what to do if there is none.
 
 use std::sync::Arc;
 
@@ -13,23 +11,7 @@ use crate::suggest;
 
 /// The brain that `id` means.
 pub(crate) fn brain<'a>(registry: &'a Registry, id: &str) -> Result<&'a Registered<Arc<BrainDef>>> {
-    let wanted = id.to_lowercase();
-    let exact = |name: &str| name.to_lowercase() == wanted;
-    let partly = |name: &str| name.to_lowercase().contains(&wanted);
-    if let Some(found) = registry.brains().find(|brain| exact(&brain.def.title)) {
-        return Ok(found);
-    }
-    let named: Vec<_> = registry.brains().filter(|brain| exact(brain.source.stem())).collect();
-    let partial = || {
-        let fits = |brain: &&Registered<Arc<BrainDef>>| {
-            partly(&brain.def.title)
-                || partly(brain.source.stem())
-                || brain.def.description.as_deref().is_some_and(partly)
-        };
-        registry.brains().filter(fits).collect::<Vec<_>>()
-    };
-    let found = if named.is_empty() { partial() } else { named };
-    match found.as_slice() {
+    match registry.find(id).as_slice() {
         [one] => Ok(one),
         [] => {
             let names = registry.brains().map(|brain| brain.def.title.as_str());
@@ -56,13 +38,8 @@ fn candidate(brain: &Registered<Arc<BrainDef>>) -> Value {
         "title": brain.def.title,
         "filename": brain.source.stem(),
         "path": brain.source.file,
-        "description": description(&brain.def),
+        "description": brain.def.shown_description(),
     })
-}
-
-/// A brain's description, which falls back to its title.
-pub(crate) fn description(brain: &BrainDef) -> String {
-    brain.description.clone().unwrap_or_else(|| format!("{} brain", brain.title))
 }
 
 /// The webhook of this slug.

@@ -212,6 +212,12 @@ pub struct BrainDef {
 }
 
 impl BrainDef {
+    /// Its description, or what stands for one.
+    #[must_use]
+    pub fn shown_description(&self) -> String {
+        self.description.clone().unwrap_or_else(|| format!("{} brain", self.title))
+    }
+
     /// What is needed to start a run.
     #[must_use]
     pub fn info(&self) -> BrainInfo {

@@ -225,6 +225,30 @@ impl Registry {
         self.brains.get(title).map(|brain| &brain.def)
     }
 
+    /// Every brain that a text can mean; case does not count. The one of
+    /// exactly this title, else those whose file is called so, else those with
+    /// the text in title, file name or description (API.md section 3).
+    #[must_use]
+    pub fn find(&self, text: &str) -> Vec<&Registered<Arc<BrainDef>>> {
+        let wanted = text.to_lowercase();
+        let is = |name: &str| name.to_lowercase() == wanted;
+        let holds = |name: &str| name.to_lowercase().contains(&wanted);
+        if let Some(titled) = self.brains().find(|brain| is(&brain.def.title)) {
+            return vec![titled];
+        }
+        let named: Vec<_> = self.brains().filter(|brain| is(brain.source.stem())).collect();
+        if !named.is_empty() {
+            return named;
+        }
+        self.brains()
+            .filter(|brain| {
+                holds(&brain.def.title)
+                    || holds(brain.source.stem())
+                    || brain.def.description.as_deref().is_some_and(holds)
+            })
+            .collect()
+    }
+
     /// Every brain, by title.
     pub fn brains(&self) -> impl ExactSizeIterator<Item = &Registered<Arc<BrainDef>>> {
         self.brains.values()

@@ -23,7 +23,7 @@ pub(super) struct Search {
 
 pub(super) async fn list(State(app): State<Shared>, Query(search): Query<Search>) -> Json<Value> {
     let found = match &search.q {
-        Some(text) => resolve::candidates(app.registry(), text),
+        Some(text) => app.registry().find(text),
         None => app.registry().brains().collect(),
     };
     let brains: Vec<Value> = found
@@ -32,7 +32,7 @@ pub(super) async fn list(State(app): State<Shared>, Query(search): Query<Search>
             json!({
                 "filename": brain.source.stem(),
                 "title": brain.def.title,
-                "description": resolve::description(&brain.def),
+                "description": brain.def.shown_description(),
             })
         })
         .collect();
@@ -49,7 +49,7 @@ pub(super) async fn show(State(app): State<Shared>, Path(id): Path<String>) -> R
         .collect();
     Ok(Json(json!({
         "title": brain.def.title,
-        "description": resolve::description(&brain.def),
+        "description": brain.def.shown_description(),
         "steps": steps,
         "input": brain.def.input_schema,
         "version": brain.def.version,

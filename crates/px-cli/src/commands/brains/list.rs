@@ -4,7 +4,6 @@ use serde_json::json;
 
 use crate::context::Context;
 use crate::error::Result;
-use crate::resolve::description;
 
 /// List the brains
 #[derive(Debug, clap::Args)]
@@ -20,7 +19,7 @@ pub(crate) fn run(context: &Context, _: &Args) -> Result<()> {
                 json!({
                     "filename": brain.source.stem(),
                     "title": brain.def.title,
-                    "description": description(&brain.def),
+                    "description": brain.def.shown_description(),
                 })
             })
             .collect();
@@ -28,7 +27,7 @@ pub(crate) fn run(context: &Context, _: &Args) -> Result<()> {
     }
     let rows = registry.brains().map(|brain| {
         let steps = brain.def.steps.len().to_string();
-        vec![brain.def.title.clone(), steps, brain.source.to_string(), description(&brain.def)]
+        vec![brain.def.title.clone(), steps, brain.source.to_string(), brain.def.shown_description()]
     });
     context.ui.table(&["Title", "Steps", "Source", "Description"], rows.collect(), &[0, 1])
 }

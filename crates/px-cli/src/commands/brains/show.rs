@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::error::Result;
-use crate::resolve::{self, description};
+use crate::resolve;
 use crate::ui::{FAINT, HEADING, paint};
 
 /// Show a brain: its steps and the schema of its input
@@ -27,7 +27,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
             .collect();
         return ui.json(&json!({
             "title": def.title,
-            "description": description(def),
+            "description": def.shown_description(),
             "steps": steps,
             "input": def.input_schema,
             "version": def.version,
@@ -35,7 +35,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
         }));
     }
     ui.line(paint(HEADING, &def.title))?;
-    ui.line(format_args!("  {}", description(def)))?;
+    ui.line(format_args!("  {}", def.shown_description()))?;
     let place = format!("  {}, version {}", brain.source, def.version);
     ui.line(paint(FAINT, place))?;
     ui.line(format_args!("\n{}", paint(HEADING, "Steps")))?;

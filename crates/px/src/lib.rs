@@ -92,8 +92,8 @@ pub fn main() -> std::process::ExitCode {
 /// What brains and webhooks usually need.
 pub mod prelude {
     pub use px_sdk::{
-        Again, Brain, Cx, Either, Error, Inbound, Kind, Next, Picked, Received, Reply, Result, Timed,
-        Waiting, brain, wait_for,
+        Again, Brain, Cx, Either, Error, Inbound, Kind, Next, Picked, Received, Reply, Result, Retry,
+        Sleeping, Timed, Waiting, brain, sleep, wait_for,
     };
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};

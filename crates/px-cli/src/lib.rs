@@ -1,7 +1,8 @@
 //! The command line of px: every command of a project's own binary.
 //!
 //! It knows the registry (the binary links the brains) and, for everything
-//! that a server owns, the HTTP API; it never opens a store but in `serve`.
+//! that a server owns, the HTTP API; it opens a store only to serve it, and to audit one
+//! that nobody serves.
 //! Data goes to stdout, everything else to stderr, and the exit code says what
 //! happened: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict, 5 cannot reach
 //! the server.

@@ -3,7 +3,7 @@
 //! (`NO_COLOR`, `TERM=dumb`: anstream decides).
 
 use std::fmt::Display;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{ColumnConstraint, ContentArrangement, Table};
@@ -94,6 +94,16 @@ impl Ui {
     /// A remark for the person at the terminal.
     pub(crate) fn note(self, text: impl Display) {
         self.say(text);
+    }
+
+    /// How far something is, in a line of its own that the next one replaces.
+    /// Only for a person at a terminal; an empty text takes the line away.
+    pub(crate) fn progress(self, text: impl Display) {
+        if !self.json && std::io::stderr().is_terminal() {
+            let mut err = anstream::stderr().lock();
+            let _ = write!(err, "\r\x1b[K{text}");
+            let _ = err.flush();
+        }
     }
 
     /// A warning.

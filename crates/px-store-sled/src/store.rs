@@ -103,6 +103,13 @@ impl SledRows {
         Ok(store)
     }
 
+    /// Whether there is a store in `dir`: [`SledRows::open`] would open it and
+    /// not create one.
+    #[must_use]
+    pub fn exists(dir: &Path) -> bool {
+        dir.join(crate::journal::water::FILE).exists()
+    }
+
     /// Tells the next process that wants this directory where the store's owner
     /// can be reached.
     ///

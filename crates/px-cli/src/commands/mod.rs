@@ -1,5 +1,6 @@
 //! The commands. One command is one file: its arguments, its help, what it does.
 
+mod audit;
 mod brains;
 mod check;
 mod completions;
@@ -25,6 +26,7 @@ pub(crate) enum Command {
     Runs(runs::Command),
     #[command(subcommand)]
     Webhooks(webhooks::Command),
+    Audit(audit::Args),
     Completions(completions::Args),
 }
 
@@ -37,6 +39,7 @@ impl Command {
             Self::Run(args) => run::run(context, args).await,
             Self::Runs(command) => command.run(context).await,
             Self::Webhooks(command) => command.run(context).await,
+            Self::Audit(args) => audit::run(context, args).await,
             Self::Completions(args) => completions::run(context, &args),
         }
     }

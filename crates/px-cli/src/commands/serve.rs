@@ -133,7 +133,7 @@ async fn open(dir: &Path) -> Result<Embedded<SledRows>> {
     }
 }
 
-fn store_error(error: &px_store::Error) -> Error {
+pub(super) fn store_error(error: &px_store::Error) -> Error {
     use px_store::Error as E;
     match error {
         E::Locked(_) => Error::new(Kind::Conflict, error.to_string())

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails should fail its test")]
 
 mod against_a_server;
+mod audit;
 mod serving;
 mod support;
 mod without_a_server;

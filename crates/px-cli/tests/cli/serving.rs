@@ -9,13 +9,13 @@ use serde_json::Value;
 
 use crate::support::Project;
 
-struct Serving {
+pub(crate) struct Serving {
     child: Child,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Serving {
-    fn start(project: &Project, arguments: &[&str]) -> Self {
+    pub(crate) fn start(project: &Project, arguments: &[&str]) -> Self {
         let arguments = [&["serve", "--port", "0", "--json"], arguments].concat();
         let mut command = project.command(&arguments);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -34,7 +34,7 @@ impl Serving {
         assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
     }
 
-    fn end(mut self) -> (i32, String) {
+    pub(crate) fn end(mut self) -> (i32, String) {
         self.signal("TERM");
         let mut text = String::new();
         self.child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
@@ -49,7 +49,7 @@ impl Drop for Serving {
     }
 }
 
-fn project() -> Project {
+pub(crate) fn project() -> Project {
     Project::small().with("CHAT_SECRET", "s1").with("CODE_SECRET", "s2").with("SMS_SECRET", "s3")
 }
 
@@ -232,7 +232,7 @@ fn rule_42_a_second_signal_ends_it_at_once() {
     assert!(log.all(|line| line != "Stopped."));
 }
 
-fn until_waiting(project: &Project, url: &str, id: &str) {
+pub(crate) fn until_waiting(project: &Project, url: &str, id: &str) {
     for _ in 0..200 {
         if project.px(&["runs", "show", id, "--json", "--url", url]).json()["status"] == "waiting" {
             return;

@@ -112,9 +112,9 @@ impl Stage {
             None => {}
         }
         // Twilio can be told to send its webhooks as GET; nobody else does.
-        let is_post = received.method == Method::POST;
-        if !is_post && !(received.method == Method::GET && endpoint.def.verification.scheme == Scheme::Twilio)
-        {
+        let takes_get = endpoint.def.verification.scheme == Scheme::Twilio;
+        let is_taken = received.method == Method::POST || (takes_get && received.method == Method::GET);
+        if !is_taken {
             return Answer::wrong_method(slug);
         }
         let verified = match endpoint.verifier.verify(&received, &self.urls) {

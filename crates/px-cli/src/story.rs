@@ -44,6 +44,10 @@ fn waiting(story: &mut Story, run: &Value, now: Timestamp) {
     let step = run.get("step").and_then(Value::as_str).filter(|step| !step.is_empty());
     let next = step.map_or(String::new(), |step| format!(" Its next step, '{step}', needs the answer."));
     let since = story.since.map_or(String::new(), |at| format!(" since {}", words::moment(at, now)));
+    if story.waits.is_empty() && story.until.is_some() {
+        story.sentences.push(format!("It sleeps{since}. Nothing has to be done."));
+        return;
+    }
     story.sentences.push(format!("It waits for a webhook{since}.{next}"));
     story.sentences.push(match story.waits.len() {
         0 => "The server does not say for which.".to_owned(),
@@ -57,6 +61,9 @@ pub(crate) fn ending(story: &Story, now: Timestamp) -> String {
     match story.until {
         Some(until) if until <= now => {
             format!("Its time was up at {}: the step is about to be told so.", words::moment(until, now))
+        }
+        Some(until) if story.waits.is_empty() => {
+            format!("It goes on by itself at {}.", words::moment(until, now))
         }
         Some(until) => format!(
             "It waits until {}; if nothing has come by then, it goes on and the step is told so.",
@@ -163,6 +170,9 @@ pub(crate) fn detail(event: &Value) -> String {
             let timeout = event.get("timeout").and_then(Value::as_u64).map_or(String::new(), |millis| {
                 format!(" for {}", words::duration(std::time::Duration::from_millis(millis)))
             });
+            if places.is_empty() {
+                return format!("sleeps{timeout}");
+            }
             format!("waits for {}{timeout}", places.join(" or "))
         }
         "brain:webhook_response" => {
@@ -284,6 +294,22 @@ mod tests {
         assert_eq!(
             story.sentences[0],
             "It is paused since 2026-01-15 10:29:00 UTC (1 minute ago): response changed."
+        );
+    }
+
+    #[test]
+    fn a_sleep_needs_nobody() {
+        let run = json!({
+            "status": "waiting", "step": "wake",
+            "waitingFor": [{"waitId": "w", "waitFor": [], "since": 1_000, "deadline": 3_601_000}],
+        });
+        let now = Timestamp::from_millis(2_000);
+        let story = tell(&run, &[], now);
+        assert!(story.sentences[0].starts_with("It sleeps since"), "{:?}", story.sentences);
+        assert!(ending(&story, now).starts_with("It goes on by itself at"));
+        assert_eq!(
+            detail(&json!({"type": "brain:webhook", "waitFor": [], "timeout": 3_600_000})),
+            "sleeps for 1 hour"
         );
     }
 }

@@ -301,7 +301,9 @@ impl<'a> Draft<'a> {
             for (place, event) in self.queued(key).await? {
                 let fits = token_fits(registration.token.as_deref(), event.token.as_deref());
                 let lives = event.expires_at.is_none_or(|at| at > self.now);
-                if fits && lives {
+                // A fresh wait looks here only when its run was paused meanwhile.
+                let is_new = !wait.fresh || event.at >= wait.opened_at;
+                if fits && lives && is_new {
                     let sooner = oldest
                         .as_ref()
                         .is_none_or(|(_, _, best)| (event.at, event.event) < (best.at, best.event));
@@ -497,8 +499,12 @@ impl<'a> Draft<'a> {
                 if owned && event.starts && self.succeed(&key, place, &event).await? {
                     break;
                 }
-                // Ids sort by creation, also within a millisecond.
-                if event.event.to_bytes() > id.to_bytes() {
+                // Queued under an owner, or for a paused run's wait: whoever that
+                // was is gone, and nothing else would end its time here. It may
+                // have been received before the run that it was queued under.
+                // Else ids tell: they sort by creation, also within a millisecond.
+                let was_for_it = event.expires_at.is_none() || event.event.to_bytes() > id.to_bytes();
+                if was_for_it {
                     self.leave_queue(&key, place, &event).await?;
                     self.mark(event.delivery, event.event, |entry| {
                         entry.state = InboxState::Late;

@@ -1,0 +1,148 @@
+//! What a key's queue keeps for whom, in the two cases that only concurrent
+//! deliveries, or a pause, lead to (RULES 5, 6, 9).
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says by panicking that it failed")]
+
+use bytes::Bytes;
+use px_core::event::Cause;
+use px_core::run::{After, Catalog as _, Command, Start, StepOutcome, Then};
+use px_core::wait::{Registration, Wait};
+use px_core::{DeliveryId, EventId, Ids, KeyId, RunId, RunStatus, Scope, Timestamp};
+use px_store::conformance::{AnyBrain, block_on};
+use px_store::{
+    Admission, Delivery, Draft, Embedded, InboxEvent, InboxState, MemoryRows, Outcome, QueuedEvent, Store,
+};
+use serde_json::json;
+
+const SCOPE: Scope = Scope(0);
+
+struct Rig {
+    store: Embedded<MemoryRows>,
+    ids: Ids,
+    key: KeyId,
+}
+
+impl Rig {
+    fn new() -> Self {
+        Self { store: Embedded::new(MemoryRows::new()), ids: Ids::counted(0), key: KeyId::new("hub", "k") }
+    }
+
+    fn draft(&self, at: u64) -> Draft<'_> {
+        Draft::new(&self.store, &AnyBrain, &self.ids, SCOPE, Timestamp::from_millis(at))
+    }
+
+    fn commit(&self, draft: Draft<'_>) {
+        let outcome = block_on(self.store.commit(draft.into_batch(), Admission::Wait)).unwrap();
+        assert!(matches!(outcome, Outcome::Committed { .. }));
+    }
+
+    fn start(&self, at: u64, owns: bool) -> RunId {
+        let mut draft = self.draft(at);
+        let mut start = Start::of(AnyBrain.brain("one").unwrap(), json!({}), Cause::Api);
+        start.owns = owns.then(|| self.key.clone());
+        let run = block_on(draft.start(start)).unwrap();
+        if owns {
+            block_on(draft.own(&self.key, run)).unwrap();
+        }
+        self.commit(draft);
+        run
+    }
+
+    fn command(&self, at: u64, run: RunId, command: Command) {
+        let mut draft = self.draft(at);
+        block_on(draft.command(run, command)).unwrap();
+        self.commit(draft);
+    }
+
+    /// An event's delivery and id, as a request gets them when it comes in.
+    fn received(&self, at: u64) -> (DeliveryId, EventId) {
+        let at = Timestamp::from_millis(at);
+        (self.ids.delivery(at), self.ids.event(at))
+    }
+
+    fn queue(&self, at: u64, (delivery, event): (DeliveryId, EventId), expires: Option<u64>) {
+        let mut draft = self.draft(at);
+        let (now, token) = (draft.now(), None);
+        let expires_at = expires.map(Timestamp::from_millis);
+        let queued = QueuedEvent { event, delivery, token, at: now, expires_at, starts: false };
+        block_on(draft.enqueue(&self.key, queued)).unwrap();
+        let entry = InboxEvent {
+            id: event,
+            state: InboxState::Queued,
+            since: now,
+            provider_id: None,
+            identifier: Some(self.key.identifier.to_string()),
+            token: None,
+            response: Some(json!({})),
+            start: None,
+            run: None,
+            wait: None,
+            original: None,
+            reason: None,
+        };
+        draft.put_delivery(Delivery {
+            id: delivery,
+            slug: self.key.slug.to_string(),
+            received_at: now,
+            remote: String::new(),
+            method: "POST".into(),
+            target: "/webhooks/hub".into(),
+            headers: Vec::new(),
+            verdict: "verified".into(),
+            status: 200,
+            took_us: 0,
+            size: 0,
+            events: vec![entry],
+            body: Bytes::new(),
+        });
+        self.commit(draft);
+    }
+
+    fn state(&self, delivery: DeliveryId) -> InboxState {
+        block_on(self.store.delivery(SCOPE, delivery)).unwrap().unwrap().events[0].state
+    }
+
+    fn is_sound(&self) -> bool {
+        block_on(px_store::audit::audit(&self.store, SCOPE, &mut |_| {})).unwrap().is_clean()
+    }
+}
+
+#[test]
+fn rule_5_what_was_queued_under_an_owner_ends_with_it_whoever_was_received_first() {
+    let rig = Rig::new();
+    // Received first, but routed only after another event had started the owner.
+    let received = rig.received(1);
+    let owner = rig.start(2, true);
+    rig.queue(3, received, None);
+    rig.command(4, owner, Command::Cancel { reason: None });
+    assert_eq!(rig.state(received.0), InboxState::Late, "nothing else would ever end its time in the queue");
+    assert!(rig.is_sound());
+}
+
+#[test]
+fn rule_6_a_fresh_wait_leaves_older_events_alone_also_after_a_pause() {
+    let rig = Rig::new();
+    let (before, after) = (rig.received(1), rig.received(9));
+    rig.queue(1, before, Some(1_000_000));
+    let run = rig.start(2, false);
+    rig.command(3, run, Command::BeginStep { index: 0 });
+    let registration = Registration { key: rig.key.clone(), token: None, schema: 0 };
+    let opened_at = Timestamp::from_millis(4);
+    let wait: Wait = serde_json::from_value(json!({
+        "id": rig.ids.wait(opened_at), "registrations": [registration], "opened_at": opened_at, "fresh": true,
+    }))
+    .unwrap();
+    let outcome = StepOutcome { state: json!({}), after: After::Step("step".into()), then: Then::Wait(wait) };
+    rig.command(4, run, Command::ReturnStep(Box::new(outcome)));
+    rig.command(5, run, Command::Pause { reason: None });
+    rig.command(6, run, Command::Resume);
+    let status = || block_on(rig.store.run(SCOPE, run)).unwrap().unwrap().run.status;
+    assert_eq!((status(), rig.state(before.0)), (RunStatus::Waiting, InboxState::Queued));
+    // What comes while it is paused is for it, though.
+    rig.command(8, run, Command::Pause { reason: None });
+    rig.queue(9, after, None);
+    rig.command(10, run, Command::Resume);
+    assert_eq!((status(), rig.state(after.0)), (RunStatus::Running, InboxState::Resumed));
+    assert_eq!(rig.state(before.0), InboxState::Queued);
+    assert!(rig.is_sound());
+}

@@ -49,7 +49,15 @@ fn waiting(story: &mut Story, run: &Value, now: Timestamp) {
         return;
     }
     story.sentences.push(format!("It waits for a webhook{since}.{next}"));
+    let several = run.get("waitingFor").and_then(Value::as_array).into_iter().flatten().find_map(|wait| {
+        let (have, need) = (wait.get("have")?.as_u64()?, wait.get("need")?.as_u64()?);
+        (need > 1).then_some((have, need))
+    });
+    if let Some((have, need)) = several {
+        story.sentences.push(format!("It has {have} of the {need} responses that it needs."));
+    }
     story.sentences.push(match story.waits.len() {
+        _ if several.is_some() => "It listens to:".to_owned(),
         0 => "The server does not say for which.".to_owned(),
         1 => "This would wake it:".to_owned(),
         _ => "The first of these wakes it:".to_owned(),
@@ -174,6 +182,17 @@ pub(crate) fn detail(event: &Value) -> String {
                 return format!("sleeps{timeout}");
             }
             format!("waits for {}{timeout}", places.join(" or "))
+        }
+        "brain:webhook_partial" => {
+            let count = |name: &str| event.get(name).and_then(Value::as_u64).unwrap_or(0);
+            let response = event.get("response").map_or(String::new(), Value::to_string);
+            format!(
+                "{} of {}: {} '{}' {response}",
+                count("have"),
+                count("need"),
+                text(event, "slug"),
+                text(event, "identifier")
+            )
         }
         "brain:webhook_response" => {
             let response = event.get("response").map_or(String::new(), Value::to_string);

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::id::{DeliveryId, EventId, RunId, WaitId};
 use crate::key::KeyId;
 use crate::time::Timestamp;
-use crate::wait::Wait;
+use crate::wait::{Collected, Wait};
 
 /// The version of the stored form. A store refuses newer ones.
 pub const FORMAT_VERSION: u32 = 1;
@@ -153,19 +153,23 @@ pub struct Given {
     /// another one the response may not be what the step expects (RULES 14).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<u64>,
+    /// All responses of a wait that needs several, the last one included; what
+    /// there is of them, if it timed out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub collected: Vec<Collected>,
 }
 
 impl Given {
     /// A response that came by no webhook.
     #[must_use]
     pub const fn by_hand(response: Value) -> Self {
-        Self { index: 0, response: Some(response), key: None, schema: None }
+        Self { index: 0, response: Some(response), key: None, schema: None, collected: Vec::new() }
     }
 
     /// That nothing came in time.
     #[must_use]
     pub const fn timed_out() -> Self {
-        Self { index: 0, response: None, key: None, schema: None }
+        Self { index: 0, response: None, key: None, schema: None, collected: Vec::new() }
     }
 }
 
@@ -246,6 +250,27 @@ pub enum EventBody {
         /// The delivery of that event.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         delivery: Option<DeliveryId>,
+    },
+    /// A wait got one of several responses that it needs (RULES 8).
+    #[serde(rename = "brain:webhook_partial")]
+    WaitCollected {
+        /// The wait.
+        wait: WaitId,
+        /// The response.
+        collected: Collected,
+        /// The key that it came by; none if given by hand.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<KeyId>,
+        /// The event that brought it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        event: Option<EventId>,
+        /// The delivery of that event.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        delivery: Option<DeliveryId>,
+        /// How many responses the wait has with this one.
+        have: u32,
+        /// How many it needs.
+        need: u32,
     },
     /// A wait's deadline passed.
     #[serde(rename = "brain:wait_timeout")]
@@ -341,6 +366,7 @@ impl EventBody {
             Self::BrainError { .. } => "brain:error",
             Self::WaitOpened { .. } => "brain:webhook",
             Self::WaitAnswered { .. } => "brain:webhook_response",
+            Self::WaitCollected { .. } => "brain:webhook_partial",
             Self::WaitTimedOut { .. } => "brain:wait_timeout",
             Self::PauseRequested { .. } => "brain:pause_requested",
             Self::AnswerKept { .. } => "brain:answer_kept",

@@ -2,6 +2,7 @@
 //! record, open until exactly one of event, timeout, cancel and sibling ends it.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::id::WaitId;
 use crate::key::KeyId;
@@ -21,7 +22,7 @@ pub struct Registration {
 }
 
 /// When a wait has what it needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WaitMode {
     /// At the first response.
@@ -29,10 +30,25 @@ pub enum WaitMode {
     Any,
     /// When every registration has had one.
     All,
-    /// After this many distinct responses.
-    Count(u32),
-    /// At each response, until it is closed.
-    Stream,
+    /// After so many distinct responses.
+    Count {
+        /// How many.
+        need: u32,
+        /// Where in a response stands what must be different, as a JSON
+        /// pointer: two approvals by one person are one. Without it every
+        /// response counts.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        distinct_by: Option<String>,
+    },
+}
+
+/// One of several responses that a wait needs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Collected {
+    /// Which of the wait's registrations it answers, from 0.
+    pub index: u32,
+    /// The response.
+    pub response: Value,
 }
 
 /// A wait, as a step asks for it and as the run holds it.
@@ -43,6 +59,9 @@ pub struct Wait {
     /// When it has what it needs.
     #[serde(default)]
     pub mode: WaitMode,
+    /// The responses that it has so far, in the order of their receipt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub collected: Vec<Collected>,
     /// What it listens to, in the order in which the step named it.
     pub registrations: Vec<Registration>,
     /// When it was opened.
@@ -53,4 +72,35 @@ pub struct Wait {
     /// Whether it leaves alone what was queued before it (RULES 6).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fresh: bool,
+}
+
+impl Wait {
+    /// How many responses it needs in all.
+    #[must_use]
+    pub fn need(&self) -> u32 {
+        match &self.mode {
+            WaitMode::Any => 1,
+            WaitMode::All => u32::try_from(self.registrations.len()).unwrap_or(u32::MAX),
+            WaitMode::Count { need, .. } => *need,
+        }
+    }
+
+    /// How many it has.
+    #[must_use]
+    pub fn have(&self) -> u32 {
+        u32::try_from(self.collected.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether a response says something that those before it have not said (RULES 8).
+    #[must_use]
+    pub fn is_distinct(&self, index: u32, response: &Value) -> bool {
+        match &self.mode {
+            WaitMode::Any | WaitMode::Count { distinct_by: None, .. } => true,
+            WaitMode::All => self.collected.iter().all(|one| one.index != index),
+            WaitMode::Count { distinct_by: Some(pointer), .. } => {
+                let who = response.pointer(pointer);
+                self.collected.iter().all(|one| one.response.pointer(pointer) != who)
+            }
+        }
+    }
 }

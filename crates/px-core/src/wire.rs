@@ -121,6 +121,17 @@ fn body(run: &Run, event: &Event) -> Value {
         }),
         EventBody::PauseRequested { reason } => with_reason("running", reason.as_deref()),
         EventBody::AnswerKept { response } => json!({ "response": response }),
+        EventBody::WaitCollected { wait, collected, key, event, delivery, have, need } => json!({
+            "response": collected.response,
+            "slug": key.as_ref().map(|key| &*key.slug),
+            "identifier": key.as_ref().map(|key| &*key.identifier),
+            "deliveryId": delivery,
+            "eventId": event,
+            "waitId": wait,
+            "index": collected.index,
+            "have": have,
+            "need": need,
+        }),
         EventBody::WaitTimedOut { wait } => json!({ "waitId": wait }),
         EventBody::StepStatus { steps: letters } => {
             let progress = crate::run::progress_of(letters);

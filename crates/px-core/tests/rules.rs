@@ -110,7 +110,12 @@ impl Lab {
                         self.waits += 1;
                         Then::Wait(Wait {
                             id: WaitId::from_bytes([self.waits; 16]),
-                            mode: WaitMode::Any,
+                            mode: match self.waits % 3 {
+                                0 => WaitMode::Any,
+                                1 => WaitMode::All,
+                                _ => WaitMode::Count { need: 2, distinct_by: None },
+                            },
+                            collected: Vec::new(),
                             registrations: vec![Registration {
                                 key: KeyId::new("s", "i"),
                                 token: None,

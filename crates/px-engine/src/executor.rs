@@ -8,7 +8,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use px_core::event::{Failure, FailureKind};
 use px_core::run::{After, Command, StepOutcome, Then};
-use px_core::wait::{Wait, WaitMode};
+use px_core::wait::Wait;
 use px_core::{Run, RunId, RunStatus};
 use px_sdk::{BrainDef, Continue, Cx, StepContext, StepDef, StepError, StepOutput};
 use px_store::{Admission, Outcome, Work};
@@ -257,7 +257,8 @@ fn command(parts: &Parts, run: &Run, found: &Found<'_>, result: StepResult) -> C
         }
         Continue::Wait(request) => Then::Wait(Wait {
             id: parts.ids.wait(now),
-            mode: WaitMode::Any,
+            mode: request.mode,
+            collected: Vec::new(),
             registrations: request.registrations,
             opened_at: now,
             deadline: request.until.or_else(|| request.timeout.map(|timeout| now.after(timeout))),

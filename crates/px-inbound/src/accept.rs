@@ -256,9 +256,20 @@ impl Stage {
                 };
                 match draft.command(wait.run, Command::Respond(Box::new(response))).await {
                     Ok(()) => {
+                        let run = draft.run(wait.run).await?;
+                        if let Some(open) = run.and_then(|run| run.wait(wait.wait)) {
+                            let (have, need) = (open.have(), open.need());
+                            entry.state = InboxState::Collected;
+                            (entry.run, entry.wait) = (Some(wait.run), Some(wait.wait));
+                            return Ok(Action::Collected { run: wait.run, have, need });
+                        }
                         entry.state = InboxState::Resumed;
                         (entry.run, entry.wait) = (Some(wait.run), Some(wait.wait));
                         Ok(Action::Resumed(wait.run))
+                    }
+                    Err(DraftError::Refused(refusal @ Refusal::NotDistinct)) => {
+                        (entry.run, entry.reason) = (Some(wait.run), Some(refusal.to_string()));
+                        Ok(Action::NotDistinct { run: wait.run })
                     }
                     // Kept until the run resumes (RULES 9), however long that takes.
                     Err(DraftError::Refused(Refusal::Paused)) => {

@@ -39,6 +39,11 @@ pub enum Action {
         /// The run whose token did not fit.
         token: Option<RunId>,
     },
+    /// Its wait has this response already.
+    NotDistinct {
+        /// The run that waits.
+        run: RunId,
+    },
     /// It was seen before.
     Duplicate(DedupRecord),
 }
@@ -53,7 +58,7 @@ impl Action {
             Self::Queued(_) => "queued",
             Self::Collected { .. } => "collected",
             Self::Late { .. } => "late",
-            Self::Ignored { .. } => "ignored",
+            Self::Ignored { .. } | Self::NotDistinct { .. } => "ignored",
             Self::Duplicate(_) => "duplicate",
         }
     }
@@ -63,7 +68,7 @@ impl Action {
     pub const fn run(&self) -> Option<RunId> {
         match self {
             Self::Resumed(run) | Self::Triggered(run) => Some(*run),
-            Self::Collected { run, .. } | Self::Late { run, .. } => Some(*run),
+            Self::Collected { run, .. } | Self::Late { run, .. } | Self::NotDistinct { run } => Some(*run),
             Self::Queued(run) | Self::Ignored { token: run } => *run,
             Self::Duplicate(record) => record.run,
         }
@@ -237,6 +242,9 @@ fn describe(event: &Taken, body: &mut Map<String, Value>) {
         }
         Action::Late { by, .. } => {
             body.insert("reason".into(), by.as_str().into());
+        }
+        Action::NotDistinct { .. } => {
+            body.insert("reason".into(), "not distinct".into());
         }
         Action::Ignored { token: Some(_) } => {
             body.insert("reason".into(), "token".into());

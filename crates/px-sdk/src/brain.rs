@@ -21,6 +21,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::collect::Collecting;
 use crate::cx::Cx;
 use crate::error::{Error, Result};
 use crate::options::{Retry, StepOptions};
@@ -113,6 +114,17 @@ pub trait Async: Future<Output = Result<<Self as Async>::Outcome>> {
 #[diagnostic::do_not_recommend]
 impl<F: Future<Output = Result<O>>, O> Async for F {
     type Outcome = O;
+}
+
+impl<S, R> sealed::Sealed for Collecting<S, R> {}
+impl<S: State, R: 'static> Outcome for Collecting<S, R> {
+    type State = S;
+    type Phase = Resumed<R>;
+
+    fn into_output(self) -> Result<StepOutput> {
+        let (state, request) = self.into_parts();
+        Ok(StepOutput { state: to_object(&state)?, then: Continue::Wait(request), repeats: false })
+    }
 }
 
 impl<S> sealed::Sealed for Sleeping<S> {}

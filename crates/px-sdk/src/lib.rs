@@ -6,6 +6,7 @@
 //! their senders are verified; the registry that finds them all.
 
 mod brain;
+mod collect;
 mod cx;
 pub mod dedup;
 mod error;
@@ -24,6 +25,7 @@ pub use brain::{
     Async, Blank, Brain, BrainDef, Builder, Continue, Finished, Input, Outcome, PhaseAfter, Ready, Resumed,
     State, StateAfter, StepDef, StepError, StepFuture, StepOutput, Waited, brain,
 };
+pub use collect::{All, Collecting, Partly, Several, WaitsForAll, wait_for_all, wait_for_count};
 pub use cx::{Cx, StepContext, StepPort};
 pub use dedup::Dedup;
 pub use error::{Error, Result};

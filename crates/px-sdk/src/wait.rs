@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use px_core::event::Given;
-use px_core::wait::Registration;
+use px_core::wait::{Collected, Registration, WaitMode};
 use px_core::{KeyId, Timestamp};
 use serde::de::value::U32Deserializer;
 use serde::de::{DeserializeOwned, Deserializer, EnumAccess, IntoDeserializer, VariantAccess, Visitor};
@@ -102,6 +102,8 @@ pub enum Timed<R> {
 /// The names by which the types here ask for more than the response.
 const TIMED: &str = "$px::Timed";
 const ONE_OF: &str = "$px::OneOf";
+pub(crate) const ALL: &str = "$px::All";
+pub(crate) const PARTLY: &str = "$px::Partly";
 
 macro_rules! one_of {
     ($(#[$doc:meta])* $name:ident { $($index:tt $variant:ident: $type:ident),+ }) => {
@@ -239,6 +241,9 @@ impl<'de> Deserializer<'de> for FromGiven {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, JsonError> {
+        if name == ALL {
+            return visitor.visit_newtype_struct(FromCollected(self.0.collected));
+        }
         if name != TIMED {
             return self.response()?.deserialize_newtype_struct(name, visitor);
         }
@@ -251,10 +256,13 @@ impl<'de> Deserializer<'de> for FromGiven {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, JsonError> {
-        if name == ONE_OF {
-            visitor.visit_enum(self)
-        } else {
-            self.response()?.deserialize_enum(name, variants, visitor)
+        match name {
+            ONE_OF => visitor.visit_enum(self),
+            PARTLY => visitor.visit_enum(Outcome {
+                timed_out: u32::from(self.0.response.is_none()),
+                responses: FromCollected(self.0.collected),
+            }),
+            _ => self.response()?.deserialize_enum(name, variants, visitor),
         }
     }
 
@@ -304,6 +312,80 @@ impl<'de> VariantAccess<'de> for FromGiven {
     }
 }
 
+/// The responses of a wait that needs several: a tuple asks for them by
+/// registration, a list in the order of receipt.
+struct FromCollected(Vec<Collected>);
+
+impl<'de> Deserializer<'de> for FromCollected {
+    type Error = JsonError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, JsonError> {
+        let responses = self.0.into_iter().map(|one| one.response).collect();
+        Value::Array(responses).deserialize_any(visitor)
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, JsonError> {
+        let mut responses = vec![Value::Null; length];
+        for one in self.0 {
+            if let Some(place) = responses.get_mut(one.index as usize) {
+                *place = one.response;
+            }
+        }
+        Value::Array(responses).deserialize_tuple(length, visitor)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
+        unit unit_struct newtype_struct seq tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+/// All responses (variant 0), or what there was of them (variant 1).
+struct Outcome {
+    timed_out: u32,
+    responses: FromCollected,
+}
+
+impl<'de> EnumAccess<'de> for Outcome {
+    type Error = JsonError;
+    type Variant = FromCollected;
+
+    fn variant_seed<V: serde::de::DeserializeSeed<'de>>(
+        self,
+        seed: V,
+    ) -> Result<(V::Value, FromCollected), JsonError> {
+        let variant: U32Deserializer<JsonError> = self.timed_out.into_deserializer();
+        Ok((seed.deserialize(variant)?, self.responses))
+    }
+}
+
+impl<'de> VariantAccess<'de> for FromCollected {
+    type Error = JsonError;
+
+    fn unit_variant(self) -> Result<(), JsonError> {
+        Ok(())
+    }
+
+    fn newtype_variant_seed<T: serde::de::DeserializeSeed<'de>>(
+        self,
+        seed: T,
+    ) -> Result<T::Value, JsonError> {
+        seed.deserialize(self)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, JsonError> {
+        self.deserialize_tuple(length, visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, JsonError> {
+        self.deserialize_any(visitor)
+    }
+}
+
 /// What a step asked to wait for, before the engine gives it an id and a time.
 #[derive(Debug, Clone)]
 pub struct WaitRequest {
@@ -315,11 +397,13 @@ pub struct WaitRequest {
     pub until: Option<Timestamp>,
     /// Whether it leaves alone what was queued before it.
     pub fresh: bool,
+    /// When it has what it needs.
+    pub mode: WaitMode,
 }
 
 impl WaitRequest {
     pub(crate) fn new(registrations: Vec<Registration>) -> Self {
-        Self { registrations, timeout: None, until: None, fresh: false }
+        Self { registrations, timeout: None, until: None, fresh: false, mode: WaitMode::Any }
     }
 
     pub(crate) fn timeout(self, after: Duration) -> Self {
@@ -352,7 +436,7 @@ mod tests {
     }
 
     fn given(index: u32, response: Option<Value>) -> Given {
-        Given { index, response, key: None, schema: None }
+        Given { index, response, ..Given::timed_out() }
     }
 
     #[test]

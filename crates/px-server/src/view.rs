@@ -56,6 +56,8 @@ fn wait(wait: &px_core::wait::Wait) -> Value {
         "waitFor": wire::wait_for(wait),
         "since": wait.opened_at,
         "deadline": wait.deadline,
+        "have": wait.have(),
+        "need": wait.need(),
     })
 }
 

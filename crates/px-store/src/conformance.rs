@@ -122,6 +122,7 @@ impl Driver {
         let wait = Wait {
             id: self.ids.wait(opened_at),
             mode: WaitMode::Any,
+            collected: Vec::new(),
             registrations: keys
                 .iter()
                 .map(|key| Registration { key: key.clone(), token: None, schema: 0 })

@@ -264,8 +264,10 @@ impl<'a> Draft<'a> {
 
     async fn open_wait(&mut self, run: RunId, wait: &Arc<Wait>) -> Result<(), DraftError> {
         let is_paused = self.runs.get(&run).is_some_and(|loaded| loaded.run.status == RunStatus::Paused);
-        if !wait.fresh && !is_paused && self.take_queued(run, wait).await? {
-            return Ok(());
+        while !wait.fresh && !is_paused && self.take_queued(run, wait).await? {
+            if !self.is_open(run, wait) {
+                return Ok(());
+            }
         }
         for (index, registration) in wait.registrations.iter().enumerate() {
             let entry = KeyWait {
@@ -280,20 +282,24 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
+    fn is_open(&self, run: RunId, wait: &Wait) -> bool {
+        self.runs.get(&run).is_some_and(|loaded| loaded.run.wait(wait.id).is_some())
+    }
+
     async fn drain_waits(&mut self, run: RunId) -> Result<(), DraftError> {
         let waits = self.runs.get(&run).map(|loaded| loaded.run.waits.clone()).unwrap_or_default();
         for wait in waits {
             let wait = Arc::new(wait);
-            if !self.take_queued(run, &wait).await?
-                && let Some(due) = wait.deadline
-            {
+            while self.is_open(run, &wait) && self.take_queued(run, &wait).await? {}
+            if let Some(due) = wait.deadline.filter(|_| self.is_open(run, &wait)) {
                 self.arm(due, TimerKind::Wait { wait: wait.id, run });
             }
         }
         Ok(())
     }
 
-    /// Gives the oldest fitting queued event to a wait (RULES 7).
+    /// Gives the oldest fitting queued event to a wait (RULES 7). Says whether
+    /// there was one.
     async fn take_queued(&mut self, run: RunId, wait: &Arc<Wait>) -> Result<bool, DraftError> {
         let mut oldest: Option<(usize, u64, QueuedEvent)> = None;
         for (index, registration) in wait.registrations.iter().enumerate() {
@@ -319,13 +325,7 @@ impl<'a> Draft<'a> {
         let key = registration.key.clone();
         self.leave_queue(&key, place, &event).await?;
         let response = self
-            .mark(event.delivery, event.event, |entry| {
-                entry.state = InboxState::Resumed;
-                entry.run = Some(run);
-                entry.wait = Some(wait.id);
-                entry.reason = None;
-                entry.response.clone()
-            })
+            .mark(event.delivery, event.event, |entry| entry.response.clone())
             .await?
             .flatten()
             .unwrap_or_else(|| serde_json::Value::Object(serde_json::Map::new()));
@@ -337,7 +337,20 @@ impl<'a> Draft<'a> {
             delivery: Some(event.delivery),
             response,
         };
-        self.decide(run, Command::Respond(Box::new(response)))?;
+        let state = match self.decide(run, Command::Respond(Box::new(response))) {
+            Ok(()) if self.is_open(run, wait) => InboxState::Collected,
+            Ok(()) => InboxState::Resumed,
+            Err(DraftError::Refused(Refusal::NotDistinct)) => InboxState::Ignored,
+            Err(error) => return Err(error),
+        };
+        self.mark(event.delivery, event.event, |entry| {
+            (entry.state, entry.run) = (state, Some(run));
+            (entry.wait, entry.reason) = match state {
+                InboxState::Ignored => (None, Some(Refusal::NotDistinct.to_string())),
+                _ => (Some(wait.id), None),
+            };
+        })
+        .await?;
         Ok(true)
     }
 
@@ -475,8 +488,9 @@ impl<'a> Draft<'a> {
             return Ok(());
         }
         let Some(wait) = run.wait(oldest.wait).cloned() else { return Ok(()) };
-        // Its end, if it takes one, brings us here again for the wait after it.
-        self.take_queued(oldest.run, &Arc::new(wait)).await?;
+        let wait = Arc::new(wait);
+        // Its end, if this ends it, brings us here again for the wait after it.
+        while self.is_open(oldest.run, &wait) && self.take_queued(oldest.run, &wait).await? {}
         Ok(())
     }
 

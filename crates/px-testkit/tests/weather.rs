@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use project::{Ask, Note, event, flaky, question, registry, survey};
+use project::{Ask, Note, approval, both, event, flaky, question, registry, survey};
 use px_core::event::EventBody;
 use px_core::{RunId, RunStatus, Scope};
 use px_store::conformance::Dice;
@@ -67,12 +67,14 @@ impl Weather {
         let key = format!("k{}", self.dice.below(3));
         match self.dice.below(16) {
             0..=2 => {
-                let which = self.dice.below(4);
+                let which = self.dice.below(6);
                 self.story.push(format!("start {which} on {key}"));
                 let ask = Ask { key };
                 let run = match which {
                     0 | 1 => self.world.start(survey, ask).await?,
                     2 => self.world.start(question, ask).await?,
+                    3 => self.world.start(approval, ask).await?,
+                    4 => self.world.start(both, ask).await?,
                     _ => self.world.start(flaky, Ask { key: "retries".into() }).await?,
                 };
                 self.runs.push(run);
@@ -81,7 +83,7 @@ impl Weather {
                 let id = format!("e{}", self.sent.len());
                 let slug = if self.dice.below(4) == 0 { "phone" } else { "mail" };
                 let then = ["resume", "or_start", "start", "ignore", "fail"][self.dice.below(5) as usize];
-                let text = if self.dice.below(4) == 0 { "bye" } else { "text" };
+                let text = ["bye", "text", "other", "text"][self.dice.below(4) as usize];
                 let note = event(&id, &key, text, then);
                 self.sent.push((slug, note.clone()));
                 self.send(slug, note).await?;
@@ -168,7 +170,9 @@ impl Weather {
             let page = store.runs(Scope::default(), &RunFilter::default(), before, 100).await.unwrap();
             for record in &page.items {
                 for event in self.world.log(record.run.id).await.unwrap() {
-                    if let EventBody::WaitAnswered { event: Some(event), .. } = event.event {
+                    if let EventBody::WaitAnswered { event: Some(event), .. }
+                    | EventBody::WaitCollected { event: Some(event), .. } = event.event
+                    {
                         *taken.entry(event).or_default() += 1;
                     }
                 }
@@ -185,7 +189,8 @@ impl Weather {
         for delivery in &inbox {
             for event in &delivery.events {
                 let times = taken.get(&event.id).copied().unwrap_or(0);
-                let expected = u32::from(event.state == InboxState::Resumed);
+                let is_taken = matches!(event.state, InboxState::Resumed | InboxState::Collected);
+                let expected = u32::from(is_taken);
                 assert_eq!(times, expected, "{} is {:?} and was taken {times} times", event.id, event.state);
                 let is_first = !matches!(event.state, InboxState::Duplicate | InboxState::Quarantined)
                     && !event.is_superseded();

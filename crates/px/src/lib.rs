@@ -92,8 +92,8 @@ pub fn main() -> std::process::ExitCode {
 /// What brains and webhooks usually need.
 pub mod prelude {
     pub use px_sdk::{
-        Again, Brain, Cx, Either, Error, Inbound, Kind, Next, Picked, Received, Reply, Result, Retry,
-        Sleeping, Timed, Waiting, brain, sleep, wait_for,
+        Again, All, Brain, Collecting, Cx, Either, Error, Inbound, Kind, Next, Partly, Picked, Received,
+        Reply, Result, Retry, Sleeping, Timed, Waiting, brain, sleep, wait_for, wait_for_all, wait_for_count,
     };
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};

@@ -100,8 +100,13 @@ impl Run {
                 }
                 self.end_wait(*wait, given.clone())?;
             }
+            (RunStatus::Waiting, EventBody::WaitCollected { wait, collected, .. }) => {
+                let open = self.waits.iter_mut().find(|open| open.id == *wait);
+                open.ok_or_else(|| format!("{wait} is not open"))?.collected.push(collected.clone());
+            }
             (RunStatus::Waiting | RunStatus::Running, EventBody::WaitTimedOut { wait }) => {
-                self.end_wait(*wait, Given::timed_out())?;
+                let collected = self.wait(*wait).map(|wait| wait.collected.clone()).unwrap_or_default();
+                self.end_wait(*wait, Given { collected, ..Given::timed_out() })?;
             }
             (RunStatus::Running, EventBody::AnswerKept { response }) => {
                 self.kept_answers.push(response.clone());

@@ -12,7 +12,7 @@ use crate::key::EndedBy;
 use crate::run::command::{After, Command, Response, Start, StepOutcome, Then};
 use crate::run::state::{Run, RunStatus};
 use crate::time::Timestamp;
-use crate::wait::Wait;
+use crate::wait::{Collected, Wait, WaitMode};
 
 /// How many answers by hand a run keeps for waits to come.
 const MAX_KEPT_ANSWERS: usize = 16;
@@ -92,6 +92,10 @@ pub enum Refusal {
     /// No such wait is open: something else ended it first.
     #[error("the wait is over")]
     WaitOver,
+    /// The wait has this response already: the same registration, or the same
+    /// sender where it wants different ones (RULES 8).
+    #[error("the wait has this response already")]
+    NotDistinct,
     /// The run is paused; the event stays queued (RULES 9).
     #[error("the run is paused")]
     Paused,
@@ -276,7 +280,8 @@ impl Log<'_> {
             self.effect(Effect::Ended);
             return Ok(());
         }
-        let listens = wait.as_ref().is_some_and(|wait| !wait.registrations.is_empty());
+        let listens =
+            wait.as_ref().is_some_and(|wait| !wait.registrations.is_empty() && wait.mode == WaitMode::Any);
         let kept = self.run.kept_answers.first().filter(|_| listens && !self.run.pause_requested);
         if let (Some(wait), Some(answer)) = (&wait, kept) {
             // Answered before it was asked: the wait opens and ends here.
@@ -345,18 +350,37 @@ impl Log<'_> {
             return Err(Refusal::Paused);
         }
         check_response(Some(&response.response))?;
-        let answered = response.key.is_some().then_some(response.index);
+        if !wait.is_distinct(response.index, &response.response) {
+            return Err(Refusal::NotDistinct);
+        }
+        let by_webhook = response.key.is_some();
+        let answered = by_webhook.then_some(response.index);
+        let one = Collected { index: response.index, response: response.response };
+        if wait.have() + 1 < wait.need() {
+            self.push(EventBody::WaitCollected {
+                wait: response.wait,
+                collected: one,
+                key: response.key,
+                event: response.event,
+                delivery: response.delivery,
+                have: wait.have() + 1,
+                need: wait.need(),
+            });
+            return Ok(());
+        }
+        let registration = wait.registrations.get(one.index as usize).filter(|_| by_webhook);
+        let collected = match wait.mode {
+            WaitMode::Any => Vec::new(),
+            _ => wait.collected.iter().cloned().chain([one.clone()]).collect(),
+        };
         self.push(EventBody::WaitAnswered {
             wait: response.wait,
             given: Given {
-                index: response.index,
-                response: Some(response.response),
-                schema: response
-                    .key
-                    .as_ref()
-                    .and_then(|_| wait.registrations.get(response.index as usize))
-                    .map(|registration| registration.schema),
+                index: one.index,
+                response: Some(one.response),
+                schema: registration.map(|registration| registration.schema),
                 key: response.key,
+                collected,
             },
             event: response.event,
             delivery: response.delivery,

@@ -31,7 +31,8 @@ pub(super) struct Consumed {
 /// What an entry took, if it took anything; a response by hand has no event.
 pub(super) fn consumed(event: &Event) -> Option<Consumed> {
     match &event.event {
-        EventBody::WaitAnswered { wait, event: Some(event), delivery, .. } => {
+        EventBody::WaitAnswered { wait, event: Some(event), delivery, .. }
+        | EventBody::WaitCollected { wait, event: Some(event), delivery, .. } => {
             Some(Consumed { event: *event, delivery: *delivery, wait: *wait })
         }
         _ => None,

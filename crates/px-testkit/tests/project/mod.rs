@@ -205,3 +205,44 @@ px_sdk::brain!(sleeper);
 async fn rest(_cx: Cx, ask: Ask) -> Result<px_sdk::Sleeping<Ask>> {
     Ok(px_sdk::sleep(ask, Duration::from_secs(3600)))
 }
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Texts {
+    pub texts: Vec<String>,
+    pub complete: bool,
+}
+
+/// Waits for two different texts by mail, for three hours at most.
+pub fn approval() -> Brain<Ask> {
+    brain("approval").step("ask", ask_two).step("count", count).build()
+}
+px_sdk::brain!(approval);
+
+async fn ask_two(_cx: Cx, ask: Ask) -> Result<px_sdk::Collecting<Ask, px_sdk::Partly<Vec<Text>, Vec<Text>>>> {
+    let on = mail::on(&ask.key);
+    Ok(px_sdk::wait_for_count(ask, 2, on).distinct_by("/text").timeout(TIMEOUT))
+}
+
+async fn count(_cx: Cx, _ask: Ask, texts: px_sdk::Partly<Vec<Text>, Vec<Text>>) -> Result<Next<Texts>> {
+    let (texts, complete) = match texts {
+        px_sdk::Partly::Complete(texts) => (texts, true),
+        px_sdk::Partly::TimedOut(texts) => (texts, false),
+    };
+    Ok(Next(Texts { texts: texts.into_iter().map(|text| text.text).collect(), complete }))
+}
+
+/// Waits for one text by mail and one by phone.
+pub fn both() -> Brain<Ask> {
+    brain("both").step("ask", ask_both).step("join", join).build()
+}
+px_sdk::brain!(both);
+
+async fn ask_both(_cx: Cx, ask: Ask) -> Result<px_sdk::Collecting<Ask, px_sdk::All<(Text, Text)>>> {
+    let on = (mail::on(&ask.key), phone::on(&ask.key));
+    Ok(px_sdk::wait_for_all(ask, on))
+}
+
+async fn join(_cx: Cx, _ask: Ask, texts: px_sdk::All<(Text, Text)>) -> Result<Next<Texts>> {
+    let px_sdk::All((mail, phone)) = texts;
+    Ok(Next(Texts { texts: vec![mail.text, phone.text], complete: true }))
+}

@@ -7,15 +7,22 @@
 //! | `server.bind` | `PX_BIND` | `127.0.0.1` |
 //! | `server.port` | `PX_PORT` | `8787` |
 //! | `server.public_url` | `PX_PUBLIC_URL` | none: the bind address |
+//! | `server.trusted_proxies` | | none: whose `X-Forwarded-*` headers are believed |
+//! | `server.max_body_bytes` | | 5 MiB, of one webhook request |
+//! | `server.body_timeout_secs` | | 10, for the body of one webhook request |
 //! | `store.data_dir` | `PX_DATA_DIR` | `.px/data` |
+//! | `webhooks.<slug>.…`, `providers.<name>.…` | | see `webhook_config.rs` |
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use px_inbound::verify::Network;
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
 use crate::suggest;
+use crate::webhook_config::{self, Providers, Webhook};
 
 /// The file that is read if none is named.
 pub(crate) const FILE: &str = "px.toml";
@@ -24,11 +31,13 @@ pub(crate) const FILE: &str = "px.toml";
 const DEFAULT_PORT: u16 = 8787;
 
 /// The whole configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
     pub(crate) server: Server,
     pub(crate) store: Store,
+    pub(crate) webhooks: BTreeMap<String, Webhook>,
+    pub(crate) providers: Providers,
 }
 
 /// `[server]`
@@ -41,6 +50,12 @@ pub(crate) struct Server {
     pub(crate) port: u16,
     /// The base of all URLs as the outside sees it.
     pub(crate) public_url: Option<String>,
+    /// The peers whose forwarding headers are believed, as address ranges.
+    pub(crate) trusted_proxies: Vec<String>,
+    /// The largest body of a webhook request.
+    pub(crate) max_body_bytes: usize,
+    /// How long the body of a webhook request may take.
+    pub(crate) body_timeout_secs: u64,
 }
 
 /// `[store]`
@@ -53,7 +68,14 @@ pub(crate) struct Store {
 
 impl Default for Server {
     fn default() -> Self {
-        Self { bind: IpAddr::V4(Ipv4Addr::LOCALHOST), port: DEFAULT_PORT, public_url: None }
+        Self {
+            bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: DEFAULT_PORT,
+            public_url: None,
+            trusted_proxies: Vec::new(),
+            max_body_bytes: 5 * 1024 * 1024,
+            body_timeout_secs: 10,
+        }
     }
 }
 
@@ -111,6 +133,22 @@ impl Config {
             self.server.public_url = Some(base_url(&what, &url)?);
         }
         Ok(self)
+    }
+
+    /// What the configuration says of single webhooks.
+    pub(crate) fn webhook_options(
+        &self,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<BTreeMap<String, px_server::WebhookOptions>> {
+        let options = |(slug, webhook): (&String, &Webhook)| {
+            Ok((slug.clone(), webhook.options(slug, &self.providers, env)?))
+        };
+        self.webhooks.iter().map(options).collect()
+    }
+
+    /// The peers whose forwarding headers are believed.
+    pub(crate) fn proxies(&self) -> Result<Vec<Network>> {
+        self.server.trusted_proxies.iter().map(|text| webhook_config::network(text)).collect()
     }
 
     /// Where the server listens.
@@ -201,11 +239,13 @@ mod tests {
     fn unknown_keys_are_errors_with_a_suggestion() {
         assert_eq!(
             parse("[server]\nprot = 1\n").unwrap_err(),
-            "px.toml:2:1: unknown key 'prot' | did you mean 'port'? the keys here are: bind, port, public_url"
+            "px.toml:2:1: unknown key 'prot' | did you mean 'port'? the keys here are: bind, port, public_url, trusted_proxies, max_body_bytes, \
+             body_timeout_secs"
         );
         assert_eq!(
             parse("[sever]\n").unwrap_err(),
-            "px.toml:1:2: unknown key 'sever' | did you mean 'server'? the keys here are: server, store"
+            "px.toml:1:2: unknown key 'sever' | did you mean 'server'? the keys here are: server, store, \
+             webhooks, providers"
         );
         assert!(parse("[server]\nport = 'x'\n").unwrap_err().starts_with("px.toml:2:8: "));
         assert!(parse("[server]\nport = 70000\n").unwrap_err().starts_with("px.toml:2:8: "));

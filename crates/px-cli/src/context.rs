@@ -9,8 +9,9 @@ use px_sdk::Registry;
 
 use crate::client::Client;
 use crate::config::{self, Config};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ui::Ui;
+use crate::webhook_config;
 
 /// Flags that every command takes.
 #[derive(Debug, Clone, Args)]
@@ -86,7 +87,26 @@ impl Context {
     }
 }
 
-/// A variable of the environment; `None` if it is absent or no UTF-8.
+/// A variable of the environment; `None` if it is absent or no UTF-8. For
+/// `NAME`, `NAME_FILE` may name a file with the value instead.
 pub(crate) fn env(name: &str) -> Option<String> {
-    std::env::var(name).ok()
+    let file = || std::env::var(format!("{name}_FILE")).ok().filter(|file| !file.is_empty());
+    std::env::var(name).ok().or_else(|| webhook_config::from_file(std::path::Path::new(&file()?)).ok())
+}
+
+/// Whether the files that hold secrets can be read: one that cannot must not
+/// leave its webhook unverified.
+pub(crate) fn check_secret_files(registry: &Registry) -> Result<()> {
+    for webhook in registry.webhooks() {
+        for name in
+            webhook.def.verification.secret.iter().flat_map(|name| [name.clone(), format!("{name}_PREVIOUS")])
+        {
+            let variable = format!("{name}_FILE");
+            if let Some(file) = std::env::var(&variable).ok().filter(|file| !file.is_empty()) {
+                webhook_config::from_file(std::path::Path::new(&file))
+                    .map_err(|why| Error::failed(format!("{variable}: {why}")))?;
+            }
+        }
+    }
+    Ok(())
 }

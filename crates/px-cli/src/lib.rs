@@ -28,6 +28,7 @@ mod story;
 mod suggest;
 mod typed;
 mod ui;
+mod webhook_config;
 mod words;
 
 /// A webhook's life is many small allocations on several threads: with this

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use px_sdk::WebhookDef;
-use px_sdk::verify::Scheme;
+use px_sdk::verify::{Key, Scheme, Verification};
 
 use crate::validate::Schema;
 use crate::verify::Prepared;
@@ -22,6 +22,15 @@ pub struct Endpoint {
     pub warnings: Vec<String>,
 }
 
+/// What an operator configures for a webhook beside the code.
+#[derive(Debug, Clone, Default)]
+pub struct Setup {
+    /// Takes the place of the verification in the code.
+    pub verification: Option<Verification>,
+    /// Secrets beside those of the environment, which come first.
+    pub keys: Vec<Key>,
+}
+
 /// Why a webhook cannot take requests.
 #[derive(Debug, thiserror::Error)]
 #[error("webhook '{slug}': {why}")]
@@ -37,8 +46,31 @@ impl Endpoint {
     /// # Errors
     /// A secret or the verification record is not usable, or the schema does not compile.
     pub fn new(def: Arc<WebhookDef>, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, EndpointError> {
+        Self::configured(def, lookup, Setup::default())
+    }
+
+    /// As [`Endpoint::new`], with what the operator has configured for it.
+    ///
+    /// # Errors
+    /// As [`Endpoint::new`].
+    pub fn configured(
+        mut def: Arc<WebhookDef>,
+        lookup: &dyn Fn(&str) -> Option<String>,
+        setup: Setup,
+    ) -> Result<Self, EndpointError> {
+        if let Some(verification) = setup.verification {
+            let mut changed = WebhookDef::clone(&def);
+            changed.verification = verification;
+            def = Arc::new(changed);
+        }
         let error = |why: String| EndpointError { slug: def.slug.clone(), why };
-        let keyring = def.verification.resolve(lookup);
+        let mut keyring = def.verification.resolve(lookup);
+        for key in setup.keys {
+            keyring = match key.expires {
+                Some(expires) => keyring.with_expiring(key.secret, expires),
+                None => keyring.with(key.secret),
+            };
+        }
         let warnings = keyring.warnings().to_vec();
         let verifier =
             Prepared::new(def.verification.clone(), &keyring).map_err(|why| error(why.to_string()))?;

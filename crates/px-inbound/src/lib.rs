@@ -7,6 +7,7 @@
 mod accept;
 mod answer;
 mod endpoint;
+mod gate;
 mod operator;
 mod redact;
 mod set_aside;
@@ -16,7 +17,8 @@ mod validate;
 pub mod verify;
 
 pub use answer::{Action, Answer, Taken};
-pub use endpoint::{Endpoint, EndpointError};
+pub use endpoint::{Endpoint, EndpointError, Setup};
+pub use gate::{Gate, GateLimits, Permit, Policy, Turned};
 pub use operator::{Bound, OperatorError};
 pub use stage::Stage;
 pub use validate::{Schema, Violation};

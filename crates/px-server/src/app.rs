@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use px_core::{Clock, RunId};
 use px_engine::Parts;
-use px_inbound::{Schema, Stage};
+use px_inbound::verify::UrlView;
+use px_inbound::{Gate, Schema, Stage};
 use px_sdk::Registry;
 use px_store::Store;
 use tokio::sync::watch;
@@ -17,7 +18,10 @@ pub(crate) struct App {
     pub(crate) inputs: BTreeMap<String, Schema>,
     /// What webhook URLs begin with, without a slash at the end.
     pub(crate) base_url: String,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) urls: UrlView,
     pub(crate) max_body: usize,
+    pub(crate) max_headers: usize,
     pub(crate) body_timeout: std::time::Duration,
     /// Becomes true when streams have to end.
     pub(crate) closing: watch::Receiver<bool>,

@@ -16,6 +16,9 @@ pub enum StartError {
     /// A webhook is not usable.
     #[error(transparent)]
     Endpoint(#[from] px_inbound::EndpointError),
+    /// A webhook is configured that is not there.
+    #[error("webhook '{0}' is configured, but is not in this binary")]
+    UnknownWebhook(String),
     /// A brain's input schema does not compile.
     #[error("brain '{brain}': the schema of its input does not compile: {why}")]
     Schema {
@@ -71,6 +74,11 @@ impl ApiError {
 
     pub(crate) fn bad_request(text: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, text)
+    }
+
+    /// Too much at once; the sender should come back.
+    pub(crate) fn overloaded(text: impl Into<String>) -> Self {
+        Self { retry_after: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, text) }
     }
 
     pub(crate) fn not_found(text: impl Into<String>) -> Self {

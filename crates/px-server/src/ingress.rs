@@ -7,10 +7,10 @@ use std::net::SocketAddr;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use px_inbound::Answer;
+use px_inbound::{Answer, Permit, Turned};
 use px_sdk::Received;
 
 use crate::app::Shared;
@@ -28,6 +28,15 @@ pub(crate) async fn receive(
 ) -> Response {
     let at = app.clock().now();
     let (head, body) = request.into_parts();
+    let client = app.urls.client(remote.ip(), &head.headers);
+    let mut permit = match app.gate.enter(&slug, client, at) {
+        Ok(permit) => permit,
+        Err(turned) => return turned_away(turned),
+    };
+    if head.headers.len() > app.max_headers {
+        let text = format!("The request has more than {} header lines", app.max_headers);
+        return ApiError::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, text).into_response();
+    }
     let declared = head
         .headers
         .get(header::CONTENT_LENGTH)
@@ -36,7 +45,7 @@ pub(crate) async fn receive(
     if declared.is_some_and(|length| length > app.max_body) {
         return too_large(app.max_body);
     }
-    let body = match tokio::time::timeout(app.body_timeout, read(body, app.max_body)).await {
+    let body = match tokio::time::timeout(app.body_timeout, read(body, app.max_body, &mut permit)).await {
         Ok(Ok(body)) => body,
         Ok(Err(response)) => return response,
         Err(_) => {
@@ -55,7 +64,11 @@ pub(crate) async fn receive(
     };
     // In a task of its own: a sender that hangs up does not stop half-way what
     // it has sent whole.
-    let task = tokio::spawn(async move { app.stage.receive(&slug, received).await });
+    let task = tokio::spawn(async move {
+        let answer = app.stage.receive(&slug, received).await;
+        drop(permit);
+        answer
+    });
     match task.await {
         Ok(answer) => respond(answer),
         Err(error) => {
@@ -65,14 +78,36 @@ pub(crate) async fn receive(
     }
 }
 
-async fn read(body: Body, limit: usize) -> Result<Bytes, Response> {
-    match Limited::new(body, limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large(limit)),
-        Err(error) => {
-            Err(ApiError::bad_request(format!("The request's body could not be read: {error}"))
-                .into_response())
+/// Reads the body piece by piece, so that what it holds counts while it comes.
+async fn read(body: Body, limit: usize, permit: &mut Permit) -> Result<Bytes, Response> {
+    let mut body = Limited::new(body, limit);
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                return too_large(limit);
+            }
+            ApiError::bad_request(format!("The request's body could not be read: {error}")).into_response()
+        })?;
+        let Ok(data) = frame.into_data() else { continue };
+        permit.hold(data.len()).map_err(turned_away)?;
+        if first.is_empty() && rest.is_empty() {
+            first = data;
+        } else {
+            if rest.is_empty() {
+                rest.extend_from_slice(&std::mem::take(&mut first));
+            }
+            rest.extend_from_slice(&data);
         }
+    }
+    Ok(if rest.is_empty() { first } else { rest.freeze() })
+}
+
+fn turned_away(turned: Turned) -> Response {
+    match turned {
+        Turned::NotAllowed => ApiError::new(StatusCode::FORBIDDEN, turned.to_string()).into_response(),
+        _ => ApiError::overloaded(turned.to_string()).into_response(),
     }
 }
 

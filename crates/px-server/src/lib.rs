@@ -12,4 +12,4 @@ mod start;
 mod view;
 
 pub use error::StartError;
-pub use start::{Environment, Options, Running, start};
+pub use start::{Environment, Options, Running, WebhookOptions, start};

@@ -1,13 +1,14 @@
 //! Starting and stopping: the stages put together over one store.
 
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use px_core::{Clock, Ids, Scope};
 use px_engine::{Engine, Limits, Parts};
-use px_inbound::verify::UrlView;
-use px_inbound::{Endpoint, Schema, Stage};
+use px_inbound::verify::{Network, UrlView};
+use px_inbound::{Endpoint, Gate, GateLimits, Policy, Schema, Setup, Stage};
 use px_sdk::Registry;
 use px_store::Store;
 use tokio::net::TcpListener;
@@ -24,6 +25,15 @@ const REQUEST_GRACE: Duration = Duration::from_secs(5);
 
 /// Looks up an environment variable.
 pub type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// What the operator configures for one webhook.
+#[derive(Debug, Clone, Default)]
+pub struct WebhookOptions {
+    /// Its verification and secrets, beside the code's.
+    pub setup: Setup,
+    /// Its bounds. Whether its provider retries is the verification's to say.
+    pub policy: Policy,
+}
 
 /// What a server is started with.
 pub struct Options {
@@ -43,6 +53,14 @@ pub struct Options {
     pub ids: Arc<Ids>,
     /// The engine's bounds.
     pub limits: Limits,
+    /// What the operator configures for single webhooks, by slug.
+    pub webhooks: BTreeMap<String, WebhookOptions>,
+    /// The peers whose forwarding headers are believed.
+    pub proxies: Vec<Network>,
+    /// How many webhook requests are inside at once, and what they hold.
+    pub gate: GateLimits,
+    /// How many header lines a webhook request may have.
+    pub max_headers: usize,
     /// The largest body of a webhook, bytes.
     pub max_body: usize,
     /// How long the body of a webhook may take to come.
@@ -65,6 +83,10 @@ impl Options {
             clock: Arc::new(px_core::SystemClock),
             ids: Arc::new(Ids::new()),
             limits: Limits::default(),
+            webhooks: BTreeMap::new(),
+            proxies: Vec::new(),
+            gate: GateLimits::default(),
+            max_headers: 80,
             max_body: 5 * 1024 * 1024,
             body_timeout: Duration::from_secs(10),
             shutdown_grace: Duration::from_secs(10),
@@ -101,10 +123,19 @@ impl std::fmt::Debug for Running {
 ///
 /// # Errors
 /// See [`StartError`]; nothing runs then.
-pub async fn start(options: Options) -> Result<Running, StartError> {
+pub async fn start(mut options: Options) -> Result<Running, StartError> {
     let mut endpoints = Vec::new();
+    let mut policies = HashMap::new();
     for webhook in options.registry.webhooks() {
-        endpoints.push(Endpoint::new(Arc::clone(&webhook.def), &*options.env)?);
+        let mut own = options.webhooks.remove(&webhook.def.slug).unwrap_or_default();
+        let setup = std::mem::take(&mut own.setup);
+        let endpoint = Endpoint::configured(Arc::clone(&webhook.def), &*options.env, setup)?;
+        let never_retries = endpoint.def.verification.never_retries;
+        policies.insert(webhook.def.slug.clone(), Policy { never_retries, ..own.policy });
+        endpoints.push(endpoint);
+    }
+    if let Some(slug) = options.webhooks.keys().next() {
+        return Err(StartError::UnknownWebhook(slug.clone()));
     }
     let warnings = warnings(&endpoints, options.bind)?;
     let is_open = !options.bind.ip().is_loopback();
@@ -132,13 +163,14 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         scope: Scope::default(),
         owner: options.ids.version(options.clock.now()),
     };
+    let urls = UrlView { public_url: options.public_url.clone(), proxies: options.proxies };
     let stage = Stage::new(
         Arc::clone(&options.store),
         Arc::clone(&options.registry) as _,
         Arc::clone(&options.clock),
         Arc::clone(&options.ids),
         endpoints,
-        UrlView { public_url: options.public_url.clone(), ..UrlView::default() },
+        urls.clone(),
     );
     let closing = watch::Sender::new(false);
     let app = Arc::new(App {
@@ -146,7 +178,10 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         parts: parts.clone(),
         inputs,
         base_url: base_url.clone(),
+        gate: Gate::new(options.gate, policies),
+        urls,
         max_body: options.max_body,
+        max_headers: options.max_headers,
         body_timeout: options.body_timeout,
         closing: closing.subscribe(),
     });

@@ -60,6 +60,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     if let Some(problem) = check::problems(&registry).into_iter().next() {
         return Err(Error::failed(problem).hint("`px check` lists everything that is wrong"));
     }
+    context::check_secret_files(&registry)?;
     start_log(args.json_logs);
     // Before the store is opened, so that no signal meets a half-started server unprepared.
     let mut signals = Signals::new()?;
@@ -69,6 +70,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         public_url: config.server.public_url.clone(),
         env: Box::new(context::env),
         insecure: args.insecure,
+        webhooks: config.webhook_options(&context::env)?,
+        proxies: config.proxies()?,
+        max_body: config.server.max_body_bytes,
+        body_timeout: std::time::Duration::from_secs(config.server.body_timeout_secs),
         ..px_server::Options::new(Arc::clone(&registry), Arc::new(store.clone()))
     };
     let running = tokio::select! {

@@ -43,6 +43,26 @@ impl UrlView {
         Ok([base + &tail, other + &tail])
     }
 
+    /// Who sent a request: the peer of the connection, or, if that is a
+    /// trusted proxy, the last address in `X-Forwarded-For` that is none.
+    #[must_use]
+    pub fn client(&self, peer: IpAddr, headers: &http::HeaderMap) -> IpAddr {
+        let is_proxy = |address: IpAddr| self.proxies.iter().any(|network| network.contains(address));
+        let mut client = peer;
+        let lines: Vec<&str> =
+            headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok()).collect();
+        for entry in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
+            if !is_proxy(client) {
+                break;
+            }
+            match entry.trim().parse() {
+                Ok(address) => client = address,
+                Err(_) => break,
+            }
+        }
+        client
+    }
+
     /// Whether the URL is a guess.
     pub(super) const fn is_guess(&self) -> bool {
         self.public_url.is_none()
@@ -158,6 +178,27 @@ mod tests {
         assert_eq!(other_port("http://[::1]"), "http://[::1]:80");
         assert_eq!(other_port("http://[::1]:80"), "http://[::1]");
         assert_eq!(other_port("junk"), "junk");
+    }
+
+    #[test]
+    fn the_client_is_who_the_trusted_proxies_say() {
+        let view = UrlView { proxies: vec!["10.0.0.0/8".parse().unwrap()], ..UrlView::default() };
+        let client = |peer: &str, forwarded: &[&str]| {
+            let mut headers = http::HeaderMap::new();
+            for line in forwarded {
+                headers.append("x-forwarded-for", line.parse().unwrap());
+            }
+            view.client(peer.parse().unwrap(), &headers).to_string()
+        };
+        assert_eq!(client("192.0.2.1", &["198.51.100.1"]), "192.0.2.1", "not a proxy of ours");
+        assert_eq!(client("10.0.0.1", &[]), "10.0.0.1");
+        assert_eq!(
+            client("10.0.0.1", &["203.0.113.7, 198.51.100.1"]),
+            "198.51.100.1",
+            "the rest may be made up"
+        );
+        assert_eq!(client("10.0.0.1", &["203.0.113.7", "198.51.100.1, 10.0.0.2"]), "198.51.100.1");
+        assert_eq!(client("10.0.0.1", &["198.51.100.1, junk"]), "10.0.0.1");
     }
 
     #[test]

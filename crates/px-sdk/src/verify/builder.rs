@@ -187,6 +187,13 @@ impl Verification {
         self
     }
 
+    /// The provider never sends a delivery again.
+    #[must_use]
+    pub fn never_retries(mut self) -> Self {
+        self.never_retries = true;
+        self
+    }
+
     /// A duplicate is answered as its original was, byte for byte.
     #[must_use]
     pub fn repeat_duplicates(mut self) -> Self {

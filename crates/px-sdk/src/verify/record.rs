@@ -64,6 +64,10 @@ pub struct Verification {
     /// The reply that the provider insists on.
     #[serde(default)]
     pub ack: Ack,
+    /// Whether the provider never sends a delivery again, so that one that is
+    /// turned away is lost. px keeps room for such providers.
+    #[serde(default)]
+    pub never_retries: bool,
     /// Builder methods that were called on a scheme that they do not fit.
     #[serde(skip)]
     pub(super) misapplied: Vec<&'static str>,
@@ -128,6 +132,7 @@ impl Verification {
             body: BodyForm::default(),
             batch: None,
             ack: Ack::default(),
+            never_retries: false,
             misapplied: Vec::new(),
         }
     }

@@ -25,6 +25,7 @@ pub fn discord(public_key: &str) -> Verification {
         .ack_status(200)
         .ack_body(JSON, r#"{"type":5}"#)
         .repeat_duplicates()
+        .never_retries()
 }
 
 /// Discord's webhook events: signed like [`discord`], answered 204 without a

@@ -15,5 +15,6 @@ pub fn github(secret: &str) -> Verification {
         .prefix("sha256=")
         .dedup_header("x-github-delivery")
         .event_header("x-github-event")
+        .never_retries()
         .body(BodyForm::ByContentType { payload_field: Some("payload".to_owned()) })
 }

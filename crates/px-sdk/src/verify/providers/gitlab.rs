@@ -24,5 +24,9 @@ pub fn gitlab_signed(secret: &str) -> Verification {
 }
 
 fn behaviour(verification: Verification) -> Verification {
-    verification.dedup_header("idempotency-key").event_header("x-gitlab-event").body(BodyForm::Json)
+    verification
+        .dedup_header("idempotency-key")
+        .event_header("x-gitlab-event")
+        .never_retries()
+        .body(BodyForm::Json)
 }

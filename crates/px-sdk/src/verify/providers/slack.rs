@@ -32,6 +32,7 @@ pub fn slack_interactivity(secret: &str) -> Verification {
         .ack_status(200)
         .ack_body("", "")
         .repeat_duplicates()
+        .never_retries()
 }
 
 /// Slack's slash commands: signed like [`slack`], a form. The occasional GET
@@ -47,6 +48,7 @@ pub fn slack_command(secret: &str) -> Verification {
         .ack_status(200)
         .ack_body("", "")
         .repeat_duplicates()
+        .never_retries()
 }
 
 /// What all of Slack's requests have in common.

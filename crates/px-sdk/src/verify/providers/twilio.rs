@@ -23,4 +23,5 @@ pub fn twilio(secret: &str) -> Verification {
         .event_pointer("/CallStatus")
         .body(BodyForm::ByContentType { payload_field: None })
         .repeat_duplicates()
+        .never_retries()
 }

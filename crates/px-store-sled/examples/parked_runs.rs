@@ -75,6 +75,7 @@ async fn parked(store: &dyn Store, ids: &Ids, n: u64) -> Batch {
     let wait = Wait {
         id: ids.wait(now),
         mode: WaitMode::Any,
+        collected: Vec::new(),
         registrations: vec![key("slack"), key("sms")],
         opened_at: now,
         deadline: Some(Timestamp::from_millis(now.as_millis() + 259_200_000)),

@@ -463,11 +463,16 @@ impl<'a> Draft<'a> {
                 Some(answered) if answered != key => EndedBy::Sibling,
                 _ => by,
             };
+            let early = self.catalog.early(&key.slug);
             let record = self.change_key(key).await?;
             record.close(wait.id, run, by, now);
+            if early.is_none() {
+                // Nothing is ever late here, and no timer would make it forget.
+                record.last_end = None;
+            }
             let is_left_waiting = !record.waits.is_empty() && record.queued > 0;
             let remembers = record.last_end.as_ref().is_some_and(|end| end.at == now && end.run == run);
-            if remembers && let Some(early) = self.catalog.early(&key.slug) {
+            if let Some(early) = early.filter(|_| remembers) {
                 let kind = TimerKind::Forget { nonce: self.ids.version(now), key: key.clone() };
                 self.arm(now.after(early), kind);
             }

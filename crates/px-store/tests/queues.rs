@@ -1,11 +1,13 @@
-//! What a key's queue keeps for whom, in the two cases that only concurrent
-//! deliveries, or a pause, lead to (RULES 5, 6, 9).
+//! What a key's queue keeps for whom, in the cases that only concurrent
+//! deliveries, a pause or an early window of nothing lead to (RULES 5, 6, 9).
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says by panicking that it failed")]
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use px_core::event::Cause;
-use px_core::run::{After, Catalog as _, Command, Start, StepOutcome, Then};
+use px_core::run::{After, BrainInfo, Catalog, Command, Start, StepOutcome, Then};
 use px_core::wait::{Registration, Wait};
 use px_core::{DeliveryId, EventId, Ids, KeyId, RunId, RunStatus, Scope, Timestamp};
 use px_store::conformance::{AnyBrain, block_on};
@@ -16,7 +18,21 @@ use serde_json::json;
 
 const SCOPE: Scope = Scope(0);
 
+/// A webhook that keeps nothing for a wait to come.
+struct KeepsNothing;
+
+impl Catalog for KeepsNothing {
+    fn brain(&self, title: &str) -> Option<BrainInfo> {
+        AnyBrain.brain(title)
+    }
+
+    fn early(&self, _slug: &str) -> Option<Duration> {
+        None
+    }
+}
+
 struct Rig {
+    catalog: &'static dyn Catalog,
     store: Embedded<MemoryRows>,
     ids: Ids,
     key: KeyId,
@@ -24,11 +40,16 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
-        Self { store: Embedded::new(MemoryRows::new()), ids: Ids::counted(0), key: KeyId::new("hub", "k") }
+        Self {
+            catalog: &AnyBrain,
+            store: Embedded::new(MemoryRows::new()),
+            ids: Ids::counted(0),
+            key: KeyId::new("hub", "k"),
+        }
     }
 
     fn draft(&self, at: u64) -> Draft<'_> {
-        Draft::new(&self.store, &AnyBrain, &self.ids, SCOPE, Timestamp::from_millis(at))
+        Draft::new(&self.store, self.catalog, &self.ids, SCOPE, Timestamp::from_millis(at))
     }
 
     fn commit(&self, draft: Draft<'_>) {
@@ -52,6 +73,19 @@ impl Rig {
         let mut draft = self.draft(at);
         block_on(draft.command(run, command)).unwrap();
         self.commit(draft);
+    }
+
+    /// The run's step returns a wait for the key.
+    fn wait(&self, at: u64, run: RunId, fresh: bool) {
+        self.command(at, run, Command::BeginStep { index: 0 });
+        let opened_at = Timestamp::from_millis(at);
+        let registration = Registration { key: self.key.clone(), token: None, schema: 0 };
+        let id = self.ids.wait(opened_at);
+        let wait = json!({"id": id, "registrations": [registration], "opened_at": opened_at, "fresh": fresh});
+        let wait: Wait = serde_json::from_value(wait).unwrap();
+        let then = Then::Wait(wait);
+        let outcome = StepOutcome { state: json!({}), after: After::Step("step".into()), then };
+        self.command(at, run, Command::ReturnStep(Box::new(outcome)));
     }
 
     /// An event's delivery and id, as a request gets them when it comes in.
@@ -125,15 +159,7 @@ fn rule_6_a_fresh_wait_leaves_older_events_alone_also_after_a_pause() {
     let (before, after) = (rig.received(1), rig.received(9));
     rig.queue(1, before, Some(1_000_000));
     let run = rig.start(2, false);
-    rig.command(3, run, Command::BeginStep { index: 0 });
-    let registration = Registration { key: rig.key.clone(), token: None, schema: 0 };
-    let opened_at = Timestamp::from_millis(4);
-    let wait: Wait = serde_json::from_value(json!({
-        "id": rig.ids.wait(opened_at), "registrations": [registration], "opened_at": opened_at, "fresh": true,
-    }))
-    .unwrap();
-    let outcome = StepOutcome { state: json!({}), after: After::Step("step".into()), then: Then::Wait(wait) };
-    rig.command(4, run, Command::ReturnStep(Box::new(outcome)));
+    rig.wait(3, run, true);
     rig.command(5, run, Command::Pause { reason: None });
     rig.command(6, run, Command::Resume);
     let status = || block_on(rig.store.run(SCOPE, run)).unwrap().unwrap().run.status;
@@ -144,5 +170,16 @@ fn rule_6_a_fresh_wait_leaves_older_events_alone_also_after_a_pause() {
     rig.command(10, run, Command::Resume);
     assert_eq!((status(), rig.state(after.0)), (RunStatus::Running, InboxState::Resumed));
     assert_eq!(rig.state(before.0), InboxState::Queued);
+    assert!(rig.is_sound());
+}
+
+#[test]
+fn rule_6_a_key_whose_webhook_keeps_nothing_is_forgotten_with_its_last_wait() {
+    let rig = Rig { catalog: &KeepsNothing, ..Rig::new() };
+    let run = rig.start(1, false);
+    rig.wait(2, run, false);
+    rig.command(3, run, Command::Cancel { reason: None });
+    let key = block_on(rig.store.key(SCOPE, &rig.key)).unwrap();
+    assert_eq!(key.version, 0, "no timer would ever remove {key:?}");
     assert!(rig.is_sound());
 }

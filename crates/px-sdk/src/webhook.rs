@@ -160,10 +160,11 @@ impl<P: 'static, R> WebhookBuilder<P, R> {
         self
     }
 
-    /// How many events one key queues before the sender is told to come back.
+    /// How many events one key queues before the sender is told to come back:
+    /// 1,000 if not said, and at most, since one commit may have to look at all.
     #[must_use]
     pub fn queue_limit(mut self, events: u32) -> Self {
-        self.queue_limit = events;
+        self.queue_limit = events.min(DEFAULT_QUEUE_LIMIT);
         self
     }
 

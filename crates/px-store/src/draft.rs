@@ -321,9 +321,22 @@ impl<'a> Draft<'a> {
             }
         }
         let Some((index, place, event)) = oldest else { return Ok(false) };
-        let Some(registration) = wait.registrations.get(index) else { return Ok(false) };
+        self.give(run, wait, index, place, &event).await?;
+        Ok(true)
+    }
+
+    /// Takes an event out of a queue and gives it to a wait that it fits.
+    async fn give(
+        &mut self,
+        run: RunId,
+        wait: &Wait,
+        index: usize,
+        place: u64,
+        event: &QueuedEvent,
+    ) -> Result<(), DraftError> {
+        let Some(registration) = wait.registrations.get(index) else { return Ok(()) };
         let key = registration.key.clone();
-        self.leave_queue(&key, place, &event).await?;
+        self.leave_queue(&key, place, event).await?;
         let response = self
             .mark(event.delivery, event.event, |entry| entry.response.clone())
             .await?
@@ -351,7 +364,7 @@ impl<'a> Draft<'a> {
             };
         })
         .await?;
-        Ok(true)
+        Ok(())
     }
 
     /// The queued events of a key, oldest first, as this draft has left them so far.
@@ -483,20 +496,41 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// Events can be queued beside open waits only for the oldest of these,
-    /// while its run is paused (RULES 9, 11). Once that wait is over they are
+    /// Events can be queued beside open waits only for one whose run is paused
+    /// and that is the oldest they fit (RULES 9, 11). Once it is over they are
     /// the next one's.
     async fn serve(&mut self, key: &KeyId) -> Result<(), DraftError> {
-        let Some(oldest) = self.key(key).await?.waits.first().cloned() else { return Ok(()) };
-        let Some(run) = self.run(oldest.run).await? else { return Ok(()) };
-        if run.status != RunStatus::Waiting {
-            return Ok(());
+        while let Some((place, event, taker)) = self.next_served(key).await? {
+            let wait = self.run(taker.run).await?.and_then(|run| run.wait(taker.wait)).cloned();
+            let Some(wait) = wait else { return Ok(()) };
+            self.give(taker.run, &wait, taker.index as usize, place, &event).await?;
         }
-        let Some(wait) = run.wait(oldest.wait).cloned() else { return Ok(()) };
-        let wait = Arc::new(wait);
-        // Its end, if this ends it, brings us here again for the wait after it.
-        while self.is_open(oldest.run, &wait) && self.take_queued(oldest.run, &wait).await? {}
         Ok(())
+    }
+
+    /// The oldest queued event of a key whose wait can take it now, with that wait.
+    async fn next_served(&mut self, key: &KeyId) -> Result<Option<(u64, QueuedEvent, KeyWait)>, DraftError> {
+        let waits = self.key(key).await?.waits.clone();
+        for (place, event) in self.queued(key).await? {
+            if event.expires_at.is_some_and(|at| at <= self.now) {
+                continue;
+            }
+            for taker in &waits {
+                let fits = token_fits(taker.token.as_deref(), event.token.as_deref());
+                let Some(run) = self.run(taker.run).await?.filter(|_| fits) else { continue };
+                // A wait that ended in this very commit may still stand at its key.
+                let Some(wait) = run.wait(taker.wait) else { continue };
+                if wait.fresh && event.at < wait.opened_at {
+                    continue;
+                }
+                if run.status == RunStatus::Waiting {
+                    return Ok(Some((place, event, taker.clone())));
+                }
+                // Its run is paused: it is kept for that.
+                break;
+            }
+        }
+        Ok(None)
     }
 
     /// A run has ended: its keys are let go, and what is queued for it there

@@ -1,268 +1,23 @@
-//! The draft of a commit: a stage reads through it, changes runs by commands,
-//! and hands it in. The draft turns the effects of [`px_core::run::decide`]
-//! into changes of keys, queues, timers and ready work, so that accepting an
-//! event, running a step, a timeout and a cancel all follow the same rules
-//! (RULES 1 to 9), and it remembers every version that it read, so that the
-//! commit fails if any of them has changed.
-//!
-//! A draft that met a conflict is thrown away and made anew from fresh reads.
+//! Keys in a draft: waits that enter and leave them, the queues beside them,
+//! and what becomes of both when a run ends (RULES 3 to 9).
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use px_core::event::Event;
 use px_core::key::{EndedBy, KeyWait, token_fits};
-use px_core::run::{Catalog, Command, Effect, IllegalEvent, Refusal, Response, Start, decide};
+use px_core::run::{Command, Refusal, Response, Start};
 use px_core::wait::Wait;
-use px_core::{DeliveryId, EventId, Ids, KeyId, KeyRecord, Run, RunId, RunStatus, Scope, Timestamp};
+use px_core::{EventId, KeyId, RunId, RunStatus};
 
-use crate::batch::{Batch, DedupWrite, DeliveryWrite, KeyWrite, LogTail, RunWrite, WorkChange, WorkWrite};
+use super::{Draft, DraftError};
 use crate::error::Error;
-use crate::model::{Delivery, InboxState, QueuedEvent, StartKey, Timer, TimerKind, Work};
-use crate::store::Store;
+use crate::model::{InboxState, QueuedEvent, TimerKind};
 
 /// How many queued events one commit looks at, at most, for one key.
 const QUEUE_SCAN: usize = 1_000;
 
-/// Why a draft could not be filled.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DraftError {
-    /// The store could not be read.
-    #[error(transparent)]
-    Store(#[from] Error),
-    /// The run does not take the command.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// There is no such run.
-    #[error("there is no run {0}")]
-    NoRun(RunId),
-    /// A run's record contradicts its rules.
-    #[error(transparent)]
-    Illegal(#[from] IllegalEvent),
-}
-
-struct DraftKey {
-    expected: u64,
-    record: KeyRecord,
-    changed: bool,
-}
-
-struct DraftRun {
-    expected: u64,
-    run: Run,
-    events: Vec<Event>,
-    tail: LogTail,
-}
-
-/// A commit in the making.
-pub struct Draft<'a> {
-    store: &'a dyn Store,
-    catalog: &'a dyn Catalog,
-    ids: &'a Ids,
-    scope: Scope,
-    now: Timestamp,
-    keys: BTreeMap<KeyId, DraftKey>,
-    runs: BTreeMap<RunId, DraftRun>,
-    deliveries: BTreeMap<DeliveryId, DeliveryWrite>,
-    queue: BTreeMap<(KeyId, u64), Option<QueuedEvent>>,
-    work: BTreeMap<RunId, WorkWrite>,
-    timers: BTreeMap<Timer, bool>,
-    dedups: Vec<DedupWrite>,
-    start_keys: Vec<(String, String, StartKey)>,
-    effects: VecDeque<(RunId, Effect)>,
-}
-
-impl<'a> Draft<'a> {
-    /// An empty draft as of `now`.
-    pub fn new(
-        store: &'a dyn Store,
-        catalog: &'a dyn Catalog,
-        ids: &'a Ids,
-        scope: Scope,
-        now: Timestamp,
-    ) -> Self {
-        Self {
-            store,
-            catalog,
-            ids,
-            scope,
-            now,
-            keys: BTreeMap::new(),
-            runs: BTreeMap::new(),
-            deliveries: BTreeMap::new(),
-            queue: BTreeMap::new(),
-            work: BTreeMap::new(),
-            timers: BTreeMap::new(),
-            dedups: Vec::new(),
-            start_keys: Vec::new(),
-            effects: VecDeque::new(),
-        }
-    }
-
-    /// When this draft happens.
-    #[must_use]
-    pub fn now(&self) -> Timestamp {
-        self.now
-    }
-
-    /// Moves the time of what follows: a step's return is later than its start.
-    pub fn advance(&mut self, now: Timestamp) {
-        self.now = now;
-    }
-
-    /// The record of a key, as this draft has left it so far.
-    ///
-    /// # Errors
-    /// The store could not be read.
-    pub async fn key(&mut self, key: &KeyId) -> Result<&KeyRecord, Error> {
-        Ok(&self.load_key(key).await?.record)
-    }
-
-    async fn load_key(&mut self, key: &KeyId) -> Result<&mut DraftKey, Error> {
-        if !self.keys.contains_key(key) {
-            let read = self.store.key(self.scope, key).await?;
-            let loaded = DraftKey { expected: read.version, record: read.record, changed: false };
-            self.keys.insert(key.clone(), loaded);
-        }
-        self.keys.get_mut(key).ok_or(Error::Closed)
-    }
-
-    async fn change_key(&mut self, key: &KeyId) -> Result<&mut KeyRecord, Error> {
-        let loaded = self.load_key(key).await?;
-        loaded.changed = true;
-        Ok(&mut loaded.record)
-    }
-
-    /// A run, as this draft has left it so far.
-    ///
-    /// # Errors
-    /// The store could not be read.
-    pub async fn run(&mut self, run: RunId) -> Result<Option<&Run>, Error> {
-        if !self.runs.contains_key(&run) {
-            let Some(read) = self.store.run(self.scope, run).await? else { return Ok(None) };
-            self.adopt(read);
-        }
-        Ok(self.runs.get(&run).map(|loaded| &loaded.run))
-    }
-
-    /// Brings in a run that the caller has read, or has kept since its last
-    /// commit; the commit fails if it has changed since.
-    pub fn adopt(&mut self, read: crate::batch::RunRecord) {
-        let loaded = DraftRun { expected: read.run.seq, run: read.run, events: Vec::new(), tail: read.tail };
-        self.runs.insert(loaded.run.id, loaded);
-    }
-
-    /// Asks a run to change, with all that follows for keys, queues, timers
-    /// and ready work.
-    ///
-    /// # Errors
-    /// There is no such run, or it refuses the command: then the draft is as it was.
-    pub async fn command(&mut self, run: RunId, command: Command) -> Result<(), DraftError> {
-        if self.run(run).await?.is_none() {
-            return Err(DraftError::NoRun(run));
-        }
-        self.decide(run, command)?;
-        self.settle().await
-    }
-
-    /// Starts a new run.
-    ///
-    /// # Errors
-    /// The start is refused, for example since its state is no object.
-    pub async fn start(&mut self, start: Start) -> Result<RunId, DraftError> {
-        let id = self.create(start)?;
-        self.settle().await?;
-        Ok(id)
-    }
-
-    fn create(&mut self, start: Start) -> Result<RunId, DraftError> {
-        let id = self.ids.run(self.now);
-        let vacant =
-            DraftRun { expected: 0, run: Run::vacant(id), events: Vec::new(), tail: LogTail::default() };
-        self.runs.insert(id, vacant);
-        if let Err(error) = self.decide(id, Command::Start(Box::new(start))) {
-            self.runs.remove(&id);
-            return Err(error);
-        }
-        Ok(id)
-    }
-
-    fn decide(&mut self, id: RunId, command: Command) -> Result<(), DraftError> {
-        let loaded = self.runs.get_mut(&id).ok_or(DraftError::NoRun(id))?;
-        let decision = decide(&loaded.run, command, self.now)?;
-        for event in decision.events {
-            loaded.run.apply(&event)?;
-            loaded.events.push(event);
-        }
-        self.effects.extend(decision.effects.into_iter().map(|effect| (id, effect)));
-        Ok(())
-    }
-
-    async fn settle(&mut self) -> Result<(), DraftError> {
-        while let Some((run, effect)) = self.effects.pop_front() {
-            match effect {
-                Effect::RunStep => self.set_work(run, true),
-                Effect::Park => self.set_work(run, false),
-                Effect::OpenWait(wait) => self.open_wait(run, &wait).await?,
-                Effect::CloseWait { wait, answered, by } => self.close_wait(run, &wait, answered, by).await?,
-                Effect::ArmTimer { wait, due } => self.arm(due, TimerKind::Wait { wait, run }),
-                Effect::DisarmTimer { wait, due } => self.disarm(due, TimerKind::Wait { wait, run }),
-                Effect::ArmRetry { due } => self.arm(due, TimerKind::Retry { run }),
-                Effect::DisarmRetry { due } => self.disarm(due, TimerKind::Retry { run }),
-                Effect::DrainWaits => self.drain_waits(run).await?,
-                Effect::Ended => self.release(run).await?,
-            }
-        }
-        Ok(())
-    }
-
-    fn set_work(&mut self, run: RunId, is_ready: bool) {
-        let ready =
-            || WorkChange::Put(self.ids.version(self.now), Work { since: self.now, owner: None, deaths: 0 });
-        let change = if is_ready { ready() } else { WorkChange::Remove };
-        self.work_of(run).change = change;
-    }
-
-    fn work_of(&mut self, run: RunId) -> &mut WorkWrite {
-        self.work.entry(run).or_insert(WorkWrite { run, expected: None, change: WorkChange::Keep })
-    }
-
-    /// Demands that the fence of a ready run still holds at the commit.
-    pub fn fence(&mut self, run: RunId, fence: u64) {
-        self.work_of(run).expected = Some(fence);
-    }
-
-    /// Whether this draft makes the run ready.
-    #[must_use]
-    pub fn is_ready(&self, run: RunId) -> bool {
-        self.work.get(&run).is_some_and(|work| matches!(work.change, WorkChange::Put(..)))
-    }
-
-    /// Writes the row of a ready run: a claim, or its release.
-    pub fn put_work(&mut self, run: RunId, fence: u64, work: Work) {
-        self.work_of(run).change = WorkChange::Put(fence, work);
-    }
-
-    /// Removes the row of a ready run whose run needs it no more.
-    pub fn remove_work(&mut self, run: RunId) {
-        self.work_of(run).change = WorkChange::Remove;
-    }
-
-    fn arm(&mut self, due: Timestamp, kind: TimerKind) {
-        self.timers.insert(Timer { due, kind }, true);
-    }
-
-    fn disarm(&mut self, due: Timestamp, kind: TimerKind) {
-        self.remove_timer(Timer { due, kind });
-    }
-
-    /// Removes a timer that has rung.
-    pub fn remove_timer(&mut self, timer: Timer) {
-        self.timers.insert(timer, false);
-    }
-
-    async fn open_wait(&mut self, run: RunId, wait: &Arc<Wait>) -> Result<(), DraftError> {
+impl Draft<'_> {
+    pub(super) async fn open_wait(&mut self, run: RunId, wait: &Arc<Wait>) -> Result<(), DraftError> {
         let is_paused = self.runs.get(&run).is_some_and(|loaded| loaded.run.status == RunStatus::Paused);
         while !wait.fresh && !is_paused && self.take_queued(run, wait).await? {
             if !self.is_open(run, wait) {
@@ -286,7 +41,7 @@ impl<'a> Draft<'a> {
         self.runs.get(&run).is_some_and(|loaded| loaded.run.wait(wait.id).is_some())
     }
 
-    async fn drain_waits(&mut self, run: RunId) -> Result<(), DraftError> {
+    pub(super) async fn drain_waits(&mut self, run: RunId) -> Result<(), DraftError> {
         let waits = self.runs.get(&run).map(|loaded| loaded.run.waits.clone()).unwrap_or_default();
         for wait in waits {
             let wait = Arc::new(wait);
@@ -458,7 +213,7 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    async fn close_wait(
+    pub(super) async fn close_wait(
         &mut self,
         run: RunId,
         wait: &Wait,
@@ -535,7 +290,7 @@ impl<'a> Draft<'a> {
 
     /// A run has ended: its keys are let go, and what is queued for it there
     /// starts its successor or becomes late (RULES 4, 5).
-    async fn release(&mut self, id: RunId) -> Result<(), DraftError> {
+    pub(super) async fn release(&mut self, id: RunId) -> Result<(), DraftError> {
         let Some(loaded) = self.runs.get(&id) else { return Ok(()) };
         let keys: Vec<KeyId> = loaded.run.keys_at_end().cloned().collect();
         for key in keys {
@@ -588,111 +343,5 @@ impl<'a> Draft<'a> {
         })
         .await?;
         Ok(true)
-    }
-
-    /// Makes a run the owner of a key (RULES 4).
-    ///
-    /// # Errors
-    /// The store could not be read.
-    pub async fn own(&mut self, key: &KeyId, run: RunId) -> Result<(), Error> {
-        // A run may have ended in the very commit that started it.
-        let alive = self.runs.get(&run).is_some_and(|loaded| !loaded.run.status.is_terminal());
-        self.change_key(key).await?.owner = alive.then_some(run);
-        Ok(())
-    }
-
-    /// Changes an event of a delivery. `None` if there is no such event any more.
-    ///
-    /// # Errors
-    /// The store could not be read.
-    pub async fn mark<T>(
-        &mut self,
-        delivery: DeliveryId,
-        event: EventId,
-        change: impl FnOnce(&mut crate::model::InboxEvent) -> T,
-    ) -> Result<Option<T>, Error> {
-        if !self.deliveries.contains_key(&delivery) {
-            let Some(read) = self.store.delivery(self.scope, delivery).await? else { return Ok(None) };
-            self.deliveries.insert(delivery, DeliveryWrite { delivery: read, new: false });
-        }
-        let now = self.now;
-        let entry = self
-            .deliveries
-            .get_mut(&delivery)
-            .and_then(|write| write.delivery.events.iter_mut().find(|entry| entry.id == event));
-        Ok(entry.map(|entry| {
-            let state = entry.state;
-            let result = change(entry);
-            if entry.state != state {
-                entry.since = now;
-            }
-            result
-        }))
-    }
-
-    /// Adds a new delivery.
-    pub fn put_delivery(&mut self, delivery: Delivery) {
-        self.deliveries.insert(delivery.id, DeliveryWrite { delivery, new: true });
-    }
-
-    /// Remembers a provider's id; the commit fails if it is known already, unless forced.
-    pub fn put_dedup(&mut self, dedup: DedupWrite) {
-        self.dedups.push(dedup);
-    }
-
-    /// Remembers an idempotent start; the commit fails if it is known already.
-    pub fn put_start_key(&mut self, brain: String, key: String, record: StartKey) {
-        self.start_keys.push((brain, key, record));
-    }
-
-    /// Takes a run out of a finished draft, to go on with it after the commit
-    /// without reading it again.
-    #[must_use]
-    pub fn after_commit(&self, run: RunId) -> Option<crate::batch::RunRecord> {
-        let loaded = self.runs.get(&run)?;
-        crate::layout::next_tail(&loaded.tail, &loaded.events, loaded.run.seq)
-            .ok()
-            .map(|tail| crate::batch::RunRecord { run: loaded.run.clone(), tail })
-    }
-
-    /// The batch to commit.
-    #[must_use]
-    pub fn into_batch(self) -> Batch {
-        let (now, ids) = (self.now, self.ids);
-        let keys = self
-            .keys
-            .into_iter()
-            .map(|(key, loaded)| KeyWrite {
-                key,
-                expected: loaded.expected,
-                version: if loaded.changed { ids.version(now) } else { loaded.expected },
-                record: (!loaded.record.is_idle()).then_some(loaded.record),
-                changed: loaded.changed,
-            })
-            .collect();
-        let runs = self
-            .runs
-            .into_values()
-            .filter(|loaded| !loaded.events.is_empty())
-            .map(|loaded| RunWrite {
-                run: loaded.run,
-                expected: loaded.expected,
-                events: loaded.events,
-                tail: loaded.tail,
-            })
-            .collect();
-        let (arm, disarm): (Vec<_>, Vec<_>) = self.timers.into_iter().partition(|(_, armed)| *armed);
-        Batch {
-            scope: self.scope,
-            keys,
-            runs,
-            dedups: self.dedups,
-            deliveries: self.deliveries.into_values().collect(),
-            queue: self.queue.into_iter().map(|((key, place), event)| (key, place, event)).collect(),
-            work: self.work.into_values().collect(),
-            arm: arm.into_iter().map(|(timer, _)| timer).collect(),
-            disarm: disarm.into_iter().map(|(timer, _)| timer).collect(),
-            start_keys: self.start_keys,
-        }
     }
 }

@@ -21,7 +21,9 @@ use tokio::sync::{Mutex, OnceCell};
 use crate::accept::{AcceptError, Incoming, Occasion};
 use crate::answer::Answer;
 use crate::endpoint::Endpoint;
+use crate::gone::Gone;
 use crate::redact;
+use crate::rejections::Rejections;
 use crate::set_aside::{SetAside, SetAsides};
 use crate::turns::Turns;
 use crate::validate::Violation;
@@ -37,9 +39,6 @@ const MAX_IDENTIFIER: usize = 1_024;
 /// superseded by their retries.
 const SET_ASIDE_READ: usize = 1_000;
 
-/// How many rejected requests of one webhook are recorded in a minute.
-const REJECTED_PER_MINUTE: u32 = 60;
-
 /// The inbound stage of one process.
 pub struct Stage {
     pub(crate) store: Arc<dyn Store>,
@@ -50,7 +49,8 @@ pub struct Stage {
     pub(crate) turns: Turns,
     endpoints: BTreeMap<String, Endpoint>,
     urls: UrlView,
-    rejected: Mutex<BTreeMap<String, (Timestamp, u32)>>,
+    rejected: Rejections,
+    gone: Gone,
     /// Deliveries whose body is their id, one at a time.
     pub(crate) bodies: Turns,
     pub(crate) set_aside: SetAsides,
@@ -85,7 +85,8 @@ impl Stage {
             turns: Turns::default(),
             endpoints,
             urls,
-            rejected: Mutex::default(),
+            rejected: Rejections::default(),
+            gone: Gone::default(),
             bodies: Turns::default(),
             set_aside: SetAsides::default(),
             set_aside_read: OnceCell::new(),
@@ -105,7 +106,7 @@ impl Stage {
     /// Takes one request in.
     pub async fn receive(&self, slug: &str, received: Received) -> Answer {
         let watch = Stopwatch::start();
-        let Some(endpoint) = self.endpoints.get(slug) else { return Answer::unknown_slug(slug) };
+        let Some(endpoint) = self.endpoints.get(slug) else { return self.unknown(slug).await };
         match endpoint.verifier.greet(&received) {
             Some(Ok(reply)) => return Answer::handshake(reply),
             Some(Err(refusal)) => return self.reject(endpoint, &received, &refusal, watch).await,
@@ -328,7 +329,7 @@ impl Stage {
     ) -> Answer {
         let slug = endpoint.def.slug.as_str();
         let answer = Answer::unauthorized(refusal.caller_text());
-        if !self.may_record_rejection(slug, received.at).await {
+        if !self.rejected.may_record(slug, received.remote.ip(), received.at) {
             return answer;
         }
         tracing::warn!(slug, remote = %received.remote, class = refusal.class(), "rejected: {refusal}");
@@ -343,14 +344,20 @@ impl Stage {
         answer
     }
 
-    async fn may_record_rejection(&self, slug: &str, now: Timestamp) -> bool {
-        let mut rejected = self.rejected.lock().await;
-        let (since, count) = rejected.entry(slug.to_owned()).or_insert((now, 0));
-        if now.since(*since) >= Duration::from_secs(60) || now < *since {
-            (*since, *count) = (now, 0);
+    /// A slug that this binary does not have: while runs wait on it, a redeploy
+    /// has removed it and the sender should come back (RULES 28).
+    async fn unknown(&self, slug: &str) -> Answer {
+        match self.gone.is_awaited(slug, &*self.store, self.scope, self.clock.now()).await {
+            Ok(false) => Answer::unknown_slug(slug),
+            Ok(true) => {
+                tracing::warn!(slug, "runs wait on a webhook that is not in this binary");
+                Answer::unavailable(&format!("Webhook '{slug}' is not served now, and runs wait on it"))
+            }
+            Err(error) => {
+                tracing::error!(slug, %error, "the waiting runs could not be read");
+                Answer::unavailable("Not now, try again")
+            }
         }
-        *count += 1;
-        *count <= REJECTED_PER_MINUTE
     }
 
     fn unrouted(&self, state: InboxState, at: Timestamp, reason: String) -> InboxEvent {

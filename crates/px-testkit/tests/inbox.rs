@@ -237,3 +237,32 @@ async fn rule_19_a_webhook_declares_what_a_repetition_is() {
     );
     assert_eq!(post(&world, "votes", &note("7", "k", "yes")).await.1["action"], "duplicate");
 }
+
+/// Waits on a webhook that this binary does not have, as after a redeploy.
+fn orphan() -> Brain<Text> {
+    brain("orphan").step("wait", wait_for_gone).step("take", take_gone).build()
+}
+px_sdk::brain!(orphan);
+
+async fn wait_for_gone(_: Cx, asked: Text) -> Result<Waiting<Text, Text>> {
+    let on = px_sdk::On::registered("gone", asked.text.clone(), 0);
+    Ok(wait_for(asked, on))
+}
+
+async fn take_gone(_: Cx, _: Text, text: Text) -> Result<Next<Text>> {
+    Ok(Next(text))
+}
+
+#[tokio::test]
+async fn rule_28_a_slug_that_a_redeploy_removed_is_busy_while_runs_wait_on_it() {
+    let world = world();
+    let run = world.start(orphan, Text { text: "k".into() }).await.unwrap();
+    world.settle().await.unwrap();
+    let answer = world.post("gone", &note("1", "k", "yes")).await.unwrap();
+    assert_eq!((answer.status, answer.retry_after), (503, Some(1)), "{}", answer.body);
+    assert_eq!(post(&world, "never-was", &note("1", "k", "yes")).await.0, 404);
+    world.cancel(run).await.unwrap();
+    world.advance(Duration::from_secs(10)).await.unwrap();
+    let (status, body) = post(&world, "gone", &note("1", "k", "yes")).await;
+    assert_eq!((status, &body["error"]), (404, &json!("Webhook 'gone' not found")));
+}

@@ -1,0 +1,68 @@
+//! How many rejected requests leave a record: so many a minute of one webhook,
+//! and few of them of one sender, so that whoever forges a lot hides nobody
+//! else's trouble. Beyond that a request is refused all the same and leaves
+//! nothing.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use px_core::Timestamp;
+
+/// Records of one webhook in a minute.
+const PER_WEBHOOK: u32 = 60;
+
+/// Of these, records of one address. The table of addresses is as small as
+/// the records are few.
+const PER_SENDER: u32 = 10;
+
+/// The length of the window.
+const WINDOW: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Default)]
+pub(crate) struct Rejections(Mutex<BTreeMap<String, Recorded>>);
+
+#[derive(Debug, Default)]
+struct Recorded {
+    since: Timestamp,
+    total: u32,
+    by_sender: HashMap<IpAddr, u32>,
+}
+
+impl Rejections {
+    /// Whether this one may be recorded; if so it counts.
+    pub(crate) fn may_record(&self, slug: &str, sender: IpAddr, now: Timestamp) -> bool {
+        let mut webhooks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let recorded = webhooks.entry(slug.to_owned()).or_default();
+        if now.since(recorded.since) >= WINDOW || now < recorded.since {
+            *recorded = Recorded { since: now, ..Recorded::default() };
+        }
+        let own = recorded.by_sender.get(&sender).copied().unwrap_or(0);
+        if recorded.total >= PER_WEBHOOK || own >= PER_SENDER {
+            return false;
+        }
+        recorded.total += 1;
+        recorded.by_sender.insert(sender, own + 1);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_sender_leaves_room_for_others_and_all_together_leave_few() {
+        let rejections = Rejections::default();
+        let now = Timestamp::from_millis(1_000_000);
+        let count = |sender: u32, at| {
+            let sender = IpAddr::V4(std::net::Ipv4Addr::from_bits(sender));
+            (0..1_000).filter(|_| rejections.may_record("a", sender, at)).count()
+        };
+        assert_eq!(count(1, now), 10);
+        assert_eq!((2..100).map(|sender| count(sender, now)).sum::<usize>(), 50);
+        assert_eq!(count(1, now.after(WINDOW)), 10);
+        assert!(rejections.0.lock().unwrap()["a"].by_sender.len() <= 60);
+    }
+}

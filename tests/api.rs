@@ -36,11 +36,11 @@ fn status_and_webhooks() {
     let reply = px.get("/status");
     assert_eq!((reply.status, reply.json()), (200, json!({"ready": true})));
     let listed = px.get("/webhooks").json();
-    assert_eq!(listed["count"], 3);
-    let slugs: Vec<_> =
-        listed["webhooks"].as_array().unwrap().iter().map(|one| one["slug"].clone()).collect();
-    assert_eq!(slugs, ["github", "slack", "twilio"]);
-    let github = &listed["webhooks"][0];
+    let webhooks = listed["webhooks"].as_array().unwrap();
+    assert_eq!(listed["count"], webhooks.len());
+    let named = |slug: &str| webhooks.iter().find(|one| one["slug"] == slug).unwrap();
+    (named("slack"), named("twilio"));
+    let github = named("github");
     assert_eq!(github["description"], "Pull request events: starts or resumes a review");
     assert_eq!(github["url"], format!("http://{}/webhooks/github", px.address));
 }
@@ -50,12 +50,13 @@ fn brains() {
     let project = Project::new();
     let px = project.serve();
     let listed = px.get("/brains").json();
-    assert_eq!(listed["count"], 5);
-    let feedback = &listed["brains"][0];
+    let brains = listed["brains"].as_array().unwrap();
+    assert_eq!(listed["count"], brains.len());
+    let feedback = brains.iter().find(|one| one["title"] == FEEDBACK).unwrap();
     assert_eq!(keys(feedback), ["description", "filename", "title"]);
     assert_eq!((&feedback["title"], &feedback["filename"]), (&json!(FEEDBACK), &json!("customer_feedback")));
     assert_eq!(px.get("/brains?q=THREAD-HANDLER").json()["count"], 1);
-    assert_eq!(px.get("/brains?q=").json()["count"], 5);
+    assert_eq!(px.get("/brains?q=").json()["count"], brains.len());
     assert_eq!(px.get("/brains?q=nothing").json(), json!({"brains": [], "count": 0}));
 
     // Case does not count, a name is as good as a title, and a part of either

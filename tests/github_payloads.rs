@@ -48,8 +48,21 @@ impl Payload {
         }
     }
 
-    fn request(&self) -> Request {
-        github(&self.event, &format!("guid-{}", self.name), self.body.clone())
+    /// As GitHub sends it with either content type that a webhook can choose.
+    fn request(&self, as_form: bool) -> Request {
+        let guid = format!("guid-{}", self.name);
+        if !as_form {
+            return github(&self.event, &guid, self.body.clone());
+        }
+        let mut form = b"payload=".to_vec();
+        for byte in &self.body {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => form.push(*byte),
+                b' ' => form.push(b'+'),
+                byte => form.extend(format!("%{byte:02X}").into_bytes()),
+            }
+        }
+        github(&self.event, &guid, form).header("content-type", "application/x-www-form-urlencoded")
     }
 }
 
@@ -70,9 +83,9 @@ fn payloads(folder: &Path) -> Vec<Payload> {
 }
 
 /// Posts it altered, as it is, and again. Returns the action and the run.
-fn post(px: &Px, payload: &Payload) -> (String, String) {
+fn post(px: &Px, payload: &Payload, as_form: bool) -> (String, String) {
     let name = &payload.name;
-    let request = payload.request();
+    let request = payload.request(as_form);
     assert_eq!(px.post(&request.clone().with_flipped_byte()).status, 401, "{name}");
     let reply = px.post(&request);
     let run = reply.run();
@@ -104,13 +117,20 @@ fn real_payloads() {
         return;
     };
     let payloads = payloads(Path::new(&folder));
+    for as_form in [false, true] {
+        follow(&payloads, as_form);
+    }
+}
+
+/// Posts all of them to a server of their own.
+fn follow(payloads: &[Payload], as_form: bool) {
     let project = Project::new();
     let px = project.serve();
     // What the live run of each pull request must have seen.
     let mut live: Option<(String, String, Vec<String>)> = None;
     let (mut ignored, mut started, mut resumed) = (0, 0, 0);
-    for payload in &payloads {
-        let (action, run) = post(&px, payload);
+    for payload in payloads {
+        let (action, run) = post(&px, payload, as_form);
         let Some(identifier) = payload.pull_request() else {
             assert_eq!(action, "ignored", "{}", payload.name);
             ignored += 1;
@@ -136,9 +156,10 @@ fn real_payloads() {
         live = (!is_closed).then_some((identifier, run, seen));
     }
     support::aloud(format_args!(
-        "github_payloads: {} payloads, each altered (401), as it is, and again (duplicate): \
+        "github_payloads: {} payloads as {}, each altered (401), as it is, and again (duplicate): \
          {started} started a run, {resumed} resumed it, {ignored} ignored",
-        payloads.len()
+        payloads.len(),
+        if as_form { "forms" } else { "JSON" },
     ));
     assert!(started > 0 && resumed > 0 && ignored > 0, "the folder has events of each kind");
 }

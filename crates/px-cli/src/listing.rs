@@ -52,9 +52,20 @@ pub(crate) fn warnings(registry: &Registry) -> Vec<String> {
     for webhook in registry.webhooks() {
         warnings.extend(Verified::of(&webhook.def).warning(&webhook.def.slug));
         warnings.extend(webhook.def.verification.resolve(&context::env).warnings().iter().cloned());
+        let twice = px_inbound::knows_no_duplicates(&webhook.def);
+        warnings.extend(twice.map(|warning| format!("webhook '{}': {warning}", webhook.def.slug)));
     }
     warnings.dedup();
     warnings
+}
+
+/// The slugs of the webhooks whose senders are not verified.
+pub(crate) fn unverified(registry: &Registry) -> Vec<String> {
+    registry
+        .webhooks()
+        .filter(|webhook| Verified::of(&webhook.def) != Verified::Yes)
+        .map(|webhook| webhook.def.slug.clone())
+        .collect()
 }
 
 /// The URL of a webhook.

@@ -25,6 +25,8 @@ pub(crate) struct Story {
     pub(crate) since: Option<Timestamp>,
     pub(crate) until: Option<Timestamp>,
     pub(crate) waits: Vec<Listening>,
+    /// What other runs take first.
+    pub(crate) ahead: Vec<String>,
 }
 
 /// Tells the story of a run, of which `events` is the end of the log.
@@ -48,7 +50,7 @@ fn waiting(story: &mut Story, run: &Value, now: Timestamp) {
         story.sentences.push(format!("It sleeps{since}. Nothing has to be done."));
         return;
     }
-    story.sentences.push(format!("It waits for a webhook{since}.{next}"));
+    story.sentences.push(format!("It has waited for a webhook{since}.{next}"));
     let several = run.get("waitingFor").and_then(Value::as_array).into_iter().flatten().find_map(|wait| {
         let (have, need) = (wait.get("have")?.as_u64()?, wait.get("need")?.as_u64()?);
         (need > 1).then_some((have, need))
@@ -56,8 +58,9 @@ fn waiting(story: &mut Story, run: &Value, now: Timestamp) {
     if let Some((have, need)) = several {
         story.sentences.push(format!("It has {have} of the {need} responses that it needs."));
     }
+    story.sentences.append(&mut story.ahead.clone());
     story.sentences.push(match story.waits.len() {
-        _ if several.is_some() => "It listens to:".to_owned(),
+        _ if several.is_some() || !story.ahead.is_empty() => "It listens to:".to_owned(),
         0 => "The server does not say for which.".to_owned(),
         1 => "This would wake it:".to_owned(),
         _ => "The first of these wakes it:".to_owned(),
@@ -92,6 +95,15 @@ fn waits(story: &mut Story, run: &Value) {
                 identifier: text(registration, "identifier").to_owned(),
                 token: registration.get("token").and_then(Value::as_str).map(str::to_owned),
             });
+            let ahead = registration.get("ahead").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+            if let Some(first) = ahead.first().and_then(Value::as_str) {
+                story.ahead.push(format!(
+                    "Other runs wait for {} '{}' longer ({}): the next event there goes to {first}, the oldest.",
+                    text(registration, "slug"),
+                    text(registration, "identifier"),
+                    ahead.len(),
+                ));
+            }
         }
     }
 }
@@ -261,7 +273,7 @@ mod tests {
         assert_eq!(
             story.sentences,
             [
-                "It waits for a webhook since 2026-01-15 10:25:00 UTC (5 minutes ago). \
+                "It has waited for a webhook since 2026-01-15 10:25:00 UTC (5 minutes ago). \
                  Its next step, 'process', needs the answer.",
                 "The first of these wakes it:",
             ]

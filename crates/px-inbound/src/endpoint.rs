@@ -71,7 +71,14 @@ impl Endpoint {
                 None => keyring.with(key.secret),
             };
         }
-        let warnings = keyring.warnings().to_vec();
+        if let Some(name) = def.verification.secret.as_deref().filter(|name| !is_variable(name)) {
+            return Err(error(format!(
+                "'{name}' cannot be the name of an environment variable; `hmac` takes the header first, then the \
+                 variable: `hmac(\"X-Signature\", \"MY_SECRET\")`"
+            )));
+        }
+        let mut warnings = keyring.warnings().to_vec();
+        warnings.extend(knows_no_duplicates(&def));
         let verifier =
             Prepared::new(def.verification.clone(), &keyring).map_err(|why| error(why.to_string()))?;
         let schema = Schema::new(&def.payload_schema)
@@ -93,4 +100,20 @@ impl Endpoint {
             _ => self.def.verification.secret.as_deref(),
         }
     }
+}
+
+/// Whether a text can name an environment variable.
+fn is_variable(name: &str) -> bool {
+    name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && name.chars().next().is_some_and(|first| !first.is_ascii_digit())
+}
+
+/// What to say of a webhook whose repeated deliveries count as new (RULES 19).
+#[must_use]
+pub fn knows_no_duplicates(def: &WebhookDef) -> Option<String> {
+    (def.verification.dedup.is_empty() && def.same_body_within.is_none()).then(|| {
+        "a repeated delivery counts as a new one, since nothing says how it is known: add \
+         `.dedup_header(..)` or `.dedup_pointer(..)` to `verify`"
+            .to_owned()
+    })
 }

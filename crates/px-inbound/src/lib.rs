@@ -19,7 +19,7 @@ mod validate;
 pub mod verify;
 
 pub use answer::{Action, Answer, Taken};
-pub use endpoint::{Endpoint, EndpointError, Setup};
+pub use endpoint::{Endpoint, EndpointError, Setup, knows_no_duplicates};
 pub use gate::{Gate, GateLimits, Permit, Policy, Turned};
 pub use operator::{Bound, OperatorError};
 pub use stage::Stage;

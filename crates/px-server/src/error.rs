@@ -29,11 +29,11 @@ pub enum StartError {
     },
     /// Unverified webhooks, and an address that others can reach.
     #[error(
-        "{} unverified, and {bind} can be reached from other machines: set {}, or bind to 127.0.0.1",
+        "these webhooks are unverified, and {bind} can be reached from other machines: {}; set {}, or bind to 127.0.0.1",
         slugs.join(", "), variables.join(", ")
     )]
     Unverified {
-        /// Which webhooks, in words.
+        /// Which webhooks.
         slugs: Vec<String>,
         /// The variables that would verify them.
         variables: Vec<String>,

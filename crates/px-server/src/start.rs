@@ -233,7 +233,7 @@ fn warnings(endpoints: &[Endpoint], bind: SocketAddr) -> Result<Vec<String>, Sta
         }
     }
     if !open.is_empty() && !bind.ip().is_loopback() {
-        let slugs = open.iter().map(|endpoint| format!("webhook '{}' is", endpoint.def.slug)).collect();
+        let slugs = open.iter().map(|endpoint| endpoint.def.slug.clone()).collect();
         let variables =
             open.iter().filter_map(|endpoint| endpoint.secret_variable().map(str::to_owned)).collect();
         return Err(StartError::Unverified { slugs, variables, bind });

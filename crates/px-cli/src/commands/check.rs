@@ -17,8 +17,15 @@ pub(crate) struct Args {}
 pub(crate) fn run(context: &Context, _: &Args) -> Result<()> {
     let config = context.config()?;
     let registry = context.registry()?;
-    let problems = problems(&registry);
+    let mut problems = problems(&registry);
     let warnings = listing::warnings(&registry);
+    let bind = config.server.bind;
+    if !bind.is_loopback() && !listing::unverified(&registry).is_empty() {
+        problems.push(format!(
+            "webhooks are unverified, and server.bind = \"{bind}\" can be reached from other machines: {}",
+            listing::unverified(&registry).join(", ")
+        ));
+    }
     let file = context.config_file();
     if context.ui.json {
         context.ui.json(&json!({

@@ -18,8 +18,9 @@ use crate::ui::{GOOD, paint};
                   4 it is paused.\n\n\
                   Examples:\n  \
                   px run customer-feedback -s name=Ada -s slackChannel=C1 -s phoneNumber=+15550100\n  \
-                  px run pr-review --state '{\"repository\": \"octo/repo\", \"number\": 7}' --wait\n  \
-                  px run nightly --state @input.json --watch"
+                  px run customer-feedback --state '{\"name\": \"Ada\", \"slackChannel\": \"C1\", \"phoneNumber\": \
+                  \"+15550100\"}' --wait\n  \
+                  px run customer-feedback --state @input.json --watch"
 )]
 pub(crate) struct Args {
     /// The brain's title, its file's name, or a part of either
@@ -53,7 +54,8 @@ pub(crate) struct Args {
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let (ui, client) = (context.ui, context.client()?);
     let body = body(context, &client, &args).await?;
-    let started = client.post("/brains/runs", &body).await.map_err(|error| explained(error, &args.brain))?;
+    let started =
+        client.post("/brains/runs", &body).await.map_err(|error| explained(context, error, &args.brain))?;
     let Some(id) = started.get("brainRunId").and_then(Value::as_str).map(str::to_owned) else {
         return Err(Error::failed(format!("the server named no run: {started}")));
     };
@@ -149,12 +151,22 @@ async fn schema(context: &Context, client: &Client, brain: &str) -> Result<Value
         return Ok(schema);
     }
     let shown = client.get(&format!("/brains/{}", encode(brain))).await;
-    Ok(shown.map_err(|error| explained(error, brain))?.get("input").cloned().unwrap_or(Value::Bool(true)))
+    Ok(shown
+        .map_err(|error| explained(context, error, brain))?
+        .get("input")
+        .cloned()
+        .unwrap_or(Value::Bool(true)))
 }
 
-fn explained(error: Error, brain: &str) -> Error {
+fn explained(context: &Context, error: Error, brain: &str) -> Error {
+    let is_here = || context.registry().is_ok_and(|registry| !registry.find(brain).is_empty());
     match error.kind {
-        Kind::NotFound => error.hint("`px brains list` shows the brains there are"),
+        Kind::NotFound if is_here() => error.hint(
+            "this binary has it and the server does not: stop the server and start it again, with this binary",
+        ),
+        Kind::NotFound => error.hint(
+            "`px brains list` shows the brains there are; a new one needs its `pub mod` and its `px::brain!(..)`",
+        ),
         Kind::Failed => error.hint(format!("`px brains show {brain}` prints the input's schema")),
         _ => error,
     }

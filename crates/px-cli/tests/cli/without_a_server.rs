@@ -125,6 +125,21 @@ fn unknown_slugs_are_not_found() {
 }
 
 #[test]
+fn check_refuses_what_serve_would_refuse() {
+    let done = Project::small().file("px.toml", "[server]\nbind = \"0.0.0.0\"\n").px(&["check"]);
+    assert_eq!(done.code, 1);
+    assert!(done.stderr.contains("webhooks are unverified, and server.bind"), "{}", done.stderr);
+}
+
+#[test]
+fn a_payload_file_that_is_no_json_is_not_sent_as_something_else() {
+    let project = Project::small().file("broken.json", "{\"action\": ");
+    let done = project.px(&["webhooks", "send", "code", "--payload", "broken.json"]);
+    assert_eq!(done.code, 2);
+    assert!(done.stderr.contains("broken.json is no JSON"), "{}", done.stderr);
+}
+
+#[test]
 fn check() {
     let project = Project::small().file("px.toml", "").with("CHAT_SECRET", " spaced ");
     let done = project.px(&["check"]);
@@ -134,6 +149,7 @@ fn check() {
     Warning: CHAT_SECRET has white space at an end or a line break within; it is used exactly as it is, as one secret
     Warning: webhook 'code' is unverified, it answers only callers on this machine: set CODE_SECRET
     Warning: webhook 'open' is declared unverified, it answers only callers on this machine
+    Warning: webhook 'open': a repeated delivery counts as a new one, since nothing says how it is known: add `.dedup_header(..)` or `.dedup_pointer(..)` to `verify`
     Warning: webhook 'sms' is unverified, it answers only callers on this machine: set SMS_SECRET
     Everything is in order.
     ");

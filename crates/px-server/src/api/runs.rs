@@ -73,8 +73,29 @@ pub(super) async fn find(app: &Shared, id: &str) -> Result<Run, ApiError> {
 }
 
 pub(super) async fn show(State(app): State<Shared>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
-    Ok(Json(view::run(&find(&app, &id).await?)))
+    let run = find(&app, &id).await?;
+    let mut shown = view::run(&run);
+    for (at, wait) in run.waits.iter().enumerate() {
+        for (place, registration) in wait.registrations.iter().enumerate() {
+            let key = app.store().key(app.parts.scope, &registration.key).await?.record;
+            let ahead: Vec<RunId> = key
+                .waits
+                .iter()
+                .take_while(|open| open.wait != wait.id)
+                .map(|open| open.run)
+                .take(MAX_AHEAD)
+                .collect();
+            let shown = shown.pointer_mut(&format!("/waitingFor/{at}/waitFor/{place}"));
+            if let (Some(Value::Object(fields)), false) = (shown, ahead.is_empty()) {
+                fields.insert("ahead".into(), json!(ahead));
+            }
+        }
+    }
+    Ok(Json(shown))
 }
+
+/// How many of the runs that an event would go to first are named.
+const MAX_AHEAD: usize = 10;
 
 #[derive(Deserialize)]
 pub(super) struct After {

@@ -68,6 +68,14 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let registry = context.registry()?;
     let def = &resolve::webhook(&registry, &args.slug)?.def;
     let body = args.payload.as_deref().map(read).transpose()?;
+    if let (Some(file), Some(body)) = (&args.payload, &body) {
+        check_json(file, body)?;
+    }
+    if args.duplicate
+        && let Some(warning) = px_inbound::knows_no_duplicates(def)
+    {
+        context.ui.warn(format_args!("webhook '{}': {warning}", def.slug));
+    }
     let keyring = def.verification.resolve(&context::env);
     if args.bad_signature && keyring.is_empty() {
         let variable = def.verification.secret.as_deref();
@@ -103,7 +111,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
             let answer = send(&client, &request).await?;
             print(context.ui, &answer, args.count > 1 || args.duplicate)?;
             if !answer.is_success() {
-                refused = Some(refusal(&answer, request.signed, def.verification.secret.as_deref()));
+                let variable = def.verification.secret.as_deref();
+                refused = Some(refusal(&answer, request.signed, args.bad_signature, variable));
             }
         }
     }
@@ -117,6 +126,20 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
         return read.map(|_| body).map_err(|error| Error::usage(format!("cannot read stdin: {error}")));
     }
     std::fs::read(path).map_err(|error| Error::usage(format!("cannot read {}: {error}", path.display())))
+}
+
+/// A file that is meant as JSON is to be JSON: what begins like it, or is
+/// called so. Anything else is sent as a form.
+fn check_json(file: &Path, body: &[u8]) -> Result<()> {
+    let is_named = file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"));
+    let begins = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    if !is_named && !matches!(begins, Some(b'{' | b'[')) {
+        return Ok(());
+    }
+    match serde_json::from_slice::<Value>(body) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Error::usage(format!("{} is no JSON: {error}", file.display()))),
+    }
 }
 
 /// A payload that somebody wrote may be wrong on purpose, and is sent all the same.
@@ -161,6 +184,9 @@ fn print(ui: Ui, answer: &Answer, several: bool) -> Result<()> {
         line.push(' ');
         line.push_str(word);
     }
+    if let Some(original) = answer.body.pointer("/original/deliveryId").and_then(Value::as_str) {
+        line = format!("{line} of {original}");
+    }
     if answer.is_success() && text("action").is_none() {
         line =
             format!("{line} {}", answer.body.as_str().map_or_else(|| answer.body.to_string(), str::to_owned));
@@ -168,10 +194,11 @@ fn print(ui: Ui, answer: &Answer, several: bool) -> Result<()> {
     ui.line(line.trim_end())
 }
 
-fn refusal(answer: &Answer, signed: bool, variable: Option<&str>) -> Error {
+fn refusal(answer: &Answer, signed: bool, spoilt: bool, variable: Option<&str>) -> Error {
     let said = answer.body.get("error").and_then(Value::as_str).or(answer.body.as_str());
     let said = said.map_or(String::new(), |said| format!(": {said}"));
     let hint = match (answer.status, variable) {
+        (401, _) if spoilt => Some("the signature was spoilt, as asked".to_owned()),
         (401, Some(variable)) if signed => {
             Some(format!("the secret in {variable} here may not be the server's"))
         }

@@ -39,7 +39,10 @@ fn status_and_webhooks() {
     let webhooks = listed["webhooks"].as_array().unwrap();
     assert_eq!(listed["count"], webhooks.len());
     let named = |slug: &str| webhooks.iter().find(|one| one["slug"] == slug).unwrap();
-    (named("slack"), named("twilio"));
+    assert_eq!(
+        (&named("slack")["provider"], &named("twilio")["provider"]),
+        (&json!("slack"), &json!("twilio"))
+    );
     let github = named("github");
     assert_eq!(github["description"], "Pull request events: starts or resumes a review");
     assert_eq!(github["url"], format!("http://{}/webhooks/github", px.address));

@@ -67,7 +67,7 @@ async fn measure() {
         }
         let server = server::Child::start("px");
         // As many runs wait as can be resumed in the time, and some more.
-        let most = if connections == 1 { 1_500 } else { 6_000 };
+        let most = if connections == 1 { 4_000 } else { 14_000 };
         let waiting = most * seconds;
         client::park(server.address(), waiting).await;
         let before = server.stats();

@@ -171,14 +171,28 @@ async fn run_step(
         biased;
         result = &mut code => result,
         () = tokio::time::sleep(limits.visible_after) => {
-            if session.show().await? == Committed::Revoked {
+            // The step goes on while its start is committed: it may be in the
+            // middle of a commit of its own, and hold the session for that.
+            let mut showing = pin!(session.show());
+            let mut done = None;
+            let shown = loop {
+                tokio::select! {
+                    biased;
+                    shown = &mut showing => break shown?,
+                    result = &mut code, if done.is_none() => done = Some(result),
+                }
+            };
+            if shown == Committed::Revoked {
                 return Ok(None);
             }
-            tokio::select! {
-                biased;
-                result = &mut code => result,
-                // Nothing that it does can be committed any more: drop it where it stands.
-                () = revoked => return Ok(None),
+            match done {
+                Some(result) => result,
+                None => tokio::select! {
+                    biased;
+                    result = &mut code => result,
+                    // Nothing that it does can be committed any more: drop it where it stands.
+                    () = revoked => return Ok(None),
+                },
             }
         }
     };

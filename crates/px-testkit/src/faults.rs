@@ -18,6 +18,8 @@ use tokio::sync::watch;
 pub enum Fault {
     /// Nothing was written; the caller is told so.
     Refused,
+    /// It takes this long, on tokio's clock.
+    Slow(std::time::Duration),
     /// Nothing was written, and the process is dead from here on.
     DiesBefore,
     /// It is durable, and the process is dead from here on.
@@ -94,6 +96,13 @@ impl Store for FaultyStore {
         match plan(number, &batch) {
             None => self.inner.commit(batch, admission),
             Some(Fault::Refused) => Box::pin(std::future::ready(Err(Error::Busy))),
+            Some(Fault::Slow(time)) => {
+                let inner = Arc::clone(&self.inner);
+                Box::pin(async move {
+                    tokio::time::sleep(time).await;
+                    inner.commit(batch, admission).await
+                })
+            }
             Some(Fault::DiesBefore) => {
                 self.dead.send_replace(true);
                 Box::pin(std::future::pending())

@@ -1,7 +1,7 @@
 //! Step options and control, in virtual time: retries, timeouts, sleeps, pause
 //! and resume.
 
-#![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test says by panicking that it failed")]
 
 mod audited;
 mod project;
@@ -171,4 +171,15 @@ async fn rule_9_what_is_queued_for_a_paused_run_is_the_next_waits_once_that_run_
         let expected = if cancels { "one" } else { "two" };
         assert_eq!(world.state(second).await.unwrap()["answer"], expected);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_side_effect_that_is_committed_when_the_step_becomes_visible_blocks_nothing() {
+    let world = World::new(registry()).unwrap();
+    let run = world.start(survey, Ask { key: "k".into() }).await.unwrap();
+    // Every commit takes longer than a step may run unseen.
+    world.store().plan(|_, _| Some(px_testkit::Fault::Slow(Duration::from_millis(250))));
+    tokio::time::timeout(Duration::from_secs(60), world.settle()).await.expect("it goes on").unwrap();
+    assert_eq!(world.status(run).await.unwrap(), RunStatus::Waiting);
+    assert_eq!(types(&world, run).await.iter().filter(|name| **name == "step:start").count(), 1);
 }

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use uuid::{ContextV7, Timestamp as UuidTime, Uuid};
 
-use crate::id::{DeliveryId, EventId, ExecutionId, RunId, WaitId};
+use crate::id::{DeliveryId, EventId, RunId, WaitId};
 use crate::time::Timestamp;
 
 /// Makes ids. Ids made by one process sort in the order in which they were
@@ -92,12 +92,6 @@ impl Ids {
     pub fn version(&self, now: Timestamp) -> u64 {
         let [.., a, b, c, d, e, f, g, h] = self.next(now);
         u64::from_be_bytes([a, b, c, d, e, f, g, h])
-    }
-
-    /// A new execution's id.
-    #[must_use]
-    pub fn execution(&self, now: Timestamp) -> ExecutionId {
-        ExecutionId::from_bytes(self.next(now))
     }
 }
 

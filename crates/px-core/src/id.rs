@@ -106,10 +106,6 @@ id!(
     /// One wait of a run.
     WaitId, "wat", "the id of a wait"
 );
-id!(
-    /// One execution of a step: the same across the retries of a crash.
-    ExecutionId, "exe", "the id of a step's execution"
-);
 
 #[cfg(test)]
 mod tests {

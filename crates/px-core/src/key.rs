@@ -125,8 +125,6 @@ pub struct KeyRecord {
 pub struct Arrival<'a> {
     /// The token that the event brings.
     pub token: Option<&'a str>,
-    /// Whether the handler asked for a resume at all.
-    pub resumes: bool,
     /// Whether the handler said what to start if nobody waits.
     pub starts: bool,
     /// The webhook's early window; `None` keeps no event for a wait to come.
@@ -263,14 +261,7 @@ mod tests {
     }
 
     fn arrival(starts: bool) -> Arrival<'static> {
-        Arrival {
-            token: None,
-            resumes: true,
-            starts,
-            early: Some(Duration::from_secs(60)),
-            queue_limit: 2,
-            at: NOW,
-        }
+        Arrival { token: None, starts, early: Some(Duration::from_secs(60)), queue_limit: 2, at: NOW }
     }
 
     #[test]

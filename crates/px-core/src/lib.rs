@@ -19,7 +19,7 @@ pub mod wire;
 pub use clock::{Clock, ManualClock, Stopwatch, SystemClock};
 pub use entropy::{Ids, salt};
 pub use event::Event;
-pub use id::{DeliveryId, EventId, ExecutionId, ParseIdError, RunId, WaitId};
+pub use id::{DeliveryId, EventId, ParseIdError, RunId, WaitId};
 pub use key::{KeyId, KeyRecord, Scope};
 pub use run::{Run, RunStatus};
 pub use time::Timestamp;

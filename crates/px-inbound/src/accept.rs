@@ -237,7 +237,6 @@ impl Stage {
         let key = KeyId::new(endpoint.def.slug.as_str(), identifier.as_str());
         let arrival = Arrival {
             token: event.raw.token.as_deref(),
-            resumes: true,
             starts: entry.start.is_some(),
             early: endpoint.def.early,
             queue_limit: endpoint.def.queue_limit,

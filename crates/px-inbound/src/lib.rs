@@ -8,7 +8,6 @@ mod accept;
 mod answer;
 mod endpoint;
 mod gate;
-mod gone;
 mod operator;
 mod redact;
 mod rejections;

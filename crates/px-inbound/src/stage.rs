@@ -7,6 +7,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use http::Method;
 use px_core::run::Catalog;
@@ -21,7 +22,6 @@ use tokio::sync::{Mutex, OnceCell};
 use crate::accept::{AcceptError, Incoming, Occasion};
 use crate::answer::Answer;
 use crate::endpoint::Endpoint;
-use crate::gone::Gone;
 use crate::redact;
 use crate::rejections::Rejections;
 use crate::set_aside::{SetAside, SetAsides};
@@ -39,6 +39,9 @@ const MAX_IDENTIFIER: usize = 1_024;
 /// superseded by their retries.
 const SET_ASIDE_READ: usize = 1_000;
 
+/// How many of these are read at once.
+const SET_ASIDE_PAGE: usize = 16;
+
 /// The inbound stage of one process.
 pub struct Stage {
     pub(crate) store: Arc<dyn Store>,
@@ -50,7 +53,6 @@ pub struct Stage {
     endpoints: BTreeMap<String, Endpoint>,
     urls: UrlView,
     rejected: Rejections,
-    gone: Gone,
     /// Deliveries whose body is their id, one at a time.
     pub(crate) bodies: Turns,
     pub(crate) set_aside: SetAsides,
@@ -86,7 +88,6 @@ impl Stage {
             endpoints,
             urls,
             rejected: Rejections::default(),
-            gone: Gone::default(),
             bodies: Turns::default(),
             set_aside: SetAsides::default(),
             set_aside_read: OnceCell::new(),
@@ -159,8 +160,17 @@ impl Stage {
     /// What was quarantined lately, so that its retries supersede it.
     async fn read_set_aside(&self) -> Result<(), px_store::Error> {
         let filter = DeliveryFilter { state: Some(InboxState::Quarantined), ..DeliveryFilter::default() };
-        let page = self.store.deliveries(self.scope, &filter, None, SET_ASIDE_READ).await?;
-        page.items.iter().rev().for_each(|delivery| self.set_aside.remember(delivery));
+        let (mut found, mut before) = (Vec::new(), None);
+        // Few at a time, since each comes with its body.
+        while found.len() < SET_ASIDE_READ {
+            let page = self.store.deliveries(self.scope, &filter, before, SET_ASIDE_PAGE).await?;
+            found.extend(page.items.into_iter().map(|delivery| Delivery { body: Bytes::new(), ..delivery }));
+            before = page.next;
+            if before.is_none() {
+                break;
+            }
+        }
+        found.iter().rev().for_each(|delivery| self.set_aside.remember(delivery));
         Ok(())
     }
 
@@ -347,7 +357,7 @@ impl Stage {
     /// A slug that this binary does not have: while runs wait on it, a redeploy
     /// has removed it and the sender should come back (RULES 28).
     async fn unknown(&self, slug: &str) -> Answer {
-        match self.gone.is_awaited(slug, &*self.store, self.scope, self.clock.now()).await {
+        match self.store.is_awaited(self.scope, slug).await {
             Ok(false) => Answer::unknown_slug(slug),
             Ok(true) => {
                 tracing::warn!(slug, "runs wait on a webhook that is not in this binary");

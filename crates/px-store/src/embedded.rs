@@ -22,6 +22,9 @@ use crate::store::{DeliveryFilter, Page, Read, RunFilter, Store};
 /// How many rows one page of a filtered list looks at, at most.
 const SCAN_LIMIT: usize = 2_000;
 
+/// How many keys of a webhook are looked at to find one that a run waits on.
+const AWAITED_SCAN: usize = 1_000;
+
 /// A [`Store`] whose rows lie in a [`Backing`].
 #[derive(Debug)]
 pub struct Embedded<B> {
@@ -388,6 +391,18 @@ impl<B: Backing> Store for Embedded<B> {
 
     fn key<'a>(&'a self, scope: Scope, key: &'a KeyId) -> Read<'a, Versioned<KeyRecord>> {
         ready(self.backing.get(&layout::key_row(scope, key)).and_then(layout::from_key_value))
+    }
+
+    fn is_awaited<'a>(&'a self, scope: Scope, slug: &'a str) -> Read<'a, bool> {
+        let (from, to) = layout::keys_of(scope, slug);
+        ready(self.backing.range(&from, &to, Order::Ascending, AWAITED_SCAN).and_then(|rows| {
+            for (_, value) in &rows {
+                if !layout::from_versioned::<KeyRecord>(value)?.record.waits.is_empty() {
+                    return Ok(true);
+                }
+            }
+            Ok(rows.len() == AWAITED_SCAN)
+        }))
     }
 
     fn queued<'a>(

@@ -69,6 +69,16 @@ pub(crate) fn key_row(scope: Scope, key: &KeyId) -> Vec<u8> {
     two_texts(scope, Table::Key, &key.slug, &key.identifier)
 }
 
+/// The keys of one webhook: `from <= row < to`.
+pub(crate) fn keys_of(scope: Scope, slug: &str) -> (Vec<u8>, Vec<u8>) {
+    let mut from = row(scope, Table::Key, 8 + slug.len());
+    put_text(&mut from, slug);
+    let mut to = from.clone();
+    // No identifier is as long as its length could say.
+    to.extend_from_slice(&[u8::MAX; 4]);
+    (from, to)
+}
+
 pub(crate) fn queue_row(scope: Scope, key: &KeyId, place: u64) -> Vec<u8> {
     let mut row = two_texts(scope, Table::Queue, &key.slug, &key.identifier);
     row.extend_from_slice(&place.to_be_bytes());

@@ -61,6 +61,10 @@ pub trait Store: Send + Sync + 'static {
     /// The record of a key; an idle one of version 0 if there is no row.
     fn key<'a>(&'a self, scope: Scope, key: &'a KeyId) -> Read<'a, Versioned<KeyRecord>>;
 
+    /// Whether a run waits on any key of this webhook. Looks at a bounded
+    /// number of keys; past that the answer is yes, the safe one (RULES 28).
+    fn is_awaited<'a>(&'a self, scope: Scope, slug: &'a str) -> Read<'a, bool>;
+
     /// Queued events of a key from a place on, oldest first, at most `limit`.
     fn queued<'a>(
         &'a self,

@@ -124,6 +124,10 @@ impl Store for FaultyStore {
         self.inner.key(scope, key)
     }
 
+    fn is_awaited<'a>(&'a self, scope: Scope, slug: &'a str) -> Read<'a, bool> {
+        self.inner.is_awaited(scope, slug)
+    }
+
     fn queued<'a>(
         &'a self,
         scope: Scope,

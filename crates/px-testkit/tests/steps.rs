@@ -1,7 +1,7 @@
 //! Step options and control, in virtual time: retries, timeouts, sleeps, pause
 //! and resume.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test says by panicking that it failed")]
+#![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
 
 mod audited;
 mod project;

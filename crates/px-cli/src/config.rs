@@ -10,6 +10,8 @@
 //! | `server.trusted_proxies` | | none: whose `X-Forwarded-*` headers are believed |
 //! | `server.max_body_bytes` | | 5 MiB, of one webhook request |
 //! | `server.body_timeout_secs` | | 10, for the body of one webhook request |
+//! | `server.shutdown_grace_secs` | | 10, for running steps when the end was asked for |
+//! | `limits.…` | | see `limits.rs` |
 //! | `store.data_dir` | `PX_DATA_DIR` | `.px/data` |
 //! | `webhooks.<slug>.…`, `providers.<name>.…` | | see `webhook_config.rs` |
 
@@ -21,6 +23,7 @@ use px_inbound::verify::Network;
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
+use crate::limits::Limits;
 use crate::suggest;
 use crate::webhook_config::{self, Providers, Webhook};
 
@@ -35,6 +38,7 @@ const DEFAULT_PORT: u16 = 8787;
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
     pub(crate) server: Server,
+    pub(crate) limits: Limits,
     pub(crate) store: Store,
     pub(crate) webhooks: BTreeMap<String, Webhook>,
     pub(crate) providers: Providers,
@@ -56,6 +60,8 @@ pub(crate) struct Server {
     pub(crate) max_body_bytes: usize,
     /// How long the body of a webhook request may take.
     pub(crate) body_timeout_secs: u64,
+    /// How long running steps may go on after the end was asked for.
+    pub(crate) shutdown_grace_secs: u64,
 }
 
 /// `[store]`
@@ -75,6 +81,7 @@ impl Default for Server {
             trusted_proxies: Vec::new(),
             max_body_bytes: 5 * 1024 * 1024,
             body_timeout_secs: 10,
+            shutdown_grace_secs: 10,
         }
     }
 }
@@ -132,6 +139,7 @@ impl Config {
             let what = format!("public_url (in {file} or PX_PUBLIC_URL)");
             self.server.public_url = Some(base_url(&what, &url)?);
         }
+        self.limits.check()?;
         Ok(self)
     }
 
@@ -240,11 +248,11 @@ mod tests {
         assert_eq!(
             parse("[server]\nprot = 1\n").unwrap_err(),
             "px.toml:2:1: unknown key 'prot' | did you mean 'port'? the keys here are: bind, port, public_url, trusted_proxies, max_body_bytes, \
-             body_timeout_secs"
+             body_timeout_secs, shutdown_grace_secs"
         );
         assert_eq!(
             parse("[sever]\n").unwrap_err(),
-            "px.toml:1:2: unknown key 'sever' | did you mean 'server'? the keys here are: server, store, \
+            "px.toml:1:2: unknown key 'sever' | did you mean 'server'? the keys here are: server, limits, store, \
              webhooks, providers"
         );
         assert!(parse("[server]\nport = 'x'\n").unwrap_err().starts_with("px.toml:2:8: "));

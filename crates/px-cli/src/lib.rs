@@ -19,6 +19,7 @@ mod context;
 mod curl;
 mod entry;
 mod error;
+mod limits;
 mod listing;
 mod outgoing;
 mod resolve;

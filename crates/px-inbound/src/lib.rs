@@ -21,5 +21,6 @@ pub use answer::{Action, Answer, Taken};
 pub use endpoint::{Endpoint, EndpointError, Setup, knows_no_duplicates};
 pub use gate::{Gate, GateLimits, Permit, Policy, Turned};
 pub use operator::{Bound, OperatorError};
+pub use rejections::RejectionLimits;
 pub use stage::Stage;
 pub use validate::{Schema, Violation};

@@ -10,18 +10,30 @@ use std::time::Duration;
 
 use px_core::Timestamp;
 
-/// Records of one webhook in a minute.
-const PER_WEBHOOK: u32 = 60;
+/// How many rejected requests leave a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RejectionLimits {
+    /// Records of one webhook in a minute.
+    pub per_webhook: u32,
+    /// Of these, records of one address. The table of addresses is as small as
+    /// the records are few.
+    pub per_sender: u32,
+}
 
-/// Of these, records of one address. The table of addresses is as small as
-/// the records are few.
-const PER_SENDER: u32 = 10;
+impl Default for RejectionLimits {
+    fn default() -> Self {
+        Self { per_webhook: 60, per_sender: 10 }
+    }
+}
 
 /// The length of the window.
 const WINDOW: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]
-pub(crate) struct Rejections(Mutex<BTreeMap<String, Recorded>>);
+pub(crate) struct Rejections {
+    limits: RejectionLimits,
+    recorded: Mutex<BTreeMap<String, Recorded>>,
+}
 
 #[derive(Debug, Default)]
 struct Recorded {
@@ -31,15 +43,20 @@ struct Recorded {
 }
 
 impl Rejections {
+    /// None recorded yet.
+    pub(crate) fn new(limits: RejectionLimits) -> Self {
+        Self { limits, recorded: Mutex::default() }
+    }
+
     /// Whether this one may be recorded; if so it counts.
     pub(crate) fn may_record(&self, slug: &str, sender: IpAddr, now: Timestamp) -> bool {
-        let mut webhooks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut webhooks = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
         let recorded = webhooks.entry(slug.to_owned()).or_default();
         if now.since(recorded.since) >= WINDOW || now < recorded.since {
             *recorded = Recorded { since: now, ..Recorded::default() };
         }
         let own = recorded.by_sender.get(&sender).copied().unwrap_or(0);
-        if recorded.total >= PER_WEBHOOK || own >= PER_SENDER {
+        if recorded.total >= self.limits.per_webhook || own >= self.limits.per_sender {
             return false;
         }
         recorded.total += 1;
@@ -54,7 +71,7 @@ mod tests {
 
     #[test]
     fn one_sender_leaves_room_for_others_and_all_together_leave_few() {
-        let rejections = Rejections::default();
+        let rejections = Rejections::new(RejectionLimits::default());
         let now = Timestamp::from_millis(1_000_000);
         let count = |sender: u32, at| {
             let sender = IpAddr::V4(std::net::Ipv4Addr::from_bits(sender));
@@ -63,6 +80,6 @@ mod tests {
         assert_eq!(count(1, now), 10);
         assert_eq!((2..100).map(|sender| count(sender, now)).sum::<usize>(), 50);
         assert_eq!(count(1, now.after(WINDOW)), 10);
-        assert!(rejections.0.lock().unwrap()["a"].by_sender.len() <= 60);
+        assert!(rejections.recorded.lock().unwrap()["a"].by_sender.len() <= 60);
     }
 }

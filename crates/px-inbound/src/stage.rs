@@ -23,7 +23,7 @@ use crate::accept::{AcceptError, Incoming, Occasion};
 use crate::answer::Answer;
 use crate::endpoint::Endpoint;
 use crate::redact;
-use crate::rejections::Rejections;
+use crate::rejections::{RejectionLimits, Rejections};
 use crate::set_aside::{SetAside, SetAsides};
 use crate::turns::Turns;
 use crate::validate::Violation;
@@ -93,6 +93,13 @@ impl Stage {
             set_aside_read: OnceCell::new(),
             operator: Mutex::default(),
         }
+    }
+
+    /// How many rejected requests leave a record.
+    #[must_use]
+    pub fn with_rejections(mut self, limits: RejectionLimits) -> Self {
+        self.rejected = Rejections::new(limits);
+        self
     }
 
     /// The endpoints, by slug.
@@ -339,7 +346,11 @@ impl Stage {
     ) -> Answer {
         let slug = endpoint.def.slug.as_str();
         let answer = Answer::unauthorized(refusal.caller_text());
-        if !self.rejected.may_record(slug, received.remote.ip(), received.at) {
+        if !self.rejected.may_record(
+            slug,
+            self.urls.client(received.remote.ip(), &received.headers),
+            received.at,
+        ) {
             return answer;
         }
         tracing::warn!(slug, remote = %received.remote, class = refusal.class(), "rejected: {refusal}");

@@ -4,6 +4,7 @@
 
 mod api;
 mod app;
+mod connections;
 mod error;
 mod ingress;
 mod plain;
@@ -11,5 +12,6 @@ mod resolve;
 mod start;
 mod view;
 
+pub use connections::ConnectionLimits;
 pub use error::StartError;
 pub use start::{Environment, Options, Running, WebhookOptions, start};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use px_core::{Clock, Ids, Scope};
 use px_engine::{Engine, Limits, Parts};
 use px_inbound::verify::{Network, UrlView};
-use px_inbound::{Endpoint, Gate, GateLimits, Policy, Schema, Setup, Stage};
+use px_inbound::{Endpoint, Gate, GateLimits, Policy, RejectionLimits, Schema, Setup, Stage};
 use px_sdk::Registry;
 use px_store::Store;
 use tokio::net::TcpListener;
@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 
 use crate::api;
 use crate::app::App;
+use crate::connections::{self, ConnectionLimits};
 use crate::error::StartError;
 use crate::plain;
 
@@ -59,6 +60,10 @@ pub struct Options {
     pub proxies: Vec<Network>,
     /// How many webhook requests are inside at once, and what they hold.
     pub gate: GateLimits,
+    /// How many connections there are at once, and how long they may wait.
+    pub connections: ConnectionLimits,
+    /// How many rejected webhook requests leave a record.
+    pub rejections: RejectionLimits,
     /// How many header lines a webhook request may have.
     pub max_headers: usize,
     /// The largest body of a webhook, bytes.
@@ -86,6 +91,8 @@ impl Options {
             webhooks: BTreeMap::new(),
             proxies: Vec::new(),
             gate: GateLimits::default(),
+            connections: ConnectionLimits::default(),
+            rejections: RejectionLimits::default(),
             max_headers: 80,
             max_body: 5 * 1024 * 1024,
             body_timeout: Duration::from_secs(10),
@@ -171,7 +178,8 @@ pub async fn start(mut options: Options) -> Result<Running, StartError> {
         Arc::clone(&options.ids),
         endpoints,
         urls.clone(),
-    );
+    )
+    .with_rejections(options.rejections);
     let closing = watch::Sender::new(false);
     let app = Arc::new(App {
         stage,
@@ -186,23 +194,10 @@ pub async fn start(mut options: Options) -> Result<Running, StartError> {
         closing: closing.subscribe(),
     });
     let engine = Engine::start(parts, options.limits);
-    let mut stop = closing.subscribe();
+    let stop = closing.subscribe();
     let router = api::router(app).layer(axum::middleware::map_response(plain::give_form));
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let serving = tokio::spawn(async move {
-        use axum::serve::ListenerExt;
-        let listener = listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "a connection keeps its delay");
-            }
-        });
-        let served = axum::serve(listener, service).with_graceful_shutdown(async move {
-            let _ = stop.wait_for(|closing| *closing).await;
-        });
-        if let Err(error) = served.await {
-            tracing::error!(%error, "the listener failed");
-        }
-    });
+    let (limits, max_headers) = (options.connections, options.max_headers);
+    let serving = tokio::spawn(connections::serve(listener, router, limits, max_headers, stop));
     Ok(Running {
         address,
         base_url,

@@ -65,6 +65,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     // Before the store is opened, so that no signal meets a half-started server unprepared.
     let mut signals = Signals::new()?;
     let store = open(&config.store.data_dir).await?;
+    let (connections, few_files) = config.limits.connections();
     let options = px_server::Options {
         bind: config.socket(),
         public_url: config.server.public_url.clone(),
@@ -74,6 +75,11 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         proxies: config.proxies()?,
         max_body: config.server.max_body_bytes,
         body_timeout: std::time::Duration::from_secs(config.server.body_timeout_secs),
+        shutdown_grace: std::time::Duration::from_secs(config.server.shutdown_grace_secs),
+        connections,
+        gate: config.limits.gate(),
+        rejections: config.limits.rejections(),
+        max_headers: config.limits.max_headers,
         ..px_server::Options::new(Arc::clone(&registry), Arc::new(store.clone()))
     };
     let running = tokio::select! {
@@ -85,6 +91,9 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         .announce(&format!("http://{}", running.local_addr()))
         .map_err(|error| store_error(&error))?;
     greet(context, &registry, &running, &config)?;
+    if let Some(warning) = few_files {
+        context.ui.warn(&warning);
+    }
     tokio::select! {
         reason = running.failed() => stop_at_once(context, &reason),
         () = signals.next() => {}

@@ -1,5 +1,6 @@
 //! The API: one endpoint a file, and the route table.
 
+mod body;
 mod brains;
 mod deliveries;
 mod operator;
@@ -26,7 +27,6 @@ pub(crate) fn router(app: Shared) -> Router {
         .route("/webhooks/deliveries/{id}", get(deliveries::show))
         .route("/webhooks/deliveries/{id}/replay", post(operator::replay))
         .route("/webhooks/deliveries/{id}/bind", post(operator::bind))
-        .route("/webhooks/{slug}", post(ingress::receive).get(ingress::receive).options(ingress::options))
         .route("/brains", get(brains::list))
         .route("/brains/runs", get(runs::list).post(start_run::start))
         .route("/brains/runs/{id}", get(runs::show).delete(runs::cancel))
@@ -37,6 +37,9 @@ pub(crate) fn router(app: Shared) -> Router {
         .route("/brains/{id}", get(brains::show))
         .route("/brains/{id}/history", get(brains::history))
         .route("/brains/{id}/active-runs", get(brains::active_runs))
+        .route_layer(axum::middleware::from_fn_with_state(app.clone(), body::read))
+        // Behind the layer: its bodies are counted while they come.
+        .route("/webhooks/{slug}", post(ingress::receive).get(ingress::receive).options(ingress::options))
         .with_state(app)
 }
 

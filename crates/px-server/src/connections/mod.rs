@@ -1,0 +1,178 @@
+//! The connections: how many there are at once, how long one may be idle or
+//! take over the head of a request, and their end (RULES 42). Each is served
+//! by hyper; what a request means is the router's.
+//!
+//! A connection that only waits is never a reason to turn somebody away: when
+//! all places are taken, the one that has been without a request for longest
+//! loses its place to the newcomer. Places that requests hold are bounded by
+//! the gate, which has fewer of them.
+//!
+//! Tested over real sockets in `tests/connections.rs`.
+
+mod io;
+mod table;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use http::Request;
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tower_service::Service;
+
+use io::{Counted, Reply};
+use table::Table;
+
+/// How often deadlines of connections are looked at; they are this exact.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// How long accepting rests when the process has no file descriptor left.
+const OUT_OF_FILES: Duration = Duration::from_millis(20);
+
+/// The head lines that hyper reads without allocating; beyond, it is told.
+const USUAL_HEADERS: usize = 100;
+
+/// The smallest buffer that hyper takes, bytes.
+const SMALLEST_BUFFER: usize = 8 * 1024;
+
+/// The bounds of connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// Connections at once. At the bound the one that waits for longest is closed.
+    pub connections: usize,
+    /// How long a connection may wait for a request.
+    pub idle: Duration,
+    /// How long the head of a request may take, from its first byte.
+    pub head: Duration,
+    /// The largest head of a request, bytes; at least 8 KiB. Also what one
+    /// connection buffers.
+    pub head_bytes: usize,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        Self {
+            connections: 16_384,
+            idle: Duration::from_secs(60),
+            head: Duration::from_secs(10),
+            head_bytes: 64 * 1024,
+        }
+    }
+}
+
+/// Serves `router` on `listener` until `closing` says so and the requests that
+/// are under way are answered. Dropped, it drops its connections.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: ConnectionLimits,
+    max_headers: usize,
+    mut closing: watch::Receiver<bool>,
+) {
+    let router = router.with_state::<()>(());
+    let table = Arc::new(Table::new(limits));
+    let mut http = hyper::server::conn::http1::Builder::new();
+    http.header_read_timeout(None).max_buf_size(limits.head_bytes.max(SMALLEST_BUFFER));
+    if max_headers >= USUAL_HEADERS {
+        // One more than are taken: who sends that many is told so by the route.
+        http.max_headers(max_headers.saturating_add(1));
+    }
+    let server = Server { router, http, table: Arc::clone(&table), closing: closing.clone() };
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut tasks = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, remote)) => server.seat(stream, remote, &mut tasks),
+                Err(error) => not_accepted(&error, &table).await,
+            },
+            _ = look.tick() => table.look(),
+            Some(_) = tasks.join_next() => {}
+            () = ended(&mut closing) => break,
+        }
+    }
+    drop(listener);
+    while tasks.join_next().await.is_some() {}
+}
+
+/// A connection that ended before it was accepted is nobody's trouble. Without
+/// file descriptors, one that waits has to go.
+async fn not_accepted(error: &std::io::Error, table: &Table) {
+    use std::io::ErrorKind as K;
+    if matches!(error.kind(), K::ConnectionAborted | K::ConnectionReset | K::ConnectionRefused) {
+        return;
+    }
+    tracing::warn!(%error, "a connection could not be accepted");
+    table.make_room();
+    tokio::time::sleep(OUT_OF_FILES).await;
+}
+
+async fn ended(closing: &mut watch::Receiver<bool>) {
+    // An error means that nobody is left who could ask for the end.
+    let _ = closing.wait_for(|closing| *closing).await;
+}
+
+struct Server {
+    router: Router,
+    http: hyper::server::conn::http1::Builder,
+    table: Arc<Table>,
+    closing: watch::Receiver<bool>,
+}
+
+impl Server {
+    /// Gives a connection a place and a task. Without one it is closed.
+    fn seat(&self, stream: TcpStream, remote: SocketAddr, tasks: &mut JoinSet<()>) {
+        let Some(place) = self.table.take() else {
+            tracing::debug!(%remote, "every place is held by a request: a connection is closed");
+            return;
+        };
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection keeps its delay");
+        }
+        let place = Arc::new(place);
+        let router = self.router.clone();
+        let noted = Arc::clone(&place);
+        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+            noted.has_request();
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(ConnectInfo(remote));
+            let answered = router.clone().call(request);
+            let noted = Arc::clone(&noted);
+            async move {
+                let response = answered.await.unwrap_or_else(|never| match never {});
+                Ok::<_, Infallible>(response.map(|body| Reply::new(body, noted)))
+            }
+        });
+        let io = TokioIo::new(Counted::new(stream, Arc::clone(&place)));
+        let connection = self.http.serve_connection(io, service);
+        let mut closing = self.closing.clone();
+        tasks.spawn(async move {
+            let mut connection = std::pin::pin!(connection);
+            let mut ends = false;
+            loop {
+                tokio::select! {
+                    served = connection.as_mut() => {
+                        if let Err(error) = served {
+                            tracing::trace!(%remote, %error, "a connection failed");
+                        }
+                        return;
+                    }
+                    () = place.closed() => return,
+                    () = ended(&mut closing), if !ends => {
+                        ends = true;
+                        connection.as_mut().graceful_shutdown();
+                    }
+                }
+            }
+        });
+    }
+}

@@ -15,6 +15,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("px-store-sled", &["px-core", "px-store"]),
     ("px-inbound", &["px-core", "px-sdk", "px-store"]),
     ("px-engine", &["px-core", "px-sdk", "px-store"]),
+    ("px-outbound", &["px-core", "px-store"]),
     ("px-server", &["px-core", "px-sdk", "px-store", "px-inbound", "px-engine"]),
     ("px-cli", &["px-core", "px-sdk", "px-store", "px-store-sled", "px-inbound", "px-engine", "px-server"]),
     ("px-testkit", &["px-core", "px-sdk", "px-store", "px-inbound", "px-engine"]),

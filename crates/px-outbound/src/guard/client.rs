@@ -1,0 +1,84 @@
+//! The one HTTP client of callbacks. There is one for each policy: a pooled
+//! connection that one hook may have is never another's that may not.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::RequestBuilder;
+use reqwest::dns::Resolve;
+
+use super::{Guarded, Policy, Refused, Target};
+
+/// How long names, connections and TLS may take together.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an idle connection is kept for the next callback to the same host.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How many idle connections are kept for one host.
+const MAX_IDLE_PER_HOST: usize = 8;
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to make an HTTP client for callbacks: {0}")]
+pub struct Error(#[source] reqwest::Error);
+
+/// An HTTP client that goes only where its policy says. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    policy: Arc<Policy>,
+}
+
+impl Client {
+    /// A client that asks `resolver`, usually [`System`](super::System), for
+    /// names. It follows no redirect, uses no proxy and sends no `Referer`.
+    ///
+    /// # Errors
+    /// If TLS cannot be set up.
+    pub fn new(policy: Policy, resolver: Arc<dyn Resolve>) -> Result<Self, Error> {
+        // A second installation is the first one's loss of nothing.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder()
+            .dns_resolver(Guarded::new(resolver, policy.clone()))
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .no_proxy()
+            .retry(reqwest::retry::never())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
+            .user_agent(crate::USER_AGENT)
+            .build()
+            .map_err(Error)?;
+        Ok(Self { http, policy: Arc::new(policy) })
+    }
+
+    /// Begins a POST to `target`.
+    ///
+    /// # Errors
+    /// If its host is an address that the policy refuses. A name that is
+    /// refused is the error of sending; [`refusal`] finds it there.
+    pub fn post(&self, target: &Target) -> Result<RequestBuilder, Refused> {
+        target.check(&self.policy)?;
+        Ok(self.http.post(target.url().clone()))
+    }
+
+    /// Its policy.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+}
+
+/// The refusal that an error of sending comes from, if the policy was its
+/// cause: the attempt's class is then `egress_denied`.
+#[must_use]
+pub fn refusal<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Refused> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(refused) = error.downcast_ref::<Refused>() {
+            return Some(refused);
+        }
+        cause = error.source();
+    }
+    None
+}

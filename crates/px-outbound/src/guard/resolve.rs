@@ -1,0 +1,74 @@
+//! The resolver that the connector asks: it hands on only addresses that the
+//! policy allows, so what was checked is what is connected to.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+use super::address::Rule;
+use super::{Policy, Refused};
+
+/// More addresses of one name than this are not tried.
+const MAX_ADDRESSES: usize = 64;
+
+/// The operating system's resolver.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct System;
+
+impl Resolve for System {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            // The port is the connector's to set.
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let addresses: Vec<SocketAddr> = found.collect();
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// Another resolver, with a policy behind it.
+pub struct Guarded {
+    inner: Arc<dyn Resolve>,
+    policy: Arc<Policy>,
+}
+
+impl Guarded {
+    /// Lets through what `policy` allows of what `inner` finds.
+    #[must_use]
+    pub fn new(inner: Arc<dyn Resolve>, policy: Policy) -> Self {
+        Self { inner, policy: Arc::new(policy) }
+    }
+}
+
+impl Resolve for Guarded {
+    fn resolve(&self, name: Name) -> Resolving {
+        let host = name.as_str().to_owned();
+        let found = self.inner.resolve(name);
+        let policy = Arc::clone(&self.policy);
+        Box::pin(async move {
+            let mut allowed = Vec::new();
+            let mut refused = None;
+            for found in found.await?.take(MAX_ADDRESSES) {
+                match policy.check(found.ip()) {
+                    Ok(()) => allowed.push(found),
+                    Err(rule) => refused = refused.or(Some((rule, found.ip()))),
+                }
+            }
+            if allowed.is_empty() {
+                let refused = match refused {
+                    Some((rule, address)) => Refused { rule, host: Some(host), address: Some(address) },
+                    None => Refused::host(Rule::NoAddress, &host),
+                };
+                return Err(refused.into());
+            }
+            Ok(Box::new(allowed.into_iter()) as Addrs)
+        })
+    }
+}
+
+impl std::fmt::Debug for Guarded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Guarded").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,222 @@
+//! Signing: how a receiver knows that px sent a callback, and that nothing
+//! was changed on the way. One file a mode.
+//!
+//! It reads no clock and no randomness, and knows no hook: the time of the
+//! attempt and the random source are given, so that every attempt of a
+//! delivery is signed afresh over the same body. Secrets are held as
+//! [`SecretString`] or in types whose `Debug` shows nothing.
+//!
+//! While a secret is being rotated several keys sign at once, the newest
+//! first. A mode whose header has room for one signature only (`github` and
+//! `timestamped`) signs with the newest alone: its receivers have to accept
+//! both secrets before the new one is set. [`Mode::carries_several`] says
+//! which is which.
+//!
+//! Tests: in the files, against values that the providers publish or that a
+//! second implementation made, and `tests/sign.rs`.
+
+mod asymmetric;
+mod generate;
+mod github;
+mod jwks;
+mod key;
+mod names;
+mod standard;
+mod stripe;
+mod timestamped;
+
+pub use asymmetric::PublicKey;
+pub use generate::{key_pair, secret};
+pub use jwks::jwks;
+pub use names::Names;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use px_core::Timestamp;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+/// How many keys sign at most: the newest and ten old ones, as Standard
+/// Webhooks receivers expect.
+pub const MAX_KEYS: usize = 11;
+
+/// A way to sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Standard Webhooks: HMAC-SHA256 over `id.timestamp.body`, the secret is
+    /// `whsec_` and base64 of 24 to 64 bytes.
+    #[default]
+    Standard,
+    /// Standard Webhooks with Ed25519 (`v1a`): the key is `whsk_` and base64;
+    /// `whsec_` secrets beside it sign `v1`.
+    StandardAsymmetric,
+    /// GitHub's `X-Hub-Signature-256: sha256=<hex>` over the body.
+    Github,
+    /// `sha256=<hex>` over `timestamp.body`, in headers of one's own names.
+    Timestamped,
+    /// Stripe's `t=<timestamp>,v1=<hex>` over `timestamp.body`.
+    Stripe,
+}
+
+impl Mode {
+    /// Every mode.
+    pub const ALL: [Self; 5] =
+        [Self::Standard, Self::StandardAsymmetric, Self::Github, Self::Timestamped, Self::Stripe];
+
+    /// The word in configurations and in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::StandardAsymmetric => "standard-asymmetric",
+            Self::Github => "github",
+            Self::Timestamped => "timestamped",
+            Self::Stripe => "stripe",
+        }
+    }
+
+    /// Whether one request carries the signatures of several keys. Where not,
+    /// the newest key signs alone, also while secrets are rotated.
+    #[must_use]
+    pub const fn carries_several(self) -> bool {
+        matches!(self, Self::Standard | Self::StandardAsymmetric | Self::Stripe)
+    }
+}
+
+/// One attempt to deliver one event.
+#[derive(Debug, Clone, Copy)]
+pub struct Message<'a> {
+    /// The event's id, the same at every attempt. No dot in it: the signed
+    /// text is joined with dots.
+    pub id: &'a str,
+    /// When the attempt is made. Signed in whole seconds.
+    pub at: Timestamp,
+    /// The exact bytes of the body.
+    pub body: &'a [u8],
+}
+
+impl Message<'_> {
+    fn timestamp(&self) -> String {
+        self.at.as_secs().to_string()
+    }
+}
+
+/// Why nothing can be signed. No variant holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no secret.
+    #[error("there is no secret to sign with")]
+    NoSecret,
+    /// More than [`MAX_KEYS`].
+    #[error("there are {0} secrets, and at most {MAX_KEYS} sign at once")]
+    TooMany(usize),
+    /// A secret that the mode cannot use.
+    #[error("the secret cannot sign as {mode}: {why}")]
+    Secret {
+        /// The mode.
+        mode: &'static str,
+        /// What is wrong, and what it should look like.
+        why: String,
+    },
+    /// A header's name that cannot be used.
+    #[error("'{name}' cannot carry a signature: {why}")]
+    Header {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// An event id that cannot be signed.
+    #[error("the event id '{0}' cannot be signed: it is no visible ASCII without dots")]
+    Id(String),
+}
+
+/// Keys made ready once, which then sign any number of attempts.
+pub struct Signer {
+    mode: Mode,
+    keys: Keys,
+}
+
+enum Keys {
+    Standard(standard::Keys),
+    Github(github::Key),
+    Timestamped(timestamped::Key),
+    Stripe(stripe::Keys),
+}
+
+impl Signer {
+    /// Makes `secrets`, the newest first, ready for `mode`. Every one of them
+    /// has to be usable, also where only the newest signs.
+    ///
+    /// # Errors
+    /// If there is none or too many, if the mode cannot use one, or if
+    /// `names` gives a name that the mode has no use for or that cannot be
+    /// one.
+    pub fn new(mode: Mode, names: &Names, secrets: &[SecretString]) -> Result<Self, Error> {
+        if secrets.len() > MAX_KEYS {
+            return Err(Error::TooMany(secrets.len()));
+        }
+        names.fit(mode)?;
+        let keys = match mode {
+            Mode::Standard => Keys::Standard(standard::Keys::symmetric(secrets)?),
+            Mode::StandardAsymmetric => Keys::Standard(standard::Keys::mixed(secrets)?),
+            Mode::Github => Keys::Github(github::Key::new(secrets)?),
+            Mode::Timestamped => Keys::Timestamped(timestamped::Key::new(names, secrets)?),
+            Mode::Stripe => Keys::Stripe(stripe::Keys::new(names, secrets)?),
+        };
+        Ok(Self { mode, keys })
+    }
+
+    /// The mode.
+    #[must_use]
+    pub const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Sets the headers that prove who sent `message`. Headers of the same
+    /// names are replaced.
+    ///
+    /// # Errors
+    /// If the message's id cannot be signed.
+    pub fn sign(&self, message: &Message<'_>, headers: &mut HeaderMap) -> Result<(), Error> {
+        match &self.keys {
+            Keys::Standard(keys) => keys.sign(message, headers),
+            Keys::Github(key) => {
+                key.sign(message, headers);
+                Ok(())
+            }
+            Keys::Timestamped(key) => {
+                key.sign(message, headers);
+                Ok(())
+            }
+            Keys::Stripe(keys) => {
+                keys.sign(message, headers);
+                Ok(())
+            }
+        }
+    }
+
+    /// The public halves of the Ed25519 keys that sign here.
+    pub fn public_keys(&self) -> impl Iterator<Item = PublicKey> {
+        let keys = match &self.keys {
+            Keys::Standard(keys) => keys.public_keys(),
+            _ => Vec::new(),
+        };
+        keys.into_iter()
+    }
+}
+
+impl std::fmt::Debug for Signer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Signer").field("mode", &self.mode).finish_non_exhaustive()
+    }
+}
+
+/// Sets a header to text that is visible ASCII by construction: digits,
+/// hexadecimal, base64 and the fixed words around them.
+fn set(headers: &mut HeaderMap, name: &HeaderName, text: &str) {
+    if let Ok(value) = HeaderValue::from_str(text) {
+        headers.insert(name.clone(), value);
+    }
+}

@@ -16,10 +16,22 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("px-inbound", &["px-core", "px-sdk", "px-store"]),
     ("px-engine", &["px-core", "px-sdk", "px-store"]),
     ("px-outbound", &["px-core", "px-store"]),
-    ("px-server", &["px-core", "px-sdk", "px-store", "px-inbound", "px-engine"]),
-    ("px-cli", &["px-core", "px-sdk", "px-store", "px-store-sled", "px-inbound", "px-engine", "px-server"]),
-    ("px-testkit", &["px-core", "px-sdk", "px-store", "px-inbound", "px-engine"]),
-    ("px", &["px-sdk", "px-cli"]),
+    ("px-server", &["px-core", "px-sdk", "px-store", "px-inbound", "px-engine", "px-outbound"]),
+    (
+        "px-cli",
+        &[
+            "px-core",
+            "px-sdk",
+            "px-store",
+            "px-store-sled",
+            "px-inbound",
+            "px-engine",
+            "px-outbound",
+            "px-server",
+        ],
+    ),
+    ("px-testkit", &["px-core", "px-sdk", "px-store", "px-inbound", "px-engine", "px-outbound"]),
+    ("px", &["px-sdk", "px-outbound", "px-cli"]),
 ];
 
 fn root() -> PathBuf {

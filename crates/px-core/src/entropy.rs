@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use uuid::{ContextV7, Timestamp as UuidTime, Uuid};
 
-use crate::id::{DeliveryId, EventId, RunId, WaitId};
+use crate::id::{DeliveryId, EventId, HookId, OutgoingId, RunId, WaitId};
 use crate::time::Timestamp;
 
 /// Makes ids. Ids made by one process sort in the order in which they were
@@ -86,6 +86,18 @@ impl Ids {
         WaitId::from_bytes(self.next(now))
     }
 
+    /// A new hook's id.
+    #[must_use]
+    pub fn hook(&self, now: Timestamp) -> HookId {
+        HookId::from_bytes(self.next(now))
+    }
+
+    /// A new outbound delivery's id.
+    #[must_use]
+    pub fn outgoing(&self, now: Timestamp) -> OutgoingId {
+        OutgoingId::from_bytes(self.next(now))
+    }
+
     /// A new version of a guarded row, or a fencing token: never one that was
     /// used before, so that a row that was removed and made again is another.
     #[must_use]
@@ -104,9 +116,29 @@ pub fn salt() -> u64 {
     u64::from_be_bytes([a, b, c, d, e, f, g, h]) ^ u64::from_be_bytes([i, j, k, l, m, n, o, p])
 }
 
+/// Bytes that nobody can guess: a key, a nonce, a secret. Of each 16 bytes of a
+/// random uuid the fixed ones are left out.
+pub fn fill(bytes: &mut [u8]) {
+    for piece in bytes.chunks_mut(14) {
+        let [a, b, c, d, e, f, _, g, _, h, i, j, k, l, m, n] = Uuid::new_v4().into_bytes();
+        for (to, from) in piece.iter_mut().zip([a, b, c, d, e, f, g, h, i, j, k, l, m, n]) {
+            *to = from;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_are_filled_to_the_last_byte_and_differ() {
+        let (mut one, mut two) = ([0; 61], [0; 61]);
+        fill(&mut one);
+        fill(&mut two);
+        assert_ne!(one, two);
+        assert!(one.iter().filter(|byte| **byte == 0).count() < 16);
+    }
 
     #[test]
     fn ids_sort_by_creation_even_when_the_clock_goes_back() {

@@ -106,6 +106,14 @@ id!(
     /// One wait of a run.
     WaitId, "wat", "the id of a wait"
 );
+id!(
+    /// An outbound endpoint: somebody who is told what happens to runs.
+    HookId, "hok", "the id of a hook"
+);
+id!(
+    /// One event on its way to one hook.
+    OutgoingId, "dlv", "the id of an outbound delivery"
+);
 
 #[cfg(test)]
 mod tests {

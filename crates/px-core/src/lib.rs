@@ -3,7 +3,7 @@
 //!
 //! Read in this order: ids and times; keys and waits, where events and runs
 //! meet; the log of a run; the run itself, with [`run::decide`] and
-//! [`run::apply`], the rule book.
+//! [`run::apply`], the rule book; and what the outside is told of it.
 
 mod clock;
 mod entropy;
@@ -12,14 +12,15 @@ mod time;
 
 pub mod event;
 pub mod key;
+pub mod lifecycle;
 pub mod run;
 pub mod wait;
 pub mod wire;
 
 pub use clock::{Clock, ManualClock, Stopwatch, SystemClock};
-pub use entropy::{Ids, salt};
+pub use entropy::{Ids, fill, salt};
 pub use event::Event;
-pub use id::{DeliveryId, EventId, ParseIdError, RunId, WaitId};
+pub use id::{DeliveryId, EventId, HookId, OutgoingId, ParseIdError, RunId, WaitId};
 pub use key::{KeyId, KeyRecord, Scope};
 pub use run::{Run, RunStatus};
 pub use time::Timestamp;

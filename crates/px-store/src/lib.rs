@@ -20,6 +20,7 @@ mod hints;
 mod layout;
 mod memory;
 mod model;
+pub mod outbox;
 pub mod rows;
 mod scan;
 mod store;

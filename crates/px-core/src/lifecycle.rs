@@ -1,0 +1,424 @@
+//! What the outside is told of a run: lifecycle events, derived from the run
+//! log by one pure function, [`lifecycle`]. It owns which entry of the log is
+//! worth telling, under which name and with which data. It knows no hook, no
+//! filter, no body format and no signature.
+//!
+//! An event of a run follows from a change of its status, not from the name of
+//! the log's entry, so that the end of a brain inside another one tells nothing
+//! of its own.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::event::{Event, EventBody, Failure, FailureKind};
+use crate::id::{EventId, RunId};
+use crate::run::{Run, RunStatus};
+use crate::time::Timestamp;
+use crate::wait::{Wait, WaitMode};
+
+/// The types of events that hooks can be told (HOOKS section 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Kind {
+    /// A run was created.
+    #[serde(rename = "run.started")]
+    RunStarted,
+    /// A run parked on a wait.
+    #[serde(rename = "run.waiting")]
+    RunWaiting,
+    /// A run goes on: its wait ended, or somebody resumed it.
+    #[serde(rename = "run.resumed")]
+    RunResumed,
+    /// A run stands still until somebody resumes it.
+    #[serde(rename = "run.paused")]
+    RunPaused,
+    /// A run ended with a result.
+    #[serde(rename = "run.completed")]
+    RunCompleted,
+    /// A step returned an error, and its retries are spent.
+    #[serde(rename = "run.failed")]
+    RunFailed,
+    /// A step panicked, or the engine could not go on.
+    #[serde(rename = "run.error")]
+    RunError,
+    /// A run was ended from outside.
+    #[serde(rename = "run.cancelled")]
+    RunCancelled,
+    /// A step's code begins.
+    #[serde(rename = "step.started")]
+    StepStarted,
+    /// A step's result is committed.
+    #[serde(rename = "step.completed")]
+    StepCompleted,
+    /// A step failed and will be tried again.
+    #[serde(rename = "step.retrying")]
+    StepRetrying,
+    /// A webhook took an event in.
+    #[serde(rename = "webhook.received")]
+    WebhookReceived,
+    /// A webhook event was kept, and nobody waited for it in time.
+    #[serde(rename = "webhook.unmatched")]
+    WebhookUnmatched,
+    /// A hook was disabled by px itself.
+    #[serde(rename = "hook.disabled")]
+    HookDisabled,
+    /// Somebody asked for an event to try a hook with.
+    #[serde(rename = "hook.test")]
+    HookTest,
+}
+
+impl Kind {
+    /// Every type.
+    pub const ALL: [Self; 15] = [
+        Self::RunStarted,
+        Self::RunWaiting,
+        Self::RunResumed,
+        Self::RunPaused,
+        Self::RunCompleted,
+        Self::RunFailed,
+        Self::RunError,
+        Self::RunCancelled,
+        Self::StepStarted,
+        Self::StepCompleted,
+        Self::StepRetrying,
+        Self::WebhookReceived,
+        Self::WebhookUnmatched,
+        Self::HookDisabled,
+        Self::HookTest,
+    ];
+
+    /// The word on the wire, which is what a hook's `events` are matched against.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RunStarted => "run.started",
+            Self::RunWaiting => "run.waiting",
+            Self::RunResumed => "run.resumed",
+            Self::RunPaused => "run.paused",
+            Self::RunCompleted => "run.completed",
+            Self::RunFailed => "run.failed",
+            Self::RunError => "run.error",
+            Self::RunCancelled => "run.cancelled",
+            Self::StepStarted => "step.started",
+            Self::StepCompleted => "step.completed",
+            Self::StepRetrying => "step.retrying",
+            Self::WebhookReceived => "webhook.received",
+            Self::WebhookUnmatched => "webhook.unmatched",
+            Self::HookDisabled => "hook.disabled",
+            Self::HookTest => "hook.test",
+        }
+    }
+
+    /// The type of this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+/// One thing that happened, before anybody is chosen to hear of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lifecycle {
+    /// What.
+    pub kind: Kind,
+    /// The `seq` of the run's log that it follows from; `data.logSeq` says it too.
+    pub log_seq: u64,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// The run's status before and after, if that changed.
+    pub change: Option<(RunStatus, RunStatus)>,
+    /// Whether nothing more can happen to the run.
+    pub is_final: bool,
+    /// What belongs to the type, an object.
+    pub data: Map<String, Value>,
+}
+
+/// The run that an event is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunRef {
+    /// Its id.
+    pub id: RunId,
+    /// Its brain's title.
+    pub brain: String,
+    /// Its status after the event.
+    pub status: RunStatus,
+    /// The caller's own name for the request that started it.
+    #[serde(rename = "requestId", default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+/// An event addressed to one hook: what a body is made of, whatever its format.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Envelope {
+    /// The idempotency key: the same for every retry.
+    pub id: EventId,
+    /// What happened.
+    pub kind: Kind,
+    /// From 1, gap-free per hook and run; 0 for events that belong to no run.
+    pub seq: u64,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// Whether it is the run's last one.
+    pub is_final: bool,
+    /// The run it is about, if there is one.
+    pub run: Option<RunRef>,
+    /// The run's status before and after, if that changed.
+    pub change: Option<(RunStatus, RunStatus)>,
+    /// The place in the run's log, for the link to what came after it.
+    pub log_seq: u64,
+    /// What belongs to the type.
+    pub data: Map<String, Value>,
+}
+
+/// What an entry of the log tells the outside, if anything. `before` is the
+/// run's status before the entry, `after` the run with the entry applied.
+#[must_use]
+pub fn lifecycle(before: RunStatus, after: &Run, event: &Event) -> Option<Lifecycle> {
+    let kind =
+        if before == after.status { of_step(&event.event)? } else { of_run(after.status, &event.event)? };
+    let Value::Object(mut data) = data(after, event) else { return None };
+    data.insert("logSeq".into(), event.seq.into());
+    Some(Lifecycle {
+        kind,
+        log_seq: event.seq,
+        at: event.at,
+        change: (before != after.status).then_some((before, after.status)),
+        is_final: after.status.is_terminal(),
+        data,
+    })
+}
+
+fn of_run(after: RunStatus, event: &EventBody) -> Option<Kind> {
+    Some(match (after, event) {
+        (RunStatus::Running, EventBody::BrainStart { .. }) => Kind::RunStarted,
+        (RunStatus::Waiting, EventBody::WaitOpened { .. }) => Kind::RunWaiting,
+        // A paused run that goes on may find its wait still open.
+        (RunStatus::Running | RunStatus::Waiting, _) => Kind::RunResumed,
+        (RunStatus::Paused, _) => Kind::RunPaused,
+        (RunStatus::Complete, _) => Kind::RunCompleted,
+        (RunStatus::Error, EventBody::BrainError { error }) if error.kind == FailureKind::Step => {
+            Kind::RunFailed
+        }
+        (RunStatus::Error, _) => Kind::RunError,
+        (RunStatus::Cancelled, _) => Kind::RunCancelled,
+        (RunStatus::Pending, _) => return None,
+    })
+}
+
+fn of_step(event: &EventBody) -> Option<Kind> {
+    Some(match event {
+        EventBody::StepStart { .. } => Kind::StepStarted,
+        // What a guard passed over did not happen.
+        EventBody::StepComplete { halted: false, .. } => Kind::StepCompleted,
+        EventBody::StepRetry { .. } => Kind::StepRetrying,
+        _ => return None,
+    })
+}
+
+/// What belongs to the type. Never a token of a wait: whoever has it may answer.
+fn data(run: &Run, event: &Event) -> Value {
+    match &event.event {
+        EventBody::BrainStart { brain_version, initial_state, options, cause, .. } => json!({
+            "brainVersion": brain_version,
+            "initialState": initial_state,
+            "options": options,
+            "cause": cause,
+        }),
+        EventBody::BrainComplete => json!({ "result": run.state() }),
+        EventBody::BrainCancelled { reason } | EventBody::BrainPaused { reason } => match reason {
+            Some(reason) => json!({ "reason": reason }),
+            None => json!({}),
+        },
+        EventBody::BrainResumed => json!({ "by": "operator" }),
+        EventBody::BrainError { error } => json!({ "error": failure(error) }),
+        EventBody::WaitOpened { wait } => waiting(wait),
+        EventBody::WaitAnswered { given, event, .. } => match &given.key {
+            Some(key) => json!({
+                "by": "webhook", "slug": key.slug, "identifier": key.identifier, "webhookEventId": event,
+            }),
+            None => json!({ "by": "hand" }),
+        },
+        EventBody::WaitTimedOut { .. } => json!({ "by": "timeout" }),
+        EventBody::StepStart { step, index, attempt, iteration } => json!({
+            "step": step, "stepIndex": index, "attempt": attempt, "iteration": iteration,
+        }),
+        EventBody::StepComplete { step, next, .. } => json!({
+            "step": step, "stepIndex": run.step_index(step), "next": next,
+        }),
+        EventBody::StepRetry { step, attempt, error, due_at } => json!({
+            "step": step, "stepIndex": run.step_index(step), "attempt": attempt,
+            "error": failure(error), "dueAt": due_at,
+        }),
+        _ => json!({}),
+    }
+}
+
+fn waiting(wait: &Wait) -> Value {
+    let wait_for: Value = wait
+        .registrations
+        .iter()
+        .map(|one| json!({ "slug": one.key.slug, "identifier": one.key.identifier }))
+        .collect();
+    let mut data = json!({ "waitFor": wait_for });
+    if let Value::Object(fields) = &mut data {
+        if wait.mode != WaitMode::Any {
+            fields.insert("need".into(), wait.need().into());
+        }
+        if let Some(deadline) = wait.deadline {
+            fields.insert("deadline".into(), deadline.as_millis().into());
+        }
+    }
+    data
+}
+
+/// An error without its causes: those are for whoever may read the log.
+fn failure(error: &Failure) -> Value {
+    json!({ "name": error.name, "message": error.message })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Cause, StepInfo, StepKind};
+    use crate::id::WaitId;
+    use crate::key::KeyId;
+    use crate::run::{After, BrainInfo, Command, Response, Start, StepOutcome, Then, decide};
+    use crate::wait::Registration;
+
+    struct Told {
+        run: Run,
+        kinds: Vec<&'static str>,
+        last: Option<Lifecycle>,
+    }
+
+    impl Told {
+        fn started() -> Self {
+            let step = |title: &str| StepInfo { title: title.into(), kind: StepKind::Step };
+            let brain = BrainInfo {
+                title: "asker".into(),
+                description: None,
+                version: 1,
+                steps: vec![step("ask"), step("use")],
+            };
+            let run = Run::vacant(RunId::from_bytes([1; 16]));
+            let mut told = Self { run, kinds: Vec::new(), last: None };
+            told.ask(Command::Start(Box::new(Start::of(brain, json!({}), Cause::Api))));
+            told
+        }
+
+        fn ask(&mut self, command: Command) {
+            let decision = decide(&self.run, command, Timestamp::from_millis(5)).unwrap();
+            for event in decision.events {
+                let before = self.run.status;
+                self.run.apply(&event).unwrap();
+                if let Some(told) = lifecycle(before, &self.run, &event) {
+                    assert_eq!(told.data["logSeq"], event.seq, "data.logSeq ties it to the log");
+                    self.kinds.push(told.kind.as_str());
+                    self.last = Some(told);
+                }
+            }
+        }
+
+        fn step(&mut self, index: u32, after: After, then: Then) {
+            self.ask(Command::BeginStep { index });
+            let outcome = StepOutcome { state: json!({ "n": index }), after, then };
+            self.ask(Command::ReturnStep(Box::new(outcome)));
+        }
+    }
+
+    fn wait() -> Wait {
+        let key = KeyId::new("slack", "thread");
+        Wait {
+            id: WaitId::from_bytes([2; 16]),
+            mode: WaitMode::Any,
+            collected: Vec::new(),
+            registrations: vec![Registration { key, token: Some("secret".into()), schema: 0 }],
+            opened_at: Timestamp::from_millis(5),
+            deadline: None,
+            fresh: false,
+        }
+    }
+
+    #[test]
+    fn a_run_tells_its_life_in_order_with_from_and_to() {
+        let mut told = Told::started();
+        told.step(0, After::Step("use".into()), Then::Wait(wait()));
+        let waiting = told.last.clone().unwrap();
+        assert_eq!(waiting.change, Some((RunStatus::Running, RunStatus::Waiting)));
+        assert!(!serde_json::to_string(&waiting.data).unwrap().contains("secret"), "no token goes out");
+        told.ask(Command::Respond(Box::new(Response {
+            wait: WaitId::from_bytes([2; 16]),
+            index: 0,
+            key: Some(KeyId::new("slack", "thread")),
+            event: None,
+            delivery: None,
+            response: json!({ "yes": true }),
+        })));
+        told.step(1, After::End, Then::Go);
+        assert_eq!(
+            told.kinds,
+            [
+                "run.started",
+                "step.started",
+                "step.completed",
+                "run.waiting",
+                "run.resumed",
+                "step.started",
+                "step.completed",
+                "run.completed"
+            ]
+        );
+        let last = told.last.unwrap();
+        assert!(last.is_final);
+        assert_eq!(last.data["result"], json!({ "n": 1 }));
+    }
+
+    #[test]
+    fn a_step_that_fails_is_failed_and_one_that_panics_is_error() {
+        for (kind, name) in [
+            (FailureKind::Step, "run.failed"),
+            (FailureKind::Panic, "run.error"),
+            (FailureKind::Engine, "run.error"),
+        ] {
+            let mut told = Told::started();
+            told.ask(Command::BeginStep { index: 0 });
+            let error =
+                Failure { kind, name: "Error".into(), message: "no".into(), stack: Some("why".into()) };
+            told.ask(Command::FailStep { error: error.clone(), retry_at: Some(Timestamp::from_millis(5)) });
+            assert_eq!(told.kinds.last(), Some(&"step.retrying"));
+            told.ask(Command::Retry);
+            told.ask(Command::BeginStep { index: 0 });
+            told.ask(Command::FailStep { error, retry_at: None });
+            assert_eq!(told.kinds.last(), Some(&name));
+            let last = told.last.unwrap();
+            assert!(last.is_final);
+            assert_eq!(last.data["error"], json!({ "name": "Error", "message": "no" }), "no causes go out");
+        }
+    }
+
+    #[test]
+    fn pause_resume_and_cancel_are_told() {
+        let mut told = Told::started();
+        told.step(0, After::Step("use".into()), Then::Wait(wait()));
+        told.ask(Command::Pause { reason: Some("lunch".into()) });
+        assert_eq!(told.last.as_ref().unwrap().data["reason"], "lunch");
+        told.ask(Command::Resume);
+        assert_eq!(
+            told.last.as_ref().unwrap().change,
+            Some((RunStatus::Paused, RunStatus::Waiting)),
+            "its wait is still open"
+        );
+        told.ask(Command::Cancel { reason: None });
+        assert_eq!(
+            told.kinds.iter().rev().take(3).copied().collect::<Vec<_>>(),
+            ["run.cancelled", "run.resumed", "run.paused"]
+        );
+    }
+
+    #[test]
+    fn names_parse_back() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::parse(kind.as_str()), Some(kind));
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        }
+    }
+}

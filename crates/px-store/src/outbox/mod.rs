@@ -2,7 +2,9 @@
 //! commit of the change that they tell of.
 
 mod model;
+mod pattern;
+mod retry;
 
-pub use model::{
-    Disabled, DisabledBy, Format, Hook, OldSecret, RetryPolicy, Sealed, Secrets, Signing, Source, glob_fits,
-};
+pub use model::{Disabled, DisabledBy, Format, Hook, OldSecret, Sealed, Secrets, Signing, Source};
+pub use pattern::glob_fits;
+pub use retry::RetryPolicy;

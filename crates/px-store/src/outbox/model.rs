@@ -9,6 +9,9 @@ use px_core::lifecycle::Kind;
 use px_core::{HookId, RunId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::pattern::glob_fits;
+use super::retry::RetryPolicy;
+
 /// How the body of a delivery looks (HOOKS section 2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -157,68 +160,6 @@ impl Secrets {
     }
 }
 
-/// When a failed delivery is tried again. The first entry is the delay of the
-/// first try; each of them is spread by ±20 %.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum RetryPolicy {
-    /// These delays, one a try, milliseconds.
-    List {
-        /// The delays.
-        delays_ms: Vec<u64>,
-    },
-    /// `base · factor^n`, at most `max`, so many tries.
-    Exponential {
-        /// The delay before the second try, milliseconds; the first goes at once.
-        base_ms: u64,
-        /// What each further delay is multiplied with.
-        factor: f64,
-        /// No delay is longer, milliseconds.
-        max_ms: u64,
-        /// How many tries in all.
-        attempts: u32,
-    },
-}
-
-impl Default for RetryPolicy {
-    fn default() -> Self {
-        Self::preset("standard").unwrap_or(Self::List { delays_ms: vec![0] })
-    }
-}
-
-impl RetryPolicy {
-    /// The names of [`RetryPolicy::preset`].
-    pub const PRESETS: [&'static str; 5] = ["standard", "forge", "rdev", "lazyagent", "none"];
-
-    /// A schedule by its name (HOOKS section 4).
-    #[must_use]
-    pub fn preset(name: &str) -> Option<Self> {
-        const SECOND: u64 = 1_000;
-        const MINUTE: u64 = 60 * SECOND;
-        const HOUR: u64 = 60 * MINUTE;
-        let delays_ms = match name {
-            "standard" => vec![
-                0,
-                5 * SECOND,
-                5 * MINUTE,
-                30 * MINUTE,
-                2 * HOUR,
-                5 * HOUR,
-                10 * HOUR,
-                14 * HOUR,
-                20 * HOUR,
-                24 * HOUR,
-            ],
-            "forge" => vec![0, SECOND, 5 * SECOND, 30 * SECOND, 60 * SECOND],
-            "rdev" => vec![0, 5 * SECOND, 10 * SECOND],
-            "lazyagent" => vec![0, SECOND, 5 * SECOND, 30 * SECOND],
-            "none" => vec![0],
-            _ => return None,
-        };
-        Some(Self::List { delays_ms })
-    }
-}
-
 /// Where a hook comes from (HOOKS section 1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "run", rename_all = "snake_case")]
@@ -361,27 +302,6 @@ impl Hook {
     }
 }
 
-/// Whether a name fits a pattern in which `*` stands for any text. Linear in
-/// the name for each star, so that no pattern is a trap.
-#[must_use]
-pub fn glob_fits(glob: &str, name: &str) -> bool {
-    let mut parts = glob.split('*');
-    let Some(first) = parts.next() else { return false };
-    let Some(mut rest) = name.strip_prefix(first) else { return false };
-    let mut parts = parts.peekable();
-    if parts.peek().is_none() {
-        return rest.is_empty();
-    }
-    while let Some(part) = parts.next() {
-        if parts.peek().is_none() {
-            return rest.ends_with(part);
-        }
-        let Some(at) = rest.find(part) else { return false };
-        rest = rest.get(at + part.len()..).unwrap_or_default();
-    }
-    false
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -399,25 +319,6 @@ mod tests {
         assert!(!hook.matches(Kind::RunFailed, Some("chat")));
         assert!(hook.matches(Kind::RunFailed, Some("customer-feedback")));
         assert!(!hook.matches(Kind::RunFailed, None));
-    }
-
-    #[test]
-    fn globs() {
-        for (glob, name, fits) in [
-            ("*", "", true),
-            ("*", "run.started", true),
-            ("run.started", "run.started", true),
-            ("run.started", "run.started.x", false),
-            ("*.started", "step.started", true),
-            ("r*n.*ed", "run.started", true),
-            ("r*n.*ed", "run.startet", false),
-            ("run**", "run", true),
-            ("ab*ba", "aba", false),
-            ("", "", true),
-            ("", "x", false),
-        ] {
-            assert_eq!(glob_fits(glob, name), fits, "{glob} on {name}");
-        }
     }
 
     #[test]

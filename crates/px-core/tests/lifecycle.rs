@@ -1,17 +1,14 @@
 //! What a run tells the outside: which entries of its log, in which order, with
 //! which data, and that no secret is among it.
 
-#![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says by panicking that it failed")]
 
-use px_core::KeyId;
-use px_core::WaitId;
-use px_core::event::{Cause, StepInfo, StepKind};
-use px_core::event::{Failure, FailureKind};
+use px_core::event::{Cause, Failure, FailureKind, StepInfo, StepKind};
 use px_core::lifecycle::{Kind, Lifecycle, lifecycle};
 use px_core::run::{After, BrainInfo, Command, Response, Start, StepOutcome, Then, decide};
 use px_core::wait::Registration;
 use px_core::wait::{Wait, WaitMode};
-use px_core::{Run, RunId, RunStatus, Timestamp};
+use px_core::{KeyId, Run, RunId, RunStatus, Timestamp, WaitId};
 use serde_json::json;
 
 struct Told {

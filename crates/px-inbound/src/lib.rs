@@ -15,7 +15,6 @@ mod set_aside;
 mod stage;
 mod turns;
 mod validate;
-pub mod verify;
 
 pub use answer::{Action, Answer, Taken};
 pub use endpoint::{Endpoint, EndpointError, Setup, knows_no_duplicates};
@@ -24,3 +23,6 @@ pub use operator::{Bound, OperatorError};
 pub use rejections::RejectionLimits;
 pub use stage::Stage;
 pub use validate::{Schema, Violation};
+
+/// Who sent a request: the evaluator, which the receiving side shares.
+pub use px_verify as verify;

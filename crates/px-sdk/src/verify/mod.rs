@@ -2,7 +2,7 @@
 //!
 //! A [`Verification`] says where a provider puts its signature, what the
 //! signature covers, and how the provider behaves around it (delivery ids,
-//! handshakes, body form, the reply it insists on). px-inbound holds the one
+//! handshakes, body form, the reply it insists on). px-verify holds the one
 //! evaluator that reads these records; nothing here computes a signature,
 //! parses a request or reads the environment.
 //!
@@ -21,7 +21,7 @@
 //! assert!(!keyring.is_empty());
 //! ```
 //!
-//! The records are tested through the evaluator, in px-inbound's
+//! The records are tested through the evaluator, in px-verify's
 //! `tests/verify_*.rs`; their serialised form is tested in `record.rs`.
 
 mod behaviour;

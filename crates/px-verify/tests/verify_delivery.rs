@@ -6,12 +6,12 @@
 mod verify_support;
 
 use http::Method;
-use px_inbound::verify::{BodyErrorKind, MAX_ID_BYTES, PrepareError, Prepared, Refusal, UrlView};
 use px_sdk::Received;
 use px_sdk::verify::{
     self, BodyForm, Handshake, Keyring, Part, Scheme, Signature, Source, TimeSource, Verification, When,
     Window,
 };
+use px_verify::{BodyErrorKind, MAX_ID_BYTES, PrepareError, Prepared, Refusal, UrlView};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use verify_support::{at_url, class, post, prepared};
@@ -53,15 +53,14 @@ fn signed_handshakes_are_answered_after_verification() {
     // Zoom's answer is a MAC, so it takes the key that verified
     let zoom = prepared(&verify::zoom("S"), "zoomsecret");
     let body = r#"{"event":"endpoint.url_validation","payload":{"plainToken":"qgg8vlvZRS6UYooatFL8Aw"}}"#;
-    let mut request = px_inbound::verify::sign::Outgoing {
+    let mut request = px_verify::sign::Outgoing {
         method: Method::POST,
         url: "https://px.example/webhooks/zoom".to_owned(),
         headers: http::HeaderMap::new(),
         body: body.into(),
     };
     let received = post(NOW, &[JSON], body);
-    px_inbound::verify::sign::sign(&verify::zoom("S"), &secret("zoomsecret"), &mut request, received.at)
-        .unwrap();
+    px_verify::sign::sign(&verify::zoom("S"), &secret("zoomsecret"), &mut request, received.at).unwrap();
     let received = Received { headers: request.headers, ..received };
     let verified = zoom.verify(&received, &UrlView::default()).unwrap();
     let reply = zoom.handshake(&verified, &zoom.parse(&received).unwrap()).unwrap();

@@ -1,13 +1,13 @@
-//! Requests and webhooks for the tests of `px_inbound::verify`.
+//! Requests and webhooks for the tests of `px_verify`.
 
 #![allow(clippy::unwrap_used, reason = "a test helper that fails should fail the test")]
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use px_core::Timestamp;
-use px_inbound::verify::{Prepared, UrlView, Verified};
 use px_sdk::Received;
 use px_sdk::verify::{Keyring, Verification};
+use px_verify::{Prepared, UrlView, Verified};
 use secrecy::SecretString;
 
 /// A POST from somewhere else, received at `at_secs`.

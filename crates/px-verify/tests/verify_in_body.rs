@@ -4,8 +4,8 @@
 mod verify_support;
 
 use px_core::Timestamp;
-use px_inbound::verify::UrlView;
 use px_sdk::verify;
+use px_verify::UrlView;
 use verify_support::{class, post, prepared, verify};
 
 const NOW: u64 = 1_700_000_000;

@@ -5,9 +5,9 @@ mod verify_support;
 
 use http::Method;
 use px_core::Timestamp;
-use px_inbound::verify::{Prepared, UrlView};
 use px_sdk::Received;
 use px_sdk::verify::{self, Keyring, Verification};
+use px_verify::{Prepared, UrlView};
 use secrecy::SecretString;
 use serde_json::json;
 use verify_support::{at_url, class, known_as, post, prepared, verify};

@@ -12,9 +12,9 @@ mod verify_support;
 use bytes::Bytes;
 use http::HeaderName;
 use px_core::Timestamp;
-use px_inbound::verify::UrlView;
 use px_sdk::Received;
 use px_sdk::verify::{self, KeyForm, Verification};
+use px_verify::UrlView;
 use verify_support::{at_url, known_as, post, prepared, verify};
 
 /// One request that must verify.

@@ -8,10 +8,10 @@ mod verify_support;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use proptest::prelude::*;
-use px_inbound::verify::sign::{Outgoing, sign};
-use px_inbound::verify::{Prepared, UrlView, parse_json};
 use px_sdk::Received;
 use px_sdk::verify::{self, Keyring, Verification};
+use px_verify::sign::{Outgoing, sign};
+use px_verify::{Prepared, UrlView, parse_json};
 use secrecy::SecretString;
 use verify_support::{at_url, known_as, post, prepared};
 

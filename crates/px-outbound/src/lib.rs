@@ -1,8 +1,9 @@
 //! The outbound stage: what happened to a run becomes a signed callback.
 //!
-//! Read in this order: [`sign`], how a receiver knows the sender; [`guard`],
-//! where a callback may go.
+//! Read in this order: [`mod@format`], what is sent; [`sign`], how a receiver
+//! knows the sender; [`guard`], where a callback may go.
 
+pub mod format;
 pub mod guard;
 pub mod sign;
 

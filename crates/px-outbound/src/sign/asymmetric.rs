@@ -9,8 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::Error;
 use super::key::refused;
-use super::{Error, Mode};
 
 /// What a private key begins with.
 pub(super) const PREFIX: &str = "whsk_";
@@ -21,9 +21,9 @@ const PUBLIC_PREFIX: &str = "whpk_";
 pub(super) struct PrivateKey(SigningKey);
 
 impl PrivateKey {
-    pub(super) fn parse(secret: &SecretString) -> Result<Self, Error> {
+    pub(super) fn parse(mode: &'static str, secret: &SecretString) -> Result<Self, Error> {
         let form = "a signing key is 'whsk_' and base64 of 64 bytes: the seed, then the public key";
-        let refused = |why: &str| refused(Mode::StandardAsymmetric, format!("{why}; {form}"));
+        let refused = |why: &str| refused(mode, format!("{why}; {form}"));
         let text = secret
             .expose_secret()
             .trim()

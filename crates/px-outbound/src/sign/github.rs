@@ -5,15 +5,15 @@
 use http::{HeaderMap, HeaderName};
 use secrecy::SecretString;
 
-use super::{Error, Message, Mode, key, set};
+use super::{Error, Message, key, set};
 
 pub(super) const SIGNATURE: HeaderName = HeaderName::from_static("x-hub-signature-256");
 
 pub(super) struct Key(key::Key);
 
 impl Key {
-    pub(super) fn new(secrets: &[SecretString]) -> Result<Self, Error> {
-        key::newest(Mode::Github, secrets).map(Self)
+    pub(super) fn new(mode: &'static str, secrets: &[SecretString]) -> Result<Self, Error> {
+        key::newest(mode, secrets).map(Self)
     }
 
     pub(super) fn sign(&self, message: &Message<'_>, headers: &mut HeaderMap) {

@@ -5,7 +5,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Sha256;
 
-use super::{Error, Mode};
+use super::Error;
 
 /// A key that is ready. It has no `Debug`.
 #[derive(Clone)]
@@ -13,14 +13,14 @@ pub(super) struct Key(Hmac<Sha256>);
 
 impl Key {
     /// From the key's bytes.
-    pub(super) fn from_bytes(mode: Mode, bytes: &[u8]) -> Result<Self, Error> {
+    pub(super) fn from_bytes(mode: &'static str, bytes: &[u8]) -> Result<Self, Error> {
         let mac = Hmac::new_from_slice(bytes).map_err(|_| refused(mode, "HMAC does not take its length"))?;
         Ok(Self(mac))
     }
 
     /// From a text whose own bytes are the key, prefix and all, as GitHub and
     /// Stripe do it.
-    pub(super) fn from_text(mode: Mode, secret: &SecretString) -> Result<Self, Error> {
+    pub(super) fn from_text(mode: &'static str, secret: &SecretString) -> Result<Self, Error> {
         let text = secret.expose_secret();
         if text.trim().is_empty() {
             return Err(refused(mode, "it is empty, and anybody can sign with an empty key"));
@@ -50,7 +50,7 @@ impl Key {
 }
 
 /// Reads text keys, the newest first; there has to be one.
-pub(super) fn texts(mode: Mode, secrets: &[SecretString]) -> Result<Vec<Key>, Error> {
+pub(super) fn texts(mode: &'static str, secrets: &[SecretString]) -> Result<Vec<Key>, Error> {
     if secrets.is_empty() {
         return Err(Error::NoSecret);
     }
@@ -59,10 +59,10 @@ pub(super) fn texts(mode: Mode, secrets: &[SecretString]) -> Result<Vec<Key>, Er
 
 /// The newest of text keys. The others have to be readable too: a slip in an
 /// old secret is told when it is configured.
-pub(super) fn newest(mode: Mode, secrets: &[SecretString]) -> Result<Key, Error> {
+pub(super) fn newest(mode: &'static str, secrets: &[SecretString]) -> Result<Key, Error> {
     texts(mode, secrets)?.into_iter().next().ok_or(Error::NoSecret)
 }
 
-pub(super) fn refused(mode: Mode, why: impl Into<String>) -> Error {
-    Error::Secret { mode: mode.as_str(), why: why.into() }
+pub(super) fn refused(mode: &'static str, why: impl Into<String>) -> Error {
+    Error::Secret { mode, why: why.into() }
 }

@@ -9,7 +9,7 @@
 //! While a secret is being rotated several keys sign at once, the newest
 //! first. A mode whose header has room for one signature only (`github` and
 //! `timestamped`) signs with the newest alone: its receivers have to accept
-//! both secrets before the new one is set. [`Mode::carries_several`] says
+//! both secrets before the new one is set. [`carries_several`] says
 //! which is which.
 //!
 //! Tests: in the files, against values that the providers publish or that a
@@ -28,59 +28,21 @@ mod timestamped;
 pub use asymmetric::PublicKey;
 pub use generate::{key_pair, secret};
 pub use jwks::jwks;
-pub use names::Names;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use px_core::Timestamp;
+use px_store::outbox::Signing;
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
 
 /// How many keys sign at most: the newest and ten old ones, as Standard
 /// Webhooks receivers expect.
 pub const MAX_KEYS: usize = 11;
 
-/// A way to sign.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mode {
-    /// Standard Webhooks: HMAC-SHA256 over `id.timestamp.body`, the secret is
-    /// `whsec_` and base64 of 24 to 64 bytes.
-    #[default]
-    Standard,
-    /// Standard Webhooks with Ed25519 (`v1a`): the key is `whsk_` and base64;
-    /// `whsec_` secrets beside it sign `v1`.
-    StandardAsymmetric,
-    /// GitHub's `X-Hub-Signature-256: sha256=<hex>` over the body.
-    Github,
-    /// `sha256=<hex>` over `timestamp.body`, in headers of one's own names.
-    Timestamped,
-    /// Stripe's `t=<timestamp>,v1=<hex>` over `timestamp.body`.
-    Stripe,
-}
-
-impl Mode {
-    /// Every mode.
-    pub const ALL: [Self; 5] =
-        [Self::Standard, Self::StandardAsymmetric, Self::Github, Self::Timestamped, Self::Stripe];
-
-    /// The word in configurations and in the API.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Standard => "standard",
-            Self::StandardAsymmetric => "standard-asymmetric",
-            Self::Github => "github",
-            Self::Timestamped => "timestamped",
-            Self::Stripe => "stripe",
-        }
-    }
-
-    /// Whether one request carries the signatures of several keys. Where not,
-    /// the newest key signs alone, also while secrets are rotated.
-    #[must_use]
-    pub const fn carries_several(self) -> bool {
-        matches!(self, Self::Standard | Self::StandardAsymmetric | Self::Stripe)
-    }
+/// Whether one request carries the signatures of several keys. Where not, the
+/// newest key signs alone, also while secrets are rotated.
+#[must_use]
+pub const fn carries_several(signing: &Signing) -> bool {
+    matches!(signing, Signing::Standard | Signing::StandardAsymmetric | Signing::Stripe { .. })
 }
 
 /// One attempt to deliver one event.
@@ -134,7 +96,7 @@ pub enum Error {
 
 /// Keys made ready once, which then sign any number of attempts.
 pub struct Signer {
-    mode: Mode,
+    mode: &'static str,
     keys: Keys,
 }
 
@@ -146,32 +108,28 @@ enum Keys {
 }
 
 impl Signer {
-    /// Makes `secrets`, the newest first, ready for `mode`. Every one of them
-    /// has to be usable, also where only the newest signs.
+    /// Makes `secrets`, the newest first, ready to sign as `signing` says.
+    /// Every one of them has to be usable, also where only the newest signs.
     ///
     /// # Errors
-    /// If there is none or too many, if the mode cannot use one, or if
-    /// `names` gives a name that the mode has no use for or that cannot be
-    /// one.
-    pub fn new(mode: Mode, names: &Names, secrets: &[SecretString]) -> Result<Self, Error> {
+    /// If there is none or too many, if one cannot sign in this way, or if a
+    /// header's name cannot be one.
+    pub fn new(signing: &Signing, secrets: &[SecretString]) -> Result<Self, Error> {
         if secrets.len() > MAX_KEYS {
             return Err(Error::TooMany(secrets.len()));
         }
-        names.fit(mode)?;
-        let keys = match mode {
-            Mode::Standard => Keys::Standard(standard::Keys::symmetric(secrets)?),
-            Mode::StandardAsymmetric => Keys::Standard(standard::Keys::mixed(secrets)?),
-            Mode::Github => Keys::Github(github::Key::new(secrets)?),
-            Mode::Timestamped => Keys::Timestamped(timestamped::Key::new(names, secrets)?),
-            Mode::Stripe => Keys::Stripe(stripe::Keys::new(names, secrets)?),
+        let mode = signing.as_str();
+        let keys = match signing {
+            Signing::Standard => Keys::Standard(standard::Keys::symmetric(mode, secrets)?),
+            Signing::StandardAsymmetric => Keys::Standard(standard::Keys::mixed(mode, secrets)?),
+            Signing::Github => Keys::Github(github::Key::new(mode, secrets)?),
+            Signing::Timestamped { timestamp_header, signature_header } => {
+                let names = (timestamp_header.as_str(), signature_header.as_str());
+                Keys::Timestamped(timestamped::Key::new(mode, names, secrets)?)
+            }
+            Signing::Stripe { header } => Keys::Stripe(stripe::Keys::new(mode, header, secrets)?),
         };
         Ok(Self { mode, keys })
-    }
-
-    /// The mode.
-    #[must_use]
-    pub const fn mode(&self) -> Mode {
-        self.mode
     }
 
     /// Sets the headers that prove who sent `message`. Headers of the same

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::asymmetric::{self, PrivateKey, PublicKey};
 use super::key::{Key, refused};
-use super::{Error, Message, Mode, set};
+use super::{Error, Message, set};
 
 pub(super) const ID: HeaderName = HeaderName::from_static("webhook-id");
 pub(super) const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
@@ -33,8 +33,7 @@ enum One {
 
 impl Keys {
     /// `whsec_` secrets only.
-    pub(super) fn symmetric(secrets: &[SecretString]) -> Result<Self, Error> {
-        let mode = Mode::Standard;
+    pub(super) fn symmetric(mode: &'static str, secrets: &[SecretString]) -> Result<Self, Error> {
         if secrets.is_empty() {
             return Err(Error::NoSecret);
         }
@@ -49,15 +48,14 @@ impl Keys {
     }
 
     /// `whsk_` keys, and `whsec_` secrets beside them.
-    pub(super) fn mixed(secrets: &[SecretString]) -> Result<Self, Error> {
-        let mode = Mode::StandardAsymmetric;
+    pub(super) fn mixed(mode: &'static str, secrets: &[SecretString]) -> Result<Self, Error> {
         let keys: Vec<One> = secrets
             .iter()
             .map(|secret| {
                 if secret.expose_secret().trim().starts_with(PREFIX) {
                     shared(mode, secret).map(One::Shared)
                 } else {
-                    PrivateKey::parse(secret).map(One::Private)
+                    PrivateKey::parse(mode, secret).map(One::Private)
                 }
             })
             .collect::<Result<_, _>>()?;
@@ -104,7 +102,7 @@ impl Keys {
 }
 
 /// Reads `whsec_` and base64 of 24 to 64 bytes.
-fn shared(mode: Mode, secret: &SecretString) -> Result<Key, Error> {
+fn shared(mode: &'static str, secret: &SecretString) -> Result<Key, Error> {
     let form = "a Standard Webhooks secret is 'whsec_' and base64 of 24 to 64 bytes";
     let text = secret
         .expose_secret()

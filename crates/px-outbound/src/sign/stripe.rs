@@ -5,7 +5,7 @@
 use http::{HeaderMap, HeaderName};
 use secrecy::SecretString;
 
-use super::{Error, Message, Mode, Names, key, set};
+use super::{Error, Message, key, names, set};
 
 pub(super) struct Keys {
     keys: Vec<key::Key>,
@@ -13,9 +13,9 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    pub(super) fn new(names: &Names, secrets: &[SecretString]) -> Result<Self, Error> {
-        let keys = key::texts(Mode::Stripe, secrets)?;
-        Ok(Self { keys, signature: names.signature_header(Mode::Stripe)? })
+    pub(super) fn new(mode: &'static str, header: &str, secrets: &[SecretString]) -> Result<Self, Error> {
+        let keys = key::texts(mode, secrets)?;
+        Ok(Self { keys, signature: names::usable(header)? })
     }
 
     pub(super) fn sign(&self, message: &Message<'_>, headers: &mut HeaderMap) {

@@ -5,7 +5,7 @@
 use http::{HeaderMap, HeaderName};
 use secrecy::SecretString;
 
-use super::{Error, Message, Mode, Names, key, set};
+use super::{Error, Message, key, names, set};
 
 pub(super) struct Key {
     key: key::Key,
@@ -14,12 +14,18 @@ pub(super) struct Key {
 }
 
 impl Key {
-    pub(super) fn new(names: &Names, secrets: &[SecretString]) -> Result<Self, Error> {
-        Ok(Self {
-            key: key::newest(Mode::Timestamped, secrets)?,
-            signature: names.signature_header(Mode::Timestamped)?,
-            timestamp: names.timestamp_header()?,
-        })
+    /// `names` are those of the timestamp and of the signature.
+    pub(super) fn new(
+        mode: &'static str,
+        names: (&str, &str),
+        secrets: &[SecretString],
+    ) -> Result<Self, Error> {
+        let (timestamp, signature) = (names::usable(names.0)?, names::usable(names.1)?);
+        if timestamp == signature {
+            let why = "it is named for the timestamp and the signature";
+            return Err(Error::Header { name: names.1.to_owned(), why });
+        }
+        Ok(Self { key: key::newest(mode, secrets)?, signature, timestamp })
     }
 
     pub(super) fn sign(&self, message: &Message<'_>, headers: &mut HeaderMap) {

@@ -10,6 +10,7 @@ use px_sdk::Registry;
 use crate::client::Client;
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
+use crate::suggest;
 use crate::ui::Ui;
 use crate::webhook_config;
 
@@ -55,6 +56,25 @@ impl Context {
     /// What the binary links.
     pub(crate) fn registry(&self) -> Result<Registry> {
         Ok(Registry::collect()?)
+    }
+
+    /// What the binary links, its webhooks as the configuration has them: with
+    /// its providers and its secrets.
+    pub(crate) fn configured(&self) -> Result<Registry> {
+        let mut registry = self.registry()?;
+        for (slug, options) in self.config()?.webhook_options(&env)? {
+            let setup = options.setup;
+            if !registry.configure(&slug, setup.verification, setup.keys) {
+                let slugs = registry.webhooks().map(|webhook| webhook.def.slug.as_str());
+                let meant = suggest::nearest(&slug, slugs).map(|name| format!("did you mean '{name}'?"));
+                let what = format!(
+                    "{}: [webhooks.{slug}]: this binary has no webhook '{slug}'",
+                    self.config_file().display()
+                );
+                return Err(Error::usage(what).maybe_hint(meant));
+            }
+        }
+        Ok(registry)
     }
 
     /// The server's URL, without a slash at its end.

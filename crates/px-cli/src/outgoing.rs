@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use px_core::Timestamp;
-use px_inbound::verify::sign::{Outgoing, sign};
+use px_inbound::verify::sign::{Error as SignError, Outgoing, sign};
 use px_sdk::verify::{BodyForm, Keyring, Scheme, Source, Verification};
 use px_sdk::{Received, WebhookDef};
 use secrecy::SecretString;
@@ -268,13 +268,13 @@ impl Draft {
             None => address.known_as.clone(),
         };
         let mut outgoing = Outgoing { method: Method::POST, url: known_as, headers, body: bytes };
-        let secret = keyring.keys().first().map(|key| &key.secret);
+        let active = keyring.keys().iter().find(|key| key.expires.is_none_or(|expires| now < expires));
+        let secret = active.map(|key| &key.secret);
         if let Some(secret) = secret {
             let wrong = SecretString::from("not the secret");
             let is_signature = matches!(def.verification.scheme, Scheme::Signature(_));
             let secret = if spoilt && !is_signature { &wrong } else { secret };
-            sign(&def.verification, secret, &mut outgoing, now)
-                .map_err(|error| Error::failed(format!("cannot sign for webhook '{}': {error}", def.slug)))?;
+            sign(&def.verification, secret, &mut outgoing, now).map_err(|error| unsigned(def, &error))?;
             if spoilt && let Scheme::Signature(record) = &def.verification.scheme {
                 flip(&mut outgoing.headers, &header_name(&record.header)?);
             }
@@ -287,6 +287,16 @@ impl Draft {
         }
         Ok(Request { method: outgoing.method, url, headers, body: outgoing.body, signed: secret.is_some() })
     }
+}
+
+fn unsigned(def: &WebhookDef, error: &SignError) -> Error {
+    let hint = match (error, &def.verification.secret) {
+        (SignError::Key(_), Some(variable)) => Some(format!(
+            "{variable} is the public key, which only verifies; set it here to the private one of a test pair"
+        )),
+        _ => None,
+    };
+    Error::failed(format!("cannot sign for webhook '{}': {error}", def.slug)).maybe_hint(hint)
 }
 
 /// Puts the provider's id of the delivery where the server looks for it first.

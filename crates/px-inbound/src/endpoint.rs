@@ -58,19 +58,11 @@ impl Endpoint {
         lookup: &dyn Fn(&str) -> Option<String>,
         setup: Setup,
     ) -> Result<Self, EndpointError> {
-        if let Some(verification) = setup.verification {
-            let mut changed = WebhookDef::clone(&def);
-            changed.verification = verification;
-            def = Arc::new(changed);
+        if setup.verification.is_some() || !setup.keys.is_empty() {
+            def = Arc::new(WebhookDef::clone(&def).configured(setup.verification, setup.keys));
         }
         let error = |why: String| EndpointError { slug: def.slug.clone(), why };
-        let mut keyring = def.verification.resolve(lookup);
-        for key in setup.keys {
-            keyring = match key.expires {
-                Some(expires) => keyring.with_expiring(key.secret, expires),
-                None => keyring.with(key.secret),
-            };
-        }
+        let keyring = def.keyring(lookup);
         if let Some(name) = def.verification.secret.as_deref().filter(|name| !is_variable(name)) {
             return Err(error(format!(
                 "'{name}' cannot be the name of an environment variable; `hmac` takes the header first, then the \

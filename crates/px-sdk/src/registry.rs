@@ -10,6 +10,7 @@ use std::time::Duration;
 use px_core::run::{BrainInfo, Catalog};
 
 use crate::brain::BrainDef;
+use crate::verify::{Key, Verification};
 use crate::webhook::WebhookDef;
 
 /// A registered brain: a function, since a brain is no constant.
@@ -258,6 +259,15 @@ impl Registry {
     #[must_use]
     pub fn webhook(&self, slug: &str) -> Option<&Arc<WebhookDef>> {
         self.webhooks.get(slug).map(|webhook| &webhook.def)
+    }
+
+    /// Changes one webhook as the operator configures it
+    /// ([`WebhookDef::configured`]). False if there is none of this slug.
+    #[must_use]
+    pub fn configure(&mut self, slug: &str, verification: Option<Verification>, keys: Vec<Key>) -> bool {
+        let Some(webhook) = self.webhooks.get_mut(slug) else { return false };
+        webhook.def = Arc::new(WebhookDef::clone(&webhook.def).configured(verification, keys));
+        true
     }
 
     /// The fingerprint of a webhook's response schema, as waits store it (RULES 14).

@@ -16,7 +16,7 @@ use crate::dedup::{Dedup, Rule};
 use crate::error::{Error, Result};
 use crate::inbound::{IntoInbounds, RawInbound};
 use crate::received::Received;
-use crate::verify::{Source, Verification};
+use crate::verify::{Key, Keyring, Source, Verification};
 
 /// How long an event is kept for a wait to come, if the webhook does not say (RULES 6).
 pub const DEFAULT_EARLY: Duration = Duration::from_hours(24);
@@ -59,6 +59,8 @@ pub struct WebhookDef {
     /// Equal bodies within this time are one delivery (RULES 19). Ids of the
     /// provider's do not count then.
     pub same_body_within: Option<Duration>,
+    /// Secrets that the operator configured beside those of the environment.
+    pub keys: Vec<Key>,
     handler: ErasedHandler,
 }
 
@@ -69,6 +71,27 @@ impl std::fmt::Debug for WebhookDef {
 }
 
 impl WebhookDef {
+    /// Every secret that it accepts: those of the environment first, which
+    /// `lookup` knows, then the operator's.
+    #[must_use]
+    pub fn keyring(&self, lookup: &dyn Fn(&str) -> Option<String>) -> Keyring {
+        self.keys.iter().fold(self.verification.resolve(lookup), |keyring, key| match key.expires {
+            Some(expires) => keyring.with_expiring(key.secret.clone(), expires),
+            None => keyring.with(key.secret.clone()),
+        })
+    }
+
+    /// As the operator configures it: another verification instead of the
+    /// code's, and secrets beside those of the environment.
+    #[must_use]
+    pub fn configured(mut self, verification: Option<Verification>, keys: Vec<Key>) -> Self {
+        if let Some(verification) = verification {
+            self.verification = verification;
+        }
+        self.keys.extend(keys);
+        self
+    }
+
     /// Runs the handler on a payload that fits the schema.
     #[must_use]
     pub fn handle(&self, received: Arc<Received>, payload: Value) -> HandlerFuture {
@@ -217,6 +240,7 @@ impl<P: 'static, R> WebhookBuilder<P, R> {
             early: self.early,
             queue_limit: self.queue_limit,
             accepts_invalid: self.accepts_invalid,
+            keys: Vec::new(),
             handler: Arc::new(move |received, payload| {
                 let handler = Arc::clone(&handler);
                 Box::pin(async move {

@@ -16,7 +16,7 @@ pub(crate) struct Args {}
 
 pub(crate) fn run(context: &Context, _: &Args) -> Result<()> {
     let config = context.config()?;
-    let registry = context.registry()?;
+    let registry = context.configured()?;
     let mut problems = problems(&registry);
     let warnings = listing::warnings(&registry);
     let bind = config.server.bind;
@@ -82,7 +82,7 @@ pub(crate) fn problems(registry: &Registry) -> Vec<String> {
             problems
                 .extend(compiles(format!("{source}: the {name} schema of webhook '{}'", def.slug), schema));
         }
-        let keyring = def.verification.resolve(&context::env);
+        let keyring = def.keyring(&context::env);
         if let Err(error) = Prepared::new(def.verification.clone(), &keyring) {
             problems.push(format!("{source}: the verification of webhook '{}': {error}", def.slug));
         }

@@ -1,6 +1,7 @@
 //! `px serve`: opens the store, starts the server, says where it is, and ends
 //! it gracefully (RULES 42, 43).
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -56,7 +57,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let config = overlaid(context.config()?, &args);
-    let registry = Arc::new(context.registry()?);
+    let registry = Arc::new(context.configured()?);
     if let Some(problem) = check::problems(&registry).into_iter().next() {
         return Err(Error::failed(problem).hint("`px check` lists everything that is wrong"));
     }
@@ -71,7 +72,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         public_url: config.server.public_url.clone(),
         env: Box::new(context::env),
         insecure: args.insecure,
-        webhooks: config.webhook_options(&context::env)?,
+        webhooks: policies(&config)?,
         proxies: config.proxies()?,
         max_body: config.server.max_body_bytes,
         body_timeout: std::time::Duration::from_secs(config.server.body_timeout_secs),
@@ -105,6 +106,15 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     }
     context.ui.note("Stopped.");
     Ok(())
+}
+
+/// The bounds of single webhooks; the registry has their verification.
+fn policies(config: &Config) -> Result<BTreeMap<String, px_server::WebhookOptions>> {
+    let mut options = config.webhook_options(&context::env)?;
+    for webhook in options.values_mut() {
+        webhook.setup = px_inbound::Setup::default();
+    }
+    Ok(options)
 }
 
 fn overlaid(mut config: Config, args: &Args) -> Config {

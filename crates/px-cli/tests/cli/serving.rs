@@ -240,3 +240,65 @@ pub(crate) fn until_waiting(project: &Project, url: &str, id: &str) {
     }
     panic!("{id} does not wait");
 }
+
+#[test]
+fn providers_and_secrets_of_px_toml_count_in_every_command() {
+    let config = r#"
+        [webhooks.open]
+        provider = "acme"
+        secrets = [
+            { value = "an old one", expires = 2020-01-01T00:00:00Z },
+            { file = "acme-secret" },
+        ]
+
+        [webhooks.code]
+        secrets = [{ value = "the second" }]
+
+        [providers.acme]
+        secret = "ACME_WEBHOOK_SECRET"
+        dedup = [{ header = "acme-delivery" }]
+        event_type = [{ pointer = "/type" }]
+        [providers.acme.scheme.signature]
+        header = "acme-signature"
+        layout = { plain = { prefix = "v1=" } }
+        signed = ["timestamp", { literal = "." }, "body"]
+        algorithm = "hmac-sha256"
+        window = { source = { header = "acme-timestamp" }, tolerance_secs = 300 }
+    "#;
+    let project = project().file("px.toml", config).file("acme-secret", "hush\n");
+    let listed = project.px(&["webhooks", "list", "--json"]).json();
+    let open = listed["webhooks"].as_array().unwrap().iter().find(|webhook| webhook["slug"] == "open");
+    let open = open.unwrap();
+    assert_eq!((&open["provider"], &open["verified"]), (&"acme".into(), &true.into()), "{open}");
+    let shown = project.px(&["webhooks", "show", "open"]);
+    assert!(shown.stdout.contains("  acme: 2 secrets from px.toml\n"), "{}", shown.stdout);
+    let shown = project.px(&["webhooks", "show", "code"]);
+    assert!(shown.stdout.contains("the secret is in CODE_SECRET, and 1 secret from px.toml\n"), "{shown:?}");
+
+    let serving = Serving::start(&project, &[]);
+    let px = |arguments: &[&str]| project.px(&[arguments, &["--url", &serving.url]].concat());
+    let twice = px(&["webhooks", "send", "open", "--duplicate"]);
+    assert_eq!(twice.code, 0, "{twice:?}");
+    assert!(twice.stdout.contains("duplicate"), "the record says how one is known: {twice:?}");
+    assert_eq!(px(&["webhooks", "send", "open", "--bad-signature"]).code, 1);
+    let line = px(&["webhooks", "send", "open", "--print-curl"]).stdout;
+    assert!(line.contains("acme-signature: v1=") && line.contains("acme-timestamp: "), "{line}");
+    // Without the environment's, the second secret of another webhook signs.
+    let shown = Project::small().file("px.toml", &config.replace("acme-secret", "/dev/null"));
+    let sent = shown.px(&["webhooks", "send", "code", "--url", &serving.url]);
+    assert_eq!(sent.code, 0, "{sent:?}");
+    assert_eq!(serving.end().0, 0);
+
+    let project = Project::small().file("px.toml", "[webhooks.opne]\nmax_in_flight = 5\n");
+    for command in [&["check"][..], &["serve"], &["webhooks", "list"]] {
+        let done = project.px(command);
+        assert_eq!(
+            (done.code, &*done.stderr),
+            (
+                2,
+                "Error: px.toml: [webhooks.opne]: this binary has no webhook 'opne'\nHint: did you mean 'open'?\n"
+            ),
+            "{command:?}"
+        );
+    }
+}

@@ -42,7 +42,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let seq = run.get("seq").and_then(Value::as_u64).unwrap_or_default();
     let events = log(&client, &args.run, seq.saturating_sub(story::EVENTS)).await?;
     let story = story::tell(&run, &events, now);
-    let registry = context.registry().ok();
+    let registry = context.configured().ok();
     let mut wakes = Vec::new();
     for listening in &story.waits {
         let reported = reported_url(&client, &listening.slug).await.unwrap_or_default();
@@ -80,7 +80,7 @@ async fn wake(
         token: listening.token.as_deref(),
         ..Wish::default()
     };
-    let keyring = def.verification.resolve(&context::env);
+    let keyring = def.keyring(&context::env);
     let sealed = outgoing::draft(def, wish, now)
         .await
         .and_then(|draft| draft.seal(def, address, &keyring, &context.fresh_id(), now, false));

@@ -16,7 +16,7 @@ use crate::listing;
 pub(crate) struct Args {}
 
 pub(crate) fn run(context: &Context, _: &Args) -> Result<()> {
-    let registry = context.registry()?;
+    let registry = context.configured()?;
     let base = context.config()?.webhook_base();
     if context.ui.json {
         let webhooks: Vec<Value> = registry.webhooks().map(|webhook| listing::json(&base, webhook)).collect();

@@ -65,7 +65,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
-    let registry = context.registry()?;
+    let registry = context.configured()?;
     let def = &resolve::webhook(&registry, &args.slug)?.def;
     let body = args.payload.as_deref().map(read).transpose()?;
     if let (Some(file), Some(body)) = (&args.payload, &body) {
@@ -76,7 +76,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     {
         context.ui.warn(format_args!("webhook '{}': {warning}", def.slug));
     }
-    let keyring = def.verification.resolve(&context::env);
+    let keyring = def.keyring(&context::env);
     if args.bad_signature && keyring.is_empty() {
         let variable = def.verification.secret.as_deref();
         return Err(Error::usage("there is no signature to spoil: the webhook has no secret here")

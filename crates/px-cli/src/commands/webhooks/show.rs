@@ -1,13 +1,14 @@
 //! `px webhooks show`
 
+use px_sdk::WebhookDef;
 use serde_json::Value;
 
-use crate::context::Context;
+use crate::context::{self, Context};
 use crate::error::Result;
 use crate::listing::{self, Verified};
 use crate::outgoing::{self, Wish};
-use crate::resolve;
 use crate::ui::{FAINT, HEADING, paint};
+use crate::{resolve, words};
 
 /// Show a webhook: how senders are verified, its payload's schema, a sample
 #[derive(Debug, clap::Args)]
@@ -18,8 +19,25 @@ pub(crate) struct Args {
     slug: String,
 }
 
+/// Where the secrets are, and how many.
+fn said_of_secrets(def: &WebhookDef, variable: Option<&str>) -> String {
+    let from_environment = def.verification.resolve(&context::env).keys().len();
+    let from_file = def.keys.len();
+    let environment = match (from_environment, variable) {
+        (0, _) | (_, None) => None,
+        (1, Some(variable)) => Some(format!("the secret is in {variable}")),
+        (_, Some(variable)) => {
+            Some(format!("the secret is in {variable}, the one before it in {variable}_PREVIOUS"))
+        }
+    };
+    let file = (from_file > 0).then(|| {
+        format!("{} from px.toml", words::count(u64::try_from(from_file).unwrap_or(u64::MAX), "secret"))
+    });
+    [environment, file].into_iter().flatten().collect::<Vec<_>>().join(", and ")
+}
+
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
-    let registry = context.registry()?;
+    let registry = context.configured()?;
     let webhook = resolve::webhook(&registry, &args.slug)?;
     let (def, ui) = (&webhook.def, context.ui);
     let base = context.config()?.webhook_base();
@@ -46,9 +64,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         (Verified::Missing(variable), _) => {
             format!("{variable} is not set: only callers on this machine are answered")
         }
-        (Verified::Yes, variable) => {
-            format!("the secret is in {}", variable.as_deref().unwrap_or("the environment"))
-        }
+        (Verified::Yes, variable) => said_of_secrets(def, variable.as_deref()),
     };
     ui.line(format_args!("\n{}\n  {}: {state}", paint(HEADING, "Verification"), verification.provider))?;
     ui.line(format_args!("\n{}\n{:#}", paint(HEADING, "Payload (JSON Schema)"), def.payload_schema))?;

@@ -54,11 +54,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
-    let registry = context.registry()?;
+    let registry = context.configured()?;
     let webhook = resolve::webhook(&registry, &args.slug)?;
-    let mut configured = context.config()?.webhook_options(&context::env)?;
-    let setup = configured.remove(&args.slug).unwrap_or_default().setup;
-    let endpoint = Endpoint::configured(std::sync::Arc::clone(&webhook.def), &context::env, setup)
+    let endpoint = Endpoint::new(std::sync::Arc::clone(&webhook.def), &context::env)
         .map_err(|error| Error::failed(error.to_string()))?;
     for warning in &endpoint.warnings {
         context.ui.warn(warning);

@@ -1,10 +1,13 @@
 //! The one write: everything that belongs together, with its preconditions.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use px_core::{Event, KeyId, KeyRecord, Run, RunId, Scope};
 
 use crate::hints::Hint;
 use crate::model::{DedupRecord, Delivery, QueuedEvent, StartKey, Timer, Work};
+use crate::outbox::{OutboxBatch, OutboxConflict, Told};
 
 /// The newest entries of a run's log, which lie in the run's own row until
 /// they outgrow it. Opaque to everybody but the store that gave it out.
@@ -12,11 +15,20 @@ use crate::model::{DedupRecord, Delivery, QueuedEvent, StartKey, Timer, Work};
 pub struct LogTail {
     pub(crate) first_seq: u64,
     pub(crate) lines: Bytes,
+    pub(crate) told: Option<Arc<Told>>,
+}
+
+impl LogTail {
+    /// What hooks have been told of the run, if they have been.
+    #[must_use]
+    pub fn told(&self) -> Option<&Told> {
+        self.told.as_deref()
+    }
 }
 
 impl Default for LogTail {
     fn default() -> Self {
-        Self { first_seq: 1, lines: Bytes::new() }
+        Self { first_seq: 1, lines: Bytes::new(), told: None }
     }
 }
 
@@ -103,6 +115,8 @@ pub struct Batch {
     pub disarm: Vec<Timer>,
     /// Idempotent starts that must not be known yet.
     pub start_keys: Vec<(String, String, StartKey)>,
+    /// Hooks, and what is on its way to them.
+    pub outbox: OutboxBatch,
 }
 
 /// A delivery to be written.
@@ -140,6 +154,11 @@ impl Batch {
         if !self.arm.is_empty() {
             hints.push(Hint::Timer);
         }
+        if !self.outbox.hooks.is_empty() {
+            hints.push(Hint::Hooks);
+        }
+        let due = self.outbox.outgoing.iter().filter_map(|write| write.outgoing.due_row());
+        hints.extend(due.map(|due| Hint::Outgoing(due.lane)));
         hints
     }
 }
@@ -177,4 +196,6 @@ pub enum Conflict {
     },
     /// An idempotent start is known.
     Started(StartKey),
+    /// A hook or a delivery of the outbox has changed since it was read.
+    Outbox(OutboxConflict),
 }

@@ -8,6 +8,8 @@
 //! Beside it stands [`differential`], which drives two stores with one random
 //! stream of operations and compares every reply and the final snapshot.
 
+mod outbox;
+
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -213,6 +215,10 @@ pub fn key(n: u64) -> KeyId {
 
 /// What a store answers must hold over commits, conflicts and reads.
 pub mod cases {
+    pub use super::outbox::{
+        a_run_has_a_hook_of_its_own, hooks_change_under_a_precondition, what_happens_is_told_in_its_commit,
+        what_is_due_is_found_by_lane_and_time,
+    };
     use super::*;
 
     /// A run is read as it was written, with its whole log.
@@ -498,7 +504,9 @@ macro_rules! store_conformance {
             a_run_and_its_log_are_read_back, a_long_log_is_read_from_any_place,
             a_key_that_changed_is_a_conflict, a_known_provider_id_is_a_conflict,
             a_stale_fence_commits_nothing, events_and_waits_meet, timers_are_found_when_due,
-            lists_are_filtered_and_page, tables_are_scanned_in_pages, commits_are_numbered);
+            lists_are_filtered_and_page, tables_are_scanned_in_pages, commits_are_numbered,
+            what_happens_is_told_in_its_commit, a_run_has_a_hook_of_its_own,
+            what_is_due_is_found_by_lane_and_time, hooks_change_under_a_precondition);
     };
     (@cases $open:path: $($case:ident),+) => {
         $(
@@ -552,7 +560,20 @@ pub fn differential(
             let at = dice.below(runs.len() as u64);
             runs.get(usize::try_from(at).unwrap_or(0)).copied()
         };
-        let replies = match dice.below(10) {
+        let replies = match dice.below(13) {
+            10 => {
+                // Half of the histories begin without anybody who listens.
+                let events: &[&str] = if dice.below(2) == 0 { &[] } else { &["run.*"] };
+                let url = format!("https://r{}.example/", dice.below(3));
+                if dice.below(steps / 20 + 1) > 0 {
+                    continue;
+                }
+                (format!("{}", left.hook(&url, events)), format!("{}", right.hook(&url, events)))
+            }
+            11 | 12 => {
+                let end = dice.below(5);
+                (format!("{:?}", left.try_first(end)), format!("{:?}", right.try_first(end)))
+            }
             0 | 1 => {
                 let brain = format!("b{}", dice.below(3));
                 let (a, b) = (left.start(&brain), right.start(&brain));
@@ -642,6 +663,7 @@ fn snapshot(driver: &Driver) -> Vec<Value> {
         let queued = block_on(store.queued(SCOPE, &key(n), 0, 1_000)).expect("a queue");
         out.push(json!([record.version, record.record, queued]));
     }
+    out.extend(outbox::snapshot(driver));
     let work = block_on(store.work(SCOPE, None, 10_000)).expect("work");
     out.push(work.iter().map(|(run, work)| json!([run, work.version, work.record])).collect());
     out

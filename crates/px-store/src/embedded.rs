@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::hints::HintBus;
 use crate::layout::{self, Table};
 use crate::model::{DedupRecord, Delivery, QueuedEvent, StartKey, Timer, Versioned, Work};
+use crate::outbox::{Keeper, OutboxConflict, OutboxStore};
 use crate::rows::{
     Admission, Backing, BoxFuture, Check, Expect, Order, RowBatch, RowOp, RowOutcome, RowStats,
 };
@@ -20,7 +21,7 @@ use crate::scan::{self, Cursor, Row, Scan};
 use crate::store::{DeliveryFilter, Page, Read, RunFilter, Store};
 
 /// How many rows one page of a filtered list looks at, at most.
-const SCAN_LIMIT: usize = 2_000;
+pub(crate) const SCAN_LIMIT: usize = 2_000;
 
 /// How many keys of a webhook are looked at to find one that a run waits on.
 const AWAITED_SCAN: usize = 1_000;
@@ -29,24 +30,29 @@ const AWAITED_SCAN: usize = 1_000;
 #[derive(Debug)]
 pub struct Embedded<B> {
     backing: Arc<B>,
+    keeper: Arc<Keeper>,
 }
 
 impl<B> Clone for Embedded<B> {
     fn clone(&self) -> Self {
-        Self { backing: Arc::clone(&self.backing) }
+        Self { backing: Arc::clone(&self.backing), keeper: Arc::clone(&self.keeper) }
     }
 }
 
 impl<B: Backing> Embedded<B> {
     /// A store over this backing.
     pub fn new(backing: B) -> Self {
-        Self { backing: Arc::new(backing) }
+        Self { backing: Arc::new(backing), keeper: Arc::default() }
     }
 
     /// The backing itself, for its figures.
     #[must_use]
     pub fn backing(&self) -> &B {
         &self.backing
+    }
+
+    pub(crate) fn keeper(&self) -> &Keeper {
+        &self.keeper
     }
 
     fn record<T>(&self, row: &[u8], parse: impl Fn(&Bytes) -> Result<T, Error>) -> Result<Option<T>, Error> {
@@ -91,7 +97,7 @@ impl<B: Backing> Embedded<B> {
 
     /// The ids of candidates for a list, newest first: from the posting lists
     /// if there are any for the filter, else from the table itself.
-    fn candidates(
+    pub(crate) fn candidates(
         &self,
         scope: Scope,
         table: Table,
@@ -115,7 +121,7 @@ impl<B: Backing> Embedded<B> {
         Ok(ids)
     }
 
-    fn page<T>(
+    pub(crate) fn page<T>(
         ids: &[[u8; 16]],
         limit: usize,
         mut fits: impl FnMut([u8; 16]) -> Result<Option<T>, Error>,
@@ -227,34 +233,35 @@ impl<B: Backing> Embedded<B> {
 }
 
 /// What a check of a row stands for.
-enum Stake {
+pub(crate) enum Stake {
     Key(KeyId),
     Run(RunId),
     Fence(RunId),
     Dedup(String, String),
     Start,
+    Outbox(OutboxConflict),
 }
 
-struct Translation {
+pub(crate) struct Translation {
     rows: RowBatch,
     stakes: Vec<Stake>,
 }
 
 impl Translation {
-    fn check(&mut self, key: Vec<u8>, expect: Expect, stake: Stake) {
+    pub(crate) fn check(&mut self, key: Vec<u8>, expect: Expect, stake: Stake) {
         self.rows.checks.push(Check { key, expect });
         self.stakes.push(stake);
     }
 
-    fn put(&mut self, key: Vec<u8>, value: Bytes) {
+    pub(crate) fn put(&mut self, key: Vec<u8>, value: Bytes) {
         self.rows.ops.push(RowOp::Put { key, value });
     }
 
-    fn remove(&mut self, key: Vec<u8>) {
+    pub(crate) fn remove(&mut self, key: Vec<u8>) {
         self.rows.ops.push(RowOp::Remove { key });
     }
 
-    fn post(&mut self, list: Vec<u8>, id: [u8; 16]) {
+    pub(crate) fn post(&mut self, list: Vec<u8>, id: [u8; 16]) {
         self.rows.ops.push(RowOp::Post { list, id });
     }
 
@@ -265,8 +272,8 @@ impl Translation {
         self.check(row.clone(), expect, Stake::Run(run.id));
         let mut tail = layout::append(&write.tail, &write.events)?;
         if layout::outgrown(&tail) {
-            self.put(layout::log_row(scope, run.id, tail.first_seq), tail.lines);
-            tail = LogTail { first_seq: run.seq + 1, lines: Bytes::new() };
+            self.put(layout::log_row(scope, run.id, tail.first_seq), tail.lines.clone());
+            tail = LogTail { first_seq: run.seq + 1, lines: Bytes::new(), ..tail };
         }
         self.put(row, layout::run_value(run, &tail)?);
         let id = run.id.to_bytes();
@@ -350,6 +357,7 @@ impl Translation {
         for timer in &batch.arm {
             this.put(layout::timer_row(scope, timer), layout::json(&timer.kind)?);
         }
+        this.outbox(scope, &batch.outbox)?;
         Ok(this)
     }
 
@@ -363,11 +371,12 @@ impl Translation {
                 Conflict::Duplicate { slug, provider_id, record: layout::from_json(&found()?)? }
             }
             Stake::Start => Conflict::Started(layout::from_json(&found()?)?),
+            Stake::Outbox(what) => Conflict::Outbox(what),
         })
     }
 }
 
-fn ready<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, T> {
+pub(crate) fn ready<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, T> {
     Box::pin(std::future::ready(value))
 }
 
@@ -521,6 +530,10 @@ impl<B: Backing> Store for Embedded<B> {
 
     fn unlisted<'a>(&'a self, scope: Scope, row: &'a Row) -> Read<'a, Vec<String>> {
         ready(scan::unlisted(&*self.backing, scope, row))
+    }
+
+    fn outbox(&self) -> &dyn OutboxStore {
+        self
     }
 
     fn hints(&self) -> &Arc<HintBus> {

@@ -1,8 +1,8 @@
 //! Hints: "something durable changed, have a look". A hint may be lost; whoever
 //! depends on one also polls (RULES 41).
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use px_core::RunId;
@@ -16,6 +16,10 @@ const RUN_HINTS: usize = 1024;
 /// not fit is found by the engine's poll.
 const READY_RUNS: usize = 65_536;
 
+/// How many lanes of the outbox the bus remembers until the sender asks. One
+/// that does not fit is found by the sender's poll.
+const OUTGOING_LANES: usize = 65_536;
+
 /// One hint of a committed batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hint {
@@ -27,6 +31,10 @@ pub enum Hint {
     Timer,
     /// The log of this run grew.
     Run(RunId),
+    /// Something is due, or is to be due, in this lane of the outbox.
+    Outgoing(u64),
+    /// Hooks have changed.
+    Hooks,
 }
 
 /// Carries hints from the committer to the engine and to watchers.
@@ -37,6 +45,9 @@ pub struct HintBus {
     timer: Notify,
     runs: broadcast::Sender<RunId>,
     revoked: broadcast::Sender<RunId>,
+    lanes: Mutex<BTreeSet<u64>>,
+    outgoing: Notify,
+    hook_changes: AtomicU64,
     muted: AtomicBool,
 }
 
@@ -48,6 +59,9 @@ impl Default for HintBus {
             timer: Notify::new(),
             runs: broadcast::channel(RUN_HINTS).0,
             revoked: broadcast::channel(RUN_HINTS).0,
+            lanes: Mutex::default(),
+            outgoing: Notify::new(),
+            hook_changes: AtomicU64::new(0),
             muted: AtomicBool::new(false),
         }
     }
@@ -62,6 +76,10 @@ impl HintBus {
 
     /// Publishes the hints of a batch that is durable.
     pub fn publish(&self, hints: &[Hint]) {
+        // No hint that may be lost: who holds hooks must not miss a change of them.
+        if hints.contains(&Hint::Hooks) {
+            self.hook_changes.fetch_add(1, Ordering::SeqCst);
+        }
         if self.muted.load(Ordering::Relaxed) {
             return;
         }
@@ -78,6 +96,15 @@ impl HintBus {
                 // No receiver is no error: no step runs.
                 Hint::Revoked(run) => drop(self.revoked.send(*run)),
                 Hint::Timer => self.timer.notify_one(),
+                Hint::Hooks => self.outgoing.notify_one(),
+                Hint::Outgoing(lane) => {
+                    let mut lanes = self.lanes();
+                    if lanes.len() < OUTGOING_LANES {
+                        lanes.insert(*lane);
+                    }
+                    drop(lanes);
+                    self.outgoing.notify_one();
+                }
                 Hint::Run(run) => {
                     if self.runs.receiver_count() > 0 {
                         // No receiver is no error: nobody watches.
@@ -107,6 +134,23 @@ impl HintBus {
     /// Resolves after the next `Hint::Timer`.
     pub async fn timer(&self) {
         self.timer.notified().await;
+    }
+
+    fn lanes(&self) -> std::sync::MutexGuard<'_, BTreeSet<u64>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until something of the outbox or its hooks changed, and gives the
+    /// lanes that got something since the last call.
+    pub async fn outgoing(&self) -> BTreeSet<u64> {
+        self.outgoing.notified().await;
+        std::mem::take(&mut *self.lanes())
+    }
+
+    /// How often hooks have changed.
+    #[must_use]
+    pub fn hook_changes(&self) -> u64 {
+        self.hook_changes.load(Ordering::SeqCst)
     }
 
     /// Follows the runs whose logs grow.

@@ -2,6 +2,8 @@
 //! is the on-disk format; [`FORMAT_VERSION`](px_core::event::FORMAT_VERSION)
 //! names it, and every value that may grow starts with its own format byte.
 
+use std::sync::Arc;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use px_core::{DeliveryId, Event, KeyId, KeyRecord, Run, RunId, RunStatus, Scope, Timestamp};
 use serde::Serialize;
@@ -13,6 +15,10 @@ use crate::model::{Delivery, InboxState, Timer, TimerKind, Versioned};
 
 /// The format byte of composite values.
 const FORMAT: u8 = 1;
+
+/// The format byte of a run that hooks have been told of: what they were told
+/// lies between the run and its log. Other runs keep the first format.
+const FORMAT_TOLD: u8 = 2;
 
 /// Past this many bytes of log, a run's row hands its log to a chunk of its own.
 const INLINE_LOG_LIMIT: usize = 8 * 1024;
@@ -43,6 +49,16 @@ pub enum Table {
     Timer = b't',
     /// Idempotent starts.
     Start = b's',
+    /// Hooks.
+    Hook = b'h',
+    /// The outbox.
+    Outgoing = b'o',
+    /// What of the outbox is due, by lane and time.
+    Due = b'e',
+    /// Attempts to deliver.
+    Attempt = b'a',
+    /// Endpoints of hooks.
+    Endpoint = b'p',
 }
 
 fn row(scope: Scope, table: Table, parts: usize) -> Vec<u8> {
@@ -223,12 +239,12 @@ fn short() -> Error {
     Error::Corrupt("a record is cut short".into())
 }
 
-/// `seq`, format, length of the run's JSON, the run, the first `seq` of the
-/// log's tail, the tail: one JSON line an event.
+/// `seq`, format, length of the run's JSON, the run, what hooks were told of
+/// it, the first `seq` of the log's tail, the tail: one JSON line an event.
 pub(crate) fn run_value(run: &Run, tail: &LogTail) -> Result<Bytes, Error> {
     let mut value = BytesMut::with_capacity(1024 + tail.lines.len());
     value.put_u64(run.seq);
-    value.put_u8(FORMAT);
+    value.put_u8(if tail.told.is_some() { FORMAT_TOLD } else { FORMAT });
     value.put_u32(0);
     let start = value.len();
     let mut writer = value.writer();
@@ -238,6 +254,11 @@ pub(crate) fn run_value(run: &Run, tail: &LogTail) -> Result<Bytes, Error> {
     if let Some(place) = value.get_mut(start - 4..start) {
         place.copy_from_slice(&length.to_be_bytes());
     }
+    if let Some(told) = &tail.told {
+        let told = json(&**told)?;
+        value.put_u32(u32::try_from(told.len()).unwrap_or(u32::MAX));
+        value.put_slice(&told);
+    }
     value.put_u64(tail.first_seq);
     value.put_slice(&tail.lines);
     Ok(value.freeze())
@@ -246,20 +267,28 @@ pub(crate) fn run_value(run: &Run, tail: &LogTail) -> Result<Bytes, Error> {
 pub(crate) fn from_run_value(value: &Bytes) -> Result<RunRecord, Error> {
     let (_, rest) = value.split_first_chunk::<8>().ok_or_else(short)?;
     let (format, rest) = rest.split_first().ok_or_else(short)?;
-    check_format(*format)?;
+    check_format(*format, FORMAT_TOLD)?;
     let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(short)?;
     let length = u32::from_be_bytes(*length) as usize;
-    let (json, rest) = rest.split_at_checked(length).ok_or_else(short)?;
+    let (json, mut rest) = rest.split_at_checked(length).ok_or_else(short)?;
+    let mut told = None;
+    if *format == FORMAT_TOLD {
+        let (length, behind) = rest.split_first_chunk::<4>().ok_or_else(short)?;
+        let (json, behind) =
+            behind.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or_else(short)?;
+        told = Some(Arc::new(from_json(json)?));
+        rest = behind;
+    }
     let (first_seq, lines) = rest.split_first_chunk::<8>().ok_or_else(short)?;
     Ok(RunRecord {
         run: from_json(json)?,
-        tail: LogTail { first_seq: u64::from_be_bytes(*first_seq), lines: value.slice_ref(lines) },
+        tail: LogTail { first_seq: u64::from_be_bytes(*first_seq), lines: value.slice_ref(lines), told },
     })
 }
 
-fn check_format(found: u8) -> Result<(), Error> {
-    if found > FORMAT {
-        return Err(Error::Format { found: found.into(), supported: FORMAT.into() });
+fn check_format(found: u8, supported: u8) -> Result<(), Error> {
+    if found > supported {
+        return Err(Error::Format { found: found.into(), supported: supported.into() });
     }
     Ok(())
 }
@@ -273,14 +302,14 @@ pub(crate) fn append(tail: &LogTail, events: &[Event]) -> Result<LogTail, Error>
         serde_json::to_writer(&mut writer, event).map_err(|error| unwritable(&error))?;
         writer.get_mut().put_u8(b'\n');
     }
-    Ok(LogTail { first_seq: tail.first_seq, lines: writer.into_inner().freeze() })
+    Ok(LogTail { lines: writer.into_inner().freeze(), ..tail.clone() })
 }
 
 /// The tail of a run's log after a commit: with the new events, or empty if
 /// they made it outgrow its row.
 pub(crate) fn next_tail(tail: &LogTail, events: &[Event], seq: u64) -> Result<LogTail, Error> {
     let tail = append(tail, events)?;
-    Ok(if outgrown(&tail) { LogTail { first_seq: seq + 1, lines: Bytes::new() } } else { tail })
+    Ok(if outgrown(&tail) { LogTail { first_seq: seq + 1, lines: Bytes::new(), ..tail } } else { tail })
 }
 
 /// Whether a tail belongs into a chunk of its own.
@@ -322,7 +351,7 @@ pub(crate) fn delivery_value(delivery: &Delivery) -> Result<Bytes, Error> {
 
 pub(crate) fn from_delivery_value(value: &Bytes) -> Result<Delivery, Error> {
     let (format, rest) = value.split_first().ok_or_else(short)?;
-    check_format(*format)?;
+    check_format(*format, FORMAT)?;
     let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(short)?;
     let (json, body) = rest.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or_else(short)?;
     let mut delivery: Delivery = from_json(json)?;
@@ -332,7 +361,7 @@ pub(crate) fn from_delivery_value(value: &Bytes) -> Result<Delivery, Error> {
 
 // Posting lists.
 
-fn list(scope: Scope, name: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn list(scope: Scope, name: &[&[u8]]) -> Vec<u8> {
     let mut list = scope.0.to_be_bytes().to_vec();
     for part in name {
         list.extend_from_slice(part);

@@ -8,12 +8,13 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use px_core::{DeliveryId, KeyId, KeyRecord, RunId, RunStatus, Scope};
+use px_core::{DeliveryId, KeyId, KeyRecord, OutgoingId, RunId, RunStatus, Scope};
 
 use crate::batch::RunRecord;
 use crate::error::Error;
 use crate::layout::{self, Table};
 use crate::model::{DedupRecord, Delivery, QueuedEvent, StartKey, Timer, Versioned, Work};
+use crate::outbox::{Attempt, Due, Endpoint, Hook, Outgoing, rows};
 use crate::rows::{Backing, Order};
 
 /// Where a scan goes on. Opaque to everybody but the store that gave it out.
@@ -50,6 +51,16 @@ pub enum Row {
     Timer(Timer),
     /// What is remembered under a brain and an idempotency key.
     Start(String, String, StartKey),
+    /// A hook.
+    Hook(Box<Versioned<Hook>>),
+    /// A delivery of the outbox, with its body.
+    Outgoing(Box<Outgoing>),
+    /// When one is due.
+    Due(Due),
+    /// An attempt to deliver one.
+    Attempt(OutgoingId, Box<Attempt>),
+    /// An endpoint of hooks.
+    Endpoint(Endpoint),
     /// A row that is not what was written: its key in hexadecimal digits, and
     /// what is wrong.
     Unreadable(String, String),
@@ -132,11 +143,43 @@ fn read(scope: Scope, table: Table, row: &[u8], value: &Bytes) -> Result<Row, Er
             let expected = layout::start_row(scope, &brain, &name);
             (Row::Start(brain, name, layout::from_json(value)?), expected)
         }
+        _ => read_outbox(scope, table, row, value)?,
     };
     if expected != row {
         return Err(Error::Corrupt("a row lies under another one's key".into()));
     }
     Ok(read)
+}
+
+fn read_outbox(scope: Scope, table: Table, row: &[u8], value: &Bytes) -> Result<(Row, Vec<u8>), Error> {
+    Ok(match table {
+        Table::Outgoing => {
+            let outgoing = rows::from_outgoing_value(value)?;
+            let expected = rows::outgoing_row(scope, outgoing.id);
+            (Row::Outgoing(Box::new(outgoing)), expected)
+        }
+        Table::Due => {
+            let due = rows::due_of(scope, row, value)?;
+            (Row::Due(due), rows::due_row(scope, &due))
+        }
+        Table::Attempt => {
+            let attempt: Attempt = layout::from_json(value)?;
+            let id = row.split_last_chunk::<4>().map_or(row, |(id, _)| id);
+            let id = OutgoingId::from_bytes(layout::id_of(id)?);
+            let expected = rows::attempt_row(scope, id, attempt.number);
+            (Row::Attempt(id, Box::new(attempt)), expected)
+        }
+        Table::Endpoint => {
+            let endpoint = rows::endpoint_of(row, value)?;
+            let expected = rows::endpoint_row(scope, endpoint.lane);
+            (Row::Endpoint(endpoint), expected)
+        }
+        _ => {
+            let hook = rows::hook_of(value)?;
+            let expected = rows::hook_row(scope, rows::is_own(&hook.record), hook.record.id);
+            (Row::Hook(Box::new(hook)), expected)
+        }
+    })
 }
 
 /// The lists in which this run or delivery is not found.
@@ -178,6 +221,10 @@ pub(crate) fn unlisted<B: Backing + ?Sized>(
                     look(&list, id, format!("identifier {identifier}"))?;
                 }
             }
+        }
+        Row::Outgoing(outgoing) if !outgoing.own => {
+            let id = outgoing.id.to_bytes();
+            look(&rows::of_hook(scope, outgoing.hook), id, format!("hook {}", outgoing.hook))?;
         }
         _ => {}
     }

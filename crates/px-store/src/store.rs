@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::hints::HintBus;
 use crate::layout::Table;
 use crate::model::{DedupRecord, Delivery, InboxState, QueuedEvent, StartKey, Timer, Versioned, Work};
+use crate::outbox::OutboxStore;
 use crate::rows::{Admission, BoxFuture, RowStats};
 use crate::scan::{Cursor, Row, Scan};
 
@@ -144,6 +145,9 @@ pub trait Store: Send + Sync + 'static {
     /// The lists that should show this run or delivery and do not; none for
     /// rows of other tables, which are in no list.
     fn unlisted<'a>(&'a self, scope: Scope, row: &'a Row) -> Read<'a, Vec<String>>;
+
+    /// Hooks, and what is on its way to them.
+    fn outbox(&self) -> &dyn OutboxStore;
 
     /// Where hints of durable batches go.
     fn hints(&self) -> &Arc<HintBus>;

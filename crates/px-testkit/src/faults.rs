@@ -219,6 +219,11 @@ impl Store for FaultyStore {
         self.inner.unlisted(scope, row)
     }
 
+    fn outbox(&self) -> &dyn px_store::outbox::OutboxStore {
+        // Its writes are commits, and those are counted.
+        self.inner.outbox()
+    }
+
     fn hints(&self) -> &Arc<HintBus> {
         self.inner.hints()
     }

@@ -9,17 +9,17 @@ mod project;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use damage::deeds::{Damage, edit, edit_log, nobody, put, remove};
+use damage::outbox::OUTBOX;
 use damage::{Parts, Rig, audited, load, name, plain};
 use project::registry;
 use px_core::RunStatus;
 use px_store::audit::{KEPT_VIOLATIONS, Report, Rule};
+use px_store::outbox::OutgoingState;
 use px_store::{Embedded, InboxState, Store};
 use px_store_sled::{Options, SledRows};
 use px_testkit::World;
 use serde_json::{Value, json};
-
-/// An id that nothing has.
-const NOBODY: &str = "ffffffffffff7fffbfffffffffffffff";
 
 #[tokio::test]
 async fn a_store_that_px_has_written_is_clean() {
@@ -59,47 +59,14 @@ fn assert_has_everything(report: &Report) {
         assert!(counts.events.contains_key(&state), "{state:?} in {counts:?}");
     }
     assert_eq!(counts.timers.len(), 4, "{counts:?}");
+    for state in OutgoingState::ALL {
+        assert!(counts.outgoing.contains_key(&state), "{state:?} in {counts:?}");
+    }
+    assert_eq!((counts.hooks, counts.attempts), (2, 5), "{counts:?}");
     assert!(
         [counts.log_pieces, counts.queued, counts.work, counts.dedups].iter().all(|n| *n > 0),
         "{counts:?}"
     );
-}
-
-/// A kind of damage: the rule that it breaks, and how it is done. Gives the id
-/// that the audit has to name.
-type Damage = (Rule, fn(&Rig) -> Deed);
-
-/// What is done to the rows.
-struct Deed {
-    names: String,
-    put: Vec<Parts>,
-    remove: Vec<Parts>,
-}
-
-fn put(names: impl Into<String>, row: Parts) -> Deed {
-    Deed { names: names.into(), put: vec![row], remove: Vec::new() }
-}
-
-fn remove(names: impl Into<String>, row: Parts) -> Deed {
-    Deed { names: names.into(), put: Vec::new(), remove: vec![row] }
-}
-
-/// A change of a row's JSON.
-fn edit(names: impl Into<String>, mut row: Parts, change: impl FnOnce(&mut Value)) -> Deed {
-    change(&mut row.json);
-    put(names, row)
-}
-
-/// A change of the log entries in a run's row.
-fn edit_log(mut row: Parts, change: impl FnOnce(&mut Vec<Value>)) -> Deed {
-    let mut entries = row.entries();
-    change(&mut entries);
-    row.set_entries(&entries);
-    put(row.text("/id"), row)
-}
-
-fn nobody(prefix: &str) -> String {
-    format!("{prefix}_{NOBODY}")
 }
 
 /// A timer of this kind.
@@ -341,10 +308,15 @@ async fn damage_of_the_inbox_is_found() {
     each_is_found(INBOX).await;
 }
 
+#[tokio::test]
+async fn damage_of_the_outbox_is_found() {
+    each_is_found(OUTBOX).await;
+}
+
 #[test]
 fn every_rule_has_a_kind_of_damage_and_a_name_of_its_own() {
     let damaged: BTreeSet<Rule> =
-        [LOGS, WAITS, QUEUES, INBOX].concat().into_iter().map(|(rule, _)| rule).collect();
+        [LOGS, WAITS, QUEUES, INBOX, OUTBOX].concat().into_iter().map(|(rule, _)| rule).collect();
     assert_eq!(damaged, Rule::ALL.iter().copied().collect());
     let codes: BTreeSet<&str> = Rule::ALL.iter().map(|rule| rule.code()).collect();
     assert_eq!(codes.len(), Rule::ALL.len());

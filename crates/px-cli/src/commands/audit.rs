@@ -91,6 +91,11 @@ const fn noun(table: Table) -> &'static str {
         Table::Work => "ready runs",
         Table::Timer => "timers",
         Table::Start => "idempotency keys",
+        Table::Hook => "hooks",
+        Table::Outgoing => "outbound deliveries",
+        Table::Due => "due deliveries",
+        Table::Attempt => "attempts",
+        Table::Endpoint => "endpoints",
     }
 }
 
@@ -144,5 +149,10 @@ fn rows(counts: &Counts) -> Vec<Vec<String>> {
     rows.push(row("Ready runs", "", counts.work));
     rows.extend(counts.timers.iter().map(|(kind, count)| row("Timers", kind, *count)));
     rows.push(row("Idempotency keys", "", counts.start_keys));
+    rows.push(row("Hooks", "", counts.hooks));
+    rows.extend(
+        counts.outgoing.iter().map(|(state, count)| row("Outbound deliveries", state.as_str(), *count)),
+    );
+    rows.push(row("Attempts", "", counts.attempts));
     rows
 }

@@ -19,6 +19,7 @@
 
 mod inbox;
 mod keys;
+mod outbox;
 mod report;
 mod rest;
 mod runs;
@@ -44,7 +45,7 @@ const PAGE: usize = 256;
 const LARGE_PAGE: usize = 32;
 
 /// The tables in the order in which they are gone through.
-pub const TABLES: [Table; 9] = [
+pub const TABLES: [Table; 14] = [
     Table::Run,
     Table::Log,
     Table::Delivery,
@@ -54,6 +55,11 @@ pub const TABLES: [Table; 9] = [
     Table::Work,
     Table::Timer,
     Table::Start,
+    Table::Hook,
+    Table::Outgoing,
+    Table::Due,
+    Table::Attempt,
+    Table::Endpoint,
 ];
 
 /// How far an audit is.
@@ -96,6 +102,7 @@ pub async fn audit(
         audit.end_of_queue().await?;
     }
     audit.settle().await?;
+    audit.settle_numbers();
     Ok(audit.report)
 }
 
@@ -114,6 +121,10 @@ struct Tally {
     places: u64,
     /// Events that say that they are queued.
     queued: u64,
+    /// Numbers that a run's row or the next delivery knows.
+    numbers: u64,
+    /// Deliveries that have a number.
+    numbered: u64,
 }
 
 struct Audit<'a> {
@@ -130,7 +141,7 @@ struct Audit<'a> {
 impl Audit<'_> {
     async fn page(&self, table: Table, after: Option<&Cursor>) -> Result<(Vec<Row>, Option<Cursor>), Error> {
         let limit = match table {
-            Table::Run | Table::Log | Table::Delivery => LARGE_PAGE,
+            Table::Run | Table::Log | Table::Delivery | Table::Outgoing | Table::Attempt => LARGE_PAGE,
             _ => PAGE,
         };
         let page = self.store.scan(self.scope, table, after, limit).await?;
@@ -139,11 +150,14 @@ impl Audit<'_> {
 
     async fn row(&mut self, row: Row) -> Result<(), Error> {
         match &row {
-            Row::Run(_) | Row::Delivery(_) => self.lists(&row).await?,
+            Row::Run(_) | Row::Delivery(_) | Row::Outgoing(_) => self.lists(&row).await?,
             _ => {}
         }
         match row {
-            Row::Run(record) => self.run(*record).await,
+            Row::Run(record) => {
+                self.told(&record).await?;
+                self.run(*record).await
+            }
             Row::Log(run, first, entries) => self.piece(run, first, entries).await,
             Row::Delivery(delivery) => self.delivery(&delivery).await,
             Row::Dedup(slug, id, record) => self.dedup(&slug, &id, &record).await,
@@ -152,6 +166,14 @@ impl Audit<'_> {
             Row::Work(run, _) => self.work(run).await,
             Row::Timer(timer) => self.timer(&timer).await,
             Row::Start(brain, name, record) => self.start_key(brain, name, &record).await,
+            Row::Hook(hook) => self.hook(&hook.record).await,
+            Row::Outgoing(outgoing) => self.outgoing(&outgoing).await,
+            Row::Due(due) => self.due(&due).await,
+            Row::Attempt(id, attempt) => self.attempt(id, &attempt).await,
+            Row::Endpoint(_) => {
+                self.report.counts.endpoints += 1;
+                Ok(())
+            }
             Row::Unreadable(row, why) => {
                 self.report.violation(Rule::Unreadable, &why, [("row", row)]);
                 Ok(())
@@ -174,6 +196,7 @@ impl Audit<'_> {
         let (rule, about) = match row {
             Row::Run(record) => (Rule::RunUnlisted, ("run", record.run.id.to_string())),
             Row::Delivery(delivery) => (Rule::DeliveryUnlisted, ("delivery", delivery.id.to_string())),
+            Row::Outgoing(outgoing) => (Rule::OutgoingUnlisted, ("delivery", outgoing.id.to_string())),
             _ => return Ok(()),
         };
         if !missing.is_empty() {

@@ -6,6 +6,7 @@ use px_core::RunStatus;
 use serde::Serialize;
 
 use crate::model::InboxState;
+use crate::outbox::OutgoingState;
 
 /// How many violations a report keeps; what is more is only counted.
 pub const KEPT_VIOLATIONS: usize = 1_000;
@@ -78,6 +79,15 @@ rules! {
     StrayWork, "stray-work", "work is ready for a run that is not running";
     StrayTimer, "stray-timer", "a timer is set for what is over";
     StartKeyToNowhere, "start-key-to-nowhere", "an idempotency key points to a run that is not there";
+    HookWithoutRun, "hook-without-run", "a hook belongs to a run that is not there";
+    OutgoingWithoutHook, "outgoing-without-hook", "a delivery goes to a hook that is not there";
+    OutgoingWithoutRun, "outgoing-without-run", "a delivery tells of a run that is not there";
+    OutgoingUndue, "outgoing-undue", "a delivery is pending and not due, or due and not pending";
+    OutgoingGap, "outgoing-gap", "the deliveries of a run to a hook are not numbered without a gap";
+    OutgoingUnlisted, "outgoing-unlisted", "a delivery of the outbox is missing from a list that should show it";
+    StrayDue, "stray-due", "something is due that no pending delivery says is";
+    AttemptMissing, "attempt-missing", "a delivery counts an attempt that is not there";
+    StrayAttempt, "stray-attempt", "an attempt belongs to no delivery";
 }
 
 impl Serialize for Rule {
@@ -125,6 +135,16 @@ pub struct Counts {
     pub timers: BTreeMap<&'static str, u64>,
     /// Idempotency keys of starts.
     pub start_keys: u64,
+    /// Hooks, those of single runs among them.
+    pub hooks: u64,
+    /// Deliveries of the outbox, by state.
+    pub outgoing: BTreeMap<OutgoingState, u64>,
+    /// Those that are due at a time.
+    pub due: u64,
+    /// Attempts to deliver.
+    pub attempts: u64,
+    /// Endpoints of hooks.
+    pub endpoints: u64,
 }
 
 /// What an audit found.

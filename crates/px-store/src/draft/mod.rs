@@ -7,6 +7,7 @@
 //!
 //! A draft that met a conflict is thrown away and made anew from fresh reads.
 
+mod outbox;
 mod queues;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -67,6 +68,7 @@ pub struct Draft<'a> {
     dedups: Vec<DedupWrite>,
     start_keys: Vec<(String, String, StartKey)>,
     effects: VecDeque<(RunId, Effect)>,
+    outbox: outbox::DraftOutbox,
 }
 
 impl<'a> Draft<'a> {
@@ -93,6 +95,7 @@ impl<'a> Draft<'a> {
             dedups: Vec::new(),
             start_keys: Vec::new(),
             effects: VecDeque::new(),
+            outbox: outbox::DraftOutbox::default(),
         }
     }
 
@@ -177,18 +180,23 @@ impl<'a> Draft<'a> {
         let vacant =
             DraftRun { expected: 0, run: Run::vacant(id), events: Vec::new(), tail: LogTail::default() };
         self.runs.insert(id, vacant);
+        self.hook_new(id);
         if let Err(error) = self.decide(id, Command::Start(Box::new(start))) {
             self.runs.remove(&id);
+            self.outbox.forget(id);
             return Err(error);
         }
         Ok(id)
     }
 
     fn decide(&mut self, id: RunId, command: Command) -> Result<(), DraftError> {
+        self.outbox.listen(self.store, self.scope)?;
         let loaded = self.runs.get_mut(&id).ok_or(DraftError::NoRun(id))?;
         let decision = decide(&loaded.run, command, self.now)?;
         for event in decision.events {
+            let before = loaded.run.status;
             loaded.run.apply(&event)?;
+            self.outbox.tell((self.ids, self.now), &loaded.run, before, &event, &mut loaded.tail);
             loaded.events.push(event);
         }
         self.effects.extend(decision.effects.into_iter().map(|effect| (id, effect)));
@@ -325,7 +333,8 @@ impl<'a> Draft<'a> {
 
     /// The batch to commit.
     #[must_use]
-    pub fn into_batch(self) -> Batch {
+    pub fn into_batch(mut self) -> Batch {
+        let outbox = self.take_outbox();
         let (now, ids) = (self.now, self.ids);
         let keys = self
             .keys
@@ -361,6 +370,7 @@ impl<'a> Draft<'a> {
             arm: arm.into_iter().map(|(timer, _)| timer).collect(),
             disarm: disarm.into_iter().map(|(timer, _)| timer).collect(),
             start_keys: self.start_keys,
+            outbox,
         }
     }
 }

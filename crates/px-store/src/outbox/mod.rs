@@ -1,10 +1,24 @@
 //! The outbox: hooks, and what is on its way to them. Rows are written in the
-//! commit of the change that they tell of.
+//! commit of the change that they tell of, and cost nothing where no hook
+//! listens.
 
+mod address;
+mod batch;
+mod book;
+mod delivery;
 mod model;
 mod pattern;
+mod read;
 mod retry;
+pub(crate) mod rows;
 
+pub(crate) use address::Address;
+pub use address::{address, announce};
+pub use batch::{HookWrite, OutboxBatch, OutboxConflict, OutgoingWrite};
+pub(crate) use book::Keeper;
+pub use book::{Book, MAX_HOOKS, OwnHook, Render, Told};
+pub use delivery::{Attempt, AttemptBrief, Breaker, Due, Endpoint, Outgoing, OutgoingState, Timing, lane_of};
 pub use model::{Disabled, DisabledBy, Format, Hook, OldSecret, Sealed, Secrets, Signing, Source};
 pub use pattern::glob_fits;
+pub use read::{OutboxStore, OutgoingFilter};
 pub use retry::RetryPolicy;

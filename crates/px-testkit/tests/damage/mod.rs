@@ -11,6 +11,9 @@
     reason = "a test says by panicking that it failed"
 )]
 
+pub mod deeds;
+pub mod outbox;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +33,7 @@ pub async fn load(world: &World) {
     let post = async |id: &str, key: &str, text: &str, then: &str| {
         world.post("mail", &event(id, key, text, then)).await.unwrap();
     };
+    outbox::listen(world).await;
     // Over before the others begin: a timeout, a late event, an expired one.
     world.start(survey, ask("times-out")).await.unwrap();
     post("1", "expires", "a", "resume").await;
@@ -86,6 +90,7 @@ pub async fn load(world: &World) {
     // Ready, with an owner, and an event in its queue.
     post("17", "busy", "hello", "or_start").await;
     post("18", "busy", "more", "or_start").await;
+    outbox::send(world).await;
 }
 
 /// Audits a store.
@@ -100,6 +105,8 @@ pub struct Parts {
     pub key: Vec<u8>,
     head: Vec<u8>,
     pub json: Value,
+    /// What hooks were told of a run, as it lies there.
+    told: Vec<u8>,
     pub tail: Vec<u8>,
 }
 
@@ -138,9 +145,11 @@ impl Rig {
         match row.key[2] {
             b'd' => value[1..5].copy_from_slice(&length),
             b'r' => value[9..13].copy_from_slice(&length),
+            b'o' => value[9..13].copy_from_slice(&length),
             _ => {}
         }
         value.extend(json);
+        value.extend(&row.told);
         value.extend(&row.tail);
         self.submit(RowOp::Put { key: row.key.clone(), value: value.into() }).await;
     }
@@ -181,13 +190,19 @@ impl Rig {
     /// A row of a key of the webhook `mail` that is not there.
     pub fn new_key(&self, identifier: &str, json: Value) -> Parts {
         let key = [&[0, 0, b'k'][..], &name("mail", identifier)].concat();
-        Parts { key, head: vec![0, 0, 0, 0, 0, 0, 0, 9], json, tail: Vec::new() }
+        Parts { key, head: vec![0, 0, 0, 0, 0, 0, 0, 9], json, told: Vec::new(), tail: Vec::new() }
     }
 }
 
 /// A new row without anything in front of its JSON.
 pub fn plain(table: u8, rest: &[u8], json: Value) -> Parts {
-    Parts { key: [&[0, 0, table][..], rest].concat(), head: Vec::new(), json, tail: Vec::new() }
+    Parts {
+        key: [&[0, 0, table][..], rest].concat(),
+        head: Vec::new(),
+        json,
+        told: Vec::new(),
+        tail: Vec::new(),
+    }
 }
 
 /// Two texts as rows have them.
@@ -223,12 +238,14 @@ fn take_apart(table: u8, key: Vec<u8>, value: &[u8]) -> Parts {
         at + 4 + u32::from_be_bytes(bytes) as usize
     };
     let (from, to) = match table {
-        b'r' => (13, length(9)),
+        b'r' | b'o' => (13, length(9)),
         b'd' => (5, length(1)),
-        b'k' | b'w' => (8, value.len()),
+        b'k' | b'w' | b'h' => (8, value.len()),
         b'l' => (value.len(), value.len()),
         _ => (0, value.len()),
     };
     let json = serde_json::from_slice(&value[from..to]).unwrap_or(Value::Null);
-    Parts { key, head: value[..from].to_vec(), json, tail: value[to..].to_vec() }
+    let end = if table == b'r' && value[8] == 2 { length(to) } else { to };
+    let (told, tail) = (value[to..end].to_vec(), value[end..].to_vec());
+    Parts { key, head: value[..from].to_vec(), json, told, tail }
 }

@@ -1,0 +1,124 @@
+//! Addressing: an event and whoever is to hear of it make a delivery, with its
+//! body. It writes nothing; a draft or the sender puts it into a batch.
+
+use px_core::lifecycle::{Envelope, Kind};
+use px_core::{HookId, Ids, OutgoingId, Timestamp};
+use serde_json::{Map, Value};
+
+use super::book::{Book, OwnHook};
+use super::delivery::{Outgoing, OutgoingState, lane_of};
+use super::model::{Format, Hook};
+use super::retry::RetryPolicy;
+
+/// Somebody who is to hear of an event.
+#[derive(Debug, Clone)]
+pub(crate) struct Address {
+    pub(crate) hook: HookId,
+    lane: u64,
+    format: Format,
+    ordered: bool,
+    own: bool,
+    held: bool,
+    delay_ms: u64,
+}
+
+impl Address {
+    pub(crate) fn of_run(own: &OwnHook) -> Self {
+        Self {
+            hook: own.id,
+            lane: own.lane,
+            format: own.format,
+            ordered: own.ordered,
+            own: true,
+            // The run's row cannot know; the sender sets it aside.
+            held: false,
+            delay_ms: 0,
+        }
+    }
+
+    pub(crate) fn of_hook(hook: &Hook) -> Self {
+        let delay_ms = match &hook.retry {
+            RetryPolicy::List { delays_ms } => delays_ms.first().copied().unwrap_or(0),
+            RetryPolicy::Exponential { .. } => 0,
+        };
+        Self {
+            hook: hook.id,
+            lane: lane_of(&hook.url).0,
+            format: hook.format,
+            ordered: hook.ordered,
+            own: super::rows::is_own(hook),
+            held: hook.disabled.is_some(),
+            delay_ms,
+        }
+    }
+
+    /// The delivery of an event to this address.
+    pub(crate) fn outgoing(
+        &self,
+        ids: &Ids,
+        now: Timestamp,
+        book: &Book,
+        event: &Envelope,
+        prev: Option<OutgoingId>,
+    ) -> Outgoing {
+        let due = now.after(std::time::Duration::from_millis(self.delay_ms));
+        Outgoing {
+            id: ids.outgoing(now),
+            version: 0,
+            hook: self.hook,
+            event: event.id,
+            kind: event.kind,
+            run: event.run.as_ref().map(|run| run.id),
+            brain: event.run.as_ref().map(|run| run.brain.clone()),
+            seq: event.seq,
+            created_at: now,
+            state: if self.held { OutgoingState::Held } else { OutgoingState::Pending },
+            since: now,
+            due: (!self.held).then_some(due),
+            lane: self.lane,
+            format: self.format,
+            ordered: self.ordered,
+            own: self.own,
+            is_final: event.is_final,
+            prev,
+            attempts: 0,
+            tries: 0,
+            recent: Vec::new(),
+            reason: None,
+            body: book.render(self.format, event),
+        }
+    }
+}
+
+/// The deliveries of an event that belongs to no run, to whoever listens.
+#[must_use]
+pub fn announce(
+    book: &Book,
+    ids: &Ids,
+    now: Timestamp,
+    kind: Kind,
+    data: &Map<String, Value>,
+) -> Vec<Outgoing> {
+    let event = of_no_run(ids, now, kind, data.clone());
+    let told = book.told(kind, None).map(Address::of_hook);
+    told.map(|address| address.outgoing(ids, now, book, &event, None)).collect()
+}
+
+/// The delivery of an event that belongs to no run to this very hook, whatever
+/// its filters say.
+#[must_use]
+pub fn address(
+    book: &Book,
+    hook: &Hook,
+    ids: &Ids,
+    now: Timestamp,
+    kind: Kind,
+    data: Map<String, Value>,
+) -> Outgoing {
+    Address::of_hook(hook).outgoing(ids, now, book, &of_no_run(ids, now, kind, data), None)
+}
+
+fn of_no_run(ids: &Ids, now: Timestamp, kind: Kind, data: Map<String, Value>) -> Envelope {
+    let id = ids.event(now);
+    Envelope { id, kind, seq: 0, at: now, is_final: false, run: None, change: None, log_seq: 0, data }
+}

@@ -1,0 +1,69 @@
+//! The outbox's part of a commit: hooks, deliveries, attempts and endpoints
+//! that change together with everything else in the batch, or not at all.
+
+use px_core::{HookId, OutgoingId};
+
+use super::delivery::{Attempt, Due, Endpoint, Outgoing};
+use super::model::Hook;
+
+/// A change of a hook.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HookWrite {
+    /// The hook as it is to be.
+    pub hook: Hook,
+    /// The version that was read; 0 if it is new.
+    pub expected: u64,
+    /// The new version, never used before.
+    pub version: u64,
+}
+
+/// A change of a delivery.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutgoingWrite {
+    /// The delivery as it is to be; its version is the one that was read, 0 if it is new.
+    pub outgoing: Outgoing,
+    /// Its due row until now, if there was one.
+    pub was_due: Option<Due>,
+}
+
+impl OutgoingWrite {
+    /// A new delivery.
+    #[must_use]
+    pub const fn new(outgoing: Outgoing) -> Self {
+        Self { outgoing, was_due: None }
+    }
+
+    /// A change of a delivery that was read.
+    #[must_use]
+    pub fn change(read: &Outgoing, change: impl FnOnce(&mut Outgoing)) -> Self {
+        let mut outgoing = read.clone();
+        change(&mut outgoing);
+        Self { outgoing, was_due: read.due_row() }
+    }
+}
+
+/// Changes of the outbox.
+#[derive(Debug, Clone, Default)]
+pub struct OutboxBatch {
+    /// Hooks.
+    pub hooks: Vec<HookWrite>,
+    /// Hooks of single runs that nothing refers to any more.
+    pub forgotten: Vec<Hook>,
+    /// Deliveries.
+    pub outgoing: Vec<OutgoingWrite>,
+    /// Deliveries that are not kept any longer, with their attempts.
+    pub removed: Vec<Outgoing>,
+    /// Attempts.
+    pub attempts: Vec<(OutgoingId, Attempt)>,
+    /// Endpoints.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// Which row of the outbox has changed since it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutboxConflict {
+    /// A hook.
+    Hook(HookId),
+    /// A delivery.
+    Outgoing(OutgoingId),
+}

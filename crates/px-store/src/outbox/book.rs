@@ -1,0 +1,150 @@
+//! The book of hooks: what a commit needs to know to tell them what happens,
+//! without a read. It holds the hooks that are told of many runs; those of one
+//! run are kept with the run.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bytes::Bytes;
+use px_core::lifecycle::{Envelope, Kind};
+use px_core::{HookId, OutgoingId};
+use serde::{Deserialize, Serialize};
+
+use super::model::{Format, Hook};
+use crate::error::Error;
+use crate::model::Versioned;
+
+/// How many hooks there may be beside those of single runs.
+pub const MAX_HOOKS: usize = 1_000;
+
+/// Makes the body of a delivery. Called while a commit is drafted, so that
+/// every attempt sends the same bytes; it neither waits nor fails.
+pub trait Render: Send + Sync + 'static {
+    /// The body of an event in a format.
+    fn render(&self, format: Format, event: &Envelope) -> Bytes;
+}
+
+/// The hooks at one moment, and how their bodies are made.
+pub struct Book {
+    hooks: Vec<Arc<Versioned<Hook>>>,
+    render: Arc<dyn Render>,
+}
+
+impl std::fmt::Debug for Book {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Book").field("hooks", &self.hooks.len()).finish_non_exhaustive()
+    }
+}
+
+impl Book {
+    /// The hooks that are not of one run.
+    #[must_use]
+    pub fn hooks(&self) -> &[Arc<Versioned<Hook>>] {
+        &self.hooks
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn hook(&self, id: HookId) -> Option<&Arc<Versioned<Hook>>> {
+        self.hooks.iter().find(|hook| hook.record.id == id)
+    }
+
+    /// Those that are to be told of this.
+    pub fn told(&self, kind: Kind, brain: Option<&str>) -> impl Iterator<Item = &Hook> {
+        self.hooks
+            .iter()
+            .map(|hook| &hook.record)
+            .filter(move |hook| hook.listens() && hook.matches(kind, brain))
+    }
+
+    /// The body of an event.
+    #[must_use]
+    pub fn render(&self, format: Format, event: &Envelope) -> Bytes {
+        self.render.render(format, event)
+    }
+}
+
+/// The hook of one run, as the run's own row remembers it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnHook {
+    /// Its id.
+    pub id: HookId,
+    /// Its endpoint's lane.
+    pub lane: u64,
+    /// How bodies look.
+    pub format: Format,
+    /// Whether deliveries wait for each other.
+    pub ordered: bool,
+}
+
+/// What hooks have been told of a run: it lies in the run's own row, so that
+/// `seq` is gap-free by the run's own precondition, without a row or a read
+/// more.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Told {
+    /// The run's own hook.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<OwnHook>,
+    /// The newest delivery to each hook, and its `seq`.
+    pub last: BTreeMap<HookId, (u64, OutgoingId)>,
+}
+
+/// The whole envelope as JSON, for stores that nobody sends from.
+struct Plain;
+
+impl Render for Plain {
+    fn render(&self, _format: Format, event: &Envelope) -> Bytes {
+        let body = serde_json::json!({
+            "id": event.id, "type": event.kind, "seq": event.seq, "timestamp": event.at.to_string(),
+            "isFinal": event.is_final, "run": event.run, "data": event.data,
+        });
+        Bytes::from(body.to_string())
+    }
+}
+
+/// Keeps the newest [`Book`] and reads it anew when hooks have changed.
+pub(crate) struct Keeper {
+    render: RwLock<Arc<dyn Render>>,
+    book: RwLock<Option<(u64, Arc<Book>)>>,
+}
+
+impl std::fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keeper").finish_non_exhaustive()
+    }
+}
+
+impl Default for Keeper {
+    fn default() -> Self {
+        Self { render: RwLock::new(Arc::new(Plain)), book: RwLock::new(None) }
+    }
+}
+
+impl Keeper {
+    pub(crate) fn render_with(&self, render: Arc<dyn Render>) {
+        *self.render.write().unwrap_or_else(PoisonError::into_inner) = render;
+        *self.book.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// The book as of `changes`, the count of changes of hooks: read before
+    /// the rows, so that a change in between is read again.
+    pub(crate) fn book(
+        &self,
+        changes: u64,
+        read: impl FnOnce() -> Result<Vec<Versioned<Hook>>, Error>,
+    ) -> Result<Arc<Book>, Error> {
+        if let Some((at, book)) = &*self.book.read().unwrap_or_else(PoisonError::into_inner)
+            && *at == changes
+        {
+            return Ok(Arc::clone(book));
+        }
+        let hooks = read()?.into_iter().map(Arc::new).collect();
+        let render = Arc::clone(&self.render.read().unwrap_or_else(PoisonError::into_inner));
+        let book = Arc::new(Book { hooks, render });
+        let mut kept = self.book.write().unwrap_or_else(PoisonError::into_inner);
+        if kept.as_ref().is_none_or(|(at, _)| *at <= changes) {
+            *kept = Some((changes, Arc::clone(&book)));
+        }
+        Ok(book)
+    }
+}

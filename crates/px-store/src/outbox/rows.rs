@@ -1,0 +1,193 @@
+//! The outbox as rows of an embedded store: where each lies, and what a batch
+//! means for them.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use px_core::{HookId, OutgoingId, Scope, Timestamp};
+
+use super::batch::{OutboxBatch, OutboxConflict, OutgoingWrite};
+use super::delivery::{Attempt, Due, Endpoint, Outgoing, OutgoingState};
+use super::model::{Hook, Source};
+use crate::embedded::{Stake, Translation};
+use crate::error::Error;
+use crate::layout::{self, Table};
+use crate::model::Versioned;
+use crate::rows::Expect;
+
+fn row(scope: Scope, table: Table) -> Vec<u8> {
+    layout::table_range(scope, table).0
+}
+
+/// Hooks of many runs come before those of one, so that the few are one range.
+pub(crate) fn hook_row(scope: Scope, own: bool, id: HookId) -> Vec<u8> {
+    let mut key = row(scope, Table::Hook);
+    key.push(u8::from(own));
+    key.extend_from_slice(&id.to_bytes());
+    key
+}
+
+/// The hooks of many runs: `from <= row < to`.
+pub(crate) fn hooks(scope: Scope) -> (Vec<u8>, Vec<u8>) {
+    let (mut from, mut to) = (row(scope, Table::Hook), row(scope, Table::Hook));
+    from.push(0);
+    to.push(1);
+    (from, to)
+}
+
+pub(crate) fn is_own(hook: &Hook) -> bool {
+    matches!(hook.source, Source::Run(_))
+}
+
+pub(crate) fn outgoing_row(scope: Scope, id: OutgoingId) -> Vec<u8> {
+    layout::id_row(scope, Table::Outgoing, id.to_bytes())
+}
+
+pub(crate) fn attempt_row(scope: Scope, id: OutgoingId, number: u32) -> Vec<u8> {
+    let mut key = layout::id_row(scope, Table::Attempt, id.to_bytes());
+    key.extend_from_slice(&number.to_be_bytes());
+    key
+}
+
+pub(crate) fn endpoint_row(scope: Scope, lane: u64) -> Vec<u8> {
+    let mut key = row(scope, Table::Endpoint);
+    key.extend_from_slice(&lane.to_be_bytes());
+    key
+}
+
+pub(crate) fn lane_row(scope: Scope, lane: u64) -> Vec<u8> {
+    let mut key = row(scope, Table::Due);
+    key.extend_from_slice(&lane.to_be_bytes());
+    key
+}
+
+pub(crate) fn lane_due_row(scope: Scope, lane: u64, due: Timestamp) -> Vec<u8> {
+    let mut key = lane_row(scope, lane);
+    key.extend_from_slice(&due.as_millis().to_be_bytes());
+    key
+}
+
+pub(crate) fn due_row(scope: Scope, due: &Due) -> Vec<u8> {
+    let mut key = lane_due_row(scope, due.lane, due.due);
+    key.extend_from_slice(&due.id.to_bytes());
+    key
+}
+
+pub(crate) fn due_of(scope: Scope, key: &[u8], value: &[u8]) -> Result<Due, Error> {
+    let rest = key.get(row(scope, Table::Due).len()..).unwrap_or_default();
+    let (lane, rest) = rest.split_first_chunk::<8>().ok_or_else(cut)?;
+    let (due, _) = rest.split_first_chunk::<8>().ok_or_else(cut)?;
+    let lane = u64::from_be_bytes(*lane);
+    let due = Timestamp::from_millis(u64::from_be_bytes(*due));
+    Ok(Due { lane, due, ..layout::from_json(value)? })
+}
+
+pub(crate) fn endpoint_of(key: &[u8], value: &[u8]) -> Result<Endpoint, Error> {
+    Ok(Endpoint { lane: layout::place_of(key)?, ..layout::from_json(value)? })
+}
+
+/// The deliveries of a hook.
+pub(crate) fn of_hook(scope: Scope, hook: HookId) -> Vec<u8> {
+    layout::list(scope, &[b"out", &hook.to_bytes()])
+}
+
+/// The deliveries of a hook that came to rest in a state.
+pub(crate) fn of_state(scope: Scope, hook: HookId, state: OutgoingState) -> Vec<u8> {
+    layout::list(scope, &[b"out", &hook.to_bytes(), state.as_str().as_bytes()])
+}
+
+/// Version, format, length of the record's JSON, the record, the body.
+pub(crate) fn outgoing_value(version: u64, outgoing: &Outgoing) -> Result<Bytes, Error> {
+    let json = layout::json(outgoing)?;
+    let mut value = BytesMut::with_capacity(13 + json.len() + outgoing.body.len());
+    value.put_u64(version);
+    value.put_u8(1);
+    value.put_u32(u32::try_from(json.len()).unwrap_or(u32::MAX));
+    value.put_slice(&json);
+    value.put_slice(&outgoing.body);
+    Ok(value.freeze())
+}
+
+pub(crate) fn from_outgoing_value(value: &Bytes) -> Result<Outgoing, Error> {
+    let (version, rest) = value.split_first_chunk::<8>().ok_or_else(cut)?;
+    let (format, rest) = rest.split_first().ok_or_else(cut)?;
+    if *format > 1 {
+        return Err(Error::Format { found: (*format).into(), supported: 1 });
+    }
+    let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(cut)?;
+    let (json, body) = rest.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or_else(cut)?;
+    let mut outgoing: Outgoing = layout::from_json(json)?;
+    outgoing.version = u64::from_be_bytes(*version);
+    outgoing.body = value.slice_ref(body);
+    Ok(outgoing)
+}
+
+fn cut() -> Error {
+    Error::Corrupt("a row of the outbox is cut short".into())
+}
+
+pub(crate) fn hook_of(value: &[u8]) -> Result<Versioned<Hook>, Error> {
+    layout::from_versioned(value)
+}
+
+impl Translation {
+    /// What the outbox's part of a batch means for rows.
+    pub(crate) fn outbox(&mut self, scope: Scope, batch: &OutboxBatch) -> Result<(), Error> {
+        for write in &batch.hooks {
+            let hook = &write.hook;
+            let row = hook_row(scope, is_own(hook), hook.id);
+            let expect = if write.expected == 0 { Expect::Absent } else { Expect::Version(write.expected) };
+            self.check(row.clone(), expect, Stake::Outbox(OutboxConflict::Hook(hook.id)));
+            self.put(row, layout::versioned(write.version, hook)?);
+        }
+        for hook in &batch.forgotten {
+            self.remove(hook_row(scope, is_own(hook), hook.id));
+        }
+        for write in &batch.outgoing {
+            self.outgoing(scope, write)?;
+        }
+        for outgoing in &batch.removed {
+            let row = outgoing_row(scope, outgoing.id);
+            let stake = Stake::Outbox(OutboxConflict::Outgoing(outgoing.id));
+            self.check(row.clone(), Expect::Version(outgoing.version), stake);
+            self.remove(row);
+            for number in 1..=outgoing.attempts {
+                self.remove(attempt_row(scope, outgoing.id, number));
+            }
+        }
+        for (id, attempt) in &batch.attempts {
+            self.put(attempt_row(scope, *id, attempt.number), layout::json::<Attempt>(attempt)?);
+        }
+        for endpoint in &batch.endpoints {
+            self.put(endpoint_row(scope, endpoint.lane), layout::json(endpoint)?);
+        }
+        Ok(())
+    }
+
+    fn outgoing(&mut self, scope: Scope, write: &OutgoingWrite) -> Result<(), Error> {
+        let outgoing = &write.outgoing;
+        let row = outgoing_row(scope, outgoing.id);
+        if outgoing.version > 0 {
+            // A new one needs no check: its id was never used.
+            let stake = Stake::Outbox(OutboxConflict::Outgoing(outgoing.id));
+            self.check(row.clone(), Expect::Version(outgoing.version), stake);
+        }
+        self.put(row, outgoing_value(outgoing.version + 1, outgoing)?);
+        let due = outgoing.due_row();
+        if let Some(was) = write.was_due.filter(|was| Some(*was) != due) {
+            self.remove(due_row(scope, &was));
+        }
+        if let Some(due) = due.filter(|due| write.was_due != Some(*due)) {
+            self.put(due_row(scope, &due), layout::json(&due)?);
+        }
+        // The few deliveries of a run's own hook are found by way of the run.
+        if !outgoing.own {
+            let id = outgoing.id.to_bytes();
+            if outgoing.version == 0 {
+                self.post(of_hook(scope, outgoing.hook), id);
+            }
+            if matches!(outgoing.state, OutgoingState::Dead | OutgoingState::Held) {
+                self.post(of_state(scope, outgoing.hook, outgoing.state), id);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,149 @@
+//! The outbox in the damaged store: a hook that listens to everything, a run
+//! with a hook of its own, and a delivery that was tried.
+
+use px_core::event::{Cause, StepInfo, StepKind};
+use px_core::run::{BrainInfo, Catalog, Start};
+use px_core::{HookId, Ids, Scope, Timestamp};
+use px_store::audit::Rule;
+use px_store::outbox::{
+    Attempt, AttemptBrief, Hook, HookWrite, OutboxBatch, OutgoingFilter, OutgoingState, OutgoingWrite,
+    Source, Timing,
+};
+use px_store::{Admission, Batch, Draft, Outcome, Store};
+use px_testkit::World;
+use serde_json::{Value, json};
+
+use super::deeds::{Damage, edit, nobody, put, remove};
+use super::{Parts, Rig};
+
+const SCOPE: Scope = Scope(0);
+const URL: &str = "https://receiver.example/hook";
+
+async fn commit(store: &dyn Store, batch: Batch) {
+    let done = store.commit(batch, Admission::Wait).await.unwrap();
+    assert!(matches!(done, Outcome::Committed { .. }), "{done:?}");
+}
+
+/// A brain that no engine runs.
+struct Hooked;
+
+impl Catalog for Hooked {
+    fn brain(&self, title: &str) -> Option<BrainInfo> {
+        let step = StepInfo { title: "step".into(), kind: StepKind::Step };
+        Some(BrainInfo { title: title.into(), description: None, version: 1, steps: vec![step] })
+    }
+
+    fn early(&self, _slug: &str) -> Option<std::time::Duration> {
+        None
+    }
+}
+
+fn hook(now: Timestamp) -> Hook {
+    let mut hook = Hook::new(HookId::from_bytes([7; 16]), URL, Source::Api, now);
+    hook.events = vec!["run.*".into()];
+    hook
+}
+
+/// Adds a hook, before anything happens.
+pub async fn listen(world: &World) {
+    let write = HookWrite { hook: hook(Timestamp::from_millis(1)), expected: 0, version: 1 };
+    let outbox = OutboxBatch { hooks: vec![write], ..OutboxBatch::default() };
+    commit(&**world.rows(), Batch { outbox, ..Batch::default() }).await;
+}
+
+/// Gives a run a hook of its own, and tries deliveries with every end.
+pub async fn send(world: &World) {
+    let store = world.rows();
+    let (ids, now) = (Ids::counted(1 << 40), Timestamp::from_millis(2_000_000_000_000));
+    let mut draft = Draft::new(&**store, &Hooked, &ids, SCOPE, now);
+    draft.hook_next_run(hook(now));
+    let info = Hooked.brain("hooked").expect("the brain");
+    let start = Start::of(info, json!({"key": "hooked"}), Cause::Api);
+    draft.start(start).await.unwrap();
+    let batch = draft.into_batch();
+    commit(&**store, batch).await;
+    let page = store.outbox().outgoings(SCOPE, &OutgoingFilter::default(), None, 10).await.unwrap();
+    let ends = [
+        OutgoingState::Pending,
+        OutgoingState::Delivered,
+        OutgoingState::Dead,
+        OutgoingState::Held,
+        OutgoingState::Discarded,
+    ];
+    for (outgoing, end) in page.items.iter().zip(ends) {
+        let write = OutgoingWrite::change(outgoing, |outgoing| {
+            outgoing.note(AttemptBrief { at: now, status: Some(500), error: None, duration_ms: 1 });
+            outgoing.state = end;
+            outgoing.due = outgoing.due.filter(|_| end == OutgoingState::Pending);
+        });
+        let attempt = Attempt {
+            number: 1,
+            at: now,
+            status: Some(500),
+            error: None,
+            message: None,
+            timing: Timing::default(),
+            headers: Vec::new(),
+            body: String::new(),
+            retry_after: None,
+        };
+        let attempts = vec![(outgoing.id, attempt)];
+        let outbox = OutboxBatch { outgoing: vec![write], attempts, ..OutboxBatch::default() };
+        commit(&**store, Batch { outbox, ..Batch::default() }).await;
+    }
+}
+
+/// A delivery of the outbox that is in this state.
+fn outgoing(rig: &Rig, state: &str) -> Parts {
+    rig.find(b'o', |outgoing| outgoing["state"] == state && outgoing["run"].is_string())
+}
+
+pub const OUTBOX: &[Damage] = &[
+    (Rule::HookWithoutRun, |rig| {
+        let hook = rig.find(b'h', |hook| hook["source"]["kind"] == "run");
+        edit(hook.text("/id"), hook, |hook| hook["source"]["run"] = json!(nobody("run")))
+    }),
+    (Rule::OutgoingWithoutHook, |rig| {
+        let hook = rig.find(b'h', |hook| hook["source"]["kind"] == "api");
+        remove(hook.text("/id"), hook)
+    }),
+    (Rule::OutgoingWithoutRun, |rig| {
+        let outgoing = outgoing(rig, "pending");
+        edit(outgoing.text("/id"), outgoing, |outgoing| outgoing["run"] = json!(nobody("run")))
+    }),
+    (Rule::OutgoingUndue, |rig| {
+        let due = rig.table(b'e').remove(0);
+        remove(due.text("/id"), due)
+    }),
+    (Rule::OutgoingUndue, |rig| {
+        let dead = outgoing(rig, "dead");
+        edit(dead.text("/id"), dead, |dead| dead["state"] = json!("pending"))
+    }),
+    (Rule::OutgoingGap, |rig| {
+        let later = rig.find(b'o', |outgoing| outgoing["prev"].is_string());
+        edit(later.text("/prev"), later, |later| later["seq"] = json!(7))
+    }),
+    (Rule::OutgoingGap, |rig| {
+        let later = rig.find(b'o', |outgoing| outgoing["prev"].is_string());
+        edit(later.text("/id"), later, |later| later["prev"] = Value::Null)
+    }),
+    (Rule::OutgoingUnlisted, |rig| {
+        let other = rig.find(b'h', |hook| hook["source"]["kind"] == "run").text("/id");
+        let outgoing = rig.find(b'o', |outgoing| !outgoing["own"].is_boolean());
+        edit(outgoing.text("/id"), outgoing, |outgoing| outgoing["hook"] = json!(other))
+    }),
+    (Rule::StrayDue, |rig| {
+        let mut due = rig.table(b'e').remove(0);
+        due.key[12] = 1;
+        put(due.text("/id"), due)
+    }),
+    (Rule::AttemptMissing, |rig| {
+        let dead = outgoing(rig, "dead").text("/id");
+        remove(dead, rig.table(b'a').remove(2))
+    }),
+    (Rule::StrayAttempt, |rig| {
+        let mut attempt = rig.table(b'a').remove(0);
+        attempt.key[3..19].fill(0xff);
+        put(format!("dlv_{}", "ff".repeat(16)), attempt)
+    }),
+];

@@ -14,6 +14,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("px-store", &["px-core"]),
     ("px-store-sled", &["px-core", "px-store"]),
     ("px-verify", &["px-core", "px-sdk"]),
+    ("px-receive", &["px-core", "px-sdk", "px-verify"]),
     ("px-inbound", &["px-core", "px-sdk", "px-store", "px-verify"]),
     ("px-engine", &["px-core", "px-sdk", "px-store"]),
     ("px-outbound", &["px-core", "px-store"]),

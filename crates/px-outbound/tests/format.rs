@@ -1,10 +1,6 @@
 //! The bodies of the four formats, byte for byte, and the headers beside them.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "test code: what is unexpected fails the test"
-)]
+#![expect(clippy::unwrap_used, reason = "test code: what is unexpected fails the test")]
 
 use px_core::lifecycle::{Envelope, Kind, RunRef};
 use px_core::{EventId, OutgoingId, RunId, RunStatus, Timestamp};

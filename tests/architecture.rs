@@ -33,7 +33,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
         ],
     ),
     ("px-testkit", &["px-core", "px-sdk", "px-store", "px-inbound", "px-engine", "px-outbound"]),
-    ("px", &["px-sdk", "px-outbound", "px-cli"]),
+    ("px", &["px-sdk", "px-receive", "px-outbound", "px-cli"]),
 ];
 
 fn root() -> PathBuf {

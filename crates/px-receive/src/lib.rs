@@ -1,4 +1,6 @@
-//! The receiving side of px's callbacks, for services that px calls.
+//! The receiving side of px's callbacks, for services that px calls. Users
+//! reach it as `px::receive`, with the feature `receive` of the crate `px`;
+//! `examples/receiver` is a whole service.
 //!
 //! A callback is delivered at least once: after a time-out or a crash the same
 //! event comes again, with the same id and the same bytes. So a receiver

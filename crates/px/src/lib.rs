@@ -72,6 +72,9 @@
 //! A program with every shape of step and wait is in `tests/prelude.rs`; what
 //! the compiler says to common mistakes is in px-sdk's `tests/compile_fail/`.
 
+/// The receiving side, for services that px calls: verify, deduplicate, store.
+#[cfg(feature = "receive")]
+pub use px_receive as receive;
 pub use px_sdk::*;
 
 /// Runs the command line of a project: `serve`, `run`, `webhooks list` and the rest.

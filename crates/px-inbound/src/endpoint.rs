@@ -9,15 +9,15 @@ use px_sdk::verify::{Key, Scheme, Verification};
 use crate::validate::Schema;
 use crate::verify::Prepared;
 
-/// A webhook that can take requests.
-#[derive(Debug)]
+/// A webhook that can take requests. Clones share what was compiled.
+#[derive(Debug, Clone)]
 pub struct Endpoint {
     /// As the user wrote it.
     pub def: Arc<WebhookDef>,
     /// Who may send.
-    pub verifier: Prepared,
+    pub verifier: Arc<Prepared>,
     /// What may be sent.
-    pub schema: Schema,
+    pub schema: Arc<Schema>,
     /// What an operator should know about its secrets.
     pub warnings: Vec<String>,
 }
@@ -75,7 +75,7 @@ impl Endpoint {
             Prepared::new(def.verification.clone(), &keyring).map_err(|why| error(why.to_string()))?;
         let schema = Schema::new(&def.payload_schema)
             .map_err(|why| error(format!("the payload's schema does not compile: {why}")))?;
-        Ok(Self { verifier, schema, warnings, def: Arc::clone(&def) })
+        Ok(Self { verifier: Arc::new(verifier), schema: Arc::new(schema), warnings, def: Arc::clone(&def) })
     }
 
     /// Whether anybody on this machine may send.

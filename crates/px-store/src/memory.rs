@@ -13,7 +13,7 @@ use crate::rows::{
     Admission, Backing, BoxFuture, Check, Expect, Order, RowBatch, RowOp, RowOutcome, RowStats,
 };
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Tables {
     rows: BTreeMap<Vec<u8>, Bytes>,
     lists: BTreeMap<Vec<u8>, BTreeSet<[u8; 16]>>,
@@ -42,6 +42,19 @@ impl MemoryRows {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A backing of its own with the rows of this moment. What happens to one
+    /// of the two does not happen to the other; hints start anew.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self { tables: Arc::new(Mutex::new(self.lock().clone())), ..Self::default() }
+    }
+
+    /// Every row of this moment, in order: for tests that compare stores.
+    #[must_use]
+    pub fn rows(&self) -> Vec<(Vec<u8>, Bytes)> {
+        self.lock().rows.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Tables> {

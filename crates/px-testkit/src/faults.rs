@@ -3,7 +3,7 @@
 //! is what the death of a process around a commit comes to.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use px_core::{DeliveryId, Event, KeyId, KeyRecord, RunId, Scope, Timestamp};
 use px_store::{
@@ -26,6 +26,21 @@ pub enum Fault {
     DiesAfter,
 }
 
+/// What is asked of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// A read, by the name of what is read.
+    Read(&'static str),
+    /// A commit.
+    Commit,
+}
+
+type Gate = Box<dyn Fn(Access) -> BoxFuture<'static, ()> + Send + Sync>;
+
+type Detour = Box<
+    dyn Fn(&Arc<dyn Store>, Batch, Admission) -> BoxFuture<'static, Result<Outcome, Error>> + Send + Sync,
+>;
+
 type Plan = Arc<dyn Fn(u64, &Batch) -> Option<Fault> + Send + Sync>;
 
 /// A [`Store`] that consults a plan at every commit.
@@ -36,6 +51,8 @@ pub struct FaultyStore {
     commits: Arc<AtomicU64>,
     between: Arc<Mutex<Option<BoxFuture<'static, ()>>>>,
     dead: Arc<watch::Sender<bool>>,
+    gate: Arc<OnceLock<Gate>>,
+    detour: Arc<OnceLock<Detour>>,
 }
 
 impl std::fmt::Debug for FaultyStore {
@@ -53,6 +70,65 @@ impl FaultyStore {
             commits: Arc::default(),
             between: Arc::default(),
             dead: Arc::new(watch::Sender::new(false)),
+            gate: Arc::default(),
+            detour: Arc::default(),
+        }
+    }
+
+    /// Has every access wait at this gate before it happens, so that a test
+    /// decides what comes between two of them. The gate is asked in the order
+    /// in which accesses are made. It can be set once.
+    pub fn gate(&self, gate: impl Fn(Access) -> BoxFuture<'static, ()> + Send + Sync + 'static) {
+        // A second gate is not set: the first one may hold accesses already.
+        let _ = self.gate.set(Box::new(gate));
+    }
+
+    /// Has commits go this way instead of to the store below: a store that is
+    /// wrong on purpose, to see that a test would notice. It can be set once.
+    pub fn detour(
+        &self,
+        detour: impl Fn(&Arc<dyn Store>, Batch, Admission) -> BoxFuture<'static, Result<Outcome, Error>>
+        + Send
+        + Sync
+        + 'static,
+    ) {
+        // As with the gate.
+        let _ = self.detour.set(Box::new(detour));
+    }
+
+    /// Hands a batch on, past the gate.
+    fn pass(&self, batch: Batch, admission: Admission) -> BoxFuture<'static, Result<Outcome, Error>> {
+        let (inner, detour) = (Arc::clone(&self.inner), Arc::clone(&self.detour));
+        let hand_on = move || match detour.get() {
+            Some(detour) => detour(&inner, batch, admission),
+            None => inner.commit(batch, admission),
+        };
+        match self.gate.get() {
+            None => hand_on(),
+            Some(gate) => {
+                let opened = gate(Access::Commit);
+                Box::pin(async move {
+                    opened.await;
+                    hand_on().await
+                })
+            }
+        }
+    }
+
+    fn read<'a, T: 'a>(
+        &'a self,
+        name: &'static str,
+        read: impl FnOnce() -> Read<'a, T> + Send + 'a,
+    ) -> Read<'a, T> {
+        match self.gate.get() {
+            None => read(),
+            Some(gate) => {
+                let opened = gate(Access::Read(name));
+                Box::pin(async move {
+                    opened.await;
+                    read().await
+                })
+            }
         }
     }
 
@@ -94,13 +170,13 @@ impl Store for FaultyStore {
         let number = self.commits.fetch_add(1, Ordering::SeqCst);
         let plan = Arc::clone(&*self.plan.lock().unwrap_or_else(PoisonError::into_inner));
         match plan(number, &batch) {
-            None => self.inner.commit(batch, admission),
+            None => self.pass(batch, admission),
             Some(Fault::Refused) => Box::pin(std::future::ready(Err(Error::Busy))),
             Some(Fault::Slow(time)) => {
-                let inner = Arc::clone(&self.inner);
+                let commit = self.pass(batch, admission);
                 Box::pin(async move {
                     tokio::time::sleep(time).await;
-                    inner.commit(batch, admission).await
+                    commit.await
                 })
             }
             Some(Fault::DiesBefore) => {
@@ -108,7 +184,7 @@ impl Store for FaultyStore {
                 Box::pin(std::future::pending())
             }
             Some(Fault::DiesAfter) => {
-                let commit = self.inner.commit(batch, admission);
+                let commit = self.pass(batch, admission);
                 let dead = Arc::clone(&self.dead);
                 Box::pin(async move {
                     // The outcome is nobody's to hear.
@@ -121,11 +197,11 @@ impl Store for FaultyStore {
     }
 
     fn key<'a>(&'a self, scope: Scope, key: &'a KeyId) -> Read<'a, Versioned<KeyRecord>> {
-        self.inner.key(scope, key)
+        self.read("key", move || self.inner.key(scope, key))
     }
 
     fn is_awaited<'a>(&'a self, scope: Scope, slug: &'a str) -> Read<'a, bool> {
-        self.inner.is_awaited(scope, slug)
+        self.read("is_awaited", move || self.inner.is_awaited(scope, slug))
     }
 
     fn queued<'a>(
@@ -135,21 +211,23 @@ impl Store for FaultyStore {
         from: u64,
         limit: usize,
     ) -> Read<'a, Vec<(u64, QueuedEvent)>> {
-        self.inner.queued(scope, key, from, limit)
+        self.read("queued", move || self.inner.queued(scope, key, from, limit))
     }
 
     fn run(&self, scope: Scope, run: RunId) -> Read<'_, Option<RunRecord>> {
         let action = self.between.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Box::pin(async move {
-            if let Some(action) = action {
-                action.await;
-            }
-            self.inner.run(scope, run).await
+        self.read("run", move || {
+            Box::pin(async move {
+                if let Some(action) = action {
+                    action.await;
+                }
+                self.inner.run(scope, run).await
+            })
         })
     }
 
     fn events(&self, scope: Scope, run: RunId, after: u64, limit: usize) -> Read<'_, Vec<Event>> {
-        self.inner.events(scope, run, after, limit)
+        self.read("events", move || self.inner.events(scope, run, after, limit))
     }
 
     fn runs<'a>(
@@ -159,11 +237,11 @@ impl Store for FaultyStore {
         before: Option<[u8; 16]>,
         limit: usize,
     ) -> Read<'a, Page<RunRecord>> {
-        self.inner.runs(scope, filter, before, limit)
+        self.read("runs", move || self.inner.runs(scope, filter, before, limit))
     }
 
     fn delivery(&self, scope: Scope, delivery: DeliveryId) -> Read<'_, Option<Delivery>> {
-        self.inner.delivery(scope, delivery)
+        self.read("delivery", move || self.inner.delivery(scope, delivery))
     }
 
     fn deliveries<'a>(
@@ -173,15 +251,15 @@ impl Store for FaultyStore {
         before: Option<[u8; 16]>,
         limit: usize,
     ) -> Read<'a, Page<Delivery>> {
-        self.inner.deliveries(scope, filter, before, limit)
+        self.read("deliveries", move || self.inner.deliveries(scope, filter, before, limit))
     }
 
     fn dedup<'a>(&'a self, scope: Scope, slug: &'a str, id: &'a str) -> Read<'a, Option<DedupRecord>> {
-        self.inner.dedup(scope, slug, id)
+        self.read("dedup", move || self.inner.dedup(scope, slug, id))
     }
 
     fn start_key<'a>(&'a self, scope: Scope, brain: &'a str, key: &'a str) -> Read<'a, Option<StartKey>> {
-        self.inner.start_key(scope, brain, key)
+        self.read("start_key", move || self.inner.start_key(scope, brain, key))
     }
 
     fn work(
@@ -190,15 +268,15 @@ impl Store for FaultyStore {
         after: Option<RunId>,
         limit: usize,
     ) -> Read<'_, Vec<(RunId, Versioned<Work>)>> {
-        self.inner.work(scope, after, limit)
+        self.read("work", move || self.inner.work(scope, after, limit))
     }
 
     fn work_of(&self, scope: Scope, run: RunId) -> Read<'_, Option<Versioned<Work>>> {
-        self.inner.work_of(scope, run)
+        self.read("work_of", move || self.inner.work_of(scope, run))
     }
 
     fn due(&self, scope: Scope, until: Timestamp, limit: usize) -> Read<'_, Vec<Timer>> {
-        self.inner.due(scope, until, limit)
+        self.read("due", move || self.inner.due(scope, until, limit))
     }
 
     fn scan<'a>(
@@ -208,15 +286,15 @@ impl Store for FaultyStore {
         after: Option<&'a Cursor>,
         limit: usize,
     ) -> Read<'a, Scan> {
-        self.inner.scan(scope, table, after, limit)
+        self.read("scan", move || self.inner.scan(scope, table, after, limit))
     }
 
     fn is_armed<'a>(&'a self, scope: Scope, timer: &'a Timer) -> Read<'a, bool> {
-        self.inner.is_armed(scope, timer)
+        self.read("is_armed", move || self.inner.is_armed(scope, timer))
     }
 
     fn unlisted<'a>(&'a self, scope: Scope, row: &'a Row) -> Read<'a, Vec<String>> {
-        self.inner.unlisted(scope, row)
+        self.read("unlisted", move || self.inner.unlisted(scope, row))
     }
 
     fn outbox(&self) -> &dyn px_store::outbox::OutboxStore {

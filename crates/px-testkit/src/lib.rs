@@ -9,9 +9,11 @@
 
 mod faults;
 pub mod load;
+mod shrink;
 mod world;
 
-pub use faults::{Fault, FaultyStore};
+pub use faults::{Access, Fault, FaultyStore};
 pub use px_core::{ManualClock, Timestamp};
 pub use px_inbound::Answer;
-pub use world::{World, WorldError};
+pub use shrink::shrink;
+pub use world::{Project, World, WorldError};

@@ -45,10 +45,33 @@ pub enum WorldError {
     Died,
 }
 
+/// Brains and webhooks, made ready once for as many worlds as a test needs:
+/// compiling their schemas takes longer than most lives of a world.
+#[derive(Debug, Clone)]
+pub struct Project {
+    registry: Arc<Registry>,
+    endpoints: Vec<Endpoint>,
+}
+
+impl Project {
+    /// Makes these brains and webhooks ready, without secrets: every webhook
+    /// takes requests from this machine.
+    ///
+    /// # Errors
+    /// A webhook is not usable.
+    pub fn new(registry: Registry) -> Result<Self, WorldError> {
+        let endpoints = registry
+            .webhooks()
+            .map(|webhook| Endpoint::new(Arc::clone(&webhook.def), &|_| None))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { registry: Arc::new(registry), endpoints })
+    }
+}
+
 /// A store, a clock, the inbound stage and the engine, in one process that can
 /// die and start again.
 pub struct World {
-    registry: Arc<Registry>,
+    project: Project,
     rows: Arc<dyn Store>,
     store: FaultyStore,
     clock: ManualClock,
@@ -78,12 +101,28 @@ impl World {
     /// # Errors
     /// A webhook is not usable.
     pub fn over(registry: Registry, rows: Arc<dyn Store>, seed: u64) -> Result<Self, WorldError> {
+        Ok(Self::of(&Project::new(registry)?, rows, seed))
+    }
+
+    /// A world of a project that is ready, over this store.
+    #[must_use]
+    pub fn of(project: &Project, rows: Arc<dyn Store>, seed: u64) -> Self {
         let clock = ManualClock::at(BEGINNING);
-        let ids = Arc::new(Ids::counted(seed));
-        let registry = Arc::new(registry);
+        Self::process(project.clone(), rows, clock, Arc::new(Ids::counted(seed)))
+    }
+
+    /// Another process over the same store, at the same time: one that does
+    /// not know yet that this one lives, or the other way round.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        let rows = Arc::clone(&self.rows);
+        Self::process(self.project.clone(), rows, self.clock.clone(), Arc::clone(&self.ids))
+    }
+
+    fn process(project: Project, rows: Arc<dyn Store>, clock: ManualClock, ids: Arc<Ids>) -> Self {
         let store = FaultyStore::new(Arc::clone(&rows));
-        let (parts, stage) = process(&registry, &store, &clock, &ids)?;
-        Ok(Self { registry, rows, store, clock, ids, parts, stage })
+        let (parts, stage) = process(&project, &store, &clock, &ids);
+        Self { project, rows, store, clock, ids, parts, stage }
     }
 
     /// The store, to plan faults and to count commits.
@@ -111,7 +150,7 @@ impl World {
     /// A webhook is not usable.
     pub fn restart(&mut self) -> Result<(), WorldError> {
         self.store = FaultyStore::new(Arc::clone(&self.rows));
-        (self.parts, self.stage) = process(&self.registry, &self.store, &self.clock, &self.ids)?;
+        (self.parts, self.stage) = process(&self.project, &self.store, &self.clock, &self.ids);
         Ok(())
     }
 
@@ -347,33 +386,24 @@ impl World {
     }
 }
 
-fn process(
-    registry: &Arc<Registry>,
-    store: &FaultyStore,
-    clock: &ManualClock,
-    ids: &Arc<Ids>,
-) -> Result<(Parts, Stage), WorldError> {
+fn process(project: &Project, store: &FaultyStore, clock: &ManualClock, ids: &Arc<Ids>) -> (Parts, Stage) {
     let shared: Arc<dyn Store> = Arc::new(store.clone());
     let now = px_core::Clock::now(clock);
     let parts = Parts {
         store: Arc::clone(&shared),
-        registry: Arc::clone(registry),
+        registry: Arc::clone(&project.registry),
         clock: Arc::new(clock.clone()),
         ids: Arc::clone(ids),
         scope: Scope::default(),
         owner: ids.version(now),
     };
-    let endpoints = registry
-        .webhooks()
-        .map(|webhook| Endpoint::new(Arc::clone(&webhook.def), &|_| None))
-        .collect::<Result<Vec<_>, _>>()?;
     let stage = Stage::new(
         shared,
-        Arc::clone(registry) as _,
+        Arc::clone(&project.registry) as _,
         Arc::new(clock.clone()),
         Arc::clone(ids),
-        endpoints,
+        project.endpoints.clone(),
         UrlView::default(),
     );
-    Ok((parts, stage))
+    (parts, stage)
 }

@@ -90,6 +90,41 @@ pub mod phone {
     }
 }
 
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Pair {
+    pub id: String,
+    pub keys: (String, String),
+}
+
+/// Two texts in one delivery, for two keys.
+pub mod pair {
+    use super::*;
+
+    px_sdk::webhook! {
+        slug = "pair",
+        payload = Pair,
+        response = Text,
+        verify = verify::unverified().dedup_pointer("/id"),
+        handler = receive,
+    }
+
+    async fn receive(pair: Pair) -> Result<Vec<Inbound<Text>>> {
+        let text = |text: &str| Text { text: text.into() };
+        Ok(vec![Inbound::resume(pair.keys.0, text("one")), Inbound::resume(pair.keys.1, text("two"))])
+    }
+}
+
+/// Waits once for half of a pair, without a timeout.
+pub fn half() -> Brain<Ask> {
+    brain("half").step("ask", ask_half).step("take", take).build()
+}
+px_sdk::brain!(half);
+
+async fn ask_half(_cx: Cx, ask: Ask) -> Result<Waiting<Ask, Text>> {
+    let on = pair::on(&ask.key);
+    Ok(wait_for(ask, on))
+}
+
 /// Asks, waits for either channel, ends.
 pub fn survey() -> Brain<Ask> {
     brain("survey").step("ask", ask).step("note", note).build()

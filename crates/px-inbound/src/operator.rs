@@ -86,7 +86,7 @@ impl Stage {
         let now = self.clock.now();
         let mut delivery = Delivery { events: Vec::new(), ..old.clone() };
         if !all(InboxState::Quarantined) {
-            delivery.id = self.ids.delivery(now);
+            (delivery.id, delivery.revision) = (self.ids.delivery(now), 0);
             delivery.received_at = now;
             delivery.verdict = format!("replay of {id}: {}", old.verdict);
         }

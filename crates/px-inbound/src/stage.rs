@@ -35,6 +35,10 @@ const HANDLER_TIMEOUT: Duration = Duration::from_secs(2);
 /// The longest identifier and provider id, bytes.
 const MAX_IDENTIFIER: usize = 1_024;
 
+/// How often a delivery that is set aside is written anew when the one that
+/// it supersedes changes meanwhile.
+const MAX_ROUNDS: usize = 10;
+
 /// How many quarantined deliveries of earlier processes are known to be
 /// superseded by their retries.
 const SET_ASIDE_READ: usize = 1_000;
@@ -286,6 +290,7 @@ impl Stage {
             size: received.body.len() as u64,
             events: Vec::new(),
             body: received.body.clone(),
+            revision: 0,
         }
     }
 
@@ -403,14 +408,20 @@ impl Stage {
         delivery: Delivery,
         earlier: Option<SetAside>,
     ) -> Result<(), px_store::Error> {
-        let mut draft = Draft::new(&*self.store, &*self.catalog, &self.ids, self.scope, delivery.received_at);
-        let id = delivery.id;
-        if let Some(earlier) = earlier.filter(|earlier| earlier.delivery != id) {
-            draft.mark(earlier.delivery, earlier.event, |entry| entry.leave_to(id)).await?;
+        let (id, at) = (delivery.id, delivery.received_at);
+        let earlier = earlier.filter(|earlier| earlier.delivery != id);
+        for _ in 0..MAX_ROUNDS {
+            let mut draft = Draft::new(&*self.store, &*self.catalog, &self.ids, self.scope, at);
+            if let Some(earlier) = &earlier {
+                draft.mark(earlier.delivery, earlier.event, |entry| entry.leave_to(id)).await?;
+            }
+            draft.put_delivery(delivery.clone());
+            // Only the earlier one can have changed meanwhile.
+            if let Outcome::Committed { .. } = self.commit(draft).await? {
+                return Ok(());
+            }
         }
-        draft.put_delivery(delivery);
-        // Without preconditions there is no conflict.
-        self.commit(draft).await.map(drop)
+        Err(px_store::Error::Busy)
     }
 
     pub(crate) async fn commit(&self, draft: Draft<'_>) -> Result<Outcome, px_store::Error> {

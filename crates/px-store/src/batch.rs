@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use px_core::{Event, KeyId, KeyRecord, Run, RunId, Scope};
+use px_core::{DeliveryId, Event, KeyId, KeyRecord, Run, RunId, Scope};
 
 use crate::hints::Hint;
 use crate::model::{DedupRecord, Delivery, QueuedEvent, StartKey, Timer, Work};
@@ -183,6 +183,8 @@ pub enum Conflict {
     Key(KeyId),
     /// A run has changed since it was read.
     Run(RunId),
+    /// A delivery has changed since it was read.
+    Delivery(DeliveryId),
     /// The fence of a ready run has changed: somebody else has it, or it was revoked.
     Fence(RunId),
     /// A provider's id is known.

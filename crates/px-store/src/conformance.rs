@@ -204,6 +204,7 @@ fn delivery_record(id: DeliveryId, key: &KeyId, at: Timestamp) -> Delivery {
         size: 9,
         events: Vec::new(),
         body: Bytes::from_static(b"{\"raw\":1}"),
+        revision: 0,
     }
 }
 
@@ -285,6 +286,32 @@ pub mod cases {
         let arriving = arriving.into_batch();
         driver.wait_on(run, &[key(2)], None).unwrap();
         assert_eq!(driver.commit(arriving), Outcome::Conflict(Conflict::Key(key(2))));
+    }
+
+    /// Two drafts that read the same delivery cannot both commit: its events
+    /// belong to keys that know nothing of each other.
+    pub fn a_delivery_that_changed_is_a_conflict(store: Arc<dyn Store>) {
+        let mut driver = Driver::new(Arc::clone(&store));
+        let now = Timestamp::from_millis(5);
+        let ids = Ids::counted(78);
+        assert!(matches!(driver.deliver(&key(1), "p"), Outcome::Committed { .. }));
+        let all = block_on(store.deliveries(SCOPE, &DeliveryFilter::default(), None, 1)).unwrap();
+        let delivery = all.items.into_iter().next().expect("the delivery");
+        let (id, event) = (delivery.id, delivery.events.first().expect("its event").id);
+        for round in 0..3 {
+            let mut drafts = [(); 2].map(|()| Draft::new(&*store, &AnyBrain, &ids, SCOPE, now));
+            for (draft, word) in drafts.iter_mut().zip(["first", "second"]) {
+                let reason = Some(format!("{word} of round {round}"));
+                block_on(draft.mark(id, event, |entry| entry.reason = reason)).unwrap();
+            }
+            let [first, second] = drafts.map(Draft::into_batch);
+            assert!(matches!(driver.commit(first), Outcome::Committed { .. }));
+            assert_eq!(driver.commit(second), Outcome::Conflict(Conflict::Delivery(id)));
+            let read = block_on(store.delivery(SCOPE, id)).unwrap().expect("the delivery");
+            let reason = read.events.first().and_then(|event| event.reason.clone());
+            assert_eq!(reason, Some(format!("first of round {round}")));
+            assert_eq!(read.body, delivery.body);
+        }
     }
 
     /// A provider's id is taken once, and the conflict carries the original.
@@ -502,7 +529,8 @@ macro_rules! store_conformance {
     ($open:path) => {
         $crate::store_conformance!(@cases $open:
             a_run_and_its_log_are_read_back, a_long_log_is_read_from_any_place,
-            a_key_that_changed_is_a_conflict, a_known_provider_id_is_a_conflict,
+            a_key_that_changed_is_a_conflict, a_delivery_that_changed_is_a_conflict,
+            a_known_provider_id_is_a_conflict,
             a_stale_fence_commits_nothing, events_and_waits_meet, timers_are_found_when_due,
             lists_are_filtered_and_page, tables_are_scanned_in_pages, commits_are_numbered,
             what_happens_is_told_in_its_commit, a_run_has_a_hook_of_its_own,

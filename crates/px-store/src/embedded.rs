@@ -237,6 +237,7 @@ pub(crate) enum Stake {
     Key(KeyId),
     Run(RunId),
     Fence(RunId),
+    Delivery(DeliveryId),
     Dedup(String, String),
     Start,
     Outbox(OutboxConflict),
@@ -340,7 +341,12 @@ impl Translation {
         for write in &batch.deliveries {
             let delivery = &write.delivery;
             let id = delivery.id.to_bytes();
-            this.put(layout::delivery_row(scope, delivery.id), layout::delivery_value(delivery)?);
+            let row = layout::delivery_row(scope, delivery.id);
+            if delivery.revision != 0 {
+                let expect = Expect::Version(delivery.revision);
+                this.check(row.clone(), expect, Stake::Delivery(delivery.id));
+            }
+            this.put(row, layout::delivery_value(delivery)?);
             if write.new {
                 this.post(layout::deliveries_by_slug(scope, &delivery.slug), id);
             }
@@ -367,6 +373,7 @@ impl Translation {
             Stake::Key(key) => Conflict::Key(key),
             Stake::Run(run) => Conflict::Run(run),
             Stake::Fence(run) => Conflict::Fence(run),
+            Stake::Delivery(delivery) => Conflict::Delivery(delivery),
             Stake::Dedup(slug, provider_id) => {
                 Conflict::Duplicate { slug, provider_id, record: layout::from_json(&found()?)? }
             }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use px_core::RunId;
 use tokio::sync::{Notify, broadcast};
@@ -43,8 +43,9 @@ pub struct HintBus {
     ready: Mutex<VecDeque<RunId>>,
     work: Notify,
     timer: Notify,
-    runs: broadcast::Sender<RunId>,
-    revoked: broadcast::Sender<RunId>,
+    // Made for the first who follows: tests open stores by the thousand.
+    runs: OnceLock<broadcast::Sender<RunId>>,
+    revoked: OnceLock<broadcast::Sender<RunId>>,
     lanes: Mutex<BTreeSet<u64>>,
     outgoing: Notify,
     hook_changes: AtomicU64,
@@ -57,8 +58,8 @@ impl Default for HintBus {
             ready: Mutex::default(),
             work: Notify::new(),
             timer: Notify::new(),
-            runs: broadcast::channel(RUN_HINTS).0,
-            revoked: broadcast::channel(RUN_HINTS).0,
+            runs: OnceLock::new(),
+            revoked: OnceLock::new(),
             lanes: Mutex::default(),
             outgoing: Notify::new(),
             hook_changes: AtomicU64::new(0),
@@ -93,8 +94,12 @@ impl HintBus {
                     drop(ready);
                     self.work.notify_one();
                 }
-                // No receiver is no error: no step runs.
-                Hint::Revoked(run) => drop(self.revoked.send(*run)),
+                Hint::Revoked(run) => {
+                    if let Some(revoked) = self.revoked.get() {
+                        // No receiver is no error: no step runs.
+                        let _ = revoked.send(*run);
+                    }
+                }
                 Hint::Timer => self.timer.notify_one(),
                 Hint::Hooks => self.outgoing.notify_one(),
                 Hint::Outgoing(lane) => {
@@ -106,9 +111,9 @@ impl HintBus {
                     self.outgoing.notify_one();
                 }
                 Hint::Run(run) => {
-                    if self.runs.receiver_count() > 0 {
+                    if let Some(runs) = self.runs.get().filter(|runs| runs.receiver_count() > 0) {
                         // No receiver is no error: nobody watches.
-                        let _ = self.runs.send(*run);
+                        let _ = runs.send(*run);
                     }
                 }
             }
@@ -156,13 +161,13 @@ impl HintBus {
     /// Follows the runs whose logs grow.
     #[must_use]
     pub fn runs(&self) -> broadcast::Receiver<RunId> {
-        self.runs.subscribe()
+        self.runs.get_or_init(channel).subscribe()
     }
 
     /// Follows the runs whose claims are revoked.
     #[must_use]
     pub fn revoked(&self) -> broadcast::Receiver<RunId> {
-        self.revoked.subscribe()
+        self.revoked.get_or_init(channel).subscribe()
     }
 
     /// Drops every hint from now on: the tests' way to show that nothing
@@ -170,4 +175,8 @@ impl HintBus {
     pub fn mute(&self) {
         self.muted.store(true, Ordering::Relaxed);
     }
+}
+
+fn channel() -> broadcast::Sender<RunId> {
+    broadcast::channel(RUN_HINTS).0
 }

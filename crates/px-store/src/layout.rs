@@ -20,6 +20,10 @@ const FORMAT: u8 = 1;
 /// lies between the run and its log. Other runs keep the first format.
 const FORMAT_TOLD: u8 = 2;
 
+/// The format byte of a delivery that says how often it was written. In rows
+/// of format 1 nothing does; they are read all the same.
+const DELIVERY_FORMAT: u8 = 2;
+
 /// Past this many bytes of log, a run's row hands its log to a chunk of its own.
 const INLINE_LOG_LIMIT: usize = 8 * 1024;
 
@@ -336,26 +340,43 @@ pub(crate) fn events_of(
 /// Format, length of the record's JSON, the record, the body as it came.
 pub(crate) fn delivery_value(delivery: &Delivery) -> Result<Bytes, Error> {
     let mut value = BytesMut::with_capacity(768 + delivery.body.len());
-    value.put_u8(FORMAT);
+    value.put_u64(next_revision(delivery.revision));
     value.put_u32(0);
     let mut writer = value.writer();
     serde_json::to_writer(&mut writer, delivery).map_err(|error| unwritable(&error))?;
     let mut value = writer.into_inner();
-    let length = u32::try_from(value.len() - 5).unwrap_or(u32::MAX);
-    if let Some(place) = value.get_mut(1..5) {
+    let length = u32::try_from(value.len() - 12).unwrap_or(u32::MAX);
+    if let Some(place) = value.get_mut(8..12) {
         place.copy_from_slice(&length.to_be_bytes());
     }
     value.put_slice(&delivery.body);
     Ok(value.freeze())
 }
 
+/// The first eight bytes of the row that takes the place of one that began
+/// with `revision`: the format, and how often it was written.
+fn next_revision(revision: u64) -> u64 {
+    let [format, count @ ..] = revision.to_be_bytes();
+    let [a, b, c, d, e, f, g] = if format == DELIVERY_FORMAT { count } else { [0; 7] };
+    let count = u64::from_be_bytes([0, a, b, c, d, e, f, g]) + 1;
+    (u64::from(DELIVERY_FORMAT) << 56) | count
+}
+
 pub(crate) fn from_delivery_value(value: &Bytes) -> Result<Delivery, Error> {
-    let (format, rest) = value.split_first().ok_or_else(short)?;
-    check_format(*format, FORMAT)?;
+    let format = *value.first().ok_or_else(short)?;
+    let head = value.first_chunk::<8>().ok_or_else(short)?;
+    let rest = match format {
+        DELIVERY_FORMAT => value.get(8..).ok_or_else(short)?,
+        _ => {
+            check_format(format, FORMAT)?;
+            value.get(1..).ok_or_else(short)?
+        }
+    };
     let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(short)?;
     let (json, body) = rest.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or_else(short)?;
     let mut delivery: Delivery = from_json(json)?;
     delivery.body = value.slice_ref(body);
+    delivery.revision = u64::from_be_bytes(*head);
     Ok(delivery)
 }
 

@@ -178,6 +178,11 @@ pub struct Delivery {
     /// The body. Kept beside the record, as raw bytes.
     #[serde(skip)]
     pub body: Bytes,
+    /// Which writing of its row this is; 0 for a new one. Its events belong to
+    /// different keys, so two commits may change it at the same time: whoever
+    /// writes it demands that it is still as it was read.
+    #[serde(skip)]
+    pub revision: u64,
 }
 
 /// What is remembered under a provider's id.

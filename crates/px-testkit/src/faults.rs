@@ -4,6 +4,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Waker};
 
 use px_core::{DeliveryId, Event, KeyId, KeyRecord, RunId, Scope, Timestamp};
 use px_store::{
@@ -11,7 +12,7 @@ use px_store::{
     Page, QueuedEvent, Read, Row, RowStats, RunFilter, RunRecord, Scan, StartKey, Store, Table, Timer,
     Versioned, Work,
 };
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 /// What happens to a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,9 @@ pub enum Access {
 
 type Gate = Box<dyn Fn(Access) -> BoxFuture<'static, ()> + Send + Sync>;
 
+/// A commit that was handed over and waits at the gate.
+type Submitted = BoxFuture<'static, ()>;
+
 type Detour = Box<
     dyn Fn(&Arc<dyn Store>, Batch, Admission) -> BoxFuture<'static, Result<Outcome, Error>> + Send + Sync,
 >;
@@ -52,6 +56,7 @@ pub struct FaultyStore {
     between: Arc<Mutex<Option<BoxFuture<'static, ()>>>>,
     dead: Arc<watch::Sender<bool>>,
     gate: Arc<OnceLock<Gate>>,
+    submitted: Arc<Mutex<Vec<Submitted>>>,
     detour: Arc<OnceLock<Detour>>,
 }
 
@@ -71,16 +76,27 @@ impl FaultyStore {
             between: Arc::default(),
             dead: Arc::new(watch::Sender::new(false)),
             gate: Arc::default(),
+            submitted: Arc::default(),
             detour: Arc::default(),
         }
     }
 
     /// Has every access wait at this gate before it happens, so that a test
     /// decides what comes between two of them. The gate is asked in the order
-    /// in which accesses are made. It can be set once.
+    /// in which accesses are made. It can be set once. A commit belongs to the
+    /// store from the moment it is made: whoever opens the gate calls
+    /// [`FaultyStore::carry_on`].
     pub fn gate(&self, gate: impl Fn(Access) -> BoxFuture<'static, ()> + Send + Sync + 'static) {
         // A second gate is not set: the first one may hold accesses already.
         let _ = self.gate.set(Box::new(gate));
+    }
+
+    /// Carries out the commits for which the gate has opened, in the order in
+    /// which they were made, whether or not somebody waits for them.
+    pub fn carry_on(&self) {
+        let mut context = Context::from_waker(Waker::noop());
+        let mut submitted = self.submitted.lock().unwrap_or_else(PoisonError::into_inner);
+        submitted.retain_mut(|commit| commit.as_mut().poll(&mut context).is_pending());
     }
 
     /// Has commits go this way instead of to the store below: a store that is
@@ -107,9 +123,18 @@ impl FaultyStore {
             None => hand_on(),
             Some(gate) => {
                 let opened = gate(Access::Commit);
-                Box::pin(async move {
+                let (tell, told) = oneshot::channel();
+                let commit = Box::pin(async move {
                     opened.await;
-                    hand_on().await
+                    // Nobody may want to know any more.
+                    let _ = tell.send(hand_on().await);
+                });
+                self.submitted.lock().unwrap_or_else(PoisonError::into_inner).push(commit);
+                Box::pin(async move {
+                    match told.await {
+                        Ok(outcome) => outcome,
+                        Err(_) => std::future::pending().await,
+                    }
                 })
             }
         }

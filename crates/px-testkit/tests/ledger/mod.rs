@@ -64,7 +64,10 @@ async fn taken(world: &World) -> Result<BTreeMap<EventId, u32>, String> {
                     let key = store.key(Scope::default(), &registration.key).await;
                     let key = key.map_err(|error| error.to_string())?.record;
                     if !key.waits.iter().any(|entry| entry.wait == wait.id) {
-                        return Err(format!("{} waits on {} and cannot be found there", run.id, registration.key));
+                        return Err(format!(
+                            "{} waits on {} and cannot be found there",
+                            run.id, registration.key
+                        ));
                     }
                 }
             }

@@ -18,9 +18,7 @@ use px_inbound::Answer;
 use px_store::RunFilter;
 use px_testkit::{Fault, World, WorldError};
 
-use crate::project::{
-    Ask, Pair, approval, both, event, flaky, half, question, sleeper, survey,
-};
+use crate::project::{Ask, Pair, approval, both, event, flaky, half, question, sleeper, survey};
 
 /// The brains that a schedule starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,0 +1,132 @@
+//! Stores that are wrong on purpose, each by leaving out one of the things that
+//! px's promise rests on. They live in tests only: a world's commits take the
+//! detour through them. That the suites catch each of them shows that the
+//! suites would notice.
+
+#![allow(dead_code, unreachable_pub, reason = "shared by several tests, none of which uses all of it")]
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use px_core::event::EventBody;
+use px_store::{Admission, Batch, BoxFuture, Conflict, Error, Outcome, Store};
+use px_testkit::{Access, FaultyStore};
+
+/// What is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bug {
+    /// The version of a key is no precondition.
+    NoKeyVersion,
+    /// What a step commits does not demand its claim's fence.
+    NoFence,
+    /// A provider's id is looked up before the commit and written after it.
+    DedupOutsideTheBatch,
+    /// A timeout writes what it has read, whatever came meanwhile.
+    TimeoutWithoutCompareAndSet,
+    /// The sender is answered, and then it is committed.
+    AnswerBeforeTheCommit,
+    /// A delivery is written whole, whatever became of its other events meanwhile.
+    DeliveryWithoutItsRevision,
+}
+
+/// Where a store that is wrong waits like any other access.
+pub type Gate = Arc<dyn Fn(Access) -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// What was answered and is not committed yet.
+pub type Owed = Arc<Mutex<Vec<Batch>>>;
+
+/// Makes a store wrong. What it owes is in the answer; the death of the process
+/// loses it.
+pub fn break_store(store: &FaultyStore, bug: Bug, gate: &Gate, owed: &Owed) {
+    let (gate, owed) = (Arc::clone(gate), Arc::clone(owed));
+    store.detour(move |inner, batch, admission| {
+        let (inner, gate, owed) = (Arc::clone(inner), Arc::clone(&gate), Arc::clone(&owed));
+        Box::pin(async move {
+            match bug {
+                Bug::NoKeyVersion => {
+                    let batch = as_is(&inner, batch, Some(false)).await?;
+                    inner.commit(batch, admission).await
+                }
+                Bug::TimeoutWithoutCompareAndSet => {
+                    let is_timeout = batch.runs.iter().any(|write| {
+                        write.events.iter().any(|event| matches!(event.event, EventBody::WaitTimedOut { .. }))
+                    });
+                    let batch = as_is(&inner, batch, is_timeout.then_some(true)).await?;
+                    inner.commit(batch, admission).await
+                }
+                Bug::NoFence => {
+                    let mut batch = batch;
+                    // A claim changes no run.
+                    if !batch.runs.is_empty() {
+                        batch.work.iter_mut().for_each(|work| work.expected = None);
+                    }
+                    inner.commit(batch, admission).await
+                }
+                Bug::DedupOutsideTheBatch => dedup_outside(&inner, &gate, batch, admission).await,
+                Bug::AnswerBeforeTheCommit => {
+                    pay(&inner, &owed).await?;
+                    if admission == Admission::Refuse && !batch.deliveries.is_empty() {
+                        owed.lock().unwrap_or_else(PoisonError::into_inner).push(batch);
+                        return Ok(Outcome::Committed { sequence: 0 });
+                    }
+                    inner.commit(batch, admission).await
+                }
+                Bug::DeliveryWithoutItsRevision => {
+                    let mut batch = batch;
+                    for write in batch.deliveries.iter_mut().filter(|write| write.delivery.revision != 0) {
+                        let found = inner.delivery(batch.scope, write.delivery.id).await?;
+                        write.delivery.revision = found.map_or(0, |delivery| delivery.revision);
+                    }
+                    inner.commit(batch, admission).await
+                }
+            }
+        })
+    });
+}
+
+/// Commits what was answered before.
+///
+/// # Errors
+/// The store fails.
+pub async fn pay(inner: &Arc<dyn Store>, owed: &Owed) -> Result<(), Error> {
+    let batches = std::mem::take(&mut *owed.lock().unwrap_or_else(PoisonError::into_inner));
+    for batch in batches {
+        inner.commit(batch, Admission::Wait).await?;
+    }
+    Ok(())
+}
+
+/// Makes a batch expect what is there: its keys, and if `Some(true)` its runs too.
+async fn as_is(inner: &Arc<dyn Store>, mut batch: Batch, what: Option<bool>) -> Result<Batch, Error> {
+    let Some(runs) = what else { return Ok(batch) };
+    for key in &mut batch.keys {
+        key.expected = inner.key(batch.scope, &key.key).await?.version;
+    }
+    for write in batch.runs.iter_mut().filter(|_| runs) {
+        write.expected = inner.run(batch.scope, write.run.id).await?.map_or(0, |record| record.run.seq);
+    }
+    Ok(batch)
+}
+
+async fn dedup_outside(
+    inner: &Arc<dyn Store>,
+    gate: &Gate,
+    mut batch: Batch,
+    admission: Admission,
+) -> Result<Outcome, Error> {
+    let mut later = Batch { scope: batch.scope, ..Batch::default() };
+    for mut dedup in std::mem::take(&mut batch.dedups) {
+        let known = inner.dedup(batch.scope, &dedup.slug, &dedup.provider_id).await?;
+        if let (Some(record), false) = (known, dedup.force) {
+            let (slug, provider_id) = (dedup.slug, dedup.provider_id);
+            return Ok(Outcome::Conflict(Conflict::Duplicate { slug, provider_id, record }));
+        }
+        dedup.force = true;
+        later.dedups.push(dedup);
+    }
+    let outcome = inner.commit(batch, admission).await?;
+    if !later.dedups.is_empty() && matches!(outcome, Outcome::Committed { .. }) {
+        gate(Access::Commit).await;
+        inner.commit(later, admission).await?;
+    }
+    Ok(outcome)
+}

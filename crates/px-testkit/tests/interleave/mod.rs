@@ -1,0 +1,592 @@
+//! Interleaving: acts that happen at the same time, each stopped before every
+//! read and every commit that it makes, and let go one access at a time, in
+//! every order. So one act's commit comes between any two accesses of another
+//! one, and the process dies after every commit.
+//!
+//! Orders that differ only in reads next to each other are the same to
+//! everybody and are tried once (sleep sets, Godefroid 1996). A schedule is run
+//! from its beginning, over a fork of the store; what a store comes to in fair
+//! weather is worked out once for each of its states.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "shared by several tests, none of which uses all of it"
+)]
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::fmt::Write as _;
+use std::hash::{Hash, Hasher};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use px_core::{RunId, Scope, Timestamp};
+use px_store::{Embedded, MemoryRows, RunFilter};
+use px_testkit::{Access, Project, World, WorldError};
+
+use crate::broken::{Bug, Gate, Owed, break_store, pay};
+use crate::fingerprint::fingerprint;
+use crate::ledger::judge;
+use crate::schedule::{Act, Life, Saw, perform};
+
+/// Fewer ids than this are made between two commits.
+const AFTER_THE_PAST: u64 = 1 << 32;
+
+/// How many accesses one schedule may make, all acts together.
+const MAX_STEPS: usize = 80;
+
+/// A past, and acts that happen at once in it. The first engine act (`Settle`,
+/// `Ring`) belongs to the process that takes deliveries in; a second one to
+/// another process that does not know of the first one's claims.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scene {
+    pub before: Vec<Act>,
+    pub at_once: Vec<Act>,
+}
+
+/// Finishes a future that waits for nothing but its store, which answers at once.
+pub fn finish<T>(future: impl Future<Output = T>) -> T {
+    let mut future = Box::pin(future);
+    let mut context = Context::from_waker(Waker::noop());
+    for _ in 0..10_000 {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
+            return value;
+        }
+    }
+    panic!("the store does not answer");
+}
+
+/// A moment of a world, to go on from as often as one likes.
+#[derive(Debug, Clone)]
+pub struct Moment {
+    pub rows: MemoryRows,
+    pub now: Timestamp,
+    pub runs: Vec<RunId>,
+    pub answers: crate::ledger::Answers,
+}
+
+impl Moment {
+    pub fn beginning(project: &Project) -> Self {
+        let rows = MemoryRows::new();
+        let world = World::of(project, Arc::new(Embedded::new(rows.clone())), 0);
+        Self { rows, now: world.now(), runs: Vec::new(), answers: crate::ledger::Answers::new() }
+    }
+
+    /// A life that goes on from here and leaves this moment as it is.
+    pub fn life(&self, project: &Project) -> (MemoryRows, Life) {
+        let rows = self.rows.fork();
+        // Every commit so far may have been of a life of its own.
+        let seed = AFTER_THE_PAST * (1 + px_store::rows::Backing::stats(&rows).commits);
+        let world = World::of(project, Arc::new(Embedded::new(rows.clone())), seed);
+        world.clock().set(self.now);
+        let mut life = Life::new(world);
+        life.runs.clone_from(&self.runs);
+        life.answers.clone_from(&self.answers);
+        (rows, life)
+    }
+
+    pub fn after(life: &Life, rows: MemoryRows) -> Self {
+        Self { rows, now: life.world.now(), runs: life.runs.clone(), answers: life.answers.clone() }
+    }
+
+    /// Tells moments apart that do not behave alike.
+    pub fn fingerprint(&self) -> u64 {
+        let mut hasher = fingerprint(&self.rows);
+        self.now.hash(&mut hasher);
+        self.answers.hash(&mut hasher);
+        self.runs.len().hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+/// What a moment comes to in fair weather: what everybody can see, without ids.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Outcome(pub String);
+
+/// Judges moments, each once.
+pub struct Judge<'a> {
+    project: &'a Project,
+    known: HashMap<u64, Result<Outcome, String>>,
+    audits_each: u64,
+}
+
+impl<'a> Judge<'a> {
+    pub fn new(project: &'a Project) -> Self {
+        Self { project, known: HashMap::new(), audits_each: 1 }
+    }
+
+    /// Audits one moment in so many, and looks at all of them the faster way.
+    pub fn audits_each(mut self, each: u64) -> Self {
+        self.audits_each = each;
+        self
+    }
+
+    /// How many moments there were that do not behave alike.
+    pub fn moments(&self) -> usize {
+        self.known.len()
+    }
+
+    /// What the moment comes to, or what is wrong with it then.
+    pub fn of(&mut self, moment: &Moment) -> Result<Outcome, String> {
+        let name = moment.fingerprint();
+        if let Some(known) = self.known.get(&name) {
+            return known.clone();
+        }
+        let (_, mut life) = moment.life(self.project);
+        let audits = name.is_multiple_of(self.audits_each);
+        let result = finish(async {
+            life.calm().await?;
+            judge(&life.world, &life.answers, audits).await?;
+            outcome(&life).await.map_err(|error| error.to_string())
+        });
+        self.known.insert(name, result.clone());
+        result
+    }
+}
+
+async fn outcome(life: &Life) -> Result<Outcome, WorldError> {
+    let page = life.world.rows().runs(Scope::default(), &RunFilter::default(), None, 1_000).await?;
+    let mut runs: Vec<_> = page
+        .items
+        .iter()
+        .map(|record| format!("{} {} {}", record.run.brain, record.run.status.as_str(), record.run.state()))
+        .collect();
+    runs.sort();
+    let mut events = BTreeSet::new();
+    for delivery in life.world.inbox().await? {
+        for event in &delivery.events {
+            events.insert(format!("{:?} {}", event.provider_id, event.state.as_str()));
+        }
+    }
+    Ok(Outcome(format!("{runs:#?} {events:#?}")))
+}
+
+/// Who waits at the gate for what, by act.
+#[derive(Default)]
+struct Turnstile {
+    polled: usize,
+    tickets: u64,
+    waiting: Vec<VecDeque<(u64, Access)>>,
+    let_go: BTreeSet<u64>,
+}
+
+/// A place at the gate. Whoever drops it gives it up.
+struct Ticket {
+    turnstile: Arc<Mutex<Turnstile>>,
+    act: usize,
+    number: u64,
+}
+
+impl Future for Ticket {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        if self.turnstile.lock().unwrap().let_go.remove(&self.number) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut turnstile = self.turnstile.lock().unwrap();
+        turnstile.waiting[self.act].retain(|(number, _)| *number != self.number);
+    }
+}
+
+fn gate(turnstile: &Arc<Mutex<Turnstile>>) -> Gate {
+    let turnstile = Arc::clone(turnstile);
+    Arc::new(move |access| {
+        let mut inner = turnstile.lock().unwrap();
+        let (act, number) = (inner.polled, inner.tickets);
+        inner.tickets += 1;
+        inner.waiting[act].push_back((number, access));
+        drop(inner);
+        Box::pin(Ticket { turnstile: Arc::clone(&turnstile), act, number })
+    })
+}
+
+/// A place of the search: who could go on, and who has been tried.
+struct Node {
+    enabled: Vec<(usize, Access)>,
+    sleeping: Vec<(usize, Access)>,
+    tried: Vec<usize>,
+    chosen: usize,
+}
+
+fn are_independent(one: Access, other: Access) -> bool {
+    matches!((one, other), (Access::Read(_), Access::Read(_)))
+}
+
+/// What an exploration found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Schedules that ran to their end, …
+    pub whole: u64,
+    /// … and schedules that ended in a death after one of their commits.
+    pub deaths: u64,
+    /// The first one that fails.
+    pub failure: Option<Failure>,
+}
+
+/// A schedule that fails, and how.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    pub scene: Scene,
+    /// Which act went on, and what it did.
+    pub steps: Vec<(usize, Access)>,
+    pub dies: bool,
+    pub why: String,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut text = format!("before: {:?}\nat once: {:?}\n", self.scene.before, self.scene.at_once);
+        let mut last = None;
+        for (act, access) in &self.steps {
+            if last != Some(*act) {
+                write!(text, "\n  {:?}:", self.scene.at_once[*act])?;
+                last = Some(*act);
+            }
+            match access {
+                Access::Read(name) => write!(text, " {name}")?,
+                Access::Commit => text.push_str(" COMMIT"),
+            }
+        }
+        if self.dies {
+            text.push_str("\n  the process dies");
+        }
+        f.write_str(&text)?;
+        write!(f, "\n=> {}", self.why)
+    }
+}
+
+/// How a search is narrowed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Narrowed {
+    /// What is wrong with the store.
+    pub bug: Option<Bug>,
+    /// How often an act may be interrupted that could go on; `None` for any number.
+    pub interruptions: Option<usize>,
+    /// Whether the outcome must be that of the acts one after the other, in some order.
+    pub is_serial: bool,
+}
+
+impl Scene {
+    /// Whether nothing comes from outside. Then it makes no difference either
+    /// when the process dies: the next one does what this one had to do.
+    pub fn is_inside(&self) -> bool {
+        self.at_once.iter().all(|act| matches!(act, Act::Settle | Act::Ring))
+    }
+}
+
+/// Tries every interleaving of a scene, until one fails.
+pub fn explore(project: &Project, judge: &mut Judge<'_>, scene: &Scene, how: Narrowed) -> Found {
+    let past = past(project, &scene.before);
+    let how = Narrowed { is_serial: how.is_serial || scene.is_inside(), ..how };
+    let serial = if how.is_serial { orders(project, judge, &past, &scene.at_once) } else { BTreeSet::new() };
+    let serial = Serial { orders: serial, deaths_too: scene.is_inside() };
+    let mut found = Found::default();
+    let mut nodes: Vec<Node> = Vec::new();
+    loop {
+        let mut schedule = Schedule::new(project, &past, scene, how.bug);
+        run(&mut schedule, &mut nodes, judge, how, &serial, &mut found);
+        if let Some(failure) = &mut found.failure {
+            failure.scene = scene.clone();
+            return found;
+        }
+        if !backtrack(&mut nodes, how) {
+            return found;
+        }
+    }
+}
+
+fn past(project: &Project, before: &[Act]) -> Moment {
+    let (rows, mut life) = Moment::beginning(project).life(project);
+    for act in before {
+        finish(life.act(*act));
+    }
+    Moment::after(&life, rows)
+}
+
+/// What the acts come to one after the other, in each order, with what was answered.
+fn orders(
+    project: &Project,
+    judge: &mut Judge<'_>,
+    past: &Moment,
+    acts: &[Act],
+) -> BTreeSet<(String, Outcome)> {
+    let mut all = BTreeSet::new();
+    for order in permutations(acts.len()) {
+        let (rows, mut life) = past.life(project);
+        for at in order {
+            finish(life.act(acts[at]));
+        }
+        let moment = Moment::after(&life, rows);
+        if let Ok(outcome) = judge.of(&moment) {
+            all.insert((told(&moment), outcome));
+        }
+    }
+    all
+}
+
+fn told(moment: &Moment) -> String {
+    let mut told = moment.answers.clone();
+    told.values_mut().for_each(|actions| actions.sort_unstable());
+    format!("{told:?}")
+}
+
+fn permutations(count: usize) -> Vec<Vec<usize>> {
+    if count == 0 {
+        return vec![Vec::new()];
+    }
+    let mut all = Vec::new();
+    for shorter in permutations(count - 1) {
+        for at in 0..count {
+            let mut order = shorter.clone();
+            order.insert(at, count - 1);
+            all.push(order);
+        }
+    }
+    all
+}
+
+/// Goes on with the deepest node that has somebody left to try.
+fn backtrack(nodes: &mut Vec<Node>, how: Narrowed) -> bool {
+    while let Some(node) = nodes.last_mut() {
+        node.tried.push(node.chosen);
+        let next = node.enabled.iter().find(|(act, _)| {
+            !node.tried.contains(act)
+                && (how.interruptions.is_some() || !node.sleeping.iter().any(|(sleeper, _)| sleeper == act))
+        });
+        if let Some((act, _)) = next {
+            node.chosen = *act;
+            return true;
+        }
+        nodes.pop();
+    }
+    false
+}
+
+/// What a schedule may come to.
+struct Serial {
+    orders: BTreeSet<(String, Outcome)>,
+    deaths_too: bool,
+}
+
+impl Serial {
+    /// # Errors
+    /// No order comes to this.
+    fn check(&self, moment: &Moment, outcome: &Outcome) -> Result<(), String> {
+        let told = told(moment);
+        if self.orders.contains(&(told.clone(), outcome.clone())) {
+            return Ok(());
+        }
+        Err(format!("no order of the acts comes to this: told {told}, then {}", outcome.0))
+    }
+}
+
+type Performing = Pin<Box<dyn Future<Output = Result<Saw, WorldError>>>>;
+
+/// One schedule while it runs.
+struct Schedule {
+    moment: Moment,
+    acts: Vec<Option<Performing>>,
+    worlds: Vec<Arc<World>>,
+    turnstile: Arc<Mutex<Turnstile>>,
+    owed: Owed,
+    steps: Vec<(usize, Access)>,
+}
+
+impl Schedule {
+    fn new(project: &Project, past: &Moment, scene: &Scene, bug: Option<Bug>) -> Self {
+        let (rows, life) = past.life(project);
+        let moment = Moment::after(&life, rows);
+        let first = Arc::new(life.world);
+        let count = scene.at_once.len();
+        let waiting = vec![VecDeque::new(); count];
+        let turnstile = Arc::new(Mutex::new(Turnstile { waiting, ..Turnstile::default() }));
+        let gate = gate(&turnstile);
+        let mut worlds = vec![Arc::clone(&first)];
+        let mut engines = 0;
+        let mut acts: Vec<Option<Performing>> = Vec::new();
+        for act in &scene.at_once {
+            let mut world = Arc::clone(&first);
+            if matches!(act, Act::Settle | Act::Ring) {
+                engines += 1;
+                if engines > 1 {
+                    world = Arc::new(first.beside());
+                    worlds.push(Arc::clone(&world));
+                }
+            }
+            let (act, runs) = (*act, past.runs.clone());
+            acts.push(Some(Box::pin(async move { perform(&world, &runs, act).await })));
+        }
+        let owed = Owed::default();
+        for world in &worlds {
+            let gate_of = Arc::clone(&gate);
+            world.store().gate(move |access| gate_of(access));
+            if let Some(bug) = bug {
+                break_store(world.store(), bug, &gate, &owed);
+            }
+        }
+        let mut schedule = Self { moment, acts, worlds, turnstile, owed, steps: Vec::new() };
+        for act in 0..count {
+            schedule.poll(act);
+        }
+        schedule
+    }
+
+    /// Lets an act run to its next access.
+    fn poll(&mut self, at: usize) {
+        let Some(act) = &mut self.acts[at] else { return };
+        self.turnstile.lock().unwrap().polled = at;
+        if let Poll::Ready(done) = act.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            self.acts[at] = None;
+            if let Ok(saw) = done {
+                self.see(&saw);
+            }
+        }
+    }
+
+    fn see(&mut self, saw: &Saw) {
+        match saw {
+            Saw::Answered(names, answer) if answer.status < 300 => {
+                for name in names {
+                    let actions = self.moment.answers.entry(name.clone()).or_default();
+                    actions.push(answer.action.unwrap_or("several"));
+                }
+            }
+            Saw::Started(run) => self.moment.runs.push(*run),
+            _ => {}
+        }
+    }
+
+    /// Who can go on, and with what.
+    fn enabled(&self) -> Vec<(usize, Access)> {
+        let turnstile = self.turnstile.lock().unwrap();
+        let front =
+            |(act, queue): (usize, &VecDeque<(u64, Access)>)| queue.front().map(|(_, access)| (act, *access));
+        turnstile.waiting.iter().enumerate().filter_map(front).collect()
+    }
+
+    /// Lets an act make the access that it waits for.
+    fn step(&mut self, at: usize) -> Access {
+        let mut turnstile = self.turnstile.lock().unwrap();
+        let (number, access) = turnstile.waiting[at].pop_front().unwrap();
+        turnstile.let_go.insert(number);
+        drop(turnstile);
+        self.steps.push((at, access));
+        self.turnstile.lock().unwrap().polled = at;
+        self.worlds.iter().for_each(|world| world.store().carry_on());
+        self.poll(at);
+        // Whoever waits for somebody else, and not at the gate, may go on now.
+        for other in 0..self.acts.len() {
+            let is_blocked =
+                self.acts[other].is_some() && self.turnstile.lock().unwrap().waiting[other].is_empty();
+            if is_blocked {
+                self.poll(other);
+            }
+        }
+        access
+    }
+}
+
+/// Runs one schedule: along the nodes, then on into what is new.
+fn run(
+    schedule: &mut Schedule,
+    nodes: &mut Vec<Node>,
+    judge: &mut Judge<'_>,
+    how: Narrowed,
+    serial: &Serial,
+    found: &mut Found,
+) {
+    let mut depth = 0;
+    let mut interruptions = 0;
+    let mut last = None;
+    loop {
+        let enabled = schedule.enabled();
+        if enabled.is_empty() {
+            break;
+        }
+        if depth == MAX_STEPS {
+            fail(schedule, found, false, format!("no end after {MAX_STEPS} accesses"));
+            return;
+        }
+        let is_new = depth == nodes.len();
+        if is_new {
+            let sleeping = nodes.last().map_or_else(Vec::new, asleep);
+            let awake = |act: usize| {
+                how.interruptions.is_some() || !sleeping.iter().any(|(sleeper, _)| *sleeper == act)
+            };
+            // Whoever went on last goes on first: so few are interrupted.
+            let goes_on = last.filter(|last| enabled.iter().any(|(act, _)| act == last) && awake(*last));
+            let Some(chosen) =
+                goes_on.or_else(|| enabled.iter().map(|(act, _)| *act).find(|act| awake(*act)))
+            else {
+                // Everything from here on has been tried in another order.
+                return;
+            };
+            // An act that could go on and may not be interrupted any more is the only choice.
+            let kept = how.interruptions.is_some_and(|most| interruptions >= most);
+            let enabled = match goes_on.filter(|_| kept) {
+                Some(last) => enabled.into_iter().filter(|(act, _)| *act == last).collect(),
+                None => enabled,
+            };
+            nodes.push(Node { enabled, sleeping, tried: Vec::new(), chosen });
+        }
+        let chosen = nodes[depth].chosen;
+        if last.is_some_and(|last| last != chosen && schedule.enabled().iter().any(|(act, _)| *act == last)) {
+            interruptions += 1;
+        }
+        last = Some(chosen);
+        let access = schedule.step(chosen);
+        depth += 1;
+        if depth == nodes.len() && access == Access::Commit {
+            // The process dies here: what is durable is all there is.
+            found.deaths += 1;
+            let judged = judge.of(&schedule.moment).and_then(|outcome| {
+                if serial.deaths_too { serial.check(&schedule.moment, &outcome) } else { Ok(()) }
+            });
+            if let Err(why) = judged {
+                fail(schedule, found, true, why);
+                return;
+            }
+        }
+    }
+    if let Some(stuck) = schedule.acts.iter().position(Option::is_some) {
+        fail(schedule, found, false, format!("act {stuck} waits for ever"));
+        return;
+    }
+    found.whole += 1;
+    let rows = Arc::clone(schedule.worlds[0].rows());
+    let _ = finish(pay(&rows, &schedule.owed));
+    let judged = judge
+        .of(&schedule.moment)
+        .and_then(|outcome| if how.is_serial { serial.check(&schedule.moment, &outcome) } else { Ok(()) });
+    if let Err(why) = judged {
+        fail(schedule, found, false, why);
+    }
+}
+
+fn asleep(node: &Node) -> Vec<(usize, Access)> {
+    let of = |act: usize| node.enabled.iter().find(|(other, _)| *other == act).copied();
+    let Some((chosen, access)) = of(node.chosen) else { return Vec::new() };
+    let tried = node.tried.iter().filter_map(|act| of(*act));
+    node.sleeping
+        .iter()
+        .copied()
+        .chain(tried)
+        .filter(|(act, other)| *act != chosen && are_independent(*other, access))
+        .collect()
+}
+
+fn fail(schedule: &Schedule, found: &mut Found, dies: bool, why: String) {
+    let scene = Scene { before: Vec::new(), at_once: Vec::new() };
+    found.failure = Some(Failure { scene, steps: schedule.steps.clone(), dies, why });
+}

@@ -143,7 +143,7 @@ impl Rig {
         let json = if row.json.is_null() { Vec::new() } else { serde_json::to_vec(&row.json).unwrap() };
         let length = u32::try_from(json.len()).unwrap().to_be_bytes();
         match row.key[2] {
-            b'd' => value[1..5].copy_from_slice(&length),
+            b'd' => value[8..12].copy_from_slice(&length),
             b'r' => value[9..13].copy_from_slice(&length),
             b'o' => value[9..13].copy_from_slice(&length),
             _ => {}
@@ -239,7 +239,7 @@ fn take_apart(table: u8, key: Vec<u8>, value: &[u8]) -> Parts {
     };
     let (from, to) = match table {
         b'r' | b'o' => (13, length(9)),
-        b'd' => (5, length(1)),
+        b'd' => (12, length(8)),
         b'k' | b'w' | b'h' => (8, value.len()),
         b'l' => (value.len(), value.len()),
         _ => (0, value.len()),

@@ -294,6 +294,10 @@ fn unsigned(def: &WebhookDef, error: &SignError) -> Error {
         (SignError::Key(_), Some(variable)) => Some(format!(
             "{variable} is the public key, which only verifies; set it here to the private one of a test pair"
         )),
+        (SignError::Code, _) => Some(format!(
+            "send it by a program that can; `px webhooks show {}` prints a sample payload",
+            def.slug
+        )),
         _ => None,
     };
     Error::failed(format!("cannot sign for webhook '{}': {error}", def.slug)).maybe_hint(hint)

@@ -10,6 +10,7 @@
 //! secrets = [                          # beside those of the environment
 //!     { env = "GITHUB_OLD_SECRET", expires = 2026-12-01T00:00:00Z },
 //!     { file = "/run/secrets/github" },
+//!     { env = "TWILIO_KEY", id = "SK…" },   # where requests name the key that signed them
 //! ]
 //! provider = "acme"                    # verifies by the record below instead of the code's
 //!
@@ -62,6 +63,7 @@ struct Secret {
     file: Option<PathBuf>,
     value: Option<String>,
     expires: Option<toml::value::Datetime>,
+    id: Option<String>,
 }
 
 impl fmt::Debug for Secret {
@@ -107,7 +109,7 @@ impl Webhook {
                 Some(at) => Some(moment(at).ok_or_else(|| bad(format!("{at} is no moment")))?),
                 None => None,
             };
-            keys.push(Key { secret: text, expires });
+            keys.push(Key { expires, id: secret.id.clone(), ..Key::new(text) });
         }
         Ok(WebhookOptions { setup: Setup { verification, keys }, policy })
     }

@@ -136,6 +136,12 @@ impl Gate {
         Arc::new(Self { limits, policies, state: Mutex::default() })
     }
 
+    /// How many requests a minute a webhook takes, if that is bounded.
+    #[must_use]
+    pub fn per_minute(&self, slug: &str) -> Option<u64> {
+        self.policies.get(slug)?.per_second.map(|rate| u64::from(rate) * 60)
+    }
+
     /// Lets a request in, or says why not. It is inside until the permit is dropped.
     ///
     /// # Errors

@@ -38,6 +38,7 @@ fn is_secret(name: &str, verification: &Verification) -> bool {
     let own = match &verification.scheme {
         Scheme::Token(Token::Header(header)) => header.eq_ignore_ascii_case(name),
         Scheme::Signature(signature) => signature.header.eq_ignore_ascii_case(name),
+        Scheme::Custom(custom) => custom.headers().iter().any(|header| header.eq_ignore_ascii_case(name)),
         _ => false,
     };
     own || ["signature", "authorization", "cookie"].iter().any(|word| name.contains(word))

@@ -12,6 +12,7 @@ pub mod dedup;
 mod error;
 mod inbound;
 mod kind;
+pub mod layer;
 mod macros;
 mod options;
 mod outcome;

@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::dedup::{Dedup, Rule};
 use crate::error::{Error, Result};
 use crate::inbound::{IntoInbounds, RawInbound};
+use crate::layer;
 use crate::received::Received;
 use crate::verify::{Key, Keyring, Source, Verification};
 
@@ -61,6 +62,8 @@ pub struct WebhookDef {
     pub same_body_within: Option<Duration>,
     /// Secrets that the operator configured beside those of the environment.
     pub keys: Vec<Key>,
+    /// The user's own middleware, the outermost first.
+    pub layers: Vec<layer::Erased>,
     handler: ErasedHandler,
 }
 
@@ -75,10 +78,7 @@ impl WebhookDef {
     /// `lookup` knows, then the operator's.
     #[must_use]
     pub fn keyring(&self, lookup: &dyn Fn(&str) -> Option<String>) -> Keyring {
-        self.keys.iter().fold(self.verification.resolve(lookup), |keyring, key| match key.expires {
-            Some(expires) => keyring.with_expiring(key.secret.clone(), expires),
-            None => keyring.with(key.secret.clone()),
-        })
+        self.keys.iter().cloned().fold(self.verification.resolve(lookup), Keyring::with_key)
     }
 
     /// As the operator configures it: another verification instead of the
@@ -134,6 +134,7 @@ pub struct WebhookBuilder<P, R> {
     queue_limit: u32,
     accepts_invalid: bool,
     dedup: Option<Dedup>,
+    layers: Vec<layer::Erased>,
     types: PhantomData<fn(P) -> R>,
 }
 
@@ -157,6 +158,7 @@ impl<P: 'static, R> WebhookBuilder<P, R> {
             queue_limit: DEFAULT_QUEUE_LIMIT,
             accepts_invalid: false,
             dedup: None,
+            layers: Vec::new(),
             types: PhantomData,
         }
     }
@@ -207,6 +209,57 @@ impl<P: 'static, R> WebhookBuilder<P, R> {
         self
     }
 
+    /// Puts middleware of your own around the webhook: a `tower` layer over
+    /// [`layer::Request`], or a function by [`layer::from_fn`]. May be said
+    /// several times; the first is the outermost.
+    ///
+    /// It runs after px has counted the request ([`layer`]) and before px reads
+    /// its body and verifies its sender. What it answers itself is no
+    /// delivery; px keeps no record of it. If it fails, the sender is told to
+    /// come back (503).
+    ///
+    /// ```
+    /// # mod answers {
+    /// # use px_sdk::{Inbound, Result};
+    /// # #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+    /// # pub struct Answer { question: String }
+    /// # async fn receive(answer: Answer) -> Result<Inbound<Answer>> {
+    /// #     Ok(Inbound::resume(answer.question.clone(), answer))
+    /// # }
+    /// use px_sdk::layer::{self, BoxError, Next, Request, Response};
+    ///
+    /// px_sdk::webhook! {
+    ///     slug = "answers",
+    ///     payload = Answer,
+    ///     response = Answer,
+    ///     verify = px_sdk::verify::github("ANSWERS_SECRET"),
+    ///     handler = receive,
+    ///     layer = layer::from_fn(only_json),
+    /// }
+    ///
+    /// async fn only_json(request: Request, next: Next) -> Result<Response, BoxError> {
+    ///     if request.headers().get("content-type").is_none_or(|kind| kind != "application/json") {
+    ///         return Ok(http::Response::builder().status(415).body(layer::body("JSON, please"))?);
+    ///     }
+    ///     next.run(request).await
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn layer<L, B>(mut self, layer: L) -> Self
+    where
+        L: tower::Layer<layer::Route> + Send + Sync + 'static,
+        L::Service:
+            tower::Service<layer::Request, Response = http::Response<B>> + Clone + Send + Sync + 'static,
+        <L::Service as tower::Service<layer::Request>>::Error: Into<layer::BoxError>,
+        <L::Service as tower::Service<layer::Request>>::Future: Send + 'static,
+        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+        B::Error: Into<layer::BoxError>,
+    {
+        self.layers.push(layer::Erased::new(layer));
+        self
+    }
+
     /// The handler, which completes the webhook.
     pub fn handler<H, M>(self, handler: H) -> WebhookDef
     where
@@ -241,6 +294,7 @@ impl<P: 'static, R> WebhookBuilder<P, R> {
             queue_limit: self.queue_limit,
             accepts_invalid: self.accepts_invalid,
             keys: Vec::new(),
+            layers: self.layers,
             handler: Arc::new(move |received, payload| {
                 let handler = Arc::clone(&handler);
                 Box::pin(async move {

@@ -19,6 +19,8 @@ pub(crate) struct App {
     /// What webhook URLs begin with, without a slash at the end.
     pub(crate) base_url: String,
     pub(crate) gate: Arc<Gate>,
+    /// The webhooks with middleware of their own, by slug.
+    pub(crate) layered: std::collections::HashMap<String, px_sdk::layer::Route>,
     pub(crate) urls: UrlView,
     pub(crate) max_body: usize,
     pub(crate) max_headers: usize,

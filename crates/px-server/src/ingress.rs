@@ -8,16 +8,21 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Body as HttpBody;
 use px_inbound::{Answer, Permit, Turned};
-use px_sdk::Received;
+use px_sdk::layer::BoxError;
+use px_sdk::{Received, Timestamp};
 
 use crate::app::Shared;
 use crate::error::ApiError;
+use crate::layered;
 
 static ACTION: HeaderName = HeaderName::from_static("px-action");
 static RUN: HeaderName = HeaderName::from_static("px-run-id");
+static ALLOWED_ORIGIN: HeaderName = HeaderName::from_static("webhook-allowed-origin");
+static ALLOWED_RATE: HeaderName = HeaderName::from_static("webhook-allowed-rate");
 static DELIVERY: HeaderName = HeaderName::from_static("px-delivery-id");
 
 pub(crate) async fn receive(
@@ -27,24 +32,48 @@ pub(crate) async fn receive(
     request: Request,
 ) -> Response {
     let at = app.clock().now();
-    let (head, body) = request.into_parts();
-    let client = app.urls.client(remote.ip(), &head.headers);
-    let mut permit = match app.gate.enter(&slug, client, at) {
+    let headers = request.headers();
+    let client = app.urls.client(remote.ip(), headers);
+    let permit = match app.gate.enter(&slug, client, at) {
         Ok(permit) => permit,
         Err(turned) => return turned_away(turned),
     };
-    if head.headers.len() > app.max_headers {
+    if headers.len() > app.max_headers {
         let text = format!("The request has more than {} header lines", app.max_headers);
         return ApiError::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, text).into_response();
     }
-    let declared = head
-        .headers
+    let declared = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok())
         .and_then(|length| length.parse::<usize>().ok());
     if declared.is_some_and(|length| length > app.max_body) {
         return too_large(app.max_body);
     }
+    let layered = app.layered.get(&slug).cloned();
+    let entered = Entered { app, slug, remote, at, permit };
+    match layered {
+        Some(route) => layered::run(route, entered, request).await,
+        None => take(entered, request).await,
+    }
+}
+
+/// A request that has passed the gate.
+pub(crate) struct Entered {
+    pub(crate) app: Shared,
+    pub(crate) slug: String,
+    remote: SocketAddr,
+    at: Timestamp,
+    permit: Permit,
+}
+
+/// Reads a request that has passed the gate, and hands it to the stage.
+pub(crate) async fn take<B>(entered: Entered, request: http::Request<B>) -> Response
+where
+    B: HttpBody<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let Entered { app, slug, remote, at, mut permit } = entered;
+    let (head, body) = request.into_parts();
     let body = match tokio::time::timeout(app.body_timeout, read(body, app.max_body, &mut permit)).await {
         Ok(Ok(body)) => body,
         Ok(Err(response)) => return response,
@@ -73,14 +102,23 @@ pub(crate) async fn receive(
         Ok(answer) => respond(answer),
         Err(error) => {
             tracing::error!(%error, "a webhook request failed");
-            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "Failed to process webhook").into_response()
+            failed()
         }
     }
 }
 
+/// What a sender is told whose request went wrong here.
+pub(crate) fn failed() -> Response {
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "Failed to process webhook").into_response()
+}
+
 /// Reads the body piece by piece, so that what it holds counts while it comes.
-async fn read(body: Body, limit: usize, permit: &mut Permit) -> Result<Bytes, Response> {
-    let mut body = Limited::new(body, limit);
+async fn read<B>(body: B, limit: usize, permit: &mut Permit) -> Result<Bytes, Response>
+where
+    B: HttpBody<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let mut body = std::pin::pin!(Limited::new(body, limit));
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     while let Some(frame) = body.frame().await {
@@ -116,9 +154,25 @@ fn too_large(limit: usize) -> Response {
     ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, text).into_response()
 }
 
-/// `OPTIONS /webhooks/{slug}`: what may be sent there.
-pub(crate) async fn options() -> Response {
-    (StatusCode::NO_CONTENT, [(header::ALLOW, "POST, GET, OPTIONS")]).into_response()
+/// `OPTIONS /webhooks/{slug}`: what may be sent there, and whether the origin
+/// that asks may send (CloudEvents).
+pub(crate) async fn options(
+    State(app): State<Shared>,
+    Path(slug): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let mut response = (StatusCode::NO_CONTENT, [(header::ALLOW, "POST, GET, OPTIONS")]).into_response();
+    let endpoint = app.stage.endpoints().find(|endpoint| endpoint.def.slug == slug);
+    if let Some(origin) = endpoint.and_then(|endpoint| endpoint.verifier.permits(&headers)) {
+        let rate = app.gate.per_minute(&slug).map_or("*".to_owned(), |rate| rate.to_string());
+        for (name, text) in [(&ALLOWED_ORIGIN, origin), (&ALLOWED_RATE, &rate)] {
+            if let Ok(value) = HeaderValue::from_str(text) {
+                response.headers_mut().insert(name, value);
+            }
+        }
+        *response.status_mut() = StatusCode::OK;
+    }
+    response
 }
 
 pub(crate) fn respond(answer: Answer) -> Response {

@@ -7,6 +7,7 @@ mod app;
 mod connections;
 mod error;
 mod ingress;
+mod layered;
 mod plain;
 mod resolve;
 mod start;

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 
 use crate::error::ApiError;
+use crate::layered;
 
 /// The longest plain text that is read, bytes. axum's are one line.
 const MAX_TEXT: usize = 4 * 1024;
@@ -22,8 +23,10 @@ pub(crate) async fn give_form(response: Response) -> Response {
         .headers()
         .get(header::CONTENT_TYPE)
         .is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
-    // A handler's own reply may look as it likes.
-    if !is_refusal || is_json || response.headers().contains_key("px-action") {
+    // A reply of the user's own, by handler or layer, may look as it likes.
+    let is_own = response.headers().contains_key("px-action")
+        || response.extensions().get::<layered::AsItIs>().is_some();
+    if !is_refusal || is_json || is_own {
         return response;
     }
     let (mut head, body) = response.into_parts();

@@ -19,6 +19,7 @@ use crate::api;
 use crate::app::App;
 use crate::connections::{self, ConnectionLimits};
 use crate::error::StartError;
+use crate::layered;
 use crate::plain;
 
 /// How long requests may go on after the end was asked for (RULES 42).
@@ -171,6 +172,7 @@ pub async fn start(mut options: Options) -> Result<Running, StartError> {
         owner: options.ids.version(options.clock.now()),
     };
     let urls = UrlView { public_url: options.public_url.clone(), proxies: options.proxies };
+    let layered = layered::routes(&endpoints);
     let stage = Stage::new(
         Arc::clone(&options.store),
         Arc::clone(&options.registry) as _,
@@ -186,6 +188,7 @@ pub async fn start(mut options: Options) -> Result<Running, StartError> {
         parts: parts.clone(),
         inputs,
         base_url: base_url.clone(),
+        layered,
         gate: Gate::new(options.gate, policies),
         urls,
         max_body: options.max_body,

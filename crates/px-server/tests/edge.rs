@@ -286,8 +286,9 @@ async fn a_provider_that_only_the_operator_knows_takes_the_codes_place() {
         window = { source = { header = "acme-timestamp" } }
     "#;
     let acme: Verification = toml::from_str(record).unwrap();
-    let expired = Key { secret: "old".to_owned().into(), expires: Some(px_core::Timestamp::from_millis(1)) };
-    let second = Key { secret: "second".to_owned().into(), expires: None };
+    let expires = Some(px_core::Timestamp::from_millis(1));
+    let expired = Key { expires, ..Key::new("old".to_owned().into()) };
+    let second = Key::new("second".to_owned().into());
     let setup = Setup { verification: Some(acme.clone()), keys: vec![expired, second] };
     let server = serve(|options| {
         options.webhooks.insert("own".into(), WebhookOptions { setup, ..WebhookOptions::default() });

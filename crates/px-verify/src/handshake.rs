@@ -1,13 +1,16 @@
 //! The providers' questions before the first delivery, and their answers.
 
-use http::Method;
+use http::{HeaderMap, HeaderName, Method};
 use px_sdk::Received;
 use px_sdk::verify::{Handshake, When};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::{Place, Refusal, form};
+use super::{Place, Refusal, form, header};
+
+/// Who asks whether it may send.
+const REQUEST_ORIGIN: HeaderName = HeaderName::from_static("webhook-request-origin");
 
 /// Longest challenge that is echoed.
 const MAX_CHALLENGE_BYTES: usize = 4096;
@@ -60,6 +63,14 @@ pub(super) fn greet(
         }
         _ => None,
     }
+}
+
+/// Whether the origin in the headers may send, and which it is.
+pub(super) fn permitted<'a>(handshake: &Handshake, headers: &'a HeaderMap) -> Option<&'a str> {
+    let Handshake::Origin { origins } = handshake else { return None };
+    let asked = header::single(headers, &REQUEST_ORIGIN).ok()?;
+    let is_listed = origins.is_empty() || origins.iter().any(|origin| origin.eq_ignore_ascii_case(asked));
+    (is_listed && asked.len() <= MAX_CHALLENGE_BYTES).then_some(asked)
 }
 
 fn subscribe(

@@ -7,7 +7,13 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{base64_of, prepared};
 
 /// Keys in the keyring's order, the current one first.
-pub(super) struct Keys<T>(Vec<(Option<Timestamp>, T)>);
+pub(super) struct Keys<T>(Vec<Ready<T>>);
+
+struct Ready<T> {
+    expires: Option<Timestamp>,
+    id: Option<String>,
+    key: T,
+}
 
 impl<T> Keys<T> {
     /// Makes every secret ready. `variable` names them in an error.
@@ -18,9 +24,12 @@ impl<T> Keys<T> {
     ) -> Result<Self, prepared::Error> {
         let error = |why| prepared::Error::Key { variable: variable.to_owned(), why };
         let keys = keyring.keys().iter();
-        keys.map(|key| Ok((key.expires, ready(&key.secret).map_err(error)?)))
-            .collect::<Result<_, _>>()
-            .map(Self)
+        keys.map(|key| {
+            let made = ready(&key.secret).map_err(error)?;
+            Ok(Ready { expires: key.expires, id: key.id.clone(), key: made })
+        })
+        .collect::<Result<_, _>>()
+        .map(Self)
     }
 
     /// The keys that count at `at`, with their index in the keyring.
@@ -28,13 +37,19 @@ impl<T> Keys<T> {
         self.0
             .iter()
             .enumerate()
-            .filter(move |(_, (expires, _))| expires.is_none_or(|expires| at < expires))
-            .map(|(index, (_, key))| (index, key))
+            .filter(move |(_, ready)| ready.expires.is_none_or(|expires| at < expires))
+            .map(|(index, ready)| (index, &ready.key))
+    }
+
+    /// Whether the key that a request names may be one of these: one has that
+    /// id, or one has none.
+    pub(super) fn may_have(&self, id: &str) -> bool {
+        self.0.is_empty() || self.0.iter().any(|ready| ready.id.as_deref().is_none_or(|own| own == id))
     }
 
     /// The key at `index` of the keyring.
     pub(super) fn get(&self, index: usize) -> Option<&T> {
-        self.0.get(index).map(|(_, key)| key)
+        self.0.get(index).map(|ready| &ready.key)
     }
 }
 

@@ -19,7 +19,9 @@
 //! Tests: unit tests in the files, and `tests/verify_*.rs` for the providers'
 //! published vectors, mutations of them, round trips and arbitrary input.
 
+mod atlassian;
 mod body;
+mod custom;
 mod delivery;
 mod ecdsa;
 mod ed25519;

@@ -10,7 +10,9 @@ use serde_json::Value;
 
 use super::handshake::{self, HandshakeReply};
 use super::url::UrlView;
-use super::{BodyError, Refusal, body, delivery, mailgun, signature, token, twilio, unverified};
+use super::{
+    BodyError, Refusal, atlassian, body, custom, delivery, mailgun, signature, token, twilio, unverified,
+};
 
 /// A record together with its keys, ready to verify.
 pub struct Prepared {
@@ -26,7 +28,9 @@ enum Check {
     Signature(Box<signature::Check>),
     Twilio(Box<twilio::Check>),
     Mailgun(Box<mailgun::Check>),
+    Atlassian(Box<atlassian::Check>),
     Token(Box<token::Check>),
+    Custom(Box<custom::Check>),
 }
 
 /// What verification found out. Only this crate makes one.
@@ -101,7 +105,9 @@ impl Prepared {
             Scheme::Mailgun { tolerance_secs } => {
                 Check::Mailgun(Box::new(mailgun::Check::new(*tolerance_secs, variable, keyring)?))
             }
+            Scheme::AtlassianJwt => Check::Atlassian(Box::new(atlassian::Check::new(variable, keyring)?)),
             Scheme::Token(place) => Check::Token(Box::new(token::Check::new(place, variable, keyring)?)),
+            Scheme::Custom(custom) => Check::Custom(Box::new(custom::Check::new(custom, variable, keyring)?)),
             _ => return Err(Error::Record("this scheme is not known to this version")),
         };
         let check = if keyring.is_empty() { Check::Unverified } else { check };
@@ -134,6 +140,8 @@ impl Prepared {
             Check::Twilio(check) => check.verify(received, urls),
             Check::Mailgun(check) => check.verify(received),
             Check::Token(check) => check.verify(received),
+            Check::Atlassian(check) => check.verify(received),
+            Check::Custom(check) => check.verify(received),
         }
     }
 
@@ -145,6 +153,13 @@ impl Prepared {
     pub fn greet(&self, received: &Received) -> Option<Result<HandshakeReply, Refusal>> {
         let asked = self.verification.handshake.as_ref()?;
         handshake::greet(asked, self.verify_token.as_ref().map(ExposeSecret::expose_secret), received)
+    }
+
+    /// Answers an `OPTIONS` that asks whether an origin may send
+    /// ([`Handshake::Origin`](px_sdk::verify::Handshake::Origin)): the origin that may, if it may.
+    #[must_use]
+    pub fn permits<'a>(&self, headers: &'a http::HeaderMap) -> Option<&'a str> {
+        handshake::permitted(self.verification.handshake.as_ref()?, headers)
     }
 
     /// Makes a JSON value of the body.

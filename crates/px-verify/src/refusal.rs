@@ -8,6 +8,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use px_sdk::verify::Refused;
+
 /// Why a request is not believed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -70,6 +72,12 @@ pub enum Refusal {
     /// Secrets are configured, and every one has expired.
     #[error("every configured secret has expired")]
     NoActiveKey,
+    /// The user's own verifier does not believe it.
+    #[error("{0}")]
+    Own(Refused),
+    /// The user's own verifier panicked.
+    #[error("the webhook's verifier panicked: see the log")]
+    Panicked,
     /// There is no secret, and the request does not come from this machine
     /// (RULES 26).
     #[error(
@@ -90,10 +98,19 @@ impl Refusal {
     #[must_use]
     pub const fn caller_text(&self) -> &'static str {
         match self {
-            Self::Missing(_) => "Signature missing",
-            Self::Duplicate(_) | Self::Malformed { .. } | Self::UnknownVersion(_) => "Signature malformed",
-            Self::UnknownKey(_) | Self::Invalid { .. } | Self::NoActiveKey => "Signature invalid",
-            Self::TooOld { .. } | Self::TooNew { .. } => "Timestamp outside the accepted window",
+            Self::Missing(_) | Self::Own(Refused::Missing(_)) => "Signature missing",
+            Self::Duplicate(_)
+            | Self::Malformed { .. }
+            | Self::UnknownVersion(_)
+            | Self::Own(Refused::Malformed(_)) => "Signature malformed",
+            Self::TooOld { .. }
+            | Self::TooNew { .. }
+            | Self::Own(Refused::TooOld(_) | Refused::TooNew(_)) => "Timestamp outside the accepted window",
+            Self::UnknownKey(_)
+            | Self::Invalid { .. }
+            | Self::NoActiveKey
+            | Self::Own(_)
+            | Self::Panicked => "Signature invalid",
             Self::Unverified { .. } => "This webhook accepts no requests from here",
         }
     }
@@ -111,6 +128,13 @@ impl Refusal {
             Self::TooOld { .. } => "too_old",
             Self::TooNew { .. } => "too_new",
             Self::NoActiveKey => "no_active_key",
+            Self::Own(Refused::Missing(_)) => "missing",
+            Self::Own(Refused::Malformed(_)) => "malformed",
+            Self::Own(Refused::UnknownKey) => "unknown_key",
+            Self::Own(Refused::TooOld(_)) => "too_old",
+            Self::Own(Refused::TooNew(_)) => "too_new",
+            Self::Own(_) => "invalid",
+            Self::Panicked => "verifier_panicked",
             Self::Unverified { .. } => "unverified",
         }
     }

@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::mac::Mac;
 use super::signature::{self, Facts, Shape, concatenated};
-use super::{PrepareError, body, ecdsa, ed25519, keys, mailgun, twilio};
+use super::{PrepareError, atlassian, body, ecdsa, ed25519, keys, mailgun, twilio};
 
 /// A request to be signed, and then sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +45,9 @@ pub enum Error {
     /// The secret cannot sign.
     #[error("the secret cannot sign: {0}")]
     Key(&'static str),
+    /// The verifier is the user's own code, which says nothing about signing.
+    #[error("its verifier is code of your own, and only your code can sign for it")]
+    Code,
     /// The body has no room for what the scheme puts there.
     #[error("the body cannot carry the signature: {0}")]
     Body(&'static str),
@@ -67,7 +70,9 @@ pub fn sign(
         Scheme::Signature(record) => sign_declared(record, secret, request, now),
         Scheme::Twilio => sign_twilio(secret, request),
         Scheme::Mailgun { .. } => sign_mailgun(secret, request, now),
+        Scheme::AtlassianJwt => sign_atlassian(secret, request, now),
         Scheme::Token(token) => add_token(token, secret, request),
+        Scheme::Custom(_) => Err(Error::Code),
         _ => Err(Error::Record(PrepareError::Record("this scheme is not known to this version"))),
     }
 }
@@ -158,6 +163,14 @@ fn sign_mailgun(secret: &SecretString, request: &mut Outgoing, now: Timestamp) -
     let signature = hex::encode(mac.tag(mailgun::signed(&timestamp, &token)).as_bytes());
     let object = json!({"timestamp": timestamp, "token": token, "signature": signature});
     set_in_body(&mut request.body, "/signature", object)
+}
+
+fn sign_atlassian(secret: &SecretString, request: &mut Outgoing, now: Timestamp) -> Result<(), Error> {
+    let mac = Mac::new(Algorithm::HmacSha256, secret.expose_secret().as_bytes()).map_err(Error::Key)?;
+    let mut value = value(&atlassian::authorization(&mac, request.method.as_str(), &request.url, now))?;
+    value.set_sensitive(true);
+    request.headers.insert(AUTHORIZATION, value);
+    Ok(())
 }
 
 fn add_token(token: &Token, secret: &SecretString, request: &mut Outgoing) -> Result<(), Error> {

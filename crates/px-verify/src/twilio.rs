@@ -23,20 +23,37 @@ use super::{Place, Refusal, body, form};
 /// The header with the signature.
 pub(super) const SIGNATURE: HeaderName = HeaderName::from_static("x-twilio-signature");
 /// Present where a Webhook Setting signs with a shared key (public beta of
-/// 2026) instead of the auth token. px holds no such keys yet.
+/// 2026) instead of the auth token: which one, and with which algorithm. The
+/// key is a secret like the others; what is signed is the same.
 const SETTINGS: HeaderName = HeaderName::from_static("x-twilio-webhooks-signature-settings");
 /// The query parameter with the hash of a body that is not a form.
 pub(super) const BODY_HASH: &str = "bodySHA256";
 
 const LAYOUT: Layout = Layout::Plain { prefix: String::new(), separator: None };
 
-/// Twilio's auth tokens, made ready.
+/// Twilio's auth tokens and shared keys, made ready.
 pub(super) struct Check {
-    keys: Keys<Mac>,
+    keys: Keys<Pair>,
+}
+
+/// One secret under both algorithms.
+struct Pair {
+    sha1: Mac,
+    sha256: Mac,
+}
+
+impl Pair {
+    const fn mac(&self, algorithm: Algorithm) -> &Mac {
+        match algorithm {
+            Algorithm::HmacSha256 => &self.sha256,
+            _ => &self.sha1,
+        }
+    }
 }
 
 /// What is signed beside the URL, and what was presented.
 struct Facts<'a> {
+    algorithm: Algorithm,
     presented: Presented,
     urls: [String; 2],
     parameters: Vec<Parameter<'a>>,
@@ -48,28 +65,30 @@ type Parameter<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
 impl Check {
     pub(super) fn new(variable: &str, keyring: &Keyring) -> Result<Self, Error> {
         let keys = Keys::new(variable, keyring, |secret| {
-            Mac::new(Algorithm::HmacSha1, secret.expose_secret().as_bytes())
+            let secret = secret.expose_secret().as_bytes();
+            let mac = |algorithm| Mac::new(algorithm, secret);
+            Ok(Pair { sha1: mac(Algorithm::HmacSha1)?, sha256: mac(Algorithm::HmacSha256)? })
         })?;
         Ok(Self { keys })
     }
 
     pub(super) fn verify(&self, received: &Received, urls: &UrlView) -> Result<Verified, Refusal> {
-        let facts = match facts(received, urls) {
+        let facts = match facts(received, urls, &self.keys) {
             Ok(facts) => facts,
             Err(refusal) => {
                 // as much work as for a request with everything in place
-                for (_, mac) in self.keys.active(received.at) {
-                    std::hint::black_box(mac.tag(std::iter::once(&*received.body)));
+                for (_, pair) in self.keys.active(received.at) {
+                    std::hint::black_box(pair.sha1.tag(std::iter::once(&*received.body)));
                 }
                 return Err(refusal);
             }
         };
         let mut tried = 0;
         let mut found = None;
-        for (index, mac) in self.keys.active(received.at) {
+        for (index, pair) in self.keys.active(received.at) {
             tried += 1;
             for url in &facts.urls {
-                let tag = mac.tag(signed(url, &facts.parameters));
+                let tag = pair.mac(facts.algorithm).tag(signed(url, &facts.parameters));
                 if facts.presented.iter().any(|signature| tag.matches(signature)) {
                     found = found.or(Some(index));
                 }
@@ -100,12 +119,15 @@ impl Check {
     }
 }
 
-fn facts<'a>(received: &'a Received, urls: &UrlView) -> Result<Facts<'a>, Refusal> {
+fn facts<'a>(received: &'a Received, urls: &UrlView, keys: &Keys<Pair>) -> Result<Facts<'a>, Refusal> {
     let value = header::single(&received.headers, &SIGNATURE)?;
-    if received.headers.contains_key(&SETTINGS) {
+    let settings = settings(received)?;
+    if settings.key.is_some_and(|id| !keys.may_have(id)) {
         return Err(Refusal::UnknownKey(Place::Header(SETTINGS)));
     }
-    let presented = Presented::read(&SIGNATURE, value, &LAYOUT, Encoding::Base64, Some(20))?;
+    let algorithm = settings.algorithm;
+    let length = if algorithm == Algorithm::HmacSha256 { 32 } else { 20 };
+    let presented = Presented::read(&SIGNATURE, value, &LAYOUT, Encoding::Base64, Some(length))?;
     let urls = urls.candidates(received)?;
     let (parameters, body_hash_matches) = match body_hash(received)? {
         Some(hash) => (Vec::new(), Sha256::digest(&received.body).as_slice().ct_eq(&hash).into()),
@@ -113,7 +135,37 @@ fn facts<'a>(received: &'a Received, urls: &UrlView) -> Result<Facts<'a>, Refusa
         None if received.body.is_empty() => (Vec::new(), true),
         None => return Err(Refusal::Missing(Place::Query(BODY_HASH.to_owned()))),
     };
-    Ok(Facts { presented, urls, parameters, body_hash_matches })
+    Ok(Facts { algorithm, presented, urls, parameters, body_hash_matches })
+}
+
+/// Which key signs, and how; the auth token where nothing is said.
+struct Settings<'a> {
+    key: Option<&'a str>,
+    algorithm: Algorithm,
+}
+
+fn settings(received: &Received) -> Result<Settings<'_>, Refusal> {
+    if !received.headers.contains_key(&SETTINGS) {
+        return Ok(Settings { key: None, algorithm: Algorithm::HmacSha1 });
+    }
+    let malformed = |why| Refusal::malformed(Place::Header(SETTINGS), why);
+    let value = header::single(&received.headers, &SETTINGS)?;
+    let one = |wanted: &str| {
+        let mut values = value
+            .split(',')
+            .filter_map(|part| part.trim().split_once('='))
+            .filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        match (values.next(), values.next()) {
+            (Some((_, value)), None) => Ok(value),
+            _ => Err(malformed("it does not name one key and one algorithm")),
+        }
+    };
+    let algorithm = match one("algorithm")? {
+        "HMAC_SHA256" => Algorithm::HmacSha256,
+        "HMAC_SHA1" => Algorithm::HmacSha1,
+        _ => return Err(Refusal::UnknownVersion(Place::Header(SETTINGS))),
+    };
+    Ok(Settings { key: Some(one("key")?), algorithm })
 }
 
 /// The signed bytes: the URL, then each parameter's name and value.

@@ -56,6 +56,7 @@ fn records() -> Vec<(Verification, &'static str)> {
         (verify::basic("S"), "user:pass"),
         (verify::token_query("a b", "S"), "c&d"),
         (verify::cloudevents("S"), "s"),
+        (verify::jira_app("S"), "s"),
         (verify::unverified(), "s"),
     ]
 }

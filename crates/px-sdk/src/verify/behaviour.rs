@@ -58,8 +58,8 @@ impl When {
 }
 
 /// A request that asks whether this endpoint is what it says. It is answered,
-/// and is no delivery. All but [`Handshake::Subscribe`] and
-/// [`Handshake::Probe`] are signed and answered only after verification, or
+/// and is no delivery. All but [`Handshake::Subscribe`],
+/// [`Handshake::Origin`] and [`Handshake::Probe`] are signed and answered only after verification, or
 /// the endpoint would be an echo for anybody.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -99,6 +99,15 @@ pub enum Handshake {
     Subscribe {
         /// The environment variable that holds the verify token.
         verify_token: String,
+    },
+    /// An `OPTIONS` with `WebHook-Request-Origin`, answered with
+    /// `WebHook-Allowed-Origin` and `WebHook-Allowed-Rate` if that origin may
+    /// send ("HTTP 1.1 Web Hooks for Event Delivery", section 4). It says
+    /// that deliveries are wanted, and authorizes nobody.
+    Origin {
+        /// The origins that may; empty for all.
+        #[serde(default)]
+        origins: Vec<String>,
     },
     /// A GET with this query parameter is answered 200 without a body
     /// (Slack's `ssl_check=1`).

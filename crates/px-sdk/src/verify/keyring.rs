@@ -18,6 +18,18 @@ pub struct Key {
     pub secret: SecretString,
     /// When it stops to count; `None` for never.
     pub expires: Option<Timestamp>,
+    /// The provider's name for it, where requests say which one signed them
+    /// (Twilio's shared keys, Atlassian's installations). One without a name
+    /// is tried for all.
+    pub id: Option<String>,
+}
+
+impl Key {
+    /// A secret that counts until it is taken away.
+    #[must_use]
+    pub const fn new(secret: SecretString) -> Self {
+        Self { secret, expires: None, id: None }
+    }
 }
 
 /// The secrets that a webhook accepts, the current one first.
@@ -37,17 +49,24 @@ impl Keyring {
         Self::default()
     }
 
+    /// Adds a secret.
+    #[must_use]
+    pub fn with_key(mut self, key: Key) -> Self {
+        self.keys.push(key);
+        self
+    }
+
     /// Adds a secret that counts until it is taken away.
     #[must_use]
     pub fn with(mut self, secret: SecretString) -> Self {
-        self.keys.push(Key { secret, expires: None });
+        self.keys.push(Key::new(secret));
         self
     }
 
     /// Adds a secret that counts before `expires`: the old one of a rotation.
     #[must_use]
     pub fn with_expiring(mut self, secret: SecretString, expires: Timestamp) -> Self {
-        self.keys.push(Key { secret, expires: Some(expires) });
+        self.keys.push(Key { expires: Some(expires), ..Key::new(secret) });
         self
     }
 

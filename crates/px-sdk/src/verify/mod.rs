@@ -26,18 +26,20 @@
 
 mod behaviour;
 mod builder;
+mod custom;
 mod keyring;
 mod providers;
 mod record;
 mod signature;
 
 pub use behaviour::{Ack, AckBody, BodyForm, Duplicates, Handshake, Source, When};
+pub use custom::{Custom, Refused, custom, equal, within};
 pub use keyring::{Key, Keyring};
 pub use providers::{
     basic, bearer, cloudevents, convoy, convoy_advanced, discord, discord_events, github, gitlab,
-    gitlab_signed, hmac, jira, linear, mailgun, meta, outpost, sendgrid, shopify, slack, slack_command,
-    slack_interactivity, standard_webhooks, standard_webhooks_asymmetric, stripe, svix, timestamped,
-    token_header, token_query, twilio, unverified, zoom,
+    gitlab_signed, hmac, jira, jira_app, linear, mailgun, meta, outpost, sendgrid, shopify, slack,
+    slack_command, slack_interactivity, standard_webhooks, standard_webhooks_asymmetric, stripe, svix,
+    timestamped, token_header, token_query, twilio, unverified, zoom,
 };
 pub use record::{Scheme, Token, Verification};
 pub use signature::{Algorithm, Encoding, KeyForm, Layout, Part, Signature, TimeSource, TimeUnit, Window};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Ack, BodyForm, Handshake, Signature, Source, Window};
+use super::{Ack, BodyForm, Custom, Handshake, Signature, Source, Window};
 
 /// How a webhook proves who sent it, and how its provider behaves.
 ///
@@ -94,8 +94,14 @@ pub enum Scheme {
         #[serde(default = "five_minutes")]
         tolerance_secs: u64,
     },
+    /// Atlassian's JSON Web Token in `Authorization`, which covers the URL and
+    /// not the body.
+    AtlassianJwt,
     /// A shared text, sent along as it is.
     Token(Token),
+    /// A verifier in code, which no configuration can name.
+    #[serde(skip_deserializing)]
+    Custom(Custom),
 }
 
 const fn five_minutes() -> u64 {

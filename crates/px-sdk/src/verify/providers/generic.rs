@@ -1,6 +1,6 @@
 //! Records that belong to no provider.
 
-use crate::verify::{BodyForm, Scheme, Signature, Source, Token, Verification};
+use crate::verify::{BodyForm, Handshake, Scheme, Signature, Source, Token, Verification};
 
 /// An HMAC in a header, to be shaped by the builder methods. As it stands:
 /// SHA-256 over the body, in hexadecimal, the key is the secret's text. With
@@ -41,6 +41,10 @@ pub fn token_query(parameter: &str, secret: &str) -> Verification {
 /// source and id, which only together are unique. A batch
 /// (`application/cloudevents-batch+json`) needs
 /// [`batch("")`](Verification::batch).
+///
+/// The sender's question whether it may send (`OPTIONS` with
+/// `WebHook-Request-Origin`) is answered yes, whoever asks; for a list, set
+/// [`Handshake::Origin`] by [`handshake`](Verification::handshake).
 #[must_use]
 pub fn cloudevents(secret: &str) -> Verification {
     bearer(secret)
@@ -49,6 +53,7 @@ pub fn cloudevents(secret: &str) -> Verification {
         .dedup(Source::pointers(["/source", "/id"]))
         .event_header("ce-type")
         .event_pointer("/type")
+        .handshake(Handshake::Origin { origins: Vec::new() })
         .body(BodyForm::Json)
 }
 

@@ -23,7 +23,7 @@ pub use gateways::{convoy, convoy_advanced, outpost, timestamped};
 pub use generic::{basic, bearer, cloudevents, hmac, token_header, token_query, unverified};
 pub use github::github;
 pub use gitlab::{gitlab, gitlab_signed};
-pub use jira::jira;
+pub use jira::{jira, jira_app};
 pub use linear::linear;
 pub use mailgun::mailgun;
 pub use meta::meta;

@@ -7,6 +7,11 @@ use crate::verify::{BodyForm, Scheme, Source, Verification};
 /// parameters in `X-Twilio-Signature`; for JSON bodies of the URL, whose query
 /// carries `bodySHA256`.
 ///
+/// Several accounts are several secrets: beside the one in the environment and
+/// `NAME_PREVIOUS`, `secrets` of `[webhooks.<slug>]` in `px.toml`. A shared key
+/// of a Webhook Setting is one of them, too; the request's
+/// `X-Twilio-Webhooks-Signature-Settings` says which algorithm it signs with.
+///
 /// The id is `I-Twilio-Idempotency-Token`; without it the message's id and
 /// status, or the call's id, status and sequence number. A duplicate is
 /// answered as the original was, since the reply is what Twilio acts on.

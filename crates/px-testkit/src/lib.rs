@@ -9,11 +9,13 @@
 
 mod faults;
 pub mod load;
+mod project;
 mod shrink;
 mod world;
 
 pub use faults::{Access, Fault, FaultyStore};
+pub use project::Project;
 pub use px_core::{ManualClock, Timestamp};
 pub use px_inbound::Answer;
 pub use shrink::shrink;
-pub use world::{Project, World, WorldError};
+pub use world::{World, WorldError};

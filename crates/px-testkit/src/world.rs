@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use px_core::{DeliveryId, Event, Ids, ManualClock, Run, RunId, RunStatus, Scope, Timestamp};
 use px_engine::{ControlError, Limits, Parts, StartRequest, Started};
 use px_inbound::verify::UrlView;
-use px_inbound::{Answer, Endpoint, EndpointError, OperatorError, Stage};
+use px_inbound::{Answer, EndpointError, OperatorError, Stage};
 use px_sdk::{Brain, Received, Registry};
 use px_store::audit::{Report, audit};
 use px_store::{Delivery, DeliveryFilter, Embedded, Error, MemoryRows, Store};
@@ -17,6 +17,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::faults::FaultyStore;
+use crate::project::Project;
 
 /// When every world begins: 2026-01-01T00:00:00Z.
 const BEGINNING: Timestamp = Timestamp::from_millis(1_767_225_600_000);
@@ -43,29 +44,6 @@ pub enum WorldError {
     /// The simulated process has died; `restart` begins a new one.
     #[error("the process has died")]
     Died,
-}
-
-/// Brains and webhooks, made ready once for as many worlds as a test needs:
-/// compiling their schemas takes longer than most lives of a world.
-#[derive(Debug, Clone)]
-pub struct Project {
-    registry: Arc<Registry>,
-    endpoints: Vec<Endpoint>,
-}
-
-impl Project {
-    /// Makes these brains and webhooks ready, without secrets: every webhook
-    /// takes requests from this machine.
-    ///
-    /// # Errors
-    /// A webhook is not usable.
-    pub fn new(registry: Registry) -> Result<Self, WorldError> {
-        let endpoints = registry
-            .webhooks()
-            .map(|webhook| Endpoint::new(Arc::clone(&webhook.def), &|_| None))
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { registry: Arc::new(registry), endpoints })
-    }
 }
 
 /// A store, a clock, the inbound stage and the engine, in one process that can

@@ -16,24 +16,25 @@
     reason = "shared by several tests, none of which uses all of it"
 )]
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+mod gate;
+mod moment;
+mod serial;
+pub mod situations;
+
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Write as _;
-use std::hash::{Hash, Hasher};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use px_core::{RunId, Scope, Timestamp};
-use px_store::{Embedded, MemoryRows, RunFilter};
 use px_testkit::{Access, Project, World, WorldError};
 
-use crate::broken::{Bug, Gate, Owed, break_store, pay};
-use crate::fingerprint::fingerprint;
-use crate::ledger::judge;
-use crate::schedule::{Act, Life, Saw, perform};
-
-/// Fewer ids than this are made between two commits.
-const AFTER_THE_PAST: u64 = 1 << 32;
+use crate::broken::{Bug, Owed, break_store, pay};
+use crate::schedule::{Act, Saw, perform};
+use gate::{Turnstile, gate};
+#[allow(unused_imports, reason = "not every test goes on from moments itself")]
+pub use moment::{Judge, Moment, finish};
+use serial::{Serial, orders};
 
 /// How many accesses one schedule may make, all acts together.
 const MAX_STEPS: usize = 80;
@@ -45,170 +46,6 @@ const MAX_STEPS: usize = 80;
 pub struct Scene {
     pub before: Vec<Act>,
     pub at_once: Vec<Act>,
-}
-
-/// Finishes a future that waits for nothing but its store, which answers at once.
-pub fn finish<T>(future: impl Future<Output = T>) -> T {
-    let mut future = Box::pin(future);
-    let mut context = Context::from_waker(Waker::noop());
-    for _ in 0..10_000 {
-        if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
-            return value;
-        }
-    }
-    panic!("the store does not answer");
-}
-
-/// A moment of a world, to go on from as often as one likes.
-#[derive(Debug, Clone)]
-pub struct Moment {
-    pub rows: MemoryRows,
-    pub now: Timestamp,
-    pub runs: Vec<RunId>,
-    pub answers: crate::ledger::Answers,
-}
-
-impl Moment {
-    pub fn beginning(project: &Project) -> Self {
-        let rows = MemoryRows::new();
-        let world = World::of(project, Arc::new(Embedded::new(rows.clone())), 0);
-        Self { rows, now: world.now(), runs: Vec::new(), answers: crate::ledger::Answers::new() }
-    }
-
-    /// A life that goes on from here and leaves this moment as it is.
-    pub fn life(&self, project: &Project) -> (MemoryRows, Life) {
-        let rows = self.rows.fork();
-        // Every commit so far may have been of a life of its own.
-        let seed = AFTER_THE_PAST * (1 + px_store::rows::Backing::stats(&rows).commits);
-        let world = World::of(project, Arc::new(Embedded::new(rows.clone())), seed);
-        world.clock().set(self.now);
-        let mut life = Life::new(world);
-        life.runs.clone_from(&self.runs);
-        life.answers.clone_from(&self.answers);
-        (rows, life)
-    }
-
-    pub fn after(life: &Life, rows: MemoryRows) -> Self {
-        Self { rows, now: life.world.now(), runs: life.runs.clone(), answers: life.answers.clone() }
-    }
-
-    /// Tells moments apart that do not behave alike.
-    pub fn fingerprint(&self) -> u64 {
-        let mut hasher = fingerprint(&self.rows);
-        self.now.hash(&mut hasher);
-        self.answers.hash(&mut hasher);
-        self.runs.len().hash(&mut hasher);
-        hasher.finish()
-    }
-}
-
-/// What a moment comes to in fair weather: what everybody can see, without ids.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Outcome(pub String);
-
-/// Judges moments, each once.
-pub struct Judge<'a> {
-    project: &'a Project,
-    known: HashMap<u64, Result<Outcome, String>>,
-    audits_each: u64,
-}
-
-impl<'a> Judge<'a> {
-    pub fn new(project: &'a Project) -> Self {
-        Self { project, known: HashMap::new(), audits_each: 1 }
-    }
-
-    /// Audits one moment in so many, and looks at all of them the faster way.
-    pub fn audits_each(mut self, each: u64) -> Self {
-        self.audits_each = each;
-        self
-    }
-
-    /// How many moments there were that do not behave alike.
-    pub fn moments(&self) -> usize {
-        self.known.len()
-    }
-
-    /// What the moment comes to, or what is wrong with it then.
-    pub fn of(&mut self, moment: &Moment) -> Result<Outcome, String> {
-        let name = moment.fingerprint();
-        if let Some(known) = self.known.get(&name) {
-            return known.clone();
-        }
-        let (_, mut life) = moment.life(self.project);
-        let audits = name.is_multiple_of(self.audits_each);
-        let result = finish(async {
-            life.calm().await?;
-            judge(&life.world, &life.answers, audits).await?;
-            outcome(&life).await.map_err(|error| error.to_string())
-        });
-        self.known.insert(name, result.clone());
-        result
-    }
-}
-
-async fn outcome(life: &Life) -> Result<Outcome, WorldError> {
-    let page = life.world.rows().runs(Scope::default(), &RunFilter::default(), None, 1_000).await?;
-    let mut runs: Vec<_> = page
-        .items
-        .iter()
-        .map(|record| format!("{} {} {}", record.run.brain, record.run.status.as_str(), record.run.state()))
-        .collect();
-    runs.sort();
-    let mut events = BTreeSet::new();
-    for delivery in life.world.inbox().await? {
-        for event in &delivery.events {
-            events.insert(format!("{:?} {}", event.provider_id, event.state.as_str()));
-        }
-    }
-    Ok(Outcome(format!("{runs:#?} {events:#?}")))
-}
-
-/// Who waits at the gate for what, by act.
-#[derive(Default)]
-struct Turnstile {
-    polled: usize,
-    tickets: u64,
-    waiting: Vec<VecDeque<(u64, Access)>>,
-    let_go: BTreeSet<u64>,
-}
-
-/// A place at the gate. Whoever drops it gives it up.
-struct Ticket {
-    turnstile: Arc<Mutex<Turnstile>>,
-    act: usize,
-    number: u64,
-}
-
-impl Future for Ticket {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-        if self.turnstile.lock().unwrap().let_go.remove(&self.number) {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        let mut turnstile = self.turnstile.lock().unwrap();
-        turnstile.waiting[self.act].retain(|(number, _)| *number != self.number);
-    }
-}
-
-fn gate(turnstile: &Arc<Mutex<Turnstile>>) -> Gate {
-    let turnstile = Arc::clone(turnstile);
-    Arc::new(move |access| {
-        let mut inner = turnstile.lock().unwrap();
-        let (act, number) = (inner.polled, inner.tickets);
-        inner.tickets += 1;
-        inner.waiting[act].push_back((number, access));
-        drop(inner);
-        Box::pin(Ticket { turnstile: Arc::clone(&turnstile), act, number })
-    })
 }
 
 /// A place of the search: who could go on, and who has been tried.
@@ -314,48 +151,6 @@ fn past(project: &Project, before: &[Act]) -> Moment {
     Moment::after(&life, rows)
 }
 
-/// What the acts come to one after the other, in each order, with what was answered.
-fn orders(
-    project: &Project,
-    judge: &mut Judge<'_>,
-    past: &Moment,
-    acts: &[Act],
-) -> BTreeSet<(String, Outcome)> {
-    let mut all = BTreeSet::new();
-    for order in permutations(acts.len()) {
-        let (rows, mut life) = past.life(project);
-        for at in order {
-            finish(life.act(acts[at]));
-        }
-        let moment = Moment::after(&life, rows);
-        if let Ok(outcome) = judge.of(&moment) {
-            all.insert((told(&moment), outcome));
-        }
-    }
-    all
-}
-
-fn told(moment: &Moment) -> String {
-    let mut told = moment.answers.clone();
-    told.values_mut().for_each(|actions| actions.sort_unstable());
-    format!("{told:?}")
-}
-
-fn permutations(count: usize) -> Vec<Vec<usize>> {
-    if count == 0 {
-        return vec![Vec::new()];
-    }
-    let mut all = Vec::new();
-    for shorter in permutations(count - 1) {
-        for at in 0..count {
-            let mut order = shorter.clone();
-            order.insert(at, count - 1);
-            all.push(order);
-        }
-    }
-    all
-}
-
 /// Goes on with the deepest node that has somebody left to try.
 fn backtrack(nodes: &mut Vec<Node>, how: Narrowed) -> bool {
     while let Some(node) = nodes.last_mut() {
@@ -371,24 +166,6 @@ fn backtrack(nodes: &mut Vec<Node>, how: Narrowed) -> bool {
         nodes.pop();
     }
     false
-}
-
-/// What a schedule may come to.
-struct Serial {
-    orders: BTreeSet<(String, Outcome)>,
-    deaths_too: bool,
-}
-
-impl Serial {
-    /// # Errors
-    /// No order comes to this.
-    fn check(&self, moment: &Moment, outcome: &Outcome) -> Result<(), String> {
-        let told = told(moment);
-        if self.orders.contains(&(told.clone(), outcome.clone())) {
-            return Ok(());
-        }
-        Err(format!("no order of the acts comes to this: told {told}, then {}", outcome.0))
-    }
 }
 
 type Performing = Pin<Box<dyn Future<Output = Result<Saw, WorldError>>>>;
@@ -409,8 +186,7 @@ impl Schedule {
         let moment = Moment::after(&life, rows);
         let first = Arc::new(life.world);
         let count = scene.at_once.len();
-        let waiting = vec![VecDeque::new(); count];
-        let turnstile = Arc::new(Mutex::new(Turnstile { waiting, ..Turnstile::default() }));
+        let turnstile = Arc::new(Mutex::new(Turnstile::of(count)));
         let gate = gate(&turnstile);
         let mut worlds = vec![Arc::clone(&first)];
         let mut engines = 0;

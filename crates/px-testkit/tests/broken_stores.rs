@@ -1,0 +1,106 @@
+//! Stores that are wrong on purpose: the same search that finds nothing in px
+//! (`explore.rs`) finds each of these, and leaves out of the schedule whatever
+//! the failure does not need. What is left is printed.
+
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test says by panicking that it failed")]
+
+mod broken;
+mod fingerprint;
+mod interleave;
+mod ledger;
+mod project;
+mod schedule;
+
+use broken::Bug;
+use interleave::situations::{DUE, FIRST, OPENS, OPENS_TOO, scenes};
+use interleave::{Failure, Judge, Narrowed, Scene, explore};
+use px_testkit::{Project, shrink};
+use schedule::Act::{self, *};
+use schedule::Brain;
+
+fn project() -> Project {
+    Project::new(project::registry()).unwrap()
+}
+
+/// Explores a scene with at most so many acts interrupted, in a store with a bug.
+fn fails(
+    project: &Project,
+    judge: &mut Judge<'_>,
+    scene: &Scene,
+    bug: Bug,
+    interruptions: usize,
+) -> Option<Failure> {
+    let how = Narrowed { bug: Some(bug), interruptions: Some(interruptions), is_serial: false };
+    explore(project, judge, scene, how).failure
+}
+
+/// Finds a scene that shows the bug with the fewest interruptions, and leaves
+/// out what it does not need.
+fn caught(bug: Bug) -> Failure {
+    let project = project();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let _in_it = runtime.enter();
+    let mut judge = Judge::new(&project);
+    let pairs: Vec<_> =
+        scenes().into_iter().map(|(_, scene, _)| scene).filter(|scene| scene.at_once.len() == 2).collect();
+    let found = (0..=2).find_map(|most| {
+        let scene = pairs.iter().find(|scene| fails(&project, &mut judge, scene, bug, most).is_some());
+        scene.map(|scene| (most, scene))
+    });
+    let Some((most, scene)) = found else { panic!("{bug:?} is not caught") };
+    let past = scene.before.iter().map(|act| (false, *act));
+    let acts: Vec<_> = past.chain(scene.at_once.iter().map(|act| (true, *act))).collect();
+    let scene_of = |acts: &[(bool, Act)]| {
+        let part = |wanted| acts.iter().filter(move |(now, _)| *now == wanted).map(|(_, act)| *act).collect();
+        Scene { before: part(false), at_once: part(true) }
+    };
+    let small = shrink(&acts, |acts| fails(&project, &mut judge, &scene_of(acts), bug, most).is_some());
+    let failure = fails(&project, &mut judge, &scene_of(&small), bug, most).unwrap();
+    eprintln!("{bug:?}\n{failure}\n");
+    failure
+}
+
+fn is_caught(bug: Bug, before: &[Act], at_once: &[Act], why: &str) {
+    let failure = caught(bug);
+    assert_eq!((failure.scene.before.as_slice(), failure.scene.at_once.as_slice()), (before, at_once));
+    assert!(failure.why.contains(why), "{}", failure.why);
+}
+
+#[test]
+fn a_store_without_key_versions_is_caught() {
+    is_caught(Bug::NoKeyVersion, &[], &[OPENS, OPENS_TOO], "a run owns a key that does not know it");
+}
+
+#[test]
+fn a_store_without_fences_is_caught() {
+    let before = [FIRST, Start(Brain::Question, 0)];
+    is_caught(Bug::NoFence, &before, &[Settle, Settle], "no order of the acts comes to this");
+}
+
+#[test]
+fn dedup_outside_the_batch_is_caught() {
+    is_caught(Bug::DedupOutsideTheBatch, &[], &[OPENS_TOO], "a repetition would count as new");
+}
+
+#[test]
+fn a_timeout_without_compare_and_set_is_caught() {
+    let before = [Start(Brain::Survey, 0), Settle, DUE];
+    is_caught(
+        Bug::TimeoutWithoutCompareAndSet,
+        &before,
+        &[FIRST, Ring],
+        "e1 is resumed and was taken 0 times",
+    );
+}
+
+#[test]
+fn an_answer_before_the_commit_is_caught() {
+    is_caught(Bug::AnswerBeforeTheCommit, &[], &[OPENS_TOO], "is lost");
+}
+
+#[test]
+fn a_delivery_written_over_another_commit_is_caught() {
+    let before = [Start(Brain::Half, 0), Start(Brain::Half, 1), Settle, Pause(0), Pause(1), Both(1, 0, 1)];
+    let why = "b1#1 is queued and was taken 1 times";
+    is_caught(Bug::DeliveryWithoutItsRevision, &before, &[Resume(0), Resume(1)], why);
+}

@@ -1,0 +1,162 @@
+//! What is explored: pasts, and what can happen at once in each of them.
+
+use crate::interleave::{Narrowed, Scene};
+use crate::schedule::Act::{self, *};
+use crate::schedule::Asks::{OrStart, Resume as Answers};
+use crate::schedule::Brain;
+
+pub const FIRST: Act = Mail(1, 0, Answers, "text");
+pub const SECOND: Act = Mail(2, 0, Answers, "other");
+pub const SIBLING: Act = Phone(1, 0);
+pub const OPENS: Act = Mail(3, 0, OrStart, "text");
+pub const OPENS_TOO: Act = Mail(4, 0, OrStart, "other");
+pub const BYE: Act = Mail(5, 0, OrStart, "bye");
+
+/// Past the deadline of every wait with one, and nobody has noticed.
+pub const DUE: Act = Later(3 * 3600);
+
+pub fn is_full() -> bool {
+    std::env::var("PX_EXPLORE").is_ok_and(|value| value == "full")
+}
+
+/// A past, and what can happen at once in it.
+struct Situation {
+    name: &'static str,
+    before: Vec<Act>,
+    acts: Vec<Act>,
+    /// Whether what happens at once must come to what some order comes to.
+    /// Steps that run take several commits, and others may come between these,
+    /// so with them only the ledger counts.
+    is_serial: bool,
+    /// How many of three acts at once are interrupted in an ordinary run.
+    interruptions: usize,
+}
+
+fn situations() -> Vec<Situation> {
+    let situation = |name, before: Vec<Act>, acts: Vec<Act>, is_serial, interruptions| Situation {
+        name,
+        before,
+        acts,
+        is_serial,
+        interruptions,
+    };
+    let waiting = vec![Start(Brain::Survey, 0), Settle];
+    let and = |before: &[Act], more: &[Act]| [before, more].concat();
+    vec![
+        situation("nobody is there", vec![], vec![OPENS, OPENS_TOO, OPENS, FIRST, BYE], true, 2),
+        situation(
+            "a run waits, and its time is up",
+            and(&waiting, &[DUE]),
+            vec![FIRST, FIRST, SECOND, SIBLING, Ring, Cancel(0), Pause(0), Answer(0)],
+            true,
+            1,
+        ),
+        situation(
+            "a paused run waits, an event is kept for it, its time is up",
+            and(&waiting, &[Pause(0), FIRST, DUE]),
+            vec![SECOND, SIBLING, Resume(0), Cancel(0), Ring, FIRST],
+            true,
+            1,
+        ),
+        situation(
+            "a run is about to wait",
+            vec![Start(Brain::Question, 0)],
+            vec![Settle, FIRST, SECOND, FIRST, Cancel(0), Pause(0)],
+            false,
+            2,
+        ),
+        situation(
+            "a run is about to wait for an event that is there",
+            vec![FIRST, Start(Brain::Question, 0)],
+            vec![Settle, SECOND, Cancel(0), Start(Brain::Question, 0), Settle],
+            false,
+            1,
+        ),
+        situation(
+            "an owner waits",
+            vec![OPENS, Settle],
+            vec![OPENS_TOO, BYE, FIRST, Cancel(0), Pause(0), Settle],
+            false,
+            2,
+        ),
+        situation(
+            "an owner is about to end, with an event queued for it",
+            vec![BYE, OPENS],
+            vec![Settle, OPENS_TOO, OPENS, Cancel(0), FIRST],
+            false,
+            1,
+        ),
+        situation(
+            "two runs wait for the same",
+            vec![Start(Brain::Survey, 0), Start(Brain::Question, 0), Settle, DUE],
+            vec![FIRST, SECOND, Ring, Cancel(0), Cancel(1), Pause(0)],
+            true,
+            1,
+        ),
+        situation(
+            "a run collects two different events, and its time is up",
+            vec![Start(Brain::Approval, 0), Settle, DUE],
+            vec![FIRST, SECOND, Mail(6, 0, Answers, "text"), Ring, Pause(0), Cancel(0)],
+            true,
+            1,
+        ),
+        situation(
+            "two paused runs wait for one half each of a delivery",
+            vec![Start(Brain::Half, 0), Start(Brain::Half, 1), Settle, Pause(0), Pause(1), Both(1, 0, 1)],
+            vec![Resume(0), Resume(1), Cancel(0), Cancel(1), Both(1, 0, 1)],
+            true,
+            1,
+        ),
+        situation(
+            "two processes find the same run ready",
+            vec![Start(Brain::Survey, 0)],
+            vec![Settle, Settle, FIRST, Cancel(0)],
+            false,
+            2,
+        ),
+    ]
+}
+
+/// Every choice of so many of these, in their order.
+fn choices(acts: &[Act], count: usize) -> Vec<Vec<Act>> {
+    if count == 0 {
+        return vec![Vec::new()];
+    }
+    let mut all = Vec::new();
+    for (at, first) in acts.iter().enumerate() {
+        for rest in choices(acts.get(at + 1..).unwrap_or_default(), count - 1) {
+            all.push([&[*first], rest.as_slice()].concat());
+        }
+    }
+    all
+}
+
+/// A scene, the name of its situation, and how it is explored.
+pub type Planned = (&'static str, Scene, Narrowed);
+
+/// The scenes of all situations: two acts at once in every order, three in
+/// every order with few interrupted, unless all is asked for.
+pub fn scenes() -> Vec<Planned> {
+    let mut all = Vec::new();
+    for situation in situations() {
+        for count in 2..=3 {
+            for at_once in choices(&situation.acts, count) {
+                let scene = Scene { before: situation.before.clone(), at_once };
+                let engines = scene.at_once.iter().filter(|act| matches!(act, Settle | Ring)).count();
+                let interruptions = match (count, engines) {
+                    // Two processes that take each other for dead can take a run
+                    // from each other for ever, so there never all orders.
+                    (_, 2..) => Some(if is_full() { 3 } else { 2 }),
+                    (2, 0) => None,
+                    _ if is_full() => None,
+                    // An engine goes on and on.
+                    (2, _) => Some(2),
+                    _ => Some(situation.interruptions),
+                };
+                let how = Narrowed { interruptions, is_serial: situation.is_serial, bug: None };
+                all.push((situation.name, scene, how));
+            }
+        }
+    }
+    all
+}

@@ -177,12 +177,19 @@ pub struct Life {
     pub runs: Vec<RunId>,
     /// The actions of every 2xx answer, by the names of events.
     pub answers: BTreeMap<String, Vec<&'static str>>,
-    pub is_dead: bool,
+    /// What is wrong with each process's store, on purpose.
+    prepare: fn(&World),
 }
 
 impl Life {
     pub fn new(world: World) -> Self {
-        Self { world, runs: Vec::new(), answers: BTreeMap::new(), is_dead: false }
+        Self::prepared(world, |_| {})
+    }
+
+    /// A life whose processes are each prepared like this.
+    pub fn prepared(world: World, prepare: fn(&World)) -> Self {
+        prepare(&world);
+        Self { world, runs: Vec::new(), answers: BTreeMap::new(), prepare }
     }
 
     /// Lets an act happen; whoever dies of it is replaced.
@@ -204,6 +211,7 @@ impl Life {
 
     fn restart(&mut self) {
         self.world.restart().unwrap();
+        (self.prepare)(&self.world);
     }
 
     pub fn see(&mut self, saw: &Saw) {

@@ -7,7 +7,7 @@ use px_core::{DeliveryId, Event, KeyId, KeyRecord, Run, RunId, Scope};
 
 use crate::hints::Hint;
 use crate::model::{DedupRecord, Delivery, QueuedEvent, StartKey, Timer, Work};
-use crate::outbox::{OutboxBatch, OutboxConflict, Told};
+use crate::outbox::{HookWrite, OutboxBatch, OutboxConflict, Source, Told};
 
 /// The newest entries of a run's log, which lie in the run's own row until
 /// they outgrow it. Opaque to everybody but the store that gave it out.
@@ -154,7 +154,9 @@ impl Batch {
         if !self.arm.is_empty() {
             hints.push(Hint::Timer);
         }
-        if !self.outbox.hooks.is_empty() {
+        // Those of single runs are in no book.
+        let is_own = |write: &HookWrite| matches!(write.hook.source, Source::Run(_));
+        if !self.outbox.hooks.iter().all(is_own) {
             hints.push(Hint::Hooks);
         }
         let due = self.outbox.outgoing.iter().filter_map(|write| write.outgoing.due_row());

@@ -47,8 +47,6 @@ impl OutgoingWrite {
 pub struct OutboxBatch {
     /// Hooks.
     pub hooks: Vec<HookWrite>,
-    /// Hooks of single runs that nothing refers to any more.
-    pub forgotten: Vec<Hook>,
     /// Deliveries.
     pub outgoing: Vec<OutgoingWrite>,
     /// Deliveries that are not kept any longer, with their attempts.

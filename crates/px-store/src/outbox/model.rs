@@ -220,9 +220,9 @@ pub struct Hook {
     /// When a failed delivery is tried again.
     #[serde(default)]
     pub retry: RetryPolicy,
-    /// Headers that every request carries.
+    /// Headers that every request carries; a value may be a password.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<(String, Sealed)>,
     /// A whole attempt may take this long, milliseconds.
     pub timeout_ms: u64,
     /// So many requests to its endpoint may be under way at once.

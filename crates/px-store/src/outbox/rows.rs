@@ -138,9 +138,6 @@ impl Translation {
             self.check(row.clone(), expect, Stake::Outbox(OutboxConflict::Hook(hook.id)));
             self.put(row, layout::versioned(write.version, hook)?);
         }
-        for hook in &batch.forgotten {
-            self.remove(hook_row(scope, is_own(hook), hook.id));
-        }
         for write in &batch.outgoing {
             self.outgoing(scope, write)?;
         }

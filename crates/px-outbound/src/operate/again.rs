@@ -1,0 +1,157 @@
+//! Deliveries by hand: try a hook, deliver one again, recover all since a time.
+
+use std::time::Duration;
+
+use px_core::lifecycle::Kind;
+use px_core::{HookId, OutgoingId, Timestamp};
+use px_store::outbox::{OutboxBatch, Outgoing, OutgoingFilter, OutgoingState, OutgoingWrite, address};
+use px_store::{Admission, Batch, Outcome};
+use serde_json::{Map, Value};
+
+use super::{Error, MAX_ROUNDS, Operator};
+
+/// How many deliveries one commit sets going again.
+const PAGE: usize = 100;
+/// How many a second are set going again unless somebody says otherwise.
+const DEFAULT_RATE: u32 = 50;
+
+/// What is to be recovered.
+#[derive(Debug, Clone, Default)]
+pub struct Recovery {
+    /// What was written since then.
+    pub since: Timestamp,
+    /// Types of events; empty means all.
+    pub types: Vec<Kind>,
+    /// Only say what would be.
+    pub dry_run: bool,
+    /// So many a second.
+    pub rate_per_second: Option<u32>,
+}
+
+/// What was recovered, or would be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recovered {
+    /// How many deliveries.
+    pub deliveries: u64,
+    /// When the last of them is due.
+    pub until: Timestamp,
+}
+
+impl Operator {
+    /// Sends a hook an event to try it with, whatever its filters say.
+    ///
+    /// # Errors
+    /// There is no such hook, or it is disabled.
+    pub async fn test(&self, id: HookId) -> Result<OutgoingId, Error> {
+        let parts = &self.parts;
+        let hook = self.hook(id).await?;
+        if hook.disabled.is_some() {
+            return Err(Error::Conflict("the hook is disabled; enable it first".into()));
+        }
+        let now = parts.clock.now();
+        let book = parts.store.outbox().book(parts.scope)?;
+        let data = Map::from_iter([("message".to_owned(), Value::from("a test of this hook"))]);
+        let outgoing = address(&book, &hook, &parts.ids, now, Kind::HookTest, data);
+        let delivery = outgoing.id;
+        let outbox = OutboxBatch { outgoing: vec![OutgoingWrite::new(outgoing)], ..OutboxBatch::default() };
+        let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
+        parts.store.commit(batch, Admission::Wait).await?;
+        Ok(delivery)
+    }
+
+    /// Sets one delivery going again, with the same event and the same bytes.
+    ///
+    /// # Errors
+    /// There is no such delivery, or its hook takes none.
+    pub async fn redeliver(&self, id: OutgoingId) -> Result<Outgoing, Error> {
+        let parts = &self.parts;
+        for _ in 0..MAX_ROUNDS {
+            let read = parts.store.outbox().outgoing(parts.scope, id).await?;
+            let read = read.ok_or(Error::NoDelivery(id))?;
+            if self.hook(read.hook).await?.disabled.is_some() {
+                return Err(Error::Conflict("its hook is disabled; enable it first".into()));
+            }
+            let now = parts.clock.now();
+            let write = OutgoingWrite::change(&read, |outgoing| go(outgoing, now));
+            let outgoing = write.outgoing.clone();
+            let outbox = OutboxBatch { outgoing: vec![write], ..OutboxBatch::default() };
+            let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
+            if let Outcome::Committed { .. } = parts.store.commit(batch, Admission::Wait).await? {
+                return Ok(outgoing);
+            }
+        }
+        Err(Error::TooManyRounds(MAX_ROUNDS))
+    }
+
+    /// Sets everything going again that a hook did not get since a time: what
+    /// is dead or was discarded. The oldest go first, at a rate.
+    ///
+    /// # Errors
+    /// There is no such hook, or it is disabled.
+    pub async fn recover(&self, id: HookId, recovery: &Recovery) -> Result<Recovered, Error> {
+        let parts = &self.parts;
+        if self.hook(id).await?.disabled.is_some() && !recovery.dry_run {
+            return Err(Error::Conflict("the hook is disabled; enable it first".into()));
+        }
+        let now = parts.clock.now();
+        let filter =
+            OutgoingFilter { hook: Some(id), since: Some(recovery.since), ..OutgoingFilter::default() };
+        let fits = |outgoing: &Outgoing| {
+            matches!(outgoing.state, OutgoingState::Dead | OutgoingState::Discarded)
+                && (recovery.types.is_empty() || recovery.types.contains(&outgoing.kind))
+        };
+        // Lists are newest first, and the oldest go first: ids are read before
+        // anything is written, 16 bytes each.
+        let (mut ids, mut before) = (Vec::new(), None);
+        loop {
+            let page = parts.store.outbox().outgoings(parts.scope, &filter, before, PAGE).await?;
+            ids.extend(page.items.iter().filter(|outgoing| fits(outgoing)).map(|outgoing| outgoing.id));
+            before = page.next;
+            if before.is_none() {
+                break;
+            }
+        }
+        let rate = u64::from(recovery.rate_per_second.unwrap_or(DEFAULT_RATE).max(1));
+        let at = |place: u64| now.after(Duration::from_millis(place * 1_000 / rate));
+        let mut recovered = Recovered { deliveries: 0, until: now };
+        for id in ids.into_iter().rev() {
+            let due = at(recovered.deliveries);
+            if !recovery.dry_run && !self.set_going(id, due, &fits).await? {
+                continue;
+            }
+            recovered = Recovered { deliveries: recovered.deliveries + 1, until: due };
+        }
+        Ok(recovered)
+    }
+
+    /// False if it does not fit any more.
+    async fn set_going(
+        &self,
+        id: OutgoingId,
+        due: Timestamp,
+        fits: &(impl Fn(&Outgoing) -> bool + Sync),
+    ) -> Result<bool, Error> {
+        let parts = &self.parts;
+        for _ in 0..MAX_ROUNDS {
+            let read = parts.store.outbox().outgoing(parts.scope, id).await?;
+            let Some(read) = read.filter(fits) else { return Ok(false) };
+            let write = OutgoingWrite::change(&read, |outgoing| go(outgoing, due));
+            let outbox = OutboxBatch { outgoing: vec![write], ..OutboxBatch::default() };
+            let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
+            if let Outcome::Committed { .. } = parts.store.commit(batch, Admission::Wait).await? {
+                return Ok(true);
+            }
+        }
+        Err(Error::TooManyRounds(MAX_ROUNDS))
+    }
+}
+
+/// Due again, with a whole schedule before it, and waiting for no other.
+fn go(outgoing: &mut Outgoing, due: Timestamp) {
+    outgoing.state = OutgoingState::Pending;
+    outgoing.since = due;
+    outgoing.due = Some(due);
+    outgoing.tries = 0;
+    outgoing.ordered = false;
+    outgoing.reason = Some("delivered again by hand".into());
+}

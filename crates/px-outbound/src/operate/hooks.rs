@@ -1,0 +1,255 @@
+//! Hooks by hand: create, change, rotate, enable, disable, delete.
+
+use std::time::Duration;
+
+use px_core::HookId;
+use px_store::outbox::{
+    Disabled, DisabledBy, Hook, HookWrite, MAX_HOOKS, OutboxBatch, OutgoingFilter, OutgoingState,
+    OutgoingWrite, Secrets, Signing, Source,
+};
+use px_store::{Admission, Batch, Outcome};
+use secrecy::SecretString;
+
+use super::{Error, MAX_ROUNDS, Operator, Spec, validate};
+use crate::sign;
+
+/// How many kept deliveries one commit lets go.
+const PAGE: usize = 100;
+
+impl Operator {
+    /// Creates a hook. Without a secret of its own it gets a new one, which is
+    /// returned: it is shown once.
+    ///
+    /// # Errors
+    /// The spec cannot be, its name is taken, or there are too many hooks.
+    pub async fn create(&self, mut spec: Spec, source: Source) -> Result<(Hook, SecretString), Error> {
+        let parts = &self.parts;
+        let now = parts.clock.now();
+        let book = parts.store.outbox().book(parts.scope)?;
+        let live = || book.hooks().iter().map(|hook| &hook.record).filter(|hook| hook.deleted_at.is_none());
+        if book.hooks().len() >= MAX_HOOKS {
+            return Err(Error::TooMany(MAX_HOOKS));
+        }
+        if !spec.name.is_empty() && live().any(|hook| hook.name == spec.name) {
+            return Err(Error::Conflict(format!("there is a hook named '{}' already", spec.name)));
+        }
+        let secret = spec.secret.get_or_insert_with(|| new_secret(&spec.signing)).clone();
+        let hook = validate(parts, &spec, parts.ids.hook(now), source, now)?;
+        let version = parts.ids.version(now);
+        let write = HookWrite { hook: hook.clone(), expected: 0, version };
+        let outbox = OutboxBatch { hooks: vec![write], ..OutboxBatch::default() };
+        let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
+        match parts.store.commit(batch, Admission::Wait).await? {
+            Outcome::Committed { .. } => Ok((hook, secret)),
+            Outcome::Conflict(_) => Err(Error::TooManyRounds(1)),
+        }
+    }
+
+    /// A hook that was not deleted.
+    ///
+    /// # Errors
+    /// There is none, or the store could not be read.
+    pub async fn hook(&self, id: HookId) -> Result<Hook, Error> {
+        let found = self.parts.store.outbox().hook(self.parts.scope, id).await?;
+        found.map(|hook| hook.record).filter(|hook| hook.deleted_at.is_none()).ok_or(Error::NoHook(id))
+    }
+
+    /// The hooks that are told of many runs, the oldest first.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub fn hooks(&self) -> Result<Vec<Hook>, Error> {
+        let book = self.parts.store.outbox().book(self.parts.scope)?;
+        let live = book.hooks().iter().map(|hook| &hook.record).filter(|hook| hook.deleted_at.is_none());
+        Ok(live.cloned().collect())
+    }
+
+    /// Changes a hook. The change is made anew if the hook changed meanwhile.
+    ///
+    /// # Errors
+    /// There is no such hook, or it cannot become that.
+    pub async fn change(
+        &self,
+        id: HookId,
+        change: impl Fn(&mut Hook) -> Result<(), Error> + Send + Sync,
+    ) -> Result<Hook, Error> {
+        let parts = &self.parts;
+        for _ in 0..MAX_ROUNDS {
+            let read = parts.store.outbox().hook(parts.scope, id).await?;
+            let read = read.filter(|hook| hook.record.deleted_at.is_none()).ok_or(Error::NoHook(id))?;
+            let mut hook = read.record.clone();
+            change(&mut hook)?;
+            if hook == read.record {
+                return Ok(hook);
+            }
+            let version = parts.ids.version(parts.clock.now());
+            let write = HookWrite { hook: hook.clone(), expected: read.version, version };
+            let outbox = OutboxBatch { hooks: vec![write], ..OutboxBatch::default() };
+            let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
+            if let Outcome::Committed { .. } = parts.store.commit(batch, Admission::Wait).await? {
+                return Ok(hook);
+            }
+        }
+        Err(Error::TooManyRounds(MAX_ROUNDS))
+    }
+
+    /// Makes a hook what a spec says. A secret or headers that the spec leaves
+    /// out stay as they are.
+    ///
+    /// # Errors
+    /// There is no such hook, or the spec cannot be.
+    pub async fn update(&self, id: HookId, spec: &Spec, keep_headers: bool) -> Result<Hook, Error> {
+        let parts = &self.parts;
+        let now = parts.clock.now();
+        self.change(id, |hook| {
+            let next = validate(parts, spec, hook.id, hook.source.clone(), hook.created_at)?;
+            let secrets = match next.secrets.current {
+                Some(secret) if spec.secret.is_some() => {
+                    let mut secrets = hook.secrets.clone();
+                    secrets.rotate(secret, now, Duration::ZERO);
+                    secrets
+                }
+                _ => hook.secrets.clone(),
+            };
+            let headers = if keep_headers { hook.headers.clone() } else { next.headers };
+            let kept = (hook.disabled, hook.failing_since, hook.deleted_at);
+            *hook = Hook {
+                secrets,
+                headers,
+                disabled: kept.0,
+                failing_since: kept.1,
+                deleted_at: kept.2,
+                ..next
+            };
+            // The secrets that are kept have to fit the way that it signs now.
+            crate::send::signer(&parts.vault, hook, now)
+                .map_err(|error| Error::Invalid(error.to_string()))?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Gives a hook a new secret, its own or this one. The old one signs on
+    /// beside it for `grace`.
+    ///
+    /// # Errors
+    /// There is no such hook, or the secret or the grace period cannot be.
+    pub async fn rotate(
+        &self,
+        id: HookId,
+        secret: Option<SecretString>,
+        grace: Duration,
+    ) -> Result<(Hook, SecretString), Error> {
+        if grace > Secrets::MAX_GRACE {
+            let days = Secrets::MAX_GRACE.as_secs() / 86_400;
+            return Err(Error::Invalid(format!("a grace period is at most {days} days")));
+        }
+        let signing = self.hook(id).await?.signing;
+        let secret = secret.unwrap_or_else(|| new_secret(&signing));
+        let vault = &self.parts.vault;
+        let now = self.parts.clock.now();
+        let hook = self
+            .change(id, |hook| {
+                hook.secrets.rotate(vault.seal(&secret), now, grace);
+                crate::send::signer(vault, hook, now)
+                    .map(drop)
+                    .map_err(|error| Error::Invalid(error.to_string()))
+            })
+            .await?;
+        Ok((hook, secret))
+    }
+
+    /// Disables a hook by hand: nothing is kept for it from here on.
+    ///
+    /// # Errors
+    /// There is no such hook.
+    pub async fn disable(&self, id: HookId) -> Result<Hook, Error> {
+        let disabled = Disabled { by: DisabledBy::Operator, at: self.parts.clock.now() };
+        self.change(id, |hook| {
+            hook.disabled = Some(disabled);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Enables a hook. What was kept for it is sent, or let go.
+    ///
+    /// # Errors
+    /// There is no such hook.
+    pub async fn enable(&self, id: HookId, send_kept: bool) -> Result<(Hook, u64), Error> {
+        let hook = self
+            .change(id, |hook| {
+                hook.disabled = None;
+                hook.failing_since = None;
+                Ok(())
+            })
+            .await?;
+        Ok((hook, self.let_go(id, send_kept).await?))
+    }
+
+    /// Deletes a hook. What was kept for it, or is due, is discarded.
+    ///
+    /// # Errors
+    /// There is no such hook.
+    pub async fn delete(&self, id: HookId) -> Result<(), Error> {
+        let now = self.parts.clock.now();
+        self.change(id, |hook| {
+            hook.deleted_at = Some(now);
+            // Its secrets are nobody's business any more.
+            hook.secrets = Secrets::default();
+            hook.headers.clear();
+            Ok(())
+        })
+        .await?;
+        self.let_go(id, false).await?;
+        Ok(())
+    }
+
+    /// Sends or discards what is held for a hook; says how many.
+    async fn let_go(&self, id: HookId, send: bool) -> Result<u64, Error> {
+        let parts = &self.parts;
+        let filter =
+            OutgoingFilter { hook: Some(id), state: Some(OutgoingState::Held), ..OutgoingFilter::default() };
+        let (mut before, mut many) = (None, 0);
+        loop {
+            let page = parts.store.outbox().outgoings(parts.scope, &filter, before, PAGE).await?;
+            let now = parts.clock.now();
+            let outgoing: Vec<_> = page
+                .items
+                .iter()
+                .map(|held| {
+                    OutgoingWrite::change(held, |held| {
+                        held.since = now;
+                        if send {
+                            (held.state, held.due, held.reason) = (OutgoingState::Pending, Some(now), None);
+                        } else {
+                            held.state = OutgoingState::Discarded;
+                            held.reason = Some("it was not to be sent".into());
+                        }
+                    })
+                })
+                .collect();
+            let writes = outgoing.len() as u64;
+            if writes > 0 {
+                let outbox = OutboxBatch { outgoing, ..OutboxBatch::default() };
+                let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
+                match parts.store.commit(batch, Admission::Wait).await? {
+                    Outcome::Committed { .. } => many += writes,
+                    // Somebody else let one of them go: read the page again.
+                    Outcome::Conflict(_) => continue,
+                }
+            }
+            before = page.next;
+            if before.is_none() {
+                return Ok(many);
+            }
+        }
+    }
+}
+
+fn new_secret(signing: &Signing) -> SecretString {
+    match signing {
+        Signing::StandardAsymmetric => sign::key_pair(&px_core::fill).0,
+        _ => sign::secret(&px_core::fill),
+    }
+}

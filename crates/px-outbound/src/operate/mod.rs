@@ -1,0 +1,75 @@
+//! What people do with hooks and deliveries: create, change, rotate, enable,
+//! delete; try, deliver again, recover, look at figures. The API and the
+//! command line say how it is asked; this says what may be asked.
+
+mod again;
+mod config;
+mod hooks;
+mod spec;
+mod stats;
+
+use px_core::{HookId, OutgoingId};
+
+pub use again::{Recovered, Recovery};
+pub use config::{Configured, configure};
+pub use spec::{Spec, validate};
+pub use stats::Stats;
+
+use crate::guard::Refused;
+use crate::send::Parts;
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no such hook.
+    #[error("hook '{0}' not found")]
+    NoHook(HookId),
+    /// There is no such delivery.
+    #[error("delivery '{0}' not found")]
+    NoDelivery(OutgoingId),
+    /// The URL is none that can be sent to.
+    #[error("the URL cannot be used: {0}")]
+    Url(Refused),
+    /// The URL's address may not be sent to.
+    #[error("the URL cannot be used: {0}")]
+    Egress(Refused),
+    /// A value is out of its bounds, or does not fit.
+    #[error("{0}")]
+    Invalid(String),
+    /// It does not fit what is there.
+    #[error("{0}")]
+    Conflict(String),
+    /// There are as many hooks as there may be.
+    #[error("there are {0} hooks, which is as many as there may be")]
+    TooMany(usize),
+    /// Others changed the same rows again and again.
+    #[error("the hook changed {0} times meanwhile; try again")]
+    TooManyRounds(u32),
+    /// The store could not be read or written.
+    #[error(transparent)]
+    Store(#[from] px_store::Error),
+}
+
+/// How often a change is made anew when rows changed meanwhile.
+const MAX_ROUNDS: u32 = 16;
+
+/// Does what people ask for. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Operator {
+    parts: Parts,
+}
+
+impl Operator {
+    /// An operator of these parts.
+    #[must_use]
+    pub const fn new(parts: Parts) -> Self {
+        Self { parts }
+    }
+
+    /// What it works with.
+    #[must_use]
+    pub const fn parts(&self) -> &Parts {
+        &self.parts
+    }
+}

@@ -1,0 +1,270 @@
+//! One attempt, from the due row to the commit of its end. The hook, the
+//! delivery and what is said about both are read anew, so that a change made
+//! meanwhile counts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use px_core::lifecycle::Kind;
+use px_core::{OutgoingId, Timestamp};
+use px_store::outbox::{
+    Attempt, AttemptBrief, Book, Due, Hook, HookWrite, OutboxBatch, Outgoing, OutgoingState, OutgoingWrite,
+    Timing, announce,
+};
+use px_store::{Admission, Batch, Outcome, Versioned};
+use serde_json::{Value, json};
+
+use super::{Error, Parts, prepare};
+use crate::ailing;
+use crate::schedule::Spread;
+use crate::transport::{Answer, Class, Failure};
+use crate::verdict::{self, Cause, End, Verdict};
+
+/// How often an attempt's end is recorded anew when rows changed meanwhile.
+const MAX_ROUNDS: u32 = 16;
+/// How long a delivery waits for one before it that is due and was not sent.
+const BEHIND_WAIT: Duration = Duration::from_millis(200);
+
+/// What became of a due row that was taken up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// It was sent.
+    Sent {
+        /// Whether its receiver took it.
+        success: bool,
+        /// Whether what comes after it in its run may go.
+        goes_on: bool,
+        /// When the attempt began.
+        began: Timestamp,
+        /// When it ended.
+        ended: Timestamp,
+        /// Whether the endpoint was asked at all.
+        asked: bool,
+    },
+    /// It waits for the one before it, and its time was set to that one's.
+    Behind,
+    /// There was nothing to send: its hook is disabled or gone, or somebody was first.
+    Nothing,
+}
+
+/// Takes up a due row.
+pub(crate) async fn attempt(parts: &Parts, due: Due) -> Result<Ended, Error> {
+    let outbox = parts.store.outbox();
+    let Some(outgoing) = outbox.outgoing(parts.scope, due.id).await? else { return Ok(Ended::Nothing) };
+    if outgoing.due_row() != Some(due) {
+        return Ok(Ended::Nothing);
+    }
+    if let Some(prev) = due.prev
+        && let Some(until) = blocked(parts, prev).await?
+    {
+        change(parts, &outgoing, |outgoing| outgoing.due = Some(until)).await?;
+        return Ok(Ended::Behind);
+    }
+    let book = outbox.book(parts.scope)?;
+    let hook = hook_of(parts, &book, &outgoing).await?;
+    let Some(hook) = hook.filter(|hook| hook.record.deleted_at.is_none()) else {
+        rest(parts, &outgoing, OutgoingState::Discarded, "its hook was deleted").await?;
+        return Ok(Ended::Nothing);
+    };
+    if hook.record.disabled.is_some() {
+        rest(parts, &outgoing, OutgoingState::Held, "its hook is disabled").await?;
+        return Ok(Ended::Nothing);
+    }
+    let began = parts.clock.now();
+    let sent = match prepare::request(&parts.vault, &hook.record, &outgoing, began) {
+        Ok(request) => parts.transport.send(request).await,
+        Err(error) => {
+            Err(Failure { class: Class::Unsendable, message: error.to_string(), timing: Timing::default() })
+        }
+    };
+    record(parts, outgoing, hook, &sent, began).await
+}
+
+/// The time until which the one before it keeps a delivery waiting.
+async fn blocked(parts: &Parts, prev: OutgoingId) -> Result<Option<Timestamp>, Error> {
+    let prev = parts.store.outbox().outgoing(parts.scope, prev).await?;
+    let pending = prev.filter(|prev| prev.state == OutgoingState::Pending);
+    let soon = parts.clock.now().after(BEHIND_WAIT);
+    Ok(pending.map(|prev| prev.due.map_or(soon, |due| if due > parts.clock.now() { due } else { soon })))
+}
+
+async fn hook_of(
+    parts: &Parts,
+    book: &Book,
+    outgoing: &Outgoing,
+) -> Result<Option<Arc<Versioned<Hook>>>, Error> {
+    if let Some(hook) = book.hook(outgoing.hook) {
+        return Ok(Some(Arc::clone(hook)));
+    }
+    Ok(parts.store.outbox().hook(parts.scope, outgoing.hook).await?.map(Arc::new))
+}
+
+/// Commits an attempt and what follows from it, with whatever the delivery and
+/// its hook have become meanwhile.
+async fn record(
+    parts: &Parts,
+    mut outgoing: Outgoing,
+    mut hook: Arc<Versioned<Hook>>,
+    sent: &Result<Answer, Failure>,
+    began: Timestamp,
+) -> Result<Ended, Error> {
+    let ended = parts.clock.now();
+    let (end, asked) = end_of(sent, ended);
+    let spread = Spread::throw();
+    for _ in 0..MAX_ROUNDS {
+        let verdict = verdict::judge(&hook.record.retry, outgoing.tries, &end, ended, spread);
+        let book = parts.store.outbox().book(parts.scope)?;
+        let attempt = attempt_of(outgoing.attempts + 1, began, sent, &end, verdict);
+        let write = OutgoingWrite::change(&outgoing, |outgoing| {
+            outgoing.note(AttemptBrief {
+                at: began,
+                status: attempt.status,
+                error: attempt.error.clone(),
+                duration_ms: attempt.timing.total_ms,
+            });
+            // Somebody may have discarded it while it was under way.
+            if outgoing.state == OutgoingState::Pending {
+                settle(outgoing, verdict, &attempt, ended);
+            }
+        });
+        let mut outbox = OutboxBatch {
+            outgoing: vec![write],
+            attempts: vec![(outgoing.id, attempt)],
+            ..OutboxBatch::default()
+        };
+        // What px itself refuses to do says nothing about the receiver.
+        if asked && let Some(next) = ailing::after(&hook.record, verdict, ended) {
+            if next.disabled.is_some() && hook.record.disabled.is_none() {
+                outbox.outgoing.extend(told_of(parts, &book, &next, ended));
+                tracing::warn!(hook = %next.id, url = %next.url, "a hook was disabled");
+            }
+            let version = parts.ids.version(ended);
+            outbox.hooks.push(HookWrite { hook: next, expected: hook.version, version });
+        }
+        let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
+        match parts.store.commit(batch, Admission::Wait).await? {
+            Outcome::Committed { .. } => {
+                let goes_on = !matches!(verdict, Verdict::Retry { .. });
+                return Ok(Ended::Sent { success: verdict.is_success(), goes_on, began, ended, asked });
+            }
+            Outcome::Conflict(_) => {
+                let read = parts.store.outbox().outgoing(parts.scope, outgoing.id).await?;
+                let Some(read) = read else { return Ok(Ended::Nothing) };
+                outgoing = read;
+                let read = parts.store.outbox().hook(parts.scope, outgoing.hook).await?;
+                hook = read.map_or(hook, Arc::new);
+            }
+        }
+    }
+    Err(Error::TooManyRounds(MAX_ROUNDS))
+}
+
+/// How an attempt ended, and whether the endpoint was asked at all.
+fn end_of(sent: &Result<Answer, Failure>, now: Timestamp) -> (End, bool) {
+    match sent {
+        Ok(answer) => {
+            let asks = |(name, _): &&(String, String)| name.eq_ignore_ascii_case("retry-after");
+            let retry_after =
+                answer.headers.iter().find(asks).and_then(|(_, text)| verdict::retry_after(text, now));
+            (End::Answered { status: answer.status, retry_after }, true)
+        }
+        Err(Failure { class: Class::Egress | Class::Unsendable, .. }) => (End::Refused, false),
+        Err(_) => (End::Unreachable, true),
+    }
+}
+
+fn settle(outgoing: &mut Outgoing, verdict: Verdict, attempt: &Attempt, now: Timestamp) {
+    outgoing.tries += 1;
+    outgoing.since = now;
+    let said = match (attempt.status, &attempt.error) {
+        (Some(status), _) => format!("the receiver answered {status}"),
+        (None, error) => error.clone().unwrap_or_default(),
+    };
+    let (state, due, reason) = match verdict {
+        Verdict::Delivered => (OutgoingState::Delivered, None, None),
+        Verdict::Retry { at, asked } => {
+            let reason = asked.then(|| "the receiver asked to be tried again then".to_owned());
+            (OutgoingState::Pending, Some(at), reason)
+        }
+        Verdict::Dead(Cause::Spent) => {
+            (OutgoingState::Dead, None, Some(format!("its {} tries are spent: {said}", outgoing.tries)))
+        }
+        Verdict::Dead(Cause::Permanent) => {
+            (OutgoingState::Dead, None, Some(format!("{said}, which is no use to repeat")))
+        }
+        Verdict::Gone => (OutgoingState::Dead, None, Some(format!("{said}, and its hook is disabled"))),
+    };
+    (outgoing.state, outgoing.due, outgoing.reason) = (state, due, reason);
+}
+
+fn attempt_of(
+    number: u32,
+    began: Timestamp,
+    sent: &Result<Answer, Failure>,
+    end: &End,
+    verdict: Verdict,
+) -> Attempt {
+    let asked = match (end, verdict) {
+        (End::Answered { retry_after, .. }, Verdict::Retry { asked: true, .. }) => *retry_after,
+        _ => None,
+    };
+    match sent {
+        Ok(answer) => {
+            let redirect = (300..400).contains(&answer.status);
+            Attempt {
+                number,
+                at: began,
+                status: Some(answer.status),
+                error: redirect.then(|| "redirect".to_owned()),
+                message: redirect.then(|| "redirects are failures and are never followed".to_owned()),
+                timing: answer.timing,
+                headers: answer.headers.clone(),
+                body: String::from_utf8_lossy(&answer.body).into_owned(),
+                retry_after: asked,
+            }
+        }
+        Err(failure) => Attempt {
+            number,
+            at: began,
+            status: None,
+            error: Some(failure.class.as_str().to_owned()),
+            message: Some(failure.message.clone()),
+            timing: failure.timing,
+            headers: Vec::new(),
+            body: String::new(),
+            retry_after: None,
+        },
+    }
+}
+
+/// `hook.disabled`, to everybody else who listens.
+fn told_of(parts: &Parts, book: &Book, hook: &Hook, now: Timestamp) -> Vec<OutgoingWrite> {
+    let data = json!({
+        "hookId": hook.id, "name": hook.name, "url": hook.url,
+        "by": hook.disabled.map(|disabled| disabled.by), "failingSince": hook.failing_since,
+    });
+    let Value::Object(data) = data else { return Vec::new() };
+    let told = announce(book, &parts.ids, now, Kind::HookDisabled, &data);
+    told.into_iter().filter(|outgoing| outgoing.hook != hook.id).map(OutgoingWrite::new).collect()
+}
+
+/// Lets a delivery rest in a state without an attempt.
+async fn rest(parts: &Parts, outgoing: &Outgoing, state: OutgoingState, reason: &str) -> Result<(), Error> {
+    let now = parts.clock.now();
+    change(parts, outgoing, |outgoing| {
+        outgoing.state = state;
+        outgoing.since = now;
+        outgoing.due = None;
+        outgoing.reason = Some(reason.to_owned());
+    })
+    .await
+}
+
+/// Writes a change; a conflict leaves it to whoever was first.
+async fn change(parts: &Parts, outgoing: &Outgoing, change: impl FnOnce(&mut Outgoing)) -> Result<(), Error> {
+    let write = OutgoingWrite::change(outgoing, change);
+    let outbox = OutboxBatch { outgoing: vec![write], ..OutboxBatch::default() };
+    let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
+    parts.store.commit(batch, Admission::Wait).await?;
+    Ok(())
+}

@@ -1,0 +1,312 @@
+//! The desk: all lanes, and which delivery is taken up next. It is driven from
+//! outside, by the sender's loop or by a test in virtual time, and keeps
+//! nothing that could not be found again in the rows.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use px_core::{HookId, OutgoingId, Timestamp};
+use px_store::outbox::{Book, Due, Endpoint, Hook, OutboxBatch};
+use px_store::{Admission, Batch};
+
+use super::attempt::{self, Ended};
+use super::lane::{LOW_WATER, Lane, Next, Terms};
+use super::{Error, Parts};
+use crate::schedule::Spread;
+
+/// How many due rows are read at once.
+const PAGE: usize = 256;
+/// How many due rows of a lane are looked at, at most, for some that may go.
+const SCAN: usize = 4_096;
+/// A rate allows so much at once after a pause.
+const BURST: Duration = Duration::from_millis(100);
+
+/// A delivery that was taken up; [`Job::run`] sends it.
+#[derive(Debug, Clone, Copy)]
+pub struct Job {
+    due: Due,
+}
+
+/// What became of a job, for [`Desk::done`].
+#[derive(Debug)]
+pub struct Report {
+    due: Due,
+    ended: Result<Ended, Error>,
+}
+
+impl Job {
+    /// Makes the attempt and commits its end.
+    pub async fn run(self, parts: &Parts) -> Report {
+        Report { due: self.due, ended: attempt::attempt(parts, self.due).await }
+    }
+
+    /// The delivery.
+    #[must_use]
+    pub fn delivery(&self) -> OutgoingId {
+        self.due.id
+    }
+}
+
+/// All lanes.
+#[derive(Debug)]
+pub struct Desk {
+    parts: Parts,
+    lanes: HashMap<u64, Lane>,
+    /// Lanes that something may have changed for.
+    stirred: BTreeSet<u64>,
+    /// When lanes want to be looked at again.
+    wakes: BTreeSet<(Timestamp, u64)>,
+    /// When each hook's rate allows the next request, microseconds since the epoch.
+    rates: HashMap<HookId, u64>,
+    in_flight: usize,
+    max_in_flight: usize,
+    /// Where the poll goes on.
+    cursor: Option<u64>,
+}
+
+impl Desk {
+    /// A desk with empty lanes.
+    #[must_use]
+    pub fn new(parts: Parts, max_in_flight: usize) -> Self {
+        Self {
+            parts,
+            lanes: HashMap::new(),
+            stirred: BTreeSet::new(),
+            wakes: BTreeSet::new(),
+            rates: HashMap::new(),
+            in_flight: 0,
+            max_in_flight,
+            cursor: None,
+        }
+    }
+
+    /// Something may be due in this lane.
+    pub fn stir(&mut self, lane: u64) {
+        let stirred = self.lanes.entry(lane).or_default();
+        stirred.dirty = true;
+        stirred.next_due = None;
+        self.stirred.insert(lane);
+    }
+
+    /// Looks through the lanes for due rows that no hint told of, at most so
+    /// many; true if it came to the end.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn poll(&mut self, lanes: usize) -> Result<bool, Error> {
+        let now = self.parts.clock.now();
+        for _ in 0..lanes {
+            let first = self.parts.store.outbox().next_lane(self.parts.scope, self.cursor).await?;
+            self.cursor = first.map(|first| first.lane);
+            let Some(first) = first else { return Ok(true) };
+            if first.due <= now {
+                self.stir(first.lane);
+            } else {
+                self.wakes.insert((first.due, first.lane));
+            }
+        }
+        Ok(false)
+    }
+
+    /// When there is something to do that nothing else will tell of.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Timestamp> {
+        self.wakes.first().map(|(at, _)| *at)
+    }
+
+    /// How many jobs are under way.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// The deliveries that may be sent now.
+    ///
+    /// # Errors
+    /// The store could not be read; what was taken up is taken up.
+    pub async fn take(&mut self, jobs: &mut Vec<Job>) -> Result<(), Error> {
+        let now = self.parts.clock.now();
+        while let Some((at, lane)) = self.wakes.first().copied()
+            && at <= now
+        {
+            self.wakes.remove(&(at, lane));
+            self.stir(lane);
+        }
+        if self.stirred.is_empty() {
+            return Ok(());
+        }
+        let book = self.parts.store.outbox().book(self.parts.scope)?;
+        for id in std::mem::take(&mut self.stirred) {
+            if self.in_flight >= self.max_in_flight {
+                self.stirred.insert(id);
+                continue;
+            }
+            let mut lane = match self.lanes.remove(&id) {
+                Some(lane) if !lane.url.is_empty() => lane,
+                lane => open(&self.parts, id, lane.unwrap_or_default()).await?,
+            };
+            let fed = if lane.dirty && lane.waiting() < LOW_WATER {
+                feed(&self.parts, id, &mut lane, now).await
+            } else {
+                Ok(())
+            };
+            self.pick(id, &mut lane, &book, now, jobs);
+            if !lane.is_idle() {
+                self.lanes.insert(id, lane);
+            } else if let Some(at) = lane.next_due {
+                self.wakes.insert((at, id));
+            }
+            fed?;
+        }
+        Ok(())
+    }
+
+    fn pick(&mut self, id: u64, lane: &mut Lane, book: &Book, now: Timestamp, jobs: &mut Vec<Job>) {
+        loop {
+            if self.in_flight >= self.max_in_flight {
+                self.stirred.insert(id);
+                return;
+            }
+            let rates = &self.rates;
+            let terms = |due: &Due| terms(book, rates, due);
+            match lane.next(now, terms) {
+                Next::Send(due) => {
+                    self.in_flight += 1;
+                    self.count(book, &due, now);
+                    jobs.push(Job { due });
+                }
+                Next::Wait(until) => {
+                    let wakes = [until, lane.next_due];
+                    self.wakes.extend(wakes.into_iter().flatten().map(|at| (at, id)));
+                    return;
+                }
+            }
+        }
+    }
+
+    fn count(&mut self, book: &Book, due: &Due, now: Timestamp) {
+        let Some(rate) = book.hook(due.hook).and_then(|hook| hook.record.rate_per_second) else { return };
+        let now = now.as_millis().saturating_mul(1_000);
+        let next = self.rates.entry(due.hook).or_insert(0);
+        *next = (*next).max(now) + 1_000_000 / u64::from(rate.max(1));
+    }
+
+    /// A job broke off without a report; its row is as it was.
+    ///
+    /// # Errors
+    /// None of its own; see [`Desk::done`].
+    pub async fn lost(&mut self, job: Job) -> Result<(), Error> {
+        self.done(Report { due: job.due, ended: Ok(Ended::Nothing) }).await
+    }
+
+    /// Takes note of what became of a job.
+    ///
+    /// # Errors
+    /// The endpoint's breaker changed and could not be written; it counts all
+    /// the same as long as this process lives.
+    pub async fn done(&mut self, report: Report) -> Result<(), Error> {
+        let Report { due, ended } = report;
+        self.in_flight = self.in_flight.saturating_sub(1);
+        let id = due.lane;
+        // Room for all that waited for it.
+        if self.in_flight + 1 >= self.max_in_flight {
+            self.stirred.extend(self.lanes.keys());
+        }
+        let lane = self.lanes.entry(id).or_default();
+        self.stirred.insert(id);
+        let goes_on = matches!(ended, Ok(Ended::Sent { goes_on: true, .. }));
+        lane.done(due.id, goes_on);
+        match ended {
+            Ok(Ended::Sent { success, began, ended, asked: true, .. }) => {
+                let before = lane.health;
+                lane.health = before.after(success, began, ended, Spread::throw());
+                lane.dirty |= !success;
+                if before.breaker != lane.health.breaker {
+                    let endpoint = Endpoint {
+                        lane: id,
+                        url: lane.url.clone(),
+                        failures: lane.health.failures,
+                        breaker: lane.health.breaker,
+                    };
+                    keep(&self.parts, endpoint).await?;
+                }
+            }
+            // Its time has moved, or it is at rest.
+            Ok(_) => lane.dirty = true,
+            Err(error) => {
+                // Its row is as it was; the next poll takes it up.
+                tracing::error!(delivery = %due.id, %error, "an attempt could not be recorded");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn terms(book: &Book, rates: &HashMap<HookId, u64>, due: &Due) -> Terms {
+    let hook = book.hook(due.hook).map(|hook| &hook.record);
+    let allowed = rates.get(&due.hook).copied().unwrap_or(0);
+    let burst = u64::try_from(BURST.as_micros()).unwrap_or(0);
+    Terms {
+        max_in_flight: hook.map_or(Hook::DEFAULT_IN_FLIGHT, |hook| hook.max_in_flight),
+        not_before: Timestamp::from_millis(allowed.saturating_sub(burst) / 1_000),
+    }
+}
+
+/// A lane as its endpoint was left: a breaker that is open stays so over a restart.
+async fn open(parts: &Parts, id: u64, mut lane: Lane) -> Result<Lane, Error> {
+    if let Some(kept) = parts.store.outbox().endpoint(parts.scope, id).await? {
+        lane.health = crate::breaker::Health { failures: kept.failures, breaker: kept.breaker };
+        lane.url = kept.url;
+    } else if let Some(first) =
+        parts.store.outbox().next_lane(parts.scope, id.checked_sub(1)).await?.filter(|first| first.lane == id)
+        && let Some(hook) = parts.store.outbox().hook(parts.scope, first.hook).await?
+    {
+        px_store::outbox::lane_of(&hook.record.url).1.clone_into(&mut lane.url);
+    }
+    Ok(lane)
+}
+
+/// Reads due rows into a lane until it has enough.
+async fn feed(parts: &Parts, id: u64, lane: &mut Lane, now: Timestamp) -> Result<(), Error> {
+    lane.dirty = false;
+    let mut after = None;
+    let mut seen = 0;
+    loop {
+        let rows = parts.store.outbox().due_in_lane(parts.scope, id, after, now, PAGE).await?;
+        let full = rows.len() == PAGE;
+        seen += rows.len();
+        after = rows.last().copied().or(after);
+        for row in rows {
+            // One that has no place is found again when there is room.
+            lane.dirty |= !(lane.has_room() && lane.offer(row));
+        }
+        if !full {
+            break;
+        }
+        if seen >= SCAN || !lane.has_room() {
+            lane.dirty = true;
+            return Ok(());
+        }
+    }
+    // The first row that is not due yet.
+    let end = Due {
+        lane: id,
+        due: now,
+        id: OutgoingId::from_bytes([u8::MAX; 16]),
+        hook: HookId::from_bytes([0; 16]),
+        run: None,
+        prev: None,
+        ordered: false,
+    };
+    let never = Timestamp::from_millis(u64::MAX - 1);
+    let next = parts.store.outbox().due_in_lane(parts.scope, id, Some(end), never, 1).await?;
+    lane.next_due = next.first().map(|next| next.due);
+    Ok(())
+}
+
+async fn keep(parts: &Parts, endpoint: Endpoint) -> Result<(), Error> {
+    let outbox = OutboxBatch { endpoints: vec![endpoint], ..OutboxBatch::default() };
+    let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
+    parts.store.commit(batch, Admission::Wait).await?;
+    Ok(())
+}

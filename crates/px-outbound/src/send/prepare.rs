@@ -1,0 +1,78 @@
+//! A delivery and its hook become a signed request. Timestamp and signature are
+//! fresh for each attempt; the body is what was written when the event was.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use px_core::Timestamp;
+use px_core::lifecycle::Envelope;
+use px_store::outbox::{Hook, Outgoing};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::format;
+use crate::sign::{Message, Signer};
+use crate::transport::Request;
+use crate::vault::Vault;
+
+/// Why a request cannot be made; no text holds a secret.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum Error {
+    #[error(transparent)]
+    Vault(#[from] crate::vault::Error),
+    #[error(transparent)]
+    Sign(#[from] crate::sign::Error),
+    #[error(transparent)]
+    Header(#[from] format::HeaderError),
+}
+
+/// The request of an attempt that is made at `now`.
+pub(crate) fn request(
+    vault: &Vault,
+    hook: &Hook,
+    outgoing: &Outgoing,
+    now: Timestamp,
+) -> Result<Request, Error> {
+    let named = Envelope {
+        id: outgoing.event,
+        kind: outgoing.kind,
+        seq: outgoing.seq,
+        at: outgoing.created_at,
+        is_final: outgoing.is_final,
+        run: None,
+        change: None,
+        log_seq: 0,
+        data: serde_json::Map::new(),
+    };
+    let mut headers = HeaderMap::new();
+    for (name, value) in &hook.headers {
+        let value = vault.open(value)?;
+        let (name, value) = format::custom_header(name, value.expose_secret())?;
+        headers.append(name, value);
+    }
+    headers.extend(format::headers(outgoing.format, &hook.signing, &named, outgoing.id));
+    if let Some(signer) = signer(vault, hook, now)? {
+        let id = outgoing.event.to_string();
+        signer.sign(&Message { id: &id, at: now, body: &outgoing.body }, &mut headers)?;
+    }
+    Ok(Request {
+        url: hook.url.clone(),
+        headers,
+        body: outgoing.body.clone(),
+        timeout: Duration::from_millis(hook.timeout_ms.max(1)),
+        allow_private: hook.allow_private,
+    })
+}
+
+/// What signs for a hook at `now`; none for a hook without a secret.
+pub(crate) fn signer(vault: &Vault, hook: &Hook, now: Timestamp) -> Result<Option<Signer>, Error> {
+    let secrets = hook
+        .secrets
+        .signing(now)
+        .map(|sealed| vault.open(sealed))
+        .collect::<Result<Vec<SecretString>, _>>()?;
+    if secrets.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Signer::new(&hook.signing, &secrets)?))
+}

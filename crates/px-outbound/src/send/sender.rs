@@ -1,0 +1,127 @@
+//! The sender's loop: hints, a poll for what no hint told of, the jobs under
+//! way, and its end.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
+
+use super::desk::{Desk, Job, Report};
+use super::{Limits, Parts, sweep};
+
+/// How many lanes one poll looks at.
+const POLLED_LANES: usize = 256;
+/// The loop looks again after this long at the latest, whatever it waits for.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+/// How often what is too old to keep is removed.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// A running sender. Dropping it without [`Sender::shutdown`] stops it like a
+/// crash would.
+#[derive(Debug)]
+pub struct Sender {
+    stopping: watch::Sender<bool>,
+    sending: JoinHandle<()>,
+    sweeping: JoinHandle<()>,
+}
+
+impl Sender {
+    /// Starts sending. What was under way when the last process ended is due
+    /// now and goes out at once.
+    #[must_use]
+    pub fn start(parts: Parts, limits: Limits) -> Self {
+        let stopping = watch::Sender::new(false);
+        let sending = tokio::spawn(run(parts.clone(), limits, stopping.subscribe()));
+        let sweeping = tokio::spawn(tidy(parts, limits, stopping.subscribe()));
+        Self { stopping, sending, sweeping }
+    }
+
+    /// Takes up nothing more, lets what is under way end for `grace`, and
+    /// gives up the rest: it is due again at the next start.
+    pub async fn shutdown(self, grace: Duration) {
+        self.stopping.send_replace(true);
+        self.sweeping.abort();
+        let mut sending = self.sending;
+        if tokio::time::timeout(grace, &mut sending).await.is_err() {
+            // The loop owns the jobs: they go with it.
+            sending.abort();
+            let _ = sending.await;
+        }
+    }
+}
+
+async fn run(parts: Parts, limits: Limits, mut stopping: watch::Receiver<bool>) {
+    let hints = Arc::clone(parts.store.hints());
+    let mut desk = Desk::new(parts.clone(), limits.max_in_flight);
+    let mut jobs: JoinSet<Report> = JoinSet::new();
+    let mut poll = tokio::time::interval(limits.poll);
+    poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut taken = Vec::new();
+    let mut under_way: HashMap<Id, Job> = HashMap::new();
+    loop {
+        if let Err(error) = desk.take(&mut taken).await {
+            tracing::error!(%error, "due deliveries could not be read; the next poll tries again");
+        }
+        for job in taken.drain(..) {
+            let parts = parts.clone();
+            under_way.insert(jobs.spawn(async move { job.run(&parts).await }).id(), job);
+        }
+        let now = parts.clock.now();
+        let sleep = desk.next_wake().map_or(LONGEST_SLEEP, |at| at.since(now).min(LONGEST_SLEEP));
+        tokio::select! {
+            () = stopped(&mut stopping) => break,
+            lanes = hints.outgoing() => for lane in lanes { desk.stir(lane) },
+            _ = poll.tick() => {
+                if let Err(error) = desk.poll(POLLED_LANES).await {
+                    tracing::error!(%error, "due deliveries could not be looked for");
+                }
+            }
+            Some(report) = jobs.join_next_with_id() => settle(&mut desk, &mut under_way, report).await,
+            () = tokio::time::sleep(sleep) => {}
+        }
+        while let Some(report) = jobs.try_join_next_with_id() {
+            settle(&mut desk, &mut under_way, report).await;
+        }
+    }
+    while let Some(report) = jobs.join_next_with_id().await {
+        settle(&mut desk, &mut under_way, report).await;
+    }
+}
+
+async fn settle(desk: &mut Desk, under_way: &mut HashMap<Id, Job>, ended: Result<(Id, Report), JoinError>) {
+    let noted = match ended {
+        Ok((id, report)) => {
+            under_way.remove(&id);
+            desk.done(report).await
+        }
+        Err(error) => {
+            tracing::error!(%error, "an attempt broke off");
+            match under_way.remove(&error.id()) {
+                Some(job) => desk.lost(job).await,
+                None => Ok(()),
+            }
+        }
+    };
+    if let Err(error) = noted {
+        tracing::error!(%error, "an endpoint's state could not be kept");
+    }
+}
+
+async fn tidy(parts: Parts, limits: Limits, mut stopping: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = stopped(&mut stopping) => return,
+            () = tokio::time::sleep(SWEEP) => {}
+        }
+        if let Err(error) = sweep(&parts, limits.retention).await {
+            tracing::error!(%error, "old deliveries could not be removed");
+        }
+    }
+}
+
+async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    // The sender is gone only with the whole of it.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+}

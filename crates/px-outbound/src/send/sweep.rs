@@ -1,0 +1,72 @@
+//! Retention: deliveries that came to rest are removed when they are old enough.
+
+use std::time::Duration;
+
+use px_store::outbox::{OutboxBatch, Outgoing, OutgoingState};
+use px_store::{Admission, Batch, Row, Table};
+
+use super::{Error, Parts};
+
+/// How many rows are looked at, and removed, at once.
+const PAGE: usize = 64;
+
+/// How long deliveries are kept after they came to rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Those that were delivered or discarded.
+    pub delivered: Duration,
+    /// Those that are dead: they can be delivered again as long as they are kept.
+    pub dead: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { delivered: Duration::from_hours(7 * 24), dead: Duration::from_hours(30 * 24) }
+    }
+}
+
+/// Removes what is old enough, with its attempts; says how many.
+///
+/// # Errors
+/// The store could not be read or written.
+pub async fn sweep(parts: &Parts, retention: Retention) -> Result<usize, Error> {
+    let now = parts.clock.now();
+    let shortest = retention.delivered.min(retention.dead);
+    let mut after = None;
+    let mut removed = 0;
+    loop {
+        let page = parts.store.scan(parts.scope, Table::Outgoing, after.as_ref(), PAGE).await?;
+        let mut young = false;
+        let old: Vec<Outgoing> = page
+            .rows
+            .into_iter()
+            .filter_map(|row| match row {
+                Row::Outgoing(outgoing) => Some(*outgoing),
+                _ => None,
+            })
+            .inspect(|outgoing| young |= now.since(outgoing.created_at) < shortest)
+            .filter(|outgoing| {
+                let kept = match outgoing.state {
+                    OutgoingState::Delivered | OutgoingState::Discarded => retention.delivered,
+                    OutgoingState::Dead => retention.dead,
+                    OutgoingState::Pending | OutgoingState::Held => return false,
+                };
+                now.since(outgoing.since) >= kept
+            })
+            .collect();
+        if !old.is_empty() {
+            let many = old.len();
+            let outbox = OutboxBatch { removed: old, ..OutboxBatch::default() };
+            // A conflict leaves them to the next time.
+            let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
+            if let px_store::Outcome::Committed { .. } = parts.store.commit(batch, Admission::Wait).await? {
+                removed += many;
+            }
+        }
+        // Ids sort by creation: what comes after a young one is young.
+        after = page.next.filter(|_| !young);
+        if after.is_none() {
+            return Ok(removed);
+        }
+    }
+}

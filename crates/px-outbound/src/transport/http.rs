@@ -1,0 +1,150 @@
+//! The real transport: reqwest behind the guard. It knows what an error of the
+//! network is called, and nothing of what follows from it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use px_core::Stopwatch;
+use px_store::BoxFuture;
+use px_store::outbox::Timing;
+use reqwest::dns::Resolve;
+
+use super::{Answer, Class, Failure, MAX_ANSWER_BYTES, MAX_ANSWER_HEADERS, Request, Transport};
+use crate::guard::{self, Client, Policy, Target};
+
+/// Requests over the network, one client for each policy.
+#[derive(Debug, Clone)]
+pub struct Http {
+    narrow: Client,
+    wide: Client,
+}
+
+impl Http {
+    /// A transport that goes where `policy` says, and for hooks that may also to
+    /// private addresses.
+    ///
+    /// # Errors
+    /// TLS cannot be set up.
+    pub fn new(policy: Policy, resolver: Arc<dyn Resolve>) -> Result<Self, guard::Error> {
+        let wide = Client::new(policy.clone().with_private(true), Arc::clone(&resolver))?;
+        Ok(Self { narrow: Client::new(policy, resolver)?, wide })
+    }
+
+    /// What hooks without a say of their own may reach.
+    #[must_use]
+    pub fn policy(&self, allow_private: bool) -> &Policy {
+        if allow_private { self.wide.policy() } else { self.narrow.policy() }
+    }
+}
+
+impl Transport for Http {
+    fn send(&self, request: Request) -> BoxFuture<'static, Result<Answer, Failure>> {
+        let client = if request.allow_private { self.wide.clone() } else { self.narrow.clone() };
+        Box::pin(async move {
+            let watch = Stopwatch::start();
+            let timeout = request.timeout;
+            match tokio::time::timeout(timeout, send(client, request, watch)).await {
+                Ok(ended) => ended,
+                Err(_) => Err(Failure {
+                    class: Class::Timeout,
+                    message: format!("no complete answer within {} ms", timeout.as_millis()),
+                    timing: timing(None, watch),
+                }),
+            }
+        })
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn timing(head: Option<Duration>, watch: Stopwatch) -> Timing {
+    Timing { resolved_ms: None, head_ms: head.map(millis), total_ms: millis(watch.elapsed()) }
+}
+
+async fn send(client: Client, request: Request, watch: Stopwatch) -> Result<Answer, Failure> {
+    let refused = |error: guard::Refused| Failure {
+        class: Class::Egress,
+        message: error.to_string(),
+        timing: timing(None, watch),
+    };
+    let target = Target::parse(&request.url).map_err(refused)?;
+    let builder = client.post(&target).map_err(refused)?;
+    let sent = builder.headers(request.headers).body(request.body).send().await;
+    let mut response = sent.map_err(|error| failure(error, timing(None, watch)))?;
+    let head = watch.elapsed();
+    let headers = response
+        .headers()
+        .iter()
+        .take(MAX_ANSWER_HEADERS)
+        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .collect();
+    let status = response.status().as_u16();
+    let body = beginning(&mut response).await;
+    Ok(Answer { status, headers, body, timing: timing(Some(head), watch) })
+}
+
+/// The beginning of a body. The status has been said: what comes after it, or
+/// fails to, changes nothing.
+async fn beginning(response: &mut reqwest::Response) -> Bytes {
+    let mut body = BytesMut::new();
+    while let Ok(Some(piece)) = response.chunk().await {
+        let room = MAX_ANSWER_BYTES - body.len();
+        body.extend_from_slice(piece.get(..room.min(piece.len())).unwrap_or_default());
+        if body.len() == MAX_ANSWER_BYTES {
+            break;
+        }
+    }
+    body.freeze()
+}
+
+fn failure(error: reqwest::Error, timing: Timing) -> Failure {
+    let error = error.without_url();
+    if let Some(refused) = guard::refusal(&error) {
+        return Failure { class: Class::Egress, message: refused.to_string(), timing };
+    }
+    let class = if error.is_timeout() { Class::Timeout } else { class(&error) };
+    let mut message = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(error) = cause {
+        message = format!("{message}: {error}");
+        cause = error.source();
+    }
+    Failure { class, message, timing }
+}
+
+fn class(error: &(dyn std::error::Error + 'static)) -> Class {
+    use std::io::ErrorKind;
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.is::<rustls::Error>() {
+            return Class::Tls;
+        }
+        if let Some(error) = error.downcast_ref::<std::io::Error>() {
+            if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>) {
+                return Class::Tls;
+            }
+            match error.kind() {
+                ErrorKind::ConnectionRefused => return Class::Refused,
+                ErrorKind::ConnectionReset
+                | ErrorKind::ConnectionAborted
+                | ErrorKind::BrokenPipe
+                | ErrorKind::UnexpectedEof => return Class::Reset,
+                ErrorKind::TimedOut => return Class::Timeout,
+                _ => {}
+            }
+        }
+        let text = error.to_string();
+        // The connector names the phase and keeps its error to itself.
+        if text == "dns error" {
+            return Class::Dns;
+        }
+        if text.contains("closed before message completed") || text == "connection closed" {
+            return Class::Reset;
+        }
+        cause = error.source();
+    }
+    Class::Other
+}

@@ -1,0 +1,158 @@
+//! Secrets at rest: they have to sign again after a restart, so they are kept
+//! encrypted, under a key that lies in a file of its own or comes from the
+//! operator. Nothing here prints, logs or returns a secret but to the signer.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use chacha20poly1305::aead::{Aead as _, KeyInit as _};
+use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use px_store::outbox::Sealed;
+use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, SecretString};
+
+/// Bytes of the key.
+const KEY_BYTES: usize = 32;
+/// Bytes of a nonce. 192 random bits: it can be drawn without a count.
+const NONCE_BYTES: usize = 24;
+
+/// Why secrets cannot be kept or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A key is not what it should be.
+    #[error("the key that encrypts secrets is not {} hexadecimal digits", KEY_BYTES * 2)]
+    Key,
+    /// The key's file.
+    #[error("failed to use the key file {path}: {source}")]
+    File {
+        /// Where it is.
+        path: String,
+        /// What went wrong.
+        source: std::io::Error,
+    },
+    /// The secret was encrypted with another key, or damaged.
+    #[error(
+        "a secret cannot be decrypted: it was kept under another key; restore that key, or set the secret anew with `px hooks rotate-secret`"
+    )]
+    Secret,
+}
+
+/// Encrypts and decrypts secrets. It has no `Debug` that shows anything.
+#[derive(Clone)]
+pub struct Vault(XChaCha20Poly1305);
+
+impl std::fmt::Debug for Vault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Vault")
+    }
+}
+
+impl Vault {
+    /// A vault with this key.
+    #[must_use]
+    pub fn new(key: &[u8; KEY_BYTES]) -> Self {
+        Self(XChaCha20Poly1305::new(&Key::from(*key)))
+    }
+
+    /// A vault whose key dies with it: for stores that do, too.
+    #[must_use]
+    pub fn forgetful() -> Self {
+        let mut key = Zeroizing::new([0; KEY_BYTES]);
+        px_core::fill(key.as_mut_slice());
+        Self::new(&key)
+    }
+
+    /// From the key's text, 64 hexadecimal digits.
+    ///
+    /// # Errors
+    /// It is something else; the text is not repeated.
+    pub fn from_text(text: &str) -> Result<Self, Error> {
+        let mut key = Zeroizing::new([0; KEY_BYTES]);
+        hex::decode_to_slice(text.trim(), key.as_mut_slice()).map_err(|_| Error::Key)?;
+        Ok(Self::new(&key))
+    }
+
+    /// From a file, which is made, readable by its owner only, if it is not there.
+    ///
+    /// # Errors
+    /// The file cannot be read or made, or holds no key.
+    pub fn from_file(path: &Path) -> Result<Self, Error> {
+        let failed = |source| Error::File { path: path.display().to_string(), source };
+        match std::fs::read_to_string(path) {
+            Ok(text) => return Self::from_text(&text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(error)),
+        }
+        let mut key = Zeroizing::new([0; KEY_BYTES]);
+        px_core::fill(key.as_mut_slice());
+        let text = Zeroizing::new(hex::encode(key.as_slice()));
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(path).map_err(failed)?;
+        // The first secret is durable only once its key is, and so is the key's name.
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+        if let Some(folder) = path.parent() {
+            std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+        }
+        Ok(Self::new(&key))
+    }
+
+    /// Encrypts a secret.
+    #[must_use]
+    pub fn seal(&self, secret: &SecretString) -> Sealed {
+        let mut nonce = [0; NONCE_BYTES];
+        px_core::fill(&mut nonce);
+        // It fails only for messages of 256 GiB and more.
+        let sealed = self.0.encrypt(&XNonce::from(nonce), secret.expose_secret().as_bytes());
+        Sealed([&nonce[..], &sealed.unwrap_or_default()].concat())
+    }
+
+    /// Decrypts a secret.
+    ///
+    /// # Errors
+    /// It was encrypted with another key, or is damaged.
+    pub fn open(&self, sealed: &Sealed) -> Result<SecretString, Error> {
+        let (nonce, rest) = sealed.0.split_first_chunk::<NONCE_BYTES>().ok_or(Error::Secret)?;
+        let bytes = self.0.decrypt(&XNonce::from(*nonce), rest).map_err(|_| Error::Secret)?;
+        String::from_utf8(bytes).map(SecretString::from).map_err(|_| Error::Secret)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hooks_3_a_secret_signs_again_after_a_restart_and_is_nowhere_in_clear() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret.key");
+        let secret = SecretString::from("whsec_topsecret");
+        let sealed = Vault::from_file(&path).unwrap().seal(&secret);
+        assert!(!sealed.0.windows(9).any(|window| window == b"topsecret"));
+        assert_ne!(Vault::from_file(&path).unwrap().seal(&secret), sealed, "no nonce twice");
+        let opened = Vault::from_file(&path).unwrap().open(&sealed).unwrap();
+        assert_eq!(opened.expose_secret(), "whsec_topsecret");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn another_key_and_damage_are_told_and_a_bad_key_is_not_shown() {
+        let vault = Vault::from_text(&"ab".repeat(32)).unwrap();
+        let mut sealed = vault.seal(&SecretString::from("s"));
+        assert!(matches!(Vault::forgetful().open(&sealed), Err(Error::Secret)));
+        if let Some(last) = sealed.0.last_mut() {
+            *last ^= 1;
+        }
+        assert!(matches!(vault.open(&sealed), Err(Error::Secret)));
+        let error = Vault::from_text("hunter2").unwrap_err();
+        assert!(!error.to_string().contains("hunter2"));
+        assert_eq!(format!("{vault:?}"), "Vault");
+    }
+}

@@ -1,0 +1,220 @@
+//! What an attempt's end means for its delivery: pure. The rules are HOOKS
+//! section 4; nothing else in px says what is tried again.
+
+use std::time::Duration;
+
+use px_core::Timestamp;
+use px_store::outbox::RetryPolicy;
+
+use crate::schedule::{self, Spread};
+
+/// A receiver may ask for this much patience at most.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// The receiver answered.
+    Answered {
+        /// With this status.
+        status: u16,
+        /// And asked to be left alone until then.
+        retry_after: Option<Timestamp>,
+    },
+    /// Nobody answered: DNS, TLS, the connection, or time.
+    Unreachable,
+    /// px did not send it: the address is refused, or it cannot be signed.
+    Refused,
+}
+
+/// What becomes of the delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is done.
+    Delivered,
+    /// It is tried again then.
+    Retry {
+        /// When.
+        at: Timestamp,
+        /// Whether that is the receiver's choice.
+        asked: bool,
+    },
+    /// It is dead: kept, listed, and delivered again only by hand.
+    Dead(Cause),
+    /// It is dead, and its hook takes no more.
+    Gone,
+}
+
+/// Why a delivery is dead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// Its tries are spent.
+    Spent,
+    /// The receiver refused it for good.
+    Permanent,
+}
+
+impl Verdict {
+    /// Whether the receiver took it.
+    #[must_use]
+    pub const fn is_success(self) -> bool {
+        matches!(self, Self::Delivered)
+    }
+}
+
+/// Judges an attempt that began with `used` tries of the schedule used up and
+/// ended at `now`.
+#[must_use]
+pub fn judge(policy: &RetryPolicy, used: u32, end: &End, now: Timestamp, spread: Spread) -> Verdict {
+    let asked = match end {
+        End::Answered { status: 200..=299, .. } => return Verdict::Delivered,
+        End::Answered { status: 410, .. } => return Verdict::Gone,
+        // A redirect is a failure and is never followed; the receiver may mend it.
+        End::Answered { status: 300..=399 | 408 | 425 | 429 | 500..=599, retry_after } => *retry_after,
+        End::Answered { .. } => return Verdict::Dead(Cause::Permanent),
+        // A policy may be mended as well as a receiver.
+        End::Unreachable | End::Refused => None,
+    };
+    let Some(delay) = schedule::delay(policy, used + 1) else { return Verdict::Dead(Cause::Spent) };
+    let planned = now.after(spread.around(delay));
+    let asked = asked.map(|at| at.min(now.after(MAX_RETRY_AFTER))).filter(|at| *at > planned);
+    Verdict::Retry { at: asked.unwrap_or(planned), asked: asked.is_some() }
+}
+
+/// Reads a `Retry-After` header: seconds, or an HTTP date (RFC 9110, section
+/// 10.2.3). Nonsense is as good as none.
+#[must_use]
+pub fn retry_after(text: &str, now: Timestamp) -> Option<Timestamp> {
+    let text = text.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let seconds: u64 = text.parse().unwrap_or(u64::MAX);
+        return Some(now.after(Duration::from_secs(seconds)));
+    }
+    http_date(text)
+}
+
+/// An IMF-fixdate, the only form that servers may still send.
+fn http_date(text: &str) -> Option<Timestamp> {
+    let rest = text.strip_suffix(" GMT")?.get(5..)?;
+    let mut parts = rest.split([' ', ':']);
+    let mut next = || parts.next();
+    let day: u64 = next()?.parse().ok()?;
+    let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let name = next()?;
+    let month = months.iter().position(|month| *month == name)? as u64 + 1;
+    let year: u64 = next()?.parse().ok().filter(|year| (1970..=9999).contains(year))?;
+    let mut clock = || -> Option<u64> { next()?.parse().ok() };
+    let (hour, minute, second) = (clock()?, clock()?, clock()?);
+    if day == 0 || day > 31 || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    // Days from civil (Hinnant, "chrono-compatible date algorithms").
+    let shifted = if month > 2 { year } else { year - 1 };
+    let (era, of_era) = (shifted / 400, shifted % 400);
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
+    Some(Timestamp::from_millis((((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
+
+    fn standard() -> RetryPolicy {
+        RetryPolicy::default()
+    }
+
+    fn answered(status: u16) -> End {
+        End::Answered { status, retry_after: None }
+    }
+
+    fn judged(end: &End) -> Verdict {
+        judge(&standard(), 0, end, NOW, Spread::NONE)
+    }
+
+    #[test]
+    fn hooks_4_only_2xx_is_success() {
+        for status in [200, 201, 202, 204, 299] {
+            assert_eq!(judged(&answered(status)), Verdict::Delivered);
+        }
+        for status in [100, 199, 300, 301, 302, 307, 308, 400, 401, 500] {
+            assert!(!judged(&answered(status)).is_success(), "{status}");
+        }
+    }
+
+    #[test]
+    fn hooks_6_408_425_and_429_are_tried_again_and_other_4xx_are_not() {
+        for status in 400..=499 {
+            let verdict = judged(&answered(status));
+            match status {
+                408 | 425 | 429 => assert!(matches!(verdict, Verdict::Retry { .. }), "{status}"),
+                410 => assert_eq!(verdict, Verdict::Gone),
+                _ => assert_eq!(verdict, Verdict::Dead(Cause::Permanent), "{status}"),
+            }
+        }
+        for status in [300, 301, 307, 308, 500, 502, 503, 504, 599] {
+            assert!(matches!(judged(&answered(status)), Verdict::Retry { .. }), "{status}");
+        }
+        assert!(matches!(judged(&End::Unreachable), Verdict::Retry { .. }));
+        assert!(matches!(judged(&End::Refused), Verdict::Retry { .. }));
+    }
+
+    #[test]
+    fn hooks_4_the_whole_table_is_walked_and_then_it_is_dead() {
+        for name in RetryPolicy::PRESETS {
+            let policy = RetryPolicy::preset(name).unwrap();
+            let mut at = NOW;
+            for used in 0..schedule::tries(&policy) {
+                let verdict = judge(&policy, used, &answered(500), at, Spread::of(u64::from(used) * 97));
+                match schedule::delay(&policy, used + 1) {
+                    Some(delay) => {
+                        let Verdict::Retry { at: next, asked: false } = verdict else {
+                            panic!("{verdict:?}")
+                        };
+                        assert!(next >= at.after(delay * 4 / 5) && next <= at.after(delay * 6 / 5), "{name}");
+                        at = next;
+                    }
+                    None => assert_eq!(verdict, Verdict::Dead(Cause::Spent), "{name} after {used}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn hooks_4_retry_after_is_honoured_up_to_a_day_and_never_hurries() {
+        let asks = |seconds: u64| {
+            let retry_after = Some(NOW.after(Duration::from_secs(seconds)));
+            judged(&End::Answered { status: 429, retry_after })
+        };
+        let hour = NOW.after(Duration::from_hours(1));
+        assert_eq!(asks(3_600), Verdict::Retry { at: hour, asked: true });
+        let day = NOW.after(MAX_RETRY_AFTER);
+        assert_eq!(asks(10 * 86_400), Verdict::Retry { at: day, asked: true });
+        let planned = NOW.after(Duration::from_secs(5));
+        assert_eq!(asks(1), Verdict::Retry { at: planned, asked: false }, "no sooner than planned");
+        let spent =
+            judge(&standard(), 9, &End::Answered { status: 503, retry_after: Some(hour) }, NOW, Spread::NONE);
+        assert_eq!(spent, Verdict::Dead(Cause::Spent), "and it adds no try");
+    }
+
+    #[test]
+    fn rfc_9110_retry_after_is_seconds_or_a_date() {
+        assert_eq!(retry_after("120", NOW), Some(NOW.after(Duration::from_secs(120))));
+        assert_eq!(
+            retry_after("Thu, 15 Jan 2026 10:30:00 GMT", NOW),
+            Some(Timestamp::from_millis(1_768_473_000_000))
+        );
+        assert_eq!(
+            retry_after("Tue, 29 Feb 2000 00:00:00 GMT", NOW).map(Timestamp::as_secs),
+            Some(951_782_400)
+        );
+        assert_eq!(retry_after("99999999999999999999", NOW), Some(Timestamp::from_millis(u64::MAX)));
+        for nonsense in
+            ["", "-1", "soon", "Thu, 15 Jxx 2026 10:30:00 GMT", "Thu, 15 Jan 2026 25:30:00 GMT", "1.5"]
+        {
+            assert_eq!(retry_after(nonsense, NOW), None, "{nonsense}");
+        }
+    }
+}

@@ -1,0 +1,399 @@
+//! HOOKS section 4 in virtual time: the whole way of deliveries, through the
+//! desk and the rows, with a receiver that is a function.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says by panicking that it failed")]
+
+mod rig;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use px_core::{Clock as _, Timestamp};
+use px_outbound::operate::{Recovery, Spec};
+use px_outbound::transport::{Answer, Class, Failure};
+use px_outbound::{operate, schedule};
+use px_store::outbox::{DisabledBy, OutgoingState, RetryPolicy, Source, Timing};
+use rig::{BEGIN, Rig, SCOPE, URL, body, header, kinds, status};
+use secrecy::SecretString;
+
+const DAY: Duration = Duration::from_hours(24);
+
+#[tokio::test]
+async fn hooks_4_the_whole_table_is_walked_with_jitter_and_the_same_bytes_and_then_it_is_dead() {
+    let mut rig = Rig::new();
+    let hook = rig.hook(|spec| spec.events = vec!["run.started".into()]).await;
+    rig.receive(|_| status(500));
+    rig.start().await;
+    let policy = RetryPolicy::default();
+    let (mut at, mut first) = (BEGIN, None);
+    for used in 0..schedule::tries(&policy) {
+        if used > 0 {
+            // The breaker never opens for less than the schedule waits here.
+            while rig.of(hook.id).await[0].due.is_some_and(|due| due > rig.clock.now()) {
+                assert!(rig.wait().await);
+            }
+        }
+        let now = rig.clock.now();
+        let delay = schedule::delay(&policy, used).unwrap();
+        if used > 0 {
+            assert!(
+                now >= at.after(delay * 4 / 5) && now <= at.after(delay * 6 / 5),
+                "try {used}: {delay:?}"
+            );
+        }
+        at = now;
+        let mut sent = rig.drain().await;
+        while sent.is_empty() {
+            assert!(rig.wait().await, "parked, not forgotten");
+            at = rig.clock.now();
+            sent = rig.drain().await;
+        }
+        assert_eq!(sent.len(), 1, "one try each time");
+        let first = first.get_or_insert_with(|| sent[0].clone());
+        assert_eq!(sent[0].body, first.body, "the same bytes");
+        assert_eq!(header(&sent[0], "webhook-id"), header(first, "webhook-id"), "the same id");
+        assert_eq!(header(&sent[0], "webhook-timestamp"), now_secs(at), "a fresh timestamp");
+        assert_eq!(rig.of(hook.id).await[0].tries, used + 1);
+    }
+    let dead = rig.of(hook.id).await.remove(0);
+    assert_eq!((dead.state, dead.attempts), (OutgoingState::Dead, 10));
+    assert!(dead.reason.unwrap().contains("10 tries"));
+    let attempts = rig.store.outbox().attempts(SCOPE, dead.id, 0, 100).await.unwrap();
+    assert_eq!(attempts.iter().map(|one| one.number).collect::<Vec<_>>(), (1..=10).collect::<Vec<_>>());
+    rig.audit().await;
+}
+
+fn now_secs(at: Timestamp) -> String {
+    at.as_secs().to_string()
+}
+
+#[tokio::test]
+async fn hooks_4_retry_after_is_honoured_and_recorded_as_the_receivers_choice() {
+    let mut rig = Rig::new();
+    let hook = rig.hook(|spec| spec.events = vec!["run.started".into()]).await;
+    rig.receive(|_| {
+        let headers = vec![("Retry-After".to_owned(), "7200".to_owned())];
+        Ok(Answer { status: 429, headers, ..Answer::default() })
+    });
+    rig.start().await;
+    rig.drain().await;
+    let asked = rig.of(hook.id).await.remove(0);
+    assert_eq!(asked.due, Some(BEGIN.after(Duration::from_hours(2))));
+    assert!(asked.reason.unwrap().contains("asked"));
+    let attempt = rig.store.outbox().attempts(SCOPE, asked.id, 0, 1).await.unwrap().remove(0);
+    assert_eq!(attempt.retry_after, Some(BEGIN.after(Duration::from_hours(2))));
+    rig.receive(|_| status(204));
+    rig.wait().await;
+    rig.drain().await;
+    assert_eq!(rig.states(hook.id).await, [OutgoingState::Delivered]);
+}
+
+#[tokio::test]
+async fn hooks_4_410_disables_and_what_comes_meanwhile_is_kept_for_the_choice() {
+    let mut rig = Rig::new();
+    let hook = rig.hook(|spec| spec.events = vec!["run.started".into()]).await;
+    rig.receive(|_| status(410));
+    rig.start().await;
+    assert_eq!(rig.drain().await.len(), 1);
+    let gone = rig.operator.hook(hook.id).await.unwrap();
+    assert_eq!(gone.disabled.map(|disabled| disabled.by), Some(DisabledBy::Gone));
+    rig.start().await;
+    rig.start().await;
+    assert!(rig.drain().await.is_empty(), "a disabled hook is sent nothing");
+    let kept = [OutgoingState::Dead, OutgoingState::Held, OutgoingState::Held];
+    assert_eq!(rig.states(hook.id).await, kept);
+    rig.receive(|_| status(200));
+    assert_eq!(rig.operator.enable(hook.id, true).await.unwrap().1, 2);
+    assert_eq!(rig.drain().await.len(), 2);
+    // And the other choice.
+    rig.receive(|_| status(410));
+    rig.start().await;
+    rig.drain().await;
+    rig.start().await;
+    assert_eq!(rig.operator.enable(hook.id, false).await.unwrap().1, 1);
+    assert!(rig.drain().await.is_empty());
+    assert_eq!(rig.states(hook.id).await.last(), Some(&OutgoingState::Discarded));
+    rig.audit().await;
+}
+
+#[tokio::test]
+async fn hooks_4_an_open_breaker_parks_in_order_and_burns_no_retry() {
+    let mut rig = Rig::new();
+    let hook = rig.hook(|spec| spec.events = vec!["run.started".into()]).await;
+    rig.receive(|_| status(503));
+    for _ in 0..5 {
+        rig.start().await;
+        rig.drain().await;
+    }
+    let parked_until = rig.operator.stats(hook.id).await.unwrap().parked_until.expect("it is open");
+    for _ in 0..20 {
+        rig.start().await;
+    }
+    assert!(rig.drain().await.is_empty(), "nothing goes out while it is open");
+    let waiting: Vec<_> = rig.of(hook.id).await.into_iter().skip(5).collect();
+    assert!(waiting.iter().all(|one| one.state == OutgoingState::Pending && one.attempts == 0));
+    while rig.clock.now() < parked_until {
+        assert!(rig.wait().await);
+        if rig.clock.now() < parked_until {
+            assert!(rig.drain().await.is_empty());
+        }
+    }
+    let jobs = rig.take().await;
+    assert_eq!(jobs.len(), 1, "half open: one probe");
+    let report = jobs[0].run(&rig.parts).await;
+    rig.desk.done(report).await.unwrap();
+    assert!(rig.drain().await.len() == 1 && rig.take().await.is_empty(), "it failed: parked again");
+    rig.receive(|_| status(200));
+    let again = rig.operator.stats(hook.id).await.unwrap().parked_until.expect("it is open again");
+    rig.clock.set(again);
+    let mut widths = Vec::new();
+    loop {
+        let jobs = rig.take().await;
+        if jobs.is_empty() {
+            break;
+        }
+        widths.push(jobs.len());
+        for job in jobs {
+            let report = job.run(&rig.parts).await;
+            rig.desk.done(report).await.unwrap();
+        }
+    }
+    assert_eq!(widths[0], 1, "one probe, then a ramp: {widths:?}");
+    assert!(widths[1] == 2 && widths[2] > 2, "{widths:?}");
+    while rig.wait().await {
+        rig.drain().await;
+    }
+    assert!(rig.states(hook.id).await.iter().all(|state| *state == OutgoingState::Delivered));
+    rig.audit().await;
+}
+
+#[tokio::test]
+async fn hooks_4_ordered_waits_for_a_failed_one_while_other_runs_go_on() {
+    let mut rig = Rig::new();
+    let own = operate::validate(
+        &rig.parts,
+        &Spec::of_run(URL, None),
+        px_core::HookId::from_bytes([0; 16]),
+        Source::Api,
+        BEGIN,
+    )
+    .unwrap();
+    let (one, other) = (rig.start_with(Some(own.clone())).await, rig.start_with(Some(own)).await);
+    rig.cancel(one).await;
+    rig.cancel(other).await;
+    let failing = one.to_string();
+    rig.receive(move |request| {
+        let is_first = body(request)["type"] == "run.started";
+        if is_first && body(request)["run"]["id"] == failing { status(500) } else { status(200) }
+    });
+    let sent = rig.drain().await;
+    let of = |run: px_core::RunId| {
+        let run = run.to_string();
+        let sent: Vec<_> = sent.iter().filter(|request| body(request)["run"]["id"] == run).cloned().collect();
+        kinds(&sent)
+    };
+    assert_eq!(of(one), ["run.started"], "what comes after it waits");
+    assert_eq!(of(other), ["run.started", "run.cancelled"]);
+    rig.receive(|_| status(200));
+    let mut later = Vec::new();
+    while rig.wait().await {
+        later.extend(rig.drain().await);
+    }
+    assert_eq!(kinds(&later), ["run.started", "run.cancelled"], "in the order of seq");
+    assert_eq!(later.iter().map(|one| body(one)["seq"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2]);
+    rig.audit().await;
+}
+
+#[tokio::test]
+async fn hooks_3_rotation_signs_with_both_secrets_for_the_grace_period() {
+    let mut rig = Rig::new();
+    let hook = rig.hook(|spec| spec.events = vec!["run.started".into()]).await;
+    let signatures = async |rig: &mut Rig| {
+        rig.start().await;
+        let sent = rig.drain().await;
+        header(&sent[0], "webhook-signature").split(' ').count()
+    };
+    assert_eq!(signatures(&mut rig).await, 1);
+    rig.operator.rotate(hook.id, None, Duration::from_hours(24)).await.unwrap();
+    assert_eq!(signatures(&mut rig).await, 2);
+    rig.advance(DAY - Duration::from_secs(1));
+    assert_eq!(signatures(&mut rig).await, 2);
+    rig.advance(Duration::from_secs(1));
+    assert_eq!(signatures(&mut rig).await, 1, "the grace period is over");
+    let too_long = rig.operator.rotate(hook.id, None, 8 * DAY).await.unwrap_err();
+    assert!(too_long.to_string().contains("7 days"));
+}
+
+#[tokio::test]
+async fn hooks_4_five_days_of_failure_disable_it_and_others_are_told() {
+    let mut rig = Rig::new();
+    let hook = rig
+        .hook(|spec| {
+            spec.events = vec!["run.started".into()];
+            spec.retry = RetryPolicy::preset("none").unwrap();
+        })
+        .await;
+    let other = rig
+        .hook(|spec| {
+            spec.url = "https://other.example/".into();
+            spec.events = vec!["hook.disabled".into()];
+        })
+        .await;
+    rig.receive(|request| if request.url.contains("other") { status(200) } else { status(500) });
+    for _ in 0..=10 {
+        rig.start().await;
+        rig.drain().await;
+        rig.advance(DAY / 2);
+    }
+    let given_up = rig.operator.hook(hook.id).await.unwrap().disabled.expect("it is disabled");
+    assert_eq!((given_up.by, given_up.at), (DisabledBy::Failing, BEGIN.after(5 * DAY)));
+    let told = rig.of(other.id).await;
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].state, OutgoingState::Delivered);
+    let said: serde_json::Value = serde_json::from_slice(&told[0].body).unwrap();
+    assert_eq!(said["data"]["hookId"], hook.id.to_string());
+    rig.audit().await;
+}
+
+#[tokio::test]
+async fn hooks_4_a_dead_delivery_is_redelivered_with_the_same_bytes_and_all_are_recovered_at_a_rate() {
+    let mut rig = Rig::new();
+    let hook = rig
+        .hook(|spec| {
+            spec.events = vec!["run.*".into()];
+            spec.retry = RetryPolicy::preset("none").unwrap();
+        })
+        .await;
+    rig.receive(|_| status(422));
+    let mut dead = Vec::new();
+    for _ in 0..4 {
+        rig.start().await;
+        dead.extend(rig.drain().await);
+    }
+    assert_eq!(rig.states(hook.id).await, [OutgoingState::Dead; 4]);
+    rig.receive(|_| status(200));
+    let first = rig.of(hook.id).await[0].id;
+    rig.operator.redeliver(first).await.unwrap();
+    let again = rig.drain().await;
+    assert_eq!((again.len(), &again[0].body), (1, &dead[0].body));
+    assert_eq!(header(&again[0], "webhook-id"), header(&dead[0], "webhook-id"));
+    let recovery = Recovery { dry_run: true, rate_per_second: Some(1), ..Recovery::default() };
+    let would = rig.operator.recover(hook.id, &recovery).await.unwrap();
+    assert_eq!((would.deliveries, rig.drain().await.len()), (3, 0), "a dry run sends nothing");
+    let done = rig.operator.recover(hook.id, &Recovery { dry_run: false, ..recovery }).await.unwrap();
+    assert_eq!(done.deliveries, 3);
+    let mut sent = rig.drain().await.len();
+    assert_eq!(sent, 1, "one a second");
+    while rig.wait().await {
+        sent += rig.drain().await.len();
+    }
+    assert_eq!(sent, 3);
+    assert_eq!(rig.clock.now(), BEGIN.after(Duration::from_secs(2)));
+    let stats = rig.operator.stats(hook.id).await.unwrap();
+    assert_eq!((stats.deliveries, stats.attempts, stats.success_rate), (4, 8, Some(1.0)));
+    rig.audit().await;
+}
+
+#[tokio::test]
+async fn hooks_4_a_rate_is_kept_and_a_test_event_passes_every_filter() {
+    let mut rig = Rig::new();
+    let hook = rig
+        .hook(|spec| {
+            spec.events = vec!["run.started".into()];
+            spec.rate_per_second = Some(2);
+        })
+        .await;
+    for _ in 0..6 {
+        rig.start().await;
+    }
+    let mut times = Vec::new();
+    loop {
+        times.extend(rig.drain().await.iter().map(|_| rig.clock.now().since(BEGIN).as_millis()));
+        if !rig.wait().await {
+            break;
+        }
+    }
+    assert_eq!(times, [0, 400, 900, 1_400, 1_900, 2_400]);
+    rig.operator.test(hook.id).await.unwrap();
+    rig.advance(Duration::from_secs(1));
+    assert_eq!(kinds(&rig.drain().await), ["hook.test"]);
+    rig.audit().await;
+}
+
+#[tokio::test]
+async fn hooks_6_a_dead_endpoint_holds_none_of_its_neighbours_slots() {
+    let mut rig = Rig::new();
+    rig.hook(|spec| spec.url = "https://dead.example/".into()).await;
+    let healthy = rig.hook(|spec| spec.events = vec!["run.started".into()]).await;
+    let refused = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&refused);
+    rig.receive(move |request| {
+        if request.url.contains("dead") {
+            counted.fetch_add(1, Ordering::Relaxed);
+            return Err(Failure { class: Class::Timeout, message: "late".into(), timing: Timing::default() });
+        }
+        status(200)
+    });
+    for _ in 0..600 {
+        rig.start().await;
+    }
+    rig.drain().await;
+    assert!(rig.states(healthy.id).await.iter().all(|state| *state == OutgoingState::Delivered));
+    assert!(refused.load(Ordering::Relaxed) <= 16, "the breaker counts the endpoint, not the delivery");
+    rig.audit().await;
+}
+
+#[tokio::test]
+async fn hooks_3_no_secret_is_printed_and_a_lost_key_is_an_attempt_that_says_so() {
+    let mut rig = Rig::new();
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let hook = rig
+        .hook(|spec| {
+            spec.events = vec!["run.started".into()];
+            spec.secret = Some(SecretString::from(secret));
+            spec.headers = vec![("Authorization".into(), SecretString::from("Bearer hunter2"))];
+        })
+        .await;
+    let shown = format!("{hook:?} {}", serde_json::to_string(&hook).unwrap());
+    assert!(!shown.contains("MfKQ9r8") && !shown.contains("hunter2"));
+    rig.parts.vault = px_outbound::vault::Vault::forgetful();
+    rig.start().await;
+    let jobs = rig.take().await;
+    let report = jobs[0].run(&rig.parts).await;
+    rig.desk.done(report).await.unwrap();
+    let kept = rig.of(hook.id).await.remove(0);
+    let attempt = rig.store.outbox().attempts(SCOPE, kept.id, 0, 1).await.unwrap().remove(0);
+    assert_eq!(attempt.error.as_deref(), Some("unsendable"));
+    assert!(attempt.message.unwrap().contains("px hooks rotate-secret"));
+    assert_eq!(kept.state, OutgoingState::Pending, "it waits for the key");
+}
+
+#[tokio::test]
+async fn hooks_1_what_a_hook_cannot_be_is_said() {
+    let rig = Rig::new();
+    let refused = async |change: fn(&mut Spec)| {
+        let mut spec = Spec::to(URL);
+        change(&mut spec);
+        rig.operator.create(spec, Source::Api).await.unwrap_err().to_string()
+    };
+    for (change, said) in [
+        ((|spec| spec.url = "ftp://a.example/".into()) as fn(&mut Spec), "scheme"),
+        (|spec| spec.url = "http://169.254.169.254/latest".into(), "metadata"),
+        (|spec| spec.url = "http://127.0.0.1/".into(), "loopback"),
+        (|spec| spec.events = vec!["run.begun".into()], "fits no type"),
+        (|spec| spec.secret = Some(SecretString::from("short")), "whsec_"),
+        (|spec| spec.headers = vec![("Host".into(), SecretString::from("x"))], "Host"),
+        (|spec| spec.timeout = Duration::ZERO, "timeout"),
+        (|spec| spec.max_in_flight = 0, "max_in_flight"),
+    ] {
+        let text = refused(change).await;
+        assert!(text.to_lowercase().contains(&said.to_lowercase()), "{text}");
+    }
+    rig.hook(|spec| spec.allow_private = true).await;
+    let private = rig.hook(|spec| {
+        spec.allow_private = true;
+        spec.url = "http://10.0.0.1/".into();
+    });
+    assert_eq!(private.await.url, "http://10.0.0.1/");
+}

@@ -1,8 +1,6 @@
 //! HOOKS section 4 in virtual time: the whole way of deliveries, through the
 //! desk and the rows, with a receiver that is a function.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says by panicking that it failed")]
-
 mod rig;
 
 use std::sync::Arc;
@@ -10,12 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use px_core::{Clock as _, Timestamp};
-use px_outbound::operate::{Recovery, Spec};
+use px_outbound::operate::Spec;
 use px_outbound::transport::{Answer, Class, Failure};
 use px_outbound::{operate, schedule};
 use px_store::outbox::{DisabledBy, OutgoingState, RetryPolicy, Source, Timing};
 use rig::{BEGIN, Rig, SCOPE, URL, body, header, kinds, status};
-use secrecy::SecretString;
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -206,26 +203,6 @@ async fn hooks_4_ordered_waits_for_a_failed_one_while_other_runs_go_on() {
 }
 
 #[tokio::test]
-async fn hooks_3_rotation_signs_with_both_secrets_for_the_grace_period() {
-    let mut rig = Rig::new();
-    let hook = rig.hook(|spec| spec.events = vec!["run.started".into()]).await;
-    let signatures = async |rig: &mut Rig| {
-        rig.start().await;
-        let sent = rig.drain().await;
-        header(&sent[0], "webhook-signature").split(' ').count()
-    };
-    assert_eq!(signatures(&mut rig).await, 1);
-    rig.operator.rotate(hook.id, None, Duration::from_hours(24)).await.unwrap();
-    assert_eq!(signatures(&mut rig).await, 2);
-    rig.advance(DAY - Duration::from_secs(1));
-    assert_eq!(signatures(&mut rig).await, 2);
-    rig.advance(Duration::from_secs(1));
-    assert_eq!(signatures(&mut rig).await, 1, "the grace period is over");
-    let too_long = rig.operator.rotate(hook.id, None, 8 * DAY).await.unwrap_err();
-    assert!(too_long.to_string().contains("7 days"));
-}
-
-#[tokio::test]
 async fn hooks_4_five_days_of_failure_disable_it_and_others_are_told() {
     let mut rig = Rig::new();
     let hook = rig
@@ -257,71 +234,6 @@ async fn hooks_4_five_days_of_failure_disable_it_and_others_are_told() {
 }
 
 #[tokio::test]
-async fn hooks_4_a_dead_delivery_is_redelivered_with_the_same_bytes_and_all_are_recovered_at_a_rate() {
-    let mut rig = Rig::new();
-    let hook = rig
-        .hook(|spec| {
-            spec.events = vec!["run.*".into()];
-            spec.retry = RetryPolicy::preset("none").unwrap();
-        })
-        .await;
-    rig.receive(|_| status(422));
-    let mut dead = Vec::new();
-    for _ in 0..4 {
-        rig.start().await;
-        dead.extend(rig.drain().await);
-    }
-    assert_eq!(rig.states(hook.id).await, [OutgoingState::Dead; 4]);
-    rig.receive(|_| status(200));
-    let first = rig.of(hook.id).await[0].id;
-    rig.operator.redeliver(first).await.unwrap();
-    let again = rig.drain().await;
-    assert_eq!((again.len(), &again[0].body), (1, &dead[0].body));
-    assert_eq!(header(&again[0], "webhook-id"), header(&dead[0], "webhook-id"));
-    let recovery = Recovery { dry_run: true, rate_per_second: Some(1), ..Recovery::default() };
-    let would = rig.operator.recover(hook.id, &recovery).await.unwrap();
-    assert_eq!((would.deliveries, rig.drain().await.len()), (3, 0), "a dry run sends nothing");
-    let done = rig.operator.recover(hook.id, &Recovery { dry_run: false, ..recovery }).await.unwrap();
-    assert_eq!(done.deliveries, 3);
-    let mut sent = rig.drain().await.len();
-    assert_eq!(sent, 1, "one a second");
-    while rig.wait().await {
-        sent += rig.drain().await.len();
-    }
-    assert_eq!(sent, 3);
-    assert_eq!(rig.clock.now(), BEGIN.after(Duration::from_secs(2)));
-    let stats = rig.operator.stats(hook.id).await.unwrap();
-    assert_eq!((stats.deliveries, stats.attempts, stats.success_rate), (4, 8, Some(1.0)));
-    rig.audit().await;
-}
-
-#[tokio::test]
-async fn hooks_4_a_rate_is_kept_and_a_test_event_passes_every_filter() {
-    let mut rig = Rig::new();
-    let hook = rig
-        .hook(|spec| {
-            spec.events = vec!["run.started".into()];
-            spec.rate_per_second = Some(2);
-        })
-        .await;
-    for _ in 0..6 {
-        rig.start().await;
-    }
-    let mut times = Vec::new();
-    loop {
-        times.extend(rig.drain().await.iter().map(|_| rig.clock.now().since(BEGIN).as_millis()));
-        if !rig.wait().await {
-            break;
-        }
-    }
-    assert_eq!(times, [0, 400, 900, 1_400, 1_900, 2_400]);
-    rig.operator.test(hook.id).await.unwrap();
-    rig.advance(Duration::from_secs(1));
-    assert_eq!(kinds(&rig.drain().await), ["hook.test"]);
-    rig.audit().await;
-}
-
-#[tokio::test]
 async fn hooks_6_a_dead_endpoint_holds_none_of_its_neighbours_slots() {
     let mut rig = Rig::new();
     rig.hook(|spec| spec.url = "https://dead.example/".into()).await;
@@ -342,58 +254,4 @@ async fn hooks_6_a_dead_endpoint_holds_none_of_its_neighbours_slots() {
     assert!(rig.states(healthy.id).await.iter().all(|state| *state == OutgoingState::Delivered));
     assert!(refused.load(Ordering::Relaxed) <= 16, "the breaker counts the endpoint, not the delivery");
     rig.audit().await;
-}
-
-#[tokio::test]
-async fn hooks_3_no_secret_is_printed_and_a_lost_key_is_an_attempt_that_says_so() {
-    let mut rig = Rig::new();
-    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-    let hook = rig
-        .hook(|spec| {
-            spec.events = vec!["run.started".into()];
-            spec.secret = Some(SecretString::from(secret));
-            spec.headers = vec![("Authorization".into(), SecretString::from("Bearer hunter2"))];
-        })
-        .await;
-    let shown = format!("{hook:?} {}", serde_json::to_string(&hook).unwrap());
-    assert!(!shown.contains("MfKQ9r8") && !shown.contains("hunter2"));
-    rig.parts.vault = px_outbound::vault::Vault::forgetful();
-    rig.start().await;
-    let jobs = rig.take().await;
-    let report = jobs[0].run(&rig.parts).await;
-    rig.desk.done(report).await.unwrap();
-    let kept = rig.of(hook.id).await.remove(0);
-    let attempt = rig.store.outbox().attempts(SCOPE, kept.id, 0, 1).await.unwrap().remove(0);
-    assert_eq!(attempt.error.as_deref(), Some("unsendable"));
-    assert!(attempt.message.unwrap().contains("px hooks rotate-secret"));
-    assert_eq!(kept.state, OutgoingState::Pending, "it waits for the key");
-}
-
-#[tokio::test]
-async fn hooks_1_what_a_hook_cannot_be_is_said() {
-    let rig = Rig::new();
-    let refused = async |change: fn(&mut Spec)| {
-        let mut spec = Spec::to(URL);
-        change(&mut spec);
-        rig.operator.create(spec, Source::Api).await.unwrap_err().to_string()
-    };
-    for (change, said) in [
-        ((|spec| spec.url = "ftp://a.example/".into()) as fn(&mut Spec), "scheme"),
-        (|spec| spec.url = "http://169.254.169.254/latest".into(), "metadata"),
-        (|spec| spec.url = "http://127.0.0.1/".into(), "loopback"),
-        (|spec| spec.events = vec!["run.begun".into()], "fits no type"),
-        (|spec| spec.secret = Some(SecretString::from("short")), "whsec_"),
-        (|spec| spec.headers = vec![("Host".into(), SecretString::from("x"))], "Host"),
-        (|spec| spec.timeout = Duration::ZERO, "timeout"),
-        (|spec| spec.max_in_flight = 0, "max_in_flight"),
-    ] {
-        let text = refused(change).await;
-        assert!(text.to_lowercase().contains(&said.to_lowercase()), "{text}");
-    }
-    rig.hook(|spec| spec.allow_private = true).await;
-    let private = rig.hook(|spec| {
-        spec.allow_private = true;
-        spec.url = "http://10.0.0.1/".into();
-    });
-    assert_eq!(private.await.url, "http://10.0.0.1/");
 }

@@ -5,13 +5,17 @@
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use px_core::{DeliveryId, Event, KeyId, KeyRecord, Run, RunId, RunStatus, Scope, Timestamp};
+use px_core::{DeliveryId, Event, KeyId, KeyRecord, Run, RunId, Scope, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::batch::{LogTail, RunRecord};
 use crate::error::Error;
-use crate::model::{Delivery, InboxState, Timer, TimerKind, Versioned};
+use crate::model::{Delivery, Timer, TimerKind, Versioned};
+
+pub(crate) use crate::lists::{
+    deliveries_by_identifier, deliveries_by_slug, deliveries_by_state, list, runs_by_brain, runs_by_status,
+};
 
 /// The format byte of composite values.
 const FORMAT: u8 = 1;
@@ -26,10 +30,6 @@ const DELIVERY_FORMAT: u8 = 2;
 
 /// Past this many bytes of log, a run's row hands its log to a chunk of its own.
 const INLINE_LOG_LIMIT: usize = 8 * 1024;
-
-/// Deliveries are found by identifier through one of so many lists: few, so
-/// that the lists pack well, and enough that one is short.
-const IDENTIFIER_LISTS: u64 = 64;
 
 /// The table that a row belongs to, its first byte after the scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -378,41 +378,6 @@ pub(crate) fn from_delivery_value(value: &Bytes) -> Result<Delivery, Error> {
     delivery.body = value.slice_ref(body);
     delivery.revision = u64::from_be_bytes(*head);
     Ok(delivery)
-}
-
-// Posting lists.
-
-pub(crate) fn list(scope: Scope, name: &[&[u8]]) -> Vec<u8> {
-    let mut list = scope.0.to_be_bytes().to_vec();
-    for part in name {
-        list.extend_from_slice(part);
-        list.push(0);
-    }
-    list
-}
-
-pub(crate) fn runs_by_brain(scope: Scope, brain: &str) -> Vec<u8> {
-    list(scope, &[b"run", brain.as_bytes()])
-}
-
-pub(crate) fn runs_by_status(scope: Scope, brain: Option<&str>, status: RunStatus) -> Vec<u8> {
-    list(scope, &[b"run", brain.unwrap_or_default().as_bytes(), status.as_str().as_bytes()])
-}
-
-pub(crate) fn deliveries_by_slug(scope: Scope, slug: &str) -> Vec<u8> {
-    list(scope, &[b"slug", slug.as_bytes()])
-}
-
-pub(crate) fn deliveries_by_state(scope: Scope, state: InboxState) -> Vec<u8> {
-    list(scope, &[b"state", state.as_str().as_bytes()])
-}
-
-pub(crate) fn deliveries_by_identifier(scope: Scope, identifier: &str) -> Vec<u8> {
-    // FNV-1a: stable over versions and machines, and quick on short texts.
-    let hash = identifier.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    list(scope, &[b"identifier", &(hash % IDENTIFIER_LISTS).to_be_bytes()])
 }
 
 /// A key's record, or an idle one.

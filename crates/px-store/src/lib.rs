@@ -18,6 +18,7 @@ mod embedded;
 mod error;
 mod hints;
 mod layout;
+mod lists;
 mod memory;
 mod model;
 pub mod outbox;

@@ -204,6 +204,62 @@ pub enum EventBody {
         /// The key that the run owns until it ends (RULES 4).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         owns: Option<KeyId>,
+        /// Where it waits for its turn before its first step.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        slot: Option<KeyId>,
+    },
+    /// A run that waited for its turn has it.
+    #[serde(rename = "brain:admitted")]
+    Admitted,
+    /// The run goes back to a step, or begins at one; nothing is deleted (RULES 31).
+    #[serde(rename = "brain:rerun")]
+    Rerun {
+        /// Where it goes on.
+        position: Position,
+    },
+    /// Another run waits for this one's end.
+    #[serde(rename = "brain:awaited")]
+    Awaited {
+        /// The run that waits.
+        by: RunId,
+    },
+    /// The position's state was brought to what this version of the brain expects.
+    #[serde(rename = "brain:migrated")]
+    Migrated {
+        /// The step that runs next.
+        step: String,
+        /// The version that the state fits now.
+        version: u32,
+        /// From the old state to the new one (RFC 6902).
+        patch: Patch,
+    },
+    /// A nested brain begins, inside the step that runs.
+    #[serde(rename = "inner:start")]
+    InnerStart {
+        /// The nested brain's title.
+        brain: String,
+        /// Its description.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        description: Option<String>,
+        /// Its declared version.
+        brain_version: u32,
+        /// The state of its first step.
+        initial_state: Value,
+        /// Its steps, in order.
+        steps: Vec<StepInfo>,
+        /// How deep it is; the run's own brain is at 0.
+        depth: u32,
+    },
+    /// A nested brain is through; the step around it takes its result.
+    #[serde(rename = "inner:complete")]
+    InnerComplete {
+        /// The nested brain's title.
+        brain: String,
+        /// Whether a guard ended it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        halted: bool,
+        /// How deep it is; the run's own brain is at 0.
+        depth: u32,
     },
     /// The pipeline ended; the state is the result.
     #[serde(rename = "brain:complete")]
@@ -250,6 +306,22 @@ pub enum EventBody {
         /// The delivery of that event.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         delivery: Option<DeliveryId>,
+        /// Whether the wait stays open: it is a stream, and takes another
+        /// response when the step has done with this one.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        open: bool,
+    },
+    /// The step has done with a stream's response, and the stream goes on.
+    #[serde(rename = "brain:webhook_again")]
+    WaitAgain {
+        /// The wait, as it is open.
+        wait: Wait,
+    },
+    /// A stream's step wants no more of it.
+    #[serde(rename = "brain:webhook_closed")]
+    WaitClosed {
+        /// The wait.
+        wait: WaitId,
     },
     /// A wait got one of several responses that it needs (RULES 8).
     #[serde(rename = "brain:webhook_partial")]
@@ -297,6 +369,9 @@ pub enum EventBody {
     StepStatus {
         /// The letters.
         steps: String,
+        /// The nested brain whose steps these are.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        inner: Option<Inner>,
     },
     /// A step's code begins.
     #[serde(rename = "step:start")]
@@ -309,6 +384,9 @@ pub enum EventBody {
         attempt: u32,
         /// From 0; only steps that repeat get further.
         iteration: u32,
+        /// The brains around it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        path: Option<String>,
     },
     /// A step's result is committed.
     #[serde(rename = "step:complete")]
@@ -326,6 +404,9 @@ pub enum EventBody {
         /// Passed over by a guard.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         halted: bool,
+        /// The brains around it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        path: Option<String>,
     },
     /// A step failed and will be tried again.
     #[serde(rename = "step:retry")]
@@ -338,6 +419,9 @@ pub enum EventBody {
         error: Failure,
         /// When it is tried again.
         due_at: Timestamp,
+        /// The brains around it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        path: Option<String>,
     },
     /// A memoised side effect of a step.
     #[serde(rename = "step:once")]
@@ -350,16 +434,93 @@ pub enum EventBody {
         name: String,
         /// What the effect returned.
         value: Value,
+        /// The item of a map that made it, from 0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item: Option<u32>,
+        /// The brains around it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        path: Option<String>,
+    },
+    /// Progress that a step reports while it runs.
+    #[serde(rename = "step:emit")]
+    StepEmit {
+        /// The step's name.
+        step: String,
+        /// What kind of progress it is.
+        name: String,
+        /// What it says.
+        data: Value,
+        /// Whether outbound hooks keep it for retries (RULES 48).
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        durable: bool,
+        /// The brains around it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        path: Option<String>,
+    },
+    /// A step over a list has done one item.
+    #[serde(rename = "iterate:item_complete")]
+    ItemComplete {
+        /// The step's name.
+        step: String,
+        /// The item's place in the list, from 0.
+        index: u32,
+        /// How many there are.
+        total: u32,
+        /// How many are done with this one.
+        done: u32,
+        /// The item.
+        item: Value,
+        /// Its result.
+        result: Value,
+        /// The brains around it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        path: Option<String>,
     },
 }
 
+/// The pipeline of a nested brain, where the run itself does not say it any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inner {
+    /// The steps that the brain is inside of, outermost first, by `/`.
+    pub path: String,
+    /// Its steps, in order.
+    pub titles: Vec<String>,
+    /// How deep it is; the run's own brain is at 0.
+    pub depth: u32,
+}
+
+/// Where a run begins anew: at a step, with what that step was given.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Position {
+    /// The step's name.
+    pub step: String,
+    /// Its place in the pipeline, from 1, as the caller named it.
+    pub starts_at: u32,
+    /// The entry of the log up to which the run counts as it was.
+    pub reset_to: u64,
+    /// The state that the step is given.
+    pub state: Value,
+    /// The response that it is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given: Option<Given>,
+}
+
 impl EventBody {
-    /// The type's name, the same in the stored form and on the wire.
+    /// The type's name in the stored form, and on the wire but for nested brains
+    /// and streams, which use the words that clients know.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
             Self::BrainStart { .. } => "brain:start",
             Self::BrainComplete => "brain:complete",
+            Self::Admitted => "brain:admitted",
+            Self::Rerun { .. } => "brain:rerun",
+            Self::Awaited { .. } => "brain:awaited",
+            Self::Migrated { .. } => "brain:migrated",
+            Self::InnerStart { .. } => "inner:start",
+            Self::InnerComplete { .. } => "inner:complete",
+            Self::WaitAgain { .. } => "brain:webhook_again",
+            Self::WaitClosed { .. } => "brain:webhook_closed",
             Self::BrainCancelled { .. } => "brain:cancelled",
             Self::BrainPaused { .. } => "brain:paused",
             Self::BrainResumed => "brain:resumed",
@@ -375,6 +536,8 @@ impl EventBody {
             Self::StepComplete { .. } => "step:complete",
             Self::StepRetry { .. } => "step:retry",
             Self::StepOnce { .. } => "step:once",
+            Self::StepEmit { .. } => "step:emit",
+            Self::ItemComplete { .. } => "iterate:item_complete",
         }
     }
 

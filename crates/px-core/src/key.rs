@@ -31,6 +31,18 @@ pub struct KeyId {
 }
 
 impl KeyId {
+    /// Where runs wait for a run's end.
+    #[must_use]
+    pub fn end_of(run: RunId) -> Self {
+        Self::new(RUN_SLUG, run.to_string())
+    }
+
+    /// The run whose end is waited for here, if that is what this key is for.
+    #[must_use]
+    pub fn awaited_run(&self) -> Option<RunId> {
+        (&*self.slug == RUN_SLUG).then(|| self.identifier.parse().ok()).flatten()
+    }
+
     /// A key from its two parts.
     pub fn new(slug: impl Into<Arc<str>>, identifier: impl Into<Arc<str>>) -> Self {
         Self { slug: slug.into(), identifier: identifier.into() }
@@ -118,7 +130,20 @@ pub struct KeyRecord {
     /// How the last wait ended, unless an event on this key ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_end: Option<LastEnd>,
+    /// Runs that take turns here: those whose turn it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holders: Vec<RunId>,
+    /// Runs that wait for their turn here, in the order of their start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pending: Vec<RunId>,
 }
+
+/// The slug under which a run waits for another run's end. No webhook can have it.
+pub const RUN_SLUG: &str = "px.run";
+/// The slug under which the runs of a brain take turns. No webhook can have it.
+pub const SLOT_SLUG: &str = "px.slot";
+/// How many runs may wait for their turn at one place.
+pub const MAX_PENDING: usize = 1_000;
 
 /// What an event asks of its key.
 #[derive(Debug, Clone, Copy)]
@@ -164,7 +189,12 @@ impl KeyRecord {
     /// Whether the record says nothing, so that its row need not exist.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.waits.is_empty() && self.queued == 0 && self.owner.is_none() && self.last_end.is_none()
+        self.waits.is_empty()
+            && self.queued == 0
+            && self.owner.is_none()
+            && self.last_end.is_none()
+            && self.holders.is_empty()
+            && self.pending.is_empty()
     }
 
     /// Decides where an event goes. Changes nothing.

@@ -30,6 +30,9 @@ pub enum WaitMode {
     Any,
     /// When every registration has had one.
     All,
+    /// Never: it gives its step one response after the other, until the step
+    /// wants no more or the time is up.
+    Stream,
     /// After so many distinct responses.
     Count {
         /// How many.
@@ -79,7 +82,7 @@ impl Wait {
     #[must_use]
     pub fn need(&self) -> u32 {
         match &self.mode {
-            WaitMode::Any => 1,
+            WaitMode::Any | WaitMode::Stream => 1,
             WaitMode::All => u32::try_from(self.registrations.len()).unwrap_or(u32::MAX),
             WaitMode::Count { need, .. } => *need,
         }
@@ -95,7 +98,7 @@ impl Wait {
     #[must_use]
     pub fn is_distinct(&self, index: u32, response: &Value) -> bool {
         match &self.mode {
-            WaitMode::Any | WaitMode::Count { distinct_by: None, .. } => true,
+            WaitMode::Any | WaitMode::Stream | WaitMode::Count { distinct_by: None, .. } => true,
             WaitMode::All => self.collected.iter().all(|one| one.index != index),
             WaitMode::Count { distinct_by: Some(pointer), .. } => {
                 let who = response.pointer(pointer);

@@ -13,7 +13,7 @@ use crate::wait::{Wait, WaitMode};
 #[must_use]
 pub fn event(run: &Run, event: &Event) -> Value {
     let mut out = Map::new();
-    out.insert("type".into(), event.event.name().into());
+    out.insert("type".into(), name(&event.event).into());
     out.insert("seq".into(), event.seq.into());
     out.insert("timestamp".into(), event.at.as_millis().into());
     out.insert("brainRunId".into(), run.id.to_string().into());
@@ -28,6 +28,39 @@ pub fn event(run: &Run, event: &Event) -> Value {
         out.extend(fields);
     }
     Value::Object(out)
+}
+
+/// The type's name on the wire: nested brains and streams use the words that
+/// clients of plain runs know.
+fn name(event: &EventBody) -> &'static str {
+    match event {
+        EventBody::InnerStart { .. } => "brain:start",
+        EventBody::InnerComplete { .. } => "brain:complete",
+        EventBody::WaitAgain { .. } => "brain:webhook",
+        other => other.name(),
+    }
+}
+
+/// What every event of a step says: its name, and an id that is unique in the run.
+fn step(title: &str, path: Option<&str>) -> Value {
+    let id = path.map_or_else(|| title.to_owned(), |path| format!("{path}/{title}"));
+    let mut out = json!({ "stepTitle": title, "stepId": id });
+    insert(&mut out, "path", path);
+    out
+}
+
+fn insert(out: &mut Value, name: &str, value: Option<impl Into<Value>>) {
+    if let (Some(value), Value::Object(fields)) = (value, out) {
+        fields.insert(name.into(), value.into());
+    }
+}
+
+/// Adds the fields of one object to another.
+fn with(mut out: Value, more: Value) -> Value {
+    if let (Value::Object(out), Value::Object(more)) = (&mut out, more) {
+        out.extend(more);
+    }
+    out
 }
 
 /// An error in the flat form.
@@ -79,15 +112,38 @@ fn body(run: &Run, event: &Event) -> Value {
                 "brainVersion": brain_version,
                 "cause": cause,
             });
-            if let (Some(id), Value::Object(fields)) = (request_id, &mut out) {
-                fields.insert("requestId".into(), id.clone().into());
-            }
+            insert(&mut out, "requestId", request_id.clone());
             out
+        }
+        EventBody::InnerStart { brain, description, brain_version, initial_state, depth, .. } => {
+            let mut out = json!({
+                "brainTitle": brain,
+                "status": "running",
+                "initialState": initial_state,
+                "currentUser": { "name": "root" },
+                "brainVersion": brain_version,
+                "depth": depth,
+            });
+            insert(&mut out, "brainDescription", description.clone());
+            out
+        }
+        EventBody::InnerComplete { brain, depth, .. } => {
+            json!({ "brainTitle": brain, "status": "complete", "depth": depth })
         }
         EventBody::BrainComplete => json!({ "status": "complete" }),
         EventBody::BrainCancelled { reason } => with_reason("cancelled", reason.as_deref()),
         EventBody::BrainPaused { reason } => with_reason("paused", reason.as_deref()),
-        EventBody::BrainResumed => json!({ "status": "running" }),
+        EventBody::BrainResumed | EventBody::Admitted => json!({ "status": "running" }),
+        EventBody::Rerun { position } => json!({
+            "status": "running",
+            "startsAt": position.starts_at,
+            "resetTo": position.reset_to,
+            "stepTitle": position.step,
+        }),
+        EventBody::Awaited { by } => json!({ "by": by }),
+        EventBody::Migrated { step, version, patch } => {
+            json!({ "stepTitle": step, "brainVersion": version, "patch": patch })
+        }
         EventBody::BrainError { error } => json!({
             "status": "error",
             "error": failure(error),
@@ -97,20 +153,46 @@ fn body(run: &Run, event: &Event) -> Value {
                 FailureKind::Engine => "engine",
             },
         }),
-        EventBody::WaitOpened { wait } => {
-            let mut out = json!({ "waitFor": wait_for(wait), "waitId": wait.id });
-            if let Value::Object(fields) = &mut out {
-                if wait.mode != WaitMode::Any {
-                    fields.insert("mode".into(), json!(wait.mode));
-                }
-                if let Some(deadline) = wait.deadline {
-                    let timeout = deadline.as_millis().saturating_sub(wait.opened_at.as_millis());
-                    fields.insert("timeout".into(), timeout.into());
+        EventBody::PauseRequested { reason } => with_reason("running", reason.as_deref()),
+        EventBody::AnswerKept { response } => json!({ "response": response }),
+        EventBody::StepStatus { steps: letters, inner } => {
+            let progress = crate::run::progress_of(letters);
+            match inner {
+                None => json!({ "steps": steps(run, &progress) }),
+                Some(inner) => {
+                    let steps: Value = inner
+                        .titles
+                        .iter()
+                        .zip(&progress)
+                        .map(|(title, status)| {
+                            let id = format!("{}/{title}", inner.path);
+                            json!({ "id": id, "title": title, "status": status.as_str() })
+                        })
+                        .collect();
+                    json!({ "steps": steps, "path": inner.path, "depth": inner.depth })
                 }
             }
+        }
+        EventBody::WaitOpened { .. }
+        | EventBody::WaitAgain { .. }
+        | EventBody::WaitAnswered { .. }
+        | EventBody::WaitCollected { .. }
+        | EventBody::WaitClosed { .. }
+        | EventBody::WaitTimedOut { .. } => wait_body(&event.event),
+        other => step_body(other),
+    }
+}
+
+fn wait_body(event: &EventBody) -> Value {
+    match event {
+        EventBody::WaitOpened { wait } | EventBody::WaitAgain { wait } => {
+            let mut out = json!({ "waitFor": wait_for(wait), "waitId": wait.id });
+            insert(&mut out, "mode", (wait.mode != WaitMode::Any).then(|| json!(wait.mode)));
+            let timeout = wait.deadline.map(|due| due.as_millis().saturating_sub(wait.opened_at.as_millis()));
+            insert(&mut out, "timeout", timeout);
             out
         }
-        EventBody::WaitAnswered { wait, given, event, delivery } => json!({
+        EventBody::WaitAnswered { wait, given, event, delivery, .. } => json!({
             "response": given.response,
             "slug": given.key.as_ref().map(|key| &*key.slug),
             "identifier": given.key.as_ref().map(|key| &*key.identifier),
@@ -119,8 +201,6 @@ fn body(run: &Run, event: &Event) -> Value {
             "waitId": wait,
             "index": given.index,
         }),
-        EventBody::PauseRequested { reason } => with_reason("running", reason.as_deref()),
-        EventBody::AnswerKept { response } => json!({ "response": response }),
         EventBody::WaitCollected { wait, collected, key, event, delivery, have, need } => json!({
             "response": collected.response,
             "slug": key.as_ref().map(|key| &*key.slug),
@@ -132,33 +212,48 @@ fn body(run: &Run, event: &Event) -> Value {
             "have": have,
             "need": need,
         }),
-        EventBody::WaitTimedOut { wait } => json!({ "waitId": wait }),
-        EventBody::StepStatus { steps: letters } => {
-            let progress = crate::run::progress_of(letters);
-            json!({ "steps": steps(run, &progress) })
-        }
-        EventBody::StepStart { step, index, attempt, iteration } => {
+        EventBody::WaitTimedOut { wait } | EventBody::WaitClosed { wait } => json!({ "waitId": wait }),
+        _ => json!({}),
+    }
+}
+
+fn step_body(event: &EventBody) -> Value {
+    match event {
+        EventBody::StepStart { step: title, index, attempt, iteration, path } => {
             let mut out =
-                json!({ "stepTitle": step, "stepId": step, "stepIndex": index, "attempt": attempt });
-            if let (1.., Value::Object(fields)) = (*iteration, &mut out) {
-                fields.insert("iteration".into(), (*iteration).into());
-            }
+                with(step(title, path.as_deref()), json!({ "stepIndex": index, "attempt": attempt }));
+            insert(&mut out, "iteration", (*iteration > 0).then_some(*iteration));
             out
         }
-        EventBody::StepComplete { step, patch, halted, .. } => {
-            let mut out = json!({ "stepTitle": step, "stepId": step, "patch": patch });
-            if let (true, Value::Object(fields)) = (*halted, &mut out) {
-                fields.insert("halted".into(), true.into());
-            }
+        EventBody::StepComplete { step: title, patch, halted, path, .. } => {
+            let mut out = with(step(title, path.as_deref()), json!({ "patch": patch }));
+            insert(&mut out, "halted", halted.then_some(true));
             out
         }
-        EventBody::StepRetry { step, attempt, error, due_at } => json!({
-            "stepTitle": step, "stepId": step, "attempt": attempt,
-            "error": failure(error), "dueAt": due_at,
-        }),
-        EventBody::StepOnce { step, name, value, .. } => {
-            json!({ "stepTitle": step, "stepId": step, "name": name, "value": value })
+        EventBody::StepRetry { step: title, attempt, error, due_at, path } => with(
+            step(title, path.as_deref()),
+            json!({ "attempt": attempt, "error": failure(error), "dueAt": due_at }),
+        ),
+        EventBody::StepOnce { step: title, name, value, item, path, .. } => {
+            let mut out = with(step(title, path.as_deref()), json!({ "name": name, "value": value }));
+            insert(&mut out, "itemIndex", *item);
+            out
         }
+        EventBody::StepEmit { step: title, name, data, path, .. } => {
+            with(step(title, path.as_deref()), json!({ "name": name, "data": data }))
+        }
+        EventBody::ItemComplete { step: title, index, total, done, item, result, path } => with(
+            step(title, path.as_deref()),
+            json!({
+                "itemIndex": index,
+                "item": item,
+                "result": result,
+                "processedCount": done,
+                "totalItems": total,
+                "stateKey": title,
+            }),
+        ),
+        _ => json!({}),
     }
 }
 

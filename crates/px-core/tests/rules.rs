@@ -3,16 +3,16 @@
 //! gives the run, and a run that has ended stays as it is.
 
 use proptest::prelude::*;
-use px_core::event::{Cause, Failure, FailureKind, Given, StepInfo, StepKind};
+use px_core::event::{Cause, Failure, FailureKind, Given, Position, StepInfo, StepKind};
 use px_core::key::KeyId;
-use px_core::run::{After, Command, Effect, Refusal, Response, Start, StepOutcome, Then, decide};
+use px_core::run::{After, BrainInfo, Command, Effect, Refusal, Response, Start, StepOutcome, Then, decide};
 use px_core::wait::{Registration, Wait, WaitMode};
 use px_core::{Event, Run, RunId, RunStatus, Timestamp, WaitId};
 use serde_json::{Value, json};
 
 #[derive(Debug, Clone)]
 enum Ask {
-    Start,
+    Start { slot: bool, fork: bool },
     Begin,
     Once(u8),
     Return { state: Value, after: u8, then: u8, timeout: Option<u16> },
@@ -26,6 +26,14 @@ enum Ask {
     Answer,
     EndWait,
     Resume,
+    Item(u8),
+    Emit,
+    Migrate(Value),
+    Enter(Value),
+    Leave { state: Value, after: u8 },
+    Admit,
+    Await,
+    Rerun { step: u8, given: bool },
     Later(u16),
 }
 
@@ -49,10 +57,10 @@ fn state() -> impl Strategy<Value = Value> {
 
 fn ask() -> impl Strategy<Value = Ask> {
     prop_oneof![
-        2 => Just(Ask::Start),
+        2 => (any::<bool>(), any::<bool>()).prop_map(|(slot, fork)| Ask::Start { slot, fork }),
         6 => Just(Ask::Begin),
         2 => (0..3_u8).prop_map(Ask::Once),
-        8 => (state(), 0..4_u8, 0..3_u8, prop::option::of(0..50_u16))
+        8 => (state(), 0..5_u8, 0..4_u8, prop::option::of(0..50_u16))
             .prop_map(|(state, after, then, timeout)| Ask::Return { state, after, then, timeout }),
         1 => prop::option::of(0..50_u16).prop_map(|retry_in| Ask::Fail { retry_in }),
         2 => Just(Ask::Retry),
@@ -64,8 +72,40 @@ fn ask() -> impl Strategy<Value = Ask> {
         2 => Just(Ask::Answer),
         1 => Just(Ask::EndWait),
         2 => Just(Ask::Resume),
+        1 => (0..3_u8).prop_map(Ask::Item),
+        1 => Just(Ask::Emit),
+        1 => state().prop_map(Ask::Migrate),
+        3 => state().prop_map(Ask::Enter),
+        3 => (state(), 0..4_u8).prop_map(|(state, after)| Ask::Leave { state, after }),
+        2 => Just(Ask::Admit),
+        1 => Just(Ask::Await),
+        1 => (0..3_u8, any::<bool>()).prop_map(|(step, given)| Ask::Rerun { step, given }),
         2 => (0..60_u16).prop_map(Ask::Later),
     ]
+}
+
+fn steps() -> Vec<StepInfo> {
+    ["one", "two", "three"].map(|title| StepInfo { title: title.into(), kind: StepKind::Step }).to_vec()
+}
+
+fn after_of(which: u8) -> After {
+    match which {
+        0 => After::End,
+        1 => After::Same,
+        2 => After::Step("two".into()),
+        3 => After::Halt,
+        _ => After::Step("three".into()),
+    }
+}
+
+fn position(step: u8, given: bool) -> Position {
+    Position {
+        step: steps()[usize::from(step) % 3].title.clone(),
+        starts_at: u32::from(step) + 1,
+        reset_to: 1,
+        state: json!({"from": step}),
+        given: given.then(|| Given::by_hand(json!({"again": true}))),
+    }
 }
 
 struct Lab {
@@ -79,13 +119,11 @@ impl Lab {
     fn command(&mut self, ask: &Ask) -> Option<Command> {
         let after = |millis: u16| Timestamp::from_millis(self.now.as_millis() + u64::from(millis));
         Some(match ask {
-            Ask::Start => Command::Start(Box::new(Start {
+            Ask::Start { slot, fork } => Command::Start(Box::new(Start {
                 brain: "b".into(),
                 description: None,
                 version: 1,
-                steps: ["one", "two", "three"]
-                    .map(|title| StepInfo { title: title.into(), kind: StepKind::Step })
-                    .to_vec(),
+                steps: steps(),
                 initial_state: json!({}),
                 options: json!({}),
                 cause: Cause::Api,
@@ -93,26 +131,27 @@ impl Lab {
                 traceparent: None,
                 owns: None,
                 bad_options: None,
+                slot: slot.then(|| KeyId::new("px.slot", "b")),
+                position: fork.then(|| position(1, false)),
             })),
             Ask::Begin => Command::BeginStep { index: 0 },
-            Ask::Once(n) => Command::RecordOnce { name: n.to_string(), value: json!(n) },
+            Ask::Once(n) => {
+                Command::RecordOnce { name: n.to_string(), value: json!(n), item: (*n == 2).then_some(0) }
+            }
             Ask::Return { state, after: which, then, timeout } => {
-                let next = match which {
-                    0 => After::End,
-                    1 => After::Same,
-                    2 => After::Step("two".into()),
-                    _ => After::Step("three".into()),
-                };
+                let next = after_of(*which);
                 let then = match then {
                     0 => Then::Go,
                     1 => Then::Given(Given::by_hand(json!({}))),
+                    2 => Then::Stream,
                     _ => {
                         self.waits += 1;
                         Then::Wait(Wait {
                             id: WaitId::from_bytes([self.waits; 16]),
-                            mode: match self.waits % 3 {
+                            mode: match self.waits % 4 {
                                 0 => WaitMode::Any,
                                 1 => WaitMode::All,
+                                2 => WaitMode::Stream,
                                 _ => WaitMode::Count { need: 2, distinct_by: None },
                             },
                             collected: Vec::new(),
@@ -159,6 +198,30 @@ impl Lab {
             Ask::Answer => Command::Answer { response: json!({"by": "hand"}) },
             Ask::EndWait => Command::EndWait { wait: self.run.waits.first()?.id },
             Ask::Resume => Command::Resume,
+            Ask::Item(index) => Command::RecordItem {
+                index: u32::from(*index),
+                total: 3,
+                item: json!(index),
+                result: json!([index]),
+            },
+            Ask::Emit => Command::Emit { name: "half".into(), data: json!(1), durable: false },
+            Ask::Migrate(state) => Command::Migrate { version: 2, state: state.clone() },
+            Ask::Enter(state) => Command::EnterBrain {
+                brain: Box::new(BrainInfo {
+                    title: "inner".into(),
+                    description: None,
+                    version: 1,
+                    steps: steps(),
+                }),
+                initial_state: state.clone(),
+            },
+            Ask::Leave { state, after } => Command::LeaveBrain {
+                state: state.clone(),
+                after: after_of(if *after == 1 { 0 } else { *after }),
+            },
+            Ask::Admit => Command::Admit,
+            Ask::Await => Command::Await { by: RunId::from_bytes([9; 16]) },
+            Ask::Rerun { step, given } => Command::Rerun(Box::new(position(*step, *given))),
             Ask::Later(millis) => {
                 self.now = after(*millis);
                 return None;
@@ -181,7 +244,8 @@ proptest! {
             // The same question has the same answer.
             prop_assert_eq!(&decided, &decide(&before, command, lab.now));
             let Ok(decision) = decided else { continue };
-            prop_assert!(!before.status.is_terminal(), "a run that has ended takes nothing");
+            let goes_back = matches!(ask, Ask::Rerun { .. });
+            prop_assert!(goes_back || !before.status.is_terminal(), "a run that has ended only goes back");
             for event in &decision.events {
                 let applied = px_core::run::apply(&lab.run, event);
                 prop_assert!(applied.is_ok(), "{:?} after {:?}: {:?}", ask, before, applied);
@@ -189,8 +253,8 @@ proptest! {
                 lab.log.push(event.clone());
             }
             // What a step returned is what its successor is given (RULES 34).
-            if let Ask::Return { state, .. } = ask {
-                prop_assert_eq!(&lab.run.frames[0].state, state);
+            if let Ask::Return { state, .. } | Ask::Leave { state, .. } | Ask::Migrate(state) = ask {
+                prop_assert_eq!(&lab.run.frame().unwrap().state, state);
             }
             let ended = decision.effects.iter().filter(|effect| matches!(effect, Effect::Ended)).count();
             prop_assert_eq!(ended == 1, lab.run.status.is_terminal());
@@ -199,7 +263,16 @@ proptest! {
             // A wait that is answered as it opens never enters its keys.
             let opened = decision.effects.iter().filter(|e| matches!(e, Effect::OpenWait(_))).count();
             prop_assert_eq!(before.waits.len() + opened, lab.run.waits.len() + closed);
-            prop_assert_eq!(lab.run.status == RunStatus::Waiting, !lab.run.waits.is_empty() && lab.run.status != RunStatus::Paused);
+            // Only a stream is open while its step works on what it gave.
+            let streams = lab.run.stream().is_some() && lab.run.given.is_some() && lab.run.waits.len() == 1;
+            let waits = !lab.run.waits.is_empty() && lab.run.status != RunStatus::Paused && !streams;
+            prop_assert_eq!(lab.run.status == RunStatus::Waiting, waits, "{:?} {:?}", ask, lab.run);
+            // Whoever runs has something to do, or it is known when.
+            let has_work = decision.effects.iter().any(|effect| matches!(effect, Effect::RunStep | Effect::AskSlot(_)));
+            let begins = lab.run.status != before.status && lab.run.status == RunStatus::Running;
+            prop_assert!(!begins || has_work, "{:?} {:?}", ask, decision);
+            prop_assert_eq!(lab.run.frames.len(), usize::from(lab.run.seq > 0) + lab.run.depth() as usize);
+            prop_assert!(lab.run.depth() < 60);
         }
         prop_assert_eq!(lab.log.len() as u64, lab.run.seq);
         for (place, event) in lab.log.iter().enumerate() {
@@ -215,8 +288,11 @@ proptest! {
 fn event_timeout_and_cancel_race_for_one_compare_and_set() {
     let id = RunId::from_bytes([1; 16]);
     let mut lab = Lab { run: Run::vacant(id), log: Vec::new(), now: Timestamp::from_millis(1_000), waits: 0 };
-    for ask in [Ask::Start, Ask::Begin, Ask::Return { state: json!({}), after: 2, then: 2, timeout: Some(0) }]
-    {
+    for ask in [
+        Ask::Start { slot: false, fork: false },
+        Ask::Begin,
+        Ask::Return { state: json!({}), after: 2, then: 3, timeout: Some(0) },
+    ] {
         let command = lab.command(&ask).unwrap();
         for event in decide(&lab.run, command, lab.now).unwrap().events {
             lab.run.apply(&event).unwrap();

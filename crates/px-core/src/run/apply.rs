@@ -4,10 +4,10 @@
 
 use json_patch::patch;
 
-use crate::event::{Event, EventBody, Given, StepStatus};
+use crate::event::{Event, EventBody, Given, Inner, Position, StepStatus};
 use crate::key::KeyId;
 use crate::run::decide::from_letters;
-use crate::run::state::{Frame, OnceValue, Run, RunStatus};
+use crate::run::state::{Frame, ItemResult, OnceValue, Run, RunStatus};
 
 /// An event that cannot follow on what the run is: a damaged log, or a fault in px.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,11 +50,30 @@ impl Run {
         match (self.status, &event.event) {
             (RunStatus::Pending, EventBody::BrainStart { .. }) if self.seq == 0 => self.begin(event),
             // A failing step reports its status after `brain:error`.
-            (RunStatus::Error, EventBody::StepStatus { steps }) => self.set_progress(steps)?,
+            (RunStatus::Error, EventBody::StepStatus { steps, inner }) => {
+                self.set_progress(steps, inner.as_ref())?;
+            }
+            (_, EventBody::Rerun { position }) if self.seq > 0 => self.go_back(position),
             (status, _) if self.seq == 0 || status.is_terminal() => {
                 return Err(format!("the run is {}", status.as_str()));
             }
-            (_, EventBody::StepStatus { steps }) => self.set_progress(steps)?,
+            (_, EventBody::StepStatus { steps, inner }) => self.set_progress(steps, inner.as_ref())?,
+            (RunStatus::Pending, EventBody::Admitted) => self.status = RunStatus::Running,
+            (_, EventBody::Awaited { .. }) => self.awaited = true,
+            (RunStatus::Running, EventBody::Migrated { step, version, patch: changes }) => {
+                let frame = self.frames.last_mut().ok_or("there is no frame")?;
+                if frame.step != *step {
+                    return Err(format!("the run is at step '{}'", frame.step));
+                }
+                patch(&mut frame.state, changes)
+                    .map_err(|error| format!("the patch does not fit: {error}"))?;
+                frame.version = *version;
+            }
+            (RunStatus::Running, EventBody::InnerStart { .. }) if self.in_step => self.enter(event),
+            (RunStatus::Running, EventBody::InnerComplete { halted, .. }) if self.frames.len() > 1 => {
+                let frame = self.frames.last_mut().filter(|frame| frame.is_through());
+                frame.ok_or("the nested brain is not through")?.halted = *halted;
+            }
             (RunStatus::Running, EventBody::StepStart { step, attempt, iteration, .. }) => {
                 let frame = self.frames.last_mut().ok_or("there is no frame")?;
                 if frame.step != *step || frame.iteration != *iteration {
@@ -68,16 +87,24 @@ impl Run {
                 self.retry_at = None;
                 self.started_at.get_or_insert(event.at);
             }
-            (RunStatus::Running, EventBody::StepOnce { iteration, name, value, .. }) if self.in_step => {
+            (RunStatus::Running, EventBody::StepOnce { iteration, name, value, item, .. })
+                if self.in_step =>
+            {
                 self.once.push(OnceValue {
-                    depth: u32::try_from(self.frames.len()).unwrap_or(u32::MAX),
+                    depth: self.depth(),
                     iteration: *iteration,
                     name: name.clone(),
                     value: value.clone(),
+                    item: *item,
                 });
             }
+            (RunStatus::Running, EventBody::StepEmit { .. }) if self.in_step => {}
+            (RunStatus::Running, EventBody::ItemComplete { index, result, .. }) if self.in_step => {
+                self.items.push(ItemResult { index: *index, result: result.clone() });
+            }
+            (RunStatus::Running, EventBody::StepComplete { halted: true, .. }) if !self.in_step => {}
             (RunStatus::Running, EventBody::StepComplete { step, patch, next, given, .. })
-                if self.in_step =>
+                if self.in_step || self.leaves_brain() =>
             {
                 self.complete_step(step, patch, next.as_deref(), given.as_ref())?;
             }
@@ -94,6 +121,16 @@ impl Run {
                 self.waits.push(wait.clone());
                 self.status = RunStatus::Waiting;
             }
+            (RunStatus::Waiting, EventBody::WaitAnswered { wait, given, open: true, .. }) => {
+                self.wait(*wait).ok_or_else(|| format!("{wait} is not open"))?;
+                self.given = Some(given.clone());
+                self.status = RunStatus::Running;
+            }
+            (RunStatus::Running, EventBody::WaitAgain { wait }) if !self.in_step => {
+                self.wait(wait.id).ok_or_else(|| format!("{} is not open", wait.id))?;
+                self.status = RunStatus::Waiting;
+            }
+            (RunStatus::Running, EventBody::WaitClosed { wait }) => self.remove_wait(*wait)?,
             (RunStatus::Waiting | RunStatus::Running, EventBody::WaitAnswered { wait, given, .. }) => {
                 if given.key.is_none() && !self.kept_answers.is_empty() {
                     self.kept_answers.remove(0);
@@ -121,7 +158,9 @@ impl Run {
                 self.reason.clone_from(reason);
             }
             (RunStatus::Paused, EventBody::BrainResumed) => {
-                self.status = if self.waits.is_empty() { RunStatus::Running } else { RunStatus::Waiting };
+                // A stream is open while its step has a response to work on.
+                let works = self.waits.is_empty() || self.given.is_some();
+                self.status = if works { RunStatus::Running } else { RunStatus::Waiting };
                 self.reason = None;
                 self.retry_at = None;
             }
@@ -157,11 +196,13 @@ impl Run {
             request_id,
             traceparent,
             owns,
+            slot,
         } = &event.event
         else {
             return;
         };
-        self.status = RunStatus::Running;
+        self.status = if slot.is_some() { RunStatus::Pending } else { RunStatus::Running };
+        self.slot.clone_from(slot);
         self.brain.clone_from(brain);
         self.description.clone_from(description);
         self.options = options.clone();
@@ -180,15 +221,80 @@ impl Run {
             attempt: 0,
             state: initial_state.clone(),
             item: None,
+            steps: Vec::new(),
+            progress: Vec::new(),
+            halted: false,
         }];
     }
 
-    fn set_progress(&mut self, steps: &str) -> Result<(), String> {
-        let progress = from_letters(steps).ok_or_else(|| format!("unknown status in '{steps}'"))?;
-        if progress.len() != self.steps.len() {
-            return Err(format!("{} statuses for {} steps", progress.len(), self.steps.len()));
+    /// Goes into a nested brain.
+    fn enter(&mut self, event: &Event) {
+        let EventBody::InnerStart { brain, brain_version, initial_state, steps, .. } = &event.event else {
+            return;
+        };
+        self.in_step = false;
+        // The outer step's response is used up by the state that the nested brain begins with.
+        self.given = None;
+        self.frames.push(Frame {
+            brain: brain.clone(),
+            version: *brain_version,
+            step: steps.first().map(|step| step.title.clone()).unwrap_or_default(),
+            iteration: 0,
+            attempt: 0,
+            state: initial_state.clone(),
+            item: None,
+            progress: vec![StepStatus::Pending; steps.len()],
+            steps: steps.clone(),
+            halted: false,
+        });
+    }
+
+    /// Whether the nested brain is through and the step around it is to complete.
+    fn leaves_brain(&self) -> bool {
+        self.frames.len() > 1 && self.frame().is_some_and(Frame::is_through)
+    }
+
+    /// Goes back to a step, or begins at one.
+    fn go_back(&mut self, position: &Position) {
+        let ended = self.status.is_terminal();
+        let waits_for_turn = self.slot.is_some() && (ended || self.status == RunStatus::Pending);
+        self.status = if waits_for_turn { RunStatus::Pending } else { RunStatus::Running };
+        self.frames.truncate(1);
+        if let Some(frame) = self.frames.first_mut() {
+            frame.step.clone_from(&position.step);
+            frame.state = position.state.clone();
+            (frame.iteration, frame.attempt, frame.item) = (0, 0, None);
         }
-        self.progress = progress;
+        self.given.clone_from(&position.given);
+        self.waits.clear();
+        self.once.clear();
+        self.items.clear();
+        self.kept_answers.clear();
+        self.in_step = false;
+        self.pause_requested = false;
+        (self.reason, self.retry_at, self.error, self.completed_at) = (None, None, None, None);
+        if ended {
+            // Its keys were let go when it ended.
+            self.owns = None;
+            self.waited_on.clear();
+            self.awaited = false;
+        }
+    }
+
+    fn set_progress(&mut self, steps: &str, inner: Option<&Inner>) -> Result<(), String> {
+        let progress = from_letters(steps).ok_or_else(|| format!("unknown status in '{steps}'"))?;
+        let (known, place) = match inner {
+            None => (&self.steps, &mut self.progress),
+            Some(inner) => {
+                let frame = self.frames.get_mut(inner.depth as usize);
+                let frame = frame.ok_or_else(|| format!("there is no brain at depth {}", inner.depth))?;
+                (&frame.steps, &mut frame.progress)
+            }
+        };
+        if progress.len() != known.len() {
+            return Err(format!("{} statuses for {} steps", progress.len(), known.len()));
+        }
+        *place = progress;
         Ok(())
     }
 
@@ -199,6 +305,9 @@ impl Run {
         next: Option<&str>,
         given: Option<&Given>,
     ) -> Result<(), String> {
+        if self.leaves_brain() {
+            self.frames.pop();
+        }
         let frame = self.frames.last_mut().ok_or("there is no frame")?;
         if frame.step != step {
             return Err(format!("the run is at step '{}'", frame.step));
@@ -213,16 +322,22 @@ impl Run {
         frame.attempt = 0;
         self.given = given.cloned();
         self.once.clear();
+        self.items.clear();
         self.in_step = false;
         Ok(())
     }
 
-    fn end_wait(&mut self, wait: crate::id::WaitId, given: Given) -> Result<(), String> {
+    fn remove_wait(&mut self, wait: crate::id::WaitId) -> Result<(), String> {
         let before = self.waits.len();
         self.waits.retain(|open| open.id != wait);
         if self.waits.len() == before {
             return Err(format!("{wait} is not open"));
         }
+        Ok(())
+    }
+
+    fn end_wait(&mut self, wait: crate::id::WaitId, given: Given) -> Result<(), String> {
+        self.remove_wait(wait)?;
         self.given = Some(given);
         self.status = RunStatus::Running;
         Ok(())
@@ -233,6 +348,7 @@ impl Run {
         self.reason = None;
         self.waits.clear();
         self.once.clear();
+        self.items.clear();
         self.kept_answers.clear();
         self.given = None;
         self.in_step = false;

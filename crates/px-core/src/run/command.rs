@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::event::{Cause, Failure, Given, StepInfo};
-use crate::id::{DeliveryId, EventId, WaitId};
+use crate::event::{Cause, Failure, Given, Position, StepInfo};
+use crate::id::{DeliveryId, EventId, RunId, WaitId};
 use crate::key::KeyId;
 use crate::time::Timestamp;
 use crate::wait::Wait;
@@ -24,6 +24,49 @@ pub enum Command {
         name: String,
         /// What it returned.
         value: Value,
+        /// The item of a map that made it, from 0.
+        item: Option<u32>,
+    },
+    /// The current step, a map, has done an item.
+    RecordItem {
+        /// The item's place in the list, from 0.
+        index: u32,
+        /// How many there are.
+        total: u32,
+        /// The item.
+        item: Value,
+        /// Its result.
+        result: Value,
+    },
+    /// The current step reports progress.
+    Emit {
+        /// What kind.
+        name: String,
+        /// What it says.
+        data: Value,
+        /// Whether outbound hooks keep it for retries (RULES 48).
+        durable: bool,
+    },
+    /// The current step is a nested brain, and goes into it.
+    EnterBrain {
+        /// The nested brain.
+        brain: Box<BrainInfo>,
+        /// The state of its first step, an object.
+        initial_state: Value,
+    },
+    /// The nested brain is through, and the step around it has taken its result.
+    LeaveBrain {
+        /// The state of the outer brain.
+        state: Value,
+        /// Which step comes next.
+        after: After,
+    },
+    /// The state of the position fits another version of the brain now.
+    Migrate {
+        /// Which.
+        version: u32,
+        /// The state, an object.
+        state: Value,
     },
     /// The current step has returned.
     ReturnStep(Box<StepOutcome>),
@@ -70,6 +113,15 @@ pub enum Command {
     },
     /// Let a paused run go on.
     Resume,
+    /// Let a run begin that waited for its turn.
+    Admit,
+    /// Another run waits for this one's end.
+    Await {
+        /// The run that waits.
+        by: RunId,
+    },
+    /// Go back to a step.
+    Rerun(Box<Position>),
     /// The engine cannot go on with the run.
     Fail {
         /// Why.
@@ -102,6 +154,10 @@ pub struct Start {
     pub owns: Option<KeyId>,
     /// The options do not fit the brain: the run exists and fails at once (RULES 30).
     pub bad_options: Option<String>,
+    /// Where the run takes its turn, if its brain limits how many run at once.
+    pub slot: Option<KeyId>,
+    /// Where it begins, if not at its first step: a fork.
+    pub position: Option<Position>,
 }
 
 /// What a step returned.
@@ -124,6 +180,8 @@ pub enum After {
     Same,
     /// None: the pipeline is through.
     End,
+    /// None: the step is a guard, and ends its brain here.
+    Halt,
 }
 
 /// What has to happen before the next step runs.
@@ -135,6 +193,8 @@ pub enum Then {
     Wait(Wait),
     /// Nothing; the step supplies the response of the next one itself.
     Given(Given),
+    /// The stream that is open has another response.
+    Stream,
 }
 
 /// A response for a wait.
@@ -172,6 +232,17 @@ pub trait Catalog: Send + Sync {
     /// The brain of exactly this title.
     fn brain(&self, title: &str) -> Option<BrainInfo>;
 
+    /// Where a run of this brain with this input takes its turn, if the brain
+    /// limits how many of its runs are under way at once.
+    fn slot(&self, _brain: &str, _input: &Value) -> Option<KeyId> {
+        None
+    }
+
+    /// How many runs may be under way at once at a place where runs take turns.
+    fn slot_limit(&self, _slot: &KeyId) -> u32 {
+        u32::MAX
+    }
+
     /// The early window of a webhook: how long an event is kept for a wait to
     /// come, and how long after a wait's end an event is late (RULES 5, 6).
     /// `None` keeps nothing.
@@ -194,6 +265,8 @@ impl Start {
             traceparent: None,
             owns: None,
             bad_options: None,
+            slot: None,
+            position: None,
         }
     }
 }

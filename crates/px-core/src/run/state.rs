@@ -7,13 +7,13 @@ use crate::event::{Cause, Failure, Given, StepInfo, StepStatus};
 use crate::id::{RunId, WaitId};
 use crate::key::KeyId;
 use crate::time::Timestamp;
-use crate::wait::Wait;
+use crate::wait::{Wait, WaitMode};
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
-    /// Created, not started.
+    /// Created, and waiting for its turn.
     Pending,
     /// A step runs or is about to.
     Running,
@@ -86,6 +86,32 @@ pub struct Frame {
     /// The item of a map step, from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub item: Option<u32>,
+    /// The steps of a nested brain; the outermost ones are the run's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepInfo>,
+    /// How far each of these is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub progress: Vec<StepStatus>,
+    /// Whether a guard ended the nested brain.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub halted: bool,
+}
+
+impl Frame {
+    /// Whether its pipeline is through, and the step around it is to take the result.
+    #[must_use]
+    pub const fn is_through(&self) -> bool {
+        self.step.is_empty()
+    }
+}
+
+/// The result of an item of the current map step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ItemResult {
+    /// The item's place in the list, from 0.
+    pub index: u32,
+    /// Its result.
+    pub result: Value,
 }
 
 /// A side effect that the current step has made and that is not made again.
@@ -99,6 +125,9 @@ pub struct OnceValue {
     pub name: String,
     /// What it returned.
     pub value: Value,
+    /// The item of a map step that it belongs to, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<u32>,
 }
 
 /// A run. Everything here follows from its log by [`super::apply`].
@@ -121,7 +150,7 @@ pub struct Run {
     pub steps: Vec<StepInfo>,
     /// How far each step is.
     pub progress: Vec<StepStatus>,
-    /// The position, outermost first. One frame until brains nest.
+    /// The position, outermost first: one frame for each brain that is inside another.
     pub frames: Vec<Frame>,
     /// What the next step is given beside its state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -132,6 +161,9 @@ pub struct Run {
     /// Side effects of the current step.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub once: Vec<OnceValue>,
+    /// Results of items of the current step, in the order in which they came.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<ItemResult>,
     /// Whether the current step has begun and not yet returned.
     #[serde(default)]
     pub in_step: bool,
@@ -171,6 +203,12 @@ pub struct Run {
     /// The key it owns until it ends (RULES 4).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owns: Option<KeyId>,
+    /// Where it takes its turn among the runs of its brain, until it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<KeyId>,
+    /// Whether another run waits for its end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub awaited: bool,
     /// The keys it has waited on: events queued there go when the run ends (RULES 5).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waited_on: Vec<KeyId>,
@@ -193,6 +231,7 @@ impl Run {
             given: None,
             waits: Vec::new(),
             once: Vec::new(),
+            items: Vec::new(),
             in_step: false,
             kept_answers: Vec::new(),
             pause_requested: false,
@@ -207,6 +246,8 @@ impl Run {
             cause: Cause::Api,
             traceparent: None,
             owns: None,
+            slot: None,
+            awaited: false,
             waited_on: Vec::new(),
         }
     }
@@ -229,20 +270,52 @@ impl Run {
         self.waits.iter().find(|wait| wait.id == id)
     }
 
-    /// A memoised side effect of the step that runs now.
+    /// How deep the innermost brain is; the run's own is at 0.
     #[must_use]
-    pub fn once_value(&self, name: &str) -> Option<&Value> {
-        let depth = u32::try_from(self.frames.len()).unwrap_or(u32::MAX);
+    pub fn depth(&self) -> u32 {
+        u32::try_from(self.frames.len().saturating_sub(1)).unwrap_or(u32::MAX)
+    }
+
+    /// The steps around the innermost brain, outermost first, by `/`; none for
+    /// the run's own.
+    #[must_use]
+    pub fn path(&self) -> Option<String> {
+        let (_, around) = self.frames.split_last()?;
+        let names: Vec<_> = around.iter().map(|frame| frame.step.as_str()).collect();
+        (!names.is_empty()).then(|| names.join("/"))
+    }
+
+    /// The steps of the innermost brain, and how far each is.
+    #[must_use]
+    pub fn pipeline(&self) -> (&[StepInfo], &[StepStatus]) {
+        match self.frames.last() {
+            Some(frame) if self.frames.len() > 1 => (&frame.steps, &frame.progress),
+            _ => (&self.steps, &self.progress),
+        }
+    }
+
+    /// The open stream, if the current step takes its responses one by one.
+    #[must_use]
+    pub fn stream(&self) -> Option<&Wait> {
+        self.waits.iter().find(|wait| wait.mode == WaitMode::Stream)
+    }
+
+    /// A memoised side effect of the step that runs now, or of one of its items.
+    #[must_use]
+    pub fn once_value(&self, item: Option<u32>, name: &str) -> Option<&Value> {
+        let depth = self.depth();
         let iteration = self.frame()?.iteration;
         self.once
             .iter()
-            .find(|once| once.depth == depth && once.iteration == iteration && once.name == name)
+            .find(|once| {
+                once.depth == depth && once.iteration == iteration && once.item == item && once.name == name
+            })
             .map(|once| &once.value)
     }
 
-    /// The place of a step in the pipeline.
+    /// The place of a step in the pipeline of the innermost brain.
     #[must_use]
     pub fn step_index(&self, title: &str) -> Option<usize> {
-        self.steps.iter().position(|step| step.title == title)
+        self.pipeline().0.iter().position(|step| step.title == title)
     }
 }

@@ -1,0 +1,280 @@
+//! `decide`: what follows from a command, given a run. The refusals are the
+//! rule book; nothing else in px says what may happen to a run when.
+
+mod control;
+mod step;
+mod wait;
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::event::{Event, EventBody, Inner, StepStatus};
+use crate::id::WaitId;
+use crate::key::{EndedBy, KeyId};
+use crate::run::command::Command;
+use crate::run::state::{Run, RunStatus};
+use crate::time::Timestamp;
+use crate::wait::Wait;
+
+/// How many answers by hand a run keeps for waits to come.
+const MAX_KEPT_ANSWERS: usize = 16;
+
+/// What is to be committed, and what follows from the commit.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Decision {
+    /// New entries of the log, in order.
+    pub events: Vec<Event>,
+    /// What the entries mean for keys, timers and the engine. Everything here
+    /// can be derived again from what is stored.
+    pub effects: Vec<Effect>,
+}
+
+/// Something that belongs to the same commit as the events.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// The run is ready: its current step is to be run.
+    RunStep,
+    /// The run is not ready any more.
+    Park,
+    /// A wait enters its keys, and takes what is queued there.
+    OpenWait(Arc<Wait>),
+    /// A wait leaves its keys.
+    CloseWait {
+        /// The wait.
+        wait: Arc<Wait>,
+        /// The registration that an event answered, if one did.
+        answered: Option<u32>,
+        /// What ended it.
+        by: EndedBy,
+    },
+    /// At this time the wait ends by itself.
+    ArmTimer {
+        /// The wait.
+        wait: WaitId,
+        /// When.
+        due: Timestamp,
+    },
+    /// That time does not matter any more.
+    DisarmTimer {
+        /// The wait.
+        wait: WaitId,
+        /// When it would have been.
+        due: Timestamp,
+    },
+    /// At this time the failed step is tried again.
+    ArmRetry {
+        /// When.
+        due: Timestamp,
+    },
+    /// That time does not matter any more.
+    DisarmRetry {
+        /// When it would have been.
+        due: Timestamp,
+    },
+    /// The run asks for its turn: it begins at once or waits in order.
+    AskSlot(KeyId),
+    /// A run goes on with waits that were open all the time: they take what
+    /// was queued meanwhile (RULES 9).
+    DrainWaits,
+    /// The run has ended: the keys that it owns or waited on are let go (RULES 4, 5).
+    Ended,
+}
+
+/// Why a command does not fit a run. Asking again does not help unless the
+/// run changes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The run exists already.
+    #[error("the run has already started")]
+    AlreadyStarted,
+    /// The run has ended, or was never started.
+    #[error("the run is not active, it is {}", .0.as_str())]
+    NotActive(RunStatus),
+    /// The run is in a status that does not take this command.
+    #[error("the run is {}", .0.as_str())]
+    WrongStatus(RunStatus),
+    /// No such wait is open: something else ended it first.
+    #[error("the wait is over")]
+    WaitOver,
+    /// The wait has this response already: the same registration, or the same
+    /// sender where it wants different ones (RULES 8).
+    #[error("the wait has this response already")]
+    NotDistinct,
+    /// The run is paused; the event stays queued (RULES 9).
+    #[error("the run is paused")]
+    Paused,
+    /// The run is busy with the stream's response before; the event stays queued.
+    #[error("the run is busy with the response before")]
+    Busy,
+    /// The wait has no deadline that has passed.
+    #[error("the wait is not due")]
+    NotDue,
+    /// The run holds as many answers by hand as it may.
+    #[error("the run holds {MAX_KEPT_ANSWERS} answers that no wait has taken yet")]
+    TooManyAnswers,
+    /// No step of the run is under way.
+    #[error("no step is under way")]
+    NoStep,
+    /// The effect was already made under this name (RULES 15).
+    #[error("`once` was called twice with the name '{0}' in one execution of a step")]
+    OnceTwice(String),
+    /// The item is done already.
+    #[error("item {0} is done already")]
+    ItemTwice(u32),
+    /// No nested brain is through.
+    #[error("no nested brain is through")]
+    NotInside,
+    /// A state or a response is no JSON object (RULES 34).
+    #[error("{0} must be a JSON object")]
+    NotAnObject(&'static str),
+}
+
+/// Decides what a command does to a run.
+///
+/// # Errors
+/// Refuses what does not fit the run's status; nothing has happened then.
+pub fn decide(run: &Run, command: Command, now: Timestamp) -> Result<Decision, Refusal> {
+    let mut log = Log { run, now, decision: Decision::default(), levels: levels(run) };
+    match command {
+        Command::Start(start) => log.start(*start)?,
+        Command::BeginStep { index } => log.begin_step(index)?,
+        Command::RecordOnce { name, value, item } => log.record_once(name, value, item)?,
+        Command::RecordItem { index, total, item, result } => log.record_item(index, total, item, result)?,
+        Command::Emit { name, data, durable } => log.emit(name, data, durable)?,
+        Command::EnterBrain { brain, initial_state } => log.enter_brain(*brain, initial_state)?,
+        Command::LeaveBrain { state, after } => log.leave_brain(&state, &after)?,
+        Command::Migrate { version, state } => log.migrate(version, &state)?,
+        Command::ReturnStep(outcome) => log.return_step(*outcome)?,
+        Command::FailStep { error, retry_at } => log.fail_step(error, retry_at)?,
+        Command::Retry => log.retry()?,
+        Command::Respond(response) => log.respond(*response)?,
+        Command::TimeOut { wait } => log.time_out(wait, now)?,
+        // As if its time had come, however far off that is.
+        Command::EndWait { wait } => log.time_out(wait, Timestamp::from_millis(u64::MAX))?,
+        Command::Answer { response } => log.answer(response)?,
+        Command::Cancel { reason } => log.cancel(reason)?,
+        Command::Pause { reason } => log.pause(reason)?,
+        Command::Halt { reason } => log.halt(reason)?,
+        Command::Resume => log.resume()?,
+        Command::Admit => log.admit()?,
+        Command::Await { by } => log.awaited(by)?,
+        Command::Rerun(position) => log.rerun(*position)?,
+        Command::Fail { error } => {
+            log.active()?;
+            log.end_with(EventBody::BrainError { error }, EndedBy::Cancel);
+        }
+    }
+    Ok(log.decision)
+}
+
+/// The statuses of the steps of each brain that the run is inside of.
+fn levels(run: &Run) -> Vec<Vec<StepStatus>> {
+    let inner = run.frames.iter().skip(1).map(|frame| frame.progress.clone());
+    std::iter::once(run.progress.clone()).chain(inner).collect()
+}
+
+struct Log<'a> {
+    run: &'a Run,
+    now: Timestamp,
+    decision: Decision,
+    levels: Vec<Vec<StepStatus>>,
+}
+
+impl Log<'_> {
+    fn push(&mut self, event: EventBody) {
+        let seq = self.run.seq + self.decision.events.len() as u64 + 1;
+        self.decision.events.push(Event { seq, at: self.now, event });
+    }
+
+    fn effect(&mut self, effect: Effect) {
+        self.decision.effects.push(effect);
+    }
+
+    /// Which brain of the position is the innermost, from 0.
+    fn level(&self) -> usize {
+        self.levels.len().saturating_sub(1)
+    }
+
+    /// The nested brain at a level, for events that say whose steps they mean.
+    fn inner(&self, level: usize) -> Option<Inner> {
+        let frame = self.run.frames.get(level).filter(|_| level > 0)?;
+        Some(Inner {
+            path: self.path(level).unwrap_or_default(),
+            titles: frame.steps.iter().map(|step| step.title.clone()).collect(),
+            depth: u32::try_from(level).unwrap_or(u32::MAX),
+        })
+    }
+
+    /// The steps around the brain at a level.
+    fn path(&self, level: usize) -> Option<String> {
+        let around = self.run.frames.get(..level)?;
+        let names: Vec<_> = around.iter().map(|frame| frame.step.as_str()).collect();
+        (level > 0).then(|| names.join("/"))
+    }
+
+    /// Writes `step:status` if the step of this level is not in this status yet (RULES 31).
+    fn step_status(&mut self, level: usize, step: &str, status: StepStatus) {
+        let steps = match self.run.frames.get(level) {
+            Some(frame) if level > 0 => &frame.steps,
+            _ => &self.run.steps,
+        };
+        let place = steps.iter().position(|info| info.title == step);
+        let Some(progress) = self.levels.get_mut(level) else { return };
+        let Some(place) = place.and_then(|at| progress.get_mut(at)) else { return };
+        if *place != status {
+            *place = status;
+            self.push_status(level);
+        }
+    }
+
+    fn push_status(&mut self, level: usize) {
+        let steps = self.levels.get(level).map(|progress| letters(progress)).unwrap_or_default();
+        let inner = self.inner(level);
+        self.push(EventBody::StepStatus { steps, inner });
+    }
+
+    fn active(&self) -> Result<(), Refusal> {
+        if self.run.seq == 0 || self.run.status.is_terminal() {
+            return Err(Refusal::NotActive(self.run.status));
+        }
+        Ok(())
+    }
+}
+
+fn check_response(response: Option<&Value>) -> Result<(), Refusal> {
+    match response {
+        Some(value) if !value.is_object() => Err(Refusal::NotAnObject("a response")),
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn letters(progress: &[StepStatus]) -> String {
+    progress
+        .iter()
+        .map(|status| match status {
+            StepStatus::Pending => 'p',
+            StepStatus::Running => 'r',
+            StepStatus::Complete => 'c',
+            StepStatus::Error => 'e',
+            StepStatus::Halted => 'h',
+        })
+        .collect()
+}
+
+pub(crate) fn from_letters(letters: &str) -> Option<Vec<StepStatus>> {
+    letters
+        .chars()
+        .map(|letter| {
+            Some(match letter {
+                'p' => StepStatus::Pending,
+                'r' => StepStatus::Running,
+                'c' => StepStatus::Complete,
+                'e' => StepStatus::Error,
+                'h' => StepStatus::Halted,
+                _ => return None,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,317 @@
+//! A step's execution: it begins, makes side effects, reports, returns or
+//! fails; a nested brain is entered and left.
+
+use json_patch::{Patch, diff};
+use serde_json::Value;
+
+use super::{Effect, Log, Refusal, check_response, letters};
+use crate::event::{EventBody, Failure, Given, Inner, StepStatus};
+use crate::key::EndedBy;
+use crate::run::command::{After, BrainInfo, StepOutcome, Then};
+use crate::run::state::RunStatus;
+use crate::time::Timestamp;
+use crate::wait::{Wait, WaitMode};
+use std::sync::Arc;
+
+impl Log<'_> {
+    fn running_step(&self) -> Result<&str, Refusal> {
+        match (self.run.status, self.run.frame()) {
+            (RunStatus::Running, Some(frame)) if self.run.in_step => Ok(&frame.step),
+            (RunStatus::Running, _) => Err(Refusal::NoStep),
+            (status, _) => Err(Refusal::WrongStatus(status)),
+        }
+    }
+
+    pub(super) fn begin_step(&mut self, index: u32) -> Result<(), Refusal> {
+        if self.run.status != RunStatus::Running {
+            return Err(Refusal::WrongStatus(self.run.status));
+        }
+        let run = self.run;
+        let frame = run.frame().filter(|frame| !frame.is_through()).ok_or(Refusal::NoStep)?;
+        // A step that begins again after a crash keeps its attempt: only a
+        // failure that the step itself reported uses one up (RULES 36).
+        let attempt = if run.in_step { frame.attempt.max(1) } else { frame.attempt + 1 };
+        let (step, iteration) = (frame.step.clone(), frame.iteration);
+        let path = self.run.path();
+        self.push(EventBody::StepStart { step: step.clone(), index, attempt, iteration, path });
+        self.step_status(self.level(), &step, StepStatus::Running);
+        Ok(())
+    }
+
+    pub(super) fn record_once(
+        &mut self,
+        name: String,
+        value: Value,
+        item: Option<u32>,
+    ) -> Result<(), Refusal> {
+        let step = self.running_step()?.to_owned();
+        if self.run.once_value(item, &name).is_some() {
+            return Err(Refusal::OnceTwice(name));
+        }
+        let iteration = self.run.frame().map_or(0, |frame| frame.iteration);
+        let path = self.run.path();
+        self.push(EventBody::StepOnce { step, iteration, name, value, item, path });
+        Ok(())
+    }
+
+    pub(super) fn record_item(
+        &mut self,
+        index: u32,
+        total: u32,
+        item: Value,
+        result: Value,
+    ) -> Result<(), Refusal> {
+        let step = self.running_step()?.to_owned();
+        if self.run.items.iter().any(|done| done.index == index) {
+            return Err(Refusal::ItemTwice(index));
+        }
+        let done = u32::try_from(self.run.items.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let path = self.run.path();
+        self.push(EventBody::ItemComplete { step, index, total, done, item, result, path });
+        Ok(())
+    }
+
+    pub(super) fn emit(&mut self, name: String, data: Value, durable: bool) -> Result<(), Refusal> {
+        let step = self.running_step()?.to_owned();
+        let path = self.run.path();
+        self.push(EventBody::StepEmit { step, name, data, durable, path });
+        Ok(())
+    }
+
+    pub(super) fn migrate(&mut self, version: u32, state: &Value) -> Result<(), Refusal> {
+        if self.run.status != RunStatus::Running {
+            return Err(Refusal::WrongStatus(self.run.status));
+        }
+        if !state.is_object() {
+            return Err(Refusal::NotAnObject("a migrated state"));
+        }
+        let frame = self.run.frame().ok_or(Refusal::NoStep)?;
+        let patch = diff(&frame.state, state);
+        let step = frame.step.clone();
+        self.push(EventBody::Migrated { step, version, patch });
+        Ok(())
+    }
+
+    pub(super) fn enter_brain(&mut self, brain: BrainInfo, initial_state: Value) -> Result<(), Refusal> {
+        self.running_step()?;
+        if !initial_state.is_object() {
+            return Err(Refusal::NotAnObject("the initial state of a nested brain"));
+        }
+        let depth = self.run.depth() + 1;
+        let titles = brain.steps.iter().map(|step| step.title.clone()).collect();
+        let steps = letters(&vec![StepStatus::Pending; brain.steps.len()]);
+        let path = self.run.frames.iter().map(|frame| frame.step.as_str()).collect::<Vec<_>>().join("/");
+        self.push(EventBody::InnerStart {
+            brain: brain.title,
+            description: brain.description,
+            brain_version: brain.version,
+            initial_state,
+            steps: brain.steps,
+            depth,
+        });
+        self.push(EventBody::StepStatus { steps, inner: Some(Inner { path, titles, depth }) });
+        self.go_on();
+        Ok(())
+    }
+
+    pub(super) fn leave_brain(&mut self, state: &Value, after: &After) -> Result<(), Refusal> {
+        if self.run.status != RunStatus::Running {
+            return Err(Refusal::WrongStatus(self.run.status));
+        }
+        let [.., outer, inner] = self.run.frames.as_slice() else { return Err(Refusal::NotInside) };
+        if !inner.is_through() {
+            return Err(Refusal::NotInside);
+        }
+        if !state.is_object() {
+            return Err(Refusal::NotAnObject("a step's state"));
+        }
+        let (patch, step) = (diff(&outer.state, state), outer.step.clone());
+        self.levels.pop();
+        self.complete(&step, patch, after, None);
+        match after {
+            After::End | After::Halt => self.finish(false),
+            After::Step(_) | After::Same => self.go_on(),
+        }
+        Ok(())
+    }
+
+    pub(super) fn return_step(&mut self, outcome: StepOutcome) -> Result<(), Refusal> {
+        let step = self.running_step()?.to_owned();
+        if !outcome.state.is_object() {
+            return Err(Refusal::NotAnObject("a step's state"));
+        }
+        let stream = match outcome.then {
+            Then::Stream => Some(self.run.stream().cloned().ok_or(Refusal::WaitOver)?),
+            _ => None,
+        };
+        if let Then::Given(given) = &outcome.then {
+            check_response(given.response.as_ref())?;
+        }
+        let before = self.run.frame().map_or(&Value::Null, |frame| &frame.state);
+        let patch: Patch = diff(before, &outcome.state);
+        let given = match &outcome.then {
+            Then::Given(given) => Some(given.clone()),
+            _ => None,
+        };
+        self.complete(&step, patch, &outcome.after, given);
+        if stream.is_none() {
+            self.close_streams();
+        }
+        match (outcome.after, outcome.then) {
+            (After::End, _) => self.finish(false),
+            (After::Halt, _) => {
+                self.pass_over_the_rest(&step);
+                self.finish(true);
+            }
+            (_, Then::Wait(wait)) => self.wait(wait),
+            (_, Then::Stream) => self.stay(stream),
+            (_, Then::Go | Then::Given(_)) => self.go_on(),
+        }
+        Ok(())
+    }
+
+    fn complete(&mut self, step: &str, patch: Patch, after: &After, given: Option<Given>) {
+        let next = match after {
+            After::Step(next) => Some(next.clone()),
+            After::Same => Some(step.to_owned()),
+            After::End | After::Halt => None,
+        };
+        let level = self.level();
+        let path = self.path(level);
+        self.push(EventBody::StepComplete { step: step.to_owned(), patch, next, given, halted: false, path });
+        if *after != After::Same {
+            self.step_status(level, step, StepStatus::Complete);
+        }
+    }
+
+    /// A guard ends its brain: what comes behind it is not run.
+    fn pass_over_the_rest(&mut self, guard: &str) {
+        let level = self.level();
+        let path = self.path(level);
+        let (steps, _) = self.run.pipeline();
+        let rest: Vec<_> = steps.iter().skip_while(|step| step.title != guard).skip(1).cloned().collect();
+        let from = steps.len() - rest.len();
+        for passed in rest {
+            self.push(EventBody::StepComplete {
+                step: passed.title,
+                patch: Patch::default(),
+                next: None,
+                given: None,
+                halted: true,
+                path: path.clone(),
+            });
+        }
+        let Some(progress) = self.levels.get_mut(level) else { return };
+        if progress.len() > from {
+            progress.iter_mut().skip(from).for_each(|status| *status = StepStatus::Halted);
+            self.push_status(level);
+        }
+    }
+
+    /// The pipeline of the innermost brain is through.
+    fn finish(&mut self, halted: bool) {
+        let level = self.level();
+        if let Some(frame) = self.run.frames.get(level).filter(|_| level > 0) {
+            let depth = u32::try_from(level).unwrap_or(u32::MAX);
+            self.push(EventBody::InnerComplete { brain: frame.brain.clone(), halted, depth });
+            // The step around it takes the result in a commit of its own.
+            self.go_on();
+        } else {
+            self.push(EventBody::BrainComplete);
+            self.effect(Effect::Park);
+            self.effect(Effect::Ended);
+        }
+    }
+
+    /// The next step runs at once, unless the run is to pause here (RULES 35).
+    fn go_on(&mut self) {
+        if self.run.pause_requested {
+            self.push(EventBody::BrainPaused { reason: self.run.reason.clone() });
+            self.effect(Effect::Park);
+        } else {
+            self.effect(Effect::RunStep);
+        }
+    }
+
+    fn wait(&mut self, wait: Wait) {
+        let listens = !wait.registrations.is_empty() && wait.mode == WaitMode::Any;
+        if let Some(answer) = self.run.kept_answers.first().filter(|_| listens && !self.run.pause_requested) {
+            // Answered before it was asked: the wait opens and ends here.
+            let (id, given) = (wait.id, Given::by_hand(answer.clone()));
+            self.push(EventBody::WaitOpened { wait });
+            self.push(EventBody::WaitAnswered { wait: id, given, event: None, delivery: None, open: false });
+            self.effect(Effect::RunStep);
+            return;
+        }
+        self.push(EventBody::WaitOpened { wait: wait.clone() });
+        if let Some(due) = wait.deadline {
+            self.effect(Effect::ArmTimer { wait: wait.id, due });
+        }
+        if self.run.pause_requested {
+            self.push(EventBody::BrainPaused { reason: self.run.reason.clone() });
+        }
+        self.effect(Effect::Park);
+        // A run that pauses here takes what is queued when it resumes.
+        self.effect(Effect::OpenWait(Arc::new(wait)));
+    }
+
+    /// The stream goes on: what came while the step ran is taken first, and
+    /// only then does a deadline count that passed meanwhile.
+    fn stay(&mut self, stream: Option<Wait>) {
+        let Some(wait) = stream else { return };
+        self.push(EventBody::WaitAgain { wait });
+        self.effect(Effect::Park);
+        if self.run.pause_requested {
+            self.push(EventBody::BrainPaused { reason: self.run.reason.clone() });
+        } else {
+            self.effect(Effect::DrainWaits);
+        }
+    }
+
+    fn close_streams(&mut self) {
+        let run = self.run;
+        for wait in run.waits.iter().filter(|wait| wait.mode == WaitMode::Stream) {
+            self.push(EventBody::WaitClosed { wait: wait.id });
+            self.close_wait(wait, None, EndedBy::Cancel);
+        }
+    }
+
+    pub(super) fn fail_step(&mut self, error: Failure, retry_at: Option<Timestamp>) -> Result<(), Refusal> {
+        let step = self.running_step()?.to_owned();
+        let Some(due) = retry_at else {
+            self.push(EventBody::BrainError { error });
+            // The steps around it have failed with it.
+            for level in (0..=self.level()).rev() {
+                let step = self.run.frames.get(level).map(|frame| frame.step.clone()).unwrap_or_default();
+                self.step_status(level, &step, StepStatus::Error);
+            }
+            self.close_waits(EndedBy::Cancel);
+            self.effect(Effect::Park);
+            self.effect(Effect::Ended);
+            return Ok(());
+        };
+        let attempt = self.run.frame().map_or(1, |frame| frame.attempt);
+        let path = self.run.path();
+        self.push(EventBody::StepRetry { step, attempt, error, due_at: due, path });
+        self.effect(Effect::Park);
+        if self.run.pause_requested {
+            self.push(EventBody::BrainPaused { reason: self.run.reason.clone() });
+        } else {
+            self.effect(Effect::ArmRetry { due });
+        }
+        Ok(())
+    }
+
+    pub(super) fn retry(&mut self) -> Result<(), Refusal> {
+        match (self.run.status, self.run.retry_at) {
+            // A retry writes nothing of its own: `step:start` with the next
+            // attempt says it. The run only becomes ready.
+            (RunStatus::Running, Some(due)) if due <= self.now => {
+                self.effect(Effect::RunStep);
+                Ok(())
+            }
+            (RunStatus::Running, _) => Err(Refusal::NotDue),
+            (status, _) => Err(Refusal::WrongStatus(status)),
+        }
+    }
+}

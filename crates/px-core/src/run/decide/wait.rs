@@ -1,0 +1,125 @@
+//! The ends of waits: a response, an answer by hand, a deadline.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{Effect, Log, MAX_KEPT_ANSWERS, Refusal, check_response};
+use crate::event::{EventBody, Given};
+use crate::id::WaitId;
+use crate::key::EndedBy;
+use crate::run::command::Response;
+use crate::run::state::RunStatus;
+use crate::time::Timestamp;
+use crate::wait::{Collected, Wait, WaitMode};
+
+impl Log<'_> {
+    /// Whether the run can go on with what a wait gives it now.
+    fn can_take(&self) -> Result<(), Refusal> {
+        match self.run.status {
+            RunStatus::Paused => Err(Refusal::Paused),
+            // Only a stream is open while its run runs.
+            RunStatus::Running => Err(Refusal::Busy),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn respond(&mut self, response: Response) -> Result<(), Refusal> {
+        self.active()?;
+        let wait = self.run.wait(response.wait).ok_or(Refusal::WaitOver)?;
+        self.can_take()?;
+        check_response(Some(&response.response))?;
+        if !wait.is_distinct(response.index, &response.response) {
+            return Err(Refusal::NotDistinct);
+        }
+        let by_webhook = response.key.is_some();
+        let answered = by_webhook.then_some(response.index);
+        let one = Collected { index: response.index, response: response.response };
+        if wait.have() + 1 < wait.need() {
+            self.push(EventBody::WaitCollected {
+                wait: response.wait,
+                collected: one,
+                key: response.key,
+                event: response.event,
+                delivery: response.delivery,
+                have: wait.have() + 1,
+                need: wait.need(),
+            });
+            return Ok(());
+        }
+        let registration = wait.registrations.get(one.index as usize).filter(|_| by_webhook);
+        let collected = match wait.mode {
+            WaitMode::Any | WaitMode::Stream => Vec::new(),
+            _ => wait.collected.iter().cloned().chain([one.clone()]).collect(),
+        };
+        self.push(EventBody::WaitAnswered {
+            wait: response.wait,
+            given: Given {
+                index: one.index,
+                response: Some(one.response),
+                schema: registration.map(|registration| registration.schema),
+                key: response.key,
+                collected,
+            },
+            event: response.event,
+            delivery: response.delivery,
+            open: wait.mode == WaitMode::Stream,
+        });
+        if wait.mode == WaitMode::Stream {
+            self.effect(Effect::RunStep);
+            return Ok(());
+        }
+        self.close_wait(wait, answered, if answered.is_some() { EndedBy::Event } else { EndedBy::Cancel });
+        self.effect(Effect::RunStep);
+        Ok(())
+    }
+
+    pub(super) fn answer(&mut self, response: Value) -> Result<(), Refusal> {
+        self.active()?;
+        check_response(Some(&response))?;
+        // A sleep listens to nothing, not even to an answer by hand.
+        let listening = self.run.waits.iter().find(|wait| !wait.registrations.is_empty());
+        match (self.run.status, listening) {
+            (RunStatus::Waiting, Some(wait)) => {
+                let wait = wait.id;
+                let (index, key, event, delivery) = (0, None, None, None);
+                self.respond(Response { wait, index, key, event, delivery, response })
+            }
+            (RunStatus::Running, _) if self.run.kept_answers.len() >= MAX_KEPT_ANSWERS => {
+                Err(Refusal::TooManyAnswers)
+            }
+            (RunStatus::Running, _) => {
+                self.push(EventBody::AnswerKept { response });
+                Ok(())
+            }
+            (status, _) => Err(Refusal::WrongStatus(status)),
+        }
+    }
+
+    pub(super) fn time_out(&mut self, id: WaitId, at: Timestamp) -> Result<(), Refusal> {
+        self.active()?;
+        let wait = self.run.wait(id).ok_or(Refusal::WaitOver)?;
+        self.can_take()?;
+        if wait.deadline.is_none_or(|due| due > at) {
+            return Err(Refusal::NotDue);
+        }
+        self.push(EventBody::WaitTimedOut { wait: id });
+        self.close_wait(wait, None, EndedBy::Timeout);
+        self.effect(Effect::RunStep);
+        Ok(())
+    }
+
+    pub(super) fn close_waits(&mut self, by: EndedBy) {
+        let run = self.run;
+        for wait in &run.waits {
+            self.close_wait(wait, None, by);
+        }
+    }
+
+    pub(super) fn close_wait(&mut self, wait: &Wait, answered: Option<u32>, by: EndedBy) {
+        if let Some(due) = wait.deadline {
+            self.effect(Effect::DisarmTimer { wait: wait.id, due });
+        }
+        self.effect(Effect::CloseWait { wait: Arc::new(wait.clone()), answered, by });
+    }
+}

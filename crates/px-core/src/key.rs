@@ -37,6 +37,12 @@ impl KeyId {
         Self::new(RUN_SLUG, run.to_string())
     }
 
+    /// Whether only runs meet here, and no webhook's events.
+    #[must_use]
+    pub fn is_between_runs(&self) -> bool {
+        matches!(&*self.slug, RUN_SLUG | SLOT_SLUG)
+    }
+
     /// The run whose end is waited for here, if that is what this key is for.
     #[must_use]
     pub fn awaited_run(&self) -> Option<RunId> {

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use px_core::event::Cause;
 use px_core::key::{Arrival, Route};
 use px_core::run::{Command, Refusal, Response, Start};
+use px_core::wait::WaitMode;
 use px_core::{DeliveryId, EventId, KeyId, RunId, Timestamp};
 use px_sdk::RawInbound;
 use px_sdk::verify::Duplicates;
@@ -256,7 +257,8 @@ impl Stage {
                 match draft.command(wait.run, Command::Respond(Box::new(response))).await {
                     Ok(()) => {
                         let run = draft.run(wait.run).await?;
-                        if let Some(open) = run.and_then(|run| run.wait(wait.wait)) {
+                        let open = run.and_then(|run| run.wait(wait.wait));
+                        if let Some(open) = open.filter(|open| open.mode != WaitMode::Stream) {
                             let (have, need) = (open.have(), open.need());
                             entry.state = InboxState::Collected;
                             (entry.run, entry.wait) = (Some(wait.run), Some(wait.wait));
@@ -270,8 +272,12 @@ impl Stage {
                         (entry.run, entry.reason) = (Some(wait.run), Some(refusal.to_string()));
                         Ok(Action::NotDistinct { run: wait.run })
                     }
-                    // Kept until the run resumes (RULES 9), however long that takes.
-                    Err(DraftError::Refused(Refusal::Paused)) => {
+                    // Kept until the run resumes (RULES 9) or has done with the
+                    // stream's event before, however long that takes.
+                    Err(DraftError::Refused(Refusal::Paused | Refusal::Busy)) => {
+                        if draft.key(&key).await?.queued >= endpoint.def.queue_limit {
+                            return Err(AcceptError::QueueFull(key));
+                        }
                         self.enqueue(draft, &key, delivery, entry, None).await?;
                         entry.run = Some(wait.run);
                         Ok(Action::Queued(Some(wait.run)))

@@ -156,7 +156,7 @@ impl<B: Backing> Embedded<B> {
         let mut extra = Vec::new();
         let mut lists = Vec::new();
         for status in &filter.statuses {
-            if matches!(status, RunStatus::Pending | RunStatus::Running) {
+            if *status == RunStatus::Running {
                 // Running runs are those with a row of work; they enter no list,
                 // since hardly any stays one for long.
                 let (from, to) = layout::table_range(scope, Table::Work);
@@ -281,7 +281,7 @@ impl Translation {
         if write.expected == 0 {
             self.post(layout::runs_by_brain(scope, &run.brain), id);
         }
-        if !matches!(run.status, RunStatus::Pending | RunStatus::Running) {
+        if run.status != RunStatus::Running {
             self.post(layout::runs_by_status(scope, None, run.status), id);
             self.post(layout::runs_by_status(scope, Some(&run.brain), run.status), id);
         }

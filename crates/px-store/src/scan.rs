@@ -202,7 +202,7 @@ pub(crate) fn unlisted<B: Backing + ?Sized>(
             let run = &record.run;
             let id = run.id.to_bytes();
             look(&layout::runs_by_brain(scope, &run.brain), id, format!("brain {}", run.brain))?;
-            if !matches!(run.status, RunStatus::Pending | RunStatus::Running) {
+            if run.status != RunStatus::Running {
                 let status = run.status.as_str();
                 look(&layout::runs_by_status(scope, None, run.status), id, format!("status {status}"))?;
                 let list = layout::runs_by_status(scope, Some(&run.brain), run.status);

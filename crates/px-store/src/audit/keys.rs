@@ -31,7 +31,7 @@ enum Taker {
     Free,
     /// It leaves alone what was queued before it.
     Fresh,
-    /// Its run is paused, or it is nobody's.
+    /// Its run is paused or works on the event before, or it is nobody's.
     Idle,
 }
 
@@ -66,10 +66,27 @@ impl Audit<'_> {
                 Some(_) => {}
             }
         }
+        self.turns(key, record).await?;
         // A queue with rows is counted where its rows are gone through.
         if record.queued > 0 && readable(self.store.queued(self.scope, key, 0, 1).await)?.is_empty() {
             let detail = format!("it counts {}, and there is none", record.queued);
             self.about_key(Rule::QueueCount, &detail, key, []);
+        }
+        Ok(())
+    }
+
+    /// The runs that take turns here do so by what they say themselves.
+    async fn turns(&mut self, key: &KeyId, record: &KeyRecord) -> Result<(), Error> {
+        let holders = record.holders.iter().map(|run| (*run, false));
+        for (id, waits) in holders.chain(record.pending.iter().map(|run| (*run, true))) {
+            let run = self.run_of(id).await?;
+            let takes_turns = run.is_some_and(|run| {
+                let is_pending = run.status == RunStatus::Pending;
+                run.slot.as_ref() == Some(key) && !run.status.is_terminal() && is_pending == waits
+            });
+            if !takes_turns {
+                self.about_key(Rule::StrayTurn, "", key, [("run", id.to_string())]);
+            }
         }
         Ok(())
     }
@@ -129,7 +146,7 @@ impl Audit<'_> {
         for open in record.iter().flat_map(|record| &record.waits) {
             let run = self.run_of(open.run).await?;
             let taker = match run.as_ref().and_then(|run| run.wait(open.wait).map(|wait| (run, wait))) {
-                Some((run, _)) if run.status == RunStatus::Paused => Taker::Idle,
+                Some((run, _)) if run.status != RunStatus::Waiting => Taker::Idle,
                 Some((_, wait)) if wait.fresh => Taker::Fresh,
                 Some(_) => Taker::Free,
                 None => Taker::Idle,

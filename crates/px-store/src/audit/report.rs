@@ -53,6 +53,8 @@ rules! {
     RunWithoutWork, "run-without-work", "a run is running and is not ready for the engine";
     EndedWithWaits, "ended-with-waits", "a run has ended and still waits";
     OwnerNotInKey, "owner-not-in-key", "a run owns a key that does not know it";
+    TurnNotInKey, "turn-not-in-key", "a run takes turns at a place that does not know it";
+    EndUnheard, "end-unheard", "a run waits for the end of a run that has ended";
     StartUnaccounted, "start-unaccounted", "a run was started by an event that no delivery says did so";
     ResponseFromNowhere, "response-from-nowhere", "a run took a response from an event that no delivery has";
     ResponseUnaccounted, "response-unaccounted", "a run took a response from an event whose delivery does not say so";
@@ -71,6 +73,7 @@ rules! {
     OwnerGone, "owner-gone", "a key's owner does not exist";
     OwnerEnded, "owner-ended", "a key's owner has ended";
     OwnerElsewhere, "owner-elsewhere", "a key's owner does not own it";
+    StrayTurn, "stray-turn-in-key", "a place where runs take turns holds one that does not";
     QueueCount, "queue-count", "a key's count, head or next place is not that of its queue";
     QueueWithoutKey, "queue-without-key", "an event is queued on a key that has no record";
     QueueRowStray, "queue-row-stray", "a queue holds an event whose delivery does not say so";

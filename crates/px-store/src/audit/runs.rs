@@ -61,6 +61,13 @@ impl Audit<'_> {
             return Ok(());
         }
         self.waits(run).await?;
+        if let Some(slot) = &run.slot {
+            let place = readable(self.store.key(self.scope, slot).await)?.record;
+            let list = if run.status == RunStatus::Pending { &place.pending } else { &place.holders };
+            if !list.contains(&run.id) {
+                self.about_run(Rule::TurnNotInKey, "", run.id, [("key", slot.to_string())]);
+            }
+        }
         self.readiness(run).await?;
         if let Some(key) = &run.owns
             && readable(self.store.key(self.scope, key).await)?.record.owner != Some(run.id)
@@ -185,10 +192,18 @@ impl Audit<'_> {
                     let ids = [("wait", wait.id.to_string()), ("key", registration.key.to_string())];
                     self.about_run(Rule::WaitNotInKey, "", run.id, ids);
                 }
+                if let Some(awaited) = registration.key.awaited_run()
+                    && run.status == RunStatus::Waiting
+                    && wait.collected.iter().all(|one| one.index as usize != index)
+                    && self.run_of(awaited).await?.is_none_or(|other| other.status.is_terminal())
+                {
+                    let ids = [("wait", wait.id.to_string()), ("awaited", awaited.to_string())];
+                    self.about_run(Rule::EndUnheard, "", run.id, ids);
+                }
             }
-            // A timer that rings while the run is paused is used up; the
-            // resume sets another one.
-            let rings = run.status != RunStatus::Paused;
+            // A timer that rings while the run is paused, or works on a
+            // stream's event, is used up; another one is set when it goes on.
+            let rings = run.status == RunStatus::Waiting;
             if let (true, Some(due)) = (rings, wait.deadline) {
                 let kind = TimerKind::Wait { wait: wait.id, run: run.id };
                 if !self.store.is_armed(self.scope, &Timer { due, kind }).await? {

@@ -9,6 +9,7 @@
 
 mod outbox;
 mod queues;
+mod turns;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -34,6 +35,9 @@ pub enum DraftError {
     /// There is no such run.
     #[error("there is no run {0}")]
     NoRun(RunId),
+    /// As many runs as may wait for their turn there.
+    #[error("{} runs wait for their turn already", px_core::key::MAX_PENDING)]
+    TurnsFull(KeyId),
     /// A run's record contradicts its rules.
     #[error(transparent)]
     Illegal(#[from] IllegalEvent),
@@ -175,8 +179,9 @@ impl<'a> Draft<'a> {
         Ok(id)
     }
 
-    fn create(&mut self, start: Start) -> Result<RunId, DraftError> {
+    fn create(&mut self, mut start: Start) -> Result<RunId, DraftError> {
         let id = self.ids.run(self.now);
+        start.slot = self.catalog.slot(&start.brain, &start.initial_state);
         let vacant =
             DraftRun { expected: 0, run: Run::vacant(id), events: Vec::new(), tail: LogTail::default() };
         self.runs.insert(id, vacant);
@@ -214,8 +219,13 @@ impl<'a> Draft<'a> {
                 Effect::DisarmTimer { wait, due } => self.disarm(due, TimerKind::Wait { wait, run }),
                 Effect::ArmRetry { due } => self.arm(due, TimerKind::Retry { run }),
                 Effect::DisarmRetry { due } => self.disarm(due, TimerKind::Retry { run }),
+                Effect::AskSlot(slot) => self.ask_turn(run, &slot).await?,
                 Effect::DrainWaits => self.drain_waits(run).await?,
-                Effect::Ended => self.release(run).await?,
+                Effect::Ended => {
+                    self.release(run).await?;
+                    self.end_turn(run).await?;
+                    self.tell_waiting_runs(run).await?;
+                }
             }
         }
         Ok(())

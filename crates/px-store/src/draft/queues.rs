@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use px_core::key::{EndedBy, KeyWait, token_fits};
 use px_core::run::{Command, Refusal, Response, Start};
-use px_core::wait::Wait;
+use px_core::wait::{Wait, WaitMode};
 use px_core::{EventId, KeyId, RunId, RunStatus};
 
 use super::{Draft, DraftError};
@@ -18,11 +18,9 @@ const QUEUE_SCAN: usize = 1_000;
 
 impl Draft<'_> {
     pub(super) async fn open_wait(&mut self, run: RunId, wait: &Arc<Wait>) -> Result<(), DraftError> {
-        let is_paused = self.runs.get(&run).is_some_and(|loaded| loaded.run.status == RunStatus::Paused);
-        while !wait.fresh && !is_paused && self.take_queued(run, wait).await? {
-            if !self.is_open(run, wait) {
-                return Ok(());
-            }
+        while !wait.fresh && self.can_take(run, wait) && self.take_queued(run, wait).await? {}
+        if !self.is_open(run, wait) {
+            return Ok(());
         }
         for (index, registration) in wait.registrations.iter().enumerate() {
             let entry = KeyWait {
@@ -34,18 +32,31 @@ impl Draft<'_> {
             };
             self.change_key(&registration.key).await?.open(entry);
         }
-        Ok(())
+        self.hear_of_ends(run, wait).await
     }
 
-    fn is_open(&self, run: RunId, wait: &Wait) -> bool {
+    /// Whether the wait can take an event now: a paused run cannot, and a
+    /// stream cannot while its step works on the event before.
+    pub(super) fn can_take(&self, run: RunId, wait: &Wait) -> bool {
+        let waits = self.runs.get(&run).is_some_and(|loaded| loaded.run.status == RunStatus::Waiting);
+        waits && self.is_open(run, wait)
+    }
+
+    pub(super) fn is_open(&self, run: RunId, wait: &Wait) -> bool {
         self.runs.get(&run).is_some_and(|loaded| loaded.run.wait(wait.id).is_some())
+    }
+
+    /// The early window of a key; what runs meet at among themselves keeps nothing.
+    fn early(&self, key: &KeyId) -> Option<std::time::Duration> {
+        if key.is_between_runs() { None } else { self.catalog.early(&key.slug) }
     }
 
     pub(super) async fn drain_waits(&mut self, run: RunId) -> Result<(), DraftError> {
         let waits = self.runs.get(&run).map(|loaded| loaded.run.waits.clone()).unwrap_or_default();
         for wait in waits {
             let wait = Arc::new(wait);
-            while self.is_open(run, &wait) && self.take_queued(run, &wait).await? {}
+            while self.can_take(run, &wait) && self.take_queued(run, &wait).await? {}
+            self.hear_of_ends(run, &wait).await?;
             if let Some(due) = wait.deadline.filter(|_| self.is_open(run, &wait)) {
                 self.arm(due, TimerKind::Wait { wait: wait.id, run });
             }
@@ -106,7 +117,7 @@ impl Draft<'_> {
             response,
         };
         let state = match self.decide(run, Command::Respond(Box::new(response))) {
-            Ok(()) if self.is_open(run, wait) => InboxState::Collected,
+            Ok(()) if wait.mode != WaitMode::Stream && self.is_open(run, wait) => InboxState::Collected,
             Ok(()) => InboxState::Resumed,
             Err(DraftError::Refused(Refusal::NotDistinct)) => InboxState::Ignored,
             Err(error) => return Err(error),
@@ -204,7 +215,7 @@ impl Draft<'_> {
     /// # Errors
     /// The store could not be read.
     pub async fn forget(&mut self, key: &KeyId) -> Result<(), Error> {
-        let early = self.catalog.early(&key.slug);
+        let early = self.early(key);
         let now = self.now;
         let end = self.key(key).await?.last_end.as_ref().map(|end| end.at);
         if end.is_some_and(|end| early.is_none_or(|early| now.since(end) >= early)) {
@@ -231,7 +242,7 @@ impl Draft<'_> {
                 Some(answered) if answered != key => EndedBy::Sibling,
                 _ => by,
             };
-            let early = self.catalog.early(&key.slug);
+            let early = self.early(key);
             let record = self.change_key(key).await?;
             record.close(wait.id, run, by, now);
             if early.is_none() {
@@ -281,7 +292,7 @@ impl Draft<'_> {
                 if run.status == RunStatus::Waiting {
                     return Ok(Some((place, event, taker.clone())));
                 }
-                // Its run is paused: it is kept for that.
+                // Its run is paused, or works on the event before: it is kept for that.
                 break;
             }
         }

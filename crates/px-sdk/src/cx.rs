@@ -2,7 +2,7 @@
 //! the engine.
 
 use std::collections::HashSet;
-use std::future::Future;
+use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,16 +12,35 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::brain::{Brain, start_of};
 use crate::error::{Error, Result};
 
-/// The engine's side of a step: where its memoised side effects are committed.
+/// What the engine does for a step while it runs.
+pub type PortFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The engine's side of a step: where what it does is committed.
 pub trait StepPort: Send + Sync {
-    /// Commits a side effect. Resolves when it is durable.
-    fn record_once(
+    /// Commits a side effect, of the step or of one of its items. Resolves
+    /// when it is durable.
+    fn record_once(&self, item: Option<u32>, name: String, value: Value) -> PortFuture<'_, Result<()>>;
+
+    /// Starts a run and remembers its id under this name, in one commit.
+    fn start_run(
         &self,
+        item: Option<u32>,
         name: String,
-        value: Value,
-    ) -> Pin<Box<dyn Future<Output = Result<()>> + Send + '_>>;
+        brain: String,
+        input: Value,
+    ) -> PortFuture<'_, Result<RunId>>;
+
+    /// Commits a report of progress.
+    fn emit(&self, name: String, data: Value, durable: bool) -> PortFuture<'_, Result<()>>;
+
+    /// Whether the run was cancelled, or taken over by another process.
+    fn is_cancelled(&self) -> bool;
+
+    /// Resolves when that happens.
+    fn cancelled(&self) -> PortFuture<'_, ()>;
 }
 
 /// The context of a step. Cheap to clone.
@@ -43,8 +62,12 @@ pub struct StepContext {
     pub brain: String,
     /// The step's name.
     pub step: String,
+    /// The steps around it, if its brain is inside another, by `/`.
+    pub path: Option<String>,
     /// From 0; grows in a loop.
     pub iteration: u32,
+    /// The item of a list that this is about, from 0.
+    pub item: Option<u32>,
     /// From 1; grows with each retry.
     pub attempt: u32,
     /// The run's options.
@@ -101,7 +124,10 @@ impl Cx {
     /// to a provider that takes idempotency keys.
     #[must_use]
     pub fn idempotency_key(&self) -> String {
-        format!("{}:{}:{}", self.0.about.run, self.0.about.step, self.0.about.iteration)
+        let about = &self.0.about;
+        let path = about.path.as_ref().map(|path| format!("{path}/")).unwrap_or_default();
+        let item = about.item.map(|item| format!(":{item}")).unwrap_or_default();
+        format!("{}:{path}{}:{}{item}", about.run, about.step, about.iteration)
     }
 
     /// Makes a side effect, and remembers what it returned: when the step runs
@@ -120,6 +146,17 @@ impl Cx {
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T>>,
     {
+        if let Some(known) = self.known(name)? {
+            return Ok(serde_json::from_value(known)?);
+        }
+        let made = effect().await?;
+        let value = serde_json::to_value(&made)?;
+        self.0.port.record_once(self.item(), name.to_owned(), value).await?;
+        Ok(made)
+    }
+
+    /// The value that was memoised under a name; none the first time.
+    fn known(&self, name: &str) -> Result<Option<Value>> {
         let is_new = self.0.used.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
         if !is_new {
             return Err(Error::permanent(format_args!(
@@ -128,14 +165,93 @@ impl Cx {
                 self.step()
             )));
         }
-        let known =
-            self.0.about.once.iter().find(|once| once.iteration == self.iteration() && once.name == name);
-        if let Some(known) = known {
-            return Ok(serde_json::from_value(known.value.clone())?);
+        let about = &self.0.about;
+        let is_this = |once: &&OnceValue| {
+            once.iteration == about.iteration && once.item == about.item && once.name == name
+        };
+        Ok(about.once.iter().find(is_this).map(|once| once.value.clone()))
+    }
+
+    /// Starts a run of another brain, once: when the step runs again, it gets
+    /// the same run. The name is one for [`Cx::once`]. Wait for its end by
+    /// [`end_of`](crate::end_of).
+    ///
+    /// # Errors
+    /// The brain is not registered, or takes no more runs now; a name that was
+    /// used before in this execution; a run that was cancelled meanwhile.
+    pub async fn start<I: Serialize, O>(
+        &self,
+        name: &str,
+        brain: impl FnOnce() -> Brain<I, O>,
+        input: I,
+    ) -> Result<RunId> {
+        let (title, input) = start_of(brain().title(), &input)?;
+        if let Some(known) = self.known(name)? {
+            return Ok(serde_json::from_value(known)?);
         }
-        let made = effect().await?;
-        let value = serde_json::to_value(&made)?;
-        self.0.port.record_once(name.to_owned(), value).await?;
-        Ok(made)
+        self.0.port.start_run(self.item(), name.to_owned(), title, input).await
+    }
+
+    /// Reports progress: an entry of the run's log, which watchers see at
+    /// once. Await it; with [`durable`](Emit::durable) before, outbound hooks
+    /// deliver it like any other event. A step that runs again reports again.
+    pub fn emit(&self, name: impl Into<String>, data: impl Serialize) -> Emit<'_> {
+        Emit { cx: self, name: name.into(), data: serde_json::to_value(data), durable: false }
+    }
+
+    /// The run's options, as [`options`](crate::Blank::options) declared them.
+    ///
+    /// # Errors
+    /// They are of another type.
+    pub fn options<T: DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_value(self.0.about.options.clone()).map_err(|error| {
+            Error::permanent(format_args!("the options of brain '{}' do not fit: {error}", self.brain()))
+        })
+    }
+
+    /// Which item of a list this is about, from 0, in the work of a `map`.
+    #[must_use]
+    pub fn item(&self) -> Option<u32> {
+        self.0.about.item
+    }
+
+    /// Whether the run was cancelled while this step runs: nothing that it
+    /// does can be committed any more. It has a moment to clean up, and is
+    /// then dropped where it stands.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.0.port.is_cancelled()
+    }
+
+    /// Resolves when the run is cancelled while this step runs.
+    pub async fn cancelled(&self) {
+        self.0.port.cancelled().await;
+    }
+}
+
+/// A report of progress in the making: see [`Cx::emit`].
+#[must_use = "progress is reported when this is awaited"]
+#[derive(Debug)]
+pub struct Emit<'a> {
+    cx: &'a Cx,
+    name: String,
+    data: serde_json::Result<Value>,
+    durable: bool,
+}
+
+impl Emit<'_> {
+    /// Lets outbound hooks keep it and try it again like any other event (RULES 48).
+    pub fn durable(mut self) -> Self {
+        self.durable = true;
+        self
+    }
+}
+
+impl<'a> IntoFuture for Emit<'a> {
+    type Output = Result<()>;
+    type IntoFuture = PortFuture<'a, Result<()>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.cx.0.port.emit(self.name, self.data?, self.durable).await })
     }
 }

@@ -88,7 +88,7 @@ impl<R> Inbound<R> {
 
     /// If no run waits, starts one of this brain, which then owns the
     /// identifier: later events are kept for it until it ends (RULES 4).
-    pub fn or_start<I: Serialize>(self, brain: impl FnOnce() -> Brain<I>, input: I) -> Self {
+    pub fn or_start<I: Serialize, O>(self, brain: impl FnOnce() -> Brain<I, O>, input: I) -> Self {
         self.map(|mut raw| {
             raw.start = Some(start_of(brain().title(), &input)?);
             Ok(raw)
@@ -96,7 +96,7 @@ impl<R> Inbound<R> {
     }
 
     /// Starts a run of this brain.
-    pub fn start<I: Serialize>(brain: impl FnOnce() -> Brain<I>, input: I) -> Self {
+    pub fn start<I: Serialize, O>(brain: impl FnOnce() -> Brain<I, O>, input: I) -> Self {
         let start = start_of(brain().title(), &input);
         Self::of(start.map(|start| RawInbound { start: Some(start), ..RawInbound::default() }))
     }

@@ -9,6 +9,7 @@ mod brain;
 mod collect;
 mod cx;
 pub mod dedup;
+mod ends;
 mod error;
 mod inbound;
 mod kind;
@@ -18,17 +19,20 @@ mod options;
 mod outcome;
 mod received;
 pub mod registry;
+mod stream;
 pub mod verify;
 mod wait;
 mod webhook;
 
 pub use brain::{
-    Async, Blank, Brain, BrainDef, Builder, Continue, Finished, Input, Outcome, PhaseAfter, Ready, Resumed,
-    State, StateAfter, StepDef, StepError, StepFuture, StepOutput, Waited, brain,
+    Async, Blank, Body, Brain, BrainDef, Builder, Continue, Finished, Guarded, Input, ItemResult, Items,
+    MapBody, MayHalt, Nested, OptionsDef, Outcome, PhaseAfter, Ready, ResultOf, Resumed, State, StateAfter,
+    StepDef, StepError, StepFuture, StepOutput, Streamed, Sure, Turns, Untold, Waited, brain, items,
 };
 pub use collect::{All, Collecting, Partly, Several, WaitsForAll, wait_for_all, wait_for_count};
-pub use cx::{Cx, StepContext, StepPort};
+pub use cx::{Cx, Emit, PortFuture, StepContext, StepPort};
 pub use dedup::Dedup;
+pub use ends::{RunEnd, end_of};
 pub use error::{Error, Result};
 pub use inbound::{Inbound, IntoInbounds, RawInbound, Reply};
 pub use kind::Kind;
@@ -39,6 +43,7 @@ pub use outcome::{Again, Next, Sleeping, Waiting, sleep, sleep_until, wait_for};
 pub use px_core::Timestamp;
 pub use received::Received;
 pub use registry::Registry;
+pub use stream::{More, Streaming, stream};
 pub use wait::{Either, On, OneOf3, OneOf4, Picked, Timed, WaitRequest, Waits};
 pub use webhook::{
     Borrowing, DEFAULT_EARLY, DEFAULT_QUEUE_LIMIT, Handler, HandlerError, HandlerFuture, Payload, Response,

@@ -7,9 +7,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use px_core::KeyId;
+use px_core::key::SLOT_SLUG;
 use px_core::run::{BrainInfo, Catalog};
+use serde_json::Value;
 
-use crate::brain::BrainDef;
+use crate::brain::{Body, BrainDef};
 use crate::verify::{Key, Verification};
 use crate::webhook::WebhookDef;
 
@@ -206,10 +209,8 @@ impl Registry {
             registry.webhooks.insert(def.slug.clone(), Registered { def: Arc::new(def), source });
         }
         for (source, def) in brains {
-            let mut seen = std::collections::BTreeSet::new();
-            if let Some(twice) = def.steps.iter().find(|step| !seen.insert(&step.info.title)) {
-                let step = twice.info.title.clone();
-                return Err(RegistryError::DuplicateStep { title: def.title, step, source });
+            if let Some((title, step)) = duplicate_step(&def) {
+                return Err(RegistryError::DuplicateStep { title, step, source });
             }
             if let Some(other) = registry.brains.get(&def.title) {
                 let sources = vec![other.source.clone(), source];
@@ -287,9 +288,42 @@ impl Catalog for Registry {
         self.brains.get(title).map(|brain| brain.def.info())
     }
 
+    fn slot(&self, brain: &str, input: &Value) -> Option<KeyId> {
+        let turns = self.brains.get(brain)?.def.turns.as_ref()?;
+        // An input that does not fit fails in the first step, with the reason.
+        let key = turns.key(input.clone()).unwrap_or_default();
+        let place = if key.is_empty() { brain.to_owned() } else { format!("{brain}\n{key}") };
+        Some(KeyId::new(SLOT_SLUG, place))
+    }
+
+    fn slot_limit(&self, slot: &KeyId) -> u32 {
+        let brain = slot.identifier.split('\n').next().unwrap_or_default();
+        let turns = self.brains.get(brain).and_then(|brain| brain.def.turns.as_ref());
+        // A brain that limits its runs no more lets all go on that still wait.
+        turns.map_or(u32::MAX, |turns| turns.limit)
+    }
+
     fn early(&self, slug: &str) -> Option<Duration> {
         self.webhooks.get(slug).map_or(Some(crate::webhook::DEFAULT_EARLY), |webhook| webhook.def.early)
     }
+}
+
+/// A name that two steps of a brain have, or of one inside it: the brain and the step.
+fn duplicate_step(def: &BrainDef) -> Option<(String, String)> {
+    let mut seen = std::collections::BTreeSet::new();
+    for step in &def.steps {
+        for name in step.formerly.iter().chain([&step.info.title]) {
+            if !seen.insert(name) {
+                return Some((def.title.clone(), name.clone()));
+            }
+        }
+        if let Body::Brain(nested) = &step.body
+            && let Some(found) = duplicate_step(&nested.brain)
+        {
+            return Some(found);
+        }
+    }
+    None
 }
 
 /// `[a-z0-9][a-z0-9-]{0,62}`, and not one of px's own words (RULES 22).

@@ -36,6 +36,11 @@ impl<R> On<R> {
         Self { registration: Registration { key, token: None, schema }, response: PhantomData }
     }
 
+    /// Where runs meet runs; there the response has no schema of a webhook.
+    pub(crate) fn at(key: KeyId) -> Self {
+        Self { registration: Registration { key, token: None, schema: 0 }, response: PhantomData }
+    }
+
     /// Takes only events that bring this token, by `?token=` or by the handler.
     #[must_use]
     pub fn token(mut self, token: impl Into<String>) -> Self {

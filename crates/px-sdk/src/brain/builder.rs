@@ -1,0 +1,283 @@
+//! The builder: what may follow what, in types. What goes into other brains
+//! and over lists is in [`super::nest`].
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use px_core::event::{StepInfo, StepKind};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::def::{Body, BrainDef, ErasedStep, Migration, StepDef, Turns};
+use super::nest::ResultOf;
+use super::output::{Async, Outcome, StepError, from_object, resumed, to_object};
+use super::{Brain, State};
+use crate::cx::Cx;
+use crate::error::Result;
+use crate::options::{Retry, StepOptions};
+use crate::outcome::Again;
+use crate::stream::More;
+
+/// The next step takes `(Cx, S)`.
+#[derive(Debug)]
+pub struct Ready;
+
+/// The next step takes `(Cx, S, R)`.
+#[derive(Debug)]
+pub struct Resumed<R>(PhantomData<fn() -> R>);
+
+/// The next step takes `(Cx, S, R)` for each response of a stream.
+#[derive(Debug)]
+pub struct Streamed<R>(PhantomData<fn() -> R>);
+
+/// A brain that runs to its last step.
+#[derive(Debug)]
+pub struct Sure;
+
+/// A brain that a guard may end before.
+#[derive(Debug)]
+pub struct MayHalt;
+
+impl std::fmt::Debug for Next {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Next").field("migrates", &self.migration.is_some()).finish()
+    }
+}
+
+/// What the step to come has been told before it is there.
+#[derive(Default)]
+struct Next {
+    migration: Option<Migration>,
+}
+
+/// The state after a step that returns `Fut`.
+pub type StateAfter<Fut> = <<Fut as Async>::Outcome as Outcome>::State;
+/// What the step after one that returns `Fut` takes.
+pub type PhaseAfter<Fut> = <<Fut as Async>::Outcome as Outcome>::Phase;
+
+/// A brain in the making: started with an `I`, its next step takes an `S` and
+/// what `P` says.
+#[must_use = "a brain is made by `.build()`"]
+#[derive(Debug)]
+pub struct Builder<I, S, P, E = Sure> {
+    def: BrainDef,
+    next: Next,
+    types: PhantomData<fn(I, S, E) -> P>,
+}
+
+impl<I, S, P, E> Builder<I, S, P, E> {
+    pub(super) fn new(def: BrainDef) -> Self {
+        Self { def, next: Next::default(), types: PhantomData }
+    }
+
+    /// Adds a step whose state is an `S`.
+    pub(super) fn push<T, Q, F>(mut self, name: &str, kind: StepKind, body: Body) -> Builder<I, T, Q, F>
+    where
+        S: State,
+    {
+        let info = StepInfo { title: name.to_owned(), kind };
+        self.def.steps.push(StepDef {
+            info,
+            options: StepOptions::default(),
+            formerly: Vec::new(),
+            body,
+            fits: Arc::new(|state| from_object::<S>(state.clone()).map(drop)),
+            migration: self.next.migration,
+        });
+        Builder::new(self.def)
+    }
+
+    /// Brings the state that an older [version](super::Blank::version) of this brain left for the
+    /// **next** step to what that step takes now. Runs once, when such a run
+    /// goes on; what it returns is written into the run's log.
+    pub fn migrate(mut self, migration: impl Fn(u32, Value) -> Result<S> + Send + Sync + 'static) -> Self
+    where
+        S: State,
+    {
+        self.next.migration =
+            Some(Arc::new(move |from, state| migration(from, state).and_then(|state| to_object(&state))));
+        self
+    }
+
+    /// Lets runs go on at the step before this line that were parked when it
+    /// was called by this name.
+    pub fn formerly(mut self, name: impl Into<String>) -> Self {
+        if let Some(step) = self.def.steps.last_mut() {
+            step.formerly.push(name.into());
+        }
+        self
+    }
+
+    /// Lets at most so many runs of this brain be under way at once, from
+    /// their start to their end, waits included. The others are `pending` and
+    /// begin in the order of their start; when a thousand do so, a start is
+    /// refused for the time being.
+    pub fn at_most(mut self, runs: u32) -> Self {
+        self.def.turns = Some(Turns { limit: runs.max(1), key: Arc::new(|_| Ok(String::new())) });
+        self
+    }
+
+    /// Like [`at_most`](Self::at_most), for each key that is made from the run's input.
+    pub fn at_most_by<K: Into<String>>(
+        mut self,
+        runs: u32,
+        key: impl Fn(&I) -> K + Send + Sync + 'static,
+    ) -> Self
+    where
+        I: State,
+    {
+        let key = move |input| from_object::<I>(input).map(|input| key(&input).into());
+        self.def.turns = Some(Turns { limit: runs.max(1), key: Arc::new(key) });
+        self
+    }
+
+    /// Tries the step before this line again when it fails, unless its error is permanent.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        if let Some(step) = self.def.steps.last_mut() {
+            step.options.retry = Some(retry);
+        }
+        self
+    }
+
+    /// Lets an attempt at the step before this line take so long; its code is
+    /// then dropped, and the attempt has failed.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        if let Some(step) = self.def.steps.last_mut() {
+            step.options.timeout = Some(timeout);
+        }
+        self
+    }
+
+    /// Adds a step that runs for each response: `async fn(Cx, S, R) -> Result<Again<S, R, T>>`.
+    /// The step before it waits.
+    pub fn each<F, Fut, T>(self, name: &str, step: F) -> Builder<I, T, Ready, E>
+    where
+        P: Waited<Response: DeserializeOwned + Send + 'static>,
+        F: Fn(Cx, S, P::Response) -> Fut + Send + Sync + 'static, // the step before waits: take (Cx, its state, the response)
+        Fut: Async<Outcome = Again<S, P::Response, T>> + 'static,
+        Fut: Send, // a step moves between threads: use `Arc`, and hold no lock guard over an `.await`
+        S: State,
+        T: State,
+    {
+        let step = Arc::new(step);
+        let run: ErasedStep = Arc::new(move |cx, state, given| {
+            let step = Arc::clone(&step);
+            Box::pin(async move {
+                let (state, response) = resumed(state, given)?;
+                let again = step(cx, state, response).await.map_err(StepError::Failed)?;
+                again.into_output().map_err(StepError::Failed)
+            })
+        });
+        self.push(name, StepKind::Loop, Body::Code(run))
+    }
+
+    /// The brain is complete; the state of its last step is a run's result.
+    /// The result's type need only be said if another brain has this one
+    /// inside it: `fn review() -> Brain<Request, Verdict>`.
+    #[must_use]
+    pub fn build<O>(self) -> Brain<I, O>
+    where
+        P: Finished,
+        O: ResultOf<S, E>,
+    {
+        Brain { def: self.def, types: PhantomData }
+    }
+}
+
+impl<I, S, E> Builder<I, S, Ready, E> {
+    /// Adds a step: `async fn(Cx, S) -> Result<Next<T>>` or `… -> Result<Waiting<T, R>>`.
+    pub fn step<F, Fut>(self, name: &str, step: F) -> Builder<I, StateAfter<Fut>, PhaseAfter<Fut>, E>
+    where
+        F: Fn(Cx, S) -> Fut + Send + Sync + 'static, // the step before does not wait: take (Cx, its state)
+        Fut: Async + 'static,
+        Fut: Send, // a step moves between threads: use `Arc`, and hold no lock guard over an `.await`
+        Fut::Outcome: Outcome,
+        S: State,
+    {
+        let step = Arc::new(step);
+        let run: ErasedStep = Arc::new(move |cx, state, _| {
+            let step = Arc::clone(&step);
+            Box::pin(async move {
+                let state = from_object(state).map_err(StepError::State)?;
+                let outcome = step(cx, state).await.map_err(StepError::Failed)?;
+                outcome.into_output().map_err(StepError::Failed)
+            })
+        });
+        self.push(name, StepKind::Step, Body::Code(run))
+    }
+}
+
+/// A pipeline may end after a step that does not wait.
+#[diagnostic::on_unimplemented(
+    message = "the last step of this brain waits, and no step takes the response",
+    label = "the response would be lost",
+    note = "before `.build()` add a step that takes it: `async fn name(cx: Cx, state: S, response: R) -> Result<Next<T>>`"
+)]
+pub trait Finished {}
+impl Finished for Ready {}
+
+/// A loop may follow a step that waits.
+#[diagnostic::on_unimplemented(
+    message = "a loop runs once for each response, and the step before it does not wait",
+    label = "there is no response to begin with",
+    note = "let the step before return `Result<Waiting<S, R>>`: `Ok(wait_for(state, ..))`, \
+            or `Ok(Waiting::given(state, response))` where the first response is already there"
+)]
+pub trait Waited {
+    /// What was waited for.
+    type Response;
+}
+impl<R> Waited for Resumed<R> {
+    type Response = R;
+}
+
+impl<I, S, R, E> Builder<I, S, Resumed<R>, E> {
+    /// Adds the step that takes the response: `async fn(Cx, S, R) -> Result<Next<T>>`
+    /// or `… -> Result<Waiting<T, R2>>`.
+    pub fn step<F, Fut>(self, name: &str, step: F) -> Builder<I, StateAfter<Fut>, PhaseAfter<Fut>, E>
+    where
+        F: Fn(Cx, S, R) -> Fut + Send + Sync + 'static, // the step before waits: take (Cx, its state, the response)
+        Fut: Async + 'static,
+        Fut: Send, // a step moves between threads: use `Arc`, and hold no lock guard over an `.await`
+        Fut::Outcome: Outcome,
+        S: State,
+        R: DeserializeOwned + Send + 'static,
+    {
+        let step = Arc::new(step);
+        let run: ErasedStep = Arc::new(move |cx, state, given| {
+            let step = Arc::clone(&step);
+            Box::pin(async move {
+                let (state, response) = resumed(state, given)?;
+                let outcome = step(cx, state, response).await.map_err(StepError::Failed)?;
+                outcome.into_output().map_err(StepError::Failed)
+            })
+        });
+        self.push(name, StepKind::Step, Body::Code(run))
+    }
+}
+
+impl<I, S, R, E> Builder<I, S, Streamed<R>, E> {
+    /// Adds the step that takes the stream's responses, one at a time and in
+    /// order: `async fn(Cx, S, R) -> Result<More<S, T>>`.
+    pub fn for_each<F, Fut, T>(self, name: &str, step: F) -> Builder<I, T, Ready, E>
+    where
+        F: Fn(Cx, S, R) -> Fut + Send + Sync + 'static, // the step before opens a stream: take (Cx, its state, a response)
+        Fut: Async<Outcome = More<S, T>> + 'static,
+        Fut: Send, // a step moves between threads: use `Arc`, and hold no lock guard over an `.await`
+        S: State,
+        R: DeserializeOwned + Send + 'static,
+        T: State,
+    {
+        let step = Arc::new(step);
+        let run: ErasedStep = Arc::new(move |cx, state, given| {
+            let step = Arc::clone(&step);
+            Box::pin(async move {
+                let (state, response) = resumed(state, given)?;
+                let more = step(cx, state, response).await.map_err(StepError::Failed)?;
+                more.into_output().map_err(StepError::Failed)
+            })
+        });
+        self.push(name, StepKind::Loop, Body::Code(run))
+    }
+}

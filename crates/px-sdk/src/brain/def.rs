@@ -1,0 +1,276 @@
+//! A brain without its types: what the engine runs, the registry lists and
+//! `px check` compares parked runs with.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use px_core::event::{Given, StepInfo};
+use px_core::run::BrainInfo;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::output::{StepError, StepOutput};
+use crate::cx::Cx;
+use crate::error::{Error, Result};
+use crate::options::StepOptions;
+
+/// A step's future, types gone.
+pub type StepFuture = Pin<Box<dyn Future<Output = Result<StepOutput, StepError>> + Send>>;
+/// The future of an item of a map.
+pub type ItemFuture = Pin<Box<dyn Future<Output = Result<Value, Error>> + Send>>;
+
+pub(super) type ErasedStep = Arc<dyn Fn(Cx, Value, Option<Given>) -> StepFuture + Send + Sync>;
+pub(super) type Fits = Arc<dyn Fn(&Value) -> Result<(), String> + Send + Sync>;
+pub(super) type Migration = Arc<dyn Fn(u32, Value) -> Result<Value> + Send + Sync>;
+
+/// What is done when a step's turn comes.
+#[derive(Clone)]
+pub enum Body {
+    /// Code runs.
+    Code(ErasedStep),
+    /// Another brain runs.
+    Brain(Nested),
+    /// Code runs for each item of a list.
+    Map(MapBody),
+}
+
+/// A brain inside a step.
+#[derive(Clone)]
+pub struct Nested {
+    /// The brain.
+    pub brain: Arc<BrainDef>,
+    pub(super) enter: Arc<dyn Fn(Value) -> Result<Value, StepError> + Send + Sync>,
+    pub(super) leave: Arc<dyn Fn(Value, Value, bool) -> Result<Value, StepError> + Send + Sync>,
+}
+
+impl Nested {
+    /// The state that the inner brain begins with, from the outer one's.
+    ///
+    /// # Errors
+    /// The stored state does not fit.
+    pub fn enter(&self, outer: Value) -> Result<Value, StepError> {
+        (self.enter)(outer)
+    }
+
+    /// The state of the outer brain once the inner one is through.
+    ///
+    /// # Errors
+    /// A stored state does not fit.
+    pub fn leave(&self, outer: Value, inner: Value, halted: bool) -> Result<Value, StepError> {
+        (self.leave)(outer, inner, halted)
+    }
+}
+
+/// Code for each item of a list.
+#[derive(Clone)]
+pub struct MapBody {
+    /// How many items are worked on at once.
+    pub parallel: usize,
+    pub(super) list: Arc<dyn Fn(&Value) -> Result<Vec<ErasedItem>, StepError> + Send + Sync>,
+    pub(super) collect: Arc<dyn Fn(Value, Vec<Value>) -> Result<Value, StepError> + Send + Sync>,
+}
+
+/// One item of a list: how it is written, and what is done with it.
+pub struct ErasedItem {
+    /// The item.
+    pub value: Value,
+    pub(super) run: Box<dyn FnOnce(Cx) -> ItemFuture + Send>,
+}
+
+impl ErasedItem {
+    /// Runs the item's code.
+    #[must_use]
+    pub fn run(self, cx: Cx) -> ItemFuture {
+        (self.run)(cx)
+    }
+}
+
+impl fmt::Debug for ErasedItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ErasedItem").field(&self.value).finish()
+    }
+}
+
+impl MapBody {
+    /// The items, in order.
+    ///
+    /// # Errors
+    /// The stored state does not fit.
+    pub fn list(&self, state: &Value) -> Result<Vec<ErasedItem>, StepError> {
+        (self.list)(state)
+    }
+
+    /// The state after the step, from the one before and the results in the order of the items.
+    ///
+    /// # Errors
+    /// The stored state or a result does not fit.
+    pub fn collect(&self, state: Value, results: Vec<Value>) -> Result<Value, StepError> {
+        (self.collect)(state, results)
+    }
+}
+
+/// One step of a brain, types gone.
+#[derive(Clone)]
+pub struct StepDef {
+    /// Its name and kind.
+    pub info: StepInfo,
+    /// How it is tried again, and how long it may take.
+    pub options: StepOptions,
+    /// What it was called in older versions.
+    pub formerly: Vec<String>,
+    /// What is done.
+    pub body: Body,
+    pub(super) fits: Fits,
+    pub(super) migration: Option<Migration>,
+}
+
+impl fmt::Debug for StepDef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.info.fmt(f)
+    }
+}
+
+impl StepDef {
+    /// Whether a run that is at a step of this name is at this one.
+    #[must_use]
+    pub fn is_called(&self, name: &str) -> bool {
+        self.info.title == name || self.formerly.iter().any(|old| old == name)
+    }
+
+    /// Whether a stored state is one that this step can take.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub fn fits(&self, state: &Value) -> Result<(), String> {
+        (self.fits)(state)
+    }
+
+    /// Brings a state that another version of the brain left for this step to
+    /// what this version expects; as it is, if nothing says how.
+    ///
+    /// # Errors
+    /// The migration's own.
+    pub fn migrate(&self, from: u32, state: Value) -> Result<Value> {
+        match &self.migration {
+            Some(migration) => migration(from, state),
+            None => Ok(state),
+        }
+    }
+}
+
+/// The options that a brain takes.
+#[derive(Clone)]
+pub struct OptionsDef {
+    /// Their JSON Schema.
+    pub schema: Value,
+    complete: fn(Value) -> Result<Value, String>,
+}
+
+impl fmt::Debug for OptionsDef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OptionsDef").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}
+
+impl OptionsDef {
+    pub(super) fn of<T: Serialize + DeserializeOwned + JsonSchema>() -> Self {
+        Self {
+            schema: schemars::schema_for!(T).to_value(),
+            complete: |given| {
+                let options: T = super::from_value(given)?;
+                serde_json::to_value(options).map_err(|error| error.to_string())
+            },
+        }
+    }
+
+    /// The options with their defaults filled in.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub fn complete(&self, given: Value) -> Result<Value, String> {
+        (self.complete)(given)
+    }
+}
+
+/// How many runs of a brain are under way at once, for each key.
+#[derive(Clone)]
+pub struct Turns {
+    /// How many.
+    pub limit: u32,
+    pub(super) key: Arc<dyn Fn(Value) -> Result<String, String> + Send + Sync>,
+}
+
+impl fmt::Debug for Turns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Turns").field("limit", &self.limit).finish_non_exhaustive()
+    }
+}
+
+impl Turns {
+    /// The key of a run with this input.
+    ///
+    /// # Errors
+    /// The input does not fit.
+    pub fn key(&self, input: Value) -> Result<String, String> {
+        (self.key)(input)
+    }
+}
+
+/// A brain, types gone: what the engine runs and the registry lists.
+#[derive(Debug, Clone)]
+pub struct BrainDef {
+    /// Its title, unique in the project.
+    pub title: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Its declared version (RULES 32).
+    pub version: u32,
+    /// Its steps, in order.
+    pub steps: Vec<StepDef>,
+    /// The JSON Schema of its input.
+    pub input_schema: Value,
+    /// What options its runs take.
+    pub options: Option<OptionsDef>,
+    /// How many of its runs are under way at once.
+    pub turns: Option<Turns>,
+}
+
+impl BrainDef {
+    /// Its description, or what stands for one.
+    #[must_use]
+    pub fn shown_description(&self) -> String {
+        self.description.clone().unwrap_or_else(|| format!("{} brain", self.title))
+    }
+
+    /// What is needed to start a run.
+    #[must_use]
+    pub fn info(&self) -> BrainInfo {
+        BrainInfo {
+            title: self.title.clone(),
+            description: self.description.clone(),
+            version: self.version,
+            steps: self.steps.iter().map(|step| step.info.clone()).collect(),
+        }
+    }
+}
+
+impl BrainDef {
+    /// The options of a run that is started with `given`, defaults filled in.
+    ///
+    /// # Errors
+    /// What does not fit, in words (RULES 30).
+    pub fn complete_options(&self, given: Value) -> Result<Value, String> {
+        match (&self.options, given) {
+            (Some(options), given) => options
+                .complete(given)
+                .map_err(|why| format!("the options of brain '{}' do not fit: {why}", self.title)),
+            (None, Value::Object(given)) if given.is_empty() => Ok(Value::Object(given)),
+            (None, Value::Object(_)) => Err(format!("brain '{}' takes no options", self.title)),
+            (None, _) => Err("options must be a JSON object".to_owned()),
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Waits for the end of another run.
+
+use px_core::RunId;
+use px_core::event::Failure;
+use px_core::key::KeyId;
+use serde::Deserialize;
+
+use crate::brain::{Brain, State};
+use crate::wait::On;
+
+/// How another run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum RunEnd<T> {
+    /// It is complete.
+    Complete {
+        /// Its result.
+        result: T,
+    },
+    /// It failed.
+    Error {
+        /// With what.
+        error: Failure,
+    },
+    /// It was cancelled.
+    Cancelled {
+        /// Why, if somebody said so.
+        #[serde(default)]
+        reason: Option<String>,
+    },
+    /// There is no such run, or no more.
+    Unknown,
+}
+
+/// Waits for the end of a run of this brain, also if it has ended already:
+/// give it to `wait_for`. Runs are started by [`Cx::start`](crate::Cx::start).
+pub fn end_of<I, O: State>(_brain: impl FnOnce() -> Brain<I, O>, run: RunId) -> On<RunEnd<O>> {
+    On::at(KeyId::end_of(run))
+}

@@ -1,0 +1,55 @@
+//! Streams: a wait that gives its step one response after the other, until the
+//! step wants no more or the time is up.
+
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use px_core::wait::WaitMode;
+
+use crate::wait::{Timed, WaitRequest, Waits};
+
+/// The step is done; the next one, a [`for_each`](crate::Builder::for_each),
+/// runs with each response of the stream. Made by [`stream`].
+#[must_use = "a stream is opened only if the step returns it"]
+#[derive(Debug)]
+pub struct Streaming<S, R> {
+    state: S,
+    request: WaitRequest,
+    response: PhantomData<fn() -> R>,
+}
+
+/// What the step that takes a stream's responses returns.
+#[must_use = "a stream goes on only with what the step returns"]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum More<S, T> {
+    /// The step runs again with the next response, and this state.
+    Next(S),
+    /// The stream is closed, and the next step runs with this state. What came
+    /// and was not taken is late.
+    Done(T),
+}
+
+/// Opens a stream of what `on` answers. Unlike a wait in a loop it stays open
+/// while its step works: what comes meanwhile is kept for it, in order, and
+/// its timeout is one for the whole of it.
+pub fn stream<S, W: Waits>(state: S, on: W) -> Streaming<S, W::Response> {
+    let request = WaitRequest { mode: WaitMode::Stream, ..WaitRequest::new(on.registrations()) };
+    Streaming { state, request, response: PhantomData }
+}
+
+impl<S, R> Streaming<S, R> {
+    /// Ends the stream by itself after this time; the step then runs once
+    /// more with [`Timed::TimedOut`], and must be done.
+    pub fn timeout(self, after: Duration) -> Streaming<S, Timed<R>> {
+        Streaming { state: self.state, request: self.request.timeout(after), response: PhantomData }
+    }
+
+    /// Leaves alone what was queued before the stream was opened (RULES 6).
+    pub fn fresh(self) -> Self {
+        Self { request: self.request.fresh(), ..self }
+    }
+
+    pub(crate) fn into_parts(self) -> (S, WaitRequest) {
+        (self.state, self.request)
+    }
+}

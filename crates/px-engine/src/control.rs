@@ -59,16 +59,15 @@ impl Parts {
     /// # Errors
     /// See [`ControlError`].
     pub async fn start_run(&self, request: StartRequest) -> Result<Started, ControlError> {
-        let brain = self
+        let def = self
             .registry
             .as_ref()
             .brain(&request.brain)
-            .map(|brain| brain.info())
             .ok_or_else(|| ControlError::UnknownBrain(request.brain.clone()))?;
-        let bad_options = match request.options.as_object() {
-            Some(options) if options.is_empty() => None,
-            Some(_) => Some(format!("brain '{}' takes no options", request.brain)),
-            None => Some("options must be a JSON object".to_owned()),
+        let brain = def.info();
+        let (options, bad_options) = match def.complete_options(request.options.clone()) {
+            Ok(options) => (options, None),
+            Err(why) => (request.options.clone(), Some(why)),
         };
         let input = serde_json::json!([request.initial_state, request.options]).to_string();
         if let Some(key) = &request.idempotency_key
@@ -78,7 +77,7 @@ impl Parts {
         }
         let mut draft = self.draft();
         let mut start = Start::of(brain, request.initial_state, Cause::Api);
-        start.options = request.options;
+        start.options = options;
         start.request_id = request.request_id;
         start.bad_options = bad_options;
         let run = draft.start(start).await?;

@@ -10,9 +10,11 @@ use px_core::event::{Failure, FailureKind};
 use px_core::run::{After, Command, StepOutcome, Then};
 use px_core::wait::Wait;
 use px_core::{Run, RunId, RunStatus};
-use px_sdk::{BrainDef, Continue, Cx, StepContext, StepDef, StepError, StepOutput};
+use px_sdk::{Body, Continue, Cx, Nested, StepContext, StepDef, StepError, StepOutput};
 use px_store::{Admission, Outcome, Work};
 
+use crate::items;
+use crate::position::{Found, Position, find};
 use crate::session::{Claim, Committed, Session, SessionError};
 use crate::shared::{Limits, Parts};
 
@@ -73,19 +75,33 @@ async fn steps(parts: &Parts, limits: &Limits, session: &Arc<Session>) -> Result
             session.commit(Some(Command::Halt { reason: run.reason })).await?;
             return Ok(());
         }
-        let found = match find(parts, &run).and_then(|found| same_response(parts, &run).map(|()| found)) {
-            Ok(found) => found,
+        let place = match find(parts, &run).and_then(|place| same_response(parts, &run).map(|()| place)) {
+            Ok(place) => place,
             Err(reason) => {
                 session.commit(Some(Command::Halt { reason: Some(reason) })).await?;
                 return Ok(());
             }
         };
-        let begun = parts.clock.now();
-        session.begin(found.index, begun).await;
-        let revoked = session.revoked();
-        let command = match run_step(limits, session, &run, found.step, revoked).await? {
-            Some(result) => command(parts, &run, &found, result),
-            None => return Ok(()),
+        let command = match &place {
+            Position::Leave(found, nested) => leave(&run, found, nested),
+            Position::Step(found) => {
+                if let Some(command) = migration(&run, found) {
+                    let rests = matches!(command, Command::Halt { .. });
+                    if session.commit(Some(command)).await? != Committed::GoesOn || rests {
+                        return Ok(());
+                    }
+                    continue;
+                }
+                let begun = parts.clock.now();
+                session.begin(found.index, begun).await;
+                match &found.step.body {
+                    Body::Brain(nested) => enter(&run, nested),
+                    _ => match run_step(limits, session, &run, found.step).await? {
+                        Some(result) => command(parts, &run, found, result),
+                        None => return Ok(()),
+                    },
+                }
+            }
         };
         match session.commit(Some(command)).await? {
             Committed::GoesOn => {}
@@ -94,26 +110,55 @@ async fn steps(parts: &Parts, limits: &Limits, session: &Arc<Session>) -> Result
     }
 }
 
-/// The step that a run is at, in the brain as this binary has it.
-struct Found<'a> {
-    brain: &'a BrainDef,
-    step: &'a StepDef,
-    index: u32,
+/// What brings a state that another version left to what this one expects.
+fn migration(run: &Run, found: &Found<'_>) -> Option<Command> {
+    let frame = run.frame().filter(|frame| frame.version != found.brain.version)?;
+    let (version, from) = (found.brain.version, frame.version);
+    let code = || found.step.migrate(from, frame.state.clone());
+    let why = match std::panic::catch_unwind(AssertUnwindSafe(code)) {
+        Ok(Ok(state)) => return Some(Command::Migrate { version, state }),
+        Ok(Err(error)) => error.message().to_owned(),
+        Err(panic) => panic_text(&*panic),
+    };
+    let step = &frame.step;
+    let reason =
+        format!("the state for step '{step}' could not be migrated from version {from} to {version}: {why}");
+    Some(Command::Halt { reason: Some(reason) })
 }
 
-fn find<'a>(parts: &'a Parts, run: &Run) -> Result<Found<'a>, String> {
-    let frame = run.frame().ok_or("the run has no position")?;
-    let brain = parts
-        .registry
-        .brain(&frame.brain)
-        .ok_or_else(|| format!("brain '{}' is not in this binary any more", frame.brain))?;
-    brain
-        .steps
-        .iter()
-        .enumerate()
-        .find(|(_, step)| step.info.title == frame.step)
-        .map(|(index, step)| Found { brain, step, index: u32::try_from(index).unwrap_or(u32::MAX) })
-        .ok_or_else(|| format!("step '{}' is not in brain '{}' any more", frame.step, frame.brain))
+/// Goes into a nested brain.
+fn enter(run: &Run, nested: &Nested) -> Command {
+    let state = run.frame().map(|frame| frame.state.clone()).unwrap_or_default();
+    match std::panic::catch_unwind(AssertUnwindSafe(|| nested.enter(state))) {
+        Ok(Ok(initial_state)) => Command::EnterBrain { brain: Box::new(nested.brain.info()), initial_state },
+        Ok(Err(error)) => match unfit(run, error) {
+            StepResult::Failed { error, .. } => Command::FailStep { error, retry_at: None },
+            StepResult::Unfit(reason) => Command::Halt { reason: Some(reason) },
+            StepResult::Returned(_) => Command::Halt { reason: None },
+        },
+        Err(panic) => {
+            let error = failure(FailureKind::Panic, "Panic", panic_text(&*panic));
+            Command::FailStep { error, retry_at: None }
+        }
+    }
+}
+
+/// Takes the result of a nested brain that is through.
+fn leave(run: &Run, found: &Found<'_>, nested: &Nested) -> Command {
+    let [.., outer, inner] = run.frames.as_slice() else { return Command::Halt { reason: None } };
+    let code = || nested.leave(outer.state.clone(), inner.state.clone(), inner.halted);
+    match std::panic::catch_unwind(AssertUnwindSafe(code)) {
+        Ok(Ok(state)) => {
+            let after = found.next().map_or(After::End, |next| After::Step(next.info.title.clone()));
+            Command::LeaveBrain { state, after }
+        }
+        Ok(Err(error)) => match unfit(run, error) {
+            StepResult::Failed { error, .. } => Command::Fail { error },
+            StepResult::Unfit(reason) => Command::Halt { reason: Some(reason) },
+            StepResult::Returned(_) => Command::Halt { reason: None },
+        },
+        Err(panic) => Command::Fail { error: failure(FailureKind::Panic, "Panic", panic_text(&*panic)) },
+    }
 }
 
 /// Whether the response that the step will be given has the schema that it had
@@ -144,21 +189,31 @@ async fn run_step(
     session: &Arc<Session>,
     run: &Run,
     step: &StepDef,
-    revoked: impl Future<Output = ()>,
 ) -> Result<Option<StepResult>, SessionError> {
     let Some(frame) = run.frame() else { return Ok(None) };
     let about = StepContext {
         run: run.id,
         brain: frame.brain.clone(),
         step: frame.step.clone(),
+        path: run.path(),
+        item: None,
         iteration: frame.iteration,
         attempt: attempt(run),
         options: run.options.clone(),
         once: run.once.clone(),
     };
-    let cx = Cx::new(about, Arc::clone(session) as _);
+    let revoked = session.revoked();
     // The call itself is user code too, and may panic before there is a future.
-    let code = async { step.run(cx, frame.state.clone(), run.given.clone()).await };
+    let code = async {
+        let state = frame.state.clone();
+        match &step.body {
+            Body::Code(code) => {
+                code(Cx::new(about, Arc::clone(session) as _), state, run.given.clone()).await
+            }
+            Body::Map(map) => items::work(session, run, map, &about, state).await,
+            Body::Brain(_) => Err(StepError::State("a nested brain has no code".into())),
+        }
+    };
     let code = AssertUnwindSafe(code).catch_unwind();
     let time = step.options.timeout;
     let mut code = pin!(async {
@@ -190,36 +245,52 @@ async fn run_step(
                 None => tokio::select! {
                     biased;
                     result = &mut code => result,
-                    // Nothing that it does can be committed any more: drop it where it stands.
-                    () = revoked => return Ok(None),
+                    // Nothing that it does can be committed any more: it may
+                    // clean up, and is then dropped where it stands.
+                    () = revoked => {
+                        session.revoke();
+                        let _ = tokio::time::timeout(limits.cancel_grace, &mut code).await;
+                        return Ok(None);
+                    }
                 },
             }
         }
     };
-    let failed = |kind, name: &str, message| Failure { kind, name: name.into(), message, stack: None };
     Ok(Some(match result {
         None => {
             let message = format!("step '{}' took longer than {:?}", frame.step, time.unwrap_or_default());
-            StepResult::Failed { error: failed(FailureKind::Step, "Timeout", message), can_retry: true }
+            StepResult::Failed { error: failure(FailureKind::Step, "Timeout", message), can_retry: true }
         }
         Some(Ok(Ok(output))) => StepResult::Returned(output),
-        Some(Ok(Err(StepError::State(why)))) => {
-            StepResult::Unfit(format!("the stored state does not fit step '{}': {why}", frame.step))
-        }
-        Some(Ok(Err(StepError::Response(why)))) => {
-            StepResult::Unfit(format!("the stored response does not fit step '{}': {why}", frame.step))
-        }
-        Some(Ok(Err(StepError::Failed(error)))) => {
-            let stack = (!error.causes().is_empty()).then(|| error.causes().join("\n"));
-            let can_retry = !error.is_permanent();
-            let error = failed(FailureKind::Step, error.name(), error.message().to_owned());
-            StepResult::Failed { error: Failure { stack, ..error }, can_retry }
-        }
+        Some(Ok(Err(error))) => unfit(run, error),
         Some(Err(panic)) => {
-            let error = failed(FailureKind::Panic, "Panic", panic_text(&*panic));
+            let error = failure(FailureKind::Panic, "Panic", panic_text(&*panic));
             StepResult::Failed { error, can_retry: false }
         }
     }))
+}
+
+fn failure(kind: FailureKind, name: &str, message: String) -> Failure {
+    Failure { kind, name: name.into(), message, stack: None }
+}
+
+/// What follows from a step that has no outcome.
+fn unfit(run: &Run, error: StepError) -> StepResult {
+    let step = run.frame().map(|frame| frame.step.as_str()).unwrap_or_default();
+    match error {
+        StepError::State(why) => {
+            StepResult::Unfit(format!("the stored state does not fit step '{step}': {why}"))
+        }
+        StepError::Response(why) => {
+            StepResult::Unfit(format!("the stored response does not fit step '{step}': {why}"))
+        }
+        StepError::Failed(error) => {
+            let stack = (!error.causes().is_empty()).then(|| error.causes().join("\n"));
+            let can_retry = !error.is_permanent();
+            let failure = failure(FailureKind::Step, error.name(), error.message().to_owned());
+            StepResult::Failed { error: Failure { stack, ..failure }, can_retry }
+        }
+    }
 }
 
 /// Which attempt at the current step runs now. A start after a crash is no new
@@ -248,18 +319,29 @@ fn command(parts: &Parts, run: &Run, found: &Found<'_>, result: StepResult) -> C
             return Command::FailStep { error, retry_at: pause.map(|pause| now.after(pause)) };
         }
     };
-    let after = if output.repeats {
-        After::Same
-    } else {
-        match found.brain.steps.get(found.index as usize + 1) {
-            Some(next) => After::Step(next.info.title.clone()),
-            None => After::End,
-        }
+    let after = match found.next() {
+        _ if output.halts => After::Halt,
+        _ if output.repeats => After::Same,
+        Some(next) => After::Step(next.info.title.clone()),
+        None => After::End,
     };
     let now = parts.clock.now();
     let then = match output.then {
         Continue::Go => Then::Go,
         Continue::Given(given) => Then::Given(given),
+        Continue::Stream if run.stream().is_none() => {
+            let message = "the stream is over, and the step asks for more of it: it must be done".to_owned();
+            let error = failure(FailureKind::Step, "StreamOver", message);
+            return Command::FailStep { error, retry_at: None };
+        }
+        Continue::Stream => Then::Stream,
+        Continue::Wait(request)
+            if request.registrations.iter().any(|one| one.key.awaited_run() == Some(run.id)) =>
+        {
+            let message = "the run waits for its own end: nothing could end that".to_owned();
+            let error = failure(FailureKind::Step, "WaitsForItself", message);
+            return Command::FailStep { error, retry_at: None };
+        }
         Continue::Wait(request)
             if request.registrations.is_empty() && request.timeout.is_none() && request.until.is_none() =>
         {

@@ -11,6 +11,8 @@
 mod control;
 mod engine;
 mod executor;
+mod items;
+mod position;
 mod session;
 mod shared;
 mod timer;

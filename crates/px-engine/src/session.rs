@@ -3,16 +3,16 @@
 //! claim's fence, so an executor that was revoked can commit nothing.
 
 use std::future::Future;
-use std::pin::Pin;
 
 use px_core::RunId;
-use px_core::run::Command;
+use px_core::event::Cause;
+use px_core::run::{Catalog, Command, Start};
 use px_core::{Run, Timestamp};
-use px_sdk::{Error, Result, StepPort};
+use px_sdk::{Error, PortFuture, Result, StepPort};
 use px_store::{Admission, Conflict, DraftError, Outcome, RunRecord, Work};
 use serde_json::Value;
-use tokio::sync::Mutex;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{Mutex, watch};
 
 use crate::shared::{MAX_ROUNDS, Parts};
 
@@ -43,6 +43,8 @@ pub(crate) struct Session {
     claim: Claim,
     run: RunId,
     current: Mutex<Current>,
+    /// Whether the claim is gone, for the step that runs.
+    gone: watch::Sender<bool>,
 }
 
 /// The right to run the steps of one run.
@@ -63,7 +65,8 @@ struct Current {
 impl Session {
     pub(crate) fn new(parts: Parts, claim: Claim, record: RunRecord) -> Self {
         let run = record.run.id;
-        Self { parts, claim, run, current: Mutex::new(Current { record, begin: None }) }
+        let current = Mutex::new(Current { record, begin: None });
+        Self { parts, claim, run, current, gone: watch::Sender::new(false) }
     }
 
     /// Resolves when the claim is gone. Meant for steps that take long: it may
@@ -101,8 +104,22 @@ impl Session {
         self.commit(None).await
     }
 
+    /// Tells the step that nothing it does can be committed any more.
+    pub(crate) fn revoke(&self) {
+        self.gone.send_replace(true);
+    }
+
     /// Commits a command, with the step's start if that is still due.
     pub(crate) async fn commit(&self, command: Option<Command>) -> Result<Committed, SessionError> {
+        self.commit_with(command, None).await
+    }
+
+    /// The same, with a run that is started in the same commit.
+    async fn commit_with(
+        &self,
+        command: Option<Command>,
+        start: Option<(&Start, &Mutex<Option<RunId>>)>,
+    ) -> Result<Committed, SessionError> {
         let mut current = self.current.lock().await;
         for _ in 0..MAX_ROUNDS {
             let mut draft = self.parts.draft();
@@ -113,6 +130,14 @@ impl Session {
                 draft.advance(at);
                 draft.command(self.run, Command::BeginStep { index }).await?;
                 draft.advance(now);
+            }
+            let mut command = command.clone();
+            if let Some((start, started)) = start {
+                let run = draft.start(start.clone()).await?;
+                *started.lock().await = Some(run);
+                if let Some(Command::RecordOnce { value, .. }) = &mut command {
+                    *value = Value::String(run.to_string());
+                }
             }
             if let Some(command) = &command {
                 draft.command(self.run, command.clone()).await?;
@@ -132,7 +157,10 @@ impl Session {
                     current.begin = None;
                     return Ok(if rests { Committed::Rests } else { Committed::GoesOn });
                 }
-                Outcome::Conflict(Conflict::Fence(_)) => return Ok(Committed::Revoked),
+                Outcome::Conflict(Conflict::Fence(_)) => {
+                    self.revoke();
+                    return Ok(Committed::Revoked);
+                }
                 Outcome::Conflict(_) => {
                     // Somebody changed the run or a key and left the claim: read anew.
                     match self.parts.store.run(self.parts.scope, self.run).await? {
@@ -148,23 +176,82 @@ impl Session {
 
 /// Whether a command is the last of a step's execution.
 fn ends_step(command: &Command) -> bool {
-    !matches!(command, Command::RecordOnce { .. })
+    !matches!(
+        command,
+        Command::RecordOnce { .. }
+            | Command::RecordItem { .. }
+            | Command::Emit { .. }
+            | Command::Migrate { .. }
+    )
+}
+
+/// What a step is told of a commit that it asked for.
+fn told(result: Result<Committed, SessionError>, what: &str) -> Result<()> {
+    match result {
+        Ok(Committed::Revoked) => {
+            Err(Error::permanent("the run was cancelled, or another process has taken it over"))
+        }
+        Ok(_) => Ok(()),
+        Err(error) => Err(Error::msg(format_args!("{what} could not be recorded: {error}"))),
+    }
+}
+
+impl Session {
+    /// Commits the result of an item.
+    pub(crate) async fn record_item(&self, index: u32, total: u32, item: Value, result: Value) -> Result<()> {
+        let command = Command::RecordItem { index, total, item, result };
+        told(self.commit(Some(command)).await, "the item's result")
+    }
 }
 
 impl StepPort for Session {
-    fn record_once(
-        &self,
-        name: String,
-        value: Value,
-    ) -> Pin<Box<dyn Future<Output = Result<()>> + Send + '_>> {
+    fn record_once(&self, item: Option<u32>, name: String, value: Value) -> PortFuture<'_, Result<()>> {
         Box::pin(async move {
-            match self.commit(Some(Command::RecordOnce { name, value })).await {
-                Ok(Committed::Revoked) => {
-                    Err(Error::permanent("the run was cancelled, or another process has taken it over"))
+            let command = Command::RecordOnce { name, value, item };
+            told(self.commit(Some(command)).await, "the side effect")
+        })
+    }
+
+    fn start_run(
+        &self,
+        item: Option<u32>,
+        name: String,
+        brain: String,
+        input: Value,
+    ) -> PortFuture<'_, Result<RunId>> {
+        Box::pin(async move {
+            let Some(info) = Catalog::brain(&*self.parts.registry, &brain) else {
+                return Err(Error::permanent(format_args!("brain '{brain}' is not registered")));
+            };
+            let mut start = Start::of(info, input, Cause::Run(self.run));
+            if let Some(def) = self.parts.registry.as_ref().brain(&brain) {
+                match def.complete_options(start.options.clone()) {
+                    Ok(options) => start.options = options,
+                    Err(why) => start.bad_options = Some(why),
                 }
-                Ok(_) => Ok(()),
-                Err(error) => Err(Error::msg(format_args!("the side effect could not be recorded: {error}"))),
             }
+            let started = Mutex::new(None);
+            let command = Command::RecordOnce { name, value: Value::Null, item };
+            told(self.commit_with(Some(command), Some((&start, &started))).await, "the start of the run")?;
+            started.into_inner().ok_or_else(|| Error::msg("the run was not started"))
+        })
+    }
+
+    fn emit(&self, name: String, data: Value, durable: bool) -> PortFuture<'_, Result<()>> {
+        Box::pin(async move {
+            told(self.commit(Some(Command::Emit { name, data, durable })).await, "the progress")
+        })
+    }
+
+    fn is_cancelled(&self) -> bool {
+        *self.gone.borrow()
+    }
+
+    fn cancelled(&self) -> PortFuture<'_, ()> {
+        Box::pin(async move {
+            let mut gone = self.gone.subscribe();
+            // The sender lives as long as this session does.
+            let _ = gone.wait_for(|gone| *gone).await;
         })
     }
 }

@@ -55,6 +55,8 @@ pub struct Limits {
     /// How many processes may die in one execution of a step before its run
     /// is paused (RULES 36).
     pub max_deaths: u32,
+    /// How long a step whose run was cancelled may clean up before it is dropped.
+    pub cancel_grace: Duration,
 }
 
 impl Default for Limits {
@@ -64,6 +66,7 @@ impl Default for Limits {
             poll: Duration::from_secs(1),
             visible_after: Duration::from_millis(100),
             max_deaths: 3,
+            cancel_grace: Duration::from_secs(5),
         }
     }
 }

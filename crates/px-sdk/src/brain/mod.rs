@@ -26,7 +26,9 @@ use crate::error::Result;
 pub use builder::{
     Builder, Finished, MayHalt, PhaseAfter, Ready, Resumed, StateAfter, Streamed, Sure, Waited,
 };
-pub use def::{Body, BrainDef, MapBody, Nested, OptionsDef, StepDef, StepFuture, Turns};
+pub use def::{
+    Body, BrainDef, ErasedItem, ItemFuture, MapBody, Nested, OptionsDef, StepDef, StepFuture, Turns,
+};
 pub use nest::{Guarded, ItemResult, Items, ResultOf, Untold, items};
 pub(crate) use output::start_of;
 pub use output::{Async, Continue, Outcome, StepError, StepOutput};

@@ -244,7 +244,7 @@ pub mod cases {
         driver.command(run, Command::BeginStep { index: 0 }).unwrap();
         for n in 0..200 {
             let value = json!({"filler": "x".repeat(200), "n": n});
-            driver.command(run, Command::RecordOnce { name: format!("o{n}"), value }).unwrap();
+            driver.command(run, Command::RecordOnce { name: format!("o{n}"), value, item: None }).unwrap();
         }
         let seq = block_on(store.run(SCOPE, run)).unwrap().expect("the run").run.seq;
         assert_eq!(seq, 204);
@@ -450,7 +450,9 @@ pub mod cases {
         }
         let value = json!({"filler": "x".repeat(20_000)});
         driver.command(*runs.last().unwrap(), Command::BeginStep { index: 0 }).unwrap();
-        driver.command(*runs.last().unwrap(), Command::RecordOnce { name: "o".into(), value }).unwrap();
+        driver
+            .command(*runs.last().unwrap(), Command::RecordOnce { name: "o".into(), value, item: None })
+            .unwrap();
         let scan = |table, limit| {
             let (mut rows, mut after) = (Vec::new(), None);
             loop {

@@ -146,9 +146,9 @@ impl World {
     ///
     /// # Errors
     /// The brain is not registered, the input is no object, or the process dies.
-    pub async fn start<I: Serialize>(
+    pub async fn start<I: Serialize, O>(
         &self,
-        brain: impl FnOnce() -> Brain<I>,
+        brain: impl FnOnce() -> Brain<I, O>,
         input: I,
     ) -> Result<RunId, WorldError> {
         let request = StartRequest {

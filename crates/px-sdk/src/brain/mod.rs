@@ -29,7 +29,7 @@ pub use builder::{
 pub use def::{
     Body, BrainDef, ErasedItem, ItemFuture, MapBody, Nested, OptionsDef, StepDef, StepFuture, Turns,
 };
-pub use nest::{Guarded, ItemResult, Items, ResultOf, Untold, items};
+pub use nest::{Guarded, InnerResult, ItemResult, Items, ResultOf, Untold, items};
 pub(crate) use output::start_of;
 pub use output::{Async, Continue, Outcome, StepError, StepOutput};
 
@@ -153,7 +153,7 @@ impl Blank {
     }
 
     /// Another brain as the first step: see [`Builder::brain`].
-    pub fn brain<I: Input, J: Input, R: State, T: State>(
+    pub fn brain<I: Input, J: Input, R: InnerResult, T: State>(
         self,
         name: &str,
         inner: impl FnOnce() -> Brain<J, R>,

@@ -189,8 +189,9 @@ pub fn lifecycle(before: RunStatus, after: &Run, event: &Event) -> Option<Lifecy
 
 fn of_run(after: RunStatus, event: &EventBody) -> Option<Kind> {
     Some(match (after, event) {
-        (RunStatus::Running, EventBody::BrainStart { .. }) => Kind::RunStarted,
-        (RunStatus::Waiting, EventBody::WaitOpened { .. }) => Kind::RunWaiting,
+        // A run that takes turns has started when it has its turn.
+        (RunStatus::Running, EventBody::BrainStart { .. } | EventBody::Admitted) => Kind::RunStarted,
+        (RunStatus::Waiting, EventBody::WaitOpened { .. } | EventBody::WaitAgain { .. }) => Kind::RunWaiting,
         // A paused run that goes on may find its wait still open.
         (RunStatus::Running | RunStatus::Waiting, _) => Kind::RunResumed,
         (RunStatus::Paused, _) => Kind::RunPaused,
@@ -230,7 +231,8 @@ fn data(run: &Run, event: &Event) -> Value {
         },
         EventBody::BrainResumed => json!({ "by": "operator" }),
         EventBody::BrainError { error } => json!({ "error": failure(error) }),
-        EventBody::WaitOpened { wait } => waiting(wait),
+        EventBody::WaitOpened { wait } | EventBody::WaitAgain { wait } => waiting(wait),
+        EventBody::Rerun { position } => json!({ "by": "rerun", "step": position.step }),
         EventBody::WaitAnswered { given, event, .. } => match &given.key {
             Some(key) => json!({
                 "by": "webhook", "slug": key.slug, "identifier": key.identifier, "webhookEventId": event,
@@ -238,13 +240,13 @@ fn data(run: &Run, event: &Event) -> Value {
             None => json!({ "by": "hand" }),
         },
         EventBody::WaitTimedOut { .. } => json!({ "by": "timeout" }),
-        EventBody::StepStart { step, index, attempt, iteration } => json!({
+        EventBody::StepStart { step, index, attempt, iteration, .. } => json!({
             "step": step, "stepIndex": index, "attempt": attempt, "iteration": iteration,
         }),
         EventBody::StepComplete { step, next, .. } => json!({
             "step": step, "stepIndex": run.step_index(step), "next": next,
         }),
-        EventBody::StepRetry { step, attempt, error, due_at } => json!({
+        EventBody::StepRetry { step, attempt, error, due_at, .. } => json!({
             "step": step, "stepIndex": run.step_index(step), "attempt": attempt,
             "error": failure(error), "dueAt": due_at,
         }),

@@ -138,6 +138,18 @@ const WAITS: &[Damage] = &[
         timer.key[4] = 1;
         put(timer.text("/wait"), timer)
     }),
+    (Rule::TurnNotInKey, |rig| {
+        let run = rig.run("survey", "waits");
+        edit(run.text("/id"), run, |run| run["slot"] = json!({"slug": "px.slot", "identifier": "survey"}))
+    }),
+    (Rule::StrayTurn, |rig| put(nobody("run"), rig.new_key("turns", json!({"holders": [nobody("run")]})))),
+    (Rule::EndUnheard, |rig| {
+        let ended = rig.run_that_is("survey", "complete").text("/id");
+        let run = rig.run("survey", "waits");
+        edit(ended.clone(), run, |run| {
+            run["waits"][0]["registrations"][0]["key"] = json!({"slug": "px.run", "identifier": ended});
+        })
+    }),
     (Rule::OwnerNotInKey, |rig| {
         let key = rig.key("busy");
         edit(key.text("/owner"), key, |key| key["owner"] = Value::Null)

@@ -97,6 +97,8 @@ impl Log<'_> {
         if !initial_state.is_object() {
             return Err(Refusal::NotAnObject("the initial state of a nested brain"));
         }
+        // The types allow no stream here; a stored log might.
+        self.close_streams();
         let depth = self.run.depth() + 1;
         let titles = brain.steps.iter().map(|step| step.title.clone()).collect();
         let steps = letters(&vec![StepStatus::Pending; brain.steps.len()]);
@@ -154,7 +156,7 @@ impl Log<'_> {
             _ => None,
         };
         self.complete(&step, patch, &outcome.after, given);
-        if stream.is_none() {
+        if stream.is_none() || outcome.after != After::Same {
             self.close_streams();
         }
         match (outcome.after, outcome.then) {
@@ -164,8 +166,8 @@ impl Log<'_> {
                 self.finish(true);
             }
             (_, Then::Wait(wait)) => self.wait(wait),
-            (_, Then::Stream) => self.stay(stream),
-            (_, Then::Go | Then::Given(_)) => self.go_on(),
+            (After::Same, Then::Stream) => self.stay(stream),
+            (_, Then::Go | Then::Given(_) | Then::Stream) => self.go_on(),
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! brains inside brains, lists, streams, turns, runs that wait for runs,
 //! options and migrations; each through crashes where that can matter.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says by panicking that it failed")]
+#![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
 
 mod project;
 

@@ -65,12 +65,14 @@ impl Nested {
     }
 }
 
+type List = Arc<dyn Fn(&Value) -> Result<Vec<ErasedItem>, StepError> + Send + Sync>;
+
 /// Code for each item of a list.
 #[derive(Clone)]
 pub struct MapBody {
     /// How many items are worked on at once.
     pub parallel: usize,
-    pub(super) list: Arc<dyn Fn(&Value) -> Result<Vec<ErasedItem>, StepError> + Send + Sync>,
+    pub(super) list: List,
     pub(super) collect: Arc<dyn Fn(Value, Vec<Value>) -> Result<Value, StepError> + Send + Sync>,
 }
 

@@ -5,7 +5,7 @@
 //! no secret, no schedule and no receiver.
 //!
 //! Four formats, one file each, in the order of HOOKS section 2. What a format
-//! has no field of its own for goes into its payload, as [`Rest`].
+//! has no field of its own for goes into its payload, as `Rest`.
 //!
 //! Tests: `tests/format.rs`, byte for byte.
 

@@ -95,8 +95,9 @@ pub fn main() -> std::process::ExitCode {
 /// What brains and webhooks usually need.
 pub mod prelude {
     pub use px_sdk::{
-        Again, All, Brain, Collecting, Cx, Either, Error, Inbound, Kind, Next, Partly, Picked, Received,
-        Reply, Result, Retry, Sleeping, Timed, Waiting, brain, sleep, wait_for, wait_for_all, wait_for_count,
+        Again, All, Brain, Collecting, Cx, Either, Error, Guarded, Inbound, Kind, More, Next, Partly, Picked,
+        Received, Reply, Result, Retry, RunEnd, Sleeping, Streaming, Timed, Waiting, brain, end_of, items,
+        sleep, stream, wait_for, wait_for_all, wait_for_count,
     };
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};

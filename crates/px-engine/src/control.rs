@@ -4,6 +4,7 @@
 use px_core::RunId;
 use px_core::event::Cause;
 use px_core::run::{Command, Refusal, Start};
+use px_store::outbox::Hook;
 use px_store::{Admission, Conflict, DraftError, Outcome, StartKey};
 use serde_json::Value;
 
@@ -22,6 +23,8 @@ pub struct StartRequest {
     pub request_id: Option<String>,
     /// Starting again with this key and the same input gives the same run.
     pub idempotency_key: Option<String>,
+    /// Who is told of this run alone; its id and its run are set at the start.
+    pub hook: Option<Hook>,
 }
 
 /// What became of a start.
@@ -80,6 +83,9 @@ impl Parts {
         start.options = options;
         start.request_id = request.request_id;
         start.bad_options = bad_options;
+        if let Some(hook) = request.hook {
+            draft.hook_next_run(hook);
+        }
         let run = draft.start(start).await?;
         if let Some(key) = request.idempotency_key {
             draft.put_start_key(request.brain, key, StartKey { run, input: input.clone() });
@@ -107,12 +113,13 @@ impl Parts {
         self.command(run, Command::Pause { reason }).await
     }
 
-    /// Lets a paused run go on.
+    /// Lets a paused run go on. From here on this hook is told of it, if one
+    /// is given, instead of the one that it had.
     ///
     /// # Errors
     /// The run does not exist, or is not paused.
-    pub async fn resume_run(&self, run: RunId) -> Result<(), ControlError> {
-        self.command(run, Command::Resume).await
+    pub async fn resume_run(&self, run: RunId, hook: Option<Hook>) -> Result<(), ControlError> {
+        self.command_with(run, Command::Resume, hook).await
     }
 
     /// Gives a run an answer by hand: its open wait takes it, or the next one.
@@ -136,8 +143,20 @@ impl Parts {
     }
 
     async fn command(&self, run: RunId, command: Command) -> Result<(), ControlError> {
+        self.command_with(run, command, None).await
+    }
+
+    async fn command_with(
+        &self,
+        run: RunId,
+        command: Command,
+        hook: Option<Hook>,
+    ) -> Result<(), ControlError> {
         for _ in 0..MAX_ROUNDS {
             let mut draft = self.draft();
+            if let Some(hook) = &hook {
+                draft.hook_run(run, hook.clone()).await?;
+            }
             draft.command(run, command.clone()).await?;
             match self.store.commit(draft.into_batch(), Admission::Refuse).await? {
                 Outcome::Committed { .. } => return Ok(()),

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 pub(crate) struct App {
     pub(crate) stage: Stage,
     pub(crate) parts: Parts,
+    pub(crate) operator: px_outbound::Operator,
     pub(crate) inputs: BTreeMap<String, Schema>,
     /// What webhook URLs begin with, without a slash at the end.
     pub(crate) base_url: String,

@@ -45,6 +45,12 @@ pub enum StartError {
         "the API has no access control, and {0} can be reached from other machines: bind to 127.0.0.1, or pass --insecure"
     )]
     Open(std::net::SocketAddr),
+    /// The client of outbound hooks cannot be made.
+    #[error(transparent)]
+    Hooks(px_outbound::guard::Error),
+    /// A hook of the configuration cannot be.
+    #[error("a hook of the configuration cannot be: {0}")]
+    Hook(px_outbound::operate::Error),
     /// The address cannot be listened on.
     #[error("cannot listen on {bind}: {source}")]
     Bind {
@@ -128,6 +134,28 @@ impl From<OperatorError> for ApiError {
             }
         }
     }
+}
+
+impl From<px_outbound::operate::Error> for ApiError {
+    fn from(error: px_outbound::operate::Error) -> Self {
+        use px_outbound::operate::Error as E;
+        match error {
+            E::NoHook(id) => Self::not_found(format!("Hook '{id}' not found")),
+            E::NoDelivery(id) => Self::not_found(format!("Delivery '{id}' not found")),
+            E::Url(_) | E::Invalid(_) => Self::bad_request(sentence(&error)),
+            E::Egress(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, sentence(&error)),
+            E::Conflict(_) | E::TooMany(_) => Self::conflict(sentence(&error)),
+            E::Store(error) => error.into(),
+            _ => Self::overloaded(sentence(&error)),
+        }
+    }
+}
+
+/// An error's fragment as a sentence begins.
+fn sentence(error: &impl std::fmt::Display) -> String {
+    let text = error.to_string();
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 impl IntoResponse for ApiError {

@@ -8,6 +8,7 @@ mod connections;
 mod error;
 mod ingress;
 mod layered;
+mod outbound;
 mod plain;
 mod resolve;
 mod start;
@@ -15,4 +16,5 @@ mod view;
 
 pub use connections::ConnectionLimits;
 pub use error::StartError;
+pub use outbound::HookOptions;
 pub use start::{Environment, Options, Running, WebhookOptions, start};

@@ -9,6 +9,7 @@ use px_core::{Clock, Ids, Scope};
 use px_engine::{Engine, Limits, Parts};
 use px_inbound::verify::{Network, UrlView};
 use px_inbound::{Endpoint, Gate, GateLimits, Policy, RejectionLimits, Schema, Setup, Stage};
+use px_outbound::Sender;
 use px_sdk::Registry;
 use px_store::Store;
 use tokio::net::TcpListener;
@@ -20,10 +21,14 @@ use crate::app::App;
 use crate::connections::{self, ConnectionLimits};
 use crate::error::StartError;
 use crate::layered;
+use crate::outbound::{self, HookOptions};
 use crate::plain;
 
 /// How long requests may go on after the end was asked for (RULES 42).
 const REQUEST_GRACE: Duration = Duration::from_secs(5);
+
+/// How long requests to hooks may go on after the end was asked for.
+const HOOK_GRACE: Duration = Duration::from_secs(5);
 
 /// Looks up an environment variable.
 pub type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -73,6 +78,8 @@ pub struct Options {
     pub body_timeout: Duration,
     /// How long running steps may go on after the end was asked for (RULES 42).
     pub shutdown_grace: Duration,
+    /// Outbound hooks.
+    pub hooks: HookOptions,
     /// Serves the API to other machines though nothing guards it.
     pub insecure: bool,
 }
@@ -98,6 +105,7 @@ impl Options {
             max_body: 5 * 1024 * 1024,
             body_timeout: Duration::from_secs(10),
             shutdown_grace: Duration::from_secs(10),
+            hooks: HookOptions::default(),
             insecure: false,
         }
     }
@@ -115,6 +123,7 @@ pub struct Running {
     base_url: String,
     warnings: Vec<String>,
     engine: Engine,
+    sender: Sender,
     store: Arc<dyn Store>,
     closing: watch::Sender<bool>,
     serving: JoinHandle<()>,
@@ -145,7 +154,7 @@ pub async fn start(mut options: Options) -> Result<Running, StartError> {
     if let Some(slug) = options.webhooks.keys().next() {
         return Err(StartError::UnknownWebhook(slug.clone()));
     }
-    let warnings = warnings(&endpoints, options.bind)?;
+    let mut warnings = warnings(&endpoints, options.bind)?;
     let is_open = !options.bind.ip().is_loopback();
     if is_open && !options.insecure {
         return Err(StartError::Open(options.bind));
@@ -171,6 +180,7 @@ pub async fn start(mut options: Options) -> Result<Running, StartError> {
         scope: Scope::default(),
         owner: options.ids.version(options.clock.now()),
     };
+    let operator = outbound::prepare(&options, address, &base_url, &mut warnings).await?;
     let urls = UrlView { public_url: options.public_url.clone(), proxies: options.proxies };
     let layered = layered::routes(&endpoints);
     let stage = Stage::new(
@@ -186,6 +196,7 @@ pub async fn start(mut options: Options) -> Result<Running, StartError> {
     let app = Arc::new(App {
         stage,
         parts: parts.clone(),
+        operator: operator.clone(),
         inputs,
         base_url: base_url.clone(),
         layered,
@@ -196,6 +207,7 @@ pub async fn start(mut options: Options) -> Result<Running, StartError> {
         body_timeout: options.body_timeout,
         closing: closing.subscribe(),
     });
+    let sender = Sender::start(operator.parts().clone(), options.hooks.limits);
     let engine = Engine::start(parts, options.limits);
     let stop = closing.subscribe();
     let router = api::router(app).layer(axum::middleware::map_response(plain::give_form));
@@ -206,6 +218,7 @@ pub async fn start(mut options: Options) -> Result<Running, StartError> {
         base_url,
         warnings,
         engine,
+        sender,
         store: options.store,
         closing,
         serving,
@@ -282,7 +295,8 @@ impl Running {
         if tokio::time::timeout(REQUEST_GRACE, &mut serving).await.is_err() {
             serving.abort();
         }
-        self.engine.shutdown(self.shutdown_grace).await;
+        // What the last steps tell is due at the next start if it cannot go out now.
+        tokio::join!(self.engine.shutdown(self.shutdown_grace), self.sender.shutdown(HOOK_GRACE));
         let store = self.store;
         tokio::task::spawn_blocking(move || store.close()).await.unwrap_or(Err(px_store::Error::Closed))
     }

@@ -157,6 +157,7 @@ impl World {
             options: Value::Object(serde_json::Map::new()),
             request_id: None,
             idempotency_key: None,
+            hook: None,
         };
         match self.alive(self.parts.start_run(request)).await?? {
             Started::New(run) | Started::Known(run) | Started::OtherInput(run) => Ok(run),
@@ -295,7 +296,7 @@ impl World {
     /// # Errors
     /// The run does not exist or is not paused, or the process dies.
     pub async fn resume(&self, run: RunId) -> Result<(), WorldError> {
-        Ok(self.alive(self.parts.resume_run(run)).await??)
+        Ok(self.alive(self.parts.resume_run(run, None)).await??)
     }
 
     /// A run as it is stored.

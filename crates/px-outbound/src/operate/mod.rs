@@ -5,6 +5,7 @@
 mod again;
 mod config;
 mod hooks;
+mod input;
 mod spec;
 mod stats;
 
@@ -12,6 +13,7 @@ use px_core::{HookId, OutgoingId};
 
 pub use again::{Recovered, Recovery};
 pub use config::{Configured, configure};
+pub use input::{Input, duration};
 pub use spec::{Spec, validate};
 pub use stats::Stats;
 

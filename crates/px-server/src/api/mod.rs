@@ -3,6 +3,7 @@
 mod body;
 mod brains;
 mod deliveries;
+mod hooks;
 mod operator;
 mod runs;
 mod signals;
@@ -37,6 +38,19 @@ pub(crate) fn router(app: Shared) -> Router {
         .route("/brains/{id}", get(brains::show))
         .route("/brains/{id}/history", get(brains::history))
         .route("/brains/{id}/active-runs", get(brains::active_runs))
+        .route("/hooks", get(hooks::list::list).post(hooks::create::create))
+        .route(
+            "/hooks/{id}",
+            get(hooks::show::show).patch(hooks::update::update).delete(hooks::delete::delete),
+        )
+        .route("/hooks/{id}/test", post(hooks::test::test))
+        .route("/hooks/{id}/rotate-secret", post(hooks::rotate_secret::rotate))
+        .route("/hooks/{id}/deliveries", get(hooks::deliveries::of_hook))
+        .route("/hooks/{id}/recover", post(hooks::recover::recover))
+        .route("/hooks/{id}/stats", get(hooks::stats::show))
+        .route("/deliveries", get(hooks::deliveries::list))
+        .route("/deliveries/{id}", get(hooks::delivery::show))
+        .route("/deliveries/{id}/redeliver", post(hooks::redeliver::redeliver))
         .route_layer(axum::middleware::from_fn_with_state(app.clone(), body::read))
         // Behind the layer: its bodies are counted while they come.
         .route("/webhooks/{slug}", post(ingress::receive).get(ingress::receive).options(ingress::options))

@@ -3,10 +3,12 @@
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
+use bytes::Bytes;
 use http::StatusCode;
 use px_core::run::Refusal;
 use px_core::{Run, RunId, RunStatus, Timestamp, wire};
 use px_store::RunFilter;
+use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -132,12 +134,28 @@ pub(super) async fn cancel(
     }
 }
 
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Resume {
+    webhook_url: Option<String>,
+    webhook_secret: Option<SecretString>,
+}
+
 pub(super) async fn resume(
     State(app): State<Shared>,
     Path(id): Path<String>,
+    body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let run = find(&app, &id).await?;
-    match app.parts.resume_run(run.id).await {
+    let body: Resume = if body.is_empty() {
+        Resume::default()
+    } else {
+        serde_json::from_slice(&body).map_err(|error| {
+            ApiError::bad_request(format!("The request's body is not what it should be: {error}"))
+        })?
+    };
+    let hook = app.run_hook(body.webhook_url, body.webhook_secret)?;
+    match app.parts.resume_run(run.id, hook).await {
         Ok(()) => Ok((StatusCode::ACCEPTED, Json(json!({ "success": true, "action": "resumed" })))),
         Err(error) => match error.refusal() {
             Some(Refusal::WrongStatus(status)) => Err(ApiError::conflict(format!(

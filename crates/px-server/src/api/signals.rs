@@ -60,7 +60,7 @@ pub(super) async fn send(
         Signal::Kill => app.parts.cancel_run(run.id, Some("killed by a signal".into())).await,
         Signal::Pause => app.parts.pause_run(run.id, Some("paused by a signal".into())).await,
         Signal::Resume if run.status == RunStatus::Waiting => app.parts.end_wait(run.id).await,
-        Signal::Resume => app.parts.resume_run(run.id).await,
+        Signal::Resume => app.parts.resume_run(run.id, None).await,
         Signal::WebhookResponse => {
             let response = body.get("response").cloned().unwrap_or_else(|| json!({}));
             if !response.is_object() {

@@ -5,6 +5,7 @@ use axum::extract::State;
 use bytes::Bytes;
 use http::StatusCode;
 use px_engine::{StartRequest, Started};
+use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -20,6 +21,7 @@ struct Body {
     options: Option<Value>,
     initial_state: Option<Value>,
     webhook_url: Option<String>,
+    webhook_secret: Option<SecretString>,
     idempotency_key: Option<String>,
     request_id: Option<String>,
 }
@@ -36,9 +38,6 @@ pub(super) async fn start(
         .or(body.brain_title)
         .filter(|identifier| !identifier.is_empty())
         .ok_or_else(|| ApiError::bad_request("Missing identifier or brainTitle in request body"))?;
-    if body.webhook_url.is_some() {
-        return Err(ApiError::bad_request("webhookUrl is not supported: this version has no outbound hooks"));
-    }
     let brain = resolve::one(app.registry(), &identifier, StatusCode::CONFLICT)?;
     let title = brain.def.title.clone();
     let initial_state = match body.initial_state {
@@ -46,12 +45,14 @@ pub(super) async fn start(
         Some(state) => state,
     };
     check_state(&app, &title, &initial_state)?;
+    let hook = app.run_hook(body.webhook_url, body.webhook_secret)?;
     let request = StartRequest {
         brain: title,
         initial_state,
         options: body.options.unwrap_or_else(|| Value::Object(Map::new())),
         request_id: body.request_id,
         idempotency_key: body.idempotency_key,
+        hook,
     };
     let (status, run) = match app.parts.start_run(request).await? {
         Started::New(run) => (StatusCode::CREATED, run),

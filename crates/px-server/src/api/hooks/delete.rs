@@ -1,0 +1,15 @@
+//! `DELETE /hooks/:id`.
+
+use axum::extract::{Path, State};
+use http::StatusCode;
+
+use crate::app::Shared;
+use crate::error::ApiError;
+
+pub(in crate::api) async fn delete(
+    State(app): State<Shared>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    app.operator.delete(super::hook(&id)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,25 @@
+//! `GET /deliveries/:id`: one delivery, with all of its attempts.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde_json::Value;
+
+use super::view;
+use crate::app::Shared;
+use crate::error::ApiError;
+
+/// How many attempts are shown: those of a whole schedule, redelivered often.
+const MAX_ATTEMPTS: usize = 500;
+
+pub(in crate::api) async fn show(
+    State(app): State<Shared>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    let parsed = super::delivery_id(&id)?;
+    let outbox = app.store().outbox();
+    let outgoing = outbox.outgoing(app.parts.scope, parsed).await?;
+    let outgoing = outgoing.ok_or_else(|| ApiError::not_found(format!("Delivery '{id}' not found")))?;
+    let attempts = outbox.attempts(app.parts.scope, parsed, 0, MAX_ATTEMPTS).await?;
+    let parked = app.operator.parked_until(outgoing.lane).await?;
+    Ok(Json(view::delivery(&outgoing, &attempts, parked)))
+}

@@ -1,0 +1,38 @@
+//! Outbound hooks (API.md section 4): one endpoint a file.
+
+pub(super) mod create;
+pub(super) mod delete;
+pub(super) mod deliveries;
+pub(super) mod delivery;
+pub(super) mod list;
+pub(super) mod recover;
+pub(super) mod redeliver;
+pub(super) mod rotate_secret;
+pub(super) mod show;
+pub(super) mod stats;
+pub(super) mod test;
+pub(super) mod update;
+mod view;
+
+use bytes::Bytes;
+use px_core::{HookId, OutgoingId};
+use serde::de::DeserializeOwned;
+
+use crate::error::ApiError;
+
+/// A text that is no id is one that is not found (RULES 40).
+fn hook(id: &str) -> Result<HookId, ApiError> {
+    id.parse().map_err(|_| ApiError::not_found(format!("Hook '{id}' not found")))
+}
+
+fn delivery_id(id: &str) -> Result<OutgoingId, ApiError> {
+    id.parse().map_err(|_| ApiError::not_found(format!("Delivery '{id}' not found")))
+}
+
+/// A body of JSON; none at all is the empty object.
+fn body<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
+    let text = if body.is_empty() { b"{}" } else { &body[..] };
+    serde_json::from_slice(text).map_err(|error| {
+        ApiError::bad_request(format!("The request's body is not what it should be: {error}"))
+    })
+}

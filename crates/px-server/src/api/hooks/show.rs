@@ -1,0 +1,16 @@
+//! `GET /hooks/:id`.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde_json::Value;
+
+use super::view;
+use crate::app::Shared;
+use crate::error::ApiError;
+
+pub(in crate::api) async fn show(
+    State(app): State<Shared>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    Ok(Json(view::hook(&app.operator.hook(super::hook(&id)?).await?)))
+}

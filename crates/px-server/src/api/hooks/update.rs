@@ -1,0 +1,50 @@
+//! `PATCH /hooks/:id`: what is named changes, the rest stays.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use bytes::Bytes;
+use px_outbound::operate::{Input, Spec};
+use serde_json::{Map, Value};
+
+use super::view;
+use crate::app::Shared;
+use crate::error::ApiError;
+
+pub(in crate::api) async fn update(
+    State(app): State<Shared>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Json<Value>, ApiError> {
+    let id = super::hook(&id)?;
+    let mut fields: Map<String, Value> = super::body(&body)?;
+    let mut flag = |name: &str| match fields.remove(name) {
+        None => Ok(None),
+        Some(Value::Bool(value)) => Ok(Some(value)),
+        Some(other) => {
+            Err(ApiError::bad_request(format!("{name} is {other}, which is neither true nor false")))
+        }
+    };
+    let (enabled, send_kept) = (flag("enabled")?, flag("sendKept")?);
+    let mut hook = app.operator.hook(id).await?;
+    if !fields.is_empty() {
+        let input: Input = serde_json::from_value(fields.into()).map_err(|error| {
+            ApiError::bad_request(format!("The request's body is not what it should be: {error}"))
+        })?;
+        let keep_headers = input.headers.is_none();
+        hook = app.operator.update(id, &input.onto(Spec::of(&hook))?, keep_headers).await?;
+    }
+    let mut kept = None;
+    match enabled {
+        Some(true) => {
+            let (enabled, many) = app.operator.enable(id, send_kept.unwrap_or(true)).await?;
+            (hook, kept) = (enabled, Some(many));
+        }
+        Some(false) => hook = app.operator.disable(id).await?,
+        None => {}
+    }
+    let mut shown = view::hook(&hook);
+    if let (Value::Object(fields), Some(kept)) = (&mut shown, kept) {
+        fields.insert("kept".into(), kept.into());
+    }
+    Ok(Json(shown))
+}

@@ -1,0 +1,109 @@
+//! The outbound stage put together: its policy, its parts, and the hooks that
+//! single runs bring with them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use px_core::{HookId, Scope};
+use px_outbound::format::Links;
+use px_outbound::guard::{Policy, Range, System};
+use px_outbound::operate::{self, Spec};
+use px_outbound::transport::Http;
+use px_outbound::vault::Vault;
+use px_outbound::{Bodies, Limits, Operator, Parts};
+use px_store::outbox::{Hook, Source};
+use secrecy::SecretString;
+
+use crate::app::App;
+use crate::error::{ApiError, StartError};
+use crate::start::Options;
+
+/// What is configured of outbound hooks.
+#[derive(Debug, Clone)]
+pub struct HookOptions {
+    /// Whether hooks may go to private addresses; by default to this machine's
+    /// own, if and only if px listens there itself (RULES 49).
+    pub allow_private: Option<bool>,
+    /// Ranges of addresses that are open besides.
+    pub ranges: Vec<Range>,
+    /// Where secrets rest.
+    pub vault: Vault,
+    /// The hooks of the configuration.
+    pub hooks: Vec<Spec>,
+    /// The sender's bounds.
+    pub limits: Limits,
+}
+
+impl Default for HookOptions {
+    fn default() -> Self {
+        Self {
+            allow_private: None,
+            ranges: Vec::new(),
+            vault: Vault::forgetful(),
+            hooks: Vec::new(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Makes the outbound stage, and the hooks of the configuration what they are
+/// to be. Nothing is sent yet.
+pub(crate) async fn prepare(
+    options: &Options,
+    address: SocketAddr,
+    base_url: &str,
+    warnings: &mut Vec<String>,
+) -> Result<Operator, StartError> {
+    let hooks = &options.hooks;
+    let is_loopback = address.ip().is_loopback();
+    let policy = match hooks.allow_private {
+        None => Policy::public().with_loopback(is_loopback),
+        Some(open) => Policy::public().with_private(open),
+    }
+    .with_ranges(hooks.ranges.iter().copied());
+    if hooks.allow_private == Some(true) || !hooks.ranges.is_empty() {
+        warnings.push(
+            "hooks may go to private addresses: fit for development, or for a network you trust".into(),
+        );
+    }
+    let transport = Http::new(policy.clone(), Arc::new(System)).map_err(StartError::Hooks)?;
+    let links = Links::below(base_url).unwrap_or_else(Links::none);
+    options.store.outbox().render_with(Arc::new(Bodies::new(links)));
+    let operator = Operator::new(Parts {
+        store: Arc::clone(&options.store),
+        clock: Arc::clone(&options.clock),
+        ids: Arc::clone(&options.ids),
+        scope: Scope::default(),
+        vault: hooks.vault.clone(),
+        transport: Arc::new(transport),
+        policy,
+    });
+    operate::configure(&operator, hooks.hooks.clone()).await.map_err(StartError::Hook)?;
+    Ok(operator)
+}
+
+impl App {
+    /// The hook that a run brings with it, checked before anything happens:
+    /// for every route that takes `webhookUrl` and `webhookSecret`. The draft
+    /// of the run's change takes it by `hook_next_run` or `hook_run`.
+    ///
+    /// # Errors
+    /// 400 for a URL or a secret that cannot be, 422 for an address that may
+    /// not be sent to.
+    pub(crate) fn run_hook(
+        &self,
+        url: Option<String>,
+        secret: Option<SecretString>,
+    ) -> Result<Option<Hook>, ApiError> {
+        let Some(url) = url else {
+            return match secret {
+                None => Ok(None),
+                Some(_) => Err(ApiError::bad_request("webhookSecret needs a webhookUrl to sign for")),
+            };
+        };
+        let parts = self.operator.parts();
+        let nobody = HookId::from_bytes([0; 16]);
+        let spec = Spec::of_run(url, secret);
+        Ok(Some(operate::validate(parts, &spec, nobody, Source::Api, self.clock().now())?))
+    }
+}

@@ -13,6 +13,7 @@
 //! | `server.shutdown_grace_secs` | | 10, for running steps when the end was asked for |
 //! | `limits.…` | | see `limits.rs` |
 //! | `store.data_dir` | `PX_DATA_DIR` | `.px/data` |
+//! | `hooks.…` | `PX_HOOKS_ALLOW_PRIVATE`, `PX_SECRET_KEY` | see `hook_config.rs` |
 //! | `webhooks.<slug>.…`, `providers.<name>.…` | | see `webhook_config.rs` |
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use px_inbound::verify::Network;
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
+use crate::hook_config::Hooks;
 use crate::limits::Limits;
 use crate::suggest;
 use crate::webhook_config::{self, Providers, Webhook};
@@ -40,6 +42,7 @@ pub(crate) struct Config {
     pub(crate) server: Server,
     pub(crate) limits: Limits,
     pub(crate) store: Store,
+    pub(crate) hooks: Hooks,
     pub(crate) webhooks: BTreeMap<String, Webhook>,
     pub(crate) providers: Providers,
 }
@@ -131,7 +134,7 @@ impl Config {
         if let Some(dir) = set("PX_DATA_DIR") {
             self.store.data_dir = PathBuf::from(dir);
         }
-        Ok(())
+        self.hooks.overlay(env)
     }
 
     fn finish(mut self, file: &str) -> Result<Self> {
@@ -253,7 +256,7 @@ mod tests {
         assert_eq!(
             parse("[sever]\n").unwrap_err(),
             "px.toml:1:2: unknown key 'sever' | did you mean 'server'? the keys here are: server, limits, store, \
-             webhooks, providers"
+             hooks, webhooks, providers"
         );
         assert!(parse("[server]\nport = 'x'\n").unwrap_err().starts_with("px.toml:2:8: "));
         assert!(parse("[server]\nport = 70000\n").unwrap_err().starts_with("px.toml:2:8: "));

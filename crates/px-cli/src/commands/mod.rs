@@ -4,6 +4,7 @@ mod audit;
 mod brains;
 mod check;
 mod completions;
+mod hooks;
 mod run;
 mod runs;
 mod serve;
@@ -26,6 +27,8 @@ pub(crate) enum Command {
     Runs(runs::Command),
     #[command(subcommand)]
     Webhooks(webhooks::Command),
+    #[command(subcommand)]
+    Hooks(hooks::Command),
     Audit(audit::Args),
     Completions(completions::Args),
 }
@@ -39,6 +42,7 @@ impl Command {
             Self::Run(args) => run::run(context, args).await,
             Self::Runs(command) => command.run(context).await,
             Self::Webhooks(command) => command.run(context).await,
+            Self::Hooks(command) => command.run(context).await,
             Self::Audit(args) => audit::run(context, args).await,
             Self::Completions(args) => completions::run(context, &args),
         }

@@ -66,6 +66,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     // Before the store is opened, so that no signal meets a half-started server unprepared.
     let mut signals = Signals::new()?;
     let store = open(&config.store.data_dir).await?;
+    let hooks = config.hooks.options(&config.store.data_dir, &context::env)?;
     let (connections, few_files) = config.limits.connections();
     let options = px_server::Options {
         bind: config.socket(),
@@ -78,6 +79,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         body_timeout: std::time::Duration::from_secs(config.server.body_timeout_secs),
         shutdown_grace: std::time::Duration::from_secs(config.server.shutdown_grace_secs),
         connections,
+        hooks,
         gate: config.limits.gate(),
         rejections: config.limits.rejections(),
         max_headers: config.limits.max_headers,

@@ -1,0 +1,30 @@
+//! `px hooks redeliver`
+
+use serde_json::json;
+
+use super::{of_delivery, text};
+use crate::client::encode;
+use crate::context::Context;
+use crate::error::Result;
+
+/// Send one delivery again, with the same event and the same bytes
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  px hooks redeliver dlv_0197c1f0a1b27000800000000000cafe")]
+pub(crate) struct Args {
+    /// The delivery's id
+    delivery: String,
+}
+
+pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
+    let id = &args.delivery;
+    let path = format!("/deliveries/{}/redeliver", encode(id));
+    let sent = context.client()?.post(&path, &json!({})).await.map_err(|error| of_delivery(error, id))?;
+    if context.ui.json {
+        return context.ui.json(&sent);
+    }
+    context.ui.note(format_args!(
+        "{id} is {}; `px hooks delivery {id}` shows what becomes of it.",
+        text(&sent, "state")
+    ));
+    Ok(())
+}

@@ -1,0 +1,45 @@
+//! `px hooks rotate-secret`
+
+use serde_json::{Map, Value};
+
+use super::{explained, path, text};
+use crate::context::{Context, env};
+use crate::error::{Error, Result};
+
+/// Give a hook a new secret; the old one signs on for a while
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  px hooks rotate-secret billing\n  \
+                        px hooks rotate-secret billing --grace 7d\n  \
+                        px hooks rotate-secret billing --secret-env BILLING_SECRET --grace 0s")]
+pub(crate) struct Args {
+    /// The hook's id or name
+    hook: String,
+
+    /// How long the old secret signs beside the new one: 24h by default, 7d at most
+    #[arg(long, value_name = "TIME")]
+    grace: Option<String>,
+
+    /// The variable that holds the new secret; px makes one otherwise
+    #[arg(long, value_name = "VARIABLE")]
+    secret_env: Option<String>,
+}
+
+pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
+    let mut fields = Map::new();
+    if let Some(grace) = args.grace {
+        fields.insert("grace".into(), grace.into());
+    }
+    if let Some(variable) = args.secret_env {
+        let secret = env(&variable).ok_or_else(|| Error::usage(format!("{variable} is not set")))?;
+        fields.insert("secret".into(), secret.into());
+    }
+    let client = context.client()?;
+    let path = path(&client, &args.hook, "/rotate-secret").await?;
+    let hook = client.post(&path, &Value::Object(fields)).await.map_err(explained)?;
+    if context.ui.json {
+        return context.ui.json(&hook);
+    }
+    context.ui.line(text(&hook, "secret"))?;
+    context.ui.note("Keep the secret now: it is not shown again.");
+    Ok(())
+}

@@ -64,6 +64,15 @@ impl Operator {
         Ok(live.cloned().collect())
     }
 
+    /// The public keys that receivers of a hook verify with, the newest first;
+    /// none unless it signs with `standard-asymmetric`.
+    pub fn public_keys(&self, hook: &Hook) -> impl Iterator<Item = sign::PublicKey> {
+        let now = self.parts.clock.now();
+        // Where no secret can be read nothing is signed, and attempts say why.
+        let signer = crate::send::signer(&self.parts.vault, hook, now).ok().flatten();
+        signer.into_iter().flat_map(|signer| signer.public_keys().collect::<Vec<_>>())
+    }
+
     /// Changes a hook. The change is made anew if the hook changed meanwhile.
     ///
     /// # Errors

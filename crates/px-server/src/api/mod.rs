@@ -38,6 +38,7 @@ pub(crate) fn router(app: Shared) -> Router {
         .route("/brains/{id}", get(brains::show))
         .route("/brains/{id}/history", get(brains::history))
         .route("/brains/{id}/active-runs", get(brains::active_runs))
+        .route("/.well-known/webhooks-keys", get(hooks::keys::show))
         .route("/hooks", get(hooks::list::list).post(hooks::create::create))
         .route(
             "/hooks/{id}",

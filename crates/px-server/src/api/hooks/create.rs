@@ -19,7 +19,7 @@ pub(in crate::api) async fn create(
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let input: Input = super::body(&body)?;
     let (hook, secret) = app.operator.create(input.spec()?, Source::Api).await?;
-    let mut shown = view::hook(&hook);
+    let mut shown = view::hook(&app.operator, &hook);
     if let Value::Object(fields) = &mut shown {
         // Shown once: nobody gets to see it again.
         fields.insert("secret".into(), secret.expose_secret().into());

@@ -49,15 +49,16 @@ pub(in crate::api) async fn list(State(app): State<Shared>, query: Asked) -> Res
 
 async fn page(app: &Shared, query: Asked, hook: Option<HookId>) -> Result<Json<Value>, ApiError> {
     let Query(query) = query.map_err(|error| ApiError::bad_request(error.body_text()))?;
-    let state = query
-        .state
-        .map(|name| {
-            OutgoingState::parse(&name).ok_or_else(|| {
-                let known = OutgoingState::ALL.map(OutgoingState::as_str).join(", ");
-                ApiError::bad_request(format!("Unknown state '{name}'; the states are {known}"))
-            })
-        })
-        .transpose()?;
+    // What is parked is pending, as far as its row knows.
+    let only_parked = query.state.as_deref() == Some(view::PARKED);
+    let state = match query.state {
+        Some(_) if only_parked => Some(OutgoingState::Pending),
+        Some(name) => Some(OutgoingState::parse(&name).ok_or_else(|| {
+            let known = OutgoingState::ALL.map(OutgoingState::as_str).join(", ");
+            ApiError::bad_request(format!("Unknown state '{name}'; the states are {known}, {}", view::PARKED))
+        })?),
+        None => None,
+    };
     let filter = OutgoingFilter {
         hook: hook.or(query.hook),
         run: query.brain_run_id,
@@ -78,7 +79,10 @@ async fn page(app: &Shared, query: Asked, hook: Option<HookId>) -> Result<Json<V
                 until
             }
         };
-        deliveries.push(view::delivery_in_list(outgoing, until));
+        let shown = view::delivery_in_list(outgoing, until);
+        if !only_parked || shown.get("state").is_some_and(|state| state == view::PARKED) {
+            deliveries.push(shown);
+        }
     }
     let mut body = json!({ "deliveries": deliveries });
     if let (Some(next), Value::Object(fields)) = (page.next, &mut body) {

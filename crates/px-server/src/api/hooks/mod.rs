@@ -4,6 +4,7 @@ pub(super) mod create;
 pub(super) mod delete;
 pub(super) mod deliveries;
 pub(super) mod delivery;
+pub(super) mod keys;
 pub(super) mod list;
 pub(super) mod recover;
 pub(super) mod redeliver;

@@ -29,7 +29,7 @@ pub(in crate::api) async fn rotate(
     let grace = rotation.grace.map(|grace| operate::duration("grace", &grace)).transpose()?;
     let grace = grace.unwrap_or(Secrets::DEFAULT_GRACE);
     let (hook, secret) = app.operator.rotate(super::hook(&id)?, rotation.secret, grace).await?;
-    let mut shown = view::hook(&hook);
+    let mut shown = view::hook(&app.operator, &hook);
     if let Value::Object(fields) = &mut shown {
         fields.insert("secret".into(), secret.expose_secret().into());
     }

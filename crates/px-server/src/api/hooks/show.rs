@@ -12,5 +12,6 @@ pub(in crate::api) async fn show(
     State(app): State<Shared>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
-    Ok(Json(view::hook(&app.operator.hook(super::hook(&id)?).await?)))
+    let hook = app.operator.hook(super::hook(&id)?).await?;
+    Ok(Json(view::hook(&app.operator, &hook)))
 }

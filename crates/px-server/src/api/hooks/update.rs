@@ -42,7 +42,7 @@ pub(in crate::api) async fn update(
         Some(false) => hook = app.operator.disable(id).await?,
         None => {}
     }
-    let mut shown = view::hook(&hook);
+    let mut shown = view::hook(&app.operator, &hook);
     if let (Value::Object(fields), Some(kept)) = (&mut shown, kept) {
         fields.insert("kept".into(), kept.into());
     }

@@ -2,10 +2,15 @@
 //! value, is ever shown.
 
 use px_core::Timestamp;
+use px_outbound::Operator;
 use px_store::outbox::{Attempt, Hook, Outgoing, OutgoingState, RetryPolicy, Signing, Source};
 use serde_json::{Map, Value, json};
 
-pub(super) fn hook(hook: &Hook) -> Value {
+/// The state of what is due while its endpoint is left alone.
+pub(super) const PARKED: &str = "parked";
+
+/// A hook, as its `operator` shows it.
+pub(super) fn hook(operator: &Operator, hook: &Hook) -> Value {
     let mut out = json!({
         "id": hook.id,
         "name": hook.name,
@@ -38,6 +43,11 @@ pub(super) fn hook(hook: &Hook) -> Value {
         }
         if let Some(disabled) = hook.disabled {
             fields.insert("disabled".into(), json!({ "by": disabled.by, "at": disabled.at }));
+        }
+        let keys: Vec<String> = operator.public_keys(hook).map(|key| key.to_string()).collect();
+        if let Some(key) = keys.first() {
+            fields.insert("publicKey".into(), key.clone().into());
+            fields.insert("publicKeys".into(), keys.into());
         }
         if let Some(since) = hook.failing_since {
             fields.insert("failingSince".into(), json!(since));
@@ -75,7 +85,7 @@ pub(super) fn delivery_in_list(outgoing: &Outgoing, parked_until: Option<Timesta
     let parked = parked_until.filter(|until| {
         outgoing.state == OutgoingState::Pending && outgoing.due.is_some_and(|due| due < *until)
     });
-    let state = if parked.is_some() { "parked" } else { outgoing.state.as_str() };
+    let state = if parked.is_some() { PARKED } else { outgoing.state.as_str() };
     let mut out = json!({
         "id": outgoing.id,
         "hookId": outgoing.hook,

@@ -19,15 +19,17 @@
 mod http;
 mod process;
 mod providers;
+mod receiver;
 
 use std::time::{Duration, Instant};
 
-pub use http::{Frame, Reply, Watch};
+pub use http::{Connection, Frame, Reply, Watch};
 pub use process::{Project, Px};
 pub use providers::{
     GITHUB_SECRET, Request, SLACK_SECRET, TWILIO_TOKEN, github, hmac_sha256_hex, pull_request,
 };
 pub use providers::{slack, slack_at, twilio};
+pub use receiver::{Answer, Callback, Receiver};
 
 /// How long anything may take that a test waits for.
 pub const PATIENCE: Duration = Duration::from_secs(20);

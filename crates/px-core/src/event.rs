@@ -500,6 +500,8 @@ pub struct Position {
     pub reset_to: u64,
     /// The state that the step is given.
     pub state: Value,
+    /// The version of the brain that left this state.
+    pub version: u32,
     /// The response that it is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given: Option<Given>,

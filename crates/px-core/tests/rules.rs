@@ -104,6 +104,7 @@ fn position(step: u8, given: bool) -> Position {
         starts_at: u32::from(step) + 1,
         reset_to: 1,
         state: json!({"from": step}),
+        version: 1 + u32::from(step),
         given: given.then(|| Given::by_hand(json!({"again": true}))),
     }
 }

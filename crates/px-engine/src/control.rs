@@ -1,5 +1,6 @@
 //! What callers may ask of runs from outside: start one, cancel it, resume
-//! it. The same drafts and the same commit as everything else.
+//! it, run it again from a step, fork it. The same drafts and the same commit
+//! as everything else.
 
 use px_core::RunId;
 use px_core::event::Cause;
@@ -8,6 +9,7 @@ use px_store::outbox::Hook;
 use px_store::{Admission, Conflict, DraftError, Outcome, StartKey};
 use serde_json::Value;
 
+use crate::history::PositionError;
 use crate::shared::{MAX_ROUNDS, Parts};
 
 /// A run to be started by a caller.
@@ -24,6 +26,21 @@ pub struct StartRequest {
     /// Starting again with this key and the same input gives the same run.
     pub idempotency_key: Option<String>,
     /// Who is told of this run alone; its id and its run are set at the start.
+    pub hook: Option<Hook>,
+}
+
+/// A run to be forked off another.
+#[derive(Debug, Clone)]
+pub struct ForkRequest {
+    /// The run that it begins like.
+    pub run: RunId,
+    /// The step that it begins with, from 1.
+    pub starts_at: u32,
+    /// The state of that step, instead of the one that it had: an object.
+    pub state: Option<Value>,
+    /// The caller's own name for the request.
+    pub request_id: Option<String>,
+    /// Who is told of the new run alone.
     pub hook: Option<Hook>,
 }
 
@@ -51,6 +68,9 @@ pub enum ControlError {
     /// The store could not take it.
     #[error(transparent)]
     Store(#[from] px_store::Error),
+    /// The run cannot go on from there.
+    #[error(transparent)]
+    Position(#[from] PositionError),
     /// The run changed too often while the request was carried out; try again.
     #[error("the run changed too often, try again")]
     TooManyRounds,
@@ -78,23 +98,28 @@ impl Parts {
         {
             return Ok(same_or_other(&known, &input));
         }
-        let mut draft = self.draft();
         let mut start = Start::of(brain, request.initial_state, Cause::Api);
         start.options = options;
         start.request_id = request.request_id;
         start.bad_options = bad_options;
-        if let Some(hook) = request.hook {
-            draft.hook_next_run(hook);
+        for _ in 0..MAX_ROUNDS {
+            let mut draft = self.draft();
+            if let Some(hook) = &request.hook {
+                draft.hook_next_run(hook.clone());
+            }
+            let run = draft.start(start.clone()).await?;
+            if let Some(key) = &request.idempotency_key {
+                let known = StartKey { run, input: input.clone() };
+                draft.put_start_key(request.brain.clone(), key.clone(), known);
+            }
+            match self.store.commit(draft.into_batch(), Admission::Refuse).await? {
+                Outcome::Committed { .. } => return Ok(Started::New(run)),
+                Outcome::Conflict(Conflict::Started(known)) => return Ok(same_or_other(&known, &input)),
+                // Others of its brain took their turns meanwhile.
+                Outcome::Conflict(_) => {}
+            }
         }
-        let run = draft.start(start).await?;
-        if let Some(key) = request.idempotency_key {
-            draft.put_start_key(request.brain, key, StartKey { run, input: input.clone() });
-        }
-        match self.store.commit(draft.into_batch(), Admission::Refuse).await? {
-            Outcome::Conflict(Conflict::Started(known)) => Ok(same_or_other(&known, &input)),
-            // A new run of its own has nothing else to conflict with.
-            Outcome::Committed { .. } | Outcome::Conflict(_) => Ok(Started::New(run)),
-        }
+        Err(ControlError::TooManyRounds)
     }
 
     /// Ends a run. A running step's claim is revoked in the same commit.
@@ -120,6 +145,59 @@ impl Parts {
     /// The run does not exist, or is not paused.
     pub async fn resume_run(&self, run: RunId, hook: Option<Hook>) -> Result<(), ControlError> {
         self.command_with(run, Command::Resume, hook).await
+    }
+
+    /// Lets a run go back to its step `starts_at`, from 1, and on from there:
+    /// with the state and the response that the step had. Nothing of its log
+    /// is deleted; waits that are open are closed in the same commit. Gives
+    /// the brain's title.
+    ///
+    /// # Errors
+    /// The run does not exist, is running or has not had its turn yet, or
+    /// cannot begin there.
+    pub async fn rerun(
+        &self,
+        run: RunId,
+        starts_at: u32,
+        hook: Option<Hook>,
+    ) -> Result<String, ControlError> {
+        let record = self.store.run(self.scope, run).await?.ok_or(DraftError::NoRun(run))?;
+        let past = self.position_of(&record.run, starts_at, None).await?;
+        self.command_with(run, Command::Rerun(Box::new(past.position)), hook).await?;
+        Ok(record.run.brain)
+    }
+
+    /// Starts a run that begins where another was before its step
+    /// `starts_at`. The other is left as it is. The new run's start is durable
+    /// when this returns.
+    ///
+    /// # Errors
+    /// The run does not exist, or none can begin there.
+    pub async fn fork(&self, request: ForkRequest) -> Result<RunId, ControlError> {
+        let id = request.run;
+        let origin = self.store.run(self.scope, id).await?.ok_or(DraftError::NoRun(id))?.run;
+        let past = self.position_of(&origin, request.starts_at, request.state).await?;
+        let def = self.registry.as_ref().brain(&origin.brain);
+        let def = def.ok_or_else(|| ControlError::UnknownBrain(origin.brain.clone()))?;
+        let mut start = Start::of(def.info(), past.initial_state, Cause::Fork(id));
+        // The steps and options are the origin's: its position is one among them.
+        (start.steps, start.options, start.version) = (origin.steps, origin.options, past.position.version);
+        start.request_id = request.request_id;
+        start.position = Some(past.position);
+        for _ in 0..MAX_ROUNDS {
+            let mut draft = self.draft();
+            if let Some(hook) = &request.hook {
+                draft.hook_next_run(hook.clone());
+            }
+            let run = draft.start(start.clone()).await?;
+            // It may meet others that take turns with it, and is then drafted anew.
+            if let Outcome::Committed { .. } =
+                self.store.commit(draft.into_batch(), Admission::Refuse).await?
+            {
+                return Ok(run);
+            }
+        }
+        Err(ControlError::TooManyRounds)
     }
 
     /// Gives a run an answer by hand: its open wait takes it, or the next one.

@@ -6,17 +6,19 @@
 //! (RULES 41). It calls no other stage.
 //!
 //! Read in this order: [`Engine`], the loops; `executor`, one claimed run;
-//! `session`, what a running step may commit; `timer`.
+//! `session`, what a running step may commit; `timer`; `history`, the way back.
 
 mod control;
 mod engine;
 mod executor;
+mod history;
 mod items;
 mod position;
 mod session;
 mod shared;
 mod timer;
 
-pub use control::{ControlError, StartRequest, Started};
+pub use control::{ControlError, ForkRequest, StartRequest, Started};
 pub use engine::{Engine, drain, ring_due};
+pub use history::PositionError;
 pub use shared::{Limits, Parts};

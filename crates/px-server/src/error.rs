@@ -4,7 +4,7 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use px_engine::ControlError;
+use px_engine::{ControlError, PositionError};
 use px_inbound::OperatorError;
 use px_store::DraftError;
 use serde_json::{Value, json};
@@ -113,6 +113,15 @@ impl From<ControlError> for ApiError {
                 Self::not_found(format!("Brain run '{run}' not found"))
             }
             ControlError::Draft(DraftError::Refused(refusal)) => Self::conflict(refusal.to_string()),
+            ControlError::Draft(error @ DraftError::TurnsFull(_)) => Self::overloaded(sentence(&error)),
+            ControlError::Position(why) => {
+                let status = match why {
+                    PositionError::BeyondEnd { .. } => StatusCode::BAD_REQUEST,
+                    PositionError::Unfit { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+                    _ => StatusCode::CONFLICT,
+                };
+                Self::new(status, sentence(&why))
+            }
             ControlError::Draft(DraftError::Store(error)) | ControlError::Store(error) => error.into(),
             other => {
                 tracing::error!(error = %other, "a request failed");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use px_core::{DeliveryId, Event, Ids, ManualClock, Run, RunId, RunStatus, Scope, Timestamp};
-use px_engine::{ControlError, Limits, Parts, StartRequest, Started};
+use px_engine::{ControlError, ForkRequest, Limits, Parts, StartRequest, Started};
 use px_inbound::verify::UrlView;
 use px_inbound::{Answer, EndpointError, OperatorError, Stage};
 use px_sdk::{Brain, Received, Registry};
@@ -297,6 +297,23 @@ impl World {
     /// The run does not exist or is not paused, or the process dies.
     pub async fn resume(&self, run: RunId) -> Result<(), WorldError> {
         Ok(self.alive(self.parts.resume_run(run, None)).await??)
+    }
+
+    /// Lets a run go back to a step, from 1.
+    ///
+    /// # Errors
+    /// The run cannot go back there, or the process dies.
+    pub async fn rerun(&self, run: RunId, starts_at: u32) -> Result<(), WorldError> {
+        self.alive(self.parts.rerun(run, starts_at, None)).await?.map(drop).map_err(Into::into)
+    }
+
+    /// Starts a run that begins where another was before a step, from 1.
+    ///
+    /// # Errors
+    /// None can begin there, or the process dies.
+    pub async fn fork(&self, run: RunId, starts_at: u32, state: Option<Value>) -> Result<RunId, WorldError> {
+        let request = ForkRequest { run, starts_at, state, request_id: None, hook: None };
+        Ok(self.alive(self.parts.fork(request)).await??)
     }
 
     /// A run as it is stored.

@@ -263,6 +263,7 @@ impl Run {
         if let Some(frame) = self.frames.first_mut() {
             frame.step.clone_from(&position.step);
             frame.state = position.state.clone();
+            frame.version = position.version;
             (frame.iteration, frame.attempt, frame.item) = (0, 0, None);
         }
         self.given.clone_from(&position.given);

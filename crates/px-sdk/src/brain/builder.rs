@@ -9,7 +9,7 @@ use px_core::event::{StepInfo, StepKind};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::def::{Body, BrainDef, ErasedStep, Migration, StepDef, Turns};
+use super::def::{Body, BrainDef, ErasedStep, Migration, StepDef, Takes, Turns};
 use super::nest::ResultOf;
 use super::output::{Async, Outcome, StepError, from_object, resumed, to_object};
 use super::{Brain, State};
@@ -72,13 +72,20 @@ impl<I, S, P, E> Builder<I, S, P, E> {
     }
 
     /// Adds a step whose state is an `S`.
-    pub(super) fn push<T, Q, F>(mut self, name: &str, kind: StepKind, body: Body) -> Builder<I, T, Q, F>
+    pub(super) fn push<T, Q, F>(
+        mut self,
+        name: &str,
+        kind: StepKind,
+        takes: Takes,
+        body: Body,
+    ) -> Builder<I, T, Q, F>
     where
         S: State,
     {
         let info = StepInfo { title: name.to_owned(), kind };
         self.def.steps.push(StepDef {
             info,
+            takes,
             options: StepOptions::default(),
             formerly: Vec::new(),
             body,
@@ -169,7 +176,7 @@ impl<I, S, P, E> Builder<I, S, P, E> {
                 again.into_output().map_err(StepError::Failed)
             })
         });
-        self.push(name, StepKind::Loop, Body::Code(run))
+        self.push(name, StepKind::Loop, Takes::Response, Body::Code(run))
     }
 
     /// The brain is complete; the state of its last step is a run's result.
@@ -204,7 +211,7 @@ impl<I, S, E> Builder<I, S, Ready, E> {
                 outcome.into_output().map_err(StepError::Failed)
             })
         });
-        self.push(name, StepKind::Step, Body::Code(run))
+        self.push(name, StepKind::Step, Takes::Nothing, Body::Code(run))
     }
 }
 
@@ -253,7 +260,7 @@ impl<I, S, R, E> Builder<I, S, Resumed<R>, E> {
                 outcome.into_output().map_err(StepError::Failed)
             })
         });
-        self.push(name, StepKind::Step, Body::Code(run))
+        self.push(name, StepKind::Step, Takes::Response, Body::Code(run))
     }
 }
 
@@ -278,6 +285,6 @@ impl<I, S, R, E> Builder<I, S, Streamed<R>, E> {
                 more.into_output().map_err(StepError::Failed)
             })
         });
-        self.push(name, StepKind::Loop, Body::Code(run))
+        self.push(name, StepKind::Loop, Takes::Stream, Body::Code(run))
     }
 }

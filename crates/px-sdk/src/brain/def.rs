@@ -115,11 +115,24 @@ impl MapBody {
     }
 }
 
+/// What a step is called with, besides its state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takes {
+    /// Nothing.
+    Nothing,
+    /// The response that the step before it waited for.
+    Response,
+    /// The responses of a stream, one at a time.
+    Stream,
+}
+
 /// One step of a brain, types gone.
 #[derive(Clone)]
 pub struct StepDef {
     /// Its name and kind.
     pub info: StepInfo,
+    /// What it is called with, besides its state.
+    pub takes: Takes,
     /// How it is tried again, and how long it may take.
     pub options: StepOptions,
     /// What it was called in older versions.

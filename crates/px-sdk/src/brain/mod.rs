@@ -27,7 +27,7 @@ pub use builder::{
     Builder, Finished, MayHalt, PhaseAfter, Ready, Resumed, StateAfter, Streamed, Sure, Waited,
 };
 pub use def::{
-    Body, BrainDef, ErasedItem, ItemFuture, MapBody, Nested, OptionsDef, StepDef, StepFuture, Turns,
+    Body, BrainDef, ErasedItem, ItemFuture, MapBody, Nested, OptionsDef, StepDef, StepFuture, Takes, Turns,
 };
 pub use nest::{Guarded, InnerResult, ItemResult, Items, ResultOf, Untold, items};
 pub(crate) use output::start_of;

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::builder::{Builder, MayHalt, Ready, Sure};
-use super::def::{Body, ErasedItem, MapBody, Nested};
+use super::def::{Body, ErasedItem, MapBody, Nested, Takes};
 use super::output::{Async, Continue, StepError, StepOutput, from_object, to_object};
 use super::{Brain, Input, State};
 use crate::cx::Cx;
@@ -182,7 +182,7 @@ impl<I, S: State, E> Builder<I, S, Ready, E> {
                 Ok(StepOutput { halts, ..StepOutput::on(state, Continue::Go) })
             })
         });
-        self.push(name, StepKind::Guard, Body::Code(run))
+        self.push(name, StepKind::Guard, Takes::Nothing, Body::Code(run))
     }
 
     /// Adds a brain inside this one. `enter` makes its input of the state;
@@ -207,7 +207,7 @@ impl<I, S: State, E> Builder<I, S, Ready, E> {
                 to_object(&leave(outer, result)).map_err(StepError::Failed)
             }),
         };
-        self.push(name, StepKind::Brain, Body::Brain(nested))
+        self.push(name, StepKind::Brain, Takes::Nothing, Body::Brain(nested))
     }
 
     /// Adds work over a list: `.map("mail all", items(|s: &S| s.people.clone(), mail), |s, sent| ..)`.
@@ -240,6 +240,6 @@ impl<I, S: State, E> Builder<I, S, Ready, E> {
                 to_object(&collect(state, results)).map_err(StepError::Failed)
             }),
         };
-        self.push(name, StepKind::Map, Body::Map(map))
+        self.push(name, StepKind::Map, Takes::Nothing, Body::Map(map))
     }
 }

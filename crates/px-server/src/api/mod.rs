@@ -5,6 +5,7 @@ mod brains;
 mod deliveries;
 mod hooks;
 mod operator;
+mod rerun;
 mod runs;
 mod signals;
 mod start_run;
@@ -30,10 +31,12 @@ pub(crate) fn router(app: Shared) -> Router {
         .route("/webhooks/deliveries/{id}/bind", post(operator::bind))
         .route("/brains", get(brains::list))
         .route("/brains/runs", get(runs::list).post(start_run::start))
+        .route("/brains/runs/rerun", post(rerun::rerun))
         .route("/brains/runs/{id}", get(runs::show).delete(runs::cancel))
         .route("/brains/runs/{id}/events", get(runs::events))
         .route("/brains/runs/{id}/watch", get(watch::run))
         .route("/brains/runs/{id}/resume", post(runs::resume))
+        .route("/brains/runs/{id}/fork", post(rerun::fork))
         .route("/brains/runs/{id}/signals", post(signals::send))
         .route("/brains/{id}", get(brains::show))
         .route("/brains/{id}/history", get(brains::history))

@@ -3,8 +3,10 @@
 mod cancel;
 mod events;
 mod explain;
+mod fork;
 mod list;
 mod pause;
+mod rerun;
 mod resume;
 mod show;
 pub(crate) mod watch;
@@ -19,7 +21,7 @@ use crate::client::{Client, encode};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 
-/// List, show, follow, explain, cancel, pause and resume runs
+/// List, show, follow, explain, steer, rerun and fork runs
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     List(list::Args),
@@ -29,6 +31,8 @@ pub(crate) enum Command {
     Cancel(cancel::Args),
     Pause(pause::Args),
     Resume(resume::Args),
+    Rerun(rerun::Args),
+    Fork(fork::Args),
     Explain(explain::Args),
 }
 
@@ -42,6 +46,8 @@ impl Command {
             Self::Cancel(args) => cancel::run(context, args).await,
             Self::Pause(args) => pause::run(context, args).await,
             Self::Resume(args) => resume::run(context, args).await,
+            Self::Rerun(args) => rerun::run(context, args).await,
+            Self::Fork(args) => fork::run(context, args).await,
             Self::Explain(args) => explain::run(context, args).await,
         }
     }
@@ -82,5 +88,24 @@ pub(crate) fn explained(error: Error, id: &str) -> Error {
     match id.parse::<RunId>() {
         Ok(_) => error.hint("`px runs list` shows the runs there are"),
         Err(shape) => error.hint(format!("{shape}; `px runs list` shows the runs there are")),
+    }
+}
+
+/// The number of a step of a run that is named by its number or its title.
+pub(crate) fn step_number(run: &Value, named: &str) -> Result<usize> {
+    let steps = run.get("steps").and_then(Value::as_array);
+    let titles: Vec<&str> =
+        steps.into_iter().flatten().filter_map(|step| step.get("title")?.as_str()).collect();
+    if let Some(index) = titles.iter().position(|title| title.eq_ignore_ascii_case(named)) {
+        return Ok(index + 1);
+    }
+    match named.parse() {
+        Ok(number) if (1..=titles.len()).contains(&number) => Ok(number),
+        _ => {
+            let known: Vec<String> =
+                titles.iter().enumerate().map(|(index, title)| format!("{} '{title}'", index + 1)).collect();
+            Err(Error::new(Kind::Usage, format!("the run has no step '{named}'"))
+                .hint(format!("its steps are {}", known.join(", "))))
+        }
     }
 }

@@ -1,0 +1,49 @@
+//! `px runs fork`
+
+use serde_json::{Value, json};
+
+use super::{explained, fetch, path, step_number};
+use crate::context::Context;
+use crate::error::{Kind, Result};
+use crate::typed;
+
+/// Start a new run that begins where this one was
+#[derive(Debug, clap::Args)]
+#[command(after_help = "The run itself is left as it is. The new run's id is printed.\n\n\
+                  Examples:\n  \
+                  px runs fork run_0197c1f0a1b27000800000000000cafe --from 2\n  \
+                  px runs fork run_0197c1f0a1b27000800000000000cafe --from 2 --state '{\"name\": \"Ada\"}'")]
+pub(crate) struct Args {
+    /// The run's id
+    run: String,
+
+    /// The step to begin with: its number, from 1, or its title
+    #[arg(long, value_name = "STEP")]
+    from: String,
+
+    /// The state to begin it with, as a JSON object or as @FILE, instead of the one it had
+    #[arg(long, value_name = "JSON")]
+    state: Option<String>,
+}
+
+pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
+    let (client, id) = (context.client()?, &args.run);
+    let starts_at = step_number(&fetch(&client, id).await?, &args.from)?;
+    let mut body = json!({ "startsAt": starts_at });
+    if let (Some(text), Value::Object(fields)) = (&args.state, &mut body) {
+        fields.insert("state".into(), Value::Object(typed::object("--state", text)?));
+    }
+    let answer = client.post(&path(id, "/fork"), &body).await.map_err(|error| match error.kind {
+        Kind::Conflict => error.hint(format!(
+            "`px runs show {id}` shows how far it came; --state gives a step that it never reached its state"
+        )),
+        _ => explained(error, id),
+    })?;
+    if context.ui.json {
+        return context.ui.json(&answer);
+    }
+    let forked = answer.get("brainRunId").and_then(Value::as_str).unwrap_or_default();
+    context.ui.line(forked)?;
+    context.ui.note(format_args!("Follow it with `px runs watch {forked}`."));
+    Ok(())
+}

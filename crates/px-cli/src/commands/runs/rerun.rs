@@ -1,0 +1,40 @@
+//! `px runs rerun`
+
+use serde_json::json;
+
+use super::{explained, fetch, step_number};
+use crate::context::Context;
+use crate::error::{Kind, Result};
+
+/// Let a run go back to one of its steps, and on from there
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The step is given the state and the response that it had then. Nothing of the run's log is \
+                  deleted. What steps do outside px, and what they remember with `cx.once`, is done again.\n\n\
+                  Examples:\n  \
+                  px runs rerun run_0197c1f0a1b27000800000000000cafe --from 2\n  \
+                  px runs rerun run_0197c1f0a1b27000800000000000cafe --from 'Ask for feedback'"
+)]
+pub(crate) struct Args {
+    /// The run's id
+    run: String,
+
+    /// The step to go back to: its number, from 1, or its title
+    #[arg(long, value_name = "STEP")]
+    from: String,
+}
+
+pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
+    let (client, id) = (context.client()?, &args.run);
+    let starts_at = step_number(&fetch(&client, id).await?, &args.from)?;
+    let answer = client.post("/brains/runs/rerun", &json!({ "runId": id, "startsAt": starts_at })).await;
+    let answer = answer.map_err(|error| match error.kind {
+        Kind::Conflict => error.hint(format!("`px runs show {id}` shows how far it came")),
+        _ => explained(error, id),
+    })?;
+    if context.ui.json {
+        return context.ui.json(&answer);
+    }
+    context.ui.note(format_args!("{id} goes on from step {starts_at}. Follow it with `px runs watch {id}`."));
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! Back to a step: `POST /brains/runs/rerun` and `POST /brains/runs/:id/fork`.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use bytes::Bytes;
+use http::StatusCode;
+use px_core::run::Refusal;
+use px_engine::ForkRequest;
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::runs::find;
+use crate::app::Shared;
+use crate::error::ApiError;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Rerun {
+    run_id: Option<Value>,
+    starts_at: Option<Value>,
+    webhook_url: Option<String>,
+    webhook_secret: Option<SecretString>,
+}
+
+pub(super) async fn rerun(State(app): State<Shared>, body: Bytes) -> Result<Json<Value>, ApiError> {
+    let body: Rerun = read(&body)?;
+    let id = body.run_id.as_ref().and_then(Value::as_str).filter(|id| !id.is_empty());
+    let id = id.ok_or_else(|| ApiError::bad_request("Missing runId in request body"))?;
+    let starts_at = starts_at(body.starts_at.as_ref())?;
+    let run = find(&app, id).await?;
+    let hook = app.run_hook(body.webhook_url, body.webhook_secret)?;
+    match app.parts.rerun(run.id, starts_at, hook).await {
+        Ok(brain) => Ok(Json(json!({ "brainRunId": run.id, "brainTitle": brain }))),
+        Err(error) => match error.refusal() {
+            Some(Refusal::WrongStatus(status)) => Err(ApiError::conflict(format!(
+                "Cannot rerun brain in '{}' state. Cancel it first, or fork it.",
+                status.as_str()
+            ))),
+            _ => Err(error.into()),
+        },
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Fork {
+    starts_at: Option<Value>,
+    state: Option<Value>,
+    webhook_url: Option<String>,
+    webhook_secret: Option<SecretString>,
+    request_id: Option<String>,
+}
+
+pub(super) async fn fork(
+    State(app): State<Shared>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<(StatusCode, Json<Value>), ApiError> {
+    let body: Fork = read(&body)?;
+    let starts_at = starts_at(body.starts_at.as_ref())?;
+    let run = find(&app, &id).await?;
+    if body.state.as_ref().is_some_and(|state| !state.is_object()) {
+        return Err(ApiError::bad_request("The state must be a JSON object"));
+    }
+    let request = ForkRequest {
+        run: run.id,
+        starts_at,
+        state: body.state,
+        request_id: body.request_id,
+        hook: app.run_hook(body.webhook_url, body.webhook_secret)?,
+    };
+    let forked = app.parts.fork(request).await?;
+    Ok((StatusCode::CREATED, Json(json!({ "brainRunId": forked }))))
+}
+
+fn read<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(body).map_err(|error| {
+        ApiError::bad_request(format!("The request's body is not what it should be: {error}"))
+    })
+}
+
+fn starts_at(given: Option<&Value>) -> Result<u32, ApiError> {
+    given
+        .and_then(Value::as_u64)
+        .filter(|at| *at >= 1)
+        .map(|at| u32::try_from(at).unwrap_or(u32::MAX))
+        .ok_or_else(|| ApiError::bad_request("Missing or invalid startsAt in request body (must be >= 1)"))
+}

@@ -148,6 +148,8 @@ pub struct KeyRecord {
 pub const RUN_SLUG: &str = "px.run";
 /// The slug under which the runs of a brain take turns. No webhook can have it.
 pub const SLOT_SLUG: &str = "px.slot";
+/// The slug under which runs wait for forms on pages. No webhook can have it.
+pub const FORM_SLUG: &str = "page-form";
 /// How many runs may wait for their turn at one place.
 pub const MAX_PENDING: usize = 1_000;
 

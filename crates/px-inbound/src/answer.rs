@@ -166,6 +166,30 @@ impl Answer {
         }
     }
 
+    /// A form that does not say which wait it is for.
+    #[must_use]
+    pub fn form_without_identifier() -> Self {
+        Self::error(400, "Missing required query parameter \"identifier\"")
+    }
+
+    /// A form whose token is missing or another one than the wait's.
+    #[must_use]
+    pub fn form_refused(identifier: &str, reason: &str) -> Self {
+        let body =
+            json!({ "received": false, "action": "ignored", "identifier": identifier, "reason": reason });
+        Self { action: Some("ignored"), ..Self::json(403, &body) }
+    }
+
+    /// A form that nobody waits for, or no more.
+    #[must_use]
+    pub fn form_not_found(identifier: &str) -> Self {
+        let body = json!({
+            "received": true, "action": "not_found", "identifier": identifier,
+            "message": format!("No run waits for a form with the identifier '{identifier}'"),
+        });
+        Self { action: Some("not_found"), ..Self::json(404, &body) }
+    }
+
     /// The slug is unknown.
     #[must_use]
     pub fn unknown_slug(slug: &str) -> Self {

@@ -7,6 +7,7 @@
 mod accept;
 mod answer;
 mod endpoint;
+mod form;
 mod gate;
 mod operator;
 mod redact;

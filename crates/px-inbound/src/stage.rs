@@ -55,6 +55,8 @@ pub struct Stage {
     pub(crate) scope: Scope,
     pub(crate) turns: Turns,
     endpoints: BTreeMap<String, Endpoint>,
+    /// There always is one: `form.rs` tests that.
+    pub(crate) forms: Option<Endpoint>,
     urls: UrlView,
     rejected: Rejections,
     /// Deliveries whose body is their id, one at a time.
@@ -90,6 +92,7 @@ impl Stage {
             scope: Scope::default(),
             turns: Turns::default(),
             endpoints,
+            forms: crate::form::endpoint().ok(),
             urls,
             rejected: Rejections::default(),
             bodies: Turns::default(),
@@ -275,7 +278,7 @@ impl Stage {
         Ok(events)
     }
 
-    fn delivery(&self, endpoint: &Endpoint, received: &Received, verdict: String) -> Delivery {
+    pub(crate) fn delivery(&self, endpoint: &Endpoint, received: &Received, verdict: String) -> Delivery {
         Delivery {
             id: self.ids.delivery(received.at),
             slug: endpoint.def.slug.clone(),
@@ -464,6 +467,6 @@ fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
         .unwrap_or_else(|| "no message".to_owned())
 }
 
-fn micros(watch: Stopwatch) -> u64 {
+pub(crate) fn micros(watch: Stopwatch) -> u64 {
     u64::try_from(watch.elapsed().as_micros()).unwrap_or(u64::MAX)
 }

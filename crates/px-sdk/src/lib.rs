@@ -11,6 +11,7 @@ mod cx;
 pub mod dedup;
 mod ends;
 mod error;
+pub mod form;
 mod inbound;
 mod kind;
 pub mod layer;
@@ -35,6 +36,7 @@ pub use cx::{Cx, Emit, PortFuture, StepContext, StepPort};
 pub use dedup::Dedup;
 pub use ends::{RunEnd, end_of};
 pub use error::{Error, Result};
+pub use form::Form;
 pub use inbound::{Inbound, IntoInbounds, RawInbound, Reply};
 pub use kind::Kind;
 #[doc(hidden)]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use px_core::KeyId;
-use px_core::key::SLOT_SLUG;
+use px_core::key::{FORM_SLUG, SLOT_SLUG};
 use px_core::run::{BrainInfo, Catalog};
 use serde_json::Value;
 
@@ -139,7 +139,7 @@ impl fmt::Display for RegistryError {
                 writeln!(f, "  - {source}")?;
                 f.write_str(
                     "A slug is 1 to 63 of a-z, 0-9 and '-', and does not begin with '-'; \
-                     'deliveries' and 'system' are px's own.",
+                     'deliveries', 'system' and 'page-form' are px's own.",
                 )
             }
             Self::DuplicateStep { title, step, source } => {
@@ -192,6 +192,8 @@ impl Registry {
         webhooks: impl IntoIterator<Item = (Source, WebhookDef)>,
     ) -> Result<Self, RegistryError> {
         let mut registry = Self::default();
+        let form = crate::__private::fingerprint::<crate::Form>();
+        registry.responses.insert(FORM_SLUG.to_owned(), form);
         let mut brains: Vec<_> = brains.into_iter().collect();
         brains.sort_by(|(a, _), (b, _)| (&a.file, a.line).cmp(&(&b.file, b.line)));
         let mut webhooks: Vec<_> = webhooks.into_iter().collect();
@@ -332,7 +334,7 @@ fn is_slug(slug: &str) -> bool {
     (1..=63).contains(&bytes.len())
         && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
         && bytes.first() != Some(&b'-')
-        && !matches!(slug, "deliveries" | "system")
+        && !matches!(slug, "deliveries" | "system" | FORM_SLUG)
 }
 
 #[cfg(test)]
@@ -344,7 +346,7 @@ mod tests {
         for good in ["slack", "a", "0-1", &"a".repeat(63)] {
             assert!(is_slug(good), "{good}");
         }
-        for bad in ["", "-a", "A", "a_b", "a/b", "deliveries", "system", &"a".repeat(64)] {
+        for bad in ["", "-a", "A", "a_b", "a/b", "deliveries", "system", "page-form", &"a".repeat(64)] {
             assert!(!is_slug(bad), "{bad}");
         }
     }

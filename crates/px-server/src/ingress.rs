@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body as HttpBody;
+use px_core::key::FORM_SLUG;
 use px_inbound::{Answer, Permit, Turned};
 use px_sdk::layer::BoxError;
 use px_sdk::{Received, Timestamp};
@@ -31,6 +32,26 @@ pub(crate) async fn receive(
     Path(slug): Path<String>,
     request: Request,
 ) -> Response {
+    enter(app, remote, slug, Door::Webhook, request).await
+}
+
+/// `POST /webhooks/system/page-form`.
+pub(crate) async fn receive_form(
+    State(app): State<Shared>,
+    ConnectInfo(remote): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response {
+    enter(app, remote, FORM_SLUG.to_owned(), Door::Form, request).await
+}
+
+/// What a request came in by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Door {
+    Webhook,
+    Form,
+}
+
+async fn enter(app: Shared, remote: SocketAddr, slug: String, door: Door, request: Request) -> Response {
     let at = app.clock().now();
     let headers = request.headers();
     let client = app.urls.client(remote.ip(), headers);
@@ -50,7 +71,7 @@ pub(crate) async fn receive(
         return too_large(app.max_body);
     }
     let layered = app.layered.get(&slug).cloned();
-    let entered = Entered { app, slug, remote, at, permit };
+    let entered = Entered { app, slug, door, remote, at, permit };
     match layered {
         Some(route) => layered::run(route, entered, request).await,
         None => take(entered, request).await,
@@ -61,6 +82,7 @@ pub(crate) async fn receive(
 pub(crate) struct Entered {
     pub(crate) app: Shared,
     pub(crate) slug: String,
+    door: Door,
     remote: SocketAddr,
     at: Timestamp,
     permit: Permit,
@@ -72,7 +94,7 @@ where
     B: HttpBody<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let Entered { app, slug, remote, at, mut permit } = entered;
+    let Entered { app, slug, door, remote, at, mut permit } = entered;
     let (head, body) = request.into_parts();
     let body = match tokio::time::timeout(app.body_timeout, read(body, app.max_body, &mut permit)).await {
         Ok(Ok(body)) => body,
@@ -94,7 +116,10 @@ where
     // In a task of its own: a sender that hangs up does not stop half-way what
     // it has sent whole.
     let task = tokio::spawn(async move {
-        let answer = app.stage.receive(&slug, received).await;
+        let answer = match door {
+            Door::Webhook => app.stage.receive(&slug, received).await,
+            Door::Form => app.stage.receive_form(received).await,
+        };
         drop(permit);
         answer
     });

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use px_core::key::FORM_SLUG;
 use px_core::{Clock, Ids, Scope};
 use px_engine::{Engine, Limits, Parts};
 use px_inbound::verify::{Network, UrlView};
@@ -142,7 +143,8 @@ impl std::fmt::Debug for Running {
 /// See [`StartError`]; nothing runs then.
 pub async fn start(mut options: Options) -> Result<Running, StartError> {
     let mut endpoints = Vec::new();
-    let mut policies = HashMap::new();
+    // Forms on pages are counted apart from what nobody serves.
+    let mut policies = HashMap::from([(FORM_SLUG.to_owned(), Policy::default())]);
     for webhook in options.registry.webhooks() {
         let mut own = options.webhooks.remove(&webhook.def.slug).unwrap_or_default();
         let setup = std::mem::take(&mut own.setup);

@@ -25,28 +25,34 @@ fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
 
 /// A form as a JSON object of strings. `k[]` and repeated names become
 /// arrays. `None` if something is not UTF-8.
-pub(super) fn object(text: &[u8]) -> Option<Map<String, Value>> {
+#[must_use]
+pub fn object(text: &[u8]) -> Option<Map<String, Value>> {
     let mut object = Map::new();
     for (name, value) in pairs(text) {
-        let name = std::str::from_utf8(&name).ok()?;
-        let value = Value::String(std::str::from_utf8(&value).ok()?.to_owned());
-        let (name, list) = match name.strip_suffix("[]") {
-            Some(name) => (name, true),
-            None => (name, false),
-        };
-        match object.get_mut(name) {
-            Some(Value::Array(values)) => values.push(value),
-            Some(first) => {
-                let first_value = first.take();
-                *first = Value::Array(vec![first_value, value]);
-            }
-            None => {
-                let value = if list { Value::Array(vec![value]) } else { value };
-                object.insert(name.to_owned(), value);
-            }
-        }
+        insert(&mut object, std::str::from_utf8(&name).ok()?, std::str::from_utf8(&value).ok()?.to_owned());
     }
     Some(object)
+}
+
+/// Adds a field to those before it: a name that came before, or that ends in
+/// `[]`, has an array.
+pub fn insert(object: &mut Map<String, Value>, name: &str, value: String) {
+    let value = Value::String(value);
+    let (name, list) = match name.strip_suffix("[]") {
+        Some(name) => (name, true),
+        None => (name, false),
+    };
+    match object.get_mut(name) {
+        Some(Value::Array(values)) => values.push(value),
+        Some(first) => {
+            let first_value = first.take();
+            *first = Value::Array(vec![first_value, value]);
+        }
+        None => {
+            let value = if list { Value::Array(vec![value]) } else { value };
+            object.insert(name.to_owned(), value);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -44,6 +44,7 @@ mod window;
 
 pub use body::{BodyError, BodyErrorKind};
 pub use delivery::MAX_ID_BYTES;
+pub use form::{insert as insert_field, object as parse_form};
 pub use handshake::HandshakeReply;
 pub use json::strict as parse_json;
 pub use prepared::{Error as PrepareError, Prepared, Verified};

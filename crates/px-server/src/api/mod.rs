@@ -11,6 +11,7 @@ mod signals;
 mod start_run;
 mod status;
 mod watch;
+mod watch_brains;
 mod webhooks;
 
 use axum::Router;
@@ -38,6 +39,7 @@ pub(crate) fn router(app: Shared) -> Router {
         .route("/brains/runs/{id}/resume", post(runs::resume))
         .route("/brains/runs/{id}/fork", post(rerun::fork))
         .route("/brains/runs/{id}/signals", post(signals::send))
+        .route("/brains/watch", get(watch_brains::brains))
         .route("/brains/{id}", get(brains::show))
         .route("/brains/{id}/history", get(brains::history))
         .route("/brains/{id}/active-runs", get(brains::active_runs))
@@ -58,6 +60,7 @@ pub(crate) fn router(app: Shared) -> Router {
         .route_layer(axum::middleware::from_fn_with_state(app.clone(), body::read))
         // Behind the layer: its bodies are counted while they come.
         .route("/webhooks/{slug}", post(ingress::receive).get(ingress::receive).options(ingress::options))
+        .route("/webhooks/system/page-form", post(ingress::receive_form))
         .with_state(app)
 }
 

@@ -11,6 +11,7 @@ mod faults;
 pub mod load;
 mod project;
 mod shrink;
+pub mod test;
 mod world;
 
 pub use faults::{Access, Fault, FaultyStore};

@@ -12,7 +12,7 @@ use px_inbound::verify::UrlView;
 use px_inbound::{Answer, EndpointError, OperatorError, Stage};
 use px_sdk::{Brain, Received, Registry};
 use px_store::audit::{Report, audit};
-use px_store::{Delivery, DeliveryFilter, Embedded, Error, MemoryRows, Store};
+use px_store::{Delivery, DeliveryFilter, Embedded, Error, MemoryRows, RunFilter, Store};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -151,17 +151,28 @@ impl World {
         brain: impl FnOnce() -> Brain<I, O>,
         input: I,
     ) -> Result<RunId, WorldError> {
-        let request = StartRequest {
+        self.start_request(StartRequest {
             brain: brain().title().to_owned(),
             initial_state: serde_json::to_value(input)?,
             options: Value::Object(serde_json::Map::new()),
             request_id: None,
             idempotency_key: None,
             hook: None,
-        };
+        })
+        .await
+    }
+
+    pub(crate) async fn start_request(&self, request: StartRequest) -> Result<RunId, WorldError> {
         match self.alive(self.parts.start_run(request)).await?? {
             Started::New(run) | Started::Known(run) | Started::OtherInput(run) => Ok(run),
         }
+    }
+
+    /// The runs of a brain, oldest first; of the newest thousand.
+    pub(crate) async fn runs_of(&self, brain: &str) -> Result<Vec<RunId>, WorldError> {
+        let filter = RunFilter { brain: Some(brain.to_owned()), ..RunFilter::default() };
+        let page = self.rows.runs(Scope::default(), &filter, None, 1_000).await?;
+        Ok(page.items.iter().rev().map(|record| record.run.id).collect())
     }
 
     /// Sends a JSON payload to a webhook, from this machine.

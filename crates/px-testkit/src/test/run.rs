@@ -1,0 +1,203 @@
+//! A run, as a test looks at it. Whatever is not as expected panics with the
+//! run's story, so that the message says why.
+
+use std::fmt::{self, Write as _};
+use std::rc::Rc;
+
+use px_core::{RunId, RunStatus, wire};
+use px_sdk::Waits;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::world::Inner;
+
+/// How many characters of an entry of the log are shown.
+const SHOWN: usize = 160;
+
+/// What of an entry of the log says nothing in a story.
+const NOISE: [&str; 8] =
+    ["type", "seq", "timestamp", "brainRunId", "options", "brainTitle", "brainDescription", "steps"];
+
+/// A run. Whatever is ready has run before anything is looked at.
+#[derive(Clone)]
+pub struct Run {
+    inner: Rc<Inner>,
+    id: RunId,
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.story())
+    }
+}
+
+impl Run {
+    pub(super) fn new(inner: Rc<Inner>, id: RunId) -> Self {
+        Self { inner, id }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> RunId {
+        self.id
+    }
+
+    #[track_caller]
+    pub(super) fn now(&self) -> px_core::Run {
+        self.inner.settle();
+        match self.inner.live(async |world| world.run(self.id).await) {
+            Some(run) => run,
+            None => panic!("there is no run {}", self.id),
+        }
+    }
+
+    /// Where it stands: `waiting`, `complete`, `error`, …
+    #[must_use]
+    #[track_caller]
+    pub fn status(&self) -> &'static str {
+        self.now().status.as_str()
+    }
+
+    /// Its state, as this type.
+    ///
+    /// # Panics
+    /// The state does not fit the type.
+    #[must_use]
+    #[track_caller]
+    pub fn state<T: DeserializeOwned>(&self) -> T {
+        let state = self.now().state().clone();
+        match serde_json::from_value(state) {
+            Ok(state) => state,
+            Err(error) => panic!("the state does not fit: {error}\n{}", self.story()),
+        }
+    }
+
+    /// Its state, as JSON.
+    #[must_use]
+    #[track_caller]
+    pub fn state_json(&self) -> Value {
+        self.now().state().clone()
+    }
+
+    /// Its log, as the API shows it.
+    #[must_use]
+    #[track_caller]
+    pub fn log(&self) -> Vec<Value> {
+        let run = self.now();
+        let events = self.inner.live(async |world| world.log(self.id).await);
+        events.iter().map(|event| wire::event(&run, event)).collect()
+    }
+
+    /// Expects this status.
+    ///
+    /// # Panics
+    /// It has another one.
+    #[track_caller]
+    pub fn expect_status(&self, status: &str) -> &Self {
+        let found = self.status();
+        assert!(found == status, "the run was to be {status}, and is {found}\n{}", self.story());
+        self
+    }
+
+    /// Expects it to have ended with a result.
+    ///
+    /// # Panics
+    /// It has not.
+    #[track_caller]
+    pub fn expect_complete(&self) -> &Self {
+        self.expect_status("complete")
+    }
+
+    /// Expects it to have failed, with an error that has these words in it.
+    ///
+    /// # Panics
+    /// It has not, or with another one.
+    #[track_caller]
+    pub fn expect_error(&self, words: &str) -> &Self {
+        self.expect_status("error");
+        let message = self.now().error.map(|error| error.message).unwrap_or_default();
+        let found = message.contains(words);
+        assert!(found, "the run was to fail with '{words}', and failed with '{message}'\n{}", self.story());
+        self
+    }
+
+    /// Expects it to wait on all of this, be it alone or beside others:
+    /// `run.expect_waiting_on(slack::on("t"))`.
+    ///
+    /// # Panics
+    /// It does not wait, or not on this.
+    #[track_caller]
+    pub fn expect_waiting_on(&self, on: impl Waits) -> &Self {
+        self.expect_status("waiting");
+        let run = self.now();
+        let open: Vec<_> = run.waits.iter().flat_map(|wait| &wait.registrations).collect();
+        for wanted in on.registrations() {
+            let found = open.iter().any(|found| found.key == wanted.key && found.token == wanted.token);
+            assert!(found, "the run was to wait on {}, and does not\n{}", wanted.key, self.story());
+        }
+        self
+    }
+
+    /// Lets it stand still.
+    #[track_caller]
+    pub fn pause(&self) {
+        self.inner.control("pause", async |world| world.pause(self.id).await);
+        self.inner.settle();
+    }
+
+    /// Lets it go on.
+    #[track_caller]
+    pub fn resume(&self) {
+        self.inner.control("resume", async |world| world.resume(self.id).await);
+        self.inner.settle();
+    }
+
+    /// Ends it.
+    #[track_caller]
+    pub fn cancel(&self) {
+        self.inner.control("cancel", async |world| world.cancel(self.id).await);
+        self.inner.settle();
+    }
+
+    /// What it is, what it waits for, and its log, in words.
+    #[must_use]
+    #[track_caller]
+    pub fn story(&self) -> String {
+        let run = self.now();
+        let mut text = format!("  {} of '{}' is {}", run.id, run.brain, run.status.as_str());
+        if let Some(step) = run.frame().map(|frame| &frame.step).filter(|step| !step.is_empty()) {
+            // Writing into a text cannot fail.
+            let _ = write!(text, ", at step '{step}'");
+        }
+        if let Some(reason) = &run.reason {
+            let _ = write!(text, " ({reason})");
+        }
+        for wait in &run.waits {
+            for registration in &wait.registrations {
+                let _ = write!(text, "\n  waits on {}", registration.key);
+            }
+            if let Some(deadline) = wait.deadline {
+                let _ = write!(text, "\n  until {deadline}");
+            }
+        }
+        let _ = write!(text, "\n  state: {}", run.state());
+        for mut entry in self.log() {
+            let (seq, name) = (entry["seq"].take(), entry["type"].take());
+            if let Value::Object(fields) = &mut entry {
+                fields.retain(|field, _| !NOISE.contains(&field.as_str()));
+            }
+            let mut rest = if entry == json!({}) { String::new() } else { entry.to_string() };
+            if let Some((cut, _)) = rest.char_indices().nth(SHOWN) {
+                rest.truncate(cut);
+                rest.push('…');
+            }
+            let _ = write!(text, "\n  {seq:>4} {} {rest}", name.as_str().unwrap_or_default());
+        }
+        text
+    }
+
+    /// Whether nothing more can happen to it by itself.
+    pub(super) fn rests(&self) -> bool {
+        !matches!(self.now().status, RunStatus::Running | RunStatus::Pending)
+    }
+}

@@ -1,25 +1,19 @@
-//! The sample brains in virtual time, tested as a user of px would test their
-//! own: no server, no sleeping, no secrets.
+//! The sample brains, tested as a user of px would test their own: in virtual
+//! time, without a server, without sleeping, without secrets, and then in all
+//! weathers.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "test code: what is unexpected fails the test"
-)]
+#![allow(clippy::indexing_slicing, reason = "test code: what is unexpected fails the test")]
 
 use std::time::Duration;
 
-use app::customer_feedback::{Customer, customer_feedback};
-use px_testkit::World;
+use app::customer_feedback::{Customer, Feedback, Source, customer_feedback};
+use app::dm_conversation::dm_conversation;
+use app::pr_review::pr_review;
+use app::webhooks::{slack, twilio};
+use px::test::{Windy, weather, world};
 use serde_json::{Value, json};
 
-type Outcome = Result<(), Box<dyn std::error::Error>>;
-
-fn world() -> World {
-    let registry = px::Registry::collect().expect("no name is used twice");
-    World::new(registry).expect("the webhooks are usable")
-}
+const SMS: &str = "MessageSid=SM1&From=%2B15550100&To=%2B15550199&Body=Great!";
 
 fn ada() -> Customer {
     Customer { name: "Ada".into(), slack_channel: "general".into(), phone_number: "+15550100".into() }
@@ -33,98 +27,133 @@ fn pull_request(action: &str) -> Value {
     })
 }
 
-#[tokio::test]
-async fn a_customer_who_says_nothing_for_three_days_is_let_be() -> Outcome {
-    let world = world();
-    let run = world.start(customer_feedback, ada()).await?;
-    world.settle().await?;
-    world.advance(Duration::from_hours(71)).await?;
-    assert_eq!(world.status(run).await?.as_str(), "waiting");
-    world.advance(Duration::from_hours(1)).await?;
-    assert_eq!(world.status(run).await?.as_str(), "complete");
-    let state = world.state(run).await?;
-    assert_eq!((&state["source"], &state["feedback"]), (&json!("none"), &Value::Null));
-    Ok(())
+fn direct_message(text: &str) -> Value {
+    let event = json!({
+        "type": "message", "channel": "D1", "channel_type": "im", "user": "U7", "text": text, "ts": text
+    });
+    json!({"type": "event_callback", "event_id": text, "event": event})
 }
 
-#[tokio::test]
-async fn a_customer_answers_by_sms() -> Outcome {
+#[test]
+fn a_customer_who_says_nothing_for_three_days_is_let_be() {
     let world = world();
-    let run = world.start(customer_feedback, ada()).await?;
-    world.settle().await?;
-    let answer =
-        world.post_form("twilio", "MessageSid=SM1&From=%2B15550100&To=%2B15550199&Body=Great!").await?;
-    assert_eq!((answer.status, answer.action), (200, Some("resumed")));
-    world.settle().await?;
-    let state = world.state(run).await?;
-    assert_eq!((&state["source"], &state["feedback"]), (&json!("sms"), &json!("Great!")));
-    Ok(())
+    let run = world.start(customer_feedback, ada());
+    world.skip(Duration::from_hours(71));
+    run.expect_waiting_on(twilio::on("+15550100"));
+    world.skip(Duration::from_hours(1));
+    let feedback: Feedback = run.expect_complete().state();
+    assert_eq!((feedback.source, feedback.feedback), (Source::None, None));
 }
 
-#[tokio::test]
-async fn a_customer_answers_in_the_slack_thread() -> Outcome {
+#[test]
+fn a_customer_answers_by_sms() {
     let world = world();
-    let run = world.start(customer_feedback, ada()).await?;
-    world.settle().await?;
-    let thread = world.state(run).await?["slackThreadId"].clone();
+    let run = world.start(customer_feedback, ada());
+    world.post_form("twilio", SMS).expect("resumed");
+    let feedback: Feedback = run.expect_complete().state();
+    assert_eq!((feedback.source, feedback.feedback.as_deref()), (Source::Sms, Some("Great!")));
+}
+
+#[test]
+fn a_customer_answers_in_the_slack_thread() {
+    let world = world();
+    let run = world.start(customer_feedback, ada());
+    let thread = run.state_json()["slackThreadId"].clone();
+    run.expect_waiting_on(slack::on(thread.as_str().unwrap_or_default()));
     let event = json!({
         "type": "message", "channel": "C1", "user": "U1", "text": "Great!", "ts": "2.0", "thread_ts": thread
     });
-    world.post("slack", &json!({"type": "event_callback", "event_id": "Ev1", "event": event})).await?;
-    world.settle().await?;
-    assert_eq!(world.state(run).await?["source"], "slack");
-    Ok(())
+    world.post("slack", json!({"type": "event_callback", "event_id": "Ev1", "event": event}));
+    assert_eq!(run.expect_complete().state::<Feedback>().source, Source::Slack);
 }
 
-#[tokio::test]
-async fn the_question_is_not_asked_again_after_a_crash() -> Outcome {
-    let mut world = world();
-    let run = world.start(customer_feedback, ada()).await?;
-    world.settle().await?;
-    let asked = world.state(run).await?;
-    world.restart()?;
-    world.settle().await?;
-    assert_eq!(world.state(run).await?, asked);
-    assert_eq!(world.status(run).await?.as_str(), "waiting");
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_review_keeps_the_events_of_its_pull_request_in_order() -> Outcome {
+#[test]
+fn the_question_is_not_asked_again_after_a_crash() {
     let world = world();
-    let opened = world.post("github", &pull_request("opened")).await?;
-    assert_eq!(opened.status, 201);
-    let run = opened.run.ok_or("a run was started")?;
-    // The run has not had its first turn yet; these are kept for it.
-    for action in ["labeled", "synchronize"] {
-        let answer = world.post("github", &pull_request(action)).await?;
-        assert_eq!((answer.action, answer.run), (Some("queued"), Some(run)));
+    let run = world.start(customer_feedback, ada());
+    let asked = run.state_json();
+    world.crash();
+    assert_eq!(run.expect_status("waiting").state_json(), asked);
+}
+
+#[test]
+fn a_review_keeps_the_events_of_its_pull_request_in_order() {
+    let world = world();
+    let run = world.run(world.post("github", pull_request("opened")).expect("triggered").run());
+    for action in ["labeled", "synchronize", "closed"] {
+        world.post("github", pull_request(action)).expect("resumed");
     }
-    world.settle().await?;
-    world.post("github", &pull_request("closed")).await?;
-    world.settle().await?;
-    assert_eq!(world.status(run).await?.as_str(), "complete");
-    assert_eq!(world.state(run).await?["events"], json!(["opened", "labeled", "synchronize", "closed"]));
-    Ok(())
+    assert_eq!(
+        run.expect_complete().state_json()["events"],
+        json!(["opened", "labeled", "synchronize", "closed"])
+    );
 }
 
-#[tokio::test]
-async fn a_conversation_goes_on_until_bye() -> Outcome {
+#[test]
+fn a_conversation_goes_on_until_bye() {
     let world = world();
-    let say = |text: &str| {
-        let event = json!({
-            "type": "message", "channel": "D1", "channel_type": "im", "user": "U7", "text": text, "ts": text
-        });
-        json!({"type": "event_callback", "event_id": text, "event": event})
-    };
-    let first = world.post("slack", &say("hello")).await?;
-    let run = first.run.ok_or("a run was started")?;
+    let run = world.run(world.post("slack", direct_message("hello")).run());
     for text in ["how are you", "bye"] {
-        world.settle().await?;
-        world.post("slack", &say(text)).await?;
+        world.post("slack", direct_message(text));
     }
-    world.settle().await?;
-    assert_eq!(world.status(run).await?.as_str(), "complete");
-    assert_eq!(world.state(run).await?["messages"], json!(["hello", "how are you", "bye"]));
-    Ok(())
+    assert_eq!(run.expect_complete().state_json()["messages"], json!(["hello", "how are you", "bye"]));
+}
+
+#[test]
+fn a_customer_is_asked_once_and_answers_at_most_once_in_all_weathers() {
+    weather(|w: &Windy| {
+        let run = w.start(customer_feedback, ada());
+        w.post_form("twilio", SMS);
+        w.skip(Duration::from_hours(72));
+        w.calm();
+        // Where px stood still for those three days, the customer has three days from now.
+        w.world().skip(Duration::from_hours(72));
+        let feedback: Feedback = run.expect_complete().state();
+        assert_eq!(feedback.feedback.is_some(), feedback.source == Source::Sms);
+    });
+}
+
+#[test]
+fn the_events_of_a_pull_request_are_each_seen_once_in_all_weathers() {
+    let actions = ["opened", "labeled", "synchronize", "closed"];
+    weather(|w: &Windy| {
+        for action in actions {
+            // GitHub's id of a delivery is what its duplicates are known by.
+            w.post_with("github", &[("X-GitHub-Delivery", action)], pull_request(action));
+        }
+        w.calm();
+        // What comes after `closed` begins another review of the pull request.
+        let runs = w.runs_of(pr_review);
+        let states: Vec<Value> = runs.iter().map(px::test::Run::state_json).collect();
+        let mut seen: Vec<&str> = states
+            .iter()
+            .flat_map(|state| state["events"].as_array())
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        seen.sort_unstable();
+        let mut sent = actions;
+        sent.sort_unstable();
+        assert_eq!(seen, sent, "{runs:#?}");
+    });
+}
+
+#[test]
+fn what_somebody_says_is_heard_once_in_all_weathers() {
+    weather(|w: &Windy| {
+        for text in ["hello", "how are you", "bye"] {
+            w.post("slack", direct_message(text));
+        }
+        w.calm();
+        let runs = w.runs_of(dm_conversation);
+        let states: Vec<Value> = runs.iter().map(px::test::Run::state_json).collect();
+        let mut heard: Vec<&str> = states
+            .iter()
+            .flat_map(|state| state["messages"].as_array())
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        heard.sort_unstable();
+        assert_eq!(heard, ["bye", "hello", "how are you"], "{runs:#?}");
+    });
 }

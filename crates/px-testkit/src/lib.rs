@@ -7,6 +7,7 @@
 //! and rings what is due. [`FaultyStore`] stands between a world and its store
 //! and lets commits fail, or the process die, where a test says so.
 
+mod error;
 mod faults;
 pub mod load;
 mod project;
@@ -14,9 +15,10 @@ mod shrink;
 pub mod test;
 mod world;
 
+pub use error::WorldError;
 pub use faults::{Access, Fault, FaultyStore};
 pub use project::Project;
 pub use px_core::{ManualClock, Timestamp};
 pub use px_inbound::Answer;
 pub use shrink::shrink;
-pub use world::{World, WorldError};
+pub use world::World;

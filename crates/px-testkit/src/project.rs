@@ -5,7 +5,7 @@ use std::sync::Arc;
 use px_inbound::Endpoint;
 use px_sdk::Registry;
 
-use crate::world::WorldError;
+use crate::error::WorldError;
 
 /// Brains and webhooks, made ready once for as many worlds as a test needs:
 /// compiling their schemas takes longer than most lives of a world.

@@ -7,44 +7,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use px_core::{DeliveryId, Event, Ids, ManualClock, Run, RunId, RunStatus, Scope, Timestamp};
-use px_engine::{ControlError, ForkRequest, Limits, Parts, StartRequest, Started};
+use px_engine::{ForkRequest, Limits, Parts, StartRequest, Started};
 use px_inbound::verify::UrlView;
-use px_inbound::{Answer, EndpointError, OperatorError, Stage};
+use px_inbound::{Answer, Stage};
 use px_sdk::{Brain, Received, Registry};
 use px_store::audit::{Report, audit};
-use px_store::{Delivery, DeliveryFilter, Embedded, Error, MemoryRows, RunFilter, Store};
+use px_store::{Delivery, DeliveryFilter, Embedded, MemoryRows, RunFilter, Store};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::error::WorldError;
 use crate::faults::FaultyStore;
 use crate::project::Project;
 
 /// When every world begins: 2026-01-01T00:00:00Z.
 const BEGINNING: Timestamp = Timestamp::from_millis(1_767_225_600_000);
-
-/// What goes wrong in a world that no test planned.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum WorldError {
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] Error),
-    /// A webhook is not usable.
-    #[error(transparent)]
-    Endpoint(#[from] EndpointError),
-    /// A run could not be started, cancelled or resumed.
-    #[error(transparent)]
-    Control(#[from] ControlError),
-    /// An operator's request was not carried out.
-    #[error(transparent)]
-    Operator(#[from] OperatorError),
-    /// A brain's input, or a payload, is no JSON.
-    #[error(transparent)]
-    Json(#[from] serde_json::Error),
-    /// The simulated process has died; `restart` begins a new one.
-    #[error("the process has died")]
-    Died,
-}
 
 /// A store, a clock, the inbound stage and the engine, in one process that can
 /// die and start again.

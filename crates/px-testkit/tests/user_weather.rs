@@ -74,7 +74,7 @@ async fn take_careless(_cx: Cx, mut till: Till, coin: Timed<Coin>) -> Result<Aga
     let Timed::Answered(_) = coin else { return Ok(Again::done(till)) };
     till.coins += 1;
     let on = careless::on(&till.name);
-    Ok(Again::wait(till, on).timeout(HOUR))
+    Ok(wait_for(till, on).timeout(HOUR).into())
 }
 
 fn careful_till() -> Brain<Till> {
@@ -91,7 +91,7 @@ async fn take_careful(_cx: Cx, mut till: Till, coin: Timed<Coin>) -> Result<Agai
     let Timed::Answered(_) = coin else { return Ok(Again::done(till)) };
     till.coins += 1;
     let on = careful::on(&till.name);
-    Ok(Again::wait(till, on).timeout(HOUR))
+    Ok(wait_for(till, on).timeout(HOUR).into())
 }
 
 fn till(name: &str) -> Till {
@@ -207,8 +207,12 @@ fn troubles_that_were_printed_can_be_pasted() {
         w.calm();
         run.expect_complete();
     };
-    let troubles = [Trouble::Late(2), Trouble::Unnoticed(3), Trouble::DiesAfter(2)];
-    Weather::default().under(&troubles, scenario);
+    // The coin comes when the till is closed.
+    Weather::default().under(&[Trouble::Late(2), Trouble::DiesAfter(2)], scenario);
+    // It comes before anybody has noticed that the hour is over: a coin more, and an hour more.
+    let tie = [Trouble::Late(2), Trouble::Unnoticed(3), Trouble::DiesAfter(2)];
+    let failed = catch_unwind(|| Weather::default().under(&tie, scenario)).unwrap_err();
+    assert!(failed.downcast_ref::<String>().unwrap().contains("was to be complete, and is waiting"));
 }
 
 #[test]

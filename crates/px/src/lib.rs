@@ -75,6 +75,9 @@
 /// The receiving side, for services that px calls: verify, deduplicate, store.
 #[cfg(feature = "receive")]
 pub use px_receive as receive;
+
+#[cfg(feature = "test")]
+pub mod test;
 pub use px_sdk::*;
 
 /// Runs the command line of a project: `serve`, `run`, `webhooks list` and the rest.

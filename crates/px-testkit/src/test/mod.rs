@@ -6,6 +6,7 @@
 //! Everything here is for plain `#[test]` functions: what it calls is done when
 //! it returns, and what is not as expected panics, with the run's story.
 
+mod process;
 mod run;
 mod weather;
 mod windy;

@@ -6,10 +6,11 @@ use std::rc::Rc;
 
 use px_core::{RunId, RunStatus, wire};
 use px_sdk::Waits;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::world::Inner;
+use super::process::Inner;
 
 /// How many characters of an entry of the log are shown.
 const SHOWN: usize = 160;
@@ -152,6 +153,20 @@ impl Run {
         self.inner.settle();
     }
 
+    /// Answers what it waits for by hand, as an operator may.
+    ///
+    /// # Panics
+    /// It waits for nothing that can be answered so.
+    #[track_caller]
+    pub fn answer(&self, response: impl Serialize) {
+        let response = match serde_json::to_value(response) {
+            Ok(response) => response,
+            Err(error) => panic!("the response cannot be written as JSON: {error}"),
+        };
+        self.inner.control("answer", async |world| world.answer(self.id, response.clone()).await);
+        self.inner.settle();
+    }
+
     /// Ends it.
     #[track_caller]
     pub fn cancel(&self) {
@@ -182,7 +197,8 @@ impl Run {
         }
         let _ = write!(text, "\n  state: {}", run.state());
         for mut entry in self.log() {
-            let (seq, name) = (entry["seq"].take(), entry["type"].take());
+            let part = |name| entry.get(name).cloned().unwrap_or_default();
+            let (seq, name) = (part("seq"), part("type"));
             if let Value::Object(fields) = &mut entry {
                 fields.retain(|field, _| !NOISE.contains(&field.as_str()));
             }

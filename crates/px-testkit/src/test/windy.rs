@@ -9,10 +9,12 @@ use std::time::Duration;
 use px_sdk::Brain;
 use px_store::RunFilter;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
+use super::process::Request;
 use super::run::Run;
 use super::weather::Trouble;
-use super::world::{Request, World};
+use super::world::World;
 
 /// How often a scenario is brought to rest before what is not is said to be stuck.
 const ROUNDS: usize = 20;
@@ -73,7 +75,7 @@ impl Windy {
     #[track_caller]
     pub fn start<I: Serialize, O>(&self, brain: impl Fn() -> Brain<I, O>, input: I) -> Run {
         let number = self.begin(Deed::Start, &format!("start {}", brain().title()));
-        let run = self.world.inner.start(brain, input);
+        let run = self.world.inner.start(brain, input, Map::<String, Value>::new());
         self.end(number);
         Run::new(Rc::clone(&self.world.inner), run)
     }
@@ -81,7 +83,13 @@ impl Windy {
     /// Sends JSON to a webhook, sooner or later.
     #[track_caller]
     pub fn post<P: Serialize>(&self, slug: &str, payload: P) {
-        self.request(Request::json(slug, payload));
+        self.post_with(slug, &[], payload);
+    }
+
+    /// Sends JSON with these headers to a webhook, sooner or later.
+    #[track_caller]
+    pub fn post_with<P: Serialize>(&self, slug: &str, headers: &[(&str, &str)], payload: P) {
+        self.request(Request::json(slug, headers, payload));
     }
 
     /// Sends a urlencoded form to a webhook, sooner or later.
@@ -133,6 +141,13 @@ impl Windy {
             self.world.inner.ring();
         }
         self.end(number);
+    }
+
+    /// The runs of a brain, oldest first.
+    #[must_use]
+    #[track_caller]
+    pub fn runs_of<I, O>(&self, brain: impl FnOnce() -> Brain<I, O>) -> Vec<Run> {
+        self.world.runs_of(brain)
     }
 
     /// The world itself, to look at it.

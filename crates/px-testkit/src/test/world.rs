@@ -2,28 +2,23 @@
 //! happens, and a death in the middle of something is followed by another
 //! process and another try, as the sender of a webhook or a client would.
 
-use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use px_core::{RunId, Timestamp};
-use px_engine::StartRequest;
 use px_sdk::{Brain, Registry};
 use px_store::{Embedded, MemoryRows};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Builder, Handle};
 
+use super::process::{Inner, Request};
 use super::run::Run;
 use crate::faults::Fault;
 use crate::project::Project;
-use crate::world::WorldError;
 use crate::{Answer, world};
-
-/// How often something is tried again after the process died of it.
-const MAX_TRIES: usize = 100;
 
 /// A world with all brains and webhooks of this test's binary, as in
 /// `let world = px::test::world();`. Each test has one of its own.
@@ -55,23 +50,11 @@ impl fmt::Debug for World {
     }
 }
 
-pub(super) struct Inner {
-    runtime: Runtime,
-    pub(super) world: RefCell<world::World>,
-    /// At which commits the process dies, counted over all processes.
-    deaths: RefCell<Vec<(u64, Fault)>>,
-    /// Commits of the processes before this one.
-    commits_before: Cell<u64>,
-    starts: Cell<u64>,
-    /// What has happened, in words.
-    pub(super) story: RefCell<Vec<String>>,
-}
-
 /// What a webhook answered.
 #[derive(Debug, Clone)]
 pub struct Answered {
-    slug: String,
-    answer: Answer,
+    pub(super) slug: String,
+    pub(super) answer: Answer,
 }
 
 impl Answered {
@@ -143,15 +126,7 @@ impl World {
             Err(error) => panic!("no runtime can be made: {error}"),
         };
         let rows = Arc::new(Embedded::new(MemoryRows::new()));
-        let inner = Inner {
-            runtime,
-            world: RefCell::new(world::World::of(project, rows, 0)),
-            deaths: RefCell::new(deaths),
-            commits_before: Cell::new(0),
-            starts: Cell::new(0),
-            story: RefCell::default(),
-        };
-        inner.arm();
+        let inner = Inner::new(runtime, world::World::of(project, rows, 0), deaths);
         Self { inner: Rc::new(inner) }
     }
 
@@ -161,7 +136,23 @@ impl World {
     /// The brain is not in the registry, or the input is no JSON object.
     #[track_caller]
     pub fn start<I: Serialize, O>(&self, brain: impl FnOnce() -> Brain<I, O>, input: I) -> Run {
-        let run = self.inner.start(brain, input);
+        self.start_with(brain, input, Map::<String, Value>::new())
+    }
+
+    /// Starts a run with these options, and runs it as far as it goes. Options
+    /// that the brain does not take end the run with an error (RULES 30).
+    ///
+    /// # Panics
+    /// The brain is not in the registry, or the input or the options are no
+    /// JSON object.
+    #[track_caller]
+    pub fn start_with<I: Serialize, O>(
+        &self,
+        brain: impl FnOnce() -> Brain<I, O>,
+        input: I,
+        options: impl Serialize,
+    ) -> Run {
+        let run = self.inner.start(brain, input, options);
         self.inner.settle();
         Run::new(Rc::clone(&self.inner), run)
     }
@@ -172,7 +163,17 @@ impl World {
     /// The payload cannot be written as JSON.
     #[track_caller]
     pub fn post<P: Serialize>(&self, slug: &str, payload: P) -> Answered {
-        let answer = self.inner.post(&Request::json(slug, payload));
+        self.post_with(slug, &[], payload)
+    }
+
+    /// Sends JSON with these headers to a webhook, as
+    /// `&[("X-GitHub-Delivery", "1")]`, and runs what follows.
+    ///
+    /// # Panics
+    /// The payload cannot be written as JSON, or a header is none.
+    #[track_caller]
+    pub fn post_with<P: Serialize>(&self, slug: &str, headers: &[(&str, &str)], payload: P) -> Answered {
+        let answer = self.inner.post(&Request::json(slug, headers, payload));
         self.inner.settle();
         answer
     }
@@ -237,145 +238,5 @@ impl World {
     pub fn expect_sound(&self) {
         let report = self.inner.live(async |world| world.audit().await);
         assert!(report.is_clean(), "the ledger does not add up: {:#?}", report.violations);
-    }
-}
-
-/// What is sent to a webhook.
-#[derive(Debug, Clone)]
-pub(super) struct Request {
-    pub(super) slug: String,
-    content_type: &'static str,
-    body: bytes::Bytes,
-}
-
-impl Request {
-    #[track_caller]
-    pub(super) fn json<P: Serialize>(slug: &str, payload: P) -> Self {
-        match serde_json::to_vec(&payload) {
-            Ok(body) => Self { slug: slug.to_owned(), content_type: "application/json", body: body.into() },
-            Err(error) => panic!("the payload cannot be written as JSON: {error}"),
-        }
-    }
-
-    pub(super) fn form(slug: &str, form: &str) -> Self {
-        let body = bytes::Bytes::copy_from_slice(form.as_bytes());
-        Self { slug: slug.to_owned(), content_type: "application/x-www-form-urlencoded", body }
-    }
-}
-
-impl Inner {
-    /// Lets the next deaths happen in this process.
-    fn arm(&self) {
-        let (before, deaths) = (self.commits_before.get(), self.deaths.borrow().clone());
-        self.world.borrow().store().plan(move |number, _| {
-            deaths.iter().find(|(at, _)| *at == before + number).map(|(_, fault)| *fault)
-        });
-    }
-
-    /// No process dies from here on.
-    pub(super) fn disarm(&self) {
-        self.deaths.borrow_mut().clear();
-        self.arm();
-    }
-
-    /// Commits so far, of all processes.
-    pub(super) fn commits(&self) -> u64 {
-        self.commits_before.get() + self.world.borrow().store().commits()
-    }
-
-    #[track_caller]
-    pub(super) fn restart(&self, how: &str) {
-        self.tell(format!("  the process {how}, and another one starts"));
-        self.commits_before.set(self.commits());
-        let restarted = self.world.borrow_mut().restart();
-        if let Err(error) = restarted {
-            panic!("the project cannot run again: {error}");
-        }
-        self.arm();
-    }
-
-    pub(super) fn tell(&self, what: String) {
-        self.story.borrow_mut().push(what);
-    }
-
-    /// Does something; again, if the process dies of it.
-    #[track_caller]
-    pub(super) fn live<T>(&self, act: impl AsyncFn(&world::World) -> Result<T, WorldError>) -> T {
-        for _ in 0..MAX_TRIES {
-            let (done, is_dead) = {
-                let world = self.world.borrow();
-                let done = self.runtime.block_on(act(&world));
-                (done, world.store().is_dead())
-            };
-            if is_dead {
-                let last = self.commits().saturating_sub(1);
-                let fault = self.deaths.borrow().iter().find(|(at, _)| *at == last).map(|(_, fault)| *fault);
-                let when = if fault == Some(Fault::DiesAfter) { "after" } else { "before" };
-                self.restart(&format!("dies {when} commit {last}"));
-            }
-            match done {
-                Ok(done) => return done,
-                Err(WorldError::Died) => {}
-                Err(error) => panic!("{error}"),
-            }
-        }
-        panic!("the process dies of this each time");
-    }
-
-    #[track_caller]
-    pub(super) fn start<I: Serialize, O>(&self, brain: impl FnOnce() -> Brain<I, O>, input: I) -> RunId {
-        self.starts.set(self.starts.get() + 1);
-        let initial_state = match serde_json::to_value(input) {
-            Ok(state) => state,
-            Err(error) => panic!("the input cannot be written as JSON: {error}"),
-        };
-        let request = StartRequest {
-            brain: brain().title().to_owned(),
-            initial_state,
-            options: Value::Object(Map::new()),
-            request_id: None,
-            // A client that heard nothing asks again with the same key.
-            idempotency_key: Some(format!("start {}", self.starts.get())),
-            hook: None,
-        };
-        self.live(async |world| world.start_request(request.clone()).await)
-    }
-
-    /// Sends a request, and again while nobody has answered it.
-    #[track_caller]
-    pub(super) fn post(&self, request: &Request) -> Answered {
-        let answer = self.live(async |world| {
-            let mut headers = http::HeaderMap::new();
-            let content_type = http::HeaderValue::from_static(request.content_type);
-            headers.insert(http::header::CONTENT_TYPE, content_type);
-            world.send(&request.slug, headers, request.body.clone()).await
-        });
-        Answered { slug: request.slug.clone(), answer }
-    }
-
-    /// Asks something of a run. Whoever asks again since the process died may
-    /// be told that it is done.
-    #[track_caller]
-    pub(super) fn control(&self, what: &str, act: impl AsyncFn(&world::World) -> Result<(), WorldError>) {
-        self.tell(what.to_owned());
-        let before = self.commits_before.get();
-        self.live(async |world| match act(world).await {
-            Err(WorldError::Control(_)) if self.commits_before.get() > before => Ok(()),
-            done => done,
-        });
-    }
-
-    #[track_caller]
-    pub(super) fn settle(&self) {
-        self.live(async |world| world.settle().await);
-    }
-
-    #[track_caller]
-    pub(super) fn ring(&self) {
-        self.live(async |world| world.ring().await);
-    }
-
-    pub(super) fn advance(&self, time: Duration) {
-        self.world.borrow().clock().advance(time);
     }
 }

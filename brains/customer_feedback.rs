@@ -59,6 +59,13 @@ pub struct Feedback {
     pub source: Source,
 }
 
+/// What may answer: one variant for each webhook that the run waits on.
+#[derive(OneOf)]
+enum Answer {
+    Slack(SlackReply),
+    Sms(Sms),
+}
+
 /// Which way an answer came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -81,7 +88,7 @@ pub fn customer_feedback() -> Brain<Customer> {
 }
 px::brain!(customer_feedback);
 
-async fn ask(cx: Cx, customer: Customer) -> Result<Waiting<Asked, Timed<Either<SlackReply, Sms>>>> {
+async fn ask(cx: Cx, customer: Customer) -> Result<Waiting<Asked, Timed<Answer>>> {
     let Customer { name, slack_channel, phone_number } = customer;
     let question = format!("Hi {name}, how do you like it so far?");
     let key = cx.idempotency_key();
@@ -92,15 +99,15 @@ async fn ask(cx: Cx, customer: Customer) -> Result<Waiting<Asked, Timed<Either<S
         cx.once("ask in Slack", || chat::slack(&slack_channel, None, &question, &key)).await?;
     cx.once("ask by SMS", || chat::sms(&phone_number, &question, &key)).await?;
 
-    let answers = (slack::on(&slack_thread_id), twilio::on(&phone_number));
+    let answers = Answer::on(slack::on(&slack_thread_id), twilio::on(&phone_number));
     let asked = Asked { name, slack_channel, phone_number, slack_thread_id };
     Ok(wait_for(asked, answers).timeout(PATIENCE))
 }
 
-async fn process(_cx: Cx, asked: Asked, answer: Timed<Either<SlackReply, Sms>>) -> Result<Next<Feedback>> {
+async fn process(_cx: Cx, asked: Asked, answer: Timed<Answer>) -> Result<Next<Feedback>> {
     let (feedback, source) = match answer {
-        Timed::Answered(Either::Left(reply)) => (Some(reply.message), Source::Slack),
-        Timed::Answered(Either::Right(sms)) => (Some(sms.body), Source::Sms),
+        Timed::Answered(Answer::Slack(reply)) => (Some(reply.message), Source::Slack),
+        Timed::Answered(Answer::Sms(sms)) => (Some(sms.body), Source::Sms),
         Timed::TimedOut => (None, Source::None),
     };
     let Asked { name, slack_channel, phone_number, slack_thread_id } = asked;

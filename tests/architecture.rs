@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("px-core", &[]),
     ("px-sdk", &["px-core"]),
+    ("px-derive", &[]),
     ("px-store", &["px-core"]),
     ("px-store-sled", &["px-core", "px-store"]),
     ("px-verify", &["px-core", "px-sdk"]),
@@ -33,7 +34,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
         ],
     ),
     ("px-testkit", &["px-core", "px-sdk", "px-store", "px-inbound", "px-engine", "px-outbound"]),
-    ("px", &["px-sdk", "px-receive", "px-outbound", "px-cli", "px-testkit"]),
+    ("px", &["px-derive", "px-sdk", "px-receive", "px-outbound", "px-cli", "px-testkit"]),
 ];
 
 fn root() -> PathBuf {
@@ -215,7 +216,7 @@ fn libraries_read_no_environment() {
 
 #[test]
 fn files_open_with_prose_and_stay_small() {
-    let mut long = Vec::new();
+    let (mut long, mut count) = (Vec::new(), 0);
     let all = sources("crates")
         .into_iter()
         .chain(sources("brains"))
@@ -228,16 +229,19 @@ fn files_open_with_prose_and_stay_small() {
         assert!(text.starts_with("//!"), "{name} opens with `//!` prose");
         let lines = text.lines().count();
         assert!(lines < 800, "{name} has {lines} lines");
+        count += 1;
         if lines > 400 {
             long.push(format!("{name}: {lines}"));
         }
     }
-    assert!(long.len() <= 12, "most files stay under 400 lines, but these do not:\n{}", long.join("\n"));
+    let few = count / 25;
+    assert!(long.len() <= few, "most files stay under 400 lines, but these do not:\n{}", long.join("\n"));
 }
 
 #[test]
 fn lib_rs_is_a_table_of_contents() {
-    for name in crates() {
+    // A macro must be in the root of its crate.
+    for name in crates().into_iter().filter(|name| name != "px-derive") {
         let path = format!("crates/{name}/src/lib.rs");
         let text = std::fs::read_to_string(root().join(&path)).expect("a lib.rs");
         let limit = if name == "px" { 120 } else { 100 };

@@ -19,6 +19,7 @@ mod context;
 mod curl;
 mod entry;
 mod error;
+mod event_line;
 mod hook_config;
 mod limits;
 mod listing;

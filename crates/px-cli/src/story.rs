@@ -27,6 +27,8 @@ pub(crate) struct Story {
     pub(crate) waits: Vec<Listening>,
     /// What other runs take first.
     pub(crate) ahead: Vec<String>,
+    /// The runs for whose end it waits.
+    pub(crate) awaited: Vec<String>,
 }
 
 /// Tells the story of a run, of which `events` is the end of the log.
@@ -35,7 +37,8 @@ pub(crate) fn tell(run: &Value, events: &[Value], now: Timestamp) -> Story {
     match text(run, "status") {
         "waiting" => waiting(&mut story, run, now),
         "paused" => paused(&mut story, run, events, now),
-        "running" | "pending" => running(&mut story, run, events, now),
+        "pending" => pending(&mut story, run, now),
+        "running" => running(&mut story, run, events, now),
         ended => over(&mut story, run, ended, now),
     }
     story
@@ -46,6 +49,15 @@ fn waiting(story: &mut Story, run: &Value, now: Timestamp) {
     let step = run.get("step").and_then(Value::as_str).filter(|step| !step.is_empty());
     let next = step.map_or(String::new(), |step| format!(" Its next step, '{step}', needs the answer."));
     let since = story.since.map_or(String::new(), |at| format!(" since {}", words::moment(at, now)));
+    if let Some(first) = story.awaited.first().filter(|_| story.waits.is_empty()) {
+        let others = match story.awaited.len() {
+            1 => String::new(),
+            runs => format!(" and {} more", runs - 1),
+        };
+        story.sentences.push(format!("It waits{since} for the end of {first}{others}.{next}"));
+        story.sentences.push(format!("`px runs explain {first}` says what would move that."));
+        return;
+    }
     if story.waits.is_empty() && story.until.is_some() {
         story.sentences.push(format!("It sleeps{since}. Nothing has to be done."));
         return;
@@ -58,6 +70,14 @@ fn waiting(story: &mut Story, run: &Value, now: Timestamp) {
     if let Some((have, need)) = several {
         story.sentences.push(format!("It has {have} of the {need} responses that it needs."));
     }
+    if is_stream(run) {
+        story
+            .sentences
+            .push("It takes a stream: one response after the other, until its step is done.".into());
+    }
+    for run in &story.awaited {
+        story.sentences.push(format!("It also waits for the end of {run}."));
+    }
     story.sentences.append(&mut story.ahead.clone());
     story.sentences.push(match story.waits.len() {
         _ if several.is_some() || !story.ahead.is_empty() => "It listens to:".to_owned(),
@@ -65,6 +85,28 @@ fn waiting(story: &mut Story, run: &Value, now: Timestamp) {
         1 => "This would wake it:".to_owned(),
         _ => "The first of these wakes it:".to_owned(),
     });
+}
+
+fn is_stream(run: &Value) -> bool {
+    let waits = run.get("waitingFor").and_then(Value::as_array).into_iter().flatten();
+    waits.into_iter().any(|wait| wait.get("mode").and_then(Value::as_str) == Some("stream"))
+}
+
+fn pending(story: &mut Story, run: &Value, now: Timestamp) {
+    story.since = time(run, "createdAt");
+    let since = story.since.map_or(String::new(), |at| format!(" since {}", words::moment(at, now)));
+    let runs = |name: &str| {
+        let runs = run.pointer(&format!("/turn/{name}")).and_then(Value::as_array);
+        runs.into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>()
+    };
+    let (holders, ahead) = (runs("underWay"), runs("ahead").len());
+    story.sentences.push(format!("It waits for its turn{since}, with {ahead} before it."));
+    if let Some(first) = holders.first() {
+        let count = words::count(u64::try_from(holders.len()).unwrap_or(u64::MAX), "run");
+        story.sentences.push(format!(
+            "{count} of its brain may be under way at once, and {first} is one of those that are. Nothing has to be done."
+        ));
+    }
 }
 
 /// What is said after the list of what would wake a run.
@@ -90,6 +132,10 @@ fn waits(story: &mut Story, run: &Value) {
         story.since = story.since.or(time(wait, "since"));
         story.until = story.until.or(time(wait, "deadline"));
         for registration in wait.get("waitFor").and_then(Value::as_array).into_iter().flatten() {
+            if text(registration, "slug") == px_core::key::RUN_SLUG {
+                story.awaited.push(text(registration, "identifier").to_owned());
+                continue;
+            }
             story.waits.push(Listening {
                 slug: text(registration, "slug").to_owned(),
                 identifier: text(registration, "identifier").to_owned(),
@@ -175,67 +221,6 @@ fn over(story: &mut Story, run: &Value, status: &str, now: Timestamp) {
     story.sentences.push("Nothing moves it any more.".to_owned());
 }
 
-/// An event's own facts on one line.
-pub(crate) fn detail(event: &Value) -> String {
-    let step = text(event, "stepTitle");
-    match text(event, "type") {
-        "brain:webhook" => {
-            let places: Vec<String> = event
-                .get("waitFor")
-                .and_then(Value::as_array)
-                .into_iter()
-                .flatten()
-                .map(|place| format!("{} '{}'", text(place, "slug"), text(place, "identifier")))
-                .collect();
-            let timeout = event.get("timeout").and_then(Value::as_u64).map_or(String::new(), |millis| {
-                format!(" for {}", words::duration(std::time::Duration::from_millis(millis)))
-            });
-            if places.is_empty() {
-                return format!("sleeps{timeout}");
-            }
-            format!("waits for {}{timeout}", places.join(" or "))
-        }
-        "brain:webhook_partial" => {
-            let count = |name: &str| event.get(name).and_then(Value::as_u64).unwrap_or(0);
-            let response = event.get("response").map_or(String::new(), Value::to_string);
-            format!(
-                "{} of {}: {} '{}' {response}",
-                count("have"),
-                count("need"),
-                text(event, "slug"),
-                text(event, "identifier")
-            )
-        }
-        "brain:webhook_response" => {
-            let response = event.get("response").map_or(String::new(), Value::to_string);
-            format!("{} '{}' {response}", text(event, "slug"), text(event, "identifier"))
-        }
-        "brain:error" => {
-            event.pointer("/error/message").and_then(Value::as_str).unwrap_or_default().to_owned()
-        }
-        "brain:start" => event.get("initialState").map_or(String::new(), Value::to_string),
-        "step:start" => match event.get("attempt").and_then(Value::as_u64) {
-            Some(attempt @ 2..) => format!("{step}, attempt {attempt}"),
-            _ => step.to_owned(),
-        },
-        "step:retry" => {
-            let why = event.pointer("/error/message").and_then(Value::as_str).unwrap_or_default();
-            format!("{step}: {why}")
-        }
-        "step:once" => {
-            format!("{step}: {} = {}", text(event, "name"), event.get("value").unwrap_or(&Value::Null))
-        }
-        "step:status" => {
-            let steps = event.get("steps").and_then(Value::as_array).into_iter().flatten();
-            let list: Vec<String> =
-                steps.map(|step| format!("{} {}", text(step, "title"), text(step, "status"))).collect();
-            list.join(", ")
-        }
-        "step:complete" => step.to_owned(),
-        _ => text(event, "reason").to_owned(),
-    }
-}
-
 fn last(events: &[Value], is: impl Fn(&str) -> bool) -> Option<&Value> {
     events.iter().rev().find(|event| is(text(event, "type")))
 }
@@ -285,6 +270,21 @@ mod tests {
             "It waits until 2026-01-15 11:30:00 UTC (in 1 hour); if nothing has come by then, it goes on and the step is told so."
         );
         assert_eq!(ending(&Story { until: None, ..story }, NOW), "It waits without a time limit.");
+    }
+
+    #[test]
+    fn runs_that_wait_for_other_runs() {
+        let run = json!({"status": "waiting", "step": "heard", "waitingFor": [{
+            "since": at(60), "waitFor": [{"slug": "px.run", "identifier": "run_1"}],
+        }]});
+        let story = tell(&run, &[], NOW);
+        assert!(story.waits.is_empty(), "no webhook wakes it");
+        assert!(story.sentences[0].contains("for the end of run_1."), "{:?}", story.sentences);
+        let run = json!({"status": "pending", "createdAt": at(60),
+            "turn": {"underWay": ["run_1", "run_2"], "ahead": ["run_3"]}});
+        let story = tell(&run, &[], NOW);
+        assert!(story.sentences[0].ends_with("with 1 before it."), "{:?}", story.sentences);
+        assert!(story.sentences[1].starts_with("2 runs of its brain"), "{:?}", story.sentences);
     }
 
     #[test]
@@ -338,9 +338,5 @@ mod tests {
         let story = tell(&run, &[], now);
         assert!(story.sentences[0].starts_with("It sleeps since"), "{:?}", story.sentences);
         assert!(ending(&story, now).starts_with("It goes on by itself at"));
-        assert_eq!(
-            detail(&json!({"type": "brain:webhook", "waitFor": [], "timeout": 3_600_000})),
-            "sleeps for 1 hour"
-        );
     }
 }

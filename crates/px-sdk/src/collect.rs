@@ -8,7 +8,8 @@ use px_core::wait::{Registration, WaitMode};
 use serde::Deserialize;
 use serde::de::{Deserializer, EnumAccess, VariantAccess, Visitor};
 
-use crate::wait::{ALL, On, PARTLY, WaitRequest, Waits};
+use crate::given::{ALL, PARTLY};
+use crate::wait::{On, WaitRequest, Waits};
 
 /// The step is done; the next one runs with this state and all the responses
 /// `R`. Made by [`wait_for_all`] and [`wait_for_count`].
@@ -185,7 +186,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::wait::decode;
+    use crate::given::decode;
 
     #[derive(Debug, PartialEq, Deserialize)]
     struct A {

@@ -12,6 +12,7 @@ pub mod dedup;
 mod ends;
 mod error;
 pub mod form;
+mod given;
 mod inbound;
 mod kind;
 pub mod layer;
@@ -21,6 +22,7 @@ mod outcome;
 mod received;
 pub mod registry;
 mod stream;
+mod union;
 pub mod verify;
 mod wait;
 mod webhook;
@@ -47,7 +49,8 @@ pub use px_core::Timestamp;
 pub use received::Received;
 pub use registry::Registry;
 pub use stream::{More, Streaming, stream};
-pub use wait::{Either, On, OneOf3, OneOf4, Picked, Timed, WaitRequest, Waits};
+pub use union::{Either, OneOf, OneOf3, OneOf4, Union, no_entry, read_one_of};
+pub use wait::{On, Picked, Timed, WaitRequest, Waits};
 pub use webhook::{
     Borrowing, DEFAULT_EARLY, DEFAULT_QUEUE_LIMIT, Handler, HandlerError, HandlerFuture, Payload, Response,
     TakesPayload, TakesReceived, WebhookBuilder, WebhookDef,

@@ -66,6 +66,7 @@ macro_rules! webhook {
 #[doc(hidden)]
 pub mod __private {
     pub use inventory;
+    pub use serde::de::{Deserialize, Deserializer, VariantAccess};
 
     /// A number that changes when the schema of a response type does (RULES 14).
     #[must_use]

@@ -23,6 +23,9 @@ pub(crate) fn run(run: &Run) -> Value {
         if let Some(frame) = run.frame().filter(|_| !run.status.is_terminal()) {
             fields.insert("step".into(), frame.step.clone().into());
         }
+        if let Some(path) = run.path().filter(|_| !run.status.is_terminal()) {
+            fields.insert("path".into(), path.into());
+        }
         if let Some(reason) = &run.reason {
             fields.insert("reason".into(), reason.clone().into());
         }
@@ -54,6 +57,7 @@ fn wait(wait: &px_core::wait::Wait) -> Value {
     json!({
         "waitId": wait.id,
         "waitFor": wire::wait_for(wait),
+        "mode": wait.mode,
         "since": wait.opened_at,
         "deadline": wait.deadline,
         "have": wait.have(),

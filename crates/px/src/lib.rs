@@ -72,6 +72,7 @@
 //! A program with every shape of step and wait is in `tests/prelude.rs`; what
 //! the compiler says to common mistakes is in px-sdk's `tests/compile_fail/`.
 
+pub use px_derive::OneOf;
 /// The receiving side, for services that px calls: verify, deduplicate, store.
 #[cfg(feature = "receive")]
 pub use px_receive as receive;
@@ -97,6 +98,7 @@ pub fn main() -> std::process::ExitCode {
 
 /// What brains and webhooks usually need.
 pub mod prelude {
+    pub use px_derive::OneOf;
     pub use px_sdk::{
         Again, All, Brain, Collecting, Cx, Either, Error, Guarded, Inbound, Kind, More, Next, Partly, Picked,
         Received, Reply, Result, Retry, RunEnd, Sleeping, Streaming, Timed, Waiting, brain, end_of, items,

@@ -11,7 +11,7 @@ use px_core::run::BrainInfo;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::output::{StepError, StepOutput};
 use crate::cx::Cx;
@@ -259,6 +259,30 @@ impl BrainDef {
     #[must_use]
     pub fn shown_description(&self) -> String {
         self.description.clone().unwrap_or_else(|| format!("{} brain", self.title))
+    }
+
+    /// Its steps as they are shown, with the brains inside them: for each its
+    /// `type` and `title`, and its `innerBrain` if it has one.
+    #[must_use]
+    pub fn shown_steps(&self) -> Value {
+        let shown = |step: &StepDef| {
+            let mut fields = serde_json::Map::new();
+            fields.insert("type".into(), step.info.kind.as_str().into());
+            fields.insert("title".into(), step.info.title.clone().into());
+            if let Body::Brain(nested) = &step.body {
+                let inner = &nested.brain;
+                fields.insert(
+                    "innerBrain".into(),
+                    json!({
+                        "title": inner.title,
+                        "description": inner.shown_description(),
+                        "steps": inner.shown_steps(),
+                    }),
+                );
+            }
+            Value::Object(fields)
+        };
+        self.steps.iter().map(shown).collect()
     }
 
     /// What is needed to start a run.

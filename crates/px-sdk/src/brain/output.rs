@@ -12,9 +12,10 @@ use super::State;
 use super::builder::{Ready, Resumed, Streamed};
 use crate::collect::Collecting;
 use crate::error::{Error, Result};
+use crate::given::decode;
 use crate::outcome::{Again, Next, Pending, Sleeping, Turn, Waiting};
 use crate::stream::{More, Streaming};
-use crate::wait::{WaitRequest, decode};
+use crate::wait::WaitRequest;
 
 mod sealed {
     pub trait Sealed {}

@@ -41,20 +41,19 @@ pub(super) async fn list(State(app): State<Shared>, Query(search): Query<Search>
 
 pub(super) async fn show(State(app): State<Shared>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
     let brain = resolve::one(app.registry(), &id, StatusCode::MULTIPLE_CHOICES)?;
-    let steps: Vec<Value> = brain
-        .def
-        .steps
-        .iter()
-        .map(|step| json!({ "type": step.info.kind.as_str(), "title": step.info.title }))
-        .collect();
-    Ok(Json(json!({
-        "title": brain.def.title,
-        "description": brain.def.shown_description(),
-        "steps": steps,
-        "input": brain.def.input_schema,
-        "version": brain.def.version,
+    let def = &brain.def;
+    let mut shown = json!({
+        "title": def.title,
+        "description": def.shown_description(),
+        "steps": def.shown_steps(),
+        "input": def.input_schema,
+        "version": def.version,
         "source": brain.source.to_string(),
-    })))
+    });
+    if let (Some(options), Value::Object(fields)) = (&def.options, &mut shown) {
+        fields.insert("options".into(), options.schema.clone());
+    }
+    Ok(Json(shown))
 }
 
 #[derive(Deserialize)]

@@ -77,6 +77,11 @@ pub(super) async fn find(app: &Shared, id: &str) -> Result<Run, ApiError> {
 pub(super) async fn show(State(app): State<Shared>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
     let run = find(&app, &id).await?;
     let mut shown = view::run(&run);
+    if let (RunStatus::Pending, Some(slot), Value::Object(fields)) = (run.status, &run.slot, &mut shown) {
+        let key = app.store().key(app.parts.scope, slot).await?.record;
+        let ahead: Vec<_> = key.pending.iter().take_while(|before| **before != run.id).collect();
+        fields.insert("turn".into(), json!({ "underWay": key.holders, "ahead": ahead }));
+    }
     for (at, wait) in run.waits.iter().enumerate() {
         for (place, registration) in wait.registrations.iter().enumerate() {
             let key = app.store().key(app.parts.scope, &registration.key).await?.record;

@@ -1,11 +1,13 @@
 //! `px brains show`
 
+use px_core::event::StepKind;
+use px_sdk::{Body, BrainDef};
 use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::error::Result;
 use crate::resolve;
-use crate::ui::{FAINT, HEADING, paint};
+use crate::ui::{FAINT, HEADING, Ui, paint};
 
 /// Show a brain: its steps and the schema of its input
 #[derive(Debug, clap::Args)]
@@ -20,16 +22,12 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
     let brain = resolve::brain(&registry, &args.brain)?;
     let (def, ui) = (&brain.def, context.ui);
     if ui.json {
-        let steps: Vec<_> = def
-            .steps
-            .iter()
-            .map(|step| json!({ "type": step.info.kind.as_str(), "title": step.info.title }))
-            .collect();
         return ui.json(&json!({
             "title": def.title,
             "description": def.shown_description(),
-            "steps": steps,
+            "steps": def.shown_steps(),
             "input": def.input_schema,
+            "options": def.options.as_ref().map(|options| &options.schema),
             "version": def.version,
             "source": brain.source.to_string(),
         }));
@@ -39,16 +37,36 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
     let place = format!("  {}, version {}", brain.source, def.version);
     ui.line(paint(FAINT, place))?;
     ui.line(format_args!("\n{}", paint(HEADING, "Steps")))?;
-    for (index, step) in def.steps.iter().enumerate() {
-        let branch = if index + 1 == def.steps.len() { "└─" } else { "├─" };
-        let kind = match step.info.kind.as_str() {
-            "step" => String::new(),
-            kind => format!(" {}", paint(FAINT, format_args!("({kind})"))),
-        };
-        ui.line(format_args!("  {branch} {}{kind}", step.info.title))?;
+    tree(ui, def, "  ")?;
+    if let Some(turns) = &def.turns {
+        ui.line(format_args!("\nAt most {} of its runs are under way at once, for each key.", turns.limit))?;
+    }
+    if let Some(options) = &def.options {
+        ui.line(format_args!("\n{}", paint(HEADING, "Options (JSON Schema)")))?;
+        ui.line(format_args!("{:#}", options.schema))?;
     }
     ui.line(format_args!("\n{}", paint(HEADING, "Input (JSON Schema)")))?;
     ui.line(format_args!("{:#}", def.input_schema))
+}
+
+/// The steps of a brain, and below each that is a brain its own.
+fn tree(ui: Ui, def: &BrainDef, indent: &str) -> Result<()> {
+    for (index, step) in def.steps.iter().enumerate() {
+        let is_last = index + 1 == def.steps.len();
+        let branch = if is_last { "└─" } else { "├─" };
+        let kind = match &step.body {
+            Body::Brain(nested) => {
+                format!(" {}", paint(FAINT, format_args!("(brain {})", nested.brain.title)))
+            }
+            _ if step.info.kind == StepKind::Step => String::new(),
+            _ => format!(" {}", paint(FAINT, format_args!("({})", step.info.kind.as_str()))),
+        };
+        ui.line(format_args!("{indent}{branch} {}{kind}", step.info.title))?;
+        if let Body::Brain(nested) = &step.body {
+            tree(ui, &nested.brain, &format!("{indent}{}", if is_last { "   " } else { "│  " }))?;
+        }
+    }
+    Ok(())
 }
 
 /// The schema of a brain's input, if this binary links the brain.

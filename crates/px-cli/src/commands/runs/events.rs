@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::log;
 use crate::context::Context;
 use crate::error::Result;
-use crate::story;
+use crate::event_line;
 use crate::words;
 
 /// Show the log of a run
@@ -38,7 +38,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
             number("seq").to_string(),
             words::time_of_day(Timestamp::from_millis(number("timestamp"))),
             name.to_owned(),
-            story::detail(event),
+            event_line::detail(event),
         ]
     });
     context.ui.table(&["Seq", "Time", "Event", "Detail"], rows.collect(), &[0, 1, 2])

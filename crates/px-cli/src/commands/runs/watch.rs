@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::sse::Parser;
 use crate::ui::{FAINT, Ui, paint, style_of};
-use crate::{story, words};
+use crate::{event_line, words};
 
 /// How often a stream that broke off is opened again, without anything new.
 const MAX_RETRIES: u32 = 30;
@@ -127,7 +127,7 @@ pub(crate) fn print(ui: Ui, event: &Value) -> Result<()> {
     let at = words::time_of_day(Timestamp::from_millis(number("timestamp")));
     let name = event_type(event);
     let status = event.get("status").and_then(Value::as_str).unwrap_or_default();
-    let detail = story::detail(event).replace('\n', " ");
+    let detail = event_line::detail(event).replace('\n', " ");
     let padded = if detail.is_empty() { name.to_owned() } else { format!("{name:<22} ") };
     let painted = if name.starts_with("brain:") { paint(style_of(status), padded) } else { padded };
     let line = format!("{:>4} {} {painted}{detail}", number("seq"), paint(FAINT, at));

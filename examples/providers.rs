@@ -64,6 +64,7 @@ provider!(sendgrid, "sendgrid", verify::sendgrid("SENDGRID_SECRET"));
 provider!(zoom, "zoom", verify::zoom("ZOOM_SECRET"));
 provider!(meta, "meta", verify::meta("META_SECRET", "META_VERIFY_TOKEN"));
 provider!(jira, "jira", verify::jira("JIRA_SECRET"));
+provider!(jira_app, "jira-app", verify::jira_app("JIRA_SECRET"));
 provider!(convoy, "convoy", verify::convoy("CONVOY_SECRET"));
 provider!(convoy_advanced, "convoy-advanced", verify::convoy_advanced("CONVOY_SECRET"));
 provider!(outpost, "outpost", verify::outpost("OUTPOST_SECRET"));

@@ -30,13 +30,20 @@ for line in open(sys.argv[1]):
         continue
     body, headers = base64.b64decode(request["body"]), request["headers"]
     good, said = post(request, body, headers)
-    if request["tamper"] == "body":
+    if request["tamper"] == "signature":
+        # The signature is in the body, and covers nothing else of it.
+        changed = json.loads(body)
+        changed["signature"]["token"] = changed["signature"]["token"][::-1]
+        bad, _ = post(request, json.dumps(changed).encode(), headers)
+    elif request["tamper"] == "body":
         changed = body[:-3] + bytes([body[-3] ^ 1]) + body[-2:]
         bad, _ = post(request, changed, headers)
     else:
         name = request["tamper"]
         bad, _ = post(request, body, {**headers, name: headers[name] + "x"})
     ok = 200 <= good < 300 and bad == 401
+    if "answer" in request:
+        ok = ok and json.loads(said) == request["answer"]
     wrong += not ok
     passed += ok
     verdict = "ok" if ok else "WRONG"

@@ -3,6 +3,7 @@
 import { createHmac } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 const require = createRequire(import.meta.url);
 const { env } = process;
 const now = Math.floor(Date.now() / 1000);
@@ -108,6 +109,42 @@ const libraries = {
     };
     return [['sendgrid', headers, body]];
   },
+  async '@zoom/rivet'() {
+    const { AwsLambdaReceiver } = require('@zoom/rivet/marketplace');
+    const handle = new AwsLambdaReceiver({ webhooksSecretToken: env.ZOOM_SECRET }).start();
+    const requests = [];
+    for (const payload of [
+      { event: 'meeting.started', event_ts: now, payload: { object: { id: 'js' } } },
+      { event: 'endpoint.url_validation', event_ts: now, payload: { plainToken: 'qgg8vlvZRS6UYooatFL8Aw' } },
+    ]) {
+      const body = JSON.stringify(payload);
+      const signature = `v0=${createHmac('sha256', env.ZOOM_SECRET).update(`v0:${now}:${body}`).digest('hex')}`;
+      const headers = { 'x-zm-signature': signature, 'x-zm-request-timestamp': String(now) };
+      const debug = console.debug;
+      console.debug = () => {}; // it would print among the requests
+      const said = await handle({ body, headers, isBase64Encoded: false }, {});
+      console.debug = debug;
+      must(said.statusCode === 200, said.body);
+      const answer = payload.event === 'endpoint.url_validation' ? JSON.parse(said.body) : undefined;
+      requests.push(['zoom', headers, body, undefined, { answer }]);
+    }
+    return requests;
+  },
+  whatsapp() {
+    const { generateXHub256Sig } = require(resolve('node_modules/whatsapp/build/utils.js')); // not among its exports
+    const body = '{"object":"whatsapp_business_account","entry":[{"id":"1","text":"\\u00e9"}]}';
+    const signature = generateXHub256Sig(body, env.META_SECRET);
+    return [['meta', { 'x-hub-signature-256': `sha256=${signature}` }, body]];
+  },
+  'atlassian-jwt'() {
+    const jwt = require('atlassian-jwt');
+    const url = `${env.BASE}/webhooks/jira-app?user_key=admin&list=b&list=a%2Cc`;
+    const request = jwt.fromMethodAndUrl('POST', url);
+    const claims = { iss: 'client', iat: now, exp: now + 180, qsh: jwt.createQueryStringHash(request, false, env.BASE) };
+    const token = jwt.encodeSymmetric(claims, env.JIRA_SECRET);
+    const headers = { authorization: `JWT ${token}`, 'x-atlassian-webhook-identifier': 'js' };
+    return [['jira-app', headers, '{"webhookEvent":"jira:issue_created"}', undefined, { url, tamper: 'authorization' }]];
+  },
   async 'discord-interactions'() {
     const { verifyKey } = require('discord-interactions');
     const { createPrivateKey, sign } = require('node:crypto');
@@ -125,11 +162,11 @@ for (const [name, requests] of Object.entries(libraries)) {
   let version = '';
   try {
     version = JSON.parse(readFileSync(`node_modules/${name}/package.json`)).version;
-    for (const [slug, headers, body, kind] of await requests()) {
+    for (const [slug, headers, body, kind, more] of await requests()) {
       console.log(JSON.stringify({
         library: `npm ${name} ${version}`, slug, url: `${env.BASE}/webhooks/${slug}`,
         headers: { 'content-type': kind ?? JSON_TYPE, ...headers }, body: Buffer.from(body).toString('base64'),
-        tamper: 'body',
+        tamper: 'body', ...more,
       }));
     }
   } catch (error) {

@@ -161,10 +161,35 @@ def convoy():
     yield "convoy-advanced", {"x-convoy-signature": advanced}, body.encode()
 
 
+def mailgun():
+    import hmac
+    import secrets
+
+    from mailgun.security import SecurityGuard
+
+    key, token = os.environ["MAILGUN_SECRET"], secrets.token_hex(25)
+    signature = hmac.new(key.encode(), f"{NOW}{token}".encode(), hashlib.sha256).hexdigest()
+    assert SecurityGuard.verify_webhook(key, token, NOW, signature), "the library believes it"
+    signed = {"timestamp": str(NOW), "token": token, "signature": signature}
+    body = json.dumps({"event-data": {"event": "delivered"}, "signature": signed}).encode()
+    yield "mailgun", {}, body, None, JSON, "signature"
+
+
+def atlassian_jwt():
+    from atlassian_jwt import encode_token
+
+    # An app whose base URL ends in /webhooks, and one at the root.
+    for path, query in [("/jira-app", ""), ("/webhooks/jira-app", "?user_id=a%20b&x=1&x=0")]:
+        token = encode_token("POST", path + query, "client", os.environ["JIRA_SECRET"], timeout_secs=180)
+        headers = {"authorization": f"JWT {token}", "x-atlassian-webhook-identifier": f"py{len(query)}"}
+        url = f"{BASE}/webhooks/jira-app{query}"
+        yield "jira-app", headers, b'{"webhookEvent":"jira:issue_updated"}', url, JSON, "authorization"
+
+
 LIBRARIES = {
     "stripe": stripe, "twilio": twilio, "slack_sdk": slack_sdk, "standardwebhooks": standardwebhooks, "svix": svix,
     "discord-interactions": discord_interactions, "sendgrid": sendgrid, "githubkit": githubkit,
-    "cloudevents": cloudevents, "convoy-python": convoy,
+    "cloudevents": cloudevents, "convoy-python": convoy, "mailgun": mailgun, "atlassian-jwt": atlassian_jwt,
 }
 
 for package, requests in LIBRARIES.items():

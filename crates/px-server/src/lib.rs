@@ -6,6 +6,7 @@ mod api;
 mod app;
 mod connections;
 mod error;
+mod in_process;
 mod ingress;
 mod layered;
 mod outbound;
@@ -16,5 +17,6 @@ mod view;
 
 pub use connections::ConnectionLimits;
 pub use error::StartError;
+pub use in_process::InProcess;
 pub use outbound::HookOptions;
 pub use start::{Environment, Options, Running, WebhookOptions, start};

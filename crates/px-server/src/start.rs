@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::api;
-use crate::app::App;
+use crate::app::{App, Shared};
 use crate::connections::{self, ConnectionLimits};
 use crate::error::StartError;
 use crate::layered;
@@ -142,79 +142,22 @@ impl std::fmt::Debug for Running {
 /// # Errors
 /// See [`StartError`]; nothing runs then.
 pub async fn start(mut options: Options) -> Result<Running, StartError> {
-    let mut endpoints = Vec::new();
-    // Forms on pages are counted apart from what nobody serves.
-    let mut policies = HashMap::from([(FORM_SLUG.to_owned(), Policy::default())]);
-    for webhook in options.registry.webhooks() {
-        let mut own = options.webhooks.remove(&webhook.def.slug).unwrap_or_default();
-        let setup = std::mem::take(&mut own.setup);
-        let endpoint = Endpoint::configured(Arc::clone(&webhook.def), &*options.env, setup)?;
-        let never_retries = endpoint.def.verification.never_retries;
-        policies.insert(webhook.def.slug.clone(), Policy { never_retries, ..own.policy });
-        endpoints.push(endpoint);
-    }
-    if let Some(slug) = options.webhooks.keys().next() {
-        return Err(StartError::UnknownWebhook(slug.clone()));
-    }
-    let mut warnings = warnings(&endpoints, options.bind)?;
-    let is_open = !options.bind.ip().is_loopback();
-    if is_open && !options.insecure {
+    let checked = Checked::new(&mut options)?;
+    if !options.bind.ip().is_loopback() && !options.insecure {
         return Err(StartError::Open(options.bind));
-    }
-    let mut inputs = std::collections::BTreeMap::new();
-    for brain in options.registry.brains() {
-        let title = brain.def.title.clone();
-        let schema = Schema::new(&brain.def.input_schema)
-            .map_err(|why| StartError::Schema { brain: title.clone(), why })?;
-        inputs.insert(title, schema);
     }
     let listener = TcpListener::bind(options.bind)
         .await
         .map_err(|source| StartError::Bind { bind: options.bind, source })?;
     let address = listener.local_addr().unwrap_or(options.bind);
-    let base_url = options.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-    let base_url = base_url.trim_end_matches('/').to_owned();
-    let parts = Parts {
-        store: Arc::clone(&options.store),
-        registry: Arc::clone(&options.registry),
-        clock: Arc::clone(&options.clock),
-        ids: Arc::clone(&options.ids),
-        scope: Scope::default(),
-        owner: options.ids.version(options.clock.now()),
-    };
-    let operator = outbound::prepare(&options, address, &base_url, &mut warnings).await?;
-    let urls = UrlView { public_url: options.public_url.clone(), proxies: options.proxies };
-    let layered = layered::routes(&endpoints);
-    let stage = Stage::new(
-        Arc::clone(&options.store),
-        Arc::clone(&options.registry) as _,
-        Arc::clone(&options.clock),
-        Arc::clone(&options.ids),
-        endpoints,
-        urls.clone(),
-    )
-    .with_rejections(options.rejections);
     let closing = watch::Sender::new(false);
-    let app = Arc::new(App {
-        stage,
-        parts: parts.clone(),
-        operator: operator.clone(),
-        inputs,
-        base_url: base_url.clone(),
-        layered,
-        gate: Gate::new(options.gate, policies),
-        urls,
-        max_body: options.max_body,
-        max_headers: options.max_headers,
-        body_timeout: options.body_timeout,
-        closing: closing.subscribe(),
-    });
-    let sender = Sender::start(operator.parts().clone(), options.hooks.limits);
-    let engine = Engine::start(parts, options.limits);
+    let (app, warnings) = checked.assemble(&options, address, closing.subscribe()).await?;
+    let base_url = app.base_url.clone();
+    let sender = Sender::start(app.operator.parts().clone(), options.hooks.limits);
+    let engine = Engine::start(app.parts.clone(), options.limits);
     let stop = closing.subscribe();
-    let router = api::router(app).layer(axum::middleware::map_response(plain::give_form));
     let (limits, max_headers) = (options.connections, options.max_headers);
-    let serving = tokio::spawn(connections::serve(listener, router, limits, max_headers, stop));
+    let serving = tokio::spawn(connections::serve(listener, router(app), limits, max_headers, stop));
     Ok(Running {
         address,
         base_url,
@@ -226,6 +169,95 @@ pub async fn start(mut options: Options) -> Result<Running, StartError> {
         serving,
         shutdown_grace: options.shutdown_grace,
     })
+}
+
+/// Every route, in the form that users see.
+pub(crate) fn router(app: Shared) -> axum::Router {
+    api::router(app).layer(axum::middleware::map_response(plain::give_form))
+}
+
+/// What the options say, found to be in order.
+pub(crate) struct Checked {
+    endpoints: Vec<Endpoint>,
+    policies: HashMap<String, Policy>,
+    inputs: BTreeMap<String, Schema>,
+    warnings: Vec<String>,
+}
+
+impl Checked {
+    /// Makes every webhook and every input ready.
+    pub(crate) fn new(options: &mut Options) -> Result<Self, StartError> {
+        let mut endpoints = Vec::new();
+        // Forms on pages are counted apart from what nobody serves.
+        let mut policies = HashMap::from([(FORM_SLUG.to_owned(), Policy::default())]);
+        for webhook in options.registry.webhooks() {
+            let mut own = options.webhooks.remove(&webhook.def.slug).unwrap_or_default();
+            let setup = std::mem::take(&mut own.setup);
+            let endpoint = Endpoint::configured(Arc::clone(&webhook.def), &*options.env, setup)?;
+            let never_retries = endpoint.def.verification.never_retries;
+            policies.insert(webhook.def.slug.clone(), Policy { never_retries, ..own.policy });
+            endpoints.push(endpoint);
+        }
+        if let Some(slug) = options.webhooks.keys().next() {
+            return Err(StartError::UnknownWebhook(slug.clone()));
+        }
+        let warnings = warnings(&endpoints, options.bind)?;
+        let mut inputs = BTreeMap::new();
+        for brain in options.registry.brains() {
+            let title = brain.def.title.clone();
+            let schema = Schema::new(&brain.def.input_schema)
+                .map_err(|why| StartError::Schema { brain: title.clone(), why })?;
+            inputs.insert(title, schema);
+        }
+        Ok(Self { endpoints, policies, inputs, warnings })
+    }
+
+    /// Puts the stages together for a server that listens at `address`, and
+    /// says what an operator should know.
+    pub(crate) async fn assemble(
+        mut self,
+        options: &Options,
+        address: SocketAddr,
+        closing: watch::Receiver<bool>,
+    ) -> Result<(Shared, Vec<String>), StartError> {
+        let base_url = options.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+        let base_url = base_url.trim_end_matches('/').to_owned();
+        let parts = Parts {
+            store: Arc::clone(&options.store),
+            registry: Arc::clone(&options.registry),
+            clock: Arc::clone(&options.clock),
+            ids: Arc::clone(&options.ids),
+            scope: Scope::default(),
+            owner: options.ids.version(options.clock.now()),
+        };
+        let operator = outbound::prepare(options, address, &base_url, &mut self.warnings).await?;
+        let urls = UrlView { public_url: options.public_url.clone(), proxies: options.proxies.clone() };
+        let layered = layered::routes(&self.endpoints);
+        let stage = Stage::new(
+            Arc::clone(&options.store),
+            Arc::clone(&options.registry) as _,
+            Arc::clone(&options.clock),
+            Arc::clone(&options.ids),
+            self.endpoints,
+            urls.clone(),
+        )
+        .with_rejections(options.rejections);
+        let app = App {
+            stage,
+            parts,
+            operator,
+            inputs: self.inputs,
+            base_url,
+            layered,
+            gate: Gate::new(options.gate, self.policies),
+            urls,
+            max_body: options.max_body,
+            max_headers: options.max_headers,
+            body_timeout: options.body_timeout,
+            closing,
+        };
+        Ok((Arc::new(app), self.warnings))
+    }
 }
 
 fn warnings(endpoints: &[Endpoint], bind: SocketAddr) -> Result<Vec<String>, StartError> {

@@ -7,7 +7,8 @@
 //!
 //! Targets: `headers` (signature headers, timestamps, ids), `records` (the
 //! evaluator under records that are mutated too), `form`, `json`, `route` (a
-//! whole request through the stage, to the commit), `all` (one after the
+//! whole request through the stage, to the commit), `ingress` (the same through
+//! the server's routes: paths, methods, header counts, the gate), `all` (one after the
 //! other). A target ends when both the minutes (10) and the cases (10 million)
 //! are reached. `--plant` puts a panic behind a condition that no seed meets,
 //! to see that the fuzzer would find one: it must then end with exit code 1.
@@ -25,6 +26,8 @@
 
 #[path = "fuzz/corpus.rs"]
 mod corpus;
+#[path = "fuzz/ingress.rs"]
+mod ingress;
 #[path = "fuzz/mutate.rs"]
 mod mutate;
 #[path = "fuzz/targets.rs"]

@@ -26,6 +26,7 @@ mod delivery;
 mod ecdsa;
 mod ed25519;
 mod form;
+mod forwarded;
 mod handshake;
 mod header;
 mod json;

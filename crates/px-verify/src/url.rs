@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use px_sdk::Received;
 
-use super::{Place, Refusal};
+use super::{Place, Refusal, forwarded};
 
 /// What this server knows about the URLs by which it is called.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -17,7 +17,7 @@ pub struct UrlView {
     /// The base of all URLs as the outside sees it, `https://px.example` for
     /// instance. Where it is set it counts alone.
     pub public_url: Option<String>,
-    /// The peers whose `X-Forwarded-Proto`, `X-Forwarded-Host` and
+    /// The peers whose `Forwarded`, or `X-Forwarded-For`, `X-Forwarded-Proto`, `X-Forwarded-Host` and
     /// `X-Forwarded-Port` are believed.
     pub proxies: Vec<Network>,
 }
@@ -44,11 +44,24 @@ impl UrlView {
     }
 
     /// Who sent a request: the peer of the connection, or, if that is a
-    /// trusted proxy, the last address in `X-Forwarded-For` that is none.
+    /// trusted proxy, the last address in `X-Forwarded-For` that is none;
+    /// without that header, the last in `Forwarded` (RFC 7239).
     #[must_use]
     pub fn client(&self, peer: IpAddr, headers: &http::HeaderMap) -> IpAddr {
         let is_proxy = |address: IpAddr| self.proxies.iter().any(|network| network.contains(address));
         let mut client = peer;
+        if !is_proxy(peer) {
+            return peer;
+        }
+        if !headers.contains_key("x-forwarded-for") {
+            for element in forwarded::elements(headers).into_iter().rev() {
+                match element.client {
+                    Some(address) if is_proxy(client) => client = address,
+                    _ => break,
+                }
+            }
+            return client;
+        }
         let lines: Vec<&str> =
             headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok()).collect();
         for entry in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
@@ -71,8 +84,11 @@ impl UrlView {
     fn base_from_request(&self, received: &Received) -> Result<String, Refusal> {
         let trusted = self.proxies.iter().any(|network| network.contains(received.remote.ip()));
         let forwarded = |name| if trusted { received.header(name).map(nearest) } else { None };
-        let scheme = forwarded("x-forwarded-proto").unwrap_or("http");
+        let nearest = if trusted { forwarded::elements(&received.headers).pop() } else { None };
+        let nearest = nearest.unwrap_or_default();
+        let scheme = forwarded("x-forwarded-proto").or(nearest.scheme.as_deref()).unwrap_or("http");
         let host = forwarded("x-forwarded-host")
+            .or(nearest.host.as_deref())
             .or_else(|| received.header("host"))
             .ok_or(Refusal::Missing(Place::Header(http::header::HOST)))?;
         Ok(match forwarded("x-forwarded-port") {

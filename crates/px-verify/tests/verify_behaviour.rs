@@ -165,9 +165,32 @@ fn a_twilio_url_is_rebuilt_from_what_is_trusted() {
     assert_eq!(ask(&[host, ("x-forwarded-proto", "http, https")], &behind), Ok(()));
     assert_eq!(ask(&[("host", "inner:8787"), proto, ("x-forwarded-host", "px.example")], &behind), Ok(()));
     assert_eq!(ask(&[host, proto, ("x-forwarded-port", "443")], &behind), Ok(()));
+    let forwarded = ("forwarded", "for=1.2.3.4;proto=http, for=5.6.7.8;proto=https;host=\"px.example\"");
+    assert_eq!(ask(&[("host", "inner:8787"), forwarded], &behind), Ok(()));
+    assert_eq!(ask(&[("host", "inner:8787"), forwarded], &guess), Err("invalid"));
+    assert_eq!(ask(&[("host", "inner:8787"), forwarded, proto], &behind), Err("invalid"), "not both");
     let refusal =
         twilio.verify(&at_url(post(NOW, &[signature, FORM, host], body), "/webhooks/twilio", None), &guess);
     assert!(refusal.unwrap_err().to_string().contains("public_url"));
+}
+
+#[test]
+fn who_sent_it_is_asked_of_trusted_proxies_only() {
+    let urls = UrlView {
+        proxies: vec!["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
+        ..UrlView::default()
+    };
+    let client = |peer: &str, headers: &[(&str, &str)]| {
+        urls.client(peer.parse().unwrap(), &post(NOW, headers, "").headers).to_string()
+    };
+    let both = [("forwarded", "for=1.2.3.4"), ("x-forwarded-for", "5.6.7.8")];
+    assert_eq!(client("203.0.113.1", &both), "203.0.113.1");
+    assert_eq!(client("10.0.0.1", &both), "5.6.7.8");
+    assert_eq!(client("10.0.0.1", &both[..1]), "1.2.3.4");
+    let chain = "for=9.9.9.9, for=1.2.3.4, for=\"[2001:db8::7]:443\", for=10.0.0.2";
+    assert_eq!(client("10.0.0.1", &[("forwarded", chain)]), "1.2.3.4", "no further than the first stranger");
+    assert_eq!(client("10.0.0.1", &[("forwarded", "for=1.2.3.4, for=unknown")]), "10.0.0.1");
+    assert_eq!(client("10.0.0.1", &[("forwarded", "for=\"")]), "10.0.0.1");
 }
 
 #[test]

@@ -76,6 +76,13 @@ pub(crate) fn seeds() -> Vec<Seed> {
     add(verify::slack_interactivity("S"), text, FORM, slack_form);
     add(verify::github("S"), text, FORM, "payload=%7B%22zen%22%3A%22x%22%7D");
     add(verify::basic("S"), "user:password", JSON, json);
+    add(verify::jira_app("S"), text, JSON, json);
+    let own = |received: &Received, secret: &str| match received.header("x-own") {
+        None => Err(verify::Refused::Missing("x-own")),
+        Some(given) if verify::equal(given.as_bytes(), secret.as_bytes()) => Ok(()),
+        Some(_) => Err(verify::Refused::Invalid),
+    };
+    add(verify::custom("S", own), text, JSON, json);
     for record in [verify::standard_webhooks("S"), verify::svix("S"), verify::gitlab_signed("S")] {
         add(record, standard, JSON, json);
     }

@@ -10,13 +10,14 @@ use px_inbound::verify::sign::{Outgoing, sign};
 use px_inbound::verify::{Prepared, UrlView, parse_json};
 use px_inbound::{Endpoint, Schema, Stage};
 use px_sdk::verify::{BodyForm, Keyring, Verification};
-use px_sdk::{Inbound, Received, Registry, Result, WebhookBuilder};
+use px_sdk::{Inbound, Received, Registry, Result, WebhookBuilder, WebhookDef};
 use px_store::{Embedded, MemoryRows};
 use schemars::JsonSchema;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
 use crate::corpus::{NOW, Seed, seeds};
+use crate::ingress::Ingress;
 use crate::mutate::{Random, mutate, text};
 
 /// After so many deliveries the route goes on with an empty store.
@@ -36,6 +37,7 @@ enum What {
     Form(Vec<Prepared>),
     Json(Schema),
     Route(Box<Route>),
+    Ingress(Box<Ingress>),
 }
 
 struct Route {
@@ -61,7 +63,7 @@ async fn receive(received: &Received, payload: Anything) -> Result<Inbound<Anyth
 }
 
 impl Target {
-    pub(crate) const NAMES: [&'static str; 5] = ["headers", "records", "form", "json", "route"];
+    pub(crate) const NAMES: [&'static str; 6] = ["headers", "records", "form", "json", "route", "ingress"];
 
     pub(crate) fn new(name: &str, plant: bool) -> Self {
         let seeds = seeds();
@@ -71,6 +73,7 @@ impl Target {
             "form" => What::Form(forms()),
             "json" => What::Json(Schema::new(&schemars::schema_for!(Anything).to_value()).unwrap()),
             "route" => What::Route(Box::new(Route::new(&seeds))),
+            "ingress" => What::Ingress(Box::new(Ingress::new(&seeds))),
             other => panic!("there is no target {other}"),
         };
         Self { what, seeds, plant, accepted: 0, refused: 0 }
@@ -86,6 +89,11 @@ impl Target {
             && route.taken > FRESH_AFTER
         {
             **route = Route::new(&self.seeds);
+        }
+        if let What::Ingress(ingress) = &mut self.what
+            && ingress.taken > FRESH_AFTER
+        {
+            **ingress = Ingress::new(&self.seeds);
         }
     }
 
@@ -179,20 +187,33 @@ impl Target {
                 route.taken += u64::from(answer.delivery.is_some());
                 self.count(answer.status < 300);
             }
+            What::Ingress(ingress) => {
+                let seed = &self.seeds[at];
+                let request = whole_request(seed, random);
+                if self.plant {
+                    planted_body(&request.body);
+                }
+                let is_ok = ingress.case(at, request, random)?;
+                self.count(is_ok);
+            }
         }
         Ok(())
     }
 }
 
+/// A webhook that takes anything.
+pub(crate) fn webhook(slug: &'static str, verification: &Verification) -> WebhookDef {
+    WebhookBuilder::<Anything, Anything>::new(slug, "")
+        .verify(verification.clone())
+        // A full queue answers 503, and rightly; nobody waits here.
+        .queue_limit(u32::MAX)
+        .handler(receive)
+}
+
 impl Route {
     fn new(seeds: &[Seed]) -> Self {
         let endpoints = seeds.iter().enumerate().map(|(at, seed)| {
-            let slug: &'static str = SLUGS[at];
-            let def = WebhookBuilder::<Anything, Anything>::new(slug, "")
-                .verify(seed.verification.clone())
-                // A full queue answers 503, and rightly; nobody waits here.
-                .queue_limit(u32::MAX)
-                .handler(receive);
+            let def = webhook(SLUGS[at], &seed.verification);
             let secret = seed.secret.expose_secret().to_owned();
             let lookup = move |name: &str| match name {
                 "S" => Some(secret.clone()),
@@ -216,7 +237,7 @@ impl Route {
 }
 
 /// Slugs live as long as the program, as a project's do.
-const SLUGS: [&str; 40] = [
+pub(crate) const SLUGS: [&str; 40] = [
     "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "s12", "s13", "s14", "s15",
     "s16", "s17", "s18", "s19", "s20", "s21", "s22", "s23", "s24", "s25", "s26", "s27", "s28", "s29", "s30",
     "s31", "s32", "s33", "s34", "s35", "s36", "s37", "s38", "s39",

@@ -1,0 +1,52 @@
+//! A server without a socket and without an engine: every route, asked by a
+//! function call. For fuzzers and for tests that need no connection.
+
+use std::net::SocketAddr;
+
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::{Router, body};
+use bytes::Bytes;
+use http::{Request, Response};
+use tokio::sync::watch;
+use tower_service::Service as _;
+
+use crate::error::StartError;
+use crate::start::{Checked, Options, router};
+
+/// Every route of a server, without its listener and without its engine: runs
+/// that are started stay where they are.
+#[derive(Debug)]
+pub struct InProcess {
+    router: Router,
+    // Streams end with it.
+    _closing: watch::Sender<bool>,
+}
+
+impl InProcess {
+    /// Puts the stages together over the store of the options.
+    ///
+    /// # Errors
+    /// What [`start`](crate::start) says of options, except of the address.
+    pub async fn new(mut options: Options) -> Result<Self, StartError> {
+        let checked = Checked::new(&mut options)?;
+        let closing = watch::Sender::new(false);
+        let (app, _warnings) = checked.assemble(&options, options.bind, closing.subscribe()).await?;
+        Ok(Self { router: router(app).with_state(()), _closing: closing })
+    }
+
+    /// Answers one request from `remote`. A reply that never ends is not
+    /// waited for: its body is read up to `max_reply` bytes, else left empty.
+    pub async fn call(
+        &self,
+        remote: SocketAddr,
+        request: Request<Bytes>,
+        max_reply: usize,
+    ) -> Response<Bytes> {
+        let mut request = request.map(Body::from);
+        request.extensions_mut().insert(ConnectInfo(remote));
+        let response = self.router.clone().call(request).await.unwrap_or_else(|never| match never {});
+        let (head, reply) = response.into_parts();
+        Response::from_parts(head, body::to_bytes(reply, max_reply).await.unwrap_or_default())
+    }
+}

@@ -8,6 +8,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
+use crate::Timestamp;
+
 /// A text that is not an id of the expected kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{text}' is not {noun}: it looks like {prefix}_ followed by 32 hexadecimal digits")]
@@ -37,6 +39,19 @@ macro_rules! id {
             #[must_use]
             pub const fn to_bytes(self) -> [u8; 16] {
                 *self.0.as_bytes()
+            }
+
+            /// Below every id that was made at `at` or later, and above every
+            /// earlier one; no id itself.
+            #[must_use]
+            pub fn bound(at: Timestamp) -> Self {
+                Self(Uuid::from_u128(u128::from(at.as_millis()) << 80))
+            }
+
+            /// When it was made, to the millisecond.
+            #[must_use]
+            pub fn made_at(self) -> Timestamp {
+                Timestamp::from_millis(u64::try_from(self.0.as_u128() >> 80).unwrap_or(u64::MAX))
             }
         }
 
@@ -124,6 +139,17 @@ mod tests {
         let id = RunId::from_bytes([7; 16]);
         assert_eq!(id.to_string(), format!("run_{}", "07".repeat(16)));
         assert_eq!(id.to_string().parse::<RunId>().unwrap(), id);
+    }
+
+    #[test]
+    fn a_bound_lies_between_the_ids_of_two_moments() {
+        let at = |millis| Timestamp::from_millis(millis);
+        let ids = crate::Ids::counted(1);
+        for millis in [1, 1_767_225_600_000] {
+            let (before, after) = (ids.delivery(at(millis - 1)), ids.delivery(at(millis)));
+            assert!(before < DeliveryId::bound(at(millis)) && DeliveryId::bound(at(millis)) < after);
+            assert_eq!((before.made_at(), after.made_at()), (at(millis - 1), at(millis)));
+        }
     }
 
     #[test]

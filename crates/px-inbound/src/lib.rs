@@ -12,6 +12,7 @@ mod gate;
 mod operator;
 mod redact;
 mod rejections;
+mod retention;
 mod set_aside;
 mod stage;
 mod turns;
@@ -22,6 +23,7 @@ pub use endpoint::{Endpoint, EndpointError, Setup, knows_no_duplicates};
 pub use gate::{Gate, GateLimits, Permit, Policy, Turned};
 pub use operator::{Bound, OperatorError};
 pub use rejections::RejectionLimits;
+pub use retention::{Retention, Swept};
 pub use stage::Stage;
 pub use validate::{Schema, Violation};
 

@@ -75,6 +75,9 @@ impl Stage {
             let original = original.map(|id| format!(": replay the original, {id}")).unwrap_or_default();
             return refused(format!("The delivery is a duplicate{original}"));
         }
+        if old.emptied {
+            return refused("Its payload was dropped: there were more deliveries than are kept".into());
+        }
         let Some(endpoint) = self.endpoint(&old.slug) else {
             return refused(format!("Webhook '{}' is not in this binary", old.slug));
         };

@@ -24,6 +24,7 @@ use crate::answer::Answer;
 use crate::endpoint::Endpoint;
 use crate::redact;
 use crate::rejections::{RejectionLimits, Rejections};
+use crate::retention;
 use crate::set_aside::{SetAside, SetAsides};
 use crate::turns::Turns;
 use crate::validate::Violation;
@@ -63,6 +64,7 @@ pub struct Stage {
     pub(crate) bodies: Turns,
     pub(crate) set_aside: SetAsides,
     set_aside_read: OnceCell<()>,
+    pub(crate) sweeping: Mutex<retention::Progress>,
     /// Operators' requests, one at a time.
     pub(crate) operator: Mutex<()>,
 }
@@ -98,6 +100,7 @@ impl Stage {
             bodies: Turns::default(),
             set_aside: SetAsides::default(),
             set_aside_read: OnceCell::new(),
+            sweeping: Mutex::default(),
             operator: Mutex::default(),
         }
     }
@@ -292,6 +295,7 @@ impl Stage {
             took_us: 0,
             size: received.body.len() as u64,
             events: Vec::new(),
+            emptied: false,
             body: received.body.clone(),
             revision: 0,
         }

@@ -112,6 +112,7 @@ async fn parked(store: &dyn Store, ids: &Ids, n: u64) -> Batch {
         size: body.len() as u64,
         events: vec![entry],
         body,
+        emptied: false,
         revision: 0,
     });
     draft.put_dedup(DedupWrite {

@@ -3,6 +3,7 @@
 //! small chunks, lets go of it, and from time to time checkpoints the tree and
 //! gives segments back to the journal.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -268,7 +269,8 @@ impl Applier {
         }
         let mut shrunk = Vec::new();
         for (list, ids) in &generation.lists {
-            let mut plan = postings::plan(&*self.shared.tree, list, ids)?;
+            let entered = ids.iter().filter(|(_, enters)| **enters).map(|(id, _)| *id).collect();
+            let mut plan = postings::plan(&*self.shared.tree, list, &entered)?;
             for write in plan.grown {
                 if !writer.add(write)? {
                     return Ok(());
@@ -280,6 +282,16 @@ impl Applier {
         for write in shrunk {
             if !writer.add(write)? {
                 return Ok(());
+            }
+        }
+        writer.flush()?;
+        // What left is looked for once everything else is in its place.
+        for (list, ids) in &generation.lists {
+            let left: BTreeSet<_> = ids.iter().filter(|(_, enters)| !**enters).map(|(id, _)| *id).collect();
+            for write in postings::without(&*self.shared.tree, list, &left)? {
+                if !writer.add(write)? {
+                    return Ok(());
+                }
             }
         }
         writer.flush()?;

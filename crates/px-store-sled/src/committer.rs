@@ -199,7 +199,7 @@ fn remember<'a>(group: &mut HashMap<&'a [u8], Option<&'a Bytes>>, batch: &'a Row
         match op {
             RowOp::Put { key, value } => group.insert(key, Some(value)),
             RowOp::Remove { key } => group.insert(key, None),
-            RowOp::Post { .. } => None,
+            RowOp::Post { .. } | RowOp::Unpost { .. } => None,
         };
     }
 }

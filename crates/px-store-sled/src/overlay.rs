@@ -37,7 +37,8 @@ pub(crate) struct Row {
 #[derive(Debug, Default)]
 pub(crate) struct Generation {
     pub(crate) rows: BTreeMap<Vec<u8>, Row>,
-    pub(crate) lists: BTreeMap<Vec<u8>, BTreeSet<[u8; 16]>>,
+    /// Ids of posting lists: those that entered (`true`) and those that left.
+    pub(crate) lists: BTreeMap<Vec<u8>, BTreeMap<[u8; 16], bool>>,
     /// Memory, about.
     pub(crate) bytes: usize,
     /// Journal that this generation stands for, before folding.
@@ -85,15 +86,15 @@ impl Generation {
         }
     }
 
-    fn post(&mut self, list: Vec<u8>, id: [u8; 16]) {
+    fn post(&mut self, list: Vec<u8>, id: [u8; 16], enters: bool) {
         let ids = match self.lists.entry(list) {
             Entry::Occupied(ids) => ids.into_mut(),
             Entry::Vacant(ids) => {
                 self.bytes += ids.key().len() + ROW_BYTES;
-                ids.insert(BTreeSet::new())
+                ids.insert(BTreeMap::new())
             }
         };
-        if ids.insert(id) {
+        if ids.insert(id, enters).is_none() {
             self.bytes += ID_BYTES;
         }
     }
@@ -112,7 +113,8 @@ impl Generation {
                     self.put(key, value, unknown);
                 }
                 RowOp::Remove { key } => self.remove(key),
-                RowOp::Post { list, id } => self.post(list, id),
+                RowOp::Post { list, id } => self.post(list, id, true),
+                RowOp::Unpost { list, id } => self.post(list, id, false),
             }
         }
     }
@@ -149,6 +151,15 @@ pub(crate) struct Window {
     pub(crate) horizon: Option<Vec<u8>>,
     /// [`Generations::freezes`] at that moment.
     pub(crate) freezes: u64,
+}
+
+/// What the overlay knows of a list.
+#[derive(Debug, Default)]
+pub(crate) struct Ids {
+    /// Ids that are in it, whatever the tree says.
+    pub(crate) entered: Vec<[u8; 16]>,
+    /// Ids that are not, whatever the tree says.
+    pub(crate) left: BTreeSet<[u8; 16]>,
 }
 
 /// Shared by readers, the committer and the applier.
@@ -225,15 +236,31 @@ impl Overlay {
         window
     }
 
-    /// The newest `limit` ids of a list that the tree may not have, newest first.
-    pub(crate) fn ids(&self, list: &[u8], before: Option<[u8; 16]>, limit: usize) -> Vec<[u8; 16]> {
+    /// What the tree may not know of a list: the newest `limit` ids that entered
+    /// it, and at least those newer than these that left it.
+    pub(crate) fn ids(&self, list: &[u8], before: Option<[u8; 16]>, limit: usize) -> Ids {
         let generations = self.read();
-        let mut found = Vec::new();
-        let frozen = generations.frozen.as_deref();
-        for generation in frozen.into_iter().chain([&generations.active]) {
-            let Some(ids) = generation.lists.get(list) else { continue };
-            let below = before.map_or(Bound::Unbounded, Bound::Excluded);
-            found.extend(ids.range((Bound::Unbounded, below)).rev().take(limit).copied());
+        let mut found = Ids::default();
+        let active = generations.active.lists.get(list);
+        let frozen = generations.frozen.as_deref().and_then(|frozen| frozen.lists.get(list));
+        let below = before.map_or(Bound::Unbounded, Bound::Excluded);
+        for (ids, newer) in [(active, None), (frozen, active)] {
+            let Some(ids) = ids else { continue };
+            let mut entered = 0;
+            for (id, enters) in ids.range((Bound::Unbounded, below)).rev() {
+                if newer.is_some_and(|newer| newer.contains_key(id)) {
+                    continue;
+                }
+                if !enters {
+                    found.left.insert(*id);
+                    continue;
+                }
+                found.entered.push(*id);
+                entered += 1;
+                if entered == limit {
+                    break;
+                }
+            }
         }
         found
     }

@@ -9,7 +9,8 @@
 //! later chunk than the one that they enter. After a crash in between they are
 //! in both, which readers do not see and the next write mends.
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use px_store::Error;
@@ -123,6 +124,37 @@ pub(crate) fn plan(tree: &dyn Tree, list: &[u8], new: &BTreeSet<[u8; ID]>) -> Re
         }
     }
     Ok(plan)
+}
+
+/// Plans how ids leave the blocks of a list. A block keeps its key when its
+/// first id is gone, since the key is where it begins; an empty one is removed.
+pub(crate) fn without(tree: &dyn Tree, list: &[u8], gone: &BTreeSet<[u8; ID]>) -> Result<Vec<Write>, Error> {
+    // A block may be met twice, as a home and as the one before another.
+    let mut blocks = BTreeMap::<Vec<u8>, (usize, Vec<[u8; ID]>)>::new();
+    let end = after(list, &[0xff; ID]);
+    let mut gone = gone.iter().copied().peekable();
+    while let Some(first) = gone.peek().copied() {
+        let next = tree.range(&after(list, &first), &end, Order::Ascending, 1)?.pop();
+        let bound = next.and_then(|(key, _)| first_id(&key));
+        let mut leaving = BTreeSet::new();
+        while let Some(id) = gone.next_if(|id| bound.is_none_or(|bound| *id < bound)) {
+            leaving.insert(id);
+        }
+        // The block that has them, and the one before it, which still has them
+        // if a crash interrupted their move.
+        for (key, value) in tree.range(&prefix(list), &after(list, &first), Order::Descending, 2)? {
+            let (_, kept) = match blocks.entry(key) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => {
+                    let old = ids(&value)?;
+                    new.insert((old.len(), old.to_vec()))
+                }
+            };
+            kept.retain(|id| !leaving.contains(id));
+        }
+    }
+    let changed = blocks.into_iter().filter(|(_, (before, kept))| kept.len() < *before);
+    Ok(changed.map(|(key, (_, kept))| (key, (!kept.is_empty()).then(|| block(&kept)))).collect())
 }
 
 impl Plan {

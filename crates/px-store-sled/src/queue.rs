@@ -203,7 +203,7 @@ const ROW_KEY_BYTES: usize = KEY_BYTES - 32; // 1,504, as `SledRows` documents
 fn longest_key(batch: &RowBatch) -> usize {
     let keys = batch.ops.iter().map(|op| match op {
         RowOp::Put { key, .. } | RowOp::Remove { key } => key.len(),
-        RowOp::Post { list, .. } => list.len(),
+        RowOp::Post { list, .. } | RowOp::Unpost { list, .. } => list.len(),
     });
     keys.max().unwrap_or(0)
 }
@@ -215,7 +215,7 @@ pub(crate) fn weight(batch: &RowBatch) -> usize {
             + match op {
                 RowOp::Put { key, value } => key.len() + value.len(),
                 RowOp::Remove { key } => key.len(),
-                RowOp::Post { list, .. } => list.len() + 16,
+                RowOp::Post { list, .. } | RowOp::Unpost { list, .. } => list.len() + 16,
             }
     });
     let checks = batch.checks.iter().map(|check| OP_BYTES + check.key.len());

@@ -233,8 +233,12 @@ impl Shared {
             return Ok(Vec::new());
         }
         // The overlay first: what the applier moves meanwhile is then seen twice, not never.
-        let mut ids = self.overlay.ids(list, before, limit);
-        ids.extend(postings::read(&*self.tree, list, before, limit)?);
+        let known = self.overlay.ids(list, before, limit);
+        let mut ids = known.entered;
+        // As many more as the overlay may take away again.
+        let most = limit.saturating_add(known.left.len());
+        let below = postings::read(&*self.tree, list, before, most)?;
+        ids.extend(below.into_iter().filter(|id| !known.left.contains(id)));
         ids.sort_unstable_by(|left, right| right.cmp(left));
         ids.dedup();
         ids.truncate(limit);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use px_core::{DeliveryId, Event, KeyId, KeyRecord, Run, RunId, Scope};
 
 use crate::hints::Hint;
-use crate::model::{DedupRecord, Delivery, QueuedEvent, StartKey, Timer, Work};
+use crate::model::{DedupRecord, Delivery, Forgotten, QueuedEvent, StartKey, Timer, Work};
 use crate::outbox::{HookWrite, OutboxBatch, OutboxConflict, Source, Told};
 
 /// The newest entries of a run's log, which lie in the run's own row until
@@ -103,6 +103,10 @@ pub struct Batch {
     pub runs: Vec<RunWrite>,
     /// Provider ids that must not be known yet, unless forced.
     pub dedups: Vec<DedupWrite>,
+    /// Deliveries that are forgotten.
+    pub forget: Vec<ForgetWrite>,
+    /// How far deliveries have been forgotten after this.
+    pub forgotten: Option<Forgotten>,
     /// Deliveries, whole.
     pub deliveries: Vec<DeliveryWrite>,
     /// Places in the queues of keys; `None` removes.
@@ -126,6 +130,22 @@ pub struct DeliveryWrite {
     pub delivery: Delivery,
     /// Whether it is new, so that it enters the indexes.
     pub new: bool,
+}
+
+/// A delivery to be forgotten, with the places where it is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForgetWrite {
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// As it was read; it must not have changed since. `None` for one whose
+    /// row is gone, and that some list still has.
+    pub revision: Option<u64>,
+    /// Its webhook.
+    pub slug: String,
+    /// The identifiers of its events.
+    pub identifiers: Vec<String>,
+    /// The provider's ids that are forgotten with it.
+    pub provider_ids: Vec<String>,
 }
 
 /// A provider's id to be remembered.

@@ -8,6 +8,7 @@
 //! Beside it stands [`differential`], which drives two stores with one random
 //! stream of operations and compares every reply and the final snapshot.
 
+mod inbox;
 mod outbox;
 
 use std::future::Future;
@@ -204,6 +205,7 @@ fn delivery_record(id: DeliveryId, key: &KeyId, at: Timestamp) -> Delivery {
         size: 9,
         events: Vec::new(),
         body: Bytes::from_static(b"{\"raw\":1}"),
+        emptied: false,
         revision: 0,
     }
 }
@@ -216,6 +218,7 @@ pub fn key(n: u64) -> KeyId {
 
 /// What a store answers must hold over commits, conflicts and reads.
 pub mod cases {
+    pub use super::inbox::{what_changed_meanwhile_is_not_forgotten, what_is_forgotten_is_nowhere};
     pub use super::outbox::{
         a_run_has_a_hook_of_its_own, hooks_change_under_a_precondition, what_happens_is_told_in_its_commit,
         what_is_due_is_found_by_lane_and_time,
@@ -536,6 +539,7 @@ macro_rules! store_conformance {
             a_stale_fence_commits_nothing, events_and_waits_meet, timers_are_found_when_due,
             lists_are_filtered_and_page, tables_are_scanned_in_pages, commits_are_numbered,
             what_happens_is_told_in_its_commit, a_run_has_a_hook_of_its_own,
+            what_is_forgotten_is_nowhere, what_changed_meanwhile_is_not_forgotten,
             what_is_due_is_found_by_lane_and_time, hooks_change_under_a_precondition);
     };
     (@cases $open:path: $($case:ident),+) => {
@@ -590,7 +594,7 @@ pub fn differential(
             let at = dice.below(runs.len() as u64);
             runs.get(usize::try_from(at).unwrap_or(0)).copied()
         };
-        let replies = match dice.below(13) {
+        let replies = match dice.below(14) {
             10 => {
                 // Half of the histories begin without anybody who listens.
                 let events: &[&str] = if dice.below(2) == 0 { &[] } else { &["run.*"] };
@@ -599,6 +603,10 @@ pub fn differential(
                     continue;
                 }
                 (format!("{}", left.hook(&url, events)), format!("{}", right.hook(&url, events)))
+            }
+            13 => {
+                let most = usize::try_from(dice.below(4)).unwrap_or(0);
+                (format!("{:?}", left.forget_oldest(most)), format!("{:?}", right.forget_oldest(most)))
             }
             11 | 12 => {
                 let end = dice.below(5);

@@ -12,13 +12,15 @@ use crate::batch::{Batch, Conflict, LogTail, Outcome, RunRecord, RunWrite, WorkC
 use crate::error::Error;
 use crate::hints::HintBus;
 use crate::layout::{self, Table};
-use crate::model::{DedupRecord, Delivery, QueuedEvent, StartKey, Timer, Versioned, Work};
+use crate::model::{
+    DedupRecord, Delivery, Forgotten, InboxState, QueuedEvent, StartKey, Timer, Versioned, Work,
+};
 use crate::outbox::{Keeper, OutboxConflict, OutboxStore};
 use crate::rows::{
     Admission, Backing, BoxFuture, Check, Expect, Order, RowBatch, RowOp, RowOutcome, RowStats,
 };
 use crate::scan::{self, Cursor, Row, Scan};
-use crate::store::{DeliveryFilter, Page, Read, RunFilter, Store};
+use crate::store::{DeliveryFilter, DeliveryList, Page, Read, RunFilter, Store};
 
 /// How many rows one page of a filtered list looks at, at most.
 pub(crate) const SCAN_LIMIT: usize = 2_000;
@@ -288,6 +290,36 @@ impl Translation {
         Ok(())
     }
 
+    fn forget(&mut self, scope: Scope, batch: &Batch) -> Result<(), Error> {
+        for write in &batch.forget {
+            let id = write.delivery.to_bytes();
+            let row = layout::delivery_row(scope, write.delivery);
+            match write.revision {
+                Some(revision) => {
+                    let stake = Stake::Delivery(write.delivery);
+                    self.check(row.clone(), Expect::Version(revision), stake);
+                    self.remove(row);
+                }
+                None => self.check(row, Expect::Absent, Stake::Delivery(write.delivery)),
+            }
+            // Any state that it ever was in: nobody knows any more.
+            let states = InboxState::ALL.map(|state| layout::deliveries_by_state(scope, state));
+            let identifiers =
+                write.identifiers.iter().map(|text| layout::deliveries_by_identifier(scope, text));
+            let slug = layout::deliveries_by_slug(scope, &write.slug);
+            for list in states.into_iter().chain(identifiers).chain([slug]) {
+                self.rows.ops.push(RowOp::Unpost { list, id });
+            }
+            for provider_id in &write.provider_ids {
+                self.remove(layout::dedup_row(scope, &write.slug, provider_id));
+            }
+        }
+        if let Some(forgotten) = &batch.forgotten {
+            self.put(layout::forgotten_row(scope), layout::json(forgotten)?);
+        }
+        Ok(())
+    }
+
     fn of(batch: &Batch) -> Result<Self, Error> {
         let scope = batch.scope;
         let mut this =
@@ -357,6 +389,7 @@ impl Translation {
                 }
             }
         }
+        this.forget(scope, batch)?;
         for timer in &batch.disarm {
             this.remove(layout::timer_row(scope, timer));
         }
@@ -469,6 +502,25 @@ impl<B: Backing> Store for Embedded<B> {
         limit: usize,
     ) -> Read<'a, Page<Delivery>> {
         ready(self.list_deliveries(scope, filter, before, limit))
+    }
+
+    fn delivery_ids<'a>(
+        &'a self,
+        scope: Scope,
+        list: DeliveryList<'a>,
+        before: Option<DeliveryId>,
+        limit: usize,
+    ) -> Read<'a, Vec<DeliveryId>> {
+        let list = match list {
+            DeliveryList::Webhook(slug) => layout::deliveries_by_slug(scope, slug),
+            DeliveryList::State(state) => layout::deliveries_by_state(scope, state),
+        };
+        let ids = self.backing.postings(&list, before.map(DeliveryId::to_bytes), limit);
+        ready(ids.map(|ids| ids.into_iter().map(DeliveryId::from_bytes).collect()))
+    }
+
+    fn forgotten(&self, scope: Scope) -> Read<'_, Option<Forgotten>> {
+        ready(self.record(&layout::forgotten_row(scope), |value| layout::from_json(value)))
     }
 
     fn dedup<'a>(

@@ -53,6 +53,8 @@ pub enum Table {
     Timer = b't',
     /// Idempotent starts.
     Start = b's',
+    /// How far the inbox was forgotten.
+    Forgotten = b'f',
     /// Hooks.
     Hook = b'h',
     /// The outbox.
@@ -117,6 +119,11 @@ pub(crate) fn log_row(scope: Scope, run: RunId, first_seq: u64) -> Vec<u8> {
 
 pub(crate) fn delivery_row(scope: Scope, delivery: DeliveryId) -> Vec<u8> {
     id_row(scope, Table::Delivery, delivery.to_bytes())
+}
+
+/// The one row of its table.
+pub(crate) fn forgotten_row(scope: Scope) -> Vec<u8> {
+    row(scope, Table::Forgotten, 0)
 }
 
 pub(crate) fn dedup_row(scope: Scope, slug: &str, provider_id: &str) -> Vec<u8> {

@@ -27,8 +27,8 @@ mod scan;
 mod store;
 
 pub use batch::{
-    Batch, Conflict, DedupWrite, DeliveryWrite, KeyWrite, LogTail, Outcome, RunRecord, RunWrite, WorkChange,
-    WorkWrite,
+    Batch, Conflict, DedupWrite, DeliveryWrite, ForgetWrite, KeyWrite, LogTail, Outcome, RunRecord, RunWrite,
+    WorkChange, WorkWrite,
 };
 pub use draft::{Draft, DraftError};
 pub use embedded::Embedded;
@@ -37,9 +37,9 @@ pub use hints::{Hint, HintBus};
 pub use layout::Table;
 pub use memory::MemoryRows;
 pub use model::{
-    DedupRecord, Delivery, InboxEvent, InboxState, PinnedReply, QueuedEvent, StartIntent, StartKey, Timer,
-    TimerKind, Versioned, Work,
+    DedupRecord, Delivery, Forgotten, InboxEvent, InboxState, PinnedReply, QueuedEvent, StartIntent,
+    StartKey, Timer, TimerKind, Versioned, Work,
 };
 pub use rows::{Admission, BoxFuture, RowStats};
 pub use scan::{Cursor, Row, Scan};
-pub use store::{DeliveryFilter, Page, Read, RunFilter, Store};
+pub use store::{DeliveryFilter, DeliveryList, Page, Read, RunFilter, Store};

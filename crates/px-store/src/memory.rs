@@ -87,6 +87,11 @@ impl MemoryRows {
                 RowOp::Post { list, id } => {
                     tables.lists.entry(list.clone()).or_default().insert(*id);
                 }
+                RowOp::Unpost { list, id } => {
+                    if let Some(ids) = tables.lists.get_mut(list) {
+                        ids.remove(id);
+                    }
+                }
             }
         }
         tables.sequence += 1;

@@ -175,6 +175,10 @@ pub struct Delivery {
     pub size: u64,
     /// Its events; none if it did not get as far.
     pub events: Vec<InboxEvent>,
+    /// Whether its content was dropped before its record: headers, body and
+    /// responses, of which there were too many.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub emptied: bool,
     /// The body. Kept beside the record, as raw bytes.
     #[serde(skip)]
     pub body: Bytes,
@@ -183,6 +187,16 @@ pub struct Delivery {
     /// writes it demands that it is still as it was read.
     #[serde(skip)]
     pub revision: u64,
+}
+
+/// How far a scope's inbox was forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forgotten {
+    /// The newest delivery that was, and that something else may name: a
+    /// reference to this one or an older one may lead nowhere.
+    pub through: DeliveryId,
+    /// How many were.
+    pub count: u64,
 }
 
 /// What is remembered under a provider's id.

@@ -65,6 +65,13 @@ pub enum RowOp {
         /// A time-ordered id (uuid v7).
         id: [u8; 16],
     },
+    /// Takes an id out of a posting list; taking out what is not in it is no error.
+    Unpost {
+        /// The list's name.
+        list: Vec<u8>,
+        /// The id.
+        id: [u8; 16],
+    },
 }
 
 /// Checks and changes that belong together.

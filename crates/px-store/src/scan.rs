@@ -13,7 +13,7 @@ use px_core::{DeliveryId, KeyId, KeyRecord, OutgoingId, RunId, RunStatus, Scope}
 use crate::batch::RunRecord;
 use crate::error::Error;
 use crate::layout::{self, Table};
-use crate::model::{DedupRecord, Delivery, QueuedEvent, StartKey, Timer, Versioned, Work};
+use crate::model::{DedupRecord, Delivery, Forgotten, QueuedEvent, StartKey, Timer, Versioned, Work};
 use crate::outbox::{Attempt, Due, Endpoint, Hook, Outgoing, rows};
 use crate::rows::{Backing, Order};
 
@@ -51,6 +51,8 @@ pub enum Row {
     Timer(Timer),
     /// What is remembered under a brain and an idempotency key.
     Start(String, String, StartKey),
+    /// How far the inbox was forgotten.
+    Forgotten(Forgotten),
     /// A hook.
     Hook(Box<Versioned<Hook>>),
     /// A delivery of the outbox, with its body.
@@ -143,6 +145,7 @@ fn read(scope: Scope, table: Table, row: &[u8], value: &Bytes) -> Result<Row, Er
             let expected = layout::start_row(scope, &brain, &name);
             (Row::Start(brain, name, layout::from_json(value)?), expected)
         }
+        Table::Forgotten => (Row::Forgotten(layout::from_json(value)?), layout::forgotten_row(scope)),
         _ => read_outbox(scope, table, row, value)?,
     };
     if expected != row {

@@ -12,7 +12,9 @@ use crate::batch::{Batch, Outcome, RunRecord};
 use crate::error::Error;
 use crate::hints::HintBus;
 use crate::layout::Table;
-use crate::model::{DedupRecord, Delivery, InboxState, QueuedEvent, StartKey, Timer, Versioned, Work};
+use crate::model::{
+    DedupRecord, Delivery, Forgotten, InboxState, QueuedEvent, StartKey, Timer, Versioned, Work,
+};
 use crate::outbox::OutboxStore;
 use crate::rows::{Admission, BoxFuture, RowStats};
 use crate::scan::{Cursor, Row, Scan};
@@ -48,6 +50,15 @@ pub struct DeliveryFilter {
     pub identifier: Option<String>,
     /// Not received before this.
     pub since: Option<Timestamp>,
+}
+
+/// A list of deliveries that a store keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeliveryList<'a> {
+    /// All of a webhook.
+    Webhook(&'a str),
+    /// All that have, or have had, an event in this state.
+    State(InboxState),
 }
 
 /// A result of a read.
@@ -103,6 +114,19 @@ pub trait Store: Send + Sync + 'static {
         before: Option<[u8; 16]>,
         limit: usize,
     ) -> Read<'a, Page<Delivery>>;
+
+    /// Ids of deliveries in a list, newest first, older than `before`, at most
+    /// `limit`. A list may have ids that moved on, and lag a commit.
+    fn delivery_ids<'a>(
+        &'a self,
+        scope: Scope,
+        list: DeliveryList<'a>,
+        before: Option<DeliveryId>,
+        limit: usize,
+    ) -> Read<'a, Vec<DeliveryId>>;
+
+    /// How far the inbox was forgotten; `None` if nothing was.
+    fn forgotten(&self, scope: Scope) -> Read<'_, Option<Forgotten>>;
 
     /// What is remembered under a provider's id.
     fn dedup<'a>(

@@ -128,6 +128,7 @@ impl Rig {
             size: 0,
             events: vec![entry],
             body: Bytes::new(),
+            emptied: false,
             revision: 0,
         });
         self.commit(draft);

@@ -8,9 +8,9 @@ use std::task::{Context, Waker};
 
 use px_core::{DeliveryId, Event, KeyId, KeyRecord, RunId, Scope, Timestamp};
 use px_store::{
-    Admission, Batch, BoxFuture, Cursor, DedupRecord, Delivery, DeliveryFilter, Error, HintBus, Outcome,
-    Page, QueuedEvent, Read, Row, RowStats, RunFilter, RunRecord, Scan, StartKey, Store, Table, Timer,
-    Versioned, Work,
+    Admission, Batch, BoxFuture, Cursor, DedupRecord, Delivery, DeliveryFilter, DeliveryList, Error,
+    Forgotten, HintBus, Outcome, Page, QueuedEvent, Read, Row, RowStats, RunFilter, RunRecord, Scan,
+    StartKey, Store, Table, Timer, Versioned, Work,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -277,6 +277,20 @@ impl Store for FaultyStore {
         limit: usize,
     ) -> Read<'a, Page<Delivery>> {
         self.read("deliveries", move || self.inner.deliveries(scope, filter, before, limit))
+    }
+
+    fn delivery_ids<'a>(
+        &'a self,
+        scope: Scope,
+        list: DeliveryList<'a>,
+        before: Option<DeliveryId>,
+        limit: usize,
+    ) -> Read<'a, Vec<DeliveryId>> {
+        self.read("delivery_ids", move || self.inner.delivery_ids(scope, list, before, limit))
+    }
+
+    fn forgotten(&self, scope: Scope) -> Read<'_, Option<Forgotten>> {
+        self.read("forgotten", move || self.inner.forgotten(scope))
     }
 
     fn dedup<'a>(&'a self, scope: Scope, slug: &'a str, id: &'a str) -> Read<'a, Option<DedupRecord>> {

@@ -96,6 +96,7 @@ const fn noun(table: Table) -> &'static str {
         Table::Due => "due deliveries",
         Table::Attempt => "attempts",
         Table::Endpoint => "endpoints",
+        Table::Forgotten => "what was forgotten",
     }
 }
 

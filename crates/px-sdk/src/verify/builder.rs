@@ -137,6 +137,15 @@ impl Verification {
         self
     }
 
+    /// For how long an id is remembered at least, a week if not said; whole
+    /// seconds count. It has to be longer than the provider sends a delivery
+    /// again, and where no time is signed it is what stops replays.
+    #[must_use]
+    pub fn remember(mut self, time: Duration) -> Self {
+        self.remember_secs = time.as_secs();
+        self
+    }
+
     /// One more place of the kind of event: a header.
     #[must_use]
     pub fn event_header(mut self, name: impl Into<String>) -> Self {

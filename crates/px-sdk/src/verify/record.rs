@@ -48,6 +48,10 @@ pub struct Verification {
     /// The id by which the provider's repetitions are recognised.
     #[serde(default)]
     pub dedup: Vec<Source>,
+    /// For how many seconds an id is remembered at least: longer than the
+    /// provider sends a delivery again.
+    #[serde(default = "a_week")]
+    pub remember_secs: u64,
     /// The kind of event.
     #[serde(default)]
     pub event_type: Vec<Source>,
@@ -71,6 +75,10 @@ pub struct Verification {
     /// Builder methods that were called on a scheme that they do not fit.
     #[serde(skip)]
     pub(super) misapplied: Vec<&'static str>,
+}
+
+const fn a_week() -> u64 {
+    7 * 24 * 60 * 60
 }
 
 fn custom() -> String {
@@ -133,6 +141,7 @@ impl Verification {
             secret: secret.map(str::to_owned),
             scheme,
             dedup: Vec::new(),
+            remember_secs: a_week(),
             event_type: Vec::new(),
             handshake: None,
             body: BodyForm::default(),

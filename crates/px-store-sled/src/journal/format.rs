@@ -25,7 +25,7 @@
 //!
 //! The body is a run of changes, each a tag byte: 1 put (key length 4, value
 //! length 4, key, value), 2 remove (key length 4, key), 3 post (list length 4,
-//! list, id 16). Number and salt in the checksum keep apart what an earlier use
+//! list, id 16), since version 2 also 4 unpost (as post). Number and salt in the checksum keep apart what an earlier use
 //! of the same file left behind, and what a sender might put into a payload to
 //! look like a record.
 //!
@@ -35,7 +35,7 @@ use bytes::Bytes;
 use px_store::rows::RowOp;
 
 /// The version that is written; older ones stay readable.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// Bytes of a segment's header.
 pub(crate) const HEADER: usize = 64;
@@ -48,6 +48,7 @@ const RECORD_MAGIC: &[u8; 4] = b"PXR1";
 const PUT: u8 = 1;
 const REMOVE: u8 = 2;
 const POST: u8 = 3;
+const UNPOST: u8 = 4;
 
 /// What a segment says about itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +98,7 @@ impl SegmentHeader {
         }
         let fields = (reader.u32(), reader.u32(), reader.u64(), reader.u64(), reader.u64());
         match fields {
-            (Some(VERSION), _, Some(number), Some(first_sequence), Some(salt)) => {
+            (Some(1..=VERSION), _, Some(number), Some(first_sequence), Some(salt)) => {
                 SegmentKind::Used(Self { number, first_sequence, salt })
             }
             (Some(version), ..) => SegmentKind::Newer(version),
@@ -156,14 +157,17 @@ impl RecordBuffer {
                     self.length(key.len());
                     self.bytes.extend_from_slice(key);
                 }
-                RowOp::Post { list, id } => {
-                    self.bytes.push(POST);
-                    self.length(list.len());
-                    self.bytes.extend_from_slice(list);
-                    self.bytes.extend_from_slice(id);
-                }
+                RowOp::Post { list, id } => self.list_op(POST, list, id),
+                RowOp::Unpost { list, id } => self.list_op(UNPOST, list, id),
             }
         }
+    }
+
+    fn list_op(&mut self, tag: u8, list: &[u8], id: &[u8; 16]) {
+        self.bytes.push(tag);
+        self.length(list.len());
+        self.bytes.extend_from_slice(list);
+        self.bytes.extend_from_slice(id);
     }
 
     fn length(&mut self, length: usize) {
@@ -329,6 +333,10 @@ impl<'a> Reader<'a> {
                 let list = self.length()?;
                 Some(RowOp::Post { list: self.take(list)?.to_vec(), id: self.array()? })
             }
+            [UNPOST] => {
+                let list = self.length()?;
+                Some(RowOp::Unpost { list: self.take(list)?.to_vec(), id: self.array()? })
+            }
             _ => None,
         }
     }
@@ -340,14 +348,16 @@ mod tests {
 
     const SEGMENT: SegmentHeader = SegmentHeader { number: 7, first_sequence: 41, salt: 99 };
 
-    /// The batches that the fixture of format 1 holds.
-    fn batches() -> Vec<Vec<RowOp>> {
+    /// The batches that the fixture of a format holds.
+    fn batches(version: u32) -> Vec<Vec<RowOp>> {
+        let unpost = RowOp::Unpost { list: b"by-brain/y".to_vec(), id: [8; 16] };
+        let since_2 = (version >= 2).then(|| unpost);
         vec![
             vec![
                 RowOp::Put { key: b"run/1".to_vec(), value: Bytes::from_static(b"\0\0\0\0\0\0\0\x01hello") },
                 RowOp::Post { list: b"by-brain/x".to_vec(), id: [9; 16] },
             ],
-            vec![RowOp::Remove { key: b"ready/1".to_vec() }],
+            [RowOp::Remove { key: b"ready/1".to_vec() }].into_iter().chain(since_2).collect(),
             vec![RowOp::Put { key: Vec::new(), value: Bytes::new() }],
         ]
     }
@@ -355,7 +365,7 @@ mod tests {
     fn segment() -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut record = RecordBuffer::new();
-        let batches = batches();
+        let batches = batches(VERSION);
         record.push(&batches[0]);
         record.push(&batches[1]);
         bytes.extend_from_slice(record.seal(&SEGMENT, 41, true));
@@ -378,25 +388,26 @@ mod tests {
         records
     }
 
-    fn expected() -> Vec<(u64, u32, Vec<RowOp>)> {
-        let mut batches = batches();
+    fn expected(version: u32) -> Vec<(u64, u32, Vec<RowOp>)> {
+        let mut batches = batches(version);
         let last = batches.pop().unwrap();
         vec![(41, 2, batches.concat()), (43, 1, last)]
     }
 
     #[test]
-    fn what_is_written_is_what_the_fixture_of_format_1_holds() {
-        let fixture = include_bytes!("../../tests/fixtures/journal-v1.seg");
+    fn what_is_written_is_what_the_fixture_of_the_newest_format_holds() {
+        if std::env::var_os("PX_BLESS").is_some() {
+            let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/journal-v2.seg");
+            std::fs::write(path, segment()).unwrap();
+        }
+        let fixture = include_bytes!("../../tests/fixtures/journal-v2.seg");
         assert_eq!(segment(), fixture, "the format changed: raise VERSION and keep reading this fixture");
     }
 
     #[test]
-    fn the_fixture_of_format_1_is_read() {
-        if std::env::var_os("PX_BLESS").is_some() {
-            let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/journal-v1.seg");
-            std::fs::write(path, segment()).unwrap();
-        }
-        assert_eq!(read(include_bytes!("../../tests/fixtures/journal-v1.seg")), expected());
+    fn the_fixtures_of_every_format_are_read() {
+        assert_eq!(read(include_bytes!("../../tests/fixtures/journal-v1.seg")), expected(1));
+        assert_eq!(read(include_bytes!("../../tests/fixtures/journal-v2.seg")), expected(2));
     }
 
     #[test]
@@ -431,9 +442,9 @@ mod tests {
     #[test]
     fn a_newer_version_is_named() {
         let mut bytes = SEGMENT.encode();
-        bytes[8] = 2;
+        bytes[8] = 3;
         let crc = crc32c::crc32c(&bytes[..60]).to_le_bytes();
         bytes[60..].copy_from_slice(&crc);
-        assert_eq!(SegmentHeader::decode(&bytes), SegmentKind::Newer(2));
+        assert_eq!(SegmentHeader::decode(&bytes), SegmentKind::Newer(3));
     }
 }

@@ -14,6 +14,7 @@ use super::rig::{
     Answer, Door, Fate, Rig, Step, at_once, batch, by_committer, by_hand, claim, commit, hand_over, poll,
     put, remove, text, wait,
 };
+use crate::tree::Tree as _;
 use crate::{Options, SledRows};
 
 #[test]
@@ -230,6 +231,43 @@ fn posting_lists_cost_a_row_for_some_hundred_ids() {
     assert_eq!(newest, (1700..2000).rev().map(id).collect::<Vec<_>>());
     assert_eq!(store.postings(b"all", Some(id(3)), 9).unwrap(), [id(2), id(1), id(0)]);
     assert!(store.postings(b"al", None, 9).unwrap().is_empty());
+}
+
+#[test]
+fn ids_leave_their_lists_wherever_they_are() {
+    let rig = Rig::new();
+    let store = rig.open(by_hand());
+    let id = |number: u32| {
+        let mut id = [0; 16];
+        id[..4].copy_from_slice(&number.to_be_bytes());
+        id
+    };
+    let list = || b"all".to_vec();
+    let post = |n| RowOp::Post { list: list(), id: id(n) };
+    let unpost = |n| RowOp::Unpost { list: list(), id: id(n) };
+    commit(&store, batch((0..1_000).map(post).collect::<Vec<_>>()));
+    store.checkpoint().unwrap();
+    // In the tree, with the first ids of blocks; and some that never were there.
+    commit(&store, batch((0..700).chain([5_000]).map(unpost).collect::<Vec<_>>()));
+    let newest = |limit| store.postings(b"all", None, limit).unwrap();
+    let from = |first: u32, limit| (first..1_000).rev().take(limit).map(id).collect::<Vec<_>>();
+    assert_eq!(newest(2_000), from(700, 2_000), "before the applier came by");
+    assert_eq!(store.postings(b"all", Some(id(702)), 9).unwrap(), [id(701), id(700)]);
+    store.checkpoint().unwrap();
+    assert_eq!(newest(2_000), from(700, 2_000));
+    assert_eq!(newest(3), from(700, 3));
+    // In the overlay only, and back again.
+    commit(&store, batch([post(2_000), unpost(2_000), unpost(700), post(700), unpost(999)]));
+    assert_eq!(newest(1), [id(998)]);
+    assert_eq!(newest(2_000), (700..999).rev().map(id).collect::<Vec<_>>());
+    store.checkpoint().unwrap();
+    assert_eq!(newest(2_000), (700..999).rev().map(id).collect::<Vec<_>>());
+    // An empty list costs nothing.
+    commit(&store, batch((700..999).map(unpost).collect::<Vec<_>>()));
+    store.checkpoint().unwrap();
+    assert!(newest(9).is_empty());
+    let blocks = rig.tree.range(b"p", b"q", Order::Ascending, 9).unwrap();
+    assert!(blocks.is_empty(), "{blocks:?}");
 }
 
 #[test]

@@ -47,6 +47,15 @@ impl Pair<'_> {
         id
     }
 
+    /// Mostly of ids that are there, many at once as a sweep does it, or one.
+    fn unpost(&mut self) -> RowOp {
+        let list = self.list();
+        let before = self.random.one_in(2).then(|| self.id());
+        let found = self.reference.postings(&list, before, 1 + self.random.below(3)).unwrap();
+        let id = found.last().copied().unwrap_or_else(|| self.id());
+        RowOp::Unpost { list, id }
+    }
+
     fn batch(&mut self) -> RowBatch {
         let mut batch = RowBatch::default();
         for _ in 0..self.random.below(3) {
@@ -77,7 +86,8 @@ impl Pair<'_> {
                     RowOp::Put { key, value: Bytes::from(value) }
                 }
                 5..8 => RowOp::Remove { key: self.key() },
-                _ => RowOp::Post { list: self.list(), id: self.id() },
+                8 => RowOp::Post { list: self.list(), id: self.id() },
+                _ => self.unpost(),
             };
             batch.ops.push(op);
         }

@@ -154,7 +154,7 @@ fn a_missing_mark_or_a_newer_format_is_no_empty_store() {
             bytes[60..64].copy_from_slice(&crc);
         });
     });
-    assert!(matches!(error, Err(Error::Format { found: 9, supported: 1 })), "{error:?}");
+    assert!(matches!(error, Err(Error::Format { found: 9, supported: 2 })), "{error:?}");
 }
 
 #[test]

@@ -37,7 +37,10 @@ impl Audit<'_> {
                     None => None,
                 };
                 match run {
-                    Some(started) if started.cause == Cause::Event(event.id) => self.tally.started += 1,
+                    // As the runs' side does not count those that may be forgotten.
+                    Some(started) if started.cause == Cause::Event(event.id) => {
+                        self.tally.started += u64::from(!self.event_may_be_forgotten(event.id));
+                    }
                     Some(_) => {
                         let detail = "the run has another cause";
                         self.about_event(Rule::StartedWithoutRun, detail, delivery, event);
@@ -76,7 +79,8 @@ impl Audit<'_> {
         let has = |other: &InboxEvent| {
             other.state != InboxState::Duplicate && other.provider_id == event.provider_id
         };
-        if !original.is_some_and(|original| original.events.iter().any(has)) {
+        let is_forgotten = original.is_none() && self.may_be_forgotten(event.original);
+        if !is_forgotten && !original.is_some_and(|original| original.events.iter().any(has)) {
             self.about_event(Rule::DuplicateOfNothing, "", delivery, event);
         }
         Ok(())
@@ -90,7 +94,10 @@ impl Audit<'_> {
         if matches!(event.state, S::Duplicate | S::Quarantined | S::Rejected) || event.is_superseded() {
             return Ok(());
         }
-        if readable(self.store.dedup(self.scope, &delivery.slug, id).await)?.is_none() {
+        // A later one of the same id, forgotten meanwhile, took the id with it.
+        if !self.may_be_forgotten(Some(delivery.id))
+            && readable(self.store.dedup(self.scope, &delivery.slug, id).await)?.is_none()
+        {
             self.about_event(Rule::DedupMissing, id, delivery, event);
         }
         Ok(())

@@ -27,11 +27,11 @@ mod settle;
 
 use std::collections::BTreeMap;
 
-use px_core::{DeliveryId, Run, RunId, Scope};
+use px_core::{DeliveryId, EventId, Run, RunId, Scope};
 
 use crate::error::Error;
 use crate::layout::Table;
-use crate::model::Delivery;
+use crate::model::{Delivery, Forgotten};
 use crate::scan::{Cursor, Row};
 use crate::store::Store;
 
@@ -45,7 +45,8 @@ const PAGE: usize = 256;
 const LARGE_PAGE: usize = 32;
 
 /// The tables in the order in which they are gone through.
-pub const TABLES: [Table; 14] = [
+pub const TABLES: [Table; 15] = [
+    Table::Forgotten,
     Table::Run,
     Table::Log,
     Table::Delivery,
@@ -82,8 +83,15 @@ pub async fn audit(
     scope: Scope,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Report, Error> {
-    let mut audit =
-        Audit { store, scope, report: Report::default(), tally: Tally::default(), pieces: None, queue: None };
+    let mut audit = Audit {
+        store,
+        scope,
+        report: Report::default(),
+        tally: Tally::default(),
+        pieces: None,
+        forgotten: None,
+        queue: None,
+    };
     for (place, table) in TABLES.into_iter().enumerate() {
         let (mut after, mut rows) = (None, 0);
         loop {
@@ -134,6 +142,9 @@ struct Audit<'a> {
     tally: Tally,
     /// The log whose pieces are gone through.
     pieces: Option<runs::Pieces>,
+    /// How far the inbox was forgotten: what names a delivery up to there may
+    /// name nothing.
+    forgotten: Option<Forgotten>,
     /// The queue that is gone through.
     queue: Option<keys::Queue>,
 }
@@ -170,6 +181,11 @@ impl Audit<'_> {
             Row::Outgoing(outgoing) => self.outgoing(&outgoing).await,
             Row::Due(due) => self.due(&due).await,
             Row::Attempt(id, attempt) => self.attempt(id, &attempt).await,
+            Row::Forgotten(forgotten) => {
+                self.report.counts.forgotten = forgotten.count;
+                self.forgotten = Some(forgotten);
+                Ok(())
+            }
             Row::Endpoint(_) => {
                 self.report.counts.endpoints += 1;
                 Ok(())
@@ -179,6 +195,18 @@ impl Audit<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// Whether a delivery that is not there may have been forgotten.
+    fn may_be_forgotten(&self, delivery: Option<DeliveryId>) -> bool {
+        let through = self.forgotten.map(|forgotten| forgotten.through);
+        delivery.is_some_and(|delivery| through.is_some_and(|through| delivery <= through))
+    }
+
+    /// Whether the delivery of an event may have been forgotten, of which only
+    /// the event is known: it has the delivery's time.
+    fn event_may_be_forgotten(&self, event: EventId) -> bool {
+        self.forgotten.is_some_and(|forgotten| event.made_at() <= forgotten.through.made_at())
     }
 
     /// A run; none if its row cannot be read, which the scan of runs says.

@@ -148,6 +148,8 @@ pub struct Counts {
     pub attempts: u64,
     /// Endpoints of hooks.
     pub endpoints: u64,
+    /// Deliveries that were forgotten.
+    pub forgotten: u64,
 }
 
 /// What an audit found.

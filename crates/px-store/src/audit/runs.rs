@@ -50,7 +50,10 @@ impl Audit<'_> {
         let run = &record.run;
         count(&mut self.report.counts.runs, run.status);
         self.report.counts.waits += run.waits.len() as u64;
-        if matches!(run.cause, Cause::Event(_)) {
+        // Of an event that is forgotten nobody can say that it started this run.
+        if let Cause::Event(event) = run.cause
+            && !self.event_may_be_forgotten(event)
+        {
             self.tally.caused += 1;
         }
         self.log(&record).await?;
@@ -160,6 +163,8 @@ impl Audit<'_> {
         let entry = delivery
             .and_then(|delivery| delivery.events.into_iter().find(|entry| entry.id == consumed.event));
         match entry {
+            // The response lives with the run (RULES 21).
+            None if self.may_be_forgotten(consumed.delivery) => {}
             None => self.about_run(Rule::ResponseFromNowhere, "", run, ids),
             Some(entry) if !is_taken(entry.state) => {
                 let detail = format!("it is {}", entry.state.as_str());

@@ -170,6 +170,7 @@ impl Audit<'_> {
                 let Row::Run(record) = row else { continue };
                 if let Cause::Event(event) = record.run.cause
                     && part.has(event.to_bytes())
+                    && !self.event_may_be_forgotten(event)
                     && !started.contains(&event.to_bytes())
                 {
                     let ids = [("event", event.to_string())];

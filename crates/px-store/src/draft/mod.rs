@@ -374,6 +374,8 @@ impl<'a> Draft<'a> {
             keys,
             runs,
             dedups: self.dedups,
+            forget: Vec::new(),
+            forgotten: None,
             deliveries: self.deliveries.into_values().collect(),
             queue: self.queue.into_iter().map(|((key, place), event)| (key, place, event)).collect(),
             work: self.work.into_values().collect(),

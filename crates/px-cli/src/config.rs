@@ -12,6 +12,7 @@
 //! | `server.body_timeout_secs` | | 10, for the body of one webhook request |
 //! | `server.shutdown_grace_secs` | | 10, for running steps when the end was asked for |
 //! | `limits.…` | | see `limits.rs` |
+//! | `retention.…` | | see `retention.rs` |
 //! | `store.data_dir` | `PX_DATA_DIR` | `.px/data` |
 //! | `hooks.…` | `PX_HOOKS_ALLOW_PRIVATE`, `PX_SECRET_KEY` | see `hook_config.rs` |
 //! | `webhooks.<slug>.…`, `providers.<name>.…` | | see `webhook_config.rs` |
@@ -26,6 +27,7 @@ use serde::Deserialize;
 use crate::error::{Error, Result};
 use crate::hook_config::Hooks;
 use crate::limits::Limits;
+use crate::retention::Retention;
 use crate::suggest;
 use crate::webhook_config::{self, Providers, Webhook};
 
@@ -41,6 +43,7 @@ const DEFAULT_PORT: u16 = 8787;
 pub(crate) struct Config {
     pub(crate) server: Server,
     pub(crate) limits: Limits,
+    pub(crate) retention: Retention,
     pub(crate) store: Store,
     pub(crate) hooks: Hooks,
     pub(crate) webhooks: BTreeMap<String, Webhook>,
@@ -143,6 +146,7 @@ impl Config {
             self.server.public_url = Some(base_url(&what, &url)?);
         }
         self.limits.check()?;
+        self.retention.check()?;
         Ok(self)
     }
 
@@ -255,7 +259,7 @@ mod tests {
         );
         assert_eq!(
             parse("[sever]\n").unwrap_err(),
-            "px.toml:1:2: unknown key 'sever' | did you mean 'server'? the keys here are: server, limits, store, \
+            "px.toml:1:2: unknown key 'sever' | did you mean 'server'? the keys here are: server, limits, retention, store, \
              hooks, webhooks, providers"
         );
         assert!(parse("[server]\nport = 'x'\n").unwrap_err().starts_with("px.toml:2:8: "));

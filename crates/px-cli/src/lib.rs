@@ -25,6 +25,7 @@ mod limits;
 mod listing;
 mod outgoing;
 mod resolve;
+mod retention;
 mod sample;
 mod sse;
 mod story;

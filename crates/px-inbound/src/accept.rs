@@ -28,6 +28,9 @@ use crate::stage::Stage;
 /// only runs that change at the same time can use these up.
 const MAX_ROUNDS: usize = 100;
 
+/// How many of the runs that waited too are told of.
+const MAX_PASSED: usize = 8;
+
 /// An event as the handler left it, with its id and the provider's.
 pub(crate) struct Incoming {
     pub(crate) id: EventId,
@@ -209,6 +212,7 @@ impl Stage {
                 .map(|(brain, input)| StartIntent { brain: brain.clone(), input: input.clone() }),
             run: None,
             wait: None,
+            passed: Vec::new(),
             original: None,
             reason: event.raw.ignored.clone(),
         }
@@ -246,6 +250,8 @@ impl Stage {
         let route = draft.key(&key).await?.route(&arrival);
         match route {
             Route::Resume(wait) => {
+                let others = draft.key(&key).await?.waits.iter().map(|other| other.run);
+                entry.passed = others.filter(|run| *run != wait.run).take(MAX_PASSED).collect();
                 let response = Response {
                     wait: wait.wait,
                     index: wait.index,
@@ -270,6 +276,7 @@ impl Stage {
                     }
                     Err(DraftError::Refused(refusal @ Refusal::NotDistinct)) => {
                         (entry.run, entry.reason) = (Some(wait.run), Some(refusal.to_string()));
+                        entry.passed.clear();
                         Ok(Action::NotDistinct { run: wait.run })
                     }
                     // Kept until the run resumes (RULES 9) or has done with the
@@ -279,6 +286,7 @@ impl Stage {
                             return Err(AcceptError::QueueFull(key));
                         }
                         self.enqueue(draft, &key, delivery, entry, None).await?;
+                        entry.passed.clear();
                         entry.run = Some(wait.run);
                         Ok(Action::Queued(Some(wait.run)))
                     }

@@ -405,6 +405,7 @@ impl Stage {
             start: None,
             run: None,
             wait: None,
+            passed: Vec::new(),
             original: None,
             reason: Some(reason),
         }

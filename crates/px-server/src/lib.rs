@@ -13,7 +13,9 @@ mod outbound;
 mod plain;
 mod resolve;
 mod start;
+mod sweeper;
 mod view;
+mod why;
 
 pub use connections::ConnectionLimits;
 pub use error::StartError;

@@ -9,7 +9,7 @@ use px_core::key::FORM_SLUG;
 use px_core::{Clock, Ids, Scope};
 use px_engine::{Engine, Limits, Parts};
 use px_inbound::verify::{Network, UrlView};
-use px_inbound::{Endpoint, Gate, GateLimits, Policy, RejectionLimits, Schema, Setup, Stage};
+use px_inbound::{Endpoint, Gate, GateLimits, Policy, RejectionLimits, Retention, Schema, Setup, Stage};
 use px_outbound::Sender;
 use px_sdk::Registry;
 use px_store::Store;
@@ -24,6 +24,7 @@ use crate::error::StartError;
 use crate::layered;
 use crate::outbound::{self, HookOptions};
 use crate::plain;
+use crate::sweeper;
 
 /// How long requests may go on after the end was asked for (RULES 42).
 const REQUEST_GRACE: Duration = Duration::from_secs(5);
@@ -69,6 +70,8 @@ pub struct Options {
     pub gate: GateLimits,
     /// How many connections there are at once, and how long they may wait.
     pub connections: ConnectionLimits,
+    /// How long the inbox keeps what.
+    pub retention: Retention,
     /// How many rejected webhook requests leave a record.
     pub rejections: RejectionLimits,
     /// How many header lines a webhook request may have.
@@ -101,6 +104,7 @@ impl Options {
             proxies: Vec::new(),
             gate: GateLimits::default(),
             connections: ConnectionLimits::default(),
+            retention: Retention::default(),
             rejections: RejectionLimits::default(),
             max_headers: 80,
             max_body: 5 * 1024 * 1024,
@@ -128,6 +132,7 @@ pub struct Running {
     store: Arc<dyn Store>,
     closing: watch::Sender<bool>,
     serving: JoinHandle<()>,
+    sweeping: JoinHandle<()>,
     shutdown_grace: Duration,
 }
 
@@ -156,9 +161,11 @@ pub async fn start(mut options: Options) -> Result<Running, StartError> {
     let sender = Sender::start(app.operator.parts().clone(), options.hooks.limits);
     let engine = Engine::start(app.parts.clone(), options.limits);
     let stop = closing.subscribe();
+    let sweeping = tokio::spawn(sweeper::run(Arc::clone(&app), options.retention, closing.subscribe()));
     let (limits, max_headers) = (options.connections, options.max_headers);
     let serving = tokio::spawn(connections::serve(listener, router(app), limits, max_headers, stop));
     Ok(Running {
+        sweeping,
         address,
         base_url,
         warnings,
@@ -328,6 +335,11 @@ impl Running {
         let mut serving = self.serving;
         if tokio::time::timeout(REQUEST_GRACE, &mut serving).await.is_err() {
             serving.abort();
+        }
+        // A sweep ends with its commit, which is small.
+        let mut sweeping = self.sweeping;
+        if tokio::time::timeout(REQUEST_GRACE, &mut sweeping).await.is_err() {
+            sweeping.abort();
         }
         // What the last steps tell is due at the next start if it cannot go out now.
         tokio::join!(self.engine.shutdown(self.shutdown_grace), self.sender.shutdown(HOOK_GRACE));

@@ -81,8 +81,8 @@ pub(crate) fn delivery_in_list(delivery: &Delivery) -> Value {
     })
 }
 
-/// A delivery on its own.
-pub(crate) fn delivery(delivery: &Delivery) -> Value {
+/// A delivery on its own, with why it became what it is.
+pub(crate) fn delivery(delivery: &Delivery, why: String) -> Value {
     let mut out = delivery_in_list(delivery);
     if let Value::Object(fields) = &mut out {
         let headers: Map<String, Value> =
@@ -94,7 +94,8 @@ pub(crate) fn delivery(delivery: &Delivery) -> Value {
         fields.insert("verdict".into(), delivery.verdict.clone().into());
         fields.insert("tookMicros".into(), delivery.took_us.into());
         fields.insert("payload".into(), payload(delivery));
-        fields.insert("why".into(), why(delivery).into());
+        fields.insert("emptied".into(), delivery.emptied.into());
+        fields.insert("why".into(), why.into());
     }
     out
 }
@@ -113,43 +114,10 @@ fn event(event: &InboxEvent) -> Value {
         "identifier": event.identifier,
         "brainRunId": event.run,
         "waitId": event.wait,
+        "passed": event.passed,
         "original": event.original,
         "reason": event.reason,
         "response": event.response,
         "wouldStart": event.start.as_ref().map(|start| start.brain.clone()),
     })
-}
-
-/// What became of a delivery, in a sentence an event.
-fn why(delivery: &Delivery) -> String {
-    let sentences: Vec<String> = delivery.events.iter().map(|event| sentence(delivery, event)).collect();
-    if sentences.is_empty() { "The delivery carries no event.".to_owned() } else { sentences.join(" ") }
-}
-
-fn sentence(delivery: &Delivery, event: &InboxEvent) -> String {
-    use px_store::InboxState as S;
-    let slug = &delivery.slug;
-    let identifier = event.identifier.as_deref().map(|id| format!(" for '{id}'")).unwrap_or_default();
-    let run = event.run.map(|run| run.to_string()).unwrap_or_else(|| "no run".to_owned());
-    let reason = event.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
-    match event.state {
-        S::Resumed => format!("{run} waited on {slug}{identifier}, and took this event."),
-        S::Started => format!("Nobody waited on {slug}{identifier}, and the handler started {run}."),
-        S::Queued if event.run.is_some() => {
-            format!("{run} owns {slug}{identifier} and is busy; the event is kept until it waits again.")
-        }
-        S::Queued => format!("Nobody waits on {slug}{identifier} yet; the event is kept for a wait to come."),
-        S::Collected => format!("{run} needs several responses{identifier}, and this is one of them."),
-        S::Duplicate => match event.original {
-            Some(original) => {
-                format!("The provider's id was seen before, in {original}; nothing was done again.")
-            }
-            None => "The provider's id was seen before; nothing was done again.".to_owned(),
-        },
-        S::Ignored => format!("Nothing follows from this event{reason}."),
-        S::Late => format!("{run} had waited on {slug}{identifier}, but this came too late{reason}."),
-        S::Expired => format!("The event was kept{identifier} and has expired{reason}."),
-        S::Quarantined => format!("The delivery was set aside{reason}."),
-        S::Rejected => format!("The sender was not believed{reason}."),
-    }
 }

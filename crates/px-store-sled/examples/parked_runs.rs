@@ -95,6 +95,7 @@ async fn parked(store: &dyn Store, ids: &Ids, n: u64) -> Batch {
         start: None,
         run: Some(run),
         wait: None,
+        passed: Vec::new(),
         original: None,
         reason: None,
     };

@@ -154,6 +154,7 @@ impl Driver {
             start: None,
             run: None,
             wait: None,
+            passed: Vec::new(),
             original: None,
             reason: None,
         };

@@ -120,6 +120,9 @@ pub struct InboxEvent {
     /// The wait that consumed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<WaitId>,
+    /// Runs that waited too when this one was taken, and went on waiting.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passed: Vec<RunId>,
     /// The delivery that it repeats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original: Option<DeliveryId>,

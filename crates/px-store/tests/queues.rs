@@ -111,6 +111,7 @@ impl Rig {
             start: None,
             run: None,
             wait: None,
+            passed: Vec::new(),
             original: None,
             reason: None,
         };

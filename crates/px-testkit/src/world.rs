@@ -226,6 +226,22 @@ impl World {
         Ok(())
     }
 
+    /// Forgets deliveries, until there is nothing left to forget: how many are
+    /// gone, and of how many the payload is.
+    ///
+    /// # Errors
+    /// The store could not be read or written.
+    pub async fn sweep(&self, retention: &px_inbound::Retention) -> Result<(u64, u64), WorldError> {
+        let mut done = (0, 0);
+        loop {
+            let swept = self.alive(self.stage.sweep(retention)).await??;
+            done = (done.0 + swept.forgotten, done.1 + swept.emptied);
+            if !swept.more {
+                return Ok(done);
+            }
+        }
+    }
+
     /// Runs everything that is ready, until nothing is.
     ///
     /// # Errors

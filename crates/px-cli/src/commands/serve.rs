@@ -82,6 +82,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         hooks,
         gate: config.limits.gate(),
         rejections: config.limits.rejections(),
+        retention: config.retention.sweeps(),
         max_headers: config.limits.max_headers,
         ..px_server::Options::new(Arc::clone(&registry), Arc::new(store.clone()))
     };

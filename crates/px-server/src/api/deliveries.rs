@@ -12,6 +12,7 @@ use super::{non_empty, page_size};
 use crate::app::Shared;
 use crate::error::ApiError;
 use crate::view;
+use crate::why::why;
 
 #[derive(Deserialize)]
 pub(super) struct Filter {
@@ -70,5 +71,6 @@ pub(super) async fn show(State(app): State<Shared>, Path(id): Path<String>) -> R
         Err(_) => None,
     };
     let delivery = delivery.ok_or_else(|| ApiError::not_found(format!("Delivery '{id}' not found")))?;
-    Ok(Json(view::delivery(&delivery)))
+    let why = why(&app, &delivery).await;
+    Ok(Json(view::delivery(&delivery, why)))
 }

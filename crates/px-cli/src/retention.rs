@@ -1,0 +1,81 @@
+//! `[retention]` of the configuration: how long the inbox keeps what.
+//!
+//! | key | default | what |
+//! |---|---|---|
+//! | `deliveries_days` | 30 | a delivery, and what is remembered under its ids if that is not longer |
+//! | `max_payloads_per_webhook` | 100000 | deliveries of one webhook that keep headers, payload and responses |
+//! | `rejected_days` | 7 | the record of a request whose sender was not verified |
+//! | `max_rejected` | 10000 | how many of these there are |
+//!
+//! For how long a provider's ids are remembered at least is its record's:
+//! `remember_secs`, a week by default.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+
+const DAY_SECS: u64 = 24 * 60 * 60;
+
+/// `[retention]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Retention {
+    deliveries_days: u64,
+    max_payloads_per_webhook: usize,
+    rejected_days: u64,
+    max_rejected: usize,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        let defaults = px_inbound::Retention::default();
+        Self {
+            deliveries_days: defaults.deliveries.as_secs() / DAY_SECS,
+            max_payloads_per_webhook: defaults.payloads,
+            rejected_days: defaults.rejected.as_secs() / DAY_SECS,
+            max_rejected: defaults.rejections,
+        }
+    }
+}
+
+impl Retention {
+    /// Whether the times make sense.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.deliveries_days == 0 {
+            return Err(Error::usage("[retention]: deliveries_days is 0")
+                .hint("a delivery is at least kept for a day, so that an operator can look at it"));
+        }
+        Ok(())
+    }
+
+    /// What the sweeps go by.
+    pub(crate) fn sweeps(&self) -> px_inbound::Retention {
+        let days = |days: u64| Duration::from_secs(days.saturating_mul(DAY_SECS));
+        px_inbound::Retention {
+            deliveries: days(self.deliveries_days),
+            payloads: self.max_payloads_per_webhook,
+            rejected: days(self.rejected_days),
+            rejections: self.max_rejected,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_said_is_the_default_and_every_key_counts() {
+        assert_eq!(Retention::default().sweeps(), px_inbound::Retention::default());
+        let text = "deliveries_days = 2\nmax_payloads_per_webhook = 3\nrejected_days = 1\nmax_rejected = 4";
+        let some: Retention = toml::from_str(text).unwrap();
+        let day = Duration::from_hours(24);
+        let expected =
+            px_inbound::Retention { deliveries: 2 * day, payloads: 3, rejected: day, rejections: 4 };
+        assert_eq!(some.sweeps(), expected);
+        some.check().unwrap();
+        assert!(toml::from_str::<Retention>("deliveries_days = 0").unwrap().check().is_err());
+    }
+}

@@ -1,0 +1,37 @@
+//! Sweeps the inbox now and then: what is too old or too many is forgotten,
+//! piece by piece, each piece one small commit that gives way to deliveries.
+
+use std::time::Duration;
+
+use px_inbound::Retention;
+use tokio::sync::watch;
+
+use crate::app::Shared;
+
+/// How long it rests when there is nothing to forget, or the store is busy.
+const REST: Duration = Duration::from_secs(60);
+
+/// How long it rests between two pieces.
+const BREATH: Duration = Duration::from_millis(20);
+
+/// Sweeps until the end is asked for.
+pub(crate) async fn run(app: Shared, retention: Retention, mut closing: watch::Receiver<bool>) {
+    loop {
+        let pause = match app.stage.sweep(&retention).await {
+            Ok(swept) => {
+                if swept.forgotten + swept.emptied > 0 {
+                    tracing::debug!(?swept, "the inbox was swept");
+                }
+                if swept.more { BREATH } else { REST }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the inbox could not be swept; it is tried again");
+                REST
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = closing.wait_for(|closing| *closing) => return,
+        }
+    }
+}

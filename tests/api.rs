@@ -273,10 +273,9 @@ fn the_inbox() {
 
     let shown = px.get(&format!("/webhooks/deliveries/{}", queued.field("deliveryId"))).json();
     assert_eq!(shown["verdict"], "verified");
-    assert_eq!(
-        shown["why"],
-        "Nobody waits on twilio for '+15550177' yet; the event is kept for a wait to come."
-    );
+    let why = shown["why"].as_str().unwrap();
+    let kept = "Nobody waits on twilio for '+15550177' yet; the event is kept for a wait to come, until ";
+    assert!(why.starts_with(kept), "{why}");
     assert!(shown["payload"].as_str().unwrap().contains("MessageSid=SM1"), "{shown}");
     let signature = shown["headers"]["x-twilio-signature"].as_str().unwrap();
     assert!(!signature.ends_with('='), "redacted: {signature}");

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `deliveries_days` | 30 | a delivery, and what is remembered under its ids if that is not longer |
 //! | `max_payloads_per_webhook` | 100000 | deliveries of one webhook that keep headers, payload and responses |
+//! | `quarantined_days` | | a delivery that is set aside; until it is replayed, if nothing is said |
 //! | `rejected_days` | 7 | the record of a request whose sender was not verified |
 //! | `max_rejected` | 10000 | how many of these there are |
 //!
@@ -24,6 +25,7 @@ const DAY_SECS: u64 = 24 * 60 * 60;
 pub(crate) struct Retention {
     deliveries_days: u64,
     max_payloads_per_webhook: usize,
+    quarantined_days: Option<u64>,
     rejected_days: u64,
     max_rejected: usize,
 }
@@ -34,6 +36,7 @@ impl Default for Retention {
         Self {
             deliveries_days: defaults.deliveries.as_secs() / DAY_SECS,
             max_payloads_per_webhook: defaults.payloads,
+            quarantined_days: defaults.quarantined.map(|kept| kept.as_secs() / DAY_SECS),
             rejected_days: defaults.rejected.as_secs() / DAY_SECS,
             max_rejected: defaults.rejections,
         }
@@ -43,8 +46,10 @@ impl Default for Retention {
 impl Retention {
     /// Whether the times make sense.
     pub(crate) fn check(&self) -> Result<()> {
-        if self.deliveries_days == 0 {
-            return Err(Error::usage("[retention]: deliveries_days is 0")
+        let zero =
+            [("deliveries_days", Some(self.deliveries_days)), ("quarantined_days", self.quarantined_days)];
+        if let Some((key, _)) = zero.iter().find(|(_, days)| *days == Some(0)) {
+            return Err(Error::usage(format!("[retention]: {key} is 0"))
                 .hint("a delivery is at least kept for a day, so that an operator can look at it"));
         }
         Ok(())
@@ -56,6 +61,7 @@ impl Retention {
         px_inbound::Retention {
             deliveries: days(self.deliveries_days),
             payloads: self.max_payloads_per_webhook,
+            quarantined: self.quarantined_days.map(days),
             rejected: days(self.rejected_days),
             rejections: self.max_rejected,
         }
@@ -69,13 +75,20 @@ mod tests {
     #[test]
     fn nothing_said_is_the_default_and_every_key_counts() {
         assert_eq!(Retention::default().sweeps(), px_inbound::Retention::default());
-        let text = "deliveries_days = 2\nmax_payloads_per_webhook = 3\nrejected_days = 1\nmax_rejected = 4";
+        let text = "deliveries_days = 2\nmax_payloads_per_webhook = 3\nquarantined_days = 5\nrejected_days = 1\nmax_rejected = 4";
         let some: Retention = toml::from_str(text).unwrap();
         let day = Duration::from_hours(24);
-        let expected =
-            px_inbound::Retention { deliveries: 2 * day, payloads: 3, rejected: day, rejections: 4 };
+        let expected = px_inbound::Retention {
+            deliveries: 2 * day,
+            payloads: 3,
+            quarantined: Some(5 * day),
+            rejected: day,
+            rejections: 4,
+        };
         assert_eq!(some.sweeps(), expected);
         some.check().unwrap();
-        assert!(toml::from_str::<Retention>("deliveries_days = 0").unwrap().check().is_err());
+        for zero in ["deliveries_days = 0", "quarantined_days = 0"] {
+            assert!(toml::from_str::<Retention>(zero).unwrap().check().is_err());
+        }
     }
 }

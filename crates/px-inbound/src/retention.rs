@@ -3,8 +3,9 @@
 //! commit, and says whether there is more; whoever calls it sets the pace.
 //!
 //! What must stay stays, however old: an event that is queued (its owner may
-//! live for months), and, as long as its provider's id is remembered, a late or
-//! an expired one (RULES 6). A delivery outlives what is remembered under its
+//! live for months), what is quarantined until it is replayed or its provider's
+//! retry was taken, and, as long as its provider's id is remembered, a late or
+//! an expired event (RULES 6). A delivery outlives what is remembered under its
 //! ids, so that no duplicate points nowhere; both go in one commit. A response
 //! that a run took lives with the run's log (RULES 21).
 //!
@@ -39,8 +40,12 @@ pub struct Retention {
     /// For how long a delivery is kept, and at least as long as its ids are
     /// remembered.
     pub deliveries: Duration,
-    /// How many of one webhook keep their payload.
+    /// How many of one webhook keep their payload. An older one keeps its
+    /// record for as long as something is remembered under its ids.
     pub payloads: usize,
+    /// For how long a quarantined delivery is kept, if not until somebody
+    /// replays it.
+    pub quarantined: Option<Duration>,
     /// For how long the record of a rejected request is kept.
     pub rejected: Duration,
     /// How many of these there are.
@@ -52,6 +57,7 @@ impl Default for Retention {
         Self {
             deliveries: Duration::from_hours(30 * 24),
             payloads: 100_000,
+            quarantined: None,
             rejected: Duration::from_hours(7 * 24),
             rejections: 10_000,
         }
@@ -148,7 +154,9 @@ impl Stage {
             write.provider_ids = own;
         }
         let known = self.store.forgotten(self.scope).await?;
-        if let Some(through) = plan.through.or(known.map(|known| known.through)) {
+        if plan.swept.forgotten > 0 {
+            // Nothing names a rejected request, so it moves no bound.
+            let through = plan.through.unwrap_or_else(|| DeliveryId::bound(Timestamp::from_millis(0)));
             plan.batch.forgotten = Some(Forgotten {
                 through: known.map_or(through, |known| known.through.max(through)),
                 count: known.map_or(0, |known| known.count) + plan.swept.forgotten,
@@ -156,7 +164,8 @@ impl Stage {
         }
         plan.batch.scope = self.scope;
         match self.store.commit(plan.batch, Admission::Refuse).await? {
-            Outcome::Committed { .. } => Ok(plan.swept),
+            // What comes after this kind of piece was not looked at yet.
+            Outcome::Committed { .. } => Ok(Swept { more: true, ..plan.swept }),
             // Somebody changed one of them; the next sweep reads it anew.
             Outcome::Conflict(_) => Ok(Swept { more: true, ..Swept::default() }),
         }
@@ -204,7 +213,7 @@ impl Stage {
                 reached = true;
                 break;
             }
-            if self.may_go(&delivery, now) {
+            if self.may_go(retention, &delivery, now) {
                 plan.forget(*delivery);
             }
         }
@@ -256,8 +265,8 @@ impl Stage {
             at = Some(id);
             match self.store.delivery(self.scope, id).await? {
                 None => plan.unlist_of(id, slug),
-                Some(delivery) if self.may_go(&delivery, now) => plan.forget(delivery),
-                Some(delivery) if self.may_be_emptied(&delivery, now) => plan.empty(delivery),
+                Some(delivery) if self.may_go(retention, &delivery, now) => plan.forget(delivery),
+                Some(delivery) if self.may_be_emptied(retention, &delivery, now) => plan.empty(delivery),
                 Some(_) => {}
             }
         }
@@ -278,15 +287,15 @@ impl Stage {
         now.since(delivery.id.made_at()) > self.remembered(&delivery.slug)
     }
 
-    fn may_go(&self, delivery: &Delivery, now: Timestamp) -> bool {
-        !has(delivery, InboxState::Queued)
+    fn may_go(&self, retention: &Retention, delivery: &Delivery, now: Timestamp) -> bool {
+        !is_needed(retention, delivery, now)
             && (!delivery.events.iter().any(is_remembered) || self.is_outlived(delivery, now))
     }
 
-    fn may_be_emptied(&self, delivery: &Delivery, now: Timestamp) -> bool {
+    fn may_be_emptied(&self, retention: &Retention, delivery: &Delivery, now: Timestamp) -> bool {
         let is_bindable = has(delivery, InboxState::Late) || has(delivery, InboxState::Expired);
         !delivery.emptied
-            && !has(delivery, InboxState::Queued)
+            && !is_needed(retention, delivery, now)
             && (!is_bindable || self.is_outlived(delivery, now))
     }
 }
@@ -341,6 +350,13 @@ impl Plan {
         }
         self.batch.deliveries.push(DeliveryWrite { delivery, new: false });
     }
+}
+
+/// Whether something is still to be done with it.
+fn is_needed(retention: &Retention, delivery: &Delivery, now: Timestamp) -> bool {
+    let is_old = |most| now.since(delivery.id.made_at()) > most;
+    has(delivery, InboxState::Queued)
+        || has(delivery, InboxState::Quarantined) && !retention.quarantined.is_some_and(is_old)
 }
 
 fn has(delivery: &Delivery, state: InboxState) -> bool {

@@ -5,6 +5,7 @@
 
 mod audited;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use audited::Audited;
@@ -12,6 +13,8 @@ use px_core::RunStatus;
 use px_inbound::Retention;
 use px_sdk::{Brain, Cx, Inbound, Next, Registry, Result, Timed, Waiting, brain, verify, wait_for};
 use px_store::InboxState;
+use px_store::{Embedded, MemoryRows};
+use px_testkit::{Fault, World, WorldError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -43,6 +46,9 @@ mod notes {
     }
     async fn receive(note: Note) -> Result<Inbound<Text>> {
         let text = Text { text: note.text };
+        if text.text == "fail" {
+            px_sdk::bail!("the handler fails");
+        }
         Ok(match text.text.as_str() {
             "start" => Inbound::resume(note.key, text.clone()).or_start(longest, text),
             "ignore" => Inbound::ignore("asked to"),
@@ -238,4 +244,92 @@ async fn a_body_that_came_again_keeps_its_newer_id() {
     assert_eq!(world.sweep(&retention).await.unwrap(), (1, 0));
     assert!(world.audit().await.unwrap().is_clean(), "what is remembered is the newer one's");
     assert_eq!(states(&world).await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_quarantined_stays_until_it_is_replayed_or_as_long_as_is_said() {
+    let world = world();
+    let note = Note { id: "1".into(), key: "a".into(), text: "fail".into() };
+    assert_eq!(world.post("notes", &note).await.unwrap().status, 500);
+    let all = Retention { deliveries: DAY, payloads: 0, ..Retention::default() };
+    world.advance(400 * DAY).await.unwrap();
+    assert_eq!(world.sweep(&all).await.unwrap(), (0, 0));
+    assert_eq!(states(&world).await, [InboxState::Quarantined]);
+    // It failed, so its id is not known: the retry does what it was to do.
+    let mended = Note { text: "ignore".into(), ..note };
+    assert_eq!(world.post("notes", &mended).await.unwrap().status, 200);
+    assert_eq!(states(&world).await, [InboxState::Ignored, InboxState::Ignored]);
+    world.advance(8 * DAY).await.unwrap();
+    assert_eq!(world.sweep(&all).await.unwrap(), (2, 0));
+    // With a bound, it goes when that is over.
+    let failing = Note { id: "2".into(), text: "fail".into(), ..mended };
+    assert_eq!(world.post("notes", &failing).await.unwrap().status, 500);
+    let bounded = Retention { quarantined: Some(20 * DAY), ..all };
+    world.advance(19 * DAY).await.unwrap();
+    assert_eq!(world.sweep(&bounded).await.unwrap(), (0, 0));
+    world.advance(2 * DAY).await.unwrap();
+    assert_eq!(world.sweep(&bounded).await.unwrap(), (1, 0));
+}
+
+/// Everything that a sweep has to do with: what goes, what is emptied, what
+/// stays, a run that took something.
+async fn lived_through(world: &World) -> Result<(), WorldError> {
+    let post = async |id: &str, key: &str, text: &str| {
+        let note = Note { id: id.into(), key: key.into(), text: text.into() };
+        world.post("notes", &note).await
+    };
+    world.start(longest, Text { text: "k".into() }).await?;
+    world.settle().await?;
+    post("resumes", "k", "hello").await?;
+    post("starts", "owned", "start").await?;
+    world.settle().await?;
+    for n in 0..40 {
+        post(&format!("old{n}"), "a", "ignore").await?;
+    }
+    post("old0", "a", "ignore").await?;
+    post("waits", "owned", "for later").await?;
+    world.advance(12 * DAY).await?;
+    for n in 0..40 {
+        post(&format!("new{n}"), "a", "ignore").await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_process_that_dies_in_a_sweep_loses_nothing_that_should_stay() {
+    let retention = Retention { deliveries: 10 * DAY, payloads: 30, ..Retention::default() };
+    let mut commits = 0;
+    for fault in [Fault::DiesBefore, Fault::DiesAfter] {
+        for at in 0..100 {
+            let rows = Arc::new(Embedded::new(MemoryRows::new()));
+            let mut world = World::over(Registry::collect().unwrap(), rows, at).unwrap();
+            lived_through(&world).await.unwrap();
+            let first = world.store().commits();
+            world.store().plan(move |number, _| (number == first + at).then_some(fault));
+            let died = world.sweep(&retention).await.is_err();
+            world.store().plan(|_, _| None);
+            if died {
+                let report = world.audit().await.unwrap();
+                assert!(report.is_clean(), "{fault:?} at {at}: {:#?}", report.violations);
+                world.restart().unwrap();
+                world.sweep(&retention).await.unwrap();
+            }
+            let report = world.audit().await.unwrap();
+            assert!(report.is_clean(), "{fault:?} at {at}: {:#?}", report.violations);
+            // 43 old ones are gone, whatever died, and counted; the queued one and
+            // 40 young ones are there, of which the 30 newest have their payload.
+            assert_eq!(report.counts.forgotten, 43, "{fault:?} at {at}");
+            let inbox = world.inbox().await.unwrap();
+            assert_eq!(inbox.len(), 41, "{fault:?} at {at}");
+            assert_eq!(inbox.iter().filter(|delivery| delivery.emptied).count(), 10);
+            assert_eq!(inbox.first().unwrap().events[0].state, InboxState::Queued);
+            let again = Note { id: "new0".into(), key: "a".into(), text: "ignore".into() };
+            assert!(world.post("notes", &again).await.unwrap().body.contains("duplicate"));
+            if !died {
+                commits += at;
+                break;
+            }
+        }
+    }
+    assert!(commits >= 8, "the sweep had {commits} commits to die around");
 }

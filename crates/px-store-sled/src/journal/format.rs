@@ -351,7 +351,7 @@ mod tests {
     /// The batches that the fixture of a format holds.
     fn batches(version: u32) -> Vec<Vec<RowOp>> {
         let unpost = RowOp::Unpost { list: b"by-brain/y".to_vec(), id: [8; 16] };
-        let since_2 = (version >= 2).then(|| unpost);
+        let since_2 = (version >= 2).then_some(unpost);
         vec![
             vec![
                 RowOp::Put { key: b"run/1".to_vec(), value: Bytes::from_static(b"\0\0\0\0\0\0\0\x01hello") },

@@ -13,6 +13,7 @@ use px_core::{Run, RunId, RunStatus};
 use px_sdk::{Body, Continue, Cx, Nested, StepContext, StepDef, StepError, StepOutput};
 use px_store::{Admission, Outcome, Work};
 
+use crate::fitness::{self, panic_text, same_response};
 use crate::items;
 use crate::position::{Found, Position, find};
 use crate::session::{Claim, Committed, Session, SessionError};
@@ -75,7 +76,9 @@ async fn steps(parts: &Parts, limits: &Limits, session: &Arc<Session>) -> Result
             session.commit(Some(Command::Halt { reason: run.reason })).await?;
             return Ok(());
         }
-        let place = match find(parts, &run).and_then(|place| same_response(parts, &run).map(|()| place)) {
+        let place = match find(&parts.registry, &run)
+            .and_then(|place| same_response(&parts.registry, &run).map(|()| place))
+        {
             Ok(place) => place,
             Err(reason) => {
                 session.commit(Some(Command::Halt { reason: Some(reason) })).await?;
@@ -112,18 +115,10 @@ async fn steps(parts: &Parts, limits: &Limits, session: &Arc<Session>) -> Result
 
 /// What brings a state that another version left to what this one expects.
 fn migration(run: &Run, found: &Found<'_>) -> Option<Command> {
-    let frame = run.frame().filter(|frame| frame.version != found.brain.version)?;
-    let (version, from) = (found.brain.version, frame.version);
-    let code = || found.step.migrate(from, frame.state.clone());
-    let why = match std::panic::catch_unwind(AssertUnwindSafe(code)) {
-        Ok(Ok(state)) => return Some(Command::Migrate { version, state }),
-        Ok(Err(error)) => error.message().to_owned(),
-        Err(panic) => panic_text(&*panic),
-    };
-    let step = &frame.step;
-    let reason =
-        format!("the state for step '{step}' could not be migrated from version {from} to {version}: {why}");
-    Some(Command::Halt { reason: Some(reason) })
+    Some(match fitness::migrated(run, found)? {
+        Ok(state) => Command::Migrate { version: found.brain.version, state },
+        Err(reason) => Command::Halt { reason: Some(reason) },
+    })
 }
 
 /// Goes into a nested brain.
@@ -158,22 +153,6 @@ fn leave(run: &Run, found: &Found<'_>, nested: &Nested) -> Command {
             StepResult::Returned(_) => Command::Halt { reason: None },
         },
         Err(panic) => Command::Fail { error: failure(FailureKind::Panic, "Panic", panic_text(&*panic)) },
-    }
-}
-
-/// Whether the response that the step will be given has the schema that it had
-/// when the wait was opened (RULES 14).
-fn same_response(parts: &Parts, run: &Run) -> Result<(), String> {
-    let given = run.given.as_ref();
-    let Some((key, then)) = given.and_then(|given| given.key.as_ref().zip(given.schema)) else {
-        return Ok(());
-    };
-    match parts.registry.response_fingerprint(&key.slug) {
-        Some(now) if now != then => Err(format!(
-            "response changed: webhook '{}' gives another response than when the run began to wait for it",
-            key.slug
-        )),
-        _ => Ok(()),
     }
 }
 
@@ -298,14 +277,6 @@ fn unfit(run: &Run, error: StepError) -> StepResult {
 fn attempt(run: &Run) -> u32 {
     let before = run.frame().map_or(0, |frame| frame.attempt);
     if run.in_step { before.max(1) } else { before + 1 }
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "the step panicked without a message".to_owned())
 }
 
 fn command(parts: &Parts, run: &Run, found: &Found<'_>, result: StepResult) -> Command {

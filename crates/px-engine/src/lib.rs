@@ -11,6 +11,7 @@
 mod control;
 mod engine;
 mod executor;
+mod fitness;
 mod history;
 mod items;
 mod position;
@@ -20,5 +21,6 @@ mod timer;
 
 pub use control::{ControlError, ForkRequest, StartRequest, Started};
 pub use engine::{Engine, drain, ring_due};
+pub use fitness::obstacle;
 pub use history::PositionError;
 pub use shared::{Limits, Parts};

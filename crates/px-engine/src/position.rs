@@ -1,9 +1,7 @@
 //! Where a run is in the brains as this binary has them.
 
 use px_core::Run;
-use px_sdk::{Body, BrainDef, Nested, StepDef};
-
-use crate::shared::Parts;
+use px_sdk::{Body, BrainDef, Nested, Registry, StepDef};
 
 /// What a run does next.
 pub(crate) enum Position<'a> {
@@ -28,10 +26,9 @@ impl Found<'_> {
 }
 
 /// Follows the run's position through the brains; the reason, if it leads nowhere.
-pub(crate) fn find<'a>(parts: &'a Parts, run: &Run) -> Result<Position<'a>, String> {
+pub(crate) fn find<'a>(registry: &'a Registry, run: &Run) -> Result<Position<'a>, String> {
     let first = run.frames.first().ok_or("the run has no position")?;
-    let mut brain: &BrainDef = parts
-        .registry
+    let mut brain: &BrainDef = registry
         .brain(&first.brain)
         .ok_or_else(|| format!("brain '{}' is not in this binary any more", first.brain))?;
     let (last, around) = run.frames.split_last().ok_or("the run has no position")?;

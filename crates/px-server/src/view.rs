@@ -10,6 +10,15 @@ pub(crate) fn run_in_list(run: &Run) -> Value {
     run_with(run, run.options.to_string().into(), error.map_or(Value::Null, Value::from))
 }
 
+/// A run in a list, with all that decides whether a binary can go on with it.
+pub(crate) fn run_with_position(run: &Run) -> Value {
+    let mut out = run_in_list(run);
+    if let Value::Object(fields) = &mut out {
+        fields.insert("position".into(), json!({ "frames": run.frames, "given": run.given }));
+    }
+    out
+}
+
 /// A run on its own, with its state and what it waits for.
 pub(crate) fn run(run: &Run) -> Value {
     let error = run.error.as_ref().map_or(Value::Null, wire::failure);

@@ -44,7 +44,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         Some(dir) => dir,
         None => context.config()?.store.data_dir,
     };
-    let store = open(&dir)?;
+    let store = open(&dir)?.ok_or_else(|| {
+        Error::not_found(format!("there is no store in {}", dir.display()))
+            .hint("name its directory with --data-dir, PX_DATA_DIR or store.data_dir in px.toml")
+    })?;
     let shown = context.ui;
     let mut next = 0;
     let mut progress = |at: Progress| {
@@ -59,17 +62,16 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     show(context, &dir, &report)
 }
 
-/// Opens a store that is there, and lets what its journal holds be read.
-fn open(dir: &Path) -> Result<Embedded<SledRows>> {
+/// Opens the store, if one is there, and lets what its journal holds be read.
+pub(super) fn open(dir: &Path) -> Result<Option<Embedded<SledRows>>> {
     if !SledRows::exists(dir) {
-        return Err(Error::not_found(format!("there is no store in {}", dir.display()))
-            .hint("name its directory with --data-dir, PX_DATA_DIR or store.data_dir in px.toml"));
+        return Ok(None);
     }
     let options = px_store_sled::Options { lock_wait: LOCK_WAIT, ..px_store_sled::Options::default() };
     match SledRows::open(dir, options) {
-        Ok(rows) => Ok(Embedded::new(rows)),
+        Ok(rows) => Ok(Some(Embedded::new(rows))),
         Err(error @ px_store::Error::Locked(_)) => Err(Error::new(Kind::Conflict, error.to_string())
-            .hint("stop that process first: the audit needs a store that nobody writes to")),
+            .hint("stop that process first: this needs a store that nobody writes to")),
         Err(error) => Err(serve::store_error(&error)),
     }
 }

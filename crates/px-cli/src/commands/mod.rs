@@ -37,7 +37,7 @@ impl Command {
     pub(crate) async fn run(self, context: &Context) -> Result<()> {
         match self {
             Self::Serve(args) => serve::run(context, args).await,
-            Self::Check(args) => check::run(context, &args),
+            Self::Check(args) => check::run(context, &args).await,
             Self::Brains(command) => command.run(context),
             Self::Run(args) => run::run(context, args).await,
             Self::Runs(command) => command.run(context).await,

@@ -144,7 +144,10 @@ fn check() {
     let project = Project::small().file("px.toml", "").with("CHAT_SECRET", " spaced ");
     let done = project.px(&["check"]);
     assert_eq!(done.code, 0);
-    assert_eq!(done.stdout, "Configuration  px.toml\nBrains         4\nWebhooks       4\n");
+    assert_eq!(
+        done.stdout,
+        "Configuration  px.toml\nBrains         4\nWebhooks       4\nActive runs    0, 0 of them stuck\n"
+    );
     insta::assert_snapshot!(done.stderr, @r"
     Warning: CHAT_SECRET has white space at an end or a line break within; it is used exactly as it is, as one secret
     Warning: webhook 'code' is unverified, it answers only callers on this machine: set CODE_SECRET

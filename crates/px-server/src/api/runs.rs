@@ -30,6 +30,8 @@ pub(super) struct Filter {
     limit: Option<usize>,
     #[serde(default, deserialize_with = "non_empty")]
     cursor: Option<String>,
+    #[serde(default, deserialize_with = "non_empty")]
+    include: Option<String>,
 }
 
 pub(super) async fn list(
@@ -54,8 +56,16 @@ pub(super) async fn list(
         .map_err(|error| ApiError::bad_request(format!("Bad cursor: {error}")))?;
     let filter = RunFilter { brain, statuses, since: query.since.map(Timestamp::from_millis) };
     let page = app.store().runs(app.parts.scope, &filter, before, page_size(query.limit)).await?;
+    let shown = match query.include.as_deref() {
+        None => view::run_in_list,
+        Some("position") => view::run_with_position,
+        Some(other) => {
+            let text = format!("Unknown include '{other}'; there is 'position'");
+            return Err(ApiError::bad_request(text));
+        }
+    };
     let mut body = json!({
-        "runs": page.items.iter().map(|record| view::run_in_list(&record.run)).collect::<Vec<_>>(),
+        "runs": page.items.iter().map(|record| shown(&record.run)).collect::<Vec<_>>(),
     });
     if let (Some(next), Value::Object(fields)) = (page.next, &mut body) {
         fields.insert("nextCursor".into(), RunId::from_bytes(next).to_string().into());

@@ -1,5 +1,7 @@
 //! `px check`
 
+mod parked;
+
 use px_inbound::verify::Prepared;
 use px_sdk::Registry;
 use serde_json::{Value, json};
@@ -8,13 +10,20 @@ use crate::context::{self, Context};
 use crate::error::{Error, Result};
 use crate::{listing, ui, words};
 
-/// Check the configuration, the brains and the webhooks without serving them
+use parked::{Parked, Stuck};
+
+/// Check the configuration, the brains, the webhooks and the parked runs without serving them
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Needs no server. Warns about webhooks whose secret is not in the environment.\n\n\
-                        Examples:\n  px check\n  px check --json")]
+#[command(
+    after_help = "Warns about webhooks whose secret is not in the environment. Looks at each run that has not ended, \
+                  in the store or, if a server has that open, through the server: one whose step this binary does \
+                  not have, or whose state does not fit it, would be paused.\n\n\
+                  Exit codes: 0 all is well, 1 something is to be mended\n\n\
+                  Examples:\n  px check\n  px check --json"
+)]
 pub(crate) struct Args {}
 
-pub(crate) fn run(context: &Context, _: &Args) -> Result<()> {
+pub(crate) async fn run(context: &Context, _: &Args) -> Result<()> {
     let config = context.config()?;
     let registry = context.configured()?;
     let mut problems = problems(&registry);
@@ -26,6 +35,9 @@ pub(crate) fn run(context: &Context, _: &Args) -> Result<()> {
             listing::unverified(&registry).join(", ")
         ));
     }
+    let parked = parked::look(context, &registry, config.store.data_dir.clone()).await?;
+    let keeps_from_serving = !problems.is_empty();
+    problems.extend(stuck(&parked));
     let file = context.config_file();
     if context.ui.json {
         context.ui.json(&json!({
@@ -37,6 +49,7 @@ pub(crate) fn run(context: &Context, _: &Args) -> Result<()> {
             },
             "brains": registry.brains().map(|brain| &*brain.def.title).collect::<Vec<_>>(),
             "webhooks": registry.webhooks().map(|webhook| &*webhook.def.slug).collect::<Vec<_>>(),
+            "parkedRuns": { "lookedAt": parked.looked_at, "stuck": parked.stuck },
             "problems": problems,
             "warnings": warnings,
         }))?;
@@ -49,6 +62,14 @@ pub(crate) fn run(context: &Context, _: &Args) -> Result<()> {
         context.ui.line(format_args!("Configuration  {source}"))?;
         context.ui.line(format_args!("Brains         {}", registry.brains().len()))?;
         context.ui.line(format_args!("Webhooks       {}", registry.webhooks().len()))?;
+        match parked.looked_at {
+            Some(runs) => {
+                context.ui.line(format_args!("Active runs    {runs}, {} of them stuck", parked.count()))?
+            }
+            None => context.ui.warn(
+                "the runs were not looked at: a process has the store open, and no server answers; see --url",
+            ),
+        }
         warnings.iter().for_each(|warning| context.ui.warn(warning));
     }
     if problems.is_empty() {
@@ -59,10 +80,25 @@ pub(crate) fn run(context: &Context, _: &Args) -> Result<()> {
     }
     let count = words::count(u64::try_from(problems.len()).unwrap_or(u64::MAX), "problem");
     let list: String = problems.iter().map(|problem| format!("\n  - {problem}")).collect();
-    let mut error =
-        Error::failed(format!("{count} found{list}")).hint("px does not serve until this is mended");
+    let mut error = Error::failed(format!("{count} found{list}")).hint(if keeps_from_serving {
+        "px does not serve until this is mended"
+    } else {
+        "served by this binary, these runs are paused when their turn comes: name the step's old name with \
+             `.formerly(..)`, or bring their state over with `.migrate(..)`"
+    });
     error.details.insert("problems".into(), json!(problems));
     Err(error)
+}
+
+/// The runs that would be paused, a line for each reason.
+fn stuck(parked: &Parked) -> Vec<String> {
+    let line = |(reason, stuck): (&String, &Stuck)| {
+        let count = words::count(stuck.count, "run");
+        let ids: Vec<String> = stuck.runs.iter().map(ToString::to_string).collect();
+        let more = if stuck.count > stuck.runs.len() as u64 { ", …" } else { "" };
+        format!("{count} could not go on: {reason} ({}{more})", ids.join(", "))
+    };
+    parked.stuck.iter().map(line).collect()
 }
 
 /// What would keep the server from starting: schemas that do not compile and

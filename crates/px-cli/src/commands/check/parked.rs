@@ -1,0 +1,134 @@
+//! Which runs that have not ended this binary could not go on with: read from
+//! the store, or from the server that has it open.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use px_core::event::Given;
+use px_core::run::Frame;
+use px_core::{Run, RunId, RunStatus, Scope};
+use px_engine::obstacle;
+use px_sdk::Registry;
+use px_store::{RunFilter, Store as _};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::client::encode;
+use crate::commands::{audit, serve};
+use crate::context::Context;
+use crate::error::{Kind, Result};
+
+/// How many runs are read at once.
+const PAGE: usize = 500;
+
+/// How many runs are named for each reason.
+const NAMED: usize = 5;
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(super) struct Parked {
+    /// How many runs have not ended; nobody could be asked if absent.
+    pub(super) looked_at: Option<u64>,
+    /// Why some of them could not go on, with their number and the first of them.
+    pub(super) stuck: BTreeMap<String, Stuck>,
+}
+
+/// The runs that one reason keeps.
+#[derive(Debug, Default, serde::Serialize)]
+pub(super) struct Stuck {
+    pub(super) count: u64,
+    pub(super) runs: Vec<RunId>,
+}
+
+impl Parked {
+    fn look(&mut self, registry: &Registry, run: &Run) {
+        *self.looked_at.get_or_insert(0) += 1;
+        // A run that is paused already may be for another reason; one that has
+        // never run has nothing stored but its input.
+        if let Some(reason) = obstacle(registry, run) {
+            let brain = format!("brain '{}'", run.brain);
+            let why = if reason.contains(&brain) { reason } else { format!("{brain}: {reason}") };
+            let stuck = self.stuck.entry(why).or_default();
+            stuck.count += 1;
+            if stuck.runs.len() < NAMED {
+                stuck.runs.push(run.id);
+            }
+        }
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.stuck.values().map(|stuck| stuck.count).sum()
+    }
+}
+
+const ACTIVE: [RunStatus; 4] =
+    [RunStatus::Pending, RunStatus::Running, RunStatus::Waiting, RunStatus::Paused];
+
+/// Looks at every run that has not ended.
+pub(super) async fn look(context: &Context, registry: &Registry, dir: PathBuf) -> Result<Parked> {
+    match audit::open(&dir) {
+        Ok(None) => Ok(Parked { looked_at: Some(0), ..Parked::default() }),
+        Ok(Some(store)) => {
+            let filter = RunFilter { statuses: ACTIVE.to_vec(), ..RunFilter::default() };
+            let (mut parked, mut before) = (Parked { looked_at: Some(0), ..Parked::default() }, None);
+            loop {
+                let page = store.runs(Scope::default(), &filter, before, PAGE).await;
+                let page = page.map_err(|error| serve::store_error(&error))?;
+                page.items.iter().for_each(|record| parked.look(registry, &record.run));
+                tell(context, &parked);
+                before = page.next;
+                if before.is_none() {
+                    break;
+                }
+            }
+            context.ui.progress("");
+            Ok(parked)
+        }
+        // A server has it open.
+        Err(error) if error.kind == Kind::Conflict => match ask(context, registry).await {
+            Err(error) if error.kind == Kind::Unreachable => Ok(Parked::default()),
+            answer => answer,
+        },
+        Err(error) => Err(error),
+    }
+}
+
+async fn ask(context: &Context, registry: &Registry) -> Result<Parked> {
+    let client = context.client()?;
+    let statuses: Vec<_> = ACTIVE.iter().map(|status| status.as_str()).collect();
+    let path = format!("/brains/runs?include=position&limit={PAGE}&status={}", statuses.join(","));
+    let (mut parked, mut cursor) = (Parked { looked_at: Some(0), ..Parked::default() }, String::new());
+    loop {
+        let page = client.get(&format!("{path}{cursor}")).await?;
+        for shown in page.get("runs").and_then(Value::as_array).into_iter().flatten() {
+            if let Some(run) = read(shown) {
+                parked.look(registry, &run);
+            }
+        }
+        tell(context, &parked);
+        match page.get("nextCursor").and_then(Value::as_str) {
+            Some(next) => cursor = format!("&cursor={}", encode(next)),
+            None => break,
+        }
+    }
+    context.ui.progress("");
+    Ok(parked)
+}
+
+fn tell(context: &Context, parked: &Parked) {
+    context.ui.progress(format_args!("{} runs looked at", parked.looked_at.unwrap_or(0)));
+}
+
+/// As much of a run as decides whether it can go on.
+fn read(shown: &Value) -> Option<Run> {
+    #[derive(Deserialize)]
+    struct Position {
+        frames: Vec<Frame>,
+        given: Option<Given>,
+    }
+    let position: Position = serde_json::from_value(shown.get("position")?.clone()).ok()?;
+    let mut run = Run::vacant(shown.get("brainRunId")?.as_str()?.parse().ok()?);
+    run.brain = shown.get("brainTitle")?.as_str()?.to_owned();
+    (run.frames, run.given) = (position.frames, position.given);
+    Some(run)
+}

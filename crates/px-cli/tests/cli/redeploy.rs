@@ -1,0 +1,56 @@
+//! `px check` before another binary is served: which parked runs it could not
+//! go on with, from the store and through the server.
+
+use serde_json::json;
+
+use crate::serving::{Serving, project, until_waiting};
+use crate::support::Project;
+
+#[test]
+fn parked_runs_that_the_next_binary_cannot_continue_are_listed_beforehand() {
+    let project = project();
+    let none = project.px(&["check", "--json"]).json();
+    assert_eq!(none["parkedRuns"], json!({"lookedAt": 0, "stuck": {}}), "{none}");
+
+    let serving = Serving::start(&project, &[]);
+    let url = serving.url.clone();
+    let mut runs = Vec::new();
+    for words in [
+        &["customer-feedback", "-s", "name=Ada", "-s", "phone=+1"],
+        &["review", "-s", "repository=a", "-s", "number=1"],
+    ] {
+        let started = project.px(&[&["run", "--url", &url], &words[..]].concat());
+        let run = started.stdout.trim().to_owned();
+        until_waiting(&project, &url, &run);
+        runs.push(run);
+    }
+    let same = project.px(&["check", "--url", &url]);
+    assert_eq!(same.code, 0, "{same:?}");
+    assert!(same.stdout.contains("Active runs    2, 0 of them stuck"), "{same:?}");
+
+    let data = project.path(".px/data");
+    let next = Project::of("redeployed").with("PX_DATA_DIR", data.to_str().unwrap());
+    let stuck = json!({
+        "step 'process' is not in brain 'customer-feedback' any more":
+            {"count": 1, "runs": [runs[0]]},
+        "brain 'review' is not in this binary any more": {"count": 1, "runs": [runs[1]]},
+    });
+    let through_the_server = next.px(&["check", "--url", &url, "--json"]);
+    assert_eq!(through_the_server.code, 1, "{through_the_server:?}");
+    assert_eq!(through_the_server.json()["parkedRuns"], json!({"lookedAt": 2, "stuck": stuck}));
+    let nobody = next.px(&["check", "--url", "http://127.0.0.1:9"]);
+    assert_eq!(nobody.code, 0, "{nobody:?}");
+    assert!(nobody.stderr.contains("the runs were not looked at"), "{nobody:?}");
+
+    assert_eq!(serving.end().0, 0);
+    let from_the_store = next.px(&["check", "--json"]);
+    assert_eq!(from_the_store.json()["parkedRuns"]["stuck"], stuck);
+    let told = next.px(&["check"]);
+    assert_eq!(told.code, 1, "{told:?}");
+    assert!(told.stderr.contains("1 run could not go on: brain 'review'"), "{told:?}");
+    assert!(told.stderr.contains("`.formerly(..)`"), "{told:?}");
+    // The look changed nothing: the first binary still has them.
+    let serving = Serving::start(&project, &[]);
+    runs.iter().for_each(|run| until_waiting(&project, &serving.url, run));
+    assert_eq!(serving.end().0, 0);
+}

@@ -1,0 +1,74 @@
+//! Whether a run that was parked can go on with this binary: what the engine
+//! looks at before a step runs, and what `px check` looks at beforehand.
+
+use std::panic::AssertUnwindSafe;
+
+use px_core::Run;
+use px_sdk::Registry;
+use serde_json::Value;
+
+use crate::position::{Found, Position, find};
+
+/// Why a run that has not ended could not go on with the brains and webhooks of
+/// this registry: its step is gone, its state or its response does not fit. The
+/// engine would pause it for this reason. `None` if it could.
+#[must_use]
+pub fn obstacle(registry: &Registry, run: &Run) -> Option<String> {
+    let place = match find(registry, run) {
+        Ok(place) => place,
+        Err(reason) => return Some(reason),
+    };
+    if let Err(reason) = same_response(registry, run) {
+        return Some(reason);
+    }
+    let Position::Step(found) = place else { return None };
+    let state = match migrated(run, &found) {
+        Some(Ok(state)) => state,
+        Some(Err(reason)) => return Some(reason),
+        None => run.frame()?.state.clone(),
+    };
+    let step = &found.step.info.title;
+    found.step.fits(&state).err().map(|why| format!("the stored state does not fit step '{step}': {why}"))
+}
+
+/// A state that another version of the brain left, as this one expects it; why
+/// there is none; `None` if it is of this version.
+pub(crate) fn migrated(run: &Run, found: &Found<'_>) -> Option<Result<Value, String>> {
+    let frame = run.frame().filter(|frame| frame.version != found.brain.version)?;
+    let (version, from) = (found.brain.version, frame.version);
+    let code = || found.step.migrate(from, frame.state.clone());
+    let why = match std::panic::catch_unwind(AssertUnwindSafe(code)) {
+        Ok(Ok(state)) => return Some(Ok(state)),
+        Ok(Err(error)) => error.message().to_owned(),
+        Err(panic) => panic_text(&*panic),
+    };
+    let step = &frame.step;
+    Some(Err(format!(
+        "the state for step '{step}' could not be migrated from version {from} to {version}: {why}"
+    )))
+}
+
+/// Whether the response that the step will be given has the schema that it had
+/// when the wait was opened (RULES 14).
+pub(crate) fn same_response(registry: &Registry, run: &Run) -> Result<(), String> {
+    let given = run.given.as_ref();
+    let Some((key, then)) = given.and_then(|given| given.key.as_ref().zip(given.schema)) else {
+        return Ok(());
+    };
+    match registry.response_fingerprint(&key.slug) {
+        Some(now) if now != then => Err(format!(
+            "response changed: webhook '{}' gives another response than when the run began to wait for it",
+            key.slug
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "the step panicked without a message".to_owned())
+}

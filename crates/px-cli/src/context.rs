@@ -53,6 +53,17 @@ impl Context {
         self.global.config.clone().unwrap_or_else(|| PathBuf::from(config::FILE))
     }
 
+    /// The global flags as another px of this project is given them. Paths are
+    /// made absolute: it may run elsewhere.
+    pub(crate) fn global_words(&self) -> Vec<String> {
+        let json = self.global.json.then(|| vec!["--json".to_owned()]);
+        let config = self.global.config.as_ref().map(|file| {
+            let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
+            vec!["--config".to_owned(), file.display().to_string()]
+        });
+        json.into_iter().chain(config).flatten().collect()
+    }
+
     /// What the binary links.
     pub(crate) fn registry(&self) -> Result<Registry> {
         Ok(Registry::collect()?)

@@ -7,6 +7,7 @@ use clap::Parser;
 use crate::commands::Command;
 use crate::context::{Context, Global};
 use crate::error::{Error, Kind};
+use crate::handover;
 use crate::ui::Ui;
 
 /// Durable workflows that wait for webhooks
@@ -35,6 +36,11 @@ pub(crate) struct Cli {
 }
 
 pub(crate) fn main() -> ExitCode {
+    if let Err(error) = handover::attempt() {
+        let json = std::env::args_os().any(|argument| argument == "--json");
+        Ui { json }.error(&error);
+        return ExitCode::from(error.kind.exit_code());
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return refused(&error),

@@ -20,6 +20,7 @@ mod curl;
 mod entry;
 mod error;
 mod event_line;
+mod handover;
 mod hook_config;
 mod limits;
 mod listing;

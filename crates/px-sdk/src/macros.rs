@@ -10,6 +10,7 @@ macro_rules! brain {
                 make: || $brain().into_def(),
                 file: ::core::file!(),
                 line: ::core::line!(),
+                manifest_dir: ::core::env!("CARGO_MANIFEST_DIR"),
             }
         }
     };
@@ -57,6 +58,7 @@ macro_rules! webhook {
                 },
                 file: ::core::file!(),
                 line: ::core::line!(),
+                manifest_dir: ::core::env!("CARGO_MANIFEST_DIR"),
             }
         }
     };

@@ -25,6 +25,8 @@ pub struct BrainEntry {
     pub file: &'static str,
     /// The line in it.
     pub line: u32,
+    /// The folder of the package that it was compiled in.
+    pub manifest_dir: &'static str,
 }
 
 /// A registered webhook.
@@ -36,10 +38,19 @@ pub struct WebhookEntry {
     pub file: &'static str,
     /// The line in it.
     pub line: u32,
+    /// The folder of the package that it was compiled in.
+    pub manifest_dir: &'static str,
 }
 
 inventory::collect!(BrainEntry);
 inventory::collect!(WebhookEntry);
+
+/// The folders of the packages whose brains and webhooks the binary links, as
+/// they were when it was compiled.
+pub fn manifest_dirs() -> impl Iterator<Item = &'static str> {
+    let brains = inventory::iter::<BrainEntry>.into_iter().map(|entry| entry.manifest_dir);
+    brains.chain(inventory::iter::<WebhookEntry>.into_iter().map(|entry| entry.manifest_dir))
+}
 
 /// A place in the user's sources.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +63,7 @@ pub struct Source {
 
 impl Source {
     fn new(file: &str, line: u32) -> Self {
-        Self { file: file.replace('\\', "/").trim_start_matches("./").to_owned(), line }
+        Self { file: normal(&file.replace('\\', "/")), line }
     }
 
     /// The file's name without folder and ending (RULES 38).
@@ -67,6 +78,23 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file, self.line)
     }
+}
+
+/// A path without `.` and without the folders that `..` leaves again: a
+/// webhook's file is `brains/../webhooks/slack.rs` to the compiler.
+fn normal(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for (at, part) in path.split('/').enumerate() {
+        match part {
+            "." => {}
+            "" if at > 0 => {}
+            ".." if parts.last().is_some_and(|last| !matches!(*last, ".." | "")) => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
 }
 
 /// Something registered, with where it is written.
@@ -348,6 +376,19 @@ mod tests {
         }
         for bad in ["", "-a", "A", "a_b", "a/b", "deliveries", "system", "page-form", &"a".repeat(64)] {
             assert!(!is_slug(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn rule_45_paths_are_normal() {
+        for (path, normal) in [
+            ("brains/../webhooks/slack.rs", "webhooks/slack.rs"),
+            ("./brains/./a.rs", "brains/a.rs"),
+            ("../shared/a.rs", "../shared/a.rs"),
+            ("a/b/../../../c.rs", "../c.rs"),
+            ("/abs/brains/../webhooks/a.rs", "/abs/webhooks/a.rs"),
+        ] {
+            assert_eq!(Source::new(path, 1).file, normal);
         }
     }
 

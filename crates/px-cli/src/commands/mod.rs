@@ -4,7 +4,9 @@ mod audit;
 mod brains;
 mod check;
 mod completions;
+mod dev;
 mod hooks;
+mod new;
 mod run;
 mod runs;
 mod serve;
@@ -18,7 +20,9 @@ use crate::error::Result;
 /// Every command.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    New(new::Args),
     Serve(serve::Args),
+    Dev(dev::Args),
     Check(check::Args),
     #[command(subcommand)]
     Brains(brains::Command),
@@ -36,7 +40,9 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) async fn run(self, context: &Context) -> Result<()> {
         match self {
+            Self::New(args) => new::run(context, &args),
             Self::Serve(args) => serve::run(context, args).await,
+            Self::Dev(args) => dev::run(context, args).await,
             Self::Check(args) => check::run(context, &args).await,
             Self::Brains(command) => command.run(context),
             Self::Run(args) => run::run(context, args).await,

@@ -55,6 +55,21 @@ pub(crate) struct Args {
     insecure: bool,
 }
 
+impl Args {
+    /// As they are written on a command line.
+    pub(super) fn words(&self) -> Vec<String> {
+        let named = |name: &str, value: Option<String>| value.map(|value| [name.to_owned(), value]);
+        let values = [
+            named("--bind", self.bind.map(|bind| bind.to_string())),
+            named("--port", self.port.map(|port| port.to_string())),
+            named("--data-dir", self.data_dir.as_ref().map(|dir| dir.display().to_string())),
+        ];
+        let flags = [("--json-logs", self.json_logs), ("--insecure", self.insecure)];
+        let set = flags.into_iter().filter_map(|(name, is_set)| is_set.then(|| name.to_owned()));
+        values.into_iter().flatten().flatten().chain(set).collect()
+    }
+}
+
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let config = overlaid(context.config()?, &args);
     let registry = Arc::new(context.configured()?);
@@ -215,19 +230,19 @@ fn stop_at_once(context: &Context, reason: &str) {
 }
 
 /// The signals that ask for the end.
-struct Signals {
+pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         let listen =
             |kind| signal(kind).map_err(|error| Error::failed(format!("cannot listen to signals: {error}")));
         Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
     }
 
-    async fn next(&mut self) {
+    pub(super) async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

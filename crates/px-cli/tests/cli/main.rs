@@ -5,6 +5,7 @@
 
 mod against_a_server;
 mod audit;
+mod new;
 mod redeploy;
 mod serving;
 mod support;

@@ -1,0 +1,117 @@
+//! Handing over: in the directory of another project, its own binary is the
+//! one that knows its brains. This decides whose directory it is, and becomes
+//! `cargo run` there. It knows no command but those that need no project.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::ui::Ui;
+
+/// Set for the process that is handed over to, so that it does not hand over
+/// again; whoever sets it keeps this binary.
+pub(crate) const VARIABLE: &str = "PX_HANDED_OVER";
+
+/// The commands that mean the same in every project.
+const AT_HOME_ANYWHERE: &[&str] = &["new", "completions", "help"];
+
+/// Becomes the binary of the project in whose directory this is, if that is
+/// another one. Returns if there is nothing to hand over.
+pub(crate) fn attempt() -> Result<()> {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if std::env::var_os(VARIABLE).is_some_and(|value| !value.is_empty()) || !needs_a_project(&arguments) {
+        return Ok(());
+    }
+    let Some(project) = std::env::current_dir().ok().and_then(|dir| project_of(&dir)) else { return Ok(()) };
+    if is_home(&project) {
+        return Ok(());
+    }
+    let ui = Ui { json: arguments.iter().any(|argument| argument == "--json") };
+    if !ui.json {
+        ui.note(format_args!("Handing over to the px of {} (cargo run).", project.display()));
+    }
+    become_it(&arguments, &project)
+}
+
+/// Whether a command wants the project's brains.
+fn needs_a_project(arguments: &[OsString]) -> bool {
+    let texts: Vec<_> = arguments.iter().map(|argument| argument.to_string_lossy()).collect();
+    let asks = |text: &str| matches!(text, "--help" | "-h" | "--version" | "-V");
+    let command = texts.iter().find(|text| !text.starts_with('-'));
+    command.is_some_and(|command| !AT_HOME_ANYWHERE.contains(&&**command))
+        && !texts.iter().take_while(|text| *text != "--").any(|text| asks(text))
+}
+
+/// The nearest directory that holds a project: a px.toml beside a Cargo.toml
+/// that depends on px.
+pub(crate) fn project_of(dir: &Path) -> Option<PathBuf> {
+    dir.ancestors().find(|dir| is_project(dir)).map(Path::to_owned)
+}
+
+fn is_project(dir: &Path) -> bool {
+    let Ok(manifest) = std::fs::read_to_string(dir.join("Cargo.toml")) else { return false };
+    let depends = || {
+        let manifest: toml::Table = manifest.parse().ok()?;
+        manifest.get("package")?;
+        manifest.get("dependencies")?.get("px")?;
+        Some(())
+    };
+    dir.join(crate::config::FILE).is_file() && depends().is_some()
+}
+
+/// Whether this binary's brains were compiled in this directory. A binary
+/// without any is at home nowhere.
+fn is_home(project: &Path) -> bool {
+    let real = |dir: &Path| std::fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
+    let project = real(project);
+    px_sdk::registry::manifest_dirs().any(|dir| real(Path::new(dir)) == project)
+}
+
+/// The cargo that runs this process, else the one on the path.
+pub(crate) fn cargo() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+#[cfg(unix)]
+fn become_it(arguments: &[OsString], project: &Path) -> Result<()> {
+    use std::os::unix::process::CommandExt as _;
+    let error = std::process::Command::new(cargo())
+        .args(["run", "--quiet", "--"])
+        .args(arguments)
+        .env(VARIABLE, "1")
+        .exec();
+    Err(Error::failed(format!(
+        "this is the project at {}, of which this px is not the binary, and `cargo run` cannot be started: {error}",
+        project.display()
+    ))
+    .hint(format!("install Rust, or run the project's own binary; {VARIABLE}=1 keeps to this one")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needs_a_project() {
+        let needs = |words: &str| needs_a_project(&words.split(' ').map(OsString::from).collect::<Vec<_>>());
+        assert!(needs("serve") && needs("--json brains list") && needs("run x -- --help"));
+        assert!(
+            !needs("new demo") && !needs("completions bash") && !needs("--version") && !needs("serve --help")
+        );
+        assert!(!needs_a_project(&[]));
+    }
+
+    #[test]
+    fn whose_directory_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let inside = dir.path().join("brains");
+        std::fs::create_dir(&inside).unwrap();
+        assert_eq!(project_of(&inside), None);
+        std::fs::write(dir.path().join("Cargo.toml"), "[package]\nname = 'a'\n[dependencies]\npx = '1'\n")
+            .unwrap();
+        assert_eq!(project_of(&inside), None, "without px.toml it may be anything");
+        std::fs::write(dir.path().join("px.toml"), "").unwrap();
+        assert_eq!(project_of(&inside).as_deref(), Some(dir.path()));
+        assert!(!is_home(dir.path()));
+    }
+}

@@ -1,0 +1,3 @@
+//! The webhooks of this project, one file each: `POST /webhooks/<slug>`.
+
+pub mod decisions;

@@ -65,7 +65,7 @@ impl Args {
             named("--data-dir", self.data_dir.as_ref().map(|dir| dir.display().to_string())),
         ];
         let flags = [("--json-logs", self.json_logs), ("--insecure", self.insecure)];
-        let set = flags.into_iter().filter_map(|(name, is_set)| is_set.then(|| name.to_owned()));
+        let set = flags.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name.to_owned());
         values.into_iter().flatten().flatten().chain(set).collect()
     }
 }

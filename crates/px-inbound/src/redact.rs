@@ -1,5 +1,6 @@
 //! What of a request's head the inbox keeps (RULES 20): everything but
-//! signatures, credentials and cookies.
+//! signatures, credentials and cookies; of a rejected request only so much
+//! that its sender can be put right, since anybody can send one.
 
 use px_sdk::Received;
 use px_sdk::verify::{Scheme, Token, Verification};
@@ -7,31 +8,36 @@ use px_sdk::verify::{Scheme, Token, Verification};
 /// What stands for a value that is not kept.
 pub(crate) const REDACTED: &str = "[redacted]";
 
-/// How many headers, and how many bytes of a value, one record keeps.
-const MAX_HEADERS: usize = 100;
+/// How many bytes of a value, and of the whole head, the record of a rejected
+/// request keeps.
 const MAX_VALUE: usize = 1_024;
+const MAX_HEAD: usize = 8 * 1_024;
 
-/// The headers as they are stored.
+/// The headers as they are stored. How large they are is the server's to bound.
 pub(crate) fn headers(received: &Received, verification: &Verification) -> Vec<(String, String)> {
-    received
-        .headers
-        .iter()
-        .take(MAX_HEADERS)
-        .map(|(name, value)| {
-            let name = name.as_str();
-            let value = if is_secret(name, verification) {
-                REDACTED.to_owned()
-            } else {
-                let mut text = String::from_utf8_lossy(value.as_bytes()).into_owned();
-                if text.len() > MAX_VALUE {
-                    let cut = (0..=MAX_VALUE).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-                    text.truncate(cut);
-                }
-                text
-            };
-            (name.to_owned(), value)
-        })
-        .collect()
+    let lines = received.headers.iter().map(|(name, value)| {
+        let name = name.as_str();
+        let value = if is_secret(name, verification) {
+            REDACTED.to_owned()
+        } else {
+            String::from_utf8_lossy(value.as_bytes()).into_owned()
+        };
+        (name.to_owned(), value)
+    });
+    lines.collect()
+}
+
+/// Cuts what is stored of a rejected request's head.
+pub(crate) fn cut(target: &mut String, headers: &mut Vec<(String, String)>) {
+    target.truncate(target.floor_char_boundary(MAX_VALUE));
+    let mut left = MAX_HEAD;
+    headers.retain_mut(|(name, value)| {
+        value.truncate(value.floor_char_boundary(MAX_VALUE));
+        let size = name.len() + value.len();
+        let fits = size <= left;
+        left = left.saturating_sub(size);
+        fits
+    });
 }
 
 fn is_secret(name: &str, verification: &Verification) -> bool {
@@ -94,6 +100,17 @@ mod tests {
         let clear: Vec<_> =
             kept.iter().filter(|(_, value)| value == "hunter2").map(|(name, _)| name.as_str()).collect();
         assert_eq!(clear, ["x-kept"]);
+    }
+
+    #[test]
+    fn a_rejected_request_leaves_little() {
+        let mut target = "é".repeat(30_000);
+        let mut lines: Vec<_> =
+            (0..80).map(|n| (format!("x-{n}"), "v".repeat(if n % 2 == 0 { 50 } else { 9_000 }))).collect();
+        cut(&mut target, &mut lines);
+        assert_eq!(target.len(), MAX_VALUE);
+        assert!(lines.len() > 10 && lines.iter().all(|(_, value)| value.len() <= MAX_VALUE));
+        assert!(lines.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() <= MAX_HEAD);
     }
 
     #[test]

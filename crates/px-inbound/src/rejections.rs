@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use px_core::Timestamp;
 
+use crate::gate::neighbourhood;
+
 /// How many rejected requests leave a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RejectionLimits {
@@ -55,6 +57,7 @@ impl Rejections {
         if now.since(recorded.since) >= WINDOW || now < recorded.since {
             *recorded = Recorded { since: now, ..Recorded::default() };
         }
+        let sender = neighbourhood(sender);
         let own = recorded.by_sender.get(&sender).copied().unwrap_or(0);
         if recorded.total >= self.limits.per_webhook || own >= self.limits.per_sender {
             return false;
@@ -78,6 +81,12 @@ mod tests {
             (0..1_000).filter(|_| rejections.may_record("a", sender, at)).count()
         };
         assert_eq!(count(1, now), 10);
+        // One customer's network of IPv6 is one sender.
+        let v6 = (0..1_000u128).filter(|n| {
+            let sender = IpAddr::V6(std::net::Ipv6Addr::from_bits((0x2001_0db8 << 96) + n));
+            rejections.may_record("b", sender, now)
+        });
+        assert_eq!(v6.count(), 10);
         assert_eq!((2..100).map(|sender| count(sender, now)).sum::<usize>(), 50);
         assert_eq!(count(1, now.after(WINDOW)), 10);
         assert!(rejections.recorded.lock().unwrap()["a"].by_sender.len() <= 60);

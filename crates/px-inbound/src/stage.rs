@@ -368,6 +368,7 @@ impl Stage {
         tracing::warn!(slug, remote = %received.remote, class = refusal.class(), "rejected: {refusal}");
         let mut delivery = self.delivery(endpoint, received, format!("rejected: {}", refusal.class()));
         delivery.body = bytes::Bytes::new();
+        redact::cut(&mut delivery.target, &mut delivery.headers);
         delivery.status = answer.status;
         delivery.took_us = micros(watch);
         delivery.events.push(self.unrouted(InboxState::Rejected, received.at, refusal.to_string()));

@@ -1,5 +1,7 @@
 //! A payload against its webhook's JSON Schema, compiled once.
 
+use std::fmt::{self, Write as _};
+
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
 use serde::Serialize;
@@ -7,6 +9,15 @@ use serde_json::Value;
 
 /// How many violations one answer lists.
 const MAX_VIOLATIONS: usize = 50;
+
+/// How many bytes one of them has, without its path. The validator quotes what
+/// does not fit, which can be the whole payload.
+const MAX_MESSAGE: usize = 400;
+
+/// Of how many values a payload may consist for its violations to be listed:
+/// the validator makes an error of each value that does not fit, before it
+/// gives the first one, and each is a hundred times as large as a `0`.
+const MAX_VALUES: usize = 100_000;
 
 /// One way in which a payload does not fit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -38,12 +49,54 @@ impl Schema {
         if self.0.is_valid(payload) {
             return Ok(());
         }
+        let mut left = MAX_VALUES;
+        if !is_within(payload, &mut left) {
+            let message = format!(
+                "the payload does not fit the schema, and with more than {MAX_VALUES} values it is too large to say \
+                 where"
+            );
+            return Err(vec![Violation { path: String::new(), message }]);
+        }
         let mut violations = Vec::new();
         for error in self.0.iter_errors(payload) {
             collect(&error, &mut violations);
+            if violations.len() >= MAX_VIOLATIONS {
+                break;
+            }
         }
-        violations.truncate(MAX_VIOLATIONS);
         Err(violations)
+    }
+}
+
+/// Whether a value consists of at most so many values; counts them off.
+fn is_within(value: &Value, left: &mut usize) -> bool {
+    let Some(rest) = left.checked_sub(1) else { return false };
+    *left = rest;
+    match value {
+        Value::Array(values) => values.iter().all(|value| is_within(value, left)),
+        Value::Object(fields) => fields.values().all(|value| is_within(value, left)),
+        _ => true,
+    }
+}
+
+/// What is wrong in words, cut where it becomes too long.
+fn message(error: &ValidationError<'_>) -> String {
+    let mut text = Cut(String::new());
+    // An error here says that there is more.
+    if write!(text, "{error}").is_err() {
+        text.0.push('…');
+    }
+    text.0
+}
+
+struct Cut(String);
+
+impl fmt::Write for Cut {
+    fn write_str(&mut self, more: &str) -> fmt::Result {
+        let room = MAX_MESSAGE.saturating_sub(self.0.len());
+        let cut = more.floor_char_boundary(room);
+        self.0.push_str(more.get(..cut).unwrap_or_default());
+        if cut < more.len() { Err(fmt::Error) } else { Ok(()) }
     }
 }
 
@@ -52,14 +105,16 @@ fn collect(error: &ValidationError<'_>, violations: &mut Vec<Violation>) {
         ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
             if let Some(branch) = meant(context) {
                 for error in branch {
-                    collect(error, violations);
+                    if violations.len() < MAX_VIOLATIONS {
+                        collect(error, violations);
+                    }
                 }
                 return;
             }
         }
         _ => {}
     }
-    violations.push(Violation { path: error.instance_path().to_string(), message: error.to_string() });
+    violations.push(Violation { path: error.instance_path().to_string(), message: message(error) });
 }
 
 /// Of the branches of a union the one that was meant: for a tagged enum the
@@ -101,6 +156,28 @@ mod tests {
         let found = violations(&schema, &json!({"a": "x", "b": {}}));
         assert_eq!(found.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), ["/a", "/b"]);
         assert!(found[1].1.contains("\"c\" is a required property"), "{found:?}");
+    }
+
+    #[test]
+    fn what_is_said_is_bounded_however_much_is_wrong() {
+        let schema = json!({"type": "array", "items": {"type": "object"}});
+        let many = violations(&schema, &Value::Array(vec![0.into(); 90_000]));
+        assert_eq!(many.len(), MAX_VIOLATIONS);
+        let huge = violations(&schema, &Value::Array(vec![0.into(); 2_000_000]));
+        assert_eq!(huge.len(), 1);
+        assert!(huge[0].1.contains("too large to say where"), "{huge:?}");
+        // A whole payload in the message of one violation, and in that of a union's branch.
+        let long = "é".repeat(1_000_000);
+        let union = json!({"oneOf": [{"type": "integer"}, {"type": "object", "required": ["a"]}]});
+        for (schema, payload) in [
+            (&schema, json!([long])),
+            (&json!({"type": "integer"}), json!({"a": long})),
+            (&union, json!(long)),
+        ] {
+            let found = violations(schema, &payload);
+            assert!(found.iter().all(|(_, message)| message.len() < MAX_MESSAGE + 4), "{}", found[0].1.len());
+            assert!(found[0].1.ends_with('…'), "{}", found[0].1);
+        }
     }
 
     #[test]

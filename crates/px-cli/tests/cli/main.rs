@@ -7,6 +7,7 @@ mod against_a_server;
 mod audit;
 mod new;
 mod redeploy;
+mod hooks;
 mod serving;
 mod support;
 mod without_a_server;

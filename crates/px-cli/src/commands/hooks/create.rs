@@ -17,7 +17,9 @@ use crate::error::{Error, Result};
 )]
 pub(crate) struct Args {
     /// Where requests go
-    url: String,
+    // Not `url`: that is the server's own, which every command has.
+    #[arg(value_name = "URL")]
+    to: String,
 
     /// The variable that holds the secret
     #[arg(long, value_name = "VARIABLE")]
@@ -29,7 +31,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let mut fields = args.written.fields()?;
-    fields.insert("url".into(), args.url.into());
+    fields.insert("url".into(), args.to.into());
     if let Some(variable) = args.secret_env {
         let secret = env(&variable).ok_or_else(|| Error::usage(format!("{variable} is not set")))?;
         fields.insert("secret".into(), secret.into());

@@ -11,6 +11,13 @@ use crate::context::Context;
 use crate::error::Result;
 use crate::words;
 
+/// The states of deliveries, and what one that is pending is called while its
+/// endpoint is left alone.
+const STATES: [&str; 6] = {
+    let [pending, delivered, dead, held, discarded] = OutgoingState::ALL;
+    [pending.as_str(), delivered.as_str(), dead.as_str(), held.as_str(), discarded.as_str(), "parked"]
+};
+
 /// List deliveries, newest first: of a hook, of a run, or all
 #[derive(Debug, clap::Args)]
 #[command(
@@ -26,7 +33,7 @@ pub(crate) struct Args {
     run: Option<String>,
 
     /// Only in this state
-    #[arg(long, value_name = "STATE", value_parser = OutgoingState::ALL.map(OutgoingState::as_str))]
+    #[arg(long, value_name = "STATE", value_parser = STATES)]
     state: Option<String>,
 
     /// Only written since then: 90s, 15m, 2h, 3d ago, or epoch milliseconds

@@ -6,7 +6,6 @@ use super::{explained, path};
 use crate::commands::runs::since;
 use crate::context::Context;
 use crate::error::Result;
-use crate::words;
 
 /// Send everything again that a hook did not get since a time
 #[derive(Debug, clap::Args)]
@@ -50,7 +49,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         return context.ui.json(&done);
     }
     let many = done.get("deliveries").and_then(Value::as_u64).unwrap_or_default();
-    let many = words::count(many, "delivery").replace("deliverys", "deliveries");
+    let many = if many == 1 { "1 delivery".to_owned() } else { format!("{many} deliveries") };
     context.ui.note(match args.dry_run {
         true => format!("{many} would go out again."),
         false => format!("{many} will go out again."),

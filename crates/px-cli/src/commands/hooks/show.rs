@@ -49,6 +49,10 @@ pub(super) fn print(ui: Ui, hook: &Value, now: Timestamp) -> Result<()> {
     field("Rate", &plain("rate"))?;
     field("Ordered", &plain("ordered"))?;
     field("Source", &plain("source"))?;
+    field("Private", &plain("allowPrivate"))?;
+    if hook.get("publicKey").is_some() {
+        field("Public key", text(hook, "publicKey"))?;
+    }
     field("Enabled", &plain("enabled"))?;
     if let Some(disabled) = hook.get("disabled") {
         let at = disabled.get("at").and_then(Value::as_u64).map(Timestamp::from_millis);

@@ -87,13 +87,23 @@ impl Vault {
         let mut key = Zeroizing::new([0; KEY_BYTES]);
         px_core::fill(key.as_mut_slice());
         let text = Zeroizing::new(hex::encode(key.as_slice()));
+        // Written aside: a death half way leaves no key of half a length behind.
+        let aside = path.with_extension(format!("{}.new", std::process::id()));
         let mut options = std::fs::OpenOptions::new();
-        options.write(true).create_new(true);
+        options.write(true).create(true).truncate(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(path).map_err(failed)?;
+        let mut file = options.open(&aside).map_err(failed)?;
         // The first secret is durable only once its key is, and so is the key's name.
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+        // Unlike a rename a link replaces nothing: of two processes one is first.
+        let linked = std::fs::hard_link(&aside, path);
+        std::fs::remove_file(&aside).map_err(failed)?;
+        match linked {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Self::from_file(path),
+            Err(error) => return Err(failed(error)),
+        }
         if let Some(folder) = path.parent() {
             std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
         }

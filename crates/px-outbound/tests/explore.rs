@@ -135,7 +135,7 @@ impl Story {
         if before.state != OutgoingState::Delivered && after.state == OutgoingState::Delivered {
             self.taken.push(id.to_string());
         }
-        self.rig.desk.done(report).await.unwrap();
+        self.rig.desk.done(report);
     }
 
     async fn read(&self, id: px_core::OutgoingId) -> Outgoing {

@@ -13,8 +13,9 @@ use super::{Guarded, Policy, Refused, Target};
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an idle connection is kept for the next callback to the same host.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How many idle connections are kept for one host.
-const MAX_IDLE_PER_HOST: usize = 8;
+/// How many idle connections are kept for one host: as many as an endpoint has
+/// in flight by default, and some more.
+const MAX_IDLE_PER_HOST: usize = 32;
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]

@@ -28,6 +28,7 @@ mod target;
 pub use address::Rule;
 pub use client::{CONNECT_TIMEOUT, Client, Error, refusal};
 pub use policy::{ParseRangeError, Policy, Range};
+pub(crate) use resolve::Lookup;
 pub use resolve::{Guarded, System};
 pub use target::{MAX_URL_BYTES, Target};
 

@@ -2,8 +2,10 @@
 //! policy allows, so what was checked is what is connected to.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
+use px_core::Stopwatch;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::address::Rule;
@@ -27,6 +29,27 @@ impl Resolve for System {
     }
 }
 
+tokio::task_local! {
+    static LOOKUP: Lookup;
+}
+
+/// How long the name of one request took to be looked up. The connector knows
+/// nothing of requests; but it asks the resolver in the request's own task.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Lookup(Arc<OnceLock<Duration>>);
+
+impl Lookup {
+    /// Runs a request; what it looks up is noted here.
+    pub(crate) async fn observe<T>(&self, request: impl Future<Output = T>) -> T {
+        LOOKUP.scope(self.clone(), request).await
+    }
+
+    /// How long it took; none for an address, or on a connection that was there.
+    pub(crate) fn took(&self) -> Option<Duration> {
+        self.0.get().copied()
+    }
+}
+
 /// Another resolver, with a policy behind it.
 pub struct Guarded {
     inner: Arc<dyn Resolve>,
@@ -47,9 +70,12 @@ impl Resolve for Guarded {
         let found = self.inner.resolve(name);
         let policy = Arc::clone(&self.policy);
         Box::pin(async move {
+            let (watch, lookup) = (Stopwatch::start(), LOOKUP.try_with(Lookup::clone).unwrap_or_default());
+            let found = found.await?;
+            let _ = lookup.0.set(watch.elapsed());
             let mut allowed = Vec::new();
             let mut refused = None;
-            for found in found.await?.take(MAX_ADDRESSES) {
+            for found in found.take(MAX_ADDRESSES) {
                 match policy.check(found.ip()) {
                     Ok(()) => allowed.push(found),
                     Err(rule) => refused = refused.or(Some((rule, found.ip()))),

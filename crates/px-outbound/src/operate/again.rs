@@ -113,33 +113,41 @@ impl Operator {
         }
         let rate = u64::from(recovery.rate_per_second.unwrap_or(DEFAULT_RATE).max(1));
         let at = |place: u64| now.after(Duration::from_millis(place * 1_000 / rate));
-        let mut recovered = Recovered { deliveries: 0, until: now };
-        for id in ids.into_iter().rev() {
-            let due = at(recovered.deliveries);
-            if !recovery.dry_run && !self.set_going(id, due, &fits).await? {
-                continue;
-            }
-            recovered = Recovered { deliveries: recovered.deliveries + 1, until: due };
+        let mut deliveries = 0;
+        ids.reverse();
+        for page in ids.chunks(PAGE) {
+            deliveries += match recovery.dry_run {
+                true => page.len() as u64,
+                false => self.set_going(page, |place| at(deliveries + place), &fits).await?,
+            };
         }
-        Ok(recovered)
+        Ok(Recovered { deliveries, until: if deliveries == 0 { now } else { at(deliveries - 1) } })
     }
 
-    /// False if it does not fit any more.
+    /// Those that fit still, in one commit; says how many.
     async fn set_going(
         &self,
-        id: OutgoingId,
-        due: Timestamp,
+        ids: &[OutgoingId],
+        at: impl Fn(u64) -> Timestamp + Send + Sync,
         fits: &(impl Fn(&Outgoing) -> bool + Sync),
-    ) -> Result<bool, Error> {
+    ) -> Result<u64, Error> {
         let parts = &self.parts;
         for _ in 0..MAX_ROUNDS {
-            let read = parts.store.outbox().outgoing(parts.scope, id).await?;
-            let Some(read) = read.filter(fits) else { return Ok(false) };
-            let write = OutgoingWrite::change(&read, |outgoing| go(outgoing, due));
-            let outbox = OutboxBatch { outgoing: vec![write], ..OutboxBatch::default() };
+            let mut outgoing = Vec::with_capacity(ids.len());
+            for id in ids {
+                let read = parts.store.outbox().outgoing(parts.scope, *id).await?;
+                let Some(read) = read.filter(fits) else { continue };
+                let due = at(outgoing.len() as u64);
+                outgoing.push(OutgoingWrite::change(&read, |outgoing| go(outgoing, due)));
+            }
+            let many = outgoing.len() as u64;
+            if many == 0 {
+                return Ok(0);
+            }
+            let outbox = OutboxBatch { outgoing, ..OutboxBatch::default() };
             let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
             if let Outcome::Committed { .. } = parts.store.commit(batch, Admission::Wait).await? {
-                return Ok(true);
+                return Ok(many);
             }
         }
         Err(Error::TooManyRounds(MAX_ROUNDS))

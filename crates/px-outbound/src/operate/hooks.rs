@@ -25,14 +25,11 @@ impl Operator {
     pub async fn create(&self, mut spec: Spec, source: Source) -> Result<(Hook, SecretString), Error> {
         let parts = &self.parts;
         let now = parts.clock.now();
-        let book = parts.store.outbox().book(parts.scope)?;
-        let live = || book.hooks().iter().map(|hook| &hook.record).filter(|hook| hook.deleted_at.is_none());
-        if book.hooks().len() >= MAX_HOOKS {
+        let _naming = self.naming.lock().await;
+        if self.hooks()?.len() >= MAX_HOOKS {
             return Err(Error::TooMany(MAX_HOOKS));
         }
-        if !spec.name.is_empty() && live().any(|hook| hook.name == spec.name) {
-            return Err(Error::Conflict(format!("there is a hook named '{}' already", spec.name)));
-        }
+        self.name_is_free(&spec.name, None)?;
         let secret = spec.secret.get_or_insert_with(|| new_secret(&spec.signing)).clone();
         let hook = validate(parts, &spec, parts.ids.hook(now), source, now)?;
         let version = parts.ids.version(now);
@@ -43,6 +40,14 @@ impl Operator {
             Outcome::Committed { .. } => Ok((hook, secret)),
             Outcome::Conflict(_) => Err(Error::TooManyRounds(1)),
         }
+    }
+
+    fn name_is_free(&self, name: &str, of: Option<HookId>) -> Result<(), Error> {
+        let taken = |hook: &Hook| hook.name == name && Some(hook.id) != of;
+        if !name.is_empty() && self.hooks()?.iter().any(taken) {
+            return Err(Error::Conflict(format!("there is a hook named '{name}' already")));
+        }
+        Ok(())
     }
 
     /// A hook that was not deleted.
@@ -110,6 +115,8 @@ impl Operator {
     pub async fn update(&self, id: HookId, spec: &Spec, keep_headers: bool) -> Result<Hook, Error> {
         let parts = &self.parts;
         let now = parts.clock.now();
+        let _naming = self.naming.lock().await;
+        self.name_is_free(&spec.name, Some(id))?;
         self.change(id, |hook| {
             let next = validate(parts, spec, hook.id, hook.source.clone(), hook.created_at)?;
             let secrets = match next.secrets.current {

@@ -9,7 +9,10 @@ mod input;
 mod spec;
 mod stats;
 
+use std::sync::Arc;
+
 use px_core::{HookId, OutgoingId};
+use tokio::sync::Mutex;
 
 pub use again::{Recovered, Recovery};
 pub use config::{Configured, configure};
@@ -60,13 +63,15 @@ const MAX_ROUNDS: u32 = 16;
 #[derive(Debug, Clone)]
 pub struct Operator {
     parts: Parts,
+    /// Held while a name is looked for and taken.
+    naming: Arc<Mutex<()>>,
 }
 
 impl Operator {
     /// An operator of these parts.
     #[must_use]
-    pub const fn new(parts: Parts) -> Self {
-        Self { parts }
+    pub fn new(parts: Parts) -> Self {
+        Self { parts, naming: Arc::default() }
     }
 
     /// What it works with.

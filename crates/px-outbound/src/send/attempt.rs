@@ -9,7 +9,7 @@ use px_core::lifecycle::Kind;
 use px_core::{OutgoingId, Timestamp};
 use px_store::outbox::{
     Attempt, AttemptBrief, Book, Due, Hook, HookWrite, OutboxBatch, Outgoing, OutgoingState, OutgoingWrite,
-    Timing, announce,
+    Timing, announce, lane_of,
 };
 use px_store::{Admission, Batch, Outcome, Versioned};
 use serde_json::{Value, json};
@@ -136,7 +136,7 @@ async fn record(
         if asked && let Some(next) = ailing::after(&hook.record, verdict, ended) {
             if next.disabled.is_some() && hook.record.disabled.is_none() {
                 outbox.outgoing.extend(told_of(parts, &book, &next, ended));
-                tracing::warn!(hook = %next.id, url = %next.url, "a hook was disabled");
+                tracing::warn!(hook = %next.id, url = lane_of(&next.url).1, "a hook was disabled");
             }
             let version = parts.ids.version(ended);
             outbox.hooks.push(HookWrite { hook: next, expected: hook.version, version });
@@ -239,8 +239,9 @@ fn attempt_of(
 
 /// `hook.disabled`, to everybody else who listens.
 fn told_of(parts: &Parts, book: &Book, hook: &Hook, now: Timestamp) -> Vec<OutgoingWrite> {
+    // Without its query, which may hold what is for its receiver only.
     let data = json!({
-        "hookId": hook.id, "name": hook.name, "url": hook.url,
+        "hookId": hook.id, "name": hook.name, "url": lane_of(&hook.url).1,
         "by": hook.disabled.map(|disabled| disabled.by), "failingSince": hook.failing_since,
     });
     let Value::Object(data) = data else { return Vec::new() };

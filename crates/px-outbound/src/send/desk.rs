@@ -9,6 +9,8 @@ use px_core::{HookId, OutgoingId, Timestamp};
 use px_store::outbox::{Book, Due, Endpoint, Hook, OutboxBatch};
 use px_store::{Admission, Batch};
 
+use tokio::task::JoinHandle;
+
 use super::attempt::{self, Ended};
 use super::lane::{LOW_WATER, Lane, Next, Terms};
 use super::{Error, Parts};
@@ -20,6 +22,14 @@ const PAGE: usize = 256;
 const SCAN: usize = 4_096;
 /// A rate allows so much at once after a pause.
 const BURST: Duration = Duration::from_millis(100);
+/// Once half of all slots are taken an endpoint gets so many at most, so that
+/// no few that are slow hold all of them.
+const SCARCE: u32 = 2;
+/// How many lanes that have nothing to send are remembered for the failures of
+/// their endpoints. Of one that is forgotten they count anew.
+const REMEMBERED: usize = 8_192;
+/// How long a lane rests when px itself could not make or record an attempt.
+const REST: Duration = Duration::from_secs(1);
 
 /// A delivery that was taken up; [`Job::run`] sends it.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +72,10 @@ pub struct Desk {
     max_in_flight: usize,
     /// Where the poll goes on.
     cursor: Option<u64>,
+    /// The lane whose turn it is when slots are scarce.
+    turn: u64,
+    /// The newest write of an endpoint; it waits for those before it.
+    saving: Option<JoinHandle<()>>,
 }
 
 impl Desk {
@@ -77,6 +91,8 @@ impl Desk {
             in_flight: 0,
             max_in_flight,
             cursor: None,
+            turn: 0,
+            saving: None,
         }
     }
 
@@ -136,39 +152,59 @@ impl Desk {
             return Ok(());
         }
         let book = self.parts.store.outbox().book(self.parts.scope)?;
-        for id in std::mem::take(&mut self.stirred) {
-            if self.in_flight >= self.max_in_flight {
-                self.stirred.insert(id);
-                continue;
-            }
-            let mut lane = match self.lanes.remove(&id) {
-                Some(lane) if !lane.url.is_empty() => lane,
-                lane => open(&self.parts, id, lane.unwrap_or_default()).await?,
+        // In turn: when all slots are taken, lanes of low numbers would else
+        // have each that is free again.
+        let mut first = std::mem::take(&mut self.stirred);
+        let behind = first.split_off(&self.turn);
+        let mut order = behind.into_iter().chain(first);
+        while let Some(id) = order.next() {
+            let looked = match self.in_flight < self.max_in_flight {
+                true => self.look(id, &book, now, jobs).await,
+                false => {
+                    self.turn = id;
+                    self.stirred.insert(id);
+                    self.stirred.extend(order);
+                    return Ok(());
+                }
             };
-            let fed = if lane.dirty && lane.waiting() < LOW_WATER {
-                feed(&self.parts, id, &mut lane, now).await
-            } else {
-                Ok(())
-            };
-            self.pick(id, &mut lane, &book, now, jobs);
-            if !lane.is_idle() {
-                self.lanes.insert(id, lane);
-            } else if let Some(at) = lane.next_due {
-                self.wakes.insert((at, id));
+            if looked.is_err() {
+                // The poll comes back to this one, if it has anything to send.
+                self.stirred.extend(order);
+                return looked;
             }
-            fed?;
         }
         Ok(())
+    }
+
+    async fn look(&mut self, id: u64, book: &Book, now: Timestamp, jobs: &mut Vec<Job>) -> Result<(), Error> {
+        let mut lane = match self.lanes.remove(&id) {
+            Some(lane) if !lane.url.is_empty() => lane,
+            lane => open(&self.parts, id, lane.unwrap_or_default()).await?,
+        };
+        let fed = if lane.dirty && lane.waiting() < LOW_WATER {
+            feed(&self.parts, id, &mut lane, now).await
+        } else {
+            Ok(())
+        };
+        self.pick(id, &mut lane, book, now, jobs);
+        if !lane.is_idle() || (lane.is_ailing() && self.lanes.len() < REMEMBERED) {
+            self.lanes.insert(id, lane);
+        } else if let Some(at) = lane.next_due {
+            self.wakes.insert((at, id));
+        }
+        fed
     }
 
     fn pick(&mut self, id: u64, lane: &mut Lane, book: &Book, now: Timestamp, jobs: &mut Vec<Job>) {
         loop {
             if self.in_flight >= self.max_in_flight {
                 self.stirred.insert(id);
+                self.turn = id.wrapping_add(1);
                 return;
             }
             let rates = &self.rates;
-            let terms = |due: &Due| terms(book, rates, due);
+            let share = if self.in_flight * 2 < self.max_in_flight { u32::MAX } else { SCARCE };
+            let terms = |due: &Due| terms(book, rates, due, share);
             match lane.next(now, terms) {
                 Next::Send(due) => {
                     self.in_flight += 1;
@@ -192,20 +228,31 @@ impl Desk {
     }
 
     /// A job broke off without a report; its row is as it was.
-    ///
-    /// # Errors
-    /// None of its own; see [`Desk::done`].
-    pub async fn lost(&mut self, job: Job) -> Result<(), Error> {
-        self.done(Report { due: job.due, ended: Ok(Ended::Nothing) }).await
+    pub fn lost(&mut self, job: Job) {
+        self.ended(job.due, None);
     }
 
     /// Takes note of what became of a job.
-    ///
-    /// # Errors
-    /// The endpoint's breaker changed and could not be written; it counts all
-    /// the same as long as this process lives.
-    pub async fn done(&mut self, report: Report) -> Result<(), Error> {
-        let Report { due, ended } = report;
+    pub fn done(&mut self, report: Report) {
+        match report.ended {
+            Ok(ended) => self.ended(report.due, Some(ended)),
+            Err(error) => {
+                tracing::error!(delivery = %report.due.id, %error, "an attempt could not be recorded");
+                self.ended(report.due, None);
+            }
+        }
+    }
+
+    /// Waits until the state of every endpoint is written.
+    pub async fn saved(&mut self) {
+        if let Some(saving) = self.saving.take() {
+            // What failed there was logged there.
+            let _ = saving.await;
+        }
+    }
+
+    fn ended(&mut self, due: Due, ended: Option<Ended>) {
+        let now = self.parts.clock.now();
         self.in_flight = self.in_flight.saturating_sub(1);
         let id = due.lane;
         // Room for all that waited for it.
@@ -214,10 +261,10 @@ impl Desk {
         }
         let lane = self.lanes.entry(id).or_default();
         self.stirred.insert(id);
-        let goes_on = matches!(ended, Ok(Ended::Sent { goes_on: true, .. }));
+        let goes_on = matches!(ended, Some(Ended::Sent { goes_on: true, .. }));
         lane.done(due.id, goes_on);
         match ended {
-            Ok(Ended::Sent { success, began, ended, asked: true, .. }) => {
+            Some(Ended::Sent { success, began, ended, asked: true, .. }) => {
                 let before = lane.health;
                 lane.health = before.after(success, began, ended, Spread::throw());
                 lane.dirty |= !success;
@@ -228,26 +275,42 @@ impl Desk {
                         failures: lane.health.failures,
                         breaker: lane.health.breaker,
                     };
-                    keep(&self.parts, endpoint).await?;
+                    self.save(endpoint);
                 }
             }
             // Its time has moved, or it is at rest.
-            Ok(_) => lane.dirty = true,
-            Err(error) => {
-                // Its row is as it was; the next poll takes it up.
-                tracing::error!(delivery = %due.id, %error, "an attempt could not be recorded");
+            Some(_) => lane.dirty = true,
+            // Its row is as it was: without a rest it would be taken up again
+            // at once, and again.
+            None => {
+                lane.dirty = true;
+                lane.rests_until = Some(now.after(REST));
             }
         }
-        Ok(())
+    }
+
+    /// Writes an endpoint's state, behind what was to be written before. The
+    /// desk does not wait for it: a thousand endpoints that break would else
+    /// keep the others waiting for a thousand commits.
+    fn save(&mut self, endpoint: Endpoint) {
+        let (before, parts) = (self.saving.take(), self.parts.clone());
+        self.saving = Some(tokio::spawn(async move {
+            if let Some(before) = before {
+                let _ = before.await;
+            }
+            if let Err(error) = keep(&parts, endpoint).await {
+                tracing::error!(%error, "an endpoint's state could not be kept");
+            }
+        }));
     }
 }
 
-fn terms(book: &Book, rates: &HashMap<HookId, u64>, due: &Due) -> Terms {
+fn terms(book: &Book, rates: &HashMap<HookId, u64>, due: &Due, share: u32) -> Terms {
     let hook = book.hook(due.hook).map(|hook| &hook.record);
     let allowed = rates.get(&due.hook).copied().unwrap_or(0);
     let burst = u64::try_from(BURST.as_micros()).unwrap_or(0);
     Terms {
-        max_in_flight: hook.map_or(Hook::DEFAULT_IN_FLIGHT, |hook| hook.max_in_flight),
+        max_in_flight: hook.map_or(Hook::DEFAULT_IN_FLIGHT, |hook| hook.max_in_flight).min(share),
         not_before: Timestamp::from_millis(allowed.saturating_sub(burst) / 1_000),
     }
 }

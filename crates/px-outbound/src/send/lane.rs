@@ -44,6 +44,8 @@ pub(crate) struct Lane {
     pub(crate) dirty: bool,
     /// When the first row is due that was not due when it last looked.
     pub(crate) next_due: Option<Timestamp>,
+    /// It sends nothing until then, for px itself failed.
+    pub(crate) rests_until: Option<Timestamp>,
     ready: VecDeque<Due>,
     pairs: HashMap<Pair, VecDeque<Due>>,
     known: HashSet<OutgoingId>,
@@ -56,8 +58,14 @@ impl Lane {
         self.known.len() - self.in_flight.len()
     }
 
+    /// Whether it has nothing to send.
     pub(crate) fn is_idle(&self) -> bool {
-        self.known.is_empty() && !self.dirty && self.health == Health::default()
+        self.known.is_empty() && !self.dirty
+    }
+
+    /// Whether it knows something about its endpoint.
+    pub(crate) fn is_ailing(&self) -> bool {
+        self.health != Health::default()
     }
 
     pub(crate) fn has_room(&self) -> bool {
@@ -89,6 +97,9 @@ impl Lane {
 
     /// The next one to send; it counts as under way then.
     pub(crate) fn next(&mut self, now: Timestamp, terms: impl Fn(&Due) -> Terms) -> Next {
+        if let Some(until) = self.rests_until.filter(|until| *until > now) {
+            return Next::Wait(Some(until));
+        }
         let width = match self.health.gate(now) {
             Gate::Parked(until) => return Next::Wait((!self.ready.is_empty()).then_some(until)),
             Gate::Width(width) => width,

@@ -12,7 +12,7 @@ use super::desk::{Desk, Job, Report};
 use super::{Limits, Parts, sweep};
 
 /// How many lanes one poll looks at.
-const POLLED_LANES: usize = 256;
+const POLLED_LANES: usize = 1_024;
 /// The loop looks again after this long at the latest, whatever it waits for.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// How often what is too old to keep is removed.
@@ -60,6 +60,10 @@ async fn run(parts: Parts, limits: Limits, mut stopping: watch::Receiver<bool>) 
     poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut taken = Vec::new();
     let mut under_way: HashMap<Id, Job> = HashMap::new();
+    // What the last process left is due at once, in however many lanes.
+    while let Ok(false) = desk.poll(POLLED_LANES).await {
+        tokio::task::yield_now().await;
+    }
     loop {
         if let Err(error) = desk.take(&mut taken).await {
             tracing::error!(%error, "due deliveries could not be read; the next poll tries again");
@@ -78,34 +82,31 @@ async fn run(parts: Parts, limits: Limits, mut stopping: watch::Receiver<bool>) 
                     tracing::error!(%error, "due deliveries could not be looked for");
                 }
             }
-            Some(report) = jobs.join_next_with_id() => settle(&mut desk, &mut under_way, report).await,
+            Some(report) = jobs.join_next_with_id() => settle(&mut desk, &mut under_way, report),
             () = tokio::time::sleep(sleep) => {}
         }
         while let Some(report) = jobs.try_join_next_with_id() {
-            settle(&mut desk, &mut under_way, report).await;
+            settle(&mut desk, &mut under_way, report);
         }
     }
     while let Some(report) = jobs.join_next_with_id().await {
-        settle(&mut desk, &mut under_way, report).await;
+        settle(&mut desk, &mut under_way, report);
     }
+    desk.saved().await;
 }
 
-async fn settle(desk: &mut Desk, under_way: &mut HashMap<Id, Job>, ended: Result<(Id, Report), JoinError>) {
-    let noted = match ended {
+fn settle(desk: &mut Desk, under_way: &mut HashMap<Id, Job>, ended: Result<(Id, Report), JoinError>) {
+    match ended {
         Ok((id, report)) => {
             under_way.remove(&id);
-            desk.done(report).await
+            desk.done(report);
         }
         Err(error) => {
             tracing::error!(%error, "an attempt broke off");
-            match under_way.remove(&error.id()) {
-                Some(job) => desk.lost(job).await,
-                None => Ok(()),
+            if let Some(job) = under_way.remove(&error.id()) {
+                desk.lost(job);
             }
         }
-    };
-    if let Err(error) = noted {
-        tracing::error!(%error, "an endpoint's state could not be kept");
     }
 }
 

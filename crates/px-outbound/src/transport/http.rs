@@ -4,14 +4,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use px_core::Stopwatch;
 use px_store::BoxFuture;
 use px_store::outbox::Timing;
 use reqwest::dns::Resolve;
 
-use super::{Answer, Class, Failure, MAX_ANSWER_BYTES, MAX_ANSWER_HEADERS, Request, Transport};
-use crate::guard::{self, Client, Policy, Target};
+use super::{
+    Answer, Class, Failure, MAX_ANSWER_BYTES, MAX_ANSWER_HEADER_BYTES, MAX_ANSWER_HEADERS, Request, Transport,
+};
+use crate::guard::{self, Client, Lookup, Policy, Target};
 
 /// Requests over the network, one client for each policy.
 #[derive(Debug, Clone)]
@@ -42,54 +44,53 @@ impl Transport for Http {
     fn send(&self, request: Request) -> BoxFuture<'static, Result<Answer, Failure>> {
         let client = if request.allow_private { self.wide.clone() } else { self.narrow.clone() };
         Box::pin(async move {
-            let watch = Stopwatch::start();
+            let (watch, lookup) = (Stopwatch::start(), Lookup::default());
             let timeout = request.timeout;
-            match tokio::time::timeout(timeout, send(client, request, watch)).await {
+            let head = lookup.observe(send(client, request));
+            let ended = match tokio::time::timeout(timeout, head).await {
                 Ok(ended) => ended,
-                Err(_) => Err(Failure {
-                    class: Class::Timeout,
-                    message: format!("no complete answer within {} ms", timeout.as_millis()),
-                    timing: timing(None, watch),
-                }),
-            }
+                Err(_) => Err((Class::Timeout, format!("no answer within {} ms", timeout.as_millis()))),
+            };
+            let head = watch.elapsed();
+            let mut timing = Timing {
+                resolved_ms: lookup.took().map(millis),
+                head_ms: ended.is_ok().then(|| millis(head)),
+                total_ms: millis(head),
+            };
+            let mut response = ended.map_err(|(class, message)| Failure { class, message, timing })?;
+            let mut body = BytesMut::new();
+            // The status has been said: what comes after it, or fails to, or
+            // never ends, changes nothing.
+            let rest = timeout.saturating_sub(head);
+            let _ = tokio::time::timeout(rest, beginning(&mut response, &mut body)).await;
+            timing.total_ms = millis(watch.elapsed());
+            let headers = response.headers().iter().take(MAX_ANSWER_HEADERS).map(header).collect();
+            let status = response.status().as_u16();
+            Ok(Answer { status, headers, body: body.freeze(), timing })
         })
     }
+}
+
+fn header((name, value): (&::http::HeaderName, &::http::HeaderValue)) -> (String, String) {
+    let value = value.as_bytes();
+    let value = value.get(..MAX_ANSWER_HEADER_BYTES).unwrap_or(value);
+    (name.to_string(), String::from_utf8_lossy(value).into_owned())
 }
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn timing(head: Option<Duration>, watch: Stopwatch) -> Timing {
-    Timing { resolved_ms: None, head_ms: head.map(millis), total_ms: millis(watch.elapsed()) }
-}
-
-async fn send(client: Client, request: Request, watch: Stopwatch) -> Result<Answer, Failure> {
-    let refused = |error: guard::Refused| Failure {
-        class: Class::Egress,
-        message: error.to_string(),
-        timing: timing(None, watch),
-    };
+/// Until the head of the answer has come.
+async fn send(client: Client, request: Request) -> Result<reqwest::Response, (Class, String)> {
+    let refused = |error: guard::Refused| (Class::Egress, error.to_string());
     let target = Target::parse(&request.url).map_err(refused)?;
     let builder = client.post(&target).map_err(refused)?;
-    let sent = builder.headers(request.headers).body(request.body).send().await;
-    let mut response = sent.map_err(|error| failure(error, timing(None, watch)))?;
-    let head = watch.elapsed();
-    let headers = response
-        .headers()
-        .iter()
-        .take(MAX_ANSWER_HEADERS)
-        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-        .collect();
-    let status = response.status().as_u16();
-    let body = beginning(&mut response).await;
-    Ok(Answer { status, headers, body, timing: timing(Some(head), watch) })
+    builder.headers(request.headers).body(request.body).send().await.map_err(failure)
 }
 
-/// The beginning of a body. The status has been said: what comes after it, or
-/// fails to, changes nothing.
-async fn beginning(response: &mut reqwest::Response) -> Bytes {
-    let mut body = BytesMut::new();
+/// Reads the beginning of a body.
+async fn beginning(response: &mut reqwest::Response, body: &mut BytesMut) {
     while let Ok(Some(piece)) = response.chunk().await {
         let room = MAX_ANSWER_BYTES - body.len();
         body.extend_from_slice(piece.get(..room.min(piece.len())).unwrap_or_default());
@@ -97,13 +98,12 @@ async fn beginning(response: &mut reqwest::Response) -> Bytes {
             break;
         }
     }
-    body.freeze()
 }
 
-fn failure(error: reqwest::Error, timing: Timing) -> Failure {
+fn failure(error: reqwest::Error) -> (Class, String) {
     let error = error.without_url();
     if let Some(refused) = guard::refusal(&error) {
-        return Failure { class: Class::Egress, message: refused.to_string(), timing };
+        return (Class::Egress, refused.to_string());
     }
     let class = if error.is_timeout() { Class::Timeout } else { class(&error) };
     let mut message = error.to_string();
@@ -112,7 +112,7 @@ fn failure(error: reqwest::Error, timing: Timing) -> Failure {
         message = format!("{message}: {error}");
         cause = error.source();
     }
-    Failure { class, message, timing }
+    (class, message)
 }
 
 fn class(error: &(dyn std::error::Error + 'static)) -> Class {

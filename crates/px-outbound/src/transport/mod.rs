@@ -18,6 +18,8 @@ pub use simulated::Simulated;
 pub const MAX_ANSWER_BYTES: usize = 16 * 1024;
 /// So many header lines of an answer are kept.
 pub const MAX_ANSWER_HEADERS: usize = 64;
+/// So much of each of them is kept, bytes.
+pub const MAX_ANSWER_HEADER_BYTES: usize = 1_024;
 
 /// One request.
 #[derive(Debug, Clone)]

@@ -134,6 +134,7 @@ impl Rig {
 
     /// The jobs that may be taken up now.
     pub async fn take(&mut self) -> Vec<Job> {
+        self.desk.saved().await;
         while !self.desk.poll(1_000).await.unwrap() {}
         let mut jobs = Vec::new();
         self.desk.take(&mut jobs).await.unwrap();
@@ -149,7 +150,7 @@ impl Rig {
             }
             for job in jobs {
                 let report = job.run(&self.parts).await;
-                self.desk.done(report).await.unwrap();
+                self.desk.done(report);
             }
         }
         panic!("it goes on and on");

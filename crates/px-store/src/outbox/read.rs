@@ -85,9 +85,23 @@ pub trait OutboxStore: Send + Sync {
 
 impl<B: Backing> Embedded<B> {
     fn read_hooks(&self, scope: Scope) -> Result<Vec<Versioned<Hook>>, Error> {
-        let (from, to) = rows::hooks(scope);
-        let found = self.backing().range(&from, &to, Order::Ascending, MAX_HOOKS)?;
-        found.iter().map(|(_, value)| rows::hook_of(value)).collect()
+        let (mut from, to) = rows::hooks(scope);
+        let mut hooks: Vec<Versioned<Hook>> = Vec::new();
+        loop {
+            let found = self.backing().range(&from, &to, Order::Ascending, MAX_HOOKS)?;
+            for (_, value) in &found {
+                hooks.push(rows::hook_of(value)?);
+            }
+            // Deleted ones are kept for their deliveries, and take nobody's place.
+            hooks.retain(|hook| hook.record.deleted_at.is_none());
+            match found.last() {
+                Some((last, _)) if found.len() == MAX_HOOKS && hooks.len() < MAX_HOOKS => {
+                    from.clone_from(last);
+                    from.push(0);
+                }
+                _ => return Ok(hooks),
+            }
+        }
     }
 
     fn read_hook(&self, scope: Scope, id: HookId) -> Result<Option<Versioned<Hook>>, Error> {

@@ -10,6 +10,8 @@ pub(in crate::api) async fn delete(
     State(app): State<Shared>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    app.operator.delete(super::hook(&id)?).await?;
+    let id = super::hook(&id)?;
+    super::not_of_the_file(&app, id).await?;
+    app.operator.delete(id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -19,9 +19,9 @@ use crate::error::ApiError;
 #[serde(rename_all = "camelCase")]
 pub(in crate::api) struct Filter {
     #[serde(default, deserialize_with = "non_empty")]
-    hook: Option<HookId>,
+    hook: Option<String>,
     #[serde(default, deserialize_with = "non_empty")]
-    brain_run_id: Option<RunId>,
+    brain_run_id: Option<String>,
     #[serde(default, deserialize_with = "non_empty")]
     state: Option<String>,
     #[serde(default, deserialize_with = "non_empty")]
@@ -49,6 +49,10 @@ pub(in crate::api) async fn list(State(app): State<Shared>, query: Asked) -> Res
 
 async fn page(app: &Shared, query: Asked, hook: Option<HookId>) -> Result<Json<Value>, ApiError> {
     let Query(query) = query.map_err(|error| ApiError::bad_request(error.body_text()))?;
+    let hook = hook.map(Ok).or_else(|| query.hook.map(|id| super::hook(&id))).transpose()?;
+    let run = query.brain_run_id.map(|id| {
+        id.parse::<RunId>().map_err(|_| ApiError::not_found(format!("Brain run '{id}' not found")))
+    });
     // What is parked is pending, as far as its row knows.
     let only_parked = query.state.as_deref() == Some(view::PARKED);
     let state = match query.state {
@@ -59,12 +63,8 @@ async fn page(app: &Shared, query: Asked, hook: Option<HookId>) -> Result<Json<V
         })?),
         None => None,
     };
-    let filter = OutgoingFilter {
-        hook: hook.or(query.hook),
-        run: query.brain_run_id,
-        state,
-        since: query.since.map(Timestamp::from_millis),
-    };
+    let filter =
+        OutgoingFilter { hook, run: run.transpose()?, state, since: query.since.map(Timestamp::from_millis) };
     let before = query.cursor.map(OutgoingId::to_bytes);
     let outbox = app.store().outbox();
     let page = outbox.outgoings(app.parts.scope, &filter, before, page_size(query.limit)).await?;

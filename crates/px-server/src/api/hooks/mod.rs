@@ -17,13 +17,27 @@ mod view;
 
 use bytes::Bytes;
 use px_core::{HookId, OutgoingId};
+use px_store::outbox::Source;
 use serde::de::DeserializeOwned;
 
+use crate::app::Shared;
 use crate::error::ApiError;
 
 /// A text that is no id is one that is not found (RULES 40).
 fn hook(id: &str) -> Result<HookId, ApiError> {
     id.parse().map_err(|_| ApiError::not_found(format!("Hook '{id}' not found")))
+}
+
+/// What `px.toml` says of a hook is said there: it would be so again at the next start.
+async fn not_of_the_file(app: &Shared, id: HookId) -> Result<(), ApiError> {
+    let hook = app.operator.hook(id).await?;
+    match hook.source {
+        Source::Config => Err(ApiError::conflict(format!(
+            "The hook '{}' is configured in px.toml: change it there and start px again",
+            hook.name
+        ))),
+        Source::Api | Source::Run(_) => Ok(()),
+    }
 }
 
 fn delivery_id(id: &str) -> Result<OutgoingId, ApiError> {

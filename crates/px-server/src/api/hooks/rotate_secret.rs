@@ -28,7 +28,9 @@ pub(in crate::api) async fn rotate(
     let rotation: Rotation = super::body(&body)?;
     let grace = rotation.grace.map(|grace| operate::duration("grace", &grace)).transpose()?;
     let grace = grace.unwrap_or(Secrets::DEFAULT_GRACE);
-    let (hook, secret) = app.operator.rotate(super::hook(&id)?, rotation.secret, grace).await?;
+    let id = super::hook(&id)?;
+    super::not_of_the_file(&app, id).await?;
+    let (hook, secret) = app.operator.rotate(id, rotation.secret, grace).await?;
     let mut shown = view::hook(&app.operator, &hook);
     if let Value::Object(fields) = &mut shown {
         fields.insert("secret".into(), secret.expose_secret().into());

@@ -27,6 +27,7 @@ pub(in crate::api) async fn update(
     let (enabled, send_kept) = (flag("enabled")?, flag("sendKept")?);
     let mut hook = app.operator.hook(id).await?;
     if !fields.is_empty() {
+        super::not_of_the_file(&app, id).await?;
         let input: Input = serde_json::from_value(fields.into()).map_err(|error| {
             ApiError::bad_request(format!("The request's body is not what it should be: {error}"))
         })?;

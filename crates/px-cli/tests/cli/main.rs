@@ -5,9 +5,9 @@
 
 mod against_a_server;
 mod audit;
+mod hooks;
 mod new;
 mod redeploy;
-mod hooks;
 mod serving;
 mod support;
 mod without_a_server;

@@ -150,7 +150,7 @@ impl Cx {
             return Ok(serde_json::from_value(known)?);
         }
         let made = effect().await?;
-        let value = serde_json::to_value(&made)?;
+        let value = crate::finite::to_value(&made)?;
         self.0.port.record_once(self.item(), name.to_owned(), value).await?;
         Ok(made)
     }

@@ -146,7 +146,7 @@ impl<R> Inbound<R> {
 }
 
 fn object<T: Serialize>(what: &str, value: &T) -> Result<Value> {
-    match serde_json::to_value(value)? {
+    match crate::finite::to_value(value)? {
         object @ Value::Object(_) => Ok(object),
         _ => Err(Error::permanent(format_args!(
             "{what} must be written as a JSON object, and {} is not",

@@ -11,6 +11,7 @@ mod cx;
 pub mod dedup;
 mod ends;
 mod error;
+mod finite;
 pub mod form;
 mod given;
 mod inbound;

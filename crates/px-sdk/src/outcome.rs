@@ -84,7 +84,7 @@ impl<S, R> Waiting<S, R> {
     where
         R: Serialize,
     {
-        let given = serde_json::to_value(response).map(Given::by_hand).map_err(Into::into);
+        let given = crate::finite::to_value(&response).map(Given::by_hand);
         Self { state, on: Pending::Given(given), response: PhantomData }
     }
 

@@ -122,7 +122,7 @@ where
         list: Arc::new(list),
         work: Arc::new(move |cx, item| {
             let work = Arc::clone(&work);
-            Box::pin(async move { Ok(serde_json::to_value(work(cx, item).await?)?) })
+            Box::pin(async move { crate::finite::to_value(&work(cx, item).await?) })
         }),
         on_error: None,
         parallel: PARALLEL,
@@ -155,7 +155,7 @@ impl<T: Serialize + Clone + Send + 'static, S, R: ItemResult> Items<S, T, R> {
             let run = Box::new(move |cx: Cx| -> super::def::ItemFuture {
                 Box::pin(async move {
                     match (work(cx, item.clone()).await, on_error) {
-                        (Err(error), Some(handle)) => Ok(serde_json::to_value(handle(item, error)?)?),
+                        (Err(error), Some(handle)) => crate::finite::to_value(&handle(item, error)?),
                         (result, _) => result,
                     }
                 })

@@ -196,7 +196,7 @@ pub(super) fn resumed<S: State, R: DeserializeOwned>(
 
 /// A state as it is stored: an object, where `()` stands for the empty one.
 pub(super) fn to_object<S: Serialize>(state: &S) -> Result<Value> {
-    match serde_json::to_value(state)? {
+    match crate::finite::to_value(state)? {
         Value::Null => Ok(Value::Object(serde_json::Map::new())),
         value @ Value::Object(_) => Ok(value),
         other => Err(Error::permanent(format_args!(

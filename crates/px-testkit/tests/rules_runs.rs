@@ -1,0 +1,428 @@
+//! The rules of positions, events, runs and their steps that have no other
+//! test, each by its number, in virtual time.
+
+#![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
+
+mod project;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use project::{Ask, TIMEOUT, Text, event, question, registry, survey};
+use px_core::event::{Cause, EventBody};
+use px_core::{KeyId, RunId, RunStatus, Scope};
+use px_engine::{Engine, Limits, Parts};
+use px_sdk::{Brain, Cx, Inbound, Next, Registry, Result, Waiting, brain, verify, wait_for};
+use px_store::{DeliveryFilter, InboxState, RunFilter};
+use px_testkit::{Fault, World, WorldError};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+fn world() -> World {
+    World::new(registry()).unwrap()
+}
+
+async fn started(world: &World, brain: fn() -> Brain<Ask>, key: &str) -> RunId {
+    let run = world.start(brain, Ask { key: key.into() }).await.unwrap();
+    world.settle().await.unwrap();
+    run
+}
+
+async fn types(world: &World, run: RunId) -> Vec<&'static str> {
+    world.log(run).await.unwrap().iter().map(|event| event.event.name()).collect()
+}
+
+/// The attempts of all executions of steps, in order.
+async fn attempts(world: &World, run: RunId) -> Vec<u32> {
+    let log = world.log(run).await.unwrap();
+    let starts = log.iter().filter_map(|entry| match &entry.event {
+        EventBody::StepStart { attempt, .. } => Some(*attempt),
+        _ => None,
+    });
+    starts.collect()
+}
+
+async fn end(_cx: Cx, ask: Ask) -> Result<Next<Ask>> {
+    Ok(Next(ask))
+}
+
+#[tokio::test]
+async fn rule_2_nothing_of_one_scope_is_seen_from_another() {
+    let world = world();
+    let run = started(&world, survey, "k").await;
+    world.post("mail", &event("1", "other", "a", "resume")).await.unwrap();
+    let (here, there, store) = (Scope::default(), Scope(1), world.rows());
+    let (waited, queued) = (KeyId::new("mail", "k"), KeyId::new("mail", "other"));
+    let far = world.now().after(TIMEOUT * 100);
+    let any = (RunFilter::default(), DeliveryFilter::default());
+    for (scope, sees) in [(here, true), (there, false)] {
+        assert_eq!(store.run(scope, run).await.unwrap().is_some(), sees);
+        assert_eq!(!store.events(scope, run, 0, 10).await.unwrap().is_empty(), sees);
+        assert_eq!(!store.runs(scope, &any.0, None, 10).await.unwrap().items.is_empty(), sees);
+        assert_eq!(!store.deliveries(scope, &any.1, None, 10).await.unwrap().items.is_empty(), sees);
+        assert_eq!(store.key(scope, &waited).await.unwrap().record.waits.len(), usize::from(sees));
+        assert_eq!(store.queued(scope, &queued, 0, 10).await.unwrap().len(), usize::from(sees));
+        assert_eq!(store.dedup(scope, "mail", "1").await.unwrap().is_some(), sees);
+        assert_eq!(store.is_awaited(scope, "mail").await.unwrap(), sees);
+        assert_eq!(!store.due(scope, far, 10).await.unwrap().is_empty(), sees);
+    }
+}
+
+/// Texts that bring a token, if they have one.
+mod guarded {
+    use super::*;
+
+    #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+    pub(super) struct Guarded {
+        pub(super) key: String,
+        pub(super) token: Option<String>,
+    }
+
+    px_sdk::webhook! {
+        slug = "guarded",
+        payload = Guarded,
+        response = Text,
+        verify = verify::unverified(),
+        handler = receive,
+    }
+
+    async fn receive(note: Guarded) -> Result<Inbound<Text>> {
+        let inbound = Inbound::resume(note.key, Text { text: "let in".into() });
+        Ok(match note.token {
+            Some(token) => inbound.token(token),
+            None => inbound,
+        })
+    }
+}
+
+fn with_token() -> Brain<Ask> {
+    brain("with token").step("ask", ask_with_token).step("take", take).build()
+}
+px_sdk::brain!(with_token);
+
+async fn ask_with_token(_cx: Cx, ask: Ask) -> Result<Waiting<Ask, Text>> {
+    let on = guarded::on(&ask.key).token("s3cret");
+    Ok(wait_for(ask, on))
+}
+
+async fn take(_cx: Cx, ask: Ask, _text: Text) -> Result<Next<Ask>> {
+    Ok(Next(ask))
+}
+
+#[tokio::test]
+async fn rule_10_an_event_without_the_token_of_any_wait_is_ignored_and_says_so() {
+    let world = world();
+    let run = started(&world, with_token, "k").await;
+    for token in [None, Some("s3cre"), Some("s3cret2")] {
+        let note = json!({"key": "k", "token": token});
+        let answer = world.post("guarded", &note).await.unwrap();
+        let body: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(
+            (answer.status, &body["action"], &body["reason"]),
+            (200, &json!("ignored"), &json!("token"))
+        );
+        assert_eq!(world.status(run).await.unwrap(), RunStatus::Waiting);
+    }
+    let answer = world.post("guarded", &json!({"key": "k", "token": "s3cret"})).await.unwrap();
+    assert_eq!(answer.action, Some("resumed"));
+}
+
+static EFFECTS: AtomicU32 = AtomicU32::new(0);
+static EXECUTIONS: AtomicU32 = AtomicU32::new(0);
+
+fn memoising() -> Brain<Ask> {
+    brain("memoising").step("work", memoise).step("end", end).build()
+}
+px_sdk::brain!(memoising);
+
+async fn memoise(cx: Cx, ask: Ask) -> Result<Next<Ask>> {
+    EXECUTIONS.fetch_add(1, Ordering::SeqCst);
+    let made = cx.once("effect", || async { Ok(EFFECTS.fetch_add(1, Ordering::SeqCst)) }).await?;
+    Ok(Next(Ask { key: format!("{}{made}", ask.key) }))
+}
+
+#[tokio::test]
+async fn rule_13_a_step_that_was_dropped_runs_again_with_its_memoised_values() {
+    let mut world = world();
+    let run = world.start(memoising, Ask { key: "k".into() }).await.unwrap();
+    world.restart().unwrap();
+    // The claim, the `once`, and then the step's return, which never happens.
+    world.store().plan(|number, _| (number == 2).then_some(Fault::DiesBefore));
+    assert!(matches!(world.settle().await, Err(WorldError::Died)));
+    world.restart().unwrap();
+    world.settle().await.unwrap();
+    assert_eq!(world.state(run).await.unwrap(), json!({"key": "k0"}));
+    let counts = (EXECUTIONS.load(Ordering::SeqCst), EFFECTS.load(Ordering::SeqCst));
+    assert_eq!(counts, (2, 1), "run twice, effective once");
+    assert_eq!(attempts(&world, run).await, [1, 1, 1], "a death is no attempt");
+}
+
+/// The project after a redeploy that gave `mail` another response.
+fn redeployed() -> Registry {
+    let before = registry();
+    let webhooks: Vec<_> = before
+        .webhooks()
+        .map(|webhook| {
+            let mut def = (*webhook.def).clone();
+            if def.slug == "mail" {
+                def.response_schema = json!({"type": "object", "properties": {"more": {"type": "string"}}});
+            }
+            (webhook.source.clone(), def)
+        })
+        .collect();
+    let brains = [question().into_def()]
+        .into_iter()
+        .zip(1..)
+        .map(|(def, line)| (px_sdk::registry::Source { file: "rules_runs.rs".into(), line }, def));
+    Registry::of(brains, webhooks).unwrap()
+}
+
+#[tokio::test]
+async fn rule_14_a_response_that_changed_since_the_wait_opened_pauses_the_run() {
+    let world = world();
+    let run = started(&world, question, "k").await;
+    let after = World::over(redeployed(), Arc::clone(world.rows()), 1_000).unwrap();
+    let answer = after.post("mail", &event("1", "k", "a", "resume")).await.unwrap();
+    assert_eq!(answer.action, Some("resumed"), "the sender is told nothing of it");
+    after.settle().await.unwrap();
+    let record = after.run(run).await.unwrap().unwrap();
+    assert_eq!(record.status, RunStatus::Paused);
+    assert!(record.reason.unwrap().starts_with("response changed: webhook 'mail'"));
+    // With the old code back it goes on, with the response that it was given.
+    world.resume(run).await.unwrap();
+    world.settle().await.unwrap();
+    assert_eq!(world.state(run).await.unwrap()["answer"], "a");
+}
+
+fn repeating() -> Brain<Ask> {
+    brain("repeating").step("work", repeat).build()
+}
+px_sdk::brain!(repeating);
+
+async fn repeat(cx: Cx, ask: Ask) -> Result<Next<Ask>> {
+    cx.once("same", || async { Ok(1) }).await?;
+    cx.once("same", || async { Ok(2) }).await?;
+    Ok(Next(ask))
+}
+
+#[tokio::test]
+async fn rule_15_one_name_twice_in_an_execution_is_an_error_and_values_end_with_their_step() {
+    let world = world();
+    let run = started(&world, repeating, "k").await;
+    let record = world.run(run).await.unwrap().unwrap();
+    assert_eq!(record.status, RunStatus::Error);
+    assert!(record.error.unwrap().message.contains("called twice with the name 'same'"));
+    let run = started(&world, survey, "k").await;
+    let record = world.run(run).await.unwrap().unwrap();
+    assert!(types(&world, run).await.contains(&"step:once"));
+    assert!(record.once.is_empty(), "the step is through, and what it remembered is gone");
+}
+
+#[tokio::test]
+async fn rule_16_each_event_of_a_delivery_has_its_own_state_and_the_delivery_one_reply() {
+    let world = world();
+    let run = started(&world, project::half, "a").await;
+    let both = json!({"id": "1", "keys": ["a", "b"]});
+    let answer = world.post("pair", &both).await.unwrap();
+    let body: Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!((answer.status, answer.run), (200, Some(run)), "{body}");
+    let inbox = world.inbox().await.unwrap();
+    assert_eq!(inbox.len(), 1);
+    let found: Vec<_> = inbox[0].events.iter().map(|event| (event.state, event.run)).collect();
+    assert_eq!(found, [(InboxState::Resumed, Some(run)), (InboxState::Queued, None)]);
+    let again = world.post("pair", &both).await.unwrap();
+    assert_eq!(again.action, Some("duplicate"));
+}
+
+#[tokio::test]
+async fn rule_21_the_log_of_a_run_holds_the_response_itself() {
+    let world = world();
+    let run = started(&world, question, "k").await;
+    world.post("mail", &event("1", "k", "kept", "resume")).await.unwrap();
+    let log = world.log(run).await.unwrap();
+    let held = log.iter().find_map(|entry| match &entry.event {
+        EventBody::WaitAnswered { given, .. } => given.response.clone(),
+        _ => None,
+    });
+    assert_eq!(held, Some(json!({"text": "kept"})));
+}
+
+fn third() -> Brain<Ask> {
+    brain("third").version(3).step("end", end).build()
+}
+px_sdk::brain!(third);
+
+#[tokio::test]
+async fn rule_32_a_run_knows_its_version_and_why_it_was_started() {
+    let world = world();
+    let by_api = started(&world, third, "k").await;
+    let record = world.run(by_api).await.unwrap().unwrap();
+    assert_eq!(record.cause, Cause::Api);
+    let first = px_core::wire::event(&record, &world.log(by_api).await.unwrap()[0]);
+    assert_eq!((&first["brainVersion"], &first["cause"]["kind"]), (&json!(3), &json!("api")));
+    let answer = world.post("mail", &event("1", "t", "hello", "or_start")).await.unwrap();
+    let by_event = world.run(answer.run.unwrap()).await.unwrap().unwrap();
+    let event = world.inbox().await.unwrap()[0].events[0].id;
+    assert_eq!(by_event.cause, Cause::Event(event));
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+struct Measured {
+    value: f64,
+    #[serde(skip)]
+    remembered: u32,
+}
+
+fn measuring() -> Brain<Measured> {
+    brain("measuring").step("divide", divide).step("look", look).build()
+}
+px_sdk::brain!(measuring);
+
+async fn divide(_cx: Cx, measured: Measured) -> Result<Next<Measured>> {
+    Ok(Next(Measured { value: measured.value * measured.value.recip(), remembered: 7 }))
+}
+
+async fn look(_cx: Cx, measured: Measured) -> Result<Next<Ask>> {
+    Ok(Next(Ask { key: format!("{} {}", measured.value, measured.remembered) }))
+}
+
+#[tokio::test]
+async fn rule_33_what_is_no_number_is_an_error_of_the_step_that_made_it() {
+    let world = world();
+    let run = world.start(measuring, Measured { value: 0.0, remembered: 0 }).await.unwrap();
+    world.settle().await.unwrap();
+    let record = world.run(run).await.unwrap().unwrap();
+    assert_eq!(record.status, RunStatus::Error, "{record:?}");
+    let error = record.error.unwrap().message;
+    assert!(error.contains("NaN"), "{error}");
+}
+
+#[tokio::test]
+async fn rule_34_a_step_gets_what_was_committed_and_not_what_was_in_memory() {
+    let world = world();
+    let run = world.start(measuring, Measured { value: 2.0, remembered: 7 }).await.unwrap();
+    world.settle().await.unwrap();
+    assert_eq!(world.state(run).await.unwrap(), json!({"key": "1 0"}));
+    let refused = world.start(numbers, vec![1_u32]).await;
+    assert!(matches!(refused, Err(WorldError::Control(_))), "a state is an object: {refused:?}");
+}
+
+fn numbers() -> Brain<Vec<u32>> {
+    brain("numbers").step("end", end_numbers).build()
+}
+px_sdk::brain!(numbers);
+
+async fn end_numbers(_cx: Cx, _numbers: Vec<u32>) -> Result<Next<Ask>> {
+    Ok(Next(Ask { key: String::new() }))
+}
+
+static ENTERED: Notify = Notify::const_new();
+static HEARD: AtomicU32 = AtomicU32::new(0);
+static GO_ON: Notify = Notify::const_new();
+
+fn long() -> Brain<Ask> {
+    brain("long").step("work", work_long).step("end", end).build()
+}
+px_sdk::brain!(long);
+
+/// Works until it is told to go on, or that its run is cancelled.
+async fn work_long(cx: Cx, ask: Ask) -> Result<Next<Ask>> {
+    ENTERED.notify_one();
+    tokio::select! {
+        () = GO_ON.notified() => {}
+        () = cx.cancelled() => {
+            HEARD.fetch_add(1, Ordering::SeqCst);
+            // What it does now can be committed no more: the fence is gone.
+            assert!(cx.once("clean up", || async { Ok(()) }).await.is_err());
+            HEARD.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    Ok(Next(ask))
+}
+
+#[tokio::test(start_paused = true)]
+async fn rule_35_a_cancel_of_a_running_step_counts_at_once_and_a_pause_when_it_is_through() {
+    let world = world();
+    let cancelled = world.start(long, Ask { key: "c".into() }).await.unwrap();
+    let (settled, ()) = tokio::join!(world.settle(), async {
+        ENTERED.notified().await;
+        // So long that watchers see the step run.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        world.cancel(cancelled).await.unwrap();
+        assert_eq!(world.status(cancelled).await.unwrap(), RunStatus::Cancelled);
+    });
+    settled.unwrap();
+    assert_eq!(HEARD.load(Ordering::SeqCst), 2, "the step was told, and could record nothing");
+    let log = types(&world, cancelled).await;
+    assert_eq!(log.last(), Some(&"brain:cancelled"));
+    assert!(!log.contains(&"step:once") && !log.contains(&"step:complete"), "{log:?}");
+
+    let paused = world.start(long, Ask { key: "p".into() }).await.unwrap();
+    let (settled, ()) = tokio::join!(world.settle(), async {
+        ENTERED.notified().await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        world.pause(paused).await.unwrap();
+        assert_eq!(world.status(paused).await.unwrap(), RunStatus::Running);
+        GO_ON.notify_one();
+    });
+    settled.unwrap();
+    assert_eq!(world.status(paused).await.unwrap(), RunStatus::Paused);
+    let steps = types(&world, paused).await.iter().filter(|name| **name == "step:complete").count();
+    assert_eq!(steps, 1, "the step that ran is through, the next has not begun");
+    assert!(world.audit().await.unwrap().is_clean());
+}
+
+#[tokio::test]
+async fn rule_36_after_three_deaths_in_one_execution_the_run_is_paused_and_no_attempt_is_used_up() {
+    let mut world = world();
+    let run = world.start(project::flaky, Ask { key: "permanent".into() }).await.unwrap();
+    for _ in 0..3 {
+        world.restart().unwrap();
+        // The claim is written; the step's first commit never is.
+        world.store().plan(|number, _| (number == 1).then_some(Fault::DiesBefore));
+        assert!(matches!(world.settle().await, Err(WorldError::Died)));
+    }
+    world.restart().unwrap();
+    world.settle().await.unwrap();
+    let record = world.run(run).await.unwrap().unwrap();
+    assert_eq!(record.status, RunStatus::Paused);
+    assert!(record.reason.unwrap().contains("3 processes died while this step ran"));
+    assert!(!types(&world, run).await.contains(&"step:retry"));
+    world.resume(run).await.unwrap();
+    world.settle().await.unwrap();
+    assert_eq!(attempts(&world, run).await, [1], "a death is no attempt");
+}
+
+#[tokio::test(start_paused = true)]
+async fn rule_41_without_any_hint_everything_happens_within_a_second() {
+    let world = world();
+    world.rows().hints().mute();
+    let ids = Arc::new(px_core::Ids::counted(1_000_000));
+    let parts = Parts {
+        store: Arc::clone(world.rows()),
+        registry: Arc::new(registry()),
+        clock: Arc::new(world.clock().clone()),
+        owner: ids.version(world.now()),
+        ids,
+        scope: Scope::default(),
+    };
+    let engine = Engine::start(parts, Limits::default());
+    let second = Duration::from_millis(1_001);
+    tokio::time::sleep(second).await;
+    let run = world.start(survey, Ask { key: "k".into() }).await.unwrap();
+    tokio::time::sleep(second).await;
+    assert_eq!(world.status(run).await.unwrap(), RunStatus::Waiting, "its first step ran");
+    let other = world.start(survey, Ask { key: "other".into() }).await.unwrap();
+    tokio::time::sleep(second).await;
+    world.post("mail", &event("1", "k", "fine", "resume")).await.unwrap();
+    tokio::time::sleep(second).await;
+    assert_eq!(world.status(run).await.unwrap(), RunStatus::Complete, "its event was taken up");
+    world.clock().advance(TIMEOUT);
+    tokio::time::sleep(second * 2).await;
+    assert_eq!(world.state(other).await.unwrap()["from"], "nobody", "its timer rang, and its last step ran");
+    engine.shutdown(Duration::from_secs(1)).await;
+    assert!(world.audit().await.unwrap().is_clean());
+}

@@ -1,5 +1,5 @@
-//! The rules of positions, events, runs and their steps that have no other
-//! test, each by its number, in virtual time.
+//! The rules of runs and their steps that have no other test, each by its
+//! number, in virtual time.
 
 #![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
 
@@ -9,16 +9,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use project::{Ask, TIMEOUT, Text, event, question, registry, survey};
+use project::{Ask, TIMEOUT, Text, event, registry, survey};
 use px_core::event::{Cause, EventBody};
-use px_core::{KeyId, RunId, RunStatus, Scope};
+use px_core::{RunId, RunStatus, Scope};
 use px_engine::{Engine, Limits, Parts};
-use px_sdk::{Brain, Cx, Inbound, Next, Registry, Result, Waiting, brain, verify, wait_for};
-use px_store::{DeliveryFilter, InboxState, RunFilter};
+use px_sdk::{Brain, Cx, Next, Result, Waiting, brain, wait_for};
 use px_testkit::{Fault, World, WorldError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::Notify;
 
 fn world() -> World {
@@ -47,87 +46,6 @@ async fn attempts(world: &World, run: RunId) -> Vec<u32> {
 
 async fn end(_cx: Cx, ask: Ask) -> Result<Next<Ask>> {
     Ok(Next(ask))
-}
-
-#[tokio::test]
-async fn rule_2_nothing_of_one_scope_is_seen_from_another() {
-    let world = world();
-    let run = started(&world, survey, "k").await;
-    world.post("mail", &event("1", "other", "a", "resume")).await.unwrap();
-    let (here, there, store) = (Scope::default(), Scope(1), world.rows());
-    let (waited, queued) = (KeyId::new("mail", "k"), KeyId::new("mail", "other"));
-    let far = world.now().after(TIMEOUT * 100);
-    let any = (RunFilter::default(), DeliveryFilter::default());
-    for (scope, sees) in [(here, true), (there, false)] {
-        assert_eq!(store.run(scope, run).await.unwrap().is_some(), sees);
-        assert_eq!(!store.events(scope, run, 0, 10).await.unwrap().is_empty(), sees);
-        assert_eq!(!store.runs(scope, &any.0, None, 10).await.unwrap().items.is_empty(), sees);
-        assert_eq!(!store.deliveries(scope, &any.1, None, 10).await.unwrap().items.is_empty(), sees);
-        assert_eq!(store.key(scope, &waited).await.unwrap().record.waits.len(), usize::from(sees));
-        assert_eq!(store.queued(scope, &queued, 0, 10).await.unwrap().len(), usize::from(sees));
-        assert_eq!(store.dedup(scope, "mail", "1").await.unwrap().is_some(), sees);
-        assert_eq!(store.is_awaited(scope, "mail").await.unwrap(), sees);
-        assert_eq!(!store.due(scope, far, 10).await.unwrap().is_empty(), sees);
-    }
-}
-
-/// Texts that bring a token, if they have one.
-mod guarded {
-    use super::*;
-
-    #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-    pub(super) struct Guarded {
-        pub(super) key: String,
-        pub(super) token: Option<String>,
-    }
-
-    px_sdk::webhook! {
-        slug = "guarded",
-        payload = Guarded,
-        response = Text,
-        verify = verify::unverified(),
-        handler = receive,
-    }
-
-    async fn receive(note: Guarded) -> Result<Inbound<Text>> {
-        let inbound = Inbound::resume(note.key, Text { text: "let in".into() });
-        Ok(match note.token {
-            Some(token) => inbound.token(token),
-            None => inbound,
-        })
-    }
-}
-
-fn with_token() -> Brain<Ask> {
-    brain("with token").step("ask", ask_with_token).step("take", take).build()
-}
-px_sdk::brain!(with_token);
-
-async fn ask_with_token(_cx: Cx, ask: Ask) -> Result<Waiting<Ask, Text>> {
-    let on = guarded::on(&ask.key).token("s3cret");
-    Ok(wait_for(ask, on))
-}
-
-async fn take(_cx: Cx, ask: Ask, _text: Text) -> Result<Next<Ask>> {
-    Ok(Next(ask))
-}
-
-#[tokio::test]
-async fn rule_10_an_event_without_the_token_of_any_wait_is_ignored_and_says_so() {
-    let world = world();
-    let run = started(&world, with_token, "k").await;
-    for token in [None, Some("s3cre"), Some("s3cret2")] {
-        let note = json!({"key": "k", "token": token});
-        let answer = world.post("guarded", &note).await.unwrap();
-        let body: Value = serde_json::from_str(&answer.body).unwrap();
-        assert_eq!(
-            (answer.status, &body["action"], &body["reason"]),
-            (200, &json!("ignored"), &json!("token"))
-        );
-        assert_eq!(world.status(run).await.unwrap(), RunStatus::Waiting);
-    }
-    let answer = world.post("guarded", &json!({"key": "k", "token": "s3cret"})).await.unwrap();
-    assert_eq!(answer.action, Some("resumed"));
 }
 
 static EFFECTS: AtomicU32 = AtomicU32::new(0);
@@ -160,41 +78,41 @@ async fn rule_13_a_step_that_was_dropped_runs_again_with_its_memoised_values() {
     assert_eq!(attempts(&world, run).await, [1, 1, 1], "a death is no attempt");
 }
 
-/// The project after a redeploy that gave `mail` another response.
-fn redeployed() -> Registry {
-    let before = registry();
-    let webhooks: Vec<_> = before
-        .webhooks()
-        .map(|webhook| {
-            let mut def = (*webhook.def).clone();
-            if def.slug == "mail" {
-                def.response_schema = json!({"type": "object", "properties": {"more": {"type": "string"}}});
-            }
-            (webhook.source.clone(), def)
-        })
-        .collect();
-    let brains = [question().into_def()]
-        .into_iter()
-        .zip(1..)
-        .map(|(def, line)| (px_sdk::registry::Source { file: "rules_runs.rs".into(), line }, def));
-    Registry::of(brains, webhooks).unwrap()
+async fn ask_mail(_cx: Cx, ask: Ask) -> Result<Waiting<Ask, Text>> {
+    let on = project::mail::on(&ask.key);
+    Ok(wait_for(ask, on))
+}
+
+fn persistent() -> Brain<Ask> {
+    brain("persistent")
+        .step("ask", ask_mail)
+        .step("note", note_at_last)
+        .retry(px_sdk::Retry::attempts(3).base(Duration::from_secs(10)))
+        .build()
+}
+px_sdk::brain!(persistent);
+
+async fn note_at_last(cx: Cx, _ask: Ask, text: Text) -> Result<Next<Ask>> {
+    if cx.attempt() < 3 {
+        px_sdk::bail!("attempt {} of '{}'", cx.attempt(), text.text);
+    }
+    Ok(Next(Ask { key: text.text }))
 }
 
 #[tokio::test]
-async fn rule_14_a_response_that_changed_since_the_wait_opened_pauses_the_run() {
-    let world = world();
-    let run = started(&world, question, "k").await;
-    let after = World::over(redeployed(), Arc::clone(world.rows()), 1_000).unwrap();
-    let answer = after.post("mail", &event("1", "k", "a", "resume")).await.unwrap();
-    assert_eq!(answer.action, Some("resumed"), "the sender is told nothing of it");
-    after.settle().await.unwrap();
-    let record = after.run(run).await.unwrap().unwrap();
-    assert_eq!(record.status, RunStatus::Paused);
-    assert!(record.reason.unwrap().starts_with("response changed: webhook 'mail'"));
-    // With the old code back it goes on, with the response that it was given.
-    world.resume(run).await.unwrap();
+async fn hard_case_13_a_step_that_is_retried_gets_the_response_again_also_after_a_restart() {
+    let mut world = world();
+    let run = started(&world, persistent, "k").await;
+    world.post("mail", &event("1", "k", "fine", "resume")).await.unwrap();
     world.settle().await.unwrap();
-    assert_eq!(world.state(run).await.unwrap()["answer"], "a");
+    world.restart().unwrap();
+    for _ in 0..2 {
+        world.advance(Duration::from_secs(60)).await.unwrap();
+    }
+    assert_eq!(world.state(run).await.unwrap(), json!({"key": "fine"}));
+    assert_eq!(attempts(&world, run).await, [1, 1, 2, 3]);
+    let answers = types(&world, run).await.iter().filter(|name| **name == "brain:webhook_response").count();
+    assert_eq!(answers, 1, "the response is one entry of the log");
 }
 
 fn repeating() -> Brain<Ask> {
@@ -219,35 +137,6 @@ async fn rule_15_one_name_twice_in_an_execution_is_an_error_and_values_end_with_
     let record = world.run(run).await.unwrap().unwrap();
     assert!(types(&world, run).await.contains(&"step:once"));
     assert!(record.once.is_empty(), "the step is through, and what it remembered is gone");
-}
-
-#[tokio::test]
-async fn rule_16_each_event_of_a_delivery_has_its_own_state_and_the_delivery_one_reply() {
-    let world = world();
-    let run = started(&world, project::half, "a").await;
-    let both = json!({"id": "1", "keys": ["a", "b"]});
-    let answer = world.post("pair", &both).await.unwrap();
-    let body: Value = serde_json::from_str(&answer.body).unwrap();
-    assert_eq!((answer.status, answer.run), (200, Some(run)), "{body}");
-    let inbox = world.inbox().await.unwrap();
-    assert_eq!(inbox.len(), 1);
-    let found: Vec<_> = inbox[0].events.iter().map(|event| (event.state, event.run)).collect();
-    assert_eq!(found, [(InboxState::Resumed, Some(run)), (InboxState::Queued, None)]);
-    let again = world.post("pair", &both).await.unwrap();
-    assert_eq!(again.action, Some("duplicate"));
-}
-
-#[tokio::test]
-async fn rule_21_the_log_of_a_run_holds_the_response_itself() {
-    let world = world();
-    let run = started(&world, question, "k").await;
-    world.post("mail", &event("1", "k", "kept", "resume")).await.unwrap();
-    let log = world.log(run).await.unwrap();
-    let held = log.iter().find_map(|entry| match &entry.event {
-        EventBody::WaitAnswered { given, .. } => given.response.clone(),
-        _ => None,
-    });
-    assert_eq!(held, Some(json!({"text": "kept"})));
 }
 
 fn third() -> Brain<Ask> {

@@ -1,0 +1,234 @@
+//! The rules of scopes, events and redeploys that have no other test, each by
+//! its number, in virtual time.
+
+#![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
+
+mod project;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use project::{Ask, TIMEOUT, Text, event, question, registry, survey};
+use px_core::event::EventBody;
+use px_core::{KeyId, RunId, RunStatus, Scope};
+use px_sdk::{Brain, Cx, Inbound, Next, Received, Registry, Result, Waiting, brain, verify, wait_for};
+use px_store::{DeliveryFilter, InboxState, RunFilter};
+use px_testkit::World;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+fn world() -> World {
+    World::new(registry()).unwrap()
+}
+
+async fn started(world: &World, brain: fn() -> Brain<Ask>, key: &str) -> RunId {
+    let run = world.start(brain, Ask { key: key.into() }).await.unwrap();
+    world.settle().await.unwrap();
+    run
+}
+
+async fn ask_mail(_cx: Cx, ask: Ask) -> Result<Waiting<Ask, Text>> {
+    let on = project::mail::on(&ask.key);
+    Ok(wait_for(ask, on))
+}
+
+#[tokio::test]
+async fn rule_2_nothing_of_one_scope_is_seen_from_another() {
+    let world = world();
+    let run = started(&world, survey, "k").await;
+    world.post("mail", &event("1", "other", "a", "resume")).await.unwrap();
+    let (here, there, store) = (Scope::default(), Scope(1), world.rows());
+    let (waited, queued) = (KeyId::new("mail", "k"), KeyId::new("mail", "other"));
+    let far = world.now().after(TIMEOUT * 100);
+    let any = (RunFilter::default(), DeliveryFilter::default());
+    for (scope, sees) in [(here, true), (there, false)] {
+        assert_eq!(store.run(scope, run).await.unwrap().is_some(), sees);
+        assert_eq!(!store.events(scope, run, 0, 10).await.unwrap().is_empty(), sees);
+        assert_eq!(!store.runs(scope, &any.0, None, 10).await.unwrap().items.is_empty(), sees);
+        assert_eq!(!store.deliveries(scope, &any.1, None, 10).await.unwrap().items.is_empty(), sees);
+        assert_eq!(store.key(scope, &waited).await.unwrap().record.waits.len(), usize::from(sees));
+        assert_eq!(store.queued(scope, &queued, 0, 10).await.unwrap().len(), usize::from(sees));
+        assert_eq!(store.dedup(scope, "mail", "1").await.unwrap().is_some(), sees);
+        assert_eq!(store.is_awaited(scope, "mail").await.unwrap(), sees);
+        assert_eq!(!store.due(scope, far, 10).await.unwrap().is_empty(), sees);
+    }
+}
+
+/// Texts that bring a token, if they have one.
+mod guarded {
+    use super::*;
+
+    #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+    pub(super) struct Guarded {
+        pub(super) key: String,
+        pub(super) token: Option<String>,
+    }
+
+    px_sdk::webhook! {
+        slug = "guarded",
+        payload = Guarded,
+        response = Text,
+        verify = verify::unverified(),
+        handler = receive,
+    }
+
+    async fn receive(note: Guarded) -> Result<Inbound<Text>> {
+        let inbound = Inbound::resume(note.key, Text { text: "let in".into() });
+        Ok(match note.token {
+            Some(token) => inbound.token(token),
+            None => inbound,
+        })
+    }
+}
+
+fn with_token() -> Brain<Ask> {
+    brain("with token").step("ask", ask_with_token).step("take", take).build()
+}
+px_sdk::brain!(with_token);
+
+async fn ask_with_token(_cx: Cx, ask: Ask) -> Result<Waiting<Ask, Text>> {
+    let on = guarded::on(&ask.key).token("s3cret");
+    Ok(wait_for(ask, on))
+}
+
+async fn take(_cx: Cx, ask: Ask, _text: Text) -> Result<Next<Ask>> {
+    Ok(Next(ask))
+}
+
+#[tokio::test]
+async fn rule_10_an_event_without_the_token_of_any_wait_is_ignored_and_says_so() {
+    let world = world();
+    let run = started(&world, with_token, "k").await;
+    for token in [None, Some("s3cre"), Some("s3cret2")] {
+        let note = json!({"key": "k", "token": token});
+        let answer = world.post("guarded", &note).await.unwrap();
+        let body: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(
+            (answer.status, &body["action"], &body["reason"]),
+            (200, &json!("ignored"), &json!("token"))
+        );
+        assert_eq!(world.status(run).await.unwrap(), RunStatus::Waiting);
+    }
+    let answer = world.post("guarded", &json!({"key": "k", "token": "s3cret"})).await.unwrap();
+    assert_eq!(answer.action, Some("resumed"));
+}
+
+/// Takes as long as it is told.
+mod slow {
+    use super::*;
+
+    px_sdk::webhook! {
+        slug = "slow",
+        payload = Ask,
+        response = Text,
+        verify = verify::unverified().dedup_pointer("/key"),
+        handler = receive,
+    }
+
+    async fn receive(received: &Received, ask: Ask) -> Result<Inbound<Text>> {
+        if received.headers.contains_key("x-slow") {
+            tokio::time::sleep(Duration::from_millis(2_001)).await;
+        }
+        Ok(Inbound::resume(ask.key, Text { text: received.path.clone() }))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rule_24_a_handler_sees_the_request_and_has_two_seconds_which_cost_no_dedup_key() {
+    let world = world();
+    let ask = Ask { key: "k".into() };
+    let answer = world.post_with("slow", &[("x-slow", "1")], &ask).await.unwrap();
+    assert_eq!((answer.status, answer.action), (503, None), "{}", answer.body);
+    let answer = world.post("slow", &ask).await.unwrap();
+    assert_eq!((answer.status, answer.action), (200, Some("queued")), "it is no duplicate");
+    let answer = world.post("slow", &ask).await.unwrap();
+    assert_eq!(answer.action, Some("duplicate"));
+}
+
+/// The project after a redeploy that gave `mail` another response.
+fn redeployed() -> Registry {
+    let before = registry();
+    let webhooks: Vec<_> = before
+        .webhooks()
+        .map(|webhook| {
+            let mut def = (*webhook.def).clone();
+            if def.slug == "mail" {
+                def.response_schema = json!({"type": "object", "properties": {"more": {"type": "string"}}});
+            }
+            (webhook.source.clone(), def)
+        })
+        .collect();
+    let brains = [question().into_def()]
+        .into_iter()
+        .zip(1..)
+        .map(|(def, line)| (px_sdk::registry::Source { file: "rules_events.rs".into(), line }, def));
+    Registry::of(brains, webhooks).unwrap()
+}
+
+#[tokio::test]
+async fn rule_14_a_response_that_changed_since_the_wait_opened_pauses_the_run() {
+    let world = world();
+    let run = started(&world, question, "k").await;
+    let after = World::over(redeployed(), Arc::clone(world.rows()), 1_000).unwrap();
+    let answer = after.post("mail", &event("1", "k", "a", "resume")).await.unwrap();
+    assert_eq!(answer.action, Some("resumed"), "the sender is told nothing of it");
+    after.settle().await.unwrap();
+    let record = after.run(run).await.unwrap().unwrap();
+    assert_eq!(record.status, RunStatus::Paused);
+    assert!(record.reason.unwrap().starts_with("response changed: webhook 'mail'"));
+    // With the old code back it goes on, with the response that it was given.
+    world.resume(run).await.unwrap();
+    world.settle().await.unwrap();
+    assert_eq!(world.state(run).await.unwrap()["answer"], "a");
+}
+
+#[tokio::test]
+async fn hard_case_23_a_step_that_a_redeploy_renamed_pauses_its_run_and_fails_nothing() {
+    let world = world();
+    let run = started(&world, question, "k").await;
+    let source = px_sdk::registry::Source { file: "rules_events.rs".into(), line: 1 };
+    let renamed: Brain<Ask> = brain("question").step("ask", ask_mail).step("take the answer", take).build();
+    let before = registry();
+    let webhooks = before.webhooks().map(|webhook| (webhook.source.clone(), (*webhook.def).clone()));
+    let registry = Registry::of([(source, renamed.into_def())], webhooks.collect::<Vec<_>>()).unwrap();
+    let after = World::over(registry, Arc::clone(world.rows()), 1_000).unwrap();
+    let answer = after.post("mail", &event("1", "k", "a", "resume")).await.unwrap();
+    assert_eq!(answer.action, Some("resumed"));
+    after.settle().await.unwrap();
+    let record = after.run(run).await.unwrap().unwrap();
+    assert_eq!(record.status, RunStatus::Paused);
+    assert!(record.reason.clone().unwrap().contains("'take'"), "{:?}", record.reason);
+    world.resume(run).await.unwrap();
+    world.settle().await.unwrap();
+    assert_eq!(world.state(run).await.unwrap()["answer"], "a", "nothing is lost of it");
+}
+
+#[tokio::test]
+async fn rule_16_each_event_of_a_delivery_has_its_own_state_and_the_delivery_one_reply() {
+    let world = world();
+    let run = started(&world, project::half, "a").await;
+    let both = json!({"id": "1", "keys": ["a", "b"]});
+    let answer = world.post("pair", &both).await.unwrap();
+    let body: Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!((answer.status, answer.run), (200, Some(run)), "{body}");
+    let inbox = world.inbox().await.unwrap();
+    assert_eq!(inbox.len(), 1);
+    let found: Vec<_> = inbox[0].events.iter().map(|event| (event.state, event.run)).collect();
+    assert_eq!(found, [(InboxState::Resumed, Some(run)), (InboxState::Queued, None)]);
+    let again = world.post("pair", &both).await.unwrap();
+    assert_eq!(again.action, Some("duplicate"));
+}
+
+#[tokio::test]
+async fn rule_21_the_log_of_a_run_holds_the_response_itself() {
+    let world = world();
+    let run = started(&world, question, "k").await;
+    world.post("mail", &event("1", "k", "kept", "resume")).await.unwrap();
+    let log = world.log(run).await.unwrap();
+    let held = log.iter().find_map(|entry| match &entry.event {
+        EventBody::WaitAnswered { given, .. } => given.response.clone(),
+        _ => None,
+    });
+    assert_eq!(held, Some(json!({"text": "kept"})));
+}

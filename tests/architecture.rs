@@ -270,3 +270,29 @@ fn nothing_is_left_unfinished() {
         }
     }
 }
+
+#[test]
+fn every_error_code_is_used_and_every_page_belongs_to_one() {
+    let text = std::fs::read_to_string(root().join("crates/px-core/src/code.rs")).expect("the codes");
+    let table = text.split("\ncodes! {").nth(1).expect("a table").split("\n}").next().expect("an end");
+    let codes: Vec<(&str, &str)> =
+        table.lines().filter_map(|line| line.trim().trim_end_matches("\",").split_once(" = \"")).collect();
+    assert!(codes.len() > 30, "the table is read: {codes:?}");
+    let sources = library();
+    for (name, code) in &codes {
+        let used = format!("Code::{name}");
+        let users = sources.iter().filter(|(file, _)| !file.ends_with("px-core/src/code.rs"));
+        let is_used = users.clone().any(|(_, code)| {
+            code.match_indices(&used)
+                .any(|(at, found)| !code[at + found.len()..].starts_with(|next: char| next.is_alphanumeric()))
+        });
+        assert!(is_used, "{code} ({name}) is answered nowhere");
+    }
+    let mut pages: Vec<String> = std::fs::read_dir(root().join("crates/px-core/src/code"))
+        .expect("pages")
+        .map(|page| page.expect("a page").file_name().to_string_lossy().into_owned())
+        .collect();
+    pages.sort();
+    let expected: Vec<String> = codes.iter().map(|(_, code)| format!("{code}.md")).collect();
+    assert_eq!(pages, expected, "a page each, and no other");
+}

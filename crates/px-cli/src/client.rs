@@ -4,8 +4,10 @@
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::header::HeaderMap;
+use px_core::Code;
+use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Kind, Result};
@@ -24,6 +26,8 @@ const UNRESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     base: String,
+    /// The value of the header.
+    token: Option<HeaderValue>,
     http: reqwest::Client,
 }
 
@@ -41,7 +45,8 @@ impl Answer {
 }
 
 impl Client {
-    pub(crate) fn new(base: String) -> Result<Self> {
+    /// A client of the server at `base`, which sends this API token.
+    pub(crate) fn new(base: String, token: Option<&SecretString>) -> Result<Self> {
         // A second installation is the first one's loss of nothing.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
@@ -51,10 +56,11 @@ impl Client {
         if is_loopback(&base) {
             builder = builder.no_proxy();
         }
+        let token = token.map(|token| bearer(token.expose_secret())).transpose()?;
         let http = builder
             .build()
             .map_err(|error| Error::failed(format!("cannot make an HTTP client: {}", chain(&error))))?;
-        Ok(Self { base, http })
+        Ok(Self { base, token, http })
     }
 
     /// The server's URL.
@@ -78,8 +84,17 @@ impl Client {
         self.call(Method::DELETE, path, None).await
     }
 
+    /// A request to the API. Webhooks are sent without the token.
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match &self.token {
+            Some(token) => request.header(reqwest::header::AUTHORIZATION, token.clone()),
+            None => request,
+        }
+    }
+
     async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
-        let mut request = self.http.request(method, format!("{}{path}", self.base)).timeout(ANSWER_TIMEOUT);
+        let mut request = self.request(method, path).timeout(ANSWER_TIMEOUT);
         if let Some(body) = body {
             request = request.json(body);
         }
@@ -116,7 +131,7 @@ impl Client {
 
     /// Opens a stream of server-sent events, after the event of this id.
     pub(crate) async fn stream(&self, path: &str, after: Option<&str>) -> Result<Response> {
-        let mut request = self.http.get(format!("{}{path}", self.base)).header("accept", "text/event-stream");
+        let mut request = self.request(Method::GET, path).header("accept", "text/event-stream");
         if let Some(id) = after {
             request = request.header("last-event-id", id);
         }
@@ -168,12 +183,29 @@ fn refusal(status: StatusCode, mut fields: Map<String, Value>) -> Error {
     };
     let hint = match status.as_u16() {
         503 => Some("the server cannot take it now; try again in a moment".to_owned()),
+        401 if says(&fields, Code::TokenMissing) => {
+            Some("give a token in PX_TOKEN; `px tokens create` makes one".to_owned())
+        }
+        403 if says(&fields, Code::ScopeMissing) => {
+            Some("`px tokens create` makes a token of that scope, with an admin's".to_owned())
+        }
         401 | 403 => Some("the server wants credentials that this request did not have".to_owned()),
         _ => violations(&fields).or_else(|| candidates(&fields)),
     };
     let mut error = Error::new(kind, message).maybe_hint(hint);
     error.details = fields;
     error
+}
+
+fn says(fields: &Map<String, Value>, code: Code) -> bool {
+    fields.get("code").is_some_and(|found| found == code.as_str())
+}
+
+fn bearer(token: &str) -> Result<HeaderValue> {
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.trim()))
+        .map_err(|_| Error::usage("PX_TOKEN is no API token").hint("`px tokens create` makes one"))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// What a payload or a state violates, a line each.

@@ -8,6 +8,7 @@
 //! | `server.port` | `PX_PORT` | `8787` |
 //! | `server.public_url` | `PX_PUBLIC_URL` | none: the bind address |
 //! | `server.trusted_proxies` | | none: whose `X-Forwarded-*` headers are believed |
+//! | `server.cors_origins` | | none: the origins whose pages may use the API |
 //! | `server.max_body_bytes` | | 5 MiB, of one webhook request |
 //! | `server.body_timeout_secs` | | 10, for the body of one webhook request |
 //! | `server.shutdown_grace_secs` | | 10, for running steps when the end was asked for |
@@ -62,6 +63,8 @@ pub(crate) struct Server {
     pub(crate) public_url: Option<String>,
     /// The peers whose forwarding headers are believed, as address ranges.
     pub(crate) trusted_proxies: Vec<String>,
+    /// The origins whose pages may use the API, such as `https://app.example`.
+    pub(crate) cors_origins: Vec<String>,
     /// The largest body of a webhook request.
     pub(crate) max_body_bytes: usize,
     /// How long the body of a webhook request may take.
@@ -85,6 +88,7 @@ impl Default for Server {
             port: DEFAULT_PORT,
             public_url: None,
             trusted_proxies: Vec::new(),
+            cors_origins: Vec::new(),
             max_body_bytes: 5 * 1024 * 1024,
             body_timeout_secs: 10,
             shutdown_grace_secs: 10,
@@ -254,7 +258,7 @@ mod tests {
     fn unknown_keys_are_errors_with_a_suggestion() {
         assert_eq!(
             parse("[server]\nprot = 1\n").unwrap_err(),
-            "px.toml:2:1: unknown key 'prot' | did you mean 'port'? the keys here are: bind, port, public_url, trusted_proxies, max_body_bytes, \
+            "px.toml:2:1: unknown key 'prot' | did you mean 'port'? the keys here are: bind, port, public_url, trusted_proxies, cors_origins, max_body_bytes, \
              body_timeout_secs, shutdown_grace_secs"
         );
         assert_eq!(

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use px_core::{Clock as _, Ids, SystemClock, Timestamp};
 use px_sdk::Registry;
+use secrecy::SecretString;
 
 use crate::client::Client;
 use crate::config::{self, Config};
@@ -103,7 +104,8 @@ impl Context {
 
     /// A client of the server.
     pub(crate) fn client(&self) -> Result<Client> {
-        Client::new(self.server_url()?)
+        let token = env("PX_TOKEN").filter(|token| !token.is_empty()).map(SecretString::from);
+        Client::new(self.server_url()?, token.as_ref())
     }
 
     /// A text that was never used before: the provider's id of a delivery.

@@ -122,6 +122,8 @@ impl Ui {
         self.say(format_args!("{}: {}", paint(ERROR, "Error"), error.message));
         if let Some(hint) = &error.hint {
             self.say(format_args!("{}: {hint}", paint(HINT, "Hint")));
+        } else if let Some(code) = error.details.get("code").and_then(serde_json::Value::as_str) {
+            self.say(format_args!("{}: `px explain {code}` says more", paint(HINT, "Hint")));
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use uuid::{ContextV7, Timestamp as UuidTime, Uuid};
 
-use crate::id::{DeliveryId, EventId, HookId, OutgoingId, RunId, WaitId};
+use crate::id::{DeliveryId, EventId, HookId, OutgoingId, RunId, TokenId, WaitId};
 use crate::time::Timestamp;
 
 /// Makes ids. Ids made by one process sort in the order in which they were
@@ -96,6 +96,12 @@ impl Ids {
     #[must_use]
     pub fn outgoing(&self, now: Timestamp) -> OutgoingId {
         OutgoingId::from_bytes(self.next(now))
+    }
+
+    /// A new API token's id.
+    #[must_use]
+    pub fn token(&self, now: Timestamp) -> TokenId {
+        TokenId::from_bytes(self.next(now))
     }
 
     /// A new version of a guarded row, or a fencing token: never one that was

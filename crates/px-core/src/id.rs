@@ -130,6 +130,11 @@ id!(
     OutgoingId, "dlv", "the id of an outbound delivery"
 );
 
+id!(
+    /// A token that opens the API.
+    TokenId, "tok", "the id of an API token"
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;

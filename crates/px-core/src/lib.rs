@@ -6,6 +6,7 @@
 //! [`run::apply`], the rule book; and what the outside is told of it.
 
 mod clock;
+mod code;
 mod entropy;
 mod id;
 mod time;
@@ -18,9 +19,10 @@ pub mod wait;
 pub mod wire;
 
 pub use clock::{Clock, ManualClock, Stopwatch, SystemClock};
+pub use code::Code;
 pub use entropy::{Ids, fill, salt};
 pub use event::Event;
-pub use id::{DeliveryId, EventId, HookId, OutgoingId, ParseIdError, RunId, WaitId};
+pub use id::{DeliveryId, EventId, HookId, OutgoingId, ParseIdError, RunId, TokenId, WaitId};
 pub use key::{KeyId, KeyRecord, Scope};
 pub use run::{Run, RunStatus};
 pub use time::Timestamp;

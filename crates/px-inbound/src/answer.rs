@@ -2,7 +2,7 @@
 //! makes a status, a body and headers of it (API.md section 2).
 
 use px_core::key::EndedBy;
-use px_core::{DeliveryId, RunId};
+use px_core::{Code, DeliveryId, RunId};
 use px_store::DedupRecord;
 use serde_json::{Map, Value, json};
 
@@ -116,8 +116,8 @@ impl Answer {
         }
     }
 
-    fn error(status: u16, text: &str) -> Self {
-        Self::json(status, &json!({ "error": text }))
+    fn error(status: u16, code: Code, text: &str) -> Self {
+        Self::json(status, &json!({ "error": text, "code": code.as_str() }))
     }
 
     /// A handshake: as the provider wants it; no delivery, no run.
@@ -169,7 +169,7 @@ impl Answer {
     /// A form that does not say which wait it is for.
     #[must_use]
     pub fn form_without_identifier() -> Self {
-        Self::error(400, "Missing required query parameter \"identifier\"")
+        Self::error(400, Code::FormIdentifierMissing, "Missing required query parameter \"identifier\"")
     }
 
     /// A form whose token is missing or another one than the wait's.
@@ -193,31 +193,37 @@ impl Answer {
     /// The slug is unknown.
     #[must_use]
     pub fn unknown_slug(slug: &str) -> Self {
-        Self::error(404, &format!("Webhook '{slug}' not found"))
+        Self::error(404, Code::WebhookNotFound, &format!("Webhook '{slug}' not found"))
     }
 
     /// A GET that is no handshake.
     #[must_use]
     pub fn wrong_method(slug: &str) -> Self {
-        Self::error(405, &format!("Webhook '{slug}' takes POST"))
+        Self::error(405, Code::WrongMethod, &format!("Webhook '{slug}' takes POST"))
     }
 
     /// The sender was not believed.
     #[must_use]
     pub fn unauthorized(text: &str) -> Self {
-        Self { action: Some("rejected"), ..Self::error(401, text) }
+        Self { action: Some("rejected"), ..Self::error(401, Code::Unverified, text) }
     }
 
     /// The body cannot be read.
     #[must_use]
     pub fn unreadable(kind: BodyErrorKind, text: &str) -> Self {
-        Self::error(if kind == BodyErrorKind::UnsupportedType { 415 } else { 400 }, text)
+        match kind {
+            BodyErrorKind::UnsupportedType => Self::error(415, Code::UnsupportedType, text),
+            _ => Self::error(400, Code::PayloadUnreadable, text),
+        }
     }
 
     /// The payload does not fit; it is quarantined.
     #[must_use]
     pub fn violations(delivery: DeliveryId, text: &str, violations: &[Violation], accepts: bool) -> Self {
-        let body = json!({ "error": text, "violations": violations, "deliveryId": delivery });
+        let body = json!({
+            "error": text, "code": Code::PayloadUnfit.as_str(),
+            "violations": violations, "deliveryId": delivery,
+        });
         Self {
             action: Some("quarantined"),
             delivery: Some(delivery),
@@ -228,14 +234,16 @@ impl Answer {
     /// The handler failed; the delivery is quarantined.
     #[must_use]
     pub fn handler_failed(delivery: DeliveryId) -> Self {
-        let body = json!({ "error": "Failed to process webhook", "deliveryId": delivery });
+        let body = json!({
+            "error": "Failed to process webhook", "code": Code::HandlerFailed.as_str(), "deliveryId": delivery,
+        });
         Self { action: Some("quarantined"), delivery: Some(delivery), ..Self::json(500, &body) }
     }
 
     /// Nothing was kept; the sender should come back.
     #[must_use]
     pub fn unavailable(text: &str) -> Self {
-        Self { retry_after: Some(1), ..Self::error(503, text) }
+        Self { retry_after: Some(1), ..Self::error(503, Code::Unavailable, text) }
     }
 }
 

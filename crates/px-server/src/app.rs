@@ -19,6 +19,11 @@ pub(crate) struct App {
     pub(crate) inputs: BTreeMap<String, Schema>,
     /// What webhook URLs begin with, without a slash at the end.
     pub(crate) base_url: String,
+    pub(crate) tokens: crate::access::Tokens,
+    /// Serves the API to others though there is no token.
+    pub(crate) insecure: bool,
+    /// The origins whose pages may use the API.
+    pub(crate) cors_origins: Vec<http::HeaderValue>,
     pub(crate) gate: Arc<Gate>,
     /// The webhooks with middleware of their own, by slug.
     pub(crate) layered: std::collections::HashMap<String, px_sdk::layer::Route>,

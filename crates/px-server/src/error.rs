@@ -4,6 +4,7 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use px_core::Code;
 use px_engine::{ControlError, PositionError};
 use px_inbound::OperatorError;
 use px_store::DraftError;
@@ -42,9 +43,16 @@ pub enum StartError {
     },
     /// An API without access control on an address that others can reach.
     #[error(
-        "the API has no access control, and {0} can be reached from other machines: bind to 127.0.0.1, or pass --insecure"
+        "there is no API token, and {0} can be reached from other machines: make one with `px tokens create`, \
+         bind to 127.0.0.1, or pass --insecure"
     )]
     Open(std::net::SocketAddr),
+    /// No page can have this origin.
+    #[error("'{0}' is no origin: write it like https://app.example, with the port if it has one")]
+    Origin(String),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(px_store::Error),
     /// The client of outbound hooks cannot be made.
     #[error(transparent)]
     Hooks(px_outbound::guard::Error),
@@ -65,34 +73,43 @@ pub enum StartError {
 #[derive(Debug)]
 pub(crate) struct ApiError {
     status: StatusCode,
+    code: Code,
     body: Value,
     retry_after: bool,
 }
 
 impl ApiError {
-    pub(crate) fn new(status: StatusCode, text: impl Into<String>) -> Self {
-        Self { status, body: json!({ "error": text.into() }), retry_after: false }
+    pub(crate) fn new(status: StatusCode, code: Code, text: impl Into<String>) -> Self {
+        Self::with(status, code, json!({ "error": text.into() }))
     }
 
-    pub(crate) fn with(status: StatusCode, body: Value) -> Self {
-        Self { status, body, retry_after: false }
+    pub(crate) fn with(status: StatusCode, code: Code, body: Value) -> Self {
+        Self { status, code, body, retry_after: false }
     }
 
+    /// 400, `PX0003` unless another code is said.
     pub(crate) fn bad_request(text: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, text)
+        Self::new(StatusCode::BAD_REQUEST, Code::BadRequest, text)
     }
 
     /// Too much at once; the sender should come back.
     pub(crate) fn overloaded(text: impl Into<String>) -> Self {
-        Self { retry_after: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, text) }
+        Self { retry_after: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, text) }
     }
 
+    /// 404, `PX0008` unless another code is said.
     pub(crate) fn not_found(text: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, text)
+        Self::new(StatusCode::NOT_FOUND, Code::NotFound, text)
     }
 
+    /// 409, `PX0007` unless another code is said.
     pub(crate) fn conflict(text: impl Into<String>) -> Self {
-        Self::new(StatusCode::CONFLICT, text)
+        Self::new(StatusCode::CONFLICT, Code::Conflict, text)
+    }
+
+    /// With a code that says more precisely what is wrong.
+    pub(crate) fn code(self, code: Code) -> Self {
+        Self { code, ..self }
     }
 }
 
@@ -101,18 +118,22 @@ impl From<px_store::Error> for ApiError {
         tracing::error!(%error, "a request failed in the store");
         let retry_after = error.is_retryable();
         let status = StatusCode::SERVICE_UNAVAILABLE;
-        Self { status, body: json!({ "error": error.to_string() }), retry_after }
+        Self { retry_after, ..Self::new(status, Code::Unavailable, error.to_string()) }
     }
 }
 
 impl From<ControlError> for ApiError {
     fn from(error: ControlError) -> Self {
         match error {
-            ControlError::UnknownBrain(brain) => Self::not_found(format!("Brain '{brain}' not found")),
-            ControlError::Draft(DraftError::NoRun(run)) => {
-                Self::not_found(format!("Brain run '{run}' not found"))
+            ControlError::UnknownBrain(brain) => {
+                Self::not_found(format!("Brain '{brain}' not found")).code(Code::BrainNotFound)
             }
-            ControlError::Draft(DraftError::Refused(refusal)) => Self::conflict(refusal.to_string()),
+            ControlError::Draft(DraftError::NoRun(run)) => {
+                Self::not_found(format!("Brain run '{run}' not found")).code(Code::RunNotFound)
+            }
+            ControlError::Draft(DraftError::Refused(refusal)) => {
+                Self::conflict(refusal.to_string()).code(Code::WrongRunStatus)
+            }
             ControlError::Draft(error @ DraftError::TurnsFull(_)) => Self::overloaded(sentence(&error)),
             ControlError::Position(why) => {
                 let status = match why {
@@ -120,12 +141,12 @@ impl From<ControlError> for ApiError {
                     PositionError::Unfit { .. } => StatusCode::UNPROCESSABLE_ENTITY,
                     _ => StatusCode::CONFLICT,
                 };
-                Self::new(status, sentence(&why))
+                Self::new(status, Code::BadPosition, sentence(&why))
             }
             ControlError::Draft(DraftError::Store(error)) | ControlError::Store(error) => error.into(),
             other => {
                 tracing::error!(error = %other, "a request failed");
-                Self { retry_after: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, other.to_string()) }
+                Self::overloaded(other.to_string())
             }
         }
     }
@@ -134,12 +155,13 @@ impl From<ControlError> for ApiError {
 impl From<OperatorError> for ApiError {
     fn from(error: OperatorError) -> Self {
         match error {
-            OperatorError::NoDelivery(_) | OperatorError::NoRun(_) => Self::not_found(error.to_string()),
-            OperatorError::Refused(why) => Self::conflict(why),
+            OperatorError::NoDelivery(_) => Self::not_found(error.to_string()).code(Code::DeliveryNotFound),
+            OperatorError::NoRun(_) => Self::not_found(error.to_string()).code(Code::RunNotFound),
+            OperatorError::Refused(why) => Self::conflict(why).code(Code::DeliveryUnfit),
             OperatorError::Store(error) => error.into(),
             other => {
                 tracing::error!(error = %other, "a request failed");
-                Self { retry_after: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, other.to_string()) }
+                Self::overloaded(other.to_string())
             }
         }
     }
@@ -149,11 +171,15 @@ impl From<px_outbound::operate::Error> for ApiError {
     fn from(error: px_outbound::operate::Error) -> Self {
         use px_outbound::operate::Error as E;
         match error {
-            E::NoHook(id) => Self::not_found(format!("Hook '{id}' not found")),
-            E::NoDelivery(id) => Self::not_found(format!("Delivery '{id}' not found")),
-            E::Url(_) | E::Invalid(_) => Self::bad_request(sentence(&error)),
-            E::Egress(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, sentence(&error)),
-            E::Conflict(_) | E::TooMany(_) => Self::conflict(sentence(&error)),
+            E::NoHook(id) => Self::not_found(format!("Hook '{id}' not found")).code(Code::HookNotFound),
+            E::NoDelivery(id) => {
+                Self::not_found(format!("Delivery '{id}' not found")).code(Code::OutgoingNotFound)
+            }
+            E::Url(_) | E::Invalid(_) => Self::bad_request(sentence(&error)).code(Code::HookInvalid),
+            E::Egress(_) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, Code::AddressRefused, sentence(&error))
+            }
+            E::Conflict(_) | E::TooMany(_) => Self::conflict(sentence(&error)).code(Code::HookConflict),
             E::Store(error) => error.into(),
             _ => Self::overloaded(sentence(&error)),
         }
@@ -169,7 +195,11 @@ fn sentence(error: &impl std::fmt::Display) -> String {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut response = (self.status, Json(self.body)).into_response();
+        let mut body = self.body;
+        if let Value::Object(fields) = &mut body {
+            fields.insert("code".into(), self.code.as_str().into());
+        }
+        let mut response = (self.status, Json(body)).into_response();
         if self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }

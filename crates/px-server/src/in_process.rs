@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tower_service::Service as _;
 
 use crate::error::StartError;
-use crate::start::{Checked, Options, router};
+use crate::start::{self, Checked, Options, router};
 
 /// Every route of a server, without its listener and without its engine: runs
 /// that are started stay where they are.
@@ -29,9 +29,12 @@ impl InProcess {
     /// # Errors
     /// What [`start`](crate::start) says of options, except of the address.
     pub async fn new(mut options: Options) -> Result<Self, StartError> {
+        // Whoever calls is in this process: there is nobody to keep out.
+        options.insecure = true;
         let checked = Checked::new(&mut options)?;
         let closing = watch::Sender::new(false);
-        let (app, _warnings) = checked.assemble(&options, options.bind, closing.subscribe()).await?;
+        let tokens = start::tokens(&options).await?;
+        let (app, _warnings) = checked.assemble(&options, tokens, options.bind, closing.subscribe()).await?;
         Ok(Self { router: router(app).with_state(()), _closing: closing })
     }
 

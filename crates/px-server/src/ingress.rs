@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body as HttpBody;
+use px_core::Code;
 use px_core::key::FORM_SLUG;
 use px_inbound::{Answer, Permit, Turned};
 use px_sdk::layer::BoxError;
@@ -61,7 +62,8 @@ async fn enter(app: Shared, remote: SocketAddr, slug: String, door: Door, reques
     };
     if headers.len() > app.max_headers {
         let text = format!("The request has more than {} header lines", app.max_headers);
-        return ApiError::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, text).into_response();
+        return ApiError::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Code::TooManyHeaders, text)
+            .into_response();
     }
     let declared = headers
         .get(header::CONTENT_LENGTH)
@@ -101,7 +103,7 @@ where
         Ok(Err(response)) => return response,
         Err(_) => {
             let text = "The request's body took too long";
-            return ApiError::new(StatusCode::REQUEST_TIMEOUT, text).into_response();
+            return ApiError::new(StatusCode::REQUEST_TIMEOUT, Code::TooSlow, text).into_response();
         }
     };
     let received = Received {
@@ -134,7 +136,8 @@ where
 
 /// What a sender is told whose request went wrong here.
 pub(crate) fn failed() -> Response {
-    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "Failed to process webhook").into_response()
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, Code::HandlerFailed, "Failed to process webhook")
+        .into_response()
 }
 
 /// Reads the body piece by piece, so that what it holds counts while it comes.
@@ -169,14 +172,16 @@ where
 
 fn turned_away(turned: Turned) -> Response {
     match turned {
-        Turned::NotAllowed => ApiError::new(StatusCode::FORBIDDEN, turned.to_string()).into_response(),
+        Turned::NotAllowed => {
+            ApiError::new(StatusCode::FORBIDDEN, Code::AddressNotAllowed, turned.to_string()).into_response()
+        }
         _ => ApiError::overloaded(turned.to_string()).into_response(),
     }
 }
 
 fn too_large(limit: usize) -> Response {
     let text = format!("The request's body is larger than {limit} bytes");
-    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, text).into_response()
+    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge, text).into_response()
 }
 
 /// `OPTIONS /webhooks/{slug}`: what may be sent there, and whether the origin

@@ -2,6 +2,7 @@
 //! webhook's way in (`ingress`), the API (`api`), and their replies. Axum is
 //! known here and nowhere else.
 
+mod access;
 mod api;
 mod app;
 mod connections;
@@ -17,6 +18,7 @@ mod sweeper;
 mod view;
 mod why;
 
+pub use access::{TokenError, Tokens};
 pub use connections::ConnectionLimits;
 pub use error::StartError;
 pub use in_process::InProcess;

@@ -8,6 +8,7 @@
 use axum::body::{Body, to_bytes};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use px_core::Code;
 
 use crate::error::ApiError;
 use crate::layered;
@@ -37,7 +38,13 @@ pub(crate) async fn give_form(response: Response) -> Response {
         ("", _) => status.canonical_reason().unwrap_or("The request was refused"),
         (text, _) => text,
     };
-    let body = ApiError::new(status, text).into_response().into_body();
+    let code = match status {
+        StatusCode::NOT_FOUND => Code::NoRoute,
+        StatusCode::METHOD_NOT_ALLOWED => Code::WrongMethod,
+        _ if status.is_server_error() => Code::Internal,
+        _ => Code::BadRequest,
+    };
+    let body = ApiError::new(status, code, text).into_response().into_body();
     head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     head.headers.remove(header::CONTENT_LENGTH);
     Response::from_parts(head, Body::new(body))

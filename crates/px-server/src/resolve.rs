@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::StatusCode;
+use px_core::Code;
 use px_sdk::registry::Registered;
 use px_sdk::{BrainDef, Registry};
 use serde_json::{Value, json};
@@ -16,7 +17,7 @@ pub(crate) fn one<'a>(
     ambiguous: StatusCode,
 ) -> Result<&'a Registered<Arc<BrainDef>>, ApiError> {
     match registry.find(text).as_slice() {
-        [] => Err(ApiError::not_found(format!("Brain '{text}' not found"))),
+        [] => Err(ApiError::not_found(format!("Brain '{text}' not found")).code(Code::BrainNotFound)),
         [brain] => Ok(brain),
         several => {
             let candidates: Vec<Value> = several
@@ -35,7 +36,7 @@ pub(crate) fn one<'a>(
                 "matchType": "multiple",
                 "candidates": candidates,
             });
-            Err(ApiError::with(ambiguous, body))
+            Err(ApiError::with(ambiguous, Code::BrainAmbiguous, body))
         }
     }
 }

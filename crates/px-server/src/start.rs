@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderValue;
 use px_core::key::FORM_SLUG;
 use px_core::{Clock, Ids, Scope};
 use px_engine::{Engine, Limits, Parts};
@@ -17,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::access::{self, Tokens};
 use crate::api;
 use crate::app::{App, Shared};
 use crate::connections::{self, ConnectionLimits};
@@ -86,6 +88,8 @@ pub struct Options {
     pub hooks: HookOptions,
     /// Serves the API to other machines though nothing guards it.
     pub insecure: bool,
+    /// The origins whose pages may use the API, such as `https://app.example`.
+    pub cors_origins: Vec<String>,
 }
 
 impl Options {
@@ -112,6 +116,7 @@ impl Options {
             shutdown_grace: Duration::from_secs(10),
             hooks: HookOptions::default(),
             insecure: false,
+            cors_origins: Vec::new(),
         }
     }
 }
@@ -148,7 +153,8 @@ impl std::fmt::Debug for Running {
 /// See [`StartError`]; nothing runs then.
 pub async fn start(mut options: Options) -> Result<Running, StartError> {
     let checked = Checked::new(&mut options)?;
-    if !options.bind.ip().is_loopback() && !options.insecure {
+    let tokens = tokens(&options).await?;
+    if !options.bind.ip().is_loopback() && tokens.is_empty() && !options.insecure {
         return Err(StartError::Open(options.bind));
     }
     let listener = TcpListener::bind(options.bind)
@@ -156,7 +162,7 @@ pub async fn start(mut options: Options) -> Result<Running, StartError> {
         .map_err(|source| StartError::Bind { bind: options.bind, source })?;
     let address = listener.local_addr().unwrap_or(options.bind);
     let closing = watch::Sender::new(false);
-    let (app, warnings) = checked.assemble(&options, address, closing.subscribe()).await?;
+    let (app, warnings) = checked.assemble(&options, tokens, address, closing.subscribe()).await?;
     let base_url = app.base_url.clone();
     let sender = Sender::start(app.operator.parts().clone(), options.hooks.limits);
     let engine = Engine::start(app.parts.clone(), options.limits);
@@ -188,6 +194,7 @@ pub(crate) struct Checked {
     endpoints: Vec<Endpoint>,
     policies: HashMap<String, Policy>,
     inputs: BTreeMap<String, Schema>,
+    cors_origins: Vec<HeaderValue>,
     warnings: Vec<String>,
 }
 
@@ -216,7 +223,9 @@ impl Checked {
                 .map_err(|why| StartError::Schema { brain: title.clone(), why })?;
             inputs.insert(title, schema);
         }
-        Ok(Self { endpoints, policies, inputs, warnings })
+        let cors_origins = options.cors_origins.iter().map(|origin| access::origin(origin));
+        let cors_origins = cors_origins.collect::<Result<_, _>>().map_err(StartError::Origin)?;
+        Ok(Self { endpoints, policies, inputs, cors_origins, warnings })
     }
 
     /// Puts the stages together for a server that listens at `address`, and
@@ -224,6 +233,7 @@ impl Checked {
     pub(crate) async fn assemble(
         mut self,
         options: &Options,
+        tokens: Tokens,
         address: SocketAddr,
         closing: watch::Receiver<bool>,
     ) -> Result<(Shared, Vec<String>), StartError> {
@@ -255,6 +265,9 @@ impl Checked {
             operator,
             inputs: self.inputs,
             base_url,
+            tokens,
+            insecure: options.insecure,
+            cors_origins: self.cors_origins,
             layered,
             gate: Gate::new(options.gate, self.policies),
             urls,
@@ -265,6 +278,12 @@ impl Checked {
         };
         Ok((Arc::new(app), self.warnings))
     }
+}
+
+/// The API tokens of the store.
+pub(crate) async fn tokens(options: &Options) -> Result<Tokens, StartError> {
+    let (store, clock, ids) = (&options.store, &options.clock, &options.ids);
+    Tokens::open(Arc::clone(store), Arc::clone(clock), Arc::clone(ids)).await.map_err(StartError::Store)
 }
 
 fn warnings(endpoints: &[Endpoint], bind: SocketAddr) -> Result<Vec<String>, StartError> {

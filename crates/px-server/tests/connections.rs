@@ -62,7 +62,7 @@ async fn connect(server: &Running) -> TcpStream {
     TcpStream::connect(server.local_addr()).await.unwrap()
 }
 
-const REQUEST: &str = "POST /webhooks/own HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+const REQUEST: &str = "POST /webhooks/own HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
                        content-length: 2\r\n\r\n{}";
 
 /// Sends a delivery over an open connection, which stays open.
@@ -134,7 +134,7 @@ async fn a_request_has_all_the_time_that_its_own_limits_give_it() {
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     // The API's bodies too.
     let mut stream = connect(&server).await;
-    let request = "POST /brains/runs HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{";
+    let request = "POST /brains/runs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{";
     stream.write_all(request.as_bytes()).await.unwrap();
     let answer = until_closed(&mut stream).await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
@@ -191,7 +191,10 @@ async fn rule_42_the_end_waits_for_requests_and_not_for_who_waits() {
     let mut under_way = connect(&server).await;
     let (head, body) = REQUEST.split_at(REQUEST.len() - 2);
     // Answered, so that the server has read its head when the end is asked for.
-    under_way.write_all(head.replace("host: x", "host: x\r\nexpect: 100-continue").as_bytes()).await.unwrap();
+    under_way
+        .write_all(head.replace("host: localhost", "host: localhost\r\nexpect: 100-continue").as_bytes())
+        .await
+        .unwrap();
     let mut go_on = [0; 25];
     under_way.read_exact(&mut go_on).await.unwrap();
     assert!(go_on.starts_with(b"HTTP/1.1 100 "));

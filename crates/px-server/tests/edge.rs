@@ -315,7 +315,7 @@ async fn bodies_that_trickle_take_no_room_from_others() {
         options.gate = GateLimits { in_flight_per_address: 3, ..GateLimits::default() };
     })
     .await;
-    let head = "POST /webhooks/own HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+    let head = "POST /webhooks/own HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
                 content-type: application/json\r\ncontent-length: 100\r\n\r\n{";
     let mut slow = Vec::new();
     for _ in 0..3 {

@@ -50,7 +50,7 @@ async fn serve() -> Running {
 async fn send(server: &Running, method: &str, target: &str, kind: &str, body: &str) -> (u16, Value) {
     let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
     let request = format!(
-        "{method} {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: {kind}\r\n\
+        "{method} {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: {kind}\r\n\
          content-length: {}\r\n\r\n{body}",
         body.len()
     );
@@ -185,7 +185,7 @@ async fn frame(stream: &mut TcpStream, text: &mut String) -> Value {
 async fn rule_37_the_feed_of_running_runs_begins_at_once_and_tells_of_each_change() {
     let server = serve().await;
     let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
-    stream.write_all(b"GET /brains/watch HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    stream.write_all(b"GET /brains/watch HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     let mut text = String::new();
     assert_eq!(frame(&mut stream, &mut text).await, json!({"runningBrains": []}));
     // The run is parked before a frame could show it: there is a frame all the same.

@@ -132,7 +132,7 @@ async fn send(
 ) -> (u16, String, String) {
     let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
     let request = format!(
-        "{method} {slug} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n{headers}\
+        "{method} {slug} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n{headers}\
          content-length: {}\r\n\r\n{body}",
         body.len()
     );
@@ -157,7 +157,7 @@ async fn layers_see_what_comes_in_and_what_goes_out() {
     let (status, head, _) = ask("x-wish: fail\r\n", "{}").await;
     assert!(status == 503 && head.contains("retry-after: 1"), "{head}");
     let (status, _, body) = ask("x-wish: panic\r\n", "{}").await;
-    assert_eq!((status, body.as_str()), (500, r#"{"error":"Failed to process webhook"}"#));
+    assert_eq!((status, body.as_str()), (500, r#"{"code":"PX0027","error":"Failed to process webhook"}"#));
     assert_eq!(ask("x-wish: change\r\n", "not json").await.0, 200, "the handler sees another body");
     assert!(ask("x-wish: mark\r\n", "{}").await.1.contains("x-marked: yes"));
     // Within the layers all is as without them.
@@ -188,7 +188,7 @@ async fn a_verifier_in_code_is_asked_and_its_proof_is_not_kept() {
     let ask = async |headers: &str| send(&server, "POST", "/webhooks/own", headers, "{}").await;
     assert_eq!(ask("x-word: open sesame\r\nx-id: 1\r\n").await.0, 200);
     assert!(ask("x-word: open sesame\r\nx-id: 1\r\n").await.1.contains("px-action: duplicate"));
-    assert_eq!(ask("x-word: sesame\r\n").await.2, r#"{"error":"Signature invalid"}"#);
+    assert_eq!(ask("x-word: sesame\r\n").await.2, r#"{"code":"PX0023","error":"Signature invalid"}"#);
     assert_eq!(ask("").await.0, 401);
     let (_, _, listed) = send(&server, "GET", "/webhooks/deliveries", "", "").await;
     let listed: Value = serde_json::from_str(&listed).unwrap();

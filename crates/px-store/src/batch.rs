@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use px_core::{DeliveryId, Event, KeyId, KeyRecord, Run, RunId, Scope};
+use px_core::{DeliveryId, Event, KeyId, KeyRecord, Run, RunId, Scope, TokenId};
 
 use crate::hints::Hint;
 use crate::model::{DedupRecord, Delivery, Forgotten, QueuedEvent, StartKey, Timer, Work};
 use crate::outbox::{HookWrite, OutboxBatch, OutboxConflict, Source, Told};
+use crate::tokens::TokenWrite;
 
 /// The newest entries of a run's log, which lie in the run's own row until
 /// they outgrow it. Opaque to everybody but the store that gave it out.
@@ -121,6 +122,8 @@ pub struct Batch {
     pub start_keys: Vec<(String, String, StartKey)>,
     /// Hooks, and what is on its way to them.
     pub outbox: OutboxBatch,
+    /// API tokens.
+    pub tokens: Vec<TokenWrite>,
 }
 
 /// A delivery to be written.
@@ -222,4 +225,6 @@ pub enum Conflict {
     Started(StartKey),
     /// A hook or a delivery of the outbox has changed since it was read.
     Outbox(OutboxConflict),
+    /// An API token has changed since it was read.
+    Token(TokenId),
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use px_core::{DeliveryId, Event, KeyId, KeyRecord, RunId, RunStatus, Scope, Timestamp};
+use px_core::{DeliveryId, Event, KeyId, KeyRecord, RunId, RunStatus, Scope, Timestamp, TokenId};
 use tokio::sync::watch;
 
 use crate::batch::{Batch, Conflict, LogTail, Outcome, RunRecord, RunWrite, WorkChange};
@@ -21,6 +21,7 @@ use crate::rows::{
 };
 use crate::scan::{self, Cursor, Row, Scan};
 use crate::store::{DeliveryFilter, DeliveryList, Page, Read, RunFilter, Store};
+use crate::tokens::{Token, TokenWrite};
 
 /// How many rows one page of a filtered list looks at, at most.
 pub(crate) const SCAN_LIMIT: usize = 2_000;
@@ -243,6 +244,7 @@ pub(crate) enum Stake {
     Dedup(String, String),
     Start,
     Outbox(OutboxConflict),
+    Token(TokenId),
 }
 
 pub(crate) struct Translation {
@@ -397,6 +399,20 @@ impl Translation {
             this.put(layout::timer_row(scope, timer), layout::json(&timer.kind)?);
         }
         this.outbox(scope, &batch.outbox)?;
+        for write in &batch.tokens {
+            match write {
+                TokenWrite::Create(token, version) => {
+                    let row = layout::token_row(scope, token.id);
+                    this.check(row.clone(), Expect::Absent, Stake::Token(token.id));
+                    this.put(row, layout::versioned(*version, token)?);
+                }
+                TokenWrite::Remove(id, version) => {
+                    let row = layout::token_row(scope, *id);
+                    this.check(row.clone(), Expect::Version(*version), Stake::Token(*id));
+                    this.remove(row);
+                }
+            }
+        }
         Ok(this)
     }
 
@@ -412,6 +428,7 @@ impl Translation {
             }
             Stake::Start => Conflict::Started(layout::from_json(&found()?)?),
             Stake::Outbox(what) => Conflict::Outbox(what),
+            Stake::Token(token) => Conflict::Token(token),
         })
     }
 }
@@ -530,6 +547,12 @@ impl<B: Backing> Store for Embedded<B> {
         provider_id: &'a str,
     ) -> Read<'a, Option<DedupRecord>> {
         ready(self.record(&layout::dedup_row(scope, slug, provider_id), |value| layout::from_json(value)))
+    }
+
+    fn tokens(&self, scope: Scope, limit: usize) -> Read<'_, Vec<Versioned<Token>>> {
+        let (from, to) = layout::table_range(scope, Table::Token);
+        let rows = self.backing.range(&from, &to, Order::Ascending, limit);
+        ready(rows.and_then(|rows| rows.iter().map(|(_, value)| layout::from_versioned(value)).collect()))
     }
 
     fn start_key<'a>(&'a self, scope: Scope, brain: &'a str, key: &'a str) -> Read<'a, Option<StartKey>> {

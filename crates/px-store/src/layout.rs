@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use px_core::{DeliveryId, Event, KeyId, KeyRecord, Run, RunId, Scope, Timestamp};
+use px_core::{DeliveryId, Event, KeyId, KeyRecord, Run, RunId, Scope, Timestamp, TokenId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -65,6 +65,8 @@ pub enum Table {
     Attempt = b'a',
     /// Endpoints of hooks.
     Endpoint = b'p',
+    /// API tokens.
+    Token = b'c',
 }
 
 fn row(scope: Scope, table: Table, parts: usize) -> Vec<u8> {
@@ -136,6 +138,10 @@ pub(crate) fn start_row(scope: Scope, brain: &str, key: &str) -> Vec<u8> {
 
 pub(crate) fn work_row(scope: Scope, run: RunId) -> Vec<u8> {
     id_row(scope, Table::Work, run.to_bytes())
+}
+
+pub(crate) fn token_row(scope: Scope, token: TokenId) -> Vec<u8> {
+    id_row(scope, Table::Token, token.to_bytes())
 }
 
 pub(crate) fn id_row(scope: Scope, table: Table, id: [u8; 16]) -> Vec<u8> {

@@ -25,6 +25,7 @@ pub mod outbox;
 pub mod rows;
 mod scan;
 mod store;
+pub mod tokens;
 
 pub use batch::{
     Batch, Conflict, DedupWrite, DeliveryWrite, ForgetWrite, KeyWrite, LogTail, Outcome, RunRecord, RunWrite,

@@ -16,6 +16,7 @@ use crate::layout::{self, Table};
 use crate::model::{DedupRecord, Delivery, Forgotten, QueuedEvent, StartKey, Timer, Versioned, Work};
 use crate::outbox::{Attempt, Due, Endpoint, Hook, Outgoing, rows};
 use crate::rows::{Backing, Order};
+use crate::tokens::Token;
 
 /// Where a scan goes on. Opaque to everybody but the store that gave it out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +64,8 @@ pub enum Row {
     Attempt(OutgoingId, Box<Attempt>),
     /// An endpoint of hooks.
     Endpoint(Endpoint),
+    /// An API token.
+    Token(Box<Versioned<Token>>),
     /// A row that is not what was written: its key in hexadecimal digits, and
     /// what is wrong.
     Unreadable(String, String),
@@ -146,6 +149,11 @@ fn read(scope: Scope, table: Table, row: &[u8], value: &Bytes) -> Result<Row, Er
             (Row::Start(brain, name, layout::from_json(value)?), expected)
         }
         Table::Forgotten => (Row::Forgotten(layout::from_json(value)?), layout::forgotten_row(scope)),
+        Table::Token => {
+            let token: Versioned<Token> = layout::from_versioned(value)?;
+            let expected = layout::token_row(scope, token.record.id);
+            (Row::Token(Box::new(token)), expected)
+        }
         _ => read_outbox(scope, table, row, value)?,
     };
     if expected != row {

@@ -18,6 +18,7 @@ use crate::model::{
 use crate::outbox::OutboxStore;
 use crate::rows::{Admission, BoxFuture, RowStats};
 use crate::scan::{Cursor, Row, Scan};
+use crate::tokens::Token;
 
 /// A page of a list, newest first.
 #[derive(Debug, Clone, PartialEq)]
@@ -135,6 +136,9 @@ pub trait Store: Send + Sync + 'static {
         slug: &'a str,
         provider_id: &'a str,
     ) -> Read<'a, Option<DedupRecord>>;
+
+    /// API tokens, oldest first, at most `limit`.
+    fn tokens(&self, scope: Scope, limit: usize) -> Read<'_, Vec<Versioned<Token>>>;
 
     /// What an idempotent start remembers.
     fn start_key<'a>(&'a self, scope: Scope, brain: &'a str, key: &'a str) -> Read<'a, Option<StartKey>>;

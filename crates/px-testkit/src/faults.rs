@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Waker};
 
 use px_core::{DeliveryId, Event, KeyId, KeyRecord, RunId, Scope, Timestamp};
+use px_store::tokens::Token;
 use px_store::{
     Admission, Batch, BoxFuture, Cursor, DedupRecord, Delivery, DeliveryFilter, DeliveryList, Error,
     Forgotten, HintBus, Outcome, Page, QueuedEvent, Read, Row, RowStats, RunFilter, RunRecord, Scan,
@@ -237,6 +238,10 @@ impl Store for FaultyStore {
         limit: usize,
     ) -> Read<'a, Vec<(u64, QueuedEvent)>> {
         self.read("queued", move || self.inner.queued(scope, key, from, limit))
+    }
+
+    fn tokens(&self, scope: Scope, limit: usize) -> Read<'_, Vec<Versioned<Token>>> {
+        self.read("tokens", move || self.inner.tokens(scope, limit))
     }
 
     fn run(&self, scope: Scope, run: RunId) -> Read<'_, Option<RunRecord>> {

@@ -99,6 +99,7 @@ const fn noun(table: Table) -> &'static str {
         Table::Attempt => "attempts",
         Table::Endpoint => "endpoints",
         Table::Forgotten => "what was forgotten",
+        Table::Token => "API tokens",
     }
 }
 

@@ -5,11 +5,13 @@ mod brains;
 mod check;
 mod completions;
 mod dev;
+mod explain;
 mod hooks;
 mod new;
 mod run;
 mod runs;
 mod serve;
+mod tokens;
 mod webhooks;
 
 use clap::Subcommand;
@@ -34,6 +36,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Hooks(hooks::Command),
     Audit(audit::Args),
+    #[command(subcommand)]
+    Tokens(tokens::Command),
+    Explain(explain::Args),
     Completions(completions::Args),
 }
 
@@ -50,6 +55,8 @@ impl Command {
             Self::Webhooks(command) => command.run(context).await,
             Self::Hooks(command) => command.run(context).await,
             Self::Audit(args) => audit::run(context, args).await,
+            Self::Tokens(command) => command.run(context).await,
+            Self::Explain(args) => explain::run(context, &args),
             Self::Completions(args) => completions::run(context, &args),
         }
     }

@@ -50,7 +50,7 @@ pub(crate) struct Args {
     #[arg(long)]
     json_logs: bool,
 
-    /// Serve the API, which nothing guards, to other machines too
+    /// Serve the API to other machines too, though no API token guards it
     #[arg(long)]
     insecure: bool,
 }
@@ -88,6 +88,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         public_url: config.server.public_url.clone(),
         env: Box::new(context::env),
         insecure: args.insecure,
+        cors_origins: config.server.cors_origins.clone(),
         webhooks: policies(&config)?,
         proxies: config.proxies()?,
         max_body: config.server.max_body_bytes,
@@ -195,8 +196,13 @@ fn refused(error: StartError) -> Error {
             let hint = "another process listens there: stop it, or take another port with --port or PX_PORT";
             Error::new(Kind::Conflict, format!("cannot listen on {bind}: the address is in use")).hint(hint)
         }
-        StartError::Open(_) => Error::failed(error.to_string())
-            .hint("put a proxy in front of it that lets only /webhooks/ through, and bind to 127.0.0.1"),
+        StartError::Open(_) => Error::usage(error.to_string()).hint(
+            "`px tokens create me --scope admin` makes a token; or put a proxy in front of px that lets only \
+             /webhooks/ through, and bind to 127.0.0.1",
+        ),
+        StartError::Origin(_) => {
+            Error::usage(error.to_string()).hint("look at server.cors_origins in px.toml")
+        }
         _ => Error::failed(error.to_string()),
     }
 }

@@ -167,7 +167,7 @@ fn configuration_errors_say_where_and_what_next() {
         (
             "[server]\nprot = 1\n",
             "Error: px.toml:2:1: unknown key 'prot'\nHint: did you mean 'port'? the keys here are: bind, port, public_url, \
-             trusted_proxies, max_body_bytes, body_timeout_secs, shutdown_grace_secs\n",
+             trusted_proxies, cors_origins, max_body_bytes, body_timeout_secs, shutdown_grace_secs\n",
         ),
         (
             "[server]\npublic_url = 'my-app.example'\n",

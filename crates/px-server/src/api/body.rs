@@ -7,6 +7,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use px_core::Code;
 
 use crate::app::Shared;
 use crate::error::ApiError;
@@ -18,17 +19,22 @@ const MAX_BODY: usize = 2 * 1024 * 1024;
 /// is too large.
 pub(super) async fn read(State(app): State<Shared>, request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
-    let refuse = |status, text: String| ApiError::new(status, text).into_response();
+    let refuse = |status, code, text: String| ApiError::new(status, code, text).into_response();
     let read = Limited::new(body, MAX_BODY).collect();
     match tokio::time::timeout(app.body_timeout, read).await {
         Ok(Ok(body)) => next.run(Request::from_parts(head, Body::from(body.to_bytes()))).await,
         Ok(Err(error)) if error.is::<LengthLimitError>() => refuse(
             StatusCode::PAYLOAD_TOO_LARGE,
+            Code::TooLarge,
             format!("The request's body is larger than {MAX_BODY} bytes"),
         ),
-        Ok(Err(error)) => {
-            refuse(StatusCode::BAD_REQUEST, format!("The request's body could not be read: {error}"))
+        Ok(Err(error)) => refuse(
+            StatusCode::BAD_REQUEST,
+            Code::BadRequest,
+            format!("The request's body could not be read: {error}"),
+        ),
+        Err(_) => {
+            refuse(StatusCode::REQUEST_TIMEOUT, Code::TooSlow, "The request's body took too long".to_owned())
         }
-        Err(_) => refuse(StatusCode::REQUEST_TIMEOUT, "The request's body took too long".to_owned()),
     }
 }

@@ -6,6 +6,7 @@ use axum::extract::{Path, Query, State};
 use http::StatusCode;
 use px_core::RunStatus;
 use px_store::RunFilter;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -15,7 +16,7 @@ use crate::error::ApiError;
 use crate::resolve;
 use crate::view;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(super) struct Search {
     #[serde(default, deserialize_with = "non_empty")]
     q: Option<String>,
@@ -56,7 +57,7 @@ pub(super) async fn show(State(app): State<Shared>, Path(id): Path<String>) -> R
     Ok(Json(shown))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(super) struct Limit {
     #[serde(default, deserialize_with = "non_empty")]
     limit: Option<usize>,

@@ -3,8 +3,9 @@
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use px_core::{DeliveryId, Timestamp};
+use px_core::{Code, DeliveryId, Timestamp};
 use px_store::{DeliveryFilter, InboxState};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -14,7 +15,7 @@ use crate::error::ApiError;
 use crate::view;
 use crate::why::why;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(super) struct Filter {
     #[serde(default, deserialize_with = "non_empty")]
     slug: Option<String>,
@@ -70,7 +71,9 @@ pub(super) async fn show(State(app): State<Shared>, Path(id): Path<String>) -> R
         Ok(parsed) => app.store().delivery(app.parts.scope, parsed).await?,
         Err(_) => None,
     };
-    let delivery = delivery.ok_or_else(|| ApiError::not_found(format!("Delivery '{id}' not found")))?;
+    let delivery = delivery.ok_or_else(|| {
+        ApiError::not_found(format!("Delivery '{id}' not found")).code(Code::DeliveryNotFound)
+    })?;
     let why = why(&app, &delivery).await;
     Ok(Json(view::delivery(&delivery, why)))
 }

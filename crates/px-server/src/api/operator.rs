@@ -5,7 +5,9 @@ use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use px_core::{DeliveryId, RunId};
+use http::StatusCode;
+use px_core::{Code, DeliveryId, RunId};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -18,13 +20,17 @@ pub(super) async fn replay(State(app): State<Shared>, Path(id): Path<String>) ->
     let id = delivery(&id)?;
     // In a task of its own: who hangs up does not stop it half-way.
     let task = tokio::spawn(async move { app.stage.replay(id).await });
-    let answer = task.await.map_err(|_| ApiError::bad_request("The replay failed"))??;
+    let answer = task.await.map_err(|_| {
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, "The replay failed")
+    })??;
     Ok(ingress::respond(answer))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Bind {
+    /// The run.
+    #[schemars(with = "String")]
     brain_run_id: Option<String>,
 }
 
@@ -39,8 +45,9 @@ pub(super) async fn bind(
         .brain_run_id
         .filter(|text| !text.is_empty())
         .ok_or_else(|| ApiError::bad_request("Missing brainRunId in request body"))?;
-    let run: RunId =
-        text.parse().map_err(|_| ApiError::not_found(format!("Brain run '{text}' not found")))?;
+    let run: RunId = text
+        .parse()
+        .map_err(|_| ApiError::not_found(format!("Brain run '{text}' not found")).code(Code::RunNotFound))?;
     let bound = app.stage.bind(id, run).await?;
     Ok(Json(json!({
         "action": "resumed",
@@ -51,5 +58,6 @@ pub(super) async fn bind(
 }
 
 fn delivery(id: &str) -> Result<DeliveryId, ApiError> {
-    id.parse().map_err(|_| ApiError::not_found(format!("Delivery '{id}' not found")))
+    id.parse()
+        .map_err(|_| ApiError::not_found(format!("Delivery '{id}' not found")).code(Code::DeliveryNotFound))
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use px_core::run::Refusal;
 use px_engine::ForkRequest;
+use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -13,18 +14,26 @@ use serde_json::{Value, json};
 use super::runs::find;
 use crate::app::Shared;
 use crate::error::ApiError;
+use px_core::Code;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Rerun {
+pub(super) struct Rerun {
+    /// The run.
+    #[schemars(with = "String")]
     run_id: Option<Value>,
+    /// The number of the step, from 1.
+    #[schemars(with = "std::num::NonZeroU32")]
     starts_at: Option<Value>,
+    /// Where to call when something happens to the run.
     webhook_url: Option<String>,
+    /// The secret that calls are signed with.
+    #[schemars(with = "Option<String>")]
     webhook_secret: Option<SecretString>,
 }
 
 pub(super) async fn rerun(State(app): State<Shared>, body: Bytes) -> Result<Json<Value>, ApiError> {
-    let body: Rerun = read(&body)?;
+    let body: Rerun = super::read_json(&body)?;
     let id = body.run_id.as_ref().and_then(Value::as_str).filter(|id| !id.is_empty());
     let id = id.ok_or_else(|| ApiError::bad_request("Missing runId in request body"))?;
     let starts_at = starts_at(body.starts_at.as_ref())?;
@@ -36,19 +45,28 @@ pub(super) async fn rerun(State(app): State<Shared>, body: Bytes) -> Result<Json
             Some(Refusal::WrongStatus(status)) => Err(ApiError::conflict(format!(
                 "Cannot rerun brain in '{}' state. Cancel it first, or fork it.",
                 status.as_str()
-            ))),
+            ))
+            .code(Code::WrongRunStatus)),
             _ => Err(error.into()),
         },
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Fork {
+pub(super) struct Fork {
+    /// The number of the step, from 1.
+    #[schemars(with = "std::num::NonZeroU32")]
     starts_at: Option<Value>,
+    /// The state to begin with, instead of the one of then.
+    #[schemars(with = "Option<serde_json::Map<String, Value>>")]
     state: Option<Value>,
+    /// Where to call when something happens to the run.
     webhook_url: Option<String>,
+    /// The secret that calls are signed with.
+    #[schemars(with = "Option<String>")]
     webhook_secret: Option<SecretString>,
+    /// What the caller calls the request.
     request_id: Option<String>,
 }
 
@@ -57,7 +75,7 @@ pub(super) async fn fork(
     Path(id): Path<String>,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let body: Fork = read(&body)?;
+    let body: Fork = super::read_json(&body)?;
     let starts_at = starts_at(body.starts_at.as_ref())?;
     let run = find(&app, &id).await?;
     if body.state.as_ref().is_some_and(|state| !state.is_object()) {
@@ -72,12 +90,6 @@ pub(super) async fn fork(
     };
     let forked = app.parts.fork(request).await?;
     Ok((StatusCode::CREATED, Json(json!({ "brainRunId": forked }))))
-}
-
-fn read<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(body).map_err(|error| {
-        ApiError::bad_request(format!("The request's body is not what it should be: {error}"))
-    })
 }
 
 fn starts_at(given: Option<&Value>) -> Result<u32, ApiError> {

@@ -6,8 +6,9 @@ use axum::extract::{Path, Query, State};
 use bytes::Bytes;
 use http::StatusCode;
 use px_core::run::Refusal;
-use px_core::{Run, RunId, RunStatus, Timestamp, wire};
+use px_core::{Code, Run, RunId, RunStatus, Timestamp, wire};
 use px_store::RunFilter;
+use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -18,7 +19,7 @@ use crate::error::ApiError;
 use crate::resolve;
 use crate::view;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(super) struct Filter {
     #[serde(default, deserialize_with = "non_empty")]
     status: Option<String>,
@@ -81,7 +82,9 @@ fn status(name: &str) -> Result<RunStatus, ApiError> {
 }
 
 pub(super) async fn find(app: &Shared, id: &str) -> Result<Run, ApiError> {
-    app.run(id).await?.ok_or_else(|| ApiError::not_found(format!("Brain run '{id}' not found")))
+    app.run(id)
+        .await?
+        .ok_or_else(|| ApiError::not_found(format!("Brain run '{id}' not found")).code(Code::RunNotFound))
 }
 
 pub(super) async fn show(State(app): State<Shared>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
@@ -114,7 +117,7 @@ pub(super) async fn show(State(app): State<Shared>, Path(id): Path<String>) -> R
 /// How many of the runs that an event would go to first are named.
 const MAX_AHEAD: usize = 10;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(super) struct After {
     #[serde(default, deserialize_with = "non_empty")]
     after: Option<u64>,
@@ -143,16 +146,19 @@ pub(super) async fn cancel(
     match app.parts.cancel_run(run.id, Some("cancelled through the API".into())).await {
         Ok(()) => Ok(StatusCode::NO_CONTENT),
         Err(error) if matches!(error.refusal(), Some(Refusal::NotActive(_))) => {
-            Err(ApiError::conflict("Brain run is not active or already completed"))
+            Err(ApiError::conflict("Brain run is not active or already completed").code(Code::RunNotActive))
         }
         Err(error) => Err(error.into()),
     }
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Resume {
+pub(super) struct Resume {
+    /// Where to call when something happens to the run.
     webhook_url: Option<String>,
+    /// The secret that calls are signed with.
+    #[schemars(with = "Option<String>")]
     webhook_secret: Option<SecretString>,
 }
 
@@ -176,7 +182,8 @@ pub(super) async fn resume(
             Some(Refusal::WrongStatus(status)) => Err(ApiError::conflict(format!(
                 "Cannot resume brain in '{}' state. Only paused brains can be resumed.",
                 status.as_str()
-            ))),
+            ))
+            .code(Code::WrongRunStatus)),
             _ => Err(error.into()),
         },
     }

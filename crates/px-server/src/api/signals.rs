@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use bytes::Bytes;
 use http::StatusCode;
-use px_core::RunStatus;
+use px_core::{Code, RunStatus};
 use px_engine::ControlError;
 use px_store::DraftError;
 use serde_json::{Value, json};
@@ -48,11 +48,16 @@ pub(super) async fn send(
         .map_err(|error| ApiError::bad_request(format!("The request's body is no JSON: {error}")))?;
     let name = body.get("type").and_then(Value::as_str).unwrap_or_default();
     let Some((name, signal)) = Signal::ALL.into_iter().find(|(known, _)| *known == name) else {
-        return Err(ApiError::bad_request("Invalid signal type"));
+        return Err(ApiError::bad_request("Invalid signal type").code(Code::BadSignal));
     };
-    let run = app.run(&id).await?.ok_or_else(|| ApiError::not_found("Brain run not found"))?;
-    let cannot =
-        |status: RunStatus| ApiError::conflict(format!("Cannot {name} brain in '{}' state", status.as_str()));
+    let run = app
+        .run(&id)
+        .await?
+        .ok_or_else(|| ApiError::not_found("Brain run not found").code(Code::RunNotFound))?;
+    let cannot = |status: RunStatus| {
+        let text = format!("Cannot {name} brain in '{}' state", status.as_str());
+        ApiError::conflict(text).code(Code::WrongRunStatus)
+    };
     if !signal.fits(run.status) {
         return Err(cannot(run.status));
     }

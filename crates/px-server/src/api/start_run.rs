@@ -4,7 +4,9 @@ use axum::Json;
 use axum::extract::State;
 use bytes::Bytes;
 use http::StatusCode;
+use px_core::Code;
 use px_engine::{StartRequest, Started};
+use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -13,16 +15,25 @@ use crate::app::Shared;
 use crate::error::ApiError;
 use crate::resolve;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Body {
+pub(super) struct Body {
+    /// The brain: its title, its file name, or a part of one.
     identifier: Option<String>,
+    /// The same, as older clients call it.
     brain_title: Option<String>,
+    /// The options of the brain.
     options: Option<Value>,
+    /// What the first step is given; the empty object if it is not said.
     initial_state: Option<Value>,
+    /// Where to call when something happens to the run.
     webhook_url: Option<String>,
+    /// The secret that calls are signed with.
+    #[schemars(with = "Option<String>")]
     webhook_secret: Option<SecretString>,
+    /// Starts one run, however often it is sent.
     idempotency_key: Option<String>,
+    /// What the caller calls the request.
     request_id: Option<String>,
 }
 
@@ -60,7 +71,8 @@ pub(super) async fn start(
         Started::OtherInput(run) => {
             return Err(ApiError::conflict(format!(
                 "The idempotency key was used for '{run}', which was started with another input"
-            )));
+            ))
+            .code(Code::IdempotencyKeyUsed));
         }
     };
     Ok((status, Json(json!({ "brainRunId": run }))))
@@ -75,6 +87,10 @@ fn check_state(app: &Shared, title: &str, state: &Value) -> Result<(), ApiError>
     }
     schema.check(state).map_err(|violations| {
         let text = format!("The initial state does not fit the input of brain '{title}'");
-        ApiError::with(StatusCode::UNPROCESSABLE_ENTITY, json!({ "error": text, "violations": violations }))
+        ApiError::with(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            Code::StateUnfit,
+            json!({ "error": text, "violations": violations }),
+        )
     })
 }

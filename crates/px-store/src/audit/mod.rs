@@ -45,7 +45,7 @@ const PAGE: usize = 256;
 const LARGE_PAGE: usize = 32;
 
 /// The tables in the order in which they are gone through.
-pub const TABLES: [Table; 15] = [
+pub const TABLES: [Table; 16] = [
     Table::Forgotten,
     Table::Run,
     Table::Log,
@@ -61,6 +61,7 @@ pub const TABLES: [Table; 15] = [
     Table::Due,
     Table::Attempt,
     Table::Endpoint,
+    Table::Token,
 ];
 
 /// How far an audit is.
@@ -188,6 +189,10 @@ impl Audit<'_> {
             }
             Row::Endpoint(_) => {
                 self.report.counts.endpoints += 1;
+                Ok(())
+            }
+            Row::Token(_) => {
+                self.report.counts.tokens += 1;
                 Ok(())
             }
             Row::Unreadable(row, why) => {

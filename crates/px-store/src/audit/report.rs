@@ -150,6 +150,8 @@ pub struct Counts {
     pub endpoints: u64,
     /// Deliveries that were forgotten.
     pub forgotten: u64,
+    /// API tokens.
+    pub tokens: u64,
 }
 
 /// What an audit found.

@@ -383,6 +383,7 @@ impl<'a> Draft<'a> {
             disarm: disarm.into_iter().map(|(timer, _)| timer).collect(),
             start_keys: self.start_keys,
             outbox,
+            tokens: Vec::new(),
         }
     }
 }

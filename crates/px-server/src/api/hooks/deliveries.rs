@@ -7,6 +7,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use px_core::{HookId, OutgoingId, RunId, Timestamp};
 use px_store::outbox::{OutgoingFilter, OutgoingState};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -15,7 +16,7 @@ use crate::api::{non_empty, page_size};
 use crate::app::Shared;
 use crate::error::ApiError;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::api) struct Filter {
     #[serde(default, deserialize_with = "non_empty")]
@@ -29,6 +30,7 @@ pub(in crate::api) struct Filter {
     #[serde(default, deserialize_with = "non_empty")]
     limit: Option<usize>,
     #[serde(default, deserialize_with = "non_empty")]
+    #[schemars(with = "Option<String>")]
     cursor: Option<OutgoingId>,
 }
 

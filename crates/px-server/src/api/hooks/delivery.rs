@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::view;
 use crate::app::Shared;
 use crate::error::ApiError;
+use px_core::Code;
 
 /// How many attempts are shown: those of a whole schedule, redelivered often.
 const MAX_ATTEMPTS: usize = 500;
@@ -18,7 +19,9 @@ pub(in crate::api) async fn show(
     let parsed = super::delivery_id(&id)?;
     let outbox = app.store().outbox();
     let outgoing = outbox.outgoing(app.parts.scope, parsed).await?;
-    let outgoing = outgoing.ok_or_else(|| ApiError::not_found(format!("Delivery '{id}' not found")))?;
+    let outgoing = outgoing.ok_or_else(|| {
+        ApiError::not_found(format!("Delivery '{id}' not found")).code(Code::OutgoingNotFound)
+    })?;
     let attempts = outbox.attempts(app.parts.scope, parsed, 0, MAX_ATTEMPTS).await?;
     let parked = app.operator.parked_until(outgoing.lane).await?;
     Ok(Json(view::delivery(&outgoing, &attempts, parked)))

@@ -16,7 +16,7 @@ pub(super) mod update;
 mod view;
 
 use bytes::Bytes;
-use px_core::{HookId, OutgoingId};
+use px_core::{Code, HookId, OutgoingId};
 use px_store::outbox::Source;
 use serde::de::DeserializeOwned;
 
@@ -25,7 +25,7 @@ use crate::error::ApiError;
 
 /// A text that is no id is one that is not found (RULES 40).
 fn hook(id: &str) -> Result<HookId, ApiError> {
-    id.parse().map_err(|_| ApiError::not_found(format!("Hook '{id}' not found")))
+    id.parse().map_err(|_| ApiError::not_found(format!("Hook '{id}' not found")).code(Code::HookNotFound))
 }
 
 /// What `px.toml` says of a hook is said there: it would be so again at the next start.
@@ -35,13 +35,15 @@ async fn not_of_the_file(app: &Shared, id: HookId) -> Result<(), ApiError> {
         Source::Config => Err(ApiError::conflict(format!(
             "The hook '{}' is configured in px.toml: change it there and start px again",
             hook.name
-        ))),
+        ))
+        .code(Code::HookConflict)),
         Source::Api | Source::Run(_) => Ok(()),
     }
 }
 
 fn delivery_id(id: &str) -> Result<OutgoingId, ApiError> {
-    id.parse().map_err(|_| ApiError::not_found(format!("Delivery '{id}' not found")))
+    id.parse()
+        .map_err(|_| ApiError::not_found(format!("Delivery '{id}' not found")).code(Code::OutgoingNotFound))
 }
 
 /// A body of JSON; none at all is the empty object.

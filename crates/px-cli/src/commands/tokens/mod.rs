@@ -1,0 +1,114 @@
+//! `px tokens …`: the tokens that open the API. They lie in the store. While a
+//! server has it open they are changed through that server, which wants an
+//! admin token as soon as there is any; else they are changed in the store
+//! itself, by whoever may write its files.
+
+mod create;
+mod list;
+mod revoke;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Subcommand;
+use px_core::{Ids, SystemClock};
+use px_server::{TokenError, Tokens};
+use px_store::{Embedded, Store as _};
+use px_store_sled::SledRows;
+
+use super::serve::store_error;
+use crate::client::Client;
+use crate::context::Context;
+use crate::error::{Error, Result};
+
+/// How long to wait for the lock of a process that is just ending.
+const LOCK_WAIT: Duration = Duration::from_millis(100);
+
+/// API tokens: who may use the API, and for what
+#[derive(Debug, Subcommand)]
+#[command(
+    after_help = "Without any token the API is for this machine only, and needs none. With the first one, which has \
+                  to be an admin's, everything but the webhooks needs one: the command line takes it from PX_TOKEN.\n\n\
+                  These commands go to the server if it runs, and to its data directory if it does not. So the first \
+                  token can be made before the first start, and a lost one replaced while px is stopped."
+)]
+pub(crate) enum Command {
+    Create(create::Args),
+    List(list::Args),
+    Revoke(revoke::Args),
+}
+
+impl Command {
+    pub(crate) async fn run(self, context: &Context) -> Result<()> {
+        match self {
+            Self::Create(args) => create::run(context, args).await,
+            Self::List(args) => list::run(context, args).await,
+            Self::Revoke(args) => revoke::run(context, args).await,
+        }
+    }
+}
+
+/// Where the tokens are.
+#[derive(Debug, clap::Args)]
+struct Place {
+    /// The data directory of a px that is stopped
+    #[arg(long, value_name = "DIR", conflicts_with = "url")]
+    data_dir: Option<PathBuf>,
+}
+
+/// A way to the tokens.
+enum Way {
+    /// Through the server that has the store open.
+    Server(Client),
+    /// The store itself; none if there is none yet.
+    Store(Option<Opened>),
+}
+
+struct Opened {
+    tokens: Tokens,
+    store: Embedded<SledRows>,
+}
+
+impl Opened {
+    /// Brings the store to rest.
+    fn close(self) -> Result<()> {
+        self.store.close().map_err(|error| store_error(&error))
+    }
+}
+
+/// Finds the way. `makes` makes a store where there is none.
+async fn way(context: &Context, place: Place, makes: bool) -> Result<Way> {
+    if context.explicit_url().is_some() {
+        return Ok(Way::Server(context.client()?));
+    }
+    let dir = match place.data_dir {
+        Some(dir) => dir,
+        None => context.config()?.store.data_dir,
+    };
+    if !makes && !SledRows::exists(&dir) {
+        return Ok(Way::Store(None));
+    }
+    let options = px_store_sled::Options { lock_wait: LOCK_WAIT, ..px_store_sled::Options::default() };
+    let store = match SledRows::open(&dir, options) {
+        Ok(rows) => Embedded::new(rows),
+        Err(px_store::Error::Locked(_)) => return Ok(Way::Server(context.client()?)),
+        Err(error) => return Err(store_error(&error)),
+    };
+    let tokens = Tokens::open(Arc::new(store.clone()), Arc::new(SystemClock), Arc::new(Ids::new())).await;
+    let tokens = tokens.map_err(|error| store_error(&error))?;
+    Ok(Way::Store(Some(Opened { tokens, store })))
+}
+
+fn refused(error: TokenError) -> Error {
+    match error {
+        TokenError::NotFound(_) => {
+            Error::not_found(error.to_string()).hint("`px tokens list` prints them all")
+        }
+        TokenError::Name => Error::usage(error.to_string()),
+        TokenError::Store(error) => store_error(&error),
+        TokenError::FirstIsNotAdmin => Error::new(crate::error::Kind::Conflict, error.to_string())
+            .hint("make that one first: `px tokens create <name> --scope admin`"),
+        other => Error::new(crate::error::Kind::Conflict, other.to_string()),
+    }
+}

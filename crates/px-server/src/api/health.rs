@@ -1,0 +1,29 @@
+//! `GET /health/live` and `GET /health/ready`, for whoever starts and stops px.
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::app::Shared;
+
+/// It answers, so it lives.
+pub(super) async fn live() -> Json<Value> {
+    Json(json!({ "status": "live" }))
+}
+
+/// Recovery comes before the first request, so what is left to ask is whether
+/// the store takes writes and the process is not about to end.
+pub(super) async fn ready(State(app): State<Shared>) -> (StatusCode, Json<Value>) {
+    let failure = app.store().failure().borrow().clone();
+    let not_ready = |reason: &str| {
+        (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "not ready", "reason": reason })))
+    };
+    if failure.is_some() {
+        return not_ready("the store takes no writes");
+    }
+    if *app.closing.borrow() {
+        return not_ready("px is about to end");
+    }
+    (StatusCode::OK, Json(json!({ "status": "ready" })))
+}

@@ -1,0 +1,202 @@
+//! What a route is: its method and path, who may use it, what it takes, what
+//! it answers, and what serves it. One table of these ([`super::routes`])
+//! makes the router, the OpenAPI document ([`super::openapi`]) and what the
+//! tests of the whole contract walk, so that they cannot differ.
+
+use axum::Router;
+use axum::handler::Handler;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use http::Method;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use super::{guard, headers};
+use crate::app::Shared;
+use px_store::tokens::Permission;
+
+/// Makes the schema of a type.
+pub(super) type Shape = fn(&mut SchemaGenerator) -> Schema;
+
+/// Who may use a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Whoever the webhook's own verification believes (RULES 22).
+    Open,
+    /// Whoever has an API token of this scope; this machine if there is no token.
+    Token(Permission),
+}
+
+/// What a route answers in one case.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) what: &'static str,
+    /// The content type and the schema; `None` answers no body.
+    pub(super) body: Option<(&'static str, Shape)>,
+}
+
+/// One method of one path.
+pub(super) struct Route {
+    pub(super) method: Method,
+    pub(super) path: &'static str,
+    /// A name that is unique, for generated clients.
+    pub(super) name: &'static str,
+    /// What it does, in a sentence.
+    pub(super) what: &'static str,
+    pub(super) access: Access,
+    /// The type of its query.
+    pub(super) query: Option<Shape>,
+    /// The content types and types of its body; not required if so said.
+    pub(super) body: Option<Body>,
+    pub(super) answers: Vec<Answer>,
+    serve: MethodRouter<Shared>,
+    reads_body: bool,
+}
+
+/// The body that a route takes.
+pub(super) struct Body {
+    pub(super) required: bool,
+    pub(super) forms: Vec<(&'static str, Shape)>,
+}
+
+pub(super) const JSON: &str = "application/json";
+pub(super) const EVENTS: &str = "text/event-stream";
+
+pub(super) fn shape<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+impl Route {
+    fn new<H, T>(method: Method, filter: MethodFilter, path: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, Shared>,
+        T: 'static,
+    {
+        Self {
+            method,
+            path,
+            name: "",
+            what: "",
+            access: Access::Token(Permission::Read),
+            query: None,
+            body: None,
+            answers: Vec::new(),
+            serve: on(filter, handler),
+            reads_body: true,
+        }
+    }
+
+    pub(super) fn get<H: Handler<T, Shared>, T: 'static>(path: &'static str, handler: H) -> Self {
+        Self::new(Method::GET, MethodFilter::GET, path, handler)
+    }
+
+    pub(super) fn post<H: Handler<T, Shared>, T: 'static>(path: &'static str, handler: H) -> Self {
+        let this = Self::new(Method::POST, MethodFilter::POST, path, handler);
+        Self { access: Access::Token(Permission::Operate), ..this }
+    }
+
+    pub(super) fn patch<H: Handler<T, Shared>, T: 'static>(path: &'static str, handler: H) -> Self {
+        let this = Self::new(Method::PATCH, MethodFilter::PATCH, path, handler);
+        Self { access: Access::Token(Permission::Admin), ..this }
+    }
+
+    pub(super) fn delete<H: Handler<T, Shared>, T: 'static>(path: &'static str, handler: H) -> Self {
+        let this = Self::new(Method::DELETE, MethodFilter::DELETE, path, handler);
+        Self { access: Access::Token(Permission::Operate), ..this }
+    }
+
+    pub(super) fn options<H: Handler<T, Shared>, T: 'static>(path: &'static str, handler: H) -> Self {
+        Self::new(Method::OPTIONS, MethodFilter::OPTIONS, path, handler)
+    }
+
+    pub(super) fn named(self, name: &'static str, what: &'static str) -> Self {
+        Self { name, what, ..self }
+    }
+
+    /// Needs an API token of this scope.
+    pub(super) fn needs(self, scope: Permission) -> Self {
+        Self { access: Access::Token(scope), ..self }
+    }
+
+    /// A way in of webhooks, which reads its body itself.
+    pub(super) fn open(self) -> Self {
+        Self { access: Access::Open, reads_body: false, ..self }
+    }
+
+    pub(super) fn query<T: JsonSchema>(self) -> Self {
+        Self { query: Some(shape::<T>), ..self.refuses(400, "A value of the query cannot be read") }
+    }
+
+    pub(super) fn takes<T: JsonSchema>(self) -> Self {
+        let body = Body { required: true, forms: vec![(JSON, shape::<T>)] };
+        Self { body: Some(body), ..self.refuses(400, "The body cannot be read, or a value in it cannot be") }
+    }
+
+    /// As [`Route::takes`], and the body may be left out.
+    pub(super) fn may_take<T: JsonSchema>(self) -> Self {
+        let mut this = self.takes::<T>();
+        if let Some(body) = &mut this.body {
+            body.required = false;
+        }
+        this
+    }
+
+    pub(super) fn takes_forms(self, forms: Vec<(&'static str, Shape)>) -> Self {
+        Self { body: Some(Body { required: false, forms }), ..self }
+    }
+
+    pub(super) fn answers<T: JsonSchema>(self, status: u16, what: &'static str) -> Self {
+        self.answers_as(status, what, JSON, shape::<T>)
+    }
+
+    pub(super) fn answers_as(
+        mut self,
+        status: u16,
+        what: &'static str,
+        content_type: &'static str,
+        shape: Shape,
+    ) -> Self {
+        self.answers.push(Answer { status, what, body: Some((content_type, shape)) });
+        self
+    }
+
+    /// Answers without a body.
+    pub(super) fn answers_nothing(mut self, status: u16, what: &'static str) -> Self {
+        self.answers.push(Answer { status, what, body: None });
+        self
+    }
+
+    /// Answers an error; one of several reasons for a status is enough.
+    pub(super) fn refuses(mut self, status: u16, what: &'static str) -> Self {
+        if self.answers.iter().all(|answer| answer.status != status) {
+            self.answers.push(Answer { status, what, body: Some((JSON, shape::<super::shapes::Error>)) });
+        }
+        self
+    }
+
+    /// Whether the path names something that may not be there.
+    pub(super) fn has_parameters(&self) -> bool {
+        self.path.contains('{')
+    }
+}
+
+/// The router of a table.
+pub(super) fn router(routes: Vec<Route>, app: Shared) -> Router {
+    let cors = headers::cors(&app.cors_origins);
+    let mut router = Router::new();
+    for route in routes {
+        let mut serve = route.serve;
+        if route.reads_body {
+            serve = serve.layer(axum::middleware::from_fn_with_state(app.clone(), super::body::read));
+        }
+        if let Access::Token(scope) = route.access {
+            let state = (app.clone(), scope);
+            serve = serve.layer(axum::middleware::from_fn_with_state(state, guard::check));
+            serve = serve.layer(axum::middleware::map_response(headers::add));
+            // Outermost: a browser asks whether it may before it has a token.
+            if let Some(cors) = &cors {
+                serve = serve.layer(cors.clone());
+            }
+        }
+        router = router.route(route.path, serve);
+    }
+    router.with_state(app)
+}

@@ -84,3 +84,11 @@
 //! ```
 
 pub use px_testkit::test::{Answered, Run, Trouble, Weather, Windy, World, weather, world};
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guarantees.md")]
+mod guarantees {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/testing.md")]
+mod testing {}

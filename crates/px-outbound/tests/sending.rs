@@ -207,6 +207,7 @@ async fn hooks_4_five_days_of_failure_disable_it_and_others_are_told() {
     let mut rig = Rig::new();
     let hook = rig
         .hook(|spec| {
+            spec.url = format!("{URL}?token=hunter2");
             spec.events = vec!["run.started".into()];
             spec.retry = RetryPolicy::preset("none").unwrap();
         })
@@ -230,6 +231,7 @@ async fn hooks_4_five_days_of_failure_disable_it_and_others_are_told() {
     assert_eq!(told[0].state, OutgoingState::Delivered);
     let said: serde_json::Value = serde_json::from_slice(&told[0].body).unwrap();
     assert_eq!(said["data"]["hookId"], hook.id.to_string());
+    assert_eq!(said["data"]["url"], URL, "without what is behind its question mark");
     rig.audit().await;
 }
 
@@ -254,4 +256,52 @@ async fn hooks_6_a_dead_endpoint_holds_none_of_its_neighbours_slots() {
     assert!(rig.states(healthy.id).await.iter().all(|state| *state == OutgoingState::Delivered));
     assert!(refused.load(Ordering::Relaxed) <= 16, "the breaker counts the endpoint, not the delivery");
     rig.audit().await;
+}
+
+#[tokio::test]
+async fn hooks_4_a_job_that_breaks_off_is_taken_up_again_after_a_rest_and_not_at_once() {
+    let mut rig = Rig::new();
+    let hook = rig.hook(|spec| spec.events = vec!["run.started".into()]).await;
+    rig.start().await;
+    let jobs = rig.take().await;
+    rig.desk.lost(jobs[0]);
+    assert!(rig.take().await.is_empty(), "it would go on for ever");
+    assert!(rig.wait().await && rig.clock.now() <= BEGIN.after(Duration::from_secs(1)));
+    assert_eq!(rig.drain().await.len(), 1);
+    assert_eq!(rig.states(hook.id).await, [OutgoingState::Delivered]);
+}
+
+#[tokio::test]
+async fn hooks_4_when_slots_are_scarce_every_endpoint_gets_its_turn() {
+    const LANES: usize = 12;
+    const SLOTS: usize = 8;
+    let mut rig = Rig::new();
+    for lane in 0..LANES {
+        rig.hook(|spec| {
+            spec.url = format!("https://receiver-{lane}.example/");
+            spec.events = vec!["run.started".into()];
+        })
+        .await;
+    }
+    for _ in 0..20 {
+        rig.start().await;
+    }
+    rig.desk = px_outbound::send::Desk::new(rig.parts.clone(), SLOTS);
+    let mut first = std::collections::BTreeSet::new();
+    let mut sent = 0;
+    // Everybody has been served before anybody is done.
+    while first.len() < LANES {
+        let jobs = rig.take().await;
+        assert!(!jobs.is_empty() && jobs.len() <= SLOTS, "{} jobs after {sent}", jobs.len());
+        for job in jobs {
+            let report = job.run(&rig.parts).await;
+            rig.desk.done(report);
+            let outgoing = rig.store.outbox().outgoing(SCOPE, job.delivery()).await.unwrap().unwrap();
+            first.insert(outgoing.lane);
+            sent += 1;
+        }
+        assert!(sent <= LANES * 6, "only {} endpoints had a turn in {sent} requests", first.len());
+    }
+    rig.drain().await;
+    assert!(rig.all().await.iter().all(|one| one.state == OutgoingState::Delivered));
 }

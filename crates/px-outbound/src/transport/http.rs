@@ -122,20 +122,6 @@ fn class(error: &(dyn std::error::Error + 'static)) -> Class {
         if error.is::<rustls::Error>() {
             return Class::Tls;
         }
-        if let Some(error) = error.downcast_ref::<std::io::Error>() {
-            if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>) {
-                return Class::Tls;
-            }
-            match error.kind() {
-                ErrorKind::ConnectionRefused => return Class::Refused,
-                ErrorKind::ConnectionReset
-                | ErrorKind::ConnectionAborted
-                | ErrorKind::BrokenPipe
-                | ErrorKind::UnexpectedEof => return Class::Reset,
-                ErrorKind::TimedOut => return Class::Timeout,
-                _ => {}
-            }
-        }
         let text = error.to_string();
         // The connector names the phase and keeps its error to itself.
         if text == "dns error" {
@@ -144,7 +130,20 @@ fn class(error: &(dyn std::error::Error + 'static)) -> Class {
         if text.contains("closed before message completed") || text == "connection closed" {
             return Class::Reset;
         }
-        cause = error.source();
+        let Some(io) = error.downcast_ref::<std::io::Error>() else {
+            cause = error.source();
+            continue;
+        };
+        match io.kind() {
+            ErrorKind::ConnectionRefused => return Class::Refused,
+            ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::BrokenPipe
+            | ErrorKind::UnexpectedEof => return Class::Reset,
+            ErrorKind::TimedOut => return Class::Timeout,
+            // What it wraps is not its source but that one's: it stands for it.
+            _ => cause = io.get_ref().map(|inner| inner as &(dyn std::error::Error + 'static)),
+        }
     }
     Class::Other
 }

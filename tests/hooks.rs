@@ -450,3 +450,139 @@ fn hooks_4_a_dead_delivery_is_kept_shown_with_its_attempts_and_recovered() {
     );
     all_delivered(&px, &id, 1);
 }
+
+/// Starts a run that waits for an answer, on which it then completes.
+#[track_caller]
+fn start_waiting(px: &Px, more: Value) -> String {
+    let state = json!({"name": "Ada", "slackChannel": "general", "phoneNumber": "+15550100"});
+    let mut body = json!({"identifier": "customer-feedback", "initialState": state});
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let reply = px.post_json("/brains/runs", &body);
+    assert_eq!(reply.status, 201, "{}", reply.text());
+    px.reaches(&reply.run(), "waiting");
+    reply.run()
+}
+
+#[track_caller]
+fn signal(px: &Px, run: &str, body: &Value) {
+    let reply = px.post_json(&format!("/brains/runs/{run}/signals"), body);
+    assert_eq!(reply.status, 202, "{}", reply.text());
+}
+
+fn answer(px: &Px, run: &str) {
+    let response = json!({"message": "good", "user": "U1", "channel": "C1", "thread": "t"});
+    signal(px, run, &json!({"type": "WEBHOOK_RESPONSE", "response": response}));
+}
+
+fn kinds(callbacks: &[Callback]) -> Vec<String> {
+    callbacks.iter().map(Callback::kind).collect()
+}
+
+/// They are signed, numbered from 1, and of this run.
+#[track_caller]
+fn is_a_story_of(run: &str, callbacks: &[Callback]) {
+    for (place, callback) in callbacks.iter().enumerate() {
+        assert!(callback.is_signed_with(SECRET), "{callback:?}");
+        assert_eq!((callback.run(), &callback.json()["seq"]), (run.to_owned(), &json!(place + 1)));
+    }
+}
+
+#[test]
+fn hooks_1_resume_rerun_and_fork_take_a_url_of_their_own() {
+    let (project, receiver) = (Project::new(), Receiver::start());
+    let px = project.serve();
+    let own = |path: &str, more: Value| {
+        let mut body = json!({"webhookUrl": receiver.url(path), "webhookSecret": SECRET});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    // A resume: from then on, and only there.
+    let run = start_waiting(&px, own("/start", json!({})));
+    signal(&px, &run, &json!({"type": "PAUSE"}));
+    px.reaches(&run, "paused");
+    let reply = px.post_json(&format!("/brains/runs/{run}/resume"), &own("/resume", json!({})));
+    assert_eq!(reply.status, 202, "{}", reply.text());
+    answer(&px, &run);
+    px.reaches(&run, "complete");
+    let got = receiver.waits_for("/resume", 5);
+    is_a_story_of(&run, &got);
+    let heard = kinds(&got);
+    assert_eq!(heard.first().map(String::as_str), Some("run.resumed"), "{heard:?}");
+    assert_eq!(heard.last().map(String::as_str), Some("run.completed"), "{heard:?}");
+    assert_eq!(kinds(&receiver.got("/start")).last().map(String::as_str), Some("run.paused"));
+    is_a_story_of(&run, &receiver.got("/start"));
+
+    // A rerun: of the same run, from the step on.
+    let body = own("/rerun", json!({"runId": run, "startsAt": 2}));
+    let reply = px.post_json("/brains/runs/rerun", &body);
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let got = receiver.waits_for("/rerun", 4);
+    is_a_story_of(&run, &got);
+    assert_eq!(kinds(&got), ["run.resumed", "step.started", "step.completed", "run.completed"]);
+    assert_eq!(got[0].json()["data"]["by"], "rerun");
+
+    // A fork: a run of its own, with the caller's own name for it.
+    let body = own("/fork", json!({"startsAt": 2, "requestId": "req-9"}));
+    let reply = px.post_json(&format!("/brains/runs/{run}/fork"), &body);
+    assert_eq!(reply.status, 201, "{}", reply.text());
+    let forked = reply.run();
+    px.reaches(&forked, "complete");
+    let got = receiver.waits_for("/fork", 4);
+    is_a_story_of(&forked, &got);
+    assert_eq!(kinds(&got), OF_A_RUN);
+    assert!(got.iter().all(|callback| callback.json()["run"]["requestId"] == "req-9"));
+
+    // A URL that cannot be changes nothing.
+    let seen = px.events(&run).len();
+    for (path, body) in [
+        ("/brains/runs/rerun".to_owned(), json!({"runId": run, "startsAt": 2})),
+        (format!("/brains/runs/{run}/fork"), json!({"startsAt": 2})),
+    ] {
+        let mut body = body;
+        body["webhookUrl"] = json!("http://169.254.169.254/");
+        assert_eq!(px.post_json(&path, &body).status, 422, "{path}");
+    }
+    assert_eq!(px.events(&run).len(), seen);
+    assert_eq!(px.runs_of("customer-feedback").len(), 2);
+    assert!(px.stop().success());
+    let audit = project.command(&["audit", "--data-dir"]).arg(project.data()).output().unwrap();
+    assert!(audit.status.success(), "{}", String::from_utf8_lossy(&audit.stdout));
+}
+
+#[test]
+fn hooks_1_hooks_of_px_toml_are_what_the_file_says_and_are_changed_there() {
+    let receiver = Receiver::start();
+    let project = Project::new().env("TOLD_SECRET", SECRET);
+    let file = |events: &str| {
+        format!(
+            "[[hooks]]\nname = \"told\"\nurl = \"{}\"\nsecret_env = \"TOLD_SECRET\"\nevents = [\"{events}\"]\n",
+            receiver.url("/told")
+        )
+    };
+    std::fs::write(project.path().join("px.toml"), file("run.started")).unwrap();
+    let px = project.serve();
+    let listed = px.get("/hooks").json();
+    assert_eq!((&listed["count"], &listed["hooks"][0]["source"]), (&json!(1), &json!("config")));
+    let id = listed["hooks"][0]["id"].as_str().unwrap().to_owned();
+    start(&px, 1, json!({}));
+    assert!(receiver.waits_for("/told", 1)[0].is_signed_with(SECRET));
+    for reply in
+        [px.delete(&format!("/hooks/{id}")), px.post_json(&format!("/hooks/{id}/rotate-secret"), &json!({}))]
+    {
+        assert_eq!(reply.status, 409, "{}", reply.text());
+        assert!(reply.text().contains("px.toml"), "{}", reply.text());
+    }
+    all_delivered(&px, &id, 1);
+    assert!(px.stop().success());
+    std::fs::write(project.path().join("px.toml"), file("run.completed")).unwrap();
+    let px = project.serve();
+    start(&px, 2, json!({}));
+    let got = receiver.waits_for("/told", 2);
+    assert_eq!(kinds(&got), ["run.started", "run.completed"]);
+    assert_eq!(px.get("/hooks").json()["hooks"][0]["id"], id.as_str(), "the same hook");
+    all_delivered(&px, &id, 2);
+    assert!(px.stop().success());
+    std::fs::write(project.path().join("px.toml"), "").unwrap();
+    let px = project.serve();
+    assert_eq!(px.get("/hooks").json()["count"], 0, "what the file names no more is no more");
+}

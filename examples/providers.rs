@@ -1,5 +1,5 @@
 //! One webhook per provider, nothing else: what `tests/scripts/official-libraries`
-//! posts to, signed by each provider's own library. Each takes any JSON, keeps
+//! posts to, signed by each provider's own library, and `tests/presets.rs`. Each takes any JSON, keeps
 //! nothing, and answers `ignored`; the slug is the provider's name and the
 //! secret is in `<NAME>_SECRET`.
 //!
@@ -69,6 +69,14 @@ provider!(convoy, "convoy", verify::convoy("CONVOY_SECRET"));
 provider!(convoy_advanced, "convoy-advanced", verify::convoy_advanced("CONVOY_SECRET"));
 provider!(outpost, "outpost", verify::outpost("OUTPOST_SECRET"));
 provider!(cloudevents, "cloudevents", verify::cloudevents("BEARER_SECRET"));
+provider!(forge, "forge", verify::timestamped("X-Forge", "FORGE_SECRET"));
+provider!(lazyagent, "lazyagent", verify::hmac("X-Signature", "LAZYAGENT_SECRET").prefix("sha256="));
+provider!(token, "token", verify::token_header("X-Token", "TOKEN_SECRET"));
+provider!(bearer, "bearer", verify::bearer("BEARER_SECRET"));
+provider!(basic, "basic", verify::basic("BASIC_SECRET"));
+provider!(query, "query", verify::token_query("key", "QUERY_SECRET"));
+// For whoever adds a provider in `px.toml`.
+provider!(acme, "acme", verify::unverified());
 
 /// Nothing runs here, but a project has a brain.
 fn idle() -> Brain<Nothing> {

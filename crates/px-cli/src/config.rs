@@ -23,7 +23,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use px_inbound::verify::Network;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
 use crate::hook_config::Hooks;
@@ -34,6 +35,9 @@ use crate::webhook_config::{self, Providers, Webhook};
 
 /// The file that is read if none is named.
 pub(crate) const FILE: &str = "px.toml";
+
+/// The sections whose keys all have a value; of the others the file says which there are.
+pub(crate) const FIXED: [&str; 4] = ["server", "limits", "retention", "store"];
 
 /// The port if none is configured.
 const DEFAULT_PORT: u16 = 8787;
@@ -52,7 +56,7 @@ pub(crate) struct Config {
 }
 
 /// `[server]`
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Server {
     /// The address to listen on.
@@ -74,7 +78,7 @@ pub(crate) struct Server {
 }
 
 /// `[store]`
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Store {
     /// Where the embedded store keeps its files.
@@ -117,7 +121,7 @@ impl Config {
         config.finish(&path.display().to_string())
     }
 
-    fn parse(text: &str, path: &Path) -> Result<Self> {
+    pub(crate) fn parse(text: &str, path: &Path) -> Result<Self> {
         toml::from_str(text).map_err(|error| {
             let (line, column) = place(text, error.span().map_or(0, |span| span.start));
             let (what, hint) = reworded(error.message());
@@ -152,6 +156,16 @@ impl Config {
         self.limits.check()?;
         self.retention.check()?;
         Ok(self)
+    }
+
+    /// The values of the sections in [`FIXED`].
+    pub(crate) fn fixed(&self) -> Value {
+        json!({
+            "server": self.server,
+            "limits": self.limits,
+            "retention": self.retention,
+            "store": self.store,
+        })
     }
 
     /// What the configuration says of single webhooks.
@@ -269,6 +283,52 @@ mod tests {
         assert!(parse("[server]\nport = 'x'\n").unwrap_err().starts_with("px.toml:2:8: "));
         assert!(parse("[server]\nport = 70000\n").unwrap_err().starts_with("px.toml:2:8: "));
         assert!(parse("[server\n").unwrap_err().starts_with("px.toml:1:"));
+    }
+
+    /// The reference is the repository's own px.toml: with what is commented out
+    /// in these sections taken in, it says exactly the defaults.
+    #[test]
+    fn the_reference_documents_every_key_with_its_default() {
+        let reference = include_str!("../../../px.toml");
+        let mut section = String::new();
+        let mut plain = String::new();
+        for line in reference.lines() {
+            let bare = line.strip_prefix("# ").unwrap_or(line);
+            if bare.starts_with('[') {
+                section = bare.trim_matches(['[', ']']).to_owned();
+            }
+            let key = bare.split(" = ").next().unwrap_or_default();
+            let is_setting = Config::default().fixed().pointer(&format!("/{section}/{key}")).is_some();
+            plain += if is_setting { bare } else { line };
+            plain.push('\n');
+        }
+        let uncommented = parse(&plain).unwrap();
+        let (said, defaults) = (uncommented.fixed(), Config::default().fixed());
+        for (section, keys) in defaults.as_object().unwrap() {
+            for (key, default) in keys.as_object().unwrap() {
+                let is_there = reference.lines().any(|line| line.starts_with(&format!("# {key} = ")));
+                assert!(is_there, "px.toml does not document {section}.{key}");
+                // What is not set by default has an example.
+                let said = &said[section][key];
+                let fits = if default.is_null() { !said.is_null() } else { said == default };
+                assert!(fits, "px.toml has {section}.{key} = {said}, and the default is {default}");
+            }
+        }
+        let hint = parse("[webhooks.x]\nzzzz = 1\n").unwrap_err();
+        for key in hint.split("the keys here are: ").nth(1).unwrap().split(", ") {
+            assert!(
+                reference.contains(&format!("# {key} = ")),
+                "px.toml does not document {key} of webhooks"
+            );
+        }
+    }
+
+    #[test]
+    fn every_top_level_key_is_shown() {
+        let error = parse("zzzz = 1\n").unwrap_err();
+        let known: Vec<&str> = error.split("the keys here are: ").nth(1).unwrap().split(", ").collect();
+        let shown: Vec<&str> = FIXED.into_iter().chain(["hooks", "webhooks", "providers"]).collect();
+        assert_eq!(known, shown, "a new section belongs into FIXED or into effective.rs");
     }
 
     #[test]

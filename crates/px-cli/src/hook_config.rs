@@ -75,6 +75,11 @@ impl<'de> Deserialize<'de> for Hooks {
 }
 
 impl Hooks {
+    /// Whether private addresses are open, if that is said.
+    pub(crate) fn allow_private(&self) -> Option<bool> {
+        self.allow_private
+    }
+
     /// What the environment says counts more.
     pub(crate) fn overlay(&mut self, env: &dyn Fn(&str) -> Option<String>) -> Result<()> {
         if let Some(text) = env("PX_HOOKS_ALLOW_PRIVATE").filter(|text| !text.is_empty()) {

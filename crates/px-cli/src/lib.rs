@@ -17,6 +17,7 @@ mod commands;
 mod config;
 mod context;
 mod curl;
+mod effective;
 mod entry;
 mod error;
 mod event_line;

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use px_inbound::{GateLimits, RejectionLimits};
 use px_server::ConnectionLimits;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
@@ -28,7 +28,7 @@ use crate::error::{Error, Result};
 const OWN_FILES: u64 = 512;
 
 /// `[limits]`
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Limits {
     max_connections: usize,

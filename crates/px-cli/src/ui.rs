@@ -106,6 +106,22 @@ impl Ui {
         }
     }
 
+    /// The width of a terminal on which a part can be drawn anew: stdout and
+    /// stderr are one, and people are there to see it.
+    pub(crate) fn live_width(self) -> Option<u16> {
+        let is_dumb = || std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        (!self.json && std::io::stderr().is_terminal() && !is_dumb()).then(terminal_width).flatten()
+    }
+
+    /// Takes away the last so many lines that were noted on a terminal.
+    pub(crate) fn erase(self, lines: usize) {
+        if lines > 0 {
+            let mut err = std::io::stderr().lock();
+            let _ = write!(err, "\x1b[{lines}A\r\x1b[J");
+            let _ = err.flush();
+        }
+    }
+
     /// A warning.
     pub(crate) fn warn(self, text: impl Display) {
         self.say(format_args!("{}: {text}", paint(WARNING, "Warning")));

@@ -4,6 +4,7 @@ mod audit;
 mod brains;
 mod check;
 mod completions;
+mod config;
 mod dev;
 mod explain;
 mod hooks;
@@ -39,6 +40,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Tokens(tokens::Command),
     Explain(explain::Args),
+    #[command(subcommand)]
+    Config(config::Command),
     Completions(completions::Args),
 }
 
@@ -57,6 +60,7 @@ impl Command {
             Self::Audit(args) => audit::run(context, args).await,
             Self::Tokens(command) => command.run(context).await,
             Self::Explain(args) => explain::run(context, &args),
+            Self::Config(command) => command.run(context),
             Self::Completions(args) => completions::run(context, &args),
         }
     }

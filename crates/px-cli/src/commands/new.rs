@@ -14,6 +14,7 @@ const FILES: &[(&str, &str)] = &[
     ("Cargo.toml", include_str!("../../template/Cargo.toml.in")),
     ("README.md", include_str!("../../template/README.md.in")),
     ("px.toml", include_str!("../../template/px.toml.in")),
+    (".rustfmt.toml", include_str!("../../template/rustfmt.toml")),
     (".gitignore", include_str!("../../template/gitignore")),
     (".github/workflows/ci.yml", include_str!("../../template/github/ci.yml")),
     ("brains/lib.rs", include_str!("../../template/brains/lib.rs")),

@@ -46,7 +46,7 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "wait")]
     watch: bool,
 
-    /// Wait until the run ends
+    /// Wait until the run ends, and print its last state
     #[arg(long)]
     wait: bool,
 }
@@ -80,11 +80,15 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     if ui.json && args.wait {
         ui.json(&fetch(&client, &id).await?)?;
     }
-    outcome(&id, last.as_ref()).map(|text| {
-        if !ui.json {
-            ui.note(paint(GOOD, text));
+    let text = outcome(&id, last.as_ref())?;
+    if !ui.json {
+        if args.wait {
+            let run = fetch(&client, &id).await?;
+            ui.json(run.get("state").unwrap_or(&Value::Null))?;
         }
-    })
+        ui.note(paint(GOOD, text));
+    }
+    Ok(())
 }
 
 /// The run's outcome as the command's: RULES 44.

@@ -20,6 +20,7 @@ use crate::context::{self, Context};
 use crate::error::{Error, Kind, Result};
 use crate::listing;
 use crate::ui::{HEADING, paint};
+use crate::words;
 
 /// The exit code of a process that two signals have ended.
 const INTERRUPTED: i32 = 130;
@@ -67,6 +68,24 @@ impl Args {
         let flags = [("--json-logs", self.json_logs), ("--insecure", self.insecure)];
         let set = flags.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name.to_owned());
         values.into_iter().flatten().flatten().chain(set).collect()
+    }
+
+    /// The keys of the configuration that flags have set, with the flags.
+    pub(super) fn keys(&self) -> Vec<(&'static str, &'static str)> {
+        let set = [
+            self.bind.map(|_| ("server.bind", "--bind")),
+            self.port.map(|_| ("server.port", "--port")),
+            self.data_dir.as_ref().map(|_| ("store.data_dir", "--data-dir")),
+        ];
+        set.into_iter().flatten().collect()
+    }
+
+    /// The flags as variables, for a command that has no such flags.
+    pub(super) fn variables(&self) -> Vec<(&'static str, String)> {
+        let bind = self.bind.map(|bind| ("PX_BIND", bind.to_string()));
+        let port = self.port.map(|port| ("PX_PORT", port.to_string()));
+        let dir = self.data_dir.as_ref().map(|dir| ("PX_DATA_DIR", dir.display().to_string()));
+        bind.into_iter().chain(port).chain(dir).collect()
     }
 }
 
@@ -136,7 +155,7 @@ fn policies(config: &Config) -> Result<BTreeMap<String, px_server::WebhookOption
     Ok(options)
 }
 
-fn overlaid(mut config: Config, args: &Args) -> Config {
+pub(super) fn overlaid(mut config: Config, args: &Args) -> Config {
     if let Some(bind) = args.bind {
         config.server.bind = bind;
     }
@@ -218,13 +237,25 @@ fn greet(context: &Context, registry: &Registry, running: &Running, config: &Con
     if ui.json {
         let webhooks: Vec<Value> =
             registry.webhooks().map(|webhook| listing::json(running.base_url(), webhook)).collect();
-        ui.json_line(&json!({ "url": url, "webhooks": webhooks, "warnings": running.warnings() }))?;
+        ui.json_line(&json!({ "url": url, "dataDir": shown_dir(&config.store.data_dir), "brains": registry.brains().len(), "webhooks": webhooks, "warnings": running.warnings() }))?;
     } else {
         ui.line(format_args!("px serves {}", paint(HEADING, &url)))?;
+        let counted = |number: usize, noun| words::count(u64::try_from(number).unwrap_or(u64::MAX), noun);
+        ui.line(format_args!(
+            "{} and {}; runs and deliveries are kept in {}",
+            counted(registry.brains().len(), "brain"),
+            counted(registry.webhooks().len(), "webhook"),
+            shown_dir(&config.store.data_dir),
+        ))?;
         listing::table(ui, running.base_url(), registry)?;
         running.warnings().iter().for_each(|warning| ui.warn(warning));
     }
     Ok(())
+}
+
+/// A directory as an absolute path, as far as that can be known.
+fn shown_dir(dir: &Path) -> String {
+    std::fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned()).display().to_string()
 }
 
 /// A store that cannot write must not be asked to come to rest: the process

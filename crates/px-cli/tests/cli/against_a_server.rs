@@ -151,8 +151,10 @@ fn rule_44_wait_exits_with_the_outcome() {
     ] {
         let stream =
             format!("id: 1\ndata: {{\"seq\":1,\"type\":\"brain:start\"}}\n\nid: 2\ndata: {event}\n\n");
-        let (done, _) = run(&[started, ("200 OK", &stream)], &["run", "review", "--wait"]);
-        assert_eq!((done.code, &*done.stdout), (code, "run_1\n"), "{event}");
+        let shown = ("200 OK", r#"{"brainRunId": "run_1", "state": {"stars": 5}}"#);
+        let (done, _) = run(&[started, ("200 OK", &stream), shown], &["run", "review", "--wait"]);
+        let result = if code == 0 { "run_1\n{\n  \"stars\": 5\n}\n" } else { "run_1\n" };
+        assert_eq!((done.code, &*done.stdout), (code, result), "{event}");
         assert!(done.stderr.starts_with(says), "{}", done.stderr);
     }
 }

@@ -22,6 +22,7 @@ fn a_new_project_has_the_documented_shape() {
         "README.md",
         "px.toml",
         ".gitignore",
+        ".rustfmt.toml",
         ".github/workflows/ci.yml",
         "brains/lib.rs",
         "brains/main.rs",
@@ -38,7 +39,7 @@ fn a_new_project_has_the_documented_shape() {
     assert_eq!(manifest["package"]["name"].as_str(), Some("demo"));
     assert_eq!(manifest["dependencies"]["px"]["path"].as_str(), Some(&*format!("{}/crates/px", px())));
     let told = project.px(&["new", "other", "--path", px(), "--json"]).json();
-    assert_eq!((&told["name"], told["files"].as_array().map(Vec::len)), (&"other".into(), Some(11)));
+    assert_eq!((&told["name"], told["files"].as_array().map(Vec::len)), (&"other".into(), Some(12)));
 }
 
 #[test]

@@ -87,8 +87,43 @@ pub(super) async fn find(app: &Shared, id: &str) -> Result<Run, ApiError> {
         .ok_or_else(|| ApiError::not_found(format!("Brain run '{id}' not found")).code(Code::RunNotFound))
 }
 
-pub(super) async fn show(State(app): State<Shared>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+#[derive(Deserialize)]
+pub(super) struct At {
+    #[serde(default, deserialize_with = "non_empty")]
+    at: Option<u64>,
+}
+
+/// The run as it was after one of its events, by replaying its log so far.
+async fn as_of(app: &Shared, run: &Run, seq: u64) -> Result<Run, ApiError> {
+    if seq == 0 || seq > run.seq {
+        let text = format!("Brain run '{}' has no event {seq}: its events are 1 to {}", run.id, run.seq);
+        return Err(ApiError::not_found(text));
+    }
+    let mut past = Run::vacant(run.id);
+    while past.seq < seq {
+        let room = usize::try_from(seq - past.seq).unwrap_or(usize::MAX).min(super::MAX_PAGE);
+        let events = app.store().events(app.parts.scope, run.id, past.seq, room).await?;
+        let broken = |why: String| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, why);
+        if events.is_empty() {
+            return Err(broken(format!("The log of run '{}' ends at event {}", run.id, past.seq)));
+        }
+        for event in &events {
+            past.apply(event).map_err(|error| broken(error.to_string()))?;
+        }
+    }
+    Ok(past)
+}
+
+pub(super) async fn show(
+    State(app): State<Shared>,
+    Path(id): Path<String>,
+    query: Result<Query<At>, QueryRejection>,
+) -> Result<Json<Value>, ApiError> {
+    let Query(query) = query.map_err(|error| ApiError::bad_request(error.body_text()))?;
     let run = find(&app, &id).await?;
+    if let Some(seq) = query.at {
+        return Ok(Json(view::run(&as_of(&app, &run, seq).await?)));
+    }
     let mut shown = view::run(&run);
     if let (RunStatus::Pending, Some(slot), Value::Object(fields)) = (run.status, &run.slot, &mut shown) {
         let key = app.store().key(app.parts.scope, slot).await?.record;

@@ -51,6 +51,7 @@ pub(crate) async fn run(context: &Context, _: &Args) -> Result<()> {
             "webhooks": registry.webhooks().map(|webhook| &*webhook.def.slug).collect::<Vec<_>>(),
             "parkedRuns": { "lookedAt": parked.looked_at, "stuck": parked.stuck },
             "problems": problems,
+            "serves": !keeps_from_serving,
             "warnings": warnings,
         }))?;
     } else {

@@ -44,7 +44,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
             .hint("go to the project's folder, or make one with `px new`; a binary without its sources runs `px serve`"));
     };
     let mut signals = Signals::new()?;
-    let mut dev = Dev { context, words: words(context, &args.serve), root, server: None };
+    let mut dev = Dev { context, serve: &args.serve, words: words(context, &args.serve), root, server: None };
     let outcome = dev.live(&args.watch, &mut signals).await;
     if let Some(server) = dev.server.take() {
         server.stop().await;
@@ -59,6 +59,7 @@ fn words(context: &Context, serve: &serve::Args) -> Vec<String> {
 
 struct Dev<'a> {
     context: &'a Context,
+    serve: &'a serve::Args,
     words: Vec<String>,
     root: PathBuf,
     server: Option<Server>,
@@ -89,8 +90,9 @@ impl Dev<'_> {
             Built::Program(path) => path,
             Built::Failed(why) => return self.went_wrong(&why),
         };
-        if let Err(why) = server::check(&program, &self.root, &self.context.global_words()).await {
-            return self.went_wrong(&why);
+        match server::check(&program, &self.root, &self.context.global_words(), self.serve).await {
+            Ok(stuck) => stuck.iter().for_each(|runs| self.warn(runs)),
+            Err(why) => return self.went_wrong(&why),
         }
         let millis = self.context.now().as_millis().saturating_sub(began.as_millis());
         if let Some(old) = self.server.take() {
@@ -130,6 +132,15 @@ impl Dev<'_> {
             None => "Nothing is served until that is mended.",
         };
         self.say(format_args!("{}: {why}\n{}", paint(ERROR, "Error"), paint(WARNING, and)));
+    }
+
+    /// Says which parked runs the new server could not go on with, and what helps.
+    fn warn(&self, runs: &str) {
+        self.say(format_args!(
+            "{}: {runs}\nThey are paused when their turn comes; `.formerly(..)` names a step's old name, `px runs resume` \
+             lets them go on.",
+            paint(WARNING, "Warning")
+        ));
     }
 
     fn say(&self, text: impl std::fmt::Display) {

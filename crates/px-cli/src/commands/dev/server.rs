@@ -8,6 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
+use crate::commands::serve;
 use crate::handover::VARIABLE;
 
 /// How long a server may take to end before it is killed: more than the
@@ -52,25 +53,33 @@ impl Server {
     }
 }
 
-/// Whether a program would serve: `px check`, whose complaints are the error.
-pub(super) async fn check(program: &Path, root: &Path, global: &[String]) -> Result<(), String> {
+/// Asks a program by `px check` whether it would serve. What it says of runs
+/// that it could not go on with is returned; what keeps it from serving is the
+/// error.
+pub(super) async fn check(
+    program: &Path,
+    root: &Path,
+    global: &[String],
+    serve: &serve::Args,
+) -> Result<Vec<String>, String> {
     let output = Command::new(program)
         .args(global)
         .args(["check", "--json"])
         .current_dir(root)
         .env(VARIABLE, "1")
+        .envs(serve.variables())
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output()
         .await
         .map_err(|error| format!("cannot start {}: {error}", program.display()))?;
     if output.status.success() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let said = serde_json::from_slice::<Value>(&output.stdout).unwrap_or_default();
-    // What the check finds in runs keeps nothing from being served.
-    if said.get("problems").and_then(Value::as_array).is_some_and(Vec::is_empty) {
-        return Ok(());
+    if said.get("serves") == Some(&Value::Bool(true)) {
+        let problems = said.get("problems").and_then(Value::as_array).into_iter().flatten();
+        return Ok(problems.filter_map(Value::as_str).map(str::to_owned).collect());
     }
     let error = serde_json::from_slice::<Value>(&output.stderr).unwrap_or_default();
     let text = |name: &str| error.get(name).and_then(Value::as_str).map(str::to_owned);

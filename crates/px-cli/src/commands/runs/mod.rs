@@ -3,8 +3,10 @@
 mod cancel;
 mod events;
 mod explain;
+mod export;
 mod fork;
 mod list;
+mod panel;
 mod pause;
 mod rerun;
 mod resume;
@@ -34,6 +36,7 @@ pub(crate) enum Command {
     Rerun(rerun::Args),
     Fork(fork::Args),
     Explain(explain::Args),
+    Export(export::Args),
 }
 
 impl Command {
@@ -49,6 +52,7 @@ impl Command {
             Self::Rerun(args) => rerun::run(context, args).await,
             Self::Fork(args) => fork::run(context, args).await,
             Self::Explain(args) => explain::run(context, args).await,
+            Self::Export(args) => export::run(context, args).await,
         }
     }
 }

@@ -3,7 +3,7 @@
 use px_core::Timestamp;
 use serde_json::Value;
 
-use super::fetch;
+use super::{explained, fetch, path};
 use crate::context::Context;
 use crate::error::Result;
 use crate::ui::{self, HEADING, Ui, paint};
@@ -12,14 +12,26 @@ use crate::words;
 /// Show a run: where it is, what it waits for, its state
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  px runs show run_0197c1f0a1b27000800000000000cafe\n  \
-                        px runs show run_0197c1f0a1b27000800000000000cafe --json")]
+                        px runs show run_0197c1f0a1b27000800000000000cafe --json\n  \
+                        px runs show run_0197c1f0a1b27000800000000000cafe --at 5")]
 pub(crate) struct Args {
     /// The run's id
     run: String,
+
+    /// As it was after the event of this number
+    #[arg(long, value_name = "SEQ", value_parser = clap::value_parser!(u64).range(1..))]
+    at: Option<u64>,
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
-    let run = fetch(&context.client()?, &args.run).await?;
+    let client = context.client()?;
+    let run = match args.at {
+        None => fetch(&client, &args.run).await?,
+        Some(seq) => {
+            let shown = client.get(&path(&args.run, &format!("?at={seq}"))).await;
+            shown.map_err(|error| explained(error, &args.run))?
+        }
+    };
     if context.ui.json {
         return context.ui.json(&run);
     }

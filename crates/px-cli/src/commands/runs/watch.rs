@@ -1,12 +1,13 @@
 //! `px runs watch`, and the following of a run that `px run` shares with it.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use px_core::Timestamp;
 use serde_json::Value;
 
-use super::{explained, path};
+use super::{explained, fetch, panel, path};
 use crate::client::Client;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
@@ -19,10 +20,14 @@ const MAX_RETRIES: u32 = 30;
 /// How long between two of them.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
+/// How often the panel is drawn anew.
+const REDRAW: Duration = Duration::from_millis(250);
+
 /// Follow a run: its events so far, and then each as it happens
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Ends when the run does. Needs no terminal: one line is one event, with --json one JSON \
+    after_help = "Ends when the run does. On a terminal its steps, its waits with the time that is left, and its \
+                        state are shown below the events. Needs none: one line is one event, with --json one JSON \
                         document.\n\nExamples:\n  px runs watch run_0197c1f0a1b27000800000000000cafe\n  \
                         px runs watch run_0197c1f0a1b27000800000000000cafe --json | jq .type"
 )]
@@ -33,7 +38,11 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let ui = context.ui;
-    let last = follow(&context.client()?, &args.run, Until::End, |event| print(ui, event)).await?;
+    let client = context.client()?;
+    let last = match ui.live_width() {
+        Some(width) => live(context, &client, &args.run, usize::from(width)).await?,
+        None => follow(&client, &args.run, Until::End, |event| print(ui, event)).await?,
+    };
     if !last.as_ref().is_some_and(is_over) {
         ui.note(format_args!(
             "The stream ended before the run did; `px runs watch {}` takes it up again.",
@@ -41,6 +50,52 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Follows a run with the panel below its events.
+async fn live(context: &Context, client: &Client, id: &str, width: usize) -> Result<Option<Value>> {
+    let ui = context.ui;
+    let panel = Mutex::new(Drawn::default());
+    let followed = follow(client, id, Until::End, |event| {
+        let mut drawn = panel.lock().unwrap_or_else(PoisonError::into_inner);
+        ui.erase(std::mem::take(&mut drawn.lines));
+        drawn.is_old = true;
+        print(ui, event)
+    });
+    let redraw = async {
+        let mut run = Value::Null;
+        loop {
+            tokio::time::sleep(REDRAW).await;
+            let is_old = std::mem::take(&mut panel.lock().unwrap_or_else(PoisonError::into_inner).is_old);
+            if is_old {
+                // Without an answer the events go on; the next look may have one.
+                run = fetch(client, id).await.unwrap_or(run);
+            }
+            if !run.is_null() {
+                let lines = panel::lines(&run, context.now(), width);
+                let mut drawn = panel.lock().unwrap_or_else(PoisonError::into_inner);
+                ui.erase(std::mem::replace(&mut drawn.lines, lines.len()));
+                lines.iter().for_each(|line| ui.note(line));
+            }
+        }
+    };
+    let last = tokio::select! {
+        last = followed => last,
+        () = redraw => Ok(None),
+    };
+    ui.erase(panel.into_inner().unwrap_or_else(PoisonError::into_inner).lines);
+    if let Ok(run) = fetch(client, id).await {
+        panel::lines(&run, context.now(), width).iter().for_each(|line| ui.note(line));
+    }
+    last
+}
+
+/// What of the panel is on the terminal.
+#[derive(Debug, Default)]
+struct Drawn {
+    lines: usize,
+    /// Something has happened since.
+    is_old: bool,
 }
 
 /// How long a run is followed.

@@ -191,7 +191,29 @@ fn print(ui: Ui, answer: &Answer, several: bool) -> Result<()> {
         line =
             format!("{line} {}", answer.body.as_str().map_or_else(|| answer.body.to_string(), str::to_owned));
     }
-    ui.line(line.trim_end())
+    ui.line(line.trim_end())?;
+    if let Some(meaning) = text("action").and_then(|action| meaning(action, text("brainRunId"))) {
+        ui.note(meaning);
+    }
+    Ok(())
+}
+
+/// What an action means, in words: the answer's own are the API's.
+fn meaning(action: &str, run: Option<&str>) -> Option<String> {
+    let run = run.unwrap_or("a run");
+    Some(match action {
+        "triggered" => format!("It started {run}."),
+        "resumed" => format!("It resumed {run}."),
+        "collected" => format!("It is one of several responses that {run} waits for."),
+        "queued" if run == "a run" => "Nobody waits for it yet; it is kept for a wait to come.".to_owned(),
+        "queued" => format!("It is kept for {run}, which takes it when it can."),
+        "duplicate" => "It was seen before; nothing happened again.".to_owned(),
+        "late" => {
+            format!("It came too late for {run}; `px webhooks deliveries bind` gives it to a run by hand.")
+        }
+        "ignored" => "It is in the inbox, and nothing follows from it.".to_owned(),
+        _ => return None,
+    })
 }
 
 fn refusal(answer: &Answer, signed: bool, spoilt: bool, variable: Option<&str>) -> Error {

@@ -15,8 +15,10 @@ px::webhook! {
     handler = receive,
 }
 
-/// What is posted, and what a step that waits for `decisions` gets.
+/// What is posted, and what a step that waits for `decisions` gets. The
+/// example is what `px webhooks send decisions` posts.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[schemars(example = example())]
 pub struct Decision {
     /// The order's number.
     pub order: String,
@@ -28,4 +30,8 @@ pub struct Decision {
 
 async fn receive(decision: Decision) -> Result<Inbound<Decision>> {
     Ok(Inbound::resume(decision.order.clone(), decision))
+}
+
+fn example() -> Decision {
+    Decision { order: "42".into(), approved: true, by: "Ada".into() }
 }

@@ -107,7 +107,8 @@ fn about_runs() -> Vec<Route> {
             .refuses(409, "The run is not over, or did not come as far")
             .refuses(422, "The state of then does not fit any more, or the webhookUrl may not be called"),
         Route::get("/brains/runs/{id}", runs::show)
-            .named("showRun", "A run, with its state and what it waits for")
+            .named("showRun", "A run, with its state and what it waits for, now or after one of its events")
+            .query::<runs::At>()
             .answers::<s::Run>(200, "The run"),
         Route::delete("/brains/runs/{id}", runs::cancel)
             .named("cancelRun", "Cancels a run")

@@ -87,8 +87,9 @@ pub(super) async fn find(app: &Shared, id: &str) -> Result<Run, ApiError> {
         .ok_or_else(|| ApiError::not_found(format!("Brain run '{id}' not found")).code(Code::RunNotFound))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(super) struct At {
+    /// The run as it was after the event of this number.
     #[serde(default, deserialize_with = "non_empty")]
     at: Option<u64>,
 }
@@ -103,7 +104,7 @@ async fn as_of(app: &Shared, run: &Run, seq: u64) -> Result<Run, ApiError> {
     while past.seq < seq {
         let room = usize::try_from(seq - past.seq).unwrap_or(usize::MAX).min(super::MAX_PAGE);
         let events = app.store().events(app.parts.scope, run.id, past.seq, room).await?;
-        let broken = |why: String| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, why);
+        let broken = |why: String| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, why);
         if events.is_empty() {
             return Err(broken(format!("The log of run '{}' ends at event {}", run.id, past.seq)));
         }

@@ -160,6 +160,8 @@ pub(in crate::api) struct Delivery {
     took_micros: u64,
     /// The body: JSON, or a text.
     payload: Value,
+    /// Whether headers and body were dropped since.
+    emptied: bool,
     /// What became of it, in words.
     why: String,
 }
@@ -175,6 +177,8 @@ pub(in crate::api) struct InboxEvent {
     identifier: Nullable<String>,
     brain_run_id: Nullable<String>,
     wait_id: Nullable<String>,
+    /// Runs that waited too, and went on waiting.
+    passed: Vec<String>,
     /// The delivery that a duplicate repeats.
     original: Nullable<String>,
     reason: Nullable<String>,

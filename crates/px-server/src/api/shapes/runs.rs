@@ -68,6 +68,8 @@ pub(in crate::api) struct RunInList {
     started_at: Nullable<Millis>,
     completed_at: Nullable<Millis>,
     user_name: String,
+    /// Where it is, for `px check`: only if it was asked for.
+    position: Option<Object>,
 }
 
 /// What a run does.
@@ -123,12 +125,26 @@ pub(in crate::api) struct Run {
     seq: u64,
     /// The step that it is at, or that comes next.
     step: Option<String>,
+    /// Where that step is, inside other steps.
+    path: Option<String>,
+    /// The runs that it waits for its turn behind.
+    turn: Option<Turn>,
     /// Why it is paused or was cancelled.
     reason: Option<String>,
     /// What the caller called the request that started it.
     request_id: Option<String>,
     /// Why it exists.
     cause: Cause,
+}
+
+/// Runs that are before another one.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(in crate::api) struct Turn {
+    /// Those whose turn it is.
+    under_way: Vec<String>,
+    /// Those that come first.
+    ahead: Vec<String>,
 }
 
 /// An error of a run.
@@ -164,6 +180,8 @@ pub(in crate::api) struct StepStatus {
 pub(in crate::api) struct Wait {
     wait_id: String,
     wait_for: Vec<Registration>,
+    /// `any`, `all`, `stream`, or an object with `count`.
+    mode: Value,
     since: Millis,
     deadline: Nullable<Millis>,
     have: u32,

@@ -1,0 +1,146 @@
+//! The brains and webhooks that the suite needs: one for each thing that the
+//! contract says of runs and deliveries. This program serves them itself.
+
+use std::time::Duration;
+
+use px::prelude::*;
+use px::{Form, form};
+
+pub const SLACK_SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
+
+/// Whoever sends it says what is to become of it.
+mod votes {
+    use px::prelude::*;
+
+    #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+    pub struct Vote {
+        pub id: String,
+        pub who: String,
+        #[serde(default)]
+        pub wish: String,
+    }
+
+    px::webhook! {
+        /// Votes
+        slug = "votes",
+        payload = Vote,
+        response = Vote,
+        verify = px::verify::unverified().dedup_header("x-id"),
+        handler = receive,
+    }
+
+    pub async fn receive(vote: Vote) -> Result<Inbound<Vote>> {
+        match vote.wish.as_str() {
+            "ignore" => Ok(Inbound::ignore("as it wishes")),
+            "fail" => Err(Error::permanent("as it wishes")),
+            "slow" => std::future::pending().await,
+            "start" => Ok(Inbound::start(super::short, vote)),
+            "or start" => Ok(Inbound::resume(vote.id.clone(), vote.clone_of()).or_start(super::voting, vote)),
+            _ => Ok(Inbound::resume(vote.id.clone(), vote)),
+        }
+    }
+
+    impl Vote {
+        pub fn clone_of(&self) -> Self {
+            Self { id: self.id.clone(), who: self.who.clone(), wish: self.wish.clone() }
+        }
+    }
+}
+
+/// A webhook that takes what does not fit.
+mod lenient {
+    px::webhook! {
+        slug = "lenient",
+        payload = super::votes::Vote,
+        response = super::votes::Vote,
+        verify = px::verify::unverified(),
+        handler = super::votes::receive,
+        accepts_invalid = true,
+    }
+}
+
+/// A webhook with a handshake and a signature.
+mod slack {
+    use px::prelude::*;
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    pub struct Nothing {}
+
+    px::webhook! {
+        slug = "slack",
+        payload = Nothing,
+        response = Nothing,
+        verify = px::verify::slack("SLACK_SIGNING_SECRET"),
+        handler = receive,
+    }
+
+    async fn receive(_: Nothing) -> Result<Inbound<Nothing>> {
+        Ok(Inbound::ignore("nothing"))
+    }
+}
+
+use votes::Vote;
+
+fn short() -> Brain<Vote> {
+    brain("short").describe("Is done at once").step("one", one).step("two", one).build()
+}
+px::brain!(short);
+
+async fn one(_: Cx, vote: Vote) -> Result<Next<Vote>> {
+    Ok(Next(vote))
+}
+
+/// Waits on the vote of its id, and then on the next one.
+fn voting() -> Brain<Vote> {
+    brain("voting").step("ask", ask).step("note", note).build()
+}
+px::brain!(voting);
+
+async fn ask(_: Cx, vote: Vote) -> Result<Waiting<Vote, Vote>> {
+    let on = votes::on(vote.id.clone());
+    let on = if vote.wish == "token" { on.token("right") } else { on };
+    Ok(wait_for(vote, on))
+}
+
+async fn note(_: Cx, _: Vote, answer: Vote) -> Result<Next<Vote>> {
+    Ok(Next(answer))
+}
+
+/// Waits on two votes, with a timeout.
+fn pair() -> Brain<Vote> {
+    brain("pair").step("ask", ask_two).step("note", note_two).build()
+}
+px::brain!(pair);
+
+async fn ask_two(_: Cx, vote: Vote) -> Result<Collecting<Vote, Partly<Vec<Vote>, Vec<Vote>>>> {
+    let on = votes::on(vote.id.clone());
+    Ok(wait_for_count(vote, 2, on).timeout(Duration::from_hours(1)))
+}
+
+async fn note_two(_: Cx, vote: Vote, _: Partly<Vec<Vote>, Vec<Vote>>) -> Result<Next<Vote>> {
+    Ok(Next(vote))
+}
+
+/// Its only step never ends.
+fn endless() -> Brain<()> {
+    brain("endless").describe("Never gets done").step("sleep", sleep_on).build()
+}
+px::brain!(endless);
+
+async fn sleep_on(_: Cx, (): ()) -> Result<Next<()>> {
+    std::future::pending().await
+}
+
+fn paper() -> Brain<Vote> {
+    brain("paper").step("ask", ask_form).step("note", note_form).build()
+}
+px::brain!(paper);
+
+async fn ask_form(_: Cx, vote: Vote) -> Result<Waiting<Vote, Form>> {
+    let on = form::on(vote.id.clone(), "s3cret");
+    Ok(wait_for(vote, on))
+}
+
+async fn note_form(_: Cx, _: Vote, form: Form) -> Result<Next<Form>> {
+    Ok(Next(form))
+}

@@ -200,6 +200,9 @@ fn tidy(schema: &mut Value) {
 
 fn not_null(schema: &mut Value) {
     let Value::Object(fields) = schema else { return };
+    if fields.get("default").is_some_and(Value::is_null) {
+        fields.remove("default");
+    }
     if let Some(Value::Array(kinds)) = fields.get_mut("type") {
         kinds.retain(|kind| kind != "null");
         if let [only] = kinds.as_slice() {

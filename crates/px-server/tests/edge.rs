@@ -47,6 +47,7 @@ async fn receive(received: &Received, payload: Anything) -> Result<Inbound<Nothi
         Some("xml") => Inbound::reply(Reply::xml("<Response/>")),
         Some("teapot") => Inbound::reply(Reply { status: 202, ..Reply::json(&json!({"own": true})) }),
         Some("query") => Inbound::reply(Reply::text(received.query.clone().unwrap_or_default())),
+        Some("panic") => panic!("the handler panics, as it was asked to"),
         _ => Inbound::ignore("seen"),
     })
 }
@@ -271,6 +272,25 @@ async fn a_handler_replies_with_text_xml_or_a_status_of_its_own() {
             answer.head
         );
     }
+    server.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn hard_case_18_a_handler_that_panics_is_500_quarantined_and_the_server_lives() {
+    let server = serve(|_| {}).await;
+    let mut headers = HeaderMap::new();
+    headers.insert("content-type", HeaderValue::from_static("application/json"));
+    for _ in 0..3 {
+        let answer = send(&server, "POST", "/webhooks/own", &headers, br#"{"reply":"panic"}"#).await;
+        assert_eq!(answer.status, 500);
+        assert!(answer.body.contains("Failed to process webhook"), "{}", answer.body);
+        assert!(answer.has("px-action: quarantined"), "{}", answer.head);
+    }
+    let listed = send(&server, "GET", "/webhooks/deliveries?state=quarantined", &HeaderMap::new(), b"").await;
+    let listed: Value = serde_json::from_str(&listed.body).unwrap();
+    assert_eq!(listed["deliveries"].as_array().unwrap().len(), 3);
+    let answer = send(&server, "POST", "/webhooks/own", &headers, br#"{"reply":"text"}"#).await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "hello"));
     server.shutdown().await.unwrap();
 }
 

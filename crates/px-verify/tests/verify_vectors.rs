@@ -378,3 +378,43 @@ fn a_missing_header_is_missing_and_a_repeated_one_a_duplicate() {
         }
     }
 }
+
+/// The five mutations of the vectors that are published, each by its class;
+/// the tests above do the same, and more, to all vectors.
+#[test]
+fn every_published_vector_verifies_and_five_mutations_of_it_are_refused_with_the_right_class() {
+    let mut count = 0;
+    for vector in published() {
+        let name = &vector.record.provider;
+        let own = prepared(&vector.record, vector.secret);
+        let refused = |received: &Received| verify(&own, received, &vector.urls).map(|_| ()).unwrap_err();
+        verify(&own, &vector.received, &vector.urls).unwrap_or_else(|class| panic!("{name}: {class}"));
+        // 1: a bit of the body.
+        let mut body = vector.received.body.to_vec();
+        let middle = body.len() / 2;
+        body[middle] ^= 1;
+        assert_eq!(refused(&Received { body: body.into(), ..vector.received.clone() }), "invalid", "{name}");
+        // 2 and 3: the time, where one is signed; where none is, any time is right.
+        let sent = vector.received.at.as_millis();
+        for (at, class) in [(sent + 301_000, "too_old"), (sent - 301_000, "too_new")] {
+            let received = Received { at: Timestamp::from_millis(at), ..vector.received.clone() };
+            match vector.record.window() {
+                Some(_) => assert_eq!(refused(&received), class, "{name}"),
+                None => assert!(verify(&own, &received, &vector.urls).is_ok(), "{name} has no window"),
+            }
+        }
+        // 4: another key.
+        let other = prepared(&vector.record, vector.wrong_secret);
+        assert_eq!(verify(&other, &vector.received, &vector.urls).unwrap_err(), "invalid", "{name}");
+        // 5: each header that is needed.
+        assert!(!vector.needed.is_empty(), "{name}");
+        for header in vector.needed {
+            let mut received = vector.received.clone();
+            received.headers.remove(*header);
+            assert_eq!(refused(&received), "missing", "{name} without {header}");
+        }
+        count += 1;
+    }
+    // Slack's counts for two records, and GitHub's has the legacy header beside it.
+    assert_eq!(count, 9);
+}

@@ -20,12 +20,18 @@ const FORM: &str = "application/x-www-form-urlencoded";
 /// One provider, made ready.
 pub(crate) struct Seed {
     pub(crate) verification: Verification,
+    /// The record as it is written.
+    pub(crate) written: String,
     pub(crate) keyring: Keyring,
     pub(crate) secret: SecretString,
     pub(crate) prepared: Prepared,
     /// Signed, and accepted as it is, where px can sign for the provider.
     pub(crate) request: Received,
 }
+
+/// How many of the last seeds are checked by public keys: a hundred times the
+/// work of the others, in code that is not ours.
+pub(crate) const ASYMMETRIC: usize = 4;
 
 /// Every provider that px knows, with a secret and a body.
 pub(crate) fn seeds() -> Vec<Seed> {
@@ -44,7 +50,8 @@ pub(crate) fn seeds() -> Vec<Seed> {
             .with_verify_token(SecretString::from("verify me".to_owned()));
         if let Ok(prepared) = Prepared::new(verification.clone(), &keyring) {
             let request = request(&verification, &secret, kind, body);
-            seeds.push(Seed { verification, keyring, secret, prepared, request });
+            let written = serde_json::to_string(&verification).unwrap();
+            seeds.push(Seed { verification, written, keyring, secret, prepared, request });
         }
     };
     for record in [

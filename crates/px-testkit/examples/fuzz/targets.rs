@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
-use crate::corpus::{NOW, Seed, seeds};
+use crate::corpus::{ASYMMETRIC, NOW, Seed, seeds};
 use crate::ingress::Ingress;
 use crate::mutate::{Random, mutate, text};
 
@@ -102,7 +102,9 @@ impl Target {
     }
 
     pub(crate) fn case(&mut self, random: &mut Random) -> Result<(), String> {
-        let at = random.below(self.seeds.len());
+        let all = self.seeds.len();
+        let among = if random.one_in(20) { all } else { all - ASYMMETRIC };
+        let at = random.below(among);
         match &mut self.what {
             What::Headers => {
                 let seed = &self.seeds[at];
@@ -323,8 +325,9 @@ fn whole_request(seed: &Seed, random: &mut Random) -> Received {
 /// A record that is mutated as JSON: it is refused when it is read, or when it
 /// is made ready, or it verifies what it signs.
 fn mutated_record(seed: &Seed, random: &mut Random) -> Result<bool, String> {
-    let written = serde_json::to_string(&seed.verification).map_err(|error| error.to_string())?;
-    let Ok(record) = serde_json::from_str::<Verification>(&text(&written, random)) else { return Ok(false) };
+    let Ok(record) = serde_json::from_str::<Verification>(&text(&seed.written, random)) else {
+        return Ok(false);
+    };
     let Ok(prepared) = Prepared::new(record.clone(), &seed.keyring) else { return Ok(false) };
     let mut request = whole_request(seed, random);
     let _ = prepared.verify(&request, &urls());

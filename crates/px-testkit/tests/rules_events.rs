@@ -232,3 +232,64 @@ async fn rule_21_the_log_of_a_run_holds_the_response_itself() {
     });
     assert_eq!(held, Some(json!({"text": "kept"})));
 }
+
+/// A process beside this one, whose commits each wait until what `act` does
+/// has happened: it has read before, and commits after.
+fn outrun(
+    world: &World,
+    act: impl Fn(World) -> px_store::BoxFuture<'static, ()> + Send + Sync + 'static,
+) -> World {
+    let slow = world.beside();
+    let other = std::sync::Mutex::new(Some(world.beside()));
+    slow.store().detour(move |inner, batch, admission| {
+        let inner = Arc::clone(inner);
+        let first = other.lock().unwrap().take().map(&act);
+        Box::pin(async move {
+            if let Some(act) = first {
+                act.await;
+            }
+            inner.commit(batch, admission).await
+        })
+    });
+    slow
+}
+
+#[tokio::test]
+async fn rule_1_an_event_that_saw_a_paused_run_is_not_left_beside_its_wait_when_the_run_is_resumed() {
+    let world = world();
+    let run = started(&world, question, "k").await;
+    world.pause(run).await.unwrap();
+    let slow = outrun(&world, move |other| Box::pin(async move { other.resume(run).await.unwrap() }));
+    let answer = slow.post("mail", &event("1", "k", "a", "resume")).await.unwrap();
+    assert_eq!(answer.action, Some("resumed"), "it read anew");
+    world.settle().await.unwrap();
+    assert_eq!(world.state(run).await.unwrap()["answer"], "a");
+    assert!(world.audit().await.unwrap().is_clean());
+}
+
+fn listening() -> Brain<Ask> {
+    brain("listening").step("open", open).for_each("hear", hear).build()
+}
+px_sdk::brain!(listening);
+
+async fn open(_cx: Cx, ask: Ask) -> Result<px_sdk::Streaming<Ask, Text>> {
+    let on = project::mail::on(&ask.key);
+    Ok(px_sdk::stream(ask, on))
+}
+
+async fn hear(_cx: Cx, ask: Ask, text: Text) -> Result<px_sdk::More<Ask, Ask>> {
+    Ok(if text.text == "bye" { px_sdk::More::Done(ask) } else { px_sdk::More::Next(ask) })
+}
+
+#[tokio::test]
+async fn rule_1_an_event_that_saw_a_busy_stream_is_not_left_beside_it_when_its_step_is_through() {
+    let world = world();
+    let run = started(&world, listening, "k").await;
+    assert_eq!(world.post("mail", &event("1", "k", "a", "resume")).await.unwrap().action, Some("resumed"));
+    let slow = outrun(&world, |other| Box::pin(async move { other.settle().await.unwrap() }));
+    let answer = slow.post("mail", &event("2", "k", "bye", "resume")).await.unwrap();
+    assert_eq!(answer.action, Some("resumed"), "it read anew");
+    world.settle().await.unwrap();
+    assert_eq!(world.status(run).await.unwrap(), RunStatus::Complete);
+    assert!(world.audit().await.unwrap().is_clean());
+}

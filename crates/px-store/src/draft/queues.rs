@@ -56,9 +56,24 @@ impl Draft<'_> {
         for wait in waits {
             let wait = Arc::new(wait);
             while self.can_take(run, &wait) && self.take_queued(run, &wait).await? {}
+            self.tell_keys(run, &wait).await?;
             self.hear_of_ends(run, &wait).await?;
             if let Some(due) = wait.deadline.filter(|_| self.is_open(run, &wait)) {
                 self.arm(due, TimerKind::Wait { wait: wait.id, run });
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the keys of a wait that can take events again a new version. An
+    /// event that is being accepted may have read that its run was paused, or
+    /// busy with a stream: it goes into the queue, and its commit demands the
+    /// key's version and not the run's. Were that left alone, both could
+    /// commit, and the event would lie beside a wait that nothing wakes.
+    async fn tell_keys(&mut self, run: RunId, wait: &Wait) -> Result<(), Error> {
+        if self.can_take(run, wait) {
+            for registration in &wait.registrations {
+                self.change_key(&registration.key).await?;
             }
         }
         Ok(())

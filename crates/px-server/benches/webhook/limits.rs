@@ -18,23 +18,45 @@ use crate::server;
 
 type Append = mpsc::Sender<(Bytes, oneshot::Sender<()>)>;
 
+/// What a limit does with a request.
+pub(crate) enum Work {
+    /// It answers.
+    Echo,
+    /// It verifies and parses.
+    Verify,
+    /// It also appends to a file here, and waits for a sync.
+    Append(PathBuf),
+}
+
 struct Limit {
+    echoes: bool,
     mac: Hmac<Sha256>,
     append: Option<Append>,
 }
 
-pub(crate) async fn serve(dir: Option<PathBuf>) {
-    let append = dir.map(|dir| {
-        let (sender, receiver) = mpsc::channel(4096);
-        std::thread::spawn(move || appender(&dir, receiver));
-        sender
-    });
+pub(crate) async fn serve(work: Work) {
+    let echoes = matches!(work, Work::Echo);
+    let append = match work {
+        Work::Append(dir) => {
+            let (sender, receiver) = mpsc::channel(4096);
+            std::thread::spawn(move || appender(&dir, receiver));
+            Some(sender)
+        }
+        Work::Echo | Work::Verify => None,
+    };
     let mac = Hmac::new_from_slice(SECRET.as_bytes()).expect("any length");
-    let app = Router::new().route("/webhooks/hub", post(receive)).with_state(Arc::new(Limit { mac, append }));
+    let app = Router::new().route("/webhooks/hub", post(receive)).with_state(Arc::new(Limit {
+        echoes,
+        mac,
+        append,
+    }));
     server::listen(app).await;
 }
 
 async fn receive(State(limit): State<Arc<Limit>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    if limit.echoes {
+        return StatusCode::OK;
+    }
     let mut signature = [0; 32];
     let given =
         headers.get("x-hub-signature-256").and_then(|value| value.as_bytes().strip_prefix(b"sha256="));

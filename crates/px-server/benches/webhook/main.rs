@@ -6,28 +6,35 @@
 //! schema, dedup, the inbox, all indexes, a true sync before each answer.
 //!
 //! The limits are measured in the same run, on the same cores, with the same
-//! client: a bare axum route that verifies and parses, and one that also
-//! appends the body to a file and shares one sync among the requests in flight.
+//! client: a bare axum route that answers, one that verifies and parses, and
+//! one that also appends the body to a file and shares one sync among the
+//! requests in flight. Each figure is the median of several rounds. After each
+//! measurement the server is stopped and its store audited, and what the audit
+//! counts must be what the client was answered.
 //!
-//! `cargo bench -p px-server --bench webhook -- [--seconds N] [--json]`
+//! `cargo bench -p px-server --bench webhook -- [--seconds N] [--rounds N]
+//! [--only acks,starts,cycles,done,parked] [--parked 10k,100k,1m] [--json FILE] [--svg FILE]`
 
 #![expect(
     clippy::print_stdout,
+    clippy::print_stderr,
     clippy::indexing_slicing,
     clippy::expect_used,
     reason = "a program for people at a terminal"
 )]
 
+mod arguments;
 mod client;
 mod limits;
+mod parked;
+mod picture;
 mod project;
 mod report;
+mod scenarios;
 mod server;
 
-use std::time::Duration;
-
-use client::Target;
-use report::Row;
+use arguments::Arguments;
+use report::Report;
 
 /// As in the px binary.
 #[global_allocator]
@@ -40,47 +47,41 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     match std::env::var(ROLE).ok().as_deref() {
         Some("px") => runtime.block_on(server::px()),
-        Some("verify") => runtime.block_on(limits::serve(None)),
-        Some("append") => runtime.block_on(limits::serve(Some(server::data_dir()))),
-        _ => runtime.block_on(measure()),
+        Some("echo") => runtime.block_on(limits::serve(limits::Work::Echo)),
+        Some("verify") => runtime.block_on(limits::serve(limits::Work::Verify)),
+        Some("append") => runtime.block_on(limits::serve(limits::Work::Append(server::data_dir()))),
+        _ => runtime.block_on(measure(&Arguments::read())),
     }
 }
 
-async fn measure() {
-    let mut arguments = std::env::args().skip(1);
-    let (mut seconds, mut as_json) = (30_u64, false);
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--seconds" => seconds = arguments.next().and_then(|n| n.parse().ok()).expect("--seconds N"),
-            "--json" => as_json = true,
-            _ => {} // cargo passes --bench
+async fn measure(arguments: &Arguments) {
+    let mut report = Report::begin(arguments);
+    if arguments.wants("acks") {
+        for connections in [1, 16, 64, 256] {
+            report.acks.push(scenarios::acks(arguments, connections).await);
         }
     }
-    let time = Duration::from_secs(seconds);
-    let mut rows: Vec<Row> = Vec::new();
-    for connections in [1, 64] {
-        for (name, role) in [("verify + parse", "verify"), ("… + append, group sync", "append")] {
-            let server = server::Child::start(role);
-            let load = client::run(Target::fixed(server.address()), connections, time / 3, None).await;
-            rows.push(Row::of(name, connections, &load, None));
-            server.stop();
+    if arguments.wants("starts") {
+        report.starts = Some(scenarios::starts(arguments, 64).await);
+    }
+    if arguments.wants("cycles") {
+        report.cycles = Some(scenarios::cycles(arguments, 64).await);
+    }
+    if arguments.wants("done") {
+        for connections in [1, 64] {
+            report.done.push(scenarios::done(arguments, connections).await);
         }
-        let server = server::Child::start("px");
-        // As many runs wait as can be resumed in the time, and some more.
-        let most = if connections == 1 { 4_000 } else { 14_000 };
-        let waiting = most * seconds;
-        client::park(server.address(), waiting).await;
-        let before = server.stats();
-        let load = client::run(Target::fixed(server.address()), connections, time, Some(waiting)).await;
-        let done = client::completed(server.address(), load.answers).await;
-        let stats = server.stats().since(&before);
-        rows.push(Row::of("px: durable resumes", connections, &load, Some((stats, done))));
-        server.stop();
     }
-    if as_json {
-        report::json(&rows)
-    } else {
-        report::table(&rows)
+    if arguments.wants("parked") {
+        for runs in [&[10][..], &arguments.parked].concat() {
+            report.parked.push(parked::measure(arguments, runs).await);
+        }
     }
-    assert!(rows.iter().all(Row::agrees), "the inbox and the completed runs do not agree");
+    report.print();
+    if let Some(file) = &arguments.json {
+        std::fs::write(file, serde_json::to_string_pretty(&report).expect("JSON")).expect("a file to write");
+    }
+    if let Some(file) = &arguments.svg {
+        std::fs::write(file, picture::draw(&report)).expect("a file to write");
+    }
 }

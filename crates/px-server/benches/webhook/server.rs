@@ -2,14 +2,16 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use axum::Router;
+use px_core::{RunStatus, Scope};
 use px_sdk::Registry;
 use px_server::Options;
-use px_store::{Embedded, Store};
+use px_store::{Embedded, InboxState, Store};
 use px_store_sled::SledRows;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +19,9 @@ use crate::ROLE;
 use crate::project::{SECRET, SECRET_VARIABLE};
 
 const DIR: &str = "PX_BENCH_DIR";
+
+/// How long a server may take until nothing is left to be done.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 pub(crate) fn data_dir() -> PathBuf {
     std::env::var_os(DIR).expect("a directory").into()
@@ -31,6 +36,10 @@ pub(crate) struct Stats {
     pub(crate) ops: u64,
     pub(crate) applied_rows: u64,
     pub(crate) cpu_us: u64,
+    /// Resident memory, KiB.
+    pub(crate) rss_kib: u64,
+    /// Runs that are ready for a step, at most 512.
+    pub(crate) ready: u64,
 }
 
 impl Stats {
@@ -42,8 +51,17 @@ impl Stats {
             ops: self.ops - before.ops,
             applied_rows: self.applied_rows - before.applied_rows,
             cpu_us: self.cpu_us - before.cpu_us,
+            ..self
         }
     }
+}
+
+/// What the audit counts in the store of a server that was stopped.
+#[derive(Debug, Default)]
+pub(crate) struct Counted {
+    pub(crate) complete: u64,
+    pub(crate) waiting: u64,
+    pub(crate) resumed: u64,
 }
 
 /// User and system time of this process, microseconds.
@@ -53,6 +71,12 @@ fn cpu_us() -> u64 {
     // Clock ticks of 10 ms each, as Linux shows them everywhere.
     let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
     (ticks(11) + ticks(12)) * 10_000
+}
+
+fn rss_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
 /// A px server over sled, until its standard input ends.
@@ -65,8 +89,10 @@ pub(crate) async fn px() {
     options.env = Box::new(|name| (name == SECRET_VARIABLE).then(|| SECRET.to_owned()));
     let running = px_server::start(options).await.expect("a server");
     println!("{}", running.local_addr());
+    let runtime = tokio::runtime::Handle::current();
     tokio::task::spawn_blocking(move || {
         for _ in std::io::stdin().lines() {
+            let ready = runtime.block_on(store.work(Scope::default(), None, 512)).expect("the ready runs");
             let stats = store.stats();
             let stats = Stats {
                 commits: stats.commits,
@@ -75,6 +101,8 @@ pub(crate) async fn px() {
                 ops: stats.ops,
                 applied_rows: stats.applied_rows,
                 cpu_us: cpu_us(),
+                rss_kib: rss_kib(),
+                ready: ready.len() as u64,
             };
             println!("{}", serde_json::to_string(&stats).expect("JSON"));
         }
@@ -98,18 +126,23 @@ pub(crate) async fn listen(app: Router) {
 
 /// A server process.
 pub(crate) struct Child {
+    role: &'static str,
     process: std::process::Child,
     pipes: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
     address: SocketAddr,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Child {
-    pub(crate) fn start(role: &str) -> Self {
+    pub(crate) fn start(role: &'static str) -> Self {
         let dir = tempfile::Builder::new()
             .prefix("px-bench")
             .tempdir_in(std::env::current_dir().expect("a directory"))
             .expect("a directory");
+        Self::start_in(role, dir)
+    }
+
+    fn start_in(role: &'static str, dir: tempfile::TempDir) -> Self {
         let mut process = Command::new(std::env::current_exe().expect("this program"))
             .env(ROLE, role)
             .env(DIR, dir.path())
@@ -122,11 +155,15 @@ impl Child {
         let mut line = String::new();
         stdout.read_line(&mut line).expect("its address");
         let address = line.trim().parse().expect("an address");
-        Self { process, pipes: Mutex::new((stdin, stdout)), address, _dir: dir }
+        Self { role, process, pipes: Mutex::new((stdin, stdout)), address, dir }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -137,9 +174,40 @@ impl Child {
         serde_json::from_str(&line).expect("figures")
     }
 
-    pub(crate) fn stop(mut self) {
+    /// Waits until no run is ready for a step.
+    pub(crate) async fn rests(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.stats().ready > 0 {
+            assert!(Instant::now() < deadline, "runs are still ready");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Kills the process, and starts another over the same store.
+    pub(crate) fn restart(mut self) -> Self {
+        self.process.kill().expect("a process of ours");
+        self.process.wait().expect("its end");
+        Self::start_in(self.role, self.dir)
+    }
+
+    /// Ends the server and, if it is a px, proves its store.
+    pub(crate) async fn stop(mut self) -> Counted {
         drop(self.pipes);
         let status = self.process.wait().expect("its end");
         assert!(status.success(), "a server ended with {status}");
+        if self.role == "px" { audited(self.dir.path()).await } else { Counted::default() }
+    }
+}
+
+async fn audited(dir: &Path) -> Counted {
+    let rows = SledRows::open(dir, px_store_sled::Options::default()).expect("a store");
+    let store = Embedded::new(rows);
+    let report = px_store::audit::audit(&store, Scope::default(), &mut |_| ()).await.expect("an audit");
+    assert!(report.is_clean(), "the store does not add up: {:?}", report.violations);
+    let runs = |status: RunStatus| report.counts.runs.get(&status).copied().unwrap_or(0);
+    Counted {
+        complete: runs(RunStatus::Complete),
+        waiting: runs(RunStatus::Waiting),
+        resumed: report.counts.events.get(&InboxState::Resumed).copied().unwrap_or(0),
     }
 }

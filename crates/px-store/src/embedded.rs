@@ -16,6 +16,7 @@ use crate::model::{
     DedupRecord, Delivery, Forgotten, InboxState, QueuedEvent, StartKey, Timer, Versioned, Work,
 };
 use crate::outbox::{Keeper, OutboxConflict, OutboxStore};
+use crate::recent::Recent;
 use crate::rows::{
     Admission, Backing, BoxFuture, Check, Expect, Order, RowBatch, RowOp, RowOutcome, RowStats,
 };
@@ -34,18 +35,23 @@ const AWAITED_SCAN: usize = 1_000;
 pub struct Embedded<B> {
     backing: Arc<B>,
     keeper: Arc<Keeper>,
+    recent: Arc<Recent>,
 }
 
 impl<B> Clone for Embedded<B> {
     fn clone(&self) -> Self {
-        Self { backing: Arc::clone(&self.backing), keeper: Arc::clone(&self.keeper) }
+        Self {
+            backing: Arc::clone(&self.backing),
+            keeper: Arc::clone(&self.keeper),
+            recent: Arc::clone(&self.recent),
+        }
     }
 }
 
 impl<B: Backing> Embedded<B> {
     /// A store over this backing.
     pub fn new(backing: B) -> Self {
-        Self { backing: Arc::new(backing), keeper: Arc::default() }
+        Self { backing: Arc::new(backing), keeper: Arc::default(), recent: Arc::default() }
     }
 
     /// The backing itself, for its figures.
@@ -250,6 +256,8 @@ pub(crate) enum Stake {
 pub(crate) struct Translation {
     rows: RowBatch,
     stakes: Vec<Stake>,
+    /// The rows and tails of the runs that are written, in their order.
+    written: Vec<(Bytes, LogTail)>,
 }
 
 impl Translation {
@@ -280,7 +288,9 @@ impl Translation {
             self.put(layout::log_row(scope, run.id, tail.first_seq), tail.lines.clone());
             tail = LogTail { first_seq: run.seq + 1, lines: Bytes::new(), ..tail };
         }
-        self.put(row, layout::run_value(run, &tail)?);
+        let value = layout::run_value(run, &tail)?;
+        self.put(row, value.clone());
+        self.written.push((value, tail));
         let id = run.id.to_bytes();
         if write.expected == 0 {
             self.post(layout::runs_by_brain(scope, &run.brain), id);
@@ -324,8 +334,11 @@ impl Translation {
 
     fn of(batch: &Batch) -> Result<Self, Error> {
         let scope = batch.scope;
-        let mut this =
-            Self { rows: RowBatch { hints: batch.hints(), ..RowBatch::default() }, stakes: Vec::new() };
+        let mut this = Self {
+            rows: RowBatch { hints: batch.hints(), ..RowBatch::default() },
+            stakes: Vec::new(),
+            written: Vec::new(),
+        };
         // Duplicates first: that is the answer that a repeated delivery wants,
         // whatever else has changed since.
         for dedup in &batch.dedups {
@@ -439,10 +452,16 @@ pub(crate) fn ready<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, T> {
 
 impl<B: Backing> Store for Embedded<B> {
     fn commit(&self, batch: Batch, admission: Admission) -> BoxFuture<'static, Result<Outcome, Error>> {
-        let Translation { rows, mut stakes } = match Translation::of(&batch) {
+        let Translation { rows, mut stakes, written } = match Translation::of(&batch) {
             Ok(translation) => translation,
             Err(error) => return ready(Err(error)),
         };
+        for (write, (row, tail)) in batch.runs.into_iter().zip(written) {
+            // The others are not read soon.
+            if write.run.status == RunStatus::Running {
+                self.recent.keep(batch.scope, row, RunRecord { run: write.run, tail });
+            }
+        }
         let commit = self.backing.submit(rows, admission);
         Box::pin(async move {
             Ok(match commit.await? {
@@ -490,7 +509,14 @@ impl<B: Backing> Store for Embedded<B> {
     }
 
     fn run(&self, scope: Scope, run: RunId) -> Read<'_, Option<RunRecord>> {
-        ready(self.record(&layout::run_row(scope, run), layout::from_run_value))
+        let row = self.backing.get(&layout::run_row(scope, run));
+        ready(row.and_then(|row| {
+            let parse = |row: Bytes| match self.recent.take(scope, run, &row) {
+                Some(record) => Ok(record),
+                None => layout::from_run_value(&row),
+            };
+            row.map(parse).transpose()
+        }))
     }
 
     fn events(&self, scope: Scope, run: RunId, after: u64, limit: usize) -> Read<'_, Vec<Event>> {

@@ -22,6 +22,7 @@ mod lists;
 mod memory;
 mod model;
 pub mod outbox;
+mod recent;
 pub mod rows;
 mod scan;
 mod store;

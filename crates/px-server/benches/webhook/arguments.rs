@@ -13,6 +13,8 @@ pub(crate) struct Arguments {
     /// Of how many the median is taken.
     pub(crate) rounds: usize,
     pub(crate) only: Vec<String>,
+    /// Over how many connections webhooks come.
+    pub(crate) connections: Vec<u64>,
     /// With how many parked runs the store is looked at.
     pub(crate) parked: Vec<u64>,
     #[serde(skip)]
@@ -27,6 +29,7 @@ impl Arguments {
             seconds: 10,
             rounds: 3,
             only: Vec::new(),
+            connections: vec![1, 16, 64, 256],
             parked: vec![10_000, 100_000],
             json: None,
             svg: None,
@@ -38,6 +41,7 @@ impl Arguments {
                 "--seconds" => read.seconds = number(&value()),
                 "--rounds" => read.rounds = usize::try_from(number(&value())).expect("a small number"),
                 "--only" => read.only = value().split(',').map(str::to_owned).collect(),
+                "--connections" => read.connections = value().split(',').map(number).collect(),
                 "--parked" => read.parked = value().split(',').map(number).collect(),
                 "--json" => read.json = Some(value().into()),
                 "--svg" => read.svg = Some(value().into()),
@@ -70,7 +74,7 @@ fn usage(word: &str) -> ! {
     eprintln!(
         "'{word}' is not understood\n\
          usage: cargo bench -p px-server --bench webhook -- [--seconds N] [--rounds N] \
-         [--only acks,starts,cycles,done,parked] [--parked 10k,100k,1m] [--json FILE] [--svg FILE]"
+         [--only acks,starts,cycles,done,parked] [--connections 1,16,64,256] [--parked 10k,100k,1m] [--json FILE] [--svg FILE]"
     );
     std::process::exit(2)
 }

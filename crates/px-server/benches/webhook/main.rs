@@ -13,7 +13,7 @@
 //! counts must be what the client was answered.
 //!
 //! `cargo bench -p px-server --bench webhook -- [--seconds N] [--rounds N]
-//! [--only acks,starts,cycles,done,parked] [--parked 10k,100k,1m] [--json FILE] [--svg FILE]`
+//! [--only acks,starts,cycles,done,parked] [--connections 1,16,64,256] [--parked 10k,100k,1m] [--json FILE] [--svg FILE]`
 
 #![expect(
     clippy::print_stdout,
@@ -57,7 +57,7 @@ fn main() {
 async fn measure(arguments: &Arguments) {
     let mut report = Report::begin(arguments);
     if arguments.wants("acks") {
-        for connections in [1, 16, 64, 256] {
+        for connections in arguments.connections.iter().copied() {
             report.acks.push(scenarios::acks(arguments, connections).await);
         }
     }

@@ -1,0 +1,47 @@
+//! Runs that were just written and are about to be read: a run that a webhook
+//! made ready is taken up by the engine a moment later, and need not be parsed
+//! for that. It is no cache of what is stored: an entry counts only for the very
+//! bytes that a read gave, so it cannot be stale.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use px_core::{RunId, Scope};
+
+use crate::batch::RunRecord;
+
+/// How many runs are kept: those that are ready and have not been claimed yet.
+const LIMIT: usize = 1_024;
+
+/// How large a row may be that is kept, bytes: parsing a larger one is not what
+/// its run waits for.
+const LARGEST: usize = 16 * 1024;
+
+/// Records beside the rows that they were written as.
+#[derive(Debug, Default)]
+pub(crate) struct Recent {
+    runs: Mutex<HashMap<(Scope, RunId), (Bytes, RunRecord)>>,
+}
+
+impl Recent {
+    /// Keeps a record. If there are too many, all older ones are forgotten.
+    pub(crate) fn keep(&self, scope: Scope, row: Bytes, record: RunRecord) {
+        if row.len() > LARGEST {
+            return;
+        }
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        if runs.len() >= LIMIT {
+            runs.clear();
+        }
+        runs.insert((scope, record.run.id), (row, record));
+    }
+
+    /// The record of a row that was read, once, if it was kept.
+    pub(crate) fn take(&self, scope: Scope, run: RunId, row: &Bytes) -> Option<RunRecord> {
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        let (kept, record) = runs.remove(&(scope, run))?;
+        // The entry holds its bytes, so nobody else's can lie in their place.
+        (kept.as_ptr() == row.as_ptr() && kept.len() == row.len()).then_some(record)
+    }
+}

@@ -9,7 +9,7 @@ use px_core::event::Cause;
 use px_core::run::{Catalog, Command, Start};
 use px_core::{Run, Timestamp};
 use px_sdk::{Error, PortFuture, Result, StepPort};
-use px_store::{Admission, Conflict, DraftError, Outcome, RunRecord, Work};
+use px_store::{Admission, Conflict, DraftError, LogTail, Outcome, RunRecord, Work};
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Mutex, watch};
@@ -60,6 +60,14 @@ struct Current {
     record: RunRecord,
     /// The step to begin, unless its start is committed already: its place and time.
     begin: Option<(u32, Timestamp)>,
+}
+
+impl Current {
+    /// The record; what is left behind must be replaced before it is used.
+    fn take(&mut self, run: RunId) -> RunRecord {
+        let vacant = RunRecord { run: Run::vacant(run), tail: LogTail::default() };
+        std::mem::replace(&mut self.record, vacant)
+    }
 }
 
 impl Session {
@@ -121,10 +129,12 @@ impl Session {
         start: Option<(&Start, &Mutex<Option<RunId>>)>,
     ) -> Result<Committed, SessionError> {
         let mut current = self.current.lock().await;
+        // Nothing looks at the run of an execution that is over.
+        let is_last = command.as_ref().is_some_and(ends_step);
         for _ in 0..MAX_ROUNDS {
             let mut draft = self.parts.draft();
             let now = draft.now();
-            draft.adopt(current.record.clone());
+            draft.adopt(if is_last { current.take(self.run) } else { current.record.clone() });
             draft.fence(self.run, self.claim.fence);
             if let Some((index, at)) = current.begin {
                 draft.advance(at);
@@ -139,16 +149,16 @@ impl Session {
                     *value = Value::String(run.to_string());
                 }
             }
-            if let Some(command) = &command {
-                draft.command(self.run, command.clone()).await?;
+            if let Some(command) = command {
+                draft.command(self.run, command).await?;
             }
-            let rests = command.as_ref().is_some_and(ends_step) && !draft.is_ready(self.run);
+            let rests = is_last && !draft.is_ready(self.run);
             if draft.is_ready(self.run) {
                 // The next step runs here and now, in an execution of its own.
                 let work = Work { since: now, deaths: 0, ..self.claim.work.clone() };
                 draft.put_work(self.run, self.claim.fence, work);
             }
-            let next = draft.after_commit(self.run);
+            let next = if rests { None } else { draft.after_commit(self.run) };
             match self.parts.store.commit(draft.into_batch(), Admission::Wait).await? {
                 Outcome::Committed { .. } => {
                     if let Some(next) = next {

@@ -17,6 +17,21 @@ fn status_and_health(suite: &Suite) {
     assert_eq!(suite.get("/health/live").json(), json!({"status": "live"}));
     assert_eq!(suite.get("/health/ready").json(), json!({"status": "ready"}));
     assert_eq!(suite.get("/openapi.json").status, 200);
+    let figures = suite.get("/metrics");
+    assert_eq!(figures.header("content-type"), Some("text/plain; version=0.0.4"));
+    for name in [
+        "px_inbox_events_total{state=\"queued\"}",
+        "px_webhook_ack_seconds_bucket{le=\"+Inf\"}",
+        "px_ready_runs{claimed=\"false\"}",
+        "px_step_seconds_count",
+        "px_timer_late_seconds_count",
+        "# TYPE px_outbox_depth gauge",
+        "# TYPE px_outbox_age_seconds gauge",
+        "px_store_group_bytes_count",
+        "px_store_sync_seconds_count",
+    ] {
+        assert!(figures.text().lines().any(|line| line.starts_with(name)), "{name}\n{}", figures.text());
+    }
     let listed = suite.get("/webhooks").json();
     assert_eq!(listed["count"], listed["webhooks"].as_array().unwrap().len());
     let nothing = suite.px.get("/nothing");

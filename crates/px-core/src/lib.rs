@@ -14,6 +14,7 @@ mod time;
 pub mod event;
 pub mod key;
 pub mod lifecycle;
+pub mod metrics;
 pub mod run;
 pub mod wait;
 pub mod wire;

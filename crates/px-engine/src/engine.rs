@@ -8,6 +8,7 @@ use std::time::Duration;
 use px_core::RunId;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
+use tracing::Instrument as _;
 
 use crate::executor;
 use crate::session::SessionError;
@@ -142,7 +143,9 @@ impl Shared {
         let shared = Arc::clone(self);
         tasks.spawn(async move {
             loop {
-                if let Err(error) = executor::execute(&shared.parts, &shared.limits, run).await {
+                let span = tracing::info_span!("run", %run);
+                let executed = executor::execute(&shared.parts, &shared.limits, run);
+                if let Err(error) = executed.instrument(span).await {
                     tracing::error!(%run, %error, "a run could not be moved on; the next poll tries again");
                 }
                 let mut running = shared.running();

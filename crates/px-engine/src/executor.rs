@@ -9,12 +9,13 @@ use futures_util::FutureExt;
 use px_core::event::{Failure, FailureKind};
 use px_core::run::{After, Command, StepOutcome, Then};
 use px_core::wait::Wait;
-use px_core::{Run, RunId, RunStatus};
+use px_core::{Run, RunId, RunStatus, Stopwatch};
 use px_sdk::{Body, Continue, Cx, Nested, StepContext, StepDef, StepError, StepOutput};
 use px_store::{Admission, Outcome, Work};
 
 use crate::fitness::{self, panic_text, same_response};
 use crate::items;
+use crate::metrics;
 use crate::position::{Found, Position, find};
 use crate::session::{Claim, Committed, Session, SessionError};
 use crate::shared::{Limits, Parts};
@@ -201,6 +202,7 @@ async fn run_step(
             None => Some(code.await),
         }
     });
+    let watch = Stopwatch::start();
     let result = tokio::select! {
         biased;
         result = &mut code => result,
@@ -235,6 +237,11 @@ async fn run_step(
             }
         }
     };
+    metrics::STEP.observe(watch.elapsed());
+    match &result {
+        Some(Ok(Ok(_))) => metrics::RETURNED.increment(),
+        _ => metrics::FAILED.increment(),
+    }
     Ok(Some(match result {
         None => {
             let message = format!("step '{}' took longer than {:?}", frame.step, time.unwrap_or_default());

@@ -8,6 +8,7 @@ use px_core::run::Command;
 use px_core::{RunId, Timestamp};
 use px_store::{Admission, Draft, DraftError, Outcome, Timer, TimerKind};
 
+use crate::metrics;
 use crate::session::SessionError;
 use crate::shared::{MAX_ROUNDS, Parts};
 
@@ -51,7 +52,10 @@ async fn ring(parts: &Parts, timer: &Timer) -> Result<(), SessionError> {
             TimerKind::Forget { key, .. } => draft.forget(key).await?,
         }
         match parts.store.commit(draft.into_batch(), Admission::Wait).await? {
-            Outcome::Committed { .. } => return Ok(()),
+            Outcome::Committed { .. } => {
+                metrics::TIMER_LATE.observe(parts.clock.now().since(timer.due));
+                return Ok(());
+            }
             Outcome::Conflict(_) => {}
         }
     }

@@ -20,6 +20,7 @@ use serde_json::Value;
 
 use crate::answer::{Action, Answer, Taken};
 use crate::endpoint::Endpoint;
+use crate::metrics;
 use crate::set_aside::SetAside;
 use crate::stage::Stage;
 
@@ -118,6 +119,7 @@ impl Stage {
             let force = occasion != Occasion::Arrival || endpoint.def.same_body_within.is_some();
             remember(endpoint, &mut draft, &delivery, &events, &taken, &answer, force);
             let superseded = self.supersede(endpoint, &mut draft, &delivery, &events, occasion).await?;
+            let states: Vec<InboxState> = entries.iter().map(|entry| entry.state).collect();
             let mut record = Delivery { status: answer.status, events: entries, ..delivery.clone() };
             if taken.iter().all(|event| matches!(event.action, Action::Duplicate(_))) {
                 // The original has the same bytes.
@@ -126,6 +128,7 @@ impl Stage {
             draft.put_delivery(record);
             match self.store.commit(draft.into_batch(), Admission::Refuse).await? {
                 Outcome::Committed { .. } => {
+                    states.into_iter().for_each(metrics::entered);
                     self.set_aside.forget(&superseded);
                     return Ok(answer);
                 }

@@ -18,10 +18,13 @@ use px_store::{Admission, Delivery, DeliveryFilter, Draft, InboxEvent, InboxStat
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, OnceCell};
+use tracing::Instrument as _;
+use tracing::field::{Empty, display};
 
 use crate::accept::{AcceptError, Incoming, Occasion};
 use crate::answer::Answer;
 use crate::endpoint::Endpoint;
+use crate::metrics;
 use crate::redact;
 use crate::rejections::{RejectionLimits, Rejections};
 use crate::retention;
@@ -124,6 +127,19 @@ impl Stage {
     /// Takes one request in.
     pub async fn receive(&self, slug: &str, received: Received) -> Answer {
         let watch = Stopwatch::start();
+        let span = tracing::info_span!("receive", slug, delivery = Empty, run = Empty);
+        let answer = self.take_in(slug, received, watch).instrument(span.clone()).await;
+        if let Some(delivery) = answer.delivery {
+            metrics::ACK.observe(watch.elapsed());
+            span.record("delivery", display(delivery));
+        }
+        if let Some(run) = answer.run {
+            span.record("run", display(run));
+        }
+        answer
+    }
+
+    async fn take_in(&self, slug: &str, received: Received, watch: Stopwatch) -> Answer {
         let Some(endpoint) = self.endpoints.get(slug) else { return self.unknown(slug).await };
         match endpoint.verifier.greet(&received) {
             Some(Ok(reply)) => return Answer::handshake(reply),
@@ -427,6 +443,7 @@ impl Stage {
             draft.put_delivery(delivery.clone());
             // Only the earlier one can have changed meanwhile.
             if let Outcome::Committed { .. } = self.commit(draft).await? {
+                delivery.events.iter().for_each(|event| metrics::entered(event.state));
                 return Ok(());
             }
         }

@@ -19,8 +19,10 @@ pub mod transport;
 pub mod vault;
 pub mod verdict;
 
+mod metrics;
 mod render;
 
+pub use metrics::METRICS;
 pub use operate::Operator;
 pub use render::Bodies;
 pub use send::{Limits, Parts, Sender};

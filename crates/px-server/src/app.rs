@@ -24,6 +24,8 @@ pub(crate) struct App {
     pub(crate) insecure: bool,
     /// The origins whose pages may use the API.
     pub(crate) cors_origins: Vec<http::HeaderValue>,
+    /// Figures of what is below the store.
+    pub(crate) figures: Vec<&'static [px_core::metrics::Metric]>,
     pub(crate) gate: Arc<Gate>,
     /// The webhooks with middleware of their own, by slug.
     pub(crate) layered: std::collections::HashMap<String, px_sdk::layer::Route>,

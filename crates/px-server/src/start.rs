@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use px_core::key::FORM_SLUG;
+use px_core::metrics::Metric;
 use px_core::{Clock, Ids, Scope};
 use px_engine::{Engine, Limits, Parts};
 use px_inbound::verify::{Network, UrlView};
@@ -90,6 +91,8 @@ pub struct Options {
     pub insecure: bool,
     /// The origins whose pages may use the API, such as `https://app.example`.
     pub cors_origins: Vec<String>,
+    /// Figures of what is below the store, beside those of the stages.
+    pub figures: Vec<&'static [Metric]>,
 }
 
 impl Options {
@@ -117,6 +120,7 @@ impl Options {
             hooks: HookOptions::default(),
             insecure: false,
             cors_origins: Vec::new(),
+            figures: Vec::new(),
         }
     }
 }
@@ -268,6 +272,7 @@ impl Checked {
             tokens,
             insecure: options.insecure,
             cors_origins: self.cors_origins,
+            figures: options.figures.clone(),
             layered,
             gate: Gate::new(options.gate, self.policies),
             urls,

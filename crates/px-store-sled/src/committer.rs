@@ -9,11 +9,13 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
+use px_core::Stopwatch;
 use px_store::Error;
 use px_store::rows::{RowBatch, RowOp, RowOutcome};
 
 use crate::journal::format::RecordBuffer;
 use crate::journal::{AppendError, Journal};
+use crate::metrics;
 use crate::queue::{Job, Taken};
 use crate::shared::Shared;
 
@@ -112,8 +114,11 @@ impl Committer {
     }
 
     fn append(&mut self, bytes: u64) -> Result<(), Error> {
+        let watch = Stopwatch::start();
         match self.journal.append(&mut self.record) {
             Ok(()) => {
+                metrics::SYNC.observe(watch.elapsed());
+                metrics::GROUP.record(bytes);
                 let counters = &self.shared.counters;
                 counters.syncs.fetch_add(1, Ordering::Relaxed);
                 counters.groups.fetch_add(1, Ordering::Relaxed);

@@ -15,6 +15,7 @@ mod committer;
 mod health;
 mod journal;
 mod lock;
+mod metrics;
 mod options;
 mod overlay;
 mod pace;
@@ -29,5 +30,6 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
+pub use metrics::METRICS;
 pub use options::Options;
 pub use store::SledRows;

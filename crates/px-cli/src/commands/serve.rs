@@ -47,7 +47,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 
-    /// Write the log as JSON, one document a line
+    /// How the log is written; json is one document a line
+    #[arg(long, value_name = "FORMAT", value_parser = ["text", "json"], default_value = "text")]
+    log_format: String,
+
+    /// Short for --log-format json
     #[arg(long)]
     json_logs: bool,
 
@@ -96,7 +100,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         return Err(Error::failed(problem).hint("`px check` lists everything that is wrong"));
     }
     context::check_secret_files(&registry)?;
-    start_log(args.json_logs);
+    start_log(args.json_logs || args.log_format == "json");
     // Before the store is opened, so that no signal meets a half-started server unprepared.
     let mut signals = Signals::new()?;
     let store = open(&config.store.data_dir).await?;
@@ -108,6 +112,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         env: Box::new(context::env),
         insecure: args.insecure,
         cors_origins: config.server.cors_origins.clone(),
+        figures: vec![px_store_sled::METRICS],
         webhooks: policies(&config)?,
         proxies: config.proxies()?,
         max_body: config.server.max_body_bytes,

@@ -13,9 +13,12 @@ use px_store::outbox::{
 };
 use px_store::{Admission, Batch, Outcome, Versioned};
 use serde_json::{Value, json};
+use tracing::Instrument as _;
+use tracing::field::display;
 
 use super::{Error, Parts, prepare};
 use crate::ailing;
+use crate::metrics;
 use crate::schedule::Spread;
 use crate::transport::{Answer, Class, Failure};
 use crate::verdict::{self, Cause, End, Verdict};
@@ -71,13 +74,15 @@ pub(crate) async fn attempt(parts: &Parts, due: Due) -> Result<Ended, Error> {
         return Ok(Ended::Nothing);
     }
     let began = parts.clock.now();
+    let run = outgoing.run.map(display);
+    let span = tracing::info_span!("deliver", delivery = %outgoing.id, hook = %outgoing.hook, run);
     let sent = match prepare::request(&parts.vault, &hook.record, &outgoing, began) {
-        Ok(request) => parts.transport.send(request).await,
+        Ok(request) => parts.transport.send(request).instrument(span.clone()).await,
         Err(error) => {
             Err(Failure { class: Class::Unsendable, message: error.to_string(), timing: Timing::default() })
         }
     };
-    record(parts, outgoing, hook, &sent, began).await
+    record(parts, outgoing, hook, &sent, began).instrument(span).await
 }
 
 /// The time until which the one before it keeps a delivery waiting.
@@ -144,6 +149,9 @@ async fn record(
         let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
         match parts.store.commit(batch, Admission::Wait).await? {
             Outcome::Committed { .. } => {
+                let counter = if verdict.is_success() { &metrics::DELIVERED } else { &metrics::FAILED };
+                counter.increment();
+                metrics::ATTEMPT.observe(ended.since(began));
                 let goes_on = !matches!(verdict, Verdict::Retry { .. });
                 return Ok(Ended::Sent { success: verdict.is_success(), goes_on, began, ended, asked });
             }

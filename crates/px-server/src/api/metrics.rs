@@ -1,10 +1,119 @@
-//! `GET /metrics`.
+//! `GET /metrics`: the figures of the stages, and those that are counted when
+//! they are asked for, from a bounded number of rows.
 
+use std::collections::BTreeMap;
+
+use axum::extract::State;
 use axum::response::IntoResponse;
 use http::header;
+use px_core::metrics::Text;
+use px_core::{OutgoingId, Timestamp};
+use px_store::{Row, Table};
 
 use super::table::TEXT;
+use crate::app::{App, Shared};
+use crate::error::ApiError;
 
-pub(super) async fn show() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, TEXT)], String::new())
+/// How many rows are counted of what is ready, and of what is due; a figure
+/// that says so many says that there are more.
+const MOST: usize = 10_000;
+
+/// How many are read at once.
+const PAGE: usize = 500;
+
+pub(super) async fn show(State(app): State<Shared>) -> Result<impl IntoResponse, ApiError> {
+    let mut text = Text::default();
+    for metrics in [px_inbound::METRICS, px_engine::METRICS, px_outbound::METRICS] {
+        text.add(metrics);
+    }
+    for metrics in &app.figures {
+        text.add(metrics);
+    }
+    ready(&app, &mut text).await?;
+    outbox(&app, &mut text).await?;
+    store(&app, &mut text);
+    Ok(([(header::CONTENT_TYPE, TEXT)], text.finish()))
+}
+
+async fn ready(app: &App, text: &mut Text) -> Result<(), px_store::Error> {
+    let (mut waiting, mut running, mut after) = (0, 0, None);
+    while waiting + running < MOST {
+        let rows = app.store().work(app.parts.scope, after, PAGE).await?;
+        let owned = rows.iter().filter(|(_, work)| work.record.owner.is_some()).count();
+        (running, waiting) = (running + owned, waiting + rows.len() - owned);
+        after = rows.last().map(|(run, _)| *run);
+        if rows.len() < PAGE {
+            break;
+        }
+    }
+    text.head("px_ready_runs", "Runs that are ready, by whether somebody runs their step.", "gauge");
+    text.value("px_ready_runs", &[("claimed", "false")], waiting);
+    text.value("px_ready_runs", &[("claimed", "true")], running);
+    Ok(())
+}
+
+/// What is on its way to each hook. Those of single runs are counted together.
+async fn outbox(app: &App, text: &mut Text) -> Result<(), ApiError> {
+    let names: BTreeMap<_, _> =
+        app.operator.hooks()?.iter().map(|hook| (hook.id, hook.id.to_string())).collect();
+    // So that a hook that has nothing to do is seen to have nothing to do.
+    let mut hooks: BTreeMap<&str, (usize, Option<Timestamp>)> =
+        names.values().map(|name| (name.as_str(), (0, None))).collect();
+    let (mut count, mut after) = (0, None);
+    loop {
+        let page = app.store().scan(app.parts.scope, Table::Due, after.as_ref(), PAGE).await?;
+        for row in &page.rows {
+            let Row::Due(due) = row else { continue };
+            let name = names.get(&due.hook).map_or("of a run", String::as_str);
+            let entry = hooks.entry(name).or_default();
+            let since = written_at(due.id);
+            entry.0 += 1;
+            entry.1 = Some(entry.1.map_or(since, |before| before.min(since)));
+        }
+        count += page.rows.len();
+        after = page.next;
+        if after.is_none() || count >= MOST {
+            break;
+        }
+    }
+    let now = app.clock().now();
+    text.head("px_outbox_depth", "Deliveries that are on their way to a hook.", "gauge");
+    for (name, (depth, _)) in &hooks {
+        text.value("px_outbox_depth", &[("hook", name)], depth);
+    }
+    text.head("px_outbox_age_seconds", "How long the oldest delivery to a hook is under way.", "gauge");
+    for (name, (_, oldest)) in &hooks {
+        let age = oldest.map_or(0.0, |oldest| now.since(oldest).as_secs_f64());
+        text.value("px_outbox_age_seconds", &[("hook", name)], age);
+    }
+    Ok(())
+}
+
+/// Ids begin with the milliseconds of their making (uuid v7).
+fn written_at(id: OutgoingId) -> Timestamp {
+    let [a, b, c, d, e, f, ..] = id.to_bytes();
+    Timestamp::from_millis(u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
+}
+
+fn store(app: &App, text: &mut Text) {
+    let stats = app.store().stats();
+    for (name, help, value) in [
+        ("px_store_commits_total", "Commits that are durable.", stats.commits),
+        ("px_store_conflicts_total", "Commits that met a precondition that did not hold.", stats.conflicts),
+        ("px_store_syncs_total", "Syncs of the journal.", stats.syncs),
+        ("px_store_journal_bytes_total", "Bytes that were added to the journal.", stats.journal_bytes),
+        ("px_store_rows_total", "Changes of rows in commits.", stats.ops),
+        (
+            "px_store_applied_rows_total",
+            "Changes of rows that reached the tree below the journal.",
+            stats.applied_rows,
+        ),
+        ("px_store_checkpoints_total", "Checkpoints of the tree.", stats.checkpoints),
+    ] {
+        text.head(name, help, "counter");
+        text.value(name, &[], value);
+    }
+    let name = "px_store_overlay_bytes";
+    text.head(name, "Bytes of rows that wait in memory for the tree.", "gauge");
+    text.value(name, &[], stats.overlay_bytes);
 }

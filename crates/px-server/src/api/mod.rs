@@ -9,6 +9,7 @@ mod guard;
 mod headers;
 mod health;
 mod hooks;
+mod metrics;
 mod openapi;
 mod operator;
 mod rerun;

@@ -3,10 +3,10 @@
 use px_store::tokens::Permission;
 
 use super::shapes as s;
-use super::table::{EVENTS, JSON, Route, shape};
+use super::table::{EVENTS, JSON, Route, TEXT, shape};
 use super::{
-    brains, deliveries, document, health, hooks, operator, rerun, runs, signals, start_run, status, tokens,
-    watch, watch_brains, webhooks,
+    brains, deliveries, document, health, hooks, metrics, operator, rerun, runs, signals, start_run, status,
+    tokens, watch, watch_brains, webhooks,
 };
 use crate::ingress;
 
@@ -35,6 +35,9 @@ fn about_px() -> Vec<Route> {
             )
             .answers::<s::Health>(200, "It can")
             .answers::<s::Health>(503, "It cannot"),
+        Route::get("/metrics", metrics::show)
+            .named("metrics", "Figures, as Prometheus reads them")
+            .answers_as(200, "The figures", TEXT, shape::<String>),
         Route::get("/openapi.json", document::show)
             .named("openapi", "This document")
             .answers::<s::Object>(200, "This document"),

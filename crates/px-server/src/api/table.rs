@@ -58,6 +58,7 @@ pub(super) struct Body {
 }
 
 pub(super) const JSON: &str = "application/json";
+pub(super) const TEXT: &str = "text/plain; version=0.0.4";
 pub(super) const EVENTS: &str = "text/event-stream";
 
 pub(super) fn shape<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {

@@ -1,0 +1,33 @@
+//! The figures of the engine.
+
+use px_core::metrics::{Counter, Histogram, Kind, Metric};
+
+/// What a step's code took, whatever became of it.
+pub(crate) static STEP: Histogram = Histogram::of_times();
+
+/// Attempts at a step that returned.
+pub(crate) static RETURNED: Counter = Counter::new();
+/// Attempts at a step that failed.
+pub(crate) static FAILED: Counter = Counter::new();
+
+/// How long after its due time a timer rang.
+pub(crate) static TIMER_LATE: Histogram = Histogram::of_times();
+
+/// The figures of this stage.
+pub const METRICS: &[Metric] = &[
+    Metric {
+        name: "px_step_seconds",
+        help: "What the code of a step took, each attempt by itself.",
+        kind: Kind::Times(&STEP),
+    },
+    Metric {
+        name: "px_step_attempts_total",
+        help: "Attempts at steps, by how they ended.",
+        kind: Kind::Counters("outcome", &[("returned", &RETURNED), ("failed", &FAILED)]),
+    },
+    Metric {
+        name: "px_timer_late_seconds",
+        help: "How long after it was due a timer rang.",
+        kind: Kind::Times(&TIMER_LATE),
+    },
+];

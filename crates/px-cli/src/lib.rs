@@ -26,6 +26,8 @@ mod hook_config;
 mod limits;
 mod listing;
 mod outgoing;
+#[cfg(test)]
+mod reference;
 mod resolve;
 mod retention;
 mod sample;

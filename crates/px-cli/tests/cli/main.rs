@@ -9,5 +9,7 @@ mod hooks;
 mod new;
 mod redeploy;
 mod serving;
+mod snapshots;
 mod support;
+mod terminal;
 mod without_a_server;

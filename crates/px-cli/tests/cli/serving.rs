@@ -29,7 +29,7 @@ impl Serving {
         Self { child, url: greeting["url"].as_str().unwrap().to_owned() }
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
     }

@@ -1,0 +1,378 @@
+//! Every command, as it goes well and as it fails, with what it prints where
+//! and its exit code; some of them at a terminal too. The snapshots are held by
+//! `snapshots/`; what differs from run to run (ids, times, ports) is replaced.
+
+use std::io::Read as _;
+use std::process::Stdio;
+
+use regex::Regex;
+
+use crate::serving::Serving;
+use crate::support::{Done, Project};
+use crate::terminal;
+
+/// Commands that the snapshots leave out, with where they are tried.
+const ELSEWHERE: &[(&str, &str)] = &[("px dev", "ok: tests/scripts/new-project, which builds a project")];
+
+/// What was done so far.
+struct Book {
+    project: Project,
+    text: String,
+}
+
+impl Book {
+    fn new(project: Project) -> Self {
+        Self { project, text: String::new() }
+    }
+
+    /// Runs a command and writes down what it did.
+    fn px(&mut self, words: &str) -> Done {
+        let done = self.project.px(&split(words));
+        self.write("", words, &done);
+        done
+    }
+
+    /// The same, of whose stdout the first lines are enough.
+    fn head(&mut self, words: &str, lines: usize) {
+        let mut done = self.project.px(&split(words));
+        done.stdout = done.stdout.lines().take(lines).flat_map(|line| [line, "\n"]).collect();
+        self.write(" | head", words, &done);
+    }
+
+    /// The same, and at a terminal.
+    fn both(&mut self, words: &str) -> Done {
+        let at = terminal::px(&self.project, &split(words));
+        self.write(" (at a terminal)", words, &at);
+        self.px(words)
+    }
+
+    fn write(&mut self, how: &str, words: &str, done: &Done) {
+        self.text += &format!("$ px {words}{how}\n");
+        for (name, text) in [("", &done.stdout), ("stderr: ", &done.stderr)] {
+            for line in text.lines() {
+                self.text += &format!("  {name}{line}\n");
+            }
+        }
+        self.text += &format!("  exit {}\n\n", done.code);
+    }
+
+    /// The text with what is only so this time replaced.
+    fn settled(&self, also: &[(&str, &str)]) -> String {
+        let mut text = self.text.clone();
+        for (what, name) in also {
+            text = text.replace(what, name);
+        }
+        for (pattern, name) in [
+            (r"(run|whd|evt|hok|dlv|tok)_[0-9a-f]{32}", "${1}_ID"),
+            (r"\b[0-9a-f]{32}\b", "HEX"),
+            (r"whsec_[A-Za-z0-9+/=]+", "whsec_SECRET"),
+            (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?( UTC|Z)?", "TIME"),
+            (r"\d\d:\d\d:\d\d\.\d{3}", "TIME"),
+            (r"\b1[78]\d{11}\b", "MILLIS"),
+            (r"\bpx( |/)0\.\d+\.\d+\b", "px${1}VERSION"),
+            (r"127\.0\.0\.1:\d{5}\b", "ADDRESS"),
+            (r"\d[\d.]* ((milli)?seconds?|minutes?( \d+ seconds?)?)( ago| left)?", "AGO"),
+            (r"\b[\d.]+ (ms|µs)", "AGO"),
+            (r"\bpid \d+", "pid N"),
+            (r"t=\d{10},v1=[0-9a-f]+|v0=[0-9a-f]{64}|sha256=[0-9a-f]{64}|\b[0-9a-f]{64}\b", "SIGNATURE"),
+            (r"(?i)signature: [A-Za-z0-9+/]{27}=", "signature: SIGNATURE"),
+            (r"(?i)timestamp: \d{10}", "timestamp: SECONDS"),
+            // What goes on beside the commands, at its own pace.
+            (r"(?m)^( *│) (Attempts|Outbound deliveries|Log entries)( +┆ *\w* *┆) \d+", "${1} ${2}${3} N"),
+        ] {
+            text = Regex::new(pattern).unwrap().replace_all(&text, name).into_owned();
+        }
+        // Columns are as wide as what was replaced; a terminal's colours are kept, readably.
+        let text = text.replace('\u{1b}', "␛");
+        let lines = text.lines().map(|line| {
+            let boxed = line.contains(['│', '┌', '╞', '└', '├']);
+            let line = if boxed {
+                Regex::new(r"([ ─═╌])[ ─═╌]+").unwrap().replace_all(line.trim_start(), "$1").into_owned()
+            } else {
+                line.to_owned()
+            };
+            line.trim_end().to_owned() + "\n"
+        });
+        lines.collect()
+    }
+}
+
+/// Words as a shell splits them, with single quotes.
+fn split(words: &str) -> Vec<&str> {
+    let mut out = Vec::new();
+    let mut rest = words.trim();
+    while !rest.is_empty() {
+        let (word, after) = match rest.strip_prefix('\'') {
+            Some(quoted) => quoted.split_once('\'').unwrap(),
+            None => rest.split_once(' ').unwrap_or((rest, "")),
+        };
+        out.push(word);
+        rest = after.trim_start();
+    }
+    out
+}
+
+fn held(name: &str, text: &str) {
+    insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false, snapshot_path => "../snapshots" }, {
+        insta::assert_snapshot!(name, text);
+    });
+}
+
+fn sources() -> String {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().display().to_string()
+}
+
+#[test]
+fn without_a_server() {
+    let project = Project::small()
+        .with("CHAT_SECRET", "a")
+        .with("CODE_SECRET", "b")
+        .with("SMS_SECRET", "c")
+        .with("PX_PORT", "1");
+    let px = sources();
+    let mut book = Book::new(project);
+    let dir = book.project.dir.path().canonicalize().unwrap().display().to_string();
+    book.both("--version");
+    book.both("nonsense");
+    book.px("");
+    book.both(&format!("new demo --path {px}"));
+    book.both(&format!("new demo --path {px}"));
+    book.px("new demo");
+    book.both("brains list");
+    book.px("brains list --json");
+    book.px("brains list --nonsense");
+    book.both("brains show feedback");
+    book.both("brains show nobody");
+    book.both("webhooks list");
+    book.px("webhooks list --url nonsense");
+    book.both("webhooks show sms");
+    book.both("webhooks show smss");
+    book.both("webhooks send smss");
+    book.both("check");
+    book.px("check --config nowhere.toml");
+    book.px("config show --port 7");
+    book.px("config show --port 70000");
+    book.both("audit");
+    book.px("serve --bind home");
+    book.px("dev");
+    book.px("explain PX0008");
+    book.both("explain PX9999");
+    book.head("completions bash", 3);
+    book.px("completions tcsh");
+    let curl =
+        book.project.px(&["webhooks", "send", "code", "--identifier", "octo/repo#7", "--print-curl"]).stdout;
+    let body = Regex::new("--data-raw '([^']*)'").unwrap().captures(&curl).unwrap()[1].to_owned();
+    let header = Regex::new("'(x-hub-signature-256: [^']*)'").unwrap().captures(&curl).unwrap()[1].to_owned();
+    std::fs::write(book.project.path("body.json"), body).unwrap();
+    book.px(&format!("webhooks verify code --payload body.json --header '{header}'"));
+    book.px("webhooks verify code --payload body.json --header 'X-Hub-Signature-256: sha256=00'");
+    for words in [
+        "run feedback",
+        "runs list",
+        "runs show run_1",
+        "runs events run_1",
+        "runs watch run_1",
+        "runs cancel run_1",
+        "runs pause run_1",
+        "runs resume run_1",
+        "runs rerun run_1 --from 1",
+        "runs fork run_1 --from 1",
+        "runs explain run_1",
+        "runs export run_1",
+        "webhooks deliveries list",
+        "webhooks deliveries show whd_1",
+        "hooks list",
+        "tokens list",
+    ] {
+        book.px(words);
+    }
+    book.both("runs list --json");
+    book.project = Project::of("duplicate_slug");
+    for words in ["webhooks list", "check", "serve"] {
+        book.px(words);
+    }
+    let text = book.settled(&[(&dir, "DIR"), (&px, "SOURCES")]);
+    held("without_a_server", &text);
+}
+
+#[test]
+fn with_a_server() {
+    let project = Project::small().with("CHAT_SECRET", "a").with("CODE_SECRET", "b").with("SMS_SECRET", "c");
+    let serving = Serving::start(&project, &[]);
+    let project = project.with("PX_URL", &serving.url);
+    let mut book = Book::new(project);
+    let dir = book.project.dir.path().canonicalize().unwrap().display().to_string();
+    let url = serving.url.clone();
+    let nobody = format!("run_{}", "0".repeat(32));
+    let id = |done: &Done| done.stdout.trim().lines().next().unwrap_or_default().to_owned();
+
+    book.px("runs list");
+    let ada = id(&book.px("run feedback -s name=Ada -s phone=+1555"));
+    book.px("run feedback -s name=Ada");
+    book.both("run nobody");
+    settle(&book.project, &ada, "waiting");
+    book.px("runs list");
+    book.px("runs list --status nonsense");
+    book.px(&format!("runs show {ada}"));
+    book.px(&format!("runs show {ada} --at 1"));
+    book.px(&format!("runs show {ada} --at 999"));
+    book.both("runs show nonsense");
+    book.both(&format!("runs explain {ada}"));
+    book.px(&format!("runs explain {nobody}"));
+    book.px(&format!("runs pause {ada}"));
+    book.px(&format!("runs pause {nobody}"));
+    book.px(&format!("runs resume {ada}"));
+    book.px(&format!("runs resume {ada}"));
+    book.px("webhooks send sms --identifier +1555");
+    book.px("webhooks send open");
+    settle(&book.project, &ada, "complete");
+    book.both(&format!("runs events {ada}"));
+    book.px(&format!("runs events {nobody}"));
+    book.px(&format!("runs watch {ada}"));
+    book.both(&format!("runs watch {nobody}"));
+    book.px(&format!("runs export {ada} --output {}", book.project.path("run.json").display()));
+    book.px(&format!("runs export {ada} --output {}", book.project.path("run.json").display()));
+    book.px(&format!("runs cancel {ada}"));
+    book.px(&format!("runs rerun {ada} --from nonsense"));
+    book.px(&format!("runs fork {ada} --from nonsense"));
+    let forked = id(&book.px(&format!("runs fork {ada} --from 1")));
+    settle(&book.project, &forked, "waiting");
+    book.px(&format!("runs rerun {ada} --from 1"));
+    book.px(&format!("runs cancel {forked}"));
+
+    book.px("webhooks deliveries list");
+    book.px("webhooks deliveries list --state nonsense");
+    let listed = book.project.px(&["webhooks", "deliveries", "list", "--json"]).json();
+    let delivery = listed["deliveries"][0]["id"].as_str().unwrap().to_owned();
+    book.px(&format!("webhooks deliveries show {delivery}"));
+    book.px("webhooks deliveries show nonsense");
+    book.px(&format!("webhooks deliveries replay {delivery}"));
+    book.px("webhooks deliveries replay nonsense");
+    book.px("webhooks send chat --identifier thread-1");
+    let listed = book.project.px(&["webhooks", "deliveries", "list", "--slug", "chat", "--json"]).json();
+    let kept = listed["deliveries"][0]["id"].as_str().unwrap().to_owned();
+    let waiting = id(&book.px("run feedback -s name=Bo -s phone=+1666"));
+    settle(&book.project, &waiting, "waiting");
+    book.px(&format!("webhooks deliveries bind {kept} {waiting}"));
+    book.px(&format!("webhooks deliveries bind {kept} {nobody}"));
+
+    let hook = book.project.px(&["hooks", "create", "http://127.0.0.1:9/hook", "--json"]).json();
+    let hook = hook["id"].as_str().unwrap().to_owned();
+    book.px("hooks create nonsense");
+    book.px("hooks create http://127.0.0.1:9/other --name other");
+    book.both("hooks list");
+    for command in ["show", "stats", "deliveries", "rotate-secret"] {
+        book.px(&format!("hooks {command} {hook}"));
+        book.px(&format!("hooks {command} hok_nonsense"));
+    }
+    book.px(&format!("hooks update {hook} --name billing"));
+    book.px("hooks update hok_nonsense --name billing");
+    book.px(&format!("hooks recover {hook} --since 1h --dry-run"));
+    book.px(&format!("hooks recover {hook} --since nonsense"));
+    book.px("hooks test hok_nonsense");
+    let sent = id(&book.px(&format!("hooks test {hook}")));
+    let is_tried = |_| {
+        let shown = book.project.px(&["hooks", "delivery", &sent, "--json"]).json();
+        shown["attempts"].as_array().is_some_and(|attempts| attempts.len() == 1)
+    };
+    assert!((0..200).any(is_tried), "{sent} is not tried");
+    book.px(&format!("hooks delivery {sent}"));
+    book.px("hooks delivery nonsense");
+    book.px(&format!("hooks redeliver {sent}"));
+    book.px("hooks redeliver nonsense");
+    book.px(&format!("hooks delete {hook}"));
+    book.px("hooks delete hok_nonsense");
+
+    book.px("tokens create ci --scope read");
+    book.px("tokens create ci --scope nonsense");
+    book.px("audit");
+    book.px("serve --port 0");
+    let token = book.px("tokens create me --scope admin").stdout;
+    book.px("tokens list");
+    book.px("runs list");
+    book.project = book.project.with("PX_TOKEN", token.trim());
+    book.px("tokens list");
+    let made = book.project.px(&["tokens", "list", "--json"]).json();
+    book.px("tokens revoke nonsense");
+    book.px(&format!("tokens revoke {}", made["tokens"][0]["id"].as_str().unwrap()));
+    assert_eq!(serving.end().0, 0);
+    book.px("audit");
+    let text = book.settled(&[(token.trim(), "TOKEN"), (&url, "URL"), (&dir, "DIR")]);
+    held("with_a_server", &text);
+}
+
+#[test]
+fn serving_says_where_and_what() {
+    let project = Project::small().with("CHAT_SECRET", "a").with("CODE_SECRET", "b").with("SMS_SECRET", "c");
+    let mut child = project
+        .command(&["serve", "--port", "0"])
+        .env("PX_LOG", "off")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = child.stdout.take().unwrap();
+    let mut stdout = Vec::new();
+    let mut byte = [0];
+    while !String::from_utf8_lossy(&stdout).contains('┘') {
+        assert_eq!(out.read(&mut byte).unwrap(), 1, "it ended");
+        stdout.push(byte[0]);
+    }
+    assert!(
+        std::process::Command::new("kill")
+            .args(["-TERM", &child.id().to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
+    out.read_to_end(&mut stdout).unwrap();
+    let mut stderr = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    let code = child.wait().unwrap().code().unwrap_or(-1);
+    let mut book = Book::new(project);
+    book.write("", "serve --port 0", &Done { code, stdout: String::from_utf8(stdout).unwrap(), stderr });
+    let dir = book.project.dir.path().canonicalize().unwrap().display().to_string();
+    held("serving", &book.settled(&[(&dir, "DIR")]));
+}
+
+/// Waits until a run is in this status.
+fn settle(project: &Project, run: &str, status: &str) {
+    let is = |_| project.px(&["runs", "show", run, "--json"]).json()["status"] == status;
+    assert!((0..200).any(is), "{run} does not come to {status}");
+}
+
+/// Every command of the help tree is in the snapshots, going well and failing.
+#[test]
+fn every_command_is_in_the_snapshots() {
+    let read =
+        |path: String| std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let reference = read(format!("{}/docs/cli.md", sources()));
+    let paths: Vec<&str> = reference.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    let leaves: Vec<&str> = paths
+        .iter()
+        .copied()
+        .filter(|path| !paths.iter().any(|other| other.starts_with(&format!("{path} "))))
+        .collect();
+    let mut seen = std::collections::BTreeSet::new();
+    for name in ["without_a_server", "with_a_server", "serving"] {
+        let text = read(format!("{}/tests/snapshots/{name}.snap", env!("CARGO_MANIFEST_DIR")));
+        for step in text.split("$ px ").skip(1) {
+            let words = format!("px {} ", step.lines().next().unwrap_or_default());
+            let went_well = step.contains("\n  exit 0\n");
+            for leaf in leaves.iter().filter(|leaf| words.starts_with(&format!("{leaf} "))) {
+                seen.insert((*leaf, went_well));
+            }
+        }
+    }
+    let mut missing = Vec::new();
+    for leaf in leaves {
+        for (went_well, how) in [(true, "ok"), (false, "failing")] {
+            let is_elsewhere =
+                ELSEWHERE.iter().any(|(known, where_)| *known == leaf && where_.starts_with(how));
+            if !seen.contains(&(leaf, went_well)) && !is_elsewhere {
+                missing.push(format!("{leaf}, {how}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "not in the snapshots: {missing:#?}");
+}

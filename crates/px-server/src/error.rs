@@ -50,6 +50,9 @@ pub enum StartError {
     /// No page can have this origin.
     #[error("'{0}' is no origin: write it like https://app.example, with the port if it has one")]
     Origin(String),
+    /// There are no threads for callbacks.
+    #[error("failed to start the threads that send callbacks: {0}")]
+    Threads(#[source] std::io::Error),
     /// The store cannot be read.
     #[error(transparent)]
     Store(px_store::Error),

@@ -169,6 +169,7 @@ pub async fn start(mut options: Options) -> Result<Running, StartError> {
     let (app, warnings) = checked.assemble(&options, tokens, address, closing.subscribe()).await?;
     let base_url = app.base_url.clone();
     let sender = Sender::start(app.operator.parts().clone(), options.hooks.limits);
+    let sender = sender.map_err(StartError::Threads)?;
     let engine = Engine::start(app.parts.clone(), options.limits);
     let stop = closing.subscribe();
     let sweeping = tokio::spawn(sweeper::run(Arc::clone(&app), options.retention, closing.subscribe()));

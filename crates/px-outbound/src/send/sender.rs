@@ -1,10 +1,13 @@
 //! The sender's loop: hints, a poll for what no hint told of, the jobs under
-//! way, and its end.
+//! way, and its end. It has threads of its own: where the rest of px has all
+//! it can do, a callback would else wait in the same queue at each of its turns,
+//! and runs would wait behind callbacks.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
 
@@ -17,6 +20,8 @@ const POLLED_LANES: usize = 1_024;
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// How often what is too old to keep is removed.
 const SWEEP: Duration = Duration::from_secs(60);
+/// How many threads there are for callbacks, at most.
+const MAX_THREADS: usize = 4;
 
 /// A running sender. Dropping it without [`Sender::shutdown`] stops it like a
 /// crash would.
@@ -25,29 +30,46 @@ pub struct Sender {
     stopping: watch::Sender<bool>,
     sending: JoinHandle<()>,
     sweeping: JoinHandle<()>,
+    /// Gone once it was told to end; an end does not wait for its threads.
+    threads: Option<Runtime>,
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        if let Some(threads) = self.threads.take() {
+            threads.shutdown_background();
+        }
+    }
 }
 
 impl Sender {
     /// Starts sending. What was under way when the last process ended is due
     /// now and goes out at once.
-    #[must_use]
-    pub fn start(parts: Parts, limits: Limits) -> Self {
+    ///
+    /// # Errors
+    /// The operating system gives it no threads.
+    pub fn start(parts: Parts, limits: Limits) -> std::io::Result<Self> {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let threads = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads((cores / 2).clamp(1, MAX_THREADS))
+            .thread_name("px-hooks")
+            .enable_all()
+            .build()?;
         let stopping = watch::Sender::new(false);
-        let sending = tokio::spawn(run(parts.clone(), limits, stopping.subscribe()));
-        let sweeping = tokio::spawn(tidy(parts, limits, stopping.subscribe()));
-        Self { stopping, sending, sweeping }
+        let sending = threads.spawn(run(parts.clone(), limits, stopping.subscribe()));
+        let sweeping = threads.spawn(tidy(parts, limits, stopping.subscribe()));
+        Ok(Self { stopping, sending, sweeping, threads: Some(threads) })
     }
 
     /// Takes up nothing more, lets what is under way end for `grace`, and
     /// gives up the rest: it is due again at the next start.
-    pub async fn shutdown(self, grace: Duration) {
+    pub async fn shutdown(mut self, grace: Duration) {
         self.stopping.send_replace(true);
         self.sweeping.abort();
-        let mut sending = self.sending;
-        if tokio::time::timeout(grace, &mut sending).await.is_err() {
+        if tokio::time::timeout(grace, &mut self.sending).await.is_err() {
             // The loop owns the jobs: they go with it.
-            sending.abort();
-            let _ = sending.await;
+            self.sending.abort();
+            let _ = (&mut self.sending).await;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `[retention]` of the configuration: how long the inbox keeps what.
+//! `[retention]` of the configuration: how long inbox and outbox keep what.
 //!
 //! | key | default | what |
 //! |---|---|---|
@@ -7,6 +7,8 @@
 //! | `quarantined_days` | | a delivery that is set aside; until it is replayed, if nothing is said |
 //! | `rejected_days` | 7 | the record of a request whose sender was not verified |
 //! | `max_rejected` | 10000 | how many of these there are |
+//! | `callbacks_days` | 7 | an outbound delivery that came to its end, with its attempts |
+//! | `dead_callbacks_days` | 30 | one that is dead, and can be sent again as long as it is kept |
 //!
 //! For how long a provider's ids are remembered at least is its record's:
 //! `remember_secs`, a week by default.
@@ -28,17 +30,22 @@ pub(crate) struct Retention {
     quarantined_days: Option<u64>,
     rejected_days: u64,
     max_rejected: usize,
+    callbacks_days: u64,
+    dead_callbacks_days: u64,
 }
 
 impl Default for Retention {
     fn default() -> Self {
         let defaults = px_inbound::Retention::default();
+        let callbacks = px_outbound::send::Retention::default();
         Self {
             deliveries_days: defaults.deliveries.as_secs() / DAY_SECS,
             max_payloads_per_webhook: defaults.payloads,
             quarantined_days: defaults.quarantined.map(|kept| kept.as_secs() / DAY_SECS),
             rejected_days: defaults.rejected.as_secs() / DAY_SECS,
             max_rejected: defaults.rejections,
+            callbacks_days: callbacks.delivered.as_secs() / DAY_SECS,
+            dead_callbacks_days: callbacks.dead.as_secs() / DAY_SECS,
         }
     }
 }
@@ -46,8 +53,12 @@ impl Default for Retention {
 impl Retention {
     /// Whether the times make sense.
     pub(crate) fn check(&self) -> Result<()> {
-        let zero =
-            [("deliveries_days", Some(self.deliveries_days)), ("quarantined_days", self.quarantined_days)];
+        let zero = [
+            ("deliveries_days", Some(self.deliveries_days)),
+            ("quarantined_days", self.quarantined_days),
+            ("callbacks_days", Some(self.callbacks_days)),
+            ("dead_callbacks_days", Some(self.dead_callbacks_days)),
+        ];
         if let Some((key, _)) = zero.iter().find(|(_, days)| *days == Some(0)) {
             return Err(Error::usage(format!("[retention]: {key} is 0"))
                 .hint("a delivery is at least kept for a day, so that an operator can look at it"));
@@ -68,6 +79,17 @@ impl Retention {
     }
 }
 
+impl Retention {
+    /// What the sweeps of the outbox go by.
+    pub(crate) fn callbacks(&self) -> px_outbound::send::Retention {
+        let days = |days: u64| Duration::from_secs(days.saturating_mul(DAY_SECS));
+        px_outbound::send::Retention {
+            delivered: days(self.callbacks_days),
+            dead: days(self.dead_callbacks_days),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,7 +97,9 @@ mod tests {
     #[test]
     fn nothing_said_is_the_default_and_every_key_counts() {
         assert_eq!(Retention::default().sweeps(), px_inbound::Retention::default());
-        let text = "deliveries_days = 2\nmax_payloads_per_webhook = 3\nquarantined_days = 5\nrejected_days = 1\nmax_rejected = 4";
+        assert_eq!(Retention::default().callbacks(), px_outbound::send::Retention::default());
+        let text = "deliveries_days = 2\nmax_payloads_per_webhook = 3\nquarantined_days = 5\nrejected_days = 1\nmax_rejected = 4\n\
+                    callbacks_days = 6\ndead_callbacks_days = 9";
         let some: Retention = toml::from_str(text).unwrap();
         let day = Duration::from_hours(24);
         let expected = px_inbound::Retention {
@@ -86,8 +110,10 @@ mod tests {
             rejections: 4,
         };
         assert_eq!(some.sweeps(), expected);
+        let expected = px_outbound::send::Retention { delivered: 6 * day, dead: 9 * day };
+        assert_eq!(some.callbacks(), expected);
         some.check().unwrap();
-        for zero in ["deliveries_days = 0", "quarantined_days = 0"] {
+        for zero in ["deliveries_days = 0", "quarantined_days = 0", "callbacks_days = 0"] {
             assert!(toml::from_str::<Retention>(zero).unwrap().check().is_err());
         }
     }

@@ -104,7 +104,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     // Before the store is opened, so that no signal meets a half-started server unprepared.
     let mut signals = Signals::new()?;
     let store = open(&config.store.data_dir).await?;
-    let hooks = config.hooks.options(&config.store.data_dir, &context::env)?;
+    let mut hooks = config.hooks.options(&config.store.data_dir, &context::env)?;
+    hooks.limits.retention = config.retention.callbacks();
     let (connections, few_files) = config.limits.connections();
     let options = px_server::Options {
         bind: config.socket(),

@@ -39,3 +39,8 @@ pub use http::{MAX_BODY_BYTES, Rejection, Verified, endpoint};
 pub use journal::{Error as JournalError, Journal, MAX_IDS, Stored};
 pub use seen::{Recorded, Seen, Unavailable};
 pub use verifier::{Error as VerifierError, Refused, Verifier};
+
+/// The Rust of `docs/hooks.md`, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/hooks.md")]
+struct Page;

@@ -69,7 +69,7 @@ fn nested() -> Brain<Words> {
         .version(2)
         .brain("inside", inner, Clone::clone, |words: Words, inner| match inner {
             Guarded::Complete(words) => words,
-            Guarded::Halted(state) => words.and(format!("halted with {}", state["words"])),
+            Guarded::Halted(state) => words.and(format!("halted with {state}")),
         })
         .step("end", end)
         .build()

@@ -25,6 +25,7 @@ const PAIR: &str =
 const SCALAR: &str = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
 /// Of that scalar, by Python's `cryptography`.
 const SPKI: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEUVw9brnjlrkE0/7Kf1T9zQzB6Ze/N13KUVrQpsO0A19FNr46UPMY+/mlR1kCoiFQK+8NV+CMU7LMClbxfZ+TVA==";
+const TEXT: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 const BASE64: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
 /// The slug, and a payload if any JSON will not do.
@@ -72,7 +73,7 @@ fn project(can_sign: bool) -> Project {
         .env("STANDARD_PUBLIC", of(PUBLIC, PAIR))
         .env("SENDGRID_SECRET", of(SPKI, SCALAR))
         .env("BASIC_SECRET", "user:pass")
-        .env("META_VERIFY_TOKEN", "verify me");
+        .env("META_VERIFY_TOKEN", "meaty hamhock");
     for name in [
         "SLACK",
         "GITHUB",
@@ -93,7 +94,7 @@ fn project(can_sign: bool) -> Project {
         "TOKEN",
         "QUERY",
     ] {
-        project = project.env(&format!("{name}_SECRET"), "8f742231b10e8888abcd99yyyzzz85a5");
+        project = project.env(&format!("{name}_SECRET"), TEXT);
     }
     project
 }
@@ -147,6 +148,52 @@ fn what_repeats_is_known_where_the_provider_gives_an_id() {
         without.extend((duplicates == 0).then_some(*slug));
     }
     assert_eq!(without, ["discord-events", "meta", "lazyagent", "token", "bearer", "basic", "query"]);
+}
+
+/// Every file below a folder, with its bytes.
+fn files(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, found);
+        } else {
+            found.push((path.display().to_string(), std::fs::read(&path).unwrap()));
+        }
+    }
+}
+
+#[test]
+fn no_secret_of_any_preset_is_printed_or_stored() {
+    let (served, sender) = (project(false).env("PX_LOG", "trace"), project(true));
+    let px = served.serve();
+    let mut said = vec![("greeting".to_owned(), px.greeting.to_string().into_bytes())];
+    for (slug, payload) in PRESETS {
+        for more in [&["--json"][..], &["--bad-signature"]] {
+            said.push((format!("send {slug}"), send(&sender, &px, slug, payload, more).1.into_bytes()));
+        }
+    }
+    // Right once, and wrong once in a way that carries it.
+    let ask = "/webhooks/meta?hub.mode=subscribe&hub.challenge=1&hub.verify_token=meaty%20hamhock";
+    assert_eq!(px.get(ask).status, 200);
+    assert_eq!(px.get(&format!("{ask}!")).status, 401);
+    assert_eq!(px.get(&format!("/webhooks/query?key={TEXT}")).status, 405);
+    for one in px.deliveries("") {
+        let shown = px.get(&format!("/webhooks/deliveries/{}", one["id"].as_str().unwrap()));
+        said.push((format!("delivery {}", one["slug"]), shown.body));
+    }
+    said.push(("log".to_owned(), px.log().into_bytes()));
+    assert!(px.log().len() > 1_000, "the log is talkative: {}", px.log().len());
+    assert!(px.stop().success());
+    files(served.data(), &mut said);
+    let basic = "dXNlcjpwYXNz";
+    let secrets =
+        [TEXT, BASE64.trim_start_matches("whsec_"), "user:pass", basic, "meaty hamhock", "meaty%20hamhock"];
+    for (place, bytes) in &said {
+        for secret in secrets {
+            let holds = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+            assert!(!holds, "{place} holds the secret {secret}");
+        }
+    }
 }
 
 #[test]

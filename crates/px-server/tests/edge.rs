@@ -365,6 +365,40 @@ async fn bodies_that_trickle_take_no_room_from_others() {
 }
 
 #[tokio::test]
+async fn room_is_kept_for_providers_that_never_send_again() {
+    let server = serve(|options| {
+        options.body_timeout = Duration::from_secs(2);
+        options.gate = GateLimits { in_flight: 4, reserved: 2, ..GateLimits::default() };
+    })
+    .await;
+    // Stripe sends again, GitHub never does: two slow requests leave room for GitHub only.
+    let head = "POST /webhooks/stripe HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+                content-type: application/json\r\ncontent-length: 100\r\n\r\n{";
+    let mut slow = Vec::new();
+    for from in [2, 3] {
+        let mut stream = connect(&server, from).await;
+        stream.write_all(head.as_bytes()).await.unwrap();
+        slow.push(stream);
+    }
+    let stripe = signed(&verify::stripe("S"), SECRET, "{}");
+    let turned = loop {
+        let answer = send_from(&server, 4, "POST", "/webhooks/stripe", &stripe, b"{}").await;
+        if answer.status != 200 {
+            break answer;
+        }
+    };
+    assert_eq!(turned.status, 503, "{}", turned.body);
+    assert!(turned.has("retry-after: 1"), "{}", turned.head);
+    let github = signed(&verify::github("S"), SECRET, "{}");
+    assert_eq!(send_from(&server, 4, "POST", "/webhooks/github", &github, b"{}").await.status, 200);
+    for stream in slow {
+        assert_eq!(finish(stream).await.status, 408);
+    }
+    assert_eq!(send_from(&server, 4, "POST", "/webhooks/stripe", &stripe, b"{}").await.status, 200);
+    server.shutdown().await.unwrap();
+}
+
+#[tokio::test]
 async fn rates_lists_and_heads_are_bounded_behind_a_proxy_too() {
     let server = serve(|options| {
         options.proxies = vec!["127.0.0.9".parse().unwrap()];

@@ -1,5 +1,6 @@
 //! JSON from strangers: one value, no object with the same key twice, at most
-//! 128 levels deep, bounded stack.
+//! 128 levels deep, bounded stack, bounded memory: seven bytes, `{"":0},`, take
+//! a hundred times as many once they are read.
 //!
 //! RFC 8259 section 4 leaves duplicate keys undefined, so two readers of one
 //! body may see different things; the one that checks must not be another
@@ -7,20 +8,29 @@
 //! that serde_json keeps for itself are refused for the same reason: it would
 //! read `{"$serde_json::private::RawValue": "[1]"}` back as `[1]`.
 
+use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
+/// What one text may take in memory when it is read, in units of a value (32
+/// bytes): 64 MB.
+const MAX_UNITS: usize = 2_000_000;
+
+/// What an object takes beside its values: room for eleven fields.
+const OBJECT_UNITS: usize = 20;
+
 /// Reads one JSON value in one pass.
 ///
 /// # Errors
 /// If the text is not one JSON value, or an object in it has a key twice or a
-/// reserved one. The text of the error names line, column and key.
+/// reserved one, or it would take more than 64 MB in memory. The text of the error names line, column and key.
 pub fn strict(text: &[u8]) -> Result<Value, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let value = Strict.deserialize(&mut deserializer)?;
+    let left = Cell::new(MAX_UNITS);
+    let value = Strict { left: &left }.deserialize(&mut deserializer)?;
     deserializer.end()?;
     Ok(value)
 }
@@ -29,17 +39,29 @@ pub fn strict(text: &[u8]) -> Result<Value, serde_json::Error> {
 const RESERVED: &str = "$serde_json::private::";
 
 #[derive(Clone, Copy)]
-struct Strict;
+struct Strict<'a> {
+    /// How many units may still be used.
+    left: &'a Cell<usize>,
+}
 
-impl<'de> DeserializeSeed<'de> for Strict {
+impl Strict<'_> {
+    fn use_up<E: Error>(self, units: usize) -> Result<(), E> {
+        let left = self.left.get().checked_sub(units);
+        self.left.set(left.ok_or_else(|| E::custom("it has too many values"))?);
+        Ok(())
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        self.use_up(1)?;
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -85,6 +107,9 @@ impl<'de> Visitor<'de> for Strict {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut object = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
+            if object.is_empty() {
+                self.use_up(OBJECT_UNITS)?;
+            }
             if key.starts_with(RESERVED) {
                 return Err(A::Error::custom("reserved key"));
             }
@@ -138,6 +163,18 @@ mod tests {
         let text = r#"{"a":{"$serde_json::private::RawValue":"[1]"}}"#;
         assert!(strict(text.as_bytes()).unwrap_err().to_string().starts_with("reserved key"));
         assert!(strict(br#"{"$ref":"x"}"#).is_ok());
+    }
+
+    #[test]
+    fn refuses_what_would_take_too_much_memory() {
+        let objects = |n: usize| format!("[{}0]", r#"{"":0},"#.repeat(n));
+        assert!(strict(objects(80_000).as_bytes()).is_ok());
+        let error = strict(objects(700_000).as_bytes()).unwrap_err().to_string();
+        assert!(error.starts_with("it has too many values"), "{error}");
+        assert!(strict(format!("[{}0]", "0,".repeat(1_500_000)).as_bytes()).is_ok());
+        assert!(strict(format!("[{}0]", "0,".repeat(2_500_000)).as_bytes()).is_err());
+        // Long texts are as large in memory as they are.
+        assert!(strict(format!("[\"{}\"]", "x".repeat(5_000_000)).as_bytes()).is_ok());
     }
 
     #[test]

@@ -29,6 +29,10 @@ const SETTINGS: HeaderName = HeaderName::from_static("x-twilio-webhooks-signatur
 /// The query parameter with the hash of a body that is not a form.
 pub(super) const BODY_HASH: &str = "bodySHA256";
 
+/// How many parameters a form may have: they are put in order before it is
+/// known who sent them. Twilio sends a few dozen.
+const MAX_PARAMETERS: usize = 1_000;
+
 const LAYOUT: Layout = Layout::Plain { prefix: String::new(), separator: None };
 
 /// Twilio's auth tokens and shared keys, made ready.
@@ -131,7 +135,13 @@ fn facts<'a>(received: &'a Received, urls: &UrlView, keys: &Keys<Pair>) -> Resul
     let urls = urls.candidates(received)?;
     let (parameters, body_hash_matches) = match body_hash(received)? {
         Some(hash) => (Vec::new(), Sha256::digest(&received.body).as_slice().ct_eq(&hash).into()),
-        None if is_form(received) => (parameters(&received.body), true),
+        None if is_form(received) => {
+            let count = received.body.iter().filter(|byte| **byte == b'&').count() + 1;
+            if count > MAX_PARAMETERS {
+                return Err(Refusal::malformed(Place::Body, "it has more than 1000 parameters"));
+            }
+            (parameters(&received.body), true)
+        }
         None if received.body.is_empty() => (Vec::new(), true),
         None => return Err(Refusal::Missing(Place::Query(BODY_HASH.to_owned()))),
     };

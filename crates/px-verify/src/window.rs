@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use px_core::Timestamp;
 use px_sdk::verify::TimeUnit;
-use serde_json::Value;
 
-use super::{Place, Refusal};
+use super::{Place, Refusal, json};
 
 /// More digits than this are no timestamp; 15 digits of milliseconds reach
 /// the year 33,658.
@@ -46,8 +45,7 @@ pub(super) fn check(sent: Timestamp, received: Timestamp, tolerance: Duration) -
 /// digits is read like a number, since some providers send one.
 pub(super) fn in_body(pointer: &str, unit: TimeUnit, body: &[u8]) -> Result<Timestamp, Refusal> {
     let place = || Place::Field(pointer.to_owned());
-    let value: Value =
-        serde_json::from_slice(body).map_err(|_| Refusal::malformed(Place::Body, "it is not JSON"))?;
+    let value = json::strict(body).map_err(|_| Refusal::malformed(Place::Body, "it is not JSON"))?;
     let found = value.pointer(pointer).ok_or_else(|| Refusal::Missing(place()))?;
     let number = found.as_u64().or_else(|| found.as_str().and_then(integer));
     number

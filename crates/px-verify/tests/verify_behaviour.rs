@@ -218,6 +218,27 @@ fn a_twilio_body_that_is_no_form_needs_its_hash() {
 }
 
 #[test]
+fn what_is_read_before_it_is_believed_is_bounded() {
+    // Twilio's parameters are put in order, and Mailgun's body is parsed, for everybody.
+    let urls = known_as("https://px.example");
+    let form = [
+        ("content-type", "application/x-www-form-urlencoded"),
+        ("x-twilio-signature", "H1OMywHqPbDWIZRbEIeFiuyJWXQ="),
+    ];
+    let twilio = prepared(&verify::twilio("S"), "12345");
+    for (fields, class) in [(1_000, "invalid"), (1_001, "malformed"), (2_000_000, "malformed")] {
+        let body = vec!["a="; fields].join("&");
+        let request = at_url(post(NOW, &form, ""), "/webhooks/twilio", None);
+        let request = px_sdk::Received { body: body.into(), ..request };
+        assert_eq!(verify(&twilio, &request, &urls).map(|_| ()), Err(class), "{fields} fields");
+    }
+    let mailgun = prepared(&verify::mailgun("S"), "12345");
+    let bomb = format!(r#"{{"signature":{{}},"event-data":[{}0]}}"#, r#"{"":0},"#.repeat(700_000));
+    let request = px_sdk::Received { body: bomb.into(), ..post(NOW, &[JSON], "") };
+    assert_eq!(verify(&mailgun, &request, &urls).map(|_| ()), Err("malformed"));
+}
+
+#[test]
 fn tokens_are_compared_wherever_they_are_sent() {
     let ask = |record: Verification, text: &str, headers: &[(&str, &str)], query: Option<&str>| {
         class(&prepared(&record, text), &at_url(post(NOW, headers, "{}"), "/", query))

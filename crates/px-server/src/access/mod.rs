@@ -105,7 +105,6 @@ impl Tokens {
         name: &str,
         permission: Permission,
     ) -> Result<(Token, SecretString), TokenError> {
-        let name = name.trim();
         if name.is_empty() || name.chars().count() > MAX_NAME || name.chars().any(char::is_control) {
             return Err(TokenError::Name);
         }

@@ -15,11 +15,16 @@ use crate::error::ApiError;
 use crate::view;
 use crate::why::why;
 
+/// For the document.
+const STATES: &str =
+    "^(resumed|started|queued|collected|duplicate|ignored|late|expired|quarantined|rejected)?$";
+
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Filter {
     #[serde(default, deserialize_with = "non_empty")]
     slug: Option<String>,
     #[serde(default, deserialize_with = "non_empty")]
+    #[schemars(regex(pattern = STATES))]
     state: Option<String>,
     #[serde(default, deserialize_with = "non_empty")]
     identifier: Option<String>,
@@ -28,6 +33,7 @@ pub(super) struct Filter {
     #[serde(default, deserialize_with = "non_empty")]
     limit: Option<usize>,
     #[serde(default, deserialize_with = "non_empty")]
+    #[schemars(regex(pattern = r"^(whd_[0-9a-f]{32})?$"))]
     cursor: Option<String>,
 }
 

@@ -165,6 +165,9 @@ fn query_parameters(query: schemars::Schema, generator: &SchemaGenerator) -> Vec
             not_null(&mut schema);
             if let (Value::Object(fields), Value::Object(out)) = (&mut schema, &mut parameter) {
                 fields.remove("default");
+                if fields.get("type").is_some_and(|kind| kind == "integer") {
+                    fields.entry("maximum").or_insert(u64::MAX.into());
+                }
                 if let Some(what) = fields.remove("description") {
                     out.insert("description".into(), what);
                 }

@@ -30,7 +30,7 @@ pub(super) async fn replay(State(app): State<Shared>, Path(id): Path<String>) ->
 #[serde(rename_all = "camelCase")]
 pub(super) struct Bind {
     /// The run.
-    #[schemars(with = "String")]
+    #[schemars(with = "String", length(min = 1))]
     brain_run_id: Option<String>,
 }
 

@@ -20,7 +20,7 @@ use px_core::Code;
 #[serde(rename_all = "camelCase")]
 pub(super) struct Rerun {
     /// The run.
-    #[schemars(with = "String")]
+    #[schemars(with = "String", length(min = 1))]
     run_id: Option<Value>,
     /// The number of the step, from 1.
     #[schemars(with = "std::num::NonZeroU32")]

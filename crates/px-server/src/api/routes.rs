@@ -263,7 +263,8 @@ fn about_hooks() -> Vec<Route> {
         Route::get("/deliveries", hooks::deliveries::list)
             .named("listOutgoing", "The outbox, newest first, in pages")
             .query::<hooks::deliveries::Filter>()
-            .answers::<s::OutgoingPage>(200, "The deliveries"),
+            .answers::<s::OutgoingPage>(200, "The deliveries")
+            .refuses(404, "There is no such hook, or no such run"),
         Route::get("/deliveries/{id}", hooks::delivery::show)
             .named("showOutgoing", "A delivery to a hook, with every attempt")
             .answers::<s::Outgoing>(200, "The delivery"),

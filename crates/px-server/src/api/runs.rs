@@ -19,9 +19,15 @@ use crate::error::ApiError;
 use crate::resolve;
 use crate::view;
 
+/// For the document.
+const STATUSES: &str = "^((pending|running|waiting|paused|complete|error|cancelled)\
+                        (,(pending|running|waiting|paused|complete|error|cancelled))*)?$";
+
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Filter {
+    /// Statuses, with commas between them.
     #[serde(default, deserialize_with = "non_empty")]
+    #[schemars(regex(pattern = STATUSES))]
     status: Option<String>,
     #[serde(default, deserialize_with = "non_empty")]
     brain: Option<String>,
@@ -29,7 +35,9 @@ pub(super) struct Filter {
     since: Option<u64>,
     #[serde(default, deserialize_with = "non_empty")]
     limit: Option<usize>,
+    /// The `nextCursor` of the page before.
     #[serde(default, deserialize_with = "non_empty")]
+    #[schemars(regex(pattern = r"^(run_[0-9a-f]{32})?$"))]
     cursor: Option<String>,
     #[serde(default, deserialize_with = "non_empty")]
     include: Option<String>,

@@ -17,10 +17,13 @@ use crate::resolve;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("anyOf" = [{"required": ["identifier"]}, {"required": ["brainTitle"]}]))]
 pub(super) struct Body {
     /// The brain: its title, its file name, or a part of one.
+    #[schemars(length(min = 1))]
     identifier: Option<String>,
     /// The same, as older clients call it.
+    #[schemars(length(min = 1))]
     brain_title: Option<String>,
     /// The options of the brain.
     options: Option<Value>,

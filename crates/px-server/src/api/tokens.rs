@@ -8,7 +8,7 @@ use px_core::{Code, TokenId};
 use px_store::tokens::{Permission, Token};
 use schemars::JsonSchema;
 use secrecy::ExposeSecret as _;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use crate::access::TokenError;
@@ -25,9 +25,17 @@ pub(super) async fn list(State(app): State<Shared>) -> Json<Value> {
 #[serde(deny_unknown_fields)]
 pub(super) struct NewToken {
     /// What it is for.
+    #[schemars(with = "String", regex(pattern = r"^[^\u0000-\u001f\u007f-\u009f]{1,100}$"))]
     name: Option<String>,
     /// `read`, `operate` or `admin`; `read` if it is not said.
+    #[serde(default, deserialize_with = "said")]
+    #[schemars(regex(pattern = "^(read|operate|admin)$"))]
     scope: Option<String>,
+}
+
+/// A text that is there, and not null.
+fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(deserializer).map(Some)
 }
 
 pub(super) async fn create(

@@ -24,13 +24,14 @@ pub(in crate::api) struct Filter {
     #[serde(default, deserialize_with = "non_empty")]
     brain_run_id: Option<String>,
     #[serde(default, deserialize_with = "non_empty")]
+    #[schemars(regex(pattern = "^(pending|delivered|dead|held|discarded|parked)?$"))]
     state: Option<String>,
     #[serde(default, deserialize_with = "non_empty")]
     since: Option<u64>,
     #[serde(default, deserialize_with = "non_empty")]
     limit: Option<usize>,
     #[serde(default, deserialize_with = "non_empty")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", regex(pattern = r"^(dlv_[0-9a-f]{32})?$"))]
     cursor: Option<OutgoingId>,
 }
 

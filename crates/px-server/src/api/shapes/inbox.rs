@@ -64,6 +64,7 @@ pub(in crate::api) struct Original {
 #[derive(JsonSchema)]
 pub(in crate::api) struct FormQuery {
     /// As the wait has it.
+    #[schemars(length(min = 1))]
     identifier: String,
     /// As the wait has it.
     token: Option<String>,

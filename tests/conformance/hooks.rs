@@ -62,6 +62,8 @@ fn not_there(suite: &Suite) {
         suite.send("PATCH", &format!("/hooks/{id}"), &json!({"name": "x"})).fails(404, &text);
         suite.book.ask(&suite.px, "DELETE", &format!("/hooks/{id}"), &[], b"").fails(404, &text);
     }
+    suite.get("/deliveries?hook=x").fails(404, "Hook 'x' not found");
+    suite.get("/deliveries?brainRunId=x").fails(404, "Brain run 'x' not found");
     for id in ["x", "dlv_00000000000070008000000000000000"] {
         let text = format!("Delivery '{id}' not found");
         suite.get(&format!("/deliveries/{id}")).fails(404, &text);

@@ -52,6 +52,18 @@ pub enum Kind {
     /// A step failed and will be tried again.
     #[serde(rename = "step.retrying")]
     StepRetrying,
+    /// A step reported `stream`: a piece of something longer.
+    #[serde(rename = "agent.stream")]
+    AgentStream,
+    /// A step reported progress, under any name but the three others.
+    #[serde(rename = "agent.message")]
+    AgentMessage,
+    /// A step reported `result`.
+    #[serde(rename = "agent.result")]
+    AgentResult,
+    /// A step reported `error`.
+    #[serde(rename = "agent.error")]
+    AgentError,
     /// A webhook took an event in.
     #[serde(rename = "webhook.received")]
     WebhookReceived,
@@ -68,7 +80,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every type.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 19] = [
         Self::RunStarted,
         Self::RunWaiting,
         Self::RunResumed,
@@ -80,6 +92,10 @@ impl Kind {
         Self::StepStarted,
         Self::StepCompleted,
         Self::StepRetrying,
+        Self::AgentStream,
+        Self::AgentMessage,
+        Self::AgentResult,
+        Self::AgentError,
         Self::WebhookReceived,
         Self::WebhookUnmatched,
         Self::HookDisabled,
@@ -101,6 +117,10 @@ impl Kind {
             Self::StepStarted => "step.started",
             Self::StepCompleted => "step.completed",
             Self::StepRetrying => "step.retrying",
+            Self::AgentStream => "agent.stream",
+            Self::AgentMessage => "agent.message",
+            Self::AgentResult => "agent.result",
+            Self::AgentError => "agent.error",
             Self::WebhookReceived => "webhook.received",
             Self::WebhookUnmatched => "webhook.unmatched",
             Self::HookDisabled => "hook.disabled",
@@ -211,8 +231,20 @@ fn of_step(event: &EventBody) -> Option<Kind> {
         // What a guard passed over did not happen.
         EventBody::StepComplete { halted: false, .. } => Kind::StepCompleted,
         EventBody::StepRetry { .. } => Kind::StepRetrying,
+        // What is not durable is for those who watch (RULES 48).
+        EventBody::StepEmit { name, durable: true, .. } => progress(name),
         _ => return None,
     })
+}
+
+/// The type of a step's report, by the name that the step gave it; `data.name` has it.
+fn progress(name: &str) -> Kind {
+    match name.strip_prefix("agent.").unwrap_or(name) {
+        "stream" => Kind::AgentStream,
+        "result" => Kind::AgentResult,
+        "error" => Kind::AgentError,
+        _ => Kind::AgentMessage,
+    }
 }
 
 /// What belongs to the type. Never a token of a wait: whoever has it may answer.
@@ -245,6 +277,9 @@ fn data(run: &Run, event: &Event) -> Value {
         }),
         EventBody::StepComplete { step, next, .. } => json!({
             "step": step, "stepIndex": run.step_index(step), "next": next,
+        }),
+        EventBody::StepEmit { step, name, data, .. } => json!({
+            "step": step, "stepIndex": run.step_index(step), "name": name, "data": data,
         }),
         EventBody::StepRetry { step, attempt, error, due_at, .. } => json!({
             "step": step, "stepIndex": run.step_index(step), "attempt": attempt,

@@ -141,6 +141,27 @@ fn pause_resume_and_cancel_are_told() {
 }
 
 #[test]
+fn rule_48_what_a_step_reports_is_told_if_it_is_durable() {
+    let mut told = Told::started();
+    told.ask(Command::BeginStep { index: 0 });
+    for (name, durable) in [
+        ("typing", false),
+        ("stream", true),
+        ("agent.result", true),
+        ("error", true),
+        ("half way", true),
+        ("result", false),
+    ] {
+        told.ask(Command::Emit { name: name.into(), data: json!({ "n": 1 }), durable });
+    }
+    let heard = ["agent.stream", "agent.result", "agent.error", "agent.message"];
+    assert_eq!(told.kinds[2..], heard);
+    let last = told.last.unwrap();
+    assert_eq!((&last.data["name"], &last.data["data"]), (&json!("half way"), &json!({ "n": 1 })));
+    assert_eq!(last.data["step"], "ask");
+}
+
+#[test]
 fn names_parse_back() {
     for kind in Kind::ALL {
         assert_eq!(Kind::parse(kind.as_str()), Some(kind));

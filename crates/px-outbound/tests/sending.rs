@@ -158,6 +158,10 @@ async fn hooks_4_an_open_breaker_parks_in_order_and_burns_no_retry() {
     }
     assert_eq!(widths[0], 1, "one probe, then a ramp: {widths:?}");
     assert!(widths[1] == 2 && widths[2] > 2, "{widths:?}");
+    rig.desk.saved().await;
+    let lane = rig.of(hook.id).await[0].lane;
+    let endpoint = rig.store.outbox().endpoint(SCOPE, lane).await.unwrap();
+    assert_eq!(endpoint, None, "closed: nothing is kept of an endpoint that is well");
     while rig.wait().await {
         rig.drain().await;
     }

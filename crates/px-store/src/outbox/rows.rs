@@ -5,7 +5,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use px_core::{HookId, OutgoingId, Scope, Timestamp};
 
 use super::batch::{OutboxBatch, OutboxConflict, OutgoingWrite};
-use super::delivery::{Attempt, Due, Endpoint, Outgoing, OutgoingState};
+use super::delivery::{Attempt, Breaker, Due, Endpoint, Outgoing, OutgoingState};
 use super::model::{Hook, Source};
 use crate::embedded::{Stake, Translation};
 use crate::error::Error;
@@ -154,7 +154,13 @@ impl Translation {
             self.put(attempt_row(scope, *id, attempt.number), layout::json::<Attempt>(attempt)?);
         }
         for endpoint in &batch.endpoints {
-            self.put(endpoint_row(scope, endpoint.lane), layout::json(endpoint)?);
+            let row = endpoint_row(scope, endpoint.lane);
+            // One that is well again is as good as one that nobody knows.
+            if endpoint.failures == 0 && endpoint.breaker == Breaker::Closed {
+                self.remove(row);
+            } else {
+                self.put(row, layout::json(endpoint)?);
+            }
         }
         Ok(())
     }

@@ -27,6 +27,7 @@ pub mod rows;
 mod scan;
 mod store;
 pub mod tokens;
+mod transfer;
 
 pub use batch::{
     Batch, Conflict, DedupWrite, DeliveryWrite, ForgetWrite, KeyWrite, LogTail, Outcome, RunRecord, RunWrite,
@@ -45,3 +46,4 @@ pub use model::{
 pub use rows::{Admission, BoxFuture, RowStats};
 pub use scan::{Cursor, Row, Scan};
 pub use store::{DeliveryFilter, DeliveryList, Page, Read, RunFilter, Store};
+pub use transfer::RawRow;

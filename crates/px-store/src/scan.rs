@@ -14,7 +14,7 @@ use crate::batch::RunRecord;
 use crate::error::Error;
 use crate::layout::{self, Table};
 use crate::model::{DedupRecord, Delivery, Forgotten, QueuedEvent, StartKey, Timer, Versioned, Work};
-use crate::outbox::{Attempt, Due, Endpoint, Hook, Outgoing, rows};
+use crate::outbox::{Attempt, Due, Endpoint, Hook, Outgoing, OutgoingState, rows};
 use crate::rows::{Backing, Order};
 use crate::tokens::Token;
 
@@ -94,7 +94,7 @@ pub(crate) fn page<B: Backing + ?Sized>(
     Ok(Scan { rows: rows.collect(), next })
 }
 
-fn read(scope: Scope, table: Table, row: &[u8], value: &Bytes) -> Result<Row, Error> {
+pub(crate) fn read(scope: Scope, table: Table, row: &[u8], value: &Bytes) -> Result<Row, Error> {
     let key = || layout::texts_of(row).map(|(slug, identifier, _)| KeyId::new(slug, identifier));
     let texts = || layout::texts_of(row).map(|(first, second, _)| (first.to_owned(), second.to_owned()));
     // Each row with the key that it should have, for what it says itself.
@@ -193,6 +193,49 @@ fn read_outbox(scope: Scope, table: Table, row: &[u8], value: &Bytes) -> Result<
     })
 }
 
+/// The lists in which a row must be found: the list, the id, and its name.
+pub(crate) fn listed(scope: Scope, row: &Row) -> Vec<(Vec<u8>, [u8; 16], String)> {
+    let mut lists = Vec::new();
+    match row {
+        Row::Run(record) => {
+            let run = &record.run;
+            let id = run.id.to_bytes();
+            lists.push((layout::runs_by_brain(scope, &run.brain), id, format!("brain {}", run.brain)));
+            if run.status != RunStatus::Running {
+                let status = run.status.as_str();
+                let list = layout::runs_by_status(scope, None, run.status);
+                lists.push((list, id, format!("status {status}")));
+                let list = layout::runs_by_status(scope, Some(&run.brain), run.status);
+                lists.push((list, id, format!("brain {}, status {status}", run.brain)));
+            }
+        }
+        Row::Delivery(delivery) => {
+            let id = DeliveryId::to_bytes(delivery.id);
+            let slug = &delivery.slug;
+            lists.push((layout::deliveries_by_slug(scope, slug), id, format!("webhook {slug}")));
+            for event in &delivery.events {
+                let state = event.state.as_str();
+                let list = layout::deliveries_by_state(scope, event.state);
+                lists.push((list, id, format!("state {state}")));
+                if let Some(identifier) = &event.identifier {
+                    let list = layout::deliveries_by_identifier(scope, identifier);
+                    lists.push((list, id, format!("identifier {identifier}")));
+                }
+            }
+        }
+        Row::Outgoing(outgoing) if !outgoing.own => {
+            let (id, hook) = (outgoing.id.to_bytes(), outgoing.hook);
+            lists.push((rows::of_hook(scope, hook), id, format!("hook {hook}")));
+            if matches!(outgoing.state, OutgoingState::Dead | OutgoingState::Held) {
+                let list = rows::of_state(scope, hook, outgoing.state);
+                lists.push((list, id, format!("hook {hook}, given up or held")));
+            }
+        }
+        _ => {}
+    }
+    lists
+}
+
 /// The lists in which this run or delivery is not found.
 pub(crate) fn unlisted<B: Backing + ?Sized>(
     backing: &B,
@@ -200,44 +243,12 @@ pub(crate) fn unlisted<B: Backing + ?Sized>(
     row: &Row,
 ) -> Result<Vec<String>, Error> {
     let mut missing = Vec::new();
-    let mut look = |list: &[u8], id: [u8; 16], name: String| -> Result<(), Error> {
+    for (list, id, name) in listed(scope, row) {
         // The list from this id on, newest first. Nothing comes after the largest id.
         let above = u128::from_be_bytes(id).checked_add(1).map(u128::to_be_bytes);
-        if backing.postings(list, above, 1)?.first() != Some(&id) {
+        if backing.postings(&list, above, 1)?.first() != Some(&id) {
             missing.push(name);
         }
-        Ok(())
-    };
-    match row {
-        Row::Run(record) => {
-            let run = &record.run;
-            let id = run.id.to_bytes();
-            look(&layout::runs_by_brain(scope, &run.brain), id, format!("brain {}", run.brain))?;
-            if run.status != RunStatus::Running {
-                let status = run.status.as_str();
-                look(&layout::runs_by_status(scope, None, run.status), id, format!("status {status}"))?;
-                let list = layout::runs_by_status(scope, Some(&run.brain), run.status);
-                look(&list, id, format!("brain {}, status {status}", run.brain))?;
-            }
-        }
-        Row::Delivery(delivery) => {
-            let id = DeliveryId::to_bytes(delivery.id);
-            let slug = &delivery.slug;
-            look(&layout::deliveries_by_slug(scope, slug), id, format!("webhook {slug}"))?;
-            for event in &delivery.events {
-                let state = event.state.as_str();
-                look(&layout::deliveries_by_state(scope, event.state), id, format!("state {state}"))?;
-                if let Some(identifier) = &event.identifier {
-                    let list = layout::deliveries_by_identifier(scope, identifier);
-                    look(&list, id, format!("identifier {identifier}"))?;
-                }
-            }
-        }
-        Row::Outgoing(outgoing) if !outgoing.own => {
-            let id = outgoing.id.to_bytes();
-            look(&rows::of_hook(scope, outgoing.hook), id, format!("hook {}", outgoing.hook))?;
-        }
-        _ => {}
     }
     Ok(missing)
 }

@@ -76,7 +76,7 @@ pub(super) fn open(dir: &Path) -> Result<Option<Embedded<SledRows>>> {
     }
 }
 
-fn line(at: Progress) -> String {
+pub(super) fn line(at: Progress) -> String {
     let done = BAR * at.place / TABLES.len();
     let bar: String = (0..BAR).map(|part| if part < done { '#' } else { '-' }).collect();
     format!("[{bar}] {} {}", noun(at.table), at.rows)

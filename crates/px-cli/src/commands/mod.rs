@@ -12,6 +12,7 @@ mod new;
 mod run;
 mod runs;
 mod serve;
+mod store;
 mod tokens;
 mod webhooks;
 
@@ -38,6 +39,8 @@ pub(crate) enum Command {
     Hooks(hooks::Command),
     Audit(audit::Args),
     #[command(subcommand)]
+    Store(store::Command),
+    #[command(subcommand)]
     Tokens(tokens::Command),
     Explain(explain::Args),
     #[command(subcommand)]
@@ -58,6 +61,7 @@ impl Command {
             Self::Webhooks(command) => command.run(context).await,
             Self::Hooks(command) => command.run(context).await,
             Self::Audit(args) => audit::run(context, args).await,
+            Self::Store(command) => command.run(context).await,
             Self::Tokens(command) => command.run(context).await,
             Self::Explain(args) => explain::run(context, &args),
             Self::Config(command) => command.run(context),

@@ -10,6 +10,7 @@ mod new;
 mod redeploy;
 mod serving;
 mod snapshots;
+mod store;
 mod support;
 mod terminal;
 mod without_a_server;

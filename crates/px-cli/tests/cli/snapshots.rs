@@ -77,6 +77,7 @@ impl Book {
             (r"t=\d{10},v1=[0-9a-f]+|v0=[0-9a-f]{64}|sha256=[0-9a-f]{64}|\b[0-9a-f]{64}\b", "SIGNATURE"),
             (r"(?i)signature: [A-Za-z0-9+/]{27}=", "signature: SIGNATURE"),
             (r"(?i)timestamp: \d{10}", "timestamp: SECONDS"),
+            (r"\b\d+ (rows|KiB)", "N ${1}"),
             // What goes on beside the commands, at its own pace.
             (r"(?m)^( *│) (Attempts|Outbound deliveries|Log entries)( +┆ *\w* *┆) \d+", "${1} ${2}${3} N"),
         ] {
@@ -297,6 +298,14 @@ fn with_a_server() {
     book.px(&format!("tokens revoke {}", made["tokens"][0]["id"].as_str().unwrap()));
     assert_eq!(serving.end().0, 0);
     book.px("audit");
+    book.px("store backup copy");
+    book.px("store backup copy");
+    book.px("store export px.jsonl");
+    book.px("store export px.jsonl");
+    book.px("store import px.jsonl --data-dir new");
+    book.px("store import px.jsonl --data-dir new");
+    book.px("store compact");
+    book.px("store compact --data-dir nowhere");
     let text = book.settled(&[(token.trim(), "TOKEN"), (&url, "URL"), (&dir, "DIR")]);
     held("with_a_server", &text);
 }

@@ -1,0 +1,83 @@
+//! `px store backup`
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use px_store::Embedded;
+use px_store::rows::Backing as _;
+use px_store_sled::SledRows;
+use serde_json::json;
+
+use super::{beside, data_dir, io, open, prove};
+use crate::commands::serve;
+use crate::context::Context;
+use crate::error::{Error, Kind, Result};
+
+/// Copy the data directory, and prove the copy
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Works on the store alone: stop the server first. The copy is a data directory like the first, with \
+                  the key of the hooks' secrets: `px serve --data-dir COPY` serves it. It is there when all of it is \
+                  on the disk and its audit is clean, or not at all.\n\n\
+                  Exit codes: 0 copied, 3 there is no store, 4 a process has it open or the copy is there\n\n\
+                  Examples:\n  px store backup /backups/px-monday\n  px store backup copy --data-dir /var/lib/px"
+)]
+pub(crate) struct Args {
+    /// The directory to make
+    copy: PathBuf,
+
+    /// Where the embedded store keeps its files
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
+    let dir = data_dir(context, args.data_dir)?;
+    let store = open(&dir)?;
+    if args.copy.symlink_metadata().is_ok() {
+        return Err(Error::new(Kind::Conflict, format!("{} is there already", args.copy.display()))
+            .hint("take another name, or remove it"));
+    }
+    let draft = beside(&args.copy, ".partial")?;
+    // At rest, and still locked: nobody writes while it is copied.
+    store.backing().close().map_err(|error| serve::store_error(&error))?;
+    let copied = copy_all(&dir, &draft);
+    drop(store);
+    let bytes = match copied {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            let _ = fs::remove_dir_all(&draft);
+            return Err(error);
+        }
+    };
+    let rows = SledRows::open(&draft, px_store_sled::Options::default());
+    let copy = Embedded::new(rows.map_err(|error| serve::store_error(&error))?);
+    prove(copy, &draft, context.ui).await?;
+    fs::rename(&draft, &args.copy).map_err(io("make", &args.copy))?;
+    if context.ui.json {
+        return context.ui.json(&json!({ "copy": args.copy, "bytes": bytes }));
+    }
+    context.ui.note(format_args!("Copied {} to {}; everything adds up.", dir.display(), args.copy.display()));
+    Ok(())
+}
+
+/// Copies what a data directory holds, durably, and returns how many bytes that is.
+pub(super) fn copy_all(from: &Path, to: &Path) -> Result<u64> {
+    fs::create_dir_all(to).map_err(io("make", to))?;
+    let mut bytes = 0;
+    for entry in fs::read_dir(from).map_err(io("read", from))? {
+        let entry = entry.map_err(io("read", from))?;
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_name() == "px.lock" {
+            continue;
+        }
+        if source.is_dir() {
+            bytes += copy_all(&source, &target)?;
+        } else {
+            bytes += fs::copy(&source, &target).map_err(io("copy", &source))?;
+            fs::File::open(&target).and_then(|file| file.sync_all()).map_err(io("write", &target))?;
+        }
+    }
+    fs::File::open(to).and_then(|dir| dir.sync_all()).map_err(io("write", to))?;
+    Ok(bytes)
+}

@@ -1,0 +1,132 @@
+//! `px store`: the whole store, with its server down: written out, read in,
+//! copied, and written anew without what was removed from it.
+
+mod backup;
+mod compact;
+mod export;
+mod format;
+mod import;
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use px_core::Scope;
+use px_store::audit::audit;
+use px_store::rows::Backing as _;
+use px_store::{Embedded, RawRow, Table};
+use px_store_sled::SledRows;
+
+use super::{audit as audit_command, serve};
+use crate::context::Context;
+use crate::error::{Error, Kind, Result};
+use crate::ui::Ui;
+use crate::words;
+
+/// Export, import, back up and compact the store, with its server down
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Export(export::Args),
+    Import(import::Args),
+    Backup(backup::Args),
+    Compact(compact::Args),
+}
+
+impl Command {
+    pub(crate) async fn run(self, context: &Context) -> Result<()> {
+        match self {
+            Self::Export(args) => export::run(context, args),
+            Self::Import(args) => import::run(context, args).await,
+            Self::Backup(args) => backup::run(context, args).await,
+            Self::Compact(args) => compact::run(context, args).await,
+        }
+    }
+}
+
+/// How many rows are read at once: a delivery may have megabytes.
+const PORTION: usize = 32;
+
+/// Rows between two looks at the progress.
+const STRIDE: u64 = 1_024;
+
+fn data_dir(context: &Context, given: Option<PathBuf>) -> Result<PathBuf> {
+    match given {
+        Some(dir) => Ok(dir),
+        None => Ok(context.config()?.store.data_dir),
+    }
+}
+
+/// Opens a store that has to be there, and that nobody serves.
+fn open(dir: &Path) -> Result<Embedded<SledRows>> {
+    audit_command::open(dir)?.ok_or_else(|| {
+        Error::not_found(format!("there is no store in {}", dir.display()))
+            .hint("name its directory with --data-dir, PX_DATA_DIR or store.data_dir in px.toml")
+    })
+}
+
+/// Gives every row to `each`, table by table; returns how many there were.
+fn for_each_portion(
+    store: &Embedded<SledRows>,
+    ui: Ui,
+    what: &str,
+    mut each: impl FnMut(Table, &[RawRow]) -> Result<()>,
+) -> Result<u64> {
+    let (mut rows, mut next) = (0_u64, 0);
+    for table in px_store::audit::TABLES {
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let portion = store.raw_rows(Scope::default(), table, after.as_deref(), PORTION);
+            let portion = portion.map_err(|error| serve::store_error(&error))?;
+            let Some((last, _)) = portion.last() else { break };
+            each(table, &portion)?;
+            rows += portion.len() as u64;
+            if rows >= next {
+                next = rows + STRIDE;
+                ui.progress(format_args!("{what} {}", words::count(rows, "row")));
+            }
+            let is_last = portion.len() < PORTION;
+            after = Some(last.clone());
+            if is_last {
+                break;
+            }
+        }
+    }
+    ui.progress("");
+    Ok(rows)
+}
+
+/// Proves that a store adds up, and leaves it at rest: all of it in the tree.
+async fn prove(store: Embedded<SledRows>, dir: &Path, ui: Ui) -> Result<()> {
+    let report = audit(&store, Scope::default(), &mut |at| ui.progress(audit_command::line(at))).await;
+    ui.progress("");
+    let report = report.map_err(|error| serve::store_error(&error))?;
+    store.backing().close().map_err(|error| serve::store_error(&error))?;
+    if report.is_clean() {
+        return Ok(());
+    }
+    let count = words::count(report.total(), "violation");
+    Err(Error::failed(format!("the store in {} does not add up: {count}", dir.display()))
+        .hint(format!("`px audit --data-dir {}` lists them", dir.display())))
+}
+
+/// A directory beside this one, for what is not finished. One that is there is
+/// what an earlier attempt left.
+fn beside(dir: &Path, ending: &str) -> Result<PathBuf> {
+    let whole =
+        std::path::absolute(dir).map_err(|error| Error::failed(format!("{}: {error}", dir.display())))?;
+    let mut name = whole.file_name().unwrap_or_default().to_owned();
+    name.push(ending);
+    let draft = whole.with_file_name(name);
+    if draft.exists() {
+        return Err(Error::new(
+            Kind::Conflict,
+            format!("{} is there: an attempt before this one did not end", draft.display()),
+        )
+        .hint("remove it; the store itself was not touched by that attempt"));
+    }
+    Ok(draft)
+}
+
+fn io(what: &str, path: &Path) -> impl Fn(std::io::Error) -> Error {
+    let text = format!("cannot {what} {}", path.display());
+    move |error| Error::failed(format!("{text}: {error}"))
+}

@@ -1,0 +1,131 @@
+//! `px store`: what is carried elsewhere is the same store, and what cannot be
+//! carried whole is not there at all.
+
+use crate::serving::{Serving, project};
+use crate::support::Project;
+
+/// A project whose store has a run that waits, a kept event, and one that was
+/// taken; its server is down.
+fn lived() -> (Project, String) {
+    let project = project();
+    let serving = Serving::start(&project, &[]);
+    let px = |arguments: &[&str]| {
+        let done = project.px(&[arguments, &["--url", &serving.url]].concat());
+        assert_eq!(done.code, 0, "{done:?}");
+        done.stdout.trim().to_owned()
+    };
+    let run = px(&["run", "feedback", "-s", "name=Ada", "-s", "phone=+1555"]);
+    px(&["webhooks", "send", "sms", "--identifier", "+1777"]);
+    px(&["run", "feedback", "-s", "name=Bo", "-s", "phone=+1777", "--wait"]);
+    px(&["hooks", "create", "http://127.0.0.1:9/hook"]);
+    assert_eq!(serving.end().0, 0);
+    (project, run)
+}
+
+fn counts(project: &Project, dir: &str) -> serde_json::Value {
+    let audited = project.px(&["audit", "--data-dir", dir, "--json"]);
+    assert_eq!(audited.code, 0, "{audited:?}");
+    audited.json()["counts"].clone()
+}
+
+/// Serves from a directory and lets the waiting run end there.
+fn goes_on(project: &Project, dir: &str, run: &str) {
+    let serving = Serving::start(project, &["--data-dir", dir]);
+    let px = |arguments: &[&str]| project.px(&[arguments, &["--url", &serving.url]].concat());
+    assert_eq!(px(&["runs", "list", "--json"]).json()["runs"].as_array().map(Vec::len), Some(2));
+    assert_eq!(px(&["runs", "list", "--status", "waiting", "--json"]).json()["runs"][0]["brainRunId"], run);
+    assert_eq!(px(&["webhooks", "send", "sms", "--identifier", "+1555"]).code, 0);
+    let status = |_| px(&["runs", "show", run, "--json"]).json()["status"] == "complete";
+    assert!((0..200).any(status), "{run} goes on in {dir}");
+    assert_eq!(px(&["hooks", "list", "--json"]).json()["hooks"].as_array().map(Vec::len), Some(1));
+    assert_eq!(serving.end().0, 0);
+}
+
+#[test]
+fn an_export_becomes_the_same_store_again() {
+    let (project, run) = lived();
+    let exported = project.px(&["store", "export", "px.jsonl", "--json"]);
+    assert_eq!(exported.code, 0, "{exported:?}");
+    std::fs::create_dir(project.path("new")).unwrap();
+    std::fs::copy(project.path(".px/data/secret.key"), project.path("new/secret.key")).unwrap();
+    let imported = project.px(&["store", "import", "px.jsonl", "--data-dir", "new", "--json"]);
+    assert_eq!(imported.code, 0, "{imported:?}");
+    assert_eq!(imported.json()["rows"], exported.json()["rows"]);
+    assert_eq!(counts(&project, "new"), counts(&project, ".px/data"));
+    let again = project.px(&["store", "export", "-", "--data-dir", "new"]);
+    let rows = |text: &str| {
+        text.lines()
+            .skip(1)
+            .take_while(|line| line.starts_with("{\"t\""))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let first = std::fs::read_to_string(project.path("px.jsonl")).unwrap();
+    assert_eq!(rows(&again.stdout), rows(&first), "every row is byte for byte the same");
+    goes_on(&project, "new", &run);
+}
+
+#[test]
+fn a_damaged_export_makes_no_store() {
+    let (project, _) = lived();
+    assert_eq!(project.px(&["store", "export", "px.jsonl"]).code, 0);
+    let whole = std::fs::read_to_string(project.path("px.jsonl")).unwrap();
+    let lines: Vec<&str> = whole.lines().collect();
+    let without_one = [&lines[..2], &lines[3..]].concat().join("\n") + "\n";
+    let torn = lines[..lines.len() - 1].join("\n") + "\n";
+    let future = whole.replacen("\"format\":1", "\"format\":9", 1);
+    for (text, says) in [
+        (without_one.as_str(), "the checksum is another one"),
+        (torn.as_str(), "it ends before its last line"),
+        (future.as_str(), "its format is 9"),
+        ("hello\n", "it is no export of px"),
+        ("", "it ends before its last line"),
+    ] {
+        std::fs::write(project.path("bad.jsonl"), text).unwrap();
+        let done = project.px(&["store", "import", "bad.jsonl", "--data-dir", "new"]);
+        assert_eq!((done.code, done.stdout.as_str()), (1, ""), "{done:?}");
+        assert!(done.stderr.contains(says), "{done:?}");
+        assert!(!project.path("new").exists() && !project.path("new.import").exists());
+    }
+    assert_eq!(project.px(&["store", "import", "none.jsonl", "--data-dir", "new"]).code, 3);
+    assert_eq!(project.px(&["store", "import", "px.jsonl"]).code, 4, "there is a store already");
+}
+
+#[test]
+fn a_backup_serves_as_the_store_did() {
+    let (project, run) = lived();
+    let before = counts(&project, ".px/data");
+    let done = project.px(&["store", "backup", "copy"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_eq!(counts(&project, "copy"), before);
+    assert_eq!(project.px(&["store", "backup", "copy"]).code, 4);
+    goes_on(&project, "copy", &run);
+    assert_eq!(counts(&project, ".px/data"), before, "the store itself is as it was");
+}
+
+#[test]
+fn a_compacted_store_is_the_same_store() {
+    let (project, run) = lived();
+    let before = counts(&project, ".px/data");
+    let done = project.px(&["store", "compact", "--json"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.json()["bytesAfter"].as_u64() <= done.json()["bytesBefore"].as_u64(), "{done:?}");
+    assert_eq!(counts(&project, ".px/data"), before);
+    assert!(!project.path(".px/data.compact").exists());
+    goes_on(&project, ".px/data", &run);
+}
+
+#[test]
+fn a_served_store_is_let_be() {
+    let project = project();
+    let serving = Serving::start(&project, &[]);
+    for arguments in
+        [["store", "export", "px.jsonl"].as_slice(), &["store", "backup", "copy"], &["store", "compact"]]
+    {
+        let done = project.px(arguments);
+        assert_eq!(done.code, 4, "{done:?}");
+        assert!(done.stderr.contains("stop that process first"), "{done:?}");
+    }
+    assert!(!project.path("px.jsonl").exists() && !project.path("copy").exists());
+    drop(serving);
+}

@@ -1,0 +1,96 @@
+//! Carrying a whole store elsewhere: its rows as they are, table by table, and
+//! taking such rows into a store that is empty. Lists are derived, so they are
+//! not carried but made anew. Versions are unique in time, so rows keep theirs.
+//!
+//! This file refuses to know where rows come from or go to.
+
+use bytes::Bytes;
+use px_core::Scope;
+
+use crate::audit::TABLES;
+use crate::embedded::Embedded;
+use crate::error::Error;
+use crate::layout::{self, Table};
+use crate::rows::{Admission, Backing, Check, Expect, Order, RowBatch, RowOp, RowOutcome};
+use crate::scan;
+
+/// Bytes of rows that are taken in by one commit; one row may have more.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+/// A row as it is stored: its key and its value.
+pub type RawRow = (Vec<u8>, Bytes);
+
+impl Table {
+    /// The letter by which a table is known on disk and in an export.
+    #[must_use]
+    pub const fn letter(self) -> char {
+        self as u8 as char
+    }
+
+    /// The table of this letter.
+    #[must_use]
+    pub fn of_letter(letter: char) -> Option<Self> {
+        TABLES.into_iter().find(|table| table.letter() == letter)
+    }
+}
+
+impl<B: Backing> Embedded<B> {
+    /// At most `limit` rows of a table, those after the row of this key.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn raw_rows(
+        &self,
+        scope: Scope,
+        table: Table,
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<RawRow>, Error> {
+        let (start, end) = layout::table_range(scope, table);
+        let from = after.map_or(start, |last| [last, &[0]].concat());
+        self.backing().range(&from, &end, Order::Ascending, limit)
+    }
+
+    /// Whether there is no row of this scope.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn is_empty(&self, scope: Scope) -> Result<bool, Error> {
+        for table in TABLES {
+            if !self.raw_rows(scope, table, None, 1)?.is_empty() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes rows in, durably, with the lists by which they are found.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if a row is not one of this table, or is there
+    /// already; those before it may have been taken in.
+    pub async fn take_in(&self, scope: Scope, table: Table, rows: Vec<RawRow>) -> Result<(), Error> {
+        let (mut batch, mut bytes) = (RowBatch::default(), 0);
+        for (key, value) in rows {
+            let row = scan::read(scope, table, &key, &value)?;
+            bytes += key.len() + value.len();
+            for (list, id, _) in scan::listed(scope, &row) {
+                batch.ops.push(RowOp::Post { list, id });
+            }
+            batch.checks.push(Check { key: key.clone(), expect: Expect::Absent });
+            batch.ops.push(RowOp::Put { key, value });
+            if bytes >= BATCH_BYTES {
+                self.take(std::mem::take(&mut batch)).await?;
+                bytes = 0;
+            }
+        }
+        if batch.ops.is_empty() { Ok(()) } else { self.take(batch).await }
+    }
+
+    async fn take(&self, batch: RowBatch) -> Result<(), Error> {
+        match self.backing().submit(batch, Admission::Wait).await? {
+            RowOutcome::Committed { .. } => Ok(()),
+            RowOutcome::Conflict { .. } => Err(Error::Corrupt("a row is there already".into())),
+        }
+    }
+}

@@ -78,7 +78,7 @@ async fn serve() -> Running {
 async fn send(server: &Running, method: &str, target: &str, body: &str) -> (u16, Value) {
     let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
     let request = format!(
-        "{method} {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n\
+        "{method} {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n\
          content-length: {}\r\n\r\n{body}",
         body.len()
     );

@@ -112,3 +112,13 @@ pub mod prelude {
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/webhooks.md")]
 struct WebhooksPage;
+
+/// The Rust in `docs/brains.md` compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/brains.md")]
+struct BrainsPage;
+
+/// The Rust in `docs/waits.md` compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/waits.md")]
+struct WaitsPage;

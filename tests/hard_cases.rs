@@ -101,6 +101,20 @@ fn hard_case_17_a_payload_that_does_not_fit_names_every_path_and_can_be_replayed
 }
 
 #[test]
+fn hard_case_17_an_operator_may_have_what_does_not_fit_answered_202() {
+    let project = configured("[webhooks.github]\non_invalid = 'accept'\n");
+    let px = project.serve();
+    let payload = json!({"action": 1});
+    let reply = px.post(&github("push", "1", payload.to_string()));
+    assert_eq!(reply.status, 202, "{}", reply.text());
+    assert_eq!(reply.json()["violations"][0]["path"], "/action");
+    assert_eq!(reply.header("px-action"), Some("quarantined"));
+    assert_eq!(px.deliveries("state=quarantined").len(), 1);
+    // No key is burnt: the same id, repaired, is taken.
+    px.post(&github("push", "1", "{}")).is(200, "ignored");
+}
+
+#[test]
 fn hard_case_19_an_identifier_that_is_missing_empty_long_or_not_utf_8() {
     let project = Project::new();
     let px = project.serve();

@@ -12,6 +12,7 @@
 //!     { file = "/run/secrets/github" },
 //!     { env = "TWILIO_KEY", id = "SK…" },   # where requests name the key that signed them
 //! ]
+//! on_invalid = "accept"                # 202 for a payload that does not fit, default "reject": 422
 //! provider = "acme"                    # verifies by the record below instead of the code's
 //!
 //! [providers.acme]                     # a provider that px does not know, in ten lines
@@ -53,6 +54,17 @@ pub(crate) struct Webhook {
     allow: Vec<String>,
     secrets: Vec<Secret>,
     provider: Option<String>,
+    on_invalid: Option<OnInvalid>,
+}
+
+/// What a payload that does not fit is answered. It is quarantined all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum OnInvalid {
+    /// 422.
+    Reject,
+    /// 202, for senders that stop sending after a 422.
+    Accept,
 }
 
 /// One of several secrets: by variable, by file, or as it is.
@@ -101,6 +113,7 @@ impl Webhook {
             allow: allow.collect::<Result<_>>()?,
             ..defaults
         };
+        let accepts_invalid = self.on_invalid.map(|on_invalid| on_invalid == OnInvalid::Accept);
         let mut keys = Vec::new();
         for secret in &self.secrets {
             let text = secret.text(env).map_err(bad)?;
@@ -111,7 +124,7 @@ impl Webhook {
             };
             keys.push(Key { expires, id: secret.id.clone(), ..Key::new(text) });
         }
-        Ok(WebhookOptions { setup: Setup { verification, keys }, policy })
+        Ok(WebhookOptions { setup: Setup { verification, keys, accepts_invalid }, policy })
     }
 }
 

@@ -29,6 +29,9 @@ pub struct Setup {
     pub verification: Option<Verification>,
     /// Secrets beside those of the environment, which come first.
     pub keys: Vec<Key>,
+    /// Whether a payload that does not fit is answered 202, if the operator
+    /// says it instead of the code.
+    pub accepts_invalid: Option<bool>,
 }
 
 /// Why a webhook cannot take requests.
@@ -60,6 +63,9 @@ impl Endpoint {
     ) -> Result<Self, EndpointError> {
         if setup.verification.is_some() || !setup.keys.is_empty() {
             def = Arc::new(WebhookDef::clone(&def).configured(setup.verification, setup.keys));
+        }
+        if let Some(accepts) = setup.accepts_invalid {
+            Arc::make_mut(&mut def).accepts_invalid = accepts;
         }
         let error = |why: String| EndpointError { slug: def.slug.clone(), why };
         let keyring = def.keyring(lookup);

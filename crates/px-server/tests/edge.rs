@@ -311,7 +311,7 @@ async fn a_provider_that_only_the_operator_knows_takes_the_codes_place() {
     let expires = Some(px_core::Timestamp::from_millis(1));
     let expired = Key { expires, ..Key::new("old".to_owned().into()) };
     let second = Key::new("second".to_owned().into());
-    let setup = Setup { verification: Some(acme.clone()), keys: vec![expired, second] };
+    let setup = Setup { verification: Some(acme.clone()), keys: vec![expired, second], ..Setup::default() };
     let server = serve(|options| {
         options.webhooks.insert("own".into(), WebhookOptions { setup, ..WebhookOptions::default() });
     })

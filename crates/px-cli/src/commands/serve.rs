@@ -152,11 +152,13 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     Ok(())
 }
 
-/// The bounds of single webhooks; the registry has their verification.
+/// The bounds of single webhooks, and what is answered to what does not fit;
+/// the registry has their verification.
 fn policies(config: &Config) -> Result<BTreeMap<String, px_server::WebhookOptions>> {
     let mut options = config.webhook_options(&context::env)?;
     for webhook in options.values_mut() {
-        webhook.setup = px_inbound::Setup::default();
+        let accepts_invalid = webhook.setup.accepts_invalid;
+        webhook.setup = px_inbound::Setup { accepts_invalid, ..px_inbound::Setup::default() };
     }
     Ok(options)
 }

@@ -38,7 +38,7 @@ impl Ingress {
             .iter()
             .enumerate()
             .map(|(at, seed)| {
-                let setup = Setup { verification: None, keys: vec![Key::new(seed.secret.clone())] };
+                let setup = Setup { keys: vec![Key::new(seed.secret.clone())], ..Setup::default() };
                 // A bounded rate for some, so that the gate's tables are used; high
                 // enough that nobody is turned away.
                 let most = (at % 3 == 0).then_some(u32::MAX);

@@ -12,6 +12,8 @@ mod hooks;
 mod metrics;
 mod openapi;
 mod operator;
+#[cfg(test)]
+mod reference;
 mod rerun;
 mod routes;
 mod runs;

@@ -1,0 +1,108 @@
+//! `docs/api.md`: the API for people, made of the same document that
+//! `GET /openapi.json` gives to programs. `PX_BLESS=1` writes it anew.
+
+use std::fmt::Write as _;
+
+use px_core::Code;
+use serde_json::{Map, Value};
+
+const INTRODUCTION: &str = "# The HTTP API
+
+*Made from the route table: `PX_BLESS=1 cargo test -p px-server --lib reference` writes it. Programs read
+`GET /openapi.json`, which has the types too.*
+
+Times are milliseconds since 1970-01-01 UTC. Bodies are JSON, fields camelCase. Lists come in pages: `nextCursor` of one is
+`cursor` of the next. What is not carried out is answered with `{\"error\": \"…\", \"code\": \"PX….\"}`; the code stays the same when
+the text changes, and `px explain` has a page about each. 503 comes with `Retry-After`, and nothing has happened then.
+
+## Who may use it
+
+Webhooks and forms on pages are open: their own verification says who may send. Everything else depends on API tokens.
+
+* **Without any token** the API is for this machine only: for peers on a loopback address, without forwarding headers, that ask
+  for `localhost` or an address, and for no web page of another site. px refuses to listen anywhere else, unless it is
+  told `--insecure`.
+* **With a token** every request needs `Authorization: Bearer <token>`; the command line takes it from `PX_TOKEN`. `px tokens create`
+  makes one, in the data directory while px is stopped, else through the server. The first one has the scope `admin`.
+* A scope includes those before it: `read` looks, `operate` also moves runs and deliveries, `admin` also changes hooks and tokens.
+* At rest there is a digest of a token. Pages of the origins in `server.cors_origins` may use the API; others may not.
+
+`GET /metrics` is for Prometheus, `GET /health/live` and `/health/ready` for whoever starts and stops px.
+
+";
+
+fn page() -> String {
+    let document = super::openapi::document();
+    let mut out = INTRODUCTION.to_owned();
+    let objects = |value: &Value| value.as_object().cloned().unwrap_or_default();
+    for tag in document["tags"].as_array().into_iter().flatten() {
+        let _ = writeln!(out, "## {}\n", text(tag, "description"));
+        for (path, methods) in objects(&document["paths"]) {
+            for (method, operation) in objects(&methods) {
+                if operation["tags"][0] == tag["name"] {
+                    route(&mut out, &method, &path, &operation);
+                }
+            }
+        }
+    }
+    let _ = writeln!(out, "## The codes of errors\n\n| code | meaning |\n|---|---|");
+    for code in Code::ALL {
+        let _ = writeln!(out, "| [{code}](../crates/px-core/src/code/{code}.md) | {} |", code.title());
+    }
+    out
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_default()
+}
+
+fn route(out: &mut String, method: &str, path: &str, operation: &Value) {
+    let scope = operation["x-px-scope"].as_str().unwrap_or("open");
+    let _ = writeln!(out, "### `{} {path}`\n", method.to_uppercase());
+    let _ = writeln!(out, "{}. Scope: {scope}.\n", text(operation, "summary"));
+    let query: Vec<String> = operation["parameters"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|parameter| parameter["in"] == "query")
+        .map(|parameter| format!("`{}`", text(parameter, "name")))
+        .collect();
+    if !query.is_empty() {
+        let _ = writeln!(out, "Query: {}.\n", query.join(", "));
+    }
+    if let Some(shape) = named(&operation["requestBody"]["content"]["application/json"]["schema"]) {
+        let _ = writeln!(out, "Body: `{shape}`.\n");
+    }
+    let _ = writeln!(out, "| status | | body |\n|---|---|---|");
+    for (status, answer) in operation["responses"].as_object().unwrap_or(&Map::new()) {
+        // What every route answers is said once, above.
+        if matches!(status.as_str(), "401" | "403" | "408" | "413" | "431" | "503") && scope != "open" {
+            continue;
+        }
+        let content = answer["content"].as_object().cloned().unwrap_or_default();
+        let body = content.iter().next().map_or(String::new(), |(kind, content)| {
+            named(&content["schema"]).map_or_else(|| format!("`{kind}`"), |shape| format!("`{shape}`"))
+        });
+        let _ = writeln!(out, "| {status} | {} | {body} |", text(answer, "description"));
+    }
+    out.push('\n');
+}
+
+fn named(schema: &Value) -> Option<&str> {
+    schema["$ref"].as_str()?.rsplit('/').next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_is_the_table() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/api.md");
+        if std::env::var_os("PX_BLESS").is_some() {
+            std::fs::write(path, page()).unwrap();
+        }
+        let known = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(known == page(), "the API has changed: look at it, then run the test with PX_BLESS=1");
+    }
+}

@@ -32,14 +32,6 @@ pub(super) fn lines(run: &Value, now: Timestamp, width: usize) -> Vec<String> {
         format!("  {} {}", paint(style, mark), cut(part("title"), width.saturating_sub(4)))
     }));
     for wait in list("waitingFor") {
-        let until = wait.get("deadline").and_then(Value::as_u64).map(Timestamp::from_millis);
-        let until = until.map_or(String::new(), |due| {
-            if due > now {
-                format!(", {} left", words::duration(due.since(now)))
-            } else {
-                ", due now".to_owned()
-            }
-        });
         let places = wait.get("waitFor").and_then(Value::as_array).cloned().unwrap_or_default();
         let named: Vec<String> = places
             .iter()
@@ -50,7 +42,16 @@ pub(super) fn lines(run: &Value, now: Timestamp, width: usize) -> Vec<String> {
             .collect();
         let what =
             if named.is_empty() { "sleeps".to_owned() } else { format!("waits for {}", named.join(" or ")) };
-        lines.push(paint(WARNING, cut(&format!("{what}{until}"), width)));
+        lines.push(paint(WARNING, cut(&what, width)));
+        // A line of its own: the names before it may be longer than the terminal is wide.
+        if let Some(due) = wait.get("deadline").and_then(Value::as_u64).map(Timestamp::from_millis) {
+            let left = if due > now {
+                format!("{} left", words::duration(due.since(now)))
+            } else {
+                "due now".into()
+            };
+            lines.push(paint(WARNING, cut(&format!("  {left}"), width)));
+        }
     }
     let state =
         run.get("state").filter(|state| !state.is_null()).map_or(String::new(), |state| format!("{state:#}"));
@@ -91,7 +92,8 @@ mod tests {
                 "approval waiting",
                 "  ✓ ask",
                 "  · decide",
-                "waits for decisions '42', 1 minute left",
+                "waits for decisions '42'",
+                "  1 minute left",
                 "{",
                 "  \"order\": \"42\"",
                 "}"

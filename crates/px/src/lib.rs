@@ -77,6 +77,8 @@ pub use px_derive::OneOf;
 #[cfg(feature = "receive")]
 pub use px_receive as receive;
 
+#[cfg(doctest)]
+mod pages;
 #[cfg(feature = "test")]
 pub mod test;
 pub use px_sdk::*;
@@ -107,18 +109,3 @@ pub mod prelude {
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};
 }
-
-/// The Rust in `docs/webhooks.md` compiles.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/webhooks.md")]
-struct WebhooksPage;
-
-/// The Rust in `docs/brains.md` compiles.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/brains.md")]
-struct BrainsPage;
-
-/// The Rust in `docs/waits.md` compiles.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/waits.md")]
-struct WaitsPage;

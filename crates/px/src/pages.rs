@@ -1,0 +1,14 @@
+//! The pages in `docs/`, so that their Rust is compiled and run with the
+//! documentation's own examples. No part of the crate otherwise.
+
+/// The Rust in `docs/webhooks.md` compiles.
+#[doc = include_str!("../../../docs/webhooks.md")]
+struct WebhooksPage;
+
+/// The Rust in `docs/brains.md` compiles.
+#[doc = include_str!("../../../docs/brains.md")]
+struct BrainsPage;
+
+/// The Rust in `docs/waits.md` compiles.
+#[doc = include_str!("../../../docs/waits.md")]
+struct WaitsPage;

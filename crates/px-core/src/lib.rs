@@ -16,6 +16,7 @@ pub mod key;
 pub mod lifecycle;
 pub mod metrics;
 pub mod run;
+pub mod trace;
 pub mod wait;
 pub mod wire;
 

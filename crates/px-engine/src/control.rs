@@ -23,6 +23,8 @@ pub struct StartRequest {
     pub options: Value,
     /// The caller's own name for the request.
     pub request_id: Option<String>,
+    /// The trace that the request belongs to.
+    pub traceparent: Option<String>,
     /// Starting again with this key and the same input gives the same run.
     pub idempotency_key: Option<String>,
     /// Who is told of this run alone; its id and its run are set at the start.
@@ -40,6 +42,8 @@ pub struct ForkRequest {
     pub state: Option<Value>,
     /// The caller's own name for the request.
     pub request_id: Option<String>,
+    /// The trace that the request belongs to.
+    pub traceparent: Option<String>,
     /// Who is told of the new run alone.
     pub hook: Option<Hook>,
 }
@@ -101,6 +105,7 @@ impl Parts {
         let mut start = Start::of(brain, request.initial_state, Cause::Api);
         start.options = options;
         start.request_id = request.request_id;
+        start.traceparent = request.traceparent;
         start.bad_options = bad_options;
         for _ in 0..MAX_ROUNDS {
             let mut draft = self.draft();
@@ -183,6 +188,7 @@ impl Parts {
         // The steps and options are the origin's: its position is one among them.
         (start.steps, start.options, start.version) = (origin.steps, origin.options, past.position.version);
         start.request_id = request.request_id;
+        start.traceparent = request.traceparent;
         start.position = Some(past.position);
         for _ in 0..MAX_ROUNDS {
             let mut draft = self.draft();

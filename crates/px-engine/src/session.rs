@@ -234,6 +234,7 @@ impl StepPort for Session {
                 return Err(Error::permanent(format_args!("brain '{brain}' is not registered")));
             };
             let mut start = Start::of(info, input, Cause::Run(self.run));
+            start.traceparent = self.current.lock().await.record.run.traceparent.clone();
             if let Some(def) = self.parts.registry.as_ref().brain(&brain) {
                 match def.complete_options(start.options.clone()) {
                     Ok(options) => start.options = options,

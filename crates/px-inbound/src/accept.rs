@@ -78,6 +78,7 @@ impl Stage {
         };
         let mut known: Vec<(String, DedupRecord)> = Vec::new();
         let mut turn = None;
+        let trace = traceparent(&delivery);
         'rounds: for _ in 0..MAX_ROUNDS {
             let now = self.clock.now();
             let mut draft = Draft::new(&*self.store, &*self.catalog, &self.ids, self.scope, now);
@@ -92,7 +93,7 @@ impl Stage {
                     }
                     _ => None,
                 };
-                let mut entry = self.entry(event, now);
+                let mut entry = self.entry(event, trace.as_deref(), now);
                 let action = match duplicate {
                     Some(record) => {
                         entry.state = InboxState::Duplicate;
@@ -199,7 +200,7 @@ impl Stage {
         Ok(superseded)
     }
 
-    fn entry(&self, event: &Incoming, now: Timestamp) -> InboxEvent {
+    fn entry(&self, event: &Incoming, trace: Option<&str>, now: Timestamp) -> InboxEvent {
         InboxEvent {
             id: event.id,
             state: InboxState::Ignored,
@@ -208,11 +209,11 @@ impl Stage {
             identifier: event.raw.identifier.clone(),
             token: event.raw.token.clone(),
             response: event.raw.response.clone(),
-            start: event
-                .raw
-                .start
-                .as_ref()
-                .map(|(brain, input)| StartIntent { brain: brain.clone(), input: input.clone() }),
+            start: event.raw.start.as_ref().map(|(brain, input)| StartIntent {
+                brain: brain.clone(),
+                input: input.clone(),
+                traceparent: trace.map(str::to_owned),
+            }),
             run: None,
             wait: None,
             passed: Vec::new(),
@@ -361,6 +362,7 @@ impl Stage {
             .ok_or_else(|| AcceptError::UnknownBrain(intent.brain.clone()))?;
         let mut start = Start::of(brain, intent.input.clone(), Cause::Event(event));
         start.owns = key.cloned();
+        start.traceparent.clone_from(&intent.traceparent);
         let run = draft.start(start).await?;
         if let Some(key) = key {
             draft.own(key, run).await?;
@@ -441,4 +443,10 @@ fn remember(
 
 fn empty() -> Value {
     Value::Object(serde_json::Map::new())
+}
+
+/// The trace that a delivery belongs to (RULES 32).
+fn traceparent(delivery: &Delivery) -> Option<String> {
+    let (_, header) = delivery.headers.iter().find(|(name, _)| name == "traceparent")?;
+    px_core::trace::parent(header).map(str::to_owned)
 }

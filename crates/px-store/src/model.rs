@@ -88,6 +88,9 @@ pub struct StartIntent {
     pub brain: String,
     /// The run's initial state, an object.
     pub input: Value,
+    /// The trace that the delivery belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
 }
 
 /// One event of a delivery: dedup, identifier, state and consumption are its own.

@@ -133,6 +133,7 @@ impl World {
             initial_state: serde_json::to_value(input)?,
             options: Value::Object(serde_json::Map::new()),
             request_id: None,
+            traceparent: None,
             idempotency_key: None,
             hook: None,
         })
@@ -316,7 +317,7 @@ impl World {
     /// # Errors
     /// None can begin there, or the process dies.
     pub async fn fork(&self, run: RunId, starts_at: u32, state: Option<Value>) -> Result<RunId, WorldError> {
-        let request = ForkRequest { run, starts_at, state, request_id: None, hook: None };
+        let request = ForkRequest { run, starts_at, state, request_id: None, traceparent: None, hook: None };
         Ok(self.alive(self.parts.fork(request)).await??)
     }
 

@@ -154,8 +154,16 @@ async fn rule_32_a_run_knows_its_version_and_why_it_was_started() {
     assert_eq!((&first["brainVersion"], &first["cause"]["kind"]), (&json!(3), &json!("api")));
     let answer = world.post("mail", &event("1", "t", "hello", "or_start")).await.unwrap();
     let by_event = world.run(answer.run.unwrap()).await.unwrap().unwrap();
-    let event = world.inbox().await.unwrap()[0].events[0].id;
-    assert_eq!(by_event.cause, Cause::Event(event));
+    let of_inbox = world.inbox().await.unwrap()[0].events[0].id;
+    assert_eq!(by_event.cause, Cause::Event(of_inbox));
+    // The trace of the request that it came by; what is none counts for nothing.
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    for (id, header, kept) in [("2", trace, Some(trace.to_owned())), ("3", "00-0-0-01", None)] {
+        let headers = [("traceparent", header)];
+        let answer = world.post_with("mail", &headers, &event(id, id, "hello", "or_start")).await.unwrap();
+        let run = world.run(answer.run.unwrap()).await.unwrap().unwrap();
+        assert_eq!(run.traceparent, kept);
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

@@ -62,3 +62,9 @@ where
     let text = Option::<String>::deserialize(deserializer)?;
     text.filter(|text| !text.is_empty()).map(|text| text.parse().map_err(D::Error::custom)).transpose()
 }
+
+/// The trace that a request belongs to (RULES 32).
+fn traceparent(headers: &http::HeaderMap) -> Option<String> {
+    let header = headers.get("traceparent")?.to_str().ok()?;
+    px_core::trace::parent(header).map(str::to_owned)
+}

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use px_core::run::Refusal;
 use px_engine::ForkRequest;
 use schemars::JsonSchema;
@@ -73,6 +73,7 @@ pub(super) struct Fork {
 pub(super) async fn fork(
     State(app): State<Shared>,
     Path(id): Path<String>,
+    headers: HeaderMap,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let body: Fork = super::read_json(&body)?;
@@ -86,6 +87,7 @@ pub(super) async fn fork(
         starts_at,
         state: body.state,
         request_id: body.request_id,
+        traceparent: super::traceparent(&headers),
         hook: app.run_hook(body.webhook_url, body.webhook_secret)?,
     };
     let forked = app.parts.fork(request).await?;

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use px_core::Code;
 use px_engine::{StartRequest, Started};
 use schemars::JsonSchema;
@@ -42,6 +42,7 @@ pub(super) struct Body {
 
 pub(super) async fn start(
     State(app): State<Shared>,
+    headers: HeaderMap,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let body: Body = serde_json::from_slice(&body).map_err(|error| {
@@ -65,6 +66,7 @@ pub(super) async fn start(
         initial_state,
         options: body.options.unwrap_or_else(|| Value::Object(Map::new())),
         request_id: body.request_id,
+        traceparent: super::traceparent(&headers),
         idempotency_key: body.idempotency_key,
         hook,
     };

@@ -359,6 +359,7 @@ impl Draft<'_> {
         let Some(brain) = self.catalog.brain(&intent.brain) else { return Ok(false) };
         let mut start = Start::of(brain, intent.input, px_core::event::Cause::Event(event.event));
         start.owns = Some(key.clone());
+        start.traceparent = intent.traceparent;
         let run = self.create(start)?;
         self.leave_queue(key, place, event).await?;
         self.change_key(key).await?.owner = Some(run);

@@ -157,6 +157,7 @@ impl Inner {
             initial_state,
             options,
             request_id: None,
+            traceparent: None,
             // A client that heard nothing asks again with the same key.
             idempotency_key: Some(format!("start {}", self.starts.get())),
             hook: None,

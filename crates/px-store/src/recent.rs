@@ -45,3 +45,51 @@ impl Recent {
         (kept.as_ptr() == row.as_ptr() && kept.len() == row.len()).then_some(record)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use px_core::Run;
+
+    use super::*;
+    use crate::batch::LogTail;
+
+    fn record(id: u8) -> RunRecord {
+        RunRecord { run: Run::vacant(RunId::from_bytes([id; 16])), tail: LogTail::default() }
+    }
+
+    fn take(recent: &Recent, id: u8, row: &Bytes) -> Option<RunRecord> {
+        recent.take(Scope::default(), RunId::from_bytes([id; 16]), row)
+    }
+
+    #[test]
+    fn the_bytes_that_were_written_give_the_record_once() {
+        let (recent, row) = (Recent::default(), Bytes::from(vec![1, 2, 3]));
+        recent.keep(Scope::default(), row.clone(), record(1));
+        assert_eq!(take(&recent, 1, &row.clone()), Some(record(1)));
+        assert_eq!(take(&recent, 1, &row), None, "it was taken");
+    }
+
+    #[test]
+    fn other_bytes_are_another_record_even_if_they_are_equal() {
+        let (recent, row) = (Recent::default(), Bytes::from(vec![1, 2, 3]));
+        recent.keep(Scope::default(), row.clone(), record(1));
+        assert_eq!(take(&recent, 1, &Bytes::from(vec![1, 2, 3])), None);
+        recent.keep(Scope::default(), row.clone(), record(1));
+        assert_eq!(take(&recent, 1, &row.slice(..2)), None);
+        recent.keep(Scope::default(), row.clone(), record(1));
+        assert_eq!(recent.take(Scope(7), RunId::from_bytes([1; 16]), &row), None);
+    }
+
+    #[test]
+    fn it_is_bounded_in_number_and_in_bytes() {
+        let recent = Recent::default();
+        let large = Bytes::from(vec![0; LARGEST + 1]);
+        recent.keep(Scope::default(), large.clone(), record(1));
+        assert_eq!(take(&recent, 1, &large), None);
+        let row = Bytes::from(vec![1]);
+        for n in 0..=u16::try_from(LIMIT).unwrap() {
+            recent.keep(Scope(n), row.clone(), record(1));
+        }
+        assert!(recent.runs.lock().unwrap().len() <= LIMIT);
+    }
+}

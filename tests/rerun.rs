@@ -78,12 +78,15 @@ fn a_rerun_from_before_a_wait_waits_again_and_the_old_wait_is_closed() {
     let px = project.serve();
     let run = waiting(&px);
     let first = field(&px, &run, "/waitingFor/0/waitId");
+    let remembered = || px.event_types(&run).iter().filter(|kind| *kind == "step:once").count();
+    assert_eq!(remembered(), 2);
     let reply = px.post_json(RERUN, &json!({"runId": run, "startsAt": 1}));
     assert_eq!(reply.status, 200);
     let shown = px.until(&run, "wait again", |run| {
         run["status"] == "waiting" && run.pointer("/waitingFor/0/waitId") != Some(&first)
     });
     assert_eq!(shown["waitingFor"].as_array().map(Vec::len), Some(1));
+    assert_eq!(remembered(), 4, "its side effects are made again");
     answered(&px, &run);
     // A run that was killed while it waited had no response.
     let killed = waiting(&px);

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -110,10 +111,11 @@ where
     Load::new(started, latencies)
 }
 
-/// Numbers from `first`, below `end`, given out to all connections.
-fn numbers(first: u64, end: u64) -> impl Fn() -> Option<u64> + Clone + Send + 'static {
-    let next = Arc::new(AtomicU64::new(first));
-    move || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|n| *n < end)
+/// What is sent for each number.
+#[derive(Clone, Copy)]
+enum What {
+    Start,
+    Webhook,
 }
 
 /// Posts signed webhooks for the runs from `first`, below `end`, for so long.
@@ -124,40 +126,33 @@ pub(crate) async fn webhooks(
     first: u64,
     end: u64,
 ) -> Load {
-    let (number, started) = (numbers(first, end), Instant::now());
-    over(address, connections, |mut sender, _| {
-        let number = number.clone();
-        async move {
-            while started.elapsed() < time
-                && let Some(n) = number()
-            {
-                sender.webhook(n).await;
-            }
-            sender.latencies
-        }
-    })
-    .await
+    send(What::Webhook, address, connections, time, first..end).await
 }
 
 /// Starts the runs from `first`, below `end`.
 pub(crate) async fn start_runs(address: SocketAddr, connections: u64, first: u64, end: u64) -> Load {
-    start(address, connections, Duration::MAX, first, end).await
+    send(What::Start, address, connections, Duration::MAX, first..end).await
 }
 
 /// Starts runs for so long.
 pub(crate) async fn start_for(address: SocketAddr, connections: u64, time: Duration) -> Load {
-    start(address, connections, time, 0, u64::MAX).await
+    send(What::Start, address, connections, time, 0..u64::MAX).await
 }
 
-async fn start(address: SocketAddr, connections: u64, time: Duration, first: u64, end: u64) -> Load {
-    let (number, started) = (numbers(first, end), Instant::now());
+async fn send(what: What, address: SocketAddr, connections: u64, time: Duration, range: Range<u64>) -> Load {
+    let (next, started) = (Arc::new(AtomicU64::new(range.start)), Instant::now());
     over(address, connections, |mut sender, _| {
-        let number = number.clone();
+        let next = Arc::clone(&next);
         async move {
-            while started.elapsed() < time
-                && let Some(n) = number()
-            {
-                sender.start(n).await;
+            while started.elapsed() < time {
+                let n = next.fetch_add(1, Ordering::Relaxed);
+                if n >= range.end {
+                    break;
+                }
+                match what {
+                    What::Start => drop(sender.start(n).await),
+                    What::Webhook => sender.webhook(n).await,
+                }
             }
             sender.latencies
         }

@@ -40,6 +40,11 @@ pub(crate) async fn ring_due(parts: &Parts, at_most: Duration) -> Result<Duratio
 async fn ring(parts: &Parts, timer: &Timer) -> Result<(), SessionError> {
     for _ in 0..MAX_ROUNDS {
         let mut draft = parts.draft();
+        if draft.now() < timer.due {
+            // The clock was set back since this was found due. Its run would
+            // refuse, and the row would be removed that it needs later.
+            return Ok(());
+        }
         draft.remove_timer(timer.clone());
         match &timer.kind {
             TimerKind::Wait { wait, run } => {
@@ -63,14 +68,18 @@ async fn ring(parts: &Parts, timer: &Timer) -> Result<(), SessionError> {
 }
 
 /// Gives a run its command. A refusal is no fault: something else was first,
-/// and only the timer's row is left to remove.
+/// and only the timer's row is left to remove. That follows from what the run
+/// is now, paused or busy with a stream for example: once it is not any more,
+/// the same timer is armed again, and must not be removed here behind that.
 async fn on_time(
     draft: &mut Draft<'_>,
     run: RunId,
     due: Timestamp,
     command: Command,
 ) -> Result<(), DraftError> {
-    match draft.command(run, command).await {
+    let done = draft.command(run, command).await;
+    draft.demand(run);
+    match done {
         Err(DraftError::Refused(refusal)) => {
             tracing::debug!(%run, %due, %refusal, "a timer rang for nothing");
             Ok(())

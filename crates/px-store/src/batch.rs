@@ -102,6 +102,8 @@ pub struct Batch {
     pub keys: Vec<KeyWrite>,
     /// Runs, with their logs.
     pub runs: Vec<RunWrite>,
+    /// Runs that are not written and must still be at this `seq`.
+    pub unchanged: Vec<(RunId, u64)>,
     /// Provider ids that must not be known yet, unless forced.
     pub dedups: Vec<DedupWrite>,
     /// Deliveries that are forgotten.

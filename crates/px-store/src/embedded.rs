@@ -378,6 +378,9 @@ impl Translation {
         for write in &batch.runs {
             this.write_run(scope, write)?;
         }
+        for (run, seq) in &batch.unchanged {
+            this.check(layout::run_row(scope, *run), Expect::Version(*seq), Stake::Run(*run));
+        }
         for (key, place, event) in &batch.queue {
             let row = layout::queue_row(scope, key, *place);
             match event {

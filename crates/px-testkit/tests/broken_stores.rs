@@ -12,7 +12,7 @@ mod project;
 mod schedule;
 
 use broken::Bug;
-use interleave::situations::{DUE, FIRST, OPENS, OPENS_TOO, scenes};
+use interleave::situations::{DUE, FIRST, OPENS, OPENS_TOO, SECOND, scenes};
 use interleave::{Failure, Judge, Narrowed, Scene, explore};
 use px_testkit::{Project, shrink};
 use schedule::Act::{self, *};
@@ -103,4 +103,29 @@ fn a_delivery_written_over_another_commit_is_caught() {
     let before = [Start(Brain::Half, 0), Start(Brain::Half, 1), Settle, Pause(0), Pause(1), Both(1, 0, 1)];
     let why = "b1#1 is queued and was taken 1 times";
     is_caught(Bug::DeliveryWithoutItsRevision, &before, &[Resume(0), Resume(1)], why);
+}
+
+/// An event that read "paused" goes into the queue of a run that is resumed
+/// meanwhile, and nothing tells its wait.
+#[test]
+fn a_resume_that_tells_no_keys_is_caught() {
+    let before = [Start(Brain::Survey, 0), Settle, Pause(0)];
+    is_caught(Bug::ResumeTellsNoKeys, &before, &[FIRST, Resume(0)], "EventMissesWait");
+}
+
+/// An event that read "busy" goes into the queue of a stream whose step has
+/// done meanwhile, and nothing tells its wait.
+#[test]
+fn the_end_of_a_streams_turn_that_tells_no_keys_is_caught() {
+    let before = [Start(Brain::Listener, 0), Settle, FIRST];
+    is_caught(Bug::TurnTellsNoKeys, &before, &[Settle, SECOND], "EventMissesWait");
+}
+
+/// A deadline that finds its run paused, or a stream's step at work, does
+/// nothing. Were it removed after the resume, or the end of the turn, has set it
+/// again, the wait would never time out.
+#[test]
+fn a_timer_that_is_removed_whatever_its_run_has_become_is_caught() {
+    let before = [Start(Brain::Survey, 0), Settle, Pause(0), DUE];
+    is_caught(Bug::TimerWithoutItsRun, &before, &[Resume(0), Ring], "WaitWithoutTimer");
 }

@@ -118,6 +118,11 @@ fn letters() -> Vec<Letters> {
     vec![
         letters(&waits, &[SECOND, SIBLING, DUE, Ring, Settle, Cancel(0), Pause(0), Resume(0)], FIRST),
         letters(&[], &[OPENS, OPENS_TOO, BYE, FIRST, Cancel(0)], Settle),
+        letters(
+            &[Start(Brain::Listener, 0), Settle],
+            &[FIRST, SECOND, SIBLING, Pause(0), Resume(0), Cancel(0)],
+            Settle,
+        ),
         letters(&[], &[Start(Brain::Question, 0), FIRST, SECOND, OPENS, DUE, Ring, Cancel(0)], Settle),
     ]
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use audited::Audited;
 use project::{Ask, TIMEOUT, event, flaky, registry, sleeper, survey};
-use px_core::{RunId, RunStatus};
-use px_testkit::World;
+use px_core::{Clock as _, RunId, RunStatus};
+use px_testkit::{Access, World};
 use serde_json::json;
 
 async fn started(world: &World, brain: fn() -> px_sdk::Brain<Ask>, key: &str) -> RunId {
@@ -182,4 +182,26 @@ async fn a_side_effect_that_is_committed_when_the_step_becomes_visible_blocks_no
     tokio::time::timeout(Duration::from_secs(60), world.settle()).await.expect("it goes on").unwrap();
     assert_eq!(world.status(run).await.unwrap(), RunStatus::Waiting);
     assert_eq!(types(&world, run).await.iter().filter(|name| **name == "step:start").count(), 1);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_while_a_timer_rings_loses_no_timeout() {
+    let world = Audited::new(registry());
+    let run = started(&world, survey, "k").await;
+    let (clock, before) = (world.clock().clone(), world.now());
+    clock.advance(TIMEOUT);
+    world.store().gate(move |access| {
+        let clock = clock.clone();
+        Box::pin(async move {
+            if access == Access::Read("due") && clock.now() >= before.after(TIMEOUT) {
+                clock.set(before);
+            }
+        })
+    });
+    world.ring().await.unwrap();
+    assert_eq!(world.status(run).await.unwrap(), RunStatus::Waiting);
+    let mut world = world;
+    world.restart().unwrap();
+    world.advance(TIMEOUT).await.unwrap();
+    assert_eq!(world.state(run).await.unwrap()["from"], "nobody");
 }

@@ -58,9 +58,9 @@ fn any_act(dice: &mut Dice, before: &[Act]) -> Act {
     let run = usize::try_from(dice.below(runs.min(6) as u64)).unwrap();
     match dice.below(17) {
         0..=2 => {
-            use Brain::{Approval, Both as All, Flaky, Half, Question, Sleeper, Survey};
-            let brains = [Survey, Survey, Question, Approval, All, Flaky, Sleeper, Half];
-            Start(brains[usize::try_from(dice.below(8)).unwrap()], key)
+            use Brain::{Approval, Both as All, Flaky, Half, Listener, Question, Sleeper, Survey};
+            let brains = [Survey, Survey, Question, Approval, All, Flaky, Sleeper, Half, Listener];
+            Start(brains[usize::try_from(dice.below(9)).unwrap()], key)
         }
         3..=6 => {
             use Asks::{Fail, Ignore, OrStart, Resume, Start};

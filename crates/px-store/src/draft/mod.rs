@@ -54,6 +54,13 @@ struct DraftRun {
     run: Run,
     events: Vec<Event>,
     tail: LogTail,
+    demanded: bool,
+}
+
+impl DraftRun {
+    fn of(expected: u64, run: Run, tail: LogTail) -> Self {
+        Self { expected, run, events: Vec::new(), tail, demanded: false }
+    }
 }
 
 /// A commit in the making.
@@ -152,8 +159,16 @@ impl<'a> Draft<'a> {
     /// Brings in a run that the caller has read, or has kept since its last
     /// commit; the commit fails if it has changed since.
     pub fn adopt(&mut self, read: crate::batch::RunRecord) {
-        let loaded = DraftRun { expected: read.run.seq, run: read.run, events: Vec::new(), tail: read.tail };
+        let loaded = DraftRun::of(read.run.seq, read.run, read.tail);
         self.runs.insert(loaded.run.id, loaded);
+    }
+
+    /// Demands that a run is still as it was read, also if this draft does not
+    /// write it: for a commit that follows from what the run did not do.
+    pub fn demand(&mut self, run: RunId) {
+        if let Some(loaded) = self.runs.get_mut(&run) {
+            loaded.demanded = true;
+        }
     }
 
     /// Asks a run to change, with all that follows for keys, queues, timers
@@ -182,8 +197,7 @@ impl<'a> Draft<'a> {
     fn create(&mut self, mut start: Start) -> Result<RunId, DraftError> {
         let id = self.ids.run(self.now);
         start.slot = self.catalog.slot(&start.brain, &start.initial_state);
-        let vacant =
-            DraftRun { expected: 0, run: Run::vacant(id), events: Vec::new(), tail: LogTail::default() };
+        let vacant = DraftRun::of(0, Run::vacant(id), LogTail::default());
         self.runs.insert(id, vacant);
         self.hook_new(id);
         if let Err(error) = self.decide(id, Command::Start(Box::new(start))) {
@@ -357,10 +371,15 @@ impl<'a> Draft<'a> {
                 changed: loaded.changed,
             })
             .collect();
-        let runs = self
-            .runs
-            .into_values()
-            .filter(|loaded| !loaded.events.is_empty())
+        let (written, read): (Vec<_>, Vec<_>) =
+            self.runs.into_values().partition(|loaded| !loaded.events.is_empty());
+        let unchanged = read
+            .into_iter()
+            .filter(|loaded| loaded.demanded)
+            .map(|loaded| (loaded.run.id, loaded.expected))
+            .collect();
+        let runs = written
+            .into_iter()
             .map(|loaded| RunWrite {
                 run: loaded.run,
                 expected: loaded.expected,
@@ -373,6 +392,7 @@ impl<'a> Draft<'a> {
             scope: self.scope,
             keys,
             runs,
+            unchanged,
             dedups: self.dedups,
             forget: Vec::new(),
             forgotten: None,

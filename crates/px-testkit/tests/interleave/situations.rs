@@ -10,10 +10,14 @@ pub const SECOND: Act = Mail(2, 0, Answers, "other");
 pub const SIBLING: Act = Phone(1, 0);
 pub const OPENS: Act = Mail(3, 0, OrStart, "text");
 pub const OPENS_TOO: Act = Mail(4, 0, OrStart, "other");
+pub const THIRD: Act = Mail(6, 0, Answers, "text");
 pub const BYE: Act = Mail(5, 0, OrStart, "bye");
 
 /// Past the deadline of every wait with one, and nobody has noticed.
 pub const DUE: Act = Later(3 * 3600);
+
+/// Past the deadline of a stream.
+pub const STREAM_DUE: Act = Later(10 * 3600);
 
 pub fn is_full() -> bool {
     std::env::var("PX_EXPLORE").is_ok_and(|value| value == "full")
@@ -41,6 +45,7 @@ fn situations() -> Vec<Situation> {
         interruptions,
     };
     let waiting = vec![Start(Brain::Survey, 0), Settle];
+    let listening = vec![Start(Brain::Listener, 0), Settle];
     let and = |before: &[Act], more: &[Act]| [before, more].concat();
     vec![
         situation("nobody is there", vec![], vec![OPENS, OPENS_TOO, OPENS, FIRST, BYE], true, 2),
@@ -96,7 +101,7 @@ fn situations() -> Vec<Situation> {
         situation(
             "a run collects two different events, and its time is up",
             vec![Start(Brain::Approval, 0), Settle, DUE],
-            vec![FIRST, SECOND, Mail(6, 0, Answers, "text"), Ring, Pause(0), Cancel(0)],
+            vec![FIRST, SECOND, THIRD, Ring, Pause(0), Cancel(0)],
             true,
             1,
         ),
@@ -113,6 +118,48 @@ fn situations() -> Vec<Situation> {
             vec![Settle, Settle, FIRST, Cancel(0)],
             false,
             2,
+        ),
+        situation(
+            "a paused run waits, and its time is up",
+            and(&waiting, &[Pause(0), DUE]),
+            vec![FIRST, SECOND, SIBLING, Resume(0), Cancel(0), Ring],
+            true,
+            1,
+        ),
+        situation(
+            "a step is to be tried again, and its time has come",
+            vec![Start(Brain::Flaky, 0), Settle, Later(20)],
+            vec![Ring, Pause(0), Resume(0), Cancel(0)],
+            true,
+            2,
+        ),
+        situation(
+            "a step works on a response of a stream",
+            and(&listening, &[FIRST]),
+            vec![Settle, SECOND, THIRD, Pause(0), Cancel(0)],
+            false,
+            1,
+        ),
+        situation(
+            "a step works on a response of a stream whose time is up",
+            and(&listening, &[FIRST, STREAM_DUE]),
+            vec![Settle, SECOND, Ring, SIBLING],
+            false,
+            1,
+        ),
+        situation(
+            "a step works on a response of a stream that is to pause",
+            and(&listening, &[FIRST, Pause(0)]),
+            vec![Settle, SECOND, Resume(0), SIBLING],
+            false,
+            1,
+        ),
+        situation(
+            "a stream is open, and its run is paused",
+            and(&listening, &[Pause(0)]),
+            vec![FIRST, SIBLING, Resume(0), Settle, BYE, Cancel(0)],
+            false,
+            1,
         ),
     ]
 }

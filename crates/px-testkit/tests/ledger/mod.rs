@@ -24,14 +24,17 @@ pub async fn judge(world: &World, answers: &Answers, audits: bool) -> Result<(),
     let read = |error: WorldError| format!("the store cannot be read: {error}");
     let taken = taken(world).await?;
     inbox(&world.inbox().await.map_err(read)?, &taken, answers)?;
-    if audits {
-        let report = audit(&**world.rows(), Scope::default(), &mut |_| {}).await;
-        let report = report.map_err(|error| error.to_string())?;
-        if !report.is_clean() {
-            return Err(format!("the audit: {:#?}", report.violations));
-        }
-    }
-    Ok(())
+    if audits { audited(world).await } else { Ok(()) }
+}
+
+/// The audit alone, which must be clean after every commit.
+///
+/// # Errors
+/// What it found.
+pub async fn audited(world: &World) -> Result<(), String> {
+    let report = audit(&**world.rows(), Scope::default(), &mut |_| {}).await;
+    let report = report.map_err(|error| error.to_string())?;
+    if report.is_clean() { Ok(()) } else { Err(format!("the audit: {:#?}", report.violations)) }
 }
 
 /// How often each event was taken by a run, over all logs.

@@ -10,12 +10,17 @@
 use std::time::Duration;
 
 use px_sdk::{
-    Again, Brain, Cx, Either, Error, Inbound, Next, Registry, Result, Timed, Waiting, brain, verify, wait_for,
+    Again, Brain, Cx, Either, Error, Inbound, More, Next, Registry, Result, Streaming, Timed, Waiting, brain,
+    stream, verify, wait_for,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub const TIMEOUT: Duration = Duration::from_secs(3 * 3600);
+
+/// How long a listener listens: longer than fair weather lasts in any harness,
+/// so that it is still open when that is judged.
+pub const LISTENS: Duration = Duration::from_secs(10 * 3600);
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Ask {
@@ -184,6 +189,39 @@ async fn listen(_cx: Cx, mut thread: Thread, text: Text) -> Result<Again<Thread,
     }
     let on = mail::on(&thread.key);
     Ok(Again::wait(thread, on))
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Heard {
+    pub key: String,
+    pub texts: Vec<String>,
+    pub timed_out: bool,
+}
+
+/// Takes every text from either channel by one wait, until one says `bye` or
+/// the time is up.
+pub fn listener() -> Brain<Ask> {
+    brain("listener").step("open", open_stream).for_each("hear", hear).build()
+}
+px_sdk::brain!(listener);
+
+async fn open_stream(_cx: Cx, ask: Ask) -> Result<Streaming<Heard, Timed<Either<Text, Text>>>> {
+    let on = (mail::on(&ask.key), phone::on(&ask.key));
+    let heard = Heard { key: ask.key, texts: Vec::new(), timed_out: false };
+    Ok(stream(heard, on).timeout(LISTENS))
+}
+
+async fn hear(_cx: Cx, mut heard: Heard, reply: Timed<Either<Text, Text>>) -> Result<More<Heard, Heard>> {
+    let text = match reply {
+        Timed::Answered(Either::Left(text) | Either::Right(text)) => text.text,
+        Timed::TimedOut => {
+            heard.timed_out = true;
+            return Ok(More::Done(heard));
+        }
+    };
+    let is_last = text == "bye";
+    heard.texts.push(text);
+    Ok(if is_last { More::Done(heard) } else { More::Next(heard) })
 }
 
 /// Fails by error or by panic.

@@ -18,7 +18,7 @@ use px_inbound::Answer;
 use px_store::RunFilter;
 use px_testkit::{Fault, World, WorldError};
 
-use crate::project::{Ask, Pair, approval, both, event, flaky, half, question, sleeper, survey};
+use crate::project::{Ask, Pair, approval, both, event, flaky, half, listener, question, sleeper, survey};
 
 /// The brains that a schedule starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,6 +30,7 @@ pub enum Brain {
     Flaky,
     Sleeper,
     Half,
+    Listener,
 }
 
 /// What a mail asks of its handler.
@@ -119,6 +120,7 @@ pub async fn perform(world: &World, runs: &[RunId], act: Act) -> Result<Saw, Wor
                 Brain::Flaky => world.start(flaky, Ask { key: "retries".into() }).await?,
                 Brain::Sleeper => world.start(sleeper, ask).await?,
                 Brain::Half => world.start(half, ask).await?,
+                Brain::Listener => world.start(listener, ask).await?,
             };
             return Ok(Saw::Started(run));
         }

@@ -292,6 +292,25 @@ pub mod cases {
         assert_eq!(driver.commit(arriving), Outcome::Conflict(Conflict::Key(key(2))));
     }
 
+    /// A draft can demand that a run is as it was read without writing it.
+    pub fn a_demanded_run_that_changed_is_a_conflict(store: Arc<dyn Store>) {
+        let mut driver = Driver::new(Arc::clone(&store));
+        let run = driver.start("one");
+        let timer = Timer { due: Timestamp::from_millis(5), kind: TimerKind::Retry { run } };
+        let removes = |driver: &mut Driver| {
+            let mut draft = driver.draft();
+            block_on(draft.run(run)).unwrap().expect("the run");
+            draft.demand(run);
+            draft.remove_timer(timer.clone());
+            draft.into_batch()
+        };
+        let (batch, late) = (removes(&mut driver), removes(&mut driver));
+        assert!(batch.runs.is_empty());
+        assert!(matches!(driver.commit(batch), Outcome::Committed { .. }), "nothing has changed");
+        driver.command(run, Command::BeginStep { index: 0 }).unwrap();
+        assert_eq!(driver.commit(late), Outcome::Conflict(Conflict::Run(run)));
+    }
+
     /// Two drafts that read the same delivery cannot both commit: its events
     /// belong to keys that know nothing of each other.
     pub fn a_delivery_that_changed_is_a_conflict(store: Arc<dyn Store>) {
@@ -535,7 +554,7 @@ macro_rules! store_conformance {
     ($open:path) => {
         $crate::store_conformance!(@cases $open:
             a_run_and_its_log_are_read_back, a_long_log_is_read_from_any_place,
-            a_key_that_changed_is_a_conflict, a_delivery_that_changed_is_a_conflict,
+            a_key_that_changed_is_a_conflict, a_demanded_run_that_changed_is_a_conflict, a_delivery_that_changed_is_a_conflict,
             a_known_provider_id_is_a_conflict,
             a_stale_fence_commits_nothing, events_and_waits_meet, timers_are_found_when_due,
             lists_are_filtered_and_page, tables_are_scanned_in_pages, commits_are_numbered,

@@ -10,7 +10,7 @@
 //! `PX_SEEDS=1000000 cargo test -p px-testkit --test weather --release` runs
 //! more; `PX_SEED=n` one.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says by panicking that it failed")]
+#![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
 
 mod broken;
 mod ledger;
@@ -23,10 +23,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use broken::{Bug, Gate, break_store};
 use ledger::judge;
-use px_store::conformance::{Dice, block_on};
+use px_store::conformance::block_on;
 use px_store::{Embedded, MemoryRows};
 use px_testkit::{Project, World, shrink};
 use schedule::Act::{self, *};
+use schedule::random::schedule_of;
 use schedule::{Asks, Brain, Life};
 
 /// How many schedules an ordinary run tries, and how long each is.
@@ -35,55 +36,6 @@ const LENGTH: usize = 24;
 
 /// One store in so many is audited; all are judged the faster way.
 const AUDITS_EACH: u64 = 20;
-
-/// The schedule of a seed.
-fn schedule_of(seed: u64) -> Vec<Act> {
-    let mut dice = Dice::new(seed);
-    let mut acts: Vec<Act> = Vec::with_capacity(LENGTH);
-    while acts.len() < LENGTH {
-        let act = any_act(&mut dice, &acts);
-        acts.push(act);
-        // A time that comes is noticed at once, or after something else.
-        if matches!(act, Later(_)) && dice.below(2) == 0 {
-            acts.push(Ring);
-        }
-    }
-    acts
-}
-
-fn any_act(dice: &mut Dice, before: &[Act]) -> Act {
-    let key = u8::try_from(dice.below(3)).unwrap();
-    let id = u32::try_from(before.len()).unwrap();
-    let runs = before.iter().filter(|act| matches!(act, Start(..) | Mail(..))).count();
-    let run = usize::try_from(dice.below(runs.min(6) as u64)).unwrap();
-    match dice.below(17) {
-        0..=2 => {
-            use Brain::{Approval, Both as All, Flaky, Half, Listener, Question, Sleeper, Survey};
-            let brains = [Survey, Survey, Question, Approval, All, Flaky, Sleeper, Half, Listener];
-            Start(brains[usize::try_from(dice.below(9)).unwrap()], key)
-        }
-        3..=6 => {
-            use Asks::{Fail, Ignore, OrStart, Resume, Start};
-            let asks = [Resume, Resume, OrStart, OrStart, Start, Ignore, Fail];
-            let text = ["bye", "text", "other", "text"][usize::try_from(dice.below(4)).unwrap()];
-            Mail(id, key, asks[usize::try_from(dice.below(7)).unwrap()], text)
-        }
-        7 => Phone(id, key),
-        8 => Both(id, key, u8::try_from(dice.below(3)).unwrap()),
-        9 | 10 => {
-            let sent: Vec<Act> =
-                before.iter().copied().filter(|act| matches!(act, Mail(..) | Phone(..) | Both(..))).collect();
-            sent.get(usize::try_from(dice.below(sent.len() as u64)).unwrap()).copied().unwrap_or(Settle)
-        }
-        11 => Later([1, 20, 3 * 3600, 25 * 3600][usize::try_from(dice.below(4)).unwrap()]),
-        12 => [Cancel(run), Pause(run), Resume(run), Answer(run)][usize::try_from(dice.below(4)).unwrap()],
-        13 => {
-            let within = dice.below(6);
-            if dice.below(2) == 0 { DiesBefore(within) } else { DiesAfter(within) }
-        }
-        _ => Settle,
-    }
-}
 
 /// Lives through a schedule, and says what is wrong with it.
 async fn live(project: &Project, acts: &[Act], prepare: fn(&World), audits: bool) -> Result<(), String> {
@@ -127,7 +79,7 @@ fn whatever_the_weather_the_ledger_adds_up() {
                             return;
                         }
                         let audits = seed.is_multiple_of(AUDITS_EACH);
-                        let acts = schedule_of(seed);
+                        let acts = schedule_of(seed, LENGTH);
                         if let Err(why) = block_on(live(&project, &acts, |_| {}, audits)) {
                             *failed.lock().unwrap() = Some((seed, why));
                             next.store(seeds.end, Ordering::Relaxed);
@@ -138,7 +90,7 @@ fn whatever_the_weather_the_ledger_adds_up() {
         }
     });
     if let Some((seed, why)) = failed.into_inner().unwrap() {
-        let small = in_a_runtime(|| smallest(&project, &schedule_of(seed), |_| {}));
+        let small = in_a_runtime(|| smallest(&project, &schedule_of(seed, LENGTH), |_| {}));
         panic!("seed {seed}: {why}\nvec!{:?} => {}", small.0, small.1);
     }
 }
@@ -168,9 +120,9 @@ fn a_process_that_answers_before_it_commits_is_caught() {
     let project = project();
     let (seed, (small, why)) = in_a_runtime(|| {
         let seed = (0..SEEDS)
-            .find(|seed| block_on(live(&project, &schedule_of(*seed), answers_first, false)).is_err())
+            .find(|seed| block_on(live(&project, &schedule_of(*seed, LENGTH), answers_first, false)).is_err())
             .unwrap();
-        (seed, smallest(&project, &schedule_of(seed), answers_first))
+        (seed, smallest(&project, &schedule_of(seed, LENGTH), answers_first))
     });
     eprintln!("seed {seed}: {small:?} => {why}");
     // One delivery: it is answered, and nothing else makes the store commit it.

@@ -7,6 +7,8 @@
     reason = "shared by several tests, none of which uses all of it"
 )]
 
+pub mod forms;
+
 use std::time::Duration;
 
 use px_sdk::{

@@ -7,17 +7,21 @@
     dead_code,
     unreachable_pub,
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     reason = "shared by several tests, none of which uses all of it"
 )]
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub mod random;
+
 use px_core::{RunId, RunStatus, Scope};
 use px_inbound::Answer;
 use px_store::RunFilter;
 use px_testkit::{Fault, World, WorldError};
 
+use crate::project::forms::{caller, outside, taker, worker};
 use crate::project::{Ask, Pair, approval, both, event, flaky, half, listener, question, sleeper, survey};
 
 /// The brains that a schedule starts.
@@ -27,10 +31,19 @@ pub enum Brain {
     Question,
     Approval,
     Both,
+    /// Fails: twice, always, or for good, by its number.
     Flaky,
     Sleeper,
     Half,
     Listener,
+    /// Waits twice, inside a brain inside it.
+    Outside,
+    /// Works on a list, then waits.
+    Worker,
+    /// Waits, one run for each key at once.
+    Taker,
+    /// Waits for the end of a taker that it starts.
+    Caller,
 }
 
 /// What a mail asks of its handler.
@@ -79,8 +92,12 @@ pub enum Act {
     Pause(usize),
     /// … resumed, …
     Resume(usize),
-    /// … answered by hand.
+    /// … answered by hand, …
     Answer(usize),
+    /// … sent back to a step, from 1, …
+    Rerun(usize, u32),
+    /// … or another one begins where it was before a step.
+    Fork(usize, u32),
     /// The process will die before its n-th commit from now, …
     DiesBefore(u64),
     /// … or after it.
@@ -117,10 +134,17 @@ pub async fn perform(world: &World, runs: &[RunId], act: Act) -> Result<Saw, Wor
                 Brain::Question => world.start(question, ask).await?,
                 Brain::Approval => world.start(approval, ask).await?,
                 Brain::Both => world.start(both, ask).await?,
-                Brain::Flaky => world.start(flaky, Ask { key: "retries".into() }).await?,
+                Brain::Flaky => {
+                    let how = ["retries", "never", "permanent"][usize::from(number) % 3];
+                    world.start(flaky, Ask { key: how.into() }).await?
+                }
                 Brain::Sleeper => world.start(sleeper, ask).await?,
                 Brain::Half => world.start(half, ask).await?,
                 Brain::Listener => world.start(listener, ask).await?,
+                Brain::Outside => world.start(outside, ask).await?,
+                Brain::Worker => world.start(worker, ask).await?,
+                Brain::Taker => world.start(taker, ask).await?,
+                Brain::Caller => world.start(caller, ask).await?,
             };
             return Ok(Saw::Started(run));
         }
@@ -154,13 +178,24 @@ pub async fn perform(world: &World, runs: &[RunId], act: Act) -> Result<Saw, Wor
             Ok(())
         }
         Act::Crash => Err(WorldError::Died),
-        Act::Cancel(number) | Act::Pause(number) | Act::Resume(number) | Act::Answer(number) => {
+        Act::Cancel(number)
+        | Act::Pause(number)
+        | Act::Resume(number)
+        | Act::Answer(number)
+        | Act::Rerun(number, _)
+        | Act::Fork(number, _) => {
             let Some(run) = run(number) else { return Ok(Saw::Nothing) };
             match act {
                 Act::Cancel(_) => world.cancel(run).await,
                 Act::Pause(_) => world.pause(run).await,
                 Act::Resume(_) => world.resume(run).await,
-                _ => world.answer(run, serde_json::json!({"text": "by hand"})).await,
+                Act::Rerun(_, step) => world.rerun(run, step).await,
+                Act::Fork(_, step) => match world.fork(run, step, None).await {
+                    Ok(fork) => return Ok(Saw::Started(fork)),
+                    Err(error) => Err(error),
+                },
+                // A text to those who wait for one, and an end to those who wait for that.
+                _ => world.answer(run, serde_json::json!({"text": "by hand", "status": "unknown"})).await,
             }
         }
     };

@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use px_core::run::apply;
@@ -27,6 +28,22 @@ fn logs() -> Vec<(PathBuf, Vec<Event>)> {
 
 fn id() -> RunId {
     RunId::from_bytes([1; 16])
+}
+
+#[test]
+fn every_kind_of_entry_is_in_a_golden_log() {
+    let source = include_str!("../src/event.rs");
+    let kinds = source.split("#[serde(rename = \"").skip(1).map(|rest| rest.split('"').next().unwrap());
+    let kinds: BTreeSet<_> = kinds.collect();
+    assert!(kinds.contains("brain:migrated") && kinds.len() >= 25, "{kinds:?}");
+    let logs = logs();
+    let there: BTreeSet<_> =
+        logs.iter().flat_map(|(_, events)| events).map(|event| event.event.name()).collect();
+    let missing: Vec<_> = kinds.difference(&there).collect();
+    assert!(
+        missing.is_empty(),
+        "no golden log has {missing:?}: `px-testkit/tests/golden_control.rs` makes them"
+    );
 }
 
 #[test]

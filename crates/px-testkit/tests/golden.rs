@@ -4,28 +4,12 @@
 //!
 //! `PX_BLESS=1 cargo test -p px-testkit --test golden` writes them anew.
 
-#![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
-
+mod blessed;
 mod project;
 
-use std::fmt::Write as _;
-use std::path::Path;
-
+use blessed::compare;
 use project::{Ask, TIMEOUT, broken, event, registry, survey};
-use px_core::RunId;
 use px_testkit::World;
-
-async fn compare(world: &World, run: RunId, name: &str) {
-    let mut text = String::new();
-    for event in world.log(run).await.unwrap() {
-        writeln!(text, "{}", serde_json::to_string(&event).unwrap()).unwrap();
-    }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../px-core/tests/golden").join(name);
-    if std::env::var_os("PX_BLESS").is_some() {
-        std::fs::write(&path, &text).unwrap();
-    }
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), text, "{name}");
-}
 
 #[tokio::test]
 async fn logs_are_as_they_always_were() {

@@ -7,14 +7,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
 
+mod blessed;
 mod project;
 
-use std::fmt::Write as _;
-use std::path::Path;
 use std::time::Duration;
 
+use blessed::compare;
 use project::{Ask, TIMEOUT, Text, approval, both, event, flaky, mail, question, registry, sleeper, survey};
-use px_core::RunId;
 use px_sdk::{
     Brain, Cx, Guarded, More, Next, Result, RunEnd, Streaming, Timed, Waiting, brain, end_of, items, stream,
     wait_for,
@@ -128,18 +127,6 @@ async fn start_child(cx: Cx, words: Words) -> Result<Waiting<Words, RunEnd<Words
 async fn child_ended(_cx: Cx, words: Words, end: RunEnd<Words>) -> Result<Next<Words>> {
     let RunEnd::Complete { result } = end else { px_sdk::bail!("it did not complete") };
     Ok(Next(result.words.into_iter().fold(words, Words::and)))
-}
-
-async fn compare(world: &World, run: RunId, name: &str) {
-    let mut text = String::new();
-    for event in world.log(run).await.unwrap() {
-        writeln!(text, "{}", serde_json::to_string(&event).unwrap()).unwrap();
-    }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../px-core/tests/golden").join(name);
-    if std::env::var_os("PX_BLESS").is_some() {
-        std::fs::write(&path, &text).unwrap();
-    }
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), text, "{name}");
 }
 
 async fn post(world: &World, id: &str, key: &str, text: &str) {

@@ -100,9 +100,8 @@ impl Stage {
                 for (event, before) in events.iter_mut().zip(&old.events) {
                     event.raw.token = event.raw.token.take().or_else(|| before.token.clone());
                 }
-                let new = delivery.id;
-                let accepted = self.accept(endpoint, delivery, events, Occasion::Replay(id)).await;
-                Ok(accepted.unwrap_or_else(|error| self.not_accepted(endpoint, new, &error)))
+                let occasion = Occasion::Replay(id);
+                Ok(self.accept_or_set_aside(endpoint, delivery, events, occasion, provider_id).await)
             }
             Err(trouble) => Ok(self.quarantine(endpoint, delivery, trouble, provider_id).await),
         }

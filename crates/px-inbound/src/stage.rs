@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::Method;
+use http::header::CONTENT_TYPE;
 use px_core::run::Catalog;
 use px_core::{Clock, DeliveryId, Ids, Scope, Stopwatch, Timestamp};
 use px_sdk::verify::Scheme;
@@ -49,6 +50,9 @@ const SET_ASIDE_READ: usize = 1_000;
 
 /// How many of these are read at once.
 const SET_ASIDE_PAGE: usize = 16;
+
+/// How a form says what it is.
+const FORM_TYPE: &str = "application/x-www-form-urlencoded";
 
 /// The inbound stage of one process.
 pub struct Stage {
@@ -175,18 +179,46 @@ impl Stage {
         let received = Arc::new(received);
         let mut delivery = self.delivery(endpoint, &received, verdict);
         let provider_id = self.provider_id(endpoint, &received, &payload);
-        let events = match self.handle(endpoint, &received, payload, received.at).await {
-            Ok(events) => events,
-            Err(trouble) => {
-                delivery.took_us = micros(watch);
-                return self.quarantine(endpoint, delivery, trouble, provider_id).await;
-            }
-        };
+        let handled = self.handle(endpoint, &received, payload, received.at).await;
         delivery.took_us = micros(watch);
+        match handled {
+            Ok(events) => {
+                self.accept_or_set_aside(endpoint, delivery, events, Occasion::Arrival, provider_id).await
+            }
+            Err(trouble) => {
+                self.quarantine(endpoint, delivery, trouble.of_a_form(&received), provider_id).await
+            }
+        }
+    }
+
+    /// Accepts what a handler has said of a delivery. One that starts a brain
+    /// which this binary does not have is quarantined, as for any other handler
+    /// that fails.
+    pub(crate) async fn accept_or_set_aside(
+        &self,
+        endpoint: &Endpoint,
+        delivery: Delivery,
+        events: Vec<Incoming>,
+        occasion: Occasion,
+        provider_id: Option<String>,
+    ) -> Answer {
         let id = delivery.id;
-        match self.accept(endpoint, delivery, events, Occasion::Arrival).await {
-            Ok(answer) => answer,
-            Err(error) => self.not_accepted(endpoint, id, &error),
+        // Accepting takes the delivery, so what may be set aside is kept beside
+        // it. It may not come to that: where a run waits, none is started.
+        let is_unknown = |event: &Incoming| {
+            event.raw.start.as_ref().is_some_and(|(brain, _)| self.catalog.brain(brain).is_none())
+        };
+        let spare = events.iter().any(is_unknown).then(|| delivery.clone());
+        match (self.accept(endpoint, delivery, events, occasion).await, spare) {
+            (Ok(answer), _) => answer,
+            (Err(AcceptError::UnknownBrain(brain)), Some(delivery)) => {
+                let reason = format!(
+                    "the handler starts a brain that is not registered: '{brain}' needs its `pub mod` and its \
+                     `px::brain!(..)`"
+                );
+                self.quarantine(endpoint, delivery, Trouble::Failed(reason), provider_id).await
+            }
+            (Err(error), _) => self.not_accepted(endpoint, id, &error),
         }
     }
 
@@ -228,10 +260,6 @@ impl Stage {
     ) -> Answer {
         let slug = endpoint.def.slug.as_str();
         match error {
-            AcceptError::UnknownBrain(_) => {
-                tracing::error!(slug, %delivery, %error, "the handler starts a brain that is not registered");
-                Answer::handler_failed(delivery)
-            }
             AcceptError::QueueFull(_) => {
                 tracing::warn!(slug, %delivery, %error, "delivery refused");
                 Answer::unavailable("Too many events are queued for this identifier")
@@ -335,9 +363,10 @@ impl Stage {
             Trouble::Violations(violations) => {
                 let reason = violations
                     .iter()
-                    .map(|violation| format!("{}: {}", violation.path, violation.message))
+                    .map(ToString::to_string)
                     .collect::<Vec<_>>()
                     .join("; ");
+                tracing::warn!(slug, delivery = %id, reason, "the payload does not fit the schema");
                 let text = format!("The payload does not fit the schema of webhook '{slug}'");
                 (Answer::violations(id, &text, &violations, endpoint.def.accepts_invalid), reason)
             }
@@ -460,6 +489,25 @@ pub(crate) enum Trouble {
     Violations(Vec<Violation>),
     Failed(String),
     Slow,
+}
+
+impl Trouble {
+    /// Says of a payload that does not fit, and looks like JSON that was sent
+    /// as a form, that it was read as one: curl's `-d` says so where it is
+    /// told nothing else, and the fields that are there are then missing.
+    fn of_a_form(self, received: &Received) -> Self {
+        let Self::Violations(mut violations) = self else { return self };
+        let declared = received.headers.get(CONTENT_TYPE).and_then(|line| line.to_str().ok()).unwrap_or_default();
+        let is_form = declared.trim_start().to_ascii_lowercase().starts_with(FORM_TYPE);
+        if is_form && matches!(received.body.trim_ascii_start().first(), Some(b'{' | b'[')) {
+            let message = format!(
+                "the body was read as a form, as its Content-Type says ({FORM_TYPE}); JSON is sent as \
+                 application/json"
+            );
+            violations.insert(0, Violation { path: String::new(), message });
+        }
+        Self::Violations(violations)
+    }
 }
 
 fn check_identifier(raw: &RawInbound) -> Result<(), Trouble> {

@@ -28,6 +28,12 @@ pub struct Violation {
     pub message: String,
 }
 
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.path.is_empty() { f.write_str(&self.message) } else { write!(f, "{}: {}", self.path, self.message) }
+    }
+}
+
 /// A compiled schema.
 #[derive(Debug)]
 pub struct Schema(Validator);
@@ -111,6 +117,10 @@ fn collect(error: &ValidationError<'_>, violations: &mut Vec<Violation>) {
                 }
                 return;
             }
+            if let Some(violation) = unknown_tag(context) {
+                violations.push(violation);
+                return;
+            }
         }
         _ => {}
     }
@@ -128,6 +138,34 @@ fn meant<'a>(context: &'a [Vec<ValidationError<'static>>]) -> Option<&'a [Valida
     });
     let only = fitting.next()?;
     (fitting.next().is_none() && !only.is_empty()).then_some(only.as_slice())
+}
+
+/// Of a tagged enum whose tag names none of its branches: which tag, and what
+/// it can be. `None` if the branches are told apart in another way.
+fn unknown_tag(context: &[Vec<ValidationError<'static>>]) -> Option<Violation> {
+    let (mut place, mut known) = (None, Vec::new());
+    for branch in context.iter().filter(|errors| !is_null_branch(errors)) {
+        let (path, value, mut tags) = branch.iter().find_map(|error| match error.kind() {
+            ValidationErrorKind::Constant { expected_value } => {
+                Some((error.instance_path().to_string(), error.instance().to_string(), vec![expected_value.to_string()]))
+            }
+            ValidationErrorKind::Enum { options } => {
+                let options = options.as_array()?.iter().map(Value::to_string).collect();
+                Some((error.instance_path().to_string(), error.instance().to_string(), options))
+            }
+            _ => None,
+        })?;
+        if place.get_or_insert((path.clone(), value)).0 != path {
+            return None;
+        }
+        known.append(&mut tags);
+    }
+    let (path, value) = place?;
+    let mut text = Cut(String::new());
+    if write!(text, "{value} is none of {}", known.join(", ")).is_err() {
+        text.0.push('…');
+    }
+    Some(Violation { path, message: text.0 })
 }
 
 /// The branch that an `Option` adds: it takes only null.
@@ -189,5 +227,10 @@ mod tests {
         let found = violations(&schema, &json!({"kind": "two", "y": 7}));
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(found[0].0, "/y");
+        let found = violations(&schema, &json!({"kind": "thre", "y": 7}));
+        assert_eq!(found, [("/kind".to_owned(), r#""thre" is none of "one", "two""#.to_owned())]);
+        // Without a tag nothing tells the branches apart.
+        let found = violations(&schema, &json!({"y": 7}));
+        assert_eq!((found.len(), found[0].0.as_str()), (1, ""), "{found:?}");
     }
 }

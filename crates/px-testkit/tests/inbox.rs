@@ -154,6 +154,54 @@ async fn rules_17_and_20_a_quarantined_delivery_is_superseded_by_its_retry_and_r
     assert_eq!(again["action"], "duplicate");
 }
 
+/// A webhook that starts a brain which nobody registered.
+mod forgotten {
+    use super::*;
+    px_sdk::webhook! {
+        slug = "forgotten",
+        payload = Note,
+        response = Text,
+        verify = verify::unverified().dedup_pointer("/id"),
+        handler = receive,
+    }
+    async fn receive(note: Note) -> Result<Inbound<Text>> {
+        Ok(Inbound::resume(note.key, Text { text: note.text.clone() })
+            .or_start(unregistered, Text { text: note.text }))
+    }
+    fn unregistered() -> Brain<Text> {
+        brain("unregistered").step("take", only).build()
+    }
+    async fn only(_: Cx, text: Text) -> Result<Next<Text>> {
+        Ok(Next(text))
+    }
+}
+
+#[tokio::test]
+async fn rule_17_what_starts_a_brain_that_is_not_registered_is_kept_and_says_so() {
+    let world = world();
+    let (status, body) = post(&world, "forgotten", &note("1", "k", "a")).await;
+    assert_eq!((status, &body["code"]), (500, &json!("PX0027")));
+    let kept = world.inbox().await.unwrap();
+    assert_eq!((states(&kept), kept[0].id), (vec![InboxState::Quarantined], id(&body)));
+    let why = kept[0].events[0].reason.clone().unwrap();
+    assert!(why.contains("'unregistered' needs its `pub mod` and its `px::brain!(..)`"), "{why}");
+    // A replay by the same binary changes nothing, and its row stays.
+    assert_eq!(world.replay(id(&body)).await.unwrap().status, 500);
+    assert_eq!(states(&world.inbox().await.unwrap()), [InboxState::Quarantined]);
+}
+
+#[tokio::test]
+async fn json_that_is_declared_as_a_form_is_told_so() {
+    let world = world();
+    for (form, says) in [(r#"{"id":"1","key":"k","text":"a"}"#, true), ("id=1&key=k", false)] {
+        let answer = world.post_form("notes", form).await.unwrap();
+        let body: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(answer.status, 422, "{body}");
+        let first = body["violations"][0]["message"].as_str().unwrap();
+        assert_eq!(first.contains("JSON is sent as application/json"), says, "{body}");
+    }
+}
+
 #[tokio::test]
 async fn rule_20_a_replay_skips_dedup_and_takes_what_is_queued_along() {
     let world = world();

@@ -163,7 +163,9 @@ impl Client {
     }
 
     fn foreign(&self, status: StatusCode, text: &[u8]) -> Error {
-        let text: String = String::from_utf8_lossy(text).trim().chars().take(EXCERPT_CHARS).collect();
+        // In one line: what is no px is often a page of HTML.
+        let text = String::from_utf8_lossy(text).split_whitespace().collect::<Vec<_>>().join(" ");
+        let text: String = text.chars().take(EXCERPT_CHARS).collect();
         let what = format!("{} answered {status}, and not as px does: {text}", self.base);
         Error::failed(what.trim_end_matches([':', ' ']).to_owned())
             .hint("check that --url, PX_URL or px.toml names a px server")

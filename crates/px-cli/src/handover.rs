@@ -2,7 +2,7 @@
 //! one that knows its brains. This decides whose directory it is, and becomes
 //! `cargo run` there. It knows no command but those that need no project.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -67,19 +67,29 @@ fn is_home(project: &Path) -> bool {
     px_sdk::registry::manifest_dirs().any(|dir| real(Path::new(dir)) == project)
 }
 
-/// The cargo that runs this process, else the one on the path.
-pub(crate) fn cargo() -> OsString {
-    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+/// The cargo that runs this process, else the one on the path: without what a
+/// `cargo run` around this process says of its own package. Build scripts watch
+/// these variables (ring's does), and would be run again, with all that depends
+/// on them, whenever the same project is built with and without them.
+pub(crate) fn cargo() -> std::process::Command {
+    let mut cargo = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_of_the_package(name)) {
+        cargo.env_remove(name);
+    }
+    cargo
+}
+
+/// Whether a variable is one that cargo sets for the package that it runs.
+fn is_of_the_package(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| name.starts_with(prefix))
+        || ["CARGO_BIN_NAME", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE", "OUT_DIR"].contains(&&*name)
 }
 
 #[cfg(unix)]
 fn become_it(arguments: &[OsString], project: &Path) -> Result<()> {
     use std::os::unix::process::CommandExt as _;
-    let error = std::process::Command::new(cargo())
-        .args(["run", "--quiet", "--"])
-        .args(arguments)
-        .env(VARIABLE, "1")
-        .exec();
+    let error = cargo().args(["run", "--quiet", "--"]).args(arguments).env(VARIABLE, "1").exec();
     Err(Error::failed(format!(
         "this is the project at {}, of which this px is not the binary, and `cargo run` cannot be started: {error}",
         project.display()
@@ -90,6 +100,19 @@ fn become_it(arguments: &[OsString], project: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cargo_says_of_one_package_is_not_told_to_the_next_cargo() {
+        for name in ["CARGO_PKG_NAME", "CARGO_PKG_VERSION_MAJOR", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH"]
+        {
+            assert!(is_of_the_package(OsStr::new(name)), "{name}");
+        }
+        for name in
+            ["CARGO_TARGET_DIR", "CARGO_HOME", "CARGO_INCREMENTAL", "CARGO", "RUSTUP_TOOLCHAIN", "PATH"]
+        {
+            assert!(!is_of_the_package(OsStr::new(name)), "{name}");
+        }
+    }
 
     #[test]
     fn what_needs_a_project() {

@@ -27,6 +27,7 @@ use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 
+use crate::config;
 use crate::error::{Error, Result};
 
 /// The file of the key that encrypts secrets, in the data directory.
@@ -122,18 +123,57 @@ impl Hooks {
         })
     }
 
+    /// What would keep the server from starting, and what is to be known: a
+    /// secret that is not in the environment may be there where px serves.
+    pub(crate) fn problems(&self, env: &dyn Fn(&str) -> Option<String>) -> (Vec<String>, Vec<String>) {
+        let (mut problems, mut warnings) = (Vec::new(), Vec::new());
+        for (place, table) in self.hooks.iter().enumerate() {
+            let variable = table.get("secret_env").and_then(toml::Value::as_str).unwrap_or_default();
+            let is_set = |name: &str| env(name).is_some_and(|secret| !secret.is_empty());
+            let is_missing = !variable.is_empty() && !table.contains_key("secret") && !is_set(variable);
+            let read = if is_missing {
+                warnings.push(format!(
+                    "{} has no secret here: set {variable}, or px does not serve",
+                    named(place, table)
+                ));
+                // Everything else can be looked at without it.
+                read(place, table, &|_| Some(String::from("not known here"))).map(|_| ())
+            } else {
+                spec(place, table, env).map(|_| ())
+            };
+            problems.extend(read.err().map(|error| match error.hint {
+                Some(hint) => format!("{}; {hint}", error.message),
+                None => error.message,
+            }));
+        }
+        (problems, warnings)
+    }
+
     /// The hooks, with their secrets.
     pub(crate) fn specs(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Spec>> {
         self.hooks.iter().enumerate().map(|(place, table)| spec(place, table, env)).collect()
     }
 }
 
+/// How a hook is called: by its name, else by its place.
+fn named(place: usize, table: &toml::Table) -> String {
+    match table.get("name").and_then(toml::Value::as_str).unwrap_or_default() {
+        "" => format!("hook {}", place + 1),
+        name => format!("hook '{name}'"),
+    }
+}
+
 fn spec(place: usize, table: &toml::Table, env: &dyn Fn(&str) -> Option<String>) -> Result<Spec> {
+    let which = named(place, table);
+    read(place, table, env)?.spec().map_err(|error| Error::usage(format!("px.toml, {which}: {error}")))
+}
+
+/// A hook as it is written, with its secret.
+fn read(place: usize, table: &toml::Table, env: &dyn Fn(&str) -> Option<String>) -> Result<Input> {
     let mut table = table.clone();
-    let name = table.get("name").and_then(toml::Value::as_str).unwrap_or_default().to_owned();
-    let which = if name.is_empty() { format!("hook {}", place + 1) } else { format!("hook '{name}'") };
+    let which = named(place, &table);
     let wrong = |why: String| Error::usage(format!("px.toml, {which}: {why}"));
-    if name.is_empty() {
+    if table.get("name").and_then(toml::Value::as_str).unwrap_or_default().is_empty() {
         return Err(wrong("it has no name".into()).hint("px knows a configured hook by its name"));
     }
     if let Some(variable) = table.remove("secret_env") {
@@ -151,9 +191,10 @@ fn spec(place: usize, table: &toml::Table, env: &dyn Fn(&str) -> Option<String>)
             "set secret_env to the variable that holds it; `openssl rand -base64 32` makes one, after whsec_",
         ));
     }
-    let input: Input =
-        table.try_into().map_err(|error: toml::de::Error| wrong(error.message().to_owned()))?;
-    input.spec().map_err(|error| wrong(error.to_string()))
+    table.try_into().map_err(|error: toml::de::Error| {
+        let (what, hint) = config::reworded(error.message());
+        wrong(what).maybe_hint(hint)
+    })
 }
 
 #[cfg(test)]
@@ -186,6 +227,22 @@ mod tests {
     }
 
     #[test]
+    fn px_check_sees_what_is_wrong_without_the_secret() {
+        let look = |text: &str| hooks(text).problems(&|_| None);
+        let (problems, warnings) =
+            look("[[hooks]]\nname = 'a'\nurl = 'https://a.example'\nsecret_env = 'NOPE'\n");
+        assert_eq!(problems, Vec::<String>::new());
+        assert_eq!(warnings, ["hook 'a' has no secret here: set NOPE, or px does not serve"]);
+        let (problems, _) = look("[[hooks]]\nname = 'a'\nevnets = ['x']\nsecret_env = 'NOPE'\n");
+        assert!(
+            problems[0].starts_with("px.toml, hook 'a': unknown key 'evnets'; did you mean 'events'?"),
+            "{problems:?}"
+        );
+        let (problems, _) = look("[[hooks]]\nurl = 'https://a.example'\n");
+        assert_eq!(problems, ["px.toml, hook 1: it has no name; px knows a configured hook by its name"]);
+    }
+
+    #[test]
     fn what_is_wrong_names_the_hook() {
         let said = |text: &str| hooks(text).specs(&|_| None).unwrap_err().message;
         assert_eq!(said("[[hooks]]\nurl = 'x'\n"), "px.toml, hook 1: it has no name");
@@ -193,7 +250,7 @@ mod tests {
             said("[[hooks]]\nname = 'a'\nsecret_env = 'NOPE'\n"),
             "px.toml, hook 'a': the variable NOPE, which secret_env names, is not set"
         );
-        assert!(said("[[hooks]]\nname = 'a'\nsecret = 's'\nevent = 1\n").contains("unknown field `event`"));
+        assert!(said("[[hooks]]\nname = 'a'\nsecret = 's'\nevent = 1\n").contains("unknown key 'event'"));
         assert!(said("[[hooks]]\nname = 'a'\nsecret = 's'\n").contains("needs a url"));
         let mut policy = Hooks::default();
         assert!(policy.overlay(&|_| Some("maybe".into())).is_err());

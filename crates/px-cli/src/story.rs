@@ -35,7 +35,7 @@ pub(crate) struct Story {
 pub(crate) fn tell(run: &Value, events: &[Value], now: Timestamp) -> Story {
     let mut story = Story::default();
     match text(run, "status") {
-        "waiting" => waiting(&mut story, run, now),
+        "waiting" => waiting(&mut story, run, events, now),
         "paused" => paused(&mut story, run, events, now),
         "pending" => pending(&mut story, run, now),
         "running" => running(&mut story, run, events, now),
@@ -44,7 +44,7 @@ pub(crate) fn tell(run: &Value, events: &[Value], now: Timestamp) -> Story {
     story
 }
 
-fn waiting(story: &mut Story, run: &Value, now: Timestamp) {
+fn waiting(story: &mut Story, run: &Value, events: &[Value], now: Timestamp) {
     waits(story, run);
     let step = run.get("step").and_then(Value::as_str).filter(|step| !step.is_empty());
     let next = step.map_or(String::new(), |step| format!(" Its next step, '{step}', needs the answer."));
@@ -69,6 +69,7 @@ fn waiting(story: &mut Story, run: &Value, now: Timestamp) {
     });
     if let Some((have, need)) = several {
         story.sentences.push(format!("It has {have} of the {need} responses that it needs."));
+        story.sentences.extend(distinct(run, events));
     }
     if is_stream(run) {
         story
@@ -85,6 +86,25 @@ fn waiting(story: &mut Story, run: &Value, now: Timestamp) {
         1 => "This would wake it:".to_owned(),
         _ => "The first of these wakes it:".to_owned(),
     });
+}
+
+/// In what the responses that a wait counts have to differ, and what came so far:
+/// a second one of these changes nothing.
+fn distinct(run: &Value, events: &[Value]) -> Option<String> {
+    let waits = run.get("waitingFor").and_then(Value::as_array)?;
+    let pointer = waits.iter().find_map(|wait| wait.pointer("/mode/count/distinct_by")?.as_str())?;
+    let is_opening = |event: &Value| text(event, "type") == "brain:webhook";
+    let since = events.iter().rposition(is_opening).map_or(0, |opening| opening + 1);
+    let came: Vec<String> = events
+        .iter()
+        .skip(since)
+        .filter(|event| text(event, "type") == "brain:webhook_partial")
+        .filter_map(|event| event.get("response")?.pointer(pointer))
+        .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+        .collect();
+    let came =
+        if came.is_empty() { String::new() } else { format!(", and there was one of {}", came.join(", ")) };
+    Some(format!("They have to differ in {pointer}{came}."))
 }
 
 fn is_stream(run: &Value) -> bool {
@@ -159,9 +179,27 @@ fn paused(story: &mut Story, run: &Value, events: &[Value], now: Timestamp) {
     story.since = paused.and_then(|event| time(event, "timestamp"));
     let reason = run.get("reason").or_else(|| paused?.get("reason")).and_then(Value::as_str);
     let since = story.since.map_or(String::new(), |at| format!(" since {}", words::moment(at, now)));
-    let reason = reason.map_or(String::new(), |reason| format!(": {reason}"));
-    story.sentences.push(format!("It is paused{since}{reason}."));
+    let why = reason.map_or(String::new(), |reason| format!(": {reason}"));
+    story.sentences.push(format!("It is paused{since}{why}."));
+    story.sentences.extend(reason.and_then(mending).map(str::to_owned));
     story.sentences.push("Nothing but somebody who resumes it moves it:".to_owned());
+}
+
+/// What to do about a reason that the code gives, before the run is resumed:
+/// else it is paused again at once.
+fn mending(reason: &str) -> Option<&'static str> {
+    let says = |words: &str| reason.contains(words);
+    if says("is not in brain") {
+        Some(
+            "First give the step's new name its old one, by `.formerly(\"..\")`; `px check` says whether that will do.",
+        )
+    } else if says("does not fit") || says("could not be migrated") || says("response changed") {
+        Some(
+            "First bring the code and what is stored together again (`#[serde(default)]`, `.migrate(..)`); `px check` says whether that will do.",
+        )
+    } else {
+        None
+    }
 }
 
 fn running(story: &mut Story, run: &Value, events: &[Value], now: Timestamp) {
@@ -316,6 +354,33 @@ mod tests {
         assert_eq!(first("complete"), format!("It was completed {when}."));
         assert_eq!(first("cancelled"), format!("It was cancelled {when}: by hand."));
         assert_eq!(first("error"), format!("It failed in step 'ask' {when}: boom."));
+    }
+
+    #[test]
+    fn responses_that_have_to_differ() {
+        let run = json!({"status": "waiting", "waitingFor": [{
+            "since": at(60), "have": 1, "need": 2, "mode": {"count": {"need": 2, "distinct_by": "/by"}},
+            "waitFor": [{"slug": "votes", "identifier": "7"}],
+        }]});
+        let partial = |by: &str| json!({"type": "brain:webhook_partial", "response": {"by": by}});
+        let events = [partial("an earlier wait's"), json!({"type": "brain:webhook"}), partial("ada")];
+        assert_eq!(
+            tell(&run, &events, NOW).sentences[1..3],
+            [
+                "It has 1 of the 2 responses that it needs.",
+                "They have to differ in /by, and there was one of ada."
+            ]
+        );
+        assert_eq!(tell(&run, &[], NOW).sentences[2], "They have to differ in /by.");
+    }
+
+    #[test]
+    fn a_run_that_the_code_paused_says_what_to_mend_before_it_is_resumed() {
+        let run = json!({"status": "paused", "reason": "step 'a' is not in brain 'b' any more"});
+        let story = tell(&run, &[], NOW);
+        assert!(story.sentences[1].contains("`.formerly(\"..\")`"), "{:?}", story.sentences);
+        let run = json!({"status": "paused", "reason": "by hand"});
+        assert_eq!(tell(&run, &[], NOW).sentences.len(), 2);
     }
 
     #[test]

@@ -23,10 +23,9 @@ pub(crate) fn pair(flag: &str, text: &str) -> Result<(String, String)> {
 pub(crate) fn value(schema: &Value, key: &str, text: &str) -> Result<Value> {
     let Some(property) = property(schema, schema, key, MAX_DEPTH) else { return Ok(literal(text)) };
     let types = Types::of(schema, property, MAX_DEPTH);
-    types.read(text).ok_or_else(|| {
-        Error::usage(format!("'{key}' takes {}, and '{text}' is none", types.words()))
-            .hint("`px brains show <brain>` prints the input's schema")
-    })
+    types
+        .read(text)
+        .ok_or_else(|| Error::usage(format!("'{key}' takes {}, and '{text}' is none", types.words())))
 }
 
 /// What is wrong with a key, if the schema does not know it.

@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::io::{IsTerminal as _, Write as _};
 
 use anstyle::{AnsiColor, Style};
-use comfy_table::{ColumnConstraint, ContentArrangement, Table};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width as ComfyWidth};
 use serde_json::Value;
 
 use crate::error::{Error, Kind, Result};
@@ -74,21 +74,51 @@ impl Ui {
     }
 
     /// A table that fits the terminal. The columns in `whole` are never
-    /// broken: an id in two lines cannot be copied.
+    /// broken: an id in two lines cannot be copied. Others are broken between
+    /// words, the last one also within them. Where that leaves too little room,
+    /// each row is a block with a line for each value.
     pub(crate) fn table(self, header: &[&str], rows: Vec<Vec<String>>, whole: &[usize]) -> Result<()> {
+        let width = terminal_width();
+        let least = least_widths(header, &rows, whole);
+        if width
+            .is_some_and(|width| least.iter().map(|least| least + PADDING).sum::<usize>() + 1 > width.into())
+        {
+            return self.blocks(header, &rows);
+        }
         let mut table = Table::new();
         table.load_style(comfy_table::presets::UTF8_FULL_CONDENSED);
         table.set_header(header.iter().copied());
         table.add_rows(rows);
-        if let Some(width) = terminal_width() {
+        if let Some(width) = width {
             table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-            for index in whole {
-                if let Some(column) = table.column_mut(*index) {
-                    column.set_constraint(ColumnConstraint::ContentWidth);
+            for (index, least) in least.into_iter().enumerate() {
+                // comfy-table counts the blanks beside a text, and not the line.
+                let least = u16::try_from(least + PADDING - 1).unwrap_or(u16::MAX);
+                if let Some(column) = table.column_mut(index) {
+                    column.set_constraint(match whole.contains(&index) {
+                        true => ColumnConstraint::ContentWidth,
+                        false => ColumnConstraint::LowerBoundary(ComfyWidth::Fixed(least)),
+                    });
                 }
             }
         }
         self.line(table.trim_fmt())
+    }
+
+    /// The rows of a table that does not fit, a block each: the first value as
+    /// its heading, below it the others that are there.
+    fn blocks(self, header: &[&str], rows: &[Vec<String>]) -> Result<()> {
+        let names = header.iter().map(|name| name.chars().count()).max().unwrap_or_default();
+        for row in rows {
+            for (index, (name, value)) in header.iter().zip(row).enumerate() {
+                match index {
+                    0 => self.line(paint(HEADING, value))?,
+                    _ if value.is_empty() || value == "-" => {}
+                    _ => self.line(format_args!("  {name:<names$}  {value}"))?,
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A remark for the person at the terminal.
@@ -147,6 +177,28 @@ impl Ui {
     fn say(self, text: impl Display) {
         let _ = writeln!(anstream::stderr().lock(), "{text}");
     }
+}
+
+/// The blanks and the line that stand beside a value in a table.
+const PADDING: usize = 3;
+
+/// How narrow the last column of a table may be: what stands there is told, not
+/// copied.
+const LAST_COLUMN: usize = 16;
+
+/// How narrow each column may be: as its longest value, or as its longest word.
+fn least_widths(header: &[&str], rows: &[Vec<String>], whole: &[usize]) -> Vec<usize> {
+    let longest = |text: &str, is_whole: bool| {
+        let parts = text.split(|letter: char| if is_whole { letter == '\n' } else { letter.is_whitespace() });
+        parts.map(|part| part.chars().count()).max().unwrap_or_default()
+    };
+    let widths = header.iter().enumerate().map(|(index, name)| {
+        let is_whole = whole.contains(&index);
+        let values = rows.iter().filter_map(|row| row.get(index)).map(String::as_str);
+        let least = values.chain([*name]).map(|text| longest(text, is_whole)).max().unwrap_or_default();
+        if index + 1 == header.len() && !is_whole { least.min(LAST_COLUMN) } else { least }
+    });
+    widths.collect()
 }
 
 /// The terminal's width in columns; `None` if stdout is none, and lines may be

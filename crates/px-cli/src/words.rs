@@ -55,6 +55,17 @@ pub(crate) fn moment(at: Timestamp, now: Timestamp) -> String {
     format!("{} ({far})", time(at))
 }
 
+/// How long ago something was, as a column of a table has it: in its largest
+/// unit.
+pub(crate) fn age(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds @ ..60 => format!("{seconds}s"),
+        seconds @ ..3_600 => format!("{}m", seconds / 60),
+        seconds @ ..86_400 => format!("{}h", seconds / 3_600),
+        seconds => format!("{}d", seconds / 86_400),
+    }
+}
+
 /// A point in time to the second.
 pub(crate) fn time(at: Timestamp) -> String {
     let text = at.to_string();
@@ -109,6 +120,13 @@ mod tests {
             (3_599_000, "59 minutes 59 seconds"),
         ] {
             assert_eq!(duration(Duration::from_millis(millis)), expected, "{millis}");
+        }
+    }
+
+    #[test]
+    fn ages() {
+        for (seconds, expected) in [(0, "0s"), (59, "59s"), (119, "1m"), (86_399, "23h"), (200_000, "2d")] {
+            assert_eq!(age(Duration::from_secs(seconds)), expected);
         }
     }
 

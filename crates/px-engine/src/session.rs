@@ -131,6 +131,7 @@ impl Session {
         let mut current = self.current.lock().await;
         // Nothing looks at the run of an execution that is over.
         let is_last = command.as_ref().is_some_and(ends_step);
+        let said = said(&current, command.as_ref());
         for _ in 0..MAX_ROUNDS {
             let mut draft = self.parts.draft();
             let now = draft.now();
@@ -165,6 +166,7 @@ impl Session {
                         current.record = next;
                     }
                     current.begin = None;
+                    said.tell();
                     return Ok(if rests { Committed::Rests } else { Committed::GoesOn });
                 }
                 Outcome::Conflict(Conflict::Fence(_)) => {
@@ -181,6 +183,42 @@ impl Session {
             }
         }
         Err(SessionError::TooManyRounds)
+    }
+}
+
+/// What the log is told of a commit, once it is made.
+enum Said {
+    Nothing,
+    /// For whoever follows a server at the level `debug`.
+    Step {
+        step: String,
+        begins: bool,
+        ends: bool,
+    },
+    /// The code gives the reason why the run cannot go on, or an operator does.
+    Paused(String),
+}
+
+fn said(current: &Current, command: Option<&Command>) -> Said {
+    if let Some(Command::Halt { reason: Some(reason) }) = command {
+        return Said::Paused(reason.clone());
+    }
+    let (begins, ends) = (current.begin.is_some(), command.is_some_and(ends_step));
+    if !tracing::enabled!(tracing::Level::DEBUG) || !(begins || ends) {
+        return Said::Nothing;
+    }
+    let step = current.record.run.frame().map(|frame| frame.step.clone()).unwrap_or_default();
+    Said::Step { step, begins, ends }
+}
+
+impl Said {
+    fn tell(self) {
+        match self {
+            Self::Nothing => {}
+            Self::Step { step, begins, ends: false } if begins => tracing::debug!(step, "the step runs"),
+            Self::Step { step, .. } => tracing::debug!(step, "the step has run"),
+            Self::Paused(reason) => tracing::warn!(reason, "the run is paused"),
+        }
     }
 }
 

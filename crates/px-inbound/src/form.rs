@@ -96,7 +96,7 @@ impl Stage {
                 _ => Answer::form_not_found(&identifier),
             },
             Ok(answer) => answer,
-            Err(error) => self.not_accepted(endpoint, id, &error),
+            Err(error) => self.not_accepted(endpoint, id, error, None, None).await,
         }
     }
 }

@@ -100,8 +100,11 @@ impl Stage {
                 for (event, before) in events.iter_mut().zip(&old.events) {
                     event.raw.token = event.raw.token.take().or_else(|| before.token.clone());
                 }
-                let occasion = Occasion::Replay(id);
-                Ok(self.accept_or_set_aside(endpoint, delivery, events, occasion, provider_id).await)
+                let (new, spare) = (delivery.id, self.spare(&delivery, &events));
+                match self.accept(endpoint, delivery, events, Occasion::Replay(id)).await {
+                    Ok(answer) => Ok(answer),
+                    Err(error) => Ok(self.not_accepted(endpoint, new, error, spare, provider_id).await),
+                }
             }
             Err(trouble) => Ok(self.quarantine(endpoint, delivery, trouble, provider_id).await),
         }

@@ -140,6 +140,8 @@ impl Stage {
         if let Some(run) = answer.run {
             span.record("run", display(run));
         }
+        let action = answer.action.unwrap_or("-");
+        tracing::debug!(parent: &span, status = answer.status, action, "answered");
         answer
     }
 
@@ -183,43 +185,28 @@ impl Stage {
         delivery.took_us = micros(watch);
         match handled {
             Ok(events) => {
-                self.accept_or_set_aside(endpoint, delivery, events, Occasion::Arrival, provider_id).await
+                let (id, spare) = (delivery.id, self.spare(&delivery, &events));
+                match self.accept(endpoint, delivery, events, Occasion::Arrival).await {
+                    Ok(answer) => answer,
+                    // Rare, so that its room is not held by every request.
+                    Err(error) => Box::pin(self.not_accepted(endpoint, id, error, spare, provider_id)).await,
+                }
             }
             Err(trouble) => {
-                self.quarantine(endpoint, delivery, trouble.of_a_form(&received), provider_id).await
+                let trouble = trouble.of_a_form(&received);
+                Box::pin(self.quarantine(endpoint, delivery, trouble, provider_id)).await
             }
         }
     }
 
-    /// Accepts what a handler has said of a delivery. One that starts a brain
-    /// which this binary does not have is quarantined, as for any other handler
-    /// that fails.
-    pub(crate) async fn accept_or_set_aside(
-        &self,
-        endpoint: &Endpoint,
-        delivery: Delivery,
-        events: Vec<Incoming>,
-        occasion: Occasion,
-        provider_id: Option<String>,
-    ) -> Answer {
-        let id = delivery.id;
-        // Accepting takes the delivery, so what may be set aside is kept beside
-        // it. It may not come to that: where a run waits, none is started.
+    /// A copy of a delivery that may have to be set aside, since its handler
+    /// starts a brain that this binary does not have: accepting takes the
+    /// delivery. It may not come to that, for where a run waits, none is started.
+    pub(crate) fn spare(&self, delivery: &Delivery, events: &[Incoming]) -> Option<Box<Delivery>> {
         let is_unknown = |event: &Incoming| {
             event.raw.start.as_ref().is_some_and(|(brain, _)| self.catalog.brain(brain).is_none())
         };
-        let spare = events.iter().any(is_unknown).then(|| delivery.clone());
-        match (self.accept(endpoint, delivery, events, occasion).await, spare) {
-            (Ok(answer), _) => answer,
-            (Err(AcceptError::UnknownBrain(brain)), Some(delivery)) => {
-                let reason = format!(
-                    "the handler starts a brain that is not registered: '{brain}' needs its `pub mod` and its \
-                     `px::brain!(..)`"
-                );
-                self.quarantine(endpoint, delivery, Trouble::Failed(reason), provider_id).await
-            }
-            (Err(error), _) => self.not_accepted(endpoint, id, &error),
-        }
+        events.iter().any(is_unknown).then(|| Box::new(delivery.clone()))
     }
 
     /// What was quarantined lately, so that its retries supersede it.
@@ -252,19 +239,31 @@ impl Stage {
         endpoint.verifier.delivery_id(received, endpoint.verifier.events(payload).first()?)
     }
 
-    pub(crate) fn not_accepted(
+    /// What is answered to a delivery that could not be accepted. One that
+    /// starts a brain which this binary does not have is quarantined, as for
+    /// any other handler that fails.
+    pub(crate) async fn not_accepted(
         &self,
         endpoint: &Endpoint,
         delivery: DeliveryId,
-        error: &AcceptError,
+        error: AcceptError,
+        spare: Option<Box<Delivery>>,
+        provider_id: Option<String>,
     ) -> Answer {
         let slug = endpoint.def.slug.as_str();
-        match error {
-            AcceptError::QueueFull(_) => {
+        match (error, spare) {
+            (AcceptError::UnknownBrain(brain), Some(delivery)) => {
+                let reason = format!(
+                    "the handler starts a brain that is not registered: '{brain}' needs its `pub mod` and its \
+                     `px::brain!(..)`"
+                );
+                self.quarantine(endpoint, *delivery, Trouble::Failed(reason), provider_id).await
+            }
+            (error @ AcceptError::QueueFull(_), _) => {
                 tracing::warn!(slug, %delivery, %error, "delivery refused");
                 Answer::unavailable("Too many events are queued for this identifier")
             }
-            _ => {
+            (error, _) => {
                 tracing::error!(slug, %delivery, %error, "delivery refused");
                 Answer::unavailable("The delivery could not be stored, try again")
             }
@@ -361,11 +360,7 @@ impl Stage {
                 return Answer::unavailable("The webhook's handler took too long, try again");
             }
             Trouble::Violations(violations) => {
-                let reason = violations
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join("; ");
+                let reason = violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
                 tracing::warn!(slug, delivery = %id, reason, "the payload does not fit the schema");
                 let text = format!("The payload does not fit the schema of webhook '{slug}'");
                 (Answer::violations(id, &text, &violations, endpoint.def.accepts_invalid), reason)
@@ -497,7 +492,8 @@ impl Trouble {
     /// told nothing else, and the fields that are there are then missing.
     fn of_a_form(self, received: &Received) -> Self {
         let Self::Violations(mut violations) = self else { return self };
-        let declared = received.headers.get(CONTENT_TYPE).and_then(|line| line.to_str().ok()).unwrap_or_default();
+        let declared =
+            received.headers.get(CONTENT_TYPE).and_then(|line| line.to_str().ok()).unwrap_or_default();
         let is_form = declared.trim_start().to_ascii_lowercase().starts_with(FORM_TYPE);
         if is_form && matches!(received.body.trim_ascii_start().first(), Some(b'{' | b'[')) {
             let message = format!(

@@ -30,7 +30,11 @@ pub struct Violation {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.path.is_empty() { f.write_str(&self.message) } else { write!(f, "{}: {}", self.path, self.message) }
+        if self.path.is_empty() {
+            f.write_str(&self.message)
+        } else {
+            write!(f, "{}: {}", self.path, self.message)
+        }
     }
 }
 
@@ -146,9 +150,11 @@ fn unknown_tag(context: &[Vec<ValidationError<'static>>]) -> Option<Violation> {
     let (mut place, mut known) = (None, Vec::new());
     for branch in context.iter().filter(|errors| !is_null_branch(errors)) {
         let (path, value, mut tags) = branch.iter().find_map(|error| match error.kind() {
-            ValidationErrorKind::Constant { expected_value } => {
-                Some((error.instance_path().to_string(), error.instance().to_string(), vec![expected_value.to_string()]))
-            }
+            ValidationErrorKind::Constant { expected_value } => Some((
+                error.instance_path().to_string(),
+                error.instance().to_string(),
+                vec![expected_value.to_string()],
+            )),
             ValidationErrorKind::Enum { options } => {
                 let options = options.as_array()?.iter().map(Value::to_string).collect();
                 Some((error.instance_path().to_string(), error.instance().to_string(), options))

@@ -2,12 +2,14 @@
 
 use serde_json::{Map, Value, json};
 
+use clap::Subcommand as _;
+
 use super::runs::{fetch, watch};
 use crate::client::{Client, encode};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
-use crate::typed;
 use crate::ui::{GOOD, paint};
+use crate::{suggest, typed};
 
 /// Start a run of a brain
 #[derive(Debug, clap::Args)]
@@ -128,7 +130,9 @@ async fn body(context: &Context, client: &Client, args: &Args) -> Result<Value> 
             if let Some(complaint) = typed::unknown_key(&schema, &key) {
                 context.ui.warn(complaint);
             }
-            let value = typed::value(&schema, &key, &text)?;
+            let value = typed::value(&schema, &key, &text).map_err(|error| {
+                error.hint(format!("`px brains show {}` prints the input's schema", args.brain))
+            })?;
             fields.insert(key, value);
         }
     }
@@ -162,15 +166,28 @@ async fn schema(context: &Context, client: &Client, brain: &str) -> Result<Value
         .unwrap_or(Value::Bool(true)))
 }
 
+/// Whether the word after `px run` is a command of `px runs`.
+fn is_of_runs(word: &str) -> bool {
+    super::runs::Command::has_subcommand(word)
+}
+
 fn explained(context: &Context, error: Error, brain: &str) -> Error {
     let is_here = || context.registry().is_ok_and(|registry| !registry.find(brain).is_empty());
     match error.kind {
         Kind::NotFound if is_here() => error.hint(
             "this binary has it and the server does not: stop the server and start it again, with this binary",
         ),
-        Kind::NotFound => error.hint(
-            "`px brains list` shows the brains there are; a new one needs its `pub mod` and its `px::brain!(..)`",
-        ),
+        Kind::NotFound if is_of_runs(brain) => error.hint(format!("did you mean `px runs {brain}`?")),
+        Kind::NotFound => {
+            let registry = context.registry().ok();
+            let titles = registry.iter().flat_map(|registry| registry.brains().map(|one| &*one.def.title));
+            let meant = suggest::nearest(brain, titles)
+                .map_or_else(String::new, |name| format!("did you mean '{name}'? "));
+            error.hint(format!(
+                "{meant}`px brains list` shows the brains there are; a new one needs its `pub mod` and its \
+                 `px::brain!(..)`"
+            ))
+        }
         Kind::Failed => error.hint(format!("`px brains show {brain}` prints the input's schema")),
         _ => error,
     }

@@ -19,7 +19,7 @@ use crate::config::{self, Config};
 use crate::context::{self, Context};
 use crate::error::{Error, Kind, Result};
 use crate::listing;
-use crate::ui::{HEADING, paint};
+use crate::ui::{HEADING, Ui, paint};
 use crate::words;
 
 /// The exit code of a process that two signals have ended.
@@ -100,7 +100,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         return Err(Error::failed(problem).hint("`px check` lists everything that is wrong"));
     }
     context::check_secret_files(&registry)?;
-    start_log(args.json_logs || args.log_format == "json");
+    let log = Log { json: args.json_logs || args.log_format == "json", ui: context.ui };
+    start_log(log.json);
     // Before the store is opened, so that no signal meets a half-started server unprepared.
     let mut signals = Signals::new()?;
     let store = open(&config.store.data_dir).await?;
@@ -136,20 +137,39 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         .announce(&format!("http://{}", running.local_addr()))
         .map_err(|error| store_error(&error))?;
     greet(context, &registry, &running, &config)?;
+    running.warnings().iter().filter(|_| log.json || !context.ui.json).for_each(|warning| log.warn(warning));
     if let Some(warning) = few_files {
-        context.ui.warn(&warning);
+        log.warn(&warning);
     }
     tokio::select! {
         reason = running.failed() => stop_at_once(context, &reason),
         () = signals.next() => {}
     }
-    context.ui.note("Shutting down; runs go on at the next start. A second signal ends it at once.");
+    log.note("Shutting down; runs go on at the next start. A second signal ends it at once.");
     tokio::select! {
         closed = running.shutdown() => closed.map_err(|error| store_error(&error))?,
         () = signals.next() => std::process::exit(INTERRUPTED),
     }
-    context.ui.note("Stopped.");
+    log.note("Stopped.");
     Ok(())
+}
+
+/// What the server says of itself on stderr: as text for people, and among a
+/// log in JSON as entries of it, so that every line there is a document.
+#[derive(Clone, Copy)]
+struct Log {
+    json: bool,
+    ui: Ui,
+}
+
+impl Log {
+    fn warn(self, text: &str) {
+        if self.json { tracing::warn!("{text}") } else { self.ui.warn(text) }
+    }
+
+    fn note(self, text: &str) {
+        if self.json { tracing::info!("{text}") } else { self.ui.note(text) }
+    }
 }
 
 /// The bounds of single webhooks, and what is answered to what does not fit;
@@ -256,7 +276,6 @@ fn greet(context: &Context, registry: &Registry, running: &Running, config: &Con
             shown_dir(&config.store.data_dir),
         ))?;
         listing::table(ui, running.base_url(), registry)?;
-        running.warnings().iter().for_each(|warning| ui.warn(warning));
     }
     Ok(())
 }

@@ -48,6 +48,29 @@ fn the_configuration_of_a_new_project_is_valid() {
     assert_eq!(project.px(&["new", "demo", "--path", px()]).code, 0);
     let checked = project.px(&["check", "--config", "demo/px.toml"]);
     assert_eq!(checked.code, 0, "{checked:?}");
+    // So is what it shows, with the comment signs taken away.
+    let text = std::fs::read_to_string(project.path("demo/px.toml")).unwrap();
+    let is_setting = |line: &&str| line.starts_with('[') || line.contains(" = ");
+    let shown: Vec<&str> =
+        text.lines().map(|line| line.strip_prefix("# ").unwrap_or(line)).filter(is_setting).collect();
+    std::fs::write(project.path("demo/px.toml"), shown.join("\n")).unwrap();
+    let project = project.with("BILLING_SECRET", &format!("whsec_{}", "A".repeat(44)));
+    let checked = project.px(&["check", "--config", "demo/px.toml", "--json"]);
+    assert_eq!(
+        (checked.code, checked.json()["problems"].as_array().map(Vec::len)),
+        (0, Some(0)),
+        "{checked:?}"
+    );
+    assert!(checked.json()["config"]["publicUrl"].as_str().is_some(), "it was read: {checked:?}");
+}
+
+#[test]
+fn px_check_looks_at_the_hooks_too() {
+    let project = Project::small().file("px.toml", "[[hooks]]\nurl = 'https://a.example'\n");
+    let checked = project.px(&["check"]);
+    assert_eq!(checked.code, 1, "{checked:?}");
+    assert!(checked.stderr.contains("  - px.toml, hook 1: it has no name"), "{checked:?}");
+    assert!(checked.stderr.contains("px does not serve until this is mended"), "{checked:?}");
 }
 
 #[test]

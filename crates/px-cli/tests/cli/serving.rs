@@ -242,6 +242,38 @@ pub(crate) fn until_waiting(project: &Project, url: &str, id: &str) {
 }
 
 #[test]
+fn a_log_in_json_is_json_in_every_line_and_follows_a_run() {
+    let project = project().with("SMS_SECRET", "").with("PX_LOG", "px_engine=debug,px_inbound=debug,info");
+    let serving = Serving::start(&project, &["--log-format", "json"]);
+    let url = serving.url.clone();
+    let started =
+        project.px(&["run", "customer-feedback", "-s", "name=Ada", "-s", "phone=+1", "--url", &url]);
+    let run = started.stdout.trim().to_owned();
+    until_waiting(&project, &url, &run);
+    let sent = project.px(&["webhooks", "send", "sms", "--identifier", "+1", "--url", &url]);
+    assert_eq!(sent.code, 0, "{sent:?}");
+    let (code, text) = serving.end();
+    assert_eq!(code, 0, "{text}");
+    let log: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let said = |words: &str| {
+        let found = log
+            .iter()
+            .find(|entry| entry["fields"]["message"].as_str().is_some_and(|message| message.contains(words)));
+        found.unwrap_or_else(|| panic!("nothing says '{words}': {text}"))
+    };
+    assert_eq!(said("SMS_SECRET")["level"], "WARN");
+    assert_eq!(
+        (&said("the step has run")["span"]["run"], &said("the step has run")["fields"]["step"]),
+        (&Value::from(&*run), &"ask".into())
+    );
+    let answered = said("answered");
+    assert_eq!((&answered["span"]["slug"], &answered["fields"]["status"]), (&"sms".into(), &200.into()));
+    assert!(answered["span"]["delivery"].as_str().unwrap().starts_with("whd_"), "{answered}");
+    said("Shutting down");
+    said("Stopped.");
+}
+
+#[test]
 fn providers_and_secrets_of_px_toml_count_in_every_command() {
     let config = r#"
         [webhooks.open]

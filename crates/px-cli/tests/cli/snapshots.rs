@@ -73,6 +73,7 @@ impl Book {
             (r"127\.0\.0\.1:\d{5}\b", "ADDRESS"),
             (r"\d[\d.]* ((milli)?seconds?|minutes?( \d+ seconds?)?)( ago| left)?", "AGO"),
             (r"\b[\d.]+ (ms|µs)", "AGO"),
+            (r"┆ \d+[smhd]( +)│", "┆ AGE${1}│"),
             (r"\bpid \d+", "pid N"),
             (r"t=\d{10},v1=[0-9a-f]+|v0=[0-9a-f]{64}|sha256=[0-9a-f]{64}|\b[0-9a-f]{64}\b", "SIGNATURE"),
             (r"(?i)signature: [A-Za-z0-9+/]{27}=", "signature: SIGNATURE"),

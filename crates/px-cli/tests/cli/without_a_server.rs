@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::support::Project;
+use crate::terminal;
 
 #[test]
 fn rule_45_duplicates_and_nothing_refuse_everywhere_alike() {
@@ -221,7 +222,7 @@ fn bad_usage() {
     let done = project.px(&["run", "review", "-s", "number=seven"]);
     insta::assert_snapshot!(done.stderr, @r"
     Error: 'number' takes an integer, and 'seven' is none
-    Hint: `px brains show <brain>` prints the input's schema
+    Hint: `px brains show review` prints the input's schema
     ");
     let done = project.px(&["runs", "lst", "--json"]);
     assert_eq!(done.error()["error"], "unrecognized subcommand 'lst'");
@@ -281,6 +282,28 @@ fn colours_only_on_a_terminal() {
     assert!(forced.stdout.contains('\u{1b}'));
     let refused = Project::small().with("NO_COLOR", "1").px(&["brains", "show", "review"]);
     assert!(!refused.stdout.contains('\u{1b}'));
+}
+
+#[test]
+fn at_a_terminal_no_color_takes_the_colours_and_nothing_else() {
+    let escapes = regex::Regex::new("\u{1b}\\[[0-9;]*m").unwrap();
+    for command in [&["brains", "show", "review"][..], &["brains", "show", "none"], &["check"]] {
+        let coloured = terminal::px(&Project::small(), command);
+        let plain = terminal::px(&Project::small().with("NO_COLOR", "1"), command);
+        assert!(coloured.stdout.contains("\u{1b}["), "{coloured:?}");
+        assert!(!plain.stdout.contains('\u{1b}'), "{plain:?}");
+        assert_eq!(escapes.replace_all(&coloured.stdout, ""), plain.stdout);
+    }
+}
+
+#[test]
+fn a_table_that_does_not_fit_a_terminal_breaks_no_word() {
+    let listed = terminal::px(&Project::small(), &["brains", "list"]);
+    assert!(listed.stdout.contains("crates/px-cli/examples/small_project.rs:"), "{}", listed.stdout);
+    assert!(listed.stdout.lines().all(|line| line.chars().count() <= 80 + "\u{1b}[1m\u{1b}[0m".len()));
+    // What is not read by a person has no width.
+    let piped = Project::small().px(&["brains", "list"]);
+    assert!(piped.stdout.starts_with('┌'), "{}", piped.stdout);
 }
 
 #[test]

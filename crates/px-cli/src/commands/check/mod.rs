@@ -27,7 +27,10 @@ pub(crate) async fn run(context: &Context, _: &Args) -> Result<()> {
     let config = context.config()?;
     let registry = context.configured()?;
     let mut problems = problems(&registry);
-    let warnings = listing::warnings(&registry);
+    let mut warnings = listing::warnings(&registry);
+    let (of_hooks, about_hooks) = config.hooks.problems(&context::env);
+    problems.extend(of_hooks);
+    warnings.extend(about_hooks);
     let bind = config.server.bind;
     if !bind.is_loopback() && !listing::unverified(&registry).is_empty() {
         problems.push(format!(

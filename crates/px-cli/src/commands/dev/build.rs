@@ -24,7 +24,7 @@ pub(super) enum Built {
 
 impl Build {
     pub(super) async fn run(root: &Path) -> Built {
-        let child = Command::new(handover::cargo())
+        let child = Command::from(handover::cargo())
             .args(["build", "--bins", "--message-format=json-render-diagnostics"])
             .current_dir(root)
             .stdin(Stdio::null())

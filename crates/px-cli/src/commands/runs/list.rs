@@ -54,14 +54,14 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let rows = runs.iter().map(|run| {
         let text = |name: &str| run.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
         let created = run.get("createdAt").and_then(Value::as_u64).map(Timestamp::from_millis);
-        let created = created.map_or("-".to_owned(), |at| format!("{} ago", words::duration(now.since(at))));
+        let created = created.map_or("-".to_owned(), |at| words::age(now.since(at)));
         vec![text("brainRunId"), text("brainTitle"), text("status"), created]
     });
     let rows: Vec<_> = rows.collect();
     if rows.is_empty() {
         context.ui.note("No runs.");
     } else {
-        context.ui.table(&["Run", "Brain", "Status", "Created"], rows, &[0, 2])?;
+        context.ui.table(&["Run", "Brain", "Status", "Age"], rows, &[0, 2])?;
     }
     if let Some(cursor) = page.get("nextCursor").and_then(Value::as_str) {
         context.ui.note(format_args!("There may be more: --cursor {cursor}"));

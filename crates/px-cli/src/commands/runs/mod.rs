@@ -90,6 +90,9 @@ pub(crate) fn explained(error: Error, id: &str) -> Error {
         return error;
     }
     match id.parse::<RunId>() {
+        Ok(_) if error.message.contains("has no event") => {
+            error.hint(format!("`px runs events {id}` shows them"))
+        }
         Ok(_) => error.hint("`px runs list` shows the runs there are"),
         Err(shape) => error.hint(format!("{shape}; `px runs list` shows the runs there are")),
     }

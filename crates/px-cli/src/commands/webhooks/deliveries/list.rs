@@ -62,18 +62,14 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let rows = deliveries.iter().map(|delivery| {
         let text = |name: &str| delivery.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
         let received = delivery.get("receivedAt").and_then(Value::as_u64).map(Timestamp::from_millis);
-        let age = received.map_or("-".to_owned(), |at| format!("{} ago", words::duration(now.since(at))));
+        let age = received.map_or("-".to_owned(), |at| words::age(now.since(at)));
         vec![text("id"), text("slug"), text("state"), text("identifier"), text("brainRunId"), age]
     });
     let rows: Vec<_> = rows.collect();
     if rows.is_empty() {
         context.ui.note("No deliveries.");
     } else {
-        context.ui.table(
-            &["Delivery", "Webhook", "State", "Identifier", "Run", "Received"],
-            rows,
-            &[0, 2],
-        )?;
+        context.ui.table(&["Delivery", "Webhook", "State", "Identifier", "Run", "Age"], rows, &[0, 2])?;
     }
     if let Some(cursor) = page.get("nextCursor").and_then(Value::as_str) {
         context.ui.note(format_args!("There may be more: --cursor {cursor}"));

@@ -5,7 +5,7 @@ use px_core::event::Failure;
 use px_core::key::KeyId;
 use serde::Deserialize;
 
-use crate::brain::{Brain, State};
+use crate::brain::{AwaitedResult, Brain};
 use crate::wait::On;
 
 /// How another run ended.
@@ -34,6 +34,10 @@ pub enum RunEnd<T> {
 
 /// Waits for the end of a run of this brain, also if it has ended already:
 /// give it to `wait_for`. Runs are started by [`Cx::start`](crate::Cx::start).
-pub fn end_of<I, O: State>(_brain: impl FnOnce() -> Brain<I, O>, run: RunId) -> On<RunEnd<O>> {
+/// The brain says in its signature what its runs result in.
+pub fn end_of<I, O: AwaitedResult>(
+    _brain: impl FnOnce() -> Brain<I, O>,
+    run: RunId,
+) -> On<RunEnd<O::Result>> {
     On::at(KeyId::end_of(run))
 }

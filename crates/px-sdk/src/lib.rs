@@ -29,10 +29,10 @@ mod wait;
 mod webhook;
 
 pub use brain::{
-    Async, Blank, Body, Brain, BrainDef, Builder, Continue, ErasedItem, Finished, Guarded, InnerResult,
-    Input, ItemFuture, ItemResult, Items, MapBody, MayHalt, Nested, OptionsDef, Outcome, PhaseAfter, Ready,
-    ResultOf, Resumed, State, StateAfter, StepDef, StepError, StepFuture, StepOutput, Streamed, Sure, Takes,
-    Turns, Untold, Waited, brain, items,
+    Async, AwaitedResult, Blank, Body, Brain, BrainDef, Builder, Continue, ErasedItem, Finished, Guarded,
+    InnerResult, Input, ItemFuture, ItemResult, Items, MapBody, MayHalt, Nested, Opened, OptionsDef, Outcome,
+    PhaseAfter, Ready, ResultOf, Resumed, State, StateAfter, StepDef, StepError, StepFuture, StepOutput,
+    Streamed, Sure, Takes, Turns, Untold, Waited, brain, items,
 };
 pub use collect::{All, Collecting, Partly, Several, WaitsForAll, wait_for_all, wait_for_count};
 pub use cx::{Cx, Emit, PortFuture, StepContext, StepPort};

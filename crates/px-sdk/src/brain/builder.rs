@@ -179,6 +179,30 @@ impl<I, S, P, E> Builder<I, S, P, E> {
         self.push(name, StepKind::Loop, Takes::Response, Body::Code(run))
     }
 
+    /// Adds the step that takes a stream's responses, one at a time and in
+    /// order: `async fn(Cx, S, R) -> Result<More<S, T>>`. The step before it
+    /// opens the stream.
+    pub fn for_each<F, Fut, T>(self, name: &str, step: F) -> Builder<I, T, Ready, E>
+    where
+        P: Opened<Response: DeserializeOwned + Send + 'static>,
+        F: Fn(Cx, S, P::Response) -> Fut + Send + Sync + 'static, // the step before opens a stream: take (Cx, its state, a response)
+        Fut: Async<Outcome = More<S, T>> + 'static,
+        Fut: Send, // a step moves between threads: use `Arc`, and hold no lock guard over an `.await`
+        S: State,
+        T: State,
+    {
+        let step = Arc::new(step);
+        let run: ErasedStep = Arc::new(move |cx, state, given| {
+            let step = Arc::clone(&step);
+            Box::pin(async move {
+                let (state, response) = resumed(state, given)?;
+                let more = step(cx, state, response).await.map_err(StepError::Failed)?;
+                more.into_output().map_err(StepError::Failed)
+            })
+        });
+        self.push(name, StepKind::Loop, Takes::Stream, Body::Code(run))
+    }
+
     /// The brain is complete; the state of its last step is a run's result.
     /// The result's type need only be said if another brain has this one
     /// inside it: `fn review() -> Brain<Request, Verdict>`.
@@ -239,6 +263,21 @@ impl<R> Waited for Resumed<R> {
     type Response = R;
 }
 
+/// A step for each response may follow a step that opens a stream.
+#[diagnostic::on_unimplemented(
+    message = "`for_each` takes the responses of a stream, and the step before it opens none",
+    label = "there is no stream here",
+    note = "let the step before return `Result<Streaming<S, R>>`: `Ok(stream(state, ..))`",
+    note = "a step that takes one response is added by `.step(..)`, and a loop that waits anew for each by `.each(..)`"
+)]
+pub trait Opened {
+    /// What the stream answers.
+    type Response;
+}
+impl<R> Opened for Streamed<R> {
+    type Response = R;
+}
+
 impl<I, S, R, E> Builder<I, S, Resumed<R>, E> {
     /// Adds the step that takes the response: `async fn(Cx, S, R) -> Result<Next<T>>`
     /// or `… -> Result<Waiting<T, R2>>`.
@@ -261,30 +300,5 @@ impl<I, S, R, E> Builder<I, S, Resumed<R>, E> {
             })
         });
         self.push(name, StepKind::Step, Takes::Response, Body::Code(run))
-    }
-}
-
-impl<I, S, R, E> Builder<I, S, Streamed<R>, E> {
-    /// Adds the step that takes the stream's responses, one at a time and in
-    /// order: `async fn(Cx, S, R) -> Result<More<S, T>>`.
-    pub fn for_each<F, Fut, T>(self, name: &str, step: F) -> Builder<I, T, Ready, E>
-    where
-        F: Fn(Cx, S, R) -> Fut + Send + Sync + 'static, // the step before opens a stream: take (Cx, its state, a response)
-        Fut: Async<Outcome = More<S, T>> + 'static,
-        Fut: Send, // a step moves between threads: use `Arc`, and hold no lock guard over an `.await`
-        S: State,
-        R: DeserializeOwned + Send + 'static,
-        T: State,
-    {
-        let step = Arc::new(step);
-        let run: ErasedStep = Arc::new(move |cx, state, given| {
-            let step = Arc::clone(&step);
-            Box::pin(async move {
-                let (state, response) = resumed(state, given)?;
-                let more = step(cx, state, response).await.map_err(StepError::Failed)?;
-                more.into_output().map_err(StepError::Failed)
-            })
-        });
-        self.push(name, StepKind::Loop, Takes::Stream, Body::Code(run))
     }
 }

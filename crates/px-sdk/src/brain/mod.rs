@@ -24,12 +24,12 @@ use crate::cx::Cx;
 use crate::error::Result;
 
 pub use builder::{
-    Builder, Finished, MayHalt, PhaseAfter, Ready, Resumed, StateAfter, Streamed, Sure, Waited,
+    Builder, Finished, MayHalt, Opened, PhaseAfter, Ready, Resumed, StateAfter, Streamed, Sure, Waited,
 };
 pub use def::{
     Body, BrainDef, ErasedItem, ItemFuture, MapBody, Nested, OptionsDef, StepDef, StepFuture, Takes, Turns,
 };
-pub use nest::{Guarded, InnerResult, ItemResult, Items, ResultOf, Untold, items};
+pub use nest::{AwaitedResult, Guarded, InnerResult, ItemResult, Items, ResultOf, Untold, items};
 pub(crate) use output::start_of;
 pub use output::{Async, Continue, Outcome, StepError, StepOutput};
 

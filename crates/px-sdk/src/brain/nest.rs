@@ -45,6 +45,23 @@ impl<S, E> ResultOf<S, E> for Untold {}
 impl<S: State> ResultOf<S, Sure> for S {}
 impl<S: State> ResultOf<S, MayHalt> for Guarded<S> {}
 
+/// The result of a brain whose runs' ends are awaited.
+#[diagnostic::on_unimplemented(
+    message = "the awaited brain does not say what its runs result in",
+    label = "its result is not known: `{Self}`",
+    note = "say it in its signature, as the state of its last step: `fn review() -> Brain<Request, Verdict>`",
+    note = "a brain with a guard has two results: put it into another brain by `.brain(..)`, and wait for that one's runs"
+)]
+pub trait AwaitedResult: sealed::Sealed {
+    /// What is read when the run is complete.
+    type Result;
+}
+
+#[diagnostic::do_not_recommend]
+impl<O: State> AwaitedResult for O {
+    type Result = O;
+}
+
 /// The result of an inner brain, as the outer one takes it.
 #[diagnostic::on_unimplemented(
     message = "the inner brain does not say what its runs result in",

@@ -80,6 +80,23 @@ fn a_run_and_its_log(suite: &Suite) {
     assert_eq!(after["events"][0]["seq"], 4);
     assert_eq!(suite.get(&format!("/brains/runs/{run}/events?after=x")).status, 400);
 
+    // The run as it was after an event of its log: the first, one in the middle, the last.
+    let at = |seq: &str| suite.get(&format!("/brains/runs/{run}?at={seq}"));
+    let first = at("1").json();
+    assert_eq!((&first["status"], &first["seq"]), (&json!("running"), &json!(1)));
+    assert_eq!(first["state"], vote("log"));
+    let opened = types.iter().position(|kind| *kind == "brain:webhook").unwrap() + 1;
+    let waiting = at(&opened.to_string()).json();
+    assert_eq!((&waiting["status"], &waiting["waitingFor"]), (&json!("waiting"), &shown["waitingFor"]));
+    assert_eq!(waiting["completedAt"], Value::Null);
+    assert_eq!(at(&types.len().to_string()).json(), suite.get(&format!("/brains/runs/{run}")).json());
+    for beyond in ["0", &(types.len() + 1).to_string()] {
+        let text = format!("Brain run '{run}' has no event {beyond}: its events are 1 to {}", types.len());
+        at(beyond).fails(404, &text);
+    }
+    assert_eq!(at("x").status, 400);
+    assert_eq!(at("").json()["status"], "complete");
+
     // The stream: history, ids, an end, and the rest after `Last-Event-ID`.
     let frames: Vec<_> = suite.px.watch(&run, None).collect();
     suite.book.note("GET /brains/runs/{id}/watch", 200);

@@ -181,8 +181,12 @@ fn paused(story: &mut Story, run: &Value, events: &[Value], now: Timestamp) {
     let since = story.since.map_or(String::new(), |at| format!(" since {}", words::moment(at, now)));
     let why = reason.map_or(String::new(), |reason| format!(": {reason}"));
     story.sentences.push(format!("It is paused{since}{why}."));
-    story.sentences.extend(reason.and_then(mending).map(str::to_owned));
-    story.sentences.push("Nothing but somebody who resumes it moves it:".to_owned());
+    let mending = reason.and_then(mending);
+    story.sentences.extend(mending.map(str::to_owned));
+    story.sentences.push(match mending {
+        Some(_) => "Once that is mended, somebody who resumes it moves it:".to_owned(),
+        None => "Nothing but somebody who resumes it moves it:".to_owned(),
+    });
 }
 
 /// What to do about a reason that the code gives, before the run is resumed:
@@ -191,11 +195,11 @@ fn mending(reason: &str) -> Option<&'static str> {
     let says = |words: &str| reason.contains(words);
     if says("is not in brain") {
         Some(
-            "First give the step's new name its old one, by `.formerly(\"..\")`; `px check` says whether that will do.",
+            "If it was renamed, `.formerly(\"its old name\")` after it says so; `px check` says whether that will do.",
         )
     } else if says("does not fit") || says("could not be migrated") || says("response changed") {
         Some(
-            "First bring the code and what is stored together again (`#[serde(default)]`, `.migrate(..)`); `px check` says whether that will do.",
+            "The code has to take what is stored (`#[serde(default)]`, `.migrate(..)`); `px check` says whether it does.",
         )
     } else {
         None
@@ -378,7 +382,7 @@ mod tests {
     fn a_run_that_the_code_paused_says_what_to_mend_before_it_is_resumed() {
         let run = json!({"status": "paused", "reason": "step 'a' is not in brain 'b' any more"});
         let story = tell(&run, &[], NOW);
-        assert!(story.sentences[1].contains("`.formerly(\"..\")`"), "{:?}", story.sentences);
+        assert!(story.sentences[1].contains("`.formerly(\"its old name\")`"), "{:?}", story.sentences);
         let run = json!({"status": "paused", "reason": "by hand"});
         assert_eq!(tell(&run, &[], NOW).sentences.len(), 2);
     }

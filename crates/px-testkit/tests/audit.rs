@@ -9,7 +9,7 @@ mod project;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use damage::deeds::{Damage, edit, edit_log, nobody, put, remove};
+use damage::deeds::{Damage, Deed, edit, edit_log, nobody, put, remove};
 use damage::outbox::OUTBOX;
 use damage::{Parts, Rig, audited, load, name, plain};
 use project::registry;
@@ -62,7 +62,7 @@ fn assert_has_everything(report: &Report) {
     for state in OutgoingState::ALL {
         assert!(counts.outgoing.contains_key(&state), "{state:?} in {counts:?}");
     }
-    assert_eq!((counts.hooks, counts.attempts), (2, 5), "{counts:?}");
+    assert_eq!((counts.hooks, counts.attempts, counts.tokens), (2, 5, 1), "{counts:?}");
     assert!(
         [counts.log_pieces, counts.queued, counts.work, counts.dedups].iter().all(|n| *n > 0),
         "{counts:?}"
@@ -78,8 +78,7 @@ const LOGS: &[Damage] = &[
     (Rule::Unreadable, |rig| {
         let mut row = rig.run_that_is("survey", "complete");
         row.json = json!({});
-        let hex: String = row.key.iter().map(|byte| format!("{byte:02x}")).collect();
-        put(hex, row)
+        put(hex(&row), row)
     }),
     (Rule::LogGap, |rig| edit_log(rig.run_that_is("survey", "complete"), |log| drop(log.remove(3)))),
     (Rule::LogIllegal, |rig| {
@@ -109,6 +108,27 @@ const LOGS: &[Damage] = &[
         let run = rig.run_that_is("survey", "complete");
         edit(run.text("/id"), run, |run| run["waits"] = wait)
     }),
+];
+
+/// The id of a row that cannot be read is its key.
+fn hex(row: &Parts) -> String {
+    row.key.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A token that is not as it was written, with this done to it.
+fn spoiled_token(rig: &Rig, change: impl FnOnce(&mut Parts)) -> Deed {
+    let mut row = rig.table(b'c').remove(0);
+    change(&mut row);
+    put(hex(&row), row)
+}
+
+const TOKENS: &[Damage] = &[
+    (Rule::Unreadable, |rig| spoiled_token(rig, |token| token.json = json!({}))),
+    (Rule::Unreadable, |rig| spoiled_token(rig, |token| token.json["permission"] = json!("root"))),
+    (Rule::Unreadable, |rig| spoiled_token(rig, |token| token.json["digest"] = json!([1, 2, 3]))),
+    (Rule::Unreadable, |rig| spoiled_token(rig, |token| token.json["name"] = json!(null))),
+    // Under another token's id, where the server would look for that one.
+    (Rule::Unreadable, |rig| spoiled_token(rig, |token| token.key[3..].fill(8))),
 ];
 
 const WAITS: &[Damage] = &[
@@ -306,6 +326,11 @@ async fn damage_of_runs_and_logs_is_found() {
 }
 
 #[tokio::test]
+async fn damage_of_tokens_is_found() {
+    each_is_found(TOKENS).await;
+}
+
+#[tokio::test]
 async fn damage_of_waits_owners_and_timers_is_found() {
     each_is_found(WAITS).await;
 }
@@ -328,7 +353,7 @@ async fn damage_of_the_outbox_is_found() {
 #[test]
 fn every_rule_has_a_kind_of_damage_and_a_name_of_its_own() {
     let damaged: BTreeSet<Rule> =
-        [LOGS, WAITS, QUEUES, INBOX, OUTBOX].concat().into_iter().map(|(rule, _)| rule).collect();
+        [LOGS, TOKENS, WAITS, QUEUES, INBOX, OUTBOX].concat().into_iter().map(|(rule, _)| rule).collect();
     assert_eq!(damaged, Rule::ALL.iter().copied().collect());
     let codes: BTreeSet<&str> = Rule::ALL.iter().map(|rule| rule.code()).collect();
     assert_eq!(codes.len(), Rule::ALL.len());

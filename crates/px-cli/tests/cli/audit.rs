@@ -45,6 +45,22 @@ fn a_served_store_is_refused_and_a_killed_one_is_proved() {
 }
 
 #[test]
+fn a_damaged_token_is_named() {
+    let project = Project::small();
+    let rows = SledRows::open(&project.path("data"), Options::default()).unwrap();
+    let key = [&[0, 0, b'c'][..], &[7; 16]].concat();
+    let value = [&[0, 0, 0, 0, 0, 0, 0, 1][..], br#"{"name": "ada", "permission": "root"}"#].concat().into();
+    let batch = RowBatch { ops: vec![RowOp::Put { key, value }], ..RowBatch::default() };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(rows.submit(batch, Admission::Wait)).unwrap();
+    drop(rows);
+    let done = project.px(&["audit", "--data-dir", "data", "--json"]);
+    let report = done.json();
+    assert_eq!((done.code, &report["broken"]["unreadable-row"]), (1, &1.into()), "{done:?}");
+    assert_eq!(report["violations"][0]["ids"]["row"], format!("000063{}", "07".repeat(16)));
+}
+
+#[test]
 fn damage_is_named_with_exit_code_1() {
     let project = Project::small();
     let rows = SledRows::open(&project.path("data"), Options::default()).unwrap();

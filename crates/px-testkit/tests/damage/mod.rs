@@ -17,10 +17,11 @@ pub mod outbox;
 use std::sync::Arc;
 use std::time::Duration;
 
-use px_core::Scope;
+use px_core::{Scope, Timestamp, TokenId};
 use px_store::audit::{Report, audit};
 use px_store::rows::{Admission, Backing, Order, RowBatch, RowOp};
-use px_store::{Embedded, MemoryRows, Store};
+use px_store::tokens::{Permission, Token, TokenWrite};
+use px_store::{Batch, Embedded, MemoryRows, Outcome, Store};
 use px_testkit::World;
 use serde_json::{Value, json};
 
@@ -91,6 +92,20 @@ pub async fn load(world: &World) {
     post("17", "busy", "hello", "or_start").await;
     post("18", "busy", "more", "or_start").await;
     outbox::send(world).await;
+    token(world).await;
+}
+
+/// An API token, as the server makes one.
+async fn token(world: &World) {
+    let token = Token {
+        id: TokenId::from_bytes([7; 16]),
+        name: "ada".to_owned(),
+        permission: Permission::Admin,
+        digest: [1; 32],
+        created_at: Timestamp::from_millis(1),
+    };
+    let batch = Batch { scope: Scope(0), tokens: vec![TokenWrite::Create(token, 9)], ..Batch::default() };
+    assert!(matches!(world.rows().commit(batch, Admission::Wait).await.unwrap(), Outcome::Committed { .. }));
 }
 
 /// Audits a store.
@@ -240,7 +255,7 @@ fn take_apart(table: u8, key: Vec<u8>, value: &[u8]) -> Parts {
     let (from, to) = match table {
         b'r' | b'o' => (13, length(9)),
         b'd' => (12, length(8)),
-        b'k' | b'w' | b'h' => (8, value.len()),
+        b'k' | b'w' | b'h' | b'c' => (8, value.len()),
         b'l' => (value.len(), value.len()),
         _ => (0, value.len()),
     };

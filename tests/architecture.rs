@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use app as _;
+
 /// What each crate may depend on, of our own. The direction of the river.
 const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("px-core", &[]),

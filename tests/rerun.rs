@@ -10,6 +10,7 @@
 mod support;
 
 use app as _;
+use base64::Engine as _;
 use serde_json::{Value, json};
 use support::{Project, Px};
 
@@ -193,4 +194,62 @@ fn the_command_line_goes_back_by_number_and_by_title() {
     assert_eq!(code, Some(3));
     let (code, _, error) = say(&["runs", "fork", &run, "--from", "2", "--state", "{"]);
     assert_eq!((code, error.contains("--state")), (Some(2), true), "{error}");
+}
+
+/// Posts JSON within a trace.
+fn post_traced(px: &Px, path: &str, trace: &str, body: &Value) -> String {
+    let headers = [("content-type", "application/json"), ("traceparent", trace)];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let reply = px.try_send("POST", path, &headers, body.to_string().as_bytes()).unwrap();
+    assert_eq!(reply.status, 201, "{}", reply.text());
+    reply.run()
+}
+
+/// The runs' rows of a store that is not served, as an export has them.
+fn stored_runs(project: &Project) -> Vec<String> {
+    let output =
+        project.command(&["store", "export", "-", "--data-dir"]).arg(project.data()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let rows = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    rows.filter(|row| row["t"] == "r")
+        .map(|row| base64::engine::general_purpose::STANDARD.decode(row["v"].as_str().unwrap()).unwrap())
+        .map(|value| String::from_utf8_lossy(&value).into_owned())
+        .collect()
+}
+
+#[test]
+fn rule_32_a_run_keeps_the_trace_of_the_request_that_started_it() {
+    let project = Project::new();
+    let px = project.serve();
+    let [started, forked] = ["4bf92f3577b34da6a3ce929d0e0e4736", "0af7651916cd43dd8448eb211c80319c"]
+        .map(|trace| format!("00-{trace}-00f067aa0ba902b7-01"));
+    let ada = json!({"name": "Ada", "slackChannel": "general", "phoneNumber": "+15550100"});
+    let start = json!({"identifier": "customer-feedback", "initialState": ada});
+    let traced = post_traced(&px, "/brains/runs", &started, &start);
+    let malformed = post_traced(&px, "/brains/runs", "00-0-0-01", &start);
+    let untraced = px.start("customer-feedback", &ada);
+    for run in [&traced, &malformed, &untraced] {
+        px.reaches(run, "waiting");
+    }
+    let fork = format!("/brains/runs/{traced}/fork");
+    let fork = post_traced(&px, &fork, &forked, &json!({"startsAt": 1}));
+    px.reaches(&fork, "waiting");
+    // It outlives the process, and a rerun is the same run in the same trace.
+    px.kill();
+    let px = project.serve();
+    assert_eq!(px.post_json(RERUN, &json!({"runId": traced, "startsAt": 1})).status, 200);
+    px.until(&traced, "wait again", |run| run["status"] == "waiting");
+    px.stop();
+    let rows = stored_runs(&project);
+    assert_eq!(rows.len(), 4);
+    for (run, trace) in
+        [(&traced, Some(&started)), (&fork, Some(&forked)), (&malformed, None), (&untraced, None)]
+    {
+        let row = rows.iter().find(|row| row.contains(&format!("\"id\":\"{run}\""))).unwrap();
+        match trace {
+            Some(trace) => assert!(row.contains(&format!("\"traceparent\":\"{trace}\"")), "{row}"),
+            None => assert!(!row.contains("traceparent"), "{row}"),
+        }
+    }
 }

@@ -20,6 +20,7 @@ mod rules;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use app as _;
 use cases::{CALLBACKS, HARD_CASES};
 use rules::RULES;
 

@@ -55,6 +55,71 @@ fn count(replies: &[Reply], action: &str) -> usize {
     replies.iter().filter(|reply| reply.action() == action).count()
 }
 
+// Headers
+
+/// The headers say what the body says, and nothing that it does not say.
+#[track_caller]
+fn headers_match(reply: &Reply) {
+    let body = reply.json();
+    let said = |value: &Value| value.as_str().map(str::to_owned);
+    let header = |name: &str| reply.header(name).map(str::to_owned);
+    assert_eq!(header("px-action"), said(&body["action"]), "{}", reply.text());
+    assert_eq!(header("px-delivery-id"), said(&body["deliveryId"]), "{}", reply.text());
+    // A repetition names the run of its original.
+    let run =
+        if body["action"] == "duplicate" { &body["original"]["brainRunId"] } else { &body["brainRunId"] };
+    assert_eq!(header("px-run-id"), said(run), "{}", reply.text());
+}
+
+#[test]
+fn rule_25_every_reply_says_in_headers_what_became_of_the_delivery() {
+    let project = Project::new();
+    let px = project.serve();
+    let opened = pull_request(REPOSITORY, 7, "opened");
+    let first = px.post(&opened);
+    first.is(201, "triggered");
+    headers_match(&first);
+    let run = first.run();
+    px.waits_with(&run, "/events", &json!(["opened"]));
+    let resumed = px.post(&pull_request(REPOSITORY, 7, "labeled"));
+    resumed.is(200, "resumed");
+    let again = px.post(&opened);
+    again.is(200, "duplicate");
+    let ignored = px.post(&github("ping", "ping", json!({"zen": "Design for failure."}).to_string()));
+    ignored.is(200, "ignored");
+    // A text message to nobody is kept, and one to somebody who was answered meanwhile is late.
+    let kept = px.post(&twilio("SM1", "+15550111", "is anybody there?"));
+    kept.is(200, "queued");
+    let (asked, thread) = ask_ada(&px);
+    let answered = px.post(&thread_reply("Ev1", &thread, "I like it"));
+    answered.is(200, "resumed");
+    let late = px.post(&twilio("SM2", "+15550100", "too late"));
+    late.is(200, "late");
+    for message in [&kept, &late] {
+        assert_eq!(message.header("content-type"), Some("application/json"), "the sample answers JSON");
+    }
+    for (reply, run) in [
+        (&resumed, Some(&run)),
+        (&again, Some(&run)),
+        (&ignored, None),
+        (&kept, None),
+        (&answered, Some(&asked)),
+        (&late, Some(&asked)),
+    ] {
+        headers_match(reply);
+        assert_eq!(reply.header("px-run-id"), run.map(String::as_str), "{}", reply.text());
+        assert!(reply.header("px-delivery-id").is_some_and(|id| id.starts_with("whd_")), "{reply:?}");
+    }
+    // What is set aside has a delivery and an action, but no action in its body.
+    let unfit = px.post(&github("pull_request", "1", json!({"pull_request": 7}).to_string()));
+    assert_eq!((unfit.status, unfit.header("px-action")), (422, Some("quarantined")), "{}", unfit.text());
+    assert_eq!(unfit.header("px-delivery-id"), Some(unfit.field("deliveryId").as_str()));
+    // What is not believed has no delivery, since nothing is kept of it there.
+    let forged = px.post(&pull_request(REPOSITORY, 8, "opened").with_flipped_byte());
+    assert_eq!((forged.status, forged.header("px-action")), (401, Some("rejected")), "{}", forged.text());
+    assert_eq!((forged.header("px-run-id"), forged.header("px-delivery-id")), (None, None));
+}
+
 // GitHub
 
 #[test]

@@ -140,7 +140,11 @@ pub(super) const RULES: &[Row] = &[
     ),
     (44, "values take the schema's type, and exit codes the outcome", &[]),
     (45, "duplicate slugs are told with both places", &[]),
-    (46, "users' code names px and nothing else of it", &["tests/architecture.rs::users_code_names_only_px"]),
+    (
+        46,
+        "cargo finds everything by itself, and the visible root is what a newcomer needs",
+        &["tests/architecture.rs::users_code_names_only_px"],
+    ),
     (
         47,
         "no query is unbounded",

@@ -28,6 +28,28 @@ fn mistakes_are_explained() {
     trybuild::TestCases::new().compile_fail("tests/compile_fail/*.rs");
 }
 
+/// This very program, with a compiler that says it is another one.
+#[cfg(unix)]
+#[test]
+fn rule_46_another_toolchain_skips_the_messages_aloud() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = std::env::temp_dir().join(format!("px-other-rustc-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let rustc = folder.join("rustc");
+    std::fs::write(&rustc, "#!/bin/sh\necho 'release: 1.0.0'\n").unwrap();
+    std::fs::set_permissions(&rustc, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "mistakes_are_explained"])
+        .env("RUSTC", &rustc)
+        .output();
+    std::fs::remove_dir_all(&folder).unwrap();
+    let output = output.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("SKIPPED mistakes_are_explained") && said.contains("this is 1.0.0"), "{said}");
+}
+
 /// The release of the compiler that cargo uses.
 fn release() -> Option<String> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());

@@ -260,7 +260,7 @@ impl Applier {
             let key = row_key(key);
             // A row that came and went costs a read instead of a write, which
             // in the tree is several times dearer.
-            if row.value.is_none() && self.shared.tree.get(&key)?.is_none() {
+            if row.value.is_none() && self.shared.tree.head(&key)?.is_none() {
                 continue;
             }
             if !writer.add((key, row.value.clone()))? {

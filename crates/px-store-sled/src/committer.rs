@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use px_core::Stopwatch;
@@ -60,6 +60,7 @@ impl Committer {
         if let Err(error) = self.shared.health.check() {
             return refuse(jobs, &error);
         }
+        let is_busy = jobs.len() >= self.shared.options.busy_batches;
         let verdicts = self.decide(&jobs);
         let first_sequence = self.journal.next_sequence();
         let written = if self.record.is_empty() { 0 } else { self.record.record_bytes() as u64 };
@@ -71,7 +72,9 @@ impl Committer {
         self.publish(jobs, verdicts, first_sequence, written);
         self.record.clear(2 * self.shared.options.group_bytes);
         let (lag, speed) = self.shared.lag.now();
-        self.not_before = started + self.shared.pace.time_for(written, lag, speed);
+        let pause = self.shared.pace.time_for(written, lag, speed);
+        let interval = if is_busy { self.shared.options.busy_interval } else { Duration::ZERO };
+        self.not_before = started + pause.max(interval);
     }
 
     /// Checks every batch against what was committed before it, and puts those
@@ -98,17 +101,24 @@ impl Committer {
     fn check(&self, batch: &RowBatch, group: &HashMap<&[u8], Option<&Bytes>>) -> Verdict {
         for (index, check) in batch.checks.iter().enumerate() {
             let pending = group.get(check.key.as_slice());
+            let holds = match pending {
+                Some(pending) => Ok(check.holds(pending.map(|value| &**value))),
+                None => self.shared.satisfies(check),
+            };
+            match holds {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => return Verdict::Fail(error),
+            }
+            // Nothing but this thread can change what the row is.
             let found = match pending {
                 Some(pending) => Ok(pending.cloned()),
                 None => self.shared.get(&check.key),
             };
-            match found {
-                Err(error) => return Verdict::Fail(error),
-                Ok(found) if !check.holds(found.as_deref()) => {
-                    return Verdict::Conflict { check: index, found, in_group: pending.is_some() };
-                }
-                Ok(_) => {}
-            }
+            return match found {
+                Ok(found) => Verdict::Conflict { check: index, found, in_group: pending.is_some() },
+                Err(error) => Verdict::Fail(error),
+            };
         }
         Verdict::Commit
     }

@@ -66,6 +66,12 @@ pub struct Options {
     /// The longest pause that pacing makes before one group.
     pub pace_pause: Duration,
 
+    /// A group of at least so many batches means that many callers are busy.
+    pub busy_batches: usize,
+    /// From one group to the next, at least, while many callers are busy: fewer
+    /// syncs and fewer wake-ups, and more of the processor for the callers.
+    pub busy_interval: Duration,
+
     /// Room that is kept free on the disk. With less, commits are refused as
     /// [`Full`](px_store::Error::Full) before anything is written; with less
     /// than a quarter of it, the tree is not written either, since sled does
@@ -86,7 +92,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            cache_bytes: 128 * MIB as u64,
+            cache_bytes: 64 * MIB as u64,
             queue_batches: 4096,
             queue_bytes: 64 * MIB,
             waiting_batches: 65_536,
@@ -104,6 +110,8 @@ impl Default for Options {
             lag: Duration::from_secs(4),
             lag_limit_bytes: 512 * MIB as u64,
             pace_pause: Duration::from_millis(20),
+            busy_batches: 12,
+            busy_interval: Duration::from_micros(600),
             reserve_bytes: 64 * MIB as u64,
             checkpoint_bytes: 32 * MIB as u64,
             checkpoint_after: Duration::from_secs(5),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use px_store::rows::{Order, RowStats};
+use px_store::rows::{Check, Order, RowStats};
 use px_store::{Error, HintBus};
 
 use crate::applier::Signals;
@@ -18,7 +18,7 @@ use crate::pace::{Pace, Speed};
 use crate::postings::{self, row_key};
 use crate::queue::Queue;
 use crate::room::Room;
-use crate::tree::{Pair, Tree};
+use crate::tree::{Head, Pair, Tree};
 
 /// Rows of each generation that a range read looks at first.
 const WINDOW: usize = 32;
@@ -144,6 +144,18 @@ impl Shared {
         match known {
             Some(row) => Ok(row),
             None => self.tree.get(&row_key(key)),
+        }
+    }
+
+    /// Whether a row, as of the newest durable commit, satisfies a check.
+    pub(crate) fn satisfies(&self, check: &Check) -> Result<bool, Error> {
+        let known = self.overlay.read().get(&check.key);
+        match known {
+            Some(row) => Ok(check.holds(row.as_deref())),
+            None => {
+                let head = self.tree.head(&row_key(&check.key))?;
+                Ok(check.holds(head.as_ref().map(Head::as_slice)))
+            }
         }
     }
 

@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use lz4_flex::block::{compress_into, decompress_into, get_maximum_output_size};
 use px_store::Error;
 use px_store::rows::Order;
 
@@ -28,10 +29,33 @@ pub(crate) type Write = (Vec<u8>, Option<Bytes>);
 /// A key and its value.
 pub(crate) type Pair = (Vec<u8>, Bytes);
 
+/// How a value begins: at most eight bytes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Head {
+    bytes: [u8; HEAD_BYTES],
+    length: usize,
+}
+
+impl Head {
+    pub(crate) fn of(value: &[u8]) -> Self {
+        let length = value.len().min(HEAD_BYTES);
+        let mut bytes = [0; HEAD_BYTES];
+        bytes.iter_mut().zip(value).for_each(|(to, from)| *to = *from);
+        Self { bytes, length }
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+}
+
 /// An ordered map on disk. Written by one thread, read by many.
 pub(crate) trait Tree: Send + Sync + 'static {
     /// Reads one value.
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error>;
+
+    /// Reads how one value begins, which says its version.
+    fn head(&self, key: &[u8]) -> Result<Option<Head>, Error>;
 
     /// Reads at most `limit` values with `from <= key < to`.
     fn range(&self, from: &[u8], to: &[u8], order: Order, limit: usize) -> Result<Vec<Pair>, Error>;
@@ -45,7 +69,7 @@ pub(crate) trait Tree: Send + Sync + 'static {
 
 /// sled's own unit of allocation. A quarter of it is the largest page that
 /// stays in the data file.
-const SEGMENT_BYTES: usize = 2 * 1024 * 1024;
+pub(crate) const SEGMENT_BYTES: usize = 2 * 1024 * 1024;
 
 /// The largest value that is stored as one row; 20 of them stay below a
 /// quarter of a segment.
@@ -62,6 +86,16 @@ const PIECES: u32 = u32::MAX;
 const WHOLE: u8 = 0;
 /// First byte of a stored value: the rest is an id (8) and a length (8).
 const PIECED: u8 = 1;
+/// First byte of a stored value: the rest is its length (4), its head (8) and
+/// the LZ4 block of what follows that. Records are JSON and take half the room,
+/// on disk and in sled's cache; the head can be read as it is.
+const PACKED: u8 = 2;
+
+/// The smallest value that is packed: a shorter one hardly becomes smaller.
+const PACKED_FROM: usize = 256;
+
+/// How much of a value can be read without reading it whole.
+const HEAD_BYTES: usize = 8;
 
 /// First byte of every key that [`Tree`]'s callers use.
 const VALUES: u8 = 1;
@@ -173,8 +207,11 @@ impl SledTree {
     fn insert(&self, key: &[u8], value: &[u8], scratch: &mut Vec<u8>) -> Result<(), Error> {
         scratch.clear();
         if value.len() <= PIECE_BYTES {
-            scratch.push(WHOLE);
-            scratch.extend_from_slice(value);
+            if value.len() < PACKED_FROM || !pack(value, scratch) {
+                scratch.clear();
+                scratch.push(WHOLE);
+                scratch.extend_from_slice(value);
+            }
         } else {
             let id = self.next_id.fetch_add(1, Ordering::Relaxed);
             for (index, piece) in (0..PIECES).zip(value.chunks(PIECE_BYTES)) {
@@ -212,6 +249,10 @@ impl SledTree {
         }
         match found.split_first() {
             Some((&WHOLE, value)) => Ok(Some(Bytes::copy_from_slice(value))),
+            Some((&PACKED, packed)) => match unpack(packed) {
+                Some(value) => Ok(Some(value)),
+                None => Err(Error::Corrupt("the tree holds a packed value that is damaged".to_owned())),
+            },
             _ => Err(Error::Corrupt("the tree holds a value of an unknown kind".to_owned())),
         }
     }
@@ -230,6 +271,17 @@ impl Tree for SledTree {
             }
         }
         Err(Error::Corrupt("a large value in the tree misses a piece".to_owned()))
+    }
+
+    fn head(&self, key: &[u8]) -> Result<Option<Head>, Error> {
+        let found = self.db.get(stored(key)).map_err(|error| broken(&error))?;
+        match found.as_deref().and_then(<[u8]>::split_first) {
+            Some((&WHOLE, value)) => Ok(Some(Head::of(value))),
+            Some((&PACKED, packed)) if packed.len() >= 4 + HEAD_BYTES => Ok(packed.get(4..).map(Head::of)),
+            // In pieces, or damaged.
+            Some(_) => Ok(self.get(key)?.as_deref().map(Head::of)),
+            None => Ok(None),
+        }
     }
 
     fn range(&self, from: &[u8], to: &[u8], order: Order, limit: usize) -> Result<Vec<Pair>, Error> {
@@ -273,6 +325,39 @@ impl Tree for SledTree {
     fn checkpoint(&self) -> Result<(), Error> {
         self.flush()
     }
+}
+
+/// Packs a value of at most [`PIECE_BYTES`]; `false` if that does not make it
+/// smaller, and `packed` is then of no use.
+fn pack(value: &[u8], packed: &mut Vec<u8>) -> bool {
+    let (Ok(length), Some((head, rest))) =
+        (u32::try_from(value.len()), value.split_first_chunk::<HEAD_BYTES>())
+    else {
+        return false;
+    };
+    packed.push(PACKED);
+    packed.extend_from_slice(&length.to_be_bytes());
+    packed.extend_from_slice(head);
+    let start = packed.len();
+    packed.resize(start + get_maximum_output_size(rest.len()), 0);
+    let Some(room) = packed.get_mut(start..) else { return false };
+    let Ok(bytes) = compress_into(rest, room) else { return false };
+    packed.truncate(start + bytes);
+    packed.len() <= value.len()
+}
+
+fn unpack(packed: &[u8]) -> Option<Bytes> {
+    let (length, packed) = packed.split_first_chunk()?;
+    let (head, block) = packed.split_first_chunk::<HEAD_BYTES>()?;
+    let length = u32::from_be_bytes(*length) as usize;
+    if length > PIECE_BYTES {
+        return None;
+    }
+    let mut value = vec![0; length];
+    let (begin, rest) = value.split_first_chunk_mut::<HEAD_BYTES>()?;
+    *begin = *head;
+    let bytes = decompress_into(block, rest).ok()?;
+    (bytes == rest.len()).then(|| value.into())
 }
 
 fn stored(key: &[u8]) -> Vec<u8> {

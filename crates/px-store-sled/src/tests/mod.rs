@@ -6,4 +6,5 @@ mod commits;
 mod differential;
 mod failures;
 mod journal;
+mod packing;
 mod rig;

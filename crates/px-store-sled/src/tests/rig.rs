@@ -17,7 +17,7 @@ use px_store::Error;
 use px_store::rows::{Admission, Backing, BoxFuture, Check, Expect, Order, RowBatch, RowOp, RowOutcome};
 
 use crate::journal::{Disk, RealDisk};
-use crate::tree::{Pair, Tree, Write};
+use crate::tree::{Head, Pair, Tree, Write};
 use crate::{Options, SledRows};
 
 /// A step of the store that a test hears of before it happens.
@@ -124,6 +124,10 @@ impl Tree for MemoryTree {
         Ok(self.0.lock().unwrap().get(key).cloned())
     }
 
+    fn head(&self, key: &[u8]) -> Result<Option<Head>, Error> {
+        Ok(self.0.lock().unwrap().get(key).map(|value| Head::of(value)))
+    }
+
     fn range(&self, from: &[u8], to: &[u8], order: Order, limit: usize) -> Result<Vec<Pair>, Error> {
         if from >= to {
             return Ok(Vec::new());
@@ -165,6 +169,10 @@ pub(super) struct HookedTree<T> {
 impl<T: Tree> Tree for HookedTree<T> {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
         self.tree.get(key)
+    }
+
+    fn head(&self, key: &[u8]) -> Result<Option<Head>, Error> {
+        self.tree.head(key)
     }
 
     fn range(&self, from: &[u8], to: &[u8], order: Order, limit: usize) -> Result<Vec<Pair>, Error> {

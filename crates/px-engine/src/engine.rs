@@ -133,18 +133,25 @@ impl Shared {
             *again = true;
             return;
         }
-        let mut stopping = self.stopping.subscribe();
-        let place = tokio::select! {
-            place = Arc::clone(&self.places).acquire_owned() => place,
-            () = stopped(&mut stopping) => return,
+        let place = match Arc::clone(&self.places).try_acquire_owned() {
+            Ok(place) => place,
+            Err(_) => {
+                let mut stopping = self.stopping.subscribe();
+                let place = tokio::select! {
+                    place = Arc::clone(&self.places).acquire_owned() => place,
+                    () = stopped(&mut stopping) => return,
+                };
+                let Ok(place) = place else { return };
+                place
+            }
         };
-        let Ok(place) = place else { return };
         self.running().insert(run, false);
         let shared = Arc::clone(self);
         tasks.spawn(async move {
             loop {
                 let span = tracing::info_span!("run", %run);
-                let executed = executor::execute(&shared.parts, &shared.limits, run);
+                // On the heap, and so is the task: it is moved about while it is spawned.
+                let executed = Box::pin(executor::execute(&shared.parts, &shared.limits, run));
                 if let Err(error) = executed.instrument(span).await {
                     tracing::error!(%run, %error, "a run could not be moved on; the next poll tries again");
                 }

@@ -44,10 +44,9 @@ pub(crate) async fn execute(parts: &Parts, limits: &Limits, run: RunId) -> Resul
     let session = Arc::new(Session::new(parts.clone(), claim, record));
     let result = if deaths >= limits.max_deaths {
         let reason = format!("{deaths} processes died while this step ran; resume the run to try once more");
-        session.commit(Some(Command::Halt { reason: Some(reason) })).await.map(drop)
+        Box::pin(session.commit(Some(Command::Halt { reason: Some(reason) }))).await.map(drop)
     } else {
-        let steps = steps(parts, limits, &session);
-        let mut steps = pin!(steps);
+        let mut steps = pin!(steps(parts, limits, &session));
         loop {
             if written.is_some() {
                 break steps.await;
@@ -72,13 +71,15 @@ pub(crate) async fn execute(parts: &Parts, limits: &Limits, run: RunId) -> Resul
 
 async fn steps(parts: &Parts, limits: &Limits, session: &Arc<Session>) -> Result<(), SessionError> {
     loop {
-        let run = session.run().await;
+        let record = session.run().await;
+        let run = &record.run;
         if run.pause_requested {
-            session.commit(Some(Command::Halt { reason: run.reason })).await?;
+            let reason = run.reason.clone();
+            session.commit(Some(Command::Halt { reason })).await?;
             return Ok(());
         }
-        let place = match find(&parts.registry, &run)
-            .and_then(|place| same_response(&parts.registry, &run).map(|()| place))
+        let place = match find(&parts.registry, run)
+            .and_then(|place| same_response(&parts.registry, run).map(|()| place))
         {
             Ok(place) => place,
             Err(reason) => {
@@ -87,9 +88,9 @@ async fn steps(parts: &Parts, limits: &Limits, session: &Arc<Session>) -> Result
             }
         };
         let command = match &place {
-            Position::Leave(found, nested) => leave(&run, found, nested),
+            Position::Leave(found, nested) => leave(run, found, nested),
             Position::Step(found) => {
-                if let Some(command) = migration(&run, found) {
+                if let Some(command) = migration(run, found) {
                     let rests = matches!(command, Command::Halt { .. });
                     if session.commit(Some(command)).await? != Committed::GoesOn || rests {
                         return Ok(());
@@ -99,14 +100,16 @@ async fn steps(parts: &Parts, limits: &Limits, session: &Arc<Session>) -> Result
                 let begun = parts.clock.now();
                 session.begin(found.index, begun).await;
                 match &found.step.body {
-                    Body::Brain(nested) => enter(&run, nested),
-                    _ => match run_step(limits, session, &run, found.step).await? {
-                        Some(result) => command(parts, &run, found, result),
+                    Body::Brain(nested) => enter(run, nested),
+                    _ => match run_step(limits, session, run, found.step).await? {
+                        Some(result) => command(parts, run, found, result),
                         None => return Ok(()),
                     },
                 }
             }
         };
+        // So that the commit need not copy it.
+        drop(record);
         match session.commit(Some(command)).await? {
             Committed::GoesOn => {}
             Committed::Rests | Committed::Revoked => return Ok(()),
@@ -182,19 +185,18 @@ async fn run_step(
         options: run.options.clone(),
         once: run.once.clone(),
     };
-    let revoked = session.revoked();
     // The call itself is user code too, and may panic before there is a future.
-    let code = async {
+    let mut code = pin!(async {
         let state = frame.state.clone();
         match &step.body {
             Body::Code(code) => {
                 code(Cx::new(about, Arc::clone(session) as _), state, run.given.clone()).await
             }
-            Body::Map(map) => items::work(session, run, map, &about, state).await,
+            Body::Map(map) => Box::pin(items::work(session, run, map, &about, state)).await,
             Body::Brain(_) => Err(StepError::State("a nested brain has no code".into())),
         }
-    };
-    let code = AssertUnwindSafe(code).catch_unwind();
+    });
+    let code = AssertUnwindSafe(code.as_mut()).catch_unwind();
     let time = step.options.timeout;
     let mut code = pin!(async {
         match time {
@@ -209,7 +211,9 @@ async fn run_step(
         () = tokio::time::sleep(limits.visible_after) => {
             // The step goes on while its start is committed: it may be in the
             // middle of a commit of its own, and hold the session for that.
-            let mut showing = pin!(session.show());
+            // What was revoked before this is found by the commit that shows the step.
+            let revoked = session.revoked();
+            let mut showing = Box::pin(session.show());
             let mut done = None;
             let shown = loop {
                 tokio::select! {

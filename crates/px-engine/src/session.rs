@@ -3,6 +3,7 @@
 //! claim's fence, so an executor that was revoked can commit nothing.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use px_core::RunId;
 use px_core::event::Cause;
@@ -57,7 +58,8 @@ pub(crate) struct Claim {
 }
 
 struct Current {
-    record: RunRecord,
+    /// Shared with the executor while its step runs.
+    record: Arc<RunRecord>,
     /// The step to begin, unless its start is committed already: its place and time.
     begin: Option<(u32, Timestamp)>,
 }
@@ -65,15 +67,15 @@ struct Current {
 impl Current {
     /// The record; what is left behind must be replaced before it is used.
     fn take(&mut self, run: RunId) -> RunRecord {
-        let vacant = RunRecord { run: Run::vacant(run), tail: LogTail::default() };
-        std::mem::replace(&mut self.record, vacant)
+        let vacant = Arc::new(RunRecord { run: Run::vacant(run), tail: LogTail::default() });
+        Arc::unwrap_or_clone(std::mem::replace(&mut self.record, vacant))
     }
 }
 
 impl Session {
     pub(crate) fn new(parts: Parts, claim: Claim, record: RunRecord) -> Self {
         let run = record.run.id;
-        let current = Mutex::new(Current { record, begin: None });
+        let current = Mutex::new(Current { record: Arc::new(record), begin: None });
         Self { parts, claim, run, current, gone: watch::Sender::new(false) }
     }
 
@@ -93,9 +95,9 @@ impl Session {
         }
     }
 
-    /// A copy of the run as it was last committed.
-    pub(crate) async fn run(&self) -> Run {
-        self.current.lock().await.record.run.clone()
+    /// The run as it was last committed. A commit copies what is still held.
+    pub(crate) async fn run(&self) -> Arc<RunRecord> {
+        Arc::clone(&self.current.lock().await.record)
     }
 
     /// Says that the step at this place begins now. It is committed with the
@@ -135,7 +137,7 @@ impl Session {
         for _ in 0..MAX_ROUNDS {
             let mut draft = self.parts.draft();
             let now = draft.now();
-            draft.adopt(if is_last { current.take(self.run) } else { current.record.clone() });
+            draft.adopt(if is_last { current.take(self.run) } else { (*current.record).clone() });
             draft.fence(self.run, self.claim.fence);
             if let Some((index, at)) = current.begin {
                 draft.advance(at);
@@ -144,7 +146,7 @@ impl Session {
             }
             let mut command = command.clone();
             if let Some((start, started)) = start {
-                let run = draft.start(start.clone()).await?;
+                let run = Box::pin(draft.start(start.clone())).await?;
                 *started.lock().await = Some(run);
                 if let Some(Command::RecordOnce { value, .. }) = &mut command {
                     *value = Value::String(run.to_string());
@@ -163,7 +165,7 @@ impl Session {
             match self.parts.store.commit(draft.into_batch(), Admission::Wait).await? {
                 Outcome::Committed { .. } => {
                     if let Some(next) = next {
-                        current.record = next;
+                        current.record = Arc::new(next);
                     }
                     current.begin = None;
                     said.tell();
@@ -176,7 +178,7 @@ impl Session {
                 Outcome::Conflict(_) => {
                     // Somebody changed the run or a key and left the claim: read anew.
                     match self.parts.store.run(self.parts.scope, self.run).await? {
-                        Some(record) => current.record = record,
+                        Some(record) => current.record = Arc::new(record),
                         None => return Ok(Committed::Revoked),
                     }
                 }

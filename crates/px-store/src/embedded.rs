@@ -27,6 +27,10 @@ use crate::tokens::{Token, TokenWrite};
 /// How many rows one page of a filtered list looks at, at most.
 pub(crate) const SCAN_LIMIT: usize = 2_000;
 
+/// Most commits have no more checks and changes of rows than these.
+const USUAL_CHECKS: usize = 4;
+const USUAL_OPS: usize = 12;
+
 /// How many keys of a webhook are looked at to find one that a run waits on.
 const AWAITED_SCAN: usize = 1_000;
 
@@ -335,9 +339,13 @@ impl Translation {
     fn of(batch: &Batch) -> Result<Self, Error> {
         let scope = batch.scope;
         let mut this = Self {
-            rows: RowBatch { hints: batch.hints(), ..RowBatch::default() },
-            stakes: Vec::new(),
-            written: Vec::new(),
+            rows: RowBatch {
+                hints: batch.hints(),
+                checks: Vec::with_capacity(USUAL_CHECKS),
+                ops: Vec::with_capacity(USUAL_OPS),
+            },
+            stakes: Vec::with_capacity(USUAL_CHECKS),
+            written: Vec::with_capacity(batch.runs.len()),
         };
         // Duplicates first: that is the answer that a repeated delivery wants,
         // whatever else has changed since.

@@ -70,9 +70,10 @@ pub struct Draft<'a> {
     ids: &'a Ids,
     scope: Scope,
     now: Timestamp,
-    keys: BTreeMap<KeyId, DraftKey>,
-    runs: BTreeMap<RunId, DraftRun>,
-    deliveries: BTreeMap<DeliveryId, DeliveryWrite>,
+    // Boxed, since a map makes room for eleven of them at once.
+    keys: BTreeMap<KeyId, Box<DraftKey>>,
+    runs: BTreeMap<RunId, Box<DraftRun>>,
+    deliveries: BTreeMap<DeliveryId, Box<DeliveryWrite>>,
     queue: BTreeMap<(KeyId, u64), Option<QueuedEvent>>,
     work: BTreeMap<RunId, WorkWrite>,
     timers: BTreeMap<Timer, bool>,
@@ -133,9 +134,9 @@ impl<'a> Draft<'a> {
         if !self.keys.contains_key(key) {
             let read = self.store.key(self.scope, key).await?;
             let loaded = DraftKey { expected: read.version, record: read.record, changed: false };
-            self.keys.insert(key.clone(), loaded);
+            self.keys.insert(key.clone(), Box::new(loaded));
         }
-        self.keys.get_mut(key).ok_or(Error::Closed)
+        self.keys.get_mut(key).map(Box::as_mut).ok_or(Error::Closed)
     }
 
     async fn change_key(&mut self, key: &KeyId) -> Result<&mut KeyRecord, Error> {
@@ -160,7 +161,7 @@ impl<'a> Draft<'a> {
     /// commit; the commit fails if it has changed since.
     pub fn adopt(&mut self, read: crate::batch::RunRecord) {
         let loaded = DraftRun::of(read.run.seq, read.run, read.tail);
-        self.runs.insert(loaded.run.id, loaded);
+        self.runs.insert(loaded.run.id, Box::new(loaded));
     }
 
     /// Demands that a run is still as it was read, also if this draft does not
@@ -198,7 +199,7 @@ impl<'a> Draft<'a> {
         let id = self.ids.run(self.now);
         start.slot = self.catalog.slot(&start.brain, &start.initial_state);
         let vacant = DraftRun::of(0, Run::vacant(id), LogTail::default());
-        self.runs.insert(id, vacant);
+        self.runs.insert(id, Box::new(vacant));
         self.hook_new(id);
         if let Err(error) = self.decide(id, Command::Start(Box::new(start))) {
             self.runs.remove(&id);
@@ -212,6 +213,7 @@ impl<'a> Draft<'a> {
         self.outbox.listen(self.store, self.scope)?;
         let loaded = self.runs.get_mut(&id).ok_or(DraftError::NoRun(id))?;
         let decision = decide(&loaded.run, command, self.now)?;
+        loaded.events.reserve(decision.events.len());
         for event in decision.events {
             let before = loaded.run.status;
             loaded.run.apply(&event)?;
@@ -313,7 +315,8 @@ impl<'a> Draft<'a> {
     ) -> Result<Option<T>, Error> {
         if !self.deliveries.contains_key(&delivery) {
             let Some(read) = self.store.delivery(self.scope, delivery).await? else { return Ok(None) };
-            self.deliveries.insert(delivery, DeliveryWrite { delivery: read, new: false });
+            let write = DeliveryWrite { delivery: read, new: false };
+            self.deliveries.insert(delivery, Box::new(write));
         }
         let now = self.now;
         let entry = self
@@ -332,7 +335,7 @@ impl<'a> Draft<'a> {
 
     /// Adds a new delivery.
     pub fn put_delivery(&mut self, delivery: Delivery) {
-        self.deliveries.insert(delivery.id, DeliveryWrite { delivery, new: true });
+        self.deliveries.insert(delivery.id, Box::new(DeliveryWrite { delivery, new: true }));
     }
 
     /// Remembers a provider's id; the commit fails if it is known already, unless forced.
@@ -396,7 +399,7 @@ impl<'a> Draft<'a> {
             dedups: self.dedups,
             forget: Vec::new(),
             forgotten: None,
-            deliveries: self.deliveries.into_values().collect(),
+            deliveries: self.deliveries.into_values().map(|write| *write).collect(),
             queue: self.queue.into_iter().map(|((key, place), event)| (key, place, event)).collect(),
             work: self.work.into_values().collect(),
             arm: arm.into_iter().map(|(timer, _)| timer).collect(),

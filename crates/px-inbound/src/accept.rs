@@ -77,6 +77,9 @@ impl Stage {
             None => None,
         };
         let mut known: Vec<(String, DedupRecord)> = Vec::new();
+        // The commit itself refuses what is known already. Only where that may not
+        // be reached, or would come to another end, is it asked for beforehand.
+        let mut asks = endpoint.def.same_body_within.is_some();
         let mut turn = None;
         let trace = traceparent(&delivery);
         'rounds: for _ in 0..MAX_ROUNDS {
@@ -89,7 +92,7 @@ impl Stage {
                 let duplicate = match &event.provider_id {
                     Some(id) if !seen.insert(id.clone()) => Some(repeated(&delivery, now)),
                     Some(id) if occasion == Occasion::Arrival => {
-                        self.known(endpoint, id, &known, now).await?
+                        self.known(endpoint, id, &known, asks, now).await?
                     }
                     _ => None,
                 };
@@ -107,7 +110,12 @@ impl Stage {
                         // The key was read before another commit ended the wait, and the
                         // run after it. The key says so by now.
                         Err(AcceptError::Draft(DraftError::Refused(_) | DraftError::NoRun(_))) => {
+                            asks = true;
                             tokio::task::yield_now().await;
+                            continue 'rounds;
+                        }
+                        Err(_) if !asks => {
+                            asks = true;
                             continue 'rounds;
                         }
                         Err(error) => return Err(error),
@@ -148,16 +156,20 @@ impl Stage {
         Err(AcceptError::TooManyRounds)
     }
 
-    /// The record under a provider's id: found by an earlier round, or in the store.
+    /// The record under a provider's id: found by an earlier round or, if `asks`, in the store.
     async fn known(
         &self,
         endpoint: &Endpoint,
         id: &str,
         known: &[(String, DedupRecord)],
+        asks: bool,
         now: Timestamp,
     ) -> Result<Option<DedupRecord>, px_store::Error> {
         if let Some((_, record)) = known.iter().find(|(other, _)| other == id) {
             return Ok(Some(record.clone()));
+        }
+        if !asks {
+            return Ok(None);
         }
         let record = self.store.dedup(self.scope, &endpoint.def.slug, id).await?;
         let counts = |record: &DedupRecord| {
@@ -236,7 +248,7 @@ impl Stage {
         let Some(identifier) = &event.raw.identifier else {
             return match &entry.start {
                 Some(intent) => {
-                    let run = self.start(draft, intent, event.id, None).await?;
+                    let run = Box::pin(self.start(draft, intent, event.id, None)).await?;
                     (entry.state, entry.run) = (InboxState::Started, Some(run));
                     Ok(Action::Triggered(run))
                 }
@@ -303,7 +315,7 @@ impl Stage {
             }
             Route::Start => {
                 let Some(intent) = &entry.start else { return Ok(Action::Ignored { token: None }) };
-                let run = self.start(draft, intent, event.id, Some(&key)).await?;
+                let run = Box::pin(self.start(draft, intent, event.id, Some(&key))).await?;
                 (entry.state, entry.run) = (InboxState::Started, Some(run));
                 Ok(Action::Triggered(run))
             }

@@ -146,10 +146,10 @@ impl Stage {
     }
 
     async fn take_in(&self, slug: &str, received: Received, watch: Stopwatch) -> Answer {
-        let Some(endpoint) = self.endpoints.get(slug) else { return self.unknown(slug).await };
+        let Some(endpoint) = self.endpoints.get(slug) else { return Box::pin(self.unknown(slug)).await };
         match endpoint.verifier.greet(&received) {
             Some(Ok(reply)) => return Answer::handshake(reply),
-            Some(Err(refusal)) => return self.reject(endpoint, &received, &refusal, watch).await,
+            Some(Err(refusal)) => return Box::pin(self.reject(endpoint, &received, &refusal, watch)).await,
             None => {}
         }
         // Twilio can be told to send its webhooks as GET; nobody else does.
@@ -160,7 +160,7 @@ impl Stage {
         }
         let verified = match endpoint.verifier.verify(&received, &self.urls) {
             Ok(verified) => verified,
-            Err(refusal) => return self.reject(endpoint, &received, &refusal, watch).await,
+            Err(refusal) => return Box::pin(self.reject(endpoint, &received, &refusal, watch)).await,
         };
         let payload = match endpoint.verifier.parse(&received) {
             Ok(payload) => payload,
@@ -174,7 +174,7 @@ impl Stage {
             Some(key) => format!("verified by secret {}", key + 1),
             None => "unverified".to_owned(),
         };
-        if let Err(error) = self.set_aside_read.get_or_try_init(|| self.read_set_aside()).await {
+        if let Err(error) = self.set_aside_read.get_or_try_init(|| Box::pin(self.read_set_aside())).await {
             tracing::error!(slug, %error, "the inbox could not be read");
             return Answer::unavailable("The delivery could not be stored, try again");
         }

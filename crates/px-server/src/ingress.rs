@@ -20,6 +20,7 @@ use px_sdk::{Received, Timestamp};
 use crate::app::Shared;
 use crate::error::ApiError;
 use crate::layered;
+use crate::whole::whole;
 
 static ACTION: HeaderName = HeaderName::from_static("px-action");
 static RUN: HeaderName = HeaderName::from_static("px-run-id");
@@ -115,9 +116,8 @@ where
         remote,
         at,
     };
-    // In a task of its own: a sender that hangs up does not stop half-way what
-    // it has sent whole.
-    let task = tokio::spawn(async move {
+    // A sender that hangs up does not stop half-way what it has sent whole.
+    let taken = whole(async move {
         let answer = match door {
             Door::Webhook => app.stage.receive(&slug, received).await,
             Door::Form => app.stage.receive_form(received).await,
@@ -125,7 +125,7 @@ where
         drop(permit);
         answer
     });
-    match task.await {
+    match taken.await {
         Ok(answer) => respond(answer),
         Err(error) => {
             tracing::error!(%error, "a webhook request failed");

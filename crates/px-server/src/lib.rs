@@ -16,6 +16,7 @@ mod resolve;
 mod start;
 mod sweeper;
 mod view;
+mod whole;
 mod why;
 
 pub use access::{TokenError, Tokens};

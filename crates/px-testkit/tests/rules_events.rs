@@ -293,3 +293,38 @@ async fn rule_1_an_event_that_saw_a_busy_stream_is_not_left_beside_it_when_its_s
     assert_eq!(world.status(run).await.unwrap(), RunStatus::Complete);
     assert!(world.audit().await.unwrap().is_clean());
 }
+
+/// Room for one event that nobody waits for.
+mod narrow {
+    use super::*;
+
+    #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+    pub(super) struct Numbered {
+        id: String,
+    }
+
+    px_sdk::webhook! {
+        slug = "narrow",
+        payload = Numbered,
+        response = Text,
+        verify = verify::unverified().dedup_pointer("/id"),
+        handler = receive,
+        queue_limit = 1,
+    }
+
+    async fn receive(_: Numbered) -> Result<Inbound<Text>> {
+        Ok(Inbound::resume("k", Text { text: "kept".into() }))
+    }
+}
+
+#[tokio::test]
+async fn rule_18_what_was_taken_is_a_duplicate_also_where_there_is_no_room_for_it_any_more() {
+    let world = world();
+    let answers =
+        [("a", 200, Some("queued")), ("b", 503, None), ("a", 200, Some("duplicate")), ("b", 503, None)];
+    for (id, status, action) in answers {
+        let answer = world.post("narrow", &json!({"id": id})).await.unwrap();
+        assert_eq!((answer.status, answer.action), (status, action), "{id}: {}", answer.body);
+    }
+    assert_eq!(world.inbox().await.unwrap().len(), 2, "the event, and its repeat");
+}

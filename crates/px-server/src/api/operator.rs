@@ -14,13 +14,14 @@ use serde_json::{Value, json};
 use crate::app::Shared;
 use crate::error::ApiError;
 use crate::ingress;
+use crate::whole::whole;
 
 /// Answers as the webhook's route would have.
 pub(super) async fn replay(State(app): State<Shared>, Path(id): Path<String>) -> Result<Response, ApiError> {
     let id = delivery(&id)?;
-    // In a task of its own: who hangs up does not stop it half-way.
-    let task = tokio::spawn(async move { app.stage.replay(id).await });
-    let answer = task.await.map_err(|_| {
+    // Who hangs up does not stop it half-way.
+    let replayed = whole(async move { app.stage.replay(id).await });
+    let answer = replayed.await.map_err(|_| {
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, "The replay failed")
     })??;
     Ok(ingress::respond(answer))

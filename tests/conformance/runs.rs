@@ -31,6 +31,9 @@ fn a_run_is_started(suite: &Suite) {
     let unfit = start(&json!({"identifier": "short", "initialState": {"id": 7}}));
     assert_eq!((unfit.status, unfit.field("code")), (422, "PX0013".to_owned()));
     assert_eq!(start(&json!("text")).status, 400);
+    // The fields of an object have names: an array of their values is none.
+    start(&json!(["short", null]))
+        .fails(400, "The request's body is not what it should be: it is no JSON object");
     let hook = |url: &str| {
         start(&json!({"identifier": "short", "initialState": vote("h"), "webhookUrl": url})).status
     };
@@ -79,6 +82,9 @@ fn a_run_and_its_log(suite: &Suite) {
     let after = suite.get(&format!("/brains/runs/{run}/events?after=3")).json();
     assert_eq!(after["events"][0]["seq"], 4);
     assert_eq!(suite.get(&format!("/brains/runs/{run}/events?after=x")).status, 400);
+    // However far beyond the end.
+    let beyond = suite.get(&format!("/brains/runs/{run}/events?after={}", u64::MAX)).json();
+    assert_eq!(beyond, json!({"count": 0, "events": []}));
 
     // The run as it was after an event of its log: the first, one in the middle, the last.
     let at = |seq: &str| suite.get(&format!("/brains/runs/{run}?at={seq}"));
@@ -105,6 +111,7 @@ fn a_run_and_its_log(suite: &Suite) {
     assert!(frames.iter().all(|frame| frame.id == frame.data["seq"].as_u64()));
     let rest = suite.px.watch(&run, frames[2].id).count();
     assert_eq!(rest, frames.len() - 3);
+    assert_eq!(suite.px.watch(&run, Some(u64::MAX)).count(), 0);
 }
 
 fn signals(suite: &Suite) {

@@ -38,11 +38,16 @@ pub(crate) fn router(app: Shared) -> Router {
     table::router(routes::all(), app)
 }
 
-/// The body as JSON of a type.
+/// The body as a JSON object of a type.
 fn read_json<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(body).map_err(|error| {
-        ApiError::bad_request(format!("The request's body is not what it should be: {error}"))
-    })
+    let wrong = |why: &dyn std::fmt::Display| {
+        ApiError::bad_request(format!("The request's body is not what it should be: {why}"))
+    };
+    // Else an array would do, with the fields in the order of their declaration.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(wrong(&"it is no JSON object"));
+    }
+    serde_json::from_slice(body).map_err(|error| wrong(&error))
 }
 
 /// How many entries a page has, if the caller does not say, and at most.

@@ -9,7 +9,7 @@ use http::StatusCode;
 use px_core::{Code, DeliveryId, RunId};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::app::Shared;
 use crate::error::ApiError;
@@ -38,10 +38,13 @@ pub(super) struct Bind {
 pub(super) async fn bind(
     State(app): State<Shared>,
     Path(id): Path<String>,
-    body: Result<Json<Bind>, JsonRejection>,
+    body: Result<Json<Map<String, Value>>, JsonRejection>,
 ) -> Result<Json<Value>, ApiError> {
     let id = delivery(&id)?;
     let Json(body) = body.map_err(|error| ApiError::bad_request(error.body_text()))?;
+    let body: Bind = serde_json::from_value(body.into()).map_err(|error| {
+        ApiError::bad_request(format!("The request's body is not what it should be: {error}"))
+    })?;
     let text = body
         .brain_run_id
         .filter(|text| !text.is_empty())

@@ -95,8 +95,13 @@ pub(super) async fn fork(
 }
 
 fn starts_at(given: Option<&Value>) -> Result<u32, ApiError> {
+    // A whole number, as JSON writes one: 3.0 is 3.
+    let whole = |at: &Value| match at.as_f64() {
+        Some(number) if number.fract() == 0.0 && number >= 1.0 => format!("{number:.0}").parse().ok(),
+        _ => None,
+    };
     given
-        .and_then(Value::as_u64)
+        .and_then(|at| at.as_u64().or_else(|| whole(at)))
         .filter(|at| *at >= 1)
         .map(|at| u32::try_from(at).unwrap_or(u32::MAX))
         .ok_or_else(|| ApiError::bad_request("Missing or invalid startsAt in request body (must be >= 1)"))

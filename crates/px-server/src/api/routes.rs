@@ -229,7 +229,7 @@ fn about_hooks() -> Vec<Route> {
             .answers::<s::Hook>(200, "The hook"),
         Route::patch("/hooks/{id}", hooks::update::update)
             .named("updateHook", "Changes a hook; what is left out stays as it is")
-            .takes::<s::HookChange>()
+            .may_take::<s::HookChange>()
             .answers::<s::Hook>(200, "The hook as it is now")
             .refuses(409, "It belongs to the configuration, or has changed at the same time")
             .refuses(422, "The address may not be sent to"),

@@ -177,7 +177,9 @@ pub(super) async fn events(
     let Query(query) = query.map_err(|error| ApiError::bad_request(error.body_text()))?;
     let run = find(&app, &id).await?;
     let limit = page_size(Some(query.limit.unwrap_or(super::MAX_PAGE)));
-    let events = app.store().events(app.parts.scope, run.id, query.after.unwrap_or(0), limit).await?;
+    // Beyond the end there is nothing, however far.
+    let after = query.after.unwrap_or(0).min(run.seq);
+    let events = app.store().events(app.parts.scope, run.id, after, limit).await?;
     let events: Vec<Value> = events.iter().map(|event| wire::event(&run, event)).collect();
     Ok(Json(json!({ "count": events.len(), "events": events })))
 }
@@ -212,13 +214,7 @@ pub(super) async fn resume(
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let run = find(&app, &id).await?;
-    let body: Resume = if body.is_empty() {
-        Resume::default()
-    } else {
-        serde_json::from_slice(&body).map_err(|error| {
-            ApiError::bad_request(format!("The request's body is not what it should be: {error}"))
-        })?
-    };
+    let body: Resume = if body.is_empty() { Resume::default() } else { super::read_json(&body)? };
     let hook = app.run_hook(body.webhook_url, body.webhook_secret)?;
     match app.parts.resume_run(run.id, hook).await {
         Ok(()) => Ok((StatusCode::ACCEPTED, Json(json!({ "success": true, "action": "resumed" })))),

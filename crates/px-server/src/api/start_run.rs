@@ -45,9 +45,7 @@ pub(super) async fn start(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let body: Body = serde_json::from_slice(&body).map_err(|error| {
-        ApiError::bad_request(format!("The request's body is not what it should be: {error}"))
-    })?;
+    let body: Body = super::read_json(&body)?;
     let identifier = body
         .identifier
         .or(body.brain_title)

@@ -34,8 +34,9 @@ pub(super) async fn run(
     let after = headers
         .get("last-event-id")
         .and_then(|id| id.to_str().ok())
-        .and_then(|id| id.parse().ok())
-        .unwrap_or(0);
+        .and_then(|id| id.parse::<u64>().ok())
+        // An id that the log has not come to is none of this run's.
+        .map_or(0, |id| id.min(run.seq));
     let hints = app.store().hints().runs();
     let follow = Follow { app, run, after, hints, pending: VecDeque::new(), over: false };
     Ok(Sse::new(stream::unfold(follow, |mut follow| async move {

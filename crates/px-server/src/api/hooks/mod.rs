@@ -49,7 +49,5 @@ fn delivery_id(id: &str) -> Result<OutgoingId, ApiError> {
 /// A body of JSON; none at all is the empty object.
 fn body<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
     let text = if body.is_empty() { b"{}" } else { &body[..] };
-    serde_json::from_slice(text).map_err(|error| {
-        ApiError::bad_request(format!("The request's body is not what it should be: {error}"))
-    })
+    super::read_json(text)
 }

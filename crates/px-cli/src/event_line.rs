@@ -22,7 +22,15 @@ pub(crate) fn detail(event: &Value) -> String {
             if places.is_empty() {
                 return format!("sleeps{timeout}");
             }
-            format!("waits for {}{timeout}", places.join(" or "))
+            let several = match event.get("mode") {
+                Some(Value::String(mode)) if mode == "all" => {
+                    return format!("waits for {}{timeout}", places.join(" and "));
+                }
+                Some(mode) => mode.pointer("/count/need").and_then(Value::as_u64).filter(|need| *need > 1),
+                None => None,
+            };
+            let several = several.map_or(String::new(), |need| format!("{need} of "));
+            format!("waits for {several}{}{timeout}", places.join(" or "))
         }
         "brain:webhook_partial" => {
             let count = |name: &str| event.get(name).and_then(Value::as_u64).unwrap_or(0);
@@ -94,5 +102,10 @@ mod tests {
         assert_eq!(detail(&event), "sleeps for 1 hour");
         let event = json!({"type": "brain:webhook", "waitFor": [{"slug": "slack", "identifier": "C1"}]});
         assert_eq!(detail(&event), "waits for slack 'C1'");
+        let votes = json!([{"slug": "votes", "identifier": "7"}, {"slug": "mail", "identifier": "a"}]);
+        let event = json!({"type": "brain:webhook", "waitFor": votes, "mode": {"count": {"need": 2}}});
+        assert_eq!(detail(&event), "waits for 2 of votes '7' or mail 'a'");
+        let event = json!({"type": "brain:webhook", "waitFor": votes, "mode": "all"});
+        assert_eq!(detail(&event), "waits for votes '7' and mail 'a'");
     }
 }

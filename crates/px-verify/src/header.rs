@@ -76,7 +76,8 @@ impl Presented {
                     return Err(if looks_versioned(value) {
                         Refusal::UnknownVersion(Place::Header(name.clone()))
                     } else {
-                        malformed("it does not begin as documented")
+                        let begins = format!("it does not begin with '{prefix}'");
+                        Refusal::malformed(Place::Header(name.clone()), begins)
                     });
                 };
                 match separator {

@@ -5,6 +5,7 @@
 //! and so helps nobody forge. `Display` is the diagnosis for the operator; it
 //! quotes nothing that the sender chose and no secret.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ pub enum Refusal {
         /// What.
         place: Place,
         /// What is wrong with it.
-        why: &'static str,
+        why: Cow<'static, str>,
     },
     /// The signature header has the right form, but no version that the
     /// record knows.
@@ -139,8 +140,8 @@ impl Refusal {
         }
     }
 
-    pub(super) const fn malformed(place: Place, why: &'static str) -> Self {
-        Self::Malformed { place, why }
+    pub(super) fn malformed(place: Place, why: impl Into<Cow<'static, str>>) -> Self {
+        Self::Malformed { place, why: why.into() }
     }
 }
 

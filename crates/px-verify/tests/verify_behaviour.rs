@@ -61,6 +61,8 @@ fn headers_are_read_strictly() {
     assert_eq!(class(&github, &hello(HELLO)), Ok(()));
     assert_eq!(class(&github, &hello(&HELLO.replace("sha256=7571", "sha256=757"))), Err("malformed"));
     assert_eq!(class(&github, &hello(&HELLO[7..])), Err("malformed"));
+    let refusal = github.verify(&hello(&HELLO[7..]), &UrlView::default()).unwrap_err();
+    assert!(refusal.to_string().contains("it does not begin with 'sha256='"), "{refusal}");
     assert_eq!(class(&github, &hello("")), Err("malformed"));
     assert_eq!(class(&github, &hello(" sha256=00")), Err("malformed"));
     assert_eq!(class(&github, &hello("sha512=00")), Err("unknown_version"));

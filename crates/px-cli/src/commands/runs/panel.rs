@@ -43,6 +43,10 @@ pub(super) fn lines(run: &Value, now: Timestamp, width: usize) -> Vec<String> {
         let what =
             if named.is_empty() { "sleeps".to_owned() } else { format!("waits for {}", named.join(" or ")) };
         lines.push(paint(WARNING, cut(&what, width)));
+        let number = |name: &str| wait.get(name).and_then(Value::as_u64);
+        if let (Some(have), Some(need @ 2..)) = (number("have"), number("need")) {
+            lines.push(paint(WARNING, cut(&format!("  has {have} of {need}"), width)));
+        }
         // A line of its own: the names before it may be longer than the terminal is wide.
         if let Some(due) = wait.get("deadline").and_then(Value::as_u64).map(Timestamp::from_millis) {
             let left = if due > now {
@@ -80,7 +84,7 @@ mod tests {
         let run = json!({
             "brainTitle": "approval", "status": "waiting", "state": {"order": "42"},
             "steps": [{"title": "ask", "status": "complete"}, {"title": "decide", "status": "pending"}],
-            "waitingFor": [{"deadline": 63_000, "waitFor": [{"slug": "decisions", "identifier": "42"}]}],
+            "waitingFor": [{"deadline": 63_000, "have": 1, "need": 2, "waitFor": [{"slug": "decisions", "identifier": "42"}]}],
         });
         let shown: Vec<String> = lines(&run, Timestamp::from_millis(3_000), 60)
             .iter()
@@ -93,6 +97,7 @@ mod tests {
                 "  ✓ ask",
                 "  · decide",
                 "waits for decisions '42'",
+                "  has 1 of 2",
                 "  1 minute left",
                 "{",
                 "  \"order\": \"42\"",

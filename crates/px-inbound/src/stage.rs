@@ -51,6 +51,9 @@ const SET_ASIDE_READ: usize = 1_000;
 /// How many of these are read at once.
 const SET_ASIDE_PAGE: usize = 16;
 
+/// How many bytes of the violations the log has; the inbox has them all.
+const MAX_LOGGED: usize = 400;
+
 /// How a form says what it is.
 const FORM_TYPE: &str = "application/x-www-form-urlencoded";
 
@@ -361,7 +364,8 @@ impl Stage {
             }
             Trouble::Violations(violations) => {
                 let reason = violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-                tracing::warn!(slug, delivery = %id, reason, "the payload does not fit the schema");
+                let told = reason.get(..reason.floor_char_boundary(MAX_LOGGED)).unwrap_or_default();
+                tracing::warn!(slug, delivery = %id, reason = told, "the payload does not fit the schema");
                 let text = format!("The payload does not fit the schema of webhook '{slug}'");
                 (Answer::violations(id, &text, &violations, endpoint.def.accepts_invalid), reason)
             }

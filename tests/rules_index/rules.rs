@@ -149,8 +149,8 @@ pub(super) const RULES: &[Row] = &[
         47,
         "no query is unbounded",
         &[
-            "px-store/src/conformance.rs::lists_are_filtered_and_page",
-            "px-store/src/conformance.rs::tables_are_scanned_in_pages",
+            "px-store/src/conformance/lists.rs::lists_are_filtered_and_page",
+            "px-store/src/conformance/lists.rs::tables_are_scanned_in_pages",
         ],
     ),
     (48, "a hook's numbers have no gap, and links are there if an API is", &[]),

@@ -1,13 +1,15 @@
 //! What is forgotten, in the suite of every store: a delivery goes with its ids
 //! and out of every list, in one commit, and only as it was read.
 
+use std::sync::Arc;
+
 use px_core::DeliveryId;
 
-use super::{Arc, Conflict, DeliveryFilter, Driver, InboxState, Outcome, SCOPE, Store, block_on, key};
+use super::{Driver, SCOPE, block_on, key};
 use crate::Batch;
-use crate::batch::ForgetWrite;
-use crate::model::{Delivery, Forgotten};
-use crate::store::DeliveryList;
+use crate::batch::{Conflict, ForgetWrite, Outcome};
+use crate::model::{Delivery, Forgotten, InboxState};
+use crate::store::{DeliveryFilter, DeliveryList, Store};
 
 /// The slug of the driver's keys.
 const SLUG: &str = "hub";

@@ -1,20 +1,22 @@
 //! The outbox in the suite of every store: what is told lies in the commit of
 //! what happened, is numbered without a gap, and is due by lane and time.
 
-use px_core::lifecycle::Kind;
-use px_core::run::Command;
-use px_core::{HookId, OutgoingId};
+use std::sync::Arc;
 
-use super::{
-    AnyBrain, Arc, Catalog as _, Conflict, Driver, Outcome, RunId, SCOPE, Start, Store, Timestamp, Value,
-    block_on, json, key,
-};
+use px_core::event::Cause;
+use px_core::lifecycle::Kind;
+use px_core::run::{Catalog as _, Command, Start};
+use px_core::{HookId, OutgoingId, RunId, Timestamp};
+use serde_json::{Value, json};
+
+use super::{AnyBrain, Driver, SCOPE, block_on, key};
 use crate::Batch;
+use crate::batch::{Conflict, Outcome};
 use crate::outbox::{
     Attempt, AttemptBrief, Breaker, Due, Endpoint, Hook, HookWrite, OutboxBatch, OutboxConflict, Outgoing,
     OutgoingFilter, OutgoingState, OutgoingWrite, Source, Timing, lane_of,
 };
-use px_core::event::Cause;
+use crate::store::Store;
 
 const URL: &str = "https://receiver.example/hook";
 

@@ -161,6 +161,34 @@ fn situations() -> Vec<Situation> {
             false,
             1,
         ),
+        situation(
+            "a run goes back, and what it waited for comes",
+            waiting.clone(),
+            vec![Rerun(0, 1), FIRST, SECOND, Cancel(0), Settle],
+            false,
+            1,
+        ),
+        situation(
+            "one run has its turn, and one waits for it",
+            vec![Start(Brain::Taker, 0), Start(Brain::Taker, 0), Settle],
+            vec![FIRST, Settle, Cancel(0), Cancel(1), Start(Brain::Taker, 0), Rerun(0, 1)],
+            false,
+            1,
+        ),
+        situation(
+            "a run is about to wait for another one's end",
+            vec![FIRST, Start(Brain::Caller, 0)],
+            vec![Settle, Cancel(0), Pause(0), SECOND],
+            false,
+            1,
+        ),
+        situation(
+            "a run waits for another one's end",
+            vec![Start(Brain::Caller, 0), Settle],
+            vec![FIRST, Settle, Cancel(0), Pause(0), Resume(0)],
+            false,
+            1,
+        ),
     ]
 }
 

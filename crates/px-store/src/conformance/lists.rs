@@ -1,0 +1,149 @@
+//! Lists and tables in the suite of every store: each row once, in order, in
+//! pages of any size.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use px_core::run::Command;
+use px_core::{RunId, RunStatus};
+use serde_json::json;
+
+use super::driver::{Driver, key};
+use super::{SCOPE, block_on};
+use crate::batch::Outcome;
+use crate::layout::Table;
+use crate::model::{InboxState, Timer};
+use crate::scan::Row;
+use crate::store::{DeliveryFilter, RunFilter, Store};
+
+/// Lists are filtered, newest first, and page without gap or repetition.
+pub fn lists_are_filtered_and_page(store: Arc<dyn Store>) {
+    let mut driver = Driver::new(Arc::clone(&store));
+    let mut runs: Vec<RunId> =
+        (0..25).map(|n| driver.start(if n % 2 == 0 { "even" } else { "odd" })).collect();
+    let ended: Vec<RunId> = runs.iter().copied().filter(|run| run.to_bytes()[15] % 3 == 0).collect();
+    for run in &ended {
+        driver.command(*run, Command::Cancel { reason: None }).unwrap();
+    }
+    runs.reverse();
+    let list = |filter: &RunFilter| {
+        let (mut found, mut before) = (Vec::new(), None);
+        loop {
+            let page = block_on(store.runs(SCOPE, filter, before, 4)).unwrap();
+            assert!(page.items.len() <= 4);
+            found.extend(page.items.iter().map(|record| record.run.id));
+            before = page.next;
+            if before.is_none() {
+                return found;
+            }
+        }
+    };
+    assert_eq!(list(&RunFilter::default()), runs);
+    let even = list(&RunFilter { brain: Some("even".into()), ..RunFilter::default() });
+    assert_eq!(even, runs.iter().copied().rev().step_by(2).rev().collect::<Vec<_>>());
+    let cancelled = list(&RunFilter { statuses: vec![RunStatus::Cancelled], ..RunFilter::default() });
+    assert_eq!(cancelled, ended.iter().copied().rev().collect::<Vec<_>>());
+    let both = RunFilter { statuses: vec![RunStatus::Cancelled, RunStatus::Running], ..RunFilter::default() };
+    assert_eq!(list(&both), runs);
+    for n in 0..6 {
+        driver.deliver(&key(n % 2), &format!("p{n}"));
+    }
+    let filter = DeliveryFilter { identifier: Some("k1".into()), ..DeliveryFilter::default() };
+    let page = block_on(store.deliveries(SCOPE, &filter, None, 10)).unwrap();
+    assert_eq!(page.items.len(), 3);
+    assert!(page.items.iter().all(|delivery| delivery.body.as_ref() == b"{\"raw\":1}"));
+    let queued = DeliveryFilter {
+        state: Some(InboxState::Queued),
+        slug: Some("hub".into()),
+        ..DeliveryFilter::default()
+    };
+    assert_eq!(block_on(store.deliveries(SCOPE, &queued, None, 10)).unwrap().items.len(), 6);
+    let none = DeliveryFilter { slug: Some("other".into()), ..DeliveryFilter::default() };
+    assert!(block_on(store.deliveries(SCOPE, &none, None, 10)).unwrap().items.is_empty());
+}
+
+/// Every table is scanned in pages of any size, each row once, and agrees
+/// with what is read by point.
+pub fn tables_are_scanned_in_pages(store: Arc<dyn Store>) {
+    let mut driver = Driver::new(Arc::clone(&store));
+    let runs: Vec<RunId> = (0..5).map(|_| driver.start("one")).collect();
+    for (n, run) in (0..).zip(runs.iter().take(3)) {
+        driver.wait_on(*run, &[key(n), key(n + 1)], Some(1_000)).unwrap();
+    }
+    for n in 0..7 {
+        driver.deliver(&key(n), &format!("p{n}"));
+    }
+    let value = json!({"filler": "x".repeat(20_000)});
+    driver.command(*runs.last().unwrap(), Command::BeginStep { index: 0 }).unwrap();
+    driver
+        .command(*runs.last().unwrap(), Command::RecordOnce { name: "o".into(), value, item: None })
+        .unwrap();
+    let scan = |table, limit| {
+        let (mut rows, mut after) = (Vec::new(), None);
+        loop {
+            let page = block_on(store.scan(SCOPE, table, after.as_ref(), limit)).unwrap();
+            assert!(page.rows.len() <= limit);
+            rows.extend(page.rows);
+            after = page.next;
+            if after.is_none() {
+                return rows;
+            }
+        }
+    };
+    for table in crate::audit::TABLES {
+        let all = scan(table, 1_000);
+        assert_eq!(scan(table, 1), all, "{table:?} in pages of one");
+        assert_eq!(scan(table, 3), all, "{table:?} in pages of three");
+    }
+    let found: Vec<RunId> = scan(Table::Run, 2)
+        .iter()
+        .map(|row| match row {
+            Row::Run(record) => {
+                assert_eq!(block_on(store.run(SCOPE, record.run.id)).unwrap().as_ref(), Some(&**record));
+                assert!(block_on(store.unlisted(SCOPE, row)).unwrap().is_empty());
+                record.run.id
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(found, runs);
+    for row in scan(Table::Key, 2) {
+        match row {
+            Row::Key(key, record) => assert_eq!(block_on(store.key(SCOPE, &key)).unwrap(), record),
+            other => panic!("{other:?}"),
+        }
+    }
+    let timers = scan(Table::Timer, 2);
+    assert!(!timers.is_empty());
+    for row in timers {
+        match row {
+            Row::Timer(timer) => {
+                assert!(block_on(store.is_armed(SCOPE, &timer)).unwrap());
+                let later = Timer { due: timer.due.after(Duration::from_millis(1)), ..timer };
+                assert!(!block_on(store.is_armed(SCOPE, &later)).unwrap());
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(matches!(scan(Table::Log, 9).as_slice(), [Row::Log(_, 1, 4..)]));
+    for (table, rows) in [(Table::Queue, 4), (Table::Delivery, 7), (Table::Dedup, 7), (Table::Start, 0)] {
+        assert_eq!(scan(table, 5).len(), rows, "{table:?}");
+    }
+    let report = block_on(crate::audit::audit(&*store, SCOPE, &mut |_| {})).unwrap();
+    assert!(report.is_clean(), "{:?}", report.violations);
+}
+
+/// Every commit has a number of its own, and they grow.
+pub fn commits_are_numbered(store: Arc<dyn Store>) {
+    let mut driver = Driver::new(store);
+    let mut last = 0;
+    for n in 0..5 {
+        match driver.deliver(&key(n), &n.to_string()) {
+            Outcome::Committed { sequence } => {
+                assert!(sequence > last);
+                last = sequence;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}

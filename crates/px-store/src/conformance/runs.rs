@@ -1,0 +1,108 @@
+//! Runs in the suite of every store: their logs, their timers, and the
+//! preconditions that a commit can set on them.
+
+use std::sync::Arc;
+
+use px_core::run::Command;
+use px_core::{RunId, RunStatus, Timestamp};
+use serde_json::json;
+
+use super::driver::{Driver, key};
+use super::{SCOPE, block_on};
+use crate::batch::{Conflict, Outcome};
+use crate::model::{Timer, TimerKind, Work};
+use crate::store::Store;
+
+/// A run is read as it was written, with its whole log.
+pub fn a_run_and_its_log_are_read_back(store: Arc<dyn Store>) {
+    let mut driver = Driver::new(Arc::clone(&store));
+    let run = driver.start("one");
+    let record = block_on(store.run(SCOPE, run)).unwrap().expect("the run");
+    assert_eq!((record.run.seq, record.run.status), (2, RunStatus::Running));
+    let log = block_on(store.events(SCOPE, run, 0, 100)).unwrap();
+    assert_eq!(log.iter().map(|event| event.seq).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(px_core::Run::replay(run, &log).unwrap(), record.run);
+    assert_eq!(block_on(store.events(SCOPE, run, 1, 100)).unwrap().len(), 1);
+    let nobody = RunId::from_bytes([9; 16]);
+    assert!(block_on(store.run(SCOPE, nobody)).unwrap().is_none());
+    assert!(block_on(store.events(SCOPE, nobody, 0, 9)).unwrap().is_empty());
+}
+
+/// A log that outgrows its row is read in one piece, from any place.
+pub fn a_long_log_is_read_from_any_place(store: Arc<dyn Store>) {
+    let mut driver = Driver::new(Arc::clone(&store));
+    let run = driver.start("one");
+    driver.command(run, Command::BeginStep { index: 0 }).unwrap();
+    for n in 0..200 {
+        let value = json!({"filler": "x".repeat(200), "n": n});
+        driver.command(run, Command::RecordOnce { name: format!("o{n}"), value, item: None }).unwrap();
+    }
+    let seq = block_on(store.run(SCOPE, run)).unwrap().expect("the run").run.seq;
+    assert_eq!(seq, 204);
+    for after in [0, 1, 50, 51, 100, 202, 203, 204, 300] {
+        let log = block_on(store.events(SCOPE, run, after, 1_000)).unwrap();
+        let expected: Vec<u64> = (after + 1..=seq).collect();
+        assert_eq!(log.iter().map(|event| event.seq).collect::<Vec<_>>(), expected, "after {after}");
+    }
+    let page = block_on(store.events(SCOPE, run, 10, 5)).unwrap();
+    assert_eq!(page.iter().map(|event| event.seq).collect::<Vec<_>>(), [11, 12, 13, 14, 15]);
+}
+
+/// A draft can demand that a run is as it was read without writing it.
+pub fn a_demanded_run_that_changed_is_a_conflict(store: Arc<dyn Store>) {
+    let mut driver = Driver::new(Arc::clone(&store));
+    let run = driver.start("one");
+    let timer = Timer { due: Timestamp::from_millis(5), kind: TimerKind::Retry { run } };
+    let removes = |driver: &mut Driver| {
+        let mut draft = driver.draft();
+        block_on(draft.run(run)).unwrap().expect("the run");
+        draft.demand(run);
+        draft.remove_timer(timer.clone());
+        draft.into_batch()
+    };
+    let (batch, late) = (removes(&mut driver), removes(&mut driver));
+    assert!(batch.runs.is_empty());
+    assert!(matches!(driver.commit(batch), Outcome::Committed { .. }), "nothing has changed");
+    driver.command(run, Command::BeginStep { index: 0 }).unwrap();
+    assert_eq!(driver.commit(late), Outcome::Conflict(Conflict::Run(run)));
+}
+
+/// A stale fence commits nothing (issue of a stalled executor).
+pub fn a_stale_fence_commits_nothing(store: Arc<dyn Store>) {
+    let mut driver = Driver::new(Arc::clone(&store));
+    let run = driver.start("one");
+    let found = block_on(store.work_of(SCOPE, run)).unwrap().expect("ready work");
+    let claim = |driver: &mut Driver, fence: u64, new: u64| {
+        let mut draft = driver.draft();
+        draft.fence(run, fence);
+        draft.put_work(run, new, Work { owner: Some(1), ..Work::default() });
+        let batch = draft.into_batch();
+        driver.commit(batch)
+    };
+    assert!(matches!(claim(&mut driver, found.version, 41), Outcome::Committed { .. }));
+    assert_eq!(claim(&mut driver, found.version, 42), Outcome::Conflict(Conflict::Fence(run)));
+    driver.command(run, Command::Cancel { reason: None }).unwrap();
+    assert_eq!(claim(&mut driver, 41, 43), Outcome::Conflict(Conflict::Fence(run)));
+    assert_eq!(block_on(store.work_of(SCOPE, run)).unwrap(), None);
+}
+
+/// Timers are found by their due time, soonest first, up to and with `until`.
+pub fn timers_are_found_when_due(store: Arc<dyn Store>) {
+    let mut driver = Driver::new(Arc::clone(&store));
+    let mut dues = Vec::new();
+    for after in [300, 100, 200] {
+        let run = driver.start("one");
+        driver.wait_on(run, &[key(after)], Some(after)).unwrap();
+        let wait = block_on(store.run(SCOPE, run)).unwrap().expect("the run").run.waits.remove(0);
+        dues.push(Timer {
+            due: wait.deadline.expect("a deadline"),
+            kind: TimerKind::Wait { wait: wait.id, run },
+        });
+    }
+    dues.sort();
+    let all = block_on(store.due(SCOPE, Timestamp::from_millis(u64::MAX - 1), 9)).unwrap();
+    assert_eq!(all, dues);
+    let until = all.get(1).expect("three").due;
+    assert_eq!(block_on(store.due(SCOPE, until, 9)).unwrap().len(), 2);
+    assert_eq!(block_on(store.due(SCOPE, until, 1)).unwrap().len(), 1);
+}

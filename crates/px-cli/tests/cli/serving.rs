@@ -242,6 +242,34 @@ pub(crate) fn until_waiting(project: &Project, url: &str, id: &str) {
 }
 
 #[test]
+fn a_watch_ends_when_its_reader_does() {
+    let project = project();
+    let serving = Serving::start(&project, &[]);
+    let url = serving.url.clone();
+    let started =
+        project.px(&["run", "customer-feedback", "-s", "name=Ada", "-s", "phone=+1", "--url", &url]);
+    let run = started.stdout.trim().to_owned();
+    until_waiting(&project, &url, &run);
+    let mut command = project.command(&["runs", "watch", &run, "--url", &url]);
+    let mut watch = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    let mut out = BufReader::new(watch.stdout.take().unwrap());
+    out.read_line(&mut line).unwrap();
+    assert!(line.contains("brain:start"), "{line}");
+    // The run waits, so there is no next event that would find the pipe closed.
+    drop(out);
+    let (send, over) = std::sync::mpsc::channel();
+    let pid = watch.id().to_string();
+    std::thread::spawn(move || send.send(watch.wait_with_output().unwrap()));
+    let Ok(done) = over.recv_timeout(std::time::Duration::from_secs(60)) else {
+        let _ = Command::new("kill").arg(pid).status();
+        panic!("it goes on without a reader");
+    };
+    assert_eq!((done.status.code(), &*String::from_utf8_lossy(&done.stderr)), (Some(0), ""));
+    assert_eq!(serving.end().0, 0);
+}
+
+#[test]
 fn a_log_in_json_is_json_in_every_line_and_follows_a_run() {
     let project = project().with("SMS_SECRET", "").with("PX_LOG", "px_engine=debug,px_inbound=debug,info");
     let serving = Serving::start(&project, &["--log-format", "json"]);

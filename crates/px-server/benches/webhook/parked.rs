@@ -22,6 +22,8 @@ pub(crate) struct Parked {
     pub(crate) rss_restarted_mib: u64,
     /// Disk for each run, the journal's files left out which the store reuses, bytes.
     pub(crate) disk_bytes_a_run: u64,
+    /// The same after a compaction.
+    pub(crate) compacted_bytes_a_run: u64,
     /// All of the directory, bytes.
     pub(crate) disk_bytes: u64,
     /// From the start of a process after `kill -9` to its first 200, milliseconds.
@@ -50,7 +52,9 @@ pub(crate) async fn measure(arguments: &Arguments, runs: u64) -> Parked {
     let rss_restarted_mib = server.stats().rss_kib / 1024;
     let (journal, all) = disk(server.dir());
     let disk_bytes_a_run = (all - journal) / end;
-    let counted = server.stop().await;
+    let (counted, compacted) = server.stop_and_compact().await;
+    let (journal, rest) = disk(compacted.path());
+    let compacted_bytes_a_run = (rest - journal) / end;
     assert_eq!(counted.complete, load.answers + 1, "completed runs and 200 answers");
     assert_eq!(counted.waiting, end - load.answers - 1, "runs that wait");
     Parked {
@@ -58,6 +62,7 @@ pub(crate) async fn measure(arguments: &Arguments, runs: u64) -> Parked {
         rss_mib,
         rss_restarted_mib,
         disk_bytes_a_run,
+        compacted_bytes_a_run,
         disk_bytes: all,
         restart_ms,
         resume_p50_us: load.quantile(0.5),

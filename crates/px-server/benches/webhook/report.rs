@@ -142,16 +142,17 @@ impl<'a> Report<'a> {
             return;
         }
         println!(
-            "\n{:<10} {:>8} {:>13} {:>10} {:>11} {:>11} {:>11}",
-            "parked", "RSS MiB", "restarted MiB", "bytes/run", "restart ms", "resume p50", "resume p99"
+            "\n{:<10} {:>8} {:>13} {:>10} {:>10} {:>11} {:>11} {:>11}",
+            "parked", "RSS MiB", "restarted MiB", "bytes/run", "compacted", "restart ms", "resume p50", "resume p99"
         );
         for parked in &self.parked {
             println!(
-                "{:<10} {:>8} {:>13} {:>10} {:>11} {:>11} {:>11}",
+                "{:<10} {:>8} {:>13} {:>10} {:>10} {:>11} {:>11} {:>11}",
                 parked.runs,
                 parked.rss_mib,
                 parked.rss_restarted_mib,
                 parked.disk_bytes_a_run,
+                parked.compacted_bytes_a_run,
                 parked.restart_ms,
                 parked.resume_p50_us,
                 parked.resume_p99_us

@@ -11,6 +11,7 @@ use axum::Router;
 use px_core::{RunStatus, Scope};
 use px_sdk::Registry;
 use px_server::Options;
+use px_store::rows::Backing as _;
 use px_store::{Embedded, InboxState, Store};
 use px_store_sled::SledRows;
 use serde::{Deserialize, Serialize};
@@ -81,8 +82,7 @@ fn rss_kib() -> u64 {
 
 /// A px server over sled, until its standard input ends.
 pub(crate) async fn px() {
-    let rows = SledRows::open(&data_dir(), px_store_sled::Options::default()).expect("a store");
-    let store: Arc<dyn Store> = Arc::new(Embedded::new(rows));
+    let store: Arc<dyn Store> = Arc::new(open(&data_dir()));
     let registry = Arc::new(Registry::collect().expect("a registry"));
     let mut options = Options::new(registry, Arc::clone(&store));
     options.bind = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -191,17 +191,48 @@ impl Child {
     }
 
     /// Ends the server and, if it is a px, proves its store.
-    pub(crate) async fn stop(mut self) -> Counted {
+    pub(crate) async fn stop(self) -> Counted {
+        let (role, dir) = self.end();
+        if role == "px" { audited(dir.path()).await } else { Counted::default() }
+    }
+
+    /// The same, and what its store takes once it is compacted, as `px store compact` does it.
+    pub(crate) async fn stop_and_compact(self) -> (Counted, tempfile::TempDir) {
+        let (_, dir) = self.end();
+        let counted = audited(dir.path()).await;
+        let to = tempfile::tempdir_in(std::env::current_dir().expect("a directory")).expect("a directory");
+        compact(dir.path(), to.path()).await;
+        (counted, to)
+    }
+
+    fn end(mut self) -> (&'static str, tempfile::TempDir) {
         drop(self.pipes);
         let status = self.process.wait().expect("its end");
         assert!(status.success(), "a server ended with {status}");
-        if self.role == "px" { audited(self.dir.path()).await } else { Counted::default() }
+        (self.role, self.dir)
     }
 }
 
+fn open(dir: &Path) -> Embedded<SledRows> {
+    Embedded::new(SledRows::open(dir, px_store_sled::Options::default()).expect("a store"))
+}
+
+async fn compact(from: &Path, to: &Path) {
+    let (old, new) = (open(from), open(to));
+    for table in px_store::audit::TABLES {
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let rows = old.raw_rows(Scope::default(), table, after.as_deref(), 1_000).expect("rows");
+            let Some((last, _)) = rows.last() else { break };
+            after = Some(last.clone());
+            new.take_in(Scope::default(), table, rows).await.expect("a row of the old store");
+        }
+    }
+    new.backing().close().expect("a clean end");
+}
+
 async fn audited(dir: &Path) -> Counted {
-    let rows = SledRows::open(dir, px_store_sled::Options::default()).expect("a store");
-    let store = Embedded::new(rows);
+    let store = open(dir);
     let report = px_store::audit::audit(&store, Scope::default(), &mut |_| ()).await.expect("an audit");
     assert!(report.is_clean(), "the store does not add up: {:?}", report.violations);
     let runs = |status: RunStatus| report.counts.runs.get(&status).copied().unwrap_or(0);

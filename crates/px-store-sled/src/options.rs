@@ -92,7 +92,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            cache_bytes: 64 * MIB as u64,
+            cache_bytes: 32 * MIB as u64,
             queue_batches: 4096,
             queue_bytes: 64 * MIB,
             waiting_batches: 65_536,

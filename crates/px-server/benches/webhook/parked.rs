@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::arguments::Arguments;
 use crate::client;
-use crate::server::Child;
+use crate::server::{self, Child};
 
 /// How long one connection resumes runs.
 const LIGHT: Duration = Duration::from_secs(3);
@@ -34,7 +34,7 @@ pub(crate) struct Parked {
 }
 
 pub(crate) async fn measure(arguments: &Arguments, runs: u64) -> Parked {
-    let server = Child::start("px");
+    let mut server = Child::start("px");
     // Those that are resumed come on top.
     let extra = 3_000 * (LIGHT.as_secs() + 1);
     client::start_runs(server.address(), 64, 0, runs + extra.min(runs * 10)).await;
@@ -42,6 +42,13 @@ pub(crate) async fn measure(arguments: &Arguments, runs: u64) -> Parked {
     let end = runs + extra.min(runs * 10);
     tokio::time::sleep(arguments.time().min(Duration::from_secs(5))).await;
     let rss_mib = server.stats().rss_kib / 1024;
+    server.kill();
+    let (journal, all) = disk(server.dir());
+    let disk_bytes_a_run = (all - journal) / end;
+    let compacted = server::compacted(server.dir()).await;
+    let (compacted_journal, compacted_all) = disk(compacted.path());
+    let compacted_bytes_a_run = (compacted_all - compacted_journal) / end;
+    drop(compacted);
     let began = Instant::now();
     let server = server.restart();
     let first = client::webhooks(server.address(), 1, Duration::MAX, 0, 1).await;
@@ -50,11 +57,7 @@ pub(crate) async fn measure(arguments: &Arguments, runs: u64) -> Parked {
     let load = client::webhooks(server.address(), 1, LIGHT, 1, end).await;
     server.rests().await;
     let rss_restarted_mib = server.stats().rss_kib / 1024;
-    let (journal, all) = disk(server.dir());
-    let disk_bytes_a_run = (all - journal) / end;
-    let (counted, compacted) = server.stop_and_compact().await;
-    let (journal, rest) = disk(compacted.path());
-    let compacted_bytes_a_run = (rest - journal) / end;
+    let counted = server.stop().await;
     assert_eq!(counted.complete, load.answers + 1, "completed runs and 200 answers");
     assert_eq!(counted.waiting, end - load.answers - 1, "runs that wait");
     Parked {

@@ -143,7 +143,14 @@ impl<'a> Report<'a> {
         }
         println!(
             "\n{:<10} {:>8} {:>13} {:>10} {:>10} {:>11} {:>11} {:>11}",
-            "parked", "RSS MiB", "restarted MiB", "bytes/run", "compacted", "restart ms", "resume p50", "resume p99"
+            "parked",
+            "RSS MiB",
+            "restarted MiB",
+            "bytes/run",
+            "compacted",
+            "restart ms",
+            "resume p50",
+            "resume p99"
         );
         for parked in &self.parked {
             println!(

@@ -183,10 +183,14 @@ impl Child {
         }
     }
 
-    /// Kills the process, and starts another over the same store.
-    pub(crate) fn restart(mut self) -> Self {
+    /// Kills the process.
+    pub(crate) fn kill(&mut self) {
         self.process.kill().expect("a process of ours");
         self.process.wait().expect("its end");
+    }
+
+    /// Starts another process over the store of one that was killed.
+    pub(crate) fn restart(self) -> Self {
         Self::start_in(self.role, self.dir)
     }
 
@@ -194,15 +198,6 @@ impl Child {
     pub(crate) async fn stop(self) -> Counted {
         let (role, dir) = self.end();
         if role == "px" { audited(dir.path()).await } else { Counted::default() }
-    }
-
-    /// The same, and what its store takes once it is compacted, as `px store compact` does it.
-    pub(crate) async fn stop_and_compact(self) -> (Counted, tempfile::TempDir) {
-        let (_, dir) = self.end();
-        let counted = audited(dir.path()).await;
-        let to = tempfile::tempdir_in(std::env::current_dir().expect("a directory")).expect("a directory");
-        compact(dir.path(), to.path()).await;
-        (counted, to)
     }
 
     fn end(mut self) -> (&'static str, tempfile::TempDir) {
@@ -217,8 +212,12 @@ fn open(dir: &Path) -> Embedded<SledRows> {
     Embedded::new(SledRows::open(dir, px_store_sled::Options::default()).expect("a store"))
 }
 
-async fn compact(from: &Path, to: &Path) {
-    let (old, new) = (open(from), open(to));
+/// Writes a copy of a store anew, as `px store compact` does. Gives its directory.
+pub(crate) async fn compacted(from: &Path) -> tempfile::TempDir {
+    let beside = || tempfile::tempdir_in(from.parent().expect("a parent")).expect("a directory");
+    let (copy, to) = (beside(), beside());
+    copy_all(from, copy.path());
+    let (old, new) = (open(copy.path()), open(to.path()));
     for table in px_store::audit::TABLES {
         let mut after: Option<Vec<u8>> = None;
         loop {
@@ -229,6 +228,20 @@ async fn compact(from: &Path, to: &Path) {
         }
     }
     new.backing().close().expect("a clean end");
+    to
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).expect("a directory") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("its type").is_dir() {
+            std::fs::create_dir_all(&target).expect("a directory");
+            copy_all(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), &target).expect("a copy");
+        }
+    }
 }
 
 async fn audited(dir: &Path) -> Counted {

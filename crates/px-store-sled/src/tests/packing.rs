@@ -31,7 +31,7 @@ fn noise(length: usize) -> Vec<u8> {
 fn every_value_comes_back_and_so_does_its_head() {
     let dir = tempfile::tempdir().unwrap();
     let tree = tree(&dir);
-    let lengths = [0, 1, 7, 8, 9, 255, 256, 300, 5_000, 24 * 1024, 24 * 1024 + 1, 200_000];
+    let lengths = [0, 1, 7, 8, 9, 95, 96, 97, 300, 5_000, 24 * 1024, 24 * 1024 + 1, 200_000];
     let values = lengths.into_iter().flat_map(|length| [vec![b'x'; length], noise(length)]);
     let chunk: Vec<_> =
         values.enumerate().map(|(n, value)| (n.to_be_bytes().to_vec(), Some(Bytes::from(value)))).collect();
@@ -84,3 +84,22 @@ fn a_damaged_packed_value_is_an_error_and_takes_no_memory() {
         assert!(error.to_string().contains("packed value"), "{key}: {error}");
     }
 }
+
+#[test]
+fn a_value_that_an_earlier_binary_packed_is_read() {
+    let record = br#"{"seq":4,"at":1795450181512,"event":{"type":"step:status","data":{"steps":"rp"}}} of an earlier day"#;
+    let dir = tempfile::tempdir().unwrap();
+    drop(tree(&dir));
+    let stored: Vec<u8> = PACKED_EARLIER
+        .as_bytes()
+        .chunks(2)
+        .map(|digits| u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap())
+        .collect();
+    raw(&dir).insert(b"\x01a", stored).unwrap();
+    assert_eq!(tree(&dir).get(b"a").unwrap(), Some(Bytes::from_static(record)));
+}
+
+/// In hexadecimal. If it does not come back, the vocabulary is another one, and
+/// no store that is in use could be read any more.
+const PACKED_EARLIER: &str = "02000000637b22736571223a3405e504ae35343530313831353132410100d002103ab102207573370403ff0600160000b603\
+    02e504f003206f6620616e206561726c69657220646179";

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use px_core::Stopwatch;
@@ -60,7 +60,6 @@ impl Committer {
         if let Err(error) = self.shared.health.check() {
             return refuse(jobs, &error);
         }
-        let is_busy = jobs.len() >= self.shared.options.busy_batches;
         let verdicts = self.decide(&jobs);
         let first_sequence = self.journal.next_sequence();
         let written = if self.record.is_empty() { 0 } else { self.record.record_bytes() as u64 };
@@ -72,9 +71,7 @@ impl Committer {
         self.publish(jobs, verdicts, first_sequence, written);
         self.record.clear(2 * self.shared.options.group_bytes);
         let (lag, speed) = self.shared.lag.now();
-        let pause = self.shared.pace.time_for(written, lag, speed);
-        let interval = if is_busy { self.shared.options.busy_interval } else { Duration::ZERO };
-        self.not_before = started + pause.max(interval);
+        self.not_before = started + self.shared.pace.time_for(written, lag, speed);
     }
 
     /// Checks every batch against what was committed before it, and puts those

@@ -66,12 +66,6 @@ pub struct Options {
     /// The longest pause that pacing makes before one group.
     pub pace_pause: Duration,
 
-    /// A group of at least so many batches means that many callers are busy.
-    pub busy_batches: usize,
-    /// From one group to the next, at least, while many callers are busy: fewer
-    /// syncs and fewer wake-ups, and more of the processor for the callers.
-    pub busy_interval: Duration,
-
     /// Room that is kept free on the disk. With less, commits are refused as
     /// [`Full`](px_store::Error::Full) before anything is written; with less
     /// than a quarter of it, the tree is not written either, since sled does
@@ -110,8 +104,6 @@ impl Default for Options {
             lag: Duration::from_secs(4),
             lag_limit_bytes: 512 * MIB as u64,
             pace_pause: Duration::from_millis(20),
-            busy_batches: 12,
-            busy_interval: Duration::from_micros(600),
             reserve_bytes: 64 * MIB as u64,
             checkpoint_bytes: 32 * MIB as u64,
             checkpoint_after: Duration::from_secs(5),

@@ -19,6 +19,7 @@ mod metrics;
 mod options;
 mod overlay;
 mod pace;
+mod packing;
 mod postings;
 mod queue;
 mod recovery;

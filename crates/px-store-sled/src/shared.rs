@@ -15,10 +15,11 @@ use crate::health::Health;
 use crate::options::Options;
 use crate::overlay::{Generation, Overlay, Window};
 use crate::pace::{Pace, Speed};
+use crate::packing::Head;
 use crate::postings::{self, row_key};
 use crate::queue::Queue;
 use crate::room::Room;
-use crate::tree::{Head, Pair, Tree};
+use crate::tree::{Pair, Tree};
 
 /// Rows of each generation that a range read looks at first.
 const WINDOW: usize = 32;

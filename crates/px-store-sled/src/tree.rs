@@ -19,35 +19,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use lz4_flex::block::{compress_into_with_dict, decompress_into_with_dict, get_maximum_output_size};
 use px_store::Error;
 use px_store::rows::Order;
+
+use crate::packing::{HEAD_BYTES, Head, pack, unpack};
 
 /// A key and what becomes of it: a value, or nothing.
 pub(crate) type Write = (Vec<u8>, Option<Bytes>);
 
 /// A key and its value.
 pub(crate) type Pair = (Vec<u8>, Bytes);
-
-/// How a value begins: at most eight bytes of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Head {
-    bytes: [u8; HEAD_BYTES],
-    length: usize,
-}
-
-impl Head {
-    pub(crate) fn of(value: &[u8]) -> Self {
-        let length = value.len().min(HEAD_BYTES);
-        let mut bytes = [0; HEAD_BYTES];
-        bytes.iter_mut().zip(value).for_each(|(to, from)| *to = *from);
-        Self { bytes, length }
-    }
-
-    pub(crate) fn as_slice(&self) -> &[u8] {
-        self.bytes.get(..self.length).unwrap_or_default()
-    }
-}
 
 /// An ordered map on disk. Written by one thread, read by many.
 pub(crate) trait Tree: Send + Sync + 'static {
@@ -87,20 +68,8 @@ const WHOLE: u8 = 0;
 /// First byte of a stored value: the rest is an id (8) and a length (8).
 const PIECED: u8 = 1;
 /// First byte of a stored value: the rest is its length (4), its head (8) and
-/// the LZ4 block of what follows that, over [`VOCABULARY`]. Records are JSON and
-/// take less than half the room, on disk and in sled's cache; the head can be
-/// read as it is.
+/// what follows that, [packed](crate::packing).
 const PACKED: u8 = 2;
-
-/// The smallest value that is packed: a shorter one hardly becomes smaller.
-const PACKED_FROM: usize = 96;
-
-/// What the records of px have in common. Stored values refer to its bytes, so
-/// it never changes: another one needs another first byte.
-const VOCABULARY: &[u8] = include_bytes!("vocabulary.txt");
-
-/// How much of a value can be read without reading it whole.
-const HEAD_BYTES: usize = 8;
 
 /// First byte of every key that [`Tree`]'s callers use.
 const VALUES: u8 = 1;
@@ -212,7 +181,8 @@ impl SledTree {
     fn insert(&self, key: &[u8], value: &[u8], scratch: &mut Vec<u8>) -> Result<(), Error> {
         scratch.clear();
         if value.len() <= PIECE_BYTES {
-            if value.len() < PACKED_FROM || !pack(value, scratch) {
+            scratch.push(PACKED);
+            if !pack(value, scratch) {
                 scratch.clear();
                 scratch.push(WHOLE);
                 scratch.extend_from_slice(value);
@@ -254,7 +224,7 @@ impl SledTree {
         }
         match found.split_first() {
             Some((&WHOLE, value)) => Ok(Some(Bytes::copy_from_slice(value))),
-            Some((&PACKED, packed)) => match unpack(packed) {
+            Some((&PACKED, packed)) => match unpack(packed, PIECE_BYTES) {
                 Some(value) => Ok(Some(value)),
                 None => Err(Error::Corrupt("the tree holds a packed value that is damaged".to_owned())),
             },
@@ -330,39 +300,6 @@ impl Tree for SledTree {
     fn checkpoint(&self) -> Result<(), Error> {
         self.flush()
     }
-}
-
-/// Packs a value of at most [`PIECE_BYTES`]; `false` if that does not make it
-/// smaller, and `packed` is then of no use.
-fn pack(value: &[u8], packed: &mut Vec<u8>) -> bool {
-    let (Ok(length), Some((head, rest))) =
-        (u32::try_from(value.len()), value.split_first_chunk::<HEAD_BYTES>())
-    else {
-        return false;
-    };
-    packed.push(PACKED);
-    packed.extend_from_slice(&length.to_be_bytes());
-    packed.extend_from_slice(head);
-    let start = packed.len();
-    packed.resize(start + get_maximum_output_size(rest.len()), 0);
-    let Some(room) = packed.get_mut(start..) else { return false };
-    let Ok(bytes) = compress_into_with_dict(rest, room, VOCABULARY) else { return false };
-    packed.truncate(start + bytes);
-    packed.len() <= value.len()
-}
-
-fn unpack(packed: &[u8]) -> Option<Bytes> {
-    let (length, packed) = packed.split_first_chunk()?;
-    let (head, block) = packed.split_first_chunk::<HEAD_BYTES>()?;
-    let length = u32::from_be_bytes(*length) as usize;
-    if length > PIECE_BYTES {
-        return None;
-    }
-    let mut value = vec![0; length];
-    let (begin, rest) = value.split_first_chunk_mut::<HEAD_BYTES>()?;
-    *begin = *head;
-    let bytes = decompress_into_with_dict(block, rest, VOCABULARY).ok()?;
-    (bytes == rest.len()).then(|| value.into())
 }
 
 fn stored(key: &[u8]) -> Vec<u8> {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::tree::{Head, SEGMENT_BYTES, SledTree, Tree};
+use crate::packing::Head;
+use crate::tree::{SEGMENT_BYTES, SledTree, Tree};
 
 fn tree(dir: &tempfile::TempDir) -> SledTree {
     SledTree::open(dir.path(), 1024 * 1024, Duration::from_secs(5)).unwrap()

@@ -17,7 +17,8 @@ use px_store::Error;
 use px_store::rows::{Admission, Backing, BoxFuture, Check, Expect, Order, RowBatch, RowOp, RowOutcome};
 
 use crate::journal::{Disk, RealDisk};
-use crate::tree::{Head, Pair, Tree, Write};
+use crate::packing::Head;
+use crate::tree::{Pair, Tree, Write};
 use crate::{Options, SledRows};
 
 /// A step of the store that a test hears of before it happens.

@@ -143,6 +143,9 @@ impl Stage {
                 }
                 Outcome::Conflict(Conflict::Duplicate { provider_id, record, .. }) => {
                     known.push((provider_id, record));
+                    // Where one is known there may be more, of a batch that is sent again:
+                    // a conflict for each of them would use up the rounds.
+                    asks = true;
                 }
                 Outcome::Conflict(Conflict::Key(key)) => {
                     // Drop the old turn first: holding one while waiting for

@@ -328,3 +328,41 @@ async fn rule_18_what_was_taken_is_a_duplicate_also_where_there_is_no_room_for_i
     }
     assert_eq!(world.inbox().await.unwrap().len(), 2, "the event, and its repeat");
 }
+
+/// One delivery, many events.
+mod crowd {
+    use super::*;
+
+    #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+    pub(super) struct Crowd {
+        id: String,
+        keys: Vec<String>,
+    }
+
+    px_sdk::webhook! {
+        slug = "crowd",
+        payload = Crowd,
+        response = Text,
+        verify = verify::unverified().dedup_pointer("/id"),
+        handler = receive,
+    }
+
+    async fn receive(crowd: Crowd) -> Result<Vec<Inbound<Text>>> {
+        let one = |key| Inbound::resume(key, Text { text: "one of many".into() });
+        Ok(crowd.keys.into_iter().map(one).collect())
+    }
+}
+
+#[tokio::test]
+async fn rule_18_a_batch_that_comes_again_is_a_duplicate_however_many_events_it_has() {
+    let world = world();
+    let keys: Vec<String> = (0..250).map(|n| n.to_string()).collect();
+    for state in [InboxState::Queued, InboxState::Duplicate] {
+        let answer = world.post("crowd", &json!({"id": "a", "keys": keys})).await.unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let inbox = world.inbox().await.unwrap();
+        let has = |delivery: &&px_store::Delivery| delivery.events.iter().all(|event| event.state == state);
+        let found = inbox.iter().find(has).map(|delivery| delivery.events.len());
+        assert_eq!(found, Some(250), "{state:?}");
+    }
+}

@@ -67,17 +67,17 @@ impl Caller {
         let mut checks = Vec::new();
         if self.version == 0 {
             self.run = self.random.key(b"run/", self.started);
-            checks.push(Check { key: self.run.clone(), expect: Expect::Absent });
+            checks.push(Check { key: self.run.as_slice().into(), expect: Expect::Absent });
         } else {
-            checks.push(Check { key: self.run.clone(), expect: Expect::Version(self.version) });
+            checks.push(Check { key: self.run.as_slice().into(), expect: Expect::Version(self.version) });
         }
         self.version += 1;
         let dedup = [&b"dedup/"[..], &self.random.bytes(16)].concat();
-        checks.push(Check { key: dedup.clone(), expect: Expect::Absent });
+        checks.push(Check { key: dedup.as_slice().into(), expect: Expect::Absent });
         let mut run = self.version.to_be_bytes().to_vec();
         run.append(&mut self.random.bytes(1200));
         let delivery = self.random.key(b"delivery/", self.started);
-        let put = |key: Vec<u8>, value: Vec<u8>| RowOp::Put { key, value: Bytes::from(value) };
+        let put = |key: Vec<u8>, value: Vec<u8>| RowOp::Put { key: key.into(), value: Bytes::from(value) };
         RowBatch {
             checks,
             ops: vec![

@@ -93,24 +93,26 @@ fn value(caller: u64, number: u64) -> Bytes {
         1..20 => 5_000,
         _ => seed % 2_500,
     };
-    (0..=size / 8).flat_map(|word| mix(seed ^ word).to_be_bytes()).collect()
+    // Every second value can be packed.
+    let words = if seed & 1 == 0 { u64::MAX } else { 8 };
+    (0..=size / 8).flat_map(|word| mix(seed ^ (word % words)).to_be_bytes()).collect()
 }
 
 fn batch(caller: u64, number: u64) -> RowBatch {
-    let put = |key, value| RowOp::Put { key, value };
+    let put = |key: Vec<u8>, value| RowOp::Put { key: key.into(), value };
     let expect = if number == 1 { Expect::Absent } else { Expect::Version(number - 1) };
     let mut ops = vec![
         put(goes(caller, number), value(caller, number)),
         put(stays(caller, number), Bytes::copy_from_slice(&number.to_be_bytes())),
         put(head(caller), Bytes::copy_from_slice(&number.to_be_bytes())),
-        RowOp::Post { list: list(caller), id: id(caller, number) },
+        RowOp::Post { list: list(caller).into(), id: id(caller, number) },
     ];
     if number > KEPT {
-        ops.push(RowOp::Remove { key: goes(caller, number - KEPT) });
+        ops.push(RowOp::Remove { key: goes(caller, number - KEPT).into() });
     }
     let checks = vec![
-        Check { key: head(caller), expect },
-        Check { key: stays(caller, number), expect: Expect::Absent },
+        Check { key: head(caller).into(), expect },
+        Check { key: stays(caller, number).into(), expect: Expect::Absent },
     ];
     RowBatch { checks, ops, hints: Vec::new() }
 }

@@ -12,6 +12,7 @@ use px_store::Error;
 
 use crate::journal::{Mark, Pool, Water};
 use crate::overlay::Generation;
+use crate::packing::Stored;
 use crate::postings::{self, row_key};
 use crate::shared::Shared;
 use crate::tree::Write;
@@ -323,7 +324,7 @@ impl Applier {
             return Ok(());
         }
         let applied = bytes::Bytes::copy_from_slice(&self.applied.to_be_bytes());
-        self.shared.tree.write_sorted(&[(APPLIED_KEY.to_vec(), Some(applied))])?;
+        self.shared.tree.write_sorted(&[(APPLIED_KEY.to_vec(), Some(Stored::Whole(applied)))])?;
         self.shared.tree.checkpoint()?;
         self.water.raise(mark)?;
         self.pool.recycle(mark.segment).map_err(|error| Error::io("recycle the journal", &error))?;
@@ -357,7 +358,7 @@ impl<'a> Writer<'a> {
 
     /// Adds a write; `false` if the applier was told to stop.
     fn add(&mut self, write: Write) -> Result<bool, Error> {
-        self.chunk_bytes += write.0.len() + write.1.as_ref().map_or(0, bytes::Bytes::len);
+        self.chunk_bytes += write.0.len() + write.1.as_ref().map_or(0, Stored::len);
         self.chunk.push(write);
         let options = &self.shared.options;
         if self.chunk_bytes < options.chunk_bytes && self.chunk.len() < options.chunk_rows.max(1) {

@@ -9,13 +9,16 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 use px_core::Stopwatch;
 use px_store::Error;
-use px_store::rows::{RowBatch, RowOp, RowOutcome};
+use px_store::rows::RowOutcome;
 
+use crate::change::{Change, Changes};
 use crate::journal::format::RecordBuffer;
 use crate::journal::{AppendError, Journal};
 use crate::metrics;
+use crate::packing::{Head, Stored};
 use crate::queue::{Job, Taken};
 use crate::shared::Shared;
 
@@ -28,6 +31,9 @@ enum Verdict {
     /// It could not be decided.
     Fail(Error),
 }
+
+/// Rows that a group changes, and what they become.
+type Changed<'a> = HashMap<&'a [u8], Option<&'a Stored>, RandomState>;
 
 /// The committer's own state.
 pub(crate) struct Committer {
@@ -79,12 +85,12 @@ impl Committer {
     fn decide(&mut self, jobs: &[Job]) -> Vec<Verdict> {
         self.record.clear(2 * self.shared.options.group_bytes);
         // Rows that earlier batches of this group change.
-        let mut group: HashMap<&[u8], Option<&Bytes>> = HashMap::new();
+        let mut group = Changed::default();
         let mut verdicts = Vec::with_capacity(jobs.len());
         for (index, job) in jobs.iter().enumerate() {
             let verdict = self.check(&job.batch, &group);
             if matches!(verdict, Verdict::Commit) {
-                self.record.push(&job.batch.ops);
+                self.record.push(&job.batch.changes);
                 // Nobody looks after the last batch.
                 if index + 1 < jobs.len() {
                     remember(&mut group, &job.batch);
@@ -95,11 +101,11 @@ impl Committer {
         verdicts
     }
 
-    fn check(&self, batch: &RowBatch, group: &HashMap<&[u8], Option<&Bytes>>) -> Verdict {
+    fn check(&self, batch: &Changes, group: &Changed<'_>) -> Verdict {
         for (index, check) in batch.checks.iter().enumerate() {
-            let pending = group.get(check.key.as_slice());
+            let pending = group.get(&*check.key);
             let holds = match pending {
-                Some(pending) => Ok(check.holds(pending.map(|value| &**value))),
+                Some(pending) => Ok(check.holds(pending.map(Stored::head).as_ref().map(Head::as_slice))),
                 None => self.shared.satisfies(check),
             };
             match holds {
@@ -109,7 +115,7 @@ impl Committer {
             }
             // Nothing but this thread can change what the row is.
             let found = match pending {
-                Some(pending) => Ok(pending.cloned()),
+                Some(pending) => pending.map(Stored::value).transpose(),
                 None => self.shared.get(&check.key),
             };
             return match found {
@@ -172,7 +178,7 @@ impl Committer {
             for (job, verdict) in jobs.iter_mut().zip(&verdicts) {
                 if matches!(verdict, Verdict::Commit) {
                     commits += 1;
-                    ops += job.batch.ops.len() as u64;
+                    ops += job.batch.changes.len() as u64;
                     let mut batch = std::mem::take(&mut job.batch);
                     hints.append(&mut batch.hints);
                     active.publish(batch, now);
@@ -206,12 +212,12 @@ impl Committer {
     }
 }
 
-fn remember<'a>(group: &mut HashMap<&'a [u8], Option<&'a Bytes>>, batch: &'a RowBatch) {
-    for op in &batch.ops {
-        match op {
-            RowOp::Put { key, value } => group.insert(key, Some(value)),
-            RowOp::Remove { key } => group.insert(key, None),
-            RowOp::Post { .. } | RowOp::Unpost { .. } => None,
+fn remember<'a>(group: &mut Changed<'a>, batch: &'a Changes) {
+    for change in &batch.changes {
+        match change {
+            Change::Put { key, value } => group.insert(key, Some(value)),
+            Change::Remove { key } => group.insert(key, None),
+            Change::Post { .. } | Change::Unpost { .. } => None,
         };
     }
 }

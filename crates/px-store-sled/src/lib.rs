@@ -11,6 +11,7 @@
 
 // In the order in which a batch meets them.
 mod applier;
+mod change;
 mod committer;
 mod health;
 mod journal;

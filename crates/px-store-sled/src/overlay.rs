@@ -10,8 +10,10 @@ use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 
-use bytes::Bytes;
-use px_store::rows::{Expect, Order, RowBatch, RowOp};
+use px_store::rows::{Expect, Order, RowKey};
+
+use crate::change::{Change, Changes};
+use crate::packing::Stored;
 
 /// What a row costs in memory beside its key and value.
 const ROW_BYTES: usize = 96;
@@ -27,7 +29,7 @@ const CHECKS_LOOKED_AT: usize = 16;
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
     /// `None` is a tombstone: the tree may still have the row.
-    pub(crate) value: Option<Bytes>,
+    pub(crate) value: Option<Stored>,
     /// Nothing below this generation has the key, as a check of its first put
     /// showed. If the row is removed again, the tree need not hear of it.
     unknown_below: bool,
@@ -36,9 +38,9 @@ pub(crate) struct Row {
 /// The changes between two freezes.
 #[derive(Debug, Default)]
 pub(crate) struct Generation {
-    pub(crate) rows: BTreeMap<Vec<u8>, Row>,
+    pub(crate) rows: BTreeMap<RowKey, Row>,
     /// Ids of posting lists: those that entered (`true`) and those that left.
-    pub(crate) lists: BTreeMap<Vec<u8>, BTreeMap<[u8; 16], bool>>,
+    pub(crate) lists: BTreeMap<RowKey, BTreeMap<[u8; 16], bool>>,
     /// Memory, about.
     pub(crate) bytes: usize,
     /// Journal that this generation stands for, before folding.
@@ -54,7 +56,7 @@ impl Generation {
         self.since.is_none()
     }
 
-    fn put(&mut self, key: Vec<u8>, value: Bytes, unknown_below: bool) {
+    fn put(&mut self, key: RowKey, value: Stored, unknown_below: bool) {
         self.bytes += value.len();
         match self.rows.entry(key) {
             Entry::Occupied(mut row) => {
@@ -69,7 +71,7 @@ impl Generation {
         }
     }
 
-    fn remove(&mut self, key: Vec<u8>) {
+    fn remove(&mut self, key: RowKey) {
         match self.rows.entry(key) {
             Entry::Occupied(mut row) => {
                 let old = row.get_mut().value.take();
@@ -86,7 +88,7 @@ impl Generation {
         }
     }
 
-    fn post(&mut self, list: Vec<u8>, id: [u8; 16], enters: bool) {
+    fn post(&mut self, list: RowKey, id: [u8; 16], enters: bool) {
         let ids = match self.lists.entry(list) {
             Entry::Occupied(ids) => ids.into_mut(),
             Entry::Vacant(ids) => {
@@ -100,21 +102,21 @@ impl Generation {
     }
 
     /// Adds the changes of a batch that is durable.
-    pub(crate) fn publish(&mut self, batch: RowBatch, now: Instant) {
+    pub(crate) fn publish(&mut self, batch: Changes, now: Instant) {
         self.since.get_or_insert(now);
-        let RowBatch { checks, ops, .. } = batch;
+        let Changes { checks, changes, .. } = batch;
         let absent =
             checks.len() <= CHECKS_LOOKED_AT && checks.iter().any(|check| check.expect == Expect::Absent);
-        for op in ops {
-            match op {
-                RowOp::Put { key, value } => {
+        for change in changes {
+            match change {
+                Change::Put { key, value } => {
                     let unknown = absent
                         && checks.iter().any(|check| check.expect == Expect::Absent && check.key == key);
                     self.put(key, value, unknown);
                 }
-                RowOp::Remove { key } => self.remove(key),
-                RowOp::Post { list, id } => self.post(list, id, true),
-                RowOp::Unpost { list, id } => self.post(list, id, false),
+                Change::Remove { key } => self.remove(key),
+                Change::Post { list, id } => self.post(list, id, true),
+                Change::Unpost { list, id } => self.post(list, id, false),
             }
         }
     }
@@ -132,7 +134,7 @@ pub(crate) struct Generations {
 
 impl Generations {
     /// The newest row of a key: `None` if the tree decides.
-    pub(crate) fn get(&self, key: &[u8]) -> Option<Option<Bytes>> {
+    pub(crate) fn get(&self, key: &[u8]) -> Option<Option<Stored>> {
         let frozen = || self.frozen.as_ref().and_then(|frozen| frozen.rows.get(key));
         self.active.rows.get(key).or_else(frozen).map(|row| row.value.clone())
     }
@@ -146,9 +148,9 @@ impl Generations {
 #[derive(Debug)]
 pub(crate) struct Window {
     /// A tombstone hides a row of the tree.
-    pub(crate) rows: BTreeMap<Vec<u8>, Option<Bytes>>,
+    pub(crate) rows: BTreeMap<RowKey, Option<Stored>>,
     /// The last key that was looked at; `None` if that is the whole range.
-    pub(crate) horizon: Option<Vec<u8>>,
+    pub(crate) horizon: Option<RowKey>,
     /// [`Generations::freezes`] at that moment.
     pub(crate) freezes: u64,
 }
@@ -268,22 +270,23 @@ impl Overlay {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use px_store::rows::Check;
 
     use super::*;
 
-    fn put(key: &str, value: &str, absent: bool) -> RowBatch {
-        let key = key.as_bytes().to_vec();
+    fn put(key: &str, value: &str, absent: bool) -> Changes {
+        let key = RowKey::from_slice(key.as_bytes());
         let check = Check { key: key.clone(), expect: Expect::Absent };
-        RowBatch {
+        Changes {
             checks: if absent { vec![check] } else { Vec::new() },
-            ops: vec![RowOp::Put { key, value: Bytes::copy_from_slice(value.as_bytes()) }],
+            changes: vec![Change::Put { key, value: Stored::of(Bytes::copy_from_slice(value.as_bytes())) }],
             hints: Vec::new(),
         }
     }
 
-    fn remove(key: &str) -> RowBatch {
-        RowBatch { ops: vec![RowOp::Remove { key: key.as_bytes().to_vec() }], ..RowBatch::default() }
+    fn remove(key: &str) -> Changes {
+        Changes { changes: vec![Change::Remove { key: key.as_bytes().into() }], ..Changes::default() }
     }
 
     #[test]
@@ -317,7 +320,12 @@ mod tests {
         overlay.write().active.publish(put("f", "new", false), Instant::now());
         overlay.write().active.publish(remove("c"), Instant::now());
         let keys = |window: &Window| {
-            window.rows.keys().map(|key| String::from_utf8(key.clone()).unwrap()).collect::<Vec<_>>().concat()
+            window
+                .rows
+                .keys()
+                .map(|key| String::from_utf8(key.to_vec()).unwrap())
+                .collect::<Vec<_>>()
+                .concat()
         };
         let window = overlay.window(b"a", b"z", Order::Ascending, 2);
         assert_eq!((keys(&window).as_str(), window.horizon.as_deref()), ("ac", Some(&b"c"[..])));

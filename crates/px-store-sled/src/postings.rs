@@ -16,6 +16,7 @@ use bytes::Bytes;
 use px_store::Error;
 use px_store::rows::Order;
 
+use crate::packing::Stored;
 use crate::tree::{Tree, Write};
 
 /// First byte of the keys of rows.
@@ -74,8 +75,8 @@ fn ids(value: &[u8]) -> Result<&[[u8; ID]], Error> {
     }
 }
 
-fn block(ids: &[[u8; ID]]) -> Bytes {
-    Bytes::from(ids.as_flattened().to_vec())
+fn block(ids: &[[u8; ID]]) -> Stored {
+    Stored::of(Bytes::from(ids.as_flattened().to_vec()))
 }
 
 /// What the tree has to learn about a list.

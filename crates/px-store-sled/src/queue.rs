@@ -7,9 +7,10 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use px_store::Error;
-use px_store::rows::{Admission, RowBatch, RowOp, RowOutcome};
+use px_store::rows::{Admission, RowOutcome};
 use tokio::sync::oneshot;
 
+use crate::change::Changes;
 use crate::options::Options;
 use crate::tree::KEY_BYTES;
 
@@ -19,7 +20,7 @@ const OP_BYTES: usize = 16;
 /// A batch that waits, and who waits for it.
 #[derive(Debug)]
 pub(crate) struct Job {
-    pub(crate) batch: RowBatch,
+    pub(crate) batch: Changes,
     pub(crate) bytes: usize,
     pub(crate) reply: oneshot::Sender<Result<RowOutcome, Error>>,
 }
@@ -93,7 +94,7 @@ impl Queue {
     /// Puts a batch at the end of the line.
     pub(crate) fn push(
         &self,
-        batch: RowBatch,
+        batch: Changes,
         admission: Admission,
     ) -> Result<oneshot::Receiver<Result<RowOutcome, Error>>, Error> {
         let bytes = weight(&batch);
@@ -200,35 +201,28 @@ impl Queue {
 /// most a prefix, a length and an id.
 const ROW_KEY_BYTES: usize = KEY_BYTES - 32; // 1,504, as `SledRows` documents
 
-fn longest_key(batch: &RowBatch) -> usize {
-    let keys = batch.ops.iter().map(|op| match op {
-        RowOp::Put { key, .. } | RowOp::Remove { key } => key.len(),
-        RowOp::Post { list, .. } | RowOp::Unpost { list, .. } => list.len(),
-    });
-    keys.max().unwrap_or(0)
+fn longest_key(batch: &Changes) -> usize {
+    batch.changes.iter().map(|change| change.key().len()).max().unwrap_or(0)
 }
 
 /// The bytes of a batch as the bounds count them.
-pub(crate) fn weight(batch: &RowBatch) -> usize {
-    let ops = batch.ops.iter().map(|op| {
-        OP_BYTES
-            + match op {
-                RowOp::Put { key, value } => key.len() + value.len(),
-                RowOp::Remove { key } => key.len(),
-                RowOp::Post { list, .. } | RowOp::Unpost { list, .. } => list.len() + 16,
-            }
-    });
+pub(crate) fn weight(batch: &Changes) -> usize {
+    let changes = batch.changes.iter().map(|change| OP_BYTES + change.key().len() + change.value_bytes());
     let checks = batch.checks.iter().map(|check| OP_BYTES + check.key.len());
-    ops.sum::<usize>() + checks.sum::<usize>()
+    changes.sum::<usize>() + checks.sum::<usize>()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use px_store::rows::RowKey;
 
-    fn batch(bytes: usize) -> RowBatch {
-        let value = vec![0; bytes].into();
-        RowBatch { ops: vec![RowOp::Put { key: Vec::new(), value }], ..RowBatch::default() }
+    use super::*;
+    use crate::change::Change;
+    use crate::packing::Stored;
+
+    fn batch(bytes: usize) -> Changes {
+        let value = Stored::Whole(vec![0; bytes].into());
+        Changes { changes: vec![Change::Put { key: RowKey::new(), value }], ..Changes::default() }
     }
 
     #[test]

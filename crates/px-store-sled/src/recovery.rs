@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use px_store::Error;
-use px_store::rows::RowBatch;
 
+use crate::change::Changes;
 use crate::journal::format::{HEADER, Record, SegmentHeader, SegmentKind};
 use crate::journal::segments::{Sealed, Slot};
 use crate::journal::{Disk, Mark};
@@ -165,8 +165,8 @@ impl Recovered {
     }
 
     fn replay(&mut self, record: &Record<'_>) -> Option<()> {
-        let ops = record.ops().collect::<Option<Vec<_>>>()?;
-        self.generation.publish(RowBatch { ops, ..RowBatch::default() }, Instant::now());
+        let changes = record.changes().collect::<Option<Vec<_>>>()?;
+        self.generation.publish(Changes { changes, ..Changes::default() }, Instant::now());
         self.generation.journal_bytes += record.bytes() as u64;
         self.generation.last_sequence = record.last_sequence();
         Some(())

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use px_store::rows::{Check, Order, RowStats};
+use px_store::rows::{Check, Order, RowKey, RowStats};
 use px_store::{Error, HintBus};
 
 use crate::applier::Signals;
@@ -15,7 +15,7 @@ use crate::health::Health;
 use crate::options::Options;
 use crate::overlay::{Generation, Overlay, Window};
 use crate::pace::{Pace, Speed};
-use crate::packing::Head;
+use crate::packing::{Head, Stored};
 use crate::postings::{self, row_key};
 use crate::queue::Queue;
 use crate::room::Room;
@@ -143,7 +143,7 @@ impl Shared {
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
         let known = self.overlay.read().get(key);
         match known {
-            Some(row) => Ok(row),
+            Some(row) => row.as_ref().map(Stored::value).transpose(),
             None => self.tree.get(&row_key(key)),
         }
     }
@@ -152,7 +152,7 @@ impl Shared {
     pub(crate) fn satisfies(&self, check: &Check) -> Result<bool, Error> {
         let known = self.overlay.read().get(&check.key);
         match known {
-            Some(row) => Ok(check.holds(row.as_deref())),
+            Some(row) => Ok(check.holds(row.as_ref().map(Stored::head).as_ref().map(Head::as_slice))),
             None => {
                 let head = self.tree.head(&row_key(&check.key))?;
                 Ok(check.holds(head.as_ref().map(Head::as_slice)))
@@ -215,9 +215,9 @@ impl Shared {
         // Rows of the tree that the window hides do not count.
         let want = limit.saturating_add(window.rows.len());
         let found = self.tree.range(&row_key(from), &row_key(to), order, want)?;
-        let mut rows: BTreeMap<Vec<u8>, Option<Bytes>> = BTreeMap::new();
+        let mut rows: BTreeMap<RowKey, Option<Stored>> = BTreeMap::new();
         for (key, value) in found {
-            rows.insert(key.get(1..).unwrap_or_default().to_vec(), Some(value));
+            rows.insert(key.get(1..).unwrap_or_default().into(), Some(Stored::Whole(value)));
         }
         rows.extend(window.rows);
         if let Some(horizon) = &window.horizon {
@@ -227,9 +227,10 @@ impl Shared {
             });
         }
         let live = rows.into_iter().filter_map(|(key, value)| value.map(|value| (key, value)));
+        let pair = |(key, value): (RowKey, Stored)| Ok((key.into_vec(), value.value()?));
         let rows: Vec<Pair> = match order {
-            Order::Ascending => live.take(limit).collect(),
-            Order::Descending => live.rev().take(limit).collect(),
+            Order::Ascending => live.take(limit).map(pair).collect::<Result<_, Error>>()?,
+            Order::Descending => live.rev().take(limit).map(pair).collect::<Result<_, Error>>()?,
         };
         let whole = rows.len() >= limit || window.horizon.is_none();
         Ok(whole.then_some(rows))

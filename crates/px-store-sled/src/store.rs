@@ -12,6 +12,7 @@ use px_store::{Error, HintBus};
 use tokio::sync::watch;
 
 use crate::applier::{APPLIED_KEY, Applier, Signals};
+use crate::change::Changes;
 use crate::committer::Committer;
 use crate::health::Health;
 use crate::journal::{Disk, Journal, Mark, Pool, RealDisk, Water};
@@ -319,6 +320,8 @@ impl Backing for SledRows {
 
     fn submit(&self, batch: RowBatch, admission: Admission) -> BoxFuture<'static, Result<RowOutcome, Error>> {
         let shared = self.shared.clone();
+        // Here and now, while the values are in the cache of whoever made them.
+        let batch = Changes::from(batch);
         Box::pin(async move {
             shared.health.check()?;
             let answer = shared.queue.push(batch, admission)?;

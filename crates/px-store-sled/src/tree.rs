@@ -22,10 +22,10 @@ use bytes::Bytes;
 use px_store::Error;
 use px_store::rows::Order;
 
-use crate::packing::{HEAD_BYTES, Head, pack, unpack};
+use crate::packing::{HEAD_BYTES, Head, PACKED_UP_TO, Stored, unpack};
 
 /// A key and what becomes of it: a value, or nothing.
-pub(crate) type Write = (Vec<u8>, Option<Bytes>);
+pub(crate) type Write = (Vec<u8>, Option<Stored>);
 
 /// A key and its value.
 pub(crate) type Pair = (Vec<u8>, Bytes);
@@ -54,7 +54,7 @@ pub(crate) const SEGMENT_BYTES: usize = 2 * 1024 * 1024;
 
 /// The largest value that is stored as one row; 20 of them stay below a
 /// quarter of a segment.
-const PIECE_BYTES: usize = 24 * 1024;
+const PIECE_BYTES: usize = PACKED_UP_TO;
 
 /// The longest key: 256 of them in an index page stay below a quarter of a
 /// segment.
@@ -178,23 +178,26 @@ impl SledTree {
         if any { File::open(&self.blobs).and_then(|dir| dir.sync_all()).map_err(context) } else { Ok(()) }
     }
 
-    fn insert(&self, key: &[u8], value: &[u8], scratch: &mut Vec<u8>) -> Result<(), Error> {
+    fn insert(&self, key: &[u8], value: &Stored, scratch: &mut Vec<u8>) -> Result<(), Error> {
         scratch.clear();
-        if value.len() <= PIECE_BYTES {
-            scratch.push(PACKED);
-            if !pack(value, scratch) {
-                scratch.clear();
+        match value {
+            Stored::Packed(packed) => {
+                scratch.push(PACKED);
+                scratch.extend_from_slice(packed);
+            }
+            Stored::Whole(value) if value.len() <= PIECE_BYTES => {
                 scratch.push(WHOLE);
                 scratch.extend_from_slice(value);
             }
-        } else {
-            let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-            for (index, piece) in (0..PIECES).zip(value.chunks(PIECE_BYTES)) {
-                self.db.insert(part(id, index), piece).map_err(|error| broken(&error))?;
+            Stored::Whole(value) => {
+                let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+                for (index, piece) in (0..PIECES).zip(value.chunks(PIECE_BYTES)) {
+                    self.db.insert(part(id, index), piece).map_err(|error| broken(&error))?;
+                }
+                scratch.push(PIECED);
+                scratch.extend_from_slice(&id.to_be_bytes());
+                scratch.extend_from_slice(&(value.len() as u64).to_be_bytes());
             }
-            scratch.push(PIECED);
-            scratch.extend_from_slice(&id.to_be_bytes());
-            scratch.extend_from_slice(&(value.len() as u64).to_be_bytes());
         }
         let old = self.db.insert(stored(key), scratch.as_slice()).map_err(|error| broken(&error))?;
         self.drop_pieces(old.as_deref())
@@ -224,10 +227,7 @@ impl SledTree {
         }
         match found.split_first() {
             Some((&WHOLE, value)) => Ok(Some(Bytes::copy_from_slice(value))),
-            Some((&PACKED, packed)) => match unpack(packed, PIECE_BYTES) {
-                Some(value) => Ok(Some(value)),
-                None => Err(Error::Corrupt("the tree holds a packed value that is damaged".to_owned())),
-            },
+            Some((&PACKED, packed)) => unpack(packed).map(Some),
             _ => Err(Error::Corrupt("the tree holds a value of an unknown kind".to_owned())),
         }
     }

@@ -18,7 +18,7 @@ use crate::model::{
 use crate::outbox::{Keeper, OutboxConflict, OutboxStore};
 use crate::recent::Recent;
 use crate::rows::{
-    Admission, Backing, BoxFuture, Check, Expect, Order, RowBatch, RowOp, RowOutcome, RowStats,
+    Admission, Backing, BoxFuture, Check, Expect, Order, RowBatch, RowKey, RowOp, RowOutcome, RowStats,
 };
 use crate::scan::{self, Cursor, Row, Scan};
 use crate::store::{DeliveryFilter, DeliveryList, Page, Read, RunFilter, Store};
@@ -85,13 +85,15 @@ impl<B: Backing> Embedded<B> {
                 Order::Descending,
                 1,
             )?;
-            let mut from =
-                below.into_iter().next().map_or_else(|| layout::log_row(scope, run, 0), |(row, _)| row);
+            let mut from = below
+                .into_iter()
+                .next()
+                .map_or_else(|| layout::log_row(scope, run, 0), |(row, _)| row.into());
             let to = layout::log_row(scope, run, u64::MAX);
             while events.len() < limit {
                 let chunks = self.backing.range(&from, &to, Order::Ascending, 8)?;
                 let Some((last, _)) = chunks.last() else { break };
-                from.clone_from(last);
+                from = RowKey::from_slice(last);
                 from.push(0);
                 for (row, lines) in &chunks {
                     let first = layout::place_of(row)?;
@@ -114,7 +116,7 @@ impl<B: Backing> Embedded<B> {
         &self,
         scope: Scope,
         table: Table,
-        lists: &[Vec<u8>],
+        lists: &[RowKey],
         before: Option<[u8; 16]>,
     ) -> Result<Vec<[u8; 16]>, Error> {
         if lists.is_empty() {
@@ -265,20 +267,20 @@ pub(crate) struct Translation {
 }
 
 impl Translation {
-    pub(crate) fn check(&mut self, key: Vec<u8>, expect: Expect, stake: Stake) {
+    pub(crate) fn check(&mut self, key: RowKey, expect: Expect, stake: Stake) {
         self.rows.checks.push(Check { key, expect });
         self.stakes.push(stake);
     }
 
-    pub(crate) fn put(&mut self, key: Vec<u8>, value: Bytes) {
+    pub(crate) fn put(&mut self, key: RowKey, value: Bytes) {
         self.rows.ops.push(RowOp::Put { key, value });
     }
 
-    pub(crate) fn remove(&mut self, key: Vec<u8>) {
+    pub(crate) fn remove(&mut self, key: RowKey) {
         self.rows.ops.push(RowOp::Remove { key });
     }
 
-    pub(crate) fn post(&mut self, list: Vec<u8>, id: [u8; 16]) {
+    pub(crate) fn post(&mut self, list: RowKey, id: [u8; 16]) {
         self.rows.ops.push(RowOp::Post { list, id });
     }
 
@@ -287,12 +289,12 @@ impl Translation {
         let row = layout::run_row(scope, run.id);
         let expect = if write.expected == 0 { Expect::Absent } else { Expect::Version(write.expected) };
         self.check(row.clone(), expect, Stake::Run(run.id));
-        let mut tail = layout::append(&write.tail, &write.events)?;
+        let (mut value, mut tail) = layout::run_value(run, &write.tail, &write.events)?;
         if layout::outgrown(&tail) {
             self.put(layout::log_row(scope, run.id, tail.first_seq), tail.lines.clone());
-            tail = LogTail { first_seq: run.seq + 1, lines: Bytes::new(), ..tail };
+            let empty = LogTail { first_seq: run.seq + 1, lines: Bytes::new(), ..tail };
+            (value, tail) = layout::run_value(run, &empty, &[])?;
         }
-        let value = layout::run_value(run, &tail)?;
         self.put(row, value.clone());
         self.written.push((value, tail));
         let id = run.id.to_bytes();

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use crate::batch::{LogTail, RunRecord};
 use crate::error::Error;
 use crate::model::{Delivery, Timer, TimerKind, Versioned};
+use crate::rows::RowKey;
 
 pub(crate) use crate::lists::{
     deliveries_by_identifier, deliveries_by_slug, deliveries_by_state, list, runs_by_brain, runs_by_status,
@@ -30,6 +31,9 @@ const DELIVERY_FORMAT: u8 = 2;
 
 /// Past this many bytes of log, a run's row hands its log to a chunk of its own.
 const INLINE_LOG_LIMIT: usize = 8 * 1024;
+
+/// Room that is made for an event's line.
+const EVENT_BYTES: usize = 192;
 
 /// The table that a row belongs to, its first byte after the scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,32 +73,32 @@ pub enum Table {
     Token = b'c',
 }
 
-fn row(scope: Scope, table: Table, parts: usize) -> Vec<u8> {
-    let mut key = Vec::with_capacity(3 + parts);
+fn row(scope: Scope, table: Table, parts: usize) -> RowKey {
+    let mut key = RowKey::with_capacity(3 + parts);
     key.extend_from_slice(&scope.0.to_be_bytes());
     key.push(table as u8);
     key
 }
 
 /// A text of any content, so that no text is the beginning of another one's row.
-fn put_text(key: &mut Vec<u8>, text: &str) {
+fn put_text(key: &mut RowKey, text: &str) {
     key.extend_from_slice(&u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes());
     key.extend_from_slice(text.as_bytes());
 }
 
-fn two_texts(scope: Scope, table: Table, first: &str, second: &str) -> Vec<u8> {
+fn two_texts(scope: Scope, table: Table, first: &str, second: &str) -> RowKey {
     let mut key = row(scope, table, 8 + first.len() + second.len());
     put_text(&mut key, first);
     put_text(&mut key, second);
     key
 }
 
-pub(crate) fn key_row(scope: Scope, key: &KeyId) -> Vec<u8> {
+pub(crate) fn key_row(scope: Scope, key: &KeyId) -> RowKey {
     two_texts(scope, Table::Key, &key.slug, &key.identifier)
 }
 
 /// The keys of one webhook: `from <= row < to`.
-pub(crate) fn keys_of(scope: Scope, slug: &str) -> (Vec<u8>, Vec<u8>) {
+pub(crate) fn keys_of(scope: Scope, slug: &str) -> (RowKey, RowKey) {
     let mut from = row(scope, Table::Key, 8 + slug.len());
     put_text(&mut from, slug);
     let mut to = from.clone();
@@ -103,55 +107,55 @@ pub(crate) fn keys_of(scope: Scope, slug: &str) -> (Vec<u8>, Vec<u8>) {
     (from, to)
 }
 
-pub(crate) fn queue_row(scope: Scope, key: &KeyId, place: u64) -> Vec<u8> {
+pub(crate) fn queue_row(scope: Scope, key: &KeyId, place: u64) -> RowKey {
     let mut row = two_texts(scope, Table::Queue, &key.slug, &key.identifier);
     row.extend_from_slice(&place.to_be_bytes());
     row
 }
 
-pub(crate) fn run_row(scope: Scope, run: RunId) -> Vec<u8> {
+pub(crate) fn run_row(scope: Scope, run: RunId) -> RowKey {
     id_row(scope, Table::Run, run.to_bytes())
 }
 
-pub(crate) fn log_row(scope: Scope, run: RunId, first_seq: u64) -> Vec<u8> {
+pub(crate) fn log_row(scope: Scope, run: RunId, first_seq: u64) -> RowKey {
     let mut row = id_row(scope, Table::Log, run.to_bytes());
     row.extend_from_slice(&first_seq.to_be_bytes());
     row
 }
 
-pub(crate) fn delivery_row(scope: Scope, delivery: DeliveryId) -> Vec<u8> {
+pub(crate) fn delivery_row(scope: Scope, delivery: DeliveryId) -> RowKey {
     id_row(scope, Table::Delivery, delivery.to_bytes())
 }
 
 /// The one row of its table.
-pub(crate) fn forgotten_row(scope: Scope) -> Vec<u8> {
+pub(crate) fn forgotten_row(scope: Scope) -> RowKey {
     row(scope, Table::Forgotten, 0)
 }
 
-pub(crate) fn dedup_row(scope: Scope, slug: &str, provider_id: &str) -> Vec<u8> {
+pub(crate) fn dedup_row(scope: Scope, slug: &str, provider_id: &str) -> RowKey {
     two_texts(scope, Table::Dedup, slug, provider_id)
 }
 
-pub(crate) fn start_row(scope: Scope, brain: &str, key: &str) -> Vec<u8> {
+pub(crate) fn start_row(scope: Scope, brain: &str, key: &str) -> RowKey {
     two_texts(scope, Table::Start, brain, key)
 }
 
-pub(crate) fn work_row(scope: Scope, run: RunId) -> Vec<u8> {
+pub(crate) fn work_row(scope: Scope, run: RunId) -> RowKey {
     id_row(scope, Table::Work, run.to_bytes())
 }
 
-pub(crate) fn token_row(scope: Scope, token: TokenId) -> Vec<u8> {
+pub(crate) fn token_row(scope: Scope, token: TokenId) -> RowKey {
     id_row(scope, Table::Token, token.to_bytes())
 }
 
-pub(crate) fn id_row(scope: Scope, table: Table, id: [u8; 16]) -> Vec<u8> {
+pub(crate) fn id_row(scope: Scope, table: Table, id: [u8; 16]) -> RowKey {
     let mut row = row(scope, table, 24);
     row.extend_from_slice(&id);
     row
 }
 
 /// The rows of a table: `from <= row < to`.
-pub(crate) fn table_range(scope: Scope, table: Table) -> (Vec<u8>, Vec<u8>) {
+pub(crate) fn table_range(scope: Scope, table: Table) -> (RowKey, RowKey) {
     let from = row(scope, table, 0);
     let mut to = row(scope, table, 0);
     if let Some(last) = to.last_mut() {
@@ -160,7 +164,7 @@ pub(crate) fn table_range(scope: Scope, table: Table) -> (Vec<u8>, Vec<u8>) {
     (from, to)
 }
 
-pub(crate) fn timer_row(scope: Scope, timer: &Timer) -> Vec<u8> {
+pub(crate) fn timer_row(scope: Scope, timer: &Timer) -> RowKey {
     let mut row = due_row(scope, timer.due);
     match &timer.kind {
         TimerKind::Wait { wait, .. } => {
@@ -184,7 +188,7 @@ pub(crate) fn timer_row(scope: Scope, timer: &Timer) -> Vec<u8> {
 }
 
 /// The first row that is not due before `at`.
-pub(crate) fn due_row(scope: Scope, at: Timestamp) -> Vec<u8> {
+pub(crate) fn due_row(scope: Scope, at: Timestamp) -> RowKey {
     let mut key = row(scope, Table::Timer, 32);
     key.extend_from_slice(&at.as_millis().to_be_bytes());
     key
@@ -256,10 +260,11 @@ fn short() -> Error {
     Error::Corrupt("a record is cut short".into())
 }
 
-/// `seq`, format, length of the run's JSON, the run, what hooks were told of
-/// it, the first `seq` of the log's tail, the tail: one JSON line an event.
-pub(crate) fn run_value(run: &Run, tail: &LogTail) -> Result<Bytes, Error> {
-    let mut value = BytesMut::with_capacity(1024 + tail.lines.len());
+/// A run's row and the tail of its log, which lies in the row. The row is `seq`,
+/// format, length of the run's JSON, the run, what hooks were told of it, the
+/// first `seq` of the log's tail, the tail: one JSON line an event.
+pub(crate) fn run_value(run: &Run, tail: &LogTail, events: &[Event]) -> Result<(Bytes, LogTail), Error> {
+    let mut value = BytesMut::with_capacity(1024 + tail.lines.len() + EVENT_BYTES * events.len());
     value.put_u64(run.seq);
     value.put_u8(if tail.told.is_some() { FORMAT_TOLD } else { FORMAT });
     value.put_u32(0);
@@ -277,8 +282,12 @@ pub(crate) fn run_value(run: &Run, tail: &LogTail) -> Result<Bytes, Error> {
         value.put_slice(&told);
     }
     value.put_u64(tail.first_seq);
+    let lines = value.len();
     value.put_slice(&tail.lines);
-    Ok(value.freeze())
+    put_lines(&mut value, events)?;
+    let value = value.freeze();
+    let tail = LogTail { lines: value.slice(lines..), ..tail.clone() };
+    Ok((value, tail))
 }
 
 pub(crate) fn from_run_value(value: &Bytes) -> Result<RunRecord, Error> {
@@ -310,16 +319,20 @@ fn check_format(found: u8, supported: u8) -> Result<(), Error> {
     Ok(())
 }
 
+fn put_lines(lines: &mut BytesMut, events: &[Event]) -> Result<(), Error> {
+    for event in events {
+        serde_json::to_writer(lines.writer(), event).map_err(|error| unwritable(&error))?;
+        lines.put_u8(b'\n');
+    }
+    Ok(())
+}
+
 /// Adds events to a tail.
 pub(crate) fn append(tail: &LogTail, events: &[Event]) -> Result<LogTail, Error> {
-    let mut lines = BytesMut::with_capacity(tail.lines.len() + 192 * events.len());
+    let mut lines = BytesMut::with_capacity(tail.lines.len() + EVENT_BYTES * events.len());
     lines.put_slice(&tail.lines);
-    let mut writer = lines.writer();
-    for event in events {
-        serde_json::to_writer(&mut writer, event).map_err(|error| unwritable(&error))?;
-        writer.get_mut().put_u8(b'\n');
-    }
-    Ok(LogTail { lines: writer.into_inner().freeze(), ..tail.clone() })
+    put_lines(&mut lines, events)?;
+    Ok(LogTail { lines: lines.freeze(), ..tail.clone() })
 }
 
 /// The tail of a run's log after a commit: with the new events, or empty if

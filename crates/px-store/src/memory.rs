@@ -2,6 +2,7 @@
 //! reference that the journal with sled is compared against.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -10,13 +11,13 @@ use tokio::sync::watch;
 use crate::error::Error;
 use crate::hints::HintBus;
 use crate::rows::{
-    Admission, Backing, BoxFuture, Check, Expect, Order, RowBatch, RowOp, RowOutcome, RowStats,
+    Admission, Backing, BoxFuture, Check, Expect, Order, RowBatch, RowKey, RowOp, RowOutcome, RowStats,
 };
 
 #[derive(Debug, Default, Clone)]
 struct Tables {
-    rows: BTreeMap<Vec<u8>, Bytes>,
-    lists: BTreeMap<Vec<u8>, BTreeSet<[u8; 16]>>,
+    rows: BTreeMap<RowKey, Bytes>,
+    lists: BTreeMap<RowKey, BTreeSet<[u8; 16]>>,
     sequence: u64,
     closed: bool,
     stats: RowStats,
@@ -54,7 +55,7 @@ impl MemoryRows {
     /// Every row of this moment, in order: for tests that compare stores.
     #[must_use]
     pub fn rows(&self) -> Vec<(Vec<u8>, Bytes)> {
-        self.lock().rows.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+        self.lock().rows.iter().map(|(key, value)| (key.to_vec(), value.clone())).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Tables> {
@@ -135,8 +136,8 @@ impl Backing for MemoryRows {
             return Ok(Vec::new());
         }
         let tables = self.lock();
-        let rows = tables.rows.range(from.to_vec()..to.to_vec());
-        let own = |(key, value): (&Vec<u8>, &Bytes)| (key.clone(), value.clone());
+        let rows = tables.rows.range::<[u8], _>((Bound::Included(from), Bound::Excluded(to)));
+        let own = |(key, value): (&RowKey, &Bytes)| (key.to_vec(), value.clone());
         Ok(match order {
             Order::Ascending => rows.take(limit).map(own).collect(),
             Order::Descending => rows.rev().take(limit).map(own).collect(),

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::layout::{self, Table};
 use crate::model::{DedupRecord, Delivery, Forgotten, QueuedEvent, StartKey, Timer, Versioned, Work};
 use crate::outbox::{Attempt, Due, Endpoint, Hook, Outgoing, OutgoingState, rows};
-use crate::rows::{Backing, Order};
+use crate::rows::{Backing, Order, RowKey};
 use crate::tokens::Token;
 
 /// Where a scan goes on. Opaque to everybody but the store that gave it out.
@@ -81,7 +81,7 @@ pub(crate) fn page<B: Backing + ?Sized>(
 ) -> Result<Scan, Error> {
     let (start, end) = layout::table_range(scope, table);
     let from = after.map_or(start, |Cursor(last)| {
-        let mut next = last.clone();
+        let mut next = RowKey::from_slice(last);
         next.push(0);
         next
     });
@@ -156,13 +156,13 @@ pub(crate) fn read(scope: Scope, table: Table, row: &[u8], value: &Bytes) -> Res
         }
         _ => read_outbox(scope, table, row, value)?,
     };
-    if expected != row {
+    if *expected != *row {
         return Err(Error::Corrupt("a row lies under another one's key".into()));
     }
     Ok(read)
 }
 
-fn read_outbox(scope: Scope, table: Table, row: &[u8], value: &Bytes) -> Result<(Row, Vec<u8>), Error> {
+fn read_outbox(scope: Scope, table: Table, row: &[u8], value: &Bytes) -> Result<(Row, RowKey), Error> {
     Ok(match table {
         Table::Outgoing => {
             let outgoing = rows::from_outgoing_value(value)?;
@@ -194,7 +194,7 @@ fn read_outbox(scope: Scope, table: Table, row: &[u8], value: &Bytes) -> Result<
 }
 
 /// The lists in which a row must be found: the list, the id, and its name.
-pub(crate) fn listed(scope: Scope, row: &Row) -> Vec<(Vec<u8>, [u8; 16], String)> {
+pub(crate) fn listed(scope: Scope, row: &Row) -> Vec<(RowKey, [u8; 16], String)> {
     let mut lists = Vec::new();
     match row {
         Row::Run(record) => {

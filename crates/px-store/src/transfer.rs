@@ -11,7 +11,7 @@ use crate::audit::TABLES;
 use crate::embedded::Embedded;
 use crate::error::Error;
 use crate::layout::{self, Table};
-use crate::rows::{Admission, Backing, Check, Expect, Order, RowBatch, RowOp, RowOutcome};
+use crate::rows::{Admission, Backing, Check, Expect, Order, RowBatch, RowKey, RowOp, RowOutcome};
 use crate::scan;
 
 /// Bytes of rows that are taken in by one commit; one row may have more.
@@ -47,7 +47,7 @@ impl<B: Backing> Embedded<B> {
         limit: usize,
     ) -> Result<Vec<RawRow>, Error> {
         let (start, end) = layout::table_range(scope, table);
-        let from = after.map_or(start, |last| [last, &[0]].concat());
+        let from = after.map_or(start, |last| [last, &[0]].concat().into());
         self.backing().range(&from, &end, Order::Ascending, limit)
     }
 
@@ -77,6 +77,7 @@ impl<B: Backing> Embedded<B> {
             for (list, id, _) in scan::listed(scope, &row) {
                 batch.ops.push(RowOp::Post { list, id });
             }
+            let key = RowKey::from_vec(key);
             batch.checks.push(Check { key: key.clone(), expect: Expect::Absent });
             batch.ops.push(RowOp::Put { key, value });
             if bytes >= BATCH_BYTES {

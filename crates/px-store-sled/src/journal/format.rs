@@ -25,17 +25,21 @@
 //!
 //! The body is a run of changes, each a tag byte: 1 put (key length 4, value
 //! length 4, key, value), 2 remove (key length 4, key), 3 post (list length 4,
-//! list, id 16), since version 2 also 4 unpost (as post). Number and salt in the checksum keep apart what an earlier use
-//! of the same file left behind, and what a sender might put into a payload to
+//! list, id 16), since version 2 also 4 unpost (as post), since version 3 also 5
+//! put packed (as put). Number and salt in the checksum keep apart what an earlier
+//! use of the same file left behind, and what a sender might put into a payload to
 //! look like a record.
 //!
 //! `tests/fixtures` holds a segment of every version that was ever written.
 
 use bytes::Bytes;
-use px_store::rows::RowOp;
+use px_store::rows::RowKey;
+
+use crate::change::Change;
+use crate::packing::Stored;
 
 /// The version that is written; older ones stay readable.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// Bytes of a segment's header.
 pub(crate) const HEADER: usize = 64;
@@ -49,6 +53,7 @@ const PUT: u8 = 1;
 const REMOVE: u8 = 2;
 const POST: u8 = 3;
 const UNPOST: u8 = 4;
+const PUT_PACKED: u8 = 5;
 
 /// What a segment says about itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,26 +146,29 @@ impl RecordBuffer {
     }
 
     /// Adds the changes of one batch.
-    pub(crate) fn push(&mut self, ops: &[RowOp]) {
+    pub(crate) fn push(&mut self, changes: &[Change]) {
         self.batches += 1;
-        for op in ops {
-            match op {
-                RowOp::Put { key, value } => {
-                    self.bytes.push(PUT);
-                    self.length(key.len());
-                    self.length(value.len());
-                    self.bytes.extend_from_slice(key);
-                    self.bytes.extend_from_slice(value);
-                }
-                RowOp::Remove { key } => {
+        for change in changes {
+            match change {
+                Change::Put { key, value: Stored::Whole(value) } => self.put(PUT, key, value),
+                Change::Put { key, value: Stored::Packed(value) } => self.put(PUT_PACKED, key, value),
+                Change::Remove { key } => {
                     self.bytes.push(REMOVE);
                     self.length(key.len());
                     self.bytes.extend_from_slice(key);
                 }
-                RowOp::Post { list, id } => self.list_op(POST, list, id),
-                RowOp::Unpost { list, id } => self.list_op(UNPOST, list, id),
+                Change::Post { list, id } => self.list_op(POST, list, id),
+                Change::Unpost { list, id } => self.list_op(UNPOST, list, id),
             }
         }
+    }
+
+    fn put(&mut self, tag: u8, key: &[u8], value: &[u8]) {
+        self.bytes.push(tag);
+        self.length(key.len());
+        self.length(value.len());
+        self.bytes.extend_from_slice(key);
+        self.bytes.extend_from_slice(value);
     }
 
     fn list_op(&mut self, tag: u8, list: &[u8], id: &[u8; 16]) {
@@ -245,7 +253,7 @@ impl<'a> Record<'a> {
 
     /// The changes, in order. `None` in place of one that makes no sense, after
     /// which there are no more.
-    pub(crate) fn ops(&self) -> Ops<'a> {
+    pub(crate) fn changes(&self) -> Ops<'a> {
         Ops { reader: Reader { rest: self.body } }
     }
 
@@ -276,17 +284,17 @@ pub(crate) struct Ops<'a> {
 }
 
 impl Iterator for Ops<'_> {
-    type Item = Option<RowOp>;
+    type Item = Option<Change>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.reader.rest.is_empty() {
             return None;
         }
-        let op = self.reader.op();
-        if op.is_none() {
+        let change = self.reader.change();
+        if change.is_none() {
             self.reader.rest = &[];
         }
-        Some(op)
+        Some(change)
     }
 }
 
@@ -318,24 +326,27 @@ impl<'a> Reader<'a> {
         usize::try_from(self.u32()?).ok()
     }
 
-    fn op(&mut self) -> Option<RowOp> {
+    fn put(&mut self) -> Option<(RowKey, Bytes)> {
+        let (key, value) = (self.length()?, self.length()?);
+        let key = self.take(key)?.into();
+        Some((key, Bytes::copy_from_slice(self.take(value)?)))
+    }
+
+    fn change(&mut self) -> Option<Change> {
         match self.array::<1>()? {
-            [PUT] => {
-                let (key, value) = (self.length()?, self.length()?);
-                let key = self.take(key)?.to_vec();
-                Some(RowOp::Put { key, value: Bytes::copy_from_slice(self.take(value)?) })
-            }
+            [PUT] => self.put().map(|(key, value)| Change::Put { key, value: Stored::Whole(value) }),
+            [PUT_PACKED] => self.put().map(|(key, value)| Change::Put { key, value: Stored::Packed(value) }),
             [REMOVE] => {
                 let key = self.length()?;
-                Some(RowOp::Remove { key: self.take(key)?.to_vec() })
+                Some(Change::Remove { key: self.take(key)?.into() })
             }
             [POST] => {
                 let list = self.length()?;
-                Some(RowOp::Post { list: self.take(list)?.to_vec(), id: self.array()? })
+                Some(Change::Post { list: self.take(list)?.into(), id: self.array()? })
             }
             [UNPOST] => {
                 let list = self.length()?;
-                Some(RowOp::Unpost { list: self.take(list)?.to_vec(), id: self.array()? })
+                Some(Change::Unpost { list: self.take(list)?.into(), id: self.array()? })
             }
             _ => None,
         }
@@ -348,17 +359,23 @@ mod tests {
 
     const SEGMENT: SegmentHeader = SegmentHeader { number: 7, first_sequence: 41, salt: 99 };
 
+    fn put(key: &[u8], value: Stored) -> Change {
+        Change::Put { key: key.into(), value }
+    }
+
     /// The batches that the fixture of a format holds.
-    fn batches(version: u32) -> Vec<Vec<RowOp>> {
-        let unpost = RowOp::Unpost { list: b"by-brain/y".to_vec(), id: [8; 16] };
+    fn batches(version: u32) -> Vec<Vec<Change>> {
+        let unpost = Change::Unpost { list: b"by-brain/y".as_slice().into(), id: [8; 16] };
         let since_2 = (version >= 2).then_some(unpost);
+        let packed = put(b"run/2", Stored::Packed(Bytes::from_static(b"any bytes")));
+        let since_3 = (version >= 3).then_some(packed);
         vec![
             vec![
-                RowOp::Put { key: b"run/1".to_vec(), value: Bytes::from_static(b"\0\0\0\0\0\0\0\x01hello") },
-                RowOp::Post { list: b"by-brain/x".to_vec(), id: [9; 16] },
+                put(b"run/1", Stored::Whole(Bytes::from_static(b"\0\0\0\0\0\0\0\x01hello"))),
+                Change::Post { list: b"by-brain/x".as_slice().into(), id: [9; 16] },
             ],
-            [RowOp::Remove { key: b"ready/1".to_vec() }].into_iter().chain(since_2).collect(),
-            vec![RowOp::Put { key: Vec::new(), value: Bytes::new() }],
+            [Change::Remove { key: b"ready/1".as_slice().into() }].into_iter().chain(since_2).collect(),
+            [put(b"", Stored::Whole(Bytes::new()))].into_iter().chain(since_3).collect(),
         ]
     }
 
@@ -376,19 +393,19 @@ mod tests {
         bytes
     }
 
-    fn read(bytes: &[u8]) -> Vec<(u64, u32, Vec<RowOp>)> {
+    fn read(bytes: &[u8]) -> Vec<(u64, u32, Vec<Change>)> {
         let SegmentKind::Used(segment) = SegmentHeader::decode(bytes) else { panic!("no header") };
         assert_eq!(segment, SEGMENT);
         let mut records = Vec::new();
         let mut at = HEADER;
         while let Some(record) = Record::decode(&segment, &bytes[at..]) {
-            records.push((record.sequence, record.batches, record.ops().map(Option::unwrap).collect()));
+            records.push((record.sequence, record.batches, record.changes().map(Option::unwrap).collect()));
             at += record.bytes();
         }
         records
     }
 
-    fn expected(version: u32) -> Vec<(u64, u32, Vec<RowOp>)> {
+    fn expected(version: u32) -> Vec<(u64, u32, Vec<Change>)> {
         let mut batches = batches(version);
         let last = batches.pop().unwrap();
         vec![(41, 2, batches.concat()), (43, 1, last)]
@@ -397,10 +414,10 @@ mod tests {
     #[test]
     fn what_is_written_is_what_the_fixture_of_the_newest_format_holds() {
         if std::env::var_os("PX_BLESS").is_some() {
-            let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/journal-v2.seg");
+            let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/journal-v3.seg");
             std::fs::write(path, segment()).unwrap();
         }
-        let fixture = include_bytes!("../../tests/fixtures/journal-v2.seg");
+        let fixture = include_bytes!("../../tests/fixtures/journal-v3.seg");
         assert_eq!(segment(), fixture, "the format changed: raise VERSION and keep reading this fixture");
     }
 
@@ -408,6 +425,7 @@ mod tests {
     fn the_fixtures_of_every_format_are_read() {
         assert_eq!(read(include_bytes!("../../tests/fixtures/journal-v1.seg")), expected(1));
         assert_eq!(read(include_bytes!("../../tests/fixtures/journal-v2.seg")), expected(2));
+        assert_eq!(read(include_bytes!("../../tests/fixtures/journal-v3.seg")), expected(3));
     }
 
     #[test]
@@ -442,9 +460,9 @@ mod tests {
     #[test]
     fn a_newer_version_is_named() {
         let mut bytes = SEGMENT.encode();
-        bytes[8] = 3;
+        bytes[8] = 4;
         let crc = crc32c::crc32c(&bytes[..60]).to_le_bytes();
         bytes[60..].copy_from_slice(&crc);
-        assert_eq!(SegmentHeader::decode(&bytes), SegmentKind::Newer(3));
+        assert_eq!(SegmentHeader::decode(&bytes), SegmentKind::Newer(4));
     }
 }

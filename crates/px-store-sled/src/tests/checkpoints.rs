@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use px_store::rows::{Backing, RowOp};
 
-use super::rig::{Fate, HookedDisk, HookedTree, Step, batch, by_hand, commit, copy, put, remove};
+use super::rig::{Fate, HookedDisk, HookedTree, Step, batch, by_hand, commit, copy, noise, put, remove};
 use crate::tree::SledTree;
 use crate::{Options, SledRows};
 
@@ -53,8 +53,8 @@ fn a_crash_at_every_step_of_apply_and_checkpoint_loses_nothing() {
     for round in 0..2_u32 {
         taking.store(false, Ordering::SeqCst);
         for turn in 0..20 {
-            let mut ops = vec![put(&format!("k{turn:02}"), &format!("{round} {}", "x".repeat(500)))];
-            ops.push(RowOp::Post { list: b"l".to_vec(), id: id(turn * 7 % 20 + round * 10) });
+            let mut ops = vec![put(&format!("k{turn:02}"), &format!("{round} {}", noise(500)))];
+            ops.push(RowOp::Post { list: b"l".as_slice().into(), id: id(turn * 7 % 20 + round * 10) });
             if round == 1 && turn == 3 {
                 ops.push(remove("k00"));
             }

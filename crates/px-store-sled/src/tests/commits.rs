@@ -11,8 +11,8 @@ use px_store::rows::{Admission, Backing, Check, Expect, Order, RowBatch, RowOp, 
 use px_store::{Error, Hint};
 
 use super::rig::{
-    Answer, Door, Fate, Rig, Step, at_once, batch, by_committer, by_hand, claim, commit, hand_over, poll,
-    put, remove, text, wait,
+    Answer, Door, Fate, Rig, Step, at_once, batch, by_committer, by_hand, claim, commit, hand_over, noise,
+    poll, put, remove, text, wait,
 };
 use crate::tree::Tree as _;
 use crate::{Options, SledRows};
@@ -23,7 +23,7 @@ fn what_is_committed_is_read_back_before_and_after_the_tree_has_it_and_after_a_r
     for close in [true, false, true] {
         let store = SledRows::open(dir.path(), Options::default()).unwrap();
         let mut first = claim("b", "2");
-        first.ops.extend([put("a", "1"), RowOp::Post { list: b"l".to_vec(), id: [7; 16] }]);
+        first.ops.extend([put("a", "1"), RowOp::Post { list: b"l".as_slice().into(), id: [7; 16] }]);
         commit(&store, first);
         assert_eq!(store.range(b"a", b"z", Order::Ascending, 10).unwrap().len(), 2);
         commit(&store, batch([remove("b")]));
@@ -135,13 +135,19 @@ fn a_version_is_the_first_eight_bytes_of_the_row() {
     let rig = Rig::new();
     let store = rig.open(at_once());
     let write = |from: u64, to: u64| RowBatch {
-        checks: vec![Check { key: b"r".to_vec(), expect: Expect::Version(from) }],
-        ops: vec![RowOp::Put { key: b"r".to_vec(), value: Bytes::copy_from_slice(&to.to_be_bytes()) }],
+        checks: vec![Check { key: b"r".as_slice().into(), expect: Expect::Version(from) }],
+        ops: vec![RowOp::Put {
+            key: b"r".as_slice().into(),
+            value: Bytes::copy_from_slice(&to.to_be_bytes()),
+        }],
         hints: Vec::new(),
     };
     commit(
         &store,
-        batch([RowOp::Put { key: b"r".to_vec(), value: Bytes::copy_from_slice(&1u64.to_be_bytes()) }]),
+        batch([RowOp::Put {
+            key: b"r".as_slice().into(),
+            value: Bytes::copy_from_slice(&1u64.to_be_bytes()),
+        }]),
     );
     commit(&store, write(1, 2));
     store.checkpoint().unwrap();
@@ -222,7 +228,7 @@ fn posting_lists_cost_a_row_for_some_hundred_ids() {
     };
     for from in (0..2000).step_by(100) {
         let posts: Vec<_> =
-            (from..from + 100).map(|n| RowOp::Post { list: b"all".to_vec(), id: id(n) }).collect();
+            (from..from + 100).map(|n| RowOp::Post { list: b"all".as_slice().into(), id: id(n) }).collect();
         commit(&store, batch(posts));
     }
     store.checkpoint().unwrap();
@@ -243,8 +249,8 @@ fn ids_leave_their_lists_wherever_they_are() {
         id
     };
     let list = || b"all".to_vec();
-    let post = |n| RowOp::Post { list: list(), id: id(n) };
-    let unpost = |n| RowOp::Unpost { list: list(), id: id(n) };
+    let post = |n| RowOp::Post { list: list().into(), id: id(n) };
+    let unpost = |n| RowOp::Unpost { list: list().into(), id: id(n) };
     commit(&store, batch((0..1_000).map(post).collect::<Vec<_>>()));
     store.checkpoint().unwrap();
     // In the tree, with the first ids of blocks; and some that never were there.
@@ -280,9 +286,9 @@ fn values_of_any_size_come_back_from_sled() {
         for size in sizes {
             if turn == 0 {
                 let key = format!("big/{size:08}").into_bytes();
-                commit(&store, batch([RowOp::Put { key: key.clone(), value: value(10) }]));
+                commit(&store, batch([RowOp::Put { key: key.clone().into(), value: value(10) }]));
                 store.checkpoint().unwrap();
-                commit(&store, batch([RowOp::Put { key, value: value(size) }]));
+                commit(&store, batch([RowOp::Put { key: key.into(), value: value(size) }]));
             }
         }
         store.checkpoint().unwrap();
@@ -316,7 +322,7 @@ fn the_lag_has_a_limit_that_commits_wait_for() {
         Fate::Happens
     });
     door.shut();
-    let value = "x".repeat(1000);
+    let value = noise(1000);
     let answers: Vec<_> =
         (0..100).map(|n| hand_over(&store, batch([put(&format!("k{n}"), &value)]))).collect();
     door.wait_for_knock();
@@ -346,7 +352,7 @@ fn the_second_opener_is_refused_and_told_by_whom() {
 fn a_batch_beyond_the_bounds_is_refused_before_anything_is_written() {
     let rig = Rig::new();
     let store = rig.open(Options { batch_bytes: 1000, ..by_hand() });
-    let large = batch([put("a", &"x".repeat(2000))]);
+    let large = batch([put("a", &noise(2000))]);
     assert!(matches!(wait(store.submit(large, Admission::Wait)), Err(Error::Io { .. })));
     let long = batch([put(&"k".repeat(4000), "")]);
     assert!(matches!(wait(store.submit(long, Admission::Wait)), Err(Error::Io { .. })));

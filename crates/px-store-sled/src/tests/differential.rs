@@ -53,7 +53,7 @@ impl Pair<'_> {
         let before = self.random.one_in(2).then(|| self.id());
         let found = self.reference.postings(&list, before, 1 + self.random.below(3)).unwrap();
         let id = found.last().copied().unwrap_or_else(|| self.id());
-        RowOp::Unpost { list, id }
+        RowOp::Unpost { list: list.into(), id }
     }
 
     fn batch(&mut self) -> RowBatch {
@@ -70,23 +70,25 @@ impl Pair<'_> {
                 (_, Some(version)) => Expect::Version(version),
                 (_, None) => Expect::Absent,
             };
-            batch.checks.push(Check { key, expect });
+            batch.checks.push(Check { key: key.into(), expect });
         }
         for _ in 0..self.random.below(6) {
             let op = match self.random.below(10) {
                 0..5 => {
                     let key = match batch.checks.last() {
                         Some(check) if self.random.one_in(2) => check.key.clone(),
-                        _ => self.key(),
+                        _ => self.key().into(),
                     };
                     let mut value = (self.random.below(4) as u64).to_be_bytes().to_vec();
-                    let filling = self.random.below(60);
+                    // Some are packed, also across a crash.
+                    let most = if self.random.one_in(3) { 2_000 } else { 60 };
+                    let filling = self.random.below(most);
                     value.resize(8 + filling, self.random.next() as u8);
                     value.truncate(if self.random.one_in(30) { 3 } else { usize::MAX });
                     RowOp::Put { key, value: Bytes::from(value) }
                 }
-                5..8 => RowOp::Remove { key: self.key() },
-                8 => RowOp::Post { list: self.list(), id: self.id() },
+                5..8 => RowOp::Remove { key: self.key().into() },
+                8 => RowOp::Post { list: self.list().into(), id: self.id() },
                 _ => self.unpost(),
             };
             batch.ops.push(op);

@@ -9,7 +9,7 @@ use px_store::rows::{Admission, Backing, RowOutcome};
 
 use super::rig::{
     Door, Fate, HookedDisk, Rig, Step, at_once, batch, by_committer, by_hand, claim, commit, hand_over,
-    open_over, put, rows, text, wait,
+    noise, open_over, put, rows, text, wait,
 };
 
 /// Fails one kind of step once there is something to lose, and checks that
@@ -101,7 +101,7 @@ fn short_writes_are_continued() {
     rig.disk.rule(|step| if matches!(step, Step::Write { .. }) { Fate::Short(977) } else { Fate::Happens });
     let store = rig.open(at_once());
     for turn in 0..20 {
-        commit(&store, batch([put(&format!("k{turn:02}"), &"x".repeat(turn * 100))]));
+        commit(&store, batch([put(&format!("k{turn:02}"), &noise(turn * 100))]));
     }
     let before = rows(&store);
     drop(store);
@@ -113,7 +113,7 @@ fn short_writes_are_continued() {
 fn full_then_room(full: impl Fn(Step) -> Fate + Send + Sync + 'static) {
     let rig = Rig::new();
     let store = rig.open(by_hand());
-    let value = "x".repeat(900);
+    let value = noise(900);
     commit(&store, batch([put("a", &value)]));
     rig.disk.rule(full);
     let mut committed = 1;
@@ -207,6 +207,6 @@ fn a_record_that_cannot_be_taken_back_poisons() {
         Step::Write { .. } => Fate::Fails(ErrorKind::Other),
         _ => Fate::Happens,
     });
-    let refused = wait(store.submit(batch([put("b", &"x".repeat(900))]), Admission::Wait));
+    let refused = wait(store.submit(batch([put("b", &noise(900))]), Admission::Wait));
     assert!(matches!(refused, Err(Error::Poisoned(_))), "{refused:?}");
 }

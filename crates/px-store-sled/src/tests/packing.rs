@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::packing::Head;
+use crate::packing::{Head, Stored};
+use crate::tests::rig::noise;
 use crate::tree::{SEGMENT_BYTES, SledTree, Tree};
 
 fn tree(dir: &tempfile::TempDir) -> SledTree {
@@ -16,29 +17,18 @@ fn raw(dir: &tempfile::TempDir) -> sled::Db {
     sled::Config::new().path(dir.path()).segment_size(SEGMENT_BYTES).open().unwrap()
 }
 
-/// Bytes that nothing makes smaller.
-fn noise(length: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_be_bytes()[3]
-    };
-    (0..length).map(|_| next()).collect()
-}
-
 #[test]
 fn every_value_comes_back_and_so_does_its_head() {
     let dir = tempfile::tempdir().unwrap();
     let tree = tree(&dir);
     let lengths = [0, 1, 7, 8, 9, 95, 96, 97, 300, 5_000, 24 * 1024, 24 * 1024 + 1, 200_000];
-    let values = lengths.into_iter().flat_map(|length| [vec![b'x'; length], noise(length)]);
-    let chunk: Vec<_> =
-        values.enumerate().map(|(n, value)| (n.to_be_bytes().to_vec(), Some(Bytes::from(value)))).collect();
+    let values = lengths.into_iter().flat_map(|length| [vec![b'x'; length], noise(length).into_bytes()]);
+    let values: Vec<_> =
+        values.enumerate().map(|(n, value)| (n.to_be_bytes().to_vec(), Bytes::from(value))).collect();
+    let stored = |value: &Bytes| Some(Stored::of(value.clone()));
+    let chunk: Vec<_> = values.iter().map(|(key, value)| (key.clone(), stored(value))).collect();
     tree.write_sorted(&chunk).unwrap();
-    for (key, value) in &chunk {
-        let value = value.as_ref().unwrap();
+    for (key, value) in &values {
         assert_eq!(tree.get(key).unwrap().as_ref(), Some(value), "{} bytes", value.len());
         assert_eq!(tree.head(key).unwrap(), Some(Head::of(value)), "{} bytes", value.len());
         assert_eq!(tree.head(key).unwrap().unwrap().as_slice(), &value[..value.len().min(8)]);
@@ -52,7 +42,8 @@ fn a_record_takes_less_room_than_its_bytes_and_noise_hardly_more() {
     let (record, noise) = (br#"{"seq":1,"event":{"type":"step:start"}}"#.repeat(40), noise(1_560));
     {
         let tree = tree(&dir);
-        let chunk = [(b"a".to_vec(), Some(record.into())), (b"b".to_vec(), Some(Bytes::from(noise)))];
+        let chunk = [(b"a".to_vec(), Stored::of(record.into())), (b"b".to_vec(), Stored::of(noise.into()))];
+        let chunk = chunk.map(|(key, value)| (key, Some(value)));
         tree.write_sorted(&chunk).unwrap();
     }
     let db = raw(&dir);
@@ -64,7 +55,7 @@ fn a_record_takes_less_room_than_its_bytes_and_noise_hardly_more() {
 #[test]
 fn a_damaged_packed_value_is_an_error_and_takes_no_memory() {
     let dir = tempfile::tempdir().unwrap();
-    drop(tree(&dir).write_sorted(&[(b"a".to_vec(), Some(vec![b'x'; 1_000].into()))]));
+    drop(tree(&dir).write_sorted(&[(b"a".to_vec(), Some(Stored::of(vec![b'x'; 1_000].into())))]));
     let stored = {
         let db = raw(&dir);
         let stored = db.get(b"\x01a").unwrap().unwrap().to_vec();

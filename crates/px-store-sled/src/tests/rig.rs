@@ -149,7 +149,7 @@ impl Tree for MemoryTree {
         let mut rows = self.0.lock().unwrap();
         for (key, value) in chunk {
             match value {
-                Some(value) => rows.insert(key.clone(), value.clone()),
+                Some(value) => rows.insert(key.clone(), value.value()?),
                 None => rows.remove(key),
             };
         }
@@ -295,12 +295,24 @@ pub(super) fn by_committer() -> bool {
     std::thread::current().name() == Some("px-commit")
 }
 
+/// A text that packing does not make smaller.
+pub(super) fn noise(length: usize) -> String {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        char::from(b'!' + state.to_be_bytes()[3] % 90)
+    };
+    (0..length).map(|_| next()).collect()
+}
+
 pub(super) fn put(key: &str, value: &str) -> RowOp {
-    RowOp::Put { key: key.into(), value: Bytes::copy_from_slice(value.as_bytes()) }
+    RowOp::Put { key: key.as_bytes().into(), value: Bytes::copy_from_slice(value.as_bytes()) }
 }
 
 pub(super) fn remove(key: &str) -> RowOp {
-    RowOp::Remove { key: key.into() }
+    RowOp::Remove { key: key.as_bytes().into() }
 }
 
 pub(super) fn batch(ops: impl Into<Vec<RowOp>>) -> RowBatch {
@@ -309,7 +321,7 @@ pub(super) fn batch(ops: impl Into<Vec<RowOp>>) -> RowBatch {
 
 /// A batch that is refused if the key is there.
 pub(super) fn claim(key: &str, value: &str) -> RowBatch {
-    let check = Check { key: key.into(), expect: Expect::Absent };
+    let check = Check { key: key.as_bytes().into(), expect: Expect::Absent };
     RowBatch { checks: vec![check], ..batch([put(key, value)]) }
 }
 

@@ -12,7 +12,7 @@ use crate::embedded::{Embedded, SCAN_LIMIT, ready};
 use crate::error::Error;
 use crate::layout::{self, Table};
 use crate::model::Versioned;
-use crate::rows::{Backing, Order};
+use crate::rows::{Backing, Order, RowKey};
 use crate::store::{Page, Read};
 
 /// Which deliveries a list shows. Everything that is set must fit.
@@ -96,7 +96,7 @@ impl<B: Backing> Embedded<B> {
             hooks.retain(|hook| hook.record.deleted_at.is_none());
             match found.last() {
                 Some((last, _)) if found.len() == MAX_HOOKS && hooks.len() < MAX_HOOKS => {
-                    from.clone_from(last);
+                    from = RowKey::from_slice(last);
                     from.push(0);
                 }
                 _ => return Ok(hooks),

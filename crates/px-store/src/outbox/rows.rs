@@ -11,14 +11,14 @@ use crate::embedded::{Stake, Translation};
 use crate::error::Error;
 use crate::layout::{self, Table};
 use crate::model::Versioned;
-use crate::rows::Expect;
+use crate::rows::{Expect, RowKey};
 
-fn row(scope: Scope, table: Table) -> Vec<u8> {
+fn row(scope: Scope, table: Table) -> RowKey {
     layout::table_range(scope, table).0
 }
 
 /// Hooks of many runs come before those of one, so that the few are one range.
-pub(crate) fn hook_row(scope: Scope, own: bool, id: HookId) -> Vec<u8> {
+pub(crate) fn hook_row(scope: Scope, own: bool, id: HookId) -> RowKey {
     let mut key = row(scope, Table::Hook);
     key.push(u8::from(own));
     key.extend_from_slice(&id.to_bytes());
@@ -26,7 +26,7 @@ pub(crate) fn hook_row(scope: Scope, own: bool, id: HookId) -> Vec<u8> {
 }
 
 /// The hooks of many runs: `from <= row < to`.
-pub(crate) fn hooks(scope: Scope) -> (Vec<u8>, Vec<u8>) {
+pub(crate) fn hooks(scope: Scope) -> (RowKey, RowKey) {
     let (mut from, mut to) = (row(scope, Table::Hook), row(scope, Table::Hook));
     from.push(0);
     to.push(1);
@@ -37,35 +37,35 @@ pub(crate) fn is_own(hook: &Hook) -> bool {
     matches!(hook.source, Source::Run(_))
 }
 
-pub(crate) fn outgoing_row(scope: Scope, id: OutgoingId) -> Vec<u8> {
+pub(crate) fn outgoing_row(scope: Scope, id: OutgoingId) -> RowKey {
     layout::id_row(scope, Table::Outgoing, id.to_bytes())
 }
 
-pub(crate) fn attempt_row(scope: Scope, id: OutgoingId, number: u32) -> Vec<u8> {
+pub(crate) fn attempt_row(scope: Scope, id: OutgoingId, number: u32) -> RowKey {
     let mut key = layout::id_row(scope, Table::Attempt, id.to_bytes());
     key.extend_from_slice(&number.to_be_bytes());
     key
 }
 
-pub(crate) fn endpoint_row(scope: Scope, lane: u64) -> Vec<u8> {
+pub(crate) fn endpoint_row(scope: Scope, lane: u64) -> RowKey {
     let mut key = row(scope, Table::Endpoint);
     key.extend_from_slice(&lane.to_be_bytes());
     key
 }
 
-pub(crate) fn lane_row(scope: Scope, lane: u64) -> Vec<u8> {
+pub(crate) fn lane_row(scope: Scope, lane: u64) -> RowKey {
     let mut key = row(scope, Table::Due);
     key.extend_from_slice(&lane.to_be_bytes());
     key
 }
 
-pub(crate) fn lane_due_row(scope: Scope, lane: u64, due: Timestamp) -> Vec<u8> {
+pub(crate) fn lane_due_row(scope: Scope, lane: u64, due: Timestamp) -> RowKey {
     let mut key = lane_row(scope, lane);
     key.extend_from_slice(&due.as_millis().to_be_bytes());
     key
 }
 
-pub(crate) fn due_row(scope: Scope, due: &Due) -> Vec<u8> {
+pub(crate) fn due_row(scope: Scope, due: &Due) -> RowKey {
     let mut key = lane_due_row(scope, due.lane, due.due);
     key.extend_from_slice(&due.id.to_bytes());
     key
@@ -85,12 +85,12 @@ pub(crate) fn endpoint_of(key: &[u8], value: &[u8]) -> Result<Endpoint, Error> {
 }
 
 /// The deliveries of a hook.
-pub(crate) fn of_hook(scope: Scope, hook: HookId) -> Vec<u8> {
+pub(crate) fn of_hook(scope: Scope, hook: HookId) -> RowKey {
     layout::list(scope, &[b"out", &hook.to_bytes()])
 }
 
 /// The deliveries of a hook that came to rest in a state.
-pub(crate) fn of_state(scope: Scope, hook: HookId, state: OutgoingState) -> Vec<u8> {
+pub(crate) fn of_state(scope: Scope, hook: HookId, state: OutgoingState) -> RowKey {
     layout::list(scope, &[b"out", &hook.to_bytes(), state.as_str().as_bytes()])
 }
 

@@ -166,11 +166,11 @@ impl Rig {
         value.extend(json);
         value.extend(&row.told);
         value.extend(&row.tail);
-        self.submit(RowOp::Put { key: row.key.clone(), value: value.into() }).await;
+        self.submit(RowOp::Put { key: row.key.as_slice().into(), value: value.into() }).await;
     }
 
     pub async fn remove(&self, row: &Parts) {
-        self.submit(RowOp::Remove { key: row.key.clone() }).await;
+        self.submit(RowOp::Remove { key: row.key.as_slice().into() }).await;
     }
 
     async fn submit(&self, op: RowOp) {

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use foldhash::fast::RandomState;
@@ -66,6 +66,8 @@ impl Committer {
         if let Err(error) = self.shared.health.check() {
             return refuse(jobs, &error);
         }
+        let options = &self.shared.options;
+        let gather = if jobs.len() >= options.gather_from { options.gather } else { Duration::ZERO };
         let verdicts = self.decide(&jobs);
         let first_sequence = self.journal.next_sequence();
         let written = if self.record.is_empty() { 0 } else { self.record.record_bytes() as u64 };
@@ -77,7 +79,7 @@ impl Committer {
         self.publish(jobs, verdicts, first_sequence, written);
         self.record.clear(2 * self.shared.options.group_bytes);
         let (lag, speed) = self.shared.lag.now();
-        self.not_before = started + self.shared.pace.time_for(written, lag, speed);
+        self.not_before = started + self.shared.pace.time_for(written, lag, speed).max(gather);
     }
 
     /// Checks every batch against what was committed before it, and puts those

@@ -32,6 +32,13 @@ pub struct Options {
     /// Bytes of batches that share one write and one sync. One batch that is
     /// larger makes a group of its own.
     pub group_bytes: usize,
+    /// A group of so many batches says that many callers are at work: the next
+    /// one is put off by `gather`.
+    pub gather_from: usize,
+    /// How long after the beginning of such a group the next one begins, at the
+    /// earliest, so that more batches share its write and its sync. A caller
+    /// alone never waits for this.
+    pub gather: Duration,
     /// The largest batch; a larger one is refused before anything is written.
     pub batch_bytes: usize,
 
@@ -93,6 +100,8 @@ impl Default for Options {
             waiting_bytes: 512 * MIB,
             group_batches: 1024,
             group_bytes: 4 * MIB,
+            gather_from: 8,
+            gather: Duration::from_millis(1),
             batch_bytes: 256 * MIB,
             segment_bytes: 16 * MIB,
             spare_segments: 4,

@@ -360,6 +360,19 @@ fn a_batch_beyond_the_bounds_is_refused_before_anything_is_written() {
 }
 
 #[test]
+fn the_group_after_a_large_one_is_put_off_and_a_close_ends_that() {
+    let rig = Rig::new();
+    let gather = Duration::from_secs(3600);
+    let store = rig.open(Options { gather_from: 1, gather, ..by_hand() });
+    commit(&store, batch([put("a", "1")]));
+    let mut second = hand_over(&store, batch([put("b", "1")]));
+    assert!(poll(&mut second).is_pending());
+    store.close().unwrap();
+    assert!(matches!(wait(second), Ok(RowOutcome::Committed { .. })));
+    assert_eq!(store.stats().groups, 2);
+}
+
+#[test]
 fn a_range_is_of_one_moment_while_rows_move_and_are_applied() {
     let rig = Rig::new();
     let store = rig.open(at_once());

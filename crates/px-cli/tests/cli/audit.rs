@@ -50,7 +50,7 @@ fn a_damaged_token_is_named() {
     let rows = SledRows::open(&project.path("data"), Options::default()).unwrap();
     let key = [&[0, 0, b'c'][..], &[7; 16]].concat();
     let value = [&[0, 0, 0, 0, 0, 0, 0, 1][..], br#"{"name": "ada", "permission": "root"}"#].concat().into();
-    let batch = RowBatch { ops: vec![RowOp::Put { key, value }], ..RowBatch::default() };
+    let batch = RowBatch { ops: vec![RowOp::Put { key: key.into(), value }], ..RowBatch::default() };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(rows.submit(batch, Admission::Wait)).unwrap();
     drop(rows);
@@ -67,7 +67,7 @@ fn damage_is_named_with_exit_code_1() {
     // A key that says nothing, as the store writes it.
     let key = [&[0, 0, b'k', 0, 0, 0, 4][..], b"mail", &[0, 0, 0, 1], b"x"].concat();
     let value = [&[0, 0, 0, 0, 0, 0, 0, 1][..], b"{}"].concat().into();
-    let batch = RowBatch { ops: vec![RowOp::Put { key, value }], ..RowBatch::default() };
+    let batch = RowBatch { ops: vec![RowOp::Put { key: key.into(), value }], ..RowBatch::default() };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(rows.submit(batch, Admission::Wait)).unwrap();
     drop(rows);

@@ -179,7 +179,14 @@ impl Translation {
             self.remove(due_row(scope, &was));
         }
         if let Some(due) = due.filter(|due| write.was_due != Some(*due)) {
-            self.put(due_row(scope, &due), layout::json(&due)?);
+            let row = due_row(scope, &due);
+            if outgoing.version == 0 {
+                // It is removed within a moment, and then leaves nothing behind that
+                // the next look at what is due would have to pass over: a store that
+                // knows a row to be new need not remember that it went.
+                self.check(row.clone(), Expect::Absent, Stake::Outbox(OutboxConflict::Outgoing(outgoing.id)));
+            }
+            self.put(row, layout::json(&due)?);
         }
         // The few deliveries of a run's own hook are found by way of the run.
         if !outgoing.own {

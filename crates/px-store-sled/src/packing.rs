@@ -26,7 +26,8 @@ thread_local! {
 }
 
 /// What the records of px have in common. Stored values refer to its bytes, so
-/// it never changes: another one needs another first byte.
+/// it never changes: another one needs another first byte in the tree, and another
+/// tag in the journal.
 const VOCABULARY: &[u8] = include_bytes!("vocabulary.txt");
 
 /// How much of a value can be read without reading it whole.

@@ -11,8 +11,9 @@ use bytes::Bytes;
 use lz4_flex::block::{compress_into_with_dict, decompress_into_with_dict, get_maximum_output_size};
 use px_store::Error;
 
-/// The smallest value that is packed: a shorter one hardly becomes smaller.
-const PACKED_FROM: usize = 96;
+/// The smallest value that is packed. Whatever its length, packing one begins with
+/// the vocabulary, which takes longer than copying what would be saved of less.
+const PACKED_FROM: usize = 256;
 
 /// The largest value that is packed. The tree cuts larger ones into pieces.
 pub(crate) const PACKED_UP_TO: usize = 24 * 1024;

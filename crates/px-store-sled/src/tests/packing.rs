@@ -21,7 +21,7 @@ fn raw(dir: &tempfile::TempDir) -> sled::Db {
 fn every_value_comes_back_and_so_does_its_head() {
     let dir = tempfile::tempdir().unwrap();
     let tree = tree(&dir);
-    let lengths = [0, 1, 7, 8, 9, 95, 96, 97, 300, 5_000, 24 * 1024, 24 * 1024 + 1, 200_000];
+    let lengths = [0, 1, 7, 8, 9, 95, 255, 256, 257, 300, 5_000, 24 * 1024, 24 * 1024 + 1, 200_000];
     let values = lengths.into_iter().flat_map(|length| [vec![b'x'; length], noise(length).into_bytes()]);
     let values: Vec<_> =
         values.enumerate().map(|(n, value)| (n.to_be_bytes().to_vec(), Bytes::from(value))).collect();

@@ -260,7 +260,7 @@ pub(crate) enum Stake {
 }
 
 pub(crate) struct Translation {
-    rows: RowBatch,
+    pub(crate) rows: RowBatch,
     stakes: Vec<Stake>,
     /// The rows and tails of the runs that are written, in their order.
     written: Vec<(Bytes, LogTail)>,
@@ -338,7 +338,7 @@ impl Translation {
         Ok(())
     }
 
-    fn of(batch: &Batch) -> Result<Self, Error> {
+    pub(crate) fn of(batch: &Batch) -> Result<Self, Error> {
         let scope = batch.scope;
         let mut this = Self {
             rows: RowBatch {

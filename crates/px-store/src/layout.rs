@@ -328,7 +328,7 @@ fn put_lines(lines: &mut BytesMut, events: &[Event]) -> Result<(), Error> {
 }
 
 /// Adds events to a tail.
-pub(crate) fn append(tail: &LogTail, events: &[Event]) -> Result<LogTail, Error> {
+fn append(tail: &LogTail, events: &[Event]) -> Result<LogTail, Error> {
     let mut lines = BytesMut::with_capacity(tail.lines.len() + EVENT_BYTES * events.len());
     lines.put_slice(&tail.lines);
     put_lines(&mut lines, events)?;

@@ -29,7 +29,7 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 const KEY_INLINE: usize = 48;
 
 /// The key of a row, or the name of a posting list. A commit has a score of them,
-/// which other threads let go of: on the heap each would cost two misses of a cache.
+/// which other threads let go of: on the heap each would be a block of its own.
 pub type RowKey = SmallVec<[u8; KEY_INLINE]>;
 
 /// What a [`Check`] demands of a row at the moment of the commit.

@@ -201,3 +201,29 @@ impl Translation {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use px_core::Ids;
+    use px_core::lifecycle::Kind;
+
+    use super::*;
+    use crate::batch::Batch;
+    use crate::outbox::{OutboxStore as _, address};
+    use crate::{Embedded, MemoryRows};
+
+    /// A store that knows a row to be new forgets it when it goes, so that the
+    /// next look at what is due passes over nothing.
+    #[test]
+    fn the_row_that_says_when_a_new_callback_is_due_is_known_to_be_new() {
+        let now = Timestamp::from_millis(1_000_000);
+        let hook = Hook::new(HookId::from_bytes([7; 16]), "https://receiver.example/", Source::Api, now);
+        let book = Embedded::new(MemoryRows::new()).book(Scope::default()).unwrap();
+        let data = serde_json::Map::new();
+        let outgoing = address(&book, &hook, &Ids::counted(0), now, Kind::HookDisabled, data);
+        let row = due_row(Scope::default(), &outgoing.due_row().unwrap());
+        let outbox = OutboxBatch { outgoing: vec![OutgoingWrite::new(outgoing)], ..OutboxBatch::default() };
+        let rows = Translation::of(&Batch { outbox, ..Batch::default() }).unwrap().rows;
+        assert!(rows.checks.iter().any(|check| check.key == row && check.expect == Expect::Absent));
+    }
+}

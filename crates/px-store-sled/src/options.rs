@@ -5,7 +5,8 @@ use std::time::Duration;
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
-/// How the store spends memory, disk and time. [`Options::default`] suits a
+/// How the store spends memory, disk and time. Bytes of batches and rows are
+/// those that are kept, with their values packed. [`Options::default`] suits a
 /// server with a few hundred MiB to spare.
 #[derive(Debug, Clone)]
 pub struct Options {

@@ -12,16 +12,17 @@ use app as _;
 /// What each crate may depend on, of our own. The direction of the river.
 const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("px-core", &[]),
+    ("px-pool", &["px-core"]),
     ("px-sdk", &["px-core"]),
     ("px-derive", &[]),
     ("px-store", &["px-core"]),
     ("px-store-sled", &["px-core", "px-store"]),
     ("px-verify", &["px-core", "px-sdk"]),
     ("px-receive", &["px-core", "px-sdk", "px-verify"]),
-    ("px-inbound", &["px-core", "px-sdk", "px-store", "px-verify"]),
-    ("px-engine", &["px-core", "px-sdk", "px-store"]),
+    ("px-inbound", &["px-core", "px-pool", "px-sdk", "px-store", "px-verify"]),
+    ("px-engine", &["px-core", "px-pool", "px-sdk", "px-store"]),
     ("px-outbound", &["px-core", "px-store"]),
-    ("px-server", &["px-core", "px-sdk", "px-store", "px-inbound", "px-engine", "px-outbound"]),
+    ("px-server", &["px-core", "px-pool", "px-sdk", "px-store", "px-inbound", "px-engine", "px-outbound"]),
     (
         "px-cli",
         &[
@@ -32,10 +33,11 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
             "px-inbound",
             "px-engine",
             "px-outbound",
+            "px-pool",
             "px-server",
         ],
     ),
-    ("px-testkit", &["px-core", "px-sdk", "px-store", "px-inbound", "px-engine", "px-outbound"]),
+    ("px-testkit", &["px-core", "px-pool", "px-sdk", "px-store", "px-inbound", "px-engine", "px-outbound"]),
     ("px", &["px-derive", "px-sdk", "px-receive", "px-outbound", "px-cli", "px-testkit"]),
 ];
 

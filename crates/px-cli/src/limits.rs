@@ -13,12 +13,14 @@
 //! | `max_in_flight_per_address` | 1024 | of these, from one address |
 //! | `max_held_bytes` | 256 MiB | bodies of webhook requests in memory at once (503) |
 //! | `max_addresses` | 8192 | addresses whose rate is remembered |
+//! | `max_stalled` | 16 | threads that are written off to steps and handlers that never yield |
 //! | `max_rejected_per_minute` | 60 | records that rejected requests of one webhook leave in a minute |
 //! | `max_rejected_per_minute_per_address` | 10 | of these, from one address |
 
 use std::time::Duration;
 
 use px_inbound::{GateLimits, RejectionLimits};
+use px_pool::Limits as PoolLimits;
 use px_server::ConnectionLimits;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +28,9 @@ use crate::error::{Error, Result};
 
 /// File descriptors that are kept for the store and the like.
 const OWN_FILES: u64 = 512;
+
+/// The greatest `max_stalled`.
+const MAX_STALLED: usize = 1_024;
 
 /// `[limits]`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -41,6 +46,7 @@ pub(crate) struct Limits {
     max_in_flight_per_address: usize,
     max_held_bytes: usize,
     max_addresses: usize,
+    max_stalled: usize,
     max_rejected_per_minute: u32,
     max_rejected_per_minute_per_address: u32,
 }
@@ -60,6 +66,7 @@ impl Default for Limits {
             max_in_flight_per_address: gate.in_flight_per_address,
             max_held_bytes: gate.body_bytes,
             max_addresses: gate.addresses,
+            max_stalled: PoolLimits::default().max_stalled,
             max_rejected_per_minute: rejections.per_webhook,
             max_rejected_per_minute_per_address: rejections.per_sender,
         }
@@ -91,7 +98,14 @@ impl Limits {
             ("max_headers", self.max_headers == 0),
             ("max_in_flight_per_address", self.max_in_flight_per_address == 0),
             ("max_held_bytes", self.max_held_bytes == 0),
+            ("max_stalled", self.max_stalled == 0),
         ];
+        if self.max_stalled > MAX_STALLED {
+            return bad(
+                &format!("max_stalled is more than {MAX_STALLED}"),
+                "each is a thread that computes or blocks for ever: mend the step that the log names instead",
+            );
+        }
         match zeros.into_iter().find(|(_, is_zero)| *is_zero) {
             Some((name, _)) => bad(&format!("{name} is 0"), "nothing could be taken in"),
             None => Ok(()),
@@ -133,6 +147,11 @@ impl Limits {
         }
     }
 
+    /// The bounds of the threads that users' code runs on.
+    pub(crate) fn pool(&self) -> PoolLimits {
+        PoolLimits { max_stalled: self.max_stalled, ..PoolLimits::default() }
+    }
+
     /// The bounds of what rejected requests leave.
     pub(crate) fn rejections(&self) -> RejectionLimits {
         RejectionLimits {
@@ -167,7 +186,7 @@ mod tests {
         let some = limits(
             "max_connections = 100\nidle_timeout_secs = 1\nhead_timeout_secs = 2\nmax_head_bytes = 9000\n\
              max_in_flight = 50\nreserved_in_flight = 5\nmax_in_flight_per_address = 6\nmax_held_bytes = 7\n\
-             max_addresses = 8\nmax_rejected_per_minute = 9\nmax_rejected_per_minute_per_address = 3",
+             max_addresses = 8\nmax_stalled = 4\nmax_rejected_per_minute = 9\nmax_rejected_per_minute_per_address = 3",
         );
         some.check().unwrap();
         assert_eq!(
@@ -182,12 +201,15 @@ mod tests {
         let gate =
             GateLimits { in_flight: 50, reserved: 5, in_flight_per_address: 6, body_bytes: 7, addresses: 8 };
         assert_eq!(some.gate(), gate);
+        assert_eq!(some.pool().max_stalled, 4);
         assert_eq!(some.rejections(), RejectionLimits { per_webhook: 9, per_sender: 3 });
         for (text, part) in [
             ("max_connections = 4096", "max_connections has to be greater"),
             ("reserved_in_flight = 4096", "leaves nothing"),
             ("max_head_bytes = 100", "8192"),
             ("head_timeout_secs = 0", "head_timeout_secs is 0"),
+            ("max_stalled = 0", "max_stalled is 0"),
+            ("max_stalled = 2000", "more than 1024"),
         ] {
             let error = limits(text).check().unwrap_err();
             assert!(error.message.contains(part), "{}", error.message);

@@ -225,6 +225,19 @@ fn running(story: &mut Story, run: &Value, events: &[Value], now: Timestamp) {
         ("step:start", Some(event)) => {
             let attempt = event.get("attempt").and_then(Value::as_u64).unwrap_or(1);
             let attempt = if attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
+            if let Some(stalled) = time(run, "stalledSince") {
+                let stalled = words::moment(stalled, now);
+                story.sentences.push(format!(
+                    "Step '{step}'{attempt} runs{since}, and has not yielded since {stalled}: it computes or \
+                     blocks where it should await."
+                ));
+                story.sentences.push(
+                    "Its timeout and `px runs cancel` count all the same; code that blocks belongs into \
+                     `px::blocking`."
+                        .to_owned(),
+                );
+                return;
+            }
             story.sentences.push(format!("Step '{step}'{attempt} runs{since}. Nothing has to be done."));
             story.sentences.push(
                 "If the process that runs it dies, the step is run again when the server is back.".to_owned(),

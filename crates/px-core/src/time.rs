@@ -39,6 +39,12 @@ impl Timestamp {
         Self(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
     }
 
+    /// This point, earlier by `duration`; the epoch at the earliest.
+    #[must_use]
+    pub fn before(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+    }
+
     /// How long after `earlier` this is; zero if it is not after it.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
@@ -83,5 +89,7 @@ mod tests {
         let late = Timestamp::from_millis(u64::MAX);
         assert_eq!(late.after(Duration::from_secs(1)), late);
         assert_eq!(Timestamp::EPOCH.since(late), Duration::ZERO);
+        assert_eq!(Timestamp::EPOCH.before(Duration::from_secs(1)), Timestamp::EPOCH);
+        assert_eq!(Timestamp::from_millis(5_000).before(Duration::from_secs(1)).as_millis(), 4_000);
     }
 }

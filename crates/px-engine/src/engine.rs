@@ -146,12 +146,15 @@ impl Shared {
             }
         };
         self.running().insert(run, false);
+        // Each execution of users' code holds it too, and one that is written
+        // off may hold it longer than its run.
+        let place = Some(Arc::new(place));
         let shared = Arc::clone(self);
         tasks.spawn(async move {
             loop {
                 let span = tracing::info_span!("run", %run);
                 // On the heap, and so is the task: it is moved about while it is spawned.
-                let executed = Box::pin(executor::execute(&shared.parts, &shared.limits, run));
+                let executed = Box::pin(executor::execute(&shared.parts, &shared.limits, run, &place));
                 if let Err(error) = executed.instrument(span).await {
                     tracing::error!(%run, %error, "a run could not be moved on; the next poll tries again");
                 }
@@ -201,7 +204,7 @@ pub async fn drain(parts: &Parts, limits: &Limits) -> Result<usize, px_store::Er
         }
         for (run, _) in ready {
             moved += 1;
-            executor::execute(parts, limits, run).await.map_err(|error| match error {
+            executor::execute(parts, limits, run, &None).await.map_err(|error| match error {
                 SessionError::Store(error) => error,
                 other => px_store::Error::Corrupt(other.to_string()),
             })?;

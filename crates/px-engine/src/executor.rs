@@ -1,7 +1,6 @@
 //! The executor of one run: claims it, runs its steps one after the other
-//! while it stays ready, commits each.
+//! while it stays ready, commits each. Users' code itself runs on the pool.
 
-use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -10,19 +9,31 @@ use px_core::event::{Failure, FailureKind};
 use px_core::run::{After, Command, StepOutcome, Then};
 use px_core::wait::Wait;
 use px_core::{Run, RunId, RunStatus, Stopwatch};
-use px_sdk::{Body, Continue, Cx, Nested, StepContext, StepDef, StepError, StepOutput};
+use px_pool::Subject;
+use px_sdk::{Body, Continue, Cx, Nested, StepContext, StepError, StepOutput};
 use px_store::{Admission, Outcome, Work};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::fitness::{self, panic_text, same_response};
 use crate::items;
 use crate::metrics;
+use crate::port;
 use crate::position::{Found, Position, find};
 use crate::session::{Claim, Committed, Session, SessionError};
 use crate::shared::{Limits, Parts};
+use crate::supervise::{Ended, supervise};
+
+/// A place among the steps that run at once; `None` where none are counted.
+pub(crate) type Place = Option<Arc<OwnedSemaphorePermit>>;
 
 /// Runs the steps of a run until it rests. Does nothing if it is not ready, or
 /// if somebody else has it.
-pub(crate) async fn execute(parts: &Parts, limits: &Limits, run: RunId) -> Result<(), SessionError> {
+pub(crate) async fn execute(
+    parts: &Parts,
+    limits: &Limits,
+    run: RunId,
+    place: &Place,
+) -> Result<(), SessionError> {
     let Some(found) = parts.store.work_of(parts.scope, run).await? else { return Ok(()) };
     let Some(record) = parts.store.run(parts.scope, run).await? else { return Ok(()) };
     if record.run.status != RunStatus::Running {
@@ -41,12 +52,12 @@ pub(crate) async fn execute(parts: &Parts, limits: &Limits, run: RunId) -> Resul
     // the step's own commit, which comes behind it, demands its fence.
     let mut writing = pin!(parts.store.commit(draft.into_batch(), Admission::Wait));
     let mut written = writing.as_mut().now_or_never();
-    let session = Arc::new(Session::new(parts.clone(), claim, record));
+    let mut session = Session::new(parts.clone(), claim, record);
     let result = if deaths >= limits.max_deaths {
         let reason = format!("{deaths} processes died while this step ran; resume the run to try once more");
         Box::pin(session.commit(Some(Command::Halt { reason: Some(reason) }))).await.map(drop)
     } else {
-        let mut steps = pin!(steps(parts, limits, &session));
+        let mut steps = pin!(steps(parts, limits, &mut session, place));
         loop {
             if written.is_some() {
                 break steps.await;
@@ -69,45 +80,52 @@ pub(crate) async fn execute(parts: &Parts, limits: &Limits, run: RunId) -> Resul
     }
 }
 
-async fn steps(parts: &Parts, limits: &Limits, session: &Arc<Session>) -> Result<(), SessionError> {
+async fn steps(
+    parts: &Parts,
+    limits: &Limits,
+    session: &mut Session,
+    place: &Place,
+) -> Result<(), SessionError> {
     loop {
-        let record = session.run().await;
+        let record = session.run();
         let run = &record.run;
         if run.pause_requested {
             let reason = run.reason.clone();
             session.commit(Some(Command::Halt { reason })).await?;
             return Ok(());
         }
-        let place = match find(&parts.registry, run)
-            .and_then(|place| same_response(&parts.registry, run).map(|()| place))
+        let position = match find(&parts.registry, run)
+            .and_then(|position| same_response(&parts.registry, run).map(|()| position))
         {
-            Ok(place) => place,
+            Ok(position) => position,
             Err(reason) => {
                 session.commit(Some(Command::Halt { reason: Some(reason) })).await?;
                 return Ok(());
             }
         };
-        let command = match &place {
-            Position::Leave(found, nested) => leave(run, found, nested),
-            Position::Step(found) => {
-                if let Some(command) = migration(run, found) {
-                    let rests = matches!(command, Command::Halt { .. });
-                    if session.commit(Some(command)).await? != Committed::GoesOn || rests {
-                        return Ok(());
-                    }
-                    continue;
+        let users = Users { parts, limits, place };
+        let command = match &position {
+            Position::Leave(found, nested) => users.leave(session, run, found, nested).await?,
+            Position::Step(found) if fitness::is_of_another_version(run, found) => {
+                let Some(command) = users.migrate(session, run, found).await? else { return Ok(()) };
+                let rests = matches!(command, Command::Halt { .. });
+                if session.commit(Some(command)).await? != Committed::GoesOn || rests {
+                    return Ok(());
                 }
-                let begun = parts.clock.now();
-                session.begin(found.index, begun).await;
+                continue;
+            }
+            Position::Step(found) => {
+                session.begin(found.index, parts.clock.now());
                 match &found.step.body {
-                    Body::Brain(nested) => enter(run, nested),
-                    _ => match run_step(limits, session, run, found.step).await? {
-                        Some(result) => command(parts, run, found, result),
-                        None => return Ok(()),
-                    },
+                    Body::Brain(nested) => users.enter(session, run, nested).await?,
+                    _ => users
+                        .run_step(session, run, found)
+                        .await?
+                        .map(|result| command(parts, run, found, result)),
                 }
             }
         };
+        let Some(command) = command else { return Ok(()) };
         // So that the commit need not copy it.
         drop(record);
         match session.commit(Some(command)).await? {
@@ -117,147 +135,183 @@ async fn steps(parts: &Parts, limits: &Limits, session: &Arc<Session>) -> Result
     }
 }
 
-/// What brings a state that another version left to what this one expects.
-fn migration(run: &Run, found: &Found<'_>) -> Option<Command> {
-    Some(match fitness::migrated(run, found)? {
-        Ok(state) => Command::Migrate { version: found.brain.version, state },
-        Err(reason) => Command::Halt { reason: Some(reason) },
-    })
-}
-
-/// Goes into a nested brain.
-fn enter(run: &Run, nested: &Nested) -> Command {
-    let state = run.frame().map(|frame| frame.state.clone()).unwrap_or_default();
-    match std::panic::catch_unwind(AssertUnwindSafe(|| nested.enter(state))) {
-        Ok(Ok(initial_state)) => Command::EnterBrain { brain: Box::new(nested.brain.info()), initial_state },
-        Ok(Err(error)) => match unfit(run, error) {
-            StepResult::Failed { error, .. } => Command::FailStep { error, retry_at: None },
-            StepResult::Unfit(reason) => Command::Halt { reason: Some(reason) },
-            StepResult::Returned(_) => Command::Halt { reason: None },
-        },
-        Err(panic) => {
-            let error = failure(FailureKind::Panic, "Panic", panic_text(&*panic));
-            Command::FailStep { error, retry_at: None }
-        }
-    }
-}
-
-/// Takes the result of a nested brain that is through.
-fn leave(run: &Run, found: &Found<'_>, nested: &Nested) -> Command {
-    let [.., outer, inner] = run.frames.as_slice() else { return Command::Halt { reason: None } };
-    let code = || nested.leave(outer.state.clone(), inner.state.clone(), inner.halted);
-    match std::panic::catch_unwind(AssertUnwindSafe(code)) {
-        Ok(Ok(state)) => {
-            let after = found.next().map_or(After::End, |next| After::Step(next.info.title.clone()));
-            Command::LeaveBrain { state, after }
-        }
-        Ok(Err(error)) => match unfit(run, error) {
-            StepResult::Failed { error, .. } => Command::Fail { error },
-            StepResult::Unfit(reason) => Command::Halt { reason: Some(reason) },
-            StepResult::Returned(_) => Command::Halt { reason: None },
-        },
-        Err(panic) => Command::Fail { error: failure(FailureKind::Panic, "Panic", panic_text(&*panic)) },
-    }
-}
-
 enum StepResult {
     Returned(StepOutput),
     Unfit(String),
     Failed { error: Failure, can_retry: bool },
 }
 
-/// Runs the step's code. `None` if the claim was revoked meanwhile.
-async fn run_step(
-    limits: &Limits,
-    session: &Arc<Session>,
-    run: &Run,
-    step: &StepDef,
-) -> Result<Option<StepResult>, SessionError> {
-    let Some(frame) = run.frame() else { return Ok(None) };
-    let about = StepContext {
-        run: run.id,
-        brain: frame.brain.clone(),
-        step: frame.step.clone(),
-        path: run.path(),
-        item: None,
-        iteration: frame.iteration,
-        attempt: attempt(run),
-        options: run.options.clone(),
-        once: run.once.clone(),
-    };
-    // The call itself is user code too, and may panic before there is a future.
-    let mut code = pin!(async {
-        let state = frame.state.clone();
-        match &step.body {
-            Body::Code(code) => {
-                code(Cx::new(about, Arc::clone(session) as _), state, run.given.clone()).await
-            }
-            Body::Map(map) => Box::pin(items::work(session, run, map, &about, state)).await,
-            Body::Brain(_) => Err(StepError::State("a nested brain has no code".into())),
-        }
-    });
-    let code = AssertUnwindSafe(code.as_mut()).catch_unwind();
-    let time = step.options.timeout;
-    let mut code = pin!(async {
-        match time {
-            Some(time) => tokio::time::timeout(time, code).await.ok(),
-            None => Some(code.await),
-        }
-    });
-    let watch = Stopwatch::start();
-    let result = tokio::select! {
-        biased;
-        result = &mut code => result,
-        () = tokio::time::sleep(limits.visible_after) => {
-            // The step goes on while its start is committed: it may be in the
-            // middle of a commit of its own, and hold the session for that.
-            // What was revoked before this is found by the commit that shows the step.
-            let revoked = session.revoked();
-            let mut showing = Box::pin(session.show());
-            let mut done = None;
-            let shown = loop {
-                tokio::select! {
-                    biased;
-                    shown = &mut showing => break shown?,
-                    result = &mut code, if done.is_none() => done = Some(result),
-                }
-            };
-            if shown == Committed::Revoked {
-                return Ok(None);
-            }
-            match done {
-                Some(result) => result,
-                None => tokio::select! {
-                    biased;
-                    result = &mut code => result,
-                    // Nothing that it does can be committed any more: it may
-                    // clean up, and is then dropped where it stands.
-                    () = revoked => {
-                        session.revoke();
-                        let _ = tokio::time::timeout(limits.cancel_grace, &mut code).await;
-                        return Ok(None);
-                    }
-                },
-            }
-        }
-    };
-    metrics::STEP.observe(watch.elapsed());
-    match &result {
-        Some(Ok(Ok(_))) => metrics::RETURNED.increment(),
-        _ => metrics::FAILED.increment(),
+/// Users' code in its four kinds, each run on the pool. `None` says that the
+/// claim is gone: there is nothing to commit.
+#[derive(Clone, Copy)]
+struct Users<'a> {
+    parts: &'a Parts,
+    limits: &'a Limits,
+    place: &'a Place,
+}
+
+impl Users<'_> {
+    /// Begins users' code on the pool.
+    fn begin<T: Send + 'static>(
+        &self,
+        run: &Run,
+        code: impl Future<Output = T> + Send + 'static,
+    ) -> px_pool::Execution<T> {
+        let frame = run.frame();
+        let subject = Subject::Step {
+            run: run.id,
+            brain: frame.map(|frame| frame.brain.clone()).unwrap_or_default(),
+            step: frame.map(|frame| frame.step.clone()).unwrap_or_default(),
+        };
+        self.parts.pool.run(subject, self.place.clone().map(|place| place as _), code)
     }
-    Ok(Some(match result {
-        None => {
-            let message = format!("step '{}' took longer than {:?}", frame.step, time.unwrap_or_default());
-            StepResult::Failed { error: failure(FailureKind::Step, "Timeout", message), can_retry: true }
+
+    /// Runs code that asks for nothing and returns at its first poll, if it does.
+    async fn call<T: Send + 'static>(
+        &self,
+        session: &mut Session,
+        run: &Run,
+        code: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<Option<Result<T, Failure>>, SessionError> {
+        let execution = self.begin(run, async move { code() });
+        Ok(match supervise(self.limits, session, execution, None, None).await? {
+            Ended::Returned(Ok(value)) => Some(Ok(value)),
+            Ended::Returned(Err(px_pool::Failure::Panicked(panic))) => {
+                Some(Err(failure(FailureKind::Panic, "Panic", panic_text(&*panic))))
+            }
+            Ended::Returned(Err(px_pool::Failure::Closed)) | Ended::TimedOut | Ended::Revoked => None,
+        })
+    }
+
+    /// Brings a state that another version left to what this one expects.
+    async fn migrate(
+        &self,
+        session: &mut Session,
+        run: &Run,
+        found: &Found<'_>,
+    ) -> Result<Option<Command>, SessionError> {
+        let Some(frame) = run.frame() else { return Ok(None) };
+        let (step, from, state) = (found.step.clone(), frame.version, frame.state.clone());
+        let migrated = self.call(session, run, move || step.migrate(from, state)).await?;
+        let version = found.brain.version;
+        let why = match migrated {
+            None => return Ok(None),
+            Some(Ok(Ok(state))) => return Ok(Some(Command::Migrate { version, state })),
+            Some(Ok(Err(error))) => error.message().to_owned(),
+            Some(Err(panic)) => panic.message,
+        };
+        let reason = fitness::not_migrated(&frame.step, from, version, &why);
+        Ok(Some(Command::Halt { reason: Some(reason) }))
+    }
+
+    /// Goes into a nested brain.
+    async fn enter(
+        &self,
+        session: &mut Session,
+        run: &Run,
+        nested: &Nested,
+    ) -> Result<Option<Command>, SessionError> {
+        let state = run.frame().map(|frame| frame.state.clone()).unwrap_or_default();
+        let inner = nested.clone();
+        let entered = self.call(session, run, move || inner.enter(state)).await?;
+        Ok(entered.map(|entered| match entered {
+            Ok(Ok(initial_state)) => {
+                Command::EnterBrain { brain: Box::new(nested.brain.info()), initial_state }
+            }
+            Ok(Err(error)) => match unfit(run, error) {
+                StepResult::Failed { error, .. } => Command::FailStep { error, retry_at: None },
+                StepResult::Unfit(reason) => Command::Halt { reason: Some(reason) },
+                StepResult::Returned(_) => Command::Halt { reason: None },
+            },
+            Err(error) => Command::FailStep { error, retry_at: None },
+        }))
+    }
+
+    /// Takes the result of a nested brain that is through.
+    async fn leave(
+        &self,
+        session: &mut Session,
+        run: &Run,
+        found: &Found<'_>,
+        nested: &Nested,
+    ) -> Result<Option<Command>, SessionError> {
+        let [.., outer, inner] = run.frames.as_slice() else {
+            return Ok(Some(Command::Halt { reason: None }));
+        };
+        let (body, halted) = (nested.clone(), inner.halted);
+        let (outer, inner) = (outer.state.clone(), inner.state.clone());
+        let left = self.call(session, run, move || body.leave(outer, inner, halted)).await?;
+        Ok(left.map(|left| match left {
+            Ok(Ok(state)) => {
+                let after = found.next().map_or(After::End, |next| After::Step(next.info.title.clone()));
+                Command::LeaveBrain { state, after }
+            }
+            Ok(Err(error)) => match unfit(run, error) {
+                StepResult::Failed { error, .. } => Command::Fail { error },
+                StepResult::Unfit(reason) => Command::Halt { reason: Some(reason) },
+                StepResult::Returned(_) => Command::Halt { reason: None },
+            },
+            Err(error) => Command::Fail { error },
+        }))
+    }
+
+    /// Runs the step's code.
+    async fn run_step(
+        &self,
+        session: &mut Session,
+        run: &Run,
+        found: &Found<'_>,
+    ) -> Result<Option<StepResult>, SessionError> {
+        let Some(frame) = run.frame() else { return Ok(None) };
+        let about = StepContext {
+            run: run.id,
+            brain: frame.brain.clone(),
+            step: frame.step.clone(),
+            path: run.path(),
+            item: None,
+            iteration: frame.iteration,
+            attempt: attempt(run),
+            options: run.options.clone(),
+            once: run.once.clone(),
+        };
+        let asks = port::open(run.id, run.traceparent.clone(), Arc::clone(&self.parts.registry));
+        let (port, state) = (asks.port(), frame.state.clone());
+        let execution = match &found.step.body {
+            Body::Code(code) => {
+                let (code, given) = (Arc::clone(code), run.given.clone());
+                // The call itself is users' code too, and belongs to the first poll.
+                self.begin(run, async move { code(Cx::new(about, port), state, given).await })
+            }
+            Body::Map(map) => {
+                let work = items::work(port, run.items.clone(), map.clone(), about, state);
+                self.begin(run, work)
+            }
+            Body::Brain(_) => return Ok(None),
+        };
+        let watch = Stopwatch::start();
+        let time = found.step.options.timeout;
+        let ended = supervise(self.limits, session, execution, Some(asks), time).await?;
+        metrics::STEP.observe(watch.elapsed());
+        match &ended {
+            Ended::Returned(Ok(Ok(_))) => metrics::RETURNED.increment(),
+            Ended::Revoked => {}
+            _ => metrics::FAILED.increment(),
         }
-        Some(Ok(Ok(output))) => StepResult::Returned(output),
-        Some(Ok(Err(error))) => unfit(run, error),
-        Some(Err(panic)) => {
-            let error = failure(FailureKind::Panic, "Panic", panic_text(&*panic));
-            StepResult::Failed { error, can_retry: false }
-        }
-    }))
+        Ok(Some(match ended {
+            Ended::Returned(Ok(Ok(output))) => StepResult::Returned(output),
+            Ended::Returned(Ok(Err(error))) => unfit(run, error),
+            Ended::Returned(Err(px_pool::Failure::Panicked(panic))) => {
+                let error = failure(FailureKind::Panic, "Panic", panic_text(&*panic));
+                StepResult::Failed { error, can_retry: false }
+            }
+            Ended::TimedOut => {
+                let message =
+                    format!("step '{}' took longer than {:?}", frame.step, time.unwrap_or_default());
+                StepResult::Failed { error: failure(FailureKind::Step, "Timeout", message), can_retry: true }
+            }
+            Ended::Returned(Err(px_pool::Failure::Closed)) | Ended::Revoked => return Ok(None),
+        }))
+    }
 }
 
 fn failure(kind: FailureKind, name: &str, message: String) -> Failure {

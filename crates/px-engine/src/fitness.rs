@@ -31,21 +31,28 @@ pub fn obstacle(registry: &Registry, run: &Run) -> Option<String> {
     found.step.fits(&state).err().map(|why| format!("the stored state does not fit step '{step}': {why}"))
 }
 
+/// Whether the state was left by another version of the brain, and has to be migrated.
+pub(crate) fn is_of_another_version(run: &Run, found: &Found<'_>) -> bool {
+    run.frame().is_some_and(|frame| frame.version != found.brain.version)
+}
+
 /// A state that another version of the brain left, as this one expects it; why
-/// there is none; `None` if it is of this version.
-pub(crate) fn migrated(run: &Run, found: &Found<'_>) -> Option<Result<Value, String>> {
-    let frame = run.frame().filter(|frame| frame.version != found.brain.version)?;
-    let (version, from) = (found.brain.version, frame.version);
-    let code = || found.step.migrate(from, frame.state.clone());
+/// there is none; `None` if it is of this version. Runs the user's migration on
+/// the calling thread: the engine itself runs it on the pool.
+fn migrated(run: &Run, found: &Found<'_>) -> Option<Result<Value, String>> {
+    let frame = run.frame().filter(|_| is_of_another_version(run, found))?;
+    let code = || found.step.migrate(frame.version, frame.state.clone());
     let why = match std::panic::catch_unwind(AssertUnwindSafe(code)) {
         Ok(Ok(state)) => return Some(Ok(state)),
         Ok(Err(error)) => error.message().to_owned(),
         Err(panic) => panic_text(&*panic),
     };
-    let step = &frame.step;
-    Some(Err(format!(
-        "the state for step '{step}' could not be migrated from version {from} to {version}: {why}"
-    )))
+    Some(Err(not_migrated(&frame.step, frame.version, found.brain.version, &why)))
+}
+
+/// The reason of a run that is paused because its state was not migrated.
+pub(crate) fn not_migrated(step: &str, from: u32, to: u32, why: &str) -> String {
+    format!("the state for step '{step}' could not be migrated from version {from} to {to}: {why}")
 }
 
 /// Whether the response that the step will be given has the schema that it had

@@ -5,32 +5,32 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use px_core::Run;
+use px_core::run::ItemResult;
 use px_sdk::{Continue, Cx, MapBody, StepContext, StepError, StepOutput};
 use serde_json::Value;
 
-use crate::session::Session;
+use crate::port::Port;
 
 /// Works on the items that have no result yet, and puts all results together.
 pub(crate) async fn work(
-    session: &Arc<Session>,
-    run: &Run,
-    map: &MapBody,
-    about: &StepContext,
+    port: Arc<Port>,
+    done: Vec<ItemResult>,
+    map: MapBody,
+    about: StepContext,
     state: Value,
 ) -> Result<StepOutput, StepError> {
     let items = map.list(&state)?;
     let total = u32::try_from(items.len()).unwrap_or(u32::MAX);
-    let mut results: BTreeMap<u32, Value> =
-        run.items.iter().map(|done| (done.index, done.result.clone())).collect();
+    let mut results: BTreeMap<u32, Value> = done.into_iter().map(|done| (done.index, done.result)).collect();
     let open = (0..total).zip(items).filter(|(index, _)| !results.contains_key(index));
     let work = open.map(|(index, item)| {
         let about = StepContext { item: Some(index), ..about.clone() };
-        let cx = Cx::new(about, Arc::clone(session) as _);
+        let cx = Cx::new(about, Arc::clone(&port) as _);
+        let port = Arc::clone(&port);
         async move {
             let value = item.value.clone();
             let result = item.run(cx).await?;
-            session.record_item(index, total, value, result.clone()).await?;
+            port.record_item(index, total, value, result.clone()).await?;
             Ok::<_, px_sdk::Error>((index, result))
         }
     });

@@ -5,8 +5,12 @@
 //! It learns of work from hints and, since a hint may be lost, from a poll
 //! (RULES 41). It calls no other stage.
 //!
+//! Users' code runs on the threads of px-pool, and everything else here on the
+//! server's runtime; between both go messages.
+//!
 //! Read in this order: [`Engine`], the loops; `executor`, one claimed run;
-//! `session`, what a running step may commit; `timer`; `history`, the way back.
+//! `supervise`, its side of users' code; `port`, the step's side; `session`, the
+//! commits of a running step; `timer`; `history`, the way back.
 
 mod control;
 mod engine;
@@ -15,9 +19,11 @@ mod fitness;
 mod history;
 mod items;
 mod metrics;
+mod port;
 mod position;
 mod session;
 mod shared;
+mod supervise;
 mod timer;
 
 pub use control::{ControlError, ForkRequest, StartRequest, Started};

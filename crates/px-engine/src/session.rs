@@ -5,16 +5,14 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use px_core::RunId;
-use px_core::event::Cause;
-use px_core::run::{Catalog, Command, Start};
-use px_core::{Run, Timestamp};
-use px_sdk::{Error, PortFuture, Result, StepPort};
+use px_core::run::{Command, Start};
+use px_core::{Run, RunId, Timestamp};
+use px_sdk::Error;
 use px_store::{Admission, Conflict, DraftError, LogTail, Outcome, RunRecord, Work};
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{Mutex, watch};
 
+use crate::port::Ask;
 use crate::shared::{MAX_ROUNDS, Parts};
 
 /// What became of a commit.
@@ -39,13 +37,16 @@ pub(crate) enum SessionError {
     TooManyRounds,
 }
 
+/// Owned by the executor; users' code reaches it by messages only (`port`).
 pub(crate) struct Session {
     parts: Parts,
     claim: Claim,
     run: RunId,
-    current: Mutex<Current>,
-    /// Whether the claim is gone, for the step that runs.
-    gone: watch::Sender<bool>,
+    /// As it was last committed. Shared with the executor while its step runs.
+    record: Arc<RunRecord>,
+    /// The step to begin, unless its start is committed already: its place and time.
+    begin: Option<(u32, Timestamp)>,
+    is_revoked: bool,
 }
 
 /// The right to run the steps of one run.
@@ -57,97 +58,120 @@ pub(crate) struct Claim {
     pub(crate) work: Work,
 }
 
-struct Current {
-    /// Shared with the executor while its step runs.
-    record: Arc<RunRecord>,
-    /// The step to begin, unless its start is committed already: its place and time.
-    begin: Option<(u32, Timestamp)>,
-}
-
-impl Current {
-    /// The record; what is left behind must be replaced before it is used.
-    fn take(&mut self, run: RunId) -> RunRecord {
-        let vacant = Arc::new(RunRecord { run: Run::vacant(run), tail: LogTail::default() });
-        Arc::unwrap_or_clone(std::mem::replace(&mut self.record, vacant))
-    }
-}
-
 impl Session {
     pub(crate) fn new(parts: Parts, claim: Claim, record: RunRecord) -> Self {
         let run = record.run.id;
-        let current = Mutex::new(Current { record: Arc::new(record), begin: None });
-        Self { parts, claim, run, current, gone: watch::Sender::new(false) }
+        Self { parts, claim, run, record: Arc::new(record), begin: None, is_revoked: false }
     }
 
-    /// Resolves when the claim is gone. Meant for steps that take long: it may
-    /// miss a hint, and then the step's own commit finds out.
-    pub(crate) fn revoked(&self) -> impl Future<Output = ()> + use<> {
+    /// Resolves when the claim may be gone: somebody said so, or so much was
+    /// said at once that it may have been among it. Ask [`Session::holds_claim`]
+    /// then.
+    pub(crate) fn revocation_hint(&self) -> impl Future<Output = ()> + use<> {
         let mut hints = self.parts.store.hints().revoked();
         let run = self.run;
         async move {
             loop {
                 match hints.recv().await {
                     Ok(revoked) if revoked == run => return,
-                    Ok(_) | Err(RecvError::Lagged(_)) => {}
+                    Ok(_) => {}
+                    Err(RecvError::Lagged(_)) => return,
                     Err(RecvError::Closed) => std::future::pending().await,
                 }
             }
         }
     }
 
+    /// Whether the claim is in the store as this session wrote it. One that is
+    /// not there yet, since it is still being written, reads as gone: ask only
+    /// behind a commit, or behind the claim's own.
+    pub(crate) async fn holds_claim(&self) -> Result<bool, SessionError> {
+        let work = self.parts.store.work_of(self.parts.scope, self.run).await?;
+        Ok(work.is_some_and(|work| work.version == self.claim.fence))
+    }
+
     /// The run as it was last committed. A commit copies what is still held.
-    pub(crate) async fn run(&self) -> Arc<RunRecord> {
-        Arc::clone(&self.current.lock().await.record)
+    pub(crate) fn run(&self) -> Arc<RunRecord> {
+        Arc::clone(&self.record)
     }
 
     /// Says that the step at this place begins now. It is committed with the
     /// next commit, whatever that is.
-    pub(crate) async fn begin(&self, index: u32, at: Timestamp) {
-        self.current.lock().await.begin = Some((index, at));
+    pub(crate) fn begin(&mut self, index: u32, at: Timestamp) {
+        self.begin = Some((index, at));
     }
 
     /// Commits that the step has begun, if nothing else has yet.
-    pub(crate) async fn show(&self) -> Result<Committed, SessionError> {
-        if self.current.lock().await.begin.is_none() {
-            return Ok(Committed::GoesOn);
+    pub(crate) async fn show(&mut self) -> Result<Committed, SessionError> {
+        if self.begin.is_none() {
+            let gone = if self.holds_claim().await? { Committed::GoesOn } else { Committed::Revoked };
+            return Ok(gone);
         }
         self.commit(None).await
     }
 
-    /// Tells the step that nothing it does can be committed any more.
-    pub(crate) fn revoke(&self) {
-        self.gone.send_replace(true);
+    /// Whether a commit was refused because the claim is gone.
+    pub(crate) fn is_revoked(&self) -> bool {
+        self.is_revoked
+    }
+
+    /// Does what a step asks for, and answers it.
+    pub(crate) async fn answer(&mut self, ask: Ask) {
+        match ask {
+            Ask::Record { command, what, reply } => {
+                let done = as_step_result(self.commit(Some(command)).await, what);
+                // The step may have stopped listening meanwhile.
+                let _ = reply.send(done);
+            }
+            Ask::Start { start, name, item, reply } => {
+                let _ = reply.send(self.start(&start, name, item).await);
+            }
+        }
+    }
+
+    async fn start(&mut self, start: &Start, name: String, item: Option<u32>) -> Result<RunId, Error> {
+        let mut started = None;
+        let command = Command::RecordOnce { name, value: Value::Null, item };
+        let done = self.commit_with(Some(command), Some((start, &mut started))).await;
+        as_step_result(done, "the start of the run")?;
+        started.ok_or_else(|| Error::msg("the run was not started"))
     }
 
     /// Commits a command, with the step's start if that is still due.
-    pub(crate) async fn commit(&self, command: Option<Command>) -> Result<Committed, SessionError> {
+    pub(crate) async fn commit(&mut self, command: Option<Command>) -> Result<Committed, SessionError> {
         self.commit_with(command, None).await
+    }
+
+    /// The record; what is left behind must be replaced before it is used.
+    fn take(&mut self) -> RunRecord {
+        let vacant = Arc::new(RunRecord { run: Run::vacant(self.run), tail: LogTail::default() });
+        Arc::unwrap_or_clone(std::mem::replace(&mut self.record, vacant))
     }
 
     /// The same, with a run that is started in the same commit.
     async fn commit_with(
-        &self,
+        &mut self,
         command: Option<Command>,
-        start: Option<(&Start, &Mutex<Option<RunId>>)>,
+        mut start: Option<(&Start, &mut Option<RunId>)>,
     ) -> Result<Committed, SessionError> {
-        let mut current = self.current.lock().await;
         // Nothing looks at the run of an execution that is over.
         let is_last = command.as_ref().is_some_and(ends_step);
-        let said = said(&current, command.as_ref());
+        let log_line = self.log_line(command.as_ref());
         for _ in 0..MAX_ROUNDS {
+            let adopted = if is_last { self.take() } else { (*self.record).clone() };
             let mut draft = self.parts.draft();
             let now = draft.now();
-            draft.adopt(if is_last { current.take(self.run) } else { (*current.record).clone() });
+            draft.adopt(adopted);
             draft.fence(self.run, self.claim.fence);
-            if let Some((index, at)) = current.begin {
+            if let Some((index, at)) = self.begin {
                 draft.advance(at);
                 draft.command(self.run, Command::BeginStep { index }).await?;
                 draft.advance(now);
             }
             let mut command = command.clone();
-            if let Some((start, started)) = start {
-                let run = Box::pin(draft.start(start.clone())).await?;
-                *started.lock().await = Some(run);
+            if let Some((start, started)) = &mut start {
+                let run = Box::pin(draft.start((*start).clone())).await?;
+                **started = Some(run);
                 if let Some(Command::RecordOnce { value, .. }) = &mut command {
                     *value = Value::String(run.to_string());
                 }
@@ -165,20 +189,20 @@ impl Session {
             match self.parts.store.commit(draft.into_batch(), Admission::Wait).await? {
                 Outcome::Committed { .. } => {
                     if let Some(next) = next {
-                        current.record = Arc::new(next);
+                        self.record = Arc::new(next);
                     }
-                    current.begin = None;
-                    said.tell();
+                    self.begin = None;
+                    log_line.write();
                     return Ok(if rests { Committed::Rests } else { Committed::GoesOn });
                 }
                 Outcome::Conflict(Conflict::Fence(_)) => {
-                    self.revoke();
+                    self.is_revoked = true;
                     return Ok(Committed::Revoked);
                 }
                 Outcome::Conflict(_) => {
                     // Somebody changed the run or a key and left the claim: read anew.
                     match self.parts.store.run(self.parts.scope, self.run).await? {
-                        Some(record) => current.record = Arc::new(record),
+                        Some(record) => self.record = Arc::new(record),
                         None => return Ok(Committed::Revoked),
                     }
                 }
@@ -186,11 +210,24 @@ impl Session {
         }
         Err(SessionError::TooManyRounds)
     }
+
+    /// The line that the log gets of a commit, once it is made.
+    fn log_line(&self, command: Option<&Command>) -> LogLine {
+        if let Some(Command::Halt { reason: Some(reason) }) = command {
+            return LogLine::Paused(reason.clone());
+        }
+        let (begins, ends) = (self.begin.is_some(), command.is_some_and(ends_step));
+        if !tracing::enabled!(tracing::Level::DEBUG) || !(begins || ends) {
+            return LogLine::None;
+        }
+        let step = self.record.run.frame().map(|frame| frame.step.clone()).unwrap_or_default();
+        LogLine::Step { step, begins, ends }
+    }
 }
 
-/// What the log is told of a commit, once it is made.
-enum Said {
-    Nothing,
+/// A line about a commit.
+enum LogLine {
+    None,
     /// For whoever follows a server at the level `debug`.
     Step {
         step: String,
@@ -201,22 +238,10 @@ enum Said {
     Paused(String),
 }
 
-fn said(current: &Current, command: Option<&Command>) -> Said {
-    if let Some(Command::Halt { reason: Some(reason) }) = command {
-        return Said::Paused(reason.clone());
-    }
-    let (begins, ends) = (current.begin.is_some(), command.is_some_and(ends_step));
-    if !tracing::enabled!(tracing::Level::DEBUG) || !(begins || ends) {
-        return Said::Nothing;
-    }
-    let step = current.record.run.frame().map(|frame| frame.step.clone()).unwrap_or_default();
-    Said::Step { step, begins, ends }
-}
-
-impl Said {
-    fn tell(self) {
+impl LogLine {
+    fn write(self) {
         match self {
-            Self::Nothing => {}
+            Self::None => {}
             Self::Step { step, begins, ends: false } if begins => tracing::debug!(step, "the step runs"),
             Self::Step { step, .. } => tracing::debug!(step, "the step has run"),
             Self::Paused(reason) => tracing::warn!(reason, "the run is paused"),
@@ -235,74 +260,13 @@ fn ends_step(command: &Command) -> bool {
     )
 }
 
-/// What a step is told of a commit that it asked for.
-fn told(result: Result<Committed, SessionError>, what: &str) -> Result<()> {
+/// The answer to a step that asked for a commit.
+fn as_step_result(result: Result<Committed, SessionError>, what: &str) -> Result<(), Error> {
     match result {
         Ok(Committed::Revoked) => {
             Err(Error::permanent("the run was cancelled, or another process has taken it over"))
         }
         Ok(_) => Ok(()),
         Err(error) => Err(Error::msg(format_args!("{what} could not be recorded: {error}"))),
-    }
-}
-
-impl Session {
-    /// Commits the result of an item.
-    pub(crate) async fn record_item(&self, index: u32, total: u32, item: Value, result: Value) -> Result<()> {
-        let command = Command::RecordItem { index, total, item, result };
-        told(self.commit(Some(command)).await, "the item's result")
-    }
-}
-
-impl StepPort for Session {
-    fn record_once(&self, item: Option<u32>, name: String, value: Value) -> PortFuture<'_, Result<()>> {
-        Box::pin(async move {
-            let command = Command::RecordOnce { name, value, item };
-            told(self.commit(Some(command)).await, "the side effect")
-        })
-    }
-
-    fn start_run(
-        &self,
-        item: Option<u32>,
-        name: String,
-        brain: String,
-        input: Value,
-    ) -> PortFuture<'_, Result<RunId>> {
-        Box::pin(async move {
-            let Some(info) = Catalog::brain(&*self.parts.registry, &brain) else {
-                return Err(Error::permanent(format_args!("brain '{brain}' is not registered")));
-            };
-            let mut start = Start::of(info, input, Cause::Run(self.run));
-            start.traceparent = self.current.lock().await.record.run.traceparent.clone();
-            if let Some(def) = self.parts.registry.as_ref().brain(&brain) {
-                match def.complete_options(start.options.clone()) {
-                    Ok(options) => start.options = options,
-                    Err(why) => start.bad_options = Some(why),
-                }
-            }
-            let started = Mutex::new(None);
-            let command = Command::RecordOnce { name, value: Value::Null, item };
-            told(self.commit_with(Some(command), Some((&start, &started))).await, "the start of the run")?;
-            started.into_inner().ok_or_else(|| Error::msg("the run was not started"))
-        })
-    }
-
-    fn emit(&self, name: String, data: Value, durable: bool) -> PortFuture<'_, Result<()>> {
-        Box::pin(async move {
-            told(self.commit(Some(Command::Emit { name, data, durable })).await, "the progress")
-        })
-    }
-
-    fn is_cancelled(&self) -> bool {
-        *self.gone.borrow()
-    }
-
-    fn cancelled(&self) -> PortFuture<'_, ()> {
-        Box::pin(async move {
-            let mut gone = self.gone.subscribe();
-            // The sender lives as long as this session does.
-            let _ = gone.wait_for(|gone| *gone).await;
-        })
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use px_core::{Clock, Ids, Scope};
+use px_pool::Pool;
 use px_sdk::Registry;
 use px_store::{Draft, Store};
 
@@ -27,6 +28,8 @@ pub struct Parts {
     /// This process, among all that have ever served the store: a number of
     /// its own for each start.
     pub owner: u64,
+    /// The threads that users' code runs on.
+    pub pool: Pool,
 }
 
 impl std::fmt::Debug for Parts {

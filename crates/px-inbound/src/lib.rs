@@ -17,6 +17,7 @@ mod retention;
 mod set_aside;
 mod stage;
 mod turns;
+mod users;
 mod validate;
 
 pub use answer::{Action, Answer, Taken};

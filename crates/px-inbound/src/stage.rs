@@ -3,18 +3,16 @@
 //! commit is durable, and no step code runs here.
 
 use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::FutureExt;
 use http::Method;
 use http::header::CONTENT_TYPE;
 use px_core::run::Catalog;
 use px_core::{Clock, DeliveryId, Ids, Scope, Stopwatch, Timestamp};
+use px_pool::Pool;
 use px_sdk::verify::Scheme;
-use px_sdk::{HandlerError, RawInbound, Received};
+use px_sdk::{RawInbound, Received};
 use px_store::{Admission, Delivery, DeliveryFilter, Draft, InboxEvent, InboxState, Outcome, Store};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -31,11 +29,9 @@ use crate::rejections::{RejectionLimits, Rejections};
 use crate::retention;
 use crate::set_aside::{SetAside, SetAsides};
 use crate::turns::Turns;
+use crate::users::HANDLER_TIMEOUT;
 use crate::validate::Violation;
 use crate::verify::{Refusal, UrlView};
-
-/// How long a handler may take (RULES 24).
-const HANDLER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The longest identifier and provider id, bytes.
 const MAX_IDENTIFIER: usize = 1_024;
@@ -68,7 +64,9 @@ pub struct Stage {
     endpoints: BTreeMap<String, Endpoint>,
     /// There always is one: `form.rs` tests that.
     pub(crate) forms: Option<Endpoint>,
-    urls: UrlView,
+    pub(crate) urls: UrlView,
+    /// The threads that users' code runs on.
+    pub(crate) pool: Pool,
     rejected: Rejections,
     /// Deliveries whose body is their id, one at a time.
     pub(crate) bodies: Turns,
@@ -106,6 +104,7 @@ impl Stage {
             endpoints,
             forms: crate::form::endpoint().ok(),
             urls,
+            pool: Pool::inline(),
             rejected: Rejections::default(),
             bodies: Turns::default(),
             set_aside: SetAsides::default(),
@@ -119,6 +118,13 @@ impl Stage {
     #[must_use]
     pub fn with_rejections(mut self, limits: RejectionLimits) -> Self {
         self.rejected = Rejections::new(limits);
+        self
+    }
+
+    /// Runs users' code on the threads of this pool, instead of where it is awaited.
+    #[must_use]
+    pub fn with_pool(mut self, pool: Pool) -> Self {
+        self.pool = pool;
         self
     }
 
@@ -161,9 +167,12 @@ impl Stage {
         if !is_taken {
             return Answer::wrong_method(slug);
         }
-        let verified = match endpoint.verifier.verify(&received, &self.urls) {
-            Ok(verified) => verified,
-            Err(refusal) => return Box::pin(self.reject(endpoint, &received, &refusal, watch)).await,
+        let received = Arc::new(received);
+        let verified = match self.verify(endpoint, &received).await {
+            Ok(Ok(verified)) => verified,
+            // Nothing is known of the sender, so nothing of the request is kept.
+            Err(trouble) => return unavailable(endpoint, &trouble),
+            Ok(Err(refusal)) => return Box::pin(self.reject(endpoint, &received, &refusal, watch)).await,
         };
         let payload = match endpoint.verifier.parse(&received) {
             Ok(payload) => payload,
@@ -181,7 +190,6 @@ impl Stage {
             tracing::error!(slug, %error, "the inbox could not be read");
             return Answer::unavailable("The delivery could not be stored, try again");
         }
-        let received = Arc::new(received);
         let mut delivery = self.delivery(endpoint, &received, verdict);
         let provider_id = self.provider_id(endpoint, &received, &payload);
         let handled = self.handle(endpoint, &received, payload, received.at).await;
@@ -295,20 +303,7 @@ impl Stage {
                 Some(_) => self.provider_id(endpoint, received, &part),
                 None => endpoint.verifier.delivery_id(received, &part),
             };
-            let handled = AssertUnwindSafe(endpoint.def.handle(Arc::clone(received), part)).catch_unwind();
-            let said = match tokio::time::timeout(HANDLER_TIMEOUT, handled).await {
-                Err(_) => return Err(Trouble::Slow),
-                Ok(Err(panic)) => {
-                    return Err(Trouble::Failed(format!("the handler panicked: {}", text_of(&*panic))));
-                }
-                Ok(Ok(Err(HandlerError::Payload(why)))) => {
-                    return Err(Trouble::Violations(vec![Violation { path: String::new(), message: why }]));
-                }
-                Ok(Ok(Err(HandlerError::Failed(error)))) => {
-                    return Err(Trouble::Failed(format!("{error:?}")));
-                }
-                Ok(Ok(Ok(said))) => said,
-            };
+            let said = self.ask_handler(endpoint, received, part).await?;
             let several = said.len() > 1;
             for (index, mut raw) in said.into_iter().enumerate() {
                 check_identifier(&raw)?;
@@ -358,10 +353,7 @@ impl Stage {
         let id = delivery.id;
         let slug = endpoint.def.slug.as_str();
         let (answer, reason) = match trouble {
-            Trouble::Slow => {
-                tracing::error!(slug, "the handler took longer than {HANDLER_TIMEOUT:?}");
-                return Answer::unavailable("The webhook's handler took too long, try again");
-            }
+            Trouble::Slow | Trouble::Crowded => return unavailable(endpoint, &trouble),
             Trouble::Violations(violations) => {
                 let reason = violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
                 let told = reason.get(..reason.floor_char_boundary(MAX_LOGGED)).unwrap_or_default();
@@ -487,7 +479,10 @@ impl Stage {
 pub(crate) enum Trouble {
     Violations(Vec<Violation>),
     Failed(String),
+    /// Users' code took longer than it may.
     Slow,
+    /// Earlier requests of this webhook hold as many threads as it may have.
+    Crowded,
 }
 
 impl Trouble {
@@ -510,6 +505,17 @@ impl Trouble {
     }
 }
 
+/// The answer where users' code of a webhook gave none: its sender tries again.
+fn unavailable(endpoint: &Endpoint, trouble: &Trouble) -> Answer {
+    let slug = endpoint.def.slug.as_str();
+    if matches!(trouble, Trouble::Crowded) {
+        tracing::error!(slug, "the handler does not yield: its webhook is refused until it does");
+        return Answer::unavailable("The webhook's handler is stuck with earlier requests, try again");
+    }
+    tracing::error!(slug, "the handler took longer than {HANDLER_TIMEOUT:?}");
+    Answer::unavailable("The webhook's handler took too long, try again")
+}
+
 fn check_identifier(raw: &RawInbound) -> Result<(), Trouble> {
     let complain =
         |message: String| Err(Trouble::Violations(vec![Violation { path: String::new(), message }]));
@@ -528,14 +534,6 @@ fn query_token(received: &Received) -> Option<String> {
     let query = received.query.as_deref()?;
     let value = query.split('&').find_map(|pair| pair.strip_prefix("token="))?;
     percent_encoding::percent_decode_str(value).decode_utf8().ok().map(std::borrow::Cow::into_owned)
-}
-
-fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned())
 }
 
 pub(crate) fn micros(watch: Stopwatch) -> u64 {

@@ -5,6 +5,7 @@
 //! waits for; the step's context; webhooks, what their handlers say, and how
 //! their senders are verified; the registry that finds them all.
 
+mod blocking;
 mod brain;
 mod collect;
 mod cx;
@@ -28,6 +29,7 @@ pub mod verify;
 mod wait;
 mod webhook;
 
+pub use blocking::blocking;
 pub use brain::{
     Async, AwaitedResult, Blank, Body, Brain, BrainDef, Builder, Continue, ErasedItem, Finished, Guarded,
     InnerResult, Input, ItemFuture, ItemResult, Items, MapBody, MayHalt, Nested, Opened, OptionsDef, Outcome,

@@ -8,6 +8,7 @@ use axum::extract::ConnectInfo;
 use axum::{Router, body};
 use bytes::Bytes;
 use http::{Request, Response};
+use px_pool::Pool;
 use tokio::sync::watch;
 use tower_service::Service as _;
 
@@ -34,7 +35,8 @@ impl InProcess {
         let checked = Checked::new(&mut options)?;
         let closing = watch::Sender::new(false);
         let tokens = start::tokens(&options).await?;
-        let (app, _warnings) = checked.assemble(&options, tokens, options.bind, closing.subscribe()).await?;
+        let (pool, closing_soon) = (Pool::inline(), closing.subscribe());
+        let (app, _warnings) = checked.assemble(&options, tokens, options.bind, pool, closing_soon).await?;
         Ok(Self { router: router(app).with_state(()), _closing: closing })
     }
 

@@ -16,6 +16,7 @@ use px_core::key::FORM_SLUG;
 use px_inbound::{Answer, Permit, Turned};
 use px_sdk::layer::BoxError;
 use px_sdk::{Received, Timestamp};
+use tokio::runtime::Handle;
 
 use crate::app::Shared;
 use crate::error::ApiError;
@@ -74,7 +75,7 @@ async fn enter(app: Shared, remote: SocketAddr, slug: String, door: Door, reques
         return too_large(app.max_body);
     }
     let layered = app.layered.get(&slug).cloned();
-    let entered = Entered { app, slug, door, remote, at, permit };
+    let entered = Entered { app, slug, door, remote, at, permit, runtime: None };
     match layered {
         Some(route) => layered::run(route, entered, request).await,
         None => take(entered, request).await,
@@ -89,6 +90,8 @@ pub(crate) struct Entered {
     remote: SocketAddr,
     at: Timestamp,
     permit: Permit,
+    /// The server's runtime, for whoever goes on from a thread of users' code.
+    pub(crate) runtime: Option<Handle>,
 }
 
 /// Reads a request that has passed the gate, and hands it to the stage.
@@ -97,7 +100,7 @@ where
     B: HttpBody<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let Entered { app, slug, door, remote, at, mut permit } = entered;
+    let Entered { app, slug, door, remote, at, mut permit, runtime } = entered;
     let (head, body) = request.into_parts();
     let body = match tokio::time::timeout(app.body_timeout, read(body, app.max_body, &mut permit)).await {
         Ok(Ok(body)) => body,
@@ -117,18 +120,23 @@ where
         at,
     };
     // A sender that hangs up does not stop half-way what it has sent whole.
-    let taken = whole(async move {
+    let work = async move {
         let answer = match door {
             Door::Webhook => app.stage.receive(&slug, received).await,
             Door::Form => app.stage.receive_form(received).await,
         };
         drop(permit);
         answer
-    });
-    match taken.await {
+    };
+    let taken = match runtime {
+        // Its task goes on as well.
+        Some(runtime) => runtime.spawn(work).await.map_err(|error| error.to_string()),
+        None => whole(work).await.map_err(|error| error.to_string()),
+    };
+    match taken {
         Ok(answer) => respond(answer),
         Err(error) => {
-            tracing::error!(%error, "a webhook request failed");
+            tracing::error!(error, "a webhook request failed");
             failed()
         }
     }

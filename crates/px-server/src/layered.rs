@@ -2,19 +2,24 @@
 //! and what is left of the way in lies within. Requests have passed the gate
 //! before, and keep their place in it until they are answered.
 //!
+//! Middleware is users' code: all of it is polled on the pool, its reply's body
+//! too, which is therefore read there to its end. The stage within runs on the
+//! server's runtime, as for every other webhook.
+//!
 //! Tested over real sockets in `tests/layers.rs`.
 
 use std::collections::HashMap;
-use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use futures_util::FutureExt as _;
 use http::Request;
+use http_body_util::{BodyExt as _, Limited};
 use px_inbound::Endpoint;
+use px_pool::{Failure, Subject};
 use px_sdk::layer::{self, BoxError, Route};
+use tokio::runtime::Handle;
 use tower::ServiceExt as _;
 
 use crate::error::ApiError;
@@ -22,6 +27,9 @@ use crate::ingress::{self, Entered};
 
 /// What a layer may take beside the time of the body and the handler.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The largest body of a reply that comes through layers, bytes.
+const MAX_REPLY: usize = 4 * 1024 * 1024;
 
 /// Marks a reply that came through layers: it is given no other form.
 #[derive(Clone)]
@@ -45,29 +53,37 @@ pub(crate) fn routes(endpoints: &[Endpoint]) -> HashMap<String, Route> {
 }
 
 /// Sends a request through a webhook's layers.
-pub(crate) async fn run(route: Route, entered: Entered, mut request: Request<Body>) -> Response {
+pub(crate) async fn run(route: Route, mut entered: Entered, mut request: Request<Body>) -> Response {
     let slug = entered.slug.clone();
     let patience = entered.app.body_timeout + PATIENCE;
+    let pool = entered.app.parts.pool.clone();
+    let subject = Subject::Handler { webhook: slug.clone() };
+    if pool.is_crowded(&subject) {
+        tracing::error!(slug, "the webhook's layers or handler do not yield: it is refused until they do");
+        return ApiError::overloaded("Not now, try again").into_response();
+    }
+    entered.runtime = Some(Handle::current());
     request.extensions_mut().insert(Ticket(Arc::new(Mutex::new(Some(entered)))));
     let request = request.map(layer::Body::new);
-    let answered = AssertUnwindSafe(route.oneshot(request)).catch_unwind();
-    let answered = match tokio::time::timeout(patience, answered).await {
-        Ok(Err(_)) => {
-            tracing::error!(slug, "a layer of the webhook panicked");
-            return ingress::failed();
-        }
-        Ok(Ok(answered)) => Ok(answered),
-        Err(late) => Err(late),
+    let code = async move {
+        let (head, body) = route.oneshot(request).await?.into_parts();
+        let body = Limited::new(body, MAX_REPLY).collect().await?.to_bytes();
+        Ok::<_, BoxError>(Response::from_parts(head, Body::from(body)))
     };
-    match answered {
-        Ok(Ok(mut response)) => {
+    match tokio::time::timeout(patience, pool.run(subject, None, code)).await {
+        Ok(Ok(Ok(mut response))) => {
             response.extensions_mut().insert(AsItIs);
-            response.map(Body::new)
+            response
         }
-        Ok(Err(error)) => {
+        Ok(Ok(Err(error))) => {
             tracing::error!(slug, error, "a layer of the webhook failed");
             ApiError::overloaded("Not now, try again").into_response()
         }
+        Ok(Err(Failure::Panicked(_))) => {
+            tracing::error!(slug, "a layer of the webhook panicked");
+            ingress::failed()
+        }
+        Ok(Err(Failure::Closed)) => ApiError::overloaded("Not now, try again").into_response(),
         Err(_) => {
             tracing::error!(slug, "the layers of the webhook took longer than {patience:?}");
             ApiError::overloaded("Not now, try again").into_response()

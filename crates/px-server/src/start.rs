@@ -13,6 +13,7 @@ use px_engine::{Engine, Limits, Parts};
 use px_inbound::verify::{Network, UrlView};
 use px_inbound::{Endpoint, Gate, GateLimits, Policy, RejectionLimits, Retention, Schema, Setup, Stage};
 use px_outbound::Sender;
+use px_pool::{Limits as PoolLimits, Pool};
 use px_sdk::Registry;
 use px_store::Store;
 use tokio::net::TcpListener;
@@ -65,6 +66,8 @@ pub struct Options {
     pub ids: Arc<Ids>,
     /// The engine's bounds.
     pub limits: Limits,
+    /// The bounds of the threads that users' code runs on.
+    pub pool: PoolLimits,
     /// What the operator configures for single webhooks, by slug.
     pub webhooks: BTreeMap<String, WebhookOptions>,
     /// The peers whose forwarding headers are believed.
@@ -107,6 +110,7 @@ impl Options {
             clock: Arc::new(px_core::SystemClock),
             ids: Arc::new(Ids::new()),
             limits: Limits::default(),
+            pool: PoolLimits::default(),
             webhooks: BTreeMap::new(),
             proxies: Vec::new(),
             gate: GateLimits::default(),
@@ -166,7 +170,10 @@ pub async fn start(mut options: Options) -> Result<Running, StartError> {
         .map_err(|source| StartError::Bind { bind: options.bind, source })?;
     let address = listener.local_addr().unwrap_or(options.bind);
     let closing = watch::Sender::new(false);
-    let (app, warnings) = checked.assemble(&options, tokens, address, closing.subscribe()).await?;
+    // A step holds a place of the engine's while its thread does not come back.
+    let blocked_steps = options.limits.max_concurrent_steps + options.pool.max_stalled;
+    let pool = Pool::start(PoolLimits { blocked_steps, ..options.pool }).map_err(StartError::Threads)?;
+    let (app, warnings) = checked.assemble(&options, tokens, address, pool, closing.subscribe()).await?;
     let base_url = app.base_url.clone();
     let sender = Sender::start(app.operator.parts().clone(), options.hooks.limits);
     let sender = sender.map_err(StartError::Threads)?;
@@ -240,6 +247,7 @@ impl Checked {
         options: &Options,
         tokens: Tokens,
         address: SocketAddr,
+        pool: Pool,
         closing: watch::Receiver<bool>,
     ) -> Result<(Shared, Vec<String>), StartError> {
         let base_url = options.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
@@ -251,6 +259,7 @@ impl Checked {
             ids: Arc::clone(&options.ids),
             scope: Scope::default(),
             owner: options.ids.version(options.clock.now()),
+            pool: pool.clone(),
         };
         let operator = outbound::prepare(options, address, &base_url, &mut self.warnings).await?;
         let urls = UrlView { public_url: options.public_url.clone(), proxies: options.proxies.clone() };
@@ -263,7 +272,8 @@ impl Checked {
             self.endpoints,
             urls.clone(),
         )
-        .with_rejections(options.rejections);
+        .with_rejections(options.rejections)
+        .with_pool(pool);
         let app = App {
             stage,
             parts,

@@ -10,6 +10,7 @@ use px_core::{DeliveryId, Event, Ids, ManualClock, Run, RunId, RunStatus, Scope,
 use px_engine::{ForkRequest, Limits, Parts, StartRequest, Started};
 use px_inbound::verify::UrlView;
 use px_inbound::{Answer, Stage};
+use px_pool::Pool;
 use px_sdk::{Brain, Received, Registry};
 use px_store::audit::{Report, audit};
 use px_store::{Delivery, DeliveryFilter, Embedded, MemoryRows, RunFilter, Store};
@@ -397,6 +398,8 @@ fn process(project: &Project, store: &FaultyStore, clock: &ManualClock, ids: &Ar
         ids: Arc::clone(ids),
         scope: Scope::default(),
         owner: ids.version(now),
+        // Nothing may be left to other threads where time is moved by hand.
+        pool: Pool::inline(),
     };
     let stage = Stage::new(
         shared,

@@ -305,6 +305,7 @@ async fn rule_41_without_any_hint_everything_happens_within_a_second() {
         owner: ids.version(world.now()),
         ids,
         scope: Scope::default(),
+        pool: px_pool::Pool::inline(),
     };
     let engine = Engine::start(parts, Limits::default());
     let second = Duration::from_millis(1_001);

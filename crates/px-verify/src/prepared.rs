@@ -145,6 +145,13 @@ impl Prepared {
         }
     }
 
+    /// Whether [`verify`](Self::verify) calls a function of the user's, which may
+    /// block.
+    #[must_use]
+    pub const fn asks_users_code(&self) -> bool {
+        matches!(self.check, Check::Custom(_))
+    }
+
     /// Answers a handshake that comes as an unsigned GET. `None` for every
     /// other request.
     ///

@@ -123,6 +123,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         connections,
         hooks,
         gate: config.limits.gate(),
+        pool: config.limits.pool(),
         rejections: config.limits.rejections(),
         retention: config.retention.sweeps(),
         max_headers: config.limits.max_headers,

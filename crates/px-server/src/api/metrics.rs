@@ -8,6 +8,7 @@ use axum::response::IntoResponse;
 use http::header;
 use px_core::metrics::Text;
 use px_core::{OutgoingId, Timestamp};
+use px_pool::Subject;
 use px_store::{Row, Table};
 
 use super::table::TEXT;
@@ -23,16 +24,41 @@ const PAGE: usize = 500;
 
 pub(super) async fn show(State(app): State<Shared>) -> Result<impl IntoResponse, ApiError> {
     let mut text = Text::default();
-    for metrics in [px_inbound::METRICS, px_engine::METRICS, px_outbound::METRICS] {
+    for metrics in [px_inbound::METRICS, px_engine::METRICS, px_pool::METRICS, px_outbound::METRICS] {
         text.add(metrics);
     }
     for metrics in &app.figures {
         text.add(metrics);
     }
+    stalled(&app, &mut text);
     ready(&app, &mut text).await?;
     outbox(&app, &mut text).await?;
     store(&app, &mut text);
     Ok(([(header::CONTENT_TYPE, TEXT)], text.finish()))
+}
+
+/// Users' code that does not yield. A step whose execution was written off
+/// counts until its thread comes back.
+fn stalled(app: &App, text: &mut Text) {
+    let pool = &app.parts.pool;
+    let (mut steps, mut handlers) = (BTreeMap::new(), BTreeMap::new());
+    for stalled in pool.stalled() {
+        match stalled.subject {
+            Subject::Step { brain, step, .. } => *steps.entry((brain, step)).or_insert(0_usize) += 1,
+            Subject::Handler { webhook } => *handlers.entry(webhook).or_insert(0_usize) += 1,
+        }
+    }
+    text.head("px_steps_stalled", "Executions of steps that have not yielded for a second.", "gauge");
+    for ((brain, step), count) in &steps {
+        text.value("px_steps_stalled", &[("brain", brain), ("step", step)], count);
+    }
+    text.head("px_handlers_stalled", "Handlers of webhooks that have not yielded for a second.", "gauge");
+    for (webhook, count) in &handlers {
+        text.value("px_handlers_stalled", &[("webhook", webhook)], count);
+    }
+    let name = "px_threads_written_off";
+    text.head(name, "Threads that are left to code which nobody waits for any more.", "gauge");
+    text.value(name, &[], pool.written_off());
 }
 
 async fn ready(app: &App, text: &mut Text) -> Result<(), px_store::Error> {

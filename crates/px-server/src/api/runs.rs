@@ -139,6 +139,9 @@ pub(super) async fn show(
         let ahead: Vec<_> = key.pending.iter().take_while(|before| **before != run.id).collect();
         fields.insert("turn".into(), json!({ "underWay": key.holders, "ahead": ahead }));
     }
+    if let (Some(time), Value::Object(fields)) = (app.parts.pool.stalled_for(run.id), &mut shown) {
+        fields.insert("stalledSince".into(), json!(app.clock().now().before(time)));
+    }
     for (at, wait) in run.waits.iter().enumerate() {
         for (place, registration) in wait.registrations.iter().enumerate() {
             let key = app.store().key(app.parts.scope, &registration.key).await?.record;

@@ -127,6 +127,9 @@ pub(in crate::api) struct Run {
     step: Option<String>,
     /// Where that step is, inside other steps.
     path: Option<String>,
+    /// Since when its step has not yielded, if that is a second or longer: it
+    /// computes or blocks.
+    stalled_since: Option<Millis>,
     /// The runs that it waits for its turn behind.
     turn: Option<Turn>,
     /// Why it is paused or was cancelled.

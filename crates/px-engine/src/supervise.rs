@@ -1,0 +1,112 @@
+//! The executor's side of users' code: it runs on the pool, and this waits for
+//! its end, serves what it asks for, and stops waiting at its timeout or when
+//! the claim is gone, whether the code yields or not.
+
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+
+use px_pool::{Execution, Failure};
+
+use crate::port::Asks;
+use crate::session::{Committed, Session, SessionError};
+use crate::shared::Limits;
+
+/// The end of an execution.
+pub(crate) enum Ended<T> {
+    /// The code returned or panicked.
+    Returned(Result<T, Failure>),
+    /// It took too long. The execution was dropped where it stood.
+    TimedOut,
+    /// The claim is gone: nothing of it can be committed.
+    Revoked,
+}
+
+/// Waits for an execution's end.
+///
+/// # Errors
+/// The session could not commit that the step has begun, or not look at its claim.
+pub(crate) async fn supervise<T>(
+    limits: &Limits,
+    session: &mut Session,
+    execution: Execution<T>,
+    mut asks: Option<Asks>,
+    timeout: Option<Duration>,
+) -> Result<Ended<T>, SessionError> {
+    let mut execution = pin!(execution);
+    let mut timeout = pin!(after(timeout));
+    let mut visible = pin!(tokio::time::sleep(limits.visible_after));
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut execution => return Ok(Ended::Returned(done)),
+            () = &mut timeout => return Ok(Ended::TimedOut),
+            ask = next(&mut asks) => session.answer(*ask).await,
+            () = &mut visible => break,
+        }
+    }
+    // Subscribed before the look at the claim, so that no revocation falls between.
+    let mut hinted = Box::pin(session.revocation_hint());
+    if session.show().await? == Committed::Revoked {
+        return Ok(Ended::Revoked);
+    }
+    let mut look = tokio::time::interval(limits.poll);
+    loop {
+        let must_look = tokio::select! {
+            biased;
+            done = &mut execution => return Ok(Ended::Returned(done)),
+            () = &mut timeout => return Ok(Ended::TimedOut),
+            () = &mut hinted => {
+                hinted = Box::pin(session.revocation_hint());
+                true
+            }
+            ask = next(&mut asks) => {
+                session.answer(*ask).await;
+                session.is_revoked()
+            }
+            // Code that yields finds out by its next commit, if the hint is
+            // lost; code that does not never commits.
+            _ = look.tick() => execution.is_stalled(),
+        };
+        if must_look && !session.holds_claim().await? {
+            break;
+        }
+    }
+    // It may clean up, and is then dropped where it stands.
+    if let Some(asks) = &asks {
+        asks.revoke();
+    }
+    let grace = async {
+        tokio::select! {
+            biased;
+            _ = &mut execution => {}
+            () = serve(session, &mut asks) => {}
+        }
+    };
+    let _ = tokio::time::timeout(limits.cancel_grace, grace).await;
+    Ok(Ended::Revoked)
+}
+
+/// Answers what is still asked, with the refusal that its commit meets.
+async fn serve(session: &mut Session, asks: &mut Option<Asks>) {
+    loop {
+        let ask = next(asks).await;
+        session.answer(*ask).await;
+    }
+}
+
+async fn next(asks: &mut Option<Asks>) -> Box<crate::port::Ask> {
+    match asks {
+        Some(asks) => asks.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn after(time: Option<Duration>) -> impl Future<Output = ()> {
+    async move {
+        match time {
+            Some(time) => tokio::time::sleep(time).await,
+            None => std::future::pending().await,
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! The threads that users' code runs on: steps, items, handlers, migrations,
+//! the user's own verifiers and middleware.
+//!
+//! Rust cannot take a thread away from code that does not give it back. So no
+//! poll of users' code happens on the runtime that takes webhooks in, rings
+//! timers, commits, sends callbacks and answers health checks: a poll happens
+//! here, on a thread that can be replaced and, in the end, written off.
+//!
+//! * An execution that awaits holds no thread. It is a future that a thread
+//!   polls when it is woken, so ten thousand waiting calls are no threads.
+//! * A poll that takes longer than [`BLOCKED`] has its thread replaced. Its
+//!   kind of work runs on threads of its own from then on, until it has behaved
+//!   for [`PROBATION`], so that the replacements are not blocked one by one.
+//! * An execution that is dropped in the middle of a poll (its timeout, a
+//!   cancel, the shutdown) is **written off**: the thread stays with it until
+//!   the poll returns, and everything else goes on. It gives back its place
+//!   among the running steps, unless [`Limits::max_stalled`] threads are
+//!   written off already.
+//! * Timers and sockets of users' code have a runtime of their own
+//!   ([`driver`]), which no thread of the pool can stop.
+//!
+//! The crate knows neither runs' rules nor webhooks' rules; it knows how to
+//! name an execution ([`Subject`]). Tests in virtual time use
+//! [`Pool::inline`], which polls where the execution is awaited.
+//!
+//! Read in this order: [`Pool`], its entrance; `execution`, what a caller holds;
+//! `task`, one execution's life; `crew`, the threads; `watchdog`, who finds what
+//! does not yield; `driver`.
+
+mod crew;
+mod driver;
+mod execution;
+mod metrics;
+mod nice;
+mod pool;
+mod subject;
+mod task;
+mod watchdog;
+
+pub use execution::{Execution, Failure};
+pub use metrics::METRICS;
+pub use pool::{Limits, Pool};
+pub use subject::{Stalled, Subject};
+pub use watchdog::{BLOCKED, PROBATION, STALLED};

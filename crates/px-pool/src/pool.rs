@@ -1,0 +1,243 @@
+//! The pool: where an execution is begun, and what it is asked about those that
+//! do not yield.
+
+use std::future::Future;
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use px_core::RunId;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use crate::crew::{Crew, Family};
+use crate::driver::Driver;
+use crate::execution::Execution;
+use crate::subject::{Stalled, Subject};
+use crate::task::{Place, Task};
+use crate::watchdog::{self, STALLED, Watchdog};
+
+/// Bounds of the pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Threads that poll steps which yield, at least 1. Steps that do not have
+    /// threads beside these.
+    pub step_threads: usize,
+    /// Threads that poll handlers which yield, at least 1.
+    pub handler_threads: usize,
+    /// Threads for steps that were seen not to yield, at most. Each holds a
+    /// place among the steps that run at once, so more than those are not needed.
+    pub blocked_steps: usize,
+    /// Threads for handlers that were seen not to yield, at most.
+    pub blocked_handlers: usize,
+    /// Requests of one webhook whose handler was seen not to yield, at most;
+    /// see [`Pool::is_crowded`].
+    pub blocked_of_a_webhook: usize,
+    /// Threads that are written off before their executions keep their places,
+    /// and before the pool says that it [is at its bound](Pool::is_at_bound).
+    pub max_stalled: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        Self {
+            step_threads: cores.max(2),
+            handler_threads: cores.max(2),
+            blocked_steps: 1_024,
+            blocked_handlers: 256,
+            blocked_of_a_webhook: 8,
+            max_stalled: 16,
+        }
+    }
+}
+
+/// Threads for users' code. Clones share them; they end with the last one.
+#[derive(Clone)]
+pub struct Pool(Option<Arc<Threads>>);
+
+struct Threads {
+    shared: Arc<Shared>,
+    _driver: Driver,
+}
+
+/// The part that tasks and threads hold.
+pub(crate) struct Shared {
+    pub(crate) steps: Crew,
+    pub(crate) handlers: Crew,
+    pub(crate) watchdog: Watchdog,
+    pub(crate) driver: Handle,
+    limits: Limits,
+    written_off: AtomicUsize,
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "Pool" } else { "Pool (inline)" })
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.shared.steps.stop();
+        self.shared.handlers.stop();
+        self.shared.watchdog.stop();
+    }
+}
+
+impl Pool {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// The system gives no more threads.
+    pub fn start(limits: Limits) -> io::Result<Self> {
+        let driver = Driver::start(limits.max_stalled)?;
+        let shared = Arc::new(Shared {
+            steps: Crew::new(Family::Steps, limits.step_threads, limits.blocked_steps),
+            handlers: Crew::new(Family::Handlers, limits.handler_threads, limits.blocked_handlers),
+            watchdog: Watchdog::default(),
+            driver: driver.handle().clone(),
+            limits,
+            written_off: AtomicUsize::new(0),
+        });
+        let threads = Threads { shared: Arc::clone(&shared), _driver: driver };
+        shared.steps.fill(&shared)?;
+        shared.handlers.fill(&shared)?;
+        watchdog::start(shared)?;
+        Ok(Self(Some(Arc::new(threads))))
+    }
+
+    /// A pool without threads: code is polled where its execution is awaited.
+    /// For tests in virtual time, where nothing may be left to other threads.
+    #[must_use]
+    pub fn inline() -> Self {
+        Self(None)
+    }
+
+    /// Begins an execution. The code runs at once, whether it is awaited or
+    /// not, until the returned value is dropped. `place` is dropped when the
+    /// execution is over; if it is written off below the bound, at once.
+    pub fn run<T: Send + 'static>(
+        &self,
+        subject: Subject,
+        place: Option<Place>,
+        code: impl Future<Output = T> + Send + 'static,
+    ) -> Execution<T> {
+        let Some(threads) = &self.0 else {
+            return Execution::inline(async move {
+                let done = code.await;
+                drop(place);
+                done
+            });
+        };
+        let (sender, result) = oneshot::channel();
+        let code = async move {
+            // Nobody may wait for it any more.
+            let _ = sender.send(Caught(Box::pin(code)).await);
+        };
+        let task = Task::new(Arc::clone(&threads.shared), subject, place, code);
+        threads.shared.queue(Arc::clone(&task));
+        Execution::pooled(task, result)
+    }
+
+    /// The executions that have not yielded for [`STALLED`], longest first.
+    #[must_use]
+    pub fn stalled(&self) -> Vec<Stalled> {
+        let Some(threads) = &self.0 else { return Vec::new() };
+        let mut found = Vec::new();
+        for task in threads.shared.steps.polled().into_iter().chain(threads.shared.handlers.polled()) {
+            if let Some(time) = task.polled_for().filter(|time| *time >= STALLED) {
+                let is_written_off = task.is_written_off();
+                found.push(Stalled { subject: task.subject.clone(), time, is_written_off });
+            }
+        }
+        found.sort_by_key(|stalled| std::cmp::Reverse(stalled.time));
+        found
+    }
+
+    /// The time for which the current step of a run has not yielded, if that
+    /// is [`STALLED`] or longer. An execution that was written off does not count.
+    #[must_use]
+    pub fn stalled_for(&self, id: RunId) -> Option<Duration> {
+        let is_this = |stalled: &Stalled| {
+            !stalled.is_written_off && matches!(stalled.subject, Subject::Step { run, .. } if run == id)
+        };
+        self.stalled().into_iter().find(is_this).map(|stalled| stalled.time)
+    }
+
+    /// Whether so many executions of this kind hold a thread each, without
+    /// yielding, that one more has to be refused. Only handlers are refused;
+    /// steps have their places.
+    #[must_use]
+    pub fn is_crowded(&self, subject: &Subject) -> bool {
+        let (Some(threads), Subject::Handler { .. }) = (&self.0, subject) else { return false };
+        let most = threads.shared.limits.blocked_of_a_webhook;
+        threads.shared.handlers.suspects(subject.kind()) >= most
+    }
+
+    /// Threads that are left to executions which nobody waits for any more.
+    #[must_use]
+    pub fn written_off(&self) -> usize {
+        self.0.as_ref().map_or(0, |threads| threads.shared.written_off.load(Ordering::SeqCst))
+    }
+
+    /// Whether as many threads are written off as may be: executions that are
+    /// written off now keep their places until they yield.
+    #[must_use]
+    pub fn is_at_bound(&self) -> bool {
+        self.0.as_ref().is_some_and(|threads| {
+            threads.shared.written_off.load(Ordering::SeqCst) >= threads.shared.limits.max_stalled
+        })
+    }
+
+    /// The runtime that users' timers and sockets belong to; `None` if inline.
+    #[must_use]
+    pub fn runtime(&self) -> Option<Handle> {
+        self.0.as_ref().map(|threads| threads.shared.driver.clone())
+    }
+}
+
+impl Shared {
+    pub(crate) fn queue(self: &Arc<Self>, task: Arc<Task>) {
+        let family = match task.subject {
+            Subject::Step { .. } => Family::Steps,
+            Subject::Handler { .. } => Family::Handlers,
+        };
+        self.crew(family).queue(self, task);
+    }
+
+    pub(crate) fn crew(&self, family: Family) -> &Crew {
+        match family {
+            Family::Steps => &self.steps,
+            Family::Handlers => &self.handlers,
+        }
+    }
+
+    /// One thread more is written off: whether its execution gives its place back.
+    pub(crate) fn write_off(&self) -> bool {
+        self.written_off.fetch_add(1, Ordering::SeqCst) < self.limits.max_stalled
+    }
+
+    /// A thread that was written off has come back.
+    pub(crate) fn restore(&self) {
+        self.written_off.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Code whose panic is a value.
+struct Caught<T>(Pin<Box<dyn Future<Output = T> + Send>>);
+
+impl<T> Future for Caught<T> {
+    type Output = std::thread::Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match std::panic::catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(context))) {
+            Ok(polled) => polled.map(Ok),
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
+    }
+}

@@ -108,7 +108,17 @@ impl Connection {
 
     /// Reads the whole answer.
     pub fn receive(self) -> io::Result<Reply> {
-        let mut stream = Stream::begin(BufReader::new(self.stream))?;
+        Self::read(self.stream)
+    }
+
+    /// Reads the whole answer, and leaves the connection for the next request:
+    /// one that was sent by [`send_raw`](Self::send_raw), without `connection: close`.
+    pub fn receive_kept(&mut self) -> io::Result<Reply> {
+        Self::read(self.stream.try_clone()?)
+    }
+
+    fn read(stream: TcpStream) -> io::Result<Reply> {
+        let mut stream = Stream::begin(BufReader::new(stream))?;
         let mut body = Vec::new();
         if stream.status != 204 {
             while let Some(piece) = stream.piece()? {

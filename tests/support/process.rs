@@ -169,6 +169,11 @@ impl Drop for Px {
 }
 
 impl Px {
+    /// The id of the process that serves.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// What the process wrote to stderr so far.
     pub fn log(&self) -> String {
         self.stderr.lock().unwrap().clone()

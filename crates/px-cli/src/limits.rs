@@ -13,12 +13,14 @@
 //! | `max_in_flight_per_address` | 1024 | of these, from one address |
 //! | `max_held_bytes` | 256 MiB | bodies of webhook requests in memory at once (503) |
 //! | `max_addresses` | 8192 | addresses whose rate is remembered |
+//! | `max_concurrent_steps` | 512 | steps that run at once; more wait for their turn |
 //! | `max_stalled` | 16 | threads that are written off to steps and handlers that never yield |
 //! | `max_rejected_per_minute` | 60 | records that rejected requests of one webhook leave in a minute |
 //! | `max_rejected_per_minute_per_address` | 10 | of these, from one address |
 
 use std::time::Duration;
 
+use px_engine::Limits as StepLimits;
 use px_inbound::{GateLimits, RejectionLimits};
 use px_pool::Limits as PoolLimits;
 use px_server::ConnectionLimits;
@@ -46,6 +48,7 @@ pub(crate) struct Limits {
     max_in_flight_per_address: usize,
     max_held_bytes: usize,
     max_addresses: usize,
+    pub(crate) max_concurrent_steps: usize,
     max_stalled: usize,
     max_rejected_per_minute: u32,
     max_rejected_per_minute_per_address: u32,
@@ -66,6 +69,7 @@ impl Default for Limits {
             max_in_flight_per_address: gate.in_flight_per_address,
             max_held_bytes: gate.body_bytes,
             max_addresses: gate.addresses,
+            max_concurrent_steps: StepLimits::default().max_concurrent_steps,
             max_stalled: PoolLimits::default().max_stalled,
             max_rejected_per_minute: rejections.per_webhook,
             max_rejected_per_minute_per_address: rejections.per_sender,
@@ -98,6 +102,7 @@ impl Limits {
             ("max_headers", self.max_headers == 0),
             ("max_in_flight_per_address", self.max_in_flight_per_address == 0),
             ("max_held_bytes", self.max_held_bytes == 0),
+            ("max_concurrent_steps", self.max_concurrent_steps == 0),
             ("max_stalled", self.max_stalled == 0),
         ];
         if self.max_stalled > MAX_STALLED {
@@ -107,7 +112,7 @@ impl Limits {
             );
         }
         match zeros.into_iter().find(|(_, is_zero)| *is_zero) {
-            Some((name, _)) => bad(&format!("{name} is 0"), "nothing could be taken in"),
+            Some((name, _)) => bad(&format!("{name} is 0"), "nothing could be done then"),
             None => Ok(()),
         }
     }
@@ -186,7 +191,7 @@ mod tests {
         let some = limits(
             "max_connections = 100\nidle_timeout_secs = 1\nhead_timeout_secs = 2\nmax_head_bytes = 9000\n\
              max_in_flight = 50\nreserved_in_flight = 5\nmax_in_flight_per_address = 6\nmax_held_bytes = 7\n\
-             max_addresses = 8\nmax_stalled = 4\nmax_rejected_per_minute = 9\nmax_rejected_per_minute_per_address = 3",
+             max_addresses = 8\nmax_stalled = 4\nmax_concurrent_steps = 3\nmax_rejected_per_minute = 9\nmax_rejected_per_minute_per_address = 3",
         );
         some.check().unwrap();
         assert_eq!(
@@ -201,7 +206,7 @@ mod tests {
         let gate =
             GateLimits { in_flight: 50, reserved: 5, in_flight_per_address: 6, body_bytes: 7, addresses: 8 };
         assert_eq!(some.gate(), gate);
-        assert_eq!(some.pool().max_stalled, 4);
+        assert_eq!((some.pool().max_stalled, some.max_concurrent_steps), (4, 3));
         assert_eq!(some.rejections(), RejectionLimits { per_webhook: 9, per_sender: 3 });
         for (text, part) in [
             ("max_connections = 4096", "max_connections has to be greater"),

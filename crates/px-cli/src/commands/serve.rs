@@ -124,6 +124,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         hooks,
         gate: config.limits.gate(),
         pool: config.limits.pool(),
+        limits: px_engine::Limits {
+            max_concurrent_steps: config.limits.max_concurrent_steps,
+            ..px_engine::Limits::default()
+        },
         rejections: config.limits.rejections(),
         retention: config.retention.sweeps(),
         max_headers: config.limits.max_headers,

@@ -12,3 +12,7 @@ struct BrainsPage;
 /// The Rust in `docs/waits.md` compiles.
 #[doc = include_str!("../../../docs/waits.md")]
 struct WaitsPage;
+
+/// The Rust in `docs/blocking.md` compiles.
+#[doc = include_str!("../../../docs/blocking.md")]
+struct BlockingPage;

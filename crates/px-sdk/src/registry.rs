@@ -320,8 +320,11 @@ impl Catalog for Registry {
 
     fn slot(&self, brain: &str, input: &Value) -> Option<KeyId> {
         let turns = self.brains.get(brain)?.def.turns.as_ref()?;
-        // An input that does not fit fails in the first step, with the reason.
-        let key = turns.key(input.clone()).unwrap_or_default();
+        // An input that does not fit fails in the first step, with the reason. So
+        // it does where the user's function panics: a start must not, and neither
+        // may the commit that starts a run of an event that was queued.
+        let key = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| turns.key(input.clone())));
+        let key = key.ok().and_then(Result::ok).unwrap_or_default();
         let place = if key.is_empty() { brain.to_owned() } else { format!("{brain}\n{key}") };
         Some(KeyId::new(SLOT_SLUG, place))
     }

@@ -30,7 +30,9 @@ enum Inner<T> {
     /// Polled by whoever awaits. `None` after the end.
     Inline(Option<Pin<Box<dyn Future<Output = T> + Send>>>),
     Pooled {
-        task: Arc<Task>,
+        /// `None` once the result was taken. Its poll may not have returned yet
+        /// then, and must not count as one that nobody waits for.
+        task: Option<Arc<Task>>,
         result: oneshot::Receiver<Result<T, Box<dyn Any + Send>>>,
     },
 }
@@ -47,7 +49,7 @@ impl<T> Execution<T> {
     }
 
     pub(crate) fn pooled(task: Arc<Task>, result: oneshot::Receiver<Result<T, Box<dyn Any + Send>>>) -> Self {
-        Self(Inner::Pooled { task, result })
+        Self(Inner::Pooled { task: Some(task), result })
     }
 
     /// Whether its code has not yielded for [`STALLED`](crate::STALLED).
@@ -55,7 +57,7 @@ impl<T> Execution<T> {
     pub fn is_stalled(&self) -> bool {
         match &self.0 {
             Inner::Inline(_) => false,
-            Inner::Pooled { task, .. } => task.is_stalled(),
+            Inner::Pooled { task, .. } => task.as_ref().is_some_and(|task| task.is_stalled()),
         }
     }
 }
@@ -76,10 +78,13 @@ impl<T> Future for Execution<T> {
                 *code = None;
                 Poll::Ready(done)
             }
-            Inner::Pooled { result, .. } => Pin::new(result).poll(context).map(|sent| match sent {
-                Ok(Ok(value)) => Ok(value),
-                Ok(Err(panic)) => Err(Failure::Panicked(panic)),
-                Err(_) => Err(Failure::Closed),
+            Inner::Pooled { task, result } => Pin::new(result).poll(context).map(|sent| {
+                *task = None;
+                match sent {
+                    Ok(Ok(value)) => Ok(value),
+                    Ok(Err(panic)) => Err(Failure::Panicked(panic)),
+                    Err(_) => Err(Failure::Closed),
+                }
             }),
         }
     }
@@ -87,7 +92,7 @@ impl<T> Future for Execution<T> {
 
 impl<T> Drop for Execution<T> {
     fn drop(&mut self) {
-        if let Inner::Pooled { task, .. } = &self.0 {
+        if let Inner::Pooled { task: Some(task), .. } = &self.0 {
             Task::abandon(task);
         }
     }

@@ -183,6 +183,30 @@ async fn a_panic_is_a_result_and_costs_no_thread() {
     assert_eq!(pool.run(step("other"), None, async { 7 }).await.unwrap(), 7);
 }
 
+/// Blocks, when it is dropped, until the sender is.
+struct SlowToDrop(mpsc::Receiver<()>);
+
+impl Drop for SlowToDrop {
+    fn drop(&mut self) {
+        let _ = self.0.recv();
+    }
+}
+
+#[tokio::test]
+async fn an_execution_whose_result_was_taken_is_not_written_off() {
+    let pool = Pool::start(limits()).unwrap();
+    let (release, released) = mpsc::channel();
+    let mut code = Some(SlowToDrop(released));
+    // What the code holds is dropped behind its result, within the same poll.
+    let code = std::future::poll_fn(move |_| match &mut code {
+        Some(_) => std::task::Poll::Ready(7),
+        None => std::task::Poll::Pending,
+    });
+    assert_eq!(pool.run(step("slow to drop"), None, code).await.unwrap(), 7);
+    assert_eq!(pool.written_off(), 0);
+    drop(release);
+}
+
 /// A future that panics when it is dropped.
 struct Bomb;
 

@@ -30,8 +30,10 @@ use schedule::Act::{self, *};
 use schedule::random::schedule_of;
 use schedule::{Asks, Brain, Life};
 
-/// How many schedules an ordinary run tries, and how long each is.
-const SEEDS: u64 = 10_000;
+/// Schedules that an ordinary run tries, and those of a run with `PX_LONG=1`.
+const SEEDS: u64 = 3_000;
+const SEEDS_LONG: u64 = 10_000;
+/// Acts of a schedule.
 const LENGTH: usize = 24;
 
 /// One store in so many is audited; all are judged the faster way.
@@ -64,7 +66,9 @@ fn whatever_the_weather_the_ledger_adds_up() {
     let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
     let seeds = match number("PX_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("PX_SEEDS").unwrap_or(SEEDS),
+        None => {
+            0..number("PX_SEEDS").unwrap_or(if number("PX_LONG") == Some(1) { SEEDS_LONG } else { SEEDS })
+        }
     };
     let project = project();
     let next = AtomicU64::new(seeds.start);
@@ -119,7 +123,7 @@ fn remembers_later(world: &World) {
 fn a_process_that_answers_before_it_commits_is_caught() {
     let project = project();
     let (seed, (small, why)) = in_a_runtime(|| {
-        let seed = (0..SEEDS)
+        let seed = (0..SEEDS_LONG)
             .find(|seed| block_on(live(&project, &schedule_of(*seed, LENGTH), answers_first, false)).is_err())
             .unwrap();
         (seed, smallest(&project, &schedule_of(seed, LENGTH), answers_first))

@@ -216,6 +216,7 @@ impl Ui {
 fn entry(level: Level, text: &dyn Display, hint: Option<&str>) -> bool {
     let Some(log) = log::running().filter(|log| log.is_json()) else { return false };
     let fields: Map<String, Value> = hint.map(|hint| ("hint".to_owned(), hint.into())).into_iter().collect();
+    let text = anstream::adapter::strip_str(&text.to_string()).to_string();
     log.say(Stream::Err, level, text, fields);
     true
 }

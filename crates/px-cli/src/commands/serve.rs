@@ -100,14 +100,15 @@ impl Args {
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
+    // First, so that whatever is said has the log's form.
+    let log = Log { json: args.is_log_json(), ui: context.ui };
+    log::trace(log::start(log.json)?, context::env("PX_LOG").or_else(|| context::env("RUST_LOG")));
     let config = overlaid(context.config()?, &args);
     let registry = Arc::new(context.configured()?);
     if let Some(problem) = check::problems(&registry).into_iter().next() {
         return Err(Error::failed(problem).hint("`px check` lists everything that is wrong"));
     }
     context::check_secret_files(&registry)?;
-    let log = Log { json: args.is_log_json(), ui: context.ui };
-    log::trace(log::start(log.json)?, context::env("PX_LOG").or_else(|| context::env("RUST_LOG")));
     // Before the store is opened, so that no signal meets a half-started server unprepared.
     let mut signals = Signals::new()?;
     let store = open(&config.store.data_dir).await?;
@@ -261,7 +262,7 @@ fn greet(context: &Context, registry: &Registry, running: &Running, config: &Con
         ui.json_line(&document())?;
     } else if let Some(log) = log::running().filter(|log| log.is_json()) {
         let fields = document().as_object().cloned().unwrap_or_default();
-        log.say(Stream::Out, Level::INFO, format_args!("px serves {url}"), fields);
+        log.say(Stream::Out, Level::INFO, format!("px serves {url}"), fields);
     } else {
         ui.line(format_args!("px serves {}", paint(HEADING, &url)))?;
         let counted = |number: usize, noun| words::count(u64::try_from(number).unwrap_or(u64::MAX), noun);

@@ -17,7 +17,6 @@ mod readers;
 mod stream;
 mod writer;
 
-use std::fmt::Display;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -138,8 +137,7 @@ impl Log {
     }
 
     /// Prints an entry that is no event of tracing.
-    pub(crate) fn say(&self, to: Stream, level: Level, message: impl Display, fields: Map<String, Value>) {
-        let message = anstream::adapter::strip_str(&message.to_string()).to_string();
+    pub(crate) fn say(&self, to: Stream, level: Level, message: String, fields: Map<String, Value>) {
         self.push(to, entry::own(self.format, level, message, fields).into_bytes());
     }
 

@@ -38,6 +38,22 @@ mod talk {
     }
 }
 
+mod mumble {
+    #![expect(clippy::print_stdout, reason = "as users' steps do")]
+
+    use px_sdk::{Brain, Cx, Next, Result, brain};
+
+    fn mumble() -> Brain<()> {
+        brain("mumble").describe("Begins a line on stdout and does not end it").step("speak", speak).build()
+    }
+    px_sdk::brain!(mumble);
+
+    async fn speak(_: Cx, (): ()) -> Result<Next<()>> {
+        print!("half a line");
+        Ok(Next(()))
+    }
+}
+
 mod note {
     use px_sdk::{Brain, Cx, Next, Result, brain};
     use schemars::JsonSchema;

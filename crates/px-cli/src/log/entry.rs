@@ -127,13 +127,12 @@ impl Entry<'_> {
             #[serde(skip_serializing_if = "Vec::is_empty")]
             spans: Vec<Map<String, Value>>,
         }
-        let none = Map::new();
         let Fields::Json(fields) = &self.fields else { return String::new() };
         let mut spans: Vec<_> = self.spans.iter().map(Span::document).collect();
         let document = Document {
             timestamp,
             level: self.level.as_str(),
-            fields: if fields.is_empty() { &none } else { fields },
+            fields,
             target: self.target,
             span: spans.pop(),
             spans,

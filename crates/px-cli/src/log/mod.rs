@@ -107,10 +107,9 @@ pub(crate) fn running() -> Option<&'static Log> {
 /// Waits at most for [`EXIT_GRACE`] until every line is written. After that
 /// nothing that the process still prints can make its end wait.
 pub(crate) fn finish() {
-    if let Some(log) = running()
-        && !log.queue.flush(EXIT_GRACE)
-    {
-        // The standard library writes what it still holds for stdout at the very end.
+    let Some(log) = running() else { return };
+    // What users' `print!` left in the standard library's buffer is written at the very end.
+    if !log.queue.flush(EXIT_GRACE) || !Stream::Out.takes_more() {
         log.streams.replace_all();
     }
 }

@@ -6,7 +6,7 @@ use std::fs::OpenOptions;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 /// One of the two streams that a process prints to.
@@ -41,6 +41,23 @@ impl Stream {
         match self {
             Self::Out => "stdout",
             Self::Err => "stderr",
+        }
+    }
+
+    /// Whether a small write would not wait.
+    pub(super) fn takes_more(self) -> bool {
+        self.tells(PollFlags::OUT).intersects(PollFlags::OUT)
+    }
+
+    /// What poll(2) says of it at once.
+    fn tells(self, asked: PollFlags) -> PollFlags {
+        let mut fds = [PollFd::from_borrowed_fd(self.fd(), asked)];
+        match poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
+            Ok(_) => {
+                let [fd] = fds;
+                fd.revents()
+            }
+            Err(_) => PollFlags::empty(),
         }
     }
 
@@ -133,19 +150,9 @@ pub(super) fn is_loss_of_reader(to: Stream, error: Errno) -> bool {
     match error {
         Errno::PIPE | Errno::CONNRESET => true,
         // A hung-up terminal; a disk says so too, and may work again.
-        Errno::IO => has_hung_up(to),
+        Errno::IO => to.tells(PollFlags::empty()).intersects(PollFlags::HUP | PollFlags::ERR),
         _ => false,
     }
-}
-
-fn has_hung_up(stream: Stream) -> bool {
-    let mut fds = [PollFd::from_borrowed_fd(stream.fd(), PollFlags::empty())];
-    let at_once = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
-    let [fd] = match poll(&mut fds, Some(&at_once)) {
-        Ok(_) => fds,
-        Err(_) => return false,
-    };
-    fd.revents().intersects(PollFlags::HUP | PollFlags::ERR)
 }
 
 /// Writes all of it; else the error, and how many bytes went out before it.

@@ -9,10 +9,12 @@ mod hooks;
 mod new;
 mod redeploy;
 mod serving;
+#[cfg(target_os = "linux")]
 mod side_channel;
 mod snapshots;
 mod store;
 mod support;
 mod terminal;
+#[cfg(target_os = "linux")]
 mod unwritten;
 mod without_a_server;

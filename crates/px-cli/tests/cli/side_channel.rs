@@ -295,6 +295,21 @@ fn rule_55_a_server_that_nobody_reads_starts_and_ends() {
 }
 
 #[test]
+fn rule_55_what_a_step_left_unprinted_holds_up_no_end() {
+    let project = chatty();
+    let (reader, mut writer) = pipe().unwrap();
+    let server = Server::start(&project, &[], writer.try_clone().unwrap(), Stdio::null());
+    server.completes("mumble", &json!(null));
+    // More than the pipe holds, so that this thread is still writing when the server ends.
+    let filling = std::thread::spawn(move || writer.write_all(&[b'.'; 2 * PIPE_BYTES]));
+    let is_full = || rustix::io::ioctl_fionread(&reader).unwrap() > PIPE_BYTES as u64 - 4096;
+    eventually("a full pipe", || is_full().then_some(()));
+    assert_eq!(server.end(), Some(0));
+    drop(reader);
+    assert!(filling.join().unwrap().is_err());
+}
+
+#[test]
 fn rule_55_lines_that_are_too_long_and_too_many_are_dropped_and_the_rest_is_written() {
     let project = chatty();
     let log = File::create(project.path("log")).unwrap();

@@ -6,7 +6,7 @@ use std::io::pipe;
 use std::process::Stdio;
 
 use crate::serving::{Serving, until_waiting};
-use crate::support::Project;
+use crate::support::{Project, eventually};
 
 /// Commands that need no server.
 const ALONE: &[&[&str]] = &[
@@ -93,6 +93,26 @@ fn rule_55_a_command_whose_data_from_a_server_cannot_be_written_fails() {
     each_fails(&project, &commands.collect::<Vec<_>>());
     assert_eq!(serving.end().0, 0);
     each_fails(&project, &[vec!["store", "export", "-"], vec!["audit"], vec!["audit", "--json"]]);
+}
+
+#[test]
+fn a_command_that_waits_ends_when_its_reader_does() {
+    let project =
+        Project::small().with("CHAT_SECRET", "s1").with("CODE_SECRET", "s2").with("SMS_SECRET", "s3");
+    let serving = Serving::start(&project, &[]);
+    let (reader, writer) = pipe().unwrap();
+    let arguments = ["run", "slow", "--wait", "--json", "--url", &serving.url];
+    let mut command = project.command(&arguments);
+    let mut child = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    drop(command);
+    let is_running =
+        || project.px(&["runs", "list", "--json", "--url", &serving.url]).json()["runs"][0].is_object();
+    eventually("the run", || is_running().then_some(()));
+    assert_eq!(child.try_wait().unwrap(), None, "the run never ends");
+    drop(reader);
+    let status = eventually("the end of the command", || child.try_wait().unwrap());
+    let said = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
+    assert_eq!((status.code(), &*said), (Some(1), ""));
 }
 
 #[test]

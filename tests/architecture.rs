@@ -215,7 +215,8 @@ fn axum_is_known_to_the_edges_only() {
 fn only_the_command_line_prints_and_in_one_place() {
     // A print macro panics when nobody reads.
     let allowed = ["crates/px-cli/src/ui.rs", "crates/px-cli/src/log/"];
-    let ways = ["print!(", "println!(", "dbg!(", "stdout()", "stderr()", "rustix::stdio"];
+    let ways =
+        ["print!(", "println!(", "dbg!(", "io::stdout", "io::stderr", "anstream::std", "rustix::stdio"];
     nowhere_but(&ways, &allowed, "only px-cli's ui prints, and the log where px serves");
     let macros = ["print!(", "println!(", "dbg!("];
     nowhere_but(&macros, &[], "and it uses no macro that panics");

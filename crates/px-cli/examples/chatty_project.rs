@@ -151,6 +151,29 @@ mod fall {
     }
 }
 
+mod crash {
+    use px_sdk::{Brain, Cx, Next, Result, brain};
+
+    fn crash() -> Brain<()> {
+        brain("crash").describe("Panics while a panic unwinds").step("panic", fail).build()
+    }
+    px_sdk::brain!(crash);
+
+    /// Panics when it is dropped.
+    struct Twice;
+
+    impl Drop for Twice {
+        fn drop(&mut self) {
+            panic!("the second of two panics")
+        }
+    }
+
+    async fn fail(_: Cx, (): ()) -> Result<Next<()>> {
+        let _twice = Twice;
+        panic!("the first of two panics")
+    }
+}
+
 fn main() -> std::process::ExitCode {
     px_cli::main()
 }

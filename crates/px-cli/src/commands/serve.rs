@@ -261,7 +261,9 @@ fn greet(context: &Context, registry: &Registry, running: &Running, config: &Con
     if ui.json {
         ui.json_line(&document())?;
     } else if let Some(log) = log::running().filter(|log| log.is_json()) {
-        let fields = document().as_object().cloned().unwrap_or_default();
+        let mut fields = document().as_object().cloned().unwrap_or_default();
+        // They come as entries of their own.
+        fields.remove("warnings");
         log.say(Stream::Out, Level::INFO, format!("px serves {url}"), fields);
     } else {
         ui.line(format_args!("px serves {}", paint(HEADING, &url)))?;

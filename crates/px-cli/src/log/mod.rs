@@ -6,7 +6,7 @@
 //!
 //! A command that does not serve has no queue: [`crate::ui`] writes its data
 //! directly and fails if that fails. Tests: unit tests in the files, and
-//! `tests/side_channel.rs` over the real binary.
+//! `tests/cli/side_channel.rs` over real binaries.
 
 mod entry;
 mod escape;

@@ -5,7 +5,11 @@
 
 mod against_a_server;
 mod audit;
+#[cfg(target_os = "linux")]
+mod chatty;
 mod hooks;
+#[cfg(target_os = "linux")]
+mod log_form;
 mod new;
 mod redeploy;
 mod serving;

@@ -3,155 +3,16 @@
 //! the end comes within its bounds. `unwritten.rs` does so for commands.
 
 use std::fs::File;
-use std::io::{PipeReader, PipeWriter, Read as _, Write as _, pipe};
-use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::io::{Write as _, pipe};
+use std::process::Stdio;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::support::{PATIENCE, Project, eventually};
-
-/// The bytes that a pipe holds on Linux.
-const PIPE_BYTES: usize = 64 * 1024;
+use crate::chatty::{PIPE_BYTES, Server, chatty, drained, full_pipe, notes};
+use crate::support::eventually;
 
 /// The lines that px keeps for a slow reader (`log/queue.rs`).
 const QUEUED_LINES: usize = 8_192;
-
-fn chatty() -> Project {
-    Project::of("chatty_project").with("DOOR_SECRET", "s1")
-}
-
-/// A server that is known by its lock, since it may not be able to say anything.
-struct Server {
-    child: Child,
-    url: String,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Server {
-    fn start(project: &Project, arguments: &[&str], out: impl Into<Stdio>, err: impl Into<Stdio>) -> Self {
-        let mut command = project.command(&[&["serve", "--port", "0"], arguments].concat());
-        command.stdout(out).stderr(err);
-        Self::spawn(project, command)
-    }
-
-    fn spawn(project: &Project, mut command: Command) -> Self {
-        let mut child = command.spawn().unwrap();
-        let url = eventually("the server's URL", || {
-            assert_eq!(child.try_wait().unwrap(), None, "the server ended");
-            let lock = std::fs::read_to_string(project.path(".px/data/px.lock")).unwrap_or_default();
-            let (url, _) = lock.split_once("url ")?.1.split_once('\n')?;
-            Some(url.to_owned())
-        });
-        Self { child, url }
-    }
-
-    fn request(&self, method: &str, path: &str, body: &Value) -> (u16, String) {
-        let address = self.url.trim_start_matches("http://");
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let body = body.to_string();
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: application/json\r\n\
-             content-length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer}"));
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
-    }
-
-    /// Runs a brain to its end.
-    fn run(&self, brain: &str, input: &Value) -> Value {
-        let (status, body) =
-            self.request("POST", "/brains/runs", &json!({"identifier": brain, "initialState": input}));
-        assert_eq!(status, 201, "{body}");
-        let id = serde_json::from_str::<Value>(&body).unwrap()["brainRunId"].as_str().unwrap().to_owned();
-        eventually("the end of the run", || {
-            let (_, body) = self.request("GET", &format!("/brains/runs/{id}"), &Value::Null);
-            let run: Value = serde_json::from_str(&body).unwrap();
-            ["complete", "error", "paused"].contains(&run["status"].as_str()?).then_some(run)
-        })
-    }
-
-    #[track_caller]
-    fn completes(&self, brain: &str, input: &Value) {
-        let run = self.run(brain, input);
-        assert_eq!(run["status"], "complete", "{run}");
-    }
-
-    /// A request that leaves a line in the log.
-    #[track_caller]
-    fn refuses(&self) {
-        assert_eq!(self.request("POST", "/webhooks/door", &json!({})).0, 401);
-    }
-
-    /// How many lines were dropped.
-    fn dropped(&self) -> u64 {
-        let (status, text) = self.request("GET", "/metrics", &Value::Null);
-        assert_eq!(status, 200);
-        let line = text.lines().find_map(|line| line.strip_prefix("px_log_lines_dropped_total "));
-        line.unwrap_or_else(|| panic!("no such figure in {text}")).parse().unwrap()
-    }
-
-    /// Waits until so many lines were dropped.
-    fn drops(&self, least: u64) {
-        eventually("dropped lines", || (self.dropped() >= least).then_some(()));
-    }
-
-    /// Where its descriptor leads.
-    fn descriptor(&self, number: u32) -> String {
-        let link = std::fs::read_link(format!("/proc/{}/fd/{number}", self.child.id()));
-        link.map(|path| path.display().to_string()).unwrap_or_default()
-    }
-
-    fn becomes_null(&self, number: u32) {
-        eventually("the null device", || (self.descriptor(number) == "/dev/null").then_some(()));
-    }
-
-    fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
-    }
-
-    /// SIGTERM, and the exit code.
-    fn end(mut self) -> Option<i32> {
-        self.signal("TERM");
-        self.ended()
-    }
-
-    fn ended(&mut self) -> Option<i32> {
-        eventually("the end of the server", || self.child.try_wait().unwrap()).code()
-    }
-}
-
-fn notes(lines: usize, bytes: usize) -> Value {
-    json!({"lines": lines, "bytes": bytes, "text": ""})
-}
-
-/// A pipe without room.
-fn full_pipe() -> (PipeReader, PipeWriter) {
-    let (reader, mut writer) = pipe().unwrap();
-    writer.write_all(&[b'.'; PIPE_BYTES]).unwrap();
-    (reader, writer)
-}
-
-/// What comes out of a pipe until nobody writes to it any more.
-fn drained(mut pipe: PipeReader) -> std::thread::JoinHandle<String> {
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        pipe.read_to_end(&mut bytes).unwrap();
-        String::from_utf8(bytes).unwrap()
-    })
-}
 
 #[test]
 fn rule_55_stderr_whose_reader_went_away_costs_no_request_and_no_run() {
@@ -276,7 +137,7 @@ fn rule_55_a_pipe_that_nobody_reads_costs_lines_and_no_time() {
     let text = text.join().unwrap();
     assert!(total(&text) >= dropped, "{dropped} are missing, and {} are told of", total(&text));
     assert!(text.matches("xxxxxxxxxx").count() >= QUEUED_LINES - 100, "{}", text.len());
-    assert!(text.ends_with("Stopped.\n"), "{}", text.lines().last().unwrap_or_default());
+    assert!(text.contains("\nStopped.\n"), "{}", text.lines().last().unwrap_or_default());
 }
 
 #[test]
@@ -348,65 +209,6 @@ fn rule_55_values_that_cannot_be_shown_and_threads_that_end_cost_their_lines_onl
         "{text}"
     );
     assert!(!text.contains("never shown"), "{text}");
-}
-
-#[test]
-fn rule_56_what_outsiders_say_is_escaped_in_the_log() {
-    let project = chatty();
-    let (reader, writer) = pipe().unwrap();
-    let server = Server::start(&project, &[], Stdio::null(), writer);
-    let text = drained(reader);
-    let said = "A\u{1b}]0;owned\u{7}\r\n2026 ERROR forged \u{9b}31m \u{202e}";
-    server.completes("note", &json!({"lines": 1, "bytes": 1, "text": said}));
-    assert_eq!(server.run("fall", &json!(null))["status"], "error");
-    assert_eq!(server.end(), Some(0));
-    let text = text.join().unwrap();
-    assert!(text.contains(r"text=A\x1b]0;owned\x07\r\n2026 ERROR forged \u{9b}31m \u{202e}"), "{text}");
-    assert!(text.contains(r"it had to be, said \x1b[31mnobody"), "{text}");
-    assert!(!text.contains(['\u{1b}', '\u{7}', '\r', '\u{9b}', '\u{202e}']), "{text}");
-}
-
-#[test]
-fn with_a_log_in_json_everything_is_json_and_each_span_is_there_once() {
-    let project = chatty();
-    let ((out, out_writer), (err, err_writer)) = (pipe().unwrap(), pipe().unwrap());
-    let server = Server::start(&project, &["--log-format", "json"], out_writer, err_writer);
-    let (out, err) = (drained(out), drained(err));
-    server.completes("note", &json!({"lines": 1, "bytes": 3, "text": "a\u{1b}b"}));
-    assert_eq!(server.run("fall", &json!(null))["status"], "error");
-    let url = server.url.clone();
-    assert_eq!(server.end(), Some(0));
-    let documents = |text: String| -> Vec<Value> {
-        text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect()
-    };
-    let out = documents(out.join().unwrap());
-    assert_eq!(
-        (out.len(), &out[0]["fields"]["url"], &out[0]["fields"]["webhooks"][0]["slug"]),
-        (1, &json!(url), &json!("door"))
-    );
-    assert!(out[0]["timestamp"].is_string() && out[0]["level"] == "INFO", "{}", out[0]);
-    let err = documents(err.join().unwrap());
-    let said = |words: &str| {
-        err.iter()
-            .find(|entry| entry["fields"]["message"].as_str().is_some_and(|text| text.contains(words)))
-            .unwrap()
-    };
-    let note = said("xxx");
-    assert_eq!((&note["span"]["name"], &note["span"]["depth"]), (&json!("outer"), &json!(1)), "{note}");
-    assert_eq!(
-        (note["spans"].as_array().map(Vec::len), &note["spans"][0]["name"]),
-        (Some(1), &json!("run")),
-        "{note}"
-    );
-    assert_eq!((&note["fields"]["line"], &note["fields"]["text"]), (&json!(0), &json!("a\u{1b}b")), "{note}");
-    let panic = said("panicked at ");
-    assert_eq!(panic["level"], "ERROR");
-    assert!(panic["fields"]["place"].as_str().unwrap().contains("chatty_project.rs:"), "{panic}");
-    assert_eq!(said("Shutting down")["level"], "INFO");
-
-    let refused = project.px(&["serve", "--port", "0", "--bind", "0.0.0.0", "--log-format", "json"]);
-    assert_eq!((refused.code, &*refused.stdout), (2, ""));
-    assert_eq!(refused.error()["level"], "ERROR", "{refused:?}");
 }
 
 #[test]

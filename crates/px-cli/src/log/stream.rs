@@ -9,6 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+/// Time that a line for stdout waits for its reader, 500 ms. Only the banner goes
+/// there, and the log on stderr waits behind it.
+const OUT_PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 500_000_000 };
+
+/// No time at all.
+const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+
 /// One of the two streams that a process prints to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stream {
@@ -46,13 +53,13 @@ impl Stream {
 
     /// Whether a small write would not wait.
     pub(super) fn takes_more(self) -> bool {
-        self.tells(PollFlags::OUT).intersects(PollFlags::OUT)
+        self.tells(PollFlags::OUT, AT_ONCE).intersects(PollFlags::OUT)
     }
 
-    /// What poll(2) says of it at once.
-    fn tells(self, asked: PollFlags) -> PollFlags {
+    /// What poll(2) says of it within this time.
+    fn tells(self, asked: PollFlags, within: Timespec) -> PollFlags {
         let mut fds = [PollFd::from_borrowed_fd(self.fd(), asked)];
-        match poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
+        match poll(&mut fds, Some(&within)) {
             Ok(_) => {
                 let [fd] = fds;
                 fd.revents()
@@ -103,7 +110,7 @@ impl Streams {
         self.state(stream).is_gone.load(SeqCst)
     }
 
-    /// Writes a whole line, for as long as its reader takes. A line whose
+    /// Writes a whole line, to stderr for as long as its reader takes. A line whose
     /// beginning was written when the stream failed is ended before the next one.
     ///
     /// # Errors
@@ -112,6 +119,9 @@ impl Streams {
         let state = self.state(to);
         if self.is_gone(to) {
             return Err(Errno::PIPE);
+        }
+        if to == Stream::Out && to.tells(PollFlags::OUT, OUT_PATIENCE).is_empty() {
+            return Err(Errno::AGAIN);
         }
         if state.is_torn.load(SeqCst) {
             write_all(to, b"\n").map_err(|(_, error)| error)?;
@@ -150,7 +160,7 @@ pub(super) fn is_loss_of_reader(to: Stream, error: Errno) -> bool {
     match error {
         Errno::PIPE | Errno::CONNRESET => true,
         // A hung-up terminal; a disk says so too, and may work again.
-        Errno::IO => to.tells(PollFlags::empty()).intersects(PollFlags::HUP | PollFlags::ERR),
+        Errno::IO => to.tells(PollFlags::empty(), AT_ONCE).intersects(PollFlags::HUP | PollFlags::ERR),
         _ => false,
     }
 }

@@ -156,6 +156,21 @@ fn rule_55_a_server_that_nobody_reads_starts_and_ends() {
 }
 
 #[test]
+fn rule_55_a_log_does_not_wait_for_the_reader_of_stdout() {
+    let project = chatty();
+    let ((_out, out_writer), (err, err_writer)) = (full_pipe(), pipe().unwrap());
+    let server = Server::start(&project, &[], out_writer, err_writer);
+    let err = drained(err);
+    server.completes("note", &notes(10, 10));
+    // The banner and the table are given up.
+    server.drops(3);
+    assert_eq!(server.end(), Some(0));
+    let err = err.join().unwrap();
+    assert_eq!(err.matches("xxxxxxxxxx").count(), 10, "{err}");
+    assert!(err.ends_with("Stopped.\n"), "{err}");
+}
+
+#[test]
 fn rule_55_what_a_step_left_unprinted_holds_up_no_end() {
     let project = chatty();
     let (reader, mut writer) = pipe().unwrap();

@@ -214,6 +214,17 @@ fn axum_is_known_to_the_edges_only() {
 }
 
 #[test]
+fn only_the_command_line_prints_and_in_one_place() {
+    // A print macro panics when nobody reads.
+    let allowed = ["crates/px-cli/src/ui.rs", "crates/px-cli/src/log/"];
+    let ways =
+        ["print!(", "println!(", "dbg!(", "io::stdout", "io::stderr", "anstream::std", "rustix::stdio"];
+    nowhere_but(&ways, &allowed, "only px-cli's ui prints, and the log where px serves");
+    let macros = ["print!(", "println!(", "dbg!("];
+    nowhere_but(&macros, &[], "and it uses no macro that panics");
+}
+
+#[test]
 fn libraries_read_no_environment() {
     // The weather of users' tests may be told from outside how long it is to last.
     let allowed = ["crates/px-cli/src/", "crates/px-testkit/src/test/weather.rs"];

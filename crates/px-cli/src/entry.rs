@@ -8,6 +8,7 @@ use crate::commands::Command;
 use crate::context::{Context, Global};
 use crate::error::{Error, Kind};
 use crate::handover;
+use crate::log;
 use crate::ui::Ui;
 
 /// Durable workflows that wait for webhooks
@@ -36,6 +37,12 @@ pub(crate) struct Cli {
 }
 
 pub(crate) fn main() -> ExitCode {
+    let code = run();
+    log::finish();
+    code
+}
+
+fn run() -> ExitCode {
     if let Err(error) = handover::attempt() {
         let json = std::env::args_os().any(|argument| argument == "--json");
         Ui { json }.error(&error);
@@ -73,9 +80,9 @@ fn refused(error: &clap::Error) -> ExitCode {
         let message = text.split("\n\n").next().unwrap_or(&text).trim();
         let message = message.strip_prefix("error: ").unwrap_or(message);
         Ui { json }.error(&Error::usage(message).hint("see `px --help`"));
-    } else {
-        // Whoever closed the pipe does not want to read it.
-        let _ = error.print();
+    } else if let Err(unwritten) = (Ui { json: false }).help(&error.render(), !error.use_stderr()) {
+        Ui { json }.error(&unwritten);
+        return ExitCode::from(unwritten.kind.exit_code());
     }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Kind::Usage.exit_code()))
 }

@@ -19,20 +19,19 @@ pub(crate) enum Kind {
     Conflict,
     /// No server answers at the URL.
     Unreachable,
-    /// The reader of stdout went away, which is its right.
-    Silent,
+    /// The reader of stdout went away, and knows that it did.
+    Unread,
 }
 
 impl Kind {
     /// The exit code that the documentation promises.
     pub(crate) const fn exit_code(self) -> u8 {
         match self {
-            Self::Failed => 1,
+            Self::Failed | Self::Unread => 1,
             Self::Usage => 2,
             Self::NotFound => 3,
             Self::Conflict => 4,
             Self::Unreachable => 5,
-            Self::Silent => 0,
         }
     }
 }
@@ -66,6 +65,16 @@ impl Error {
         Self::new(Kind::NotFound, message)
     }
 
+    /// Data that could not be written to stdout. A closed pipe is not spoken of:
+    /// `head` closes one when it has what it wants.
+    pub(crate) fn unwritten(error: &std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            return Self::new(Kind::Unread, "");
+        }
+        Self::failed(format!("cannot write the output to stdout: {error}"))
+            .hint("what was printed is not complete: run the command again with room for its output")
+    }
+
     /// Says what to do next, unless something more precise was said before.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint.get_or_insert_with(|| hint.into());
@@ -90,16 +99,6 @@ impl Error {
         }
         out.insert("exitCode".into(), self.kind.exit_code().into());
         Value::Object(out)
-    }
-}
-
-impl From<std::io::Error> for Error {
-    fn from(error: std::io::Error) -> Self {
-        if error.kind() == std::io::ErrorKind::BrokenPipe {
-            Self::new(Kind::Silent, "")
-        } else {
-            Self::failed(format!("cannot write the output: {error}"))
-        }
     }
 }
 

@@ -7,7 +7,8 @@
 //! happened: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict, 5 cannot reach
 //! the server.
 //!
-//! One command is one file under `commands`. Only `ui` prints. Tests: unit
+//! One command is one file under `commands`. Only `ui` prints, in a process that
+//! serves through the queue of `log`. Tests: unit
 //! tests in the files, and `tests/` drives the binaries under `examples/`.
 
 mod address;
@@ -25,12 +26,14 @@ mod handover;
 mod hook_config;
 mod limits;
 mod listing;
+mod log;
 mod outgoing;
 #[cfg(test)]
 mod reference;
 mod resolve;
 mod retention;
 mod sample;
+mod signals;
 mod sse;
 mod story;
 mod suggest;

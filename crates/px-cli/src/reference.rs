@@ -12,7 +12,7 @@ fn page() -> String {
     let mut out = String::from(
         "# The command line\n\nMade from the help texts, and tested to be equal to them: `px <command> --help` prints the same. \
          Data goes to stdout, everything else to stderr; `--json` prints data, and errors, as JSON.\n\n\
-         | exit code | what it means |\n|---|---|\n| 0 | ok |\n| 1 | tried, and it did not work |\n\
+         | exit code | what it means |\n|---|---|\n| 0 | ok |\n| 1 | tried, and it did not work, or its output could not be written |\n\
          | 2 | the command line or the configuration makes no sense |\n| 3 | not found |\n| 4 | conflict: it is there, and in no \
          state for this |\n| 5 | cannot reach the server |\n| 130 | ended by a second signal |\n",
     );

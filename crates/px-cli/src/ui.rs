@@ -1,15 +1,21 @@
 //! The one place that prints. Data goes to stdout, everything else to stderr;
 //! colours are stripped unless the stream is a terminal that wants them
 //! (`NO_COLOR`, `TERM=dumb`: anstream decides).
+//!
+//! Data of a command that cannot be written is the command's failure. A process
+//! that serves prints through the queue of [`crate::log`] instead, and neither
+//! fails nor waits.
 
 use std::fmt::Display;
 use std::io::{IsTerminal as _, Write as _};
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width as ComfyWidth};
-use serde_json::Value;
+use serde_json::{Map, Value};
+use tracing::Level;
 
 use crate::error::{Error, Kind, Result};
+use crate::log::{self, Stream};
 
 /// Of an error.
 pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -49,18 +55,23 @@ pub(crate) struct Ui {
 impl Ui {
     /// A line of data.
     pub(crate) fn line(self, text: impl Display) -> Result<()> {
+        if let Some(log) = log::running() {
+            log.print(Stream::Out, format!("{text}\n"));
+            return Ok(());
+        }
         let mut out = anstream::stdout().lock();
-        writeln!(out, "{text}")?;
-        out.flush()?;
-        Ok(())
+        writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|error| Error::unwritten(&error))
     }
 
     /// Data as it is, without an end of line.
     pub(crate) fn raw(self, bytes: &[u8]) -> Result<()> {
-        let mut out = std::io::stdout().lock();
-        out.write_all(bytes)?;
-        out.flush()?;
-        Ok(())
+        let mut out = self.data();
+        out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| Error::unwritten(&error))
+    }
+
+    /// Where a command writes data that comes in portions.
+    pub(crate) fn data(self) -> impl std::io::Write {
+        std::io::stdout().lock()
     }
 
     /// A JSON document.
@@ -123,7 +134,9 @@ impl Ui {
 
     /// A remark for the person at the terminal.
     pub(crate) fn note(self, text: impl Display) {
-        self.say(text);
+        if !entry(Level::INFO, &text, None) {
+            self.say(text);
+        }
     }
 
     /// How far something is, in a line of its own that the next one replaces.
@@ -154,16 +167,21 @@ impl Ui {
 
     /// A warning.
     pub(crate) fn warn(self, text: impl Display) {
-        self.say(format_args!("{}: {text}", paint(WARNING, "Warning")));
+        if !entry(Level::WARN, &text, None) {
+            self.say(format_args!("{}: {text}", paint(WARNING, "Warning")));
+        }
     }
 
     /// An error, as text or as JSON.
     pub(crate) fn error(self, error: &Error) {
-        if error.kind == Kind::Silent {
+        if error.kind == Kind::Unread {
             return;
         }
         if self.json {
             return self.say(error.to_json());
+        }
+        if entry(Level::ERROR, &error.message, error.hint.as_deref()) {
+            return;
         }
         self.say(format_args!("{}: {}", paint(ERROR, "Error"), error.message));
         if let Some(hint) = &error.hint {
@@ -173,10 +191,59 @@ impl Ui {
         }
     }
 
+    /// clap's own texts: help as data, complaints as what else is said.
+    pub(crate) fn help(self, text: &clap::builder::StyledStr, is_data: bool) -> Result<()> {
+        let text = text.ansi().to_string();
+        let text = text.trim_end_matches('\n');
+        if is_data {
+            return self.line(text);
+        }
+        self.say(text);
+        Ok(())
+    }
+
     /// Nobody can be told that stderr is gone.
     fn say(self, text: impl Display) {
+        if let Some(log) = log::running() {
+            return log.print(Stream::Err, format!("{text}\n"));
+        }
         let _ = writeln!(anstream::stderr().lock(), "{text}");
     }
+}
+
+/// Says it as an entry of a log in JSON, where each line is a document; `false`
+/// if there is no such log.
+fn entry(level: Level, text: &dyn Display, hint: Option<&str>) -> bool {
+    let Some(log) = log::running().filter(|log| log.is_json()) else { return false };
+    let fields: Map<String, Value> = hint.map(|hint| ("hint".to_owned(), hint.into())).into_iter().collect();
+    let text = anstream::adapter::strip_str(&text.to_string()).to_string();
+    log.say(Stream::Err, level, text, fields);
+    true
+}
+
+/// Resolves when nobody reads stdout any more.
+#[cfg(unix)]
+pub(crate) async fn reader_gone() {
+    use std::os::fd::AsFd as _;
+    use tokio::io::Interest;
+    use tokio::net::unix::pipe::Sender;
+    // Nothing is written through the copy, so it stays a blocking one, as stdout is.
+    let copy = std::io::stdout().as_fd().try_clone_to_owned().map(std::fs::File::from);
+    // What is no pipe cannot be waited for, and has no reader that goes.
+    if let Ok(out) = copy.and_then(Sender::from_file_unchecked) {
+        while let Ok(ready) = out.ready(Interest::ERROR).await {
+            if ready.is_error() {
+                return;
+            }
+        }
+    }
+    std::future::pending().await
+}
+
+/// Resolves never: whoever writes to a pipe without a reader finds out then.
+#[cfg(not(unix))]
+pub(crate) async fn reader_gone() {
+    std::future::pending().await
 }
 
 /// The blanks and the line that stand beside a value in a table.

@@ -8,7 +8,7 @@ use super::runs::{fetch, watch};
 use crate::client::{Client, encode};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
-use crate::ui::{GOOD, paint};
+use crate::ui::{GOOD, paint, reader_gone};
 use crate::{suggest, typed};
 
 /// Start a run of a brain
@@ -75,10 +75,14 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     if !follows {
         return Ok(());
     }
-    let last = watch::follow(&client, &id, watch::Until::Outcome, |event| {
+    let followed = watch::follow(&client, &id, watch::Until::Outcome, |event| {
         if args.watch { watch::print(ui, event) } else { Ok(()) }
-    })
-    .await?;
+    });
+    let last = tokio::select! {
+        last = followed => last?,
+        // Nobody would see how it ends, which may be weeks away.
+        () = reader_gone() => return Err(Error::new(Kind::Unread, "")),
+    };
     if ui.json && args.wait {
         ui.json(&fetch(&client, &id).await?)?;
     }

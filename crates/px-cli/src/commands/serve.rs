@@ -11,14 +11,15 @@ use px_server::{Running, StartError};
 use px_store::Embedded;
 use px_store_sled::SledRows;
 use serde_json::{Value, json};
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
 
 use super::check;
 use crate::config::{self, Config};
 use crate::context::{self, Context};
 use crate::error::{Error, Kind, Result};
 use crate::listing;
+use crate::log::{self, Stream};
+use crate::signals::Signals;
 use crate::ui::{HEADING, Ui, paint};
 use crate::words;
 
@@ -30,7 +31,7 @@ const INTERRUPTED: i32 = 130;
 #[command(
     after_help = "Flags count more than the environment (PX_BIND, PX_PORT, PX_PUBLIC_URL, PX_DATA_DIR), and that \
                   more than px.toml. The log goes to stderr; PX_LOG or RUST_LOG sets its level.\n\n\
-                  SIGTERM and SIGINT end it gracefully; a second one ends it at once with exit code 130. \
+                  SIGTERM, SIGINT and SIGHUP end it gracefully (SIGHUP not under nohup); a second one ends it at once with exit code 130. \
                   Runs go on where they were at the next start.\n\n\
                   Examples:\n  px serve\n  px serve --port 0 --data-dir /var/lib/px\n  PX_LOG=debug px serve --json-logs"
 )]
@@ -69,9 +70,14 @@ impl Args {
             named("--port", self.port.map(|port| port.to_string())),
             named("--data-dir", self.data_dir.as_ref().map(|dir| dir.display().to_string())),
         ];
-        let flags = [("--json-logs", self.json_logs), ("--insecure", self.insecure)];
+        let flags = [("--json-logs", self.is_log_json()), ("--insecure", self.insecure)];
         let set = flags.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name.to_owned());
         values.into_iter().flatten().flatten().chain(set).collect()
+    }
+
+    /// Whether each line of the log is one document.
+    pub(super) fn is_log_json(&self) -> bool {
+        self.json_logs || self.log_format == "json"
     }
 
     /// The keys of the configuration that flags have set, with the flags.
@@ -94,14 +100,15 @@ impl Args {
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
+    // First, so that whatever is said has the log's form.
+    let log = Log { json: args.is_log_json(), ui: context.ui };
+    log::trace(log::start(log.json)?, context::env("PX_LOG").or_else(|| context::env("RUST_LOG")));
     let config = overlaid(context.config()?, &args);
     let registry = Arc::new(context.configured()?);
     if let Some(problem) = check::problems(&registry).into_iter().next() {
         return Err(Error::failed(problem).hint("`px check` lists everything that is wrong"));
     }
     context::check_secret_files(&registry)?;
-    let log = Log { json: args.json_logs || args.log_format == "json", ui: context.ui };
-    start_log(log.json);
     // Before the store is opened, so that no signal meets a half-started server unprepared.
     let mut signals = Signals::new()?;
     let store = open(&config.store.data_dir).await?;
@@ -114,7 +121,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         env: Box::new(context::env),
         insecure: args.insecure,
         cors_origins: config.server.cors_origins.clone(),
-        figures: vec![px_store_sled::METRICS],
+        figures: vec![px_store_sled::METRICS, log::METRICS],
         webhooks: policies(&config)?,
         proxies: config.proxies()?,
         max_body: config.server.max_body_bytes,
@@ -153,7 +160,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     log.note("Shutting down; runs go on at the next start. A second signal ends it at once.");
     tokio::select! {
         closed = running.shutdown() => closed.map_err(|error| store_error(&error))?,
-        () = signals.next() => std::process::exit(INTERRUPTED),
+        () = signals.next() => log::exit(INTERRUPTED),
     }
     log.note("Stopped.");
     Ok(())
@@ -169,11 +176,11 @@ struct Log {
 
 impl Log {
     fn warn(self, text: &str) {
-        if self.json { tracing::warn!("{text}") } else { self.ui.warn(text) }
+        self.ui.warn(text);
     }
 
     fn note(self, text: &str) {
-        if self.json { tracing::info!("{text}") } else { self.ui.note(text) }
+        self.ui.note(text);
     }
 }
 
@@ -199,22 +206,6 @@ pub(super) fn overlaid(mut config: Config, args: &Args) -> Config {
         config.store.data_dir.clone_from(dir);
     }
     config
-}
-
-/// The log goes to stderr. A filter that does not parse is the default.
-fn start_log(json: bool) {
-    let filter = context::env("PX_LOG")
-        .or_else(|| context::env("RUST_LOG"))
-        .and_then(|filter| EnvFilter::try_new(filter).ok())
-        .unwrap_or_else(|| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // Fails if the program around this one logs already, which is as good.
-    let _ = if json {
-        builder.json().try_init()
-    } else {
-        let choice = anstream::AutoStream::choice(&std::io::stderr());
-        builder.with_ansi(choice != anstream::ColorChoice::Never).try_init()
-    };
 }
 
 async fn open(dir: &Path) -> Result<Embedded<SledRows>> {
@@ -267,10 +258,18 @@ fn greet(context: &Context, registry: &Registry, running: &Running, config: &Con
         ..config.clone()
     }
     .local_url();
-    if ui.json {
+    let document = || {
         let webhooks: Vec<Value> =
             registry.webhooks().map(|webhook| listing::json(running.base_url(), webhook)).collect();
-        ui.json_line(&json!({ "url": url, "dataDir": shown_dir(&config.store.data_dir), "brains": registry.brains().len(), "webhooks": webhooks, "warnings": running.warnings() }))?;
+        json!({ "url": url, "dataDir": shown_dir(&config.store.data_dir), "brains": registry.brains().len(), "webhooks": webhooks, "warnings": running.warnings() })
+    };
+    if ui.json {
+        ui.json_line(&document())?;
+    } else if let Some(log) = log::running().filter(|log| log.is_json()) {
+        let mut fields = document().as_object().cloned().unwrap_or_default();
+        // They come as entries of their own.
+        fields.remove("warnings");
+        log.say(Stream::Out, Level::INFO, format!("px serves {url}"), fields);
     } else {
         ui.line(format_args!("px serves {}", paint(HEADING, &url)))?;
         let counted = |number: usize, noun| words::count(u64::try_from(number).unwrap_or(u64::MAX), noun);
@@ -295,26 +294,5 @@ fn shown_dir(dir: &Path) -> String {
 fn stop_at_once(context: &Context, reason: &str) {
     let error = store_error(&px_store::Error::Poisoned(reason.to_owned()));
     context.ui.error(&error);
-    std::process::exit(i32::from(error.kind.exit_code()));
-}
-
-/// The signals that ask for the end.
-pub(super) struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    pub(super) fn new() -> Result<Self> {
-        let listen =
-            |kind| signal(kind).map_err(|error| Error::failed(format!("cannot listen to signals: {error}")));
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
-    }
-
-    pub(super) async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
+    log::exit(i32::from(error.kind.exit_code()));
 }

@@ -5,12 +5,20 @@
 
 mod against_a_server;
 mod audit;
+#[cfg(target_os = "linux")]
+mod chatty;
 mod hooks;
+#[cfg(target_os = "linux")]
+mod log_form;
 mod new;
 mod redeploy;
 mod serving;
+#[cfg(target_os = "linux")]
+mod side_channel;
 mod snapshots;
 mod store;
 mod support;
 mod terminal;
+#[cfg(target_os = "linux")]
+mod unwritten;
 mod without_a_server;

@@ -265,7 +265,7 @@ fn a_watch_ends_when_its_reader_does() {
         let _ = Command::new("kill").arg(pid).status();
         panic!("it goes on without a reader");
     };
-    assert_eq!((done.status.code(), &*String::from_utf8_lossy(&done.stderr)), (Some(0), ""));
+    assert_eq!((done.status.code(), &*String::from_utf8_lossy(&done.stderr)), (Some(1), ""));
     assert_eq!(serving.end().0, 0);
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// What a command did.
 #[derive(Debug)]
@@ -69,6 +70,15 @@ impl Project {
         command
     }
 
+    /// A shell's script that is not started yet; `"$0"` in it is the binary.
+    pub(crate) fn shell(&self, script: &str) -> Command {
+        let mut command = Command::new("/bin/sh");
+        command.arg("-c").arg(script).arg(&self.binary);
+        command.current_dir(&self.dir).env_clear().stdin(Stdio::null());
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
     /// Runs a command to its end.
     pub(crate) fn px(&self, arguments: &[&str]) -> Done {
         let output = self.command(arguments).output().unwrap();
@@ -77,5 +87,22 @@ impl Project {
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
         }
+    }
+}
+
+/// How long anything may take that a test waits for.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Looks until `found` finds something.
+#[track_caller]
+pub(crate) fn eventually<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(thing) = found() {
+            return thing;
+        }
+        assert!(Instant::now() < deadline, "waited {PATIENCE:?} for {what}");
+        // Only to leave the processor to whom it is waited for.
+        std::thread::park_timeout(Duration::from_millis(3));
     }
 }

@@ -13,10 +13,12 @@ use build::{Build, Built};
 use server::{End, Server};
 use sources::Sources;
 
-use super::serve::{self, Signals};
+use super::serve;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::handover;
+use crate::log;
+use crate::signals::Signals;
 use crate::ui::{ERROR, GOOD, WARNING, paint};
 
 /// Serve the project, and build and restart it when its sources change
@@ -43,6 +45,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         return Err(Error::usage(format!("{} is in no px project: a px.toml beside a Cargo.toml that depends on px", here.display()))
             .hint("go to the project's folder, or make one with `px new`; a binary without its sources runs `px serve`"));
     };
+    log::start(args.serve.is_log_json())?;
     let mut signals = Signals::new()?;
     let mut dev = Dev { context, serve: &args.serve, words: words(context, &args.serve), root, server: None };
     let outcome = dev.live(&args.watch, &mut signals).await;

@@ -12,7 +12,7 @@ use crate::client::Client;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::sse::Parser;
-use crate::ui::{FAINT, Ui, paint, style_of};
+use crate::ui::{FAINT, Ui, paint, reader_gone, style_of};
 use crate::{event_line, words};
 
 /// How often a stream that broke off is opened again, without anything new.
@@ -44,7 +44,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         None => tokio::select! {
             last = follow(&client, &args.run, Until::End, |event| print(ui, event)) => last?,
             // As `head` and `grep -q` do; the next event may be weeks away.
-            () = reader_gone() => return Err(Error::new(Kind::Silent, "")),
+            () = reader_gone() => return Err(Error::new(Kind::Unread, "")),
         },
     };
     if !last.as_ref().is_some_and(is_over) {
@@ -54,31 +54,6 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         ));
     }
     Ok(())
-}
-
-/// Resolves when nobody reads stdout any more.
-#[cfg(unix)]
-async fn reader_gone() {
-    use std::os::fd::AsFd as _;
-    use tokio::io::Interest;
-    use tokio::net::unix::pipe::Sender;
-    // Nothing is written through the copy, so it stays a blocking one, as stdout is.
-    let copy = std::io::stdout().as_fd().try_clone_to_owned().map(std::fs::File::from);
-    // What is no pipe cannot be waited for, and has no reader that goes.
-    if let Ok(out) = copy.and_then(Sender::from_file_unchecked) {
-        while let Ok(ready) = out.ready(Interest::ERROR).await {
-            if ready.is_error() {
-                return;
-            }
-        }
-    }
-    std::future::pending().await
-}
-
-/// Resolves never: whoever writes to a pipe without a reader finds out then.
-#[cfg(not(unix))]
-async fn reader_gone() {
-    std::future::pending().await
 }
 
 /// Follows a run with the panel below its events.

@@ -33,7 +33,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     let store = open(&data_dir(context, args.data_dir)?)?;
     let to_stdout = args.file.as_os_str() == "-";
     let out: Box<dyn Write> = if to_stdout {
-        Box::new(std::io::stdout().lock())
+        Box::new(context.ui.data())
     } else {
         Box::new(File::create_new(&args.file).map_err(|error| {
             match error.kind() {
@@ -46,19 +46,20 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
         })?)
     };
     let mut out = Summed { out: BufWriter::new(out), sum: Sha256::new() };
-    let written = io("write", &args.file);
-    out.line(&format::header(context.now().as_millis())).map_err(&written)?;
+    let to_file = io("write", &args.file);
+    let written = |error: std::io::Error| if to_stdout { Error::unwritten(&error) } else { to_file(error) };
+    out.line(&format::header(context.now().as_millis())).map_err(written)?;
     let rows = for_each_portion(&store, context.ui, "Exported", |table, portion| {
-        portion.iter().try_for_each(|row| out.line(&format::row(table, row)).map_err(&written))
+        portion.iter().try_for_each(|row| out.line(&format::row(table, row)).map_err(written))
     })?;
     let end = format::End { rows, sha256: hex(&out.sum.clone().finalize()) };
-    out.line(&json!(end).to_string()).map_err(&written)?;
-    out.out.flush().map_err(&written)?;
+    out.line(&json!(end).to_string()).map_err(written)?;
+    out.out.flush().map_err(written)?;
     drop(out);
     if to_stdout {
         return Ok(());
     }
-    File::open(&args.file).and_then(|file| file.sync_all()).map_err(&written)?;
+    File::open(&args.file).and_then(|file| file.sync_all()).map_err(written)?;
     if context.ui.json {
         return context.ui.json(&json!({ "file": args.file, "rows": rows, "sha256": end.sha256 }));
     }

@@ -77,6 +77,7 @@ impl Committer {
             return self.not_written(jobs, verdicts, &error);
         }
         self.publish(jobs, verdicts, first_sequence, written);
+        self.journal.note();
         self.record.clear(2 * self.shared.options.group_bytes);
         let (lag, speed) = self.shared.lag.now();
         self.not_before = started + self.shared.pace.time_for(written, lag, speed).max(gather);

@@ -100,7 +100,7 @@ impl SledRows {
                 (known, recovered, tree)
             }
         };
-        check_applied(&*tree, known.water.mark())?;
+        check_applied(&*tree, known.water.mark(), recovered.next_sequence - 1)?;
         fs::create_dir_all(dir.join(JOURNAL)).map_err(|error| context(&error))?;
         known.settle(Opened { segment: recovered.next_number - 1, sequence: recovered.next_sequence - 1 })?;
         let Known { water, pages, .. } = known;
@@ -237,14 +237,21 @@ fn unmarked(dir: &Path, what: &str) -> Error {
 }
 
 /// A tree that is older than the mark would miss what the journal no longer
-/// has: it was put back from elsewhere, or lost what it had said was durable.
-fn check_applied(tree: &dyn Tree, mark: Mark) -> Result<(), Error> {
+/// has: it was put back from elsewhere, or lost what it had said was durable. One
+/// that is newer than the journal's end has seen what the journal misses, and what
+/// the journal still has would be written over it.
+fn check_applied(tree: &dyn Tree, mark: Mark, end: u64) -> Result<(), Error> {
     let applied = tree.get(APPLIED_KEY)?;
     let applied = applied.and_then(|row| row.first_chunk().copied()).map_or(0, u64::from_be_bytes);
     if applied < mark.sequence {
         return Err(Error::Corrupt(format!(
             "the tree ends at batch {applied}, and the journal was given up to batch {}",
             mark.sequence
+        )));
+    }
+    if applied > end {
+        return Err(Error::Corrupt(format!(
+            "the journal ends at batch {end}, and the tree has everything up to batch {applied}"
         )));
     }
     Ok(())

@@ -107,9 +107,12 @@ impl OpenedPages {
         Ok(())
     }
 
-    /// Notes that the segment in use is durable up to this batch. Nothing waits for
+    /// Notes that the segment in use is durable up to this batch. Nobody waits for
     /// it, and a note that cannot be written only leaves the one before.
     pub(crate) fn note(&mut self, sequence: u64) {
+        if self.opened.sequence == sequence {
+            return;
+        }
         self.opened.sequence = sequence;
         self.turn += 1;
         let [even, odd] = NOTED;

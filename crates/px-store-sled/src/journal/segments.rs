@@ -241,6 +241,11 @@ impl Journal {
         Self { disk, pool, opened, active: None, next_number, next_sequence }
     }
 
+    /// Notes how far the journal reaches, once those who wait for it were answered.
+    pub(crate) fn note(&mut self) {
+        self.opened.note(self.next_sequence.saturating_sub(1));
+    }
+
     /// Says durably where the journal ends, now that nothing is appended any more.
     pub(crate) fn close(&mut self) -> io::Result<()> {
         self.opened.close()
@@ -300,8 +305,6 @@ impl Journal {
             // segment is damaged.
             let opened = Opened { segment: active.header.number, sequence: active.last_sequence };
             self.opened.settle(opened).map_err(AppendError::Broken)?;
-        } else {
-            self.opened.note(active.last_sequence);
         }
         self.active = Some(active);
         Ok(())

@@ -18,7 +18,7 @@ use super::pages::{FILE_BYTES, Page, VERSION};
 /// when a store is created, so a directory without it holds no store.
 pub(crate) const FILE: &str = "high-water";
 
-const MAGIC: &[u8; 8] = b"pxhiwatr";
+pub(crate) const MAGIC: &[u8; 8] = b"pxhiwatr";
 
 /// The pages of the mark.
 const PAGES: [u64; 2] = [0, 1];

@@ -13,6 +13,7 @@
 mod attacks;
 mod image;
 mod power;
+mod tree;
 mod versions;
 
 use std::collections::BTreeMap;

@@ -115,11 +115,12 @@ impl SledRows {
         Ok(store)
     }
 
-    /// Whether there is a store in `dir`: [`SledRows::open`] would open it and
-    /// not create one.
+    /// Whether there is a store in `dir`: [`SledRows::open`] would open it, or
+    /// refuse what is left of it, and not create one.
     #[must_use]
     pub fn exists(dir: &Path) -> bool {
-        dir.join(crate::journal::water::FILE).exists()
+        // A journal that cannot be read is for `open` to report.
+        dir.join(crate::journal::water::FILE).exists() || recovery::has_segments(dir).unwrap_or(true)
     }
 
     /// Tells the next process that wants this directory where the store's owner
@@ -206,7 +207,6 @@ fn create(
     if recovery::has_segments(dir)? {
         return Err(unmarked(dir, "a journal"));
     }
-    fs::create_dir_all(dir.join(JOURNAL)).map_err(context)?;
     let (draft, tree) = (dir.join(TREE_DRAFT), dir.join(TREE));
     if !tree.exists() {
         if draft.exists() {
@@ -220,14 +220,15 @@ fn create(
             fs::rename(&draft, &tree).map_err(context)?;
         }
     }
+    let tree = open_tree(&tree, options)?;
+    if !tree.range(&[], &[u8::MAX], Order::Ascending, 1)?.is_empty() {
+        return Err(unmarked(dir, "a tree with rows"));
+    }
+    fs::create_dir_all(dir.join(JOURNAL)).map_err(context)?;
     disk.sync_dir(&dir.join(JOURNAL)).map_err(context)?;
     disk.sync_dir(dir).map_err(context)?;
     if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         disk.sync_dir(parent).map_err(context)?;
-    }
-    let tree = open_tree(&tree, options)?;
-    if !tree.range(&[], &[u8::MAX], Order::Ascending, 1)?.is_empty() {
-        return Err(unmarked(dir, "a tree with rows"));
     }
     Ok((Known::create(disk, dir)?, tree))
 }

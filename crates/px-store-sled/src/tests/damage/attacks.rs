@@ -4,6 +4,7 @@
 use std::fs;
 
 use super::image::{Base, Change, End, Files, Found, open, read, write};
+use crate::SledRows;
 use crate::journal::format::{RecordBuffer, SegmentHeader};
 use crate::tests::rig::{MemoryTree, batch, commit, put, rows};
 
@@ -96,6 +97,10 @@ fn a_store_without_its_mark_is_no_new_one_whatever_else_is_damaged() {
         let only_the_tree = Files::new();
         let found = base.open_files(&only_the_tree, "nothing but the tree");
         assert_eq!(found, Found::Refused, "{end:?}");
+        let mut unmarked = base.files.clone();
+        unmarked.remove("high-water");
+        write(base.dir(), &unmarked);
+        assert!(SledRows::exists(base.dir()), "what is left of a store is one for the audit, too");
     }
 }
 

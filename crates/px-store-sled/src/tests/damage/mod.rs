@@ -98,7 +98,7 @@ fn bits(base: &Base, random: &mut Random) -> Vec<(&'static str, Change)> {
     }
     let pages = base.files["high-water"].len() * 8;
     found.extend((0..pages).map(|bit| ("the pages of the mark", flip("high-water", bit))));
-    if !is_long() {
+    if !is_long() || base.end == End::Idle {
         // All that can matter of the pages, and a part of the rest.
         found.retain(|(kind, change)| match change {
             Change::Flip { bit, .. } if *kind == "the pages of the mark" && bit / 8 % 4096 < 44 => {

@@ -78,9 +78,10 @@ impl Cut {
             let Some(pending) = state.pending.get(&number) else { continue };
             for (sector, before) in &pending.sectors {
                 let at = (sector * SECTOR) as usize;
-                if is_lost(&mut random) {
-                    let length = before.len().min(bytes.len().saturating_sub(at));
-                    bytes[at..at + length].copy_from_slice(&before[..length]);
+                // Another thread may be about to write behind the file's end.
+                if let Some(place) = bytes.get_mut(at..).filter(|_| is_lost(&mut random)) {
+                    let length = before.len().min(place.len());
+                    place[..length].copy_from_slice(&before[..length]);
                 }
             }
             if (pending.bytes as usize) < bytes.len() && is_lost(&mut random) {

@@ -49,13 +49,13 @@ impl Committer {
         Self { shared, journal, record: RecordBuffer::new(), not_before: Instant::now() }
     }
 
-    /// Commits until the queue is closed and empty.
-    pub(crate) fn run(mut self) {
+    /// Commits until the queue is closed and empty; returns the journal.
+    pub(crate) fn run(mut self) -> Journal {
         loop {
             self.shared.queue.rest_until(self.not_before);
             self.shared.lag.wait_below_limit();
             match self.shared.queue.take() {
-                Taken::Closed => break,
+                Taken::Closed => return self.journal,
                 Taken::Group(jobs) => self.commit(jobs),
             }
         }
@@ -77,6 +77,7 @@ impl Committer {
             return self.not_written(jobs, verdicts, &error);
         }
         self.publish(jobs, verdicts, first_sequence, written);
+        self.journal.note();
         self.record.clear(2 * self.shared.options.group_bytes);
         let (lag, speed) = self.shared.lag.now();
         self.not_before = started + self.shared.pace.time_for(written, lag, speed).max(gather);

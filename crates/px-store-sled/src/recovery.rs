@@ -1,13 +1,22 @@
 //! From a directory to what the store needs to go on: the tree, the mark, the
 //! batches above the mark, and the segments that hold them.
 //!
-//! A record that cannot be read ends the journal, if it is where the journal
-//! may end: in the newest segment, with nothing readable behind it. Anywhere
-//! else it is damage, and the store does not open: what was answered would be
-//! missing.
+//! The mark says which segments there have to be: from the first one that is
+//! needed to the newest whose first record may have been answered, and of the
+//! batches in them how many are known to have been durable. A segment after these
+//! may be there, if the process died before it could say so. Every other file
+//! holds nothing that is needed, whatever its header says.
+//!
+//! A record that cannot be read ends the journal, if it is where the journal may
+//! end: in the newest segment, with nothing readable behind it, and not broken by
+//! one flipped bit, which no power cut does. Anywhere else it is damage, and the
+//! store does not open: what was answered would be missing. Nothing is changed here.
+//!
+//! Tested in `tests/damage`, image by image, and in `tests/journal.rs`.
 
 use std::collections::VecDeque;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,9 +24,10 @@ use std::time::Instant;
 use px_store::Error;
 
 use crate::change::Changes;
-use crate::journal::format::{HEADER, Record, SegmentHeader, SegmentKind};
+use crate::journal::flip::is_flipped;
+use crate::journal::format::{HEADER, Record, SegmentHeader, SegmentKind, VERSION};
 use crate::journal::segments::{Sealed, Slot};
-use crate::journal::{Disk, Mark};
+use crate::journal::{Disk, Mark, Opened};
 use crate::overlay::Generation;
 
 /// The journal's directory in the store's directory.
@@ -30,7 +40,7 @@ pub(crate) struct Recovered {
     pub(crate) generation: Generation,
     /// Segments that are still needed.
     pub(crate) sealed: VecDeque<Sealed>,
-    /// Files that hold nothing needed.
+    /// Files that hold nothing needed, of any size.
     pub(crate) spares: Vec<Slot>,
     pub(crate) next_number: u64,
     pub(crate) next_sequence: u64,
@@ -39,14 +49,25 @@ pub(crate) struct Recovered {
 /// Whether the directory holds a journal with anything in it.
 pub(crate) fn has_segments(dir: &Path) -> Result<bool, Error> {
     let disk = crate::journal::RealDisk;
-    Ok(files(&disk, dir)?.iter().any(|(_, kind)| !matches!(kind, SegmentKind::Blank)))
+    Ok(files(&disk, dir)?.iter().any(|file| !matches!(file.kind, SegmentKind::Blank)))
 }
 
-fn files(disk: &dyn Disk, dir: &Path) -> Result<Vec<(Slot, SegmentKind)>, Error> {
+/// A file of the journal's directory.
+struct Found {
+    slot: Slot,
+    head: Vec<u8>,
+    kind: SegmentKind,
+}
+
+fn files(disk: &dyn Disk, dir: &Path) -> Result<Vec<Found>, Error> {
     let journal = dir.join(JOURNAL);
     let context = |path: &PathBuf| format!("read {}", path.display());
     let mut found = Vec::new();
-    let entries = fs::read_dir(&journal).map_err(|error| Error::io(context(&journal), &error))?;
+    let entries = match fs::read_dir(&journal) {
+        // As good as an empty one: the mark says what has to be in it.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+        entries => entries.map_err(|error| Error::io(context(&journal), &error))?,
+    };
     for entry in entries {
         let path = entry.map_err(|error| Error::io(context(&journal), &error))?.path();
         if path.extension().is_none_or(|extension| extension != "seg") {
@@ -57,46 +78,49 @@ fn files(disk: &dyn Disk, dir: &Path) -> Result<Vec<(Slot, SegmentKind)>, Error>
         let mut head = vec![0; HEADER.min(usize::try_from(bytes).unwrap_or(HEADER))];
         std::os::unix::fs::FileExt::read_exact_at(&file, &mut head, 0)
             .map_err(|error| Error::io(context(&path), &error))?;
-        found.push((Slot { file, path, bytes }, SegmentHeader::decode(&head)));
+        let kind = SegmentHeader::decode(&head);
+        found.push(Found { slot: Slot { file, path, bytes }, head, kind });
     }
+    // For a message that names the same file each time.
+    found.sort_by(|left, right| left.slot.path.cmp(&right.slot.path));
     Ok(found)
 }
 
-/// Reads the journal.
+/// Reads the journal. `opened` is `None` for a mark of version 1, which did not say
+/// what was begun: then what is there has to hang together, and no more.
 pub(crate) fn recover(
     disk: &Arc<dyn Disk>,
     dir: &Path,
     mark: Mark,
-    segment_bytes: usize,
+    opened: Option<Opened>,
 ) -> Result<Recovered, Error> {
+    let found = files(&**disk, dir)?;
+    let newest = opened.map_or(u64::MAX, |opened| opened.segment);
+    if newest.saturating_add(1) < mark.segment {
+        return Err(Error::Corrupt(format!(
+            "the high-water mark needs segment {} of the journal next, and says that {newest} is the newest",
+            mark.segment
+        )));
+    }
     let mut live = Vec::new();
-    let mut spares = Vec::new();
-    for (slot, kind) in files(&**disk, dir)? {
-        match kind {
-            SegmentKind::Newer(found) => {
-                return Err(Error::Format { found, supported: crate::journal::format::VERSION });
+    let mut others = Vec::new();
+    for file in found {
+        match file.kind {
+            SegmentKind::Newer(found) => return Err(Error::Format { found, supported: VERSION }),
+            SegmentKind::Used(header)
+                if header.number >= mark.segment && header.number <= newest.saturating_add(1) =>
+            {
+                live.push((header, file.slot));
             }
-            SegmentKind::Used(header) if header.number >= mark.segment => live.push((header, slot)),
-            // A size that is not the usual one is left by other options or by
-            // an interrupted preparation.
-            _ if slot.bytes == segment_bytes as u64 => spares.push(slot),
-            _ => remove(&**disk, &slot.path)?,
+            _ => others.push(file),
         }
     }
-    live.sort_unstable_by_key(|(header, _)| header.number);
-    for (expected, (header, slot)) in (mark.segment..).zip(&live) {
-        if header.number != expected {
-            let path = slot.path.display();
-            return Err(Error::Corrupt(format!(
-                "the journal misses segment {expected}: {path} is segment {}",
-                header.number
-            )));
-        }
-    }
+    live.sort_by_key(|(header, _)| header.number);
+    are_all_there(&live, &others, mark, opened, dir)?;
     let mut recovered = Recovered {
         generation: Generation { last_sequence: mark.sequence, ..Generation::default() },
         sealed: VecDeque::new(),
-        spares,
+        spares: Vec::new(),
         next_number: mark.segment,
         next_sequence: mark.sequence + 1,
     };
@@ -105,11 +129,62 @@ pub(crate) fn recover(
         let segment = Segment { header, slot, next };
         recovered.read(&**disk, segment, mark)?;
     }
+    let end = recovered.next_sequence - 1;
+    if let Some(opened) = opened.filter(|opened| opened.sequence > end) {
+        let path = recovered.sealed.back().map_or(dir.join(JOURNAL), |sealed| sealed.slot.path.clone());
+        return Err(Error::Corrupt(format!(
+            "the journal ends at batch {end} in {}, and batch {} was in it",
+            path.display(),
+            opened.sequence
+        )));
+    }
+    recovered.take_others(disk, dir, others)?;
     Ok(recovered)
 }
 
-fn remove(disk: &dyn Disk, path: &Path) -> Result<(), Error> {
-    disk.remove(path).map_err(|error| Error::io(format!("remove {}", path.display()), &error))
+/// Checks that no segment is missing among those that are needed, and none is there
+/// twice.
+fn are_all_there(
+    live: &[(SegmentHeader, Slot)],
+    others: &[Found],
+    mark: Mark,
+    opened: Option<Opened>,
+    dir: &Path,
+) -> Result<(), Error> {
+    let mut expected = mark.segment;
+    for (header, slot) in live {
+        if header.number < expected {
+            return Err(Error::Corrupt(format!(
+                "segment {} of the journal is there twice, once as {}",
+                header.number,
+                slot.path.display()
+            )));
+        }
+        if header.number > expected {
+            return Err(missing(expected, others, dir));
+        }
+        expected += 1;
+    }
+    if opened.is_some_and(|opened| expected <= opened.segment) {
+        return Err(missing(expected, others, dir));
+    }
+    Ok(())
+}
+
+/// The error for a segment that is not there, with the file that it may be.
+fn missing(number: u64, others: &[Found], dir: &Path) -> Error {
+    let broken = others.iter().find(|file| {
+        matches!(file.kind, SegmentKind::Unreadable)
+            && SegmentHeader::mended(&file.head).is_none_or(|header| header.number == number)
+    });
+    let journal = dir.join(JOURNAL);
+    Error::Corrupt(match broken {
+        Some(file) => format!(
+            "the journal misses segment {number}: {} has a header that cannot be read",
+            file.slot.path.display()
+        ),
+        None => format!("the journal misses segment {number}: no file of {} is it", journal.display()),
+    })
 }
 
 struct Segment {
@@ -122,6 +197,12 @@ impl Recovered {
     fn read(&mut self, disk: &dyn Disk, segment: Segment, mark: Mark) -> Result<(), Error> {
         let Segment { header, slot, next } = segment;
         let path = slot.path.display();
+        if slot.bytes < header.bytes {
+            return Err(Error::Corrupt(format!(
+                "{path} has {} bytes, and had {} when it was begun",
+                slot.bytes, header.bytes
+            )));
+        }
         let first = self.sealed.is_empty();
         if (first && header.first_sequence > mark.sequence + 1)
             || (!first && header.first_sequence != self.next_sequence)
@@ -142,8 +223,10 @@ impl Recovered {
             let rest = bytes.get(at..).unwrap_or_default();
             let record = Record::decode(&header, rest).filter(|record| record.sequence == expected);
             let Some(record) = record else {
-                let behind = Record::lies_in(&header, rest);
-                if next.is_some() || behind.is_some() {
+                let is_end = next.is_none()
+                    && Record::lies_in(&header, rest).is_none()
+                    && !is_flipped(&header, rest, expected);
+                if !is_end {
                     return Err(Error::Corrupt(format!(
                         "{path} has a bad record at byte {at}, where batch {expected} should be"
                     )));
@@ -158,10 +241,61 @@ impl Recovered {
             expected = record.last_sequence() + 1;
             at += record.bytes();
         }
+        if next.is_none() && expected <= mark.sequence {
+            return Err(Error::Corrupt(format!(
+                "{path} ends at batch {}, and the tree has what came after it",
+                expected - 1
+            )));
+        }
         self.next_sequence = self.next_sequence.max(expected);
         self.next_number = header.number + 1;
         self.sealed.push_back(Sealed { number: header.number, last_sequence: expected - 1, slot });
         Ok(())
+    }
+
+    /// Takes the files that are not needed, once it is sure that they are not.
+    fn take_others(&mut self, disk: &Arc<dyn Disk>, dir: &Path, others: Vec<Found>) -> Result<(), Error> {
+        for Found { slot, head, kind } in others {
+            let header = match kind {
+                SegmentKind::Used(header) => Some(header),
+                SegmentKind::Unreadable => SegmentHeader::mended(&head),
+                SegmentKind::Blank | SegmentKind::Newer(_) => None,
+            };
+            if let Some(header) = header.filter(|header| header.number >= self.next_number) {
+                self.is_nothing_behind(&header, &slot)?;
+            }
+            // A header will state its size, so that has to be durable.
+            disk.sync_data(&slot.file)
+                .map_err(|error| Error::io(format!("sync {}", slot.path.display()), &error))?;
+            self.spares.push(slot);
+        }
+        // So has its name: the process that made it may not have come so far.
+        let journal = dir.join(JOURNAL);
+        if journal.exists() {
+            disk.sync_dir(&journal)
+                .map_err(|error| Error::io(format!("sync {}", journal.display()), &error))?;
+        }
+        Ok(())
+    }
+
+    /// Refuses a file that would be a later segment and holds a record: a mark that
+    /// is older than the journal does not know of it.
+    fn is_nothing_behind(&self, header: &SegmentHeader, slot: &Slot) -> Result<(), Error> {
+        let path = slot.path.display();
+        let bytes = fs::read(&slot.path).map_err(|error| Error::io(format!("read {path}"), &error))?;
+        let records = bytes.get(HEADER..).unwrap_or_default();
+        let holds =
+            Record::lies_in(header, records).is_some() || is_flipped(header, records, header.first_sequence);
+        if !holds {
+            return Ok(());
+        }
+        Err(Error::Corrupt(format!(
+            "{path} is segment {} and holds batch {}, and the journal ends at batch {} in segment {}",
+            header.number,
+            header.first_sequence,
+            self.next_sequence - 1,
+            self.next_number - 1
+        )))
     }
 
     fn replay(&mut self, record: &Record<'_>) -> Option<()> {

@@ -15,7 +15,7 @@ use crate::applier::{APPLIED_KEY, Applier, Signals};
 use crate::change::Changes;
 use crate::committer::Committer;
 use crate::health::Health;
-use crate::journal::{Disk, Journal, Mark, Pool, RealDisk, Water};
+use crate::journal::{Disk, Journal, Known, Mark, Opened, OpenedPages, Pool, RealDisk};
 use crate::lock::DirLock;
 use crate::options::Options;
 use crate::overlay::{Generations, Overlay};
@@ -50,9 +50,10 @@ pub struct SledRows {
     dir: PathBuf,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Threads {
-    committer: Option<JoinHandle<()>>,
+    /// Returns the journal as it left it.
+    committer: Option<JoinHandle<Journal>>,
     applier: Option<JoinHandle<()>>,
 }
 
@@ -84,16 +85,26 @@ impl SledRows {
         disk: Arc<dyn Disk>,
         open_tree: OpenTree<'_>,
     ) -> Result<Self, Error> {
-        fs::create_dir_all(dir.join(JOURNAL))
-            .map_err(|error| Error::io(format!("create {}", dir.display()), &error))?;
+        let context = |error: &_| Error::io(format!("create {}", dir.display()), error);
+        fs::create_dir_all(dir).map_err(|error| context(&error))?;
         let lock = DirLock::acquire(dir, options.lock_wait)?;
-        let (water, tree) = match Water::open(disk.clone(), dir)? {
-            Some(water) => (water, open_tree(&dir.join(TREE), &options)?),
-            None => create(dir, &options, disk.clone(), open_tree)?,
+        let (mut known, recovered, tree) = match Known::open(disk.clone(), dir)? {
+            Some(known) => {
+                // Before the tree, which an open may change.
+                let recovered = recovery::recover(&disk, dir, known.water.mark(), known.opened)?;
+                (known, recovered, open_tree(&dir.join(TREE), &options)?)
+            }
+            None => {
+                let (known, tree) = create(dir, &options, disk.clone(), open_tree)?;
+                let recovered = recovery::recover(&disk, dir, known.water.mark(), known.opened)?;
+                (known, recovered, tree)
+            }
         };
-        check_applied(&*tree, water.mark())?;
-        let recovered = recovery::recover(&disk, dir, water.mark(), options.segment_bytes)?;
-        let (shared, journal, pool) = assemble(dir, options, disk, tree, recovered);
+        check_applied(&*tree, known.water.mark(), recovered.next_sequence - 1)?;
+        fs::create_dir_all(dir.join(JOURNAL)).map_err(|error| context(&error))?;
+        known.settle(Opened { segment: recovered.next_number - 1, sequence: recovered.next_sequence - 1 })?;
+        let Known { water, pages, .. } = known;
+        let (shared, journal, pool) = assemble(dir, options, disk, tree, pages, recovered);
         let mut threads = Threads::default();
         let committer = Committer::new(shared.clone(), journal);
         let applier = Applier::new(shared.clone(), pool, water);
@@ -104,11 +115,12 @@ impl SledRows {
         Ok(store)
     }
 
-    /// Whether there is a store in `dir`: [`SledRows::open`] would open it and
-    /// not create one.
+    /// Whether there is a store in `dir`: [`SledRows::open`] would open it, or
+    /// refuse what is left of it, and not create one.
     #[must_use]
     pub fn exists(dir: &Path) -> bool {
-        dir.join(crate::journal::water::FILE).exists()
+        // A journal that cannot be read is for `open` to report.
+        dir.join(crate::journal::water::FILE).exists() || recovery::has_segments(dir).unwrap_or(true)
     }
 
     /// Tells the next process that wants this directory where the store's owner
@@ -155,14 +167,17 @@ impl SledRows {
         self.shared.lag.peak()
     }
 
-    fn join(&self) {
+    /// Waits for the threads to end; returns the journal if the committer did not
+    /// panic and was not joined before.
+    fn join(&self) -> Option<Journal> {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         let committer = threads.committer.take();
         let applier = threads.applier.take();
         // A panic of theirs has poisoned the store already (see `Alarm`).
-        let _ = committer.map(JoinHandle::join);
+        let journal = committer.and_then(|committer| committer.join().ok());
         self.shared.applier.drain();
         let _ = applier.map(JoinHandle::join);
+        journal
     }
 }
 
@@ -171,7 +186,8 @@ impl Drop for SledRows {
         self.shared.queue.abandon(&Error::Closed);
         self.shared.lag.release();
         self.shared.applier.stop();
-        self.join();
+        // As good as a kill: where the journal ends is not said.
+        let _ = self.join();
     }
 }
 
@@ -186,14 +202,10 @@ fn create(
     options: &Options,
     disk: Arc<dyn Disk>,
     open_tree: OpenTree<'_>,
-) -> Result<(Water, Arc<dyn Tree>), Error> {
+) -> Result<(Known, Arc<dyn Tree>), Error> {
     let context = |error| Error::io(format!("create a store in {}", dir.display()), &error);
     if recovery::has_segments(dir)? {
-        return Err(Error::Corrupt(format!(
-            "{} has a journal but no file {}; nothing was changed",
-            dir.display(),
-            crate::journal::water::FILE
-        )));
+        return Err(unmarked(dir, "a journal"));
     }
     let (draft, tree) = (dir.join(TREE_DRAFT), dir.join(TREE));
     if !tree.exists() {
@@ -208,24 +220,39 @@ fn create(
             fs::rename(&draft, &tree).map_err(context)?;
         }
     }
+    let tree = open_tree(&tree, options)?;
+    if !tree.range(&[], &[u8::MAX], Order::Ascending, 1)?.is_empty() {
+        return Err(unmarked(dir, "a tree with rows"));
+    }
+    fs::create_dir_all(dir.join(JOURNAL)).map_err(context)?;
     disk.sync_dir(&dir.join(JOURNAL)).map_err(context)?;
     disk.sync_dir(dir).map_err(context)?;
     if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         disk.sync_dir(parent).map_err(context)?;
     }
-    let tree = open_tree(&tree, options)?;
-    Ok((Water::create(disk, dir)?, tree))
+    Ok((Known::create(disk, dir)?, tree))
+}
+
+fn unmarked(dir: &Path, what: &str) -> Error {
+    Error::Corrupt(format!("{} has {what} but no file {}", dir.display(), crate::journal::water::FILE))
 }
 
 /// A tree that is older than the mark would miss what the journal no longer
-/// has: it was put back from elsewhere, or lost what it had said was durable.
-fn check_applied(tree: &dyn Tree, mark: Mark) -> Result<(), Error> {
+/// has: it was put back from elsewhere, or lost what it had said was durable. One
+/// that is newer than the journal's end has seen what the journal misses, and what
+/// the journal still has would be written over it.
+fn check_applied(tree: &dyn Tree, mark: Mark, end: u64) -> Result<(), Error> {
     let applied = tree.get(APPLIED_KEY)?;
     let applied = applied.and_then(|row| row.first_chunk().copied()).map_or(0, u64::from_be_bytes);
     if applied < mark.sequence {
         return Err(Error::Corrupt(format!(
             "the tree ends at batch {applied}, and the journal was given up to batch {}",
             mark.sequence
+        )));
+    }
+    if applied > end {
+        return Err(Error::Corrupt(format!(
+            "the journal ends at batch {end}, and the tree has everything up to batch {applied}"
         )));
     }
     Ok(())
@@ -236,6 +263,7 @@ fn assemble(
     options: Options,
     disk: Arc<dyn Disk>,
     tree: Arc<dyn Tree>,
+    pages: OpenedPages,
     recovered: Recovered,
 ) -> (Arc<Shared>, Journal, Arc<Pool>) {
     let Recovered { generation, sealed, spares, next_number, next_sequence } = recovered;
@@ -248,7 +276,7 @@ fn assemble(
         spares,
         next_number,
     ));
-    let journal = Journal::new(disk.clone(), pool.clone(), next_number, next_sequence);
+    let journal = Journal::new(disk.clone(), pool.clone(), pages, next_number, next_sequence);
     let overlay = Overlay::default();
     let lag = Lag::new(generation.journal_bytes, options.lag_limit_bytes);
     *overlay.write() = Generations { active: generation, ..Generations::default() };
@@ -283,15 +311,15 @@ impl Drop for Alarm {
     }
 }
 
-fn spawn(
+fn spawn<T: Send + 'static>(
     name: &str,
     shared: &Arc<Shared>,
-    run: impl FnOnce() + Send + 'static,
-) -> Result<JoinHandle<()>, Error> {
+    run: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, Error> {
     let alarm = Alarm(shared.clone());
     let guarded = move || {
         let _alarm = alarm;
-        run();
+        run()
     };
     std::thread::Builder::new()
         .name(name.to_owned())
@@ -347,8 +375,11 @@ impl Backing for SledRows {
 
     fn close(&self) -> Result<(), Error> {
         self.shared.queue.close();
-        self.join();
+        let journal = self.join();
         self.shared.health.check()?;
+        if let Some(mut journal) = journal {
+            journal.close().map_err(|error| Error::io("say where the journal ends", &error))?;
+        }
         // Without room the rest stays in the journal, which is as durable.
         if self.shared.overlay.read().active.is_empty() { Ok(()) } else { self.shared.room.check() }
     }

@@ -227,8 +227,12 @@ pub(super) fn store_error(error: &px_store::Error) -> Error {
         E::Full(_) => Error::failed(error.to_string()).hint("make room on the disk, and start it again"),
         E::Poisoned(_) => Error::failed(error.to_string())
             .hint("look at the disk, and start it again: what was acknowledged is kept"),
-        E::Corrupt(_) | E::Format { .. } => Error::failed(error.to_string())
-            .hint("px has changed nothing there; keep a copy of the directory before you do"),
+        E::Corrupt(_) => Error::failed(error.to_string()).hint(
+            "px has changed nothing there: keep a copy of the directory, then put a backup of all of it in its place",
+        ),
+        E::Format { .. } => Error::failed(error.to_string()).hint(
+            "px has changed nothing there: serve it with the version that wrote it or a newer one, or serve a backup",
+        ),
         _ => Error::failed(error.to_string()),
     }
 }

@@ -11,6 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::disk::{Disk, is_full, write_all_at};
 use super::format::{HEADER, RECORD, RecordBuffer, SegmentHeader};
+use super::opened::{Opened, OpenedPages};
 
 /// Zeros are written in pieces of this size.
 const ZEROS: usize = 1024 * 1024;
@@ -46,6 +47,8 @@ pub(crate) struct Pool {
 struct PoolState {
     sealed: VecDeque<Sealed>,
     spares: Vec<Slot>,
+    /// Files of another size, which go with the segments that are freed next.
+    odd: Vec<Slot>,
     /// The number of the segment in use, or of the next one.
     head: u64,
     /// The next file name to try.
@@ -61,15 +64,20 @@ impl Pool {
         segment_bytes: usize,
         spare_segments: usize,
         sealed: VecDeque<Sealed>,
-        spares: Vec<Slot>,
+        files: Vec<Slot>,
         head: u64,
     ) -> Self {
+        let segment_bytes = segment_bytes.max(HEADER + RECORD) as u64;
+        // A size that is not the usual one is left by other options or by an
+        // interrupted preparation.
+        let (spares, odd) = files.into_iter().partition(|slot| slot.bytes == segment_bytes);
+        let state = PoolState { sealed, spares, odd, head, next_name: 1, preparing: false };
         Self {
             disk,
             dir: dir.to_owned(),
-            segment_bytes: segment_bytes.max(HEADER + RECORD) as u64,
+            segment_bytes,
             spare_segments: spare_segments.max(1),
-            state: Mutex::new(PoolState { sealed, spares, head, next_name: 1, preparing: false }),
+            state: Mutex::new(state),
             prepared: Condvar::new(),
         }
     }
@@ -174,6 +182,10 @@ impl Pool {
     /// Makes the segments below `segment` free. The mark that says that they
     /// are not needed must be durable.
     pub(crate) fn recycle(&self, segment: u64) -> io::Result<()> {
+        let odd = std::mem::take(&mut self.lock().odd);
+        for slot in odd {
+            self.disk.remove(&slot.path)?;
+        }
         loop {
             let mut state = self.lock();
             if state.sealed.front().is_none_or(|sealed| sealed.number >= segment) {
@@ -212,14 +224,31 @@ struct Active {
 pub(crate) struct Journal {
     disk: Arc<dyn Disk>,
     pool: Arc<Pool>,
+    opened: OpenedPages,
     active: Option<Active>,
     next_number: u64,
     next_sequence: u64,
 }
 
 impl Journal {
-    pub(crate) fn new(disk: Arc<dyn Disk>, pool: Arc<Pool>, next_number: u64, next_sequence: u64) -> Self {
-        Self { disk, pool, active: None, next_number, next_sequence }
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        pool: Arc<Pool>,
+        opened: OpenedPages,
+        next_number: u64,
+        next_sequence: u64,
+    ) -> Self {
+        Self { disk, pool, opened, active: None, next_number, next_sequence }
+    }
+
+    /// Notes how far the journal reaches, once those who wait for it were answered.
+    pub(crate) fn note(&mut self) {
+        self.opened.note(self.next_sequence.saturating_sub(1));
+    }
+
+    /// Says durably where the journal ends, now that nothing is appended any more.
+    pub(crate) fn close(&mut self) -> io::Result<()> {
+        self.opened.close()
     }
 
     /// The sequence that the next batch will get.
@@ -227,7 +256,8 @@ impl Journal {
         self.next_sequence
     }
 
-    /// Writes a record and makes it durable, with one write and one sync.
+    /// Writes a record and makes it durable, with one write and one sync. The first
+    /// record of a segment takes two more, which say that the segment has begun.
     pub(crate) fn append(&mut self, record: &mut RecordBuffer) -> Result<(), AppendError> {
         let room = |active: &Active| active.slot.bytes.saturating_sub(active.offset);
         let needed = record.record_bytes() as u64;
@@ -265,13 +295,17 @@ impl Journal {
             return Err(AppendError::Full(error));
         }
         self.disk.sync_data(&active.slot.file).map_err(AppendError::Broken)?;
-        if first {
-            self.next_number += 1;
-        }
         active.offset += length;
         active.slot.bytes = active.slot.bytes.max(active.offset);
         active.last_sequence = self.next_sequence + u64::from(record.batches()) - 1;
         self.next_sequence = active.last_sequence + 1;
+        if first {
+            self.next_number += 1;
+            // Before anybody is answered: from then on a journal without this
+            // segment is damaged.
+            let opened = Opened { segment: active.header.number, sequence: active.last_sequence };
+            self.opened.settle(opened).map_err(AppendError::Broken)?;
+        }
         self.active = Some(active);
         Ok(())
     }
@@ -280,11 +314,8 @@ impl Journal {
         let slot = self.pool.obtain().map_err(|error| {
             if is_full(&error) { AppendError::Full(error) } else { AppendError::Broken(error) }
         })?;
-        let header = SegmentHeader {
-            number: self.next_number,
-            first_sequence: self.next_sequence,
-            salt: px_core::salt(),
-        };
+        let salt = px_core::salt();
+        let header = SegmentHeader::new(self.next_number, self.next_sequence, salt, slot.bytes);
         Ok(Active { slot, header, offset: 0, last_sequence: self.next_sequence.saturating_sub(1) })
     }
 

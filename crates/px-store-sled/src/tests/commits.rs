@@ -126,8 +126,33 @@ fn a_commit_costs_one_write_and_one_sync() {
         Fate::Happens
     });
     commit(&store, batch([put("a", "1"), put("b", "1"), remove("warm")]));
+    drop(store);
     let steps = std::mem::take(&mut *steps.lock().unwrap());
-    assert!(matches!(steps.as_slice(), [Step::Write { .. }, Step::Sync]), "{steps:?}");
+    // The last one notes how far the journal reaches, after the answer.
+    let note = Step::Write { offset: 5 * 4096, length: 44 };
+    assert!(matches!(steps.as_slice(), [Step::Write { .. }, Step::Sync, last] if *last == note), "{steps:?}");
+}
+
+#[test]
+fn the_first_record_of_a_segment_is_answered_after_two_more_syncs() {
+    let rig = Rig::new();
+    let store = rig.open(by_hand());
+    let steps = Arc::new(Mutex::new(Vec::new()));
+    let seen = steps.clone();
+    rig.disk.rule(move |step| {
+        if by_committer() {
+            seen.lock().unwrap().push(step);
+        }
+        Fate::Happens
+    });
+    commit(&store, batch([put("a", "1")]));
+    drop(store);
+    let mut steps = std::mem::take(&mut *steps.lock().unwrap());
+    // The applier may have made the file, or the committer.
+    let record = steps.iter().position(|step| matches!(step, Step::Write { length: 1..1000, .. })).unwrap();
+    let opened = |page: u64| Step::Write { offset: page * 4096, length: 44 };
+    let expected = [Step::Sync, opened(2), Step::Sync, opened(3), Step::Sync];
+    assert_eq!(steps.split_off(record)[1..], expected);
 }
 
 #[test]

@@ -50,12 +50,29 @@ fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     fs::write(path, bytes).unwrap();
 }
 
+/// The high-water file as it was at some time. Put into an image, it says what was
+/// known to be durable then: what came later was not answered.
+fn high_water(dir: &Path) -> Vec<u8> {
+    fs::read(dir.join("high-water")).unwrap()
+}
+
+/// What opening gives where a record is torn: nothing of it, but if one bit is all
+/// that is missing, which only damage does.
+fn is_torn_to(found: Result<String, Error>, before: &[u8], after: &[u8], expected: &str, what: &str) {
+    let bits: u32 = before.iter().zip(after).map(|(left, right)| (left ^ right).count_ones()).sum();
+    match found {
+        Err(Error::Corrupt(_)) => assert_eq!(bits, 1, "{what}"),
+        found => assert_eq!(found.unwrap(), expected, "{what}"),
+    }
+}
+
 #[test]
 fn a_torn_tail_at_every_byte_leaves_what_was_answered() {
     let rig = Rig::new();
     let store = rig.open(by_hand());
     commit(&store, batch([put("a", "1")]));
     commit(&store, batch([put("b", "1"), remove("a")]));
+    let known = high_water(rig.dir.path());
     commit(
         &store,
         batch([put("c", "1"), put("d", "1"), RowOp::Post { list: b"l".as_slice().into(), id: [1; 16] }]),
@@ -64,37 +81,70 @@ fn a_torn_tail_at_every_byte_leaves_what_was_answered() {
     let (path, starts) = segments(rig.dir.path()).pop().unwrap();
     let [start, end] = *starts.last_chunk::<2>().unwrap();
     let name = path.file_name().unwrap().to_owned();
+    let whole = fs::read(&path).unwrap();
     for cut in start..=end {
         for filling in [0, 0xaa] {
-            let found = open_copy(rig.dir.path(), |dir| {
-                change(&dir.join("journal").join(&name), |bytes| bytes[cut..end].fill(filling));
-            });
-            // Bytes that happen to be what was written are not torn.
-            let whole = fs::read(&path).unwrap()[cut..end].iter().all(|byte| *byte == filling);
-            let expected = if whole { "b=1 c=1 d=1" } else { "b=1" };
-            assert_eq!(found.unwrap(), expected, "cut at {cut} of {start}..{end}, filled with {filling}");
+            let mut torn = whole.clone();
+            torn[cut..end].fill(filling);
+            let image = |known: Option<&[u8]>| {
+                open_copy(rig.dir.path(), |dir| {
+                    fs::write(dir.join("journal").join(&name), &torn).unwrap();
+                    known.iter().for_each(|known| fs::write(dir.join("high-water"), known).unwrap());
+                })
+            };
+            let what = format!("cut at {cut} of {start}..{end}, filled with {filling}");
+            let expected = if torn == whole { "b=1 c=1 d=1" } else { "b=1" };
+            is_torn_to(image(Some(&known)), &whole, &torn, expected, &what);
+            // Nobody tears what was answered.
+            let found = image(None);
+            assert_eq!(found.is_ok(), torn == whole, "{what}: {found:?}");
         }
     }
+}
+
+/// A store with two segments of one record each, and its high-water file before the
+/// second one was begun.
+fn two_segments(rig: &Rig) -> (PathBuf, Vec<usize>, Vec<u8>) {
+    let store = rig.open(by_hand());
+    commit(&store, batch([put("a", "1")]));
+    drop(store);
+    let store = rig.open(by_hand());
+    let known = high_water(rig.dir.path());
+    commit(&store, batch([put("b", "1")]));
+    drop(store);
+    let mut all = segments(rig.dir.path());
+    assert_eq!(all.len(), 2, "an open begins a segment of its own");
+    let (path, starts) = all.pop().unwrap();
+    (path.file_name().unwrap().into(), starts, known)
 }
 
 #[test]
 fn a_segment_whose_first_record_is_torn_is_the_end() {
     let rig = Rig::new();
-    let store = rig.open(by_hand());
-    commit(&store, batch([put("a", "1")]));
-    drop(store);
-    let store = rig.open(by_hand());
-    commit(&store, batch([put("b", "1")]));
-    drop(store);
-    let all = segments(rig.dir.path());
-    assert_eq!(all.len(), 2, "an open begins a segment of its own");
-    let (path, starts) = &all[1];
+    let (name, starts, known) = two_segments(&rig);
+    let whole = fs::read(rig.dir.path().join("journal").join(&name)).unwrap();
+    for cut in 0..starts[1] {
+        let mut torn = whole.clone();
+        torn[cut..starts[1]].fill(0x55);
+        let found = open_copy(rig.dir.path(), |dir| {
+            fs::write(dir.join("journal").join(&name), &torn).unwrap();
+            fs::write(dir.join("high-water"), &known).unwrap();
+        });
+        is_torn_to(found, &whole, &torn, "a=1", &format!("cut at {cut}"));
+    }
+    let found = open_copy(rig.dir.path(), |dir| fs::write(dir.join("high-water"), &known).unwrap());
+    assert_eq!(found.unwrap(), "a=1 b=1", "whole, and not said to be begun");
+}
+
+#[test]
+fn a_segment_that_was_begun_and_whose_first_record_is_torn_is_damage() {
+    let rig = Rig::new();
+    let (name, starts, _) = two_segments(&rig);
     for cut in 0..starts[1] {
         let found = open_copy(rig.dir.path(), |dir| {
-            let path = dir.join("journal").join(path.file_name().unwrap());
-            change(&path, |bytes| bytes[cut..starts[1]].fill(0x55));
+            change(&dir.join("journal").join(&name), |bytes| bytes[cut..starts[1]].fill(0x55));
         });
-        assert_eq!(found.unwrap(), "a=1", "cut at {cut}");
+        assert!(matches!(found, Err(Error::Corrupt(_))), "cut at {cut}: {found:?}");
     }
 }
 
@@ -129,6 +179,10 @@ fn damage_in_an_earlier_segment_is_named_and_nothing_is_changed() {
         change(&dir.join("journal").join(name), |bytes| bytes[20] ^= 1);
     });
     assert!(matches!(&error, Err(Error::Corrupt(text)) if text.contains("misses segment 2")), "{error:?}");
+    assert!(
+        matches!(&error, Err(Error::Corrupt(text)) if text.contains(name.to_str().unwrap())),
+        "{error:?}"
+    );
 }
 
 #[test]
@@ -158,7 +212,7 @@ fn a_missing_mark_or_a_newer_format_is_no_empty_store() {
             bytes[60..64].copy_from_slice(&crc);
         });
     });
-    assert!(matches!(error, Err(Error::Format { found: 9, supported: 3 })), "{error:?}");
+    assert!(matches!(error, Err(Error::Format { found: 9, supported: 4 })), "{error:?}");
 }
 
 #[test]
@@ -201,7 +255,7 @@ fn what_an_earlier_use_of_a_segment_left_behind_is_not_replayed() {
     store.checkpoint().unwrap();
     let files = fs::read_dir(rig.dir.path().join("journal")).unwrap().count();
     // Fills the segment in use, and begins one that held records before.
-    for turn in 0..10 {
+    for turn in 0..13 {
         commit(&store, batch([put("k", &format!("new {turn} {}", noise(400)))]));
     }
     assert_eq!(
@@ -216,7 +270,7 @@ fn what_an_earlier_use_of_a_segment_left_behind_is_not_replayed() {
     assert!(behind.windows(4).any(|window| window == b"PXR1"), "the segment has old records behind the new");
     let store = rig.open(by_hand());
     assert_eq!(rows(&store), expected);
-    assert_eq!(commit(&store, batch([])), 41);
+    assert_eq!(commit(&store, batch([])), 44);
 }
 
 #[test]

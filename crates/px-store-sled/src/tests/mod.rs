@@ -3,6 +3,7 @@
 
 mod checkpoints;
 mod commits;
+mod damage;
 mod differential;
 mod failures;
 mod journal;

@@ -120,6 +120,13 @@ impl Disk for HookedDisk {
 #[derive(Debug, Clone, Default)]
 pub(super) struct MemoryTree(Arc<Mutex<BTreeMap<Vec<u8>, Bytes>>>);
 
+impl MemoryTree {
+    /// A tree of its own with what this one holds now.
+    pub(super) fn deep_copy(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.0.lock().unwrap().clone())))
+    }
+}
+
 impl Tree for MemoryTree {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
         Ok(self.0.lock().unwrap().get(key).cloned())

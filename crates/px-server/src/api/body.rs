@@ -9,7 +9,6 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::body::Body as _;
 use px_core::Code;
 
 use crate::app::Shared;
@@ -33,14 +32,11 @@ pub(super) async fn read(
 ) -> Response {
     let (head, body) = request.into_parts();
     let is_fit = !wanted.json || is_json(&head.headers);
-    // Not read for nothing; one without a length may be empty in the end.
-    if !is_fit && body.size_hint().lower() > 0 {
-        return no_json();
-    }
     let refuse = |status, code, text: String| ApiError::new(status, code, text).into_response();
     let read = Limited::new(body, MAX_BODY).collect();
     match tokio::time::timeout(app.body_timeout, read).await {
         Ok(Ok(body)) => match body.to_bytes() {
+            // Only now, since what was not read could cost the client its answer.
             body if !is_fit && !body.is_empty() => no_json(),
             body => next.run(Request::from_parts(head, Body::from(body))).await,
         },

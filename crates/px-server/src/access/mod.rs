@@ -211,3 +211,25 @@ impl Tokens {
         self.known().is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use px_core::SystemClock;
+    use px_store::{Embedded, MemoryRows};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_right_that_is_gone_meanwhile_makes_no_token() {
+        let store = Arc::new(Embedded::new(MemoryRows::new()));
+        let tokens = Tokens::open(store, Arc::new(SystemClock), Arc::new(Ids::new())).await.unwrap();
+        let make = |right| tokens.create_by(right, "x", Permission::Admin);
+        let (first, _) = make(Right::First).await.unwrap();
+        assert!(matches!(make(Right::First).await, Err(TokenError::NotFirst)));
+        let (second, _) = make(Right::Token(first.id)).await.unwrap();
+        tokens.revoke(first.id).await.unwrap();
+        assert!(matches!(make(Right::Token(first.id)).await, Err(TokenError::Revoked)));
+        assert!(make(Right::Token(second.id)).await.is_ok() && make(Right::Owner).await.is_ok());
+        assert_eq!(tokens.list().len(), 3);
+    }
+}

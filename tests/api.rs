@@ -101,7 +101,8 @@ fn starting_a_run() {
         px.post_json("/brains/runs", &body).fails(400, "Missing identifier or brainTitle in request body");
     }
     assert_eq!(px.post_json("/brains/runs", &json!("text")).status, 400);
-    let no_json = px.try_send("POST", "/brains/runs", &[], b"{").unwrap();
+    let json = [("content-type".to_owned(), "application/json; charset=utf-8".to_owned())];
+    let no_json = px.try_send("POST", "/brains/runs", &json, b"{").unwrap();
     assert_eq!((no_json.status, no_json.field("error").is_empty()), (400, false));
 
     let unfit = px.post_json("/brains/runs", &json!({"identifier": FEEDBACK, "initialState": {"name": 7}}));
@@ -342,7 +343,8 @@ fn every_refusal_is_json_with_an_error() {
         (413, "POST", "/brains/runs", &long),
     ];
     for (status, method, path, body) in refusals {
-        let reply = px.try_send(method, path, &[], body).unwrap();
+        let json = [("content-type".to_owned(), "application/json".to_owned())];
+        let reply = px.try_send(method, path, &json, body).unwrap();
         assert_eq!(reply.status, status, "{method} {path}: {}", reply.text());
         assert!(!reply.field("error").is_empty(), "{method} {path}: {}", reply.text());
         assert_eq!(reply.header("content-type"), Some("application/json"), "{method} {path}");

@@ -47,7 +47,11 @@ pub(super) const RULES: &[Row] = &[
     (19, "without an id there is no dedup, unless the webhook says what a repetition is", &[]),
     (20, "a replay skips dedup and runs the handler on what is stored", &[]),
     (21, "a response lives as long as the run that took it", &[]),
-    (22, "slugs have a form, and few routes answer without a token", &[]),
+    (
+        22,
+        "slugs have a form, and few routes answer without a token",
+        &["px-server/src/api/matrix.rs::every_route_lets_in_whom_its_door_does"],
+    ),
     (23, "the schema is the payload type's, and unknown kinds pass", &[]),
     (24, "a handler sees the whole request, and has two seconds", &[]),
     (
@@ -60,6 +64,7 @@ pub(super) const RULES: &[Row] = &[
         "an unverified webhook answers this machine only",
         &[
             "px-verify/tests/verify_behaviour.rs::unverified_webhooks_answer_this_machine_only",
+            "px-server/tests/spellings.rs::the_api_and_unverified_webhooks_agree_on_every_spelling",
             "tests/webhooks.rs::without_a_secret_only_this_machine_may_send",
         ],
     ),

@@ -165,6 +165,7 @@ fn received(
         method: Method::POST,
         path: format!("/webhooks/{}", def.slug),
         query: query.map(str::to_owned),
+        base: None,
         headers: headers(def, payload, kind, event).unwrap_or_default(),
         body: body(def, payload, kind),
         remote: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),

@@ -202,6 +202,7 @@ fn as_received(delivery: &Delivery) -> Received {
         method: delivery.method.parse().unwrap_or(Method::POST),
         path: path.to_owned(),
         query: query.filter(|query| !query.is_empty()),
+        base: None,
         headers,
         body: delivery.body.clone(),
         remote: delivery

@@ -87,6 +87,7 @@ mod tests {
             method: Method::POST,
             path: "/webhooks/acme".into(),
             query: query.map(str::to_owned),
+            base: None,
             headers,
             body: Bytes::new(),
             remote: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),

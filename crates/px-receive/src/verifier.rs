@@ -172,6 +172,7 @@ impl Verifier {
             method: Method::POST,
             path: String::new(),
             query: None,
+            base: None,
             headers: headers.clone(),
             body: body.clone(),
             remote: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),

@@ -16,6 +16,10 @@ pub struct Received {
     pub path: String,
     /// The query string as the client sent it, without the question mark.
     pub query: Option<String>,
+    /// Scheme and authority of the request's target, `http://px.example` for
+    /// instance, where the client sent an absolute one. They count before the
+    /// header `Host` (RFC 9112 section 3.2.2).
+    pub base: Option<String>,
     /// All headers, also those that are redacted in the inbox.
     pub headers: HeaderMap,
     /// The exact bytes of the body; signatures cover these.

@@ -22,8 +22,6 @@ pub(crate) struct App {
     pub(crate) tokens: crate::access::Tokens,
     /// Serves the API to others though there is no token.
     pub(crate) insecure: bool,
-    /// The origins whose pages may use the API.
-    pub(crate) cors_origins: Vec<http::HeaderValue>,
     /// Figures of what is below the store.
     pub(crate) figures: Vec<&'static [px_core::metrics::Metric]>,
     pub(crate) gate: Arc<Gate>,

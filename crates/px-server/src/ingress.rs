@@ -13,6 +13,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body as HttpBody;
 use px_core::Code;
 use px_core::key::FORM_SLUG;
+use px_inbound::verify::local;
 use px_inbound::{Answer, Permit, Turned};
 use px_sdk::layer::BoxError;
 use px_sdk::{Received, Timestamp};
@@ -111,6 +112,7 @@ where
         }
     };
     let received = Received {
+        base: local::base(&head.uri),
         method: head.method,
         path: head.uri.path().to_owned(),
         query: head.uri.query().map(str::to_owned),

@@ -10,7 +10,7 @@ use px_core::key::FORM_SLUG;
 use px_core::metrics::Metric;
 use px_core::{Clock, Ids, Scope};
 use px_engine::{Engine, Limits, Parts};
-use px_inbound::verify::{Network, UrlView};
+use px_inbound::verify::{Network, UrlView, local};
 use px_inbound::{Endpoint, Gate, GateLimits, Policy, RejectionLimits, Retention, Schema, Setup, Stage};
 use px_outbound::Sender;
 use px_pool::{Limits as PoolLimits, Pool};
@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::access::{self, Tokens};
+use crate::access::Tokens;
 use crate::api;
 use crate::app::{App, Shared};
 use crate::connections::{self, ConnectionLimits};
@@ -235,7 +235,7 @@ impl Checked {
                 .map_err(|why| StartError::Schema { brain: title.clone(), why })?;
             inputs.insert(title, schema);
         }
-        let cors_origins = options.cors_origins.iter().map(|origin| access::origin(origin));
+        let cors_origins = options.cors_origins.iter().map(|origin| local::page_origin(origin));
         let cors_origins = cors_origins.collect::<Result<_, _>>().map_err(StartError::Origin)?;
         Ok(Self { endpoints, policies, inputs, cors_origins, warnings })
     }
@@ -262,7 +262,11 @@ impl Checked {
             pool: pool.clone(),
         };
         let operator = outbound::prepare(options, address, &base_url, &mut self.warnings).await?;
-        let urls = UrlView { public_url: options.public_url.clone(), proxies: options.proxies.clone() };
+        let urls = UrlView {
+            public_url: options.public_url.clone(),
+            proxies: options.proxies.clone(),
+            cors_origins: self.cors_origins,
+        };
         let layered = layered::routes(&self.endpoints);
         let stage = Stage::new(
             Arc::clone(&options.store),
@@ -282,7 +286,6 @@ impl Checked {
             base_url,
             tokens,
             insecure: options.insecure,
-            cors_origins: self.cors_origins,
             figures: options.figures.clone(),
             layered,
             gate: Gate::new(options.gate, self.policies),

@@ -203,6 +203,7 @@ impl World {
             method: Method::POST,
             path: format!("/webhooks/{slug}"),
             query: None,
+            base: None,
             headers,
             body,
             remote: SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)),

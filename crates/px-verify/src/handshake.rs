@@ -57,7 +57,7 @@ pub(super) fn greet(
                 return None;
             }
             let Some(expected) = verify_token else {
-                return Some(Err(Refusal::Unverified { variable: Some(variable.clone()) }));
+                return Some(Err(Refusal::Unverified { variable: Some(variable.clone()), why: None }));
             };
             Some(subscribe(expected, field("hub.verify_token").as_deref(), field("hub.challenge").as_deref()))
         }

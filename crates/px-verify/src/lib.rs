@@ -31,6 +31,7 @@ mod handshake;
 mod header;
 mod json;
 mod keys;
+pub mod local;
 mod mac;
 mod mailgun;
 mod prepared;

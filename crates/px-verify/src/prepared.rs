@@ -52,7 +52,7 @@ impl Verified {
         Self { key_index: Some(key_index), timestamp }
     }
 
-    /// Whether a secret matched. False for a loopback peer on an unverified
+    /// Whether a secret matched. False for this machine on an unverified
     /// webhook.
     #[must_use]
     pub const fn is_authenticated(&self) -> bool {
@@ -120,8 +120,8 @@ impl Prepared {
         &self.verification
     }
 
-    /// Whether requests have to prove who sent them. If not, only loopback
-    /// peers are answered.
+    /// Whether requests have to prove who sent them. If not, only this machine
+    /// is answered.
     #[must_use]
     pub const fn is_verified(&self) -> bool {
         !matches!(self.check, Check::Unverified)
@@ -135,7 +135,7 @@ impl Prepared {
     /// A [`Refusal`] with the cause.
     pub fn verify(&self, received: &Received, urls: &UrlView) -> Result<Verified, Refusal> {
         match &self.check {
-            Check::Unverified => unverified::verify(received, self.verification.secret.as_deref()),
+            Check::Unverified => unverified::verify(received, urls, self.verification.secret.as_deref()),
             Check::Signature(check) => check.verify(received),
             Check::Twilio(check) => check.verify(received, urls),
             Check::Mailgun(check) => check.verify(received),

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use px_sdk::verify::Refused;
 
+use super::local::Foreign;
+
 /// Why a request is not believed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -79,10 +81,10 @@ pub enum Refusal {
     /// The user's own verifier panicked.
     #[error("the webhook's verifier panicked: see the log")]
     Panicked,
-    /// There is no secret, and the request does not come from this machine
-    /// (RULES 26).
+    /// There is no secret, and the request does not come from this machine.
     #[error(
-        "this webhook is unverified and answers only loopback peers without forwarding headers; {}",
+        "this webhook is unverified and answers this machine only{}; {}",
+        .why.as_ref().map(|why| format!(", and {why}")).unwrap_or_default(),
         .variable.as_ref().map_or_else(
             || "declare how it is verified".to_owned(),
             |variable| format!("set {variable}"),
@@ -91,6 +93,9 @@ pub enum Refusal {
     Unverified {
         /// The environment variable that would make it verified.
         variable: Option<String>,
+        /// What shows that it comes from elsewhere. `None` for a handshake,
+        /// which needs the variable wherever it comes from.
+        why: Option<Foreign>,
     },
 }
 

@@ -1,21 +1,29 @@
-//! Webhooks without a secret answer this machine and nobody else (RULES 26).
+//! Webhooks without a secret answer this machine and nobody else (`local`).
 
 use px_sdk::Received;
 
 use super::Refusal;
+use super::local::{self, Caller, Rule};
 use super::prepared::Verified;
+use super::url::UrlView;
 
-/// Believes loopback peers. One that forwards for somebody else, as a tunnel
-/// on this machine does, is not at the end of the line and is refused.
-pub(super) fn verify(received: &Received, variable: Option<&str>) -> Result<Verified, Refusal> {
-    let local = received.remote.ip().to_canonical().is_loopback();
-    let forwarded = received
-        .headers
-        .keys()
-        .any(|name| name == http::header::FORWARDED || name.as_str().starts_with("x-forwarded-"));
-    if local && !forwarded {
-        Ok(Verified::unverified())
-    } else {
-        Err(Refusal::Unverified { variable: variable.map(str::to_owned) })
+/// Believes this machine. One that forwards for somebody else, as a tunnel on
+/// this machine does, is not at the end of the line and is refused; so is the
+/// page of another site in a browser on this machine, whose form needs nobody's
+/// leave to be sent here.
+pub(super) fn verify(
+    received: &Received,
+    urls: &UrlView,
+    variable: Option<&str>,
+) -> Result<Verified, Refusal> {
+    let caller = Caller {
+        peer: received.remote.ip(),
+        method: &received.method,
+        base: received.base.as_deref(),
+        headers: &received.headers,
+    };
+    match local::admit(Rule::ThisMachine, &caller, &urls.cors_origins) {
+        Ok(()) => Ok(Verified::unverified()),
+        Err(why) => Err(Refusal::Unverified { variable: variable.map(str::to_owned), why: Some(why) }),
     }
 }

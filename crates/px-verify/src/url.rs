@@ -20,6 +20,9 @@ pub struct UrlView {
     /// The peers whose `Forwarded`, or `X-Forwarded-For`, `X-Forwarded-Proto`, `X-Forwarded-Host` and
     /// `X-Forwarded-Port` are believed.
     pub proxies: Vec<Network>,
+    /// The origins whose pages may use this server as if they were its own, each
+    /// as [`page_origin`](super::local::page_origin) writes it.
+    pub cors_origins: Vec<http::HeaderValue>,
 }
 
 impl UrlView {

@@ -93,7 +93,10 @@ fn unsigned_handshakes_come_by_get() {
     assert_eq!((reply.content_type.as_str(), reply.body.as_str()), ("text/plain; charset=utf-8", "<script>"));
     // without a token nobody is let in
     let open = Prepared::new(verify::meta("S", "META_VERIFY_TOKEN"), &Keyring::empty()).unwrap();
-    assert!(matches!(open.greet(&get(good)), Some(Err(Refusal::Unverified { variable: Some(_) }))));
+    assert!(matches!(
+        open.greet(&get(good)),
+        Some(Err(Refusal::Unverified { variable: Some(_), why: None }))
+    ));
 
     let command = prepared(&verify::slack_command("S"), "s");
     assert_eq!(command.greet(&get("ssl_check=1")).unwrap().unwrap().status, 200);

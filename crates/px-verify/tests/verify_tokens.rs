@@ -9,6 +9,7 @@ use std::time::Duration;
 use px_core::Timestamp;
 use px_sdk::Received;
 use px_sdk::verify::{self, Handshake, Key, Keyring, Refused, Verification, custom, equal, within};
+use px_verify::local::Foreign;
 use px_verify::{Prepared, Refusal, UrlView};
 use secrecy::SecretString;
 use verify_support::{at_url, class, known_as, post, prepared, verify as verdict};
@@ -157,7 +158,8 @@ fn a_verifier_of_ones_own_has_all_that_others_have() {
     // Without a secret it is not asked, as no other record is.
     let unverified = Prepared::new(record, &Keyring::empty()).unwrap();
     let refusal = unverified.verify(&post(NOW, &[], ""), &UrlView::default()).unwrap_err();
-    assert_eq!(refusal, Refusal::Unverified { variable: Some("DOOR".to_owned()) });
+    let variable = Some("DOOR".to_owned());
+    assert_eq!(refusal, Refusal::Unverified { variable, why: Some(Foreign::Peer) });
 }
 
 #[test]

@@ -1,11 +1,10 @@
 //! Who may use the API. Without a token, only this machine; with one, whoever
 //! has one that permits it. Webhooks are not asked here: their own
-//! verification is (RULES 22).
+//! verification is. Who this machine is, `px_inbound::verify::local` decides.
 //!
 //! The tokens lie in the store; this process holds them in memory too, since
 //! it is the only one that writes there.
 
-mod local;
 mod secret;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -18,7 +17,6 @@ use secrecy::SecretString;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::Mutex;
 
-pub(crate) use local::{is_local, origin};
 use secret::{Presented, digest};
 
 /// The longest name of a token, characters.
@@ -53,6 +51,12 @@ pub enum TokenError {
     /// Nobody could make another one.
     #[error("The first token must have the scope admin, since only such a one can make others")]
     FirstIsNotAdmin,
+    /// Another request has made the first token meanwhile.
+    #[error("Another request has made the first API token meanwhile; this needs that one now")]
+    NotFirst,
+    /// The token by which the request came in was revoked meanwhile.
+    #[error("The API token of this request was revoked meanwhile")]
+    Revoked,
     /// There are too many.
     #[error("There are {MAX_TOKENS} tokens, and no more are possible; revoke those that nobody uses")]
     TooMany,
@@ -70,6 +74,17 @@ pub(crate) enum Verdict {
     Unknown,
     /// It has one.
     Known(TokenId, Permission),
+}
+
+/// By what right a token is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Right {
+    /// Whoever has the store itself in hand.
+    Owner,
+    /// There was no token yet.
+    First,
+    /// The request has this one.
+    Token(TokenId),
 }
 
 impl Tokens {
@@ -96,7 +111,8 @@ impl Tokens {
         self.known.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a token. The secret is returned, and kept nowhere.
+    /// Makes a token for the owner of the store. The secret is returned, and
+    /// kept nowhere.
     ///
     /// # Errors
     /// See [`TokenError`].
@@ -105,11 +121,32 @@ impl Tokens {
         name: &str,
         permission: Permission,
     ) -> Result<(Token, SecretString), TokenError> {
+        self.create_by(Right::Owner, name, permission).await
+    }
+
+    /// As [`Tokens::create`], for a request. Its right is asked again when
+    /// nobody else changes the tokens: of many first ones at once there is one
+    /// that is the first.
+    ///
+    /// # Errors
+    /// See [`TokenError`].
+    pub(crate) async fn create_by(
+        &self,
+        right: Right,
+        name: &str,
+        permission: Permission,
+    ) -> Result<(Token, SecretString), TokenError> {
         if name.is_empty() || name.chars().count() > MAX_NAME || name.chars().any(char::is_control) {
             return Err(TokenError::Name);
         }
         let _alone = self.changing.lock().await;
         let count = self.known().len();
+        let is_there = |id| self.known().iter().any(|token| token.record.id == id);
+        match right {
+            Right::First if count > 0 => return Err(TokenError::NotFirst),
+            Right::Token(id) if !is_there(id) => return Err(TokenError::Revoked),
+            Right::Owner | Right::First | Right::Token(_) => {}
+        }
         if count == 0 && permission != Permission::Admin {
             return Err(TokenError::FirstIsNotAdmin);
         }
@@ -172,5 +209,27 @@ impl Tokens {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.known().is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use px_core::SystemClock;
+    use px_store::{Embedded, MemoryRows};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_right_that_is_gone_meanwhile_makes_no_token() {
+        let store = Arc::new(Embedded::new(MemoryRows::new()));
+        let tokens = Tokens::open(store, Arc::new(SystemClock), Arc::new(Ids::new())).await.unwrap();
+        let make = |right| tokens.create_by(right, "x", Permission::Admin);
+        let (first, _) = make(Right::First).await.unwrap();
+        assert!(matches!(make(Right::First).await, Err(TokenError::NotFirst)));
+        let (second, _) = make(Right::Token(first.id)).await.unwrap();
+        tokens.revoke(first.id).await.unwrap();
+        assert!(matches!(make(Right::Token(first.id)).await, Err(TokenError::Revoked)));
+        assert!(make(Right::Token(second.id)).await.is_ok() && make(Right::Owner).await.is_ok());
+        assert_eq!(tokens.list().len(), 3);
     }
 }

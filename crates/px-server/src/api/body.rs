@@ -1,11 +1,13 @@
 //! The bodies of API requests: they have a time to come in, as those of
-//! webhooks do, which read their own.
+//! webhooks do, which read their own, and they are JSON that says so. A page of
+//! another site can send a form, plain text or no type at all without being
+//! asked by the browser; for `application/json` the browser asks first, by CORS.
 
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use px_core::Code;
 
@@ -15,14 +17,29 @@ use crate::error::ApiError;
 /// The largest body of an API request, bytes.
 const MAX_BODY: usize = 2 * 1024 * 1024;
 
-/// Reads the body before the route does: 408 if it takes too long, 413 if it
-/// is too large.
-pub(super) async fn read(State(app): State<Shared>, request: Request, next: Next) -> Response {
+/// What a body has to be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    pub(super) json: bool,
+}
+
+/// Reads the body before the route does: 415 if there is one and its type is
+/// not JSON, 408 if it takes too long, 413 if it is too large.
+pub(super) async fn read(
+    State((app, wanted)): State<(Shared, Wanted)>,
+    request: Request,
+    next: Next,
+) -> Response {
     let (head, body) = request.into_parts();
+    let is_fit = !wanted.json || is_json(&head.headers);
     let refuse = |status, code, text: String| ApiError::new(status, code, text).into_response();
     let read = Limited::new(body, MAX_BODY).collect();
     match tokio::time::timeout(app.body_timeout, read).await {
-        Ok(Ok(body)) => next.run(Request::from_parts(head, Body::from(body.to_bytes()))).await,
+        Ok(Ok(body)) => match body.to_bytes() {
+            // Only now, since what was not read could cost the client its answer.
+            body if !is_fit && !body.is_empty() => no_json(),
+            body => next.run(Request::from_parts(head, Body::from(body))).await,
+        },
         Ok(Err(error)) if error.is::<LengthLimitError>() => refuse(
             StatusCode::PAYLOAD_TOO_LARGE,
             Code::TooLarge,
@@ -37,4 +54,19 @@ pub(super) async fn read(State(app): State<Shared>, request: Request, next: Next
             refuse(StatusCode::REQUEST_TIMEOUT, Code::TooSlow, "The request's body took too long".to_owned())
         }
     }
+}
+
+/// Whether the body is said to be `application/json`, with whatever parameters.
+fn is_json(headers: &HeaderMap) -> bool {
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter().peekable();
+    let is = |kind: &HeaderValue| {
+        let essence = kind.to_str().ok().and_then(|kind| kind.split(';').next());
+        essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+    };
+    types.peek().is_some() && types.all(is)
+}
+
+fn no_json() -> Response {
+    let text = "The request's body does not say that it is JSON; send it with Content-Type: application/json";
+    ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::UnsupportedType, text).into_response()
 }

@@ -1,43 +1,89 @@
-//! Stands before each route of the API, and asks whether the request may use it.
+//! Stands before each route of the API, and asks whether the request may use
+//! it: by its token, or, while there is none, by the one rule of who this
+//! machine is (`px_inbound::verify::local`).
 
 use std::net::SocketAddr;
 
 use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 use px_core::Code;
+use px_inbound::verify::local::{self, Caller, Foreign, Rule};
 use px_store::tokens::Permission;
 
-use crate::access::{Verdict, is_local};
-use crate::app::Shared;
+use super::door::Door;
+use crate::access::{Right, Verdict};
+use crate::app::{App, Shared};
 use crate::error::ApiError;
 
+/// What a guarded route is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Needed {
+    pub(super) door: Door,
+    pub(super) scope: Permission,
+}
+
 pub(super) async fn check(
-    State((app, needed)): State<(Shared, Permission)>,
+    State((app, needed)): State<(Shared, Needed)>,
     ConnectInfo(remote): ConnectInfo<SocketAddr>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    match app.tokens.verdict(request.headers()) {
-        Verdict::Known(_, permission) if permission >= needed => next.run(request).await,
-        Verdict::NoTokens if app.insecure || is_local(remote.ip(), request.headers(), &app.cors_origins) => {
-            next.run(request).await
-        }
-        Verdict::NoTokens => {
-            let text = "There is no API token, so the API is for this machine only";
-            ApiError::new(StatusCode::FORBIDDEN, Code::NotLocal, text).into_response()
-        }
+    let right = match app.tokens.verdict(request.headers()) {
+        Verdict::Known(id, scope) if scope >= needed.scope => Ok(Right::Token(id)),
+        Verdict::NoTokens => without_tokens(&app, needed.door, remote, &request).map(|()| Right::First),
         Verdict::Known(..) => {
-            let text = format!("The API token does not have the scope {}", needed.as_str());
-            ApiError::new(StatusCode::FORBIDDEN, Code::ScopeMissing, text).into_response()
+            let text = format!("The API token does not have the scope {}", needed.scope.as_str());
+            Err(ApiError::new(StatusCode::FORBIDDEN, Code::ScopeMissing, text))
         }
         Verdict::Unknown => {
             let text = "The API needs a token: Authorization: Bearer <token>";
-            let mut response =
-                ApiError::new(StatusCode::UNAUTHORIZED, Code::TokenMissing, text).into_response();
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            response
+            Err(ApiError::new(StatusCode::UNAUTHORIZED, Code::TokenMissing, text))
         }
+    };
+    match right {
+        Ok(right) => {
+            // Whatever changes the tokens asks again: others may have done so meanwhile.
+            request.extensions_mut().insert(right);
+            next.run(request).await
+        }
+        Err(error) => error.into_response(),
     }
+}
+
+/// Who may use the API while there are no tokens. `--insecure` lets other
+/// machines in, and no page takes the server over even then.
+fn without_tokens(app: &App, door: Door, remote: SocketAddr, request: &Request) -> Result<(), ApiError> {
+    let base = local::base(request.uri());
+    let caller = Caller {
+        peer: remote.ip(),
+        method: request.method(),
+        base: base.as_deref(),
+        headers: request.headers(),
+    };
+    let admitted = match door.rule() {
+        Rule::NoBrowser if app.insecure => local::no_browser(caller.headers),
+        _ if app.insecure => Ok(()),
+        rule => local::admit(rule, &caller, &app.urls.cors_origins),
+    };
+    admitted.map_err(|why| not_local(&why))
+}
+
+fn not_local(why: &Foreign) -> ApiError {
+    let make = "`px tokens create <name> --scope admin`";
+    let text = match why {
+        Foreign::Browser(_) => format!(
+            "The first API token is not made from a browser, and {why}; make it where px runs: {make}"
+        ),
+        _ if why.is_other_page() => format!(
+            "There is no API token, so the API is for this machine only, and {why}; add the page's origin to \
+             server.cors_origins, or make a token and send it: {make}"
+        ),
+        _ => format!(
+            "There is no API token, so the API is for this machine only, and {why}; ask 127.0.0.1 or localhost \
+             directly, or make a token and send it: {make}"
+        ),
+    };
+    ApiError::new(StatusCode::FORBIDDEN, Code::NotLocal, text)
 }

@@ -5,10 +5,13 @@ mod body;
 mod brains;
 mod deliveries;
 mod document;
+mod door;
 mod guard;
 mod headers;
 mod health;
 mod hooks;
+#[cfg(test)]
+mod matrix;
 mod metrics;
 mod openapi;
 mod operator;

@@ -8,8 +8,9 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+use super::door::Door;
 use super::routes;
-use super::table::{Access, Answer, Body, Route};
+use super::table::{Answer, Body, Route};
 
 /// Adds what a route answers for what it is: behind the API's guard, with a
 /// body, with something in its path.
@@ -17,18 +18,21 @@ pub(super) fn with_usual_answers(mut route: Route) -> Route {
     if route.has_parameters() {
         route = route.refuses(400, "The path cannot be read").refuses(404, "There is no such thing");
     }
-    match route.access {
-        Access::Token(_) => {
-            route = route
-                .refuses(401, "The request has no API token, or none that counts")
-                .refuses(403, "The API token may not do this, or there is none and the request is not local");
-        }
-        Access::Open if route.method != Method::OPTIONS => {
+    match route.door {
+        Door::Public => {}
+        Door::Webhook | Door::Form => {
             route = route
                 .refuses(403, "The webhook takes no requests from this address")
                 .refuses(431, "There are too many header lines");
         }
-        Access::Open => {}
+        Door::Read | Door::Stream | Door::Operate | Door::Admin | Door::FirstToken => {
+            route = route
+                .refuses(401, "The request has no API token, or none that counts")
+                .refuses(403, "The API token may not do this, or there is none and the request is not local");
+        }
+    }
+    if route.wants_json() {
+        route = route.refuses(415, "The body is not application/json");
     }
     if route.method != Method::OPTIONS {
         route = route
@@ -105,9 +109,9 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
         if let Some(body) = &route.body {
             fields.insert("requestBody".into(), request_body(body, generator));
         }
-        match route.access {
-            Access::Open => fields.insert("security".into(), json!([])),
-            Access::Token(scope) => fields.insert("x-px-scope".into(), scope.as_str().into()),
+        match route.door.scope() {
+            None => fields.insert("security".into(), json!([])),
+            Some(scope) => fields.insert("x-px-scope".into(), scope.as_str().into()),
         };
     }
     out

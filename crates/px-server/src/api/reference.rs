@@ -12,16 +12,22 @@ const INTRODUCTION: &str = "# The HTTP API
 `GET /openapi.json`, which has the types too.*
 
 Times are milliseconds since 1970-01-01 UTC. Bodies are JSON, fields camelCase. Lists come in pages: `nextCursor` of one is
-`cursor` of the next. What is not carried out is answered with `{\"error\": \"…\", \"code\": \"PX….\"}`; the code stays the same when
+`cursor` of the next. A request that may change something says that its body is JSON (`Content-Type: application/json`, with any
+parameters), else it is 415; without a body no type is asked. What is not carried out is answered with `{\"error\": \"…\", \"code\": \"PX….\"}`; the code stays the same when
 the text changes, and `px explain` has a page about each. 503 comes with `Retry-After`, and nothing has happened then.
 
 ## Who may use it
 
 Webhooks and forms on pages are open: their own verification says who may send. Everything else depends on API tokens.
 
-* **Without any token** the API is for this machine only: for peers on a loopback address, without forwarding headers, that ask
-  for `localhost` or an address, and for no web page of another site. px refuses to listen anywhere else, unless it is
-  told `--insecure`.
+* **Without any token** the API is for this machine only, streams too, and so is a webhook without its secret. That is: the peer
+  is a loopback address; no header says that a proxy or a tunnel sent the request on (`Forwarded`, `X-Forwarded-*`, `X-Real-IP`,
+  `Via`, `CF-Connecting-IP` and their like); every `Host`, and the authority of an absolute target, is an address, `localhost` or
+  a name below it, with digits as port or none; and no web page of another site made it: `Origin` is absent, px's own, or one of
+  `server.cors_origins`, and so is what `Sec-Fetch-Site` says. A page on `http://localhost:3000` is another site's. The answer to
+  everything else is 403 and names the header. px refuses to listen anywhere else, unless it is told `--insecure`.
+* **The first token** is not made from a browser: `POST /tokens` is 403 as long as there is none if there is an `Origin` or any
+  `Sec-Fetch-*`, with `--insecure` too. Of many at once one is made, and the others are 401.
 * **With a token** every request needs `Authorization: Bearer <token>`; the command line takes it from `PX_TOKEN`. `px tokens create`
   makes one, in the data directory while px is stopped, else through the server. The first one has the scope `admin`.
 * A scope includes those before it: `read` looks, `operate` also moves runs and deliveries, `admin` also changes hooks and tokens.
@@ -76,7 +82,8 @@ fn route(out: &mut String, method: &str, path: &str, operation: &Value) {
     let _ = writeln!(out, "| status | | body |\n|---|---|---|");
     for (status, answer) in operation["responses"].as_object().unwrap_or(&Map::new()) {
         // What every route answers is said once, above.
-        if matches!(status.as_str(), "401" | "403" | "408" | "413" | "431" | "503") && scope != "open" {
+        if matches!(status.as_str(), "401" | "403" | "408" | "413" | "415" | "431" | "503") && scope != "open"
+        {
             continue;
         }
         let content = answer["content"].as_object().cloned().unwrap_or_default();

@@ -1,7 +1,6 @@
 //! Every route: the one table (see [`super::table`]).
 
-use px_store::tokens::Permission;
-
+use super::door::Door;
 use super::shapes as s;
 use super::table::{EVENTS, JSON, Route, TEXT, shape};
 use super::{
@@ -22,64 +21,61 @@ pub(super) fn all() -> Vec<Route> {
 
 fn about_px() -> Vec<Route> {
     vec![
-        Route::get("/status", status::show)
+        Route::get("/status", Door::Read, status::show)
             .named("status", "Whether the server takes requests")
             .answers::<s::Status>(200, "It does"),
-        Route::get("/health/live", health::live)
+        Route::get("/health/live", Door::Read, health::live)
             .named("live", "Whether the process does anything at all")
             .answers::<s::Health>(200, "It does"),
-        Route::get("/health/ready", health::ready)
+        Route::get("/health/ready", Door::Read, health::ready)
             .named(
                 "ready",
                 "Whether the server can take webhooks: its store takes writes, and it does not end",
             )
             .answers::<s::Health>(200, "It can")
             .answers::<s::Health>(503, "It cannot"),
-        Route::get("/metrics", metrics::show)
+        Route::get("/metrics", Door::Read, metrics::show)
             .named("metrics", "Figures, as Prometheus reads them")
             .answers_as(200, "The figures", TEXT, shape::<String>),
-        Route::get("/openapi.json", document::show)
+        Route::get("/openapi.json", Door::Read, document::show)
             .named("openapi", "This document")
             .answers::<s::Object>(200, "This document"),
-        Route::get("/tokens", tokens::list)
+        Route::get("/tokens", Door::Admin, tokens::list)
             .named("listTokens", "Every API token, without its secret")
-            .needs(Permission::Admin)
             .answers::<s::Tokens>(200, "The tokens, oldest first"),
-        Route::post("/tokens", tokens::create)
+        Route::post("/tokens", Door::FirstToken, tokens::create)
             .named("createToken", "Makes an API token")
-            .needs(Permission::Admin)
             .takes::<tokens::NewToken>()
             .answers::<s::MadeToken>(201, "The token; it is shown this once")
             .refuses(409, "The first token must have the scope admin, or there are too many"),
-        Route::delete("/tokens/{id}", tokens::revoke)
+        Route::delete("/tokens/{id}", Door::Admin, tokens::revoke)
             .named("revokeToken", "Revokes an API token, at once")
-            .needs(Permission::Admin)
             .answers_nothing(204, "It is revoked"),
     ]
 }
 
 fn about_brains() -> Vec<Route> {
     vec![
-        Route::get("/brains", brains::list)
+        Route::get("/brains", Door::Read, brains::list)
             .named("listBrains", "Every brain, or those that a text can mean")
             .query::<brains::Search>()
             .answers::<s::Brains>(200, "The brains"),
-        Route::get("/brains/watch", watch_brains::brains)
+        Route::get("/brains/watch", Door::Stream, watch_brains::brains)
             .named(
                 "watchBrains",
                 "The running runs as server-sent events, at once and on each lifecycle change",
             )
             .answers_as(200, "The stream; `data` is `{runningBrains}`", EVENTS, shape::<String>),
-        Route::get("/brains/{id}", brains::show)
+        Route::get("/brains/{id}", Door::Read, brains::show)
             .named("showBrain", "A brain, by title, file name or a part of them")
             .answers::<s::Brain>(200, "The brain")
             .refuses(300, "Several brains could be meant"),
-        Route::get("/brains/{id}/history", brains::history)
+        Route::get("/brains/{id}/history", Door::Read, brains::history)
             .named("brainHistory", "The newest runs of a brain")
             .query::<brains::Limit>()
             .answers::<s::Runs>(200, "The runs, newest first")
             .refuses(300, "Several brains could be meant"),
-        Route::get("/brains/{id}/active-runs", brains::active_runs)
+        Route::get("/brains/{id}/active-runs", Door::Read, brains::active_runs)
             .named("activeRuns", "The runs of a brain that are running, paused or waiting")
             .answers::<s::Runs>(200, "The runs, newest first")
             .refuses(300, "Several brains could be meant"),
@@ -88,13 +84,13 @@ fn about_brains() -> Vec<Route> {
 
 fn about_runs() -> Vec<Route> {
     vec![
-        Route::get("/brains/runs", runs::list)
+        Route::get("/brains/runs", Door::Read, runs::list)
             .named("listRuns", "Runs, newest first, in pages")
             .query::<runs::Filter>()
             .answers::<s::RunPage>(200, "The runs")
             .refuses(300, "Several brains could be meant")
             .refuses(404, "There is no such brain"),
-        Route::post("/brains/runs", start_run::start)
+        Route::post("/brains/runs", Door::Operate, start_run::start)
             .named("startRun", "Starts a run")
             .takes::<start_run::Body>()
             .answers::<s::StartedRun>(201, "It is started, durably")
@@ -102,44 +98,44 @@ fn about_runs() -> Vec<Route> {
             .refuses(404, "There is no such brain")
             .refuses(409, "Several brains could be meant, or the idempotency key had another input")
             .refuses(422, "The state does not fit, or the webhookUrl may not be called"),
-        Route::post("/brains/runs/rerun", rerun::rerun)
+        Route::post("/brains/runs/rerun", Door::Operate, rerun::rerun)
             .named("rerunRun", "Sends a run that is over back to a step")
             .takes::<rerun::Rerun>()
             .answers::<s::RerunRun>(200, "It goes on from there")
             .refuses(404, "There is no such run")
             .refuses(409, "The run is not over, or did not come as far")
             .refuses(422, "The state of then does not fit any more, or the webhookUrl may not be called"),
-        Route::get("/brains/runs/{id}", runs::show)
+        Route::get("/brains/runs/{id}", Door::Read, runs::show)
             .named("showRun", "A run, with its state and what it waits for, now or after one of its events")
             .query::<runs::At>()
             .answers::<s::Run>(200, "The run"),
-        Route::delete("/brains/runs/{id}", runs::cancel)
+        Route::delete("/brains/runs/{id}", Door::Operate, runs::cancel)
             .named("cancelRun", "Cancels a run")
             .answers_nothing(204, "It is cancelled")
             .refuses(409, "It is over"),
-        Route::get("/brains/runs/{id}/events", runs::events)
+        Route::get("/brains/runs/{id}/events", Door::Read, runs::events)
             .named("runEvents", "The log of a run")
             .query::<runs::After>()
             .answers::<s::Events>(200, "Its entries, oldest first"),
-        Route::get("/brains/runs/{id}/watch", watch::run)
+        Route::get("/brains/runs/{id}/watch", Door::Stream, watch::run)
             .named(
                 "watchRun",
                 "The log of a run as server-sent events: what there is, then what comes, to its end",
             )
             .answers_as(200, "The stream; `data` is an entry, `id` its seq", EVENTS, shape::<String>),
-        Route::post("/brains/runs/{id}/resume", runs::resume)
+        Route::post("/brains/runs/{id}/resume", Door::Operate, runs::resume)
             .named("resumeRun", "Resumes a paused run")
             .may_take::<runs::Resume>()
             .answers::<s::Resumed>(202, "It goes on")
             .refuses(409, "It is not paused")
             .refuses(422, "The webhookUrl may not be called"),
-        Route::post("/brains/runs/{id}/fork", rerun::fork)
+        Route::post("/brains/runs/{id}/fork", Door::Operate, rerun::fork)
             .named("forkRun", "Starts a run from a step of another one, which stays as it is")
             .takes::<rerun::Fork>()
             .answers::<s::StartedRun>(201, "It is started, durably")
             .refuses(409, "The run did not come as far")
             .refuses(422, "The state does not fit, or the webhookUrl may not be called"),
-        Route::post("/brains/runs/{id}/signals", signals::send)
+        Route::post("/brains/runs/{id}/signals", Door::Operate, signals::send)
             .named("signalRun", "Sends a run a signal")
             .takes::<s::Signal>()
             .answers::<s::SignalTaken>(202, "It is taken")
@@ -150,7 +146,6 @@ fn about_runs() -> Vec<Route> {
 fn about_webhooks() -> Vec<Route> {
     let receive = |route: Route, name| {
         route
-            .open()
             .named(
                 name,
                 "Sends a webhook; what the body is, and how the sender is verified, is the webhook's",
@@ -166,17 +161,17 @@ fn about_webhooks() -> Vec<Route> {
             .refuses(500, "The handler failed")
     };
     vec![
-        Route::get("/webhooks", webhooks::list)
+        Route::get("/webhooks", Door::Read, webhooks::list)
             .named("listWebhooks", "Every webhook")
             .answers::<s::Webhooks>(200, "The webhooks"),
-        Route::get("/webhooks/deliveries", deliveries::list)
+        Route::get("/webhooks/deliveries", Door::Read, deliveries::list)
             .named("listDeliveries", "The inbox, newest first, in pages")
             .query::<deliveries::Filter>()
             .answers::<s::DeliveryPage>(200, "The deliveries"),
-        Route::get("/webhooks/deliveries/{id}", deliveries::show)
+        Route::get("/webhooks/deliveries/{id}", Door::Read, deliveries::show)
             .named("showDelivery", "A delivery, with what became of it and why")
             .answers::<s::Delivery>(200, "The delivery"),
-        Route::post("/webhooks/deliveries/{id}/replay", operator::replay)
+        Route::post("/webhooks/deliveries/{id}/replay", Door::Operate, operator::replay)
             .named("replayDelivery", "Handles a delivery again, and answers as its webhook would")
             .answers_as(200, "It is taken in", JSON, shape::<serde_json::Value>)
             .answers::<s::Accepted>(201, "A run was started")
@@ -184,21 +179,19 @@ fn about_webhooks() -> Vec<Route> {
             .refuses(409, "It cannot be replayed")
             .refuses(422, "The payload does not fit the schema")
             .refuses(500, "The handler failed"),
-        Route::post("/webhooks/deliveries/{id}/bind", operator::bind)
+        Route::post("/webhooks/deliveries/{id}/bind", Door::Operate, operator::bind)
             .named("bindDelivery", "Gives a kept event to a run by hand")
             .takes::<operator::Bind>()
             .answers::<s::BoundEvent>(200, "The run has it")
             .refuses(409, "The event is not kept, or the run does not wait for it"),
-        receive(Route::post("/webhooks/{slug}", ingress::receive), "sendWebhook")
+        receive(Route::post("/webhooks/{slug}", Door::Webhook, ingress::receive), "sendWebhook")
             .takes_forms(vec![(JSON, shape::<serde_json::Value>)]),
-        receive(Route::get("/webhooks/{slug}", ingress::receive), "webhookHandshake"),
-        Route::options("/webhooks/{slug}", ingress::options)
-            .open()
+        receive(Route::get("/webhooks/{slug}", Door::Webhook, ingress::receive), "webhookHandshake"),
+        Route::options("/webhooks/{slug}", Door::Public, ingress::options)
             .named("askWebhook", "What may be sent there")
             .answers_nothing(204, "The header Allow says it")
             .answers_nothing(200, "The origin that asks may send (CloudEvents)"),
-        Route::post("/webhooks/system/page-form", ingress::receive_form)
-            .open()
+        Route::post("/webhooks/system/page-form", Door::Form, ingress::receive_form)
             .named("sendForm", "Sends a form of a page to the run that waits for it")
             .query::<s::FormQuery>()
             .takes_forms(vec![
@@ -214,65 +207,62 @@ fn about_webhooks() -> Vec<Route> {
 
 fn about_hooks() -> Vec<Route> {
     vec![
-        Route::get("/hooks", hooks::list::list)
+        Route::get("/hooks", Door::Read, hooks::list::list)
             .named("listHooks", "Every hook")
             .answers::<s::Hooks>(200, "The hooks"),
-        Route::post("/hooks", hooks::create::create)
+        Route::post("/hooks", Door::Admin, hooks::create::create)
             .named("createHook", "Makes a hook")
-            .needs(Permission::Admin)
             .takes::<s::HookInput>()
             .answers::<s::Hook>(201, "The hook; its secret is shown this once")
             .refuses(409, "There are too many")
             .refuses(422, "The address may not be sent to"),
-        Route::get("/hooks/{id}", hooks::show::show)
+        Route::get("/hooks/{id}", Door::Read, hooks::show::show)
             .named("showHook", "A hook")
             .answers::<s::Hook>(200, "The hook"),
-        Route::patch("/hooks/{id}", hooks::update::update)
+        Route::patch("/hooks/{id}", Door::Admin, hooks::update::update)
             .named("updateHook", "Changes a hook; what is left out stays as it is")
             .may_take::<s::HookChange>()
             .answers::<s::Hook>(200, "The hook as it is now")
             .refuses(409, "It belongs to the configuration, or has changed at the same time")
             .refuses(422, "The address may not be sent to"),
-        Route::delete("/hooks/{id}", hooks::delete::delete)
+        Route::delete("/hooks/{id}", Door::Admin, hooks::delete::delete)
             .named("deleteHook", "Deletes a hook")
-            .needs(Permission::Admin)
             .answers_nothing(204, "It is deleted")
             .refuses(409, "It belongs to the configuration"),
-        Route::post("/hooks/{id}/test", hooks::test::test)
+        Route::post("/hooks/{id}/test", Door::Operate, hooks::test::test)
             .named("testHook", "Sends a hook a test")
             .answers::<s::TestSent>(202, "It is on its way")
             .refuses(409, "The hook takes no deliveries"),
-        Route::post("/hooks/{id}/rotate-secret", hooks::rotate_secret::rotate)
+        Route::post("/hooks/{id}/rotate-secret", Door::Admin, hooks::rotate_secret::rotate)
             .named("rotateSecret", "Gives a hook another secret; the old one signs too for a while")
-            .needs(Permission::Admin)
             .may_take::<s::RotationInput>()
             .answers::<s::Hook>(200, "The hook; its new secret is shown this once")
             .refuses(409, "It belongs to the configuration, or does not sign"),
-        Route::get("/hooks/{id}/deliveries", hooks::deliveries::of_hook)
+        Route::get("/hooks/{id}/deliveries", Door::Read, hooks::deliveries::of_hook)
             .named("hookDeliveries", "What is on its way to a hook, newest first, in pages")
             .query::<hooks::deliveries::Filter>()
             .answers::<s::OutgoingPage>(200, "The deliveries"),
-        Route::post("/hooks/{id}/recover", hooks::recover::recover)
+        Route::post("/hooks/{id}/recover", Door::Operate, hooks::recover::recover)
             .named("recoverHook", "Sends a hook everything that it did not get since a time")
             .takes::<s::RecoveryInput>()
             .answers::<s::Recovered>(200, "What is sent")
             .refuses(409, "The hook takes no deliveries"),
-        Route::get("/hooks/{id}/stats", hooks::stats::show)
+        Route::get("/hooks/{id}/stats", Door::Read, hooks::stats::show)
             .named("hookStats", "How a hook does")
             .answers::<s::HookStats>(200, "Its figures"),
-        Route::get("/deliveries", hooks::deliveries::list)
+        Route::get("/deliveries", Door::Read, hooks::deliveries::list)
             .named("listOutgoing", "The outbox, newest first, in pages")
             .query::<hooks::deliveries::Filter>()
             .answers::<s::OutgoingPage>(200, "The deliveries")
             .refuses(404, "There is no such hook, or no such run"),
-        Route::get("/deliveries/{id}", hooks::delivery::show)
+        Route::get("/deliveries/{id}", Door::Read, hooks::delivery::show)
             .named("showOutgoing", "A delivery to a hook, with every attempt")
             .answers::<s::Outgoing>(200, "The delivery"),
-        Route::post("/deliveries/{id}/redeliver", hooks::redeliver::redeliver)
+        Route::post("/deliveries/{id}/redeliver", Door::Operate, hooks::redeliver::redeliver)
             .named("redeliver", "Sends a delivery once more")
             .answers::<s::OutgoingInList>(202, "It is due")
             .refuses(409, "Its hook takes no deliveries"),
-        Route::get("/.well-known/webhooks-keys", hooks::keys::show)
+        Route::get("/.well-known/webhooks-keys", Door::Read, hooks::keys::show)
             .named("hookKeys", "The public keys that callbacks are verified with")
             .answers::<s::Keys>(200, "The keys"),
     ]

@@ -9,21 +9,12 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use http::Method;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::{guard, headers};
+use super::door::Door;
+use super::{body, guard, headers};
 use crate::app::Shared;
-use px_store::tokens::Permission;
 
 /// Makes the schema of a type.
 pub(super) type Shape = fn(&mut SchemaGenerator) -> Schema;
-
-/// Who may use a route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Access {
-    /// Whoever the webhook's own verification believes (RULES 22).
-    Open,
-    /// Whoever has an API token of this scope; this machine if there is no token.
-    Token(Permission),
-}
 
 /// What a route answers in one case.
 pub(super) struct Answer {
@@ -41,14 +32,13 @@ pub(super) struct Route {
     pub(super) name: &'static str,
     /// What it does, in a sentence.
     pub(super) what: &'static str,
-    pub(super) access: Access,
+    pub(super) door: Door,
     /// The type of its query.
     pub(super) query: Option<Shape>,
     /// The content types and types of its body; not required if so said.
     pub(super) body: Option<Body>,
     pub(super) answers: Vec<Answer>,
     serve: MethodRouter<Shared>,
-    reads_body: bool,
 }
 
 /// The body that a route takes.
@@ -66,7 +56,7 @@ pub(super) fn shape<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 }
 
 impl Route {
-    fn new<H, T>(method: Method, filter: MethodFilter, path: &'static str, handler: H) -> Self
+    fn new<H, T>(method: Method, filter: MethodFilter, path: &'static str, door: Door, handler: H) -> Self
     where
         H: Handler<T, Shared>,
         T: 'static,
@@ -76,50 +66,58 @@ impl Route {
             path,
             name: "",
             what: "",
-            access: Access::Token(Permission::Read),
+            door,
             query: None,
             body: None,
             answers: Vec::new(),
             serve: on(filter, handler),
-            reads_body: true,
         }
     }
 
-    pub(super) fn get<H: Handler<T, Shared>, T: 'static>(path: &'static str, handler: H) -> Self {
-        Self::new(Method::GET, MethodFilter::GET, path, handler)
+    pub(super) fn get<H: Handler<T, Shared>, T: 'static>(path: &'static str, door: Door, handler: H) -> Self {
+        Self::new(Method::GET, MethodFilter::GET, path, door, handler)
     }
 
-    pub(super) fn post<H: Handler<T, Shared>, T: 'static>(path: &'static str, handler: H) -> Self {
-        let this = Self::new(Method::POST, MethodFilter::POST, path, handler);
-        Self { access: Access::Token(Permission::Operate), ..this }
+    pub(super) fn post<H: Handler<T, Shared>, T: 'static>(
+        path: &'static str,
+        door: Door,
+        handler: H,
+    ) -> Self {
+        Self::new(Method::POST, MethodFilter::POST, path, door, handler)
     }
 
-    pub(super) fn patch<H: Handler<T, Shared>, T: 'static>(path: &'static str, handler: H) -> Self {
-        let this = Self::new(Method::PATCH, MethodFilter::PATCH, path, handler);
-        Self { access: Access::Token(Permission::Admin), ..this }
+    pub(super) fn patch<H: Handler<T, Shared>, T: 'static>(
+        path: &'static str,
+        door: Door,
+        handler: H,
+    ) -> Self {
+        Self::new(Method::PATCH, MethodFilter::PATCH, path, door, handler)
     }
 
-    pub(super) fn delete<H: Handler<T, Shared>, T: 'static>(path: &'static str, handler: H) -> Self {
-        let this = Self::new(Method::DELETE, MethodFilter::DELETE, path, handler);
-        Self { access: Access::Token(Permission::Operate), ..this }
+    pub(super) fn delete<H: Handler<T, Shared>, T: 'static>(
+        path: &'static str,
+        door: Door,
+        handler: H,
+    ) -> Self {
+        Self::new(Method::DELETE, MethodFilter::DELETE, path, door, handler)
     }
 
-    pub(super) fn options<H: Handler<T, Shared>, T: 'static>(path: &'static str, handler: H) -> Self {
-        Self::new(Method::OPTIONS, MethodFilter::OPTIONS, path, handler)
+    pub(super) fn options<H: Handler<T, Shared>, T: 'static>(
+        path: &'static str,
+        door: Door,
+        handler: H,
+    ) -> Self {
+        Self::new(Method::OPTIONS, MethodFilter::OPTIONS, path, door, handler)
     }
 
     pub(super) fn named(self, name: &'static str, what: &'static str) -> Self {
         Self { name, what, ..self }
     }
 
-    /// Needs an API token of this scope.
-    pub(super) fn needs(self, scope: Permission) -> Self {
-        Self { access: Access::Token(scope), ..self }
-    }
-
-    /// A way in of webhooks, which reads its body itself.
-    pub(super) fn open(self) -> Self {
-        Self { access: Access::Open, reads_body: false, ..self }
+    /// Whether a body has to be JSON: on every route of the API that may change
+    /// something. The ways in of webhooks and forms have types of their own.
+    pub(super) fn wants_json(&self) -> bool {
+        self.door.scope().is_some() && self.method != Method::GET
     }
 
     pub(super) fn query<T: JsonSchema>(self) -> Self {
@@ -181,15 +179,16 @@ impl Route {
 
 /// The router of a table.
 pub(super) fn router(routes: Vec<Route>, app: Shared) -> Router {
-    let cors = headers::cors(&app.cors_origins);
+    let cors = headers::cors(&app.urls.cors_origins);
     let mut router = Router::new();
     for route in routes {
+        let wants_json = route.wants_json();
         let mut serve = route.serve;
-        if route.reads_body {
-            serve = serve.layer(axum::middleware::from_fn_with_state(app.clone(), super::body::read));
-        }
-        if let Access::Token(scope) = route.access {
-            let state = (app.clone(), scope);
+        if let Some(scope) = route.door.scope() {
+            let read = (app.clone(), body::Wanted { json: wants_json });
+            serve = serve.layer(axum::middleware::from_fn_with_state(read, body::read));
+            let needed = guard::Needed { door: route.door, scope };
+            let state = (app.clone(), needed);
             serve = serve.layer(axum::middleware::from_fn_with_state(state, guard::check));
             serve = serve.layer(axum::middleware::map_response(headers::add));
             // Outermost: a browser asks whether it may before it has a token.

@@ -1,7 +1,7 @@
 //! `GET|POST /tokens` and `DELETE /tokens/:id`: the API's own tokens.
 
-use axum::Json;
 use axum::extract::{Path, State};
+use axum::{Extension, Json};
 use bytes::Bytes;
 use http::StatusCode;
 use px_core::{Code, TokenId};
@@ -11,7 +11,7 @@ use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-use crate::access::TokenError;
+use crate::access::{Right, TokenError};
 use crate::app::Shared;
 use crate::error::ApiError;
 
@@ -40,6 +40,7 @@ fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D:
 
 pub(super) async fn create(
     State(app): State<Shared>,
+    Extension(right): Extension<Right>,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let body: NewToken = super::read_json(&body)?;
@@ -49,7 +50,7 @@ pub(super) async fn create(
         let known = Permission::ALL.map(Permission::as_str).join(", ");
         ApiError::bad_request(format!("Unknown scope '{scope}'; the scopes are {known}"))
     })?;
-    let (token, secret) = app.tokens.create(&name, permission).await?;
+    let (token, secret) = app.tokens.create_by(right, &name, permission).await?;
     let mut shown = view(&token);
     if let Value::Object(fields) = &mut shown {
         // Shown once: nobody gets to see it again.
@@ -83,6 +84,9 @@ impl From<TokenError> for ApiError {
         match error {
             TokenError::NotFound(_) => Self::not_found(error.to_string()).code(Code::TokenNotFound),
             TokenError::Name => Self::bad_request(error.to_string()),
+            TokenError::NotFirst | TokenError::Revoked => {
+                Self::new(StatusCode::UNAUTHORIZED, Code::TokenMissing, error.to_string())
+            }
             TokenError::FirstIsNotAdmin | TokenError::TooMany => {
                 Self::conflict(error.to_string()).code(Code::TokenConflict)
             }

@@ -133,6 +133,7 @@ fn request(verification: &Verification, secret: &SecretString, kind: &'static st
         method: outgoing.method,
         path: "/webhooks/fuzz".into(),
         query,
+        base: None,
         headers: outgoing.headers,
         body: outgoing.body,
         remote: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),

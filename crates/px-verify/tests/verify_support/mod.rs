@@ -20,6 +20,7 @@ pub(crate) fn post(at_secs: u64, headers: &[(&str, &str)], body: impl Into<Bytes
         method: Method::POST,
         path: "/webhooks/test".to_owned(),
         query: None,
+        base: None,
         headers: map,
         body: body.into(),
         remote: "203.0.113.7:4711".parse().unwrap(),

@@ -74,6 +74,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         method: args.method,
         path,
         query,
+        base: None,
         headers: headers(&args.headers)?,
         body: Bytes::from(args.payload.as_deref().map(read).transpose()?.unwrap_or_default()),
         remote: SocketAddr::from(([127, 0, 0, 1], 0)),

@@ -1,0 +1,49 @@
+//! The doors of the server: each route names the one that it lies behind, and
+//! what is asked there follows from it. `matrix` holds each against every kind
+//! of caller, over real sockets.
+
+use px_inbound::verify::local::Rule;
+use px_store::tokens::Permission;
+
+/// Who may use a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Door {
+    /// Anybody: it says nothing that is not public, and changes nothing.
+    Public,
+    /// Whoever the webhook's own verification believes; this machine if it
+    /// verifies nobody.
+    Webhook,
+    /// Whoever knows the token of the wait that the form is for.
+    Form,
+    /// Whoever may look.
+    Read,
+    /// Whoever may look, for as long as it lasts.
+    Stream,
+    /// Whoever may move runs and deliveries.
+    Operate,
+    /// Whoever may change hooks and tokens.
+    Admin,
+    /// As [`Door::Admin`], and no browser while there are no tokens: whoever
+    /// makes the first one has the server.
+    FirstToken,
+}
+
+impl Door {
+    /// The scope that an API token needs here. `None` where none is asked for.
+    pub(super) const fn scope(self) -> Option<Permission> {
+        match self {
+            Self::Public | Self::Webhook | Self::Form => None,
+            Self::Read | Self::Stream => Some(Permission::Read),
+            Self::Operate => Some(Permission::Operate),
+            Self::Admin | Self::FirstToken => Some(Permission::Admin),
+        }
+    }
+
+    /// What is asked while there are no tokens.
+    pub(super) const fn rule(self) -> Rule {
+        match self {
+            Self::FirstToken => Rule::NoBrowser,
+            _ => Rule::ThisMachine,
+        }
+    }
+}

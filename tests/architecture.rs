@@ -85,7 +85,9 @@ fn crates() -> Vec<String> {
 fn library() -> Vec<(String, String)> {
     sources("crates")
         .into_iter()
-        .filter(|(name, _)| name.contains("/src/") && !name.contains("/tests/"))
+        .filter(|(name, _)| {
+            name.contains("/src/") && !name.contains("/tests/") && !name.ends_with("/tests.rs")
+        })
         .map(|(name, text)| {
             let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default().to_owned();
             (name, code)

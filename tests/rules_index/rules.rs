@@ -50,7 +50,7 @@ pub(super) const RULES: &[Row] = &[
     (
         22,
         "slugs have a form, and few routes answer without a token",
-        &["px-server/src/api/matrix.rs::every_route_lets_in_whom_its_door_does"],
+        &["px-server/src/api/tests/matrix.rs::every_route_lets_in_whom_its_door_does"],
     ),
     (23, "the schema is the payload type's, and unknown kinds pass", &[]),
     (24, "a handler sees the whole request, and has two seconds", &[]),

@@ -31,6 +31,9 @@ use crate::error::{Error, Result};
 /// File descriptors that are kept for the store and the like.
 const OWN_FILES: u64 = 512;
 
+/// The greatest `max_concurrent_steps`.
+const MAX_CONCURRENT_STEPS: usize = 1_000_000;
+
 /// The greatest `max_stalled`.
 const MAX_STALLED: usize = 1_024;
 
@@ -109,6 +112,12 @@ impl Limits {
             return bad(
                 &format!("max_stalled is more than {MAX_STALLED}"),
                 "each is a thread that computes or blocks for ever: mend the step that the log names instead",
+            );
+        }
+        if self.max_concurrent_steps > MAX_CONCURRENT_STEPS {
+            return bad(
+                &format!("max_concurrent_steps is more than {MAX_CONCURRENT_STEPS}"),
+                "each step that runs holds its state in memory; more wait for their turn",
             );
         }
         match zeros.into_iter().find(|(_, is_zero)| *is_zero) {
@@ -215,6 +224,7 @@ mod tests {
             ("head_timeout_secs = 0", "head_timeout_secs is 0"),
             ("max_stalled = 0", "max_stalled is 0"),
             ("max_stalled = 2000", "more than 1024"),
+            ("max_concurrent_steps = 1000001", "more than 1000000"),
         ] {
             let error = limits(text).check().unwrap_err();
             assert!(error.message.contains(part), "{}", error.message);

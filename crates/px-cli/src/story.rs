@@ -232,7 +232,7 @@ fn running(story: &mut Story, run: &Value, events: &[Value], now: Timestamp) {
                      blocks where it should await."
                 ));
                 story.sentences.push(
-                    "Its timeout and `px runs cancel` count all the same; code that blocks belongs into \
+                    "Its timeout and `px runs cancel` count all the same; code that blocks belongs in \
                      `px::blocking`."
                         .to_owned(),
                 );

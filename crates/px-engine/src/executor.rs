@@ -9,12 +9,12 @@ use px_core::event::{Failure, FailureKind};
 use px_core::run::{After, Command, StepOutcome, Then};
 use px_core::wait::Wait;
 use px_core::{Run, RunId, RunStatus, Stopwatch};
-use px_pool::Subject;
+use px_pool::{Subject, panic_text};
 use px_sdk::{Body, Continue, Cx, Nested, StepContext, StepError, StepOutput};
 use px_store::{Admission, Outcome, Work};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::fitness::{self, panic_text, same_response};
+use crate::fitness::{self, same_response};
 use crate::items;
 use crate::metrics;
 use crate::port;
@@ -43,6 +43,7 @@ pub(crate) async fn execute(
     let deaths = found.record.deaths + u32::from(died);
     let claim = Claim {
         fence: parts.ids.version(parts.clock.now()),
+        before: found.version,
         work: Work { since: found.record.since, owner: Some(parts.owner), deaths },
     };
     let mut draft = parts.draft();

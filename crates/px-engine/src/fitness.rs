@@ -4,6 +4,7 @@
 use std::panic::AssertUnwindSafe;
 
 use px_core::Run;
+use px_pool::panic_text;
 use px_sdk::Registry;
 use serde_json::Value;
 
@@ -69,13 +70,4 @@ pub(crate) fn same_response(registry: &Registry, run: &Run) -> Result<(), String
         )),
         _ => Ok(()),
     }
-}
-
-/// What a panic said.
-pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "the step panicked without a message".to_owned())
 }

@@ -92,7 +92,22 @@ impl Port {
         let over = || Error::permanent(OVER);
         let (reply, answer) = oneshot::channel();
         self.asks.send(Box::new(make(reply))).await.map_err(|_| over())?;
-        answer.await.map_err(|_| over())?
+        // A request that is sent while the executor lets go may never be read.
+        tokio::select! {
+            biased;
+            answer = answer => answer.map_err(|_| over())?,
+            () = self.over() => Err(over()),
+        }
+    }
+
+    /// Resolves when the executor has let go of the execution.
+    async fn over(&self) {
+        let mut gone = std::pin::pin!(self.gone.notified());
+        // Registered before the look, so that none is missed between both.
+        gone.as_mut().enable();
+        if !self.is_cancelled() {
+            gone.await;
+        }
     }
 
     async fn record(&self, command: Command, what: &'static str) -> Result<()> {
@@ -149,13 +164,6 @@ impl StepPort for Port {
     }
 
     fn cancelled(&self) -> PortFuture<'_, ()> {
-        Box::pin(async move {
-            let mut gone = std::pin::pin!(self.gone.notified());
-            // Registered before the look, so that none is missed between both.
-            gone.as_mut().enable();
-            if !self.is_cancelled() {
-                gone.await;
-            }
-        })
+        Box::pin(self.over())
     }
 }

@@ -54,6 +54,8 @@ pub(crate) struct Session {
 pub(crate) struct Claim {
     /// What every commit demands.
     pub(crate) fence: u64,
+    /// The version of the row that the claim was written over.
+    pub(crate) before: u64,
     /// The row, as it was written.
     pub(crate) work: Work,
 }
@@ -82,12 +84,11 @@ impl Session {
         }
     }
 
-    /// Whether the claim is in the store as this session wrote it. One that is
-    /// not there yet, since it is still being written, reads as gone: ask only
-    /// behind a commit, or behind the claim's own.
+    /// Whether the claim is in the store as this session wrote it, or not yet:
+    /// it is written while the step runs, and a slow disk may take its time.
     pub(crate) async fn holds_claim(&self) -> Result<bool, SessionError> {
         let work = self.parts.store.work_of(self.parts.scope, self.run).await?;
-        Ok(work.is_some_and(|work| work.version == self.claim.fence))
+        Ok(work.is_some_and(|work| work.version == self.claim.fence || work.version == self.claim.before))
     }
 
     /// The run as it was last committed. A commit copies what is still held.
@@ -203,7 +204,10 @@ impl Session {
                     // Somebody changed the run or a key and left the claim: read anew.
                     match self.parts.store.run(self.parts.scope, self.run).await? {
                         Some(record) => self.record = Arc::new(record),
-                        None => return Ok(Committed::Revoked),
+                        None => {
+                            self.is_revoked = true;
+                            return Ok(Committed::Revoked);
+                        }
                     }
                 }
             }

@@ -36,22 +36,21 @@ pub(crate) async fn supervise<T>(
     let mut execution = pin!(execution);
     let mut timeout = pin!(after(timeout));
     let mut visible = pin!(tokio::time::sleep(limits.visible_after));
-    loop {
+    while !session.is_revoked() {
         tokio::select! {
             biased;
             done = &mut execution => return Ok(Ended::Returned(done)),
             () = &mut timeout => return Ok(Ended::TimedOut),
-            ask = next(&mut asks) => session.answer(*ask).await,
+            // Before the requests, of which there may always be one.
             () = &mut visible => break,
+            ask = next(&mut asks) => session.answer(*ask).await,
         }
     }
     // Subscribed before the look at the claim, so that no revocation falls between.
     let mut hinted = Box::pin(session.revocation_hint());
-    if session.show().await? == Committed::Revoked {
-        return Ok(Ended::Revoked);
-    }
+    let mut is_gone = session.is_revoked() || session.show().await? == Committed::Revoked;
     let mut look = tokio::time::interval(limits.poll);
-    loop {
+    while !is_gone {
         let must_look = tokio::select! {
             biased;
             done = &mut execution => return Ok(Ended::Returned(done)),
@@ -60,17 +59,15 @@ pub(crate) async fn supervise<T>(
                 hinted = Box::pin(session.revocation_hint());
                 true
             }
+            // Code that yields finds out by its next commit, if the hint is
+            // lost; code that does not never commits.
+            _ = look.tick() => execution.is_stalled(),
             ask = next(&mut asks) => {
                 session.answer(*ask).await;
                 session.is_revoked()
             }
-            // Code that yields finds out by its next commit, if the hint is
-            // lost; code that does not never commits.
-            _ = look.tick() => execution.is_stalled(),
         };
-        if must_look && !session.holds_claim().await? {
-            break;
-        }
+        is_gone = must_look && !session.holds_claim().await?;
     }
     // It may clean up, and is then dropped where it stands.
     if let Some(asks) = &asks {

@@ -509,10 +509,17 @@ impl Trouble {
 fn unavailable(endpoint: &Endpoint, trouble: &Trouble) -> Answer {
     let slug = endpoint.def.slug.as_str();
     if matches!(trouble, Trouble::Crowded) {
-        tracing::error!(slug, "the handler does not yield: its webhook is refused until it does");
-        return Answer::unavailable("The webhook's handler is stuck with earlier requests, try again");
+        tracing::error!(
+            slug,
+            "the handler or verifier of the webhook holds threads and does not yield: the webhook is answered \
+             503 until it does; such work belongs in a step"
+        );
+        return Answer::unavailable("The webhook's code is stuck with earlier requests, try again");
     }
-    tracing::error!(slug, "the handler took longer than {HANDLER_TIMEOUT:?}");
+    tracing::error!(
+        slug,
+        "the handler or verifier of the webhook took longer than {HANDLER_TIMEOUT:?}; such work belongs in a step"
+    );
     Answer::unavailable("The webhook's handler took too long, try again")
 }
 

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use px_pool::{Failure, Subject};
+use px_pool::{Failure, Subject, panic_text};
 use px_sdk::{HandlerError, RawInbound, Received};
 use serde_json::Value;
 
@@ -48,7 +48,7 @@ impl Stage {
             }
             Ok(Err(HandlerError::Failed(error))) => Err(Trouble::Failed(format!("{error:?}"))),
             Err(Failure::Panicked(panic)) => {
-                Err(Trouble::Failed(format!("the handler panicked: {}", text_of(&*panic))))
+                Err(Trouble::Failed(format!("the handler panicked: {}", panic_text(&*panic))))
             }
             Err(Failure::Closed) => Err(Trouble::Slow),
         }
@@ -71,12 +71,4 @@ impl Stage {
             Err(Failure::Closed) => Err(Trouble::Slow),
         }
     }
-}
-
-fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned())
 }

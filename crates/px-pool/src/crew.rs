@@ -2,9 +2,13 @@
 //!
 //! The **quick** lane has a fixed number of threads, each of which is replaced
 //! when a poll on it is blocked. Kinds of work of which that was seen run in the
-//! **patient** lane, whose threads come and go, one for each blocked poll up to a
-//! bound. So a kind that blocks delays the others once, for as long as it takes
-//! to see it, and not with each of its executions.
+//! **patient** lane. So a kind that blocks delays the others once, for as long as
+//! it takes to see it, and not with each of its executions.
+//!
+//! The patient lane grows while it stands still: some threads at once where work
+//! is queued and none was taken up for [`BLOCKED`]. Polls that merely compute for
+//! long, or a machine that is overloaded, get none: there each poll ends, and
+//! more threads would only make them all slower.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -14,11 +18,13 @@ use std::time::Duration;
 use px_core::Stopwatch;
 
 use crate::metrics;
-use crate::nice;
 use crate::pool::Shared;
 use crate::subject::Kind;
 use crate::task::Task;
 use crate::watchdog::{BLOCKED, PROBATION, STALLED};
+
+/// Threads that the patient lane begins with, and by which it grows.
+const GROWTH: usize = 4;
 
 /// A thread of the patient lane that had nothing to do for so long ends.
 const IDLE: Duration = Duration::from_secs(10);
@@ -27,6 +33,8 @@ pub(crate) struct Crew {
     family: Family,
     quick_threads: usize,
     max_patient: usize,
+    /// Threads of the patient lane for one kind of work, at most.
+    max_of_a_kind: usize,
     state: Mutex<State>,
     quick: Condvar,
     patient: Condvar,
@@ -46,6 +54,8 @@ struct State {
     threads: Vec<Arc<Thread>>,
     /// Kinds of work that were blocked, each with the time since the last one.
     suspects: HashMap<Kind, Stopwatch, foldhash::fast::FixedState>,
+    /// The time since a thread could not be started, once that was said.
+    failed: Option<Stopwatch>,
     is_stopping: bool,
 }
 
@@ -55,6 +65,8 @@ struct Lane {
     threads: usize,
     /// Threads of these that wait for work.
     idle: usize,
+    /// The time since a thread took a task from the queue.
+    taken: Option<Stopwatch>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +76,13 @@ enum Which {
 }
 
 impl State {
+    /// The threads that poll a task of this kind.
+    fn polled(&self, kind: Kind) -> impl Iterator<Item = &Arc<Thread>> {
+        let is_this =
+            move |thread: &&Arc<Thread>| thread.now().as_ref().is_some_and(|now| now.task.kind == kind);
+        self.threads.iter().filter(is_this)
+    }
+
     fn lane(&mut self, which: Which) -> &mut Lane {
         match which {
             Which::Quick => &mut self.quick,
@@ -91,10 +110,16 @@ impl Thread {
 }
 
 impl Crew {
-    pub(crate) fn new(family: Family, quick_threads: usize, max_patient: usize) -> Self {
+    pub(crate) fn new(
+        family: Family,
+        quick_threads: usize,
+        max_patient: usize,
+        max_of_a_kind: usize,
+    ) -> Self {
         let (quick_threads, max_patient) = (quick_threads.max(1), max_patient.max(1));
+        let max_of_a_kind = max_of_a_kind.max(1);
         let (state, quick, patient) = (Mutex::default(), Condvar::new(), Condvar::new());
-        Self { family, quick_threads, max_patient, state, quick, patient }
+        Self { family, quick_threads, max_patient, max_of_a_kind, state, quick, patient }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -106,8 +131,15 @@ impl Crew {
         self.replace(shared, &mut self.state())
     }
 
+    /// Lets the threads end that are not in a poll. What is queued is dropped.
     pub(crate) fn stop(&self) {
-        self.state().is_stopping = true;
+        let left: Vec<_> = {
+            let mut state = self.state();
+            state.is_stopping = true;
+            let quick = std::mem::take(&mut state.quick.queue);
+            quick.into_iter().chain(std::mem::take(&mut state.patient.queue)).collect()
+        };
+        left.iter().for_each(|task| task.close());
         self.quick.notify_all();
         self.patient.notify_all();
     }
@@ -116,6 +148,8 @@ impl Crew {
     pub(crate) fn queue(&self, shared: &Arc<Shared>, task: Arc<Task>) {
         let mut state = self.state();
         if state.is_stopping {
+            drop(state);
+            task.close();
             return;
         }
         if state.suspects.is_empty() || !state.suspects.contains_key(&task.kind) {
@@ -131,15 +165,51 @@ impl Crew {
         self.serve_patient(shared, &mut state);
     }
 
-    /// Wakes or starts a thread for the patient lane, if there is work for one.
+    /// Wakes a thread for what is queued in the patient lane, or starts one of
+    /// the first. Later ones are the watchdog's to start.
     fn serve_patient(&self, shared: &Arc<Shared>, state: &mut State) {
-        if state.patient.queue.len() > state.patient.idle && state.patient.threads < self.max_patient {
-            match self.spawn(shared, state, Which::Patient) {
-                Ok(()) => return,
-                Err(error) => tracing::error!(%error, "no thread for code that does not yield"),
-            }
+        if state.patient.idle == 0 && state.patient.threads < GROWTH {
+            self.grow(shared, state, 1);
         }
         self.patient.notify_one();
+    }
+
+    /// Starts so many threads of the patient lane, as far as it may have them.
+    fn grow(&self, shared: &Arc<Shared>, state: &mut State, threads: usize) {
+        for _ in 0..threads.min(self.max_patient.saturating_sub(state.patient.threads)) {
+            if let Err(error) = self.spawn(shared, state, Which::Patient) {
+                return no_thread(state, &error);
+            }
+        }
+    }
+
+    /// Lets the patient lane grow if it stands still.
+    fn relieve(&self, shared: &Arc<Shared>, state: &mut State) {
+        let stands_still = state.patient.taken.is_none_or(|taken| taken.elapsed() >= BLOCKED);
+        if !stands_still || state.is_stopping || self.first_of(state, Which::Patient).is_none() {
+            return;
+        }
+        let queued = state.patient.queue.len();
+        // From here on, until the next growth.
+        state.patient.taken = Some(Stopwatch::start());
+        self.grow(shared, state, queued.min(GROWTH));
+        self.patient.notify_all();
+    }
+
+    /// The place in a lane's queue of the task to poll next. In the patient lane
+    /// a kind that has as many threads as it may have is passed over; what is
+    /// abandoned only has to be dropped.
+    fn first_of(&self, state: &State, which: Which) -> Option<usize> {
+        let queue = match which {
+            Which::Quick => return (!state.quick.queue.is_empty()).then_some(0),
+            Which::Patient => &state.patient.queue,
+        };
+        let may_run = |task: &Arc<Task>| {
+            self.max_of_a_kind == usize::MAX
+                || task.is_abandoned()
+                || state.polled(task.kind).count() < self.max_of_a_kind
+        };
+        queue.iter().position(may_run)
     }
 
     fn spawn(&self, shared: &Arc<Shared>, state: &mut State, which: Which) -> io::Result<()> {
@@ -150,7 +220,7 @@ impl Crew {
             Family::Handlers => "px-handler",
         };
         std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-            nice::lower();
+            shared.nice.lower();
             let _entered = shared.driver.enter();
             let crew = shared.crew(family);
             crew.work(&shared, &its);
@@ -163,8 +233,7 @@ impl Crew {
 
     /// Polls what is queued, until there is no need of this thread any more.
     fn work(&self, shared: &Shared, thread: &Thread) {
-        while let Some(task) = self.next(thread.which) {
-            *thread.now() = Some(Polled { task: Arc::clone(&task), is_blocked: false, is_named: false });
+        while let Some(task) = self.next(thread) {
             shared.watchdog.look();
             task.poll();
             let polled = thread.now().take();
@@ -181,14 +250,22 @@ impl Crew {
     }
 
     /// The next task of a lane. `None` for a thread that is to end.
-    fn next(&self, which: Which) -> Option<Arc<Task>> {
+    fn next(&self, thread: &Thread) -> Option<Arc<Task>> {
+        let which = thread.which;
         let mut state = self.state();
         loop {
             if state.is_stopping {
                 state.lane(which).threads -= 1;
                 return None;
             }
-            if let Some(task) = state.lane(which).queue.pop_front() {
+            let first = self.first_of(&state, which);
+            let lane = state.lane(which);
+            if let Some(task) = first.and_then(|at| lane.queue.remove(at)) {
+                if which == Which::Patient {
+                    lane.taken = Some(Stopwatch::start());
+                }
+                // Under the lock, so that the next one counts it among its kind.
+                *thread.now() = Some(Polled { task: Arc::clone(&task), is_blocked: false, is_named: false });
                 return Some(task);
             }
             state.lane(which).idle += 1;
@@ -202,9 +279,10 @@ impl Crew {
                     state
                 }
             };
-            let lane = state.lane(which);
-            lane.idle -= 1;
-            if is_late && lane.queue.is_empty() {
+            state.lane(which).idle -= 1;
+            // What is queued of a kind that has all its threads needs no other.
+            if is_late && self.first_of(&state, which).is_none() {
+                let lane = state.lane(which);
                 lane.threads -= 1;
                 return None;
             }
@@ -225,6 +303,7 @@ impl Crew {
             is_busy = true;
             let Some(time) = polled.task.polled_for().filter(|time| *time >= BLOCKED) else { continue };
             state.suspects.insert(polled.task.kind, Stopwatch::start());
+            polled.task.note_blocked();
             if !std::mem::replace(&mut polled.is_blocked, true) {
                 has_news = true;
                 metrics::BLOCKED.increment();
@@ -239,8 +318,9 @@ impl Crew {
         if has_news {
             self.make_way(shared, state);
         }
+        self.relieve(shared, state);
         if let Err(error) = self.replace(shared, state) {
-            tracing::error!(%error, "no thread in place of one that does not yield; the next look tries again");
+            no_thread(state, &error);
         }
         is_busy
     }
@@ -270,15 +350,25 @@ impl Crew {
         state.threads.iter().filter_map(|thread| Some(Arc::clone(&thread.now().as_ref()?.task))).collect()
     }
 
-    /// Tasks of a kind that was seen not to yield: those that are polled, and
-    /// those that wait for a thread of the patient lane. 0 for any other kind.
-    pub(crate) fn suspects(&self, kind: Kind) -> usize {
+    /// Threads that do not yield and poll tasks of this kind.
+    pub(crate) fn blocked(&self, kind: Kind) -> usize {
         let state = self.state();
         if !state.suspects.contains_key(&kind) {
             return 0;
         }
-        let is_this = |thread: &&Arc<Thread>| thread.now().as_ref().is_some_and(|now| now.task.kind == kind);
-        let queued = state.patient.queue.iter().filter(|task| task.kind == kind);
-        state.threads.iter().filter(is_this).count() + queued.count()
+        let is_blocked = |thread: &&Arc<Thread>| thread.now().as_ref().is_some_and(|now| now.is_blocked);
+        state.polled(kind).filter(is_blocked).count()
+    }
+}
+
+/// Says, at most once a second, that the system gives no more threads.
+fn no_thread(state: &mut State, error: &io::Error) {
+    if state.failed.is_none_or(|said| said.elapsed() >= STALLED) {
+        state.failed = Some(Stopwatch::start());
+        tracing::error!(
+            %error,
+            "no thread in place of one that does not yield: raise the limit of threads (ulimit -u, TasksMax=); \
+             it is tried again"
+        );
     }
 }

@@ -10,11 +10,13 @@
 use std::io;
 
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::task::JoinHandle;
 
-use crate::nice;
+use crate::nice::Nice;
 
-/// Workers beside one for each thread that may be written off.
-const SPARE_WORKERS: usize = 4;
+/// Workers for the tasks that users' code spawns. As many of these as there are
+/// workers can keep one for ever before timers and sockets stand still.
+const WORKERS: usize = 20;
 
 /// Threads for [`spawn_blocking`](tokio::task::spawn_blocking), at most.
 const MAX_BLOCKING: usize = 512;
@@ -27,12 +29,12 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    pub(crate) fn start(max_stalled: usize) -> io::Result<Self> {
+    pub(crate) fn start(nice: Nice) -> io::Result<Self> {
         let runtime = Builder::new_multi_thread()
-            .worker_threads(max_stalled + SPARE_WORKERS)
+            .worker_threads(WORKERS)
             .max_blocking_threads(MAX_BLOCKING)
             .thread_name("px-user-tasks")
-            .on_thread_start(nice::lower)
+            .on_thread_start(move || nice.lower())
             .enable_all()
             .build()?;
         let handle = runtime.handle().clone();
@@ -49,8 +51,9 @@ impl Driver {
     }
 
     /// Lets an idle worker run, which then takes the driver if nobody has it.
-    pub(crate) fn nudge(handle: &Handle) {
-        drop(handle.spawn(std::future::ready(())));
+    /// The returned task is over once one has run.
+    pub(crate) fn nudge(handle: &Handle) -> JoinHandle<()> {
+        handle.spawn(std::future::ready(()))
     }
 }
 

@@ -21,6 +21,16 @@ pub enum Failure {
     Closed,
 }
 
+/// The text of a panic's payload.
+#[must_use]
+pub fn panic_text(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "the code panicked without a message".to_owned())
+}
+
 /// An execution under way. The result comes when this is awaited; the code runs
 /// whether it is awaited or not.
 #[must_use = "an execution ends when it is dropped"]

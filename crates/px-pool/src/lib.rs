@@ -12,12 +12,12 @@
 //!   kind of work runs on threads of its own from then on, until it has behaved
 //!   for [`PROBATION`], so that the replacements are not blocked one by one.
 //! * An execution that is dropped in the middle of a poll (its timeout, a
-//!   cancel, the shutdown) is **written off**: the thread stays with it until
-//!   the poll returns, and everything else goes on. It gives back its place
-//!   among the running steps, unless [`Limits::max_stalled`] threads are
-//!   written off already.
-//! * Timers and sockets of users' code have a runtime of their own
-//!   ([`driver`]), which no thread of the pool can stop.
+//!   cancel, the shutdown) and does not return is **written off**: the thread
+//!   stays with it until it does, and everything else goes on. It gives back its
+//!   place among the running steps, unless [`Limits::max_stalled`] threads are
+//!   written off to steps already.
+//! * Timers and sockets of users' code have a runtime of their own, which no
+//!   thread of the pool can stop.
 //!
 //! The crate knows neither runs' rules nor webhooks' rules; it knows how to
 //! name an execution ([`Subject`]). Tests in virtual time use
@@ -37,7 +37,7 @@ mod subject;
 mod task;
 mod watchdog;
 
-pub use execution::{Execution, Failure};
+pub use execution::{Execution, Failure, panic_text};
 pub use metrics::METRICS;
 pub use pool::{Limits, Pool};
 pub use subject::{Stalled, Subject};

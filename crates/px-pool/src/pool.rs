@@ -6,7 +6,7 @@ use std::io;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use crate::crew::{Crew, Family};
 use crate::driver::Driver;
 use crate::execution::Execution;
+use crate::nice::Nice;
 use crate::subject::{Stalled, Subject};
 use crate::task::{Place, Task};
 use crate::watchdog::{self, STALLED, Watchdog};
@@ -34,11 +35,11 @@ pub struct Limits {
     pub blocked_steps: usize,
     /// Threads for handlers that were seen not to yield, at most.
     pub blocked_handlers: usize,
-    /// Requests of one webhook whose handler was seen not to yield, at most;
-    /// see [`Pool::is_crowded`].
+    /// Threads for the handlers of one webhook that was seen not to yield, at
+    /// most; see [`Pool::is_crowded`].
     pub blocked_of_a_webhook: usize,
-    /// Threads that are written off before their executions keep their places,
-    /// and before the pool says that it [is at its bound](Pool::is_at_bound).
+    /// Threads that are written off to steps before their executions keep their
+    /// places, and before the pool says that it [is at its bound](Pool::is_at_bound).
     pub max_stalled: usize,
 }
 
@@ -71,8 +72,12 @@ pub(crate) struct Shared {
     pub(crate) handlers: Crew,
     pub(crate) watchdog: Watchdog,
     pub(crate) driver: Handle,
+    pub(crate) nice: Nice,
     limits: Limits,
-    written_off: AtomicUsize,
+    /// Steps and handlers apart: what a webhook does costs no step its place.
+    written_off_steps: AtomicUsize,
+    written_off_handlers: AtomicUsize,
+    has_driver: AtomicBool,
 }
 
 impl std::fmt::Debug for Pool {
@@ -95,14 +100,20 @@ impl Pool {
     /// # Errors
     /// The system gives no more threads.
     pub fn start(limits: Limits) -> io::Result<Self> {
-        let driver = Driver::start(limits.max_stalled)?;
+        let nice = Nice::below_the_process();
+        let driver = Driver::start(nice)?;
+        let (steps, handlers) = (limits.step_threads, limits.handler_threads);
+        let of_a_webhook = limits.blocked_of_a_webhook;
         let shared = Arc::new(Shared {
-            steps: Crew::new(Family::Steps, limits.step_threads, limits.blocked_steps),
-            handlers: Crew::new(Family::Handlers, limits.handler_threads, limits.blocked_handlers),
+            steps: Crew::new(Family::Steps, steps, limits.blocked_steps, usize::MAX),
+            handlers: Crew::new(Family::Handlers, handlers, limits.blocked_handlers, of_a_webhook),
             watchdog: Watchdog::default(),
             driver: driver.handle().clone(),
+            nice,
             limits,
-            written_off: AtomicUsize::new(0),
+            written_off_steps: AtomicUsize::new(0),
+            written_off_handlers: AtomicUsize::new(0),
+            has_driver: AtomicBool::new(true),
         });
         let threads = Threads { shared: Arc::clone(&shared), _driver: driver };
         shared.steps.fill(&shared)?;
@@ -169,28 +180,36 @@ impl Pool {
         self.stalled().into_iter().find(is_this).map(|stalled| stalled.time)
     }
 
-    /// Whether so many executions of this kind hold a thread each, without
-    /// yielding, that one more has to be refused. Only handlers are refused;
+    /// Whether as many executions of this kind hold a thread without yielding as
+    /// may, so that one more has to be refused. Only handlers are refused;
     /// steps have their places.
     #[must_use]
     pub fn is_crowded(&self, subject: &Subject) -> bool {
         let (Some(threads), Subject::Handler { .. }) = (&self.0, subject) else { return false };
         let most = threads.shared.limits.blocked_of_a_webhook;
-        threads.shared.handlers.suspects(subject.kind()) >= most
+        threads.shared.handlers.blocked(subject.kind()) >= most
     }
 
     /// Threads that are left to executions which nobody waits for any more.
     #[must_use]
     pub fn written_off(&self) -> usize {
-        self.0.as_ref().map_or(0, |threads| threads.shared.written_off.load(Ordering::SeqCst))
+        self.0.as_ref().map_or(0, |threads| {
+            let shared = &threads.shared;
+            shared.written_off_steps.load(Ordering::SeqCst)
+                + shared.written_off_handlers.load(Ordering::SeqCst)
+        })
     }
 
-    /// Whether as many threads are written off as may be: executions that are
-    /// written off now keep their places until they yield.
+    /// Whether an operator has to look: as many steps are written off as may
+    /// be, so that those which are written off now keep their places until they
+    /// yield; or tasks that users' code spawned keep every worker, so that its
+    /// timers and sockets stand still. A restart ends both.
     #[must_use]
     pub fn is_at_bound(&self) -> bool {
         self.0.as_ref().is_some_and(|threads| {
-            threads.shared.written_off.load(Ordering::SeqCst) >= threads.shared.limits.max_stalled
+            let shared = &threads.shared;
+            shared.written_off_steps.load(Ordering::SeqCst) >= shared.limits.max_stalled
+                || !shared.has_driver.load(Ordering::SeqCst)
         })
     }
 
@@ -218,13 +237,43 @@ impl Shared {
     }
 
     /// One thread more is written off: whether its execution gives its place back.
-    pub(crate) fn write_off(&self) -> bool {
-        self.written_off.fetch_add(1, Ordering::SeqCst) < self.limits.max_stalled
+    pub(crate) fn write_off(&self, subject: &Subject) -> bool {
+        match subject {
+            Subject::Handler { .. } => {
+                self.written_off_handlers.fetch_add(1, Ordering::SeqCst);
+                true
+            }
+            Subject::Step { .. } => {
+                let before = self.written_off_steps.fetch_add(1, Ordering::SeqCst);
+                if before + 1 == self.limits.max_stalled {
+                    tracing::error!(
+                        "{} threads are written off to steps that never yield: the next ones keep their places \
+                         among the running steps. A restart frees them; the log names each step",
+                        before + 1
+                    );
+                }
+                before < self.limits.max_stalled
+            }
+        }
     }
 
     /// A thread that was written off has come back.
-    pub(crate) fn restore(&self) {
-        self.written_off.fetch_sub(1, Ordering::SeqCst);
+    pub(crate) fn restore(&self, subject: &Subject) {
+        let count = match subject {
+            Subject::Handler { .. } => &self.written_off_handlers,
+            Subject::Step { .. } => &self.written_off_steps,
+        };
+        count.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Notes whether the runtime of users' tasks has a worker to spare.
+    pub(crate) fn note_driver(&self, is_served: bool) {
+        if self.has_driver.swap(is_served, Ordering::SeqCst) && !is_served {
+            tracing::error!(
+                "tasks that steps or handlers have spawned keep every worker and do not yield: timers and \
+                 sockets of users' code stand still. A restart ends them"
+            );
+        }
     }
 }
 

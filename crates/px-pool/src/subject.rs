@@ -47,12 +47,12 @@ impl Subject {
         match self {
             Self::Step { run, brain, step } => tracing::warn!(
                 %run, brain, step,
-                "the step has not yielded for {seconds:.1} s: code that computes or blocks belongs into \
+                "the step has not yielded for {seconds:.1} s: code that computes or blocks belongs in \
                  `px::blocking`"
             ),
             Self::Handler { webhook } => tracing::warn!(
                 slug = webhook,
-                "the handler of the webhook has not yielded for {seconds:.1} s: its work belongs into a step"
+                "the handler of the webhook has not yielded for {seconds:.1} s: its work belongs in a step, or in `px::blocking`"
             ),
         }
     }

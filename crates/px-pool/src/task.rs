@@ -20,7 +20,7 @@ use tracing::Span;
 use crate::metrics;
 use crate::pool::Shared;
 use crate::subject::{Kind, Subject};
-use crate::watchdog::STALLED;
+use crate::watchdog::{BLOCKED, STALLED};
 
 /// A place among all that runs at once: given back by being dropped.
 pub(crate) type Place = Arc<dyn Any + Send + Sync>;
@@ -91,6 +91,42 @@ impl Task {
         self.life().is_written_off
     }
 
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.life().is_abandoned
+    }
+
+    /// Notes that its poll is blocked: if nobody waits for it any more, its
+    /// thread is written off.
+    pub(crate) fn note_blocked(&self) {
+        let place = {
+            let mut life = self.life();
+            if life.is_abandoned { self.write_off(&mut life) } else { None }
+        };
+        drop(place);
+    }
+
+    /// Counts the thread of a poll that does not return; gives the place that
+    /// the caller has to drop once it has let go of the lock.
+    fn write_off(&self, life: &mut Life) -> Option<Place> {
+        if std::mem::replace(&mut life.is_written_off, true) {
+            return None;
+        }
+        metrics::WRITTEN_OFF.increment();
+        if self.shared.write_off(&self.subject) { life.place.take() } else { None }
+    }
+
+    /// Ends a task that no thread will poll any more.
+    pub(crate) fn close(&self) {
+        let place = {
+            let mut life = self.life();
+            life.phase = Phase::Over;
+            life.place.take()
+        };
+        drop(place);
+        let code = self.code.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.discard(code);
+    }
+
     /// Polls the code once, on the calling thread. The task must come from a queue.
     pub(crate) fn poll(self: &Arc<Self>) {
         let is_abandoned = {
@@ -134,7 +170,7 @@ impl Task {
         let (is_queued, place) = {
             let mut life = self.life();
             if std::mem::take(&mut life.is_written_off) {
-                self.shared.restore();
+                self.shared.restore(&self.subject);
             }
             let is_woken = matches!(life.phase, Phase::Polled { is_woken: true, .. });
             let is_over = matches!(next, Phase::Over);
@@ -160,11 +196,12 @@ impl Task {
                     life.phase = Phase::Queued;
                     (true, life.place.take())
                 }
-                Phase::Polled { is_woken, .. } => {
+                Phase::Polled { is_woken, since } => {
                     *is_woken = true;
-                    life.is_written_off = true;
-                    metrics::WRITTEN_OFF.increment();
-                    (false, if self.shared.write_off() { life.place.take() } else { None })
+                    // A poll that has just begun most likely returns at once; if
+                    // it does not, the watchdog writes it off.
+                    let is_blocked = since.elapsed() >= BLOCKED;
+                    (false, if is_blocked { self.write_off(&mut life) } else { None })
                 }
             }
         };

@@ -6,6 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use px_core::Stopwatch;
+use tokio::task::JoinHandle;
+
 use crate::driver::Driver;
 use crate::pool::Shared;
 
@@ -26,7 +29,7 @@ const TICK: Duration = Duration::from_millis(20);
 const IDLE_LOOKS: u32 = 50;
 
 /// The longest sleep while nothing is polled.
-const SLEEP: Duration = Duration::from_secs(3_600);
+const SLEEP: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 pub(crate) struct Watchdog {
@@ -72,10 +75,14 @@ pub(crate) fn start(shared: Arc<Shared>) -> io::Result<()> {
 fn watch(shared: &Arc<Shared>) {
     let dog = &shared.watchdog;
     let mut idle = 0;
+    let mut nudge: Option<(JoinHandle<()>, Stopwatch)> = None;
     while !dog.is_stopping.load(Ordering::SeqCst) {
         let has_tasks = Driver::has_tasks(&shared.driver);
-        if has_tasks {
-            Driver::nudge(&shared.driver);
+        nudge = nudge.filter(|(task, _)| !task.is_finished());
+        let waits = nudge.as_ref().is_some_and(|(_, since)| since.elapsed() >= STALLED);
+        shared.note_driver(!waits);
+        if has_tasks && nudge.is_none() {
+            nudge = Some((Driver::nudge(&shared.driver), Stopwatch::start()));
         }
         // Both are looked at, whatever the first says.
         let is_busy = shared.steps.inspect(shared) | shared.handlers.inspect(shared) | has_tasks;

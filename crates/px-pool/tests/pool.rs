@@ -138,7 +138,7 @@ async fn an_execution_that_is_dropped_in_its_poll_gives_its_place_back_below_the
         let execution = pool.run(step("spins"), Some(place), code);
         begins.await.unwrap();
         drop(execution);
-        assert_eq!(pool.written_off(), at + 1);
+        until(|| pool.written_off() == at + 1).await;
         held.push((release, given_back));
     }
     assert!(pool.is_at_bound());
@@ -183,28 +183,91 @@ async fn a_panic_is_a_result_and_costs_no_thread() {
     assert_eq!(pool.run(step("other"), None, async { 7 }).await.unwrap(), 7);
 }
 
-/// Blocks, when it is dropped, until the sender is.
-struct SlowToDrop(mpsc::Receiver<()>);
-
-impl Drop for SlowToDrop {
-    fn drop(&mut self) {
-        let _ = self.0.recv();
+#[tokio::test(flavor = "multi_thread")]
+async fn an_execution_that_ends_is_not_written_off() {
+    let pool = Pool::start(limits()).unwrap();
+    for _ in 0..2_000 {
+        // Its result may be here before its poll has returned there.
+        pool.run(step("quick"), None, async {}).await.unwrap();
+        assert_eq!(pool.written_off(), 0);
     }
 }
 
 #[tokio::test]
-async fn an_execution_whose_result_was_taken_is_not_written_off() {
-    let pool = Pool::start(limits()).unwrap();
-    let (release, released) = mpsc::channel();
-    let mut code = Some(SlowToDrop(released));
-    // What the code holds is dropped behind its result, within the same poll.
-    let code = std::future::poll_fn(move |_| match &mut code {
-        Some(_) => std::task::Poll::Ready(7),
-        None => std::task::Poll::Pending,
-    });
-    assert_eq!(pool.run(step("slow to drop"), None, code).await.unwrap(), 7);
-    assert_eq!(pool.written_off(), 0);
+async fn a_webhook_that_blocks_takes_no_more_threads_than_it_may() {
+    let pool = Pool::start(Limits { blocked_of_a_webhook: 3, ..limits() }).unwrap();
+    let mut held: Vec<_> = (0..300).map(|_| blocks(&pool, handler("bad"))).collect();
+    until(|| pool.is_crowded(&handler("bad"))).await;
+    // Another one that was once seen to block is served beside it.
+    let (once, release, begun) = blocks(&pool, handler("once"));
+    begun.await.unwrap();
+    until(|| once.is_stalled()).await;
     drop(release);
+    once.await.unwrap();
+    for _ in 0..20 {
+        pool.run(handler("once"), None, async {}).await.unwrap();
+        pool.run(handler("good"), None, async {}).await.unwrap();
+    }
+    let begun = held.iter_mut().filter_map(|(_, _, begun)| begun.try_recv().ok()).count();
+    // Those of the quick lane that had begun before it was seen, and its own.
+    assert!(begun <= 1 + 3 + 3, "{begun} hold a thread");
+    // Nobody waits for them any more: what is queued goes, whatever its kind holds.
+    let (executions, releases): (Vec<_>, Vec<_>) =
+        held.into_iter().map(|(execution, release, _)| (execution, release)).unzip();
+    drop(executions);
+    until(|| pool.written_off() == begun).await;
+    assert!(!pool.is_at_bound(), "handlers cost no step its place");
+    drop(releases);
+    until(|| pool.written_off() == 0).await;
+}
+
+#[tokio::test]
+async fn a_pool_that_is_dropped_refuses_what_it_has_queued() {
+    let pool = Pool::start(limits()).unwrap();
+    let (blocked, release, begun) = blocks(&pool, step("blocks"));
+    begun.await.unwrap();
+    let queued = pool.run(step("blocks"), None, async {});
+    let idle = pool.run(handler("idle"), None, std::future::pending::<()>());
+    drop(pool);
+    assert!(matches!(queued.await, Ok(()) | Err(Failure::Closed)));
+    drop((idle, release));
+    blocked.await.unwrap();
+}
+
+/// The nice values of this process's threads that have this name.
+#[cfg(target_os = "linux")]
+fn nice_of(name: &str) -> Vec<i64> {
+    let stat = |task: std::io::Result<std::fs::DirEntry>| {
+        std::fs::read_to_string(task.ok()?.path().join("stat")).ok()
+    };
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().filter_map(stat);
+    let named = tasks.filter(|stat| stat.contains(&format!("({name})")));
+    // The nineteenth field; the second one is the name, which may have spaces.
+    named
+        .map(|stat| stat.rsplit(')').next().unwrap().split_whitespace().nth(16).unwrap().parse().unwrap())
+        .collect()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn every_thread_of_the_pool_has_one_priority_whoever_started_it() {
+    let pool = Pool::start(limits()).unwrap();
+    let (first, release, begun) = blocks(&pool, step("blocks"));
+    begun.await.unwrap();
+    until(|| first.is_stalled()).await;
+    // The second one's thread is started by a thread of the pool that wakes it.
+    let (sender, receiver) = oneshot::channel();
+    let second = pool.run(step("blocks"), None, async move { receiver.await });
+    pool.run(step("wakes"), None, async move { sender.send(()) }).await.unwrap().unwrap();
+    second.await.unwrap().unwrap();
+    let blocking = pool
+        .run(step("spawns"), None, async { tokio::task::spawn_blocking(|| nice_of("px-user-tasks")).await });
+    let of_tasks = blocking.await.unwrap().unwrap();
+    let own = nice_of("px-watchdog")[0];
+    let all = [nice_of("px-step"), nice_of("px-handler"), of_tasks].concat();
+    assert!(all.len() >= 4 && all.iter().all(|nice| *nice == own + 5), "{own} and {all:?}");
+    drop(release);
+    first.await.unwrap();
 }
 
 /// A future that panics when it is dropped.

@@ -53,6 +53,12 @@ pub enum StartError {
     /// There are no threads for callbacks.
     #[error("failed to start the threads that send callbacks: {0}")]
     Threads(#[source] std::io::Error),
+    /// The threads of steps and handlers could not be started.
+    #[error(
+        "failed to start the threads that run steps and handlers; raise the limit of threads (ulimit -u, \
+         TasksMax=)"
+    )]
+    UserThreads(#[source] std::io::Error),
     /// The store cannot be read.
     #[error(transparent)]
     Store(px_store::Error),

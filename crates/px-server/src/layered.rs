@@ -39,6 +39,21 @@ pub(crate) struct AsItIs;
 #[derive(Clone)]
 struct Ticket(Arc<Mutex<Option<Entered>>>);
 
+impl Ticket {
+    fn take(&self) -> Option<Entered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Takes the ticket when the answer is there, or its receiver gone.
+struct Kept(Ticket);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        drop(self.0.take());
+    }
+}
+
 /// The routes of the webhooks that have layers, by slug.
 pub(crate) fn routes(endpoints: &[Endpoint]) -> HashMap<String, Route> {
     let layered = endpoints.iter().filter(|endpoint| !endpoint.def.layers.is_empty());
@@ -63,11 +78,17 @@ pub(crate) async fn run(route: Route, mut entered: Entered, mut request: Request
         return ApiError::overloaded("Not now, try again").into_response();
     }
     entered.runtime = Some(Handle::current());
-    request.extensions_mut().insert(Ticket(Arc::new(Mutex::new(Some(entered)))));
+    let ticket = Ticket(Arc::new(Mutex::new(Some(entered))));
+    // However this ends: what is not taken by then gives its place in the gate
+    // back, also if a layer that never yields still holds the request.
+    let _kept = Kept(ticket.clone());
+    request.extensions_mut().insert(ticket);
     let request = request.map(layer::Body::new);
     let code = async move {
         let (head, body) = route.oneshot(request).await?.into_parts();
-        let body = Limited::new(body, MAX_REPLY).collect().await?.to_bytes();
+        let body = Limited::new(body, MAX_REPLY).collect().await;
+        let body =
+            body.map_err(|error| format!("its reply, of {MAX_REPLY} bytes at most: {error}"))?.to_bytes();
         Ok::<_, BoxError>(Response::from_parts(head, Body::from(body)))
     };
     match tokio::time::timeout(patience, pool.run(subject, None, code)).await {
@@ -93,7 +114,7 @@ pub(crate) async fn run(route: Route, mut entered: Entered, mut request: Request
 
 async fn innermost(mut request: layer::Request) -> Result<layer::Response, BoxError> {
     let ticket = request.extensions_mut().remove::<Ticket>();
-    let entered = ticket.and_then(|ticket| ticket.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+    let entered = ticket.and_then(|ticket| ticket.take());
     let response = match entered {
         Some(entered) => ingress::take(entered, request).await,
         None => {

@@ -171,8 +171,8 @@ pub async fn start(mut options: Options) -> Result<Running, StartError> {
     let address = listener.local_addr().unwrap_or(options.bind);
     let closing = watch::Sender::new(false);
     // A step holds a place of the engine's while its thread does not come back.
-    let blocked_steps = options.limits.max_concurrent_steps + options.pool.max_stalled;
-    let pool = Pool::start(PoolLimits { blocked_steps, ..options.pool }).map_err(StartError::Threads)?;
+    let blocked_steps = options.limits.max_concurrent_steps.saturating_add(options.pool.max_stalled);
+    let pool = Pool::start(PoolLimits { blocked_steps, ..options.pool }).map_err(StartError::UserThreads)?;
     let (app, warnings) = checked.assemble(&options, tokens, address, pool, closing.subscribe()).await?;
     let base_url = app.base_url.clone();
     let sender = Sender::start(app.operator.parts().clone(), options.hooks.limits);

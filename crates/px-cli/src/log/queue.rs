@@ -102,8 +102,13 @@ impl Queue {
 
     /// Counts a line as missing that never became one.
     pub(super) fn lose(&self, to: Stream) {
-        self.state().health(to).missing += 1;
+        let mut state = self.state();
+        state.health(to).missing += 1;
         self.dropped.increment();
+        // The writer says how many are missing, and a flush waits until it has.
+        if state.is_idle {
+            self.filled.notify_one();
+        }
     }
 
     /// Waits for something to write. What is missing is told when the queue is

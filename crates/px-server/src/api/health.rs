@@ -25,7 +25,7 @@ pub(super) async fn ready(State(app): State<Shared>) -> (StatusCode, Json<Value>
     if *app.closing.borrow() {
         return not_ready("px is about to end");
     }
-    // Work is taken, and an operator has something to look at: `/metrics` and the log name it.
+    // Work is taken, and an operator has something to look at: the log says what.
     let status = if app.parts.pool.is_at_bound() { "degraded" } else { "ready" };
     (StatusCode::OK, Json(json!({ "status": status })))
 }

@@ -11,6 +11,7 @@ mod headers;
 mod health;
 mod hooks;
 #[cfg(test)]
+#[path = "tests/matrix.rs"]
 mod matrix;
 mod metrics;
 mod openapi;

@@ -12,7 +12,15 @@ pub(crate) struct Signals {
     interrupt: Signal,
     /// A terminal that is closed sends it once or twice, which is one wish.
     hangup: Option<Signal>,
+    /// Never looked at. A file at its size limit (`ulimit -f`) would end the
+    /// process; heard, it is a write that fails, which is dropped or said.
+    #[cfg(target_os = "linux")]
+    _file_size: Signal,
 }
+
+/// SIGXFSZ.
+#[cfg(target_os = "linux")]
+const FILE_SIZE: i32 = 25;
 
 impl Signals {
     pub(crate) fn new() -> Result<Self> {
@@ -23,6 +31,8 @@ impl Signals {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
             hangup,
+            #[cfg(target_os = "linux")]
+            _file_size: listen(SignalKind::from_raw(FILE_SIZE))?,
         })
     }
 

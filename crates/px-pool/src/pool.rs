@@ -162,8 +162,8 @@ impl Pool {
         let mut found = Vec::new();
         for task in threads.shared.steps.polled().into_iter().chain(threads.shared.handlers.polled()) {
             if let Some(time) = task.polled_for().filter(|time| *time >= STALLED) {
-                let is_written_off = task.is_written_off();
-                found.push(Stalled { subject: task.subject.clone(), time, is_written_off });
+                let is_abandoned = task.is_abandoned();
+                found.push(Stalled { subject: task.subject.clone(), time, is_abandoned });
             }
         }
         found.sort_by_key(|stalled| std::cmp::Reverse(stalled.time));
@@ -171,11 +171,11 @@ impl Pool {
     }
 
     /// The time for which the current step of a run has not yielded, if that
-    /// is [`STALLED`] or longer. An execution that was written off does not count.
+    /// is [`STALLED`] or longer. An execution that nobody waits for does not count.
     #[must_use]
     pub fn stalled_for(&self, id: RunId) -> Option<Duration> {
         let is_this = |stalled: &Stalled| {
-            !stalled.is_written_off && matches!(stalled.subject, Subject::Step { run, .. } if run == id)
+            !stalled.is_abandoned && matches!(stalled.subject, Subject::Step { run, .. } if run == id)
         };
         self.stalled().into_iter().find(is_this).map(|stalled| stalled.time)
     }
@@ -236,25 +236,23 @@ impl Shared {
         }
     }
 
-    /// One thread more is written off: whether its execution gives its place back.
-    pub(crate) fn write_off(&self, subject: &Subject) -> bool {
-        match subject {
-            Subject::Handler { .. } => {
-                self.written_off_handlers.fetch_add(1, Ordering::SeqCst);
-                true
-            }
-            Subject::Step { .. } => {
-                let before = self.written_off_steps.fetch_add(1, Ordering::SeqCst);
-                if before + 1 == self.limits.max_stalled {
-                    tracing::error!(
-                        "{} threads are written off to steps that never yield: the next ones keep their places \
-                         among the running steps. A restart frees them; the log names each step",
-                        before + 1
-                    );
-                }
-                before < self.limits.max_stalled
-            }
+    /// Counts one more thread that is written off, unless there are as many as
+    /// may be: then the watchdog asks again.
+    pub(crate) fn write_off(&self, task: &Task) -> bool {
+        if let Subject::Handler { .. } = task.subject {
+            self.written_off_handlers.fetch_add(1, Ordering::SeqCst);
+            return true;
         }
+        let (most, count) = (self.limits.max_stalled, &self.written_off_steps);
+        let more = |written_off: usize| (written_off < most).then_some(written_off + 1);
+        let before = count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more);
+        if before.is_ok_and(|before| before + 1 == most) {
+            tracing::error!(
+                "{most} threads are written off to steps that never yield: the next ones keep their places among \
+                 the running steps. A restart frees them; the log names each step"
+            );
+        }
+        before.is_ok()
     }
 
     /// A thread that was written off has come back.

@@ -76,5 +76,5 @@ pub struct Stalled {
     pub time: Duration,
     /// Nobody waits for it any more: its timeout, a cancel or the shutdown has
     /// taken the execution, and its thread is left to it.
-    pub is_written_off: bool,
+    pub is_abandoned: bool,
 }

@@ -87,17 +87,13 @@ impl Task {
         self.polled_for().is_some_and(|time| time >= STALLED)
     }
 
-    pub(crate) fn is_written_off(&self) -> bool {
-        self.life().is_written_off
-    }
-
     pub(crate) fn is_abandoned(&self) -> bool {
         self.life().is_abandoned
     }
 
     /// Notes that its poll is blocked: if nobody waits for it any more, its
     /// thread is written off.
-    pub(crate) fn note_blocked(&self) {
+    pub(crate) fn note_blocked(self: &Arc<Self>) {
         let place = {
             let mut life = self.life();
             if life.is_abandoned { self.write_off(&mut life) } else { None }
@@ -105,14 +101,17 @@ impl Task {
         drop(place);
     }
 
-    /// Counts the thread of a poll that does not return; gives the place that
-    /// the caller has to drop once it has let go of the lock.
-    fn write_off(&self, life: &mut Life) -> Option<Place> {
-        if std::mem::replace(&mut life.is_written_off, true) {
+    /// Writes the thread of a poll off that does not return; gives the place that
+    /// the caller has to drop once it has let go of the lock. At the bound
+    /// nothing is written off: the task keeps its place until it yields, or until
+    /// another one that was written off does.
+    fn write_off(self: &Arc<Self>, life: &mut Life) -> Option<Place> {
+        if life.is_written_off || !self.shared.write_off(self) {
             return None;
         }
+        life.is_written_off = true;
         metrics::WRITTEN_OFF.increment();
-        if self.shared.write_off(&self.subject) { life.place.take() } else { None }
+        life.place.take()
     }
 
     /// Ends a task that no thread will poll any more.

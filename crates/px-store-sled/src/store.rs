@@ -90,8 +90,11 @@ impl SledRows {
         let lock = DirLock::acquire(dir, options.lock_wait)?;
         let (mut known, recovered, tree) = match Known::open(disk.clone(), dir)? {
             Some(known) => {
-                // Before the tree, which an open may change.
+                // Before the tree, which an open may change, or make anew.
                 let recovered = recovery::recover(&disk, dir, known.water.mark(), known.opened)?;
+                if known.water.mark().sequence > 0 && !SledTree::exists(&dir.join(TREE)) {
+                    return Err(Error::Corrupt(format!("{} has no data", dir.join(TREE).display())));
+                }
                 (known, recovered, open_tree(&dir.join(TREE), &options)?)
             }
             None => {

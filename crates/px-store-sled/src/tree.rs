@@ -11,7 +11,11 @@
 //! * a page above a quarter of its segment becomes a file of its own that it
 //!   never syncs. Leaves hold up to 20 rows, so values are cut into pieces that
 //!   keep 20 of them below that size;
-//! * it never syncs its configuration file, so that is done after an open.
+//! * it never syncs its configuration file, so that is done after an open;
+//! * it writes its index as `snap.<lsn>.generating`, renames that once it is
+//!   whole, and at an open reads every file whose name begins with `snap.`, so one
+//!   that a kill or a full disk left unfinished keeps it from opening. Those are
+//!   removed before: the index before it is still there, and so is the data.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -22,6 +26,7 @@ use bytes::Bytes;
 use px_store::Error;
 use px_store::rows::Order;
 
+use crate::journal::disk::is_full;
 use crate::packing::{HEAD_BYTES, Head, PACKED_UP_TO, Stored, unpack};
 
 /// A key and what becomes of it: a value, or nothing.
@@ -92,10 +97,33 @@ pub(crate) struct SledTree {
     next_id: AtomicU64,
 }
 
+/// Removes the indexes of sled that were not written to their end.
+fn remove_unfinished(dir: &Path) -> Result<(), Error> {
+    let context = |source| Error::io(format!("look for unfinished files in {}", dir.display()), &source);
+    let entries = match std::fs::read_dir(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        other => other.map_err(context)?,
+    };
+    for entry in entries {
+        let path = entry.map_err(context)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            std::fs::remove_file(&path).map_err(context)?;
+        }
+    }
+    Ok(())
+}
+
 impl SledTree {
+    /// Whether there is a file with data in `dir`.
+    pub(crate) fn exists(dir: &Path) -> bool {
+        dir.join("db").exists()
+    }
+
     /// Opens or creates the tree in `dir`, waiting for sled's lock, which the
     /// kernel may still hold for a moment after a kill.
     pub(crate) fn open(dir: &Path, cache_bytes: u64, wait: Duration) -> Result<Self, Error> {
+        remove_unfinished(dir)?;
         let open = || {
             sled::Config::new()
                 .path(dir)
@@ -117,6 +145,13 @@ impl SledTree {
                 }
                 Ok(Err(sled::Error::Io(error))) if is_lock(&error) => {
                     return Err(Error::Locked(format!("{}: {error}", dir.display())));
+                }
+                // Nothing is wrong with what is there.
+                Ok(Err(sled::Error::Io(error))) if is_full(&error) => {
+                    return Err(Error::Full(format!(
+                        "the tree in {} cannot be opened: {error}",
+                        dir.display()
+                    )));
                 }
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => "sled panicked".to_owned(),

@@ -69,3 +69,40 @@ fn hurt(place: &Path, earlier: &Path, damage: &str) {
         (_, false) => drop(fs::copy(earlier, place).unwrap()),
     }
 }
+
+#[test]
+fn an_index_that_sled_did_not_finish_keeps_no_store_from_opening() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SledRows::open(dir.path(), options()).unwrap();
+    for number in 1..=RECORDS {
+        commit(&store, batch([put(&format!("k{number:02}"), &noise(300))]));
+    }
+    store.checkpoint().unwrap();
+    let expected = rows(&store);
+    store.close().unwrap();
+    drop(store);
+    let tree = dir.path().join("tree");
+    let index = fs::read_dir(&tree).unwrap().map(|entry| entry.unwrap().path());
+    let index = index.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("snap."));
+    let whole = fs::read(index.max().unwrap()).unwrap();
+    // As a kill, or a full disk, leaves it at each of its bytes; newer than any other.
+    for length in (0..whole.len()).step_by(whole.len().div_ceil(20).max(1)) {
+        fs::write(tree.join("snap.00000000FFFFFFFF.generating"), &whole[..length]).unwrap();
+        let store = SledRows::open(dir.path(), options()).unwrap();
+        assert_eq!(rows(&store), expected, "{length} of {} bytes", whole.len());
+        store.close().unwrap();
+    }
+}
+
+#[test]
+fn a_store_without_its_tree_is_refused_and_none_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SledRows::open(dir.path(), options()).unwrap();
+    commit(&store, batch([put("k", "v")]));
+    store.checkpoint().unwrap();
+    store.close().unwrap();
+    drop(store);
+    fs::remove_dir_all(dir.path().join("tree")).unwrap();
+    assert!(matches!(SledRows::open(dir.path(), options()), Err(px_store::Error::Corrupt(_))));
+    assert!(!dir.path().join("tree").exists());
+}

@@ -32,7 +32,6 @@ mod resolve;
 mod retention;
 mod sample;
 mod sse;
-mod story;
 mod suggest;
 mod typed;
 mod ui;

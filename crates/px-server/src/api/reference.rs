@@ -47,7 +47,11 @@ fn page() -> String {
     }
     let _ = writeln!(out, "## The codes of errors\n\n| code | meaning |\n|---|---|");
     for code in Code::ALL {
-        let _ = writeln!(out, "| [{code}](../crates/px-core/src/code/{code}.md) | {} |", code.title());
+        let _ = writeln!(
+            out,
+            "| [{code}](../crates/px-api/src/pages/{code}.md) | {} |",
+            px_api::pages::title(*code)
+        );
     }
     out
 }

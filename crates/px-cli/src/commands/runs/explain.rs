@@ -1,5 +1,6 @@
 //! `px runs explain`
 
+use px_api::story::{self, Listening, Story};
 use px_core::Timestamp;
 use px_sdk::Registry;
 use serde_json::{Value, json};
@@ -8,9 +9,8 @@ use super::{fetch, log};
 use crate::address::Address;
 use crate::commands::webhooks::{reported_url, send_line};
 use crate::context::{self, Context};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::outgoing::{self, Wish};
-use crate::story::{self, Listening, Story};
 use crate::ui::{FAINT, HEADING, paint, style_of};
 use crate::{curl, resolve};
 
@@ -41,7 +41,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let run = fetch(&client, &args.run).await?;
     let seq = run.get("seq").and_then(Value::as_u64).unwrap_or_default();
     let events = log(&client, &args.run, seq.saturating_sub(story::EVENTS)).await?;
-    let story = story::tell(&run, &events, now);
+    let shown = serde_json::from_value(run.clone()).map_err(|error| unreadable(&error))?;
+    let log = serde_json::from_value(events.into()).map_err(|error| unreadable(&error))?;
+    let log: Vec<px_api::Event> = log;
+    let story = story::tell(&shown, &log, now);
     let registry = context.configured().ok();
     let mut wakes = Vec::new();
     for listening in &story.waits {
@@ -54,6 +57,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     } else {
         print(context, &run, &story, &wakes, now)
     }
+}
+
+fn unreadable(error: &serde_json::Error) -> Error {
+    Error::failed(format!("the server's answer is not understood: {error}"))
 }
 
 async fn wake(

@@ -3,50 +3,58 @@
 //! of its log; knows neither HTTP nor the terminal.
 
 use px_core::Timestamp;
-use serde_json::Value;
+use px_core::wait::WaitMode;
 
-use crate::words;
+use crate::{Detail, Event, Registration, Run, RunStatus, words};
 
 /// How many events of the log's end are enough to tell the story.
-pub(crate) const EVENTS: u64 = 64;
+pub const EVENTS: u64 = 64;
 
 /// A webhook and an identifier that would wake the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Listening {
-    pub(crate) slug: String,
-    pub(crate) identifier: String,
-    pub(crate) token: Option<String>,
+pub struct Listening {
+    /// The webhook.
+    pub slug: String,
+    /// The identifier that its handler has to find.
+    pub identifier: String,
+    /// The token that the event must bring.
+    pub token: Option<String>,
 }
 
 /// What there is to say about a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Story {
-    pub(crate) sentences: Vec<String>,
-    pub(crate) since: Option<Timestamp>,
-    pub(crate) until: Option<Timestamp>,
-    pub(crate) waits: Vec<Listening>,
+pub struct Story {
+    /// Sentences for people, in order.
+    pub sentences: Vec<String>,
+    /// When it came to be where it is.
+    pub since: Option<Timestamp>,
+    /// When it goes on by itself.
+    pub until: Option<Timestamp>,
+    /// Everything that would wake it.
+    pub waits: Vec<Listening>,
     /// What other runs take first.
-    pub(crate) ahead: Vec<String>,
+    pub ahead: Vec<String>,
     /// The runs for whose end it waits.
-    pub(crate) awaited: Vec<String>,
+    pub awaited: Vec<String>,
 }
 
 /// Tells the story of a run, of which `events` is the end of the log.
-pub(crate) fn tell(run: &Value, events: &[Value], now: Timestamp) -> Story {
+#[must_use]
+pub fn tell(run: &Run, events: &[Event], now: Timestamp) -> Story {
     let mut story = Story::default();
-    match text(run, "status") {
-        "waiting" => waiting(&mut story, run, events, now),
-        "paused" => paused(&mut story, run, events, now),
-        "pending" => pending(&mut story, run, now),
-        "running" => running(&mut story, run, events, now),
+    match &run.status {
+        RunStatus::Waiting => waiting(&mut story, run, events, now),
+        RunStatus::Paused => paused(&mut story, run, events, now),
+        RunStatus::Pending => pending(&mut story, run, now),
+        RunStatus::Running => running(&mut story, run, events, now),
         ended => over(&mut story, run, ended, now),
     }
     story
 }
 
-fn waiting(story: &mut Story, run: &Value, events: &[Value], now: Timestamp) {
+fn waiting(story: &mut Story, run: &Run, events: &[Event], now: Timestamp) {
     waits(story, run);
-    let step = run.get("step").and_then(Value::as_str).filter(|step| !step.is_empty());
+    let step = run.step.as_deref().filter(|step| !step.is_empty());
     let next = step.map_or(String::new(), |step| format!(" Its next step, '{step}', needs the answer."));
     let since = story.since.map_or(String::new(), |at| format!(" since {}", words::moment(at, now)));
     if let Some(first) = story.awaited.first().filter(|_| story.waits.is_empty()) {
@@ -63,15 +71,12 @@ fn waiting(story: &mut Story, run: &Value, events: &[Value], now: Timestamp) {
         return;
     }
     story.sentences.push(format!("It has waited for a webhook{since}.{next}"));
-    let several = run.get("waitingFor").and_then(Value::as_array).into_iter().flatten().find_map(|wait| {
-        let (have, need) = (wait.get("have")?.as_u64()?, wait.get("need")?.as_u64()?);
-        (need > 1).then_some((have, need))
-    });
+    let several = run.waiting_for.iter().map(|wait| (wait.have, wait.need)).find(|(_, need)| *need > 1);
     if let Some((have, need)) = several {
         story.sentences.push(format!("It has {have} of the {need} responses that it needs."));
         story.sentences.extend(distinct(run, events));
     }
-    if is_stream(run) {
+    if modes(run).any(|mode| *mode == WaitMode::Stream) {
         story
             .sentences
             .push("It takes a stream: one response after the other, until its step is done.".into());
@@ -88,18 +93,26 @@ fn waiting(story: &mut Story, run: &Value, events: &[Value], now: Timestamp) {
     });
 }
 
+fn modes(run: &Run) -> impl Iterator<Item = &WaitMode> {
+    run.waiting_for.iter().filter_map(|wait| wait.mode.known())
+}
+
 /// In what the responses that a wait counts have to differ, and what came so far:
 /// a second one of these changes nothing.
-fn distinct(run: &Value, events: &[Value]) -> Option<String> {
-    let waits = run.get("waitingFor").and_then(Value::as_array)?;
-    let pointer = waits.iter().find_map(|wait| wait.pointer("/mode/count/distinct_by")?.as_str())?;
-    let is_opening = |event: &Value| text(event, "type") == "brain:webhook";
-    let since = events.iter().rposition(is_opening).map_or(0, |opening| opening + 1);
+fn distinct(run: &Run, events: &[Event]) -> Option<String> {
+    let pointer = modes(run).find_map(|mode| match mode {
+        WaitMode::Count { distinct_by, .. } => distinct_by.as_deref(),
+        _ => None,
+    })?;
+    let since =
+        events.iter().rposition(|event| event.kind == "brain:webhook").map_or(0, |opening| opening + 1);
     let came: Vec<String> = events
         .iter()
         .skip(since)
-        .filter(|event| text(event, "type") == "brain:webhook_partial")
-        .filter_map(|event| event.get("response")?.pointer(pointer))
+        .filter_map(|event| match event.detail() {
+            Detail::Partial { response, .. } => response.pointer(pointer).cloned(),
+            _ => None,
+        })
         .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
         .collect();
     let came =
@@ -107,20 +120,12 @@ fn distinct(run: &Value, events: &[Value]) -> Option<String> {
     Some(format!("They have to differ in {pointer}{came}."))
 }
 
-fn is_stream(run: &Value) -> bool {
-    let waits = run.get("waitingFor").and_then(Value::as_array).into_iter().flatten();
-    waits.into_iter().any(|wait| wait.get("mode").and_then(Value::as_str) == Some("stream"))
-}
-
-fn pending(story: &mut Story, run: &Value, now: Timestamp) {
-    story.since = time(run, "createdAt");
-    let since = story.since.map_or(String::new(), |at| format!(" since {}", words::moment(at, now)));
-    let runs = |name: &str| {
-        let runs = run.pointer(&format!("/turn/{name}")).and_then(Value::as_array);
-        runs.into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>()
-    };
-    let (holders, ahead) = (runs("underWay"), runs("ahead").len());
+fn pending(story: &mut Story, run: &Run, now: Timestamp) {
+    story.since = Some(run.created_at);
+    let since = format!(" since {}", words::moment(run.created_at, now));
+    let ahead = run.turn.as_ref().map_or(0, |turn| turn.ahead.len());
     story.sentences.push(format!("It waits for its turn{since}, with {ahead} before it."));
+    let holders = run.turn.as_ref().map_or(&[][..], |turn| &turn.under_way);
     if let Some(first) = holders.first() {
         let count = words::count(u64::try_from(holders.len()).unwrap_or(u64::MAX), "run");
         story.sentences.push(format!(
@@ -130,7 +135,8 @@ fn pending(story: &mut Story, run: &Value, now: Timestamp) {
 }
 
 /// What is said after the list of what would wake a run.
-pub(crate) fn ending(story: &Story, now: Timestamp) -> String {
+#[must_use]
+pub fn ending(story: &Story, now: Timestamp) -> String {
     match story.until {
         Some(until) if until <= now => {
             format!("Its time was up at {}: the step is about to be told so.", words::moment(until, now))
@@ -147,26 +153,24 @@ pub(crate) fn ending(story: &Story, now: Timestamp) -> String {
 }
 
 /// Reads the open waits of a run into the story.
-fn waits(story: &mut Story, run: &Value) {
-    for wait in run.get("waitingFor").and_then(Value::as_array).into_iter().flatten() {
-        story.since = story.since.or(time(wait, "since"));
-        story.until = story.until.or(time(wait, "deadline"));
-        for registration in wait.get("waitFor").and_then(Value::as_array).into_iter().flatten() {
-            if text(registration, "slug") == px_core::key::RUN_SLUG {
-                story.awaited.push(text(registration, "identifier").to_owned());
+fn waits(story: &mut Story, run: &Run) {
+    for wait in &run.waiting_for {
+        story.since = story.since.or(Some(wait.since));
+        story.until = story.until.or(wait.deadline);
+        for Registration { slug, identifier, token, ahead } in &wait.wait_for {
+            if slug == px_core::key::RUN_SLUG {
+                story.awaited.push(identifier.clone());
                 continue;
             }
             story.waits.push(Listening {
-                slug: text(registration, "slug").to_owned(),
-                identifier: text(registration, "identifier").to_owned(),
-                token: registration.get("token").and_then(Value::as_str).map(str::to_owned),
+                slug: slug.clone(),
+                identifier: identifier.clone(),
+                token: token.clone(),
             });
-            let ahead = registration.get("ahead").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-            if let Some(first) = ahead.first().and_then(Value::as_str) {
+            let ahead = ahead.as_deref().unwrap_or_default();
+            if let Some(first) = ahead.first() {
                 story.ahead.push(format!(
-                    "Other runs wait for {} '{}' longer ({}): the next event there goes to {first}, the oldest.",
-                    text(registration, "slug"),
-                    text(registration, "identifier"),
+                    "Other runs wait for {slug} '{identifier}' longer ({}): the next event there goes to {first}, the oldest.",
                     ahead.len(),
                 ));
             }
@@ -174,14 +178,18 @@ fn waits(story: &mut Story, run: &Value) {
     }
 }
 
-fn paused(story: &mut Story, run: &Value, events: &[Value], now: Timestamp) {
+fn paused(story: &mut Story, run: &Run, events: &[Event], now: Timestamp) {
     let paused = last(events, |name| name == "brain:paused");
-    story.since = paused.and_then(|event| time(event, "timestamp"));
-    let reason = run.get("reason").or_else(|| paused?.get("reason")).and_then(Value::as_str);
+    story.since = paused.map(|event| event.timestamp);
+    let said = paused.and_then(|event| match event.detail() {
+        Detail::Paused { reason } => reason,
+        _ => None,
+    });
+    let reason = run.reason.clone().or(said);
     let since = story.since.map_or(String::new(), |at| format!(" since {}", words::moment(at, now)));
-    let why = reason.map_or(String::new(), |reason| format!(": {reason}"));
+    let why = reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"));
     story.sentences.push(format!("It is paused{since}{why}."));
-    let mending = reason.and_then(mending);
+    let mending = reason.as_deref().and_then(mending);
     story.sentences.extend(mending.map(str::to_owned));
     story.sentences.push(match mending {
         Some(_) => "Once that is mended, somebody who resumes it moves it:".to_owned(),
@@ -206,55 +214,51 @@ fn mending(reason: &str) -> Option<&'static str> {
     }
 }
 
-fn running(story: &mut Story, run: &Value, events: &[Value], now: Timestamp) {
+fn running(story: &mut Story, run: &Run, events: &[Event], now: Timestamp) {
     let event = last(events, |name| matches!(name, "step:start" | "step:retry" | "step:complete"));
-    let name = event.map_or("", |event| text(event, "type"));
-    let step = event.map(|event| text(event, "stepTitle")).or_else(|| run.get("step")?.as_str());
-    let step = step.unwrap_or_default();
-    story.since = event.and_then(|event| time(event, "timestamp"));
+    let step =
+        event.and_then(|event| event.step_title.as_deref()).or(run.step.as_deref()).unwrap_or_default();
+    story.since = event.map(|event| event.timestamp);
     let since = story.since.map_or(String::new(), |at| format!(" since {}", words::moment(at, now)));
-    match (name, event) {
-        ("step:retry", Some(event)) => {
-            let attempt = event.get("attempt").and_then(Value::as_u64).unwrap_or(1);
-            let why = event.pointer("/error/message").and_then(Value::as_str).unwrap_or("no message");
-            story.until = time(event, "dueAt");
-            let due = story.until.map_or("soon".to_owned(), |due| words::moment(due, now));
-            story.sentences.push(format!("Attempt {attempt} at step '{step}' failed: {why}."));
+    match event.map(Event::detail) {
+        Some(Detail::StepRetry { attempt, error, due_at }) => {
+            story.until = Some(due_at);
+            let due = words::moment(due_at, now);
+            story.sentences.push(format!("Attempt {attempt} at step '{step}' failed: {}.", error.message));
             story.sentences.push(format!("It is tried again at {due}. Nothing has to be done."));
         }
-        ("step:start", Some(event)) => {
-            let attempt = event.get("attempt").and_then(Value::as_u64).unwrap_or(1);
+        Some(Detail::StepStart { attempt }) => {
             let attempt = if attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
             story.sentences.push(format!("Step '{step}'{attempt} runs{since}. Nothing has to be done."));
             story.sentences.push(
                 "If the process that runs it dies, the step is run again when the server is back.".to_owned(),
             );
         }
-        ("step:complete", _) => {
+        Some(_) => {
             story
                 .sentences
                 .push(format!("Step '{step}' is complete{since}, and the next one is about to run."));
         }
-        _ => story.sentences.push("It is about to run its first step.".to_owned()),
+        None => story.sentences.push("It is about to run its first step.".to_owned()),
     }
 }
 
-fn over(story: &mut Story, run: &Value, status: &str, now: Timestamp) {
-    story.since = time(run, "completedAt");
+fn over(story: &mut Story, run: &Run, status: &RunStatus, now: Timestamp) {
+    story.since = run.completed_at;
     let at = story.since.map_or(String::new(), |at| format!(" at {}", words::moment(at, now)));
-    let took = time(run, "createdAt")
-        .zip(story.since)
-        .map_or(String::new(), |(from, to)| format!(", {} after it began", words::duration(to.since(from))));
+    let took = story.since.map_or(String::new(), |to| {
+        format!(", {} after it began", words::duration(to.since(run.created_at)))
+    });
     let sentence = match status {
-        "complete" => format!("It was completed{at}{took}."),
-        "cancelled" => {
-            let reason = run.get("reason").and_then(Value::as_str);
+        RunStatus::Complete => format!("It was completed{at}{took}."),
+        RunStatus::Cancelled => {
+            let reason = run.reason.as_ref();
             format!("It was cancelled{at}{took}{}.", reason.map_or(String::new(), |why| format!(": {why}")))
         }
-        "error" => {
-            let step = run.get("step").and_then(Value::as_str).filter(|step| !step.is_empty());
+        RunStatus::Error => {
+            let step = run.step.as_deref().filter(|step| !step.is_empty());
             let step = step.map_or(String::new(), |step| format!(" in step '{step}'"));
-            let why = run.pointer("/error/message").and_then(Value::as_str).unwrap_or("no message");
+            let why = run.error.as_ref().map_or("no message", |error| &error.message);
             format!("It failed{step}{at}{took}: {why}.")
         }
         other => format!("Its status is '{other}'."),
@@ -263,24 +267,51 @@ fn over(story: &mut Story, run: &Value, status: &str, now: Timestamp) {
     story.sentences.push("Nothing moves it any more.".to_owned());
 }
 
-fn last(events: &[Value], is: impl Fn(&str) -> bool) -> Option<&Value> {
-    events.iter().rev().find(|event| is(text(event, "type")))
-}
-
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
-    value.get(name).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn time(value: &Value, name: &str) -> Option<Timestamp> {
-    value.get(name).and_then(Value::as_u64).map(Timestamp::from_millis)
+fn last(events: &[Event], is: impl Fn(&str) -> bool) -> Option<&Event> {
+    events.iter().rev().find(|event| is(&event.kind))
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
+    /// A run of which a test says only what counts.
+    fn shown(fields: Value) -> Run {
+        let mut all = json!({
+            "brainRunId": "run_0197c1f0a1b27000800000000000cafe", "brainTitle": "b", "brainDescription": null,
+            "type": "brain:start", "options": {}, "error": null, "createdAt": at(60), "startedAt": null,
+            "completedAt": null, "userName": "root", "state": {}, "waitingFor": [], "steps": [], "seq": 9,
+            "cause": {"kind": "api"},
+        });
+        merge(&mut all, fields);
+        for wait in all["waitingFor"].as_array_mut().unwrap() {
+            let said = wait.take();
+            *wait = json!({
+                "waitId": "wat_0197c1f0a1b27000800000000000cafe", "mode": "any", "deadline": null,
+                "have": 0, "need": 1,
+            });
+            merge(wait, said);
+        }
+        serde_json::from_value(all).unwrap()
+    }
+
+    fn entry(fields: Value) -> Event {
+        let mut all = json!({
+            "seq": 1, "timestamp": at(3), "brainRunId": "run_0197c1f0a1b27000800000000000cafe", "options": {},
+        });
+        merge(&mut all, fields);
+        serde_json::from_value(all).unwrap()
+    }
+
+    fn merge(all: &mut Value, fields: Value) {
+        let Value::Object(fields) = fields else { panic!("an object: {fields}") };
+        all.as_object_mut().unwrap().extend(fields);
+    }
+
+    const A: &str = "run_0197c1f0a1b27000800000000000000a";
+    const B: &str = "run_0197c1f0a1b27000800000000000000b";
     const NOW: Timestamp = Timestamp::from_millis(1_768_473_000_000);
 
     fn at(seconds_ago: u64) -> u64 {
@@ -289,13 +320,13 @@ mod tests {
 
     #[test]
     fn a_waiting_run() {
-        let run = json!({
+        let run = shown(json!({
             "status": "waiting", "step": "process",
             "waitingFor": [{
-                "waitId": "w", "since": at(300), "deadline": NOW.as_millis() + 3_600_000,
+                "since": at(300), "deadline": NOW.as_millis() + 3_600_000,
                 "waitFor": [{"slug": "slack", "identifier": "C1"}, {"slug": "twilio", "identifier": "+1", "token": "t"}],
             }],
-        });
+        }));
         let story = tell(&run, &[], NOW);
         assert_eq!(
             story.sentences,
@@ -316,14 +347,14 @@ mod tests {
 
     #[test]
     fn runs_that_wait_for_other_runs() {
-        let run = json!({"status": "waiting", "step": "heard", "waitingFor": [{
+        let run = shown(json!({"status": "waiting", "step": "heard", "waitingFor": [{
             "since": at(60), "waitFor": [{"slug": "px.run", "identifier": "run_1"}],
-        }]});
+        }]}));
         let story = tell(&run, &[], NOW);
         assert!(story.waits.is_empty(), "no webhook wakes it");
         assert!(story.sentences[0].contains("for the end of run_1."), "{:?}", story.sentences);
-        let run = json!({"status": "pending", "createdAt": at(60),
-            "turn": {"underWay": ["run_1", "run_2"], "ahead": ["run_3"]}});
+        let run = shown(json!({"status": "pending", "createdAt": at(60),
+            "turn": {"underWay": [A, B], "ahead": [B]}}));
         let story = tell(&run, &[], NOW);
         assert!(story.sentences[0].ends_with("with 1 before it."), "{:?}", story.sentences);
         assert!(story.sentences[1].starts_with("2 runs of its brain"), "{:?}", story.sentences);
@@ -331,14 +362,15 @@ mod tests {
 
     #[test]
     fn runs_that_nothing_has_to_be_done_about() {
-        let run = json!({"status": "running", "step": "ask"});
-        let start = json!({"type": "step:start", "stepTitle": "ask", "attempt": 2, "timestamp": at(3)});
+        let run = shown(json!({"status": "running", "step": "ask"}));
+        let start =
+            entry(json!({"type": "step:start", "stepTitle": "ask", "attempt": 2, "timestamp": at(3)}));
         assert_eq!(
             tell(&run, &[start], NOW).sentences[0],
             "Step 'ask', attempt 2 runs since 2026-01-15 10:29:57 UTC (3 seconds ago). Nothing has to be done."
         );
-        let retry = json!({"type": "step:retry", "stepTitle": "ask", "attempt": 1, "timestamp": at(3),
-            "error": {"message": "no route"}, "dueAt": NOW.as_millis() + 5000});
+        let retry = entry(json!({"type": "step:retry", "stepTitle": "ask", "attempt": 1, "timestamp": at(3),
+            "error": {"name": "Error", "message": "no route"}, "dueAt": NOW.as_millis() + 5000}));
         let story = tell(&run, &[retry], NOW);
         assert_eq!(story.sentences[0], "Attempt 1 at step 'ask' failed: no route.");
         assert_eq!(
@@ -350,8 +382,8 @@ mod tests {
     #[test]
     fn runs_that_are_over() {
         let run = |status: &str| {
-            json!({"status": status, "createdAt": at(60), "completedAt": at(30), "step": "ask",
-                "error": {"message": "boom"}, "reason": "by hand"})
+            shown(json!({"status": status, "createdAt": at(60), "completedAt": at(30), "step": "ask",
+                "error": {"name": "Error", "message": "boom"}, "reason": "by hand"}))
         };
         let first = |status: &str| tell(&run(status), &[], NOW).sentences.remove(0);
         let when = "at 2026-01-15 10:29:30 UTC (30 seconds ago), 30 seconds after it began";
@@ -362,12 +394,15 @@ mod tests {
 
     #[test]
     fn responses_that_have_to_differ() {
-        let run = json!({"status": "waiting", "waitingFor": [{
+        let run = shown(json!({"status": "waiting", "waitingFor": [{
             "since": at(60), "have": 1, "need": 2, "mode": {"count": {"need": 2, "distinct_by": "/by"}},
             "waitFor": [{"slug": "votes", "identifier": "7"}],
-        }]});
-        let partial = |by: &str| json!({"type": "brain:webhook_partial", "response": {"by": by}});
-        let events = [partial("an earlier wait's"), json!({"type": "brain:webhook"}), partial("ada")];
+        }]}));
+        let partial = |by: &str| {
+            let response = json!({"by": by});
+            entry(json!({"type": "brain:webhook_partial", "response": response, "have": 1, "need": 2}))
+        };
+        let events = [partial("an earlier wait's"), entry(json!({"type": "brain:webhook"})), partial("ada")];
         assert_eq!(
             tell(&run, &events, NOW).sentences[1..3],
             [
@@ -380,17 +415,18 @@ mod tests {
 
     #[test]
     fn a_run_that_the_code_paused_says_what_to_mend_before_it_is_resumed() {
-        let run = json!({"status": "paused", "reason": "step 'a' is not in brain 'b' any more"});
+        let run = shown(json!({"status": "paused", "reason": "step 'a' is not in brain 'b' any more"}));
         let story = tell(&run, &[], NOW);
         assert!(story.sentences[1].contains("`.formerly(\"its old name\")`"), "{:?}", story.sentences);
-        let run = json!({"status": "paused", "reason": "by hand"});
+        let run = shown(json!({"status": "paused", "reason": "by hand"}));
         assert_eq!(tell(&run, &[], NOW).sentences.len(), 2);
     }
 
     #[test]
     fn a_paused_run() {
-        let paused = json!({"type": "brain:paused", "timestamp": at(60), "reason": "response changed"});
-        let story = tell(&json!({"status": "paused"}), &[paused], NOW);
+        let paused =
+            entry(json!({"type": "brain:paused", "timestamp": at(60), "reason": "response changed"}));
+        let story = tell(&shown(json!({"status": "paused"})), &[paused], NOW);
         assert_eq!(
             story.sentences[0],
             "It is paused since 2026-01-15 10:29:00 UTC (1 minute ago): response changed."
@@ -399,10 +435,10 @@ mod tests {
 
     #[test]
     fn a_sleep_needs_nobody() {
-        let run = json!({
+        let run = shown(json!({
             "status": "waiting", "step": "wake",
-            "waitingFor": [{"waitId": "w", "waitFor": [], "since": 1_000, "deadline": 3_601_000}],
-        });
+            "waitingFor": [{"waitFor": [], "since": 1_000, "deadline": 3_601_000}],
+        }));
         let now = Timestamp::from_millis(2_000);
         let story = tell(&run, &[], now);
         assert!(story.sentences[0].starts_with("It sleeps since"), "{:?}", story.sentences);

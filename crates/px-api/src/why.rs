@@ -1,0 +1,138 @@
+//! Why a delivery became what it is, in a paragraph: the rule that applied, the
+//! wait or what was missing, who else had waited, and what can be done now.
+//!
+//! It tells what the inbox keeps of the moment of the commit, and a few things
+//! that are so now, which whoever asks has looked up ([`Now`]). Tested over the
+//! real binary in the root's `tests/why.rs`.
+
+use px_core::{DeliveryId, Timestamp};
+
+use crate::{DeliveryState, InboxEvent};
+
+/// Things about an event that its record in the answer does not say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Now {
+    /// The event brought a token.
+    pub brought_token: bool,
+    /// Another delivery did what it was to do.
+    pub is_superseded: bool,
+    /// Until when it is kept for a wait to come, if that has an end.
+    pub kept_until: Option<Timestamp>,
+    /// The run that owns it is paused.
+    pub is_owner_paused: bool,
+}
+
+/// What became of a delivery and why, a few sentences an event. `emptied` says
+/// that its headers and payload were dropped.
+#[must_use]
+pub fn why(id: DeliveryId, slug: &str, events: &[(&InboxEvent, Now)], emptied: bool) -> String {
+    let mut told: Vec<String> = events.iter().map(|(event, now)| paragraph(id, slug, event, *now)).collect();
+    if told.is_empty() {
+        told.push("The delivery carries no event.".to_owned());
+    }
+    if emptied {
+        told.push(
+            "Its headers and payload were dropped since: there were more deliveries than are kept.".into(),
+        );
+    }
+    told.join(" ")
+}
+
+fn paragraph(id: DeliveryId, slug: &str, event: &InboxEvent, now: Now) -> String {
+    use DeliveryState as S;
+    let place = match &event.identifier {
+        Some(identifier) => format!("{slug} for '{identifier}'"),
+        None => slug.to_owned(),
+    };
+    let run = event.brain_run_id.map_or_else(|| "a run".to_owned(), |run| run.to_string());
+    let reason = event.reason.as_deref().unwrap_or("no reason was given");
+    let others = others(event);
+    match &event.state {
+        S::Resumed => {
+            let wait = event.wait_id.map(|wait| format!(" ({wait})")).unwrap_or_default();
+            format!("{run} waited on {place}{wait}, and took the event: the oldest wait does.{others}")
+        }
+        S::Collected => format!(
+            "{run} waits on {place} and needs several responses, of which this is one; it goes on when it has \
+             them all.{others}"
+        ),
+        S::Started => match &event.identifier {
+            Some(_) => format!(
+                "Nobody waited on {place}, no live run owned it, and the handler said to start one: {run} was \
+                 started, and owns it until it ends."
+            ),
+            None => format!("The handler gave no identifier and said to start a run: {run} was started."),
+        },
+        S::Queued => queued(event, now, &place),
+        S::Duplicate => match event.original {
+            Some(original) if original == id => {
+                "The same delivery brings this event twice, by the provider's id; the first one counts."
+                    .to_owned()
+            }
+            Some(original) => format!(
+                "The provider's id{} was seen before, in {original}; nothing was done again.",
+                event.provider_id.as_deref().map(|id| format!(" '{id}'")).unwrap_or_default()
+            ),
+            None => "The provider's id was seen before; nothing was done again.".to_owned(),
+        },
+        S::Ignored if event.reason.as_deref() == Some("token") => format!(
+            "{run} waits on {place}, but with a token, and the event brought {}; so nothing follows from it.",
+            if now.brought_token { "another one" } else { "none" }
+        ),
+        S::Ignored if now.is_superseded => {
+            format!("What this event was to do, another delivery did: {reason}.")
+        }
+        S::Ignored if event.brain_run_id.is_some() => {
+            format!("{run} waits on {place}, and did not take the event: {reason}.")
+        }
+        S::Ignored if event.identifier.is_some() => {
+            format!("Nothing follows from the event on {place}: {reason}.")
+        }
+        S::Ignored => format!("The handler said to ignore the event: {reason}."),
+        S::Late => format!(
+            "{run} had waited on {place}, but the event came too late: {reason}. No later run takes it by itself; \
+             `px webhooks deliveries bind {id} RUN` gives it to one."
+        ),
+        S::Expired => format!(
+            "Nobody waited on {place} in time: the event was kept for the webhook's early window and has expired. \
+             `px webhooks deliveries bind {id} RUN` gives it to a run."
+        ),
+        S::Quarantined => format!(
+            "The event did not get as far as a run, and was set aside: {reason}. Once that is mended, \
+             `px webhooks deliveries replay {id}` has it handled again."
+        ),
+        S::Rejected => format!(
+            "The sender was not believed: {reason}. Nothing of the request's body was kept; `px webhooks verify \
+             {slug}` checks a captured one."
+        ),
+        S::Other(state) => format!("Its state is '{state}': {reason}."),
+    }
+}
+
+/// Those who waited too when the event came.
+fn others(event: &InboxEvent) -> String {
+    let runs: Vec<String> = event.passed.iter().map(ToString::to_string).collect();
+    match runs.as_slice() {
+        [] => String::new(),
+        [one] => format!(" {one} waited too, and goes on waiting."),
+        several => format!(" {} waited too, and go on waiting.", several.join(", ")),
+    }
+}
+
+fn queued(event: &InboxEvent, now: Now, place: &str) -> String {
+    let Some(run) = event.brain_run_id else {
+        let until = now.kept_until.map(|at| format!(", until {at}")).unwrap_or_default();
+        let starts = match &event.would_start {
+            Some(brain) => format!(" The handler would have started '{brain}'."),
+            None => String::new(),
+        };
+        return format!("Nobody waits on {place} yet; the event is kept for a wait to come{until}.{starts}");
+    };
+    if now.is_owner_paused {
+        return format!(
+            "{run} waits on {place} and is paused; the event is kept, and applied when `px runs resume {run}` lets \
+             it go on."
+        );
+    }
+    format!("{run} owns {place} and does not wait on it now; the event is kept until it does, or ends.")
+}

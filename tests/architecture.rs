@@ -13,6 +13,7 @@ use app as _;
 const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("px-core", &[]),
     ("px-api", &["px-core"]),
+    ("px-client", &["px-api"]),
     ("px-sdk", &["px-core"]),
     ("px-derive", &[]),
     ("px-store", &["px-core"]),
@@ -28,6 +29,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
         &[
             "px-core",
             "px-api",
+            "px-client",
             "px-sdk",
             "px-store",
             "px-store-sled",

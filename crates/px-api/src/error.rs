@@ -39,6 +39,23 @@ impl Error {
         Self { error: text.into(), code: code.as_str().to_owned(), ..Self::default() }
     }
 
+    /// What does not fit, a line each, or else which brains could be meant.
+    #[must_use]
+    pub fn details(&self) -> Option<String> {
+        let line = |violation: &Violation| {
+            let path = Some(&*violation.path).filter(|path| !path.is_empty()).unwrap_or("/");
+            format!("\n  {path}: {}", violation.message)
+        };
+        let misfits = self.violations.as_deref().filter(|violations| !violations.is_empty());
+        let misfits = misfits.map(|violations| {
+            format!("this does not fit:{}", violations.iter().map(line).collect::<String>())
+        });
+        misfits.or_else(|| {
+            let titles: Vec<&str> = self.candidates.as_ref()?.iter().map(|brain| &*brain.title).collect();
+            Some(format!("say which one: {}", titles.join(", ")))
+        })
+    }
+
     /// The code, if this version knows it.
     #[must_use]
     pub fn code(&self) -> Option<Code> {

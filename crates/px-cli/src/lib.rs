@@ -12,7 +12,6 @@
 
 mod address;
 mod aim;
-mod client;
 mod commands;
 mod config;
 mod context;
@@ -31,7 +30,6 @@ mod reference;
 mod resolve;
 mod retention;
 mod sample;
-mod sse;
 mod suggest;
 mod typed;
 mod ui;

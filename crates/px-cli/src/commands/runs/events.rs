@@ -1,7 +1,6 @@
 //! `px runs events`
 
-use px_core::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::log;
 use crate::context::Context;
@@ -32,12 +31,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         return Ok(());
     }
     let rows = events.iter().map(|event| {
-        let number = |name: &str| event.get(name).and_then(Value::as_u64).unwrap_or_default();
-        let name = event.get("type").and_then(Value::as_str).unwrap_or("-");
         vec![
-            number("seq").to_string(),
-            words::time_of_day(Timestamp::from_millis(number("timestamp"))),
-            name.to_owned(),
+            event.seq.to_string(),
+            words::time_of_day(event.timestamp),
+            event.kind.clone(),
             event_line::detail(event),
         ]
     });

@@ -131,6 +131,9 @@ pub enum Detail {
     /// The run stands still until it is resumed.
     #[serde(rename = "brain:paused")]
     Paused { reason: Option<String> },
+    /// The run pauses when its step returns.
+    #[serde(rename = "brain:pause_requested")]
+    PauseRequested { reason: Option<String> },
     /// The run goes back to a step.
     #[serde(rename = "brain:rerun")]
     Rerun { starts_at: u32, reset_to: u64 },

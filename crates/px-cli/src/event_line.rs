@@ -16,7 +16,9 @@ pub(crate) fn detail(event: &Event) -> String {
     match event.detail() {
         Detail::Start { initial_state } => initial_state.to_string(),
         Detail::Failed { error } => error.message,
-        Detail::Cancelled { reason } | Detail::Paused { reason } => reason.unwrap_or_default(),
+        Detail::Cancelled { reason } | Detail::Paused { reason } | Detail::PauseRequested { reason } => {
+            reason.unwrap_or_default()
+        }
         Detail::Rerun { starts_at, reset_to } => {
             format!("from step {starts_at}, '{step}', as after event {reset_to}")
         }
@@ -46,7 +48,7 @@ pub(crate) fn detail(event: &Event) -> String {
         }
         Detail::StepStart { .. } => step.to_owned(),
         _ if event.kind == "step:complete" => step.to_owned(),
-        _ => event.fields.get("reason").and_then(|reason| reason.as_str()).unwrap_or_default().to_owned(),
+        _ => String::new(),
     }
 }
 

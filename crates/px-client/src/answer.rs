@@ -1,5 +1,6 @@
 //! What the server answered: a typed value, and the bytes that it was read from.
 
+use std::fmt;
 use std::ops::Deref;
 
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// An answer, or an event of a stream. It dereferences to its value.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Answer<T> {
     value: T,
     body: Bytes,
@@ -36,6 +37,13 @@ impl<T> Answer<T> {
     /// The body as JSON, with the fields that this version does not know.
     pub fn to_json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+}
+
+/// Without the body, which may hold a secret that the value hides.
+impl<T: fmt::Debug> fmt::Debug for Answer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Answer").field(&self.value).finish()
     }
 }
 

@@ -15,6 +15,8 @@ Times are milliseconds since 1970-01-01 UTC. Bodies are JSON, fields camelCase. 
 `cursor` of the next. What is not carried out is answered with `{\"error\": \"…\", \"code\": \"PX….\"}`; the code stays the same when
 the text changes, and `px explain` has a page about each. 503 comes with `Retry-After`, and nothing has happened then.
 
+Services in Rust need none of this: `px-client` has a method for each route, and follows runs.
+
 ## Who may use it
 
 Webhooks and forms on pages are open: their own verification says who may send. Everything else depends on API tokens.

@@ -1,5 +1,6 @@
 //! `px runs events`
 
+use px_api::Events;
 use serde_json::json;
 
 use super::log;
@@ -24,7 +25,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let events = log(&context.client()?, &args.run, args.after).await?;
     if context.ui.json {
-        return context.ui.json(&json!({ "count": events.len(), "events": events }));
+        return context.ui.json(&json!(Events::from(events)));
     }
     if events.is_empty() {
         context.ui.note("No events.");

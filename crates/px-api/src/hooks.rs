@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use px_core::{HookId, RunId, Timestamp};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::{CallbackState, Nullable, Object, Open, Secret};
@@ -201,6 +202,20 @@ pub struct UpdateHook {
     pub send_kept: Option<bool>,
 }
 
+// By hand: serde's `flatten` would let fields pass that nobody knows.
+impl<'de> Deserialize<'de> for UpdateHook {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut fields = Object::deserialize(deserializer)?;
+        let mut flag = |name| {
+            let value = fields.remove(name);
+            value.map(serde_json::from_value).transpose().map_err(D::Error::custom)
+        };
+        let (enabled, send_kept) = (flag("enabled")?, flag("sendKept")?);
+        let hook = serde_json::from_value(fields.into()).map_err(D::Error::custom)?;
+        Ok(Self { hook, enabled, send_kept })
+    }
+}
+
 /// Another secret.
 // Unknown fields are refused.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -240,4 +255,25 @@ pub struct RecoverHook {
 #[schemars(deny_unknown_fields)]
 pub struct Keys {
     pub keys: Vec<Object>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_change_of_a_hook_refuses_what_it_does_not_know() {
+        let change = json!({"enabled": true, "sendKept": false, "events": ["run.*"], "max_in_flight": 2});
+        let read: UpdateHook = serde_json::from_value(change).unwrap();
+        assert_eq!(
+            (read.enabled, read.send_kept, read.hook.max_in_flight),
+            (Some(true), Some(false), Some(2))
+        );
+        let written = json!({"enabled": true, "sendKept": false, "events": ["run.*"], "maxInFlight": 2});
+        assert_eq!(serde_json::to_value(&read).unwrap(), written);
+        let unknown = serde_json::from_value::<UpdateHook>(json!({"enable": true})).unwrap_err();
+        assert!(unknown.to_string().contains("unknown field `enable`"), "{unknown}");
+    }
 }

@@ -30,6 +30,7 @@ mod secret;
 mod server;
 pub mod story;
 mod tokens;
+mod waits;
 mod webhooks;
 pub mod why;
 pub mod words;
@@ -56,13 +57,14 @@ pub use queries::{
 };
 pub use requests::{ForkRun, RerunRun, ResumeRun, SignalRun, SignalType, StartRun};
 pub use runs::{
-    Cause, Failure, Position, Registration, RestartedRun, Resumed, Run, RunPage, RunStatus, RunSummary,
-    RunningBrains, Runs, SignalEntry, SignalTaken, StartedRun, StepProgress, StepStatus, Turn, Wait,
+    Cause, Failure, Position, RestartedRun, Resumed, Run, RunPage, RunStatus, RunSummary, RunningBrains,
+    Runs, SignalEntry, SignalTaken, StartedRun, StepProgress, StepStatus, Turn,
 };
 pub use schema::{Nullable, Object};
 pub use secret::Secret;
 pub use server::{Health, Status};
 pub use tokens::{CreateToken, CreatedToken, Scope, Token, Tokens};
+pub use waits::{Registration, Wait};
 pub use webhooks::{
     Accepted, Action, FormAccepted, FormNotFound, FormQuery, FormRefused, Original, RefusedForm, Webhook,
     Webhooks,

@@ -8,7 +8,7 @@ use px_api::{SignalEntry, SignalTaken, SignalType};
 use px_core::{Code, RunStatus};
 use px_engine::ControlError;
 use px_store::DraftError;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
 use crate::app::Shared;
 use crate::error::ApiError;
@@ -52,7 +52,7 @@ pub(super) async fn send(
         SignalType::Resume if run.status == RunStatus::Waiting => app.parts.end_wait(run.id).await,
         SignalType::Resume => app.parts.resume_run(run.id, None).await,
         SignalType::WebhookResponse => {
-            let response = body.get("response").cloned().unwrap_or_else(|| json!({}));
+            let response = body.get("response").cloned().unwrap_or_else(|| Value::Object(Map::new()));
             if !response.is_object() {
                 return Err(ApiError::bad_request("The response must be a JSON object"));
             }

@@ -13,6 +13,8 @@ use app as _;
 const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("px-core", &[]),
     ("px-pool", &["px-core"]),
+    ("px-api", &["px-core"]),
+    ("px-client", &["px-api"]),
     ("px-sdk", &["px-core"]),
     ("px-derive", &[]),
     ("px-store", &["px-core"]),
@@ -22,11 +24,16 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("px-inbound", &["px-core", "px-pool", "px-sdk", "px-store", "px-verify"]),
     ("px-engine", &["px-core", "px-pool", "px-sdk", "px-store"]),
     ("px-outbound", &["px-core", "px-store"]),
-    ("px-server", &["px-core", "px-pool", "px-sdk", "px-store", "px-inbound", "px-engine", "px-outbound"]),
+    (
+        "px-server",
+        &["px-core", "px-api", "px-pool", "px-sdk", "px-store", "px-inbound", "px-engine", "px-outbound"],
+    ),
     (
         "px-cli",
         &[
             "px-core",
+            "px-api",
+            "px-client",
             "px-sdk",
             "px-store",
             "px-store-sled",
@@ -306,7 +313,7 @@ fn every_error_code_is_used_and_every_page_belongs_to_one() {
         });
         assert!(is_used, "{code} ({name}) is answered nowhere");
     }
-    let mut pages: Vec<String> = std::fs::read_dir(root().join("crates/px-core/src/code"))
+    let mut pages: Vec<String> = std::fs::read_dir(root().join("crates/px-api/src/pages"))
         .expect("pages")
         .map(|page| page.expect("a page").file_name().to_string_lossy().into_owned())
         .collect();

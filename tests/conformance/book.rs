@@ -110,6 +110,7 @@ impl Book {
             .map(|error| format!("{}: {error}", error.instance_path()))
             .collect();
         assert!(errors.is_empty(), "{route:?} {status} is not as documented: {errors:#?}\n{}", reply.text());
+        super::types::check(&documented["content"]["application/json"]["schema"], &value);
         if reply.status >= 400 && value.get("error").is_some() {
             assert!(value["code"].as_str().is_some_and(|code| code.starts_with("PX")), "{}", reply.text());
         }

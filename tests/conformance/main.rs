@@ -23,6 +23,7 @@ mod project;
 mod runs;
 #[path = "../support/mod.rs"]
 mod support;
+mod types;
 
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;

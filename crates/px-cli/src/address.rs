@@ -3,7 +3,7 @@
 
 use http::HeaderValue;
 
-use crate::client::is_loopback;
+use px_client::is_loopback;
 
 /// How the receiver is reached, and how it knows itself.
 #[derive(Debug, Clone)]

@@ -224,7 +224,7 @@ pub(crate) fn base_url(what: &str, url: &str) -> Result<String> {
     let bad = |why: &str| {
         Err(Error::usage(format!("{what} is '{url}', {why}")).hint("write it like https://my-app.example"))
     };
-    match reqwest::Url::parse(url) {
+    match url::Url::parse(url) {
         Ok(parsed) if !matches!(parsed.scheme(), "http" | "https") || parsed.host().is_none() => {
             bad("which does not begin with http:// or https://")
         }

@@ -4,16 +4,19 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use http::HeaderValue;
+use px_client::Client;
 use px_core::{Clock as _, Ids, SystemClock, Timestamp};
 use px_sdk::Registry;
-use secrecy::SecretString;
 
-use crate::client::Client;
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
 use crate::suggest;
 use crate::ui::Ui;
 use crate::webhook_config;
+
+/// The header by which servers know this program.
+const USER_AGENT: &str = concat!("px/", env!("CARGO_PKG_VERSION"));
 
 /// Flags that every command takes.
 #[derive(Debug, Clone, Args)]
@@ -104,8 +107,13 @@ impl Context {
 
     /// A client of the server.
     pub(crate) fn client(&self) -> Result<Client> {
-        let token = env("PX_TOKEN").filter(|token| !token.is_empty()).map(SecretString::from);
-        Client::new(self.server_url()?, token.as_ref())
+        let mut builder = Client::builder(self.server_url()?).user_agent(USER_AGENT);
+        if let Some(token) = env("PX_TOKEN").filter(|token| !token.is_empty()) {
+            HeaderValue::from_str(token.trim())
+                .map_err(|_| Error::usage("PX_TOKEN is no API token").hint("`px tokens create` makes one"))?;
+            builder = builder.token(token);
+        }
+        builder.build().map_err(|error| Error::failed(error.to_string()))
     }
 
     /// A text that was never used before: the provider's id of a delivery.

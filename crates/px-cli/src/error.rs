@@ -1,6 +1,8 @@
 //! Why a command did not do what it was asked: what happened, how the process
 //! exits, and what to do next.
 
+use px_client::Refusal;
+use px_core::Code;
 use serde_json::{Map, Value};
 
 /// The result of a command.
@@ -99,6 +101,53 @@ impl Error {
         }
         out.insert("exitCode".into(), self.kind.exit_code().into());
         Value::Object(out)
+    }
+}
+
+/// A request that failed, with the exit code and the advice of the command line.
+impl From<px_client::Error> for Error {
+    fn from(error: px_client::Error) -> Self {
+        use px_client::Kind as K;
+        let text = error.to_string();
+        match error.kind() {
+            K::Setup => Self::usage(text),
+            K::Unreachable => Self::new(Kind::Unreachable, text)
+                .hint("start it with `px serve`, or name another one with --url or PX_URL"),
+            K::Interrupted => {
+                Self::new(Kind::Unreachable, text).hint("see what the server says, and try again")
+            }
+            K::Refused(refusal) => Self::refused(text, refusal),
+            K::Foreign { .. } => {
+                Self::failed(text).hint("check that --url, PX_URL or px.toml names a px server")
+            }
+            _ => Self::failed(text).hint("the server may be newer than this px: build both from one version"),
+        }
+    }
+}
+
+impl Error {
+    /// The server's refusal.
+    fn refused(text: String, refusal: &Refusal) -> Self {
+        let kind = match refusal.status {
+            404 => Kind::NotFound,
+            300 | 409 => Kind::Conflict,
+            _ => Kind::Failed,
+        };
+        let hint = match (refusal.status, refusal.error.code()) {
+            (503, _) => Some("the server cannot take it now; try again in a moment".to_owned()),
+            (401, Some(Code::TokenMissing)) => {
+                Some("give a token in PX_TOKEN; `px tokens create` makes one".to_owned())
+            }
+            (403, Some(Code::ScopeMissing)) => {
+                Some("`px tokens create` makes a token of that scope, with an admin's".to_owned())
+            }
+            (401 | 403, _) => Some("the server wants credentials that this request did not have".to_owned()),
+            _ => refusal.error.details(),
+        };
+        let mut error = Self::new(kind, text).maybe_hint(hint);
+        error.details = refusal.fields.clone();
+        error.details.remove("error");
+        error
     }
 }
 

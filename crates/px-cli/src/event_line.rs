@@ -1,111 +1,100 @@
 //! An event of a run's log on one line.
 
-use serde_json::Value;
+use std::time::Duration;
+
+use px_api::{Detail, Event, StepStatus};
+use px_core::wait::WaitMode;
 
 use crate::words;
 
 /// An event's own facts on one line.
-pub(crate) fn detail(event: &Value) -> String {
-    let step = text(event, "stepTitle");
-    match text(event, "type") {
-        "brain:webhook" => {
-            let places: Vec<String> = event
-                .get("waitFor")
-                .and_then(Value::as_array)
-                .into_iter()
-                .flatten()
-                .map(|place| format!("{} '{}'", text(place, "slug"), text(place, "identifier")))
-                .collect();
-            let timeout = event.get("timeout").and_then(Value::as_u64).map_or(String::new(), |millis| {
-                format!(" for {}", words::duration(std::time::Duration::from_millis(millis)))
-            });
-            if places.is_empty() {
-                return format!("sleeps{timeout}");
-            }
-            let several = match event.get("mode") {
-                Some(Value::String(mode)) if mode == "all" => {
-                    return format!("waits for {}{timeout}", places.join(" and "));
-                }
-                Some(mode) => mode.pointer("/count/need").and_then(Value::as_u64).filter(|need| *need > 1),
-                None => None,
-            };
-            let several = several.map_or(String::new(), |need| format!("{need} of "));
-            format!("waits for {several}{}{timeout}", places.join(" or "))
+pub(crate) fn detail(event: &Event) -> String {
+    let step = event.step_title.as_deref().unwrap_or_default();
+    let place = |slug: Option<String>, identifier: Option<String>| {
+        format!("{} '{}'", slug.unwrap_or_default(), identifier.unwrap_or_default())
+    };
+    match event.detail() {
+        Detail::Start { initial_state } => initial_state.to_string(),
+        Detail::Failed { error } => error.message,
+        Detail::Cancelled { reason } | Detail::Paused { reason } | Detail::PauseRequested { reason } => {
+            reason.unwrap_or_default()
         }
-        "brain:webhook_partial" => {
-            let count = |name: &str| event.get(name).and_then(Value::as_u64).unwrap_or(0);
-            let response = event.get("response").map_or(String::new(), Value::to_string);
-            format!(
-                "{} of {}: {} '{}' {response}",
-                count("have"),
-                count("need"),
-                text(event, "slug"),
-                text(event, "identifier")
-            )
+        Detail::Rerun { starts_at, reset_to } => {
+            format!("from step {starts_at}, '{step}', as after event {reset_to}")
         }
-        "brain:webhook_response" => {
-            let response = event.get("response").map_or(String::new(), Value::to_string);
-            format!("{} '{}' {response}", text(event, "slug"), text(event, "identifier"))
+        Detail::Awaited { by } => format!("by {by}"),
+        Detail::Waits { wait_for, mode, timeout } => {
+            let places: Vec<String> =
+                wait_for.iter().map(|place| format!("{} '{}'", place.slug, place.identifier)).collect();
+            waits(&places, mode.as_ref().and_then(|mode| mode.known()), timeout)
         }
-        "brain:error" => {
-            event.pointer("/error/message").and_then(Value::as_str).unwrap_or_default().to_owned()
+        Detail::Partial { slug, identifier, response, have, need } => {
+            format!("{have} of {need}: {} {response}", place(slug, identifier))
         }
-        "brain:start" => event.get("initialState").map_or(String::new(), Value::to_string),
-        "step:start" => match event.get("attempt").and_then(Value::as_u64) {
-            Some(attempt @ 2..) => format!("{step}, attempt {attempt}"),
-            _ => step.to_owned(),
-        },
-        "step:retry" => {
-            let why = event.pointer("/error/message").and_then(Value::as_str).unwrap_or_default();
-            format!("{step}: {why}")
+        Detail::Response { slug, identifier, response } => {
+            let response = response.unwrap_or_default();
+            format!("{} {response}", place(slug, identifier))
         }
-        "step:once" => {
-            format!("{step}: {} = {}", text(event, "name"), event.get("value").unwrap_or(&Value::Null))
+        Detail::Steps { steps } => {
+            let one = |step: &StepStatus| format!("{} {}", step.title, step.status);
+            steps.iter().map(one).collect::<Vec<_>>().join(", ")
         }
-        "step:status" => {
-            let steps = event.get("steps").and_then(Value::as_array).into_iter().flatten();
-            let list: Vec<String> =
-                steps.map(|step| format!("{} {}", text(step, "title"), text(step, "status"))).collect();
-            list.join(", ")
+        Detail::StepStart { attempt: attempt @ 2.. } => format!("{step}, attempt {attempt}"),
+        Detail::StepRetry { error, .. } => format!("{step}: {}", error.message),
+        Detail::Once { name, value } => format!("{step}: {name} = {value}"),
+        Detail::Emit { name, data } => format!("{step}: {name} {data}"),
+        Detail::Item { processed_count, total_items } => {
+            format!("{step}: {processed_count} of {total_items}")
         }
-        "step:complete" => step.to_owned(),
-        "step:emit" => {
-            format!("{step}: {} {}", text(event, "name"), event.get("data").unwrap_or(&Value::Null))
-        }
-        "iterate:item_complete" => {
-            let count = |name: &str| event.get(name).and_then(Value::as_u64).unwrap_or(0);
-            format!("{step}: {} of {}", count("processedCount"), count("totalItems"))
-        }
-        "brain:rerun" => format!(
-            "from step {}, '{step}', as after event {}",
-            event.get("startsAt").unwrap_or(&Value::Null),
-            event.get("resetTo").unwrap_or(&Value::Null)
-        ),
-        "brain:awaited" => format!("by {}", text(event, "by")),
-        _ => text(event, "reason").to_owned(),
+        Detail::StepStart { .. } => step.to_owned(),
+        _ if event.kind == "step:complete" => step.to_owned(),
+        _ => String::new(),
     }
 }
 
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
-    value.get(name).and_then(Value::as_str).unwrap_or_default()
+fn waits(places: &[String], mode: Option<&WaitMode>, timeout: Option<u64>) -> String {
+    let timeout = timeout
+        .map_or(String::new(), |millis| format!(" for {}", words::duration(Duration::from_millis(millis))));
+    if places.is_empty() {
+        return format!("sleeps{timeout}");
+    }
+    match mode {
+        Some(WaitMode::All) => format!("waits for {}{timeout}", places.join(" and ")),
+        Some(WaitMode::Count { need: need @ 2.., .. }) => {
+            format!("waits for {need} of {}{timeout}", places.join(" or "))
+        }
+        _ => format!("waits for {}{timeout}", places.join(" or ")),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
+    fn waits(wait_for: &Value, mode: Option<Value>, timeout: Option<u64>) -> String {
+        let mut event = json!({
+            "type": "brain:webhook", "seq": 1, "timestamp": 0, "options": {},
+            "brainRunId": "run_0197c1f0a1b27000800000000000cafe", "waitFor": wait_for,
+        });
+        if let Some(mode) = mode {
+            event["mode"] = mode;
+        }
+        if let Some(timeout) = timeout {
+            event["timeout"] = timeout.into();
+        }
+        detail(&serde_json::from_value(event).unwrap())
+    }
+
     #[test]
     fn a_sleep_and_a_wait_say_how_long() {
-        let event = json!({"type": "brain:webhook", "waitFor": [], "timeout": 3_600_000});
-        assert_eq!(detail(&event), "sleeps for 1 hour");
-        let event = json!({"type": "brain:webhook", "waitFor": [{"slug": "slack", "identifier": "C1"}]});
-        assert_eq!(detail(&event), "waits for slack 'C1'");
+        assert_eq!(waits(&json!([]), None, Some(3_600_000)), "sleeps for 1 hour");
+        let slack = json!([{"slug": "slack", "identifier": "C1"}]);
+        assert_eq!(waits(&slack, None, None), "waits for slack 'C1'");
         let votes = json!([{"slug": "votes", "identifier": "7"}, {"slug": "mail", "identifier": "a"}]);
-        let event = json!({"type": "brain:webhook", "waitFor": votes, "mode": {"count": {"need": 2}}});
-        assert_eq!(detail(&event), "waits for 2 of votes '7' or mail 'a'");
-        let event = json!({"type": "brain:webhook", "waitFor": votes, "mode": "all"});
-        assert_eq!(detail(&event), "waits for votes '7' and mail 'a'");
+        let count = json!({"count": {"need": 2}});
+        assert_eq!(waits(&votes, Some(count), None), "waits for 2 of votes '7' or mail 'a'");
+        assert_eq!(waits(&votes, Some(json!("all")), None), "waits for votes '7' and mail 'a'");
     }
 }

@@ -13,7 +13,6 @@
 
 mod address;
 mod aim;
-mod client;
 mod commands;
 mod config;
 mod context;
@@ -34,8 +33,6 @@ mod resolve;
 mod retention;
 mod sample;
 mod signals;
-mod sse;
-mod story;
 mod suggest;
 mod typed;
 mod ui;

@@ -7,6 +7,7 @@
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use px_client::encode;
 use px_core::Timestamp;
 use px_inbound::verify::sign::{Error as SignError, Outgoing, sign};
 use px_sdk::verify::{BodyForm, Keyring, Scheme, Source, Verification};
@@ -16,7 +17,6 @@ use serde_json::{Map, Value};
 
 use crate::address::Address;
 use crate::aim::Oracle;
-use crate::client::encode;
 use crate::error::{Error, Result};
 use crate::sample;
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use px_api::Candidate;
 use px_sdk::registry::{Registered, Registry};
 use px_sdk::{BrainDef, WebhookDef};
 use serde_json::{Value, json};
@@ -34,11 +35,11 @@ pub(crate) fn brain<'a>(registry: &'a Registry, id: &str) -> Result<&'a Register
 }
 
 fn candidate(brain: &Registered<Arc<BrainDef>>) -> Value {
-    json!({
-        "title": brain.def.title,
-        "filename": brain.source.stem(),
-        "path": brain.source.file,
-        "description": brain.def.shown_description(),
+    json!(Candidate {
+        title: brain.def.title.clone(),
+        filename: brain.source.stem().to_owned(),
+        path: brain.source.file.clone(),
+        description: brain.def.shown_description(),
     })
 }
 

@@ -1,59 +1,11 @@
-//! Times and durations as people read them, and as they type them.
+//! Times and durations as columns and lines of the terminal have them, and as
+//! people type them. The others are px-api's.
 
 use std::time::Duration;
 
 use px_core::Timestamp;
 
-/// A duration in at most two units: `3 days`, `2 hours 5 minutes`, `0.4 seconds`.
-pub(crate) fn duration(duration: Duration) -> String {
-    const UNITS: [(u64, &str); 4] = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
-    let seconds = duration.as_secs();
-    if seconds < 10 {
-        let tenths = duration.as_millis() / 100;
-        return match tenths % 10 {
-            0 => count(seconds, "second"),
-            tenth => format!("{seconds}.{tenth} seconds"),
-        };
-    }
-    // Rounded to the smaller unit, so that three days are not "2 days 23 hours"
-    // a moment after they began.
-    let unit = match seconds {
-        86_400.. => 3_600,
-        3_600.. => 60,
-        _ => 1,
-    };
-    let mut rest = (duration + Duration::from_millis(unit * 500)).as_secs() / unit * unit;
-    let mut parts = Vec::new();
-    for (size, name) in UNITS {
-        let number = rest / size;
-        rest %= size;
-        if number > 0 {
-            parts.push(count(number, name));
-        } else if !parts.is_empty() {
-            break;
-        }
-        if parts.len() == 2 {
-            break;
-        }
-    }
-    parts.join(" ")
-}
-
-/// `1 brain`, `2 brains`.
-pub(crate) fn count(number: u64, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {noun}{plural}")
-}
-
-/// A point in time and how far away it is: `2026-01-15 10:30:00 UTC (5 minutes ago)`.
-pub(crate) fn moment(at: Timestamp, now: Timestamp) -> String {
-    let far = if at > now {
-        format!("in {}", duration(at.since(now)))
-    } else {
-        format!("{} ago", duration(now.since(at)))
-    };
-    format!("{} ({far})", time(at))
-}
+pub(crate) use px_api::words::{count, duration, moment, time};
 
 /// How long ago something was, as a column of a table has it: in its largest
 /// unit.
@@ -64,13 +16,6 @@ pub(crate) fn age(duration: Duration) -> String {
         seconds @ ..86_400 => format!("{}h", seconds / 3_600),
         seconds => format!("{}d", seconds / 86_400),
     }
-}
-
-/// A point in time to the second.
-pub(crate) fn time(at: Timestamp) -> String {
-    let text = at.to_string();
-    let (date, rest) = text.split_once('T').unwrap_or((&text, ""));
-    format!("{date} {} UTC", rest.split('.').next().unwrap_or(rest))
 }
 
 /// The time of day to the millisecond.
@@ -104,26 +49,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations() {
-        for (millis, expected) in [
-            (0, "0 seconds"),
-            (430, "0.4 seconds"),
-            (1_000, "1 second"),
-            (9_900, "9.9 seconds"),
-            (59_999, "1 minute"),
-            (60_000, "1 minute"),
-            (3_900_000, "1 hour 5 minutes"),
-            (3_601_000, "1 hour"),
-            (259_200_000, "3 days"),
-            (259_199_000, "3 days"),
-            (257_000_000, "2 days 23 hours"),
-            (3_599_000, "59 minutes 59 seconds"),
-        ] {
-            assert_eq!(duration(Duration::from_millis(millis)), expected, "{millis}");
-        }
-    }
-
-    #[test]
     fn ages() {
         for (seconds, expected) in [(0, "0s"), (59, "59s"), (119, "1m"), (86_399, "23h"), (200_000, "2d")] {
             assert_eq!(age(Duration::from_secs(seconds)), expected);
@@ -131,11 +56,8 @@ mod tests {
     }
 
     #[test]
-    fn moments() {
+    fn times_of_day() {
         let now = Timestamp::from_millis(1_768_473_000_007);
-        assert_eq!(moment(now, now), "2026-01-15 10:30:00 UTC (0 seconds ago)");
-        let later = now.after(Duration::from_secs(120));
-        assert_eq!(moment(later, now), "2026-01-15 10:32:00 UTC (in 2 minutes)");
         assert_eq!(time_of_day(now), "10:30:00.007");
     }
 

@@ -1,7 +1,7 @@
 //! The codes of errors: stable, and the same in the API, in webhooks' replies
-//! and on the command line. Each has a page that says what happened and what
-//! to do next, `px explain PX0012` prints it. A code that was given out once is
-//! never given to anything else.
+//! and on the command line. Each has a page in px-api that says what happened and
+//! what to do next, `px explain PX0012` prints it. A code that was given out once
+//! is never given to anything else.
 //!
 //! This file knows no HTTP: which status goes with a code is said where it is
 //! answered. That each code is used, and each page belongs to one, is tested in
@@ -34,14 +34,6 @@ macro_rules! codes {
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$name => stringify!($name),)+
-                }
-            }
-
-            /// The page about it, in Markdown.
-            #[must_use]
-            pub const fn page(self) -> &'static str {
-                match self {
-                    $(Self::$name => include_str!(concat!("code/", $code, ".md")),)+
                 }
             }
         }
@@ -135,13 +127,6 @@ impl Code {
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.as_str().eq_ignore_ascii_case(text.trim()))
     }
-
-    /// The first line of its page, without the code.
-    #[must_use]
-    pub fn title(self) -> &'static str {
-        let line = self.page().lines().next().unwrap_or_default();
-        line.split_once(": ").map_or(line, |(_, title)| title)
-    }
 }
 
 impl fmt::Display for Code {
@@ -155,14 +140,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_page_begins_with_its_code_and_says_what_to_do() {
+    fn a_code_is_read_in_either_case() {
         for code in Code::ALL {
-            assert!(code.page().starts_with(&format!("# {code}: ")), "{code}");
-            assert!(code.page().contains("\n## What to do\n"), "{code}");
             assert_eq!(Code::parse(&code.as_str().to_lowercase()), Some(*code));
         }
         assert_eq!(Code::parse("PX9999"), None);
-        assert_eq!(Code::BrainAmbiguous.title(), "several brains could be meant");
     }
 
     #[test]

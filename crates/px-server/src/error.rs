@@ -4,11 +4,11 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use px_api::{Candidate, Violation};
 use px_core::Code;
 use px_engine::{ControlError, PositionError};
 use px_inbound::OperatorError;
 use px_store::DraftError;
-use serde_json::{Value, json};
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -82,18 +82,29 @@ pub enum StartError {
 #[derive(Debug)]
 pub(crate) struct ApiError {
     status: StatusCode,
-    code: Code,
-    body: Value,
+    // Boxed: an error travels through every handler's result.
+    body: Box<px_api::Error>,
     retry_after: bool,
 }
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, code: Code, text: impl Into<String>) -> Self {
-        Self::with(status, code, json!({ "error": text.into() }))
+        Self { status, body: Box::new(px_api::Error::new(code, text)), retry_after: false }
     }
 
-    pub(crate) fn with(status: StatusCode, code: Code, body: Value) -> Self {
-        Self { status, code, body, retry_after: false }
+    /// Several brains could be meant.
+    pub(crate) fn ambiguous(status: StatusCode, candidates: Vec<Candidate>) -> Self {
+        let mut this = Self::new(status, Code::BrainAmbiguous, "Multiple brains match the identifier");
+        this.body.match_type = Some("multiple".to_owned());
+        this.body.candidates = Some(candidates);
+        this
+    }
+
+    /// 422, with what does not fit.
+    pub(crate) fn unfit(code: Code, text: impl Into<String>, violations: Vec<Violation>) -> Self {
+        let mut this = Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, text);
+        this.body.violations = Some(violations);
+        this
     }
 
     /// 400, `PX0003` unless another code is said.
@@ -117,8 +128,9 @@ impl ApiError {
     }
 
     /// With a code that says more precisely what is wrong.
-    pub(crate) fn code(self, code: Code) -> Self {
-        Self { code, ..self }
+    pub(crate) fn code(mut self, code: Code) -> Self {
+        code.as_str().clone_into(&mut self.body.code);
+        self
     }
 }
 
@@ -204,11 +216,7 @@ fn sentence(error: &impl std::fmt::Display) -> String {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut body = self.body;
-        if let Value::Object(fields) = &mut body {
-            fields.insert("code".into(), self.code.as_str().into());
-        }
-        let mut response = (self.status, Json(body)).into_response();
+        let mut response = (self.status, Json(self.body)).into_response();
         if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

@@ -15,9 +15,7 @@ mod plain;
 mod resolve;
 mod start;
 mod sweeper;
-mod view;
 mod whole;
-mod why;
 
 pub use access::{TokenError, Tokens};
 pub use connections::ConnectionLimits;

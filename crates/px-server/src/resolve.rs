@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use http::StatusCode;
+use px_api::Candidate;
 use px_core::Code;
 use px_sdk::registry::Registered;
 use px_sdk::{BrainDef, Registry};
-use serde_json::{Value, json};
 
 use crate::error::ApiError;
 
@@ -20,23 +20,13 @@ pub(crate) fn one<'a>(
         [] => Err(ApiError::not_found(format!("Brain '{text}' not found")).code(Code::BrainNotFound)),
         [brain] => Ok(brain),
         several => {
-            let candidates: Vec<Value> = several
-                .iter()
-                .map(|brain| {
-                    json!({
-                        "title": brain.def.title,
-                        "filename": brain.source.stem(),
-                        "path": brain.source.file,
-                        "description": brain.def.shown_description(),
-                    })
-                })
-                .collect();
-            let body = json!({
-                "error": "Multiple brains match the identifier",
-                "matchType": "multiple",
-                "candidates": candidates,
+            let candidates = several.iter().map(|brain| Candidate {
+                title: brain.def.title.clone(),
+                filename: brain.source.stem().to_owned(),
+                path: brain.source.file.clone(),
+                description: brain.def.shown_description(),
             });
-            Err(ApiError::with(ambiguous, Code::BrainAmbiguous, body))
+            Err(ApiError::ambiguous(ambiguous, candidates.collect()))
         }
     }
 }

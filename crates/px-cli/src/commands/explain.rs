@@ -1,5 +1,6 @@
 //! `px explain PX0012`: the page about an error's code.
 
+use px_api::pages;
 use px_core::Code;
 use serde_json::{Value, json};
 
@@ -24,11 +25,12 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
         if ui.json {
             let codes: Vec<Value> = Code::ALL
                 .iter()
-                .map(|code| json!({ "code": code.as_str(), "title": code.title() }))
+                .map(|code| json!({ "code": code.as_str(), "title": pages::title(*code) }))
                 .collect();
             return ui.json(&json!({ "count": codes.len(), "codes": codes }));
         }
-        let rows = Code::ALL.iter().map(|code| vec![code.to_string(), code.title().to_owned()]).collect();
+        let rows =
+            Code::ALL.iter().map(|code| vec![code.to_string(), pages::title(*code).to_owned()]).collect();
         return ui.table(&["Code", "Meaning"], rows, &[0]);
     };
     let code = Code::parse(text).ok_or_else(|| {
@@ -36,7 +38,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
             .hint("a code is PX and four digits; `px explain` lists every one")
     })?;
     if ui.json {
-        return ui.json(&json!({ "code": code.as_str(), "title": code.title(), "page": code.page() }));
+        return ui
+            .json(&json!({ "code": code.as_str(), "title": pages::title(code), "page": pages::page(code) }));
     }
-    ui.line(code.page().trim_end())
+    ui.line(pages::page(code).trim_end())
 }

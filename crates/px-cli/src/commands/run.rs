@@ -1,11 +1,11 @@
 //! `px run`
 
-use serde_json::{Map, Value, json};
-
 use clap::Subcommand as _;
+use px_api::{Detail, Event, StartRun};
+use px_client::Client;
+use serde_json::{Map, Value};
 
 use super::runs::{fetch, watch};
-use crate::client::{Client, encode};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::ui::{GOOD, paint, reader_gone};
@@ -56,11 +56,9 @@ pub(crate) struct Args {
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let (ui, client) = (context.ui, context.client()?);
     let body = body(context, &client, &args).await?;
-    let started =
-        client.post("/brains/runs", &body).await.map_err(|error| explained(context, error, &args.brain))?;
-    let Some(id) = started.get("brainRunId").and_then(Value::as_str).map(str::to_owned) else {
-        return Err(Error::failed(format!("the server named no run: {started}")));
-    };
+    let started = client.start_run(&body).await;
+    let started = started.map_err(|error| explained(context, error.into(), &args.brain))?;
+    let id = started.brain_run_id.to_string();
     let follows = args.watch || args.wait;
     if !ui.json {
         ui.line(&id)?;
@@ -70,7 +68,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
             ));
         }
     } else if !follows {
-        return ui.json(&started);
+        return ui.json(&started.to_json());
     }
     if !follows {
         return Ok(());
@@ -84,13 +82,12 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         () = reader_gone() => return Err(Error::new(Kind::Unread, "")),
     };
     if ui.json && args.wait {
-        ui.json(&fetch(&client, &id).await?)?;
+        ui.json(&fetch(&client, &id).await?.to_json())?;
     }
-    let text = outcome(&id, last.as_ref())?;
+    let text = outcome(&id, last.as_deref())?;
     if !ui.json {
         if args.wait {
-            let run = fetch(&client, &id).await?;
-            ui.json(run.get("state").unwrap_or(&Value::Null))?;
+            ui.json(&fetch(&client, &id).await?.state)?;
         }
         ui.note(paint(GOOD, text));
     }
@@ -98,20 +95,19 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
 }
 
 /// The run's outcome as the command's: RULES 44.
-fn outcome(id: &str, last: Option<&Value>) -> Result<String> {
-    let field = |pointer: &str| last.and_then(|event| event.pointer(pointer)).and_then(Value::as_str);
-    let because = |text: Option<&str>| text.map_or(String::new(), |text| format!(": {text}"));
-    match field("/type") {
-        Some("brain:complete") => Ok("Complete.".to_owned()),
-        Some("brain:error") => {
-            Err(Error::failed(format!("run {id} failed{}", because(field("/error/message"))))
+fn outcome(id: &str, last: Option<&Event>) -> Result<String> {
+    let because = |text: Option<String>| text.map_or(String::new(), |text| format!(": {text}"));
+    match last.map(|event| (&*event.kind, event.detail())) {
+        Some(("brain:complete", _)) => Ok("Complete.".to_owned()),
+        Some((_, Detail::Failed { error })) => {
+            Err(Error::failed(format!("run {id} failed{}", because(Some(error.message))))
                 .hint(format!("`px runs events {id}` shows how it got there")))
         }
-        Some("brain:cancelled") => {
-            Err(Error::failed(format!("run {id} was cancelled{}", because(field("/reason")))))
+        Some((_, Detail::Cancelled { reason })) => {
+            Err(Error::failed(format!("run {id} was cancelled{}", because(reason))))
         }
-        Some("brain:paused") => {
-            Err(Error::new(Kind::Conflict, format!("run {id} is paused{}", because(field("/reason"))))
+        Some((_, Detail::Paused { reason })) => {
+            Err(Error::new(Kind::Conflict, format!("run {id} is paused{}", because(reason)))
                 .hint(format!("`px runs explain {id}` says more")))
         }
         _ => Err(Error::failed(format!("the stream of run {id} ended before the run did"))
@@ -120,8 +116,8 @@ fn outcome(id: &str, last: Option<&Value>) -> Result<String> {
 }
 
 /// The request's body.
-async fn body(context: &Context, client: &Client, args: &Args) -> Result<Value> {
-    let mut body = Map::from_iter([("identifier".to_owned(), json!(args.brain))]);
+async fn body(context: &Context, client: &Client, args: &Args) -> Result<StartRun> {
+    let mut body = StartRun { idempotency_key: args.idempotency_key.clone(), ..StartRun::of(&args.brain) };
     let mut state = match &args.state {
         Some(text) => Some(typed::object("--state", text)?),
         None => None,
@@ -140,21 +136,16 @@ async fn body(context: &Context, client: &Client, args: &Args) -> Result<Value> 
             fields.insert(key, value);
         }
     }
-    if let Some(state) = state {
-        body.insert("initialState".into(), Value::Object(state));
-    }
+    body.initial_state = state.map(Value::Object);
     let mut options = Map::new();
     for text in &args.option {
         let (key, text) = typed::pair("-o", text)?;
         options.insert(key, typed::literal(&text));
     }
     if !options.is_empty() {
-        body.insert("options".into(), Value::Object(options));
+        body.options = Some(Value::Object(options));
     }
-    if let Some(key) = &args.idempotency_key {
-        body.insert("idempotencyKey".into(), json!(key));
-    }
-    Ok(Value::Object(body))
+    Ok(body)
 }
 
 /// The schema of the brain's input: this binary's, else the server's.
@@ -162,12 +153,8 @@ async fn schema(context: &Context, client: &Client, brain: &str) -> Result<Value
     if let Some(schema) = super::brains::input_schema(context, brain) {
         return Ok(schema);
     }
-    let shown = client.get(&format!("/brains/{}", encode(brain))).await;
-    Ok(shown
-        .map_err(|error| explained(context, error, brain))?
-        .get("input")
-        .cloned()
-        .unwrap_or(Value::Bool(true)))
+    let shown = client.brain(brain).await.map_err(|error| explained(context, error.into(), brain))?;
+    Ok(shown.into_value().input)
 }
 
 /// Whether the word after `px run` is a command of `px runs`.

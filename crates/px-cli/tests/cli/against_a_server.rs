@@ -5,7 +5,38 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::mpsc;
 
+use serde_json::{Value, json};
+
 use crate::support::Project;
+
+const RUN: &str = "run_0197c1f0a1b27000800000000000cafe";
+
+/// The answer to the start of a run.
+fn started() -> String {
+    json!({ "brainRunId": RUN }).to_string()
+}
+
+/// A frame of a run's stream: what every event has, and these fields.
+fn frame(seq: u64, fields: Value) -> String {
+    let mut event = json!({ "seq": seq, "timestamp": 1000, "brainRunId": RUN, "options": {} });
+    if let (Value::Object(event), Value::Object(fields)) = (&mut event, fields) {
+        event.extend(fields);
+    }
+    format!("id: {seq}\ndata: {event}\n\n")
+}
+
+/// A run in a list, and with its state a run on its own.
+fn shown(fields: Value) -> Value {
+    let mut run = json!({
+        "brainRunId": RUN, "brainTitle": "review", "brainDescription": null, "type": "brain:start",
+        "status": "waiting", "options": "{}", "error": null, "createdAt": 1, "startedAt": 1,
+        "completedAt": null, "userName": "root",
+    });
+    if let (Value::Object(run), Value::Object(fields)) = (&mut run, fields) {
+        run.extend(fields);
+    }
+    run
+}
 
 /// Answers each connection with the next of these texts; the request lines and
 /// bodies come out at the other end.
@@ -113,12 +144,12 @@ fn rule_44_values_take_the_schemas_type() {
         "x=true",
         "--json",
     ];
-    let (done, seen) = run(&[("201 C", r#"{"brainRunId": "run_1"}"#)], &arguments);
-    assert_eq!((done.code, done.json()["brainRunId"].as_str()), (0, Some("run_1")));
+    let (done, seen) = run(&[("201 C", &started())], &arguments);
+    assert_eq!((done.code, done.json()["brainRunId"].as_str()), (0, Some(RUN)));
     let body = seen[0].split_once("\r\n\r\n").unwrap().1;
     assert_eq!(
-        serde_json::from_str::<serde_json::Value>(body).unwrap(),
-        serde_json::json!({
+        serde_json::from_str::<Value>(body).unwrap(),
+        json!({
             "identifier": "feedback",
             "initialState": {"name": "7", "phone": "+15550100", "visits": 3},
             "options": {"x": true},
@@ -128,48 +159,58 @@ fn rule_44_values_take_the_schemas_type() {
 
 #[test]
 fn run_prints_the_id_alone_on_stdout() {
-    let (done, _) = run(&[("201 C", r#"{"brainRunId": "run_1"}"#)], &["run", "review", "--state", "{}"]);
-    assert_eq!((done.code, &*done.stdout), (0, "run_1\n"));
+    let (done, _) = run(&[("201 C", &started())], &["run", "review", "--state", "{}"]);
+    assert_eq!((done.code, done.stdout), (0, format!("{RUN}\n")));
 }
 
 #[test]
 fn rule_44_wait_exits_with_the_outcome() {
-    let started = ("201 C", r#"{"brainRunId": "run_1"}"#);
+    let boom = json!({"name": "Error", "message": "boom"});
     for (event, code, says) in [
-        (r#"{"seq":2,"type":"brain:complete","status":"complete"}"#, 0, "Complete.\n"),
+        (json!({"type": "brain:complete", "status": "complete"}), 0, "Complete.\n".to_owned()),
+        (json!({"type": "brain:error", "error": boom}), 1, format!("Error: run {RUN} failed: boom\n")),
         (
-            r#"{"seq":2,"type":"brain:error","error":{"message":"boom"}}"#,
+            json!({"type": "brain:cancelled", "reason": "by hand"}),
             1,
-            "Error: run run_1 failed: boom\n",
+            format!("Error: run {RUN} was cancelled: by hand\n"),
         ),
-        (
-            r#"{"seq":2,"type":"brain:cancelled","reason":"by hand"}"#,
-            1,
-            "Error: run run_1 was cancelled: by hand\n",
-        ),
-        (r#"{"seq":2,"type":"brain:paused","reason":"odd"}"#, 4, "Error: run run_1 is paused: odd\n"),
+        (json!({"type": "brain:paused", "reason": "odd"}), 4, format!("Error: run {RUN} is paused: odd\n")),
     ] {
-        let stream =
-            format!("id: 1\ndata: {{\"seq\":1,\"type\":\"brain:start\"}}\n\nid: 2\ndata: {event}\n\n");
-        let shown = ("200 OK", r#"{"brainRunId": "run_1", "state": {"stars": 5}}"#);
-        let (done, _) = run(&[started, ("200 OK", &stream), shown], &["run", "review", "--wait"]);
-        let result = if code == 0 { "run_1\n{\n  \"stars\": 5\n}\n" } else { "run_1\n" };
-        assert_eq!((done.code, &*done.stdout), (code, result), "{event}");
-        assert!(done.stderr.starts_with(says), "{}", done.stderr);
+        let stream = frame(1, json!({"type": "brain:start"})) + &frame(2, event.clone());
+        let shown = shown(json!({
+            "options": {}, "state": {"stars": 5}, "waitingFor": [], "steps": [], "seq": 2,
+            "cause": {"kind": "api"},
+        }))
+        .to_string();
+        let answers = [("201 C", &*started()), ("200 OK", &*stream), ("200 OK", &*shown)];
+        let (done, _) = run(&answers, &["run", "review", "--wait"]);
+        let state = if code == 0 { "{\n  \"stars\": 5\n}\n" } else { "" };
+        assert_eq!((done.code, done.stdout), (code, format!("{RUN}\n{state}")), "{event}");
+        assert!(done.stderr.starts_with(&says), "{}", done.stderr);
     }
 }
 
 #[test]
+fn the_end_of_a_brain_inside_the_run_is_not_the_runs() {
+    let inner = json!({"type": "brain:complete", "brainTitle": "inside", "status": "complete", "depth": 1});
+    let failed = json!({"type": "brain:error", "error": {"name": "Error", "message": "boom"}});
+    let stream = frame(1, inner) + &frame(2, failed);
+    let (done, _) = run(&[("201 C", &started()), ("200 OK", &stream)], &["run", "review", "--wait"]);
+    assert_eq!(done.code, 1);
+    assert!(done.stderr.starts_with(&format!("Error: run {RUN} failed: boom\n")), "{}", done.stderr);
+}
+
+#[test]
 fn a_stream_that_breaks_off_is_taken_up_where_it_was() {
-    let first = "id: 1\ndata: {\"seq\":1,\"type\":\"brain:start\"}\n\n";
-    let second = "id: 2\ndata: {\"seq\":2,\"type\":\"brain:complete\",\"status\":\"complete\"}\n\n";
-    let answers = [("201 C", r#"{"brainRunId": "run_1"}"#), ("200 OK", first), ("200 OK", second)];
+    let first = frame(1, json!({"type": "brain:start"}));
+    let second = frame(2, json!({"type": "brain:complete", "status": "complete"}));
+    let answers = [("201 C", &*started()), ("200 OK", &*first), ("200 OK", &*second)];
     let (done, seen) = run(&answers, &["run", "review", "--watch", "--json"]);
     assert_eq!(done.code, 0, "{done:?}");
     let types: Vec<String> = done
         .stdout
         .lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["type"].to_string())
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["type"].to_string())
         .collect();
     assert_eq!(types, ["\"brain:start\"", "\"brain:complete\""]);
     assert!(seen[2].contains("last-event-id: 1\r\n"), "{}", seen[2]);
@@ -177,8 +218,8 @@ fn a_stream_that_breaks_off_is_taken_up_where_it_was() {
 
 #[test]
 fn watch_ends_when_the_stream_does() {
-    let stream = "id: 1\ndata: {\"seq\":1,\"type\":\"brain:start\",\"timestamp\":1000}\n\n";
-    let (done, _) = run(&[("200 OK", stream)], &["runs", "watch", "run_1"]);
+    let stream = frame(1, json!({"type": "brain:start"}));
+    let (done, _) = run(&[("200 OK", &stream)], &["runs", "watch", "run_1"]);
     assert_eq!((done.code, &*done.stdout), (0, "   1 00:00:01.000 brain:start\n"));
     assert_eq!(
         done.stderr,
@@ -188,24 +229,25 @@ fn watch_ends_when_the_stream_does() {
 
 #[test]
 fn lists_ask_for_what_they_are_told_and_name_the_next_page() {
-    let page = r#"{"runs": [{"brainRunId": "run_1", "brainTitle": "review", "status": "waiting", "createdAt": 1}], "nextCursor": "run_0"}"#;
+    let later = shown(json!({"aFieldThatCameLater": 1}));
+    let page = json!({"runs": [later], "nextCursor": "run_0"}).to_string();
     let arguments = [
         "runs", "list", "--status", "waiting", "--brain", "re view", "--since", "1500", "--limit", "7",
         "--cursor", "run_9",
     ];
-    let (done, seen) = run(&[("200 OK", page)], &arguments);
+    let (done, seen) = run(&[("200 OK", &page)], &arguments);
     assert_eq!(done.code, 0);
-    assert!(done.stdout.contains("│ run_1 ┆ review ┆ waiting ┆"), "{}", done.stdout);
+    assert!(done.stdout.contains(&format!("│ {RUN} ┆ review ┆ waiting ┆")), "{}", done.stdout);
     assert_eq!(done.stderr, "There may be more: --cursor run_0\n");
-    let line = "GET /brains/runs?status=waiting&brain=re%20view&since=1500&limit=7&cursor=run_9 HTTP/1.1\r\n";
+    let line = "GET /brains/runs?status=waiting&brain=re+view&since=1500&limit=7&cursor=run_9 HTTP/1.1\r\n";
     assert!(seen[0].starts_with(line), "{}", seen[0]);
-    let (done, _) = run(&[("200 OK", page)], &["runs", "list", "--json"]);
-    assert_eq!(done.json(), serde_json::from_str::<serde_json::Value>(page).unwrap());
+    let (done, _) = run(&[("200 OK", &page)], &["runs", "list", "--json"]);
+    assert_eq!(done.json(), serde_json::from_str::<Value>(&page).unwrap());
 }
 
 #[test]
 fn send_is_judged_by_the_status() {
-    let list = ("200 OK", r#"{"webhooks": []}"#);
+    let list = ("200 OK", r#"{"webhooks": [], "count": 0}"#);
     let (done, _) = run(&[list, ("401 U", r#"{"error": "Bad signature"}"#)], &["webhooks", "send", "chat"]);
     assert_eq!((done.code, &*done.stdout), (1, "401\n"));
     assert_eq!(

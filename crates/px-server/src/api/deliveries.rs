@@ -3,44 +3,19 @@
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use px_core::{Code, DeliveryId, Timestamp};
-use px_store::{DeliveryFilter, InboxState};
-use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use px_api::why::{self, why};
+use px_api::{DeliveryPage, DeliverySummary, ListDeliveries};
+use px_core::{Code, DeliveryId, RunStatus, Timestamp};
+use px_store::{Delivery, DeliveryFilter, InboxEvent, InboxState};
 
-use super::{non_empty, page_size};
-use crate::app::Shared;
+use super::page_size;
+use crate::app::{App, Shared};
 use crate::error::ApiError;
-use crate::view;
-use crate::why::why;
-
-/// For the document.
-const STATES: &str =
-    "^(resumed|started|queued|collected|duplicate|ignored|late|expired|quarantined|rejected)?$";
-
-#[derive(Deserialize, JsonSchema)]
-pub(super) struct Filter {
-    #[serde(default, deserialize_with = "non_empty")]
-    slug: Option<String>,
-    #[serde(default, deserialize_with = "non_empty")]
-    #[schemars(regex(pattern = STATES))]
-    state: Option<String>,
-    #[serde(default, deserialize_with = "non_empty")]
-    identifier: Option<String>,
-    #[serde(default, deserialize_with = "non_empty")]
-    since: Option<u64>,
-    #[serde(default, deserialize_with = "non_empty")]
-    limit: Option<usize>,
-    #[serde(default, deserialize_with = "non_empty")]
-    #[schemars(regex(pattern = r"^(whd_[0-9a-f]{32})?$"))]
-    cursor: Option<String>,
-}
 
 pub(super) async fn list(
     State(app): State<Shared>,
-    query: Result<Query<Filter>, QueryRejection>,
-) -> Result<Json<Value>, ApiError> {
+    query: Result<Query<ListDeliveries>, QueryRejection>,
+) -> Result<Json<DeliveryPage>, ApiError> {
     let Query(query) = query.map_err(|error| ApiError::bad_request(error.body_text()))?;
     let state = query
         .state
@@ -63,16 +38,16 @@ pub(super) async fn list(
         .transpose()
         .map_err(|error| ApiError::bad_request(format!("Bad cursor: {error}")))?;
     let page = app.store().deliveries(app.parts.scope, &filter, before, page_size(query.limit)).await?;
-    let mut body = json!({
-        "deliveries": page.items.iter().map(view::delivery_in_list).collect::<Vec<_>>(),
-    });
-    if let (Some(next), Value::Object(fields)) = (page.next, &mut body) {
-        fields.insert("nextCursor".into(), DeliveryId::from_bytes(next).to_string().into());
-    }
-    Ok(Json(body))
+    Ok(Json(DeliveryPage {
+        deliveries: page.items.iter().map(summary).collect(),
+        next_cursor: page.next.map(|next| DeliveryId::from_bytes(next).to_string()),
+    }))
 }
 
-pub(super) async fn show(State(app): State<Shared>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+pub(super) async fn show(
+    State(app): State<Shared>,
+    Path(id): Path<String>,
+) -> Result<Json<px_api::Delivery>, ApiError> {
     let delivery = match id.parse::<DeliveryId>() {
         Ok(parsed) => app.store().delivery(app.parts.scope, parsed).await?,
         Err(_) => None,
@@ -80,6 +55,90 @@ pub(super) async fn show(State(app): State<Shared>, Path(id): Path<String>) -> R
     let delivery = delivery.ok_or_else(|| {
         ApiError::not_found(format!("Delivery '{id}' not found")).code(Code::DeliveryNotFound)
     })?;
-    let why = why(&app, &delivery).await;
-    Ok(Json(view::delivery(&delivery, why)))
+    let shown = summary(&delivery);
+    let mut now = Vec::new();
+    for event in &delivery.events {
+        now.push(look(&app, &delivery, event).await);
+    }
+    let events: Vec<_> = shown.events.iter().zip(now).collect();
+    let why = why(delivery.id, &delivery.slug, &events, delivery.emptied);
+    Ok(Json(whole(&delivery, shown, why)))
+}
+
+/// What is so now, as far as it explains an event.
+async fn look(app: &App, delivery: &Delivery, event: &InboxEvent) -> why::Now {
+    let mut now = why::Now {
+        brought_token: event.token.is_some(),
+        is_superseded: event.is_superseded(),
+        ..why::Now::default()
+    };
+    match event.run.filter(|_| event.state == InboxState::Queued) {
+        Some(run) => {
+            let record = app.store().run(app.parts.scope, run).await;
+            now.is_owner_paused =
+                matches!(record, Ok(Some(record)) if record.run.status == RunStatus::Paused);
+        }
+        None => {
+            let early = app.registry().webhook(&delivery.slug).and_then(|webhook| webhook.early);
+            now.kept_until = early.map(|early| event.since.after(early));
+        }
+    }
+    now
+}
+
+/// A delivery in a list: without headers and payload.
+fn summary(delivery: &Delivery) -> DeliverySummary {
+    let first = delivery.events.first();
+    DeliverySummary {
+        id: delivery.id,
+        slug: delivery.slug.clone(),
+        received_at: delivery.received_at,
+        state: first.map(|event| event.state.as_str().into()),
+        identifier: first.and_then(|event| event.identifier.clone()),
+        brain_run_id: first.and_then(|event| event.run),
+        status: delivery.status,
+        size: delivery.size,
+        events: delivery.events.iter().map(shown).collect(),
+    }
+}
+
+/// A delivery on its own, with why it became what it is.
+fn whole(delivery: &Delivery, summary: DeliverySummary, why: String) -> px_api::Delivery {
+    px_api::Delivery {
+        id: summary.id,
+        slug: summary.slug,
+        received_at: summary.received_at,
+        state: summary.state,
+        identifier: summary.identifier,
+        brain_run_id: summary.brain_run_id,
+        status: summary.status,
+        size: summary.size,
+        events: summary.events,
+        method: delivery.method.clone(),
+        target: delivery.target.clone(),
+        remote: delivery.remote.clone(),
+        headers: delivery.headers.iter().cloned().collect(),
+        verdict: delivery.verdict.clone(),
+        took_micros: delivery.took_us,
+        payload: super::json_or_text(&delivery.body),
+        emptied: delivery.emptied,
+        why,
+    }
+}
+
+fn shown(event: &InboxEvent) -> px_api::InboxEvent {
+    px_api::InboxEvent {
+        id: event.id,
+        state: event.state.as_str().into(),
+        since: event.since,
+        provider_id: event.provider_id.clone(),
+        identifier: event.identifier.clone(),
+        brain_run_id: event.run,
+        wait_id: event.wait,
+        passed: event.passed.clone(),
+        original: event.original,
+        reason: event.reason.clone(),
+        response: event.response.clone(),
+        would_start: event.start.as_ref().map(|start| start.brain.clone()),
+    }
 }

@@ -21,7 +21,6 @@ mod reference;
 mod rerun;
 mod routes;
 mod runs;
-mod shapes;
 mod signals;
 mod start_run;
 mod status;
@@ -32,7 +31,8 @@ mod watch_brains;
 mod webhooks;
 
 use axum::Router;
-use serde::de::{Deserialize, Deserializer, Error as _};
+use serde::Deserialize;
+use serde_json::Value;
 
 use crate::app::Shared;
 use crate::error::ApiError;
@@ -54,6 +54,11 @@ fn read_json<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, ApiError> {
     serde_json::from_slice(body).map_err(|error| wrong(&error))
 }
 
+/// A misfit as the wire has it.
+fn violation(violation: px_inbound::Violation) -> px_api::Violation {
+    px_api::Violation { path: violation.path, message: violation.message }
+}
+
 /// How many entries a page has, if the caller does not say, and at most.
 const PAGE: usize = 50;
 const MAX_PAGE: usize = 1_000;
@@ -62,14 +67,9 @@ fn page_size(limit: Option<usize>) -> usize {
     limit.unwrap_or(PAGE).clamp(1, MAX_PAGE)
 }
 
-/// A query parameter that is absent if it is empty.
-fn non_empty<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: std::str::FromStr<Err: std::fmt::Display>,
-{
-    let text = Option::<String>::deserialize(deserializer)?;
-    text.filter(|text| !text.is_empty()).map(|text| text.parse().map_err(D::Error::custom)).transpose()
+/// Bytes as JSON, or as a text if they are none.
+fn json_or_text(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).unwrap_or_else(|_| String::from_utf8_lossy(bytes).into_owned().into())
 }
 
 /// The trace that a request belongs to (RULES 32).

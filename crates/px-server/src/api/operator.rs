@@ -6,10 +6,9 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::StatusCode;
+use px_api::{Action, BindDelivery, BoundEvent};
 use px_core::{Code, DeliveryId, RunId};
-use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::app::Shared;
 use crate::error::ApiError;
@@ -27,22 +26,14 @@ pub(super) async fn replay(State(app): State<Shared>, Path(id): Path<String>) ->
     Ok(ingress::respond(answer))
 }
 
-#[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Bind {
-    /// The run.
-    #[schemars(with = "String", length(min = 1))]
-    brain_run_id: Option<String>,
-}
-
 pub(super) async fn bind(
     State(app): State<Shared>,
     Path(id): Path<String>,
     body: Result<Json<Map<String, Value>>, JsonRejection>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<BoundEvent>, ApiError> {
     let id = delivery(&id)?;
     let Json(body) = body.map_err(|error| ApiError::bad_request(error.body_text()))?;
-    let body: Bind = serde_json::from_value(body.into()).map_err(|error| {
+    let body: BindDelivery = serde_json::from_value(body.into()).map_err(|error| {
         ApiError::bad_request(format!("The request's body is not what it should be: {error}"))
     })?;
     let text = body
@@ -53,12 +44,12 @@ pub(super) async fn bind(
         .parse()
         .map_err(|_| ApiError::not_found(format!("Brain run '{text}' not found")).code(Code::RunNotFound))?;
     let bound = app.stage.bind(id, run).await?;
-    Ok(Json(json!({
-        "action": "resumed",
-        "brainRunId": bound.run,
-        "deliveryId": id,
-        "eventId": bound.event,
-    })))
+    Ok(Json(BoundEvent {
+        action: Action::Resumed,
+        brain_run_id: bound.run,
+        delivery_id: id,
+        event_id: bound.event,
+    }))
 }
 
 fn delivery(id: &str) -> Result<DeliveryId, ApiError> {

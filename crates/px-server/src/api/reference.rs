@@ -16,6 +16,8 @@ Times are milliseconds since 1970-01-01 UTC. Bodies are JSON, fields camelCase. 
 parameters), else it is 415; without a body no type is asked. What is not carried out is answered with `{\"error\": \"…\", \"code\": \"PX….\"}`; the code stays the same when
 the text changes, and `px explain` has a page about each. 503 comes with `Retry-After`, and nothing has happened then.
 
+Services in Rust need none of this: `px-client` has a method for each route, and follows runs.
+
 ## Who may use it
 
 Webhooks and forms on pages are open: their own verification says who may send. Everything else depends on API tokens.
@@ -53,7 +55,11 @@ fn page() -> String {
     }
     let _ = writeln!(out, "## The codes of errors\n\n| code | meaning |\n|---|---|");
     for code in Code::ALL {
-        let _ = writeln!(out, "| [{code}](../crates/px-core/src/code/{code}.md) | {} |", code.title());
+        let _ = writeln!(
+            out,
+            "| [{code}](../crates/px-api/src/pages/{code}.md) | {} |",
+            px_api::pages::title(*code)
+        );
     }
     out
 }

@@ -1,7 +1,8 @@
 //! Every route: the one table (see [`super::table`]).
 
+use px_api as api;
+
 use super::door::Door;
-use super::shapes as s;
 use super::table::{EVENTS, JSON, Route, TEXT, shape};
 use super::{
     brains, deliveries, document, health, hooks, metrics, operator, rerun, runs, signals, start_run, status,
@@ -23,30 +24,30 @@ fn about_px() -> Vec<Route> {
     vec![
         Route::get("/status", Door::Read, status::show)
             .named("status", "Whether the server takes requests")
-            .answers::<s::Status>(200, "It does"),
+            .answers::<api::Status>(200, "It does"),
         Route::get("/health/live", Door::Read, health::live)
             .named("live", "Whether the process does anything at all")
-            .answers::<s::Health>(200, "It does"),
+            .answers::<api::Health>(200, "It does"),
         Route::get("/health/ready", Door::Read, health::ready)
             .named(
                 "ready",
                 "Whether the server can take webhooks: its store takes writes, and it does not end",
             )
-            .answers::<s::Health>(200, "It can")
-            .answers::<s::Health>(503, "It cannot"),
+            .answers::<api::Health>(200, "It can")
+            .answers::<api::Health>(503, "It cannot"),
         Route::get("/metrics", Door::Read, metrics::show)
             .named("metrics", "Figures, as Prometheus reads them")
             .answers_as(200, "The figures", TEXT, shape::<String>),
         Route::get("/openapi.json", Door::Read, document::show)
             .named("openapi", "This document")
-            .answers::<s::Object>(200, "This document"),
+            .answers::<api::Object>(200, "This document"),
         Route::get("/tokens", Door::Admin, tokens::list)
             .named("listTokens", "Every API token, without its secret")
-            .answers::<s::Tokens>(200, "The tokens, oldest first"),
+            .answers::<api::Tokens>(200, "The tokens, oldest first"),
         Route::post("/tokens", Door::FirstToken, tokens::create)
             .named("createToken", "Makes an API token")
-            .takes::<tokens::NewToken>()
-            .answers::<s::MadeToken>(201, "The token; it is shown this once")
+            .takes::<api::CreateToken>()
+            .answers::<api::CreatedToken>(201, "The token; it is shown this once")
             .refuses(409, "The first token must have the scope admin, or there are too many"),
         Route::delete("/tokens/{id}", Door::Admin, tokens::revoke)
             .named("revokeToken", "Revokes an API token, at once")
@@ -58,8 +59,8 @@ fn about_brains() -> Vec<Route> {
     vec![
         Route::get("/brains", Door::Read, brains::list)
             .named("listBrains", "Every brain, or those that a text can mean")
-            .query::<brains::Search>()
-            .answers::<s::Brains>(200, "The brains"),
+            .query::<api::FindBrains>()
+            .answers::<api::Brains>(200, "The brains"),
         Route::get("/brains/watch", Door::Stream, watch_brains::brains)
             .named(
                 "watchBrains",
@@ -68,16 +69,16 @@ fn about_brains() -> Vec<Route> {
             .answers_as(200, "The stream; `data` is `{runningBrains}`", EVENTS, shape::<String>),
         Route::get("/brains/{id}", Door::Read, brains::show)
             .named("showBrain", "A brain, by title, file name or a part of them")
-            .answers::<s::Brain>(200, "The brain")
+            .answers::<api::Brain>(200, "The brain")
             .refuses(300, "Several brains could be meant"),
         Route::get("/brains/{id}/history", Door::Read, brains::history)
             .named("brainHistory", "The newest runs of a brain")
-            .query::<brains::Limit>()
-            .answers::<s::Runs>(200, "The runs, newest first")
+            .query::<api::BrainHistory>()
+            .answers::<api::Runs>(200, "The runs, newest first")
             .refuses(300, "Several brains could be meant"),
         Route::get("/brains/{id}/active-runs", Door::Read, brains::active_runs)
             .named("activeRuns", "The runs of a brain that are running, paused or waiting")
-            .answers::<s::Runs>(200, "The runs, newest first")
+            .answers::<api::Runs>(200, "The runs, newest first")
             .refuses(300, "Several brains could be meant"),
     ]
 }
@@ -86,37 +87,37 @@ fn about_runs() -> Vec<Route> {
     vec![
         Route::get("/brains/runs", Door::Read, runs::list)
             .named("listRuns", "Runs, newest first, in pages")
-            .query::<runs::Filter>()
-            .answers::<s::RunPage>(200, "The runs")
+            .query::<api::ListRuns>()
+            .answers::<api::RunPage>(200, "The runs")
             .refuses(300, "Several brains could be meant")
             .refuses(404, "There is no such brain"),
         Route::post("/brains/runs", Door::Operate, start_run::start)
             .named("startRun", "Starts a run")
-            .takes::<start_run::Body>()
-            .answers::<s::StartedRun>(201, "It is started, durably")
-            .answers::<s::StartedRun>(200, "It was started by this idempotency key before")
+            .takes::<api::StartRun>()
+            .answers::<api::StartedRun>(201, "It is started, durably")
+            .answers::<api::StartedRun>(200, "It was started by this idempotency key before")
             .refuses(404, "There is no such brain")
             .refuses(409, "Several brains could be meant, or the idempotency key had another input")
             .refuses(422, "The state does not fit, or the webhookUrl may not be called"),
         Route::post("/brains/runs/rerun", Door::Operate, rerun::rerun)
             .named("rerunRun", "Sends a run that is over back to a step")
-            .takes::<rerun::Rerun>()
-            .answers::<s::RerunRun>(200, "It goes on from there")
+            .takes::<api::RerunRun>()
+            .answers::<api::RestartedRun>(200, "It goes on from there")
             .refuses(404, "There is no such run")
             .refuses(409, "The run is not over, or did not come as far")
             .refuses(422, "The state of then does not fit any more, or the webhookUrl may not be called"),
         Route::get("/brains/runs/{id}", Door::Read, runs::show)
             .named("showRun", "A run, with its state and what it waits for, now or after one of its events")
-            .query::<runs::At>()
-            .answers::<s::Run>(200, "The run"),
+            .query::<api::ShowRun>()
+            .answers::<api::Run>(200, "The run"),
         Route::delete("/brains/runs/{id}", Door::Operate, runs::cancel)
             .named("cancelRun", "Cancels a run")
             .answers_nothing(204, "It is cancelled")
             .refuses(409, "It is over"),
         Route::get("/brains/runs/{id}/events", Door::Read, runs::events)
             .named("runEvents", "The log of a run")
-            .query::<runs::After>()
-            .answers::<s::Events>(200, "Its entries, oldest first"),
+            .query::<api::RunEvents>()
+            .answers::<api::Events>(200, "Its entries, oldest first"),
         Route::get("/brains/runs/{id}/watch", Door::Stream, watch::run)
             .named(
                 "watchRun",
@@ -125,20 +126,20 @@ fn about_runs() -> Vec<Route> {
             .answers_as(200, "The stream; `data` is an entry, `id` its seq", EVENTS, shape::<String>),
         Route::post("/brains/runs/{id}/resume", Door::Operate, runs::resume)
             .named("resumeRun", "Resumes a paused run")
-            .may_take::<runs::Resume>()
-            .answers::<s::Resumed>(202, "It goes on")
+            .may_take::<api::ResumeRun>()
+            .answers::<api::Resumed>(202, "It goes on")
             .refuses(409, "It is not paused")
             .refuses(422, "The webhookUrl may not be called"),
         Route::post("/brains/runs/{id}/fork", Door::Operate, rerun::fork)
             .named("forkRun", "Starts a run from a step of another one, which stays as it is")
-            .takes::<rerun::Fork>()
-            .answers::<s::StartedRun>(201, "It is started, durably")
+            .takes::<api::ForkRun>()
+            .answers::<api::StartedRun>(201, "It is started, durably")
             .refuses(409, "The run did not come as far")
             .refuses(422, "The state does not fit, or the webhookUrl may not be called"),
         Route::post("/brains/runs/{id}/signals", Door::Operate, signals::send)
             .named("signalRun", "Sends a run a signal")
-            .takes::<s::Signal>()
-            .answers::<s::SignalTaken>(202, "It is taken")
+            .takes::<api::SignalRun>()
+            .answers::<api::SignalTaken>(202, "It is taken")
             .refuses(409, "The run's status takes no such signal"),
     ]
 }
@@ -151,8 +152,8 @@ fn about_webhooks() -> Vec<Route> {
                 "Sends a webhook; what the body is, and how the sender is verified, is the webhook's",
             )
             .answers_as(200, "It is taken in, or a handshake is answered", JSON, shape::<serde_json::Value>)
-            .answers::<s::Accepted>(201, "A run was started")
-            .answers::<s::Error>(202, "The payload does not fit, and the webhook takes it all the same")
+            .answers::<api::Accepted>(201, "A run was started")
+            .answers::<api::Error>(202, "The payload does not fit, and the webhook takes it all the same")
             .refuses(400, "The body cannot be read")
             .refuses(401, "The sender is not believed")
             .refuses(405, "The webhook does not take this method")
@@ -163,26 +164,26 @@ fn about_webhooks() -> Vec<Route> {
     vec![
         Route::get("/webhooks", Door::Read, webhooks::list)
             .named("listWebhooks", "Every webhook")
-            .answers::<s::Webhooks>(200, "The webhooks"),
+            .answers::<api::Webhooks>(200, "The webhooks"),
         Route::get("/webhooks/deliveries", Door::Read, deliveries::list)
             .named("listDeliveries", "The inbox, newest first, in pages")
-            .query::<deliveries::Filter>()
-            .answers::<s::DeliveryPage>(200, "The deliveries"),
+            .query::<api::ListDeliveries>()
+            .answers::<api::DeliveryPage>(200, "The deliveries"),
         Route::get("/webhooks/deliveries/{id}", Door::Read, deliveries::show)
             .named("showDelivery", "A delivery, with what became of it and why")
-            .answers::<s::Delivery>(200, "The delivery"),
+            .answers::<api::Delivery>(200, "The delivery"),
         Route::post("/webhooks/deliveries/{id}/replay", Door::Operate, operator::replay)
             .named("replayDelivery", "Handles a delivery again, and answers as its webhook would")
             .answers_as(200, "It is taken in", JSON, shape::<serde_json::Value>)
-            .answers::<s::Accepted>(201, "A run was started")
-            .answers::<s::Error>(202, "The payload does not fit, and the webhook takes it all the same")
+            .answers::<api::Accepted>(201, "A run was started")
+            .answers::<api::Error>(202, "The payload does not fit, and the webhook takes it all the same")
             .refuses(409, "It cannot be replayed")
             .refuses(422, "The payload does not fit the schema")
             .refuses(500, "The handler failed"),
         Route::post("/webhooks/deliveries/{id}/bind", Door::Operate, operator::bind)
             .named("bindDelivery", "Gives a kept event to a run by hand")
-            .takes::<operator::Bind>()
-            .answers::<s::BoundEvent>(200, "The run has it")
+            .takes::<api::BindDelivery>()
+            .answers::<api::BoundEvent>(200, "The run has it")
             .refuses(409, "The event is not kept, or the run does not wait for it"),
         receive(Route::post("/webhooks/{slug}", Door::Webhook, ingress::receive), "sendWebhook")
             .takes_forms(vec![(JSON, shape::<serde_json::Value>)]),
@@ -193,14 +194,14 @@ fn about_webhooks() -> Vec<Route> {
             .answers_nothing(200, "The origin that asks may send (CloudEvents)"),
         Route::post("/webhooks/system/page-form", Door::Form, ingress::receive_form)
             .named("sendForm", "Sends a form of a page to the run that waits for it")
-            .query::<s::FormQuery>()
+            .query::<api::FormQuery>()
             .takes_forms(vec![
-                ("application/x-www-form-urlencoded", shape::<s::Object>),
-                ("multipart/form-data", shape::<s::Object>),
+                ("application/x-www-form-urlencoded", shape::<api::Object>),
+                ("multipart/form-data", shape::<api::Object>),
             ])
-            .answers::<s::FormAccepted>(200, "The run has it")
-            .answers::<s::RefusedForm>(403, "The token is missing or another one")
-            .answers::<s::FormNotFound>(404, "No run waits for it")
+            .answers::<api::FormAccepted>(200, "The run has it")
+            .answers::<api::RefusedForm>(403, "The token is missing or another one")
+            .answers::<api::FormNotFound>(404, "No run waits for it")
             .refuses(415, "It is neither urlencoded nor multipart"),
     ]
 }
@@ -209,20 +210,20 @@ fn about_hooks() -> Vec<Route> {
     vec![
         Route::get("/hooks", Door::Read, hooks::list::list)
             .named("listHooks", "Every hook")
-            .answers::<s::Hooks>(200, "The hooks"),
+            .answers::<api::Hooks>(200, "The hooks"),
         Route::post("/hooks", Door::Admin, hooks::create::create)
             .named("createHook", "Makes a hook")
-            .takes::<s::HookInput>()
-            .answers::<s::Hook>(201, "The hook; its secret is shown this once")
+            .takes::<api::CreateHook>()
+            .answers::<api::Hook>(201, "The hook; its secret is shown this once")
             .refuses(409, "There are too many")
             .refuses(422, "The address may not be sent to"),
         Route::get("/hooks/{id}", Door::Read, hooks::show::show)
             .named("showHook", "A hook")
-            .answers::<s::Hook>(200, "The hook"),
+            .answers::<api::Hook>(200, "The hook"),
         Route::patch("/hooks/{id}", Door::Admin, hooks::update::update)
             .named("updateHook", "Changes a hook; what is left out stays as it is")
-            .may_take::<s::HookChange>()
-            .answers::<s::Hook>(200, "The hook as it is now")
+            .may_take::<api::UpdateHook>()
+            .answers::<api::Hook>(200, "The hook as it is now")
             .refuses(409, "It belongs to the configuration, or has changed at the same time")
             .refuses(422, "The address may not be sent to"),
         Route::delete("/hooks/{id}", Door::Admin, hooks::delete::delete)
@@ -231,39 +232,39 @@ fn about_hooks() -> Vec<Route> {
             .refuses(409, "It belongs to the configuration"),
         Route::post("/hooks/{id}/test", Door::Operate, hooks::test::test)
             .named("testHook", "Sends a hook a test")
-            .answers::<s::TestSent>(202, "It is on its way")
+            .answers::<api::TestSent>(202, "It is on its way")
             .refuses(409, "The hook takes no deliveries"),
         Route::post("/hooks/{id}/rotate-secret", Door::Admin, hooks::rotate_secret::rotate)
             .named("rotateSecret", "Gives a hook another secret; the old one signs too for a while")
-            .may_take::<s::RotationInput>()
-            .answers::<s::Hook>(200, "The hook; its new secret is shown this once")
+            .may_take::<api::RotateSecret>()
+            .answers::<api::Hook>(200, "The hook; its new secret is shown this once")
             .refuses(409, "It belongs to the configuration, or does not sign"),
         Route::get("/hooks/{id}/deliveries", Door::Read, hooks::deliveries::of_hook)
             .named("hookDeliveries", "What is on its way to a hook, newest first, in pages")
-            .query::<hooks::deliveries::Filter>()
-            .answers::<s::OutgoingPage>(200, "The deliveries"),
+            .query::<api::ListCallbacks>()
+            .answers::<api::CallbackPage>(200, "The deliveries"),
         Route::post("/hooks/{id}/recover", Door::Operate, hooks::recover::recover)
             .named("recoverHook", "Sends a hook everything that it did not get since a time")
-            .takes::<s::RecoveryInput>()
-            .answers::<s::Recovered>(200, "What is sent")
+            .takes::<api::RecoverHook>()
+            .answers::<api::Recovered>(200, "What is sent")
             .refuses(409, "The hook takes no deliveries"),
         Route::get("/hooks/{id}/stats", Door::Read, hooks::stats::show)
             .named("hookStats", "How a hook does")
-            .answers::<s::HookStats>(200, "Its figures"),
+            .answers::<api::HookStats>(200, "Its figures"),
         Route::get("/deliveries", Door::Read, hooks::deliveries::list)
             .named("listOutgoing", "The outbox, newest first, in pages")
-            .query::<hooks::deliveries::Filter>()
-            .answers::<s::OutgoingPage>(200, "The deliveries")
+            .query::<api::ListCallbacks>()
+            .answers::<api::CallbackPage>(200, "The deliveries")
             .refuses(404, "There is no such hook, or no such run"),
         Route::get("/deliveries/{id}", Door::Read, hooks::delivery::show)
             .named("showOutgoing", "A delivery to a hook, with every attempt")
-            .answers::<s::Outgoing>(200, "The delivery"),
+            .answers::<api::Callback>(200, "The delivery"),
         Route::post("/deliveries/{id}/redeliver", Door::Operate, hooks::redeliver::redeliver)
             .named("redeliver", "Sends a delivery once more")
-            .answers::<s::OutgoingInList>(202, "It is due")
+            .answers::<api::CallbackSummary>(202, "It is due")
             .refuses(409, "Its hook takes no deliveries"),
         Route::get("/.well-known/webhooks-keys", Door::Read, hooks::keys::show)
             .named("hookKeys", "The public keys that callbacks are verified with")
-            .answers::<s::Keys>(200, "The keys"),
+            .answers::<api::Keys>(200, "The keys"),
     ]
 }

@@ -5,48 +5,20 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use bytes::Bytes;
 use http::StatusCode;
+use px_api::{Event, Events, ListRuns, ResumeRun, Resumed, RunEvents, RunPage, RunSummary, ShowRun, Turn};
 use px_core::run::Refusal;
-use px_core::{Code, Run, RunId, RunStatus, Timestamp, wire};
+use px_core::{Code, Run, RunId, RunStatus, Timestamp};
 use px_store::RunFilter;
-use schemars::JsonSchema;
-use secrecy::SecretString;
-use serde::Deserialize;
-use serde_json::{Value, json};
 
-use super::{non_empty, page_size};
+use super::page_size;
 use crate::app::Shared;
 use crate::error::ApiError;
 use crate::resolve;
-use crate::view;
-
-/// For the document.
-const STATUSES: &str = "^((pending|running|waiting|paused|complete|error|cancelled)\
-                        (,(pending|running|waiting|paused|complete|error|cancelled))*)?$";
-
-#[derive(Deserialize, JsonSchema)]
-pub(super) struct Filter {
-    /// Statuses, with commas between them.
-    #[serde(default, deserialize_with = "non_empty")]
-    #[schemars(regex(pattern = STATUSES))]
-    status: Option<String>,
-    #[serde(default, deserialize_with = "non_empty")]
-    brain: Option<String>,
-    #[serde(default, deserialize_with = "non_empty")]
-    since: Option<u64>,
-    #[serde(default, deserialize_with = "non_empty")]
-    limit: Option<usize>,
-    /// The `nextCursor` of the page before.
-    #[serde(default, deserialize_with = "non_empty")]
-    #[schemars(regex(pattern = r"^(run_[0-9a-f]{32})?$"))]
-    cursor: Option<String>,
-    #[serde(default, deserialize_with = "non_empty")]
-    include: Option<String>,
-}
 
 pub(super) async fn list(
     State(app): State<Shared>,
-    query: Result<Query<Filter>, QueryRejection>,
-) -> Result<Json<Value>, ApiError> {
+    query: Result<Query<ListRuns>, QueryRejection>,
+) -> Result<Json<RunPage>, ApiError> {
     let Query(query) = query.map_err(|error| ApiError::bad_request(error.body_text()))?;
     let statuses = match &query.status {
         Some(names) => names.split(',').map(status).collect::<Result<Vec<_>, _>>()?,
@@ -66,20 +38,17 @@ pub(super) async fn list(
     let filter = RunFilter { brain, statuses, since: query.since.map(Timestamp::from_millis) };
     let page = app.store().runs(app.parts.scope, &filter, before, page_size(query.limit)).await?;
     let shown = match query.include.as_deref() {
-        None => view::run_in_list,
-        Some("position") => view::run_with_position,
+        None => |run: &Run| RunSummary::from(run),
+        Some("position") => RunSummary::with_position,
         Some(other) => {
             let text = format!("Unknown include '{other}'; there is 'position'");
             return Err(ApiError::bad_request(text));
         }
     };
-    let mut body = json!({
-        "runs": page.items.iter().map(|record| shown(&record.run)).collect::<Vec<_>>(),
-    });
-    if let (Some(next), Value::Object(fields)) = (page.next, &mut body) {
-        fields.insert("nextCursor".into(), RunId::from_bytes(next).to_string().into());
-    }
-    Ok(Json(body))
+    Ok(Json(RunPage {
+        runs: page.items.iter().map(|record| shown(&record.run)).collect(),
+        next_cursor: page.next.map(|next| RunId::from_bytes(next).to_string()),
+    }))
 }
 
 fn status(name: &str) -> Result<RunStatus, ApiError> {
@@ -93,13 +62,6 @@ pub(super) async fn find(app: &Shared, id: &str) -> Result<Run, ApiError> {
     app.run(id)
         .await?
         .ok_or_else(|| ApiError::not_found(format!("Brain run '{id}' not found")).code(Code::RunNotFound))
-}
-
-#[derive(Deserialize, JsonSchema)]
-pub(super) struct At {
-    /// The run as it was after the event of this number.
-    #[serde(default, deserialize_with = "non_empty")]
-    at: Option<u64>,
 }
 
 /// The run as it was after one of its events, by replaying its log so far.
@@ -126,24 +88,24 @@ async fn as_of(app: &Shared, run: &Run, seq: u64) -> Result<Run, ApiError> {
 pub(super) async fn show(
     State(app): State<Shared>,
     Path(id): Path<String>,
-    query: Result<Query<At>, QueryRejection>,
-) -> Result<Json<Value>, ApiError> {
+    query: Result<Query<ShowRun>, QueryRejection>,
+) -> Result<Json<px_api::Run>, ApiError> {
     let Query(query) = query.map_err(|error| ApiError::bad_request(error.body_text()))?;
     let run = find(&app, &id).await?;
     if let Some(seq) = query.at {
-        return Ok(Json(view::run(&as_of(&app, &run, seq).await?)));
+        return Ok(Json((&as_of(&app, &run, seq).await?).into()));
     }
-    let mut shown = view::run(&run);
-    if let (RunStatus::Pending, Some(slot), Value::Object(fields)) = (run.status, &run.slot, &mut shown) {
+    let mut shown = px_api::Run::from(&run);
+    if let (RunStatus::Pending, Some(slot)) = (run.status, &run.slot) {
         let key = app.store().key(app.parts.scope, slot).await?.record;
-        let ahead: Vec<_> = key.pending.iter().take_while(|before| **before != run.id).collect();
-        fields.insert("turn".into(), json!({ "underWay": key.holders, "ahead": ahead }));
+        let ahead = key.pending.iter().take_while(|before| **before != run.id).copied().collect();
+        shown.turn = Some(Turn { under_way: key.holders.clone(), ahead });
     }
-    if let (Some(time), Value::Object(fields)) = (app.parts.pool.stalled_for(run.id), &mut shown) {
-        fields.insert("stalledSince".into(), json!(app.clock().now().before(time)));
+    if let Some(time) = app.parts.pool.stalled_for(run.id) {
+        shown.stalled_since = Some(app.clock().now().before(time));
     }
-    for (at, wait) in run.waits.iter().enumerate() {
-        for (place, registration) in wait.registrations.iter().enumerate() {
+    for (wait, shown) in run.waits.iter().zip(&mut shown.waiting_for) {
+        for (registration, shown) in wait.registrations.iter().zip(&mut shown.wait_for) {
             let key = app.store().key(app.parts.scope, &registration.key).await?.record;
             let ahead: Vec<RunId> = key
                 .waits
@@ -152,10 +114,7 @@ pub(super) async fn show(
                 .map(|open| open.run)
                 .take(MAX_AHEAD)
                 .collect();
-            let shown = shown.pointer_mut(&format!("/waitingFor/{at}/waitFor/{place}"));
-            if let (Some(Value::Object(fields)), false) = (shown, ahead.is_empty()) {
-                fields.insert("ahead".into(), json!(ahead));
-            }
+            shown.ahead = (!ahead.is_empty()).then_some(ahead);
         }
     }
     Ok(Json(shown))
@@ -164,27 +123,18 @@ pub(super) async fn show(
 /// How many of the runs that an event would go to first are named.
 const MAX_AHEAD: usize = 10;
 
-#[derive(Deserialize, JsonSchema)]
-pub(super) struct After {
-    #[serde(default, deserialize_with = "non_empty")]
-    after: Option<u64>,
-    #[serde(default, deserialize_with = "non_empty")]
-    limit: Option<usize>,
-}
-
 pub(super) async fn events(
     State(app): State<Shared>,
     Path(id): Path<String>,
-    query: Result<Query<After>, QueryRejection>,
-) -> Result<Json<Value>, ApiError> {
+    query: Result<Query<RunEvents>, QueryRejection>,
+) -> Result<Json<Events>, ApiError> {
     let Query(query) = query.map_err(|error| ApiError::bad_request(error.body_text()))?;
     let run = find(&app, &id).await?;
     let limit = page_size(Some(query.limit.unwrap_or(super::MAX_PAGE)));
     // Beyond the end there is nothing, however far.
     let after = query.after.unwrap_or(0).min(run.seq);
     let events = app.store().events(app.parts.scope, run.id, after, limit).await?;
-    let events: Vec<Value> = events.iter().map(|event| wire::event(&run, event)).collect();
-    Ok(Json(json!({ "count": events.len(), "events": events })))
+    Ok(Json(events.iter().map(|event| Event::of(&run, event)).collect::<Vec<_>>().into()))
 }
 
 pub(super) async fn cancel(
@@ -201,26 +151,16 @@ pub(super) async fn cancel(
     }
 }
 
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Resume {
-    /// Where to call when something happens to the run.
-    webhook_url: Option<String>,
-    /// The secret that calls are signed with.
-    #[schemars(with = "Option<String>")]
-    webhook_secret: Option<SecretString>,
-}
-
 pub(super) async fn resume(
     State(app): State<Shared>,
     Path(id): Path<String>,
     body: Bytes,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
+) -> Result<(StatusCode, Json<Resumed>), ApiError> {
     let run = find(&app, &id).await?;
-    let body: Resume = if body.is_empty() { Resume::default() } else { super::read_json(&body)? };
-    let hook = app.run_hook(body.webhook_url, body.webhook_secret)?;
+    let body: ResumeRun = if body.is_empty() { ResumeRun::default() } else { super::read_json(&body)? };
+    let hook = app.run_hook(body.webhook_url, body.webhook_secret.map(Into::into))?;
     match app.parts.resume_run(run.id, hook).await {
-        Ok(()) => Ok((StatusCode::ACCEPTED, Json(json!({ "success": true, "action": "resumed" })))),
+        Ok(()) => Ok((StatusCode::ACCEPTED, Json(Resumed { success: true, action: "resumed".to_owned() }))),
         Err(error) => match error.refusal() {
             Some(Refusal::WrongStatus(status)) => Err(ApiError::conflict(format!(
                 "Cannot resume brain in '{}' state. Only paused brains can be resumed.",

@@ -4,38 +4,23 @@ use axum::Json;
 use axum::extract::{Path, State};
 use bytes::Bytes;
 use http::StatusCode;
+use px_api::{SignalEntry, SignalTaken, SignalType};
 use px_core::{Code, RunStatus};
 use px_engine::ControlError;
 use px_store::DraftError;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
 use crate::app::Shared;
 use crate::error::ApiError;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Signal {
-    Kill,
-    Pause,
-    Resume,
-    WebhookResponse,
-}
-
-impl Signal {
-    const ALL: [(&str, Self); 4] = [
-        ("KILL", Self::Kill),
-        ("PAUSE", Self::Pause),
-        ("RESUME", Self::Resume),
-        ("WEBHOOK_RESPONSE", Self::WebhookResponse),
-    ];
-
-    /// Whether a run in this status takes the signal (API.md section 3).
-    const fn fits(self, status: RunStatus) -> bool {
-        match status {
-            RunStatus::Running => matches!(self, Self::Kill | Self::Pause | Self::WebhookResponse),
-            RunStatus::Paused => matches!(self, Self::Kill | Self::Resume),
-            RunStatus::Waiting => true,
-            _ => false,
-        }
+/// Whether a run in this status takes the signal (API.md section 3).
+const fn fits(signal: SignalType, status: RunStatus) -> bool {
+    use SignalType::{Kill, Pause, Resume, WebhookResponse};
+    match status {
+        RunStatus::Running => matches!(signal, Kill | Pause | WebhookResponse),
+        RunStatus::Paused => matches!(signal, Kill | Resume),
+        RunStatus::Waiting => true,
+        _ => false,
     }
 }
 
@@ -43,11 +28,11 @@ pub(super) async fn send(
     State(app): State<Shared>,
     Path(id): Path<String>,
     body: Bytes,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
+) -> Result<(StatusCode, Json<SignalTaken>), ApiError> {
     let body: Value = serde_json::from_slice(&body)
         .map_err(|error| ApiError::bad_request(format!("The request's body is no JSON: {error}")))?;
     let name = body.get("type").and_then(Value::as_str).unwrap_or_default();
-    let Some((name, signal)) = Signal::ALL.into_iter().find(|(known, _)| *known == name) else {
+    let Some(signal) = SignalType::parse(name) else {
         return Err(ApiError::bad_request("Invalid signal type").code(Code::BadSignal));
     };
     let run = app
@@ -58,16 +43,16 @@ pub(super) async fn send(
         let text = format!("Cannot {name} brain in '{}' state", status.as_str());
         ApiError::conflict(text).code(Code::WrongRunStatus)
     };
-    if !signal.fits(run.status) {
+    if !fits(signal, run.status) {
         return Err(cannot(run.status));
     }
     let done = match signal {
-        Signal::Kill => app.parts.cancel_run(run.id, Some("killed by a signal".into())).await,
-        Signal::Pause => app.parts.pause_run(run.id, Some("paused by a signal".into())).await,
-        Signal::Resume if run.status == RunStatus::Waiting => app.parts.end_wait(run.id).await,
-        Signal::Resume => app.parts.resume_run(run.id, None).await,
-        Signal::WebhookResponse => {
-            let response = body.get("response").cloned().unwrap_or_else(|| json!({}));
+        SignalType::Kill => app.parts.cancel_run(run.id, Some("killed by a signal".into())).await,
+        SignalType::Pause => app.parts.pause_run(run.id, Some("paused by a signal".into())).await,
+        SignalType::Resume if run.status == RunStatus::Waiting => app.parts.end_wait(run.id).await,
+        SignalType::Resume => app.parts.resume_run(run.id, None).await,
+        SignalType::WebhookResponse => {
+            let response = body.get("response").cloned().unwrap_or_else(|| Value::Object(Map::new()));
             if !response.is_object() {
                 return Err(ApiError::bad_request("The response must be a JSON object"));
             }
@@ -76,8 +61,8 @@ pub(super) async fn send(
     };
     match done {
         Ok(()) => {
-            let signal = json!({ "type": name, "queuedAt": app.clock().now() });
-            Ok((StatusCode::ACCEPTED, Json(json!({ "success": true, "signal": signal }))))
+            let signal = SignalEntry { kind: name.to_owned(), queued_at: app.clock().now() };
+            Ok((StatusCode::ACCEPTED, Json(SignalTaken { success: true, signal })))
         }
         // The run moved on between the look and the commit, or its wait has no timeout.
         Err(ControlError::Draft(DraftError::Refused(_))) => {

@@ -4,48 +4,21 @@ use axum::Json;
 use axum::extract::State;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+use px_api::{StartRun, StartedRun};
 use px_core::Code;
 use px_engine::{StartRequest, Started};
-use schemars::JsonSchema;
-use secrecy::SecretString;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::app::Shared;
 use crate::error::ApiError;
 use crate::resolve;
 
-#[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(extend("anyOf" = [{"required": ["identifier"]}, {"required": ["brainTitle"]}]))]
-pub(super) struct Body {
-    /// The brain: its title, its file name, or a part of one.
-    #[schemars(length(min = 1))]
-    identifier: Option<String>,
-    /// The same, as older clients call it.
-    #[schemars(length(min = 1))]
-    brain_title: Option<String>,
-    /// The options of the brain.
-    options: Option<Value>,
-    /// What the first step is given; the empty object if it is not said.
-    initial_state: Option<Value>,
-    /// Where to call when something happens to the run.
-    webhook_url: Option<String>,
-    /// The secret that calls are signed with.
-    #[schemars(with = "Option<String>")]
-    webhook_secret: Option<SecretString>,
-    /// Starts one run, however often it is sent.
-    idempotency_key: Option<String>,
-    /// What the caller calls the request.
-    request_id: Option<String>,
-}
-
 pub(super) async fn start(
     State(app): State<Shared>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let body: Body = super::read_json(&body)?;
+) -> Result<(StatusCode, Json<StartedRun>), ApiError> {
+    let body: StartRun = super::read_json(&body)?;
     let identifier = body
         .identifier
         .or(body.brain_title)
@@ -58,7 +31,7 @@ pub(super) async fn start(
         Some(state) => state,
     };
     check_state(&app, &title, &initial_state)?;
-    let hook = app.run_hook(body.webhook_url, body.webhook_secret)?;
+    let hook = app.run_hook(body.webhook_url, body.webhook_secret.map(Into::into))?;
     let request = StartRequest {
         brain: title,
         initial_state,
@@ -78,7 +51,7 @@ pub(super) async fn start(
             .code(Code::IdempotencyKeyUsed));
         }
     };
-    Ok((status, Json(json!({ "brainRunId": run }))))
+    Ok((status, Json(StartedRun { brain_run_id: run })))
 }
 
 fn check_state(app: &Shared, title: &str, state: &Value) -> Result<(), ApiError> {
@@ -90,10 +63,7 @@ fn check_state(app: &Shared, title: &str, state: &Value) -> Result<(), ApiError>
     }
     schema.check(state).map_err(|violations| {
         let text = format!("The initial state does not fit the input of brain '{title}'");
-        ApiError::with(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            Code::StateUnfit,
-            json!({ "error": text, "violations": violations }),
-        )
+        let violations = violations.into_iter().map(super::violation).collect();
+        ApiError::unfit(Code::StateUnfit, text, violations)
     })
 }

@@ -2,8 +2,8 @@
 //! listens, since recovery comes first.
 
 use axum::Json;
-use serde_json::{Value, json};
+use px_api::Status;
 
-pub(super) async fn show() -> Json<Value> {
-    Json(json!({ "ready": true }))
+pub(super) async fn show() -> Json<Status> {
+    Json(Status { ready: true })
 }

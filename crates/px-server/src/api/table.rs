@@ -166,7 +166,7 @@ impl Route {
     /// Answers an error; one of several reasons for a status is enough.
     pub(super) fn refuses(mut self, status: u16, what: &'static str) -> Self {
         if self.answers.iter().all(|answer| answer.status != status) {
-            self.answers.push(Answer { status, what, body: Some((JSON, shape::<super::shapes::Error>)) });
+            self.answers.push(Answer { status, what, body: Some((JSON, shape::<px_api::Error>)) });
         }
         self
     }

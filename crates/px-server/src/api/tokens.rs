@@ -4,46 +4,24 @@ use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use bytes::Bytes;
 use http::StatusCode;
+use px_api::{CreateToken, CreatedToken};
 use px_core::{Code, TokenId};
 use px_store::tokens::{Permission, Token};
-use schemars::JsonSchema;
-use secrecy::ExposeSecret as _;
-use serde::{Deserialize, Deserializer};
-use serde_json::{Value, json};
 
 use crate::access::{Right, TokenError};
 use crate::app::Shared;
 use crate::error::ApiError;
 
-pub(super) async fn list(State(app): State<Shared>) -> Json<Value> {
-    let tokens: Vec<Value> = app.tokens.list().iter().map(view).collect();
-    Json(json!({ "count": tokens.len(), "tokens": tokens }))
-}
-
-/// What a token is to be.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NewToken {
-    /// What it is for.
-    #[schemars(with = "String", regex(pattern = r"^[^\u0000-\u001f\u007f-\u009f]{1,100}$"))]
-    name: Option<String>,
-    /// `read`, `operate` or `admin`; `read` if it is not said.
-    #[serde(default, deserialize_with = "said")]
-    #[schemars(regex(pattern = "^(read|operate|admin)$"))]
-    scope: Option<String>,
-}
-
-/// A text that is there, and not null.
-fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    String::deserialize(deserializer).map(Some)
+pub(super) async fn list(State(app): State<Shared>) -> Json<px_api::Tokens> {
+    Json(app.tokens.list().iter().map(shown).collect::<Vec<_>>().into())
 }
 
 pub(super) async fn create(
     State(app): State<Shared>,
     Extension(right): Extension<Right>,
     body: Bytes,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let body: NewToken = super::read_json(&body)?;
+) -> Result<(StatusCode, Json<CreatedToken>), ApiError> {
+    let body: CreateToken = super::read_json(&body)?;
     let name = body.name.ok_or_else(|| ApiError::bad_request("Missing name in request body"))?;
     let scope = body.scope.as_deref().unwrap_or(Permission::Read.as_str());
     let permission = Permission::parse(scope).ok_or_else(|| {
@@ -51,12 +29,10 @@ pub(super) async fn create(
         ApiError::bad_request(format!("Unknown scope '{scope}'; the scopes are {known}"))
     })?;
     let (token, secret) = app.tokens.create_by(right, &name, permission).await?;
-    let mut shown = view(&token);
-    if let Value::Object(fields) = &mut shown {
-        // Shown once: nobody gets to see it again.
-        fields.insert("token".into(), secret.expose_secret().into());
-    }
-    Ok((StatusCode::CREATED, Json(shown)))
+    let px_api::Token { id, name, scope, created_at } = shown(&token);
+    // Shown once: nobody gets to see it again.
+    let created = CreatedToken { id, name, scope, created_at, token: secret.into() };
+    Ok((StatusCode::CREATED, Json(created)))
 }
 
 pub(super) async fn revoke(
@@ -70,13 +46,13 @@ pub(super) async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn view(token: &Token) -> Value {
-    json!({
-        "id": token.id,
-        "name": token.name,
-        "scope": token.permission.as_str(),
-        "createdAt": token.created_at,
-    })
+fn shown(token: &Token) -> px_api::Token {
+    px_api::Token {
+        id: token.id,
+        name: token.name.clone(),
+        scope: token.permission.as_str().into(),
+        created_at: token.created_at,
+    }
 }
 
 impl From<TokenError> for ApiError {

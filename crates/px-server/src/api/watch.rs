@@ -12,7 +12,7 @@ use axum::response::Sse;
 use axum::response::sse::Event as Frame;
 use futures_util::stream::{self, Stream};
 use http::HeaderMap;
-use px_core::{Event, Run, RunId, wire};
+use px_core::{Event, Run, RunId};
 use tokio::sync::broadcast;
 
 use super::runs::find;
@@ -60,7 +60,9 @@ impl Follow {
         loop {
             if let Some(event) = self.pending.pop_front() {
                 self.after = event.seq;
-                let data = wire::event(&self.run, &event).to_string();
+                let shown = px_api::Event::of(&self.run, &event);
+                // Every event can be written: its keys are texts.
+                let data = serde_json::to_string(&shown).unwrap_or_default();
                 return Some(Frame::default().id(event.seq.to_string()).data(data));
             }
             if self.over || *closing.borrow() {

@@ -10,15 +10,14 @@ use axum::extract::State;
 use axum::response::Sse;
 use axum::response::sse::Event as Frame;
 use futures_util::stream::{self, Stream};
+use px_api::{RunSummary, RunningBrains};
 use px_core::{RunId, RunStatus};
 use px_store::RunFilter;
-use serde_json::{Value, json};
 use tokio::sync::broadcast::{Receiver, error::RecvError, error::TryRecvError};
 use tokio::time::{Sleep, sleep};
 
 use super::MAX_PAGE;
 use crate::app::Shared;
-use crate::view;
 
 /// How often the store is looked at when no hint comes (RULES 41).
 const POLL: Duration = Duration::from_secs(1);
@@ -40,7 +39,7 @@ struct Feed {
     app: Shared,
     hints: Receiver<RunId>,
     /// The runs of the last frame.
-    shown: Option<Vec<Value>>,
+    shown: Option<Vec<RunSummary>>,
     /// When there may be another one.
     pace: Pin<Box<Sleep>>,
     hinted: Hinted,
@@ -49,7 +48,7 @@ struct Feed {
 /// What the hints since the last frame say.
 #[derive(Default)]
 struct Hinted {
-    runs: std::collections::BTreeSet<String>,
+    runs: std::collections::BTreeSet<RunId>,
     /// More than can be remembered.
     lagged: bool,
 }
@@ -57,7 +56,7 @@ struct Hinted {
 impl Hinted {
     fn note(&mut self, run: RunId) {
         if self.runs.len() < MAX_PAGE {
-            self.runs.insert(run.to_string());
+            self.runs.insert(run);
         } else {
             self.lagged = true;
         }
@@ -81,8 +80,10 @@ impl Feed {
                 }
             };
             if self.shown.as_ref() != Some(&runs) || self.has_passed_by(&hinted, &runs) {
-                let data = json!({ "runningBrains": runs }).to_string();
-                self.shown = Some(runs);
+                let frame = RunningBrains { running_brains: runs };
+                // Every run can be written: its keys are texts.
+                let data = serde_json::to_string(&frame).unwrap_or_default();
+                self.shown = Some(frame.running_brains);
                 self.pace = Box::pin(sleep(PACE));
                 return Some(Frame::default().data(data));
             }
@@ -100,18 +101,18 @@ impl Feed {
 
     /// Whether a run changed that is not running now and was not before: it
     /// began and parked or ended in between, or a parked one ended.
-    fn has_passed_by(&self, hinted: &Hinted, now: &[Value]) -> bool {
-        let ids = |runs: &[Value]| -> std::collections::BTreeSet<String> {
-            runs.iter().filter_map(|run| run.get("brainRunId")?.as_str()).map(str::to_owned).collect()
+    fn has_passed_by(&self, hinted: &Hinted, now: &[RunSummary]) -> bool {
+        let ids = |runs: &[RunSummary]| -> std::collections::BTreeSet<RunId> {
+            runs.iter().map(|run| run.brain_run_id).collect()
         };
         let (before, now) = (ids(self.shown.as_deref().unwrap_or_default()), ids(now));
         hinted.lagged || hinted.runs.iter().any(|run| !before.contains(run) && !now.contains(run))
     }
 
-    async fn read(&self) -> Result<Vec<Value>, px_store::Error> {
+    async fn read(&self) -> Result<Vec<RunSummary>, px_store::Error> {
         let filter = RunFilter { statuses: vec![RunStatus::Running], ..RunFilter::default() };
         let page = self.app.store().runs(self.app.parts.scope, &filter, None, MAX_PAGE).await?;
-        Ok(page.items.iter().map(|record| view::run_in_list(&record.run)).collect())
+        Ok(page.items.iter().map(|record| (&record.run).into()).collect())
     }
 
     /// Notes the hints that have come, without waiting.

@@ -2,25 +2,25 @@
 
 use axum::Json;
 use axum::extract::State;
-use serde_json::{Value, json};
+use px_api::{Webhook, Webhooks};
 
 use crate::app::Shared;
 
-pub(super) async fn list(State(app): State<Shared>) -> Json<Value> {
-    let webhooks: Vec<Value> = app
+pub(super) async fn list(State(app): State<Shared>) -> Json<Webhooks> {
+    let webhooks: Vec<Webhook> = app
         .stage
         .endpoints()
         .map(|endpoint| {
             let def = &endpoint.def;
-            json!({
-                "slug": def.slug,
-                "description": def.description,
-                "url": format!("{}/webhooks/{}", app.base_url, def.slug),
-                "provider": def.verification.provider,
-                "verified": !endpoint.is_unverified(),
-                "secret": endpoint.secret_variable(),
-            })
+            Webhook {
+                slug: def.slug.clone(),
+                description: def.description.clone(),
+                url: format!("{}/webhooks/{}", app.base_url, def.slug),
+                provider: def.verification.provider.clone(),
+                verified: !endpoint.is_unverified(),
+                secret: endpoint.secret_variable().map(str::to_owned),
+            }
         })
         .collect();
-    Json(json!({ "count": webhooks.len(), "webhooks": webhooks }))
+    Json(webhooks.into())
 }

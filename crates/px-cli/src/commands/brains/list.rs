@@ -1,5 +1,6 @@
 //! `px brains list`
 
+use px_api::{BrainSummary, Brains};
 use serde_json::json;
 
 use crate::context::Context;
@@ -13,17 +14,13 @@ pub(crate) struct Args {}
 pub(crate) fn run(context: &Context, _: &Args) -> Result<()> {
     let registry = context.registry()?;
     if context.ui.json {
-        let brains: Vec<_> = registry
-            .brains()
-            .map(|brain| {
-                json!({
-                    "filename": brain.source.stem(),
-                    "title": brain.def.title,
-                    "description": brain.def.shown_description(),
-                })
-            })
-            .collect();
-        return context.ui.json(&json!({ "count": brains.len(), "brains": brains }));
+        let brains = registry.brains().map(|brain| BrainSummary {
+            filename: brain.source.stem().to_owned(),
+            title: brain.def.title.clone(),
+            description: brain.def.shown_description(),
+        });
+        let brains = Brains::from(brains.collect::<Vec<_>>());
+        return context.ui.json(&json!(brains));
     }
     let rows = registry.brains().map(|brain| {
         let steps = brain.def.steps.len().to_string();

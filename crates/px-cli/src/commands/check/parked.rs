@@ -4,16 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use px_core::event::Given;
-use px_core::run::Frame;
+use px_api::{ListRuns, Open, RunSummary, format_statuses};
 use px_core::{Run, RunId, RunStatus, Scope};
 use px_engine::obstacle;
 use px_sdk::Registry;
 use px_store::{RunFilter, Store as _};
-use serde::Deserialize;
-use serde_json::Value;
 
-use crate::client::encode;
 use crate::commands::{audit, serve};
 use crate::context::Context;
 use crate::error::{Kind, Result};
@@ -95,20 +91,24 @@ pub(super) async fn look(context: &Context, registry: &Registry, dir: PathBuf) -
 
 async fn ask(context: &Context, registry: &Registry) -> Result<Parked> {
     let client = context.client()?;
-    let statuses: Vec<_> = ACTIVE.iter().map(|status| status.as_str()).collect();
-    let path = format!("/brains/runs?include=position&limit={PAGE}&status={}", statuses.join(","));
-    let (mut parked, mut cursor) = (Parked { looked_at: Some(0), ..Parked::default() }, String::new());
+    let mut query = ListRuns {
+        status: Some(format_statuses(&ACTIVE.map(Into::into))),
+        limit: Some(PAGE),
+        include: Some("position".to_owned()),
+        ..ListRuns::default()
+    };
+    let mut parked = Parked { looked_at: Some(0), ..Parked::default() };
     loop {
-        let page = client.get(&format!("{path}{cursor}")).await?;
-        for shown in page.get("runs").and_then(Value::as_array).into_iter().flatten() {
+        let page = client.runs(&query).await?.into_value();
+        for shown in page.runs {
             if let Some(run) = read(shown) {
                 parked.look(registry, &run);
             }
         }
         tell(context, &parked);
-        match page.get("nextCursor").and_then(Value::as_str) {
-            Some(next) => cursor = format!("&cursor={}", encode(next)),
-            None => break,
+        query.cursor = page.next_cursor;
+        if query.cursor.is_none() {
+            break;
         }
     }
     context.ui.progress("");
@@ -120,15 +120,10 @@ fn tell(context: &Context, parked: &Parked) {
 }
 
 /// As much of a run as decides whether it can go on.
-fn read(shown: &Value) -> Option<Run> {
-    #[derive(Deserialize)]
-    struct Position {
-        frames: Vec<Frame>,
-        given: Option<Given>,
-    }
-    let position: Position = serde_json::from_value(shown.get("position")?.clone()).ok()?;
-    let mut run = Run::vacant(shown.get("brainRunId")?.as_str()?.parse().ok()?);
-    run.brain = shown.get("brainTitle")?.as_str()?.to_owned();
+fn read(shown: RunSummary) -> Option<Run> {
+    let Some(Open::Known(position)) = shown.position else { return None };
+    let mut run = Run::vacant(shown.brain_run_id);
+    run.brain = shown.brain_title;
     (run.frames, run.given) = (position.frames, position.given);
     Some(run)
 }

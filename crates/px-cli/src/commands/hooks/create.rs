@@ -1,9 +1,7 @@
 //! `px hooks create`
 
-use serde_json::Value;
-
+use super::show;
 use super::written::Written;
-use super::{show, text};
 use crate::context::{Context, env};
 use crate::error::{Error, Result};
 
@@ -30,18 +28,19 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
-    let mut fields = args.written.fields()?;
-    fields.insert("url".into(), args.to.into());
+    let mut hook = args.written.hook()?;
+    hook.url = Some(args.to);
     if let Some(variable) = args.secret_env {
         let secret = env(&variable).ok_or_else(|| Error::usage(format!("{variable} is not set")))?;
-        fields.insert("secret".into(), secret.into());
+        hook.secret = Some(secret.into());
     }
-    let hook = context.client()?.post("/hooks", &Value::Object(fields)).await?;
+    let created = context.client()?.create_hook(&hook).await?;
     if context.ui.json {
-        return context.ui.json(&hook);
+        return context.ui.json(&created.to_json());
     }
-    show::print(context.ui, &hook, context.now())?;
-    context.ui.line(format_args!("{:<10} {}", "Secret", text(&hook, "secret")))?;
+    show::print(context.ui, &created, context.now())?;
+    let secret = created.secret.as_ref().map_or("-", |secret| secret.expose());
+    context.ui.line(format_args!("{:<10} {secret}", "Secret"))?;
     context.ui.note("Keep the secret now: it is not shown again.");
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{explained, path};
+use super::{explained, find};
 use crate::context::Context;
 use crate::error::Result;
 
@@ -16,7 +16,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let client = context.client()?;
-    client.delete(&path(&client, &args.hook, "").await?).await.map_err(explained)?;
+    client.delete_hook(find(&client, &args.hook).await?).await.map_err(explained)?;
     if context.ui.json {
         // The route answers 204, without a body.
         return context.ui.json(&json!({ "hook": args.hook, "deleted": true }));

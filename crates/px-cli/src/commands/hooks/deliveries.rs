@@ -1,14 +1,13 @@
 //! `px hooks deliveries`
 
-use px_core::Timestamp;
+use px_api::{CallbackSummary, ListCallbacks};
+use px_core::{OutgoingId, Timestamp};
 use px_store::outbox::OutgoingState;
-use serde_json::Value;
 
-use super::{explained, path, text};
-use crate::client::with_query;
+use super::{explained, find, or_dash};
 use crate::commands::runs::since;
 use crate::context::Context;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::words;
 
 /// The states of deliveries, and what one that is pending is called while its
@@ -52,51 +51,47 @@ pub(crate) struct Args {
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let now = context.now();
     let client = context.client()?;
-    let base = match &args.hook {
-        Some(hook) => path(&client, hook, "/deliveries").await?,
-        None => "/deliveries".to_owned(),
+    let cursor = args.cursor.map(|text| text.parse::<OutgoingId>());
+    let cursor = cursor.transpose().map_err(|error| Error::failed(format!("Bad cursor: {error}")))?;
+    let query = ListCallbacks {
+        hook: None,
+        brain_run_id: args.run,
+        state: args.state,
+        since: args.since.map(|text| since(&text, now)).transpose()?.map(Timestamp::as_millis),
+        limit: usize::try_from(args.limit).ok(),
+        cursor,
     };
-    let path = with_query(
-        &base,
-        &[
-            ("brainRunId", args.run),
-            ("state", args.state),
-            ("since", args.since.map(|text| since(&text, now)).transpose()?),
-            ("limit", Some(args.limit.to_string())),
-            ("cursor", args.cursor),
-        ],
-    );
-    let page = client.get(&path).await.map_err(explained)?;
+    let page = match &args.hook {
+        Some(hook) => client.hook_callbacks(find(&client, hook).await?, &query).await,
+        None => client.callbacks(&query).await,
+    };
+    let page = page.map_err(explained)?;
     if context.ui.json {
-        return context.ui.json(&page);
+        return context.ui.json(&page.to_json());
     }
-    let deliveries = page.get("deliveries").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let row = |delivery: &Value| {
-        let attempts = delivery.get("attempts").and_then(Value::as_array).map_or(0, Vec::len);
-        let time = |name: &str| delivery.get(name).and_then(Value::as_u64).map(Timestamp::from_millis);
-        let next = time("nextAttemptAt").map_or("-".to_owned(), |at| match at > now {
+    let row = |callback: &CallbackSummary| {
+        let next = callback.next_attempt_at.map(|at| match at > now {
             true => format!("in {}", words::duration(at.since(now))),
             false => "now".to_owned(),
         });
-        let age = time("createdAt").map_or("-".to_owned(), |at| words::duration(now.since(at)));
         vec![
-            text(delivery, "id").to_owned(),
-            text(delivery, "type").to_owned(),
-            text(delivery, "brainRunId").to_owned(),
-            text(delivery, "state").to_owned(),
-            attempts.to_string(),
-            next,
-            age,
+            callback.id.to_string(),
+            callback.kind.clone(),
+            or_dash(callback.brain_run_id),
+            callback.state.to_string(),
+            callback.attempts.len().to_string(),
+            or_dash(next),
+            words::duration(now.since(callback.created_at)),
         ]
     };
-    let rows: Vec<_> = deliveries.iter().map(row).collect();
+    let rows: Vec<_> = page.deliveries.iter().map(row).collect();
     if rows.is_empty() {
         context.ui.note("No deliveries.");
     } else {
         let header = ["Delivery", "Type", "Run", "State", "Attempts", "Next", "Age"];
         context.ui.table(&header, rows, &[0, 3])?;
     }
-    if let Some(cursor) = page.get("nextCursor").and_then(Value::as_str) {
+    if let Some(cursor) = &page.next_cursor {
         context.ui.note(format_args!("There may be more: --cursor {cursor}"));
     }
     Ok(())

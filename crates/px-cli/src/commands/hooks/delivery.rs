@@ -1,10 +1,6 @@
 //! `px hooks delivery`
 
-use px_core::Timestamp;
-use serde_json::Value;
-
-use super::{of_delivery, text};
-use crate::client::encode;
+use super::{of_delivery, or_dash};
 use crate::context::Context;
 use crate::error::Result;
 use crate::ui::{HEADING, paint};
@@ -20,36 +16,33 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let id = &args.delivery;
-    let path = format!("/deliveries/{}", encode(id));
-    let delivery = context.client()?.get(&path).await.map_err(|error| of_delivery(error, id))?;
+    let callback = context.client()?.callback(id).await.map_err(|error| of_delivery(error, id))?;
     let ui = context.ui;
     if ui.json {
-        return ui.json(&delivery);
+        return ui.json(&callback.to_json());
     }
     let now = context.now();
     let field = |name: &str, value: &str| ui.line(format_args!("{name:<10} {value}"));
-    for (name, key) in [("Delivery", "id"), ("Hook", "hookId"), ("Event", "eventId"), ("Type", "type")] {
-        field(name, text(&delivery, key))?;
-    }
-    field("Run", text(&delivery, "brainRunId"))?;
-    field("State", text(&delivery, "state"))?;
-    for (name, key) in [("Next", "nextAttemptAt"), ("Parked", "parkedUntil")] {
-        if let Some(at) = delivery.get(key).and_then(Value::as_u64) {
-            field(name, &words::moment(Timestamp::from_millis(at), now))?;
+    field("Delivery", &callback.id.to_string())?;
+    field("Hook", &callback.hook_id.to_string())?;
+    field("Event", &callback.event_id.to_string())?;
+    field("Type", &callback.kind)?;
+    field("Run", &or_dash(callback.brain_run_id))?;
+    field("State", callback.state.as_str())?;
+    for (name, at) in [("Next", callback.next_attempt_at), ("Parked", callback.parked_until)] {
+        if let Some(at) = at {
+            field(name, &words::moment(at, now))?;
         }
     }
-    if let Some(reason) = delivery.get("reason").and_then(Value::as_str) {
+    if let Some(reason) = &callback.reason {
         field("Why", reason)?;
     }
-    for attempt in delivery.get("attempts").and_then(Value::as_array).into_iter().flatten() {
-        let number = |name: &str| attempt.get(name).and_then(Value::as_u64);
-        let at = number("at").map_or(String::new(), |at| words::time(Timestamp::from_millis(at)));
-        let status = number("status").map(|status| status.to_string());
-        let end = status.unwrap_or_else(|| text(attempt, "error").to_owned());
-        let took = number("durationMs").unwrap_or_default();
-        let said = attempt.get("message").and_then(Value::as_str).unwrap_or_default();
+    for attempt in &callback.attempts {
+        let status = attempt.status.map(|status| status.to_string());
+        let end = status.unwrap_or_else(|| or_dash(attempt.error.as_ref()));
+        let (at, took) = (words::time(attempt.at), attempt.duration_ms);
+        let said = attempt.message.as_deref().unwrap_or_default();
         field("Attempt", &format!("{at}  {end} after {took} ms  {said}"))?;
     }
-    let body = delivery.get("body").unwrap_or(&Value::Null);
-    ui.line(format_args!("\n{}\n{body:#}", paint(HEADING, "Body")))
+    ui.line(format_args!("\n{}\n{:#}", paint(HEADING, "Body"), callback.body))
 }

@@ -15,10 +15,9 @@ mod update;
 mod written;
 
 use clap::Subcommand;
+use px_client::Client;
 use px_core::{HookId, OutgoingId};
-use serde_json::Value;
 
-use crate::client::{Client, encode};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 
@@ -58,34 +57,28 @@ impl Command {
     }
 }
 
-/// The path of a hook that was named by its id or by its name.
-async fn path(client: &Client, hook: &str, rest: &str) -> Result<String> {
-    let id = match hook.parse::<HookId>() {
-        Ok(id) => id.to_string(),
-        Err(_) => by_name(client, hook).await?,
-    };
-    Ok(format!("/hooks/{}{rest}", encode(&id)))
-}
-
-async fn by_name(client: &Client, name: &str) -> Result<String> {
-    let listed = client.get("/hooks").await?;
-    let hooks = listed.get("hooks").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let named = |hook: &&Value| hook.get("name").and_then(Value::as_str) == Some(name);
-    let id = hooks.iter().find(named).and_then(|hook| hook.get("id")).and_then(Value::as_str);
-    id.map(str::to_owned).ok_or_else(|| {
-        Error::not_found(format!("Hook '{name}' not found")).hint("`px hooks list` shows those there are")
+/// The id of a hook that was named by its id or by its name.
+async fn find(client: &Client, hook: &str) -> Result<HookId> {
+    if let Ok(id) = hook.parse::<HookId>() {
+        return Ok(id);
+    }
+    let listed = client.hooks().await?;
+    listed.hooks.iter().find(|known| known.name == hook).map(|known| known.id).ok_or_else(|| {
+        Error::not_found(format!("Hook '{hook}' not found")).hint("`px hooks list` shows those there are")
     })
 }
 
 /// Says where ids come from to whoever gave one that is none.
-fn explained(error: Error) -> Error {
+fn explained(error: px_client::Error) -> Error {
+    let error = Error::from(error);
     match error.kind {
         Kind::NotFound => error.hint("`px hooks list` shows those there are"),
         _ => error,
     }
 }
 
-fn of_delivery(error: Error, id: &str) -> Error {
+fn of_delivery(error: px_client::Error, id: &str) -> Error {
+    let error = Error::from(error);
     let list = "`px hooks deliveries` shows those there are";
     match (error.kind, id.parse::<OutgoingId>()) {
         (Kind::NotFound, Err(shape)) => error.hint(format!("{shape}; {list}")),
@@ -94,13 +87,12 @@ fn of_delivery(error: Error, id: &str) -> Error {
     }
 }
 
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
-    value.get(name).and_then(Value::as_str).unwrap_or("-")
+/// Something that may not be there, as a person reads it.
+fn or_dash(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
 /// Texts of a list in one line; `all` if there are none.
-fn names(value: &Value, name: &str) -> String {
-    let list = value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let list: Vec<&str> = list.iter().filter_map(Value::as_str).collect();
+fn names(list: &[String]) -> String {
     if list.is_empty() { "all".to_owned() } else { list.join(", ") }
 }

@@ -1,8 +1,8 @@
 //! `px hooks recover`
 
-use serde_json::{Map, Value};
+use px_api::RecoverHook;
 
-use super::{explained, path};
+use super::{explained, find};
 use crate::commands::runs::since;
 use crate::context::Context;
 use crate::error::Result;
@@ -34,22 +34,22 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
-    let mut fields = Map::new();
-    let since: u64 = since(&args.since, context.now())?.parse().unwrap_or_default();
-    fields.insert("since".into(), since.into());
-    fields.insert("types".into(), args.types.into());
-    fields.insert("dryRun".into(), args.dry_run.into());
-    if let Some(rate) = args.rate {
-        fields.insert("rate".into(), rate.into());
-    }
+    let recovery = RecoverHook {
+        since: Some(since(&args.since, context.now())?),
+        types: args.types,
+        dry_run: args.dry_run,
+        rate: args.rate,
+    };
     let client = context.client()?;
-    let path = path(&client, &args.hook, "/recover").await?;
-    let done = client.post(&path, &Value::Object(fields)).await.map_err(explained)?;
+    let hook = find(&client, &args.hook).await?;
+    let done = client.recover_hook(hook, &recovery).await.map_err(explained)?;
     if context.ui.json {
-        return context.ui.json(&done);
+        return context.ui.json(&done.to_json());
     }
-    let many = done.get("deliveries").and_then(Value::as_u64).unwrap_or_default();
-    let many = if many == 1 { "1 delivery".to_owned() } else { format!("{many} deliveries") };
+    let many = match done.deliveries {
+        1 => "1 delivery".to_owned(),
+        many => format!("{many} deliveries"),
+    };
     context.ui.note(match args.dry_run {
         true => format!("{many} would go out again."),
         false => format!("{many} will go out again."),

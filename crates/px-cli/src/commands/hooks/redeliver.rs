@@ -1,9 +1,6 @@
 //! `px hooks redeliver`
 
-use serde_json::json;
-
-use super::{of_delivery, text};
-use crate::client::encode;
+use super::of_delivery;
 use crate::context::Context;
 use crate::error::Result;
 
@@ -17,14 +14,12 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let id = &args.delivery;
-    let path = format!("/deliveries/{}/redeliver", encode(id));
-    let sent = context.client()?.post(&path, &json!({})).await.map_err(|error| of_delivery(error, id))?;
+    let sent = context.client()?.redeliver(id).await.map_err(|error| of_delivery(error, id))?;
     if context.ui.json {
-        return context.ui.json(&sent);
+        return context.ui.json(&sent.to_json());
     }
-    context.ui.note(format_args!(
-        "{id} is {}; `px hooks delivery {id}` shows what becomes of it.",
-        text(&sent, "state")
-    ));
+    context
+        .ui
+        .note(format_args!("{id} is {}; `px hooks delivery {id}` shows what becomes of it.", sent.state));
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! `px hooks rotate-secret`
 
-use serde_json::{Map, Value};
+use px_api::RotateSecret;
 
-use super::{explained, path, text};
+use super::{explained, find};
 use crate::context::{Context, env};
 use crate::error::{Error, Result};
 
@@ -25,21 +25,18 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
-    let mut fields = Map::new();
-    if let Some(grace) = args.grace {
-        fields.insert("grace".into(), grace.into());
-    }
+    let mut rotation = RotateSecret { grace: args.grace.map(Into::into), secret: None };
     if let Some(variable) = args.secret_env {
         let secret = env(&variable).ok_or_else(|| Error::usage(format!("{variable} is not set")))?;
-        fields.insert("secret".into(), secret.into());
+        rotation.secret = Some(secret.into());
     }
     let client = context.client()?;
-    let path = path(&client, &args.hook, "/rotate-secret").await?;
-    let hook = client.post(&path, &Value::Object(fields)).await.map_err(explained)?;
+    let hook = find(&client, &args.hook).await?;
+    let rotated = client.rotate_secret(hook, &rotation).await.map_err(explained)?;
     if context.ui.json {
-        return context.ui.json(&hook);
+        return context.ui.json(&rotated.to_json());
     }
-    context.ui.line(text(&hook, "secret"))?;
+    context.ui.line(rotated.secret.as_ref().map_or("-", |secret| secret.expose()))?;
     context.ui.note("Keep the secret now: it is not shown again.");
     Ok(())
 }

@@ -1,9 +1,11 @@
 //! `px hooks show`
 
+use px_api::Hook;
 use px_core::Timestamp;
+use serde::Serialize;
 use serde_json::Value;
 
-use super::{explained, names, path, text};
+use super::{explained, find, names, or_dash};
 use crate::context::Context;
 use crate::error::Result;
 use crate::ui::Ui;
@@ -21,43 +23,44 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let client = context.client()?;
-    let hook = client.get(&path(&client, &args.hook, "").await?).await.map_err(explained)?;
+    let hook = client.hook(find(&client, &args.hook).await?).await.map_err(explained)?;
     if context.ui.json {
-        return context.ui.json(&hook);
+        return context.ui.json(&hook.to_json());
     }
     print(context.ui, &hook, context.now())
 }
 
 /// A hook, a line a property.
-pub(super) fn print(ui: Ui, hook: &Value, now: Timestamp) -> Result<()> {
+pub(super) fn print(ui: Ui, hook: &Hook, now: Timestamp) -> Result<()> {
     let field = |name: &str, value: &str| ui.line(format_args!("{name:<10} {value}"));
-    let plain = |name: &str| match hook.get(name) {
-        None | Some(Value::Null) => "-".to_owned(),
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-    };
-    field("Hook", text(hook, "id"))?;
-    field("Name", &plain("name"))?;
-    field("URL", text(hook, "url"))?;
-    field("Events", &names(hook, "events"))?;
-    field("Brains", &names(hook, "brains"))?;
-    field("Format", text(hook, "format"))?;
-    field("Signature", &plain("signature"))?;
-    field("Retry", &plain("retry"))?;
-    field("Timeout", &format!("{} ms", plain("timeoutMs")))?;
-    field("In flight", &plain("maxInFlight"))?;
-    field("Rate", &plain("rate"))?;
-    field("Ordered", &plain("ordered"))?;
-    field("Source", &plain("source"))?;
-    field("Private", &plain("allowPrivate"))?;
-    if hook.get("publicKey").is_some() {
-        field("Public key", text(hook, "publicKey"))?;
+    field("Hook", &hook.id.to_string())?;
+    field("Name", &hook.name)?;
+    field("URL", &hook.url)?;
+    field("Events", &names(&hook.events))?;
+    field("Brains", &names(&hook.brains))?;
+    field("Format", &hook.format)?;
+    field("Signature", &plain(&hook.signature))?;
+    field("Retry", &plain(&hook.retry))?;
+    field("Timeout", &format!("{} ms", hook.timeout_ms))?;
+    field("In flight", &hook.max_in_flight.to_string())?;
+    field("Rate", &or_dash(hook.rate))?;
+    field("Ordered", &hook.ordered.to_string())?;
+    field("Source", &hook.source)?;
+    field("Private", &hook.allow_private.to_string())?;
+    if let Some(key) = &hook.public_key {
+        field("Public key", key)?;
     }
-    field("Enabled", &plain("enabled"))?;
-    if let Some(disabled) = hook.get("disabled") {
-        let at = disabled.get("at").and_then(Value::as_u64).map(Timestamp::from_millis);
-        let since = at.map_or(String::new(), |at| format!(", {}", words::moment(at, now)));
-        field("Disabled", &format!("by {}{since}", text(disabled, "by")))?;
+    field("Enabled", &hook.enabled.to_string())?;
+    if let Some(disabled) = &hook.disabled {
+        field("Disabled", &format!("by {}, {}", disabled.by, words::moment(disabled.at, now)))?;
     }
     Ok(())
+}
+
+/// A name as it is, and anything else as JSON.
+fn plain(value: &impl Serialize) -> String {
+    match serde_json::to_value(value).unwrap_or_default() {
+        Value::String(text) => text,
+        other => other.to_string(),
+    }
 }

@@ -1,9 +1,8 @@
 //! `px hooks stats`
 
-use px_core::Timestamp;
-use serde_json::Value;
+use std::collections::BTreeMap;
 
-use super::{explained, path};
+use super::{explained, find};
 use crate::context::Context;
 use crate::error::Result;
 use crate::words;
@@ -19,32 +18,33 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let client = context.client()?;
-    let stats = client.get(&path(&client, &args.hook, "/stats").await?).await.map_err(explained)?;
+    let stats = client.hook_stats(find(&client, &args.hook).await?).await.map_err(explained)?;
     let ui = context.ui;
     if ui.json {
-        return ui.json(&stats);
+        return ui.json(&stats.to_json());
     }
     let now = context.now();
-    let number = |name: &str| stats.get(name).and_then(Value::as_u64);
     let field = |name: &str, value: &str| ui.line(format_args!("{name:<12} {value}"));
-    let sample = stats.get("isSample").and_then(Value::as_bool).unwrap_or(false);
-    let which = if sample { " (the newest)" } else { "" };
-    field("Deliveries", &format!("{}{which}", number("deliveries").unwrap_or_default()))?;
-    for (state, count) in stats.get("states").and_then(Value::as_object).into_iter().flatten() {
+    let which = if stats.is_sample { " (the newest)" } else { "" };
+    field("Deliveries", &format!("{}{which}", stats.deliveries))?;
+    // In the order of their names.
+    let counts: BTreeMap<&str, u64> =
+        stats.states.iter().map(|(state, count)| (state.as_str(), *count)).collect();
+    for (state, count) in counts {
         field(&format!("  {state}"), &count.to_string())?;
     }
-    field("Attempts", &number("attempts").unwrap_or_default().to_string())?;
-    if let Some(rate) = stats.get("successRate").and_then(Value::as_f64) {
+    field("Attempts", &stats.attempts.to_string())?;
+    if let Some(rate) = stats.success_rate {
         field("Success", &format!("{:.1} %", rate * 100.0))?;
     }
-    for (name, key) in [("p50", "p50Ms"), ("p99", "p99Ms")] {
-        if let Some(millis) = number(key) {
+    for (name, millis) in [("p50", stats.p50_ms), ("p99", stats.p99_ms)] {
+        if let Some(millis) = millis {
             field(name, &format!("{millis} ms"))?;
         }
     }
-    for (name, key) in [("Oldest", "oldestPendingAt"), ("Parked until", "parkedUntil")] {
-        if let Some(at) = number(key) {
-            field(name, &words::moment(Timestamp::from_millis(at), now))?;
+    for (name, at) in [("Oldest", stats.oldest_pending_at), ("Parked until", stats.parked_until)] {
+        if let Some(at) = at {
+            field(name, &words::moment(at, now))?;
         }
     }
     Ok(())

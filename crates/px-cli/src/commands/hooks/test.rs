@@ -1,8 +1,6 @@
 //! `px hooks test`
 
-use serde_json::json;
-
-use super::{explained, path, text};
+use super::{explained, find};
 use crate::context::Context;
 use crate::error::Result;
 
@@ -16,12 +14,12 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let client = context.client()?;
-    let path = path(&client, &args.hook, "/test").await?;
-    let sent = client.post(&path, &json!({})).await.map_err(explained)?;
+    let hook = find(&client, &args.hook).await?;
+    let sent = client.test_hook(hook).await.map_err(explained)?;
     if context.ui.json {
-        return context.ui.json(&sent);
+        return context.ui.json(&sent.to_json());
     }
-    let id = text(&sent, "deliveryId");
+    let id = sent.delivery_id;
     context.ui.line(id)?;
     context.ui.note(format_args!("`px hooks delivery {id}` shows what became of it."));
     Ok(())

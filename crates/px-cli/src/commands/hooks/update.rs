@@ -1,9 +1,9 @@
 //! `px hooks update`
 
-use serde_json::Value;
+use px_api::{CreateHook, UpdateHook};
 
 use super::written::Written;
-use super::{explained, path, show};
+use super::{explained, find, show};
 use crate::context::Context;
 use crate::error::{Error, Result};
 
@@ -38,24 +38,20 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
-    let mut fields = args.written.fields()?;
-    if let Some(url) = args.to {
-        fields.insert("url".into(), url.into());
-    }
-    if args.enable || args.disable {
-        fields.insert("enabled".into(), args.enable.into());
-    }
-    if args.discard_kept {
-        fields.insert("sendKept".into(), false.into());
-    }
-    if fields.is_empty() {
+    let nothing = args.to.is_none() && !args.enable && !args.disable && args.written.is_empty();
+    if nothing {
         return Err(Error::usage("nothing to change").hint("name what is to be different; see --help"));
     }
+    let change = UpdateHook {
+        enabled: (args.enable || args.disable).then_some(args.enable),
+        send_kept: args.discard_kept.then_some(false),
+        hook: CreateHook { url: args.to, ..args.written.hook()? },
+    };
     let client = context.client()?;
-    let path = path(&client, &args.hook, "").await?;
-    let hook = client.patch(&path, &Value::Object(fields)).await.map_err(explained)?;
+    let id = find(&client, &args.hook).await?;
+    let hook = client.update_hook(id, &change).await.map_err(explained)?;
     if context.ui.json {
-        return context.ui.json(&hook);
+        return context.ui.json(&hook.to_json());
     }
     show::print(context.ui, &hook, context.now())
 }

@@ -1,6 +1,9 @@
 //! The flags that say what a hook is, for those commands that make or change one.
 
-use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+use px_api::CreateHook;
+use serde_json::Value;
 
 use crate::error::{Error, Result};
 
@@ -58,38 +61,44 @@ pub(super) struct Written {
 }
 
 impl Written {
-    /// The fields of the request.
-    pub(super) fn fields(self) -> Result<Map<String, Value>> {
-        let mut fields = Map::new();
-        let mut set = |name: &str, value: Option<Value>| {
-            if let Some(value) = value {
-                fields.insert(name.to_owned(), value);
-            }
-        };
-        let list = |list: Vec<String>| (!list.is_empty()).then(|| list.into());
-        set("name", self.name.map(Value::from));
-        set("events", list(self.events));
-        set("brains", list(self.brains));
-        set("format", self.format.map(Value::from));
-        set("signature", self.signature.map(Value::from));
-        set("timeout", self.timeout.map(Value::from));
-        set("maxInFlight", self.max_in_flight.map(Value::from));
-        set("rate", self.rate.map(Value::from));
-        set("ordered", self.ordered.map(Value::from));
-        set("allowPrivate", self.allow_private.map(Value::from));
+    /// Whether nothing is said.
+    pub(super) fn is_empty(&self) -> bool {
+        let Self { name, events, brains, format, signature, retry, headers, .. } = self;
+        let Self { timeout, max_in_flight, rate, ordered, allow_private, .. } = self;
+        [name, format, signature, retry, timeout].iter().all(|text| text.is_none())
+            && [events, brains, headers].iter().all(|list| list.is_empty())
+            && [max_in_flight, rate].iter().all(|number| number.is_none())
+            && [ordered, allow_private].iter().all(|flag| flag.is_none())
+    }
+
+    /// The hook that a request says.
+    pub(super) fn hook(self) -> Result<CreateHook> {
+        let list = |list: Vec<String>| (!list.is_empty()).then_some(list);
         // A schedule that begins with a digit is a list of delays.
         let delays = |text: &str| text.split(',').map(|delay| delay_of(delay.trim())).collect::<Value>();
         let is_list = |text: &String| text.starts_with(|letter: char| letter.is_ascii_digit());
-        set("retry", self.retry.map(|text| if is_list(&text) { delays(&text) } else { text.into() }));
-        let mut headers = Map::new();
-        for header in self.headers {
+        let mut headers = BTreeMap::new();
+        for header in &self.headers {
             let (name, value) = header.split_once(':').ok_or_else(|| {
                 Error::usage("a header has no colon").hint("write it like --header 'Authorization: Bearer …'")
             })?;
             headers.insert(name.trim().to_owned(), value.trim().into());
         }
-        set("headers", (!headers.is_empty()).then(|| headers.into()));
-        Ok(fields)
+        Ok(CreateHook {
+            name: self.name,
+            events: list(self.events),
+            brains: list(self.brains),
+            format: self.format,
+            signature: self.signature.map(Value::from),
+            timeout: self.timeout.map(Value::from),
+            max_in_flight: self.max_in_flight,
+            rate: self.rate,
+            ordered: self.ordered,
+            allow_private: self.allow_private,
+            retry: self.retry.map(|text| if is_list(&text) { delays(&text) } else { text.into() }),
+            headers: (!headers.is_empty()).then_some(headers),
+            ..CreateHook::default()
+        })
     }
 }
 

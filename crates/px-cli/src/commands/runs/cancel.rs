@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::{explained, path};
+use super::explained;
 use crate::context::Context;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 
 /// Cancel a run that has not ended
 #[derive(Debug, clap::Args)]
@@ -17,7 +17,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let id = &args.run;
-    context.client()?.delete(&path(id, "")).await.map_err(|error| match error.kind {
+    context.client()?.cancel_run(id).await.map_err(Error::from).map_err(|error| match error.kind {
         Kind::Conflict => error.hint(format!("`px runs show {id}` says how it ended")),
         _ => explained(error, id),
     })?;

@@ -1,7 +1,7 @@
 //! `px runs events`
 
-use px_core::Timestamp;
-use serde_json::{Value, json};
+use px_api::Events;
+use serde_json::json;
 
 use super::log;
 use crate::context::Context;
@@ -25,19 +25,17 @@ pub(crate) struct Args {
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let events = log(&context.client()?, &args.run, args.after).await?;
     if context.ui.json {
-        return context.ui.json(&json!({ "count": events.len(), "events": events }));
+        return context.ui.json(&json!(Events::from(events)));
     }
     if events.is_empty() {
         context.ui.note("No events.");
         return Ok(());
     }
     let rows = events.iter().map(|event| {
-        let number = |name: &str| event.get(name).and_then(Value::as_u64).unwrap_or_default();
-        let name = event.get("type").and_then(Value::as_str).unwrap_or("-");
         vec![
-            number("seq").to_string(),
-            words::time_of_day(Timestamp::from_millis(number("timestamp"))),
-            name.to_owned(),
+            event.seq.to_string(),
+            words::time_of_day(event.timestamp),
+            event.kind.clone(),
             event_line::detail(event),
         ]
     });

@@ -1,6 +1,8 @@
 //! `px runs explain`
 
-use px_core::Timestamp;
+use px_api::story::{self, Listening, Story};
+use px_api::{Run, RunStatus};
+use px_core::{RunId, Timestamp};
 use px_sdk::Registry;
 use serde_json::{Value, json};
 
@@ -10,7 +12,6 @@ use crate::commands::webhooks::{reported_url, send_line};
 use crate::context::{self, Context};
 use crate::error::Result;
 use crate::outgoing::{self, Wish};
-use crate::story::{self, Listening, Story};
 use crate::ui::{FAINT, HEADING, paint, style_of};
 use crate::{curl, resolve};
 
@@ -39,8 +40,7 @@ struct Wake {
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let (client, now) = (context.client()?, context.now());
     let run = fetch(&client, &args.run).await?;
-    let seq = run.get("seq").and_then(Value::as_u64).unwrap_or_default();
-    let events = log(&client, &args.run, seq.saturating_sub(story::EVENTS)).await?;
+    let events = log(&client, &args.run, run.seq.saturating_sub(story::EVENTS)).await?;
     let story = story::tell(&run, &events, now);
     let registry = context.configured().ok();
     let mut wakes = Vec::new();
@@ -105,15 +105,14 @@ async fn wake(
     wake
 }
 
-fn print(context: &Context, run: &Value, story: &Story, wakes: &[Wake], now: Timestamp) -> Result<()> {
+fn print(context: &Context, run: &Run, story: &Story, wakes: &[Wake], now: Timestamp) -> Result<()> {
     let ui = context.ui;
-    let text = |name: &str| run.get(name).and_then(Value::as_str).unwrap_or("-");
-    let (id, status) = (text("brainRunId"), text("status"));
+    let Run { brain_run_id: id, brain_title: title, status, .. } = run;
     ui.line(format_args!(
         "{} of brain '{}' is {}.\n",
         paint(HEADING, id),
-        text("brainTitle"),
-        paint(style_of(status), status)
+        title,
+        paint(style_of(status.as_str()), status)
     ))?;
     for sentence in &story.sentences {
         ui.line(sentence)?;
@@ -134,20 +133,20 @@ fn print(context: &Context, run: &Value, story: &Story, wakes: &[Wake], now: Tim
         }
     }
     match status {
-        "waiting" => ui.line(format_args!("\n{}", story::ending(story, now)))?,
-        "paused" => ui.line(format_args!("  {}", resume_line(context, id)))?,
-        "error" => ui.line(format_args!("`px runs events {id}` shows how it got there."))?,
+        RunStatus::Waiting => ui.line(format_args!("\n{}", story::ending(story, now)))?,
+        RunStatus::Paused => ui.line(format_args!("  {}", resume_line(context, id)))?,
+        RunStatus::Error => ui.line(format_args!("`px runs events {id}` shows how it got there."))?,
         _ => {}
     }
     Ok(())
 }
 
-fn resume_line(context: &Context, id: &str) -> String {
+fn resume_line(context: &Context, id: &RunId) -> String {
     let url = context.explicit_url().map_or(String::new(), |url| format!(" --url {}", curl::quoted(url)));
     format!("px runs resume {id}{url}")
 }
 
-fn print_json(context: &Context, run: &Value, story: &Story, wakes: &[Wake]) -> Result<()> {
+fn print_json(context: &Context, run: &Run, story: &Story, wakes: &[Wake]) -> Result<()> {
     let wakes: Vec<Value> = wakes
         .iter()
         .map(|wake| {
@@ -162,9 +161,9 @@ fn print_json(context: &Context, run: &Value, story: &Story, wakes: &[Wake]) -> 
         })
         .collect();
     context.ui.json(&json!({
-        "brainRunId": run.get("brainRunId"),
-        "brainTitle": run.get("brainTitle"),
-        "status": run.get("status"),
+        "brainRunId": run.brain_run_id,
+        "brainTitle": run.brain_title,
+        "status": run.status,
         "since": story.since,
         "until": story.until,
         "why": story.sentences,

@@ -30,7 +30,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     // The run first: its log may grow meanwhile, and must not be the shorter of the two.
     let run = fetch(&client, &args.run).await?;
     let events = log(&client, &args.run, 0).await?;
-    let document = json!({ "run": run, "events": events });
+    let document = json!({ "run": run.to_json(), "events": events });
     let Some(file) = args.output else { return context.ui.json(&document) };
     let written = std::fs::File::create_new(&file)
         .and_then(|mut out| std::io::Write::write_all(&mut out, format!("{document:#}\n").as_bytes()));

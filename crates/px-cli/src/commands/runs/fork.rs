@@ -1,10 +1,10 @@
 //! `px runs fork`
 
-use serde_json::{Value, json};
+use px_api::ForkRun;
 
-use super::{explained, fetch, path, step_number};
+use super::{explained, fetch, step_number};
 use crate::context::Context;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::typed;
 
 /// Start a new run that begins where this one was
@@ -28,21 +28,20 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let (client, id) = (context.client()?, &args.run);
-    let starts_at = step_number(&fetch(&client, id).await?, &args.from)?;
-    let mut body = json!({ "startsAt": starts_at });
-    if let (Some(text), Value::Object(fields)) = (&args.state, &mut body) {
-        fields.insert("state".into(), Value::Object(typed::object("--state", text)?));
-    }
-    let answer = client.post(&path(id, "/fork"), &body).await.map_err(|error| match error.kind {
+    let run = fetch(&client, id).await?;
+    let starts_at = step_number(&run, &args.from)?;
+    let state = args.state.as_ref().map(|text| typed::object("--state", text)).transpose()?;
+    let fork = ForkRun { state: state.map(Into::into), ..ForkRun::from_step(starts_at) };
+    let answer = client.fork_run(id, &fork).await.map_err(Error::from).map_err(|error| match error.kind {
         Kind::Conflict => error.hint(format!(
             "`px runs show {id}` shows how far it came; --state gives a step that it never reached its state"
         )),
         _ => explained(error, id),
     })?;
     if context.ui.json {
-        return context.ui.json(&answer);
+        return context.ui.json(&answer.to_json());
     }
-    let forked = answer.get("brainRunId").and_then(Value::as_str).unwrap_or_default();
+    let forked = answer.brain_run_id;
     context.ui.line(forked)?;
     context.ui.note(format_args!("Follow it with `px runs watch {forked}`."));
     Ok(())

@@ -1,9 +1,8 @@
 //! `px runs list`
 
+use px_api::ListRuns;
 use px_core::Timestamp;
-use serde_json::Value;
 
-use crate::client::with_query;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::words;
@@ -36,26 +35,21 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let now = context.now();
-    let path = with_query(
-        "/brains/runs",
-        &[
-            ("status", args.status),
-            ("brain", args.brain),
-            ("since", args.since.map(|text| since(&text, now)).transpose()?),
-            ("limit", Some(args.limit.to_string())),
-            ("cursor", args.cursor),
-        ],
-    );
-    let page = context.client()?.get(&path).await?;
+    let query = ListRuns {
+        status: args.status,
+        brain: args.brain,
+        since: args.since.map(|text| since(&text, now)).transpose()?.map(Timestamp::as_millis),
+        limit: usize::try_from(args.limit).ok(),
+        cursor: args.cursor,
+        include: None,
+    };
+    let page = context.client()?.runs(&query).await?;
     if context.ui.json {
-        return context.ui.json(&page);
+        return context.ui.json(&page.to_json());
     }
-    let runs = page.get("runs").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let rows = runs.iter().map(|run| {
-        let text = |name: &str| run.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
-        let created = run.get("createdAt").and_then(Value::as_u64).map(Timestamp::from_millis);
-        let created = created.map_or("-".to_owned(), |at| words::age(now.since(at)));
-        vec![text("brainRunId"), text("brainTitle"), text("status"), created]
+    let rows = page.runs.iter().map(|run| {
+        let age = words::age(now.since(run.created_at));
+        vec![run.brain_run_id.to_string(), run.brain_title.clone(), run.status.to_string(), age]
     });
     let rows: Vec<_> = rows.collect();
     if rows.is_empty() {
@@ -63,17 +57,16 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     } else {
         context.ui.table(&["Run", "Brain", "Status", "Age"], rows, &[0, 2])?;
     }
-    if let Some(cursor) = page.get("nextCursor").and_then(Value::as_str) {
+    if let Some(cursor) = &page.next_cursor {
         context.ui.note(format_args!("There may be more: --cursor {cursor}"));
     }
     Ok(())
 }
 
-/// A `since` of the command line as the API takes it.
-pub(crate) fn since(text: &str, now: Timestamp) -> Result<String> {
-    let at = words::parse_since(text, now).ok_or_else(|| {
+/// A `since` of the command line as a point in time.
+pub(crate) fn since(text: &str, now: Timestamp) -> Result<Timestamp> {
+    words::parse_since(text, now).ok_or_else(|| {
         Error::usage(format!("--since is '{text}', which is no time"))
             .hint("write how long ago, like 90s, 15m, 2h or 3d, or epoch milliseconds")
-    })?;
-    Ok(at.as_millis().to_string())
+    })
 }

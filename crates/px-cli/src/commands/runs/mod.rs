@@ -16,10 +16,10 @@ pub(crate) mod watch;
 pub(crate) use list::since;
 
 use clap::Subcommand;
+use px_api::{Event, Run, RunEvents};
+use px_client::{Answer, Client};
 use px_core::RunId;
-use serde_json::Value;
 
-use crate::client::{Client, encode};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 
@@ -57,35 +57,29 @@ impl Command {
     }
 }
 
-/// The path of a run, with what comes after it.
-pub(crate) fn path(id: &str, tail: &str) -> String {
-    format!("/brains/runs/{}{tail}", encode(id))
-}
-
 /// A run as the server shows it.
-pub(crate) async fn fetch(client: &Client, id: &str) -> Result<Value> {
-    client.get(&path(id, "")).await.map_err(|error| explained(error, id))
+pub(crate) async fn fetch(client: &Client, id: &str) -> Result<Answer<Run>> {
+    client.run(id).await.map_err(|error| explained(error, id))
 }
 
 /// The log of a run after a `seq`, page by page.
-pub(crate) async fn log(client: &Client, id: &str, mut after: u64) -> Result<Vec<Value>> {
-    let mut events = Vec::new();
+pub(crate) async fn log(client: &Client, id: &str, after: u64) -> Result<Vec<Event>> {
+    let mut query = RunEvents { after: Some(after), limit: None };
+    let mut events: Vec<Event> = Vec::new();
     loop {
-        let page = client.get(&path(id, &format!("/events?after={after}"))).await;
-        let mut page = page.map_err(|error| explained(error, id))?;
-        let Some(Value::Array(more)) = page.get_mut("events").map(Value::take) else { break };
-        let last = more.last().and_then(|event| event.get("seq")?.as_u64()).unwrap_or(after);
-        events.extend(more);
-        if last <= after {
-            break;
+        let page = client.run_events(id, &query).await.map_err(|error| explained(error, id))?;
+        events.extend(page.into_value().events);
+        let last = events.last().map(|event| event.seq);
+        if last.is_none() || last <= query.after {
+            return Ok(events);
         }
-        after = last;
+        query.after = last;
     }
-    Ok(events)
 }
 
 /// Says what ids look like if this is none, else where they are found (RULES 40).
-pub(crate) fn explained(error: Error, id: &str) -> Error {
+pub(crate) fn explained(error: impl Into<Error>, id: &str) -> Error {
+    let error = error.into();
     if error.kind != Kind::NotFound {
         return error;
     }
@@ -99,15 +93,12 @@ pub(crate) fn explained(error: Error, id: &str) -> Error {
 }
 
 /// The number of a step of a run that is named by its number or its title.
-pub(crate) fn step_number(run: &Value, named: &str) -> Result<usize> {
-    let steps = run.get("steps").and_then(Value::as_array);
-    let titles: Vec<&str> =
-        steps.into_iter().flatten().filter_map(|step| step.get("title")?.as_str()).collect();
-    if let Some(index) = titles.iter().position(|title| title.eq_ignore_ascii_case(named)) {
-        return Ok(index + 1);
-    }
-    match named.parse() {
-        Ok(number) if (1..=titles.len()).contains(&number) => Ok(number),
+pub(crate) fn step_number(run: &Run, named: &str) -> Result<u32> {
+    let titles: Vec<&str> = run.steps.iter().map(|step| &*step.title).collect();
+    let named_as = titles.iter().position(|title| title.eq_ignore_ascii_case(named)).map(|index| index + 1);
+    let number = named_as.or_else(|| named.parse().ok().filter(|number| (1..=titles.len()).contains(number)));
+    match number.and_then(|number| u32::try_from(number).ok()) {
+        Some(number) => Ok(number),
         _ => {
             let known: Vec<String> =
                 titles.iter().enumerate().map(|(index, title)| format!("{} '{title}'", index + 1)).collect();

@@ -2,8 +2,8 @@
 //! what it waits for and until when, and its state, drawn anew as they change.
 //! Without a terminal there is no panel; the events say the same.
 
+use px_api::{Run, RunStatus, StepProgress};
 use px_core::Timestamp;
-use serde_json::Value;
 
 use crate::ui::{ERROR, FAINT, GOOD, HEADING, WARNING, paint, style_of};
 use crate::words;
@@ -12,43 +12,35 @@ use crate::words;
 const STATE_LINES: usize = 12;
 
 /// The lines for a run as the server shows it, none longer than `width` columns.
-pub(super) fn lines(run: &Value, now: Timestamp, width: usize) -> Vec<String> {
-    let text = |name: &str| run.get(name).and_then(Value::as_str).unwrap_or_default();
-    let status = text("status");
+pub(super) fn lines(run: &Run, now: Timestamp, width: usize) -> Vec<String> {
+    let status = &run.status;
+    let stands_still = matches!(status, RunStatus::Waiting | RunStatus::Paused);
+    let title = paint(HEADING, cut(&run.brain_title, width / 2));
     let mut lines = vec![
         paint(FAINT, "─".repeat(width.min(72))),
-        format!("{} {}", paint(HEADING, cut(text("brainTitle"), width / 2)), paint(style_of(status), status)),
+        format!("{title} {}", paint(style_of(status.as_str()), status)),
     ];
-    let list = |name: &str| run.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
-    lines.extend(list("steps").iter().map(|step| {
-        let part = |name: &str| step.get(name).and_then(Value::as_str).unwrap_or_default();
-        let (mark, style) = match part("status") {
-            "complete" => ("✓", GOOD),
-            "running" if matches!(status, "waiting" | "paused") => ("…", WARNING),
-            "running" => ("▸", HEADING),
-            "error" => ("✗", ERROR),
+    lines.extend(run.steps.iter().map(|step| {
+        let (mark, style) = match &step.status {
+            StepProgress::Complete => ("✓", GOOD),
+            StepProgress::Running if stands_still => ("…", WARNING),
+            StepProgress::Running => ("▸", HEADING),
+            StepProgress::Error => ("✗", ERROR),
             _ => ("·", FAINT),
         };
-        format!("  {} {}", paint(style, mark), cut(part("title"), width.saturating_sub(4)))
+        format!("  {} {}", paint(style, mark), cut(&step.title, width.saturating_sub(4)))
     }));
-    for wait in list("waitingFor") {
-        let places = wait.get("waitFor").and_then(Value::as_array).cloned().unwrap_or_default();
-        let named: Vec<String> = places
-            .iter()
-            .map(|place| {
-                let part = |name: &str| place.get(name).and_then(Value::as_str).unwrap_or("-");
-                format!("{} '{}'", part("slug"), part("identifier"))
-            })
-            .collect();
+    for wait in &run.waiting_for {
+        let named: Vec<String> =
+            wait.wait_for.iter().map(|place| format!("{} '{}'", place.slug, place.identifier)).collect();
         let what =
             if named.is_empty() { "sleeps".to_owned() } else { format!("waits for {}", named.join(" or ")) };
         lines.push(paint(WARNING, cut(&what, width)));
-        let number = |name: &str| wait.get(name).and_then(Value::as_u64);
-        if let (Some(have), Some(need @ 2..)) = (number("have"), number("need")) {
-            lines.push(paint(WARNING, cut(&format!("  has {have} of {need}"), width)));
+        if wait.need >= 2 {
+            lines.push(paint(WARNING, cut(&format!("  has {} of {}", wait.have, wait.need), width)));
         }
         // A line of its own: the names before it may be longer than the terminal is wide.
-        if let Some(due) = wait.get("deadline").and_then(Value::as_u64).map(Timestamp::from_millis) {
+        if let Some(due) = wait.deadline {
             let left = if due > now {
                 format!("{} left", words::duration(due.since(now)))
             } else {
@@ -57,8 +49,7 @@ pub(super) fn lines(run: &Value, now: Timestamp, width: usize) -> Vec<String> {
             lines.push(paint(WARNING, cut(&format!("  {left}"), width)));
         }
     }
-    let state =
-        run.get("state").filter(|state| !state.is_null()).map_or(String::new(), |state| format!("{state:#}"));
+    let state = if run.state.is_null() { String::new() } else { format!("{:#}", run.state) };
     lines.extend(state.lines().take(STATE_LINES).map(|line| paint(FAINT, cut(line, width))));
     if state.lines().count() > STATE_LINES {
         lines.push(paint(FAINT, "…"));
@@ -82,10 +73,20 @@ mod tests {
     #[test]
     fn a_waiting_run() {
         let run = json!({
-            "brainTitle": "approval", "status": "waiting", "state": {"order": "42"},
-            "steps": [{"title": "ask", "status": "complete"}, {"title": "decide", "status": "pending"}],
-            "waitingFor": [{"deadline": 63_000, "have": 1, "need": 2, "waitFor": [{"slug": "decisions", "identifier": "42"}]}],
+            "brainRunId": "run_0197c1f0a1b27000800000000000cafe", "brainTitle": "approval",
+            "brainDescription": null, "type": "brain:start", "status": "waiting", "options": {}, "error": null,
+            "createdAt": 0, "startedAt": 0, "completedAt": null, "userName": "root", "state": {"order": "42"},
+            "steps": [
+                {"id": "ask", "title": "ask", "status": "complete"},
+                {"id": "decide", "title": "decide", "status": "pending"},
+            ],
+            "waitingFor": [{
+                "waitId": "wat_0197c1f0a1b27000800000000000cafe", "mode": "any", "since": 0, "deadline": 63_000,
+                "have": 1, "need": 2, "waitFor": [{"slug": "decisions", "identifier": "42"}],
+            }],
+            "seq": 4, "cause": {"kind": "api"},
         });
+        let run: Run = serde_json::from_value(run).unwrap();
         let shown: Vec<String> = lines(&run, Timestamp::from_millis(3_000), 60)
             .iter()
             .map(|line| anstream::adapter::strip_str(line).to_string())

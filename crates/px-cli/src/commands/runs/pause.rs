@@ -1,10 +1,10 @@
 //! `px runs pause`
 
-use serde_json::json;
+use px_api::SignalType;
 
-use super::{explained, path};
+use super::explained;
 use crate::context::Context;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 
 /// Pause a run: at once if it waits, else when its step returns
 #[derive(Debug, clap::Args)]
@@ -16,13 +16,13 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let id = &args.run;
-    let answer = context.client()?.post(&path(id, "/signals"), &json!({ "type": "PAUSE" })).await;
-    let answer = answer.map_err(|error| match error.kind {
+    let answer = context.client()?.signal_run(id, &SignalType::Pause.into()).await;
+    let answer = answer.map_err(Error::from).map_err(|error| match error.kind {
         Kind::Conflict => error.hint(format!("`px runs explain {id}` says what would move it")),
         _ => explained(error, id),
     })?;
     if context.ui.json {
-        return context.ui.json(&answer);
+        return context.ui.json(&answer.to_json());
     }
     context.ui.note(format_args!("{id} pauses; `px runs resume {id}` lets it go on."));
     Ok(())

@@ -1,10 +1,10 @@
 //! `px runs rerun`
 
-use serde_json::json;
+use px_api::RerunRun;
 
 use super::{explained, fetch, step_number};
 use crate::context::Context;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 
 /// Let a run go back to one of its steps, and on from there
 #[derive(Debug, clap::Args)]
@@ -26,14 +26,15 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let (client, id) = (context.client()?, &args.run);
-    let starts_at = step_number(&fetch(&client, id).await?, &args.from)?;
-    let answer = client.post("/brains/runs/rerun", &json!({ "runId": id, "startsAt": starts_at })).await;
-    let answer = answer.map_err(|error| match error.kind {
+    let run = fetch(&client, id).await?;
+    let starts_at = step_number(&run, &args.from)?;
+    let answer = client.rerun_run(&RerunRun::from_step(id, starts_at)).await;
+    let answer = answer.map_err(Error::from).map_err(|error| match error.kind {
         Kind::Conflict => error.hint(format!("`px runs show {id}` shows how far it came")),
         _ => explained(error, id),
     })?;
     if context.ui.json {
-        return context.ui.json(&answer);
+        return context.ui.json(&answer.to_json());
     }
     context.ui.note(format_args!("{id} goes on from step {starts_at}. Follow it with `px runs watch {id}`."));
     Ok(())

@@ -1,9 +1,9 @@
 //! `px runs show`
 
+use px_api::Run;
 use px_core::Timestamp;
-use serde_json::Value;
 
-use super::{explained, fetch, path};
+use super::{explained, fetch};
 use crate::context::Context;
 use crate::error::Result;
 use crate::ui::{self, HEADING, Ui, paint};
@@ -27,53 +27,50 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let client = context.client()?;
     let run = match args.at {
         None => fetch(&client, &args.run).await?,
-        Some(seq) => {
-            let shown = client.get(&path(&args.run, &format!("?at={seq}"))).await;
-            shown.map_err(|error| explained(error, &args.run))?
-        }
+        Some(seq) => client.run_at(&args.run, seq).await.map_err(|error| explained(error, &args.run))?,
     };
     if context.ui.json {
-        return context.ui.json(&run);
+        return context.ui.json(&run.to_json());
     }
     print(context.ui, &run, context.now())
 }
 
-fn print(ui: Ui, run: &Value, now: Timestamp) -> Result<()> {
-    let text = |name: &str| run.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+fn print(ui: Ui, run: &Run, now: Timestamp) -> Result<()> {
     let field = |name: &str, value: &str| ui.line(format_args!("{name:<10} {value}"));
-    field("Run", text("brainRunId").unwrap_or("-"))?;
-    field("Brain", text("brainTitle").unwrap_or("-"))?;
-    if let Some(description) = text("brainDescription") {
+    field("Run", &run.brain_run_id.to_string())?;
+    field("Brain", &run.brain_title)?;
+    if let Some(description) = said(run.brain_description.as_ref()) {
         field("", description)?;
     }
-    let status = text("status").unwrap_or("-");
-    field("Status", &paint(ui::style_of(status), status))?;
-    if let Some(message) = run.pointer("/error/message").and_then(Value::as_str) {
-        field("Error", message)?;
+    field("Status", &paint(ui::style_of(run.status.as_str()), &run.status))?;
+    if let Some(error) = &run.error {
+        field("Error", &error.message)?;
     }
-    for (name, key) in [("Created", "createdAt"), ("Started", "startedAt"), ("Ended", "completedAt")] {
-        if let Some(at) = run.get(key).and_then(Value::as_u64) {
-            field(name, &words::moment(Timestamp::from_millis(at), now))?;
+    let times = [("Created", Some(run.created_at)), ("Started", run.started_at), ("Ended", run.completed_at)];
+    for (name, at) in times {
+        if let Some(at) = at {
+            field(name, &words::moment(at, now))?;
         }
     }
-    for (name, key) in [("Step", "step"), ("Reason", "reason")] {
-        if let Some(value) = text(key) {
+    for (name, value) in [("Step", run.step.as_ref()), ("Reason", run.reason.as_ref())] {
+        if let Some(value) = said(value) {
             field(name, value)?;
         }
     }
-    let waits = run.get("waitingFor").and_then(Value::as_array).into_iter().flatten();
-    let places = waits.filter_map(|wait| wait.get("waitFor")?.as_array()).flatten();
-    for (index, place) in places.enumerate() {
-        let part = |name: &str| place.get(name).and_then(Value::as_str).unwrap_or("-");
-        let what = format!("webhook '{}' with identifier '{}'", part("slug"), part("identifier"));
+    for (index, place) in run.registrations().enumerate() {
+        let what = format!("webhook '{}' with identifier '{}'", place.slug, place.identifier);
         field(if index == 0 { "Waits for" } else { "" }, &what)?;
     }
-    let is_there = |value: &&Value| value.as_object().is_some_and(|fields| !fields.is_empty());
-    if let Some(options) = run.get("options").filter(is_there) {
-        field("Options", &options.to_string())?;
+    if run.options.as_object().is_some_and(|options| !options.is_empty()) {
+        field("Options", &run.options.to_string())?;
     }
-    if let Some(state) = run.get("state").filter(|state| !state.is_null()) {
-        ui.line(format_args!("\n{}\n{state:#}", paint(HEADING, "State")))?;
+    if !run.state.is_null() {
+        ui.line(format_args!("\n{}\n{:#}", paint(HEADING, "State"), run.state))?;
     }
     Ok(())
+}
+
+/// A text, if there is something in it.
+fn said(text: Option<&String>) -> Option<&str> {
+    text.map(String::as_str).filter(|text| !text.is_empty())
 }

@@ -4,21 +4,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use px_core::Timestamp;
-use serde_json::Value;
+use px_api::Event;
+use px_client::{Answer, Client};
 
-use super::{explained, fetch, panel, path};
-use crate::client::Client;
+use super::{explained, fetch, panel};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
-use crate::sse::Parser;
 use crate::ui::{FAINT, Ui, paint, reader_gone, style_of};
 use crate::{event_line, words};
-
-/// How often a stream that broke off is opened again, without anything new.
-const MAX_RETRIES: u32 = 30;
-/// How long between two of them.
-const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// How often the panel is drawn anew.
 const REDRAW: Duration = Duration::from_millis(250);
@@ -47,7 +40,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
             () = reader_gone() => return Err(Error::new(Kind::Unread, "")),
         },
     };
-    if !last.as_ref().is_some_and(is_over) {
+    if !last.as_ref().is_some_and(|event| event.is_end()) {
         ui.note(format_args!(
             "The stream ended before the run did; `px runs watch {}` takes it up again.",
             args.run
@@ -57,7 +50,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
 }
 
 /// Follows a run with the panel below its events.
-async fn live(context: &Context, client: &Client, id: &str, width: usize) -> Result<Option<Value>> {
+async fn live(context: &Context, client: &Client, id: &str, width: usize) -> Result<Option<Answer<Event>>> {
     let ui = context.ui;
     let panel = Mutex::new(Drawn::default());
     let followed = follow(client, id, Until::End, |event| {
@@ -67,16 +60,16 @@ async fn live(context: &Context, client: &Client, id: &str, width: usize) -> Res
         print(ui, event)
     });
     let redraw = async {
-        let mut run = Value::Null;
+        let mut run = None;
         loop {
             tokio::time::sleep(REDRAW).await;
             let is_old = std::mem::take(&mut panel.lock().unwrap_or_else(PoisonError::into_inner).is_old);
             if is_old {
                 // Without an answer the events go on; the next look may have one.
-                run = fetch(client, id).await.unwrap_or(run);
+                run = fetch(client, id).await.ok().or(run);
             }
-            if !run.is_null() {
-                let lines = panel::lines(&run, context.now(), width);
+            if let Some(run) = &run {
+                let lines = panel::lines(run, context.now(), width);
                 let mut drawn = panel.lock().unwrap_or_else(PoisonError::into_inner);
                 ui.erase(std::mem::replace(&mut drawn.lines, lines.len()));
                 lines.iter().for_each(|line| ui.note(line));
@@ -117,78 +110,35 @@ pub(crate) async fn follow(
     client: &Client,
     id: &str,
     until: Until,
-    mut each: impl FnMut(&Value) -> Result<()>,
-) -> Result<Option<Value>> {
-    let path = path(id, "/watch");
-    let mut last: Option<Value> = None;
-    let mut seen: Option<String> = None;
-    let mut retries = 0;
-    loop {
-        let error = match client.stream(&path, seen.as_deref()).await {
-            Ok(response) => {
-                let mut parser = Parser::default();
-                let mut stream = response.bytes_stream();
-                loop {
-                    let bytes = match stream.next().await {
-                        Some(Ok(bytes)) => bytes,
-                        Some(Err(error)) => break Some(client.broken(&error)),
-                        None => break None,
-                    };
-                    for frame in parser.push(&bytes)? {
-                        let Ok(event) = serde_json::from_str::<Value>(&frame.data) else { continue };
-                        let number = event.get("seq").and_then(Value::as_u64).map(|seq| seq.to_string());
-                        seen = frame.id.or(number).or(seen);
-                        retries = 0;
-                        each(&event)?;
-                        let done = is_over(&event) || event_type(&event) == "brain:paused";
-                        last = Some(event);
-                        if until == Until::Outcome && done {
-                            return Ok(last);
-                        }
-                    }
-                }
-            }
-            // The first attempt fails as every command does.
-            Err(error) if seen.is_none() || error.kind != Kind::Unreachable => {
-                return Err(explained(error, id));
-            }
-            Err(error) => Some(error),
-        };
-        let over = last.as_ref().is_some_and(is_over);
-        if over || (error.is_none() && until == Until::End) {
-            return Ok(last);
+    mut each: impl FnMut(&Answer<Event>) -> Result<()>,
+) -> Result<Option<Answer<Event>>> {
+    let watch = client.watch_run(id);
+    let watch = if until == Until::Outcome { watch.across_restarts() } else { watch };
+    let mut events = watch.events();
+    let mut last = None;
+    while let Some(event) = events.next().await {
+        let event = event.map_err(|error| explained(error, id))?;
+        each(&event)?;
+        let has_outcome = event.is_end() || event.kind == "brain:paused";
+        last = Some(event);
+        if until == Until::Outcome && has_outcome {
+            break;
         }
-        retries += 1;
-        if retries > MAX_RETRIES {
-            return Err(error.unwrap_or_else(|| {
-                Error::new(Kind::Unreachable, format!("the server keeps closing the stream of run {id}"))
-            }));
-        }
-        tokio::time::sleep(RETRY_PAUSE).await;
     }
-}
-
-/// Whether this event is a run's last.
-fn is_over(event: &Value) -> bool {
-    matches!(event_type(event), "brain:complete" | "brain:error" | "brain:cancelled")
-}
-
-fn event_type(event: &Value) -> &str {
-    event.get("type").and_then(Value::as_str).unwrap_or_default()
+    Ok(last)
 }
 
 /// One event on one line.
-pub(crate) fn print(ui: Ui, event: &Value) -> Result<()> {
+pub(crate) fn print(ui: Ui, event: &Answer<Event>) -> Result<()> {
     if ui.json {
-        return ui.json_line(event);
+        return ui.json_line(&event.to_json());
     }
-    let number = |name: &str| event.get(name).and_then(Value::as_u64).unwrap_or_default();
-    let at = words::time_of_day(Timestamp::from_millis(number("timestamp")));
-    let name = event_type(event);
-    let status = event.get("status").and_then(Value::as_str).unwrap_or_default();
+    let at = words::time_of_day(event.timestamp);
+    let name = &*event.kind;
+    let status = event.status.as_ref().map_or("", |status| status.as_str());
     let detail = event_line::detail(event).replace('\n', " ");
     let padded = if detail.is_empty() { name.to_owned() } else { format!("{name:<22} ") };
     let painted = if name.starts_with("brain:") { paint(style_of(status), padded) } else { padded };
-    let line = format!("{:>4} {} {painted}{detail}", number("seq"), paint(FAINT, at));
+    let line = format!("{:>4} {} {painted}{detail}", event.seq, paint(FAINT, at));
     ui.line(line)
 }

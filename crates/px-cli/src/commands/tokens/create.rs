@@ -1,10 +1,10 @@
 //! `px tokens create <name>`
 
+use px_api::{CreateToken, CreatedToken, Scope, Token};
 use px_store::tokens::Permission;
-use secrecy::ExposeSecret as _;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Place, Way, refused, way};
+use super::{Place, Way, refused, shown, way};
 use crate::context::Context;
 use crate::error::{Error, Result};
 
@@ -28,9 +28,12 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
-    let made = match way(context, args.place, true).await? {
+    let (created, json) = match way(context, args.place, true).await? {
         Way::Server(client) => {
-            client.post("/tokens", &json!({ "name": args.name, "scope": args.scope })).await?
+            let token = CreateToken::new(args.name, &Scope::from(&*args.scope));
+            let answer = client.create_token(&token).await?;
+            let json = answer.to_json();
+            (answer.into_value(), json)
         }
         Way::Store(None) => return Err(Error::failed("there is no store")),
         Way::Store(Some(opened)) => {
@@ -38,21 +41,19 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
             let made = opened.tokens.create(&args.name, permission).await;
             opened.close()?;
             let (token, secret) = made.map_err(refused)?;
-            json!({
-                "id": token.id, "name": token.name, "scope": token.permission.as_str(),
-                "createdAt": token.created_at, "token": secret.expose_secret(),
-            })
+            let Token { id, name, scope, created_at } = shown(&token);
+            let created = CreatedToken { id, name, scope, created_at, token: secret.into() };
+            let json = json!(created);
+            (created, json)
         }
     };
     if context.ui.json {
-        return context.ui.json(&made);
+        return context.ui.json(&json);
     }
-    let text = |name: &str| made.get(name).and_then(Value::as_str).unwrap_or_default();
-    context.ui.line(text("token"))?;
+    context.ui.line(created.token.expose())?;
     context.ui.note(format_args!(
         "{} may {}. It is shown this once: keep it, and give it to the command line as PX_TOKEN.",
-        text("id"),
-        text("scope")
+        created.id, created.scope
     ));
     Ok(())
 }

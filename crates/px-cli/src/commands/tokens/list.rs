@@ -1,9 +1,9 @@
 //! `px tokens list`
 
-use px_core::Timestamp;
-use serde_json::{Value, json};
+use px_api::{Token, Tokens};
+use serde_json::json;
 
-use super::{Place, Way, way};
+use super::{Place, Way, shown, way};
 use crate::context::Context;
 use crate::error::Result;
 use crate::words;
@@ -17,39 +17,34 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
-    let listed = match way(context, args.place, false).await? {
-        Way::Server(client) => client.get("/tokens").await?,
-        Way::Store(None) => json!({ "count": 0, "tokens": [] }),
-        Way::Store(Some(opened)) => {
-            let tokens: Vec<Value> = opened
-                .tokens
-                .list()
-                .iter()
-                .map(|token| {
-                    json!({
-                        "id": token.id, "name": token.name, "scope": token.permission.as_str(),
-                        "createdAt": token.created_at,
-                    })
-                })
-                .collect();
-            opened.close()?;
-            json!({ "count": tokens.len(), "tokens": tokens })
+    let (listed, json) = match way(context, args.place, false).await? {
+        Way::Server(client) => {
+            let answer = client.tokens().await?;
+            let json = answer.to_json();
+            (answer.into_value(), json)
+        }
+        Way::Store(opened) => {
+            let mut tokens = Vec::new();
+            if let Some(opened) = opened {
+                tokens.extend(opened.tokens.list().iter().map(shown));
+                opened.close()?;
+            }
+            let listed = Tokens::from(tokens);
+            let json = json!(listed);
+            (listed, json)
         }
     };
     if context.ui.json {
-        return context.ui.json(&listed);
+        return context.ui.json(&json);
     }
-    let tokens = listed.get("tokens").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    if tokens.is_empty() {
+    if listed.tokens.is_empty() {
         context.ui.note("No tokens: the API is for this machine only. `px tokens create` makes one.");
         return Ok(());
     }
     let now = context.now();
-    let row = |token: &Value| {
-        let text = |name: &str| token.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let made = token.get("createdAt").and_then(Value::as_u64).map(Timestamp::from_millis);
-        let age = made.map_or_else(String::new, |made| format!("{} ago", words::duration(now.since(made))));
-        vec![text("id"), text("name"), text("scope"), age]
+    let row = |token: &Token| {
+        let age = format!("{} ago", words::duration(now.since(token.created_at)));
+        vec![token.id.to_string(), token.name.clone(), token.scope.to_string(), age]
     };
-    context.ui.table(&["Token", "Name", "Scope", "Made"], tokens.iter().map(row).collect(), &[0])
+    context.ui.table(&["Token", "Name", "Scope", "Made"], listed.tokens.iter().map(row).collect(), &[0])
 }

@@ -12,15 +12,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Subcommand;
+use px_api::Token;
+use px_client::Client;
 use px_core::{Ids, SystemClock};
 use px_server::{TokenError, Tokens};
 use px_store::{Embedded, Store as _};
 use px_store_sled::SledRows;
 
 use super::serve::store_error;
-use crate::client::Client;
 use crate::context::Context;
 use crate::error::{Error, Result};
+
+/// A token of the store as the API shows it.
+fn shown(token: &px_store::tokens::Token) -> Token {
+    Token {
+        id: token.id,
+        name: token.name.clone(),
+        scope: token.permission.as_str().into(),
+        created_at: token.created_at,
+    }
+}
 
 /// How long to wait for the lock of a process that is just ending.
 const LOCK_WAIT: Duration = Duration::from_millis(100);

@@ -4,7 +4,6 @@ use px_core::TokenId;
 use serde_json::json;
 
 use super::{Place, Way, refused, way};
-use crate::client::encode;
 use crate::context::Context;
 use crate::error::{Error, Result};
 
@@ -28,7 +27,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let id: TokenId = args.id.parse().map_err(|error: px_core::ParseIdError| missing(error.to_string()))?;
     match way(context, args.place, false).await? {
         Way::Server(client) => {
-            client.delete(&format!("/tokens/{}", encode(&id.to_string()))).await?;
+            client.revoke_token(id).await?;
         }
         Way::Store(None) => return Err(missing(format!("Token '{id}' not found"))),
         Way::Store(Some(opened)) => {

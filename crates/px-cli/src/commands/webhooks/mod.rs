@@ -7,9 +7,8 @@ mod show;
 mod verify;
 
 use clap::Subcommand;
-use serde_json::Value;
+use px_client::Client;
 
-use crate::client::Client;
 use crate::context::Context;
 use crate::curl::quoted;
 use crate::error::Result;
@@ -39,12 +38,8 @@ impl Command {
 
 /// The URL that the server reports for a webhook; `None` if it does not know it.
 pub(crate) async fn reported_url(client: &Client, slug: &str) -> Result<Option<String>> {
-    let listed = client.get("/webhooks").await?;
-    let webhooks = listed.get("webhooks").and_then(Value::as_array).into_iter().flatten();
-    let found = webhooks
-        .filter(|webhook| webhook.get("slug").and_then(Value::as_str) == Some(slug))
-        .find_map(|webhook| webhook.get("url")?.as_str());
-    Ok(found.map(str::to_owned))
+    let listed = client.webhooks().await?.into_value();
+    Ok(listed.webhooks.into_iter().find(|webhook| webhook.slug == slug).map(|webhook| webhook.url))
 }
 
 /// The line that sends an event with this identifier.

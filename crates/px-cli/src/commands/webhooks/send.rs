@@ -3,11 +3,12 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use px_api::{Accepted, Action};
+use px_client::{Client, WebhookAnswer};
 use serde_json::Value;
 
 use super::reported_url;
 use crate::address::Address;
-use crate::client::{Answer, Client, violations};
 use crate::context::{self, Context};
 use crate::error::{Error, Kind, Result};
 use crate::outgoing::{self, Draft, Request, Wish};
@@ -166,59 +167,85 @@ fn print_curl(ui: Ui, request: &Request) -> Result<()> {
     if ui.json { ui.json(&serde_json::json!({ "curl": line })) } else { ui.line(line) }
 }
 
-async fn send(client: &Client, request: &Request) -> Result<Answer> {
+async fn send(client: &Client, request: &Request) -> Result<WebhookAnswer> {
     let (method, headers) = (request.method.clone(), request.headers.clone());
-    client.deliver(method, &request.url, headers, request.body.clone()).await
+    Ok(client.send_webhook(method, &request.url, headers, request.body.clone()).await?)
 }
 
-fn print(ui: Ui, answer: &Answer, several: bool) -> Result<()> {
+fn print(ui: Ui, answer: &WebhookAnswer, several: bool) -> Result<()> {
     match (ui.json, several) {
-        (true, true) => return ui.json_line(&answer.body),
-        (true, false) => return ui.json(&answer.body),
+        (true, true) => return ui.json_line(&answer.to_json()),
+        (true, false) => return ui.json(&answer.to_json()),
         _ => {}
     }
     let style = if answer.is_success() { GOOD } else { ERROR };
-    let text = |name: &str| answer.body.get(name).and_then(Value::as_str);
-    let mut line = paint(style, answer.status);
-    for word in ["action", "identifier", "brainRunId", "deliveryId", "reason"].into_iter().filter_map(text) {
-        line.push(' ');
-        line.push_str(word);
+    let status = paint(style, answer.status);
+    match answer.accepted() {
+        Some(accepted) => {
+            ui.line(format_args!("{status} {}", became(&accepted)))?;
+            let run = accepted.brain_run_id.map(|run| run.to_string());
+            if let Some(meaning) = meaning(&accepted.action, run.as_deref()) {
+                ui.note(meaning);
+            }
+            Ok(())
+        }
+        // A handshake, or an answer of the webhook's own.
+        None if answer.is_success() => {
+            let said = answer.to_json();
+            let said = said.as_str().map_or_else(|| said.to_string(), str::to_owned);
+            ui.line(format_args!("{status} {said}").to_string().trim_end())
+        }
+        None => ui.line(status),
     }
-    if let Some(original) = answer.body.pointer("/original/deliveryId").and_then(Value::as_str) {
-        line = format!("{line} of {original}");
+}
+
+/// What became of a webhook, in the API's own words.
+fn became(accepted: &Accepted) -> String {
+    let run = accepted.brain_run_id.map(|run| run.to_string());
+    let delivery = accepted.delivery_id.to_string();
+    let words = [
+        Some(accepted.action.as_str()),
+        accepted.identifier.as_deref(),
+        run.as_deref(),
+        Some(&*delivery),
+        accepted.reason.as_deref(),
+    ];
+    let line = words.into_iter().flatten().collect::<Vec<_>>().join(" ");
+    match &accepted.original {
+        Some(original) => format!("{line} of {}", original.delivery_id),
+        None => line,
     }
-    if answer.is_success() && text("action").is_none() {
-        line =
-            format!("{line} {}", answer.body.as_str().map_or_else(|| answer.body.to_string(), str::to_owned));
-    }
-    ui.line(line.trim_end())?;
-    if let Some(meaning) = text("action").and_then(|action| meaning(action, text("brainRunId"))) {
-        ui.note(meaning);
-    }
-    Ok(())
 }
 
 /// What an action means, in words: the answer's own are the API's.
-fn meaning(action: &str, run: Option<&str>) -> Option<String> {
-    let run = run.unwrap_or("a run");
-    Some(match action {
-        "triggered" => format!("It started {run}."),
-        "resumed" => format!("It resumed {run}."),
-        "collected" => format!("It is one of several responses that {run} waits for."),
-        "queued" if run == "a run" => "Nobody waits for it yet; it is kept for a wait to come.".to_owned(),
-        "queued" => format!("It is kept for {run}, which takes it when it can."),
-        "duplicate" => "It was seen before; nothing happened again.".to_owned(),
-        "late" => {
-            format!("It came too late for {run}; `px webhooks deliveries bind` gives it to a run by hand.")
+fn meaning(action: &Action, run: Option<&str>) -> Option<String> {
+    Some(match (action, run) {
+        (Action::Queued, None) => "Nobody waits for it yet; it is kept for a wait to come.".to_owned(),
+        (Action::Queued, Some(run)) => format!("It is kept for {run}, which takes it when it can."),
+        (action, run) => {
+            let run = run.unwrap_or("a run");
+            match action {
+                Action::Triggered => format!("It started {run}."),
+                Action::Resumed => format!("It resumed {run}."),
+                Action::Collected => format!("It is one of several responses that {run} waits for."),
+                Action::Duplicate => "It was seen before; nothing happened again.".to_owned(),
+                Action::Late => format!(
+                    "It came too late for {run}; `px webhooks deliveries bind` gives it to a run by hand."
+                ),
+                Action::Ignored => "It is in the inbox, and nothing follows from it.".to_owned(),
+                _ => return None,
+            }
         }
-        "ignored" => "It is in the inbox, and nothing follows from it.".to_owned(),
-        _ => return None,
     })
 }
 
-fn refusal(answer: &Answer, signed: bool, spoilt: bool, variable: Option<&str>) -> Error {
-    let said = answer.body.get("error").and_then(Value::as_str).or(answer.body.as_str());
-    let said = said.map_or(String::new(), |said| format!(": {said}"));
+fn refusal(answer: &WebhookAnswer, signed: bool, spoilt: bool, variable: Option<&str>) -> Error {
+    let refused = answer.error();
+    let said = match (&refused, answer.to_json()) {
+        (Some(error), _) => format!(": {}", error.error),
+        (None, Value::String(text)) => format!(": {text}"),
+        (None, _) => String::new(),
+    };
     let hint = match (answer.status, variable) {
         (401, _) if spoilt => Some("the signature was spoilt, as asked".to_owned()),
         (401, Some(variable)) if signed => {
@@ -228,7 +255,7 @@ fn refusal(answer: &Answer, signed: bool, spoilt: bool, variable: Option<&str>) 
         (404, _) => {
             Some("the server does not serve this webhook; was it started from this project?".to_owned())
         }
-        (422, _) => answer.body.as_object().and_then(violations),
+        (422, _) => refused.and_then(|error| error.details()),
         (503, _) => Some("the server cannot take it now; try again in a moment".to_owned()),
         _ => None,
     };

@@ -2,9 +2,9 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use serde_json::Value;
+use px_api::Callback;
 
-use super::view;
+use super::shown;
 use crate::app::Shared;
 use crate::error::ApiError;
 use px_core::Code;
@@ -15,7 +15,7 @@ const MAX_ATTEMPTS: usize = 500;
 pub(in crate::api) async fn show(
     State(app): State<Shared>,
     Path(id): Path<String>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Callback>, ApiError> {
     let parsed = super::delivery_id(&id)?;
     let outbox = app.store().outbox();
     let outgoing = outbox.outgoing(app.parts.scope, parsed).await?;
@@ -24,5 +24,5 @@ pub(in crate::api) async fn show(
     })?;
     let attempts = outbox.attempts(app.parts.scope, parsed, 0, MAX_ATTEMPTS).await?;
     let parked = app.operator.parked_until(outgoing.lane).await?;
-    Ok(Json(view::delivery(&outgoing, &attempts, parked)))
+    Ok(Json(shown::callback(&outgoing, attempts, parked)))
 }

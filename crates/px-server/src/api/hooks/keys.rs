@@ -3,13 +3,14 @@
 
 use axum::Json;
 use axum::extract::State;
+use px_api::Keys;
 use px_outbound::sign;
-use serde_json::Value;
 
 use crate::app::Shared;
 use crate::error::ApiError;
 
-pub(in crate::api) async fn show(State(app): State<Shared>) -> Result<Json<Value>, ApiError> {
+pub(in crate::api) async fn show(State(app): State<Shared>) -> Result<Json<Keys>, ApiError> {
     let hooks = app.operator.hooks()?;
-    Ok(Json(sign::jwks(hooks.iter().flat_map(|hook| app.operator.public_keys(hook)))))
+    let keys = sign::jwks(hooks.iter().flat_map(|hook| app.operator.public_keys(hook)));
+    Ok(Json(Keys { keys }))
 }

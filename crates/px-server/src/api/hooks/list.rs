@@ -2,14 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
-use serde_json::{Value, json};
+use px_api::Hooks;
 
-use super::view;
+use super::shown;
 use crate::app::Shared;
 use crate::error::ApiError;
 
-pub(in crate::api) async fn list(State(app): State<Shared>) -> Result<Json<Value>, ApiError> {
-    let hooks: Vec<Value> =
-        app.operator.hooks()?.iter().map(|hook| view::hook(&app.operator, hook)).collect();
-    Ok(Json(json!({ "count": hooks.len(), "hooks": hooks })))
+pub(in crate::api) async fn list(State(app): State<Shared>) -> Result<Json<Hooks>, ApiError> {
+    let hooks = app.operator.hooks()?;
+    Ok(Json(hooks.iter().map(|hook| shown::hook(&app.operator, hook)).collect::<Vec<_>>().into()))
 }

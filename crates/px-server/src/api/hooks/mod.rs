@@ -10,10 +10,10 @@ pub(super) mod recover;
 pub(super) mod redeliver;
 pub(super) mod rotate_secret;
 pub(super) mod show;
+mod shown;
 pub(super) mod stats;
 pub(super) mod test;
 pub(super) mod update;
-mod view;
 
 use bytes::Bytes;
 use px_core::{Code, HookId, OutgoingId};

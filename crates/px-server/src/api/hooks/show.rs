@@ -2,16 +2,16 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use serde_json::Value;
+use px_api::Hook;
 
-use super::view;
+use super::shown;
 use crate::app::Shared;
 use crate::error::ApiError;
 
 pub(in crate::api) async fn show(
     State(app): State<Shared>,
     Path(id): Path<String>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Hook>, ApiError> {
     let hook = app.operator.hook(super::hook(&id)?).await?;
-    Ok(Json(view::hook(&app.operator, &hook)))
+    Ok(Json(shown::hook(&app.operator, &hook)))
 }

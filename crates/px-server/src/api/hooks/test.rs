@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use http::StatusCode;
-use serde_json::{Value, json};
+use px_api::TestSent;
 
 use crate::app::Shared;
 use crate::error::ApiError;
@@ -11,7 +11,7 @@ use crate::error::ApiError;
 pub(in crate::api) async fn test(
     State(app): State<Shared>,
     Path(id): Path<String>,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let delivery = app.operator.test(super::hook(&id)?).await?;
-    Ok((StatusCode::ACCEPTED, Json(json!({ "deliveryId": delivery }))))
+) -> Result<(StatusCode, Json<TestSent>), ApiError> {
+    let delivery_id = app.operator.test(super::hook(&id)?).await?;
+    Ok((StatusCode::ACCEPTED, Json(TestSent { delivery_id })))
 }

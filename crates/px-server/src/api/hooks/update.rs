@@ -3,10 +3,11 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use bytes::Bytes;
-use px_outbound::operate::{Input, Spec};
+use px_api::{CreateHook, Hook};
+use px_outbound::operate::Spec;
 use serde_json::{Map, Value};
 
-use super::view;
+use super::shown;
 use crate::app::Shared;
 use crate::error::ApiError;
 
@@ -14,7 +15,7 @@ pub(in crate::api) async fn update(
     State(app): State<Shared>,
     Path(id): Path<String>,
     body: Bytes,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Hook>, ApiError> {
     let id = super::hook(&id)?;
     let mut fields: Map<String, Value> = super::body(&body)?;
     let mut flag = |name: &str| match fields.remove(name) {
@@ -28,11 +29,12 @@ pub(in crate::api) async fn update(
     let mut hook = app.operator.hook(id).await?;
     if !fields.is_empty() {
         super::not_of_the_file(&app, id).await?;
-        let input: Input = serde_json::from_value(fields.into()).map_err(|error| {
+        let input: CreateHook = serde_json::from_value(fields.into()).map_err(|error| {
             ApiError::bad_request(format!("The request's body is not what it should be: {error}"))
         })?;
         let keep_headers = input.headers.is_none();
-        hook = app.operator.update(id, &input.onto(Spec::of(&hook))?, keep_headers).await?;
+        let spec = shown::input(input).onto(Spec::of(&hook))?;
+        hook = app.operator.update(id, &spec, keep_headers).await?;
     }
     let mut kept = None;
     match enabled {
@@ -43,9 +45,5 @@ pub(in crate::api) async fn update(
         Some(false) => hook = app.operator.disable(id).await?,
         None => {}
     }
-    let mut shown = view::hook(&app.operator, &hook);
-    if let (Value::Object(fields), Some(kept)) = (&mut shown, kept) {
-        fields.insert("kept".into(), kept.into());
-    }
-    Ok(Json(shown))
+    Ok(Json(Hook { kept, ..shown::hook(&app.operator, &hook) }))
 }

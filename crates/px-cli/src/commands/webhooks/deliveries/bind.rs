@@ -1,11 +1,10 @@
 //! `px webhooks deliveries bind`
 
-use serde_json::json;
+use px_api::BindDelivery;
 
 use super::explained;
-use crate::client::encode;
 use crate::context::Context;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Result};
 
 /// Give a queued, late or expired event to a run that waits on its webhook
 #[derive(Debug, clap::Args)]
@@ -24,16 +23,14 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let (id, run) = (&args.delivery, &args.run);
-    let path = format!("/webhooks/deliveries/{}/bind", encode(id));
-    let answer = context.client()?.post(&path, &json!({ "brainRunId": run })).await;
-    let answer = answer.map_err(|error| match error.kind {
-        Kind::Conflict => {
-            error.hint(format!("`px runs explain {run}` and `px webhooks deliveries show {id}` say more"))
-        }
+    let answer = context.client()?.bind_delivery(id, &BindDelivery::to(run)).await;
+    let answer = answer.map_err(|error| match error.status() {
+        Some(409) => Error::from(error)
+            .hint(format!("`px runs explain {run}` and `px webhooks deliveries show {id}` say more")),
         _ => explained(error, id),
     })?;
     if context.ui.json {
-        return context.ui.json(&answer);
+        return context.ui.json(&answer.to_json());
     }
     context.ui.note(format_args!("{run} took the event of {id}."));
     Ok(())

@@ -1,10 +1,9 @@
 //! `px webhooks deliveries list`
 
+use px_api::ListDeliveries;
 use px_core::Timestamp;
 use px_store::InboxState;
-use serde_json::Value;
 
-use crate::client::with_query;
 use crate::commands::runs::since;
 use crate::context::Context;
 use crate::error::Result;
@@ -43,27 +42,28 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let now = context.now();
-    let path = with_query(
-        "/webhooks/deliveries",
-        &[
-            ("slug", args.slug),
-            ("state", args.state),
-            ("identifier", args.identifier),
-            ("since", args.since.map(|text| since(&text, now)).transpose()?),
-            ("limit", Some(args.limit.to_string())),
-            ("cursor", args.cursor),
-        ],
-    );
-    let page = context.client()?.get(&path).await?;
+    let query = ListDeliveries {
+        slug: args.slug,
+        state: args.state,
+        identifier: args.identifier,
+        since: args.since.map(|text| since(&text, now)).transpose()?.map(Timestamp::as_millis),
+        limit: usize::try_from(args.limit).ok(),
+        cursor: args.cursor,
+    };
+    let page = context.client()?.deliveries(&query).await?;
     if context.ui.json {
-        return context.ui.json(&page);
+        return context.ui.json(&page.to_json());
     }
-    let deliveries = page.get("deliveries").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let rows = deliveries.iter().map(|delivery| {
-        let text = |name: &str| delivery.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
-        let received = delivery.get("receivedAt").and_then(Value::as_u64).map(Timestamp::from_millis);
-        let age = received.map_or("-".to_owned(), |at| words::age(now.since(at)));
-        vec![text("id"), text("slug"), text("state"), text("identifier"), text("brainRunId"), age]
+    let rows = page.deliveries.iter().map(|delivery| {
+        let text = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+        vec![
+            delivery.id.to_string(),
+            delivery.slug.clone(),
+            text(delivery.state.as_ref().map(ToString::to_string)),
+            text(delivery.identifier.clone()),
+            text(delivery.brain_run_id.as_ref().map(ToString::to_string)),
+            words::age(now.since(delivery.received_at)),
+        ]
     });
     let rows: Vec<_> = rows.collect();
     if rows.is_empty() {
@@ -71,7 +71,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     } else {
         context.ui.table(&["Delivery", "Webhook", "State", "Identifier", "Run", "Age"], rows, &[0, 2])?;
     }
-    if let Some(cursor) = page.get("nextCursor").and_then(Value::as_str) {
+    if let Some(cursor) = &page.next_cursor {
         context.ui.note(format_args!("There may be more: --cursor {cursor}"));
     }
     Ok(())

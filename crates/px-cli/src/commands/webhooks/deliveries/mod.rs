@@ -32,7 +32,8 @@ impl Command {
 }
 
 /// Says where ids come from to whoever gave one that is none.
-fn explained(error: Error, id: &str) -> Error {
+fn explained(error: px_client::Error, id: &str) -> Error {
+    let error = Error::from(error);
     let list = "`px webhooks deliveries list` shows those there are";
     match (error.kind, id.parse::<DeliveryId>()) {
         (Kind::NotFound, Err(shape)) => error.hint(format!("{shape}; {list}")),

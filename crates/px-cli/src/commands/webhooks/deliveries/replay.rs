@@ -1,12 +1,13 @@
 //! `px webhooks deliveries replay`
 
+use px_api::{Accepted, ListDeliveries};
+use px_client::Client;
 use px_store::InboxState;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::explained;
-use crate::client::{Client, encode, with_query};
 use crate::context::Context;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 
 /// How many deliveries one command replays, at most.
 const MAX_REPLAYED: usize = 1_000;
@@ -52,11 +53,11 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let several = ids.len() > 1;
     let mut refused = 0;
     for id in &ids {
-        match client.post(&format!("/webhooks/deliveries/{}/replay", encode(id)), &json!({})).await {
-            Ok(answer) => print(context, id, &answer)?,
-            Err(error) if several && !matches!(error.kind, Kind::Unreachable) => {
+        match client.replay_delivery(id).await {
+            Ok(answer) => print(context, id, answer.into_value())?,
+            Err(error) if several && error.status().is_some() => {
                 refused += 1;
-                context.ui.warn(format_args!("{id}: {}", error.message));
+                context.ui.warn(format_args!("{id}: {error}"));
             }
             Err(error) => return Err(explained(error, id)),
         }
@@ -76,22 +77,13 @@ async fn found(
     limit: usize,
 ) -> Result<Vec<String>> {
     let mut ids: Vec<String> = Vec::new();
-    let mut cursor = None;
+    let limit = limit.clamp(1, MAX_REPLAYED);
+    let mut query = ListDeliveries { slug, state, limit: Some(limit), ..ListDeliveries::default() };
     loop {
-        let path = with_query(
-            "/webhooks/deliveries",
-            &[
-                ("slug", slug.clone()),
-                ("state", state.clone()),
-                ("limit", Some(limit.clamp(1, MAX_REPLAYED).to_string())),
-                ("cursor", cursor),
-            ],
-        );
-        let page = client.get(&path).await?;
-        let items = page.get("deliveries").and_then(Value::as_array).into_iter().flatten();
-        ids.extend(items.filter_map(|delivery| delivery.get("id")?.as_str().map(str::to_owned)));
-        cursor = page.get("nextCursor").and_then(Value::as_str).map(str::to_owned);
-        if cursor.is_none() || ids.len() >= limit {
+        let page = client.deliveries(&query).await?.into_value();
+        ids.extend(page.deliveries.iter().map(|delivery| delivery.id.to_string()));
+        query.cursor = page.next_cursor;
+        if query.cursor.is_none() || ids.len() >= limit {
             ids.truncate(limit);
             ids.reverse();
             return Ok(ids);
@@ -99,19 +91,23 @@ async fn found(
     }
 }
 
-fn print(context: &Context, id: &str, answer: &Value) -> Result<()> {
+fn print(context: &Context, id: &str, answer: Value) -> Result<()> {
     if context.ui.json {
-        return context.ui.json_line(answer);
+        return context.ui.json_line(&answer);
     }
     let mut line = id.to_owned();
-    for name in ["action", "identifier", "brainRunId", "reason"] {
-        if let Some(text) = answer.get(name).and_then(Value::as_str) {
+    // A handshake, or a webhook with an answer of its own, says nothing of a delivery.
+    if let Ok(accepted) = serde_json::from_value::<Accepted>(answer) {
+        let run = accepted.brain_run_id.map(|run| run.to_string());
+        let words = [Some(accepted.action.as_str()), accepted.identifier.as_deref(), run.as_deref()];
+        for word in words.into_iter().chain([accepted.reason.as_deref()]).flatten() {
             line.push(' ');
-            line.push_str(text);
+            line.push_str(word);
         }
-    }
-    if let Some(new) = answer.get("deliveryId").and_then(Value::as_str).filter(|new| *new != id) {
-        line.push_str(&format!(" as {new}"));
+        let new = accepted.delivery_id.to_string();
+        if new != id {
+            line.push_str(&format!(" as {new}"));
+        }
     }
     context.ui.line(line)
 }

@@ -1,10 +1,9 @@
 //! `px webhooks deliveries show`
 
+use px_api::Delivery;
 use px_core::Timestamp;
-use serde_json::Value;
 
 use super::explained;
-use crate::client::encode;
 use crate::context::Context;
 use crate::error::Result;
 use crate::ui::{HEADING, Ui, paint};
@@ -20,38 +19,36 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let id = &args.delivery;
-    let path = format!("/webhooks/deliveries/{}", encode(id));
-    let delivery = context.client()?.get(&path).await.map_err(|error| explained(error, id))?;
+    let delivery = context.client()?.delivery(id).await.map_err(|error| explained(error, id))?;
     if context.ui.json {
-        return context.ui.json(&delivery);
+        return context.ui.json(&delivery.to_json());
     }
     print(context.ui, &delivery, context.now())
 }
 
-fn print(ui: Ui, delivery: &Value, now: Timestamp) -> Result<()> {
-    let text = |name: &str| delivery.get(name).and_then(Value::as_str).unwrap_or("-");
-    let number = |name: &str| delivery.get(name).and_then(Value::as_u64);
+fn print(ui: Ui, delivery: &Delivery, now: Timestamp) -> Result<()> {
     let field = |name: &str, value: &str| ui.line(format_args!("{name:<10} {value}"));
-    field("Delivery", text("id"))?;
-    field("Webhook", text("slug"))?;
-    if let Some(at) = number("receivedAt") {
-        field("Received", &words::moment(Timestamp::from_millis(at), now))?;
-    }
-    field("From", text("remote"))?;
-    field("Request", &format!("{} {}", text("method"), text("target")))?;
-    field("Verdict", text("verdict"))?;
-    let took = number("tookMicros").map_or(String::new(), |micros| format!(" after {micros} µs"));
-    field("Answered", &format!("{}{took}", number("status").unwrap_or_default()))?;
-    for event in delivery.get("events").and_then(Value::as_array).into_iter().flatten() {
-        let part = |name: &str| event.get(name).and_then(Value::as_str);
-        let words = [part("state"), part("identifier"), part("brainRunId"), part("providerId")];
+    field("Delivery", &delivery.id.to_string())?;
+    field("Webhook", &delivery.slug)?;
+    field("Received", &words::moment(delivery.received_at, now))?;
+    field("From", &delivery.remote)?;
+    field("Request", &format!("{} {}", delivery.method, delivery.target))?;
+    field("Verdict", &delivery.verdict)?;
+    field("Answered", &format!("{} after {} µs", delivery.status, delivery.took_micros))?;
+    for event in &delivery.events {
+        let run = event.brain_run_id.map(|run| run.to_string());
+        let words = [
+            Some(event.state.as_str()),
+            event.identifier.as_deref(),
+            run.as_deref(),
+            event.provider_id.as_deref(),
+        ];
         field("Event", &words.into_iter().flatten().collect::<Vec<_>>().join(" "))?;
     }
-    field("Why", text("why"))?;
+    field("Why", &delivery.why)?;
     ui.line(format_args!("\n{}", paint(HEADING, "Headers")))?;
-    for (name, value) in delivery.get("headers").and_then(Value::as_object).into_iter().flatten() {
-        ui.line(format_args!("  {name}: {}", value.as_str().unwrap_or_default()))?;
+    for (name, value) in &delivery.headers {
+        ui.line(format_args!("  {name}: {value}"))?;
     }
-    let payload = delivery.get("payload").unwrap_or(&Value::Null);
-    ui.line(format_args!("\n{}\n{payload:#}", paint(HEADING, "Payload")))
+    ui.line(format_args!("\n{}\n{:#}", paint(HEADING, "Payload"), delivery.payload))
 }

@@ -1,25 +1,36 @@
 //! Why a delivery became what it is, in a paragraph: the rule that applied, the
 //! wait or what was missing, who else had waited, and what can be done now.
 //!
-//! It tells what the inbox keeps of the moment of the commit, and asks the store
-//! only about what is so now. Tested over the real binary in the root's
-//! `tests/why.rs`.
+//! It tells what the inbox keeps of the moment of the commit, and a few things
+//! that are so now, which whoever asks has looked up ([`Now`]). Tested over the
+//! real binary in the root's `tests/why.rs`.
 
-use px_core::RunStatus;
-use px_store::{Delivery, InboxEvent, InboxState};
+use px_core::{DeliveryId, Timestamp};
 
-use crate::app::App;
+use crate::{DeliveryState, InboxEvent};
 
-/// What became of a delivery and why, a few sentences an event.
-pub(crate) async fn why(app: &App, delivery: &Delivery) -> String {
-    let mut told = Vec::new();
-    for event in &delivery.events {
-        told.push(paragraph(app, delivery, event).await);
-    }
+/// Things about an event that its record in the answer does not say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Now {
+    /// The event brought a token.
+    pub brought_token: bool,
+    /// Another delivery did what it was to do.
+    pub is_superseded: bool,
+    /// Until when it is kept for a wait to come, if that has an end.
+    pub kept_until: Option<Timestamp>,
+    /// The run that owns it is paused.
+    pub is_owner_paused: bool,
+}
+
+/// What became of a delivery and why, a few sentences an event. `emptied` says
+/// that its headers and payload were dropped.
+#[must_use]
+pub fn why(id: DeliveryId, slug: &str, events: &[(&InboxEvent, Now)], emptied: bool) -> String {
+    let mut told: Vec<String> = events.iter().map(|(event, now)| paragraph(id, slug, event, *now)).collect();
     if told.is_empty() {
         told.push("The delivery carries no event.".to_owned());
     }
-    if delivery.emptied {
+    if emptied {
         told.push(
             "Its headers and payload were dropped since: there were more deliveries than are kept.".into(),
         );
@@ -27,20 +38,18 @@ pub(crate) async fn why(app: &App, delivery: &Delivery) -> String {
     told.join(" ")
 }
 
-async fn paragraph(app: &App, delivery: &Delivery, event: &InboxEvent) -> String {
-    use InboxState as S;
-    let slug = &delivery.slug;
+fn paragraph(id: DeliveryId, slug: &str, event: &InboxEvent, now: Now) -> String {
+    use DeliveryState as S;
     let place = match &event.identifier {
         Some(identifier) => format!("{slug} for '{identifier}'"),
-        None => slug.clone(),
+        None => slug.to_owned(),
     };
-    let run = event.run.map_or_else(|| "a run".to_owned(), |run| run.to_string());
+    let run = event.brain_run_id.map_or_else(|| "a run".to_owned(), |run| run.to_string());
     let reason = event.reason.as_deref().unwrap_or("no reason was given");
-    let id = delivery.id;
     let others = others(event);
-    match event.state {
+    match &event.state {
         S::Resumed => {
-            let wait = event.wait.map(|wait| format!(" ({wait})")).unwrap_or_default();
+            let wait = event.wait_id.map(|wait| format!(" ({wait})")).unwrap_or_default();
             format!("{run} waited on {place}{wait}, and took the event: the oldest wait does.{others}")
         }
         S::Collected => format!(
@@ -54,7 +63,7 @@ async fn paragraph(app: &App, delivery: &Delivery, event: &InboxEvent) -> String
             ),
             None => format!("The handler gave no identifier and said to start a run: {run} was started."),
         },
-        S::Queued => queued(app, delivery, event, &place).await,
+        S::Queued => queued(event, now, &place),
         S::Duplicate => match event.original {
             Some(original) if original == id => {
                 "The same delivery brings this event twice, by the provider's id; the first one counts."
@@ -68,12 +77,12 @@ async fn paragraph(app: &App, delivery: &Delivery, event: &InboxEvent) -> String
         },
         S::Ignored if event.reason.as_deref() == Some("token") => format!(
             "{run} waits on {place}, but with a token, and the event brought {}; so nothing follows from it.",
-            if event.token.is_some() { "another one" } else { "none" }
+            if now.brought_token { "another one" } else { "none" }
         ),
-        S::Ignored if event.is_superseded() => {
+        S::Ignored if now.is_superseded => {
             format!("What this event was to do, another delivery did: {reason}.")
         }
-        S::Ignored if event.run.is_some() => {
+        S::Ignored if event.brain_run_id.is_some() => {
             format!("{run} waits on {place}, and did not take the event: {reason}.")
         }
         S::Ignored if event.identifier.is_some() => {
@@ -96,10 +105,11 @@ async fn paragraph(app: &App, delivery: &Delivery, event: &InboxEvent) -> String
             "The sender was not believed: {reason}. Nothing of the request's body was kept; `px webhooks verify \
              {slug}` checks a captured one."
         ),
+        S::Other(state) => format!("Its state is '{state}': {reason}."),
     }
 }
 
-/// Who else waited when the event came (RULES 11).
+/// Those who waited too when the event came.
 fn others(event: &InboxEvent) -> String {
     let runs: Vec<String> = event.passed.iter().map(ToString::to_string).collect();
     match runs.as_slice() {
@@ -109,27 +119,20 @@ fn others(event: &InboxEvent) -> String {
     }
 }
 
-async fn queued(app: &App, delivery: &Delivery, event: &InboxEvent, place: &str) -> String {
-    let Some(run) = event.run else {
-        let early = app.registry().webhook(&delivery.slug).and_then(|webhook| webhook.early);
-        let until = early.map(|early| format!(", until {}", event.since.after(early))).unwrap_or_default();
-        let starts = match &event.start {
-            Some(start) => format!(" The handler would have started '{}'.", start.brain),
+fn queued(event: &InboxEvent, now: Now, place: &str) -> String {
+    let Some(run) = event.brain_run_id else {
+        let until = now.kept_until.map(|at| format!(", until {at}")).unwrap_or_default();
+        let starts = match &event.would_start {
+            Some(brain) => format!(" The handler would have started '{brain}'."),
             None => String::new(),
         };
         return format!("Nobody waits on {place} yet; the event is kept for a wait to come{until}.{starts}");
     };
-    let status = match app.store().run(app.parts.scope, run).await {
-        Ok(Some(record)) => record.run.status,
-        _ => RunStatus::Running,
-    };
-    match status {
-        RunStatus::Paused => format!(
+    if now.is_owner_paused {
+        return format!(
             "{run} waits on {place} and is paused; the event is kept, and applied when `px runs resume {run}` lets \
              it go on."
-        ),
-        _ => format!(
-            "{run} owns {place} and does not wait on it now; the event is kept until it does, or ends."
-        ),
+        );
     }
+    format!("{run} owns {place} and does not wait on it now; the event is kept until it does, or ends.")
 }

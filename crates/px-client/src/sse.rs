@@ -1,8 +1,6 @@
 //! Server-sent events (WHATWG HTML, section 9.2), as far as px sends them:
 //! `id:` and `data:`; comments and other fields are skipped.
 
-use crate::error::{Error, Result};
-
 /// Longest line that is read.
 const MAX_LINE_BYTES: usize = 64 * 1024 * 1024;
 
@@ -11,6 +9,16 @@ const MAX_LINE_BYTES: usize = 64 * 1024 * 1024;
 pub(crate) struct Frame {
     pub(crate) id: Option<String>,
     pub(crate) data: String,
+}
+
+/// A line of more than [`MAX_LINE_BYTES`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LineTooLong;
+
+impl std::fmt::Display for LineTooLong {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the stream has a line of more than {MAX_LINE_BYTES} bytes")
+    }
 }
 
 /// Bytes in, events out.
@@ -23,7 +31,7 @@ pub(crate) struct Parser {
 
 impl Parser {
     /// Takes what arrived and gives the events that it completes.
-    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<Vec<Frame>> {
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<Vec<Frame>, LineTooLong> {
         let mut frames = Vec::new();
         let mut rest = bytes;
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
@@ -36,7 +44,7 @@ impl Parser {
         }
         self.line.extend_from_slice(rest);
         if self.line.len() > MAX_LINE_BYTES {
-            return Err(Error::failed(format!("the stream has a line of more than {MAX_LINE_BYTES} bytes")));
+            return Err(LineTooLong);
         }
         Ok(frames)
     }

@@ -1,0 +1,166 @@
+//! The inbox: deliveries of webhooks.
+
+#![expect(missing_docs, reason = "a field whose name says it all has no description in the document either")]
+
+use std::collections::BTreeMap;
+
+use px_core::{DeliveryId, EventId, RunId, Timestamp, WaitId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::open::{plain_words, words};
+use crate::{Action, Nullable, Object};
+
+words! {
+    /// What became of an event of a delivery.
+    pub enum DeliveryState {
+        /// A run that waited took it.
+        Resumed = "resumed",
+        /// It started a run.
+        Started = "started",
+        /// It is kept for a run.
+        Queued = "queued",
+        /// It is one of several responses that a wait needs.
+        Collected = "collected",
+        /// It was seen before.
+        Duplicate = "duplicate",
+        /// Nothing follows from it.
+        Ignored = "ignored",
+        /// Its wait was over.
+        Late = "late",
+        /// Nobody waited for it in time.
+        Expired = "expired",
+        /// It did not get as far as a run.
+        Quarantined = "quarantined",
+        /// Its sender was not believed.
+        Rejected = "rejected",
+    }
+}
+plain_words!(DeliveryState);
+
+/// A page of the inbox, newest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct DeliveryPage {
+    pub deliveries: Vec<DeliverySummary>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+/// A delivery in a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct DeliverySummary {
+    pub id: DeliveryId,
+    pub slug: String,
+    pub received_at: Timestamp,
+    #[schemars(with = "Nullable<DeliveryState>")]
+    pub state: Option<DeliveryState>,
+    #[schemars(with = "Nullable<String>")]
+    pub identifier: Option<String>,
+    #[schemars(with = "Nullable<RunId>")]
+    pub brain_run_id: Option<RunId>,
+    /// The status that it was answered.
+    pub status: u16,
+    /// The bytes of its body.
+    pub size: u64,
+    pub events: Vec<InboxEvent>,
+}
+
+/// A delivery on its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct Delivery {
+    pub id: DeliveryId,
+    pub slug: String,
+    pub received_at: Timestamp,
+    #[schemars(with = "Nullable<DeliveryState>")]
+    pub state: Option<DeliveryState>,
+    #[schemars(with = "Nullable<String>")]
+    pub identifier: Option<String>,
+    #[schemars(with = "Nullable<RunId>")]
+    pub brain_run_id: Option<RunId>,
+    pub status: u16,
+    pub size: u64,
+    pub events: Vec<InboxEvent>,
+    pub method: String,
+    /// Path and query.
+    pub target: String,
+    /// Who sent it.
+    pub remote: String,
+    /// Without what is secret.
+    pub headers: BTreeMap<String, String>,
+    /// What the verification said.
+    pub verdict: String,
+    /// Until the routing, microseconds.
+    pub took_micros: u64,
+    /// The body: JSON, or a text.
+    pub payload: Value,
+    /// Whether headers and body were dropped since.
+    pub emptied: bool,
+    /// What became of it, in words.
+    pub why: String,
+}
+
+/// An event of a delivery.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct InboxEvent {
+    pub id: EventId,
+    pub state: DeliveryState,
+    pub since: Timestamp,
+    #[schemars(with = "Nullable<String>")]
+    pub provider_id: Option<String>,
+    #[schemars(with = "Nullable<String>")]
+    pub identifier: Option<String>,
+    #[schemars(with = "Nullable<RunId>")]
+    pub brain_run_id: Option<RunId>,
+    #[schemars(with = "Nullable<WaitId>")]
+    pub wait_id: Option<WaitId>,
+    /// Runs that waited too, and went on waiting.
+    pub passed: Vec<RunId>,
+    /// The delivery that a duplicate repeats.
+    #[schemars(with = "Nullable<DeliveryId>")]
+    pub original: Option<DeliveryId>,
+    #[schemars(with = "Nullable<String>")]
+    pub reason: Option<String>,
+    #[schemars(with = "Nullable<Object>")]
+    pub response: Option<Value>,
+    /// The brain that it would start, if nobody waits.
+    #[schemars(with = "Nullable<String>")]
+    pub would_start: Option<String>,
+}
+
+/// Gives a kept event to a run by hand (`POST /webhooks/deliveries/{id}/bind`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(description = "")]
+pub struct BindDelivery {
+    /// The run.
+    #[schemars(with = "String", length(min = 1))]
+    pub brain_run_id: Option<String>,
+}
+
+impl BindDelivery {
+    /// To this run.
+    #[must_use]
+    pub fn to(run: impl ToString) -> Self {
+        Self { brain_run_id: Some(run.to_string()) }
+    }
+}
+
+/// An event was given to a run by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct BoundEvent {
+    pub action: Action,
+    pub brain_run_id: RunId,
+    pub delivery_id: DeliveryId,
+    pub event_id: EventId,
+}

@@ -1,0 +1,71 @@
+//! The types of px's HTTP API. The server serialises them, its OpenAPI document
+//! is derived from them, and px-client reads them: a field that is not here does
+//! not exist. Knows no HTTP, no store and no clock.
+//!
+//! * Answers accept unknown fields when they are read, so that an older client
+//!   reads a newer server. The document says `additionalProperties: false` all the
+//!   same: the tests of the whole contract hold each answer against it, and find a
+//!   field that this crate does not have.
+//! * Requests refuse unknown fields where the server does, which each type says.
+//! * Words with a fixed set of values (`status`, `state`, `action`, …) are enums
+//!   with a variant for a word that came later.
+//!
+//! [`story`] and [`why`] put runs and deliveries into sentences, [`pages`] explains
+//! the codes of errors.
+
+mod brains;
+mod callbacks;
+mod error;
+mod events;
+mod hooks;
+mod inbox;
+mod lenient;
+mod open;
+pub mod pages;
+mod queries;
+mod requests;
+mod runs;
+mod schema;
+mod secret;
+mod server;
+pub mod story;
+mod tokens;
+mod waits;
+mod webhooks;
+pub mod why;
+pub mod words;
+
+pub use brains::{Brain, BrainStep, BrainSummary, Brains, Candidate, InnerBrain};
+pub use callbacks::{
+    Attempt, AttemptSummary, Callback, CallbackPage, CallbackState, CallbackSummary, Recovered, Response,
+    TestSent, Timing,
+};
+pub use error::{Error, Violation};
+pub use events::{Detail, Event, Events};
+pub use hooks::{CreateHook, Disabled, Hook, HookStats, Hooks, Keys, RecoverHook, Retry, RotateSecret};
+pub use hooks::{Signature, UpdateHook};
+pub use inbox::{
+    BindDelivery, BoundEvent, Delivery, DeliveryPage, DeliveryState, DeliverySummary, InboxEvent,
+};
+pub use open::Open;
+/// Ids, times and codes, as every part of px has them.
+pub use px_core::{
+    Code, DeliveryId, EventId, HookId, OutgoingId, ParseIdError, RunId, Timestamp, TokenId, WaitId,
+};
+pub use queries::{
+    BrainHistory, FindBrains, ListCallbacks, ListDeliveries, ListRuns, RunEvents, ShowRun, format_statuses,
+};
+pub use requests::{ForkRun, RerunRun, ResumeRun, SignalRun, SignalType, StartRun};
+pub use runs::{
+    Cause, Failure, Position, RestartedRun, Resumed, Run, RunPage, RunStatus, RunSummary, RunningBrains,
+    Runs, SignalEntry, SignalTaken, StartedRun, StepProgress, StepStatus, Turn,
+};
+pub use schema::{Nullable, Object};
+pub use secret::Secret;
+pub use server::{Health, Status};
+pub use tokens::{CreateToken, CreatedToken, Scope, Token, Tokens};
+pub use waits::{Registration, Wait};
+pub use webhooks::{
+    Accepted, Action, FormAccepted, FormNotFound, FormQuery, FormRefused, Original, RefusedForm, Webhook,
+    Webhooks,
+};

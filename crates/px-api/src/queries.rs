@@ -1,0 +1,156 @@
+//! The queries of routes that list. A parameter that is empty counts as absent.
+
+use px_core::OutgoingId;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::RunStatus;
+use crate::lenient::non_empty;
+
+/// The pattern of a list of statuses, for the document.
+const STATUSES: &str = "^((pending|running|waiting|paused|complete|error|cancelled)\
+                        (,(pending|running|waiting|paused|complete|error|cancelled))*)?$";
+
+/// The pattern of a delivery's state, for the document.
+const STATES: &str =
+    "^(resumed|started|queued|collected|duplicate|ignored|late|expired|quarantined|rejected)?$";
+
+/// Statuses as [`ListRuns::status`] takes them: with commas between them.
+#[must_use]
+pub fn format_statuses(statuses: &[RunStatus]) -> String {
+    statuses.iter().map(RunStatus::as_str).collect::<Vec<_>>().join(",")
+}
+
+/// Which brains are listed (`GET /brains`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(description = "")]
+pub struct FindBrains {
+    /// A title, a file name, or a part of one.
+    #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
+    #[schemars(description = "")]
+    pub q: Option<String>,
+}
+
+/// How many runs of a brain are listed (`GET /brains/{id}/history`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(description = "")]
+pub struct BrainHistory {
+    /// At most this many; 10 if it is not said, and never more than 1,000.
+    #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
+    #[schemars(description = "")]
+    pub limit: Option<usize>,
+}
+
+/// Which runs are listed (`GET /brains/runs`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(description = "")]
+pub struct ListRuns {
+    /// Statuses, with commas between them.
+    #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = STATUSES))]
+    pub status: Option<String>,
+    /// Only runs of the brain that this text means.
+    #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
+    #[schemars(description = "")]
+    pub brain: Option<String>,
+    /// Only runs created at this time or later, milliseconds since 1970-01-01 UTC.
+    #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
+    #[schemars(description = "")]
+    pub since: Option<u64>,
+    /// At most this many; 50 if it is not said, and never more than 1,000.
+    #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
+    #[schemars(description = "")]
+    pub limit: Option<usize>,
+    /// The `nextCursor` of the page before.
+    #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^(run_[0-9a-f]{32})?$"))]
+    pub cursor: Option<String>,
+    /// `position` adds what `px check` has to know.
+    #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
+    #[schemars(description = "")]
+    pub include: Option<String>,
+}
+
+/// The point of its log at which a run is shown (`GET /brains/runs/{id}`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(description = "")]
+pub struct ShowRun {
+    /// The run as it was after the event of this number.
+    #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
+    pub at: Option<u64>,
+}
+
+/// Which part of a log is listed (`GET /brains/runs/{id}/events`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(description = "")]
+pub struct RunEvents {
+    /// Only events after the one of this number.
+    #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
+    #[schemars(description = "")]
+    pub after: Option<u64>,
+    /// At most this many; 1,000 if it is not said, which is also the most.
+    #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
+    #[schemars(description = "")]
+    pub limit: Option<usize>,
+}
+
+/// Which deliveries of webhooks are listed (`GET /webhooks/deliveries`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(description = "")]
+pub struct ListDeliveries {
+    /// Only of this webhook.
+    #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
+    #[schemars(description = "")]
+    pub slug: Option<String>,
+    /// Only with an event in this state.
+    #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
+    #[schemars(description = "", regex(pattern = STATES))]
+    pub state: Option<String>,
+    /// Only with an event of this identifier.
+    #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
+    #[schemars(description = "")]
+    pub identifier: Option<String>,
+    /// Only received at this time or later, milliseconds since 1970-01-01 UTC.
+    #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
+    #[schemars(description = "")]
+    pub since: Option<u64>,
+    /// At most this many; 50 if it is not said, and never more than 1,000.
+    #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
+    #[schemars(description = "")]
+    pub limit: Option<usize>,
+    /// The `nextCursor` of the page before.
+    #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
+    #[schemars(description = "", regex(pattern = r"^(whd_[0-9a-f]{32})?$"))]
+    pub cursor: Option<String>,
+}
+
+/// Which callbacks are listed (`GET /deliveries` and `GET /hooks/{id}/deliveries`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(description = "")]
+pub struct ListCallbacks {
+    /// Only to the hook of this id.
+    #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
+    #[schemars(description = "")]
+    pub hook: Option<String>,
+    /// Only about this run.
+    #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
+    #[schemars(description = "")]
+    pub brain_run_id: Option<String>,
+    /// Only in this state.
+    #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
+    #[schemars(description = "", regex(pattern = "^(pending|delivered|dead|held|discarded|parked)?$"))]
+    pub state: Option<String>,
+    /// Only written at this time or later, milliseconds since 1970-01-01 UTC.
+    #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
+    #[schemars(description = "")]
+    pub since: Option<u64>,
+    /// At most this many; 50 if it is not said, and never more than 1,000.
+    #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
+    #[schemars(description = "")]
+    pub limit: Option<usize>,
+    /// The `nextCursor` of the page before.
+    #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
+    #[schemars(description = "", with = "Option<String>", regex(pattern = r"^(dlv_[0-9a-f]{32})?$"))]
+    pub cursor: Option<OutgoingId>,
+}

@@ -1,0 +1,365 @@
+//! Runs.
+
+#![expect(missing_docs, reason = "a field whose name says it all has no description in the document either")]
+
+use px_core::event::Given;
+use px_core::run::Frame;
+use px_core::{RunId, Timestamp, event, wire};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::open::{listed_words, plain_words, words};
+use crate::{Nullable, Object, Open, Registration, Wait};
+
+words! {
+    /// What a run does.
+    pub enum RunStatus {
+        /// It is created, and waits for its turn.
+        Pending = "pending",
+        /// A step runs or is about to.
+        Running = "running",
+        /// It is parked on a wait.
+        Waiting = "waiting",
+        /// It stands still until it is resumed.
+        Paused = "paused",
+        /// It ended with a result.
+        Complete = "complete",
+        /// It ended with an error.
+        Error = "error",
+        /// It was ended from outside.
+        Cancelled = "cancelled",
+    }
+}
+listed_words!(RunStatus, Self::KNOWN, "What a run does.");
+
+impl RunStatus {
+    /// Whether nothing more can happen to the run. `false` for a status that
+    /// this version does not know.
+    #[must_use]
+    pub const fn is_terminal(&self) -> bool {
+        matches!(self, Self::Complete | Self::Error | Self::Cancelled)
+    }
+}
+
+impl From<px_core::RunStatus> for RunStatus {
+    fn from(status: px_core::RunStatus) -> Self {
+        Self::from(status.as_str())
+    }
+}
+
+words! {
+    /// How far a step is.
+    pub enum StepProgress {
+        /// It has not begun.
+        Pending = "pending",
+        /// It has begun.
+        Running = "running",
+        /// Its result is committed.
+        Complete = "complete",
+        /// It failed for good.
+        Error = "error",
+        /// A guard passed over it.
+        Halted = "halted",
+    }
+}
+plain_words!(StepProgress);
+
+/// A run in a list: options and error are JSON texts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct RunSummary {
+    pub brain_run_id: RunId,
+    pub brain_title: String,
+    #[schemars(with = "Nullable<String>")]
+    pub brain_description: Option<String>,
+    /// The last event of the run as a whole.
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub status: RunStatus,
+    pub options: String,
+    #[schemars(with = "Nullable<String>")]
+    pub error: Option<String>,
+    pub created_at: Timestamp,
+    #[schemars(with = "Nullable<Timestamp>")]
+    pub started_at: Option<Timestamp>,
+    #[schemars(with = "Nullable<Timestamp>")]
+    pub completed_at: Option<Timestamp>,
+    pub user_name: String,
+    /// Where it is, for `px check`: only if it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Object>")]
+    pub position: Option<Open<Position>>,
+}
+
+/// As much of a run as decides whether a binary can go on with it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Position {
+    /// The brain and the brains inside it, outermost first.
+    pub frames: Vec<Frame>,
+    /// What the next step is given beside its state.
+    pub given: Option<Given>,
+}
+
+impl From<&px_core::Run> for RunSummary {
+    fn from(run: &px_core::Run) -> Self {
+        Self {
+            brain_run_id: run.id,
+            brain_title: run.brain.clone(),
+            brain_description: run.description.clone(),
+            kind: run.last_event.clone(),
+            status: run.status.into(),
+            options: run.options.to_string(),
+            error: run.error.as_ref().map(|error| wire::failure(error).to_string()),
+            created_at: run.created_at,
+            started_at: run.started_at,
+            completed_at: run.completed_at,
+            user_name: ROOT.to_owned(),
+            position: None,
+        }
+    }
+}
+
+impl RunSummary {
+    /// The same, with all that decides whether a binary can go on with it.
+    #[must_use]
+    pub fn with_position(run: &px_core::Run) -> Self {
+        let position = Position { frames: run.frames.clone(), given: run.given.clone() };
+        Self { position: Some(Open::Known(position)), ..Self::from(run) }
+    }
+}
+
+/// Every run is the one user's, as the ancestor's clients expect.
+const ROOT: &str = "root";
+
+/// Runs, newest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct Runs {
+    pub runs: Vec<RunSummary>,
+}
+
+/// A page of runs, newest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct RunPage {
+    pub runs: Vec<RunSummary>,
+    /// For the query of the next page, if there may be one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+/// A frame of the feed of running runs (`GET /brains/watch`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunningBrains {
+    /// The runs, newest first.
+    pub running_brains: Vec<RunSummary>,
+}
+
+/// A run on its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct Run {
+    pub brain_run_id: RunId,
+    pub brain_title: String,
+    #[schemars(with = "Nullable<String>")]
+    pub brain_description: Option<String>,
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub status: RunStatus,
+    #[schemars(with = "Object")]
+    pub options: Value,
+    #[schemars(with = "Nullable<Failure>")]
+    pub error: Option<Failure>,
+    pub created_at: Timestamp,
+    #[schemars(with = "Nullable<Timestamp>")]
+    pub started_at: Option<Timestamp>,
+    #[schemars(with = "Nullable<Timestamp>")]
+    pub completed_at: Option<Timestamp>,
+    pub user_name: String,
+    /// As it was committed last.
+    pub state: Value,
+    pub waiting_for: Vec<Wait>,
+    pub steps: Vec<StepStatus>,
+    /// How many entries its log has.
+    pub seq: u64,
+    /// The step that it is at, or that comes next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// Where that step is, inside other steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Since when its step has not yielded, if that is a second or longer: it
+    /// computes or blocks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stalled_since: Option<Timestamp>,
+    /// The runs that it waits for its turn behind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turn: Option<Turn>,
+    /// Why it is paused or was cancelled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What the caller called the request that started it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// Why it exists.
+    pub cause: Cause,
+}
+
+impl From<&px_core::Run> for Run {
+    fn from(run: &px_core::Run) -> Self {
+        let is_open = !run.status.is_terminal();
+        Self {
+            brain_run_id: run.id,
+            brain_title: run.brain.clone(),
+            brain_description: run.description.clone(),
+            kind: run.last_event.clone(),
+            status: run.status.into(),
+            options: run.options.clone(),
+            error: run.error.as_ref().map(Failure::from),
+            created_at: run.created_at,
+            started_at: run.started_at,
+            completed_at: run.completed_at,
+            user_name: ROOT.to_owned(),
+            state: run.state().clone(),
+            waiting_for: run.waits.iter().map(Wait::from).collect(),
+            steps: StepStatus::all(run),
+            seq: run.seq,
+            step: run.frame().filter(|_| is_open).map(|frame| frame.step.clone()),
+            path: run.path().filter(|_| is_open),
+            stalled_since: None,
+            turn: None,
+            reason: run.reason.clone(),
+            request_id: run.request_id.clone(),
+            cause: Cause::from(&run.cause),
+        }
+    }
+}
+
+impl Run {
+    /// Everything that it listens to, over all of its open waits.
+    pub fn registrations(&self) -> impl Iterator<Item = &Registration> {
+        self.waiting_for.iter().flat_map(|wait| &wait.wait_for)
+    }
+}
+
+/// Runs that are before another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct Turn {
+    /// Those whose turn it is.
+    pub under_way: Vec<RunId>,
+    /// Those that come first.
+    pub ahead: Vec<RunId>,
+}
+
+/// An error of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Failure {
+    pub name: String,
+    pub message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stack: Option<String>,
+}
+
+impl From<&event::Failure> for Failure {
+    fn from(error: &event::Failure) -> Self {
+        Self { name: error.name.clone(), message: error.message.clone(), stack: error.stack.clone() }
+    }
+}
+
+/// Why a run exists: `api`, or `event`, `run`, `schedule`, `rerun`, `fork` and its id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Cause {
+    pub kind: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+}
+
+impl From<&event::Cause> for Cause {
+    fn from(cause: &event::Cause) -> Self {
+        use event::Cause as C;
+        let (kind, id) = match cause {
+            C::Api => ("api", None),
+            C::Event(event) => ("event", Some(event.to_string())),
+            C::Run(run) => ("run", Some(run.to_string())),
+            C::Schedule(name) => ("schedule", Some(name.clone())),
+            C::Rerun(run) => ("rerun", Some(run.to_string())),
+            C::Fork(run) => ("fork", Some(run.to_string())),
+        };
+        Self { kind: kind.to_owned(), id }
+    }
+}
+
+/// A step in the course of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct StepStatus {
+    pub id: String,
+    pub title: String,
+    /// `pending`, `running`, `complete`, `error` or `halted`.
+    pub status: StepProgress,
+}
+
+impl StepStatus {
+    fn all(run: &px_core::Run) -> Vec<Self> {
+        let steps = run.steps.iter().zip(&run.progress);
+        let step = |(step, status): (&event::StepInfo, &event::StepStatus)| Self {
+            id: step.title.clone(),
+            title: step.title.clone(),
+            status: status.as_str().into(),
+        };
+        steps.map(step).collect()
+    }
+}
+
+/// A run was started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct StartedRun {
+    pub brain_run_id: RunId,
+}
+
+/// A run goes back to a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct RestartedRun {
+    pub brain_run_id: RunId,
+    pub brain_title: String,
+}
+
+/// A signal was taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct SignalTaken {
+    pub success: bool,
+    pub signal: SignalEntry,
+}
+
+/// The signal that was taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct SignalEntry {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub queued_at: Timestamp,
+}
+
+/// A run was resumed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Resumed {
+    pub success: bool,
+    pub action: String,
+}

@@ -1,0 +1,64 @@
+//! The waits of a run.
+
+#![expect(missing_docs, reason = "a field whose name says it all has no description in the document either")]
+
+use px_core::wait::{self, WaitMode};
+use px_core::{RunId, Timestamp, WaitId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Nullable, Open};
+
+/// What a run waits for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct Wait {
+    pub wait_id: WaitId,
+    pub wait_for: Vec<Registration>,
+    /// `any`, `all`, `stream`, or an object with `count`.
+    pub mode: Open<WaitMode>,
+    pub since: Timestamp,
+    #[schemars(with = "Nullable<Timestamp>")]
+    pub deadline: Option<Timestamp>,
+    pub have: u32,
+    pub need: u32,
+}
+
+impl From<&wait::Wait> for Wait {
+    fn from(wait: &wait::Wait) -> Self {
+        Self {
+            wait_id: wait.id,
+            wait_for: wait.registrations.iter().map(Registration::from).collect(),
+            mode: Open::Known(wait.mode.clone()),
+            since: wait.opened_at,
+            deadline: wait.deadline,
+            have: wait.have(),
+            need: wait.need(),
+        }
+    }
+}
+
+/// A webhook and an identifier that a run listens to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Registration {
+    pub slug: String,
+    pub identifier: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// Runs that an event would go to first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ahead: Option<Vec<RunId>>,
+}
+
+impl From<&wait::Registration> for Registration {
+    fn from(registration: &wait::Registration) -> Self {
+        Self {
+            slug: registration.key.slug.to_string(),
+            identifier: registration.key.identifier.to_string(),
+            token: registration.token.clone(),
+            ahead: None,
+        }
+    }
+}

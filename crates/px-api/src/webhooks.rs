@@ -1,0 +1,153 @@
+//! Webhooks, and the answers of their routes.
+
+#![expect(missing_docs, reason = "a field whose name says it all has no description in the document either")]
+
+use px_core::{DeliveryId, RunId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::open::{plain_words, words};
+use crate::{Error, Nullable, Object};
+
+/// Webhooks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Webhooks {
+    pub webhooks: Vec<Webhook>,
+    pub count: u64,
+}
+
+impl From<Vec<Webhook>> for Webhooks {
+    fn from(webhooks: Vec<Webhook>) -> Self {
+        Self { count: webhooks.len() as u64, webhooks }
+    }
+}
+
+/// A webhook.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Webhook {
+    pub slug: String,
+    pub description: String,
+    pub url: String,
+    /// Whose scheme verifies its senders.
+    pub provider: String,
+    /// Whether senders are verified.
+    pub verified: bool,
+    /// The environment variable that the secret is in.
+    #[schemars(with = "Nullable<String>")]
+    pub secret: Option<String>,
+}
+
+words! {
+    /// What became of a webhook request.
+    pub enum Action {
+        /// It started a run.
+        Triggered = "triggered",
+        /// It resumed a run.
+        Resumed = "resumed",
+        /// It is kept for a run.
+        Queued = "queued",
+        /// It is one of several responses that a wait needs.
+        Collected = "collected",
+        /// Its wait was over.
+        Late = "late",
+        /// It was seen before.
+        Duplicate = "duplicate",
+        /// Nothing follows from it.
+        Ignored = "ignored",
+    }
+}
+plain_words!(Action);
+
+/// What became of a webhook request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct Accepted {
+    pub received: bool,
+    /// `triggered`, `resumed`, `queued`, `collected`, `late`, `duplicate` or `ignored`.
+    pub action: Action,
+    pub delivery_id: DeliveryId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identifier: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub brain_run_id: Option<RunId>,
+    /// How many responses the wait has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub have: Option<u32>,
+    /// How many it needs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub need: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What a duplicate repeats.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub original: Option<Original>,
+    /// Each event, if the request carried several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events: Option<Vec<Object>>,
+}
+
+/// What a duplicate repeats.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct Original {
+    pub delivery_id: DeliveryId,
+    pub action: Action,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub brain_run_id: Option<RunId>,
+}
+
+/// Which wait a form is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FormQuery {
+    /// As the wait has it.
+    #[schemars(length(min = 1))]
+    pub identifier: String,
+    /// As the wait has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+}
+
+/// What became of a form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct FormAccepted {
+    pub received: bool,
+    /// `resumed`; `queued` if the run is paused.
+    pub action: Action,
+    pub identifier: String,
+    pub brain_run_id: RunId,
+    pub delivery_id: DeliveryId,
+}
+
+/// A form without the right token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct FormRefused {
+    pub received: bool,
+    pub action: Action,
+    pub identifier: String,
+    pub reason: String,
+}
+
+/// A form that nobody waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct FormNotFound {
+    pub received: bool,
+    pub action: String,
+    pub identifier: String,
+    pub message: String,
+}
+
+/// Either what became of it, or an error.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum RefusedForm {
+    Token(FormRefused),
+    Error(Error),
+}

@@ -34,7 +34,7 @@ pub(crate) enum Ask {
         reply: oneshot::Sender<Result<()>>,
     },
     /// Starts a run, and remembers its id under a name in the same commit.
-    Start { start: Start, name: String, item: Option<u32>, reply: oneshot::Sender<Result<RunId>> },
+    Start { start: Box<Start>, name: String, item: Option<u32>, reply: oneshot::Sender<Result<RunId>> },
 }
 
 /// The step's end.
@@ -151,7 +151,7 @@ impl StepPort for Port {
     ) -> PortFuture<'_, Result<RunId>> {
         Box::pin(async move {
             let start = self.start_of(&brain, input)?;
-            self.ask(|reply| Ask::Start { start, name, item, reply }).await
+            self.ask(|reply| Ask::Start { start: Box::new(start), name, item, reply }).await
         })
     }
 

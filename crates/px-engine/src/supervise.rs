@@ -2,7 +2,6 @@
 //! its end, serves what it asks for, and stops waiting at its timeout or when
 //! the claim is gone, whether the code yields or not.
 
-use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -99,11 +98,9 @@ async fn next(asks: &mut Option<Asks>) -> Box<crate::port::Ask> {
     }
 }
 
-fn after(time: Option<Duration>) -> impl Future<Output = ()> {
-    async move {
-        match time {
-            Some(time) => tokio::time::sleep(time).await,
-            None => std::future::pending().await,
-        }
+async fn after(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
     }
 }

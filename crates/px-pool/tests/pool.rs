@@ -260,7 +260,7 @@ async fn every_thread_of_the_pool_has_one_priority_whoever_started_it() {
     until(|| first.is_stalled()).await;
     // The second one's thread is started by a thread of the pool that wakes it.
     let (sender, receiver) = oneshot::channel();
-    let second = pool.run(step("blocks"), None, async move { receiver.await });
+    let second = pool.run(step("blocks"), None, receiver);
     pool.run(step("wakes"), None, async move { sender.send(()) }).await.unwrap().unwrap();
     second.await.unwrap().unwrap();
     let blocking = pool

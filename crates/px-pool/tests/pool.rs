@@ -320,8 +320,9 @@ async fn a_webhook_whose_handlers_block_is_crowded_and_no_other_one_is() {
     let pool = Pool::start(Limits { blocked_of_a_webhook: 3, ..limits() }).unwrap();
     let mut held = Vec::new();
     while !pool.is_crowded(&handler("bad")) {
-        let (execution, release, begun) = blocks(&pool, handler("bad"));
-        begun.await.unwrap();
+        let (execution, release, mut begun) = blocks(&pool, handler("bad"));
+        // Once it has all its threads, one more waits until that is seen.
+        until(|| begun.try_recv().is_ok() || pool.is_crowded(&handler("bad"))).await;
         held.push((execution, release));
         assert!(held.len() <= 100, "never crowded");
         pool.run(handler("good"), None, async {}).await.unwrap();

@@ -76,7 +76,16 @@ impl SledRows {
     /// no empty store is begun;
     /// [`Error::Io`] and [`Error::Full`] from the operating system.
     pub fn open(dir: &Path, options: Options) -> Result<Self, Error> {
-        Self::open_on(dir, options, Arc::new(RealDisk), &open_sled)
+        // A mark is made behind its tree, so a tree that is gone is damage. sled
+        // would make another one.
+        let is_marked = dir.join(crate::journal::water::FILE).exists();
+        let open_tree = |tree: &Path, options: &Options| {
+            if is_marked && !SledTree::exists(tree) {
+                return Err(Error::Corrupt(format!("{} has no data", tree.display())));
+            }
+            open_sled(tree, options)
+        };
+        Self::open_on(dir, options, Arc::new(RealDisk), &open_tree)
     }
 
     pub(crate) fn open_on(
@@ -90,11 +99,8 @@ impl SledRows {
         let lock = DirLock::acquire(dir, options.lock_wait)?;
         let (mut known, recovered, tree) = match Known::open(disk.clone(), dir)? {
             Some(known) => {
-                // Before the tree, which an open may change, or make anew.
+                // Before the tree, which an open may change.
                 let recovered = recovery::recover(&disk, dir, known.water.mark(), known.opened)?;
-                if known.water.mark().sequence > 0 && !SledTree::exists(&dir.join(TREE)) {
-                    return Err(Error::Corrupt(format!("{} has no data", dir.join(TREE).display())));
-                }
                 (known, recovered, open_tree(&dir.join(TREE), &options)?)
             }
             None => {

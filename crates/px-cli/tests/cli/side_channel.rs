@@ -200,7 +200,8 @@ fn rule_55_lines_that_are_too_long_and_too_many_are_dropped_and_the_rest_is_writ
     assert!(log.lines().any(|line| line.len() > 1_000_000));
     assert!(log.lines().all(|line| line.len() < 1_100_000));
     // Together or one by one: the writer may be quick enough to say so between both.
-    let told = |line: &str| Some(line.split_once(" dropped: ")?.0.rsplit(' ').nth(2)?.parse::<u64>().unwrap());
+    let told =
+        |line: &str| Some(line.split_once(" dropped: ")?.0.rsplit(' ').nth(2)?.parse::<u64>().unwrap());
     let told: Vec<u64> = log.lines().filter_map(told).collect();
     assert_eq!(told.iter().sum::<u64>(), 2, "{told:?}");
 }

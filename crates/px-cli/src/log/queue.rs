@@ -194,6 +194,20 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_never_became_one_wakes_the_writer_too() {
+        let (queue, dropped) = queue();
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| queue.next());
+            while !queue.state().is_idle {
+                std::thread::yield_now();
+            }
+            queue.lose(Stream::Err);
+            assert_eq!(writer.join().unwrap(), Work::Missing { to: Stream::Err, count: 1 });
+        });
+        assert_eq!(dropped.get(), 1);
+    }
+
+    #[test]
     fn the_line_that_is_being_written_still_takes_its_bytes() {
         let (queue, dropped) = queue();
         queue.push(line(Stream::Out, MAX_BYTES));

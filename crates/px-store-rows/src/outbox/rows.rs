@@ -4,8 +4,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use px_core::{HookId, OutgoingId, Scope, Timestamp};
 use px_store::outbox::{
-    Attempt, Breaker, Due, Endpoint, Hook, OutboxBatch, OutboxConflict, Outgoing, OutgoingState,
-    OutgoingWrite,
+    Attempt, Due, Endpoint, Hook, OutboxBatch, OutboxConflict, Outgoing, OutgoingState, OutgoingWrite,
 };
 use px_store::{Error, Table, Versioned};
 
@@ -151,8 +150,7 @@ impl Translation {
         }
         for endpoint in &batch.endpoints {
             let row = endpoint_row(scope, endpoint.lane);
-            // One that is well again is as good as one that nobody knows.
-            if endpoint.failures == 0 && endpoint.breaker == Breaker::Closed {
+            if endpoint.is_well() {
                 self.remove(row);
             } else {
                 self.put(row, layout::json(endpoint)?);

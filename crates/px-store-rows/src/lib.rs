@@ -8,10 +8,12 @@ mod layout;
 mod lists;
 mod memory;
 mod outbox;
+mod queries;
 mod recent;
 mod rows;
 mod scan;
 mod transfer;
+mod translation;
 
 pub use embedded::Embedded;
 pub use memory::MemoryRows;

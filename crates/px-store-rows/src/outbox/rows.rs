@@ -8,9 +8,9 @@ use px_store::outbox::{
 };
 use px_store::{Error, Table, Versioned};
 
-use crate::embedded::{Stake, Translation};
 use crate::layout;
 use crate::rows::{Expect, RowKey};
+use crate::translation::{Precondition, Translation};
 
 fn row(scope: Scope, table: Table) -> RowKey {
     layout::table_range(scope, table).0
@@ -130,7 +130,7 @@ impl Translation {
             let hook = &write.hook;
             let row = hook_row(scope, hook.is_own(), hook.id);
             let expect = if write.expected == 0 { Expect::Absent } else { Expect::Version(write.expected) };
-            self.check(row.clone(), expect, Stake::Outbox(OutboxConflict::Hook(hook.id)));
+            self.check(row.clone(), expect, Precondition::Outbox(OutboxConflict::Hook(hook.id)));
             self.put(row, layout::versioned(write.version, hook)?);
         }
         for write in &batch.outgoing {
@@ -138,8 +138,8 @@ impl Translation {
         }
         for outgoing in &batch.removed {
             let row = outgoing_row(scope, outgoing.id);
-            let stake = Stake::Outbox(OutboxConflict::Outgoing(outgoing.id));
-            self.check(row.clone(), Expect::Version(outgoing.version), stake);
+            let precondition = Precondition::Outbox(OutboxConflict::Outgoing(outgoing.id));
+            self.check(row.clone(), Expect::Version(outgoing.version), precondition);
             self.remove(row);
             for number in 1..=outgoing.attempts {
                 self.remove(attempt_row(scope, outgoing.id, number));
@@ -164,8 +164,8 @@ impl Translation {
         let row = outgoing_row(scope, outgoing.id);
         if outgoing.version > 0 {
             // A new one needs no check: its id was never used.
-            let stake = Stake::Outbox(OutboxConflict::Outgoing(outgoing.id));
-            self.check(row.clone(), Expect::Version(outgoing.version), stake);
+            let precondition = Precondition::Outbox(OutboxConflict::Outgoing(outgoing.id));
+            self.check(row.clone(), Expect::Version(outgoing.version), precondition);
         }
         self.put(row, outgoing_value(outgoing.version + 1, outgoing)?);
         let due = outgoing.due_row();
@@ -178,7 +178,11 @@ impl Translation {
                 // It is removed within a moment, and then leaves nothing behind that
                 // the next look at what is due would have to pass over: a store that
                 // knows a row to be new need not remember that it went.
-                self.check(row.clone(), Expect::Absent, Stake::Outbox(OutboxConflict::Outgoing(outgoing.id)));
+                self.check(
+                    row.clone(),
+                    Expect::Absent,
+                    Precondition::Outbox(OutboxConflict::Outgoing(outgoing.id)),
+                );
             }
             self.put(row, layout::json(&due)?);
         }

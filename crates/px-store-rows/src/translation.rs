@@ -6,7 +6,7 @@ use bytes::Bytes;
 use px_core::{DeliveryId, KeyId, RunId, RunStatus, Scope, TokenId};
 use px_store::outbox::OutboxConflict;
 use px_store::tokens::TokenWrite;
-use px_store::{Batch, Conflict, Error, InboxState, LogTail, RunWrite, WorkChange};
+use px_store::{Batch, Conflict, DeliveryWrite, Error, InboxState, LogTail, RunWrite, WorkChange, WorkWrite};
 
 use crate::layout;
 use crate::rows::{Check, Expect, RowBatch, RowKey, RowOp};
@@ -76,6 +76,108 @@ impl Translation {
         Ok(())
     }
 
+    /// Providers' ids and idempotent starts.
+    fn known(&mut self, scope: Scope, batch: &Batch) -> Result<(), Error> {
+        for dedup in &batch.dedups {
+            let row = layout::dedup_row(scope, &dedup.slug, &dedup.provider_id);
+            if !dedup.force {
+                let precondition = Precondition::Dedup(dedup.slug.clone(), dedup.provider_id.clone());
+                self.check(row.clone(), Expect::Absent, precondition);
+            }
+            self.put(row, layout::json(&dedup.record)?);
+        }
+        for (brain, key, record) in &batch.start_keys {
+            let row = layout::start_row(scope, brain, key);
+            self.check(row.clone(), Expect::Absent, Precondition::Start);
+            self.put(row, layout::json(record)?);
+        }
+        Ok(())
+    }
+
+    fn work(&mut self, scope: Scope, writes: &[WorkWrite]) -> Result<(), Error> {
+        for work in writes {
+            let row = layout::work_row(scope, work.run);
+            if let Some(expected) = work.expected {
+                self.check(row.clone(), Expect::Version(expected), Precondition::Fence(work.run));
+            }
+            match &work.change {
+                WorkChange::Keep => {}
+                WorkChange::Put(fence, record) => self.put(row, layout::versioned(*fence, record)?),
+                WorkChange::Remove => self.remove(row),
+            }
+        }
+        Ok(())
+    }
+
+    /// Keys, the runs that meet there, and their queues.
+    fn keys(&mut self, scope: Scope, batch: &Batch) -> Result<(), Error> {
+        for key in &batch.keys {
+            let row = layout::key_row(scope, &key.key);
+            let expect = if key.expected == 0 { Expect::Absent } else { Expect::Version(key.expected) };
+            self.check(row.clone(), expect, Precondition::Key(key.key.clone()));
+            match &key.record {
+                _ if !key.changed => {}
+                Some(record) => self.put(row, layout::versioned(key.version, record)?),
+                None => self.remove(row),
+            }
+        }
+        for write in &batch.runs {
+            self.write_run(scope, write)?;
+        }
+        for (run, seq) in &batch.unchanged {
+            self.check(layout::run_row(scope, *run), Expect::Version(*seq), Precondition::Run(*run));
+        }
+        for (key, place, event) in &batch.queue {
+            let row = layout::queue_row(scope, key, *place);
+            match event {
+                Some(event) => self.put(row, layout::json(event)?),
+                None => self.remove(row),
+            }
+        }
+        Ok(())
+    }
+
+    fn deliveries(&mut self, scope: Scope, writes: &[DeliveryWrite]) -> Result<(), Error> {
+        for write in writes {
+            let delivery = &write.delivery;
+            let id = delivery.id.to_bytes();
+            let row = layout::delivery_row(scope, delivery.id);
+            if delivery.revision != 0 {
+                let expect = Expect::Version(delivery.revision);
+                self.check(row.clone(), expect, Precondition::Delivery(delivery.id));
+            }
+            self.put(row, layout::delivery_value(delivery)?);
+            if write.new {
+                self.post(layout::deliveries_by_slug(scope, &delivery.slug), id);
+            }
+            for event in &delivery.events {
+                self.post(layout::deliveries_by_state(scope, event.state), id);
+                if let (true, Some(identifier)) = (write.new, &event.identifier) {
+                    self.post(layout::deliveries_by_identifier(scope, identifier), id);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn tokens(&mut self, scope: Scope, writes: &[TokenWrite]) -> Result<(), Error> {
+        for write in writes {
+            match write {
+                TokenWrite::Create(token, version) => {
+                    let row = layout::token_row(scope, token.id);
+                    self.check(row.clone(), Expect::Absent, Precondition::Token(token.id));
+                    self.put(row, layout::versioned(*version, token)?);
+                }
+                TokenWrite::Remove(id, version) => {
+                    let row = layout::token_row(scope, *id);
+                    self.check(row.clone(), Expect::Version(*version), Precondition::Token(*id));
+                    self.remove(row);
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn forget(&mut self, scope: Scope, batch: &Batch) -> Result<(), Error> {
         for write in &batch.forget {
             let id = write.delivery.to_bytes();
@@ -119,72 +221,10 @@ impl Translation {
         };
         // Duplicates first: that is the answer that a repeated delivery wants,
         // whatever else has changed since.
-        for dedup in &batch.dedups {
-            let row = layout::dedup_row(scope, &dedup.slug, &dedup.provider_id);
-            if !dedup.force {
-                let precondition = Precondition::Dedup(dedup.slug.clone(), dedup.provider_id.clone());
-                this.check(row.clone(), Expect::Absent, precondition);
-            }
-            this.put(row, layout::json(&dedup.record)?);
-        }
-        for (brain, key, record) in &batch.start_keys {
-            let row = layout::start_row(scope, brain, key);
-            this.check(row.clone(), Expect::Absent, Precondition::Start);
-            this.put(row, layout::json(record)?);
-        }
-        for work in &batch.work {
-            let row = layout::work_row(scope, work.run);
-            if let Some(expected) = work.expected {
-                this.check(row.clone(), Expect::Version(expected), Precondition::Fence(work.run));
-            }
-            match &work.change {
-                WorkChange::Keep => {}
-                WorkChange::Put(fence, record) => this.put(row, layout::versioned(*fence, record)?),
-                WorkChange::Remove => this.remove(row),
-            }
-        }
-        for key in &batch.keys {
-            let row = layout::key_row(scope, &key.key);
-            let expect = if key.expected == 0 { Expect::Absent } else { Expect::Version(key.expected) };
-            this.check(row.clone(), expect, Precondition::Key(key.key.clone()));
-            match &key.record {
-                _ if !key.changed => {}
-                Some(record) => this.put(row, layout::versioned(key.version, record)?),
-                None => this.remove(row),
-            }
-        }
-        for write in &batch.runs {
-            this.write_run(scope, write)?;
-        }
-        for (run, seq) in &batch.unchanged {
-            this.check(layout::run_row(scope, *run), Expect::Version(*seq), Precondition::Run(*run));
-        }
-        for (key, place, event) in &batch.queue {
-            let row = layout::queue_row(scope, key, *place);
-            match event {
-                Some(event) => this.put(row, layout::json(event)?),
-                None => this.remove(row),
-            }
-        }
-        for write in &batch.deliveries {
-            let delivery = &write.delivery;
-            let id = delivery.id.to_bytes();
-            let row = layout::delivery_row(scope, delivery.id);
-            if delivery.revision != 0 {
-                let expect = Expect::Version(delivery.revision);
-                this.check(row.clone(), expect, Precondition::Delivery(delivery.id));
-            }
-            this.put(row, layout::delivery_value(delivery)?);
-            if write.new {
-                this.post(layout::deliveries_by_slug(scope, &delivery.slug), id);
-            }
-            for event in &delivery.events {
-                this.post(layout::deliveries_by_state(scope, event.state), id);
-                if let (true, Some(identifier)) = (write.new, &event.identifier) {
-                    this.post(layout::deliveries_by_identifier(scope, identifier), id);
-                }
-            }
-        }
+        this.known(scope, batch)?;
+        this.work(scope, &batch.work)?;
+        this.keys(scope, batch)?;
+        this.deliveries(scope, &batch.deliveries)?;
         this.forget(scope, batch)?;
         for timer in &batch.disarm {
             this.remove(layout::timer_row(scope, timer));
@@ -193,20 +233,7 @@ impl Translation {
             this.put(layout::timer_row(scope, timer), layout::json(&timer.kind)?);
         }
         this.outbox(scope, &batch.outbox)?;
-        for write in &batch.tokens {
-            match write {
-                TokenWrite::Create(token, version) => {
-                    let row = layout::token_row(scope, token.id);
-                    this.check(row.clone(), Expect::Absent, Precondition::Token(token.id));
-                    this.put(row, layout::versioned(*version, token)?);
-                }
-                TokenWrite::Remove(id, version) => {
-                    let row = layout::token_row(scope, *id);
-                    this.check(row.clone(), Expect::Version(*version), Precondition::Token(*id));
-                    this.remove(row);
-                }
-            }
-        }
+        this.tokens(scope, &batch.tokens)?;
         Ok(this)
     }
 

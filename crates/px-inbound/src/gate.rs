@@ -1,10 +1,10 @@
-//! The gate in front of the stage: how many requests are inside at once and
-//! how fast they come, by webhook and by address. Every table is bounded, and
-//! nothing here is stored. It knows no HTTP beyond an address, and no clock:
-//! `now` is given to it.
+//! The gate in front of the stage: it bounds the requests that are inside at
+//! once and the pace at which they come, by webhook and by address. Every table
+//! is bounded, and nothing here is stored. It knows no HTTP beyond an address,
+//! and no clock: `now` is given to it.
 //!
-//! Room is kept for providers that never retry: whoever retries is turned away
-//! while some of it is still free, since for the others a refusal is a loss.
+//! Room is kept for providers that never retry: the others are turned away
+//! while some of it is still free, since for these a refusal is a loss.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -19,13 +19,13 @@ use crate::verify::Network;
 pub struct GateLimits {
     /// Requests inside at once.
     pub in_flight: usize,
-    /// How many of these only providers that never retry may use.
+    /// Number of these that only providers that never retry may use.
     pub reserved: usize,
     /// Requests inside at once from one address.
     pub in_flight_per_address: usize,
     /// Bytes of bodies that are held at once.
     pub body_bytes: usize,
-    /// Addresses whose rate is remembered, at most.
+    /// Maximum number of addresses whose rate is remembered.
     pub addresses: usize,
 }
 
@@ -50,9 +50,9 @@ pub struct Policy {
     pub per_second: Option<u32>,
     /// Requests a second from one address.
     pub per_second_per_address: Option<u32>,
-    /// Who may send; empty means everybody.
+    /// Networks that may send; empty means everybody.
     pub allow: Vec<Network>,
-    /// Whether its provider never sends a delivery again.
+    /// True if its provider never sends a delivery again.
     pub never_retries: bool,
 }
 
@@ -68,7 +68,7 @@ impl Default for Policy {
     }
 }
 
-/// Why a request is not let in.
+/// The cause for which a request is not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Turned {
@@ -83,7 +83,7 @@ pub enum Turned {
     TooFast,
 }
 
-/// What requests pass before they are read.
+/// The bounds that requests pass before they are read.
 #[derive(Debug)]
 pub struct Gate {
     limits: GateLimits,
@@ -136,7 +136,7 @@ impl Gate {
         Arc::new(Self { limits, policies, state: Mutex::default() })
     }
 
-    /// How many requests a minute a webhook takes, if that is bounded.
+    /// Returns the number of requests a minute that a webhook takes, if that is bounded.
     #[must_use]
     pub fn per_minute(&self, slug: &str) -> Option<u64> {
         self.policies.get(slug)?.per_second.map(|rate| u64::from(rate) * 60)
@@ -148,7 +148,7 @@ impl Gate {
     /// See [`Turned`].
     pub fn enter(self: &Arc<Self>, slug: &str, address: IpAddr, now: Timestamp) -> Result<Permit, Turned> {
         let own = self.policies.get(slug);
-        // What nobody serves is counted together, or the names would fill the table.
+        // Unknown slugs are counted together, or their names would fill the table.
         let slug = if own.is_some() { slug } else { "" };
         let fallback = Policy::default();
         let policy = own.unwrap_or(&fallback);
@@ -207,8 +207,8 @@ impl State {
     }
 }
 
-/// What counts as one sender: an IPv4 address, or the /64 that one IPv6
-/// customer is given.
+/// Returns the network that counts as one sender: an IPv4 address, or the /64
+/// that one IPv6 customer is given.
 pub(crate) fn neighbourhood(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),

@@ -1,26 +1,39 @@
 //! The inbound stage: raw bytes become an accepted delivery or a refusal.
 //!
-//! Read in this order: [`verify`], who sent it; the schema of what was sent;
-//! the endpoint that holds both; the stage that leads a request through them;
-//! `accept`, the commit; and the answer.
+//! Read in this order: the [`stage`], which puts its parts together and leads a
+//! request through them; the [`phases`] of that way, a type each; [`route`], the
+//! decision about one event; [`accept`], the commit; and the [`answer`].
 
-mod accept;
-mod answer;
-mod endpoint;
-mod form;
-mod gate;
-mod metrics;
-mod operator;
-mod redact;
-mod rejections;
-mod retention;
-mod set_aside;
 mod stage;
-mod turns;
+
+mod context;
+mod endpoint;
+mod endpoints;
+
+mod phases;
+mod record;
+mod redact;
 mod users;
 mod validate;
 
+mod accept;
+mod answer;
+mod dedup;
+mod route;
+mod turns;
+
+mod form;
+mod operator;
+mod quarantine;
+mod rejections;
+mod retention;
+mod set_aside;
+
+mod gate;
+mod metrics;
+
 pub use answer::{Action, Answer, Taken};
+pub use context::InboundContext;
 pub use endpoint::{Endpoint, EndpointError, Setup, knows_no_duplicates};
 pub use gate::{Gate, GateLimits, Permit, Policy, Turned};
 pub use metrics::METRICS;
@@ -30,5 +43,5 @@ pub use retention::{Retention, Swept};
 pub use stage::Stage;
 pub use validate::{Schema, Violation};
 
-/// Who sent a request: the evaluator, which the receiving side shares.
+/// The evaluator of verification records, which the receiving side shares.
 pub use px_verify as verify;

@@ -1,7 +1,7 @@
-//! Which quarantined deliveries a provider's retry would supersede (RULES 17):
-//! by the provider's id, the newest of them, for as long as they can be
-//! retried. Filled from the store at the first look, so that a restart forgets
-//! nothing; bounded, since whoever sends invalid payloads fills it.
+//! The quarantined deliveries that a provider's retry would supersede: by the
+//! provider's id, the newest of them, for as long as they can be retried. Filled
+//! from the store at the first look, so that a restart forgets nothing; bounded,
+//! since senders of invalid payloads fill it.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use px_core::{DeliveryId, EventId};
 use px_store::Delivery;
 
-/// How many are known at once.
+/// Maximum number that is known at once.
 const MAX_KNOWN: usize = 10_000;
 
 /// An event that was set aside.
@@ -63,7 +63,7 @@ impl SetAsides {
         }
     }
 
-    /// The one under a provider's id.
+    /// Returns the one under a provider's id.
     pub(crate) fn find(&self, slug: &str, provider_id: &str) -> Option<SetAside> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.by_name.is_empty() {

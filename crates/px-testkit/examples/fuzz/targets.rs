@@ -12,7 +12,7 @@ use px_inbound::{Endpoint, InboundContext, Schema, Stage};
 use px_pool::Pool;
 use px_sdk::verify::{BodyForm, Keyring, Verification};
 use px_sdk::{Inbound, Received, Registry, Result, WebhookBuilder, WebhookDef};
-use px_store::{Embedded, MemoryRows};
+use px_store_rows::{Embedded, MemoryRows};
 use schemars::JsonSchema;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};

@@ -12,11 +12,10 @@ use tokio::sync::MutexGuard;
 
 use crate::answer::{Action, Answer, Taken};
 use crate::context::InboundContext;
-use crate::dedup;
+use crate::dedup::{self, Known, Word};
 use crate::phases::{Answered, Committed, Handled, Incoming, Occasion, Routed};
-use crate::quarantine::{Quarantine, Trouble};
+use crate::quarantine::{self, Quarantine, Trouble};
 use crate::route::route;
-use crate::set_aside::SetAside;
 use crate::turns::Turns;
 
 /// Maximum number of rounds of one delivery before its sender is told to come
@@ -31,6 +30,8 @@ pub(crate) enum AcceptError {
     QueueFull(KeyId),
     #[error("the run changed too often")]
     TooManyRounds,
+    #[error("another delivery has taken its place meanwhile")]
+    Superseded,
     #[error("brain '{0}' is not registered")]
     UnknownBrain(String),
     #[error(transparent)]
@@ -45,22 +46,11 @@ pub(crate) struct Acceptor {
     quarantine: Arc<Quarantine>,
     /// Keys that met a conflict, one delivery at a time.
     turns: Turns,
-    /// Deliveries whose body is their id, one at a time.
-    bodies: Arc<Turns>,
-}
-
-/// The knowledge of earlier rounds about duplicates.
-#[derive(Default)]
-struct Known {
-    records: Vec<(String, DedupRecord)>,
-    /// The commit itself refuses what is known already. Only where that may not
-    /// be reached, or would come to another end, is it asked for beforehand.
-    asks: bool,
 }
 
 impl Acceptor {
-    pub(crate) fn new(context: Arc<InboundContext>, quarantine: Arc<Quarantine>, bodies: Arc<Turns>) -> Self {
-        Self { context, quarantine, turns: Turns::default(), bodies }
+    pub(crate) fn new(context: Arc<InboundContext>, quarantine: Arc<Quarantine>) -> Self {
+        Self { context, quarantine, turns: Turns::default() }
     }
 
     /// Accepts a delivery, or quarantines one that starts a brain which this
@@ -74,13 +64,7 @@ impl Acceptor {
     }
 
     async fn commit(&self, handled: &Handled<'_>) -> Result<Answered, AcceptError> {
-        let endpoint = handled.endpoint;
-        // Where a record may run out, two equal bodies must not both find it so.
-        let _alone = match endpoint.def.same_body_within {
-            Some(_) => self.bodies.take(&KeyId::new(endpoint.def.slug.as_str(), "")).await,
-            None => None,
-        };
-        let mut known = Known { records: Vec::new(), asks: endpoint.def.same_body_within.is_some() };
+        let mut known = Known::new(handled);
         let mut turn: Option<MutexGuard<'_, ()>> = None;
         for _ in 0..MAX_ROUNDS {
             let routed = match self.round(handled, &known).await {
@@ -99,21 +83,20 @@ impl Acceptor {
                 Err(error) => return Err(error),
             };
             match routed.commit(&self.context).await? {
-                Committed::Answered(answered, superseded) => {
-                    self.quarantine.forget(&superseded);
-                    return Ok(answered);
-                }
+                Committed::Answered(answered) => return Ok(answered),
                 Committed::Conflict(Conflict::Duplicate { provider_id, record, .. }) => {
-                    known.records.push((provider_id, record));
-                    // Where one is known there may be more, of a batch that is sent again:
-                    // a conflict for each of them would use up the rounds.
-                    known.asks = true;
+                    known.meet(handled, provider_id, record);
                 }
                 Committed::Conflict(Conflict::Key(key)) => {
                     // Drop the old turn first: holding one while waiting for
                     // another could deadlock two deliveries with several events.
                     drop(turn.take());
                     turn = self.turns.take(&key).await;
+                }
+                // A replay of a delivery in quarantine, which a retry has meanwhile
+                // taken the place of, or another replay.
+                Committed::Conflict(Conflict::Delivery(id)) if id == handled.delivery.id => {
+                    return Err(AcceptError::Superseded);
                 }
                 Committed::Conflict(_) => {}
             }
@@ -123,23 +106,28 @@ impl Acceptor {
 
     /// Routes each event of a delivery in a draft of its own.
     async fn round(&self, handled: &Handled<'_>, known: &Known) -> Result<Routed<'_>, AcceptError> {
-        let Handled { endpoint, delivery, events, occasion, .. } = handled;
+        let Handled { endpoint, delivery, events, .. } = handled;
         let now = self.context.clock.now();
         let mut draft = self.context.draft(now);
         let trace = traceparent(delivery);
         let mut taken = Vec::with_capacity(events.len());
         let mut entries = Vec::with_capacity(events.len());
+        let mut read = Vec::with_capacity(events.len());
         let mut seen = BTreeSet::new();
         for event in events {
-            let duplicate = match &event.provider_id {
-                Some(id) if !seen.insert(id.as_str()) => Some(dedup::repeated(delivery, now)),
-                Some(id) if *occasion == Occasion::Arrival => self.known(handled, id, known, now).await?,
-                _ => None,
+            let word = match &event.provider_id {
+                Some(id) if !seen.insert(id.as_str()) => Word::Duplicate(dedup::repeated(delivery, now)),
+                Some(id) => known.word(&self.context, handled, id, now).await?,
+                None => Word::New(None),
             };
             let entry = entry(event, trace.as_deref(), now);
-            let (action, entry) = match duplicate {
-                Some(record) => as_duplicate(record, entry),
-                None => {
+            let (action, entry) = match word {
+                Word::Duplicate(record) => {
+                    read.push(None);
+                    as_duplicate(record, entry)
+                }
+                Word::New(record) => {
+                    read.push(record);
                     let decision = route(endpoint, &mut draft, event).await?;
                     decision.carry_out(&self.context, &mut draft, delivery.id, entry).await?
                 }
@@ -149,8 +137,8 @@ impl Acceptor {
         }
         let reply = events.iter().find_map(|event| event.raw.reply.as_ref());
         let answer = Answer::to_delivery(delivery.id, &taken, reply, &endpoint.def.verification.ack);
-        dedup::remember(handled, &mut draft, &taken, &answer);
-        let superseded = self.supersede(handled, &mut draft).await?;
+        dedup::remember(handled, &mut draft, &taken, read, &answer);
+        self.supersede(handled, &mut draft).await?;
         let states = entries.iter().map(|entry| entry.state).collect();
         let mut record = Delivery { status: answer.status, events: entries, ..delivery.clone() };
         if taken.iter().all(|event| matches!(event.action, Action::Duplicate(_))) {
@@ -158,60 +146,30 @@ impl Acceptor {
             record.body = bytes::Bytes::new();
         }
         draft.put_delivery(record);
-        Ok(Routed { draft, answer, states, superseded })
-    }
-
-    /// Returns the record under a provider's id: of an earlier round or, if that asks, of the store.
-    async fn known(
-        &self,
-        handled: &Handled<'_>,
-        id: &str,
-        known: &Known,
-        now: Timestamp,
-    ) -> Result<Option<DedupRecord>, px_store::Error> {
-        if let Some((_, record)) = known.records.iter().find(|(other, _)| other == id) {
-            return Ok(Some(record.clone()));
-        }
-        if !known.asks {
-            return Ok(None);
-        }
-        let def = &handled.endpoint.def;
-        let record = self.context.store.dedup(self.context.scope, &def.slug, id).await?;
-        let counts =
-            |record: &DedupRecord| def.same_body_within.is_none_or(|window| now.since(record.at) < window);
-        Ok(record.filter(counts))
+        Ok(Routed { draft, answer, states })
     }
 
     /// Leaves to this delivery what was set aside under its ids, and what is
     /// still queued of a replayed one, so that no later replay or wait does it
     /// once more.
-    async fn supersede(
-        &self,
-        handled: &Handled<'_>,
-        draft: &mut Draft<'_>,
-    ) -> Result<Vec<SetAside>, px_store::Error> {
+    async fn supersede(&self, handled: &Handled<'_>, draft: &mut Draft<'_>) -> Result<(), px_store::Error> {
         let slug = handled.endpoint.def.slug.as_str();
         let id = handled.delivery.id;
-        let ids = handled.events.iter().filter_map(|event| event.provider_id.as_deref());
-        let superseded: Vec<SetAside> = ids
-            .filter_map(|provider_id| self.quarantine.find(slug, provider_id))
-            .filter(|earlier| earlier.delivery != id)
-            .collect();
-        for earlier in &superseded {
-            draft.mark(earlier.delivery, earlier.event, |entry| entry.leave_to(id)).await?;
-        }
-        if let Occasion::Replay(old) = handled.occasion
-            && old != id
-            && let Some(old) = self.context.store.delivery(self.context.scope, old).await?
-        {
-            for event in old.events.iter().filter(|event| event.state == InboxState::Queued) {
-                let Some(identifier) = &event.identifier else { continue };
-                if draft.unqueue(&KeyId::new(slug, identifier.as_str()), event.id).await? {
-                    draft.mark(old.id, event.id, |entry| entry.leave_to(id)).await?;
-                }
+        for event in &handled.events {
+            if let Some(provider_id) = &event.provider_id {
+                quarantine::supersede(draft, slug, provider_id, id).await?;
             }
         }
-        Ok(superseded)
+        let Occasion::Replay(old) = handled.occasion else { return Ok(()) };
+        let Some(old) = self.context.store.delivery(self.context.scope, old).await? else { return Ok(()) };
+        quarantine::leave(draft, &old).await?;
+        for event in old.events.iter().filter(|event| old.id != id && event.state == InboxState::Queued) {
+            let Some(identifier) = &event.identifier else { continue };
+            if draft.unqueue(&KeyId::new(slug, identifier.as_str()), event.id).await? {
+                draft.mark(old.id, event.id, |entry| entry.leave_to(id)).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Answers a delivery that could not be accepted. One that starts a brain

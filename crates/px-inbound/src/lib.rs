@@ -1,8 +1,8 @@
 //! The inbound stage: raw bytes become an accepted delivery or a refusal.
 //!
-//! Read in this order: the [`stage`], which puts its parts together and leads a
-//! request through them; the [`phases`] of that way, a type each; [`route`], the
-//! decision about one event; [`accept`], the commit; and the [`answer`].
+//! Read in this order: `stage`, which puts the parts together and leads a
+//! request through them; `phases`, a type for each phase of that way; `route`, the
+//! decision about one event; `accept`, the commit; and `answer`.
 
 mod stage;
 
@@ -22,12 +22,12 @@ mod dedup;
 mod route;
 mod turns;
 
+mod forgetting;
 mod form;
 mod operator;
 mod quarantine;
 mod rejections;
 mod retention;
-mod set_aside;
 
 mod gate;
 mod metrics;

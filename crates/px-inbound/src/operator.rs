@@ -63,7 +63,7 @@ pub(crate) struct Operator {
     endpoints: Arc<Endpoints>,
     acceptor: Arc<Acceptor>,
     quarantine: Arc<Quarantine>,
-    one_at_a_time: Arc<Mutex<()>>,
+    one_at_a_time: Mutex<()>,
 }
 
 impl Operator {
@@ -73,12 +73,7 @@ impl Operator {
         acceptor: Arc<Acceptor>,
         quarantine: Arc<Quarantine>,
     ) -> Self {
-        Self { context, endpoints, acceptor, quarantine, one_at_a_time: Arc::default() }
-    }
-
-    /// Returns the lock that is held while an operator's request is carried out.
-    pub(crate) fn one_at_a_time(&self) -> Arc<Mutex<()>> {
-        Arc::clone(&self.one_at_a_time)
+        Self { context, endpoints, acceptor, quarantine, one_at_a_time: Mutex::default() }
     }
 
     /// See [`Stage::replay`](crate::Stage::replay).

@@ -1,13 +1,15 @@
 //! Quarantine: deliveries that did not get as far as a route are kept, to be
 //! looked at and replayed. A provider's retry takes the place of the delivery
-//! before it, so that no replay does once more what a retry has done.
+//! before it, so that no replay does once more what a retry has done. The one
+//! before is found in the store, by its provider's id, in the draft that takes
+//! its place: so it makes no difference which process has set it aside.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header::CONTENT_TYPE;
+use px_core::DeliveryId;
 use px_sdk::Received as Request;
-use px_store::{Delivery, DeliveryFilter, InboxEvent, InboxState, Outcome};
+use px_store::{Conflict, Delivery, DeliveryFilter, Draft, InboxEvent, InboxState, Outcome, SetAside};
 use tokio::sync::OnceCell;
 
 use crate::answer::Answer;
@@ -15,7 +17,6 @@ use crate::context::InboundContext;
 use crate::metrics;
 use crate::phases::Unhandled;
 use crate::record;
-use crate::set_aside::{SetAside, SetAsides};
 use crate::users::Stuck;
 use crate::validate::Violation;
 
@@ -23,12 +24,11 @@ use crate::validate::Violation;
 /// it supersedes has changed meanwhile.
 const MAX_ROUNDS: usize = 10;
 
-/// Maximum number of quarantined deliveries of earlier processes that are known
-/// to be superseded by their retries.
-const SET_ASIDE_READ: usize = 1_000;
+/// Maximum number of quarantined deliveries that are looked at for the index.
+const INDEXED: usize = 1_000;
 
 /// Number of these that are read at once: each comes with its body.
-const SET_ASIDE_PAGE: usize = 16;
+const INDEX_PAGE: usize = 16;
 
 /// Maximum length of the violations in the log, bytes; the inbox has them all.
 const MAX_LOGGED: usize = 400;
@@ -75,45 +75,91 @@ impl Trouble {
 /// The part of the stage that keeps quarantined deliveries.
 pub(crate) struct Quarantine {
     context: Arc<InboundContext>,
-    known: SetAsides,
-    is_read: OnceCell<()>,
+    is_indexed: OnceCell<()>,
+}
+
+/// Leaves to the delivery `by` the event in quarantine under a provider's id,
+/// if there is one.
+pub(crate) async fn supersede(
+    draft: &mut Draft<'_>,
+    slug: &str,
+    provider_id: &str,
+    by: DeliveryId,
+) -> Result<(), px_store::Error> {
+    if let Some(earlier) = draft.set_aside(slug, provider_id).await? {
+        draft.put_set_aside(slug, provider_id, None).await?;
+        if earlier.delivery != by {
+            draft.mark(earlier.delivery, earlier.event, |entry| entry.leave_to(by)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes a delivery, which is handled again, out of the index of quarantine:
+/// its events may bring other ids now.
+pub(crate) async fn leave(draft: &mut Draft<'_>, old: &Delivery) -> Result<(), px_store::Error> {
+    for id in old.events.iter().filter_map(quarantined_id) {
+        let found = draft.set_aside(&old.slug, id).await?;
+        if found.is_some_and(|found| found.delivery == old.id) {
+            draft.put_set_aside(&old.slug, id, None).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns the provider's id of an event in quarantine.
+pub(crate) fn quarantined_id(event: &InboxEvent) -> Option<&str> {
+    event.provider_id.as_deref().filter(|_| event.state == InboxState::Quarantined)
 }
 
 impl Quarantine {
     pub(crate) fn new(context: Arc<InboundContext>) -> Self {
-        Self { context, known: SetAsides::default(), is_read: OnceCell::new() }
+        Self { context, is_indexed: OnceCell::new() }
     }
 
-    /// Reads the deliveries that earlier processes have quarantined, once, so
-    /// that their retries supersede them.
+    /// Brings the deliveries into the index that a px without it has
+    /// quarantined, once a process: the newest of them, so that their retries
+    /// supersede them.
     pub(crate) async fn ready(&self) -> Result<(), px_store::Error> {
-        self.is_read.get_or_try_init(|| Box::pin(self.read())).await.copied()
+        self.is_indexed.get_or_try_init(|| Box::pin(self.index())).await.copied()
     }
 
-    async fn read(&self) -> Result<(), px_store::Error> {
+    async fn index(&self) -> Result<(), px_store::Error> {
+        let InboundContext { store, scope, .. } = &*self.context;
         let filter = DeliveryFilter { state: Some(InboxState::Quarantined), ..DeliveryFilter::default() };
-        let (mut found, mut before) = (Vec::new(), None);
-        while found.len() < SET_ASIDE_READ {
-            let page =
-                self.context.store.deliveries(self.context.scope, &filter, before, SET_ASIDE_PAGE).await?;
-            found.extend(page.items.into_iter().map(|delivery| Delivery { body: Bytes::new(), ..delivery }));
+        let (mut looked_at, mut before) = (0, None);
+        while looked_at < INDEXED {
+            let page = store.deliveries(*scope, &filter, before, INDEX_PAGE).await?;
+            looked_at += page.items.len();
+            // The newest first: an older one of the same id finds it there.
+            for delivery in page.items {
+                self.index_one(&delivery).await?;
+            }
             before = page.next;
             if before.is_none() {
                 break;
             }
         }
-        found.iter().rev().for_each(|delivery| self.known.remember(delivery));
         Ok(())
     }
 
-    /// Returns the quarantined event under a provider's id.
-    pub(crate) fn find(&self, slug: &str, provider_id: &str) -> Option<SetAside> {
-        self.known.find(slug, provider_id)
-    }
-
-    /// Forgets events that are superseded.
-    pub(crate) fn forget(&self, superseded: &[SetAside]) {
-        self.known.forget(superseded);
+    async fn index_one(&self, delivery: &Delivery) -> Result<(), px_store::Error> {
+        for event in &delivery.events {
+            let Some(id) = quarantined_id(event) else { continue };
+            let mut draft = self.context.draft(self.context.clock.now());
+            if draft.set_aside(&delivery.slug, id).await?.is_some() {
+                continue;
+            }
+            // Written as it is: the commit fails if it has left quarantine meanwhile.
+            let state = draft.mark(delivery.id, event.id, |entry| entry.state).await?;
+            if state == Some(InboxState::Quarantined) {
+                let record = SetAside { delivery: delivery.id, event: event.id };
+                draft.put_set_aside(&delivery.slug, id, Some(record)).await?;
+                // After a conflict, whoever was faster has seen to it.
+                self.context.commit(draft).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Keeps a delivery, and answers it.
@@ -138,15 +184,9 @@ impl Quarantine {
         delivery.status = answer.status;
         let ids = &self.context.ids;
         let event = record::unrouted(ids, InboxState::Quarantined, delivery.received_at, reason);
-        // A retry that fails again takes the place of the one before it.
-        let earlier = provider_id.as_deref().and_then(|id| self.known.find(slug, id));
         delivery.events.push(InboxEvent { provider_id, ..event });
-        let stored = delivery.clone();
-        match self.store(delivery, earlier).await {
-            Ok(()) => {
-                self.known.remember(&stored);
-                answer
-            }
+        match self.store(delivery).await {
+            Ok(()) => answer,
             Err(error) => {
                 tracing::error!(slug, %error, "a delivery could not be quarantined");
                 Answer::unavailable("The delivery could not be stored, try again")
@@ -154,19 +194,32 @@ impl Quarantine {
         }
     }
 
-    async fn store(&self, delivery: Delivery, earlier: Option<SetAside>) -> Result<(), px_store::Error> {
+    async fn store(&self, delivery: Delivery) -> Result<(), px_store::Error> {
         let id = delivery.id;
-        let earlier = earlier.filter(|earlier| earlier.delivery != id);
         for _ in 0..MAX_ROUNDS {
             let mut draft = self.context.draft(delivery.received_at);
-            if let Some(earlier) = &earlier {
-                draft.mark(earlier.delivery, earlier.event, |entry| entry.leave_to(id)).await?;
+            if delivery.revision != 0
+                && let Some(old) = self.context.store.delivery(self.context.scope, id).await?
+            {
+                leave(&mut draft, &old).await?;
+            }
+            for event in &delivery.events {
+                let Some(provider_id) = quarantined_id(event) else { continue };
+                // A retry that fails again takes the place of the one before it.
+                supersede(&mut draft, &delivery.slug, provider_id, id).await?;
+                let record = SetAside { delivery: id, event: event.id };
+                draft.put_set_aside(&delivery.slug, provider_id, Some(record)).await?;
             }
             draft.put_delivery(delivery.clone());
-            // Only the earlier one can have changed meanwhile.
-            if let Outcome::Committed { .. } = self.context.commit(draft).await? {
-                delivery.events.iter().for_each(|event| metrics::entered(event.state));
-                return Ok(());
+            match self.context.commit(draft).await? {
+                Outcome::Committed { .. } => {
+                    delivery.events.iter().for_each(|event| metrics::entered(event.state));
+                    return Ok(());
+                }
+                // A retry has taken its place while it was replayed.
+                Outcome::Conflict(Conflict::Delivery(other)) if other == id => break,
+                // The one before it has changed, or is another one by now.
+                Outcome::Conflict(_) => {}
             }
         }
         Err(px_store::Error::Busy)

@@ -11,20 +11,17 @@
 //!
 //! Tested in px-testkit's `tests/retention.rs`, in virtual time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use px_core::{DeliveryId, KeyId, Timestamp};
-use px_store::{
-    Batch, Cursor, Delivery, DeliveryList, DeliveryWrite, ForgetWrite, Forgotten, InboxEvent, InboxState,
-    Outcome, Row, Table,
-};
+use px_core::{DeliveryId, Timestamp};
+use px_store::{Cursor, Delivery, DeliveryList, InboxState, Row, Table};
 use tokio::sync::Mutex;
 
 use crate::context::InboundContext;
 use crate::endpoints::Endpoints;
-use crate::turns::Turns;
+use crate::forgetting::{Plan, is_remembered};
 
 /// Maximum number of deliveries that one sweep looks at.
 const LOOKED_AT: usize = 64;
@@ -100,32 +97,16 @@ struct Walk {
     until: Option<DeliveryId>,
 }
 
-/// The changes that one sweep is going to commit.
-#[derive(Default)]
-struct Plan {
-    batch: Batch,
-    slugs: BTreeSet<String>,
-    swept: Swept,
-    through: Option<DeliveryId>,
-}
-
 /// The part of the stage that forgets.
 pub(crate) struct Sweeper {
     context: Arc<InboundContext>,
     endpoints: Arc<Endpoints>,
-    bodies: Arc<Turns>,
-    operator: Arc<Mutex<()>>,
     progress: Mutex<Progress>,
 }
 
 impl Sweeper {
-    pub(crate) fn new(
-        context: Arc<InboundContext>,
-        endpoints: Arc<Endpoints>,
-        bodies: Arc<Turns>,
-        operator: Arc<Mutex<()>>,
-    ) -> Self {
-        Self { context, endpoints, bodies, operator, progress: Mutex::default() }
+    pub(crate) fn new(context: Arc<InboundContext>, endpoints: Arc<Endpoints>) -> Self {
+        Self { context, endpoints, progress: Mutex::default() }
     }
 
     /// See [`Stage::sweep`](crate::Stage::sweep).
@@ -150,45 +131,7 @@ impl Sweeper {
         if plan.is_empty() {
             return Ok(plan.swept);
         }
-        self.commit_sweep(plan).await
-    }
-
-    async fn commit_sweep(&self, mut plan: Plan) -> Result<Swept, px_store::Error> {
-        // An operator's replay, and a body that comes again after its window,
-        // write over what is remembered under an id.
-        let _no_operator = self.operator.lock().await;
-        let mut alone = Vec::new();
-        for slug in &plan.slugs {
-            if self.endpoints.get(slug).is_some_and(|endpoint| endpoint.def.same_body_within.is_some()) {
-                alone.push(self.bodies.take(&KeyId::new(slug.as_str(), "")).await);
-            }
-        }
-        for write in &mut plan.batch.forget {
-            let mut own = Vec::new();
-            for id in std::mem::take(&mut write.provider_ids) {
-                let known = self.context.store.dedup(self.context.scope, &write.slug, &id).await?;
-                if known.is_some_and(|record| record.delivery == write.delivery) {
-                    own.push(id);
-                }
-            }
-            write.provider_ids = own;
-        }
-        let known = self.context.store.forgotten(self.context.scope).await?;
-        if plan.swept.forgotten > 0 {
-            // Nothing names a rejected request, so it moves no bound.
-            let through = plan.through.unwrap_or_else(|| DeliveryId::bound(Timestamp::from_millis(0)));
-            plan.batch.forgotten = Some(Forgotten {
-                through: known.map_or(through, |known| known.through.max(through)),
-                count: known.map_or(0, |known| known.count) + plan.swept.forgotten,
-            });
-        }
-        plan.batch.scope = self.context.scope;
-        match self.context.commit_batch(plan.batch).await? {
-            // What comes after this kind of piece was not looked at yet.
-            Outcome::Committed { .. } => Ok(Swept { more: true, ..plan.swept }),
-            // Somebody changed one of them; the next sweep reads it anew.
-            Outcome::Conflict(_) => Ok(Swept { more: true, ..Swept::default() }),
-        }
+        plan.commit(&self.context).await
     }
 
     /// Rejected requests: nothing names them, so they may go before others.
@@ -333,58 +276,6 @@ impl Sweeper {
     }
 }
 
-impl Plan {
-    fn is_empty(&self) -> bool {
-        self.batch.forget.is_empty() && self.batch.deliveries.is_empty()
-    }
-
-    fn forget(&mut self, delivery: Delivery) {
-        let is_rejected = delivery.events.iter().all(|event| event.state == InboxState::Rejected);
-        if !is_rejected {
-            self.through = self.through.max(Some(delivery.id));
-        }
-        self.slugs.insert(delivery.slug.clone());
-        self.swept.forgotten += 1;
-        let identifiers: BTreeSet<String> =
-            delivery.events.iter().filter_map(|event| event.identifier.clone()).collect();
-        let ids = delivery.events.iter().filter(|event| is_remembered(event));
-        let provider_ids: BTreeSet<String> = ids.filter_map(|event| event.provider_id.clone()).collect();
-        self.batch.forget.push(ForgetWrite {
-            delivery: delivery.id,
-            revision: Some(delivery.revision),
-            slug: delivery.slug,
-            identifiers: identifiers.into_iter().collect(),
-            provider_ids: provider_ids.into_iter().collect(),
-        });
-    }
-
-    fn unlist(&mut self, id: DeliveryId) {
-        self.unlist_of(id, "");
-    }
-
-    /// Takes an id out of the lists that still have it.
-    fn unlist_of(&mut self, id: DeliveryId, slug: &str) {
-        self.batch.forget.push(ForgetWrite {
-            delivery: id,
-            revision: None,
-            slug: slug.to_owned(),
-            identifiers: Vec::new(),
-            provider_ids: Vec::new(),
-        });
-    }
-
-    fn empty(&mut self, mut delivery: Delivery) {
-        self.swept.emptied += 1;
-        delivery.emptied = true;
-        delivery.body = bytes::Bytes::new();
-        delivery.headers.clear();
-        for event in &mut delivery.events {
-            (event.response, event.start) = (None, None);
-        }
-        self.batch.deliveries.push(DeliveryWrite { delivery, new: false });
-    }
-}
-
 /// Returns true if something is still to be done with a delivery.
 fn is_needed(retention: &Retention, delivery: &Delivery, now: Timestamp) -> bool {
     let is_old = |most| now.since(delivery.id.made_at()) > most;
@@ -394,17 +285,6 @@ fn is_needed(retention: &Retention, delivery: &Delivery, now: Timestamp) -> bool
 
 fn has(delivery: &Delivery, state: InboxState) -> bool {
     delivery.events.iter().any(|event| event.state == state)
-}
-
-/// Returns true if there is a record under the event's id, or the event is kept
-/// for as long as one would be.
-fn is_remembered(event: &InboxEvent) -> bool {
-    use InboxState as S;
-    match event.state {
-        S::Late | S::Expired => true,
-        S::Duplicate | S::Quarantined | S::Rejected => false,
-        _ => event.provider_id.is_some(),
-    }
 }
 
 fn before(now: Timestamp, time: Duration) -> Timestamp {

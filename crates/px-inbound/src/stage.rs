@@ -21,7 +21,6 @@ use crate::phases::{Received, Unverified};
 use crate::quarantine::Quarantine;
 use crate::rejections::{RejectionLimits, Rejections};
 use crate::retention::{Retention, Sweeper, Swept};
-use crate::turns::Turns;
 
 /// The inbound stage of one process.
 pub struct Stage {
@@ -47,27 +46,23 @@ impl Stage {
     pub fn new(context: InboundContext, endpoints: Vec<Endpoint>) -> Self {
         let context = Arc::new(context);
         let endpoints = Arc::new(Endpoints::new(endpoints));
-        let bodies = Arc::new(Turns::default());
         let quarantine = Arc::new(Quarantine::new(Arc::clone(&context)));
-        let acceptor =
-            Arc::new(Acceptor::new(Arc::clone(&context), Arc::clone(&quarantine), Arc::clone(&bodies)));
+        let acceptor = Arc::new(Acceptor::new(Arc::clone(&context), Arc::clone(&quarantine)));
         let operator = Operator::new(
             Arc::clone(&context),
             Arc::clone(&endpoints),
             Arc::clone(&acceptor),
             Arc::clone(&quarantine),
         );
-        let sweeper =
-            Sweeper::new(Arc::clone(&context), Arc::clone(&endpoints), bodies, operator.one_at_a_time());
         Self {
             rejections: Rejections::new(Arc::clone(&context), RejectionLimits::default()),
             forms: Forms::new(Arc::clone(&context), Arc::clone(&acceptor)),
+            sweeper: Sweeper::new(Arc::clone(&context), Arc::clone(&endpoints)),
             context,
             endpoints,
             acceptor,
             quarantine,
             operator,
-            sweeper,
         }
     }
 

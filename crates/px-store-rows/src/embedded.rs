@@ -11,10 +11,12 @@ use px_store::tokens::{Token, TokenWrite};
 use px_store::{
     Admission, Batch, BoxFuture, Conflict, Cursor, DedupRecord, Delivery, DeliveryFilter, DeliveryList,
     Error, Forgotten, HintBus, InboxState, Inspect, LogTail, Outcome, Page, QueuedEvent, Read, Row, RowStats,
-    RunFilter, RunRecord, RunWrite, Scan, StartKey, Store, Table, Timer, Versioned, Work, WorkChange,
+    RunFilter, RunRecord, RunWrite, Scan, SetAside, StartKey, Store, Table, Timer, Versioned, Work,
+    WorkChange,
 };
 use tokio::sync::watch;
 
+use crate::emptiness::Emptiness;
 use crate::layout;
 use crate::recent::Recent;
 use crate::rows::{Backing, Check, Expect, Order, RowBatch, RowKey, RowOp, RowOutcome};
@@ -36,6 +38,7 @@ pub struct Embedded<B> {
     backing: Arc<B>,
     hooks: Arc<HookCache>,
     recent: Arc<Recent>,
+    set_asides: Arc<Emptiness>,
 }
 
 impl<B> Clone for Embedded<B> {
@@ -44,6 +47,7 @@ impl<B> Clone for Embedded<B> {
             backing: Arc::clone(&self.backing),
             hooks: Arc::clone(&self.hooks),
             recent: Arc::clone(&self.recent),
+            set_asides: Arc::clone(&self.set_asides),
         }
     }
 }
@@ -51,13 +55,22 @@ impl<B> Clone for Embedded<B> {
 impl<B: Backing> Embedded<B> {
     /// A store over this backing.
     pub fn new(backing: B) -> Self {
-        Self { backing: Arc::new(backing), hooks: Arc::default(), recent: Arc::default() }
+        Self {
+            backing: Arc::new(backing),
+            hooks: Arc::default(),
+            recent: Arc::default(),
+            set_asides: Arc::default(),
+        }
     }
 
     /// The backing itself, for its figures.
     #[must_use]
     pub fn backing(&self) -> &B {
         &self.backing
+    }
+
+    pub(crate) fn set_asides(&self) -> &Emptiness {
+        &self.set_asides
     }
 
     pub(crate) fn hooks(&self) -> &HookCache {
@@ -250,7 +263,12 @@ pub(crate) enum Stake {
     Run(RunId),
     Fence(RunId),
     Delivery(DeliveryId),
+    /// A provider's id that must not be known, …
+    Unknown(String, String),
+    /// … and one that must be as it was read.
     Dedup(String, String),
+    SetAside(String, String),
+    Forgotten,
     Start,
     Outbox(OutboxConflict),
     Token(TokenId),
@@ -325,12 +343,23 @@ impl Translation {
             for list in states.into_iter().chain(identifiers).chain([slug]) {
                 self.rows.ops.push(RowOp::Unpost { list, id });
             }
-            for provider_id in &write.provider_ids {
-                self.remove(layout::dedup_row(scope, &write.slug, provider_id));
+            for (provider_id, record) in &write.provider_ids {
+                let row = layout::dedup_row(scope, &write.slug, provider_id);
+                let stake = Stake::Dedup(write.slug.clone(), provider_id.clone());
+                self.check(row.clone(), Expect::Same(layout::json(record)?), stake);
+                self.remove(row);
+            }
+            for (provider_id, record) in &write.set_asides {
+                let row = layout::set_aside_row(scope, &write.slug, provider_id);
+                let stake = Stake::SetAside(write.slug.clone(), provider_id.clone());
+                self.check(row.clone(), Expect::Same(layout::json(record)?), stake);
+                self.remove(row);
             }
         }
         if let Some(forgotten) = &batch.forgotten {
-            self.put(layout::forgotten_row(scope), layout::json(forgotten)?);
+            let row = layout::forgotten_row(scope);
+            self.check(row.clone(), as_read(forgotten.expected.as_ref())?, Stake::Forgotten);
+            self.put(row, layout::json(&forgotten.record)?);
         }
         Ok(())
     }
@@ -350,11 +379,20 @@ impl Translation {
         // whatever else has changed since.
         for dedup in &batch.dedups {
             let row = layout::dedup_row(scope, &dedup.slug, &dedup.provider_id);
-            if !dedup.force {
-                let stake = Stake::Dedup(dedup.slug.clone(), dedup.provider_id.clone());
-                this.check(row.clone(), Expect::Absent, stake);
-            }
+            let (slug, id) = (dedup.slug.clone(), dedup.provider_id.clone());
+            let stake =
+                if dedup.expected.is_none() { Stake::Unknown(slug, id) } else { Stake::Dedup(slug, id) };
+            this.check(row.clone(), as_read(dedup.expected.as_ref())?, stake);
             this.put(row, layout::json(&dedup.record)?);
+        }
+        for write in &batch.set_asides {
+            let row = layout::set_aside_row(scope, &write.slug, &write.provider_id);
+            let stake = Stake::SetAside(write.slug.clone(), write.provider_id.clone());
+            this.check(row.clone(), as_read(write.expected.as_ref())?, stake);
+            match &write.record {
+                Some(record) => this.put(row, layout::json(record)?),
+                None => this.remove(row),
+            }
         }
         for (brain, key, record) in &batch.start_keys {
             let row = layout::start_row(scope, brain, key);
@@ -446,7 +484,10 @@ impl Translation {
             Stake::Run(run) => Conflict::Run(run),
             Stake::Fence(run) => Conflict::Fence(run),
             Stake::Delivery(delivery) => Conflict::Delivery(delivery),
-            Stake::Dedup(slug, provider_id) => {
+            Stake::Dedup(slug, provider_id) => Conflict::Dedup { slug, provider_id },
+            Stake::SetAside(slug, provider_id) => Conflict::SetAside { slug, provider_id },
+            Stake::Forgotten => Conflict::Forgotten,
+            Stake::Unknown(slug, provider_id) => {
                 Conflict::Duplicate { slug, provider_id, record: layout::from_json(&found()?)? }
             }
             Stake::Start => Conflict::Started(layout::from_json(&found()?)?),
@@ -454,6 +495,14 @@ impl Translation {
             Stake::Token(token) => Conflict::Token(token),
         })
     }
+}
+
+/// Demands of a row without a version that it is as it was read.
+fn as_read<T: serde::Serialize>(read: Option<&T>) -> Result<Expect, Error> {
+    Ok(match read {
+        Some(record) => Expect::Same(layout::json(record)?),
+        None => Expect::Absent,
+    })
 }
 
 pub(crate) fn ready<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, T> {
@@ -471,6 +520,9 @@ impl<B: Backing> Store for Embedded<B> {
             if write.run.status == RunStatus::Running {
                 self.recent.keep(batch.scope, row, RunRecord { run: write.run, tail });
             }
+        }
+        if batch.set_asides.iter().any(|write| write.record.is_some()) {
+            self.set_asides.end();
         }
         let commit = self.backing.submit(rows, admission);
         Box::pin(async move {
@@ -583,6 +635,24 @@ impl<B: Backing> Store for Embedded<B> {
         provider_id: &'a str,
     ) -> Read<'a, Option<DedupRecord>> {
         ready(self.record(&layout::dedup_row(scope, slug, provider_id), |value| layout::from_json(value)))
+    }
+
+    fn set_aside<'a>(
+        &'a self,
+        scope: Scope,
+        slug: &'a str,
+        provider_id: &'a str,
+    ) -> Read<'a, Option<SetAside>> {
+        let is_empty = self.set_asides.holds(&*self.backing, scope, || {
+            let (from, to) = layout::table_range(scope, Table::SetAside);
+            Ok(self.backing.range(&from, &to, Order::Ascending, 1)?.is_empty())
+        });
+        ready(match is_empty {
+            Ok(true) => Ok(None),
+            Ok(false) => self
+                .record(&layout::set_aside_row(scope, slug, provider_id), |value| layout::from_json(value)),
+            Err(error) => Err(error),
+        })
     }
 
     fn tokens(&self, scope: Scope, limit: usize) -> Read<'_, Vec<Versioned<Token>>> {

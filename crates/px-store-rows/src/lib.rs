@@ -4,6 +4,7 @@
 
 // From what a batch means down to where rows lie.
 mod embedded;
+mod emptiness;
 mod layout;
 mod lists;
 mod memory;

@@ -106,14 +106,22 @@ impl Check {
     /// Whether the row, as it is now, satisfies this check.
     #[must_use]
     pub fn holds(&self, found: Option<&[u8]>) -> bool {
-        match (self.expect, found) {
+        match (&self.expect, found) {
             (Expect::Absent, found) => found.is_none(),
             (Expect::Present, found) => found.is_some(),
-            (Expect::Version(_), None) => false,
+            (Expect::Version(_) | Expect::Same(_), None) => false,
             (Expect::Version(version), Some(value)) => {
-                value.first_chunk::<8>().is_some_and(|head| u64::from_be_bytes(*head) == version)
+                value.first_chunk::<8>().is_some_and(|head| u64::from_be_bytes(*head) == *version)
             }
+            (Expect::Same(wanted), Some(value)) => *value == **wanted,
         }
+    }
+
+    /// Returns true if the first eight bytes of the row do not tell whether
+    /// this check holds.
+    #[must_use]
+    pub const fn wants_whole_value(&self) -> bool {
+        matches!(self.expect, Expect::Same(_))
     }
 }
 

@@ -108,6 +108,9 @@ impl Committer {
         for (index, check) in batch.checks.iter().enumerate() {
             let pending = group.get(&*check.key);
             let holds = match pending {
+                Some(pending) if check.wants_whole_value() => {
+                    pending.map(Stored::value).transpose().map(|value| check.holds(value.as_deref()))
+                }
                 Some(pending) => Ok(check.holds(pending.map(Stored::head).as_ref().map(Head::as_slice))),
                 None => self.shared.satisfies(check),
             };

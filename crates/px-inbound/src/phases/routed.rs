@@ -7,7 +7,6 @@ use super::Answered;
 use crate::answer::Answer;
 use crate::context::InboundContext;
 use crate::metrics;
-use crate::set_aside::SetAside;
 
 /// A delivery in a draft, with the answer that holds once it is durable.
 pub(crate) struct Routed<'a> {
@@ -15,14 +14,12 @@ pub(crate) struct Routed<'a> {
     pub(crate) answer: Answer,
     /// The states of its events, for the figures.
     pub(crate) states: Vec<InboxState>,
-    /// Quarantined events that this delivery takes the place of.
-    pub(crate) superseded: Vec<SetAside>,
 }
 
 /// The end of a commit that the store has taken.
 pub(crate) enum Committed {
-    /// It is durable; these quarantined events are superseded.
-    Answered(Answered, Vec<SetAside>),
+    /// It is durable.
+    Answered(Answered),
     /// Something that the route rests on has changed; nothing happened.
     Conflict(Conflict),
 }
@@ -30,11 +27,11 @@ pub(crate) enum Committed {
 impl Routed<'_> {
     /// Commits the draft.
     pub(crate) async fn commit(self, context: &InboundContext) -> Result<Committed, px_store::Error> {
-        let Self { draft, answer, states, superseded } = self;
+        let Self { draft, answer, states } = self;
         Ok(match context.commit(draft).await? {
             Outcome::Committed { .. } => {
                 states.into_iter().for_each(metrics::entered);
-                Committed::Answered(Answered::new(answer), superseded)
+                Committed::Answered(Answered::new(answer))
             }
             Outcome::Conflict(conflict) => Committed::Conflict(conflict),
         })

@@ -12,7 +12,7 @@ use tokio::sync::MutexGuard;
 
 use crate::answer::{Action, Answer, Taken};
 use crate::context::InboundContext;
-use crate::dedup::{self, Known, Word};
+use crate::dedup::{self, Known, Lookup};
 use crate::phases::{Answered, Committed, Handled, Incoming, Occasion, Routed};
 use crate::quarantine::{self, Quarantine, Trouble};
 use crate::route::route;
@@ -85,7 +85,7 @@ impl Acceptor {
             match routed.commit(&self.context).await? {
                 Committed::Answered(answered) => return Ok(answered),
                 Committed::Conflict(Conflict::Duplicate { provider_id, record, .. }) => {
-                    known.meet(handled, provider_id, record);
+                    known.learn(handled, provider_id, record);
                 }
                 Committed::Conflict(Conflict::Key(key)) => {
                     // Drop the old turn first: holding one while waiting for
@@ -115,18 +115,18 @@ impl Acceptor {
         let mut read = Vec::with_capacity(events.len());
         let mut seen = BTreeSet::new();
         for event in events {
-            let word = match &event.provider_id {
-                Some(id) if !seen.insert(id.as_str()) => Word::Duplicate(dedup::repeated(delivery, now)),
-                Some(id) => known.word(&self.context, handled, id, now).await?,
-                None => Word::New(None),
+            let lookup = match &event.provider_id {
+                Some(id) if !seen.insert(id.as_str()) => Lookup::Duplicate(dedup::repeated(delivery, now)),
+                Some(id) => known.look_up(&self.context, handled, id, now).await?,
+                None => Lookup::New(None),
             };
             let entry = entry(event, trace.as_deref(), now);
-            let (action, entry) = match word {
-                Word::Duplicate(record) => {
+            let (action, entry) = match lookup {
+                Lookup::Duplicate(record) => {
                     read.push(None);
                     as_duplicate(record, entry)
                 }
-                Word::New(record) => {
+                Lookup::New(record) => {
                     read.push(record);
                     let decision = route(endpoint, &mut draft, event).await?;
                     decision.carry_out(&self.context, &mut draft, delivery.id, entry).await?

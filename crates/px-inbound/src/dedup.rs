@@ -22,8 +22,8 @@ pub(crate) struct Known {
     pub(crate) asks: bool,
 }
 
-/// The word on one id.
-pub(crate) enum Word {
+/// The answer to whether an id is new.
+pub(crate) enum Lookup {
     /// The event repeats what has this record.
     Duplicate(DedupRecord),
     /// The event counts; the record that its own one is written over, if any.
@@ -36,7 +36,7 @@ impl Known {
     }
 
     /// Takes in the record that a commit met where it demanded none.
-    pub(crate) fn meet(&mut self, handled: &Handled<'_>, provider_id: String, record: DedupRecord) {
+    pub(crate) fn learn(&mut self, handled: &Handled<'_>, provider_id: String, record: DedupRecord) {
         // Where one is known there may be more, of a batch that is sent again: a
         // conflict for each of them would use up the rounds.
         self.asks = true;
@@ -47,30 +47,30 @@ impl Known {
     }
 
     /// Finds out about an id.
-    pub(crate) async fn word(
+    pub(crate) async fn look_up(
         &self,
         context: &InboundContext,
         handled: &Handled<'_>,
         id: &str,
         now: Timestamp,
-    ) -> Result<Word, px_store::Error> {
+    ) -> Result<Lookup, px_store::Error> {
         if let Some(record) = self.met.get(id) {
-            return Ok(Word::Duplicate(record.clone()));
+            return Ok(Lookup::Duplicate(record.clone()));
         }
         if !self.asks {
-            return Ok(Word::New(None));
+            return Ok(Lookup::New(None));
         }
         let def = &handled.endpoint.def;
         let found = context.store.dedup(context.scope, &def.slug, id).await?;
         // An operator's replay skips dedup.
         if handled.occasion != Occasion::Arrival {
-            return Ok(Word::New(found));
+            return Ok(Lookup::New(found));
         }
         let counts =
             |record: &DedupRecord| def.same_body_within.is_none_or(|window| now.since(record.at) < window);
         Ok(match found {
-            Some(record) if counts(&record) => Word::Duplicate(record),
-            found => Word::New(found),
+            Some(record) if counts(&record) => Lookup::Duplicate(record),
+            found => Lookup::New(found),
         })
     }
 }

@@ -131,10 +131,7 @@ impl Quarantine {
         while looked_at < INDEXED {
             let page = store.deliveries(*scope, &filter, before, INDEX_PAGE).await?;
             looked_at += page.items.len();
-            // The newest first: an older one of the same id finds it there.
-            for delivery in page.items {
-                self.index_one(&delivery).await?;
-            }
+            self.index_page(&page.items).await?;
             before = page.next;
             if before.is_none() {
                 break;
@@ -143,23 +140,36 @@ impl Quarantine {
         Ok(())
     }
 
-    async fn index_one(&self, delivery: &Delivery) -> Result<(), px_store::Error> {
-        for event in &delivery.events {
-            let Some(id) = quarantined_id(event) else { continue };
+    /// Indexes deliveries, the newest first: an older one of the same id finds
+    /// that one there.
+    async fn index_page(&self, deliveries: &[Delivery]) -> Result<(), px_store::Error> {
+        for _ in 0..MAX_ROUNDS {
             let mut draft = self.context.draft(self.context.clock.now());
-            if draft.set_aside(&delivery.slug, id).await?.is_some() {
-                continue;
+            let mut is_new = false;
+            for delivery in deliveries {
+                for event in &delivery.events {
+                    let Some(id) = quarantined_id(event) else { continue };
+                    if draft.set_aside(&delivery.slug, id).await?.is_some() {
+                        continue;
+                    }
+                    // Written as it is: the commit fails if it leaves quarantine meanwhile.
+                    let state = draft.mark(delivery.id, event.id, |entry| entry.state).await?;
+                    if state == Some(InboxState::Quarantined) {
+                        let record = SetAside { delivery: delivery.id, event: event.id };
+                        draft.put_set_aside(&delivery.slug, id, Some(record)).await?;
+                        is_new = true;
+                    }
+                }
             }
-            // Written as it is: the commit fails if it has left quarantine meanwhile.
-            let state = draft.mark(delivery.id, event.id, |entry| entry.state).await?;
-            if state == Some(InboxState::Quarantined) {
-                let record = SetAside { delivery: delivery.id, event: event.id };
-                draft.put_set_aside(&delivery.slug, id, Some(record)).await?;
-                // After a conflict, whoever was faster has seen to it.
-                self.context.commit(draft).await?;
+            if !is_new {
+                return Ok(());
+            }
+            if let Outcome::Committed { .. } = self.context.commit(draft).await? {
+                return Ok(());
             }
         }
-        Ok(())
+        // They change too often now; the next request looks at them again.
+        Err(px_store::Error::Busy)
     }
 
     /// Keeps a delivery, and answers it.

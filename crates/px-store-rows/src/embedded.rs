@@ -643,7 +643,7 @@ impl<B: Backing> Store for Embedded<B> {
         slug: &'a str,
         provider_id: &'a str,
     ) -> Read<'a, Option<SetAside>> {
-        let is_empty = self.set_asides.holds(&*self.backing, scope, || {
+        let is_empty = self.set_asides.is_certain(&*self.backing, scope, || {
             let (from, to) = layout::table_range(scope, Table::SetAside);
             Ok(self.backing.range(&from, &to, Order::Ascending, 1)?.is_empty())
         });

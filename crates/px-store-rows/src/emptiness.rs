@@ -12,8 +12,9 @@ const UNKNOWN: u8 = 0;
 const EMPTY: u8 = 1;
 const IN_USE: u8 = 2;
 
-/// The word on a table's emptiness. Once it has held one, this is no longer known
-/// until the store is opened again: then each read looks into the table.
+/// The emptiness of one table. It ends with the first row that is written, and
+/// is found out anew when the store is opened; once it has ended, each read of
+/// a row looks into the table.
 #[derive(Debug, Default)]
 pub(crate) struct Emptiness(AtomicU8);
 
@@ -25,7 +26,7 @@ impl Emptiness {
 
     /// Returns true if the table is known to be empty. `look` reads the table,
     /// at most once.
-    pub(crate) fn holds(
+    pub(crate) fn is_certain(
         &self,
         backing: &impl Backing,
         scope: Scope,
@@ -39,8 +40,8 @@ impl Emptiness {
             EMPTY => Ok(true),
             UNKNOWN => {
                 let found = if look()? { EMPTY } else { IN_USE };
-                // A row that was written meanwhile is not overlooked: its writer
-                // has said so before.
+                // A row that is written meanwhile is not overlooked: its writer has
+                // ended the emptiness before, so this does not take the place of it.
                 let _ = self.0.compare_exchange(UNKNOWN, found, Ordering::SeqCst, Ordering::SeqCst);
                 Ok(self.0.load(Ordering::SeqCst) == EMPTY)
             }

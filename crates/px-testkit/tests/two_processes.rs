@@ -183,8 +183,7 @@ impl<B: AsyncFn(&World), H: AsyncFn(&World) -> std::result::Result<(), String>> 
             runtime.block_on((self.before)(&first));
             let worlds = [Arc::new(first.beside()), Arc::new(first.beside())];
             if let Some(bug) = bug {
-                let open: broken::Gate = Arc::new(|_| Box::pin(std::future::ready(())));
-                worlds.iter().for_each(|world| break_store(world.store(), bug, &open, &Owed::default()));
+                worlds.iter().for_each(|world| break_it(world, bug));
             }
             let [one, other] = self.acts;
             let acts = [one(Arc::clone(&worlds[0])), other(Arc::clone(&worlds[1]))];
@@ -228,6 +227,11 @@ impl<B: AsyncFn(&World), H: AsyncFn(&World) -> std::result::Result<(), String>> 
     }
 }
 
+fn break_it(world: &World, bug: Bug) {
+    let open: broken::Gate = Arc::new(|_| Box::pin(std::future::ready(())));
+    break_store(world.store(), bug, &open, &Owed::default());
+}
+
 fn vote(world: Arc<World>) -> Act {
     Box::pin(async move {
         world.post("votes", &Note { id: "yes".into() }).await.unwrap();
@@ -249,7 +253,7 @@ fn equal(what: &str, found: usize, expected: usize) -> std::result::Result<(), S
 }
 
 #[test]
-fn equal_bodies_at_two_processes_have_one_effect() {
+fn rule_19_equal_bodies_at_two_processes_have_one_effect() {
     let holds = async |world: &World| {
         equal("effects", effects(world).await, 1)?;
         equal("duplicates", count(world, InboxState::Duplicate).await, 1)
@@ -258,7 +262,7 @@ fn equal_bodies_at_two_processes_have_one_effect() {
 }
 
 #[test]
-fn equal_bodies_after_their_window_have_one_more_effect() {
+fn rule_19_equal_bodies_after_their_window_have_one_more_effect() {
     let before = async |world: &World| {
         world.post("votes", &Note { id: "yes".into() }).await.unwrap();
         world.clock().advance(2 * HOUR);
@@ -282,7 +286,7 @@ async fn note(world: &World, id: &str, fails: bool) {
 }
 
 #[test]
-fn a_retry_at_another_process_takes_the_place_of_what_was_set_aside() {
+fn rule_17_a_retry_at_another_process_takes_the_place_of_what_was_set_aside() {
     let before = async |world: &World| {
         note(world, "retried", true).await;
         FAILING.lock().unwrap().remove("retried");
@@ -295,8 +299,24 @@ fn a_retry_at_another_process_takes_the_place_of_what_was_set_aside() {
     Scene { before, acts: [retry, retry], holds }.holds_but_for(&[Bug::NothingSetAside]);
 }
 
+#[tokio::test]
+async fn rule_17_a_retry_takes_the_place_of_what_a_px_without_the_index_set_aside() {
+    let project = Project::new(Registry::collect().unwrap()).unwrap();
+    let older = World::of(&project, Arc::new(Embedded::new(MemoryRows::new())), 0);
+    break_it(&older, Bug::NothingSetAside);
+    for id in ["older-1", "older-2"] {
+        note(&older, id, true).await;
+    }
+    let newer = older.beside();
+    note(&newer, "older-1", false).await;
+    assert_eq!((effects(&newer).await, count(&newer, InboxState::Quarantined).await), (1, 1));
+    note(&older.beside(), "older-2", false).await;
+    assert_eq!((effects(&newer).await, count(&newer, InboxState::Quarantined).await), (2, 0));
+    assert!(newer.audit().await.unwrap().is_clean());
+}
+
 #[test]
-fn of_failures_at_two_processes_one_stays_in_quarantine() {
+fn rule_17_of_failures_at_two_processes_one_stays_in_quarantine() {
     let fail: fn(Arc<World>) -> Act = |world| Box::pin(async move { note(&world, "fails", true).await });
     let holds = async |world: &World| {
         equal("in quarantine", count(world, InboxState::Quarantined).await, 1)?;
@@ -308,7 +328,7 @@ fn of_failures_at_two_processes_one_stays_in_quarantine() {
 }
 
 #[test]
-fn a_replay_and_a_retry_at_another_process_have_one_effect() {
+fn rule_20_a_replay_and_a_retry_at_another_process_have_one_effect() {
     let before = async |world: &World| {
         note(world, "replayed", true).await;
         FAILING.lock().unwrap().remove("replayed");

@@ -12,9 +12,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use px_core::{Clock, SystemClock, Timestamp};
-use px_sdk::Received;
-use px_sdk::verify::{self, Keyring, Part, Scheme, Signature, Verification};
-use px_verify::{PrepareError, Prepared, Refusal, UrlView};
+use px_verify::record::{Keyring, Part, Scheme, Signature, Verification};
+use px_verify::{PrepareError, Prepared, Received, Refusal, UrlView, providers};
 use secrecy::SecretString;
 use serde_json::Value;
 
@@ -64,7 +63,7 @@ impl Verifier {
     /// # Errors
     /// Without a secret, or if one has another form.
     pub fn standard(secrets: impl IntoIterator<Item = impl Into<SecretString>>) -> Result<Self, Error> {
-        Self::new(verify::standard_webhooks("secret"), secrets)
+        Self::new(providers::standard_webhooks("secret"), secrets)
     }
 
     /// Standard Webhooks, `v1a`: public keys are `whpk_` and base64.
@@ -74,7 +73,7 @@ impl Verifier {
     pub fn standard_asymmetric(
         public_keys: impl IntoIterator<Item = impl Into<SecretString>>,
     ) -> Result<Self, Error> {
-        Self::new(verify::standard_webhooks_asymmetric("public key"), public_keys)
+        Self::new(providers::standard_webhooks_asymmetric("public key"), public_keys)
     }
 
     /// `X-Hub-Signature-256`, as GitHub does it. It has no timestamp: only the
@@ -83,7 +82,7 @@ impl Verifier {
     /// # Errors
     /// Without a secret.
     pub fn github(secrets: impl IntoIterator<Item = impl Into<SecretString>>) -> Result<Self, Error> {
-        let mut record = verify::github("secret");
+        let mut record = providers::github("secret");
         record.dedup = Vec::new();
         let record = IDS_IN_BODY.into_iter().fold(record, Verification::dedup_pointer);
         Self::new(record.dedup_header("x-px-event-id").dedup_header("x-github-delivery"), secrets)
@@ -117,7 +116,7 @@ impl Verifier {
         header: &str,
         secrets: impl IntoIterator<Item = impl Into<SecretString>>,
     ) -> Result<Self, Error> {
-        let mut record = verify::stripe("secret");
+        let mut record = providers::stripe("secret");
         if let Scheme::Signature(signature) = &mut record.scheme {
             header.clone_into(&mut signature.header);
         }
@@ -126,7 +125,7 @@ impl Verifier {
         Self::new(record.dedup_header("x-px-event-id").event_header("x-px-event"), secrets)
     }
 
-    /// Any record of [`px_sdk::verify`] that reads the body's signature.
+    /// Any record of [`px_verify::record`] that reads the body's signature.
     ///
     /// # Errors
     /// Without a secret, or if the record or a secret cannot be used.

@@ -123,7 +123,7 @@ fn hooks_6_without_a_secret_there_is_no_verifier() {
     let none: [&str; 0] = [];
     assert!(Verifier::standard(none).unwrap_err().to_string().contains("no secret"));
     assert!(Verifier::github(none).is_err() && Verifier::stripe("Stripe-Signature", none).is_err());
-    assert!(Verifier::new(px_sdk::verify::unverified(), [SHARED]).is_err());
+    assert!(Verifier::new(px_verify::providers::unverified(), [SHARED]).is_err());
     assert!(Verifier::standard(["whsec_not base64"]).is_err());
     assert!(Verifier::github([""]).is_err(), "anybody can sign with an empty key");
 }

@@ -14,7 +14,6 @@ mod time;
 pub mod event;
 pub mod key;
 pub mod lifecycle;
-pub mod metrics;
 pub mod run;
 pub mod trace;
 pub mod wait;

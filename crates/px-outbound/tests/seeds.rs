@@ -1,5 +1,5 @@
 //! HOOKS section 6, the part that is about sending: what others did wrong, each
-//! as a test that px does not. What is about receiving is in px-receive; bursts
+//! as a test that px does not. What is about receiving is in px-callbacks; bursts
 //! and neighbours over the real binary are in `tests/hooks.rs`.
 
 mod rig;

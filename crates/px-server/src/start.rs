@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use px_core::key::FORM_SLUG;
-use px_core::metrics::Metric;
+use px_metrics::Metric;
 use px_core::{Clock, Ids, Scope};
 use px_engine::{Engine, Limits, Parts};
 use px_inbound::verify::{Network, UrlView, local};

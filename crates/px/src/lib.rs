@@ -75,7 +75,7 @@
 pub use px_derive::OneOf;
 /// The receiving side, for services that px calls: verify, deduplicate, store.
 #[cfg(feature = "receive")]
-pub use px_receive as receive;
+pub use px_callbacks as receive;
 
 #[cfg(doctest)]
 mod pages;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use http::header;
-use px_core::metrics::Text;
+use px_metrics::Text;
 use px_core::{OutgoingId, Timestamp};
 use px_pool::Subject;
 use px_store::{Row, Table};

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use px_core::{EventId, ManualClock, OutgoingId, Timestamp};
 use px_outbound::sign::{self, Message, Signer};
-use px_receive::{
+use px_callbacks::{
     Event, Journal, MAX_BODY_BYTES, Recorded, Refused, Seen, Unavailable, Verified, Verifier, endpoint,
 };
 use px_store::outbox::Signing;
@@ -244,7 +244,7 @@ async fn reopened(path: &std::path::Path) -> Journal {
     loop {
         match Journal::open(path) {
             Ok(journal) => return journal,
-            Err(px_receive::JournalError::Locked(_)) => tokio::task::yield_now().await,
+            Err(px_callbacks::JournalError::Locked(_)) => tokio::task::yield_now().await,
             Err(error) => panic!("{error}"),
         }
     }
@@ -270,7 +270,7 @@ async fn what_is_answered_with_2xx_is_in_the_file_already() {
     }
     assert_eq!(journal.recent(18).len(), 2);
     assert!(
-        matches!(Journal::open(&path), Err(px_receive::JournalError::Locked(_))),
+        matches!(Journal::open(&path), Err(px_callbacks::JournalError::Locked(_))),
         "one process at a time"
     );
 }

@@ -14,7 +14,7 @@
 //! and its id in one transaction.
 //!
 //! ```no_run
-//! use px_receive::{Journal, Verifier, endpoint};
+//! use px_callbacks::{Journal, Verifier, endpoint};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let secret = std::env::var("WEBHOOK_SECRET")?;
@@ -39,8 +39,3 @@ pub use http::{MAX_BODY_BYTES, Rejection, Verified, endpoint};
 pub use journal::{Error as JournalError, Journal, MAX_IDS, Stored};
 pub use seen::{Recorded, Seen, Unavailable};
 pub use verifier::{Error as VerifierError, Refused, Verifier};
-
-/// The Rust of `docs/hooks.md`, compiled.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/hooks.md")]
-struct Page;

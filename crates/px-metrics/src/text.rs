@@ -1,118 +1,9 @@
-//! Figures about what px does: counters and histograms as plain atomics, which
-//! cost an addition or two where something happens and nothing where nothing
-//! does, and the text that Prometheus reads. Each stage declares its own in one
-//! file `metrics.rs`; they are the process's, not a server's.
-//!
-//! A library was considered: those that are well kept take a lock or a look-up
-//! by name for each observation, or have to be handed to every stage.
+//! The text that Prometheus reads, made of declared figures and of values that
+//! are read when it is asked for.
 
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
 
-/// How many bounds a histogram has, at most.
-const MAX_BOUNDS: usize = 18;
-
-/// Bounds for times, microseconds.
-pub const TIMES: [u64; 17] = [
-    100,
-    250,
-    500,
-    1_000,
-    2_500,
-    5_000,
-    10_000,
-    25_000,
-    50_000,
-    100_000,
-    250_000,
-    500_000,
-    1_000_000,
-    2_500_000,
-    10_000_000,
-    60_000_000,
-    600_000_000,
-];
-
-/// Bounds for sizes, bytes.
-pub const SIZES: [u64; 10] =
-    [256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864];
-
-/// Something that only grows.
-#[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
-
-impl Counter {
-    /// None yet.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self(AtomicU64::new(0))
-    }
-
-    /// One more.
-    pub fn increment(&self) {
-        self.add(1);
-    }
-
-    /// So many more.
-    pub fn add(&self, count: u64) {
-        self.0.fetch_add(count, Relaxed);
-    }
-
-    /// How many there are.
-    #[must_use]
-    pub fn get(&self) -> u64 {
-        self.0.load(Relaxed)
-    }
-}
-
-/// How often values of some size were observed.
-#[derive(Debug)]
-pub struct Histogram {
-    bounds: &'static [u64],
-    // One more for what is above every bound.
-    buckets: [AtomicU64; MAX_BOUNDS + 1],
-    sum: AtomicU64,
-}
-
-impl Histogram {
-    /// One of times.
-    #[must_use]
-    pub const fn of_times() -> Self {
-        Self::with(&TIMES)
-    }
-
-    /// One of sizes.
-    #[must_use]
-    pub const fn of_sizes() -> Self {
-        Self::with(&SIZES)
-    }
-
-    const fn with(bounds: &'static [u64]) -> Self {
-        assert!(bounds.len() <= MAX_BOUNDS);
-        Self { bounds, buckets: [const { AtomicU64::new(0) }; MAX_BOUNDS + 1], sum: AtomicU64::new(0) }
-    }
-
-    /// A time was observed.
-    pub fn observe(&self, time: Duration) {
-        self.record(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
-    }
-
-    /// A size was observed.
-    pub fn record(&self, value: u64) {
-        let place = self.bounds.partition_point(|bound| *bound < value);
-        if let Some(bucket) = self.buckets.get(place) {
-            bucket.fetch_add(1, Relaxed);
-        }
-        self.sum.fetch_add(value, Relaxed);
-    }
-
-    /// How many values there were.
-    #[must_use]
-    pub fn count(&self) -> u64 {
-        self.buckets.iter().map(|bucket| bucket.load(Relaxed)).sum()
-    }
-}
+use crate::{Counter, Histogram};
 
 /// What a figure is.
 #[derive(Debug, Clone, Copy)]
@@ -187,13 +78,13 @@ impl Text {
         self.head(metric.name, metric.help, "histogram");
         let bucket = format!("{}_bucket", metric.name);
         let mut count = 0;
-        for (at, place) in histogram.buckets.iter().enumerate().take(histogram.bounds.len() + 1) {
-            count += place.load(Relaxed);
+        for (at, place) in histogram.counts().enumerate() {
+            count += place;
             let bound =
                 histogram.bounds.get(at).map_or("+Inf".to_owned(), |bound| scaled(*bound).to_string());
             self.value(&bucket, &[("le", &bound)], count);
         }
-        self.value(&format!("{}_sum", metric.name), &[], scaled(histogram.sum.load(Relaxed)));
+        self.value(&format!("{}_sum", metric.name), &[], scaled(histogram.sum()));
         self.value(&format!("{}_count", metric.name), &[], count);
     }
 
@@ -206,6 +97,8 @@ impl Text {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     static TAKEN: Counter = Counter::new();

@@ -27,7 +27,17 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("px-outbound", &["px-core", "px-metrics", "px-store"]),
     (
         "px-server",
-        &["px-core", "px-api", "px-metrics", "px-pool", "px-sdk", "px-store", "px-inbound", "px-engine", "px-outbound"],
+        &[
+            "px-core",
+            "px-api",
+            "px-metrics",
+            "px-pool",
+            "px-sdk",
+            "px-store",
+            "px-inbound",
+            "px-engine",
+            "px-outbound",
+        ],
     ),
     (
         "px-cli",

@@ -12,11 +12,11 @@ use axum::extract::State;
 use axum::routing::post;
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
-use px_core::{EventId, ManualClock, OutgoingId, Timestamp};
-use px_outbound::sign::{self, Message, Signer};
 use px_callbacks::{
     Event, Journal, MAX_BODY_BYTES, Recorded, Refused, Seen, Unavailable, Verified, Verifier, endpoint,
 };
+use px_core::{EventId, ManualClock, OutgoingId, Timestamp};
+use px_outbound::sign::{self, Message, Signer};
 use px_store::outbox::Signing;
 use secrecy::{ExposeSecret as _, SecretString};
 use tower::ServiceExt as _;

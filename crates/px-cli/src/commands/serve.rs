@@ -8,8 +8,6 @@ use std::sync::Arc;
 
 use px_sdk::Registry;
 use px_server::{Running, StartError};
-use px_store::Embedded;
-use px_store_sled::SledRows;
 use serde_json::{Value, json};
 use tracing::Level;
 
@@ -17,11 +15,12 @@ use super::check;
 use crate::config::{self, Config};
 use crate::context::{self, Context};
 use crate::error::{Error, Kind, Result};
-use crate::listing;
 use crate::log::{self, Stream};
+use crate::show::listing;
+use crate::show::words;
 use crate::signals::Signals;
+use crate::store::{Opened, open_store, store_error};
 use crate::ui::{HEADING, Ui, paint};
-use crate::words;
 
 /// The exit code of a process that two signals have ended.
 const INTERRUPTED: i32 = 130;
@@ -111,7 +110,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     context::check_secret_files(&registry)?;
     // Before the store is opened, so that no signal meets a half-started server unprepared.
     let mut signals = Signals::new()?;
-    let store = open(&config.store.data_dir).await?;
+    let store = open(config.store.clone()).await?;
     let mut hooks = config.hooks.options(&config.store.data_dir, &context::env)?;
     hooks.limits.retention = config.retention.callbacks();
     let (connections, few_files) = config.limits.connections();
@@ -208,32 +207,10 @@ pub(super) fn overlaid(mut config: Config, args: &Args) -> Config {
     config
 }
 
-async fn open(dir: &Path) -> Result<Embedded<SledRows>> {
-    let dir = dir.to_owned();
-    let opened =
-        tokio::task::spawn_blocking(move || SledRows::open(&dir, px_store_sled::Options::default())).await;
-    match opened {
-        Ok(Ok(rows)) => Ok(Embedded::new(rows)),
-        Ok(Err(error)) => Err(store_error(&error)),
+async fn open(config: config::Store) -> Result<Opened> {
+    match tokio::task::spawn_blocking(move || open_store(&config, None)).await {
+        Ok(opened) => opened.map_err(|error| store_error(&error)),
         Err(error) => Err(Error::failed(format!("opening the store failed: {error}"))),
-    }
-}
-
-pub(super) fn store_error(error: &px_store::Error) -> Error {
-    use px_store::Error as E;
-    match error {
-        E::Locked(_) => Error::new(Kind::Conflict, error.to_string())
-            .hint("another px serves from this directory: stop it, or name another one with --data-dir"),
-        E::Full(_) => Error::failed(error.to_string()).hint("make room on the disk, and start it again"),
-        E::Poisoned(_) => Error::failed(error.to_string())
-            .hint("look at the disk, and start it again: what was acknowledged is kept"),
-        E::Corrupt(_) => Error::failed(error.to_string()).hint(
-            "px has changed nothing there: keep a copy of the directory, then put a backup of all of it in its place",
-        ),
-        E::Format { .. } => Error::failed(error.to_string()).hint(
-            "px has changed nothing there: serve it with the version that wrote it or a newer one, or serve a backup",
-        ),
-        _ => Error::failed(error.to_string()),
     }
 }
 

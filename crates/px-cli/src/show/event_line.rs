@@ -5,7 +5,7 @@ use std::time::Duration;
 use px_api::{Detail, Event, StepStatus};
 use px_core::wait::WaitMode;
 
-use crate::words;
+use crate::show::words;
 
 /// An event's own facts on one line.
 pub(crate) fn detail(event: &Event) -> String {

@@ -15,10 +15,10 @@ use px_sdk::{Received, WebhookDef};
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
-use crate::address::Address;
-use crate::aim::Oracle;
+use super::Address;
+use super::aim::Oracle;
+use super::schema;
 use crate::error::{Error, Result};
-use crate::sample;
 
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -134,7 +134,7 @@ fn no_aim(def: &WebhookDef, wanted: &str, given: bool) -> Error {
 
 /// Samples of the payload, with the kind of event where the provider puts it.
 fn samples(def: &WebhookDef, event: Option<&str>) -> Vec<Value> {
-    let mut samples = sample::samples(&def.payload_schema);
+    let mut samples = schema::samples(&def.payload_schema);
     if let (Some(event), Some(Source::Pointer(pointer))) = (event, def.verification.event_type.first()) {
         for sample in &mut samples {
             put(sample, pointer, event.into());

@@ -8,7 +8,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use px_store::Embedded;
+use px_store_rows::Embedded;
 use px_store_sled::{Options, SledRows};
 
 use crate::config;

@@ -49,8 +49,9 @@ pub(crate) async fn execute(
     let mut draft = parts.draft();
     draft.fence(run, found.version);
     draft.put_work(run, claim.fence, claim.work.clone());
-    // Written, not awaited: the step runs while the claim becomes durable, and
-    // the step's own commit, which comes behind it, demands its fence.
+    // Written, not awaited: the step runs while the claim becomes durable, and the
+    // step's own commit demands its fence. `Store::commit` promises that a commit
+    // comes behind an earlier one of its run.
     let mut writing = pin!(parts.store.commit(draft.into_batch(), Admission::Wait));
     let mut written = writing.as_mut().now_or_never();
     let mut session = Session::new(parts.clone(), claim, record);

@@ -10,7 +10,7 @@ use px_core::{DeliveryId, Event, KeyId, KeyRecord, RunId, Scope, Timestamp};
 use px_store::tokens::Token;
 use px_store::{
     Admission, Batch, BoxFuture, Cursor, DedupRecord, Delivery, DeliveryFilter, DeliveryList, Error,
-    Forgotten, HintBus, Outcome, Page, QueuedEvent, Read, Row, RowStats, RunFilter, RunRecord, Scan,
+    Forgotten, HintBus, Inspect, LogTail, Outcome, Page, QueuedEvent, Read, RunFilter, RunRecord, Scan,
     StartKey, Store, Table, Timer, Versioned, Work,
 };
 use tokio::sync::{oneshot, watch};
@@ -323,6 +323,10 @@ impl Store for FaultyStore {
         self.read("due", move || self.inner.due(scope, until, limit))
     }
 
+    fn tail_after(&self, tail: &LogTail, events: &[Event], seq: u64) -> Result<LogTail, Error> {
+        self.inner.tail_after(tail, events, seq)
+    }
+
     fn scan<'a>(
         &'a self,
         scope: Scope,
@@ -337,10 +341,6 @@ impl Store for FaultyStore {
         self.read("is_armed", move || self.inner.is_armed(scope, timer))
     }
 
-    fn unlisted<'a>(&'a self, scope: Scope, row: &'a Row) -> Read<'a, Vec<String>> {
-        self.read("unlisted", move || self.inner.unlisted(scope, row))
-    }
-
     fn outbox(&self) -> &dyn px_store::outbox::OutboxStore {
         // Its writes are commits, and those are counted.
         self.inner.outbox()
@@ -350,8 +350,8 @@ impl Store for FaultyStore {
         self.inner.hints()
     }
 
-    fn stats(&self) -> RowStats {
-        self.inner.stats()
+    fn inspect(&self) -> Option<&dyn Inspect> {
+        self.inner.inspect()
     }
 
     fn failure(&self) -> watch::Receiver<Option<String>> {

@@ -13,7 +13,8 @@ use px_inbound::{Answer, Stage};
 use px_pool::Pool;
 use px_sdk::{Brain, Received, Registry};
 use px_store::audit::{Report, audit};
-use px_store::{Delivery, DeliveryFilter, Embedded, MemoryRows, RunFilter, Store};
+use px_store::{Delivery, DeliveryFilter, RunFilter, Store};
+use px_store_rows::{Embedded, MemoryRows};
 use serde::Serialize;
 use serde_json::Value;
 

@@ -23,8 +23,8 @@ use ledger::judge;
 use px_core::{RunStatus, Scope};
 use px_store::audit::TABLES;
 use px_store::conformance::{Dice, block_on};
-use px_store::rows::Backing;
-use px_store::{Batch, DeliveryFilter, Embedded, InboxState, MemoryRows, RunFilter, Store};
+use px_store::{Batch, DeliveryFilter, InboxState, RunFilter, Store};
+use px_store_rows::{Backing, Embedded, MemoryRows, letter_of};
 use px_store_sled::{Options, SledRows};
 use px_testkit::{Project, World};
 use schedule::random::schedule_of;
@@ -94,7 +94,7 @@ impl<B: Backing> Side<B> {
         for table in TABLES {
             let all = self.store.raw_rows(SCOPE, table, None, usize::MAX).unwrap();
             for (key, value) in all {
-                let key = format!("{} {}", table.letter(), key.escape_ascii());
+                let key = format!("{} {}", letter_of(table), key.escape_ascii());
                 rows.insert(key, without_times(&value).escape_ascii().to_string());
             }
         }
@@ -233,7 +233,7 @@ fn compare(project: &Project, seed: u64, on_disk: fn(&World)) -> Result<Totals, 
     block_on(judge(&disk.life.world, &disk.life.answers, true))?;
     Ok(Totals {
         acts: acts.len(),
-        commits: memory.store.stats().commits,
+        commits: memory.store.backing().stats().commits,
         rows: rows.len(),
         entries: memory.entries(),
     })

@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use broken::{Bug, Gate, break_store};
 use ledger::judge;
 use px_store::conformance::block_on;
-use px_store::{Embedded, MemoryRows};
+use px_store_rows::{Embedded, MemoryRows};
 use px_testkit::{Project, World, shrink};
 use schedule::Act::{self, *};
 use schedule::random::schedule_of;

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use px_core::{RunId, Scope, Timestamp};
-use px_store::{Embedded, MemoryRows, RunFilter};
+use px_store::RunFilter;
+use px_store_rows::{Embedded, MemoryRows};
 use px_testkit::{Project, World, WorldError};
 
 use crate::fingerprint::fingerprint;
@@ -50,7 +51,7 @@ impl Moment {
     pub fn life(&self, project: &Project) -> (MemoryRows, Life) {
         let rows = self.rows.fork();
         // Every commit so far may have been of a life of its own.
-        let seed = AFTER_THE_PAST * (1 + px_store::rows::Backing::stats(&rows).commits);
+        let seed = AFTER_THE_PAST * (1 + px_store_rows::Backing::stats(&rows).commits);
         let world = World::of(project, Arc::new(Embedded::new(rows.clone())), seed);
         world.clock().set(self.now);
         let mut life = Life::new(world);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use px_store::rows::Backing as _;
+use px_store_rows::Backing as _;
 use serde_json::json;
 
 use super::{beside, io, prove};

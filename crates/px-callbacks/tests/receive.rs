@@ -15,9 +15,9 @@ use http::{HeaderMap, Request, StatusCode};
 use px_callbacks::{
     Event, Journal, MAX_BODY_BYTES, Recorded, Refused, Seen, Unavailable, Verified, Verifier, endpoint,
 };
+use px_core::hook::Signing;
 use px_core::{EventId, ManualClock, OutgoingId, Timestamp};
 use px_outbound::sign::{self, Message, Signer};
-use px_store::outbox::Signing;
 use secrecy::{ExposeSecret as _, SecretString};
 use tower::ServiceExt as _;
 

@@ -12,6 +12,7 @@ mod id;
 mod time;
 
 pub mod event;
+pub mod hook;
 pub mod key;
 pub mod lifecycle;
 pub mod run;

@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use px_core::Clock as _;
+use px_core::hook::{Hook, RetryPolicy};
 use px_outbound::breaker::{FIRST_PAUSE, LONGEST_PAUSE, OPENS_AFTER};
-use px_store::outbox::{Hook, OutgoingState, RetryPolicy};
+use px_store::outbox::OutgoingState;
 use rig::{Rig, header, kinds, status};
 
 /// The next process over the same rows, and with the key that was kept.

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use px_core::hook::{Hook, Source};
 use px_core::{HookId, Scope};
 use px_outbound::format::Links;
 use px_outbound::guard::{Policy, Range, System};
@@ -11,7 +12,6 @@ use px_outbound::operate::{self, Spec};
 use px_outbound::transport::Http;
 use px_outbound::vault::Vault;
 use px_outbound::{Bodies, Limits, Operator, Parts};
-use px_store::outbox::{Hook, Source};
 use secrecy::SecretString;
 
 use crate::app::App;

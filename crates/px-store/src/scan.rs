@@ -9,8 +9,9 @@ use px_core::{KeyId, KeyRecord, OutgoingId, RunId};
 
 use crate::batch::RunRecord;
 use crate::model::{DedupRecord, Delivery, Forgotten, QueuedEvent, StartKey, Timer, Versioned, Work};
-use crate::outbox::{Attempt, Due, Endpoint, Hook, Outgoing};
+use crate::outbox::{Attempt, Due, Endpoint, Outgoing};
 use crate::tokens::Token;
+use px_core::hook::Hook;
 
 /// A kind of record that a store keeps, as tools go through them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Hooks of the configuration: what `px.toml` says is what there is, from the
 //! start on. They are known by their names.
 
-use px_store::outbox::{Hook, Source};
+use px_core::hook::{Hook, Source};
 
 use super::{Error, Operator, Spec};
 

@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use px_core::HookId;
-use px_store::outbox::{
-    Disabled, DisabledBy, Hook, HookWrite, MAX_HOOKS, OutboxBatch, OutgoingFilter, OutgoingState,
-    OutgoingWrite, Secrets, Signing, Source,
-};
+use px_core::hook::{Disabled, DisabledBy, Hook, Secrets, Signing, Source};
+use px_store::outbox::{HookWrite, MAX_HOOKS, OutboxBatch, OutgoingFilter, OutgoingState, OutgoingWrite};
 use px_store::{Admission, Batch, Outcome};
 use secrecy::SecretString;
 

@@ -36,7 +36,7 @@ impl RetryPolicy {
     /// The names of [`RetryPolicy::preset`].
     pub const PRESETS: [&'static str; 5] = ["standard", "forge", "rdev", "lazyagent", "none"];
 
-    /// A schedule by its name (HOOKS section 4).
+    /// A schedule by its name.
     #[must_use]
     pub fn preset(name: &str) -> Option<Self> {
         const SECOND: u64 = 1_000;

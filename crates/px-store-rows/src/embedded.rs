@@ -254,6 +254,7 @@ pub(crate) enum Stake {
     Start,
     Outbox(OutboxConflict),
     Token(TokenId),
+    KeyCheck,
 }
 
 pub(crate) struct Translation {
@@ -436,6 +437,12 @@ impl Translation {
                 }
             }
         }
+        if let Some(write) = &batch.key_check {
+            let row = layout::key_check_row(scope);
+            let expect = write.expected.map_or(Expect::Absent, Expect::Version);
+            this.check(row.clone(), expect, Stake::KeyCheck);
+            this.put(row, layout::versioned(write.version, &write.check)?);
+        }
         Ok(this)
     }
 
@@ -452,6 +459,7 @@ impl Translation {
             Stake::Start => Conflict::Started(layout::from_json(&found()?)?),
             Stake::Outbox(what) => Conflict::Outbox(what),
             Stake::Token(token) => Conflict::Token(token),
+            Stake::KeyCheck => Conflict::KeyCheck,
         })
     }
 }

@@ -15,6 +15,7 @@ mod keys;
 mod lists;
 mod outbox;
 mod runs;
+mod secret_key;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -85,6 +86,7 @@ pub mod cases {
         a_long_log_is_read_from_any_place, a_run_and_its_log_are_read_back, a_stale_fence_commits_nothing,
         timers_are_found_when_due,
     };
+    pub use super::secret_key::the_check_of_the_key_is_written_once;
 }
 
 /// Instantiates the suite for a store: `$open` is a `fn() -> (Arc<dyn Store>, Guard)`
@@ -100,7 +102,7 @@ macro_rules! store_conformance {
             lists_are_filtered_and_page, tables_are_scanned_in_pages, commits_are_numbered,
             what_happens_is_told_in_its_commit, a_run_has_a_hook_of_its_own,
             what_is_forgotten_is_nowhere, what_changed_meanwhile_is_not_forgotten,
-            what_is_due_is_found_by_lane_and_time, hooks_change_under_a_precondition);
+            what_is_due_is_found_by_lane_and_time, hooks_change_under_a_precondition, the_check_of_the_key_is_written_once);
     };
     (@cases $open:path: $($case:ident),+) => {
         $(

@@ -75,6 +75,7 @@ const fn noun(table: Table) -> &'static str {
         Table::Endpoint => "endpoints",
         Table::Forgotten => "what was forgotten",
         Table::Token => "API tokens",
+        Table::KeyCheck => "the check of the secrets' key",
     }
 }
 

@@ -6,12 +6,15 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use px_core::Scope;
 use px_sdk::Registry;
 use px_server::{Running, StartError};
+use px_store::Store;
 use serde_json::{Value, json};
 use tracing::Level;
 
 use super::check;
+use crate::config::hooks::LOST_KEY;
 use crate::config::{self, Config};
 use crate::context::{self, Context};
 use crate::error::{Error, Kind, Result};
@@ -58,6 +61,10 @@ pub(crate) struct Args {
     /// Serve the API to other machines too, though no API token guards it
     #[arg(long)]
     insecure: bool,
+
+    /// Go on with another key of secrets than the store's, which is lost: what was sealed under it stays unreadable
+    #[arg(long)]
+    new_secret_key: bool,
 }
 
 impl Args {
@@ -69,7 +76,11 @@ impl Args {
             named("--port", self.port.map(|port| port.to_string())),
             named("--data-dir", self.data_dir.as_ref().map(|dir| dir.display().to_string())),
         ];
-        let flags = [("--json-logs", self.is_log_json()), ("--insecure", self.insecure)];
+        let flags = [
+            ("--json-logs", self.is_log_json()),
+            ("--insecure", self.insecure),
+            ("--new-secret-key", self.new_secret_key),
+        ];
         let set = flags.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name.to_owned());
         values.into_iter().flatten().flatten().chain(set).collect()
     }
@@ -111,7 +122,11 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     // Before the store is opened, so that no signal meets a half-started server unprepared.
     let mut signals = Signals::new()?;
     let store = open(config.store.clone()).await?;
-    let mut hooks = config.hooks.options(&config.store.data_dir, &context::env)?;
+    let contract: Arc<dyn Store> = Arc::new(store.clone());
+    let sealed = px_outbound::operate::holds_sealed(&contract, Scope::default()).await;
+    let may_make_key = args.new_secret_key || !sealed.map_err(|error| store_error(&error))?;
+    let mut hooks = config.hooks.options(&config.store.data_dir, &context::env, may_make_key)?;
+    hooks.new_secret_key = args.new_secret_key;
     hooks.limits.retention = config.retention.callbacks();
     let (connections, few_files) = config.limits.connections();
     let options = px_server::Options {
@@ -137,7 +152,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         rejections: config.limits.rejections(),
         retention: config.retention.sweeps(),
         max_headers: config.limits.max_headers,
-        ..px_server::Options::new(Arc::clone(&registry), Arc::new(store.clone()))
+        ..px_server::Options::new(Arc::clone(&registry), contract)
     };
     let running = tokio::select! {
         started = px_server::start(options) => started.map_err(refused)?,
@@ -227,6 +242,7 @@ fn refused(error: StartError) -> Error {
         StartError::Origin(_) => {
             Error::usage(error.to_string()).hint("look at server.cors_origins in px.toml")
         }
+        StartError::SecretKey(_) => Error::failed(error.to_string()).hint(LOST_KEY),
         _ => Error::failed(error.to_string()),
     }
 }

@@ -33,6 +33,10 @@ use crate::error::{Error, Result};
 /// The file of the key that encrypts secrets, in the data directory.
 const KEY_FILE: &str = "secret.key";
 
+/// What to do about a key that is missing or another one.
+pub(crate) const LOST_KEY: &str = "put the store's key back, as that file or as PX_SECRET_KEY; where it is lost, \
+                                   `px serve --new-secret-key` goes on with another one, and hooks need new secrets";
+
 /// `[[hooks]]`, or `[hooks]` with `[[hooks.hook]]`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Hooks {
@@ -97,11 +101,13 @@ impl Hooks {
         Ok(())
     }
 
-    /// What the server is started with. Makes the key of secrets if there is none.
+    /// What the server is started with. Makes the key of secrets if there is
+    /// none, and `may_make_key` says that nothing is sealed yet.
     pub(crate) fn options(
         &self,
         data_dir: &Path,
         env: &dyn Fn(&str) -> Option<String>,
+        may_make_key: bool,
     ) -> Result<HookOptions> {
         let ranges = self
             .allow
@@ -111,8 +117,7 @@ impl Hooks {
             Some(text) => Vault::from_text(&text).map_err(|error| {
                 Error::usage(format!("PX_SECRET_KEY: {error}")).hint("make one with `openssl rand -hex 32`")
             })?,
-            None => Vault::from_file(&data_dir.join(KEY_FILE))
-                .map_err(|error| Error::failed(error.to_string()))?,
+            None => vault_in(&data_dir.join(KEY_FILE), may_make_key)?,
         };
         Ok(HookOptions {
             allow_private: self.allow_private,
@@ -153,6 +158,21 @@ impl Hooks {
     pub(crate) fn specs(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Spec>> {
         self.hooks.iter().enumerate().map(|(place, table)| spec(place, table, env)).collect()
     }
+}
+
+/// The key's file, which is made where nothing is sealed yet.
+fn vault_in(file: &Path, may_make: bool) -> Result<Vault> {
+    let failed = |error: px_outbound::vault::Error| Error::failed(error.to_string());
+    if may_make {
+        return Vault::from_file(file).map_err(failed);
+    }
+    Vault::read_file(file).map_err(failed)?.ok_or_else(|| {
+        Error::failed(format!(
+            "the key that the secrets of this store are sealed under is missing: {}",
+            file.display()
+        ))
+        .hint(LOST_KEY)
+    })
 }
 
 /// How a hook is called: by its name, else by its place.

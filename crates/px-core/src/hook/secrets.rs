@@ -55,6 +55,12 @@ impl Secrets {
         self.old.truncate(Self::MAX_OLD);
     }
 
+    /// Drops the secrets that `keep` says no to.
+    pub fn retain(&mut self, keep: impl Fn(&Sealed) -> bool) {
+        self.current.take_if(|sealed| !keep(sealed));
+        self.old.retain(|old| keep(&old.secret));
+    }
+
     /// The secrets that sign at `now`, the current one first.
     pub fn signing(&self, now: Timestamp) -> impl Iterator<Item = &Sealed> {
         let old = self.old.iter().filter(move |old| old.until > now).map(|old| &old.secret);

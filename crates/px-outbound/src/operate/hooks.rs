@@ -164,6 +164,8 @@ impl Operator {
         let now = self.parts.clock.now();
         let hook = self
             .change(id, |hook| {
+                // One that this key cannot open would keep the new one from signing.
+                hook.secrets.retain(|sealed| vault.open(sealed).is_ok());
                 hook.secrets.rotate(vault.seal(&secret), now, grace);
                 crate::send::signer(vault, hook, now)
                     .map(drop)

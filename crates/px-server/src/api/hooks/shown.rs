@@ -49,7 +49,7 @@ pub(super) fn hook(operator: &Operator, hook: &Hook) -> px_api::Hook {
     }
 }
 
-fn disabled(disabled: outbox::Disabled) -> Disabled {
+fn disabled(disabled: px_core::hook::Disabled) -> Disabled {
     let by = match disabled.by {
         DisabledBy::Operator => "operator",
         DisabledBy::Gone => "gone",

@@ -167,6 +167,8 @@ impl Stage {
         if !is_taken {
             return Answer::wrong_method(slug);
         }
+        // What follows takes about as long as a thread needs to wake up.
+        self.pool.expect_handler();
         let received = Arc::new(received);
         let verified = match self.verify(endpoint, &received).await {
             Ok(Ok(verified)) => verified,

@@ -11,23 +11,34 @@ use app as _;
 
 /// What each crate may depend on, of our own. The direction of the river.
 const MAY_DEPEND: &[(&str, &[&str])] = &[
+    ("px-metrics", &[]),
     ("px-core", &[]),
-    ("px-pool", &["px-core"]),
+    ("px-pool", &["px-core", "px-metrics"]),
     ("px-api", &["px-core"]),
     ("px-client", &["px-api"]),
-    ("px-sdk", &["px-core"]),
+    ("px-sdk", &["px-core", "px-verify"]),
     ("px-derive", &[]),
     ("px-store", &["px-core"]),
     ("px-store-rows", &["px-core", "px-store"]),
-    ("px-store-sled", &["px-core", "px-store", "px-store-rows"]),
-    ("px-verify", &["px-core", "px-sdk"]),
-    ("px-receive", &["px-core", "px-sdk", "px-verify"]),
-    ("px-inbound", &["px-core", "px-pool", "px-sdk", "px-store", "px-verify"]),
-    ("px-engine", &["px-core", "px-pool", "px-sdk", "px-store"]),
-    ("px-outbound", &["px-core", "px-store"]),
+    ("px-store-sled", &["px-core", "px-metrics", "px-store", "px-store-rows"]),
+    ("px-verify", &["px-core"]),
+    ("px-callbacks", &["px-core", "px-verify"]),
+    ("px-inbound", &["px-core", "px-metrics", "px-pool", "px-sdk", "px-store", "px-verify"]),
+    ("px-engine", &["px-core", "px-metrics", "px-pool", "px-sdk", "px-store"]),
+    ("px-outbound", &["px-core", "px-metrics", "px-store"]),
     (
         "px-server",
-        &["px-core", "px-api", "px-pool", "px-sdk", "px-store", "px-inbound", "px-engine", "px-outbound"],
+        &[
+            "px-core",
+            "px-api",
+            "px-metrics",
+            "px-pool",
+            "px-sdk",
+            "px-store",
+            "px-inbound",
+            "px-engine",
+            "px-outbound",
+        ],
     ),
     (
         "px-cli",
@@ -35,6 +46,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
             "px-core",
             "px-api",
             "px-client",
+            "px-metrics",
             "px-sdk",
             "px-store",
             "px-store-rows",
@@ -59,7 +71,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
             "px-outbound",
         ],
     ),
-    ("px", &["px-derive", "px-sdk", "px-receive", "px-outbound", "px-cli", "px-testkit"]),
+    ("px", &["px-derive", "px-sdk", "px-callbacks", "px-outbound", "px-cli", "px-testkit"]),
 ];
 
 fn root() -> PathBuf {
@@ -230,7 +242,7 @@ fn there_is_one_write_seam() {
 
 #[test]
 fn axum_is_known_to_the_edges_only() {
-    let edges = ["crates/px-server/src/", "crates/px-receive/src/"];
+    let edges = ["crates/px-server/src/", "crates/px-callbacks/src/"];
     nowhere_but(&["axum::", "use axum"], &edges, "axum is the server's, and the receiving side's");
 }
 

@@ -13,7 +13,6 @@ use crate::config::{self, Config};
 use crate::error::{Error, Result};
 use crate::suggest;
 use crate::ui::Ui;
-use crate::webhook_config;
 
 /// The header by which servers know this program.
 const USER_AGENT: &str = concat!("px/", env!("CARGO_PKG_VERSION"));
@@ -50,6 +49,15 @@ impl Context {
     /// The configuration, without the flags of a command.
     pub(crate) fn config(&self) -> Result<Config> {
         Config::load(self.global.config.as_deref(), &env)
+    }
+
+    /// The store that a command works on: in `data_dir` where a flag names it,
+    /// and then the configuration is not read.
+    pub(crate) fn store_config(&self, data_dir: Option<PathBuf>) -> Result<config::Store> {
+        match data_dir {
+            Some(data_dir) => Ok(config::Store { data_dir }),
+            None => Ok(self.config()?.store),
+        }
     }
 
     /// The file that the configuration comes from, whether it is there or not.
@@ -132,7 +140,7 @@ impl Context {
 /// `NAME`, `NAME_FILE` may name a file with the value instead.
 pub(crate) fn env(name: &str) -> Option<String> {
     let file = || std::env::var(format!("{name}_FILE")).ok().filter(|file| !file.is_empty());
-    std::env::var(name).ok().or_else(|| webhook_config::from_file(std::path::Path::new(&file()?)).ok())
+    std::env::var(name).ok().or_else(|| config::from_file(std::path::Path::new(&file()?)).ok())
 }
 
 /// Whether the files that hold secrets can be read: one that cannot must not
@@ -144,7 +152,7 @@ pub(crate) fn check_secret_files(registry: &Registry) -> Result<()> {
         {
             let variable = format!("{name}_FILE");
             if let Some(file) = std::env::var(&variable).ok().filter(|file| !file.is_empty()) {
-                webhook_config::from_file(std::path::Path::new(&file))
+                config::from_file(std::path::Path::new(&file))
                     .map_err(|why| Error::failed(format!("{variable}: {why}")))?;
             }
         }

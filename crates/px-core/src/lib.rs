@@ -12,9 +12,9 @@ mod id;
 mod time;
 
 pub mod event;
+pub mod hook;
 pub mod key;
 pub mod lifecycle;
-pub mod metrics;
 pub mod run;
 pub mod trace;
 pub mod wait;

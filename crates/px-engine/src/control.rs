@@ -4,8 +4,8 @@
 
 use px_core::RunId;
 use px_core::event::Cause;
+use px_core::hook::Hook;
 use px_core::run::{Command, Refusal, Start};
-use px_store::outbox::Hook;
 use px_store::{Admission, Conflict, DraftError, Outcome, StartKey};
 use serde_json::Value;
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use px_core::Timestamp;
-use px_store::outbox::{Disabled, DisabledBy, Hook};
+use px_core::hook::{Disabled, DisabledBy, Hook};
 
 use crate::verdict::Verdict;
 
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
     use crate::verdict::Cause;
     use px_core::HookId;
-    use px_store::outbox::Source;
+    use px_core::hook::Source;
 
     #[test]
     fn hooks_4_five_days_of_nothing_but_failure_disable_it_and_one_success_starts_anew() {

@@ -1,6 +1,6 @@
 //! The figures of the way out.
 
-use px_core::metrics::{Counter, Histogram, Kind, Metric};
+use px_metrics::{Counter, Histogram, Kind, Metric};
 
 /// Attempts that the receiver took.
 pub(crate) static DELIVERED: Counter = Counter::new();

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use px_store::outbox::RetryPolicy;
+use px_core::hook::RetryPolicy;
 
 /// A delay is spread by this many thousandths to either side, so that what
 /// failed together does not come back together (HOOKS section 4).

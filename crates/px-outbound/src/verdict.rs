@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use px_core::Timestamp;
-use px_store::outbox::RetryPolicy;
+use px_core::hook::RetryPolicy;
 
 use crate::schedule::{self, Spread};
 

@@ -14,12 +14,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use px_core::hook::{Hook, RetryPolicy, Source};
 use px_core::{Clock as _, HookId, RunId};
 use px_outbound::operate::{self, Spec};
 use px_outbound::send::{Desk, Job};
 use px_outbound::transport::{Answer, Class, Failure, Request, Transport};
 use px_store::BoxFuture;
-use px_store::outbox::{Hook, Outgoing, OutgoingState, RetryPolicy, Source, Timing};
+use px_store::outbox::{Outgoing, OutgoingState, Timing};
 use rig::{BEGIN, Rig, SCOPE, header, status};
 
 /// Seeds of the normal test run.

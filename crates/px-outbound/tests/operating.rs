@@ -6,8 +6,9 @@ mod rig;
 use std::time::Duration;
 
 use px_core::Clock as _;
+use px_core::hook::{RetryPolicy, Source};
 use px_outbound::operate::{Recovery, Spec};
-use px_store::outbox::{OutgoingState, RetryPolicy, Source};
+use px_store::outbox::OutgoingState;
 use rig::{BEGIN, Rig, SCOPE, URL, header, kinds, status};
 use secrecy::SecretString;
 

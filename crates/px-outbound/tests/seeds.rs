@@ -1,5 +1,5 @@
 //! HOOKS section 6, the part that is about sending: what others did wrong, each
-//! as a test that px does not. What is about receiving is in px-receive; bursts
+//! as a test that px does not. What is about receiving is in px-callbacks; bursts
 //! and neighbours over the real binary are in `tests/hooks.rs`.
 
 mod rig;
@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use px_core::Clock as _;
+use px_core::hook::{Hook, RetryPolicy};
 use px_outbound::breaker::{FIRST_PAUSE, LONGEST_PAUSE, OPENS_AFTER};
-use px_store::outbox::{Hook, OutgoingState, RetryPolicy};
+use px_store::outbox::OutgoingState;
 use rig::{Rig, header, kinds, status};
 
 /// The next process over the same rows, and with the key that was kept.

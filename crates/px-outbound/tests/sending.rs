@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use px_core::hook::{DisabledBy, RetryPolicy, Source};
 use px_core::{Clock as _, Timestamp};
 use px_outbound::operate::Spec;
 use px_outbound::transport::{Answer, Class, Failure};
 use px_outbound::{operate, schedule};
-use px_store::outbox::{DisabledBy, OutgoingState, RetryPolicy, Source, Timing};
+use px_store::outbox::{OutgoingState, Timing};
 use rig::{BEGIN, Rig, SCOPE, URL, body, header, kinds, status};
 
 const DAY: Duration = Duration::from_hours(24);

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use px_verify::Received;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,7 +17,6 @@ use crate::dedup::{Dedup, Rule};
 use crate::error::{Error, Result};
 use crate::inbound::{IntoInbounds, RawInbound};
 use crate::layer;
-use crate::received::Received;
 use crate::verify::{Key, Keyring, Source, Verification};
 
 /// How long an event is kept for a wait to come, if the webhook does not say (RULES 6).

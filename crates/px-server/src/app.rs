@@ -23,7 +23,7 @@ pub(crate) struct App {
     /// Serves the API to others though there is no token.
     pub(crate) insecure: bool,
     /// Figures of what is below the store.
-    pub(crate) figures: Vec<&'static [px_core::metrics::Metric]>,
+    pub(crate) figures: Vec<&'static [px_metrics::Metric]>,
     pub(crate) gate: Arc<Gate>,
     /// The webhooks with middleware of their own, by slug.
     pub(crate) layered: std::collections::HashMap<String, px_sdk::layer::Route>,

@@ -65,6 +65,9 @@ pub enum StartError {
     /// The client of outbound hooks cannot be made.
     #[error(transparent)]
     Hooks(px_outbound::guard::Error),
+    /// This process has another key than the secrets of the store.
+    #[error(transparent)]
+    SecretKey(px_outbound::operate::Error),
     /// A hook of the configuration cannot be.
     #[error("a hook of the configuration cannot be: {0}")]
     Hook(px_outbound::operate::Error),

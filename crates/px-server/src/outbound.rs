@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use px_core::hook::{Hook, Source};
 use px_core::{HookId, Scope};
 use px_outbound::format::Links;
 use px_outbound::guard::{Policy, Range, System};
@@ -11,7 +12,6 @@ use px_outbound::operate::{self, Spec};
 use px_outbound::transport::Http;
 use px_outbound::vault::Vault;
 use px_outbound::{Bodies, Limits, Operator, Parts};
-use px_store::outbox::{Hook, Source};
 use secrecy::SecretString;
 
 use crate::app::App;
@@ -28,6 +28,8 @@ pub struct HookOptions {
     pub ranges: Vec<Range>,
     /// Where secrets rest.
     pub vault: Vault,
+    /// Makes the vault's key the store's, though secrets rest under another one.
+    pub new_secret_key: bool,
     /// The hooks of the configuration.
     pub hooks: Vec<Spec>,
     /// The sender's bounds.
@@ -40,6 +42,7 @@ impl Default for HookOptions {
             allow_private: None,
             ranges: Vec::new(),
             vault: Vault::forgetful(),
+            new_secret_key: false,
             hooks: Vec::new(),
             limits: Limits::default(),
         }
@@ -78,7 +81,17 @@ pub(crate) async fn prepare(
         transport: Arc::new(transport),
         policy,
     });
-    operate::configure(&operator, hooks.hooks.clone()).await.map_err(StartError::Hook)?;
+    operate::prove_key(operator.parts(), hooks.new_secret_key).await.map_err(StartError::SecretKey)?;
+    // This store has one member, so there is nobody whose configuration could differ.
+    operate::configure(&operator, hooks.hooks.clone(), &[]).await.map_err(StartError::Hook)?;
+    for hook in operator.hooks().map_err(StartError::Hook)? {
+        if operate::is_unreadable(&hooks.vault, &hook) {
+            warnings.push(format!(
+                "hook '{}' cannot sign: its secrets were sealed under another key; `px hooks rotate-secret {}` gives it a new one",
+                hook.name, hook.id
+            ));
+        }
+    }
     Ok(operator)
 }
 

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use px_core::key::FORM_SLUG;
-use px_core::metrics::Metric;
 use px_core::{Clock, Ids, Scope};
 use px_engine::{Engine, Limits, Parts};
 use px_inbound::verify::{Network, UrlView, local};
 use px_inbound::{
     Endpoint, Gate, GateLimits, InboundContext, Policy, RejectionLimits, Retention, Schema, Setup, Stage,
 };
+use px_metrics::Metric;
 use px_outbound::Sender;
 use px_pool::{Limits as PoolLimits, Pool};
 use px_sdk::Registry;

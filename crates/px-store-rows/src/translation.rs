@@ -30,6 +30,7 @@ pub(crate) enum Precondition {
     Start,
     Outbox(OutboxConflict),
     Token(TokenId),
+    KeyCheck,
 }
 
 pub(crate) struct Translation {
@@ -261,6 +262,12 @@ impl Translation {
         }
         this.outbox(scope, &batch.outbox)?;
         this.tokens(scope, &batch.tokens)?;
+        if let Some(write) = &batch.key_check {
+            let row = layout::key_check_row(scope);
+            let expect = write.expected.map_or(Expect::Absent, Expect::Version);
+            this.check(row.clone(), expect, Precondition::KeyCheck);
+            this.put(row, layout::versioned(write.version, &write.check)?);
+        }
         Ok(this)
     }
 
@@ -283,6 +290,7 @@ impl Translation {
             Precondition::Start => Conflict::Started(layout::from_json(&found()?)?),
             Precondition::Outbox(what) => Conflict::Outbox(what),
             Precondition::Token(token) => Conflict::Token(token),
+            Precondition::KeyCheck => Conflict::KeyCheck,
         })
     }
 }

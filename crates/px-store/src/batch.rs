@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::hints::Hint;
 use crate::model::{DedupRecord, Delivery, Forgotten, QueuedEvent, SetAside, StartKey, Timer, Work};
 use crate::outbox::{OutboxBatch, OutboxConflict, Told};
+use crate::secret_key::KeyCheckWrite;
 use crate::tokens::TokenWrite;
 
 /// What a store gives out beside a run and is given back with the next write of
@@ -152,6 +153,8 @@ pub struct Batch {
     pub outbox: OutboxBatch,
     /// API tokens.
     pub tokens: Vec<TokenWrite>,
+    /// The check value of the key of secrets.
+    pub key_check: Option<KeyCheckWrite>,
 }
 
 /// A delivery to be written.
@@ -300,4 +303,6 @@ pub enum Conflict {
     Outbox(OutboxConflict),
     /// An API token has changed since it was read.
     Token(TokenId),
+    /// The check value of the key of secrets has changed since it was read.
+    KeyCheck,
 }

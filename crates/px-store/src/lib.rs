@@ -22,6 +22,7 @@ mod inspect;
 mod model;
 pub mod outbox;
 mod scan;
+pub mod secret_key;
 mod store;
 pub mod tokens;
 

@@ -20,7 +20,7 @@ mod writer;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use px_core::metrics::{Counter, Kind, Metric};
+use px_metrics::{Counter, Kind, Metric};
 use serde_json::{Map, Value};
 use tracing::Level;
 use tracing_subscriber::EnvFilter;

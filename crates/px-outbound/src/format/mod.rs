@@ -20,8 +20,8 @@ pub use headers::{DELIVERY, EVENT, EVENT_ID, HeaderError, custom_header, headers
 pub use links::Links;
 
 use bytes::Bytes;
+use px_core::hook::Format;
 use px_core::lifecycle::{Envelope, RunRef};
-use px_store::outbox::Format;
 use serde::Serialize;
 use serde_json::{Map, Value};
 

@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use px_core::HookId;
-use px_store::outbox::{
-    Disabled, DisabledBy, Hook, HookWrite, MAX_HOOKS, OutboxBatch, OutgoingFilter, OutgoingState,
-    OutgoingWrite, Secrets, Signing, Source,
-};
+use px_core::hook::{Disabled, DisabledBy, Hook, Secrets, Signing, Source};
+use px_store::outbox::{HookWrite, MAX_HOOKS, OutboxBatch, OutgoingFilter, OutgoingState, OutgoingWrite};
 use px_store::{Admission, Batch, Outcome};
 use secrecy::SecretString;
 
@@ -166,6 +164,8 @@ impl Operator {
         let now = self.parts.clock.now();
         let hook = self
             .change(id, |hook| {
+                // One that this key cannot open would keep the new one from signing.
+                hook.secrets.retain(|sealed| vault.open(sealed).is_ok());
                 hook.secrets.rotate(vault.seal(&secret), now, grace);
                 crate::send::signer(vault, hook, now)
                     .map(drop)

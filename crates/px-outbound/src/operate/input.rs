@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use px_store::outbox::{Format, Hook, RetryPolicy, Signing};
+use px_core::hook::{Format, Hook, RetryPolicy, Signing};
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;

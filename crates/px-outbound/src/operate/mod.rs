@@ -6,6 +6,7 @@ mod again;
 mod config;
 mod hooks;
 mod input;
+mod secret_key;
 mod spec;
 mod stats;
 
@@ -15,8 +16,9 @@ use px_core::{HookId, OutgoingId};
 use tokio::sync::Mutex;
 
 pub use again::{Recovered, Recovery};
-pub use config::{Configured, configure};
+pub use config::{ConfigDigest, Configured, configure};
 pub use input::{Input, duration};
+pub use secret_key::{holds_sealed, is_unreadable, prove_key};
 pub use spec::{Spec, validate};
 pub use stats::Stats;
 
@@ -51,9 +53,19 @@ pub enum Error {
     /// Others changed the same rows again and again.
     #[error("the hook changed {0} times meanwhile; try again")]
     TooManyRounds(u32),
+    /// What rests in the store is sealed under another key.
+    #[error("the secrets of this store are sealed under another key than this process has{}", named(hooks))]
+    OtherKey {
+        /// The first hooks whose secrets cannot be read, by name.
+        hooks: Vec<String>,
+    },
     /// The store could not be read or written.
     #[error(transparent)]
     Store(#[from] px_store::Error),
+}
+
+fn named(hooks: &[String]) -> String {
+    if hooks.is_empty() { String::new() } else { format!("; it cannot read those of {}", hooks.join(", ")) }
 }
 
 /// How often a change is made anew when rows changed meanwhile.

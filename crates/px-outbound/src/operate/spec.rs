@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
+use px_core::hook::{Format, Hook, RetryPolicy, Secrets, Signing, Source};
 use px_core::{HookId, Timestamp};
-use px_store::outbox::{Format, Hook, RetryPolicy, Secrets, Signing, Source};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::Error;
@@ -110,8 +110,7 @@ pub fn validate(
         }
     }
     for glob in &spec.events {
-        if !px_core::lifecycle::Kind::ALL.iter().any(|kind| px_store::outbox::glob_fits(glob, kind.as_str()))
-        {
+        if !px_core::lifecycle::Kind::ALL.iter().any(|kind| px_core::hook::glob_fits(glob, kind.as_str())) {
             return Err(Error::Invalid(format!(
                 "'{glob}' fits no type of event; there are {}",
                 px_core::lifecycle::Kind::ALL.map(px_core::lifecycle::Kind::as_str).join(", ")

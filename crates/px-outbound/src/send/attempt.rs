@@ -5,11 +5,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use px_core::hook::Hook;
 use px_core::lifecycle::Kind;
 use px_core::{OutgoingId, Timestamp};
 use px_store::outbox::{
-    Attempt, AttemptBrief, Book, Due, Hook, HookWrite, OutboxBatch, Outgoing, OutgoingState, OutgoingWrite,
-    Timing, announce, lane_of,
+    Attempt, AttemptBrief, Book, Due, HookWrite, OutboxBatch, Outgoing, OutgoingState, OutgoingWrite, Timing,
+    announce, lane_of,
 };
 use px_store::{Admission, Batch, Outcome, Versioned};
 use serde_json::{Value, json};

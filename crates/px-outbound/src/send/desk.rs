@@ -5,8 +5,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use px_core::hook::Hook;
 use px_core::{HookId, OutgoingId, Timestamp};
-use px_store::outbox::{Book, Due, Endpoint, Hook, OutboxBatch};
+use px_store::outbox::{Book, Due, Endpoint, OutboxBatch};
 use px_store::{Admission, Batch};
 
 use tokio::task::JoinHandle;

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use px_core::Timestamp;
+use px_core::hook::Hook;
 use px_core::lifecycle::Envelope;
-use px_store::outbox::{Hook, Outgoing};
+use px_store::outbox::Outgoing;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::format;

@@ -31,7 +31,7 @@ pub use jwks::jwks;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use px_core::Timestamp;
-use px_store::outbox::Signing;
+use px_core::hook::Signing;
 use secrecy::SecretString;
 
 /// How many keys sign at most: the newest and ten old ones, as Standard

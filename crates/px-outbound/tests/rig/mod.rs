@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use px_core::event::{Cause, StepInfo, StepKind};
+use px_core::hook::{Hook, Source};
 use px_core::run::{BrainInfo, Catalog, Command, Start};
 use px_core::{Clock, HookId, Ids, ManualClock, RunId, Scope, Timestamp};
 use px_outbound::format::Links;
@@ -22,7 +23,7 @@ use px_outbound::send::{Desk, Job};
 use px_outbound::transport::{Answer, Failure, Request, Simulated};
 use px_outbound::vault::Vault;
 use px_outbound::{Bodies, Operator, Parts};
-use px_store::outbox::{Hook, Outgoing, OutgoingFilter, OutgoingState, Source};
+use px_store::outbox::{Outgoing, OutgoingFilter, OutgoingState};
 use px_store::{Admission, Draft, Outcome, Store};
 use px_store_rows::{Embedded, MemoryRows};
 use serde_json::json;

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use http::header;
-use px_core::metrics::Text;
 use px_core::{OutgoingId, Timestamp};
+use px_metrics::Text;
 use px_pool::Subject;
 use px_store::{Inspect, Row, Table};
 

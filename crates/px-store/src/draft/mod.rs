@@ -458,6 +458,7 @@ impl<'a> Draft<'a> {
             start_keys: self.start_keys,
             outbox,
             tokens: Vec::new(),
+            key_check: None,
         }
     }
 }

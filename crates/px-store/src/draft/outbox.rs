@@ -11,10 +11,9 @@ use super::{Draft, DraftError};
 use crate::batch::LogTail;
 use crate::error::Error;
 use crate::model::InboxState;
-use crate::outbox::{
-    Address, Book, Hook, HookWrite, OutboxBatch, OutgoingWrite, OwnHook, Source, announce, lane_of,
-};
+use crate::outbox::{Address, Book, HookWrite, OutboxBatch, OutgoingWrite, OwnHook, announce, lane_of};
 use crate::store::Store;
+use px_core::hook::{Hook, Source};
 
 /// What a draft adds to the outbox.
 #[derive(Default)]

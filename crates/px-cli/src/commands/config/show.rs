@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::commands::serve;
+use crate::config::effective::{self, Entry};
 use crate::context::{self, Context};
-use crate::effective::{self, Entry};
 use crate::error::{Error, Result};
 
 /// Show each effective value, and whether a flag, a variable, px.toml or the default says so

@@ -10,8 +10,8 @@ use px_client::{Answer, Client};
 use super::{explained, fetch, panel};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
+use crate::show::{event_line, words};
 use crate::ui::{FAINT, Ui, paint, reader_gone, style_of};
-use crate::{event_line, words};
 
 /// How often the panel is drawn anew.
 const REDRAW: Duration = Duration::from_millis(250);

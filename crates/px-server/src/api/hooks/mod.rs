@@ -16,8 +16,8 @@ pub(super) mod test;
 pub(super) mod update;
 
 use bytes::Bytes;
+use px_core::hook::Source;
 use px_core::{Code, HookId, OutgoingId};
-use px_store::outbox::Source;
 use serde::de::DeserializeOwned;
 
 use crate::app::Shared;

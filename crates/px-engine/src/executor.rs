@@ -34,6 +34,7 @@ pub(crate) async fn execute(
     run: RunId,
     place: &Place,
 ) -> Result<(), SessionError> {
+    parts.pool.expect_step();
     let Some(found) = parts.store.work_of(parts.scope, run).await? else { return Ok(()) };
     let Some(record) = parts.store.run(parts.scope, run).await? else { return Ok(()) };
     if record.run.status != RunStatus::Running {

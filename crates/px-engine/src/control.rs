@@ -129,7 +129,7 @@ impl Parts {
                 let known = StartKey { run, input: input.clone() };
                 draft.put_start_key(brain.clone(), key.clone(), known);
             }
-            Ok(Round::Commit(draft.into_batch(), Started::New(run)))
+            Ok(draft.into_round(Started::New(run)))
         });
         started.await
     }
@@ -205,7 +205,7 @@ impl Parts {
                 draft.hook_next_run(hook.clone());
             }
             let run = draft.start(start.clone()).await?;
-            Ok(Round::Commit(draft.into_batch(), run))
+            Ok(draft.into_round(run))
         });
         forked.await
     }
@@ -247,7 +247,7 @@ impl Parts {
                 draft.hook_run(run, hook.clone()).await?;
             }
             draft.command(run, command.clone()).await?;
-            Ok(Round::Commit(draft.into_batch(), ()))
+            Ok(draft.into_round(()))
         });
         done.await
     }

@@ -56,7 +56,7 @@ async fn ring(parts: &Parts, timer: &Timer) -> Result<(), SessionError> {
             TimerKind::Expire { event, key, place } => draft.expire(key, *place, *event).await?,
             TimerKind::Forget { key, .. } => draft.forget(key).await?,
         }
-        Ok(Round::Commit(draft.into_batch(), true))
+        Ok(draft.into_round(true))
     });
     if has_rung.await? {
         metrics::TIMER_LATE.observe(parts.clock.now().since(timer.due));

@@ -54,6 +54,13 @@ pub struct Contended {
     pub rounds: u32,
 }
 
+impl From<Contended> for Error {
+    /// Both are answered alike where nobody can do anything but come back.
+    fn from(_: Contended) -> Self {
+        Self::Busy
+    }
+}
+
 impl dyn Store + '_ {
     /// Drafts and commits until a commit meets no conflict. Each round is given
     /// the conflict that the round before it ended with, if it did, and reads

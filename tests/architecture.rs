@@ -232,7 +232,7 @@ fn there_is_one_write_seam() {
         "crates/px-testkit/src/faults.rs",
     ];
     nowhere_but(
-        &["store.commit(", ".into_batch()"],
+        &["store.commit(", "store.transact(", ".into_batch()"],
         &allowed,
         "only accept, the sweep, the engine, the sender and the API tokens commit",
     );

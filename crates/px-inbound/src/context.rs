@@ -7,7 +7,7 @@ use std::sync::Arc;
 use px_core::run::Catalog;
 use px_core::{Clock, Ids, Scope, Timestamp};
 use px_pool::Pool;
-use px_store::{Admission, Batch, Draft, Outcome, Store};
+use px_store::{Admission, Batch, Bound, Conflict, Contended, Draft, Outcome, Round, Store};
 
 use crate::verify::UrlView;
 
@@ -45,6 +45,20 @@ impl InboundContext {
     /// Commits a draft. A full queue is an error: every sender can come back.
     pub(crate) async fn commit(&self, draft: Draft<'_>) -> Result<Outcome, px_store::Error> {
         self.commit_batch(draft.into_batch()).await
+    }
+
+    /// Drafts and commits until a commit meets no conflict, in at most so many
+    /// rounds. A full queue is an error, as for [`Self::commit`].
+    pub(crate) async fn transact<T, E, F>(
+        &self,
+        rounds: u32,
+        round: impl FnMut(Option<Conflict>) -> F,
+    ) -> Result<T, E>
+    where
+        F: Future<Output = Result<Round<T>, E>>,
+        E: From<px_store::Error> + From<Contended>,
+    {
+        self.store.transact(Bound::refusing(rounds), round).await
     }
 
     /// Commits a batch that no draft made.

@@ -23,6 +23,7 @@ use crate::batch::{
 use crate::error::Error;
 use crate::model::{Delivery, QueuedEvent, SetAside, StartKey, Timer, TimerKind, Work};
 use crate::store::Store;
+use crate::transact::Round;
 
 /// Why a draft could not be filled.
 #[derive(Debug, thiserror::Error)]
@@ -396,6 +397,13 @@ impl<'a> Draft<'a> {
             .tail_after(&loaded.tail, &loaded.events, loaded.run.seq)
             .ok()
             .map(|tail| crate::batch::RunRecord { run: loaded.run.clone(), tail })
+    }
+
+    /// The round of a conflict loop that commits this draft, and ends the loop with
+    /// a value once that is durable.
+    #[must_use]
+    pub fn into_round<T>(self, value: T) -> Round<T> {
+        Round::Commit(self.into_batch(), value)
     }
 
     /// The batch to commit.

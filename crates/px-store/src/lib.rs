@@ -24,6 +24,7 @@ pub mod outbox;
 mod scan;
 mod store;
 pub mod tokens;
+mod transact;
 
 pub use batch::{
     Batch, Conflict, DedupWrite, DeliveryWrite, ForgetWrite, ForgottenWrite, KeyWrite, LogTail, Outcome,
@@ -39,3 +40,4 @@ pub use model::{
 };
 pub use scan::{Cursor, Row, Scan, Table};
 pub use store::{Admission, BoxFuture, DeliveryFilter, DeliveryList, Page, Read, RunFilter, Store};
+pub use transact::{Bound, Contended, Round};

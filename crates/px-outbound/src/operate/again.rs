@@ -5,10 +5,10 @@ use std::time::Duration;
 use px_core::lifecycle::Kind;
 use px_core::{HookId, OutgoingId, Timestamp};
 use px_store::outbox::{OutboxBatch, Outgoing, OutgoingFilter, OutgoingState, OutgoingWrite, address};
-use px_store::{Admission, Batch, Outcome};
+use px_store::{Admission, Batch, Round};
 use serde_json::{Map, Value};
 
-use super::{Error, MAX_ROUNDS, Operator};
+use super::{Error, Operator, ROUNDS};
 
 /// How many deliveries one commit sets going again.
 const PAGE: usize = 100;
@@ -65,7 +65,7 @@ impl Operator {
     /// There is no such delivery, or its hook takes none.
     pub async fn redeliver(&self, id: OutgoingId) -> Result<Outgoing, Error> {
         let parts = &self.parts;
-        for _ in 0..MAX_ROUNDS {
+        let set_going = parts.store.transact(ROUNDS, |_| async move {
             let read = parts.store.outbox().outgoing(parts.scope, id).await?;
             let read = read.ok_or(Error::NoDelivery(id))?;
             if self.hook(read.hook).await?.disabled.is_some() {
@@ -76,11 +76,9 @@ impl Operator {
             let outgoing = write.outgoing.clone();
             let outbox = OutboxBatch { outgoing: vec![write], ..OutboxBatch::default() };
             let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
-            if let Outcome::Committed { .. } = parts.store.commit(batch, Admission::Wait).await? {
-                return Ok(outgoing);
-            }
-        }
-        Err(Error::TooManyRounds(MAX_ROUNDS))
+            Ok(Round::Commit(batch, outgoing))
+        });
+        set_going.await
     }
 
     /// Sets everything going again that a hook did not get since a time: what
@@ -131,8 +129,8 @@ impl Operator {
         at: impl Fn(u64) -> Timestamp + Send + Sync,
         fits: &(impl Fn(&Outgoing) -> bool + Sync),
     ) -> Result<u64, Error> {
-        let parts = &self.parts;
-        for _ in 0..MAX_ROUNDS {
+        let (parts, at) = (&self.parts, &at);
+        let set_going = parts.store.transact(ROUNDS, |_| async move {
             let mut outgoing = Vec::with_capacity(ids.len());
             for id in ids {
                 let read = parts.store.outbox().outgoing(parts.scope, *id).await?;
@@ -142,15 +140,13 @@ impl Operator {
             }
             let many = outgoing.len() as u64;
             if many == 0 {
-                return Ok(0);
+                return Ok(Round::Done(0));
             }
             let outbox = OutboxBatch { outgoing, ..OutboxBatch::default() };
             let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
-            if let Outcome::Committed { .. } = parts.store.commit(batch, Admission::Wait).await? {
-                return Ok(many);
-            }
-        }
-        Err(Error::TooManyRounds(MAX_ROUNDS))
+            Ok(Round::Commit(batch, many))
+        });
+        set_going.await
     }
 }
 

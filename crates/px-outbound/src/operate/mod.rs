@@ -12,6 +12,7 @@ mod stats;
 use std::sync::Arc;
 
 use px_core::{HookId, OutgoingId};
+use px_store::{Bound, Contended};
 use tokio::sync::Mutex;
 
 pub use again::{Recovered, Recovery};
@@ -56,8 +57,14 @@ pub enum Error {
     Store(#[from] px_store::Error),
 }
 
+impl From<Contended> for Error {
+    fn from(contended: Contended) -> Self {
+        Self::TooManyRounds(contended.rounds)
+    }
+}
+
 /// How often a change is made anew when rows changed meanwhile.
-const MAX_ROUNDS: u32 = 16;
+const ROUNDS: Bound = Bound::waiting(16);
 
 /// Does what people ask for. Cheap to clone.
 #[derive(Debug, Clone)]

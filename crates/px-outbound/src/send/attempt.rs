@@ -11,7 +11,7 @@ use px_store::outbox::{
     Attempt, AttemptBrief, Book, Due, Hook, HookWrite, OutboxBatch, Outgoing, OutgoingState, OutgoingWrite,
     Timing, announce, lane_of,
 };
-use px_store::{Admission, Batch, Outcome, Versioned};
+use px_store::{Admission, Batch, Bound, Round, Versioned};
 use serde_json::{Value, json};
 use tracing::Instrument as _;
 use tracing::field::display;
@@ -24,7 +24,7 @@ use crate::transport::{Answer, Class, Failure};
 use crate::verdict::{self, Cause, End, Verdict};
 
 /// How often an attempt's end is recorded anew when rows changed meanwhile.
-const MAX_ROUNDS: u32 = 16;
+const ROUNDS: Bound = Bound::waiting(16);
 /// How long a delivery waits for one before it that is due and was not sent.
 const BEHIND_WAIT: Duration = Duration::from_millis(200);
 
@@ -108,63 +108,77 @@ async fn hook_of(
 /// its hook have become meanwhile.
 async fn record(
     parts: &Parts,
-    mut outgoing: Outgoing,
-    mut hook: Arc<Versioned<Hook>>,
+    outgoing: Outgoing,
+    hook: Arc<Versioned<Hook>>,
     sent: &Result<Answer, Failure>,
     began: Timestamp,
 ) -> Result<Ended, Error> {
     let ended = parts.clock.now();
     let (end, asked) = end_of(sent, ended);
     let spread = Spread::throw();
-    for _ in 0..MAX_ROUNDS {
-        let verdict = verdict::judge(&hook.record.retry, outgoing.tries, &end, ended, spread);
-        let book = parts.store.outbox().book(parts.scope)?;
-        let attempt = attempt_of(outgoing.attempts + 1, began, sent, &end, verdict);
-        let write = OutgoingWrite::change(&outgoing, |outgoing| {
-            outgoing.note(AttemptBrief {
-                at: began,
-                status: attempt.status,
-                error: attempt.error.clone(),
-                duration_ms: attempt.timing.total_ms,
-            });
-            // Somebody may have discarded it while it was under way.
-            if outgoing.state == OutgoingState::Pending {
-                settle(outgoing, verdict, &attempt, ended);
+    let id = outgoing.id;
+    let mut known = Some((outgoing, Arc::clone(&hook)));
+    let (end, hook) = (&end, &hook);
+    let recorded = parts.store.transact(ROUNDS, |_| {
+        let known = known.take();
+        async move {
+            let outbox = parts.store.outbox();
+            let (outgoing, hook) = match known {
+                Some(known) => known,
+                None => {
+                    let read = outbox.outgoing(parts.scope, id).await?;
+                    let Some(outgoing) = read else { return Ok(Round::Done(None)) };
+                    let read = outbox.hook(parts.scope, outgoing.hook).await?;
+                    (outgoing, read.map_or_else(|| Arc::clone(hook), Arc::new))
+                }
+            };
+            let verdict = verdict::judge(&hook.record.retry, outgoing.tries, end, ended, spread);
+            let attempt = attempt_of(outgoing.attempts + 1, began, sent, end, verdict);
+            let mut outbox = OutboxBatch {
+                outgoing: vec![written(&outgoing, verdict, &attempt, ended)],
+                attempts: vec![(outgoing.id, attempt)],
+                ..OutboxBatch::default()
+            };
+            // What px itself refuses to do says nothing about the receiver.
+            let mut disabled = None;
+            if asked && let Some(next) = ailing::after(&hook.record, verdict, ended) {
+                if next.disabled.is_some() && hook.record.disabled.is_none() {
+                    let book = parts.store.outbox().book(parts.scope)?;
+                    outbox.outgoing.extend(told_of(parts, &book, &next, ended));
+                    disabled = Some((next.id, next.url.clone()));
+                }
+                let version = parts.ids.version(ended);
+                outbox.hooks.push(HookWrite { hook: next, expected: hook.version, version });
             }
-        });
-        let mut outbox = OutboxBatch {
-            outgoing: vec![write],
-            attempts: vec![(outgoing.id, attempt)],
-            ..OutboxBatch::default()
-        };
-        // What px itself refuses to do says nothing about the receiver.
-        if asked && let Some(next) = ailing::after(&hook.record, verdict, ended) {
-            if next.disabled.is_some() && hook.record.disabled.is_none() {
-                outbox.outgoing.extend(told_of(parts, &book, &next, ended));
-                tracing::warn!(hook = %next.id, url = lane_of(&next.url).1, "a hook was disabled");
-            }
-            let version = parts.ids.version(ended);
-            outbox.hooks.push(HookWrite { hook: next, expected: hook.version, version });
+            let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
+            Ok::<_, Error>(Round::Commit(batch, Some((verdict, disabled))))
         }
-        let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
-        match parts.store.commit(batch, Admission::Wait).await? {
-            Outcome::Committed { .. } => {
-                let counter = if verdict.is_success() { &metrics::DELIVERED } else { &metrics::FAILED };
-                counter.increment();
-                metrics::ATTEMPT.observe(ended.since(began));
-                let goes_on = !matches!(verdict, Verdict::Retry { .. });
-                return Ok(Ended::Sent { success: verdict.is_success(), goes_on, began, ended, asked });
-            }
-            Outcome::Conflict(_) => {
-                let read = parts.store.outbox().outgoing(parts.scope, outgoing.id).await?;
-                let Some(read) = read else { return Ok(Ended::Nothing) };
-                outgoing = read;
-                let read = parts.store.outbox().hook(parts.scope, outgoing.hook).await?;
-                hook = read.map_or(hook, Arc::new);
-            }
-        }
+    });
+    let Some((verdict, disabled)) = recorded.await? else { return Ok(Ended::Nothing) };
+    if let Some((hook, url)) = disabled {
+        tracing::warn!(%hook, url = lane_of(&url).1, "a hook was disabled");
     }
-    Err(Error::TooManyRounds(MAX_ROUNDS))
+    let counter = if verdict.is_success() { &metrics::DELIVERED } else { &metrics::FAILED };
+    counter.increment();
+    metrics::ATTEMPT.observe(ended.since(began));
+    let goes_on = !matches!(verdict, Verdict::Retry { .. });
+    Ok(Ended::Sent { success: verdict.is_success(), goes_on, began, ended, asked })
+}
+
+/// A delivery after an attempt.
+fn written(outgoing: &Outgoing, verdict: Verdict, attempt: &Attempt, ended: Timestamp) -> OutgoingWrite {
+    OutgoingWrite::change(outgoing, |outgoing| {
+        outgoing.note(AttemptBrief {
+            at: attempt.at,
+            status: attempt.status,
+            error: attempt.error.clone(),
+            duration_ms: attempt.timing.total_ms,
+        });
+        // Somebody may have discarded it while it was under way.
+        if outgoing.state == OutgoingState::Pending {
+            settle(outgoing, verdict, attempt, ended);
+        }
+    })
 }
 
 /// How an attempt ended, and whether the endpoint was asked at all.

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use px_core::{Clock, Ids, Scope};
-use px_store::Store;
+use px_store::{Contended, Store};
 
 use crate::guard::Policy;
 use crate::transport::Transport;
@@ -80,4 +80,10 @@ pub enum Error {
     /// Others changed the same rows again and again.
     #[error("a delivery changed {0} times while its attempt was recorded")]
     TooManyRounds(u32),
+}
+
+impl From<Contended> for Error {
+    fn from(contended: Contended) -> Self {
+        Self::TooManyRounds(contended.rounds)
+    }
 }

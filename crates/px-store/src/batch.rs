@@ -225,7 +225,10 @@ pub enum Outcome {
         /// never have the same.
         sequence: u64,
     },
-    /// A precondition did not hold; nothing was changed.
+    /// A precondition did not hold; nothing was changed. Of several it is the
+    /// first in the order of dedups, start keys, work, keys, runs, `unchanged`,
+    /// deliveries, `forget`, outbox and tokens: a repeated delivery hears that it
+    /// is one, whatever else has changed since.
     Conflict(Conflict),
 }
 

@@ -1,0 +1,165 @@
+//! A batch over maps of records: its preconditions in the order in which the
+//! contract names the one that failed, then its changes.
+
+use px_store::outbox::OutboxConflict;
+use px_store::tokens::TokenWrite;
+use px_store::{Batch, Conflict, Versioned, WorkChange};
+
+use super::{Kept, Maps};
+
+/// The first precondition that does not hold.
+pub(super) fn conflict(maps: &Maps, batch: &Batch) -> Option<Conflict> {
+    for write in batch.dedups.iter().filter(|write| !write.force) {
+        let (slug, provider_id) = (write.slug.clone(), write.provider_id.clone());
+        if let Some(record) = maps.dedups.get(&(slug.clone(), provider_id.clone())).cloned() {
+            return Some(Conflict::Duplicate { slug, provider_id, record });
+        }
+    }
+    for (brain, key, _) in &batch.start_keys {
+        if let Some(known) = maps.starts.get(&(brain.clone(), key.clone())) {
+            return Some(Conflict::Started(known.clone()));
+        }
+    }
+    for write in &batch.work {
+        let fence = maps.work.get(&write.run).map(|work| work.version);
+        if write.expected.is_some() && write.expected != fence {
+            return Some(Conflict::Fence(write.run));
+        }
+    }
+    for write in &batch.keys {
+        if maps.keys.get(&write.key).map_or(0, |kept| kept.version) != write.expected {
+            return Some(Conflict::Key(write.key.clone()));
+        }
+    }
+    let seq = |run| maps.runs.get(&run).map_or(0, |kept| kept.run.seq);
+    let written = batch.runs.iter().map(|write| (write.run.id, write.expected));
+    if let Some((run, _)) =
+        written.chain(batch.unchanged.iter().copied()).find(|(run, was)| seq(*run) != *was)
+    {
+        return Some(Conflict::Run(run));
+    }
+    let revision = |id| maps.deliveries.get(&id).map_or(0, |kept| kept.revision);
+    let changed = batch.deliveries.iter().map(|write| (write.delivery.id, write.delivery.revision));
+    let changed = changed.filter(|(_, revision)| *revision != 0);
+    let forgotten = batch.forget.iter().map(|write| (write.delivery, write.revision.unwrap_or(0)));
+    if let Some((delivery, _)) = changed.chain(forgotten).find(|(id, was)| revision(*id) != *was) {
+        return Some(Conflict::Delivery(delivery));
+    }
+    outbox(maps, batch).or_else(|| tokens(maps, batch)).or_else(|| key_check(maps, batch))
+}
+
+fn outbox(maps: &Maps, batch: &Batch) -> Option<Conflict> {
+    for write in &batch.outbox.hooks {
+        if maps.hooks.get(&write.hook.id).map_or(0, |kept| kept.version) != write.expected {
+            return Some(Conflict::Outbox(OutboxConflict::Hook(write.hook.id)));
+        }
+    }
+    let changed = batch.outbox.outgoing.iter().map(|write| &write.outgoing);
+    for outgoing in changed.chain(&batch.outbox.removed) {
+        if maps.outgoing.get(&outgoing.id).map_or(0, |kept| kept.version) != outgoing.version {
+            return Some(Conflict::Outbox(OutboxConflict::Outgoing(outgoing.id)));
+        }
+    }
+    None
+}
+
+fn tokens(maps: &Maps, batch: &Batch) -> Option<Conflict> {
+    batch.tokens.iter().find_map(|write| {
+        let (id, expected) = match write {
+            TokenWrite::Create(token, _) => (token.id, 0),
+            TokenWrite::Remove(id, version) => (*id, *version),
+        };
+        let version = maps.tokens.get(&id).map_or(0, |kept| kept.version);
+        (version != expected).then_some(Conflict::Token(id))
+    })
+}
+
+fn key_check(maps: &Maps, batch: &Batch) -> Option<Conflict> {
+    let kept = maps.key_check.as_ref().map(|kept| kept.version);
+    batch.key_check.as_ref().filter(|write| write.expected != kept).map(|_| Conflict::KeyCheck)
+}
+
+/// All changes of a batch whose preconditions hold.
+pub(super) fn apply(maps: &mut Maps, batch: Batch) {
+    for write in batch.dedups {
+        maps.dedups.insert((write.slug, write.provider_id), write.record);
+    }
+    for (brain, key, record) in batch.start_keys {
+        maps.starts.insert((brain, key), record);
+    }
+    for write in batch.work {
+        match write.change {
+            WorkChange::Keep => {}
+            WorkChange::Put(version, record) => {
+                maps.work.insert(write.run, Versioned { version, record });
+            }
+            WorkChange::Remove => {
+                maps.work.remove(&write.run);
+            }
+        }
+    }
+    for write in batch.keys.into_iter().filter(|write| write.changed) {
+        match write.record {
+            Some(record) => maps.keys.insert(write.key, Versioned { version: write.version, record }),
+            None => maps.keys.remove(&write.key),
+        };
+    }
+    for write in batch.runs {
+        let mut log = maps.runs.remove(&write.run.id).map(|kept| kept.log).unwrap_or_default();
+        log.extend(write.events);
+        maps.runs.insert(write.run.id, Kept { run: write.run, log, told: write.tail.told });
+    }
+    for (key, place, event) in batch.queue {
+        match event {
+            Some(event) => maps.queues.insert((key, place), event),
+            None => maps.queues.remove(&(key, place)),
+        };
+    }
+    for write in batch.deliveries {
+        let mut delivery = write.delivery;
+        delivery.revision += 1;
+        maps.deliveries.insert(delivery.id, delivery);
+    }
+    for write in batch.forget {
+        maps.deliveries.remove(&write.delivery);
+        for provider_id in write.provider_ids {
+            maps.dedups.remove(&(write.slug.clone(), provider_id));
+        }
+    }
+    maps.forgotten = batch.forgotten.or(maps.forgotten);
+    for timer in batch.disarm {
+        maps.timers.remove(&(timer.due, timer.kind));
+    }
+    maps.timers.extend(batch.arm.into_iter().map(|timer| ((timer.due, timer.kind), ())));
+    for write in batch.outbox.hooks {
+        maps.hooks.insert(write.hook.id, Versioned { version: write.version, record: write.hook });
+    }
+    for write in batch.outbox.outgoing {
+        let mut outgoing = write.outgoing;
+        outgoing.version += 1;
+        maps.outgoing.insert(outgoing.id, outgoing);
+    }
+    for outgoing in batch.outbox.removed {
+        maps.outgoing.remove(&outgoing.id);
+        maps.attempts.retain(|(id, _), _| *id != outgoing.id);
+    }
+    maps.attempts
+        .extend(batch.outbox.attempts.into_iter().map(|(id, attempt)| ((id, attempt.number), attempt)));
+    for endpoint in batch.outbox.endpoints {
+        maps.endpoints.insert(endpoint.lane, endpoint);
+    }
+    maps.endpoints.retain(|_, endpoint| !endpoint.is_well());
+    if let Some(write) = batch.key_check {
+        maps.key_check = Some(Versioned { version: write.version, record: write.check });
+    }
+    for write in batch.tokens {
+        match write {
+            TokenWrite::Create(token, version) => {
+                maps.tokens.insert(token.id, Versioned { version, record: token });
+            }
+            TokenWrite::Remove(id, _) => {
+                maps.tokens.remove(&id);
+            }
+        }
+    }
+}

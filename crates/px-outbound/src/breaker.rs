@@ -1,5 +1,5 @@
 //! The breaker of an endpoint: pure. It counts what the endpoint does, not what
-//! a delivery does (HOOKS section 4), and says how many requests may be under
+//! a delivery does (docs/hooks.md), and says how many requests may be under
 //! way. While it is open deliveries are parked where they are: none is dropped,
 //! and none uses up a try.
 
@@ -19,7 +19,7 @@ pub const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 /// A ramp that is this wide is over: the hook's own limit counts again.
 pub const RAMP_ENDS_AT: u32 = 16;
 
-/// How an endpoint does.
+/// Health of an endpoint, as its breaker knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Health {
     /// Failures since the last success.
@@ -28,7 +28,7 @@ pub struct Health {
     pub breaker: Breaker,
 }
 
-/// What may go out now.
+/// Permission to send to an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gate {
     /// So many at once, at most; `u32::MAX` leaves it to the hook.
@@ -38,7 +38,7 @@ pub enum Gate {
 }
 
 impl Health {
-    /// What may go out at `now`. An open breaker whose time has come lets one
+    /// Returns what may go out at `now`. An open breaker whose time has come lets one
     /// through: the probe.
     #[must_use]
     pub fn gate(&self, now: Timestamp) -> Gate {
@@ -82,7 +82,7 @@ impl Health {
     }
 }
 
-/// How long it stays open the `times`th time in a row.
+/// Returns how long it stays open the `times`th time in a row.
 fn pause(times: u32) -> Duration {
     FIRST_PAUSE.saturating_mul(1 << times.saturating_sub(1).min(16)).min(LONGEST_PAUSE)
 }

@@ -27,5 +27,5 @@ pub use operate::Operator;
 pub use render::Bodies;
 pub use send::{Limits, Parts, Sender};
 
-/// What every callback says of its sender.
+/// `User-Agent` of every callback.
 pub const USER_AGENT: &str = concat!("px/", env!("CARGO_PKG_VERSION"));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use px_core::hook::RetryPolicy;
 
 /// A delay is spread by this many thousandths to either side, so that what
-/// failed together does not come back together (HOOKS section 4).
+/// failed together does not come back together (docs/hooks.md).
 pub const JITTER_PER_MILLE: u64 = 200;
 
 /// A throw of the dice: where in its bounds something falls, from 0 to 1,000.
@@ -43,7 +43,7 @@ impl Spread {
     }
 }
 
-/// How many tries a policy allows, the first one included.
+/// Returns how many tries a policy allows, the first one included.
 #[must_use]
 pub fn tries(policy: &RetryPolicy) -> u32 {
     match policy {
@@ -52,7 +52,7 @@ pub fn tries(policy: &RetryPolicy) -> u32 {
     }
 }
 
-/// How long after the try before it the next one comes, without its spread;
+/// Returns how long after the try before it the next one comes, without its spread;
 /// `used` tries have failed so far. None if there is no next one.
 #[must_use]
 pub fn delay(policy: &RetryPolicy, used: u32) -> Option<Duration> {

@@ -26,9 +26,9 @@ pub enum Error {
     /// The key's file.
     #[error("failed to use the key file {path}: {source}")]
     File {
-        /// Where it is.
+        /// Its place.
         path: String,
-        /// What went wrong.
+        /// Cause.
         source: std::io::Error,
     },
     /// The secret was encrypted with another key, or damaged.
@@ -66,7 +66,7 @@ impl Vault {
         Self { is_forgetful: true, ..Self::new(&key) }
     }
 
-    /// Whether its key dies with it.
+    /// Returns whether its key dies with it.
     pub(crate) const fn is_forgetful(&self) -> bool {
         self.is_forgetful
     }

@@ -1,5 +1,5 @@
-//! What an attempt's end means for its delivery: pure. The rules are HOOKS
-//! section 4; nothing else in px says what is tried again.
+//! Meaning of an attempt's end for its callback: pure. The rules are in
+//! docs/hooks.md; nothing else in px says what is tried again.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::schedule::{self, Spread};
 /// A receiver may ask for this much patience at most.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
-/// How an attempt ended.
+/// End of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
     /// The receiver answered.
@@ -27,7 +27,7 @@ pub enum End {
     Refused,
 }
 
-/// What becomes of the delivery.
+/// Consequence for the callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// It is done.
@@ -36,7 +36,7 @@ pub enum Verdict {
     Retry {
         /// When.
         at: Timestamp,
-        /// Whether that is the receiver's choice.
+        /// True if that is the receiver's choice.
         asked: bool,
     },
     /// It is dead: kept, listed, and delivered again only by hand.
@@ -55,7 +55,7 @@ pub enum Cause {
 }
 
 impl Verdict {
-    /// Whether the receiver took it.
+    /// Returns whether the receiver took it.
     #[must_use]
     pub const fn is_success(self) -> bool {
         matches!(self, Self::Delivered)

@@ -1,4 +1,4 @@
-//! HOOKS section 4 in virtual time: the whole way of deliveries, through the
+//! docs/hooks.md in virtual time: the whole way of deliveries, through the
 //! desk and the rows, with a receiver that is a function.
 
 mod rig;

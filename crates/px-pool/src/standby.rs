@@ -66,7 +66,7 @@ impl Standby {
         self.awake.load(Ordering::SeqCst) > 0
     }
 
-    /// Whether a thread sleeps and none is awake.
+    /// Returns whether a thread sleeps and none is awake.
     pub(crate) fn may_wake(&self) -> bool {
         !self.is_awake() && self.idle.load(Ordering::Relaxed) > 0
     }

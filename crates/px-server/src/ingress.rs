@@ -48,7 +48,7 @@ pub(crate) async fn receive_form(
     enter(app, remote, FORM_SLUG.to_owned(), Door::Form, request).await
 }
 
-/// What a request came in by.
+/// Door by which a request came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Door {
     Webhook,
@@ -144,7 +144,7 @@ where
     }
 }
 
-/// What a sender is told whose request went wrong here.
+/// Returns what a sender is told whose request went wrong here.
 pub(crate) fn failed() -> Response {
     ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, Code::HandlerFailed, "Failed to process webhook")
         .into_response()

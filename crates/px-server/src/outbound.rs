@@ -18,15 +18,15 @@ use crate::app::App;
 use crate::error::{ApiError, StartError};
 use crate::start::Options;
 
-/// What is configured of outbound hooks.
+/// Options of outbound hooks.
 #[derive(Debug, Clone)]
 pub struct HookOptions {
-    /// Whether hooks may go to private addresses; by default to this machine's
-    /// own, if and only if px listens there itself (RULES 49).
+    /// True if hooks may go to private addresses; by default to this machine's
+    /// own, if and only if px listens there itself (docs/rules.md#49).
     pub allow_private: Option<bool>,
     /// Ranges of addresses that are open besides.
     pub ranges: Vec<Range>,
-    /// Where secrets rest.
+    /// Vault of secrets at rest.
     pub vault: Vault,
     /// Makes the vault's key the store's, though secrets rest under another one.
     pub new_secret_key: bool,

@@ -8,10 +8,10 @@ use tokio::sync::watch;
 
 use crate::app::Shared;
 
-/// How long it rests when there is nothing to forget, or the store is busy.
+/// Time that it rests when there is nothing to forget, or the store is busy.
 const REST: Duration = Duration::from_secs(60);
 
-/// How long it rests between two pieces.
+/// Time that it rests between two pieces.
 const BREATH: Duration = Duration::from_millis(20);
 
 /// Sweeps until the end is asked for.

@@ -51,7 +51,7 @@ impl Default for Retention {
 }
 
 impl Retention {
-    /// Whether the times make sense.
+    /// Returns whether the times make sense.
     pub(crate) fn check(&self) -> Result<()> {
         let zero = [
             ("deliveries_days", Some(self.deliveries_days)),
@@ -66,7 +66,7 @@ impl Retention {
         Ok(())
     }
 
-    /// What the sweeps go by.
+    /// Returns what the sweeps go by.
     pub(crate) fn sweeps(&self) -> px_inbound::Retention {
         let days = |days: u64| Duration::from_secs(days.saturating_mul(DAY_SECS));
         px_inbound::Retention {
@@ -80,7 +80,7 @@ impl Retention {
 }
 
 impl Retention {
-    /// What the sweeps of the outbox go by.
+    /// Returns what the sweeps of the outbox go by.
     pub(crate) fn callbacks(&self) -> px_outbound::send::Retention {
         let days = |days: u64| Duration::from_secs(days.saturating_mul(DAY_SECS));
         px_outbound::send::Retention {

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use super::{Error, MAX_ROUNDS, Operator, Spec, validate};
 use crate::sign;
 
-/// How many kept deliveries one commit lets go.
+/// Number of kept deliveries one commit lets go.
 const PAGE: usize = 100;
 
 impl Operator {

@@ -1,4 +1,4 @@
-//! What people do with hooks and deliveries: create, change, rotate, enable,
+//! Operations of people on hooks and callbacks: create, change, rotate, enable,
 //! delete; try, deliver again, recover, look at figures. The API and the
 //! command line say how it is asked; this says what may be asked.
 
@@ -53,7 +53,7 @@ pub enum Error {
     /// Others changed the same rows again and again.
     #[error("the hook changed {0} times meanwhile; try again")]
     TooManyRounds(u32),
-    /// What rests in the store is sealed under another key.
+    /// The secrets of the store are sealed under another key.
     #[error("the secrets of this store are sealed under another key than this process has{}", named(hooks))]
     OtherKey {
         /// The first hooks whose secrets cannot be read, by name.
@@ -68,7 +68,7 @@ fn named(hooks: &[String]) -> String {
     if hooks.is_empty() { String::new() } else { format!("; it cannot read those of {}", hooks.join(", ")) }
 }
 
-/// How often a change is made anew when rows changed meanwhile.
+/// Number of times that a change is made anew when rows changed meanwhile.
 const MAX_ROUNDS: u32 = 16;
 
 /// Does what people ask for. Cheap to clone.
@@ -86,7 +86,7 @@ impl Operator {
         Self { parts, naming: Arc::default() }
     }
 
-    /// What it works with.
+    /// Returns what it works with.
     #[must_use]
     pub const fn parts(&self) -> &Parts {
         &self.parts

@@ -27,7 +27,7 @@ const PAGE: usize = 200;
 /// Hooks that a refusal names at most.
 const NAMED: usize = 5;
 
-/// Whether the store holds anything sealed, its check value included. A key
+/// Returns whether the store holds anything sealed, its check value included. A key
 /// that is missing where this is true must not be made anew.
 ///
 /// # Errors
@@ -87,7 +87,7 @@ pub async fn prove_key(parts: &Parts, replace: bool) -> Result<(), Error> {
     Err(Error::TooManyRounds(MAX_ROUNDS))
 }
 
-/// Whether a hook keeps something that this key does not open.
+/// Returns whether a hook keeps something that this key does not open.
 #[must_use]
 pub fn is_unreadable(vault: &Vault, hook: &Hook) -> bool {
     sealed_of(hook).any(|sealed| vault.open(sealed).is_err())

@@ -24,25 +24,25 @@ use crate::schedule::Spread;
 use crate::transport::{Answer, Class, Failure};
 use crate::verdict::{self, Cause, End, Verdict};
 
-/// How often an attempt's end is recorded anew when rows changed meanwhile.
+/// Number of times that an attempt's end is recorded anew when rows changed meanwhile.
 const MAX_ROUNDS: u32 = 16;
-/// How long a delivery waits for one before it that is due and was not sent.
+/// Time that a delivery waits for one before it that is due and was not sent.
 const BEHIND_WAIT: Duration = Duration::from_millis(200);
 
-/// What became of a due row that was taken up.
+/// Outcome of a due row that was taken up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
     /// It was sent.
     Sent {
-        /// Whether its receiver took it.
+        /// True if its receiver took it.
         success: bool,
-        /// Whether what comes after it in its run may go.
+        /// True if what comes after it in its run may go.
         goes_on: bool,
         /// When the attempt began.
         began: Timestamp,
         /// When it ended.
         ended: Timestamp,
-        /// Whether the endpoint was asked at all.
+        /// True if the endpoint was asked at all.
         asked: bool,
     },
     /// It waits for the one before it, and its time was set to that one's.
@@ -168,7 +168,7 @@ async fn record(
     Err(Error::TooManyRounds(MAX_ROUNDS))
 }
 
-/// How an attempt ended, and whether the endpoint was asked at all.
+/// Returns how an attempt ended, and whether the endpoint was asked at all.
 fn end_of(sent: &Result<Answer, Failure>, now: Timestamp) -> (End, bool) {
     match sent {
         Ok(answer) => {

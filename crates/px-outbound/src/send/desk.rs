@@ -17,19 +17,19 @@ use super::lane::{LOW_WATER, Lane, Next, Terms};
 use super::{Error, Parts};
 use crate::schedule::Spread;
 
-/// How many due rows are read at once.
+/// Number of due rows that are read at once.
 const PAGE: usize = 256;
-/// How many due rows of a lane are looked at, at most, for some that may go.
+/// Maximum number of due rows of a lane that are looked at for some that may go.
 const SCAN: usize = 4_096;
 /// A rate allows so much at once after a pause.
 const BURST: Duration = Duration::from_millis(100);
 /// Once half of all slots are taken an endpoint gets so many at most, so that
 /// no few that are slow hold all of them.
 const SCARCE: u32 = 2;
-/// How many lanes that have nothing to send are remembered for the failures of
+/// Number of lanes with nothing to send that are remembered for the failures of
 /// their endpoints. Of one that is forgotten they count anew.
 const REMEMBERED: usize = 8_192;
-/// How long a lane rests when px itself could not make or record an attempt.
+/// Time that a lane rests when px itself could not make or record an attempt.
 const REST: Duration = Duration::from_secs(1);
 
 /// A delivery that was taken up; [`Job::run`] sends it.
@@ -38,7 +38,7 @@ pub struct Job {
     due: Due,
 }
 
-/// What became of a job, for [`Desk::done`].
+/// Outcome of a job, for [`Desk::done`].
 #[derive(Debug)]
 pub struct Report {
     due: Due,
@@ -71,7 +71,7 @@ pub struct Desk {
     rates: HashMap<HookId, u64>,
     in_flight: usize,
     max_in_flight: usize,
-    /// Where the poll goes on.
+    /// Lane that the poll goes on from.
     cursor: Option<u64>,
     /// The lane whose turn it is when slots are scarce.
     turn: u64,
@@ -131,7 +131,7 @@ impl Desk {
         self.wakes.first().map(|(at, _)| *at)
     }
 
-    /// How many jobs are under way.
+    /// Returns how many jobs are under way.
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.in_flight

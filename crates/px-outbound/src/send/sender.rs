@@ -14,13 +14,13 @@ use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
 use super::desk::{Desk, Job, Report};
 use super::{Limits, Parts, sweep};
 
-/// How many lanes one poll looks at.
+/// Number of lanes one poll looks at.
 const POLLED_LANES: usize = 1_024;
 /// The loop looks again after this long at the latest, whatever it waits for.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
-/// How often what is too old to keep is removed.
+/// Interval at which what is too old to keep is removed.
 const SWEEP: Duration = Duration::from_secs(60);
-/// How many threads there are for callbacks, at most.
+/// Maximum number of threads for callbacks.
 const MAX_THREADS: usize = 4;
 
 /// A running sender. Dropping it without [`Sender::shutdown`] stops it like a

@@ -7,10 +7,10 @@ use px_store::{Admission, Batch, Row, Table};
 
 use super::{Error, Parts};
 
-/// How many rows are looked at, and removed, at once.
+/// Number of rows that are looked at, and removed, at once.
 const PAGE: usize = 64;
 
-/// How long deliveries are kept after they came to rest.
+/// Time that deliveries are kept after they came to rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     /// Those that were delivered or discarded.

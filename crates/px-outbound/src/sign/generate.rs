@@ -9,7 +9,7 @@ use secrecy::zeroize::Zeroizing;
 use super::asymmetric::{PrivateKey, PublicKey};
 use super::standard;
 
-/// How many random bytes a new secret holds: the length of its hash.
+/// Number of random bytes a new secret holds: the length of its hash.
 const SECRET_BYTES: usize = 32;
 
 /// A new shared secret, `whsec_` and base64 of 32 bytes that `fill` gave.

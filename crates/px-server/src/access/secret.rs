@@ -1,4 +1,4 @@
-//! How a token is written: `pxt_<the 32 digits of its id>_<64 digits of
+//! Text form of a token: `pxt_<the 32 digits of its id>_<64 digits of
 //! secret>`, so that one that was found somewhere can be told from other
 //! secrets, and revoked by its id. At rest there is a digest of the secret.
 
@@ -9,7 +9,7 @@ use px_core::TokenId;
 use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 
-/// What every token begins with.
+/// Prefix of every token.
 const PREFIX: &str = "pxt_";
 
 /// Bytes of a secret.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 
-/// What a hook is to be.
+/// Specification of a hook.
 #[derive(Debug, clap::Args)]
 pub(super) struct Written {
     /// A name for people
@@ -61,7 +61,7 @@ pub(super) struct Written {
 }
 
 impl Written {
-    /// Whether nothing is said.
+    /// Returns whether nothing is said.
     pub(super) fn is_empty(&self) -> bool {
         let Self { name, events, brains, format, signature, retry, headers, .. } = self;
         let Self { timeout, max_in_flight, rate, ordered, allow_private, .. } = self;

@@ -139,7 +139,7 @@ impl Log<'_> {
             self.effect(Effect::RunStep);
         } else {
             // Events that came first are applied before a deadline that passed
-            // meanwhile: their receipt is the older fact (RULES 9).
+            // meanwhile: their receipt is the older fact (docs/rules.md#9).
             self.effect(Effect::DrainWaits);
         }
         Ok(())

@@ -22,7 +22,7 @@ use tokio::runtime::Handle;
 use crate::app::Shared;
 use crate::error::ApiError;
 use crate::layered;
-use crate::whole::whole;
+use crate::run_to_completion::run_to_completion;
 
 static ACTION: HeaderName = HeaderName::from_static("px-action");
 static RUN: HeaderName = HeaderName::from_static("px-run-id");
@@ -133,7 +133,7 @@ where
     let taken = match runtime {
         // Its task goes on as well.
         Some(runtime) => runtime.spawn(work).await.map_err(|error| error.to_string()),
-        None => whole(work).await.map_err(|error| error.to_string()),
+        None => run_to_completion(work).await.map_err(|error| error.to_string()),
     };
     match taken {
         Ok(answer) => respond(answer),

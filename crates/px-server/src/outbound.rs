@@ -11,7 +11,7 @@ use px_outbound::guard::{Policy, Range, System};
 use px_outbound::operate::{self, Spec};
 use px_outbound::transport::Http;
 use px_outbound::vault::Vault;
-use px_outbound::{Bodies, Limits, Operator, Parts};
+use px_outbound::{Bodies, Limits, Operator, SenderContext};
 use secrecy::SecretString;
 
 use crate::app::App;
@@ -72,7 +72,7 @@ pub(crate) async fn prepare(
     let transport = Http::new(policy.clone(), Arc::new(System)).map_err(StartError::Hooks)?;
     let links = Links::below(base_url).unwrap_or_else(Links::none);
     options.store.outbox().render_with(Arc::new(Bodies::new(links)));
-    let operator = Operator::new(Parts {
+    let operator = Operator::new(SenderContext {
         store: Arc::clone(&options.store),
         clock: Arc::clone(&options.clock),
         ids: Arc::clone(&options.ids),

@@ -25,9 +25,9 @@ use crate::api;
 use crate::app::{App, Shared};
 use crate::connections::{self, ConnectionLimits};
 use crate::error::StartError;
+use crate::error_format;
 use crate::layered;
 use crate::outbound::{self, HookOptions};
-use crate::plain;
 use crate::sweeper;
 
 /// Time that requests may go on after the end was asked for (docs/rules.md#42).
@@ -198,7 +198,7 @@ pub async fn start(mut options: Options) -> Result<Running, StartError> {
 
 /// Every route, in the form that users see.
 pub(crate) fn router(app: Shared) -> axum::Router {
-    api::router(app).layer(axum::middleware::map_response(plain::give_form))
+    api::router(app).layer(axum::middleware::map_response(error_format::as_json_error))
 }
 
 /// Options that were found to be in order.

@@ -265,7 +265,7 @@ impl Operator {
 
 fn new_secret(signing: &Signing) -> SecretString {
     match signing {
-        Signing::StandardAsymmetric => sign::key_pair(&px_core::fill).0,
-        _ => sign::secret(&px_core::fill),
+        Signing::StandardAsymmetric => sign::key_pair(&px_core::random_bytes).0,
+        _ => sign::secret(&px_core::random_bytes),
     }
 }

@@ -2,10 +2,10 @@
 //! delete; try, deliver again, recover, look at figures. The API and the
 //! command line say how it is asked; this says what may be asked.
 
-mod again;
 mod config;
 mod hooks;
 mod input;
+mod redeliver;
 mod secret_key;
 mod spec;
 mod stats;
@@ -15,15 +15,15 @@ use std::sync::Arc;
 use px_core::{HookId, OutgoingId};
 use tokio::sync::Mutex;
 
-pub use again::{Recovered, Recovery};
 pub use config::{ConfigDigest, Configured, configure};
 pub use input::{Input, duration};
+pub use redeliver::{Recovered, Recovery};
 pub use secret_key::{holds_sealed, is_unreadable, prove_key};
 pub use spec::{Spec, validate};
 pub use stats::Stats;
 
 use crate::guard::Refused;
-use crate::send::Parts;
+use crate::send::SenderContext;
 
 /// Why something was not done.
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +74,7 @@ const MAX_ROUNDS: u32 = 16;
 /// Does what people ask for. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Operator {
-    parts: Parts,
+    parts: SenderContext,
     /// Held while a name is looked for and taken.
     naming: Arc<Mutex<()>>,
 }
@@ -82,13 +82,13 @@ pub struct Operator {
 impl Operator {
     /// An operator of these parts.
     #[must_use]
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(parts: SenderContext) -> Self {
         Self { parts, naming: Arc::default() }
     }
 
     /// Returns what it works with.
     #[must_use]
-    pub const fn parts(&self) -> &Parts {
+    pub const fn parts(&self) -> &SenderContext {
         &self.parts
     }
 }

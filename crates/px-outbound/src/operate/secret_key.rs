@@ -15,7 +15,7 @@ use px_store::{Admission, Batch, Outcome, Row, Store, Table, Versioned};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Error, MAX_ROUNDS};
-use crate::send::Parts;
+use crate::send::SenderContext;
 use crate::vault::Vault;
 
 /// The text that a check value seals. What counts is that it can be opened.
@@ -57,7 +57,7 @@ pub async fn holds_sealed(store: &Arc<dyn Store>, scope: Scope) -> Result<bool, 
 ///
 /// # Errors
 /// [`Error::OtherKey`] if something is sealed that the key does not open.
-pub async fn prove_key(parts: &Parts, replace: bool) -> Result<(), Error> {
+pub async fn prove_key(parts: &SenderContext, replace: bool) -> Result<(), Error> {
     if parts.vault.is_forgetful() {
         return Ok(());
     }
@@ -111,7 +111,7 @@ async fn key_check(
 }
 
 /// The first hooks that keep something that this key does not open, by name.
-async fn unreadable(parts: &Parts) -> Result<Vec<String>, Error> {
+async fn unreadable(parts: &SenderContext) -> Result<Vec<String>, Error> {
     let (mut names, mut after) = (Vec::new(), None);
     loop {
         let page = parts.store.scan(parts.scope, Table::Hook, after.as_ref(), PAGE).await?;

@@ -9,9 +9,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::Error;
 use crate::guard::Target;
-use crate::send::Parts;
+use crate::send::SenderContext;
 use crate::sign::Signer;
-use crate::{format, schedule};
+use crate::{backoff, format};
 
 /// An attempt may take this long at most.
 const MAX_TIMEOUT: Duration = Duration::from_secs(120);
@@ -92,7 +92,7 @@ impl Spec {
 /// # Errors
 /// What is wrong with it; no text holds a secret.
 pub fn validate(
-    parts: &Parts,
+    parts: &SenderContext,
     spec: &Spec,
     id: HookId,
     source: Source,
@@ -162,7 +162,7 @@ fn bounds(spec: &Spec) -> Result<(), Error> {
     if spec.rate_per_second == Some(0) {
         return refused("a rate is at least 1 a second; disable the hook to send nothing".into());
     }
-    if schedule::tries(&spec.retry) > MAX_TRIES {
+    if backoff::tries(&spec.retry) > MAX_TRIES {
         return refused(format!("a schedule has at most {MAX_TRIES} tries"));
     }
     if let RetryPolicy::Exponential { factor, .. } = &spec.retry

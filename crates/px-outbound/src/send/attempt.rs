@@ -17,10 +17,10 @@ use serde_json::{Value, json};
 use tracing::Instrument as _;
 use tracing::field::display;
 
-use super::{Error, Parts, prepare};
-use crate::ailing;
+use super::{Error, SenderContext, prepare};
+use crate::backoff::Jitter;
+use crate::hook_health;
 use crate::metrics;
-use crate::schedule::Spread;
 use crate::transport::{Answer, Class, Failure};
 use crate::verdict::{self, Cause, End, Verdict};
 
@@ -52,7 +52,7 @@ pub(crate) enum Ended {
 }
 
 /// Takes up a due row.
-pub(crate) async fn attempt(parts: &Parts, due: Due) -> Result<Ended, Error> {
+pub(crate) async fn attempt(parts: &SenderContext, due: Due) -> Result<Ended, Error> {
     let outbox = parts.store.outbox();
     let Some(outgoing) = outbox.outgoing(parts.scope, due.id).await? else { return Ok(Ended::Nothing) };
     if outgoing.due_row() != Some(due) {
@@ -87,7 +87,7 @@ pub(crate) async fn attempt(parts: &Parts, due: Due) -> Result<Ended, Error> {
 }
 
 /// The time until which the one before it keeps a delivery waiting.
-async fn blocked(parts: &Parts, prev: OutgoingId) -> Result<Option<Timestamp>, Error> {
+async fn blocked(parts: &SenderContext, prev: OutgoingId) -> Result<Option<Timestamp>, Error> {
     let prev = parts.store.outbox().outgoing(parts.scope, prev).await?;
     let pending = prev.filter(|prev| prev.state == OutgoingState::Pending);
     let soon = parts.clock.now().after(BEHIND_WAIT);
@@ -95,7 +95,7 @@ async fn blocked(parts: &Parts, prev: OutgoingId) -> Result<Option<Timestamp>, E
 }
 
 async fn hook_of(
-    parts: &Parts,
+    parts: &SenderContext,
     book: &Book,
     outgoing: &Outgoing,
 ) -> Result<Option<Arc<Versioned<Hook>>>, Error> {
@@ -108,7 +108,7 @@ async fn hook_of(
 /// Commits an attempt and what follows from it, with whatever the delivery and
 /// its hook have become meanwhile.
 async fn record(
-    parts: &Parts,
+    parts: &SenderContext,
     mut outgoing: Outgoing,
     mut hook: Arc<Versioned<Hook>>,
     sent: &Result<Answer, Failure>,
@@ -116,9 +116,9 @@ async fn record(
 ) -> Result<Ended, Error> {
     let ended = parts.clock.now();
     let (end, asked) = end_of(sent, ended);
-    let spread = Spread::throw();
+    let jitter = Jitter::random();
     for _ in 0..MAX_ROUNDS {
-        let verdict = verdict::judge(&hook.record.retry, outgoing.tries, &end, ended, spread);
+        let verdict = verdict::judge(&hook.record.retry, outgoing.tries, &end, ended, jitter);
         let book = parts.store.outbox().book(parts.scope)?;
         let attempt = attempt_of(outgoing.attempts + 1, began, sent, &end, verdict);
         let write = OutgoingWrite::change(&outgoing, |outgoing| {
@@ -139,7 +139,7 @@ async fn record(
             ..OutboxBatch::default()
         };
         // What px itself refuses to do says nothing about the receiver.
-        if asked && let Some(next) = ailing::after(&hook.record, verdict, ended) {
+        if asked && let Some(next) = hook_health::after(&hook.record, verdict, ended) {
             if next.disabled.is_some() && hook.record.disabled.is_none() {
                 outbox.outgoing.extend(told_of(parts, &book, &next, ended));
                 tracing::warn!(hook = %next.id, url = lane_of(&next.url).1, "a hook was disabled");
@@ -247,7 +247,7 @@ fn attempt_of(
 }
 
 /// `hook.disabled`, to everybody else who listens.
-fn told_of(parts: &Parts, book: &Book, hook: &Hook, now: Timestamp) -> Vec<OutgoingWrite> {
+fn told_of(parts: &SenderContext, book: &Book, hook: &Hook, now: Timestamp) -> Vec<OutgoingWrite> {
     // Without its query, which may hold what is for its receiver only.
     let data = json!({
         "hookId": hook.id, "name": hook.name, "url": lane_of(&hook.url).1,
@@ -259,7 +259,12 @@ fn told_of(parts: &Parts, book: &Book, hook: &Hook, now: Timestamp) -> Vec<Outgo
 }
 
 /// Lets a delivery rest in a state without an attempt.
-async fn rest(parts: &Parts, outgoing: &Outgoing, state: OutgoingState, reason: &str) -> Result<(), Error> {
+async fn rest(
+    parts: &SenderContext,
+    outgoing: &Outgoing,
+    state: OutgoingState,
+    reason: &str,
+) -> Result<(), Error> {
     let now = parts.clock.now();
     change(parts, outgoing, |outgoing| {
         outgoing.state = state;
@@ -271,7 +276,11 @@ async fn rest(parts: &Parts, outgoing: &Outgoing, state: OutgoingState, reason: 
 }
 
 /// Writes a change; a conflict leaves it to whoever was first.
-async fn change(parts: &Parts, outgoing: &Outgoing, change: impl FnOnce(&mut Outgoing)) -> Result<(), Error> {
+async fn change(
+    parts: &SenderContext,
+    outgoing: &Outgoing,
+    change: impl FnOnce(&mut Outgoing),
+) -> Result<(), Error> {
     let write = OutgoingWrite::change(outgoing, change);
     let outbox = OutboxBatch { outgoing: vec![write], ..OutboxBatch::default() };
     let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };

@@ -7,9 +7,9 @@
 //! Several nodes on one store will need a claim with a fence here.
 
 mod attempt;
-mod desk;
 mod lane;
 mod prepare;
+mod scheduler;
 mod sender;
 mod sweep;
 
@@ -23,14 +23,14 @@ use crate::guard::Policy;
 use crate::transport::Transport;
 use crate::vault::Vault;
 
-pub use desk::{Desk, Job, Report};
 pub(crate) use prepare::signer;
+pub use scheduler::{Job, Report, Scheduler};
 pub use sender::Sender;
 pub use sweep::{Retention, sweep};
 
 /// Context of the sender. Cheap to clone.
 #[derive(Clone)]
-pub struct Parts {
+pub struct SenderContext {
     /// Store of all records.
     pub store: Arc<dyn Store>,
     /// Source of the time.
@@ -47,9 +47,9 @@ pub struct Parts {
     pub policy: Policy,
 }
 
-impl std::fmt::Debug for Parts {
+impl std::fmt::Debug for SenderContext {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Parts").field("scope", &self.scope).finish_non_exhaustive()
+        f.debug_struct("SenderContext").field("scope", &self.scope).finish_non_exhaustive()
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use px_store::outbox::{OutboxBatch, Outgoing, OutgoingState};
 use px_store::{Admission, Batch, Row, Table};
 
-use super::{Error, Parts};
+use super::{Error, SenderContext};
 
 /// Number of rows that are looked at, and removed, at once.
 const PAGE: usize = 64;
@@ -29,7 +29,7 @@ impl Default for Retention {
 ///
 /// # Errors
 /// The store could not be read or written.
-pub async fn sweep(parts: &Parts, retention: Retention) -> Result<usize, Error> {
+pub async fn sweep(parts: &SenderContext, retention: Retention) -> Result<usize, Error> {
     let now = parts.clock.now();
     let shortest = retention.delivered.min(retention.dead);
     let mut after = None;

@@ -1,5 +1,5 @@
 //! New secrets and key pairs, from a source of randomness that is given:
-//! `px_core::fill`, or a test's own.
+//! `px_core::random_bytes`, or a test's own.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

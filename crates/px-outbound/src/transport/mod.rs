@@ -45,7 +45,7 @@ pub struct Answer {
     pub headers: Vec<(String, String)>,
     /// The beginning of the body, at most [`MAX_ANSWER_BYTES`].
     pub body: Bytes,
-    /// Parts of the time that it took.
+    /// SenderContext of the time that it took.
     pub timing: Timing,
 }
 
@@ -95,7 +95,7 @@ pub struct Failure {
     pub class: Class,
     /// Description of the failure; it holds no secret and no query.
     pub message: String,
-    /// Parts of the time that it took.
+    /// SenderContext of the time that it took.
     pub timing: Timing,
 }
 

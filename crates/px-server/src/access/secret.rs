@@ -18,7 +18,7 @@ const SECRET: usize = 32;
 /// A new secret, as it is shown once, and its digest.
 pub(super) fn make(id: TokenId) -> (SecretString, [u8; 32]) {
     let mut bytes = [0; SECRET];
-    px_core::fill(&mut bytes);
+    px_core::random_bytes(&mut bytes);
     let mut secret = String::with_capacity(2 * SECRET);
     for byte in bytes {
         // Writing into a text cannot fail.

@@ -230,7 +230,7 @@ impl Log<'_> {
     }
 
     fn push_status(&mut self, level: usize) {
-        let steps = self.levels.get(level).map(|progress| letters(progress)).unwrap_or_default();
+        let steps = self.levels.get(level).map(|progress| encode_progress(progress)).unwrap_or_default();
         let inner = self.inner(level);
         self.push(EventBody::StepStatus { steps, inner });
     }
@@ -250,7 +250,7 @@ fn check_response(response: Option<&Value>) -> Result<(), Refusal> {
     }
 }
 
-pub(crate) fn letters(progress: &[StepStatus]) -> String {
+pub(crate) fn encode_progress(progress: &[StepStatus]) -> String {
     progress
         .iter()
         .map(|status| match status {
@@ -263,7 +263,7 @@ pub(crate) fn letters(progress: &[StepStatus]) -> String {
         .collect()
 }
 
-pub(crate) fn from_letters(letters: &str) -> Option<Vec<StepStatus>> {
+pub(crate) fn decode_progress(letters: &str) -> Option<Vec<StepStatus>> {
     letters
         .chars()
         .map(|letter| {

@@ -4,7 +4,7 @@
 use json_patch::{Patch, diff};
 use serde_json::Value;
 
-use super::{Effect, Log, Refusal, check_response, letters};
+use super::{Effect, Log, Refusal, check_response, encode_progress};
 use crate::event::{EventBody, Failure, Given, Inner, StepStatus};
 use crate::key::EndedBy;
 use crate::run::command::{After, BrainInfo, StepOutcome, Then};
@@ -101,7 +101,7 @@ impl Log<'_> {
         self.close_streams();
         let depth = self.run.depth() + 1;
         let titles = brain.steps.iter().map(|step| step.title.clone()).collect();
-        let steps = letters(&vec![StepStatus::Pending; brain.steps.len()]);
+        let steps = encode_progress(&vec![StepStatus::Pending; brain.steps.len()]);
         let path = self.run.frames.iter().map(|frame| frame.step.as_str()).collect::<Vec<_>>().join("/");
         self.push(EventBody::InnerStart {
             brain: brain.title,

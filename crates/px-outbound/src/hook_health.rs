@@ -9,11 +9,11 @@ use px_core::hook::{Disabled, DisabledBy, Hook};
 use crate::verdict::Verdict;
 
 /// So long nothing but failure disables a hook (docs/hooks.md).
-pub const GIVEN_UP_AFTER: Duration = Duration::from_hours(5 * 24);
+pub(crate) const GIVEN_UP_AFTER: Duration = Duration::from_hours(5 * 24);
 
 /// Returns what an attempt changes about its hook; none if nothing.
 #[must_use]
-pub fn after(hook: &Hook, verdict: Verdict, now: Timestamp) -> Option<Hook> {
+pub(crate) fn after(hook: &Hook, verdict: Verdict, now: Timestamp) -> Option<Hook> {
     let mut next = hook.clone();
     match verdict {
         Verdict::Delivered => next.failing_since = None,

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 
 /// Specification of a hook.
 #[derive(Debug, clap::Args)]
-pub(super) struct Written {
+pub(super) struct HookArgs {
     /// A name for people
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -60,7 +60,7 @@ pub(super) struct Written {
     allow_private: Option<bool>,
 }
 
-impl Written {
+impl HookArgs {
     /// Returns whether nothing is said.
     pub(super) fn is_empty(&self) -> bool {
         let Self { name, events, brains, format, signature, retry, headers, .. } = self;

@@ -114,18 +114,27 @@ impl<'a, V: NewValue> Group<'a, V> {
 }
 
 impl Check {
-    /// Whether a row, of which at least the first eight bytes are here, satisfies
-    /// this check; `None` if there is no row.
+    /// Whether a row satisfies this check; `None` if there is no row. At least the
+    /// first eight bytes of it have to be here, and all of it where the check
+    /// [wants them](Check::wants_whole_value).
     #[must_use]
     pub fn holds(&self, found: Option<&[u8]>) -> bool {
-        match (self.expect, found) {
+        match (&self.expect, found) {
             (Expect::Absent, found) => found.is_none(),
             (Expect::Present, found) => found.is_some(),
-            (Expect::Version(_), None) => false,
+            (Expect::Version(_) | Expect::Same(_), None) => false,
             (Expect::Version(version), Some(value)) => {
-                value.first_chunk::<8>().is_some_and(|head| u64::from_be_bytes(*head) == version)
+                value.first_chunk::<8>().is_some_and(|head| u64::from_be_bytes(*head) == *version)
             }
+            (Expect::Same(wanted), Some(value)) => *value == **wanted,
         }
+    }
+
+    /// Returns true if the first eight bytes of a row do not tell whether this
+    /// check holds.
+    #[must_use]
+    pub const fn wants_whole_value(&self) -> bool {
+        matches!(self.expect, Expect::Same(_))
     }
 }
 
@@ -185,5 +194,11 @@ mod tests {
         assert!(matches!(group.decide(&[check(b"b", Expect::Absent)], &rows), Verdict::Commit));
         let before = group.decide(&[check(b"c", Expect::Present)], &rows);
         assert!(matches!(before, Verdict::Conflict { check: 0, found: None, in_group: false }));
+        let as_read = |key: &[u8], value: &Bytes| [check(key, Expect::Same(value.clone()))];
+        assert!(matches!(group.decide(&as_read(b"a", &two), &rows), Verdict::Commit));
+        let one = group.decide(&as_read(b"a", &value(1)), &rows);
+        assert!(matches!(one, Verdict::Conflict { check: 0, found: Some(_), in_group: true }));
+        let gone = group.decide(&as_read(b"b", &value(1)), &rows);
+        assert!(matches!(gone, Verdict::Conflict { check: 0, found: None, in_group: true }));
     }
 }

@@ -11,10 +11,11 @@ use px_store::tokens::Token;
 use px_store::{
     Admission, Batch, BoxFuture, Cursor, DedupRecord, Delivery, DeliveryFilter, DeliveryList, Error,
     Forgotten, HintBus, Inspect, LogTail, Outcome, Page, QueuedEvent, Read, Row, RowStats, RunFilter,
-    RunRecord, Scan, StartKey, Store, Table, Timer, Versioned, Work,
+    RunRecord, Scan, SetAside, StartKey, Store, Table, Timer, Versioned, Work,
 };
 use tokio::sync::watch;
 
+use crate::emptiness::Emptiness;
 use crate::layout;
 use crate::recent::Recent;
 use crate::rows::{Backing, Order, RowOutcome};
@@ -30,6 +31,7 @@ pub struct Embedded<B> {
     backing: Arc<B>,
     hooks: Arc<HookCache>,
     recent: Arc<Recent>,
+    set_asides: Arc<Emptiness>,
 }
 
 impl<B> Clone for Embedded<B> {
@@ -38,6 +40,7 @@ impl<B> Clone for Embedded<B> {
             backing: Arc::clone(&self.backing),
             hooks: Arc::clone(&self.hooks),
             recent: Arc::clone(&self.recent),
+            set_asides: Arc::clone(&self.set_asides),
         }
     }
 }
@@ -45,13 +48,22 @@ impl<B> Clone for Embedded<B> {
 impl<B: Backing> Embedded<B> {
     /// A store over this backing.
     pub fn new(backing: B) -> Self {
-        Self { backing: Arc::new(backing), hooks: Arc::default(), recent: Arc::default() }
+        Self {
+            backing: Arc::new(backing),
+            hooks: Arc::default(),
+            recent: Arc::default(),
+            set_asides: Arc::default(),
+        }
     }
 
     /// The backing itself, for its figures.
     #[must_use]
     pub fn backing(&self) -> &B {
         &self.backing
+    }
+
+    pub(crate) fn set_asides(&self) -> &Emptiness {
+        &self.set_asides
     }
 
     pub(crate) fn hooks(&self) -> &HookCache {
@@ -74,6 +86,9 @@ impl<B: Backing> Store for Embedded<B> {
             if write.run.status == RunStatus::Running {
                 self.recent.keep(batch.scope, row, RunRecord { run: write.run, tail });
             }
+        }
+        if batch.set_asides.iter().any(|write| write.record.is_some()) {
+            self.set_asides.end();
         }
         let commit = self.backing.submit(rows, admission);
         Box::pin(async move {
@@ -186,6 +201,24 @@ impl<B: Backing> Store for Embedded<B> {
         provider_id: &'a str,
     ) -> Read<'a, Option<DedupRecord>> {
         ready(self.record(&layout::dedup_row(scope, slug, provider_id), |value| layout::from_json(value)))
+    }
+
+    fn set_aside<'a>(
+        &'a self,
+        scope: Scope,
+        slug: &'a str,
+        provider_id: &'a str,
+    ) -> Read<'a, Option<SetAside>> {
+        let is_empty = self.set_asides.is_certain(&*self.backing, scope, || {
+            let (from, to) = layout::table_range(scope, Table::SetAside);
+            Ok(self.backing.range(&from, &to, Order::Ascending, 1)?.is_empty())
+        });
+        ready(match is_empty {
+            Ok(true) => Ok(None),
+            Ok(false) => self
+                .record(&layout::set_aside_row(scope, slug, provider_id), |value| layout::from_json(value)),
+            Err(error) => Err(error),
+        })
     }
 
     fn tokens(&self, scope: Scope, limit: usize) -> Read<'_, Vec<Versioned<Token>>> {

@@ -5,6 +5,7 @@
 // From what a batch means down to where rows lie.
 mod decide;
 mod embedded;
+mod emptiness;
 mod layout;
 mod lists;
 mod memory;

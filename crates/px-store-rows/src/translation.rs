@@ -22,7 +22,12 @@ pub(crate) enum Precondition {
     Run(RunId),
     Fence(RunId),
     Delivery(DeliveryId),
+    /// A provider's id that must not be known, …
+    Unknown(String, String),
+    /// … and one that must be as it was read.
     Dedup(String, String),
+    SetAside(String, String),
+    Forgotten,
     Start,
     Outbox(OutboxConflict),
     Token(TokenId),
@@ -82,11 +87,22 @@ impl Translation {
     fn known(&mut self, scope: Scope, batch: &Batch) -> Result<(), Error> {
         for dedup in &batch.dedups {
             let row = layout::dedup_row(scope, &dedup.slug, &dedup.provider_id);
-            if !dedup.force {
-                let precondition = Precondition::Dedup(dedup.slug.clone(), dedup.provider_id.clone());
-                self.check(row.clone(), Expect::Absent, precondition);
-            }
+            let (slug, id) = (dedup.slug.clone(), dedup.provider_id.clone());
+            let precondition = match dedup.expected {
+                None => Precondition::Unknown(slug, id),
+                Some(_) => Precondition::Dedup(slug, id),
+            };
+            self.check(row.clone(), as_read(dedup.expected.as_ref())?, precondition);
             self.put(row, layout::json(&dedup.record)?);
+        }
+        for write in &batch.set_asides {
+            let row = layout::set_aside_row(scope, &write.slug, &write.provider_id);
+            let precondition = Precondition::SetAside(write.slug.clone(), write.provider_id.clone());
+            self.check(row.clone(), as_read(write.expected.as_ref())?, precondition);
+            match &write.record {
+                Some(record) => self.put(row, layout::json(record)?),
+                None => self.remove(row),
+            }
         }
         for (brain, key, record) in &batch.start_keys {
             let row = layout::start_row(scope, brain, key);
@@ -208,12 +224,23 @@ impl Translation {
             for list in states.into_iter().chain(identifiers).chain([slug]) {
                 self.rows.ops.push(RowOp::Unpost { list, id });
             }
-            for provider_id in &write.provider_ids {
-                self.remove(layout::dedup_row(scope, &write.slug, provider_id));
+            for (provider_id, record) in &write.provider_ids {
+                let row = layout::dedup_row(scope, &write.slug, provider_id);
+                let precondition = Precondition::Dedup(write.slug.clone(), provider_id.clone());
+                self.check(row.clone(), as_read(Some(record))?, precondition);
+                self.remove(row);
+            }
+            for (provider_id, record) in &write.set_asides {
+                let row = layout::set_aside_row(scope, &write.slug, provider_id);
+                let precondition = Precondition::SetAside(write.slug.clone(), provider_id.clone());
+                self.check(row.clone(), as_read(Some(record))?, precondition);
+                self.remove(row);
             }
         }
         if let Some(forgotten) = &batch.forgotten {
-            self.put(layout::forgotten_row(scope), layout::json(forgotten)?);
+            let row = layout::forgotten_row(scope);
+            self.check(row.clone(), as_read(forgotten.expected.as_ref())?, Precondition::Forgotten);
+            self.put(row, layout::json(&forgotten.record)?);
         }
         Ok(())
     }
@@ -258,7 +285,10 @@ impl Translation {
             Precondition::Run(run) => Conflict::Run(run),
             Precondition::Fence(run) => Conflict::Fence(run),
             Precondition::Delivery(delivery) => Conflict::Delivery(delivery),
-            Precondition::Dedup(slug, provider_id) => {
+            Precondition::Dedup(slug, provider_id) => Conflict::Dedup { slug, provider_id },
+            Precondition::SetAside(slug, provider_id) => Conflict::SetAside { slug, provider_id },
+            Precondition::Forgotten => Conflict::Forgotten,
+            Precondition::Unknown(slug, provider_id) => {
                 Conflict::Duplicate { slug, provider_id, record: layout::from_json(&found()?)? }
             }
             Precondition::Start => Conflict::Started(layout::from_json(&found()?)?),
@@ -267,4 +297,12 @@ impl Translation {
             Precondition::KeyCheck => Conflict::KeyCheck,
         })
     }
+}
+
+/// Demands of a row without a version that it is as it was read.
+fn as_read<T: serde::Serialize>(read: Option<&T>) -> Result<Expect, Error> {
+    Ok(match read {
+        Some(record) => Expect::Same(layout::json(record)?),
+        None => Expect::Absent,
+    })
 }

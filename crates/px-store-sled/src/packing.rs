@@ -103,6 +103,10 @@ impl Stored {
 
 impl NewValue for Stored {
     fn satisfies(&self, check: &Check) -> bool {
+        if check.wants_whole_value() {
+            // One that cannot be unpacked is no match, and its reader is told why.
+            return self.value().is_ok_and(|value| check.holds(Some(&value)));
+        }
         check.holds(Some(self.head().as_slice()))
     }
 

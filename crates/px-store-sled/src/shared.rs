@@ -265,6 +265,9 @@ impl Shared {
 
 impl Committed for Shared {
     fn satisfies(&self, check: &Check) -> Result<bool, Error> {
+        if check.wants_whole_value() {
+            return Ok(check.holds(self.get(&check.key)?.as_deref()));
+        }
         let known = self.overlay.read().get(&check.key);
         match known {
             Some(row) => Ok(check.holds(row.as_ref().map(Stored::head).as_ref().map(Head::as_slice))),

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use px_core::{DeliveryId, Event, Ids, ManualClock, Run, RunId, RunStatus, Scope, Timestamp};
 use px_engine::{ForkRequest, Limits, Parts, StartRequest, Started};
 use px_inbound::verify::UrlView;
-use px_inbound::{Answer, Stage};
+use px_inbound::{Answer, InboundContext, Stage};
 use px_pool::Pool;
 use px_sdk::{Brain, Received, Registry};
 use px_store::audit::{Report, audit};
@@ -403,13 +403,14 @@ fn process(project: &Project, store: &FaultyStore, clock: &ManualClock, ids: &Ar
         // Nothing may be left to other threads where time is moved by hand.
         pool: Pool::inline(),
     };
-    let stage = Stage::new(
-        shared,
-        Arc::clone(&project.registry) as _,
-        Arc::new(clock.clone()),
-        Arc::clone(ids),
-        project.endpoints.clone(),
-        UrlView::default(),
-    );
-    (parts, stage)
+    let inbound = InboundContext {
+        store: shared,
+        catalog: Arc::clone(&project.registry) as _,
+        clock: Arc::new(clock.clone()),
+        ids: Arc::clone(ids),
+        scope: Scope::default(),
+        pool: Pool::inline(),
+        urls: UrlView::default(),
+    };
+    (parts, Stage::new(inbound, project.endpoints.clone()))
 }

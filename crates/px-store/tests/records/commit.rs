@@ -9,10 +9,21 @@ use super::{Kept, Maps};
 
 /// The first precondition that does not hold.
 pub(super) fn conflict(maps: &Maps, batch: &Batch) -> Option<Conflict> {
-    for write in batch.dedups.iter().filter(|write| !write.force) {
+    for write in &batch.dedups {
         let (slug, provider_id) = (write.slug.clone(), write.provider_id.clone());
-        if let Some(record) = maps.dedups.get(&(slug.clone(), provider_id.clone())).cloned() {
-            return Some(Conflict::Duplicate { slug, provider_id, record });
+        let known = maps.dedups.get(&(slug.clone(), provider_id.clone()));
+        match (&write.expected, known.cloned()) {
+            (None, Some(record)) => return Some(Conflict::Duplicate { slug, provider_id, record }),
+            (expected, known) if *expected != known => {
+                return Some(Conflict::Dedup { slug, provider_id });
+            }
+            _ => {}
+        }
+    }
+    for write in &batch.set_asides {
+        let (slug, provider_id) = (write.slug.clone(), write.provider_id.clone());
+        if maps.set_asides.get(&(slug.clone(), provider_id.clone())).copied() != write.expected {
+            return Some(Conflict::SetAside { slug, provider_id });
         }
     }
     for (brain, key, _) in &batch.start_keys {
@@ -41,11 +52,36 @@ pub(super) fn conflict(maps: &Maps, batch: &Batch) -> Option<Conflict> {
     let revision = |id| maps.deliveries.get(&id).map_or(0, |kept| kept.revision);
     let changed = batch.deliveries.iter().map(|write| (write.delivery.id, write.delivery.revision));
     let changed = changed.filter(|(_, revision)| *revision != 0);
-    let forgotten = batch.forget.iter().map(|write| (write.delivery, write.revision.unwrap_or(0)));
-    if let Some((delivery, _)) = changed.chain(forgotten).find(|(id, was)| revision(*id) != *was) {
+    if let Some((delivery, _)) = changed.into_iter().find(|(id, was)| revision(*id) != *was) {
         return Some(Conflict::Delivery(delivery));
     }
-    outbox(maps, batch).or_else(|| tokens(maps, batch)).or_else(|| key_check(maps, batch))
+    forget(maps, batch)
+        .or_else(|| outbox(maps, batch))
+        .or_else(|| tokens(maps, batch))
+        .or_else(|| key_check(maps, batch))
+}
+
+fn forget(maps: &Maps, batch: &Batch) -> Option<Conflict> {
+    for write in &batch.forget {
+        let revision = maps.deliveries.get(&write.delivery).map_or(0, |kept| kept.revision);
+        if revision != write.revision.unwrap_or(0) {
+            return Some(Conflict::Delivery(write.delivery));
+        }
+        let name = |provider_id: &String| (write.slug.clone(), provider_id.clone());
+        for (provider_id, record) in &write.provider_ids {
+            if maps.dedups.get(&name(provider_id)) != Some(record) {
+                let (slug, provider_id) = name(provider_id);
+                return Some(Conflict::Dedup { slug, provider_id });
+            }
+        }
+        for (provider_id, record) in &write.set_asides {
+            if maps.set_asides.get(&name(provider_id)) != Some(record) {
+                let (slug, provider_id) = name(provider_id);
+                return Some(Conflict::SetAside { slug, provider_id });
+            }
+        }
+    }
+    batch.forgotten.filter(|write| write.expected != maps.forgotten).map(|_| Conflict::Forgotten)
 }
 
 fn outbox(maps: &Maps, batch: &Batch) -> Option<Conflict> {
@@ -75,14 +111,22 @@ fn tokens(maps: &Maps, batch: &Batch) -> Option<Conflict> {
 }
 
 fn key_check(maps: &Maps, batch: &Batch) -> Option<Conflict> {
-    let kept = maps.key_check.as_ref().map(|kept| kept.version);
-    batch.key_check.as_ref().filter(|write| write.expected != kept).map(|_| Conflict::KeyCheck)
+    let write = batch.key_check.as_ref()?;
+    let version = maps.key_check.as_ref().map(|kept| kept.version);
+    (version != write.expected).then_some(Conflict::KeyCheck)
 }
 
 /// All changes of a batch whose preconditions hold.
 pub(super) fn apply(maps: &mut Maps, batch: Batch) {
     for write in batch.dedups {
         maps.dedups.insert((write.slug, write.provider_id), write.record);
+    }
+    for write in batch.set_asides {
+        let name = (write.slug, write.provider_id);
+        match write.record {
+            Some(record) => maps.set_asides.insert(name, record),
+            None => maps.set_asides.remove(&name),
+        };
     }
     for (brain, key, record) in batch.start_keys {
         maps.starts.insert((brain, key), record);
@@ -122,11 +166,14 @@ pub(super) fn apply(maps: &mut Maps, batch: Batch) {
     }
     for write in batch.forget {
         maps.deliveries.remove(&write.delivery);
-        for provider_id in write.provider_ids {
+        for (provider_id, _) in write.provider_ids {
             maps.dedups.remove(&(write.slug.clone(), provider_id));
         }
+        for (provider_id, _) in write.set_asides {
+            maps.set_asides.remove(&(write.slug.clone(), provider_id));
+        }
     }
-    maps.forgotten = batch.forgotten.or(maps.forgotten);
+    maps.forgotten = batch.forgotten.map(|write| write.record).or(maps.forgotten);
     for timer in batch.disarm {
         maps.timers.remove(&(timer.due, timer.kind));
     }

@@ -26,7 +26,7 @@ use px_store::tokens::Token;
 use px_store::{
     Admission, Batch, BoxFuture, Cursor, DedupRecord, Delivery, DeliveryFilter, DeliveryList, Error,
     Forgotten, HintBus, Inspect, LogTail, Outcome, Page, QueuedEvent, Read, RunFilter, RunRecord, Scan,
-    StartKey, Store, Table, Timer, TimerKind, Versioned, Work,
+    SetAside, StartKey, Store, Table, Timer, TimerKind, Versioned, Work,
 };
 use tokio::sync::watch;
 
@@ -47,6 +47,7 @@ struct Maps {
     deliveries: BTreeMap<DeliveryId, Delivery>,
     forgotten: Option<Forgotten>,
     dedups: BTreeMap<(String, String), DedupRecord>,
+    set_asides: BTreeMap<(String, String), SetAside>,
     starts: BTreeMap<(String, String), StartKey>,
     work: BTreeMap<RunId, Versioned<Work>>,
     timers: BTreeMap<(Timestamp, TimerKind), ()>,
@@ -237,6 +238,10 @@ impl Store for Records {
 
     fn dedup<'a>(&'a self, scope: Scope, slug: &'a str, id: &'a str) -> Read<'a, Option<DedupRecord>> {
         self.read(scope, |maps| maps.dedups.get(&(slug.into(), id.into())).cloned())
+    }
+
+    fn set_aside<'a>(&'a self, scope: Scope, slug: &'a str, id: &'a str) -> Read<'a, Option<SetAside>> {
+        self.read(scope, |maps| maps.set_asides.get(&(slug.into(), id.into())).copied())
     }
 
     fn tokens(&self, scope: Scope, limit: usize) -> Read<'_, Vec<Versioned<Token>>> {

@@ -41,6 +41,9 @@ pub(super) fn scan(maps: &Maps, table: Table, after: Option<&Cursor>, limit: usi
         Table::Dedup => page(&maps.dedups, after, limit, |(slug, id), kept| {
             Row::Dedup(slug.clone(), id.clone(), kept.clone())
         }),
+        Table::SetAside => page(&maps.set_asides, after, limit, |(slug, id), kept| {
+            Row::SetAside(slug.clone(), id.clone(), *kept)
+        }),
         Table::Work => page(&maps.work, after, limit, |run, work| Row::Work(*run, work.clone())),
         Table::Timer => page(&maps.timers, after, limit, |(due, kind), ()| {
             Row::Timer(Timer { due: *due, kind: kind.clone() })

@@ -1,4 +1,4 @@
-//! What was sent.
+//! An event as it was sent.
 
 use bytes::Bytes;
 use px_core::Timestamp;

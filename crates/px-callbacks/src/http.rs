@@ -18,7 +18,7 @@ use crate::{Event, Recorded, Refused, Seen, Unavailable, Verifier};
 /// A longer body is answered 413. px's own end at 256 KiB.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
-/// What a sender is told to wait when an event could not be stored.
+/// Time that a sender is told to wait when an event could not be stored.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 /// A route that takes callbacks: POST, verified, stored once, and answered 200

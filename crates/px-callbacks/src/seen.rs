@@ -4,7 +4,7 @@ use std::future::Future;
 
 use crate::Event;
 
-/// Whether an event is new.
+/// Novelty of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recorded {
     /// It was stored just now, at this position, from 1.
@@ -18,7 +18,7 @@ pub enum Recorded {
 #[error("the event could not be stored: {0}")]
 pub struct Unavailable(pub String);
 
-/// Where events are stored, each once.
+/// Storage of events, each once.
 ///
 /// The contract that makes a receiver safe: checking the id, marking it and
 /// storing the event are one atomic step, and the returned future is ready

@@ -1,4 +1,4 @@
-//! Who sent it: the five modes that px signs in, by the same evaluator that
+//! Verification of callbacks: the five modes that px signs in, by the same evaluator that
 //! px's own webhooks use.
 //!
 //! It is strict: there is no verifier without a secret, a missing or repeated
@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use crate::Event;
 
-/// Where px's formats put the event's id into the signed body, in the order in
+/// Places where px's formats put the event's id into the signed body, in the order in
 /// which they are looked at: px and cloudevents, rdev, forge.
 const IDS_IN_BODY: [&str; 3] = ["/id", "/data/id", "/payload/id"];
 
@@ -141,7 +141,7 @@ impl Verifier {
         Ok(Self { record, keyring, prepared, clock: Arc::new(SystemClock) })
     }
 
-    /// How far the signed timestamp may be from now, both ways: five minutes
+    /// Returns how far the signed timestamp may be from now, both ways: five minutes
     /// unless said otherwise.
     ///
     /// # Errors
@@ -158,7 +158,7 @@ impl Verifier {
         Self { clock: Arc::new(clock), ..self }
     }
 
-    /// Whether this callback is from whom it should be, and what it is.
+    /// Returns whether this callback is from whom it should be, and what it is.
     ///
     /// # Errors
     /// If it is not, or if it has no id.

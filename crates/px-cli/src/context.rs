@@ -1,4 +1,4 @@
-//! What every command is given: the global flags, and what is made from them
+//! Context of every command: the global flags, and what is made from them
 //! when it is first needed. The environment and the clock are read here.
 
 use std::path::PathBuf;
@@ -33,7 +33,7 @@ pub(crate) struct Global {
     pub(crate) config: Option<PathBuf>,
 }
 
-/// What a command works with.
+/// Context of a command.
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) ui: Ui,
@@ -76,12 +76,12 @@ impl Context {
         json.into_iter().chain(config).flatten().collect()
     }
 
-    /// What the binary links.
+    /// Returns what the binary links.
     pub(crate) fn registry(&self) -> Result<Registry> {
         Ok(Registry::collect()?)
     }
 
-    /// What the binary links, its webhooks as the configuration has them: with
+    /// Returns what the binary links, its webhooks as the configuration has them: with
     /// its providers and its secrets.
     pub(crate) fn configured(&self) -> Result<Registry> {
         let mut registry = self.registry()?;
@@ -143,7 +143,7 @@ pub(crate) fn env(name: &str) -> Option<String> {
     std::env::var(name).ok().or_else(|| config::from_file(std::path::Path::new(&file()?)).ok())
 }
 
-/// Whether the files that hold secrets can be read: one that cannot must not
+/// Returns whether the files that hold secrets can be read: one that cannot must not
 /// leave its webhook unverified.
 pub(crate) fn check_secret_files(registry: &Registry) -> Result<()> {
     for webhook in registry.webhooks() {

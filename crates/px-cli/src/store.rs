@@ -36,7 +36,7 @@ pub(crate) fn open_store(
     SledRows::open(&config.data_dir, options).map(Embedded::new)
 }
 
-/// Whether there is a store. Locks nothing.
+/// Returns whether there is a store. Locks nothing.
 pub(crate) fn exists(config: &config::Store) -> bool {
     SledRows::exists(&config.data_dir)
 }

@@ -23,7 +23,7 @@ impl Counter {
         self.0.fetch_add(count, Relaxed);
     }
 
-    /// How many there are.
+    /// Returns how many there are.
     #[must_use]
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)

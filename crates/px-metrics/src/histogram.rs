@@ -1,10 +1,10 @@
-//! How often values of some size came: a count for each bound, fixed at compile
+//! Histograms of how often values of some size came: a count for each bound, fixed at compile
 //! time, so that an observation is a search and two additions.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// How many bounds a histogram has, at most.
+/// Maximum number of bounds of a histogram.
 const MAX_BOUNDS: usize = 18;
 
 /// Bounds for times, microseconds.
@@ -32,7 +32,7 @@ const TIMES: [u64; 17] = [
 const SIZES: [u64; 10] =
     [256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864];
 
-/// How often values of some size were observed.
+/// Number of times that values of some size were observed.
 #[derive(Debug)]
 pub struct Histogram {
     pub(crate) bounds: &'static [u64],
@@ -73,7 +73,7 @@ impl Histogram {
         self.sum.fetch_add(value, Relaxed);
     }
 
-    /// How many values there were.
+    /// Returns how many values there were.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.buckets.iter().map(|bucket| bucket.load(Relaxed)).sum()

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use crate::{Counter, Histogram};
 
-/// What a figure is.
+/// Kind of a figure.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {
     /// A number that grows.
@@ -23,7 +23,7 @@ pub enum Kind {
 pub struct Metric {
     /// By Prometheus' rules: `px_`, the noun, the unit.
     pub name: &'static str,
-    /// What it means, in a sentence.
+    /// Its meaning, in a sentence.
     pub help: &'static str,
     /// The figure itself.
     pub kind: Kind,

@@ -7,7 +7,7 @@ pub(crate) static DELIVERED: Counter = Counter::new();
 /// Attempts that it did not.
 pub(crate) static FAILED: Counter = Counter::new();
 
-/// What an attempt took.
+/// Duration of attempts.
 pub(crate) static ATTEMPT: Histogram = Histogram::of_times();
 
 /// The figures of this stage.

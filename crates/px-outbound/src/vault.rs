@@ -26,9 +26,9 @@ pub enum Error {
     /// The key's file.
     #[error("failed to use the key file {path}: {source}")]
     File {
-        /// Where it is.
+        /// Its place.
         path: String,
-        /// What went wrong.
+        /// Cause.
         source: std::io::Error,
     },
     /// The secret was encrypted with another key, or damaged.
@@ -62,11 +62,11 @@ impl Vault {
     #[must_use]
     pub fn forgetful() -> Self {
         let mut key = Zeroizing::new([0; KEY_BYTES]);
-        px_core::fill(key.as_mut_slice());
+        px_core::random_bytes(key.as_mut_slice());
         Self { is_forgetful: true, ..Self::new(&key) }
     }
 
-    /// Whether its key dies with it.
+    /// Returns whether its key dies with it.
     pub(crate) const fn is_forgetful(&self) -> bool {
         self.is_forgetful
     }
@@ -103,7 +103,7 @@ impl Vault {
         }
         let failed = |source| Error::File { path: path.display().to_string(), source };
         let mut key = Zeroizing::new([0; KEY_BYTES]);
-        px_core::fill(key.as_mut_slice());
+        px_core::random_bytes(key.as_mut_slice());
         let text = Zeroizing::new(hex::encode(key.as_slice()));
         // Written aside: a death half way leaves no key of half a length behind.
         let aside = path.with_extension(format!("{}.new", std::process::id()));
@@ -132,7 +132,7 @@ impl Vault {
     #[must_use]
     pub fn seal(&self, secret: &SecretString) -> Sealed {
         let mut nonce = [0; NONCE_BYTES];
-        px_core::fill(&mut nonce);
+        px_core::random_bytes(&mut nonce);
         // It fails only for messages of 256 GiB and more.
         let sealed = self.cipher.encrypt(&XNonce::from(nonce), secret.expose_secret().as_bytes());
         Sealed([&nonce[..], &sealed.unwrap_or_default()].concat())

@@ -114,9 +114,9 @@ async fn hooks_3_no_secret_is_printed_and_a_lost_key_is_an_attempt_that_says_so(
     assert!(!shown.contains("MfKQ9r8") && !shown.contains("hunter2"));
     rig.parts.vault = px_outbound::vault::Vault::forgetful();
     rig.start().await;
-    let jobs = rig.take().await;
+    let jobs = rig.next_jobs().await;
     let report = jobs[0].run(&rig.parts).await;
-    rig.desk.done(report);
+    rig.scheduler.done(report);
     let kept = rig.of(hook.id).await.remove(0);
     let attempt = rig.store.outbox().attempts(SCOPE, kept.id, 0, 1).await.unwrap().remove(0);
     assert_eq!(attempt.error.as_deref(), Some("unsendable"));

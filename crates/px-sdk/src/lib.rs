@@ -1,4 +1,4 @@
-//! What brains and webhooks are written with. Users reach it through the
+//! Vocabulary that brains and webhooks are written with. Users reach it through the
 //! crate `px`, whose documentation shows it at work.
 //!
 //! Read in this order: a [`brain()`] and what its steps return; what a step

@@ -1,4 +1,4 @@
-//! How a webhook proves who sent it: a function for each provider, and the
+//! Verification of senders: a function for each provider, and the
 //! parts to describe others with. The records and their evaluator are
 //! px-verify's; this is its part that users write with.
 //!

@@ -1,4 +1,4 @@
-//! What goes wrong: at the start, and in a request to the API. This is the one
+//! Errors at the start, and in a request to the API. This is the one
 //! file that maps a domain refusal to a status and a body.
 
 use axum::Json;
@@ -25,7 +25,7 @@ pub enum StartError {
     Schema {
         /// The brain.
         brain: String,
-        /// What is wrong.
+        /// Reason.
         why: String,
     },
     /// Unverified webhooks, and an address that others can reach.

@@ -11,22 +11,22 @@ use px_outbound::guard::{Policy, Range, System};
 use px_outbound::operate::{self, Spec};
 use px_outbound::transport::Http;
 use px_outbound::vault::Vault;
-use px_outbound::{Bodies, Limits, Operator, Parts};
+use px_outbound::{Bodies, Limits, Operator, SenderContext};
 use secrecy::SecretString;
 
 use crate::app::App;
 use crate::error::{ApiError, StartError};
 use crate::start::Options;
 
-/// What is configured of outbound hooks.
+/// Options of outbound hooks.
 #[derive(Debug, Clone)]
 pub struct HookOptions {
-    /// Whether hooks may go to private addresses; by default to this machine's
-    /// own, if and only if px listens there itself (RULES 49).
+    /// True if hooks may go to private addresses; by default to this machine's
+    /// own, if and only if px listens there itself (docs/rules.md#49).
     pub allow_private: Option<bool>,
     /// Ranges of addresses that are open besides.
     pub ranges: Vec<Range>,
-    /// Where secrets rest.
+    /// Vault of secrets at rest.
     pub vault: Vault,
     /// Makes the vault's key the store's, though secrets rest under another one.
     pub new_secret_key: bool,
@@ -72,7 +72,7 @@ pub(crate) async fn prepare(
     let transport = Http::new(policy.clone(), Arc::new(System)).map_err(StartError::Hooks)?;
     let links = Links::below(base_url).unwrap_or_else(Links::none);
     options.store.outbox().render_with(Arc::new(Bodies::new(links)));
-    let operator = Operator::new(Parts {
+    let operator = Operator::new(SenderContext {
         store: Arc::clone(&options.store),
         clock: Arc::clone(&options.clock),
         ids: Arc::clone(&options.ids),

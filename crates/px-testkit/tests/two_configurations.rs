@@ -12,7 +12,7 @@ use px_outbound::guard::Policy;
 use px_outbound::operate::{ConfigDigest, Error, Spec, configure, holds_sealed, prove_key};
 use px_outbound::transport::Simulated;
 use px_outbound::vault::Vault;
-use px_outbound::{Operator, Parts};
+use px_outbound::{Operator, SenderContext};
 use px_store::{Batch, Store, Table};
 use px_store_rows::{Embedded, MemoryRows};
 use px_testkit::FaultyStore;
@@ -23,7 +23,7 @@ fn memory() -> Arc<dyn Store> {
 
 /// A process over a store, with the key of this byte.
 fn process(store: &Arc<dyn Store>, key: u8) -> Operator {
-    Operator::new(Parts {
+    Operator::new(SenderContext {
         store: Arc::clone(store),
         clock: Arc::new(ManualClock::at(Timestamp::from_millis(1_000))) as Arc<dyn Clock>,
         ids: Arc::new(Ids::new()),

@@ -1,4 +1,4 @@
-//! Who sent this request? The records that say how a provider proves it, the
+//! The evaluator of who sent a request: the records that say how a provider proves it, the
 //! providers, and the evaluator of both.
 //!
 //! A [`Verification`](record::Verification) says what a provider does; it is

@@ -1,5 +1,5 @@
 //! A webhook request as it came in: what verifiers look at, and what a
-//! handler may take beside its payload (RULES 24).
+//! handler may take beside its payload (docs/rules.md#24).
 
 use std::net::SocketAddr;
 

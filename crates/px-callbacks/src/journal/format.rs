@@ -50,7 +50,7 @@ pub(super) fn batch<'a>(events: impl Iterator<Item = &'a Event>) -> io::Result<V
     Ok(bytes)
 }
 
-/// How a file ends, and where.
+/// End of a file, and its place.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum End {
     /// With a whole batch.
@@ -117,7 +117,7 @@ fn parse_line(line: &[u8]) -> Option<Event> {
     Some(Event { id: line.id.into_owned(), kind: line.kind.map(Into::into), at: line.at, body })
 }
 
-/// Whether a whole batch stands behind the one at `at` that is not. A header
+/// Returns whether a whole batch stands behind the one at `at` that is not. A header
 /// ends with a line feed, and what senders write has none in it, so it is
 /// enough to look in front of each.
 fn batch_follows(reader: &mut (impl io::BufRead + io::Seek), at: u64) -> io::Result<bool> {

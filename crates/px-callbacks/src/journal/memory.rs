@@ -1,4 +1,4 @@
-//! What is known of the file without reading it: which ids it holds, and the
+//! Memory of the file: which ids it holds, and the
 //! newest events.
 
 use std::collections::{HashSet, VecDeque};

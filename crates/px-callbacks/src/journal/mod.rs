@@ -23,7 +23,7 @@ use crate::{Event, Recorded, Seen, Unavailable};
 use memory::Memory;
 use writer::Job;
 
-/// How many events may wait for the writer; more wait outside.
+/// Number of events that may wait for the writer; more wait outside.
 const MAX_QUEUED: usize = 1_024;
 
 /// Why a journal cannot be opened.
@@ -35,7 +35,7 @@ pub enum Error {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// Error of the system.
         source: io::Error,
     },
     /// Another process has it open; its marks would not be seen here.
@@ -48,7 +48,7 @@ pub enum Error {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// Where the damaged batch begins.
+        /// Start of the damaged batch.
         at: u64,
     },
 }

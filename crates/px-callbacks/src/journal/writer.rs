@@ -23,7 +23,7 @@ pub(super) struct Job {
     pub(super) answer: oneshot::Sender<Result<Recorded, Unavailable>>,
 }
 
-/// What is written to: the file, or a test's.
+/// Target of writes: the file, or a test's.
 pub(super) trait Log: Send + 'static {
     /// Appends, and returns when it is durable.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
@@ -54,7 +54,7 @@ pub(super) fn run(
     }
 }
 
-/// What waits already, up to the bounds of a batch.
+/// Returns what waits already, up to the bounds of a batch.
 fn waiting(first: Job, queue: &mut mpsc::Receiver<Job>) -> Vec<Job> {
     let mut bytes = first.event.body.len();
     let mut jobs = vec![first];

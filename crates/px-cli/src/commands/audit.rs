@@ -1,4 +1,4 @@
-//! `px audit`: proves that a store adds up, with its server down (RULES 43).
+//! `px audit`: proves that a store adds up, with its server down (docs/rules.md#43).
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::show::words;
 use crate::{store, ui};
 
-/// How many parts the bar of the progress has.
+/// Number of parts the bar of the progress has.
 const BAR: usize = 18;
 
 /// Rows between two looks at the progress.

@@ -1,5 +1,5 @@
 //! `px serve`: opens the store, starts the server, says where it is, and ends
-//! it gracefully (RULES 42, 43).
+//! it gracefully (docs/rules.md#42, #43).
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -85,7 +85,7 @@ impl Args {
         values.into_iter().flatten().flatten().chain(set).collect()
     }
 
-    /// Whether each line of the log is one document.
+    /// Returns whether each line of the log is one document.
     pub(super) fn is_log_json(&self) -> bool {
         self.json_logs || self.log_format == "json"
     }
@@ -180,7 +180,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     Ok(())
 }
 
-/// What the server says of itself on stderr: as text for people, and among a
+/// Notes of the server about itself on stderr: as text for people, and among a
 /// log in JSON as entries of it, so that every line there is a document.
 #[derive(Clone, Copy)]
 struct Log {

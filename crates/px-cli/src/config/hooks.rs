@@ -33,7 +33,7 @@ use crate::error::{Error, Result};
 /// The file of the key that encrypts secrets, in the data directory.
 const KEY_FILE: &str = "secret.key";
 
-/// What to do about a key that is missing or another one.
+/// Advice about a key that is missing or another one.
 pub(crate) const LOST_KEY: &str = "put the store's key back, as that file or as PX_SECRET_KEY; where it is lost, \
                                    `px serve --new-secret-key` goes on with another one, and hooks need new secrets";
 
@@ -80,12 +80,12 @@ impl<'de> Deserialize<'de> for Hooks {
 }
 
 impl Hooks {
-    /// Whether private addresses are open, if that is said.
+    /// Returns whether private addresses are open, if that is said.
     pub(crate) fn allow_private(&self) -> Option<bool> {
         self.allow_private
     }
 
-    /// What the environment says counts more.
+    /// Returns what the environment says counts more.
     pub(crate) fn overlay(&mut self, env: &dyn Fn(&str) -> Option<String>) -> Result<()> {
         if let Some(text) = env("PX_HOOKS_ALLOW_PRIVATE").filter(|text| !text.is_empty()) {
             self.allow_private = Some(match text.as_str() {
@@ -101,7 +101,7 @@ impl Hooks {
         Ok(())
     }
 
-    /// What the server is started with. Makes the key of secrets if there is
+    /// Returns what the server is started with. Makes the key of secrets if there is
     /// none, and `may_make_key` says that nothing is sealed yet.
     pub(crate) fn options(
         &self,
@@ -128,7 +128,7 @@ impl Hooks {
         })
     }
 
-    /// What would keep the server from starting, and what is to be known: a
+    /// Returns what would keep the server from starting, and what is to be known: a
     /// secret that is not in the environment may be there where px serves.
     pub(crate) fn problems(&self, env: &dyn Fn(&str) -> Option<String>) -> (Vec<String>, Vec<String>) {
         let (mut problems, mut warnings) = (Vec::new(), Vec::new());
@@ -175,7 +175,7 @@ fn vault_in(file: &Path, may_make: bool) -> Result<Vault> {
     })
 }
 
-/// How a hook is called: by its name, else by its place.
+/// Returns how a hook is called: by its name, else by its place.
 fn named(place: usize, table: &toml::Table) -> String {
     match table.get("name").and_then(toml::Value::as_str).unwrap_or_default() {
         "" => format!("hook {}", place + 1),

@@ -81,7 +81,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Whether the bounds fit each other.
+    /// Returns whether the bounds fit each other.
     pub(crate) fn check(&self) -> Result<()> {
         let bad = |what: &str, hint: &str| Err(Error::usage(format!("[limits]: {what}")).hint(hint));
         if self.max_connections <= self.max_in_flight {
@@ -175,7 +175,7 @@ impl Limits {
     }
 }
 
-/// How many files the process may open, raised as far as it may be. `None` for
+/// Returns how many files the process may open, raised as far as it may be. `None` for
 /// no bound.
 fn open_files() -> Option<u64> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

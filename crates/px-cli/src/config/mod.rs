@@ -78,9 +78,9 @@ pub(crate) struct Server {
     pub(crate) cors_origins: Vec<String>,
     /// The largest body of a webhook request.
     pub(crate) max_body_bytes: usize,
-    /// How long the body of a webhook request may take.
+    /// Time that the body of a webhook request may take.
     pub(crate) body_timeout_secs: u64,
-    /// How long running steps may go on after the end was asked for.
+    /// Time that running steps may go on after the end was asked for.
     pub(crate) shutdown_grace_secs: u64,
 }
 
@@ -88,7 +88,7 @@ pub(crate) struct Server {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Store {
-    /// Where the embedded store keeps its files.
+    /// Directory of the embedded store's files.
     pub(crate) data_dir: PathBuf,
 }
 
@@ -180,7 +180,7 @@ impl Config {
         })
     }
 
-    /// What the configuration says of single webhooks.
+    /// Returns what the configuration says of single webhooks.
     pub(crate) fn webhook_options(
         &self,
         env: &dyn Fn(&str) -> Option<String>,
@@ -196,7 +196,7 @@ impl Config {
         self.server.trusted_proxies.iter().map(|text| network(text)).collect()
     }
 
-    /// Where the server listens.
+    /// Returns where the server listens.
     pub(crate) fn socket(&self) -> SocketAddr {
         SocketAddr::new(self.server.bind, self.server.port)
     }

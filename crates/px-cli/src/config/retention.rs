@@ -37,7 +37,7 @@ pub(crate) struct Retention {
 impl Default for Retention {
     fn default() -> Self {
         let defaults = px_inbound::Retention::default();
-        let callbacks = px_outbound::send::Retention::default();
+        let callbacks = px_outbound::Retention::default();
         Self {
             deliveries_days: defaults.deliveries.as_secs() / DAY_SECS,
             max_payloads_per_webhook: defaults.payloads,
@@ -51,7 +51,7 @@ impl Default for Retention {
 }
 
 impl Retention {
-    /// Whether the times make sense.
+    /// Returns whether the times make sense.
     pub(crate) fn check(&self) -> Result<()> {
         let zero = [
             ("deliveries_days", Some(self.deliveries_days)),
@@ -66,7 +66,7 @@ impl Retention {
         Ok(())
     }
 
-    /// What the sweeps go by.
+    /// Returns what the sweeps go by.
     pub(crate) fn sweeps(&self) -> px_inbound::Retention {
         let days = |days: u64| Duration::from_secs(days.saturating_mul(DAY_SECS));
         px_inbound::Retention {
@@ -80,13 +80,10 @@ impl Retention {
 }
 
 impl Retention {
-    /// What the sweeps of the outbox go by.
-    pub(crate) fn callbacks(&self) -> px_outbound::send::Retention {
+    /// Returns what the sweeps of the outbox go by.
+    pub(crate) fn callbacks(&self) -> px_outbound::Retention {
         let days = |days: u64| Duration::from_secs(days.saturating_mul(DAY_SECS));
-        px_outbound::send::Retention {
-            delivered: days(self.callbacks_days),
-            dead: days(self.dead_callbacks_days),
-        }
+        px_outbound::Retention { delivered: days(self.callbacks_days), dead: days(self.dead_callbacks_days) }
     }
 }
 
@@ -97,7 +94,7 @@ mod tests {
     #[test]
     fn nothing_said_is_the_default_and_every_key_counts() {
         assert_eq!(Retention::default().sweeps(), px_inbound::Retention::default());
-        assert_eq!(Retention::default().callbacks(), px_outbound::send::Retention::default());
+        assert_eq!(Retention::default().callbacks(), px_outbound::Retention::default());
         let text = "deliveries_days = 2\nmax_payloads_per_webhook = 3\nquarantined_days = 5\nrejected_days = 1\nmax_rejected = 4\n\
                     callbacks_days = 6\ndead_callbacks_days = 9";
         let some: Retention = toml::from_str(text).unwrap();
@@ -110,7 +107,7 @@ mod tests {
             rejections: 4,
         };
         assert_eq!(some.sweeps(), expected);
-        let expected = px_outbound::send::Retention { delivered: 6 * day, dead: 9 * day };
+        let expected = px_outbound::Retention { delivered: 6 * day, dead: 9 * day };
         assert_eq!(some.callbacks(), expected);
         some.check().unwrap();
         for zero in ["deliveries_days = 0", "quarantined_days = 0", "callbacks_days = 0"] {

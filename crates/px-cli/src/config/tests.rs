@@ -1,4 +1,4 @@
-//! What `px.toml` may say, and that the reference in the repository says all of it.
+//! Tests of the keys of `px.toml`, and that the reference in the repository says all of it.
 
 use super::*;
 

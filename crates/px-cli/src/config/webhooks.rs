@@ -57,7 +57,7 @@ pub(crate) struct Webhook {
     on_invalid: Option<OnInvalid>,
 }
 
-/// What a payload that does not fit is answered. It is quarantined all the same.
+/// Answer to a payload that does not fit. It is quarantined all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum OnInvalid {
@@ -85,7 +85,7 @@ impl fmt::Debug for Secret {
 }
 
 impl Webhook {
-    /// What the server is told.
+    /// Returns what the server is told.
     pub(crate) fn options(
         &self,
         slug: &str,

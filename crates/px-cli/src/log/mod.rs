@@ -121,7 +121,7 @@ pub(crate) fn exit(code: i32) -> ! {
 }
 
 impl Log {
-    /// Whether each line is one document.
+    /// Returns whether each line is one document.
     pub(crate) fn is_json(&self) -> bool {
         self.format == Format::Json
     }

@@ -1,16 +1,16 @@
-//! How a webhook's receiver is reached, and the URL that is signed for it: not
-//! always the same, where there is a proxy or another name (RULES 27).
+//! Address of a webhook's receiver, and the URL that is signed for it: not
+//! always the same, where there is a proxy or another name (docs/rules.md#27).
 
 use http::HeaderValue;
 
 use px_client::is_loopback;
 
-/// How the receiver is reached, and how it knows itself.
+/// URL by which the receiver is reached, and the one by which it knows itself.
 #[derive(Debug, Clone)]
 pub(crate) struct Address {
     /// Where the request goes.
     pub(crate) post: String,
-    /// The URL that is signed (RULES 27).
+    /// The URL that is signed (docs/rules.md#27).
     pub(crate) known_as: String,
 }
 

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 /// Most texts and numbers of a payload that are looked at.
 const MAX_LEAVES: usize = 200;
-/// How long a handler may take, as at the server (RULES 24).
+/// Time that a handler may take, as at the server (docs/rules.md#24).
 const HANDLER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Numbers that no sample has by itself.
 const NUMBER_MARK: u64 = 900_000_000;
@@ -31,7 +31,7 @@ pub(crate) struct Oracle<'a> {
 }
 
 impl Oracle<'_> {
-    /// Whether the payload fits the schema.
+    /// Returns whether the payload fits the schema.
     pub(crate) fn fits(&self, payload: &Value) -> bool {
         self.validator.is_none_or(|validator| validator.is_valid(payload))
     }

@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// What the request is to be.
+/// Wishes about a request.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Wish<'a> {
     /// The identifier that the handler is to find.
@@ -59,7 +59,7 @@ pub(crate) struct Request {
     pub(crate) url: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-    /// Whether it carries a signature or a token.
+    /// True if it carries a signature or a token.
     pub(crate) signed: bool,
 }
 
@@ -194,7 +194,7 @@ fn headers(def: &WebhookDef, payload: &Value, kind: &'static str, event: Option<
     Ok(headers)
 }
 
-/// What a provider that names the kind in a header would name it, as far as
+/// Returns what a provider that names the kind in a header would name it, as far as
 /// the body shows: GitHub's kinds are the names of their main object.
 fn kind_of_event(payload: &Value) -> Option<&'static str> {
     ["pull_request", "issue", "release", "discussion", "deployment", "check_run"]

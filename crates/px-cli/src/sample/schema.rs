@@ -95,9 +95,9 @@ struct Maker<'a> {
     optional: Optional,
     /// Which branch of each union, in the order in which they are met.
     picks: Vec<usize>,
-    /// How many branches each of them has.
+    /// Number of branches of each of them.
     branches: Vec<usize>,
-    /// How many optional fields were met.
+    /// Number of optional fields that were met.
     met: usize,
 }
 
@@ -137,7 +137,7 @@ impl Maker<'_> {
         some.get(index).map(|branch| (*branch).clone())
     }
 
-    /// What the schema's own type says; `None` if it says nothing.
+    /// Returns what the schema's own type says; `None` if it says nothing.
     fn plain(&mut self, schema: &Value, name: &str, depth: usize) -> Option<Value> {
         let kind = match schema.get("type") {
             Some(Value::String(kind)) => kind.as_str(),

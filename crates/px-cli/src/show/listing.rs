@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::context;
 use crate::ui::Ui;
 
-/// Whether a webhook's senders have to prove who they are.
+/// Verification of a webhook's senders, as lists show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verified {
     /// There is a secret.
@@ -31,7 +31,7 @@ impl Verified {
         }
     }
 
-    /// What to know about a webhook that is not verified.
+    /// Returns what to know about a webhook that is not verified.
     pub(crate) fn warning(&self, slug: &str) -> Option<String> {
         let consequence = "it answers only callers on this machine";
         match self {

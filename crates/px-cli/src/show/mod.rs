@@ -1,4 +1,4 @@
-//! How what commands found is shown: times and counts in words, webhooks as
+//! Display of what commands found: times and counts in words, webhooks as
 //! lists, an event on a line, a request as a line for the shell. Nothing here
 //! prints; that is [`crate::ui`].
 

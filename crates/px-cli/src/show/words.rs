@@ -7,7 +7,7 @@ use px_core::Timestamp;
 
 pub(crate) use px_api::words::{count, duration, moment, time};
 
-/// How long ago something was, as a column of a table has it: in its largest
+/// Returns how long ago something was, as a column of a table has it: in its largest
 /// unit.
 pub(crate) fn age(duration: Duration) -> String {
     match duration.as_secs() {

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Error, Operator, Spec};
 
-/// What the configuration changed.
+/// Changes that the configuration made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Configured {
     /// Hooks that are new.
@@ -18,7 +18,7 @@ pub struct Configured {
     pub deleted: usize,
 }
 
-/// What a process is configured with, as far as hooks go: equal digests, equal
+/// Digest of the hooks that a process is configured with: equal digests, equal
 /// hooks. Secrets and headers are not part of it, so it may be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConfigDigest([u8; 32]);

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use super::{Error, Operator, ROUNDS, Spec, validate};
 use crate::sign;
 
-/// How many kept deliveries one commit lets go.
+/// Number of kept deliveries one commit lets go.
 const PAGE: usize = 100;
 
 impl Operator {
@@ -267,7 +267,7 @@ impl Operator {
 
 fn new_secret(signing: &Signing) -> SecretString {
     match signing {
-        Signing::StandardAsymmetric => sign::key_pair(&px_core::fill).0,
-        _ => sign::secret(&px_core::fill),
+        Signing::StandardAsymmetric => sign::key_pair(&px_core::random_bytes).0,
+        _ => sign::secret(&px_core::random_bytes),
     }
 }

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use px_core::Scope;
 use px_core::hook::{Hook, Sealed};
 use px_store::secret_key::{KeyCheck, KeyCheckWrite};
-use px_store::{Admission, Batch, Outcome, Row, Store, Table, Versioned};
+use px_store::{Batch, Round, Row, Store, Table, Versioned};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Error, MAX_ROUNDS};
-use crate::send::Parts;
+use super::{Error, ROUNDS};
+use crate::send::SenderContext;
 use crate::vault::Vault;
 
 /// The text that a check value seals. What counts is that it can be opened.
@@ -27,7 +27,7 @@ const PAGE: usize = 200;
 /// Hooks that a refusal names at most.
 const NAMED: usize = 5;
 
-/// Whether the store holds anything sealed, its check value included. A key
+/// Returns whether the store holds anything sealed, its check value included. A key
 /// that is missing where this is true must not be made anew.
 ///
 /// # Errors
@@ -57,15 +57,15 @@ pub async fn holds_sealed(store: &Arc<dyn Store>, scope: Scope) -> Result<bool, 
 ///
 /// # Errors
 /// [`Error::OtherKey`] if something is sealed that the key does not open.
-pub async fn prove_key(parts: &Parts, replace: bool) -> Result<(), Error> {
+pub async fn prove_key(parts: &SenderContext, replace: bool) -> Result<(), Error> {
     if parts.vault.is_forgetful() {
         return Ok(());
     }
-    for _ in 0..MAX_ROUNDS {
+    // Another process may have written one meanwhile: then its value counts.
+    let proved = parts.store.transact(ROUNDS, |_| async move {
         let found = key_check(&parts.store, parts.scope).await?;
-        let opens = found.as_ref().is_some_and(|found| opens(&parts.vault, &found.record));
-        if opens {
-            return Ok(());
+        if found.as_ref().is_some_and(|found| opens(&parts.vault, &found.record)) {
+            return Ok(Round::Done(()));
         }
         if !replace {
             let hooks = unreadable(parts).await?;
@@ -79,15 +79,12 @@ pub async fn prove_key(parts: &Parts, replace: bool) -> Result<(), Error> {
             version: parts.ids.version(parts.clock.now()),
         };
         let batch = Batch { scope: parts.scope, key_check: Some(write), ..Batch::default() };
-        // Another process may have written it meanwhile: then its value counts.
-        if let Outcome::Committed { .. } = parts.store.commit(batch, Admission::Wait).await? {
-            return Ok(());
-        }
-    }
-    Err(Error::TooManyRounds(MAX_ROUNDS))
+        Ok(Round::Commit(batch, ()))
+    });
+    proved.await
 }
 
-/// Whether a hook keeps something that this key does not open.
+/// Returns whether a hook keeps something that this key does not open.
 #[must_use]
 pub fn is_unreadable(vault: &Vault, hook: &Hook) -> bool {
     sealed_of(hook).any(|sealed| vault.open(sealed).is_err())
@@ -111,7 +108,7 @@ async fn key_check(
 }
 
 /// The first hooks that keep something that this key does not open, by name.
-async fn unreadable(parts: &Parts) -> Result<Vec<String>, Error> {
+async fn unreadable(parts: &SenderContext) -> Result<Vec<String>, Error> {
     let (mut names, mut after) = (Vec::new(), None);
     loop {
         let page = parts.store.scan(parts.scope, Table::Hook, after.as_ref(), PAGE).await?;

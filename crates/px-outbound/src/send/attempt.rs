@@ -17,32 +17,32 @@ use serde_json::{Value, json};
 use tracing::Instrument as _;
 use tracing::field::display;
 
-use super::{Error, Parts, prepare};
-use crate::ailing;
+use super::{Error, SenderContext, prepare};
+use crate::backoff::Jitter;
+use crate::hook_health;
 use crate::metrics;
-use crate::schedule::Spread;
 use crate::transport::{Answer, Class, Failure};
 use crate::verdict::{self, Cause, End, Verdict};
 
-/// How often an attempt's end is recorded anew when rows changed meanwhile.
+/// Rounds for an attempt's end that is recorded anew when rows changed meanwhile.
 const ROUNDS: Bound = Bound::waiting(16);
-/// How long a delivery waits for one before it that is due and was not sent.
+/// Time that a delivery waits for one before it that is due and was not sent.
 const BEHIND_WAIT: Duration = Duration::from_millis(200);
 
-/// What became of a due row that was taken up.
+/// Outcome of a due row that was taken up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
     /// It was sent.
     Sent {
-        /// Whether its receiver took it.
+        /// True if its receiver took it.
         success: bool,
-        /// Whether what comes after it in its run may go.
+        /// True if what comes after it in its run may go.
         goes_on: bool,
         /// When the attempt began.
         began: Timestamp,
         /// When it ended.
         ended: Timestamp,
-        /// Whether the endpoint was asked at all.
+        /// True if the endpoint was asked at all.
         asked: bool,
     },
     /// It waits for the one before it, and its time was set to that one's.
@@ -52,7 +52,7 @@ pub(crate) enum Ended {
 }
 
 /// Takes up a due row.
-pub(crate) async fn attempt(parts: &Parts, due: Due) -> Result<Ended, Error> {
+pub(crate) async fn attempt(parts: &SenderContext, due: Due) -> Result<Ended, Error> {
     let outbox = parts.store.outbox();
     let Some(outgoing) = outbox.outgoing(parts.scope, due.id).await? else { return Ok(Ended::Nothing) };
     if outgoing.due_row() != Some(due) {
@@ -87,7 +87,7 @@ pub(crate) async fn attempt(parts: &Parts, due: Due) -> Result<Ended, Error> {
 }
 
 /// The time until which the one before it keeps a delivery waiting.
-async fn blocked(parts: &Parts, prev: OutgoingId) -> Result<Option<Timestamp>, Error> {
+async fn blocked(parts: &SenderContext, prev: OutgoingId) -> Result<Option<Timestamp>, Error> {
     let prev = parts.store.outbox().outgoing(parts.scope, prev).await?;
     let pending = prev.filter(|prev| prev.state == OutgoingState::Pending);
     let soon = parts.clock.now().after(BEHIND_WAIT);
@@ -95,7 +95,7 @@ async fn blocked(parts: &Parts, prev: OutgoingId) -> Result<Option<Timestamp>, E
 }
 
 async fn hook_of(
-    parts: &Parts,
+    parts: &SenderContext,
     book: &Book,
     outgoing: &Outgoing,
 ) -> Result<Option<Arc<Versioned<Hook>>>, Error> {
@@ -108,7 +108,7 @@ async fn hook_of(
 /// Commits an attempt and what follows from it, with whatever the delivery and
 /// its hook have become meanwhile.
 async fn record(
-    parts: &Parts,
+    parts: &SenderContext,
     outgoing: Outgoing,
     hook: Arc<Versioned<Hook>>,
     sent: &Result<Answer, Failure>,
@@ -116,7 +116,7 @@ async fn record(
 ) -> Result<Ended, Error> {
     let ended = parts.clock.now();
     let (end, asked) = end_of(sent, ended);
-    let spread = Spread::throw();
+    let jitter = Jitter::random();
     let id = outgoing.id;
     let mut known = Some((outgoing, Arc::clone(&hook)));
     let (end, hook) = (&end, &hook);
@@ -133,7 +133,7 @@ async fn record(
                     (outgoing, read.map_or_else(|| Arc::clone(hook), Arc::new))
                 }
             };
-            let verdict = verdict::judge(&hook.record.retry, outgoing.tries, end, ended, spread);
+            let verdict = verdict::judge(&hook.record.retry, outgoing.tries, end, ended, jitter);
             let attempt = attempt_of(outgoing.attempts + 1, began, sent, end, verdict);
             let mut outbox = OutboxBatch {
                 outgoing: vec![written(&outgoing, verdict, &attempt, ended)],
@@ -142,7 +142,7 @@ async fn record(
             };
             // What px itself refuses to do says nothing about the receiver.
             let mut disabled = None;
-            if asked && let Some(next) = ailing::after(&hook.record, verdict, ended) {
+            if asked && let Some(next) = hook_health::after(&hook.record, verdict, ended) {
                 if next.disabled.is_some() && hook.record.disabled.is_none() {
                     let book = parts.store.outbox().book(parts.scope)?;
                     outbox.outgoing.extend(told_of(parts, &book, &next, ended));
@@ -182,7 +182,7 @@ fn written(outgoing: &Outgoing, verdict: Verdict, attempt: &Attempt, ended: Time
     })
 }
 
-/// How an attempt ended, and whether the endpoint was asked at all.
+/// Returns how an attempt ended, and whether the endpoint was asked at all.
 fn end_of(sent: &Result<Answer, Failure>, now: Timestamp) -> (End, bool) {
     match sent {
         Ok(answer) => {
@@ -261,7 +261,7 @@ fn attempt_of(
 }
 
 /// `hook.disabled`, to everybody else who listens.
-fn told_of(parts: &Parts, book: &Book, hook: &Hook, now: Timestamp) -> Vec<OutgoingWrite> {
+fn told_of(parts: &SenderContext, book: &Book, hook: &Hook, now: Timestamp) -> Vec<OutgoingWrite> {
     // Without its query, which may hold what is for its receiver only.
     let data = json!({
         "hookId": hook.id, "name": hook.name, "url": lane_of(&hook.url).1,
@@ -273,7 +273,12 @@ fn told_of(parts: &Parts, book: &Book, hook: &Hook, now: Timestamp) -> Vec<Outgo
 }
 
 /// Lets a delivery rest in a state without an attempt.
-async fn rest(parts: &Parts, outgoing: &Outgoing, state: OutgoingState, reason: &str) -> Result<(), Error> {
+async fn rest(
+    parts: &SenderContext,
+    outgoing: &Outgoing,
+    state: OutgoingState,
+    reason: &str,
+) -> Result<(), Error> {
     let now = parts.clock.now();
     change(parts, outgoing, |outgoing| {
         outgoing.state = state;
@@ -285,7 +290,11 @@ async fn rest(parts: &Parts, outgoing: &Outgoing, state: OutgoingState, reason: 
 }
 
 /// Writes a change; a conflict leaves it to whoever was first.
-async fn change(parts: &Parts, outgoing: &Outgoing, change: impl FnOnce(&mut Outgoing)) -> Result<(), Error> {
+async fn change(
+    parts: &SenderContext,
+    outgoing: &Outgoing,
+    change: impl FnOnce(&mut Outgoing),
+) -> Result<(), Error> {
     let write = OutgoingWrite::change(outgoing, change);
     let outbox = OutboxBatch { outgoing: vec![write], ..OutboxBatch::default() };
     let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };

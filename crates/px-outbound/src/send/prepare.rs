@@ -65,7 +65,7 @@ pub(crate) fn request(
     })
 }
 
-/// What signs for a hook at `now`; none for a hook without a secret.
+/// Returns what signs for a hook at `now`; none for a hook without a secret.
 pub(crate) fn signer(vault: &Vault, hook: &Hook, now: Timestamp) -> Result<Option<Signer>, Error> {
     let secrets = hook
         .secrets

@@ -111,9 +111,8 @@ fn tokens(maps: &Maps, batch: &Batch) -> Option<Conflict> {
 }
 
 fn key_check(maps: &Maps, batch: &Batch) -> Option<Conflict> {
-    let write = batch.key_check.as_ref()?;
-    let version = maps.key_check.as_ref().map(|kept| kept.version);
-    (version != write.expected).then_some(Conflict::KeyCheck)
+    let kept = maps.key_check.as_ref().map(|kept| kept.version);
+    batch.key_check.as_ref().filter(|write| write.expected != kept).map(|_| Conflict::KeyCheck)
 }
 
 /// All changes of a batch whose preconditions hold.

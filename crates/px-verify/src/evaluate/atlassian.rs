@@ -22,10 +22,10 @@ use super::prepared::{Error, Verified};
 use super::window::point;
 use super::{Place, Refusal, form, header};
 
-/// How far Atlassian's clock may be ahead of ours, seconds.
+/// Maximum lead of Atlassian's clock over ours, seconds.
 const SKEW_SECS: u64 = 60;
 
-/// How long a token that is made here counts, seconds: as long as Atlassian's.
+/// Time that a token that is made here counts, seconds: as long as Atlassian's.
 const LIFE_SECS: u64 = 180;
 
 /// The secrets, made ready.
@@ -48,7 +48,7 @@ struct Claims {
 
 /// A token, taken apart.
 struct Token<'a> {
-    /// What is signed: head and claims as they were sent.
+    /// Signed text: head and claims as they were sent.
     signed: &'a str,
     tag: Vec<u8>,
     claims: Claims,
@@ -109,7 +109,7 @@ fn place() -> Place {
     Place::Header(AUTHORIZATION)
 }
 
-/// Whether the token counts at `now`.
+/// Returns whether the token counts at `now`.
 fn in_time(token: &Token<'_>, now: Timestamp) -> Result<(), Refusal> {
     let skew = std::time::Duration::from_secs(SKEW_SECS);
     if let Some(expires) = token.claims.exp.map(|secs| point(secs, TimeUnit::Seconds)) {
@@ -155,7 +155,7 @@ fn token(received: &Received) -> Result<Token<'_>, Refusal> {
     Ok(Token { signed, tag: decoded(tag)?, claims, needs_url })
 }
 
-/// Whether a `qsh` is that of this request. The path is taken from the app's
+/// Returns whether a `qsh` is that of this request. The path is taken from the app's
 /// base URL on, which may itself have a path, so every tail of ours counts.
 fn is_for(hash: &str, received: &Received) -> bool {
     let query = canonical_query(received.query.as_deref().unwrap_or_default());

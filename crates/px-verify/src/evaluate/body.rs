@@ -41,7 +41,7 @@ impl BodyError {
     }
 }
 
-/// What the content type says.
+/// Form of the body by its content type.
 enum Declared {
     Nothing,
     Json,

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 /// Longest id that is kept as it is.
 pub const MAX_ID_BYTES: usize = 256;
 
-/// What the first source yields that yields something.
+/// Returns what the first source yields that yields something.
 pub(super) fn first(sources: &[Source], received: &Received, event: &Value) -> Option<String> {
     sources.iter().find_map(|source| find(source, received, event)).map(bounded)
 }

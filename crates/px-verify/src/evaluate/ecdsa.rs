@@ -3,7 +3,7 @@
 use p256::ecdsa::signature::{Signer as _, Verifier as _};
 use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
 
-/// What every `SubjectPublicKeyInfo` of an uncompressed P-256 key begins with
+/// Prefix of every `SubjectPublicKeyInfo` of an uncompressed P-256 key
 /// (RFC 5480); the point of 65 bytes follows.
 const SPKI_PREFIX: [u8; 26] = [
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86,

@@ -9,10 +9,10 @@ use http::HeaderMap;
 /// More elements than this are not looked at; the nearest are the last.
 const MAX_ELEMENTS: usize = 64;
 
-/// What one proxy says.
+/// Statement of one proxy.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Element {
-    /// Who called it, if that is an address.
+    /// Address of its caller, if it is one.
     pub(super) client: Option<IpAddr>,
     /// Which scheme it was called by.
     pub(super) scheme: Option<String>,

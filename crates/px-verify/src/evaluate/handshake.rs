@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq;
 
 use super::{Place, Refusal, form, header};
 
-/// Who asks whether it may send.
+/// Header with the origin that asks whether it may send.
 const REQUEST_ORIGIN: HeaderName = HeaderName::from_static("webhook-request-origin");
 
 /// Longest challenge that is echoed.
@@ -65,7 +65,7 @@ pub(super) fn greet(
     }
 }
 
-/// Whether the origin in the headers may send, and which it is.
+/// Returns whether the origin in the headers may send, and which it is.
 pub(super) fn permitted<'a>(handshake: &Handshake, headers: &'a HeaderMap) -> Option<&'a str> {
     let Handshake::Origin { origins } = handshake else { return None };
     let asked = header::single(headers, &REQUEST_ORIGIN).ok()?;

@@ -15,11 +15,11 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
-/// What one text may take in memory when it is read, in units of a value (32
+/// Memory that one text may take when it is read, in units of a value (32
 /// bytes): 64 MB.
 const MAX_UNITS: usize = 2_000_000;
 
-/// What an object takes beside its values: room for eleven fields.
+/// Cost of an object beside its values: room for eleven fields.
 const OBJECT_UNITS: usize = 20;
 
 /// Reads one JSON value in one pass.
@@ -40,7 +40,7 @@ const RESERVED: &str = "$serde_json::private::";
 
 #[derive(Clone, Copy)]
 struct Strict<'a> {
-    /// How many units may still be used.
+    /// Number of units that may still be used.
     left: &'a Cell<usize>,
 }
 

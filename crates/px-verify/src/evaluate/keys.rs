@@ -41,7 +41,7 @@ impl<T> Keys<T> {
             .map(|(index, ready)| (index, &ready.key))
     }
 
-    /// Whether the key that a request names may be one of these: one has that
+    /// Returns whether the key that a request names may be one of these: one has that
     /// id, or one has none.
     pub(super) fn may_have(&self, id: &str) -> bool {
         self.0.is_empty() || self.0.iter().any(|ready| ready.id.as_deref().is_none_or(|own| own == id))

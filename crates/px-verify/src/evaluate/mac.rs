@@ -64,7 +64,7 @@ impl Tag {
         self.bytes.get(..self.len).unwrap_or_default()
     }
 
-    /// Whether `other` is the same MAC, in time that depends on nothing but
+    /// Returns whether `other` is the same MAC, in time that depends on nothing but
     /// the lengths.
     pub(super) fn matches(&self, other: &[u8]) -> bool {
         self.as_bytes().ct_eq(other).into()

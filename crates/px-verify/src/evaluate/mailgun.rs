@@ -17,7 +17,7 @@ use super::mac::Mac;
 use super::prepared::{Error, Verified};
 use super::{Place, Refusal, json, window};
 
-/// Where the signature is.
+/// Pointer to the signature.
 pub(super) const SIGNATURE: &str = "/signature/signature";
 const TIMESTAMP: &str = "/signature/timestamp";
 const TOKEN: &str = "/signature/token";

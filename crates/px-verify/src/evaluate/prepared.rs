@@ -21,7 +21,7 @@ pub struct Prepared {
     check: Check,
 }
 
-/// What is checked, with everything computed that does not depend on the
+/// Checks of a scheme, with everything computed that does not depend on the
 /// request.
 enum Check {
     Unverified,
@@ -33,7 +33,7 @@ enum Check {
     Custom(Box<custom::Check>),
 }
 
-/// What verification found out. Only this crate makes one.
+/// Result of a verification. Only this crate makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verified {
@@ -52,7 +52,7 @@ impl Verified {
         Self { key_index: Some(key_index), timestamp }
     }
 
-    /// Whether a secret matched. False for this machine on an unverified
+    /// Returns whether a secret matched. False for this machine on an unverified
     /// webhook.
     #[must_use]
     pub const fn is_authenticated(&self) -> bool {
@@ -78,7 +78,7 @@ pub enum Error {
     Key {
         /// The environment variable.
         variable: String,
-        /// What is wrong with it.
+        /// Reason.
         why: &'static str,
     },
 }
@@ -119,7 +119,7 @@ impl Prepared {
         &self.verification
     }
 
-    /// Whether requests have to prove who sent them. If not, only this machine
+    /// Returns whether requests have to prove who sent them. If not, only this machine
     /// is answered.
     #[must_use]
     pub const fn is_verified(&self) -> bool {
@@ -144,7 +144,7 @@ impl Prepared {
         }
     }
 
-    /// Whether [`verify`](Self::verify) calls a function of the user's, which may
+    /// Returns whether [`verify`](Self::verify) calls a function of the user's, which may
     /// block.
     #[must_use]
     pub const fn asks_users_code(&self) -> bool {

@@ -28,7 +28,7 @@ pub enum Refusal {
     Malformed {
         /// What.
         place: Place,
-        /// What is wrong with it.
+        /// Reason.
         why: Cow<'static, str>,
     },
     /// The signature header has the right form, but no version that the
@@ -44,15 +44,15 @@ pub enum Refusal {
          signed over; {hint}"
     )]
     Invalid {
-        /// Where the signatures are.
+        /// Place of the signatures.
         place: Place,
-        /// How many signatures were tried.
+        /// Number of signatures that were tried.
         signatures: usize,
-        /// How many keys were tried.
+        /// Number of keys that were tried.
         keys: usize,
-        /// How many bytes the signature was computed over.
+        /// Number of bytes the signature was computed over.
         signed_bytes: usize,
-        /// What most often is the cause.
+        /// Most frequent cause.
         hint: &'static str,
     },
     /// The signature matches, but is older than the window.
@@ -93,7 +93,7 @@ pub enum Refusal {
     Unverified {
         /// The environment variable that would make it verified.
         variable: Option<String>,
-        /// What shows that it comes from elsewhere. `None` for a handshake,
+        /// Sign that it comes from elsewhere. `None` for a handshake,
         /// which needs the variable wherever it comes from.
         why: Option<Foreign>,
     },

@@ -46,7 +46,7 @@ enum Material {
     Ecdsa(ecdsa::PublicKey),
 }
 
-/// What a request says about its signature.
+/// Facts of a request about its signature.
 pub(super) struct Facts<'a> {
     presented: Presented,
     timestamp: &'a str,
@@ -55,7 +55,7 @@ pub(super) struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    /// What is known of a request that is yet to be signed.
+    /// Returns what is known of a request that is yet to be signed.
     pub(super) const fn to_sign(timestamp: &'a str, id: &'a str) -> Self {
         Self { presented: Presented::none(), timestamp, sent: None, id }
     }

@@ -91,7 +91,7 @@ impl Check {
     }
 }
 
-/// What follows the scheme, whose name has no case (RFC 9110 section 11.1).
+/// Returns what follows the scheme, whose name has no case (RFC 9110 section 11.1).
 fn credentials<'a>(value: &'a str, scheme: &str) -> Option<&'a str> {
     let (given, rest) = value.split_once(' ')?;
     given.eq_ignore_ascii_case(scheme).then(|| rest.trim_start())

@@ -29,7 +29,7 @@ const SETTINGS: HeaderName = HeaderName::from_static("x-twilio-webhooks-signatur
 /// The query parameter with the hash of a body that is not a form.
 pub(super) const BODY_HASH: &str = "bodySHA256";
 
-/// How many parameters a form may have: they are put in order before it is
+/// Number of parameters a form may have: they are put in order before it is
 /// known who sent them. Twilio sends a few dozen.
 const MAX_PARAMETERS: usize = 1_000;
 
@@ -55,7 +55,7 @@ impl Pair {
     }
 }
 
-/// What is signed beside the URL, and what was presented.
+/// Signed facts beside the URL, and the presented signature.
 struct Facts<'a> {
     algorithm: Algorithm,
     presented: Presented,

@@ -1,7 +1,7 @@
 //! The URL that the sender called, as far as it can be known from here.
 //!
 //! Behind a proxy the request line and `Host` are the proxy's doing. Twilio
-//! signs the URL that it called, so it has to be rebuilt (RULES 27).
+//! signs the URL that it called, so it has to be rebuilt (docs/rules.md#27).
 
 use std::fmt;
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use crate::Received;
 
 use super::{Place, Refusal, forwarded};
 
-/// What this server knows about the URLs by which it is called.
+/// Knowledge of this server about the URLs by which it is called.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct UrlView {
     /// The base of all URLs as the outside sees it, `https://px.example` for
@@ -46,7 +46,7 @@ impl UrlView {
         Ok([base + &tail, other + &tail])
     }
 
-    /// Who sent a request: the peer of the connection, or, if that is a
+    /// Returns who sent a request: the peer of the connection, or, if that is a
     /// trusted proxy, the last address in `X-Forwarded-For` that is none;
     /// without that header, the last in `Forwarded` (RFC 7239).
     #[must_use]
@@ -79,7 +79,7 @@ impl UrlView {
         client
     }
 
-    /// Whether the URL is a guess.
+    /// Returns whether the URL is a guess.
     pub(super) const fn is_guess(&self) -> bool {
         self.public_url.is_none()
     }
@@ -106,7 +106,7 @@ fn nearest(list: &str) -> &str {
     list.rsplit(',').next().unwrap_or(list).trim()
 }
 
-/// Where the port's colon is, if there is a port. The colons of an IPv6
+/// Returns where the port's colon is, if there is a port. The colons of an IPv6
 /// literal are within brackets.
 fn port_colon(authority: &str) -> Option<usize> {
     let after_brackets = authority.rfind(']').map_or(0, |bracket| bracket + 1);
@@ -143,7 +143,7 @@ pub struct Network {
 pub struct ParseNetworkError;
 
 impl Network {
-    /// Whether `address` is in the range. An IPv4-mapped IPv6 address counts
+    /// Returns whether `address` is in the range. An IPv4-mapped IPv6 address counts
     /// as the IPv4 address.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {

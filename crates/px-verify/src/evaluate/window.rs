@@ -28,7 +28,7 @@ pub(super) fn point(number: u64, unit: TimeUnit) -> Timestamp {
     })
 }
 
-/// Whether `sent` is within `tolerance` of `received`, both ways. A distance
+/// Returns whether `sent` is within `tolerance` of `received`, both ways. A distance
 /// of exactly the tolerance is accepted.
 pub(super) fn check(sent: Timestamp, received: Timestamp, tolerance: Duration) -> Result<(), Refusal> {
     let (age, ahead) = (received.since(sent), sent.since(received));

@@ -51,7 +51,7 @@ pub fn slack_command(secret: &str) -> Verification {
         .never_retries()
 }
 
-/// What all of Slack's requests have in common.
+/// Returns what all of Slack's requests have in common.
 fn signed(provider: &str, secret: &str) -> Verification {
     Verification::new(provider, Some(secret), Scheme::Signature(Signature::new("x-slack-signature")))
         .prefix("v0=")

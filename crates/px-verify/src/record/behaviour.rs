@@ -1,10 +1,10 @@
-//! What a provider does around its signature: the id of a delivery, the
+//! Behaviour of a provider around its signature: the id of a delivery, the
 //! handshake, the form of the body and the reply it insists on.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Where a short text about a delivery is found. Of several sources the first
+/// Source of a short text about a delivery. Of several sources the first
 /// that yields something counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -45,7 +45,7 @@ impl Source {
 pub struct When {
     /// A JSON pointer (RFC 6901).
     pub pointer: String,
-    /// What must be there.
+    /// Value that must be there.
     pub equals: Value,
 }
 
@@ -70,7 +70,7 @@ pub enum Handshake {
     Echo {
         /// Which bodies are this handshake.
         when: When,
-        /// Where the challenge is.
+        /// Pointer to the challenge.
         pointer: String,
     },
     /// Answers with fixed content (Discord's PING).
@@ -90,7 +90,7 @@ pub enum Handshake {
     Hmac {
         /// Which bodies are this handshake.
         when: When,
-        /// Where the token is.
+        /// Pointer to the token.
         pointer: String,
     },
     /// A GET with `hub.mode=subscribe`, `hub.verify_token` and
@@ -117,7 +117,7 @@ pub enum Handshake {
     },
 }
 
-/// How the body becomes JSON.
+/// Form of the body, by which it becomes JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -141,7 +141,7 @@ impl Default for BodyForm {
     }
 }
 
-/// What the provider insists to be answered. Absent fields leave px's own
+/// Answer that the provider insists on. Absent fields leave px's own
 /// reply.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -152,7 +152,7 @@ pub struct Ack {
     /// The body of every accepted delivery.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<AckBody>,
-    /// What a duplicate is answered.
+    /// Answer to a duplicate.
     pub duplicates: Duplicates,
 }
 
@@ -166,7 +166,7 @@ pub struct AckBody {
     pub text: String,
 }
 
-/// What a duplicate is answered.
+/// Answer to a duplicate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

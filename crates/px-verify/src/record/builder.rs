@@ -54,13 +54,13 @@ impl Verification {
         self.signature("layout", |signature| signature.layout = layout)
     }
 
-    /// What is signed, in order; the default is the body alone.
+    /// Sets what is signed, in order; the default is the body alone.
     #[must_use]
     pub fn signed(self, parts: impl IntoIterator<Item = Part>) -> Self {
         self.signature("signed", |signature| signature.signed = parts.into_iter().collect())
     }
 
-    /// How the key's bytes are made from the secret's text.
+    /// Sets how the key's bytes are made from the secret's text.
     #[must_use]
     pub fn key(self, form: KeyForm) -> Self {
         self.signature("key", |signature| signature.key = form)
@@ -80,13 +80,13 @@ impl Verification {
         self.signature("timestamp_header", |signature| signature.window = Some(window))
     }
 
-    /// Where the time of sending is, and how far it may be off.
+    /// Sets where the time of sending is, and how far it may be off.
     #[must_use]
     pub fn timestamp(self, window: Window) -> Self {
         self.signature("timestamp", |signature| signature.window = Some(window))
     }
 
-    /// How far the time of sending may be from the time of receipt, both
+    /// Sets how far the time of sending may be from the time of receipt, both
     /// ways; whole seconds count.
     #[must_use]
     pub fn tolerance(mut self, tolerance: Duration) -> Self {
@@ -168,7 +168,7 @@ impl Verification {
         self
     }
 
-    /// How the body becomes JSON; the default goes by the content type.
+    /// Sets how the body becomes JSON; the default goes by the content type.
     #[must_use]
     pub fn body(mut self, form: BodyForm) -> Self {
         self.body = form;

@@ -28,7 +28,7 @@ pub enum Refused {
     /// The request names a key that is not the given one.
     #[error("the request names a key that is not configured")]
     UnknownKey,
-    /// What is to prove the sender does not.
+    /// The proof of the sender does not hold.
     #[error("the proof does not fit the secret")]
     Invalid,
     /// It was sent too long before its receipt.
@@ -134,14 +134,14 @@ impl Verification {
     }
 }
 
-/// Whether two texts are equal, in a time that tells nothing about where they
+/// Returns whether two texts are equal, in a time that tells nothing about where they
 /// differ. It tells whether they have one length.
 #[must_use]
 pub fn equal(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
 }
 
-/// Whether a request that was sent at `sent_secs` (seconds since 1970) was
+/// Returns whether a request that was sent at `sent_secs` (seconds since 1970) was
 /// received at most `tolerance` later, or earlier.
 ///
 /// # Errors

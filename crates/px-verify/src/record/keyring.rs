@@ -77,7 +77,7 @@ impl Keyring {
         self
     }
 
-    /// Whether there is no secret at all. A keyring whose secrets have all
+    /// Returns whether there is no secret at all. A keyring whose secrets have all
     /// expired is not empty: it refuses everything.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -96,7 +96,7 @@ impl Keyring {
         self.verify_token.as_ref()
     }
 
-    /// What looks like a mistake in the configuration. Names variables, never
+    /// Returns what looks like a mistake in the configuration. Names variables, never
     /// values.
     #[must_use]
     pub fn warnings(&self) -> &[String] {

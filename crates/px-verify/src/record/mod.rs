@@ -1,4 +1,4 @@
-//! How a webhook proves who sent it: records, no code.
+//! Records of how a webhook proves who sent it; no code.
 //!
 //! A [`Verification`] says where a provider puts its signature, what the
 //! signature covers, and how the provider behaves around it (delivery ids,

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub struct Signature {
     /// The header that carries the signature. Header names have no case.
     pub header: String,
-    /// How the header's value is laid out.
+    /// Layout of the header's value.
     #[serde(default)]
     pub layout: Layout,
     /// The bytes that are signed, in order. Must name the body.
@@ -23,16 +23,16 @@ pub struct Signature {
     /// The algorithm.
     #[serde(default)]
     pub algorithm: Algorithm,
-    /// How the signature's bytes are written in the header.
+    /// Encoding of the signature's bytes in the header.
     #[serde(default)]
     pub encoding: Encoding,
-    /// How the key's bytes are made from the configured text.
+    /// Form of the key in the configured text.
     #[serde(default)]
     pub key: KeyForm,
     /// The header that [`Part::Id`] stands for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id_header: Option<String>,
-    /// Where the time of sending is found, and how far it may be off.
+    /// Source of the time of sending, and its tolerance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
 }
@@ -83,7 +83,7 @@ impl Part {
     }
 }
 
-/// How a signature header is laid out.
+/// Layout of a signature header.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -91,7 +91,7 @@ pub enum Layout {
     /// A prefix, then one signature, or several with a separator between.
     /// Slack: `v0=<hex>`; Outpost: `v0=<hex>,<hex>`.
     Plain {
-        /// What the value begins with; may be empty. A value that begins with
+        /// Prefix of the value; may be empty. A value that begins with
         /// something else of the same shape is an unknown version.
         #[serde(default)]
         prefix: String,
@@ -136,7 +136,7 @@ pub enum Algorithm {
     EcdsaP256,
 }
 
-/// How bytes are written as text.
+/// Encoding of bytes as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -148,7 +148,7 @@ pub enum Encoding {
     Base64,
 }
 
-/// How a key's bytes are made from the text in the configuration.
+/// Form of a key in the text of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -172,9 +172,9 @@ pub enum KeyForm {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Window {
-    /// Where the timestamp is.
+    /// Source of the timestamp.
     pub source: TimeSource,
-    /// What the number counts.
+    /// Unit of the number.
     #[serde(default)]
     pub unit: TimeUnit,
     /// The greatest accepted distance in seconds, both ways.
@@ -201,7 +201,7 @@ const fn five_minutes() -> u64 {
     300
 }
 
-/// Where a timestamp is found.
+/// Source of a timestamp.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -215,7 +215,7 @@ pub enum TimeSource {
     Pointer(String),
 }
 
-/// What a timestamp counts since 1970-01-01 UTC.
+/// Unit of a timestamp since 1970-01-01 UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

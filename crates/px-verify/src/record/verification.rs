@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Ack, BodyForm, Custom, Handshake, Signature, Source, Window};
 
-/// How a webhook proves who sent it, and how its provider behaves.
+/// Record of how a webhook proves who sent it, and how its provider behaves.
 ///
 /// Records are plain data. A user adds a provider in code by
 /// [`hmac`](crate::providers::hmac) and the builder methods, or in `px.toml` like this:
@@ -43,7 +43,7 @@ pub struct Verification {
     /// webhook is unverified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
-    /// What is checked.
+    /// Scheme of the proof.
     pub scheme: Scheme,
     /// The id by which the provider's repetitions are recognised.
     #[serde(default)]
@@ -58,7 +58,7 @@ pub struct Verification {
     /// The provider's question before the first delivery.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handshake: Option<Handshake>,
-    /// How the body becomes JSON.
+    /// Form of the body, by which it becomes JSON.
     #[serde(default)]
     pub body: BodyForm,
     /// A JSON pointer to an array of events, each an event of its own
@@ -68,7 +68,7 @@ pub struct Verification {
     /// The reply that the provider insists on.
     #[serde(default)]
     pub ack: Ack,
-    /// Whether the provider never sends a delivery again, so that one that is
+    /// True if the provider never sends a delivery again, so that one that is
     /// turned away is lost. px keeps room for such providers.
     #[serde(default)]
     pub never_retries: bool,
@@ -85,7 +85,7 @@ fn custom() -> String {
     "custom".to_owned()
 }
 
-/// What is checked.
+/// Scheme of the proof.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -98,7 +98,7 @@ pub enum Scheme {
     Twilio,
     /// Mailgun's signature inside the body, which does not cover the event.
     Mailgun {
-        /// How far the signature's time may be off, in seconds.
+        /// Tolerance of the signature's time, seconds.
         #[serde(default = "five_minutes")]
         tolerance_secs: u64,
     },
@@ -116,7 +116,7 @@ const fn five_minutes() -> u64 {
     300
 }
 
-/// Where a shared text is sent.
+/// Place of a shared text in the request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

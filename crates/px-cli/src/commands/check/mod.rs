@@ -106,7 +106,7 @@ fn stuck(parked: &Parked) -> Vec<String> {
     parked.stuck.iter().map(line).collect()
 }
 
-/// What would keep the server from starting: schemas that do not compile and
+/// Returns what would keep the server from starting: schemas that do not compile and
 /// verification records that contradict themselves.
 pub(crate) fn problems(registry: &Registry) -> Vec<String> {
     let compiles = |what: String, schema: &Value| {

@@ -14,16 +14,16 @@ use crate::context::Context;
 use crate::error::{Kind, Result};
 use crate::store;
 
-/// How many runs are read at once.
+/// Number of runs that are read at once.
 const PAGE: usize = 500;
 
-/// How many runs are named for each reason.
+/// Number of runs that are named for each reason.
 const NAMED: usize = 5;
 
-/// What was found.
+/// Findings.
 #[derive(Debug, Default)]
 pub(super) struct Parked {
-    /// How many runs have not ended; nobody could be asked if absent.
+    /// Number of runs that have not ended; nobody could be asked if absent.
     pub(super) looked_at: Option<u64>,
     /// Why some of them could not go on, with their number and the first of them.
     pub(super) stuck: BTreeMap<String, Stuck>,

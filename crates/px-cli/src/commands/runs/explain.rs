@@ -28,7 +28,7 @@ pub(crate) struct Args {
     run: String,
 }
 
-/// How a run is woken by one of the things it listens to.
+/// One of the things that wake a run, and how.
 struct Wake {
     listening: Listening,
     send: String,

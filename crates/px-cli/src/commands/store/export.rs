@@ -68,7 +68,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     Ok(())
 }
 
-/// What is written, and its sum.
+/// Bytes that are written, and their sum.
 struct Summed<W: Write> {
     out: W,
     sum: Sha256,

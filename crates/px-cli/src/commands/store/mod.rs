@@ -42,7 +42,7 @@ impl Command {
     }
 }
 
-/// How many rows are read at once: a delivery may have megabytes.
+/// Number of rows that are read at once: a delivery may have megabytes.
 const PORTION: usize = 32;
 
 /// Rows between two looks at the progress.

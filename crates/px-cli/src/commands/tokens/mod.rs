@@ -32,7 +32,7 @@ fn shown(token: &px_store::tokens::Token) -> Token {
     }
 }
 
-/// How long to wait for the lock of a process that is just ending.
+/// Time to wait for the lock of a process that is just ending.
 const LOCK_WAIT: Duration = Duration::from_millis(100);
 
 /// API tokens: who may use the API, and for what
@@ -59,7 +59,7 @@ impl Command {
     }
 }
 
-/// Where the tokens are.
+/// Place of the tokens.
 #[derive(Debug, clap::Args)]
 struct Place {
     /// The data directory of a px that is stopped

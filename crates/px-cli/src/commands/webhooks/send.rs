@@ -199,7 +199,7 @@ fn print(ui: Ui, answer: &WebhookAnswer, several: bool) -> Result<()> {
     }
 }
 
-/// What became of a webhook, in the API's own words.
+/// Returns what became of a webhook, in the API's own words.
 fn became(accepted: &Accepted) -> String {
     let run = accepted.brain_run_id.map(|run| run.to_string());
     let delivery = accepted.delivery_id.to_string();
@@ -217,7 +217,7 @@ fn became(accepted: &Accepted) -> String {
     }
 }
 
-/// What an action means, in words: the answer's own are the API's.
+/// Returns what an action means, in words: the answer's own are the API's.
 fn meaning(action: &Action, run: Option<&str>) -> Option<String> {
     Some(match (action, run) {
         (Action::Queued, None) => "Nobody waits for it yet; it is kept for a wait to come.".to_owned(),

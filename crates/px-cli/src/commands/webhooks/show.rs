@@ -20,7 +20,7 @@ pub(crate) struct Args {
     slug: String,
 }
 
-/// Where the secrets are, and how many.
+/// Returns where the secrets are, and how many.
 fn said_of_secrets(def: &WebhookDef, variable: Option<&str>) -> String {
     let from_environment = def.verification.resolve(&context::env).keys().len();
     let from_file = def.keys.len();

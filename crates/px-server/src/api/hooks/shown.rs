@@ -93,7 +93,7 @@ fn retry(policy: &RetryPolicy) -> Retry {
     }
 }
 
-/// What a request says of a hook, for whoever reads hooks.
+/// Returns what a request says of a hook, for whoever reads hooks.
 pub(super) fn input(hook: CreateHook) -> Input {
     Input {
         name: hook.name,

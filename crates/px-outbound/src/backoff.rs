@@ -7,34 +7,35 @@ use std::time::Duration;
 use px_core::hook::RetryPolicy;
 
 /// A delay is spread by this many thousandths to either side, so that what
-/// failed together does not come back together (HOOKS section 4).
-pub const JITTER_PER_MILLE: u64 = 200;
+/// failed together does not come back together (docs/hooks.md).
+pub(crate) const JITTER_PER_MILLE: u64 = 200;
 
 /// A throw of the dice: where in its bounds something falls, from 0 to 1,000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Spread(u16);
+pub(crate) struct Jitter(u16);
 
-impl Spread {
+impl Jitter {
     /// In the middle of the bounds.
-    pub const NONE: Self = Self(500);
+    #[cfg(test)]
+    pub(crate) const NONE: Self = Self(500);
 
     /// From any number.
     #[must_use]
-    pub const fn of(random: u64) -> Self {
+    pub(crate) const fn of(random: u64) -> Self {
         Self((random % 1_001) as u16)
     }
 
     /// A throw with randomness that nobody can guess.
     #[must_use]
-    pub fn throw() -> Self {
+    pub(crate) fn random() -> Self {
         let mut bytes = [0; 8];
-        px_core::fill(&mut bytes);
+        px_core::random_bytes(&mut bytes);
         Self::of(u64::from_be_bytes(bytes))
     }
 
     /// A duration within ±20 % of this one.
     #[must_use]
-    pub fn around(self, middle: Duration) -> Duration {
+    pub(crate) fn around(self, middle: Duration) -> Duration {
         let millis = u64::try_from(middle.as_millis()).unwrap_or(u64::MAX);
         let width = millis / 1_000 * 2 * JITTER_PER_MILLE + millis % 1_000 * 2 * JITTER_PER_MILLE / 1_000;
         let from = millis.saturating_sub(width / 2);
@@ -43,7 +44,7 @@ impl Spread {
     }
 }
 
-/// How many tries a policy allows, the first one included.
+/// Returns how many tries a policy allows, the first one included.
 #[must_use]
 pub fn tries(policy: &RetryPolicy) -> u32 {
     match policy {
@@ -52,7 +53,7 @@ pub fn tries(policy: &RetryPolicy) -> u32 {
     }
 }
 
-/// How long after the try before it the next one comes, without its spread;
+/// Returns how long after the try before it the next one comes, without its spread;
 /// `used` tries have failed so far. None if there is no next one.
 #[must_use]
 pub fn delay(policy: &RetryPolicy, used: u32) -> Option<Duration> {
@@ -114,15 +115,15 @@ mod tests {
                 let middle = delay(&policy, used).unwrap();
                 let (low, high) = (middle * 4 / 5, middle * 6 / 5);
                 for n in 0..=1_000 {
-                    let at = Spread::of(n).around(middle);
+                    let at = Jitter::of(n).around(middle);
                     assert!(low <= at && at <= high, "{middle:?} became {at:?}");
                 }
-                assert_eq!(Spread::of(0).around(middle), low);
-                assert_eq!(Spread::of(1_000).around(middle), high);
-                assert_eq!(Spread::NONE.around(middle), middle);
+                assert_eq!(Jitter::of(0).around(middle), low);
+                assert_eq!(Jitter::of(1_000).around(middle), high);
+                assert_eq!(Jitter::NONE.around(middle), middle);
             }
         }
-        let thrown: std::collections::BTreeSet<u16> = (0..64).map(|_| Spread::throw().0).collect();
-        assert!(thrown.len() > 16, "the dice are no constant");
+        let drawn: std::collections::BTreeSet<u16> = (0..64).map(|_| Jitter::random().0).collect();
+        assert!(drawn.len() > 16, "the dice are no constant");
     }
 }

@@ -8,12 +8,12 @@ use px_core::hook::{Disabled, DisabledBy, Hook};
 
 use crate::verdict::Verdict;
 
-/// So long nothing but failure disables a hook (HOOKS section 4).
-pub const GIVEN_UP_AFTER: Duration = Duration::from_hours(5 * 24);
+/// So long nothing but failure disables a hook (docs/hooks.md).
+pub(crate) const GIVEN_UP_AFTER: Duration = Duration::from_hours(5 * 24);
 
-/// What an attempt changes about its hook; none if nothing.
+/// Returns what an attempt changes about its hook; none if nothing.
 #[must_use]
-pub fn after(hook: &Hook, verdict: Verdict, now: Timestamp) -> Option<Hook> {
+pub(crate) fn after(hook: &Hook, verdict: Verdict, now: Timestamp) -> Option<Hook> {
     let mut next = hook.clone();
     match verdict {
         Verdict::Delivered => next.failing_since = None,

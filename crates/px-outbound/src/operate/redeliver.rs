@@ -10,15 +10,15 @@ use serde_json::{Map, Value};
 
 use super::{Error, Operator, ROUNDS};
 
-/// How many deliveries one commit sets going again.
+/// Number of deliveries one commit sets going again.
 const PAGE: usize = 100;
-/// How many a second are set going again unless somebody says otherwise.
+/// Number a second are set going again unless somebody says otherwise.
 const DEFAULT_RATE: u32 = 50;
 
-/// What is to be recovered.
+/// Callbacks to be sent again.
 #[derive(Debug, Clone, Default)]
 pub struct Recovery {
-    /// What was written since then.
+    /// Start of the period, inclusive.
     pub since: Timestamp,
     /// Types of events; empty means all.
     pub types: Vec<Kind>,
@@ -28,10 +28,10 @@ pub struct Recovery {
     pub rate_per_second: Option<u32>,
 }
 
-/// What was recovered, or would be.
+/// Callbacks that were set going again, or would be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recovered {
-    /// How many deliveries.
+    /// Number of deliveries.
     pub deliveries: u64,
     /// When the last of them is due.
     pub until: Timestamp,

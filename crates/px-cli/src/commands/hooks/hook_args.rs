@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 
-/// What a hook is to be.
+/// Specification of a hook.
 #[derive(Debug, clap::Args)]
-pub(super) struct Written {
+pub(super) struct HookArgs {
     /// A name for people
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -60,8 +60,8 @@ pub(super) struct Written {
     allow_private: Option<bool>,
 }
 
-impl Written {
-    /// Whether nothing is said.
+impl HookArgs {
+    /// Returns whether nothing is said.
     pub(super) fn is_empty(&self) -> bool {
         let Self { name, events, brains, format, signature, retry, headers, .. } = self;
         let Self { timeout, max_in_flight, rate, ordered, allow_private, .. } = self;

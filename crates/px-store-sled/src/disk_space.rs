@@ -13,14 +13,14 @@ use crate::journal::Disk;
 const TREE_SHARE: u64 = 4;
 
 /// The room that was there at the last look.
-pub(crate) struct Room {
+pub(crate) struct DiskSpace {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     reserve: u64,
     free: AtomicU64,
 }
 
-impl Room {
+impl DiskSpace {
     pub(crate) fn new(disk: Arc<dyn Disk>, dir: &Path, reserve: u64) -> Self {
         let room = Self { disk, dir: dir.to_owned(), reserve, free: AtomicU64::new(u64::MAX) };
         room.look();

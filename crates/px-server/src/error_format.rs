@@ -17,7 +17,7 @@ use crate::layered;
 const MAX_TEXT: usize = 4 * 1024;
 
 /// Gives a refusal without a form the usual one.
-pub(crate) async fn give_form(response: Response) -> Response {
+pub(crate) async fn as_json_error(response: Response) -> Response {
     let status = response.status();
     let is_refusal = status.is_client_error() || status.is_server_error();
     let is_json = response

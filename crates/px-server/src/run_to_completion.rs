@@ -14,15 +14,15 @@ use futures_util::future::CatchUnwind;
 pub(crate) struct Panicked;
 
 /// Does all of `work`, once it was polled, in the caller's task or in one of its own.
-pub(crate) fn whole<F>(work: F) -> Whole<F>
+pub(crate) fn run_to_completion<F>(work: F) -> RunToCompletion<F>
 where
     F: Future<Output: Send> + Send + 'static,
 {
-    Whole { work: Some(Box::pin(AssertUnwindSafe(work).catch_unwind())), has_begun: false }
+    RunToCompletion { work: Some(Box::pin(AssertUnwindSafe(work).catch_unwind())), has_begun: false }
 }
 
-/// See [`whole`].
-pub(crate) struct Whole<F>
+/// See [`run_to_completion`].
+pub(crate) struct RunToCompletion<F>
 where
     F: Future<Output: Send> + Send + 'static,
 {
@@ -31,7 +31,7 @@ where
     has_begun: bool,
 }
 
-impl<F> Future for Whole<F>
+impl<F> Future for RunToCompletion<F>
 where
     F: Future<Output: Send> + Send + 'static,
 {
@@ -46,7 +46,7 @@ where
     }
 }
 
-impl<F> Drop for Whole<F>
+impl<F> Drop for RunToCompletion<F>
 where
     F: Future<Output: Send> + Send + 'static,
 {
@@ -70,7 +70,7 @@ mod tests {
     async fn work_goes_on_when_its_caller_goes_away() {
         let (go_on, wait) = oneshot::channel::<()>();
         let (done, is_done) = oneshot::channel();
-        let mut work = Box::pin(whole(async move {
+        let mut work = Box::pin(run_to_completion(async move {
             wait.await.unwrap();
             done.send("done").unwrap();
         }));
@@ -83,14 +83,14 @@ mod tests {
     #[tokio::test]
     async fn what_was_not_begun_is_not_done() {
         let (done, is_done) = oneshot::channel::<()>();
-        drop(whole(async move { done.send(()).unwrap() }));
+        drop(run_to_completion(async move { done.send(()).unwrap() }));
         assert!(is_done.await.is_err());
     }
 
     #[tokio::test]
     async fn a_panic_is_an_error_and_not_the_callers_end() {
-        assert_eq!(whole(async { 7 }).await, Ok(7));
-        let panics = whole(async { std::panic::resume_unwind(Box::new("planned")) });
+        assert_eq!(run_to_completion(async { 7 }).await, Ok(7));
+        let panics = run_to_completion(async { std::panic::resume_unwind(Box::new("planned")) });
         assert_eq!(panics.await, Err::<(), _>(Panicked));
     }
 }

@@ -1,4 +1,4 @@
-//! The desk: all lanes, and which delivery is taken up next. It is driven from
+//! The scheduler: all lanes, and which delivery is taken up next. It is driven from
 //! outside, by the sender's loop or by a test in virtual time, and keeps
 //! nothing that could not be found again in the rows.
 
@@ -14,23 +14,23 @@ use tokio::task::JoinHandle;
 
 use super::attempt::{self, Ended};
 use super::lane::{LOW_WATER, Lane, Next, Terms};
-use super::{Error, Parts};
-use crate::schedule::Spread;
+use super::{Error, SenderContext};
+use crate::backoff::Jitter;
 
-/// How many due rows are read at once.
+/// Number of due rows that are read at once.
 const PAGE: usize = 256;
-/// How many due rows of a lane are looked at, at most, for some that may go.
+/// Maximum number of due rows of a lane that are looked at for some that may go.
 const SCAN: usize = 4_096;
 /// A rate allows so much at once after a pause.
 const BURST: Duration = Duration::from_millis(100);
 /// Once half of all slots are taken an endpoint gets so many at most, so that
 /// no few that are slow hold all of them.
 const SCARCE: u32 = 2;
-/// How many lanes that have nothing to send are remembered for the failures of
+/// Number of lanes with nothing to send that are remembered for the failures of
 /// their endpoints. Of one that is forgotten they count anew.
 const REMEMBERED: usize = 8_192;
-/// How long a lane rests when px itself could not make or record an attempt.
-const REST: Duration = Duration::from_secs(1);
+/// Time that a lane rests when px itself could not make or record an attempt.
+const LANE_REST: Duration = Duration::from_secs(1);
 
 /// A delivery that was taken up; [`Job::run`] sends it.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +38,7 @@ pub struct Job {
     due: Due,
 }
 
-/// What became of a job, for [`Desk::done`].
+/// Outcome of a job, for [`Scheduler::done`].
 #[derive(Debug)]
 pub struct Report {
     due: Due,
@@ -47,7 +47,7 @@ pub struct Report {
 
 impl Job {
     /// Makes the attempt and commits its end.
-    pub async fn run(self, parts: &Parts) -> Report {
+    pub async fn run(self, parts: &SenderContext) -> Report {
         Report { due: self.due, ended: attempt::attempt(parts, self.due).await }
     }
 
@@ -60,18 +60,18 @@ impl Job {
 
 /// All lanes.
 #[derive(Debug)]
-pub struct Desk {
-    parts: Parts,
+pub struct Scheduler {
+    parts: SenderContext,
     lanes: HashMap<u64, Lane>,
     /// Lanes that something may have changed for.
-    stirred: BTreeSet<u64>,
+    dirty: BTreeSet<u64>,
     /// When lanes want to be looked at again.
     wakes: BTreeSet<(Timestamp, u64)>,
     /// When each hook's rate allows the next request, microseconds since the epoch.
     rates: HashMap<HookId, u64>,
     in_flight: usize,
     max_in_flight: usize,
-    /// Where the poll goes on.
+    /// Lane that the poll goes on from.
     cursor: Option<u64>,
     /// The lane whose turn it is when slots are scarce.
     turn: u64,
@@ -79,14 +79,14 @@ pub struct Desk {
     saving: Option<JoinHandle<()>>,
 }
 
-impl Desk {
-    /// A desk with empty lanes.
+impl Scheduler {
+    /// A scheduler with empty lanes.
     #[must_use]
-    pub fn new(parts: Parts, max_in_flight: usize) -> Self {
+    pub fn new(parts: SenderContext, max_in_flight: usize) -> Self {
         Self {
             parts,
             lanes: HashMap::new(),
-            stirred: BTreeSet::new(),
+            dirty: BTreeSet::new(),
             wakes: BTreeSet::new(),
             rates: HashMap::new(),
             in_flight: 0,
@@ -98,11 +98,11 @@ impl Desk {
     }
 
     /// Something may be due in this lane.
-    pub fn stir(&mut self, lane: u64) {
-        let stirred = self.lanes.entry(lane).or_default();
-        stirred.dirty = true;
-        stirred.next_due = None;
-        self.stirred.insert(lane);
+    pub fn mark_dirty(&mut self, lane: u64) {
+        let dirty = self.lanes.entry(lane).or_default();
+        dirty.dirty = true;
+        dirty.next_due = None;
+        self.dirty.insert(lane);
     }
 
     /// Looks through the lanes for due rows that no hint told of, at most so
@@ -117,7 +117,7 @@ impl Desk {
             self.cursor = first.map(|first| first.lane);
             let Some(first) = first else { return Ok(true) };
             if first.due <= now {
-                self.stir(first.lane);
+                self.mark_dirty(first.lane);
             } else {
                 self.wakes.insert((first.due, first.lane));
             }
@@ -131,7 +131,7 @@ impl Desk {
         self.wakes.first().map(|(at, _)| *at)
     }
 
-    /// How many jobs are under way.
+    /// Returns how many jobs are under way.
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.in_flight
@@ -141,43 +141,49 @@ impl Desk {
     ///
     /// # Errors
     /// The store could not be read; what was taken up is taken up.
-    pub async fn take(&mut self, jobs: &mut Vec<Job>) -> Result<(), Error> {
+    pub async fn next_jobs(&mut self, jobs: &mut Vec<Job>) -> Result<(), Error> {
         let now = self.parts.clock.now();
         while let Some((at, lane)) = self.wakes.first().copied()
             && at <= now
         {
             self.wakes.remove(&(at, lane));
-            self.stir(lane);
+            self.mark_dirty(lane);
         }
-        if self.stirred.is_empty() {
+        if self.dirty.is_empty() {
             return Ok(());
         }
         let book = self.parts.store.outbox().book(self.parts.scope)?;
         // In turn: when all slots are taken, lanes of low numbers would else
         // have each that is free again.
-        let mut first = std::mem::take(&mut self.stirred);
+        let mut first = std::mem::take(&mut self.dirty);
         let behind = first.split_off(&self.turn);
         let mut order = behind.into_iter().chain(first);
         while let Some(id) = order.next() {
             let looked = match self.in_flight < self.max_in_flight {
-                true => self.look(id, &book, now, jobs).await,
+                true => self.refill(id, &book, now, jobs).await,
                 false => {
                     self.turn = id;
-                    self.stirred.insert(id);
-                    self.stirred.extend(order);
+                    self.dirty.insert(id);
+                    self.dirty.extend(order);
                     return Ok(());
                 }
             };
             if looked.is_err() {
                 // The poll comes back to this one, if it has anything to send.
-                self.stirred.extend(order);
+                self.dirty.extend(order);
                 return looked;
             }
         }
         Ok(())
     }
 
-    async fn look(&mut self, id: u64, book: &Book, now: Timestamp, jobs: &mut Vec<Job>) -> Result<(), Error> {
+    async fn refill(
+        &mut self,
+        id: u64,
+        book: &Book,
+        now: Timestamp,
+        jobs: &mut Vec<Job>,
+    ) -> Result<(), Error> {
         let mut lane = match self.lanes.remove(&id) {
             Some(lane) if !lane.url.is_empty() => lane,
             lane => open(&self.parts, id, lane.unwrap_or_default()).await?,
@@ -187,7 +193,7 @@ impl Desk {
         } else {
             Ok(())
         };
-        self.pick(id, &mut lane, book, now, jobs);
+        self.select(id, &mut lane, book, now, jobs);
         if !lane.is_idle() || (lane.is_ailing() && self.lanes.len() < REMEMBERED) {
             self.lanes.insert(id, lane);
         } else if let Some(at) = lane.next_due {
@@ -196,10 +202,10 @@ impl Desk {
         fed
     }
 
-    fn pick(&mut self, id: u64, lane: &mut Lane, book: &Book, now: Timestamp, jobs: &mut Vec<Job>) {
+    fn select(&mut self, id: u64, lane: &mut Lane, book: &Book, now: Timestamp, jobs: &mut Vec<Job>) {
         loop {
             if self.in_flight >= self.max_in_flight {
-                self.stirred.insert(id);
+                self.dirty.insert(id);
                 self.turn = id.wrapping_add(1);
                 return;
             }
@@ -258,16 +264,16 @@ impl Desk {
         let id = due.lane;
         // Room for all that waited for it.
         if self.in_flight + 1 >= self.max_in_flight {
-            self.stirred.extend(self.lanes.keys());
+            self.dirty.extend(self.lanes.keys());
         }
         let lane = self.lanes.entry(id).or_default();
-        self.stirred.insert(id);
+        self.dirty.insert(id);
         let goes_on = matches!(ended, Some(Ended::Sent { goes_on: true, .. }));
         lane.done(due.id, goes_on);
         match ended {
             Some(Ended::Sent { success, began, ended, asked: true, .. }) => {
                 let before = lane.health;
-                lane.health = before.after(success, began, ended, Spread::throw());
+                lane.health = before.after(success, began, ended, Jitter::random());
                 lane.dirty |= !success;
                 if before.breaker != lane.health.breaker {
                     let endpoint = Endpoint {
@@ -285,13 +291,13 @@ impl Desk {
             // at once, and again.
             None => {
                 lane.dirty = true;
-                lane.rests_until = Some(now.after(REST));
+                lane.rests_until = Some(now.after(LANE_REST));
             }
         }
     }
 
     /// Writes an endpoint's state, behind what was to be written before. The
-    /// desk does not wait for it: a thousand endpoints that break would else
+    /// scheduler does not wait for it: a thousand endpoints that break would else
     /// keep the others waiting for a thousand commits.
     fn save(&mut self, endpoint: Endpoint) {
         let (before, parts) = (self.saving.take(), self.parts.clone());
@@ -317,7 +323,7 @@ fn terms(book: &Book, rates: &HashMap<HookId, u64>, due: &Due, share: u32) -> Te
 }
 
 /// A lane as its endpoint was left: a breaker that is open stays so over a restart.
-async fn open(parts: &Parts, id: u64, mut lane: Lane) -> Result<Lane, Error> {
+async fn open(parts: &SenderContext, id: u64, mut lane: Lane) -> Result<Lane, Error> {
     if let Some(kept) = parts.store.outbox().endpoint(parts.scope, id).await? {
         lane.health = crate::breaker::Health { failures: kept.failures, breaker: kept.breaker };
         lane.url = kept.url;
@@ -331,7 +337,7 @@ async fn open(parts: &Parts, id: u64, mut lane: Lane) -> Result<Lane, Error> {
 }
 
 /// Reads due rows into a lane until it has enough.
-async fn feed(parts: &Parts, id: u64, lane: &mut Lane, now: Timestamp) -> Result<(), Error> {
+async fn feed(parts: &SenderContext, id: u64, lane: &mut Lane, now: Timestamp) -> Result<(), Error> {
     lane.dirty = false;
     let mut after = None;
     let mut seen = 0;
@@ -368,7 +374,7 @@ async fn feed(parts: &Parts, id: u64, lane: &mut Lane, now: Timestamp) -> Result
     Ok(())
 }
 
-async fn keep(parts: &Parts, endpoint: Endpoint) -> Result<(), Error> {
+async fn keep(parts: &SenderContext, endpoint: Endpoint) -> Result<(), Error> {
     let outbox = OutboxBatch { endpoints: vec![endpoint], ..OutboxBatch::default() };
     let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
     parts.store.commit(batch, Admission::Wait).await?;

@@ -15,7 +15,7 @@ use crate::rows::{Check, Expect};
 
 /// The rows that a group of batches finds: as of the newest commit before it.
 pub trait Committed {
-    /// Whether a row satisfies a check. Apart from [`Committed::get`] for stores
+    /// Returns true if a row satisfies a check. Apart from [`Committed::get`] for stores
     /// that find a version without reading the value.
     ///
     /// # Errors
@@ -32,7 +32,7 @@ pub trait Committed {
 /// The value of a row that a batch of the group writes, in the form in which the
 /// committer holds it.
 pub trait NewValue {
-    /// Whether a row of this value satisfies a check.
+    /// Returns true if a row of this value satisfies a check.
     fn satisfies(&self, check: &Check) -> bool;
 
     /// The value itself.
@@ -42,7 +42,7 @@ pub trait NewValue {
     fn bytes(&self) -> Result<Bytes, Error>;
 }
 
-/// What is decided of one batch.
+/// The decision about one batch.
 #[derive(Debug, Clone)]
 pub enum Verdict {
     /// Its changes may happen.
@@ -53,7 +53,7 @@ pub enum Verdict {
         check: usize,
         /// The row as it is instead.
         found: Option<Bytes>,
-        /// Whether it is an earlier batch of the group that the check lost to:
+        /// True if it is an earlier batch of the group that the check lost to:
         /// then it stands only if the group becomes durable.
         in_group: bool,
     },

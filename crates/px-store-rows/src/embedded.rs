@@ -22,7 +22,7 @@ use crate::rows::{Backing, Order, RowOutcome};
 use crate::scan;
 use crate::translation::Translation;
 
-/// How many keys of a webhook are looked at to find one that a run waits on.
+/// Maximum number of keys of a webhook that are looked at to find one that a run waits on.
 const AWAITED_SCAN: usize = 1_000;
 
 /// A [`Store`] whose rows lie in a [`Backing`].

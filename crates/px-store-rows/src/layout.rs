@@ -1,4 +1,4 @@
-//! Where an embedded store keeps what: the keys and values of its rows. This
+//! The layout of a store of rows: their keys and values. This
 //! is the on-disk format; [`FORMAT_VERSION`](px_core::event::FORMAT_VERSION)
 //! names it, and every value that may grow starts with its own format byte.
 
@@ -335,7 +335,7 @@ pub(crate) fn next_tail(tail: &LogTail, events: &[Event], seq: u64) -> Result<Lo
     Ok(if outgrown(&tail) { LogTail { first_seq: seq + 1, lines: Bytes::new(), ..tail } } else { tail })
 }
 
-/// Whether a tail belongs into a chunk of its own.
+/// Returns true if a tail belongs into a chunk of its own.
 pub(crate) fn outgrown(tail: &LogTail) -> bool {
     tail.lines.len() > INLINE_LOG_LIMIT
 }

@@ -10,7 +10,7 @@ use crate::embedded::Embedded;
 use crate::layout;
 use crate::rows::{Backing, Order, RowKey};
 
-/// How many rows one page of a filtered list looks at, at most.
+/// Maximum number of rows that one page of a filtered list looks at.
 pub(crate) const SCAN_LIMIT: usize = 2_000;
 
 impl<B: Backing> Embedded<B> {

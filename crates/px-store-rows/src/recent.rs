@@ -10,10 +10,10 @@ use bytes::Bytes;
 use px_core::{RunId, Scope};
 use px_store::RunRecord;
 
-/// How many runs are kept: those that are ready and have not been claimed yet.
+/// Maximum number of runs that are kept: those that are ready and not claimed yet.
 const LIMIT: usize = 1_024;
 
-/// How large a row may be that is kept, bytes: parsing a larger one is not what
+/// Maximum size of a row that is kept, bytes: parsing a larger one is not what
 /// its run waits for.
 const LARGEST: usize = 16 * 1024;
 

@@ -25,7 +25,7 @@ const KEY_INLINE: usize = 48;
 /// which other threads let go of: on the heap each would be a block of its own.
 pub type RowKey = SmallVec<[u8; KEY_INLINE]>;
 
-/// What a [`Check`] demands of a row at the moment of the commit.
+/// The demand of a [`Check`] on a row at the moment of the commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expect {
     /// There is no row under this key.
@@ -43,7 +43,7 @@ pub enum Expect {
 pub struct Check {
     /// The row that is looked at.
     pub key: RowKey,
-    /// What it must be.
+    /// The demand on it.
     pub expect: Expect,
 }
 
@@ -89,7 +89,7 @@ pub struct RowBatch {
     pub hints: Vec<Hint>,
 }
 
-/// What became of a [`RowBatch`]. A conflict is a value, not an error.
+/// The outcome of a [`RowBatch`]. A conflict is a value, not an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RowOutcome {
     /// The batch is durable.
@@ -115,7 +115,7 @@ pub enum Order {
     Descending,
 }
 
-/// Where rows lie. Implemented by the memory backing here and by the journal
+/// The place where rows lie. Implemented by the memory backing here and by the journal
 /// with sled in px-store-sled.
 pub trait Backing: Send + Sync + 'static {
     /// Reads one row as of the newest durable commit.
@@ -145,7 +145,7 @@ pub trait Backing: Send + Sync + 'static {
         false
     }
 
-    /// Where hints of durable batches go.
+    /// Returns the bus on which hints of durable batches go out.
     fn hints(&self) -> &Arc<HintBus>;
 
     /// Figures since the backing was opened.

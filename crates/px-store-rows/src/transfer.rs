@@ -49,7 +49,7 @@ impl<B: Backing> Embedded<B> {
         self.backing().range(&from, &end, Order::Ascending, limit)
     }
 
-    /// Whether there is no row of this scope.
+    /// Returns true if there is no row of this scope.
     ///
     /// # Errors
     /// The store cannot be read.

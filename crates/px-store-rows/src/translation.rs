@@ -1,4 +1,4 @@
-//! What a batch means for rows: its preconditions as checks, its changes as
+//! The translation of a batch to rows: its preconditions as checks, its changes as
 //! puts, removes and postings. Every store of rows has this one translation, so
 //! that none can differ from another in what a batch means.
 

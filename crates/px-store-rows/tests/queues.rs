@@ -1,5 +1,5 @@
 //! What a key's queue keeps for whom, in the cases that only concurrent
-//! deliveries, a pause or an early window of nothing lead to (RULES 5, 6, 9).
+//! deliveries, a pause or an early window of nothing lead to (docs/rules.md#5, #6, #9).
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says by panicking that it failed")]
 

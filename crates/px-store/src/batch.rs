@@ -12,7 +12,7 @@ use crate::outbox::{OutboxBatch, OutboxConflict, Told};
 use crate::secret_key::KeyCheckWrite;
 use crate::tokens::TokenWrite;
 
-/// What a store gives out beside a run and is given back with the next write of
+/// The part of a run's record that a store is given back with the next write of
 /// it: the newest entries of the log, where the store keeps them with the run,
 /// and what hooks were told of it. A draft changes only what was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct LogTail {
     /// The entries, each as JSON and ended by a line feed. Empty in a store that
     /// appends entries without having to read the ones before them.
     pub lines: Bytes,
-    /// What hooks have been told of the run, if they have been: it is stored with
+    /// The progress of hooks in the run, if any was told of it: it is stored with
     /// the run, by every store.
     pub told: Option<Arc<Told>>,
 }
@@ -45,7 +45,7 @@ impl LogTail {
             .map(parse)
     }
 
-    /// What hooks have been told of the run, if they have been.
+    /// Returns what hooks have been told of the run, if they have been.
     #[must_use]
     pub fn told(&self) -> Option<&Told> {
         self.told.as_deref()
@@ -63,7 +63,7 @@ impl Default for LogTail {
 pub struct RunRecord {
     /// The run.
     pub run: Run,
-    /// What the next write of it must bring back.
+    /// Brought back by the next write of the run.
     pub tail: LogTail,
 }
 
@@ -78,7 +78,7 @@ pub struct KeyWrite {
     pub version: u64,
     /// The new record; `None` removes the row.
     pub record: Option<KeyRecord>,
-    /// Whether the record differs from what was read. If not, only the
+    /// True if the record differs from what was read. If not, only the
     /// precondition counts.
     pub changed: bool,
 }
@@ -103,11 +103,11 @@ pub struct WorkWrite {
     pub run: RunId,
     /// The fence that must still hold; `None` demands nothing.
     pub expected: Option<u64>,
-    /// What becomes of the row.
+    /// The change of the row.
     pub change: WorkChange,
 }
 
-/// What becomes of the row of a ready run.
+/// The change of the row of a ready run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WorkChange {
     /// Nothing; only the fence counts.
@@ -135,7 +135,7 @@ pub struct Batch {
     pub set_asides: Vec<SetAsideWrite>,
     /// Deliveries that are forgotten.
     pub forget: Vec<ForgetWrite>,
-    /// How far deliveries have been forgotten after this.
+    /// The point up to which deliveries are forgotten after this.
     pub forgotten: Option<ForgottenWrite>,
     /// Deliveries, whole.
     pub deliveries: Vec<DeliveryWrite>,
@@ -162,7 +162,7 @@ pub struct Batch {
 pub struct DeliveryWrite {
     /// The delivery.
     pub delivery: Delivery,
-    /// Whether it is new, so that it enters the indexes.
+    /// True if it is new, so that it enters the indexes.
     pub new: bool,
 }
 
@@ -222,7 +222,7 @@ pub struct SetAsideWrite {
 }
 
 impl Batch {
-    /// What watchers and the engine should be told after the commit.
+    /// Returns the hints for watchers and the engine after the commit.
     #[must_use]
     pub fn hints(&self) -> Vec<Hint> {
         let mut hints: Vec<_> = self.runs.iter().map(|write| Hint::Run(write.run.id)).collect();
@@ -244,7 +244,7 @@ impl Batch {
     }
 }
 
-/// What became of a batch. A conflict is a value, not an error.
+/// The outcome of a batch. A conflict is a value, not an error.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
     /// The batch is durable.
@@ -278,10 +278,10 @@ pub enum Conflict {
         slug: String,
         /// The provider's id.
         provider_id: String,
-        /// What is known.
+        /// The record that is known.
         record: DedupRecord,
     },
-    /// What is remembered under a provider's id has changed since it was read.
+    /// The record under a provider's id has changed since it was read.
     Dedup {
         /// The webhook.
         slug: String,
@@ -295,7 +295,7 @@ pub enum Conflict {
         /// The provider's id.
         provider_id: String,
     },
-    /// How far deliveries were forgotten has changed since it was read.
+    /// The point up to which deliveries were forgotten has changed since it was read.
     Forgotten,
     /// An idempotent start is known.
     Started(StartKey),

@@ -69,7 +69,7 @@ impl Catalog for AnyBrain {
 
 const SCOPE: Scope = Scope(0);
 
-/// What a store answers must hold over commits, conflicts and reads.
+/// The cases: what a store answers must hold over commits, conflicts and reads.
 pub mod cases {
     pub use super::inbox::{
         what_changed_meanwhile_is_not_forgotten, what_is_forgotten_is_nowhere,

@@ -35,7 +35,7 @@ pub enum Error {
     /// A read or an open failed in the operating system.
     #[error("{context}: {message}")]
     Io {
-        /// What was being done.
+        /// The act that failed.
         context: String,
         /// The operating system's words.
         message: String,
@@ -48,7 +48,7 @@ impl Error {
         Self::Io { context: context.into(), message: source.to_string() }
     }
 
-    /// Whether the same call can succeed later without anybody's help.
+    /// Returns true if the same call can succeed later without anybody's help.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Busy | Self::Full(_))

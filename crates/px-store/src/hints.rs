@@ -1,5 +1,5 @@
 //! Hints: "something durable changed, have a look". A hint may be lost; whoever
-//! depends on one also polls (RULES 41).
+//! depends on one also polls (docs/rules.md#41).
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,15 +8,15 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use px_core::RunId;
 use tokio::sync::{Notify, broadcast};
 
-/// How many groups of run hints a slow subscriber may fall behind before it is
+/// Number of groups of run hints that a slow subscriber may fall behind before it is
 /// told that it lagged and must read the store again.
 const RUN_HINTS: usize = 1024;
 
-/// How many ready runs the bus remembers until the engine asks. One that does
+/// Maximum number of ready runs that the bus remembers until the engine asks. One that does
 /// not fit is found by the engine's poll.
 const READY_RUNS: usize = 65_536;
 
-/// How many lanes of the outbox the bus remembers until the sender asks. One
+/// Maximum number of lanes of the outbox that the bus remembers until the sender asks. One
 /// that does not fit is found by the sender's poll.
 const OUTGOING_LANES: usize = 65_536;
 
@@ -152,7 +152,7 @@ impl HintBus {
         std::mem::take(&mut *self.lanes())
     }
 
-    /// How often hooks have changed.
+    /// Returns the number of changes of hooks so far.
     #[must_use]
     pub fn hook_changes(&self) -> u64 {
         self.hook_changes.load(Ordering::SeqCst)

@@ -1,4 +1,4 @@
-//! What a store can say of its own inside: the derived lists of rows, and the
+//! The inside of a store, as far as tools ask for it: the derived lists of rows, and the
 //! figures of a journal. Only stores of rows have either; a tool that asks for
 //! them goes on without where there is nothing to ask.
 

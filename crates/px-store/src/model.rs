@@ -1,4 +1,4 @@
-//! What a store keeps beside runs and keys: the inbox, ready work, timers.
+//! The records beside runs and keys: the inbox, ready work, timers.
 
 use bytes::Bytes;
 use px_core::{DeliveryId, EventId, KeyId, RunId, Timestamp, WaitId};
@@ -15,7 +15,7 @@ pub struct Versioned<T> {
     pub record: T,
 }
 
-/// What became of an event of a delivery. Each event of a delivery that was
+/// The state of an event of a delivery. Each event of a delivery that was
 /// answered with 2xx is in exactly one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -98,7 +98,7 @@ pub struct StartIntent {
 pub struct InboxEvent {
     /// Its id.
     pub id: EventId,
-    /// What became of it.
+    /// Its state.
     pub state: InboxState,
     /// Since when it is in this state.
     pub since: Timestamp,
@@ -114,7 +114,7 @@ pub struct InboxEvent {
     /// The response that the handler made of it, an object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response: Option<Value>,
-    /// What it would start.
+    /// The run that it would start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<StartIntent>,
     /// The run that it resumed, started, waits for or missed.
@@ -144,14 +144,14 @@ impl InboxEvent {
         }
     }
 
-    /// Whether another delivery does what this event was to do.
+    /// Returns true if another delivery does what this event was to do.
     #[must_use]
     pub fn is_superseded(&self) -> bool {
         self.reason.as_deref().is_some_and(|reason| reason.starts_with(SUPERSEDED))
     }
 }
 
-/// How the reason of a superseded event begins.
+/// The beginning of the reason of a superseded event.
 const SUPERSEDED: &str = "superseded by ";
 
 /// A request that was taken in, as the inbox keeps it.
@@ -161,7 +161,7 @@ pub struct Delivery {
     pub id: DeliveryId,
     /// The webhook.
     pub slug: String,
-    /// When its head was read.
+    /// The time at which its head was read.
     pub received_at: Timestamp,
     /// The peer of the connection.
     pub remote: String,
@@ -169,9 +169,9 @@ pub struct Delivery {
     pub method: String,
     /// Path and query.
     pub target: String,
-    /// The headers, names in lower case, secrets redacted (RULES 20).
+    /// The headers, names in lower case, secrets redacted (docs/rules.md#20).
     pub headers: Vec<(String, String)>,
-    /// What verification said.
+    /// The verdict of verification.
     pub verdict: String,
     /// The status that was answered.
     pub status: u16,
@@ -181,7 +181,7 @@ pub struct Delivery {
     pub size: u64,
     /// Its events; none if it did not get as far.
     pub events: Vec<InboxEvent>,
-    /// Whether its content was dropped before its record: headers, body and
+    /// True if its content was dropped before its record: headers, body and
     /// responses, of which there were too many.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub emptied: bool,
@@ -205,29 +205,29 @@ pub struct SetAside {
     pub event: EventId,
 }
 
-/// How far a scope's inbox was forgotten.
+/// The point up to which a scope's inbox was forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forgotten {
     /// The newest delivery that was, and that something else may name: a
     /// reference to this one or an older one may lead nowhere.
     pub through: DeliveryId,
-    /// How many were.
+    /// Number of deliveries that were.
     pub count: u64,
 }
 
-/// What is remembered under a provider's id.
+/// The record under a provider's id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DedupRecord {
     /// The delivery that came first.
     pub delivery: DeliveryId,
-    /// What it was answered: `resumed`, `triggered`, `queued`, …
+    /// The action that was answered: `resumed`, `triggered`, `queued`, …
     pub action: String,
     /// The run in that answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
-    /// When.
+    /// The time.
     pub at: Timestamp,
-    /// The answer itself, where the provider pins replies (RULES 18).
+    /// The answer itself, where the provider pins replies (docs/rules.md#18).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply: Option<PinnedReply>,
 }
@@ -253,12 +253,12 @@ pub struct QueuedEvent {
     /// The token that it brought.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
-    /// When it was received.
+    /// The time at which it was received.
     pub at: Timestamp,
-    /// When it expires; never while an owner lives.
+    /// The time at which it expires; never while an owner lives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
-    /// Whether it would start a run.
+    /// True if it would start a run.
     #[serde(default)]
     pub starts: bool,
 }
@@ -271,12 +271,12 @@ pub struct Work {
     /// The process that runs its step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<u64>,
-    /// How many processes died in this execution of the step (RULES 36).
+    /// Number of processes that died in this execution of the step (docs/rules.md#36).
     #[serde(default)]
     pub deaths: u32,
 }
 
-/// What happens when a time comes.
+/// The act for which a timer is set.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum TimerKind {
@@ -296,7 +296,7 @@ pub enum TimerKind {
     Expire {
         /// The event.
         event: EventId,
-        /// Where it is queued.
+        /// The key at which it is queued.
         key: KeyId,
         /// At which place.
         place: u64,
@@ -313,13 +313,13 @@ pub enum TimerKind {
 /// A row of the timer table.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timer {
-    /// When.
+    /// The time.
     pub due: Timestamp,
-    /// What.
+    /// The act.
     pub kind: TimerKind,
 }
 
-/// What an idempotent start remembers (RULES 30).
+/// The record of an idempotent start (docs/rules.md#30).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartKey {
     /// The run that was started.

@@ -40,13 +40,13 @@ pub enum Table {
     Timer,
     /// Idempotent starts.
     Start,
-    /// How far the inbox was forgotten.
+    /// The point up to which the inbox was forgotten.
     Forgotten,
     /// Hooks.
     Hook,
     /// The outbox.
     Outgoing,
-    /// What of the outbox is due, by lane and time.
+    /// Due rows of the outbox, by lane and time.
     Due,
     /// Attempts to deliver.
     Attempt,
@@ -82,7 +82,7 @@ impl Cursor {
 pub struct Scan {
     /// The rows.
     pub rows: Vec<Row>,
-    /// Where the next page begins, if there may be one.
+    /// The place where the next page begins, if there may be one.
     pub next: Option<Cursor>,
 }
 
@@ -99,7 +99,7 @@ pub enum Row {
     Log(RunId, u64, u64),
     /// A delivery, with its body.
     Delivery(Box<Delivery>),
-    /// What is remembered under a webhook and a provider's id.
+    /// The record under a webhook and a provider's id.
     Dedup(String, String, DedupRecord),
     /// The event in quarantine under a webhook and a provider's id.
     SetAside(String, String, SetAside),
@@ -107,15 +107,15 @@ pub enum Row {
     Work(RunId, Versioned<Work>),
     /// A timer.
     Timer(Timer),
-    /// What is remembered under a brain and an idempotency key.
+    /// The record under a brain and an idempotency key.
     Start(String, String, StartKey),
-    /// How far the inbox was forgotten.
+    /// The point up to which the inbox was forgotten.
     Forgotten(Forgotten),
     /// A hook.
     Hook(Box<Versioned<Hook>>),
     /// A delivery of the outbox, with its body.
     Outgoing(Box<Outgoing>),
-    /// When one is due.
+    /// The time at which one is due.
     Due(Due),
     /// An attempt to deliver one.
     Attempt(OutgoingId, Box<Attempt>),

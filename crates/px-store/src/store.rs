@@ -23,7 +23,7 @@ use crate::tokens::Token;
 /// A future on the heap, as the object-safe traits of this crate return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// What to do when the committer's queue is full.
+/// The conduct of a commit when the committer's queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
     /// Wait for a place: work that must not be lost and that px itself paces.
@@ -37,7 +37,7 @@ pub enum Admission {
 pub struct Page<T> {
     /// The entries.
     pub items: Vec<T>,
-    /// Where the next page begins, if there may be one.
+    /// The place where the next page begins, if there may be one.
     pub next: Option<[u8; 16]>,
 }
 
@@ -96,8 +96,8 @@ pub trait Store: Send + Sync + 'static {
     /// The record of a key; an idle one of version 0 if there is no row.
     fn key<'a>(&'a self, scope: Scope, key: &'a KeyId) -> Read<'a, Versioned<KeyRecord>>;
 
-    /// Whether a run waits on any key of this webhook. Looks at a bounded
-    /// number of keys; past that the answer is yes, the safe one (RULES 28).
+    /// Returns true if a run waits on any key of this webhook. Looks at a bounded
+    /// number of keys; past that the answer is yes, the safe one (docs/rules.md#28).
     fn is_awaited<'a>(&'a self, scope: Scope, slug: &'a str) -> Read<'a, bool>;
 
     /// Queued events of a key from a place on, oldest first, at most `limit`.
@@ -148,10 +148,10 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Read<'a, Vec<DeliveryId>>;
 
-    /// How far the inbox was forgotten; `None` if nothing was.
+    /// Returns the point up to which the inbox was forgotten; `None` if nothing was.
     fn forgotten(&self, scope: Scope) -> Read<'_, Option<Forgotten>>;
 
-    /// What is remembered under a provider's id.
+    /// The record under a provider's id.
     fn dedup<'a>(
         &'a self,
         scope: Scope,
@@ -171,7 +171,7 @@ pub trait Store: Send + Sync + 'static {
     /// API tokens, oldest first, at most `limit`.
     fn tokens(&self, scope: Scope, limit: usize) -> Read<'_, Vec<Versioned<Token>>>;
 
-    /// What an idempotent start remembers.
+    /// Returns the record of an idempotent start.
     fn start_key<'a>(&'a self, scope: Scope, brain: &'a str, key: &'a str) -> Read<'a, Option<StartKey>>;
 
     /// Ready runs after a run id, in the order of ids, at most `limit`.
@@ -188,7 +188,7 @@ pub trait Store: Send + Sync + 'static {
     /// Timers that are due at `until`, soonest first, at most `limit`.
     fn due(&self, scope: Scope, until: Timestamp, limit: usize) -> Read<'_, Vec<Timer>>;
 
-    /// What a run's next write must bring back once a write that appended `events`,
+    /// Returns the tail that a run has once a write that appended `events`,
     /// the last of them at `seq`, is committed: so that who made the write can go
     /// on without reading the run again.
     ///
@@ -206,13 +206,13 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Read<'a, Scan>;
 
-    /// Whether there is a row for this timer.
+    /// Returns true if there is a row for this timer.
     fn is_armed<'a>(&'a self, scope: Scope, timer: &'a Timer) -> Read<'a, bool>;
 
     /// Hooks, and what is on its way to them.
     fn outbox(&self) -> &dyn OutboxStore;
 
-    /// Where hints of durable batches go.
+    /// Returns the bus on which hints of durable batches go out.
     fn hints(&self) -> &Arc<HintBus>;
 
     /// The store's inside, if it is one of rows.
@@ -224,6 +224,7 @@ pub trait Store: Send + Sync + 'static {
     /// Brings everything to rest. Later writes are refused.
     ///
     /// # Errors
-    /// What is acknowledged is durable all the same; the next open recovers it.
+    /// The store could not be brought to rest. Acknowledged commits are durable all
+    /// the same; the next open recovers them.
     fn close(&self) -> Result<(), Error>;
 }

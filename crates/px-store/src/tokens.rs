@@ -5,10 +5,10 @@
 use px_core::{Timestamp, TokenId};
 use serde::{Deserialize, Serialize};
 
-/// How many tokens there may be.
+/// Maximum number of tokens.
 pub const MAX_TOKENS: usize = 1_000;
 
-/// What a token permits. Each one includes those before it.
+/// The permission of a token. Each one includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Permission {
@@ -46,14 +46,14 @@ impl Permission {
 pub struct Token {
     /// Its id, which is no secret.
     pub id: TokenId,
-    /// What it is for, in its maker's words.
+    /// Its purpose, in its maker's words.
     pub name: String,
-    /// What it permits.
+    /// Its permission.
     pub permission: Permission,
     /// The SHA-256 of its secret. The secret has 256 random bits, so that
     /// nothing slower is needed.
     pub digest: [u8; 32],
-    /// When it was made.
+    /// The time at which it was made.
     pub created_at: Timestamp,
 }
 

@@ -15,7 +15,7 @@ use crate::store::{Admission, Store};
 pub struct Bound {
     /// Commits that are tried, each of them drafted anew.
     pub rounds: u32,
-    /// What a commit does when the store's queue is full.
+    /// The conduct of a commit when the store's queue is full.
     pub admission: Admission,
 }
 
@@ -33,7 +33,7 @@ impl Bound {
     }
 }
 
-/// What a round of a conflict loop comes to.
+/// The end of one round of a conflict loop.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "made once a round, and taken apart at once")]
 pub enum Round<T> {
@@ -41,7 +41,7 @@ pub enum Round<T> {
     Commit(Batch, T),
     /// The loop ends with the value, and nothing is committed.
     Done(T),
-    /// What was read fits together no more; the next round reads it anew.
+    /// The records that were read fit together no more; the next round reads them anew.
     Again,
 }
 
@@ -50,7 +50,7 @@ pub enum Round<T> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("others changed the same records {rounds} times meanwhile; try again")]
 pub struct Contended {
-    /// How many there were.
+    /// Number of rounds.
     pub rounds: u32,
 }
 
@@ -68,7 +68,7 @@ impl dyn Store + '_ {
     /// value of a round is held while its batch is committed.
     ///
     /// # Errors
-    /// What a round fails with; the failure of a commit; [`Contended`] if the
+    /// The failure of a round or of a commit; [`Contended`] if the
     /// rounds are used up. Nothing was written then.
     pub async fn transact<T, E, F>(
         &self,

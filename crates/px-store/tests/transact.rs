@@ -51,7 +51,7 @@ fn version(store: &Records) -> u64 {
     block_on(store.key(SCOPE, &key())).expect("a read").version
 }
 
-/// What somebody else does between a round's read and its commit.
+/// Changes the key between a round's read and its commit, as somebody else would.
 fn interfere(store: &Records) {
     let was = version(store);
     let done = block_on(store.commit(write(was, was + 1), Admission::Wait));

@@ -125,7 +125,7 @@ pub(crate) fn hook_of(value: &[u8]) -> Result<Versioned<Hook>, Error> {
 }
 
 impl Translation {
-    /// What the outbox's part of a batch means for rows.
+    /// Translates the outbox's part of a batch.
     pub(crate) fn outbox(&mut self, scope: Scope, batch: &OutboxBatch) -> Result<(), Error> {
         for write in &batch.hooks {
             let hook = &write.hook;

@@ -86,7 +86,7 @@ impl Audit<'_> {
         Ok(())
     }
 
-    /// What was answered with 2xx under a provider's id is known by it. A
+    /// Checks that what was answered with 2xx under a provider's id is known by it. A
     /// superseded event may be a failure, and so may what superseded it.
     async fn remembered(&mut self, delivery: &Delivery, event: &InboxEvent) -> Result<(), Error> {
         use InboxState as S;

@@ -24,7 +24,7 @@ pub(super) struct Queue {
     count: u64,
 }
 
-/// What keeps a wait from taking a queued event.
+/// The reason for which a wait does not take a queued event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Taker {
     /// Nothing.
@@ -187,7 +187,7 @@ impl Audit<'_> {
 
 impl Queue {
     /// The wait that should have taken this event. The oldest one that fits
-    /// decides: while its run is paused, the event waits for it (RULES 9, 11).
+    /// decides: while its run is paused, the event waits for it (docs/rules.md#9, #11).
     fn misses(&self, event: &QueuedEvent) -> Option<(String, String)> {
         let fits = |open: &&(KeyWait, Taker)| token_fits(open.0.token.as_deref(), event.token.as_deref());
         let (open, taker) = self.waits.iter().find(fits)?;

@@ -36,10 +36,10 @@ use crate::store::Store;
 
 pub use report::{Counts, KEPT_VIOLATIONS, Report, Rule, Violation};
 
-/// How many rows of small records are read at once.
+/// Number of rows of small records that are read at once.
 const PAGE: usize = 256;
 
-/// How many rows are read at once that may be large: a delivery holds its
+/// Number of rows that are read at once and may be large: a delivery holds its
 /// body, a run its state and the end of its log, a piece of a log its entries.
 const LARGE_PAGE: usize = 32;
 
@@ -65,14 +65,14 @@ pub const TABLES: [Table; 18] = [
     Table::KeyCheck,
 ];
 
-/// How far an audit is.
+/// The progress of an audit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
     /// The table that is gone through.
     pub table: Table,
     /// Its place in [`TABLES`].
     pub place: usize,
-    /// How many of its rows are done.
+    /// Number of its rows that are done.
     pub rows: u64,
 }
 
@@ -144,7 +144,7 @@ struct Audit<'a> {
     tally: Tally,
     /// The log whose pieces are gone through.
     pieces: Option<runs::Pieces>,
-    /// How far the inbox was forgotten: what names a delivery up to there may
+    /// The point up to which the inbox was forgotten: what names a delivery up to there may
     /// name nothing.
     forgotten: Option<Forgotten>,
     /// The queue that is gone through.
@@ -206,13 +206,13 @@ impl Audit<'_> {
         }
     }
 
-    /// Whether a delivery that is not there may have been forgotten.
+    /// Returns true if a delivery that is not there may have been forgotten.
     fn may_be_forgotten(&self, delivery: Option<DeliveryId>) -> bool {
         let through = self.forgotten.map(|forgotten| forgotten.through);
         delivery.is_some_and(|delivery| through.is_some_and(|through| delivery <= through))
     }
 
-    /// Whether the delivery of an event may have been forgotten, of which only
+    /// Returns true if the delivery of an event may have been forgotten, of which only
     /// the event is known: it has the delivery's time.
     fn event_may_be_forgotten(&self, event: EventId) -> bool {
         self.forgotten.is_some_and(|forgotten| event.made_at() <= forgotten.through.made_at())
@@ -244,7 +244,7 @@ impl Audit<'_> {
     }
 }
 
-/// What a point read gives. A row that cannot be read is as good as none: the
+/// Returns what a point read gives. A row that cannot be read is as good as none: the
 /// scan of its table names it, and the audit goes on.
 fn readable<T: Default>(read: Result<T, Error>) -> Result<T, Error> {
     match read {

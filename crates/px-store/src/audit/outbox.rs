@@ -11,7 +11,7 @@ use crate::outbox::{Attempt, Due, Outgoing, OutgoingState};
 use px_core::hook::{Hook, Source};
 
 impl Audit<'_> {
-    /// What a run's row remembers of the hooks that were told of it.
+    /// Checks what a run's row remembers of the hooks that were told of it.
     pub(super) async fn told(&mut self, record: &RunRecord) -> Result<(), Error> {
         let Some(told) = record.tail.told() else { return Ok(()) };
         let run = record.run.id;

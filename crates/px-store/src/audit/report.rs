@@ -1,4 +1,4 @@
-//! What an audit says: how much there is, and each rule that something breaks.
+//! The report of an audit: counts of what there is, and each rule that something breaks.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,12 @@ use serde::Serialize;
 use crate::model::InboxState;
 use crate::outbox::OutgoingState;
 
-/// How many violations a report keeps; what is more is only counted.
+/// Maximum number of violations that a report keeps; more are only counted.
 pub const KEPT_VIOLATIONS: usize = 1_000;
 
 macro_rules! rules {
     ($($name:ident, $code:literal, $says:literal;)+) => {
-        /// What is wrong with a store.
+        /// A rule that something in a store breaks.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         pub enum Rule {
@@ -30,7 +30,7 @@ macro_rules! rules {
                 match self { $(Self::$name => $code,)+ }
             }
 
-            /// What is wrong, in words.
+            /// The violation in words.
             #[must_use]
             pub const fn says(self) -> &'static str {
                 match self { $(Self::$name => $says,)+ }
@@ -105,13 +105,13 @@ impl Serialize for Rule {
 pub struct Violation {
     /// Which rule it breaks.
     pub code: Rule,
-    /// What is wrong, in words.
+    /// The violation in words.
     pub message: String,
     /// Whom it concerns: kinds of things, and their ids.
     pub ids: BTreeMap<&'static str, String>,
 }
 
-/// How many rows there are of what.
+/// The number of rows of each kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counts {
@@ -155,32 +155,32 @@ pub struct Counts {
     pub tokens: u64,
 }
 
-/// What an audit found.
+/// The findings of an audit.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// How much there is.
+    /// The number of rows of each kind.
     pub counts: Counts,
-    /// How often each rule is broken.
+    /// Number of violations of each rule.
     pub broken: BTreeMap<Rule, u64>,
     /// The first [`KEPT_VIOLATIONS`].
     pub violations: Vec<Violation>,
 }
 
 impl Report {
-    /// Whether nothing is wrong.
+    /// Returns true if nothing is wrong.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.broken.is_empty()
     }
 
-    /// How many violations there are, kept or not.
+    /// Returns the number of violations, kept or not.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.broken.values().sum()
     }
 
-    /// How many runs there are.
+    /// Returns the number of runs.
     #[must_use]
     pub fn runs(&self) -> u64 {
         self.counts.runs.values().sum()

@@ -19,7 +19,7 @@ pub(super) struct Pieces {
     apart: bool,
 }
 
-/// What an entry of a log took from the inbox.
+/// The event that an entry of a log took from the inbox.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Consumed {
     pub(super) event: EventId,
@@ -27,7 +27,7 @@ pub(super) struct Consumed {
     wait: WaitId,
 }
 
-/// What an entry took, if it took anything; a response by hand has no event.
+/// Returns the event that an entry took, if it took one; a response by hand has none.
 pub(super) fn consumed(event: &Event) -> Option<Consumed> {
     match &event.event {
         EventBody::WaitAnswered { wait, event: Some(event), delivery, .. }
@@ -162,7 +162,7 @@ impl Audit<'_> {
         let entry = delivery
             .and_then(|delivery| delivery.events.into_iter().find(|entry| entry.id == consumed.event));
         match entry {
-            // The response lives with the run (RULES 21).
+            // The response lives with the run (docs/rules.md#21).
             None if self.may_be_forgotten(consumed.delivery) => {}
             None => self.about_run(Rule::ResponseFromNowhere, "", run, ids),
             Some(entry) if !is_taken(entry.state) => {
@@ -275,7 +275,7 @@ impl Audit<'_> {
     }
 }
 
-/// Whether an event in this state is in the log of a run.
+/// Returns true if an event in this state is in the log of a run.
 pub(super) fn is_taken(state: InboxState) -> bool {
     matches!(state, InboxState::Resumed | InboxState::Collected)
 }

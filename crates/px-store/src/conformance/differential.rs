@@ -37,7 +37,7 @@ impl Dice {
 /// and then with the second store's driver, to let it be reopened.
 ///
 /// # Panics
-/// Where the stores differ; the message holds the seed.
+/// If the stores differ; the message holds the seed.
 pub fn differential(
     seed: u64,
     steps: u64,

@@ -1,4 +1,4 @@
-//! What the suite and the differential run do to a store: each a commit that a
+//! The acts of the suite and of the differential run on a store: each a commit that a
 //! stage of px would make, at a time and with ids of the caller's choice.
 
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::draft::Draft;
 use crate::model::{DedupRecord, Delivery, InboxEvent, InboxState, QueuedEvent};
 use crate::store::{Admission, Store};
 
-/// What the tests and the differential run do to a store: each a commit that a
+/// The acts of the tests and of the differential run on a store: each a commit that a
 /// stage of px would make, at a time and with ids of the caller's choice.
 pub struct Driver {
     pub(super) store: Arc<dyn Store>,

@@ -1,4 +1,4 @@
-//! What is forgotten, in the suite of every store: a delivery goes with its ids
+//! Forgetting, in the suite of every store: a delivery goes with its ids
 //! and out of every list, in one commit, and only as it was read.
 
 use std::sync::Arc;
@@ -57,7 +57,7 @@ impl Driver {
 /// A forgotten delivery is nowhere any more, and its provider's id is new again.
 ///
 /// # Panics
-/// Where a store does otherwise.
+/// If a store does otherwise.
 pub fn what_is_forgotten_is_nowhere(store: Arc<dyn Store>) {
     let mut driver = Driver::new(Arc::clone(&store));
     for n in 0..600 {
@@ -105,7 +105,7 @@ pub fn what_is_forgotten_is_nowhere(store: Arc<dyn Store>) {
 /// there though its row was thought gone.
 ///
 /// # Panics
-/// Where a store does otherwise.
+/// If a store does otherwise.
 pub fn what_changed_meanwhile_is_not_forgotten(store: Arc<dyn Store>) {
     let mut driver = Driver::new(Arc::clone(&store));
     driver.deliver(&key(0), "p0");
@@ -135,7 +135,7 @@ pub fn what_changed_meanwhile_is_not_forgotten(store: Arc<dyn Store>) {
 /// have read the same, one commits.
 ///
 /// # Panics
-/// Where a store does otherwise.
+/// If a store does otherwise.
 pub fn what_is_remembered_is_changed_as_it_was_read(store: Arc<dyn Store>) {
     let driver = Driver::new(Arc::clone(&store));
     let record = |n: u8| DedupRecord {
@@ -187,7 +187,7 @@ pub fn what_is_remembered_is_changed_as_it_was_read(store: Arc<dyn Store>) {
 /// who has read it.
 ///
 /// # Panics
-/// Where a store does otherwise.
+/// If a store does otherwise.
 pub fn what_is_set_aside_is_found_by_its_id(store: Arc<dyn Store>) {
     let driver = Driver::new(Arc::clone(&store));
     let aside =

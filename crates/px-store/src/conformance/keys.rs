@@ -13,7 +13,7 @@ use crate::draft::Draft;
 use crate::model::{QueuedEvent, TimerKind};
 use crate::store::{DeliveryFilter, Store};
 
-/// Two drafts that read the same key cannot both commit (RULES 1).
+/// Two drafts that read the same key cannot both commit (docs/rules.md#1).
 pub fn a_key_that_changed_is_a_conflict(store: Arc<dyn Store>) {
     let mut driver = Driver::new(Arc::clone(&store));
     let now = Timestamp::from_millis(5);

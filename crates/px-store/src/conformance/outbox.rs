@@ -143,7 +143,7 @@ pub(super) fn snapshot(driver: &Driver) -> Vec<Value> {
     out
 }
 
-/// What is told, in the commit of what happened.
+/// Hooks are told of what happened in its own commit.
 pub fn what_happens_is_told_in_its_commit(store: Arc<dyn Store>) {
     let mut driver = Driver::new(Arc::clone(&store));
     driver.start("unheard");

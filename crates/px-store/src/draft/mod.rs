@@ -2,11 +2,12 @@
 //! and hands it in. The draft turns the effects of [`px_core::run::decide`]
 //! into changes of keys, queues, timers and ready work, so that accepting an
 //! event, running a step, a timeout and a cancel all follow the same rules
-//! (RULES 1 to 9), and it remembers every version that it read, so that the
+//! (docs/rules.md#1 to #9), and it remembers every version that it read, so that the
 //! commit fails if any of them has changed.
 //!
 //! A draft that met a conflict is thrown away and made anew from fresh reads.
 
+mod inbox;
 mod outbox;
 mod queues;
 mod turns;
@@ -15,7 +16,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use px_core::event::Event;
 use px_core::run::{Catalog, Command, Effect, IllegalEvent, Refusal, Start, decide};
-use px_core::{DeliveryId, EventId, Ids, KeyId, KeyRecord, Run, RunId, Scope, Timestamp};
+use px_core::{DeliveryId, Ids, KeyId, KeyRecord, Run, RunId, Scope, Timestamp};
 
 use crate::batch::{
     Batch, DedupWrite, DeliveryWrite, KeyWrite, LogTail, RunWrite, SetAsideWrite, WorkChange, WorkWrite,
@@ -117,7 +118,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// When this draft happens.
+    /// Returns the time of this draft.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.now
@@ -269,7 +270,7 @@ impl<'a> Draft<'a> {
         self.work_of(run).expected = Some(fence);
     }
 
-    /// Whether this draft makes the run ready.
+    /// Returns true if this draft makes the run ready.
     #[must_use]
     pub fn is_ready(&self, run: RunId) -> bool {
         self.work.get(&run).is_some_and(|work| matches!(work.change, WorkChange::Put(..)))
@@ -298,7 +299,7 @@ impl<'a> Draft<'a> {
         self.timers.insert(timer, false);
     }
 
-    /// Makes a run the owner of a key (RULES 4).
+    /// Makes a run the owner of a key (docs/rules.md#4).
     ///
     /// # Errors
     /// The store could not be read.
@@ -309,83 +310,9 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// Changes an event of a delivery. `None` if there is no such event any more.
-    ///
-    /// # Errors
-    /// The store could not be read.
-    pub async fn mark<T>(
-        &mut self,
-        delivery: DeliveryId,
-        event: EventId,
-        change: impl FnOnce(&mut crate::model::InboxEvent) -> T,
-    ) -> Result<Option<T>, Error> {
-        if !self.deliveries.contains_key(&delivery) {
-            let Some(read) = self.store.delivery(self.scope, delivery).await? else { return Ok(None) };
-            let write = DeliveryWrite { delivery: read, new: false };
-            self.deliveries.insert(delivery, Box::new(write));
-        }
-        let now = self.now;
-        let entry = self
-            .deliveries
-            .get_mut(&delivery)
-            .and_then(|write| write.delivery.events.iter_mut().find(|entry| entry.id == event));
-        Ok(entry.map(|entry| {
-            let state = entry.state;
-            let result = change(entry);
-            if entry.state != state {
-                entry.since = now;
-            }
-            result
-        }))
-    }
-
     /// Adds a new delivery.
     pub fn put_delivery(&mut self, delivery: Delivery) {
         self.deliveries.insert(delivery.id, Box::new(DeliveryWrite { delivery, new: true }));
-    }
-
-    /// The event in quarantine under a provider's id, as this draft has left it so far.
-    ///
-    /// # Errors
-    /// The store could not be read.
-    pub async fn set_aside(&mut self, slug: &str, provider_id: &str) -> Result<Option<SetAside>, Error> {
-        let is_it = |name: &(String, String)| name.0 == slug && name.1 == provider_id;
-        if let Some((_, (_, left))) = self.set_asides.iter().find(|(name, _)| is_it(name)) {
-            return Ok(*left);
-        }
-        let read = self.store.set_aside(self.scope, slug, provider_id).await?;
-        if read.is_some() {
-            self.set_asides.insert((slug.to_owned(), provider_id.to_owned()), (read, read));
-        }
-        Ok(read)
-    }
-
-    /// Changes the event in quarantine under a provider's id; the commit fails
-    /// if it is another one than was read.
-    ///
-    /// # Errors
-    /// The store could not be read.
-    pub async fn put_set_aside(
-        &mut self,
-        slug: &str,
-        provider_id: &str,
-        event: Option<SetAside>,
-    ) -> Result<(), Error> {
-        let read = self.set_aside(slug, provider_id).await?;
-        let name = (slug.to_owned(), provider_id.to_owned());
-        self.set_asides.entry(name).or_insert((read, read)).1 = event;
-        Ok(())
-    }
-
-    /// Remembers a provider's id; the commit fails if what is known under it is
-    /// not what was read.
-    pub fn put_dedup(&mut self, dedup: DedupWrite) {
-        self.dedups.push(dedup);
-    }
-
-    /// Remembers an idempotent start; the commit fails if it is known already.
-    pub fn put_start_key(&mut self, brain: String, key: String, record: StartKey) {
-        self.start_keys.push((brain, key, record));
     }
 
     /// Takes a run out of a finished draft, to go on with it after the commit

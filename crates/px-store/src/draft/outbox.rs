@@ -15,7 +15,7 @@ use crate::outbox::{Address, Book, HookWrite, OutboxBatch, OutgoingWrite, OwnHoo
 use crate::store::Store;
 use px_core::hook::{Hook, Source};
 
-/// What a draft adds to the outbox.
+/// The part of a draft that goes to the outbox.
 #[derive(Default)]
 pub(super) struct DraftOutbox {
     book: Option<Arc<Book>>,
@@ -134,7 +134,7 @@ impl Draft<'_> {
         self.outbox.batch.hooks.push(HookWrite { hook, expected: 0, version });
     }
 
-    /// What the draft adds to the outbox, with what it says of the inbox.
+    /// Takes the part that goes to the outbox, with what it tells of the inbox.
     pub(super) fn take_outbox(&mut self) -> OutboxBatch {
         let mut outbox = std::mem::take(&mut self.outbox);
         if !self.deliveries.is_empty()

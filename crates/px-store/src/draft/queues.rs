@@ -1,5 +1,5 @@
 //! Keys in a draft: waits that enter and leave them, the queues beside them,
-//! and what becomes of both when a run ends (RULES 3 to 9).
+//! and what becomes of both when a run ends (docs/rules.md#3 to #9).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::{Draft, DraftError};
 use crate::error::Error;
 use crate::model::{InboxState, QueuedEvent, TimerKind};
 
-/// How many queued events one commit looks at, at most, for one key.
+/// Maximum number of queued events that one commit looks at for one key.
 const QUEUE_SCAN: usize = 1_000;
 
 impl Draft<'_> {
@@ -35,7 +35,7 @@ impl Draft<'_> {
         self.hear_of_ends(run, wait).await
     }
 
-    /// Whether the wait can take an event now: a paused run cannot, and a
+    /// True if the wait can take an event now: a paused run cannot, and a
     /// stream cannot while its step works on the event before.
     pub(super) fn can_take(&self, run: RunId, wait: &Wait) -> bool {
         let waits = self.runs.get(&run).is_some_and(|loaded| loaded.run.status == RunStatus::Waiting);
@@ -79,7 +79,7 @@ impl Draft<'_> {
         Ok(())
     }
 
-    /// Gives the oldest fitting queued event to a wait (RULES 7). Says whether
+    /// Gives the oldest fitting queued event to a wait (docs/rules.md#7). Says whether
     /// there was one.
     async fn take_queued(&mut self, run: RunId, wait: &Arc<Wait>) -> Result<bool, DraftError> {
         let mut oldest: Option<(usize, u64, QueuedEvent)> = None;
@@ -278,7 +278,7 @@ impl Draft<'_> {
     }
 
     /// Events can be queued beside open waits only for one whose run is paused
-    /// and that is the oldest they fit (RULES 9, 11). Once it is over they are
+    /// and that is the oldest they fit (docs/rules.md#9, #11). Once it is over they are
     /// the next one's.
     async fn serve(&mut self, key: &KeyId) -> Result<(), DraftError> {
         while let Some((place, event, taker)) = self.next_served(key).await? {
@@ -315,7 +315,7 @@ impl Draft<'_> {
     }
 
     /// A run has ended: its keys are let go, and what is queued for it there
-    /// starts its successor or becomes late (RULES 4, 5).
+    /// starts its successor or becomes late (docs/rules.md#4, #5).
     pub(super) async fn release(&mut self, id: RunId) -> Result<(), DraftError> {
         let Some(loaded) = self.runs.get(&id) else { return Ok(()) };
         let keys: Vec<KeyId> = loaded.run.keys_at_end().cloned().collect();

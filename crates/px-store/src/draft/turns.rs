@@ -1,6 +1,6 @@
 //! Runs that meet other runs: those of one brain that take turns, and those
 //! that wait for the end of another. Both meet at keys that no webhook has, so
-//! the key's version is the precondition here as well (RULES 1).
+//! the key's version is the precondition here as well (docs/rules.md#1).
 
 use px_core::key::{KeyWait, MAX_PENDING};
 use px_core::run::{Command, Refusal, Response};
@@ -100,7 +100,7 @@ impl Draft<'_> {
     }
 }
 
-/// How a run ended, as a waiting run is told.
+/// The end of a run, as a waiting run is told.
 fn outcome(run: &Run) -> Value {
     match (run.status, &run.error) {
         (RunStatus::Complete, _) => json!({ "status": "complete", "result": run.state() }),

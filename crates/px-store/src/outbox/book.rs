@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::model::Versioned;
 use px_core::hook::{Format, Hook};
 
-/// How many hooks there may be beside those of single runs.
+/// Maximum number of hooks beside those of single runs.
 pub const MAX_HOOKS: usize = 1_000;
 
 /// Makes the body of a delivery. Called while a commit is drafted, so that
@@ -78,13 +78,13 @@ pub struct OwnHook {
     pub id: HookId,
     /// Its endpoint's lane.
     pub lane: u64,
-    /// How bodies look.
+    /// The format of bodies.
     pub format: Format,
-    /// Whether deliveries wait for each other.
+    /// True if deliveries wait for each other.
     pub ordered: bool,
 }
 
-/// What hooks have been told of a run: it lies in the run's own row, so that
+/// The progress of hooks in a run: it lies in the run's own row, so that
 /// `seq` is gap-free by the run's own precondition, without a row or a read
 /// more.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -1,4 +1,4 @@
-//! What is on its way to a hook: the delivery, its attempts, the row that says
+//! The records of what is on its way to a hook: the delivery, its attempts, the row that says
 //! when it is due, and the endpoint it goes to. It owns the records; what
 //! follows from an answer is decided by the sender.
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use px_core::hook::Format;
 
-/// Where a delivery stands. Each is in exactly one of these.
+/// The state of a delivery. Each is in exactly one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OutgoingState {
@@ -53,7 +53,7 @@ impl OutgoingState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AttemptBrief {
-    /// When it began.
+    /// The time at which it began.
     pub at: Timestamp,
     /// The status that was answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,7 +61,7 @@ pub struct AttemptBrief {
     /// The class of the error, if it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// How long it took, milliseconds.
+    /// Its duration, milliseconds.
     pub duration_ms: u64,
 }
 
@@ -70,14 +70,14 @@ pub struct AttemptBrief {
 pub struct Outgoing {
     /// Its id.
     pub id: OutgoingId,
-    /// How often the row was written: what a commit can demand of it.
+    /// Number of times that the row was written; a commit can demand it.
     #[serde(skip)]
     pub version: u64,
     /// The hook.
     pub hook: HookId,
     /// The event's id, the same for every attempt.
     pub event: EventId,
-    /// What happened.
+    /// The type of the event.
     pub kind: Kind,
     /// The run that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -87,35 +87,35 @@ pub struct Outgoing {
     pub brain: Option<String>,
     /// From 1, gap-free per hook and run; 0 for events that belong to no run.
     pub seq: u64,
-    /// When it was written, which is when what it tells of was committed.
+    /// The time at which it was written, with the commit that it tells of.
     pub created_at: Timestamp,
-    /// Where it stands.
+    /// Its state.
     pub state: OutgoingState,
     /// Since when.
     pub since: Timestamp,
-    /// When it is tried next, while it is pending.
+    /// The time of its next try, while it is pending.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Timestamp>,
     /// The endpoint's lane.
     pub lane: u64,
-    /// How its body looks.
+    /// The format of its body.
     pub format: Format,
-    /// Whether it waits for the one before it.
+    /// True if it waits for the one before it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ordered: bool,
-    /// Whether its hook is that of one run.
+    /// True if its hook is that of one run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub own: bool,
-    /// Whether nothing comes after it for its run.
+    /// True if nothing comes after it for its run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_final: bool,
     /// The one before it, of the same hook and run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prev: Option<OutgoingId>,
-    /// How many attempts were made, ever.
+    /// Number of attempts that were made, ever.
     #[serde(default)]
     pub attempts: u32,
-    /// How many tries of the schedule are used up.
+    /// Number of tries of the schedule that are used up.
     #[serde(default)]
     pub tries: u32,
     /// The newest attempts, oldest first, at most [`Outgoing::RECENT`].
@@ -130,7 +130,7 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// How many attempts a delivery shows in lists.
+    /// Maximum number of attempts that a delivery shows in lists.
     pub const RECENT: usize = 12;
 
     /// The row that says when it is due, while it is pending.
@@ -164,7 +164,7 @@ pub struct Due {
     /// The endpoint's lane.
     #[serde(skip)]
     pub lane: u64,
-    /// When.
+    /// The time.
     #[serde(skip)]
     pub due: Timestamp,
     /// The delivery.
@@ -182,7 +182,7 @@ pub struct Due {
     pub ordered: bool,
 }
 
-/// Where an attempt's time went, milliseconds from its beginning.
+/// The course of an attempt, milliseconds from its beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Timing {
@@ -202,7 +202,7 @@ pub struct Timing {
 pub struct Attempt {
     /// From 1.
     pub number: u32,
-    /// When it began.
+    /// The time at which it began.
     pub at: Timestamp,
     /// The status that was answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -210,10 +210,10 @@ pub struct Attempt {
     /// The class of the error: `timeout`, `dns_error`, `egress_denied`, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// What went wrong, in words.
+    /// The error, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// Where the time went.
+    /// Its course in time.
     pub timing: Timing,
     /// The answer's headers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -221,7 +221,7 @@ pub struct Attempt {
     /// The beginning of the answer's body, what is no text replaced.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub body: String,
-    /// When the receiver asked to be tried again.
+    /// The time at which the receiver asked to be tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<Timestamp>,
 }
@@ -235,21 +235,21 @@ pub enum Breaker {
     Closed,
     /// Nothing goes out until then; what is due is parked.
     Open {
-        /// When one may try again.
+        /// The time from which one may try again.
         until: Timestamp,
-        /// How often it has opened without closing in between, from 1.
+        /// Number of times that it has opened without closing in between, from 1.
         times: u32,
     },
     /// After a pause: few may be under way, more with each success.
     Ramp {
-        /// How many may be under way at once, from 1: the probe.
+        /// Maximum number under way at once, from 1: the probe.
         width: u32,
-        /// How often it had opened.
+        /// Number of times that it had opened.
         times: u32,
     },
 }
 
-/// What is kept of an endpoint: a URL without its query.
+/// The record of an endpoint: a URL without its query.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// Its lane.
@@ -264,7 +264,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Whether there is nothing to keep: one that is well is as good as one that
+    /// Returns true if there is nothing to keep: one that is well is as good as one that
     /// nobody knows, so a store forgets it.
     #[must_use]
     pub fn is_well(&self) -> bool {

@@ -1,4 +1,4 @@
-//! What can be asked of the outbox.
+//! The reads of the outbox.
 
 use std::sync::Arc;
 
@@ -18,14 +18,14 @@ pub struct OutgoingFilter {
     pub hook: Option<HookId>,
     /// The run.
     pub run: Option<RunId>,
-    /// Where they stand.
+    /// Their state.
     pub state: Option<OutgoingState>,
     /// Not created before this.
     pub since: Option<Timestamp>,
 }
 
 impl OutgoingFilter {
-    /// Whether a delivery is of this hook, of this run and in this state. Its age
+    /// Returns true if a delivery is of this hook, of this run and in this state. Its age
     /// is not asked: a list ends at the first one that is too old.
     #[must_use]
     pub fn fits(&self, outgoing: &Outgoing) -> bool {
@@ -69,7 +69,7 @@ pub trait OutboxStore: Send + Sync {
     /// The attempts of a delivery after a number, oldest first, at most `limit`.
     fn attempts(&self, scope: Scope, id: OutgoingId, after: u32, limit: usize) -> Read<'_, Vec<Attempt>>;
 
-    /// What is due at `until` in a lane, behind a row, soonest first, at most `limit`.
+    /// Rows of a lane that are due at `until`, behind a row, soonest first, at most `limit`.
     fn due_in_lane(
         &self,
         scope: Scope,
@@ -82,6 +82,6 @@ pub trait OutboxStore: Send + Sync {
     /// The soonest due row of the next lane behind this one that has any.
     fn next_lane(&self, scope: Scope, after: Option<u64>) -> Read<'_, Option<Due>>;
 
-    /// What is kept of an endpoint.
+    /// The record of an endpoint.
     fn endpoint(&self, scope: Scope, lane: u64) -> Read<'_, Option<Endpoint>>;
 }

@@ -14,7 +14,7 @@ use px_store::{Error, Page, Read, Versioned};
 use super::{Maps, Records, page};
 
 impl Maps {
-    /// What is due, by lane and time.
+    /// Deliveries that are due, by lane and time.
     pub(super) fn due(&self) -> BTreeMap<(u64, Timestamp, OutgoingId), Due> {
         let due = self.outgoing.values().filter_map(Outgoing::due_row);
         due.map(|due| ((due.lane, due.due, due.id), due)).collect()

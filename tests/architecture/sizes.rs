@@ -15,8 +15,6 @@ const HARD_MAX_LINES: usize = 800;
 const LONG_FILES: &[&str] = &[
     "crates/px-core/src/event.rs",
     "crates/px-engine/src/executor.rs",
-    "crates/px-inbound/src/accept.rs",
-    "crates/px-inbound/src/stage.rs",
     "crates/px-sdk/src/registry.rs",
     "crates/px-sdk/src/webhook.rs",
     "crates/px-server/src/api/tests/matrix.rs",
@@ -27,6 +25,7 @@ const LONG_FILES: &[&str] = &[
     "crates/px-store/src/draft/mod.rs",
     "crates/px-testkit/src/world.rs",
     "crates/px-testkit/tests/forms.rs",
+    "crates/px-testkit/tests/two_processes.rs",
     "crates/px-verify/tests/local.rs",
     "crates/px-verify/tests/verify_vectors.rs",
     "tests/hooks.rs",
@@ -36,13 +35,14 @@ const LONG_FILES: &[&str] = &[
 
 /// Functions that are longer: tables of cases, and one `match` each.
 const LONG_FUNCTIONS: &[&str] = &[
+    "crates/px-inbound/src/route.rs::carry_out",
+    "crates/px-store-rows/src/scan.rs::read",
+    "crates/px-testkit/tests/broken/mod.rs::break_store",
     "crates/px-cli/tests/cli/snapshots.rs::without_a_server",
     "crates/px-cli/tests/cli/snapshots.rs::with_a_server",
     "crates/px-core/src/run/apply.rs::try_apply",
     "crates/px-core/src/wire.rs::body",
     "crates/px-core/tests/rules.rs::command",
-    "crates/px-inbound/src/accept.rs::accept",
-    "crates/px-inbound/src/accept.rs::route",
     "crates/px-store-sled/examples/commit_load.rs::raw_load",
     "crates/px-store/src/conformance/differential.rs::differential",
     "crates/px-store/src/conformance/lists.rs::tables_are_scanned_in_pages",

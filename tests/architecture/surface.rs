@@ -21,7 +21,40 @@ const FOR_OTHERS: [&str; 9] = [
 /// Items that others hold without writing their names, such as the type of a
 /// field or what a function returns. The list may only shrink.
 const HELD_UNNAMED: &[&str] = &[
-    // UNNAMED
+    "px-core::MAX_OLD",
+    "px-core::OldSecret",
+    "px-core::is_distinct",
+    "px-core::once_value",
+    "px-core::pipeline",
+    "px-core::step_index",
+    "px-inbound::Swept",
+    "px-inbound::form_not_found",
+    "px-inbound::form_refused",
+    "px-inbound::form_without_identifier",
+    "px-inbound::handler_failed",
+    "px-inbound::unauthorized",
+    "px-inbound::unavailable",
+    "px-inbound::unknown_slug",
+    "px-inbound::wrong_method",
+    "px-outbound::Configured",
+    "px-outbound::EVENT_ID",
+    "px-outbound::HeaderError",
+    "px-outbound::MAX_ANSWER_BYTES",
+    "px-outbound::MAX_ANSWER_HEADERS",
+    "px-outbound::MAX_ANSWER_HEADER_BYTES",
+    "px-outbound::MAX_URL_BYTES",
+    "px-outbound::ParseRangeError",
+    "px-pool::BLOCKED",
+    "px-pool::PROBATION",
+    "px-pool::Stalled",
+    "px-server::Environment",
+    "px-store::KeyWrite",
+    "px-store::OwnHook",
+    "px-store::RECENT",
+    "px-store::SetAsideWrite",
+    "px-store::remove_work",
+    "px-verify::BodyError",
+    "px-verify::ParseNetworkError",
 ];
 
 const KEYWORDS: [&str; 8] = ["fn", "struct", "enum", "trait", "type", "static", "mod", "const"];
@@ -55,7 +88,9 @@ fn every_public_item_is_named_by_somebody_else() {
     let mut found = BTreeSet::new();
     for name in crates() {
         let own = format!("crates/{name}/src/");
-        let others = words.iter().filter(|(file, _)| !file.starts_with(&own));
+        // The list above names what nobody does.
+        let is_own = |file: &str| file.starts_with(&own) || file.starts_with("tests/architecture/");
+        let others = words.iter().filter(|(file, _)| !is_own(file));
         let outside: BTreeSet<&str> = others.flat_map(|(_, words)| words.iter().copied()).collect();
         for (file, text) in all.iter().filter(|(file, _)| file.starts_with(&own)) {
             if FOR_OTHERS.iter().any(|place| file.starts_with(place)) || file.contains("/tests") {

@@ -102,12 +102,6 @@ impl Policy {
         self
     }
 
-    /// Returns whether more than the public internet is open: worth a line at the start.
-    #[must_use]
-    pub fn is_wider_than_public(&self) -> bool {
-        *self != Self::public()
-    }
-
     /// Returns whether a callback may go to `address`.
     ///
     /// # Errors
@@ -175,6 +169,5 @@ mod tests {
         assert!("10.0.0.0/33".parse::<Range>().unwrap_err().to_string().contains("10.1.0.0/16"));
         let policy: Policy = serde_json::from_str(r#"{"private":true,"ranges":["100.64.0.0/10"]}"#).unwrap();
         assert_eq!(policy.check("100.64.0.1".parse().unwrap()), Ok(()));
-        assert!(policy.is_wider_than_public() && !Policy::public().is_wider_than_public());
     }
 }

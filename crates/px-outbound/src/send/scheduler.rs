@@ -98,7 +98,7 @@ impl Scheduler {
     }
 
     /// Something may be due in this lane.
-    pub fn mark_dirty(&mut self, lane: u64) {
+    pub(crate) fn mark_dirty(&mut self, lane: u64) {
         let dirty = self.lanes.entry(lane).or_default();
         dirty.dirty = true;
         dirty.next_due = None;

@@ -22,7 +22,6 @@ const LONG_FILES: &[&str] = &[
     "crates/px-store-sled/src/journal/format.rs",
     "crates/px-store-sled/src/tests/commits.rs",
     "crates/px-store-sled/src/tests/rig.rs",
-    "crates/px-store/src/draft/mod.rs",
     "crates/px-testkit/src/world.rs",
     "crates/px-testkit/tests/forms.rs",
     "crates/px-testkit/tests/two_processes.rs",

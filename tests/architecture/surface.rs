@@ -48,7 +48,6 @@ const HELD_UNNAMED: &[&str] = &[
     "px-pool::PROBATION",
     "px-pool::Stalled",
     "px-server::Environment",
-    "px-store::KeyWrite",
     "px-store::OwnHook",
     "px-store::RECENT",
     "px-store::SetAsideWrite",

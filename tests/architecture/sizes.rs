@@ -35,7 +35,6 @@ const LONG_FILES: &[&str] = &[
 /// Functions that are longer: tables of cases, and one `match` each.
 const LONG_FUNCTIONS: &[&str] = &[
     "crates/px-inbound/src/route.rs::carry_out",
-    "crates/px-store-rows/src/scan.rs::read",
     "crates/px-testkit/tests/broken/mod.rs::break_store",
     "crates/px-cli/tests/cli/snapshots.rs::without_a_server",
     "crates/px-cli/tests/cli/snapshots.rs::with_a_server",
@@ -45,7 +44,6 @@ const LONG_FUNCTIONS: &[&str] = &[
     "crates/px-store-sled/examples/commit_load.rs::raw_load",
     "crates/px-store/src/conformance/differential.rs::differential",
     "crates/px-store/src/conformance/lists.rs::tables_are_scanned_in_pages",
-    "crates/px-store/tests/records/commit.rs::apply",
     "crates/px-testkit/examples/fuzz/corpus.rs::seeds",
     "crates/px-testkit/examples/fuzz/targets.rs::case",
     "crates/px-testkit/tests/interleave/mod.rs::run",

@@ -40,7 +40,6 @@ pub(crate) fn page<B: Backing + ?Sized>(
 
 pub(crate) fn read(scope: Scope, table: Table, row: &[u8], value: &Bytes) -> Result<Row, Error> {
     let key = || layout::texts_of(row).map(|(slug, identifier, _)| KeyId::new(slug, identifier));
-    let texts = || layout::texts_of(row).map(|(first, second, _)| (first.to_owned(), second.to_owned()));
     // Each row with the key that it should have, for what it says itself.
     let (read, expected) = match table {
         Table::Key => {
@@ -73,16 +72,6 @@ pub(crate) fn read(scope: Scope, table: Table, row: &[u8], value: &Bytes) -> Res
             let expected = layout::delivery_row(scope, delivery.id);
             (Row::Delivery(Box::new(delivery)), expected)
         }
-        Table::Dedup => {
-            let (slug, id) = texts()?;
-            let expected = layout::dedup_row(scope, &slug, &id);
-            (Row::Dedup(slug, id, layout::from_json(value)?), expected)
-        }
-        Table::SetAside => {
-            let (slug, id) = texts()?;
-            let expected = layout::set_aside_row(scope, &slug, &id);
-            (Row::SetAside(slug, id, layout::from_json(value)?), expected)
-        }
         Table::Work => {
             let run = RunId::from_bytes(layout::id_of(row)?);
             (Row::Work(run, layout::from_versioned(value)?), layout::work_row(scope, run))
@@ -92,11 +81,7 @@ pub(crate) fn read(scope: Scope, table: Table, row: &[u8], value: &Bytes) -> Res
             let expected = layout::timer_row(scope, &timer);
             (Row::Timer(timer), expected)
         }
-        Table::Start => {
-            let (brain, name) = texts()?;
-            let expected = layout::start_row(scope, &brain, &name);
-            (Row::Start(brain, name, layout::from_json(value)?), expected)
-        }
+        Table::Dedup | Table::SetAside | Table::Start => read_named(scope, table, row, value)?,
         Table::Forgotten => (Row::Forgotten(layout::from_json(value)?), layout::forgotten_row(scope)),
         Table::KeyCheck => (Row::KeyCheck(layout::from_versioned(value)?), layout::key_check_row(scope)),
         Table::Token => {
@@ -110,6 +95,26 @@ pub(crate) fn read(scope: Scope, table: Table, row: &[u8], value: &Bytes) -> Res
         return Err(Error::Corrupt("a row lies under another one's key".into()));
     }
     Ok(read)
+}
+
+/// Reads a row of one of the tables whose rows are known by two texts.
+fn read_named(scope: Scope, table: Table, row: &[u8], value: &Bytes) -> Result<(Row, RowKey), Error> {
+    let (first, second, _) = layout::texts_of(row)?;
+    let (first, second) = (first.to_owned(), second.to_owned());
+    Ok(match table {
+        Table::Dedup => {
+            let expected = layout::dedup_row(scope, &first, &second);
+            (Row::Dedup(first, second, layout::from_json(value)?), expected)
+        }
+        Table::SetAside => {
+            let expected = layout::set_aside_row(scope, &first, &second);
+            (Row::SetAside(first, second, layout::from_json(value)?), expected)
+        }
+        _ => {
+            let expected = layout::start_row(scope, &first, &second);
+            (Row::Start(first, second, layout::from_json(value)?), expected)
+        }
+    })
 }
 
 fn read_outbox(scope: Scope, table: Table, row: &[u8], value: &Bytes) -> Result<(Row, RowKey), Error> {

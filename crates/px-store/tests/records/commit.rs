@@ -1,9 +1,11 @@
 //! A batch over maps of records: its preconditions in the order in which the
 //! contract names the one that failed, then its changes.
 
-use px_store::outbox::OutboxConflict;
+use px_store::outbox::{OutboxBatch, OutboxConflict};
 use px_store::tokens::TokenWrite;
-use px_store::{Batch, Conflict, Versioned, WorkChange};
+use px_store::{
+    Batch, Conflict, DeliveryWrite, ForgetWrite, ForgottenWrite, Versioned, WorkChange, WorkWrite,
+};
 
 use super::{Kept, Maps};
 
@@ -130,17 +132,7 @@ pub(super) fn apply(maps: &mut Maps, batch: Batch) {
     for (brain, key, record) in batch.start_keys {
         maps.starts.insert((brain, key), record);
     }
-    for write in batch.work {
-        match write.change {
-            WorkChange::Keep => {}
-            WorkChange::Put(version, record) => {
-                maps.work.insert(write.run, Versioned { version, record });
-            }
-            WorkChange::Remove => {
-                maps.work.remove(&write.run);
-            }
-        }
-    }
+    apply_work(maps, batch.work);
     for write in batch.keys.into_iter().filter(|write| write.changed) {
         match write.record {
             Some(record) => maps.keys.insert(write.key, Versioned { version: write.version, record }),
@@ -158,43 +150,12 @@ pub(super) fn apply(maps: &mut Maps, batch: Batch) {
             None => maps.queues.remove(&(key, place)),
         };
     }
-    for write in batch.deliveries {
-        let mut delivery = write.delivery;
-        delivery.revision += 1;
-        maps.deliveries.insert(delivery.id, delivery);
-    }
-    for write in batch.forget {
-        maps.deliveries.remove(&write.delivery);
-        for (provider_id, _) in write.provider_ids {
-            maps.dedups.remove(&(write.slug.clone(), provider_id));
-        }
-        for (provider_id, _) in write.set_asides {
-            maps.set_asides.remove(&(write.slug.clone(), provider_id));
-        }
-    }
-    maps.forgotten = batch.forgotten.map(|write| write.record).or(maps.forgotten);
+    apply_inbox(maps, (batch.deliveries, batch.forget, batch.forgotten));
     for timer in batch.disarm {
         maps.timers.remove(&(timer.due, timer.kind));
     }
     maps.timers.extend(batch.arm.into_iter().map(|timer| ((timer.due, timer.kind), ())));
-    for write in batch.outbox.hooks {
-        maps.hooks.insert(write.hook.id, Versioned { version: write.version, record: write.hook });
-    }
-    for write in batch.outbox.outgoing {
-        let mut outgoing = write.outgoing;
-        outgoing.version += 1;
-        maps.outgoing.insert(outgoing.id, outgoing);
-    }
-    for outgoing in batch.outbox.removed {
-        maps.outgoing.remove(&outgoing.id);
-        maps.attempts.retain(|(id, _), _| *id != outgoing.id);
-    }
-    maps.attempts
-        .extend(batch.outbox.attempts.into_iter().map(|(id, attempt)| ((id, attempt.number), attempt)));
-    for endpoint in batch.outbox.endpoints {
-        maps.endpoints.insert(endpoint.lane, endpoint);
-    }
-    maps.endpoints.retain(|_, endpoint| !endpoint.is_well());
+    apply_outbox(maps, batch.outbox);
     if let Some(write) = batch.key_check {
         maps.key_check = Some(Versioned { version: write.version, record: write.check });
     }
@@ -208,4 +169,59 @@ pub(super) fn apply(maps: &mut Maps, batch: Batch) {
             }
         }
     }
+}
+
+fn apply_work(maps: &mut Maps, writes: Vec<WorkWrite>) {
+    for write in writes {
+        match write.change {
+            WorkChange::Keep => {}
+            WorkChange::Put(version, record) => {
+                maps.work.insert(write.run, Versioned { version, record });
+            }
+            WorkChange::Remove => {
+                maps.work.remove(&write.run);
+            }
+        }
+    }
+}
+
+fn apply_inbox(
+    maps: &mut Maps,
+    (deliveries, forget, forgotten): (Vec<DeliveryWrite>, Vec<ForgetWrite>, Option<ForgottenWrite>),
+) {
+    for write in deliveries {
+        let mut delivery = write.delivery;
+        delivery.revision += 1;
+        maps.deliveries.insert(delivery.id, delivery);
+    }
+    for write in forget {
+        maps.deliveries.remove(&write.delivery);
+        for (provider_id, _) in write.provider_ids {
+            maps.dedups.remove(&(write.slug.clone(), provider_id));
+        }
+        for (provider_id, _) in write.set_asides {
+            maps.set_asides.remove(&(write.slug.clone(), provider_id));
+        }
+    }
+    maps.forgotten = forgotten.map(|write| write.record).or(maps.forgotten);
+}
+
+fn apply_outbox(maps: &mut Maps, outbox: OutboxBatch) {
+    for write in outbox.hooks {
+        maps.hooks.insert(write.hook.id, Versioned { version: write.version, record: write.hook });
+    }
+    for write in outbox.outgoing {
+        let mut outgoing = write.outgoing;
+        outgoing.version += 1;
+        maps.outgoing.insert(outgoing.id, outgoing);
+    }
+    for outgoing in outbox.removed {
+        maps.outgoing.remove(&outgoing.id);
+        maps.attempts.retain(|(id, _), _| *id != outgoing.id);
+    }
+    maps.attempts.extend(outbox.attempts.into_iter().map(|(id, attempt)| ((id, attempt.number), attempt)));
+    for endpoint in outbox.endpoints {
+        maps.endpoints.insert(endpoint.lane, endpoint);
+    }
+    maps.endpoints.retain(|_, endpoint| !endpoint.is_well());
 }

@@ -135,8 +135,10 @@ impl Stage {
                 record.body = bytes::Bytes::new();
             }
             draft.put_delivery(record);
+            let born_claimed = draft.claim_ready(self.claimer.as_ref());
             match self.store.commit(draft.into_batch(), Admission::Refuse).await? {
                 Outcome::Committed { .. } => {
+                    born_claimed.committed();
                     states.into_iter().for_each(metrics::entered);
                     self.set_aside.forget(&superseded);
                     return Ok(answer);

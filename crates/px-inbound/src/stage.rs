@@ -13,7 +13,7 @@ use px_core::{Clock, DeliveryId, Ids, Scope, Stopwatch, Timestamp};
 use px_pool::Pool;
 use px_sdk::verify::Scheme;
 use px_sdk::{RawInbound, Received};
-use px_store::{Admission, Delivery, DeliveryFilter, Draft, InboxEvent, InboxState, Outcome, Store};
+use px_store::{Admission, Claimer, Delivery, DeliveryFilter, Draft, InboxEvent, InboxState, Outcome, Store};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, OnceCell};
@@ -67,6 +67,8 @@ pub struct Stage {
     pub(crate) urls: UrlView,
     /// The threads that users' code runs on.
     pub(crate) pool: Pool,
+    /// Whoever runs in this process what a delivery makes ready.
+    pub(crate) claimer: Option<Arc<dyn Claimer>>,
     rejected: Rejections,
     /// Deliveries whose body is their id, one at a time.
     pub(crate) bodies: Turns,
@@ -105,6 +107,7 @@ impl Stage {
             forms: crate::form::endpoint().ok(),
             urls,
             pool: Pool::inline(),
+            claimer: None,
             rejected: Rejections::default(),
             bodies: Turns::default(),
             set_aside: SetAsides::default(),
@@ -125,6 +128,14 @@ impl Stage {
     #[must_use]
     pub fn with_pool(mut self, pool: Pool) -> Self {
         self.pool = pool;
+        self
+    }
+
+    /// Gives the runs that deliveries make ready to this claimer, as far as it
+    /// has places for them.
+    #[must_use]
+    pub fn with_claimer(mut self, claimer: Arc<dyn Claimer>) -> Self {
+        self.claimer = Some(claimer);
         self
     }
 

@@ -9,13 +9,14 @@ use http::HeaderValue;
 use px_core::key::FORM_SLUG;
 use px_core::metrics::Metric;
 use px_core::{Clock, Ids, Scope};
-use px_engine::{Engine, Limits, Parts};
+use px_engine::{Engine, Limits, Parts, Places};
 use px_inbound::verify::{Network, UrlView, local};
 use px_inbound::{Endpoint, Gate, GateLimits, Policy, RejectionLimits, Retention, Schema, Setup, Stage};
 use px_outbound::Sender;
 use px_pool::{Limits as PoolLimits, Pool};
 use px_sdk::Registry;
 use px_store::Store;
+use px_store::cluster::{Cluster as _, OneMember};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -252,13 +253,17 @@ impl Checked {
     ) -> Result<(Shared, Vec<String>), StartError> {
         let base_url = options.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let base_url = base_url.trim_end_matches('/').to_owned();
+        let member = OneMember::new(options.ids.version(options.clock.now()));
+        let places =
+            Places::new(member.me(), Arc::clone(&options.registry), options.limits.max_concurrent_steps);
         let parts = Parts {
             store: Arc::clone(&options.store),
             registry: Arc::clone(&options.registry),
             clock: Arc::clone(&options.clock),
             ids: Arc::clone(&options.ids),
             scope: Scope::default(),
-            owner: options.ids.version(options.clock.now()),
+            cluster: Arc::new(member),
+            places: Arc::clone(&places),
             pool: pool.clone(),
         };
         let operator = outbound::prepare(options, address, &base_url, &mut self.warnings).await?;
@@ -277,6 +282,7 @@ impl Checked {
             urls.clone(),
         )
         .with_rejections(options.rejections)
+        .with_claimer(places)
         .with_pool(pool);
         let app = App {
             stage,

@@ -82,6 +82,25 @@ pub struct WorkWrite {
     pub change: WorkChange,
 }
 
+impl WorkWrite {
+    /// The claim of a run that this write makes ready and gives to a member at
+    /// once: its fence. A claim of a run that was ready before demands that row.
+    #[must_use]
+    pub fn born_claimed(&self) -> Option<u64> {
+        match &self.change {
+            WorkChange::Put(fence, row) if row.owner.is_some() && self.expected.is_none() => Some(*fence),
+            _ => None,
+        }
+    }
+
+    fn ready_hint(&self) -> Option<Hint> {
+        match &self.change {
+            WorkChange::Put(_, row) if row.owner.is_none() => Some(Hint::Work(self.run)),
+            _ => self.born_claimed().map(|fence| Hint::Claimed(self.run, fence)),
+        }
+    }
+}
+
 /// What becomes of the row of a ready run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WorkChange {
@@ -171,11 +190,9 @@ impl Batch {
     #[must_use]
     pub fn hints(&self) -> Vec<Hint> {
         let mut hints: Vec<_> = self.runs.iter().map(|write| Hint::Run(write.run.id)).collect();
-        let is_ready =
-            |work: &&WorkWrite| matches!(&work.change, WorkChange::Put(_, row) if row.owner.is_none());
         let is_revoked = |work: &&WorkWrite| work.expected.is_none() && work.change == WorkChange::Remove;
         hints.extend(self.work.iter().filter(is_revoked).map(|work| Hint::Revoked(work.run)));
-        hints.extend(self.work.iter().filter(is_ready).map(|work| Hint::Work(work.run)));
+        hints.extend(self.work.iter().filter_map(WorkWrite::ready_hint));
         if !self.arm.is_empty() {
             hints.push(Hint::Timer);
         }

@@ -6,6 +6,8 @@
 
 pub mod audit;
 mod batch;
+mod claimer;
+pub mod cluster;
 #[cfg(feature = "conformance")]
 #[expect(
     clippy::expect_used,
@@ -33,10 +35,11 @@ pub use batch::{
     Batch, Conflict, DedupWrite, DeliveryWrite, ForgetWrite, KeyWrite, LogTail, Outcome, RunRecord, RunWrite,
     WorkChange, WorkWrite,
 };
+pub use claimer::{Claimer, Reservations};
 pub use draft::{Draft, DraftError};
 pub use embedded::Embedded;
 pub use error::Error;
-pub use hints::{Hint, HintBus};
+pub use hints::{Hint, HintBus, Ready};
 pub use layout::Table;
 pub use memory::MemoryRows;
 pub use model::{

@@ -1,0 +1,217 @@
+//! Who has a run: nobody takes one from a member of the cluster that lives, a
+//! run is born claimed where its event was accepted, and a takeover loses nothing.
+//! The engine's own loops, in virtual time.
+
+#![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use px_core::{Clock, Ids, RunId, RunStatus, Scope, Timestamp};
+use px_engine::{Engine, Limits, Parts, Places, StartRequest, Started};
+use px_pool::Pool;
+use px_sdk::{Brain, Cx, Next, Registry, Result, brain};
+use px_store::cluster::{Cluster, Member, MemoryCluster, OneMember};
+use px_store::{Embedded, MemoryRows, Store, Work};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+const LEASE: Duration = Duration::from_secs(3);
+
+/// Virtual time as the clock of px.
+#[derive(Debug, Clone, Copy)]
+struct Virtual(tokio::time::Instant);
+
+impl Clock for Virtual {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(1_767_225_600_000).after(self.0.elapsed())
+    }
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Job {
+    name: String,
+}
+
+/// The names of the steps that have begun, in order, over all tests.
+static BEGUN: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+fn begun(name: &str) -> usize {
+    BEGUN.lock().unwrap().iter().filter(|begun| *begun == name).count()
+}
+
+/// Works for eight seconds.
+fn works() -> Brain<Job> {
+    brain("works").step("work", work).build()
+}
+px_sdk::brain!(works);
+
+async fn work(_cx: Cx, job: Job) -> Result<Next<Job>> {
+    BEGUN.lock().unwrap().push(job.name.clone());
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    Ok(Next(job))
+}
+
+/// What several processes share.
+struct House {
+    store: Arc<dyn Store>,
+    clock: Virtual,
+    ids: Arc<Ids>,
+    cluster: MemoryCluster,
+}
+
+impl House {
+    fn new() -> Self {
+        let clock = Virtual(tokio::time::Instant::now());
+        Self {
+            store: Arc::new(Embedded::new(MemoryRows::new())),
+            clock,
+            ids: Arc::new(Ids::counted(0)),
+            cluster: MemoryCluster::new(Arc::new(clock), LEASE),
+        }
+    }
+
+    fn member(&self) -> Arc<dyn Cluster> {
+        let id = self.ids.version(self.clock.now());
+        Arc::new(self.cluster.join(Member { id, brains: BTreeSet::new(), slugs: BTreeSet::new() }))
+    }
+
+    fn alone(&self) -> Arc<dyn Cluster> {
+        Arc::new(OneMember::new(self.ids.version(self.clock.now())))
+    }
+
+    fn parts(&self, cluster: Arc<dyn Cluster>, steps: usize) -> Parts {
+        let registry = Arc::new(Registry::collect().unwrap());
+        Parts {
+            store: Arc::clone(&self.store),
+            places: Places::new(cluster.me(), Arc::clone(&registry), steps),
+            registry,
+            clock: Arc::new(self.clock),
+            ids: Arc::clone(&self.ids),
+            scope: Scope::default(),
+            cluster,
+            pool: Pool::inline(),
+        }
+    }
+
+    async fn status(&self, run: RunId) -> RunStatus {
+        self.store.run(Scope::default(), run).await.unwrap().unwrap().run.status
+    }
+
+    async fn deaths(&self, run: RunId) -> Option<u32> {
+        self.store.work_of(Scope::default(), run).await.unwrap().map(|work| work.record.deaths)
+    }
+}
+
+async fn start(parts: &Parts, name: &str) -> RunId {
+    let request = StartRequest {
+        brain: "works".into(),
+        initial_state: serde_json::json!({ "name": name }),
+        options: serde_json::json!({}),
+        request_id: None,
+        traceparent: None,
+        idempotency_key: None,
+        hook: None,
+    };
+    match parts.start_run(request).await.unwrap() {
+        Started::New(run) => run,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn pass(seconds: u64) {
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_engines_over_one_store_begin_a_healthy_step_of_eight_seconds_once() {
+    let house = House::new();
+    let (one, other) = (house.parts(house.member(), 8), house.parts(house.member(), 8));
+    let engines = [Engine::start(one.clone(), Limits::default()), Engine::start(other, Limits::default())];
+    let run = start(&one, "healthy").await;
+    pass(7).await;
+    assert_eq!((house.status(run).await, house.deaths(run).await), (RunStatus::Running, Some(0)));
+    pass(2).await;
+    assert_eq!((house.status(run).await, begun("healthy")), (RunStatus::Complete, 1));
+    for engine in engines {
+        engine.shutdown(Duration::ZERO).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_dead_member_had_goes_on_elsewhere_within_its_lease_and_a_second() {
+    let house = House::new();
+    let dies = house.parts(house.member(), 8);
+    let engine = Engine::start(dies.clone(), Limits::default());
+    // Whoever judges has been there for the length of a lease.
+    pass(4).await;
+    let run = start(&dies, "taken over").await;
+    pass(1).await;
+    let lives = Engine::start(house.parts(house.member(), 8), Limits::default());
+    pass(4).await;
+    assert_eq!(begun("taken over"), 1);
+    drop(engine);
+    pass(3).await;
+    assert_eq!(begun("taken over"), 1, "its lease is not over");
+    pass(2).await;
+    assert_eq!((begun("taken over"), house.deaths(run).await), (2, Some(1)));
+    pass(8).await;
+    assert_eq!((house.status(run).await, begun("taken over")), (RunStatus::Complete, 2));
+    lives.shutdown(Duration::ZERO).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_member_gives_back_at_its_end_counts_no_death_and_waits_for_no_lease() {
+    let house = House::new();
+    let first = house.parts(house.member(), 8);
+    let ends = Engine::start(first.clone(), Limits::default());
+    let run = start(&first, "given back").await;
+    pass(1).await;
+    let stays = Engine::start(house.parts(house.member(), 8), Limits::default());
+    pass(1).await;
+    ends.shutdown(Duration::ZERO).await;
+    pass(1).await;
+    assert_eq!((begun("given back"), house.deaths(run).await), (2, Some(0)));
+    stays.shutdown(Duration::ZERO).await;
+}
+
+/// Up to a whole engine's runs were there when it was killed: those that have
+/// died with two processes run four at a time, and begin one after the other.
+#[tokio::test(start_paused = true)]
+async fn rule_36_runs_that_two_processes_died_with_are_tried_four_at_once_a_second_apart() {
+    let house = House::new();
+    let first = house.parts(house.alone(), 8);
+    let mut runs = Vec::new();
+    for number in 0..6 {
+        runs.push(start(&first, &format!("suspect {number}")).await);
+    }
+    for run in &runs {
+        let mut draft = px_store::Draft::new(
+            &*house.store,
+            &*first.registry,
+            &house.ids,
+            Scope::default(),
+            house.clock.now(),
+        );
+        let work = Work { since: house.clock.now(), owner: Some(7), deaths: 1 };
+        draft.put_work(*run, house.ids.version(house.clock.now()), work);
+        house.store.commit(draft.into_batch(), px_store::Admission::Wait).await.unwrap();
+    }
+    let innocent = start(&first, "innocent").await;
+    let engine = Engine::start(house.parts(house.alone(), 5), Limits::default());
+    let count = || BEGUN.lock().unwrap().iter().filter(|name| name.starts_with("suspect")).count();
+    let mut seen = Vec::new();
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_millis(950)).await;
+        seen.push(count());
+    }
+    assert_eq!(seen, [1, 2, 3, 4, 4, 4, 4, 4, 5, 6], "each works for eight seconds");
+    assert_eq!(begun("innocent"), 1, "those that wait for their turn hold no place");
+    pass(20).await;
+    for run in runs.iter().chain([&innocent]) {
+        assert_eq!(house.status(*run).await, RunStatus::Complete);
+    }
+    engine.shutdown(Duration::ZERO).await;
+}

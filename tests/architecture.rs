@@ -18,7 +18,8 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("px-sdk", &["px-core"]),
     ("px-derive", &[]),
     ("px-store", &["px-core"]),
-    ("px-store-sled", &["px-core", "px-store"]),
+    ("px-store-rows", &["px-core", "px-store"]),
+    ("px-store-sled", &["px-core", "px-store", "px-store-rows"]),
     ("px-verify", &["px-core", "px-sdk"]),
     ("px-receive", &["px-core", "px-sdk", "px-verify"]),
     ("px-inbound", &["px-core", "px-pool", "px-sdk", "px-store", "px-verify"]),
@@ -36,6 +37,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
             "px-client",
             "px-sdk",
             "px-store",
+            "px-store-rows",
             "px-store-sled",
             "px-inbound",
             "px-engine",
@@ -44,7 +46,19 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
             "px-server",
         ],
     ),
-    ("px-testkit", &["px-core", "px-pool", "px-sdk", "px-store", "px-inbound", "px-engine", "px-outbound"]),
+    (
+        "px-testkit",
+        &[
+            "px-core",
+            "px-pool",
+            "px-sdk",
+            "px-store",
+            "px-store-rows",
+            "px-inbound",
+            "px-engine",
+            "px-outbound",
+        ],
+    ),
     ("px", &["px-derive", "px-sdk", "px-receive", "px-outbound", "px-cli", "px-testkit"]),
 ];
 
@@ -212,7 +226,7 @@ fn there_is_one_write_seam() {
         &allowed,
         "only accept, the sweep, the engine, the sender and the API tokens commit",
     );
-    let rows = ["crates/px-store/src/", "crates/px-store-sled/src/"];
+    let rows = ["crates/px-store-rows/src/", "crates/px-store-sled/src/"];
     nowhere_but(&[".submit("], &rows, "only the store hands rows to a backing");
 }
 

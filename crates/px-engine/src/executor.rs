@@ -113,7 +113,8 @@ async fn claim_and_run(
         Some(writing.as_mut().await)
     } else {
         // Written, not awaited: nobody else claims, so the step runs while the
-        // claim becomes durable. Its own commit comes behind and demands its fence.
+        // claim becomes durable, and the step's own commit demands its fence.
+        // `Store::commit` promises that a commit comes behind an earlier one of its run.
         writing.as_mut().now_or_never()
     };
     match written {

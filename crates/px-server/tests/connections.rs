@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use px_sdk::{Inbound, Registry, Reply, Result, verify};
 use px_server::{ConnectionLimits, Options, Running};
-use px_store::{Embedded, MemoryRows};
+use px_store_rows::{Embedded, MemoryRows};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -22,7 +22,7 @@ use px_inbound::{GateLimits, Policy, Setup};
 use px_sdk::verify::{self, Key, Verification};
 use px_sdk::{Brain, Cx, Inbound, Next, Received, Registry, Reply, Result, brain};
 use px_server::{Options, Running, WebhookOptions};
-use px_store::{Embedded, MemoryRows};
+use px_store_rows::{Embedded, MemoryRows};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use px_sdk::{Brain, Cx, Form, Next, Registry, Result, Waiting, brain, form, wait_for};
 use px_server::{Options, Running};
-use px_store::{Embedded, MemoryRows};
+use px_store_rows::{Embedded, MemoryRows};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

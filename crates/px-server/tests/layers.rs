@@ -17,7 +17,7 @@ use px_sdk::layer::{self, BoxError, Next, Request, Response};
 use px_sdk::verify::{self, Refused, equal};
 use px_sdk::{Inbound, Received, Registry, Reply, Result};
 use px_server::{Options, Running, WebhookOptions};
-use px_store::{Embedded, MemoryRows};
+use px_store_rows::{Embedded, MemoryRows};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

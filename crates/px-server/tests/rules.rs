@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use px_sdk::{Again, Brain, Cx, Form, Next, Registry, Result, Waiting, brain, form, items, wait_for};
 use px_server::{Options, Running};
-use px_store::{Embedded, MemoryRows};
+use px_store_rows::{Embedded, MemoryRows};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use px_sdk::{Inbound, Registry, Result, verify};
 use px_server::{Options, Running};
-use px_store::{Embedded, MemoryRows};
+use px_store_rows::{Embedded, MemoryRows};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -18,7 +18,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use px_store::rows::{Admission, Backing, Check, Expect, RowBatch, RowOp, RowOutcome};
+use px_store::Admission;
+use px_store_rows::{Backing, Check, Expect, RowBatch, RowOp, RowOutcome};
 use px_store_sled::{Options, SledRows};
 
 type Failure = Box<dyn Error + Send + Sync>;

@@ -22,9 +22,8 @@ use px_core::wait::{Registration, Wait, WaitMode};
 use px_core::{Ids, KeyId, Scope, Timestamp};
 use px_store::audit::{Progress, audit};
 use px_store::conformance::AnyBrain;
-use px_store::{
-    Admission, Batch, DedupRecord, DedupWrite, Delivery, Draft, Embedded, InboxEvent, InboxState, Store,
-};
+use px_store::{Admission, Batch, DedupRecord, DedupWrite, Delivery, Draft, InboxEvent, InboxState, Store};
+use px_store_rows::Embedded;
 use px_store_sled::{Options, SledRows};
 use serde_json::json;
 use tokio::task::JoinSet;

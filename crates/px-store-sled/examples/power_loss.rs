@@ -27,7 +27,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use px_store::rows::{Admission, Backing, Check, Expect, Order, RowBatch, RowOp, RowOutcome};
+use px_store::Admission;
+use px_store_rows::{Backing, Check, Expect, Order, RowBatch, RowOp, RowOutcome};
 use px_store_sled::{Options, SledRows};
 
 type Failure = Box<dyn Error + Send + Sync>;

@@ -1,7 +1,7 @@
 //! A batch as this store passes it on: a [`RowBatch`] whose values are packed.
 
 use px_store::Hint;
-use px_store::rows::{Check, RowBatch, RowKey, RowOp};
+use px_store_rows::{Check, RowBatch, RowKey, RowOp};
 
 use crate::packing::Stored;
 

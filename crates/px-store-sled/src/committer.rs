@@ -12,7 +12,7 @@ use bytes::Bytes;
 use foldhash::fast::RandomState;
 use px_core::Stopwatch;
 use px_store::Error;
-use px_store::rows::RowOutcome;
+use px_store_rows::RowOutcome;
 
 use crate::change::{Change, Changes};
 use crate::journal::format::RecordBuffer;

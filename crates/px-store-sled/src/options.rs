@@ -14,14 +14,14 @@ pub struct Options {
     pub cache_bytes: u64,
 
     /// Batches that may wait for the committer before
-    /// [`Admission::Refuse`](px_store::rows::Admission::Refuse) is answered
+    /// [`Admission::Refuse`](px_store::Admission::Refuse) is answered
     /// with `Busy`.
     pub queue_batches: usize,
     /// Bytes of batches that may wait for the committer before `Refuse` is
     /// answered with `Busy`.
     pub queue_bytes: usize,
     /// Batches that may wait when their callers said
-    /// [`Admission::Wait`](px_store::rows::Admission::Wait). They wait in the
+    /// [`Admission::Wait`](px_store::Admission::Wait). They wait in the
     /// same line as the others; only past this far bound are they answered
     /// with `Busy`, too.
     pub waiting_batches: usize,

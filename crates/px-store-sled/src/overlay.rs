@@ -10,7 +10,7 @@ use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 
-use px_store::rows::{Expect, Order, RowKey};
+use px_store_rows::{Expect, Order, RowKey};
 
 use crate::change::{Change, Changes};
 use crate::packing::Stored;
@@ -271,7 +271,7 @@ impl Overlay {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use px_store::rows::Check;
+    use px_store_rows::Check;
 
     use super::*;
 

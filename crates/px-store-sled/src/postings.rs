@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use px_store::Error;
-use px_store::rows::Order;
+use px_store_rows::Order;
 
 use crate::packing::Stored;
 use crate::tree::{Tree, Write};

@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use px_store::Error;
-use px_store::rows::{Admission, RowOutcome};
+use px_store::{Admission, Error};
+use px_store_rows::RowOutcome;
 use tokio::sync::oneshot;
 
 use crate::change::Changes;
@@ -214,7 +214,7 @@ pub(crate) fn weight(batch: &Changes) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use px_store::rows::RowKey;
+    use px_store_rows::RowKey;
 
     use super::*;
     use crate::change::Change;

@@ -7,8 +7,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use px_store::rows::{Check, Order, RowKey, RowStats};
-use px_store::{Error, HintBus};
+use px_store::{Error, HintBus, RowStats};
+use px_store_rows::{Check, Order, RowKey};
 
 use crate::applier::Signals;
 use crate::health::Health;

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use px_store::rows::{Admission, Backing, BoxFuture, Order, RowBatch, RowOutcome, RowStats};
-use px_store::{Error, HintBus};
+use px_store::{Admission, BoxFuture, Error, HintBus, RowStats};
+use px_store_rows::{Backing, Order, RowBatch, RowOutcome};
 use tokio::sync::watch;
 
 use crate::applier::{APPLIED_KEY, Applier, Signals};

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use px_store::Error;
-use px_store::rows::Order;
+use px_store_rows::Order;
 
 use crate::journal::disk::is_full;
 use crate::packing::{HEAD_BYTES, Head, PACKED_UP_TO, Stored, unpack};

@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use px_store::{Embedded, MemoryRows, Store};
+use px_store::Store;
+use px_store_rows::{Embedded, MemoryRows};
 use px_store_sled::{Options, SledRows};
 use tempfile::TempDir;
 

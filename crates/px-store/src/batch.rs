@@ -5,21 +5,45 @@ use std::sync::Arc;
 use bytes::Bytes;
 use px_core::{DeliveryId, Event, KeyId, KeyRecord, Run, RunId, Scope, TokenId};
 
+use crate::error::Error;
 use crate::hints::Hint;
 use crate::model::{DedupRecord, Delivery, Forgotten, QueuedEvent, StartKey, Timer, Work};
-use crate::outbox::{HookWrite, OutboxBatch, OutboxConflict, Source, Told};
+use crate::outbox::{OutboxBatch, OutboxConflict, Told};
 use crate::tokens::TokenWrite;
 
-/// The newest entries of a run's log, which lie in the run's own row until
-/// they outgrow it. Opaque to everybody but the store that gave it out.
+/// What a store gives out beside a run and is given back with the next write of
+/// it: the newest entries of the log, where the store keeps them with the run,
+/// and what hooks were told of it. A draft changes only what was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogTail {
-    pub(crate) first_seq: u64,
-    pub(crate) lines: Bytes,
-    pub(crate) told: Option<Arc<Told>>,
+    /// The `seq` of the first entry here; where there is none, the one after the
+    /// run's last.
+    pub first_seq: u64,
+    /// The entries, each as JSON and ended by a line feed. Empty in a store that
+    /// appends entries without having to read the ones before them.
+    pub lines: Bytes,
+    /// What hooks have been told of the run, if they have been: it is stored with
+    /// the run, by every store.
+    pub told: Option<Arc<Told>>,
 }
 
 impl LogTail {
+    /// The entries after a `seq`, at most `limit`. They are counted by their
+    /// places, not by what they say of themselves.
+    pub fn entries(&self, after: u64, limit: usize) -> impl Iterator<Item = Result<Event, Error>> {
+        let skip = usize::try_from((after + 1).saturating_sub(self.first_seq)).unwrap_or(usize::MAX);
+        let parse = |line| {
+            serde_json::from_slice(line)
+                .map_err(|error| Error::Corrupt(format!("a record does not parse: {error}")))
+        };
+        self.lines
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .skip(skip)
+            .take(limit)
+            .map(parse)
+    }
+
     /// What hooks have been told of the run, if they have been.
     #[must_use]
     pub fn told(&self) -> Option<&Told> {
@@ -67,7 +91,7 @@ pub struct RunWrite {
     pub expected: u64,
     /// The events that are new.
     pub events: Vec<Event>,
-    /// As it was read.
+    /// As it was read, with what the events told hooks.
     pub tail: LogTail,
 }
 
@@ -91,6 +115,12 @@ impl WorkWrite {
             WorkChange::Put(fence, row) if row.owner.is_some() && self.expected.is_none() => Some(*fence),
             _ => None,
         }
+    }
+
+    /// Whether the run belongs to a member after this.
+    #[must_use]
+    pub fn is_claim(&self) -> bool {
+        matches!(&self.change, WorkChange::Put(_, row) if row.owner.is_some())
     }
 
     fn ready_hint(&self) -> Option<Hint> {
@@ -197,8 +227,7 @@ impl Batch {
             hints.push(Hint::Timer);
         }
         // Those of single runs are in no book.
-        let is_own = |write: &HookWrite| matches!(write.hook.source, Source::Run(_));
-        if !self.outbox.hooks.iter().all(is_own) {
+        if !self.outbox.hooks.iter().all(|write| write.hook.is_own()) {
             hints.push(Hint::Hooks);
         }
         let due = self.outbox.outgoing.iter().filter_map(|write| write.outgoing.due_row());
@@ -212,7 +241,8 @@ impl Batch {
 pub enum Outcome {
     /// The batch is durable.
     Committed {
-        /// Its place in the order of all commits.
+        /// Its number: it grows within one process, and two commits of one process
+        /// never have the same.
         sequence: u64,
     },
     /// A precondition did not hold; nothing was changed.

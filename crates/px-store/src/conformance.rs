@@ -81,8 +81,9 @@ pub mod cases {
         what_is_due_is_found_by_lane_and_time,
     };
     pub use super::runs::{
-        a_demanded_run_that_changed_is_a_conflict, a_long_log_is_read_from_any_place,
-        a_run_and_its_log_are_read_back, a_stale_fence_commits_nothing, timers_are_found_when_due,
+        a_commit_comes_behind_an_earlier_one_of_its_run, a_demanded_run_that_changed_is_a_conflict,
+        a_long_log_is_read_from_any_place, a_run_and_its_log_are_read_back, a_stale_fence_commits_nothing,
+        timers_are_found_when_due,
     };
 }
 
@@ -95,7 +96,7 @@ macro_rules! store_conformance {
             a_run_and_its_log_are_read_back, a_long_log_is_read_from_any_place,
             a_key_that_changed_is_a_conflict, a_demanded_run_that_changed_is_a_conflict, a_delivery_that_changed_is_a_conflict,
             a_known_provider_id_is_a_conflict,
-            a_stale_fence_commits_nothing, events_and_waits_meet, timers_are_found_when_due,
+            a_stale_fence_commits_nothing, a_commit_comes_behind_an_earlier_one_of_its_run, events_and_waits_meet, timers_are_found_when_due,
             lists_are_filtered_and_page, tables_are_scanned_in_pages, commits_are_numbered,
             what_happens_is_told_in_its_commit, a_run_has_a_hook_of_its_own,
             what_is_forgotten_is_nowhere, what_changed_meanwhile_is_not_forgotten,

@@ -1,8 +1,10 @@
 //! Storage as px's stages see it: the [`Store`] trait, the [`Batch`] that is
-//! its one write, and the [`Draft`] that a stage fills before it commits.
+//! its one write, and the [`Draft`] that a stage fills before it commits. With
+//! them the audit of what a store holds, and the suite that every store must
+//! pass.
 //!
-//! Under it, for embedded stores, rows and the [`rows::Backing`] that keeps
-//! them; the one in memory is here, the one on disk is px-store-sled.
+//! How records lie anywhere is not known here. Stores of rows are px-store-rows,
+//! with the one in memory; px-store-sled keeps such rows on disk.
 
 pub mod audit;
 mod batch;
@@ -16,20 +18,14 @@ pub mod cluster;
 )]
 pub mod conformance;
 mod draft;
-mod embedded;
 mod error;
 mod hints;
-mod layout;
-mod lists;
-mod memory;
+mod inspect;
 mod model;
 pub mod outbox;
-mod recent;
-pub mod rows;
 mod scan;
 mod store;
 pub mod tokens;
-mod transfer;
 
 pub use batch::{
     Batch, Conflict, DedupWrite, DeliveryWrite, ForgetWrite, KeyWrite, LogTail, Outcome, RunRecord, RunWrite,
@@ -37,16 +33,12 @@ pub use batch::{
 };
 pub use claimer::{Claimer, Reservations};
 pub use draft::{Draft, DraftError};
-pub use embedded::Embedded;
 pub use error::Error;
 pub use hints::{Hint, HintBus, Ready};
-pub use layout::Table;
-pub use memory::MemoryRows;
+pub use inspect::{Inspect, RowStats};
 pub use model::{
     DedupRecord, Delivery, Forgotten, InboxEvent, InboxState, PinnedReply, QueuedEvent, StartIntent,
     StartKey, Timer, TimerKind, Versioned, Work,
 };
-pub use rows::{Admission, BoxFuture, RowStats};
-pub use scan::{Cursor, Row, Scan};
-pub use store::{DeliveryFilter, DeliveryList, Page, Read, RunFilter, Store};
-pub use transfer::RawRow;
+pub use scan::{Cursor, Row, Scan, Table};
+pub use store::{Admission, BoxFuture, DeliveryFilter, DeliveryList, Page, Read, RunFilter, Store};

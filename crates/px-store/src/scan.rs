@@ -1,26 +1,73 @@
 //! Scans: whole tables in typed pages, for tools that look at everything, such
-//! as the audit and the export. A page is bounded in rows, and a row that
-//! cannot be read is given out as such, so that one damaged row does not hide
-//! the others.
+//! as the audit. A page is bounded in rows, and a row that cannot be read is
+//! given out as such, so that one damaged row does not hide the others.
 //!
-//! This file refuses to know what the rows have to do with each other.
+//! This file refuses to know where rows lie and what they have to do with each
+//! other.
 
-use std::fmt::Write as _;
-
-use bytes::Bytes;
-use px_core::{DeliveryId, KeyId, KeyRecord, OutgoingId, RunId, RunStatus, Scope};
+use px_core::{KeyId, KeyRecord, OutgoingId, RunId};
 
 use crate::batch::RunRecord;
-use crate::error::Error;
-use crate::layout::{self, Table};
 use crate::model::{DedupRecord, Delivery, Forgotten, QueuedEvent, StartKey, Timer, Versioned, Work};
-use crate::outbox::{Attempt, Due, Endpoint, Hook, Outgoing, OutgoingState, rows};
-use crate::rows::{Backing, Order, RowKey};
+use crate::outbox::{Attempt, Due, Endpoint, Hook, Outgoing};
 use crate::tokens::Token;
 
-/// Where a scan goes on. Opaque to everybody but the store that gave it out.
+/// A kind of record that a store keeps, as tools go through them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Table {
+    /// Keys: waits, the head of the queue, the owner.
+    Key,
+    /// Events in the queues of keys.
+    Queue,
+    /// Runs, with the newest entries of their logs.
+    Run,
+    /// Pieces of logs that are kept apart from their runs; none in a store that
+    /// keeps a log some other way.
+    Log,
+    /// The inbox.
+    Delivery,
+    /// Providers' ids.
+    Dedup,
+    /// Ready runs.
+    Work,
+    /// Due times.
+    Timer,
+    /// Idempotent starts.
+    Start,
+    /// How far the inbox was forgotten.
+    Forgotten,
+    /// Hooks.
+    Hook,
+    /// The outbox.
+    Outgoing,
+    /// What of the outbox is due, by lane and time.
+    Due,
+    /// Attempts to deliver.
+    Attempt,
+    /// Endpoints of hooks.
+    Endpoint,
+    /// API tokens.
+    Token,
+}
+
+/// A place in a table: the last row of a page, in the words of the store that
+/// gave it out. It means nothing to another store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor(Vec<u8>);
+
+impl Cursor {
+    /// A cursor behind the row that a store knows by this name.
+    #[must_use]
+    pub fn new(row: impl Into<Vec<u8>>) -> Self {
+        Self(row.into())
+    }
+
+    /// The name of the row that it stands behind.
+    #[must_use]
+    pub fn row(&self) -> &[u8] {
+        &self.0
+    }
+}
 
 /// A page of a table.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,194 +116,4 @@ pub enum Row {
     /// A row that is not what was written: its key in hexadecimal digits, and
     /// what is wrong.
     Unreadable(String, String),
-}
-
-/// A page of a table.
-pub(crate) fn page<B: Backing + ?Sized>(
-    backing: &B,
-    scope: Scope,
-    table: Table,
-    after: Option<&Cursor>,
-    limit: usize,
-) -> Result<Scan, Error> {
-    let (start, end) = layout::table_range(scope, table);
-    let from = after.map_or(start, |Cursor(last)| {
-        let mut next = RowKey::from_slice(last);
-        next.push(0);
-        next
-    });
-    let found = backing.range(&from, &end, Order::Ascending, limit)?;
-    let next = if found.len() < limit { None } else { found.last().map(|(row, _)| Cursor(row.clone())) };
-    let rows = found.iter().map(|(row, value)| {
-        read(scope, table, row, value)
-            .unwrap_or_else(|error| Row::Unreadable(hexadecimal(row), error.to_string()))
-    });
-    Ok(Scan { rows: rows.collect(), next })
-}
-
-pub(crate) fn read(scope: Scope, table: Table, row: &[u8], value: &Bytes) -> Result<Row, Error> {
-    let key = || layout::texts_of(row).map(|(slug, identifier, _)| KeyId::new(slug, identifier));
-    let texts = || layout::texts_of(row).map(|(first, second, _)| (first.to_owned(), second.to_owned()));
-    // Each row with the key that it should have, for what it says itself.
-    let (read, expected) = match table {
-        Table::Key => {
-            let key = key()?;
-            let expected = layout::key_row(scope, &key);
-            (Row::Key(key, layout::from_versioned(value)?), expected)
-        }
-        Table::Queue => {
-            let (key, place) = (key()?, layout::place_of(row)?);
-            let expected = layout::queue_row(scope, &key, place);
-            (Row::Queued(key, place, layout::from_json(value)?), expected)
-        }
-        Table::Run => {
-            let record = layout::from_run_value(value)?;
-            if value.first_chunk().copied().map(u64::from_be_bytes) != Some(record.run.seq) {
-                return Err(Error::Corrupt("the version of a run is not its `seq`".into()));
-            }
-            let expected = layout::run_row(scope, record.run.id);
-            (Row::Run(Box::new(record)), expected)
-        }
-        Table::Log => {
-            let first = layout::place_of(row)?;
-            let id = row.split_last_chunk::<8>().map_or(row, |(id, _)| id);
-            let run = RunId::from_bytes(layout::id_of(id)?);
-            let entries = value.iter().filter(|byte| **byte == b'\n').count() as u64;
-            (Row::Log(run, first, entries), layout::log_row(scope, run, first))
-        }
-        Table::Delivery => {
-            let delivery = layout::from_delivery_value(value)?;
-            let expected = layout::delivery_row(scope, delivery.id);
-            (Row::Delivery(Box::new(delivery)), expected)
-        }
-        Table::Dedup => {
-            let (slug, id) = texts()?;
-            let expected = layout::dedup_row(scope, &slug, &id);
-            (Row::Dedup(slug, id, layout::from_json(value)?), expected)
-        }
-        Table::Work => {
-            let run = RunId::from_bytes(layout::id_of(row)?);
-            (Row::Work(run, layout::from_versioned(value)?), layout::work_row(scope, run))
-        }
-        Table::Timer => {
-            let timer = Timer { due: layout::due_of(scope, row)?, kind: layout::from_json(value)? };
-            let expected = layout::timer_row(scope, &timer);
-            (Row::Timer(timer), expected)
-        }
-        Table::Start => {
-            let (brain, name) = texts()?;
-            let expected = layout::start_row(scope, &brain, &name);
-            (Row::Start(brain, name, layout::from_json(value)?), expected)
-        }
-        Table::Forgotten => (Row::Forgotten(layout::from_json(value)?), layout::forgotten_row(scope)),
-        Table::Token => {
-            let token: Versioned<Token> = layout::from_versioned(value)?;
-            let expected = layout::token_row(scope, token.record.id);
-            (Row::Token(Box::new(token)), expected)
-        }
-        _ => read_outbox(scope, table, row, value)?,
-    };
-    if *expected != *row {
-        return Err(Error::Corrupt("a row lies under another one's key".into()));
-    }
-    Ok(read)
-}
-
-fn read_outbox(scope: Scope, table: Table, row: &[u8], value: &Bytes) -> Result<(Row, RowKey), Error> {
-    Ok(match table {
-        Table::Outgoing => {
-            let outgoing = rows::from_outgoing_value(value)?;
-            let expected = rows::outgoing_row(scope, outgoing.id);
-            (Row::Outgoing(Box::new(outgoing)), expected)
-        }
-        Table::Due => {
-            let due = rows::due_of(scope, row, value)?;
-            (Row::Due(due), rows::due_row(scope, &due))
-        }
-        Table::Attempt => {
-            let attempt: Attempt = layout::from_json(value)?;
-            let id = row.split_last_chunk::<4>().map_or(row, |(id, _)| id);
-            let id = OutgoingId::from_bytes(layout::id_of(id)?);
-            let expected = rows::attempt_row(scope, id, attempt.number);
-            (Row::Attempt(id, Box::new(attempt)), expected)
-        }
-        Table::Endpoint => {
-            let endpoint = rows::endpoint_of(row, value)?;
-            let expected = rows::endpoint_row(scope, endpoint.lane);
-            (Row::Endpoint(endpoint), expected)
-        }
-        _ => {
-            let hook = rows::hook_of(value)?;
-            let expected = rows::hook_row(scope, rows::is_own(&hook.record), hook.record.id);
-            (Row::Hook(Box::new(hook)), expected)
-        }
-    })
-}
-
-/// The lists in which a row must be found: the list, the id, and its name.
-pub(crate) fn listed(scope: Scope, row: &Row) -> Vec<(RowKey, [u8; 16], String)> {
-    let mut lists = Vec::new();
-    match row {
-        Row::Run(record) => {
-            let run = &record.run;
-            let id = run.id.to_bytes();
-            lists.push((layout::runs_by_brain(scope, &run.brain), id, format!("brain {}", run.brain)));
-            if run.status != RunStatus::Running {
-                let status = run.status.as_str();
-                let list = layout::runs_by_status(scope, None, run.status);
-                lists.push((list, id, format!("status {status}")));
-                let list = layout::runs_by_status(scope, Some(&run.brain), run.status);
-                lists.push((list, id, format!("brain {}, status {status}", run.brain)));
-            }
-        }
-        Row::Delivery(delivery) => {
-            let id = DeliveryId::to_bytes(delivery.id);
-            let slug = &delivery.slug;
-            lists.push((layout::deliveries_by_slug(scope, slug), id, format!("webhook {slug}")));
-            for event in &delivery.events {
-                let state = event.state.as_str();
-                let list = layout::deliveries_by_state(scope, event.state);
-                lists.push((list, id, format!("state {state}")));
-                if let Some(identifier) = &event.identifier {
-                    let list = layout::deliveries_by_identifier(scope, identifier);
-                    lists.push((list, id, format!("identifier {identifier}")));
-                }
-            }
-        }
-        Row::Outgoing(outgoing) if !outgoing.own => {
-            let (id, hook) = (outgoing.id.to_bytes(), outgoing.hook);
-            lists.push((rows::of_hook(scope, hook), id, format!("hook {hook}")));
-            if matches!(outgoing.state, OutgoingState::Dead | OutgoingState::Held) {
-                let list = rows::of_state(scope, hook, outgoing.state);
-                lists.push((list, id, format!("hook {hook}, given up or held")));
-            }
-        }
-        _ => {}
-    }
-    lists
-}
-
-/// The lists in which this run or delivery is not found.
-pub(crate) fn unlisted<B: Backing + ?Sized>(
-    backing: &B,
-    scope: Scope,
-    row: &Row,
-) -> Result<Vec<String>, Error> {
-    let mut missing = Vec::new();
-    for (list, id, name) in listed(scope, row) {
-        // The list from this id on, newest first. Nothing comes after the largest id.
-        let above = u128::from_be_bytes(id).checked_add(1).map(u128::to_be_bytes);
-        if backing.postings(&list, above, 1)?.first() != Some(&id) {
-            missing.push(name);
-        }
-    }
-    Ok(missing)
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing into a text cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -3,22 +3,34 @@
 //! SQL can both serve each call with a point read, an index range or one
 //! commit.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use px_core::{DeliveryId, Event, KeyId, KeyRecord, RunId, RunStatus, Scope, Timestamp};
 use tokio::sync::watch;
 
-use crate::batch::{Batch, Outcome, RunRecord};
+use crate::batch::{Batch, LogTail, Outcome, RunRecord};
 use crate::error::Error;
 use crate::hints::HintBus;
-use crate::layout::Table;
+use crate::inspect::Inspect;
 use crate::model::{
     DedupRecord, Delivery, Forgotten, InboxState, QueuedEvent, StartKey, Timer, Versioned, Work,
 };
 use crate::outbox::OutboxStore;
-use crate::rows::{Admission, BoxFuture, RowStats};
-use crate::scan::{Cursor, Row, Scan};
+use crate::scan::{Cursor, Scan, Table};
 use crate::tokens::Token;
+
+/// A future on the heap, as the object-safe traits of this crate return it.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What to do when the committer's queue is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// Wait for a place: work that must not be lost and that px itself paces.
+    Wait,
+    /// Answer [`Error::Busy`] at once: work whose sender can be told to come back.
+    Refuse,
+}
 
 /// A page of a list, newest first.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,7 +80,17 @@ pub type Read<'a, T> = BoxFuture<'a, Result<T, Error>>;
 /// Durable storage. Reads see every commit that was acknowledged, and only those.
 pub trait Store: Send + Sync + 'static {
     /// Commits a batch, or says which precondition did not hold. Resolves when
-    /// the outcome is durable. Dropping the future does not take the batch back.
+    /// the outcome is durable.
+    ///
+    /// The first poll of the future hands the batch over; dropping the future
+    /// after that does not take the batch back. Of two batches that name one run
+    /// (in `runs`, `unchanged` or `work`) and come from one process, the one that
+    /// is handed over first is decided first, and the other one sees what it did:
+    /// a claim need not be awaited before the commit that demands its fence.
+    ///
+    /// # Errors
+    /// Nothing was written, unless the process ends before it knows
+    /// ([`Error::Poisoned`], [`Error::Closed`]): then the next open tells.
     fn commit(&self, batch: Batch, admission: Admission) -> BoxFuture<'static, Result<Outcome, Error>>;
 
     /// The record of a key; an idle one of version 0 if there is no row.
@@ -157,6 +179,14 @@ pub trait Store: Send + Sync + 'static {
     /// Timers that are due at `until`, soonest first, at most `limit`.
     fn due(&self, scope: Scope, until: Timestamp, limit: usize) -> Read<'_, Vec<Timer>>;
 
+    /// What a run's next write must bring back once a write that appended `events`,
+    /// the last of them at `seq`, is committed: so that who made the write can go
+    /// on without reading the run again.
+    ///
+    /// # Errors
+    /// An event cannot be written; then its commit fails too.
+    fn tail_after(&self, tail: &LogTail, events: &[Event], seq: u64) -> Result<LogTail, Error>;
+
     /// The rows of a table in the store's order, behind a cursor, at most
     /// `limit`: for tools that go through a whole store in bounded memory.
     fn scan<'a>(
@@ -170,18 +200,14 @@ pub trait Store: Send + Sync + 'static {
     /// Whether there is a row for this timer.
     fn is_armed<'a>(&'a self, scope: Scope, timer: &'a Timer) -> Read<'a, bool>;
 
-    /// The lists that should show this run or delivery and do not; none for
-    /// rows of other tables, which are in no list.
-    fn unlisted<'a>(&'a self, scope: Scope, row: &'a Row) -> Read<'a, Vec<String>>;
-
     /// Hooks, and what is on its way to them.
     fn outbox(&self) -> &dyn OutboxStore;
 
     /// Where hints of durable batches go.
     fn hints(&self) -> &Arc<HintBus>;
 
-    /// Figures since the store was opened.
-    fn stats(&self) -> RowStats;
+    /// The store's inside, if it is one of rows.
+    fn inspect(&self) -> Option<&dyn Inspect>;
 
     /// Becomes `Some` when the store takes no further write.
     fn failure(&self) -> watch::Receiver<Option<String>>;

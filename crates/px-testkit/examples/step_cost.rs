@@ -26,7 +26,8 @@ use std::time::Instant;
 
 use px_core::Scope;
 use px_sdk::{Again, Brain, Cx, Inbound, Registry, Result, Waiting, brain, verify, wait_for};
-use px_store::{Embedded, Store};
+use px_store::Store;
+use px_store_rows::Embedded;
 use px_store_sled::{Options, SledRows};
 use px_testkit::World;
 use schemars::JsonSchema;
@@ -84,7 +85,7 @@ static TURN: Mutex<Vec<(Instant, u64)>> = Mutex::new(Vec::new());
 static STORE: Mutex<Option<Arc<dyn Store>>> = Mutex::new(None);
 
 fn note_turn() {
-    let bytes = STORE.lock().unwrap().as_ref().unwrap().stats().journal_bytes;
+    let bytes = STORE.lock().unwrap().as_ref().unwrap().inspect().unwrap().stats().journal_bytes;
     TURN.lock().unwrap().push((Instant::now(), bytes));
 }
 
@@ -162,13 +163,13 @@ async fn busy_run(turns: usize) -> bool {
 /// One turn of a run: an event is posted, accepted and consumed. Its time in
 /// µs, and the bytes of the journal.
 async fn turn(rig: &Rig, key: &str) -> (f64, f64) {
-    let before = rig.store.stats().journal_bytes;
+    let before = rig.store.inspect().unwrap().stats().journal_bytes;
     let begun = Instant::now();
     let answer = rig.world.post("ticks", &json!({ "key": key })).await.unwrap();
     assert_eq!(answer.action, Some("resumed"));
     rig.world.settle().await.unwrap();
     let time = begun.elapsed().as_secs_f64() * 1e6;
-    (time, (rig.store.stats().journal_bytes - before) as f64)
+    (time, (rig.store.inspect().unwrap().stats().journal_bytes - before) as f64)
 }
 
 async fn patient_runs(turns: usize) -> bool {

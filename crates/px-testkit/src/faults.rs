@@ -10,7 +10,7 @@ use px_core::{DeliveryId, Event, KeyId, KeyRecord, RunId, Scope, Timestamp};
 use px_store::tokens::Token;
 use px_store::{
     Admission, Batch, BoxFuture, Cursor, DedupRecord, Delivery, DeliveryFilter, DeliveryList, Error,
-    Forgotten, HintBus, Outcome, Page, QueuedEvent, Read, Row, RowStats, RunFilter, RunRecord, Scan,
+    Forgotten, HintBus, Inspect, LogTail, Outcome, Page, QueuedEvent, Read, RunFilter, RunRecord, Scan,
     StartKey, Store, Table, Timer, Versioned, Work,
 };
 use tokio::sync::{oneshot, watch};
@@ -46,6 +46,8 @@ type Detour = Box<
     dyn Fn(&Arc<dyn Store>, Batch, Admission) -> BoxFuture<'static, Result<Outcome, Error>> + Send + Sync,
 >;
 
+type Observer = Box<dyn Fn(&Batch) -> Option<Box<dyn FnOnce() + Send>> + Send + Sync>;
+
 type Plan = Arc<dyn Fn(u64, &Batch) -> Option<Fault> + Send + Sync>;
 
 /// A [`Store`] that consults a plan at every commit.
@@ -59,6 +61,7 @@ pub struct FaultyStore {
     gate: Arc<OnceLock<Gate>>,
     submitted: Arc<Mutex<Vec<Submitted>>>,
     detour: Arc<OnceLock<Detour>>,
+    observer: Arc<OnceLock<Observer>>,
 }
 
 impl std::fmt::Debug for FaultyStore {
@@ -79,6 +82,7 @@ impl FaultyStore {
             gate: Arc::default(),
             submitted: Arc::default(),
             detour: Arc::default(),
+            observer: Arc::default(),
         }
     }
 
@@ -113,12 +117,35 @@ impl FaultyStore {
         let _ = self.detour.set(Box::new(detour));
     }
 
+    /// Shows each batch to this observer right before the store below decides on
+    /// it. The observer returns what it does if the batch is committed. It can be
+    /// set once.
+    pub fn observe(
+        &self,
+        observer: impl Fn(&Batch) -> Option<Box<dyn FnOnce() + Send>> + Send + Sync + 'static,
+    ) {
+        // As with the gate.
+        let _ = self.observer.set(Box::new(observer));
+    }
+
     /// Hands a batch on, past the gate.
     fn pass(&self, batch: Batch, admission: Admission) -> BoxFuture<'static, Result<Outcome, Error>> {
         let (inner, detour) = (Arc::clone(&self.inner), Arc::clone(&self.detour));
-        let hand_on = move || match detour.get() {
-            Some(detour) => detour(&inner, batch, admission),
-            None => inner.commit(batch, admission),
+        let observer = Arc::clone(&self.observer);
+        let hand_on = move || -> BoxFuture<'static, Result<Outcome, Error>> {
+            let seen = observer.get().and_then(|observer| observer(&batch));
+            let commit = match detour.get() {
+                Some(detour) => detour(&inner, batch, admission),
+                None => inner.commit(batch, admission),
+            };
+            let Some(seen) = seen else { return commit };
+            Box::pin(async move {
+                let outcome = commit.await;
+                if matches!(outcome, Ok(Outcome::Committed { .. })) {
+                    seen();
+                }
+                outcome
+            })
         };
         match self.gate.get() {
             None => hand_on(),
@@ -323,6 +350,10 @@ impl Store for FaultyStore {
         self.read("due", move || self.inner.due(scope, until, limit))
     }
 
+    fn tail_after(&self, tail: &LogTail, events: &[Event], seq: u64) -> Result<LogTail, Error> {
+        self.inner.tail_after(tail, events, seq)
+    }
+
     fn scan<'a>(
         &'a self,
         scope: Scope,
@@ -337,10 +368,6 @@ impl Store for FaultyStore {
         self.read("is_armed", move || self.inner.is_armed(scope, timer))
     }
 
-    fn unlisted<'a>(&'a self, scope: Scope, row: &'a Row) -> Read<'a, Vec<String>> {
-        self.read("unlisted", move || self.inner.unlisted(scope, row))
-    }
-
     fn outbox(&self) -> &dyn px_store::outbox::OutboxStore {
         // Its writes are commits, and those are counted.
         self.inner.outbox()
@@ -350,8 +377,8 @@ impl Store for FaultyStore {
         self.inner.hints()
     }
 
-    fn stats(&self) -> RowStats {
-        self.inner.stats()
+    fn inspect(&self) -> Option<&dyn Inspect> {
+        self.inner.inspect()
     }
 
     fn failure(&self) -> watch::Receiver<Option<String>> {

@@ -14,7 +14,8 @@ use px_pool::Pool;
 use px_sdk::{Brain, Received, Registry};
 use px_store::audit::{Report, audit};
 use px_store::cluster::{Cluster, Member, MemoryCluster, OneMember};
-use px_store::{Delivery, DeliveryFilter, Embedded, MemoryRows, RunFilter, Store};
+use px_store::{Claimer, Delivery, DeliveryFilter, RunFilter, Store};
+use px_store_rows::{Embedded, MemoryRows};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -90,6 +91,34 @@ impl World {
         let rows = Arc::clone(&self.rows);
         let (clock, ids) = (self.clock.clone(), Arc::clone(&self.ids));
         Self::process(self.project.clone(), rows, clock, ids, self.cluster.clone())
+    }
+
+    /// Puts something between this process and its view of the cluster: a cluster
+    /// that is wrong on purpose, to see that a test would notice.
+    #[must_use]
+    pub fn with_cluster(mut self, wrap: impl FnOnce(Arc<dyn Cluster>) -> Arc<dyn Cluster>) -> Self {
+        self.parts.cluster = wrap(Arc::clone(&self.parts.cluster));
+        self
+    }
+
+    /// Gives the runs that this world's deliveries make ready to this claimer: to
+    /// an engine that runs beside it, for example.
+    #[must_use]
+    pub fn with_claimer(mut self, claimer: Arc<dyn Claimer>) -> Self {
+        self.stage = self.stage.with_claimer(claimer);
+        self
+    }
+
+    /// The id of this process among the members of its cluster.
+    #[must_use]
+    pub fn me(&self) -> u64 {
+        self.parts.cluster.me()
+    }
+
+    /// The cluster, if there may be other members.
+    #[must_use]
+    pub const fn cluster(&self) -> Option<&MemoryCluster> {
+        self.cluster.as_ref()
     }
 
     fn process(

@@ -16,7 +16,8 @@ use px_sdk::{
     Brain, Cx, Guarded, More, Next, Registry, Result, RunEnd, Streaming, Timed, Waiting, brain, end_of,
     items, stream, wait_for,
 };
-use px_store::{Embedded, InboxState, MemoryRows};
+use px_store::InboxState;
+use px_store_rows::{Embedded, MemoryRows};
 use px_testkit::{Fault, World, WorldError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

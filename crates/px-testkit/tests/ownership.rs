@@ -14,7 +14,9 @@ use px_engine::{Engine, Limits, Parts, Places, StartRequest, Started};
 use px_pool::Pool;
 use px_sdk::{Brain, Cx, Next, Registry, Result, brain};
 use px_store::cluster::{Cluster, Member, MemoryCluster, OneMember};
-use px_store::{Embedded, MemoryRows, Store, Work};
+use px_store::{Store, Work};
+use px_store_rows::{Embedded, MemoryRows};
+use px_testkit::{Access, Project, World};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -175,6 +177,144 @@ async fn what_a_member_gives_back_at_its_end_counts_no_death_and_waits_for_no_le
     pass(1).await;
     assert_eq!((begun("given back"), house.deaths(run).await), (2, Some(0)));
     stays.shutdown(Duration::ZERO).await;
+}
+
+/// Starts a run of `works`, by a delivery.
+mod jobs {
+    use super::*;
+    use px_sdk::{Inbound, verify};
+
+    px_sdk::webhook! {
+        slug = "jobs",
+        payload = Job,
+        response = Job,
+        verify = verify::unverified().dedup_pointer("/name"),
+        handler = receive,
+    }
+
+    async fn receive(job: Job) -> Result<Inbound<Job>> {
+        Ok(Inbound::start(works, job))
+    }
+}
+
+/// A world, with an engine over its store that takes up what the world accepts.
+fn world(house: &House, steps: usize) -> (World, Parts) {
+    let project = Project::new(Registry::collect().unwrap()).unwrap();
+    let world = World::of(&project, Arc::clone(&house.store), 7);
+    let parts = Parts { clock: Arc::new(house.clock), ..house.parts(house.alone(), steps) };
+    let world = world.with_claimer(Arc::clone(&parts.places) as _);
+    (world, parts)
+}
+
+async fn post(world: &World, name: &str) -> RunId {
+    let answer = world.post("jobs", &Job { name: name.into() }).await.unwrap();
+    assert_eq!(answer.status, 201);
+    answer.run.unwrap()
+}
+
+fn commits(house: &House) -> u64 {
+    house.store.inspect().unwrap().stats().commits
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_an_event_starts_is_born_claimed_and_costs_no_commit_for_its_claim() {
+    let house = House::new();
+    let (world, parts) = world(&house, 8);
+    let engine = Engine::start(parts, Limits::default());
+    pass(1).await;
+    let before = commits(&house);
+    let run = post(&world, "born claimed").await;
+    pass(9).await;
+    assert_eq!((house.status(run).await, begun("born claimed")), (RunStatus::Complete, 1));
+    // The delivery, the step's start once it has run for 100 ms, and its end.
+    assert_eq!(commits(&house) - before, 3);
+    engine.shutdown(Duration::ZERO).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_hints_a_run_that_was_born_claimed_is_taken_up_within_a_second() {
+    let house = House::new();
+    house.store.hints().mute();
+    let (world, parts) = world(&house, 8);
+    let engine = Engine::start(parts, Limits::default());
+    pass(1).await;
+    let run = post(&world, "unheard").await;
+    tokio::time::sleep(Duration::from_millis(1_001)).await;
+    assert_eq!((begun("unheard"), house.deaths(run).await), (1, Some(0)));
+    engine.shutdown(Duration::ZERO).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sender_that_goes_away_before_the_commit_loses_nothing() {
+    let house = House::new();
+    let (world, parts) = world(&house, 1);
+    let engine = Engine::start(parts, Limits::default());
+    pass(1).await;
+    let opened = Arc::new(tokio::sync::Semaphore::new(0));
+    let gate = Arc::clone(&opened);
+    world.store().gate(move |access| {
+        let gate = Arc::clone(&gate);
+        Box::pin(async move {
+            if access == Access::Commit {
+                let _ = gate.acquire().await;
+            }
+        })
+    });
+    {
+        let job = Job { name: "gone away".into() };
+        let answer = world.post("jobs", &job);
+        assert!(tokio::time::timeout(Duration::from_secs(1), answer).await.is_err());
+    }
+    assert_eq!(begun("gone away"), 0);
+    opened.add_permits(1);
+    world.store().carry_on();
+    pass(10).await;
+    assert_eq!(begun("gone away"), 1, "nobody held the only place for it");
+    engine.shutdown(Duration::ZERO).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_without_a_free_place_runs_what_comes_in_its_order() {
+    let house = House::new();
+    let (world, parts) = world(&house, 1);
+    let engine = Engine::start(parts, Limits::default());
+    pass(1).await;
+    let names: Vec<String> = (0..4).map(|number| format!("in order {number}")).collect();
+    for name in &names {
+        post(&world, name).await;
+        pass(3).await;
+    }
+    pass(30).await;
+    let begun: Vec<_> =
+        BEGUN.lock().unwrap().iter().filter(|name| name.starts_with("in order")).cloned().collect();
+    assert_eq!(begun, names);
+    engine.shutdown(Duration::ZERO).await;
+}
+
+/// A queue that was accepted and had places is, after a death, as good as one
+/// that had none: nothing is lost, and one death is counted for what may have run.
+#[tokio::test(start_paused = true)]
+async fn what_was_born_claimed_by_a_process_that_died_runs_at_the_next_start() {
+    let house = House::new();
+    let (first, _never_started) = world(&house, 2);
+    let mut runs = Vec::new();
+    for number in 0..4 {
+        runs.push(post(&first, &format!("before a death {number}")).await);
+    }
+    let owned = house.store.work(Scope::default(), None, 10).await.unwrap();
+    assert_eq!(owned.iter().filter(|(_, work)| work.record.owner.is_some()).count(), 2);
+    let engine = Engine::start(house.parts(house.alone(), 8), Limits::default());
+    pass(1).await;
+    let mut deaths = Vec::new();
+    for run in &runs {
+        deaths.push(house.deaths(*run).await.unwrap());
+    }
+    assert_eq!(deaths, [1, 1, 0, 0], "as a claim of a process that died counts");
+    pass(8).await;
+    for run in &runs {
+        assert_eq!(house.status(*run).await, RunStatus::Complete);
+    }
+    engine.shutdown(Duration::ZERO).await;
 }
 
 /// Up to a whole engine's runs were there when it was killed: those that have

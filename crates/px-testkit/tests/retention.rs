@@ -13,7 +13,7 @@ use px_core::RunStatus;
 use px_inbound::Retention;
 use px_sdk::{Brain, Cx, Inbound, Next, Registry, Result, Timed, Waiting, brain, verify, wait_for};
 use px_store::InboxState;
-use px_store::{Embedded, MemoryRows};
+use px_store_rows::{Embedded, MemoryRows};
 use px_testkit::{Fault, World, WorldError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

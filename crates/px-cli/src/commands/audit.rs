@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use px_core::Scope;
+use px_store::Table;
 use px_store::audit::{Counts, Progress, Report, TABLES, audit};
-use px_store::{Embedded, Table};
+use px_store_rows::Embedded;
 use px_store_sled::SledRows;
 use serde_json::json;
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use px_sdk::Registry;
 use px_server::{Running, StartError};
-use px_store::Embedded;
+use px_store_rows::Embedded;
 use px_store_sled::SledRows;
 use serde_json::{Value, json};
 use tracing::Level;

@@ -1,6 +1,7 @@
 //! `px audit`: on no store, on one that is served, on a sound and on a damaged one.
 
-use px_store::rows::{Admission, Backing as _, RowBatch, RowOp};
+use px_store::Admission;
+use px_store_rows::{Backing as _, RowBatch, RowOp};
 use px_store_sled::{Options, SledRows};
 
 use crate::serving::{Serving, project, until_waiting};

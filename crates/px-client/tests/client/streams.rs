@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use px_client::Kind;
 use px_client::api::{Event, RunEvents, RunStatus};
-use px_store::Embedded;
+use px_store_rows::Embedded;
 use px_store_sled::{Options, SledRows};
 
 use super::support::{answer, canned, client, cutting, serve, serve_at, start};

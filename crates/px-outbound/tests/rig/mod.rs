@@ -23,7 +23,8 @@ use px_outbound::transport::{Answer, Failure, Request, Simulated};
 use px_outbound::vault::Vault;
 use px_outbound::{Bodies, Operator, Parts};
 use px_store::outbox::{Hook, Outgoing, OutgoingFilter, OutgoingState, Source};
-use px_store::{Admission, Draft, Embedded, MemoryRows, Outcome, Store};
+use px_store::{Admission, Draft, Outcome, Store};
+use px_store_rows::{Embedded, MemoryRows};
 use serde_json::json;
 
 pub const SCOPE: Scope = Scope(0);

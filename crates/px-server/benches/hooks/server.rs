@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex};
 use px_outbound::vault::Vault;
 use px_sdk::Registry;
 use px_server::Options;
-use px_store::{Embedded, Store};
+use px_store::{Inspect, Store};
+use px_store_rows::Embedded;
 use px_store_sled::SledRows;
 use serde::{Deserialize, Serialize};
 
@@ -60,7 +61,7 @@ pub(crate) async fn px() {
     println!("{}", running.local_addr());
     tokio::task::spawn_blocking(move || {
         for _ in std::io::stdin().lines() {
-            let stats = store.stats();
+            let stats = store.inspect().map(Inspect::stats).unwrap_or_default();
             let stats = Stats {
                 commits: stats.commits,
                 syncs: stats.syncs,

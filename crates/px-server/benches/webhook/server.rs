@@ -11,8 +11,8 @@ use axum::Router;
 use px_core::{RunStatus, Scope};
 use px_sdk::Registry;
 use px_server::Options;
-use px_store::rows::Backing as _;
-use px_store::{Embedded, InboxState, Store};
+use px_store::{InboxState, Inspect, Store};
+use px_store_rows::{Backing as _, Embedded};
 use px_store_sled::SledRows;
 use serde::{Deserialize, Serialize};
 
@@ -93,7 +93,7 @@ pub(crate) async fn px() {
     tokio::task::spawn_blocking(move || {
         for _ in std::io::stdin().lines() {
             let ready = runtime.block_on(store.work(Scope::default(), None, 512)).expect("the ready runs");
-            let stats = store.stats();
+            let stats = store.inspect().map(Inspect::stats).unwrap_or_default();
             let stats = Stats {
                 commits: stats.commits,
                 syncs: stats.syncs,

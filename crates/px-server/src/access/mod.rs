@@ -215,7 +215,7 @@ impl Tokens {
 #[cfg(test)]
 mod tests {
     use px_core::SystemClock;
-    use px_store::{Embedded, MemoryRows};
+    use px_store_rows::{Embedded, MemoryRows};
 
     use super::*;
 

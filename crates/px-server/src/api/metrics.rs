@@ -9,7 +9,7 @@ use http::header;
 use px_core::metrics::Text;
 use px_core::{OutgoingId, Timestamp};
 use px_pool::Subject;
-use px_store::{Row, Table};
+use px_store::{Inspect, Row, Table};
 
 use super::table::TEXT;
 use crate::app::{App, Shared};
@@ -122,7 +122,7 @@ fn written_at(id: OutgoingId) -> Timestamp {
 }
 
 fn store(app: &App, text: &mut Text) {
-    let stats = app.store().stats();
+    let Some(stats) = app.store().inspect().map(Inspect::stats) else { return };
     for (name, help, value) in [
         ("px_store_commits_total", "Commits that are durable.", stats.commits),
         ("px_store_conflicts_total", "Commits that met a precondition that did not hold.", stats.conflicts),

@@ -40,7 +40,7 @@
 //! `tests/fixtures` holds a segment of every version that was ever written.
 
 use bytes::Bytes;
-use px_store::rows::RowKey;
+use px_store_rows::RowKey;
 
 use crate::change::Change;
 use crate::packing::Stored;

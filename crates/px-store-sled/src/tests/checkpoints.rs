@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use px_store::rows::{Backing, RowOp};
+use px_store_rows::{Backing, RowOp};
 
 use super::rig::{Fate, HookedDisk, HookedTree, Step, batch, by_hand, commit, copy, noise, put, remove};
 use crate::tree::SledTree;

@@ -7,8 +7,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use px_store::rows::{Admission, Backing, Check, Expect, Order, RowBatch, RowOp, RowOutcome};
-use px_store::{Error, Hint};
+use px_store::{Admission, Error, Hint};
+use px_store_rows::{Backing, Check, Expect, Order, RowBatch, RowOp, RowOutcome};
 
 use super::rig::{
     Answer, Door, Fate, Rig, Step, at_once, batch, by_committer, by_hand, claim, commit, hand_over, noise,

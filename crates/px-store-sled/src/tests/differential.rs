@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::Bytes;
-use px_store::MemoryRows;
-use px_store::rows::{Admission, Backing, Check, Expect, Order, RowBatch, RowOp};
+use px_store::Admission;
+use px_store_rows::{Backing, Check, Expect, MemoryRows, Order, RowBatch, RowOp};
 
 use super::rig::{Answer, Door, Fate, Random, Rig, Step, at_once, by_hand, poll, wait};
 use crate::{Options, SledRows};

@@ -4,8 +4,8 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use px_store::Error;
-use px_store::rows::{Admission, Backing, RowOutcome};
+use px_store::{Admission, Error};
+use px_store_rows::{Backing, RowOutcome};
 
 use super::rig::{
     Door, Fate, HookedDisk, Rig, Step, at_once, batch, by_committer, by_hand, claim, commit, hand_over,

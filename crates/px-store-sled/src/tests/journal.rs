@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use px_store::Error;
-use px_store::rows::{Backing, RowOp};
+use px_store_rows::{Backing, RowOp};
 
 use super::rig::{
     HookedDisk, MemoryTree, Rig, batch, by_hand, claim, commit, copy, noise, open_over, put, remove, rows,

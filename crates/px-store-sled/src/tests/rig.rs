@@ -13,8 +13,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use px_store::Error;
-use px_store::rows::{Admission, Backing, BoxFuture, Check, Expect, Order, RowBatch, RowOp, RowOutcome};
+use px_store::{Admission, BoxFuture, Error};
+use px_store_rows::{Backing, Check, Expect, Order, RowBatch, RowOp, RowOutcome};
 
 use crate::journal::{Disk, RealDisk};
 use crate::packing::Head;

@@ -30,9 +30,8 @@ use std::collections::BTreeMap;
 use px_core::{DeliveryId, EventId, Run, RunId, Scope};
 
 use crate::error::Error;
-use crate::layout::Table;
 use crate::model::{Delivery, Forgotten};
-use crate::scan::{Cursor, Row};
+use crate::scan::{Cursor, Row, Table};
 use crate::store::Store;
 
 pub use report::{Counts, KEPT_VIOLATIONS, Report, Rule, Violation};
@@ -225,7 +224,8 @@ impl Audit<'_> {
     }
 
     async fn lists(&mut self, row: &Row) -> Result<(), Error> {
-        let missing = self.store.unlisted(self.scope, row).await?;
+        let Some(inspect) = self.store.inspect() else { return Ok(()) };
+        let missing = inspect.unlisted(self.scope, row).await?;
         let (rule, about) = match row {
             Row::Run(record) => (Rule::RunUnlisted, ("run", record.run.id.to_string())),
             Row::Delivery(delivery) => (Rule::DeliveryUnlisted, ("delivery", delivery.id.to_string())),

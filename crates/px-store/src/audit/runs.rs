@@ -9,7 +9,6 @@ use px_core::{DeliveryId, Event, EventId, Run, RunId, RunStatus, Timestamp, Wait
 use super::{Audit, PAGE, Rule, count, readable};
 use crate::batch::RunRecord;
 use crate::error::Error;
-use crate::layout;
 use crate::model::{InboxState, Timer, TimerKind};
 
 /// The pieces of one log, as far as they have been gone through.
@@ -101,7 +100,7 @@ impl Audit<'_> {
                 self.entry(&mut replay, event, &mut taken).await?;
             }
         }
-        for event in layout::events_of(&record.tail.lines, record.tail.first_seq, after, usize::MAX) {
+        for event in record.tail.entries(after, usize::MAX) {
             match event {
                 Ok(event) => self.entry(&mut replay, &event, &mut taken).await?,
                 Err(error) => {

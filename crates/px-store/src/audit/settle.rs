@@ -11,9 +11,8 @@ use px_core::event::Cause;
 use super::runs::{consumed, is_taken};
 use super::{Audit, PAGE, Rule, readable};
 use crate::error::Error;
-use crate::layout::Table;
 use crate::model::{Delivery, InboxEvent, InboxState};
-use crate::scan::Row;
+use crate::scan::{Row, Table};
 
 /// The most ids that are held at once.
 const SET: u64 = 1_000_000;

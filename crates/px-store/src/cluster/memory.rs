@@ -57,6 +57,12 @@ impl MemoryCluster {
         MemoryMember { cluster: self.clone(), me }
     }
 
+    /// Whether this member has joined and was not ended.
+    #[must_use]
+    pub fn has(&self, member: u64) -> bool {
+        self.state().members.contains_key(&member)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -14,8 +14,7 @@ use super::{AnyBrain, SCOPE, block_on};
 use crate::batch::{DedupWrite, Outcome};
 use crate::draft::Draft;
 use crate::model::{DedupRecord, Delivery, InboxEvent, InboxState, QueuedEvent};
-use crate::rows::Admission;
-use crate::store::Store;
+use crate::store::{Admission, Store};
 
 /// What the tests and the differential run do to a store: each a commit that a
 /// stage of px would make, at a time and with ids of the caller's choice.

@@ -11,9 +11,8 @@ use serde_json::json;
 use super::driver::{Driver, key};
 use super::{SCOPE, block_on};
 use crate::batch::Outcome;
-use crate::layout::Table;
 use crate::model::{InboxState, Timer};
-use crate::scan::Row;
+use crate::scan::{Row, Table};
 use crate::store::{DeliveryFilter, RunFilter, Store};
 
 /// Lists are filtered, newest first, and page without gap or repetition.
@@ -100,7 +99,9 @@ pub fn tables_are_scanned_in_pages(store: Arc<dyn Store>) {
         .map(|row| match row {
             Row::Run(record) => {
                 assert_eq!(block_on(store.run(SCOPE, record.run.id)).unwrap().as_ref(), Some(&**record));
-                assert!(block_on(store.unlisted(SCOPE, row)).unwrap().is_empty());
+                if let Some(inspect) = store.inspect() {
+                    assert!(block_on(inspect.unlisted(SCOPE, row)).unwrap().is_empty());
+                }
                 record.run.id
             }
             other => panic!("{other:?}"),
@@ -125,7 +126,10 @@ pub fn tables_are_scanned_in_pages(store: Arc<dyn Store>) {
             other => panic!("{other:?}"),
         }
     }
-    assert!(matches!(scan(Table::Log, 9).as_slice(), [Row::Log(_, 1, 4..)]));
+    // Stores of rows keep a long log in pieces; others may do so, or not.
+    let pieces = scan(Table::Log, 9);
+    let is_in_pieces = matches!(pieces.as_slice(), [Row::Log(_, 1, 4..)]);
+    assert!(is_in_pieces || (pieces.is_empty() && store.inspect().is_none()), "{pieces:?}");
     for (table, rows) in [(Table::Queue, 4), (Table::Delivery, 7), (Table::Dedup, 7), (Table::Start, 0)] {
         assert_eq!(scan(table, 5).len(), rows, "{table:?}");
     }

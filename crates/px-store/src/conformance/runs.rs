@@ -2,6 +2,7 @@
 //! preconditions that a commit can set on them.
 
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use px_core::run::Command;
 use px_core::{RunId, RunStatus, Timestamp};
@@ -11,7 +12,7 @@ use super::driver::{Driver, key};
 use super::{SCOPE, block_on};
 use crate::batch::{Conflict, Outcome};
 use crate::model::{Timer, TimerKind, Work};
-use crate::store::Store;
+use crate::store::{Admission, Store};
 
 /// A run is read as it was written, with its whole log.
 pub fn a_run_and_its_log_are_read_back(store: Arc<dyn Store>) {
@@ -84,6 +85,42 @@ pub fn a_stale_fence_commits_nothing(store: Arc<dyn Store>) {
     driver.command(run, Command::Cancel { reason: None }).unwrap();
     assert_eq!(claim(&mut driver, 41, 43), Outcome::Conflict(Conflict::Fence(run)));
     assert_eq!(block_on(store.work_of(SCOPE, run)).unwrap(), None);
+}
+
+/// A commit comes behind an earlier one of its run: a claim is handed over by
+/// the first poll, whether or not somebody waits for it, and the next commit may
+/// demand its fence.
+pub fn a_commit_comes_behind_an_earlier_one_of_its_run(store: Arc<dyn Store>) {
+    let mut driver = Driver::new(Arc::clone(&store));
+    let run = driver.start("one");
+    let mut fence = block_on(store.work_of(SCOPE, run)).unwrap().expect("ready work").version;
+    for round in 0..20 {
+        let mut draft = driver.draft();
+        draft.fence(run, fence);
+        fence = 100 + round;
+        draft.put_work(run, fence, Work { owner: Some(1), ..Work::default() });
+        let mut claim = store.commit(draft.into_batch(), Admission::Wait);
+        let mut context = Context::from_waker(Waker::noop());
+        let polled = claim.as_mut().poll(&mut context);
+        // Every other one is abandoned, as by an executor that was dropped.
+        let claim = (round % 2 == 0).then_some(claim);
+        let mut draft = driver.draft();
+        draft.fence(run, fence);
+        let entry = Command::RecordOnce { name: format!("o{round}"), value: json!(round), item: None };
+        if round == 0 {
+            block_on(draft.command(run, Command::BeginStep { index: 0 })).unwrap();
+        }
+        block_on(draft.command(run, entry)).unwrap();
+        let batch = draft.into_batch();
+        let outcome = driver.commit(batch);
+        assert!(matches!(outcome, Outcome::Committed { .. }), "round {round}: {outcome:?}");
+        let claimed = match (polled, claim) {
+            (Poll::Ready(outcome), _) => outcome,
+            (Poll::Pending, Some(claim)) => block_on(claim),
+            (Poll::Pending, None) => continue,
+        };
+        assert!(matches!(claimed, Ok(Outcome::Committed { .. })), "round {round}: {claimed:?}");
+    }
 }
 
 /// Timers are found by their due time, soonest first, up to and with `until`.

@@ -378,7 +378,8 @@ impl<'a> Draft<'a> {
     #[must_use]
     pub fn after_commit(&self, run: RunId) -> Option<crate::batch::RunRecord> {
         let loaded = self.runs.get(&run)?;
-        crate::layout::next_tail(&loaded.tail, &loaded.events, loaded.run.seq)
+        self.store
+            .tail_after(&loaded.tail, &loaded.events, loaded.run.seq)
             .ok()
             .map(|tail| crate::batch::RunRecord { run: loaded.run.clone(), tail })
     }

@@ -46,7 +46,7 @@ impl Address {
             lane: lane_of(&hook.url).0,
             format: hook.format,
             ordered: hook.ordered,
-            own: super::rows::is_own(hook),
+            own: hook.is_own(),
             held: hook.disabled.is_some(),
             delay_ms,
         }

@@ -37,6 +37,13 @@ impl std::fmt::Debug for Book {
 }
 
 impl Book {
+    /// The hooks that a store read, none of them deleted, and how their bodies
+    /// are made.
+    #[must_use]
+    pub fn new(hooks: Vec<Versioned<Hook>>, render: Arc<dyn Render>) -> Self {
+        Self { hooks: hooks.into_iter().map(Arc::new).collect(), render }
+    }
+
     /// The hooks that are not of one run.
     #[must_use]
     pub fn hooks(&self) -> &[Arc<Versioned<Hook>>] {
@@ -102,33 +109,38 @@ impl Render for Plain {
     }
 }
 
-/// Keeps the newest [`Book`] and reads it anew when hooks have changed.
-pub(crate) struct Keeper {
+/// Keeps the newest [`Book`] of a store, which reads it anew when hooks have changed.
+pub struct HookCache {
     render: RwLock<Arc<dyn Render>>,
     book: RwLock<Option<(u64, Arc<Book>)>>,
 }
 
-impl std::fmt::Debug for Keeper {
+impl std::fmt::Debug for HookCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Keeper").finish_non_exhaustive()
+        f.debug_struct("HookCache").finish_non_exhaustive()
     }
 }
 
-impl Default for Keeper {
+impl Default for HookCache {
     fn default() -> Self {
         Self { render: RwLock::new(Arc::new(Plain)), book: RwLock::new(None) }
     }
 }
 
-impl Keeper {
-    pub(crate) fn render_with(&self, render: Arc<dyn Render>) {
+impl HookCache {
+    /// Sets how bodies are made from here on.
+    pub fn render_with(&self, render: Arc<dyn Render>) {
         *self.render.write().unwrap_or_else(PoisonError::into_inner) = render;
         *self.book.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// The book as of `changes`, the count of changes of hooks: read before
-    /// the rows, so that a change in between is read again.
-    pub(crate) fn book(
+    /// The book as of `changes`, the count of changes of hooks
+    /// ([`HintBus::hook_changes`](crate::HintBus::hook_changes)): taken before
+    /// `read` is called, so that a change in between is read again.
+    ///
+    /// # Errors
+    /// They have changed and could not be read.
+    pub fn book(
         &self,
         changes: u64,
         read: impl FnOnce() -> Result<Vec<Versioned<Hook>>, Error>,
@@ -138,9 +150,9 @@ impl Keeper {
         {
             return Ok(Arc::clone(book));
         }
-        let hooks = read()?.into_iter().map(Arc::new).collect();
+        let hooks = read()?;
         let render = Arc::clone(&self.render.read().unwrap_or_else(PoisonError::into_inner));
-        let book = Arc::new(Book { hooks, render });
+        let book = Arc::new(Book::new(hooks, render));
         let mut kept = self.book.write().unwrap_or_else(PoisonError::into_inner);
         if kept.as_ref().is_none_or(|(at, _)| *at <= changes) {
             *kept = Some((changes, Arc::clone(&book)));

@@ -10,13 +10,11 @@ mod model;
 mod pattern;
 mod read;
 mod retry;
-pub(crate) mod rows;
 
 pub(crate) use address::Address;
 pub use address::{address, announce};
 pub use batch::{HookWrite, OutboxBatch, OutboxConflict, OutgoingWrite};
-pub(crate) use book::Keeper;
-pub use book::{Book, MAX_HOOKS, OwnHook, Render, Told};
+pub use book::{Book, HookCache, MAX_HOOKS, OwnHook, Render, Told};
 pub use delivery::{Attempt, AttemptBrief, Breaker, Due, Endpoint, Outgoing, OutgoingState, Timing, lane_of};
 pub use model::{Disabled, DisabledBy, Format, Hook, OldSecret, Sealed, Secrets, Signing, Source};
 pub use pattern::glob_fits;

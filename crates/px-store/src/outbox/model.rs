@@ -284,6 +284,13 @@ impl Hook {
         }
     }
 
+    /// Whether it is told of one run only: then that run knows it, and it is in no
+    /// [`Book`](super::Book).
+    #[must_use]
+    pub const fn is_own(&self) -> bool {
+        matches!(self.source, Source::Run(_))
+    }
+
     /// Whether events are written down for it: not once it was deleted, or
     /// disabled by hand; one that px disabled itself gets them when it is
     /// enabled again.

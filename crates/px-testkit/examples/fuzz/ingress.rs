@@ -12,7 +12,7 @@ use px_sdk::Received;
 use px_sdk::registry::{Registry, Source};
 use px_sdk::verify::Key;
 use px_server::{InProcess, Options, WebhookOptions};
-use px_store::{Embedded, MemoryRows};
+use px_store_rows::{Embedded, MemoryRows};
 
 use crate::corpus::{NOW, Seed};
 use crate::mutate::{Random, text};

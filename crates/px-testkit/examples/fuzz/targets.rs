@@ -11,7 +11,7 @@ use px_inbound::verify::{Prepared, UrlView, parse_json};
 use px_inbound::{Endpoint, Schema, Stage};
 use px_sdk::verify::{BodyForm, Keyring, Verification};
 use px_sdk::{Inbound, Received, Registry, Result, WebhookBuilder, WebhookDef};
-use px_store::{Embedded, MemoryRows};
+use px_store_rows::{Embedded, MemoryRows};
 use schemars::JsonSchema;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};

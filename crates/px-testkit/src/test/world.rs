@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use px_core::{RunId, Timestamp};
 use px_sdk::{Brain, Registry};
-use px_store::{Embedded, MemoryRows};
+use px_store_rows::{Embedded, MemoryRows};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::runtime::{Builder, Handle};

@@ -19,9 +19,9 @@ use std::time::Duration;
 
 use px_core::{Scope, Timestamp, TokenId};
 use px_store::audit::{Report, audit};
-use px_store::rows::{Admission, Backing, Order, RowBatch, RowOp};
 use px_store::tokens::{Permission, Token, TokenWrite};
-use px_store::{Batch, Embedded, MemoryRows, Outcome, Store};
+use px_store::{Admission, Batch, Outcome, Store};
+use px_store_rows::{Backing, Embedded, MemoryRows, Order, RowBatch, RowOp};
 use px_testkit::World;
 use serde_json::{Value, json};
 

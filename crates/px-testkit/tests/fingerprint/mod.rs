@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher};
 
-use px_store::MemoryRows;
+use px_store_rows::MemoryRows;
 
 /// An id in a value: this many hexadecimal digits after an underscore.
 const DIGITS: usize = 32;

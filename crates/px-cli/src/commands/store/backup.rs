@@ -3,8 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use px_store::Embedded;
-use px_store::rows::Backing as _;
+use px_store_rows::{Backing as _, Embedded};
 use px_store_sled::SledRows;
 use serde_json::json;
 

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use px_core::Scope;
-use px_store::rows::Backing as _;
-use px_store::{Embedded, RawRow, Table};
+use px_store::Table;
+use px_store_rows::{Backing as _, Embedded, RawRow};
 use px_store_sled::SledRows;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde_json::json;

@@ -4,7 +4,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use px_store::{RawRow, Table};
+use px_store::Table;
+use px_store_rows::{RawRow, letter_of, table_of};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -52,7 +53,7 @@ pub(super) fn check_header(line: &str) -> Result<(), String> {
 }
 
 pub(super) fn row(table: Table, (key, value): &RawRow) -> String {
-    let line = Line { t: table.letter(), k: STANDARD.encode(key), v: STANDARD.encode(value) };
+    let line = Line { t: letter_of(table), k: STANDARD.encode(key), v: STANDARD.encode(value) };
     // Two texts and a letter are always JSON.
     serde_json::to_string(&line).unwrap_or_default()
 }
@@ -68,7 +69,7 @@ pub(super) fn read(line: &str) -> Result<Read, String> {
         return Ok(Read::End(end));
     }
     let line: Line = serde_json::from_str(line).map_err(|error| format!("it is no row: {error}"))?;
-    let table = Table::of_letter(line.t).ok_or_else(|| format!("this px knows no table '{}'", line.t))?;
+    let table = table_of(line.t).ok_or_else(|| format!("this px knows no table '{}'", line.t))?;
     let bytes = |text: &str| STANDARD.decode(text).map_err(|error| format!("it is no base64: {error}"));
     Ok(Read::Row(table, (bytes(&line.k)?, bytes(&line.v)?.into())))
 }

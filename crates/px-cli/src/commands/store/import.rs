@@ -5,7 +5,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use px_core::Scope;
-use px_store::{Embedded, RawRow, Table};
+use px_store::Table;
+use px_store_rows::{Embedded, RawRow};
 use px_store_sled::SledRows;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};

@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use px_core::Scope;
+use px_store::Table;
 use px_store::audit::audit;
-use px_store::rows::Backing as _;
-use px_store::{Embedded, RawRow, Table};
+use px_store_rows::{Backing as _, Embedded, RawRow};
 use px_store_sled::SledRows;
 
 use super::{audit as audit_command, serve};

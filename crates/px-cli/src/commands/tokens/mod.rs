@@ -16,7 +16,8 @@ use px_api::Token;
 use px_client::Client;
 use px_core::{Ids, SystemClock};
 use px_server::{TokenError, Tokens};
-use px_store::{Embedded, Store as _};
+use px_store::Store as _;
+use px_store_rows::Embedded;
 use px_store_sled::SledRows;
 
 use super::serve::store_error;

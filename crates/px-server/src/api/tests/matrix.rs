@@ -17,7 +17,7 @@ use std::sync::Arc;
 use http::Method;
 use px_sdk::verify::{self, BodyForm};
 use px_sdk::{Inbound, Registry, Result};
-use px_store::{Embedded, MemoryRows};
+use px_store_rows::{Embedded, MemoryRows};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

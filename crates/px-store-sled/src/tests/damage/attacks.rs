@@ -186,7 +186,7 @@ fn fresh_and_idle_stores_open_however_often_they_are_stopped_or_killed() {
             expected = format!("k={turn}");
         }
         if turn % 3 == 0 {
-            use px_store::rows::Backing as _;
+            use px_store_rows::Backing as _;
             store.close().unwrap();
         }
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use px_store::Error;
-use px_store::rows::Backing;
+use px_store_rows::Backing;
 
 use crate::journal::Disk;
 use crate::journal::format::{HEADER, Record, SegmentHeader, SegmentKind};

@@ -13,7 +13,7 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use px_store::rows::Backing;
+use px_store_rows::Backing;
 
 use super::aloud;
 use super::image::{Files, read, write};

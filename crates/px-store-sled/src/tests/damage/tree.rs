@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use px_store::rows::Backing;
+use px_store_rows::Backing;
 
 use crate::tests::rig::{batch, by_hand, commit, copy, noise, put, rows};
 use crate::{Options, SledRows};

@@ -6,23 +6,19 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use px_core::{DeliveryId, Event, KeyId, KeyRecord, RunId, RunStatus, Scope, Timestamp, TokenId};
+use px_store::outbox::{HookCache, OutboxConflict, OutboxStore};
+use px_store::tokens::{Token, TokenWrite};
+use px_store::{
+    Admission, Batch, BoxFuture, Conflict, Cursor, DedupRecord, Delivery, DeliveryFilter, DeliveryList,
+    Error, Forgotten, HintBus, InboxState, Inspect, LogTail, Outcome, Page, QueuedEvent, Read, Row, RowStats,
+    RunFilter, RunRecord, RunWrite, Scan, StartKey, Store, Table, Timer, Versioned, Work, WorkChange,
+};
 use tokio::sync::watch;
 
-use crate::batch::{Batch, Conflict, LogTail, Outcome, RunRecord, RunWrite, WorkChange};
-use crate::error::Error;
-use crate::hints::HintBus;
-use crate::layout::{self, Table};
-use crate::model::{
-    DedupRecord, Delivery, Forgotten, InboxState, QueuedEvent, StartKey, Timer, Versioned, Work,
-};
-use crate::outbox::{Keeper, OutboxConflict, OutboxStore};
+use crate::layout;
 use crate::recent::Recent;
-use crate::rows::{
-    Admission, Backing, BoxFuture, Check, Expect, Order, RowBatch, RowKey, RowOp, RowOutcome, RowStats,
-};
-use crate::scan::{self, Cursor, Row, Scan};
-use crate::store::{DeliveryFilter, DeliveryList, Page, Read, RunFilter, Store};
-use crate::tokens::{Token, TokenWrite};
+use crate::rows::{Backing, Check, Expect, Order, RowBatch, RowKey, RowOp, RowOutcome};
+use crate::scan;
 
 /// How many rows one page of a filtered list looks at, at most.
 pub(crate) const SCAN_LIMIT: usize = 2_000;
@@ -38,7 +34,7 @@ const AWAITED_SCAN: usize = 1_000;
 #[derive(Debug)]
 pub struct Embedded<B> {
     backing: Arc<B>,
-    keeper: Arc<Keeper>,
+    hooks: Arc<HookCache>,
     recent: Arc<Recent>,
 }
 
@@ -46,7 +42,7 @@ impl<B> Clone for Embedded<B> {
     fn clone(&self) -> Self {
         Self {
             backing: Arc::clone(&self.backing),
-            keeper: Arc::clone(&self.keeper),
+            hooks: Arc::clone(&self.hooks),
             recent: Arc::clone(&self.recent),
         }
     }
@@ -55,7 +51,7 @@ impl<B> Clone for Embedded<B> {
 impl<B: Backing> Embedded<B> {
     /// A store over this backing.
     pub fn new(backing: B) -> Self {
-        Self { backing: Arc::new(backing), keeper: Arc::default(), recent: Arc::default() }
+        Self { backing: Arc::new(backing), hooks: Arc::default(), recent: Arc::default() }
     }
 
     /// The backing itself, for its figures.
@@ -64,8 +60,8 @@ impl<B: Backing> Embedded<B> {
         &self.backing
     }
 
-    pub(crate) fn keeper(&self) -> &Keeper {
-        &self.keeper
+    pub(crate) fn hooks(&self) -> &HookCache {
+        &self.hooks
     }
 
     fn record<T>(&self, row: &[u8], parse: impl Fn(&Bytes) -> Result<T, Error>) -> Result<Option<T>, Error> {
@@ -96,15 +92,16 @@ impl<B: Backing> Embedded<B> {
                 from = RowKey::from_slice(last);
                 from.push(0);
                 for (row, lines) in &chunks {
-                    let first = layout::place_of(row)?;
-                    for event in layout::events_of(lines, first, after, limit - events.len()) {
+                    let piece =
+                        LogTail { first_seq: layout::place_of(row)?, lines: lines.clone(), told: None };
+                    for event in piece.entries(after, limit - events.len()) {
                         events.push(event?);
                     }
                 }
             }
         }
         let rest = limit - events.len();
-        for event in layout::events_of(&record.tail.lines, record.tail.first_seq, after, rest) {
+        for event in record.tail.entries(after, rest) {
             events.push(event?);
         }
         Ok(events)
@@ -469,9 +466,10 @@ impl<B: Backing> Store for Embedded<B> {
             Ok(translation) => translation,
             Err(error) => return ready(Err(error)),
         };
+        let is_owned = |run: RunId| batch.work.iter().any(|work| work.run == run && work.is_claim());
         for (write, (row, tail)) in batch.runs.into_iter().zip(written) {
-            // The others are not read soon.
-            if write.run.status == RunStatus::Running {
+            // The others are not read soon: they rest, or their executor has them.
+            if write.run.status == RunStatus::Running && !is_owned(write.run.id) {
                 self.recent.keep(batch.scope, row, RunRecord { run: write.run, tail });
             }
         }
@@ -635,6 +633,10 @@ impl<B: Backing> Store for Embedded<B> {
         }))
     }
 
+    fn tail_after(&self, tail: &LogTail, events: &[Event], seq: u64) -> Result<LogTail, Error> {
+        layout::next_tail(tail, events, seq)
+    }
+
     fn scan<'a>(
         &'a self,
         scope: Scope,
@@ -649,10 +651,6 @@ impl<B: Backing> Store for Embedded<B> {
         ready(self.backing.get(&layout::timer_row(scope, timer)).map(|row| row.is_some()))
     }
 
-    fn unlisted<'a>(&'a self, scope: Scope, row: &'a Row) -> Read<'a, Vec<String>> {
-        ready(scan::unlisted(&*self.backing, scope, row))
-    }
-
     fn outbox(&self) -> &dyn OutboxStore {
         self
     }
@@ -661,8 +659,8 @@ impl<B: Backing> Store for Embedded<B> {
         self.backing.hints()
     }
 
-    fn stats(&self) -> RowStats {
-        self.backing.stats()
+    fn inspect(&self) -> Option<&dyn Inspect> {
+        Some(self)
     }
 
     fn failure(&self) -> watch::Receiver<Option<String>> {
@@ -671,5 +669,15 @@ impl<B: Backing> Store for Embedded<B> {
 
     fn close(&self) -> Result<(), Error> {
         self.backing.close()
+    }
+}
+
+impl<B: Backing> Inspect for Embedded<B> {
+    fn unlisted<'a>(&'a self, scope: Scope, row: &'a Row) -> Read<'a, Vec<String>> {
+        ready(scan::unlisted(&*self.backing, scope, row))
+    }
+
+    fn stats(&self) -> RowStats {
+        self.backing.stats()
     }
 }

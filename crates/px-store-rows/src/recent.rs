@@ -8,8 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use px_core::{RunId, Scope};
-
-use crate::batch::RunRecord;
+use px_store::RunRecord;
 
 /// How many runs are kept: those that are ready and have not been claimed yet.
 const LIMIT: usize = 1_024;
@@ -49,9 +48,9 @@ impl Recent {
 #[cfg(test)]
 mod tests {
     use px_core::Run;
+    use px_store::LogTail;
 
     use super::*;
-    use crate::batch::LogTail;
 
     fn record(id: u8) -> RunRecord {
         RunRecord { run: Run::vacant(RunId::from_bytes([id; 16])), tail: LogTail::default() }

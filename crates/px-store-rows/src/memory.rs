@@ -6,13 +6,10 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use px_store::{Admission, BoxFuture, Error, HintBus, RowStats};
 use tokio::sync::watch;
 
-use crate::error::Error;
-use crate::hints::HintBus;
-use crate::rows::{
-    Admission, Backing, BoxFuture, Check, Expect, Order, RowBatch, RowKey, RowOp, RowOutcome, RowStats,
-};
+use crate::rows::{Backing, Check, Expect, Order, RowBatch, RowKey, RowOp, RowOutcome};
 
 #[derive(Debug, Default, Clone)]
 struct Tables {

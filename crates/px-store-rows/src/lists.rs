@@ -2,8 +2,8 @@
 //! lag; who reads one confirms each id at its row.
 
 use px_core::{RunStatus, Scope};
+use px_store::InboxState;
 
-use crate::model::InboxState;
 use crate::rows::RowKey;
 
 /// Deliveries are found by identifier through one of so many lists: few, so

@@ -6,12 +6,10 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use px_core::{DeliveryId, Event, KeyId, KeyRecord, Run, RunId, Scope, Timestamp, TokenId};
+use px_store::{Delivery, Error, LogTail, RunRecord, Table, Timer, TimerKind, Versioned};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::batch::{LogTail, RunRecord};
-use crate::error::Error;
-use crate::model::{Delivery, Timer, TimerKind, Versioned};
 use crate::rows::RowKey;
 
 pub(crate) use crate::lists::{
@@ -35,48 +33,32 @@ const INLINE_LOG_LIMIT: usize = 8 * 1024;
 /// Room that is made for an event's line.
 const EVENT_BYTES: usize = 192;
 
-/// The table that a row belongs to, its first byte after the scope.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Table {
-    /// Keys: waits, the head of the queue, the owner.
-    Key = b'k',
-    /// Events in the queues of keys.
-    Queue = b'q',
-    /// Runs, with the newest entries of their logs.
-    Run = b'r',
-    /// Older pieces of long logs.
-    Log = b'l',
-    /// The inbox.
-    Delivery = b'd',
-    /// Providers' ids.
-    Dedup = b'u',
-    /// Ready runs.
-    Work = b'w',
-    /// Due times.
-    Timer = b't',
-    /// Idempotent starts.
-    Start = b's',
-    /// How far the inbox was forgotten.
-    Forgotten = b'f',
-    /// Hooks.
-    Hook = b'h',
-    /// The outbox.
-    Outgoing = b'o',
-    /// What of the outbox is due, by lane and time.
-    Due = b'e',
-    /// Attempts to deliver.
-    Attempt = b'a',
-    /// Endpoints of hooks.
-    Endpoint = b'p',
-    /// API tokens.
-    Token = b'c',
+/// The letter of a table: the first byte of its rows' keys after the scope.
+pub(crate) const fn letter(table: Table) -> u8 {
+    match table {
+        Table::Key => b'k',
+        Table::Queue => b'q',
+        Table::Run => b'r',
+        Table::Log => b'l',
+        Table::Delivery => b'd',
+        Table::Dedup => b'u',
+        Table::Work => b'w',
+        Table::Timer => b't',
+        Table::Start => b's',
+        Table::Forgotten => b'f',
+        Table::Hook => b'h',
+        Table::Outgoing => b'o',
+        Table::Due => b'e',
+        Table::Attempt => b'a',
+        Table::Endpoint => b'p',
+        Table::Token => b'c',
+    }
 }
 
 fn row(scope: Scope, table: Table, parts: usize) -> RowKey {
     let mut key = RowKey::with_capacity(3 + parts);
     key.extend_from_slice(&scope.0.to_be_bytes());
-    key.push(table as u8);
+    key.push(letter(table));
     key
 }
 
@@ -345,22 +327,6 @@ pub(crate) fn next_tail(tail: &LogTail, events: &[Event], seq: u64) -> Result<Lo
 /// Whether a tail belongs into a chunk of its own.
 pub(crate) fn outgrown(tail: &LogTail) -> bool {
     tail.lines.len() > INLINE_LOG_LIMIT
-}
-
-/// The events of some lines, those after `after`, at most `limit`.
-pub(crate) fn events_of(
-    lines: &[u8],
-    first_seq: u64,
-    after: u64,
-    limit: usize,
-) -> impl Iterator<Item = Result<Event, Error>> {
-    let skip = usize::try_from((after + 1).saturating_sub(first_seq)).unwrap_or(usize::MAX);
-    lines
-        .split(|byte| *byte == b'\n')
-        .filter(|line| !line.is_empty())
-        .skip(skip)
-        .take(limit)
-        .map(from_json::<Event>)
 }
 
 /// Format, length of the record's JSON, the record, the body as it came.

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use px_store::{Embedded, MemoryRows, Store};
+use px_store::Store;
+use px_store_rows::{Embedded, MemoryRows};
 
 fn open() -> (Arc<dyn Store>, ()) {
     (Arc::new(Embedded::new(MemoryRows::new())), ())

@@ -11,9 +11,8 @@ use px_core::run::{After, BrainInfo, Catalog, Command, Start, StepOutcome, Then}
 use px_core::wait::{Registration, Wait};
 use px_core::{DeliveryId, EventId, Ids, KeyId, RunId, RunStatus, Scope, Timestamp};
 use px_store::conformance::{AnyBrain, block_on};
-use px_store::{
-    Admission, Delivery, Draft, Embedded, InboxEvent, InboxState, MemoryRows, Outcome, QueuedEvent, Store,
-};
+use px_store::{Admission, Delivery, Draft, InboxEvent, InboxState, Outcome, QueuedEvent, Store};
+use px_store_rows::{Embedded, MemoryRows};
 use serde_json::json;
 
 const SCOPE: Scope = Scope(0);

@@ -6,12 +6,12 @@
 
 use bytes::Bytes;
 use px_core::Scope;
+use px_store::audit::TABLES;
+use px_store::{Admission, Error, Table};
 
-use crate::audit::TABLES;
 use crate::embedded::Embedded;
-use crate::error::Error;
-use crate::layout::{self, Table};
-use crate::rows::{Admission, Backing, Check, Expect, Order, RowBatch, RowKey, RowOp, RowOutcome};
+use crate::layout;
+use crate::rows::{Backing, Check, Expect, Order, RowBatch, RowKey, RowOp, RowOutcome};
 use crate::scan;
 
 /// Bytes of rows that are taken in by one commit; one row may have more.
@@ -20,18 +20,16 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// A row as it is stored: its key and its value.
 pub type RawRow = (Vec<u8>, Bytes);
 
-impl Table {
-    /// The letter by which a table is known on disk and in an export.
-    #[must_use]
-    pub const fn letter(self) -> char {
-        self as u8 as char
-    }
+/// The letter by which a table is known on disk and in an export.
+#[must_use]
+pub const fn letter_of(table: Table) -> char {
+    layout::letter(table) as char
+}
 
-    /// The table of this letter.
-    #[must_use]
-    pub fn of_letter(letter: char) -> Option<Self> {
-        TABLES.into_iter().find(|table| table.letter() == letter)
-    }
+/// The table of this letter.
+#[must_use]
+pub fn table_of(letter: char) -> Option<Table> {
+    TABLES.into_iter().find(|table| letter_of(*table) == letter)
 }
 
 impl<B: Backing> Embedded<B> {

@@ -3,14 +3,14 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use px_core::{HookId, OutgoingId, Scope, Timestamp};
+use px_store::outbox::{
+    Attempt, Breaker, Due, Endpoint, Hook, OutboxBatch, OutboxConflict, Outgoing, OutgoingState,
+    OutgoingWrite,
+};
+use px_store::{Error, Table, Versioned};
 
-use super::batch::{OutboxBatch, OutboxConflict, OutgoingWrite};
-use super::delivery::{Attempt, Breaker, Due, Endpoint, Outgoing, OutgoingState};
-use super::model::{Hook, Source};
 use crate::embedded::{Stake, Translation};
-use crate::error::Error;
-use crate::layout::{self, Table};
-use crate::model::Versioned;
+use crate::layout;
 use crate::rows::{Expect, RowKey};
 
 fn row(scope: Scope, table: Table) -> RowKey {
@@ -31,10 +31,6 @@ pub(crate) fn hooks(scope: Scope) -> (RowKey, RowKey) {
     from.push(0);
     to.push(1);
     (from, to)
-}
-
-pub(crate) fn is_own(hook: &Hook) -> bool {
-    matches!(hook.source, Source::Run(_))
 }
 
 pub(crate) fn outgoing_row(scope: Scope, id: OutgoingId) -> RowKey {
@@ -133,7 +129,7 @@ impl Translation {
     pub(crate) fn outbox(&mut self, scope: Scope, batch: &OutboxBatch) -> Result<(), Error> {
         for write in &batch.hooks {
             let hook = &write.hook;
-            let row = hook_row(scope, is_own(hook), hook.id);
+            let row = hook_row(scope, hook.is_own(), hook.id);
             let expect = if write.expected == 0 { Expect::Absent } else { Expect::Version(write.expected) };
             self.check(row.clone(), expect, Stake::Outbox(OutboxConflict::Hook(hook.id)));
             self.put(row, layout::versioned(write.version, hook)?);
@@ -206,10 +202,10 @@ impl Translation {
 mod tests {
     use px_core::Ids;
     use px_core::lifecycle::Kind;
+    use px_store::Batch;
+    use px_store::outbox::{OutboxStore as _, Source, address};
 
     use super::*;
-    use crate::batch::Batch;
-    use crate::outbox::{OutboxStore as _, address};
     use crate::{Embedded, MemoryRows};
 
     /// A store that knows a row to be new forgets it when it goes, so that the

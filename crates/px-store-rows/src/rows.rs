@@ -1,4 +1,4 @@
-//! Rows: what an embedded store keeps under the semantic [`Store`](crate::Store).
+//! Rows: what an embedded store keeps under the semantic [`Store`](px_store::Store).
 //!
 //! A row is a key and a value in one ordered space; a [`RowBatch`] is a set of
 //! checks and a set of changes that happen together or not at all. A row that
@@ -10,19 +10,12 @@
 //! This file refuses to know what the rows mean (that is `layout`), and where
 //! they lie (that is a [`Backing`]).
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use px_store::{Admission, BoxFuture, Error, Hint, HintBus, RowStats};
 use smallvec::SmallVec;
 use tokio::sync::watch;
-
-use crate::error::Error;
-use crate::hints::{Hint, HintBus};
-
-/// A future on the heap, as the object-safe traits of this crate return it.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Bytes of a [`RowKey`] that lie in it and not on the heap: enough for an id,
 /// and for a short slug with an identifier.
@@ -111,15 +104,6 @@ pub enum RowOutcome {
     },
 }
 
-/// What to do when the committer's queue is full.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Admission {
-    /// Wait for a place: work that must not be lost and that px itself paces.
-    Wait,
-    /// Answer [`Error::Busy`] at once: work whose sender can be told to come back.
-    Refuse,
-}
-
 /// The direction of a range read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
@@ -127,29 +111,6 @@ pub enum Order {
     Ascending,
     /// Descending by key.
     Descending,
-}
-
-/// Figures of a backing since it was opened, for metrics, benchmarks and tests.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RowStats {
-    /// Batches made durable.
-    pub commits: u64,
-    /// Batches refused by a check.
-    pub conflicts: u64,
-    /// Groups of batches that shared one write and one sync.
-    pub groups: u64,
-    /// Syncs of the journal.
-    pub syncs: u64,
-    /// Bytes appended to the journal.
-    pub journal_bytes: u64,
-    /// Changes of rows in committed batches, before folding.
-    pub ops: u64,
-    /// Inserts and removes that reached the tree below the overlay.
-    pub applied_rows: u64,
-    /// Bytes of rows that wait in memory for the tree.
-    pub overlay_bytes: u64,
-    /// Checkpoints of the tree.
-    pub checkpoints: u64,
 }
 
 /// Where rows lie. Implemented by the memory backing here and by the journal

@@ -1,0 +1,19 @@
+//! Stores of rows: what px-store's batches and reads mean for keys and values in
+//! one ordered space. A [`Backing`] keeps the rows; [`Embedded`] makes a store of
+//! it. The backing in memory is here, the one on disk is px-store-sled.
+
+// From what a batch means down to where rows lie.
+mod embedded;
+mod layout;
+mod lists;
+mod memory;
+mod outbox;
+mod recent;
+mod rows;
+mod scan;
+mod transfer;
+
+pub use embedded::Embedded;
+pub use memory::MemoryRows;
+pub use rows::{Backing, Check, Expect, Order, RowBatch, RowKey, RowOp, RowOutcome};
+pub use transfer::{RawRow, letter_of, table_of};

@@ -79,14 +79,13 @@ fn a_store_without_fences_is_caught() {
 
 #[test]
 fn a_member_that_takes_runs_from_the_living_is_caught() {
-    let before = [Start(Brain::Survey, 0)];
     let why = "was taken from a member that lives";
-    is_caught(Bug::TakesFromTheLiving, &before, &[Settle, Settle], why);
+    is_caught(Bug::TakesFromTheLiving, &[], &[OPENS_TOO, Settle], why);
 }
 
 #[test]
 fn a_step_that_begins_before_its_claim_is_durable_is_caught() {
-    let before = [Start(Brain::Survey, 0)];
+    let before = [Start(Brain::Question, 0)];
     is_caught(Bug::BeginsBeforeItsClaim, &before, &[Settle, Settle], "was begun twice");
 }
 

@@ -14,6 +14,8 @@
 
 #[path = "rules_index/cases.rs"]
 mod cases;
+#[path = "rules_index/page.rs"]
+mod page;
 #[path = "rules_index/rules.rs"]
 mod rules;
 
@@ -27,6 +29,9 @@ use rules::RULES;
 /// What holds: a number, a sentence, and the tests beside those that bear the
 /// number in their names.
 type Row = (u32, &'static str, &'static [&'static str]);
+
+/// A rule: a number, a sentence, the reason for it, and its tests as in [`Row`].
+type Rule = (u32, &'static str, &'static str, &'static [&'static str]);
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -73,12 +78,19 @@ fn functions(source: &str, is_suite: bool) -> BTreeSet<String> {
     found
 }
 
-/// How many tests hold each row; says what is wrong instead.
-fn check(rows: &[Row], prefixes: &[&str], all: &BTreeMap<String, BTreeSet<String>>) -> Result<usize, String> {
-    let mut held = 0;
+/// Every test that holds each row; says what is wrong instead.
+fn check(
+    rows: &[Row],
+    prefixes: &[&str],
+    all: &BTreeMap<String, BTreeSet<String>>,
+) -> Result<Vec<BTreeSet<String>>, String> {
+    assert!(
+        rows.iter().map(|row| row.0).is_sorted_by(|before, after| before < after),
+        "the rows are in order"
+    );
+    let mut held = Vec::new();
     let mut wrong = Vec::new();
-    for (at, (number, sentence, named)) in rows.iter().enumerate() {
-        assert_eq!(at + 1, usize::try_from(*number).unwrap(), "the rows are in order, and none is left out");
+    for (number, sentence, named) in rows {
         let mut tests: BTreeSet<String> = BTreeSet::new();
         for test in *named {
             let (file, function) = test.split_once("::").expect("file::function");
@@ -95,9 +107,20 @@ fn check(rows: &[Row], prefixes: &[&str], all: &BTreeMap<String, BTreeSet<String
         if tests.is_empty() {
             wrong.push(format!("{number}. {sentence}: no test holds it"));
         }
-        held += tests.len();
+        held.push(tests);
     }
     if wrong.is_empty() { Ok(held) } else { Err(wrong.join("\n")) }
+}
+
+fn count(held: &[BTreeSet<String>]) -> usize {
+    held.iter().map(BTreeSet::len).sum()
+}
+
+/// The tests that hold each of the rules.
+fn held_rules() -> Vec<BTreeSet<String>> {
+    let rows: Vec<Row> =
+        RULES.iter().map(|(number, sentence, _, tests)| (*number, *sentence, *tests)).collect();
+    check(&rows, &["rule_", "rules_"], &tests()).unwrap_or_else(|wrong| panic!("{wrong}"))
 }
 
 /// Whether a test's name begins with the prefix and this number; `rules_17_and_20_` bears both.
@@ -110,21 +133,25 @@ fn bears(name: &str, prefix: &str, number: u32) -> bool {
 
 #[test]
 fn every_rule_is_held_by_a_test_that_exists() {
-    let all = tests();
-    let held = check(RULES, &["rule_", "rules_"], &all).unwrap_or_else(|wrong| panic!("{wrong}"));
-    println!("{} rules, {held} tests", RULES.len());
+    let held = held_rules();
+    println!("{} rules, {} tests", RULES.len(), count(&held));
+}
+
+#[test]
+fn the_published_page_says_what_the_table_does() {
+    page::check(&root().join("docs/rules.md"), RULES, &held_rules());
 }
 
 #[test]
 fn every_hard_case_is_held_by_a_test_that_exists() {
     let held = check(HARD_CASES, &["hard_case_"], &tests()).unwrap_or_else(|wrong| panic!("{wrong}"));
-    println!("{} hard cases, {held} tests", HARD_CASES.len());
+    println!("{} hard cases, {} tests", HARD_CASES.len(), count(&held));
 }
 
 #[test]
 fn everything_that_others_get_wrong_with_callbacks_is_held_by_a_test_that_exists() {
     let held = check(CALLBACKS, &[], &tests()).unwrap_or_else(|wrong| panic!("{wrong}"));
-    println!("{} mistakes, {held} tests", CALLBACKS.len());
+    println!("{} mistakes, {} tests", CALLBACKS.len(), count(&held));
 }
 
 #[test]
@@ -133,7 +160,7 @@ fn a_rule_without_a_test_and_a_test_that_is_gone_are_found() {
         "a.rs".to_owned(),
         functions("#[test]\nfn rule_1_holds() {}\nfn other() {}", false),
     )]);
-    assert_eq!(check(&[(1, "one", &[])], &["rule_"], &all), Ok(1));
+    assert_eq!(check(&[(1, "one", &[])], &["rule_"], &all).map(|held| count(&held)), Ok(1));
     assert!(
         check(&[(1, "one", &["a.rs::other"])], &["rule_"], &all).unwrap_err().contains("a.rs::other is gone")
     );

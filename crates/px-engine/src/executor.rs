@@ -57,6 +57,7 @@ pub(crate) async fn execute(
     taken: Taken,
     place: &Place,
 ) -> Result<Executed, SessionError> {
+    parts.pool.expect_step();
     let is_in_turn = match taken {
         Taken::Reserved(reserved) => return execute_reserved(parts, limits, *reserved).await,
         Taken::Ready => false,

@@ -1,15 +1,17 @@
-//! What a webhook request is answered: the outcome, and the one function that
-//! makes a status, a body and headers of it (API.md section 2).
+//! The answers to webhook requests: the fate of each event, and the only place
+//! that makes a status, a body and headers of it.
 
 use px_core::key::EndedBy;
 use px_core::{Code, DeliveryId, RunId};
+use px_sdk::Reply;
+use px_sdk::verify::Ack;
 use px_store::DedupRecord;
 use serde_json::{Map, Value, json};
 
 use crate::validate::Violation;
 use crate::verify::{BodyErrorKind, HandshakeReply};
 
-/// What became of one event, as its sender is told.
+/// The fate of one event, as its sender is told.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
     /// A run that waited took it.
@@ -22,16 +24,16 @@ pub enum Action {
     Collected {
         /// The run that waits.
         run: RunId,
-        /// How many responses it has.
+        /// Responses that it has.
         have: u32,
-        /// How many it needs.
+        /// Responses that it needs.
         need: u32,
     },
     /// Its wait was over.
     Late {
         /// The run that had waited.
         run: RunId,
-        /// What ended the wait.
+        /// The end of the wait.
         by: EndedBy,
     },
     /// Nothing follows from it.
@@ -49,7 +51,7 @@ pub enum Action {
 }
 
 impl Action {
-    /// The word in the body and in the header.
+    /// Returns the word in the body and in the header.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -63,7 +65,7 @@ impl Action {
         }
     }
 
-    /// The run in it.
+    /// Returns the run in it.
     #[must_use]
     pub const fn run(&self) -> Option<RunId> {
         match self {
@@ -94,10 +96,10 @@ pub struct Answer {
     pub retry_after: Option<u32>,
 }
 
-/// What is said of an event that was taken in: the action, and the identifier it came with.
+/// An event that was taken in, as the answer describes it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Taken {
-    /// What became of it.
+    /// Its fate.
     pub action: Action,
     /// Its identifier.
     pub identifier: Option<String>,
@@ -120,7 +122,7 @@ impl Answer {
         Self::json(status, &json!({ "error": text, "code": code.as_str() }))
     }
 
-    /// A handshake: as the provider wants it; no delivery, no run.
+    /// Answers a handshake as the provider wants it; no delivery, no run.
     #[must_use]
     pub fn handshake(reply: HandshakeReply) -> Self {
         Self {
@@ -131,7 +133,38 @@ impl Answer {
         }
     }
 
-    /// A delivery that is durable.
+    /// Answers a delivery: with px's own body, unless the handler has a `reply`
+    /// of its own, or the provider insists on another by its `ack`.
+    pub(crate) fn to_delivery(
+        delivery: DeliveryId,
+        taken: &[Taken],
+        reply: Option<&Reply>,
+        ack: &Ack,
+    ) -> Self {
+        let mut answer = Self::accepted(delivery, taken);
+        if let Some(reply) = reply {
+            answer.replace(Some(reply.status), &reply.content_type, &reply.body);
+        }
+        match &ack.body {
+            Some(body) => answer.replace(ack.status, &body.content_type, &body.text),
+            None => answer.status = ack.status.unwrap_or(answer.status),
+        }
+        // Where the provider insists, a duplicate gets the original's reply.
+        if let [Taken { action: Action::Duplicate(record), .. }] = taken
+            && let Some(reply) = &record.reply
+        {
+            answer.replace(Some(reply.status), &reply.content_type, &reply.body);
+        }
+        answer
+    }
+
+    fn replace(&mut self, status: Option<u16>, content_type: &str, body: &str) {
+        self.status = status.unwrap_or(self.status);
+        content_type.clone_into(&mut self.content_type);
+        body.clone_into(&mut self.body);
+    }
+
+    /// Answers a delivery that is durable with px's own body.
     #[must_use]
     pub fn accepted(delivery: DeliveryId, taken: &[Taken]) -> Self {
         let first = taken
@@ -166,13 +199,13 @@ impl Answer {
         }
     }
 
-    /// A form that does not say which wait it is for.
+    /// Answers a form that does not say which wait it is for.
     #[must_use]
     pub fn form_without_identifier() -> Self {
         Self::error(400, Code::FormIdentifierMissing, "Missing required query parameter \"identifier\"")
     }
 
-    /// A form whose token is missing or another one than the wait's.
+    /// Answers a form whose token is missing or another one than the wait's.
     #[must_use]
     pub fn form_refused(identifier: &str, reason: &str) -> Self {
         let body =
@@ -180,7 +213,7 @@ impl Answer {
         Self { action: Some("ignored"), ..Self::json(403, &body) }
     }
 
-    /// A form that nobody waits for, or no more.
+    /// Answers a form that nobody waits for, or no more.
     #[must_use]
     pub fn form_not_found(identifier: &str) -> Self {
         let body = json!({
@@ -190,25 +223,25 @@ impl Answer {
         Self { action: Some("not_found"), ..Self::json(404, &body) }
     }
 
-    /// The slug is unknown.
+    /// Answers a request for an unknown slug.
     #[must_use]
     pub fn unknown_slug(slug: &str) -> Self {
         Self::error(404, Code::WebhookNotFound, &format!("Webhook '{slug}' not found"))
     }
 
-    /// A GET that is no handshake.
+    /// Answers a GET that is no handshake.
     #[must_use]
     pub fn wrong_method(slug: &str) -> Self {
         Self::error(405, Code::WrongMethod, &format!("Webhook '{slug}' takes POST"))
     }
 
-    /// The sender was not believed.
+    /// Answers a sender who was not believed.
     #[must_use]
     pub fn unauthorized(text: &str) -> Self {
         Self { action: Some("rejected"), ..Self::error(401, Code::Unverified, text) }
     }
 
-    /// The body cannot be read.
+    /// Answers a body that cannot be read.
     #[must_use]
     pub fn unreadable(kind: BodyErrorKind, text: &str) -> Self {
         match kind {
@@ -217,7 +250,7 @@ impl Answer {
         }
     }
 
-    /// The payload does not fit; it is quarantined.
+    /// Answers a payload that does not fit and is quarantined; 202 if the webhook accepts those.
     #[must_use]
     pub fn violations(delivery: DeliveryId, text: &str, violations: &[Violation], accepts: bool) -> Self {
         let body = json!({
@@ -231,7 +264,7 @@ impl Answer {
         }
     }
 
-    /// The handler failed; the delivery is quarantined.
+    /// Answers a delivery whose handler failed; it is quarantined.
     #[must_use]
     pub fn handler_failed(delivery: DeliveryId) -> Self {
         let body = json!({
@@ -240,7 +273,7 @@ impl Answer {
         Self { action: Some("quarantined"), delivery: Some(delivery), ..Self::json(500, &body) }
     }
 
-    /// Nothing was kept; the sender should come back.
+    /// Answers 503: nothing was kept, and the sender should come back.
     #[must_use]
     pub fn unavailable(text: &str) -> Self {
         Self { retry_after: Some(1), ..Self::error(503, Code::Unavailable, text) }

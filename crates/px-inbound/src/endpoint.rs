@@ -12,29 +12,29 @@ use crate::verify::Prepared;
 /// A webhook that can take requests. Clones share what was compiled.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
-    /// As the user wrote it.
+    /// The webhook as its user wrote it.
     pub def: Arc<WebhookDef>,
-    /// Who may send.
+    /// Decides who may send.
     pub verifier: Arc<Prepared>,
-    /// What may be sent.
+    /// The schema of its payload.
     pub schema: Arc<Schema>,
-    /// What an operator should know about its secrets.
+    /// Sentences for the operator about its secrets and its duplicates.
     pub warnings: Vec<String>,
 }
 
-/// What an operator configures for a webhook beside the code.
+/// The operator's configuration of a webhook, beside the code.
 #[derive(Debug, Clone, Default)]
 pub struct Setup {
     /// Takes the place of the verification in the code.
     pub verification: Option<Verification>,
     /// Secrets beside those of the environment, which come first.
     pub keys: Vec<Key>,
-    /// Whether a payload that does not fit is answered 202, if the operator
-    /// says it instead of the code.
+    /// True answers 202 to a payload that does not fit; absent leaves that to
+    /// the code.
     pub accepts_invalid: Option<bool>,
 }
 
-/// Why a webhook cannot take requests.
+/// The cause for which a webhook cannot take requests.
 #[derive(Debug, thiserror::Error)]
 #[error("webhook '{slug}': {why}")]
 pub struct EndpointError {
@@ -52,7 +52,7 @@ impl Endpoint {
         Self::configured(def, lookup, Setup::default())
     }
 
-    /// As [`Endpoint::new`], with what the operator has configured for it.
+    /// As [`Endpoint::new`], with the operator's configuration.
     ///
     /// # Errors
     /// As [`Endpoint::new`].
@@ -84,13 +84,13 @@ impl Endpoint {
         Ok(Self { verifier: Arc::new(verifier), schema: Arc::new(schema), warnings, def: Arc::clone(&def) })
     }
 
-    /// Whether anybody on this machine may send.
+    /// Returns true if anybody on this machine may send.
     #[must_use]
     pub fn is_unverified(&self) -> bool {
         !self.verifier.is_verified()
     }
 
-    /// The environment variable that would make it verified.
+    /// Returns the environment variable that would make it verified.
     #[must_use]
     pub fn secret_variable(&self) -> Option<&str> {
         match self.def.verification.scheme {
@@ -100,13 +100,14 @@ impl Endpoint {
     }
 }
 
-/// Whether a text can name an environment variable.
+/// Returns true if a text can name an environment variable.
 fn is_variable(name: &str) -> bool {
     name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         && name.chars().next().is_some_and(|first| !first.is_ascii_digit())
 }
 
-/// What to say of a webhook whose repeated deliveries count as new (RULES 19).
+/// Returns the warning about a webhook whose repeated deliveries count as new:
+/// without an id of the provider's there is no dedup.
 #[must_use]
 pub fn knows_no_duplicates(def: &WebhookDef) -> Option<String> {
     (def.verification.dedup.is_empty() && def.same_body_within.is_none()).then(|| {

@@ -1,7 +1,7 @@
-//! Forms on pages: `POST /webhooks/system/page-form?identifier=&token=`
-//! (API.md section 2). A form is a delivery like any other, and goes the same
-//! way in: its answer comes after its commit. What nobody waits for, and what
-//! brings another token than the wait's, is not kept, since anybody may post it.
+//! Forms on pages: `POST /webhooks/system/page-form?identifier=&token=`. A form
+//! is a delivery like any other, and goes the same way in: its answer comes
+//! after its commit. A form that nobody waits for, or that brings another token
+//! than the wait's, is not kept, since anybody may post it.
 //!
 //! Tested over the real binary in the root's `tests/api.rs`.
 
@@ -13,22 +13,24 @@ use futures_util::stream;
 use http::header::CONTENT_TYPE;
 use px_core::key::{Arrival, FORM_SLUG, Route};
 use px_core::{KeyId, Stopwatch};
-use px_sdk::{Form, Inbound, RawInbound, Received, WebhookBuilder, WebhookDef, verify};
+use px_sdk::{Form, Inbound, RawInbound, Received as Request, WebhookBuilder, WebhookDef, verify};
 use serde_json::{Map, Value};
 
-use crate::accept::{Incoming, Occasion};
+use crate::accept::Acceptor;
 use crate::answer::Answer;
+use crate::context::InboundContext;
 use crate::endpoint::{Endpoint, EndpointError};
-use crate::stage::{Stage, micros};
+use crate::phases::{Handled, Incoming, Occasion};
+use crate::record::{self, micros};
 use crate::verify::{BodyErrorKind, insert_field, parse_form};
 
-/// How many fields a form may have.
+/// Maximum number of fields of a form.
 const MAX_FIELDS: usize = 10_000;
 
 const URLENCODED: &str = "application/x-www-form-urlencoded";
 
-/// The endpoint of forms. Nobody but this file sends anything to it.
-pub(crate) fn endpoint() -> Result<Endpoint, EndpointError> {
+/// Returns the endpoint of forms. Nobody but this file sends anything to it.
+fn endpoint() -> Result<Endpoint, EndpointError> {
     Endpoint::new(Arc::new(definition()), &|_| None)
 }
 
@@ -40,64 +42,98 @@ fn definition() -> WebhookDef {
         .handler(async |_: Form| Ok(Inbound::<Form>::ignore("forms have no handler")))
 }
 
-impl Stage {
+/// The part of the stage that takes forms in.
+pub(crate) struct Forms {
+    context: Arc<InboundContext>,
+    acceptor: Arc<Acceptor>,
+    /// There always is one: the test of this file holds that.
+    endpoint: Option<Endpoint>,
+}
+
+/// The parameters of a form's URL.
+struct Target {
+    identifier: String,
+    token: String,
+}
+
+impl Forms {
+    pub(crate) fn new(context: Arc<InboundContext>, acceptor: Arc<Acceptor>) -> Self {
+        Self { context, acceptor, endpoint: endpoint().ok() }
+    }
+
     /// Takes one form in.
-    pub async fn receive_form(&self, received: Received) -> Answer {
+    pub(crate) async fn receive(&self, request: Request) -> Answer {
         let watch = Stopwatch::start();
-        let query = received.query.as_deref().unwrap_or_default();
-        let query = parse_form(query.as_bytes()).unwrap_or_default();
-        let parameter = |name: &str| {
-            query.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
+        let target = match Target::of(&request) {
+            Ok(target) => target,
+            Err(answer) => return answer,
         };
-        let Some(identifier) = parameter("identifier") else { return Answer::form_without_identifier() };
-        let Some(token) = parameter("token") else {
-            return Answer::form_refused(&identifier, "Missing form token");
-        };
-        let fields = match read(&received).await {
+        let fields = match read(&request).await {
             Ok(fields) => fields,
             Err((kind, text)) => return Answer::unreadable(kind, &text),
         };
-        let Some(endpoint) = &self.forms else { return Answer::unavailable("Forms are not taken now") };
-        let key = KeyId::new(FORM_SLUG, identifier.as_str());
-        let arrival = Arrival {
-            token: Some(&token),
-            starts: false,
-            early: None,
-            queue_limit: endpoint.def.queue_limit,
-            at: received.at,
-        };
-        // Strangers may post what they like; only what fits a wait makes a record.
-        match self.store.key(self.scope, &key).await.map(|key| key.record.route(&arrival)) {
-            Ok(Route::Resume(_)) => {}
-            Ok(Route::WrongToken { .. }) => return Answer::form_refused(&identifier, "Invalid form token"),
-            Ok(_) => return Answer::form_not_found(&identifier),
-            Err(error) => {
-                tracing::error!(slug = FORM_SLUG, %error, "the waiting runs could not be read");
-                return Answer::unavailable("Not now, try again");
-            }
+        let Some(endpoint) = &self.endpoint else { return Answer::unavailable("Forms are not taken now") };
+        if let Err(answer) = self.find_wait(endpoint, &request, &target).await {
+            return answer;
         }
-        let at = received.at;
-        let mut delivery = self.delivery(endpoint, &received, "form token".to_owned());
+        let ids = &self.context.ids;
+        let mut delivery = record::delivery(ids, endpoint, &request, "form token".to_owned());
         delivery.took_us = micros(watch);
-        let id = delivery.id;
+        let Target { identifier, token } = target;
         let raw = RawInbound {
             identifier: Some(identifier.clone()),
             token: Some(token),
             response: Some(Value::Object(fields)),
             ..RawInbound::default()
         };
-        let event = Incoming { id: self.ids.event(at), provider_id: None, raw };
-        match self.accept(endpoint, delivery, vec![event], Occasion::Arrival).await {
+        let events = vec![Incoming { id: ids.event(request.at), provider_id: None, raw }];
+        let handled = Handled { endpoint, delivery, events, provider_id: None, occasion: Occasion::Arrival };
+        let answer = self.acceptor.accept(handled).await;
+        match (answer.action, answer.run) {
             // The wait ended between the look and the commit.
-            Ok(answer) if matches!(answer.action, Some("ignored" | "late")) => match answer.run {
-                Some(_) if answer.action == Some("ignored") => {
-                    Answer::form_refused(&identifier, "Invalid form token")
-                }
-                _ => Answer::form_not_found(&identifier),
-            },
-            Ok(answer) => answer,
-            Err(error) => self.not_accepted(endpoint, id, error, None, None).await,
+            (Some("ignored"), Some(_)) => Answer::form_refused(&identifier, "Invalid form token"),
+            (Some("ignored" | "late"), _) => Answer::form_not_found(&identifier),
+            _ => answer,
         }
+    }
+
+    /// Looks for the wait that a form fits: strangers may post what they like,
+    /// and only what fits a wait makes a record.
+    async fn find_wait(&self, endpoint: &Endpoint, request: &Request, target: &Target) -> Result<(), Answer> {
+        let identifier = target.identifier.as_str();
+        let arrival = Arrival {
+            token: Some(&target.token),
+            starts: false,
+            early: None,
+            queue_limit: endpoint.def.queue_limit,
+            at: request.at,
+        };
+        let key = KeyId::new(FORM_SLUG, identifier);
+        match self.context.store.key(self.context.scope, &key).await {
+            Ok(key) => match key.record.route(&arrival) {
+                Route::Resume(_) => Ok(()),
+                Route::WrongToken { .. } => Err(Answer::form_refused(identifier, "Invalid form token")),
+                _ => Err(Answer::form_not_found(identifier)),
+            },
+            Err(error) => {
+                tracing::error!(slug = FORM_SLUG, %error, "the waiting runs could not be read");
+                Err(Answer::unavailable("Not now, try again"))
+            }
+        }
+    }
+}
+
+impl Target {
+    fn of(request: &Request) -> Result<Self, Answer> {
+        let query = request.query.as_deref().unwrap_or_default();
+        let query = parse_form(query.as_bytes()).unwrap_or_default();
+        let parameter = |name: &str| {
+            query.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
+        };
+        let identifier = parameter("identifier").ok_or_else(Answer::form_without_identifier)?;
+        let token =
+            parameter("token").ok_or_else(|| Answer::form_refused(&identifier, "Missing form token"))?;
+        Ok(Self { identifier, token })
     }
 }
 
@@ -107,25 +143,25 @@ fn syntax(text: impl Into<String>) -> Unreadable {
     (BodyErrorKind::Syntax, text.into())
 }
 
-/// The fields of a form, urlencoded or multipart.
-async fn read(received: &Received) -> Result<Map<String, Value>, Unreadable> {
-    let mut lines = received.headers.get_all(CONTENT_TYPE).iter();
+/// Returns the fields of a form, urlencoded or multipart.
+async fn read(request: &Request) -> Result<Map<String, Value>, Unreadable> {
+    let mut lines = request.headers.get_all(CONTENT_TYPE).iter();
     let declared = lines.next().map_or(URLENCODED, |line| line.to_str().unwrap_or_default());
     if lines.next().is_some() {
         return Err(syntax("The header Content-Type came more than once"));
     }
     let essence = declared.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case(URLENCODED) {
-        let count = received.body.iter().filter(|byte| **byte == b'&').count() + 1;
+        let count = request.body.iter().filter(|byte| **byte == b'&').count() + 1;
         if count > MAX_FIELDS {
             return Err(syntax(format!("The form has more than {MAX_FIELDS} fields")));
         }
-        return parse_form(&received.body).ok_or_else(|| syntax("The form is not UTF-8"));
+        return parse_form(&request.body).ok_or_else(|| syntax("The form is not UTF-8"));
     }
     if essence.eq_ignore_ascii_case("multipart/form-data") {
         let boundary = multer::parse_boundary(declared)
             .map_err(|_| syntax("The header Content-Type of the form has no boundary"))?;
-        return multipart(received.body.clone(), &boundary).await;
+        return multipart(request.body.clone(), &boundary).await;
     }
     let text = format!("Unsupported content type: forms are {URLENCODED} or multipart/form-data");
     Err((BodyErrorKind::UnsupportedType, text))

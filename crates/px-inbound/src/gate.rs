@@ -1,10 +1,10 @@
-//! The gate in front of the stage: how many requests are inside at once and
-//! how fast they come, by webhook and by address. Every table is bounded, and
-//! nothing here is stored. It knows no HTTP beyond an address, and no clock:
-//! `now` is given to it.
+//! The gate in front of the stage: it bounds the requests that are inside at
+//! once and the pace at which they come, by webhook and by address. Every table
+//! is bounded, and nothing here is stored. It knows no HTTP beyond an address,
+//! and no clock: `now` is given to it.
 //!
-//! Room is kept for providers that never retry: whoever retries is turned away
-//! while some of it is still free, since for the others a refusal is a loss.
+//! Room is kept for providers that never retry: the others are turned away
+//! while some of it is still free, since for these a refusal is a loss.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -19,13 +19,13 @@ use crate::verify::Network;
 pub struct GateLimits {
     /// Requests inside at once.
     pub in_flight: usize,
-    /// How many of these only providers that never retry may use.
+    /// Number of these that only providers that never retry may use.
     pub reserved: usize,
     /// Requests inside at once from one address.
     pub in_flight_per_address: usize,
     /// Bytes of bodies that are held at once.
     pub body_bytes: usize,
-    /// Addresses whose rate is remembered, at most.
+    /// Maximum number of addresses whose rate is remembered.
     pub addresses: usize,
 }
 
@@ -50,9 +50,9 @@ pub struct Policy {
     pub per_second: Option<u32>,
     /// Requests a second from one address.
     pub per_second_per_address: Option<u32>,
-    /// Who may send; empty means everybody.
+    /// Networks that may send; empty means everybody.
     pub allow: Vec<Network>,
-    /// Whether its provider never sends a delivery again.
+    /// True if its provider never sends a delivery again.
     pub never_retries: bool,
 }
 
@@ -68,10 +68,10 @@ impl Default for Policy {
     }
 }
 
-/// Why a request is not let in.
+/// The cause for which a request is not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Turned {
+pub enum AdmissionDenied {
     /// The address is not on the webhook's list.
     #[error("This webhook accepts no requests from here")]
     NotAllowed,
@@ -83,7 +83,7 @@ pub enum Turned {
     TooFast,
 }
 
-/// What requests pass before they are read.
+/// The bounds that requests pass before they are read.
 #[derive(Debug)]
 pub struct Gate {
     limits: GateLimits,
@@ -136,7 +136,7 @@ impl Gate {
         Arc::new(Self { limits, policies, state: Mutex::default() })
     }
 
-    /// How many requests a minute a webhook takes, if that is bounded.
+    /// Returns the number of requests a minute that a webhook takes, if that is bounded.
     #[must_use]
     pub fn per_minute(&self, slug: &str) -> Option<u64> {
         self.policies.get(slug)?.per_second.map(|rate| u64::from(rate) * 60)
@@ -145,15 +145,20 @@ impl Gate {
     /// Lets a request in, or says why not. It is inside until the permit is dropped.
     ///
     /// # Errors
-    /// See [`Turned`].
-    pub fn enter(self: &Arc<Self>, slug: &str, address: IpAddr, now: Timestamp) -> Result<Permit, Turned> {
+    /// See [`AdmissionDenied`].
+    pub fn enter(
+        self: &Arc<Self>,
+        slug: &str,
+        address: IpAddr,
+        now: Timestamp,
+    ) -> Result<Permit, AdmissionDenied> {
         let own = self.policies.get(slug);
-        // What nobody serves is counted together, or the names would fill the table.
+        // Unknown slugs are counted together, or their names would fill the table.
         let slug = if own.is_some() { slug } else { "" };
         let fallback = Policy::default();
         let policy = own.unwrap_or(&fallback);
         if !policy.allow.is_empty() && !policy.allow.iter().any(|network| network.contains(address)) {
-            return Err(Turned::NotAllowed);
+            return Err(AdmissionDenied::NotAllowed);
         }
         let address = neighbourhood(address);
         let room = if policy.never_retries {
@@ -166,19 +171,19 @@ impl Gate {
             || state.by_slug.get(slug).copied().unwrap_or(0) >= policy.in_flight
             || state.by_address.get(&address).copied().unwrap_or(0) >= self.limits.in_flight_per_address
         {
-            return Err(Turned::Busy);
+            return Err(AdmissionDenied::Busy);
         }
         if let Some(per_second) = policy.per_second_per_address {
             let name = (address, slug.to_owned());
             if !state.take_by_address(name, per_second, now, self.limits.addresses) {
-                return Err(Turned::TooFast);
+                return Err(AdmissionDenied::TooFast);
             }
         }
         if let Some(per_second) = policy.per_second {
             let bucket =
                 state.slug_rates.entry(slug.to_owned()).or_insert_with(|| Bucket::full(per_second, now));
             if !bucket.take(per_second, now) {
-                return Err(Turned::TooFast);
+                return Err(AdmissionDenied::TooFast);
             }
         }
         state.in_flight += 1;
@@ -207,8 +212,8 @@ impl State {
     }
 }
 
-/// What counts as one sender: an IPv4 address, or the /64 that one IPv6
-/// customer is given.
+/// Returns the network that counts as one sender: an IPv4 address, or the /64
+/// that one IPv6 customer is given.
 pub(crate) fn neighbourhood(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
@@ -230,10 +235,10 @@ impl Permit {
     ///
     /// # Errors
     /// There is no room for them in this process now.
-    pub fn hold(&mut self, bytes: usize) -> Result<(), Turned> {
+    pub fn hold(&mut self, bytes: usize) -> Result<(), AdmissionDenied> {
         let mut state = self.gate.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.body_bytes + bytes > self.gate.limits.body_bytes {
-            return Err(Turned::Busy);
+            return Err(AdmissionDenied::Busy);
         }
         state.body_bytes += bytes;
         self.body_bytes += bytes;
@@ -279,9 +284,9 @@ mod tests {
         let never = Policy { never_retries: true, ..Policy::default() };
         let gate = gate(limits, &[("stripe", Policy::default()), ("github", never)]);
         let inside: Vec<_> = (0..2).map(|n| gate.enter("stripe", address(n), NOW).unwrap()).collect();
-        assert_eq!(gate.enter("stripe", address(9), NOW).unwrap_err(), Turned::Busy);
+        assert_eq!(gate.enter("stripe", address(9), NOW).unwrap_err(), AdmissionDenied::Busy);
         let _github: Vec<_> = (0..2).map(|n| gate.enter("github", address(n), NOW).unwrap()).collect();
-        assert_eq!(gate.enter("github", address(9), NOW).unwrap_err(), Turned::Busy);
+        assert_eq!(gate.enter("github", address(9), NOW).unwrap_err(), AdmissionDenied::Busy);
         drop(inside);
         gate.enter("stripe", address(9), NOW).unwrap_err();
         gate.enter("github", address(9), NOW).unwrap();
@@ -294,10 +299,10 @@ mod tests {
         let gate = gate(limits, &[("a", small), ("b", Policy::default())]);
         let mut inside =
             vec![gate.enter("a", address(1), NOW).unwrap(), gate.enter("b", address(1), NOW).unwrap()];
-        assert_eq!(gate.enter("b", address(1), NOW).unwrap_err(), Turned::Busy);
+        assert_eq!(gate.enter("b", address(1), NOW).unwrap_err(), AdmissionDenied::Busy);
         inside.push(gate.enter("a", address(2), NOW).unwrap());
         inside.push(gate.enter("a", address(3), NOW).unwrap());
-        assert_eq!(gate.enter("a", address(4), NOW).unwrap_err(), Turned::Busy);
+        assert_eq!(gate.enter("a", address(4), NOW).unwrap_err(), AdmissionDenied::Busy);
         inside.push(gate.enter("b", address(4), NOW).unwrap());
         drop(inside);
         assert!(gate.state.lock().unwrap().by_address.is_empty());
@@ -312,7 +317,7 @@ mod tests {
         let come = |address, at| gate.enter("a", address, at).map(drop);
         assert_eq!(come(address(1), NOW), Ok(()));
         assert_eq!(come(address(1), NOW), Ok(()));
-        assert_eq!(come(address(1), NOW), Err(Turned::TooFast));
+        assert_eq!(come(address(1), NOW), Err(AdmissionDenied::TooFast));
         assert_eq!(come(address(1), NOW.after(std::time::Duration::from_millis(500))), Ok(()));
         for n in 0..10_000 {
             come(address(n + 10), NOW).unwrap();
@@ -329,11 +334,11 @@ mod tests {
         let mut one = gate.enter("a", address(1), NOW).unwrap();
         let mut two = gate.enter("a", address(2), NOW).unwrap();
         one.hold(6).unwrap();
-        assert_eq!(two.hold(6), Err(Turned::Busy));
+        assert_eq!(two.hold(6), Err(AdmissionDenied::Busy));
         drop(one);
         two.hold(6).unwrap();
         let outside = "192.0.2.1".parse().unwrap();
-        assert_eq!(gate.enter("a", outside, NOW).unwrap_err(), Turned::NotAllowed);
+        assert_eq!(gate.enter("a", outside, NOW).unwrap_err(), AdmissionDenied::NotAllowed);
         let mapped = "::ffff:10.0.0.1".parse().unwrap();
         gate.enter("a", mapped, NOW).unwrap();
     }

@@ -1,28 +1,41 @@
 //! The inbound stage: raw bytes become an accepted delivery or a refusal.
 //!
-//! Read in this order: [`verify`], who sent it; the schema of what was sent;
-//! the endpoint that holds both; the stage that leads a request through them;
-//! `accept`, the commit; and the answer.
+//! Read in this order: `stage`, which puts the parts together and leads a
+//! request through them; `phases`, a type for each phase of that way; `route`, the
+//! decision about one event; `accept`, the commit; and `answer`.
 
-mod accept;
-mod answer;
-mod endpoint;
-mod form;
-mod gate;
-mod metrics;
-mod operator;
-mod redact;
-mod rejections;
-mod retention;
-mod set_aside;
 mod stage;
-mod turns;
+
+mod context;
+mod endpoint;
+mod endpoints;
+
+mod phases;
+mod record;
+mod redact;
 mod users;
 mod validate;
 
+mod accept;
+mod answer;
+mod dedup;
+mod route;
+mod turns;
+
+mod forgetting;
+mod form;
+mod operator;
+mod quarantine;
+mod rejections;
+mod retention;
+
+mod gate;
+mod metrics;
+
 pub use answer::{Action, Answer, Taken};
+pub use context::InboundContext;
 pub use endpoint::{Endpoint, EndpointError, Setup, knows_no_duplicates};
-pub use gate::{Gate, GateLimits, Permit, Policy, Turned};
+pub use gate::{AdmissionDenied, Gate, GateLimits, Permit, Policy};
 pub use metrics::METRICS;
 pub use operator::{Bound, OperatorError};
 pub use rejections::RejectionLimits;
@@ -30,5 +43,5 @@ pub use retention::{Retention, Swept};
 pub use stage::Stage;
 pub use validate::{Schema, Violation};
 
-/// Who sent a request: the evaluator, which the receiving side shares.
+/// The evaluator of verification records, which the receiving side shares.
 pub use px_verify as verify;

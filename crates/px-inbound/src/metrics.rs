@@ -45,7 +45,7 @@ pub const METRICS: &[Metric] = &[
     },
 ];
 
-/// An event entered the inbox in this state.
+/// Counts an event that entered the inbox in this state.
 pub(crate) fn entered(state: InboxState) {
     let counter = match state {
         InboxState::Resumed => &RESUMED,

@@ -1,25 +1,30 @@
-//! What an operator does with a delivery: have it handled again, or give its
+//! Operators' requests about a delivery: have it handled again, or give its
 //! event to a run by hand. Both end in the same commit as everything else, and
 //! one at a time, so that two operators do not do the same thing twice.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use px_core::run::{Command, Response};
 use px_core::{DeliveryId, EventId, KeyId, RunId};
-use px_sdk::Received;
-use px_store::{Delivery, Draft, DraftError, InboxEvent, InboxState, Outcome};
+use px_sdk::Received as Request;
+use px_store::{Delivery, DraftError, InboxEvent, InboxState, Outcome};
 use serde_json::Value;
+use tokio::sync::Mutex;
 
-use crate::accept::Occasion;
+use crate::accept::Acceptor;
 use crate::answer::Answer;
+use crate::context::InboundContext;
+use crate::endpoints::Endpoints;
+use crate::phases::{Parsed, Replayed};
+use crate::quarantine::Quarantine;
 use crate::redact::REDACTED;
-use crate::stage::Stage;
 
-/// How often a binding is tried anew when the run changes meanwhile.
+/// Maximum number of times that a binding is tried while the run changes.
 const MAX_ROUNDS: usize = 100;
 
-/// Why an operator's request is not carried out. Nothing has changed then.
+/// The cause for which an operator's request is not carried out. Nothing has changed then.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OperatorError {
@@ -52,75 +57,74 @@ pub struct Bound {
     pub run: RunId,
 }
 
-impl Stage {
-    /// Runs the handler again on what was received, bytes and headers, without
-    /// looking for duplicates (RULES 20). A quarantined delivery is done over
-    /// in its own row; of any other one the replay is a delivery of its own,
-    /// and what is still queued of the old one leaves the queue.
-    ///
-    /// The sender is not verified again: the verdict of the receipt counts.
-    ///
-    /// # Errors
-    /// See [`OperatorError`]. A payload that still does not fit is an answer.
-    pub async fn replay(&self, id: DeliveryId) -> Result<Answer, OperatorError> {
-        let _one_at_a_time = self.operator.lock().await;
-        let old = self.store.delivery(self.scope, id).await?.ok_or(OperatorError::NoDelivery(id))?;
+/// The part of the stage that serves operators.
+pub(crate) struct Operator {
+    context: Arc<InboundContext>,
+    endpoints: Arc<Endpoints>,
+    acceptor: Arc<Acceptor>,
+    quarantine: Arc<Quarantine>,
+    one_at_a_time: Mutex<()>,
+}
+
+impl Operator {
+    pub(crate) fn new(
+        context: Arc<InboundContext>,
+        endpoints: Arc<Endpoints>,
+        acceptor: Arc<Acceptor>,
+        quarantine: Arc<Quarantine>,
+    ) -> Self {
+        Self { context, endpoints, acceptor, quarantine, one_at_a_time: Mutex::default() }
+    }
+
+    /// See [`Stage::replay`](crate::Stage::replay).
+    pub(crate) async fn replay(&self, id: DeliveryId) -> Result<Answer, OperatorError> {
+        let _one_at_a_time = self.one_at_a_time.lock().await;
+        let parsed = self.parse_again(id).await?;
+        Ok(match parsed.handle(&self.context).await {
+            Ok(handled) => self.acceptor.accept(handled).await,
+            Err(unhandled) => self.quarantine.keep(*unhandled).await,
+        })
+    }
+
+    async fn delivery(&self, id: DeliveryId) -> Result<Delivery, OperatorError> {
+        let found = self.context.store.delivery(self.context.scope, id).await?;
+        found.ok_or(OperatorError::NoDelivery(id))
+    }
+
+    /// Reads a kept delivery as if it had just been verified. A quarantined
+    /// delivery keeps its row; any other one gets a new record.
+    async fn parse_again(&self, id: DeliveryId) -> Result<Parsed<'_>, OperatorError> {
+        let InboundContext { clock, ids, .. } = &*self.context;
+        let old = self.delivery(id).await?;
+        let is_quarantined = check_replayable(&old)?;
         let refused = |why: String| Err(OperatorError::Refused(why));
-        let all = |state| !old.events.is_empty() && old.events.iter().all(|event| event.state == state);
-        if all(InboxState::Rejected) {
-            return refused("The sender was not believed, so nothing was kept to replay".into());
-        }
-        if all(InboxState::Duplicate) {
-            let original = old.events.iter().find_map(|event| event.original);
-            let original = original.map(|id| format!(": replay the original, {id}")).unwrap_or_default();
-            return refused(format!("The delivery is a duplicate{original}"));
-        }
-        if old.emptied {
-            return refused("Its payload was dropped: there were more deliveries than are kept".into());
-        }
-        let Some(endpoint) = self.endpoint(&old.slug) else {
+        let Some(endpoint) = self.endpoints.get(&old.slug) else {
             return refused(format!("Webhook '{}' is not in this binary", old.slug));
         };
-        let received = std::sync::Arc::new(as_received(&old));
-        let payload = match endpoint.verifier.parse(&received) {
+        let request = Arc::new(as_received(&old));
+        let payload = match endpoint.verifier.parse(&request) {
             Ok(payload) => payload,
             Err(error) => return refused(format!("The stored body cannot be read: {error}")),
         };
-        let now = self.clock.now();
-        let mut delivery = Delivery { events: Vec::new(), ..old.clone() };
-        if !all(InboxState::Quarantined) {
-            (delivery.id, delivery.revision) = (self.ids.delivery(now), 0);
+        let now = clock.now();
+        // The query's token was not kept; the events' were.
+        let tokens = old.events.iter().map(|event| event.token.clone()).collect();
+        let mut delivery = Delivery { events: Vec::new(), ..old };
+        if !is_quarantined {
+            (delivery.id, delivery.revision) = (ids.delivery(now), 0);
             delivery.received_at = now;
-            delivery.verdict = format!("replay of {id}: {}", old.verdict);
+            delivery.verdict = format!("replay of {id}: {}", delivery.verdict);
         }
-        let provider_id = self.provider_id(endpoint, &received, &payload);
-        match self.handle(endpoint, &received, payload, now).await {
-            Ok(mut events) => {
-                // The query's token was not kept; the event's was.
-                for (event, before) in events.iter_mut().zip(&old.events) {
-                    event.raw.token = event.raw.token.take().or_else(|| before.token.clone());
-                }
-                let (new, spare) = (delivery.id, self.spare(&delivery, &events));
-                match self.accept(endpoint, delivery, events, Occasion::Replay(id)).await {
-                    Ok(answer) => Ok(answer),
-                    Err(error) => Ok(self.not_accepted(endpoint, new, error, spare, provider_id).await),
-                }
-            }
-            Err(trouble) => Ok(self.quarantine(endpoint, delivery, trouble, provider_id).await),
-        }
+        Ok(Parsed::replayed(endpoint, request, payload, delivery, Replayed { delivery: id, tokens, at: now }))
     }
 
-    /// Gives a kept event of a delivery (queued, late or expired) to a run
-    /// that waits on this webhook, whatever identifier and token it waits for.
-    ///
-    /// # Errors
-    /// See [`OperatorError`].
-    pub async fn bind(&self, id: DeliveryId, run: RunId) -> Result<Bound, OperatorError> {
-        let _one_at_a_time = self.operator.lock().await;
+    /// See [`Stage::bind`](crate::Stage::bind).
+    pub(crate) async fn bind(&self, id: DeliveryId, run: RunId) -> Result<Bound, OperatorError> {
+        let _one_at_a_time = self.one_at_a_time.lock().await;
         for _ in 0..MAX_ROUNDS {
-            let delivery = self.store.delivery(self.scope, id).await?.ok_or(OperatorError::NoDelivery(id))?;
+            let delivery = self.delivery(id).await?;
             let event = bindable(&delivery)?.clone();
-            let mut draft = Draft::new(&*self.store, &*self.catalog, &self.ids, self.scope, self.clock.now());
+            let mut draft = self.context.draft(self.context.clock.now());
             let waits = draft.run(run).await?.ok_or(OperatorError::NoRun(run))?.waits.clone();
             let identifier = event.identifier.as_deref();
             let place = waits
@@ -160,7 +164,7 @@ impl Stage {
                 DraftError::Store(error) => OperatorError::Store(error),
                 other => OperatorError::Draft(other),
             })?;
-            if let Outcome::Committed { .. } = self.commit(draft).await? {
+            if let Outcome::Committed { .. } = self.context.commit(draft).await? {
                 return Ok(Bound { event: event.id, run });
             }
         }
@@ -168,7 +172,26 @@ impl Stage {
     }
 }
 
-/// The event that can still be given to a run.
+/// Refuses a delivery that cannot be handled again. Returns whether all of it
+/// is in quarantine.
+fn check_replayable(old: &Delivery) -> Result<bool, OperatorError> {
+    let refused = |why: String| Err(OperatorError::Refused(why));
+    let all = |state| !old.events.is_empty() && old.events.iter().all(|event| event.state == state);
+    if all(InboxState::Rejected) {
+        return refused("The sender was not believed, so nothing was kept to replay".into());
+    }
+    if all(InboxState::Duplicate) {
+        let original = old.events.iter().find_map(|event| event.original);
+        let original = original.map(|id| format!(": replay the original, {id}")).unwrap_or_default();
+        return refused(format!("The delivery is a duplicate{original}"));
+    }
+    if old.emptied {
+        return refused("Its payload was dropped: there were more deliveries than are kept".into());
+    }
+    Ok(all(InboxState::Quarantined))
+}
+
+/// Returns the event that can still be given to a run.
 fn bindable(delivery: &Delivery) -> Result<&InboxEvent, OperatorError> {
     let kept = |event: &&InboxEvent| {
         matches!(event.state, InboxState::Queued | InboxState::Late | InboxState::Expired)
@@ -182,8 +205,8 @@ fn bindable(delivery: &Delivery) -> Result<&InboxEvent, OperatorError> {
     })
 }
 
-/// The request as it came in, without what the inbox does not keep.
-fn as_received(delivery: &Delivery) -> Received {
+/// Returns the request as it came in, without the secrets that the inbox does not keep.
+fn as_received(delivery: &Delivery) -> Request {
     let mut headers = HeaderMap::new();
     for (name, value) in delivery.headers.iter().filter(|(_, value)| value != REDACTED) {
         let name = name.parse::<HeaderName>();
@@ -198,7 +221,7 @@ fn as_received(delivery: &Delivery) -> Received {
         }
         None => (delivery.target.as_str(), None),
     };
-    Received {
+    Request {
         method: delivery.method.parse().unwrap_or(Method::POST),
         path: path.to_owned(),
         query: query.filter(|query| !query.is_empty()),

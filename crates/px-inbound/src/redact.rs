@@ -1,19 +1,19 @@
-//! What of a request's head the inbox keeps (RULES 20): everything but
-//! signatures, credentials and cookies; of a rejected request only so much
-//! that its sender can be put right, since anybody can send one.
+//! The head of a request as the inbox keeps it: everything but signatures,
+//! credentials and cookies; of a rejected request only so much that its sender
+//! can be put right, since anybody can send one.
 
 use px_sdk::Received;
-use px_sdk::verify::{Scheme, Token, Verification};
+use px_sdk::verify::Verification;
 
-/// What stands for a value that is not kept.
+/// The text in place of a value that is not kept.
 pub(crate) const REDACTED: &str = "[redacted]";
 
-/// How many bytes of a value, and of the whole head, the record of a rejected
-/// request keeps.
+/// Maximum length of a value, and of the whole head, in the record of a rejected
+/// request, bytes.
 const MAX_VALUE: usize = 1_024;
 const MAX_HEAD: usize = 8 * 1_024;
 
-/// The headers as they are stored. How large they are is the server's to bound.
+/// Returns the headers as they are stored. The server has bounded their size.
 pub(crate) fn headers(received: &Received, verification: &Verification) -> Vec<(String, String)> {
     let lines = received.headers.iter().map(|(name, value)| {
         let name = name.as_str();
@@ -41,22 +41,14 @@ pub(crate) fn cut(target: &mut String, headers: &mut Vec<(String, String)>) {
 }
 
 fn is_secret(name: &str, verification: &Verification) -> bool {
-    let own = match &verification.scheme {
-        Scheme::Token(Token::Header(header)) => header.eq_ignore_ascii_case(name),
-        Scheme::Signature(signature) => signature.header.eq_ignore_ascii_case(name),
-        Scheme::Custom(custom) => custom.headers().iter().any(|header| header.eq_ignore_ascii_case(name)),
-        _ => false,
-    };
-    own || ["signature", "authorization", "cookie"].iter().any(|word| name.contains(word))
+    verification.is_secret_header(name)
+        || ["signature", "authorization", "cookie"].iter().any(|word| name.contains(word))
 }
 
-/// Path and query as they are stored.
+/// Returns path and query as they are stored.
 pub(crate) fn target(received: &Received, verification: &Verification) -> String {
     let Some(query) = &received.query else { return received.path.clone() };
-    let secret = match &verification.scheme {
-        Scheme::Token(Token::Query(name)) => Some(name.as_str()),
-        _ => None,
-    };
+    let secret = verification.secret_parameter();
     let pairs: Vec<String> = query
         .split('&')
         .map(|pair| {

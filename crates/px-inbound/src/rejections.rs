@@ -1,18 +1,24 @@
-//! How many rejected requests leave a record: so many a minute of one webhook,
-//! and few of them of one sender, so that whoever forges a lot hides nobody
-//! else's trouble. Beyond that a request is refused all the same and leaves
-//! nothing.
+//! Requests whose sender was not believed: each is answered 401, and some leave
+//! a record. These are so many a minute of one webhook, and few of them of one
+//! sender, so that whoever forges a lot hides nobody else's trouble.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use px_core::Timestamp;
+use px_store::{InboxState, Outcome};
 
+use crate::answer::Answer;
+use crate::context::InboundContext;
 use crate::gate::neighbourhood;
+use crate::metrics;
+use crate::phases::{Received, Refused};
+use crate::record::{self, micros};
+use crate::redact;
 
-/// How many rejected requests leave a record.
+/// Maximum numbers of rejected requests that leave a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RejectionLimits {
     /// Records of one webhook in a minute.
@@ -31,8 +37,50 @@ impl Default for RejectionLimits {
 /// The length of the window.
 const WINDOW: Duration = Duration::from_secs(60);
 
-#[derive(Debug, Default)]
+/// The part of the stage that answers rejected requests.
 pub(crate) struct Rejections {
+    context: Arc<InboundContext>,
+    budget: Budget,
+}
+
+impl Rejections {
+    pub(crate) fn new(context: Arc<InboundContext>, limits: RejectionLimits) -> Self {
+        Self { context, budget: Budget::new(limits) }
+    }
+
+    /// Answers 401, and keeps a record of it while there are not too many.
+    pub(crate) async fn reject(&self, refused: Refused<'_>) -> Answer {
+        let Refused { received: Received { endpoint, request, watch }, refusal } = refused;
+        let slug = endpoint.def.slug.as_str();
+        let answer = Answer::unauthorized(refusal.caller_text());
+        let sender = self.context.urls.client(request.remote.ip(), &request.headers);
+        if !self.budget.may_record(slug, sender, request.at) {
+            return answer;
+        }
+        tracing::warn!(slug, remote = %request.remote, class = refusal.class(), "rejected: {refusal}");
+        let ids = &self.context.ids;
+        let verdict = format!("rejected: {}", refusal.class());
+        let mut delivery = record::delivery(ids, endpoint, &request, verdict);
+        delivery.body = bytes::Bytes::new();
+        redact::cut(&mut delivery.target, &mut delivery.headers);
+        delivery.status = answer.status;
+        delivery.took_us = micros(watch);
+        delivery.events.push(record::unrouted(ids, InboxState::Rejected, request.at, refusal.to_string()));
+        let mut draft = self.context.draft(request.at);
+        draft.put_delivery(delivery);
+        match self.context.commit(draft).await {
+            Ok(Outcome::Committed { .. }) => metrics::entered(InboxState::Rejected),
+            Ok(Outcome::Conflict(conflict)) => {
+                tracing::warn!(slug, ?conflict, "a rejected request could not be recorded");
+            }
+            Err(error) => tracing::warn!(slug, %error, "a rejected request could not be recorded"),
+        }
+        answer
+    }
+}
+
+#[derive(Debug, Default)]
+struct Budget {
     limits: RejectionLimits,
     recorded: Mutex<BTreeMap<String, Recorded>>,
 }
@@ -44,14 +92,13 @@ struct Recorded {
     by_sender: HashMap<IpAddr, u32>,
 }
 
-impl Rejections {
-    /// None recorded yet.
-    pub(crate) fn new(limits: RejectionLimits) -> Self {
+impl Budget {
+    fn new(limits: RejectionLimits) -> Self {
         Self { limits, recorded: Mutex::default() }
     }
 
-    /// Whether this one may be recorded; if so it counts.
-    pub(crate) fn may_record(&self, slug: &str, sender: IpAddr, now: Timestamp) -> bool {
+    /// Decides whether a rejection leaves a record, and counts it if it does.
+    fn may_record(&self, slug: &str, sender: IpAddr, now: Timestamp) -> bool {
         let mut webhooks = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
         let recorded = webhooks.entry(slug.to_owned()).or_default();
         if now.since(recorded.since) >= WINDOW || now < recorded.since {
@@ -74,7 +121,7 @@ mod tests {
 
     #[test]
     fn one_sender_leaves_room_for_others_and_all_together_leave_few() {
-        let rejections = Rejections::new(RejectionLimits::default());
+        let rejections = Budget::new(RejectionLimits::default());
         let now = Timestamp::from_millis(1_000_000);
         let count = |sender: u32, at| {
             let sender = IpAddr::V4(std::net::Ipv4Addr::from_bits(sender));

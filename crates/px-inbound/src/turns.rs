@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use px_core::KeyId;
 use tokio::sync::{Mutex, MutexGuard};
 
-/// How many keys can be contended at once without waiting for each other.
+/// Number of keys that can be contended at once without waiting for each other.
 const STRIPES: usize = 64;
 
 #[derive(Debug)]

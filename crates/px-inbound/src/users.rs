@@ -6,69 +6,103 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use px_pool::{Failure, Subject, panic_text};
-use px_sdk::{HandlerError, RawInbound, Received};
+use px_sdk::{HandlerError, RawInbound, Received as Request};
 use serde_json::Value;
 
+use crate::answer::Answer;
+use crate::context::InboundContext;
 use crate::endpoint::Endpoint;
-use crate::stage::{Stage, Trouble};
+use crate::quarantine::Trouble;
 use crate::validate::Violation;
 use crate::verify::{Refusal, Verified};
 
-/// The time that a handler, or a webhook's own verifier, may take.
-pub(crate) const HANDLER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Maximum time of a handler, or of a webhook's own verifier.
+const TIMEOUT: Duration = Duration::from_secs(2);
 
-impl Stage {
-    /// Runs users' code of a webhook on the pool.
-    async fn call<T: Send + 'static>(
-        &self,
-        endpoint: &Endpoint,
-        code: impl Future<Output = T> + Send + 'static,
-    ) -> Result<Result<T, Failure>, Trouble> {
-        let subject = Subject::Handler { webhook: endpoint.def.slug.clone() };
-        if self.pool.is_crowded(&subject) {
-            return Err(Trouble::Crowded);
-        }
-        let execution = self.pool.run(subject, None, code);
-        tokio::time::timeout(HANDLER_TIMEOUT, execution).await.map_err(|_| Trouble::Slow)
-    }
+/// The cause for which users' code gave no result; its sender tries again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stuck {
+    /// It took longer than it may.
+    Slow,
+    /// Earlier requests of this webhook hold as many threads as it may have.
+    Crowded,
+}
 
-    /// Asks the handler what is to become of an event.
-    pub(crate) async fn ask_handler(
-        &self,
-        endpoint: &Endpoint,
-        received: &Arc<Received>,
-        payload: Value,
-    ) -> Result<Vec<RawInbound>, Trouble> {
-        let (def, received) = (Arc::clone(&endpoint.def), Arc::clone(received));
-        // The call itself is users' code too, and belongs to the first poll.
-        match self.call(endpoint, async move { def.handle(received, payload).await }).await? {
-            Ok(Ok(inbound)) => Ok(inbound),
-            Ok(Err(HandlerError::Payload(why))) => {
-                Err(Trouble::Violations(vec![Violation { path: String::new(), message: why }]))
+impl Stuck {
+    /// Answers 503 and logs the cause for the operator.
+    pub(crate) fn answer(self, endpoint: &Endpoint) -> Answer {
+        let slug = endpoint.def.slug.as_str();
+        match self {
+            Self::Crowded => {
+                tracing::error!(
+                    slug,
+                    "the handler or verifier of the webhook holds threads and does not yield: the webhook is \
+                     answered 503 until it does; such work belongs in a step"
+                );
+                Answer::unavailable("The webhook's code is stuck with earlier requests, try again")
             }
-            Ok(Err(HandlerError::Failed(error))) => Err(Trouble::Failed(format!("{error:?}"))),
-            Err(Failure::Panicked(panic)) => {
-                Err(Trouble::Failed(format!("the handler panicked: {}", panic_text(&*panic))))
+            Self::Slow => {
+                tracing::error!(
+                    slug,
+                    "the handler or verifier of the webhook took longer than {TIMEOUT:?}; such work belongs in a \
+                     step"
+                );
+                Answer::unavailable("The webhook's handler took too long, try again")
             }
-            Err(Failure::Closed) => Err(Trouble::Slow),
         }
     }
+}
 
-    /// Verifies the sender: on the pool if that asks users' code, else here.
-    pub(crate) async fn verify(
-        &self,
-        endpoint: &Endpoint,
-        received: &Arc<Received>,
-    ) -> Result<Result<Verified, Refusal>, Trouble> {
-        if !endpoint.verifier.asks_users_code() {
-            return Ok(endpoint.verifier.verify(received, &self.urls));
+/// Runs users' code of a webhook on the pool.
+async fn call<T: Send + 'static>(
+    context: &InboundContext,
+    endpoint: &Endpoint,
+    code: impl Future<Output = T> + Send + 'static,
+) -> Result<Result<T, Failure>, Stuck> {
+    let subject = Subject::Handler { webhook: endpoint.def.slug.clone() };
+    if context.pool.is_crowded(&subject) {
+        return Err(Stuck::Crowded);
+    }
+    let execution = context.pool.run(subject, None, code);
+    tokio::time::timeout(TIMEOUT, execution).await.map_err(|_| Stuck::Slow)
+}
+
+/// Asks the handler what is to become of an event.
+pub(crate) async fn ask_handler(
+    context: &InboundContext,
+    endpoint: &Endpoint,
+    request: &Arc<Request>,
+    payload: Value,
+) -> Result<Vec<RawInbound>, Trouble> {
+    let (def, request) = (Arc::clone(&endpoint.def), Arc::clone(request));
+    // The call itself is users' code too, and belongs to the first poll.
+    match call(context, endpoint, async move { def.handle(request, payload).await }).await? {
+        Ok(Ok(inbound)) => Ok(inbound),
+        Ok(Err(HandlerError::Payload(why))) => {
+            Err(Trouble::Violations(vec![Violation { path: String::new(), message: why }]))
         }
-        let (verifier, urls) = (Arc::clone(&endpoint.verifier), self.urls.clone());
-        let received = Arc::clone(received);
-        match self.call(endpoint, async move { verifier.verify(&received, &urls) }).await? {
-            Ok(verdict) => Ok(verdict),
-            Err(Failure::Panicked(_)) => Ok(Err(Refusal::Panicked)),
-            Err(Failure::Closed) => Err(Trouble::Slow),
+        Ok(Err(HandlerError::Failed(error))) => Err(Trouble::Failed(format!("{error:?}"))),
+        Err(Failure::Panicked(panic)) => {
+            Err(Trouble::Failed(format!("the handler panicked: {}", panic_text(&*panic))))
         }
+        Err(Failure::Closed) => Err(Stuck::Slow.into()),
+    }
+}
+
+/// Verifies the sender: on the pool if that asks users' code, else here.
+pub(crate) async fn verify(
+    context: &InboundContext,
+    endpoint: &Endpoint,
+    request: &Arc<Request>,
+) -> Result<Result<Verified, Refusal>, Stuck> {
+    if !endpoint.verifier.asks_users_code() {
+        return Ok(endpoint.verifier.verify(request, &context.urls));
+    }
+    let (verifier, urls) = (Arc::clone(&endpoint.verifier), context.urls.clone());
+    let request = Arc::clone(request);
+    match call(context, endpoint, async move { verifier.verify(&request, &urls) }).await? {
+        Ok(verdict) => Ok(verdict),
+        Err(Failure::Panicked(_)) => Ok(Err(Refusal::Panicked)),
+        Err(Failure::Closed) => Err(Stuck::Slow),
     }
 }

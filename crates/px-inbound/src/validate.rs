@@ -7,24 +7,24 @@ use jsonschema::{ValidationError, Validator};
 use serde::Serialize;
 use serde_json::Value;
 
-/// How many violations one answer lists.
+/// Maximum number of violations in one answer.
 const MAX_VIOLATIONS: usize = 50;
 
-/// How many bytes one of them has, without its path. The validator quotes what
-/// does not fit, which can be the whole payload.
+/// Maximum length of one of them, without its path, bytes. The validator quotes
+/// values that do not fit, and one can be the whole payload.
 const MAX_MESSAGE: usize = 400;
 
-/// Of how many values a payload may consist for its violations to be listed:
-/// the validator makes an error of each value that does not fit, before it
-/// gives the first one, and each is a hundred times as large as a `0`.
+/// Maximum number of values in a payload whose violations are listed: the
+/// validator makes an error of each value that does not fit, before it gives
+/// the first one, and each is a hundred times as large as a `0`.
 const MAX_VALUES: usize = 100_000;
 
 /// One way in which a payload does not fit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Violation {
-    /// Where, as a JSON pointer (RFC 6901); the root is the empty text.
+    /// The place, as a JSON pointer (RFC 6901); the root is the empty text.
     pub path: String,
-    /// What is wrong, and what was expected.
+    /// The value that does not fit, and the expected one, in words.
     pub message: String,
 }
 
@@ -78,7 +78,7 @@ impl Schema {
     }
 }
 
-/// Whether a value consists of at most so many values; counts them off.
+/// Returns true if a value consists of at most `left` values; counts them off.
 fn is_within(value: &Value, left: &mut usize) -> bool {
     let Some(rest) = left.checked_sub(1) else { return false };
     *left = rest;
@@ -89,7 +89,7 @@ fn is_within(value: &Value, left: &mut usize) -> bool {
     }
 }
 
-/// What is wrong in words, cut where it becomes too long.
+/// Returns an error in words, cut at its maximum length.
 fn message(error: &ValidationError<'_>) -> String {
     let mut text = Cut(String::new());
     // An error here says that there is more.
@@ -131,9 +131,9 @@ fn collect(error: &ValidationError<'_>, violations: &mut Vec<Violation>) {
     violations.push(Violation { path: error.instance_path().to_string(), message: message(error) });
 }
 
-/// Of the branches of a union the one that was meant: for a tagged enum the
-/// branch whose tag matches (RULES 23), which is the only one that does not
-/// fail on a constant. `None` if that does not tell them apart.
+/// Returns the branch of a union that was meant: for a tagged enum the branch
+/// whose tag matches, which is the only one that does not fail on a constant.
+/// `None` if that does not tell them apart.
 fn meant<'a>(context: &'a [Vec<ValidationError<'static>>]) -> Option<&'a [ValidationError<'static>]> {
     let mut fitting = context.iter().filter(|errors| {
         !errors.iter().any(|error| {
@@ -144,8 +144,9 @@ fn meant<'a>(context: &'a [Vec<ValidationError<'static>>]) -> Option<&'a [Valida
     (fitting.next().is_none() && !only.is_empty()).then_some(only.as_slice())
 }
 
-/// Of a tagged enum whose tag names none of its branches: which tag, and what
-/// it can be. `None` if the branches are told apart in another way.
+/// Returns the violation of a tagged enum whose tag names none of its branches:
+/// the tag, and its possible values. `None` if the branches are told apart in
+/// another way.
 fn unknown_tag(context: &[Vec<ValidationError<'static>>]) -> Option<Violation> {
     let (mut place, mut known) = (None, Vec::new());
     for branch in context.iter().filter(|errors| !is_null_branch(errors)) {

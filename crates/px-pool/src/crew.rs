@@ -19,7 +19,8 @@ use px_core::Stopwatch;
 
 use crate::metrics;
 use crate::pool::Shared;
-use crate::subject::Kind;
+use crate::standby::Standby;
+use crate::subject::{Family, Kind};
 use crate::task::Task;
 use crate::watchdog::{BLOCKED, PROBATION, STALLED};
 
@@ -38,13 +39,7 @@ pub(crate) struct Crew {
     state: Mutex<State>,
     quick: Condvar,
     patient: Condvar,
-}
-
-/// The work that a crew is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Family {
-    Steps,
-    Handlers,
+    pub(crate) standby: Standby,
 }
 
 #[derive(Default)]
@@ -119,7 +114,8 @@ impl Crew {
         let (quick_threads, max_patient) = (quick_threads.max(1), max_patient.max(1));
         let max_of_a_kind = max_of_a_kind.max(1);
         let (state, quick, patient) = (Mutex::default(), Condvar::new(), Condvar::new());
-        Self { family, quick_threads, max_patient, max_of_a_kind, state, quick, patient }
+        let standby = Standby::of_this_machine();
+        Self { family, quick_threads, max_patient, max_of_a_kind, state, quick, patient, standby }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -154,15 +150,24 @@ impl Crew {
         }
         if state.suspects.is_empty() || !state.suspects.contains_key(&task.kind) {
             state.quick.queue.push_back(task);
-            let is_awaited = state.quick.idle > 0;
+            self.standby.note_queued(state.quick.queue.len());
+            let must_wake = state.quick.idle > 0 && !self.standby.is_awake();
             drop(state);
-            if is_awaited {
+            if must_wake {
                 self.quick.notify_one();
             }
             return;
         }
         state.patient.queue.push_back(task);
         self.serve_patient(shared, &mut state);
+    }
+
+    /// Wakes a thread of the quick lane for work that is about to come, if none
+    /// is awake. A hint: one that is lost costs some microseconds.
+    pub(crate) fn expect(&self) {
+        if self.standby.may_wake() {
+            self.quick.notify_one();
+        }
     }
 
     /// Wakes a thread for what is queued in the patient lane, or starts one of
@@ -253,6 +258,7 @@ impl Crew {
     fn next(&self, thread: &Thread) -> Option<Arc<Task>> {
         let which = thread.which;
         let mut state = self.state();
+        let mut has_stood_by = false;
         loop {
             if state.is_stopping {
                 state.lane(which).threads -= 1;
@@ -263,12 +269,26 @@ impl Crew {
             if let Some(task) = first.and_then(|at| lane.queue.remove(at)) {
                 if which == Which::Patient {
                     lane.taken = Some(Stopwatch::start());
+                } else {
+                    self.standby.note_queued(lane.queue.len());
+                    if !lane.queue.is_empty() && lane.idle > 0 && !self.standby.is_awake() {
+                        self.quick.notify_one();
+                    }
                 }
                 // Under the lock, so that the next one counts it among its kind.
                 *thread.now() = Some(Polled { task: Arc::clone(&task), is_blocked: false, is_named: false });
                 return Some(task);
             }
+            if which == Which::Quick && !std::mem::replace(&mut has_stood_by, true) && self.standby.begin() {
+                drop(state);
+                self.standby.watch();
+                state = self.state();
+                self.standby.end();
+                continue;
+            }
+            has_stood_by = false;
             state.lane(which).idle += 1;
+            self.standby.note_idle(state.quick.idle);
             let mut is_late = false;
             state = match which {
                 Which::Quick => self.quick.wait(state).unwrap_or_else(PoisonError::into_inner),
@@ -280,6 +300,7 @@ impl Crew {
                 }
             };
             state.lane(which).idle -= 1;
+            self.standby.note_idle(state.quick.idle);
             // What is queued of a kind that has all its threads needs no other.
             if is_late && self.first_of(&state, which).is_none() {
                 let lane = state.lane(which);
@@ -335,6 +356,7 @@ impl Crew {
                 state.quick.queue.push_back(task);
             }
         }
+        self.standby.note_queued(state.quick.queue.len());
     }
 
     fn replace(&self, shared: &Arc<Shared>, state: &mut State) -> io::Result<()> {

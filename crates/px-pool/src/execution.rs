@@ -44,6 +44,8 @@ enum Inner<T> {
         /// then, and must not count as one that nobody waits for.
         task: Option<Arc<Task>>,
         result: oneshot::Receiver<Result<T, Box<dyn Any + Send>>>,
+        /// Not polled yet.
+        is_first: bool,
     },
 }
 
@@ -59,7 +61,7 @@ impl<T> Execution<T> {
     }
 
     pub(crate) fn pooled(task: Arc<Task>, result: oneshot::Receiver<Result<T, Box<dyn Any + Send>>>) -> Self {
-        Self(Inner::Pooled { task: Some(task), result })
+        Self(Inner::Pooled { task: Some(task), result, is_first: true })
     }
 
     /// Whether its code has not yielded for [`STALLED`](crate::STALLED).
@@ -88,14 +90,21 @@ impl<T> Future for Execution<T> {
                 *code = None;
                 Poll::Ready(done)
             }
-            Inner::Pooled { task, result } => Pin::new(result).poll(context).map(|sent| {
-                *task = None;
-                match sent {
-                    Ok(Ok(value)) => Ok(value),
-                    Ok(Err(panic)) => Err(Failure::Panicked(panic)),
-                    Err(_) => Err(Failure::Closed),
+            Inner::Pooled { task, result, is_first } => {
+                if std::mem::take(is_first)
+                    && let Some(task) = task
+                {
+                    task.stay();
                 }
-            }),
+                Pin::new(result).poll(context).map(|sent| {
+                    *task = None;
+                    match sent {
+                        Ok(Ok(value)) => Ok(value),
+                        Ok(Err(panic)) => Err(Failure::Panicked(panic)),
+                        Err(_) => Err(Failure::Closed),
+                    }
+                })
+            }
         }
     }
 }

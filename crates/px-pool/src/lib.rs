@@ -24,7 +24,8 @@
 //! [`Pool::inline`], which polls where the execution is awaited.
 //!
 //! Read in this order: [`Pool`], its entrance; `execution`, what a caller holds;
-//! `task`, one execution's life; `crew`, the threads; `watchdog`, who finds what
+//! `task`, one execution's life; `crew`, the threads; `standby`, the short way
+//! to them; `watchdog`, who finds what
 //! does not yield; `driver`.
 
 mod crew;
@@ -33,6 +34,7 @@ mod execution;
 mod metrics;
 mod nice;
 mod pool;
+mod standby;
 mod subject;
 mod task;
 mod watchdog;

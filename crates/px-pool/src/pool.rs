@@ -14,11 +14,11 @@ use px_core::RunId;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use crate::crew::{Crew, Family};
+use crate::crew::Crew;
 use crate::driver::Driver;
 use crate::execution::Execution;
 use crate::nice::Nice;
-use crate::subject::{Stalled, Subject};
+use crate::subject::{Family, Stalled, Subject};
 use crate::task::{Place, Task};
 use crate::watchdog::{self, STALLED, Watchdog};
 
@@ -155,6 +155,21 @@ impl Pool {
         Execution::pooled(task, result)
     }
 
+    /// Says that a handler is about to be called, so that a thread can wake up
+    /// meanwhile. Costs little, and nothing depends on it.
+    pub fn expect_handler(&self) {
+        if let Some(threads) = &self.0 {
+            threads.shared.handlers.expect();
+        }
+    }
+
+    /// Says that a step is about to be begun; like [`Pool::expect_handler`].
+    pub fn expect_step(&self) {
+        if let Some(threads) = &self.0 {
+            threads.shared.steps.expect();
+        }
+    }
+
     /// The executions that have not yielded for [`STALLED`], longest first.
     #[must_use]
     pub fn stalled(&self) -> Vec<Stalled> {
@@ -222,11 +237,7 @@ impl Pool {
 
 impl Shared {
     pub(crate) fn queue(self: &Arc<Self>, task: Arc<Task>) {
-        let family = match task.subject {
-            Subject::Step { .. } => Family::Steps,
-            Subject::Handler { .. } => Family::Handlers,
-        };
-        self.crew(family).queue(self, task);
+        self.crew(task.subject.family()).queue(self, task);
     }
 
     pub(crate) fn crew(&self, family: Family) -> &Crew {

@@ -27,11 +27,25 @@ pub enum Subject {
     },
 }
 
+/// The two families of work, each with threads of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Family {
+    Steps,
+    Handlers,
+}
+
 /// A number for a kind of work: all runs of one step are one kind, and all
 /// requests of one webhook.
 pub(crate) type Kind = u64;
 
 impl Subject {
+    pub(crate) fn family(&self) -> Family {
+        match self {
+            Self::Step { .. } => Family::Steps,
+            Self::Handler { .. } => Family::Handlers,
+        }
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         let mut hasher = foldhash::fast::FixedState::default().build_hasher();
         match self {

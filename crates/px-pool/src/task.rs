@@ -87,6 +87,12 @@ impl Task {
         self.polled_for().is_some_and(|time| time >= STALLED)
     }
 
+    /// Waits for a moment for the end of a poll that is due or under way.
+    pub(crate) fn stay(&self) {
+        let crew = self.shared.crew(self.subject.family());
+        crew.standby.stay(|| matches!(self.life().phase, Phase::Over | Phase::Idle));
+    }
+
     pub(crate) fn is_abandoned(&self) -> bool {
         self.life().is_abandoned
     }

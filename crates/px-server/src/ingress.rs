@@ -14,7 +14,7 @@ use hyper::body::Body as HttpBody;
 use px_core::Code;
 use px_core::key::FORM_SLUG;
 use px_inbound::verify::local;
-use px_inbound::{Answer, Permit, Turned};
+use px_inbound::{AdmissionDenied, Answer, Permit};
 use px_sdk::layer::BoxError;
 use px_sdk::{Received, Timestamp};
 use tokio::runtime::Handle;
@@ -180,9 +180,9 @@ where
     Ok(if rest.is_empty() { first } else { rest.freeze() })
 }
 
-fn turned_away(turned: Turned) -> Response {
+fn turned_away(turned: AdmissionDenied) -> Response {
     match turned {
-        Turned::NotAllowed => {
+        AdmissionDenied::NotAllowed => {
             ApiError::new(StatusCode::FORBIDDEN, Code::AddressNotAllowed, turned.to_string()).into_response()
         }
         _ => ApiError::overloaded(turned.to_string()).into_response(),

@@ -11,7 +11,9 @@ use px_core::metrics::Metric;
 use px_core::{Clock, Ids, Scope};
 use px_engine::{Engine, Limits, Parts, Places};
 use px_inbound::verify::{Network, UrlView, local};
-use px_inbound::{Endpoint, Gate, GateLimits, Policy, RejectionLimits, Retention, Schema, Setup, Stage};
+use px_inbound::{
+    Endpoint, Gate, GateLimits, InboundContext, Policy, RejectionLimits, Retention, Schema, Setup, Stage,
+};
 use px_outbound::Sender;
 use px_pool::{Limits as PoolLimits, Pool};
 use px_sdk::Registry;
@@ -273,17 +275,17 @@ impl Checked {
             cors_origins: self.cors_origins,
         };
         let layered = layered::routes(&self.endpoints);
-        let stage = Stage::new(
-            Arc::clone(&options.store),
-            Arc::clone(&options.registry) as _,
-            Arc::clone(&options.clock),
-            Arc::clone(&options.ids),
-            self.endpoints,
-            urls.clone(),
-        )
-        .with_rejections(options.rejections)
-        .with_claimer(places)
-        .with_pool(pool);
+        let inbound = InboundContext {
+            store: Arc::clone(&options.store),
+            catalog: Arc::clone(&options.registry) as _,
+            clock: Arc::clone(&options.clock),
+            ids: Arc::clone(&options.ids),
+            scope: Scope::default(),
+            pool,
+            urls: urls.clone(),
+            claimer: Some(places),
+        };
+        let stage = Stage::new(inbound, self.endpoints).with_rejections(options.rejections);
         let app = App {
             stage,
             parts,

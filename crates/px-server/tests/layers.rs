@@ -9,7 +9,7 @@
 )]
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use px_inbound::{GateLimits, Policy};
@@ -46,6 +46,8 @@ fn adds(word: &'static str) -> layer::FromFn<impl Fn(Request, Next) -> Boxed + C
 }
 type Boxed = std::pin::Pin<Box<dyn Future<Output = std::result::Result<Response, BoxError>> + Send>>;
 
+static STICK: Mutex<()> = Mutex::new(());
+
 async fn guard(request: Request, next: Next) -> std::result::Result<Response, BoxError> {
     match request.headers().get("x-wish").map(http::HeaderValue::as_bytes) {
         Some(b"refuse") => Ok(http::Response::builder().status(418).body(layer::body("no tea"))?),
@@ -57,6 +59,11 @@ async fn guard(request: Request, next: Next) -> std::result::Result<Response, Bo
             Ok(response)
         }
         Some(b"panic") => panic!("as asked"),
+        // Holds its thread and the request until the test lets go.
+        Some(b"stick") => {
+            drop(STICK.lock().unwrap());
+            next.run(request).await
+        }
         _ => next.run(request).await,
     }
 }
@@ -180,6 +187,36 @@ async fn a_place_in_the_gate_is_held_through_the_layers_and_given_back() {
             assert!(!answer.2.contains("at once"), "{wish}: {}", answer.2);
         }
     }
+    server.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layer_that_never_yields_gives_the_place_in_the_gate_back() {
+    let server = serve(|options| {
+        options.gate = GateLimits { in_flight_per_address: 1, ..GateLimits::default() };
+        options.body_timeout = Duration::from_millis(1);
+    })
+    .await;
+    let (server, stuck) = tokio::task::spawn_blocking(move || {
+        let stick = STICK.lock().unwrap();
+        let ask = |headers: &str| {
+            tokio::runtime::Handle::current().block_on(send(
+                &server,
+                "POST",
+                "/webhooks/guarded",
+                headers,
+                "{}",
+            ))
+        };
+        let stuck = ask("x-wish: stick\r\n");
+        let next = ask("");
+        assert_eq!(next.0, 200, "another one is let in while the first is still held: {}", next.2);
+        drop(stick);
+        (server, stuck)
+    })
+    .await
+    .unwrap();
+    assert_eq!(stuck.0, 503, "{}", stuck.2);
     server.shutdown().await.unwrap();
 }
 

@@ -42,6 +42,7 @@ pub(crate) const fn letter(table: Table) -> u8 {
         Table::Log => b'l',
         Table::Delivery => b'd',
         Table::Dedup => b'u',
+        Table::SetAside => b'z',
         Table::Work => b'w',
         Table::Timer => b't',
         Table::Start => b's',
@@ -116,6 +117,10 @@ pub(crate) fn forgotten_row(scope: Scope) -> RowKey {
 
 pub(crate) fn dedup_row(scope: Scope, slug: &str, provider_id: &str) -> RowKey {
     two_texts(scope, Table::Dedup, slug, provider_id)
+}
+
+pub(crate) fn set_aside_row(scope: Scope, slug: &str, provider_id: &str) -> RowKey {
+    two_texts(scope, Table::SetAside, slug, provider_id)
 }
 
 pub(crate) fn start_row(scope: Scope, brain: &str, key: &str) -> RowKey {

@@ -3,16 +3,21 @@
 //! it. The backing in memory is here, the one on disk is px-store-sled.
 
 // From what a batch means down to where rows lie.
+mod decide;
 mod embedded;
+mod emptiness;
 mod layout;
 mod lists;
 mod memory;
 mod outbox;
+mod queries;
 mod recent;
 mod rows;
 mod scan;
 mod transfer;
+mod translation;
 
+pub use decide::{Committed, Group, NewValue, Verdict};
 pub use embedded::Embedded;
 pub use memory::MemoryRows;
 pub use rows::{Backing, Check, Expect, Order, RowBatch, RowKey, RowOp, RowOutcome};

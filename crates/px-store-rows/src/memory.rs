@@ -9,7 +9,8 @@ use bytes::Bytes;
 use px_store::{Admission, BoxFuture, Error, HintBus, RowStats};
 use tokio::sync::watch;
 
-use crate::rows::{Backing, Check, Expect, Order, RowBatch, RowKey, RowOp, RowOutcome};
+use crate::decide::{Committed, Group, Verdict};
+use crate::rows::{Backing, Check, Order, RowBatch, RowKey, RowOp, RowOutcome};
 
 #[derive(Debug, Default, Clone)]
 struct Tables {
@@ -66,13 +67,13 @@ impl MemoryRows {
         if tables.closed {
             return Err(Error::Closed);
         }
-        for (index, check) in batch.checks.iter().enumerate() {
-            let found = tables.rows.get(&check.key);
-            if !check.holds(found.map(AsRef::as_ref)) {
-                let found = found.cloned();
+        match Group::<Bytes>::default().decide(&batch.checks, &*tables) {
+            Verdict::Commit => {}
+            Verdict::Conflict { check, found, .. } => {
                 tables.stats.conflicts += 1;
-                return Ok(RowOutcome::Conflict { check: index, found });
+                return Ok(RowOutcome::Conflict { check, found });
             }
+            Verdict::Fail(error) => return Err(error),
         }
         for op in &batch.ops {
             match op {
@@ -102,18 +103,13 @@ impl MemoryRows {
     }
 }
 
-impl Check {
-    /// Whether the row, as it is now, satisfies this check.
-    #[must_use]
-    pub fn holds(&self, found: Option<&[u8]>) -> bool {
-        match (self.expect, found) {
-            (Expect::Absent, found) => found.is_none(),
-            (Expect::Present, found) => found.is_some(),
-            (Expect::Version(_), None) => false,
-            (Expect::Version(version), Some(value)) => {
-                value.first_chunk::<8>().is_some_and(|head| u64::from_be_bytes(*head) == version)
-            }
-        }
+impl Committed for Tables {
+    fn satisfies(&self, check: &Check) -> Result<bool, Error> {
+        Ok(check.holds(self.rows.get(&check.key).map(AsRef::as_ref)))
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        Ok(self.rows.get(key).cloned())
     }
 }
 

@@ -26,7 +26,7 @@ const KEY_INLINE: usize = 48;
 pub type RowKey = SmallVec<[u8; KEY_INLINE]>;
 
 /// What a [`Check`] demands of a row at the moment of the commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expect {
     /// There is no row under this key.
     Absent,
@@ -34,6 +34,8 @@ pub enum Expect {
     Present,
     /// The row's value starts with this version (eight bytes, big endian).
     Version(u64),
+    /// The row's value is this one, byte for byte: for rows without a version.
+    Same(Bytes),
 }
 
 /// One precondition of a [`RowBatch`].
@@ -136,6 +138,12 @@ pub trait Backing: Send + Sync + 'static {
     /// which they were handed over. The future resolves when the outcome is
     /// durable; dropping it after its first poll does not take the batch back.
     fn submit(&self, batch: RowBatch, admission: Admission) -> BoxFuture<'static, Result<RowOutcome, Error>>;
+
+    /// Returns true if all changes of rows are submitted through this very value,
+    /// so that what was seen to be empty stays empty until it is written here.
+    fn is_exclusive(&self) -> bool {
+        false
+    }
 
     /// Where hints of durable batches go.
     fn hints(&self) -> &Arc<HintBus>;

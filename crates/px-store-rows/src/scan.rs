@@ -78,6 +78,11 @@ pub(crate) fn read(scope: Scope, table: Table, row: &[u8], value: &Bytes) -> Res
             let expected = layout::dedup_row(scope, &slug, &id);
             (Row::Dedup(slug, id, layout::from_json(value)?), expected)
         }
+        Table::SetAside => {
+            let (slug, id) = texts()?;
+            let expected = layout::set_aside_row(scope, &slug, &id);
+            (Row::SetAside(slug, id, layout::from_json(value)?), expected)
+        }
         Table::Work => {
             let run = RunId::from_bytes(layout::id_of(row)?);
             (Row::Work(run, layout::from_versioned(value)?), layout::work_row(scope, run))

@@ -68,6 +68,9 @@ impl<B: Backing> Embedded<B> {
     /// [`Error::Corrupt`] if a row is not one of this table, or is there
     /// already; those before it may have been taken in.
     pub async fn take_in(&self, scope: Scope, table: Table, rows: Vec<RawRow>) -> Result<(), Error> {
+        if table == Table::SetAside {
+            self.set_asides().end();
+        }
         let (mut batch, mut bytes) = (RowBatch::default(), 0);
         for (key, value) in rows {
             let row = scan::read(scope, table, &key, &value)?;

@@ -119,7 +119,7 @@ async fn parked(store: &dyn Store, ids: &Ids, n: u64) -> Batch {
         slug: "form".into(),
         provider_id: format!("p{n}"),
         record: DedupRecord { delivery, action: "triggered".into(), run: Some(run), at: now, reply: None },
-        force: false,
+        expected: None,
     });
     draft.into_batch()
 }

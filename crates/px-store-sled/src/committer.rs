@@ -3,37 +3,21 @@
 //! and only then answers anybody: also a conflict is answered after the sync,
 //! since what it conflicted with may be in the same group.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use foldhash::fast::RandomState;
 use px_core::Stopwatch;
 use px_store::Error;
-use px_store_rows::RowOutcome;
+use px_store_rows::{Group, RowOutcome, Verdict};
 
 use crate::change::{Change, Changes};
 use crate::journal::format::RecordBuffer;
 use crate::journal::{AppendError, Journal};
 use crate::metrics;
-use crate::packing::{Head, Stored};
+use crate::packing::Stored;
 use crate::queue::{Job, Taken};
 use crate::shared::Shared;
-
-/// What a group decided about one of its batches.
-enum Verdict {
-    /// Its changes are in the record.
-    Commit,
-    /// A check did not hold.
-    Conflict { check: usize, found: Option<Bytes>, in_group: bool },
-    /// It could not be decided.
-    Fail(Error),
-}
-
-/// Rows that a group changes, and what they become.
-type Changed<'a> = HashMap<&'a [u8], Option<&'a Stored>, RandomState>;
 
 /// The committer's own state.
 pub(crate) struct Committer {
@@ -88,10 +72,10 @@ impl Committer {
     fn decide(&mut self, jobs: &[Job]) -> Vec<Verdict> {
         self.record.clear(2 * self.shared.options.group_bytes);
         // Rows that earlier batches of this group change.
-        let mut group = Changed::default();
+        let mut group = Group::default();
         let mut verdicts = Vec::with_capacity(jobs.len());
         for (index, job) in jobs.iter().enumerate() {
-            let verdict = self.check(&job.batch, &group);
+            let verdict = group.decide(&job.batch.checks, &*self.shared);
             if matches!(verdict, Verdict::Commit) {
                 self.record.push(&job.batch.changes);
                 // Nobody looks after the last batch.
@@ -102,31 +86,6 @@ impl Committer {
             verdicts.push(verdict);
         }
         verdicts
-    }
-
-    fn check(&self, batch: &Changes, group: &Changed<'_>) -> Verdict {
-        for (index, check) in batch.checks.iter().enumerate() {
-            let pending = group.get(&*check.key);
-            let holds = match pending {
-                Some(pending) => Ok(check.holds(pending.map(Stored::head).as_ref().map(Head::as_slice))),
-                None => self.shared.satisfies(check),
-            };
-            match holds {
-                Ok(true) => continue,
-                Ok(false) => {}
-                Err(error) => return Verdict::Fail(error),
-            }
-            // Nothing but this thread can change what the row is.
-            let found = match pending {
-                Some(pending) => pending.map(Stored::value).transpose(),
-                None => self.shared.get(&check.key),
-            };
-            return match found {
-                Ok(found) => Verdict::Conflict { check: index, found, in_group: pending.is_some() },
-                Err(error) => Verdict::Fail(error),
-            };
-        }
-        Verdict::Commit
     }
 
     fn append(&mut self, bytes: u64) -> Result<(), Error> {
@@ -215,13 +174,13 @@ impl Committer {
     }
 }
 
-fn remember<'a>(group: &mut Changed<'a>, batch: &'a Changes) {
+fn remember<'a>(group: &mut Group<'a, Stored>, batch: &'a Changes) {
     for change in &batch.changes {
         match change {
-            Change::Put { key, value } => group.insert(key, Some(value)),
-            Change::Remove { key } => group.insert(key, None),
-            Change::Post { .. } | Change::Unpost { .. } => None,
-        };
+            Change::Put { key, value } => group.put(key, value),
+            Change::Remove { key } => group.remove(key),
+            Change::Post { .. } | Change::Unpost { .. } => {}
+        }
     }
 }
 

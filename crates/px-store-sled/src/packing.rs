@@ -10,6 +10,7 @@ use std::cell::RefCell;
 use bytes::Bytes;
 use lz4_flex::block::{compress_into_with_dict, decompress_into_with_dict, get_maximum_output_size};
 use px_store::Error;
+use px_store_rows::{Check, NewValue};
 
 /// The smallest value that is packed. Whatever its length, packing one begins with
 /// the vocabulary, which takes longer than copying what would be saved of less.
@@ -97,6 +98,20 @@ impl Stored {
             Self::Whole(value) => Ok(value.clone()),
             Self::Packed(packed) => unpack(packed),
         }
+    }
+}
+
+impl NewValue for Stored {
+    fn satisfies(&self, check: &Check) -> bool {
+        if check.wants_whole_value() {
+            // One that cannot be unpacked is no match, and its reader is told why.
+            return self.value().is_ok_and(|value| check.holds(Some(&value)));
+        }
+        check.holds(Some(self.head().as_slice()))
+    }
+
+    fn bytes(&self) -> Result<Bytes, Error> {
+        self.value()
     }
 }
 

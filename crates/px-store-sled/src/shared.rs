@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use px_store::{Error, HintBus, RowStats};
-use px_store_rows::{Check, Order, RowKey};
+use px_store_rows::{Check, Committed, Order, RowKey};
 
 use crate::applier::Signals;
 use crate::health::Health;
@@ -148,18 +148,6 @@ impl Shared {
         }
     }
 
-    /// Whether a row, as of the newest durable commit, satisfies a check.
-    pub(crate) fn satisfies(&self, check: &Check) -> Result<bool, Error> {
-        let known = self.overlay.read().get(&check.key);
-        match known {
-            Some(row) => Ok(check.holds(row.as_ref().map(Stored::head).as_ref().map(Head::as_slice))),
-            None => {
-                let head = self.tree.head(&row_key(&check.key))?;
-                Ok(check.holds(head.as_ref().map(Head::as_slice)))
-            }
-        }
-    }
-
     /// Reads rows in a range as of one moment.
     pub(crate) fn range(
         &self,
@@ -272,5 +260,25 @@ impl Shared {
             overlay_bytes: self.overlay.read().bytes() as u64,
             checkpoints: count(&self.counters.checkpoints),
         }
+    }
+}
+
+impl Committed for Shared {
+    fn satisfies(&self, check: &Check) -> Result<bool, Error> {
+        if check.wants_whole_value() {
+            return Ok(check.holds(self.get(&check.key)?.as_deref()));
+        }
+        let known = self.overlay.read().get(&check.key);
+        match known {
+            Some(row) => Ok(check.holds(row.as_ref().map(Stored::head).as_ref().map(Head::as_slice))),
+            None => {
+                let head = self.tree.head(&row_key(&check.key))?;
+                Ok(check.holds(head.as_ref().map(Head::as_slice)))
+            }
+        }
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        self.get(key)
     }
 }

@@ -370,6 +370,11 @@ impl Backing for SledRows {
         })
     }
 
+    fn is_exclusive(&self) -> bool {
+        // The directory's lock keeps other processes out.
+        true
+    }
+
     fn hints(&self) -> &Arc<HintBus> {
         &self.shared.hints
     }

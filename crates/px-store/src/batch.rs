@@ -7,7 +7,7 @@ use px_core::{DeliveryId, Event, KeyId, KeyRecord, Run, RunId, Scope, TokenId};
 
 use crate::error::Error;
 use crate::hints::Hint;
-use crate::model::{DedupRecord, Delivery, Forgotten, QueuedEvent, StartKey, Timer, Work};
+use crate::model::{DedupRecord, Delivery, Forgotten, QueuedEvent, SetAside, StartKey, Timer, Work};
 use crate::outbox::{OutboxBatch, OutboxConflict, Told};
 use crate::tokens::TokenWrite;
 
@@ -153,12 +153,14 @@ pub struct Batch {
     pub runs: Vec<RunWrite>,
     /// Runs that are not written and must still be at this `seq`.
     pub unchanged: Vec<(RunId, u64)>,
-    /// Provider ids that must not be known yet, unless forced.
+    /// Provider ids, each as it must have been read.
     pub dedups: Vec<DedupWrite>,
+    /// Provider ids of events in quarantine, each as it must have been read.
+    pub set_asides: Vec<SetAsideWrite>,
     /// Deliveries that are forgotten.
     pub forget: Vec<ForgetWrite>,
     /// How far deliveries have been forgotten after this.
-    pub forgotten: Option<Forgotten>,
+    pub forgotten: Option<ForgottenWrite>,
     /// Deliveries, whole.
     pub deliveries: Vec<DeliveryWrite>,
     /// Places in the queues of keys; `None` removes.
@@ -198,8 +200,20 @@ pub struct ForgetWrite {
     pub slug: String,
     /// The identifiers of its events.
     pub identifiers: Vec<String>,
-    /// The provider's ids that are forgotten with it.
-    pub provider_ids: Vec<String>,
+    /// The provider's ids that are forgotten with it, each with the record that
+    /// was read: one that was written anew meanwhile belongs to another delivery.
+    pub provider_ids: Vec<(String, DedupRecord)>,
+    /// The provider's ids under which it lies in quarantine, likewise.
+    pub set_asides: Vec<(String, SetAside)>,
+}
+
+/// A change of how far deliveries have been forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ForgottenWrite {
+    /// As it was read; it must not have changed since, or a count would be lost.
+    pub expected: Option<Forgotten>,
+    /// As it is from then on.
+    pub record: Forgotten,
 }
 
 /// A provider's id to be remembered.
@@ -209,10 +223,24 @@ pub struct DedupWrite {
     pub slug: String,
     /// The provider's id.
     pub provider_id: String,
-    /// What to remember.
+    /// The record that was read, and must still be there; `None` demands that
+    /// the id is not known.
+    pub expected: Option<DedupRecord>,
+    /// The record from then on.
     pub record: DedupRecord,
-    /// Overwrites what is there: an operator's replay.
-    pub force: bool,
+}
+
+/// A change of the event in quarantine under a provider's id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetAsideWrite {
+    /// The webhook.
+    pub slug: String,
+    /// The provider's id.
+    pub provider_id: String,
+    /// The event that was read, and must still be there; `None` demands none.
+    pub expected: Option<SetAside>,
+    /// The event from then on; `None` removes it.
+    pub record: Option<SetAside>,
 }
 
 impl Batch {
@@ -245,7 +273,10 @@ pub enum Outcome {
         /// never have the same.
         sequence: u64,
     },
-    /// A precondition did not hold; nothing was changed.
+    /// A precondition did not hold; nothing was changed. Of several it is the
+    /// first in the order of dedups, start keys, work, keys, runs, `unchanged`,
+    /// deliveries, `forget`, outbox and tokens: a repeated delivery hears that it
+    /// is one, whatever else has changed since.
     Conflict(Conflict),
 }
 
@@ -261,7 +292,7 @@ pub enum Conflict {
     Delivery(DeliveryId),
     /// The fence of a ready run has changed: somebody else has it, or it was revoked.
     Fence(RunId),
-    /// A provider's id is known.
+    /// A provider's id is known that must not be.
     Duplicate {
         /// The webhook.
         slug: String,
@@ -270,6 +301,22 @@ pub enum Conflict {
         /// What is known.
         record: DedupRecord,
     },
+    /// What is remembered under a provider's id has changed since it was read.
+    Dedup {
+        /// The webhook.
+        slug: String,
+        /// The provider's id.
+        provider_id: String,
+    },
+    /// The event in quarantine under a provider's id has changed since it was read.
+    SetAside {
+        /// The webhook.
+        slug: String,
+        /// The provider's id.
+        provider_id: String,
+    },
+    /// How far deliveries were forgotten has changed since it was read.
+    Forgotten,
     /// An idempotent start is known.
     Started(StartKey),
     /// A hook or a delivery of the outbox has changed since it was read.

@@ -70,7 +70,10 @@ const SCOPE: Scope = Scope(0);
 
 /// What a store answers must hold over commits, conflicts and reads.
 pub mod cases {
-    pub use super::inbox::{what_changed_meanwhile_is_not_forgotten, what_is_forgotten_is_nowhere};
+    pub use super::inbox::{
+        what_changed_meanwhile_is_not_forgotten, what_is_forgotten_is_nowhere,
+        what_is_remembered_is_changed_as_it_was_read, what_is_set_aside_is_found_by_its_id,
+    };
     pub use super::keys::{
         a_delivery_that_changed_is_a_conflict, a_key_that_changed_is_a_conflict,
         a_known_provider_id_is_a_conflict, events_and_waits_meet,
@@ -100,6 +103,7 @@ macro_rules! store_conformance {
             lists_are_filtered_and_page, tables_are_scanned_in_pages, commits_are_numbered,
             what_happens_is_told_in_its_commit, a_run_has_a_hook_of_its_own,
             what_is_forgotten_is_nowhere, what_changed_meanwhile_is_not_forgotten,
+            what_is_remembered_is_changed_as_it_was_read, what_is_set_aside_is_found_by_its_id,
             what_is_due_is_found_by_lane_and_time, hooks_change_under_a_precondition);
     };
     (@cases $open:path: $($case:ident),+) => {

@@ -28,8 +28,8 @@ mod store;
 pub mod tokens;
 
 pub use batch::{
-    Batch, Conflict, DedupWrite, DeliveryWrite, ForgetWrite, KeyWrite, LogTail, Outcome, RunRecord, RunWrite,
-    WorkChange, WorkWrite,
+    Batch, Conflict, DedupWrite, DeliveryWrite, ForgetWrite, ForgottenWrite, KeyWrite, LogTail, Outcome,
+    RunRecord, RunWrite, SetAsideWrite, WorkChange, WorkWrite,
 };
 pub use claimer::{Claimer, Reservations};
 pub use draft::{Draft, DraftError};
@@ -37,8 +37,8 @@ pub use error::Error;
 pub use hints::{Hint, HintBus, Ready};
 pub use inspect::{Inspect, RowStats};
 pub use model::{
-    DedupRecord, Delivery, Forgotten, InboxEvent, InboxState, PinnedReply, QueuedEvent, StartIntent,
-    StartKey, Timer, TimerKind, Versioned, Work,
+    DedupRecord, Delivery, Forgotten, InboxEvent, InboxState, PinnedReply, QueuedEvent, SetAside,
+    StartIntent, StartKey, Timer, TimerKind, Versioned, Work,
 };
 pub use scan::{Cursor, Row, Scan, Table};
 pub use store::{Admission, BoxFuture, DeliveryFilter, DeliveryList, Page, Read, RunFilter, Store};

@@ -195,6 +195,16 @@ pub struct Delivery {
     pub revision: u64,
 }
 
+/// An event in quarantine, as it is found by its provider's id: the newest one
+/// that the provider's retry takes the place of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetAside {
+    /// Its delivery.
+    pub delivery: DeliveryId,
+    /// The event.
+    pub event: EventId,
+}
+
 /// How far a scope's inbox was forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forgotten {

@@ -8,7 +8,9 @@
 use px_core::{KeyId, KeyRecord, OutgoingId, RunId};
 
 use crate::batch::RunRecord;
-use crate::model::{DedupRecord, Delivery, Forgotten, QueuedEvent, StartKey, Timer, Versioned, Work};
+use crate::model::{
+    DedupRecord, Delivery, Forgotten, QueuedEvent, SetAside, StartKey, Timer, Versioned, Work,
+};
 use crate::outbox::{Attempt, Due, Endpoint, Hook, Outgoing};
 use crate::tokens::Token;
 
@@ -28,6 +30,8 @@ pub enum Table {
     Delivery,
     /// Providers' ids.
     Dedup,
+    /// Providers' ids of events in quarantine.
+    SetAside,
     /// Ready runs.
     Work,
     /// Due times.
@@ -93,6 +97,8 @@ pub enum Row {
     Delivery(Box<Delivery>),
     /// What is remembered under a webhook and a provider's id.
     Dedup(String, String, DedupRecord),
+    /// The event in quarantine under a webhook and a provider's id.
+    SetAside(String, String, SetAside),
     /// A ready run.
     Work(RunId, Versioned<Work>),
     /// A timer.

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::hints::HintBus;
 use crate::inspect::Inspect;
 use crate::model::{
-    DedupRecord, Delivery, Forgotten, InboxState, QueuedEvent, StartKey, Timer, Versioned, Work,
+    DedupRecord, Delivery, Forgotten, InboxState, QueuedEvent, SetAside, StartKey, Timer, Versioned, Work,
 };
 use crate::outbox::OutboxStore;
 use crate::scan::{Cursor, Scan, Table};
@@ -158,6 +158,15 @@ pub trait Store: Send + Sync + 'static {
         slug: &'a str,
         provider_id: &'a str,
     ) -> Read<'a, Option<DedupRecord>>;
+
+    /// The event in quarantine under a provider's id, if there is one. Where
+    /// nothing is in quarantine, this costs no more than a look into memory.
+    fn set_aside<'a>(
+        &'a self,
+        scope: Scope,
+        slug: &'a str,
+        provider_id: &'a str,
+    ) -> Read<'a, Option<SetAside>>;
 
     /// API tokens, oldest first, at most `limit`.
     fn tokens(&self, scope: Scope, limit: usize) -> Read<'_, Vec<Versioned<Token>>>;

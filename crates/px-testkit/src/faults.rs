@@ -11,7 +11,7 @@ use px_store::tokens::Token;
 use px_store::{
     Admission, Batch, BoxFuture, Cursor, DedupRecord, Delivery, DeliveryFilter, DeliveryList, Error,
     Forgotten, HintBus, Inspect, LogTail, Outcome, Page, QueuedEvent, Read, RunFilter, RunRecord, Scan,
-    StartKey, Store, Table, Timer, Versioned, Work,
+    SetAside, StartKey, Store, Table, Timer, Versioned, Work,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -327,6 +327,17 @@ impl Store for FaultyStore {
 
     fn dedup<'a>(&'a self, scope: Scope, slug: &'a str, id: &'a str) -> Read<'a, Option<DedupRecord>> {
         self.read("dedup", move || self.inner.dedup(scope, slug, id))
+    }
+
+    fn set_aside<'a>(&'a self, scope: Scope, slug: &'a str, id: &'a str) -> Read<'a, Option<SetAside>> {
+        Box::pin(async move {
+            // Where nothing is in quarantine this reads nothing that could change
+            // between two accesses of its own.
+            match self.inner.set_aside(scope, slug, id).await? {
+                None => Ok(None),
+                Some(_) => self.read("set_aside", move || self.inner.set_aside(scope, slug, id)).await,
+            }
+        })
     }
 
     fn start_key<'a>(&'a self, scope: Scope, brain: &'a str, key: &'a str) -> Read<'a, Option<StartKey>> {

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use px_core::{DeliveryId, Event, Ids, ManualClock, Run, RunId, RunStatus, Scope, Timestamp};
 use px_engine::{ForkRequest, Limits, Parts, Places, StartRequest, Started};
 use px_inbound::verify::UrlView;
-use px_inbound::{Answer, Stage};
+use px_inbound::{Answer, InboundContext, Stage};
 use px_pool::Pool;
 use px_sdk::{Brain, Received, Registry};
 use px_store::audit::{Report, audit};
@@ -105,7 +105,7 @@ impl World {
     /// an engine that runs beside it, for example.
     #[must_use]
     pub fn with_claimer(mut self, claimer: Arc<dyn Claimer>) -> Self {
-        self.stage = self.stage.with_claimer(claimer);
+        self.stage = stage(&self.project, &self.parts, claimer);
         self
     }
 
@@ -478,16 +478,23 @@ fn process(
         // Nothing may be left to other threads where time is moved by hand.
         pool: Pool::inline(),
     };
-    let stage = Stage::new(
-        shared,
-        Arc::clone(&project.registry) as _,
-        Arc::new(clock.clone()),
-        Arc::clone(ids),
-        project.endpoints.clone(),
-        UrlView::default(),
-    )
-    .with_claimer(places);
+    let stage = stage(project, &parts, places);
     (parts, stage)
+}
+
+/// The stage that takes deliveries in beside this engine.
+fn stage(project: &Project, parts: &Parts, claimer: Arc<dyn Claimer>) -> Stage {
+    let inbound = InboundContext {
+        store: Arc::clone(&parts.store),
+        catalog: Arc::clone(&project.registry) as _,
+        clock: Arc::clone(&parts.clock),
+        ids: Arc::clone(&parts.ids),
+        scope: Scope::default(),
+        pool: Pool::inline(),
+        urls: UrlView::default(),
+        claimer: Some(claimer),
+    };
+    Stage::new(inbound, project.endpoints.clone())
 }
 
 /// What the process of a project says of itself to its cluster.

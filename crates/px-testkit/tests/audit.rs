@@ -299,6 +299,10 @@ const INBOX: &[Damage] = &[
         let dedup = rig.table(b'u').remove(0);
         edit(nobody("whd"), dedup, |dedup| dedup["delivery"] = json!(nobody("whd")))
     }),
+    (Rule::SetAsideToNowhere, |rig| {
+        let set_aside = rig.table(b'z').remove(0);
+        edit(nobody("whd"), set_aside, |row| row["delivery"] = json!(nobody("whd")))
+    }),
 ];
 
 async fn each_is_found(damages: &[Damage]) {

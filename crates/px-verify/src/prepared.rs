@@ -162,6 +162,13 @@ impl Prepared {
         handshake::greet(asked, self.verify_token.as_ref().map(ExposeSecret::expose_secret), received)
     }
 
+    /// Returns true if deliveries come by this method: by POST, or by GET where
+    /// the provider may send them so.
+    #[must_use]
+    pub fn takes(&self, method: &http::Method) -> bool {
+        method == http::Method::POST || (self.verification.takes_get() && method == http::Method::GET)
+    }
+
     /// Answers an `OPTIONS` that asks whether an origin may send
     /// ([`Handshake::Origin`](px_sdk::verify::Handshake::Origin)): the origin that may, if it may.
     #[must_use]

@@ -89,6 +89,7 @@ const fn noun(table: Table) -> &'static str {
         Table::Log => "logs",
         Table::Delivery => "deliveries",
         Table::Dedup => "provider ids",
+        Table::SetAside => "quarantined ids",
         Table::Key => "keys",
         Table::Queue => "queues",
         Table::Work => "ready runs",

@@ -109,6 +109,21 @@ fn rule_55_a_full_disk_below_the_log_costs_lines_and_nothing_else() {
 }
 
 #[test]
+fn rule_55_a_log_that_is_as_long_as_files_may_be_costs_lines_and_nothing_else() {
+    let project = chatty();
+    // As long as the bound in whichever blocks the shell counts; nothing is stored of it.
+    let log = File::create(project.path("log")).unwrap();
+    log.set_len(2_097_152 * 1_024).unwrap();
+    let script = r#"ulimit -f 2097152; exec "$0" serve --port 0 >/dev/null 2>>log"#;
+    let server = Server::spawn(&project, project.shell(script));
+    server.refuses();
+    server.drops(1);
+    server.completes("note", &notes(10, 10));
+    assert_eq!(server.end(), Some(0));
+    assert_eq!(std::fs::metadata(project.path("log")).unwrap().len(), 2_097_152 * 1_024);
+}
+
+#[test]
 fn rule_55_a_pipe_that_nobody_reads_costs_lines_and_no_time() {
     let project = chatty();
     let (reader, writer) = full_pipe();

@@ -8,7 +8,7 @@ mod state;
 
 pub use apply::{IllegalEvent, apply};
 pub use command::{After, BrainInfo, Catalog, Command, Response, Start, StepOutcome, Then};
-pub use decide::{Decision, Effect, Refusal, decide};
+pub use decide::{Decision, Effect, Refusal, decide, takes_response};
 pub use state::{Frame, ItemResult, OnceValue, Run, RunStatus};
 
 /// The statuses that the letters of a `step:status` event stand for.

@@ -160,6 +160,35 @@ impl Verification {
         &self.misapplied
     }
 
+    /// Returns true if deliveries may come by GET: Twilio can be told to send
+    /// them so, and signs their URL with its parameters.
+    #[must_use]
+    pub fn takes_get(&self) -> bool {
+        self.scheme == Scheme::Twilio
+    }
+
+    /// Returns true if a header of this name, in any case, holds the scheme's
+    /// signature or secret, so that it must not be kept.
+    #[must_use]
+    pub fn is_secret_header(&self, name: &str) -> bool {
+        let is = |header: &str| header.eq_ignore_ascii_case(name);
+        match &self.scheme {
+            Scheme::Token(Token::Header(header)) => is(header),
+            Scheme::Signature(signature) => is(&signature.header),
+            Scheme::Custom(custom) => custom.headers().iter().any(|header| is(header)),
+            _ => false,
+        }
+    }
+
+    /// Returns the query parameter that holds the scheme's secret, if one does.
+    #[must_use]
+    pub fn secret_parameter(&self) -> Option<&str> {
+        match &self.scheme {
+            Scheme::Token(Token::Query(name)) => Some(name),
+            _ => None,
+        }
+    }
+
     /// The signature's window, where the scheme has the declarative form.
     #[must_use]
     pub fn window(&self) -> Option<&Window> {

@@ -10,8 +10,9 @@ use px_store::outbox::{
 use px_store::{Error, Page, Read, Table, Versioned};
 
 use super::rows;
-use crate::embedded::{Embedded, SCAN_LIMIT, ready};
+use crate::embedded::{Embedded, ready};
 use crate::layout;
+use crate::queries::SCAN_LIMIT;
 use crate::rows::{Backing, Order, RowKey};
 
 impl<B: Backing> Embedded<B> {

@@ -4,14 +4,13 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use px_core::{HookId, OutgoingId, Scope, Timestamp};
 use px_store::outbox::{
-    Attempt, Breaker, Due, Endpoint, Hook, OutboxBatch, OutboxConflict, Outgoing, OutgoingState,
-    OutgoingWrite,
+    Attempt, Due, Endpoint, Hook, OutboxBatch, OutboxConflict, Outgoing, OutgoingState, OutgoingWrite,
 };
 use px_store::{Error, Table, Versioned};
 
-use crate::embedded::{Stake, Translation};
 use crate::layout;
 use crate::rows::{Expect, RowKey};
+use crate::translation::{Precondition, Translation};
 
 fn row(scope: Scope, table: Table) -> RowKey {
     layout::table_range(scope, table).0
@@ -131,7 +130,7 @@ impl Translation {
             let hook = &write.hook;
             let row = hook_row(scope, hook.is_own(), hook.id);
             let expect = if write.expected == 0 { Expect::Absent } else { Expect::Version(write.expected) };
-            self.check(row.clone(), expect, Stake::Outbox(OutboxConflict::Hook(hook.id)));
+            self.check(row.clone(), expect, Precondition::Outbox(OutboxConflict::Hook(hook.id)));
             self.put(row, layout::versioned(write.version, hook)?);
         }
         for write in &batch.outgoing {
@@ -139,8 +138,8 @@ impl Translation {
         }
         for outgoing in &batch.removed {
             let row = outgoing_row(scope, outgoing.id);
-            let stake = Stake::Outbox(OutboxConflict::Outgoing(outgoing.id));
-            self.check(row.clone(), Expect::Version(outgoing.version), stake);
+            let precondition = Precondition::Outbox(OutboxConflict::Outgoing(outgoing.id));
+            self.check(row.clone(), Expect::Version(outgoing.version), precondition);
             self.remove(row);
             for number in 1..=outgoing.attempts {
                 self.remove(attempt_row(scope, outgoing.id, number));
@@ -151,8 +150,7 @@ impl Translation {
         }
         for endpoint in &batch.endpoints {
             let row = endpoint_row(scope, endpoint.lane);
-            // One that is well again is as good as one that nobody knows.
-            if endpoint.failures == 0 && endpoint.breaker == Breaker::Closed {
+            if endpoint.is_well() {
                 self.remove(row);
             } else {
                 self.put(row, layout::json(endpoint)?);
@@ -166,8 +164,8 @@ impl Translation {
         let row = outgoing_row(scope, outgoing.id);
         if outgoing.version > 0 {
             // A new one needs no check: its id was never used.
-            let stake = Stake::Outbox(OutboxConflict::Outgoing(outgoing.id));
-            self.check(row.clone(), Expect::Version(outgoing.version), stake);
+            let precondition = Precondition::Outbox(OutboxConflict::Outgoing(outgoing.id));
+            self.check(row.clone(), Expect::Version(outgoing.version), precondition);
         }
         self.put(row, outgoing_value(outgoing.version + 1, outgoing)?);
         let due = outgoing.due_row();
@@ -180,7 +178,11 @@ impl Translation {
                 // It is removed within a moment, and then leaves nothing behind that
                 // the next look at what is due would have to pass over: a store that
                 // knows a row to be new need not remember that it went.
-                self.check(row.clone(), Expect::Absent, Stake::Outbox(OutboxConflict::Outgoing(outgoing.id)));
+                self.check(
+                    row.clone(),
+                    Expect::Absent,
+                    Precondition::Outbox(OutboxConflict::Outgoing(outgoing.id)),
+                );
             }
             self.put(row, layout::json(&due)?);
         }

@@ -61,11 +61,16 @@ impl Pair<'_> {
         for _ in 0..self.random.below(3) {
             let key = self.key();
             let found = self.reference.get(&key).unwrap();
-            let version = found.and_then(|row| row.first_chunk().copied().map(u64::from_be_bytes));
-            let expect = match (self.random.below(6), version) {
+            let version = found.as_ref().and_then(|row| row.first_chunk().copied().map(u64::from_be_bytes));
+            let expect = match (self.random.below(8), version) {
                 (0, _) => Expect::Absent,
                 (1, _) => Expect::Present,
                 (2, _) => Expect::Version(self.random.below(4) as u64),
+                (3, _) => Expect::Same(found.unwrap_or_default()),
+                (4, _) => {
+                    let other: Vec<u8> = found.unwrap_or_default().iter().rev().copied().collect();
+                    Expect::Same(other.into())
+                }
                 // Mostly what holds, or nothing would ever be committed.
                 (_, Some(version)) => Expect::Version(version),
                 (_, None) => Expect::Absent,

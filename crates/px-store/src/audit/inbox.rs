@@ -6,7 +6,7 @@ use px_core::event::Cause;
 use super::runs::is_taken;
 use super::{Audit, Rule, count, readable};
 use crate::error::Error;
-use crate::model::{DedupRecord, Delivery, InboxEvent, InboxState};
+use crate::model::{DedupRecord, Delivery, InboxEvent, InboxState, SetAside};
 
 impl Audit<'_> {
     pub(super) async fn delivery(&mut self, delivery: &Delivery) -> Result<(), Error> {
@@ -116,6 +116,24 @@ impl Audit<'_> {
                 ("delivery", record.delivery.to_string()),
             ];
             self.report.violation(Rule::DedupToNowhere, "", ids);
+        }
+        Ok(())
+    }
+
+    pub(super) async fn set_aside(&mut self, slug: &str, id: &str, record: SetAside) -> Result<(), Error> {
+        let delivery = self.delivery_of(record.delivery).await?;
+        let is_it = |event: &InboxEvent| {
+            event.id == record.event
+                && event.state == InboxState::Quarantined
+                && event.provider_id.as_deref() == Some(id)
+        };
+        if !delivery.is_some_and(|delivery| delivery.slug == slug && delivery.events.iter().any(is_it)) {
+            let ids = [
+                ("webhook", slug.to_owned()),
+                ("providerId", id.to_owned()),
+                ("delivery", record.delivery.to_string()),
+            ];
+            self.report.violation(Rule::SetAsideToNowhere, "", ids);
         }
         Ok(())
     }

@@ -44,12 +44,13 @@ const PAGE: usize = 256;
 const LARGE_PAGE: usize = 32;
 
 /// The tables in the order in which they are gone through.
-pub const TABLES: [Table; 16] = [
+pub const TABLES: [Table; 17] = [
     Table::Forgotten,
     Table::Run,
     Table::Log,
     Table::Delivery,
     Table::Dedup,
+    Table::SetAside,
     Table::Key,
     Table::Queue,
     Table::Work,
@@ -172,6 +173,7 @@ impl Audit<'_> {
             Row::Log(run, first, entries) => self.piece(run, first, entries).await,
             Row::Delivery(delivery) => self.delivery(&delivery).await,
             Row::Dedup(slug, id, record) => self.dedup(&slug, &id, &record).await,
+            Row::SetAside(slug, id, record) => self.set_aside(&slug, &id, record).await,
             Row::Key(key, record) => self.key(&key, &record.record).await,
             Row::Queued(key, place, event) => self.place(key, place, &event).await,
             Row::Work(run, _) => self.work(run).await,

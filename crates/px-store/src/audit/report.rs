@@ -68,6 +68,7 @@ rules! {
     DeliveryUnlisted, "delivery-unlisted", "a delivery is missing from a list that should show it";
     DedupMissing, "dedup-missing", "a provider's id is not remembered, so a repetition would count as new";
     DedupToNowhere, "dedup-to-nowhere", "a provider's id points to a delivery that does not have it";
+    SetAsideToNowhere, "set-aside-to-nowhere", "a provider's id points to an event in quarantine that is not there";
     KeyOrphan, "key-orphan", "a key has a record that says nothing";
     StrayWait, "stray-wait-in-key", "a key holds a wait that no run has open";
     OwnerGone, "owner-gone", "a key's owner does not exist";

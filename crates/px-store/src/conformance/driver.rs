@@ -130,8 +130,8 @@ impl Driver {
         draft.put_dedup(DedupWrite {
             slug: key.slug.to_string(),
             provider_id: provider_id.into(),
+            expected: None,
             record: DedupRecord { delivery, action: action.into(), run, at: now, reply: None },
-            force: false,
         });
         let batch = draft.into_batch();
         self.commit(batch)

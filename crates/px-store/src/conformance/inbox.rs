@@ -3,27 +3,28 @@
 
 use std::sync::Arc;
 
-use px_core::DeliveryId;
+use px_core::{DeliveryId, EventId, Timestamp};
 
 use super::{Driver, SCOPE, block_on, key};
 use crate::Batch;
-use crate::batch::{Conflict, ForgetWrite, Outcome};
-use crate::model::{Delivery, Forgotten, InboxState};
+use crate::batch::{Conflict, DedupWrite, ForgetWrite, ForgottenWrite, Outcome, SetAsideWrite};
+use crate::model::{DedupRecord, Delivery, Forgotten, InboxState, SetAside};
 use crate::store::{DeliveryFilter, DeliveryList, Store};
 
 /// The slug of the driver's keys.
 const SLUG: &str = "hub";
 
-fn forget(delivery: &Delivery) -> ForgetWrite {
-    let of = |text: &dyn Fn(&crate::model::InboxEvent) -> Option<String>| {
-        delivery.events.iter().filter_map(text).collect()
-    };
+fn forget(store: &dyn Store, delivery: &Delivery) -> ForgetWrite {
+    let ids = delivery.events.iter().filter_map(|event| event.provider_id.clone());
+    let known =
+        |id: String| block_on(store.dedup(SCOPE, SLUG, &id)).expect("a read").map(|known| (id, known));
     ForgetWrite {
         delivery: delivery.id,
         revision: Some(delivery.revision),
         slug: delivery.slug.clone(),
-        identifiers: of(&|event| event.identifier.clone()),
-        provider_ids: of(&|event| event.provider_id.clone()),
+        identifiers: delivery.events.iter().filter_map(|event| event.identifier.clone()).collect(),
+        provider_ids: ids.filter_map(known).collect(),
+        set_asides: Vec::new(),
     }
 }
 
@@ -39,12 +40,13 @@ impl Driver {
             if batch.forget.len() < most
                 && delivery.events.iter().all(|event| event.state != InboxState::Queued)
             {
-                batch.forget.push(forget(&delivery));
+                batch.forget.push(forget(&*self.store, &delivery));
                 let known = block_on(self.store.forgotten(SCOPE)).expect("a read");
-                batch.forgotten = Some(Forgotten {
+                let record = Forgotten {
                     through: known.map_or(id, |known| known.through.max(id)),
                     count: known.map_or(0, |known| known.count) + batch.forget.len() as u64,
-                });
+                };
+                batch.forgotten = Some(ForgottenWrite { expected: known, record });
             }
         }
         let count = batch.forget.len();
@@ -76,9 +78,11 @@ pub fn what_is_forgotten_is_nowhere(store: Arc<dyn Store>) {
     let doomed: Vec<DeliveryId> = before.iter().skip(100).copied().collect();
     for ids in doomed.chunks(64) {
         let rows = ids.iter().map(|id| block_on(store.delivery(SCOPE, *id)).expect("a read").expect("a row"));
-        let forgotten = Forgotten { through: *doomed.first().expect("one"), count: 500 };
-        let forget = rows.map(|row| forget(&row)).collect();
-        let batch = Batch { forget, forgotten: Some(forgotten), ..Batch::default() };
+        let record = Forgotten { through: *doomed.first().expect("one"), count: 500 };
+        let forget = rows.map(|row| forget(&*store, &row)).collect();
+        let expected = block_on(store.forgotten(SCOPE)).expect("a read");
+        let forgotten = Some(ForgottenWrite { expected, record });
+        let batch = Batch { forget, forgotten, ..Batch::default() };
         assert!(matches!(driver.commit(batch), Outcome::Committed { .. }));
     }
     assert_eq!(all(&store), before.get(..100).expect("as many"));
@@ -111,17 +115,99 @@ pub fn what_changed_meanwhile_is_not_forgotten(store: Arc<dyn Store>) {
     let run = driver.start("one");
     driver.wait_on(run, &[key(0)], None).expect("a wait");
     let conflict = Outcome::Conflict(Conflict::Delivery(id));
-    let old = Batch { forget: vec![forget(&read)], ..Batch::default() };
+    let old = Batch { forget: vec![forget(&*store, &read)], ..Batch::default() };
     assert_eq!(driver.commit(old), conflict);
-    let gone = ForgetWrite { revision: None, ..forget(&read) };
+    let gone = ForgetWrite { revision: None, ..forget(&*store, &read) };
     assert_eq!(driver.commit(Batch { forget: vec![gone], ..Batch::default() }), conflict);
     let now = block_on(store.delivery(SCOPE, id)).expect("a read").expect("a row");
-    let batch = Batch { forget: vec![forget(&now)], ..Batch::default() };
+    let batch = Batch { forget: vec![forget(&*store, &now)], ..Batch::default() };
     assert!(matches!(driver.commit(batch), Outcome::Committed { .. }));
     // What only a list still has is taken out of it.
-    let stale = ForgetWrite { revision: None, ..forget(&now) };
+    let stale = ForgetWrite { revision: None, ..forget(&*store, &now) };
     assert!(matches!(
         driver.commit(Batch { forget: vec![stale], ..Batch::default() }),
         Outcome::Committed { .. }
     ));
+}
+
+/// A provider's id is written, and forgotten, only over the record that was
+/// read, and how far deliveries were forgotten likewise: of two processes that
+/// have read the same, one commits.
+///
+/// # Panics
+/// Where a store does otherwise.
+pub fn what_is_remembered_is_changed_as_it_was_read(store: Arc<dyn Store>) {
+    let driver = Driver::new(Arc::clone(&store));
+    let record = |n: u8| DedupRecord {
+        delivery: DeliveryId::from_bytes([n; 16]),
+        action: "ignored".into(),
+        run: None,
+        at: Timestamp::from_millis(u64::from(n)),
+        reply: None,
+    };
+    let write = |expected: Option<u8>, n: u8| {
+        let expected = expected.map(record);
+        let write = DedupWrite { slug: SLUG.into(), provider_id: "p".into(), expected, record: record(n) };
+        Batch { dedups: vec![write], ..Batch::default() }
+    };
+    let conflict = Outcome::Conflict(Conflict::Dedup { slug: SLUG.into(), provider_id: "p".into() });
+    assert_eq!(driver.commit(write(Some(1), 2)), conflict, "there is none yet");
+    assert!(matches!(driver.commit(write(None, 1)), Outcome::Committed { .. }));
+    assert!(matches!(driver.commit(write(Some(1), 2)), Outcome::Committed { .. }));
+    assert_eq!(driver.commit(write(Some(1), 3)), conflict);
+    assert_eq!(block_on(store.dedup(SCOPE, SLUG, "p")).expect("a read"), Some(record(2)));
+    let forget = |n: u8| {
+        let forget = ForgetWrite {
+            delivery: DeliveryId::from_bytes([9; 16]),
+            revision: None,
+            slug: SLUG.into(),
+            identifiers: Vec::new(),
+            provider_ids: vec![("p".into(), record(n))],
+            set_asides: Vec::new(),
+        };
+        Batch { forget: vec![forget], ..Batch::default() }
+    };
+    assert_eq!(driver.commit(forget(1)), conflict);
+    assert!(block_on(store.dedup(SCOPE, SLUG, "p")).expect("a read").is_some());
+    assert!(matches!(driver.commit(forget(2)), Outcome::Committed { .. }));
+    assert!(block_on(store.dedup(SCOPE, SLUG, "p")).expect("a read").is_none());
+
+    let through = |count| Forgotten { through: DeliveryId::from_bytes([1; 16]), count };
+    let count = |expected: Option<u64>, count| Batch {
+        forgotten: Some(ForgottenWrite { expected: expected.map(through), record: through(count) }),
+        ..Batch::default()
+    };
+    assert!(matches!(driver.commit(count(None, 3)), Outcome::Committed { .. }));
+    assert_eq!(driver.commit(count(None, 4)), Outcome::Conflict(Conflict::Forgotten));
+    assert!(matches!(driver.commit(count(Some(3), 5)), Outcome::Committed { .. }));
+    assert_eq!(driver.commit(count(Some(3), 6)), Outcome::Conflict(Conflict::Forgotten));
+}
+
+/// An event in quarantine is found by its provider's id, and replaced only by
+/// who has read it.
+///
+/// # Panics
+/// Where a store does otherwise.
+pub fn what_is_set_aside_is_found_by_its_id(store: Arc<dyn Store>) {
+    let driver = Driver::new(Arc::clone(&store));
+    let aside =
+        |n: u8| SetAside { delivery: DeliveryId::from_bytes([n; 16]), event: EventId::from_bytes([n; 16]) };
+    let write = |expected: Option<u8>, record: Option<u8>| {
+        let (expected, record) = (expected.map(aside), record.map(aside));
+        let write = SetAsideWrite { slug: SLUG.into(), provider_id: "p".into(), expected, record };
+        Batch { set_asides: vec![write], ..Batch::default() }
+    };
+    let conflict = Outcome::Conflict(Conflict::SetAside { slug: SLUG.into(), provider_id: "p".into() });
+    let found = || block_on(store.set_aside(SCOPE, SLUG, "p")).expect("a read");
+    assert_eq!(found(), None);
+    assert!(matches!(driver.commit(write(None, Some(1))), Outcome::Committed { .. }));
+    assert_eq!(found(), Some(aside(1)));
+    assert_eq!(block_on(store.set_aside(SCOPE, SLUG, "q")).expect("a read"), None);
+    assert_eq!(block_on(store.set_aside(SCOPE, "other", "p")).expect("a read"), None);
+    assert_eq!(driver.commit(write(None, Some(2))), conflict);
+    assert!(matches!(driver.commit(write(Some(1), Some(2))), Outcome::Committed { .. }));
+    assert_eq!(driver.commit(write(Some(1), None)), conflict);
+    assert_eq!(found(), Some(aside(2)));
+    assert!(matches!(driver.commit(write(Some(2), None)), Outcome::Committed { .. }));
+    assert_eq!(found(), None);
 }

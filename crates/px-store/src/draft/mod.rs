@@ -18,10 +18,12 @@ use px_core::event::Event;
 use px_core::run::{Catalog, Command, Effect, IllegalEvent, Refusal, Start, decide};
 use px_core::{DeliveryId, EventId, Ids, KeyId, KeyRecord, Run, RunId, Scope, Timestamp};
 
-use crate::batch::{Batch, DedupWrite, DeliveryWrite, KeyWrite, LogTail, RunWrite, WorkChange, WorkWrite};
+use crate::batch::{
+    Batch, DedupWrite, DeliveryWrite, KeyWrite, LogTail, RunWrite, SetAsideWrite, WorkChange, WorkWrite,
+};
 use crate::claimer::{Claimer, Reservations};
 use crate::error::Error;
-use crate::model::{Delivery, QueuedEvent, StartKey, Timer, TimerKind, Work};
+use crate::model::{Delivery, QueuedEvent, SetAside, StartKey, Timer, TimerKind, Work};
 use crate::store::Store;
 
 /// Why a draft could not be filled.
@@ -80,6 +82,8 @@ pub struct Draft<'a> {
     work: BTreeMap<RunId, WorkWrite>,
     timers: BTreeMap<Timer, bool>,
     dedups: Vec<DedupWrite>,
+    /// Events in quarantine by webhook and provider's id: as read, and as left.
+    set_asides: BTreeMap<(String, String), (Option<SetAside>, Option<SetAside>)>,
     start_keys: Vec<(String, String, StartKey)>,
     effects: VecDeque<(RunId, Effect)>,
     outbox: outbox::DraftOutbox,
@@ -107,6 +111,7 @@ impl<'a> Draft<'a> {
             work: BTreeMap::new(),
             timers: BTreeMap::new(),
             dedups: Vec::new(),
+            set_asides: BTreeMap::new(),
             start_keys: Vec::new(),
             effects: VecDeque::new(),
             outbox: outbox::DraftOutbox::default(),
@@ -363,7 +368,41 @@ impl<'a> Draft<'a> {
         self.deliveries.insert(delivery.id, Box::new(DeliveryWrite { delivery, new: true }));
     }
 
-    /// Remembers a provider's id; the commit fails if it is known already, unless forced.
+    /// The event in quarantine under a provider's id, as this draft has left it so far.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn set_aside(&mut self, slug: &str, provider_id: &str) -> Result<Option<SetAside>, Error> {
+        let is_it = |name: &(String, String)| name.0 == slug && name.1 == provider_id;
+        if let Some((_, (_, left))) = self.set_asides.iter().find(|(name, _)| is_it(name)) {
+            return Ok(*left);
+        }
+        let read = self.store.set_aside(self.scope, slug, provider_id).await?;
+        if read.is_some() {
+            self.set_asides.insert((slug.to_owned(), provider_id.to_owned()), (read, read));
+        }
+        Ok(read)
+    }
+
+    /// Changes the event in quarantine under a provider's id; the commit fails
+    /// if it is another one than was read.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn put_set_aside(
+        &mut self,
+        slug: &str,
+        provider_id: &str,
+        event: Option<SetAside>,
+    ) -> Result<(), Error> {
+        let read = self.set_aside(slug, provider_id).await?;
+        let name = (slug.to_owned(), provider_id.to_owned());
+        self.set_asides.entry(name).or_insert((read, read)).1 = event;
+        Ok(())
+    }
+
+    /// Remembers a provider's id; the commit fails if what is known under it is
+    /// not what was read.
     pub fn put_dedup(&mut self, dedup: DedupWrite) {
         self.dedups.push(dedup);
     }
@@ -423,6 +462,17 @@ impl<'a> Draft<'a> {
             runs,
             unchanged,
             dedups: self.dedups,
+            set_asides: self
+                .set_asides
+                .into_iter()
+                .filter(|(_, (read, left))| read != left)
+                .map(|((slug, provider_id), (expected, record))| SetAsideWrite {
+                    slug,
+                    provider_id,
+                    expected,
+                    record,
+                })
+                .collect(),
             forget: Vec::new(),
             forgotten: None,
             deliveries: self.deliveries.into_values().map(|write| *write).collect(),

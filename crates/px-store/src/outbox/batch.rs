@@ -53,7 +53,7 @@ pub struct OutboxBatch {
     pub removed: Vec<Outgoing>,
     /// Attempts.
     pub attempts: Vec<(OutgoingId, Attempt)>,
-    /// Endpoints.
+    /// Endpoints; one that is well ([`Endpoint::is_well`]) is forgotten.
     pub endpoints: Vec<Endpoint>,
 }
 

@@ -263,6 +263,15 @@ pub struct Endpoint {
     pub breaker: Breaker,
 }
 
+impl Endpoint {
+    /// Whether there is nothing to keep: one that is well is as good as one that
+    /// nobody knows, so a store forgets it.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        self.failures == 0 && self.breaker == Breaker::Closed
+    }
+}
+
 /// The URL of an endpoint, and the lane that goes there: what is in the query
 /// or behind `#` makes no other receiver of it.
 #[must_use]

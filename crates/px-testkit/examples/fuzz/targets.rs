@@ -5,10 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Method};
-use px_core::{Ids, ManualClock};
+use px_core::{Ids, ManualClock, Scope};
 use px_inbound::verify::sign::{Outgoing, sign};
 use px_inbound::verify::{Prepared, UrlView, parse_json};
-use px_inbound::{Endpoint, Schema, Stage};
+use px_inbound::{Endpoint, InboundContext, Schema, Stage};
+use px_pool::Pool;
 use px_sdk::verify::{BodyForm, Keyring, Verification};
 use px_sdk::{Inbound, Received, Registry, Result, WebhookBuilder, WebhookDef};
 use px_store_rows::{Embedded, MemoryRows};
@@ -225,14 +226,17 @@ impl Route {
             Endpoint::new(Arc::new(def), &lookup).unwrap()
         });
         let clock = ManualClock::at(NOW);
-        let stage = Stage::new(
-            Arc::new(Embedded::new(MemoryRows::new())),
-            Arc::new(Registry::default()) as _,
-            Arc::new(clock),
-            Arc::new(Ids::counted(1)),
-            endpoints.collect(),
-            urls(),
-        );
+        let context = InboundContext {
+            store: Arc::new(Embedded::new(MemoryRows::new())),
+            catalog: Arc::new(Registry::default()) as _,
+            clock: Arc::new(clock),
+            ids: Arc::new(Ids::counted(1)),
+            scope: Scope::default(),
+            pool: Pool::inline(),
+            urls: urls(),
+            claimer: None,
+        };
+        let stage = Stage::new(context, endpoints.collect());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         Self { runtime, stage, taken: 0 }
     }

@@ -37,6 +37,15 @@ pub enum Bug {
     TakesFromTheLiving,
     /// A step begins before its claim is known to be durable, though others claim too.
     BeginsBeforeItsClaim,
+    /// A provider's id is written over, whoever has it meanwhile.
+    DedupForced,
+    /// The index of quarantine is never written, so that only the process that
+    /// has set an event aside could know of it.
+    NothingSetAside,
+    /// A sweep forgets a provider's id whoever has it meanwhile, …
+    SweepForgetsAnyId,
+    /// … and counts on from what it has read, whatever was counted meanwhile.
+    SweepCountsUnchecked,
 }
 
 impl Bug {
@@ -101,6 +110,32 @@ pub fn break_store(store: &FaultyStore, bug: Bug, gate: &Gate, owed: &Owed) {
                     inner.commit(batch, admission).await
                 }
                 Bug::TakesFromTheLiving | Bug::BeginsBeforeItsClaim => inner.commit(batch, admission).await,
+                Bug::DedupForced => {
+                    let mut batch = batch;
+                    force(&inner, &mut batch).await?;
+                    inner.commit(batch, admission).await
+                }
+                Bug::NothingSetAside => {
+                    inner.commit(Batch { set_asides: Vec::new(), ..batch }, admission).await
+                }
+                Bug::SweepForgetsAnyId => {
+                    let mut batch = batch;
+                    for write in &mut batch.forget {
+                        for (id, record) in &mut write.provider_ids {
+                            if let Some(found) = inner.dedup(batch.scope, &write.slug, id).await? {
+                                *record = found;
+                            }
+                        }
+                    }
+                    inner.commit(batch, admission).await
+                }
+                Bug::SweepCountsUnchecked => {
+                    let mut batch = batch;
+                    if let Some(write) = &mut batch.forgotten {
+                        write.expected = inner.forgotten(batch.scope).await?;
+                    }
+                    inner.commit(batch, admission).await
+                }
                 Bug::TimerWithoutItsRun => {
                     inner.commit(Batch { unchanged: Vec::new(), ..batch }, admission).await
                 }
@@ -150,6 +185,14 @@ async fn as_is(inner: &Arc<dyn Store>, mut batch: Batch, what: Option<bool>) -> 
     Ok(batch)
 }
 
+/// Makes a batch expect the provider's ids that are there.
+async fn force(inner: &Arc<dyn Store>, batch: &mut Batch) -> Result<(), Error> {
+    for dedup in &mut batch.dedups {
+        dedup.expected = inner.dedup(batch.scope, &dedup.slug, &dedup.provider_id).await?;
+    }
+    Ok(())
+}
+
 async fn dedup_outside(
     inner: &Arc<dyn Store>,
     gate: &Gate,
@@ -157,18 +200,18 @@ async fn dedup_outside(
     admission: Admission,
 ) -> Result<Outcome, Error> {
     let mut later = Batch { scope: batch.scope, ..Batch::default() };
-    for mut dedup in std::mem::take(&mut batch.dedups) {
+    for dedup in std::mem::take(&mut batch.dedups) {
         let known = inner.dedup(batch.scope, &dedup.slug, &dedup.provider_id).await?;
-        if let (Some(record), false) = (known, dedup.force) {
+        if let (Some(record), None) = (known, &dedup.expected) {
             let (slug, provider_id) = (dedup.slug, dedup.provider_id);
             return Ok(Outcome::Conflict(Conflict::Duplicate { slug, provider_id, record }));
         }
-        dedup.force = true;
         later.dedups.push(dedup);
     }
     let outcome = inner.commit(batch, admission).await?;
     if !later.dedups.is_empty() && matches!(outcome, Outcome::Committed { .. }) {
         gate(Access::Commit).await;
+        force(inner, &mut later).await?;
         inner.commit(later, admission).await?;
     }
     Ok(outcome)

@@ -5,6 +5,8 @@ mod control;
 mod step;
 mod wait;
 
+pub use wait::takes_response;
+
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -236,11 +238,15 @@ impl Log<'_> {
     }
 
     fn active(&self) -> Result<(), Refusal> {
-        if self.run.seq == 0 || self.run.status.is_terminal() {
-            return Err(Refusal::NotActive(self.run.status));
-        }
-        Ok(())
+        active(self.run)
     }
+}
+
+fn active(run: &Run) -> Result<(), Refusal> {
+    if run.seq == 0 || run.status.is_terminal() {
+        return Err(Refusal::NotActive(run.status));
+    }
+    Ok(())
 }
 
 fn check_response(response: Option<&Value>) -> Result<(), Refusal> {

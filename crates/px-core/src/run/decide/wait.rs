@@ -4,34 +4,49 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Effect, Log, MAX_KEPT_ANSWERS, Refusal, check_response};
+use super::{Effect, Log, MAX_KEPT_ANSWERS, Refusal, active, check_response};
 use crate::event::{EventBody, Given};
 use crate::id::WaitId;
 use crate::key::EndedBy;
 use crate::run::command::Response;
-use crate::run::state::RunStatus;
+use crate::run::state::{Run, RunStatus};
 use crate::time::Timestamp;
 use crate::wait::{Collected, Wait, WaitMode};
 
-impl Log<'_> {
-    /// Whether the run can go on with what a wait gives it now.
-    fn can_take(&self) -> Result<(), Refusal> {
-        match self.run.status {
-            RunStatus::Paused => Err(Refusal::Paused),
-            // Only a stream is open while its run runs.
-            RunStatus::Running => Err(Refusal::Busy),
-            _ => Ok(()),
-        }
+/// Returns the open wait that takes a response. Nothing changes: a stage that
+/// routes an event asks this before it gives the response.
+///
+/// # Errors
+/// The refusal that [`Command::Respond`](crate::run::Command::Respond) would meet.
+pub fn takes_response<'a>(
+    run: &'a Run,
+    wait: WaitId,
+    index: u32,
+    response: &Value,
+) -> Result<&'a Wait, Refusal> {
+    active(run)?;
+    let wait = run.wait(wait).ok_or(Refusal::WaitOver)?;
+    can_take(run)?;
+    check_response(Some(response))?;
+    if !wait.is_distinct(index, response) {
+        return Err(Refusal::NotDistinct);
     }
+    Ok(wait)
+}
 
+/// Refuses while the run cannot go on with what a wait gives it.
+fn can_take(run: &Run) -> Result<(), Refusal> {
+    match run.status {
+        RunStatus::Paused => Err(Refusal::Paused),
+        // Only a stream is open while its run runs.
+        RunStatus::Running => Err(Refusal::Busy),
+        _ => Ok(()),
+    }
+}
+
+impl Log<'_> {
     pub(super) fn respond(&mut self, response: Response) -> Result<(), Refusal> {
-        self.active()?;
-        let wait = self.run.wait(response.wait).ok_or(Refusal::WaitOver)?;
-        self.can_take()?;
-        check_response(Some(&response.response))?;
-        if !wait.is_distinct(response.index, &response.response) {
-            return Err(Refusal::NotDistinct);
-        }
+        let wait = takes_response(self.run, response.wait, response.index, &response.response)?;
         let by_webhook = response.key.is_some();
         let answered = by_webhook.then_some(response.index);
         let one = Collected { index: response.index, response: response.response };
@@ -99,7 +114,7 @@ impl Log<'_> {
     pub(super) fn time_out(&mut self, id: WaitId, at: Timestamp) -> Result<(), Refusal> {
         self.active()?;
         let wait = self.run.wait(id).ok_or(Refusal::WaitOver)?;
-        self.can_take()?;
+        can_take(self.run)?;
         if wait.deadline.is_none_or(|due| due > at) {
             return Err(Refusal::NotDue);
         }

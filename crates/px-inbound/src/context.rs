@@ -1,0 +1,62 @@
+//! The surroundings of the inbound stage: store, clock, ids and the threads of
+//! users' code. Every part of the stage works over this context and nothing
+//! else, and every commit of the stage is made here.
+
+use std::sync::Arc;
+
+use px_core::run::Catalog;
+use px_core::{Clock, Ids, Scope, Timestamp};
+use px_pool::Pool;
+use px_store::{Admission, Batch, Claimer, Draft, Outcome, Store};
+
+use crate::verify::UrlView;
+
+/// The surroundings of an inbound stage.
+#[derive(Clone)]
+pub struct InboundContext {
+    /// Durable storage of everything that is accepted.
+    pub store: Arc<dyn Store>,
+    /// The brains that a handler may start.
+    pub catalog: Arc<dyn Catalog>,
+    /// The time of every decision.
+    pub clock: Arc<dyn Clock>,
+    /// The source of ids and versions.
+    pub ids: Arc<Ids>,
+    /// The scope that every row belongs to.
+    pub scope: Scope,
+    /// The threads that handlers and users' own verifiers run on.
+    pub pool: Pool,
+    /// The proxies and URLs by which senders know this server.
+    pub urls: UrlView,
+    /// The engine of this process, which gets the runs that a delivery makes ready
+    /// as far as it has places for them.
+    pub claimer: Option<Arc<dyn Claimer>>,
+}
+
+impl std::fmt::Debug for InboundContext {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("InboundContext").field("scope", &self.scope).finish_non_exhaustive()
+    }
+}
+
+impl InboundContext {
+    /// Returns an empty draft as of `now`.
+    pub(crate) fn draft(&self, now: Timestamp) -> Draft<'_> {
+        Draft::new(&*self.store, &*self.catalog, &self.ids, self.scope, now)
+    }
+
+    /// Commits a draft. A full queue is an error: every sender can come back.
+    pub(crate) async fn commit(&self, mut draft: Draft<'_>) -> Result<Outcome, px_store::Error> {
+        let born_claimed = draft.claim_ready(self.claimer.as_ref());
+        let outcome = self.commit_batch(draft.into_batch()).await?;
+        if matches!(outcome, Outcome::Committed { .. }) {
+            born_claimed.committed();
+        }
+        Ok(outcome)
+    }
+
+    /// Commits a batch that no draft made.
+    pub(crate) async fn commit_batch(&self, batch: Batch) -> Result<Outcome, px_store::Error> {
+        self.store.commit(batch, Admission::Refuse).await
+    }
+}

@@ -1,0 +1,121 @@
+//! Dedup: the records by which a provider's repetitions are known. A record is
+//! written only in the commit of a delivery that is answered with 2xx, and only
+//! over the record that was read, so that of two equal deliveries at once, in
+//! one process or in two, one commits and the other finds out that it repeats.
+
+use std::collections::BTreeMap;
+
+use px_core::Timestamp;
+use px_sdk::verify::Duplicates;
+use px_store::{DedupRecord, DedupWrite, Delivery, Draft, PinnedReply};
+
+use crate::answer::{Action, Answer, Taken};
+use crate::context::InboundContext;
+use crate::phases::{Handled, Occasion};
+
+/// The knowledge of one delivery, over its rounds, about the ids that it brings.
+pub(crate) struct Known {
+    /// Records that commits of earlier rounds met.
+    met: BTreeMap<String, DedupRecord>,
+    /// The commit itself refuses a known id. Only where that may not be reached,
+    /// or a known id may be written over, is the record read beforehand.
+    pub(crate) asks: bool,
+}
+
+/// The answer to whether an id is new.
+pub(crate) enum Lookup {
+    /// The event repeats what has this record.
+    Duplicate(DedupRecord),
+    /// The event counts; the record that its own one is written over, if any.
+    New(Option<DedupRecord>),
+}
+
+impl Known {
+    pub(crate) fn new(handled: &Handled<'_>) -> Self {
+        Self { met: BTreeMap::new(), asks: may_write_over(handled) }
+    }
+
+    /// Takes in the record that a commit met where it demanded none.
+    pub(crate) fn learn(&mut self, handled: &Handled<'_>, provider_id: String, record: DedupRecord) {
+        // Where one is known there may be more, of a batch that is sent again: a
+        // conflict for each of them would use up the rounds.
+        self.asks = true;
+        // One that may be written over has to be read, not remembered.
+        if !may_write_over(handled) {
+            self.met.insert(provider_id, record);
+        }
+    }
+
+    /// Finds out about an id.
+    pub(crate) async fn look_up(
+        &self,
+        context: &InboundContext,
+        handled: &Handled<'_>,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<Lookup, px_store::Error> {
+        if let Some(record) = self.met.get(id) {
+            return Ok(Lookup::Duplicate(record.clone()));
+        }
+        if !self.asks {
+            return Ok(Lookup::New(None));
+        }
+        let def = &handled.endpoint.def;
+        let found = context.store.dedup(context.scope, &def.slug, id).await?;
+        // An operator's replay skips dedup.
+        if handled.occasion != Occasion::Arrival {
+            return Ok(Lookup::New(found));
+        }
+        let counts =
+            |record: &DedupRecord| def.same_body_within.is_none_or(|window| now.since(record.at) < window);
+        Ok(match found {
+            Some(record) if counts(&record) => Lookup::Duplicate(record),
+            found => Lookup::New(found),
+        })
+    }
+}
+
+/// Returns true if a record under one of the delivery's ids may have to be
+/// written over: by a replay, or once the window of equal bodies is past.
+fn may_write_over(handled: &Handled<'_>) -> bool {
+    handled.occasion != Occasion::Arrival || handled.endpoint.def.same_body_within.is_some()
+}
+
+/// Returns the record of an id that this very delivery has brought before.
+pub(crate) fn repeated(delivery: &Delivery, at: Timestamp) -> DedupRecord {
+    DedupRecord { delivery: delivery.id, action: "repeated".into(), run: None, at, reply: None }
+}
+
+/// Adds to a draft the ids of the events that are no duplicates, each written
+/// over the record in `read` at its place.
+pub(crate) fn remember(
+    handled: &Handled<'_>,
+    draft: &mut Draft<'_>,
+    taken: &[Taken],
+    read: Vec<Option<DedupRecord>>,
+    answer: &Answer,
+) {
+    let def = &handled.endpoint.def;
+    let repeats = def.verification.ack.duplicates == Duplicates::Repeat;
+    for ((event, taken), expected) in handled.events.iter().zip(taken).zip(read) {
+        if let (Some(id), false) = (&event.provider_id, matches!(taken.action, Action::Duplicate(_))) {
+            let reply = repeats.then(|| PinnedReply {
+                status: answer.status,
+                content_type: answer.content_type.clone(),
+                body: answer.body.clone(),
+            });
+            draft.put_dedup(DedupWrite {
+                slug: def.slug.clone(),
+                provider_id: id.clone(),
+                expected,
+                record: DedupRecord {
+                    delivery: handled.delivery.id,
+                    action: taken.action.as_str().into(),
+                    run: taken.action.run(),
+                    at: draft.now(),
+                    reply,
+                },
+            });
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Phase 3: a payload, before the webhook's schema and handler have seen it.
+//! A replay enters here, with the request as the inbox has kept it.
+
+use std::sync::Arc;
+
+use px_core::{DeliveryId, Stopwatch, Timestamp};
+use px_sdk::{RawInbound, Received as Request};
+use px_store::Delivery;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::{Handled, Incoming, Occasion};
+use crate::context::InboundContext;
+use crate::endpoint::Endpoint;
+use crate::quarantine::Trouble;
+use crate::record::micros;
+use crate::users;
+use crate::validate::Violation;
+
+/// Maximum length of an identifier that a handler gives, bytes.
+const MAX_IDENTIFIER: usize = 1_024;
+
+/// A payload with the record that the inbox will keep of it.
+pub(crate) struct Parsed<'a> {
+    endpoint: &'a Endpoint,
+    request: Arc<Request>,
+    payload: Value,
+    delivery: Delivery,
+    origin: Origin,
+}
+
+/// The way by which a payload got here.
+enum Origin {
+    /// A sender sent it; the stopwatch runs since the whole request was there.
+    Arrived(Stopwatch),
+    /// An operator has it handled again.
+    Replayed(Replayed),
+}
+
+/// A kept delivery that is handled again.
+pub(crate) struct Replayed {
+    pub(crate) delivery: DeliveryId,
+    /// The tokens of its events, in order, for those that bring none now.
+    pub(crate) tokens: Vec<Option<String>>,
+    /// The time of its new events.
+    pub(crate) at: Timestamp,
+}
+
+/// A delivery that did not get as far as a route.
+pub(crate) struct Unhandled<'a> {
+    pub(crate) endpoint: &'a Endpoint,
+    pub(crate) delivery: Delivery,
+    /// The provider's id of the delivery, or of the first event of a batch.
+    pub(crate) provider_id: Option<String>,
+    pub(crate) trouble: Trouble,
+}
+
+impl<'a> Parsed<'a> {
+    /// Returns the payload of a request that a sender sent.
+    pub(crate) fn arrived(
+        endpoint: &'a Endpoint,
+        request: Arc<Request>,
+        payload: Value,
+        delivery: Delivery,
+        watch: Stopwatch,
+    ) -> Self {
+        Self { endpoint, request, payload, delivery, origin: Origin::Arrived(watch) }
+    }
+
+    /// Returns the payload of a kept delivery that an operator has handled again.
+    pub(crate) fn replayed(
+        endpoint: &'a Endpoint,
+        request: Arc<Request>,
+        payload: Value,
+        delivery: Delivery,
+        replayed: Replayed,
+    ) -> Self {
+        Self { endpoint, request, payload, delivery, origin: Origin::Replayed(replayed) }
+    }
+
+    /// Validates each event and asks the handler for its fate.
+    pub(crate) async fn handle(
+        mut self,
+        context: &InboundContext,
+    ) -> Result<Handled<'a>, Box<Unhandled<'a>>> {
+        let provider_id = self.provider_id();
+        let payload = std::mem::take(&mut self.payload);
+        let at = match &self.origin {
+            Origin::Arrived(_) => self.request.at,
+            Origin::Replayed(replayed) => replayed.at,
+        };
+        let asked = self.ask(context, payload, at).await;
+        let Self { endpoint, request, mut delivery, origin, .. } = self;
+        if let Origin::Arrived(watch) = &origin {
+            delivery.took_us = micros(*watch);
+        }
+        match (asked, origin) {
+            (Ok(events), Origin::Arrived(_)) => {
+                Ok(Handled { endpoint, delivery, events, provider_id, occasion: Occasion::Arrival })
+            }
+            (Ok(mut events), Origin::Replayed(Replayed { delivery: old, tokens, .. })) => {
+                for (event, token) in events.iter_mut().zip(tokens) {
+                    event.raw.token = event.raw.token.take().or(token);
+                }
+                Ok(Handled { endpoint, delivery, events, provider_id, occasion: Occasion::Replay(old) })
+            }
+            (Err(trouble), origin) => {
+                let is_arrival = matches!(origin, Origin::Arrived(_));
+                let trouble = if is_arrival { trouble.of_a_form(&request) } else { trouble };
+                Err(Box::new(Unhandled { endpoint, delivery, provider_id, trouble }))
+            }
+        }
+    }
+
+    /// Returns the provider's id of the delivery, or of the first event of a batch.
+    fn provider_id(&self) -> Option<String> {
+        if self.endpoint.def.same_body_within.is_some() {
+            return Some(self.body_id());
+        }
+        let verifier = &self.endpoint.verifier;
+        verifier.delivery_id(&self.request, verifier.events(&self.payload).first()?)
+    }
+
+    fn body_id(&self) -> String {
+        format!("body:{}", hex::encode(Sha256::digest(&self.request.body)))
+    }
+
+    /// Validates each event and asks the handler about it; new events are as of `at`.
+    async fn ask(
+        &self,
+        context: &InboundContext,
+        payload: Value,
+        at: Timestamp,
+    ) -> Result<Vec<Incoming>, Trouble> {
+        let (endpoint, request) = (self.endpoint, &self.request);
+        let is_batch = endpoint.def.verification.batch.is_some();
+        let parts = if is_batch { endpoint.verifier.events(&payload).to_vec() } else { vec![payload] };
+        let is_split = parts.len() > 1;
+        let mut events = Vec::with_capacity(parts.len());
+        for (place, part) in parts.into_iter().enumerate() {
+            endpoint.schema.check(&part).map_err(Trouble::Violations)?;
+            let provider_id = match endpoint.def.same_body_within {
+                // One body for all parts: the place tells them apart.
+                Some(_) if is_split => Some(format!("{}.{place}", self.body_id())),
+                Some(_) => Some(self.body_id()),
+                None => endpoint.verifier.delivery_id(request, &part),
+            };
+            let inbounds = users::ask_handler(context, endpoint, request, part).await?;
+            let is_several = inbounds.len() > 1;
+            for (index, mut raw) in inbounds.into_iter().enumerate() {
+                check_identifier(&raw)?;
+                if raw.token.is_none() {
+                    raw.token = query_token(request);
+                }
+                let provider_id = match (raw.provider_id.take(), &provider_id) {
+                    (Some(own), _) => Some(own),
+                    // One id for several events: the place tells them apart.
+                    (None, Some(id)) if is_several => Some(format!("{id}#{index}")),
+                    (None, id) => id.clone(),
+                };
+                events.push(Incoming { id: context.ids.event(at), provider_id, raw });
+            }
+        }
+        Ok(events)
+    }
+}
+
+fn check_identifier(raw: &RawInbound) -> Result<(), Trouble> {
+    let complain =
+        |message: String| Err(Trouble::Violations(vec![Violation { path: String::new(), message }]));
+    match &raw.identifier {
+        Some(identifier) if identifier.is_empty() => complain("the identifier is empty".into()),
+        Some(identifier) if identifier.len() > MAX_IDENTIFIER => complain(format!(
+            "the identifier has {} bytes, at most {MAX_IDENTIFIER} are taken",
+            identifier.len()
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Returns the value of `?token=`, which an event brings unless its handler gave another.
+fn query_token(request: &Request) -> Option<String> {
+    let query = request.query.as_deref()?;
+    let value = query.split('&').find_map(|pair| pair.strip_prefix("token="))?;
+    percent_encoding::percent_decode_str(value).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+}

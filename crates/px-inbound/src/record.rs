@@ -1,0 +1,53 @@
+//! The record that the inbox keeps of a request.
+
+use px_core::{Ids, Stopwatch, Timestamp};
+use px_sdk::Received as Request;
+use px_store::{Delivery, InboxEvent, InboxState};
+
+use crate::endpoint::Endpoint;
+use crate::redact;
+
+/// Returns the record of a request, without events; signatures and credentials are redacted.
+pub(crate) fn delivery(ids: &Ids, endpoint: &Endpoint, request: &Request, verdict: String) -> Delivery {
+    Delivery {
+        id: ids.delivery(request.at),
+        slug: endpoint.def.slug.clone(),
+        received_at: request.at,
+        remote: request.remote.to_string(),
+        method: request.method.to_string(),
+        target: redact::target(request, &endpoint.def.verification),
+        headers: redact::headers(request, &endpoint.def.verification),
+        verdict,
+        status: 0,
+        took_us: 0,
+        size: request.body.len() as u64,
+        events: Vec::new(),
+        emptied: false,
+        body: request.body.clone(),
+        revision: 0,
+    }
+}
+
+/// Returns the event of a delivery that did not get as far as a route.
+pub(crate) fn unrouted(ids: &Ids, state: InboxState, at: Timestamp, reason: String) -> InboxEvent {
+    InboxEvent {
+        id: ids.event(at),
+        state,
+        since: at,
+        provider_id: None,
+        identifier: None,
+        token: None,
+        response: None,
+        start: None,
+        run: None,
+        wait: None,
+        passed: Vec::new(),
+        original: None,
+        reason: Some(reason),
+    }
+}
+
+/// Returns the time on a stopwatch, microseconds.
+pub(crate) fn micros(watch: Stopwatch) -> u64 {
+    u64::try_from(watch.elapsed().as_micros()).unwrap_or(u64::MAX)
+}

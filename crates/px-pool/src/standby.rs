@@ -1,0 +1,167 @@
+//! The short way between a thread of the server and one of the pool.
+//!
+//! To wake a thread that sleeps costs more than most handlers take, above all on
+//! a virtual machine, where an idle core is left to the host. So a thread of the
+//! quick lane stays awake for a moment after its last task, and whoever hands a
+//! task to it stays for the result for a moment too. Both give way: the one by
+//! yielding its core, the other by not waiting at all where that was in vain.
+
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// The time for which a thread without a task stays awake.
+const AWAKE: Duration = Duration::from_micros(100);
+
+/// The time for which a result is awaited without sleeping.
+const STAY: Duration = Duration::from_micros(15);
+
+/// Results that came in time, of which the memory holds so many.
+const MAX_CREDIT: i32 = 16;
+
+/// Results in time that one in vain costs: four in vain among sixteen, and
+/// nobody waits any more.
+const IN_VAIN: i32 = 4;
+
+/// Of the results for which it was left off, one in so many is waited for all
+/// the same, to see whether that is worth it again.
+const PROBE: i32 = 32;
+
+/// Turns of the processor between two looks.
+const TURNS: u32 = 16;
+
+pub(crate) struct Standby {
+    /// More than one, or whoever stays awake keeps the core from the other.
+    has_cores: bool,
+    /// Threads that look for a task without sleeping: one at most.
+    awake: AtomicUsize,
+    /// Tasks in the queue of the quick lane.
+    queued: AtomicUsize,
+    /// Threads of the quick lane that sleep.
+    idle: AtomicUsize,
+    /// Above zero: results have come while they were waited for. Below: one of
+    /// them was passed over each time.
+    credit: AtomicI32,
+}
+
+impl Standby {
+    pub(crate) fn of_this_machine() -> Self {
+        Self::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
+    }
+
+    /// For a machine with so many cores.
+    pub(crate) fn new(cores: usize) -> Self {
+        let (awake, queued, idle) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+        Self { has_cores: cores > 1, awake, queued, idle, credit: AtomicI32::new(MAX_CREDIT) }
+    }
+
+    pub(crate) fn note_queued(&self, tasks: usize) {
+        self.queued.store(tasks, Ordering::SeqCst);
+    }
+
+    pub(crate) fn note_idle(&self, threads: usize) {
+        self.idle.store(threads, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_awake(&self) -> bool {
+        self.awake.load(Ordering::SeqCst) > 0
+    }
+
+    /// Whether a thread sleeps and none is awake.
+    pub(crate) fn may_wake(&self) -> bool {
+        !self.is_awake() && self.idle.load(Ordering::Relaxed) > 0
+    }
+
+    /// Makes the calling thread the one that is awake, if none is. The caller
+    /// holds the lock of the queue.
+    pub(crate) fn begin(&self) -> bool {
+        self.has_cores && self.awake.compare_exchange(0, 1, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+
+    /// Returns when a task is queued, or after [`AWAKE`].
+    pub(crate) fn watch(&self) {
+        let begun = Instant::now();
+        while self.queued.load(Ordering::SeqCst) == 0 && begun.elapsed() < AWAKE {
+            turn();
+            // Whatever else could run on this core does.
+            std::thread::yield_now();
+        }
+    }
+
+    /// Ends what [`Standby::begin`] began. The caller holds the lock of the queue.
+    pub(crate) fn end(&self) {
+        self.awake.store(0, Ordering::SeqCst);
+    }
+
+    /// Waits for a moment until `is_over`, if that was worth it lately.
+    pub(crate) fn stay(&self, is_over: impl Fn() -> bool) {
+        let credit = self.credit.load(Ordering::Relaxed);
+        if !self.has_cores {
+            return;
+        }
+        if credit <= 0 && credit > -PROBE {
+            self.credit.store(credit - 1, Ordering::Relaxed);
+            return;
+        }
+        let begun = Instant::now();
+        while !is_over() {
+            if begun.elapsed() >= STAY {
+                // After a probe that failed it is left off once more.
+                self.credit.store((credit - IN_VAIN).max(0), Ordering::Relaxed);
+                return;
+            }
+            turn();
+        }
+        self.credit.store((credit.max(0) + 1).min(MAX_CREDIT), Ordering::Relaxed);
+    }
+}
+
+fn turn() {
+    for _ in 0..TURNS {
+        std::hint::spin_loop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn whoever_waited_in_vain_leaves_it_off_and_tries_it_again_now_and_then() {
+        let standby = Standby::new(2);
+        let looks = Cell::new(0);
+        let stay = |is_over: bool| {
+            let before = looks.get();
+            standby.stay(|| {
+                looks.set(looks.get() + 1);
+                is_over
+            });
+            looks.get() > before
+        };
+        assert!((0..100).all(|_| stay(true)), "while results come in time they are waited for");
+        let in_vain = (0..40).filter(|_| stay(false)).count();
+        assert_eq!(in_vain, 5, "four that did not come, and one to see whether it is worth it again");
+        assert!((0..32).any(|_| stay(true)) && stay(true), "one that comes in time brings it back");
+    }
+
+    #[test]
+    fn on_one_core_nobody_stays_awake() {
+        let standby = Standby::new(1);
+        assert!(!standby.begin());
+        standby.stay(|| panic!("nobody looks"));
+    }
+
+    #[test]
+    fn one_thread_is_awake_at_a_time_until_something_is_queued() {
+        let standby = Standby::new(2);
+        standby.note_idle(1);
+        assert!(standby.may_wake());
+        assert!(standby.begin() && !standby.begin());
+        assert!(!standby.may_wake(), "one is awake");
+        standby.note_queued(1);
+        standby.watch();
+        standby.end();
+        assert!(standby.begin());
+    }
+}

@@ -1,0 +1,296 @@
+//! What a batch means for rows: its preconditions as checks, its changes as
+//! puts, removes and postings. Every store of rows has this one translation, so
+//! that none can differ from another in what a batch means.
+
+use bytes::Bytes;
+use px_core::{DeliveryId, KeyId, RunId, RunStatus, Scope, TokenId};
+use px_store::outbox::OutboxConflict;
+use px_store::tokens::TokenWrite;
+use px_store::{Batch, Conflict, DeliveryWrite, Error, InboxState, LogTail, RunWrite, WorkChange, WorkWrite};
+
+use crate::layout;
+use crate::rows::{Check, Expect, RowBatch, RowKey, RowOp};
+
+/// Most commits have no more checks and changes of rows than these.
+const USUAL_CHECKS: usize = 4;
+const USUAL_OPS: usize = 12;
+
+/// The precondition of a batch that a check of a row stands for.
+pub(crate) enum Precondition {
+    Key(KeyId),
+    Run(RunId),
+    Fence(RunId),
+    Delivery(DeliveryId),
+    /// A provider's id that must not be known, …
+    Unknown(String, String),
+    /// … and one that must be as it was read.
+    Dedup(String, String),
+    SetAside(String, String),
+    Forgotten,
+    Start,
+    Outbox(OutboxConflict),
+    Token(TokenId),
+}
+
+pub(crate) struct Translation {
+    pub(crate) rows: RowBatch,
+    pub(crate) preconditions: Vec<Precondition>,
+    /// The rows and tails of the runs that are written, in their order.
+    pub(crate) written: Vec<(Bytes, LogTail)>,
+}
+
+impl Translation {
+    pub(crate) fn check(&mut self, key: RowKey, expect: Expect, precondition: Precondition) {
+        self.rows.checks.push(Check { key, expect });
+        self.preconditions.push(precondition);
+    }
+
+    pub(crate) fn put(&mut self, key: RowKey, value: Bytes) {
+        self.rows.ops.push(RowOp::Put { key, value });
+    }
+
+    pub(crate) fn remove(&mut self, key: RowKey) {
+        self.rows.ops.push(RowOp::Remove { key });
+    }
+
+    pub(crate) fn post(&mut self, list: RowKey, id: [u8; 16]) {
+        self.rows.ops.push(RowOp::Post { list, id });
+    }
+
+    fn write_run(&mut self, scope: Scope, write: &RunWrite) -> Result<(), Error> {
+        let run = &write.run;
+        let row = layout::run_row(scope, run.id);
+        let expect = if write.expected == 0 { Expect::Absent } else { Expect::Version(write.expected) };
+        self.check(row.clone(), expect, Precondition::Run(run.id));
+        let (mut value, mut tail) = layout::run_value(run, &write.tail, &write.events)?;
+        if layout::outgrown(&tail) {
+            self.put(layout::log_row(scope, run.id, tail.first_seq), tail.lines.clone());
+            let empty = LogTail { first_seq: run.seq + 1, lines: Bytes::new(), ..tail };
+            (value, tail) = layout::run_value(run, &empty, &[])?;
+        }
+        self.put(row, value.clone());
+        self.written.push((value, tail));
+        let id = run.id.to_bytes();
+        if write.expected == 0 {
+            self.post(layout::runs_by_brain(scope, &run.brain), id);
+        }
+        if run.status != RunStatus::Running {
+            self.post(layout::runs_by_status(scope, None, run.status), id);
+            self.post(layout::runs_by_status(scope, Some(&run.brain), run.status), id);
+        }
+        Ok(())
+    }
+
+    /// Providers' ids and idempotent starts.
+    fn known(&mut self, scope: Scope, batch: &Batch) -> Result<(), Error> {
+        for dedup in &batch.dedups {
+            let row = layout::dedup_row(scope, &dedup.slug, &dedup.provider_id);
+            let (slug, id) = (dedup.slug.clone(), dedup.provider_id.clone());
+            let precondition = match dedup.expected {
+                None => Precondition::Unknown(slug, id),
+                Some(_) => Precondition::Dedup(slug, id),
+            };
+            self.check(row.clone(), as_read(dedup.expected.as_ref())?, precondition);
+            self.put(row, layout::json(&dedup.record)?);
+        }
+        for write in &batch.set_asides {
+            let row = layout::set_aside_row(scope, &write.slug, &write.provider_id);
+            let precondition = Precondition::SetAside(write.slug.clone(), write.provider_id.clone());
+            self.check(row.clone(), as_read(write.expected.as_ref())?, precondition);
+            match &write.record {
+                Some(record) => self.put(row, layout::json(record)?),
+                None => self.remove(row),
+            }
+        }
+        for (brain, key, record) in &batch.start_keys {
+            let row = layout::start_row(scope, brain, key);
+            self.check(row.clone(), Expect::Absent, Precondition::Start);
+            self.put(row, layout::json(record)?);
+        }
+        Ok(())
+    }
+
+    fn work(&mut self, scope: Scope, writes: &[WorkWrite]) -> Result<(), Error> {
+        for work in writes {
+            let row = layout::work_row(scope, work.run);
+            if let Some(expected) = work.expected {
+                self.check(row.clone(), Expect::Version(expected), Precondition::Fence(work.run));
+            }
+            match &work.change {
+                WorkChange::Keep => {}
+                WorkChange::Put(fence, record) => self.put(row, layout::versioned(*fence, record)?),
+                WorkChange::Remove => self.remove(row),
+            }
+        }
+        Ok(())
+    }
+
+    /// Keys, the runs that meet there, and their queues.
+    fn keys(&mut self, scope: Scope, batch: &Batch) -> Result<(), Error> {
+        for key in &batch.keys {
+            let row = layout::key_row(scope, &key.key);
+            let expect = if key.expected == 0 { Expect::Absent } else { Expect::Version(key.expected) };
+            self.check(row.clone(), expect, Precondition::Key(key.key.clone()));
+            match &key.record {
+                _ if !key.changed => {}
+                Some(record) => self.put(row, layout::versioned(key.version, record)?),
+                None => self.remove(row),
+            }
+        }
+        for write in &batch.runs {
+            self.write_run(scope, write)?;
+        }
+        for (run, seq) in &batch.unchanged {
+            self.check(layout::run_row(scope, *run), Expect::Version(*seq), Precondition::Run(*run));
+        }
+        for (key, place, event) in &batch.queue {
+            let row = layout::queue_row(scope, key, *place);
+            match event {
+                Some(event) => self.put(row, layout::json(event)?),
+                None => self.remove(row),
+            }
+        }
+        Ok(())
+    }
+
+    fn deliveries(&mut self, scope: Scope, writes: &[DeliveryWrite]) -> Result<(), Error> {
+        for write in writes {
+            let delivery = &write.delivery;
+            let id = delivery.id.to_bytes();
+            let row = layout::delivery_row(scope, delivery.id);
+            if delivery.revision != 0 {
+                let expect = Expect::Version(delivery.revision);
+                self.check(row.clone(), expect, Precondition::Delivery(delivery.id));
+            }
+            self.put(row, layout::delivery_value(delivery)?);
+            if write.new {
+                self.post(layout::deliveries_by_slug(scope, &delivery.slug), id);
+            }
+            for event in &delivery.events {
+                self.post(layout::deliveries_by_state(scope, event.state), id);
+                if let (true, Some(identifier)) = (write.new, &event.identifier) {
+                    self.post(layout::deliveries_by_identifier(scope, identifier), id);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn tokens(&mut self, scope: Scope, writes: &[TokenWrite]) -> Result<(), Error> {
+        for write in writes {
+            match write {
+                TokenWrite::Create(token, version) => {
+                    let row = layout::token_row(scope, token.id);
+                    self.check(row.clone(), Expect::Absent, Precondition::Token(token.id));
+                    self.put(row, layout::versioned(*version, token)?);
+                }
+                TokenWrite::Remove(id, version) => {
+                    let row = layout::token_row(scope, *id);
+                    self.check(row.clone(), Expect::Version(*version), Precondition::Token(*id));
+                    self.remove(row);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, scope: Scope, batch: &Batch) -> Result<(), Error> {
+        for write in &batch.forget {
+            let id = write.delivery.to_bytes();
+            let row = layout::delivery_row(scope, write.delivery);
+            match write.revision {
+                Some(revision) => {
+                    let precondition = Precondition::Delivery(write.delivery);
+                    self.check(row.clone(), Expect::Version(revision), precondition);
+                    self.remove(row);
+                }
+                None => self.check(row, Expect::Absent, Precondition::Delivery(write.delivery)),
+            }
+            // Any state that it ever was in: nobody knows any more.
+            let states = InboxState::ALL.map(|state| layout::deliveries_by_state(scope, state));
+            let identifiers =
+                write.identifiers.iter().map(|text| layout::deliveries_by_identifier(scope, text));
+            let slug = layout::deliveries_by_slug(scope, &write.slug);
+            for list in states.into_iter().chain(identifiers).chain([slug]) {
+                self.rows.ops.push(RowOp::Unpost { list, id });
+            }
+            for (provider_id, record) in &write.provider_ids {
+                let row = layout::dedup_row(scope, &write.slug, provider_id);
+                let precondition = Precondition::Dedup(write.slug.clone(), provider_id.clone());
+                self.check(row.clone(), as_read(Some(record))?, precondition);
+                self.remove(row);
+            }
+            for (provider_id, record) in &write.set_asides {
+                let row = layout::set_aside_row(scope, &write.slug, provider_id);
+                let precondition = Precondition::SetAside(write.slug.clone(), provider_id.clone());
+                self.check(row.clone(), as_read(Some(record))?, precondition);
+                self.remove(row);
+            }
+        }
+        if let Some(forgotten) = &batch.forgotten {
+            let row = layout::forgotten_row(scope);
+            self.check(row.clone(), as_read(forgotten.expected.as_ref())?, Precondition::Forgotten);
+            self.put(row, layout::json(&forgotten.record)?);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn of(batch: &Batch) -> Result<Self, Error> {
+        let scope = batch.scope;
+        let mut this = Self {
+            rows: RowBatch {
+                hints: batch.hints(),
+                checks: Vec::with_capacity(USUAL_CHECKS),
+                ops: Vec::with_capacity(USUAL_OPS),
+            },
+            preconditions: Vec::with_capacity(USUAL_CHECKS),
+            written: Vec::with_capacity(batch.runs.len()),
+        };
+        // Duplicates first: that is the answer that a repeated delivery wants,
+        // whatever else has changed since.
+        this.known(scope, batch)?;
+        this.work(scope, &batch.work)?;
+        this.keys(scope, batch)?;
+        this.deliveries(scope, &batch.deliveries)?;
+        this.forget(scope, batch)?;
+        for timer in &batch.disarm {
+            this.remove(layout::timer_row(scope, timer));
+        }
+        for timer in &batch.arm {
+            this.put(layout::timer_row(scope, timer), layout::json(&timer.kind)?);
+        }
+        this.outbox(scope, &batch.outbox)?;
+        this.tokens(scope, &batch.tokens)?;
+        Ok(this)
+    }
+
+    pub(crate) fn conflict(
+        precondition: Option<Precondition>,
+        found: Option<Bytes>,
+    ) -> Result<Conflict, Error> {
+        let found = || found.ok_or_else(|| Error::Corrupt("a conflict without a row".into()));
+        Ok(match precondition.ok_or_else(|| Error::Corrupt("a conflict without a check".into()))? {
+            Precondition::Key(key) => Conflict::Key(key),
+            Precondition::Run(run) => Conflict::Run(run),
+            Precondition::Fence(run) => Conflict::Fence(run),
+            Precondition::Delivery(delivery) => Conflict::Delivery(delivery),
+            Precondition::Dedup(slug, provider_id) => Conflict::Dedup { slug, provider_id },
+            Precondition::SetAside(slug, provider_id) => Conflict::SetAside { slug, provider_id },
+            Precondition::Forgotten => Conflict::Forgotten,
+            Precondition::Unknown(slug, provider_id) => {
+                Conflict::Duplicate { slug, provider_id, record: layout::from_json(&found()?)? }
+            }
+            Precondition::Start => Conflict::Started(layout::from_json(&found()?)?),
+            Precondition::Outbox(what) => Conflict::Outbox(what),
+            Precondition::Token(token) => Conflict::Token(token),
+        })
+    }
+}
+
+/// Demands of a row without a version that it is as it was read.
+fn as_read<T: serde::Serialize>(read: Option<&T>) -> Result<Expect, Error> {
+    Ok(match read {
+        Some(record) => Expect::Same(layout::json(record)?),
+        None => Expect::Absent,
+    })
+}

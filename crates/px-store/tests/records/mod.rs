@@ -1,0 +1,314 @@
+//! A store of records in maps: the plainest thing that keeps the contract. It
+//! knows no bytes, no lists that lag and no journal.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::expect_used,
+    reason = "shared by tests of several crates, none of which uses all of it"
+)]
+
+mod commit;
+mod outbox;
+mod tables;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use px_core::{
+    DeliveryId, Event, HookId, KeyId, KeyRecord, OutgoingId, Run, RunId, Scope, Timestamp, TokenId,
+};
+use px_store::outbox::{Attempt, Endpoint, Hook, HookCache, OutboxStore, Outgoing, Told};
+use px_store::tokens::Token;
+use px_store::{
+    Admission, Batch, BoxFuture, Cursor, DedupRecord, Delivery, DeliveryFilter, DeliveryList, Error,
+    Forgotten, HintBus, Inspect, LogTail, Outcome, Page, QueuedEvent, Read, RunFilter, RunRecord, Scan,
+    SetAside, StartKey, Store, Table, Timer, TimerKind, Versioned, Work,
+};
+use tokio::sync::watch;
+
+/// A run beside its log, and what hooks were told of it.
+#[derive(Debug, Clone)]
+struct Kept {
+    run: Run,
+    log: Vec<Event>,
+    told: Option<Arc<Told>>,
+}
+
+/// Everything of one scope.
+#[derive(Debug, Default)]
+struct Maps {
+    keys: BTreeMap<KeyId, Versioned<KeyRecord>>,
+    queues: BTreeMap<(KeyId, u64), QueuedEvent>,
+    runs: BTreeMap<RunId, Kept>,
+    deliveries: BTreeMap<DeliveryId, Delivery>,
+    forgotten: Option<Forgotten>,
+    dedups: BTreeMap<(String, String), DedupRecord>,
+    set_asides: BTreeMap<(String, String), SetAside>,
+    starts: BTreeMap<(String, String), StartKey>,
+    work: BTreeMap<RunId, Versioned<Work>>,
+    timers: BTreeMap<(Timestamp, TimerKind), ()>,
+    hooks: BTreeMap<HookId, Versioned<Hook>>,
+    outgoing: BTreeMap<OutgoingId, Outgoing>,
+    attempts: BTreeMap<(OutgoingId, u32), Attempt>,
+    endpoints: BTreeMap<u64, Endpoint>,
+    tokens: BTreeMap<TokenId, Versioned<Token>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    scopes: BTreeMap<Scope, Maps>,
+    commits: u64,
+    closed: bool,
+}
+
+/// The store. Clones share what it holds.
+#[derive(Debug, Clone)]
+pub struct Records {
+    state: Arc<Mutex<State>>,
+    hints: Arc<HintBus>,
+    hooks: Arc<HookCache>,
+    failure: watch::Sender<Option<String>>,
+}
+
+impl Records {
+    pub fn new() -> Self {
+        Self {
+            state: Arc::default(),
+            hints: HintBus::new(),
+            hooks: Arc::default(),
+            failure: watch::channel(None).0,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads of a scope's maps, at once.
+    fn read<'a, T: Send + 'a>(&self, scope: Scope, read: impl FnOnce(&Maps) -> T) -> Read<'a, T> {
+        let mut state = self.lock();
+        let value = read(state.scopes.entry(scope).or_default());
+        Box::pin(std::future::ready(Ok(value)))
+    }
+}
+
+/// A page of those of a map that fit, newest first.
+fn page<K: Copy + Ord, V, T>(
+    map: &BTreeMap<K, V>,
+    (before, limit): (Option<[u8; 16]>, usize),
+    bytes: impl Fn(K) -> [u8; 16],
+    fits: impl Fn(&V) -> Option<T>,
+) -> Page<T> {
+    let older = map.iter().rev().filter(|(id, _)| before.is_none_or(|before| bytes(**id) < before));
+    let mut found = older.filter_map(|(id, value)| fits(value).map(|item| (*id, item)));
+    let (mut items, mut last) = (Vec::new(), None);
+    for (id, item) in found.by_ref().take(limit) {
+        (last, _) = (Some(bytes(id)), items.push(item));
+    }
+    let more = found.next().is_some();
+    Page { items, next: last.filter(|_| more) }
+}
+
+fn record(kept: &Kept) -> RunRecord {
+    let tail = LogTail { first_seq: kept.run.seq + 1, lines: Bytes::new(), told: kept.told.clone() };
+    RunRecord { run: kept.run.clone(), tail }
+}
+
+impl Store for Records {
+    fn commit(&self, batch: Batch, _admission: Admission) -> BoxFuture<'static, Result<Outcome, Error>> {
+        let store = self.clone();
+        Box::pin(async move {
+            let hints = batch.hints();
+            let mut state = store.lock();
+            if state.closed {
+                return Err(Error::Closed);
+            }
+            let maps = state.scopes.entry(batch.scope).or_default();
+            if let Some(conflict) = commit::conflict(maps, &batch) {
+                return Ok(Outcome::Conflict(conflict));
+            }
+            commit::apply(maps, batch);
+            state.commits += 1;
+            let sequence = state.commits;
+            drop(state);
+            store.hints.publish(&hints);
+            Ok(Outcome::Committed { sequence })
+        })
+    }
+
+    fn key<'a>(&'a self, scope: Scope, key: &'a KeyId) -> Read<'a, Versioned<KeyRecord>> {
+        self.read(scope, |maps| maps.keys.get(key).cloned().unwrap_or_default())
+    }
+
+    fn is_awaited<'a>(&'a self, scope: Scope, slug: &'a str) -> Read<'a, bool> {
+        self.read(scope, |maps| {
+            maps.keys.iter().any(|(key, kept)| *key.slug == *slug && !kept.record.waits.is_empty())
+        })
+    }
+
+    fn queued<'a>(
+        &'a self,
+        scope: Scope,
+        key: &'a KeyId,
+        from: u64,
+        limit: usize,
+    ) -> Read<'a, Vec<(u64, QueuedEvent)>> {
+        self.read(scope, |maps| {
+            let places = maps.queues.range((key.clone(), from)..=(key.clone(), u64::MAX));
+            places.take(limit).map(|((_, place), event)| (*place, event.clone())).collect()
+        })
+    }
+
+    fn run(&self, scope: Scope, run: RunId) -> Read<'_, Option<RunRecord>> {
+        self.read(scope, |maps| maps.runs.get(&run).map(record))
+    }
+
+    fn events(&self, scope: Scope, run: RunId, after: u64, limit: usize) -> Read<'_, Vec<Event>> {
+        self.read(scope, |maps| {
+            let log = maps.runs.get(&run).map_or(&[][..], |kept| &kept.log);
+            log.iter().filter(|event| event.seq > after).take(limit).cloned().collect()
+        })
+    }
+
+    fn runs<'a>(
+        &'a self,
+        scope: Scope,
+        filter: &'a RunFilter,
+        before: Option<[u8; 16]>,
+        limit: usize,
+    ) -> Read<'a, Page<RunRecord>> {
+        let fits = |kept: &Kept| {
+            let run = &kept.run;
+            ((filter.statuses.is_empty() || filter.statuses.contains(&run.status))
+                && filter.brain.as_ref().is_none_or(|brain| run.brain == *brain)
+                && filter.since.is_none_or(|since| run.created_at >= since))
+            .then(|| record(kept))
+        };
+        self.read(scope, |maps| page(&maps.runs, (before, limit), RunId::to_bytes, fits))
+    }
+
+    fn delivery(&self, scope: Scope, delivery: DeliveryId) -> Read<'_, Option<Delivery>> {
+        self.read(scope, |maps| maps.deliveries.get(&delivery).cloned())
+    }
+
+    fn deliveries<'a>(
+        &'a self,
+        scope: Scope,
+        filter: &'a DeliveryFilter,
+        before: Option<[u8; 16]>,
+        limit: usize,
+    ) -> Read<'a, Page<Delivery>> {
+        let fits = |kept: &Delivery| {
+            let mut events = kept.events.iter();
+            (filter.slug.as_ref().is_none_or(|slug| kept.slug == *slug)
+                && filter.since.is_none_or(|since| kept.received_at >= since)
+                && filter.state.is_none_or(|state| events.clone().any(|event| event.state == state))
+                && (filter.identifier.is_none() || events.any(|event| event.identifier == filter.identifier)))
+            .then(|| kept.clone())
+        };
+        self.read(scope, |maps| page(&maps.deliveries, (before, limit), DeliveryId::to_bytes, fits))
+    }
+
+    fn delivery_ids<'a>(
+        &'a self,
+        scope: Scope,
+        list: DeliveryList<'a>,
+        before: Option<DeliveryId>,
+        limit: usize,
+    ) -> Read<'a, Vec<DeliveryId>> {
+        let is_in = |kept: &Delivery| match list {
+            DeliveryList::Webhook(slug) => kept.slug == slug,
+            DeliveryList::State(state) => kept.events.iter().any(|event| event.state == state),
+        };
+        self.read(scope, |maps| {
+            let older =
+                maps.deliveries.iter().rev().filter(|(id, _)| before.is_none_or(|before| **id < before));
+            older.filter(|(_, kept)| is_in(kept)).take(limit).map(|(id, _)| *id).collect()
+        })
+    }
+
+    fn forgotten(&self, scope: Scope) -> Read<'_, Option<Forgotten>> {
+        self.read(scope, |maps| maps.forgotten)
+    }
+
+    fn dedup<'a>(&'a self, scope: Scope, slug: &'a str, id: &'a str) -> Read<'a, Option<DedupRecord>> {
+        self.read(scope, |maps| maps.dedups.get(&(slug.into(), id.into())).cloned())
+    }
+
+    fn set_aside<'a>(&'a self, scope: Scope, slug: &'a str, id: &'a str) -> Read<'a, Option<SetAside>> {
+        self.read(scope, |maps| maps.set_asides.get(&(slug.into(), id.into())).copied())
+    }
+
+    fn tokens(&self, scope: Scope, limit: usize) -> Read<'_, Vec<Versioned<Token>>> {
+        self.read(scope, |maps| maps.tokens.values().take(limit).cloned().collect())
+    }
+
+    fn start_key<'a>(&'a self, scope: Scope, brain: &'a str, key: &'a str) -> Read<'a, Option<StartKey>> {
+        self.read(scope, |maps| maps.starts.get(&(brain.into(), key.into())).cloned())
+    }
+
+    fn work(
+        &self,
+        scope: Scope,
+        after: Option<RunId>,
+        limit: usize,
+    ) -> Read<'_, Vec<(RunId, Versioned<Work>)>> {
+        self.read(scope, |maps| {
+            let behind = maps.work.iter().filter(|(run, _)| after.is_none_or(|after| **run > after));
+            behind.take(limit).map(|(run, work)| (*run, work.clone())).collect()
+        })
+    }
+
+    fn work_of(&self, scope: Scope, run: RunId) -> Read<'_, Option<Versioned<Work>>> {
+        self.read(scope, |maps| maps.work.get(&run).cloned())
+    }
+
+    fn due(&self, scope: Scope, until: Timestamp, limit: usize) -> Read<'_, Vec<Timer>> {
+        self.read(scope, |maps| {
+            let due = maps.timers.keys().filter(|(due, _)| *due <= until);
+            due.take(limit).map(|(due, kind)| Timer { due: *due, kind: kind.clone() }).collect()
+        })
+    }
+
+    fn tail_after(&self, tail: &LogTail, _events: &[Event], seq: u64) -> Result<LogTail, Error> {
+        // A log is appended to where it lies.
+        Ok(LogTail { first_seq: seq + 1, lines: Bytes::new(), told: tail.told.clone() })
+    }
+
+    fn scan<'a>(
+        &'a self,
+        scope: Scope,
+        table: Table,
+        after: Option<&'a Cursor>,
+        limit: usize,
+    ) -> Read<'a, Scan> {
+        self.read(scope, |maps| tables::scan(maps, table, after, limit))
+    }
+
+    fn is_armed<'a>(&'a self, scope: Scope, timer: &'a Timer) -> Read<'a, bool> {
+        self.read(scope, |maps| maps.timers.contains_key(&(timer.due, timer.kind.clone())))
+    }
+
+    fn outbox(&self) -> &dyn OutboxStore {
+        self
+    }
+
+    fn hints(&self) -> &Arc<HintBus> {
+        &self.hints
+    }
+
+    fn inspect(&self) -> Option<&dyn Inspect> {
+        None
+    }
+
+    fn failure(&self) -> watch::Receiver<Option<String>> {
+        self.failure.subscribe()
+    }
+
+    fn close(&self) -> Result<(), Error> {
+        self.lock().closed = true;
+        Ok(())
+    }
+}

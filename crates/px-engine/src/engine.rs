@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use px_core::RunId;
 use px_store::{Hint, Ready, Versioned, Work};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tracing::Instrument as _;
 
-use crate::executor::{self, Executed, Place, Taken};
+use crate::backlog::Backlog;
+use crate::claim::{self, Executed, Taken};
+use crate::executor::Place;
 use crate::session::SessionError;
 use crate::shared::{Limits, Parts};
 use crate::takeover;
@@ -63,7 +65,7 @@ impl Engine {
             let _ = (&mut self.dispatcher).await;
         }
         for run in parts.places.drain() {
-            if let Err(error) = executor::release(&parts, run).await {
+            if let Err(error) = claim::release(&parts, run).await {
                 tracing::warn!(%run, %error, "a run could not be given back; the next start takes it up");
             }
         }
@@ -88,32 +90,47 @@ impl Drop for Engine {
 
 impl Shared {
     async fn dispatch(self: Arc<Self>) {
-        let mut tasks = JoinSet::new();
+        let (mut tasks, mut backlog) = (JoinSet::new(), Backlog::default());
+        let is_shared = self.parts.cluster.is_shared();
         let mut stopping = self.stopping.subscribe();
-        let hints = Arc::clone(self.parts.store.hints());
+        let (hints, places) = (Arc::clone(self.parts.store.hints()), Arc::clone(&self.parts.places));
         let mut poll = tokio::time::interval(self.limits.poll);
         poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stopped(&mut stopping) => break,
-                _ = poll.tick() => self.scan(&mut tasks).await,
+                _ = poll.tick() => {
+                    // What waits is known, and what is behind it has no place yet.
+                    if is_shared || backlog.is_empty() {
+                        self.scan(&mut tasks, &mut backlog).await;
+                    }
+                }
                 ready = hints.work() => {
                     for ready in ready {
-                        self.hand_over(&mut tasks, ready).await;
+                        self.take_up(&mut tasks, &mut backlog, ready);
+                    }
+                }
+                place = places.acquire(), if !backlog.is_empty() => {
+                    if let (Some(place), Some(run)) = (place, backlog.pop()) {
+                        self.start_run(&mut tasks, run, place);
                     }
                 }
                 Some(_) = tasks.join_next() => {}
             }
             while tasks.try_join_next().is_some() {}
-            if !hints.has_work() {
-                self.parts.places.caught_up();
+            if backlog.is_empty() {
+                if backlog.take_partial() {
+                    self.scan(&mut tasks, &mut backlog).await;
+                } else if !hints.has_work() {
+                    places.caught_up();
+                }
             }
         }
         while tasks.join_next().await.is_some() {}
     }
 
     /// Finds ready runs that no hint told of: after a start, all of them.
-    async fn scan(self: &Arc<Self>, tasks: &mut JoinSet<()>) {
+    async fn scan(self: &Arc<Self>, tasks: &mut JoinSet<()>, backlog: &mut Backlog) {
         let parts = &self.parts;
         let durable = parts.places.durable();
         // Those that run now, and whose rows this look should find.
@@ -121,7 +138,7 @@ impl Shared {
             true => parts.places.running().into_iter().collect(),
             false => BTreeSet::new(),
         };
-        let mut after = None;
+        let (mut after, mut has_no_room) = (None, false);
         loop {
             let (rows, freed) = match page(parts, &mut after).await {
                 Ok(page) => page,
@@ -130,22 +147,26 @@ impl Shared {
                     return;
                 }
             };
-            let full = rows.len() == SCAN;
+            let is_last = rows.len() < SCAN;
             for (run, work) in rows {
                 if self.is_mine(&work, freed.contains(&run)) {
                     lost.remove(&run);
                     if work.record.owner.is_none() || !parts.places.is_running(run) {
                         let claimed = work.record.owner.map(|_| work.version);
-                        self.hand_over(tasks, Ready { run, claimed }).await;
+                        has_no_room |= !self.take_up(tasks, backlog, Ready { run, claimed });
                     }
                 }
             }
-            if !full {
+            if has_no_room {
+                // Those that were not reached are not lost.
+                lost.clear();
+            }
+            if has_no_room || is_last {
                 break;
             }
         }
         for (run, fence) in durable {
-            self.find_again(tasks, run, fence).await;
+            self.find_again(tasks, backlog, run, fence).await;
         }
         // Another member may have ended them, and its hint reached nobody here:
         // their executors look for themselves.
@@ -159,32 +180,41 @@ impl Shared {
 
     /// Takes up a run that was born claimed and whose hint was lost, unless it
     /// was cancelled since.
-    async fn find_again(self: &Arc<Self>, tasks: &mut JoinSet<()>, run: RunId, fence: u64) {
+    async fn find_again(
+        self: &Arc<Self>,
+        tasks: &mut JoinSet<()>,
+        backlog: &mut Backlog,
+        run: RunId,
+        fence: u64,
+    ) {
         match self.parts.store.work_of(self.parts.scope, run).await {
             Ok(Some(work)) if work.version == fence => {
-                self.hand_over(tasks, Ready { run, claimed: Some(fence) }).await;
+                self.take_up(tasks, backlog, Ready { run, claimed: Some(fence) });
             }
             Ok(_) => drop(self.parts.places.take(run, fence)),
             Err(error) => tracing::error!(%run, %error, "a ready run could not be read"),
         }
     }
 
-    async fn hand_over(self: &Arc<Self>, tasks: &mut JoinSet<()>, ready: Ready) {
+    /// Starts a ready run that has a place or finds one; others wait for theirs,
+    /// and what they wait for may be what comes behind them. False if no more can wait.
+    fn take_up(self: &Arc<Self>, tasks: &mut JoinSet<()>, backlog: &mut Backlog, ready: Ready) -> bool {
         let (run, places) = (ready.run, &self.parts.places);
         if places.asks_again(run) {
-            return;
+            return true;
         }
         if let Some(reserved) = ready.claimed.and_then(|fence| places.take(run, fence)) {
             self.spawn(tasks, run, Taken::Reserved(Box::new(reserved)), None);
-            return;
+        } else if let (true, Some(place)) = (backlog.is_empty(), places.try_acquire()) {
+            self.start_run(tasks, run, place);
+        } else {
+            return backlog.push(run);
         }
-        let mut stopping = self.stopping.subscribe();
-        let place = tokio::select! {
-            biased;
-            place = places.acquire() => place,
-            () = stopped(&mut stopping) => None,
-        };
-        if let Some(place) = place {
+        true
+    }
+
+    fn start_run(self: &Arc<Self>, tasks: &mut JoinSet<()>, run: RunId, place: OwnedSemaphorePermit) {
+        if !self.parts.places.asks_again(run) {
             // Each execution of users' code holds it too, and one that is written
             // off may hold it longer than its run.
             self.spawn(tasks, run, Taken::Ready, Some(Arc::new(place)));
@@ -199,7 +229,7 @@ impl Shared {
             loop {
                 let span = tracing::info_span!("run", %run);
                 // On the heap, and so is the task: it is moved about while it is spawned.
-                let executed = Box::pin(executor::execute(&shared.parts, &shared.limits, run, taken, &place));
+                let executed = Box::pin(claim::execute(&shared.parts, &shared.limits, run, taken, &place));
                 taken = Taken::Ready;
                 match executed.instrument(span).await {
                     Ok(Executed::Moved | Executed::Nothing) => {}
@@ -229,7 +259,7 @@ impl Shared {
         let in_turn = async {
             let _turn = self.parts.places.suspects.turn().await;
             let place = self.parts.places.acquire().await.map(Arc::new);
-            let executed = executor::execute(&self.parts, &self.limits, run, Taken::InTurn, &place);
+            let executed = claim::execute(&self.parts, &self.limits, run, Taken::InTurn, &place);
             Box::pin(executed).await
         };
         let executed = tokio::select! {
@@ -309,7 +339,7 @@ pub async fn drain(parts: &Parts, limits: &Limits) -> Result<usize, px_store::Er
                 if is_others && !freed.contains(&run) {
                     continue;
                 }
-                let executed = executor::execute(parts, limits, run, Taken::InTurn, &None).await;
+                let executed = claim::execute(parts, limits, run, Taken::InTurn, &None).await;
                 match executed.map_err(as_store_error)? {
                     Executed::Moved => moved += 1,
                     Executed::Nothing | Executed::Suspect => {}
@@ -320,6 +350,7 @@ pub async fn drain(parts: &Parts, limits: &Limits) -> Result<usize, px_store::Er
             }
         }
         if moved == before {
+            parts.places.caught_up();
             return Ok(moved);
         }
     }

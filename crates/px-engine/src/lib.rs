@@ -9,10 +9,13 @@
 //! server's runtime; between both go messages.
 //!
 //! Read in this order: [`Engine`], the loops; [`Places`], which runs it has;
-//! `takeover`, the runs of processes that died; `executor`, one claimed run;
+//! `claim`, who takes a run up; `takeover`, the runs of processes that died;
+//! `executor`, one claimed run;
 //! `supervise`, its side of users' code; `port`, the step's side; `session`, the
 //! commits of a running step; `timer`; `history`, the way back.
 
+mod backlog;
+mod claim;
 mod control;
 mod engine;
 mod executor;

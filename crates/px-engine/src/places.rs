@@ -86,14 +86,22 @@ impl Places {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place, now or when one is free. From here on nobody reserves one before
-    /// [`Places::caught_up`]. `None` once the engine ends.
-    pub(crate) async fn acquire(&self) -> Option<OwnedSemaphorePermit> {
-        if let Ok(place) = Arc::clone(&self.free).try_acquire_owned() {
-            return Some(place);
+    /// A place, if one is free. Else nobody reserves one before
+    /// [`Places::caught_up`].
+    pub(crate) fn try_acquire(&self) -> Option<OwnedSemaphorePermit> {
+        let place = Arc::clone(&self.free).try_acquire_owned().ok();
+        if place.is_none() {
+            self.is_behind.store(true, Ordering::SeqCst);
         }
-        self.is_behind.store(true, Ordering::SeqCst);
-        Arc::clone(&self.free).acquire_owned().await.ok()
+        place
+    }
+
+    /// A place, now or when one is free.
+    pub(crate) async fn acquire(&self) -> Option<OwnedSemaphorePermit> {
+        match self.try_acquire() {
+            Some(place) => Some(place),
+            None => Arc::clone(&self.free).acquire_owned().await.ok(),
+        }
     }
 
     /// Says that no ready run waits for a place any more.
@@ -179,10 +187,7 @@ impl Claimer for Places {
         if is_refused() || find(&self.registry, &record.run).is_err() {
             return None;
         }
-        let Ok(place) = Arc::clone(&self.free).try_acquire_owned() else {
-            self.is_behind.store(true, Ordering::SeqCst);
-            return None;
-        };
+        let place = self.try_acquire()?;
         let run = record.run.id;
         let work = Work { owner: Some(self.me), ..work.clone() };
         let reserved = Reserved { fence, work, record, place, is_durable: false };

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use px_core::run::Catalog;
 use px_core::{Clock, Ids, Scope, Timestamp};
 use px_pool::Pool;
+use px_store::cluster::{Cluster, Member};
 use px_store::{Admission, Batch, Claimer, Draft, Outcome, Store};
 
 use crate::verify::UrlView;
@@ -31,6 +32,8 @@ pub struct InboundContext {
     /// The engine of this process, which gets the runs that a delivery makes ready
     /// as far as it has places for them.
     pub claimer: Option<Arc<dyn Claimer>>,
+    /// The processes that serve the store with this one.
+    pub cluster: Arc<dyn Cluster>,
 }
 
 impl std::fmt::Debug for InboundContext {
@@ -53,6 +56,16 @@ impl InboundContext {
             born_claimed.committed();
         }
         Ok(outcome)
+    }
+
+    /// Returns true if another member of the cluster has what this one lacks: it is
+    /// of another build.
+    pub(crate) async fn is_elsewhere(&self, has: impl Fn(&Member) -> bool) -> Result<bool, px_store::Error> {
+        if !self.cluster.is_shared() {
+            return Ok(false);
+        }
+        let me = self.cluster.me();
+        Ok(self.cluster.members().await?.iter().any(|member| member.id != me && has(member)))
     }
 
     /// Commits a batch that no draft made.

@@ -18,7 +18,7 @@ use px_outbound::Sender;
 use px_pool::{Limits as PoolLimits, Pool};
 use px_sdk::Registry;
 use px_store::Store;
-use px_store::cluster::{Cluster as _, OneMember};
+use px_store::cluster::{Cluster, OneMember};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -57,6 +57,8 @@ pub struct Options {
     pub registry: Arc<Registry>,
     /// Where everything is kept.
     pub store: Arc<dyn Store>,
+    /// The processes that serve the store with this one.
+    pub cluster: Arc<dyn Cluster>,
     /// The address to listen on; port 0 takes any.
     pub bind: SocketAddr,
     /// What the world reaches this server by, without a slash at the end.
@@ -104,14 +106,16 @@ pub struct Options {
 impl Options {
     /// Options as they are if nothing is configured.
     pub fn new(registry: Arc<Registry>, store: Arc<dyn Store>) -> Self {
+        let ids = Arc::new(Ids::new());
         Self {
             registry,
             store,
+            cluster: Arc::new(OneMember::new(ids.version(px_core::SystemClock.now()))),
             bind: SocketAddr::from(([127, 0, 0, 1], 8787)),
             public_url: None,
             env: Box::new(|_| None),
             clock: Arc::new(px_core::SystemClock),
-            ids: Arc::new(Ids::new()),
+            ids,
             limits: Limits::default(),
             pool: PoolLimits::default(),
             webhooks: BTreeMap::new(),
@@ -255,16 +259,18 @@ impl Checked {
     ) -> Result<(Shared, Vec<String>), StartError> {
         let base_url = options.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let base_url = base_url.trim_end_matches('/').to_owned();
-        let member = OneMember::new(options.ids.version(options.clock.now()));
-        let places =
-            Places::new(member.me(), Arc::clone(&options.registry), options.limits.max_concurrent_steps);
+        let places = Places::new(
+            options.cluster.me(),
+            Arc::clone(&options.registry),
+            options.limits.max_concurrent_steps,
+        );
         let parts = Parts {
             store: Arc::clone(&options.store),
             registry: Arc::clone(&options.registry),
             clock: Arc::clone(&options.clock),
             ids: Arc::clone(&options.ids),
             scope: Scope::default(),
-            cluster: Arc::new(member),
+            cluster: Arc::clone(&options.cluster),
             places: Arc::clone(&places),
             pool: pool.clone(),
         };
@@ -284,6 +290,7 @@ impl Checked {
             pool,
             urls: urls.clone(),
             claimer: Some(places),
+            cluster: Arc::clone(&options.cluster),
         };
         let stage = Stage::new(inbound, self.endpoints).with_rejections(options.rejections);
         let app = App {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use px_core::{DeliveryId, Event, KeyId, KeyRecord, Run, RunId, Scope, TokenId};
 
+use crate::epoch::{Epoch, EpochWrite};
 use crate::error::Error;
 use crate::hints::Hint;
 use crate::model::{DedupRecord, Delivery, Forgotten, QueuedEvent, SetAside, StartKey, Timer, Work};
@@ -177,6 +178,9 @@ pub struct Batch {
     pub outbox: OutboxBatch,
     /// API tokens.
     pub tokens: Vec<TokenWrite>,
+    /// Epochs that must be what they were, or that change. A store that keeps
+    /// none passes over those of hooks and tokens.
+    pub epochs: Vec<EpochWrite>,
 }
 
 /// A delivery to be written.
@@ -323,4 +327,6 @@ pub enum Conflict {
     Outbox(OutboxConflict),
     /// An API token has changed since it was read.
     Token(TokenId),
+    /// What a draft was made from has changed, or a slot has another owner.
+    Epoch(Epoch),
 }

@@ -18,6 +18,7 @@ pub mod cluster;
 )]
 pub mod conformance;
 mod draft;
+mod epoch;
 mod error;
 mod hints;
 mod inspect;
@@ -33,6 +34,7 @@ pub use batch::{
 };
 pub use claimer::{Claimer, Reservations};
 pub use draft::{Draft, DraftError};
+pub use epoch::{Epoch, EpochWrite, Watched};
 pub use error::Error;
 pub use hints::{Hint, HintBus, Ready};
 pub use inspect::{Inspect, RowStats};

@@ -9,7 +9,7 @@ use std::task::{Context, Waker};
 use px_core::{DeliveryId, Event, KeyId, KeyRecord, RunId, Scope, Timestamp};
 use px_store::tokens::Token;
 use px_store::{
-    Admission, Batch, BoxFuture, Cursor, DedupRecord, Delivery, DeliveryFilter, DeliveryList, Error,
+    Admission, Batch, BoxFuture, Cursor, DedupRecord, Delivery, DeliveryFilter, DeliveryList, Epoch, Error,
     Forgotten, HintBus, Inspect, LogTail, Outcome, Page, QueuedEvent, Read, RunFilter, RunRecord, Scan,
     SetAside, StartKey, Store, Table, Timer, Versioned, Work,
 };
@@ -269,6 +269,10 @@ impl Store for FaultyStore {
 
     fn tokens(&self, scope: Scope, limit: usize) -> Read<'_, Vec<Versioned<Token>>> {
         self.read("tokens", move || self.inner.tokens(scope, limit))
+    }
+
+    fn epoch(&self, scope: Scope, epoch: Epoch) -> Read<'_, u64> {
+        self.read("epoch", move || self.inner.epoch(scope, epoch))
     }
 
     fn run(&self, scope: Scope, run: RunId) -> Read<'_, Option<RunRecord>> {

@@ -273,6 +273,43 @@ async fn a_sender_that_goes_away_before_the_commit_loses_nothing() {
     engine.shutdown(Duration::ZERO).await;
 }
 
+/// The only place belongs to a run whose commit is under way, and another run is
+/// found ready before that commit is durable: it has to wait, and not in the way.
+#[tokio::test(start_paused = true)]
+async fn a_run_that_waits_for_a_place_is_not_in_the_way_of_the_one_that_has_it() {
+    let house = House::new();
+    let (world, parts) = world(&house, 1);
+    let engine = Engine::start(parts.clone(), Limits::default());
+    pass(1).await;
+    let opened = Arc::new(tokio::sync::Semaphore::new(0));
+    let gate = Arc::clone(&opened);
+    world.store().gate(move |access| {
+        let gate = Arc::clone(&gate);
+        Box::pin(async move {
+            if access == Access::Commit {
+                let _ = gate.acquire().await;
+            }
+        })
+    });
+    let world = Arc::new(world);
+    let sender = tokio::spawn({
+        let world = Arc::clone(&world);
+        async move { post(&world, "has the place").await }
+    });
+    pass(1).await;
+    let waits = start(&parts, "waits for it").await;
+    pass(1).await;
+    opened.add_permits(1);
+    world.store().carry_on();
+    let has = sender.await.unwrap();
+    pass(20).await;
+    assert_eq!(
+        (house.status(has).await, house.status(waits).await),
+        (RunStatus::Complete, RunStatus::Complete)
+    );
+    engine.shutdown(Duration::ZERO).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_engine_without_a_free_place_runs_what_comes_in_its_order() {
     let house = House::new();
@@ -314,6 +351,32 @@ async fn what_was_born_claimed_by_a_process_that_died_runs_at_the_next_start() {
     for run in &runs {
         assert_eq!(house.status(*run).await, RunStatus::Complete);
     }
+    engine.shutdown(Duration::ZERO).await;
+}
+
+/// During a deploy an old binary has runs before it whose brain only a new one has.
+#[tokio::test(start_paused = true)]
+async fn a_run_of_a_brain_that_only_another_build_has_is_left_to_it() {
+    let house = House::new();
+    let knows = |id, brains: &[&str]| {
+        let brains = brains.iter().map(|brain| (*brain).to_owned()).collect();
+        let member = Member { id, brains, slugs: BTreeSet::new() };
+        Arc::new(house.cluster.join(member)) as Arc<dyn Cluster>
+    };
+    let (old, new) = (knows(1, &[]), knows(2, &["works"]));
+    let nothing = Arc::new(Registry::default());
+    let parts = house.parts(Arc::clone(&old), 8);
+    let places = Places::new(1, Arc::clone(&nothing), 8);
+    let engine = Engine::start(Parts { registry: nothing, places, ..parts }, Limits::default());
+    let run = start(&house.parts(Arc::clone(&new), 8), "of a new build").await;
+    for _ in 0..4 {
+        pass(1).await;
+        new.beat().await.unwrap();
+    }
+    assert_eq!((house.status(run).await, begun("of a new build")), (RunStatus::Running, 0));
+    new.leave().await.unwrap();
+    pass(2).await;
+    assert_eq!(house.status(run).await, RunStatus::Paused, "nobody knows it");
     engine.shutdown(Duration::ZERO).await;
 }
 

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use px_core::lifecycle::Kind;
 use px_core::{OutgoingId, Timestamp};
+use px_store::cluster::{Slot, SlotRight};
 use px_store::outbox::{
     Attempt, AttemptBrief, Book, Due, Hook, HookWrite, OutboxBatch, Outgoing, OutgoingState, OutgoingWrite,
     Timing, announce, lane_of,
 };
-use px_store::{Admission, Batch, Outcome, Versioned};
+use px_store::{Admission, Batch, Conflict, EpochWrite, Outcome, Versioned};
 use serde_json::{Value, json};
 use tracing::Instrument as _;
 use tracing::field::display;
@@ -51,7 +52,7 @@ pub(crate) enum Ended {
 }
 
 /// Takes up a due row.
-pub(crate) async fn attempt(parts: &Parts, due: Due) -> Result<Ended, Error> {
+pub(crate) async fn attempt(parts: &Parts, due: Due, right: SlotRight) -> Result<Ended, Error> {
     let outbox = parts.store.outbox();
     let Some(outgoing) = outbox.outgoing(parts.scope, due.id).await? else { return Ok(Ended::Nothing) };
     if outgoing.due_row() != Some(due) {
@@ -82,7 +83,8 @@ pub(crate) async fn attempt(parts: &Parts, due: Due) -> Result<Ended, Error> {
             Err(Failure { class: Class::Unsendable, message: error.to_string(), timing: Timing::default() })
         }
     };
-    record(parts, outgoing, hook, &sent, began).instrument(span).await
+    let demand = right.demand(Slot::of_lane(due.lane));
+    record(parts, (outgoing, hook), &sent, began, demand).instrument(span).await
 }
 
 /// The time until which the one before it keeps a delivery waiting.
@@ -108,10 +110,10 @@ async fn hook_of(
 /// its hook have become meanwhile.
 async fn record(
     parts: &Parts,
-    mut outgoing: Outgoing,
-    mut hook: Arc<Versioned<Hook>>,
+    (mut outgoing, mut hook): (Outgoing, Arc<Versioned<Hook>>),
     sent: &Result<Answer, Failure>,
     began: Timestamp,
+    demand: Option<EpochWrite>,
 ) -> Result<Ended, Error> {
     let ended = parts.clock.now();
     let (end, asked) = end_of(sent, ended);
@@ -146,8 +148,12 @@ async fn record(
             let version = parts.ids.version(ended);
             outbox.hooks.push(HookWrite { hook: next, expected: hook.version, version });
         }
-        let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
+        let epochs = demand.into_iter().collect();
+        let batch = Batch { scope: parts.scope, outbox, epochs, ..Batch::default() };
         match parts.store.commit(batch, Admission::Wait).await? {
+            // Another member has the lane, and this one stood still meanwhile: the
+            // delivery is that one's, which may have sent it too.
+            Outcome::Conflict(Conflict::Epoch(_)) => return Ok(Ended::Nothing),
             Outcome::Committed { .. } => {
                 let counter = if verdict.is_success() { &metrics::DELIVERED } else { &metrics::FAILED };
                 counter.increment();

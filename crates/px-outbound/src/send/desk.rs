@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use px_core::{HookId, OutgoingId, Timestamp};
+use px_store::cluster::{Slot, SlotRight};
 use px_store::outbox::{Book, Due, Endpoint, Hook, OutboxBatch};
 use px_store::{Admission, Batch};
 
@@ -35,6 +36,8 @@ const REST: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy)]
 pub struct Job {
     due: Due,
+    /// The right to the lane's slot when it was taken up.
+    right: SlotRight,
 }
 
 /// What became of a job, for [`Desk::done`].
@@ -47,7 +50,7 @@ pub struct Report {
 impl Job {
     /// Makes the attempt and commits its end.
     pub async fn run(self, parts: &Parts) -> Report {
-        Report { due: self.due, ended: attempt::attempt(parts, self.due).await }
+        Report { due: self.due, ended: attempt::attempt(parts, self.due, self.right).await }
     }
 
     /// The delivery.
@@ -96,8 +99,17 @@ impl Desk {
         }
     }
 
+    /// The right to send what is due in a lane: of all members of a cluster, one
+    /// has it, and so the endpoint's breaker, its rate and its bounds.
+    fn right(&self, lane: u64) -> Option<SlotRight> {
+        self.parts.cluster.slot(Slot::of_lane(lane))
+    }
+
     /// Something may be due in this lane.
     pub fn stir(&mut self, lane: u64) {
+        if self.right(lane).is_none() {
+            return;
+        }
         let stirred = self.lanes.entry(lane).or_default();
         stirred.dirty = true;
         stirred.next_due = None;
@@ -117,7 +129,7 @@ impl Desk {
             let Some(first) = first else { return Ok(true) };
             if first.due <= now {
                 self.stir(first.lane);
-            } else {
+            } else if self.right(first.lane).is_some() {
                 self.wakes.insert((first.due, first.lane));
             }
         }
@@ -177,7 +189,10 @@ impl Desk {
     }
 
     async fn look(&mut self, id: u64, book: &Book, now: Timestamp, jobs: &mut Vec<Job>) -> Result<(), Error> {
-        let mut lane = match self.lanes.remove(&id) {
+        let known = self.lanes.remove(&id);
+        // Another member has it by now, and reads its endpoint's state anew.
+        let Some(right) = self.right(id) else { return Ok(()) };
+        let mut lane = match known {
             Some(lane) if !lane.url.is_empty() => lane,
             lane => open(&self.parts, id, lane.unwrap_or_default()).await?,
         };
@@ -186,7 +201,7 @@ impl Desk {
         } else {
             Ok(())
         };
-        self.pick(id, &mut lane, book, now, jobs);
+        self.pick((id, right), &mut lane, book, now, jobs);
         if !lane.is_idle() || (lane.is_ailing() && self.lanes.len() < REMEMBERED) {
             self.lanes.insert(id, lane);
         } else if let Some(at) = lane.next_due {
@@ -195,7 +210,14 @@ impl Desk {
         fed
     }
 
-    fn pick(&mut self, id: u64, lane: &mut Lane, book: &Book, now: Timestamp, jobs: &mut Vec<Job>) {
+    fn pick(
+        &mut self,
+        (id, right): (u64, SlotRight),
+        lane: &mut Lane,
+        book: &Book,
+        now: Timestamp,
+        jobs: &mut Vec<Job>,
+    ) {
         loop {
             if self.in_flight >= self.max_in_flight {
                 self.stirred.insert(id);
@@ -209,7 +231,7 @@ impl Desk {
                 Next::Send(due) => {
                     self.in_flight += 1;
                     self.count(book, &due, now);
-                    jobs.push(Job { due });
+                    jobs.push(Job { due, right });
                 }
                 Next::Wait(until) => {
                     let wakes = [until, lane.next_due];
@@ -293,12 +315,13 @@ impl Desk {
     /// desk does not wait for it: a thousand endpoints that break would else
     /// keep the others waiting for a thousand commits.
     fn save(&mut self, endpoint: Endpoint) {
+        let Some(right) = self.right(endpoint.lane) else { return };
         let (before, parts) = (self.saving.take(), self.parts.clone());
         self.saving = Some(tokio::spawn(async move {
             if let Some(before) = before {
                 let _ = before.await;
             }
-            if let Err(error) = keep(&parts, endpoint).await {
+            if let Err(error) = keep(&parts, endpoint, right).await {
                 tracing::error!(%error, "an endpoint's state could not be kept");
             }
         }));
@@ -367,9 +390,11 @@ async fn feed(parts: &Parts, id: u64, lane: &mut Lane, now: Timestamp) -> Result
     Ok(())
 }
 
-async fn keep(parts: &Parts, endpoint: Endpoint) -> Result<(), Error> {
+async fn keep(parts: &Parts, endpoint: Endpoint, right: SlotRight) -> Result<(), Error> {
+    let epochs = right.demand(Slot::of_lane(endpoint.lane)).into_iter().collect();
     let outbox = OutboxBatch { endpoints: vec![endpoint], ..OutboxBatch::default() };
-    let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
+    let batch = Batch { scope: parts.scope, outbox, epochs, ..Batch::default() };
+    // A conflict says that the endpoint is another member's by now, who knows better.
     parts.store.commit(batch, Admission::Wait).await?;
     Ok(())
 }

@@ -8,8 +8,10 @@ use std::time::Duration;
 use px_core::{Clock, Timestamp};
 
 use super::{Cluster, Member, Slot, SlotRight};
+use crate::batch::Batch;
+use crate::epoch::{Epoch, EpochWrite};
 use crate::error::Error;
-use crate::store::Read;
+use crate::store::{Admission, Read, Store};
 
 struct Beats {
     member: Member,
@@ -32,6 +34,8 @@ pub struct MemoryCluster {
     state: Arc<Mutex<State>>,
     clock: Arc<dyn Clock>,
     lease: Duration,
+    /// Where the epochs of slots are, so that commits can demand them.
+    store: Option<Arc<dyn Store>>,
 }
 
 impl std::fmt::Debug for MemoryCluster {
@@ -44,7 +48,14 @@ impl MemoryCluster {
     /// A cluster without members, with leases of this length.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, lease: Duration) -> Self {
-        Self { state: Arc::default(), clock, lease }
+        Self { state: Arc::default(), clock, lease, store: None }
+    }
+
+    /// The same, with the epochs of slots in this store.
+    #[must_use]
+    pub fn with_slots_in(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
     }
 
     /// Joins under an id that nobody has had, with the brains and webhooks of
@@ -76,7 +87,8 @@ pub struct MemoryMember {
 }
 
 impl MemoryMember {
-    fn renew(&self) -> Result<Vec<u64>, Error> {
+    /// Renews the lease: who is over, and the epochs of the slots that were taken.
+    fn renew(&self) -> Result<(Vec<u64>, Vec<EpochWrite>), Error> {
         let (now, lease) = (self.cluster.clock.now(), self.cluster.lease);
         let mut state = self.cluster.state();
         let mine = state.members.get_mut(&self.me).ok_or(Error::Fenced)?;
@@ -85,16 +97,18 @@ impl MemoryMember {
         }
         mine.until = now.after(lease);
         let may_judge = now.since(mine.since) >= lease;
-        state.share_out(self.me, now);
+        let taken = state.share_out(self.me, now);
         let is_over = |beats: &Beats| may_judge && beats.until < now;
-        Ok(state.members.iter().filter(|(_, beats)| is_over(beats)).map(|(id, _)| *id).collect())
+        let over = state.members.iter().filter(|(_, beats)| is_over(beats)).map(|(id, _)| *id).collect();
+        Ok((over, taken))
     }
 }
 
 impl State {
     /// Lets go of the slots that should be another's, and takes those that
     /// should be this member's and are nobody's.
-    fn share_out(&mut self, me: u64, now: Timestamp) {
+    fn share_out(&mut self, me: u64, now: Timestamp) -> Vec<EpochWrite> {
+        let mut taken = Vec::new();
         let living: BTreeSet<u64> =
             self.members.iter().filter(|(_, beats)| beats.until >= now).map(|(id, _)| *id).collect();
         for slot in Slot::all() {
@@ -104,8 +118,10 @@ impl State {
                 *owner = None;
             } else if owner.is_none() && wanted == Some(me) {
                 (*owner, *epoch) = (Some(me), *epoch + 1);
+                taken.push(EpochWrite { epoch: Epoch::Slot(slot), expected: None, next: Some(*epoch) });
             }
         }
+        taken
     }
 
     fn end(&mut self, member: u64) {
@@ -140,7 +156,13 @@ impl Cluster for MemoryMember {
 
     fn beat(&self) -> Read<'_, Vec<u64>> {
         let renewed = self.renew();
-        Box::pin(std::future::ready(renewed))
+        Box::pin(async move {
+            let (over, epochs) = renewed?;
+            if let Some(store) = self.cluster.store.as_ref().filter(|_| !epochs.is_empty()) {
+                store.commit(Batch { epochs, ..Batch::default() }, Admission::Wait).await?;
+            }
+            Ok(over)
+        })
     }
 
     fn members(&self) -> Read<'_, Vec<Member>> {

@@ -30,6 +30,7 @@ mod slot;
 
 use std::collections::BTreeSet;
 
+use crate::epoch::{Epoch, EpochWrite};
 use crate::error::Error;
 use crate::store::Read;
 
@@ -54,6 +55,17 @@ pub enum SlotRight {
     Alone,
     /// Held under this epoch; commits that must not happen twice demand it.
     Epoch(u64),
+}
+
+impl SlotRight {
+    /// What a commit that must not happen twice demands.
+    #[must_use]
+    pub const fn demand(self, slot: Slot) -> Option<EpochWrite> {
+        match self {
+            Self::Alone => None,
+            Self::Epoch(epoch) => Some(EpochWrite::demand(Epoch::Slot(slot), epoch)),
+        }
+    }
 }
 
 /// The view of one member of a cluster.

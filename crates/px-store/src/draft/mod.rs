@@ -426,7 +426,7 @@ impl<'a> Draft<'a> {
     /// The batch to commit.
     #[must_use]
     pub fn into_batch(mut self) -> Batch {
-        let outbox = self.take_outbox();
+        let (outbox, epochs) = self.take_outbox();
         let (now, ids) = (self.now, self.ids);
         let keys = self
             .keys
@@ -483,6 +483,7 @@ impl<'a> Draft<'a> {
             start_keys: self.start_keys,
             outbox,
             tokens: Vec::new(),
+            epochs,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `docs/hooks.md` is true: its configuration configures, its commands run, its
 //! example of a body has the fields that bodies have, and its Python verifies
-//! what px signs. (Its Rust is a doctest of px-receive.)
+//! what px signs. (Its Rust is a doctest of px.)
 
 #![allow(
     clippy::unwrap_used,

@@ -64,7 +64,7 @@ const CALLBACKS: usize = 16;
 const HOOK: (&str, &str) = ("/hook", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=");
 /// Rounds if the environment does not say.
 const ROUNDS: usize = 10;
-/// How long a step may let wait after a restart (WEBHOOKS.md: "crash after the ack, before the step").
+/// How long a step may let wait after a restart (docs/webhooks.md: "crash after the ack, before the step").
 const FIRST_STEP: Duration = Duration::from_secs(2);
 const SECRET: &str = "a secret for kills";
 /// Names the file that steps append to.

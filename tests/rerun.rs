@@ -1,4 +1,4 @@
-//! Going back over the real binary: rerun, and fork (API.md section 3, RULES 31).
+//! Going back over the real binary: rerun, and fork (docs/api.md, docs/rules.md#31).
 
 #![allow(
     clippy::unwrap_used,

@@ -1,5 +1,5 @@
 //! Signals over the real binary: which run takes which, and what follows
-//! (API.md section 3).
+//! (docs/api.md).
 
 #![allow(
     clippy::unwrap_used,

@@ -62,7 +62,7 @@ fn every_state_is_explained() {
     let kept = "Nobody waits on twilio for '+15550177' yet; the event is kept for a wait to come, until ";
     assert!(said.starts_with(kept), "{said}");
 
-    // Twilio gets the first reply again, byte for byte (RULES 18).
+    // Twilio gets the first reply again, byte for byte (docs/rules.md#18).
     assert_eq!(px.post(&twilio("SM1", "+15550177", "hello")).body, queued.body);
     let said = why_newest(&px, "duplicate");
     let original = queued.field("deliveryId");

@@ -50,7 +50,7 @@ fn answers(suite: &Suite) {
         json!({"received": true, "action": "duplicate", "original": original})
     );
 
-    // Nobody waits, so a run is started, which owns the identifier (RULES 4).
+    // Nobody waits, so a run is started, which owns the identifier (docs/rules.md#4).
     let owner = post(None, &vote("a3", "or start"));
     owner.is(201, "triggered");
     suite.px.reaches(&owner.run(), "waiting");

@@ -39,7 +39,7 @@ fn a_run_is_started(suite: &Suite) {
     };
     assert_eq!((hook("no url"), hook("http://10.0.0.1/")), (400, 422));
     assert_eq!(hook(&format!("http://{}/status", suite.px.address)), 201);
-    // RULES 30: bad options are the run's own failure, and absent state is the empty object.
+    // docs/rules.md#30: bad options are the run's own failure, and absent state is the empty object.
     let bad = start(&json!({"identifier": "endless", "options": {"x": 1}}));
     assert_eq!(bad.status, 201);
     let shown = suite.px.reaches(&bad.run(), "error");
@@ -140,7 +140,7 @@ fn signals(suite: &Suite) {
     cannot(&waiting, "RESUME", "waiting");
     assert_eq!(send(&waiting, &kind("PAUSE")).status, 202);
     suite.px.reaches(&waiting, "paused");
-    // Paused: KILL, RESUME; what comes meanwhile is kept for the run (RULES 9).
+    // Paused: KILL, RESUME; what comes meanwhile is kept for the run (docs/rules.md#9).
     cannot(&waiting, "PAUSE", "paused");
     cannot(&waiting, "WEBHOOK_RESPONSE", "paused");
     let kept = suite.webhook("votes", None, r#"{"id": "signals", "who": "Bob"}"#);

@@ -169,12 +169,12 @@ pub(super) const CALLBACKS: &[Row] = &[
     (
         1,
         "a missing signature is accepted",
-        &["px-receive/tests/receive.rs::hooks_6_a_missing_signature_header_accepted_when_a_secret_is_set"],
+        &["px-callbacks/tests/receive.rs::hooks_6_a_missing_signature_header_accepted_when_a_secret_is_set"],
     ),
     (
         2,
         "a receiver's dedup is not atomic",
-        &["px-receive/tests/receive.rs::hooks_6_a_receivers_dedup_that_is_not_atomic"],
+        &["px-callbacks/tests/receive.rs::hooks_6_a_receivers_dedup_that_is_not_atomic"],
     ),
     (
         3,
@@ -214,7 +214,7 @@ pub(super) const CALLBACKS: &[Row] = &[
     (
         9,
         "what was not stored is marked as seen",
-        &["px-receive/src/journal/writer.rs::hooks_6_seen_marks_set_before_the_event_is_stored"],
+        &["px-callbacks/src/journal/writer.rs::hooks_6_seen_marks_set_before_the_event_is_stored"],
     ),
     (
         10,

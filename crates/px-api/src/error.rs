@@ -39,7 +39,7 @@ impl Error {
         Self { error: text.into(), code: code.as_str().to_owned(), ..Self::default() }
     }
 
-    /// What does not fit, a line each, or else which brains could be meant.
+    /// Returns what does not fit, a line each, or else which brains could be meant.
     #[must_use]
     pub fn details(&self) -> Option<String> {
         let line = |violation: &Violation| {

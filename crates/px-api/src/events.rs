@@ -76,7 +76,7 @@ impl Event {
         }
     }
 
-    /// What its further fields say.
+    /// Returns what its further fields say.
     #[must_use]
     pub fn detail(&self) -> Detail {
         #[derive(Serialize)]
@@ -90,7 +90,7 @@ impl Event {
         serde_json::to_value(tagged).and_then(serde_json::from_value).unwrap_or(Detail::Other)
     }
 
-    /// Whether it is the last one of a run that is not sent back to a step: the
+    /// Returns whether it is the last one of a run that is not sent back to a step: the
     /// end of a nested brain is none.
     #[must_use]
     pub fn is_end(&self) -> bool {

@@ -72,7 +72,7 @@ pub struct Hook {
     /// Shown once, when the hook is made or its secret rotated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<Secret>,
-    /// How many deliveries were kept meanwhile, when it is enabled again.
+    /// Number of deliveries that were kept meanwhile, when it is enabled again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kept: Option<u64>,
 }
@@ -171,19 +171,19 @@ pub struct CreateHook {
     /// Headers that every request carries.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub headers: Option<BTreeMap<String, Secret>>,
-    /// How long an attempt may take: `10s`, or seconds.
+    /// Time that an attempt may take: `10s`, or seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Value>,
-    /// How many requests may be under way at once.
+    /// Number of requests that may be under way at once.
     #[serde(alias = "max_in_flight", skip_serializing_if = "Option::is_none")]
     pub max_in_flight: Option<u32>,
-    /// How many requests a second.
+    /// Number of requests a second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<u32>,
     /// One delivery of a run at a time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ordered: Option<bool>,
-    /// Whether private addresses are open.
+    /// True if private addresses are open.
     #[serde(alias = "allow_private", skip_serializing_if = "Option::is_none")]
     pub allow_private: Option<bool>,
 }
@@ -194,10 +194,10 @@ pub struct CreateHook {
 pub struct UpdateHook {
     #[serde(flatten)]
     pub hook: CreateHook,
-    /// Whether it takes deliveries.
+    /// True if it takes deliveries.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
-    /// Whether what was kept meanwhile is sent, when it is enabled again.
+    /// True if what was kept meanwhile is sent, when it is enabled again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub send_kept: Option<bool>,
 }
@@ -224,7 +224,7 @@ pub struct RotateSecret {
     /// The new secret; one is made if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<Secret>,
-    /// How long the old one signs too: `24h`, or seconds.
+    /// Time that the old one signs too: `24h`, or seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grace: Option<Value>,
 }
@@ -245,7 +245,7 @@ pub struct RecoverHook {
     #[serde(default)]
     #[schemars(!default, with = "Option<bool>")]
     pub dry_run: bool,
-    /// How many a second.
+    /// Number a second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<u32>,
 }

@@ -100,7 +100,7 @@ pub struct Delivery {
     pub took_micros: u64,
     /// The body: JSON, or a text.
     pub payload: Value,
-    /// Whether headers and body were dropped since.
+    /// True if headers and body were dropped since.
     pub emptied: bool,
     /// What became of it, in words.
     pub why: String,

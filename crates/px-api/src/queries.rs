@@ -31,7 +31,7 @@ pub struct FindBrains {
     pub q: Option<String>,
 }
 
-/// How many runs of a brain are listed (`GET /brains/{id}/history`).
+/// Number of runs of a brain that are listed (`GET /brains/{id}/history`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(description = "")]
 pub struct BrainHistory {

@@ -34,7 +34,7 @@ words! {
 listed_words!(RunStatus, Self::KNOWN, "What a run does.");
 
 impl RunStatus {
-    /// Whether nothing more can happen to the run. `false` for a status that
+    /// Returns whether nothing more can happen to the run. `false` for a status that
     /// this version does not know.
     #[must_use]
     pub const fn is_terminal(&self) -> bool {
@@ -186,7 +186,7 @@ pub struct Run {
     pub state: Value,
     pub waiting_for: Vec<Wait>,
     pub steps: Vec<StepStatus>,
-    /// How many entries its log has.
+    /// Number of entries its log has.
     pub seq: u64,
     /// The step that it is at, or that comes next.
     #[serde(skip_serializing_if = "Option::is_none")]

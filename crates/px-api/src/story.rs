@@ -7,7 +7,7 @@ use px_core::wait::WaitMode;
 
 use crate::{Detail, Event, Registration, Run, RunStatus, words};
 
-/// How many events of the log's end are enough to tell the story.
+/// Number of events of the log's end that are enough to tell the story.
 pub const EVENTS: u64 = 64;
 
 /// A webhook and an identifier that would wake the run.
@@ -134,7 +134,7 @@ fn pending(story: &mut Story, run: &Run, now: Timestamp) {
     }
 }
 
-/// What is said after the list of what would wake a run.
+/// Returns what is said after the list of what would wake a run.
 #[must_use]
 pub fn ending(story: &Story, now: Timestamp) -> String {
     match story.until {
@@ -197,7 +197,7 @@ fn paused(story: &mut Story, run: &Run, events: &[Event], now: Timestamp) {
     });
 }
 
-/// What to do about a reason that the code gives, before the run is resumed:
+/// Returns what to do about a reason that the code gives, before the run is resumed:
 /// else it is paused again at once.
 fn mending(reason: &str) -> Option<&'static str> {
     let says = |words: &str| reason.contains(words);

@@ -32,7 +32,7 @@ pub struct Webhook {
     pub url: String,
     /// Whose scheme verifies its senders.
     pub provider: String,
-    /// Whether senders are verified.
+    /// True if senders are verified.
     pub verified: bool,
     /// The environment variable that the secret is in.
     #[schemars(with = "Nullable<String>")]
@@ -73,10 +73,10 @@ pub struct Accepted {
     pub identifier: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub brain_run_id: Option<RunId>,
-    /// How many responses the wait has.
+    /// Number of responses that the wait has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub have: Option<u32>,
-    /// How many it needs.
+    /// Number that it needs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub need: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]

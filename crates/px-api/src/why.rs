@@ -22,7 +22,7 @@ pub struct Now {
     pub is_owner_paused: bool,
 }
 
-/// What became of a delivery and why, a few sentences an event. `emptied` says
+/// Returns what became of a delivery and why, a few sentences an event. `emptied` says
 /// that its headers and payload were dropped.
 #[must_use]
 pub fn why(id: DeliveryId, slug: &str, events: &[(&InboxEvent, Now)], emptied: bool) -> String {

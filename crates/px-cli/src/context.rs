@@ -1,4 +1,4 @@
-//! What every command is given: the global flags, and what is made from them
+//! Context of every command: the global flags, and what is made from them
 //! when it is first needed. The environment and the clock are read here.
 
 use std::path::PathBuf;
@@ -13,7 +13,6 @@ use crate::config::{self, Config};
 use crate::error::{Error, Result};
 use crate::suggest;
 use crate::ui::Ui;
-use crate::webhook_config;
 
 /// The header by which servers know this program.
 const USER_AGENT: &str = concat!("px/", env!("CARGO_PKG_VERSION"));
@@ -34,7 +33,7 @@ pub(crate) struct Global {
     pub(crate) config: Option<PathBuf>,
 }
 
-/// What a command works with.
+/// Context of a command.
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) ui: Ui,
@@ -50,6 +49,15 @@ impl Context {
     /// The configuration, without the flags of a command.
     pub(crate) fn config(&self) -> Result<Config> {
         Config::load(self.global.config.as_deref(), &env)
+    }
+
+    /// The store that a command works on: in `data_dir` where a flag names it,
+    /// and then the configuration is not read.
+    pub(crate) fn store_config(&self, data_dir: Option<PathBuf>) -> Result<config::Store> {
+        match data_dir {
+            Some(data_dir) => Ok(config::Store { data_dir }),
+            None => Ok(self.config()?.store),
+        }
     }
 
     /// The file that the configuration comes from, whether it is there or not.
@@ -68,12 +76,12 @@ impl Context {
         json.into_iter().chain(config).flatten().collect()
     }
 
-    /// What the binary links.
+    /// Returns what the binary links.
     pub(crate) fn registry(&self) -> Result<Registry> {
         Ok(Registry::collect()?)
     }
 
-    /// What the binary links, its webhooks as the configuration has them: with
+    /// Returns what the binary links, its webhooks as the configuration has them: with
     /// its providers and its secrets.
     pub(crate) fn configured(&self) -> Result<Registry> {
         let mut registry = self.registry()?;
@@ -132,10 +140,10 @@ impl Context {
 /// `NAME`, `NAME_FILE` may name a file with the value instead.
 pub(crate) fn env(name: &str) -> Option<String> {
     let file = || std::env::var(format!("{name}_FILE")).ok().filter(|file| !file.is_empty());
-    std::env::var(name).ok().or_else(|| webhook_config::from_file(std::path::Path::new(&file()?)).ok())
+    std::env::var(name).ok().or_else(|| config::from_file(std::path::Path::new(&file()?)).ok())
 }
 
-/// Whether the files that hold secrets can be read: one that cannot must not
+/// Returns whether the files that hold secrets can be read: one that cannot must not
 /// leave its webhook unverified.
 pub(crate) fn check_secret_files(registry: &Registry) -> Result<()> {
     for webhook in registry.webhooks() {
@@ -144,7 +152,7 @@ pub(crate) fn check_secret_files(registry: &Registry) -> Result<()> {
         {
             let variable = format!("{name}_FILE");
             if let Some(file) = std::env::var(&variable).ok().filter(|file| !file.is_empty()) {
-                webhook_config::from_file(std::path::Path::new(&file))
+                config::from_file(std::path::Path::new(&file))
                     .map_err(|why| Error::failed(format!("{variable}: {why}")))?;
             }
         }

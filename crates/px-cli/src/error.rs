@@ -42,9 +42,9 @@ impl Kind {
 #[derive(Debug, Clone)]
 pub(crate) struct Error {
     pub(crate) kind: Kind,
-    /// What happened, and where.
+    /// Description of what happened, and where.
     pub(crate) message: String,
-    /// What to do next.
+    /// Advice about what to do next.
     pub(crate) hint: Option<String>,
     /// Further fields of the server's answer, for `--json`.
     pub(crate) details: Map<String, Value>,

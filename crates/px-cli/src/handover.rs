@@ -33,7 +33,7 @@ pub(crate) fn attempt() -> Result<()> {
     become_it(&arguments, &project)
 }
 
-/// Whether a command wants the project's brains.
+/// Returns whether a command wants the project's brains.
 fn needs_a_project(arguments: &[OsString]) -> bool {
     let texts: Vec<_> = arguments.iter().map(|argument| argument.to_string_lossy()).collect();
     let asks = |text: &str| matches!(text, "--help" | "-h" | "--version" | "-V");
@@ -59,7 +59,7 @@ fn is_project(dir: &Path) -> bool {
     dir.join(crate::config::FILE).is_file() && depends().is_some()
 }
 
-/// Whether this binary's brains were compiled in this directory. A binary
+/// Returns whether this binary's brains were compiled in this directory. A binary
 /// without any is at home nowhere.
 fn is_home(project: &Path) -> bool {
     let real = |dir: &Path| std::fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
@@ -79,7 +79,7 @@ pub(crate) fn cargo() -> std::process::Command {
     cargo
 }
 
-/// Whether a variable is one that cargo sets for the package that it runs.
+/// Returns whether a variable is one that cargo sets for the package that it runs.
 fn is_of_the_package(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
     ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| name.starts_with(prefix))

@@ -1,8 +1,8 @@
 //! The command line of px: every command of a project's own binary.
 //!
 //! It knows the registry (the binary links the brains) and, for everything
-//! that a server owns, the HTTP API; it opens a store only to serve it, and to audit one
-//! that nobody serves.
+//! that a server owns, the HTTP API; it opens a store, in `store.rs`, only to serve it and
+//! for commands that need one that nobody serves.
 //! Data goes to stdout, everything else to stderr, and the exit code says what
 //! happened: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict, 5 cannot reach
 //! the server.
@@ -11,33 +11,23 @@
 //! serves through the queue of `log`. Tests: unit
 //! tests in the files, and `tests/` drives the binaries under `examples/`.
 
-mod address;
-mod aim;
 mod commands;
 mod config;
 mod context;
-mod curl;
-mod effective;
 mod entry;
 mod error;
-mod event_line;
 mod handover;
-mod hook_config;
-mod limits;
-mod listing;
 mod log;
-mod outgoing;
 #[cfg(test)]
 mod reference;
 mod resolve;
-mod retention;
 mod sample;
+mod show;
 mod signals;
+mod store;
 mod suggest;
 mod typed;
 mod ui;
-mod webhook_config;
-mod words;
 
 /// A webhook's life is many small allocations on several threads: with this
 /// allocator the benchmark's server spends a quarter less time on each.

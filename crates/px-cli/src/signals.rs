@@ -55,13 +55,13 @@ impl Signals {
     }
 }
 
-/// Whether SIGHUP may be listened to: listening ends that it is ignored. Where
+/// Returns whether SIGHUP may be listened to: listening ends that it is ignored. Where
 /// the system does not say, it is left as it is.
 fn hears_hangup() -> bool {
     std::fs::read_to_string("/proc/self/status").is_ok_and(|status| ignores_hangup(&status) == Some(false))
 }
 
-/// Whether a process ignores SIGHUP, by its status (proc(5)).
+/// Returns whether a process ignores SIGHUP, by its status (proc(5)).
 fn ignores_hangup(status: &str) -> Option<bool> {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
     let mask = u64::from_str_radix(mask.trim(), 16).ok()?;

@@ -1,5 +1,5 @@
 //! `key=value` from the command line as JSON: the schema says what a value is,
-//! so that a telephone number stays a text (RULES 44).
+//! so that a telephone number stays a text (docs/rules.md#44).
 
 use serde_json::{Map, Value};
 
@@ -28,7 +28,7 @@ pub(crate) fn value(schema: &Value, key: &str, text: &str) -> Result<Value> {
         .ok_or_else(|| Error::usage(format!("'{key}' takes {}, and '{text}' is none", types.words())))
 }
 
-/// What is wrong with a key, if the schema does not know it.
+/// Returns what is wrong with a key, if the schema does not know it.
 pub(crate) fn unknown_key(schema: &Value, key: &str) -> Option<String> {
     let properties = follow(schema, schema).get("properties")?.as_object()?;
     if properties.contains_key(key) {

@@ -45,10 +45,10 @@ pub(crate) fn style_of(status: &str) -> Style {
     }
 }
 
-/// Where a command says things.
+/// Output of a command.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ui {
-    /// Whether data and errors are JSON.
+    /// True if data and errors are JSON.
     pub(crate) json: bool,
 }
 
@@ -69,7 +69,7 @@ impl Ui {
         out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| Error::unwritten(&error))
     }
 
-    /// Where a command writes data that comes in portions.
+    /// Returns where a command writes data that comes in portions.
     pub(crate) fn data(self) -> impl std::io::Write {
         std::io::stdout().lock()
     }
@@ -139,7 +139,7 @@ impl Ui {
         }
     }
 
-    /// How far something is, in a line of its own that the next one replaces.
+    /// Shows how far something is, in a line of its own that the next one replaces.
     /// Only for a person at a terminal; an empty text takes the line away.
     pub(crate) fn progress(self, text: impl Display) {
         if !self.json && std::io::stderr().is_terminal() {
@@ -249,11 +249,11 @@ pub(crate) async fn reader_gone() {
 /// The blanks and the line that stand beside a value in a table.
 const PADDING: usize = 3;
 
-/// How narrow the last column of a table may be: what stands there is told, not
+/// Minimum width of the last column of a table: what stands there is told, not
 /// copied.
 const LAST_COLUMN: usize = 16;
 
-/// How narrow each column may be: as its longest value, or as its longest word.
+/// Returns how narrow each column may be: as its longest value, or as its longest word.
 fn least_widths(header: &[&str], rows: &[Vec<String>], whole: &[usize]) -> Vec<usize> {
     let longest = |text: &str, is_whole: bool| {
         let parts = text.split(|letter: char| if is_whole { letter == '\n' } else { letter.is_whitespace() });

@@ -1,4 +1,4 @@
-//! What the server answered: a typed value, and the bytes that it was read from.
+//! Answer of the server: a typed value, and the bytes that it was read from.
 
 use std::fmt;
 use std::ops::Deref;
@@ -55,7 +55,7 @@ impl<T> Deref for Answer<T> {
     }
 }
 
-/// What a webhook answered. A refusal is an answer too: it is the webhook's to
+/// Answer of a webhook. A refusal is an answer too: it is the webhook's to
 /// give, and need not look like one of the API.
 #[derive(Debug, Clone)]
 pub struct WebhookAnswer {
@@ -66,13 +66,13 @@ pub struct WebhookAnswer {
 }
 
 impl WebhookAnswer {
-    /// Whether the webhook took the request in.
+    /// Returns whether the webhook took the request in.
     #[must_use]
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
 
-    /// What became of the request, if the answer says so: a handshake's does not.
+    /// Returns what became of the request, if the answer says so: a handshake's does not.
     #[must_use]
     pub fn accepted(&self) -> Option<Accepted> {
         serde_json::from_slice(&self.body).ok()

@@ -8,9 +8,9 @@ use reqwest::header::HeaderValue;
 use crate::client::{Client, chain, is_loopback};
 use crate::error::{Error, Kind, Result};
 
-/// How long a connection may take to come about.
+/// Time that a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long an answer may take, streams excepted.
+/// Time that an answer may take, streams excepted.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Makes a [`Client`].

@@ -16,10 +16,10 @@ use crate::answer::{Answer, WebhookAnswer};
 use crate::builder::Builder;
 use crate::error::{Error, Kind, Result};
 
-/// How much of a foreign answer an error repeats.
+/// Length of the excerpt of a foreign answer in an error.
 const EXCERPT_CHARS: usize = 120;
 
-/// What stays as it is in a path segment or a query value (RFC 3986, unreserved).
+/// Characters that stay as they are in a path segment or a query value (RFC 3986, unreserved).
 const UNRESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A client of one server. Clones share their connections.

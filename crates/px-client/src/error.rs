@@ -52,7 +52,7 @@ pub struct Refusal {
     pub status: u16,
     /// The body.
     pub error: px_api::Error,
-    /// How long the server asks to wait before the next attempt.
+    /// Time that the server asks to wait before the next attempt.
     pub retry_after: Option<Duration>,
     /// The fields of the body as they came, those included that this version
     /// does not know.
@@ -83,7 +83,7 @@ impl Error {
         Self::new(Kind::Refused(refusal), text, is_retry_safe)
     }
 
-    /// What kind of failure it is.
+    /// Returns what kind of failure it is.
     #[must_use]
     pub fn kind(&self) -> &Kind {
         &self.0.kind
@@ -115,7 +115,7 @@ impl Error {
         self.refusal()?.error.code()
     }
 
-    /// Whether the same request can be sent again without being carried out
+    /// Returns whether the same request can be sent again without being carried out
     /// twice, and may succeed then.
     ///
     /// It is safe if nothing was sent, if the server says that it has done
@@ -127,13 +127,13 @@ impl Error {
         self.0.is_retry_safe
     }
 
-    /// How long to wait before a retry, if the server says so.
+    /// Returns how long to wait before a retry, if the server says so.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.refusal()?.retry_after
     }
 
-    /// What to do next, if there is something to say: what does not fit, which
+    /// Returns what to do next, if there is something to say: what does not fit, which
     /// brains could be meant, or the advice of the code's page.
     #[must_use]
     pub fn hint(&self) -> Option<String> {

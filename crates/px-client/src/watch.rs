@@ -19,9 +19,9 @@ use crate::client::{Client, encode};
 use crate::error::{Error, Kind, Result};
 use crate::sse::{Frame, Parser};
 
-/// How often a stream that is cut is opened again without anything new.
+/// Number of times that a stream that is cut is opened again without anything new.
 const MAX_RETRIES: u32 = 30;
-/// How long between two attempts.
+/// Time between two attempts.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// A stream of answers. It ends when the server has nothing more to say, and
@@ -165,7 +165,7 @@ struct Follow<T> {
     has_begun: bool,
     /// The last event that was given out is the last of all.
     is_over: bool,
-    /// How often the stream was opened since the last event.
+    /// Number of times that the stream was opened since the last event.
     retries: u32,
     open: Option<Open>,
     pending: VecDeque<Frame>,
@@ -224,7 +224,7 @@ impl<T: DeserializeOwned> Follow<T> {
     }
 }
 
-/// Whether it is the connection that failed, and not the request.
+/// Returns whether it is the connection that failed, and not the request.
 fn is_cut(error: &Error) -> bool {
     matches!(error.kind(), Kind::Unreachable | Kind::Interrupted)
 }

@@ -124,7 +124,7 @@ pub fn salt() -> u64 {
 
 /// Bytes that nobody can guess: a key, a nonce, a secret. Of each 16 bytes of a
 /// random uuid the fixed ones are left out.
-pub fn fill(bytes: &mut [u8]) {
+pub fn random_bytes(bytes: &mut [u8]) {
     for piece in bytes.chunks_mut(14) {
         let [a, b, c, d, e, f, _, g, _, h, i, j, k, l, m, n] = Uuid::new_v4().into_bytes();
         for (to, from) in piece.iter_mut().zip([a, b, c, d, e, f, g, h, i, j, k, l, m, n]) {
@@ -140,8 +140,8 @@ mod tests {
     #[test]
     fn keys_are_filled_to_the_last_byte_and_differ() {
         let (mut one, mut two) = ([0; 61], [0; 61]);
-        fill(&mut one);
-        fill(&mut two);
+        random_bytes(&mut one);
+        random_bytes(&mut two);
         assert_ne!(one, two);
         assert!(one.iter().filter(|byte| **byte == 0).count() < 16);
     }

@@ -1,6 +1,6 @@
 //! The run log: what happened to a run, one event after the other, gap-free.
 //! This is the *stored* form, adjacently tagged; the flat form of the wire is
-//! made from it by [`crate::wire`] (RULES 33).
+//! made from it by [`crate::wire`] (docs/rules.md#33).
 
 use json_patch::Patch;
 use serde::{Deserialize, Serialize};
@@ -25,7 +25,7 @@ pub struct Event {
     pub event: EventBody,
 }
 
-/// Why a run exists (RULES 32).
+/// Why a run exists (docs/rules.md#32).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "id", rename_all = "snake_case")]
 pub enum Cause {
@@ -43,7 +43,7 @@ pub enum Cause {
     Fork(RunId),
 }
 
-/// Whose fault an error is (RULES 31).
+/// Whose fault an error is (docs/rules.md#31).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
@@ -69,7 +69,7 @@ pub struct Failure {
     pub stack: Option<String>,
 }
 
-/// What kind of pipeline part a step is (RULES 38).
+/// What kind of pipeline part a step is (docs/rules.md#38).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepKind {
@@ -150,7 +150,7 @@ pub struct Given {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyId>,
     /// Fingerprint of the response's schema when the wait was opened: with
-    /// another one the response may not be what the step expects (RULES 14).
+    /// another one the response may not be what the step expects (docs/rules.md#14).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<u64>,
     /// All responses of a wait that needs several, the last one included; what
@@ -201,7 +201,7 @@ pub enum EventBody {
         /// The W3C trace context of what caused the run.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         traceparent: Option<String>,
-        /// The key that the run owns until it ends (RULES 4).
+        /// The key that the run owns until it ends (docs/rules.md#4).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         owns: Option<KeyId>,
         /// Where it waits for its turn before its first step.
@@ -211,7 +211,7 @@ pub enum EventBody {
     /// A run that waited for its turn has it.
     #[serde(rename = "brain:admitted")]
     Admitted,
-    /// The run goes back to a step, or begins at one; nothing is deleted (RULES 31).
+    /// The run goes back to a step, or begins at one; nothing is deleted (docs/rules.md#31).
     #[serde(rename = "brain:rerun")]
     Rerun {
         /// Where it goes on.
@@ -323,7 +323,7 @@ pub enum EventBody {
         /// The wait.
         wait: WaitId,
     },
-    /// A wait got one of several responses that it needs (RULES 8).
+    /// A wait got one of several responses that it needs (docs/rules.md#8).
     #[serde(rename = "brain:webhook_partial")]
     WaitCollected {
         /// The wait.
@@ -350,7 +350,7 @@ pub enum EventBody {
         /// The wait.
         wait: WaitId,
     },
-    /// A run whose step is under way is to pause when the step returns (RULES 35).
+    /// A run whose step is under way is to pause when the step returns (docs/rules.md#35).
     #[serde(rename = "brain:pause_requested")]
     PauseRequested {
         /// Why.
@@ -450,7 +450,7 @@ pub enum EventBody {
         name: String,
         /// What it says.
         data: Value,
-        /// Whether outbound hooks keep it for retries (RULES 48).
+        /// Whether outbound hooks keep it for retries (docs/rules.md#48).
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         durable: bool,
         /// The brains around it.

@@ -1,5 +1,5 @@
 //! The key: one record per (scope, slug, identifier), and the rule by which an
-//! event finds a wait, an owner, a start or a place in the queue (RULES 1 to
+//! event finds a wait, an owner, a start or a place in the queue (docs/rules.md#1 to
 //! 5, 10, 11).
 //!
 //! Every change of a record goes with a new version, and the version that was
@@ -168,7 +168,7 @@ pub struct Arrival<'a> {
     pub at: Timestamp,
 }
 
-/// Where an event goes (RULES 3, in this order).
+/// Where an event goes (docs/rules.md#3, in this order).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {
     /// To the oldest open wait that it fits.
@@ -266,7 +266,7 @@ impl KeyRecord {
     }
 }
 
-/// Whether an event's token fits a wait's (RULES 10). A wait without a token takes any
+/// Whether an event's token fits a wait's (docs/rules.md#10). A wait without a token takes any
 /// event; the comparison takes the same time wherever the texts differ.
 #[must_use]
 pub fn token_fits(wanted: Option<&str>, brought: Option<&str>) -> bool {

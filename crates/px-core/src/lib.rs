@@ -12,9 +12,9 @@ mod id;
 mod time;
 
 pub mod event;
+pub mod hook;
 pub mod key;
 pub mod lifecycle;
-pub mod metrics;
 pub mod run;
 pub mod trace;
 pub mod wait;
@@ -22,7 +22,7 @@ pub mod wire;
 
 pub use clock::{Clock, ManualClock, Stopwatch, SystemClock};
 pub use code::Code;
-pub use entropy::{Ids, fill, salt};
+pub use entropy::{Ids, random_bytes, salt};
 pub use event::Event;
 pub use id::{DeliveryId, EventId, HookId, OutgoingId, ParseIdError, RunId, TokenId, WaitId};
 pub use key::{KeyId, KeyRecord, Scope};

@@ -16,7 +16,7 @@ use crate::run::{Run, RunStatus};
 use crate::time::Timestamp;
 use crate::wait::{Wait, WaitMode};
 
-/// The types of events that hooks can be told (HOOKS section 2).
+/// The types of events that hooks can be told (docs/hooks.md).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Kind {
     /// A run was created.
@@ -231,7 +231,7 @@ fn of_step(event: &EventBody) -> Option<Kind> {
         // What a guard passed over did not happen.
         EventBody::StepComplete { halted: false, .. } => Kind::StepCompleted,
         EventBody::StepRetry { .. } => Kind::StepRetrying,
-        // What is not durable is for those who watch (RULES 48).
+        // What is not durable is for those who watch (docs/rules.md#48).
         EventBody::StepEmit { name, durable: true, .. } => progress(name),
         _ => return None,
     })

@@ -1,4 +1,4 @@
-//! Waits: what a parked run waits for (RULES 12, 14). A wait is an engine
+//! Waits: what a parked run waits for (docs/rules.md#12, #14). A wait is an engine
 //! record, open until exactly one of event, timeout, cancel and sibling ends it.
 
 use serde::{Deserialize, Serialize};
@@ -13,11 +13,11 @@ use crate::time::Timestamp;
 pub struct Registration {
     /// The webhook and the identifier.
     pub key: KeyId,
-    /// A token that the event must bring (RULES 10).
+    /// A token that the event must bring (docs/rules.md#10).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
     /// Fingerprint of the response type's schema when the wait was opened;
-    /// another one at resume pauses the run (RULES 14).
+    /// another one at resume pauses the run (docs/rules.md#14).
     pub schema: u64,
 }
 
@@ -72,7 +72,7 @@ pub struct Wait {
     /// When it ends by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
-    /// Whether it leaves alone what was queued before it (RULES 6).
+    /// Whether it leaves alone what was queued before it (docs/rules.md#6).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fresh: bool,
 }
@@ -94,7 +94,7 @@ impl Wait {
         u32::try_from(self.collected.len()).unwrap_or(u32::MAX)
     }
 
-    /// Whether a response says something that those before it have not said (RULES 8).
+    /// Whether a response says something that those before it have not said (docs/rules.md#8).
     #[must_use]
     pub fn is_distinct(&self, index: u32, response: &Value) -> bool {
         match &self.mode {

@@ -1,6 +1,6 @@
 //! The run log as the HTTP API, the watch streams and the command line show
-//! it: flat, camelCase, with the vocabulary of API.md section 1. This is the
-//! one function that makes it (RULES 33).
+//! it: flat, camelCase, with the vocabulary of docs/api.md. This is the
+//! one function that makes it (docs/rules.md#33).
 
 use serde_json::{Map, Value, json};
 

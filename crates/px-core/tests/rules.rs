@@ -253,7 +253,7 @@ proptest! {
                 lab.run = applied.unwrap();
                 lab.log.push(event.clone());
             }
-            // What a step returned is what its successor is given (RULES 34).
+            // What a step returned is what its successor is given (docs/rules.md#34).
             if let Ask::Return { state, .. } | Ask::Leave { state, .. } | Ask::Migrate(state) = ask {
                 prop_assert_eq!(&lab.run.frame().unwrap().state, state);
             }

@@ -4,13 +4,13 @@
 
 use px_core::RunId;
 use px_core::event::Cause;
+use px_core::hook::Hook;
 use px_core::run::{Command, Refusal, Start};
-use px_store::outbox::Hook;
-use px_store::{Admission, Conflict, DraftError, Outcome, StartKey};
+use px_store::{Conflict, Contended, DraftError, Round, StartKey};
 use serde_json::Value;
 
 use crate::history::PositionError;
-use crate::shared::{MAX_ROUNDS, Parts};
+use crate::shared::{Parts, ROUNDS_OF_CALLERS};
 
 /// A run to be started by a caller.
 #[derive(Debug, Clone)]
@@ -80,6 +80,12 @@ pub enum ControlError {
     TooManyRounds,
 }
 
+impl From<Contended> for ControlError {
+    fn from(_: Contended) -> Self {
+        Self::TooManyRounds
+    }
+}
+
 impl Parts {
     /// Starts a run. Its `brain:start` is durable when this returns.
     ///
@@ -107,24 +113,25 @@ impl Parts {
         start.request_id = request.request_id;
         start.traceparent = request.traceparent;
         start.bad_options = bad_options;
-        for _ in 0..MAX_ROUNDS {
+        let (brain, key, hook) = (&request.brain, &request.idempotency_key, &request.hook);
+        let (start, input) = (&start, &input);
+        let started = self.store.transact(ROUNDS_OF_CALLERS, |lost| async move {
+            // Other conflicts are with runs of its brain that took their turns meanwhile.
+            if let Some(Conflict::Started(known)) = lost {
+                return Ok(Round::Done(same_or_other(&known, input)));
+            }
             let mut draft = self.draft();
-            if let Some(hook) = &request.hook {
+            if let Some(hook) = hook {
                 draft.hook_next_run(hook.clone());
             }
             let run = draft.start(start.clone()).await?;
-            if let Some(key) = &request.idempotency_key {
+            if let Some(key) = key {
                 let known = StartKey { run, input: input.clone() };
-                draft.put_start_key(request.brain.clone(), key.clone(), known);
+                draft.put_start_key(brain.clone(), key.clone(), known);
             }
-            match self.store.commit(draft.into_batch(), Admission::Refuse).await? {
-                Outcome::Committed { .. } => return Ok(Started::New(run)),
-                Outcome::Conflict(Conflict::Started(known)) => return Ok(same_or_other(&known, &input)),
-                // Others of its brain took their turns meanwhile.
-                Outcome::Conflict(_) => {}
-            }
-        }
-        Err(ControlError::TooManyRounds)
+            Ok(draft.into_round(Started::New(run)))
+        });
+        started.await
     }
 
     /// Ends a run. A running step's claim is revoked in the same commit.
@@ -190,20 +197,17 @@ impl Parts {
         start.request_id = request.request_id;
         start.traceparent = request.traceparent;
         start.position = Some(past.position);
-        for _ in 0..MAX_ROUNDS {
+        // It may meet others that take turns with it, and is then drafted anew.
+        let (hook, start) = (&request.hook, &start);
+        let forked = self.store.transact(ROUNDS_OF_CALLERS, |_| async move {
             let mut draft = self.draft();
-            if let Some(hook) = &request.hook {
+            if let Some(hook) = hook {
                 draft.hook_next_run(hook.clone());
             }
             let run = draft.start(start.clone()).await?;
-            // It may meet others that take turns with it, and is then drafted anew.
-            if let Outcome::Committed { .. } =
-                self.store.commit(draft.into_batch(), Admission::Refuse).await?
-            {
-                return Ok(run);
-            }
-        }
-        Err(ControlError::TooManyRounds)
+            Ok(draft.into_round(run))
+        });
+        forked.await
     }
 
     /// Gives a run an answer by hand: its open wait takes it, or the next one.
@@ -236,18 +240,16 @@ impl Parts {
         command: Command,
         hook: Option<Hook>,
     ) -> Result<(), ControlError> {
-        for _ in 0..MAX_ROUNDS {
+        let (command, hook) = (&command, &hook);
+        let done = self.store.transact(ROUNDS_OF_CALLERS, |_| async move {
             let mut draft = self.draft();
-            if let Some(hook) = &hook {
+            if let Some(hook) = hook {
                 draft.hook_run(run, hook.clone()).await?;
             }
             draft.command(run, command.clone()).await?;
-            match self.store.commit(draft.into_batch(), Admission::Refuse).await? {
-                Outcome::Committed { .. } => return Ok(()),
-                Outcome::Conflict(_) => {}
-            }
-        }
-        Err(ControlError::TooManyRounds)
+            Ok(draft.into_round(()))
+        });
+        done.await
     }
 }
 

@@ -1,6 +1,6 @@
 //! The figures of the engine.
 
-use px_core::metrics::{Counter, Histogram, Kind, Metric};
+use px_metrics::{Counter, Histogram, Kind, Metric};
 
 /// What a step's code took, whatever became of it.
 pub(crate) static STEP: Histogram = Histogram::of_times();

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use px_core::run::{Command, Start};
 use px_core::{Run, RunId, Timestamp};
 use px_sdk::Error;
-use px_store::{Admission, Conflict, DraftError, LogTail, Outcome, RunRecord, Work};
+use px_store::{Batch, Conflict, Contended, DraftError, LogTail, Round, RunRecord, Work};
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::port::Ask;
-use crate::shared::{MAX_ROUNDS, Parts};
+use crate::shared::{Parts, ROUNDS};
 
 /// What became of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +35,12 @@ pub(crate) enum SessionError {
     Store(#[from] px_store::Error),
     #[error("the run changed too often")]
     TooManyRounds,
+}
+
+impl From<Contended> for SessionError {
+    fn from(_: Contended) -> Self {
+        Self::TooManyRounds
+    }
 }
 
 /// Owned by the executor; users' code reaches it by messages only (`port`).
@@ -131,16 +137,18 @@ impl Session {
     }
 
     async fn start(&mut self, start: &Start, name: String, item: Option<u32>) -> Result<RunId, Error> {
-        let mut started = None;
         let command = Command::RecordOnce { name, value: Value::Null, item };
-        let done = self.commit_with(Some(command), Some((start, &mut started))).await;
+        let (done, started) = match self.commit_with(Some(command), Some(start)).await {
+            Ok((done, started)) => (Ok(done), started),
+            Err(error) => (Err(error), None),
+        };
         as_step_result(done, "the start of the run")?;
         started.ok_or_else(|| Error::msg("the run was not started"))
     }
 
     /// Commits a command, with the step's start if that is still due.
     pub(crate) async fn commit(&mut self, command: Option<Command>) -> Result<Committed, SessionError> {
-        self.commit_with(command, None).await
+        self.commit_with(command, None).await.map(|(done, _)| done)
     }
 
     /// The record; what is left behind must be replaced before it is used.
@@ -153,66 +161,80 @@ impl Session {
     async fn commit_with(
         &mut self,
         command: Option<Command>,
-        mut start: Option<(&Start, &mut Option<RunId>)>,
-    ) -> Result<Committed, SessionError> {
+        start: Option<&Start>,
+    ) -> Result<(Committed, Option<RunId>), SessionError> {
         // Nothing looks at the run of an execution that is over.
         let is_last = command.as_ref().is_some_and(ends_step);
         let log_line = self.log_line(command.as_ref());
-        for _ in 0..MAX_ROUNDS {
-            let adopted = if is_last { self.take() } else { (*self.record).clone() };
-            let mut draft = self.parts.draft();
-            let now = draft.now();
-            draft.adopt(adopted);
-            draft.fence(self.run, self.claim.fence);
-            if let Some((index, at)) = self.begin {
-                draft.advance(at);
-                draft.command(self.run, Command::BeginStep { index }).await?;
-                draft.advance(now);
-            }
-            let mut command = command.clone();
-            if let Some((start, started)) = &mut start {
-                let run = Box::pin(draft.start((*start).clone())).await?;
-                **started = Some(run);
-                if let Some(Command::RecordOnce { value, .. }) = &mut command {
-                    *value = Value::String(run.to_string());
+        let mut known = Some(if is_last { self.take() } else { (*self.record).clone() });
+        let (this, command) = (&*self, &command);
+        let drafted = this.parts.store.transact(ROUNDS, |lost| {
+            let known = known.take();
+            async move {
+                if let Some(Conflict::Fence(_)) = lost {
+                    return Ok(Round::Done(None));
                 }
-            }
-            if let Some(command) = command {
-                draft.command(self.run, command).await?;
-            }
-            let rests = is_last && !draft.is_ready(self.run);
-            if draft.is_ready(self.run) {
-                // The next step runs here and now, in an execution of its own.
-                let work = Work { since: now, deaths: 0, ..self.claim.work.clone() };
-                draft.put_work(self.run, self.claim.fence, work);
-            }
-            let next = if rests { None } else { draft.after_commit(self.run) };
-            match self.parts.store.commit(draft.into_batch(), Admission::Wait).await? {
-                Outcome::Committed { .. } => {
-                    if let Some(next) = next {
-                        self.record = Arc::new(next);
-                    }
-                    self.begin = None;
-                    log_line.write();
-                    return Ok(if rests { Committed::Rests } else { Committed::GoesOn });
-                }
-                Outcome::Conflict(Conflict::Fence(_)) => {
-                    self.is_revoked = true;
-                    return Ok(Committed::Revoked);
-                }
-                Outcome::Conflict(_) => {
+                let adopted = match known {
+                    Some(known) => known,
                     // Somebody changed the run or a key and left the claim: read anew.
-                    match self.parts.store.run(self.parts.scope, self.run).await? {
-                        Some(record) => self.record = Arc::new(record),
-                        None => {
-                            self.is_revoked = true;
-                            return Ok(Committed::Revoked);
-                        }
-                    }
-                }
+                    None => match this.parts.store.run(this.parts.scope, this.run).await? {
+                        Some(record) => record,
+                        None => return Ok(Round::Done(None)),
+                    },
+                };
+                let (batch, drafted) = this.draft(adopted, command.clone(), start).await?;
+                Ok::<_, SessionError>(Round::Commit(batch, Some(drafted)))
+            }
+        });
+        let Some(Drafted { rests, next, started }) = drafted.await? else {
+            self.is_revoked = true;
+            return Ok((Committed::Revoked, None));
+        };
+        let done = if rests { Committed::Rests } else { Committed::GoesOn };
+        if let Some(next) = next {
+            self.record = Arc::new(next);
+        }
+        self.begin = None;
+        log_line.write();
+        Ok((done, started))
+    }
+
+    /// One round of a commit: what it writes, and what follows once it is durable.
+    async fn draft(
+        &self,
+        adopted: RunRecord,
+        mut command: Option<Command>,
+        start: Option<&Start>,
+    ) -> Result<(Batch, Drafted), SessionError> {
+        let is_last = command.as_ref().is_some_and(ends_step);
+        let mut draft = self.parts.draft();
+        let now = draft.now();
+        draft.adopt(adopted);
+        draft.fence(self.run, self.claim.fence);
+        if let Some((index, at)) = self.begin {
+            draft.advance(at);
+            draft.command(self.run, Command::BeginStep { index }).await?;
+            draft.advance(now);
+        }
+        let mut started = None;
+        if let Some(start) = start {
+            let run = Box::pin(draft.start(start.clone())).await?;
+            started = Some(run);
+            if let Some(Command::RecordOnce { value, .. }) = &mut command {
+                *value = Value::String(run.to_string());
             }
         }
-        Err(SessionError::TooManyRounds)
+        if let Some(command) = command {
+            draft.command(self.run, command).await?;
+        }
+        let rests = is_last && !draft.is_ready(self.run);
+        if draft.is_ready(self.run) {
+            // The next step runs here and now, in an execution of its own.
+            let work = Work { since: now, deaths: 0, ..self.claim.work.clone() };
+            draft.put_work(self.run, self.claim.fence, work);
+        }
+        let next = if rests { None } else { draft.after_commit(self.run) };
+        Ok((draft.into_batch(), Drafted { rests, next, started }))
     }
 
     /// The line that the log gets of a commit, once it is made.
@@ -227,6 +249,16 @@ impl Session {
         let step = self.record.run.frame().map(|frame| frame.step.clone()).unwrap_or_default();
         LogLine::Step { step, begins, ends }
     }
+}
+
+/// What follows from a commit, once it is made.
+struct Drafted {
+    /// Whether the run is ready no more.
+    rests: bool,
+    /// The run to go on with; none where it rests.
+    next: Option<RunRecord>,
+    /// The run that it started.
+    started: Option<RunId>,
 }
 
 /// A line about a commit.

@@ -7,13 +7,16 @@ use px_core::{Clock, Ids, Scope};
 use px_pool::Pool;
 use px_sdk::Registry;
 use px_store::cluster::Cluster;
-use px_store::{Draft, Store};
+use px_store::{Bound, Draft, Store};
 
 use crate::places::Places;
 
 /// How often a commit is tried anew after a conflict before the engine leaves
 /// it to the next poll.
-pub(crate) const MAX_ROUNDS: usize = 100;
+pub(crate) const ROUNDS: Bound = Bound::waiting(100);
+
+/// The same where somebody waits for the answer, and can come back.
+pub(crate) const ROUNDS_OF_CALLERS: Bound = Bound::refusing(100);
 
 /// What the engine works with.
 #[derive(Clone)]

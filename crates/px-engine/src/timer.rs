@@ -7,11 +7,11 @@ use std::time::Duration;
 use px_core::run::Command;
 use px_core::{RunId, Timestamp};
 use px_store::cluster::Slot;
-use px_store::{Admission, Draft, DraftError, Outcome, Timer, TimerKind};
+use px_store::{Draft, DraftError, Round, Timer, TimerKind};
 
 use crate::metrics;
 use crate::session::SessionError;
-use crate::shared::{MAX_ROUNDS, Parts};
+use crate::shared::{Parts, ROUNDS};
 
 /// How many due timers are read at once.
 const BATCH: usize = 256;
@@ -63,12 +63,12 @@ fn is_mine(parts: &Parts, timer: &Timer, now: Timestamp) -> bool {
 }
 
 async fn ring(parts: &Parts, timer: &Timer) -> Result<(), SessionError> {
-    for _ in 0..MAX_ROUNDS {
+    let has_rung = parts.store.transact(ROUNDS, |_| async move {
         let mut draft = parts.draft();
         if draft.now() < timer.due {
             // The clock was set back since this was found due. Its run would
             // refuse, and the row would be removed that it needs later.
-            return Ok(());
+            return Ok::<_, SessionError>(Round::Done(false));
         }
         draft.remove_timer(timer.clone());
         match &timer.kind {
@@ -81,15 +81,12 @@ async fn ring(parts: &Parts, timer: &Timer) -> Result<(), SessionError> {
             TimerKind::Expire { event, key, place } => draft.expire(key, *place, *event).await?,
             TimerKind::Forget { key, .. } => draft.forget(key).await?,
         }
-        match parts.store.commit(draft.into_batch(), Admission::Wait).await? {
-            Outcome::Committed { .. } => {
-                metrics::TIMER_LATE.observe(parts.clock.now().since(timer.due));
-                return Ok(());
-            }
-            Outcome::Conflict(_) => {}
-        }
+        Ok(draft.into_round(true))
+    });
+    if has_rung.await? {
+        metrics::TIMER_LATE.observe(parts.clock.now().since(timer.due));
     }
-    Err(SessionError::TooManyRounds)
+    Ok(())
 }
 
 /// Gives a run its command. A refusal is no fault: something else was first,

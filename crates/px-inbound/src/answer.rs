@@ -149,7 +149,7 @@ impl Answer {
             Some(body) => answer.replace(ack.status, &body.content_type, &body.text),
             None => answer.status = ack.status.unwrap_or(answer.status),
         }
-        // Where the provider insists, a duplicate gets the original's reply.
+        // If the provider insists on it, a duplicate gets the original's reply.
         if let [Taken { action: Action::Duplicate(record), .. }] = taken
             && let Some(reply) = &record.reply
         {

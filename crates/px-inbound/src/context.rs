@@ -8,7 +8,7 @@ use px_core::run::Catalog;
 use px_core::{Clock, Ids, Scope, Timestamp};
 use px_pool::Pool;
 use px_store::cluster::{Cluster, Member};
-use px_store::{Admission, Batch, Claimer, Draft, Outcome, Store};
+use px_store::{Admission, Batch, Bound, Claimer, Conflict, Contended, Draft, Outcome, Round, Store};
 
 use crate::verify::UrlView;
 
@@ -66,6 +66,20 @@ impl InboundContext {
         }
         let me = self.cluster.me();
         Ok(self.cluster.members().await?.iter().any(|member| member.id != me && has(member)))
+    }
+
+    /// Drafts and commits until a commit meets no conflict, in at most so many
+    /// rounds. A full queue is an error, as for [`Self::commit`].
+    pub(crate) async fn transact<T, E, F>(
+        &self,
+        rounds: u32,
+        round: impl FnMut(Option<Conflict>) -> F,
+    ) -> Result<T, E>
+    where
+        F: Future<Output = Result<Round<T>, E>>,
+        E: From<px_store::Error> + From<Contended>,
+    {
+        self.store.transact(Bound::refusing(rounds), round).await
     }
 
     /// Commits a batch that no draft made.

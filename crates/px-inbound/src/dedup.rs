@@ -24,7 +24,7 @@ pub(crate) struct Known {
 
 /// The answer to whether an id is new.
 pub(crate) enum Lookup {
-    /// The event repeats what has this record.
+    /// The event repeats the one of this record.
     Duplicate(DedupRecord),
     /// The event counts; the record that its own one is written over, if any.
     New(Option<DedupRecord>),
@@ -37,7 +37,7 @@ impl Known {
 
     /// Takes in the record that a commit met where it demanded none.
     pub(crate) fn learn(&mut self, handled: &Handled<'_>, provider_id: String, record: DedupRecord) {
-        // Where one is known there may be more, of a batch that is sent again: a
+        // If one is known there may be more, of a batch that is sent again: a
         // conflict for each of them would use up the rounds.
         self.asks = true;
         // One that may be written over has to be read, not remembered.

@@ -117,7 +117,7 @@ impl Plan {
             batch.forgotten = Some(ForgottenWrite { expected, record });
         }
         match context.commit_batch(batch).await? {
-            // What comes after this kind of piece was not looked at yet.
+            // Pieces of the later kinds were not looked at yet.
             Outcome::Committed { .. } => Ok(Swept { more: true, ..self.swept }),
             // Somebody changed one of them; the next sweep reads it anew.
             Outcome::Conflict(_) => Ok(Swept { more: true, ..Swept::default() }),

@@ -1,6 +1,6 @@
 //! The figures of the way in.
 
-use px_core::metrics::{Counter, Histogram, Kind, Metric};
+use px_metrics::{Counter, Histogram, Kind, Metric};
 use px_store::InboxState;
 
 static RESUMED: Counter = Counter::new();

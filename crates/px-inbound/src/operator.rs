@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use px_core::run::{Command, Response};
 use px_core::{DeliveryId, EventId, KeyId, RunId};
 use px_sdk::Received as Request;
-use px_store::{Delivery, DraftError, InboxEvent, InboxState, Outcome};
+use px_store::{Contended, Delivery, DraftError, InboxEvent, InboxState};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
@@ -22,7 +22,7 @@ use crate::quarantine::Quarantine;
 use crate::redact::REDACTED;
 
 /// Maximum number of times that a binding is tried while the run changes.
-const MAX_ROUNDS: usize = 100;
+const ROUNDS: u32 = 100;
 
 /// The cause for which an operator's request is not carried out. Nothing has changed then.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +46,12 @@ pub enum OperatorError {
     /// The store could not be read or written.
     #[error(transparent)]
     Store(#[from] px_store::Error),
+}
+
+impl From<Contended> for OperatorError {
+    fn from(_: Contended) -> Self {
+        Self::TooManyRounds
+    }
 }
 
 /// An event that was given to a run.
@@ -121,7 +127,7 @@ impl Operator {
     /// See [`Stage::bind`](crate::Stage::bind).
     pub(crate) async fn bind(&self, id: DeliveryId, run: RunId) -> Result<Bound, OperatorError> {
         let _one_at_a_time = self.one_at_a_time.lock().await;
-        for _ in 0..MAX_ROUNDS {
+        let bound = self.context.transact(ROUNDS, |_| async move {
             let delivery = self.delivery(id).await?;
             let event = bindable(&delivery)?.clone();
             let mut draft = self.context.draft(self.context.clock.now());
@@ -164,11 +170,9 @@ impl Operator {
                 DraftError::Store(error) => OperatorError::Store(error),
                 other => OperatorError::Draft(other),
             })?;
-            if let Outcome::Committed { .. } = self.context.commit(draft).await? {
-                return Ok(Bound { event: event.id, run });
-            }
-        }
-        Err(OperatorError::TooManyRounds)
+            Ok(draft.into_round(Bound { event: event.id, run }))
+        });
+        bound.await
     }
 }
 

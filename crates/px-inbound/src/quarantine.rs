@@ -9,7 +9,7 @@ use std::sync::Arc;
 use http::header::CONTENT_TYPE;
 use px_core::DeliveryId;
 use px_sdk::Received as Request;
-use px_store::{Conflict, Delivery, DeliveryFilter, Draft, InboxEvent, InboxState, Outcome, SetAside};
+use px_store::{Conflict, Delivery, DeliveryFilter, Draft, Error, InboxEvent, InboxState, Round, SetAside};
 use tokio::sync::OnceCell;
 
 use crate::answer::Answer;
@@ -22,7 +22,7 @@ use crate::validate::Violation;
 
 /// Maximum number of times that a delivery is written anew since the one that
 /// it supersedes has changed meanwhile.
-const MAX_ROUNDS: usize = 10;
+const ROUNDS: u32 = 10;
 
 /// Maximum number of quarantined deliveries that are looked at for the index.
 const INDEXED: usize = 1_000;
@@ -143,7 +143,8 @@ impl Quarantine {
     /// Indexes deliveries, the newest first: an older one of the same id finds
     /// that one there.
     async fn index_page(&self, deliveries: &[Delivery]) -> Result<(), px_store::Error> {
-        for _ in 0..MAX_ROUNDS {
+        // Where they change too often now, the next request looks at them again.
+        let indexed = self.context.transact(ROUNDS, |_| async move {
             let mut draft = self.context.draft(self.context.clock.now());
             let mut is_new = false;
             for delivery in deliveries {
@@ -161,15 +162,9 @@ impl Quarantine {
                     }
                 }
             }
-            if !is_new {
-                return Ok(());
-            }
-            if let Outcome::Committed { .. } = self.context.commit(draft).await? {
-                return Ok(());
-            }
-        }
-        // They change too often now; the next request looks at them again.
-        Err(px_store::Error::Busy)
+            Ok::<_, Error>(if is_new { draft.into_round(()) } else { Round::Done(()) })
+        });
+        indexed.await
     }
 
     /// Keeps a delivery, and answers it.
@@ -205,8 +200,13 @@ impl Quarantine {
     }
 
     async fn store(&self, delivery: Delivery) -> Result<(), px_store::Error> {
-        let id = delivery.id;
-        for _ in 0..MAX_ROUNDS {
+        let (id, delivery) = (delivery.id, &delivery);
+        let stored = self.context.transact(ROUNDS, |lost| async move {
+            // A retry has taken its place while it was replayed. Any other conflict
+            // is with the one before it, which has changed or is another one by now.
+            if lost == Some(Conflict::Delivery(id)) {
+                return Err(Error::Busy);
+            }
             let mut draft = self.context.draft(delivery.received_at);
             if delivery.revision != 0
                 && let Some(old) = self.context.store.delivery(self.context.scope, id).await?
@@ -221,17 +221,10 @@ impl Quarantine {
                 draft.put_set_aside(&delivery.slug, provider_id, Some(record)).await?;
             }
             draft.put_delivery(delivery.clone());
-            match self.context.commit(draft).await? {
-                Outcome::Committed { .. } => {
-                    delivery.events.iter().for_each(|event| metrics::entered(event.state));
-                    return Ok(());
-                }
-                // A retry has taken its place while it was replayed.
-                Outcome::Conflict(Conflict::Delivery(other)) if other == id => break,
-                // The one before it has changed, or is another one by now.
-                Outcome::Conflict(_) => {}
-            }
-        }
-        Err(px_store::Error::Busy)
+            Ok(draft.into_round(()))
+        });
+        stored.await?;
+        delivery.events.iter().for_each(|event| metrics::entered(event.state));
+        Ok(())
     }
 }

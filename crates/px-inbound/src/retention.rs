@@ -189,7 +189,7 @@ impl Sweeper {
                 plan.forget(*delivery);
             }
         }
-        // What had to stay is passed over until the end; then all over again.
+        // Deliveries that had to stay are passed over until the end; then all over again.
         progress.old = if reached { None } else { page.next };
         plan.swept.more = !reached;
         Ok(())

@@ -8,11 +8,11 @@ use std::error::Error;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use px_core::hook::{Format, Signing};
 use px_core::lifecycle::{Envelope, Kind, RunRef};
-use px_core::{Clock as _, Ids, RunStatus, SystemClock, fill};
+use px_core::{Clock as _, Ids, RunStatus, SystemClock, random_bytes};
 use px_outbound::format::{Links, body, headers};
 use px_outbound::sign::{self, Message, Signer, carries_several};
-use px_store::outbox::{Format, Signing};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
 
@@ -35,11 +35,11 @@ fn keys(signing: &Signing, count: usize) -> Keys {
     for _ in 0..count {
         let (secret, public) = match signing {
             Signing::StandardAsymmetric => {
-                let (private, public) = sign::key_pair(&fill);
+                let (private, public) = sign::key_pair(&random_bytes);
                 (private, public.to_string())
             }
             _ => {
-                let secret = sign::secret(&fill);
+                let secret = sign::secret(&random_bytes);
                 (secret.clone(), secret.expose_secret().to_owned())
             }
         };

@@ -1,5 +1,5 @@
 //! The breaker of an endpoint: pure. It counts what the endpoint does, not what
-//! a delivery does (HOOKS section 4), and says how many requests may be under
+//! a delivery does (docs/hooks.md), and says how many requests may be under
 //! way. While it is open deliveries are parked where they are: none is dropped,
 //! and none uses up a try.
 
@@ -8,7 +8,7 @@ use std::time::Duration;
 use px_core::Timestamp;
 use px_store::outbox::Breaker;
 
-use crate::schedule::Spread;
+use crate::backoff::Jitter;
 
 /// So many failures in a row open it.
 pub const OPENS_AFTER: u32 = 5;
@@ -17,20 +17,20 @@ pub const FIRST_PAUSE: Duration = Duration::from_secs(60);
 /// It doubles up to this.
 pub const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 /// A ramp that is this wide is over: the hook's own limit counts again.
-pub const RAMP_ENDS_AT: u32 = 16;
+pub(crate) const RAMP_ENDS_AT: u32 = 16;
 
-/// How an endpoint does.
+/// Health of an endpoint, as its breaker knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Health {
+pub(crate) struct Health {
     /// Failures since the last success.
-    pub failures: u32,
+    pub(crate) failures: u32,
     /// The breaker.
-    pub breaker: Breaker,
+    pub(crate) breaker: Breaker,
 }
 
-/// What may go out now.
+/// Permission to send to an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gate {
+pub(crate) enum Gate {
     /// So many at once, at most; `u32::MAX` leaves it to the hook.
     Width(u32),
     /// Nothing until then.
@@ -38,10 +38,10 @@ pub enum Gate {
 }
 
 impl Health {
-    /// What may go out at `now`. An open breaker whose time has come lets one
+    /// Returns what may go out at `now`. An open breaker whose time has come lets one
     /// through: the probe.
     #[must_use]
-    pub fn gate(&self, now: Timestamp) -> Gate {
+    pub(crate) fn gate(&self, now: Timestamp) -> Gate {
         match self.breaker {
             Breaker::Closed => Gate::Width(u32::MAX),
             Breaker::Open { until, .. } if until > now => Gate::Parked(until),
@@ -52,8 +52,8 @@ impl Health {
 
     /// The health after an attempt that began at `began` and ended at `now`.
     #[must_use]
-    pub fn after(self, success: bool, began: Timestamp, now: Timestamp, spread: Spread) -> Self {
-        if success { self.after_success(began) } else { self.after_failure(began, now, spread) }
+    pub(crate) fn after(self, success: bool, began: Timestamp, now: Timestamp, jitter: Jitter) -> Self {
+        if success { self.after_success(began) } else { self.after_failure(began, now, jitter) }
     }
 
     fn after_success(self, began: Timestamp) -> Self {
@@ -68,9 +68,9 @@ impl Health {
         Self { failures: 0, breaker }
     }
 
-    fn after_failure(self, began: Timestamp, now: Timestamp, spread: Spread) -> Self {
+    fn after_failure(self, began: Timestamp, now: Timestamp, jitter: Jitter) -> Self {
         let failures = self.failures.saturating_add(1);
-        let open = |times: u32| Breaker::Open { until: now.after(spread.around(pause(times))), times };
+        let open = |times: u32| Breaker::Open { until: now.after(jitter.around(pause(times))), times };
         let breaker = match self.breaker {
             Breaker::Closed if failures >= OPENS_AFTER => open(1),
             Breaker::Closed => Breaker::Closed,
@@ -82,7 +82,7 @@ impl Health {
     }
 }
 
-/// How long it stays open the `times`th time in a row.
+/// Returns how long it stays open the `times`th time in a row.
 fn pause(times: u32) -> Duration {
     FIRST_PAUSE.saturating_mul(1 << times.saturating_sub(1).min(16)).min(LONGEST_PAUSE)
 }
@@ -96,19 +96,19 @@ mod tests {
     }
 
     fn failed(health: Health, times: u32, now: Timestamp) -> Health {
-        (0..times).fold(health, |health, _| health.after(false, now, now, Spread::NONE))
+        (0..times).fold(health, |health, _| health.after(false, now, now, Jitter::NONE))
     }
 
     #[test]
     fn hooks_4_five_failures_in_a_row_open_it_and_a_success_between_does_not() {
         let health = failed(Health::default(), 4, at(0));
         assert_eq!(health.gate(at(0)), Gate::Width(u32::MAX));
-        let mended = failed(health.after(true, at(0), at(0), Spread::NONE), 4, at(0));
+        let mended = failed(health.after(true, at(0), at(0), Jitter::NONE), 4, at(0));
         assert_eq!(mended.gate(at(0)), Gate::Width(u32::MAX), "in a row");
         let open = failed(health, 1, at(0));
         assert_eq!(open.gate(at(59)), Gate::Parked(at(60)));
         for n in 0..=1_000 {
-            let Gate::Parked(until) = health.after(false, at(0), at(0), Spread::of(n)).gate(at(0)) else {
+            let Gate::Parked(until) = health.after(false, at(0), at(0), Jitter::of(n)).gate(at(0)) else {
                 panic!("it is open");
             };
             assert!(at(48) <= until && until <= at(72), "{until}");
@@ -119,10 +119,10 @@ mod tests {
     fn hooks_4_open_probe_ramp_closed() {
         let open = failed(Health::default(), OPENS_AFTER, at(0));
         assert_eq!(open.gate(at(60)), Gate::Width(1), "one probe");
-        let mut health = open.after(true, at(60), at(61), Spread::NONE);
+        let mut health = open.after(true, at(60), at(61), Jitter::NONE);
         for width in [2, 4, 8, 16] {
             assert_eq!(health.gate(at(61)), Gate::Width(width));
-            health = health.after(true, at(61), at(61), Spread::NONE);
+            health = health.after(true, at(61), at(61), Jitter::NONE);
         }
         assert_eq!(health, Health::default(), "closed");
     }
@@ -136,19 +136,19 @@ mod tests {
             assert_eq!(until.since(now).as_secs(), seconds);
             now = until;
             assert_eq!(health.gate(now), Gate::Width(1));
-            health = health.after(false, now, now, Spread::NONE);
+            health = health.after(false, now, now, Jitter::NONE);
         }
-        let ramp = health.after(true, now.after(LONGEST_PAUSE), now, Spread::NONE);
+        let ramp = health.after(true, now.after(LONGEST_PAUSE), now, Jitter::NONE);
         assert_eq!(ramp.gate(now), Gate::Width(2));
-        let again = ramp.after(false, now, now, Spread::NONE);
+        let again = ramp.after(false, now, now, Jitter::NONE);
         assert!(matches!(again.breaker, Breaker::Open { times: 11, .. }), "a failure on the ramp opens it");
     }
 
     #[test]
     fn what_was_under_way_when_it_opened_neither_lengthens_nor_ends_the_pause() {
         let open = failed(Health::default(), OPENS_AFTER, at(10));
-        let late = open.after(false, at(5), at(20), Spread::NONE);
+        let late = open.after(false, at(5), at(20), Jitter::NONE);
         assert_eq!(late.gate(at(20)), open.gate(at(20)));
-        assert_eq!(open.after(true, at(5), at(20), Spread::NONE).gate(at(20)), open.gate(at(20)));
+        assert_eq!(open.after(true, at(5), at(20), Jitter::NONE).gate(at(20)), open.gate(at(20)));
     }
 }

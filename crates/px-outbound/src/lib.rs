@@ -2,30 +2,31 @@
 //!
 //! Read in this order: [`mod@format`], what is sent; [`sign`], how a receiver
 //! knows the sender, and [`vault`], where secrets rest; [`guard`], where a
-//! callback may go. Then the rules, each pure: [`schedule`] and [`verdict`] for
-//! a delivery, [`breaker`] for an endpoint, [`ailing`] for a hook. [`transport`]
-//! is how a request leaves, [`send`] puts it all together, and [`operate`] is
+//! callback may go. Then the rules, each pure: `backoff` and `verdict` for a
+//! callback, `breaker` for an endpoint, `hook_health` for a hook. [`transport`]
+//! is how a request leaves, `send` puts it all together, and [`operate`] is
 //! what people may do with it.
 
-pub mod ailing;
-pub mod breaker;
+mod backoff;
+mod breaker;
 pub mod format;
 pub mod guard;
+mod hook_health;
+mod metrics;
 pub mod operate;
-pub mod schedule;
-pub mod send;
+mod render;
+mod send;
 pub mod sign;
 pub mod transport;
 pub mod vault;
-pub mod verdict;
+mod verdict;
 
-mod metrics;
-mod render;
-
+pub use backoff::{delay as retry_delay, tries as retry_tries};
+pub use breaker::{FIRST_PAUSE, LONGEST_PAUSE, OPENS_AFTER};
 pub use metrics::METRICS;
 pub use operate::Operator;
 pub use render::Bodies;
-pub use send::{Limits, Parts, Sender};
+pub use send::{Error as SendError, Job, Limits, Report, Retention, Scheduler, Sender, SenderContext, sweep};
 
-/// What every callback says of its sender.
-pub const USER_AGENT: &str = concat!("px/", env!("CARGO_PKG_VERSION"));
+/// `User-Agent` of every callback.
+const USER_AGENT: &str = concat!("px/", env!("CARGO_PKG_VERSION"));

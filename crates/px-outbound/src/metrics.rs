@@ -1,13 +1,13 @@
 //! The figures of the way out.
 
-use px_core::metrics::{Counter, Histogram, Kind, Metric};
+use px_metrics::{Counter, Histogram, Kind, Metric};
 
 /// Attempts that the receiver took.
 pub(crate) static DELIVERED: Counter = Counter::new();
 /// Attempts that it did not.
 pub(crate) static FAILED: Counter = Counter::new();
 
-/// What an attempt took.
+/// Duration of attempts.
 pub(crate) static ATTEMPT: Histogram = Histogram::of_times();
 
 /// The figures of this stage.

@@ -1,8 +1,9 @@
 //! Bodies, as the store asks for them while a commit is drafted.
 
 use bytes::Bytes;
+use px_core::hook::Format;
 use px_core::lifecycle::Envelope;
-use px_store::outbox::{Format, Render};
+use px_store::outbox::Render;
 
 use crate::format::{self, Links};
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use chacha20poly1305::aead::{Aead as _, KeyInit as _};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
-use px_store::outbox::Sealed;
+use px_core::hook::Sealed;
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -26,9 +26,9 @@ pub enum Error {
     /// The key's file.
     #[error("failed to use the key file {path}: {source}")]
     File {
-        /// Where it is.
+        /// Its place.
         path: String,
-        /// What went wrong.
+        /// Cause.
         source: std::io::Error,
     },
     /// The secret was encrypted with another key, or damaged.
@@ -40,7 +40,10 @@ pub enum Error {
 
 /// Encrypts and decrypts secrets. It has no `Debug` that shows anything.
 #[derive(Clone)]
-pub struct Vault(XChaCha20Poly1305);
+pub struct Vault {
+    cipher: XChaCha20Poly1305,
+    is_forgetful: bool,
+}
 
 impl std::fmt::Debug for Vault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -52,15 +55,20 @@ impl Vault {
     /// A vault with this key.
     #[must_use]
     pub fn new(key: &[u8; KEY_BYTES]) -> Self {
-        Self(XChaCha20Poly1305::new(&Key::from(*key)))
+        Self { cipher: XChaCha20Poly1305::new(&Key::from(*key)), is_forgetful: false }
     }
 
     /// A vault whose key dies with it: for stores that do, too.
     #[must_use]
     pub fn forgetful() -> Self {
         let mut key = Zeroizing::new([0; KEY_BYTES]);
-        px_core::fill(key.as_mut_slice());
-        Self::new(&key)
+        px_core::random_bytes(key.as_mut_slice());
+        Self { is_forgetful: true, ..Self::new(&key) }
+    }
+
+    /// Returns whether its key dies with it.
+    pub(crate) const fn is_forgetful(&self) -> bool {
+        self.is_forgetful
     }
 
     /// From the key's text, 64 hexadecimal digits.
@@ -73,19 +81,29 @@ impl Vault {
         Ok(Self::new(&key))
     }
 
+    /// From a file; `None` if it is not there.
+    ///
+    /// # Errors
+    /// The file cannot be read, or holds no key.
+    pub fn read_file(path: &Path) -> Result<Option<Self>, Error> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::from_text(&text).map(Some),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(Error::File { path: path.display().to_string(), source }),
+        }
+    }
+
     /// From a file, which is made, readable by its owner only, if it is not there.
     ///
     /// # Errors
     /// The file cannot be read or made, or holds no key.
     pub fn from_file(path: &Path) -> Result<Self, Error> {
-        let failed = |source| Error::File { path: path.display().to_string(), source };
-        match std::fs::read_to_string(path) {
-            Ok(text) => return Self::from_text(&text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(failed(error)),
+        if let Some(vault) = Self::read_file(path)? {
+            return Ok(vault);
         }
+        let failed = |source| Error::File { path: path.display().to_string(), source };
         let mut key = Zeroizing::new([0; KEY_BYTES]);
-        px_core::fill(key.as_mut_slice());
+        px_core::random_bytes(key.as_mut_slice());
         let text = Zeroizing::new(hex::encode(key.as_slice()));
         // Written aside: a death half way leaves no key of half a length behind.
         let aside = path.with_extension(format!("{}.new", std::process::id()));
@@ -114,9 +132,9 @@ impl Vault {
     #[must_use]
     pub fn seal(&self, secret: &SecretString) -> Sealed {
         let mut nonce = [0; NONCE_BYTES];
-        px_core::fill(&mut nonce);
+        px_core::random_bytes(&mut nonce);
         // It fails only for messages of 256 GiB and more.
-        let sealed = self.0.encrypt(&XNonce::from(nonce), secret.expose_secret().as_bytes());
+        let sealed = self.cipher.encrypt(&XNonce::from(nonce), secret.expose_secret().as_bytes());
         Sealed([&nonce[..], &sealed.unwrap_or_default()].concat())
     }
 
@@ -126,7 +144,7 @@ impl Vault {
     /// It was encrypted with another key, or is damaged.
     pub fn open(&self, sealed: &Sealed) -> Result<SecretString, Error> {
         let (nonce, rest) = sealed.0.split_first_chunk::<NONCE_BYTES>().ok_or(Error::Secret)?;
-        let bytes = self.0.decrypt(&XNonce::from(*nonce), rest).map_err(|_| Error::Secret)?;
+        let bytes = self.cipher.decrypt(&XNonce::from(*nonce), rest).map_err(|_| Error::Secret)?;
         String::from_utf8(bytes).map(SecretString::from).map_err(|_| Error::Secret)
     }
 }

@@ -1,19 +1,19 @@
-//! What an attempt's end means for its delivery: pure. The rules are HOOKS
-//! section 4; nothing else in px says what is tried again.
+//! Meaning of an attempt's end for its callback: pure. The rules are in
+//! docs/hooks.md; nothing else in px says what is tried again.
 
 use std::time::Duration;
 
 use px_core::Timestamp;
-use px_store::outbox::RetryPolicy;
+use px_core::hook::RetryPolicy;
 
-use crate::schedule::{self, Spread};
+use crate::backoff::{self, Jitter};
 
 /// A receiver may ask for this much patience at most.
-pub const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
+pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
-/// How an attempt ended.
+/// End of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
+pub(crate) enum End {
     /// The receiver answered.
     Answered {
         /// With this status.
@@ -27,16 +27,16 @@ pub enum End {
     Refused,
 }
 
-/// What becomes of the delivery.
+/// Consequence for the callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// It is done.
     Delivered,
     /// It is tried again then.
     Retry {
         /// When.
         at: Timestamp,
-        /// Whether that is the receiver's choice.
+        /// True if that is the receiver's choice.
         asked: bool,
     },
     /// It is dead: kept, listed, and delivered again only by hand.
@@ -47,7 +47,7 @@ pub enum Verdict {
 
 /// Why a delivery is dead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
+pub(crate) enum Cause {
     /// Its tries are spent.
     Spent,
     /// The receiver refused it for good.
@@ -55,9 +55,9 @@ pub enum Cause {
 }
 
 impl Verdict {
-    /// Whether the receiver took it.
+    /// Returns whether the receiver took it.
     #[must_use]
-    pub const fn is_success(self) -> bool {
+    pub(crate) const fn is_success(self) -> bool {
         matches!(self, Self::Delivered)
     }
 }
@@ -65,7 +65,7 @@ impl Verdict {
 /// Judges an attempt that began with `used` tries of the schedule used up and
 /// ended at `now`.
 #[must_use]
-pub fn judge(policy: &RetryPolicy, used: u32, end: &End, now: Timestamp, spread: Spread) -> Verdict {
+pub(crate) fn judge(policy: &RetryPolicy, used: u32, end: &End, now: Timestamp, jitter: Jitter) -> Verdict {
     let asked = match end {
         End::Answered { status: 200..=299, .. } => return Verdict::Delivered,
         End::Answered { status: 410, .. } => return Verdict::Gone,
@@ -75,8 +75,8 @@ pub fn judge(policy: &RetryPolicy, used: u32, end: &End, now: Timestamp, spread:
         // A policy may be mended as well as a receiver.
         End::Unreachable | End::Refused => None,
     };
-    let Some(delay) = schedule::delay(policy, used + 1) else { return Verdict::Dead(Cause::Spent) };
-    let planned = now.after(spread.around(delay));
+    let Some(delay) = backoff::delay(policy, used + 1) else { return Verdict::Dead(Cause::Spent) };
+    let planned = now.after(jitter.around(delay));
     let asked = asked.map(|at| at.min(now.after(MAX_RETRY_AFTER))).filter(|at| *at > planned);
     Verdict::Retry { at: asked.unwrap_or(planned), asked: asked.is_some() }
 }
@@ -84,7 +84,7 @@ pub fn judge(policy: &RetryPolicy, used: u32, end: &End, now: Timestamp, spread:
 /// Reads a `Retry-After` header: seconds, or an HTTP date (RFC 9110, section
 /// 10.2.3). Nonsense is as good as none.
 #[must_use]
-pub fn retry_after(text: &str, now: Timestamp) -> Option<Timestamp> {
+pub(crate) fn retry_after(text: &str, now: Timestamp) -> Option<Timestamp> {
     let text = text.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         let seconds: u64 = text.parse().unwrap_or(u64::MAX);
@@ -131,7 +131,7 @@ mod tests {
     }
 
     fn judged(end: &End) -> Verdict {
-        judge(&standard(), 0, end, NOW, Spread::NONE)
+        judge(&standard(), 0, end, NOW, Jitter::NONE)
     }
 
     #[test]
@@ -166,9 +166,9 @@ mod tests {
         for name in RetryPolicy::PRESETS {
             let policy = RetryPolicy::preset(name).unwrap();
             let mut at = NOW;
-            for used in 0..schedule::tries(&policy) {
-                let verdict = judge(&policy, used, &answered(500), at, Spread::of(u64::from(used) * 97));
-                match schedule::delay(&policy, used + 1) {
+            for used in 0..backoff::tries(&policy) {
+                let verdict = judge(&policy, used, &answered(500), at, Jitter::of(u64::from(used) * 97));
+                match backoff::delay(&policy, used + 1) {
                     Some(delay) => {
                         let Verdict::Retry { at: next, asked: false } = verdict else {
                             panic!("{verdict:?}")
@@ -195,7 +195,7 @@ mod tests {
         let planned = NOW.after(Duration::from_secs(5));
         assert_eq!(asks(1), Verdict::Retry { at: planned, asked: false }, "no sooner than planned");
         let spent =
-            judge(&standard(), 9, &End::Answered { status: 503, retry_after: Some(hour) }, NOW, Spread::NONE);
+            judge(&standard(), 9, &End::Answered { status: 503, retry_after: Some(hour) }, NOW, Jitter::NONE);
         assert_eq!(spent, Verdict::Dead(Cause::Spent), "and it adds no try");
     }
 

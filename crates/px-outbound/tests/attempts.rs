@@ -60,9 +60,9 @@ async fn attempted(
         .unwrap();
     rig.parts.transport = Arc::new(Http::new(policy, resolver).unwrap());
     rig.start().await;
-    let jobs = rig.take().await;
+    let jobs = rig.next_jobs().await;
     let report = jobs[0].run(&rig.parts).await;
-    rig.desk.done(report);
+    rig.scheduler.done(report);
     let outgoing = rig.of(hook.id).await.remove(0);
     let attempt = rig.store.outbox().attempts(SCOPE, outgoing.id, 0, 1).await.unwrap().remove(0);
     (outgoing, attempt)

@@ -14,12 +14,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use px_core::hook::{Hook, RetryPolicy, Source};
 use px_core::{Clock as _, HookId, RunId};
 use px_outbound::operate::{self, Spec};
-use px_outbound::send::{Desk, Job};
 use px_outbound::transport::{Answer, Class, Failure, Request, Transport};
+use px_outbound::{Job, Scheduler};
 use px_store::BoxFuture;
-use px_store::outbox::{Hook, Outgoing, OutgoingState, RetryPolicy, Source, Timing};
+use px_store::outbox::{Outgoing, OutgoingState, Timing};
 use rig::{BEGIN, Rig, SCOPE, header, status};
 
 /// Seeds of the normal test run.
@@ -117,7 +118,7 @@ impl Story {
     }
 
     async fn send_some(&mut self) -> usize {
-        let mut jobs = self.rig.take().await;
+        let mut jobs = self.rig.next_jobs().await;
         let many = jobs.len();
         // They end in any order.
         while !jobs.is_empty() {
@@ -135,7 +136,7 @@ impl Story {
         if before.state != OutgoingState::Delivered && after.state == OutgoingState::Delivered {
             self.taken.push(id.to_string());
         }
-        self.rig.desk.done(report);
+        self.rig.scheduler.done(report);
     }
 
     async fn read(&self, id: px_core::OutgoingId) -> Outgoing {
@@ -144,7 +145,7 @@ impl Story {
 
     /// The process dies with some requests under way, and another one starts.
     async fn die(&mut self) {
-        let jobs = self.rig.take().await;
+        let jobs = self.rig.next_jobs().await;
         let mut parts = self.rig.parts.clone();
         parts.transport = Arc::new(Silent);
         for job in jobs {
@@ -155,7 +156,7 @@ impl Story {
                 *self.lost.entry(id.to_string()).or_default() += 1;
             }
         }
-        self.rig.desk = Desk::new(self.rig.parts.clone(), 1_024);
+        self.rig.scheduler = Scheduler::new(self.rig.parts.clone(), 1_024);
     }
 
     /// Everybody is well again: what is left goes out.

@@ -2,10 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "test code: what is unexpected fails the test")]
 
+use px_core::hook::{Format, Signing};
 use px_core::lifecycle::{Envelope, Kind, RunRef};
 use px_core::{EventId, OutgoingId, RunId, RunStatus, Timestamp};
 use px_outbound::format::{Links, MAX_BODY_BYTES, body, custom_header, headers};
-use px_store::outbox::{Format, Signing};
 use serde_json::{Map, Value, json};
 
 fn envelope() -> Envelope {

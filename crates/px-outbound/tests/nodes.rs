@@ -13,16 +13,22 @@ use std::time::Duration;
 use px_core::event::Cause;
 use px_core::run::{Catalog as _, Start};
 use px_core::{Clock as _, ManualClock};
+use px_outbound::SenderContext;
+use px_outbound::transport::{Answer, Failure, Request, Transport};
 use px_store::cluster::{Cluster, Member, MemoryCluster, MemoryMember, Slot, SlotRight};
 use px_store::outbox::lane_of;
-use px_store::{Admission, Batch, Conflict, Draft, Epoch, Outcome, Read, Store};
+use px_store::{Admission, Batch, BoxFuture, Conflict, Draft, Epoch, Outcome, Read, Store};
 use px_store_rows::{Embedded, MemoryRows};
 use rig::{AnyBrain, BEGIN, Rig, SCOPE, status};
+use tokio::sync::Semaphore;
 
 const LEASE: Duration = Duration::from_secs(3);
 
 /// Endpoints enough for both nodes to have some.
 const ENDPOINTS: usize = 24;
+
+/// Deliveries to one endpoint, as many as open its breaker and one more.
+const RUNS: usize = 6;
 
 /// A cluster in which every member takes every slot for its own.
 struct EverybodyHasAll(MemoryMember);
@@ -108,69 +114,100 @@ fn url(number: usize) -> String {
     format!("https://receiver-{number}.example/hook")
 }
 
-/// How often each of many endpoints was asked, by the first node and by the second.
-async fn asked(view: fn(MemoryMember) -> Arc<dyn Cluster>) -> [Vec<usize>; 2] {
+/// Requests that are under way until the test answers all of them, with 500.
+#[derive(Clone)]
+struct Held(Arc<Semaphore>);
+
+impl Transport for Held {
+    fn send(&self, _: Request) -> BoxFuture<'static, Result<Answer, Failure>> {
+        let answers = Arc::clone(&self.0);
+        Box::pin(async move {
+            answers.acquire().await.unwrap().forget();
+            status(500)
+        })
+    }
+}
+
+/// A second sender that has sent what was its own to send, stands still, and is
+/// ended; the first one sends what is due then; the answers to the second one's
+/// requests come at last. How often the first one was asked to send, and how
+/// often the second one was, after that.
+struct Late {
+    nodes: Nodes,
+    sent: (usize, usize),
+}
+
+async fn late(view: fn(MemoryMember) -> Arc<dyn Cluster>, endpoints: &[String], runs: usize) -> Late {
     let mut nodes = Nodes::new(view).await;
-    for number in 0..ENDPOINTS {
-        nodes.rigs[0].hook(|spec| spec.url = url(number)).await;
+    for url in endpoints {
+        nodes.rigs[0].hook(|spec| spec.url.clone_from(url)).await;
     }
-    nodes.rigs[0].start().await;
-    // Both look for what is due before one of them has sent it.
-    let jobs = [nodes.rigs[0].take().await, nodes.rigs[1].take().await];
-    for (rig, jobs) in nodes.rigs.iter_mut().zip(jobs) {
-        for job in jobs {
-            let report = job.run(&rig.parts).await;
-            rig.desk.done(report);
-        }
+    for _ in 0..runs {
+        nodes.rigs[0].start().await;
     }
-    let mut asked = [Vec::new(), Vec::new()];
-    for (asked, rig) in asked.iter_mut().zip(&mut nodes.rigs) {
-        let sent = rig.drain().await;
-        let times = |number| sent.iter().filter(|request| request.url.as_str() == url(number)).count();
-        *asked = (0..ENDPOINTS).map(times).collect();
+    let held = Held(Arc::new(Semaphore::new(0)));
+    let parts = SenderContext { transport: Arc::new(held.clone()), ..nodes.rigs[1].parts.clone() };
+    let jobs = nodes.rigs[1].next_jobs().await;
+    let under_way: Vec<_> = jobs
+        .into_iter()
+        .map(|job| {
+            let parts = parts.clone();
+            tokio::spawn(async move { job.run(&parts).await })
+        })
+        .collect();
+    // Each of them gets as far as its answer.
+    tokio::task::yield_now().await;
+    let second = under_way.len();
+    nodes.second_stalls().await;
+    let first = nodes.rigs[0].drain().await.len();
+    held.0.add_permits(second);
+    for job in under_way {
+        let report = job.await.unwrap();
+        nodes.rigs[1].scheduler.done(report);
+        let _ = nodes.rigs[1].next_jobs().await;
     }
-    asked
+    nodes.rigs[1].scheduler.saved().await;
+    Late { nodes, sent: (first, second) }
 }
 
 #[tokio::test]
 async fn each_endpoint_is_sent_to_by_one_node() {
-    let [one, other] = asked(as_it_is).await;
-    assert!(one.iter().zip(&other).all(|(one, other)| one + other == 1), "{one:?} {other:?}");
-    assert!(one.contains(&1) && other.contains(&1), "both have their share");
-    let [one, other] = asked(everybody_has_all).await;
-    assert!(
-        one.iter().zip(&other).all(|(one, other)| one + other == 2),
-        "a cluster without slots is noticed"
-    );
+    let endpoints: Vec<String> = (0..ENDPOINTS).map(url).collect();
+    for (view, most) in [(as_it_is as fn(_) -> _, 1), (everybody_has_all, 2)] {
+        let mut nodes = Nodes::new(view).await;
+        for url in &endpoints {
+            nodes.rigs[0].hook(|spec| spec.url.clone_from(url)).await;
+        }
+        nodes.rigs[0].start().await;
+        // Both look for what is due before one of them has sent it.
+        let jobs = (nodes.rigs[0].next_jobs().await.len(), nodes.rigs[1].next_jobs().await.len());
+        assert_eq!(jobs.0 + jobs.1, most * ENDPOINTS, "a cluster without slots is noticed");
+        assert!(jobs.0 > 0 && jobs.1 > 0, "both have their share");
+    }
 }
 
-/// Whether a breaker is kept that a node opened after it had lost the endpoint.
-async fn keeps_a_breaker_of_who_lost_it(view: fn(MemoryMember) -> Arc<dyn Cluster>) -> bool {
-    let mut nodes = Nodes::new(view).await;
-    let slot = |number| Slot::of_lane(lane_of(&url(number)).0);
-    let number = (0..).find(|number| nodes.members[1].slot(slot(*number)).is_some()).unwrap();
-    nodes.rigs[0].hook(|spec| spec.url = url(number)).await;
-    for _ in 0..10 {
-        nodes.rigs[0].start().await;
-    }
-    nodes.rigs[1].receive(|_| status(500));
-    let late = nodes.rigs[1].take().await;
-    assert!(late.len() >= 5, "{}", late.len());
-    nodes.second_stalls().await;
-    assert_eq!(nodes.rigs[0].drain().await.len(), 10, "the first one sends what is due");
-    for job in late {
-        let report = job.run(&nodes.rigs[1].parts).await;
-        nodes.rigs[1].desk.done(report);
-    }
-    nodes.rigs[1].desk.saved().await;
-    let lane = lane_of(&url(number)).0;
-    nodes.rigs[0].store.outbox().endpoint(SCOPE, lane).await.unwrap().is_some()
+/// How many attempts are recorded of deliveries that one node was sending when it
+/// lost their endpoint, and whether the breaker that it opened is kept.
+async fn said_by_who_lost_it(view: fn(MemoryMember) -> Arc<dyn Cluster>) -> (u32, bool) {
+    let probe = Nodes::new(as_it_is).await;
+    let is_second = |number: &usize| {
+        let slot = Slot::of_lane(lane_of(&url(*number)).0);
+        probe.members[1].slot(slot).is_some()
+    };
+    let url = url((0..).find(is_second).unwrap());
+    let late = late(view, std::slice::from_ref(&url), RUNS).await;
+    assert_eq!(late.sent, (RUNS, RUNS), "what was under way is sent by both, as after a death");
+    let first = &late.nodes.rigs[0];
+    let attempts = first.all().await.iter().map(|outgoing| outgoing.attempts).sum();
+    let endpoint = first.store.outbox().endpoint(SCOPE, lane_of(&url).0).await.unwrap();
+    (attempts, endpoint.is_some())
 }
 
 #[tokio::test]
 async fn who_has_lost_an_endpoint_says_nothing_of_it_any_more() {
-    assert!(!keeps_a_breaker_of_who_lost_it(as_it_is).await);
-    assert!(keeps_a_breaker_of_who_lost_it(everybody_has_all).await, "a commit without an epoch is noticed");
+    let runs = u32::try_from(RUNS).unwrap();
+    assert_eq!(said_by_who_lost_it(as_it_is).await, (runs, false));
+    assert_eq!(said_by_who_lost_it(everybody_has_all).await, (2 * runs, true), "a commit without an epoch");
 }
 
 #[tokio::test]

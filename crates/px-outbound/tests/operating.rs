@@ -6,8 +6,9 @@ mod rig;
 use std::time::Duration;
 
 use px_core::Clock as _;
+use px_core::hook::{RetryPolicy, Source};
 use px_outbound::operate::{Recovery, Spec};
-use px_store::outbox::{OutgoingState, RetryPolicy, Source};
+use px_store::outbox::OutgoingState;
 use rig::{BEGIN, Rig, SCOPE, URL, header, kinds, status};
 use secrecy::SecretString;
 
@@ -113,9 +114,9 @@ async fn hooks_3_no_secret_is_printed_and_a_lost_key_is_an_attempt_that_says_so(
     assert!(!shown.contains("MfKQ9r8") && !shown.contains("hunter2"));
     rig.parts.vault = px_outbound::vault::Vault::forgetful();
     rig.start().await;
-    let jobs = rig.take().await;
+    let jobs = rig.next_jobs().await;
     let report = jobs[0].run(&rig.parts).await;
-    rig.desk.done(report);
+    rig.scheduler.done(report);
     let kept = rig.of(hook.id).await.remove(0);
     let attempt = rig.store.outbox().attempts(SCOPE, kept.id, 0, 1).await.unwrap().remove(0);
     assert_eq!(attempt.error.as_deref(), Some("unsendable"));

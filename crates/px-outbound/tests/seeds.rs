@@ -1,5 +1,5 @@
-//! HOOKS section 6, the part that is about sending: what others did wrong, each
-//! as a test that px does not. What is about receiving is in px-receive; bursts
+//! docs/hooks.md, the part that is about sending: what others did wrong, each
+//! as a test that px does not. What is about receiving is in px-callbacks; bursts
 //! and neighbours over the real binary are in `tests/hooks.rs`.
 
 mod rig;
@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use px_core::Clock as _;
-use px_outbound::breaker::{FIRST_PAUSE, LONGEST_PAUSE, OPENS_AFTER};
-use px_store::outbox::{Hook, OutgoingState, RetryPolicy};
+use px_core::hook::{Hook, RetryPolicy};
+use px_outbound::{FIRST_PAUSE, LONGEST_PAUSE, OPENS_AFTER};
+use px_store::outbox::OutgoingState;
 use rig::{Rig, header, kinds, status};
 
 /// The next process over the same rows, and with the key that was kept.
@@ -201,5 +202,5 @@ async fn hooks_6_workers_asleep_in_backoff() {
     rig.drain().await;
     let states = rig.states(healthy.id).await;
     assert_eq!((states.len(), states.iter().all(|state| *state == OutgoingState::Delivered)), (600, true));
-    assert_eq!(rig.desk.in_flight(), 0, "nothing sleeps with a slot in its hands");
+    assert_eq!(rig.scheduler.in_flight(), 0, "nothing sleeps with a slot in its hands");
 }

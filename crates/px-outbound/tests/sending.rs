@@ -1,5 +1,5 @@
-//! HOOKS section 4 in virtual time: the whole way of deliveries, through the
-//! desk and the rows, with a receiver that is a function.
+//! docs/hooks.md in virtual time: the whole way of deliveries, through the
+//! scheduler and the rows, with a receiver that is a function.
 
 mod rig;
 
@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use px_core::hook::{DisabledBy, RetryPolicy, Source};
 use px_core::{Clock as _, Timestamp};
 use px_outbound::operate::Spec;
 use px_outbound::transport::{Answer, Class, Failure};
-use px_outbound::{operate, schedule};
-use px_store::outbox::{DisabledBy, OutgoingState, RetryPolicy, Source, Timing};
+use px_outbound::{operate, retry_delay, retry_tries};
+use px_store::outbox::{OutgoingState, Timing};
 use rig::{BEGIN, Rig, SCOPE, URL, body, header, kinds, status};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -24,7 +25,7 @@ async fn hooks_4_the_whole_table_is_walked_with_jitter_and_the_same_bytes_and_th
     rig.start().await;
     let policy = RetryPolicy::default();
     let (mut at, mut first) = (BEGIN, None);
-    for used in 0..schedule::tries(&policy) {
+    for used in 0..retry_tries(&policy) {
         if used > 0 {
             // The breaker never opens for less than the schedule waits here.
             while rig.of(hook.id).await[0].due.is_some_and(|due| due > rig.clock.now()) {
@@ -32,7 +33,7 @@ async fn hooks_4_the_whole_table_is_walked_with_jitter_and_the_same_bytes_and_th
             }
         }
         let now = rig.clock.now();
-        let delay = schedule::delay(&policy, used).unwrap();
+        let delay = retry_delay(&policy, used).unwrap();
         if used > 0 {
             assert!(
                 now >= at.after(delay * 4 / 5) && now <= at.after(delay * 6 / 5),
@@ -136,29 +137,29 @@ async fn hooks_4_an_open_breaker_parks_in_order_and_burns_no_retry() {
             assert!(rig.drain().await.is_empty());
         }
     }
-    let jobs = rig.take().await;
+    let jobs = rig.next_jobs().await;
     assert_eq!(jobs.len(), 1, "half open: one probe");
     let report = jobs[0].run(&rig.parts).await;
-    rig.desk.done(report);
-    assert!(rig.drain().await.len() == 1 && rig.take().await.is_empty(), "it failed: parked again");
+    rig.scheduler.done(report);
+    assert!(rig.drain().await.len() == 1 && rig.next_jobs().await.is_empty(), "it failed: parked again");
     rig.receive(|_| status(200));
     let again = rig.operator.stats(hook.id).await.unwrap().parked_until.expect("it is open again");
     rig.clock.set(again);
     let mut widths = Vec::new();
     loop {
-        let jobs = rig.take().await;
+        let jobs = rig.next_jobs().await;
         if jobs.is_empty() {
             break;
         }
         widths.push(jobs.len());
         for job in jobs {
             let report = job.run(&rig.parts).await;
-            rig.desk.done(report);
+            rig.scheduler.done(report);
         }
     }
     assert_eq!(widths[0], 1, "one probe, then a ramp: {widths:?}");
     assert!(widths[1] == 2 && widths[2] > 2, "{widths:?}");
-    rig.desk.saved().await;
+    rig.scheduler.saved().await;
     let lane = rig.of(hook.id).await[0].lane;
     let endpoint = rig.store.outbox().endpoint(SCOPE, lane).await.unwrap();
     assert_eq!(endpoint, None, "closed: nothing is kept of an endpoint that is well");
@@ -267,9 +268,9 @@ async fn hooks_4_a_job_that_breaks_off_is_taken_up_again_after_a_rest_and_not_at
     let mut rig = Rig::new();
     let hook = rig.hook(|spec| spec.events = vec!["run.started".into()]).await;
     rig.start().await;
-    let jobs = rig.take().await;
-    rig.desk.lost(jobs[0]);
-    assert!(rig.take().await.is_empty(), "it would go on for ever");
+    let jobs = rig.next_jobs().await;
+    rig.scheduler.lost(jobs[0]);
+    assert!(rig.next_jobs().await.is_empty(), "it would go on for ever");
     assert!(rig.wait().await && rig.clock.now() <= BEGIN.after(Duration::from_secs(1)));
     assert_eq!(rig.drain().await.len(), 1);
     assert_eq!(rig.states(hook.id).await, [OutgoingState::Delivered]);
@@ -290,16 +291,16 @@ async fn hooks_4_when_slots_are_scarce_every_endpoint_gets_its_turn() {
     for _ in 0..20 {
         rig.start().await;
     }
-    rig.desk = px_outbound::send::Desk::new(rig.parts.clone(), SLOTS);
+    rig.scheduler = px_outbound::Scheduler::new(rig.parts.clone(), SLOTS);
     let mut first = std::collections::BTreeSet::new();
     let mut sent = 0;
     // Everybody has been served before anybody is done.
     while first.len() < LANES {
-        let jobs = rig.take().await;
+        let jobs = rig.next_jobs().await;
         assert!(!jobs.is_empty() && jobs.len() <= SLOTS, "{} jobs after {sent}", jobs.len());
         for job in jobs {
             let report = job.run(&rig.parts).await;
-            rig.desk.done(report);
+            rig.scheduler.done(report);
             let outgoing = rig.store.outbox().outgoing(SCOPE, job.delivery()).await.unwrap().unwrap();
             first.insert(outgoing.lane);
             sent += 1;

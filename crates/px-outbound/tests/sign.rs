@@ -12,8 +12,8 @@ use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signature, VerifyingKey};
 use http::HeaderMap;
 use px_core::Timestamp;
+use px_core::hook::Signing;
 use px_outbound::sign::{self, MAX_KEYS, Message, Signer, carries_several};
-use px_store::outbox::Signing;
 use secrecy::{ExposeSecret as _, SecretString};
 
 const SHARED: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";

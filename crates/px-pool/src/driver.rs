@@ -45,7 +45,7 @@ impl Driver {
         &self.handle
     }
 
-    /// Whether users' code has spawned tasks that have not ended.
+    /// Returns whether users' code has spawned tasks that have not ended.
     pub(crate) fn has_tasks(handle: &Handle) -> bool {
         handle.metrics().num_alive_tasks() > 0
     }

@@ -64,7 +64,7 @@ impl<T> Execution<T> {
         Self(Inner::Pooled { task: Some(task), result, is_first: true })
     }
 
-    /// Whether its code has not yielded for [`STALLED`](crate::STALLED).
+    /// Returns whether its code has not yielded for [`STALLED`](crate::STALLED).
     #[must_use]
     pub fn is_stalled(&self) -> bool {
         match &self.0 {

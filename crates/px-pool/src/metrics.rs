@@ -1,6 +1,6 @@
 //! Figures of the pool.
 
-use px_core::metrics::{Counter, Kind, Metric};
+use px_metrics::{Counter, Kind, Metric};
 
 /// Polls that took longer than the bound after which a thread is replaced.
 pub(crate) static BLOCKED: Counter = Counter::new();

@@ -195,7 +195,7 @@ impl Pool {
         self.stalled().into_iter().find(is_this).map(|stalled| stalled.time)
     }
 
-    /// Whether as many executions of this kind hold a thread without yielding as
+    /// Returns whether as many executions of this kind hold a thread without yielding as
     /// may, so that one more has to be refused. Only handlers are refused;
     /// steps have their places.
     #[must_use]
@@ -215,7 +215,7 @@ impl Pool {
         })
     }
 
-    /// Whether an operator has to look: as many steps are written off as may
+    /// Returns whether an operator has to look: as many steps are written off as may
     /// be, so that those which are written off now keep their places until they
     /// yield; or tasks that users' code spawned keep every worker, so that its
     /// timers and sockets stand still. A restart ends both.

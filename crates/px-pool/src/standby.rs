@@ -7,7 +7,9 @@
 //! yielding its core, the other by not waiting at all where that was in vain.
 
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use px_core::Stopwatch;
 
 /// The time for which a thread without a task stays awake.
 const AWAKE: Duration = Duration::from_micros(100);
@@ -66,7 +68,7 @@ impl Standby {
         self.awake.load(Ordering::SeqCst) > 0
     }
 
-    /// Whether a thread sleeps and none is awake.
+    /// Returns whether a thread sleeps and none is awake.
     pub(crate) fn may_wake(&self) -> bool {
         !self.is_awake() && self.idle.load(Ordering::Relaxed) > 0
     }
@@ -79,7 +81,7 @@ impl Standby {
 
     /// Returns when a task is queued, or after [`AWAKE`].
     pub(crate) fn watch(&self) {
-        let begun = Instant::now();
+        let begun = Stopwatch::start();
         while self.queued.load(Ordering::SeqCst) == 0 && begun.elapsed() < AWAKE {
             turn();
             // Whatever else could run on this core does.
@@ -102,7 +104,7 @@ impl Standby {
             self.credit.store(credit - 1, Ordering::Relaxed);
             return;
         }
-        let begun = Instant::now();
+        let begun = Stopwatch::start();
         while !is_over() {
             if begun.elapsed() >= STAY {
                 // After a probe that failed it is left off once more.

@@ -70,7 +70,7 @@ impl<S, R> Collecting<S, R> {
         Self { state, request, response: PhantomData }
     }
 
-    /// Leaves alone what was queued before the wait was opened (RULES 6).
+    /// Leaves alone what was queued before the wait was opened (docs/rules.md#6).
     pub fn fresh(self) -> Self {
         Self { request: self.request.fresh(), ..self }
     }

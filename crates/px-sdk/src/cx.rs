@@ -1,4 +1,4 @@
-//! What a step is given beside its state: who it is, and what it may ask of
+//! Context of a step beside its state: who it is, and what it may ask of
 //! the engine.
 
 use std::collections::HashSet;
@@ -36,7 +36,7 @@ pub trait StepPort: Send + Sync {
     /// Commits a report of progress.
     fn emit(&self, name: String, data: Value, durable: bool) -> PortFuture<'_, Result<()>>;
 
-    /// Whether the run was cancelled, or taken over by another process.
+    /// Returns whether the run was cancelled, or taken over by another process.
     fn is_cancelled(&self) -> bool;
 
     /// Resolves when that happens.
@@ -53,7 +53,7 @@ struct Inner {
     port: Arc<dyn StepPort>,
 }
 
-/// What the engine says about a step when it runs it.
+/// Facts of the engine about the step that it runs.
 #[derive(Debug, Clone)]
 pub struct StepContext {
     /// The run.
@@ -139,7 +139,7 @@ impl Cx {
     ///
     /// # Errors
     /// The effect's own; a value that is no JSON; a name that was used before
-    /// in this execution (RULES 15); a run that was cancelled meanwhile.
+    /// in this execution (docs/rules.md#15); a run that was cancelled meanwhile.
     pub async fn once<T, F, Fut>(&self, name: &str, effect: F) -> Result<T>
     where
         T: Serialize + DeserializeOwned,
@@ -215,7 +215,7 @@ impl Cx {
         self.0.about.item
     }
 
-    /// Whether the run was cancelled while this step runs: nothing that it
+    /// Returns whether the run was cancelled while this step runs: nothing that it
     /// does can be committed any more. It has a moment to clean up, and is
     /// then dropped where it stands.
     #[must_use]
@@ -240,7 +240,7 @@ pub struct Emit<'a> {
 }
 
 impl Emit<'_> {
-    /// Lets outbound hooks keep it and try it again like any other event (RULES 48).
+    /// Lets outbound hooks keep it and try it again like any other event (docs/rules.md#48).
     pub fn durable(mut self) -> Self {
         self.durable = true;
         self

@@ -1,10 +1,10 @@
-//! How a webhook says what a repetition is, where its provider sends no id
-//! (RULES 19). Without either there is no deduplication: two people may both
+//! Declaration of what a repetition is, where its provider sends no id
+//! (docs/rules.md#19). Without either there is no deduplication: two people may both
 //! answer "yes".
 
 use std::time::Duration;
 
-/// What makes two deliveries the same one. For the option `dedup` of
+/// Rule by which two deliveries are the same one. For the option `dedup` of
 /// [`webhook!`](crate::webhook); it takes the place of the provider's id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dedup(pub(crate) Rule);
@@ -22,7 +22,7 @@ pub fn body(window: Duration) -> Dedup {
     Dedup(Rule::Body(window))
 }
 
-/// What is at this JSON pointer (RFC 6901) of the parsed body is the id.
+/// Returns what is at this JSON pointer (RFC 6901) of the parsed body is the id.
 pub fn path(pointer: impl Into<String>) -> Dedup {
     Dedup(Rule::Path(pointer.into()))
 }

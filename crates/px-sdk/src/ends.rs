@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::brain::{AwaitedResult, Brain};
 use crate::wait::On;
 
-/// How another run ended.
+/// End of another run.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum RunEnd<T> {

@@ -1,9 +1,9 @@
-//! The error that steps and handlers return (RULES 39). It takes any error by
+//! The error that steps and handlers return (docs/rules.md#39). It takes any error by
 //! `?`; it is no `std::error::Error` itself, which is what makes that possible.
 
 use std::fmt;
 
-/// What a step or a handler failed with.
+/// Error of a step or a handler.
 pub struct Error {
     name: String,
     message: String,
@@ -43,13 +43,13 @@ impl Error {
         &self.message
     }
 
-    /// What caused it, outermost first.
+    /// Returns what caused it, outermost first.
     #[must_use]
     pub fn causes(&self) -> &[String] {
         &self.causes
     }
 
-    /// Whether no retry can mend it.
+    /// Returns whether no retry can mend it.
     #[must_use]
     pub fn is_permanent(&self) -> bool {
         self.is_permanent

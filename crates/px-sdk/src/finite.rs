@@ -1,6 +1,6 @@
 //! Numbers that JSON does not have: `serde_json` writes NaN and the infinities
 //! as `null`, and whoever reads that back gets something else, or nothing at
-//! all. Here they are an error, where they are made (RULES 33).
+//! all. Here they are an error, where they are made (docs/rules.md#33).
 
 use std::fmt;
 

@@ -12,10 +12,10 @@ use serde_json::{Map, Value};
 use crate::error::Result;
 use crate::wait::On;
 
-/// What stays as it is in a query's value (RFC 3986, unreserved).
+/// Characters that stay as they are in a query's value (RFC 3986, unreserved).
 const UNRESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// What somebody filled in: a text a field, or several where a name came more
+/// Form that somebody filled in: a text a field, or several where a name came more
 /// than once or ends in `[]`, which is not part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
@@ -60,7 +60,7 @@ pub fn on(identifier: impl Into<String>, token: impl Into<String>) -> On<Form> {
     On::registered(FORM_SLUG, identifier.into(), crate::__private::fingerprint::<Form>()).token(token)
 }
 
-/// Where the page's form posts to, below px's own URL:
+/// Returns where the page's form posts to, below px's own URL:
 /// `<form method="post" action="https://px.example{path}">`.
 #[must_use]
 pub fn path(identifier: &str, token: &str) -> String {

@@ -1,4 +1,4 @@
-//! How a response type reads itself from what the run log gives: a plain type
+//! Reading of a response type from what the run log gives: a plain type
 //! from the response, the union types by which registration answered. They ask
 //! for the latter by names that only they use.
 

@@ -1,4 +1,4 @@
-//! What a webhook's handler says about an event.
+//! Decisions of a webhook's handler about an event.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::brain::{Brain, start_of};
 use crate::error::{Error, Result};
 
-/// What is to become of an event: it resumes a run, starts one, both by
+/// Decision about an event: it resumes a run, starts one, both by
 /// turns, or is ignored. `R` is the webhook's response type.
 #[must_use = "an event goes where the handler's return value says"]
 #[derive(Debug)]
@@ -57,7 +57,7 @@ pub struct RawInbound {
     pub start: Option<(String, Value)>,
     /// Why the event is ignored.
     pub ignored: Option<String>,
-    /// What to answer instead of px's own reply.
+    /// Reply instead of px's own.
     pub reply: Option<Reply>,
     /// The provider's id of this event, if it has one of its own.
     pub provider_id: Option<String>,
@@ -87,7 +87,7 @@ impl<R> Inbound<R> {
     }
 
     /// If no run waits, starts one of this brain, which then owns the
-    /// identifier: later events are kept for it until it ends (RULES 4).
+    /// identifier: later events are kept for it until it ends (docs/rules.md#4).
     pub fn or_start<I: Serialize, O>(self, brain: impl FnOnce() -> Brain<I, O>, input: I) -> Self {
         self.map(|mut raw| {
             raw.start = Some(start_of(brain().title(), &input)?);
@@ -119,7 +119,7 @@ impl<R> Inbound<R> {
         })
     }
 
-    /// What the handler decided, types gone: for a test of a handler.
+    /// Returns what the handler decided, types gone: for a test of a handler.
     ///
     /// # Errors
     /// A response or an input that is not written as a JSON object.
@@ -127,7 +127,7 @@ impl<R> Inbound<R> {
         self.raw.as_ref()
     }
 
-    /// The token that a wait can demand (RULES 10).
+    /// The token that a wait can demand (docs/rules.md#10).
     pub fn token(self, token: impl Into<String>) -> Self {
         self.map(|mut raw| {
             raw.token = Some(token.into());
@@ -155,7 +155,7 @@ fn object<T: Serialize>(what: &str, value: &T) -> Result<Value> {
     }
 }
 
-/// What a handler may return: one [`Inbound`], or several for a request that
+/// Result that a handler may return: one [`Inbound`], or several for a request that
 /// carries several events.
 pub trait IntoInbounds<R> {
     #[doc(hidden)]

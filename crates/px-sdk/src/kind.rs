@@ -2,7 +2,7 @@
 //!
 //! Providers send more kinds of events than a webhook asks for, and invent new
 //! ones. Those are no violation of the payload's schema; a known kind with a
-//! wrong field is (RULES 23). `#[serde(other)]` says that to serde and not to
+//! wrong field is (docs/rules.md#23). `#[serde(other)]` says that to serde and not to
 //! the schema, which would then refuse what serde takes. Tests are below.
 
 use std::borrow::Cow;
@@ -91,7 +91,7 @@ impl<T: JsonSchema> JsonSchema for Kind<T> {
     }
 }
 
-/// Whether the event has one of the schema's tags. Without tags all is known.
+/// Returns whether the event has one of the schema's tags. Without tags all is known.
 fn is_known(schema: &Value, event: &Value) -> bool {
     let Some((tag, branches)) = tagged(schema) else { return true };
     branches.iter().any(|branch| constant(branch, tag).is_some_and(|name| event.get(tag) == Some(name)))

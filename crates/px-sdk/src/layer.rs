@@ -61,7 +61,7 @@ pub type Request = http::Request<Body>;
 /// A reply to it.
 pub type Response = http::Response<Body>;
 
-/// What a layer wraps: the webhook, and the layers within.
+/// Service that a layer wraps: the webhook, and the layers within.
 #[derive(Debug, Clone)]
 pub struct Route(BoxCloneSyncService<Request, Response, BoxError>);
 

@@ -1,4 +1,4 @@
-//! What brains and webhooks are written with. Users reach it through the
+//! Vocabulary that brains and webhooks are written with. Users reach it through the
 //! crate `px`, whose documentation shows it at work.
 //!
 //! Read in this order: a [`brain()`] and what its steps return; what a step
@@ -21,7 +21,6 @@ pub mod layer;
 mod macros;
 mod options;
 mod outcome;
-mod received;
 pub mod registry;
 mod stream;
 mod union;
@@ -49,7 +48,7 @@ pub use macros::__private;
 pub use options::{Retry, StepOptions};
 pub use outcome::{Again, Next, Sleeping, Waiting, sleep, sleep_until, wait_for};
 pub use px_core::Timestamp;
-pub use received::Received;
+pub use px_verify::Received;
 pub use registry::Registry;
 pub use stream::{More, Streaming, stream};
 pub use union::{Either, OneOf, OneOf3, OneOf4, Union, no_entry, read_one_of};

@@ -64,13 +64,13 @@ macro_rules! webhook {
     };
 }
 
-/// What the macros name; no part of the interface.
+/// Items that the macros name; no part of the interface.
 #[doc(hidden)]
 pub mod __private {
     pub use inventory;
     pub use serde::de::{Deserialize, Deserializer, VariantAccess};
 
-    /// A number that changes when the schema of a response type does (RULES 14).
+    /// A number that changes when the schema of a response type does (docs/rules.md#14).
     #[must_use]
     pub fn fingerprint<R: schemars::JsonSchema>() -> u64 {
         fingerprint_of(schemars::schema_for!(R).to_value())

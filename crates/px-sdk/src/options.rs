@@ -1,9 +1,9 @@
-//! What a step may say about itself beside its code: how often it is tried,
+//! Options of a step beside its code: how often it is tried,
 //! how long it may take.
 
 use std::time::Duration;
 
-/// How a step that failed is tried again: exponential backoff with a jitter
+/// Retry of a step that failed: exponential backoff with a jitter
 /// of a fifth either way. Retries are rows with a due time; they survive
 /// restarts, and a crash uses none up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,9 +52,9 @@ impl Retry {
 /// A step's options. By default one attempt, and no limit in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StepOptions {
-    /// How it is tried again.
+    /// Its retry.
     pub retry: Option<Retry>,
-    /// How long one attempt may take.
+    /// Time that one attempt may take.
     pub timeout: Option<Duration>,
 }
 

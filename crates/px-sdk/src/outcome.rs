@@ -1,4 +1,4 @@
-//! What a step returns: the state of the next one, or the state and a wait.
+//! Outcomes of a step: the state of the next one, or the state and a wait.
 
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub struct Waiting<S, R> {
     response: PhantomData<fn() -> R>,
 }
 
-/// What a step of a loop returns: it waits and runs again with the next
+/// Outcome of a step of a loop: it waits and runs again with the next
 /// response, or it is done.
 #[must_use = "a loop goes on only with what the step returns"]
 #[derive(Debug)]
@@ -98,7 +98,7 @@ impl<S, R> Waiting<S, R> {
         Waiting { state: self.state, on, response: PhantomData }
     }
 
-    /// Leaves alone what was queued before the wait was opened (RULES 6).
+    /// Leaves alone what was queued before the wait was opened (docs/rules.md#6).
     pub fn fresh(self) -> Self {
         let on = match self.on {
             Pending::Wait(request) => Pending::Wait(request.fresh()),

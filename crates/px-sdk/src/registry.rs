@@ -66,7 +66,7 @@ impl Source {
         Self { file: normal(&file.replace('\\', "/")), line }
     }
 
-    /// The file's name without folder and ending (RULES 38).
+    /// The file's name without folder and ending (docs/rules.md#38).
     #[must_use]
     pub fn stem(&self) -> &str {
         let name = self.file.rsplit('/').next().unwrap_or(&self.file);
@@ -114,21 +114,21 @@ pub enum RegistryError {
     DuplicateSlug {
         /// The slug.
         slug: String,
-        /// Where they are.
+        /// Places of their definitions.
         sources: Vec<Source>,
     },
     /// Two brains have one title.
     DuplicateTitle {
         /// The title.
         title: String,
-        /// Where they are.
+        /// Places of their definitions.
         sources: Vec<Source>,
     },
     /// A slug that cannot be the last part of a URL, or that px keeps for itself.
     BadSlug {
         /// The slug.
         slug: String,
-        /// Where it is.
+        /// Its place.
         source: Source,
     },
     /// Two steps of a brain have one name.
@@ -137,7 +137,7 @@ pub enum RegistryError {
         title: String,
         /// The step.
         step: String,
-        /// Where the brain is.
+        /// Place of the brain's definition.
         source: Source,
     },
     /// Nothing is registered.
@@ -259,7 +259,7 @@ impl Registry {
 
     /// Every brain that a text can mean; case does not count. The one of
     /// exactly this title, else those whose file is called so, else those with
-    /// the text in title, file name or description (API.md section 3).
+    /// the text in title, file name or description (docs/api.md).
     #[must_use]
     pub fn find(&self, text: &str) -> Vec<&Registered<Arc<BrainDef>>> {
         let wanted = text.to_lowercase();
@@ -301,7 +301,7 @@ impl Registry {
         true
     }
 
-    /// The fingerprint of a webhook's response schema, as waits store it (RULES 14).
+    /// The fingerprint of a webhook's response schema, as waits store it (docs/rules.md#14).
     #[must_use]
     pub fn response_fingerprint(&self, slug: &str) -> Option<u64> {
         self.responses.get(slug).copied()
@@ -359,7 +359,7 @@ fn duplicate_step(def: &BrainDef) -> Option<(String, String)> {
     None
 }
 
-/// `[a-z0-9][a-z0-9-]{0,62}`, and not one of px's own words (RULES 22).
+/// `[a-z0-9][a-z0-9-]{0,62}`, and not one of px's own words (docs/rules.md#22).
 fn is_slug(slug: &str) -> bool {
     let bytes = slug.as_bytes();
     (1..=63).contains(&bytes.len())

@@ -18,7 +18,7 @@ pub struct Streaming<S, R> {
     response: PhantomData<fn() -> R>,
 }
 
-/// What the step that takes a stream's responses returns.
+/// Outcome of the step that takes a stream's responses.
 #[must_use = "a stream goes on only with what the step returns"]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum More<S, T> {
@@ -44,7 +44,7 @@ impl<S, R> Streaming<S, R> {
         Streaming { state: self.state, request: self.request.timeout(after), response: PhantomData }
     }
 
-    /// Leaves alone what was queued before the stream was opened (RULES 6).
+    /// Leaves alone what was queued before the stream was opened (docs/rules.md#6).
     pub fn fresh(self) -> Self {
         Self { request: self.request.fresh(), ..self }
     }

@@ -1,4 +1,4 @@
-//! What a step can wait for, and what it gets: one webhook, or a list of one
+//! Waits of a step, and what it gets: one webhook, or a list of one
 //! webhook, each with a timeout; unions of several are in [`super::union`].
 //!
 //! A response reaches the next step as a `Given` of the run log. A plain
@@ -35,7 +35,7 @@ impl<R> On<R> {
         Self { registration: Registration { key, token: None, schema }, response: PhantomData }
     }
 
-    /// Where runs meet runs; there the response has no schema of a webhook.
+    /// Returns where runs meet runs; there the response has no schema of a webhook.
     pub(crate) fn at(key: KeyId) -> Self {
         Self { registration: Registration { key, token: None, schema: 0 }, response: PhantomData }
     }
@@ -147,16 +147,16 @@ impl<'de, R: Deserialize<'de>> Deserialize<'de> for Timed<R> {
     }
 }
 
-/// What a step asked to wait for, before the engine gives it an id and a time.
+/// Wait that a step asked for, before the engine gives it an id and a time.
 #[derive(Debug, Clone)]
 pub struct WaitRequest {
-    /// What to listen to.
+    /// Webhooks to listen to.
     pub registrations: Vec<Registration>,
     /// When the wait ends by itself.
     pub timeout: Option<Duration>,
     /// When the wait ends by itself, as a point in time.
     pub until: Option<Timestamp>,
-    /// Whether it leaves alone what was queued before it.
+    /// True if it leaves alone what was queued before it.
     pub fresh: bool,
     /// When it has what it needs.
     pub mode: WaitMode,

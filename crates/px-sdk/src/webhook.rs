@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use px_verify::Received;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,13 +17,12 @@ use crate::dedup::{Dedup, Rule};
 use crate::error::{Error, Result};
 use crate::inbound::{IntoInbounds, RawInbound};
 use crate::layer;
-use crate::received::Received;
 use crate::verify::{Key, Keyring, Source, Verification};
 
-/// How long an event is kept for a wait to come, if the webhook does not say (RULES 6).
+/// Time that an event is kept for a wait to come, if the webhook does not say (docs/rules.md#6).
 pub const DEFAULT_EARLY: Duration = Duration::from_hours(24);
 
-/// How many events one key queues, if the webhook does not say.
+/// Number of events one key queues, if the webhook does not say.
 pub const DEFAULT_QUEUE_LIMIT: u32 = 1_000;
 
 /// Why a handler gave no answer.
@@ -43,21 +43,21 @@ type ErasedHandler = Arc<dyn Fn(Arc<Received>, Value) -> HandlerFuture + Send + 
 pub struct WebhookDef {
     /// The last part of its URL, unique in the project.
     pub slug: String,
-    /// What it is for.
+    /// Its purpose.
     pub description: String,
     /// The JSON Schema of its payload; `None` takes anything.
     pub payload_schema: Value,
     /// The JSON Schema of its response.
     pub response_schema: Value,
-    /// How senders are verified, and what their provider does.
+    /// Verification of senders, and the behaviour of their provider.
     pub verification: Verification,
-    /// How long an event is kept for a wait to come; `None` keeps nothing.
+    /// Time that an event is kept for a wait to come; `None` keeps nothing.
     pub early: Option<Duration>,
-    /// How many events one key queues.
+    /// Number of events one key queues.
     pub queue_limit: u32,
-    /// Whether a payload that does not fit is answered 202 instead of 422.
+    /// True if a payload that does not fit is answered 202 instead of 422.
     pub accepts_invalid: bool,
-    /// Equal bodies within this time are one delivery (RULES 19). Ids of the
+    /// Equal bodies within this time are one delivery (docs/rules.md#19). Ids of the
     /// provider's do not count then.
     pub same_body_within: Option<Duration>,
     /// Secrets that the operator configured beside those of the environment.
@@ -99,7 +99,7 @@ impl WebhookDef {
     }
 }
 
-/// What a sender posts: a type that is read from JSON and has a JSON Schema.
+/// Payload that a sender posts: a type that is read from JSON and has a JSON Schema.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the payload of a webhook",
     label = "not a payload",
@@ -109,7 +109,7 @@ pub trait Payload: DeserializeOwned + JsonSchema + Send + 'static {}
 #[diagnostic::do_not_recommend]
 impl<T: DeserializeOwned + JsonSchema + Send + 'static> Payload for T {}
 
-/// What a waiting step gets: a type that is written and read as a JSON object,
+/// Response that a waiting step gets: a type that is written and read as a JSON object,
 /// and has a JSON Schema.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the response of a webhook",
@@ -171,21 +171,21 @@ impl<P: 'static, R> WebhookBuilder<P, R> {
         self
     }
 
-    /// How senders are verified.
+    /// Sets how senders are verified.
     #[must_use]
     pub fn verify(mut self, verification: Verification) -> Self {
         self.verification = Some(verification);
         self
     }
 
-    /// How long an event is kept for a wait to come. [`Duration::ZERO`] keeps nothing.
+    /// Sets how long an event is kept for a wait to come. [`Duration::ZERO`] keeps nothing.
     #[must_use]
     pub fn early(mut self, window: Duration) -> Self {
         self.early = (!window.is_zero()).then_some(window);
         self
     }
 
-    /// How many events one key queues before the sender is told to come back:
+    /// Sets how many events one key queues before the sender is told to come back:
     /// 1,000 if not said, and at most, since one commit may have to look at all.
     #[must_use]
     pub fn queue_limit(mut self, events: u32) -> Self {
@@ -201,8 +201,8 @@ impl<P: 'static, R> WebhookBuilder<P, R> {
         self
     }
 
-    /// What makes two deliveries the same one, instead of the provider's id:
-    /// `px::dedup::path("/id")` or `px::dedup::body(window)` (RULES 19).
+    /// Sets what makes two deliveries the same one, instead of the provider's id:
+    /// `px::dedup::path("/id")` or `px::dedup::body(window)` (docs/rules.md#19).
     #[must_use]
     pub fn dedup(mut self, dedup: Dedup) -> Self {
         self.dedup = Some(dedup);

@@ -1,4 +1,4 @@
-//! What every route works with.
+//! Context of every route.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,13 +17,13 @@ pub(crate) struct App {
     pub(crate) parts: Parts,
     pub(crate) operator: px_outbound::Operator,
     pub(crate) inputs: BTreeMap<String, Schema>,
-    /// What webhook URLs begin with, without a slash at the end.
+    /// Base of webhook URLs, without a slash at the end.
     pub(crate) base_url: String,
     pub(crate) tokens: crate::access::Tokens,
     /// Serves the API to others though there is no token.
     pub(crate) insecure: bool,
     /// Figures of what is below the store.
-    pub(crate) figures: Vec<&'static [px_core::metrics::Metric]>,
+    pub(crate) figures: Vec<&'static [px_metrics::Metric]>,
     pub(crate) gate: Arc<Gate>,
     /// The webhooks with middleware of their own, by slug.
     pub(crate) layered: std::collections::HashMap<String, px_sdk::layer::Route>,
@@ -51,7 +51,7 @@ impl App {
     }
 
     /// A run by the text of its id. A text that is no id is one that is not
-    /// found (RULES 40).
+    /// found (docs/rules.md#40).
     pub(crate) async fn run(&self, id: &str) -> Result<Option<px_core::Run>, px_store::Error> {
         let Ok(id) = id.parse::<RunId>() else { return Ok(None) };
         Ok(self.store().run(self.parts.scope, id).await?.map(|record| record.run))

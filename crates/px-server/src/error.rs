@@ -1,4 +1,4 @@
-//! What goes wrong: at the start, and in a request to the API. This is the one
+//! Errors at the start, and in a request to the API. This is the one
 //! file that maps a domain refusal to a status and a body.
 
 use axum::Json;
@@ -25,7 +25,7 @@ pub enum StartError {
     Schema {
         /// The brain.
         brain: String,
-        /// What is wrong.
+        /// Reason.
         why: String,
     },
     /// Unverified webhooks, and an address that others can reach.
@@ -65,6 +65,9 @@ pub enum StartError {
     /// The client of outbound hooks cannot be made.
     #[error(transparent)]
     Hooks(px_outbound::guard::Error),
+    /// This process has another key than the secrets of the store.
+    #[error(transparent)]
+    SecretKey(px_outbound::operate::Error),
     /// A hook of the configuration cannot be.
     #[error("a hook of the configuration cannot be: {0}")]
     Hook(px_outbound::operate::Error),

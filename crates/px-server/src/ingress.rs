@@ -22,7 +22,7 @@ use tokio::runtime::Handle;
 use crate::app::Shared;
 use crate::error::ApiError;
 use crate::layered;
-use crate::whole::whole;
+use crate::run_to_completion::run_to_completion;
 
 static ACTION: HeaderName = HeaderName::from_static("px-action");
 static RUN: HeaderName = HeaderName::from_static("px-run-id");
@@ -48,7 +48,7 @@ pub(crate) async fn receive_form(
     enter(app, remote, FORM_SLUG.to_owned(), Door::Form, request).await
 }
 
-/// What a request came in by.
+/// Door by which a request came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Door {
     Webhook,
@@ -133,7 +133,7 @@ where
     let taken = match runtime {
         // Its task goes on as well.
         Some(runtime) => runtime.spawn(work).await.map_err(|error| error.to_string()),
-        None => whole(work).await.map_err(|error| error.to_string()),
+        None => run_to_completion(work).await.map_err(|error| error.to_string()),
     };
     match taken {
         Ok(answer) => respond(answer),
@@ -144,7 +144,7 @@ where
     }
 }
 
-/// What a sender is told whose request went wrong here.
+/// Returns what a sender is told whose request went wrong here.
 pub(crate) fn failed() -> Response {
     ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, Code::HandlerFailed, "Failed to process webhook")
         .into_response()

@@ -25,7 +25,7 @@ use tower::ServiceExt as _;
 use crate::error::ApiError;
 use crate::ingress::{self, Entered};
 
-/// What a layer may take beside the time of the body and the handler.
+/// Time that a layer may take beside that of the body and the handler.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The largest body of a reply that comes through layers, bytes.
@@ -35,7 +35,7 @@ const MAX_REPLY: usize = 4 * 1024 * 1024;
 #[derive(Clone)]
 pub(crate) struct AsItIs;
 
-/// What is known of a request that has entered. Whoever is innermost takes it.
+/// State of a request that has entered. Whoever is innermost takes it.
 #[derive(Clone)]
 struct Ticket(Arc<Mutex<Option<Entered>>>);
 

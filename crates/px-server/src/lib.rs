@@ -7,15 +7,15 @@ mod api;
 mod app;
 mod connections;
 mod error;
+mod error_format;
 mod in_process;
 mod ingress;
 mod layered;
 mod outbound;
-mod plain;
 mod resolve;
+mod run_to_completion;
 mod start;
 mod sweeper;
-mod whole;
 
 pub use access::{TokenError, Tokens};
 pub use connections::ConnectionLimits;

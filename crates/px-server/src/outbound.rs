@@ -4,30 +4,32 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use px_core::hook::{Hook, Source};
 use px_core::{HookId, Scope};
 use px_outbound::format::Links;
 use px_outbound::guard::{Policy, Range, System};
 use px_outbound::operate::{self, Spec};
 use px_outbound::transport::Http;
 use px_outbound::vault::Vault;
-use px_outbound::{Bodies, Limits, Operator, Parts};
-use px_store::outbox::{Hook, Source};
+use px_outbound::{Bodies, Limits, Operator, SenderContext};
 use secrecy::SecretString;
 
 use crate::app::App;
 use crate::error::{ApiError, StartError};
 use crate::start::Options;
 
-/// What is configured of outbound hooks.
+/// Options of outbound hooks.
 #[derive(Debug, Clone)]
 pub struct HookOptions {
-    /// Whether hooks may go to private addresses; by default to this machine's
-    /// own, if and only if px listens there itself (RULES 49).
+    /// True if hooks may go to private addresses; by default to this machine's
+    /// own, if and only if px listens there itself (docs/rules.md#49).
     pub allow_private: Option<bool>,
     /// Ranges of addresses that are open besides.
     pub ranges: Vec<Range>,
-    /// Where secrets rest.
+    /// Vault of secrets at rest.
     pub vault: Vault,
+    /// Makes the vault's key the store's, though secrets rest under another one.
+    pub new_secret_key: bool,
     /// The hooks of the configuration.
     pub hooks: Vec<Spec>,
     /// The sender's bounds.
@@ -40,6 +42,7 @@ impl Default for HookOptions {
             allow_private: None,
             ranges: Vec::new(),
             vault: Vault::forgetful(),
+            new_secret_key: false,
             hooks: Vec::new(),
             limits: Limits::default(),
         }
@@ -69,7 +72,7 @@ pub(crate) async fn prepare(
     let transport = Http::new(policy.clone(), Arc::new(System)).map_err(StartError::Hooks)?;
     let links = Links::below(base_url).unwrap_or_else(Links::none);
     options.store.outbox().render_with(Arc::new(Bodies::new(links)));
-    let operator = Operator::new(Parts {
+    let operator = Operator::new(SenderContext {
         store: Arc::clone(&options.store),
         clock: Arc::clone(&options.clock),
         ids: Arc::clone(&options.ids),
@@ -79,7 +82,17 @@ pub(crate) async fn prepare(
         transport: Arc::new(transport),
         policy,
     });
-    operate::configure(&operator, hooks.hooks.clone()).await.map_err(StartError::Hook)?;
+    operate::prove_key(operator.parts(), hooks.new_secret_key).await.map_err(StartError::SecretKey)?;
+    // This store has one member, so there is nobody whose configuration could differ.
+    operate::configure(&operator, hooks.hooks.clone(), &[]).await.map_err(StartError::Hook)?;
+    for hook in operator.hooks().map_err(StartError::Hook)? {
+        if operate::is_unreadable(&hooks.vault, &hook) {
+            warnings.push(format!(
+                "hook '{}' cannot sign: its secrets were sealed under another key; `px hooks rotate-secret {}` gives it a new one",
+                hook.name, hook.id
+            ));
+        }
+    }
     Ok(operator)
 }
 

@@ -1,4 +1,4 @@
-//! The one brain that a caller means, or why there is none (API.md section 3).
+//! The one brain that a caller means, or why there is none (docs/api.md).
 
 use std::sync::Arc;
 

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use px_core::key::FORM_SLUG;
-use px_core::metrics::Metric;
 use px_core::{Clock, Ids, Scope};
 use px_engine::{Engine, Limits, Parts, Places};
 use px_inbound::verify::{Network, UrlView, local};
 use px_inbound::{
     Endpoint, Gate, GateLimits, InboundContext, Policy, RejectionLimits, Retention, Schema, Setup, Stage,
 };
+use px_metrics::Metric;
 use px_outbound::Sender;
 use px_pool::{Limits as PoolLimits, Pool};
 use px_sdk::Registry;
@@ -28,21 +28,21 @@ use crate::api;
 use crate::app::{App, Shared};
 use crate::connections::{self, ConnectionLimits};
 use crate::error::StartError;
+use crate::error_format;
 use crate::layered;
 use crate::outbound::{self, HookOptions};
-use crate::plain;
 use crate::sweeper;
 
-/// How long requests may go on after the end was asked for (RULES 42).
+/// Time that requests may go on after the end was asked for (docs/rules.md#42).
 const REQUEST_GRACE: Duration = Duration::from_secs(5);
 
-/// How long requests to hooks may go on after the end was asked for.
+/// Time that requests to hooks may go on after the end was asked for.
 const HOOK_GRACE: Duration = Duration::from_secs(5);
 
 /// Looks up an environment variable.
 pub type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
-/// What the operator configures for one webhook.
+/// Options of one webhook.
 #[derive(Debug, Clone, Default)]
 pub struct WebhookOptions {
     /// Its verification and secrets, beside the code's.
@@ -51,47 +51,47 @@ pub struct WebhookOptions {
     pub policy: Policy,
 }
 
-/// What a server is started with.
+/// Options of a server.
 pub struct Options {
     /// The brains and webhooks.
     pub registry: Arc<Registry>,
-    /// Where everything is kept.
+    /// Store of all records.
     pub store: Arc<dyn Store>,
     /// The processes that serve the store with this one.
     pub cluster: Arc<dyn Cluster>,
     /// The address to listen on; port 0 takes any.
     pub bind: SocketAddr,
-    /// What the world reaches this server by, without a slash at the end.
+    /// URL by which the world reaches this server, without a slash at the end.
     pub public_url: Option<String>,
     /// Looks up an environment variable: for secrets.
     pub env: Environment,
-    /// Where the time comes from.
+    /// Source of the time.
     pub clock: Arc<dyn Clock>,
-    /// Where ids come from.
+    /// Source of ids.
     pub ids: Arc<Ids>,
     /// The engine's bounds.
     pub limits: Limits,
     /// The bounds of the threads that users' code runs on.
     pub pool: PoolLimits,
-    /// What the operator configures for single webhooks, by slug.
+    /// Options of single webhooks, by slug.
     pub webhooks: BTreeMap<String, WebhookOptions>,
     /// The peers whose forwarding headers are believed.
     pub proxies: Vec<Network>,
-    /// How many webhook requests are inside at once, and what they hold.
+    /// Number of webhook requests that are inside at once, and what they hold.
     pub gate: GateLimits,
-    /// How many connections there are at once, and how long they may wait.
+    /// Number of connections at once, and how long they may wait.
     pub connections: ConnectionLimits,
-    /// How long the inbox keeps what.
+    /// Times for which the inbox keeps what.
     pub retention: Retention,
-    /// How many rejected webhook requests leave a record.
+    /// Number of rejected webhook requests that leave a record.
     pub rejections: RejectionLimits,
-    /// How many header lines a webhook request may have.
+    /// Number of header lines a webhook request may have.
     pub max_headers: usize,
     /// The largest body of a webhook, bytes.
     pub max_body: usize,
-    /// How long the body of a webhook may take to come.
+    /// Time that the body of a webhook may take to come.
     pub body_timeout: Duration,
-    /// How long running steps may go on after the end was asked for (RULES 42).
+    /// Time that running steps may go on after the end was asked for (docs/rules.md#42).
     pub shutdown_grace: Duration,
     /// Outbound hooks.
     pub hooks: HookOptions,
@@ -205,10 +205,10 @@ pub async fn start(mut options: Options) -> Result<Running, StartError> {
 
 /// Every route, in the form that users see.
 pub(crate) fn router(app: Shared) -> axum::Router {
-    api::router(app).layer(axum::middleware::map_response(plain::give_form))
+    api::router(app).layer(axum::middleware::map_response(error_format::as_json_error))
 }
 
-/// What the options say, found to be in order.
+/// Options that were found to be in order.
 pub(crate) struct Checked {
     endpoints: Vec<Endpoint>,
     policies: HashMap<String, Policy>,
@@ -353,13 +353,13 @@ impl Running {
         self.address
     }
 
-    /// What webhook URLs begin with.
+    /// Returns what webhook URLs begin with.
     #[must_use]
     pub fn base_url(&self) -> &str {
         &self.base_url
     }
 
-    /// What an operator should know.
+    /// Returns what an operator should know.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings

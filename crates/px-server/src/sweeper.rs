@@ -9,11 +9,11 @@ use tokio::sync::watch;
 
 use crate::app::Shared;
 
-/// How long it rests when there is nothing to forget, or the store is busy.
-const REST: Duration = Duration::from_secs(60);
+/// Time that it rests when there is nothing to forget, or the store is busy.
+const IDLE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How long it rests between two pieces.
-const BREATH: Duration = Duration::from_millis(20);
+/// Time that it rests between two pieces.
+const BETWEEN_BATCHES: Duration = Duration::from_millis(20);
 
 /// Sweeps until the end is asked for.
 pub(crate) async fn run(app: Shared, retention: Retention, mut closing: watch::Receiver<bool>) {
@@ -26,11 +26,11 @@ pub(crate) async fn run(app: Shared, retention: Retention, mut closing: watch::R
                 if swept.forgotten + swept.emptied > 0 {
                     tracing::debug!(?swept, "the inbox was swept");
                 }
-                if swept.more { BREATH } else { REST }
+                if swept.more { BETWEEN_BATCHES } else { IDLE_INTERVAL }
             }
             Err(error) => {
                 tracing::warn!(%error, "the inbox could not be swept; it is tried again");
-                REST
+                IDLE_INTERVAL
             }
         };
         tokio::select! {

@@ -1,6 +1,6 @@
 //! Connections over real sockets: heads that trickle, connections that idle,
 //! more of them than there are places, and the end of a server with requests
-//! under way (RULES 42).
+//! under way (docs/rules.md#42).
 
 #![allow(
     clippy::unwrap_used,

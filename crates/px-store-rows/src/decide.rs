@@ -114,7 +114,7 @@ impl<'a, V: NewValue> Group<'a, V> {
 }
 
 impl Check {
-    /// Whether a row satisfies this check; `None` if there is no row. At least the
+    /// Returns true if a row satisfies this check; `None` if there is no row. At least the
     /// first eight bytes of it have to be here, and all of it where the check
     /// [wants them](Check::wants_whole_value).
     #[must_use]

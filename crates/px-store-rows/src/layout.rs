@@ -53,6 +53,7 @@ pub(crate) const fn letter(table: Table) -> u8 {
         Table::Attempt => b'a',
         Table::Endpoint => b'p',
         Table::Token => b'c',
+        Table::KeyCheck => b'y',
     }
 }
 
@@ -140,6 +141,11 @@ pub(crate) fn start_row(scope: Scope, brain: &str, key: &str) -> RowKey {
 
 pub(crate) fn work_row(scope: Scope, run: RunId) -> RowKey {
     id_row(scope, Table::Work, run.to_bytes())
+}
+
+/// The one row of its table.
+pub(crate) fn key_check_row(scope: Scope) -> RowKey {
+    row(scope, Table::KeyCheck, 0)
 }
 
 pub(crate) fn token_row(scope: Scope, token: TokenId) -> RowKey {

@@ -98,6 +98,7 @@ pub(crate) fn read(scope: Scope, table: Table, row: &[u8], value: &Bytes) -> Res
             (Row::Start(brain, name, layout::from_json(value)?), expected)
         }
         Table::Forgotten => (Row::Forgotten(layout::from_json(value)?), layout::forgotten_row(scope)),
+        Table::KeyCheck => (Row::KeyCheck(layout::from_versioned(value)?), layout::key_check_row(scope)),
         Table::Token => {
             let token: Versioned<Token> = layout::from_versioned(value)?;
             let expected = layout::token_row(scope, token.record.id);

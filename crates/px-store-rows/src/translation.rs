@@ -5,6 +5,7 @@
 use bytes::Bytes;
 use px_core::{DeliveryId, KeyId, RunId, RunStatus, Scope, TokenId};
 use px_store::outbox::OutboxConflict;
+use px_store::secret_key::KeyCheckWrite;
 use px_store::tokens::TokenWrite;
 use px_store::{
     Batch, Conflict, DeliveryWrite, Epoch, Error, InboxState, LogTail, RunWrite, WorkChange, WorkWrite,
@@ -33,6 +34,7 @@ pub(crate) enum Precondition {
     Outbox(OutboxConflict),
     Token(TokenId),
     Epoch(Epoch),
+    KeyCheck,
 }
 
 pub(crate) struct Translation {
@@ -179,6 +181,14 @@ impl Translation {
         Ok(())
     }
 
+    fn key_check(&mut self, scope: Scope, write: &KeyCheckWrite) -> Result<(), Error> {
+        let row = layout::key_check_row(scope);
+        let expect = write.expected.map_or(Expect::Absent, Expect::Version);
+        self.check(row.clone(), expect, Precondition::KeyCheck);
+        self.put(row, layout::versioned(write.version, &write.check)?);
+        Ok(())
+    }
+
     fn tokens(&mut self, scope: Scope, writes: &[TokenWrite]) -> Result<(), Error> {
         for write in writes {
             match write {
@@ -287,6 +297,7 @@ impl Translation {
         }
         this.outbox(scope, &batch.outbox)?;
         this.tokens(scope, &batch.tokens)?;
+        batch.key_check.iter().try_for_each(|write| this.key_check(scope, write))?;
         Ok(this)
     }
 
@@ -310,6 +321,7 @@ impl Translation {
             Precondition::Outbox(what) => Conflict::Outbox(what),
             Precondition::Token(token) => Conflict::Token(token),
             Precondition::Epoch(epoch) => Conflict::Epoch(epoch),
+            Precondition::KeyCheck => Conflict::KeyCheck,
         })
     }
 }

@@ -13,6 +13,7 @@
 mod applier;
 mod change;
 mod committer;
+mod disk_space;
 mod health;
 mod journal;
 mod lock;
@@ -24,7 +25,6 @@ mod packing;
 mod postings;
 mod queue;
 mod recovery;
-mod room;
 mod shared;
 mod store;
 mod tree;

@@ -1,6 +1,6 @@
 //! The figures of the journal.
 
-use px_core::metrics::{Histogram, Kind, Metric};
+use px_metrics::{Histogram, Kind, Metric};
 
 /// What one record took, from the write to the end of its sync.
 pub(crate) static SYNC: Histogram = Histogram::of_times();

@@ -11,6 +11,7 @@ use px_store::{Error, HintBus, RowStats};
 use px_store_rows::{Check, Committed, Order, RowKey};
 
 use crate::applier::Signals;
+use crate::disk_space::DiskSpace;
 use crate::health::Health;
 use crate::options::Options;
 use crate::overlay::{Generation, Overlay, Window};
@@ -18,7 +19,6 @@ use crate::pace::{Pace, Speed};
 use crate::packing::{Head, Stored};
 use crate::postings::{self, row_key};
 use crate::queue::Queue;
-use crate::room::Room;
 use crate::tree::{Pair, Tree};
 
 /// Rows of each generation that a range read looks at first.
@@ -126,7 +126,7 @@ pub(crate) struct Shared {
     pub(crate) hints: Arc<HintBus>,
     pub(crate) health: Health,
     pub(crate) lag: Lag,
-    pub(crate) room: Room,
+    pub(crate) room: DiskSpace,
     pub(crate) pace: Pace,
     pub(crate) applier: Signals,
     pub(crate) counters: Counters,

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::applier::{APPLIED_KEY, Applier, Signals};
 use crate::change::Changes;
 use crate::committer::Committer;
+use crate::disk_space::DiskSpace;
 use crate::health::Health;
 use crate::journal::{Disk, Journal, Known, Mark, Opened, OpenedPages, Pool, RealDisk};
 use crate::lock::DirLock;
@@ -22,7 +23,6 @@ use crate::overlay::{Generations, Overlay};
 use crate::pace::Pace;
 use crate::queue::Queue;
 use crate::recovery::{self, JOURNAL, Recovered};
-use crate::room::Room;
 use crate::shared::{Counters, Lag, Shared};
 use crate::tree::{SledTree, Tree};
 
@@ -78,7 +78,7 @@ impl SledRows {
     pub fn open(dir: &Path, options: Options) -> Result<Self, Error> {
         // A mark is made behind its tree, so a tree that is gone is damage. sled
         // would make another one.
-        let is_marked = dir.join(crate::journal::water::FILE).exists();
+        let is_marked = dir.join(crate::journal::high_water::FILE).exists();
         let open_tree = |tree: &Path, options: &Options| {
             if is_marked && !SledTree::exists(tree) {
                 return Err(Error::Corrupt(format!("{} has no data", tree.display())));
@@ -129,7 +129,7 @@ impl SledRows {
     #[must_use]
     pub fn exists(dir: &Path) -> bool {
         // A journal that cannot be read is for `open` to report.
-        dir.join(crate::journal::water::FILE).exists() || recovery::has_segments(dir).unwrap_or(true)
+        dir.join(crate::journal::high_water::FILE).exists() || recovery::has_segments(dir).unwrap_or(true)
     }
 
     /// Tells the next process that wants this directory where the store's owner
@@ -243,7 +243,7 @@ fn create(
 }
 
 fn unmarked(dir: &Path, what: &str) -> Error {
-    Error::Corrupt(format!("{} has {what} but no file {}", dir.display(), crate::journal::water::FILE))
+    Error::Corrupt(format!("{} has {what} but no file {}", dir.display(), crate::journal::high_water::FILE))
 }
 
 /// A tree that is older than the mark would miss what the journal no longer
@@ -296,7 +296,7 @@ fn assemble(
         hints: HintBus::new(),
         health: Health::new(),
         lag,
-        room: Room::new(disk, dir, options.reserve_bytes),
+        room: DiskSpace::new(disk, dir, options.reserve_bytes),
         pace: Pace { lag_bytes: options.lag_bytes, lag: options.lag, pause: options.pace_pause },
         applier: Signals::default(),
         counters: Counters::default(),

@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::hints::Hint;
 use crate::model::{DedupRecord, Delivery, Forgotten, QueuedEvent, SetAside, StartKey, Timer, Work};
 use crate::outbox::{OutboxBatch, OutboxConflict, Told};
+use crate::secret_key::KeyCheckWrite;
 use crate::tokens::TokenWrite;
 
 /// What a store gives out beside a run and is given back with the next write of
@@ -181,6 +182,8 @@ pub struct Batch {
     /// Epochs that must be what they were, or that change. A store that keeps
     /// none passes over those of hooks and tokens.
     pub epochs: Vec<EpochWrite>,
+    /// The check value of the key of secrets.
+    pub key_check: Option<KeyCheckWrite>,
 }
 
 /// A delivery to be written.
@@ -329,4 +332,6 @@ pub enum Conflict {
     Token(TokenId),
     /// What a draft was made from has changed, or a slot has another owner.
     Epoch(Epoch),
+    /// The check value of the key of secrets has changed since it was read.
+    KeyCheck,
 }

@@ -15,6 +15,7 @@ mod keys;
 mod lists;
 mod outbox;
 mod runs;
+mod secret_key;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -88,6 +89,7 @@ pub mod cases {
         a_long_log_is_read_from_any_place, a_run_and_its_log_are_read_back, a_stale_fence_commits_nothing,
         timers_are_found_when_due,
     };
+    pub use super::secret_key::the_check_of_the_key_is_written_once;
 }
 
 /// Instantiates the suite for a store: `$open` is a `fn() -> (Arc<dyn Store>, Guard)`
@@ -104,7 +106,8 @@ macro_rules! store_conformance {
             what_happens_is_told_in_its_commit, a_run_has_a_hook_of_its_own,
             what_is_forgotten_is_nowhere, what_changed_meanwhile_is_not_forgotten,
             what_is_remembered_is_changed_as_it_was_read, what_is_set_aside_is_found_by_its_id,
-            what_is_due_is_found_by_lane_and_time, hooks_change_under_a_precondition);
+            what_is_due_is_found_by_lane_and_time, hooks_change_under_a_precondition,
+            the_check_of_the_key_is_written_once);
     };
     (@cases $open:path: $($case:ident),+) => {
         $(

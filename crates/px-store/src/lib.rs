@@ -25,8 +25,10 @@ mod inspect;
 mod model;
 pub mod outbox;
 mod scan;
+pub mod secret_key;
 mod store;
 pub mod tokens;
+mod transact;
 
 pub use batch::{
     Batch, Conflict, DedupWrite, DeliveryWrite, ForgetWrite, ForgottenWrite, KeyWrite, LogTail, Outcome,
@@ -44,3 +46,4 @@ pub use model::{
 };
 pub use scan::{Cursor, Row, Scan, Table};
 pub use store::{Admission, BoxFuture, DeliveryFilter, DeliveryList, Page, Read, RunFilter, Store};
+pub use transact::{Bound, Contended, Round};

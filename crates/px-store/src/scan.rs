@@ -11,8 +11,10 @@ use crate::batch::RunRecord;
 use crate::model::{
     DedupRecord, Delivery, Forgotten, QueuedEvent, SetAside, StartKey, Timer, Versioned, Work,
 };
-use crate::outbox::{Attempt, Due, Endpoint, Hook, Outgoing};
+use crate::outbox::{Attempt, Due, Endpoint, Outgoing};
+use crate::secret_key::KeyCheck;
 use crate::tokens::Token;
+use px_core::hook::Hook;
 
 /// A kind of record that a store keeps, as tools go through them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +54,8 @@ pub enum Table {
     Endpoint,
     /// API tokens.
     Token,
+    /// The check value of the key of secrets.
+    KeyCheck,
 }
 
 /// A place in a table: the last row of a page, in the words of the store that
@@ -119,6 +123,8 @@ pub enum Row {
     Endpoint(Endpoint),
     /// An API token.
     Token(Box<Versioned<Token>>),
+    /// The check value of the key of secrets.
+    KeyCheck(Versioned<KeyCheck>),
     /// A row that is not what was written: its key in hexadecimal digits, and
     /// what is wrong.
     Unreadable(String, String),

@@ -142,7 +142,7 @@ fn run(worlds: &[Arc<World>; 2], acts: [Act; 2], choices: &[usize]) -> Vec<(usiz
         }
         let mut inner = turnstile.lock().unwrap();
         let waits = |process: usize| inner.waiting.get(process).is_some_and(|queue| !queue.is_empty());
-        // Whoever went on last comes first, so that another choice interrupts it.
+        // The act that went on last comes first, so that another choice interrupts it.
         let goes_on = last.filter(|last| waits(*last));
         let others = (0..2).filter(|process| goes_on != Some(*process) && waits(*process));
         let enabled: Vec<usize> = match goes_on {

@@ -1,9 +1,10 @@
-//! The evaluator of verification records: who sent this request?
+//! The evaluator of who sent a request: the records that say how a provider proves it, the
+//! providers, and the evaluator of both.
 //!
-//! px-sdk's [`Verification`](px_sdk::verify::Verification) says what a
-//! provider does; this module does it. [`Prepared`] is made once per webhook
-//! at the start, with every key hashed and every header name parsed, and is
-//! then asked in this order:
+//! A [`Verification`](record::Verification) says what a provider does; it is
+//! data. [`providers`] holds one for each provider that px knows, a file each.
+//! [`Prepared`] is made of one once per webhook at the start, with every key
+//! hashed and every header name parsed, and is then asked in this order:
 //!
 //! 1. [`Prepared::greet`] answers handshakes that come as an unsigned GET;
 //! 2. [`Prepared::verify`] believes the request or gives a [`Refusal`];
@@ -19,44 +20,14 @@
 //! Tests: unit tests in the files, and `tests/verify_*.rs` for the providers'
 //! published vectors, mutations of them, round trips and arbitrary input.
 
-mod atlassian;
-mod body;
-mod custom;
-mod delivery;
-mod ecdsa;
-mod ed25519;
-mod form;
-mod forwarded;
-mod handshake;
-mod header;
-mod json;
-mod keys;
+mod evaluate;
 pub mod local;
-mod mac;
-mod mailgun;
-mod prepared;
-mod refusal;
-pub mod sign;
-mod signature;
-mod token;
-mod twilio;
-mod unverified;
-mod url;
-mod window;
+pub mod providers;
+mod received;
+pub mod record;
 
-pub use body::{BodyError, BodyErrorKind};
-pub use delivery::MAX_ID_BYTES;
-pub use form::{insert as insert_field, object as parse_form};
-pub use handshake::HandshakeReply;
-pub use json::strict as parse_json;
-pub use prepared::{Error as PrepareError, Prepared, Verified};
-pub use refusal::{Place, Refusal};
-pub use url::{Network, ParseNetworkError, UrlView};
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
-/// Standard base64 with padding.
-fn base64_of(text: &str) -> Option<Vec<u8>> {
-    STANDARD.decode(text).ok()
-}
+pub use evaluate::{
+    BodyError, BodyErrorKind, HandshakeReply, MAX_ID_BYTES, Network, ParseNetworkError, Place, PrepareError,
+    Prepared, Refusal, UrlView, Verified, insert_field, parse_form, parse_json, sign,
+};
+pub use received::Received;

@@ -42,7 +42,7 @@ pub struct Caller<'a> {
     pub headers: &'a HeaderMap,
 }
 
-/// How strict the rule is.
+/// Strictness of the rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
     /// This machine, pages of this server, and pages of the allowed origins.
@@ -81,7 +81,7 @@ pub enum Foreign {
 }
 
 impl Foreign {
-    /// Whether a page made the request that would be let in if its origin were
+    /// Returns whether a page made the request that would be let in if its origin were
     /// among the allowed ones.
     #[must_use]
     pub const fn is_other_page(&self) -> bool {
@@ -184,7 +184,7 @@ fn forwarding(headers: &HeaderMap) -> Option<&HeaderName> {
     })
 }
 
-/// What a request asks for: a host that nobody outside can point here, and a port.
+/// Authority that a request asks for: a host that nobody outside can point here, and a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Authority {
     host: Host,
@@ -244,7 +244,7 @@ fn local_name(name: &str) -> Option<String> {
     (is_local && name.len() <= MAX_NAME && name.split('.').all(is_label)).then_some(name)
 }
 
-/// Whether no page made the request, or one of this server or of `pages` did.
+/// Returns whether no page made the request, or one of this server or of `pages` did.
 fn from_own_page(headers: &HeaderMap, asked: &[Authority], pages: &[HeaderValue]) -> Result<(), Foreign> {
     let mut is_allowed = false;
     for origin in headers.get_all(header::ORIGIN) {
@@ -262,13 +262,13 @@ fn from_own_page(headers: &HeaderMap, asked: &[Authority], pages: &[HeaderValue]
     }
 }
 
-/// Whether an origin is that of everything that is asked.
+/// Returns whether an origin is that of everything that is asked.
 fn is_own(origin: &HeaderValue, asked: &[Authority]) -> bool {
     let origin = origin.to_str().ok().and_then(|text| text.strip_prefix("http://")).and_then(authority);
     origin.is_some_and(|origin| !asked.is_empty() && asked.iter().all(|one| *one == origin))
 }
 
-/// Whether the user follows a link, or types an address: the page is shown to
+/// Returns whether the user follows a link, or types an address: the page is shown to
 /// the user alone, and another site's page learns nothing of it.
 fn is_navigation(caller: &Caller<'_>) -> bool {
     let is = |name: &HeaderName, value: &str| {

@@ -5,8 +5,9 @@ mod verify_support;
 
 use http::Method;
 use px_core::Timestamp;
-use px_sdk::Received;
-use px_sdk::verify::{self, Keyring, Verification};
+use px_verify::Received;
+use px_verify::providers;
+use px_verify::record::{Keyring, Verification};
 use px_verify::{Prepared, UrlView};
 use secrecy::SecretString;
 use serde_json::json;
@@ -30,7 +31,7 @@ fn secret(text: &str) -> SecretString {
 fn during_a_rotation_both_secrets_count_until_the_old_one_expires() {
     let at = |secs: u64| Timestamp::from_millis(secs * 1000);
     let keyring = Keyring::empty().with(secret("new")).with_expiring(secret(SECRET), at(NOW + 1));
-    let rotating = Prepared::new(verify::github("S"), &keyring).unwrap();
+    let rotating = Prepared::new(providers::github("S"), &keyring).unwrap();
     let found = verify(&rotating, &hello(HELLO), &UrlView::default()).unwrap();
     assert_eq!(found.key_index, Some(1));
     assert!(found.is_authenticated());
@@ -39,7 +40,7 @@ fn during_a_rotation_both_secrets_count_until_the_old_one_expires() {
 
     // only expired secrets are not the same as none
     let keyring = Keyring::empty().with_expiring(secret(SECRET), at(NOW));
-    for record in [verify::github("S"), verify::bearer("S"), verify::mailgun("S")] {
+    for record in [providers::github("S"), providers::bearer("S"), providers::mailgun("S")] {
         let expired = Prepared::new(record, &keyring).unwrap();
         assert!(expired.is_verified());
         let mut received = post(
@@ -57,7 +58,7 @@ fn during_a_rotation_both_secrets_count_until_the_old_one_expires() {
 
 #[test]
 fn headers_are_read_strictly() {
-    let github = prepared(&verify::github("S"), SECRET);
+    let github = prepared(&providers::github("S"), SECRET);
     assert_eq!(class(&github, &hello(HELLO)), Ok(()));
     assert_eq!(class(&github, &hello(&HELLO.replace("sha256=7571", "sha256=757"))), Err("malformed"));
     assert_eq!(class(&github, &hello(&HELLO[7..])), Err("malformed"));
@@ -73,7 +74,7 @@ fn headers_are_read_strictly() {
 
 #[test]
 fn timestamps_are_read_strictly() {
-    let slack = prepared(&verify::slack("S"), "s");
+    let slack = prepared(&providers::slack("S"), "s");
     let signature = format!("v0={}", "00".repeat(32));
     for junk in
         ["Infinity", "1.5e9", "1700000000.0", " 1700000000", "+1700000000", "-1", "0x1", "", "01700000000"]
@@ -84,13 +85,13 @@ fn timestamps_are_read_strictly() {
         received.headers.insert("x-slack-request-timestamp", junk.parse().unwrap());
         assert_eq!(class(&slack, &received), Err("malformed"), "{junk}");
     }
-    let stripe = prepared(&verify::stripe("S"), "s");
+    let stripe = prepared(&providers::stripe("S"), "s");
     for junk in ["v1=00", "t=,v1=", "t=1,t=2,v1=", "t=x,v1=", "t=1"] {
         let junk = junk.replace("v1=", &format!("v1={}", "00".repeat(32)));
         let refused = class(&stripe, &post(NOW, &[("stripe-signature", &junk)], "{}"));
         assert!(matches!(refused, Err("malformed" | "unknown_version")), "{junk}: {refused:?}");
     }
-    let standard = prepared(&verify::standard_webhooks("S"), "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    let standard = prepared(&providers::standard_webhooks("S"), "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
     for (junk, expected) in
         [("garbage", "unknown_version"), ("v2,AAAA", "unknown_version"), ("v1,!", "malformed")]
     {
@@ -101,9 +102,10 @@ fn timestamps_are_read_strictly() {
 
 #[test]
 fn unverified_webhooks_answer_this_machine_only() {
-    let without_secret = Prepared::new(verify::github("GITHUB_WEBHOOK_SECRET"), &Keyring::empty()).unwrap();
+    let without_secret =
+        Prepared::new(providers::github("GITHUB_WEBHOOK_SECRET"), &Keyring::empty()).unwrap();
     assert!(!without_secret.is_verified());
-    for prepared in [Prepared::new(verify::unverified(), &Keyring::empty()).unwrap(), without_secret] {
+    for prepared in [Prepared::new(providers::unverified(), &Keyring::empty()).unwrap(), without_secret] {
         let from = |peer: &str, headers: &[(&str, &str)]| {
             let received = Received { remote: peer.parse().unwrap(), ..post(NOW, headers, "{}") };
             class(&prepared, &received)
@@ -116,7 +118,7 @@ fn unverified_webhooks_answer_this_machine_only() {
         assert_eq!(from("127.0.0.1:1", &[("X-Forwarded-Proto", "https")]), Err("unverified"));
         assert_eq!(from("10.0.0.1:1", &[]), Err("unverified"));
     }
-    let refusal = Prepared::new(verify::github("GITHUB_WEBHOOK_SECRET"), &Keyring::empty())
+    let refusal = Prepared::new(providers::github("GITHUB_WEBHOOK_SECRET"), &Keyring::empty())
         .unwrap()
         .verify(&post(NOW, &[], "{}"), &UrlView::default())
         .unwrap_err();
@@ -127,7 +129,7 @@ fn unverified_webhooks_answer_this_machine_only() {
 #[test]
 fn the_diagnosis_says_where_and_how_much_and_no_secret() {
     let refusal =
-        prepared(&verify::github("S"), "hunter2").verify(&hello(HELLO), &UrlView::default()).unwrap_err();
+        prepared(&providers::github("S"), "hunter2").verify(&hello(HELLO), &UrlView::default()).unwrap_err();
     let text = refusal.to_string();
     assert!(
         text.contains("`x-hub-signature-256`") && text.contains("13 byte(s)") && text.contains("1 key(s)"),
@@ -135,16 +137,16 @@ fn the_diagnosis_says_where_and_how_much_and_no_secret() {
     );
     assert!(!format!("{refusal:?} {text}").contains("hunter2"));
     assert_eq!(refusal.caller_text(), "Signature invalid");
-    let slack = prepared(&verify::slack("S"), "8f742231b10e8888abcd99yyyzzz85a5");
+    let slack = prepared(&providers::slack("S"), "8f742231b10e8888abcd99yyyzzz85a5");
     assert!(!format!("{slack:?}").contains("8f742231"), "{slack:?}");
-    let bad = Prepared::new(verify::standard_webhooks("NAME"), &Keyring::empty().with(secret("hunter2!")))
+    let bad = Prepared::new(providers::standard_webhooks("NAME"), &Keyring::empty().with(secret("hunter2!")))
         .unwrap_err();
     assert!(bad.to_string().contains("NAME") && !format!("{bad} {bad:?}").contains("hunter2"), "{bad}");
 }
 
 #[test]
 fn a_twilio_url_is_rebuilt_from_what_is_trusted() {
-    let twilio = prepared(&verify::twilio("S"), "12345");
+    let twilio = prepared(&providers::twilio("S"), "12345");
     // signed for https://px.example/webhooks/twilio
     let signature = ("x-twilio-signature", "4RYyjp/o1f512Tv7dRAGDFE3o0A=");
     let body = "To=%C3%A9+%C3%BC&MessageSid=SM1&Media=b&Media=a&Body=&Media=b&From=%2B14155550100";
@@ -197,7 +199,7 @@ fn who_sent_it_is_asked_of_trusted_proxies_only() {
 
 #[test]
 fn a_twilio_body_that_is_no_form_needs_its_hash() {
-    let twilio = prepared(&verify::twilio("S"), "12345");
+    let twilio = prepared(&providers::twilio("S"), "12345");
     let urls = known_as("https://px.example");
     let hash = "bodySHA256=5297905845279fe80d52f1e78f17f2a464bf8bd935755e267e85a35757c60bd1";
     let ask = |query: &str, body: &'static str| {
@@ -227,16 +229,16 @@ fn what_is_read_before_it_is_believed_is_bounded() {
         ("content-type", "application/x-www-form-urlencoded"),
         ("x-twilio-signature", "H1OMywHqPbDWIZRbEIeFiuyJWXQ="),
     ];
-    let twilio = prepared(&verify::twilio("S"), "12345");
+    let twilio = prepared(&providers::twilio("S"), "12345");
     for (fields, class) in [(1_000, "invalid"), (1_001, "malformed"), (2_000_000, "malformed")] {
         let body = vec!["a="; fields].join("&");
         let request = at_url(post(NOW, &form, ""), "/webhooks/twilio", None);
-        let request = px_sdk::Received { body: body.into(), ..request };
+        let request = px_verify::Received { body: body.into(), ..request };
         assert_eq!(verify(&twilio, &request, &urls).map(|_| ()), Err(class), "{fields} fields");
     }
-    let mailgun = prepared(&verify::mailgun("S"), "12345");
+    let mailgun = prepared(&providers::mailgun("S"), "12345");
     let bomb = format!(r#"{{"signature":{{}},"event-data":[{}0]}}"#, r#"{"":0},"#.repeat(700_000));
-    let request = px_sdk::Received { body: bomb.into(), ..post(NOW, &[JSON], "") };
+    let request = px_verify::Received { body: bomb.into(), ..post(NOW, &[JSON], "") };
     assert_eq!(verify(&mailgun, &request, &urls).map(|_| ()), Err("malformed"));
 }
 
@@ -245,23 +247,23 @@ fn tokens_are_compared_wherever_they_are_sent() {
     let ask = |record: Verification, text: &str, headers: &[(&str, &str)], query: Option<&str>| {
         class(&prepared(&record, text), &at_url(post(NOW, headers, "{}"), "/", query))
     };
-    let gitlab = |value| ask(verify::gitlab("S"), "tok", &[("X-Gitlab-Token", value)], None);
+    let gitlab = |value| ask(providers::gitlab("S"), "tok", &[("X-Gitlab-Token", value)], None);
     assert_eq!(gitlab("tok"), Ok(()));
     assert_eq!(gitlab("tokk"), Err("invalid"));
     assert_eq!(gitlab(""), Err("invalid"));
-    assert_eq!(ask(verify::gitlab("S"), "tok", &[], None), Err("missing"));
+    assert_eq!(ask(providers::gitlab("S"), "tok", &[], None), Err("missing"));
     let twice = [("x-gitlab-token", "tok"), ("x-gitlab-token", "tok")];
-    assert_eq!(ask(verify::gitlab("S"), "tok", &twice, None), Err("duplicate_header"));
-    let bearer = |value| ask(verify::bearer("S"), "tok", &[("authorization", value)], None);
+    assert_eq!(ask(providers::gitlab("S"), "tok", &twice, None), Err("duplicate_header"));
+    let bearer = |value| ask(providers::bearer("S"), "tok", &[("authorization", value)], None);
     assert_eq!(bearer("Bearer tok"), Ok(()));
     assert_eq!(bearer("bearer tok"), Ok(()));
     assert_eq!(bearer("Basic tok"), Err("malformed"));
     assert_eq!(bearer("tok"), Err("malformed"));
-    let basic = |value| ask(verify::basic("S"), "user:pass", &[("authorization", value)], None);
+    let basic = |value| ask(providers::basic("S"), "user:pass", &[("authorization", value)], None);
     assert_eq!(basic("Basic dXNlcjpwYXNz"), Ok(()));
     assert_eq!(basic("Basic dXNlcjpwYXNy"), Err("invalid"));
     assert_eq!(basic("Basic ?"), Err("malformed"));
-    let query = |query| ask(verify::token_query("key", "S"), "a b", &[], query);
+    let query = |query| ask(providers::token_query("key", "S"), "a b", &[], query);
     assert_eq!(query(Some("x=1&key=a%20b")), Ok(()));
     assert_eq!(query(Some("key=a+b")), Ok(()));
     assert_eq!(query(Some("key=a")), Err("invalid"));

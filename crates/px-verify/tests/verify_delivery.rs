@@ -6,10 +6,10 @@
 mod verify_support;
 
 use http::Method;
-use px_sdk::Received;
-use px_sdk::verify::{
-    self, BodyForm, Handshake, Keyring, Part, Scheme, Signature, Source, TimeSource, Verification, When,
-    Window,
+use px_verify::Received;
+use px_verify::providers;
+use px_verify::record::{
+    BodyForm, Handshake, Keyring, Part, Scheme, Signature, Source, TimeSource, Verification, When, Window,
 };
 use px_verify::{BodyErrorKind, MAX_ID_BYTES, PrepareError, Prepared, Refusal, UrlView};
 use secrecy::SecretString;
@@ -37,7 +37,7 @@ fn answered(record: &Verification, body: &Value) -> Option<(u16, String, String)
 #[test]
 fn signed_handshakes_are_answered_after_verification() {
     let json_type = "application/json".to_owned();
-    let slack = verify::slack("S");
+    let slack = providers::slack("S");
     assert_eq!(
         answered(&slack, &json!({"type": "url_verification", "challenge": "3eZbrw", "token": "x"})),
         Some((200, json_type.clone(), r#"{"challenge":"3eZbrw"}"#.to_owned()))
@@ -46,12 +46,15 @@ fn signed_handshakes_are_answered_after_verification() {
     assert_eq!(answered(&slack, &json!({"type": "url_verification"})), None);
     assert_eq!(answered(&slack, &json!({"type": "url_verification", "challenge": "x".repeat(5000)})), None);
     let discord = |record| (answered(&record, &json!({"type": 1})), answered(&record, &json!({"type": 0})));
-    assert_eq!(discord(verify::discord("S")).0, Some((200, json_type.clone(), r#"{"type":1}"#.to_owned())));
-    assert_eq!(discord(verify::discord("S")).1, None);
-    assert_eq!(discord(verify::discord_events("S")).1, Some((204, json_type, String::new())));
+    assert_eq!(
+        discord(providers::discord("S")).0,
+        Some((200, json_type.clone(), r#"{"type":1}"#.to_owned()))
+    );
+    assert_eq!(discord(providers::discord("S")).1, None);
+    assert_eq!(discord(providers::discord_events("S")).1, Some((204, json_type, String::new())));
 
     // Zoom's answer is a MAC, so it takes the key that verified
-    let zoom = prepared(&verify::zoom("S"), "zoomsecret");
+    let zoom = prepared(&providers::zoom("S"), "zoomsecret");
     let body = r#"{"event":"endpoint.url_validation","payload":{"plainToken":"qgg8vlvZRS6UYooatFL8Aw"}}"#;
     let mut request = px_verify::sign::Outgoing {
         method: Method::POST,
@@ -60,7 +63,7 @@ fn signed_handshakes_are_answered_after_verification() {
         body: body.into(),
     };
     let received = post(NOW, &[JSON], body);
-    px_verify::sign::sign(&verify::zoom("S"), &secret("zoomsecret"), &mut request, received.at).unwrap();
+    px_verify::sign::sign(&providers::zoom("S"), &secret("zoomsecret"), &mut request, received.at).unwrap();
     let received = Received { headers: request.headers, ..received };
     let verified = zoom.verify(&received, &UrlView::default()).unwrap();
     let reply = zoom.handshake(&verified, &zoom.parse(&received).unwrap()).unwrap();
@@ -76,7 +79,7 @@ fn signed_handshakes_are_answered_after_verification() {
 #[test]
 fn unsigned_handshakes_come_by_get() {
     let keyring = Keyring::empty().with(secret("app")).with_verify_token(secret("meatyhamhock"));
-    let meta = Prepared::new(verify::meta("S", "META_VERIFY_TOKEN"), &keyring).unwrap();
+    let meta = Prepared::new(providers::meta("S", "META_VERIFY_TOKEN"), &keyring).unwrap();
     let get = |query: &str| Received { method: Method::GET, ..at_url(post(NOW, &[], ""), "/", Some(query)) };
     let ask = |meta: &Prepared, query: &str| {
         meta.greet(&get(query))
@@ -92,16 +95,16 @@ fn unsigned_handshakes_come_by_get() {
     let reply = meta.greet(&get(&good.replace("1158201444", "%3Cscript%3E"))).unwrap().unwrap();
     assert_eq!((reply.content_type.as_str(), reply.body.as_str()), ("text/plain; charset=utf-8", "<script>"));
     // without a token nobody is let in
-    let open = Prepared::new(verify::meta("S", "META_VERIFY_TOKEN"), &Keyring::empty()).unwrap();
+    let open = Prepared::new(providers::meta("S", "META_VERIFY_TOKEN"), &Keyring::empty()).unwrap();
     assert!(matches!(
         open.greet(&get(good)),
         Some(Err(Refusal::Unverified { variable: Some(_), why: None }))
     ));
 
-    let command = prepared(&verify::slack_command("S"), "s");
+    let command = prepared(&providers::slack_command("S"), "s");
     assert_eq!(command.greet(&get("ssl_check=1")).unwrap().unwrap().status, 200);
     assert!(command.greet(&get("")).is_none());
-    assert!(prepared(&verify::github("S"), "s").greet(&get("ssl_check=1")).is_none());
+    assert!(prepared(&providers::github("S"), "s").greet(&get("ssl_check=1")).is_none());
 }
 
 #[test]
@@ -113,42 +116,42 @@ fn ids_and_kinds_are_found_where_the_provider_puts_them() {
     };
     let some = |id: &str, kind: &str| (Some(id.to_owned()), Some(kind.to_owned()));
     let guid = [("X-GitHub-Delivery", "72d3162e"), ("X-GitHub-Event", "issues")];
-    assert_eq!(found(verify::github("S"), &guid, json!({})), some("72d3162e", "issues"));
-    assert_eq!(found(verify::github("S"), &[], json!({})), (None, None));
+    assert_eq!(found(providers::github("S"), &guid, json!({})), some("72d3162e", "issues"));
+    assert_eq!(found(providers::github("S"), &[], json!({})), (None, None));
     let message = json!({"type": "event_callback", "event_id": "Ev1", "event": {"type": "message"}});
-    assert_eq!(found(verify::slack("S"), &[], message), some("Ev1", "message"));
+    assert_eq!(found(providers::slack("S"), &[], message), some("Ev1", "message"));
     let token = [("I-Twilio-Idempotency-Token", "tok")];
     let sms = json!({"MessageSid": "SM1", "SmsStatus": "received"});
-    assert_eq!(found(verify::twilio("S"), &token, sms.clone()), some("tok", "received"));
-    assert_eq!(found(verify::twilio("S"), &[], sms), some("SM1:received", "received"));
+    assert_eq!(found(providers::twilio("S"), &token, sms.clone()), some("tok", "received"));
+    assert_eq!(found(providers::twilio("S"), &[], sms), some("SM1:received", "received"));
     let call = json!({"CallSid": "CA1", "CallStatus": "in-progress", "Digits": "1"});
-    assert_eq!(found(verify::twilio("S"), &[], call), (None, Some("in-progress".to_owned())));
+    assert_eq!(found(providers::twilio("S"), &[], call), (None, Some("in-progress".to_owned())));
     let meeting = json!({"event": "meeting.started", "event_ts": 1_700_000_000_000_u64,
                          "payload": {"object": {"id": "1:2"}}});
     assert_eq!(
-        found(verify::zoom("S"), &[], meeting),
+        found(providers::zoom("S"), &[], meeting),
         some(r"meeting.started:1700000000000:1\:2", "meeting.started")
     );
 
     let binary = [("ce-source", "/a"), ("ce-id", "1"), ("ce-type", "x.y")];
-    assert_eq!(found(verify::cloudevents("S"), &binary, json!({})), some("/a:1", "x.y"));
+    assert_eq!(found(providers::cloudevents("S"), &binary, json!({})), some("/a:1", "x.y"));
     let structured = json!({"source": "/a", "id": "1", "type": "x.y"});
-    assert_eq!(found(verify::cloudevents("S"), &[], structured), some("/a:1", "x.y"));
+    assert_eq!(found(providers::cloudevents("S"), &[], structured), some("/a:1", "x.y"));
 
     // bounded, and neither cut nor dropped
     let long = "x".repeat(MAX_ID_BYTES + 1);
-    let (id, _) = found(verify::stripe("S"), &[], json!({"id": long}));
+    let (id, _) = found(providers::stripe("S"), &[], json!({"id": long}));
     assert!(id.as_deref().is_some_and(|id| id.starts_with("sha256:") && id.len() == 71), "{id:?}");
     let fits = "x".repeat(MAX_ID_BYTES);
-    assert_eq!(found(verify::stripe("S"), &[], json!({"id": fits})).0, Some(fits));
+    assert_eq!(found(providers::stripe("S"), &[], json!({"id": fits})).0, Some(fits));
     for nothing in [json!({"id": ""}), json!({"id": null}), json!({"id": {}}), json!([]), json!("x")] {
-        assert_eq!(found(verify::stripe("S"), &[], nothing).0, None);
+        assert_eq!(found(providers::stripe("S"), &[], nothing).0, None);
     }
 }
 
 #[test]
 fn joined_ids_are_unambiguous() {
-    let record = verify::unverified().dedup(Source::pointers(["/a", "/b"]));
+    let record = providers::unverified().dedup(Source::pointers(["/a", "/b"]));
     let prepared = Prepared::new(record, &Keyring::empty()).unwrap();
     let id = |a: &str, b: &str| prepared.delivery_id(&post(NOW, &[], ""), &json!({"a": a, "b": b})).unwrap();
     assert_ne!(id("x:y", "z"), id("x", "y:z"));
@@ -158,21 +161,21 @@ fn joined_ids_are_unambiguous() {
 
 #[test]
 fn a_batch_is_several_events() {
-    let sendgrid = Prepared::new(verify::sendgrid("S"), &Keyring::empty()).unwrap();
+    let sendgrid = Prepared::new(providers::sendgrid("S"), &Keyring::empty()).unwrap();
     let batch = json!([{"sg_event_id": "e1", "event": "open"}, {"sg_event_id": "e2", "event": "click"}]);
     let received = post(NOW, &[], "");
     let ids: Vec<_> =
         sendgrid.events(&batch).iter().filter_map(|event| sendgrid.delivery_id(&received, event)).collect();
     assert_eq!(ids, ["e1", "e2"]);
     assert_eq!(sendgrid.events(&json!({"not": "a batch"})).len(), 1);
-    let github = Prepared::new(verify::github("S"), &Keyring::empty()).unwrap();
+    let github = Prepared::new(providers::github("S"), &Keyring::empty()).unwrap();
     assert_eq!(github.events(&batch).len(), 1);
 }
 
 #[test]
 fn bodies_have_the_declared_form() {
     let parse = |form: BodyForm, content_type: Option<&str>, body: &'static [u8]| {
-        let prepared = Prepared::new(verify::unverified().body(form), &Keyring::empty()).unwrap();
+        let prepared = Prepared::new(providers::unverified().body(form), &Keyring::empty()).unwrap();
         let headers: Vec<_> = content_type.map(|value| ("content-type", value)).into_iter().collect();
         prepared.parse(&post(NOW, &headers, body)).map_err(|error| (error.kind(), error.to_string()))
     };
@@ -227,7 +230,7 @@ fn a_record_that_would_not_protect_does_not_start() {
     let start = |record: Verification, text: &str| {
         Prepared::new(record, &Keyring::empty().with(secret(text))).map(|_| ()).unwrap_err()
     };
-    let hmac = || verify::hmac("X-Sig", "NAME");
+    let hmac = || providers::hmac("X-Sig", "NAME");
     let record = |refused: PrepareError, text: &str| {
         assert!(matches!(&refused, PrepareError::Record(why) if why.contains(text)), "{refused}");
     };
@@ -238,18 +241,21 @@ fn a_record_that_would_not_protect_does_not_start() {
     let tagged =
         hmac().timestamp(Window::new(TimeSource::Tag("t".to_owned()))).signed([Part::Timestamp, Part::Body]);
     record(start(tagged, "s"), "tagged layout");
-    assert_eq!(start(verify::hmac("no header", "NAME"), "s"), PrepareError::Header("no header".to_owned()));
-    assert_eq!(start(verify::twilio("NAME").hex(), "s"), PrepareError::Misapplied("hex"));
     assert_eq!(
-        start(verify::github("NAME").tolerance(std::time::Duration::from_secs(1)), "s"),
+        start(providers::hmac("no header", "NAME"), "s"),
+        PrepareError::Header("no header".to_owned())
+    );
+    assert_eq!(start(providers::twilio("NAME").hex(), "s"), PrepareError::Misapplied("hex"));
+    assert_eq!(
+        start(providers::github("NAME").tolerance(std::time::Duration::from_secs(1)), "s"),
         PrepareError::Misapplied("tolerance")
     );
     for (record, text) in [
-        (verify::standard_webhooks("NAME"), "whsec_!"),
-        (verify::standard_webhooks("NAME"), "whsec_"),
-        (verify::discord("NAME"), "00"),
-        (verify::discord("NAME"), "xyz"),
-        (verify::sendgrid("NAME"), "AAAA"),
+        (providers::standard_webhooks("NAME"), "whsec_!"),
+        (providers::standard_webhooks("NAME"), "whsec_"),
+        (providers::discord("NAME"), "00"),
+        (providers::discord("NAME"), "xyz"),
+        (providers::sendgrid("NAME"), "AAAA"),
     ] {
         let refused = start(record, text);
         assert!(matches!(&refused, PrepareError::Key { variable, .. } if variable == "NAME"), "{refused}");

@@ -4,8 +4,8 @@
 mod verify_support;
 
 use px_core::Timestamp;
-use px_sdk::verify;
 use px_verify::UrlView;
+use px_verify::providers;
 use verify_support::{class, post, prepared, verify};
 
 const NOW: u64 = 1_700_000_000;
@@ -14,7 +14,7 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 /// Linear has its time in the body, so its mutations are of their own kind.
 #[test]
 fn linear_takes_the_time_from_the_signed_body() {
-    let prepared = prepared(&verify::linear("S"), "lin_wh_secret");
+    let prepared = prepared(&providers::linear("S"), "lin_wh_secret");
     let headers = [
         ("Linear-Signature", "cc7c6aa5c9deb1321b268a3ef811faa10bf4a9e6302baac721dcd4801b3c7712"),
         ("Linear-Timestamp", "0"),
@@ -36,7 +36,7 @@ fn linear_takes_the_time_from_the_signed_body() {
 fn mailgun_signs_timestamp_and_token() {
     const TOKEN: &str = "0123456789abcdef0123456789abcdef0123456789abcdef01";
     const SIGNATURE: &str = "9bd5d88b3b1ab9e63f014ccc295f864e559e628ec71550aa55641ec5b9002736";
-    let prepared_mailgun = prepared(&verify::mailgun("S"), "key-mail");
+    let prepared_mailgun = prepared(&providers::mailgun("S"), "key-mail");
     let body = |timestamp: &str, token: &str, signature: &str| {
         format!(
             r#"{{"signature":{{"timestamp":{timestamp},"token":"{token}","signature":"{signature}"}},"event-data":{{"event":"opened"}}}}"#
@@ -54,6 +54,6 @@ fn mailgun_signs_timestamp_and_token() {
     assert_eq!(class_at(NOW, "not json".to_owned()), Err("malformed"));
     assert_eq!(class_at(NOW + 86_401, good.clone()), Err("too_old"));
     assert_eq!(class_at(NOW - 86_401, good.clone()), Err("too_new"));
-    let other = prepared(&verify::mailgun("S"), "another");
+    let other = prepared(&providers::mailgun("S"), "another");
     assert_eq!(class(&other, &post(NOW, &[JSON], good)), Err("invalid"));
 }

@@ -8,8 +8,9 @@ mod verify_support;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use proptest::prelude::*;
-use px_sdk::Received;
-use px_sdk::verify::{self, Keyring, Verification};
+use px_verify::Received;
+use px_verify::providers;
+use px_verify::record::{Keyring, Verification};
 use px_verify::sign::{Outgoing, sign};
 use px_verify::{Prepared, UrlView, parse_json};
 use secrecy::SecretString;
@@ -25,39 +26,39 @@ const BASE64: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 /// Every record of the library, with a secret that can sign.
 fn records() -> Vec<(Verification, &'static str)> {
     vec![
-        (verify::slack("S"), "s"),
-        (verify::slack_interactivity("S"), "s"),
-        (verify::slack_command("S"), "s"),
-        (verify::github("S"), "s"),
-        (verify::twilio("S"), "s"),
-        (verify::stripe("S"), "whsec_s"),
-        (verify::shopify("S"), "s"),
-        (verify::discord("S"), PAIR_HEX),
-        (verify::discord_events("S"), PAIR_HEX),
-        (verify::gitlab("S"), "s"),
-        (verify::gitlab_signed("S"), BASE64),
-        (verify::linear("S"), "s"),
-        (verify::standard_webhooks("S"), BASE64),
-        (verify::standard_webhooks_asymmetric("S"), PAIR),
-        (verify::svix("S"), BASE64),
-        (verify::mailgun("S"), "s"),
-        (verify::sendgrid("S"), SCALAR),
-        (verify::zoom("S"), "s"),
-        (verify::meta("S", "T"), "s"),
-        (verify::jira("S"), "s"),
-        (verify::convoy("S"), "s"),
-        (verify::convoy("S").sha512().base64(), "s"),
-        (verify::convoy_advanced("S"), "s"),
-        (verify::outpost("S"), "s"),
-        (verify::timestamped("X-Forge", "S"), "s"),
-        (verify::hmac("X-Signature", "S").prefix("sha256="), "s"),
-        (verify::token_header("X-Token", "S"), "s"),
-        (verify::bearer("S"), "s"),
-        (verify::basic("S"), "user:pass"),
-        (verify::token_query("a b", "S"), "c&d"),
-        (verify::cloudevents("S"), "s"),
-        (verify::jira_app("S"), "s"),
-        (verify::unverified(), "s"),
+        (providers::slack("S"), "s"),
+        (providers::slack_interactivity("S"), "s"),
+        (providers::slack_command("S"), "s"),
+        (providers::github("S"), "s"),
+        (providers::twilio("S"), "s"),
+        (providers::stripe("S"), "whsec_s"),
+        (providers::shopify("S"), "s"),
+        (providers::discord("S"), PAIR_HEX),
+        (providers::discord_events("S"), PAIR_HEX),
+        (providers::gitlab("S"), "s"),
+        (providers::gitlab_signed("S"), BASE64),
+        (providers::linear("S"), "s"),
+        (providers::standard_webhooks("S"), BASE64),
+        (providers::standard_webhooks_asymmetric("S"), PAIR),
+        (providers::svix("S"), BASE64),
+        (providers::mailgun("S"), "s"),
+        (providers::sendgrid("S"), SCALAR),
+        (providers::zoom("S"), "s"),
+        (providers::meta("S", "T"), "s"),
+        (providers::jira("S"), "s"),
+        (providers::convoy("S"), "s"),
+        (providers::convoy("S").sha512().base64(), "s"),
+        (providers::convoy_advanced("S"), "s"),
+        (providers::outpost("S"), "s"),
+        (providers::timestamped("X-Forge", "S"), "s"),
+        (providers::hmac("X-Signature", "S").prefix("sha256="), "s"),
+        (providers::token_header("X-Token", "S"), "s"),
+        (providers::bearer("S"), "s"),
+        (providers::basic("S"), "user:pass"),
+        (providers::token_query("a b", "S"), "c&d"),
+        (providers::cloudevents("S"), "s"),
+        (providers::jira_app("S"), "s"),
+        (providers::unverified(), "s"),
     ]
 }
 
@@ -98,17 +99,17 @@ fn what_a_record_signs_it_verifies() {
         }
     }
     let received =
-        signed(&verify::twilio("S"), "s", outgoing("application/x-www-form-urlencoded", "b=2&a=1&a=&a=1"));
-    assert!(prepared(&verify::twilio("S"), "s").verify(&received, &urls).is_ok());
+        signed(&providers::twilio("S"), "s", outgoing("application/x-www-form-urlencoded", "b=2&a=1&a=&a=1"));
+    assert!(prepared(&providers::twilio("S"), "s").verify(&received, &urls).is_ok());
 }
 
 #[test]
 fn what_cannot_sign_says_so() {
     for (record, secret) in [
-        (verify::discord("S"), &PAIR_HEX[64..]),
-        (verify::sendgrid("S"), "MFkw"),
-        (verify::standard_webhooks("S"), "whsec_!"),
-        (verify::token_header("x", "S"), "line\nbreak"),
+        (providers::discord("S"), &PAIR_HEX[64..]),
+        (providers::sendgrid("S"), "MFkw"),
+        (providers::standard_webhooks("S"), "whsec_!"),
+        (providers::token_header("x", "S"), "line\nbreak"),
     ] {
         let mut request = outgoing("application/json", "{}");
         let error =
@@ -116,7 +117,9 @@ fn what_cannot_sign_says_so() {
         assert!(error.to_string().starts_with("the secret cannot sign"), "{error}");
     }
     let mut request = outgoing("application/json", "[]");
-    assert!(sign(&verify::linear("S"), &SecretString::from("s"), &mut request, post(1, &[], "").at).is_err());
+    assert!(
+        sign(&providers::linear("S"), &SecretString::from("s"), &mut request, post(1, &[], "").at).is_err()
+    );
 }
 
 #[test]
@@ -209,7 +212,7 @@ proptest! {
         which in 0..4_usize,
     ) {
         let record =
-            [verify::github("S"), verify::slack("S"), verify::stripe("S"), verify::twilio("S")][which].clone();
+            [providers::github("S"), providers::slack("S"), providers::stripe("S"), providers::twilio("S")][which].clone();
         let received = signed(&record, "s", outgoing("application/x-www-form-urlencoded", body));
         prop_assert!(prepared(&record, "s").verify(&received, &known_as("https://px.example")).is_ok());
     }

@@ -7,9 +7,10 @@ mod verify_support;
 use std::time::Duration;
 
 use px_core::Timestamp;
-use px_sdk::Received;
-use px_sdk::verify::{self, Handshake, Key, Keyring, Refused, Verification, custom, equal, within};
+use px_verify::Received;
 use px_verify::local::Foreign;
+use px_verify::providers;
+use px_verify::record::{Handshake, Key, Keyring, Refused, Verification, custom, equal, within};
 use px_verify::{Prepared, Refusal, UrlView};
 use secrecy::SecretString;
 use verify_support::{at_url, class, known_as, post, prepared, verify as verdict};
@@ -33,7 +34,7 @@ fn called(at: u64, authorization: &str) -> Received {
 
 #[test]
 fn atlassians_token_is_for_one_url_and_a_time() {
-    let jira = prepared(&verify::jira_app("S"), "shared");
+    let jira = prepared(&providers::jira_app("S"), "shared");
     let jwt = |token: &str| format!("JWT {token}");
     assert_eq!(class(&jira, &called(NOW, &jwt(CONNECT))), Ok(()));
     assert_eq!(class(&jira, &called(NOW + 240, &jwt(CONNECT))), Ok(()), "a minute of grace");
@@ -54,7 +55,7 @@ fn atlassians_token_is_for_one_url_and_a_time() {
 
 #[test]
 fn a_token_is_read_strictly() {
-    let jira = prepared(&verify::jira_app("S"), "shared");
+    let jira = prepared(&providers::jira_app("S"), "shared");
     let (head, rest) = CONNECT.split_once('.').unwrap();
     let flipped = CONNECT.replacen("lPXh", "lPXi", 1);
     let claims = CONNECT.replacen("eyJpc3MiOiJqaXJhOjEi", "eyJpc3MiOiJqaXJhOjIi", 1);
@@ -73,11 +74,11 @@ fn a_token_is_read_strictly() {
         assert_eq!(class(&jira, &called(NOW, &value)), Err(class_of), "{value}");
     }
     assert_eq!(class(&jira, &post(NOW, &[], "{}")), Err("missing"));
-    let other = prepared(&verify::jira_app("S"), "another");
+    let other = prepared(&providers::jira_app("S"), "another");
     assert_eq!(class(&other, &called(NOW, &format!("JWT {CONNECT}"))), Err("invalid"));
     // Several installations are several secrets.
     let both = Keyring::empty().with("another".to_owned().into()).with("shared".to_owned().into());
-    let both = Prepared::new(verify::jira_app("S"), &both).unwrap();
+    let both = Prepared::new(providers::jira_app("S"), &both).unwrap();
     let found = verdict(&both, &called(NOW, &format!("JWT {CONNECT}")), &UrlView::default()).unwrap();
     assert_eq!((found.key_index, found.timestamp), (Some(1), Some(Timestamp::from_millis(NOW * 1000))));
 }
@@ -86,7 +87,7 @@ fn a_token_is_read_strictly() {
 fn twilio_signs_with_a_shared_key_and_the_algorithm_that_it_names() {
     const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
     let keys = Keyring::empty().with("token".to_owned().into()).with("shared".to_owned().into());
-    let twilio = Prepared::new(verify::twilio("S"), &keys).unwrap();
+    let twilio = Prepared::new(providers::twilio("S"), &keys).unwrap();
     let urls = known_as("https://px.example");
     let signature = ("x-twilio-signature", "ZByMw9umhyU8z1GTsCKMN8lnRimOLB07+3VABeIsspM=");
     let name = "x-twilio-webhooks-signature-settings";
@@ -111,10 +112,10 @@ fn twilio_signs_with_a_shared_key_and_the_algorithm_that_it_names() {
     // Where every secret has a name, the request names one of them.
     let named = |id: &str| Key { id: Some(id.to_owned()), ..Key::new("shared".to_owned().into()) };
     for (id, expected) in [("SK1", Ok(())), ("SK2", Err("unknown_key"))] {
-        let twilio = Prepared::new(verify::twilio("S"), &Keyring::empty().with_key(named(id))).unwrap();
+        let twilio = Prepared::new(providers::twilio("S"), &Keyring::empty().with_key(named(id))).unwrap();
         let asked = with(&["key=SK1,algorithm=HMAC_SHA256"]);
         assert_eq!(verdict(&twilio, &asked, &urls).map(|_| ()), expected);
-        let jira = Prepared::new(verify::jira_app("S"), &Keyring::empty().with_key(named(id))).unwrap();
+        let jira = Prepared::new(providers::jira_app("S"), &Keyring::empty().with_key(named(id))).unwrap();
         assert_eq!(class(&jira, &called(NOW, &format!("JWT {CONNECT}"))), Err("unknown_key"));
     }
     let mut changed = with(&["key=SK1,algorithm=HMAC_SHA256"]);
@@ -166,7 +167,7 @@ fn a_verifier_of_ones_own_has_all_that_others_have() {
 fn who_may_send_is_asked_by_options() {
     let ready = |origins: &[&str]| {
         let origins = origins.iter().map(|origin| (*origin).to_owned()).collect();
-        let record: Verification = verify::cloudevents("S").handshake(Handshake::Origin { origins });
+        let record: Verification = providers::cloudevents("S").handshake(Handshake::Origin { origins });
         Prepared::new(record, &Keyring::empty().with(SecretString::from("s"))).unwrap()
     };
     let asked = post(NOW, &[("webhook-request-origin", "eventemitter.example.com")], "").headers;
@@ -174,5 +175,5 @@ fn who_may_send_is_asked_by_options() {
     assert_eq!(ready(&["EventEmitter.example.com"]).permits(&asked), Some("eventemitter.example.com"));
     assert_eq!(ready(&["other.example.com"]).permits(&asked), None);
     assert_eq!(ready(&[]).permits(&post(NOW, &[], "").headers), None);
-    assert_eq!(prepared(&verify::github("S"), "s").permits(&asked), None, "nobody else asks");
+    assert_eq!(prepared(&providers::github("S"), "s").permits(&asked), None, "nobody else asks");
 }

@@ -12,9 +12,10 @@ mod verify_support;
 use bytes::Bytes;
 use http::HeaderName;
 use px_core::Timestamp;
-use px_sdk::Received;
-use px_sdk::verify::{self, KeyForm, Verification};
+use px_verify::Received;
 use px_verify::UrlView;
+use px_verify::providers;
+use px_verify::record::{KeyForm, Scheme, Verification};
 use verify_support::{at_url, known_as, post, prepared, verify};
 
 /// One request that must verify.
@@ -87,34 +88,34 @@ fn published() -> Vec<Vector> {
     };
     const V1: (&str, u64, &str) = ("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, r#"{"test": 2432232314}"#);
     vec![
-        slack(verify::slack("S")),
-        slack(verify::slack_command("S")),
+        slack(providers::slack("S")),
+        slack(providers::slack_command("S")),
         hub(
-            verify::github("S"),
+            providers::github("S"),
             "X-Hub-Signature-256",
             "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17",
             "Hello, World!",
             &["x-hub-signature-256"],
         ),
         hub(
-            verify::hmac("X-Hub-Signature", "S").sha1().prefix("sha1="),
+            providers::hmac("X-Hub-Signature", "S").sha1().prefix("sha1="),
             "X-Hub-Signature",
             "sha1=01dc10d0c83e72ed246219cdd91669667fe2ca59",
             "Hello, World!",
             &["x-hub-signature"],
         ),
         hub(
-            verify::jira("S"),
+            providers::jira("S"),
             "X-Hub-Signature",
             "sha256=a4771c39fbe90f317c7824e83ddef3caae9cb3d976c214ace1f2937e133263c9",
             "Hello World!",
             &["x-hub-signature"],
         ),
-        Vector::new(verify::twilio("S"), "12345", at_url(twilio, "/myapp.php", Some("foo=1&bar=2")))
+        Vector::new(providers::twilio("S"), "12345", at_url(twilio, "/myapp.php", Some("foo=1&bar=2")))
             .known_as("https://mycompany.com")
             .needs(&["x-twilio-signature"]),
         standard(
-            verify::standard_webhooks("S"),
+            providers::standard_webhooks("S"),
             V1.0,
             V1.1,
             "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
@@ -122,7 +123,7 @@ fn published() -> Vec<Vector> {
             V1.2,
         ),
         standard(
-            verify::gitlab_signed("S"),
+            providers::gitlab_signed("S"),
             "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk",
             1_649_367_553,
             "v1,tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw=",
@@ -130,7 +131,7 @@ fn published() -> Vec<Vector> {
             r#"{"email":"test@example.com","username":"test_user"}"#,
         ),
         standard(
-            verify::standard_webhooks_asymmetric("S"),
+            providers::standard_webhooks_asymmetric("S"),
             V1.0,
             V1.1,
             "v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg==",
@@ -153,7 +154,7 @@ fn made_with_the_providers_libraries() -> Vec<Vector> {
     };
     let twilio = |headers: &[(&str, &str)], query, body: &'static str| {
         let received = at_url(post(NOW, headers, body), "/webhooks/twilio", query);
-        Vector::new(verify::twilio("S"), "12345", received)
+        Vector::new(providers::twilio("S"), "12345", received)
             .known_as("https://px.example/")
             .needs(&["x-twilio-signature"])
     };
@@ -161,7 +162,7 @@ fn made_with_the_providers_libraries() -> Vec<Vector> {
         "payload=%7B%22type%22%3A%22block_actions%22%2C%22trigger_id%22%3A%22123.456.abc%22%7D";
     vec![
         Vector::new(
-            verify::slack_interactivity("S"),
+            providers::slack_interactivity("S"),
             SLACK,
             post(
                 1_531_420_618,
@@ -174,7 +175,7 @@ fn made_with_the_providers_libraries() -> Vec<Vector> {
             ),
         ),
         simple(
-            verify::stripe("S"),
+            providers::stripe("S"),
             "whsec_5f8b2c1de09a47",
             "stripe-signature",
             "t=1700000000,v0=00,v1=00,v1=f6a3033cdff46d21e87b6aaf46dfeaff91159a59bd09226431db3ae526049a56",
@@ -197,7 +198,7 @@ fn made_with_the_providers_libraries() -> Vec<Vector> {
             r#"{"EventType":"onMessageAdded","Sid":"IM1"}"#,
         ),
         with_time(
-            verify::discord("S"),
+            providers::discord("S"),
             "03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8",
             [
                 (
@@ -211,7 +212,7 @@ fn made_with_the_providers_libraries() -> Vec<Vector> {
         )
         .wrong("79b5562e8fe654f94078b112e8a98ba7901f853ae695bed7e0e3910bad049664"),
         with_time(
-            verify::sendgrid("S").tolerance(std::time::Duration::from_secs(300)),
+            providers::sendgrid("S").tolerance(std::time::Duration::from_secs(300)),
             "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEUVw9brnjlrkE0/7Kf1T9zQzB6Ze/N13KUVrQpsO0A19FNr46UPMY+/\
              mlR1kCoiFQK+8NV+CMU7LMClbxfZ+TVA==",
             [
@@ -229,14 +230,14 @@ fn made_with_the_providers_libraries() -> Vec<Vector> {
              M8sEGyHFXhqGwfQAtA==",
         ),
         simple(
-            verify::shopify("S"),
+            providers::shopify("S"),
             "hush",
             "x-shopify-hmac-sha256",
             "qBvrsZF7RfB1iS6BX6IHqJTp5L911P7intnPeTPsH0I=",
             r#"{"id":820982911946154508}"#,
         ),
         with_time(
-            verify::zoom("S"),
+            providers::zoom("S"),
             "zoomsecret",
             [
                 ("x-zm-signature", "v0=836ec5e8d4c7ced8d94c713b9cb77b832b82ebd1d4e63ab5e72fe0320edc9f43"),
@@ -246,14 +247,14 @@ fn made_with_the_providers_libraries() -> Vec<Vector> {
         ),
         // the sender escaped the é before it signed
         simple(
-            verify::meta("S", "T"),
+            providers::meta("S", "T"),
             "appsecret",
             "x-hub-signature-256",
             "sha256=7c62892182db8fafc9dca80cd7f5230c66f63f332475a5d278cdb12a1964058a",
             r#"{"object":"page","entry":[{"id":"1","text":"caf\u00e9"}]}"#,
         ),
         simple(
-            verify::convoy("S").sha512(),
+            providers::convoy("S").sha512(),
             "convoy",
             "x-convoy-signature",
             "713d9a73dfbb7010d630618958ace1317960f0c27836f588e77317efb1fd136db9c5603deb3938a22915e44471457471456e7ab4e0a4\
@@ -261,21 +262,21 @@ fn made_with_the_providers_libraries() -> Vec<Vector> {
             "{}",
         ),
         simple(
-            verify::convoy_advanced("S"),
+            providers::convoy_advanced("S"),
             "convoy",
             "x-convoy-signature",
             "t=1700000000,v1=963ef81643e68fada2837815b276d9b6c39c40db0569abd17515d2537b3c9df0",
             r#"{"a":1}"#,
         ),
         simple(
-            verify::outpost("S"),
+            providers::outpost("S"),
             "outpost",
             "x-outpost-signature",
             "v0=00,e54d4946202696002f017eb820cd17932f894e03bb2e8b013f700f3c4ff3e04f",
             r#"{"a":1}"#,
         ),
         with_time(
-            verify::timestamped("X-Forge", "S"),
+            providers::timestamped("X-Forge", "S"),
             "forge",
             [
                 ("x-forge-signature", "sha256=b3b6f2d745f6e84158aa2cff431be1a780ab2249d5286ad6f508328803052cde"),
@@ -329,7 +330,7 @@ fn another_key_is_invalid() {
     for vector in vectors() {
         // for keys with an alphabet the wrong one has to be of it too
         let wrong = match &vector.record.scheme {
-            verify::Scheme::Signature(signature) if signature.key != KeyForm::Text => vector.wrong_secret,
+            Scheme::Signature(signature) if signature.key != KeyForm::Text => vector.wrong_secret,
             _ => "another",
         };
         let found = verify(&prepared(&vector.record, wrong), &vector.received, &vector.urls);

@@ -72,10 +72,10 @@
 //! A program with every shape of step and wait is in `tests/prelude.rs`; what
 //! the compiler says to common mistakes is in px-sdk's `tests/compile_fail/`.
 
-pub use px_derive::OneOf;
 /// The receiving side, for services that px calls: verify, deduplicate, store.
 #[cfg(feature = "receive")]
-pub use px_receive as receive;
+pub use px_callbacks as receive;
+pub use px_derive::OneOf;
 
 #[cfg(doctest)]
 mod pages;

@@ -16,3 +16,8 @@ struct WaitsPage;
 /// The Rust in `docs/blocking.md` compiles.
 #[doc = include_str!("../../../docs/blocking.md")]
 struct BlockingPage;
+
+/// The Rust in `docs/hooks.md` compiles.
+#[cfg(feature = "receive")]
+#[doc = include_str!("../../../docs/hooks.md")]
+struct HooksPage;

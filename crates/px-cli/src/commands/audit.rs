@@ -1,24 +1,18 @@
-//! `px audit`: proves that a store adds up, with its server down (RULES 43).
+//! `px audit`: proves that a store adds up, with its server down (docs/rules.md#43).
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use px_core::Scope;
 use px_store::Table;
 use px_store::audit::{Counts, Progress, Report, TABLES, audit};
-use px_store_rows::Embedded;
-use px_store_sled::SledRows;
 use serde_json::json;
 
-use super::serve;
 use crate::context::Context;
-use crate::error::{Error, Kind, Result};
-use crate::{ui, words};
+use crate::error::{Error, Result};
+use crate::show::words;
+use crate::{store, ui};
 
-/// How long to wait for the lock of a process that is just ending.
-const LOCK_WAIT: Duration = Duration::from_secs(1);
-
-/// How many parts the bar of the progress has.
+/// Number of parts the bar of the progress has.
 const BAR: usize = 18;
 
 /// Rows between two looks at the progress.
@@ -41,14 +35,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
-    let dir = match args.data_dir {
-        Some(dir) => dir,
-        None => context.config()?.store.data_dir,
-    };
-    let store = open(&dir)?.ok_or_else(|| {
-        Error::not_found(format!("there is no store in {}", dir.display()))
-            .hint("name its directory with --data-dir, PX_DATA_DIR or store.data_dir in px.toml")
-    })?;
+    let config = context.store_config(args.data_dir)?;
+    let store = store::require(&config)?;
     let shown = context.ui;
     let mut next = 0;
     let mut progress = |at: Progress| {
@@ -59,22 +47,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     };
     let report = audit(&store, Scope::default(), &mut progress).await;
     shown.progress("");
-    let report = report.map_err(|error| serve::store_error(&error))?;
-    show(context, &dir, &report)
-}
-
-/// Opens the store, if one is there, and lets what its journal holds be read.
-pub(super) fn open(dir: &Path) -> Result<Option<Embedded<SledRows>>> {
-    if !SledRows::exists(dir) {
-        return Ok(None);
-    }
-    let options = px_store_sled::Options { lock_wait: LOCK_WAIT, ..px_store_sled::Options::default() };
-    match SledRows::open(dir, options) {
-        Ok(rows) => Ok(Some(Embedded::new(rows))),
-        Err(error @ px_store::Error::Locked(_)) => Err(Error::new(Kind::Conflict, error.to_string())
-            .hint("stop that process first: this needs a store that nobody writes to")),
-        Err(error) => Err(serve::store_error(&error)),
-    }
+    let report = report.map_err(|error| store::store_error(&error))?;
+    show(context, &config.data_dir, &report)
 }
 
 pub(super) fn line(at: Progress) -> String {
@@ -102,6 +76,7 @@ const fn noun(table: Table) -> &'static str {
         Table::Endpoint => "endpoints",
         Table::Forgotten => "what was forgotten",
         Table::Token => "API tokens",
+        Table::KeyCheck => "the check of the secrets' key",
     }
 }
 

@@ -94,7 +94,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     Ok(())
 }
 
-/// The run's outcome as the command's: RULES 44.
+/// The run's outcome as the command's: docs/rules.md#44.
 fn outcome(id: &str, last: Option<&Event>) -> Result<String> {
     let because = |text: Option<String>| text.map_or(String::new(), |text| format!(": {text}"));
     match last.map(|event| (&*event.kind, event.detail())) {
@@ -157,7 +157,7 @@ async fn schema(context: &Context, client: &Client, brain: &str) -> Result<Value
     Ok(shown.into_value().input)
 }
 
-/// Whether the word after `px run` is a command of `px runs`.
+/// Returns whether the word after `px run` is a command of `px runs`.
 fn is_of_runs(word: &str) -> bool {
     super::runs::Command::has_subcommand(word)
 }

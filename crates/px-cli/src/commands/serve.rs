@@ -1,27 +1,29 @@
 //! `px serve`: opens the store, starts the server, says where it is, and ends
-//! it gracefully (RULES 42, 43).
+//! it gracefully (docs/rules.md#42, #43).
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use px_core::Scope;
 use px_sdk::Registry;
 use px_server::{Running, StartError};
-use px_store_rows::Embedded;
-use px_store_sled::SledRows;
+use px_store::Store;
 use serde_json::{Value, json};
 use tracing::Level;
 
 use super::check;
+use crate::config::hooks::LOST_KEY;
 use crate::config::{self, Config};
 use crate::context::{self, Context};
 use crate::error::{Error, Kind, Result};
-use crate::listing;
 use crate::log::{self, Stream};
+use crate::show::listing;
+use crate::show::words;
 use crate::signals::Signals;
+use crate::store::{Opened, open_store, store_error};
 use crate::ui::{HEADING, Ui, paint};
-use crate::words;
 
 /// The exit code of a process that two signals have ended.
 const INTERRUPTED: i32 = 130;
@@ -59,6 +61,10 @@ pub(crate) struct Args {
     /// Serve the API to other machines too, though no API token guards it
     #[arg(long)]
     insecure: bool,
+
+    /// Go on with another key of secrets than the store's, which is lost: what was sealed under it stays unreadable
+    #[arg(long)]
+    new_secret_key: bool,
 }
 
 impl Args {
@@ -70,12 +76,16 @@ impl Args {
             named("--port", self.port.map(|port| port.to_string())),
             named("--data-dir", self.data_dir.as_ref().map(|dir| dir.display().to_string())),
         ];
-        let flags = [("--json-logs", self.is_log_json()), ("--insecure", self.insecure)];
+        let flags = [
+            ("--json-logs", self.is_log_json()),
+            ("--insecure", self.insecure),
+            ("--new-secret-key", self.new_secret_key),
+        ];
         let set = flags.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name.to_owned());
         values.into_iter().flatten().flatten().chain(set).collect()
     }
 
-    /// Whether each line of the log is one document.
+    /// Returns whether each line of the log is one document.
     pub(super) fn is_log_json(&self) -> bool {
         self.json_logs || self.log_format == "json"
     }
@@ -111,8 +121,12 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     context::check_secret_files(&registry)?;
     // Before the store is opened, so that no signal meets a half-started server unprepared.
     let mut signals = Signals::new()?;
-    let store = open(&config.store.data_dir).await?;
-    let mut hooks = config.hooks.options(&config.store.data_dir, &context::env)?;
+    let store = open(config.store.clone()).await?;
+    let contract: Arc<dyn Store> = Arc::new(store.clone());
+    let sealed = px_outbound::operate::holds_sealed(&contract, Scope::default()).await;
+    let may_make_key = args.new_secret_key || !sealed.map_err(|error| store_error(&error))?;
+    let mut hooks = config.hooks.options(&config.store.data_dir, &context::env, may_make_key)?;
+    hooks.new_secret_key = args.new_secret_key;
     hooks.limits.retention = config.retention.callbacks();
     let (connections, few_files) = config.limits.connections();
     let options = px_server::Options {
@@ -138,7 +152,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         rejections: config.limits.rejections(),
         retention: config.retention.sweeps(),
         max_headers: config.limits.max_headers,
-        ..px_server::Options::new(Arc::clone(&registry), Arc::new(store.clone()))
+        ..px_server::Options::new(Arc::clone(&registry), contract)
     };
     let running = tokio::select! {
         started = px_server::start(options) => started.map_err(refused)?,
@@ -166,7 +180,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     Ok(())
 }
 
-/// What the server says of itself on stderr: as text for people, and among a
+/// Notes of the server about itself on stderr: as text for people, and among a
 /// log in JSON as entries of it, so that every line there is a document.
 #[derive(Clone, Copy)]
 struct Log {
@@ -208,32 +222,10 @@ pub(super) fn overlaid(mut config: Config, args: &Args) -> Config {
     config
 }
 
-async fn open(dir: &Path) -> Result<Embedded<SledRows>> {
-    let dir = dir.to_owned();
-    let opened =
-        tokio::task::spawn_blocking(move || SledRows::open(&dir, px_store_sled::Options::default())).await;
-    match opened {
-        Ok(Ok(rows)) => Ok(Embedded::new(rows)),
-        Ok(Err(error)) => Err(store_error(&error)),
+async fn open(config: config::Store) -> Result<Opened> {
+    match tokio::task::spawn_blocking(move || open_store(&config, None)).await {
+        Ok(opened) => opened.map_err(|error| store_error(&error)),
         Err(error) => Err(Error::failed(format!("opening the store failed: {error}"))),
-    }
-}
-
-pub(super) fn store_error(error: &px_store::Error) -> Error {
-    use px_store::Error as E;
-    match error {
-        E::Locked(_) => Error::new(Kind::Conflict, error.to_string())
-            .hint("another px serves from this directory: stop it, or name another one with --data-dir"),
-        E::Full(_) => Error::failed(error.to_string()).hint("make room on the disk, and start it again"),
-        E::Poisoned(_) => Error::failed(error.to_string())
-            .hint("look at the disk, and start it again: what was acknowledged is kept"),
-        E::Corrupt(_) => Error::failed(error.to_string()).hint(
-            "px has changed nothing there: keep a copy of the directory, then put a backup of all of it in its place",
-        ),
-        E::Format { .. } => Error::failed(error.to_string()).hint(
-            "px has changed nothing there: serve it with the version that wrote it or a newer one, or serve a backup",
-        ),
-        _ => Error::failed(error.to_string()),
     }
 }
 
@@ -250,6 +242,7 @@ fn refused(error: StartError) -> Error {
         StartError::Origin(_) => {
             Error::usage(error.to_string()).hint("look at server.cors_origins in px.toml")
         }
+        StartError::SecretKey(_) => Error::failed(error.to_string()).hint(LOST_KEY),
         _ => Error::failed(error.to_string()),
     }
 }

@@ -26,7 +26,7 @@ impl<W: Write> Write for Escaped<'_, W> {
     }
 }
 
-/// Whether a character is one of C0, C1, DEL, or the controls of the
+/// Returns whether a character is one of C0, C1, DEL, or the controls of the
 /// bidirectional algorithm (Unicode Standard Annex 9, section 2).
 fn is_control(letter: char) -> bool {
     letter.is_control()

@@ -20,7 +20,7 @@ mod writer;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use px_core::metrics::{Counter, Kind, Metric};
+use px_metrics::{Counter, Kind, Metric};
 use serde_json::{Map, Value};
 use tracing::Level;
 use tracing_subscriber::EnvFilter;
@@ -121,7 +121,7 @@ pub(crate) fn exit(code: i32) -> ! {
 }
 
 impl Log {
-    /// Whether each line is one document.
+    /// Returns whether each line is one document.
     pub(crate) fn is_json(&self) -> bool {
         self.format == Format::Json
     }

@@ -9,7 +9,7 @@ use tracing::Level;
 
 use super::{EXIT_GRACE, Log, Stream};
 
-/// What the standard library says before it ends the process at once, instead
+/// Words of the standard library before it ends the process at once, instead
 /// of unwinding.
 const WITHOUT_UNWINDING: [&str; 2] =
     ["panic in a destructor during cleanup", "panic in a function that cannot unwind"];

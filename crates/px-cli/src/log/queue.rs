@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use px_core::metrics::Counter;
+use px_metrics::Counter;
 
 use super::stream::Stream;
 

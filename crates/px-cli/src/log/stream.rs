@@ -26,7 +26,7 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
-    /// Whether colours may be written to it (`NO_COLOR`, `TERM=dumb`: anstream decides).
+    /// Returns whether colours may be written to it (`NO_COLOR`, `TERM=dumb`: anstream decides).
     pub(super) fn has_colours(self) -> bool {
         let choice = match self {
             Self::Out => anstream::AutoStream::choice(&std::io::stdout()),
@@ -51,12 +51,12 @@ impl Stream {
         }
     }
 
-    /// Whether a small write would not wait.
+    /// Returns whether a small write would not wait.
     pub(super) fn takes_more(self) -> bool {
         self.tells(PollFlags::OUT, AT_ONCE).intersects(PollFlags::OUT)
     }
 
-    /// What poll(2) says of it within this time.
+    /// Returns what poll(2) says of it within this time.
     fn tells(self, asked: PollFlags, within: Timespec) -> PollFlags {
         let mut fds = [PollFd::from_borrowed_fd(self.fd(), asked)];
         match poll(&mut fds, Some(&within)) {
@@ -105,7 +105,7 @@ impl Streams {
         }
     }
 
-    /// Whether nobody reads the stream any more.
+    /// Returns whether nobody reads the stream any more.
     pub(super) fn is_gone(&self, stream: Stream) -> bool {
         self.state(stream).is_gone.load(SeqCst)
     }
@@ -154,7 +154,7 @@ impl Streams {
     }
 }
 
-/// Whether an error says that the stream has lost its reader for good: a pipe
+/// Returns whether an error says that the stream has lost its reader for good: a pipe
 /// or socket whose other end is closed, a terminal that was hung up.
 pub(super) fn is_loss_of_reader(to: Stream, error: Errno) -> bool {
     match error {

@@ -73,7 +73,7 @@ impl Log {
 mod tests {
     use std::cell::RefCell;
 
-    use px_core::metrics::Counter;
+    use px_metrics::Counter;
 
     use super::super::queue::Line;
     use super::*;

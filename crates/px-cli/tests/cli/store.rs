@@ -41,6 +41,49 @@ fn goes_on(project: &Project, dir: &str, run: &str) {
     assert_eq!(serving.end().0, 0);
 }
 
+/// Serves, and expects that it does not start; returns what it says.
+fn refused(project: &Project) -> String {
+    let done = project.px(&["serve", "--port", "0"]);
+    assert_eq!(done.code, 1, "{done:?}");
+    done.stderr
+}
+
+#[test]
+fn w12_a_key_that_is_another_one_or_missing_keeps_px_from_serving() {
+    let (project, run) = lived();
+    let key = project.path(".px/data/secret.key");
+    let kept = std::fs::read_to_string(&key).unwrap();
+    let before = counts(&project, ".px/data");
+
+    std::fs::write(&key, "ab".repeat(32)).unwrap();
+    let said = refused(&project);
+    assert!(said.contains("sealed under another key") && said.contains("hok_"), "it names the hook: {said}");
+    assert!(said.contains("--new-secret-key") && !said.contains(&kept), "{said}");
+
+    std::fs::remove_file(&key).unwrap();
+    let said = refused(&project);
+    assert!(said.contains("is missing") && said.contains("secret.key"), "{said}");
+    assert!(!key.exists(), "no key is made anew where secrets rest");
+    assert_eq!(counts(&project, ".px/data"), before, "who is refused changes nothing");
+
+    std::fs::write(&key, kept).unwrap();
+    goes_on(&project, ".px/data", &run);
+}
+
+#[test]
+fn w12_a_lost_key_is_given_up_by_a_flag() {
+    let (project, _) = lived();
+    std::fs::remove_file(project.path(".px/data/secret.key")).unwrap();
+    let serving = Serving::start(&project, &["--new-secret-key"]);
+    let hooks = project.px(&["hooks", "list", "--json", "--url", &serving.url]).json();
+    let id = hooks["hooks"][0]["id"].as_str().unwrap().to_owned();
+    let rotated = project.px(&["hooks", "rotate-secret", &id, "--url", &serving.url]);
+    assert_eq!(rotated.code, 0, "{rotated:?}");
+    assert_eq!(serving.end().0, 0);
+    let serving = Serving::start(&project, &[]);
+    assert_eq!(serving.end().0, 0, "the new key is the store's now");
+}
+
 #[test]
 fn an_export_becomes_the_same_store_again() {
     let (project, run) = lived();

@@ -6,7 +6,7 @@ use json_patch::patch;
 
 use crate::event::{Event, EventBody, Given, Inner, Position, StepStatus};
 use crate::key::KeyId;
-use crate::run::decide::from_letters;
+use crate::run::decide::decode_progress;
 use crate::run::state::{Frame, ItemResult, OnceValue, Run, RunStatus};
 
 /// An event that cannot follow on what the run is: a damaged log, or a fault in px.
@@ -283,7 +283,7 @@ impl Run {
     }
 
     fn set_progress(&mut self, steps: &str, inner: Option<&Inner>) -> Result<(), String> {
-        let progress = from_letters(steps).ok_or_else(|| format!("unknown status in '{steps}'"))?;
+        let progress = decode_progress(steps).ok_or_else(|| format!("unknown status in '{steps}'"))?;
         let (known, place) = match inner {
             None => (&self.steps, &mut self.progress),
             Some(inner) => {

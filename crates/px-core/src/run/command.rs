@@ -44,7 +44,7 @@ pub enum Command {
         name: String,
         /// What it says.
         data: Value,
-        /// Whether outbound hooks keep it for retries (RULES 48).
+        /// Whether outbound hooks keep it for retries (docs/rules.md#48).
         durable: bool,
     },
     /// The current step is a nested brain, and goes into it.
@@ -152,7 +152,7 @@ pub struct Start {
     pub traceparent: Option<String>,
     /// The key it owns.
     pub owns: Option<KeyId>,
-    /// The options do not fit the brain: the run exists and fails at once (RULES 30).
+    /// The options do not fit the brain: the run exists and fails at once (docs/rules.md#30).
     pub bad_options: Option<String>,
     /// Where the run takes its turn, if its brain limits how many run at once.
     pub slot: Option<KeyId>,
@@ -244,7 +244,7 @@ pub trait Catalog: Send + Sync {
     }
 
     /// The early window of a webhook: how long an event is kept for a wait to
-    /// come, and how long after a wait's end an event is late (RULES 5, 6).
+    /// come, and how long after a wait's end an event is late (docs/rules.md#5, #6).
     /// `None` keeps nothing.
     fn early(&self, slug: &str) -> Option<std::time::Duration>;
 }

@@ -14,5 +14,5 @@ pub use state::{Frame, ItemResult, OnceValue, Run, RunStatus};
 /// The statuses that the letters of a `step:status` event stand for.
 #[must_use]
 pub(crate) fn progress_of(letters: &str) -> Vec<crate::event::StepStatus> {
-    decide::from_letters(letters).unwrap_or_default()
+    decide::decode_progress(letters).unwrap_or_default()
 }

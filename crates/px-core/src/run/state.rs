@@ -170,7 +170,7 @@ pub struct Run {
     /// Answers by hand that came before the run waits, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept_answers: Vec<Value>,
-    /// Whether the run pauses when its step returns (RULES 35).
+    /// Whether the run pauses when its step returns (docs/rules.md#35).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub pause_requested: bool,
     /// Why it is paused, or was cancelled.
@@ -200,7 +200,7 @@ pub struct Run {
     /// The trace it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
-    /// The key it owns until it ends (RULES 4).
+    /// The key it owns until it ends (docs/rules.md#4).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owns: Option<KeyId>,
     /// Where it takes its turn among the runs of its brain, until it ends.
@@ -209,7 +209,7 @@ pub struct Run {
     /// Whether another run waits for its end.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub awaited: bool,
-    /// The keys it has waited on: events queued there go when the run ends (RULES 5).
+    /// The keys it has waited on: events queued there go when the run ends (docs/rules.md#5).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waited_on: Vec<KeyId>,
 }

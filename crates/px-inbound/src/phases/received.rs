@@ -47,7 +47,7 @@ impl<'a> Received<'a> {
         if !self.endpoint.verifier.takes(&self.request.method) {
             return Err(Unverified::Answered(Answer::wrong_method(&self.endpoint.def.slug)));
         }
-        // What follows takes about as long as a thread needs to wake up.
+        // Verification takes about as long as a thread needs to wake up.
         context.pool.expect_handler();
         match users::verify(context, self.endpoint, &self.request).await {
             Ok(Ok(proof)) => Ok(Verified { received: self, proof }),

@@ -3,8 +3,8 @@
 use http::header::{self, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use px_core::OutgoingId;
+use px_core::hook::{Format, Signing};
 use px_core::lifecycle::Envelope;
-use px_store::outbox::{Format, Signing};
 
 use super::content_type;
 

@@ -1,11 +1,11 @@
 //! Links into the API, for receivers that heal what they lost. Left out where
-//! no API listens (RULES 48).
+//! no API listens (docs/rules.md#48).
 
 use px_core::lifecycle::Envelope;
 use serde::Serialize;
 use url::{Host, Url};
 
-/// Where the API is, as a receiver would reach it.
+/// Base of the API's URLs, as a receiver would reach it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Links(Option<String>);
 

@@ -4,7 +4,7 @@
 //! from nothing else, so that it has the same bytes at every attempt. It knows
 //! no secret, no schedule and no receiver.
 //!
-//! Four formats, one file each, in the order of HOOKS section 2. What a format
+//! Four formats, one file each, in the order of docs/hooks.md. What a format
 //! has no field of its own for goes into its payload, as `Rest`.
 //!
 //! Tests: `tests/format.rs`, byte for byte.
@@ -20,8 +20,8 @@ pub use headers::{DELIVERY, EVENT, EVENT_ID, HeaderError, custom_header, headers
 pub use links::Links;
 
 use bytes::Bytes;
+use px_core::hook::Format;
 use px_core::lifecycle::{Envelope, RunRef};
-use px_store::outbox::Format;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -67,13 +67,13 @@ fn render(
     }
 }
 
-/// What belongs to the type, or where it is to be had.
+/// Data of the event's type, or a link to it.
 enum Data<'a> {
     Full(&'a Map<String, Value>),
     Thin { data_url: Option<String>, data_bytes: usize },
 }
 
-/// What every format tells, in this order. The other fields are the format's own.
+/// Fields of every format, in this order. The other fields are the format's own.
 #[derive(Serialize)]
 struct Rest<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]

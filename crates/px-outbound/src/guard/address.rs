@@ -1,4 +1,4 @@
-//! What kind of address an address is: the special-purpose registries of
+//! Kinds of addresses: the special-purpose registries of
 //! IANA (RFC 6890 and its successors), and the addresses at which clouds
 //! serve credentials.
 
@@ -30,7 +30,7 @@ pub enum Rule {
     UniqueLocal,
     /// `169.254.0.0/16` and `fe80::/10`.
     LinkLocal,
-    /// Where clouds serve credentials to their machines.
+    /// The addresses at which clouds serve credentials to their machines.
     Metadata,
     /// `100.64.0.0/10`, carrier-grade NAT (RFC 6598).
     Cgnat,
@@ -78,7 +78,7 @@ impl Rule {
         }
     }
 
-    /// What is wrong, as the end of a sentence.
+    /// Returns what is wrong, as the end of a sentence.
     pub(super) const fn why(self) -> &'static str {
         match self {
             Self::Url => "it is no URL of at most 2048 bytes",
@@ -103,7 +103,7 @@ impl Rule {
         }
     }
 
-    /// What to do, where something can be done.
+    /// Returns what to do, where something can be done.
     pub(super) const fn remedy(self) -> Option<&'static str> {
         match self {
             Self::Credentials => Some("send them in a header of the hook instead"),

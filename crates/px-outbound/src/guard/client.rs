@@ -9,11 +9,11 @@ use reqwest::dns::Resolve;
 
 use super::{Guarded, Policy, Refused, Target};
 
-/// How long names, connections and TLS may take together.
+/// Time that names, connections and TLS may take together.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long an idle connection is kept for the next callback to the same host.
+/// Time that an idle connection is kept for the next callback to the same host.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How many idle connections are kept for one host: as many as an endpoint has
+/// Number of idle connections that are kept for one host: as many as an endpoint has
 /// in flight by default, and some more.
 const MAX_IDLE_PER_HOST: usize = 32;
 

@@ -1,4 +1,4 @@
-//! Where a callback may go.
+//! The guard of where a callback may go.
 //!
 //! Anybody who may start a run may name a URL, so px must not be talked into
 //! posting to the machine it runs on, to its neighbours or to a cloud's
@@ -7,7 +7,7 @@
 //! 1. [`Target::parse`]: http or https, a host, no credentials.
 //! 2. [`Client::post`]: a host that is an address literal, after the
 //!    normalisation of the URL standard, since HTTP clients do not ask the
-//!    resolver for those (RULES 49).
+//!    resolver for those (docs/rules.md#49).
 //! 3. [`Guarded`], the resolver that the connector itself asks: every address
 //!    that a name has at the moment of the connection. A name that was public
 //!    when somebody looked and is private now gains nothing.

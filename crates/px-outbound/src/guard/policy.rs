@@ -1,4 +1,4 @@
-//! What is open beside the public internet: nothing, unless somebody says so.
+//! Addresses that are open beside the public internet: none, unless somebody says so.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -77,7 +77,7 @@ impl Policy {
     }
 
     /// Opens this machine (`127.0.0.0/8`, `::1`) and nothing more: what a px
-    /// that is bound to loopback does for per-run URLs (RULES 49).
+    /// that is bound to loopback does for per-run URLs (docs/rules.md#49).
     #[must_use]
     pub fn with_loopback(mut self, open: bool) -> Self {
         self.loopback = open;
@@ -102,13 +102,13 @@ impl Policy {
         self
     }
 
-    /// Whether more than the public internet is open: worth a line at the start.
+    /// Returns whether more than the public internet is open: worth a line at the start.
     #[must_use]
     pub fn is_wider_than_public(&self) -> bool {
         *self != Self::public()
     }
 
-    /// Whether a callback may go to `address`.
+    /// Returns whether a callback may go to `address`.
     ///
     /// # Errors
     /// The rule that refuses it.

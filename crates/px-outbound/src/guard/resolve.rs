@@ -33,7 +33,7 @@ tokio::task_local! {
     static LOOKUP: Lookup;
 }
 
-/// How long the name of one request took to be looked up. The connector knows
+/// Time that the name of one request took to be looked up. The connector knows
 /// nothing of requests; but it asks the resolver in the request's own task.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Lookup(Arc<OnceLock<Duration>>);
@@ -44,7 +44,7 @@ impl Lookup {
         LOOKUP.scope(self.clone(), request).await
     }
 
-    /// How long it took; none for an address, or on a connection that was there.
+    /// Returns how long it took; none for an address, or on a connection that was there.
     pub(crate) fn took(&self) -> Option<Duration> {
         self.0.get().copied()
     }

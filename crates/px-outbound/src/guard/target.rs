@@ -75,7 +75,7 @@ impl Target {
         &self.0
     }
 
-    /// What all callbacks to one receiver share: scheme, host and port. The
+    /// Returns what all callbacks to one receiver share: scheme, host and port. The
     /// key of an endpoint's lane and breaker.
     #[must_use]
     pub fn origin(&self) -> String {

@@ -1,11 +1,13 @@
 //! Hooks of the configuration: what `px.toml` says is what there is, from the
 //! start on. They are known by their names.
 
-use px_store::outbox::{Hook, Source};
+use px_core::hook::{Hook, Source};
+
+use sha2::{Digest as _, Sha256};
 
 use super::{Error, Operator, Spec};
 
-/// What the configuration changed.
+/// Changes that the configuration made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Configured {
     /// Hooks that are new.
@@ -16,12 +18,48 @@ pub struct Configured {
     pub deleted: usize,
 }
 
+/// Digest of the hooks that a process is configured with: equal digests, equal
+/// hooks. Secrets and headers are not part of it, so it may be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConfigDigest([u8; 32]);
+
+impl ConfigDigest {
+    /// The digest of the hooks of a configuration; their order does not count.
+    #[must_use]
+    pub fn of(specs: &[Spec]) -> Self {
+        let mut shapes: Vec<String> = specs
+            .iter()
+            .map(|spec| {
+                // Two builds that print it differently count as two configurations,
+                // which deletes less.
+                let spec = Spec { headers: Vec::new(), secret: None, ..spec.clone() };
+                format!("{spec:?}")
+            })
+            .collect();
+        shapes.sort_unstable();
+        let mut sum = Sha256::new();
+        for shape in shapes {
+            sum.update((shape.len() as u64).to_be_bytes());
+            sum.update(shape);
+        }
+        Self(sum.finalize().into())
+    }
+}
+
 /// Makes the hooks of the configuration what these specs say. A secret that
 /// changed is replaced at once: whoever edits the file has told the receiver.
 ///
+/// `others` are the digests of the other processes that serve the store now. A
+/// hook that these specs do not name is deleted only if all of them agree: while
+/// a deploy is under way, the hooks of both configurations stay.
+///
 /// # Errors
 /// A spec cannot be, or two have one name; what came before it is done.
-pub async fn configure(operator: &Operator, specs: Vec<Spec>) -> Result<Configured, Error> {
+pub async fn configure(
+    operator: &Operator,
+    specs: Vec<Spec>,
+    others: &[ConfigDigest],
+) -> Result<Configured, Error> {
     let mut done = Configured::default();
     let known: Vec<Hook> =
         operator.hooks()?.into_iter().filter(|hook| hook.source == Source::Config).collect();
@@ -44,6 +82,10 @@ pub async fn configure(operator: &Operator, specs: Vec<Spec>) -> Result<Configur
         let same_headers = same_headers(operator, hook, spec);
         let next = operator.update(hook.id, &wanted, same_headers).await?;
         done.changed += usize::from(next != *hook);
+    }
+    let mine = ConfigDigest::of(&specs);
+    if others.iter().any(|other| *other != mine) {
+        return Ok(done);
     }
     for hook in known {
         if specs.iter().all(|spec| spec.name != hook.name) {

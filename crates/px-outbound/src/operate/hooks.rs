@@ -3,17 +3,15 @@
 use std::time::Duration;
 
 use px_core::HookId;
-use px_store::outbox::{
-    Disabled, DisabledBy, Hook, HookWrite, MAX_HOOKS, OutboxBatch, OutgoingFilter, OutgoingState,
-    OutgoingWrite, Secrets, Signing, Source,
-};
-use px_store::{Admission, Batch, Outcome};
+use px_core::hook::{Disabled, DisabledBy, Hook, Secrets, Signing, Source};
+use px_store::outbox::{HookWrite, MAX_HOOKS, OutboxBatch, OutgoingFilter, OutgoingState, OutgoingWrite};
+use px_store::{Admission, Batch, Outcome, Round};
 use secrecy::SecretString;
 
-use super::{Error, MAX_ROUNDS, Operator, Spec, validate};
+use super::{Error, Operator, ROUNDS, Spec, validate};
 use crate::sign;
 
-/// How many kept deliveries one commit lets go.
+/// Number of kept deliveries one commit lets go.
 const PAGE: usize = 100;
 
 impl Operator {
@@ -87,24 +85,22 @@ impl Operator {
         id: HookId,
         change: impl Fn(&mut Hook) -> Result<(), Error> + Send + Sync,
     ) -> Result<Hook, Error> {
-        let parts = &self.parts;
-        for _ in 0..MAX_ROUNDS {
+        let (parts, change) = (&self.parts, &change);
+        let changed = parts.store.transact(ROUNDS, |_| async move {
             let read = parts.store.outbox().hook(parts.scope, id).await?;
             let read = read.filter(|hook| hook.record.deleted_at.is_none()).ok_or(Error::NoHook(id))?;
             let mut hook = read.record.clone();
             change(&mut hook)?;
             if hook == read.record {
-                return Ok(hook);
+                return Ok(Round::Done(hook));
             }
             let version = parts.ids.version(parts.clock.now());
             let write = HookWrite { hook: hook.clone(), expected: read.version, version };
             let outbox = OutboxBatch { hooks: vec![write], ..OutboxBatch::default() };
             let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
-            if let Outcome::Committed { .. } = parts.store.commit(batch, Admission::Wait).await? {
-                return Ok(hook);
-            }
-        }
-        Err(Error::TooManyRounds(MAX_ROUNDS))
+            Ok(Round::Commit(batch, hook))
+        });
+        changed.await
     }
 
     /// Makes a hook what a spec says. A secret or headers that the spec leaves
@@ -166,6 +162,8 @@ impl Operator {
         let now = self.parts.clock.now();
         let hook = self
             .change(id, |hook| {
+                // One that this key cannot open would keep the new one from signing.
+                hook.secrets.retain(|sealed| vault.open(sealed).is_ok());
                 hook.secrets.rotate(vault.seal(&secret), now, grace);
                 crate::send::signer(vault, hook, now)
                     .map(drop)
@@ -226,36 +224,40 @@ impl Operator {
         let parts = &self.parts;
         let filter =
             OutgoingFilter { hook: Some(id), state: Some(OutgoingState::Held), ..OutgoingFilter::default() };
+        let filter = &filter;
         let (mut before, mut many) = (None, 0);
         loop {
-            let page = parts.store.outbox().outgoings(parts.scope, &filter, before, PAGE).await?;
-            let now = parts.clock.now();
-            let outgoing: Vec<_> = page
-                .items
-                .iter()
-                .map(|held| {
-                    OutgoingWrite::change(held, |held| {
-                        held.since = now;
-                        if send {
-                            (held.state, held.due, held.reason) = (OutgoingState::Pending, Some(now), None);
-                        } else {
-                            held.state = OutgoingState::Discarded;
-                            held.reason = Some("it was not to be sent".into());
-                        }
+            // Somebody else may let one of them go: then the page is read again.
+            let page = parts.store.transact(ROUNDS, |_| async move {
+                let page = parts.store.outbox().outgoings(parts.scope, filter, before, PAGE).await?;
+                let now = parts.clock.now();
+                let outgoing: Vec<_> = page
+                    .items
+                    .iter()
+                    .map(|held| {
+                        OutgoingWrite::change(held, |held| {
+                            held.since = now;
+                            if send {
+                                (held.state, held.due, held.reason) =
+                                    (OutgoingState::Pending, Some(now), None);
+                            } else {
+                                held.state = OutgoingState::Discarded;
+                                held.reason = Some("it was not to be sent".into());
+                            }
+                        })
                     })
-                })
-                .collect();
-            let writes = outgoing.len() as u64;
-            if writes > 0 {
+                    .collect();
+                let writes = outgoing.len() as u64;
+                if writes == 0 {
+                    return Ok::<_, Error>(Round::Done((0, page.next)));
+                }
                 let outbox = OutboxBatch { outgoing, ..OutboxBatch::default() };
                 let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
-                match parts.store.commit(batch, Admission::Wait).await? {
-                    Outcome::Committed { .. } => many += writes,
-                    // Somebody else let one of them go: read the page again.
-                    Outcome::Conflict(_) => continue,
-                }
-            }
-            before = page.next;
+                Ok(Round::Commit(batch, (writes, page.next)))
+            });
+            let (writes, next) = page.await?;
+            many += writes;
+            before = next;
             if before.is_none() {
                 return Ok(many);
             }
@@ -265,7 +267,7 @@ impl Operator {
 
 fn new_secret(signing: &Signing) -> SecretString {
     match signing {
-        Signing::StandardAsymmetric => sign::key_pair(&px_core::fill).0,
-        _ => sign::secret(&px_core::fill),
+        Signing::StandardAsymmetric => sign::key_pair(&px_core::random_bytes).0,
+        _ => sign::secret(&px_core::random_bytes),
     }
 }

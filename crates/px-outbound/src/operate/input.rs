@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use px_store::outbox::{Format, Hook, RetryPolicy, Signing};
+use px_core::hook::{Format, Hook, RetryPolicy, Signing};
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
@@ -18,7 +18,7 @@ use super::{Error, Spec};
 pub struct Input {
     /// A name for people; hooks of the configuration are known by it.
     pub name: Option<String>,
-    /// Where requests go.
+    /// URL that requests go to.
     pub url: Option<String>,
     /// Types of events, or patterns such as `run.*`.
     pub events: Option<Vec<String>>,
@@ -34,16 +34,16 @@ pub struct Input {
     pub retry: Option<Value>,
     /// Headers that every request carries.
     pub headers: Option<BTreeMap<String, SecretString>>,
-    /// How long an attempt may take: `10s`, or seconds.
+    /// Time that an attempt may take: `10s`, or seconds.
     pub timeout: Option<Value>,
-    /// How many requests may be under way at once.
+    /// Number of requests that may be under way at once.
     #[serde(alias = "maxInFlight")]
     pub max_in_flight: Option<u32>,
-    /// How many requests a second.
+    /// Number of requests a second.
     pub rate: Option<u32>,
     /// One delivery of a run at a time.
     pub ordered: Option<bool>,
-    /// Whether private addresses are open.
+    /// True if private addresses are open.
     #[serde(alias = "allowPrivate")]
     pub allow_private: Option<bool>,
 }
@@ -100,7 +100,7 @@ fn set<T>(place: &mut T, value: Option<T>) {
 }
 
 impl Spec {
-    /// What a hook is, but for its secret and the values of its headers, which
+    /// Returns what a hook is, but for its secret and the values of its headers, which
     /// nobody gets to see.
     #[must_use]
     pub fn of(hook: &Hook) -> Self {

@@ -1,27 +1,30 @@
-//! What people do with hooks and deliveries: create, change, rotate, enable,
+//! Operations of people on hooks and callbacks: create, change, rotate, enable,
 //! delete; try, deliver again, recover, look at figures. The API and the
 //! command line say how it is asked; this says what may be asked.
 
-mod again;
 mod config;
 mod hooks;
 mod input;
+mod redeliver;
+mod secret_key;
 mod spec;
 mod stats;
 
 use std::sync::Arc;
 
 use px_core::{HookId, OutgoingId};
+use px_store::{Bound, Contended};
 use tokio::sync::Mutex;
 
-pub use again::{Recovered, Recovery};
-pub use config::{Configured, configure};
+pub use config::{ConfigDigest, Configured, configure};
 pub use input::{Input, duration};
+pub use redeliver::{Recovered, Recovery};
+pub use secret_key::{holds_sealed, is_unreadable, prove_key};
 pub use spec::{Spec, validate};
 pub use stats::Stats;
 
 use crate::guard::Refused;
-use crate::send::Parts;
+use crate::send::SenderContext;
 
 /// Why something was not done.
 #[derive(Debug, thiserror::Error)]
@@ -51,18 +54,34 @@ pub enum Error {
     /// Others changed the same rows again and again.
     #[error("the hook changed {0} times meanwhile; try again")]
     TooManyRounds(u32),
+    /// The secrets of the store are sealed under another key.
+    #[error("the secrets of this store are sealed under another key than this process has{}", named(hooks))]
+    OtherKey {
+        /// The first hooks whose secrets cannot be read, by name.
+        hooks: Vec<String>,
+    },
     /// The store could not be read or written.
     #[error(transparent)]
     Store(#[from] px_store::Error),
 }
 
-/// How often a change is made anew when rows changed meanwhile.
-const MAX_ROUNDS: u32 = 16;
+impl From<Contended> for Error {
+    fn from(contended: Contended) -> Self {
+        Self::TooManyRounds(contended.rounds)
+    }
+}
+
+fn named(hooks: &[String]) -> String {
+    if hooks.is_empty() { String::new() } else { format!("; it cannot read those of {}", hooks.join(", ")) }
+}
+
+/// Rounds for a change that is made anew when rows changed meanwhile.
+const ROUNDS: Bound = Bound::waiting(16);
 
 /// Does what people ask for. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Operator {
-    parts: Parts,
+    parts: SenderContext,
     /// Held while a name is looked for and taken.
     naming: Arc<Mutex<()>>,
 }
@@ -70,13 +89,13 @@ pub struct Operator {
 impl Operator {
     /// An operator of these parts.
     #[must_use]
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(parts: SenderContext) -> Self {
         Self { parts, naming: Arc::default() }
     }
 
-    /// What it works with.
+    /// Returns what it works with.
     #[must_use]
-    pub const fn parts(&self) -> &Parts {
+    pub const fn parts(&self) -> &SenderContext {
         &self.parts
     }
 }

@@ -1,17 +1,17 @@
-//! What a hook is to be, and whether it can be: the one place where a URL, a
+//! Specification of a hook, and its checks: the one place where a URL, a
 //! secret, a header and every bound of a hook are checked.
 
 use std::time::Duration;
 
+use px_core::hook::{Format, Hook, RetryPolicy, Secrets, Signing, Source};
 use px_core::{HookId, Timestamp};
-use px_store::outbox::{Format, Hook, RetryPolicy, Secrets, Signing, Source};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::Error;
 use crate::guard::Target;
-use crate::send::Parts;
+use crate::send::SenderContext;
 use crate::sign::Signer;
-use crate::{format, schedule};
+use crate::{backoff, format};
 
 /// An attempt may take this long at most.
 const MAX_TIMEOUT: Duration = Duration::from_secs(120);
@@ -24,36 +24,36 @@ const MAX_LIST: usize = 64;
 /// A name, a pattern, a header may be so long.
 const MAX_TEXT: usize = 512;
 
-/// What a hook is to be.
+/// Specification of a hook.
 #[derive(Debug, Clone)]
 pub struct Spec {
     /// A name for people.
     pub name: String,
-    /// Where requests go.
+    /// URL that requests go to.
     pub url: String,
     /// Types of events; empty means all.
     pub events: Vec<String>,
     /// Brains; empty means all.
     pub brains: Vec<String>,
-    /// How bodies look.
+    /// Format of bodies.
     pub format: Format,
-    /// How requests are signed.
+    /// Signature of requests.
     pub signing: Signing,
-    /// What with; none signs nothing.
+    /// Secret to sign with; none signs nothing.
     pub secret: Option<SecretString>,
     /// When a failed delivery is tried again.
     pub retry: RetryPolicy,
     /// Headers that every request carries.
     pub headers: Vec<(String, SecretString)>,
-    /// How long an attempt may take.
+    /// Time that an attempt may take.
     pub timeout: Duration,
-    /// How many may be under way at once.
+    /// Number that may be under way at once.
     pub max_in_flight: u32,
-    /// How many a second.
+    /// Number a second.
     pub rate_per_second: Option<u32>,
     /// One of a run at a time.
     pub ordered: bool,
-    /// Whether private addresses are open.
+    /// True if private addresses are open.
     pub allow_private: bool,
 }
 
@@ -80,7 +80,7 @@ impl Spec {
     }
 
     /// The hook of one run: ordered, and with everything else at its default
-    /// (HOOKS section 1).
+    /// (docs/hooks.md).
     #[must_use]
     pub fn of_run(url: impl Into<String>, secret: Option<SecretString>) -> Self {
         Self { secret, ordered: true, ..Self::to(url) }
@@ -92,7 +92,7 @@ impl Spec {
 /// # Errors
 /// What is wrong with it; no text holds a secret.
 pub fn validate(
-    parts: &Parts,
+    parts: &SenderContext,
     spec: &Spec,
     id: HookId,
     source: Source,
@@ -110,8 +110,7 @@ pub fn validate(
         }
     }
     for glob in &spec.events {
-        if !px_core::lifecycle::Kind::ALL.iter().any(|kind| px_store::outbox::glob_fits(glob, kind.as_str()))
-        {
+        if !px_core::lifecycle::Kind::ALL.iter().any(|kind| px_core::hook::glob_fits(glob, kind.as_str())) {
             return Err(Error::Invalid(format!(
                 "'{glob}' fits no type of event; there are {}",
                 px_core::lifecycle::Kind::ALL.map(px_core::lifecycle::Kind::as_str).join(", ")
@@ -163,7 +162,7 @@ fn bounds(spec: &Spec) -> Result<(), Error> {
     if spec.rate_per_second == Some(0) {
         return refused("a rate is at least 1 a second; disable the hook to send nothing".into());
     }
-    if schedule::tries(&spec.retry) > MAX_TRIES {
+    if backoff::tries(&spec.retry) > MAX_TRIES {
         return refused(format!("a schedule has at most {MAX_TRIES} tries"));
     }
     if let RetryPolicy::Exponential { factor, .. } = &spec.retry

@@ -11,16 +11,16 @@ use super::{Error, Operator};
 
 /// So many of the newest deliveries are looked at.
 const SAMPLE: usize = 5_000;
-/// How many are read at once.
+/// Number that are read at once.
 const PAGE: usize = 200;
 
-/// How a hook does.
+/// Figures about a hook.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stats {
-    /// How many deliveries the figures are about.
+    /// Number of deliveries the figures are about.
     pub deliveries: u64,
-    /// Whether there are older ones that they are not about.
+    /// True if there are older ones that they are not about.
     pub is_sample: bool,
     /// Deliveries by state.
     pub states: BTreeMap<OutgoingState, u64>,

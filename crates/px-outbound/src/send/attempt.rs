@@ -5,44 +5,45 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use px_core::hook::Hook;
 use px_core::lifecycle::Kind;
 use px_core::{OutgoingId, Timestamp};
 use px_store::cluster::{Slot, SlotRight};
 use px_store::outbox::{
-    Attempt, AttemptBrief, Book, Due, Hook, HookWrite, OutboxBatch, Outgoing, OutgoingState, OutgoingWrite,
-    Timing, announce, lane_of,
+    Attempt, AttemptBrief, Book, Due, HookWrite, OutboxBatch, Outgoing, OutgoingState, OutgoingWrite, Timing,
+    announce, lane_of,
 };
-use px_store::{Admission, Batch, Conflict, EpochWrite, Outcome, Versioned};
+use px_store::{Admission, Batch, Bound, Conflict, Epoch, EpochWrite, Round, Versioned};
 use serde_json::{Value, json};
 use tracing::Instrument as _;
 use tracing::field::display;
 
-use super::{Error, Parts, prepare};
-use crate::ailing;
+use super::{Error, SenderContext, prepare};
+use crate::backoff::Jitter;
+use crate::hook_health;
 use crate::metrics;
-use crate::schedule::Spread;
 use crate::transport::{Answer, Class, Failure};
 use crate::verdict::{self, Cause, End, Verdict};
 
-/// How often an attempt's end is recorded anew when rows changed meanwhile.
-const MAX_ROUNDS: u32 = 16;
-/// How long a delivery waits for one before it that is due and was not sent.
+/// Rounds for an attempt's end that is recorded anew when rows changed meanwhile.
+const ROUNDS: Bound = Bound::waiting(16);
+/// Time that a delivery waits for one before it that is due and was not sent.
 const BEHIND_WAIT: Duration = Duration::from_millis(200);
 
-/// What became of a due row that was taken up.
+/// Outcome of a due row that was taken up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
     /// It was sent.
     Sent {
-        /// Whether its receiver took it.
+        /// True if its receiver took it.
         success: bool,
-        /// Whether what comes after it in its run may go.
+        /// True if what comes after it in its run may go.
         goes_on: bool,
         /// When the attempt began.
         began: Timestamp,
         /// When it ended.
         ended: Timestamp,
-        /// Whether the endpoint was asked at all.
+        /// True if the endpoint was asked at all.
         asked: bool,
     },
     /// It waits for the one before it, and its time was set to that one's.
@@ -52,7 +53,7 @@ pub(crate) enum Ended {
 }
 
 /// Takes up a due row.
-pub(crate) async fn attempt(parts: &Parts, due: Due, right: SlotRight) -> Result<Ended, Error> {
+pub(crate) async fn attempt(parts: &SenderContext, due: Due, right: SlotRight) -> Result<Ended, Error> {
     let outbox = parts.store.outbox();
     let Some(outgoing) = outbox.outgoing(parts.scope, due.id).await? else { return Ok(Ended::Nothing) };
     if outgoing.due_row() != Some(due) {
@@ -88,7 +89,7 @@ pub(crate) async fn attempt(parts: &Parts, due: Due, right: SlotRight) -> Result
 }
 
 /// The time until which the one before it keeps a delivery waiting.
-async fn blocked(parts: &Parts, prev: OutgoingId) -> Result<Option<Timestamp>, Error> {
+async fn blocked(parts: &SenderContext, prev: OutgoingId) -> Result<Option<Timestamp>, Error> {
     let prev = parts.store.outbox().outgoing(parts.scope, prev).await?;
     let pending = prev.filter(|prev| prev.state == OutgoingState::Pending);
     let soon = parts.clock.now().after(BEHIND_WAIT);
@@ -96,7 +97,7 @@ async fn blocked(parts: &Parts, prev: OutgoingId) -> Result<Option<Timestamp>, E
 }
 
 async fn hook_of(
-    parts: &Parts,
+    parts: &SenderContext,
     book: &Book,
     outgoing: &Outgoing,
 ) -> Result<Option<Arc<Versioned<Hook>>>, Error> {
@@ -109,71 +110,87 @@ async fn hook_of(
 /// Commits an attempt and what follows from it, with whatever the delivery and
 /// its hook have become meanwhile.
 async fn record(
-    parts: &Parts,
-    (mut outgoing, mut hook): (Outgoing, Arc<Versioned<Hook>>),
+    parts: &SenderContext,
+    (outgoing, hook): (Outgoing, Arc<Versioned<Hook>>),
     sent: &Result<Answer, Failure>,
     began: Timestamp,
     demand: Option<EpochWrite>,
 ) -> Result<Ended, Error> {
     let ended = parts.clock.now();
     let (end, asked) = end_of(sent, ended);
-    let spread = Spread::throw();
-    for _ in 0..MAX_ROUNDS {
-        let verdict = verdict::judge(&hook.record.retry, outgoing.tries, &end, ended, spread);
-        let book = parts.store.outbox().book(parts.scope)?;
-        let attempt = attempt_of(outgoing.attempts + 1, began, sent, &end, verdict);
-        let write = OutgoingWrite::change(&outgoing, |outgoing| {
-            outgoing.note(AttemptBrief {
-                at: began,
-                status: attempt.status,
-                error: attempt.error.clone(),
-                duration_ms: attempt.timing.total_ms,
-            });
-            // Somebody may have discarded it while it was under way.
-            if outgoing.state == OutgoingState::Pending {
-                settle(outgoing, verdict, &attempt, ended);
-            }
-        });
-        let mut outbox = OutboxBatch {
-            outgoing: vec![write],
-            attempts: vec![(outgoing.id, attempt)],
-            ..OutboxBatch::default()
-        };
-        // What px itself refuses to do says nothing about the receiver.
-        if asked && let Some(next) = ailing::after(&hook.record, verdict, ended) {
-            if next.disabled.is_some() && hook.record.disabled.is_none() {
-                outbox.outgoing.extend(told_of(parts, &book, &next, ended));
-                tracing::warn!(hook = %next.id, url = lane_of(&next.url).1, "a hook was disabled");
-            }
-            let version = parts.ids.version(ended);
-            outbox.hooks.push(HookWrite { hook: next, expected: hook.version, version });
-        }
-        let epochs = demand.into_iter().collect();
-        let batch = Batch { scope: parts.scope, outbox, epochs, ..Batch::default() };
-        match parts.store.commit(batch, Admission::Wait).await? {
+    let jitter = Jitter::random();
+    let id = outgoing.id;
+    let mut known = Some((outgoing, Arc::clone(&hook)));
+    let (end, hook) = (&end, &hook);
+    let recorded = parts.store.transact(ROUNDS, |lost| {
+        let known = known.take();
+        async move {
             // Another member has the lane, and this one stood still meanwhile: the
             // delivery is that one's, which may have sent it too.
-            Outcome::Conflict(Conflict::Epoch(_)) => return Ok(Ended::Nothing),
-            Outcome::Committed { .. } => {
-                let counter = if verdict.is_success() { &metrics::DELIVERED } else { &metrics::FAILED };
-                counter.increment();
-                metrics::ATTEMPT.observe(ended.since(began));
-                let goes_on = !matches!(verdict, Verdict::Retry { .. });
-                return Ok(Ended::Sent { success: verdict.is_success(), goes_on, began, ended, asked });
+            if matches!(lost, Some(Conflict::Epoch(Epoch::Slot(_)))) {
+                return Ok(Round::Done(None));
             }
-            Outcome::Conflict(_) => {
-                let read = parts.store.outbox().outgoing(parts.scope, outgoing.id).await?;
-                let Some(read) = read else { return Ok(Ended::Nothing) };
-                outgoing = read;
-                let read = parts.store.outbox().hook(parts.scope, outgoing.hook).await?;
-                hook = read.map_or(hook, Arc::new);
+            let outbox = parts.store.outbox();
+            let (outgoing, hook) = match known {
+                Some(known) => known,
+                None => {
+                    let read = outbox.outgoing(parts.scope, id).await?;
+                    let Some(outgoing) = read else { return Ok(Round::Done(None)) };
+                    let read = outbox.hook(parts.scope, outgoing.hook).await?;
+                    (outgoing, read.map_or_else(|| Arc::clone(hook), Arc::new))
+                }
+            };
+            let verdict = verdict::judge(&hook.record.retry, outgoing.tries, end, ended, jitter);
+            let attempt = attempt_of(outgoing.attempts + 1, began, sent, end, verdict);
+            let mut outbox = OutboxBatch {
+                outgoing: vec![written(&outgoing, verdict, &attempt, ended)],
+                attempts: vec![(outgoing.id, attempt)],
+                ..OutboxBatch::default()
+            };
+            // What px itself refuses to do says nothing about the receiver.
+            let mut disabled = None;
+            if asked && let Some(next) = hook_health::after(&hook.record, verdict, ended) {
+                if next.disabled.is_some() && hook.record.disabled.is_none() {
+                    let book = parts.store.outbox().book(parts.scope)?;
+                    outbox.outgoing.extend(told_of(parts, &book, &next, ended));
+                    disabled = Some((next.id, next.url.clone()));
+                }
+                let version = parts.ids.version(ended);
+                outbox.hooks.push(HookWrite { hook: next, expected: hook.version, version });
             }
+            let epochs = demand.into_iter().collect();
+            let batch = Batch { scope: parts.scope, outbox, epochs, ..Batch::default() };
+            Ok::<_, Error>(Round::Commit(batch, Some((verdict, disabled))))
         }
+    });
+    let Some((verdict, disabled)) = recorded.await? else { return Ok(Ended::Nothing) };
+    if let Some((hook, url)) = disabled {
+        tracing::warn!(%hook, url = lane_of(&url).1, "a hook was disabled");
     }
-    Err(Error::TooManyRounds(MAX_ROUNDS))
+    let counter = if verdict.is_success() { &metrics::DELIVERED } else { &metrics::FAILED };
+    counter.increment();
+    metrics::ATTEMPT.observe(ended.since(began));
+    let goes_on = !matches!(verdict, Verdict::Retry { .. });
+    Ok(Ended::Sent { success: verdict.is_success(), goes_on, began, ended, asked })
 }
 
-/// How an attempt ended, and whether the endpoint was asked at all.
+/// A delivery after an attempt.
+fn written(outgoing: &Outgoing, verdict: Verdict, attempt: &Attempt, ended: Timestamp) -> OutgoingWrite {
+    OutgoingWrite::change(outgoing, |outgoing| {
+        outgoing.note(AttemptBrief {
+            at: attempt.at,
+            status: attempt.status,
+            error: attempt.error.clone(),
+            duration_ms: attempt.timing.total_ms,
+        });
+        // Somebody may have discarded it while it was under way.
+        if outgoing.state == OutgoingState::Pending {
+            settle(outgoing, verdict, attempt, ended);
+        }
+    })
+}
+
+/// Returns how an attempt ended, and whether the endpoint was asked at all.
 fn end_of(sent: &Result<Answer, Failure>, now: Timestamp) -> (End, bool) {
     match sent {
         Ok(answer) => {
@@ -252,7 +269,7 @@ fn attempt_of(
 }
 
 /// `hook.disabled`, to everybody else who listens.
-fn told_of(parts: &Parts, book: &Book, hook: &Hook, now: Timestamp) -> Vec<OutgoingWrite> {
+fn told_of(parts: &SenderContext, book: &Book, hook: &Hook, now: Timestamp) -> Vec<OutgoingWrite> {
     // Without its query, which may hold what is for its receiver only.
     let data = json!({
         "hookId": hook.id, "name": hook.name, "url": lane_of(&hook.url).1,
@@ -264,7 +281,12 @@ fn told_of(parts: &Parts, book: &Book, hook: &Hook, now: Timestamp) -> Vec<Outgo
 }
 
 /// Lets a delivery rest in a state without an attempt.
-async fn rest(parts: &Parts, outgoing: &Outgoing, state: OutgoingState, reason: &str) -> Result<(), Error> {
+async fn rest(
+    parts: &SenderContext,
+    outgoing: &Outgoing,
+    state: OutgoingState,
+    reason: &str,
+) -> Result<(), Error> {
     let now = parts.clock.now();
     change(parts, outgoing, |outgoing| {
         outgoing.state = state;
@@ -276,7 +298,11 @@ async fn rest(parts: &Parts, outgoing: &Outgoing, state: OutgoingState, reason: 
 }
 
 /// Writes a change; a conflict leaves it to whoever was first.
-async fn change(parts: &Parts, outgoing: &Outgoing, change: impl FnOnce(&mut Outgoing)) -> Result<(), Error> {
+async fn change(
+    parts: &SenderContext,
+    outgoing: &Outgoing,
+    change: impl FnOnce(&mut Outgoing),
+) -> Result<(), Error> {
     let write = OutgoingWrite::change(outgoing, change);
     let outbox = OutboxBatch { outgoing: vec![write], ..OutboxBatch::default() };
     let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };

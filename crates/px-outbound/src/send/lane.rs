@@ -9,16 +9,16 @@ use px_store::outbox::Due;
 
 use crate::breaker::{Gate, Health};
 
-/// How many due rows a lane holds at most.
+/// Maximum number of due rows that a lane holds.
 pub(crate) const WINDOW: usize = 1_024;
 /// With fewer that wait it looks for more.
 pub(crate) const LOW_WATER: usize = 128;
-/// How many of one (hook, run) it holds: one long run leaves room for others.
+/// Number of callbacks of one (hook, run) that it holds: one long run leaves room for others.
 const BEHIND: usize = 64;
 
 type Pair = (HookId, RunId);
 
-/// What the hook of a delivery says about sending.
+/// Terms of a callback's hook about sending.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terms {
     /// So many requests may be under way to the endpoint.
@@ -27,7 +27,7 @@ pub(crate) struct Terms {
     pub(crate) not_before: Timestamp,
 }
 
-/// What a lane does next.
+/// Next act of a lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
     /// Send this one.
@@ -53,17 +53,17 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    /// How many wait in memory.
+    /// Returns how many wait in memory.
     pub(crate) fn waiting(&self) -> usize {
         self.known.len() - self.in_flight.len()
     }
 
-    /// Whether it has nothing to send.
+    /// Returns whether it has nothing to send.
     pub(crate) fn is_idle(&self) -> bool {
         self.known.is_empty() && !self.dirty
     }
 
-    /// Whether it knows something about its endpoint.
+    /// Returns whether it knows something about its endpoint.
     pub(crate) fn is_ailing(&self) -> bool {
         self.health != Health::default()
     }

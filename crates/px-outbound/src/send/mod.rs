@@ -8,9 +8,9 @@
 //! and an attempt's end demands the epoch of the slot.
 
 mod attempt;
-mod desk;
 mod lane;
 mod prepare;
+mod scheduler;
 mod sender;
 mod sweep;
 
@@ -18,42 +18,42 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use px_core::{Clock, Ids, Scope};
-use px_store::Store;
 use px_store::cluster::Cluster;
+use px_store::{Contended, Store};
 
 use crate::guard::Policy;
 use crate::transport::Transport;
 use crate::vault::Vault;
 
-pub use desk::{Desk, Job, Report};
 pub(crate) use prepare::signer;
+pub use scheduler::{Job, Report, Scheduler};
 pub use sender::Sender;
 pub use sweep::{Retention, sweep};
 
-/// What the sender works with. Cheap to clone.
+/// Context of the sender. Cheap to clone.
 #[derive(Clone)]
-pub struct Parts {
-    /// Where everything is kept.
+pub struct SenderContext {
+    /// Store of all records.
     pub store: Arc<dyn Store>,
-    /// Where the time comes from.
+    /// Source of the time.
     pub clock: Arc<dyn Clock>,
-    /// Where ids come from.
+    /// Source of ids.
     pub ids: Arc<Ids>,
     /// Whose it is.
     pub scope: Scope,
     /// The processes that send with this one.
     pub cluster: Arc<dyn Cluster>,
-    /// Where secrets rest.
+    /// Vault of secrets at rest.
     pub vault: Vault,
-    /// How requests leave.
+    /// Way in which requests leave.
     pub transport: Arc<dyn Transport>,
-    /// Where they may go unless a hook says more.
+    /// Policy of their targets, unless a hook says more.
     pub policy: Policy,
 }
 
-impl std::fmt::Debug for Parts {
+impl std::fmt::Debug for SenderContext {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Parts").field("scope", &self.scope).finish_non_exhaustive()
+        f.debug_struct("SenderContext").field("scope", &self.scope).finish_non_exhaustive()
     }
 }
 
@@ -62,9 +62,9 @@ impl std::fmt::Debug for Parts {
 pub struct Limits {
     /// So many requests are under way at once, to all endpoints together.
     pub max_in_flight: usize,
-    /// How often due rows are looked for that no hint told of.
+    /// Interval at which due rows are looked for that no hint told of.
     pub poll: Duration,
-    /// How long what came to rest is kept.
+    /// Time that what came to rest is kept.
     pub retention: Retention,
 }
 
@@ -74,7 +74,7 @@ impl Default for Limits {
     }
 }
 
-/// What failed while sending: the store. Receivers fail in attempt records.
+/// Failure of the store while sending. Receivers fail in attempt records.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -84,4 +84,10 @@ pub enum Error {
     /// Others changed the same rows again and again.
     #[error("a delivery changed {0} times while its attempt was recorded")]
     TooManyRounds(u32),
+}
+
+impl From<Contended> for Error {
+    fn from(contended: Contended) -> Self {
+        Self::TooManyRounds(contended.rounds)
+    }
 }

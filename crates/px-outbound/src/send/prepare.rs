@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use px_core::Timestamp;
+use px_core::hook::Hook;
 use px_core::lifecycle::Envelope;
-use px_store::outbox::{Hook, Outgoing};
+use px_store::outbox::Outgoing;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::format;
@@ -64,7 +65,7 @@ pub(crate) fn request(
     })
 }
 
-/// What signs for a hook at `now`; none for a hook without a secret.
+/// Returns what signs for a hook at `now`; none for a hook without a secret.
 pub(crate) fn signer(vault: &Vault, hook: &Hook, now: Timestamp) -> Result<Option<Signer>, Error> {
     let secrets = hook
         .secrets

@@ -12,16 +12,16 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
 
-use super::desk::{Desk, Job, Report};
-use super::{Limits, Parts, sweep};
+use super::scheduler::{Job, Report, Scheduler};
+use super::{Limits, SenderContext, sweep};
 
-/// How many lanes one poll looks at.
+/// Number of lanes one poll looks at.
 const POLLED_LANES: usize = 1_024;
 /// The loop looks again after this long at the latest, whatever it waits for.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
-/// How often what is too old to keep is removed.
+/// Interval at which what is too old to keep is removed.
 const SWEEP: Duration = Duration::from_secs(60);
-/// How many threads there are for callbacks, at most.
+/// Maximum number of threads for callbacks.
 const MAX_THREADS: usize = 4;
 
 /// A running sender. Dropping it without [`Sender::shutdown`] stops it like a
@@ -49,7 +49,7 @@ impl Sender {
     ///
     /// # Errors
     /// The operating system gives it no threads.
-    pub fn start(parts: Parts, limits: Limits) -> std::io::Result<Self> {
+    pub fn start(parts: SenderContext, limits: Limits) -> std::io::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let threads = tokio::runtime::Builder::new_multi_thread()
             .worker_threads((cores / 2).clamp(1, MAX_THREADS))
@@ -75,20 +75,20 @@ impl Sender {
     }
 }
 
-async fn run(parts: Parts, limits: Limits, mut stopping: watch::Receiver<bool>) {
+async fn run(parts: SenderContext, limits: Limits, mut stopping: watch::Receiver<bool>) {
     let hints = Arc::clone(parts.store.hints());
-    let mut desk = Desk::new(parts.clone(), limits.max_in_flight);
+    let mut scheduler = Scheduler::new(parts.clone(), limits.max_in_flight);
     let mut jobs: JoinSet<Report> = JoinSet::new();
     let mut poll = tokio::time::interval(limits.poll);
     poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut taken = Vec::new();
     let mut under_way: HashMap<Id, Job> = HashMap::new();
     // What the last process left is due at once, in however many lanes.
-    while let Ok(false) = desk.poll(POLLED_LANES).await {
+    while let Ok(false) = scheduler.poll(POLLED_LANES).await {
         tokio::task::yield_now().await;
     }
     loop {
-        if let Err(error) = desk.take(&mut taken).await {
+        if let Err(error) = scheduler.next_jobs(&mut taken).await {
             tracing::error!(%error, "due deliveries could not be read; the next poll tries again");
         }
         for job in taken.drain(..) {
@@ -96,44 +96,48 @@ async fn run(parts: Parts, limits: Limits, mut stopping: watch::Receiver<bool>) 
             under_way.insert(jobs.spawn(async move { job.run(&parts).await }).id(), job);
         }
         let now = parts.clock.now();
-        let sleep = desk.next_wake().map_or(LONGEST_SLEEP, |at| at.since(now).min(LONGEST_SLEEP));
+        let sleep = scheduler.next_wake().map_or(LONGEST_SLEEP, |at| at.since(now).min(LONGEST_SLEEP));
         tokio::select! {
             () = stopped(&mut stopping) => break,
-            lanes = hints.outgoing() => for lane in lanes { desk.stir(lane) },
+            lanes = hints.outgoing() => for lane in lanes { scheduler.mark_dirty(lane) },
             _ = poll.tick() => {
-                if let Err(error) = desk.poll(POLLED_LANES).await {
+                if let Err(error) = scheduler.poll(POLLED_LANES).await {
                     tracing::error!(%error, "due deliveries could not be looked for");
                 }
             }
-            Some(report) = jobs.join_next_with_id() => settle(&mut desk, &mut under_way, report),
+            Some(report) = jobs.join_next_with_id() => settle(&mut scheduler, &mut under_way, report),
             () = tokio::time::sleep(sleep) => {}
         }
         while let Some(report) = jobs.try_join_next_with_id() {
-            settle(&mut desk, &mut under_way, report);
+            settle(&mut scheduler, &mut under_way, report);
         }
     }
     while let Some(report) = jobs.join_next_with_id().await {
-        settle(&mut desk, &mut under_way, report);
+        settle(&mut scheduler, &mut under_way, report);
     }
-    desk.saved().await;
+    scheduler.saved().await;
 }
 
-fn settle(desk: &mut Desk, under_way: &mut HashMap<Id, Job>, ended: Result<(Id, Report), JoinError>) {
+fn settle(
+    scheduler: &mut Scheduler,
+    under_way: &mut HashMap<Id, Job>,
+    ended: Result<(Id, Report), JoinError>,
+) {
     match ended {
         Ok((id, report)) => {
             under_way.remove(&id);
-            desk.done(report);
+            scheduler.done(report);
         }
         Err(error) => {
             tracing::error!(%error, "an attempt broke off");
             if let Some(job) = under_way.remove(&error.id()) {
-                desk.lost(job);
+                scheduler.lost(job);
             }
         }
     }
 }
 
-async fn tidy(parts: Parts, limits: Limits, mut stopping: watch::Receiver<bool>) {
+async fn tidy(parts: SenderContext, limits: Limits, mut stopping: watch::Receiver<bool>) {
     loop {
         tokio::select! {
             () = stopped(&mut stopping) => return,

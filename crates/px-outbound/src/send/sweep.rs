@@ -5,12 +5,12 @@ use std::time::Duration;
 use px_store::outbox::{OutboxBatch, Outgoing, OutgoingState};
 use px_store::{Admission, Batch, Row, Table};
 
-use super::{Error, Parts};
+use super::{Error, SenderContext};
 
-/// How many rows are looked at, and removed, at once.
+/// Number of rows that are looked at, and removed, at once.
 const PAGE: usize = 64;
 
-/// How long deliveries are kept after they came to rest.
+/// Time that deliveries are kept after they came to rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     /// Those that were delivered or discarded.
@@ -29,7 +29,7 @@ impl Default for Retention {
 ///
 /// # Errors
 /// The store could not be read or written.
-pub async fn sweep(parts: &Parts, retention: Retention) -> Result<usize, Error> {
+pub async fn sweep(parts: &SenderContext, retention: Retention) -> Result<usize, Error> {
     let now = parts.clock.now();
     let shortest = retention.delivered.min(retention.dead);
     let mut after = None;

@@ -12,9 +12,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::Error;
 use super::key::refused;
 
-/// What a private key begins with.
+/// Prefix of a private key.
 pub(super) const PREFIX: &str = "whsk_";
-/// What a public key begins with.
+/// Prefix of a public key.
 const PUBLIC_PREFIX: &str = "whpk_";
 
 /// A key that signs. It has no `Debug`, and its bytes are wiped when it goes.
@@ -58,7 +58,7 @@ impl PrivateKey {
     }
 }
 
-/// What receivers verify `v1a` with. Its `Display` is the `whpk_` form.
+/// Public key that receivers verify `v1a` with. Its `Display` is the `whpk_` form.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicKey(VerifyingKey);
 

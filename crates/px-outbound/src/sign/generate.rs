@@ -1,5 +1,5 @@
 //! New secrets and key pairs, from a source of randomness that is given:
-//! `px_core::fill`, or a test's own.
+//! `px_core::random_bytes`, or a test's own.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +9,7 @@ use secrecy::zeroize::Zeroizing;
 use super::asymmetric::{PrivateKey, PublicKey};
 use super::standard;
 
-/// How many random bytes a new secret holds: the length of its hash.
+/// Number of random bytes a new secret holds: the length of its hash.
 const SECRET_BYTES: usize = 32;
 
 /// A new shared secret, `whsec_` and base64 of 32 bytes that `fill` gave.

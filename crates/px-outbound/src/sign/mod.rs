@@ -31,14 +31,14 @@ pub use jwks::jwks;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use px_core::Timestamp;
-use px_store::outbox::Signing;
+use px_core::hook::Signing;
 use secrecy::SecretString;
 
-/// How many keys sign at most: the newest and ten old ones, as Standard
+/// Maximum number of keys that sign: the newest and ten old ones, as Standard
 /// Webhooks receivers expect.
 pub const MAX_KEYS: usize = 11;
 
-/// Whether one request carries the signatures of several keys. Where not, the
+/// Returns whether one request carries the signatures of several keys. Where not, the
 /// newest key signs alone, also while secrets are rotated.
 #[must_use]
 pub const fn carries_several(signing: &Signing) -> bool {
@@ -78,7 +78,7 @@ pub enum Error {
     Secret {
         /// The mode.
         mode: &'static str,
-        /// What is wrong, and what it should look like.
+        /// Reason, and the form that it should have.
         why: String,
     },
     /// A header's name that cannot be used.
@@ -86,7 +86,7 @@ pub enum Error {
     Header {
         /// The name.
         name: String,
-        /// What is wrong with it.
+        /// Reason.
         why: &'static str,
     },
     /// An event id that cannot be signed.

@@ -16,7 +16,7 @@ pub(super) const ID: HeaderName = HeaderName::from_static("webhook-id");
 pub(super) const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 pub(super) const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
-/// What a secret begins with.
+/// Prefix of a secret.
 pub(super) const PREFIX: &str = "whsec_";
 /// The fewest bytes that a secret decodes to (Standard Webhooks).
 pub(super) const MIN_BYTES: usize = 24;

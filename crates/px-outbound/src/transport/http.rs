@@ -33,7 +33,7 @@ impl Http {
         Ok(Self { narrow: Client::new(policy, resolver)?, wide })
     }
 
-    /// What hooks without a say of their own may reach.
+    /// Returns what hooks without a say of their own may reach.
     #[must_use]
     pub fn policy(&self, allow_private: bool) -> &Policy {
         if allow_private { self.wide.policy() } else { self.narrow.policy() }

@@ -1,4 +1,4 @@
-//! How a request leaves: a [`Transport`] takes one and says how it ended. The
+//! Transport of requests: a [`Transport`] takes one and says how it ended. The
 //! real one is [`Http`]; tests in virtual time use [`Simulated`].
 
 mod http;
@@ -24,19 +24,19 @@ pub const MAX_ANSWER_HEADER_BYTES: usize = 1_024;
 /// One request.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// Where it goes.
+    /// URL of the receiver.
     pub url: String,
     /// All of its headers, the signature among them.
     pub headers: HeaderMap,
     /// The signed bytes.
     pub body: Bytes,
-    /// How long it may take, all in all.
+    /// Time that it may take, all in all.
     pub timeout: Duration,
-    /// Whether it may go to private addresses.
+    /// True if it may go to private addresses.
     pub allow_private: bool,
 }
 
-/// What was answered.
+/// Answer of a receiver.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Answer {
     /// The status.
@@ -45,7 +45,7 @@ pub struct Answer {
     pub headers: Vec<(String, String)>,
     /// The beginning of the body, at most [`MAX_ANSWER_BYTES`].
     pub body: Bytes,
-    /// Where the time went.
+    /// SenderContext of the time that it took.
     pub timing: Timing,
 }
 
@@ -91,11 +91,11 @@ impl Class {
 /// Nothing was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// What kind of failure it is.
+    /// Kind of failure.
     pub class: Class,
-    /// What went wrong, in words; it holds no secret and no query.
+    /// Description of the failure; it holds no secret and no query.
     pub message: String,
-    /// Where the time went.
+    /// SenderContext of the time that it took.
     pub timing: Timing,
 }
 

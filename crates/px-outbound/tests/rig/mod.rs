@@ -13,17 +13,17 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use px_core::event::{Cause, StepInfo, StepKind};
+use px_core::hook::{Hook, Source};
 use px_core::run::{BrainInfo, Catalog, Command, Start};
 use px_core::{Clock, HookId, Ids, ManualClock, RunId, Scope, Timestamp};
 use px_outbound::format::Links;
 use px_outbound::guard::Policy;
 use px_outbound::operate::Spec;
-use px_outbound::send::{Desk, Job};
 use px_outbound::transport::{Answer, Failure, Request, Simulated};
 use px_outbound::vault::Vault;
-use px_outbound::{Bodies, Operator, Parts};
+use px_outbound::{Bodies, Job, Operator, Scheduler, SenderContext};
 use px_store::cluster::{Cluster, OneMember};
-use px_store::outbox::{Hook, Outgoing, OutgoingFilter, OutgoingState, Source};
+use px_store::outbox::{Outgoing, OutgoingFilter, OutgoingState};
 use px_store::{Admission, Draft, Outcome, Store};
 use px_store_rows::{Embedded, MemoryRows};
 use serde_json::json;
@@ -51,9 +51,9 @@ type Receiver = Box<dyn Fn(&Request) -> Result<Answer, Failure> + Send + Sync>;
 pub struct Rig {
     pub store: Arc<dyn Store>,
     pub clock: ManualClock,
-    pub parts: Parts,
+    pub parts: SenderContext,
     pub operator: Operator,
-    pub desk: Desk,
+    pub scheduler: Scheduler,
     transport: Simulated,
     receiver: Arc<Mutex<Receiver>>,
 }
@@ -77,7 +77,7 @@ impl Rig {
         let told = Arc::clone(&receiver);
         let transport = Simulated::new(move |request| (told.lock().unwrap())(request));
         store.outbox().render_with(Arc::new(Bodies::new(Links::none())));
-        let parts = Parts {
+        let parts = SenderContext {
             store: Arc::clone(&store),
             clock: Arc::new(clock.clone()),
             ids: Arc::new(Ids::new()),
@@ -88,8 +88,8 @@ impl Rig {
             policy: Policy::public(),
         };
         let operator = Operator::new(parts.clone());
-        let desk = Desk::new(parts.clone(), 1_024);
-        Self { store, clock, parts, operator, desk, transport, receiver }
+        let scheduler = Scheduler::new(parts.clone(), 1_024);
+        Self { store, clock, parts, operator, scheduler, transport, receiver }
     }
 
     /// What every receiver does from here on.
@@ -140,24 +140,24 @@ impl Rig {
     }
 
     /// The jobs that may be taken up now.
-    pub async fn take(&mut self) -> Vec<Job> {
-        self.desk.saved().await;
-        while !self.desk.poll(1_000).await.unwrap() {}
+    pub async fn next_jobs(&mut self) -> Vec<Job> {
+        self.scheduler.saved().await;
+        while !self.scheduler.poll(1_000).await.unwrap() {}
         let mut jobs = Vec::new();
-        self.desk.take(&mut jobs).await.unwrap();
+        self.scheduler.next_jobs(&mut jobs).await.unwrap();
         jobs
     }
 
     /// Sends everything that may go now, one after the other, until nothing may.
     pub async fn drain(&mut self) -> Vec<Request> {
         for _ in 0..100_000 {
-            let jobs = self.take().await;
+            let jobs = self.next_jobs().await;
             if jobs.is_empty() {
                 return self.transport.sent();
             }
             for job in jobs {
                 let report = job.run(&self.parts).await;
-                self.desk.done(report);
+                self.scheduler.done(report);
             }
         }
         panic!("it goes on and on");
@@ -165,8 +165,8 @@ impl Rig {
 
     /// Moves the clock to when there is something to do; false if there never is.
     pub async fn wait(&mut self) -> bool {
-        assert!(self.take().await.is_empty(), "something may go now");
-        let Some(at) = self.desk.next_wake() else { return false };
+        assert!(self.next_jobs().await.is_empty(), "something may go now");
+        let Some(at) = self.scheduler.next_wake() else { return false };
         assert!(at > self.clock.now());
         self.clock.set(at);
         true

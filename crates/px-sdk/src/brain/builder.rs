@@ -45,7 +45,7 @@ impl std::fmt::Debug for Next {
     }
 }
 
-/// What the step to come has been told before it is there.
+/// Settings for the step to come, before it is there.
 #[derive(Default)]
 struct Next {
     migration: Option<Migration>,

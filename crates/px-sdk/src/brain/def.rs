@@ -27,7 +27,7 @@ pub(super) type ErasedStep = Arc<dyn Fn(Cx, Value, Option<Given>) -> StepFuture 
 pub(super) type Fits = Arc<dyn Fn(&Value) -> Result<(), String> + Send + Sync>;
 pub(super) type Migration = Arc<dyn Fn(u32, Value) -> Result<Value> + Send + Sync>;
 
-/// What is done when a step's turn comes.
+/// Work of a step.
 #[derive(Clone)]
 pub enum Body {
     /// Code runs.
@@ -70,7 +70,7 @@ type List = Arc<dyn Fn(&Value) -> Result<Vec<ErasedItem>, StepError> + Send + Sy
 /// Code for each item of a list.
 #[derive(Clone)]
 pub struct MapBody {
-    /// How many items are worked on at once.
+    /// Number of items that are worked on at once.
     pub parallel: usize,
     pub(super) list: List,
     pub(super) collect: Arc<dyn Fn(Value, Vec<Value>) -> Result<Value, StepError> + Send + Sync>,
@@ -115,7 +115,7 @@ impl MapBody {
     }
 }
 
-/// What a step is called with, besides its state.
+/// Argument of a step, besides its state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Takes {
     /// Nothing.
@@ -131,13 +131,13 @@ pub enum Takes {
 pub struct StepDef {
     /// Its name and kind.
     pub info: StepInfo,
-    /// What it is called with, besides its state.
+    /// Its argument, besides its state.
     pub takes: Takes,
     /// How it is tried again, and how long it may take.
     pub options: StepOptions,
-    /// What it was called in older versions.
+    /// Names in older versions.
     pub formerly: Vec<String>,
-    /// What is done.
+    /// Its work.
     pub body: Body,
     pub(super) fits: Fits,
     pub(super) migration: Option<Migration>,
@@ -150,13 +150,13 @@ impl fmt::Debug for StepDef {
 }
 
 impl StepDef {
-    /// Whether a run that is at a step of this name is at this one.
+    /// Returns whether a run that is at a step of this name is at this one.
     #[must_use]
     pub fn is_called(&self, name: &str) -> bool {
         self.info.title == name || self.formerly.iter().any(|old| old == name)
     }
 
-    /// Whether a stored state is one that this step can take.
+    /// Returns whether a stored state is one that this step can take.
     ///
     /// # Errors
     /// What does not fit.
@@ -211,7 +211,7 @@ impl OptionsDef {
     }
 }
 
-/// How many runs of a brain are under way at once, for each key.
+/// Number of runs of a brain that are under way at once, for each key.
 #[derive(Clone)]
 pub struct Turns {
     /// How many.
@@ -240,17 +240,17 @@ impl Turns {
 pub struct BrainDef {
     /// Its title, unique in the project.
     pub title: String,
-    /// What it is for.
+    /// Its purpose.
     pub description: Option<String>,
-    /// Its declared version (RULES 32).
+    /// Its declared version (docs/rules.md#32).
     pub version: u32,
     /// Its steps, in order.
     pub steps: Vec<StepDef>,
     /// The JSON Schema of its input.
     pub input_schema: Value,
-    /// What options its runs take.
+    /// Options that its runs take.
     pub options: Option<OptionsDef>,
-    /// How many of its runs are under way at once.
+    /// Number of its runs that are under way at once.
     pub turns: Option<Turns>,
 }
 
@@ -285,7 +285,7 @@ impl BrainDef {
         self.steps.iter().map(shown).collect()
     }
 
-    /// What is needed to start a run.
+    /// Returns what is needed to start a run.
     #[must_use]
     pub fn info(&self) -> BrainInfo {
         BrainInfo {
@@ -301,7 +301,7 @@ impl BrainDef {
     /// The options of a run that is started with `given`, defaults filled in.
     ///
     /// # Errors
-    /// What does not fit, in words (RULES 30).
+    /// What does not fit, in words (docs/rules.md#30).
     pub fn complete_options(&self, given: Value) -> Result<Value, String> {
         match (&self.options, given) {
             (Some(options), given) => options

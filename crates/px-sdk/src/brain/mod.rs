@@ -33,7 +33,7 @@ pub use nest::{AwaitedResult, Guarded, InnerResult, ItemResult, Items, ResultOf,
 pub(crate) use output::start_of;
 pub use output::{Async, Continue, Outcome, StepError, StepOutput};
 
-/// What goes from step to step: a struct that is written and read as a JSON object.
+/// State that goes from step to step: a struct that is written and read as a JSON object.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the state of a step",
     label = "not a state",
@@ -44,7 +44,7 @@ pub trait State: Serialize + DeserializeOwned + Send + 'static {}
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Send + 'static> State for T {}
 
-/// What a brain is started with: a [`State`] that has a JSON Schema.
+/// Input that a brain is started with: a [`State`] that has a JSON Schema.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the input of a brain",
     label = "not an input",

@@ -1,4 +1,4 @@
-//! What a pipeline has beside plain steps: guards, other brains inside it, and
+//! Parts of a pipeline beside plain steps: guards, other brains inside it, and
 //! work over a list.
 
 use std::future::Future;
@@ -34,7 +34,7 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// What a brain may say that its runs result in.
+/// Result that a brain may declare for its runs.
 #[diagnostic::on_unimplemented(
     message = "runs of this brain do not result in a `{Self}`",
     label = "the last step's state is `{S}`",
@@ -119,7 +119,7 @@ impl<S, T, R> std::fmt::Debug for Items<S, T, R> {
     }
 }
 
-/// How many items are worked on at once, unless said otherwise.
+/// Number of items that are worked on at once, unless said otherwise.
 const PARALLEL: usize = 8;
 
 /// Work over the list that `list` makes of the state: `async fn(Cx, T) -> Result<R>`

@@ -1,4 +1,4 @@
-//! What a step returns, with its types and without: the state that is
+//! Output of a step, with its types and without: the state that is
 //! committed, and what has to happen before the next step.
 
 use std::future::Future;
@@ -21,7 +21,7 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// What a step may return.
+/// Output that a step may return.
 #[diagnostic::on_unimplemented(
     message = "a step cannot return `Result<{Self}>`",
     label = "this step's outcome",
@@ -31,7 +31,7 @@ mod sealed {
 pub trait Outcome: sealed::Sealed + Send + 'static {
     /// The state of the next step.
     type State: State;
-    /// What the next step takes.
+    /// Phase of the next step.
     type Phase;
 
     #[doc(hidden)]
@@ -117,16 +117,16 @@ impl Pending {
     }
 }
 
-/// What a step returned, types gone.
+/// Output of a step, types gone.
 #[derive(Debug)]
 pub struct StepOutput {
     /// The state after the step.
     pub state: Value,
-    /// What has to happen before the next one.
+    /// Condition of the next one.
     pub then: Continue,
-    /// Whether the next one is the same step again.
+    /// True if the next one is the same step again.
     pub repeats: bool,
-    /// Whether the brain ends here: the step is a guard.
+    /// True if the brain ends here: the step is a guard.
     pub halts: bool,
 }
 
@@ -142,7 +142,7 @@ impl StepOutput {
     }
 }
 
-/// What has to happen before the next step runs.
+/// Condition of the next step's turn.
 #[derive(Debug)]
 pub enum Continue {
     /// Nothing.

@@ -160,7 +160,7 @@ async fn send(what: What, address: SocketAddr, connections: u64, time: Duration,
     .await
 }
 
-/// Whole cycles for so long: each worker starts a run, and resumes the one that
+/// RunToCompletion cycles for so long: each worker starts a run, and resumes the one that
 /// it started some turns before. The latencies are those of the webhooks.
 pub(crate) async fn cycles(address: SocketAddr, connections: u64, time: Duration) -> Load {
     let started = Instant::now();

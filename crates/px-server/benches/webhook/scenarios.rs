@@ -65,7 +65,7 @@ pub(crate) struct Cycles {
     pub(crate) left: u64,
 }
 
-/// Whole cycles, sustained: each worker starts a run, and resumes the one that
+/// RunToCompletion cycles, sustained: each worker starts a run, and resumes the one that
 /// it started some turns before.
 pub(crate) async fn cycles(arguments: &Arguments, connections: u64) -> Cycles {
     let mut rounds = Vec::new();

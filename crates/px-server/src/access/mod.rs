@@ -1,4 +1,4 @@
-//! Who may use the API. Without a token, only this machine; with one, whoever
+//! Access to the API. Without a token, only this machine; with one, whoever
 //! has one that permits it. Webhooks are not asked here: their own
 //! verification is. Who this machine is, `px_inbound::verify::local` decides.
 //!
@@ -69,7 +69,7 @@ pub enum TokenError {
     Store(#[from] px_store::Error),
 }
 
-/// What the token of a request permits.
+/// Permission of a request's token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// There are no tokens.
@@ -202,7 +202,7 @@ impl Tokens {
         Ok(matches!(outcome, Outcome::Committed { .. }))
     }
 
-    /// What the token of a request permits. Its secret is compared in a time
+    /// Returns what the token of a request permits. Its secret is compared in a time
     /// that does not depend on where it differs, and also if its id is unknown.
     pub(crate) fn verdict(&self, headers: &HeaderMap) -> Verdict {
         let known = self.known();
@@ -221,7 +221,7 @@ impl Tokens {
         }
     }
 
-    /// Whether there is none.
+    /// Returns whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.known().is_empty()

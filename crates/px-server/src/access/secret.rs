@@ -1,4 +1,4 @@
-//! How a token is written: `pxt_<the 32 digits of its id>_<64 digits of
+//! Text form of a token: `pxt_<the 32 digits of its id>_<64 digits of
 //! secret>`, so that one that was found somewhere can be told from other
 //! secrets, and revoked by its id. At rest there is a digest of the secret.
 
@@ -9,7 +9,7 @@ use px_core::TokenId;
 use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 
-/// What every token begins with.
+/// Prefix of every token.
 const PREFIX: &str = "pxt_";
 
 /// Bytes of a secret.
@@ -18,7 +18,7 @@ const SECRET: usize = 32;
 /// A new secret, as it is shown once, and its digest.
 pub(super) fn make(id: TokenId) -> (SecretString, [u8; 32]) {
     let mut bytes = [0; SECRET];
-    px_core::fill(&mut bytes);
+    px_core::random_bytes(&mut bytes);
     let mut secret = String::with_capacity(2 * SECRET);
     for byte in bytes {
         // Writing into a text cannot fail.

@@ -17,7 +17,7 @@ use crate::error::ApiError;
 /// The largest body of an API request, bytes.
 const MAX_BODY: usize = 2 * 1024 * 1024;
 
-/// What a body has to be.
+/// Demands on a body.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted {
     pub(super) json: bool,
@@ -56,7 +56,7 @@ pub(super) async fn read(
     }
 }
 
-/// Whether the body is said to be `application/json`, with whatever parameters.
+/// Returns whether the body is said to be `application/json`, with whatever parameters.
 fn is_json(headers: &HeaderMap) -> bool {
     let mut types = headers.get_all(header::CONTENT_TYPE).iter().peekable();
     let is = |kind: &HeaderValue| {

@@ -65,7 +65,7 @@ pub(super) async fn show(
     Ok(Json(whole(&delivery, shown, why)))
 }
 
-/// What is so now, as far as it explains an event.
+/// Returns what is so now, as far as it explains an event.
 async fn look(app: &App, delivery: &Delivery, event: &InboxEvent) -> why::Now {
     let mut now = why::Now {
         brought_token: event.token.is_some(),

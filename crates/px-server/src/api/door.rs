@@ -5,7 +5,7 @@
 use px_inbound::verify::local::Rule;
 use px_store::tokens::Permission;
 
-/// Who may use a route.
+/// Callers that may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Door {
     /// Anybody: it says nothing that is not public, and changes nothing.
@@ -39,7 +39,7 @@ impl Door {
         }
     }
 
-    /// What is asked while there are no tokens.
+    /// Returns what is asked while there are no tokens.
     pub(super) const fn rule(self) -> Rule {
         match self {
             Self::FirstToken => Rule::NoBrowser,

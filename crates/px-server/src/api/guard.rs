@@ -17,7 +17,7 @@ use crate::access::{Right, Verdict};
 use crate::app::{App, Shared};
 use crate::error::ApiError;
 
-/// What a guarded route is asked for.
+/// Demand of a guarded route.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Needed {
     pub(super) door: Door,
@@ -56,7 +56,7 @@ pub(super) async fn check(
     }
 }
 
-/// Who may use the API while there are no tokens. `--insecure` lets other
+/// Returns who may use the API while there are no tokens. `--insecure` lets other
 /// machines in, and no page takes the server over even then.
 fn without_tokens(app: &App, door: Door, remote: SocketAddr, request: &Request) -> Result<(), ApiError> {
     let base = local::base(request.uri());

@@ -12,7 +12,7 @@ use tower_http::cors::CorsLayer;
 static RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// What is said, unless a route says something else.
+/// Headers of every answer, unless a route says something else.
 const HEADERS: [(&HeaderName, HeaderValue); 6] = [
     (&X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (&X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),

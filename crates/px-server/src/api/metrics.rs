@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use http::header;
-use px_core::metrics::Text;
 use px_core::{OutgoingId, Timestamp};
+use px_metrics::Text;
 use px_pool::Subject;
 use px_store::{Inspect, Row, Table};
 
@@ -15,11 +15,11 @@ use super::table::TEXT;
 use crate::app::{App, Shared};
 use crate::error::ApiError;
 
-/// How many rows are counted of what is ready, and of what is due; a figure
+/// Number of rows that are counted of what is ready, and of what is due; a figure
 /// that says so many says that there are more.
 const MOST: usize = 10_000;
 
-/// How many are read at once.
+/// Number that are read at once.
 const PAGE: usize = 500;
 
 pub(super) async fn show(State(app): State<Shared>) -> Result<impl IntoResponse, ApiError> {
@@ -78,7 +78,7 @@ async fn ready(app: &App, text: &mut Text) -> Result<(), px_store::Error> {
     Ok(())
 }
 
-/// What is on its way to each hook. Those of single runs are counted together.
+/// Returns what is on its way to each hook. Those of single runs are counted together.
 async fn outbox(app: &App, text: &mut Text) -> Result<(), ApiError> {
     let names: BTreeMap<_, _> =
         app.operator.hooks()?.iter().map(|hook| (hook.id, hook.id.to_string())).collect();

@@ -59,7 +59,7 @@ fn violation(violation: px_inbound::Violation) -> px_api::Violation {
     px_api::Violation { path: violation.path, message: violation.message }
 }
 
-/// How many entries a page has, if the caller does not say, and at most.
+/// Number of entries a page has, if the caller does not say, and at most.
 const PAGE: usize = 50;
 const MAX_PAGE: usize = 1_000;
 
@@ -72,7 +72,7 @@ fn json_or_text(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).unwrap_or_else(|_| String::from_utf8_lossy(bytes).into_owned().into())
 }
 
-/// The trace that a request belongs to (RULES 32).
+/// The trace that a request belongs to (docs/rules.md#32).
 fn traceparent(headers: &http::HeaderMap) -> Option<String> {
     let header = headers.get("traceparent")?.to_str().ok()?;
     px_core::trace::parent(header).map(str::to_owned)

@@ -13,13 +13,13 @@ use serde_json::{Map, Value};
 use crate::app::Shared;
 use crate::error::ApiError;
 use crate::ingress;
-use crate::whole::whole;
+use crate::run_to_completion::run_to_completion;
 
 /// Answers as the webhook's route would have.
 pub(super) async fn replay(State(app): State<Shared>, Path(id): Path<String>) -> Result<Response, ApiError> {
     let id = delivery(&id)?;
     // Who hangs up does not stop it half-way.
-    let replayed = whole(async move { app.stage.replay(id).await });
+    let replayed = run_to_completion(async move { app.stage.replay(id).await });
     let answer = replayed.await.map_err(|_| {
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, "The replay failed")
     })??;

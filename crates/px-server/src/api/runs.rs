@@ -120,7 +120,7 @@ pub(super) async fn show(
     Ok(Json(shown))
 }
 
-/// How many of the runs that an event would go to first are named.
+/// Number of the runs named that an event would go to first.
 const MAX_AHEAD: usize = 10;
 
 pub(super) async fn events(

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use crate::app::Shared;
 use crate::error::ApiError;
 
-/// Whether a run in this status takes the signal (API.md section 3).
+/// Returns whether a run in this status takes the signal (docs/api.md).
 const fn fits(signal: SignalType, status: RunStatus) -> bool {
     use SignalType::{Kill, Pause, Resume, WebhookResponse};
     match status {

@@ -55,7 +55,7 @@ pub(super) async fn start(
 }
 
 fn check_state(app: &Shared, title: &str, state: &Value) -> Result<(), ApiError> {
-    // `Brain<()>` has the schema of null, and is started with the empty object (RULES 30).
+    // `Brain<()>` has the schema of null, and is started with the empty object (docs/rules.md#30).
     let is_empty = state.as_object().is_some_and(Map::is_empty);
     let Some(schema) = app.inputs.get(title) else { return Ok(()) };
     if is_empty && schema.check(&Value::Null).is_ok() {

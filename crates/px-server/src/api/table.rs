@@ -1,4 +1,4 @@
-//! What a route is: its method and path, who may use it, what it takes, what
+//! Description of a route: its method and path, who may use it, what it takes, what
 //! it answers, and what serves it. One table of these ([`super::routes`])
 //! makes the router, the OpenAPI document ([`super::openapi`]) and what the
 //! tests of the whole contract walk, so that they cannot differ.
@@ -16,7 +16,7 @@ use crate::app::Shared;
 /// Makes the schema of a type.
 pub(super) type Shape = fn(&mut SchemaGenerator) -> Schema;
 
-/// What a route answers in one case.
+/// Answer of a route in one case.
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) what: &'static str,
@@ -30,7 +30,7 @@ pub(super) struct Route {
     pub(super) path: &'static str,
     /// A name that is unique, for generated clients.
     pub(super) name: &'static str,
-    /// What it does, in a sentence.
+    /// Summary, a sentence.
     pub(super) what: &'static str,
     pub(super) door: Door,
     /// The type of its query.
@@ -114,7 +114,7 @@ impl Route {
         Self { name, what, ..self }
     }
 
-    /// Whether a body has to be JSON: on every route of the API that may change
+    /// Returns whether a body has to be JSON: on every route of the API that may change
     /// something. The ways in of webhooks and forms have types of their own.
     pub(super) fn wants_json(&self) -> bool {
         self.door.scope().is_some() && self.method != Method::GET
@@ -171,7 +171,7 @@ impl Route {
         self
     }
 
-    /// Whether the path names something that may not be there.
+    /// Returns whether the path names something that may not be there.
     pub(super) fn has_parameters(&self) -> bool {
         self.path.contains('{')
     }

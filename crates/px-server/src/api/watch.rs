@@ -1,7 +1,7 @@
 //! `GET /brains/runs/:id/watch`: a run's log as server-sent events, history
 //! first, then live, without a gap: each frame is read from the store after
 //! the one before it, and hints only say when to look. The stream ends after
-//! the last event of the terminal commit (RULES 37).
+//! the last event of the terminal commit (docs/rules.md#37).
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -19,10 +19,10 @@ use super::runs::find;
 use crate::app::Shared;
 use crate::error::ApiError;
 
-/// How often the store is looked at when no hint comes (RULES 41).
+/// Interval at which the store is looked at when no hint comes (docs/rules.md#41).
 const POLL: Duration = Duration::from_secs(1);
 
-/// How many events are read at once.
+/// Number of events that are read at once.
 const BATCH: usize = 256;
 
 pub(super) async fn run(

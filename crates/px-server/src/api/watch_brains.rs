@@ -1,6 +1,6 @@
 //! `GET /brains/watch`: the runs that are running, as server-sent events: at
 //! once, and again on every lifecycle change, at most four times a second
-//! (RULES 37). What is shown is read from the store; hints only say when.
+//! (docs/rules.md#37). What is shown is read from the store; hints only say when.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -19,10 +19,10 @@ use tokio::time::{Sleep, sleep};
 use super::MAX_PAGE;
 use crate::app::Shared;
 
-/// How often the store is looked at when no hint comes (RULES 41).
+/// Interval at which the store is looked at when no hint comes (docs/rules.md#41).
 const POLL: Duration = Duration::from_secs(1);
 
-/// How long two frames are apart, at least.
+/// Minimum time between two frames.
 const PACE: Duration = Duration::from_millis(250);
 
 pub(super) async fn brains(State(app): State<Shared>) -> Sse<impl Stream<Item = Result<Frame, Infallible>>> {
@@ -45,7 +45,7 @@ struct Feed {
     hinted: Hinted,
 }
 
-/// What the hints since the last frame say.
+/// Hints since the last frame, summed up.
 #[derive(Default)]
 struct Hinted {
     runs: std::collections::BTreeSet<RunId>,
@@ -99,7 +99,7 @@ impl Feed {
         }
     }
 
-    /// Whether a run changed that is not running now and was not before: it
+    /// Returns whether a run changed that is not running now and was not before: it
     /// began and parked or ended in between, or a parked one ended.
     fn has_passed_by(&self, hinted: &Hinted, now: &[RunSummary]) -> bool {
         let ids = |runs: &[RunSummary]| -> std::collections::BTreeSet<RunId> {

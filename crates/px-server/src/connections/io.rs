@@ -1,4 +1,4 @@
-//! What tells a connection's place how it goes: the bytes that come, and the
+//! Observation of a connection: the bytes that come, and the
 //! end of a reply.
 
 use std::io;

@@ -1,5 +1,5 @@
 //! The connections: how many there are at once, how long one may be idle or
-//! take over the head of a request, and their end (RULES 42). Each is served
+//! take over the head of a request, and their end (docs/rules.md#42). Each is served
 //! by hyper; what a request means is the router's.
 //!
 //! A connection that only waits is never a reason to turn somebody away: when
@@ -31,10 +31,10 @@ use tower_service::Service;
 use io::{Counted, Reply};
 use table::Table;
 
-/// How often deadlines of connections are looked at; they are this exact.
+/// Interval at which deadlines of connections are looked at; they are this exact.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// How long accepting rests when the process has no file descriptor left.
+/// Time that accepting rests when the process has no file descriptor left.
 const OUT_OF_FILES: Duration = Duration::from_millis(20);
 
 /// The head lines that hyper reads without allocating; beyond, it is told.
@@ -48,9 +48,9 @@ const SMALLEST_BUFFER: usize = 8 * 1024;
 pub struct ConnectionLimits {
     /// Connections at once. At the bound the one that waits for longest is closed.
     pub connections: usize,
-    /// How long a connection may wait for a request.
+    /// Time that a connection may wait for a request.
     pub idle: Duration,
-    /// How long the head of a request may take, from its first byte.
+    /// Time that the head of a request may take, from its first byte.
     pub head: Duration,
     /// The largest head of a request, bytes; at least 8 KiB. Also what one
     /// connection buffers.

@@ -32,7 +32,7 @@ pub(super) struct Table {
     places: Arc<Mutex<HashMap<u64, Arc<Seat>>>>,
 }
 
-/// What a connection is doing.
+/// Place of a connection, and its current activity.
 struct Seat {
     does: AtomicU8,
     since: AtomicU32,

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use px_core::hook::{Hook, Source};
 use px_core::{HookId, OutgoingId, RunId, Scope, Timestamp};
 use px_store::outbox::{
-    Attempt, Book, Due, Endpoint, Hook, MAX_HOOKS, OutboxStore, Outgoing, OutgoingFilter, OutgoingState,
-    Render, Source,
+    Attempt, Book, Due, Endpoint, MAX_HOOKS, OutboxStore, Outgoing, OutgoingFilter, OutgoingState, Render,
 };
 use px_store::{Epoch, Error, Page, Read, Table, Versioned};
 

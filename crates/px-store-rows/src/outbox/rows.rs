@@ -2,9 +2,10 @@
 //! means for them.
 
 use bytes::{BufMut, Bytes, BytesMut};
+use px_core::hook::Hook;
 use px_core::{HookId, OutgoingId, Scope, Timestamp};
 use px_store::outbox::{
-    Attempt, Due, Endpoint, Hook, OutboxBatch, OutboxConflict, Outgoing, OutgoingState, OutgoingWrite,
+    Attempt, Due, Endpoint, OutboxBatch, OutboxConflict, Outgoing, OutgoingState, OutgoingWrite,
 };
 use px_store::{Error, Table, Versioned};
 
@@ -203,9 +204,10 @@ impl Translation {
 #[cfg(test)]
 mod tests {
     use px_core::Ids;
+    use px_core::hook::Source;
     use px_core::lifecycle::Kind;
     use px_store::Batch;
-    use px_store::outbox::{OutboxStore as _, Source, address};
+    use px_store::outbox::{OutboxStore as _, address};
 
     use super::*;
     use crate::{Embedded, MemoryRows};

@@ -7,12 +7,12 @@
 pub(crate) mod disk;
 pub(crate) mod flip;
 pub(crate) mod format;
+pub(crate) mod high_water;
 pub(crate) mod opened;
 pub(crate) mod pages;
 pub(crate) mod segments;
-pub(crate) mod water;
 
 pub(crate) use disk::{Disk, RealDisk};
+pub(crate) use high_water::{Known, Mark, Water};
 pub(crate) use opened::{Opened, OpenedPages};
 pub(crate) use segments::{AppendError, Journal, Pool};
-pub(crate) use water::{Known, Mark, Water};

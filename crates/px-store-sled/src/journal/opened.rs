@@ -17,8 +17,8 @@ use std::sync::Arc;
 use px_store::Error;
 
 use super::disk::Disk;
+use super::high_water::FILE;
 use super::pages::{FILE_BYTES, Page};
-use super::water::FILE;
 
 pub(crate) const MAGIC: &[u8; 8] = b"pxopened";
 

@@ -7,7 +7,8 @@ use px_core::{HookId, OutgoingId, RunId};
 use super::{Audit, Rule, count, readable};
 use crate::batch::RunRecord;
 use crate::error::Error;
-use crate::outbox::{Attempt, Due, Hook, Outgoing, OutgoingState, Source};
+use crate::outbox::{Attempt, Due, Outgoing, OutgoingState};
+use px_core::hook::{Hook, Source};
 
 impl Audit<'_> {
     /// What a run's row remembers of the hooks that were told of it.

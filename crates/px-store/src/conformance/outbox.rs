@@ -13,10 +13,11 @@ use super::{AnyBrain, Driver, SCOPE, block_on, key};
 use crate::Batch;
 use crate::batch::{Conflict, Outcome};
 use crate::outbox::{
-    Attempt, AttemptBrief, Breaker, Due, Endpoint, Hook, HookWrite, OutboxBatch, OutboxConflict, Outgoing,
-    OutgoingFilter, OutgoingState, OutgoingWrite, Source, Timing, lane_of,
+    Attempt, AttemptBrief, Breaker, Due, Endpoint, HookWrite, OutboxBatch, OutboxConflict, Outgoing,
+    OutgoingFilter, OutgoingState, OutgoingWrite, Timing, lane_of,
 };
 use crate::store::Store;
+use px_core::hook::{Hook, Source};
 
 const URL: &str = "https://receiver.example/hook";
 

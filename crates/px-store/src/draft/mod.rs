@@ -25,6 +25,7 @@ use crate::claimer::{Claimer, Reservations};
 use crate::error::Error;
 use crate::model::{Delivery, QueuedEvent, SetAside, StartKey, Timer, TimerKind, Work};
 use crate::store::Store;
+use crate::transact::Round;
 
 /// Why a draft could not be filled.
 #[derive(Debug, thiserror::Error)]
@@ -423,6 +424,13 @@ impl<'a> Draft<'a> {
             .map(|tail| crate::batch::RunRecord { run: loaded.run.clone(), tail })
     }
 
+    /// The round of a conflict loop that commits this draft, and ends the loop with
+    /// a value once that is durable.
+    #[must_use]
+    pub fn into_round<T>(self, value: T) -> Round<T> {
+        Round::Commit(self.into_batch(), value)
+    }
+
     /// The batch to commit.
     #[must_use]
     pub fn into_batch(mut self) -> Batch {
@@ -484,6 +492,7 @@ impl<'a> Draft<'a> {
             outbox,
             tokens: Vec::new(),
             epochs,
+            key_check: None,
         }
     }
 }

@@ -12,10 +12,9 @@ use crate::batch::LogTail;
 use crate::epoch::{Epoch, EpochWrite};
 use crate::error::Error;
 use crate::model::InboxState;
-use crate::outbox::{
-    Address, Book, Hook, HookWrite, OutboxBatch, OutgoingWrite, OwnHook, Source, announce, lane_of,
-};
+use crate::outbox::{Address, Book, HookWrite, OutboxBatch, OutgoingWrite, OwnHook, announce, lane_of};
 use crate::store::Store;
+use px_core::hook::{Hook, Source};
 
 /// What a draft adds to the outbox.
 #[derive(Default)]

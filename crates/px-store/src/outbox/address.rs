@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 use super::book::{Book, OwnHook};
 use super::delivery::{Outgoing, OutgoingState, lane_of};
-use super::model::{Format, Hook};
-use super::retry::RetryPolicy;
+use px_core::hook::RetryPolicy;
+use px_core::hook::{Format, Hook};
 
 /// Somebody who is to hear of an event.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@
 use px_core::{HookId, OutgoingId};
 
 use super::delivery::{Attempt, Due, Endpoint, Outgoing};
-use super::model::Hook;
+use px_core::hook::Hook;
 
 /// A change of a hook.
 #[derive(Debug, Clone, PartialEq)]

@@ -10,10 +10,10 @@ use px_core::lifecycle::{Envelope, Kind};
 use px_core::{HookId, OutgoingId};
 use serde::{Deserialize, Serialize};
 
-use super::model::{Format, Hook};
 use crate::epoch::Watched;
 use crate::error::Error;
 use crate::model::Versioned;
+use px_core::hook::{Format, Hook};
 
 /// How many hooks there may be beside those of single runs.
 pub const MAX_HOOKS: usize = 1_000;

@@ -7,7 +7,7 @@ use px_core::lifecycle::Kind;
 use px_core::{EventId, HookId, OutgoingId, RunId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::model::Format;
+use px_core::hook::Format;
 
 /// Where a delivery stands. Each is in exactly one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

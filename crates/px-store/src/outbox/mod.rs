@@ -6,17 +6,11 @@ mod address;
 mod batch;
 mod book;
 mod delivery;
-mod model;
-mod pattern;
 mod read;
-mod retry;
 
 pub(crate) use address::Address;
 pub use address::{address, announce};
 pub use batch::{HookWrite, OutboxBatch, OutboxConflict, OutgoingWrite};
 pub use book::{Book, HookCache, MAX_HOOKS, OwnHook, Render, Told};
 pub use delivery::{Attempt, AttemptBrief, Breaker, Due, Endpoint, Outgoing, OutgoingState, Timing, lane_of};
-pub use model::{Disabled, DisabledBy, Format, Hook, OldSecret, Sealed, Secrets, Signing, Source};
-pub use pattern::glob_fits;
 pub use read::{OutboxStore, OutgoingFilter};
-pub use retry::RetryPolicy;

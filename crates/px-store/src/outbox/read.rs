@@ -6,10 +6,10 @@ use px_core::{HookId, OutgoingId, RunId, Scope, Timestamp};
 
 use super::book::{Book, Render};
 use super::delivery::{Attempt, Due, Endpoint, Outgoing, OutgoingState};
-use super::model::Hook;
 use crate::error::Error;
 use crate::model::Versioned;
 use crate::store::{Page, Read};
+use px_core::hook::Hook;
 
 /// Which deliveries a list shows. Everything that is set must fit.
 #[derive(Debug, Clone, Default)]

@@ -55,7 +55,10 @@ pub(super) fn conflict(maps: &Maps, batch: &Batch) -> Option<Conflict> {
     if let Some((delivery, _)) = changed.into_iter().find(|(id, was)| revision(*id) != *was) {
         return Some(Conflict::Delivery(delivery));
     }
-    forget(maps, batch).or_else(|| outbox(maps, batch)).or_else(|| tokens(maps, batch))
+    forget(maps, batch)
+        .or_else(|| outbox(maps, batch))
+        .or_else(|| tokens(maps, batch))
+        .or_else(|| key_check(maps, batch))
 }
 
 fn forget(maps: &Maps, batch: &Batch) -> Option<Conflict> {
@@ -105,6 +108,11 @@ fn tokens(maps: &Maps, batch: &Batch) -> Option<Conflict> {
         let version = maps.tokens.get(&id).map_or(0, |kept| kept.version);
         (version != expected).then_some(Conflict::Token(id))
     })
+}
+
+fn key_check(maps: &Maps, batch: &Batch) -> Option<Conflict> {
+    let kept = maps.key_check.as_ref().map(|kept| kept.version);
+    batch.key_check.as_ref().filter(|write| write.expected != kept).map(|_| Conflict::KeyCheck)
 }
 
 /// All changes of a batch whose preconditions hold.
@@ -187,6 +195,9 @@ pub(super) fn apply(maps: &mut Maps, batch: Batch) {
         maps.endpoints.insert(endpoint.lane, endpoint);
     }
     maps.endpoints.retain(|_, endpoint| !endpoint.is_well());
+    if let Some(write) = batch.key_check {
+        maps.key_check = Some(Versioned { version: write.version, record: write.check });
+    }
     for write in batch.tokens {
         match write {
             TokenWrite::Create(token, version) => {

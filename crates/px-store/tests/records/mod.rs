@@ -16,10 +16,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use px_core::hook::Hook;
 use px_core::{
     DeliveryId, Event, HookId, KeyId, KeyRecord, OutgoingId, Run, RunId, Scope, Timestamp, TokenId,
 };
-use px_store::outbox::{Attempt, Endpoint, Hook, HookCache, OutboxStore, Outgoing, Told};
+use px_store::outbox::{Attempt, Endpoint, HookCache, OutboxStore, Outgoing, Told};
+use px_store::secret_key::KeyCheck;
 use px_store::tokens::Token;
 use px_store::{
     Admission, Batch, BoxFuture, Cursor, DedupRecord, Delivery, DeliveryFilter, DeliveryList, Epoch, Error,
@@ -54,6 +56,7 @@ struct Maps {
     attempts: BTreeMap<(OutgoingId, u32), Attempt>,
     endpoints: BTreeMap<u64, Endpoint>,
     tokens: BTreeMap<TokenId, Versioned<Token>>,
+    key_check: Option<Versioned<KeyCheck>>,
 }
 
 #[derive(Debug, Default)]

@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use px_core::hook::Hook;
 use px_core::{HookId, OutgoingId, Scope, Timestamp};
 use px_store::outbox::{
-    Attempt, Book, Due, Endpoint, Hook, MAX_HOOKS, OutboxStore, Outgoing, OutgoingFilter, Render,
+    Attempt, Book, Due, Endpoint, MAX_HOOKS, OutboxStore, Outgoing, OutgoingFilter, Render,
 };
 use px_store::{Error, Page, Read, Versioned};
 

@@ -64,6 +64,10 @@ pub(super) fn scan(maps: &Maps, table: Table, after: Option<&Cursor>, limit: usi
             Row::Attempt(*id, Box::new(attempt.clone()))
         }),
         Table::Endpoint => page(&maps.endpoints, after, limit, |_, kept| Row::Endpoint(kept.clone())),
+        Table::KeyCheck => {
+            let one: BTreeMap<u8, _> = maps.key_check.iter().map(|check| (0, check)).collect();
+            page(&one, after, limit, |_, check| Row::KeyCheck((*check).clone()))
+        }
         Table::Token => page(&maps.tokens, after, limit, |_, token| Row::Token(Box::new(token.clone()))),
     }
 }

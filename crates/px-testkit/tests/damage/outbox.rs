@@ -2,12 +2,12 @@
 //! with a hook of its own, and a delivery that was tried.
 
 use px_core::event::{Cause, StepInfo, StepKind};
+use px_core::hook::{Hook, Source};
 use px_core::run::{BrainInfo, Catalog, Start};
 use px_core::{HookId, Ids, Scope, Timestamp};
 use px_store::audit::Rule;
 use px_store::outbox::{
-    Attempt, AttemptBrief, Hook, HookWrite, OutboxBatch, OutgoingFilter, OutgoingState, OutgoingWrite,
-    Source, Timing,
+    Attempt, AttemptBrief, HookWrite, OutboxBatch, OutgoingFilter, OutgoingState, OutgoingWrite, Timing,
 };
 use px_store::{Admission, Batch, Draft, Outcome, Store};
 use px_testkit::World;

@@ -5,8 +5,8 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use px_core::Timestamp;
-use px_sdk::Received;
-use px_sdk::verify::{Keyring, Verification};
+use px_verify::Received;
+use px_verify::record::{Keyring, Verification};
 use px_verify::{Prepared, UrlView, Verified};
 use secrecy::SecretString;
 

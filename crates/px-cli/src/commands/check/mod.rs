@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use crate::context::{self, Context};
 use crate::error::{Error, Result};
-use crate::{listing, ui, words};
+use crate::show::{listing, words};
+use crate::ui;
 
 use parked::{Parked, Stuck};
 
@@ -38,7 +39,7 @@ pub(crate) async fn run(context: &Context, _: &Args) -> Result<()> {
             listing::unverified(&registry).join(", ")
         ));
     }
-    let parked = parked::look(context, &registry, config.store.data_dir.clone()).await?;
+    let parked = parked::look(context, &registry, &config.store).await?;
     let keeps_from_serving = !problems.is_empty();
     problems.extend(stuck(&parked));
     let file = context.config_file();
@@ -105,7 +106,7 @@ fn stuck(parked: &Parked) -> Vec<String> {
     parked.stuck.iter().map(line).collect()
 }
 
-/// What would keep the server from starting: schemas that do not compile and
+/// Returns what would keep the server from starting: schemas that do not compile and
 /// verification records that contradict themselves.
 pub(crate) fn problems(registry: &Registry) -> Vec<String> {
     let compiles = |what: String, schema: &Value| {

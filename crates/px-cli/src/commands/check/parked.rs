@@ -2,7 +2,6 @@
 //! the store, or from the server that has it open.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use px_api::{ListRuns, Open, RunSummary, format_statuses};
 use px_core::{Run, RunId, RunStatus, Scope};
@@ -10,20 +9,21 @@ use px_engine::obstacle;
 use px_sdk::Registry;
 use px_store::{RunFilter, Store as _};
 
-use crate::commands::{audit, serve};
+use crate::config;
 use crate::context::Context;
 use crate::error::{Kind, Result};
+use crate::store;
 
-/// How many runs are read at once.
+/// Number of runs that are read at once.
 const PAGE: usize = 500;
 
-/// How many runs are named for each reason.
+/// Number of runs that are named for each reason.
 const NAMED: usize = 5;
 
-/// What was found.
+/// Findings.
 #[derive(Debug, Default)]
 pub(super) struct Parked {
-    /// How many runs have not ended; nobody could be asked if absent.
+    /// Number of runs that have not ended; nobody could be asked if absent.
     pub(super) looked_at: Option<u64>,
     /// Why some of them could not go on, with their number and the first of them.
     pub(super) stuck: BTreeMap<String, Stuck>,
@@ -61,15 +61,15 @@ const ACTIVE: [RunStatus; 4] =
     [RunStatus::Pending, RunStatus::Running, RunStatus::Waiting, RunStatus::Paused];
 
 /// Looks at every run that has not ended.
-pub(super) async fn look(context: &Context, registry: &Registry, dir: PathBuf) -> Result<Parked> {
-    match audit::open(&dir) {
+pub(super) async fn look(context: &Context, registry: &Registry, config: &config::Store) -> Result<Parked> {
+    match store::open_at_rest(config) {
         Ok(None) => Ok(Parked { looked_at: Some(0), ..Parked::default() }),
         Ok(Some(store)) => {
             let filter = RunFilter { statuses: ACTIVE.to_vec(), ..RunFilter::default() };
             let (mut parked, mut before) = (Parked { looked_at: Some(0), ..Parked::default() }, None);
             loop {
                 let page = store.runs(Scope::default(), &filter, before, PAGE).await;
-                let page = page.map_err(|error| serve::store_error(&error))?;
+                let page = page.map_err(|error| store::store_error(&error))?;
                 page.items.iter().for_each(|record| parked.look(registry, &record.run));
                 tell(context, &parked);
                 before = page.next;

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::commands::serve;
+use crate::config::effective::{self, Entry};
 use crate::context::{self, Context};
-use crate::effective::{self, Entry};
 use crate::error::{Error, Result};
 
 /// Show each effective value, and whether a flag, a variable, px.toml or the default says so
@@ -49,7 +49,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
     context.ui.table(&["Key", "Value", "From"], rows.collect(), &[0, 2])
 }
 
-/// Where the other commands look for the server.
+/// Returns where the other commands look for the server.
 fn client_url(context: &Context, local: &str) -> Result<Entry> {
     let (value, from) = match context.explicit_url() {
         Some(_) if context::env("PX_URL").as_deref() == context.explicit_url() => {

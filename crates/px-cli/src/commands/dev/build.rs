@@ -14,7 +14,7 @@ const PROGRAM: &str = "px";
 
 pub(super) struct Build;
 
-/// What became of a build.
+/// Outcome of a build.
 pub(super) enum Built {
     /// A program. It is served even if it is the old one: px.toml may be new.
     Program(PathBuf),

@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 use crate::commands::serve;
 use crate::handover::VARIABLE;
 
-/// How long a server may take to end before it is killed: more than the
+/// Time that a server may take to end before it is killed: more than the
 /// default grace of its requests and steps together.
 const END_WITHIN: Duration = Duration::from_secs(30);
 
@@ -20,7 +20,7 @@ pub(super) struct Server {
     child: Child,
 }
 
-/// How a server ended: its exit code, unless a signal did it.
+/// End of a server: its exit code, unless a signal did it.
 pub(super) struct End(pub(super) Option<i32>);
 
 impl Server {

@@ -1,4 +1,4 @@
-//! What `px dev` watches: the project's sources, by size and time of change. It
+//! Files that `px dev` watches: the project's sources, by size and time of change. It
 //! looks instead of being told, since a look at some hundred files costs a
 //! millisecond and works on every file system, shared folders of containers too.
 
@@ -8,14 +8,14 @@ use std::time::{Duration, SystemTime};
 
 use super::shown;
 
-/// What of a project is built or read at the start.
+/// Parts of a project that are built or read at the start.
 const WATCHED: &[&str] =
     &["Cargo.toml", "Cargo.lock", "px.toml", "build.rs", ".cargo", "brains", "webhooks", "src", "crates"];
 
-/// How often it looks.
+/// Interval at which it looks.
 const INTERVAL: Duration = Duration::from_millis(300);
 
-/// How many files it looks at; the rest of a larger project is not watched.
+/// Maximum number of files it looks at; the rest of a larger project is not watched.
 const MAX_FILES: usize = 20_000;
 
 /// The files at one moment.
@@ -73,7 +73,7 @@ impl Sources {
     }
 }
 
-/// What editors write beside a file for a moment.
+/// Returns what editors write beside a file for a moment.
 fn is_passing(name: &str) -> bool {
     name.ends_with('~')
         || name.ends_with(".swp")

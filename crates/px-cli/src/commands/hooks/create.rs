@@ -1,7 +1,7 @@
 //! `px hooks create`
 
+use super::hook_args::HookArgs;
 use super::show;
-use super::written::Written;
 use crate::context::{Context, env};
 use crate::error::{Error, Result};
 
@@ -24,7 +24,7 @@ pub(crate) struct Args {
     secret_env: Option<String>,
 
     #[command(flatten)]
-    written: Written,
+    written: HookArgs,
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {

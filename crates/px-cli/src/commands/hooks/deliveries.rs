@@ -8,7 +8,7 @@ use super::{explained, find, or_dash};
 use crate::commands::runs::since;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::words;
+use crate::show::words;
 
 /// The states of deliveries, and what one that is pending is called while its
 /// endpoint is left alone.

@@ -3,8 +3,8 @@
 use super::{of_delivery, or_dash};
 use crate::context::Context;
 use crate::error::Result;
+use crate::show::words;
 use crate::ui::{HEADING, paint};
-use crate::words;
 
 /// Show a delivery with every attempt and its body
 #[derive(Debug, clap::Args)]

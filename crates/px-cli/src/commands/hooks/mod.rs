@@ -4,6 +4,7 @@ mod create;
 mod delete;
 mod deliveries;
 mod delivery;
+mod hook_args;
 mod list;
 mod recover;
 mod redeliver;
@@ -12,7 +13,6 @@ mod show;
 mod stats;
 mod test;
 mod update;
-mod written;
 
 use clap::Subcommand;
 use px_client::Client;

@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::{explained, find, names, or_dash};
 use crate::context::Context;
 use crate::error::Result;
+use crate::show::words;
 use crate::ui::Ui;
-use crate::words;
 
 /// Show a hook; its secret is never shown
 #[derive(Debug, clap::Args)]

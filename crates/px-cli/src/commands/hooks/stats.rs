@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{explained, find};
 use crate::context::Context;
 use crate::error::Result;
-use crate::words;
+use crate::show::words;
 
 /// Show how a hook does: counts, success, latency, the oldest that waits
 #[derive(Debug, clap::Args)]

@@ -2,7 +2,7 @@
 
 use px_api::{CreateHook, UpdateHook};
 
-use super::written::Written;
+use super::hook_args::HookArgs;
 use super::{explained, find, show};
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -34,7 +34,7 @@ pub(crate) struct Args {
     discard_kept: bool,
 
     #[command(flatten)]
-    written: Written,
+    written: HookArgs,
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {

@@ -6,8 +6,8 @@ use serde_json::json;
 use super::log;
 use crate::context::Context;
 use crate::error::Result;
-use crate::event_line;
-use crate::words;
+use crate::show::event_line;
+use crate::show::words;
 
 /// Show the log of a run
 #[derive(Debug, clap::Args)]

@@ -7,13 +7,13 @@ use px_sdk::Registry;
 use serde_json::{Value, json};
 
 use super::{fetch, log};
-use crate::address::Address;
 use crate::commands::webhooks::{reported_url, send_line};
 use crate::context::{self, Context};
 use crate::error::Result;
-use crate::outgoing::{self, Wish};
+use crate::resolve;
+use crate::sample::{self, Address, Wish};
+use crate::show::curl;
 use crate::ui::{FAINT, HEADING, paint, style_of};
-use crate::{curl, resolve};
 
 /// Say why a run is where it is, and what would move it
 #[derive(Debug, clap::Args)]
@@ -28,7 +28,7 @@ pub(crate) struct Args {
     run: String,
 }
 
-/// How a run is woken by one of the things it listens to.
+/// One of the things that wake a run, and how.
 struct Wake {
     listening: Listening,
     send: String,
@@ -81,7 +81,7 @@ async fn wake(
         ..Wish::default()
     };
     let keyring = def.keyring(&context::env);
-    let sealed = outgoing::draft(def, wish, now)
+    let sealed = sample::draft(def, wish, now)
         .await
         .and_then(|draft| draft.seal(def, address, &keyring, &context.fresh_id(), now, false));
     match sealed {
@@ -93,7 +93,7 @@ async fn wake(
                 )),
                 _ => def.verification.window().map(|window| {
                     let seconds = std::time::Duration::from_secs(window.tolerance_secs);
-                    format!("its signature counts for {}", crate::words::duration(seconds))
+                    format!("its signature counts for {}", crate::show::words::duration(seconds))
                 }),
             };
         }

@@ -5,7 +5,7 @@ use px_core::Timestamp;
 
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::words;
+use crate::show::words;
 
 /// List runs, newest first
 #[derive(Debug, clap::Args)]

@@ -77,7 +77,7 @@ pub(crate) async fn log(client: &Client, id: &str, after: u64) -> Result<Vec<Eve
     }
 }
 
-/// Says what ids look like if this is none, else where they are found (RULES 40).
+/// Says what ids look like if this is none, else where they are found (docs/rules.md#40).
 pub(crate) fn explained(error: impl Into<Error>, id: &str) -> Error {
     let error = error.into();
     if error.kind != Kind::NotFound {

@@ -5,8 +5,8 @@
 use px_api::{Run, RunStatus, StepProgress};
 use px_core::Timestamp;
 
+use crate::show::words;
 use crate::ui::{ERROR, FAINT, GOOD, HEADING, WARNING, paint, style_of};
-use crate::words;
 
 /// Lines of the state that are shown.
 const STATE_LINES: usize = 12;

@@ -6,8 +6,8 @@ use px_core::Timestamp;
 use super::{explained, fetch};
 use crate::context::Context;
 use crate::error::Result;
+use crate::show::words;
 use crate::ui::{self, HEADING, Ui, paint};
-use crate::words;
 
 /// Show a run: where it is, what it waits for, its state
 #[derive(Debug, clap::Args)]

@@ -10,10 +10,10 @@ use px_client::{Answer, Client};
 use super::{explained, fetch, panel};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
+use crate::show::{event_line, words};
 use crate::ui::{FAINT, Ui, paint, reader_gone, style_of};
-use crate::{event_line, words};
 
-/// How often the panel is drawn anew.
+/// Interval at which the panel is drawn anew.
 const REDRAW: Duration = Duration::from_millis(250);
 
 /// Follow a run: its events so far, and then each as it happens
@@ -87,7 +87,7 @@ async fn live(context: &Context, client: &Client, id: &str, width: usize) -> Res
     last
 }
 
-/// What of the panel is on the terminal.
+/// Part of the panel that is on the terminal.
 #[derive(Debug, Default)]
 struct Drawn {
     lines: usize,
@@ -95,7 +95,7 @@ struct Drawn {
     is_old: bool,
 }
 
-/// How long a run is followed.
+/// Time that a run is followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Until {
     /// Until the server ends the stream.

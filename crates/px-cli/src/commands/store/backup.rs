@@ -3,14 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use px_store_rows::{Backing as _, Embedded};
-use px_store_sled::SledRows;
+use px_store_rows::Backing as _;
 use serde_json::json;
 
-use super::{beside, data_dir, io, open, prove};
-use crate::commands::serve;
+use super::{beside, io, prove};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
+use crate::store;
 
 /// Copy the data directory, and prove the copy
 #[derive(Debug, clap::Args)]
@@ -31,16 +30,17 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
-    let dir = data_dir(context, args.data_dir)?;
-    let store = open(&dir)?;
+    let config = context.store_config(args.data_dir)?;
+    let dir = &config.data_dir;
+    let store = store::require(&config)?;
     if args.copy.symlink_metadata().is_ok() {
         return Err(Error::new(Kind::Conflict, format!("{} is there already", args.copy.display()))
             .hint("take another name, or remove it"));
     }
     let draft = beside(&args.copy, ".partial")?;
     // At rest, and still locked: nobody writes while it is copied.
-    store.backing().close().map_err(|error| serve::store_error(&error))?;
-    let copied = copy_all(&dir, &draft);
+    store.backing().close().map_err(|error| store::store_error(&error))?;
+    let copied = copy_all(dir, &draft);
     drop(store);
     let bytes = match copied {
         Ok(bytes) => bytes,
@@ -49,9 +49,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
             return Err(error);
         }
     };
-    let rows = SledRows::open(&draft, px_store_sled::Options::default());
-    let copy = Embedded::new(rows.map_err(|error| serve::store_error(&error))?);
-    prove(copy, &draft, context.ui).await?;
+    prove(store::open_draft(&draft)?, &draft, context.ui).await?;
     fs::rename(&draft, &args.copy).map_err(io("make", &args.copy))?;
     if context.ui.json {
         return context.ui.json(&json!({ "copy": args.copy, "bytes": bytes }));

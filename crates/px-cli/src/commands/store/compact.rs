@@ -5,15 +5,14 @@ use std::path::{Path, PathBuf};
 
 use px_core::Scope;
 use px_store::Table;
-use px_store_rows::{Backing as _, Embedded, RawRow};
-use px_store_sled::SledRows;
+use px_store_rows::{Backing as _, RawRow};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde_json::json;
 
-use super::{beside, data_dir, for_each_portion, io, open, prove};
-use crate::commands::serve;
+use super::{beside, for_each_portion, io, prove};
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::store::{self, Opened, store_error};
 
 /// Write the store anew, without the room that removed rows have left
 #[derive(Debug, clap::Args)]
@@ -30,12 +29,13 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
-    let dir = data_dir(context, args.data_dir)?;
-    let store = open(&dir)?;
-    let draft = beside(&dir, ".compact")?;
-    let before = size(&dir);
-    let made = make(context, &store, &dir, &draft).await;
-    if let Err(error) = made.and_then(|()| exchange(&draft, &dir)) {
+    let config = context.store_config(args.data_dir)?;
+    let dir = &config.data_dir;
+    let store = store::require(&config)?;
+    let draft = beside(dir, ".compact")?;
+    let before = size(dir);
+    let made = make(context, &store, dir, &draft).await;
+    if let Err(error) = made.and_then(|()| exchange(&draft, dir)) {
         // What stays is named by the next attempt.
         let _ = fs::remove_dir_all(&draft);
         return Err(error);
@@ -43,7 +43,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     // The lock of the old one is held until here.
     drop(store);
     fs::remove_dir_all(&draft).map_err(io("remove the old store in", &draft))?;
-    let after = size(&dir);
+    let after = size(dir);
     if context.ui.json {
         return context.ui.json(&json!({ "dataDir": dir, "bytesBefore": before, "bytesAfter": after }));
     }
@@ -52,19 +52,18 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     Ok(())
 }
 
-async fn make(context: &Context, store: &Embedded<SledRows>, dir: &Path, draft: &Path) -> Result<()> {
-    let rows = SledRows::open(draft, px_store_sled::Options::default());
-    let new = Embedded::new(rows.map_err(|error| serve::store_error(&error))?);
+async fn make(context: &Context, store: &Opened, dir: &Path, draft: &Path) -> Result<()> {
+    let new = store::open_draft(draft)?;
     let runtime = tokio::runtime::Handle::current();
     let take = |table: Table, portion: &[RawRow]| {
         let taken = new.take_in(Scope::default(), table, portion.to_vec());
         // The reader goes at the pace of the writer.
         let taken = tokio::task::block_in_place(|| runtime.block_on(taken));
-        taken.map_err(|error| serve::store_error(&error))
+        taken.map_err(|error| store_error(&error))
     };
     for_each_portion(store, context.ui, "Copied", take)?;
     prove(new, draft, context.ui).await?;
-    store.backing().close().map_err(|error| serve::store_error(&error))?;
+    store.backing().close().map_err(|error| store_error(&error))?;
     let key = dir.join("secret.key");
     if key.exists() {
         fs::copy(&key, draft.join("secret.key")).map_err(io("copy", &key))?;

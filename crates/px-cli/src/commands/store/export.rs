@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::{data_dir, for_each_portion, format, io, open};
+use super::{for_each_portion, format, io};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
+use crate::store;
 
 /// Write the whole store as lines of JSON, with a checksum
 #[derive(Debug, clap::Args)]
@@ -30,7 +31,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
-    let store = open(&data_dir(context, args.data_dir)?)?;
+    let store = store::require(&context.store_config(args.data_dir)?)?;
     let to_stdout = args.file.as_os_str() == "-";
     let out: Box<dyn Write> = if to_stdout {
         Box::new(context.ui.data())
@@ -67,7 +68,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     Ok(())
 }
 
-/// What is written, and its sum.
+/// Bytes that are written, and their sum.
 struct Summed<W: Write> {
     out: W,
     sum: Sha256,

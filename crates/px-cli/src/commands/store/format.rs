@@ -40,7 +40,7 @@ pub(super) fn header(exported_at: u64) -> String {
     .to_string()
 }
 
-/// Whether a first line is that of an export that this px can read.
+/// Returns whether a first line is that of an export that this px can read.
 pub(super) fn check_header(line: &str) -> Result<(), String> {
     let header: Value = serde_json::from_str(line).map_err(|_| "it is no export of px".to_owned())?;
     if header.get("px") != Some(&json!("store")) {
@@ -58,7 +58,7 @@ pub(super) fn row(table: Table, (key, value): &RawRow) -> String {
     serde_json::to_string(&line).unwrap_or_default()
 }
 
-/// What a line after the first one is.
+/// A line after the first one.
 pub(super) enum Read {
     Row(Table, RawRow),
     End(End),

@@ -6,16 +6,15 @@ use std::path::{Path, PathBuf};
 
 use px_core::Scope;
 use px_store::Table;
-use px_store_rows::{Embedded, RawRow};
-use px_store_sled::SledRows;
+use px_store_rows::RawRow;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::export::hex;
-use super::{STRIDE, beside, data_dir, format, io, prove};
-use crate::commands::serve;
+use super::{STRIDE, beside, format, io, prove};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
+use crate::store::{self, Opened, store_error};
 use crate::ui::Ui;
 
 /// Rows that are taken in at once.
@@ -39,12 +38,13 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
-    let dir = data_dir(context, args.data_dir)?;
-    if SledRows::exists(&dir) {
+    let config = context.store_config(args.data_dir)?;
+    let dir = &config.data_dir;
+    if store::exists(&config) {
         return Err(Error::new(Kind::Conflict, format!("there is a store in {} already", dir.display()))
             .hint("import into another directory, with --data-dir, or move that one away"));
     }
-    let kept = keys_in(&dir)?;
+    let kept = keys_in(dir)?;
     let file: Box<dyn Read> = if args.file.as_os_str() == "-" {
         Box::new(std::io::stdin())
     } else {
@@ -55,7 +55,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
             _ => io("read", &args.file)(error),
         })?)
     };
-    let draft = beside(&dir, ".import")?;
+    let draft = beside(dir, ".import")?;
     let made = make(&draft, BufReader::new(file), &args.file, context.ui).await;
     let rows = match made {
         Ok(rows) => rows,
@@ -72,9 +72,9 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     }
     let _ = fs::remove_file(dir.join("px.lock"));
     if dir.exists() {
-        fs::remove_dir(&dir).map_err(io("replace", &dir))?;
+        fs::remove_dir(dir).map_err(io("replace", dir))?;
     }
-    fs::rename(&draft, &dir).map_err(io("make", &dir))?;
+    fs::rename(&draft, dir).map_err(io("make", dir))?;
     if context.ui.json {
         return context.ui.json(&json!({ "dataDir": dir, "rows": rows }));
     }
@@ -103,14 +103,13 @@ fn keys_in(dir: &Path) -> Result<Vec<PathBuf>> {
 
 /// Makes a store of the lines in a directory of its own.
 async fn make(draft: &Path, lines: impl BufRead, file: &Path, ui: Ui) -> Result<u64> {
-    let rows = SledRows::open(draft, px_store_sled::Options::default());
-    let store = Embedded::new(rows.map_err(|error| serve::store_error(&error))?);
+    let store = store::open_draft(draft)?;
     let rows = take_in(&store, lines, file, ui).await?;
     prove(store, draft, ui).await?;
     Ok(rows)
 }
 
-async fn take_in(store: &Embedded<SledRows>, mut lines: impl BufRead, file: &Path, ui: Ui) -> Result<u64> {
+async fn take_in(store: &Opened, mut lines: impl BufRead, file: &Path, ui: Ui) -> Result<u64> {
     let bad = |number: u64, why: String| {
         Error::failed(format!("{}:{number}: {why}", file.display())).hint("nothing was imported")
     };
@@ -155,8 +154,8 @@ async fn take_in(store: &Embedded<SledRows>, mut lines: impl BufRead, file: &Pat
     }
 }
 
-async fn flush(store: &Embedded<SledRows>, table: Option<Table>, rows: Vec<RawRow>) -> Result<()> {
+async fn flush(store: &Opened, table: Option<Table>, rows: Vec<RawRow>) -> Result<()> {
     let Some(table) = table else { return Ok(()) };
     let taken = store.take_in(Scope::default(), table, rows).await;
-    taken.map_err(|error| serve::store_error(&error))
+    taken.map_err(|error| store_error(&error))
 }

@@ -13,14 +13,14 @@ use clap::Subcommand;
 use px_core::Scope;
 use px_store::Table;
 use px_store::audit::audit;
-use px_store_rows::{Backing as _, Embedded, RawRow};
-use px_store_sled::SledRows;
+use px_store_rows::{Backing as _, RawRow};
 
-use super::{audit as audit_command, serve};
+use super::audit as audit_command;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
+use crate::show::words;
+use crate::store::{Opened, store_error};
 use crate::ui::Ui;
-use crate::words;
 
 /// Export, import, back up and compact the store, with its server down
 #[derive(Debug, Subcommand)]
@@ -42,30 +42,15 @@ impl Command {
     }
 }
 
-/// How many rows are read at once: a delivery may have megabytes.
+/// Number of rows that are read at once: a delivery may have megabytes.
 const PORTION: usize = 32;
 
 /// Rows between two looks at the progress.
 const STRIDE: u64 = 1_024;
 
-fn data_dir(context: &Context, given: Option<PathBuf>) -> Result<PathBuf> {
-    match given {
-        Some(dir) => Ok(dir),
-        None => Ok(context.config()?.store.data_dir),
-    }
-}
-
-/// Opens a store that has to be there, and that nobody serves.
-fn open(dir: &Path) -> Result<Embedded<SledRows>> {
-    audit_command::open(dir)?.ok_or_else(|| {
-        Error::not_found(format!("there is no store in {}", dir.display()))
-            .hint("name its directory with --data-dir, PX_DATA_DIR or store.data_dir in px.toml")
-    })
-}
-
 /// Gives every row to `each`, table by table; returns how many there were.
 fn for_each_portion(
-    store: &Embedded<SledRows>,
+    store: &Opened,
     ui: Ui,
     what: &str,
     mut each: impl FnMut(Table, &[RawRow]) -> Result<()>,
@@ -75,7 +60,7 @@ fn for_each_portion(
         let mut after: Option<Vec<u8>> = None;
         loop {
             let portion = store.raw_rows(Scope::default(), table, after.as_deref(), PORTION);
-            let portion = portion.map_err(|error| serve::store_error(&error))?;
+            let portion = portion.map_err(|error| store_error(&error))?;
             let Some((last, _)) = portion.last() else { break };
             each(table, &portion)?;
             rows += portion.len() as u64;
@@ -95,11 +80,11 @@ fn for_each_portion(
 }
 
 /// Proves that a store adds up, and leaves it at rest: all of it in the tree.
-async fn prove(store: Embedded<SledRows>, dir: &Path, ui: Ui) -> Result<()> {
+async fn prove(store: Opened, dir: &Path, ui: Ui) -> Result<()> {
     let report = audit(&store, Scope::default(), &mut |at| ui.progress(audit_command::line(at))).await;
     ui.progress("");
-    let report = report.map_err(|error| serve::store_error(&error))?;
-    store.backing().close().map_err(|error| serve::store_error(&error))?;
+    let report = report.map_err(|error| store_error(&error))?;
+    store.backing().close().map_err(|error| store_error(&error))?;
     if report.is_clean() {
         return Ok(());
     }

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{Place, Way, shown, way};
 use crate::context::Context;
 use crate::error::Result;
-use crate::words;
+use crate::show::words;
 
 /// List the tokens, oldest first; never their secrets
 #[derive(Debug, clap::Args)]

@@ -17,12 +17,10 @@ use px_client::Client;
 use px_core::{Ids, SystemClock};
 use px_server::{TokenError, Tokens};
 use px_store::Store as _;
-use px_store_rows::Embedded;
-use px_store_sled::SledRows;
 
-use super::serve::store_error;
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::store::{self, open_store, store_error};
 
 /// A token of the store as the API shows it.
 fn shown(token: &px_store::tokens::Token) -> Token {
@@ -34,7 +32,7 @@ fn shown(token: &px_store::tokens::Token) -> Token {
     }
 }
 
-/// How long to wait for the lock of a process that is just ending.
+/// Time to wait for the lock of a process that is just ending.
 const LOCK_WAIT: Duration = Duration::from_millis(100);
 
 /// API tokens: who may use the API, and for what
@@ -61,7 +59,7 @@ impl Command {
     }
 }
 
-/// Where the tokens are.
+/// Place of the tokens.
 #[derive(Debug, clap::Args)]
 struct Place {
     /// The data directory of a px that is stopped
@@ -79,7 +77,7 @@ enum Way {
 
 struct Opened {
     tokens: Tokens,
-    store: Embedded<SledRows>,
+    store: store::Opened,
 }
 
 impl Opened {
@@ -94,16 +92,12 @@ async fn way(context: &Context, place: Place, makes: bool) -> Result<Way> {
     if context.explicit_url().is_some() {
         return Ok(Way::Server(context.client()?));
     }
-    let dir = match place.data_dir {
-        Some(dir) => dir,
-        None => context.config()?.store.data_dir,
-    };
-    if !makes && !SledRows::exists(&dir) {
+    let config = context.store_config(place.data_dir)?;
+    if !makes && !store::exists(&config) {
         return Ok(Way::Store(None));
     }
-    let options = px_store_sled::Options { lock_wait: LOCK_WAIT, ..px_store_sled::Options::default() };
-    let store = match SledRows::open(&dir, options) {
-        Ok(rows) => Embedded::new(rows),
+    let store = match open_store(&config, Some(LOCK_WAIT)) {
+        Ok(store) => store,
         Err(px_store::Error::Locked(_)) => return Ok(Way::Server(context.client()?)),
         Err(error) => return Err(store_error(&error)),
     };

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::error::Result;
-use crate::listing;
+use crate::show::listing;
 
 /// List the webhooks and their URLs
 #[derive(Debug, clap::Args)]

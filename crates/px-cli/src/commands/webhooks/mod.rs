@@ -10,8 +10,8 @@ use clap::Subcommand;
 use px_client::Client;
 
 use crate::context::Context;
-use crate::curl::quoted;
 use crate::error::Result;
+use crate::show::curl::quoted;
 
 /// List, show and try the webhooks of this project
 #[derive(Debug, Subcommand)]

@@ -8,12 +8,12 @@ use px_client::{Client, WebhookAnswer};
 use serde_json::Value;
 
 use super::reported_url;
-use crate::address::Address;
 use crate::context::{self, Context};
 use crate::error::{Error, Kind, Result};
-use crate::outgoing::{self, Draft, Request, Wish};
+use crate::resolve;
+use crate::sample::{self, Address, Draft, Request, Wish};
+use crate::show::{curl, listing};
 use crate::ui::{ERROR, GOOD, Ui, paint};
-use crate::{curl, listing, resolve};
 
 /// Send a webhook as its provider would: a payload that fits, signed
 #[derive(Debug, clap::Args)]
@@ -99,7 +99,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         token: args.token.as_deref(),
         body: body.as_deref(),
     };
-    let draft = outgoing::draft(def, wish, context.now()).await?;
+    let draft = sample::draft(def, wish, context.now()).await?;
     warn_of_misfit(context.ui, def, &draft);
     let seal = || draft.seal(def, &address, &keyring, &context.fresh_id(), context.now(), args.bad_signature);
     if args.print_curl {
@@ -145,7 +145,7 @@ fn check_json(file: &Path, body: &[u8]) -> Result<()> {
 
 /// A payload that somebody wrote may be wrong on purpose, and is sent all the same.
 fn warn_of_misfit(ui: Ui, def: &px_sdk::WebhookDef, draft: &Draft) {
-    let Ok(validator) = outgoing::validator(def) else { return };
+    let Ok(validator) = sample::validator(def) else { return };
     if let Some(payload) = draft.payload().filter(|payload| !validator.is_valid(payload)) {
         for error in validator.iter_errors(&payload).take(5) {
             ui.warn(format_args!("the payload does not fit the schema at {}: {error}", place(&error)));
@@ -199,7 +199,7 @@ fn print(ui: Ui, answer: &WebhookAnswer, several: bool) -> Result<()> {
     }
 }
 
-/// What became of a webhook, in the API's own words.
+/// Returns what became of a webhook, in the API's own words.
 fn became(accepted: &Accepted) -> String {
     let run = accepted.brain_run_id.map(|run| run.to_string());
     let delivery = accepted.delivery_id.to_string();
@@ -217,7 +217,7 @@ fn became(accepted: &Accepted) -> String {
     }
 }
 
-/// What an action means, in words: the answer's own are the API's.
+/// Returns what an action means, in words: the answer's own are the API's.
 fn meaning(action: &Action, run: Option<&str>) -> Option<String> {
     Some(match (action, run) {
         (Action::Queued, None) => "Nobody waits for it yet; it is kept for a wait to come.".to_owned(),

@@ -5,10 +5,11 @@ use serde_json::Value;
 
 use crate::context::{self, Context};
 use crate::error::Result;
-use crate::listing::{self, Verified};
-use crate::outgoing::{self, Wish};
+use crate::resolve;
+use crate::sample::{self, Wish};
+use crate::show::listing::{self, Verified};
+use crate::show::words;
 use crate::ui::{FAINT, HEADING, paint};
-use crate::{resolve, words};
 
 /// Show a webhook: how senders are verified, its payload's schema, a sample
 #[derive(Debug, clap::Args)]
@@ -19,7 +20,7 @@ pub(crate) struct Args {
     slug: String,
 }
 
-/// Where the secrets are, and how many.
+/// Returns where the secrets are, and how many.
 fn said_of_secrets(def: &WebhookDef, variable: Option<&str>) -> String {
     let from_environment = def.verification.resolve(&context::env).keys().len();
     let from_file = def.keys.len();
@@ -41,7 +42,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let webhook = resolve::webhook(&registry, &args.slug)?;
     let (def, ui) = (&webhook.def, context.ui);
     let base = context.config()?.webhook_base();
-    let sample = outgoing::draft(def, Wish::default(), context.now()).await;
+    let sample = sample::draft(def, Wish::default(), context.now()).await;
     let sample = sample.map(|draft| draft.payload().unwrap_or_default());
     if ui.json {
         let mut shown = listing::json(&base, webhook);

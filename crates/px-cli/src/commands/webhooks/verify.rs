@@ -67,7 +67,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     }
     let called = match &args.called {
         Some(url) => url.clone(),
-        None => crate::listing::url(&context.config()?.webhook_base(), &args.slug),
+        None => crate::show::listing::url(&context.config()?.webhook_base(), &args.slug),
     };
     let (base, path, query) = parts(&called)?;
     let received = Received {

@@ -1,7 +1,7 @@
 //! What is asked of a run from outside: to begin, in its turn; to stop, stand
 //! still, go on, go back.
 
-use super::{Effect, Log, Refusal, letters};
+use super::{Effect, Log, Refusal, encode_progress};
 use crate::event::{EventBody, Failure, FailureKind, Position, StepInfo, StepStatus};
 use crate::id::RunId;
 use crate::key::{EndedBy, KeyId};
@@ -33,9 +33,9 @@ impl Log<'_> {
             owns: start.owns,
             slot: slot.clone(),
         });
-        self.push(EventBody::StepStatus { steps: letters(&pending), inner: None });
+        self.push(EventBody::StepStatus { steps: encode_progress(&pending), inner: None });
         if let Some(position) = start.position {
-            let steps = letters(&progress_at(&start_steps, &position.step));
+            let steps = encode_progress(&progress_at(&start_steps, &position.step));
             self.push(EventBody::Rerun { position });
             self.push(EventBody::StepStatus { steps, inner: None });
         }
@@ -84,7 +84,7 @@ impl Log<'_> {
         if !position.state.is_object() {
             return Err(Refusal::NotAnObject("a step's state"));
         }
-        let steps = letters(&progress_at(&self.run.steps, &position.step));
+        let steps = encode_progress(&progress_at(&self.run.steps, &position.step));
         let slot = self.run.slot.clone().filter(|_| status.is_terminal());
         self.push(EventBody::Rerun { position });
         self.push(EventBody::StepStatus { steps, inner: None });
@@ -139,7 +139,7 @@ impl Log<'_> {
             self.effect(Effect::RunStep);
         } else {
             // Events that came first are applied before a deadline that passed
-            // meanwhile: their receipt is the older fact (RULES 9).
+            // meanwhile: their receipt is the older fact (docs/rules.md#9).
             self.effect(Effect::DrainWaits);
         }
         Ok(())

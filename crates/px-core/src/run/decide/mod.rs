@@ -77,9 +77,9 @@ pub enum Effect {
     /// The run asks for its turn: it begins at once or waits in order.
     AskSlot(KeyId),
     /// A run goes on with waits that were open all the time: they take what
-    /// was queued meanwhile (RULES 9).
+    /// was queued meanwhile (docs/rules.md#9).
     DrainWaits,
-    /// The run has ended: the keys that it owns or waited on are let go (RULES 4, 5).
+    /// The run has ended: the keys that it owns or waited on are let go (docs/rules.md#4, #5).
     Ended,
 }
 
@@ -101,10 +101,10 @@ pub enum Refusal {
     #[error("the wait is over")]
     WaitOver,
     /// The wait has this response already: the same registration, or the same
-    /// sender where it wants different ones (RULES 8).
+    /// sender where it wants different ones (docs/rules.md#8).
     #[error("the wait has this response already")]
     NotDistinct,
-    /// The run is paused; the event stays queued (RULES 9).
+    /// The run is paused; the event stays queued (docs/rules.md#9).
     #[error("the run is paused")]
     Paused,
     /// The run is busy with the stream's response before; the event stays queued.
@@ -119,7 +119,7 @@ pub enum Refusal {
     /// No step of the run is under way.
     #[error("no step is under way")]
     NoStep,
-    /// The effect was already made under this name (RULES 15).
+    /// The effect was already made under this name (docs/rules.md#15).
     #[error("`once` was called twice with the name '{0}' in one execution of a step")]
     OnceTwice(String),
     /// The item is done already.
@@ -128,7 +128,7 @@ pub enum Refusal {
     /// No nested brain is through.
     #[error("no nested brain is through")]
     NotInside,
-    /// A state or a response is no JSON object (RULES 34).
+    /// A state or a response is no JSON object (docs/rules.md#34).
     #[error("{0} must be a JSON object")]
     NotAnObject(&'static str),
 }
@@ -216,7 +216,7 @@ impl Log<'_> {
         (level > 0).then(|| names.join("/"))
     }
 
-    /// Writes `step:status` if the step of this level is not in this status yet (RULES 31).
+    /// Writes `step:status` if the step of this level is not in this status yet (docs/rules.md#31).
     fn step_status(&mut self, level: usize, step: &str, status: StepStatus) {
         let steps = match self.run.frames.get(level) {
             Some(frame) if level > 0 => &frame.steps,
@@ -232,7 +232,7 @@ impl Log<'_> {
     }
 
     fn push_status(&mut self, level: usize) {
-        let steps = self.levels.get(level).map(|progress| letters(progress)).unwrap_or_default();
+        let steps = self.levels.get(level).map(|progress| encode_progress(progress)).unwrap_or_default();
         let inner = self.inner(level);
         self.push(EventBody::StepStatus { steps, inner });
     }
@@ -256,7 +256,7 @@ fn check_response(response: Option<&Value>) -> Result<(), Refusal> {
     }
 }
 
-pub(crate) fn letters(progress: &[StepStatus]) -> String {
+pub(crate) fn encode_progress(progress: &[StepStatus]) -> String {
     progress
         .iter()
         .map(|status| match status {
@@ -269,7 +269,7 @@ pub(crate) fn letters(progress: &[StepStatus]) -> String {
         .collect()
 }
 
-pub(crate) fn from_letters(letters: &str) -> Option<Vec<StepStatus>> {
+pub(crate) fn decode_progress(letters: &str) -> Option<Vec<StepStatus>> {
     letters
         .chars()
         .map(|letter| {

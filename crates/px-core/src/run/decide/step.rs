@@ -4,7 +4,7 @@
 use json_patch::{Patch, diff};
 use serde_json::Value;
 
-use super::{Effect, Log, Refusal, check_response, letters};
+use super::{Effect, Log, Refusal, check_response, encode_progress};
 use crate::event::{EventBody, Failure, Given, Inner, StepStatus};
 use crate::key::EndedBy;
 use crate::run::command::{After, BrainInfo, StepOutcome, Then};
@@ -29,7 +29,7 @@ impl Log<'_> {
         let run = self.run;
         let frame = run.frame().filter(|frame| !frame.is_through()).ok_or(Refusal::NoStep)?;
         // A step that begins again after a crash keeps its attempt: only a
-        // failure that the step itself reported uses one up (RULES 36).
+        // failure that the step itself reported uses one up (docs/rules.md#36).
         let attempt = if run.in_step { frame.attempt.max(1) } else { frame.attempt + 1 };
         let (step, iteration) = (frame.step.clone(), frame.iteration);
         let path = self.run.path();
@@ -101,7 +101,7 @@ impl Log<'_> {
         self.close_streams();
         let depth = self.run.depth() + 1;
         let titles = brain.steps.iter().map(|step| step.title.clone()).collect();
-        let steps = letters(&vec![StepStatus::Pending; brain.steps.len()]);
+        let steps = encode_progress(&vec![StepStatus::Pending; brain.steps.len()]);
         let path = self.run.frames.iter().map(|frame| frame.step.as_str()).collect::<Vec<_>>().join("/");
         self.push(EventBody::InnerStart {
             brain: brain.title,
@@ -225,7 +225,7 @@ impl Log<'_> {
         }
     }
 
-    /// The next step runs at once, unless the run is to pause here (RULES 35).
+    /// The next step runs at once, unless the run is to pause here (docs/rules.md#35).
     fn go_on(&mut self) {
         if self.run.pause_requested {
             self.push(EventBody::BrainPaused { reason: self.run.reason.clone() });

@@ -5,7 +5,7 @@ use axum::extract::State;
 use bytes::Bytes;
 use http::StatusCode;
 use px_api::{CreateHook, Hook};
-use px_store::outbox::Source;
+use px_core::hook::Source;
 
 use super::shown;
 use crate::app::Shared;

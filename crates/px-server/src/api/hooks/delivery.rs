@@ -9,7 +9,7 @@ use crate::app::Shared;
 use crate::error::ApiError;
 use px_core::Code;
 
-/// How many attempts are shown: those of a whole schedule, redelivered often.
+/// Number of attempts that are shown: those of a whole schedule, redelivered often.
 const MAX_ATTEMPTS: usize = 500;
 
 pub(in crate::api) async fn show(

@@ -1,4 +1,4 @@
-//! Outbound hooks (API.md section 4): one endpoint a file.
+//! Outbound hooks (docs/api.md): one endpoint a file.
 
 pub(super) mod create;
 pub(super) mod delete;
@@ -16,19 +16,19 @@ pub(super) mod test;
 pub(super) mod update;
 
 use bytes::Bytes;
+use px_core::hook::Source;
 use px_core::{Code, HookId, OutgoingId};
-use px_store::outbox::Source;
 use serde::de::DeserializeOwned;
 
 use crate::app::Shared;
 use crate::error::ApiError;
 
-/// A text that is no id is one that is not found (RULES 40).
+/// A text that is no id is one that is not found (docs/rules.md#40).
 fn hook(id: &str) -> Result<HookId, ApiError> {
     id.parse().map_err(|_| ApiError::not_found(format!("Hook '{id}' not found")).code(Code::HookNotFound))
 }
 
-/// What `px.toml` says of a hook is said there: it would be so again at the next start.
+/// Returns what `px.toml` says of a hook is said there: it would be so again at the next start.
 async fn not_of_the_file(app: &Shared, id: HookId) -> Result<(), ApiError> {
     let hook = app.operator.hook(id).await?;
     match hook.source {

@@ -4,8 +4,8 @@ use axum::Json;
 use axum::extract::{Path, State};
 use bytes::Bytes;
 use px_api::{Hook, RotateSecret};
+use px_core::hook::Secrets;
 use px_outbound::operate;
-use px_store::outbox::Secrets;
 
 use super::shown;
 use crate::app::Shared;

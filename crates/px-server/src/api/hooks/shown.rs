@@ -6,9 +6,10 @@ use px_api::{
     Retry, Signature, Timing,
 };
 use px_core::Timestamp;
+use px_core::hook::{DisabledBy, Hook, RetryPolicy, Signing, Source};
 use px_outbound::Operator;
 use px_outbound::operate::Input;
-use px_store::outbox::{self, DisabledBy, Hook, Outgoing, OutgoingState, RetryPolicy, Signing, Source};
+use px_store::outbox::{self, Outgoing, OutgoingState};
 
 /// A hook, as its `operator` shows it.
 pub(super) fn hook(operator: &Operator, hook: &Hook) -> px_api::Hook {
@@ -48,7 +49,7 @@ pub(super) fn hook(operator: &Operator, hook: &Hook) -> px_api::Hook {
     }
 }
 
-fn disabled(disabled: outbox::Disabled) -> Disabled {
+fn disabled(disabled: px_core::hook::Disabled) -> Disabled {
     let by = match disabled.by {
         DisabledBy::Operator => "operator",
         DisabledBy::Gone => "gone",
@@ -92,7 +93,7 @@ fn retry(policy: &RetryPolicy) -> Retry {
     }
 }
 
-/// What a request says of a hook, for whoever reads hooks.
+/// Returns what a request says of a hook, for whoever reads hooks.
 pub(super) fn input(hook: CreateHook) -> Input {
     Input {
         name: hook.name,

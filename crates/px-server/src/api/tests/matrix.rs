@@ -59,7 +59,7 @@ async fn receive(_: Anything) -> Result<Inbound<Anything>> {
     Ok(Inbound::ignore("seen"))
 }
 
-/// Who may use the routes without a scope that this module knows: everybody.
+/// Expectation for routes without a scope that this module knows: everybody.
 const ANYBODY: &str = "\
     cli              in   in   in
     curl             in   in   in
@@ -167,7 +167,7 @@ const FIRST_TOKEN: &str = "\
     silent proxy     in   in   401
 ";
 
-/// What each caller gets at a door: without tokens; with one, which is sent;
+/// Returns what each caller gets at a door: without tokens; with one, which is sent;
 /// with one, which is not sent.
 const fn table(door: Door) -> &'static str {
     match door {
@@ -180,7 +180,7 @@ const fn table(door: Door) -> &'static str {
     }
 }
 
-/// What one caller sends beside the request line. The lines of a browser are
+/// Headers that one caller sends. The lines of a browser are
 /// those that it sends by itself, which no page can change.
 struct Sent {
     version: &'static str,
@@ -309,7 +309,7 @@ async fn ask(at: SocketAddr, method: &Method, target: &str, sent: &Sent, token: 
     Answered { status, code: body["code"].as_str().unwrap_or_default().to_owned(), body }
 }
 
-/// Whether the request came as far as what the route does.
+/// Returns whether the request came as far as what the route does.
 fn outcome(route: &Route, answered: &Answered) -> &'static str {
     match (answered.status, answered.code.as_str()) {
         (401, "PX0035") => "401",

@@ -9,8 +9,8 @@ use px_store::Error;
 use super::image::{Base, End, Files, Found, read, write};
 use crate::SledRows;
 use crate::journal::Known;
+use crate::journal::high_water::MAGIC;
 use crate::journal::pages::Page;
-use crate::journal::water::MAGIC;
 use crate::tests::rig::{Fate, HookedDisk, by_hand, copy, open_over, rows};
 
 /// Makes the mark of an image one of version 1.

@@ -7,7 +7,7 @@ use px_store::InboxState;
 use crate::commands::runs::since;
 use crate::context::Context;
 use crate::error::Result;
-use crate::words;
+use crate::show::words;
 
 /// List deliveries, newest first
 #[derive(Debug, clap::Args)]

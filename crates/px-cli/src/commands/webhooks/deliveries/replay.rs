@@ -9,7 +9,7 @@ use super::explained;
 use crate::context::Context;
 use crate::error::{Error, Result};
 
-/// How many deliveries one command replays, at most.
+/// Maximum number of deliveries that one command replays.
 const MAX_REPLAYED: usize = 1_000;
 
 /// Have a delivery handled again, or every delivery in a state

@@ -6,8 +6,8 @@ use px_core::Timestamp;
 use super::explained;
 use crate::context::Context;
 use crate::error::Result;
+use crate::show::words;
 use crate::ui::{HEADING, Ui, paint};
-use crate::words;
 
 /// Show a delivery: headers, payload, verdict, and what became of it and why
 #[derive(Debug, clap::Args)]

@@ -1,0 +1,267 @@
+//! The configuration: `px.toml`, then the environment, then flags; the later
+//! one counts. Unknown keys are errors, since a misspelt one would be a
+//! default in disguise.
+//!
+//! | key | variable | default |
+//! |---|---|---|
+//! | `server.bind` | `PX_BIND` | `127.0.0.1` |
+//! | `server.port` | `PX_PORT` | `8787` |
+//! | `server.public_url` | `PX_PUBLIC_URL` | none: the bind address |
+//! | `server.trusted_proxies` | | none: whose `X-Forwarded-*` headers are believed |
+//! | `server.cors_origins` | | none: the origins whose pages may use the API |
+//! | `server.max_body_bytes` | | 5 MiB, of one webhook request |
+//! | `server.body_timeout_secs` | | 10, for the body of one webhook request |
+//! | `server.shutdown_grace_secs` | | 10, for running steps when the end was asked for |
+//! | `limits.…` | | see `limits.rs` |
+//! | `retention.…` | | see `retention.rs` |
+//! | `store.data_dir` | `PX_DATA_DIR` | `.px/data` |
+//! | `hooks.…` | `PX_HOOKS_ALLOW_PRIVATE`, `PX_SECRET_KEY` | see `hooks.rs` |
+//! | `webhooks.<slug>.…`, `providers.<name>.…` | | see `webhooks.rs` |
+
+pub(crate) mod effective;
+pub(crate) mod hooks;
+mod limits;
+mod retention;
+mod webhooks;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use px_inbound::verify::Network;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::error::{Error, Result};
+use crate::suggest;
+use hooks::Hooks;
+use limits::Limits;
+use retention::Retention;
+pub(crate) use webhooks::from_file;
+use webhooks::{Providers, Webhook, network};
+
+/// The file that is read if none is named.
+pub(crate) const FILE: &str = "px.toml";
+
+/// The sections whose keys all have a value; of the others the file says which there are.
+pub(crate) const FIXED: [&str; 4] = ["server", "limits", "retention", "store"];
+
+/// The port if none is configured.
+const DEFAULT_PORT: u16 = 8787;
+
+/// The whole configuration.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    pub(crate) server: Server,
+    pub(crate) limits: Limits,
+    pub(crate) retention: Retention,
+    pub(crate) store: Store,
+    pub(crate) hooks: Hooks,
+    pub(crate) webhooks: BTreeMap<String, Webhook>,
+    pub(crate) providers: Providers,
+}
+
+/// `[server]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Server {
+    /// The address to listen on.
+    pub(crate) bind: IpAddr,
+    /// The port to listen on; 0 takes a free one.
+    pub(crate) port: u16,
+    /// The base of all URLs as the outside sees it.
+    pub(crate) public_url: Option<String>,
+    /// The peers whose forwarding headers are believed, as address ranges.
+    pub(crate) trusted_proxies: Vec<String>,
+    /// The origins whose pages may use the API, such as `https://app.example`.
+    pub(crate) cors_origins: Vec<String>,
+    /// The largest body of a webhook request.
+    pub(crate) max_body_bytes: usize,
+    /// Time that the body of a webhook request may take.
+    pub(crate) body_timeout_secs: u64,
+    /// Time that running steps may go on after the end was asked for.
+    pub(crate) shutdown_grace_secs: u64,
+}
+
+/// `[store]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Store {
+    /// Directory of the embedded store's files.
+    pub(crate) data_dir: PathBuf,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: DEFAULT_PORT,
+            public_url: None,
+            trusted_proxies: Vec::new(),
+            cors_origins: Vec::new(),
+            max_body_bytes: 5 * 1024 * 1024,
+            body_timeout_secs: 10,
+            shutdown_grace_secs: 10,
+        }
+    }
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { data_dir: PathBuf::from(".px/data") }
+    }
+}
+
+impl Config {
+    /// Reads `file`, or [`FILE`] where it exists, and then the environment.
+    pub(crate) fn load(file: Option<&Path>, env: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
+        let path = file.unwrap_or(Path::new(FILE));
+        let mut config = match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(&text, path)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && file.is_none() => Self::default(),
+            Err(error) => {
+                return Err(Error::usage(format!("cannot read {}: {error}", path.display())));
+            }
+        };
+        config.overlay(env)?;
+        config.finish(&path.display().to_string())
+    }
+
+    pub(crate) fn parse(text: &str, path: &Path) -> Result<Self> {
+        toml::from_str(text).map_err(|error| {
+            let (line, column) = place(text, error.span().map_or(0, |span| span.start));
+            let (mut what, hint) = reworded(error.message());
+            if let Some(key) =
+                error.span().and_then(|span| text.get(span)).filter(|_| what == "duplicate key")
+            {
+                what = format!("{what} '{key}'");
+            }
+            Error::usage(format!("{}:{line}:{column}: {what}", path.display())).maybe_hint(hint)
+        })
+    }
+
+    fn overlay(&mut self, env: &dyn Fn(&str) -> Option<String>) -> Result<()> {
+        let set = |name: &str| env(name).filter(|value| !value.is_empty());
+        if let Some(text) = set("PX_BIND") {
+            self.server.bind = address("PX_BIND", &text)?;
+        }
+        if let Some(text) = set("PX_PORT") {
+            self.server.port = text
+                .parse()
+                .map_err(|_| Error::usage(format!("PX_PORT is '{text}', which is no port (0 to 65535)")))?;
+        }
+        if let Some(url) = set("PX_PUBLIC_URL") {
+            self.server.public_url = Some(url);
+        }
+        if let Some(dir) = set("PX_DATA_DIR") {
+            self.store.data_dir = PathBuf::from(dir);
+        }
+        self.hooks.overlay(env)
+    }
+
+    fn finish(mut self, file: &str) -> Result<Self> {
+        if let Some(url) = self.server.public_url.take().filter(|url| !url.is_empty()) {
+            let what = format!("public_url (in {file} or PX_PUBLIC_URL)");
+            self.server.public_url = Some(base_url(&what, &url)?);
+        }
+        self.limits.check()?;
+        self.retention.check()?;
+        Ok(self)
+    }
+
+    /// The values of the sections in [`FIXED`].
+    pub(crate) fn fixed(&self) -> Value {
+        json!({
+            "server": self.server,
+            "limits": self.limits,
+            "retention": self.retention,
+            "store": self.store,
+        })
+    }
+
+    /// Returns what the configuration says of single webhooks.
+    pub(crate) fn webhook_options(
+        &self,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<BTreeMap<String, px_server::WebhookOptions>> {
+        let options = |(slug, webhook): (&String, &Webhook)| {
+            Ok((slug.clone(), webhook.options(slug, &self.providers, env)?))
+        };
+        self.webhooks.iter().map(options).collect()
+    }
+
+    /// The peers whose forwarding headers are believed.
+    pub(crate) fn proxies(&self) -> Result<Vec<Network>> {
+        self.server.trusted_proxies.iter().map(|text| network(text)).collect()
+    }
+
+    /// Returns where the server listens.
+    pub(crate) fn socket(&self) -> SocketAddr {
+        SocketAddr::new(self.server.bind, self.server.port)
+    }
+
+    /// The URL at which a client on this machine reaches the server.
+    pub(crate) fn local_url(&self) -> String {
+        let host = match self.server.bind {
+            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            ip => ip,
+        };
+        format!("http://{}", SocketAddr::new(host, self.server.port))
+    }
+
+    /// The base of the webhooks' URLs.
+    pub(crate) fn webhook_base(&self) -> String {
+        self.server.public_url.clone().unwrap_or_else(|| self.local_url())
+    }
+}
+
+/// An IP address of this name.
+pub(crate) fn address(what: &str, text: &str) -> Result<IpAddr> {
+    text.parse().map_err(|_| {
+        Error::usage(format!("{what} is '{text}', which is no IP address"))
+            .hint("use 127.0.0.1 for this machine only, 0.0.0.0 for every interface")
+    })
+}
+
+/// An absolute http or https URL without query and fragment, and without the
+/// slash at its end.
+pub(crate) fn base_url(what: &str, url: &str) -> Result<String> {
+    let bad = |why: &str| {
+        Err(Error::usage(format!("{what} is '{url}', {why}")).hint("write it like https://my-app.example"))
+    };
+    match url::Url::parse(url) {
+        Ok(parsed) if !matches!(parsed.scheme(), "http" | "https") || parsed.host().is_none() => {
+            bad("which does not begin with http:// or https://")
+        }
+        Ok(parsed) if parsed.query().is_some() || parsed.fragment().is_some() => {
+            bad("which has a query or a fragment")
+        }
+        Ok(_) => Ok(url.trim_end_matches('/').to_owned()),
+        Err(_) => bad("which is no URL"),
+    }
+}
+
+/// Line and column of a byte, from 1.
+fn place(text: &str, byte: usize) -> (usize, usize) {
+    let before = text.get(..byte).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or(before).chars().count() + 1;
+    (line, column)
+}
+
+/// serde's "unknown field `a`, expected one of `b`, `c`" with a suggestion;
+/// other messages as they are.
+pub(crate) fn reworded(message: &str) -> (String, Option<String>) {
+    let Some(rest) = message.strip_prefix("unknown field ") else { return (message.to_owned(), None) };
+    let mut names = rest.split('`').skip(1).step_by(2);
+    let wrong = names.next().unwrap_or_default();
+    let known: Vec<&str> = names.collect();
+    let meant = suggest::nearest(wrong, known.iter().copied())
+        .map_or(String::new(), |name| format!("did you mean '{name}'? "));
+    (format!("unknown key '{wrong}'"), Some(format!("{meant}the keys here are: {}", known.join(", "))))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,380 @@
+//! A webhook request as its provider would send it: a payload that fits the
+//! schema, the provider's ids, and its signature, from the same verification
+//! record that the server checks it with.
+//!
+//! Used by `webhooks send`, `webhooks show` and `runs explain`.
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HOST};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use px_client::encode;
+use px_core::Timestamp;
+use px_inbound::verify::sign::{Error as SignError, Outgoing, sign};
+use px_sdk::verify::{BodyForm, Keyring, Scheme, Source, Verification};
+use px_sdk::{Received, WebhookDef};
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+
+use super::Address;
+use super::aim::Oracle;
+use super::schema;
+use crate::error::{Error, Result};
+
+const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// Wishes about a request.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Wish<'a> {
+    /// The identifier that the handler is to find.
+    pub(crate) identifier: Option<&'a str>,
+    /// The provider's name for the kind of event.
+    pub(crate) event: Option<&'a str>,
+    /// The token of the wait.
+    pub(crate) token: Option<&'a str>,
+    /// A body to send instead of a sample.
+    pub(crate) body: Option<&'a [u8]>,
+}
+
+/// A request without the ids and the signature that each sending has of its own.
+#[derive(Debug, Clone)]
+pub(crate) struct Draft {
+    content: Content,
+    headers: HeaderMap,
+    query: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+enum Content {
+    /// A payload that px may still put an id into.
+    Made(Value),
+    /// Bytes that somebody gave, sent as they are.
+    Given(Bytes),
+}
+
+/// A request, ready to be sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) url: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// True if it carries a signature or a token.
+    pub(crate) signed: bool,
+}
+
+/// The validator of a webhook's payload.
+pub(crate) fn validator(def: &WebhookDef) -> Result<jsonschema::Validator> {
+    jsonschema::validator_for(&def.payload_schema).map_err(|error| {
+        Error::failed(format!("the payload schema of webhook '{}' does not compile: {error}", def.slug))
+    })
+}
+
+/// Makes what the wish asks for, asking the webhook's handler where the
+/// identifier belongs.
+pub(crate) async fn draft(def: &WebhookDef, wish: Wish<'_>, now: Timestamp) -> Result<Draft> {
+    let validator = validator(def)?;
+    let query = wish.token.map(|token| format!("token={}", encode(token)));
+    let request = |payload: &Value| received(def, payload, wish.event, query.as_deref(), now);
+    let oracle = Oracle { def, validator: Some(&validator), request: &request };
+    let given = wish.body.map(|body| (body, serde_json::from_slice::<Value>(body).ok()));
+    let samples = match &given {
+        Some((_, Some(payload))) => vec![payload.clone()],
+        Some((body, None)) => {
+            if wish.identifier.is_some() {
+                return Err(Error::usage("--identifier needs a payload that is JSON")
+                    .hint("leave out --identifier, or leave out --payload"));
+            }
+            return Ok(Draft {
+                headers: headers(def, &Value::Null, FORM, wish.event)?,
+                content: Content::Given(Bytes::copy_from_slice(body)),
+                query,
+            });
+        }
+        None => samples(def, wish.event),
+    };
+    let content = match (wish.identifier, &given) {
+        (Some(wanted), _) => {
+            let aimed =
+                oracle.aimed(samples, wanted).await.ok_or_else(|| no_aim(def, wanted, given.is_some()))?;
+            Content::Made(aimed)
+        }
+        (None, Some((body, _))) => Content::Given(Bytes::copy_from_slice(body)),
+        (None, None) => Content::Made(oracle.best(samples).await.ok_or_else(|| {
+            Error::failed(format!(
+                "no sample that px makes fits the payload schema of webhook '{}'",
+                def.slug
+            ))
+            .hint("write a payload and send it with --payload FILE, or give the schema an example")
+        })?),
+    };
+    let payload = match &content {
+        Content::Made(payload) => payload.clone(),
+        Content::Given(body) => serde_json::from_slice(body).unwrap_or_default(),
+    };
+    let kind = match &content {
+        Content::Made(payload) => content_type(&def.verification, payload),
+        Content::Given(_) => JSON,
+    };
+    Ok(Draft { headers: headers(def, &payload, kind, wish.event)?, content, query })
+}
+
+fn no_aim(def: &WebhookDef, wanted: &str, given: bool) -> Error {
+    let what = if given { "the payload" } else { "any sample payload" };
+    Error::failed(format!(
+        "the handler of webhook '{}' does not find the identifier '{wanted}' in {what}, wherever px puts it",
+        def.slug
+    ))
+    .hint(if given {
+        "put the identifier into the payload yourself, and leave out --identifier"
+    } else {
+        "name the kind of event with --event, or write a payload and send it with --payload FILE"
+    })
+}
+
+/// Samples of the payload, with the kind of event where the provider puts it.
+fn samples(def: &WebhookDef, event: Option<&str>) -> Vec<Value> {
+    let mut samples = schema::samples(&def.payload_schema);
+    if let (Some(event), Some(Source::Pointer(pointer))) = (event, def.verification.event_type.first()) {
+        for sample in &mut samples {
+            put(sample, pointer, event.into());
+        }
+    }
+    samples
+}
+
+/// Sets a field of an object that is there.
+fn put(payload: &mut Value, pointer: &str, value: Value) {
+    let parent =
+        pointer.rsplit_once('/').and_then(|(parent, name)| Some((payload.pointer_mut(parent)?, name)));
+    if let Some((Value::Object(fields), name)) = parent {
+        fields.insert(name.replace("~1", "/").replace("~0", "~"), value);
+    }
+}
+
+/// The request that a handler sees while it is asked about a payload.
+fn received(
+    def: &WebhookDef,
+    payload: &Value,
+    event: Option<&str>,
+    query: Option<&str>,
+    now: Timestamp,
+) -> Received {
+    let kind = content_type(&def.verification, payload);
+    Received {
+        method: Method::POST,
+        path: format!("/webhooks/{}", def.slug),
+        query: query.map(str::to_owned),
+        base: None,
+        headers: headers(def, payload, kind, event).unwrap_or_default(),
+        body: body(def, payload, kind),
+        remote: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
+        at: now,
+    }
+}
+
+/// The content type that the provider would use.
+fn content_type(verification: &Verification, payload: &Value) -> &'static str {
+    let is_flat = payload.as_object().is_some_and(|fields| fields.values().all(Value::is_string));
+    match (&verification.body, &verification.scheme) {
+        (BodyForm::Form, _) => FORM,
+        (_, Scheme::Twilio) if is_flat => FORM,
+        _ => JSON,
+    }
+}
+
+fn headers(def: &WebhookDef, payload: &Value, kind: &'static str, event: Option<&str>) -> Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    if let Some(Source::Header(name)) = def.verification.event_type.first()
+        && let Some(event) = event.or_else(|| kind_of_event(payload))
+    {
+        headers.insert(header_name(name)?, header_value("--event", event)?);
+    }
+    Ok(headers)
+}
+
+/// Returns what a provider that names the kind in a header would name it, as far as
+/// the body shows: GitHub's kinds are the names of their main object.
+fn kind_of_event(payload: &Value) -> Option<&'static str> {
+    ["pull_request", "issue", "release", "discussion", "deployment", "check_run"]
+        .into_iter()
+        .find(|kind| payload.get(kind).is_some_and(Value::is_object))
+}
+
+fn header_name(name: &str) -> Result<HeaderName> {
+    name.parse()
+        .map_err(|_| Error::failed(format!("the verification record names '{name}', which is no header")))
+}
+
+fn header_value(what: &str, text: &str) -> Result<HeaderValue> {
+    text.parse().map_err(|_| Error::usage(format!("{what} is '{text}', which no header can carry")))
+}
+
+/// A payload as bytes, inside the array that a provider with batches wraps it in.
+fn body(def: &WebhookDef, payload: &Value, kind: &str) -> Bytes {
+    if kind == FORM {
+        return Bytes::from(form(payload));
+    }
+    let Some(pointer) = def.verification.batch.as_deref() else { return Bytes::from(payload.to_string()) };
+    let mut whole = Value::Array(vec![payload.clone()]);
+    for name in pointer.split('/').skip(1).collect::<Vec<_>>().into_iter().rev() {
+        whole = Value::Object(Map::from_iter([(name.to_owned(), whole)]));
+    }
+    Bytes::from(whole.to_string())
+}
+
+fn form(payload: &Value) -> String {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let fields = payload.as_object().into_iter().flatten();
+    let pairs = fields.flat_map(|(name, value)| match value {
+        Value::Array(items) => items.iter().map(|item| (format!("{name}[]"), text(item))).collect(),
+        value => vec![(name.clone(), text(value))],
+    });
+    pairs.map(|(name, value)| format!("{}={}", encode(&name), encode(&value))).collect::<Vec<_>>().join("&")
+}
+
+impl Draft {
+    /// The payload as JSON, where px knows it.
+    pub(crate) fn payload(&self) -> Option<Value> {
+        match &self.content {
+            Content::Made(payload) => Some(payload.clone()),
+            Content::Given(body) => serde_json::from_slice(body).ok(),
+        }
+    }
+
+    /// The request of one sending: `id` is the provider's id of it. Signed if
+    /// there is a secret; `spoilt` gives it a signature that is none.
+    pub(crate) fn seal(
+        &self,
+        def: &WebhookDef,
+        address: &Address,
+        keyring: &Keyring,
+        id: &str,
+        now: Timestamp,
+        spoilt: bool,
+    ) -> Result<Request> {
+        let mut headers = self.headers.clone();
+        let mut content = self.content.clone();
+        if let Some(source) = def.verification.dedup.first() {
+            stamp(def, source, id, &mut headers, &mut content)?;
+        }
+        let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or(JSON).to_owned();
+        let bytes = match content {
+            Content::Made(payload) => body(def, &payload, &kind),
+            Content::Given(bytes) => bytes,
+        };
+        let known_as = match &self.query {
+            Some(query) => format!("{}?{query}", address.known_as),
+            None => address.known_as.clone(),
+        };
+        let mut outgoing = Outgoing { method: Method::POST, url: known_as, headers, body: bytes };
+        let active = keyring.keys().iter().find(|key| key.expires.is_none_or(|expires| now < expires));
+        let secret = active.map(|key| &key.secret);
+        if let Some(secret) = secret {
+            let wrong = SecretString::from("not the secret");
+            let is_signature = matches!(def.verification.scheme, Scheme::Signature(_));
+            let secret = if spoilt && !is_signature { &wrong } else { secret };
+            sign(&def.verification, secret, &mut outgoing, now).map_err(|error| unsigned(def, &error))?;
+            if spoilt && let Scheme::Signature(record) = &def.verification.scheme {
+                flip(&mut outgoing.headers, &header_name(&record.header)?);
+            }
+        }
+        let tail = outgoing.url.strip_prefix(&address.known_as).unwrap_or_default();
+        let url = format!("{}{tail}", address.post);
+        let mut headers = outgoing.headers;
+        if let Some(host) = address.host() {
+            headers.insert(HOST, host);
+        }
+        Ok(Request { method: outgoing.method, url, headers, body: outgoing.body, signed: secret.is_some() })
+    }
+}
+
+fn unsigned(def: &WebhookDef, error: &SignError) -> Error {
+    let hint = match (error, &def.verification.secret) {
+        (SignError::Key(_), Some(variable)) => Some(format!(
+            "{variable} is the public key, which only verifies; set it here to the private one of a test pair"
+        )),
+        (SignError::Code, _) => Some(format!(
+            "send it by a program that can; `px webhooks show {}` prints a sample payload",
+            def.slug
+        )),
+        _ => None,
+    };
+    Error::failed(format!("cannot sign for webhook '{}': {error}", def.slug)).maybe_hint(hint)
+}
+
+/// Puts the provider's id of the delivery where the server looks for it first.
+fn stamp(
+    def: &WebhookDef,
+    source: &Source,
+    id: &str,
+    headers: &mut HeaderMap,
+    content: &mut Content,
+) -> Result<()> {
+    match source {
+        Source::Header(name) => {
+            headers.insert(header_name(name)?, header_value("the delivery's id", id)?);
+        }
+        Source::Pointer(pointer) => {
+            if let Content::Made(payload) = content {
+                let mut stamped = payload.clone();
+                put(&mut stamped, pointer, id.into());
+                if validator(def)?.is_valid(&stamped) {
+                    *payload = stamped;
+                }
+            }
+        }
+        Source::Joined(sources) => {
+            for source in sources {
+                stamp(def, source, id, headers, content)?;
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Changes one character of a signature.
+fn flip(headers: &mut HeaderMap, name: &HeaderName) {
+    let Some(text) = headers.get(name).and_then(|value| value.to_str().ok()) else { return };
+    let at = text.len().saturating_sub(5);
+    let flipped: String = text
+        .char_indices()
+        .map(|(index, c)| match (index == at, c) {
+            (true, 'a' | 'A') => 'b',
+            (true, _) => 'a',
+            (false, c) => c,
+        })
+        .collect();
+    if let Ok(value) = flipped.parse() {
+        headers.insert(name.clone(), value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn forms() {
+        assert_eq!(
+            form(&json!({"From": "+1 5", "m": ["a", "b"], "n": 2})),
+            "From=%2B1%205&m%5B%5D=a&m%5B%5D=b&n=2"
+        );
+    }
+
+    #[test]
+    fn a_flipped_signature_is_another_one_of_the_same_length() {
+        let name = HeaderName::from_static("x");
+        for text in ["sha256=00aa00aa", "v1,AAAA==", "a", ""] {
+            let mut headers = HeaderMap::from_iter([(name.clone(), text.parse().unwrap())]);
+            flip(&mut headers, &name);
+            let flipped = headers[&name].to_str().unwrap();
+            assert_eq!(flipped.len(), text.len());
+            assert!(text.is_empty() || flipped != text, "{text}");
+        }
+    }
+}

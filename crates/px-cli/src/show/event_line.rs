@@ -1,0 +1,100 @@
+//! An event of a run's log on one line.
+
+use std::time::Duration;
+
+use px_api::{Detail, Event, StepStatus};
+use px_core::wait::WaitMode;
+
+use crate::show::words;
+
+/// An event's own facts on one line.
+pub(crate) fn detail(event: &Event) -> String {
+    let step = event.step_title.as_deref().unwrap_or_default();
+    let place = |slug: Option<String>, identifier: Option<String>| {
+        format!("{} '{}'", slug.unwrap_or_default(), identifier.unwrap_or_default())
+    };
+    match event.detail() {
+        Detail::Start { initial_state } => initial_state.to_string(),
+        Detail::Failed { error } => error.message,
+        Detail::Cancelled { reason } | Detail::Paused { reason } | Detail::PauseRequested { reason } => {
+            reason.unwrap_or_default()
+        }
+        Detail::Rerun { starts_at, reset_to } => {
+            format!("from step {starts_at}, '{step}', as after event {reset_to}")
+        }
+        Detail::Awaited { by } => format!("by {by}"),
+        Detail::Waits { wait_for, mode, timeout } => {
+            let places: Vec<String> =
+                wait_for.iter().map(|place| format!("{} '{}'", place.slug, place.identifier)).collect();
+            waits(&places, mode.as_ref().and_then(|mode| mode.known()), timeout)
+        }
+        Detail::Partial { slug, identifier, response, have, need } => {
+            format!("{have} of {need}: {} {response}", place(slug, identifier))
+        }
+        Detail::Response { slug, identifier, response } => {
+            let response = response.unwrap_or_default();
+            format!("{} {response}", place(slug, identifier))
+        }
+        Detail::Steps { steps } => {
+            let one = |step: &StepStatus| format!("{} {}", step.title, step.status);
+            steps.iter().map(one).collect::<Vec<_>>().join(", ")
+        }
+        Detail::StepStart { attempt: attempt @ 2.. } => format!("{step}, attempt {attempt}"),
+        Detail::StepRetry { error, .. } => format!("{step}: {}", error.message),
+        Detail::Once { name, value } => format!("{step}: {name} = {value}"),
+        Detail::Emit { name, data } => format!("{step}: {name} {data}"),
+        Detail::Item { processed_count, total_items } => {
+            format!("{step}: {processed_count} of {total_items}")
+        }
+        Detail::StepStart { .. } => step.to_owned(),
+        _ if event.kind == "step:complete" => step.to_owned(),
+        _ => String::new(),
+    }
+}
+
+fn waits(places: &[String], mode: Option<&WaitMode>, timeout: Option<u64>) -> String {
+    let timeout = timeout
+        .map_or(String::new(), |millis| format!(" for {}", words::duration(Duration::from_millis(millis))));
+    if places.is_empty() {
+        return format!("sleeps{timeout}");
+    }
+    match mode {
+        Some(WaitMode::All) => format!("waits for {}{timeout}", places.join(" and ")),
+        Some(WaitMode::Count { need: need @ 2.., .. }) => {
+            format!("waits for {need} of {}{timeout}", places.join(" or "))
+        }
+        _ => format!("waits for {}{timeout}", places.join(" or ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn waits(wait_for: &Value, mode: Option<Value>, timeout: Option<u64>) -> String {
+        let mut event = json!({
+            "type": "brain:webhook", "seq": 1, "timestamp": 0, "options": {},
+            "brainRunId": "run_0197c1f0a1b27000800000000000cafe", "waitFor": wait_for,
+        });
+        if let Some(mode) = mode {
+            event["mode"] = mode;
+        }
+        if let Some(timeout) = timeout {
+            event["timeout"] = timeout.into();
+        }
+        detail(&serde_json::from_value(event).unwrap())
+    }
+
+    #[test]
+    fn a_sleep_and_a_wait_say_how_long() {
+        assert_eq!(waits(&json!([]), None, Some(3_600_000)), "sleeps for 1 hour");
+        let slack = json!([{"slug": "slack", "identifier": "C1"}]);
+        assert_eq!(waits(&slack, None, None), "waits for slack 'C1'");
+        let votes = json!([{"slug": "votes", "identifier": "7"}, {"slug": "mail", "identifier": "a"}]);
+        let count = json!({"count": {"need": 2}});
+        assert_eq!(waits(&votes, Some(count), None), "waits for 2 of votes '7' or mail 'a'");
+        assert_eq!(waits(&votes, Some(json!("all")), None), "waits for votes '7' and mail 'a'");
+    }
+}

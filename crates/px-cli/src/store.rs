@@ -1,0 +1,94 @@
+//! Opening the store that the configuration names. Every command that works
+//! on the store itself comes here, so that one file knows which kind it is.
+//!
+//! It decides nothing about what a store holds. A store that is being made by
+//! a command, for a copy or an import, lies in a directory of its own and is
+//! opened by [`open_draft`].
+
+use std::path::Path;
+use std::time::Duration;
+
+use px_store_rows::Embedded;
+use px_store_sled::{Options, SledRows};
+
+use crate::config;
+use crate::error::{Error, Kind, Result};
+
+/// A store that this process has locked.
+pub(crate) type Opened = Embedded<SledRows>;
+
+/// Time to wait for the lock of a process that is just ending, for a command
+/// that needs the store at rest.
+const LOCK_WAIT: Duration = Duration::from_secs(1);
+
+/// Opens the store, and makes it where there is none. Waits for a process
+/// that has it locked, for `lock_wait` at most; blocks meanwhile.
+///
+/// # Errors
+/// [`Locked`](px_store::Error::Locked) while another process has it open;
+/// everything else is in [`store_error`].
+pub(crate) fn open_store(
+    config: &config::Store,
+    lock_wait: Option<Duration>,
+) -> Result<Opened, px_store::Error> {
+    let defaults = Options::default();
+    let options = Options { lock_wait: lock_wait.unwrap_or(defaults.lock_wait), ..defaults };
+    SledRows::open(&config.data_dir, options).map(Embedded::new)
+}
+
+/// Returns whether there is a store. Locks nothing.
+pub(crate) fn exists(config: &config::Store) -> bool {
+    SledRows::exists(&config.data_dir)
+}
+
+/// Opens the store if there is one, for a command that nobody may write beside.
+///
+/// # Errors
+/// [`Kind::Conflict`] while a process has it open.
+pub(crate) fn open_at_rest(config: &config::Store) -> Result<Option<Opened>> {
+    if !exists(config) {
+        return Ok(None);
+    }
+    match open_store(config, Some(LOCK_WAIT)) {
+        Ok(store) => Ok(Some(store)),
+        Err(error @ px_store::Error::Locked(_)) => Err(Error::new(Kind::Conflict, error.to_string())
+            .hint("stop that process first: this needs a store that nobody writes to")),
+        Err(error) => Err(store_error(&error)),
+    }
+}
+
+/// Opens a store that has to be there, as [`open_at_rest`] does.
+///
+/// # Errors
+/// [`Kind::NotFound`] where there is none.
+pub(crate) fn require(config: &config::Store) -> Result<Opened> {
+    open_at_rest(config)?.ok_or_else(|| {
+        Error::not_found(format!("there is no store in {}", config.data_dir.display()))
+            .hint("name its directory with --data-dir, PX_DATA_DIR or store.data_dir in px.toml")
+    })
+}
+
+/// Makes an embedded store in a directory that is not a store's place yet.
+pub(crate) fn open_draft(dir: &Path) -> Result<Opened> {
+    let rows = SledRows::open(dir, Options::default());
+    rows.map(Embedded::new).map_err(|error| store_error(&error))
+}
+
+/// A store's error with what to do next.
+pub(crate) fn store_error(error: &px_store::Error) -> Error {
+    use px_store::Error as E;
+    match error {
+        E::Locked(_) => Error::new(Kind::Conflict, error.to_string())
+            .hint("another px serves from this directory: stop it, or name another one with --data-dir"),
+        E::Full(_) => Error::failed(error.to_string()).hint("make room on the disk, and start it again"),
+        E::Poisoned(_) => Error::failed(error.to_string())
+            .hint("look at the disk, and start it again: what was acknowledged is kept"),
+        E::Corrupt(_) => Error::failed(error.to_string()).hint(
+            "px has changed nothing there: keep a copy of the directory, then put a backup of all of it in its place",
+        ),
+        E::Format { .. } => Error::failed(error.to_string()).hint(
+            "px has changed nothing there: serve it with the version that wrote it or a newer one, or serve a backup",
+        ),
+        _ => Error::failed(error.to_string()),
+    }
+}

@@ -1,0 +1,66 @@
+//! When a failed delivery is tried again, as a hook keeps it, and the schedules
+//! that have a name. What follows from an answer is the sender's to decide.
+
+use serde::{Deserialize, Serialize};
+
+/// When a failed delivery is tried again. The first entry is the delay of the
+/// first try; each of them is spread by ±20 %.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum RetryPolicy {
+    /// These delays, one a try, milliseconds.
+    List {
+        /// The delays.
+        delays_ms: Vec<u64>,
+    },
+    /// `base · factor^n`, at most `max`, so many tries.
+    Exponential {
+        /// The delay before the second try, milliseconds; the first goes at once.
+        base_ms: u64,
+        /// What each further delay is multiplied with.
+        factor: f64,
+        /// No delay is longer, milliseconds.
+        max_ms: u64,
+        /// How many tries in all.
+        attempts: u32,
+    },
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self::preset("standard").unwrap_or(Self::List { delays_ms: vec![0] })
+    }
+}
+
+impl RetryPolicy {
+    /// The names of [`RetryPolicy::preset`].
+    pub const PRESETS: [&'static str; 5] = ["standard", "forge", "rdev", "lazyagent", "none"];
+
+    /// A schedule by its name.
+    #[must_use]
+    pub fn preset(name: &str) -> Option<Self> {
+        const SECOND: u64 = 1_000;
+        const MINUTE: u64 = 60 * SECOND;
+        const HOUR: u64 = 60 * MINUTE;
+        let delays_ms = match name {
+            "standard" => vec![
+                0,
+                5 * SECOND,
+                5 * MINUTE,
+                30 * MINUTE,
+                2 * HOUR,
+                5 * HOUR,
+                10 * HOUR,
+                14 * HOUR,
+                20 * HOUR,
+                24 * HOUR,
+            ],
+            "forge" => vec![0, SECOND, 5 * SECOND, 30 * SECOND, 60 * SECOND],
+            "rdev" => vec![0, 5 * SECOND, 10 * SECOND],
+            "lazyagent" => vec![0, SECOND, 5 * SECOND, 30 * SECOND],
+            "none" => vec![0],
+            _ => return None,
+        };
+        Some(Self::List { delays_ms })
+    }
+}

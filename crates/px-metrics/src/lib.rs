@@ -1,0 +1,15 @@
+//! Figures about what px does: counters and histograms as plain atomics, which
+//! cost an addition or two where something happens and nothing where nothing
+//! does, and the text that Prometheus reads. Each stage declares its own in one
+//! file `metrics.rs`; they are the process's, not a server's.
+//!
+//! A library was considered: those that are well kept take a lock or a look-up
+//! by name for each observation, or have to be handed to every stage.
+
+mod counter;
+mod histogram;
+mod text;
+
+pub use counter::Counter;
+pub use histogram::Histogram;
+pub use text::{Kind, Metric, Text};

@@ -1,0 +1,161 @@
+//! Deliveries by hand: try a hook, deliver one again, recover all since a time.
+
+use std::time::Duration;
+
+use px_core::lifecycle::Kind;
+use px_core::{HookId, OutgoingId, Timestamp};
+use px_store::outbox::{OutboxBatch, Outgoing, OutgoingFilter, OutgoingState, OutgoingWrite, address};
+use px_store::{Admission, Batch, Round};
+use serde_json::{Map, Value};
+
+use super::{Error, Operator, ROUNDS};
+
+/// Number of deliveries one commit sets going again.
+const PAGE: usize = 100;
+/// Number a second are set going again unless somebody says otherwise.
+const DEFAULT_RATE: u32 = 50;
+
+/// Callbacks to be sent again.
+#[derive(Debug, Clone, Default)]
+pub struct Recovery {
+    /// Start of the period, inclusive.
+    pub since: Timestamp,
+    /// Types of events; empty means all.
+    pub types: Vec<Kind>,
+    /// Only say what would be.
+    pub dry_run: bool,
+    /// So many a second.
+    pub rate_per_second: Option<u32>,
+}
+
+/// Callbacks that were set going again, or would be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recovered {
+    /// Number of deliveries.
+    pub deliveries: u64,
+    /// When the last of them is due.
+    pub until: Timestamp,
+}
+
+impl Operator {
+    /// Sends a hook an event to try it with, whatever its filters say.
+    ///
+    /// # Errors
+    /// There is no such hook, or it is disabled.
+    pub async fn test(&self, id: HookId) -> Result<OutgoingId, Error> {
+        let parts = &self.parts;
+        let hook = self.hook(id).await?;
+        if hook.disabled.is_some() {
+            return Err(Error::Conflict("the hook is disabled; enable it first".into()));
+        }
+        let now = parts.clock.now();
+        let book = parts.store.outbox().book(parts.scope)?;
+        let data = Map::from_iter([("message".to_owned(), Value::from("a test of this hook"))]);
+        let outgoing = address(&book, &hook, &parts.ids, now, Kind::HookTest, data);
+        let delivery = outgoing.id;
+        let outbox = OutboxBatch { outgoing: vec![OutgoingWrite::new(outgoing)], ..OutboxBatch::default() };
+        let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
+        parts.store.commit(batch, Admission::Wait).await?;
+        Ok(delivery)
+    }
+
+    /// Sets one delivery going again, with the same event and the same bytes.
+    ///
+    /// # Errors
+    /// There is no such delivery, or its hook takes none.
+    pub async fn redeliver(&self, id: OutgoingId) -> Result<Outgoing, Error> {
+        let parts = &self.parts;
+        let set_going = parts.store.transact(ROUNDS, |_| async move {
+            let read = parts.store.outbox().outgoing(parts.scope, id).await?;
+            let read = read.ok_or(Error::NoDelivery(id))?;
+            if self.hook(read.hook).await?.disabled.is_some() {
+                return Err(Error::Conflict("its hook is disabled; enable it first".into()));
+            }
+            let now = parts.clock.now();
+            let write = OutgoingWrite::change(&read, |outgoing| go(outgoing, now));
+            let outgoing = write.outgoing.clone();
+            let outbox = OutboxBatch { outgoing: vec![write], ..OutboxBatch::default() };
+            let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
+            Ok(Round::Commit(batch, outgoing))
+        });
+        set_going.await
+    }
+
+    /// Sets everything going again that a hook did not get since a time: what
+    /// is dead or was discarded. The oldest go first, at a rate.
+    ///
+    /// # Errors
+    /// There is no such hook, or it is disabled.
+    pub async fn recover(&self, id: HookId, recovery: &Recovery) -> Result<Recovered, Error> {
+        let parts = &self.parts;
+        if self.hook(id).await?.disabled.is_some() && !recovery.dry_run {
+            return Err(Error::Conflict("the hook is disabled; enable it first".into()));
+        }
+        let now = parts.clock.now();
+        let filter =
+            OutgoingFilter { hook: Some(id), since: Some(recovery.since), ..OutgoingFilter::default() };
+        let fits = |outgoing: &Outgoing| {
+            matches!(outgoing.state, OutgoingState::Dead | OutgoingState::Discarded)
+                && (recovery.types.is_empty() || recovery.types.contains(&outgoing.kind))
+        };
+        // Lists are newest first, and the oldest go first: ids are read before
+        // anything is written, 16 bytes each.
+        let (mut ids, mut before) = (Vec::new(), None);
+        loop {
+            let page = parts.store.outbox().outgoings(parts.scope, &filter, before, PAGE).await?;
+            ids.extend(page.items.iter().filter(|outgoing| fits(outgoing)).map(|outgoing| outgoing.id));
+            before = page.next;
+            if before.is_none() {
+                break;
+            }
+        }
+        let rate = u64::from(recovery.rate_per_second.unwrap_or(DEFAULT_RATE).max(1));
+        let at = |place: u64| now.after(Duration::from_millis(place * 1_000 / rate));
+        let mut deliveries = 0;
+        ids.reverse();
+        for page in ids.chunks(PAGE) {
+            deliveries += match recovery.dry_run {
+                true => page.len() as u64,
+                false => self.set_going(page, |place| at(deliveries + place), &fits).await?,
+            };
+        }
+        Ok(Recovered { deliveries, until: if deliveries == 0 { now } else { at(deliveries - 1) } })
+    }
+
+    /// Those that fit still, in one commit; says how many.
+    async fn set_going(
+        &self,
+        ids: &[OutgoingId],
+        at: impl Fn(u64) -> Timestamp + Send + Sync,
+        fits: &(impl Fn(&Outgoing) -> bool + Sync),
+    ) -> Result<u64, Error> {
+        let (parts, at) = (&self.parts, &at);
+        let set_going = parts.store.transact(ROUNDS, |_| async move {
+            let mut outgoing = Vec::with_capacity(ids.len());
+            for id in ids {
+                let read = parts.store.outbox().outgoing(parts.scope, *id).await?;
+                let Some(read) = read.filter(fits) else { continue };
+                let due = at(outgoing.len() as u64);
+                outgoing.push(OutgoingWrite::change(&read, |outgoing| go(outgoing, due)));
+            }
+            let many = outgoing.len() as u64;
+            if many == 0 {
+                return Ok(Round::Done(0));
+            }
+            let outbox = OutboxBatch { outgoing, ..OutboxBatch::default() };
+            let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
+            Ok(Round::Commit(batch, many))
+        });
+        set_going.await
+    }
+}
+
+/// Due again, with a whole schedule before it, and waiting for no other.
+fn go(outgoing: &mut Outgoing, due: Timestamp) {
+    outgoing.state = OutgoingState::Pending;
+    outgoing.since = due;
+    outgoing.due = Some(due);
+    outgoing.tries = 0;
+    outgoing.ordered = false;
+    outgoing.reason = Some("delivered again by hand".into());
+}

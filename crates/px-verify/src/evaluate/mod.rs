@@ -1,0 +1,46 @@
+//! The evaluator: does what the records say. [`Prepared`] holds one webhook's
+//! record with its keys; [`sign`] is the other direction.
+//!
+//! A scheme that is more than parts of a signature has a file (`twilio.rs`,
+//! `mailgun.rs`, `atlassian.rs`); what schemes share lies beside them.
+
+mod atlassian;
+mod body;
+mod custom;
+mod delivery;
+mod ecdsa;
+mod ed25519;
+mod form;
+mod forwarded;
+mod handshake;
+mod header;
+mod json;
+mod keys;
+mod mac;
+mod mailgun;
+mod prepared;
+mod refusal;
+pub mod sign;
+mod signature;
+mod token;
+mod twilio;
+mod unverified;
+mod url;
+mod window;
+
+pub use body::{BodyError, BodyErrorKind};
+pub use delivery::MAX_ID_BYTES;
+pub use form::{insert as insert_field, object as parse_form};
+pub use handshake::HandshakeReply;
+pub use json::strict as parse_json;
+pub use prepared::{Error as PrepareError, Prepared, Verified};
+pub use refusal::{Place, Refusal};
+pub use url::{Network, ParseNetworkError, UrlView};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// Standard base64 with padding.
+fn base64_of(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok()
+}

@@ -1,0 +1,19 @@
+//! Mailgun. Source: "Securing Webhooks" on documentation.mailgun.com.
+
+use crate::record::{BodyForm, Scheme, Verification};
+
+/// Mailgun: hex HMAC-SHA256 of timestamp and token, both in the body beside
+/// the signature. **It does not cover the event's data**, so the body is only
+/// as trustworthy as the connection it came over.
+///
+/// The token is single-use and is the id, which is what stops replays.
+/// Mailgun retries for eight hours and does not say that it signs anew each
+/// time, so the default window is a day.
+#[must_use]
+pub fn mailgun(secret: &str) -> Verification {
+    Verification::new("mailgun", Some(secret), Scheme::Mailgun { tolerance_secs: 24 * 60 * 60 })
+        .dedup_pointer("/signature/token")
+        .event_pointer("/event-data/event")
+        .body(BodyForm::Json)
+        .ack_status(200)
+}

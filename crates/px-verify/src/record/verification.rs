@@ -1,0 +1,200 @@
+//! The whole record of one webhook's provider.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Ack, BodyForm, Custom, Handshake, Signature, Source, Window};
+
+/// Record of how a webhook proves who sent it, and how its provider behaves.
+///
+/// Records are plain data. A user adds a provider in code by
+/// [`hmac`](crate::providers::hmac) and the builder methods, or in `px.toml` like this:
+///
+/// ```
+/// # let record: px_verify::record::Verification = toml::from_str(r#"
+/// provider = "acme"
+/// secret = "ACME_WEBHOOK_SECRET"            # the name of an environment variable
+/// dedup = [{ header = "acme-delivery" }, { pointer = "/id" }]
+/// event_type = [{ pointer = "/type" }]
+///
+/// [scheme.signature]
+/// header = "acme-signature"
+/// layout = { plain = { prefix = "v1=" } }
+/// signed = ["timestamp", { literal = "." }, "body"]
+/// algorithm = "hmac-sha256"
+/// window = { source = { header = "acme-timestamp" }, tolerance_secs = 300 }
+/// # "#).unwrap();
+/// # assert_eq!(record, record_in_code());
+/// # use px_verify::{providers::hmac, record::{Part, Verification}};
+/// # fn record_in_code() -> Verification {
+/// #     hmac("acme-signature", "ACME_WEBHOOK_SECRET").provider("acme").prefix("v1=")
+/// #         .timestamp_header("acme-timestamp")
+/// #         .signed([Part::Timestamp, Part::literal("."), Part::Body])
+/// #         .dedup_header("acme-delivery").dedup_pointer("/id").event_pointer("/type")
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Verification {
+    /// The provider's name, for lists and logs.
+    #[serde(default = "custom")]
+    pub provider: String,
+    /// The environment variable that holds the secret, or the public key of
+    /// an asymmetric scheme. While it is absent from the environment the
+    /// webhook is unverified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+    /// Scheme of the proof.
+    pub scheme: Scheme,
+    /// The id by which the provider's repetitions are recognised.
+    #[serde(default)]
+    pub dedup: Vec<Source>,
+    /// For how many seconds an id is remembered at least: longer than the
+    /// provider sends a delivery again.
+    #[serde(default = "a_week")]
+    pub remember_secs: u64,
+    /// The kind of event.
+    #[serde(default)]
+    pub event_type: Vec<Source>,
+    /// The provider's question before the first delivery.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handshake: Option<Handshake>,
+    /// Form of the body, by which it becomes JSON.
+    #[serde(default)]
+    pub body: BodyForm,
+    /// A JSON pointer to an array of events, each an event of its own
+    /// (SendGrid: the empty pointer, the whole body).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<String>,
+    /// The reply that the provider insists on.
+    #[serde(default)]
+    pub ack: Ack,
+    /// True if the provider never sends a delivery again, so that one that is
+    /// turned away is lost. px keeps room for such providers.
+    #[serde(default)]
+    pub never_retries: bool,
+    /// Builder methods that were called on a scheme that they do not fit.
+    #[serde(skip)]
+    pub(super) misapplied: Vec<&'static str>,
+}
+
+const fn a_week() -> u64 {
+    7 * 24 * 60 * 60
+}
+
+fn custom() -> String {
+    "custom".to_owned()
+}
+
+/// Scheme of the proof.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Scheme {
+    /// Nothing. Only loopback peers are answered.
+    Unverified,
+    /// A signature in the declarative form.
+    Signature(Signature),
+    /// Twilio's signature over URL and parameters.
+    Twilio,
+    /// Mailgun's signature inside the body, which does not cover the event.
+    Mailgun {
+        /// Tolerance of the signature's time, seconds.
+        #[serde(default = "five_minutes")]
+        tolerance_secs: u64,
+    },
+    /// Atlassian's JSON Web Token in `Authorization`, which covers the URL and
+    /// not the body.
+    AtlassianJwt,
+    /// A shared text, sent along as it is.
+    Token(Token),
+    /// A verifier in code, which no configuration can name.
+    #[serde(skip_deserializing)]
+    Custom(Custom),
+}
+
+const fn five_minutes() -> u64 {
+    300
+}
+
+/// Place of a shared text in the request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Token {
+    /// In a header of its own.
+    Header(String),
+    /// `Authorization: Bearer <text>` (RFC 6750).
+    Bearer,
+    /// `Authorization: Basic <base64>` (RFC 7617); the configured text is
+    /// `user:password`.
+    Basic,
+    /// In the query. Query strings end up in logs; prefer a header.
+    Query(String),
+}
+
+impl Verification {
+    /// A record with nothing but a scheme.
+    #[must_use]
+    pub fn new(provider: impl Into<String>, secret: Option<&str>, scheme: Scheme) -> Self {
+        Self {
+            provider: provider.into(),
+            secret: secret.map(str::to_owned),
+            scheme,
+            dedup: Vec::new(),
+            remember_secs: a_week(),
+            event_type: Vec::new(),
+            handshake: None,
+            body: BodyForm::default(),
+            batch: None,
+            ack: Ack::default(),
+            never_retries: false,
+            misapplied: Vec::new(),
+        }
+    }
+
+    /// Builder methods that were called on a scheme that they do not fit, for
+    /// instance `.hex()` on Twilio's. The evaluator refuses to start with such
+    /// a record.
+    #[must_use]
+    pub fn misapplied(&self) -> &[&'static str] {
+        &self.misapplied
+    }
+
+    /// Returns true if deliveries may come by GET: Twilio can be told to send
+    /// them so, and signs their URL with its parameters.
+    #[must_use]
+    pub fn takes_get(&self) -> bool {
+        self.scheme == Scheme::Twilio
+    }
+
+    /// Returns true if a header of this name, in any case, holds the scheme's
+    /// signature or secret, so that it must not be kept.
+    #[must_use]
+    pub fn is_secret_header(&self, name: &str) -> bool {
+        let is = |header: &str| header.eq_ignore_ascii_case(name);
+        match &self.scheme {
+            Scheme::Token(Token::Header(header)) => is(header),
+            Scheme::Signature(signature) => is(&signature.header),
+            Scheme::Custom(custom) => custom.headers().iter().any(|header| is(header)),
+            _ => false,
+        }
+    }
+
+    /// Returns the query parameter that holds the scheme's secret, if one does.
+    #[must_use]
+    pub fn secret_parameter(&self) -> Option<&str> {
+        match &self.scheme {
+            Scheme::Token(Token::Query(name)) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// The signature's window, where the scheme has the declarative form.
+    #[must_use]
+    pub fn window(&self) -> Option<&Window> {
+        match &self.scheme {
+            Scheme::Signature(signature) => signature.window.as_ref(),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! How comments speak: they begin with a noun phrase or a verb, and cite no page
+//! that is not there.
+
+use crate::source::{everything, page, root};
+
+/// Openings that make a reader wait for the noun.
+const QUESTIONS: [&str; 5] = ["What", "Where", "Whether", "How", "Who"];
+
+/// Crates whose comments are held to it; the list may only grow.
+const HELD: [&str; 12] = [
+    "px",
+    "px-api",
+    "px-callbacks",
+    "px-cli",
+    "px-client",
+    "px-derive",
+    "px-metrics",
+    "px-outbound",
+    "px-pool",
+    "px-sdk",
+    "px-server",
+    "px-verify",
+];
+
+/// Of a hundred doc comments so many may open with a question.
+const MAX_PERCENT: usize = 5;
+
+/// Crates that still cite rules by the numbers of a page that was never here;
+/// the list may only shrink.
+const CITE_ELSEWHERE: [&str; 5] = ["px-engine", "px-inbound", "px-store", "px-store-rows", "px-testkit"];
+
+/// The first lines of the doc comments of a source.
+fn openings(text: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut was_doc = false;
+    for line in text.lines() {
+        let line = line.trim_start();
+        let doc = line.strip_prefix("///").or_else(|| line.strip_prefix("//!")).map(str::trim);
+        if let Some(doc) = doc.filter(|doc| !was_doc && !doc.is_empty()) {
+            found.push(doc);
+        }
+        was_doc = doc.is_some();
+    }
+    found
+}
+
+fn is_question(opening: &str) -> bool {
+    let word = opening.split(|letter: char| !letter.is_alphanumeric()).next();
+    word.is_some_and(|word| QUESTIONS.contains(&word))
+}
+
+fn crate_of(name: &str) -> Option<&str> {
+    name.strip_prefix("crates/")?.split('/').next()
+}
+
+#[test]
+fn doc_comments_open_with_a_noun_or_a_verb() {
+    let (mut count, mut questions) = (0, Vec::new());
+    for (name, text) in everything() {
+        if !name.contains("/src/") || !crate_of(&name).is_some_and(|name| HELD.contains(&name)) {
+            continue;
+        }
+        let found = openings(&text);
+        count += found.len();
+        questions
+            .extend(found.into_iter().filter(|doc| is_question(doc)).map(|doc| format!("{name}: {doc}")));
+    }
+    assert!(count > 2_500, "the comments are found: {count}");
+    let few = questions.len() * 100 < count * MAX_PERCENT;
+    assert!(
+        few,
+        "{} of {count} doc comments open with a question:\n{}",
+        questions.len(),
+        questions.join("\n")
+    );
+}
+
+#[test]
+fn a_question_is_known_by_its_first_word() {
+    let text = "//! How it goes.\n//! What else.\n\n/// Whatever.\nfn a() {}\n    /// What it is.\n";
+    let found: Vec<bool> = openings(text).into_iter().map(is_question).collect();
+    assert_eq!(found, [true, false, true]);
+}
+
+/// A page is cited by its path in the repository, a rule by its number there.
+#[test]
+fn comments_cite_pages_that_are_there() {
+    let rules = page("docs/rules.md");
+    let foreign = [
+        concat!("RULES", " "),
+        concat!("API", ".md"),
+        concat!("HOOKS", " section"),
+        concat!("DESIGN", ".md"),
+    ];
+    let mut wrong = Vec::new();
+    for (name, text) in everything() {
+        if crate_of(&name).is_some_and(|name| CITE_ELSEWHERE.contains(&name)) {
+            continue;
+        }
+        for (at, line) in text.lines().enumerate() {
+            let Some((_, comment)) = line.split_once("//") else { continue };
+            if foreign.iter().any(|page| comment.contains(page)) {
+                wrong.push(format!("{name}:{}: {}", at + 1, line.trim()));
+            }
+            for cited in comment.split("docs/").skip(1) {
+                let is_of_a_path = |letter: &char| letter.is_alphanumeric() || "-_./".contains(*letter);
+                let path: String = cited.chars().take_while(is_of_a_path).collect();
+                let path = path.trim_end_matches('.');
+                if path.ends_with(".md") && !root().join("docs").join(path).exists() {
+                    wrong.push(format!("{name}:{}: there is no docs/{path}", at + 1));
+                }
+                for number in cited.strip_prefix("rules.md").into_iter().flat_map(numbers) {
+                    if !rules.contains(&format!("\n### {number}\n")) {
+                        wrong.push(format!("{name}:{}: there is no rule {number}", at + 1));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The numbers at the beginning of a text such as `#42, #43) and so on`.
+fn numbers(text: &str) -> Vec<u32> {
+    let end = text.find(|letter: char| !(letter.is_ascii_digit() || "#, to".contains(letter)));
+    let cited = text.get(..end.unwrap_or(text.len())).unwrap_or_default();
+    cited
+        .split('#')
+        .skip(1)
+        .filter_map(|part| part.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok())
+        .collect()
+}
+
+#[test]
+fn cited_rules_are_read() {
+    assert_eq!(numbers("#42, #43) and #7"), [42, 43]);
+    assert_eq!(numbers("#1 to #9: x"), [1, 9]);
+    assert!(numbers(" says so").is_empty());
+}

@@ -1,0 +1,92 @@
+//! The crates and their arrows, as ARCHITECTURE.md has them and as Cargo has
+//! them: the same, and not one more on either side.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::source::{crates, page, root};
+
+/// The blocks of a page between fences, without what the fence says.
+fn blocks(text: &str) -> Vec<String> {
+    let fenced = text.split("```").skip(1).step_by(2);
+    fenced.filter_map(|block| block.split_once('\n')).map(|(_, block)| block.to_owned()).collect()
+}
+
+/// The crates of ours that a manifest names under `[dependencies]`.
+fn dependencies(name: &str) -> BTreeSet<String> {
+    let manifest = std::fs::read_to_string(root().join("crates").join(name).join("Cargo.toml"));
+    let manifest = manifest.expect("a manifest");
+    let section = manifest.split("\n[dependencies]\n").nth(1).unwrap_or_default();
+    let section = section.split("\n[").next().unwrap_or_default();
+    let names = section.lines().filter_map(|line| line.split(['.', ' ', '=']).next());
+    names.filter(|name| *name == "px" || name.starts_with("px-")).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_list_of_crates_is_what_there_is() {
+    let text = page("ARCHITECTURE.md");
+    let list = blocks(&text).into_iter().find(|block| block.starts_with("crates/")).expect("the list");
+    let mut listed: Vec<String> = list
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.trim().split_once('/'))
+        .map(|(name, _)| name.into())
+        .collect();
+    listed.sort();
+    assert_eq!(listed, crates(), "ARCHITECTURE.md lists each crate, and no other");
+}
+
+#[test]
+fn the_arrows_are_cargos() {
+    let text = page("ARCHITECTURE.md");
+    let arrows = blocks(&text).into_iter().find(|block| block.contains(" -> ")).expect("the arrows");
+    let written: BTreeMap<String, BTreeSet<String>> = arrows
+        .lines()
+        .filter_map(|line| line.split_once(" -> "))
+        .map(|(name, to)| {
+            let to = to.split_whitespace().filter(|name| *name != "nothing").map(str::to_owned);
+            (name.trim().to_owned(), to.collect())
+        })
+        .collect();
+    let found: BTreeMap<_, _> =
+        crates().into_iter().map(|name| (name.clone(), dependencies(&name))).collect();
+    for name in written.keys().chain(found.keys()) {
+        assert_eq!(
+            written.get(name),
+            found.get(name),
+            "the arrows of {name} in ARCHITECTURE.md, and Cargo's"
+        );
+    }
+}
+
+/// Lines of the page go down the river: a crate names only crates above it.
+#[test]
+fn the_arrows_are_written_in_the_order_of_the_river() {
+    let text = page("ARCHITECTURE.md");
+    let arrows = blocks(&text).into_iter().find(|block| block.contains(" -> ")).expect("the arrows");
+    let mut above = BTreeSet::new();
+    for (name, to) in arrows.lines().filter_map(|line| line.split_once(" -> ")) {
+        for one in to.split_whitespace().filter(|name| *name != "nothing") {
+            assert!(above.contains(one), "{name} names {one}, which is not above it");
+        }
+        above.insert(name.trim());
+    }
+}
+
+/// Each task of CONTRIBUTING.md begins in a file that is there.
+#[test]
+fn each_task_begins_in_a_file_that_is_there() {
+    let text = page("CONTRIBUTING.md");
+    let table = text.split("## Task").nth(1).expect("the table").split("\n## ").next().expect("its end");
+    let rows: Vec<_> =
+        table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| task")).collect();
+    assert!(rows.len() > 30, "the table is read: {}", rows.len());
+    for row in rows {
+        let files = row.rsplit_once(" | ").map_or("", |(_, files)| files);
+        let first = files.split('`').nth(1).unwrap_or_default();
+        // `[providers.<name>]` and the like stand before the file that reads them.
+        let named = files.split('`').skip(1).step_by(2).find(|text| text.contains('/')).unwrap_or(first);
+        let path = named.split(['{', '<', '…']).next().unwrap_or_default();
+        let below = |folder: &str| root().join(folder).join(path).exists();
+        assert!(!path.is_empty() && (below("crates") || below("")), "there is no {named}, for: {row}");
+    }
+}

@@ -238,7 +238,14 @@ pub(super) const RULES: &[Rule] = &[
         36,
         "claims are fenced, and after three deaths a run is paused",
         "A process that was thought dead may wake up. Its commits must be refused, and a step that kills every process must not take them all.",
-        &["px-testkit/tests/broken_stores.rs::a_store_without_fences_is_caught"],
+        &[
+            "px-testkit/tests/broken_stores.rs::a_store_without_fences_is_caught",
+            "px-testkit/tests/broken_stores.rs::a_member_that_takes_runs_from_the_living_is_caught",
+            "px-testkit/tests/broken_stores.rs::a_step_that_begins_before_its_claim_is_durable_is_caught",
+            "px-testkit/tests/ownership.rs::two_engines_over_one_store_begin_a_healthy_step_of_eight_seconds_once",
+            "px-testkit/tests/ownership.rs::a_run_that_an_event_starts_is_born_claimed_and_costs_no_commit_for_its_claim",
+            "px-testkit/tests/ownership.rs::what_was_born_claimed_by_a_process_that_died_runs_at_the_next_start",
+        ],
     ),
     (
         37,

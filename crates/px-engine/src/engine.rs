@@ -1,18 +1,22 @@
 //! The engine's loops: one that hands ready runs to executors, one that rings
-//! timers, and their end.
+//! timers, one that keeps this process a member of its cluster, and their end.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use px_core::RunId;
-use tokio::sync::{Semaphore, watch};
+use px_store::{Hint, Ready, Versioned, Work};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tracing::Instrument as _;
 
-use crate::executor;
+use crate::backlog::Backlog;
+use crate::claim::{self, Executed, Taken};
+use crate::executor::Place;
 use crate::session::SessionError;
 use crate::shared::{Limits, Parts};
+use crate::takeover;
 use crate::timer;
 
 /// How many rows of work are read at once.
@@ -25,151 +29,266 @@ pub struct Engine {
     shared: Arc<Shared>,
     dispatcher: JoinHandle<()>,
     timer: JoinHandle<()>,
+    keeper: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
 struct Shared {
     parts: Parts,
     limits: Limits,
-    places: Arc<Semaphore>,
-    running: Mutex<HashMap<RunId, Again>>,
     stopping: watch::Sender<bool>,
 }
-
-/// Whether a run became ready once more while its executor was about to let go.
-type Again = bool;
 
 impl Engine {
     /// Starts the loops. Runs that were ready when the last process ended are
     /// taken up at once.
     #[must_use]
     pub fn start(parts: Parts, limits: Limits) -> Self {
-        let shared = Arc::new(Shared {
-            places: Arc::new(Semaphore::new(limits.max_concurrent_steps)),
-            parts,
-            limits,
-            running: Mutex::default(),
-            stopping: watch::Sender::new(false),
-        });
+        let shared = Arc::new(Shared { parts, limits, stopping: watch::Sender::new(false) });
+        let is_shared = shared.parts.cluster.is_shared();
+        let keeper = is_shared.then(|| tokio::spawn(Arc::clone(&shared).keep_membership()));
         let dispatcher = tokio::spawn(Arc::clone(&shared).dispatch());
         let timer = tokio::spawn(Arc::clone(&shared).ring());
-        Self { shared, dispatcher, timer }
+        Self { shared, dispatcher, timer, keeper }
     }
 
     /// Claims nothing more, lets running steps finish for `grace`, drops those
     /// that have not, and gives their runs back.
-    pub async fn shutdown(self, grace: Duration) {
+    pub async fn shutdown(mut self, grace: Duration) {
+        let parts = self.shared.parts.clone();
+        parts.places.close();
         self.shared.stopping.send_replace(true);
         self.timer.abort();
-        let mut dispatcher = self.dispatcher;
-        if tokio::time::timeout(grace, &mut dispatcher).await.is_err() {
+        if tokio::time::timeout(grace, &mut self.dispatcher).await.is_err() {
             // The dispatcher owns the executors' tasks: they go with it.
-            dispatcher.abort();
-            let _ = dispatcher.await;
+            self.dispatcher.abort();
+            let _ = (&mut self.dispatcher).await;
         }
-        let left: Vec<RunId> = self.shared.running().keys().copied().collect();
-        for run in left {
-            if let Err(error) = executor::release(&self.shared.parts, run).await {
+        for run in parts.places.drain() {
+            if let Err(error) = claim::release(&parts, run).await {
                 tracing::warn!(%run, %error, "a run could not be given back; the next start takes it up");
+            }
+        }
+        if let Some(keeper) = &self.keeper {
+            keeper.abort();
+            if let Err(error) = parts.cluster.leave().await {
+                tracing::warn!(%error, "the cluster could not be left; the lease runs out instead");
             }
         }
     }
 }
 
-impl Shared {
-    fn running(&self) -> MutexGuard<'_, HashMap<RunId, Again>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.dispatcher.abort();
+        self.timer.abort();
+        if let Some(keeper) = &self.keeper {
+            keeper.abort();
+        }
     }
+}
 
+impl Shared {
     async fn dispatch(self: Arc<Self>) {
-        let mut tasks = JoinSet::new();
+        let (mut tasks, mut backlog) = (JoinSet::new(), Backlog::default());
+        let is_shared = self.parts.cluster.is_shared();
         let mut stopping = self.stopping.subscribe();
-        let hints = Arc::clone(self.parts.store.hints());
+        let (hints, places) = (Arc::clone(self.parts.store.hints()), Arc::clone(&self.parts.places));
         let mut poll = tokio::time::interval(self.limits.poll);
         poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stopped(&mut stopping) => break,
-                _ = poll.tick() => self.scan(&mut tasks).await,
+                _ = poll.tick() => {
+                    // What waits is known, and what is behind it has no place yet.
+                    if is_shared || backlog.is_empty() {
+                        self.scan(&mut tasks, &mut backlog).await;
+                    }
+                }
                 ready = hints.work() => {
-                    for run in ready {
-                        self.hand_over(&mut tasks, run).await;
+                    for ready in ready {
+                        self.take_up(&mut tasks, &mut backlog, ready);
+                    }
+                }
+                place = places.acquire(), if !backlog.is_empty() => {
+                    if let (Some(place), Some(run)) = (place, backlog.pop()) {
+                        self.start_run(&mut tasks, run, place);
                     }
                 }
                 Some(_) = tasks.join_next() => {}
             }
             while tasks.try_join_next().is_some() {}
+            if backlog.is_empty() {
+                if backlog.take_partial() {
+                    self.scan(&mut tasks, &mut backlog).await;
+                } else if !hints.has_work() {
+                    places.caught_up();
+                }
+            }
         }
         while tasks.join_next().await.is_some() {}
     }
 
     /// Finds ready runs that no hint told of: after a start, all of them.
-    async fn scan(self: &Arc<Self>, tasks: &mut JoinSet<()>) {
-        let mut after = None;
+    async fn scan(self: &Arc<Self>, tasks: &mut JoinSet<()>, backlog: &mut Backlog) {
+        let parts = &self.parts;
+        let durable = parts.places.durable();
+        // Those that run now, and whose rows this look should find.
+        let mut lost: BTreeSet<RunId> = match parts.cluster.is_shared() {
+            true => parts.places.running().into_iter().collect(),
+            false => BTreeSet::new(),
+        };
+        let (mut after, mut has_no_room) = (None, false);
         loop {
-            let rows = match self.parts.store.work(self.parts.scope, after, SCAN).await {
-                Ok(rows) => rows,
+            let (rows, freed) = match page(parts, &mut after).await {
+                Ok(page) => page,
                 Err(error) => {
                     tracing::error!(%error, "ready runs could not be read");
                     return;
                 }
             };
-            let full = rows.len() == SCAN;
+            let is_last = rows.len() < SCAN;
             for (run, work) in rows {
-                after = Some(run);
-                let mine = work.record.owner == Some(self.parts.owner);
-                if !(mine && self.running().contains_key(&run)) {
-                    self.hand_over(tasks, run).await;
-                }
-            }
-            if !full {
-                return;
-            }
-        }
-    }
-
-    async fn hand_over(self: &Arc<Self>, tasks: &mut JoinSet<()>, run: RunId) {
-        if let Some(again) = self.running().get_mut(&run) {
-            *again = true;
-            return;
-        }
-        let place = match Arc::clone(&self.places).try_acquire_owned() {
-            Ok(place) => place,
-            Err(_) => {
-                let mut stopping = self.stopping.subscribe();
-                let place = tokio::select! {
-                    place = Arc::clone(&self.places).acquire_owned() => place,
-                    () = stopped(&mut stopping) => return,
-                };
-                let Ok(place) = place else { return };
-                place
-            }
-        };
-        self.running().insert(run, false);
-        // Each execution of users' code holds it too, and one that is written
-        // off may hold it longer than its run.
-        let place = Some(Arc::new(place));
-        let shared = Arc::clone(self);
-        tasks.spawn(async move {
-            loop {
-                let span = tracing::info_span!("run", %run);
-                // On the heap, and so is the task: it is moved about while it is spawned.
-                let executed = Box::pin(executor::execute(&shared.parts, &shared.limits, run, &place));
-                if let Err(error) = executed.instrument(span).await {
-                    tracing::error!(%run, %error, "a run could not be moved on; the next poll tries again");
-                }
-                let mut running = shared.running();
-                match running.get_mut(&run) {
-                    // It became ready once more while this executor let go.
-                    Some(again) if *again && !*shared.stopping.borrow() => *again = false,
-                    _ => {
-                        running.remove(&run);
-                        break;
+                if self.is_mine(&work, freed.contains(&run)) {
+                    lost.remove(&run);
+                    if work.record.owner.is_none() || !parts.places.is_running(run) {
+                        let claimed = work.record.owner.map(|_| work.version);
+                        has_no_room |= !self.take_up(tasks, backlog, Ready { run, claimed });
                     }
                 }
             }
-            drop(place);
+            if has_no_room {
+                // Those that were not reached are not lost.
+                lost.clear();
+            }
+            if has_no_room || is_last {
+                break;
+            }
+        }
+        for (run, fence) in durable {
+            self.find_again(tasks, backlog, run, fence).await;
+        }
+        // Another member may have ended them, and its hint reached nobody here:
+        // their executors look for themselves.
+        let lost: Vec<Hint> = lost.into_iter().map(Hint::Revoked).collect();
+        parts.store.hints().publish(&lost);
+    }
+
+    fn is_mine(&self, work: &Versioned<Work>, is_freed: bool) -> bool {
+        is_freed || work.record.owner.is_none_or(|owner| owner == self.parts.cluster.me())
+    }
+
+    /// Takes up a run that was born claimed and whose hint was lost, unless it
+    /// was cancelled since.
+    async fn find_again(
+        self: &Arc<Self>,
+        tasks: &mut JoinSet<()>,
+        backlog: &mut Backlog,
+        run: RunId,
+        fence: u64,
+    ) {
+        match self.parts.store.work_of(self.parts.scope, run).await {
+            Ok(Some(work)) if work.version == fence => {
+                self.take_up(tasks, backlog, Ready { run, claimed: Some(fence) });
+            }
+            Ok(_) => drop(self.parts.places.take(run, fence)),
+            Err(error) => tracing::error!(%run, %error, "a ready run could not be read"),
+        }
+    }
+
+    /// Starts a ready run that has a place or finds one; others wait for theirs,
+    /// and what they wait for may be what comes behind them. False if no more can wait.
+    fn take_up(self: &Arc<Self>, tasks: &mut JoinSet<()>, backlog: &mut Backlog, ready: Ready) -> bool {
+        let (run, places) = (ready.run, &self.parts.places);
+        if places.asks_again(run) {
+            return true;
+        }
+        if let Some(reserved) = ready.claimed.and_then(|fence| places.take(run, fence)) {
+            self.spawn(tasks, run, Taken::Reserved(Box::new(reserved)), None);
+        } else if let (true, Some(place)) = (backlog.is_empty(), places.try_acquire()) {
+            self.start_run(tasks, run, place);
+        } else {
+            return backlog.push(run);
+        }
+        true
+    }
+
+    fn start_run(self: &Arc<Self>, tasks: &mut JoinSet<()>, run: RunId, place: OwnedSemaphorePermit) {
+        if !self.parts.places.asks_again(run) {
+            // Each execution of users' code holds it too, and one that is written
+            // off may hold it longer than its run.
+            self.spawn(tasks, run, Taken::Ready, Some(Arc::new(place)));
+        }
+    }
+
+    fn spawn(self: &Arc<Self>, tasks: &mut JoinSet<()>, run: RunId, taken: Taken, place: Place) {
+        self.parts.places.begin(run);
+        let shared = Arc::clone(self);
+        tasks.spawn(async move {
+            let (mut taken, mut place) = (taken, place);
+            loop {
+                let span = tracing::info_span!("run", %run);
+                // On the heap, and so is the task: it is moved about while it is spawned.
+                let executed = Box::pin(claim::execute(&shared.parts, &shared.limits, run, taken, &place));
+                taken = Taken::Ready;
+                match executed.instrument(span).await {
+                    Ok(Executed::Moved | Executed::Nothing) => {}
+                    Ok(Executed::Suspect) => {
+                        drop(place.take());
+                        shared.run_suspect(run).await;
+                    }
+                    Err(error) => {
+                        tracing::error!(%run, %error, "a run could not be moved on; the next poll tries again");
+                    }
+                }
+                if !shared.parts.places.goes_on(run) {
+                    break;
+                }
+                if place.is_none() {
+                    // The one of its claim went with it.
+                    place = shared.parts.places.acquire().await.map(Arc::new);
+                }
+            }
         });
+    }
+
+    /// Runs a run that may be what kills processes, when it is its turn. While it
+    /// waits it has no place.
+    async fn run_suspect(&self, run: RunId) {
+        let mut stopping = self.stopping.subscribe();
+        let in_turn = async {
+            let _turn = self.parts.places.suspects.turn().await;
+            let place = self.parts.places.acquire().await.map(Arc::new);
+            let executed = claim::execute(&self.parts, &self.limits, run, Taken::InTurn, &place);
+            Box::pin(executed).await
+        };
+        let executed = tokio::select! {
+            executed = in_turn => executed,
+            () = stopped(&mut stopping) => return,
+        };
+        if let Err(error) = executed {
+            tracing::error!(%run, %error, "a run could not be moved on; the next poll tries again");
+        }
+    }
+
+    /// Renews this member's lease, and takes over from those who did not.
+    async fn keep_membership(self: Arc<Self>) {
+        let mut beats = tokio::time::interval(self.limits.poll);
+        beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            beats.tick().await;
+            match takeover::beat(&self.parts).await {
+                Ok(()) => {}
+                Err(error @ px_store::Error::Fenced) => {
+                    // What still runs here can commit nothing more.
+                    tracing::error!(%error, "the engine stops");
+                    self.parts.places.close();
+                    self.stopping.send_replace(true);
+                    return;
+                }
+                Err(error) => tracing::error!(%error, "the lease could not be renewed"),
+            }
+        }
     }
 
     async fn ring(self: Arc<Self>) {
@@ -190,26 +309,67 @@ impl Shared {
     }
 }
 
-/// Runs every ready run, one after the other, until none is ready: the engine
-/// without its loops, for tests in virtual time. Returns how many runs it moved.
+/// The next ready runs, and those of them that were free to be taken from
+/// members that are none any more.
+async fn page(
+    parts: &Parts,
+    after: &mut Option<RunId>,
+) -> Result<(Vec<(RunId, Versioned<Work>)>, BTreeSet<RunId>), px_store::Error> {
+    let rows = parts.store.work(parts.scope, *after, SCAN).await?;
+    *after = rows.last().map(|(run, _)| *run).or(*after);
+    let freed = takeover::free(parts, &rows).await?;
+    Ok((rows, freed))
+}
+
+/// Runs every ready run that no other member has, one after the other, until
+/// none is ready: the engine without its loops, for tests in virtual time.
+/// Returns how many runs it moved.
 ///
 /// # Errors
 /// The store failed.
 pub async fn drain(parts: &Parts, limits: &Limits) -> Result<usize, px_store::Error> {
     let mut moved = 0;
     loop {
-        let ready = parts.store.work(parts.scope, None, SCAN).await?;
-        if ready.is_empty() {
+        let (mut after, before) = (None, moved);
+        loop {
+            let (rows, freed) = page(parts, &mut after).await?;
+            let full = rows.len() == SCAN;
+            for (run, work) in rows {
+                let is_others = work.record.owner.is_some_and(|owner| owner != parts.cluster.me());
+                if is_others && !freed.contains(&run) {
+                    continue;
+                }
+                let executed = claim::execute(parts, limits, run, Taken::InTurn, &None).await;
+                match executed.map_err(as_store_error)? {
+                    Executed::Moved => moved += 1,
+                    Executed::Nothing | Executed::Suspect => {}
+                }
+            }
+            if !full {
+                break;
+            }
+        }
+        if moved == before {
+            parts.places.caught_up();
             return Ok(moved);
         }
-        for (run, _) in ready {
-            moved += 1;
-            executor::execute(parts, limits, run, &None).await.map_err(|error| match error {
-                SessionError::Store(error) => error,
-                other => px_store::Error::Corrupt(other.to_string()),
-            })?;
-        }
     }
+}
+
+fn as_store_error(error: SessionError) -> px_store::Error {
+    match error {
+        SessionError::Store(error) => error,
+        other => px_store::Error::Corrupt(other.to_string()),
+    }
+}
+
+/// Renews the lease of this member of the cluster, and ends the members whose
+/// leases are over: what the engine does each second where a store is shared.
+///
+/// # Errors
+/// The cluster could not be read or written, or has ended this member.
+pub async fn beat(parts: &Parts) -> Result<(), px_store::Error> {
+    takeover::beat(parts).await
 }
 
 /// Rings every timer that is due: the other half of the engine without its loops.

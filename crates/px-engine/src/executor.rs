@@ -1,17 +1,14 @@
-//! The executor of one run: claims it, runs its steps one after the other
-//! while it stays ready, commits each. Users' code itself runs on the pool.
+//! The executor of one claimed run: runs its steps one after the other while it
+//! stays ready, commits each. Users' code itself runs on the pool.
 
-use std::pin::pin;
 use std::sync::Arc;
 
-use futures_util::FutureExt;
 use px_core::event::{Failure, FailureKind};
 use px_core::run::{After, Command, StepOutcome, Then};
 use px_core::wait::Wait;
-use px_core::{Run, RunId, RunStatus, Stopwatch};
+use px_core::{Run, Stopwatch};
 use px_pool::{Subject, panic_text};
 use px_sdk::{Body, Continue, Cx, Nested, StepContext, StepError, StepOutput};
-use px_store::{Admission, Outcome, Work};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::fitness::{self, same_response};
@@ -19,71 +16,15 @@ use crate::items;
 use crate::metrics;
 use crate::port;
 use crate::position::{Found, Position, find};
-use crate::session::{Claim, Committed, Session, SessionError};
+use crate::session::{Committed, Session, SessionError};
 use crate::shared::{Limits, Parts};
 use crate::supervise::{Ended, supervise};
 
 /// A place among the steps that run at once; `None` where none are counted.
 pub(crate) type Place = Option<Arc<OwnedSemaphorePermit>>;
 
-/// Runs the steps of a run until it rests. Does nothing if it is not ready, or
-/// if somebody else has it.
-pub(crate) async fn execute(
-    parts: &Parts,
-    limits: &Limits,
-    run: RunId,
-    place: &Place,
-) -> Result<(), SessionError> {
-    parts.pool.expect_step();
-    let Some(found) = parts.store.work_of(parts.scope, run).await? else { return Ok(()) };
-    let Some(record) = parts.store.run(parts.scope, run).await? else { return Ok(()) };
-    if record.run.status != RunStatus::Running {
-        return Ok(());
-    }
-    let died = found.record.owner.is_some_and(|owner| owner != parts.owner);
-    let deaths = found.record.deaths + u32::from(died);
-    let claim = Claim {
-        fence: parts.ids.version(parts.clock.now()),
-        before: found.version,
-        work: Work { since: found.record.since, owner: Some(parts.owner), deaths },
-    };
-    let mut draft = parts.draft();
-    draft.fence(run, found.version);
-    draft.put_work(run, claim.fence, claim.work.clone());
-    // Written, not awaited: the step runs while the claim becomes durable, and the
-    // step's own commit demands its fence. `Store::commit` promises that a commit
-    // comes behind an earlier one of its run.
-    let mut writing = pin!(parts.store.commit(draft.into_batch(), Admission::Wait));
-    let mut written = writing.as_mut().now_or_never();
-    let mut session = Session::new(parts.clone(), claim, record);
-    let result = if deaths >= limits.max_deaths {
-        let reason = format!("{deaths} processes died while this step ran; resume the run to try once more");
-        Box::pin(session.commit(Some(Command::Halt { reason: Some(reason) }))).await.map(drop)
-    } else {
-        let mut steps = pin!(steps(parts, limits, &mut session, place));
-        loop {
-            if written.is_some() {
-                break steps.await;
-            }
-            tokio::select! {
-                biased;
-                outcome = &mut writing => written = Some(outcome),
-                result = &mut steps => break result,
-            }
-        }
-    };
-    let written = match written {
-        Some(outcome) => outcome,
-        None => writing.await,
-    };
-    match written? {
-        // Somebody else has the run; whatever the step did here was refused.
-        Outcome::Conflict(_) => Ok(()),
-        Outcome::Committed { .. } => result,
-    }
-}
-
-async fn steps(
+/// Runs the steps of a claimed run until it rests.
+pub(crate) async fn steps(
     parts: &Parts,
     limits: &Limits,
     session: &mut Session,
@@ -401,17 +342,4 @@ fn command(parts: &Parts, run: &Run, found: &Found<'_>, result: StepResult) -> C
         }),
     };
     Command::ReturnStep(Box::new(StepOutcome { state: output.state, after, then }))
-}
-
-/// Gives a claimed run back, for this or another process to take.
-pub(crate) async fn release(parts: &Parts, run: RunId) -> Result<(), px_store::Error> {
-    let Some(found) = parts.store.work_of(parts.scope, run).await? else { return Ok(()) };
-    if found.record.owner != Some(parts.owner) {
-        return Ok(());
-    }
-    let mut draft = parts.draft();
-    draft.fence(run, found.version);
-    draft.put_work(run, parts.ids.version(parts.clock.now()), Work { owner: None, ..found.record });
-    // A conflict means that the run was cancelled meanwhile.
-    parts.store.commit(draft.into_batch(), Admission::Wait).await.map(drop)
 }

@@ -8,10 +8,14 @@
 //! Users' code runs on the threads of px-pool, and everything else here on the
 //! server's runtime; between both go messages.
 //!
-//! Read in this order: [`Engine`], the loops; `executor`, one claimed run;
+//! Read in this order: [`Engine`], the loops; [`Places`], which runs it has;
+//! `claim`, who takes a run up; `takeover`, the runs of processes that died;
+//! `executor`, one claimed run;
 //! `supervise`, its side of users' code; `port`, the step's side; `session`, the
 //! commits of a running step; `timer`; `history`, the way back.
 
+mod backlog;
+mod claim;
 mod control;
 mod engine;
 mod executor;
@@ -19,16 +23,20 @@ mod fitness;
 mod history;
 mod items;
 mod metrics;
+mod places;
 mod port;
 mod position;
 mod session;
 mod shared;
 mod supervise;
+mod suspects;
+mod takeover;
 mod timer;
 
 pub use control::{ControlError, ForkRequest, StartRequest, Started};
-pub use engine::{Engine, drain, ring_due};
+pub use engine::{Engine, beat, drain, ring_due};
 pub use fitness::obstacle;
 pub use history::PositionError;
 pub use metrics::METRICS;
+pub use places::Places;
 pub use shared::{Limits, Parts};

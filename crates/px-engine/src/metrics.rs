@@ -10,6 +10,11 @@ pub(crate) static RETURNED: Counter = Counter::new();
 /// Attempts at a step that failed.
 pub(crate) static FAILED: Counter = Counter::new();
 
+/// Runs that the commit which made them ready gave to this process.
+pub(crate) static BORN_CLAIMED: Counter = Counter::new();
+/// Ready runs that this process claimed by a commit of its own.
+pub(crate) static CLAIMED: Counter = Counter::new();
+
 /// How long after its due time a timer rang.
 pub(crate) static TIMER_LATE: Histogram = Histogram::of_times();
 
@@ -24,6 +29,11 @@ pub const METRICS: &[Metric] = &[
         name: "px_step_attempts_total",
         help: "Attempts at steps, by how they ended.",
         kind: Kind::Counters("outcome", &[("returned", &RETURNED), ("failed", &FAILED)]),
+    },
+    Metric {
+        name: "px_claims_total",
+        help: "Ready runs that were taken up, by how they were claimed.",
+        kind: Kind::Counters("way", &[("born", &BORN_CLAIMED), ("claimed", &CLAIMED)]),
     },
     Metric {
         name: "px_timer_late_seconds",

@@ -6,7 +6,10 @@ use std::time::Duration;
 use px_core::{Clock, Ids, Scope};
 use px_pool::Pool;
 use px_sdk::Registry;
+use px_store::cluster::Cluster;
 use px_store::{Bound, Draft, Store};
+
+use crate::places::Places;
 
 /// How often a commit is tried anew after a conflict before the engine leaves
 /// it to the next poll.
@@ -28,9 +31,10 @@ pub struct Parts {
     pub ids: Arc<Ids>,
     /// Whose runs.
     pub scope: Scope,
-    /// This process, among all that have ever served the store: a number of
-    /// its own for each start.
-    pub owner: u64,
+    /// This process among all that serve the store.
+    pub cluster: Arc<dyn Cluster>,
+    /// Which runs it executes, and how many at once.
+    pub places: Arc<Places>,
     /// The threads that users' code runs on.
     pub pool: Pool,
 }

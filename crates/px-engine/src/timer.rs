@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use px_core::run::Command;
 use px_core::{RunId, Timestamp};
+use px_store::cluster::Slot;
 use px_store::{Draft, DraftError, Round, Timer, TimerKind};
 
 use crate::metrics;
@@ -15,15 +16,26 @@ use crate::shared::{Parts, ROUNDS};
 /// How many due timers are read at once.
 const BATCH: usize = 256;
 
+/// How many due timers of other members are passed over at once.
+const MAX_LEFT: usize = 4_096;
+
+/// How late a timer is before any member rings it: longer than a takeover takes.
+const LATE: Duration = Duration::from_secs(10);
+
 /// Rings every timer that is due. Returns how long until the next one, if
 /// that is sooner than `at_most`.
 pub(crate) async fn ring_due(parts: &Parts, at_most: Duration) -> Result<Duration, px_store::Error> {
+    // Those that are another member's stay where they are, in front.
+    let mut left = 0;
     loop {
         let now = parts.clock.now();
-        let due = parts.store.due(parts.scope, now, BATCH).await?;
-        let full = due.len() == BATCH;
+        let due = parts.store.due(parts.scope, now, BATCH + left).await?;
+        let full = due.len() == BATCH + left && left < MAX_LEFT;
+        left = 0;
         for timer in due {
-            if let Err(error) = ring(parts, &timer).await {
+            if !is_mine(parts, &timer, now) {
+                left += 1;
+            } else if let Err(error) = ring(parts, &timer).await {
                 tracing::error!(?timer, %error, "a timer could not ring; it is tried again");
                 return Ok(at_most);
             }
@@ -33,8 +45,21 @@ pub(crate) async fn ring_due(parts: &Parts, at_most: Duration) -> Result<Duratio
         }
     }
     let soon = parts.clock.now().after(at_most);
-    let next = parts.store.due(parts.scope, soon, 1).await?;
-    Ok(next.first().map_or(at_most, |timer| timer.due.since(parts.clock.now())))
+    let next = parts.store.due(parts.scope, soon, 1 + left).await?;
+    Ok(next.get(left).map_or(at_most, |timer| timer.due.since(parts.clock.now())))
+}
+
+/// Whether this member rings the timer: it has its slot, or whoever has it is
+/// late. A timer that two members ring does what it does once, so a slot without
+/// an owner costs time and nothing else.
+fn is_mine(parts: &Parts, timer: &Timer, now: Timestamp) -> bool {
+    let slot = match &timer.kind {
+        TimerKind::Wait { run, .. } | TimerKind::Retry { run } => Slot::of_run(*run),
+        TimerKind::Expire { key, .. } | TimerKind::Forget { key, .. } => {
+            Slot::of_key(key.identifier.as_bytes())
+        }
+    };
+    parts.cluster.slot(slot).is_some() || now.since(timer.due) >= LATE
 }
 
 async fn ring(parts: &Parts, timer: &Timer) -> Result<(), SessionError> {

@@ -179,6 +179,15 @@ impl Acceptor {
         let slug = handled.endpoint.def.slug.as_str();
         let delivery = handled.delivery.id;
         match error {
+            AcceptError::UnknownBrain(brain)
+                if !matches!(
+                    self.context.is_elsewhere(|member| member.brains.contains(&brain)).await,
+                    Ok(false)
+                ) =>
+            {
+                tracing::warn!(slug, %delivery, brain, "delivery refused: another build has the brain");
+                Answer::unavailable("The delivery is for another build of this server, try again")
+            }
             AcceptError::UnknownBrain(brain) => {
                 let reason = format!(
                     "the handler starts a brain that is not registered: '{brain}' needs its `pub mod` and its \

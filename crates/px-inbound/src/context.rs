@@ -7,7 +7,8 @@ use std::sync::Arc;
 use px_core::run::Catalog;
 use px_core::{Clock, Ids, Scope, Timestamp};
 use px_pool::Pool;
-use px_store::{Admission, Batch, Bound, Conflict, Contended, Draft, Outcome, Round, Store};
+use px_store::cluster::{Cluster, Member};
+use px_store::{Admission, Batch, Bound, Claimer, Conflict, Contended, Draft, Outcome, Round, Store};
 
 use crate::verify::UrlView;
 
@@ -28,6 +29,11 @@ pub struct InboundContext {
     pub pool: Pool,
     /// The proxies and URLs by which senders know this server.
     pub urls: UrlView,
+    /// The engine of this process, which gets the runs that a delivery makes ready
+    /// as far as it has places for them.
+    pub claimer: Option<Arc<dyn Claimer>>,
+    /// The processes that serve the store with this one.
+    pub cluster: Arc<dyn Cluster>,
 }
 
 impl std::fmt::Debug for InboundContext {
@@ -43,8 +49,23 @@ impl InboundContext {
     }
 
     /// Commits a draft. A full queue is an error: every sender can come back.
-    pub(crate) async fn commit(&self, draft: Draft<'_>) -> Result<Outcome, px_store::Error> {
-        self.commit_batch(draft.into_batch()).await
+    pub(crate) async fn commit(&self, mut draft: Draft<'_>) -> Result<Outcome, px_store::Error> {
+        let born_claimed = draft.claim_ready(self.claimer.as_ref());
+        let outcome = self.commit_batch(draft.into_batch()).await?;
+        if matches!(outcome, Outcome::Committed { .. }) {
+            born_claimed.committed();
+        }
+        Ok(outcome)
+    }
+
+    /// Returns true if another member of the cluster has what this one lacks: it is
+    /// of another build.
+    pub(crate) async fn is_elsewhere(&self, has: impl Fn(&Member) -> bool) -> Result<bool, px_store::Error> {
+        if !self.cluster.is_shared() {
+            return Ok(false);
+        }
+        let me = self.cluster.me();
+        Ok(self.cluster.members().await?.iter().any(|member| member.id != me && has(member)))
     }
 
     /// Drafts and commits until a commit meets no conflict, in at most so many

@@ -118,9 +118,23 @@ impl Stage {
         }
     }
 
-    /// Answers for a slug that this binary does not have: while runs wait on it,
-    /// a redeploy has removed it and the sender should come back.
+    /// Answers for a slug that this binary does not have: while runs wait on it, a
+    /// redeploy has removed it, or is bringing it if another member of the cluster
+    /// has it; then the sender should come back.
     async fn unknown(&self, slug: &str) -> Answer {
+        match self.context.is_elsewhere(|member| member.slugs.contains(slug)).await {
+            Ok(false) => {}
+            Ok(true) => {
+                tracing::warn!(slug, "another build serves this webhook");
+                return Answer::unavailable(&format!(
+                    "Webhook '{slug}' is served by another build, try again"
+                ));
+            }
+            Err(error) => {
+                tracing::error!(slug, %error, "the other members of the cluster could not be read");
+                return Answer::unavailable("Not now, try again");
+            }
+        }
         match self.context.store.is_awaited(self.context.scope, slug).await {
             Ok(false) => Answer::unknown_slug(slug),
             Ok(true) => {

@@ -77,6 +77,7 @@ pub(crate) async fn prepare(
         clock: Arc::clone(&options.clock),
         ids: Arc::clone(&options.ids),
         scope: Scope::default(),
+        cluster: Arc::clone(&options.cluster),
         vault: hooks.vault.clone(),
         transport: Arc::new(transport),
         policy,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use px_core::key::FORM_SLUG;
 use px_core::{Clock, Ids, Scope};
-use px_engine::{Engine, Limits, Parts};
+use px_engine::{Engine, Limits, Parts, Places};
 use px_inbound::verify::{Network, UrlView, local};
 use px_inbound::{
     Endpoint, Gate, GateLimits, InboundContext, Policy, RejectionLimits, Retention, Schema, Setup, Stage,
@@ -18,6 +18,7 @@ use px_outbound::Sender;
 use px_pool::{Limits as PoolLimits, Pool};
 use px_sdk::Registry;
 use px_store::Store;
+use px_store::cluster::{Cluster, OneMember};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -56,6 +57,8 @@ pub struct Options {
     pub registry: Arc<Registry>,
     /// Store of all records.
     pub store: Arc<dyn Store>,
+    /// The processes that serve the store with this one.
+    pub cluster: Arc<dyn Cluster>,
     /// The address to listen on; port 0 takes any.
     pub bind: SocketAddr,
     /// URL by which the world reaches this server, without a slash at the end.
@@ -103,14 +106,16 @@ pub struct Options {
 impl Options {
     /// Options as they are if nothing is configured.
     pub fn new(registry: Arc<Registry>, store: Arc<dyn Store>) -> Self {
+        let ids = Arc::new(Ids::new());
         Self {
             registry,
             store,
+            cluster: Arc::new(OneMember::new(ids.version(px_core::SystemClock.now()))),
             bind: SocketAddr::from(([127, 0, 0, 1], 8787)),
             public_url: None,
             env: Box::new(|_| None),
             clock: Arc::new(px_core::SystemClock),
-            ids: Arc::new(Ids::new()),
+            ids,
             limits: Limits::default(),
             pool: PoolLimits::default(),
             webhooks: BTreeMap::new(),
@@ -254,13 +259,19 @@ impl Checked {
     ) -> Result<(Shared, Vec<String>), StartError> {
         let base_url = options.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let base_url = base_url.trim_end_matches('/').to_owned();
+        let places = Places::new(
+            options.cluster.me(),
+            Arc::clone(&options.registry),
+            options.limits.max_concurrent_steps,
+        );
         let parts = Parts {
             store: Arc::clone(&options.store),
             registry: Arc::clone(&options.registry),
             clock: Arc::clone(&options.clock),
             ids: Arc::clone(&options.ids),
             scope: Scope::default(),
-            owner: options.ids.version(options.clock.now()),
+            cluster: Arc::clone(&options.cluster),
+            places: Arc::clone(&places),
             pool: pool.clone(),
         };
         let operator = outbound::prepare(options, address, &base_url, &mut self.warnings).await?;
@@ -278,6 +289,8 @@ impl Checked {
             scope: Scope::default(),
             pool,
             urls: urls.clone(),
+            claimer: Some(places),
+            cluster: Arc::clone(&options.cluster),
         };
         let stage = Stage::new(inbound, self.endpoints).with_rejections(options.rejections);
         let app = App {

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use px_inbound::Retention;
+use px_inbound::{Retention, Swept};
+use px_store::cluster::{Duty, Slot};
 use tokio::sync::watch;
 
 use crate::app::Shared;
@@ -17,7 +18,10 @@ const BETWEEN_BATCHES: Duration = Duration::from_millis(20);
 /// Sweeps until the end is asked for.
 pub(crate) async fn run(app: Shared, retention: Retention, mut closing: watch::Receiver<bool>) {
     loop {
-        let pause = match app.stage.sweep(&retention).await {
+        // One member of the cluster sweeps for all.
+        let is_on_duty = app.parts.cluster.slot(Slot::Duty(Duty::Inbox)).is_some();
+        let swept = if is_on_duty { app.stage.sweep(&retention).await } else { Ok(Swept::default()) };
+        let pause = match swept {
             Ok(swept) => {
                 if swept.forgotten + swept.emptied > 0 {
                     tracing::debug!(?swept, "the inbox was swept");

@@ -9,7 +9,7 @@ use px_core::{DeliveryId, Event, KeyId, KeyRecord, RunId, RunStatus, Scope, Time
 use px_store::outbox::{HookCache, OutboxStore};
 use px_store::tokens::Token;
 use px_store::{
-    Admission, Batch, BoxFuture, Cursor, DedupRecord, Delivery, DeliveryFilter, DeliveryList, Error,
+    Admission, Batch, BoxFuture, Cursor, DedupRecord, Delivery, DeliveryFilter, DeliveryList, Epoch, Error,
     Forgotten, HintBus, Inspect, LogTail, Outcome, Page, QueuedEvent, Read, Row, RowStats, RunFilter,
     RunRecord, Scan, SetAside, StartKey, Store, Table, Timer, Versioned, Work,
 };
@@ -71,19 +71,34 @@ impl<B: Backing> Embedded<B> {
     }
 }
 
+impl<B: Backing> Embedded<B> {
+    pub(crate) fn read_epoch(&self, scope: Scope, epoch: Epoch) -> Result<u64, Error> {
+        match epoch {
+            Epoch::Hooks if self.backing.is_exclusive() => return Ok(self.backing.hints().hook_changes()),
+            // Who changes them knows it.
+            Epoch::Tokens if self.backing.is_exclusive() => return Ok(0),
+            Epoch::Hooks | Epoch::Tokens | Epoch::Slot(_) => {}
+        }
+        let row = self.backing.get(&layout::epoch_row(scope, epoch))?;
+        Ok(row.and_then(|row| row.first_chunk::<8>().copied()).map_or(0, u64::from_be_bytes))
+    }
+}
+
 pub(crate) fn ready<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, T> {
     Box::pin(std::future::ready(value))
 }
 
 impl<B: Backing> Store for Embedded<B> {
     fn commit(&self, batch: Batch, admission: Admission) -> BoxFuture<'static, Result<Outcome, Error>> {
-        let Translation { rows, mut preconditions, written } = match Translation::of(&batch) {
-            Ok(translation) => translation,
-            Err(error) => return ready(Err(error)),
-        };
+        let Translation { rows, mut preconditions, written } =
+            match Translation::of(&batch, !self.backing.is_exclusive()) {
+                Ok(translation) => translation,
+                Err(error) => return ready(Err(error)),
+            };
+        let is_owned = |run: RunId| batch.work.iter().any(|work| work.run == run && work.is_claim());
         for (write, (row, tail)) in batch.runs.into_iter().zip(written) {
-            // The others are not read soon.
-            if write.run.status == RunStatus::Running {
+            // The others are not read soon: they rest, or their executor has them.
+            if write.run.status == RunStatus::Running && !is_owned(write.run.id) {
                 self.recent.keep(batch.scope, row, RunRecord { run: write.run, tail });
             }
         }
@@ -225,6 +240,10 @@ impl<B: Backing> Store for Embedded<B> {
         let (from, to) = layout::table_range(scope, Table::Token);
         let rows = self.backing.range(&from, &to, Order::Ascending, limit);
         ready(rows.and_then(|rows| rows.iter().map(|(_, value)| layout::from_versioned(value)).collect()))
+    }
+
+    fn epoch(&self, scope: Scope, epoch: Epoch) -> Read<'_, u64> {
+        ready(self.read_epoch(scope, epoch))
     }
 
     fn start_key<'a>(&'a self, scope: Scope, brain: &'a str, key: &'a str) -> Read<'a, Option<StartKey>> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use px_core::{DeliveryId, Event, KeyId, KeyRecord, Run, RunId, Scope, Timestamp, TokenId};
-use px_store::{Delivery, Error, LogTail, RunRecord, Table, Timer, TimerKind, Versioned};
+use px_store::{Delivery, Epoch, Error, LogTail, RunRecord, Table, Timer, TimerKind, Versioned};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -61,6 +61,17 @@ fn row(scope: Scope, table: Table, parts: usize) -> RowKey {
     let mut key = RowKey::with_capacity(3 + parts);
     key.extend_from_slice(&scope.0.to_be_bytes());
     key.push(letter(table));
+    key
+}
+
+/// The letter of epochs, which are in no table: nobody goes through them, and a
+/// copy of a store begins with new ones.
+const EPOCH: u8 = b'y';
+
+pub(crate) fn epoch_row(scope: Scope, epoch: Epoch) -> RowKey {
+    let mut key = RowKey::from_slice(&scope.0.to_be_bytes());
+    key.push(EPOCH);
+    key.extend_from_slice(&epoch.to_bytes());
     key
 }
 

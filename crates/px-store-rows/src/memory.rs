@@ -50,6 +50,13 @@ impl MemoryRows {
         Self { tables: Arc::new(Mutex::new(self.lock().clone())), ..Self::default() }
     }
 
+    /// The same rows as another process has them: what one of the two commits is
+    /// told only to those who listen there.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        Self { tables: Arc::clone(&self.tables), ..Self::default() }
+    }
+
     /// Every row of this moment, in order: for tests that compare stores.
     #[must_use]
     pub fn rows(&self) -> Vec<(Vec<u8>, Bytes)> {

@@ -140,7 +140,8 @@ pub trait Backing: Send + Sync + 'static {
     fn submit(&self, batch: RowBatch, admission: Admission) -> BoxFuture<'static, Result<RowOutcome, Error>>;
 
     /// Returns true if all changes of rows are submitted through this very value,
-    /// so that what was seen to be empty stays empty until it is written here.
+    /// so that what was seen to be empty stays empty until it is written here, and
+    /// whoever remembers something of the rows need not ask for its epoch.
     fn is_exclusive(&self) -> bool {
         false
     }

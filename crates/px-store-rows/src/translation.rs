@@ -7,7 +7,9 @@ use px_core::{DeliveryId, KeyId, RunId, RunStatus, Scope, TokenId};
 use px_store::outbox::OutboxConflict;
 use px_store::secret_key::KeyCheckWrite;
 use px_store::tokens::TokenWrite;
-use px_store::{Batch, Conflict, DeliveryWrite, Error, InboxState, LogTail, RunWrite, WorkChange, WorkWrite};
+use px_store::{
+    Batch, Conflict, DeliveryWrite, Epoch, Error, InboxState, LogTail, RunWrite, WorkChange, WorkWrite,
+};
 
 use crate::layout;
 use crate::rows::{Check, Expect, RowBatch, RowKey, RowOp};
@@ -31,6 +33,7 @@ pub(crate) enum Precondition {
     Start,
     Outbox(OutboxConflict),
     Token(TokenId),
+    Epoch(Epoch),
     KeyCheck,
 }
 
@@ -204,6 +207,28 @@ impl Translation {
         Ok(())
     }
 
+    /// Epochs of hooks and tokens count only where several processes have the
+    /// store: a single one knows of its own changes.
+    fn epochs(&mut self, batch: &Batch, is_shared: bool) {
+        let counts = |epoch| is_shared || matches!(epoch, Epoch::Slot(_));
+        for write in batch.epochs.iter().filter(|write| counts(write.epoch)) {
+            let row = layout::epoch_row(batch.scope, write.epoch);
+            match write.expected {
+                None => {}
+                Some(0) => self.check(row.clone(), Expect::Absent, Precondition::Epoch(write.epoch)),
+                Some(at) => self.check(row.clone(), Expect::Version(at), Precondition::Epoch(write.epoch)),
+            }
+            if let Some(next) = write.next {
+                self.put(row, Bytes::copy_from_slice(&next.to_be_bytes()));
+            }
+        }
+        let hooks = batch.outbox.hooks.iter().filter(|write| !write.hook.is_own());
+        if let Some(write) = hooks.last().filter(|_| is_shared) {
+            let row = layout::epoch_row(batch.scope, Epoch::Hooks);
+            self.put(row, Bytes::copy_from_slice(&write.version.to_be_bytes()));
+        }
+    }
+
     fn forget(&mut self, scope: Scope, batch: &Batch) -> Result<(), Error> {
         for write in &batch.forget {
             let id = write.delivery.to_bytes();
@@ -245,7 +270,7 @@ impl Translation {
         Ok(())
     }
 
-    pub(crate) fn of(batch: &Batch) -> Result<Self, Error> {
+    pub(crate) fn of(batch: &Batch, is_shared: bool) -> Result<Self, Error> {
         let scope = batch.scope;
         let mut this = Self {
             rows: RowBatch {
@@ -259,6 +284,7 @@ impl Translation {
         // Duplicates first: that is the answer that a repeated delivery wants,
         // whatever else has changed since.
         this.known(scope, batch)?;
+        this.epochs(batch, is_shared);
         this.work(scope, &batch.work)?;
         this.keys(scope, batch)?;
         this.deliveries(scope, &batch.deliveries)?;
@@ -294,6 +320,7 @@ impl Translation {
             Precondition::Start => Conflict::Started(layout::from_json(&found()?)?),
             Precondition::Outbox(what) => Conflict::Outbox(what),
             Precondition::Token(token) => Conflict::Token(token),
+            Precondition::Epoch(epoch) => Conflict::Epoch(epoch),
             Precondition::KeyCheck => Conflict::KeyCheck,
         })
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use px_core::{DeliveryId, Event, KeyId, KeyRecord, Run, RunId, Scope, TokenId};
 
+use crate::epoch::{Epoch, EpochWrite};
 use crate::error::Error;
 use crate::hints::Hint;
 use crate::model::{DedupRecord, Delivery, Forgotten, QueuedEvent, SetAside, StartKey, Timer, Work};
@@ -107,6 +108,31 @@ pub struct WorkWrite {
     pub change: WorkChange,
 }
 
+impl WorkWrite {
+    /// The claim of a run that this write makes ready and gives to a member at
+    /// once: its fence. A claim of a run that was ready before demands that row.
+    #[must_use]
+    pub fn born_claimed(&self) -> Option<u64> {
+        match &self.change {
+            WorkChange::Put(fence, row) if row.owner.is_some() && self.expected.is_none() => Some(*fence),
+            _ => None,
+        }
+    }
+
+    /// Whether the run belongs to a member after this.
+    #[must_use]
+    pub fn is_claim(&self) -> bool {
+        matches!(&self.change, WorkChange::Put(_, row) if row.owner.is_some())
+    }
+
+    fn ready_hint(&self) -> Option<Hint> {
+        match &self.change {
+            WorkChange::Put(_, row) if row.owner.is_none() => Some(Hint::Work(self.run)),
+            _ => self.born_claimed().map(|fence| Hint::Claimed(self.run, fence)),
+        }
+    }
+}
+
 /// The change of the row of a ready run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WorkChange {
@@ -153,6 +179,9 @@ pub struct Batch {
     pub outbox: OutboxBatch,
     /// API tokens.
     pub tokens: Vec<TokenWrite>,
+    /// Epochs that must be what they were, or that change. A store that keeps
+    /// none passes over those of hooks and tokens.
+    pub epochs: Vec<EpochWrite>,
     /// The check value of the key of secrets.
     pub key_check: Option<KeyCheckWrite>,
 }
@@ -226,11 +255,9 @@ impl Batch {
     #[must_use]
     pub fn hints(&self) -> Vec<Hint> {
         let mut hints: Vec<_> = self.runs.iter().map(|write| Hint::Run(write.run.id)).collect();
-        let is_ready =
-            |work: &&WorkWrite| matches!(&work.change, WorkChange::Put(_, row) if row.owner.is_none());
         let is_revoked = |work: &&WorkWrite| work.expected.is_none() && work.change == WorkChange::Remove;
         hints.extend(self.work.iter().filter(is_revoked).map(|work| Hint::Revoked(work.run)));
-        hints.extend(self.work.iter().filter(is_ready).map(|work| Hint::Work(work.run)));
+        hints.extend(self.work.iter().filter_map(WorkWrite::ready_hint));
         if !self.arm.is_empty() {
             hints.push(Hint::Timer);
         }
@@ -303,6 +330,8 @@ pub enum Conflict {
     Outbox(OutboxConflict),
     /// An API token has changed since it was read.
     Token(TokenId),
+    /// What a draft was made from has changed, or a slot has another owner.
+    Epoch(Epoch),
     /// The check value of the key of secrets has changed since it was read.
     KeyCheck,
 }

@@ -18,6 +18,10 @@ pub enum Error {
     /// The store is shutting down.
     #[error("the store is closed")]
     Closed,
+    /// Other members of the cluster have taken over what this process had: its
+    /// lease was over. It must stop; nothing that it claimed is its own any more.
+    #[error("this process was taken over by other members of the cluster: its lease was over")]
+    Fenced,
     /// Another process holds the data directory.
     #[error("the data directory is in use: {0}")]
     Locked(String),

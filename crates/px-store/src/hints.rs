@@ -25,6 +25,9 @@ const OUTGOING_LANES: usize = 65_536;
 pub enum Hint {
     /// This run is ready for the engine.
     Work(RunId),
+    /// This run is ready, and was claimed under this fence by the commit that
+    /// made it so.
+    Claimed(RunId, u64),
     /// The claim of this run is gone: whoever runs its step can commit nothing more.
     Revoked(RunId),
     /// A due time was added; the timer may have to ring earlier.
@@ -37,10 +40,19 @@ pub enum Hint {
     Hooks,
 }
 
+/// A run that became ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ready {
+    /// The run.
+    pub run: RunId,
+    /// The fence of its claim, if it was born claimed.
+    pub claimed: Option<u64>,
+}
+
 /// Carries hints from the committer to the engine and to watchers.
 #[derive(Debug)]
 pub struct HintBus {
-    ready: Mutex<VecDeque<RunId>>,
+    ready: Mutex<VecDeque<Ready>>,
     work: Notify,
     timer: Notify,
     // Made for the first who follows: tests open stores by the thousand.
@@ -86,14 +98,8 @@ impl HintBus {
         }
         for hint in hints {
             match hint {
-                Hint::Work(run) => {
-                    let mut ready = self.ready();
-                    if ready.len() < READY_RUNS {
-                        ready.push_back(*run);
-                    }
-                    drop(ready);
-                    self.work.notify_one();
-                }
+                Hint::Work(run) => self.tell_ready(Ready { run: *run, claimed: None }),
+                Hint::Claimed(run, fence) => self.tell_ready(Ready { run: *run, claimed: Some(*fence) }),
                 Hint::Revoked(run) => {
                     if let Some(revoked) = self.revoked.get() {
                         // No receiver is no error: no step runs.
@@ -120,13 +126,22 @@ impl HintBus {
         }
     }
 
-    fn ready(&self) -> std::sync::MutexGuard<'_, VecDeque<RunId>> {
+    fn tell_ready(&self, run: Ready) {
+        let mut ready = self.ready();
+        if ready.len() < READY_RUNS {
+            ready.push_back(run);
+        }
+        drop(ready);
+        self.work.notify_one();
+    }
+
+    fn ready(&self) -> std::sync::MutexGuard<'_, VecDeque<Ready>> {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The runs that became ready since the last call, in order; waits for one
     /// if there are none.
-    pub async fn work(&self) -> VecDeque<RunId> {
+    pub async fn work(&self) -> VecDeque<Ready> {
         loop {
             let ready = std::mem::take(&mut *self.ready());
             if !ready.is_empty() {
@@ -134,6 +149,12 @@ impl HintBus {
             }
             self.work.notified().await;
         }
+    }
+
+    /// Whether a run became ready since the last call of [`HintBus::work`].
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        !self.ready().is_empty()
     }
 
     /// Resolves after the next `Hint::Timer`.

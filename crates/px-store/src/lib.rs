@@ -8,6 +8,8 @@
 
 pub mod audit;
 mod batch;
+mod claimer;
+pub mod cluster;
 #[cfg(feature = "conformance")]
 #[expect(
     clippy::expect_used,
@@ -16,6 +18,7 @@ mod batch;
 )]
 pub mod conformance;
 mod draft;
+mod epoch;
 mod error;
 mod hints;
 mod inspect;
@@ -31,9 +34,11 @@ pub use batch::{
     Batch, Conflict, DedupWrite, DeliveryWrite, ForgetWrite, ForgottenWrite, KeyWrite, LogTail, Outcome,
     RunRecord, RunWrite, SetAsideWrite, WorkChange, WorkWrite,
 };
+pub use claimer::{Claimer, Reservations};
 pub use draft::{Draft, DraftError};
+pub use epoch::{Epoch, EpochWrite, Watched};
 pub use error::Error;
-pub use hints::{Hint, HintBus};
+pub use hints::{Hint, HintBus, Ready};
 pub use inspect::{Inspect, RowStats};
 pub use model::{
     DedupRecord, Delivery, Forgotten, InboxEvent, InboxState, PinnedReply, QueuedEvent, SetAside,

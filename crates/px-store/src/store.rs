@@ -10,6 +10,7 @@ use px_core::{DeliveryId, Event, KeyId, KeyRecord, RunId, RunStatus, Scope, Time
 use tokio::sync::watch;
 
 use crate::batch::{Batch, LogTail, Outcome, RunRecord};
+use crate::epoch::Epoch;
 use crate::error::Error;
 use crate::hints::HintBus;
 use crate::inspect::Inspect;
@@ -170,6 +171,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// API tokens, oldest first, at most `limit`.
     fn tokens(&self, scope: Scope, limit: usize) -> Read<'_, Vec<Versioned<Token>>>;
+
+    /// An epoch; 0 if it was never written, or if this store keeps none.
+    fn epoch(&self, scope: Scope, epoch: Epoch) -> Read<'_, u64>;
 
     /// Returns the record of an idempotent start.
     fn start_key<'a>(&'a self, scope: Scope, brain: &'a str, key: &'a str) -> Read<'a, Option<StartKey>>;

@@ -9,7 +9,7 @@ use std::task::{Context, Waker};
 use px_core::{DeliveryId, Event, KeyId, KeyRecord, RunId, Scope, Timestamp};
 use px_store::tokens::Token;
 use px_store::{
-    Admission, Batch, BoxFuture, Cursor, DedupRecord, Delivery, DeliveryFilter, DeliveryList, Error,
+    Admission, Batch, BoxFuture, Cursor, DedupRecord, Delivery, DeliveryFilter, DeliveryList, Epoch, Error,
     Forgotten, HintBus, Inspect, LogTail, Outcome, Page, QueuedEvent, Read, RunFilter, RunRecord, Scan,
     SetAside, StartKey, Store, Table, Timer, Versioned, Work,
 };
@@ -46,6 +46,8 @@ type Detour = Box<
     dyn Fn(&Arc<dyn Store>, Batch, Admission) -> BoxFuture<'static, Result<Outcome, Error>> + Send + Sync,
 >;
 
+type Observer = Box<dyn Fn(&Batch) -> Option<Box<dyn FnOnce() + Send>> + Send + Sync>;
+
 type Plan = Arc<dyn Fn(u64, &Batch) -> Option<Fault> + Send + Sync>;
 
 /// A [`Store`] that consults a plan at every commit.
@@ -59,6 +61,7 @@ pub struct FaultyStore {
     gate: Arc<OnceLock<Gate>>,
     submitted: Arc<Mutex<Vec<Submitted>>>,
     detour: Arc<OnceLock<Detour>>,
+    observer: Arc<OnceLock<Observer>>,
 }
 
 impl std::fmt::Debug for FaultyStore {
@@ -79,6 +82,7 @@ impl FaultyStore {
             gate: Arc::default(),
             submitted: Arc::default(),
             detour: Arc::default(),
+            observer: Arc::default(),
         }
     }
 
@@ -113,12 +117,35 @@ impl FaultyStore {
         let _ = self.detour.set(Box::new(detour));
     }
 
+    /// Shows each batch to this observer right before the store below decides on
+    /// it. The observer returns what it does if the batch is committed. It can be
+    /// set once.
+    pub fn observe(
+        &self,
+        observer: impl Fn(&Batch) -> Option<Box<dyn FnOnce() + Send>> + Send + Sync + 'static,
+    ) {
+        // As with the gate.
+        let _ = self.observer.set(Box::new(observer));
+    }
+
     /// Hands a batch on, past the gate.
     fn pass(&self, batch: Batch, admission: Admission) -> BoxFuture<'static, Result<Outcome, Error>> {
         let (inner, detour) = (Arc::clone(&self.inner), Arc::clone(&self.detour));
-        let hand_on = move || match detour.get() {
-            Some(detour) => detour(&inner, batch, admission),
-            None => inner.commit(batch, admission),
+        let observer = Arc::clone(&self.observer);
+        let hand_on = move || -> BoxFuture<'static, Result<Outcome, Error>> {
+            let seen = observer.get().and_then(|observer| observer(&batch));
+            let commit = match detour.get() {
+                Some(detour) => detour(&inner, batch, admission),
+                None => inner.commit(batch, admission),
+            };
+            let Some(seen) = seen else { return commit };
+            Box::pin(async move {
+                let outcome = commit.await;
+                if matches!(outcome, Ok(Outcome::Committed { .. })) {
+                    seen();
+                }
+                outcome
+            })
         };
         match self.gate.get() {
             None => hand_on(),
@@ -242,6 +269,10 @@ impl Store for FaultyStore {
 
     fn tokens(&self, scope: Scope, limit: usize) -> Read<'_, Vec<Versioned<Token>>> {
         self.read("tokens", move || self.inner.tokens(scope, limit))
+    }
+
+    fn epoch(&self, scope: Scope, epoch: Epoch) -> Read<'_, u64> {
+        self.read("epoch", move || self.inner.epoch(scope, epoch))
     }
 
     fn run(&self, scope: Scope, run: RunId) -> Read<'_, Option<RunRecord>> {

@@ -21,4 +21,4 @@ pub use project::Project;
 pub use px_core::{ManualClock, Timestamp};
 pub use px_inbound::Answer;
 pub use shrink::shrink;
-pub use world::World;
+pub use world::{LEASE, World};

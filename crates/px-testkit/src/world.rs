@@ -7,13 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use px_core::{DeliveryId, Event, Ids, ManualClock, Run, RunId, RunStatus, Scope, Timestamp};
-use px_engine::{ForkRequest, Limits, Parts, StartRequest, Started};
+use px_engine::{ForkRequest, Limits, Parts, Places, StartRequest, Started};
 use px_inbound::verify::UrlView;
 use px_inbound::{Answer, InboundContext, Stage};
 use px_pool::Pool;
 use px_sdk::{Brain, Received, Registry};
 use px_store::audit::{Report, audit};
-use px_store::{Delivery, DeliveryFilter, RunFilter, Store};
+use px_store::cluster::{Cluster, Member, MemoryCluster, OneMember};
+use px_store::{Claimer, Delivery, DeliveryFilter, RunFilter, Store};
 use px_store_rows::{Embedded, MemoryRows};
 use serde::Serialize;
 use serde_json::Value;
@@ -25,6 +26,9 @@ use crate::project::Project;
 /// When every world begins: 2026-01-01T00:00:00Z.
 const BEGINNING: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 
+/// How long a member of a cluster of worlds holds its lease.
+pub const LEASE: Duration = Duration::from_secs(3);
+
 /// A store, a clock, the inbound stage and the engine, in one process that can
 /// die and start again.
 pub struct World {
@@ -33,6 +37,8 @@ pub struct World {
     store: FaultyStore,
     clock: ManualClock,
     ids: Arc<Ids>,
+    /// The processes that serve the store with this one; none but this one if absent.
+    cluster: Option<MemoryCluster>,
     parts: Parts,
     stage: Stage,
 }
@@ -65,21 +71,66 @@ impl World {
     #[must_use]
     pub fn of(project: &Project, rows: Arc<dyn Store>, seed: u64) -> Self {
         let clock = ManualClock::at(BEGINNING);
-        Self::process(project.clone(), rows, clock, Arc::new(Ids::counted(seed)))
+        Self::process(project.clone(), rows, clock, Arc::new(Ids::counted(seed)), None)
     }
 
-    /// Another process over the same store, at the same time: one that does
-    /// not know yet that this one lives, or the other way round.
+    /// A world that shares this store with others: the first member of a cluster,
+    /// whose leases are on the world's clock and last [`LEASE`].
+    /// [`World::beside`] gives the other ones.
+    #[must_use]
+    pub fn in_cluster(project: &Project, rows: Arc<dyn Store>, seed: u64) -> Self {
+        let clock = ManualClock::at(BEGINNING);
+        let cluster = MemoryCluster::new(Arc::new(clock.clone()), LEASE);
+        Self::process(project.clone(), rows, clock, Arc::new(Ids::counted(seed)), Some(cluster))
+    }
+
+    /// Another process over the same store, at the same time: the next member of
+    /// the cluster. Where there is none, a process that takes this one for dead.
     #[must_use]
     pub fn beside(&self) -> Self {
         let rows = Arc::clone(&self.rows);
-        Self::process(self.project.clone(), rows, self.clock.clone(), Arc::clone(&self.ids))
+        let (clock, ids) = (self.clock.clone(), Arc::clone(&self.ids));
+        Self::process(self.project.clone(), rows, clock, ids, self.cluster.clone())
     }
 
-    fn process(project: Project, rows: Arc<dyn Store>, clock: ManualClock, ids: Arc<Ids>) -> Self {
+    /// Puts something between this process and its view of the cluster: a cluster
+    /// that is wrong on purpose, to see that a test would notice.
+    #[must_use]
+    pub fn with_cluster(mut self, wrap: impl FnOnce(Arc<dyn Cluster>) -> Arc<dyn Cluster>) -> Self {
+        self.parts.cluster = wrap(Arc::clone(&self.parts.cluster));
+        self
+    }
+
+    /// Gives the runs that this world's deliveries make ready to this claimer: to
+    /// an engine that runs beside it, for example.
+    #[must_use]
+    pub fn with_claimer(mut self, claimer: Arc<dyn Claimer>) -> Self {
+        self.stage = stage(&self.project, &self.parts, claimer);
+        self
+    }
+
+    /// The id of this process among the members of its cluster.
+    #[must_use]
+    pub fn me(&self) -> u64 {
+        self.parts.cluster.me()
+    }
+
+    /// The cluster, if there may be other members.
+    #[must_use]
+    pub const fn cluster(&self) -> Option<&MemoryCluster> {
+        self.cluster.as_ref()
+    }
+
+    fn process(
+        project: Project,
+        rows: Arc<dyn Store>,
+        clock: ManualClock,
+        ids: Arc<Ids>,
+        cluster: Option<MemoryCluster>,
+    ) -> Self {
         let store = FaultyStore::new(Arc::clone(&rows));
-        let (parts, stage) = process(&project, &store, &clock, &ids);
-        Self { project, rows, store, clock, ids, parts, stage }
+        let (parts, stage) = process(&project, &store, &clock, &ids, cluster.as_ref());
+        Self { project, rows, store, clock, ids, cluster, parts, stage }
     }
 
     /// The store, to plan faults and to count commits.
@@ -101,13 +152,15 @@ impl World {
     }
 
     /// The process dies here, if it has not yet, and another one starts over
-    /// the same store. No faults are planned for it.
+    /// the same store. No faults are planned for it. In a cluster it is a new
+    /// member, and what the dead one had is free once its lease is over.
     ///
     /// # Errors
     /// A webhook is not usable.
     pub fn restart(&mut self) -> Result<(), WorldError> {
         self.store = FaultyStore::new(Arc::clone(&self.rows));
-        (self.parts, self.stage) = process(&self.project, &self.store, &self.clock, &self.ids);
+        (self.parts, self.stage) =
+            process(&self.project, &self.store, &self.clock, &self.ids, self.cluster.as_ref());
         Ok(())
     }
 
@@ -256,6 +309,16 @@ impl World {
         Ok(())
     }
 
+    /// Renews this member's lease, and ends the members whose leases are over:
+    /// what they had is then free.
+    ///
+    /// # Errors
+    /// The cluster has ended this member, or the process dies.
+    pub async fn beat(&self) -> Result<(), WorldError> {
+        self.alive(px_engine::beat(&self.parts)).await??;
+        Ok(())
+    }
+
     /// Moves the clock, rings what is due, and runs what is then ready.
     ///
     /// # Errors
@@ -390,27 +453,56 @@ impl World {
     }
 }
 
-fn process(project: &Project, store: &FaultyStore, clock: &ManualClock, ids: &Arc<Ids>) -> (Parts, Stage) {
+fn process(
+    project: &Project,
+    store: &FaultyStore,
+    clock: &ManualClock,
+    ids: &Arc<Ids>,
+    cluster: Option<&MemoryCluster>,
+) -> (Parts, Stage) {
     let shared: Arc<dyn Store> = Arc::new(store.clone());
-    let now = px_core::Clock::now(clock);
+    let me = ids.version(px_core::Clock::now(clock));
+    let member: Arc<dyn Cluster> = match cluster {
+        Some(cluster) => Arc::new(cluster.join(member(project, me))),
+        None => Arc::new(OneMember::new(me)),
+    };
+    let places = Places::new(me, Arc::clone(&project.registry), Limits::default().max_concurrent_steps);
     let parts = Parts {
         store: Arc::clone(&shared),
         registry: Arc::clone(&project.registry),
         clock: Arc::new(clock.clone()),
         ids: Arc::clone(ids),
         scope: Scope::default(),
-        owner: ids.version(now),
+        cluster: member,
+        places: Arc::clone(&places),
         // Nothing may be left to other threads where time is moved by hand.
         pool: Pool::inline(),
     };
+    let stage = stage(project, &parts, places);
+    (parts, stage)
+}
+
+/// The stage that takes deliveries in beside this engine.
+fn stage(project: &Project, parts: &Parts, claimer: Arc<dyn Claimer>) -> Stage {
     let inbound = InboundContext {
-        store: shared,
+        store: Arc::clone(&parts.store),
         catalog: Arc::clone(&project.registry) as _,
-        clock: Arc::new(clock.clone()),
-        ids: Arc::clone(ids),
+        clock: Arc::clone(&parts.clock),
+        ids: Arc::clone(&parts.ids),
         scope: Scope::default(),
         pool: Pool::inline(),
         urls: UrlView::default(),
+        claimer: Some(claimer),
+        cluster: Arc::clone(&parts.cluster),
     };
-    (parts, Stage::new(inbound, project.endpoints.clone()))
+    Stage::new(inbound, project.endpoints.clone())
+}
+
+/// What the process of a project says of itself to its cluster.
+fn member(project: &Project, me: u64) -> Member {
+    Member {
+        id: me,
+        brains: project.registry.brains().map(|brain| brain.def.title.clone()).collect(),
+        slugs: project.registry.webhooks().map(|webhook| webhook.def.slug.clone()).collect(),
+    }
 }

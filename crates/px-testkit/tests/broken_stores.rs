@@ -52,7 +52,7 @@ fn caught(bug: Bug) -> Failure {
     let acts: Vec<_> = past.chain(scene.at_once.iter().map(|act| (true, *act))).collect();
     let scene_of = |acts: &[(bool, Act)]| {
         let part = |wanted| acts.iter().filter(move |(now, _)| *now == wanted).map(|(_, act)| *act).collect();
-        Scene { before: part(false), at_once: part(true) }
+        Scene { before: part(false), at_once: part(true), is_spread: scene.is_spread }
     };
     let small = shrink(&acts, |acts| fails(&project, &mut judge, &scene_of(acts), bug, most).is_some());
     let failure = fails(&project, &mut judge, &scene_of(&small), bug, most).unwrap();
@@ -74,7 +74,19 @@ fn a_store_without_key_versions_is_caught() {
 #[test]
 fn a_store_without_fences_is_caught() {
     let before = [FIRST, Start(Brain::Question, 0)];
-    is_caught(Bug::NoFence, &before, &[Settle, Settle], "no order of the acts comes to this");
+    is_caught(Bug::NoFence, &before, &[Settle, TakeOver], "no order of the acts comes to this");
+}
+
+#[test]
+fn a_member_that_takes_runs_from_the_living_is_caught() {
+    let why = "was taken from a member that lives";
+    is_caught(Bug::TakesFromTheLiving, &[], &[OPENS_TOO, Settle], why);
+}
+
+#[test]
+fn a_step_that_begins_before_its_claim_is_durable_is_caught() {
+    let before = [Start(Brain::Question, 0)];
+    is_caught(Bug::BeginsBeforeItsClaim, &before, &[Settle, Settle], "was begun twice");
 }
 
 #[test]

@@ -12,8 +12,9 @@ use std::time::Duration;
 use project::{Ask, TIMEOUT, Text, event, registry, survey};
 use px_core::event::{Cause, EventBody};
 use px_core::{RunId, RunStatus, Scope};
-use px_engine::{Engine, Limits, Parts};
+use px_engine::{Engine, Limits, Parts, Places};
 use px_sdk::{Brain, Cx, Next, Result, Waiting, brain, wait_for};
+use px_store::cluster::{Cluster as _, OneMember};
 use px_testkit::{Fault, World, WorldError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -279,7 +280,7 @@ async fn rule_36_after_three_deaths_in_one_execution_the_run_is_paused_and_no_at
     for _ in 0..3 {
         world.restart().unwrap();
         // The claim is written; the step's first commit never is.
-        world.store().plan(|number, _| (number == 1).then_some(Fault::DiesBefore));
+        world.store().plan(|_, batch| (!batch.runs.is_empty()).then_some(Fault::DiesBefore));
         assert!(matches!(world.settle().await, Err(WorldError::Died)));
     }
     world.restart().unwrap();
@@ -298,11 +299,13 @@ async fn rule_41_without_any_hint_everything_happens_within_a_second() {
     let world = world();
     world.rows().hints().mute();
     let ids = Arc::new(px_core::Ids::counted(1_000_000));
+    let (registry, member) = (Arc::new(registry()), OneMember::new(ids.version(world.now())));
     let parts = Parts {
         store: Arc::clone(world.rows()),
-        registry: Arc::new(registry()),
+        registry: Arc::clone(&registry),
         clock: Arc::new(world.clock().clone()),
-        owner: ids.version(world.now()),
+        places: Places::new(member.me(), Arc::clone(&registry), 512),
+        cluster: Arc::new(member),
         ids,
         scope: Scope::default(),
         pool: px_pool::Pool::inline(),

@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use px_core::{RunId, RunStatus, Scope};
-use px_engine::{Engine, Limits, Parts};
+use px_engine::{Engine, Limits, Parts, Places};
 use px_pool::Pool;
 use px_sdk::{Brain, Cx, Next, Registry, Result, brain};
+use px_store::cluster::{Cluster as _, OneMember};
 use px_testkit::World;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -41,16 +42,18 @@ async fn reaches(world: &World, run: RunId, status: RunStatus) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_hint_of_a_cancel_keeps_no_place_of_a_step_that_never_commits() {
-    let registry = Registry::collect().unwrap();
+    let registry = Arc::new(Registry::collect().unwrap());
     let world = World::new(Registry::collect().unwrap()).unwrap();
     world.rows().hints().mute();
     let ids = Arc::new(px_core::Ids::counted(1_000_000));
     let pool = Pool::start(px_pool::Limits::default()).unwrap();
+    let member = OneMember::new(ids.version(world.now()));
     let parts = Parts {
         store: Arc::clone(world.rows()),
-        registry: Arc::new(registry),
+        registry: Arc::clone(&registry),
         clock: Arc::new(world.clock().clone()),
-        owner: ids.version(world.now()),
+        places: Places::new(member.me(), Arc::clone(&registry), 1),
+        cluster: Arc::new(member),
         ids,
         scope: Scope::default(),
         pool: pool.clone(),

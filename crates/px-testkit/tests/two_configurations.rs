@@ -24,6 +24,7 @@ fn memory() -> Arc<dyn Store> {
 /// A process over a store, with the key of this byte.
 fn process(store: &Arc<dyn Store>, key: u8) -> Operator {
     Operator::new(SenderContext {
+        cluster: Arc::new(px_store::cluster::OneMember::new(1)),
         store: Arc::clone(store),
         clock: Arc::new(ManualClock::at(Timestamp::from_millis(1_000))) as Arc<dyn Clock>,
         ids: Arc::new(Ids::new()),

@@ -1,7 +1,7 @@
 //! The whole of px over two stores at once: the rows in memory, and the journal
 //! with sled, which is closed or left as by a death and opened again in the
 //! middle. One random schedule over every form of a pipeline and every kind of
-//! wait, through the production accept, engine and control, with the same
+//! wait, at three nodes, through the production accept, engine and control, with the same
 //! clock and the same ids: every reply must be the same, and in the end every
 //! row and every list.
 //!
@@ -27,7 +27,7 @@ use px_store::{Batch, DeliveryFilter, InboxState, RunFilter, Store};
 use px_store_rows::{Backing, Embedded, MemoryRows, letter_of};
 use px_store_sled::{Options, SledRows};
 use px_testkit::{Project, World};
-use schedule::random::schedule_of;
+use schedule::random::{NODES, schedule_of};
 use schedule::{Act, Life};
 
 /// How many schedules an ordinary run tries, and how long each is.
@@ -67,18 +67,18 @@ struct Side<B> {
 impl<B: Backing> Side<B> {
     fn begin(project: &Project, backing: B, prepare: fn(&World)) -> Self {
         let store = Embedded::new(backing);
-        let world = World::of(project, Arc::new(store.clone()), 0);
-        Self { store, life: Life::prepared(world, prepare), prepare }
+        let world = World::in_cluster(project, Arc::new(store.clone()), 0);
+        Self { store, life: Life::of_nodes(world, NODES as usize, prepare), prepare }
     }
 
-    /// Another process goes on over these rows.
+    /// Other processes go on over these rows.
     fn go_on(self, project: &Project, backing: impl FnOnce(Self) -> B, seed: u64) -> Self {
         let (now, prepare) = (self.life.world.now(), self.prepare);
         let (runs, answers) = (self.life.runs.clone(), self.life.answers.clone());
         let store = Embedded::new(backing(self));
-        let world = World::of(project, Arc::new(store.clone()), seed);
+        let world = World::in_cluster(project, Arc::new(store.clone()), seed);
         world.clock().set(now);
-        let mut life = Life::prepared(world, prepare);
+        let mut life = Life::of_nodes(world, NODES as usize, prepare);
         (life.runs, life.answers) = (runs, answers);
         Self { store, life, prepare }
     }

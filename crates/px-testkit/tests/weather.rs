@@ -27,7 +27,7 @@ use px_store::conformance::block_on;
 use px_store_rows::{Embedded, MemoryRows};
 use px_testkit::{Project, World, shrink};
 use schedule::Act::{self, *};
-use schedule::random::schedule_of;
+use schedule::random::{NODES, schedule_of};
 use schedule::{Asks, Brain, Life};
 
 /// Schedules that an ordinary run tries, and those of a run with `PX_LONG=1`.
@@ -39,10 +39,25 @@ const LENGTH: usize = 24;
 /// One store in so many is audited; all are judged the faster way.
 const AUDITS_EACH: u64 = 20;
 
-/// Lives through a schedule, and says what is wrong with it.
-async fn live(project: &Project, acts: &[Act], prepare: fn(&World), audits: bool) -> Result<(), String> {
-    let world = World::of(project, Arc::new(Embedded::new(MemoryRows::new())), 0);
-    let mut life = Life::prepared(world, prepare);
+/// Every third schedule is one of a process that has its store alone.
+fn nodes_of(seed: u64) -> usize {
+    if seed.is_multiple_of(3) { 1 } else { NODES as usize }
+}
+
+/// Lives through a schedule at so many nodes, and says what is wrong with it.
+async fn live(
+    project: &Project,
+    acts: &[Act],
+    nodes: usize,
+    prepare: fn(&World),
+    audits: bool,
+) -> Result<(), String> {
+    let store = Arc::new(Embedded::new(MemoryRows::new()));
+    let world = match nodes {
+        1 => World::of(project, store, 0),
+        _ => World::in_cluster(project, store, 0),
+    };
+    let mut life = Life::of_nodes(world, nodes, prepare);
     for act in acts {
         life.act(*act).await;
     }
@@ -84,7 +99,7 @@ fn whatever_the_weather_the_ledger_adds_up() {
                         }
                         let audits = seed.is_multiple_of(AUDITS_EACH);
                         let acts = schedule_of(seed, LENGTH);
-                        if let Err(why) = block_on(live(&project, &acts, |_| {}, audits)) {
+                        if let Err(why) = block_on(live(&project, &acts, nodes_of(seed), |_| {}, audits)) {
                             *failed.lock().unwrap() = Some((seed, why));
                             next.store(seeds.end, Ordering::Relaxed);
                         }
@@ -94,14 +109,16 @@ fn whatever_the_weather_the_ledger_adds_up() {
         }
     });
     if let Some((seed, why)) = failed.into_inner().unwrap() {
-        let small = in_a_runtime(|| smallest(&project, &schedule_of(seed, LENGTH), |_| {}));
-        panic!("seed {seed}: {why}\nvec!{:?} => {}", small.0, small.1);
+        let small = in_a_runtime(|| smallest(&project, &schedule_of(seed, LENGTH), nodes_of(seed), |_| {}));
+        panic!("seed {seed}, {} nodes: {why}\nvec!{:?} => {}", nodes_of(seed), small.0, small.1);
     }
+    let (all, alone) = (seeds.end - seeds.start, seeds.filter(|seed| nodes_of(*seed) == 1).count());
+    eprintln!("{all} schedules of {LENGTH} acts: {alone} of one process, the others of {NODES} nodes");
 }
 
 /// Leaves out of a schedule that fails what the failure does not need.
-fn smallest(project: &Project, acts: &[Act], prepare: fn(&World)) -> (Vec<Act>, String) {
-    let judged = |acts: &[Act]| block_on(live(project, acts, prepare, true));
+fn smallest(project: &Project, acts: &[Act], nodes: usize, prepare: fn(&World)) -> (Vec<Act>, String) {
+    let judged = |acts: &[Act]| block_on(live(project, acts, nodes, prepare, true));
     let small = shrink(acts, |acts| judged(acts).is_err());
     let why = judged(&small).err().unwrap_or_default();
     (small, why)
@@ -124,9 +141,11 @@ fn a_process_that_answers_before_it_commits_is_caught() {
     let project = project();
     let (seed, (small, why)) = in_a_runtime(|| {
         let seed = (0..SEEDS_LONG)
-            .find(|seed| block_on(live(&project, &schedule_of(*seed, LENGTH), answers_first, false)).is_err())
+            .find(|seed| {
+                block_on(live(&project, &schedule_of(*seed, LENGTH), 1, answers_first, false)).is_err()
+            })
             .unwrap();
-        (seed, smallest(&project, &schedule_of(seed, LENGTH), answers_first))
+        (seed, smallest(&project, &schedule_of(seed, LENGTH), 1, answers_first))
     });
     eprintln!("seed {seed}: {small:?} => {why}");
     // One delivery: it is answered, and nothing else makes the store commit it.
@@ -137,5 +156,5 @@ fn a_process_that_answers_before_it_commits_is_caught() {
 #[test]
 fn a_schedule_that_was_printed_can_be_pasted() {
     let acts = vec![Start(Brain::Survey, 0), Settle, Later(10800), Mail(3, 0, Asks::Resume, "text"), Ring];
-    assert_eq!(in_a_runtime(|| block_on(live(&project(), &acts, remembers_later, true))), Ok(()));
+    assert_eq!(in_a_runtime(|| block_on(live(&project(), &acts, 1, remembers_later, true))), Ok(()));
 }

@@ -8,11 +8,12 @@ use std::time::Duration;
 use px_core::hook::Hook;
 use px_core::lifecycle::Kind;
 use px_core::{OutgoingId, Timestamp};
+use px_store::cluster::{Slot, SlotRight};
 use px_store::outbox::{
     Attempt, AttemptBrief, Book, Due, HookWrite, OutboxBatch, Outgoing, OutgoingState, OutgoingWrite, Timing,
     announce, lane_of,
 };
-use px_store::{Admission, Batch, Bound, Round, Versioned};
+use px_store::{Admission, Batch, Bound, Conflict, Epoch, EpochWrite, Round, Versioned};
 use serde_json::{Value, json};
 use tracing::Instrument as _;
 use tracing::field::display;
@@ -52,7 +53,7 @@ pub(crate) enum Ended {
 }
 
 /// Takes up a due row.
-pub(crate) async fn attempt(parts: &SenderContext, due: Due) -> Result<Ended, Error> {
+pub(crate) async fn attempt(parts: &SenderContext, due: Due, right: SlotRight) -> Result<Ended, Error> {
     let outbox = parts.store.outbox();
     let Some(outgoing) = outbox.outgoing(parts.scope, due.id).await? else { return Ok(Ended::Nothing) };
     if outgoing.due_row() != Some(due) {
@@ -83,7 +84,8 @@ pub(crate) async fn attempt(parts: &SenderContext, due: Due) -> Result<Ended, Er
             Err(Failure { class: Class::Unsendable, message: error.to_string(), timing: Timing::default() })
         }
     };
-    record(parts, outgoing, hook, &sent, began).instrument(span).await
+    let demand = right.demand(Slot::of_lane(due.lane));
+    record(parts, (outgoing, hook), &sent, began, demand).instrument(span).await
 }
 
 /// The time until which the one before it keeps a delivery waiting.
@@ -109,10 +111,10 @@ async fn hook_of(
 /// its hook have become meanwhile.
 async fn record(
     parts: &SenderContext,
-    outgoing: Outgoing,
-    hook: Arc<Versioned<Hook>>,
+    (outgoing, hook): (Outgoing, Arc<Versioned<Hook>>),
     sent: &Result<Answer, Failure>,
     began: Timestamp,
+    demand: Option<EpochWrite>,
 ) -> Result<Ended, Error> {
     let ended = parts.clock.now();
     let (end, asked) = end_of(sent, ended);
@@ -120,9 +122,14 @@ async fn record(
     let id = outgoing.id;
     let mut known = Some((outgoing, Arc::clone(&hook)));
     let (end, hook) = (&end, &hook);
-    let recorded = parts.store.transact(ROUNDS, |_| {
+    let recorded = parts.store.transact(ROUNDS, |lost| {
         let known = known.take();
         async move {
+            // Another member has the lane, and this one stood still meanwhile: the
+            // delivery is that one's, which may have sent it too.
+            if matches!(lost, Some(Conflict::Epoch(Epoch::Slot(_)))) {
+                return Ok(Round::Done(None));
+            }
             let outbox = parts.store.outbox();
             let (outgoing, hook) = match known {
                 Some(known) => known,
@@ -151,7 +158,8 @@ async fn record(
                 let version = parts.ids.version(ended);
                 outbox.hooks.push(HookWrite { hook: next, expected: hook.version, version });
             }
-            let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
+            let epochs = demand.into_iter().collect();
+            let batch = Batch { scope: parts.scope, outbox, epochs, ..Batch::default() };
             Ok::<_, Error>(Round::Commit(batch, Some((verdict, disabled))))
         }
     });

@@ -2,9 +2,10 @@
 //! tasks; each endpoint has a lane of its own, so that no neighbour suffers.
 //!
 //! There is no row for a claim. A pending delivery stays due until the commit
-//! of an attempt's end, and one process has the store: what was under way when
-//! it died is due when the next one starts, and nothing else is sent twice.
-//! Several nodes on one store will need a claim with a fence here.
+//! of an attempt's end, and one process has its lane: what was under way when it
+//! died is due when the next one has the lane, and nothing else is sent twice.
+//! Where several processes share a store, lanes are divided among them by slots,
+//! and an attempt's end demands the epoch of the slot.
 
 mod attempt;
 mod lane;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use px_core::{Clock, Ids, Scope};
+use px_store::cluster::Cluster;
 use px_store::{Contended, Store};
 
 use crate::guard::Policy;
@@ -39,6 +41,8 @@ pub struct SenderContext {
     pub ids: Arc<Ids>,
     /// Whose it is.
     pub scope: Scope,
+    /// The processes that send with this one.
+    pub cluster: Arc<dyn Cluster>,
     /// Vault of secrets at rest.
     pub vault: Vault,
     /// Way in which requests leave.

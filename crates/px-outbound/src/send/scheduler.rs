@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use px_core::hook::Hook;
 use px_core::{HookId, OutgoingId, Timestamp};
+use px_store::cluster::{Slot, SlotRight};
 use px_store::outbox::{Book, Due, Endpoint, OutboxBatch};
 use px_store::{Admission, Batch};
 
@@ -36,6 +37,8 @@ const LANE_REST: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy)]
 pub struct Job {
     due: Due,
+    /// The right to the lane's slot when it was taken up.
+    right: SlotRight,
 }
 
 /// Outcome of a job, for [`Scheduler::done`].
@@ -48,7 +51,7 @@ pub struct Report {
 impl Job {
     /// Makes the attempt and commits its end.
     pub async fn run(self, parts: &SenderContext) -> Report {
-        Report { due: self.due, ended: attempt::attempt(parts, self.due).await }
+        Report { due: self.due, ended: attempt::attempt(parts, self.due, self.right).await }
     }
 
     /// The delivery.
@@ -97,8 +100,17 @@ impl Scheduler {
         }
     }
 
+    /// The right to send what is due in a lane: of all members of a cluster, one
+    /// has it, and so the endpoint's breaker, its rate and its bounds.
+    fn right(&self, lane: u64) -> Option<SlotRight> {
+        self.parts.cluster.slot(Slot::of_lane(lane))
+    }
+
     /// Something may be due in this lane.
     pub(crate) fn mark_dirty(&mut self, lane: u64) {
+        if self.right(lane).is_none() {
+            return;
+        }
         let dirty = self.lanes.entry(lane).or_default();
         dirty.dirty = true;
         dirty.next_due = None;
@@ -118,7 +130,7 @@ impl Scheduler {
             let Some(first) = first else { return Ok(true) };
             if first.due <= now {
                 self.mark_dirty(first.lane);
-            } else {
+            } else if self.right(first.lane).is_some() {
                 self.wakes.insert((first.due, first.lane));
             }
         }
@@ -184,7 +196,10 @@ impl Scheduler {
         now: Timestamp,
         jobs: &mut Vec<Job>,
     ) -> Result<(), Error> {
-        let mut lane = match self.lanes.remove(&id) {
+        let known = self.lanes.remove(&id);
+        // Another member has it by now, and reads its endpoint's state anew.
+        let Some(right) = self.right(id) else { return Ok(()) };
+        let mut lane = match known {
             Some(lane) if !lane.url.is_empty() => lane,
             lane => open(&self.parts, id, lane.unwrap_or_default()).await?,
         };
@@ -193,7 +208,7 @@ impl Scheduler {
         } else {
             Ok(())
         };
-        self.select(id, &mut lane, book, now, jobs);
+        self.select((id, right), &mut lane, book, now, jobs);
         if !lane.is_idle() || (lane.is_ailing() && self.lanes.len() < REMEMBERED) {
             self.lanes.insert(id, lane);
         } else if let Some(at) = lane.next_due {
@@ -202,7 +217,14 @@ impl Scheduler {
         fed
     }
 
-    fn select(&mut self, id: u64, lane: &mut Lane, book: &Book, now: Timestamp, jobs: &mut Vec<Job>) {
+    fn select(
+        &mut self,
+        (id, right): (u64, SlotRight),
+        lane: &mut Lane,
+        book: &Book,
+        now: Timestamp,
+        jobs: &mut Vec<Job>,
+    ) {
         loop {
             if self.in_flight >= self.max_in_flight {
                 self.dirty.insert(id);
@@ -216,7 +238,7 @@ impl Scheduler {
                 Next::Send(due) => {
                     self.in_flight += 1;
                     self.count(book, &due, now);
-                    jobs.push(Job { due });
+                    jobs.push(Job { due, right });
                 }
                 Next::Wait(until) => {
                     let wakes = [until, lane.next_due];
@@ -300,12 +322,13 @@ impl Scheduler {
     /// scheduler does not wait for it: a thousand endpoints that break would else
     /// keep the others waiting for a thousand commits.
     fn save(&mut self, endpoint: Endpoint) {
+        let Some(right) = self.right(endpoint.lane) else { return };
         let (before, parts) = (self.saving.take(), self.parts.clone());
         self.saving = Some(tokio::spawn(async move {
             if let Some(before) = before {
                 let _ = before.await;
             }
-            if let Err(error) = keep(&parts, endpoint).await {
+            if let Err(error) = keep(&parts, endpoint, right).await {
                 tracing::error!(%error, "an endpoint's state could not be kept");
             }
         }));
@@ -374,9 +397,11 @@ async fn feed(parts: &SenderContext, id: u64, lane: &mut Lane, now: Timestamp) -
     Ok(())
 }
 
-async fn keep(parts: &SenderContext, endpoint: Endpoint) -> Result<(), Error> {
+async fn keep(parts: &SenderContext, endpoint: Endpoint, right: SlotRight) -> Result<(), Error> {
+    let epochs = right.demand(Slot::of_lane(endpoint.lane)).into_iter().collect();
     let outbox = OutboxBatch { endpoints: vec![endpoint], ..OutboxBatch::default() };
-    let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
+    let batch = Batch { scope: parts.scope, outbox, epochs, ..Batch::default() };
+    // A conflict says that the endpoint is another member's by now, who knows better.
     parts.store.commit(batch, Admission::Wait).await?;
     Ok(())
 }

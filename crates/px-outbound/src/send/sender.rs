@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use px_store::cluster::{Duty, Slot};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
@@ -141,6 +142,10 @@ async fn tidy(parts: SenderContext, limits: Limits, mut stopping: watch::Receive
         tokio::select! {
             () = stopped(&mut stopping) => return,
             () = tokio::time::sleep(SWEEP) => {}
+        }
+        // One member of the cluster sweeps for all.
+        if parts.cluster.slot(Slot::Duty(Duty::Outbox)).is_none() {
+            continue;
         }
         if let Err(error) = sweep(&parts, limits.retention).await {
             tracing::error!(%error, "old deliveries could not be removed");

@@ -22,6 +22,7 @@ use px_outbound::operate::Spec;
 use px_outbound::transport::{Answer, Failure, Request, Simulated};
 use px_outbound::vault::Vault;
 use px_outbound::{Bodies, Job, Operator, Scheduler, SenderContext};
+use px_store::cluster::{Cluster, OneMember};
 use px_store::outbox::{Outgoing, OutgoingFilter, OutgoingState};
 use px_store::{Admission, Draft, Outcome, Store};
 use px_store_rows::{Embedded, MemoryRows};
@@ -67,16 +68,21 @@ impl Rig {
     }
 
     pub fn over(store: Arc<dyn Store>, at: Timestamp) -> Self {
+        Self::in_cluster(store, ManualClock::at(at), Arc::new(OneMember::new(1)))
+    }
+
+    /// One sender of several over a store.
+    pub fn in_cluster(store: Arc<dyn Store>, clock: ManualClock, cluster: Arc<dyn Cluster>) -> Self {
         let receiver: Arc<Mutex<Receiver>> = Arc::new(Mutex::new(Box::new(|_| status(200))));
         let told = Arc::clone(&receiver);
         let transport = Simulated::new(move |request| (told.lock().unwrap())(request));
         store.outbox().render_with(Arc::new(Bodies::new(Links::none())));
-        let clock = ManualClock::at(at);
         let parts = SenderContext {
             store: Arc::clone(&store),
             clock: Arc::new(clock.clone()),
             ids: Arc::new(Ids::new()),
             scope: SCOPE,
+            cluster,
             vault: Vault::from_text(&"7f".repeat(32)).unwrap(),
             transport: Arc::new(transport.clone()),
             policy: Policy::public(),

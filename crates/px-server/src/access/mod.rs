@@ -2,17 +2,18 @@
 //! has one that permits it. Webhooks are not asked here: their own
 //! verification is. Who this machine is, `px_inbound::verify::local` decides.
 //!
-//! The tokens lie in the store; this process holds them in memory too, since
-//! it is the only one that writes there.
+//! The tokens lie in the store. This process remembers them with their epoch,
+//! which it asks for at each request, so that one which was revoked elsewhere
+//! opens nothing here; whatever changes them demands the epoch that it read.
 
 mod secret;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use http::HeaderMap;
 use px_core::{Clock, Ids, Scope, TokenId};
 use px_store::tokens::{MAX_TOKENS, Permission, Token, TokenWrite};
-use px_store::{Admission, Batch, Outcome, Store, Versioned};
+use px_store::{Admission, Batch, Epoch, EpochWrite, Outcome, Store, Versioned, Watched};
 use secrecy::SecretString;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::Mutex;
@@ -22,12 +23,15 @@ use secret::{Presented, digest};
 /// The longest name of a token, characters.
 const MAX_NAME: usize = 100;
 
+/// How often a change is tried anew when other processes change the tokens too.
+const MAX_ROUNDS: usize = 100;
+
 /// The tokens of one store.
 pub struct Tokens {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     ids: Arc<Ids>,
-    known: RwLock<Vec<Versioned<Token>>>,
+    known: Watched<Vec<Versioned<Token>>>,
     /// Changes, one at a time.
     changing: Mutex<()>,
 }
@@ -97,8 +101,9 @@ impl Tokens {
         clock: Arc<dyn Clock>,
         ids: Arc<Ids>,
     ) -> Result<Self, px_store::Error> {
-        let known = RwLock::new(store.tokens(Scope::default(), MAX_TOKENS).await?);
-        Ok(Self { store, clock, ids, known, changing: Mutex::default() })
+        let tokens = Self { store, clock, ids, known: Watched::default(), changing: Mutex::default() };
+        tokens.refresh().await?;
+        Ok(tokens)
     }
 
     /// Every token, oldest first.
@@ -107,8 +112,19 @@ impl Tokens {
         self.known().iter().map(|token| token.record.clone()).collect()
     }
 
-    fn known(&self) -> std::sync::RwLockReadGuard<'_, Vec<Versioned<Token>>> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner)
+    /// As they were at the last look.
+    fn known(&self) -> Arc<Vec<Versioned<Token>>> {
+        self.known.last().map(|(_, known)| known).unwrap_or_default()
+    }
+
+    /// Looks whether another process has changed them, and gives them with the
+    /// epoch that they are of.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(crate) async fn refresh(&self) -> Result<(u64, Arc<Vec<Versioned<Token>>>), px_store::Error> {
+        let at = (&*self.store, Scope::default(), Epoch::Tokens);
+        self.known.get(at, async || self.store.tokens(Scope::default(), MAX_TOKENS).await).await
     }
 
     /// Makes a token for the owner of the store. The secret is returned, and
@@ -140,28 +156,19 @@ impl Tokens {
             return Err(TokenError::Name);
         }
         let _alone = self.changing.lock().await;
-        let count = self.known().len();
-        let is_there = |id| self.known().iter().any(|token| token.record.id == id);
-        match right {
-            Right::First if count > 0 => return Err(TokenError::NotFirst),
-            Right::Token(id) if !is_there(id) => return Err(TokenError::Revoked),
-            Right::Owner | Right::First | Right::Token(_) => {}
+        for _ in 0..MAX_ROUNDS {
+            let (epoch, known) = self.refresh().await?;
+            may_create(&known, right, permission)?;
+            let now = self.clock.now();
+            let id = self.ids.token(now);
+            let (text, digest) = secret::make(id);
+            let token = Token { id, name: name.to_owned(), permission, digest, created_at: now };
+            let version = self.ids.version(now);
+            if self.commit(TokenWrite::Create(token.clone(), version), epoch).await? {
+                return Ok((token, text));
+            }
         }
-        if count == 0 && permission != Permission::Admin {
-            return Err(TokenError::FirstIsNotAdmin);
-        }
-        if count >= MAX_TOKENS {
-            return Err(TokenError::TooMany);
-        }
-        let now = self.clock.now();
-        let id = self.ids.token(now);
-        let (text, digest) = secret::make(id);
-        let token = Token { id, name: name.to_owned(), permission, digest, created_at: now };
-        let version = self.ids.version(now);
-        self.commit(TokenWrite::Create(token.clone(), version)).await?;
-        let entry = Versioned { version, record: token.clone() };
-        self.known.write().unwrap_or_else(PoisonError::into_inner).push(entry);
-        Ok((token, text))
+        Err(px_store::Error::Busy.into())
     }
 
     /// Removes a token: what it opened is closed from now on.
@@ -170,20 +177,29 @@ impl Tokens {
     /// See [`TokenError`].
     pub async fn revoke(&self, id: TokenId) -> Result<Token, TokenError> {
         let _alone = self.changing.lock().await;
-        let token = self.known().iter().find(|token| token.record.id == id).cloned();
-        let token = token.ok_or(TokenError::NotFound(id))?;
-        self.commit(TokenWrite::Remove(id, token.version)).await?;
-        self.known.write().unwrap_or_else(PoisonError::into_inner).retain(|one| one.record.id != id);
-        Ok(token.record)
+        for _ in 0..MAX_ROUNDS {
+            let (epoch, known) = self.refresh().await?;
+            let token = known.iter().find(|token| token.record.id == id).cloned();
+            let token = token.ok_or(TokenError::NotFound(id))?;
+            if self.commit(TokenWrite::Remove(id, token.version), epoch).await? {
+                return Ok(token.record);
+            }
+        }
+        Err(px_store::Error::Busy.into())
     }
 
-    async fn commit(&self, write: TokenWrite) -> Result<(), px_store::Error> {
-        let batch = Batch { scope: Scope::default(), tokens: vec![write], ..Batch::default() };
-        match self.store.commit(batch, Admission::Wait).await? {
-            Outcome::Committed { .. } => Ok(()),
-            // Nobody else writes there.
-            Outcome::Conflict(_) => Err(px_store::Error::Busy),
-        }
+    /// Commits a change of the tokens as they were at an epoch, and reads what
+    /// they are then: false if another process was first.
+    async fn commit(&self, write: TokenWrite, epoch: u64) -> Result<bool, px_store::Error> {
+        let next = Some(self.ids.version(self.clock.now()));
+        let epochs = vec![EpochWrite { epoch: Epoch::Tokens, expected: Some(epoch), next }];
+        let batch = Batch { scope: Scope::default(), tokens: vec![write], epochs, ..Batch::default() };
+        let outcome = self.store.commit(batch, Admission::Wait).await?;
+        // Before the tokens, which may be newer then, and never older.
+        let now = self.store.epoch(Scope::default(), Epoch::Tokens).await?;
+        let tokens = self.store.tokens(Scope::default(), MAX_TOKENS).await?;
+        self.known.remember(now, Arc::new(tokens));
+        Ok(matches!(outcome, Outcome::Committed { .. }))
     }
 
     /// Returns what the token of a request permits. Its secret is compared in a time
@@ -212,6 +228,18 @@ impl Tokens {
     }
 }
 
+/// Whether a token of this permission may be made by this right, as the tokens are.
+fn may_create(known: &[Versioned<Token>], right: Right, permission: Permission) -> Result<(), TokenError> {
+    let is_there = |id| known.iter().any(|token| token.record.id == id);
+    match right {
+        Right::First if !known.is_empty() => Err(TokenError::NotFirst),
+        Right::Token(id) if !is_there(id) => Err(TokenError::Revoked),
+        _ if known.is_empty() && permission != Permission::Admin => Err(TokenError::FirstIsNotAdmin),
+        _ if known.len() >= MAX_TOKENS => Err(TokenError::TooMany),
+        Right::Owner | Right::First | Right::Token(_) => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use px_core::SystemClock;
@@ -231,5 +259,31 @@ mod tests {
         assert!(matches!(make(Right::Token(first.id)).await, Err(TokenError::Revoked)));
         assert!(make(Right::Token(second.id)).await.is_ok() && make(Right::Owner).await.is_ok());
         assert_eq!(tokens.list().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn what_another_process_does_to_the_tokens_counts_here_at_once() {
+        let rows = MemoryRows::new();
+        let open = |rows| async {
+            let store = Arc::new(Embedded::new(rows));
+            Tokens::open(store, Arc::new(SystemClock), Arc::new(Ids::new())).await.unwrap()
+        };
+        let (one, other) = (open(rows.clone()).await, open(rows.beside()).await);
+        let (first, secret) = one.create_by(Right::First, "x", Permission::Admin).await.unwrap();
+        let late = other.create_by(Right::First, "y", Permission::Admin).await;
+        assert!(matches!(late, Err(TokenError::NotFirst)), "there is one first token, whoever makes it");
+        let mut headers = HeaderMap::new();
+        let line = format!("Bearer {}", secrecy::ExposeSecret::expose_secret(&secret));
+        headers.insert(http::header::AUTHORIZATION, line.parse().unwrap());
+        other.refresh().await.unwrap();
+        assert_eq!(other.verdict(&headers), Verdict::Known(first.id, Permission::Admin));
+        one.create_by(Right::Token(first.id), "z", Permission::Admin).await.unwrap();
+        one.revoke(first.id).await.unwrap();
+        assert_eq!(other.verdict(&headers), Verdict::Known(first.id, Permission::Admin), "not asked yet");
+        other.refresh().await.unwrap();
+        assert_eq!(other.verdict(&headers), Verdict::Unknown);
+        let by_revoked = other.create_by(Right::Token(first.id), "w", Permission::Admin).await;
+        assert!(matches!(by_revoked, Err(TokenError::Revoked)));
+        assert!(matches!(other.revoke(first.id).await, Err(TokenError::NotFound(_))));
     }
 }

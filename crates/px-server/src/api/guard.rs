@@ -30,6 +30,10 @@ pub(super) async fn check(
     mut request: Request,
     next: Next,
 ) -> Response {
+    if let Err(error) = app.tokens.refresh().await {
+        // Nobody knows whether the request's token was revoked.
+        return ApiError::from(error).into_response();
+    }
     let right = match app.tokens.verdict(request.headers()) {
         Verdict::Known(id, scope) if scope >= needed.scope => Ok(Right::Token(id)),
         Verdict::NoTokens => without_tokens(&app, needed.door, remote, &request).map(|()| Right::First),

@@ -7,7 +7,7 @@ use px_core::{HookId, OutgoingId, RunId, Scope, Timestamp};
 use px_store::outbox::{
     Attempt, Book, Due, Endpoint, MAX_HOOKS, OutboxStore, Outgoing, OutgoingFilter, OutgoingState, Render,
 };
-use px_store::{Error, Page, Read, Table, Versioned};
+use px_store::{Epoch, Error, Page, Read, Table, Versioned};
 
 use super::rows;
 use crate::embedded::{Embedded, ready};
@@ -118,8 +118,8 @@ impl<B: Backing> Embedded<B> {
 
 impl<B: Backing> OutboxStore for Embedded<B> {
     fn book(&self, scope: Scope) -> Result<Arc<Book>, Error> {
-        let changes = self.backing().hints().hook_changes();
-        self.hooks().book(changes, || self.read_hooks(scope))
+        let epoch = self.read_epoch(scope, Epoch::Hooks)?;
+        self.hooks().book(epoch, || self.read_hooks(scope))
     }
 
     fn render_with(&self, render: Arc<dyn Render>) {

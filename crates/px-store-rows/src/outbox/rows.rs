@@ -223,7 +223,7 @@ mod tests {
         let outgoing = address(&book, &hook, &Ids::counted(0), now, Kind::HookDisabled, data);
         let row = due_row(Scope::default(), &outgoing.due_row().unwrap());
         let outbox = OutboxBatch { outgoing: vec![OutgoingWrite::new(outgoing)], ..OutboxBatch::default() };
-        let rows = Translation::of(&Batch { outbox, ..Batch::default() }).unwrap().rows;
+        let rows = Translation::of(&Batch { outbox, ..Batch::default() }, false).unwrap().rows;
         assert!(rows.checks.iter().any(|check| check.key == row && check.expect == Expect::Absent));
     }
 }

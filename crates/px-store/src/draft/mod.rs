@@ -13,6 +13,7 @@ mod queues;
 mod turns;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use px_core::event::Event;
 use px_core::run::{Catalog, Command, Effect, IllegalEvent, Refusal, Start, decide};
@@ -21,6 +22,7 @@ use px_core::{DeliveryId, Ids, KeyId, KeyRecord, Run, RunId, Scope, Timestamp};
 use crate::batch::{
     Batch, DedupWrite, DeliveryWrite, KeyWrite, LogTail, RunWrite, SetAsideWrite, WorkChange, WorkWrite,
 };
+use crate::claimer::{Claimer, Reservations};
 use crate::error::Error;
 use crate::model::{Delivery, QueuedEvent, SetAside, StartKey, Timer, TimerKind, Work};
 use crate::store::Store;
@@ -281,6 +283,29 @@ impl<'a> Draft<'a> {
         self.work_of(run).change = WorkChange::Put(fence, work);
     }
 
+    /// Gives the runs that this draft makes ready to the process that commits it,
+    /// as far as that one has places for them: to be called last, and kept until
+    /// the outcome of the commit is known.
+    pub fn claim_ready(&mut self, claimer: Option<&Arc<dyn Claimer>>) -> Reservations {
+        let Some(claimer) = claimer else { return Reservations::none() };
+        let mut reservations = Reservations::of(claimer);
+        let is_ready = |work: &&WorkWrite| {
+            work.expected.is_none() && matches!(&work.change, WorkChange::Put(_, row) if row.owner.is_none())
+        };
+        let ready: Vec<RunId> = self.work.values().filter(is_ready).map(|work| work.run).collect();
+        for run in ready {
+            let Some(record) = self.after_commit(run) else { continue };
+            let Some(WorkChange::Put(fence, row)) = self.work.get_mut(&run).map(|work| &mut work.change)
+            else {
+                continue;
+            };
+            let Some(owner) = claimer.reserve(*fence, row, record) else { continue };
+            row.owner = Some(owner);
+            reservations.add(run, *fence);
+        }
+        reservations
+    }
+
     /// Removes the row of a ready run whose run needs it no more.
     pub fn remove_work(&mut self, run: RunId) {
         self.work_of(run).change = WorkChange::Remove;
@@ -336,7 +361,7 @@ impl<'a> Draft<'a> {
     /// The batch to commit.
     #[must_use]
     pub fn into_batch(mut self) -> Batch {
-        let outbox = self.take_outbox();
+        let (outbox, epochs) = self.take_outbox();
         let (now, ids) = (self.now, self.ids);
         let keys = self
             .keys
@@ -393,6 +418,7 @@ impl<'a> Draft<'a> {
             start_keys: self.start_keys,
             outbox,
             tokens: Vec::new(),
+            epochs,
             key_check: None,
         }
     }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Draft, DraftError};
 use crate::batch::LogTail;
+use crate::epoch::{Epoch, EpochWrite};
 use crate::error::Error;
 use crate::model::InboxState;
 use crate::outbox::{Address, Book, HookWrite, OutboxBatch, OutgoingWrite, OwnHook, announce, lane_of};
@@ -134,11 +135,19 @@ impl Draft<'_> {
         self.outbox.batch.hooks.push(HookWrite { hook, expected: 0, version });
     }
 
-    /// Takes the part that goes to the outbox, with what it tells of the inbox.
-    pub(super) fn take_outbox(&mut self) -> OutboxBatch {
+    /// Takes the part that goes to the outbox, with what it tells of the inbox, and the
+    /// epoch of the hooks that it knows.
+    pub(super) fn take_outbox(&mut self) -> (OutboxBatch, Vec<EpochWrite>) {
         let mut outbox = std::mem::take(&mut self.outbox);
+        let mut epochs = Vec::new();
+        if !self.deliveries.is_empty() && outbox.listen(self.store, self.scope).is_err() {
+            // The commit will find the same.
+            outbox.book = None;
+        }
+        if let Some(book) = &outbox.book {
+            epochs.push(EpochWrite::demand(Epoch::Hooks, book.epoch()));
+        }
         if !self.deliveries.is_empty()
-            && outbox.listen(self.store, self.scope).is_ok()
             && let Some(book) = outbox.book.take().filter(|book| !book.hooks().is_empty())
         {
             let now = self.now;
@@ -159,7 +168,7 @@ impl Draft<'_> {
                 }
             }
         }
-        outbox.batch
+        (outbox.batch, epochs)
     }
 }
 

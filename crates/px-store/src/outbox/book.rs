@@ -10,6 +10,7 @@ use px_core::lifecycle::{Envelope, Kind};
 use px_core::{HookId, OutgoingId};
 use serde::{Deserialize, Serialize};
 
+use crate::epoch::Watched;
 use crate::error::Error;
 use crate::model::Versioned;
 use px_core::hook::{Format, Hook};
@@ -28,6 +29,7 @@ pub trait Render: Send + Sync + 'static {
 pub struct Book {
     hooks: Vec<Arc<Versioned<Hook>>>,
     render: Arc<dyn Render>,
+    epoch: u64,
 }
 
 impl std::fmt::Debug for Book {
@@ -41,7 +43,14 @@ impl Book {
     /// are made.
     #[must_use]
     pub fn new(hooks: Vec<Versioned<Hook>>, render: Arc<dyn Render>) -> Self {
-        Self { hooks: hooks.into_iter().map(Arc::new).collect(), render }
+        Self { hooks: hooks.into_iter().map(Arc::new).collect(), render, epoch: 0 }
+    }
+
+    /// The epoch of the hooks that it was read at: whoever tells, or tells nobody,
+    /// from this book demands it.
+    #[must_use]
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// The hooks that are not of one run.
@@ -112,7 +121,7 @@ impl Render for Plain {
 /// Keeps the newest [`Book`] of a store, which reads it anew when hooks have changed.
 pub struct HookCache {
     render: RwLock<Arc<dyn Render>>,
-    book: RwLock<Option<(u64, Arc<Book>)>>,
+    book: Watched<Book>,
 }
 
 impl std::fmt::Debug for HookCache {
@@ -123,7 +132,7 @@ impl std::fmt::Debug for HookCache {
 
 impl Default for HookCache {
     fn default() -> Self {
-        Self { render: RwLock::new(Arc::new(Plain)), book: RwLock::new(None) }
+        Self { render: RwLock::new(Arc::new(Plain)), book: Watched::default() }
     }
 }
 
@@ -131,32 +140,24 @@ impl HookCache {
     /// Sets how bodies are made from here on.
     pub fn render_with(&self, render: Arc<dyn Render>) {
         *self.render.write().unwrap_or_else(PoisonError::into_inner) = render;
-        *self.book.write().unwrap_or_else(PoisonError::into_inner) = None;
+        self.book.forget();
     }
 
-    /// The book as of `changes`, the count of changes of hooks
-    /// ([`HintBus::hook_changes`](crate::HintBus::hook_changes)): taken before
-    /// `read` is called, so that a change in between is read again.
+    /// The book as of an epoch of the hooks, which is taken before `read` is
+    /// called, so that a change in between is read again: the one that the store
+    /// keeps, or the count of changes in this process
+    /// ([`HintBus::hook_changes`](crate::HintBus::hook_changes)).
     ///
     /// # Errors
     /// They have changed and could not be read.
     pub fn book(
         &self,
-        changes: u64,
+        epoch: u64,
         read: impl FnOnce() -> Result<Vec<Versioned<Hook>>, Error>,
     ) -> Result<Arc<Book>, Error> {
-        if let Some((at, book)) = &*self.book.read().unwrap_or_else(PoisonError::into_inner)
-            && *at == changes
-        {
-            return Ok(Arc::clone(book));
-        }
-        let hooks = read()?;
-        let render = Arc::clone(&self.render.read().unwrap_or_else(PoisonError::into_inner));
-        let book = Arc::new(Book::new(hooks, render));
-        let mut kept = self.book.write().unwrap_or_else(PoisonError::into_inner);
-        if kept.as_ref().is_none_or(|(at, _)| *at <= changes) {
-            *kept = Some((changes, Arc::clone(&book)));
-        }
-        Ok(book)
+        self.book.at(epoch, || {
+            let render = Arc::clone(&self.render.read().unwrap_or_else(PoisonError::into_inner));
+            Ok(Book { epoch, ..Book::new(read()?, render) })
+        })
     }
 }

@@ -24,7 +24,7 @@ use px_store::outbox::{Attempt, Endpoint, HookCache, OutboxStore, Outgoing, Told
 use px_store::secret_key::KeyCheck;
 use px_store::tokens::Token;
 use px_store::{
-    Admission, Batch, BoxFuture, Cursor, DedupRecord, Delivery, DeliveryFilter, DeliveryList, Error,
+    Admission, Batch, BoxFuture, Cursor, DedupRecord, Delivery, DeliveryFilter, DeliveryList, Epoch, Error,
     Forgotten, HintBus, Inspect, LogTail, Outcome, Page, QueuedEvent, Read, RunFilter, RunRecord, Scan,
     SetAside, StartKey, Store, Table, Timer, TimerKind, Versioned, Work,
 };
@@ -242,6 +242,12 @@ impl Store for Records {
 
     fn set_aside<'a>(&'a self, scope: Scope, slug: &'a str, id: &'a str) -> Read<'a, Option<SetAside>> {
         self.read(scope, |maps| maps.set_asides.get(&(slug.into(), id.into())).copied())
+    }
+
+    fn epoch(&self, _: Scope, epoch: Epoch) -> Read<'_, u64> {
+        // One process has it: only changes of hooks are counted.
+        let changes = if epoch == Epoch::Hooks { self.hints.hook_changes() } else { 0 };
+        Box::pin(std::future::ready(Ok(changes)))
     }
 
     fn tokens(&self, scope: Scope, limit: usize) -> Read<'_, Vec<Versioned<Token>>> {

@@ -234,6 +234,8 @@ impl Route {
             scope: Scope::default(),
             pool: Pool::inline(),
             urls: urls(),
+            claimer: None,
+            cluster: Arc::new(px_store::cluster::OneMember::new(1)),
         };
         let stage = Stage::new(context, endpoints.collect());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

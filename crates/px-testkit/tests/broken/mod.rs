@@ -8,8 +8,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use px_core::event::EventBody;
-use px_store::{Admission, Batch, BoxFuture, Conflict, Error, Outcome, Store};
-use px_testkit::{Access, FaultyStore};
+use px_store::cluster::{Cluster, Member, Slot, SlotRight};
+use px_store::{Admission, Batch, BoxFuture, Conflict, Error, Outcome, Read, Store};
+use px_testkit::{Access, FaultyStore, World};
 
 /// What is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,10 @@ pub enum Bug {
     TurnTellsNoKeys,
     /// A timer that rings for nothing is removed, whatever its run has become meanwhile.
     TimerWithoutItsRun,
+    /// A member takes every other one for dead.
+    TakesFromTheLiving,
+    /// A step begins before its claim is known to be durable, though others claim too.
+    BeginsBeforeItsClaim,
     /// A provider's id is written over, whoever has it meanwhile.
     DedupForced,
     /// The index of quarantine is never written, so that only the process that
@@ -104,6 +109,7 @@ pub fn break_store(store: &FaultyStore, bug: Bug, gate: &Gate, owed: &Owed) {
                     }
                     inner.commit(batch, admission).await
                 }
+                Bug::TakesFromTheLiving | Bug::BeginsBeforeItsClaim => inner.commit(batch, admission).await,
                 Bug::DedupForced => {
                     let mut batch = batch;
                     force(&inner, &mut batch).await?;
@@ -209,4 +215,52 @@ async fn dedup_outside(
         inner.commit(later, admission).await?;
     }
     Ok(outcome)
+}
+
+/// Makes a member's view of its cluster wrong.
+pub fn break_cluster(world: World, bug: Bug) -> World {
+    match bug {
+        Bug::TakesFromTheLiving | Bug::BeginsBeforeItsClaim => {
+            world.with_cluster(|inner| Arc::new(BrokenCluster { inner, bug }))
+        }
+        _ => world,
+    }
+}
+
+struct BrokenCluster {
+    inner: Arc<dyn Cluster>,
+    bug: Bug,
+}
+
+impl Cluster for BrokenCluster {
+    fn me(&self) -> u64 {
+        self.inner.me()
+    }
+
+    fn is_shared(&self) -> bool {
+        self.bug != Bug::BeginsBeforeItsClaim
+    }
+
+    fn beat(&self) -> Read<'_, Vec<u64>> {
+        self.inner.beat()
+    }
+
+    fn members(&self) -> Read<'_, Vec<Member>> {
+        match self.bug {
+            Bug::TakesFromTheLiving => Box::pin(std::future::ready(Ok(Vec::new()))),
+            _ => self.inner.members(),
+        }
+    }
+
+    fn end(&self, member: u64) -> Read<'_, bool> {
+        self.inner.end(member)
+    }
+
+    fn leave(&self) -> Read<'_, ()> {
+        self.inner.leave()
+    }
+
+    fn slot(&self, slot: Slot) -> Option<SlotRight> {
+        self.inner.slot(slot)
+    }
 }

@@ -27,10 +27,12 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
+use px_core::RunId;
 use px_testkit::{Access, Project, World, WorldError};
 
-use crate::broken::{Bug, Owed, break_store, pay};
-use crate::schedule::{Act, Saw, perform};
+use crate::broken::{Bug, Owed, break_cluster, break_store, pay};
+use crate::project::take_begun;
+use crate::schedule::{Act, Robbed, Saw, perform};
 use gate::{Turnstile, gate};
 #[allow(unused_imports, reason = "not every test goes on from moments itself")]
 pub use moment::{Judge, Moment, finish};
@@ -39,13 +41,15 @@ use serial::{Serial, orders};
 /// How many accesses one schedule may make, all acts together.
 const MAX_STEPS: usize = 80;
 
-/// A past, and acts that happen at once in it. The first engine act (`Settle`,
-/// `Ring`) belongs to the process that takes deliveries in; a second one to
-/// another process that does not know of the first one's claims.
+/// A past, and acts that happen at once in it, at members of one cluster. The
+/// first engine act (`Settle`, `Ring`, `TakeOver`) belongs to the node that takes
+/// deliveries in, each other one to a node of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scene {
     pub before: Vec<Act>,
     pub at_once: Vec<Act>,
+    /// Whether the second act happens at another node, whatever it is.
+    pub is_spread: bool,
 }
 
 /// A place of the search: who could go on, and who has been tried.
@@ -83,7 +87,11 @@ pub struct Failure {
 
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut text = format!("before: {:?}\nat once: {:?}\n", self.scene.before, self.scene.at_once);
+        let Scene { before, at_once, is_spread } = &self.scene;
+        let mut text = format!("before: {before:?}\nat once: {at_once:?}\n");
+        if *is_spread {
+            text.push_str("the second one at another node\n");
+        }
         let mut last = None;
         for (act, access) in &self.steps {
             if last != Some(*act) {
@@ -118,8 +126,17 @@ impl Scene {
     /// Whether nothing comes from outside. Then it makes no difference either
     /// when the process dies: the next one does what this one had to do.
     pub fn is_inside(&self) -> bool {
-        self.at_once.iter().all(|act| matches!(act, Act::Settle | Act::Ring))
+        self.at_once.iter().all(|act| is_engine(*act))
     }
+
+    /// Whether a member may be ended while it acts.
+    fn has_takeover(&self) -> bool {
+        self.at_once.contains(&Act::TakeOver)
+    }
+}
+
+fn is_engine(act: Act) -> bool {
+    matches!(act, Act::Settle | Act::Ring | Act::TakeOver)
 }
 
 /// Tries every interleaving of a scene, until one fails.
@@ -178,40 +195,56 @@ struct Schedule {
     turnstile: Arc<Mutex<Turnstile>>,
     owed: Owed,
     steps: Vec<(usize, Access)>,
+    robbed: Robbed,
+    /// The runs whose first step has begun, as often as it has.
+    begun: Vec<RunId>,
+    /// Whether a step that was begun may be begun once more, by who takes over.
+    may_begin_twice: bool,
 }
 
 impl Schedule {
     fn new(project: &Project, past: &Moment, scene: &Scene, bug: Option<Bug>) -> Self {
-        let (rows, life) = past.life(project);
+        let (rows, life) = past.life_in_cluster(project);
         let moment = Moment::after(&life, rows);
-        let first = Arc::new(life.world);
+        let wrong = |world| match bug {
+            Some(bug) => break_cluster(world, bug),
+            None => world,
+        };
+        let beside = || Arc::new(wrong(life.world.beside()));
+        let others: Vec<Option<Arc<World>>> = (scene.at_once.iter().enumerate())
+            .map(|(at, act)| {
+                let is_second = scene.at_once.iter().take(at).any(|act| is_engine(*act));
+                let is_elsewhere = (scene.is_spread && at == 1) || (is_engine(*act) && is_second);
+                is_elsewhere.then(beside)
+            })
+            .collect();
+        let first = Arc::new(wrong(life.world));
         let count = scene.at_once.len();
         let turnstile = Arc::new(Mutex::new(Turnstile::of(count)));
         let gate = gate(&turnstile);
         let mut worlds = vec![Arc::clone(&first)];
-        let mut engines = 0;
         let mut acts: Vec<Option<Performing>> = Vec::new();
-        for act in &scene.at_once {
-            let mut world = Arc::clone(&first);
-            if matches!(act, Act::Settle | Act::Ring) {
-                engines += 1;
-                if engines > 1 {
-                    world = Arc::new(first.beside());
-                    worlds.push(Arc::clone(&world));
-                }
-            }
+        for (act, other) in scene.at_once.iter().zip(others) {
+            worlds.extend(other.clone());
+            let world = other.unwrap_or_else(|| Arc::clone(&first));
             let (act, runs) = (*act, past.runs.clone());
             acts.push(Some(Box::pin(async move { perform(&world, &runs, act).await })));
         }
+        let robbed = Robbed::default();
         let owed = Owed::default();
         for world in &worlds {
             let gate_of = Arc::clone(&gate);
             world.store().gate(move |access| gate_of(access));
+            robbed.watch(world);
             if let Some(bug) = bug {
                 break_store(world.store(), bug, &gate, &owed);
             }
         }
-        let mut schedule = Self { moment, acts, worlds, turnstile, owed, steps: Vec::new() };
+        let may_begin_twice = scene.has_takeover();
+        let steps = Vec::new();
+        let begun = Vec::new();
+        let mut schedule =
+            Self { moment, acts, worlds, turnstile, owed, steps, robbed, begun, may_begin_twice };
         for act in 0..count {
             schedule.poll(act);
         }
@@ -222,11 +255,29 @@ impl Schedule {
     fn poll(&mut self, at: usize) {
         let Some(act) = &mut self.acts[at] else { return };
         self.turnstile.lock().unwrap().polled = at;
-        if let Poll::Ready(done) = act.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        // What was begun meanwhile was begun to judge a moment.
+        take_begun();
+        let polled = act.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        self.begun.extend(take_begun());
+        if let Poll::Ready(done) = polled {
             self.acts[at] = None;
             if let Ok(saw) = done {
                 self.see(&saw);
             }
+        }
+    }
+
+    /// # Errors
+    /// A run was taken from a member that lives, or a step was begun twice.
+    fn check_owners(&self) -> Result<(), String> {
+        self.robbed.check()?;
+        let mut begun = self.begun.clone();
+        begun.sort_unstable();
+        match begun.windows(2).find(|pair| pair.first() == pair.last()) {
+            Some([run, _]) if !self.may_begin_twice => {
+                Err(format!("the first step of {run} was begun twice"))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -340,6 +391,10 @@ fn run(
         return;
     }
     found.whole += 1;
+    if let Err(why) = schedule.check_owners() {
+        fail(schedule, found, false, why);
+        return;
+    }
     let rows = Arc::clone(schedule.worlds[0].rows());
     let _ = finish(pay(&rows, &schedule.owed));
     let judged = judge
@@ -363,6 +418,6 @@ fn asleep(node: &Node) -> Vec<(usize, Access)> {
 }
 
 fn fail(schedule: &Schedule, found: &mut Found, dies: bool, why: String) {
-    let scene = Scene { before: Vec::new(), at_once: Vec::new() };
+    let scene = Scene { before: Vec::new(), at_once: Vec::new(), is_spread: false };
     found.failure = Some(Failure { scene, steps: schedule.steps.clone(), dies, why });
 }

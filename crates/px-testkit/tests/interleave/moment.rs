@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use px_core::{RunId, Scope, Timestamp};
-use px_store::RunFilter;
+use px_store::{RunFilter, Store};
 use px_store_rows::{Embedded, MemoryRows};
 use px_testkit::{Project, World, WorldError};
 
@@ -49,10 +49,19 @@ impl Moment {
 
     /// A life that goes on from here and leaves this moment as it is.
     pub fn life(&self, project: &Project) -> (MemoryRows, Life) {
+        self.life_of(|rows, seed| World::of(project, rows, seed))
+    }
+
+    /// The same, of a process that may have others beside it.
+    pub fn life_in_cluster(&self, project: &Project) -> (MemoryRows, Life) {
+        self.life_of(|rows, seed| World::in_cluster(project, rows, seed))
+    }
+
+    fn life_of(&self, world: impl FnOnce(Arc<dyn Store>, u64) -> World) -> (MemoryRows, Life) {
         let rows = self.rows.fork();
         // Every commit so far may have been of a life of its own.
         let seed = AFTER_THE_PAST * (1 + px_store_rows::Backing::stats(&rows).commits);
-        let world = World::of(project, Arc::new(Embedded::new(rows.clone())), seed);
+        let world = world(Arc::new(Embedded::new(rows.clone())), seed);
         world.clock().set(self.now);
         let mut life = Life::new(world);
         life.runs.clone_from(&self.runs);

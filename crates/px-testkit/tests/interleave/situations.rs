@@ -113,11 +113,25 @@ fn situations() -> Vec<Situation> {
             1,
         ),
         situation(
-            "two processes find the same run ready",
+            "two nodes find the same run ready",
             vec![Start(Brain::Survey, 0)],
             vec![Settle, Settle, FIRST, Cancel(0)],
             false,
             2,
+        ),
+        situation(
+            "a node is taken over while it works",
+            vec![FIRST, Start(Brain::Question, 0)],
+            vec![Settle, TakeOver, SECOND, Cancel(0)],
+            false,
+            1,
+        ),
+        situation(
+            "a node that took an event in is taken over",
+            and(&waiting, &[FIRST]),
+            vec![Settle, TakeOver, SECOND, Pause(0)],
+            false,
+            1,
         ),
         situation(
             "a paused run waits, and its time is up",
@@ -216,11 +230,12 @@ pub fn scenes() -> Vec<Planned> {
     for situation in situations() {
         for count in 2..=3 {
             for at_once in choices(&situation.acts, count) {
-                let scene = Scene { before: situation.before.clone(), at_once };
-                let engines = scene.at_once.iter().filter(|act| matches!(act, Settle | Ring)).count();
+                let before = situation.before.clone();
+                let scene = Scene { before, at_once, is_spread: false };
+                let engines =
+                    scene.at_once.iter().filter(|act| matches!(act, Settle | Ring | TakeOver)).count();
                 let interruptions = match (count, engines) {
-                    // Two processes that take each other for dead can take a run
-                    // from each other for ever, so there never all orders.
+                    // Two engines go on and on, each with what the other one lets go of.
                     (_, 2..) => Some(if is_full() { 3 } else { 2 }),
                     (2, 0) => None,
                     _ if is_full() => None,
@@ -229,6 +244,11 @@ pub fn scenes() -> Vec<Planned> {
                     _ => Some(situation.interruptions),
                 };
                 let how = Narrowed { interruptions, is_serial: situation.is_serial, bug: None };
+                if count == 2 {
+                    // The same at two nodes, which share no memory.
+                    let spread = Narrowed { interruptions: Some(interruptions.unwrap_or(2)), ..how };
+                    all.push((situation.name, Scene { is_spread: true, ..scene.clone() }, spread));
+                }
                 all.push((situation.name, scene, how));
             }
         }

@@ -59,7 +59,9 @@ async fn taken(world: &World) -> Result<BTreeMap<EventId, u32>, String> {
                 }
             }
             if matches!(run.status, RunStatus::Running | RunStatus::Paused) {
-                return Err(format!("{} is {:?} in fair weather", run.id, run.status));
+                let work =
+                    store.work_of(Scope::default(), run.id).await.map_err(|error| error.to_string())?;
+                return Err(format!("{} is {:?} in fair weather: {work:?}", run.id, run.status));
             }
             // Whoever waits can be found by an event, and no event waits for it.
             for wait in &run.waits {

@@ -9,8 +9,10 @@
 
 pub mod forms;
 
+use std::cell::RefCell;
 use std::time::Duration;
 
+use px_core::RunId;
 use px_sdk::{
     Again, Brain, Cx, Either, Error, Inbound, More, Next, Registry, Result, Streaming, Timed, Waiting, brain,
     stream, verify, wait_for,
@@ -132,6 +134,17 @@ async fn ask_half(_cx: Cx, ask: Ask) -> Result<Waiting<Ask, Text>> {
     Ok(wait_for(ask, on))
 }
 
+thread_local! {
+    /// The runs whose first step has begun on this thread, as often as it has.
+    static BEGUN: RefCell<Vec<RunId>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The runs of surveys and questions whose first step has begun on this thread
+/// since the last call, as often as it has.
+pub fn take_begun() -> Vec<RunId> {
+    BEGUN.take()
+}
+
 /// Asks, waits for either channel, ends.
 pub fn survey() -> Brain<Ask> {
     brain("survey").step("ask", ask).step("note", note).build()
@@ -139,6 +152,7 @@ pub fn survey() -> Brain<Ask> {
 px_sdk::brain!(survey);
 
 async fn ask(cx: Cx, ask: Ask) -> Result<Waiting<Asked, Timed<Either<Text, Text>>>> {
+    BEGUN.with_borrow_mut(|begun| begun.push(cx.run_id()));
     let posted = cx.once("post", || async { Ok(1) }).await?;
     let state = Asked { key: ask.key.clone(), posted };
     Ok(wait_for(state, (mail::on(&ask.key), phone::on(&ask.key))).timeout(TIMEOUT))
@@ -159,7 +173,8 @@ pub fn question() -> Brain<Ask> {
 }
 px_sdk::brain!(question);
 
-async fn ask_mail(_cx: Cx, ask: Ask) -> Result<Waiting<Ask, Text>> {
+async fn ask_mail(cx: Cx, ask: Ask) -> Result<Waiting<Ask, Text>> {
+    BEGUN.with_borrow_mut(|begun| begun.push(cx.run_id()));
     let on = mail::on(&ask.key);
     Ok(wait_for(ask, on))
 }

@@ -14,12 +14,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+mod owners;
 pub mod random;
 
 use px_core::{RunId, RunStatus, Scope};
 use px_inbound::Answer;
 use px_store::RunFilter;
-use px_testkit::{Fault, World, WorldError};
+use px_testkit::{Fault, LEASE, World, WorldError};
+
+pub use owners::Robbed;
 
 use crate::project::forms::{caller, outside, taker, worker};
 use crate::project::{Ask, Pair, approval, both, event, flaky, half, listener, question, sleeper, survey};
@@ -104,7 +107,18 @@ pub enum Act {
     DiesAfter(u64),
     /// The process dies, and another one starts.
     Crash,
+    /// The lease of every other member of the cluster runs out; this one ends
+    /// them, takes over and goes on with what they had.
+    TakeOver,
+    /// From here on things happen at this node, if there are several.
+    Node(u8),
+    /// This node stands still until the others have ended it. It does not know,
+    /// and goes on where it was.
+    Stalls(u8),
 }
+
+/// How many seconds it takes until a member that stands still is ended.
+const SECONDS_TO_END: u64 = LEASE.as_secs() + 2;
 
 /// What an act looked like from outside.
 #[derive(Debug, Clone)]
@@ -178,6 +192,14 @@ pub async fn perform(world: &World, runs: &[RunId], act: Act) -> Result<Saw, Wor
             Ok(())
         }
         Act::Crash => Err(WorldError::Died),
+        Act::TakeOver => {
+            for _ in 0..SECONDS_TO_END {
+                world.clock().advance(Duration::from_secs(1));
+                world.beat().await?;
+            }
+            world.settle().await
+        }
+        Act::Node(_) | Act::Stalls(_) => Ok(()),
         Act::Cancel(number)
         | Act::Pause(number)
         | Act::Resume(number)
@@ -210,12 +232,17 @@ pub async fn perform(world: &World, runs: &[RunId], act: Act) -> Result<Saw, Wor
 /// A world, and what has been seen of it from outside.
 #[derive(Debug)]
 pub struct Life {
+    /// The node that acts.
     pub world: World,
+    at: usize,
+    /// The other nodes, by their numbers.
+    others: BTreeMap<usize, World>,
     pub runs: Vec<RunId>,
     /// The actions of every 2xx answer, by the names of events.
     pub answers: BTreeMap<String, Vec<&'static str>>,
     /// What is wrong with each process's store, on purpose.
     prepare: fn(&World),
+    robbed: Robbed,
 }
 
 impl Life {
@@ -225,12 +252,27 @@ impl Life {
 
     /// A life whose processes are each prepared like this.
     pub fn prepared(world: World, prepare: fn(&World)) -> Self {
-        prepare(&world);
-        Self { world, runs: Vec::new(), answers: BTreeMap::new(), prepare }
+        Self::of_nodes(world, 1, prepare)
+    }
+
+    /// A life of so many members of a cluster, the first of which acts first.
+    pub fn of_nodes(world: World, nodes: usize, prepare: fn(&World)) -> Self {
+        let others: BTreeMap<_, _> = (1..nodes).map(|number| (number, world.beside())).collect();
+        let (runs, answers, robbed) = (Vec::new(), BTreeMap::new(), Robbed::default());
+        for process in others.values().chain([&world]) {
+            prepare(process);
+            robbed.watch(process);
+        }
+        Self { world, at: 0, others, runs, answers, prepare, robbed }
     }
 
     /// Lets an act happen; whoever dies of it is replaced.
     pub async fn act(&mut self, act: Act) -> Option<Saw> {
+        match act {
+            Act::Node(number) => self.go_to(usize::from(number)),
+            Act::Stalls(number) => self.end(Some(usize::from(number))).await,
+            _ => {}
+        }
         match perform(&self.world, &self.runs, act).await {
             Ok(saw) => {
                 self.see(&saw);
@@ -246,9 +288,36 @@ impl Life {
         }
     }
 
+    fn go_to(&mut self, number: usize) {
+        if let Some(next) = self.others.remove(&number) {
+            let last = std::mem::replace(&mut self.world, next);
+            self.others.insert(self.at, last);
+            self.at = number;
+        }
+    }
+
+    /// Lets time pass in which all renew their leases but this one, which is
+    /// ended then, as is every process that has died.
+    async fn end(&mut self, stalled: Option<usize>) {
+        if self.others.is_empty() {
+            return;
+        }
+        for _ in 0..SECONDS_TO_END {
+            self.world.clock().advance(Duration::from_secs(1));
+            let all = self.others.iter().map(|(number, world)| (*number, world));
+            for (number, world) in all.chain([(self.at, &self.world)]) {
+                if Some(number) != stalled {
+                    // Who was ended before goes on without a lease.
+                    let _ = world.beat().await;
+                }
+            }
+        }
+    }
+
     fn restart(&mut self) {
         self.world.restart().unwrap();
         (self.prepare)(&self.world);
+        self.robbed.watch(&self.world);
     }
 
     pub fn see(&mut self, saw: &Saw) {
@@ -271,7 +340,14 @@ impl Life {
     /// Something is in the way even so.
     pub async fn calm(&mut self) -> Result<(), String> {
         self.restart();
-        self.settle_all().await.map_err(|error| format!("in fair weather: {error}"))
+        for number in self.others.keys().copied().collect::<Vec<_>>() {
+            self.go_to(number);
+            self.restart();
+        }
+        self.go_to(0);
+        self.end(None).await;
+        self.settle_all().await.map_err(|error| format!("in fair weather: {error}"))?;
+        self.robbed.check()
     }
 
     async fn settle_all(&mut self) -> Result<(), WorldError> {

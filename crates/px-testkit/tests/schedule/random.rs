@@ -22,6 +22,9 @@ const BRAINS: [Brain; 13] = [
     Brain::Caller,
 ];
 
+/// How many nodes act in a schedule, where there are several.
+pub const NODES: u64 = 3;
+
 /// The schedule of a seed, of this many acts or one more.
 pub fn schedule_of(seed: u64, length: usize) -> Vec<Act> {
     let mut dice = Dice::new(seed);
@@ -42,7 +45,7 @@ fn any_act(dice: &mut Dice, before: &[Act]) -> Act {
     let id = u32::try_from(before.len()).unwrap();
     let runs = before.iter().filter(|act| matches!(act, Start(..) | Mail(..))).count();
     let run = usize::try_from(dice.below(runs.min(6) as u64)).unwrap();
-    match dice.below(19) {
+    match dice.below(21) {
         0..=2 => Start(BRAINS[usize::try_from(dice.below(BRAINS.len() as u64)).unwrap()], key),
         3..=6 => {
             use Asks::{Fail, Ignore, OrStart, Resume, Start};
@@ -67,6 +70,8 @@ fn any_act(dice: &mut Dice, before: &[Act]) -> Act {
             let step = u32::try_from(1 + dice.below(4)).unwrap();
             if dice.below(2) == 0 { Rerun(run, step) } else { Fork(run, step) }
         }
+        15 => Node(u8::try_from(dice.below(NODES)).unwrap()),
+        16 => Stalls(u8::try_from(dice.below(NODES)).unwrap()),
         _ => Settle,
     }
 }

@@ -1,0 +1,182 @@
+//! The claim of one run: who may take it up, and when its steps may begin.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use px_core::run::Command;
+use px_core::{Run, RunId, RunStatus};
+use px_store::{Admission, Outcome, RunRecord, Work};
+
+use crate::executor::{Place, steps};
+use crate::metrics;
+use crate::places::Reserved;
+use crate::session::{Claim, Session, SessionError};
+use crate::shared::{Limits, Parts};
+
+/// What an executor did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Executed {
+    /// The run moved on, or somebody else was first.
+    Moved,
+    /// There was nothing to do: the run is not ready, or another member has it.
+    Nothing,
+    /// Two processes died while the step ran. It has to wait for a turn.
+    Suspect,
+}
+
+/// How a run is taken up.
+pub(crate) enum Taken {
+    /// It may have to be claimed first.
+    Ready,
+    /// As [`Taken::Ready`], with a turn of the suspects.
+    InTurn,
+    /// It was born claimed.
+    Reserved(Box<Reserved>),
+}
+
+/// Runs the steps of a run until it rests. Does nothing if it is not ready, or
+/// if another member has it.
+pub(crate) async fn execute(
+    parts: &Parts,
+    limits: &Limits,
+    run: RunId,
+    taken: Taken,
+    place: &Place,
+) -> Result<Executed, SessionError> {
+    parts.pool.expect_step();
+    let is_in_turn = match taken {
+        Taken::Reserved(reserved) => return execute_reserved(parts, limits, *reserved).await,
+        Taken::Ready => false,
+        Taken::InTurn => true,
+    };
+    let Some(found) = parts.store.work_of(parts.scope, run).await? else { return Ok(Executed::Nothing) };
+    let me = parts.cluster.me();
+    match found.record.owner {
+        None => {}
+        // Born claimed, and its caller went away or its hint was lost.
+        Some(owner) if owner == me => {
+            if let Some(reserved) = parts.places.take(run, found.version) {
+                return execute_reserved(parts, limits, reserved).await;
+            }
+        }
+        // Only a takeover frees it.
+        Some(_) => return Ok(Executed::Nothing),
+    }
+    let deaths = found.record.deaths;
+    if !is_in_turn && deaths > 1 && deaths < limits.max_deaths && deaths + 1 >= limits.max_deaths {
+        return Ok(Executed::Suspect);
+    }
+    let Some(record) = parts.store.run(parts.scope, run).await? else { return Ok(Executed::Nothing) };
+    if record.run.status != RunStatus::Running {
+        return Ok(Executed::Nothing);
+    }
+    if belongs_elsewhere(parts, &record.run).await? {
+        return Ok(Executed::Nothing);
+    }
+    let claim = Claim {
+        // A new one even if the row is this member's already: what an execution
+        // left behind that demands the old one must not be done.
+        fence: parts.ids.version(parts.clock.now()),
+        before: found.version,
+        work: Work { owner: Some(me), ..found.record },
+    };
+    claim_and_run(parts, limits, claim, record, place).await
+}
+
+/// Whether this binary does not know the run's brain and another member of the
+/// cluster does: during a deploy, the run is that one's. Where nobody knows it,
+/// the run is paused.
+async fn belongs_elsewhere(parts: &Parts, run: &Run) -> Result<bool, px_store::Error> {
+    if !parts.cluster.is_shared() || parts.registry.as_ref().brain(&run.brain).is_some() {
+        return Ok(false);
+    }
+    let me = parts.cluster.me();
+    let members = parts.cluster.members().await?;
+    Ok(members.iter().any(|member| member.id != me && member.brains.contains(&run.brain)))
+}
+
+/// Writes the claim of a run, and runs its steps.
+async fn claim_and_run(
+    parts: &Parts,
+    limits: &Limits,
+    claim: Claim,
+    record: RunRecord,
+    place: &Place,
+) -> Result<Executed, SessionError> {
+    let run = record.run.id;
+    let deaths = claim.work.deaths;
+    let mut draft = parts.draft();
+    draft.fence(run, claim.before);
+    draft.put_work(run, claim.fence, claim.work.clone());
+    let mut writing = pin!(parts.store.commit(draft.into_batch(), Admission::Wait));
+    let mut written = if parts.cluster.is_shared() {
+        // Another member may be about to claim it too: only the one whose claim
+        // is durable begins the step.
+        Some(writing.as_mut().await)
+    } else {
+        // Written, not awaited: nobody else claims, so the step runs while the
+        // claim becomes durable, and the step's own commit demands its fence.
+        // `Store::commit` promises that a commit comes behind an earlier one of its run.
+        writing.as_mut().now_or_never()
+    };
+    match written {
+        Some(Ok(Outcome::Conflict(_))) => return Ok(Executed::Moved),
+        Some(Err(error)) => return Err(error.into()),
+        Some(Ok(Outcome::Committed { .. })) | None => {}
+    }
+    metrics::CLAIMED.increment();
+    let mut session = Session::new(parts.clone(), claim, record);
+    let result = if deaths >= limits.max_deaths {
+        let reason = format!("{deaths} processes died while this step ran; resume the run to try once more");
+        Box::pin(session.commit(Some(Command::Halt { reason: Some(reason) }))).await.map(drop)
+    } else {
+        let mut steps = pin!(steps(parts, limits, &mut session, place));
+        loop {
+            if written.is_some() {
+                break steps.await;
+            }
+            tokio::select! {
+                biased;
+                outcome = &mut writing => written = Some(outcome),
+                result = &mut steps => break result,
+            }
+        }
+    };
+    let written = match written {
+        Some(outcome) => outcome,
+        None => writing.await,
+    };
+    match written? {
+        // It was cancelled; whatever the step did here was refused.
+        Outcome::Conflict(_) => Ok(Executed::Moved),
+        Outcome::Committed { .. } => result.map(|()| Executed::Moved),
+    }
+}
+
+/// Runs the steps of a run that was born claimed. The commit that made it ready
+/// has written the claim, and is durable.
+async fn execute_reserved(
+    parts: &Parts,
+    limits: &Limits,
+    reserved: Reserved,
+) -> Result<Executed, SessionError> {
+    let Reserved { fence, work, record, place, .. } = reserved;
+    metrics::BORN_CLAIMED.increment();
+    let place = Some(Arc::new(place));
+    let mut session = Session::new(parts.clone(), Claim { fence, before: fence, work }, record);
+    steps(parts, limits, &mut session, &place).await.map(|()| Executed::Moved)
+}
+
+/// Gives a claimed run back, for this or another process to take.
+pub(crate) async fn release(parts: &Parts, run: RunId) -> Result<(), px_store::Error> {
+    let Some(found) = parts.store.work_of(parts.scope, run).await? else { return Ok(()) };
+    if found.record.owner != Some(parts.cluster.me()) {
+        return Ok(());
+    }
+    let mut draft = parts.draft();
+    draft.fence(run, found.version);
+    draft.put_work(run, parts.ids.version(parts.clock.now()), Work { owner: None, ..found.record });
+    // A conflict means that the run was cancelled meanwhile.
+    parts.store.commit(draft.into_batch(), Admission::Wait).await.map(drop)
+}

@@ -175,7 +175,7 @@ fn a_sync_that_fails_ends_the_process_and_nothing_is_acknowledged_after_it() {
     if !has_strace() {
         return;
     }
-    for fails_at in [4, 9, 30] {
+    for fails_at in [12, 17, 30] {
         // strace counts for each thread; it is the committer that syncs often.
         // The directory is there already, so that its creation does not fail.
         let inject = format!("inject=fdatasync:error=EIO:when={fails_at}");

@@ -135,8 +135,8 @@ pub(super) const HARD_CASES: &[Row] = &[
         21,
         "deep JSON, and keys that come twice",
         &[
-            "px-verify/src/json.rs::refuses_duplicate_keys_anywhere",
-            "px-verify/src/json.rs::refuses_depth_and_junk",
+            "px-verify/src/evaluate/json.rs::refuses_duplicate_keys_anywhere",
+            "px-verify/src/evaluate/json.rs::refuses_depth_and_junk",
             "tests/webhooks.rs::bodies_that_cannot_be_read_are_refused",
         ],
     ),

@@ -294,7 +294,7 @@ impl Shared {
     async fn ring(self: Arc<Self>) {
         let hints = Arc::clone(self.parts.store.hints());
         loop {
-            let next = match timer::ring_due(&self.parts, self.limits.poll).await {
+            let next = match timer::ring_due(&self.parts, self.limits.poll, timer::is_mine).await {
                 Ok(next) => next,
                 Err(error) => {
                     tracing::error!(%error, "timers could not be read");
@@ -372,12 +372,13 @@ pub async fn beat(parts: &Parts) -> Result<(), px_store::Error> {
     takeover::beat(parts).await
 }
 
-/// Rings every timer that is due: the other half of the engine without its loops.
+/// Rings every timer that is due, whichever member has its slot: the other half of
+/// the engine without its loops.
 ///
 /// # Errors
 /// The store failed.
 pub async fn ring_due(parts: &Parts) -> Result<(), px_store::Error> {
-    timer::ring_due(parts, Duration::ZERO).await.map(drop)
+    timer::ring_due(parts, Duration::ZERO, |_, _, _| true).await.map(drop)
 }
 
 /// Resolves when the engine is told to stop.

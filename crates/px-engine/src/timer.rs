@@ -22,9 +22,13 @@ const MAX_LEFT: usize = 4_096;
 /// How late a timer is before any member rings it: longer than a takeover takes.
 const LATE: Duration = Duration::from_secs(10);
 
-/// Rings every timer that is due. Returns how long until the next one, if
-/// that is sooner than `at_most`.
-pub(crate) async fn ring_due(parts: &Parts, at_most: Duration) -> Result<Duration, px_store::Error> {
+/// Rings every timer that is due and that this member rings. Returns how long
+/// until the next one, if that is sooner than `at_most`.
+pub(crate) async fn ring_due(
+    parts: &Parts,
+    at_most: Duration,
+    rings: fn(&Parts, &Timer, Timestamp) -> bool,
+) -> Result<Duration, px_store::Error> {
     // Those that are another member's stay where they are, in front.
     let mut left = 0;
     loop {
@@ -33,7 +37,7 @@ pub(crate) async fn ring_due(parts: &Parts, at_most: Duration) -> Result<Duratio
         let full = due.len() == BATCH + left && left < MAX_LEFT;
         left = 0;
         for timer in due {
-            if !is_mine(parts, &timer, now) {
+            if !rings(parts, &timer, now) {
                 left += 1;
             } else if let Err(error) = ring(parts, &timer).await {
                 tracing::error!(?timer, %error, "a timer could not ring; it is tried again");
@@ -52,7 +56,7 @@ pub(crate) async fn ring_due(parts: &Parts, at_most: Duration) -> Result<Duratio
 /// Whether this member rings the timer: it has its slot, or whoever has it is
 /// late. A timer that two members ring does what it does once, so a slot without
 /// an owner costs time and nothing else.
-fn is_mine(parts: &Parts, timer: &Timer, now: Timestamp) -> bool {
+pub(crate) fn is_mine(parts: &Parts, timer: &Timer, now: Timestamp) -> bool {
     let slot = match &timer.kind {
         TimerKind::Wait { run, .. } | TimerKind::Retry { run } => Slot::of_run(*run),
         TimerKind::Expire { key, .. } | TimerKind::Forget { key, .. } => {

@@ -66,7 +66,7 @@ fn row(scope: Scope, table: Table, parts: usize) -> RowKey {
 
 /// The letter of epochs, which are in no table: nobody goes through them, and a
 /// copy of a store begins with new ones.
-const EPOCH: u8 = b'y';
+const EPOCH: u8 = b'n';
 
 pub(crate) fn epoch_row(scope: Scope, epoch: Epoch) -> RowKey {
     let mut key = RowKey::from_slice(&scope.0.to_be_bytes());

@@ -222,8 +222,8 @@ impl Translation {
                 self.put(row, Bytes::copy_from_slice(&next.to_be_bytes()));
             }
         }
-        let hooks = batch.outbox.hooks.iter().filter(|write| !write.hook.is_own());
-        if let Some(write) = hooks.last().filter(|_| is_shared) {
+        let mut hooks = batch.outbox.hooks.iter().filter(|write| is_shared && !write.hook.is_own());
+        if let Some(write) = hooks.next_back() {
             let row = layout::epoch_row(batch.scope, Epoch::Hooks);
             self.put(row, Bytes::copy_from_slice(&write.version.to_be_bytes()));
         }

@@ -27,7 +27,6 @@ const HELD_UNNAMED: &[&str] = &[
     "px-core::once_value",
     "px-core::pipeline",
     "px-core::step_index",
-    "px-inbound::Swept",
     "px-inbound::form_not_found",
     "px-inbound::form_refused",
     "px-inbound::form_without_identifier",

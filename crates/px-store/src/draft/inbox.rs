@@ -39,7 +39,9 @@ impl Draft<'_> {
         }))
     }
 
-    /// The event in quarantine under a provider's id, as this draft has left it so far.
+    /// The event in quarantine under a provider's id, as this draft has left it so
+    /// far. It is read once: a change later in the draft demands what this read,
+    /// also where that was nothing.
     ///
     /// # Errors
     /// The store could not be read.
@@ -49,9 +51,7 @@ impl Draft<'_> {
             return Ok(*left);
         }
         let read = self.store.set_aside(self.scope, slug, provider_id).await?;
-        if read.is_some() {
-            self.set_asides.insert((slug.to_owned(), provider_id.to_owned()), (read, read));
-        }
+        self.set_asides.insert((slug.to_owned(), provider_id.to_owned()), (read, read));
         Ok(read)
     }
 

@@ -1,7 +1,7 @@
 //! Two processes over one store take deliveries in, replay and sweep at the same
 //! time, stopped before every read and every commit, and let go one access at a
-//! time, in every order that interrupts neither of the two more than three times. No process knows anything of the other but what is in
-//! the store. For each precondition that this rests on there is a store without
+//! time, in every order that interrupts neither of the two more than three times.
+//! No process knows anything of the other but what is in the store. For each precondition that this rests on there is a store without
 //! it, in which the same search finds an order that goes wrong.
 
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test says by panicking that it failed")]
@@ -337,16 +337,13 @@ fn rule_20_a_replay_and_a_retry_at_another_process_have_one_effect() {
         Box::pin(async move {
             let inbox = world.inbox().await.unwrap();
             let first = inbox.first().unwrap().id;
-            world.replay(first).await.unwrap();
+            // It is refused where the retry has taken its place by then.
+            let _ = world.replay(first).await;
         })
     };
     let retry: fn(Arc<World>) -> Act = |world| Box::pin(async move { note(&world, "replayed", false).await });
     let holds = async |world: &World| {
-        // A replay of what has left quarantine by then is wanted as it is: it is
-        // a delivery of its own.
-        let inbox = world.inbox().await.unwrap();
-        let own = inbox.iter().filter(|delivery| delivery.verdict.starts_with("replay of ")).count();
-        equal("effects", effects(world).await, 1 + own)?;
+        equal("effects", effects(world).await, 1)?;
         equal("in quarantine", count(world, InboxState::Quarantined).await, 0)
     };
     Scene { before, acts: [replay, retry], holds }.holds_but_for(&[Bug::NothingSetAside]);

@@ -1,0 +1,180 @@
+//! What failed once is not done twice, whatever ids its events have: a retry
+//! takes the place of what is in quarantine, and what its provider's id says is
+//! done does not enter quarantine as if it were new.
+
+#![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
+
+mod audited;
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use audited::Audited;
+use px_core::{DeliveryId, Scope};
+use px_inbound::Answer;
+use px_sdk::{Brain, Cx, Inbound, Next, Registry, Result, brain, verify};
+use px_store::{InboxState, RunFilter};
+use px_testkit::World;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+struct Note {
+    id: String,
+    /// The ids that the handler gives its events, if it gives any.
+    #[serde(default)]
+    own: Vec<String>,
+}
+
+thread_local! {
+    /// The deploy of this test is broken: its handlers fail.
+    static BROKEN: Cell<bool> = const { Cell::new(false) };
+}
+
+fn check() -> Result<()> {
+    if BROKEN.get() {
+        px_sdk::bail!("the handler fails");
+    }
+    Ok(())
+}
+
+/// One event, under the provider's id.
+mod one {
+    use super::*;
+    px_sdk::webhook! {
+        slug = "one",
+        payload = Note,
+        response = Note,
+        verify = verify::unverified().dedup_pointer("/id"),
+        handler = receive,
+    }
+    async fn receive(note: Note) -> Result<Inbound<Note>> {
+        check()?;
+        Ok(Inbound::start(effect, note))
+    }
+}
+
+/// Two events, under ids that are derived from the provider's.
+mod two {
+    use super::*;
+    px_sdk::webhook! {
+        slug = "two",
+        payload = Note,
+        response = Note,
+        verify = verify::unverified().dedup_pointer("/id"),
+        handler = receive,
+    }
+    async fn receive(note: Note) -> Result<Vec<Inbound<Note>>> {
+        check()?;
+        Ok(vec![Inbound::start(effect, note.clone()), Inbound::start(effect, note)])
+    }
+}
+
+/// Events under ids of the handler's own.
+mod own {
+    use super::*;
+    px_sdk::webhook! {
+        slug = "own",
+        payload = Note,
+        response = Note,
+        verify = verify::unverified().dedup_pointer("/id"),
+        handler = receive,
+    }
+    async fn receive(note: Note) -> Result<Vec<Inbound<Note>>> {
+        check()?;
+        let of = |id: &String| Inbound::start(effect, note.clone()).provider_id(id);
+        Ok(note.own.iter().map(of).collect())
+    }
+}
+
+/// A list of events in one request, each under its id.
+mod batch {
+    use super::*;
+    px_sdk::webhook! {
+        slug = "batch",
+        payload = Note,
+        response = Note,
+        verify = verify::unverified().batch("").dedup_pointer("/id"),
+        handler = receive,
+    }
+    async fn receive(note: Note) -> Result<Inbound<Note>> {
+        check()?;
+        Ok(Inbound::start(effect, note))
+    }
+}
+
+/// A list of events in one request, which is known by its body.
+mod bodies {
+    use super::*;
+    px_sdk::webhook! {
+        slug = "bodies",
+        payload = Note,
+        response = Note,
+        verify = verify::unverified().batch(""),
+        handler = receive,
+        dedup = px_sdk::dedup::body(Duration::from_hours(1)),
+    }
+    async fn receive(note: Note) -> Result<Inbound<Note>> {
+        check()?;
+        Ok(Inbound::start(effect, note))
+    }
+}
+
+/// Each event that counts starts one of these.
+fn effect() -> Brain<Note> {
+    brain("effect").step("happen", happen).build()
+}
+px_sdk::brain!(effect);
+
+async fn happen(_: Cx, note: Note) -> Result<Next<Note>> {
+    Ok(Next(note))
+}
+
+fn world() -> Audited {
+    Audited::new(Registry::collect().unwrap())
+}
+
+async fn effects(world: &World) -> usize {
+    let runs = world.rows().runs(Scope::default(), &RunFilter::default(), None, 100).await.unwrap();
+    runs.items.len()
+}
+
+async fn fails(world: &World, slug: &str, payload: &Value) -> Answer {
+    BROKEN.set(true);
+    let answer = world.post(slug, payload).await.unwrap();
+    BROKEN.set(false);
+    answer
+}
+
+async fn states_of(world: &World, delivery: DeliveryId) -> Vec<InboxState> {
+    let inbox = world.inbox().await.unwrap();
+    let found = inbox.iter().find(|kept| kept.id == delivery).unwrap();
+    found.events.iter().map(|event| event.state).collect()
+}
+
+#[tokio::test]
+async fn a_retry_supersedes_its_failure_whatever_ids_its_events_have() {
+    let single = json!({"id": "x", "own": ["a", "b"]});
+    let list = json!([{"id": "x"}, {"id": "y"}]);
+    for (slug, payload, events) in [
+        ("one", &single, 1),
+        ("two", &single, 2),
+        ("own", &single, 2),
+        ("batch", &list, 2),
+        ("bodies", &list, 2),
+    ] {
+        let world = world();
+        let failed = fails(&world, slug, payload).await;
+        assert_eq!((failed.status, failed.action), (500, Some("quarantined")), "{slug}");
+        let retried = world.post(slug, payload).await.unwrap();
+        assert_eq!((retried.status, effects(&world).await), (201, events), "{slug}: {}", retried.body);
+
+        let failed = failed.delivery.unwrap();
+        assert_eq!(states_of(&world, failed).await, [InboxState::Ignored], "{slug}");
+        let refused = world.replay(failed).await.unwrap_err().to_string();
+        let retried = retried.delivery.unwrap();
+        assert!(refused.contains(&format!("superseded by {retried}")), "{slug}: {refused}");
+        assert_eq!(effects(&world).await, events, "{slug}");
+    }
+}

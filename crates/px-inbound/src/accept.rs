@@ -141,7 +141,8 @@ impl Acceptor {
         self.supersede(handled, &mut draft).await?;
         let states = entries.iter().map(|entry| entry.state).collect();
         let mut record = Delivery { status: answer.status, events: entries, ..delivery.clone() };
-        if taken.iter().all(|event| matches!(event.action, Action::Duplicate(_))) {
+        let repeats = |event: &Taken| matches!(event.action, Action::Duplicate(_));
+        if !taken.is_empty() && taken.iter().all(repeats) {
             // The original has the same bytes.
             record.body = bytes::Bytes::new();
         }

@@ -178,3 +178,13 @@ async fn a_retry_supersedes_its_failure_whatever_ids_its_events_have() {
         assert_eq!(effects(&world).await, events, "{slug}");
     }
 }
+
+#[tokio::test]
+async fn an_empty_batch_keeps_its_body() {
+    let world = world();
+    let answer = world.post("batch", &json!([])).await.unwrap();
+    assert_eq!((answer.status, answer.action), (200, Some("ignored")), "{}", answer.body);
+    let inbox = world.inbox().await.unwrap();
+    let bodies: Vec<&[u8]> = inbox.iter().map(|kept| &*kept.body).collect();
+    assert_eq!(bodies, [b"[]"]);
+}

@@ -89,7 +89,13 @@ pub(crate) async fn supersede(
     if let Some(earlier) = draft.set_aside(slug, provider_id).await? {
         draft.put_set_aside(slug, provider_id, None).await?;
         if earlier.delivery != by {
-            draft.mark(earlier.delivery, earlier.event, |entry| entry.leave_to(by)).await?;
+            let leave = |entry: &mut InboxEvent| {
+                // Taken in by a px without the index, it has left quarantine since.
+                if entry.state == InboxState::Quarantined {
+                    entry.leave_to(by);
+                }
+            };
+            draft.mark(earlier.delivery, earlier.event, leave).await?;
         }
     }
     Ok(())
@@ -150,7 +156,10 @@ impl Quarantine {
             for delivery in deliveries {
                 for event in &delivery.events {
                     let Some(id) = quarantined_id(event) else { continue };
-                    if draft.set_aside(&delivery.slug, id).await?.is_some() {
+                    let indexed = draft.set_aside(&delivery.slug, id).await?;
+                    if let Some(found) = indexed
+                        && self.is_quarantined(delivery, found).await?
+                    {
                         continue;
                     }
                     // Written as it is: the commit fails if it leaves quarantine meanwhile.
@@ -165,6 +174,21 @@ impl Quarantine {
             Ok::<_, Error>(if is_new { draft.into_round(()) } else { Round::Done(()) })
         });
         indexed.await
+    }
+
+    /// Returns true if an entry of the index still holds. A px without the index
+    /// leaves the entries of deliveries that it takes in or forgets. `known` is a
+    /// delivery that need not be read.
+    async fn is_quarantined(&self, known: &Delivery, entry: SetAside) -> Result<bool, Error> {
+        let is_it = |delivery: &Delivery| {
+            let mut events = delivery.events.iter();
+            events.any(|event| event.id == entry.event && event.state == InboxState::Quarantined)
+        };
+        if entry.delivery == known.id {
+            return Ok(is_it(known));
+        }
+        let found = self.context.store.delivery(self.context.scope, entry.delivery).await?;
+        Ok(found.as_ref().is_some_and(is_it))
     }
 
     /// Keeps a delivery, and answers it.

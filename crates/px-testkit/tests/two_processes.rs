@@ -18,7 +18,7 @@ use broken::{Bug, Owed, break_store};
 use px_core::Scope;
 use px_inbound::Retention;
 use px_sdk::{Brain, Cx, Inbound, Next, Registry, Result, brain, verify};
-use px_store::{InboxState, RunFilter};
+use px_store::{Admission, Batch, InboxState, RunFilter, SetAside, SetAsideWrite};
 use px_store_rows::{Embedded, MemoryRows};
 use px_testkit::{FaultyStore, Project, World};
 use schemars::JsonSchema;
@@ -347,6 +347,31 @@ fn rule_20_a_replay_and_a_retry_at_another_process_have_one_effect() {
         equal("in quarantine", count(world, InboxState::Quarantined).await, 0)
     };
     Scene { before, acts: [replay, retry], holds }.holds_but_for(&[Bug::NothingSetAside]);
+}
+
+#[tokio::test]
+async fn a_retry_takes_the_place_of_what_an_older_px_left_under_a_stale_entry() {
+    let project = Project::new(Registry::collect().unwrap()).unwrap();
+    let older = World::of(&project, Arc::new(Embedded::new(MemoryRows::new())), 0);
+    break_it(&older, Bug::NothingSetAside);
+    note(&older, "gone", false).await;
+    note(&older, "stale", true).await;
+    // An older px leaves the entry of a delivery that it takes in.
+    let gone = older.inbox().await.unwrap().swap_remove(0);
+    let entry = SetAside { delivery: gone.id, event: gone.events[0].id };
+    let write = SetAsideWrite {
+        slug: "notes".into(),
+        provider_id: "stale".into(),
+        expected: None,
+        record: Some(entry),
+    };
+    let batch = Batch { set_asides: vec![write], ..Batch::default() };
+    older.rows().commit(batch, Admission::Wait).await.unwrap();
+    let newer = older.beside();
+    note(&newer, "stale", false).await;
+    assert_eq!((effects(&newer).await, count(&newer, InboxState::Quarantined).await), (2, 0));
+    assert_eq!(count(&newer, InboxState::Started).await, 2, "what the entry named stays what it is");
+    assert!(newer.audit().await.unwrap().is_clean());
 }
 
 fn sweep(world: Arc<World>) -> Act {

@@ -17,8 +17,10 @@ use crate::phases::{Handled, Occasion};
 pub(crate) struct Known {
     /// Records that commits of earlier rounds met.
     met: BTreeMap<String, DedupRecord>,
-    /// The commit itself refuses a known id. Only where that may not be reached,
-    /// or a known id may be written over, is the record read beforehand.
+    /// True if the records are read before the commit. Most deliveries bring new
+    /// ids, and the commit itself refuses a known one, which saves a read. It is
+    /// read where a known id may be written over, and where routing failed, since
+    /// a duplicate is answered as one also where there is no room for it any more.
     pub(crate) asks: bool,
 }
 

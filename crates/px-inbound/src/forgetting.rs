@@ -85,9 +85,10 @@ impl Plan {
         self.emptied.push(DeliveryWrite { delivery, new: false });
     }
 
-    /// Commits a self. Everything that is removed must be as it was read: an
-    /// operator's replay, and a body that comes again after its window, write
-    /// over a provider's id at any time, in this process or in another.
+    /// Commits the plan, once; if something has changed since it was made, nothing
+    /// is removed. Everything that goes is demanded as it was read, since an
+    /// operator's replay, and a body that comes again after its window, write over
+    /// a provider's id at any time, in this process or in another.
     pub(crate) async fn commit(mut self, context: &InboundContext) -> Result<Swept, px_store::Error> {
         let InboundContext { store, scope, .. } = context;
         for doomed in &mut self.doomed {

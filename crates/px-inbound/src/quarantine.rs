@@ -149,7 +149,8 @@ impl Quarantine {
     /// Indexes deliveries, the newest first: an older one of the same id finds
     /// that one there.
     async fn index_page(&self, deliveries: &[Delivery]) -> Result<(), px_store::Error> {
-        // Where they change too often now, the next request looks at them again.
+        // If other processes change them in each round, this request is answered
+        // 503, and the next one builds the index anew.
         let indexed = self.context.transact(ROUNDS, |_| async move {
             let mut draft = self.context.draft(self.context.clock.now());
             let mut is_new = false;

@@ -180,6 +180,69 @@ async fn a_retry_supersedes_its_failure_whatever_ids_its_events_have() {
 }
 
 #[tokio::test]
+async fn a_failure_of_what_is_done_is_a_duplicate_and_is_not_replayed() {
+    let single = json!({"id": "x"});
+    let list = json!([{"id": "x"}, {"id": "y"}]);
+    for (slug, payload, events) in
+        [("one", &single, 1), ("two", &single, 2), ("batch", &list, 2), ("bodies", &list, 2)]
+    {
+        let world = world();
+        let done = world.post(slug, payload).await.unwrap();
+        assert_eq!((done.status, effects(&world).await), (201, events), "{slug}: {}", done.body);
+        let again = fails(&world, slug, payload).await;
+        assert_eq!((again.status, again.action), (200, Some("duplicate")), "{slug}: {}", again.body);
+        let done = done.delivery.unwrap();
+        assert!(again.body.contains(&done.to_string()), "{slug}: {}", again.body);
+
+        let again = again.delivery.unwrap();
+        assert_eq!(states_of(&world, again).await, [InboxState::Duplicate], "{slug}");
+        let refused = world.replay(again).await.unwrap_err().to_string();
+        assert!(refused.contains(&format!("replay the original, {done}")), "{slug}: {refused}");
+        assert_eq!(effects(&world).await, events, "{slug}");
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_told_so_also_where_its_id_is_done() {
+    let world = world();
+    world.post("one", &json!({"id": "x"})).await.unwrap();
+    let unfit = world.post("one", &json!({"id": "x", "own": 7})).await.unwrap();
+    assert_eq!((unfit.status, unfit.action), (422, Some("quarantined")), "{}", unfit.body);
+    assert_eq!(states_of(&world, unfit.delivery.unwrap()).await, [InboxState::Duplicate]);
+}
+
+#[tokio::test]
+async fn a_batch_that_is_done_in_part_stays_replayable_and_does_the_rest() {
+    let world = world();
+    world.post("batch", &json!([{"id": "x"}])).await.unwrap();
+    let failed = fails(&world, "batch", &json!([{"id": "x"}, {"id": "y"}])).await;
+    assert_eq!((failed.status, failed.action), (500, Some("quarantined")), "{}", failed.body);
+    let failed = failed.delivery.unwrap();
+    assert_eq!(states_of(&world, failed).await, [InboxState::Quarantined]);
+    let replayed = world.replay(failed).await.unwrap();
+    assert_eq!((replayed.status, replayed.action), (201, Some("triggered")), "{}", replayed.body);
+    assert_eq!(states_of(&world, failed).await, [InboxState::Duplicate, InboxState::Started]);
+    assert_eq!(effects(&world).await, 2);
+}
+
+#[tokio::test]
+async fn a_replay_of_what_its_handler_knows_as_done_says_so_and_does_nothing() {
+    let world = world();
+    let done = world.post("own", &json!({"id": "x", "own": ["a"]})).await.unwrap();
+    assert_eq!((done.status, effects(&world).await), (201, 1), "{}", done.body);
+    // Nobody but the handler could say that this brings the same event.
+    let failed = fails(&world, "own", &json!({"id": "y", "own": ["a"]})).await;
+    assert_eq!((failed.status, failed.action), (500, Some("quarantined")), "{}", failed.body);
+    let replayed = world.replay(failed.delivery.unwrap()).await.unwrap();
+    assert_eq!((replayed.status, replayed.action), (200, Some("duplicate")), "{}", replayed.body);
+    assert!(replayed.body.contains(&done.delivery.unwrap().to_string()), "{}", replayed.body);
+    assert_eq!(effects(&world).await, 1);
+    // Of what was done, a replay is wanted as it is.
+    assert_eq!(world.replay(done.delivery.unwrap()).await.unwrap().action, Some("triggered"));
+    assert_eq!(effects(&world).await, 2);
+}
+
+#[tokio::test]
 async fn an_empty_batch_keeps_its_body() {
     let world = world();
     let answer = world.post("batch", &json!([])).await.unwrap();

@@ -17,7 +17,7 @@ use std::time::Duration;
 use broken::{Bug, Owed, break_store};
 use px_core::Scope;
 use px_inbound::Retention;
-use px_sdk::{Brain, Cx, Inbound, Next, Registry, Result, brain, verify};
+use px_sdk::{Brain, Cx, Inbound, Next, Received, Registry, Result, brain, verify};
 use px_store::{Admission, Batch, InboxState, RunFilter, SetAside, SetAsideWrite};
 use px_store_rows::{Embedded, MemoryRows};
 use px_testkit::{FaultyStore, Project, World};
@@ -49,6 +49,25 @@ mod notes {
             px_sdk::bail!("the handler fails");
         }
         Ok(Inbound::start(effect, note))
+    }
+}
+
+/// Notes whose handler fails where the request says so.
+mod deploys {
+    use super::*;
+    px_sdk::webhook! {
+        slug = "deploys",
+        payload = Note,
+        response = Note,
+        verify = verify::unverified().dedup_pointer("/id"),
+        handler = receive,
+    }
+    async fn receive(received: &Received, note: Note) -> Result<Vec<Inbound<Note>>> {
+        if received.headers.contains_key("x-fails") {
+            px_sdk::bail!("the handler fails");
+        }
+        let events = if note.id == "several" { 2 } else { 1 };
+        Ok((0..events).map(|_| Inbound::start(effect, note.clone())).collect())
     }
 }
 
@@ -347,6 +366,48 @@ fn rule_20_a_replay_and_a_retry_at_another_process_have_one_effect() {
         equal("in quarantine", count(world, InboxState::Quarantined).await, 0)
     };
     Scene { before, acts: [replay, retry], holds }.holds_but_for(&[Bug::NothingSetAside]);
+}
+
+/// Posts to a process whose deploy is broken, or to one whose is not.
+fn deployed(id: &'static str, fails: bool) -> impl Fn(Arc<World>) -> Act {
+    move |world| {
+        Box::pin(async move {
+            let headers: &[(&str, &str)] = if fails { &[("x-fails", "1")] } else { &[] };
+            let answer = world.post_with("deploys", headers, &Note { id: id.into() }).await.unwrap();
+            assert!(fails || answer.status < 300, "{}", answer.body);
+        })
+    }
+}
+
+/// Nothing is left that a replay could do once more.
+async fn is_done_once(world: &World, events: usize) -> std::result::Result<(), String> {
+    equal("effects", effects(world).await, events)?;
+    equal("in quarantine", count(world, InboxState::Quarantined).await, 0)?;
+    for delivery in world.inbox().await.unwrap() {
+        let is_done = delivery.events.iter().all(|event| event.state == InboxState::Started);
+        if !is_done && world.replay(delivery.id).await.is_ok() {
+            return Err(format!("{} was replayed", delivery.id));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_failure_and_its_retry_at_another_process_leave_nothing_to_do_once_more() {
+    let holds = async |world: &World| is_done_once(world, 1).await;
+    let acts: [fn(Arc<World>) -> Act; 2] =
+        [|world| deployed("once", true)(world), |world| deployed("once", false)(world)];
+    let bugs = [Bug::NothingSetAside, Bug::FailsUnawareOfTheDone, Bug::DoneUnawareOfTheFailed];
+    Scene { before: async |_: &World| {}, acts, holds }.holds_but_for(&bugs);
+}
+
+#[test]
+fn a_failure_and_its_retry_of_several_events_leave_nothing_to_do_once_more() {
+    let holds = async |world: &World| is_done_once(world, 2).await;
+    let acts: [fn(Arc<World>) -> Act; 2] =
+        [|world| deployed("several", true)(world), |world| deployed("several", false)(world)];
+    let bugs = [Bug::FailsUnawareOfTheDone, Bug::DoneUnawareOfTheFailed];
+    Scene { before: async |_: &World| {}, acts, holds }.holds_but_for(&bugs);
 }
 
 #[tokio::test]

@@ -343,7 +343,9 @@ impl Translation {
     }
 }
 
-/// Demands of a row without a version that it is as it was read.
+/// Demands of a row without a version that it is as it was read. Bytes are
+/// compared: a record has to be written now as it was by the px that wrote the
+/// row, which is why the tests of `golden` spell those bytes out.
 fn as_read<T: serde::Serialize>(read: Option<&T>) -> Result<Expect, Error> {
     Ok(match read {
         Some(record) => Expect::Same(layout::json(record)?),

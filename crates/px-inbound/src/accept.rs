@@ -141,7 +141,8 @@ impl Acceptor {
         self.supersede(handled, &mut draft).await?;
         let states = entries.iter().map(|entry| entry.state).collect();
         let mut record = Delivery { status: answer.status, events: entries, ..delivery.clone() };
-        if taken.iter().all(|event| matches!(event.action, Action::Duplicate(_))) {
+        let repeats = |event: &Taken| matches!(event.action, Action::Duplicate(_));
+        if !taken.is_empty() && taken.iter().all(repeats) {
             // The original has the same bytes.
             record.body = bytes::Bytes::new();
         }
@@ -155,10 +156,11 @@ impl Acceptor {
     async fn supersede(&self, handled: &Handled<'_>, draft: &mut Draft<'_>) -> Result<(), px_store::Error> {
         let slug = handled.endpoint.def.slug.as_str();
         let id = handled.delivery.id;
-        for event in &handled.events {
-            if let Some(provider_id) = &event.provider_id {
-                quarantine::supersede(draft, slug, provider_id, id).await?;
-            }
+        // A failure lies there under the id of its delivery, since no handler has
+        // said by then which events it brings.
+        let of_events = handled.events.iter().filter_map(|event| event.provider_id.as_deref());
+        for provider_id in of_events.chain(handled.provider_id.as_deref()) {
+            quarantine::supersede(draft, slug, provider_id, id).await?;
         }
         let Occasion::Replay(old) = handled.occasion else { return Ok(()) };
         let Some(old) = self.context.store.delivery(self.context.scope, old).await? else { return Ok(()) };

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use px_core::Timestamp;
+use px_sdk::WebhookDef;
 use px_sdk::verify::Duplicates;
 use px_store::{DedupRecord, DedupWrite, Delivery, Draft, PinnedReply};
 
@@ -17,8 +18,10 @@ use crate::phases::{Handled, Occasion};
 pub(crate) struct Known {
     /// Records that commits of earlier rounds met.
     met: BTreeMap<String, DedupRecord>,
-    /// The commit itself refuses a known id. Only where that may not be reached,
-    /// or a known id may be written over, is the record read beforehand.
+    /// True if the records are read before the commit. Most deliveries bring new
+    /// ids, and the commit itself refuses a known one, which saves a read. It is
+    /// read where a known id may be written over, and where routing failed, since
+    /// a duplicate is answered as one also where there is no room for it any more.
     pub(crate) asks: bool,
 }
 
@@ -62,17 +65,24 @@ impl Known {
         }
         let def = &handled.endpoint.def;
         let found = context.store.dedup(context.scope, &def.slug, id).await?;
-        // An operator's replay skips dedup.
-        if handled.occasion != Occasion::Arrival {
-            return Ok(Lookup::New(found));
-        }
-        let counts =
-            |record: &DedupRecord| def.same_body_within.is_none_or(|window| now.since(record.at) < window);
+        let at = match handled.occasion {
+            Occasion::Arrival => now,
+            // What failed has done nothing yet. If its id is known by now, another
+            // delivery has done it, and the replay would do it once more.
+            Occasion::Replay(old) if old == handled.delivery.id => handled.delivery.received_at,
+            // An operator's replay of what was done skips dedup.
+            Occasion::Replay(_) => return Ok(Lookup::New(found)),
+        };
         Ok(match found {
-            Some(record) if counts(&record) => Lookup::Duplicate(record),
+            Some(record) if counts(def, &record, at) => Lookup::Duplicate(record),
             found => Lookup::New(found),
         })
     }
+}
+
+/// Returns true if what comes at this time under the id of a record repeats it.
+pub(crate) fn counts(def: &WebhookDef, record: &DedupRecord, at: Timestamp) -> bool {
+    def.same_body_within.is_none_or(|window| at.since(record.at) < window)
 }
 
 /// Returns true if a record under one of the delivery's ids may have to be

@@ -85,9 +85,10 @@ impl Plan {
         self.emptied.push(DeliveryWrite { delivery, new: false });
     }
 
-    /// Commits a self. Everything that is removed must be as it was read: an
-    /// operator's replay, and a body that comes again after its window, write
-    /// over a provider's id at any time, in this process or in another.
+    /// Commits the plan, once; if something has changed since it was made, nothing
+    /// is removed. Everything that goes is demanded as it was read, since an
+    /// operator's replay, and a body that comes again after its window, write over
+    /// a provider's id at any time, in this process or in another.
     pub(crate) async fn commit(mut self, context: &InboundContext) -> Result<Swept, px_store::Error> {
         let InboundContext { store, scope, .. } = context;
         for doomed in &mut self.doomed {
@@ -119,8 +120,12 @@ impl Plan {
         match context.commit_batch(batch).await? {
             // Pieces of the later kinds were not looked at yet.
             Outcome::Committed { .. } => Ok(Swept { more: true, ..self.swept }),
-            // Somebody changed one of them; the next sweep reads it anew.
-            Outcome::Conflict(_) => Ok(Swept { more: true, ..Swept::default() }),
+            // Somebody changed one of them; the next sweep reads it anew. The log says
+            // so since one that conflicts each time would hold up all others.
+            Outcome::Conflict(conflict) => {
+                tracing::warn!(?conflict, "a sweep of the inbox met a change and removed nothing this time");
+                Ok(Swept { more: true, ..Swept::default() })
+            }
         }
     }
 }

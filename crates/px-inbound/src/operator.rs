@@ -189,6 +189,12 @@ fn check_replayable(old: &Delivery) -> Result<bool, OperatorError> {
         let original = original.map(|id| format!(": replay the original, {id}")).unwrap_or_default();
         return refused(format!("The delivery is a duplicate{original}"));
     }
+    if !old.events.is_empty() && old.events.iter().all(InboxEvent::is_superseded) {
+        let reason = old.events.iter().find_map(|event| event.reason.as_deref()).unwrap_or_default();
+        return refused(format!(
+            "Another delivery did what this one was to do; it is {reason}: replay that one"
+        ));
+    }
     if old.emptied {
         return refused("Its payload was dropped: there were more deliveries than are kept".into());
     }

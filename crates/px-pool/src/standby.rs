@@ -20,12 +20,14 @@ const STAY: Duration = Duration::from_micros(15);
 /// Results that came in time, of which the memory holds so many.
 const MAX_CREDIT: i32 = 16;
 
-/// Results in time that one in vain costs: four in vain among sixteen, and
-/// nobody waits any more.
+/// Credit that is lost with each wait in vain; a result in time earns one. From
+/// full credit, four waits in vain in a row end all waiting, and so does any mix
+/// in which fewer than four of five results come in time.
 const IN_VAIN: i32 = 4;
 
-/// Of the results for which it was left off, one in so many is waited for all
-/// the same, to see whether that is worth it again.
+/// Number of results that are not waited for once the credit is used up. The
+/// one after them is waited for as a probe: if it comes in time, waiting is on
+/// again, and if not, as many are passed over once more.
 const PROBE: i32 = 32;
 
 /// Turns of the processor between two looks.

@@ -32,7 +32,8 @@ impl Emptiness {
         scope: Scope,
         look: impl FnOnce() -> Result<bool, Error>,
     ) -> Result<bool, Error> {
-        // One word for all scopes would be wrong; there is one scope until tenants come.
+        // The state is that of the default scope's table, the only scope there is so
+        // far. Rows of another scope would not show in it, so those are always read.
         if !backing.is_exclusive() || scope != Scope::default() {
             return Ok(false);
         }

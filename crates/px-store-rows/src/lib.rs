@@ -6,6 +6,8 @@
 mod decide;
 mod embedded;
 mod emptiness;
+#[cfg(test)]
+mod golden;
 mod layout;
 mod lists;
 mod memory;

@@ -8,7 +8,8 @@ use px_store::outbox::OutboxConflict;
 use px_store::secret_key::KeyCheckWrite;
 use px_store::tokens::TokenWrite;
 use px_store::{
-    Batch, Conflict, DeliveryWrite, Epoch, Error, InboxState, LogTail, RunWrite, WorkChange, WorkWrite,
+    Batch, Conflict, DedupRecord, DeliveryWrite, Epoch, Error, InboxState, LogTail, RunWrite, WorkChange,
+    WorkWrite,
 };
 
 use crate::layout;
@@ -86,23 +87,39 @@ impl Translation {
         Ok(())
     }
 
+    /// Demands a record under a provider's id as it was read. Returns its row.
+    fn demand_dedup(
+        &mut self,
+        scope: Scope,
+        slug: &str,
+        id: &str,
+        read: Option<&DedupRecord>,
+    ) -> Result<RowKey, Error> {
+        let row = layout::dedup_row(scope, slug, id);
+        let (slug, id) = (slug.to_owned(), id.to_owned());
+        let precondition = match read {
+            None => Precondition::Unknown(slug, id),
+            Some(_) => Precondition::Dedup(slug, id),
+        };
+        self.check(row.clone(), as_read(read)?, precondition);
+        Ok(row)
+    }
+
     /// Providers' ids and idempotent starts.
     fn known(&mut self, scope: Scope, batch: &Batch) -> Result<(), Error> {
         for dedup in &batch.dedups {
-            let row = layout::dedup_row(scope, &dedup.slug, &dedup.provider_id);
-            let (slug, id) = (dedup.slug.clone(), dedup.provider_id.clone());
-            let precondition = match dedup.expected {
-                None => Precondition::Unknown(slug, id),
-                Some(_) => Precondition::Dedup(slug, id),
-            };
-            self.check(row.clone(), as_read(dedup.expected.as_ref())?, precondition);
+            let row = self.demand_dedup(scope, &dedup.slug, &dedup.provider_id, dedup.expected.as_ref())?;
             self.put(row, layout::json(&dedup.record)?);
+        }
+        for demand in &batch.dedup_demands {
+            self.demand_dedup(scope, &demand.slug, &demand.provider_id, demand.expected.as_ref())?;
         }
         for write in &batch.set_asides {
             let row = layout::set_aside_row(scope, &write.slug, &write.provider_id);
             let precondition = Precondition::SetAside(write.slug.clone(), write.provider_id.clone());
             self.check(row.clone(), as_read(write.expected.as_ref())?, precondition);
             match &write.record {
+                record if *record == write.expected => {}
                 Some(record) => self.put(row, layout::json(record)?),
                 None => self.remove(row),
             }
@@ -326,7 +343,9 @@ impl Translation {
     }
 }
 
-/// Demands of a row without a version that it is as it was read.
+/// Demands of a row without a version that it is as it was read. Bytes are
+/// compared: a record has to be written now as it was by the px that wrote the
+/// row, which is why the tests of `golden` spell those bytes out.
 fn as_read<T: serde::Serialize>(read: Option<&T>) -> Result<Expect, Error> {
     Ok(match read {
         Some(record) => Expect::Same(layout::json(record)?),

@@ -157,6 +157,8 @@ pub struct Batch {
     pub unchanged: Vec<(RunId, u64)>,
     /// Provider ids, each as it must have been read.
     pub dedups: Vec<DedupWrite>,
+    /// Provider ids that are not written, each as it must have been read.
+    pub dedup_demands: Vec<DedupDemand>,
     /// Provider ids of events in quarantine, each as it must have been read.
     pub set_asides: Vec<SetAsideWrite>,
     /// Deliveries that are forgotten.
@@ -237,7 +239,19 @@ pub struct DedupWrite {
     pub record: DedupRecord,
 }
 
-/// A change of the event in quarantine under a provider's id.
+/// A provider's id that is not written, and on whose record a decision rests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DedupDemand {
+    /// The webhook.
+    pub slug: String,
+    /// The provider's id.
+    pub provider_id: String,
+    /// The record that was read, and must still be there; `None` demands none.
+    pub expected: Option<DedupRecord>,
+}
+
+/// A change of the event in quarantine under a provider's id. One that changes
+/// nothing demands what was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetAsideWrite {
     /// The webhook.

@@ -31,8 +31,8 @@ pub mod tokens;
 mod transact;
 
 pub use batch::{
-    Batch, Conflict, DedupWrite, DeliveryWrite, ForgetWrite, ForgottenWrite, KeyWrite, LogTail, Outcome,
-    RunRecord, RunWrite, SetAsideWrite, WorkChange, WorkWrite,
+    Batch, Conflict, DedupDemand, DedupWrite, DeliveryWrite, ForgetWrite, ForgottenWrite, KeyWrite, LogTail,
+    Outcome, RunRecord, RunWrite, SetAsideWrite, WorkChange, WorkWrite,
 };
 pub use claimer::{Claimer, Reservations};
 pub use draft::{Draft, DraftError};

@@ -5,7 +5,7 @@ use px_core::{DeliveryId, EventId};
 use px_sdk::RawInbound;
 use px_store::Delivery;
 
-use super::Unhandled;
+use super::{ProviderIds, Unhandled};
 use crate::endpoint::Endpoint;
 use crate::quarantine::Trouble;
 
@@ -23,8 +23,9 @@ pub(crate) struct Handled<'a> {
 impl<'a> Handled<'a> {
     /// Turns into a delivery that could not be routed.
     pub(crate) fn into_unhandled(self, trouble: Trouble) -> Unhandled<'a> {
-        let Self { endpoint, delivery, provider_id, .. } = self;
-        Unhandled { endpoint, delivery, provider_id, trouble }
+        let Self { endpoint, delivery, provider_id, events, .. } = self;
+        let events = events.into_iter().map(|event| event.provider_id).collect();
+        Unhandled { endpoint, delivery, ids: ProviderIds { delivery: provider_id, events }, trouble }
     }
 }
 

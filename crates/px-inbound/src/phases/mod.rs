@@ -23,7 +23,7 @@ mod verified;
 
 pub(crate) use answered::Answered;
 pub(crate) use handled::{Handled, Incoming, Occasion};
-pub(crate) use parsed::{Parsed, Replayed, Unhandled};
+pub(crate) use parsed::{Parsed, ProviderIds, Replayed, Unhandled, id_of_several};
 pub(crate) use received::{Received, Refused, Unverified};
 pub(crate) use routed::{Committed, Routed};
 pub(crate) use verified::Verified;

@@ -50,9 +50,24 @@ pub(crate) struct Replayed {
 pub(crate) struct Unhandled<'a> {
     pub(crate) endpoint: &'a Endpoint,
     pub(crate) delivery: Delivery,
-    /// The provider's id of the delivery, or of the first event of a batch.
-    pub(crate) provider_id: Option<String>,
+    /// The provider's ids in it.
+    pub(crate) ids: ProviderIds,
     pub(crate) trouble: Trouble,
+}
+
+/// The provider's ids of a delivery.
+pub(crate) struct ProviderIds {
+    /// Of the whole delivery, or of the first event of a batch.
+    pub(crate) delivery: Option<String>,
+    /// Of its only event, or of each one of a batch, before the handler has
+    /// made several of one.
+    pub(crate) events: Vec<Option<String>>,
+}
+
+/// Returns the provider's id of one of the events that a handler makes of one:
+/// the place tells them apart.
+pub(crate) fn id_of_several(id: &str, place: usize) -> String {
+    format!("{id}#{place}")
 }
 
 impl<'a> Parsed<'a> {
@@ -83,42 +98,58 @@ impl<'a> Parsed<'a> {
         mut self,
         context: &InboundContext,
     ) -> Result<Handled<'a>, Box<Unhandled<'a>>> {
-        let provider_id = self.provider_id();
+        let ids = self.provider_ids();
         let payload = std::mem::take(&mut self.payload);
         let at = match &self.origin {
             Origin::Arrived(_) => self.request.at,
             Origin::Replayed(replayed) => replayed.at,
         };
-        let asked = self.ask(context, payload, at).await;
+        let asked = self.ask(context, payload, &ids.events, at).await;
         let Self { endpoint, request, mut delivery, origin, .. } = self;
         if let Origin::Arrived(watch) = &origin {
             delivery.took_us = micros(*watch);
         }
         match (asked, origin) {
-            (Ok(events), Origin::Arrived(_)) => {
-                Ok(Handled { endpoint, delivery, events, provider_id, occasion: Occasion::Arrival })
-            }
+            (Ok(events), Origin::Arrived(_)) => Ok(Handled {
+                endpoint,
+                delivery,
+                events,
+                provider_id: ids.delivery,
+                occasion: Occasion::Arrival,
+            }),
             (Ok(mut events), Origin::Replayed(Replayed { delivery: old, tokens, .. })) => {
                 for (event, token) in events.iter_mut().zip(tokens) {
                     event.raw.token = event.raw.token.take().or(token);
                 }
-                Ok(Handled { endpoint, delivery, events, provider_id, occasion: Occasion::Replay(old) })
+                Ok(Handled {
+                    endpoint,
+                    delivery,
+                    events,
+                    provider_id: ids.delivery,
+                    occasion: Occasion::Replay(old),
+                })
             }
             (Err(trouble), origin) => {
                 let is_arrival = matches!(origin, Origin::Arrived(_));
                 let trouble = if is_arrival { trouble.of_a_form(&request) } else { trouble };
-                Err(Box::new(Unhandled { endpoint, delivery, provider_id, trouble }))
+                Err(Box::new(Unhandled { endpoint, delivery, ids, trouble }))
             }
         }
     }
 
-    /// Returns the provider's id of the delivery, or of the first event of a batch.
-    fn provider_id(&self) -> Option<String> {
-        if self.endpoint.def.same_body_within.is_some() {
-            return Some(self.body_id());
-        }
+    fn provider_ids(&self) -> ProviderIds {
         let verifier = &self.endpoint.verifier;
-        verifier.delivery_id(&self.request, verifier.events(&self.payload).first()?)
+        let parts = verifier.events(&self.payload);
+        if self.endpoint.def.same_body_within.is_none() {
+            let id = |part| verifier.delivery_id(&self.request, part);
+            let events: Vec<_> = parts.iter().map(id).collect();
+            return ProviderIds { delivery: events.first().cloned().flatten(), events };
+        }
+        let body = self.body_id();
+        // One body for all parts: the place tells them apart.
+        let id = |place| if parts.len() > 1 { format!("{body}.{place}") } else { body.clone() };
+        let events = (0..parts.len()).map(|place| Some(id(place))).collect();
+        ProviderIds { delivery: Some(body), events }
     }
 
     fn body_id(&self) -> String {
@@ -130,21 +161,15 @@ impl<'a> Parsed<'a> {
         &self,
         context: &InboundContext,
         payload: Value,
+        ids: &[Option<String>],
         at: Timestamp,
     ) -> Result<Vec<Incoming>, Trouble> {
         let (endpoint, request) = (self.endpoint, &self.request);
         let is_batch = endpoint.def.verification.batch.is_some();
         let parts = if is_batch { endpoint.verifier.events(&payload).to_vec() } else { vec![payload] };
-        let is_split = parts.len() > 1;
         let mut events = Vec::with_capacity(parts.len());
-        for (place, part) in parts.into_iter().enumerate() {
+        for (part, provider_id) in parts.into_iter().zip(ids) {
             endpoint.schema.check(&part).map_err(Trouble::Violations)?;
-            let provider_id = match endpoint.def.same_body_within {
-                // One body for all parts: the place tells them apart.
-                Some(_) if is_split => Some(format!("{}.{place}", self.body_id())),
-                Some(_) => Some(self.body_id()),
-                None => endpoint.verifier.delivery_id(request, &part),
-            };
             let inbounds = users::ask_handler(context, endpoint, request, part).await?;
             let is_several = inbounds.len() > 1;
             for (index, mut raw) in inbounds.into_iter().enumerate() {
@@ -152,10 +177,9 @@ impl<'a> Parsed<'a> {
                 if raw.token.is_none() {
                     raw.token = query_token(request);
                 }
-                let provider_id = match (raw.provider_id.take(), &provider_id) {
+                let provider_id = match (raw.provider_id.take(), provider_id) {
                     (Some(own), _) => Some(own),
-                    // One id for several events: the place tells them apart.
-                    (None, Some(id)) if is_several => Some(format!("{id}#{index}")),
+                    (None, Some(id)) if is_several => Some(id_of_several(id, index)),
                     (None, id) => id.clone(),
                 };
                 events.push(Incoming { id: context.ids.event(at), provider_id, raw });

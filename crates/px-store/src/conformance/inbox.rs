@@ -7,7 +7,7 @@ use px_core::{DeliveryId, EventId, Timestamp};
 
 use super::{Driver, SCOPE, block_on, key};
 use crate::Batch;
-use crate::batch::{Conflict, DedupWrite, ForgetWrite, ForgottenWrite, Outcome, SetAsideWrite};
+use crate::batch::{Conflict, DedupDemand, DedupWrite, ForgetWrite, ForgottenWrite, Outcome, SetAsideWrite};
 use crate::model::{DedupRecord, Delivery, Forgotten, InboxState, SetAside};
 use crate::store::{DeliveryFilter, DeliveryList, Store};
 
@@ -156,6 +156,17 @@ pub fn what_is_remembered_is_changed_as_it_was_read(store: Arc<dyn Store>) {
     assert!(matches!(driver.commit(write(Some(1), 2)), Outcome::Committed { .. }));
     assert_eq!(driver.commit(write(Some(1), 3)), conflict);
     assert_eq!(block_on(store.dedup(SCOPE, SLUG, "p")).expect("a read"), Some(record(2)));
+    let demand = |id: &str, expected: Option<u8>| {
+        let demand =
+            DedupDemand { slug: SLUG.into(), provider_id: id.into(), expected: expected.map(record) };
+        Batch { dedup_demands: vec![demand], ..Batch::default() }
+    };
+    assert_eq!(driver.commit(demand("p", Some(1))), conflict);
+    assert!(matches!(driver.commit(demand("p", None)), Outcome::Conflict(Conflict::Duplicate { .. })));
+    assert!(matches!(driver.commit(demand("p", Some(2))), Outcome::Committed { .. }));
+    assert!(matches!(driver.commit(demand("q", None)), Outcome::Committed { .. }));
+    assert_eq!(block_on(store.dedup(SCOPE, SLUG, "p")).expect("a read"), Some(record(2)));
+    assert_eq!(block_on(store.dedup(SCOPE, SLUG, "q")).expect("a read"), None);
     let forget = |n: u8| {
         let forget = ForgetWrite {
             delivery: DeliveryId::from_bytes([9; 16]),
@@ -205,9 +216,12 @@ pub fn what_is_set_aside_is_found_by_its_id(store: Arc<dyn Store>) {
     assert_eq!(block_on(store.set_aside(SCOPE, SLUG, "q")).expect("a read"), None);
     assert_eq!(block_on(store.set_aside(SCOPE, "other", "p")).expect("a read"), None);
     assert_eq!(driver.commit(write(None, Some(2))), conflict);
+    assert_eq!(driver.commit(write(None, None)), conflict, "nothing is demanded, and there is something");
+    assert!(matches!(driver.commit(write(Some(1), Some(1))), Outcome::Committed { .. }));
     assert!(matches!(driver.commit(write(Some(1), Some(2))), Outcome::Committed { .. }));
     assert_eq!(driver.commit(write(Some(1), None)), conflict);
     assert_eq!(found(), Some(aside(2)));
     assert!(matches!(driver.commit(write(Some(2), None)), Outcome::Committed { .. }));
+    assert!(matches!(driver.commit(write(None, None)), Outcome::Committed { .. }));
     assert_eq!(found(), None);
 }

@@ -20,11 +20,11 @@ use px_core::run::{Catalog, Command, Effect, IllegalEvent, Refusal, Start, decid
 use px_core::{DeliveryId, Ids, KeyId, KeyRecord, Run, RunId, Scope, Timestamp};
 
 use crate::batch::{
-    Batch, DedupWrite, DeliveryWrite, KeyWrite, LogTail, RunWrite, SetAsideWrite, WorkChange, WorkWrite,
+    Batch, DedupDemand, DedupWrite, DeliveryWrite, KeyWrite, LogTail, RunWrite, WorkChange, WorkWrite,
 };
 use crate::claimer::{Claimer, Reservations};
 use crate::error::Error;
-use crate::model::{Delivery, QueuedEvent, SetAside, StartKey, Timer, TimerKind, Work};
+use crate::model::{Delivery, QueuedEvent, StartKey, Timer, TimerKind, Work};
 use crate::store::Store;
 use crate::transact::Round;
 
@@ -84,8 +84,9 @@ pub struct Draft<'a> {
     work: BTreeMap<RunId, WorkWrite>,
     timers: BTreeMap<Timer, bool>,
     dedups: Vec<DedupWrite>,
-    /// Events in quarantine by webhook and provider's id: as read, and as left.
-    set_asides: BTreeMap<(String, String), (Option<SetAside>, Option<SetAside>)>,
+    dedup_demands: Vec<DedupDemand>,
+    /// Events in quarantine by webhook and provider's id.
+    set_asides: BTreeMap<(String, String), inbox::DraftSetAside>,
     start_keys: Vec<(String, String, StartKey)>,
     effects: VecDeque<(RunId, Effect)>,
     outbox: outbox::DraftOutbox,
@@ -113,6 +114,7 @@ impl<'a> Draft<'a> {
             work: BTreeMap::new(),
             timers: BTreeMap::new(),
             dedups: Vec::new(),
+            dedup_demands: Vec::new(),
             set_asides: BTreeMap::new(),
             start_keys: Vec::new(),
             effects: VecDeque::new(),
@@ -397,17 +399,8 @@ impl<'a> Draft<'a> {
             runs,
             unchanged,
             dedups: self.dedups,
-            set_asides: self
-                .set_asides
-                .into_iter()
-                .filter(|(_, (read, left))| read != left)
-                .map(|((slug, provider_id), (expected, record))| SetAsideWrite {
-                    slug,
-                    provider_id,
-                    expected,
-                    record,
-                })
-                .collect(),
+            dedup_demands: self.dedup_demands,
+            set_asides: inbox::set_aside_writes(self.set_asides),
             forget: Vec::new(),
             forgotten: None,
             deliveries: self.deliveries.into_values().map(|write| *write).collect(),

@@ -11,10 +11,13 @@ use super::{Kept, Maps};
 
 /// The first precondition that does not hold.
 pub(super) fn conflict(maps: &Maps, batch: &Batch) -> Option<Conflict> {
-    for write in &batch.dedups {
-        let (slug, provider_id) = (write.slug.clone(), write.provider_id.clone());
+    let written = batch.dedups.iter().map(|write| (&write.slug, &write.provider_id, &write.expected));
+    let demands = batch.dedup_demands.iter();
+    let demanded = demands.map(|demand| (&demand.slug, &demand.provider_id, &demand.expected));
+    for (slug, provider_id, expected) in written.chain(demanded) {
+        let (slug, provider_id) = (slug.clone(), provider_id.clone());
         let known = maps.dedups.get(&(slug.clone(), provider_id.clone()));
-        match (&write.expected, known.cloned()) {
+        match (expected, known.cloned()) {
             (None, Some(record)) => return Some(Conflict::Duplicate { slug, provider_id, record }),
             (expected, known) if *expected != known => {
                 return Some(Conflict::Dedup { slug, provider_id });

@@ -42,6 +42,10 @@ pub enum Bug {
     /// The index of quarantine is never written, so that only the process that
     /// has set an event aside could know of it.
     NothingSetAside,
+    /// A delivery that fails enters quarantine whatever was done meanwhile, …
+    FailsUnawareOfTheDone,
+    /// … and one that is done leaves there what has failed meanwhile.
+    DoneUnawareOfTheFailed,
     /// A sweep forgets a provider's id whoever has it meanwhile, …
     SweepForgetsAnyId,
     /// … and counts on from what it has read, whatever was counted meanwhile.
@@ -117,6 +121,14 @@ pub fn break_store(store: &FaultyStore, bug: Bug, gate: &Gate, owed: &Owed) {
                 }
                 Bug::NothingSetAside => {
                     inner.commit(Batch { set_asides: Vec::new(), ..batch }, admission).await
+                }
+                Bug::FailsUnawareOfTheDone => {
+                    inner.commit(Batch { dedup_demands: Vec::new(), ..batch }, admission).await
+                }
+                Bug::DoneUnawareOfTheFailed => {
+                    let mut batch = batch;
+                    batch.set_asides.retain(|write| write.expected.is_some() || write.record.is_some());
+                    inner.commit(batch, admission).await
                 }
                 Bug::SweepForgetsAnyId => {
                     let mut batch = batch;

@@ -54,6 +54,11 @@ impl Drop for Ticket {
 pub(super) fn gate(turnstile: &Arc<Mutex<Turnstile>>) -> Gate {
     let turnstile = Arc::clone(turnstile);
     Arc::new(move |access| {
+        // Nothing fails in these scenes, so nothing is in quarantine: a stop before
+        // each look there would multiply the orders, and no act could use it.
+        if access == Access::Read("set_aside") {
+            return Box::pin(std::future::ready(()));
+        }
         let mut inner = turnstile.lock().unwrap();
         let (act, number) = (inner.polled, inner.tickets);
         inner.tickets += 1;

@@ -15,8 +15,9 @@ const MAX_REPLAYED: usize = 1_000;
 /// Have a delivery handled again, or every delivery in a state
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The handler runs again on the stored bytes and headers, and nothing is looked up as a duplicate. A \
-                  quarantined delivery is done over in its own row; any other one becomes a new delivery.\n\n\
+    after_help = "The handler runs again on the stored bytes and headers. A quarantined delivery is done over in its own \
+                  row, and is a duplicate if another one has done its events meanwhile. Any other one becomes a new \
+                  delivery, and nothing is looked up as a duplicate.\n\n\
                   Exit codes: 0 if everything was taken, 1 if something was refused again, 4 if a delivery cannot be \
                   replayed.\n\n\
                   Examples:\n  px webhooks deliveries replay whd_0197c1f0a1b27000800000000000cafe\n  \

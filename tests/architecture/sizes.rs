@@ -14,7 +14,6 @@ const HARD_MAX_LINES: usize = 800;
 /// Files that are longer.
 const LONG_FILES: &[&str] = &[
     "crates/px-core/src/event.rs",
-    "crates/px-engine/src/executor.rs",
     "crates/px-outbound/src/send/scheduler.rs",
     "crates/px-sdk/src/registry.rs",
     "crates/px-sdk/src/webhook.rs",
@@ -25,7 +24,6 @@ const LONG_FILES: &[&str] = &[
     "crates/px-store-sled/src/tests/commits.rs",
     "crates/px-store-sled/src/tests/rig.rs",
     "crates/px-store/src/draft/mod.rs",
-    "crates/px-testkit/src/faults.rs",
     "crates/px-testkit/src/world.rs",
     "crates/px-testkit/tests/forms.rs",
     "crates/px-testkit/tests/interleave/mod.rs",

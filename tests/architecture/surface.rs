@@ -47,6 +47,7 @@ const HELD_UNNAMED: &[&str] = &[
     "px-pool::PROBATION",
     "px-pool::Stalled",
     "px-server::Environment",
+    "px-store::DedupDemand",
     "px-store::LANE_SLOTS",
     "px-store::OwnHook",
     "px-store::RECENT",

@@ -52,7 +52,6 @@ const HELD_UNNAMED: &[&str] = &[
     "px-store::OwnHook",
     "px-store::RECENT",
     "px-store::Reservations",
-    "px-store::SetAsideWrite",
     "px-store::TIMER_SLOTS",
     "px-store::remove_work",
     "px-verify::BodyError",

@@ -25,10 +25,6 @@ const HELD: [&str; 12] = [
 /// Of a hundred doc comments so many may open with a question.
 const MAX_PERCENT: usize = 5;
 
-/// Crates that still cite rules by the numbers of a page that was never here;
-/// the list may only shrink.
-const CITE_ELSEWHERE: [&str; 5] = ["px-engine", "px-inbound", "px-store", "px-store-rows", "px-testkit"];
-
 /// The first lines of the doc comments of a source.
 fn openings(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
@@ -94,9 +90,6 @@ fn comments_cite_pages_that_are_there() {
     ];
     let mut wrong = Vec::new();
     for (name, text) in everything() {
-        if crate_of(&name).is_some_and(|name| CITE_ELSEWHERE.contains(&name)) {
-            continue;
-        }
         for (at, line) in text.lines().enumerate() {
             let Some((_, comment)) = line.split_once("//") else { continue };
             if foreign.iter().any(|page| comment.contains(page)) {

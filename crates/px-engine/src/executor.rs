@@ -282,7 +282,7 @@ fn unfit(run: &Run, error: StepError) -> StepResult {
 }
 
 /// Which attempt at the current step runs now. A start after a crash is no new
-/// attempt (RULES 36).
+/// attempt (docs/rules.md#36).
 fn attempt(run: &Run) -> u32 {
     let before = run.frame().map_or(0, |frame| frame.attempt);
     if run.in_step { before.max(1) } else { before + 1 }

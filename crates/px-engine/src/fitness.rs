@@ -57,7 +57,7 @@ pub(crate) fn not_migrated(step: &str, from: u32, to: u32, why: &str) -> String 
 }
 
 /// Whether the response that the step will be given has the schema that it had
-/// when the wait was opened (RULES 14).
+/// when the wait was opened (docs/rules.md#14).
 pub(crate) fn same_response(registry: &Registry, run: &Run) -> Result<(), String> {
     let given = run.given.as_ref();
     let Some((key, then)) = given.and_then(|given| given.key.as_ref().zip(given.schema)) else {

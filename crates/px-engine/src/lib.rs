@@ -3,7 +3,7 @@
 //! A parked run costs it nothing: no task, no timer of its own.
 //!
 //! It learns of work from hints and, since a hint may be lost, from a poll
-//! (RULES 41). It calls no other stage.
+//! (docs/rules.md#41). It calls no other stage.
 //!
 //! Users' code runs on the threads of px-pool, and everything else here on the
 //! server's runtime; between both go messages.

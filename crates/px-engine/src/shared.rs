@@ -63,7 +63,7 @@ pub struct Limits {
     /// watchers see it.
     pub visible_after: Duration,
     /// How many processes may die in one execution of a step before its run
-    /// is paused (RULES 36).
+    /// is paused (docs/rules.md#36).
     pub max_deaths: u32,
     /// How long a step whose run was cancelled may clean up before it is dropped.
     pub cancel_grace: Duration,

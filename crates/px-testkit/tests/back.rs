@@ -1,5 +1,5 @@
 //! Going back in virtual time: to steps of several kinds, over versions, in
-//! turn, and through crashes (RULES 31).
+//! turn, and through crashes (docs/rules.md#31).
 
 #![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
 

@@ -1,4 +1,4 @@
-//! Waits that need several responses (RULES 8), in virtual time.
+//! Waits that need several responses (docs/rules.md#8), in virtual time.
 
 #![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
 

@@ -1,6 +1,6 @@
 //! What an operator and a provider's retry make of deliveries that went wrong,
 //! in virtual time: replay, bind, supersede, and dedup that a webhook declares
-//! (RULES 17, 19, 20).
+//! (docs/rules.md#17, #19, #20).
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test says by panicking that it failed")]
 

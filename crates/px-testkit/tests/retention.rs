@@ -1,5 +1,5 @@
 //! How long the inbox keeps what, in virtual time: by age, by number, and what
-//! stays whatever its age (RULES 6, 21). Each store is audited at the end.
+//! stays whatever its age (docs/rules.md#6, #21). Each store is audited at the end.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test says by panicking that it failed")]
 

@@ -97,7 +97,7 @@ impl DraftOutbox {
 }
 
 impl Draft<'_> {
-    /// Gives the next run that this draft starts a hook of its own (HOOKS
+    /// Gives the next run that this draft starts a hook of its own (docs/hooks.md
     /// section 1). The hook's id and its run are set here.
     pub fn hook_next_run(&mut self, hook: Hook) {
         self.outbox.next = Some(hook);

@@ -24,7 +24,7 @@ const SEEDS: u64 = 200;
 const MOST_TROUBLES: u64 = 5;
 
 /// How often the process dies in one mixture at most. At the third death in one
-/// execution of a step px pauses the run (RULES 36), which is no fault of it.
+/// execution of a step px pauses the run (docs/rules.md#36), which is no fault of it.
 const MOST_DEATHS: usize = 2;
 
 /// Something that goes wrong. Numbers count what the scenario does (starts,

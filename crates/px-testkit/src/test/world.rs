@@ -140,7 +140,7 @@ impl World {
     }
 
     /// Starts a run with these options, and runs it as far as it goes. Options
-    /// that the brain does not take end the run with an error (RULES 30).
+    /// that the brain does not take end the run with an error (docs/rules.md#30).
     ///
     /// # Panics
     /// The brain is not in the registry, or the input or the options are no

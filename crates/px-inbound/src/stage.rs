@@ -78,6 +78,16 @@ impl Stage {
         self.endpoints.iter()
     }
 
+    /// Reads what the first request would else wait for: the deliveries that a px
+    /// without the index of quarantine has left. Nothing depends on this call; a
+    /// request that comes while it works waits for its end.
+    ///
+    /// # Errors
+    /// The store could not be read or written. The next request tries again.
+    pub async fn prepare(&self) -> Result<(), px_store::Error> {
+        self.quarantine.ready().await
+    }
+
     /// Takes one request in.
     pub async fn receive(&self, slug: &str, request: Request) -> Answer {
         let watch = Stopwatch::start();

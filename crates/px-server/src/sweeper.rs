@@ -15,8 +15,16 @@ const IDLE_INTERVAL: Duration = Duration::from_secs(60);
 /// Time that it rests between two pieces.
 const BETWEEN_BATCHES: Duration = Duration::from_millis(20);
 
-/// Sweeps until the end is asked for.
+/// Prepares the inbox, and sweeps it until the end is asked for.
 pub(crate) async fn run(app: Shared, retention: Retention, mut closing: watch::Receiver<bool>) {
+    tokio::select! {
+        prepared = app.stage.prepare() => {
+            if let Err(error) = prepared {
+                tracing::warn!(%error, "the inbox could not be prepared; the first webhook tries it again");
+            }
+        }
+        _ = closing.wait_for(|closing| *closing) => return,
+    }
     loop {
         // One member of the cluster sweeps for all.
         let is_on_duty = app.parts.cluster.slot(Slot::Duty(Duty::Inbox)).is_some();

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use px_core::{EventId, HookId, OutgoingId, RunId, Timestamp};
+use px_core::{CallbackId, EventId, HookId, RunId, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -36,7 +36,7 @@ plain_words!(CallbackState);
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
 pub struct TestSent {
-    pub delivery_id: OutgoingId,
+    pub delivery_id: CallbackId,
 }
 
 /// What is sent again.
@@ -66,7 +66,7 @@ pub struct CallbackPage {
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
 pub struct CallbackSummary {
-    pub id: OutgoingId,
+    pub id: CallbackId,
     pub hook_id: HookId,
     pub event_id: EventId,
     #[serde(rename = "type")]
@@ -105,7 +105,7 @@ pub struct AttemptSummary {
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
 pub struct Callback {
-    pub id: OutgoingId,
+    pub id: CallbackId,
     pub hook_id: HookId,
     pub event_id: EventId,
     #[serde(rename = "type")]

@@ -50,7 +50,7 @@ pub use inbox::{
 pub use open::Open;
 /// Ids, times and codes, as every part of px has them.
 pub use px_core::{
-    Code, DeliveryId, EventId, HookId, OutgoingId, ParseIdError, RunId, Timestamp, TokenId, WaitId,
+    CallbackId, Code, DeliveryId, EventId, HookId, ParseIdError, RunId, Timestamp, TokenId, WaitId,
 };
 pub use queries::{
     BrainHistory, FindBrains, ListCallbacks, ListDeliveries, ListRuns, RunEvents, ShowRun, format_statuses,

@@ -1,6 +1,6 @@
 //! The queries of routes that list. A parameter that is empty counts as absent.
 
-use px_core::OutgoingId;
+use px_core::CallbackId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -152,5 +152,5 @@ pub struct ListCallbacks {
     /// The `nextCursor` of the page before.
     #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
     #[schemars(description = "", with = "Option<String>", regex(pattern = r"^(dlv_[0-9a-f]{32})?$"))]
-    pub cursor: Option<OutgoingId>,
+    pub cursor: Option<CallbackId>,
 }

@@ -16,7 +16,7 @@ use px_callbacks::{
     Event, Journal, MAX_BODY_BYTES, Recorded, Refused, Seen, Unavailable, Verified, Verifier, endpoint,
 };
 use px_core::hook::Signing;
-use px_core::{EventId, ManualClock, OutgoingId, Timestamp};
+use px_core::{CallbackId, EventId, ManualClock, Timestamp};
 use px_outbound::sign::{self, Message, Signer};
 use secrecy::{ExposeSecret as _, SecretString};
 use tower::ServiceExt as _;
@@ -37,7 +37,7 @@ fn sent(signing: &Signing, secrets: &[&str], at: Timestamp, body: &[u8]) -> Head
     let mut headers = HeaderMap::new();
     headers.insert("x-px-event", "run.completed".parse().unwrap());
     headers.insert("x-px-event-id", ID.parse().unwrap());
-    headers.insert("x-px-delivery", OutgoingId::from_bytes([3; 16]).to_string().parse().unwrap());
+    headers.insert("x-px-delivery", CallbackId::from_bytes([3; 16]).to_string().parse().unwrap());
     let message = Message { id: ID, at, body };
     Signer::new(signing, &secrets).unwrap().sign(&message, &mut headers).unwrap();
     headers

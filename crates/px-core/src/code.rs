@@ -102,7 +102,7 @@ codes! {
     /// There is no such hook.
     HookNotFound = "PX0030",
     /// The outbox has no such delivery.
-    OutgoingNotFound = "PX0031",
+    CallbackNotFound = "PX0031",
     /// A hook cannot be like this.
     HookInvalid = "PX0032",
     /// Hooks may not go to this address.

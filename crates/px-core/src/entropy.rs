@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use uuid::{ContextV7, Timestamp as UuidTime, Uuid};
 
-use crate::id::{DeliveryId, EventId, HookId, OutgoingId, RunId, TokenId, WaitId};
+use crate::id::{CallbackId, DeliveryId, EventId, HookId, RunId, TokenId, WaitId};
 use crate::time::Timestamp;
 
 /// Makes ids. Ids made by one process sort in the order in which they were
@@ -94,8 +94,8 @@ impl Ids {
 
     /// A new outbound delivery's id.
     #[must_use]
-    pub fn outgoing(&self, now: Timestamp) -> OutgoingId {
-        OutgoingId::from_bytes(self.next(now))
+    pub fn callback(&self, now: Timestamp) -> CallbackId {
+        CallbackId::from_bytes(self.next(now))
     }
 
     /// A new API token's id.

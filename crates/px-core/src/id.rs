@@ -142,7 +142,7 @@ id!(
 );
 id!(
     /// One event on its way to one hook.
-    OutgoingId, "dlv", "the id of an outbound delivery"
+    CallbackId, "dlv", "the id of an outbound delivery"
 );
 
 id!(

@@ -24,7 +24,7 @@ pub use clock::{Clock, ManualClock, Stopwatch, SystemClock};
 pub use code::Code;
 pub use entropy::{Ids, random_bytes, salt};
 pub use event::Event;
-pub use id::{DeliveryId, EventId, HookId, OutgoingId, ParseIdError, RunId, TokenId, WaitId};
+pub use id::{CallbackId, DeliveryId, EventId, HookId, ParseIdError, RunId, TokenId, WaitId};
 pub use key::{KeyId, KeyRecord, Scope};
 pub use run::{Run, RunStatus};
 pub use time::Timestamp;

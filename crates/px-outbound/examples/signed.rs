@@ -88,7 +88,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 let body = body(format, &envelope, &links)?;
                 let at = SystemClock.now();
                 let id = envelope.id.to_string();
-                let mut headers = headers(format, &signing, &envelope, ids.outgoing(at));
+                let mut headers = headers(format, &signing, &envelope, ids.callback(at));
                 signer.sign(&Message { id: &id, at, body: &body }, &mut headers)?;
                 let headers: Map<String, Value> = headers
                     .iter()

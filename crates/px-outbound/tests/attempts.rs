@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use px_outbound::guard::{Policy, System};
 use px_outbound::transport::Http;
-use px_store::outbox::{Attempt, Outgoing, OutgoingState};
+use px_store::outbox::{Attempt, Callback, CallbackState};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use rig::{Rig, SCOPE};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -42,7 +42,7 @@ async fn attempted(
     resolver: Arc<dyn Resolve>,
     policy: Policy,
     allow_private: bool,
-) -> (Outgoing, Attempt) {
+) -> (Callback, Attempt) {
     let mut rig = Rig::new();
     let hook = rig
         .hook(|spec| {
@@ -63,9 +63,9 @@ async fn attempted(
     let jobs = rig.next_jobs().await;
     let report = jobs[0].run(&rig.parts).await;
     rig.scheduler.done(report);
-    let outgoing = rig.of(hook.id).await.remove(0);
-    let attempt = rig.store.outbox().attempts(SCOPE, outgoing.id, 0, 1).await.unwrap().remove(0);
-    (outgoing, attempt)
+    let callback = rig.of(hook.id).await.remove(0);
+    let attempt = rig.store.outbox().attempts(SCOPE, callback.id, 0, 1).await.unwrap().remove(0);
+    (callback, attempt)
 }
 
 /// A listener that must stay alone.
@@ -110,12 +110,12 @@ async fn hooks_5_each_refusal_is_an_attempt_that_names_the_rule_and_opens_no_con
         // And a password, which is not repeated.
         (format!("http://user:hunter2@name.example:{port}/"), public, "credentials"),
     ] {
-        let (outgoing, attempt) = attempted(&url, resolver(&[addresses]), Policy::public(), false).await;
+        let (callback, attempt) = attempted(&url, resolver(&[addresses]), Policy::public(), false).await;
         assert_eq!(attempt.error.as_deref(), Some("egress_denied"), "{url}: {attempt:?}");
         let message = attempt.message.unwrap();
         assert!(message.contains(&format!("rule {rule}")), "{url}: {message}");
         assert!(!message.contains("hunter2"));
-        assert_eq!((attempt.status, outgoing.state), (None, OutgoingState::Pending), "it is tried again");
+        assert_eq!((attempt.status, callback.state), (None, CallbackState::Pending), "it is tried again");
     }
     assert!(quiet.saw_nobody());
 }
@@ -135,7 +135,7 @@ async fn hooks_5_a_name_that_flips_is_refused_at_the_attempt_and_a_redirect_is_n
         quiet.port()
     );
     let address = answering(answer.into_bytes()).await;
-    let (outgoing, attempt) = attempted(
+    let (callback, attempt) = attempted(
         &format!("http://{address}/"),
         resolver(&["127.0.0.1"]),
         Policy::public().with_loopback(true),
@@ -143,7 +143,7 @@ async fn hooks_5_a_name_that_flips_is_refused_at_the_attempt_and_a_redirect_is_n
     )
     .await;
     assert_eq!((attempt.status, attempt.error.as_deref()), (Some(307), Some("redirect")));
-    assert_eq!(outgoing.state, OutgoingState::Pending, "a failure");
+    assert_eq!(callback.state, CallbackState::Pending, "a failure");
     assert!(quiet.saw_nobody());
 }
 
@@ -152,8 +152,8 @@ async fn hooks_5_allow_private_of_a_hook_opens_this_machine_for_it() {
     let address = answering(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()).await;
     let url = format!("http://private.example:{}/", address.port());
     let names = || resolver(&["127.0.0.1"]);
-    let (outgoing, attempt) = attempted(&url, names(), Policy::public(), true).await;
-    assert_eq!((attempt.status, outgoing.state), (Some(204), OutgoingState::Delivered));
+    let (callback, attempt) = attempted(&url, names(), Policy::public(), true).await;
+    assert_eq!((attempt.status, callback.state), (Some(204), CallbackState::Delivered));
     assert!(attempt.timing.resolved_ms.is_some() && attempt.timing.head_ms.is_some(), "{:?}", attempt.timing);
     let (_, attempt) = attempted(&url, names(), Policy::public(), false).await;
     assert_eq!(attempt.error.as_deref(), Some("egress_denied"));
@@ -178,7 +178,7 @@ async fn answering(bytes: Vec<u8>) -> SocketAddr {
     address
 }
 
-async fn of(url: &str) -> (Outgoing, Attempt) {
+async fn of(url: &str) -> (Callback, Attempt) {
     attempted(url, Arc::new(System), Policy::public().with_loopback(true), false).await
 }
 
@@ -215,9 +215,9 @@ async fn hooks_4_every_error_has_its_class() {
     assert_eq!(attempt.error.as_deref(), Some("tls_error"), "{attempt:?}");
 
     let no_http = answering(b"220 mail.example ESMTP\r\n".to_vec()).await;
-    let (outgoing, attempt) = of(&format!("http://{no_http}/")).await;
+    let (callback, attempt) = of(&format!("http://{no_http}/")).await;
     assert_eq!(attempt.error.as_deref(), Some("network_error"), "{attempt:?}");
-    assert_eq!(outgoing.state, OutgoingState::Pending, "all of these are tried again");
+    assert_eq!(callback.state, CallbackState::Pending, "all of these are tried again");
 }
 
 /// Knows no name.
@@ -232,8 +232,8 @@ impl Resolve for Unknown {
 #[tokio::test]
 async fn hooks_4_a_2xx_counts_though_its_body_never_ends_and_is_kept_up_to_a_bound() {
     let endless = answering(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\nso far".to_vec()).await;
-    let (outgoing, attempt) = of(&format!("http://{endless}/")).await;
-    assert_eq!((outgoing.state, attempt.body.as_str()), (OutgoingState::Delivered, "so far"));
+    let (callback, attempt) = of(&format!("http://{endless}/")).await;
+    assert_eq!((callback.state, attempt.body.as_str()), (CallbackState::Delivered, "so far"));
     let mut long =
         format!("HTTP/1.1 500 Oops\r\nx-long: {}\r\ncontent-length: 100000\r\n\r\n", "h".repeat(9_000));
     long.push_str(&"b".repeat(100_000));

@@ -20,7 +20,7 @@ use px_outbound::operate::{self, Spec};
 use px_outbound::transport::{Answer, Class, Failure, Request, Transport};
 use px_outbound::{Job, Scheduler};
 use px_store::BoxFuture;
-use px_store::outbox::{Outgoing, OutgoingState, Timing};
+use px_store::outbox::{Callback, CallbackState, Timing};
 use rig::{BEGIN, Rig, SCOPE, header, status};
 
 /// Seeds of the normal test run.
@@ -133,14 +133,14 @@ impl Story {
         let before = self.read(id).await;
         let report = job.run(&self.rig.parts).await;
         let after = self.read(id).await;
-        if before.state != OutgoingState::Delivered && after.state == OutgoingState::Delivered {
+        if before.state != CallbackState::Delivered && after.state == CallbackState::Delivered {
             self.taken.push(id.to_string());
         }
         self.rig.scheduler.done(report);
     }
 
-    async fn read(&self, id: px_core::OutgoingId) -> Outgoing {
-        self.rig.store.outbox().outgoing(SCOPE, id).await.unwrap().unwrap()
+    async fn read(&self, id: px_core::CallbackId) -> Callback {
+        self.rig.store.outbox().callback(SCOPE, id).await.unwrap().unwrap()
     }
 
     /// The process dies with some requests under way, and another one starts.
@@ -173,27 +173,27 @@ impl Story {
             self.taken.iter().enumerate().map(|(place, id)| (id, place)).collect();
         assert_eq!(places.len(), self.taken.len(), "seed {seed}: delivered twice");
         let mut order: BTreeMap<(HookId, Option<RunId>), usize> = BTreeMap::new();
-        for outgoing in &all {
-            let pair = (outgoing.hook, outgoing.run);
+        for callback in &all {
+            let pair = (callback.hook, callback.run);
             let seq = last.entry(pair).or_insert(0);
             *seq += 1;
-            assert_eq!(outgoing.seq, *seq, "seed {seed}: gap-free");
-            match outgoing.state {
-                OutgoingState::Delivered => {
-                    if outgoing.ordered {
-                        let place = places[&outgoing.id.to_string()];
+            assert_eq!(callback.seq, *seq, "seed {seed}: gap-free");
+            match callback.state {
+                CallbackState::Delivered => {
+                    if callback.ordered {
+                        let place = places[&callback.id.to_string()];
                         let before = order.insert(pair, place);
                         assert!(before.is_none_or(|before| before < place), "seed {seed}: in order");
                     }
                 }
-                OutgoingState::Dead => assert!(outgoing.reason.is_some(), "seed {seed}"),
-                state => panic!("seed {seed}: {} is {state:?}", outgoing.id),
+                CallbackState::Dead => assert!(callback.reason.is_some(), "seed {seed}"),
+                state => panic!("seed {seed}: {} is {state:?}", callback.id),
             }
-            let attempts = self.rig.store.outbox().attempts(SCOPE, outgoing.id, 0, 100).await.unwrap();
-            assert_eq!(attempts.len() as u64, u64::from(outgoing.attempts), "seed {seed}");
-            assert!(!attempts.is_empty(), "seed {seed}: {} was never sent", outgoing.id);
+            let attempts = self.rig.store.outbox().attempts(SCOPE, callback.id, 0, 100).await.unwrap();
+            assert_eq!(attempts.len() as u64, u64::from(callback.attempts), "seed {seed}");
+            assert!(!attempts.is_empty(), "seed {seed}: {} was never sent", callback.id);
         }
-        let sent: BTreeSet<HookId> = all.iter().map(|outgoing| outgoing.hook).collect();
+        let sent: BTreeSet<HookId> = all.iter().map(|callback| callback.hook).collect();
         assert!(self.hooks.iter().all(|hook| sent.contains(&hook.id)) || self.taken.is_empty());
     }
 }

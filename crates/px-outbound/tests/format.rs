@@ -4,7 +4,7 @@
 
 use px_core::hook::{Format, Signing};
 use px_core::lifecycle::{Envelope, Kind, RunRef};
-use px_core::{EventId, OutgoingId, RunId, RunStatus, Timestamp};
+use px_core::{CallbackId, EventId, RunId, RunStatus, Timestamp};
 use px_outbound::format::{Links, MAX_BODY_BYTES, body, custom_header, headers};
 use serde_json::{Map, Value, json};
 
@@ -91,7 +91,7 @@ fn hooks_6_no_event_id_so_that_receivers_cannot_deduplicate() {
     for format in Format::ALL {
         let id = envelope().id.to_string();
         assert!(text(format, &envelope(), &links()).contains(&id), "{format:?}");
-        let headers = headers(format, &Signing::Standard, &envelope(), OutgoingId::from_bytes([3; 16]));
+        let headers = headers(format, &Signing::Standard, &envelope(), CallbackId::from_bytes([3; 16]));
         assert_eq!(headers["x-px-event-id"], id);
     }
 }
@@ -153,7 +153,7 @@ fn an_event_of_no_run_has_no_seq_and_no_run() {
 
 #[test]
 fn hooks_3_every_request_says_who_sends_it_and_what_it_is() {
-    let delivery = OutgoingId::from_bytes([3; 16]);
+    let delivery = CallbackId::from_bytes([3; 16]);
     let sent = headers(Format::Px, &Signing::Standard, &envelope(), delivery);
     assert_eq!(sent["user-agent"], concat!("px/", env!("CARGO_PKG_VERSION")));
     assert_eq!(sent["content-type"], "application/json");

@@ -198,7 +198,7 @@ async fn said_by_who_lost_it(view: fn(MemoryMember) -> Arc<dyn Cluster>) -> (u32
     let late = late(view, std::slice::from_ref(&url), RUNS).await;
     assert_eq!(late.sent, (RUNS, RUNS), "what was under way is sent by both, as after a death");
     let first = &late.nodes.rigs[0];
-    let attempts = first.all().await.iter().map(|outgoing| outgoing.attempts).sum();
+    let attempts = first.all().await.iter().map(|callback| callback.attempts).sum();
     let endpoint = first.store.outbox().endpoint(SCOPE, lane_of(&url).0).await.unwrap();
     (attempts, endpoint.is_some())
 }

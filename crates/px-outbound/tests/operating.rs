@@ -8,7 +8,7 @@ use std::time::Duration;
 use px_core::Clock as _;
 use px_core::hook::{RetryPolicy, Source};
 use px_outbound::operate::{Recovery, Spec};
-use px_store::outbox::OutgoingState;
+use px_store::outbox::CallbackState;
 use rig::{BEGIN, Rig, SCOPE, URL, header, kinds, status};
 use secrecy::SecretString;
 
@@ -49,7 +49,7 @@ async fn hooks_4_a_dead_delivery_is_redelivered_with_the_same_bytes_and_all_are_
         rig.start().await;
         dead.extend(rig.drain().await);
     }
-    assert_eq!(rig.states(hook.id).await, [OutgoingState::Dead; 4]);
+    assert_eq!(rig.states(hook.id).await, [CallbackState::Dead; 4]);
     rig.receive(|_| status(200));
     let first = rig.of(hook.id).await[0].id;
     rig.operator.redeliver(first).await.unwrap();
@@ -121,7 +121,7 @@ async fn hooks_3_no_secret_is_printed_and_a_lost_key_is_an_attempt_that_says_so(
     let attempt = rig.store.outbox().attempts(SCOPE, kept.id, 0, 1).await.unwrap().remove(0);
     assert_eq!(attempt.error.as_deref(), Some("unsendable"));
     assert!(attempt.message.unwrap().contains("px hooks rotate-secret"));
-    assert_eq!(kept.state, OutgoingState::Pending, "it waits for the key");
+    assert_eq!(kept.state, CallbackState::Pending, "it waits for the key");
 }
 
 #[tokio::test]

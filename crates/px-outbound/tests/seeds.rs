@@ -11,7 +11,7 @@ use std::time::Duration;
 use px_core::Clock as _;
 use px_core::hook::{Hook, RetryPolicy};
 use px_outbound::{FIRST_PAUSE, LONGEST_PAUSE, OPENS_AFTER};
-use px_store::outbox::OutgoingState;
+use px_store::outbox::CallbackState;
 use rig::{Rig, header, kinds, status};
 
 /// The next process over the same rows, and with the key that was kept.
@@ -52,7 +52,7 @@ async fn hooks_6_no_body_kept_so_a_retry_after_a_restart_has_nothing_to_send() {
     let (mut rig, hook, first) = failed_once().await;
     let second = rig.drain().await.remove(0);
     assert_eq!((&second.body, second.body.is_empty()), (&first.body, false));
-    assert_eq!(rig.states(hook.id).await, [OutgoingState::Delivered]);
+    assert_eq!(rig.states(hook.id).await, [CallbackState::Delivered]);
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn hooks_6_a_breaker_that_opens_once_and_never_re_arms() {
     while rig.wait().await {
         rig.drain().await;
     }
-    assert!(rig.states(hook.id).await.iter().all(|state| *state == OutgoingState::Delivered));
+    assert!(rig.states(hook.id).await.iter().all(|state| *state == CallbackState::Delivered));
     rig.receive(|_| status(503));
     for _ in 0..OPENS_AFTER {
         assert_eq!(rig.operator.stats(hook.id).await.unwrap().parked_until, None);
@@ -132,7 +132,7 @@ async fn hooks_6_dropping_while_open() {
     }
     assert!(rig.drain().await.is_empty());
     let waiting = rig.of(hook.id).await;
-    assert!(waiting.iter().all(|one| one.state == OutgoingState::Pending), "none is dropped");
+    assert!(waiting.iter().all(|one| one.state == CallbackState::Pending), "none is dropped");
     // Nor by a restart: it stays open over it, and what is parked is.
     let mut rig = restarted(&rig);
     rig.receive(|_| status(200));
@@ -141,7 +141,7 @@ async fn hooks_6_dropping_while_open() {
         rig.drain().await;
     }
     let states = rig.states(hook.id).await;
-    assert_eq!((states.len(), states.iter().all(|state| *state == OutgoingState::Delivered)), (55, true));
+    assert_eq!((states.len(), states.iter().all(|state| *state == CallbackState::Delivered)), (55, true));
     assert!(
         rig.of(hook.id).await[OPENS_AFTER as usize..].iter().all(|one| one.tries == 1),
         "none used a try"
@@ -168,7 +168,7 @@ async fn hooks_6_one_try_and_gone() {
     }
     assert_eq!(
         (tries.load(Ordering::Relaxed), rig.states(hook.id).await),
-        (4, vec![OutgoingState::Delivered])
+        (4, vec![CallbackState::Delivered])
     );
     assert_eq!(kinds(&sent), ["run.started"; 4]);
     // And what is spent is kept, and goes out when somebody says so.
@@ -179,14 +179,14 @@ async fn hooks_6_one_try_and_gone() {
         rig.drain().await;
     }
     let dead = rig.of(hook.id).await.remove(1);
-    assert_eq!((dead.state, dead.tries), (OutgoingState::Dead, 5));
+    assert_eq!((dead.state, dead.tries), (CallbackState::Dead, 5));
     rig.receive(|_| status(200));
     rig.advance(Duration::from_hours(2));
     rig.operator.redeliver(dead.id).await.unwrap();
     while rig.drain().await.is_empty() {
         assert!(rig.wait().await);
     }
-    assert_eq!(rig.states(hook.id).await, [OutgoingState::Delivered; 2]);
+    assert_eq!(rig.states(hook.id).await, [CallbackState::Delivered; 2]);
 }
 
 #[tokio::test]
@@ -201,6 +201,6 @@ async fn hooks_6_workers_asleep_in_backoff() {
     }
     rig.drain().await;
     let states = rig.states(healthy.id).await;
-    assert_eq!((states.len(), states.iter().all(|state| *state == OutgoingState::Delivered)), (600, true));
+    assert_eq!((states.len(), states.iter().all(|state| *state == CallbackState::Delivered)), (600, true));
     assert_eq!(rig.scheduler.in_flight(), 0, "nothing sleeps with a slot in its hands");
 }

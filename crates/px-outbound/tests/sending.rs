@@ -12,7 +12,7 @@ use px_core::{Clock as _, Timestamp};
 use px_outbound::operate::Spec;
 use px_outbound::transport::{Answer, Class, Failure};
 use px_outbound::{operate, retry_delay, retry_tries};
-use px_store::outbox::{OutgoingState, Timing};
+use px_store::outbox::{CallbackState, Timing};
 use rig::{BEGIN, Rig, SCOPE, URL, body, header, kinds, status};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -55,7 +55,7 @@ async fn hooks_4_the_whole_table_is_walked_with_jitter_and_the_same_bytes_and_th
         assert_eq!(rig.of(hook.id).await[0].tries, used + 1);
     }
     let dead = rig.of(hook.id).await.remove(0);
-    assert_eq!((dead.state, dead.attempts), (OutgoingState::Dead, 10));
+    assert_eq!((dead.state, dead.attempts), (CallbackState::Dead, 10));
     assert!(dead.reason.unwrap().contains("10 tries"));
     let attempts = rig.store.outbox().attempts(SCOPE, dead.id, 0, 100).await.unwrap();
     assert_eq!(attempts.iter().map(|one| one.number).collect::<Vec<_>>(), (1..=10).collect::<Vec<_>>());
@@ -84,7 +84,7 @@ async fn hooks_4_retry_after_is_honoured_and_recorded_as_the_receivers_choice() 
     rig.receive(|_| status(204));
     rig.wait().await;
     rig.drain().await;
-    assert_eq!(rig.states(hook.id).await, [OutgoingState::Delivered]);
+    assert_eq!(rig.states(hook.id).await, [CallbackState::Delivered]);
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn hooks_4_410_disables_and_what_comes_meanwhile_is_kept_for_the_choice() 
     rig.start().await;
     rig.start().await;
     assert!(rig.drain().await.is_empty(), "a disabled hook is sent nothing");
-    let kept = [OutgoingState::Dead, OutgoingState::Held, OutgoingState::Held];
+    let kept = [CallbackState::Dead, CallbackState::Held, CallbackState::Held];
     assert_eq!(rig.states(hook.id).await, kept);
     rig.receive(|_| status(200));
     assert_eq!(rig.operator.enable(hook.id, true).await.unwrap().1, 2);
@@ -111,7 +111,7 @@ async fn hooks_4_410_disables_and_what_comes_meanwhile_is_kept_for_the_choice() 
     rig.start().await;
     assert_eq!(rig.operator.enable(hook.id, false).await.unwrap().1, 1);
     assert!(rig.drain().await.is_empty());
-    assert_eq!(rig.states(hook.id).await.last(), Some(&OutgoingState::Discarded));
+    assert_eq!(rig.states(hook.id).await.last(), Some(&CallbackState::Discarded));
     rig.audit().await;
 }
 
@@ -130,7 +130,7 @@ async fn hooks_4_an_open_breaker_parks_in_order_and_burns_no_retry() {
     }
     assert!(rig.drain().await.is_empty(), "nothing goes out while it is open");
     let waiting: Vec<_> = rig.of(hook.id).await.into_iter().skip(5).collect();
-    assert!(waiting.iter().all(|one| one.state == OutgoingState::Pending && one.attempts == 0));
+    assert!(waiting.iter().all(|one| one.state == CallbackState::Pending && one.attempts == 0));
     while rig.clock.now() < parked_until {
         assert!(rig.wait().await);
         if rig.clock.now() < parked_until {
@@ -166,7 +166,7 @@ async fn hooks_4_an_open_breaker_parks_in_order_and_burns_no_retry() {
     while rig.wait().await {
         rig.drain().await;
     }
-    assert!(rig.states(hook.id).await.iter().all(|state| *state == OutgoingState::Delivered));
+    assert!(rig.states(hook.id).await.iter().all(|state| *state == CallbackState::Delivered));
     rig.audit().await;
 }
 
@@ -233,7 +233,7 @@ async fn hooks_4_five_days_of_failure_disable_it_and_others_are_told() {
     assert_eq!((given_up.by, given_up.at), (DisabledBy::Failing, BEGIN.after(5 * DAY)));
     let told = rig.of(other.id).await;
     assert_eq!(told.len(), 1);
-    assert_eq!(told[0].state, OutgoingState::Delivered);
+    assert_eq!(told[0].state, CallbackState::Delivered);
     let said: serde_json::Value = serde_json::from_slice(&told[0].body).unwrap();
     assert_eq!(said["data"]["hookId"], hook.id.to_string());
     assert_eq!(said["data"]["url"], URL, "without what is behind its question mark");
@@ -258,7 +258,7 @@ async fn hooks_6_a_dead_endpoint_holds_none_of_its_neighbours_slots() {
         rig.start().await;
     }
     rig.drain().await;
-    assert!(rig.states(healthy.id).await.iter().all(|state| *state == OutgoingState::Delivered));
+    assert!(rig.states(healthy.id).await.iter().all(|state| *state == CallbackState::Delivered));
     assert!(refused.load(Ordering::Relaxed) <= 16, "the breaker counts the endpoint, not the delivery");
     rig.audit().await;
 }
@@ -273,7 +273,7 @@ async fn hooks_4_a_job_that_breaks_off_is_taken_up_again_after_a_rest_and_not_at
     assert!(rig.next_jobs().await.is_empty(), "it would go on for ever");
     assert!(rig.wait().await && rig.clock.now() <= BEGIN.after(Duration::from_secs(1)));
     assert_eq!(rig.drain().await.len(), 1);
-    assert_eq!(rig.states(hook.id).await, [OutgoingState::Delivered]);
+    assert_eq!(rig.states(hook.id).await, [CallbackState::Delivered]);
 }
 
 #[tokio::test]
@@ -301,12 +301,12 @@ async fn hooks_4_when_slots_are_scarce_every_endpoint_gets_its_turn() {
         for job in jobs {
             let report = job.run(&rig.parts).await;
             rig.scheduler.done(report);
-            let outgoing = rig.store.outbox().outgoing(SCOPE, job.delivery()).await.unwrap().unwrap();
-            first.insert(outgoing.lane);
+            let callback = rig.store.outbox().callback(SCOPE, job.delivery()).await.unwrap().unwrap();
+            first.insert(callback.lane);
             sent += 1;
         }
         assert!(sent <= LANES * 6, "only {} endpoints had a turn in {sent} requests", first.len());
     }
     rig.drain().await;
-    assert!(rig.all().await.iter().all(|one| one.state == OutgoingState::Delivered));
+    assert!(rig.all().await.iter().all(|one| one.state == CallbackState::Delivered));
 }

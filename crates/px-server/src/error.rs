@@ -197,7 +197,7 @@ impl From<px_outbound::operate::Error> for ApiError {
         match error {
             E::NoHook(id) => Self::not_found(format!("Hook '{id}' not found")).code(Code::HookNotFound),
             E::NoDelivery(id) => {
-                Self::not_found(format!("Delivery '{id}' not found")).code(Code::OutgoingNotFound)
+                Self::not_found(format!("Delivery '{id}' not found")).code(Code::CallbackNotFound)
             }
             E::Url(_) | E::Invalid(_) => Self::bad_request(sentence(&error)).code(Code::HookInvalid),
             E::Egress(_) => {

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::{HeaderMap, HeaderValue, Method};
 use px_core::{Clock as _, SystemClock};
-use px_inbound::verify::sign::{Outgoing, sign};
+use px_inbound::verify::sign::{OutboundRequest, sign};
 use px_inbound::{GateLimits, Policy, Setup};
 use px_sdk::verify::{self, Key, Verification};
 use px_sdk::{Brain, Cx, Inbound, Next, Received, Registry, Reply, Result, brain};
@@ -154,14 +154,14 @@ async fn send(server: &Running, method: &str, target: &str, headers: &HeaderMap,
 fn signed(verification: &Verification, secret: &str, body: &str) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert("content-type", HeaderValue::from_static("application/json"));
-    let mut outgoing = Outgoing {
+    let mut request = OutboundRequest {
         method: Method::POST,
         url: "http://px.example/".into(),
         headers,
         body: Bytes::copy_from_slice(body.as_bytes()),
     };
-    sign(verification, &secret.to_owned().into(), &mut outgoing, SystemClock.now()).unwrap();
-    outgoing.headers
+    sign(verification, &secret.to_owned().into(), &mut request, SystemClock.now()).unwrap();
+    request.headers
 }
 
 async fn deliveries(server: &Running) -> usize {

@@ -48,7 +48,7 @@ pub(crate) const fn letter(table: Table) -> u8 {
         Table::Start => b's',
         Table::Forgotten => b'f',
         Table::Hook => b'h',
-        Table::Outgoing => b'o',
+        Table::Callback => b'o',
         Table::Due => b'e',
         Table::Attempt => b'a',
         Table::Endpoint => b'p',

@@ -6,8 +6,8 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use px_core::{DeliveryId, KeyId, OutgoingId, RunId, RunStatus, Scope};
-use px_store::outbox::{Attempt, OutgoingState};
+use px_core::{CallbackId, DeliveryId, KeyId, RunId, RunStatus, Scope};
+use px_store::outbox::{Attempt, CallbackState};
 use px_store::tokens::Token;
 use px_store::{Cursor, Error, Row, Scan, Table, Timer, Versioned};
 
@@ -119,10 +119,10 @@ fn read_named(scope: Scope, table: Table, row: &[u8], value: &Bytes) -> Result<(
 
 fn read_outbox(scope: Scope, table: Table, row: &[u8], value: &Bytes) -> Result<(Row, RowKey), Error> {
     Ok(match table {
-        Table::Outgoing => {
-            let outgoing = rows::from_outgoing_value(value)?;
-            let expected = rows::outgoing_row(scope, outgoing.id);
-            (Row::Outgoing(Box::new(outgoing)), expected)
+        Table::Callback => {
+            let callback = rows::from_callback_value(value)?;
+            let expected = rows::callback_row(scope, callback.id);
+            (Row::Callback(Box::new(callback)), expected)
         }
         Table::Due => {
             let due = rows::due_of(scope, row, value)?;
@@ -131,7 +131,7 @@ fn read_outbox(scope: Scope, table: Table, row: &[u8], value: &Bytes) -> Result<
         Table::Attempt => {
             let attempt: Attempt = layout::from_json(value)?;
             let id = row.split_last_chunk::<4>().map_or(row, |(id, _)| id);
-            let id = OutgoingId::from_bytes(layout::id_of(id)?);
+            let id = CallbackId::from_bytes(layout::id_of(id)?);
             let expected = rows::attempt_row(scope, id, attempt.number);
             (Row::Attempt(id, Box::new(attempt)), expected)
         }
@@ -178,11 +178,11 @@ pub(crate) fn listed(scope: Scope, row: &Row) -> Vec<(RowKey, [u8; 16], String)>
                 }
             }
         }
-        Row::Outgoing(outgoing) if !outgoing.own => {
-            let (id, hook) = (outgoing.id.to_bytes(), outgoing.hook);
+        Row::Callback(callback) if !callback.own => {
+            let (id, hook) = (callback.id.to_bytes(), callback.hook);
             lists.push((rows::of_hook(scope, hook), id, format!("hook {hook}")));
-            if matches!(outgoing.state, OutgoingState::Dead | OutgoingState::Held) {
-                let list = rows::of_state(scope, hook, outgoing.state);
+            if matches!(callback.state, CallbackState::Dead | CallbackState::Held) {
+                let list = rows::of_state(scope, hook, callback.state);
                 lists.push((list, id, format!("hook {hook}, given up or held")));
             }
         }

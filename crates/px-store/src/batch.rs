@@ -9,7 +9,7 @@ use crate::epoch::{Epoch, EpochWrite};
 use crate::error::Error;
 use crate::hints::Hint;
 use crate::model::{DedupRecord, Delivery, Forgotten, QueuedEvent, SetAside, StartKey, Timer, Work};
-use crate::outbox::{OutboxBatch, OutboxConflict, Told};
+use crate::outbox::{HookProgress, OutboxBatch, OutboxConflict};
 use crate::secret_key::KeyCheckWrite;
 use crate::tokens::TokenWrite;
 
@@ -26,7 +26,7 @@ pub struct LogTail {
     pub lines: Bytes,
     /// The progress of hooks in the run, if any was told of it: it is stored with
     /// the run, by every store.
-    pub told: Option<Arc<Told>>,
+    pub told: Option<Arc<HookProgress>>,
 }
 
 impl LogTail {
@@ -48,7 +48,7 @@ impl LogTail {
 
     /// Returns what hooks have been told of the run, if they have been.
     #[must_use]
-    pub fn told(&self) -> Option<&Told> {
+    pub fn told(&self) -> Option<&HookProgress> {
         self.told.as_deref()
     }
 }
@@ -275,12 +275,12 @@ impl Batch {
         if !self.arm.is_empty() {
             hints.push(Hint::Timer);
         }
-        // Those of single runs are in no book.
+        // Those of single runs are in no hook set.
         if !self.outbox.hooks.iter().all(|write| write.hook.is_own()) {
             hints.push(Hint::Hooks);
         }
-        let due = self.outbox.outgoing.iter().filter_map(|write| write.outgoing.due_row());
-        hints.extend(due.map(|due| Hint::Outgoing(due.lane)));
+        let due = self.outbox.callback.iter().filter_map(|write| write.callback.due_row());
+        hints.extend(due.map(|due| Hint::Callback(due.lane)));
         hints
     }
 }

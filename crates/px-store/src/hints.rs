@@ -35,7 +35,7 @@ pub enum Hint {
     /// The log of this run grew.
     Run(RunId),
     /// Something is due, or is to be due, in this lane of the outbox.
-    Outgoing(u64),
+    Callback(u64),
     /// Hooks have changed.
     Hooks,
 }
@@ -59,7 +59,7 @@ pub struct HintBus {
     runs: OnceLock<broadcast::Sender<RunId>>,
     revoked: OnceLock<broadcast::Sender<RunId>>,
     lanes: Mutex<BTreeSet<u64>>,
-    outgoing: Notify,
+    callback: Notify,
     hook_changes: AtomicU64,
     muted: AtomicBool,
 }
@@ -73,7 +73,7 @@ impl Default for HintBus {
             runs: OnceLock::new(),
             revoked: OnceLock::new(),
             lanes: Mutex::default(),
-            outgoing: Notify::new(),
+            callback: Notify::new(),
             hook_changes: AtomicU64::new(0),
             muted: AtomicBool::new(false),
         }
@@ -107,14 +107,14 @@ impl HintBus {
                     }
                 }
                 Hint::Timer => self.timer.notify_one(),
-                Hint::Hooks => self.outgoing.notify_one(),
-                Hint::Outgoing(lane) => {
+                Hint::Hooks => self.callback.notify_one(),
+                Hint::Callback(lane) => {
                     let mut lanes = self.lanes();
                     if lanes.len() < OUTGOING_LANES {
                         lanes.insert(*lane);
                     }
                     drop(lanes);
-                    self.outgoing.notify_one();
+                    self.callback.notify_one();
                 }
                 Hint::Run(run) => {
                     if let Some(runs) = self.runs.get().filter(|runs| runs.receiver_count() > 0) {
@@ -168,8 +168,8 @@ impl HintBus {
 
     /// Waits until something of the outbox or its hooks changed, and gives the
     /// lanes that got something since the last call.
-    pub async fn outgoing(&self) -> BTreeSet<u64> {
-        self.outgoing.notified().await;
+    pub async fn callback(&self) -> BTreeSet<u64> {
+        self.callback.notified().await;
         std::mem::take(&mut *self.lanes())
     }
 

@@ -5,13 +5,13 @@
 //! This file refuses to know where rows lie and what they have to do with each
 //! other.
 
-use px_core::{KeyId, KeyRecord, OutgoingId, RunId};
+use px_core::{CallbackId, KeyId, KeyRecord, RunId};
 
 use crate::batch::RunRecord;
 use crate::model::{
     DedupRecord, Delivery, Forgotten, QueuedEvent, SetAside, StartKey, Timer, Versioned, Work,
 };
-use crate::outbox::{Attempt, Due, Endpoint, Outgoing};
+use crate::outbox::{Attempt, Callback, Due, Endpoint};
 use crate::secret_key::KeyCheck;
 use crate::tokens::Token;
 use px_core::hook::Hook;
@@ -45,7 +45,7 @@ pub enum Table {
     /// Hooks.
     Hook,
     /// The outbox.
-    Outgoing,
+    Callback,
     /// Due rows of the outbox, by lane and time.
     Due,
     /// Attempts to deliver.
@@ -114,11 +114,11 @@ pub enum Row {
     /// A hook.
     Hook(Box<Versioned<Hook>>),
     /// A delivery of the outbox, with its body.
-    Outgoing(Box<Outgoing>),
+    Callback(Box<Callback>),
     /// The time at which one is due.
     Due(Due),
     /// An attempt to deliver one.
-    Attempt(OutgoingId, Box<Attempt>),
+    Attempt(CallbackId, Box<Attempt>),
     /// An endpoint of hooks.
     Endpoint(Endpoint),
     /// An API token.

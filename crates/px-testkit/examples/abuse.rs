@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use px_core::Timestamp;
-use px_inbound::verify::sign::{Outgoing, sign};
+use px_inbound::verify::sign::{OutboundRequest, sign};
 use px_sdk::verify;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
@@ -278,15 +278,15 @@ async fn bad_signatures(server: SocketAddr) -> String {
 }
 
 fn signature(secret: &str, body: &str) -> String {
-    let mut outgoing = Outgoing {
+    let mut callback = OutboundRequest {
         method: Method::POST,
         url: "http://x/".into(),
         headers: HeaderMap::new(),
         body: Bytes::copy_from_slice(body.as_bytes()),
     };
     let record = verify::github("S");
-    sign(&record, &secret.to_owned().into(), &mut outgoing, Timestamp::EPOCH).unwrap();
-    outgoing.headers["x-hub-signature-256"].to_str().unwrap().to_owned()
+    sign(&record, &secret.to_owned().into(), &mut callback, Timestamp::EPOCH).unwrap();
+    callback.headers["x-hub-signature-256"].to_str().unwrap().to_owned()
 }
 
 #[tokio::main]

@@ -15,7 +15,7 @@ use damage::{Parts, Rig, audited, load, name, plain};
 use project::registry;
 use px_core::RunStatus;
 use px_store::audit::{KEPT_VIOLATIONS, Report, Rule};
-use px_store::outbox::OutgoingState;
+use px_store::outbox::CallbackState;
 use px_store::{InboxState, Store};
 use px_store_rows::Embedded;
 use px_store_sled::{Options, SledRows};
@@ -60,8 +60,8 @@ fn assert_has_everything(report: &Report) {
         assert!(counts.events.contains_key(&state), "{state:?} in {counts:?}");
     }
     assert_eq!(counts.timers.len(), 4, "{counts:?}");
-    for state in OutgoingState::ALL {
-        assert!(counts.outgoing.contains_key(&state), "{state:?} in {counts:?}");
+    for state in CallbackState::ALL {
+        assert!(counts.callback.contains_key(&state), "{state:?} in {counts:?}");
     }
     assert_eq!((counts.hooks, counts.attempts, counts.tokens), (2, 5, 1), "{counts:?}");
     assert!(

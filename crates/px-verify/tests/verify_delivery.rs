@@ -56,7 +56,7 @@ fn signed_handshakes_are_answered_after_verification() {
     // Zoom's answer is a MAC, so it takes the key that verified
     let zoom = prepared(&providers::zoom("S"), "zoomsecret");
     let body = r#"{"event":"endpoint.url_validation","payload":{"plainToken":"qgg8vlvZRS6UYooatFL8Aw"}}"#;
-    let mut request = px_verify::sign::Outgoing {
+    let mut request = px_verify::sign::OutboundRequest {
         method: Method::POST,
         url: "https://px.example/webhooks/zoom".to_owned(),
         headers: http::HeaderMap::new(),

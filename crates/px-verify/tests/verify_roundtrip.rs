@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use px_verify::Received;
 use px_verify::providers;
 use px_verify::record::{Keyring, Verification};
-use px_verify::sign::{Outgoing, sign};
+use px_verify::sign::{OutboundRequest, sign};
 use px_verify::{Prepared, UrlView, parse_json};
 use secrecy::SecretString;
 use verify_support::{at_url, known_as, post, prepared};
@@ -63,7 +63,7 @@ fn records() -> Vec<(Verification, &'static str)> {
 }
 
 /// `request` as the server sees it that is known as `https://px.example`.
-fn as_received(request: Outgoing) -> Received {
+fn as_received(request: OutboundRequest) -> Received {
     let tail = request.url.strip_prefix("https://px.example").unwrap();
     let (path, query) = tail.split_once('?').map_or((tail, None), |(path, query)| (path, Some(query)));
     let received = at_url(post(1_700_000_000, &[], request.body), path, query);
@@ -72,8 +72,8 @@ fn as_received(request: Outgoing) -> Received {
     Received { method: request.method, headers: request.headers, remote, ..received }
 }
 
-fn outgoing(content_type: &'static str, body: impl Into<Bytes>) -> Outgoing {
-    Outgoing {
+fn outgoing(content_type: &'static str, body: impl Into<Bytes>) -> OutboundRequest {
+    OutboundRequest {
         method: Method::POST,
         url: "https://px.example/webhooks/x?a=1".to_owned(),
         headers: HeaderMap::from_iter([(http::header::CONTENT_TYPE, HeaderValue::from_static(content_type))]),
@@ -81,7 +81,7 @@ fn outgoing(content_type: &'static str, body: impl Into<Bytes>) -> Outgoing {
     }
 }
 
-fn signed(record: &Verification, secret: &str, mut request: Outgoing) -> Received {
+fn signed(record: &Verification, secret: &str, mut request: OutboundRequest) -> Received {
     let at = post(1_700_000_000, &[], "").at;
     sign(record, &SecretString::from(secret), &mut request, at)
         .unwrap_or_else(|error| panic!("{}: {error}", record.provider));

@@ -70,7 +70,7 @@ const fn noun(table: Table) -> &'static str {
         Table::Timer => "timers",
         Table::Start => "idempotency keys",
         Table::Hook => "hooks",
-        Table::Outgoing => "outbound deliveries",
+        Table::Callback => "outbound deliveries",
         Table::Due => "due deliveries",
         Table::Attempt => "attempts",
         Table::Endpoint => "endpoints",
@@ -132,7 +132,7 @@ fn rows(counts: &Counts) -> Vec<Vec<String>> {
     rows.push(row("Idempotency keys", "", counts.start_keys));
     rows.push(row("Hooks", "", counts.hooks));
     rows.extend(
-        counts.outgoing.iter().map(|(state, count)| row("Outbound deliveries", state.as_str(), *count)),
+        counts.callback.iter().map(|(state, count)| row("Outbound deliveries", state.as_str(), *count)),
     );
     rows.push(row("Attempts", "", counts.attempts));
     rows

@@ -9,7 +9,7 @@ use http::header::{CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use px_client::encode;
 use px_core::Timestamp;
-use px_inbound::verify::sign::{Error as SignError, Outgoing, sign};
+use px_inbound::verify::sign::{Error as SignError, OutboundRequest, sign};
 use px_sdk::verify::{BodyForm, Keyring, Scheme, Source, Verification};
 use px_sdk::{Received, WebhookDef};
 use secrecy::SecretString;
@@ -268,25 +268,25 @@ impl Draft {
             Some(query) => format!("{}?{query}", address.known_as),
             None => address.known_as.clone(),
         };
-        let mut outgoing = Outgoing { method: Method::POST, url: known_as, headers, body: bytes };
+        let mut callback = OutboundRequest { method: Method::POST, url: known_as, headers, body: bytes };
         let active = keyring.keys().iter().find(|key| key.expires.is_none_or(|expires| now < expires));
         let secret = active.map(|key| &key.secret);
         if let Some(secret) = secret {
             let wrong = SecretString::from("not the secret");
             let is_signature = matches!(def.verification.scheme, Scheme::Signature(_));
             let secret = if spoilt && !is_signature { &wrong } else { secret };
-            sign(&def.verification, secret, &mut outgoing, now).map_err(|error| unsigned(def, &error))?;
+            sign(&def.verification, secret, &mut callback, now).map_err(|error| unsigned(def, &error))?;
             if spoilt && let Scheme::Signature(record) = &def.verification.scheme {
-                flip(&mut outgoing.headers, &header_name(&record.header)?);
+                flip(&mut callback.headers, &header_name(&record.header)?);
             }
         }
-        let tail = outgoing.url.strip_prefix(&address.known_as).unwrap_or_default();
+        let tail = callback.url.strip_prefix(&address.known_as).unwrap_or_default();
         let url = format!("{}{tail}", address.post);
-        let mut headers = outgoing.headers;
+        let mut headers = callback.headers;
         if let Some(host) = address.host() {
             headers.insert(HOST, host);
         }
-        Ok(Request { method: outgoing.method, url, headers, body: outgoing.body, signed: secret.is_some() })
+        Ok(Request { method: callback.method, url, headers, body: callback.body, signed: secret.is_some() })
     }
 }
 

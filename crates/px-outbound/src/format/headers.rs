@@ -2,7 +2,7 @@
 
 use http::header::{self, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use px_core::OutgoingId;
+use px_core::CallbackId;
 use px_core::hook::{Format, Signing};
 use px_core::lifecycle::Envelope;
 
@@ -20,7 +20,7 @@ pub const DELIVERY: HeaderName = HeaderName::from_static("x-px-delivery");
 /// event and which delivery. A hook that signs as GitHub does names the event
 /// and its id as GitHub does, too.
 #[must_use]
-pub fn headers(format: Format, signing: &Signing, envelope: &Envelope, delivery: OutgoingId) -> HeaderMap {
+pub fn headers(format: Format, signing: &Signing, envelope: &Envelope, delivery: CallbackId) -> HeaderMap {
     let kind = HeaderValue::from_static(envelope.kind.as_str());
     let id = text(&envelope.id.to_string());
     let mut headers = HeaderMap::from_iter([

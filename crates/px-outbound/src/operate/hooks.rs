@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use px_core::HookId;
 use px_core::hook::{Disabled, DisabledBy, Hook, Secrets, Signing, Source};
-use px_store::outbox::{HookWrite, MAX_HOOKS, OutboxBatch, OutgoingFilter, OutgoingState, OutgoingWrite};
+use px_store::outbox::{CallbackFilter, CallbackState, CallbackWrite, HookWrite, MAX_HOOKS, OutboxBatch};
 use px_store::{Admission, Batch, Outcome, Round};
 use secrecy::SecretString;
 
@@ -62,8 +62,8 @@ impl Operator {
     /// # Errors
     /// The store could not be read.
     pub fn hooks(&self) -> Result<Vec<Hook>, Error> {
-        let book = self.parts.store.outbox().book(self.parts.scope)?;
-        let live = book.hooks().iter().map(|hook| &hook.record).filter(|hook| hook.deleted_at.is_none());
+        let hook_set = self.parts.store.outbox().hook_set(self.parts.scope)?;
+        let live = hook_set.hooks().iter().map(|hook| &hook.record).filter(|hook| hook.deleted_at.is_none());
         Ok(live.cloned().collect())
     }
 
@@ -223,35 +223,35 @@ impl Operator {
     async fn let_go(&self, id: HookId, send: bool) -> Result<u64, Error> {
         let parts = &self.parts;
         let filter =
-            OutgoingFilter { hook: Some(id), state: Some(OutgoingState::Held), ..OutgoingFilter::default() };
+            CallbackFilter { hook: Some(id), state: Some(CallbackState::Held), ..CallbackFilter::default() };
         let filter = &filter;
         let (mut before, mut many) = (None, 0);
         loop {
             // Somebody else may let one of them go: then the page is read again.
             let page = parts.store.transact(ROUNDS, |_| async move {
-                let page = parts.store.outbox().outgoings(parts.scope, filter, before, PAGE).await?;
+                let page = parts.store.outbox().callbacks(parts.scope, filter, before, PAGE).await?;
                 let now = parts.clock.now();
-                let outgoing: Vec<_> = page
+                let callback: Vec<_> = page
                     .items
                     .iter()
                     .map(|held| {
-                        OutgoingWrite::change(held, |held| {
+                        CallbackWrite::change(held, |held| {
                             held.since = now;
                             if send {
                                 (held.state, held.due, held.reason) =
-                                    (OutgoingState::Pending, Some(now), None);
+                                    (CallbackState::Pending, Some(now), None);
                             } else {
-                                held.state = OutgoingState::Discarded;
+                                held.state = CallbackState::Discarded;
                                 held.reason = Some("it was not to be sent".into());
                             }
                         })
                     })
                     .collect();
-                let writes = outgoing.len() as u64;
+                let writes = callback.len() as u64;
                 if writes == 0 {
                     return Ok::<_, Error>(Round::Done((0, page.next)));
                 }
-                let outbox = OutboxBatch { outgoing, ..OutboxBatch::default() };
+                let outbox = OutboxBatch { callback, ..OutboxBatch::default() };
                 let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
                 Ok(Round::Commit(batch, (writes, page.next)))
             });

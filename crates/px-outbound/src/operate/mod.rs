@@ -12,7 +12,7 @@ mod stats;
 
 use std::sync::Arc;
 
-use px_core::{HookId, OutgoingId};
+use px_core::{CallbackId, HookId};
 use px_store::{Bound, Contended};
 use tokio::sync::Mutex;
 
@@ -35,7 +35,7 @@ pub enum Error {
     NoHook(HookId),
     /// There is no such delivery.
     #[error("delivery '{0}' not found")]
-    NoDelivery(OutgoingId),
+    NoDelivery(CallbackId),
     /// The URL is none that can be sent to.
     #[error("the URL cannot be used: {0}")]
     Url(Refused),

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use px_core::lifecycle::Kind;
-use px_core::{HookId, OutgoingId, Timestamp};
-use px_store::outbox::{OutboxBatch, Outgoing, OutgoingFilter, OutgoingState, OutgoingWrite, address};
+use px_core::{CallbackId, HookId, Timestamp};
+use px_store::outbox::{Callback, CallbackFilter, CallbackState, CallbackWrite, OutboxBatch, address};
 use px_store::{Admission, Batch, Round};
 use serde_json::{Map, Value};
 
@@ -42,18 +42,18 @@ impl Operator {
     ///
     /// # Errors
     /// There is no such hook, or it is disabled.
-    pub async fn test(&self, id: HookId) -> Result<OutgoingId, Error> {
+    pub async fn test(&self, id: HookId) -> Result<CallbackId, Error> {
         let parts = &self.parts;
         let hook = self.hook(id).await?;
         if hook.disabled.is_some() {
             return Err(Error::Conflict("the hook is disabled; enable it first".into()));
         }
         let now = parts.clock.now();
-        let book = parts.store.outbox().book(parts.scope)?;
+        let hook_set = parts.store.outbox().hook_set(parts.scope)?;
         let data = Map::from_iter([("message".to_owned(), Value::from("a test of this hook"))]);
-        let outgoing = address(&book, &hook, &parts.ids, now, Kind::HookTest, data);
-        let delivery = outgoing.id;
-        let outbox = OutboxBatch { outgoing: vec![OutgoingWrite::new(outgoing)], ..OutboxBatch::default() };
+        let callback = address(&hook_set, &hook, &parts.ids, now, Kind::HookTest, data);
+        let delivery = callback.id;
+        let outbox = OutboxBatch { callback: vec![CallbackWrite::new(callback)], ..OutboxBatch::default() };
         let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
         parts.store.commit(batch, Admission::Wait).await?;
         Ok(delivery)
@@ -63,20 +63,20 @@ impl Operator {
     ///
     /// # Errors
     /// There is no such delivery, or its hook takes none.
-    pub async fn redeliver(&self, id: OutgoingId) -> Result<Outgoing, Error> {
+    pub async fn redeliver(&self, id: CallbackId) -> Result<Callback, Error> {
         let parts = &self.parts;
         let set_going = parts.store.transact(ROUNDS, |_| async move {
-            let read = parts.store.outbox().outgoing(parts.scope, id).await?;
+            let read = parts.store.outbox().callback(parts.scope, id).await?;
             let read = read.ok_or(Error::NoDelivery(id))?;
             if self.hook(read.hook).await?.disabled.is_some() {
                 return Err(Error::Conflict("its hook is disabled; enable it first".into()));
             }
             let now = parts.clock.now();
-            let write = OutgoingWrite::change(&read, |outgoing| go(outgoing, now));
-            let outgoing = write.outgoing.clone();
-            let outbox = OutboxBatch { outgoing: vec![write], ..OutboxBatch::default() };
+            let write = CallbackWrite::change(&read, |callback| go(callback, now));
+            let callback = write.callback.clone();
+            let outbox = OutboxBatch { callback: vec![write], ..OutboxBatch::default() };
             let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
-            Ok(Round::Commit(batch, outgoing))
+            Ok(Round::Commit(batch, callback))
         });
         set_going.await
     }
@@ -93,17 +93,17 @@ impl Operator {
         }
         let now = parts.clock.now();
         let filter =
-            OutgoingFilter { hook: Some(id), since: Some(recovery.since), ..OutgoingFilter::default() };
-        let fits = |outgoing: &Outgoing| {
-            matches!(outgoing.state, OutgoingState::Dead | OutgoingState::Discarded)
-                && (recovery.types.is_empty() || recovery.types.contains(&outgoing.kind))
+            CallbackFilter { hook: Some(id), since: Some(recovery.since), ..CallbackFilter::default() };
+        let fits = |callback: &Callback| {
+            matches!(callback.state, CallbackState::Dead | CallbackState::Discarded)
+                && (recovery.types.is_empty() || recovery.types.contains(&callback.kind))
         };
         // Lists are newest first, and the oldest go first: ids are read before
         // anything is written, 16 bytes each.
         let (mut ids, mut before) = (Vec::new(), None);
         loop {
-            let page = parts.store.outbox().outgoings(parts.scope, &filter, before, PAGE).await?;
-            ids.extend(page.items.iter().filter(|outgoing| fits(outgoing)).map(|outgoing| outgoing.id));
+            let page = parts.store.outbox().callbacks(parts.scope, &filter, before, PAGE).await?;
+            ids.extend(page.items.iter().filter(|callback| fits(callback)).map(|callback| callback.id));
             before = page.next;
             if before.is_none() {
                 break;
@@ -125,24 +125,24 @@ impl Operator {
     /// Those that fit still, in one commit; says how many.
     async fn set_going(
         &self,
-        ids: &[OutgoingId],
+        ids: &[CallbackId],
         at: impl Fn(u64) -> Timestamp + Send + Sync,
-        fits: &(impl Fn(&Outgoing) -> bool + Sync),
+        fits: &(impl Fn(&Callback) -> bool + Sync),
     ) -> Result<u64, Error> {
         let (parts, at) = (&self.parts, &at);
         let set_going = parts.store.transact(ROUNDS, |_| async move {
-            let mut outgoing = Vec::with_capacity(ids.len());
+            let mut callback = Vec::with_capacity(ids.len());
             for id in ids {
-                let read = parts.store.outbox().outgoing(parts.scope, *id).await?;
+                let read = parts.store.outbox().callback(parts.scope, *id).await?;
                 let Some(read) = read.filter(fits) else { continue };
-                let due = at(outgoing.len() as u64);
-                outgoing.push(OutgoingWrite::change(&read, |outgoing| go(outgoing, due)));
+                let due = at(callback.len() as u64);
+                callback.push(CallbackWrite::change(&read, |callback| go(callback, due)));
             }
-            let many = outgoing.len() as u64;
+            let many = callback.len() as u64;
             if many == 0 {
                 return Ok(Round::Done(0));
             }
-            let outbox = OutboxBatch { outgoing, ..OutboxBatch::default() };
+            let outbox = OutboxBatch { callback, ..OutboxBatch::default() };
             let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
             Ok(Round::Commit(batch, many))
         });
@@ -151,11 +151,11 @@ impl Operator {
 }
 
 /// Due again, with a whole schedule before it, and waiting for no other.
-fn go(outgoing: &mut Outgoing, due: Timestamp) {
-    outgoing.state = OutgoingState::Pending;
-    outgoing.since = due;
-    outgoing.due = Some(due);
-    outgoing.tries = 0;
-    outgoing.ordered = false;
-    outgoing.reason = Some("delivered again by hand".into());
+fn go(callback: &mut Callback, due: Timestamp) {
+    callback.state = CallbackState::Pending;
+    callback.since = due;
+    callback.due = Some(due);
+    callback.tries = 0;
+    callback.ordered = false;
+    callback.reason = Some("delivered again by hand".into());
 }

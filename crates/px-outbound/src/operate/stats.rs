@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use px_core::{HookId, Timestamp};
-use px_store::outbox::{Breaker, OutgoingFilter, OutgoingState, lane_of};
+use px_store::outbox::{Breaker, CallbackFilter, CallbackState, lane_of};
 use serde::Serialize;
 
 use super::{Error, Operator};
@@ -23,7 +23,7 @@ pub struct Stats {
     /// True if there are older ones that they are not about.
     pub is_sample: bool,
     /// Deliveries by state.
-    pub states: BTreeMap<OutgoingState, u64>,
+    pub states: BTreeMap<CallbackState, u64>,
     /// Attempts of these deliveries.
     pub attempts: u64,
     /// Of the deliveries that came to an end, the part that was delivered.
@@ -51,7 +51,7 @@ impl Operator {
     pub async fn stats(&self, id: HookId) -> Result<Stats, Error> {
         let parts = &self.parts;
         let hook = self.hook(id).await?;
-        let filter = OutgoingFilter { hook: Some(id), ..OutgoingFilter::default() };
+        let filter = CallbackFilter { hook: Some(id), ..CallbackFilter::default() };
         let mut stats = Stats {
             deliveries: 0,
             is_sample: false,
@@ -66,17 +66,17 @@ impl Operator {
         let mut latencies = Vec::new();
         let mut before = None;
         loop {
-            let page = parts.store.outbox().outgoings(parts.scope, &filter, before, PAGE).await?;
-            for outgoing in page.items {
+            let page = parts.store.outbox().callbacks(parts.scope, &filter, before, PAGE).await?;
+            for callback in page.items {
                 stats.deliveries += 1;
-                stats.attempts += u64::from(outgoing.attempts);
-                *stats.states.entry(outgoing.state).or_default() += 1;
-                match outgoing.state {
-                    OutgoingState::Delivered => {
-                        latencies.push(outgoing.since.since(outgoing.created_at).as_millis());
+                stats.attempts += u64::from(callback.attempts);
+                *stats.states.entry(callback.state).or_default() += 1;
+                match callback.state {
+                    CallbackState::Delivered => {
+                        latencies.push(callback.since.since(callback.created_at).as_millis());
                     }
                     // Lists are newest first: the last one seen is the oldest.
-                    OutgoingState::Pending => stats.oldest_pending_at = Some(outgoing.created_at),
+                    CallbackState::Pending => stats.oldest_pending_at = Some(callback.created_at),
                     _ => {}
                 }
             }
@@ -88,7 +88,7 @@ impl Operator {
         }
         latencies.sort_unstable();
         let of = |state| stats.states.get(&state).copied().unwrap_or(0);
-        let (well, dead) = (of(OutgoingState::Delivered), of(OutgoingState::Dead));
+        let (well, dead) = (of(CallbackState::Delivered), of(CallbackState::Dead));
         if well + dead > 0 {
             stats.success_rate = Some(well as f64 / (well + dead) as f64);
         }

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use px_core::hook::Hook;
 use px_core::lifecycle::Kind;
-use px_core::{OutgoingId, Timestamp};
+use px_core::{CallbackId, Timestamp};
 use px_store::cluster::{Slot, SlotRight};
 use px_store::outbox::{
-    Attempt, AttemptBrief, Book, Due, HookWrite, OutboxBatch, Outgoing, OutgoingState, OutgoingWrite, Timing,
-    announce, lane_of,
+    Attempt, AttemptBrief, Callback, CallbackState, CallbackWrite, Due, HookSet, HookWrite, OutboxBatch,
+    Timing, announce, lane_of,
 };
 use px_store::{Admission, Batch, Bound, Conflict, Epoch, EpochWrite, Round, Versioned};
 use serde_json::{Value, json};
@@ -55,63 +55,63 @@ pub(crate) enum Ended {
 /// Takes up a due row.
 pub(crate) async fn attempt(parts: &SenderContext, due: Due, right: SlotRight) -> Result<Ended, Error> {
     let outbox = parts.store.outbox();
-    let Some(outgoing) = outbox.outgoing(parts.scope, due.id).await? else { return Ok(Ended::Nothing) };
-    if outgoing.due_row() != Some(due) {
+    let Some(callback) = outbox.callback(parts.scope, due.id).await? else { return Ok(Ended::Nothing) };
+    if callback.due_row() != Some(due) {
         return Ok(Ended::Nothing);
     }
     if let Some(prev) = due.prev
         && let Some(until) = blocked(parts, prev).await?
     {
-        change(parts, &outgoing, |outgoing| outgoing.due = Some(until)).await?;
+        change(parts, &callback, |callback| callback.due = Some(until)).await?;
         return Ok(Ended::Behind);
     }
-    let book = outbox.book(parts.scope)?;
-    let hook = hook_of(parts, &book, &outgoing).await?;
+    let hook_set = outbox.hook_set(parts.scope)?;
+    let hook = hook_of(parts, &hook_set, &callback).await?;
     let Some(hook) = hook.filter(|hook| hook.record.deleted_at.is_none()) else {
-        rest(parts, &outgoing, OutgoingState::Discarded, "its hook was deleted").await?;
+        rest(parts, &callback, CallbackState::Discarded, "its hook was deleted").await?;
         return Ok(Ended::Nothing);
     };
     if hook.record.disabled.is_some() {
-        rest(parts, &outgoing, OutgoingState::Held, "its hook is disabled").await?;
+        rest(parts, &callback, CallbackState::Held, "its hook is disabled").await?;
         return Ok(Ended::Nothing);
     }
     let began = parts.clock.now();
-    let run = outgoing.run.map(display);
-    let span = tracing::info_span!("deliver", delivery = %outgoing.id, hook = %outgoing.hook, run);
-    let sent = match prepare::request(&parts.vault, &hook.record, &outgoing, began) {
+    let run = callback.run.map(display);
+    let span = tracing::info_span!("deliver", delivery = %callback.id, hook = %callback.hook, run);
+    let sent = match prepare::request(&parts.vault, &hook.record, &callback, began) {
         Ok(request) => parts.transport.send(request).instrument(span.clone()).await,
         Err(error) => {
             Err(Failure { class: Class::Unsendable, message: error.to_string(), timing: Timing::default() })
         }
     };
     let demand = right.demand(Slot::of_lane(due.lane));
-    record(parts, (outgoing, hook), &sent, began, demand).instrument(span).await
+    record(parts, (callback, hook), &sent, began, demand).instrument(span).await
 }
 
 /// The time until which the one before it keeps a delivery waiting.
-async fn blocked(parts: &SenderContext, prev: OutgoingId) -> Result<Option<Timestamp>, Error> {
-    let prev = parts.store.outbox().outgoing(parts.scope, prev).await?;
-    let pending = prev.filter(|prev| prev.state == OutgoingState::Pending);
+async fn blocked(parts: &SenderContext, prev: CallbackId) -> Result<Option<Timestamp>, Error> {
+    let prev = parts.store.outbox().callback(parts.scope, prev).await?;
+    let pending = prev.filter(|prev| prev.state == CallbackState::Pending);
     let soon = parts.clock.now().after(BEHIND_WAIT);
     Ok(pending.map(|prev| prev.due.map_or(soon, |due| if due > parts.clock.now() { due } else { soon })))
 }
 
 async fn hook_of(
     parts: &SenderContext,
-    book: &Book,
-    outgoing: &Outgoing,
+    hook_set: &HookSet,
+    callback: &Callback,
 ) -> Result<Option<Arc<Versioned<Hook>>>, Error> {
-    if let Some(hook) = book.hook(outgoing.hook) {
+    if let Some(hook) = hook_set.hook(callback.hook) {
         return Ok(Some(Arc::clone(hook)));
     }
-    Ok(parts.store.outbox().hook(parts.scope, outgoing.hook).await?.map(Arc::new))
+    Ok(parts.store.outbox().hook(parts.scope, callback.hook).await?.map(Arc::new))
 }
 
 /// Commits an attempt and what follows from it, with whatever the delivery and
 /// its hook have become meanwhile.
 async fn record(
     parts: &SenderContext,
-    (outgoing, hook): (Outgoing, Arc<Versioned<Hook>>),
+    (callback, hook): (Callback, Arc<Versioned<Hook>>),
     sent: &Result<Answer, Failure>,
     began: Timestamp,
     demand: Option<EpochWrite>,
@@ -119,8 +119,8 @@ async fn record(
     let ended = parts.clock.now();
     let (end, asked) = end_of(sent, ended);
     let jitter = Jitter::random();
-    let id = outgoing.id;
-    let mut known = Some((outgoing, Arc::clone(&hook)));
+    let id = callback.id;
+    let mut known = Some((callback, Arc::clone(&hook)));
     let (end, hook) = (&end, &hook);
     let recorded = parts.store.transact(ROUNDS, |lost| {
         let known = known.take();
@@ -131,28 +131,28 @@ async fn record(
                 return Ok(Round::Done(None));
             }
             let outbox = parts.store.outbox();
-            let (outgoing, hook) = match known {
+            let (callback, hook) = match known {
                 Some(known) => known,
                 None => {
-                    let read = outbox.outgoing(parts.scope, id).await?;
-                    let Some(outgoing) = read else { return Ok(Round::Done(None)) };
-                    let read = outbox.hook(parts.scope, outgoing.hook).await?;
-                    (outgoing, read.map_or_else(|| Arc::clone(hook), Arc::new))
+                    let read = outbox.callback(parts.scope, id).await?;
+                    let Some(callback) = read else { return Ok(Round::Done(None)) };
+                    let read = outbox.hook(parts.scope, callback.hook).await?;
+                    (callback, read.map_or_else(|| Arc::clone(hook), Arc::new))
                 }
             };
-            let verdict = verdict::judge(&hook.record.retry, outgoing.tries, end, ended, jitter);
-            let attempt = attempt_of(outgoing.attempts + 1, began, sent, end, verdict);
+            let verdict = verdict::judge(&hook.record.retry, callback.tries, end, ended, jitter);
+            let attempt = attempt_of(callback.attempts + 1, began, sent, end, verdict);
             let mut outbox = OutboxBatch {
-                outgoing: vec![written(&outgoing, verdict, &attempt, ended)],
-                attempts: vec![(outgoing.id, attempt)],
+                callback: vec![written(&callback, verdict, &attempt, ended)],
+                attempts: vec![(callback.id, attempt)],
                 ..OutboxBatch::default()
             };
             // What px itself refuses to do says nothing about the receiver.
             let mut disabled = None;
             if asked && let Some(next) = hook_health::after(&hook.record, verdict, ended) {
                 if next.disabled.is_some() && hook.record.disabled.is_none() {
-                    let book = parts.store.outbox().book(parts.scope)?;
-                    outbox.outgoing.extend(told_of(parts, &book, &next, ended));
+                    let hook_set = parts.store.outbox().hook_set(parts.scope)?;
+                    outbox.callback.extend(told_of(parts, &hook_set, &next, ended));
                     disabled = Some((next.id, next.url.clone()));
                 }
                 let version = parts.ids.version(ended);
@@ -175,17 +175,17 @@ async fn record(
 }
 
 /// A delivery after an attempt.
-fn written(outgoing: &Outgoing, verdict: Verdict, attempt: &Attempt, ended: Timestamp) -> OutgoingWrite {
-    OutgoingWrite::change(outgoing, |outgoing| {
-        outgoing.note(AttemptBrief {
+fn written(callback: &Callback, verdict: Verdict, attempt: &Attempt, ended: Timestamp) -> CallbackWrite {
+    CallbackWrite::change(callback, |callback| {
+        callback.note(AttemptBrief {
             at: attempt.at,
             status: attempt.status,
             error: attempt.error.clone(),
             duration_ms: attempt.timing.total_ms,
         });
         // Somebody may have discarded it while it was under way.
-        if outgoing.state == OutgoingState::Pending {
-            settle(outgoing, verdict, attempt, ended);
+        if callback.state == CallbackState::Pending {
+            settle(callback, verdict, attempt, ended);
         }
     })
 }
@@ -204,28 +204,28 @@ fn end_of(sent: &Result<Answer, Failure>, now: Timestamp) -> (End, bool) {
     }
 }
 
-fn settle(outgoing: &mut Outgoing, verdict: Verdict, attempt: &Attempt, now: Timestamp) {
-    outgoing.tries += 1;
-    outgoing.since = now;
+fn settle(callback: &mut Callback, verdict: Verdict, attempt: &Attempt, now: Timestamp) {
+    callback.tries += 1;
+    callback.since = now;
     let said = match (attempt.status, &attempt.error) {
         (Some(status), _) => format!("the receiver answered {status}"),
         (None, error) => error.clone().unwrap_or_default(),
     };
     let (state, due, reason) = match verdict {
-        Verdict::Delivered => (OutgoingState::Delivered, None, None),
+        Verdict::Delivered => (CallbackState::Delivered, None, None),
         Verdict::Retry { at, asked } => {
             let reason = asked.then(|| "the receiver asked to be tried again then".to_owned());
-            (OutgoingState::Pending, Some(at), reason)
+            (CallbackState::Pending, Some(at), reason)
         }
         Verdict::Dead(Cause::Spent) => {
-            (OutgoingState::Dead, None, Some(format!("its {} tries are spent: {said}", outgoing.tries)))
+            (CallbackState::Dead, None, Some(format!("its {} tries are spent: {said}", callback.tries)))
         }
         Verdict::Dead(Cause::Permanent) => {
-            (OutgoingState::Dead, None, Some(format!("{said}, which is no use to repeat")))
+            (CallbackState::Dead, None, Some(format!("{said}, which is no use to repeat")))
         }
-        Verdict::Gone => (OutgoingState::Dead, None, Some(format!("{said}, and its hook is disabled"))),
+        Verdict::Gone => (CallbackState::Dead, None, Some(format!("{said}, and its hook is disabled"))),
     };
-    (outgoing.state, outgoing.due, outgoing.reason) = (state, due, reason);
+    (callback.state, callback.due, callback.reason) = (state, due, reason);
 }
 
 fn attempt_of(
@@ -269,30 +269,30 @@ fn attempt_of(
 }
 
 /// `hook.disabled`, to everybody else who listens.
-fn told_of(parts: &SenderContext, book: &Book, hook: &Hook, now: Timestamp) -> Vec<OutgoingWrite> {
+fn told_of(parts: &SenderContext, hook_set: &HookSet, hook: &Hook, now: Timestamp) -> Vec<CallbackWrite> {
     // Without its query, which may hold what is for its receiver only.
     let data = json!({
         "hookId": hook.id, "name": hook.name, "url": lane_of(&hook.url).1,
         "by": hook.disabled.map(|disabled| disabled.by), "failingSince": hook.failing_since,
     });
     let Value::Object(data) = data else { return Vec::new() };
-    let told = announce(book, &parts.ids, now, Kind::HookDisabled, &data);
-    told.into_iter().filter(|outgoing| outgoing.hook != hook.id).map(OutgoingWrite::new).collect()
+    let told = announce(hook_set, &parts.ids, now, Kind::HookDisabled, &data);
+    told.into_iter().filter(|callback| callback.hook != hook.id).map(CallbackWrite::new).collect()
 }
 
 /// Lets a delivery rest in a state without an attempt.
 async fn rest(
     parts: &SenderContext,
-    outgoing: &Outgoing,
-    state: OutgoingState,
+    callback: &Callback,
+    state: CallbackState,
     reason: &str,
 ) -> Result<(), Error> {
     let now = parts.clock.now();
-    change(parts, outgoing, |outgoing| {
-        outgoing.state = state;
-        outgoing.since = now;
-        outgoing.due = None;
-        outgoing.reason = Some(reason.to_owned());
+    change(parts, callback, |callback| {
+        callback.state = state;
+        callback.since = now;
+        callback.due = None;
+        callback.reason = Some(reason.to_owned());
     })
     .await
 }
@@ -300,11 +300,11 @@ async fn rest(
 /// Writes a change; a conflict leaves it to whoever was first.
 async fn change(
     parts: &SenderContext,
-    outgoing: &Outgoing,
-    change: impl FnOnce(&mut Outgoing),
+    callback: &Callback,
+    change: impl FnOnce(&mut Callback),
 ) -> Result<(), Error> {
-    let write = OutgoingWrite::change(outgoing, change);
-    let outbox = OutboxBatch { outgoing: vec![write], ..OutboxBatch::default() };
+    let write = CallbackWrite::change(callback, change);
+    let outbox = OutboxBatch { callback: vec![write], ..OutboxBatch::default() };
     let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
     parts.store.commit(batch, Admission::Wait).await?;
     Ok(())

@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use px_core::{HookId, OutgoingId, RunId, Timestamp};
+use px_core::{CallbackId, HookId, RunId, Timestamp};
 use px_store::outbox::Due;
 
 use crate::breaker::{Gate, Health};
@@ -48,8 +48,8 @@ pub(crate) struct Lane {
     pub(crate) rests_until: Option<Timestamp>,
     ready: VecDeque<Due>,
     pairs: HashMap<Pair, VecDeque<Due>>,
-    known: HashSet<OutgoingId>,
-    in_flight: HashMap<OutgoingId, Due>,
+    known: HashSet<CallbackId>,
+    in_flight: HashMap<CallbackId, Due>,
 }
 
 impl Lane {
@@ -125,7 +125,7 @@ impl Lane {
     /// One is not under way any more. If it went well the next of its run may
     /// go; else those behind it are forgotten, to be read again with their new
     /// times.
-    pub(crate) fn done(&mut self, id: OutgoingId, goes_on: bool) {
+    pub(crate) fn done(&mut self, id: CallbackId, goes_on: bool) {
         self.known.remove(&id);
         let Some(due) = self.in_flight.remove(&id) else { return };
         let Some(pair) = pair(&due) else { return };
@@ -155,7 +155,7 @@ mod tests {
         Due {
             lane: 1,
             due: Timestamp::from_millis(0),
-            id: OutgoingId::from_bytes([id; 16]),
+            id: CallbackId::from_bytes([id; 16]),
             hook: HookId::from_bytes([1; 16]),
             run: Some(RunId::from_bytes([run; 16])),
             prev: None,
@@ -207,7 +207,7 @@ mod tests {
         }
         assert_eq!(taken, BEHIND + 1);
         let mut other = due(0, 2, true);
-        other.id = OutgoingId::from_bytes([0x77, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+        other.id = CallbackId::from_bytes([0x77, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
         assert!(lane.offer(other));
     }
 

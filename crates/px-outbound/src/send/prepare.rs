@@ -7,7 +7,7 @@ use http::HeaderMap;
 use px_core::Timestamp;
 use px_core::hook::Hook;
 use px_core::lifecycle::Envelope;
-use px_store::outbox::Outgoing;
+use px_store::outbox::Callback;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::format;
@@ -31,15 +31,15 @@ pub(crate) enum Error {
 pub(crate) fn request(
     vault: &Vault,
     hook: &Hook,
-    outgoing: &Outgoing,
+    callback: &Callback,
     now: Timestamp,
 ) -> Result<Request, Error> {
     let named = Envelope {
-        id: outgoing.event,
-        kind: outgoing.kind,
-        seq: outgoing.seq,
-        at: outgoing.created_at,
-        is_final: outgoing.is_final,
+        id: callback.event,
+        kind: callback.kind,
+        seq: callback.seq,
+        at: callback.created_at,
+        is_final: callback.is_final,
         run: None,
         change: None,
         log_seq: 0,
@@ -51,15 +51,15 @@ pub(crate) fn request(
         let (name, value) = format::custom_header(name, value.expose_secret())?;
         headers.append(name, value);
     }
-    headers.extend(format::headers(outgoing.format, &hook.signing, &named, outgoing.id));
+    headers.extend(format::headers(callback.format, &hook.signing, &named, callback.id));
     if let Some(signer) = signer(vault, hook, now)? {
-        let id = outgoing.event.to_string();
-        signer.sign(&Message { id: &id, at: now, body: &outgoing.body }, &mut headers)?;
+        let id = callback.event.to_string();
+        signer.sign(&Message { id: &id, at: now, body: &callback.body }, &mut headers)?;
     }
     Ok(Request {
         url: hook.url.clone(),
         headers,
-        body: outgoing.body.clone(),
+        body: callback.body.clone(),
         timeout: Duration::from_millis(hook.timeout_ms.max(1)),
         allow_private: hook.allow_private,
     })

@@ -6,9 +6,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use px_core::hook::Hook;
-use px_core::{HookId, OutgoingId, Timestamp};
+use px_core::{CallbackId, HookId, Timestamp};
 use px_store::cluster::{Slot, SlotRight};
-use px_store::outbox::{Book, Due, Endpoint, OutboxBatch};
+use px_store::outbox::{Due, Endpoint, HookSet, OutboxBatch};
 use px_store::{Admission, Batch};
 
 use tokio::task::JoinHandle;
@@ -56,7 +56,7 @@ impl Job {
 
     /// The delivery.
     #[must_use]
-    pub fn delivery(&self) -> OutgoingId {
+    pub fn delivery(&self) -> CallbackId {
         self.due.id
     }
 }
@@ -164,7 +164,7 @@ impl Scheduler {
         if self.dirty.is_empty() {
             return Ok(());
         }
-        let book = self.parts.store.outbox().book(self.parts.scope)?;
+        let hook_set = self.parts.store.outbox().hook_set(self.parts.scope)?;
         // In turn: when all slots are taken, lanes of low numbers would else
         // have each that is free again.
         let mut first = std::mem::take(&mut self.dirty);
@@ -172,7 +172,7 @@ impl Scheduler {
         let mut order = behind.into_iter().chain(first);
         while let Some(id) = order.next() {
             let looked = match self.in_flight < self.max_in_flight {
-                true => self.refill(id, &book, now, jobs).await,
+                true => self.refill(id, &hook_set, now, jobs).await,
                 false => {
                     self.turn = id;
                     self.dirty.insert(id);
@@ -192,7 +192,7 @@ impl Scheduler {
     async fn refill(
         &mut self,
         id: u64,
-        book: &Book,
+        hook_set: &HookSet,
         now: Timestamp,
         jobs: &mut Vec<Job>,
     ) -> Result<(), Error> {
@@ -208,7 +208,7 @@ impl Scheduler {
         } else {
             Ok(())
         };
-        self.select((id, right), &mut lane, book, now, jobs);
+        self.select((id, right), &mut lane, hook_set, now, jobs);
         if !lane.is_idle() || (lane.is_ailing() && self.lanes.len() < REMEMBERED) {
             self.lanes.insert(id, lane);
         } else if let Some(at) = lane.next_due {
@@ -221,7 +221,7 @@ impl Scheduler {
         &mut self,
         (id, right): (u64, SlotRight),
         lane: &mut Lane,
-        book: &Book,
+        hook_set: &HookSet,
         now: Timestamp,
         jobs: &mut Vec<Job>,
     ) {
@@ -233,11 +233,11 @@ impl Scheduler {
             }
             let rates = &self.rates;
             let share = if self.in_flight * 2 < self.max_in_flight { u32::MAX } else { SCARCE };
-            let terms = |due: &Due| terms(book, rates, due, share);
+            let terms = |due: &Due| terms(hook_set, rates, due, share);
             match lane.next(now, terms) {
                 Next::Send(due) => {
                     self.in_flight += 1;
-                    self.count(book, &due, now);
+                    self.count(hook_set, &due, now);
                     jobs.push(Job { due, right });
                 }
                 Next::Wait(until) => {
@@ -249,8 +249,8 @@ impl Scheduler {
         }
     }
 
-    fn count(&mut self, book: &Book, due: &Due, now: Timestamp) {
-        let Some(rate) = book.hook(due.hook).and_then(|hook| hook.record.rate_per_second) else { return };
+    fn count(&mut self, hook_set: &HookSet, due: &Due, now: Timestamp) {
+        let Some(rate) = hook_set.hook(due.hook).and_then(|hook| hook.record.rate_per_second) else { return };
         let now = now.as_millis().saturating_mul(1_000);
         let next = self.rates.entry(due.hook).or_insert(0);
         *next = (*next).max(now) + 1_000_000 / u64::from(rate.max(1));
@@ -335,8 +335,8 @@ impl Scheduler {
     }
 }
 
-fn terms(book: &Book, rates: &HashMap<HookId, u64>, due: &Due, share: u32) -> Terms {
-    let hook = book.hook(due.hook).map(|hook| &hook.record);
+fn terms(hook_set: &HookSet, rates: &HashMap<HookId, u64>, due: &Due, share: u32) -> Terms {
+    let hook = hook_set.hook(due.hook).map(|hook| &hook.record);
     let allowed = rates.get(&due.hook).copied().unwrap_or(0);
     let burst = u64::try_from(BURST.as_micros()).unwrap_or(0);
     Terms {
@@ -385,7 +385,7 @@ async fn feed(parts: &SenderContext, id: u64, lane: &mut Lane, now: Timestamp) -
     let end = Due {
         lane: id,
         due: now,
-        id: OutgoingId::from_bytes([u8::MAX; 16]),
+        id: CallbackId::from_bytes([u8::MAX; 16]),
         hook: HookId::from_bytes([0; 16]),
         run: None,
         prev: None,

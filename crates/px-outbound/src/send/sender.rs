@@ -99,7 +99,7 @@ async fn run(parts: SenderContext, limits: Limits, mut stopping: watch::Receiver
         let sleep = scheduler.next_wake().map_or(LONGEST_SLEEP, |at| at.since(now).min(LONGEST_SLEEP));
         tokio::select! {
             () = stopped(&mut stopping) => break,
-            lanes = hints.outgoing() => for lane in lanes { scheduler.mark_dirty(lane) },
+            lanes = hints.callback() => for lane in lanes { scheduler.mark_dirty(lane) },
             _ = poll.tick() => {
                 if let Err(error) = scheduler.poll(POLLED_LANES).await {
                     tracing::error!(%error, "due deliveries could not be looked for");

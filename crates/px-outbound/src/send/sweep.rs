@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use px_store::outbox::{OutboxBatch, Outgoing, OutgoingState};
+use px_store::outbox::{Callback, CallbackState, OutboxBatch};
 use px_store::{Admission, Batch, Row, Table};
 
 use super::{Error, SenderContext};
@@ -35,23 +35,23 @@ pub async fn sweep(parts: &SenderContext, retention: Retention) -> Result<usize,
     let mut after = None;
     let mut removed = 0;
     loop {
-        let page = parts.store.scan(parts.scope, Table::Outgoing, after.as_ref(), PAGE).await?;
+        let page = parts.store.scan(parts.scope, Table::Callback, after.as_ref(), PAGE).await?;
         let mut young = false;
-        let old: Vec<Outgoing> = page
+        let old: Vec<Callback> = page
             .rows
             .into_iter()
             .filter_map(|row| match row {
-                Row::Outgoing(outgoing) => Some(*outgoing),
+                Row::Callback(callback) => Some(*callback),
                 _ => None,
             })
-            .inspect(|outgoing| young |= now.since(outgoing.created_at) < shortest)
-            .filter(|outgoing| {
-                let kept = match outgoing.state {
-                    OutgoingState::Delivered | OutgoingState::Discarded => retention.delivered,
-                    OutgoingState::Dead => retention.dead,
-                    OutgoingState::Pending | OutgoingState::Held => return false,
+            .inspect(|callback| young |= now.since(callback.created_at) < shortest)
+            .filter(|callback| {
+                let kept = match callback.state {
+                    CallbackState::Delivered | CallbackState::Discarded => retention.delivered,
+                    CallbackState::Dead => retention.dead,
+                    CallbackState::Pending | CallbackState::Held => return false,
                 };
-                now.since(outgoing.since) >= kept
+                now.since(callback.since) >= kept
             })
             .collect();
         if !old.is_empty() {

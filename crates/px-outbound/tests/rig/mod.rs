@@ -23,7 +23,7 @@ use px_outbound::transport::{Answer, Failure, Request, Simulated};
 use px_outbound::vault::Vault;
 use px_outbound::{Bodies, Job, Operator, Scheduler, SenderContext};
 use px_store::cluster::{Cluster, OneMember};
-use px_store::outbox::{Outgoing, OutgoingFilter, OutgoingState};
+use px_store::outbox::{Callback, CallbackFilter, CallbackState};
 use px_store::{Admission, Draft, Outcome, Store};
 use px_store_rows::{Embedded, MemoryRows};
 use serde_json::json;
@@ -176,19 +176,19 @@ impl Rig {
         self.clock.advance(by);
     }
 
-    pub async fn all(&self) -> Vec<Outgoing> {
-        let filter = OutgoingFilter::default();
-        let mut all = self.store.outbox().outgoings(SCOPE, &filter, None, 2_000).await.unwrap().items;
+    pub async fn all(&self) -> Vec<Callback> {
+        let filter = CallbackFilter::default();
+        let mut all = self.store.outbox().callbacks(SCOPE, &filter, None, 2_000).await.unwrap().items;
         all.reverse();
         all
     }
 
-    pub async fn of(&self, hook: HookId) -> Vec<Outgoing> {
-        self.all().await.into_iter().filter(|outgoing| outgoing.hook == hook).collect()
+    pub async fn of(&self, hook: HookId) -> Vec<Callback> {
+        self.all().await.into_iter().filter(|callback| callback.hook == hook).collect()
     }
 
-    pub async fn states(&self, hook: HookId) -> Vec<OutgoingState> {
-        self.of(hook).await.into_iter().map(|outgoing| outgoing.state).collect()
+    pub async fn states(&self, hook: HookId) -> Vec<CallbackState> {
+        self.of(hook).await.into_iter().map(|callback| callback.state).collect()
     }
 
     pub async fn audit(&self) {

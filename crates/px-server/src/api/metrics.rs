@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use http::header;
-use px_core::{OutgoingId, Timestamp};
+use px_core::{CallbackId, Timestamp};
 use px_metrics::Text;
 use px_pool::Subject;
 use px_store::{Inspect, Row, Table};
@@ -116,7 +116,7 @@ async fn outbox(app: &App, text: &mut Text) -> Result<(), ApiError> {
 }
 
 /// Ids begin with the milliseconds of their making (uuid v7).
-fn written_at(id: OutgoingId) -> Timestamp {
+fn written_at(id: CallbackId) -> Timestamp {
     let [a, b, c, d, e, f, ..] = id.to_bytes();
     Timestamp::from_millis(u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
 }

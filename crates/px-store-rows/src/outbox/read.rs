@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use px_core::hook::{Hook, Source};
-use px_core::{HookId, OutgoingId, RunId, Scope, Timestamp};
+use px_core::{CallbackId, HookId, RunId, Scope, Timestamp};
 use px_store::outbox::{
-    Attempt, Book, Due, Endpoint, MAX_HOOKS, OutboxStore, Outgoing, OutgoingFilter, OutgoingState, Render,
+    Attempt, Callback, CallbackFilter, CallbackState, Due, Endpoint, HookSet, MAX_HOOKS, OutboxStore, Render,
 };
 use px_store::{Epoch, Error, Page, Read, Table, Versioned};
 
@@ -45,9 +45,9 @@ impl<B: Backing> Embedded<B> {
         Ok(None)
     }
 
-    fn read_outgoing(&self, scope: Scope, id: OutgoingId) -> Result<Option<Outgoing>, Error> {
-        let value = self.backing().get(&rows::outgoing_row(scope, id))?;
-        value.map(|value| rows::from_outgoing_value(&value)).transpose()
+    fn read_callback(&self, scope: Scope, id: CallbackId) -> Result<Option<Callback>, Error> {
+        let value = self.backing().get(&rows::callback_row(scope, id))?;
+        value.map(|value| rows::from_callback_value(&value)).transpose()
     }
 
     /// The deliveries of a run, by way of what the run's row remembers of each hook.
@@ -69,7 +69,7 @@ impl<B: Backing> Embedded<B> {
             while let Some(id) = next
                 && ids.len() < SCAN_LIMIT
             {
-                next = self.read_outgoing(scope, id)?.and_then(|outgoing| outgoing.prev);
+                next = self.read_callback(scope, id)?.and_then(|callback| callback.prev);
                 if before.is_none_or(|before| id.to_bytes() < before) {
                     ids.push(id.to_bytes());
                 }
@@ -79,13 +79,13 @@ impl<B: Backing> Embedded<B> {
         Ok(ids)
     }
 
-    fn list_outgoings(
+    fn list_callbacks(
         &self,
         scope: Scope,
-        filter: &OutgoingFilter,
+        filter: &CallbackFilter,
         before: Option<[u8; 16]>,
         limit: usize,
-    ) -> Result<Page<Outgoing>, Error> {
+    ) -> Result<Page<Callback>, Error> {
         let of_run = match (filter.run, filter.hook) {
             (Some(run), hook) => Some((run, hook)),
             (None, Some(id)) => match self.read_hook(scope, id)?.map(|hook| hook.record.source) {
@@ -98,28 +98,28 @@ impl<B: Backing> Embedded<B> {
             self.of_run(scope, run, hook, before)?
         } else {
             let lists: Vec<_> = match (filter.hook, filter.state) {
-                (Some(hook), Some(state @ (OutgoingState::Dead | OutgoingState::Held))) => {
+                (Some(hook), Some(state @ (CallbackState::Dead | CallbackState::Held))) => {
                     vec![rows::of_state(scope, hook, state)]
                 }
                 (Some(hook), _) => vec![rows::of_hook(scope, hook)],
                 (None, _) => Vec::new(),
             };
-            self.candidates(scope, Table::Outgoing, &lists, before)?
+            self.candidates(scope, Table::Callback, &lists, before)?
         };
         let fits = |id: [u8; 16]| {
-            let found = self.read_outgoing(scope, OutgoingId::from_bytes(id))?;
-            Ok(found.filter(|outgoing| filter.fits(outgoing)))
+            let found = self.read_callback(scope, CallbackId::from_bytes(id))?;
+            Ok(found.filter(|callback| filter.fits(callback)))
         };
-        Self::page(&ids, limit, fits, |outgoing| {
-            filter.since.is_some_and(|since| outgoing.created_at < since)
+        Self::page(&ids, limit, fits, |callback| {
+            filter.since.is_some_and(|since| callback.created_at < since)
         })
     }
 }
 
 impl<B: Backing> OutboxStore for Embedded<B> {
-    fn book(&self, scope: Scope) -> Result<Arc<Book>, Error> {
+    fn hook_set(&self, scope: Scope) -> Result<Arc<HookSet>, Error> {
         let epoch = self.read_epoch(scope, Epoch::Hooks)?;
-        self.hooks().book(epoch, || self.read_hooks(scope))
+        self.hooks().hook_set(epoch, || self.read_hooks(scope))
     }
 
     fn render_with(&self, render: Arc<dyn Render>) {
@@ -130,21 +130,21 @@ impl<B: Backing> OutboxStore for Embedded<B> {
         ready(self.read_hook(scope, hook))
     }
 
-    fn outgoing(&self, scope: Scope, id: OutgoingId) -> Read<'_, Option<Outgoing>> {
-        ready(self.read_outgoing(scope, id))
+    fn callback(&self, scope: Scope, id: CallbackId) -> Read<'_, Option<Callback>> {
+        ready(self.read_callback(scope, id))
     }
 
-    fn outgoings<'a>(
+    fn callbacks<'a>(
         &'a self,
         scope: Scope,
-        filter: &'a OutgoingFilter,
+        filter: &'a CallbackFilter,
         before: Option<[u8; 16]>,
         limit: usize,
-    ) -> Read<'a, Page<Outgoing>> {
-        ready(self.list_outgoings(scope, filter, before, limit))
+    ) -> Read<'a, Page<Callback>> {
+        ready(self.list_callbacks(scope, filter, before, limit))
     }
 
-    fn attempts(&self, scope: Scope, id: OutgoingId, after: u32, limit: usize) -> Read<'_, Vec<Attempt>> {
+    fn attempts(&self, scope: Scope, id: CallbackId, after: u32, limit: usize) -> Read<'_, Vec<Attempt>> {
         let from = rows::attempt_row(scope, id, after.saturating_add(1));
         let mut to = rows::attempt_row(scope, id, u32::MAX);
         to.push(0);

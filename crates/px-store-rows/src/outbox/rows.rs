@@ -3,9 +3,9 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use px_core::hook::Hook;
-use px_core::{HookId, OutgoingId, Scope, Timestamp};
+use px_core::{CallbackId, HookId, Scope, Timestamp};
 use px_store::outbox::{
-    Attempt, Due, Endpoint, OutboxBatch, OutboxConflict, Outgoing, OutgoingState, OutgoingWrite,
+    Attempt, Callback, CallbackState, CallbackWrite, Due, Endpoint, OutboxBatch, OutboxConflict,
 };
 use px_store::{Error, Table, Versioned};
 
@@ -33,11 +33,11 @@ pub(crate) fn hooks(scope: Scope) -> (RowKey, RowKey) {
     (from, to)
 }
 
-pub(crate) fn outgoing_row(scope: Scope, id: OutgoingId) -> RowKey {
-    layout::id_row(scope, Table::Outgoing, id.to_bytes())
+pub(crate) fn callback_row(scope: Scope, id: CallbackId) -> RowKey {
+    layout::id_row(scope, Table::Callback, id.to_bytes())
 }
 
-pub(crate) fn attempt_row(scope: Scope, id: OutgoingId, number: u32) -> RowKey {
+pub(crate) fn attempt_row(scope: Scope, id: CallbackId, number: u32) -> RowKey {
     let mut key = layout::id_row(scope, Table::Attempt, id.to_bytes());
     key.extend_from_slice(&number.to_be_bytes());
     key
@@ -86,23 +86,23 @@ pub(crate) fn of_hook(scope: Scope, hook: HookId) -> RowKey {
 }
 
 /// The deliveries of a hook that came to rest in a state.
-pub(crate) fn of_state(scope: Scope, hook: HookId, state: OutgoingState) -> RowKey {
+pub(crate) fn of_state(scope: Scope, hook: HookId, state: CallbackState) -> RowKey {
     layout::list(scope, &[b"out", &hook.to_bytes(), state.as_str().as_bytes()])
 }
 
 /// Version, format, length of the record's JSON, the record, the body.
-pub(crate) fn outgoing_value(version: u64, outgoing: &Outgoing) -> Result<Bytes, Error> {
-    let json = layout::json(outgoing)?;
-    let mut value = BytesMut::with_capacity(13 + json.len() + outgoing.body.len());
+pub(crate) fn callback_value(version: u64, callback: &Callback) -> Result<Bytes, Error> {
+    let json = layout::json(callback)?;
+    let mut value = BytesMut::with_capacity(13 + json.len() + callback.body.len());
     value.put_u64(version);
     value.put_u8(1);
     value.put_u32(u32::try_from(json.len()).unwrap_or(u32::MAX));
     value.put_slice(&json);
-    value.put_slice(&outgoing.body);
+    value.put_slice(&callback.body);
     Ok(value.freeze())
 }
 
-pub(crate) fn from_outgoing_value(value: &Bytes) -> Result<Outgoing, Error> {
+pub(crate) fn from_callback_value(value: &Bytes) -> Result<Callback, Error> {
     let (version, rest) = value.split_first_chunk::<8>().ok_or_else(cut)?;
     let (format, rest) = rest.split_first().ok_or_else(cut)?;
     if *format > 1 {
@@ -110,10 +110,10 @@ pub(crate) fn from_outgoing_value(value: &Bytes) -> Result<Outgoing, Error> {
     }
     let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(cut)?;
     let (json, body) = rest.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or_else(cut)?;
-    let mut outgoing: Outgoing = layout::from_json(json)?;
-    outgoing.version = u64::from_be_bytes(*version);
-    outgoing.body = value.slice_ref(body);
-    Ok(outgoing)
+    let mut callback: Callback = layout::from_json(json)?;
+    callback.version = u64::from_be_bytes(*version);
+    callback.body = value.slice_ref(body);
+    Ok(callback)
 }
 
 fn cut() -> Error {
@@ -134,16 +134,16 @@ impl Translation {
             self.check(row.clone(), expect, Precondition::Outbox(OutboxConflict::Hook(hook.id)));
             self.put(row, layout::versioned(write.version, hook)?);
         }
-        for write in &batch.outgoing {
-            self.outgoing(scope, write)?;
+        for write in &batch.callback {
+            self.callback(scope, write)?;
         }
-        for outgoing in &batch.removed {
-            let row = outgoing_row(scope, outgoing.id);
-            let precondition = Precondition::Outbox(OutboxConflict::Outgoing(outgoing.id));
-            self.check(row.clone(), Expect::Version(outgoing.version), precondition);
+        for callback in &batch.removed {
+            let row = callback_row(scope, callback.id);
+            let precondition = Precondition::Outbox(OutboxConflict::Callback(callback.id));
+            self.check(row.clone(), Expect::Version(callback.version), precondition);
             self.remove(row);
-            for number in 1..=outgoing.attempts {
-                self.remove(attempt_row(scope, outgoing.id, number));
+            for number in 1..=callback.attempts {
+                self.remove(attempt_row(scope, callback.id, number));
             }
         }
         for (id, attempt) in &batch.attempts {
@@ -160,41 +160,41 @@ impl Translation {
         Ok(())
     }
 
-    fn outgoing(&mut self, scope: Scope, write: &OutgoingWrite) -> Result<(), Error> {
-        let outgoing = &write.outgoing;
-        let row = outgoing_row(scope, outgoing.id);
-        if outgoing.version > 0 {
+    fn callback(&mut self, scope: Scope, write: &CallbackWrite) -> Result<(), Error> {
+        let callback = &write.callback;
+        let row = callback_row(scope, callback.id);
+        if callback.version > 0 {
             // A new one needs no check: its id was never used.
-            let precondition = Precondition::Outbox(OutboxConflict::Outgoing(outgoing.id));
-            self.check(row.clone(), Expect::Version(outgoing.version), precondition);
+            let precondition = Precondition::Outbox(OutboxConflict::Callback(callback.id));
+            self.check(row.clone(), Expect::Version(callback.version), precondition);
         }
-        self.put(row, outgoing_value(outgoing.version + 1, outgoing)?);
-        let due = outgoing.due_row();
+        self.put(row, callback_value(callback.version + 1, callback)?);
+        let due = callback.due_row();
         if let Some(was) = write.was_due.filter(|was| Some(*was) != due) {
             self.remove(due_row(scope, &was));
         }
         if let Some(due) = due.filter(|due| write.was_due != Some(*due)) {
             let row = due_row(scope, &due);
-            if outgoing.version == 0 {
+            if callback.version == 0 {
                 // It is removed within a moment, and then leaves nothing behind that
                 // the next look at what is due would have to pass over: a store that
                 // knows a row to be new need not remember that it went.
                 self.check(
                     row.clone(),
                     Expect::Absent,
-                    Precondition::Outbox(OutboxConflict::Outgoing(outgoing.id)),
+                    Precondition::Outbox(OutboxConflict::Callback(callback.id)),
                 );
             }
             self.put(row, layout::json(&due)?);
         }
         // The few deliveries of a run's own hook are found by way of the run.
-        if !outgoing.own {
-            let id = outgoing.id.to_bytes();
-            if outgoing.version == 0 {
-                self.post(of_hook(scope, outgoing.hook), id);
+        if !callback.own {
+            let id = callback.id.to_bytes();
+            if callback.version == 0 {
+                self.post(of_hook(scope, callback.hook), id);
             }
-            if matches!(outgoing.state, OutgoingState::Dead | OutgoingState::Held) {
-                self.post(of_state(scope, outgoing.hook, outgoing.state), id);
+            if matches!(callback.state, CallbackState::Dead | CallbackState::Held) {
+                self.post(of_state(scope, callback.hook, callback.state), id);
             }
         }
         Ok(())
@@ -218,11 +218,11 @@ mod tests {
     fn the_row_that_says_when_a_new_callback_is_due_is_known_to_be_new() {
         let now = Timestamp::from_millis(1_000_000);
         let hook = Hook::new(HookId::from_bytes([7; 16]), "https://receiver.example/", Source::Api, now);
-        let book = Embedded::new(MemoryRows::new()).book(Scope::default()).unwrap();
+        let hook_set = Embedded::new(MemoryRows::new()).hook_set(Scope::default()).unwrap();
         let data = serde_json::Map::new();
-        let outgoing = address(&book, &hook, &Ids::counted(0), now, Kind::HookDisabled, data);
-        let row = due_row(Scope::default(), &outgoing.due_row().unwrap());
-        let outbox = OutboxBatch { outgoing: vec![OutgoingWrite::new(outgoing)], ..OutboxBatch::default() };
+        let callback = address(&hook_set, &hook, &Ids::counted(0), now, Kind::HookDisabled, data);
+        let row = due_row(Scope::default(), &callback.due_row().unwrap());
+        let outbox = OutboxBatch { callback: vec![CallbackWrite::new(callback)], ..OutboxBatch::default() };
         let rows = Translation::of(&Batch { outbox, ..Batch::default() }, false).unwrap().rows;
         assert!(rows.checks.iter().any(|check| check.key == row && check.expect == Expect::Absent));
     }

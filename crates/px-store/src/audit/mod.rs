@@ -57,7 +57,7 @@ pub const TABLES: [Table; 18] = [
     Table::Timer,
     Table::Start,
     Table::Hook,
-    Table::Outgoing,
+    Table::Callback,
     Table::Due,
     Table::Attempt,
     Table::Endpoint,
@@ -154,7 +154,7 @@ struct Audit<'a> {
 impl Audit<'_> {
     async fn page(&self, table: Table, after: Option<&Cursor>) -> Result<(Vec<Row>, Option<Cursor>), Error> {
         let limit = match table {
-            Table::Run | Table::Log | Table::Delivery | Table::Outgoing | Table::Attempt => LARGE_PAGE,
+            Table::Run | Table::Log | Table::Delivery | Table::Callback | Table::Attempt => LARGE_PAGE,
             _ => PAGE,
         };
         let page = self.store.scan(self.scope, table, after, limit).await?;
@@ -163,7 +163,7 @@ impl Audit<'_> {
 
     async fn row(&mut self, row: Row) -> Result<(), Error> {
         match &row {
-            Row::Run(_) | Row::Delivery(_) | Row::Outgoing(_) => self.lists(&row).await?,
+            Row::Run(_) | Row::Delivery(_) | Row::Callback(_) => self.lists(&row).await?,
             _ => {}
         }
         match row {
@@ -181,7 +181,7 @@ impl Audit<'_> {
             Row::Timer(timer) => self.timer(&timer).await,
             Row::Start(brain, name, record) => self.start_key(brain, name, &record).await,
             Row::Hook(hook) => self.hook(&hook.record).await,
-            Row::Outgoing(outgoing) => self.outgoing(&outgoing).await,
+            Row::Callback(callback) => self.callback(&callback).await,
             Row::Due(due) => self.due(&due).await,
             Row::Attempt(id, attempt) => self.attempt(id, &attempt).await,
             Row::Forgotten(forgotten) => {
@@ -234,7 +234,7 @@ impl Audit<'_> {
         let (rule, about) = match row {
             Row::Run(record) => (Rule::RunUnlisted, ("run", record.run.id.to_string())),
             Row::Delivery(delivery) => (Rule::DeliveryUnlisted, ("delivery", delivery.id.to_string())),
-            Row::Outgoing(outgoing) => (Rule::OutgoingUnlisted, ("delivery", outgoing.id.to_string())),
+            Row::Callback(callback) => (Rule::CallbackUnlisted, ("delivery", callback.id.to_string())),
             _ => return Ok(()),
         };
         if !missing.is_empty() {

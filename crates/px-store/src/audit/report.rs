@@ -6,7 +6,7 @@ use px_core::RunStatus;
 use serde::Serialize;
 
 use crate::model::InboxState;
-use crate::outbox::OutgoingState;
+use crate::outbox::CallbackState;
 
 /// Maximum number of violations that a report keeps; more are only counted.
 pub const KEPT_VIOLATIONS: usize = 1_000;
@@ -84,11 +84,11 @@ rules! {
     StrayTimer, "stray-timer", "a timer is set for what is over";
     StartKeyToNowhere, "start-key-to-nowhere", "an idempotency key points to a run that is not there";
     HookWithoutRun, "hook-without-run", "a hook belongs to a run that is not there";
-    OutgoingWithoutHook, "outgoing-without-hook", "a delivery goes to a hook that is not there";
-    OutgoingWithoutRun, "outgoing-without-run", "a delivery tells of a run that is not there";
-    OutgoingUndue, "outgoing-undue", "a delivery is pending and not due, or due and not pending";
-    OutgoingGap, "outgoing-gap", "the deliveries of a run to a hook are not numbered without a gap";
-    OutgoingUnlisted, "outgoing-unlisted", "a delivery of the outbox is missing from a list that should show it";
+    CallbackWithoutHook, "outgoing-without-hook", "a delivery goes to a hook that is not there";
+    CallbackWithoutRun, "outgoing-without-run", "a delivery tells of a run that is not there";
+    CallbackUndue, "outgoing-undue", "a delivery is pending and not due, or due and not pending";
+    CallbackGap, "outgoing-gap", "the deliveries of a run to a hook are not numbered without a gap";
+    CallbackUnlisted, "outgoing-unlisted", "a delivery of the outbox is missing from a list that should show it";
     StrayDue, "stray-due", "something is due that no pending delivery says is";
     AttemptMissing, "attempt-missing", "a delivery counts an attempt that is not there";
     StrayAttempt, "stray-attempt", "an attempt belongs to no delivery";
@@ -142,7 +142,7 @@ pub struct Counts {
     /// Hooks, those of single runs among them.
     pub hooks: u64,
     /// Deliveries of the outbox, by state.
-    pub outgoing: BTreeMap<OutgoingState, u64>,
+    pub callback: BTreeMap<CallbackState, u64>,
     /// Those that are due at a time.
     pub due: u64,
     /// Attempts to deliver.

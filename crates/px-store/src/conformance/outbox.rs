@@ -6,15 +6,15 @@ use std::sync::Arc;
 use px_core::event::Cause;
 use px_core::lifecycle::Kind;
 use px_core::run::{Catalog as _, Command, Start};
-use px_core::{HookId, OutgoingId, RunId, Timestamp};
+use px_core::{CallbackId, HookId, RunId, Timestamp};
 use serde_json::{Value, json};
 
 use super::{AnyBrain, Driver, SCOPE, block_on, key};
 use crate::Batch;
 use crate::batch::{Conflict, Outcome};
 use crate::outbox::{
-    Attempt, AttemptBrief, Breaker, Due, Endpoint, HookWrite, OutboxBatch, OutboxConflict, Outgoing,
-    OutgoingFilter, OutgoingState, OutgoingWrite, Timing, lane_of,
+    Attempt, AttemptBrief, Breaker, Callback, CallbackFilter, CallbackState, CallbackWrite, Due, Endpoint,
+    HookWrite, OutboxBatch, OutboxConflict, Timing, lane_of,
 };
 use crate::store::Store;
 use px_core::hook::{Hook, Source};
@@ -59,35 +59,35 @@ impl Driver {
         let due = self.first_due()?;
         self.now += 1;
         let now = Timestamp::from_millis(self.now);
-        let outgoing = block_on(self.store.outbox().outgoing(SCOPE, due.id)).expect("a read")?;
-        let number = outgoing.attempts + 1;
-        let write = OutgoingWrite::change(&outgoing, |outgoing| {
-            outgoing.note(AttemptBrief { at: now, status: Some(200), error: None, duration_ms: 1 });
-            outgoing.since = now;
-            (outgoing.state, outgoing.due) = match end {
-                0 => (OutgoingState::Delivered, None),
-                1 => (OutgoingState::Dead, None),
-                2 => (OutgoingState::Held, None),
-                _ => (OutgoingState::Pending, Some(now.after(std::time::Duration::from_millis(50)))),
+        let callback = block_on(self.store.outbox().callback(SCOPE, due.id)).expect("a read")?;
+        let number = callback.attempts + 1;
+        let write = CallbackWrite::change(&callback, |callback| {
+            callback.note(AttemptBrief { at: now, status: Some(200), error: None, duration_ms: 1 });
+            callback.since = now;
+            (callback.state, callback.due) = match end {
+                0 => (CallbackState::Delivered, None),
+                1 => (CallbackState::Dead, None),
+                2 => (CallbackState::Held, None),
+                _ => (CallbackState::Pending, Some(now.after(std::time::Duration::from_millis(50)))),
             };
         });
         let attempt = attempt(number, now);
-        let lane = outgoing.lane;
+        let lane = callback.lane;
         let endpoint = Endpoint { lane, url: URL.into(), failures: number, breaker: Breaker::Closed };
         let outbox = OutboxBatch {
-            outgoing: vec![write],
-            attempts: vec![(outgoing.id, attempt)],
+            callback: vec![write],
+            attempts: vec![(callback.id, attempt)],
             endpoints: vec![endpoint],
             ..OutboxBatch::default()
         };
         Some(self.commit(Batch { outbox, ..Batch::default() }))
     }
 
-    fn outgoings(&self, filter: &OutgoingFilter) -> Vec<Outgoing> {
+    fn callbacks(&self, filter: &CallbackFilter) -> Vec<Callback> {
         let mut out = Vec::new();
         let mut before = None;
         loop {
-            let page = block_on(self.store.outbox().outgoings(SCOPE, filter, before, 7)).expect("a list");
+            let page = block_on(self.store.outbox().callbacks(SCOPE, filter, before, 7)).expect("a list");
             out.extend(page.items);
             before = page.next;
             if before.is_none() {
@@ -113,7 +113,7 @@ fn attempt(number: u32, at: Timestamp) -> Attempt {
 
 /// Everything that can be read of the outbox.
 pub(super) fn snapshot(driver: &Driver) -> Vec<Value> {
-    let all = driver.outgoings(&OutgoingFilter::default());
+    let all = driver.callbacks(&CallbackFilter::default());
     let mut out: Vec<Value> = all
         .iter()
         .map(|one| {
@@ -121,11 +121,11 @@ pub(super) fn snapshot(driver: &Driver) -> Vec<Value> {
             json!([one, one.version, String::from_utf8_lossy(&one.body), attempts])
         })
         .collect();
-    for hook in block_on(async { driver.store.outbox().book(SCOPE) }).expect("a book").hooks() {
-        let filter = OutgoingFilter { hook: Some(hook.record.id), ..OutgoingFilter::default() };
-        let of_hook: Vec<OutgoingId> = driver.outgoings(&filter).iter().map(|one| one.id).collect();
-        let held = OutgoingFilter { state: Some(OutgoingState::Held), ..filter.clone() };
-        let held: Vec<OutgoingId> = driver.outgoings(&held).iter().map(|one| one.id).collect();
+    for hook in block_on(async { driver.store.outbox().hook_set(SCOPE) }).expect("a hook_set").hooks() {
+        let filter = CallbackFilter { hook: Some(hook.record.id), ..CallbackFilter::default() };
+        let of_hook: Vec<CallbackId> = driver.callbacks(&filter).iter().map(|one| one.id).collect();
+        let held = CallbackFilter { state: Some(CallbackState::Held), ..filter.clone() };
+        let held: Vec<CallbackId> = driver.callbacks(&held).iter().map(|one| one.id).collect();
         out.push(json!([hook.record, hook.version, of_hook, held]));
     }
     let mut lane = None;
@@ -147,15 +147,15 @@ pub(super) fn snapshot(driver: &Driver) -> Vec<Value> {
 pub fn what_happens_is_told_in_its_commit(store: Arc<dyn Store>) {
     let mut driver = Driver::new(Arc::clone(&store));
     driver.start("unheard");
-    assert!(driver.outgoings(&OutgoingFilter::default()).is_empty(), "nobody listens");
+    assert!(driver.callbacks(&CallbackFilter::default()).is_empty(), "nobody listens");
     let (all, ends) = (driver.hook(URL, &[]), driver.hook("https://other.example/", &["run.c*"]));
     let run = driver.start("one");
     driver.wait_on(run, &[key(1)], None).unwrap();
     driver.deliver(&key(1), "p1");
     driver.command(run, Command::Cancel { reason: None }).unwrap();
     let told = |hook: HookId| {
-        let filter = OutgoingFilter { hook: Some(hook), run: Some(run), ..OutgoingFilter::default() };
-        let mut told = driver.outgoings(&filter);
+        let filter = CallbackFilter { hook: Some(hook), run: Some(run), ..CallbackFilter::default() };
+        let mut told = driver.callbacks(&filter);
         told.reverse();
         told
     };
@@ -175,8 +175,8 @@ pub fn what_happens_is_told_in_its_commit(store: Arc<dyn Store>) {
     let bodies: Vec<Value> =
         heard.iter().map(|one| serde_json::from_slice(&one.body).expect("JSON")).collect();
     assert_eq!(bodies.first().map(|body| body["type"].clone()), Some(json!("run.started")));
-    let filter = OutgoingFilter { hook: Some(all), ..OutgoingFilter::default() };
-    let others = driver.outgoings(&filter).into_iter().filter(|one| one.run.is_none()).map(|one| one.kind);
+    let filter = CallbackFilter { hook: Some(all), ..CallbackFilter::default() };
+    let others = driver.callbacks(&filter).into_iter().filter(|one| one.run.is_none()).map(|one| one.kind);
     assert_eq!(others.collect::<Vec<_>>(), [Kind::WebhookReceived]);
 }
 
@@ -186,16 +186,16 @@ pub fn a_run_has_a_hook_of_its_own(store: Arc<dyn Store>) {
     let run = driver.start_hooked(URL);
     driver.start("other");
     driver.command(run, Command::Cancel { reason: None }).unwrap();
-    let told = driver.outgoings(&OutgoingFilter { run: Some(run), ..OutgoingFilter::default() });
+    let told = driver.callbacks(&CallbackFilter { run: Some(run), ..CallbackFilter::default() });
     let kinds: Vec<(u64, &str)> = told.iter().map(|one| (one.seq, one.kind.as_str())).collect();
     assert_eq!(kinds, [(2, "run.cancelled"), (1, "run.started")]);
     assert!(told.iter().all(|one| one.own && one.ordered && one.lane == lane_of(URL).0));
     let hook = told.first().expect("a delivery").hook;
     let kept = block_on(store.outbox().hook(SCOPE, hook)).unwrap().expect("its hook");
     assert_eq!(kept.record.source, Source::Run(run));
-    assert_eq!(driver.outgoings(&OutgoingFilter { hook: Some(hook), ..OutgoingFilter::default() }), told);
-    assert!(store.outbox().book(SCOPE).unwrap().hooks().is_empty());
-    assert_eq!(driver.outgoings(&OutgoingFilter::default()).len(), 2);
+    assert_eq!(driver.callbacks(&CallbackFilter { hook: Some(hook), ..CallbackFilter::default() }), told);
+    assert!(store.outbox().hook_set(SCOPE).unwrap().hooks().is_empty());
+    assert_eq!(driver.callbacks(&CallbackFilter::default()).len(), 2);
 }
 
 /// Pending deliveries are due, others are not, and a stale change is a conflict.
@@ -221,28 +221,28 @@ pub fn what_is_due_is_found_by_lane_and_time(store: Arc<dyn Store>) {
     assert_eq!(due(None, driver.now, 10).len(), 3);
     assert_eq!(due(Some(first), driver.now, 1).first().map(|due| due.id > first.id), Some(true));
     assert!(due(None, first.due.as_millis() - 1, 10).is_empty());
-    let stale = block_on(store.outbox().outgoing(SCOPE, first.id)).unwrap().expect("the delivery");
+    let stale = block_on(store.outbox().callback(SCOPE, first.id)).unwrap().expect("the delivery");
     driver.try_first(9);
     assert_eq!(due(None, driver.now, 10).len(), 2, "tried again later");
     assert_eq!(due(None, driver.now + 100, 10).len(), 3);
-    let write = OutgoingWrite::change(&stale, |outgoing| outgoing.state = OutgoingState::Discarded);
-    let outbox = OutboxBatch { outgoing: vec![write], ..OutboxBatch::default() };
-    let conflict = Conflict::Outbox(OutboxConflict::Outgoing(first.id));
+    let write = CallbackWrite::change(&stale, |callback| callback.state = CallbackState::Discarded);
+    let outbox = OutboxBatch { callback: vec![write], ..OutboxBatch::default() };
+    let conflict = Conflict::Outbox(OutboxConflict::Callback(first.id));
     assert_eq!(driver.commit(Batch { outbox, ..Batch::default() }), Outcome::Conflict(conflict));
     for end in [0, 1, 2] {
         assert!(matches!(driver.try_first(end), Some(Outcome::Committed { .. })));
     }
     assert!(due(None, u64::MAX - 1, 10).is_empty(), "nothing of this lane is pending");
-    let dead = OutgoingFilter { state: Some(OutgoingState::Dead), ..OutgoingFilter::default() };
-    assert_eq!(driver.outgoings(&dead).len(), 1);
+    let dead = CallbackFilter { state: Some(CallbackState::Dead), ..CallbackFilter::default() };
+    assert_eq!(driver.callbacks(&dead).len(), 1);
     let attempts = block_on(store.outbox().attempts(SCOPE, first.id, 0, 10)).unwrap();
     assert!(!attempts.is_empty());
     let endpoint = block_on(store.outbox().endpoint(SCOPE, first.lane)).unwrap();
     assert_eq!(endpoint.map(|endpoint| endpoint.lane), Some(first.lane));
-    let removed = driver.outgoings(&dead);
+    let removed = driver.callbacks(&dead);
     let outbox = OutboxBatch { removed, ..OutboxBatch::default() };
     assert!(matches!(driver.commit(Batch { outbox, ..Batch::default() }), Outcome::Committed { .. }));
-    assert!(driver.outgoings(&dead).is_empty());
+    assert!(driver.callbacks(&dead).is_empty());
     let report = block_on(crate::audit::audit(&*store, SCOPE, &mut |_| {})).expect("an audit");
     assert!(report.is_clean(), "{:?}", report.violations);
 }
@@ -252,7 +252,7 @@ pub fn hooks_change_under_a_precondition(store: Arc<dyn Store>) {
     let mut driver = Driver::new(Arc::clone(&store));
     let id = driver.hook(URL, &[]);
     let read = block_on(store.outbox().hook(SCOPE, id)).unwrap().expect("the hook");
-    assert_eq!(store.outbox().book(SCOPE).unwrap().hooks().len(), 1);
+    assert_eq!(store.outbox().hook_set(SCOPE).unwrap().hooks().len(), 1);
     let write = |events: &str, version: u64| {
         let mut hook = read.record.clone();
         hook.events = vec![events.into()];
@@ -263,6 +263,6 @@ pub fn hooks_change_under_a_precondition(store: Arc<dyn Store>) {
     let conflict = Conflict::Outbox(OutboxConflict::Hook(id));
     assert_eq!(driver.commit(write("run.*", 9)), Outcome::Conflict(conflict));
     driver.start("one");
-    assert!(driver.outgoings(&OutgoingFilter::default()).is_empty(), "it listens to steps now");
-    assert_eq!(store.outbox().book(SCOPE).unwrap().hook(id).map(|hook| hook.version), Some(8));
+    assert!(driver.callbacks(&CallbackFilter::default()).is_empty(), "it listens to steps now");
+    assert_eq!(store.outbox().hook_set(SCOPE).unwrap().hook(id).map(|hook| hook.version), Some(8));
 }

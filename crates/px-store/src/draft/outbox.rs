@@ -12,14 +12,14 @@ use crate::batch::LogTail;
 use crate::epoch::{Epoch, EpochWrite};
 use crate::error::Error;
 use crate::model::InboxState;
-use crate::outbox::{Address, Book, HookWrite, OutboxBatch, OutgoingWrite, OwnHook, announce, lane_of};
+use crate::outbox::{Address, CallbackWrite, HookSet, HookWrite, OutboxBatch, OwnHook, announce, lane_of};
 use crate::store::Store;
 use px_core::hook::{Hook, Source};
 
 /// The part of a draft that goes to the outbox.
 #[derive(Default)]
 pub(super) struct DraftOutbox {
-    book: Option<Arc<Book>>,
+    hook_set: Option<Arc<HookSet>>,
     batch: OutboxBatch,
     next: Option<Hook>,
 }
@@ -27,8 +27,8 @@ pub(super) struct DraftOutbox {
 impl DraftOutbox {
     /// Looks up who listens, once a draft.
     pub(super) fn listen(&mut self, store: &dyn Store, scope: Scope) -> Result<(), Error> {
-        if self.book.is_none() {
-            self.book = Some(store.outbox().book(scope)?);
+        if self.hook_set.is_none() {
+            self.hook_set = Some(store.outbox().hook_set(scope)?);
         }
         Ok(())
     }
@@ -44,17 +44,17 @@ impl DraftOutbox {
         event: &Event,
         tail: &mut LogTail,
     ) {
-        let Some(book) = self.book.clone() else { return };
+        let Some(hook_set) = self.hook_set.clone() else { return };
         let own = tail.told().and_then(|told| told.own.as_ref()).map(Address::of_run);
-        if book.hooks().is_empty() && own.is_none() {
+        if hook_set.hooks().is_empty() && own.is_none() {
             return;
         }
         let Some(told) = lifecycle(before, run, event) else { return };
-        let named = book.told(told.kind, Some(&run.brain)).map(Address::of_hook);
+        let named = hook_set.told(told.kind, Some(&run.brain)).map(Address::of_hook);
         // One event, whoever hears of it.
         let event = ids.event(now);
         for address in own.into_iter().chain(named) {
-            self.write((ids, now), &book, &address, (run, event), &told, tail);
+            self.write((ids, now), &hook_set, &address, (run, event), &told, tail);
         }
     }
 
@@ -66,7 +66,7 @@ impl DraftOutbox {
     fn write(
         &mut self,
         (ids, now): (&Ids, Timestamp),
-        book: &Book,
+        hook_set: &HookSet,
         address: &Address,
         (run, event): (&Run, EventId),
         told: &Lifecycle,
@@ -90,9 +90,9 @@ impl DraftOutbox {
             log_seq: told.log_seq,
             data: told.data.clone(),
         };
-        let outgoing = address.outgoing(ids, now, book, &envelope, last.map(|(_, id)| id));
-        memory.last.insert(address.hook, (envelope.seq, outgoing.id));
-        self.batch.outgoing.push(OutgoingWrite::new(outgoing));
+        let callback = address.callback(ids, now, hook_set, &envelope, last.map(|(_, id)| id));
+        memory.last.insert(address.hook, (envelope.seq, callback.id));
+        self.batch.callback.push(CallbackWrite::new(callback));
     }
 }
 
@@ -142,13 +142,13 @@ impl Draft<'_> {
         let mut epochs = Vec::new();
         if !self.deliveries.is_empty() && outbox.listen(self.store, self.scope).is_err() {
             // The commit will find the same.
-            outbox.book = None;
+            outbox.hook_set = None;
         }
-        if let Some(book) = &outbox.book {
-            epochs.push(EpochWrite::demand(Epoch::Hooks, book.epoch()));
+        if let Some(hook_set) = &outbox.hook_set {
+            epochs.push(EpochWrite::demand(Epoch::Hooks, hook_set.epoch()));
         }
         if !self.deliveries.is_empty()
-            && let Some(book) = outbox.book.take().filter(|book| !book.hooks().is_empty())
+            && let Some(hook_set) = outbox.hook_set.take().filter(|hook_set| !hook_set.hooks().is_empty())
         {
             let now = self.now;
             for write in self.deliveries.values() {
@@ -164,7 +164,7 @@ impl Draft<'_> {
                         "identifier": event.identifier, "state": event.state, "brainRunId": event.run,
                     });
                     let Value::Object(data) = data else { continue };
-                    outbox.batch.outgoing.extend(announced((self.ids, now), &book, kind, &data));
+                    outbox.batch.callback.extend(announced((self.ids, now), &hook_set, kind, &data));
                 }
             }
         }
@@ -174,9 +174,9 @@ impl Draft<'_> {
 
 fn announced(
     (ids, now): (&Ids, Timestamp),
-    book: &Book,
+    hook_set: &HookSet,
     kind: Kind,
     data: &Map<String, Value>,
-) -> impl Iterator<Item = OutgoingWrite> {
-    announce(book, ids, now, kind, data).into_iter().map(OutgoingWrite::new)
+) -> impl Iterator<Item = CallbackWrite> {
+    announce(hook_set, ids, now, kind, data).into_iter().map(CallbackWrite::new)
 }

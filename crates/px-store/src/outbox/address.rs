@@ -2,11 +2,11 @@
 //! body. It writes nothing; a draft or the sender puts it into a batch.
 
 use px_core::lifecycle::{Envelope, Kind};
-use px_core::{HookId, Ids, OutgoingId, Timestamp};
+use px_core::{CallbackId, HookId, Ids, Timestamp};
 use serde_json::{Map, Value};
 
-use super::book::{Book, OwnHook};
-use super::delivery::{Outgoing, OutgoingState, lane_of};
+use super::delivery::{Callback, CallbackState, lane_of};
+use super::hook_set::{HookSet, OwnHook};
 use px_core::hook::RetryPolicy;
 use px_core::hook::{Format, Hook};
 
@@ -53,17 +53,17 @@ impl Address {
     }
 
     /// The delivery of an event to this address.
-    pub(crate) fn outgoing(
+    pub(crate) fn callback(
         &self,
         ids: &Ids,
         now: Timestamp,
-        book: &Book,
+        hook_set: &HookSet,
         event: &Envelope,
-        prev: Option<OutgoingId>,
-    ) -> Outgoing {
+        prev: Option<CallbackId>,
+    ) -> Callback {
         let due = now.after(std::time::Duration::from_millis(self.delay_ms));
-        Outgoing {
-            id: ids.outgoing(now),
+        Callback {
+            id: ids.callback(now),
             version: 0,
             hook: self.hook,
             event: event.id,
@@ -72,7 +72,7 @@ impl Address {
             brain: event.run.as_ref().map(|run| run.brain.clone()),
             seq: event.seq,
             created_at: now,
-            state: if self.held { OutgoingState::Held } else { OutgoingState::Pending },
+            state: if self.held { CallbackState::Held } else { CallbackState::Pending },
             since: now,
             due: (!self.held).then_some(due),
             lane: self.lane,
@@ -85,7 +85,7 @@ impl Address {
             tries: 0,
             recent: Vec::new(),
             reason: None,
-            body: book.render(self.format, event),
+            body: hook_set.render(self.format, event),
         }
     }
 }
@@ -93,29 +93,29 @@ impl Address {
 /// The deliveries of an event that belongs to no run, to whoever listens.
 #[must_use]
 pub fn announce(
-    book: &Book,
+    hook_set: &HookSet,
     ids: &Ids,
     now: Timestamp,
     kind: Kind,
     data: &Map<String, Value>,
-) -> Vec<Outgoing> {
+) -> Vec<Callback> {
     let event = of_no_run(ids, now, kind, data.clone());
-    let told = book.told(kind, None).map(Address::of_hook);
-    told.map(|address| address.outgoing(ids, now, book, &event, None)).collect()
+    let told = hook_set.told(kind, None).map(Address::of_hook);
+    told.map(|address| address.callback(ids, now, hook_set, &event, None)).collect()
 }
 
 /// The delivery of an event that belongs to no run to this very hook, whatever
 /// its filters say.
 #[must_use]
 pub fn address(
-    book: &Book,
+    hook_set: &HookSet,
     hook: &Hook,
     ids: &Ids,
     now: Timestamp,
     kind: Kind,
     data: Map<String, Value>,
-) -> Outgoing {
-    Address::of_hook(hook).outgoing(ids, now, book, &of_no_run(ids, now, kind, data), None)
+) -> Callback {
+    Address::of_hook(hook).callback(ids, now, hook_set, &of_no_run(ids, now, kind, data), None)
 }
 
 fn of_no_run(ids: &Ids, now: Timestamp, kind: Kind, data: Map<String, Value>) -> Envelope {

@@ -1,9 +1,9 @@
 //! The outbox's part of a commit: hooks, deliveries, attempts and endpoints
 //! that change together with everything else in the batch, or not at all.
 
-use px_core::{HookId, OutgoingId};
+use px_core::{CallbackId, HookId};
 
-use super::delivery::{Attempt, Due, Endpoint, Outgoing};
+use super::delivery::{Attempt, Callback, Due, Endpoint};
 use px_core::hook::Hook;
 
 /// A change of a hook.
@@ -19,26 +19,26 @@ pub struct HookWrite {
 
 /// A change of a delivery.
 #[derive(Debug, Clone, PartialEq)]
-pub struct OutgoingWrite {
+pub struct CallbackWrite {
     /// The delivery as it is to be; its version is the one that was read, 0 if it is new.
-    pub outgoing: Outgoing,
+    pub callback: Callback,
     /// Its due row until now, if there was one.
     pub was_due: Option<Due>,
 }
 
-impl OutgoingWrite {
+impl CallbackWrite {
     /// A new delivery.
     #[must_use]
-    pub const fn new(outgoing: Outgoing) -> Self {
-        Self { outgoing, was_due: None }
+    pub const fn new(callback: Callback) -> Self {
+        Self { callback, was_due: None }
     }
 
     /// A change of a delivery that was read.
     #[must_use]
-    pub fn change(read: &Outgoing, change: impl FnOnce(&mut Outgoing)) -> Self {
-        let mut outgoing = read.clone();
-        change(&mut outgoing);
-        Self { outgoing, was_due: read.due_row() }
+    pub fn change(read: &Callback, change: impl FnOnce(&mut Callback)) -> Self {
+        let mut callback = read.clone();
+        change(&mut callback);
+        Self { callback, was_due: read.due_row() }
     }
 }
 
@@ -48,11 +48,11 @@ pub struct OutboxBatch {
     /// Hooks.
     pub hooks: Vec<HookWrite>,
     /// Deliveries.
-    pub outgoing: Vec<OutgoingWrite>,
+    pub callback: Vec<CallbackWrite>,
     /// Deliveries that are not kept any longer, with their attempts.
-    pub removed: Vec<Outgoing>,
+    pub removed: Vec<Callback>,
     /// Attempts.
-    pub attempts: Vec<(OutgoingId, Attempt)>,
+    pub attempts: Vec<(CallbackId, Attempt)>,
     /// Endpoints; one that is well ([`Endpoint::is_well`]) is forgotten.
     pub endpoints: Vec<Endpoint>,
 }
@@ -63,5 +63,5 @@ pub enum OutboxConflict {
     /// A hook.
     Hook(HookId),
     /// A delivery.
-    Outgoing(OutgoingId),
+    Callback(CallbackId),
 }

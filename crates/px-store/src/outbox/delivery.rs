@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use px_core::lifecycle::Kind;
-use px_core::{EventId, HookId, OutgoingId, RunId, Timestamp};
+use px_core::{CallbackId, EventId, HookId, RunId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use px_core::hook::Format;
@@ -12,7 +12,7 @@ use px_core::hook::Format;
 /// The state of a delivery. Each is in exactly one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum OutgoingState {
+pub enum CallbackState {
     /// It is to be sent, at a time that its due row says.
     Pending,
     /// Its receiver answered 2xx.
@@ -26,7 +26,7 @@ pub enum OutgoingState {
     Discarded,
 }
 
-impl OutgoingState {
+impl CallbackState {
     /// Every state.
     pub const ALL: [Self; 5] = [Self::Pending, Self::Delivered, Self::Dead, Self::Held, Self::Discarded];
 
@@ -67,9 +67,9 @@ pub struct AttemptBrief {
 
 /// One event on its way to one hook.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Outgoing {
+pub struct Callback {
     /// Its id.
-    pub id: OutgoingId,
+    pub id: CallbackId,
     /// Number of times that the row was written; a commit can demand it.
     #[serde(skip)]
     pub version: u64,
@@ -90,7 +90,7 @@ pub struct Outgoing {
     /// The time at which it was written, with the commit that it tells of.
     pub created_at: Timestamp,
     /// Its state.
-    pub state: OutgoingState,
+    pub state: CallbackState,
     /// Since when.
     pub since: Timestamp,
     /// The time of its next try, while it is pending.
@@ -111,14 +111,14 @@ pub struct Outgoing {
     pub is_final: bool,
     /// The one before it, of the same hook and run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prev: Option<OutgoingId>,
+    pub prev: Option<CallbackId>,
     /// Number of attempts that were made, ever.
     #[serde(default)]
     pub attempts: u32,
     /// Number of tries of the schedule that are used up.
     #[serde(default)]
     pub tries: u32,
-    /// The newest attempts, oldest first, at most [`Outgoing::RECENT`].
+    /// The newest attempts, oldest first, at most [`Callback::RECENT`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recent: Vec<AttemptBrief>,
     /// Why it is where it is, in words, where the state does not say it all.
@@ -129,14 +129,14 @@ pub struct Outgoing {
     pub body: Bytes,
 }
 
-impl Outgoing {
+impl Callback {
     /// Maximum number of attempts that a delivery shows in lists.
     pub const RECENT: usize = 12;
 
     /// The row that says when it is due, while it is pending.
     #[must_use]
     pub fn due_row(&self) -> Option<Due> {
-        let due = self.due.filter(|_| self.state == OutgoingState::Pending)?;
+        let due = self.due.filter(|_| self.state == CallbackState::Pending)?;
         Some(Due {
             lane: self.lane,
             due,
@@ -168,7 +168,7 @@ pub struct Due {
     #[serde(skip)]
     pub due: Timestamp,
     /// The delivery.
-    pub id: OutgoingId,
+    pub id: CallbackId,
     /// Its hook.
     pub hook: HookId,
     /// Its run.
@@ -176,7 +176,7 @@ pub struct Due {
     pub run: Option<RunId>,
     /// The one that it waits for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prev: Option<OutgoingId>,
+    pub prev: Option<CallbackId>,
     /// One at a time with others of its hook and run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ordered: bool,

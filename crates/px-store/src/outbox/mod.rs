@@ -4,13 +4,13 @@
 
 mod address;
 mod batch;
-mod book;
 mod delivery;
+mod hook_set;
 mod read;
 
 pub(crate) use address::Address;
 pub use address::{address, announce};
-pub use batch::{HookWrite, OutboxBatch, OutboxConflict, OutgoingWrite};
-pub use book::{Book, HookCache, MAX_HOOKS, OwnHook, Render, Told};
-pub use delivery::{Attempt, AttemptBrief, Breaker, Due, Endpoint, Outgoing, OutgoingState, Timing, lane_of};
-pub use read::{OutboxStore, OutgoingFilter};
+pub use batch::{CallbackWrite, HookWrite, OutboxBatch, OutboxConflict};
+pub use delivery::{Attempt, AttemptBrief, Breaker, Callback, CallbackState, Due, Endpoint, Timing, lane_of};
+pub use hook_set::{HookCache, HookProgress, HookSet, MAX_HOOKS, OwnHook, Render};
+pub use read::{CallbackFilter, OutboxStore};

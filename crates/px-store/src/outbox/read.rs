@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use px_core::{HookId, OutgoingId, RunId, Scope, Timestamp};
+use px_core::{CallbackId, HookId, RunId, Scope, Timestamp};
 
-use super::book::{Book, Render};
-use super::delivery::{Attempt, Due, Endpoint, Outgoing, OutgoingState};
+use super::delivery::{Attempt, Callback, CallbackState, Due, Endpoint};
+use super::hook_set::{HookSet, Render};
 use crate::error::Error;
 use crate::model::Versioned;
 use crate::store::{Page, Read};
@@ -13,25 +13,25 @@ use px_core::hook::Hook;
 
 /// Which deliveries a list shows. Everything that is set must fit.
 #[derive(Debug, Clone, Default)]
-pub struct OutgoingFilter {
+pub struct CallbackFilter {
     /// The hook.
     pub hook: Option<HookId>,
     /// The run.
     pub run: Option<RunId>,
     /// Their state.
-    pub state: Option<OutgoingState>,
+    pub state: Option<CallbackState>,
     /// Not created before this.
     pub since: Option<Timestamp>,
 }
 
-impl OutgoingFilter {
+impl CallbackFilter {
     /// Returns true if a delivery is of this hook, of this run and in this state. Its age
     /// is not asked: a list ends at the first one that is too old.
     #[must_use]
-    pub fn fits(&self, outgoing: &Outgoing) -> bool {
-        self.hook.is_none_or(|hook| outgoing.hook == hook)
-            && self.run.is_none_or(|run| outgoing.run == Some(run))
-            && self.state.is_none_or(|state| outgoing.state == state)
+    pub fn fits(&self, callback: &Callback) -> bool {
+        self.hook.is_none_or(|hook| callback.hook == hook)
+            && self.run.is_none_or(|run| callback.run == Some(run))
+            && self.state.is_none_or(|state| callback.state == state)
     }
 }
 
@@ -46,7 +46,7 @@ pub trait OutboxStore: Send + Sync {
     ///
     /// # Errors
     /// They have changed and could not be read.
-    fn book(&self, scope: Scope) -> Result<Arc<Book>, Error>;
+    fn hook_set(&self, scope: Scope) -> Result<Arc<HookSet>, Error>;
 
     /// Sets how bodies are made from here on.
     fn render_with(&self, render: Arc<dyn Render>);
@@ -55,19 +55,19 @@ pub trait OutboxStore: Send + Sync {
     fn hook(&self, scope: Scope, hook: HookId) -> Read<'_, Option<Versioned<Hook>>>;
 
     /// A delivery, with its body.
-    fn outgoing(&self, scope: Scope, id: OutgoingId) -> Read<'_, Option<Outgoing>>;
+    fn callback(&self, scope: Scope, id: CallbackId) -> Read<'_, Option<Callback>>;
 
     /// Deliveries, newest first; like [`Store::runs`](crate::Store::runs).
-    fn outgoings<'a>(
+    fn callbacks<'a>(
         &'a self,
         scope: Scope,
-        filter: &'a OutgoingFilter,
+        filter: &'a CallbackFilter,
         before: Option<[u8; 16]>,
         limit: usize,
-    ) -> Read<'a, Page<Outgoing>>;
+    ) -> Read<'a, Page<Callback>>;
 
     /// The attempts of a delivery after a number, oldest first, at most `limit`.
-    fn attempts(&self, scope: Scope, id: OutgoingId, after: u32, limit: usize) -> Read<'_, Vec<Attempt>>;
+    fn attempts(&self, scope: Scope, id: CallbackId, after: u32, limit: usize) -> Read<'_, Vec<Attempt>>;
 
     /// Rows of a lane that are due at `until`, behind a row, soonest first, at most `limit`.
     fn due_in_lane(

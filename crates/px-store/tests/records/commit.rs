@@ -95,10 +95,10 @@ fn outbox(maps: &Maps, batch: &Batch) -> Option<Conflict> {
             return Some(Conflict::Outbox(OutboxConflict::Hook(write.hook.id)));
         }
     }
-    let changed = batch.outbox.outgoing.iter().map(|write| &write.outgoing);
-    for outgoing in changed.chain(&batch.outbox.removed) {
-        if maps.outgoing.get(&outgoing.id).map_or(0, |kept| kept.version) != outgoing.version {
-            return Some(Conflict::Outbox(OutboxConflict::Outgoing(outgoing.id)));
+    let changed = batch.outbox.callback.iter().map(|write| &write.callback);
+    for callback in changed.chain(&batch.outbox.removed) {
+        if maps.callback.get(&callback.id).map_or(0, |kept| kept.version) != callback.version {
+            return Some(Conflict::Outbox(OutboxConflict::Callback(callback.id)));
         }
     }
     None
@@ -213,14 +213,14 @@ fn apply_outbox(maps: &mut Maps, outbox: OutboxBatch) {
     for write in outbox.hooks {
         maps.hooks.insert(write.hook.id, Versioned { version: write.version, record: write.hook });
     }
-    for write in outbox.outgoing {
-        let mut outgoing = write.outgoing;
-        outgoing.version += 1;
-        maps.outgoing.insert(outgoing.id, outgoing);
+    for write in outbox.callback {
+        let mut callback = write.callback;
+        callback.version += 1;
+        maps.callback.insert(callback.id, callback);
     }
-    for outgoing in outbox.removed {
-        maps.outgoing.remove(&outgoing.id);
-        maps.attempts.retain(|(id, _), _| *id != outgoing.id);
+    for callback in outbox.removed {
+        maps.callback.remove(&callback.id);
+        maps.attempts.retain(|(id, _), _| *id != callback.id);
     }
     maps.attempts.extend(outbox.attempts.into_iter().map(|(id, attempt)| ((id, attempt.number), attempt)));
     for endpoint in outbox.endpoints {

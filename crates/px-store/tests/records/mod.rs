@@ -18,9 +18,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use px_core::hook::Hook;
 use px_core::{
-    DeliveryId, Event, HookId, KeyId, KeyRecord, OutgoingId, Run, RunId, Scope, Timestamp, TokenId,
+    CallbackId, DeliveryId, Event, HookId, KeyId, KeyRecord, Run, RunId, Scope, Timestamp, TokenId,
 };
-use px_store::outbox::{Attempt, Endpoint, HookCache, OutboxStore, Outgoing, Told};
+use px_store::outbox::{Attempt, Callback, Endpoint, HookCache, HookProgress, OutboxStore};
 use px_store::secret_key::KeyCheck;
 use px_store::tokens::Token;
 use px_store::{
@@ -35,7 +35,7 @@ use tokio::sync::watch;
 struct Kept {
     run: Run,
     log: Vec<Event>,
-    told: Option<Arc<Told>>,
+    told: Option<Arc<HookProgress>>,
 }
 
 /// Everything of one scope.
@@ -52,8 +52,8 @@ struct Maps {
     work: BTreeMap<RunId, Versioned<Work>>,
     timers: BTreeMap<(Timestamp, TimerKind), ()>,
     hooks: BTreeMap<HookId, Versioned<Hook>>,
-    outgoing: BTreeMap<OutgoingId, Outgoing>,
-    attempts: BTreeMap<(OutgoingId, u32), Attempt>,
+    callback: BTreeMap<CallbackId, Callback>,
+    attempts: BTreeMap<(CallbackId, u32), Attempt>,
     endpoints: BTreeMap<u64, Endpoint>,
     tokens: BTreeMap<TokenId, Versioned<Token>>,
     key_check: Option<Versioned<KeyCheck>>,

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use px_core::hook::Hook;
-use px_core::{HookId, OutgoingId, Scope, Timestamp};
+use px_core::{CallbackId, HookId, Scope, Timestamp};
 use px_store::outbox::{
-    Attempt, Book, Due, Endpoint, MAX_HOOKS, OutboxStore, Outgoing, OutgoingFilter, Render,
+    Attempt, Callback, CallbackFilter, Due, Endpoint, HookSet, MAX_HOOKS, OutboxStore, Render,
 };
 use px_store::{Error, Page, Read, Versioned};
 
@@ -15,15 +15,15 @@ use super::{Maps, Records, page};
 
 impl Maps {
     /// Deliveries that are due, by lane and time.
-    pub(super) fn due(&self) -> BTreeMap<(u64, Timestamp, OutgoingId), Due> {
-        let due = self.outgoing.values().filter_map(Outgoing::due_row);
+    pub(super) fn due(&self) -> BTreeMap<(u64, Timestamp, CallbackId), Due> {
+        let due = self.callback.values().filter_map(Callback::due_row);
         due.map(|due| ((due.lane, due.due, due.id), due)).collect()
     }
 }
 
 impl OutboxStore for Records {
-    fn book(&self, scope: Scope) -> Result<Arc<Book>, Error> {
-        self.hooks.book(self.hints.hook_changes(), || {
+    fn hook_set(&self, scope: Scope) -> Result<Arc<HookSet>, Error> {
+        self.hooks.hook_set(self.hints.hook_changes(), || {
             let mut state = self.lock();
             let hooks = state.scopes.entry(scope).or_default().hooks.values();
             let told = hooks.filter(|hook| !hook.record.is_own() && hook.record.deleted_at.is_none());
@@ -39,25 +39,25 @@ impl OutboxStore for Records {
         self.read(scope, |maps| maps.hooks.get(&hook).cloned())
     }
 
-    fn outgoing(&self, scope: Scope, id: OutgoingId) -> Read<'_, Option<Outgoing>> {
-        self.read(scope, |maps| maps.outgoing.get(&id).cloned())
+    fn callback(&self, scope: Scope, id: CallbackId) -> Read<'_, Option<Callback>> {
+        self.read(scope, |maps| maps.callback.get(&id).cloned())
     }
 
-    fn outgoings<'a>(
+    fn callbacks<'a>(
         &'a self,
         scope: Scope,
-        filter: &'a OutgoingFilter,
+        filter: &'a CallbackFilter,
         before: Option<[u8; 16]>,
         limit: usize,
-    ) -> Read<'a, Page<Outgoing>> {
-        let fits = |outgoing: &Outgoing| {
-            (filter.fits(outgoing) && filter.since.is_none_or(|since| outgoing.created_at >= since))
-                .then(|| outgoing.clone())
+    ) -> Read<'a, Page<Callback>> {
+        let fits = |callback: &Callback| {
+            (filter.fits(callback) && filter.since.is_none_or(|since| callback.created_at >= since))
+                .then(|| callback.clone())
         };
-        self.read(scope, |maps| page(&maps.outgoing, (before, limit), OutgoingId::to_bytes, fits))
+        self.read(scope, |maps| page(&maps.callback, (before, limit), CallbackId::to_bytes, fits))
     }
 
-    fn attempts(&self, scope: Scope, id: OutgoingId, after: u32, limit: usize) -> Read<'_, Vec<Attempt>> {
+    fn attempts(&self, scope: Scope, id: CallbackId, after: u32, limit: usize) -> Read<'_, Vec<Attempt>> {
         self.read(scope, |maps| {
             let of_it = maps.attempts.iter().filter(|((of, number), _)| *of == id && *number > after);
             of_it.take(limit).map(|(_, attempt)| attempt.clone()).collect()

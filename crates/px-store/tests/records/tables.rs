@@ -56,8 +56,8 @@ pub(super) fn scan(maps: &Maps, table: Table, after: Option<&Cursor>, limit: usi
             page(&one, after, limit, |_, forgotten| Row::Forgotten(*forgotten))
         }
         Table::Hook => page(&maps.hooks, after, limit, |_, hook| Row::Hook(Box::new(hook.clone()))),
-        Table::Outgoing => {
-            page(&maps.outgoing, after, limit, |_, outgoing| Row::Outgoing(Box::new(outgoing.clone())))
+        Table::Callback => {
+            page(&maps.callback, after, limit, |_, callback| Row::Callback(Box::new(callback.clone())))
         }
         Table::Due => page(&maps.due(), after, limit, |_, due| Row::Due(*due)),
         Table::Attempt => page(&maps.attempts, after, limit, |(id, _), attempt| {

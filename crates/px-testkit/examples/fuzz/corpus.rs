@@ -8,7 +8,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method};
 use px_core::Timestamp;
 use px_inbound::verify::Prepared;
-use px_inbound::verify::sign::{Outgoing, sign};
+use px_inbound::verify::sign::{OutboundRequest, sign};
 use px_sdk::Received;
 use px_sdk::verify::{self, Keyring, Verification};
 use secrecy::SecretString;
@@ -112,30 +112,30 @@ fn request(verification: &Verification, secret: &SecretString, kind: &'static st
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert("host", HeaderValue::from_static("px.example"));
-    let mut outgoing = Outgoing {
+    let mut callback = OutboundRequest {
         method: Method::POST,
         url: "http://px.example/webhooks/fuzz".into(),
         headers,
         body: Bytes::copy_from_slice(body.as_bytes()),
     };
     // Where only the sender has the key there is no signature; then these stand for it.
-    if sign(verification, secret, &mut outgoing, NOW).is_err() {
+    if sign(verification, secret, &mut callback, NOW).is_err() {
         let hex = HeaderValue::from_str(&"ab".repeat(64)).unwrap();
-        outgoing.headers.insert("x-signature-ed25519", hex);
-        outgoing.headers.insert("x-signature-timestamp", HeaderValue::from_static("1767225600"));
+        callback.headers.insert("x-signature-ed25519", hex);
+        callback.headers.insert("x-signature-timestamp", HeaderValue::from_static("1767225600"));
         let der = "MEUCIGHQVtGj+Y3LkG9fLcxf3qfI10QysgDWmMOVmxG0u6ZUAiEAyBiXDWzM+uOe5W0JuG+luQAbPIqHh89M15TluLtEZtM=";
-        outgoing.headers.insert("x-twilio-email-event-webhook-signature", HeaderValue::from_static(der));
+        callback.headers.insert("x-twilio-email-event-webhook-signature", HeaderValue::from_static(der));
         let time = HeaderValue::from_static("1767225600");
-        outgoing.headers.insert("x-twilio-email-event-webhook-timestamp", time);
+        callback.headers.insert("x-twilio-email-event-webhook-timestamp", time);
     }
-    let query = outgoing.url.split_once('?').map(|(_, query)| query.to_owned());
+    let query = callback.url.split_once('?').map(|(_, query)| query.to_owned());
     Received {
-        method: outgoing.method,
+        method: callback.method,
         path: "/webhooks/fuzz".into(),
         query,
         base: None,
-        headers: outgoing.headers,
-        body: outgoing.body,
+        headers: callback.headers,
+        body: callback.body,
         remote: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
         at: NOW,
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Method};
 use px_core::{Ids, ManualClock, Scope};
-use px_inbound::verify::sign::{Outgoing, sign};
+use px_inbound::verify::sign::{OutboundRequest, sign};
 use px_inbound::verify::{Prepared, UrlView, parse_json};
 use px_inbound::{Endpoint, InboundContext, Schema, Stage};
 use px_pool::Pool;
@@ -310,7 +310,7 @@ fn whole_request(seed: &Seed, random: &mut Random) -> Received {
         request.body = Bytes::from(body);
     }
     if random.one_in(2) {
-        let mut outgoing = Outgoing {
+        let mut callback = OutboundRequest {
             method: request.method.clone(),
             url: match &request.query {
                 Some(query) => format!("http://px.example{}?{query}", request.path),
@@ -319,9 +319,9 @@ fn whole_request(seed: &Seed, random: &mut Random) -> Received {
             headers: request.headers.clone(),
             body: request.body.clone(),
         };
-        if sign(&seed.verification, &seed.secret, &mut outgoing, NOW).is_ok() {
-            request.query = outgoing.url.split_once('?').map(|(_, query)| query.to_owned());
-            (request.headers, request.body) = (outgoing.headers, outgoing.body);
+        if sign(&seed.verification, &seed.secret, &mut callback, NOW).is_ok() {
+            request.query = callback.url.split_once('?').map(|(_, query)| query.to_owned());
+            (request.headers, request.body) = (callback.headers, callback.body);
         }
     }
     request

@@ -7,7 +7,7 @@ use px_core::run::{BrainInfo, Catalog, Start};
 use px_core::{HookId, Ids, Scope, Timestamp};
 use px_store::audit::Rule;
 use px_store::outbox::{
-    Attempt, AttemptBrief, HookWrite, OutboxBatch, OutgoingFilter, OutgoingState, OutgoingWrite, Timing,
+    Attempt, AttemptBrief, CallbackFilter, CallbackState, CallbackWrite, HookWrite, OutboxBatch, Timing,
 };
 use px_store::{Admission, Batch, Draft, Outcome, Store};
 use px_testkit::World;
@@ -62,19 +62,19 @@ pub async fn send(world: &World) {
     draft.start(start).await.unwrap();
     let batch = draft.into_batch();
     commit(&**store, batch).await;
-    let page = store.outbox().outgoings(SCOPE, &OutgoingFilter::default(), None, 10).await.unwrap();
+    let page = store.outbox().callbacks(SCOPE, &CallbackFilter::default(), None, 10).await.unwrap();
     let ends = [
-        OutgoingState::Pending,
-        OutgoingState::Delivered,
-        OutgoingState::Dead,
-        OutgoingState::Held,
-        OutgoingState::Discarded,
+        CallbackState::Pending,
+        CallbackState::Delivered,
+        CallbackState::Dead,
+        CallbackState::Held,
+        CallbackState::Discarded,
     ];
-    for (outgoing, end) in page.items.iter().zip(ends) {
-        let write = OutgoingWrite::change(outgoing, |outgoing| {
-            outgoing.note(AttemptBrief { at: now, status: Some(500), error: None, duration_ms: 1 });
-            outgoing.state = end;
-            outgoing.due = outgoing.due.filter(|_| end == OutgoingState::Pending);
+    for (callback, end) in page.items.iter().zip(ends) {
+        let write = CallbackWrite::change(callback, |callback| {
+            callback.note(AttemptBrief { at: now, status: Some(500), error: None, duration_ms: 1 });
+            callback.state = end;
+            callback.due = callback.due.filter(|_| end == CallbackState::Pending);
         });
         let attempt = Attempt {
             number: 1,
@@ -87,15 +87,15 @@ pub async fn send(world: &World) {
             body: String::new(),
             retry_after: None,
         };
-        let attempts = vec![(outgoing.id, attempt)];
-        let outbox = OutboxBatch { outgoing: vec![write], attempts, ..OutboxBatch::default() };
+        let attempts = vec![(callback.id, attempt)];
+        let outbox = OutboxBatch { callback: vec![write], attempts, ..OutboxBatch::default() };
         commit(&**store, Batch { outbox, ..Batch::default() }).await;
     }
 }
 
 /// A delivery of the outbox that is in this state.
-fn outgoing(rig: &Rig, state: &str) -> Parts {
-    rig.find(b'o', |outgoing| outgoing["state"] == state && outgoing["run"].is_string())
+fn callback(rig: &Rig, state: &str) -> Parts {
+    rig.find(b'o', |callback| callback["state"] == state && callback["run"].is_string())
 }
 
 pub const OUTBOX: &[Damage] = &[
@@ -103,34 +103,34 @@ pub const OUTBOX: &[Damage] = &[
         let hook = rig.find(b'h', |hook| hook["source"]["kind"] == "run");
         edit(hook.text("/id"), hook, |hook| hook["source"]["run"] = json!(nobody("run")))
     }),
-    (Rule::OutgoingWithoutHook, |rig| {
+    (Rule::CallbackWithoutHook, |rig| {
         let hook = rig.find(b'h', |hook| hook["source"]["kind"] == "api");
         remove(hook.text("/id"), hook)
     }),
-    (Rule::OutgoingWithoutRun, |rig| {
-        let outgoing = outgoing(rig, "pending");
-        edit(outgoing.text("/id"), outgoing, |outgoing| outgoing["run"] = json!(nobody("run")))
+    (Rule::CallbackWithoutRun, |rig| {
+        let callback = callback(rig, "pending");
+        edit(callback.text("/id"), callback, |callback| callback["run"] = json!(nobody("run")))
     }),
-    (Rule::OutgoingUndue, |rig| {
+    (Rule::CallbackUndue, |rig| {
         let due = rig.table(b'e').remove(0);
         remove(due.text("/id"), due)
     }),
-    (Rule::OutgoingUndue, |rig| {
-        let dead = outgoing(rig, "dead");
+    (Rule::CallbackUndue, |rig| {
+        let dead = callback(rig, "dead");
         edit(dead.text("/id"), dead, |dead| dead["state"] = json!("pending"))
     }),
-    (Rule::OutgoingGap, |rig| {
-        let later = rig.find(b'o', |outgoing| outgoing["prev"].is_string());
+    (Rule::CallbackGap, |rig| {
+        let later = rig.find(b'o', |callback| callback["prev"].is_string());
         edit(later.text("/prev"), later, |later| later["seq"] = json!(7))
     }),
-    (Rule::OutgoingGap, |rig| {
-        let later = rig.find(b'o', |outgoing| outgoing["prev"].is_string());
+    (Rule::CallbackGap, |rig| {
+        let later = rig.find(b'o', |callback| callback["prev"].is_string());
         edit(later.text("/id"), later, |later| later["prev"] = Value::Null)
     }),
-    (Rule::OutgoingUnlisted, |rig| {
+    (Rule::CallbackUnlisted, |rig| {
         let other = rig.find(b'h', |hook| hook["source"]["kind"] == "run").text("/id");
-        let outgoing = rig.find(b'o', |outgoing| !outgoing["own"].is_boolean());
-        edit(outgoing.text("/id"), outgoing, |outgoing| outgoing["hook"] = json!(other))
+        let callback = rig.find(b'o', |callback| !callback["own"].is_boolean());
+        edit(callback.text("/id"), callback, |callback| callback["hook"] = json!(other))
     }),
     (Rule::StrayDue, |rig| {
         let mut due = rig.table(b'e').remove(0);
@@ -138,7 +138,7 @@ pub const OUTBOX: &[Damage] = &[
         put(due.text("/id"), due)
     }),
     (Rule::AttemptMissing, |rig| {
-        let dead = outgoing(rig, "dead").text("/id");
+        let dead = callback(rig, "dead").text("/id");
         remove(dead, rig.table(b'a').remove(2))
     }),
     (Rule::StrayAttempt, |rig| {

@@ -23,7 +23,7 @@ use super::{PrepareError, atlassian, body, ecdsa, ed25519, keys, mailgun, twilio
 
 /// A request to be signed, and then sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outgoing {
+pub struct OutboundRequest {
     /// The method.
     pub method: Method,
     /// The whole URL as the receiver will know it. Twilio's scheme and a
@@ -62,7 +62,7 @@ pub enum Error {
 pub fn sign(
     verification: &Verification,
     secret: &SecretString,
-    request: &mut Outgoing,
+    request: &mut OutboundRequest,
     now: Timestamp,
 ) -> Result<(), Error> {
     match &verification.scheme {
@@ -79,7 +79,7 @@ pub fn sign(
 fn sign_declared(
     record: &Signature,
     secret: &SecretString,
-    request: &mut Outgoing,
+    request: &mut OutboundRequest,
     now: Timestamp,
 ) -> Result<(), Error> {
     let shape = Shape::new(record)?;
@@ -132,7 +132,7 @@ fn sign_declared(
     Ok(())
 }
 
-fn sign_twilio(secret: &SecretString, request: &mut Outgoing) -> Result<(), Error> {
+fn sign_twilio(secret: &SecretString, request: &mut OutboundRequest) -> Result<(), Error> {
     let is_form = request
         .headers
         .get(CONTENT_TYPE)
@@ -154,7 +154,7 @@ fn sign_twilio(secret: &SecretString, request: &mut Outgoing) -> Result<(), Erro
     Ok(())
 }
 
-fn sign_mailgun(secret: &SecretString, request: &mut Outgoing, now: Timestamp) -> Result<(), Error> {
+fn sign_mailgun(secret: &SecretString, request: &mut OutboundRequest, now: Timestamp) -> Result<(), Error> {
     let timestamp = now.as_secs().to_string();
     let token = hex::encode(Sha256::digest(fresh_id(&request.body, now)));
     let mac = Mac::new(Algorithm::HmacSha256, secret.expose_secret().as_bytes()).map_err(Error::Key)?;
@@ -163,7 +163,7 @@ fn sign_mailgun(secret: &SecretString, request: &mut Outgoing, now: Timestamp) -
     set_in_body(&mut request.body, "/signature", object)
 }
 
-fn sign_atlassian(secret: &SecretString, request: &mut Outgoing, now: Timestamp) -> Result<(), Error> {
+fn sign_atlassian(secret: &SecretString, request: &mut OutboundRequest, now: Timestamp) -> Result<(), Error> {
     let mac = Mac::new(Algorithm::HmacSha256, secret.expose_secret().as_bytes()).map_err(Error::Key)?;
     let mut value = value(&atlassian::authorization(&mac, request.method.as_str(), &request.url, now))?;
     value.set_sensitive(true);
@@ -171,7 +171,7 @@ fn sign_atlassian(secret: &SecretString, request: &mut Outgoing, now: Timestamp)
     Ok(())
 }
 
-fn add_token(token: &Token, secret: &SecretString, request: &mut Outgoing) -> Result<(), Error> {
+fn add_token(token: &Token, secret: &SecretString, request: &mut OutboundRequest) -> Result<(), Error> {
     let text = secret.expose_secret();
     let (name, text): (HeaderName, String) = match token {
         Token::Header(name) => (signature::name(name)?, text.to_owned()),

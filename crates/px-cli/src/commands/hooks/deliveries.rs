@@ -1,8 +1,8 @@
 //! `px hooks deliveries`
 
 use px_api::{CallbackSummary, ListCallbacks};
-use px_core::{OutgoingId, Timestamp};
-use px_store::outbox::OutgoingState;
+use px_core::{CallbackId, Timestamp};
+use px_store::outbox::CallbackState;
 
 use super::{explained, find, or_dash};
 use crate::commands::runs::since;
@@ -13,7 +13,7 @@ use crate::show::words;
 /// The states of deliveries, and what one that is pending is called while its
 /// endpoint is left alone.
 const STATES: [&str; 6] = {
-    let [pending, delivered, dead, held, discarded] = OutgoingState::ALL;
+    let [pending, delivered, dead, held, discarded] = CallbackState::ALL;
     [pending.as_str(), delivered.as_str(), dead.as_str(), held.as_str(), discarded.as_str(), "parked"]
 };
 
@@ -51,7 +51,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let now = context.now();
     let client = context.client()?;
-    let cursor = args.cursor.map(|text| text.parse::<OutgoingId>());
+    let cursor = args.cursor.map(|text| text.parse::<CallbackId>());
     let cursor = cursor.transpose().map_err(|error| Error::failed(format!("Bad cursor: {error}")))?;
     let query = ListCallbacks {
         hook: None,

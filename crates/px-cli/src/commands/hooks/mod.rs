@@ -16,7 +16,7 @@ mod update;
 
 use clap::Subcommand;
 use px_client::Client;
-use px_core::{HookId, OutgoingId};
+use px_core::{CallbackId, HookId};
 
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
@@ -80,7 +80,7 @@ fn explained(error: px_client::Error) -> Error {
 fn of_delivery(error: px_client::Error, id: &str) -> Error {
     let error = Error::from(error);
     let list = "`px hooks deliveries` shows those there are";
-    match (error.kind, id.parse::<OutgoingId>()) {
+    match (error.kind, id.parse::<CallbackId>()) {
         (Kind::NotFound, Err(shape)) => error.hint(format!("{shape}; {list}")),
         (Kind::NotFound, Ok(_)) => error.hint(list),
         _ => error,

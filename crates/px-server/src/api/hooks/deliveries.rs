@@ -6,8 +6,8 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use px_api::{CallbackPage, CallbackState, ListCallbacks};
-use px_core::{HookId, OutgoingId, RunId, Timestamp};
-use px_store::outbox::{OutgoingFilter, OutgoingState};
+use px_core::{CallbackId, HookId, RunId, Timestamp};
+use px_store::outbox::{self, CallbackFilter};
 
 use super::shown;
 use crate::api::page_size;
@@ -44,34 +44,34 @@ async fn page(app: &Shared, query: Asked, hook: Option<HookId>) -> Result<Json<C
     // What is parked is pending, as far as its row knows.
     let only_parked = query.state.as_deref() == Some(PARKED);
     let state = match query.state {
-        Some(_) if only_parked => Some(OutgoingState::Pending),
-        Some(name) => Some(OutgoingState::parse(&name).ok_or_else(|| {
-            let known = OutgoingState::ALL.map(OutgoingState::as_str).join(", ");
+        Some(_) if only_parked => Some(outbox::CallbackState::Pending),
+        Some(name) => Some(outbox::CallbackState::parse(&name).ok_or_else(|| {
+            let known = outbox::CallbackState::ALL.map(outbox::CallbackState::as_str).join(", ");
             ApiError::bad_request(format!("Unknown state '{name}'; the states are {known}, {}", PARKED))
         })?),
         None => None,
     };
     let filter =
-        OutgoingFilter { hook, run: run.transpose()?, state, since: query.since.map(Timestamp::from_millis) };
-    let before = query.cursor.map(OutgoingId::to_bytes);
+        CallbackFilter { hook, run: run.transpose()?, state, since: query.since.map(Timestamp::from_millis) };
+    let before = query.cursor.map(CallbackId::to_bytes);
     let outbox = app.store().outbox();
-    let page = outbox.outgoings(app.parts.scope, &filter, before, page_size(query.limit)).await?;
+    let page = outbox.callbacks(app.parts.scope, &filter, before, page_size(query.limit)).await?;
     let mut parked = HashMap::new();
     let mut deliveries = Vec::new();
-    for outgoing in &page.items {
-        let until = match parked.get(&outgoing.lane) {
+    for callback in &page.items {
+        let until = match parked.get(&callback.lane) {
             Some(until) => *until,
             None => {
-                let until = app.operator.parked_until(outgoing.lane).await?;
-                parked.insert(outgoing.lane, until);
+                let until = app.operator.parked_until(callback.lane).await?;
+                parked.insert(callback.lane, until);
                 until
             }
         };
-        let callback = shown::summary(outgoing, until);
+        let callback = shown::summary(callback, until);
         if !only_parked || callback.state == CallbackState::Parked {
             deliveries.push(callback);
         }
     }
-    let next_cursor = page.next.map(|next| OutgoingId::from_bytes(next).to_string());
+    let next_cursor = page.next.map(|next| CallbackId::from_bytes(next).to_string());
     Ok(Json(CallbackPage { deliveries, next_cursor }))
 }

@@ -18,11 +18,11 @@ pub(in crate::api) async fn show(
 ) -> Result<Json<Callback>, ApiError> {
     let parsed = super::delivery_id(&id)?;
     let outbox = app.store().outbox();
-    let outgoing = outbox.outgoing(app.parts.scope, parsed).await?;
-    let outgoing = outgoing.ok_or_else(|| {
-        ApiError::not_found(format!("Delivery '{id}' not found")).code(Code::OutgoingNotFound)
+    let callback = outbox.callback(app.parts.scope, parsed).await?;
+    let callback = callback.ok_or_else(|| {
+        ApiError::not_found(format!("Delivery '{id}' not found")).code(Code::CallbackNotFound)
     })?;
     let attempts = outbox.attempts(app.parts.scope, parsed, 0, MAX_ATTEMPTS).await?;
-    let parked = app.operator.parked_until(outgoing.lane).await?;
-    Ok(Json(shown::callback(&outgoing, attempts, parked)))
+    let parked = app.operator.parked_until(callback.lane).await?;
+    Ok(Json(shown::callback(&callback, attempts, parked)))
 }

@@ -17,7 +17,7 @@ pub(super) mod update;
 
 use bytes::Bytes;
 use px_core::hook::Source;
-use px_core::{Code, HookId, OutgoingId};
+use px_core::{CallbackId, Code, HookId};
 use serde::de::DeserializeOwned;
 
 use crate::app::Shared;
@@ -41,9 +41,9 @@ async fn not_of_the_file(app: &Shared, id: HookId) -> Result<(), ApiError> {
     }
 }
 
-fn delivery_id(id: &str) -> Result<OutgoingId, ApiError> {
+fn delivery_id(id: &str) -> Result<CallbackId, ApiError> {
     id.parse()
-        .map_err(|_| ApiError::not_found(format!("Delivery '{id}' not found")).code(Code::OutgoingNotFound))
+        .map_err(|_| ApiError::not_found(format!("Delivery '{id}' not found")).code(Code::CallbackNotFound))
 }
 
 /// A body of JSON; none at all is the empty object.

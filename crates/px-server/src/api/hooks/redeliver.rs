@@ -13,7 +13,7 @@ pub(in crate::api) async fn redeliver(
     State(app): State<Shared>,
     Path(id): Path<String>,
 ) -> Result<(StatusCode, Json<CallbackSummary>), ApiError> {
-    let outgoing = app.operator.redeliver(super::delivery_id(&id)?).await?;
-    let parked = app.operator.parked_until(outgoing.lane).await?;
-    Ok((StatusCode::ACCEPTED, Json(shown::summary(&outgoing, parked))))
+    let callback = app.operator.redeliver(super::delivery_id(&id)?).await?;
+    let parked = app.operator.parked_until(callback.lane).await?;
+    Ok((StatusCode::ACCEPTED, Json(shown::summary(&callback, parked))))
 }

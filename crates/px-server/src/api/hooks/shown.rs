@@ -9,7 +9,7 @@ use px_core::Timestamp;
 use px_core::hook::{DisabledBy, Hook, RetryPolicy, Signing, Source};
 use px_outbound::Operator;
 use px_outbound::operate::Input;
-use px_store::outbox::{self, Outgoing, OutgoingState};
+use px_store::outbox;
 
 /// A hook, as its `operator` shows it.
 pub(super) fn hook(operator: &Operator, hook: &Hook) -> px_api::Hook {
@@ -116,39 +116,39 @@ pub(super) fn input(hook: CreateHook) -> Input {
 }
 
 /// A callback in a list. One that is due while its endpoint is left alone is parked.
-pub(super) fn summary(outgoing: &Outgoing, parked_until: Option<Timestamp>) -> CallbackSummary {
+pub(super) fn summary(callback: &outbox::Callback, parked_until: Option<Timestamp>) -> CallbackSummary {
     let parked = parked_until.filter(|until| {
-        outgoing.state == OutgoingState::Pending && outgoing.due.is_some_and(|due| due < *until)
+        callback.state == outbox::CallbackState::Pending && callback.due.is_some_and(|due| due < *until)
     });
-    let attempts = outgoing.recent.iter().map(|attempt| AttemptSummary {
+    let attempts = callback.recent.iter().map(|attempt| AttemptSummary {
         at: attempt.at,
         status: attempt.status,
         error: attempt.error.clone(),
         duration_ms: attempt.duration_ms,
     });
     CallbackSummary {
-        id: outgoing.id,
-        hook_id: outgoing.hook,
-        event_id: outgoing.event,
-        kind: outgoing.kind.as_str().to_owned(),
-        brain_run_id: outgoing.run,
-        state: parked.map_or_else(|| outgoing.state.as_str().into(), |_| CallbackState::Parked),
-        created_at: outgoing.created_at,
+        id: callback.id,
+        hook_id: callback.hook,
+        event_id: callback.event,
+        kind: callback.kind.as_str().to_owned(),
+        brain_run_id: callback.run,
+        state: parked.map_or_else(|| callback.state.as_str().into(), |_| CallbackState::Parked),
+        created_at: callback.created_at,
         attempts: attempts.collect(),
-        seq: outgoing.run.map(|_| outgoing.seq),
-        next_attempt_at: outgoing.due.map(|due| parked.unwrap_or(due).max(due)),
+        seq: callback.run.map(|_| callback.seq),
+        next_attempt_at: callback.due.map(|due| parked.unwrap_or(due).max(due)),
         parked_until: parked,
-        reason: outgoing.reason.clone(),
+        reason: callback.reason.clone(),
     }
 }
 
 /// A callback on its own, with every attempt and its body.
 pub(super) fn callback(
-    outgoing: &Outgoing,
+    callback: &outbox::Callback,
     attempts: Vec<outbox::Attempt>,
     parked_until: Option<Timestamp>,
 ) -> Callback {
-    let summary = summary(outgoing, parked_until);
+    let summary = summary(callback, parked_until);
     Callback {
         id: summary.id,
         hook_id: summary.hook_id,
@@ -162,8 +162,8 @@ pub(super) fn callback(
         next_attempt_at: summary.next_attempt_at,
         parked_until: summary.parked_until,
         reason: summary.reason,
-        format: outgoing.format.as_str().to_owned(),
-        body: crate::api::json_or_text(&outgoing.body),
+        format: callback.format.as_str().to_owned(),
+        body: crate::api::json_or_text(&callback.body),
     }
 }
 

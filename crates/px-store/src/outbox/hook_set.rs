@@ -1,4 +1,4 @@
-//! The book of hooks: what a commit needs to know to tell them what happens,
+//! The hook set of hooks: what a commit needs to know to tell them what happens,
 //! without a read. It holds the hooks that are told of many runs; those of one
 //! run are kept with the run.
 
@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use px_core::lifecycle::{Envelope, Kind};
-use px_core::{HookId, OutgoingId};
+use px_core::{CallbackId, HookId};
 use serde::{Deserialize, Serialize};
 
 use crate::epoch::Watched;
@@ -26,19 +26,19 @@ pub trait Render: Send + Sync + 'static {
 }
 
 /// The hooks at one moment, and how their bodies are made.
-pub struct Book {
+pub struct HookSet {
     hooks: Vec<Arc<Versioned<Hook>>>,
     render: Arc<dyn Render>,
     epoch: u64,
 }
 
-impl std::fmt::Debug for Book {
+impl std::fmt::Debug for HookSet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Book").field("hooks", &self.hooks.len()).finish_non_exhaustive()
+        f.debug_struct("HookSet").field("hooks", &self.hooks.len()).finish_non_exhaustive()
     }
 }
 
-impl Book {
+impl HookSet {
     /// The hooks that a store read, none of them deleted, and how their bodies
     /// are made.
     #[must_use]
@@ -47,7 +47,7 @@ impl Book {
     }
 
     /// The epoch of the hooks that it was read at: whoever tells, or tells nobody,
-    /// from this book demands it.
+    /// from this hook set demands it.
     #[must_use]
     pub const fn epoch(&self) -> u64 {
         self.epoch
@@ -97,12 +97,12 @@ pub struct OwnHook {
 /// `seq` is gap-free by the run's own precondition, without a row or a read
 /// more.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Told {
+pub struct HookProgress {
     /// The run's own hook.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own: Option<OwnHook>,
     /// The newest delivery to each hook, and its `seq`.
-    pub last: BTreeMap<HookId, (u64, OutgoingId)>,
+    pub last: BTreeMap<HookId, (u64, CallbackId)>,
 }
 
 /// The whole envelope as JSON, for stores that nobody sends from.
@@ -118,10 +118,10 @@ impl Render for Plain {
     }
 }
 
-/// Keeps the newest [`Book`] of a store, which reads it anew when hooks have changed.
+/// Keeps the newest [`HookSet`] of a store, which reads it anew when hooks have changed.
 pub struct HookCache {
     render: RwLock<Arc<dyn Render>>,
-    book: Watched<Book>,
+    hook_set: Watched<HookSet>,
 }
 
 impl std::fmt::Debug for HookCache {
@@ -132,7 +132,7 @@ impl std::fmt::Debug for HookCache {
 
 impl Default for HookCache {
     fn default() -> Self {
-        Self { render: RwLock::new(Arc::new(Plain)), book: Watched::default() }
+        Self { render: RwLock::new(Arc::new(Plain)), hook_set: Watched::default() }
     }
 }
 
@@ -140,24 +140,24 @@ impl HookCache {
     /// Sets how bodies are made from here on.
     pub fn render_with(&self, render: Arc<dyn Render>) {
         *self.render.write().unwrap_or_else(PoisonError::into_inner) = render;
-        self.book.forget();
+        self.hook_set.forget();
     }
 
-    /// The book as of an epoch of the hooks, which is taken before `read` is
+    /// The hook set as of an epoch of the hooks, which is taken before `read` is
     /// called, so that a change in between is read again: the one that the store
     /// keeps, or the count of changes in this process
     /// ([`HintBus::hook_changes`](crate::HintBus::hook_changes)).
     ///
     /// # Errors
     /// They have changed and could not be read.
-    pub fn book(
+    pub fn hook_set(
         &self,
         epoch: u64,
         read: impl FnOnce() -> Result<Vec<Versioned<Hook>>, Error>,
-    ) -> Result<Arc<Book>, Error> {
-        self.book.at(epoch, || {
+    ) -> Result<Arc<HookSet>, Error> {
+        self.hook_set.at(epoch, || {
             let render = Arc::clone(&self.render.read().unwrap_or_else(PoisonError::into_inner));
-            Ok(Book { epoch, ..Book::new(read()?, render) })
+            Ok(HookSet { epoch, ..HookSet::new(read()?, render) })
         })
     }
 }

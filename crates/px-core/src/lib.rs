@@ -13,6 +13,7 @@ mod time;
 
 pub mod event;
 pub mod hook;
+mod json_size;
 pub mod key;
 pub mod lifecycle;
 pub mod run;
@@ -25,6 +26,7 @@ pub use code::Code;
 pub use entropy::{Ids, random_bytes, salt};
 pub use event::Event;
 pub use id::{CallbackId, DeliveryId, EventId, HookId, ParseIdError, RunId, TokenId, WaitId};
+pub use json_size::{json_bytes, json_exceeds};
 pub use key::{KeyId, KeyRecord, Scope};
 pub use run::{Run, RunStatus};
 pub use time::Timestamp;

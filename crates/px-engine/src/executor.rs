@@ -11,6 +11,7 @@ use px_pool::{Subject, panic_text};
 use px_sdk::{Body, Continue, Cx, Nested, StepContext, StepError, StepOutput};
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::bounds::bounded;
 use crate::fitness::{self, same_response};
 use crate::items;
 use crate::metrics;
@@ -52,7 +53,8 @@ pub(crate) async fn steps(
             Position::Leave(found, nested) => users.leave(session, run, found, nested).await?,
             Position::Step(found) if fitness::is_of_another_version(run, found) => {
                 let Some(command) = users.migrate(session, run, found).await? else { return Ok(()) };
-                let rests = matches!(command, Command::Halt { .. });
+                let command = bounded(limits, run, command);
+                let rests = !matches!(command, Command::Migrate { .. });
                 if session.commit(Some(command)).await? != Committed::GoesOn || rests {
                     return Ok(());
                 }
@@ -70,6 +72,7 @@ pub(crate) async fn steps(
             }
         };
         let Some(command) = command else { return Ok(()) };
+        let command = bounded(limits, run, command);
         // So that the commit need not copy it.
         drop(record);
         match session.commit(Some(command)).await? {

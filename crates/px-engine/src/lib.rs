@@ -15,6 +15,7 @@
 //! commits of a running step; `timer`; `history`, the way back.
 
 mod backlog;
+mod bounds;
 mod claim;
 mod control;
 mod engine;

@@ -12,8 +12,9 @@ use px_store::{Batch, Conflict, Contended, DraftError, LogTail, Round, RunRecord
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
 
+use crate::bounds::unkept;
 use crate::port::Ask;
-use crate::shared::{Parts, ROUNDS};
+use crate::shared::{Limits, Parts, ROUNDS};
 
 /// What became of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,8 +124,12 @@ impl Session {
     }
 
     /// Does what a step asks for, and answers it.
-    pub(crate) async fn answer(&mut self, ask: Ask) {
+    pub(crate) async fn answer(&mut self, limits: &Limits, ask: Ask) {
         match ask {
+            Ask::Record { command, reply, .. } if unkept(limits, &command).is_some() => {
+                let why = unkept(limits, &command).unwrap_or_default();
+                let _ = reply.send(Err(Error::permanent(why)));
+            }
             Ask::Record { command, what, reply } => {
                 let done = as_step_result(self.commit(Some(command)).await, what);
                 // The step may have stopped listening meanwhile.

@@ -65,6 +65,9 @@ pub struct Limits {
     /// How many processes may die in one execution of a step before its run
     /// is paused (docs/rules.md#36).
     pub max_deaths: u32,
+    /// Bytes of JSON that a step's state, and each value that it hands over to be
+    /// kept, may take. A state that takes more already may stay or shrink.
+    pub max_state_bytes: usize,
     /// How long a step whose run was cancelled may clean up before it is dropped.
     pub cancel_grace: Duration,
 }
@@ -76,6 +79,7 @@ impl Default for Limits {
             poll: Duration::from_secs(1),
             visible_after: Duration::from_millis(100),
             max_deaths: 3,
+            max_state_bytes: 4 * 1024 * 1024,
             cancel_grace: Duration::from_secs(5),
         }
     }

@@ -42,7 +42,7 @@ pub(crate) async fn supervise<T>(
             () = &mut timeout => return Ok(Ended::TimedOut),
             // Before the requests, of which there may always be one.
             () = &mut visible => break,
-            ask = next(&mut asks) => session.answer(*ask).await,
+            ask = next(&mut asks) => session.answer(limits, *ask).await,
         }
     }
     // Subscribed before the look at the claim, so that no revocation falls between.
@@ -62,7 +62,7 @@ pub(crate) async fn supervise<T>(
             // lost; code that does not never commits.
             _ = look.tick() => execution.is_stalled(),
             ask = next(&mut asks) => {
-                session.answer(*ask).await;
+                session.answer(limits, *ask).await;
                 session.is_revoked()
             }
         };
@@ -76,7 +76,7 @@ pub(crate) async fn supervise<T>(
         tokio::select! {
             biased;
             _ = &mut execution => {}
-            () = serve(session, &mut asks) => {}
+            () = serve(limits, session, &mut asks) => {}
         }
     };
     let _ = tokio::time::timeout(limits.cancel_grace, grace).await;
@@ -84,10 +84,10 @@ pub(crate) async fn supervise<T>(
 }
 
 /// Answers what is still asked, with the refusal that its commit meets.
-async fn serve(session: &mut Session, asks: &mut Option<Asks>) {
+async fn serve(limits: &Limits, session: &mut Session, asks: &mut Option<Asks>) {
     loop {
         let ask = next(asks).await;
-        session.answer(*ask).await;
+        session.answer(limits, *ask).await;
     }
 }
 

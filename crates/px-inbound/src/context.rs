@@ -12,6 +12,10 @@ use px_store::{Admission, Batch, Bound, Claimer, Conflict, Contended, Draft, Out
 
 use crate::verify::UrlView;
 
+/// The least bound of a response: whatever the bound of a request's body is, a
+/// handler may make as much of it.
+pub const LEAST_RESPONSE_BYTES: usize = 4 * 1024 * 1024;
+
 /// The surroundings of an inbound stage.
 #[derive(Clone)]
 pub struct InboundContext {
@@ -32,6 +36,9 @@ pub struct InboundContext {
     /// The engine of this process, which gets the runs that a delivery makes ready
     /// as far as it has places for them.
     pub claimer: Option<Arc<dyn Claimer>>,
+    /// Bytes of JSON that a response, or the input of a run, may take that a
+    /// handler makes of a request: at least [`LEAST_RESPONSE_BYTES`].
+    pub max_response_bytes: usize,
     /// The processes that serve the store with this one.
     pub cluster: Arc<dyn Cluster>,
 }

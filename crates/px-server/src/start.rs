@@ -290,6 +290,7 @@ impl Checked {
             pool,
             urls: urls.clone(),
             claimer: Some(places),
+            max_response_bytes: options.max_body.max(px_inbound::LEAST_RESPONSE_BYTES),
             cluster: Arc::clone(&options.cluster),
         };
         let stage = Stage::new(inbound, self.endpoints).with_rejections(options.rejections);

@@ -493,6 +493,7 @@ fn stage(project: &Project, parts: &Parts, claimer: Arc<dyn Claimer>) -> Stage {
         pool: Pool::inline(),
         urls: UrlView::default(),
         claimer: Some(claimer),
+        max_response_bytes: px_inbound::LEAST_RESPONSE_BYTES,
         cluster: Arc::clone(&parts.cluster),
     };
     Stage::new(inbound, project.endpoints.clone())

@@ -147,6 +147,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         pool: config.limits.pool(),
         limits: px_engine::Limits {
             max_concurrent_steps: config.limits.max_concurrent_steps,
+            max_state_bytes: config.limits.max_state_bytes,
             ..px_engine::Limits::default()
         },
         rejections: config.limits.rejections(),

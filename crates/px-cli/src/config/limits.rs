@@ -14,6 +14,7 @@
 //! | `max_held_bytes` | 256 MiB | bodies of webhook requests in memory at once (503) |
 //! | `max_addresses` | 8192 | addresses whose rate is remembered |
 //! | `max_concurrent_steps` | 512 | steps that run at once; more wait for their turn |
+//! | `max_state_bytes` | 4 MiB | the state of a run that grew, and what else a step hands over to be kept |
 //! | `max_stalled` | 16 | threads that are written off to steps and handlers that never yield |
 //! | `max_rejected_per_minute` | 60 | records that rejected requests of one webhook leave in a minute |
 //! | `max_rejected_per_minute_per_address` | 10 | of these, from one address |
@@ -34,6 +35,10 @@ const OWN_FILES: u64 = 512;
 /// The greatest `max_concurrent_steps`.
 const MAX_CONCURRENT_STEPS: usize = 1_000_000;
 
+/// The least and the greatest `max_state_bytes`: a commit holds a state several times.
+const MIN_STATE_BYTES: usize = 1_024;
+const MAX_STATE_BYTES: usize = 64 * 1024 * 1024;
+
 /// The greatest `max_stalled`.
 const MAX_STALLED: usize = 1_024;
 
@@ -52,6 +57,7 @@ pub(crate) struct Limits {
     max_held_bytes: usize,
     max_addresses: usize,
     pub(crate) max_concurrent_steps: usize,
+    pub(crate) max_state_bytes: usize,
     max_stalled: usize,
     max_rejected_per_minute: u32,
     max_rejected_per_minute_per_address: u32,
@@ -73,6 +79,7 @@ impl Default for Limits {
             max_held_bytes: gate.body_bytes,
             max_addresses: gate.addresses,
             max_concurrent_steps: StepLimits::default().max_concurrent_steps,
+            max_state_bytes: StepLimits::default().max_state_bytes,
             max_stalled: PoolLimits::default().max_stalled,
             max_rejected_per_minute: rejections.per_webhook,
             max_rejected_per_minute_per_address: rejections.per_sender,
@@ -118,6 +125,14 @@ impl Limits {
             return bad(
                 &format!("max_concurrent_steps is more than {MAX_CONCURRENT_STEPS}"),
                 "each step that runs holds its state in memory; more wait for their turn",
+            );
+        }
+        if !(MIN_STATE_BYTES..=MAX_STATE_BYTES).contains(&self.max_state_bytes) {
+            return bad(
+                &format!("max_state_bytes is {}", self.max_state_bytes),
+                &format!(
+                    "from {MIN_STATE_BYTES} to {MAX_STATE_BYTES} can be kept; each commit of a run writes its state"
+                ),
             );
         }
         match zeros.into_iter().find(|(_, is_zero)| *is_zero) {
@@ -200,7 +215,7 @@ mod tests {
         let some = limits(
             "max_connections = 100\nidle_timeout_secs = 1\nhead_timeout_secs = 2\nmax_head_bytes = 9000\n\
              max_in_flight = 50\nreserved_in_flight = 5\nmax_in_flight_per_address = 6\nmax_held_bytes = 7\n\
-             max_addresses = 8\nmax_stalled = 4\nmax_concurrent_steps = 3\nmax_rejected_per_minute = 9\nmax_rejected_per_minute_per_address = 3",
+             max_addresses = 8\nmax_state_bytes = 5000\nmax_stalled = 4\nmax_concurrent_steps = 3\nmax_rejected_per_minute = 9\nmax_rejected_per_minute_per_address = 3",
         );
         some.check().unwrap();
         assert_eq!(
@@ -215,13 +230,15 @@ mod tests {
         let gate =
             GateLimits { in_flight: 50, reserved: 5, in_flight_per_address: 6, body_bytes: 7, addresses: 8 };
         assert_eq!(some.gate(), gate);
-        assert_eq!((some.pool().max_stalled, some.max_concurrent_steps), (4, 3));
+        assert_eq!((some.pool().max_stalled, some.max_concurrent_steps, some.max_state_bytes), (4, 3, 5000));
         assert_eq!(some.rejections(), RejectionLimits { per_webhook: 9, per_sender: 3 });
         for (text, part) in [
             ("max_connections = 4096", "max_connections has to be greater"),
             ("reserved_in_flight = 4096", "leaves nothing"),
             ("max_head_bytes = 100", "8192"),
             ("head_timeout_secs = 0", "head_timeout_secs is 0"),
+            ("max_state_bytes = 10", "max_state_bytes is 10"),
+            ("max_state_bytes = 1000000000", "max_state_bytes is 1000000000"),
             ("max_stalled = 0", "max_stalled is 0"),
             ("max_stalled = 2000", "more than 1024"),
             ("max_concurrent_steps = 1000001", "more than 1000000"),

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use px_core::{DeliveryId, Stopwatch, Timestamp};
+use px_core::{DeliveryId, Stopwatch, Timestamp, json_exceeds};
 use px_sdk::{RawInbound, Received as Request};
 use px_store::Delivery;
 use serde_json::Value;
@@ -174,6 +174,7 @@ impl<'a> Parsed<'a> {
             let is_several = inbounds.len() > 1;
             for (index, mut raw) in inbounds.into_iter().enumerate() {
                 check_identifier(&raw)?;
+                check_size(&raw, context.max_response_bytes)?;
                 if raw.token.is_none() {
                     raw.token = query_token(request);
                 }
@@ -200,6 +201,23 @@ fn check_identifier(raw: &RawInbound) -> Result<(), Trouble> {
         )),
         _ => Ok(()),
     }
+}
+
+/// Refuses what no step should be given, before anybody is answered: a run that
+/// took it could not get rid of it.
+fn check_size(raw: &RawInbound, most: usize) -> Result<(), Trouble> {
+    let made =
+        [("a response", raw.response.as_ref()), ("an input", raw.start.as_ref().map(|(_, input)| input))];
+    let Some((what, _)) =
+        made.into_iter().find(|(_, value)| value.is_some_and(|value| json_exceeds(value, most)))
+    else {
+        return Ok(());
+    };
+    let message = format!(
+        "the handler made {what} of more than {most} bytes of this request; at most as much is taken as \
+         server.max_body_bytes says, or 4 MiB if that is less"
+    );
+    Err(Trouble::Violations(vec![Violation { path: String::new(), message }]))
 }
 
 /// Returns the value of `?token=`, which an event brings unless its handler gave another.

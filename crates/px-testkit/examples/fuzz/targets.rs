@@ -235,6 +235,7 @@ impl Route {
             pool: Pool::inline(),
             urls: urls(),
             claimer: None,
+            max_response_bytes: px_inbound::LEAST_RESPONSE_BYTES,
             cluster: Arc::new(px_store::cluster::OneMember::new(1)),
         };
         let stage = Stage::new(context, endpoints.collect());

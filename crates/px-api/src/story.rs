@@ -157,7 +157,7 @@ fn waits(story: &mut Story, run: &Run) {
     for wait in &run.waiting_for {
         story.since = story.since.or(Some(wait.since));
         story.until = story.until.or(wait.deadline);
-        for Registration { slug, identifier, token, ahead } in &wait.wait_for {
+        for Registration { slug, identifier, token, ahead, ahead_count } in &wait.wait_for {
             if slug == px_core::key::RUN_SLUG {
                 story.awaited.push(identifier.clone());
                 continue;
@@ -171,7 +171,7 @@ fn waits(story: &mut Story, run: &Run) {
             if let Some(first) = ahead.first() {
                 story.ahead.push(format!(
                     "Other runs wait for {slug} '{identifier}' longer ({}): the next event there goes to {first}, the oldest.",
-                    ahead.len(),
+                    ahead_count.unwrap_or_else(|| u64::try_from(ahead.len()).unwrap_or(u64::MAX)),
                 ));
             }
         }

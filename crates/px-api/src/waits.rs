@@ -47,9 +47,12 @@ pub struct Registration {
     pub identifier: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
-    /// Runs that an event would go to first.
+    /// Runs that an event would go to first: the oldest ten of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ahead: Option<Vec<RunId>>,
+    /// Number of all such runs.
+    #[serde(rename = "aheadCount", skip_serializing_if = "Option::is_none")]
+    pub ahead_count: Option<u64>,
 }
 
 impl From<&wait::Registration> for Registration {
@@ -59,6 +62,7 @@ impl From<&wait::Registration> for Registration {
             identifier: registration.key.identifier.to_string(),
             token: registration.token.clone(),
             ahead: None,
+            ahead_count: None,
         }
     }
 }

@@ -6,6 +6,8 @@
 //! read is the precondition of the batch that changes it. So an opening wait
 //! and an arriving event can never both commit unseen by each other.
 
+mod line;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +15,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
-use crate::id::{RunId, WaitId};
+use crate::id::RunId;
 use crate::time::Timestamp;
+
+pub use line::{KeyWait, Line, Waiter, WaiterId};
 
 /// The tenant that starts every stored key. There is one, `0`, until tenants come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -61,22 +65,6 @@ impl fmt::Display for KeyId {
     }
 }
 
-/// An open wait as its key knows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeyWait {
-    /// The wait.
-    pub wait: WaitId,
-    /// The run that is parked on it.
-    pub run: RunId,
-    /// Which of the wait's registrations this is, from 0.
-    pub index: u32,
-    /// A token that the event must bring.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub token: Option<String>,
-    /// When the wait was opened.
-    pub opened_at: Timestamp,
-}
-
 /// What ended a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -115,33 +103,72 @@ pub struct LastEnd {
     pub at: Timestamp,
 }
 
-/// The record of one key.
+/// The record of one key. Waiters and queued events are rows beside it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(from = "StoredRecord")]
 pub struct KeyRecord {
-    /// Open waits, oldest first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub waits: Vec<KeyWait>,
+    /// Those who wait here.
+    #[serde(skip_serializing_if = "Line::is_empty")]
+    pub line: Line,
     /// The place of the oldest queued event; the places below it are empty.
-    #[serde(default)]
     pub head: u64,
     /// The place that the next queued event will get.
-    #[serde(default)]
     pub next: u64,
     /// How many events are queued; at most `next - head`, since some may be taken out of order.
-    #[serde(default)]
     pub queued: u32,
     /// The run that was started for this identifier and has not ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<RunId>,
     /// How the last wait ended, unless an event on this key ended it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_end: Option<LastEnd>,
-    /// Runs that take turns here: those whose turn it is.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub holders: Vec<RunId>,
-    /// Runs that wait for their turn here, in the order of their start.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub pending: Vec<RunId>,
+    /// The waiters of a record of the first form, which had them within: their
+    /// places are those in this list, and they become rows with the record's next
+    /// change.
+    #[serde(skip)]
+    pub inline: Vec<Waiter>,
+}
+
+/// A record in any form that was ever written.
+#[derive(Deserialize)]
+struct StoredRecord {
+    #[serde(default)]
+    line: Line,
+    #[serde(default)]
+    head: u64,
+    #[serde(default)]
+    next: u64,
+    #[serde(default)]
+    queued: u32,
+    #[serde(default)]
+    owner: Option<RunId>,
+    #[serde(default)]
+    last_end: Option<LastEnd>,
+    /// The first form had all open waits here, …
+    #[serde(default)]
+    waits: Vec<KeyWait>,
+    /// … the runs whose turn it is here, …
+    #[serde(default)]
+    holders: Vec<RunId>,
+    /// … and those that wait for theirs here.
+    #[serde(default)]
+    pending: Vec<RunId>,
+}
+
+impl From<StoredRecord> for KeyRecord {
+    fn from(stored: StoredRecord) -> Self {
+        let StoredRecord { mut line, head, next, queued, owner, last_end, waits, holders, pending } = stored;
+        let holding = holders.len();
+        let turns = holders.into_iter().chain(pending).map(Waiter::Turn);
+        let inline: Vec<_> = turns.chain(waits.into_iter().map(Waiter::Wait)).collect();
+        for (index, waiter) in inline.iter().enumerate() {
+            let place = line.enter(waiter);
+            if index < holding {
+                line.admit(place);
+            }
+        }
+        Self { line, head, next, queued, owner, last_end, inline }
+    }
 }
 
 /// The slug under which a run waits for another run's end. No webhook can have it.
@@ -151,7 +178,7 @@ pub const SLOT_SLUG: &str = "px.slot";
 /// The slug under which runs wait for forms on pages. No webhook can have it.
 pub const FORM_SLUG: &str = "page-form";
 /// How many runs may wait for their turn at one place.
-pub const MAX_PENDING: usize = 1_000;
+pub const MAX_PENDING: u64 = 1_000;
 
 /// What an event asks of its key.
 #[derive(Debug, Clone, Copy)]
@@ -166,6 +193,27 @@ pub struct Arrival<'a> {
     pub queue_limit: u32,
     /// Now.
     pub at: Timestamp,
+}
+
+/// The waits of a key that decide where an event goes, as they were read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Candidates {
+    /// The oldest wait of all.
+    pub oldest: Option<KeyWait>,
+    /// The oldest one that wants no token, with its place.
+    pub free: Option<(u64, KeyWait)>,
+    /// The oldest one that wants the token that the event brings, with its place.
+    pub bearing: Option<(u64, KeyWait)>,
+}
+
+impl Candidates {
+    /// The oldest wait that an event with this token fits, with its place
+    /// (docs/rules.md#10, #11).
+    #[must_use]
+    pub fn fitting(&self, token: Option<&str>) -> Option<&(u64, KeyWait)> {
+        let fits = |(_, wait): &&(u64, KeyWait)| token_fits(wait.token.as_deref(), token);
+        self.free.iter().chain(&self.bearing).filter(fits).min_by_key(|(place, _)| *place)
+    }
 }
 
 /// Where an event goes (docs/rules.md#3, in this order).
@@ -197,22 +245,18 @@ impl KeyRecord {
     /// Whether the record says nothing, so that its row need not exist.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.waits.is_empty()
-            && self.queued == 0
-            && self.owner.is_none()
-            && self.last_end.is_none()
-            && self.holders.is_empty()
-            && self.pending.is_empty()
+        self.line.is_empty() && self.queued == 0 && self.owner.is_none() && self.last_end.is_none()
     }
 
-    /// Decides where an event goes. Changes nothing.
+    /// Decides where an event goes. Changes nothing. Where nobody waits there
+    /// are no candidates.
     #[must_use]
-    pub fn route(&self, arrival: &Arrival<'_>) -> Route {
-        if let Some(oldest) = self.waits.first() {
-            return match self.waits.iter().find(|wait| token_fits(wait.token.as_deref(), arrival.token)) {
-                Some(wait) => Route::Resume(wait.clone()),
-                None => Route::WrongToken { run: oldest.run },
-            };
+    pub fn route(&self, candidates: &Candidates, arrival: &Arrival<'_>) -> Route {
+        if let Some((_, wait)) = candidates.fitting(arrival.token) {
+            return Route::Resume(wait.clone());
+        }
+        if let Some(oldest) = &candidates.oldest {
+            return Route::WrongToken { run: oldest.run };
         }
         if self.owner.is_none() && arrival.starts {
             return Route::Start;
@@ -232,19 +276,25 @@ impl KeyRecord {
         Route::Queue { owner: self.owner }
     }
 
-    /// Adds an open wait behind the others.
-    pub fn open(&mut self, wait: KeyWait) {
+    /// Adds an open wait behind the others. Returns its place.
+    pub fn open(&mut self, wait: &Waiter) -> u64 {
         self.last_end = None;
-        self.waits.push(wait);
+        self.line.enter(wait)
     }
 
-    /// Removes every registration of a wait. What ended it is remembered when
-    /// an event that comes now would be late.
-    pub fn close(&mut self, wait: WaitId, run: RunId, by: EndedBy, at: Timestamp) {
-        self.waits.retain(|open| open.wait != wait);
-        if by != EndedBy::Event && self.waits.is_empty() {
+    /// Remembers how a wait ended that has left the line, if an event that comes
+    /// now would be late.
+    pub fn ended(&mut self, run: RunId, by: EndedBy, at: Timestamp) {
+        if by != EndedBy::Event && self.line.is_empty() {
             self.last_end = Some(LastEnd { by, run, at });
         }
+    }
+
+    /// The record as it is written: of a line that nobody is in, no place is kept.
+    #[must_use]
+    pub fn at_rest(self) -> Self {
+        let line = if self.line.is_empty() { Line::default() } else { self.line };
+        Self { line, ..self }
     }
 
     /// Takes the next place of the queue.
@@ -279,103 +329,4 @@ pub fn token_fits(wanted: Option<&str>, brought: Option<&str>) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
-
-    fn run(n: u8) -> RunId {
-        RunId::from_bytes([n; 16])
-    }
-
-    fn wait(n: u8, token: Option<&str>) -> KeyWait {
-        KeyWait {
-            wait: WaitId::from_bytes([n; 16]),
-            run: run(n),
-            index: 0,
-            token: token.map(str::to_owned),
-            opened_at: NOW,
-        }
-    }
-
-    fn arrival(starts: bool) -> Arrival<'static> {
-        Arrival { token: None, starts, early: Some(Duration::from_secs(60)), queue_limit: 2, at: NOW }
-    }
-
-    #[test]
-    fn rule_3_an_open_wait_comes_before_an_owner_and_a_start() {
-        let mut key = KeyRecord { owner: Some(run(9)), ..KeyRecord::default() };
-        key.open(wait(1, None));
-        assert_eq!(key.route(&arrival(true)), Route::Resume(wait(1, None)));
-    }
-
-    #[test]
-    fn rule_3_a_live_owner_comes_before_a_start() {
-        let key = KeyRecord { owner: Some(run(9)), ..KeyRecord::default() };
-        assert_eq!(key.route(&arrival(true)), Route::Queue { owner: Some(run(9)) });
-    }
-
-    #[test]
-    fn rule_3_a_start_comes_before_the_queue() {
-        assert_eq!(KeyRecord::default().route(&arrival(true)), Route::Start);
-        assert_eq!(KeyRecord::default().route(&arrival(false)), Route::Queue { owner: None });
-    }
-
-    #[test]
-    fn rule_5_an_event_after_a_timeout_is_late_within_the_window_only() {
-        let mut key = KeyRecord::default();
-        key.open(wait(1, None));
-        key.close(WaitId::from_bytes([1; 16]), run(1), EndedBy::Timeout, NOW);
-        assert!(matches!(key.route(&arrival(false)), Route::Late(end) if end.by == EndedBy::Timeout));
-        assert_eq!(key.route(&arrival(true)), Route::Start, "a start comes before late");
-        let later = Arrival { at: NOW.after(Duration::from_secs(61)), ..arrival(false) };
-        assert_eq!(key.route(&later), Route::Queue { owner: None });
-    }
-
-    #[test]
-    fn rule_5_an_event_after_an_answered_wait_is_queued() {
-        let mut key = KeyRecord::default();
-        key.open(wait(1, None));
-        key.close(WaitId::from_bytes([1; 16]), run(1), EndedBy::Event, NOW);
-        assert_eq!(key.route(&arrival(false)), Route::Queue { owner: None });
-        assert!(key.is_idle());
-    }
-
-    #[test]
-    fn rule_6_a_full_queue_and_a_webhook_that_keeps_nothing() {
-        let key = KeyRecord { queued: 2, next: 2, ..KeyRecord::default() };
-        assert_eq!(key.route(&arrival(false)), Route::Full);
-        let off = Arrival { early: None, ..arrival(false) };
-        assert_eq!(KeyRecord::default().route(&off), Route::NotKept);
-    }
-
-    #[test]
-    fn rule_10_a_token_is_part_of_the_match() {
-        let mut key = KeyRecord::default();
-        key.open(wait(1, Some("a")));
-        key.open(wait(2, Some("b")));
-        let with = |token| key.route(&Arrival { token, ..arrival(true) });
-        assert_eq!(with(Some("b")), Route::Resume(wait(2, Some("b"))));
-        assert_eq!(with(Some("x")), Route::WrongToken { run: run(1) });
-        assert_eq!(with(None), Route::WrongToken { run: run(1) });
-    }
-
-    #[test]
-    fn rule_11_the_oldest_wait_takes_the_event() {
-        let mut key = KeyRecord::default();
-        key.open(wait(1, None));
-        key.open(wait(2, None));
-        assert_eq!(key.route(&arrival(false)), Route::Resume(wait(1, None)));
-    }
-
-    #[test]
-    fn places_of_the_queue_grow_and_empty_out() {
-        let mut key = KeyRecord::default();
-        assert_eq!((key.enqueue(), key.enqueue()), (0, 1));
-        key.dequeue(1);
-        assert_eq!((key.head, key.queued), (1, 1));
-        key.dequeue(2);
-        assert!(key.is_idle());
-        assert_eq!(key.enqueue(), 2);
-    }
-}
+mod tests;

@@ -109,12 +109,16 @@ impl Forms {
             at: request.at,
         };
         let key = KeyId::new(FORM_SLUG, identifier);
-        match self.context.store.key(self.context.scope, &key).await {
-            Ok(key) => match key.record.route(&arrival) {
-                Route::Resume(_) => Ok(()),
-                Route::WrongToken { .. } => Err(Answer::form_refused(identifier, "Invalid form token")),
-                _ => Err(Answer::form_not_found(identifier)),
-            },
+        let mut draft = self.context.draft(request.at);
+        let candidates = draft.candidates(&key, arrival.token).await;
+        let route = match candidates {
+            Ok(candidates) => draft.key(&key).await.map(|key| key.route(&candidates, &arrival)),
+            Err(error) => Err(error),
+        };
+        match route {
+            Ok(Route::Resume(_)) => Ok(()),
+            Ok(Route::WrongToken { .. }) => Err(Answer::form_refused(identifier, "Invalid form token")),
+            Ok(_) => Err(Answer::form_not_found(identifier)),
             Err(error) => {
                 tracing::error!(slug = FORM_SLUG, %error, "the waiting runs could not be read");
                 Err(Answer::unavailable("Not now, try again"))

@@ -76,7 +76,8 @@ pub(crate) async fn route(
         queue_limit: endpoint.def.queue_limit,
         at: now,
     };
-    let route = draft.key(&key).await?.route(&arrival);
+    let candidates = draft.candidates(&key, arrival.token).await?;
+    let route = draft.key(&key).await?.route(&candidates, &arrival);
     Ok(match route {
         Route::Resume(wait) => return respond(endpoint, draft, event, key, wait).await,
         Route::WrongToken { run } => Decision::WrongToken(run),
@@ -109,8 +110,7 @@ async fn respond(
         Ok(open) => {
             let have = open.have() + 1;
             let partial = (have < open.need()).then(|| (have, open.need()));
-            let others = draft.key(&key).await?.waits.iter().map(|other| other.run);
-            let passed = others.filter(|run| *run != wait.run).take(MAX_PASSED).collect();
+            let passed = passed(draft, &key, wait.run).await?;
             Ok(Decision::Respond { key, wait, passed, partial })
         }
         Err(Refusal::NotDistinct) => Ok(Decision::NotDistinct(wait.run)),
@@ -124,6 +124,23 @@ async fn respond(
         }
         Err(refusal) => Err(DraftError::Refused(refusal).into()),
     }
+}
+
+/// The oldest other runs that wait on a key.
+async fn passed(draft: &mut Draft<'_>, key: &KeyId, run: RunId) -> Result<Vec<RunId>, AcceptError> {
+    let line = draft.key(key).await?.line;
+    let (mut passed, mut from) = (Vec::new(), line.head);
+    if line.count < 2 {
+        return Ok(passed);
+    }
+    while passed.len() < MAX_PASSED {
+        let page = draft.waiters(key, None, from, MAX_PASSED + 1).await?;
+        let Some((last, _)) = page.last() else { break };
+        from = last + 1;
+        passed.extend(page.iter().map(|(_, waiter)| waiter.run()).filter(|other| *other != run));
+    }
+    passed.truncate(MAX_PASSED);
+    Ok(passed)
 }
 
 impl Decision {

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use px_core::key::{Waiter, WaiterId};
 use px_core::{DeliveryId, Event, KeyId, KeyRecord, RunId, RunStatus, Scope, Timestamp};
 use px_store::outbox::{HookCache, OutboxStore};
 use px_store::tokens::Token;
@@ -125,12 +126,27 @@ impl<B: Backing> Store for Embedded<B> {
         let (from, to) = layout::keys_of(scope, slug);
         ready(self.backing.range(&from, &to, Order::Ascending, AWAITED_SCAN).and_then(|rows| {
             for (_, value) in &rows {
-                if !layout::from_versioned::<KeyRecord>(value)?.record.waits.is_empty() {
+                if !layout::from_versioned::<KeyRecord>(value)?.record.line.is_empty() {
                     return Ok(true);
                 }
             }
             Ok(rows.len() == AWAITED_SCAN)
         }))
+    }
+
+    fn waiters<'a>(
+        &'a self,
+        scope: Scope,
+        key: &'a KeyId,
+        token: Option<&'a str>,
+        from: u64,
+        limit: usize,
+    ) -> Read<'a, Vec<(u64, Waiter)>> {
+        ready(self.read_waiters(scope, key, token, from, limit))
+    }
+
+    fn waiter_place<'a>(&'a self, scope: Scope, key: &'a KeyId, waiter: WaiterId) -> Read<'a, Option<u64>> {
+        ready(self.read_waiter_place(scope, key, waiter))
     }
 
     fn queued<'a>(

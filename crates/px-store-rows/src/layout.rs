@@ -37,6 +37,8 @@ const EVENT_BYTES: usize = 192;
 pub(crate) const fn letter(table: Table) -> u8 {
     match table {
         Table::Key => b'k',
+        Table::Waiter => b'v',
+        Table::WaiterPlace => b'x',
         Table::Queue => b'q',
         Table::Run => b'r',
         Table::Log => b'l',
@@ -81,7 +83,7 @@ fn put_text(key: &mut RowKey, text: &str) {
     key.extend_from_slice(text.as_bytes());
 }
 
-fn two_texts(scope: Scope, table: Table, first: &str, second: &str) -> RowKey {
+pub(crate) fn two_texts(scope: Scope, table: Table, first: &str, second: &str) -> RowKey {
     let mut key = row(scope, table, 8 + first.len() + second.len());
     put_text(&mut key, first);
     put_text(&mut key, second);
@@ -225,11 +227,11 @@ pub(crate) fn texts_of(key: &[u8]) -> Result<(&str, &str, &[u8]), Error> {
         .ok_or_else(|| Error::Corrupt("a row has no names".into()))
 }
 
-/// The place at the end of a queue row.
+/// The place at the end of the row of a queue, a line or a log.
 pub(crate) fn place_of(key: &[u8]) -> Result<u64, Error> {
     key.last_chunk::<8>()
         .map(|place| u64::from_be_bytes(*place))
-        .ok_or_else(|| Error::Corrupt("a queue row has no place".into()))
+        .ok_or_else(|| Error::Corrupt("a row has no place".into()))
 }
 
 // Values.

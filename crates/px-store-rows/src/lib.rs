@@ -9,6 +9,7 @@ mod emptiness;
 #[cfg(test)]
 mod golden;
 mod layout;
+mod line;
 mod lists;
 mod memory;
 mod outbox;

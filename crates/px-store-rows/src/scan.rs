@@ -12,6 +12,7 @@ use px_store::tokens::Token;
 use px_store::{Cursor, Error, Row, Scan, Table, Timer, Versioned};
 
 use crate::layout;
+use crate::line;
 use crate::outbox::rows;
 use crate::rows::{Backing, Order, RowKey};
 
@@ -46,6 +47,15 @@ pub(crate) fn read(scope: Scope, table: Table, row: &[u8], value: &Bytes) -> Res
             let key = key()?;
             let expected = layout::key_row(scope, &key);
             (Row::Key(key, layout::from_versioned(value)?), expected)
+        }
+        Table::Waiter => {
+            let (key, place) = (key()?, layout::place_of(row)?);
+            let expected = line::waiter_row(scope, &key, place);
+            (Row::Waiter(key, place, layout::from_json(value)?), expected)
+        }
+        Table::WaiterPlace => {
+            let (key, place, id, expected) = line::read_place(scope, row, value)?;
+            (Row::WaiterPlace(key, place, id), expected)
         }
         Table::Queue => {
             let (key, place) = (key()?, layout::place_of(row)?);

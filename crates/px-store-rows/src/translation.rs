@@ -159,6 +159,7 @@ impl Translation {
                 None => self.remove(row),
             }
         }
+        self.waiters(scope, &batch.waiters)?;
         for write in &batch.runs {
             self.write_run(scope, write)?;
         }

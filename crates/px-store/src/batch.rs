@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use px_core::key::Waiter;
 use px_core::{DeliveryId, Event, KeyId, KeyRecord, Run, RunId, Scope, TokenId};
 
 use crate::epoch::{Epoch, EpochWrite};
@@ -84,6 +85,20 @@ pub struct KeyWrite {
     pub changed: bool,
 }
 
+/// A change of a place in the line of a key, which is made together with a change
+/// of the key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaiterWrite {
+    /// The key.
+    pub key: KeyId,
+    /// The place.
+    pub place: u64,
+    /// The waiter that left it, if one did.
+    pub left: Option<Waiter>,
+    /// The waiter that has it from then on, if one has.
+    pub entered: Option<Waiter>,
+}
+
 /// A change of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunWrite {
@@ -151,6 +166,8 @@ pub struct Batch {
     pub scope: Scope,
     /// Keys.
     pub keys: Vec<KeyWrite>,
+    /// Places in the lines of these keys.
+    pub waiters: Vec<WaiterWrite>,
     /// Runs, with their logs.
     pub runs: Vec<RunWrite>,
     /// Runs that are not written and must still be at this `seq`.

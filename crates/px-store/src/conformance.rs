@@ -77,7 +77,7 @@ pub mod cases {
     };
     pub use super::keys::{
         a_delivery_that_changed_is_a_conflict, a_key_that_changed_is_a_conflict,
-        a_known_provider_id_is_a_conflict, events_and_waits_meet,
+        a_known_provider_id_is_a_conflict, a_line_is_read_by_place_by_token_and_by_id, events_and_waits_meet,
     };
     pub use super::lists::{commits_are_numbered, lists_are_filtered_and_page, tables_are_scanned_in_pages};
     pub use super::outbox::{
@@ -100,7 +100,7 @@ macro_rules! store_conformance {
         $crate::store_conformance!(@cases $open:
             a_run_and_its_log_are_read_back, a_long_log_is_read_from_any_place,
             a_key_that_changed_is_a_conflict, a_demanded_run_that_changed_is_a_conflict, a_delivery_that_changed_is_a_conflict,
-            a_known_provider_id_is_a_conflict,
+            a_known_provider_id_is_a_conflict, a_line_is_read_by_place_by_token_and_by_id,
             a_stale_fence_commits_nothing, a_commit_comes_behind_an_earlier_one_of_its_run, events_and_waits_meet, timers_are_found_when_due,
             lists_are_filtered_and_page, tables_are_scanned_in_pages, commits_are_numbered,
             what_happens_is_told_in_its_commit, a_run_has_a_hook_of_its_own,

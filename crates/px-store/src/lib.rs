@@ -32,7 +32,7 @@ mod transact;
 
 pub use batch::{
     Batch, Conflict, DedupDemand, DedupWrite, DeliveryWrite, ForgetWrite, ForgottenWrite, KeyWrite, LogTail,
-    Outcome, RunRecord, RunWrite, SetAsideWrite, WorkChange, WorkWrite,
+    Outcome, RunRecord, RunWrite, SetAsideWrite, WaiterWrite, WorkChange, WorkWrite,
 };
 pub use claimer::{Claimer, Reservations};
 pub use draft::{Draft, DraftError};

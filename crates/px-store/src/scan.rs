@@ -5,6 +5,7 @@
 //! This file refuses to know where rows lie and what they have to do with each
 //! other.
 
+use px_core::key::{Waiter, WaiterId};
 use px_core::{CallbackId, KeyId, KeyRecord, RunId};
 
 use crate::batch::RunRecord;
@@ -19,8 +20,13 @@ use px_core::hook::Hook;
 /// A kind of record that a store keeps, as tools go through them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Table {
-    /// Keys: waits, the head of the queue, the owner.
+    /// Keys: heads and counts of line and queue, the owner.
     Key,
+    /// Those in the lines of keys, by their places.
+    Waiter,
+    /// The places of those in the lines of keys, by their ids, and by the tokens
+    /// that they want; none in a store that finds them some other way.
+    WaiterPlace,
     /// Events in the queues of keys.
     Queue,
     /// Runs, with the newest entries of their logs.
@@ -91,6 +97,11 @@ pub struct Scan {
 pub enum Row {
     /// A key.
     Key(KeyId, Versioned<KeyRecord>),
+    /// Somebody in the line of a key, and the place there.
+    Waiter(KeyId, u64, Waiter),
+    /// The place at which somebody is found in the line of a key: by the id, or,
+    /// where there is none, by the digest of a token.
+    WaiterPlace(KeyId, u64, Option<WaiterId>),
     /// An event in the queue of a key, and its place there.
     Queued(KeyId, u64, QueuedEvent),
     /// A run.

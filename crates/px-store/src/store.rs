@@ -6,6 +6,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use px_core::key::{Waiter, WaiterId};
 use px_core::{DeliveryId, Event, KeyId, KeyRecord, RunId, RunStatus, Scope, Timestamp};
 use tokio::sync::watch;
 
@@ -100,6 +101,20 @@ pub trait Store: Send + Sync + 'static {
     /// Returns true if a run waits on any key of this webhook. Looks at a bounded
     /// number of keys; past that the answer is yes, the safe one (docs/rules.md#28).
     fn is_awaited<'a>(&'a self, scope: Scope, slug: &'a str) -> Read<'a, bool>;
+
+    /// Those who wait at a key, from a place on, oldest first, at most `limit`:
+    /// all of them, or those that want exactly this token.
+    fn waiters<'a>(
+        &'a self,
+        scope: Scope,
+        key: &'a KeyId,
+        token: Option<&'a str>,
+        from: u64,
+        limit: usize,
+    ) -> Read<'a, Vec<(u64, Waiter)>>;
+
+    /// The place of a waiter in the line of a key, if it is in it.
+    fn waiter_place<'a>(&'a self, scope: Scope, key: &'a KeyId, waiter: WaiterId) -> Read<'a, Option<u64>>;
 
     /// Queued events of a key from a place on, oldest first, at most `limit`.
     fn queued<'a>(

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Waker};
 
+use px_core::key::{Waiter, WaiterId};
 use px_core::{DeliveryId, Event, KeyId, KeyRecord, RunId, Scope, Timestamp};
 use px_store::tokens::Token;
 use px_store::{
@@ -255,6 +256,21 @@ impl Store for FaultyStore {
 
     fn is_awaited<'a>(&'a self, scope: Scope, slug: &'a str) -> Read<'a, bool> {
         self.read("is_awaited", move || self.inner.is_awaited(scope, slug))
+    }
+
+    fn waiters<'a>(
+        &'a self,
+        scope: Scope,
+        key: &'a KeyId,
+        token: Option<&'a str>,
+        from: u64,
+        limit: usize,
+    ) -> Read<'a, Vec<(u64, Waiter)>> {
+        self.read("waiters", move || self.inner.waiters(scope, key, token, from, limit))
+    }
+
+    fn waiter_place<'a>(&'a self, scope: Scope, key: &'a KeyId, waiter: WaiterId) -> Read<'a, Option<u64>> {
+        self.read("waiter_place", move || self.inner.waiter_place(scope, key, waiter))
     }
 
     fn queued<'a>(

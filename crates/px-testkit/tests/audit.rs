@@ -75,6 +75,12 @@ fn timer(rig: &Rig, kind: &str) -> Parts {
     rig.find(b't', |timer| timer["kind"] == kind)
 }
 
+/// The row of the one who waits at this key of the webhook `mail`.
+fn waiter(rig: &Rig, identifier: &str) -> Parts {
+    let name = name("mail", identifier);
+    rig.table(b'v').into_iter().find(|row| row.key[3..].starts_with(&name)).unwrap()
+}
+
 const LOGS: &[Damage] = &[
     (Rule::Unreadable, |rig| {
         let mut row = rig.run_that_is("survey", "complete");
@@ -134,13 +140,37 @@ const TOKENS: &[Damage] = &[
 
 const WAITS: &[Damage] = &[
     (Rule::WaitNotInKey, |rig| {
-        let key = rig.key("waits");
-        edit(key.text("/waits/0/wait"), key, |key| key["waits"] = json!([]))
+        let waiter = waiter(rig, "waits");
+        remove(waiter.text("/wait/wait"), waiter)
     }),
     (Rule::StrayWait, |rig| {
         let stray = json!([{"wait": nobody("wat"), "run": nobody("run"), "index": 0, "opened_at": 1}]);
         put(nobody("wat"), rig.new_key("stray", json!({"waits": stray})))
     }),
+    (Rule::StrayWait, |rig| {
+        let mut waiter = waiter(rig, "waits");
+        waiter.json["wait"]["token"] = json!("another");
+        put(waiter.text("/wait/wait"), waiter)
+    }),
+    (Rule::StrayWait, |rig| {
+        let inline = json!({"wait": nobody("wat"), "run": nobody("run"), "index": 0, "opened_at": 1});
+        put(nobody("run"), rig.new_key("twice", json!({"waits": [inline, inline]})))
+    }),
+    (Rule::LineCount, |rig| edit("mail 'waits'", rig.key("waits"), |key| key["line"]["count"] = json!(7))),
+    (Rule::LineCount, |rig| edit("mail 'waits'", rig.key("waits"), |key| key["line"]["tokens"] = json!(1))),
+    (Rule::LineCount, |rig| edit("mail 'waits'", rig.key("waits"), |key| key["line"]["head"] = json!(9))),
+    (Rule::LineCount, |rig| {
+        put("mail 'nobody'", rig.new_key("nobody", json!({"line": {"count": 1, "head": 0, "next": 1}})))
+    }),
+    (Rule::LineWithoutKey, |rig| remove("mail 'waits'", rig.key("waits"))),
+    (Rule::WaiterUnfound, |rig| {
+        let run = waiter(rig, "waits").text("/wait/run");
+        remove(
+            run,
+            rig.table(b'x').into_iter().find(|row| row.key[3..].starts_with(&name("mail", "waits"))).unwrap(),
+        )
+    }),
+    (Rule::StrayPlace, |rig| remove("mail 'waits'", waiter(rig, "waits"))),
     (Rule::WaitWithoutTimer, |rig| {
         let run = rig.run("survey", "waits").text("/id");
         let timer = rig.find(b't', |timer| timer["kind"] == "wait" && timer["run"] == run);

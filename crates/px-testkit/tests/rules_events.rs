@@ -47,7 +47,8 @@ async fn rule_2_nothing_of_one_scope_is_seen_from_another() {
         assert_eq!(!store.events(scope, run, 0, 10).await.unwrap().is_empty(), sees);
         assert_eq!(!store.runs(scope, &any.0, None, 10).await.unwrap().items.is_empty(), sees);
         assert_eq!(!store.deliveries(scope, &any.1, None, 10).await.unwrap().items.is_empty(), sees);
-        assert_eq!(store.key(scope, &waited).await.unwrap().record.waits.len(), usize::from(sees));
+        assert_eq!(store.key(scope, &waited).await.unwrap().record.line.count, u64::from(sees));
+        assert_eq!(store.waiters(scope, &waited, None, 0, 10).await.unwrap().len(), usize::from(sees));
         assert_eq!(store.queued(scope, &queued, 0, 10).await.unwrap().len(), usize::from(sees));
         assert_eq!(store.dedup(scope, "mail", "1").await.unwrap().is_some(), sees);
         assert_eq!(store.is_awaited(scope, "mail").await.unwrap(), sees);

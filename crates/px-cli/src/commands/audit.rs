@@ -65,6 +65,8 @@ const fn noun(table: Table) -> &'static str {
         Table::Dedup => "provider ids",
         Table::SetAside => "quarantined ids",
         Table::Key => "keys",
+        Table::Waiter => "lines of keys",
+        Table::WaiterPlace => "places in lines",
         Table::Queue => "queues",
         Table::Work => "ready runs",
         Table::Timer => "timers",
@@ -126,6 +128,7 @@ fn rows(counts: &Counts) -> Vec<Vec<String>> {
     rows.extend(counts.events.iter().map(|(state, count)| row("Events", state.as_str(), *count)));
     rows.push(row("Provider ids", "", counts.dedups));
     rows.push(row("Keys", "", counts.keys));
+    rows.push(row("Waiters at keys", "", counts.waiters));
     rows.push(row("Queued events", "", counts.queued));
     rows.push(row("Ready runs", "", counts.work));
     rows.extend(counts.timers.iter().map(|(kind, count)| row("Timers", kind, *count)));

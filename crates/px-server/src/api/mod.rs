@@ -10,6 +10,7 @@ mod guard;
 mod headers;
 mod health;
 mod hooks;
+mod lines;
 #[cfg(test)]
 #[path = "tests/matrix.rs"]
 mod matrix;

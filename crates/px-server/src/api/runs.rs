@@ -5,12 +5,12 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use bytes::Bytes;
 use http::StatusCode;
-use px_api::{Event, Events, ListRuns, ResumeRun, Resumed, RunEvents, RunPage, RunSummary, ShowRun, Turn};
+use px_api::{Event, Events, ListRuns, ResumeRun, Resumed, RunEvents, RunPage, RunSummary, ShowRun};
 use px_core::run::Refusal;
 use px_core::{Code, Run, RunId, RunStatus, Timestamp};
 use px_store::RunFilter;
 
-use super::page_size;
+use super::{lines, page_size};
 use crate::app::Shared;
 use crate::error::ApiError;
 use crate::resolve;
@@ -97,31 +97,20 @@ pub(super) async fn show(
     }
     let mut shown = px_api::Run::from(&run);
     if let (RunStatus::Pending, Some(slot)) = (run.status, &run.slot) {
-        let key = app.store().key(app.parts.scope, slot).await?.record;
-        let ahead = key.pending.iter().take_while(|before| **before != run.id).copied().collect();
-        shown.turn = Some(Turn { under_way: key.holders.clone(), ahead });
+        shown.turn = Some(lines::turn(&app, slot, run.id).await?);
     }
     if let Some(time) = app.parts.pool.stalled_for(run.id) {
         shown.stalled_since = Some(app.clock().now().before(time));
     }
     for (wait, shown) in run.waits.iter().zip(&mut shown.waiting_for) {
         for (registration, shown) in wait.registrations.iter().zip(&mut shown.wait_for) {
-            let key = app.store().key(app.parts.scope, &registration.key).await?.record;
-            let ahead: Vec<RunId> = key
-                .waits
-                .iter()
-                .take_while(|open| open.wait != wait.id)
-                .map(|open| open.run)
-                .take(MAX_AHEAD)
-                .collect();
+            let (ahead, count) = lines::ahead(&app, &registration.key, wait.id).await?;
             shown.ahead = (!ahead.is_empty()).then_some(ahead);
+            shown.ahead_count = (count > 0).then_some(count);
         }
     }
     Ok(Json(shown))
 }
-
-/// Number of the runs named that an event would go to first.
-const MAX_AHEAD: usize = 10;
 
 pub(super) async fn events(
     State(app): State<Shared>,

@@ -11,7 +11,7 @@ use super::rig::{
     text,
 };
 use crate::SledRows;
-use crate::journal::format::{HEADER, Record, SegmentHeader, SegmentKind};
+use crate::journal::format::{HEADER, Record, SegmentHeader, SegmentKind, VERSION};
 
 /// The segments that hold records, by number, with where each record starts.
 fn segments(dir: &Path) -> Vec<(PathBuf, Vec<usize>)> {
@@ -212,7 +212,7 @@ fn a_missing_mark_or_a_newer_format_is_no_empty_store() {
             bytes[60..64].copy_from_slice(&crc);
         });
     });
-    assert!(matches!(error, Err(Error::Format { found: 9, supported: 4 })), "{error:?}");
+    assert!(matches!(error, Err(Error::Format { found: 9, supported: VERSION })), "{error:?}");
 }
 
 #[test]

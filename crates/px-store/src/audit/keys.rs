@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use px_core::key::{KeyWait, token_fits};
 use px_core::{KeyId, KeyRecord, RunStatus};
 
 use super::{Audit, Rule, readable};
@@ -15,24 +14,11 @@ use crate::model::{InboxState, QueuedEvent, Timer, TimerKind};
 pub(super) struct Queue {
     key: KeyId,
     record: Option<KeyRecord>,
-    /// The waits of the key, and whether each is free to take an event.
-    waits: Vec<(KeyWait, Taker)>,
     /// The events so far: as many as a queue may hold.
     events: BTreeSet<[u8; 16]>,
     first: u64,
     last: u64,
     count: u64,
-}
-
-/// The reason for which a wait does not take a queued event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Taker {
-    /// Nothing.
-    Free,
-    /// It leaves alone what was queued before it.
-    Fresh,
-    /// Its run is paused or works on the event before, or it is nobody's.
-    Idle,
 }
 
 impl Audit<'_> {
@@ -41,19 +27,16 @@ impl Audit<'_> {
         if record.is_idle() {
             self.about_key(Rule::KeyOrphan, "", key, []);
         }
-        let mut seen = BTreeSet::new();
-        for open in &record.waits {
-            let is_new = seen.insert((open.wait.to_bytes(), open.index));
-            let run = self.run_of(open.run).await?;
-            let registration = run
-                .as_ref()
-                .filter(|run| !run.status.is_terminal())
-                .and_then(|run| run.wait(open.wait))
-                .and_then(|wait| wait.registrations.get(open.index as usize));
-            if !is_new || registration.is_none_or(|there| there.key != *key || there.token != open.token) {
-                let ids = [("run", open.run.to_string()), ("wait", open.wait.to_string())];
-                self.about_key(Rule::StrayWait, if is_new { "" } else { "twice" }, key, ids);
-            }
+        // Those of an old record are within it; others are rows.
+        for (place, waiter) in (0..).zip(&record.inline) {
+            self.in_line(key, waiter, place < record.line.admitted).await?;
+        }
+        self.twice(key, &record.inline);
+        if !record.line.is_empty()
+            && readable(self.store.waiters(self.scope, key, None, 0, 1).await)?.is_empty()
+        {
+            let detail = format!("it counts {}, and there is none", record.line.count);
+            self.about_key(Rule::LineCount, &detail, key, []);
         }
         if let Some(owner) = record.owner {
             let ids = [("run", owner.to_string())];
@@ -66,27 +49,10 @@ impl Audit<'_> {
                 Some(_) => {}
             }
         }
-        self.turns(key, record).await?;
         // A queue with rows is counted where its rows are gone through.
         if record.queued > 0 && readable(self.store.queued(self.scope, key, 0, 1).await)?.is_empty() {
             let detail = format!("it counts {}, and there is none", record.queued);
             self.about_key(Rule::QueueCount, &detail, key, []);
-        }
-        Ok(())
-    }
-
-    /// The runs that take turns here do so by what they say themselves.
-    async fn turns(&mut self, key: &KeyId, record: &KeyRecord) -> Result<(), Error> {
-        let holders = record.holders.iter().map(|run| (*run, false));
-        for (id, waits) in holders.chain(record.pending.iter().map(|run| (*run, true))) {
-            let run = self.run_of(id).await?;
-            let takes_turns = run.is_some_and(|run| {
-                let is_pending = run.status == RunStatus::Pending;
-                run.slot.as_ref() == Some(key) && !run.status.is_terminal() && is_pending == waits
-            });
-            if !takes_turns {
-                self.about_key(Rule::StrayTurn, "", key, [("run", id.to_string())]);
-            }
         }
         Ok(())
     }
@@ -101,13 +67,12 @@ impl Audit<'_> {
             self.queue = Some(self.begin_queue(key.clone(), place).await?);
         }
         let mut is_new = true;
-        let mut misses = None;
         if let Some(queue) = &mut self.queue {
             queue.last = place;
             queue.count += 1;
             is_new = queue.events.insert(event.event.to_bytes());
-            misses = queue.misses(event);
         }
+        let misses = self.misses(&key, event).await?;
         let ids = |event: &QueuedEvent| {
             [("delivery", event.delivery.to_string()), ("event", event.event.to_string())]
         };
@@ -142,18 +107,7 @@ impl Audit<'_> {
     async fn begin_queue(&mut self, key: KeyId, first: u64) -> Result<Queue, Error> {
         let read = readable(self.store.key(self.scope, &key).await)?;
         let record = (read.version != 0).then_some(read.record);
-        let mut waits = Vec::new();
-        for open in record.iter().flat_map(|record| &record.waits) {
-            let run = self.run_of(open.run).await?;
-            let taker = match run.as_ref().and_then(|run| run.wait(open.wait).map(|wait| (run, wait))) {
-                Some((run, _)) if run.status != RunStatus::Waiting => Taker::Idle,
-                Some((_, wait)) if wait.fresh => Taker::Fresh,
-                Some(_) => Taker::Free,
-                None => Taker::Idle,
-            };
-            waits.push((open.clone(), taker));
-        }
-        Ok(Queue { key, record, waits, events: BTreeSet::new(), first, last: first, count: 0 })
+        Ok(Queue { key, record, events: BTreeSet::new(), first, last: first, count: 0 })
     }
 
     /// After the last place of a queue: the key knows it as it is.
@@ -174,7 +128,23 @@ impl Audit<'_> {
         Ok(())
     }
 
-    fn about_key(
+    /// The wait that should have taken this event. The oldest one that fits
+    /// decides: while its run is paused, the event waits for it (docs/rules.md#9, #11).
+    async fn misses(&self, key: &KeyId, event: &QueuedEvent) -> Result<Option<(String, String)>, Error> {
+        let Some(open) = self.oldest_fitting(key, event.token.as_deref()).await? else { return Ok(None) };
+        let run = self.run_of(open.run).await?;
+        let Some((run, wait)) = run.as_ref().and_then(|run| run.wait(open.wait).map(|wait| (run, wait)))
+        else {
+            return Ok(None);
+        };
+        // A fresh wait leaves alone what was queued before it; a run that is paused, or
+        // works on the event before, keeps it for later.
+        let is_free = run.status == RunStatus::Waiting && !wait.fresh;
+        let was_alive = event.expires_at.is_none_or(|end| end > open.opened_at);
+        Ok((is_free && was_alive).then(|| (open.wait.to_string(), open.run.to_string())))
+    }
+
+    pub(super) fn about_key(
         &mut self,
         rule: Rule,
         detail: &str,
@@ -182,16 +152,5 @@ impl Audit<'_> {
         ids: impl IntoIterator<Item = (&'static str, String)>,
     ) {
         self.report.violation(rule, detail, std::iter::once(("key", key.to_string())).chain(ids));
-    }
-}
-
-impl Queue {
-    /// The wait that should have taken this event. The oldest one that fits
-    /// decides: while its run is paused, the event waits for it (docs/rules.md#9, #11).
-    fn misses(&self, event: &QueuedEvent) -> Option<(String, String)> {
-        let fits = |open: &&(KeyWait, Taker)| token_fits(open.0.token.as_deref(), event.token.as_deref());
-        let (open, taker) = self.waits.iter().find(fits)?;
-        let was_alive = event.expires_at.is_none_or(|end| end > open.opened_at);
-        (*taker == Taker::Free && was_alive).then(|| (open.wait.to_string(), open.run.to_string()))
     }
 }

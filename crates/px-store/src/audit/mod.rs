@@ -19,6 +19,7 @@
 
 mod inbox;
 mod keys;
+mod line;
 mod outbox;
 mod report;
 mod rest;
@@ -44,7 +45,7 @@ const PAGE: usize = 256;
 const LARGE_PAGE: usize = 32;
 
 /// The tables in the order in which they are gone through.
-pub const TABLES: [Table; 18] = [
+pub const TABLES: [Table; 20] = [
     Table::Forgotten,
     Table::Run,
     Table::Log,
@@ -52,6 +53,8 @@ pub const TABLES: [Table; 18] = [
     Table::Dedup,
     Table::SetAside,
     Table::Key,
+    Table::Waiter,
+    Table::WaiterPlace,
     Table::Queue,
     Table::Work,
     Table::Timer,
@@ -93,6 +96,7 @@ pub async fn audit(
         pieces: None,
         forgotten: None,
         queue: None,
+        line: None,
     };
     for (place, table) in TABLES.into_iter().enumerate() {
         let (mut after, mut rows) = (None, 0);
@@ -110,6 +114,7 @@ pub async fn audit(
         }
         audit.end_of_pieces().await?;
         audit.end_of_queue().await?;
+        audit.end_of_line().await?;
     }
     audit.settle().await?;
     audit.settle_numbers();
@@ -149,6 +154,8 @@ struct Audit<'a> {
     forgotten: Option<Forgotten>,
     /// The queue that is gone through.
     queue: Option<keys::Queue>,
+    /// The line that is gone through.
+    line: Option<line::Passed>,
 }
 
 impl Audit<'_> {
@@ -176,6 +183,8 @@ impl Audit<'_> {
             Row::Dedup(slug, id, record) => self.dedup(&slug, &id, &record).await,
             Row::SetAside(slug, id, record) => self.set_aside(&slug, &id, record).await,
             Row::Key(key, record) => self.key(&key, &record.record).await,
+            Row::Waiter(key, place, waiter) => self.waiter(key, place, &waiter).await,
+            Row::WaiterPlace(key, place, id) => self.waiter_place(&key, place, id).await,
             Row::Queued(key, place, event) => self.place(key, place, &event).await,
             Row::Work(run, _) => self.work(run).await,
             Row::Timer(timer) => self.timer(&timer).await,

@@ -74,6 +74,10 @@ rules! {
     OwnerGone, "owner-gone", "a key's owner does not exist";
     OwnerEnded, "owner-ended", "a key's owner has ended";
     OwnerElsewhere, "owner-elsewhere", "a key's owner does not own it";
+    LineCount, "line-count", "a key's counts or heads are not those of its line";
+    LineWithoutKey, "line-without-key", "somebody waits in the line of a key that has no record";
+    WaiterUnfound, "waiter-unfound", "somebody in a line is not found there";
+    StrayPlace, "stray-place", "somebody is found at a place of a line where nobody is";
     StrayTurn, "stray-turn-in-key", "a place where runs take turns holds one that does not";
     QueueCount, "queue-count", "a key's count, head or next place is not that of its queue";
     QueueWithoutKey, "queue-without-key", "an event is queued on a key that has no record";
@@ -131,6 +135,8 @@ pub struct Counts {
     pub dedups: u64,
     /// Keys.
     pub keys: u64,
+    /// Those in the lines of keys.
+    pub waiters: u64,
     /// Events in queues.
     pub queued: u64,
     /// Ready runs.

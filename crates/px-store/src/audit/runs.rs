@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 
 use px_core::event::{Cause, EventBody};
+use px_core::key::WaiterId;
+use px_core::wait::{Registration, Wait};
 use px_core::{DeliveryId, Event, EventId, Run, RunId, RunStatus, Timestamp, WaitId};
 
 use super::{Audit, PAGE, Rule, count, readable};
@@ -64,9 +66,10 @@ impl Audit<'_> {
         }
         self.waits(run).await?;
         if let Some(slot) = &run.slot {
-            let place = readable(self.store.key(self.scope, slot).await)?.record;
-            let list = if run.status == RunStatus::Pending { &place.pending } else { &place.holders };
-            if !list.contains(&run.id) {
+            let line = readable(self.store.key(self.scope, slot).await)?.record.line;
+            let place = readable(self.store.waiter_place(self.scope, slot, WaiterId::Turn(run.id)).await)?;
+            let is_pending = run.status == RunStatus::Pending;
+            if place.is_none_or(|place| (place < line.admitted) == is_pending) {
                 self.about_run(Rule::TurnNotInKey, "", run.id, [("key", slot.to_string())]);
             }
         }
@@ -185,14 +188,7 @@ impl Audit<'_> {
     async fn waits(&mut self, run: &Run) -> Result<(), Error> {
         for wait in &run.waits {
             for (index, registration) in wait.registrations.iter().enumerate() {
-                let known = readable(self.store.key(self.scope, &registration.key).await)?.record;
-                let is_known = known.waits.iter().any(|open| {
-                    open.wait == wait.id
-                        && open.run == run.id
-                        && open.index as usize == index
-                        && open.token == registration.token
-                });
-                if !is_known {
+                if !self.is_in_line(run.id, wait, index, registration).await? {
                     let ids = [("wait", wait.id.to_string()), ("key", registration.key.to_string())];
                     self.about_run(Rule::WaitNotInKey, "", run.id, ids);
                 }
@@ -216,6 +212,28 @@ impl Audit<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Returns true if a registration of a wait stands in the line of its key.
+    async fn is_in_line(
+        &self,
+        run: RunId,
+        wait: &Wait,
+        index: usize,
+        registration: &Registration,
+    ) -> Result<bool, Error> {
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
+        let (key, id) = (&registration.key, WaiterId::Wait(wait.id, index));
+        let Some(place) = readable(self.store.waiter_place(self.scope, key, id).await)? else {
+            return Ok(false);
+        };
+        let there = readable(self.store.waiters(self.scope, key, None, place, 1).await)?;
+        Ok(there.first().is_some_and(|(at, waiter)| {
+            *at == place
+                && waiter.id() == id
+                && waiter.run() == run
+                && waiter.token() == registration.token.as_deref()
+        }))
     }
 
     /// A running run is ready for the engine, or will be when its retry is due.

@@ -67,6 +67,17 @@ impl Driver {
         keys: &[KeyId],
         timeout: Option<u64>,
     ) -> Result<Outcome, String> {
+        let keys: Vec<_> = keys.iter().map(|key| (key.clone(), None)).collect();
+        self.wait_with(run, &keys, timeout)
+    }
+
+    /// The same, where each key may come with the token that an event must bring.
+    pub(super) fn wait_with(
+        &mut self,
+        run: RunId,
+        keys: &[(KeyId, Option<String>)],
+        timeout: Option<u64>,
+    ) -> Result<Outcome, String> {
         self.command(run, Command::BeginStep { index: 0 })?;
         let opened_at = Timestamp::from_millis(self.now);
         let wait = Wait {
@@ -75,7 +86,7 @@ impl Driver {
             collected: Vec::new(),
             registrations: keys
                 .iter()
-                .map(|key| Registration { key: key.clone(), token: None, schema: 0 })
+                .map(|(key, token)| Registration { key: key.clone(), token: token.clone(), schema: 0 })
                 .collect(),
             opened_at,
             deadline: timeout.map(|after| Timestamp::from_millis(self.now + after)),
@@ -106,7 +117,8 @@ impl Driver {
             reason: None,
         };
         let mut draft = self.draft();
-        let wait = block_on(draft.key(key)).expect("a key").waits.first().cloned();
+        let candidates = block_on(draft.candidates(key, None)).expect("a key");
+        let wait = candidates.fitting(None).map(|(_, wait)| wait.clone());
         let mut action = "queued";
         if let Some(wait) = wait {
             let response = Response {

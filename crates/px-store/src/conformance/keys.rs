@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use px_core::run::Command;
 use px_core::{DeliveryId, Ids, Timestamp};
 use serde_json::json;
 
@@ -42,6 +43,61 @@ pub fn a_key_that_changed_is_a_conflict(store: Arc<dyn Store>) {
     let arriving = arriving.into_batch();
     driver.wait_on(run, &[key(2)], None).unwrap();
     assert_eq!(driver.commit(arriving), Outcome::Conflict(Conflict::Key(key(2))));
+}
+
+/// Those who wait at a key are read by place, by token and by id, whoever has left.
+pub fn a_line_is_read_by_place_by_token_and_by_id(store: Arc<dyn Store>) {
+    let mut driver = Driver::new(Arc::clone(&store));
+    let token = |n: usize| (n % 3 == 0).then(|| format!("t{n}"));
+    let runs: Vec<_> = (0..40).map(|_| driver.start("one")).collect();
+    for (n, run) in runs.iter().enumerate() {
+        driver.wait_with(*run, &[(key(1), token(n)), (key(2), None)], None).unwrap();
+    }
+    let read = |wanted: Option<&str>, from, limit| {
+        block_on(store.waiters(SCOPE, &key(1), wanted, from, limit)).expect("a line")
+    };
+    let line = || block_on(store.key(SCOPE, &key(1))).expect("a key").record.line;
+    let all = read(None, 0, 100);
+    assert_eq!(
+        all.iter().map(|(_, waiter)| waiter.run()).collect::<Vec<_>>(),
+        runs,
+        "in the order of commits"
+    );
+    assert!(all.is_sorted_by(|one, next| one.0 < next.0));
+    assert_eq!((line().count, line().tokens), (40, 14));
+    let (place, _) = all.get(7).expect("the eighth").clone();
+    assert_eq!(read(None, place, 3), all.get(7..10).expect("three"));
+    let bearing = read(Some("t9"), 0, 100);
+    assert_eq!(bearing, all.get(9..10).expect("one"));
+    assert!(read(Some("t9"), bearing.first().expect("one").0 + 1, 100).is_empty());
+    assert!(read(Some("none"), 0, 100).is_empty());
+    for (place, waiter) in &all {
+        assert_eq!(block_on(store.waiter_place(SCOPE, &key(1), waiter.id())).unwrap(), Some(*place));
+    }
+    // Events without a token go to those that want none, oldest first.
+    for (n, run) in runs.iter().enumerate().filter(|(n, _)| token(*n).is_none()) {
+        driver.deliver(&key(1), &format!("e{n}"));
+        let found = block_on(store.run(SCOPE, *run)).unwrap().expect("the run").run;
+        assert!(found.waits.is_empty(), "the wait of run {n}");
+    }
+    assert_eq!((line().count, line().free()), (14, 0));
+    let left: Vec<_> =
+        runs.iter().enumerate().filter(|(n, _)| token(*n).is_some()).map(|(_, run)| *run).collect();
+    assert_eq!(read(None, 0, 100).iter().map(|(_, waiter)| waiter.run()).collect::<Vec<_>>(), left);
+    for (place, waiter) in all.iter().filter(|(_, waiter)| waiter.token().is_none()) {
+        let found = block_on(store.waiter_place(SCOPE, &key(1), waiter.id())).unwrap();
+        assert_eq!(found, None, "place {place}");
+    }
+    for run in left.into_iter().rev() {
+        driver.command(run, Command::Cancel { reason: None }).unwrap();
+    }
+    for key in [key(1), key(2)] {
+        assert!(block_on(store.waiters(SCOPE, &key, None, 0, 1)).unwrap().is_empty());
+        assert!(block_on(store.key(SCOPE, &key)).unwrap().record.line.is_empty());
+    }
+    let report = block_on(crate::audit::audit(&*store, SCOPE, &mut |_| {})).expect("an audit");
+    let about_lines = |violation: &&crate::audit::Violation| violation.ids.contains_key("key");
+    assert_eq!(report.violations.iter().find(about_lines), None);
 }
 
 /// Two drafts that read the same delivery cannot both commit: its events

@@ -8,6 +8,7 @@
 //! A draft that met a conflict is thrown away and made anew from fresh reads.
 
 mod inbox;
+mod line;
 mod outbox;
 mod queues;
 mod turns;
@@ -80,6 +81,7 @@ pub struct Draft<'a> {
     keys: BTreeMap<KeyId, Box<DraftKey>>,
     runs: BTreeMap<RunId, Box<DraftRun>>,
     deliveries: BTreeMap<DeliveryId, Box<DeliveryWrite>>,
+    lines: BTreeMap<KeyId, line::DraftLine>,
     queue: BTreeMap<(KeyId, u64), Option<QueuedEvent>>,
     work: BTreeMap<RunId, WorkWrite>,
     timers: BTreeMap<Timer, bool>,
@@ -110,6 +112,7 @@ impl<'a> Draft<'a> {
             keys: BTreeMap::new(),
             runs: BTreeMap::new(),
             deliveries: BTreeMap::new(),
+            lines: BTreeMap::new(),
             queue: BTreeMap::new(),
             work: BTreeMap::new(),
             timers: BTreeMap::new(),
@@ -153,7 +156,9 @@ impl<'a> Draft<'a> {
     async fn change_key(&mut self, key: &KeyId) -> Result<&mut KeyRecord, Error> {
         let loaded = self.load_key(key).await?;
         loaded.changed = true;
-        Ok(&mut loaded.record)
+        let inline = std::mem::take(&mut loaded.record.inline);
+        self.settle_inline(key, inline);
+        self.load_key(key).await.map(|loaded| &mut loaded.record)
     }
 
     /// A run, as this draft has left it so far.
@@ -372,8 +377,8 @@ impl<'a> Draft<'a> {
                 key,
                 expected: loaded.expected,
                 version: if loaded.changed { ids.version(now) } else { loaded.expected },
-                record: (!loaded.record.is_idle()).then_some(loaded.record),
                 changed: loaded.changed,
+                record: (!loaded.record.is_idle()).then(|| loaded.record.at_rest()),
             })
             .collect();
         let (written, read): (Vec<_>, Vec<_>) =
@@ -396,6 +401,7 @@ impl<'a> Draft<'a> {
         Batch {
             scope: self.scope,
             keys,
+            waiters: line::writes(self.lines),
             runs,
             unchanged,
             dedups: self.dedups,

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use px_core::key::{EndedBy, KeyWait, token_fits};
+use px_core::key::{EndedBy, KeyWait, Waiter, WaiterId, token_fits};
 use px_core::run::{Command, Refusal, Response, Start};
 use px_core::wait::{Wait, WaitMode};
 use px_core::{EventId, KeyId, RunId, RunStatus};
@@ -16,6 +16,9 @@ use crate::model::{InboxState, QueuedEvent, TimerKind};
 /// Maximum number of queued events that one commit looks at for one key.
 const QUEUE_SCAN: usize = 1_000;
 
+/// Number of waits of a key that are read at once to find the one that takes an event.
+const TAKER_SCAN: usize = 16;
+
 impl Draft<'_> {
     pub(super) async fn open_wait(&mut self, run: RunId, wait: &Arc<Wait>) -> Result<(), DraftError> {
         while !wait.fresh && self.can_take(run, wait) && self.take_queued(run, wait).await? {}
@@ -23,14 +26,15 @@ impl Draft<'_> {
             return Ok(());
         }
         for (index, registration) in wait.registrations.iter().enumerate() {
-            let entry = KeyWait {
+            let waiter = Waiter::Wait(KeyWait {
                 wait: wait.id,
                 run,
                 index: u32::try_from(index).unwrap_or(u32::MAX),
                 token: registration.token.clone(),
                 opened_at: wait.opened_at,
-            };
-            self.change_key(&registration.key).await?.open(entry);
+            });
+            let place = self.change_key(&registration.key).await?.open(&waiter);
+            self.enter(&registration.key, place, waiter);
         }
         self.hear_of_ends(run, wait).await
     }
@@ -251,6 +255,9 @@ impl Draft<'_> {
             .map(|registration| registration.key.clone());
         let keys: BTreeSet<&KeyId> =
             wait.registrations.iter().map(|registration| &registration.key).collect();
+        for (index, registration) in (0..).zip(&wait.registrations) {
+            self.leave(&registration.key, WaiterId::Wait(wait.id, index)).await?;
+        }
         let now = self.now;
         for key in keys {
             let by = match &answered {
@@ -259,12 +266,12 @@ impl Draft<'_> {
             };
             let early = self.early(key);
             let record = self.change_key(key).await?;
-            record.close(wait.id, run, by, now);
+            record.ended(run, by, now);
             if early.is_none() {
                 // Nothing is ever late here, and no timer would make it forget.
                 record.last_end = None;
             }
-            let is_left_waiting = !record.waits.is_empty() && record.queued > 0;
+            let is_left_waiting = !record.line.is_empty() && record.queued > 0;
             let remembers = record.last_end.as_ref().is_some_and(|end| end.at == now && end.run == run);
             if let Some(early) = early.filter(|_| remembers) {
                 let kind = TimerKind::Forget { nonce: self.ids.version(now), key: key.clone() };
@@ -291,27 +298,38 @@ impl Draft<'_> {
 
     /// The oldest queued event of a key whose wait can take it now, with that wait.
     async fn next_served(&mut self, key: &KeyId) -> Result<Option<(u64, QueuedEvent, KeyWait)>, DraftError> {
-        let waits = self.key(key).await?.waits.clone();
         for (place, event) in self.queued(key).await? {
             if event.expires_at.is_some_and(|at| at <= self.now) {
                 continue;
             }
-            for taker in &waits {
-                let fits = token_fits(taker.token.as_deref(), event.token.as_deref());
-                let Some(run) = self.run(taker.run).await?.filter(|_| fits) else { continue };
+            if let Some(taker) = self.taker(key, &event).await? {
+                return Ok(Some((place, event, taker)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The oldest wait that a queued event fits, if that one can take it now.
+    async fn taker(&mut self, key: &KeyId, event: &QueuedEvent) -> Result<Option<KeyWait>, DraftError> {
+        let mut from = self.key(key).await?.line.head;
+        loop {
+            let page = self.waiters(key, None, from, TAKER_SCAN).await?;
+            let Some((last, _)) = page.last() else { return Ok(None) };
+            from = last + 1;
+            for taker in page.into_iter().filter_map(|(_, waiter)| waiter.wait()) {
+                if !token_fits(taker.token.as_deref(), event.token.as_deref()) {
+                    continue;
+                }
+                let Some(run) = self.run(taker.run).await? else { continue };
                 // A wait that ended in this very commit may still stand at its key.
                 let Some(wait) = run.wait(taker.wait) else { continue };
                 if wait.fresh && event.at < wait.opened_at {
                     continue;
                 }
-                if run.status == RunStatus::Waiting {
-                    return Ok(Some((place, event, taker.clone())));
-                }
-                // Its run is paused, or works on the event before: it is kept for that.
-                break;
+                // A run that is paused, or works on the event before, keeps it for later.
+                return Ok((run.status == RunStatus::Waiting).then_some(taker));
             }
         }
-        Ok(None)
     }
 
     /// A run has ended: its keys are let go, and what is queued for it there
@@ -322,7 +340,7 @@ impl Draft<'_> {
         for key in keys {
             let record = self.key(&key).await?;
             let owned = record.owner == Some(id);
-            let busy = !record.waits.is_empty() || (record.owner.is_some() && !owned);
+            let busy = !record.line.is_empty() || (record.owner.is_some() && !owned);
             if owned {
                 self.change_key(&key).await?.owner = None;
             }

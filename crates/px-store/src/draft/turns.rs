@@ -2,7 +2,7 @@
 //! that wait for the end of another. Both meet at keys that no webhook has, so
 //! the key's version is the precondition here as well (docs/rules.md#1).
 
-use px_core::key::{KeyWait, MAX_PENDING};
+use px_core::key::{KeyWait, MAX_PENDING, Waiter, WaiterId};
 use px_core::run::{Command, Refusal, Response};
 use px_core::wait::Wait;
 use px_core::{KeyId, Run, RunId, RunStatus};
@@ -15,10 +15,12 @@ impl Draft<'_> {
     /// those that asked before it.
     pub(super) async fn ask_turn(&mut self, run: RunId, slot: &KeyId) -> Result<(), DraftError> {
         let record = self.change_key(slot).await?;
-        if record.pending.len() >= MAX_PENDING {
+        if record.line.pending() >= MAX_PENDING {
             return Err(DraftError::TurnsFull(slot.clone()));
         }
-        record.pending.push(run);
+        let waiter = Waiter::Turn(run);
+        let place = record.line.enter(&waiter);
+        self.enter(slot, place, waiter);
         self.admit(slot).await
     }
 
@@ -26,26 +28,27 @@ impl Draft<'_> {
     pub(super) async fn end_turn(&mut self, run: RunId) -> Result<(), DraftError> {
         let slot = self.runs.get(&run).and_then(|loaded| loaded.run.slot.clone());
         let Some(slot) = slot else { return Ok(()) };
-        let record = self.change_key(&slot).await?;
-        record.holders.retain(|holder| *holder != run);
-        record.pending.retain(|pending| *pending != run);
+        self.leave(&slot, WaiterId::Turn(run)).await?;
         self.admit(&slot).await
     }
 
     /// Lets those begin whose turn it is, in the order in which they asked.
     async fn admit(&mut self, slot: &KeyId) -> Result<(), DraftError> {
-        let limit = self.catalog.slot_limit(slot) as usize;
+        let limit = u64::from(self.catalog.slot_limit(slot));
         loop {
-            let record = self.change_key(slot).await?;
-            if record.pending.is_empty() || record.holders.len() >= limit {
+            let line = self.change_key(slot).await?.line;
+            if line.pending() == 0 || line.holding >= limit {
                 return Ok(());
             }
-            let next = record.pending.remove(0);
-            record.holders.push(next);
+            let first = self.waiters(slot, None, line.admitted, 1).await?;
+            let Some((place, next)) = first.first().map(|(place, next)| (*place, next.run())) else {
+                return Ok(());
+            };
+            self.change_key(slot).await?.line.admit(place);
             if self.run(next).await?.is_some_and(|run| run.status == RunStatus::Pending) {
                 self.decide(next, Command::Admit)?;
             } else {
-                self.change_key(slot).await?.holders.retain(|holder| *holder != next);
+                self.leave(slot, WaiterId::Turn(next)).await?;
             }
         }
     }
@@ -78,7 +81,13 @@ impl Draft<'_> {
             return Ok(());
         };
         let outcome = outcome(ended);
-        let waits: Vec<KeyWait> = self.key(&KeyId::end_of(id)).await?.waits.clone();
+        let end = KeyId::end_of(id);
+        let count = usize::try_from(self.key(&end).await?.line.count).unwrap_or(usize::MAX);
+        let waiters = self.waiters(&end, None, 0, count).await?;
+        for (place, waiter) in &waiters {
+            self.keep(&end, *place, waiter.clone());
+        }
+        let waits: Vec<KeyWait> = waiters.into_iter().filter_map(|(_, waiter)| waiter.wait()).collect();
         for open in waits {
             let wait = self.run(open.run).await?.and_then(|run| run.wait(open.wait)).cloned();
             if let Some(wait) = wait {

@@ -142,6 +142,12 @@ pub(super) fn apply(maps: &mut Maps, batch: Batch) {
             None => maps.keys.remove(&write.key),
         };
     }
+    for write in batch.waiters {
+        match write.entered {
+            Some(waiter) => maps.lines.insert((write.key, write.place), waiter),
+            None => maps.lines.remove(&(write.key, write.place)),
+        };
+    }
     for write in batch.runs {
         let mut log = maps.runs.remove(&write.run.id).map(|kept| kept.log).unwrap_or_default();
         log.extend(write.events);

@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use px_core::hook::Hook;
+use px_core::key::{Waiter, WaiterId};
 use px_core::{
     CallbackId, DeliveryId, Event, HookId, KeyId, KeyRecord, Run, RunId, Scope, Timestamp, TokenId,
 };
@@ -42,6 +43,7 @@ struct Kept {
 #[derive(Debug, Default)]
 struct Maps {
     keys: BTreeMap<KeyId, Versioned<KeyRecord>>,
+    lines: BTreeMap<(KeyId, u64), Waiter>,
     queues: BTreeMap<(KeyId, u64), QueuedEvent>,
     runs: BTreeMap<RunId, Kept>,
     deliveries: BTreeMap<DeliveryId, Delivery>,
@@ -147,7 +149,29 @@ impl Store for Records {
 
     fn is_awaited<'a>(&'a self, scope: Scope, slug: &'a str) -> Read<'a, bool> {
         self.read(scope, |maps| {
-            maps.keys.iter().any(|(key, kept)| *key.slug == *slug && !kept.record.waits.is_empty())
+            maps.keys.iter().any(|(key, kept)| *key.slug == *slug && !kept.record.line.is_empty())
+        })
+    }
+
+    fn waiters<'a>(
+        &'a self,
+        scope: Scope,
+        key: &'a KeyId,
+        token: Option<&'a str>,
+        from: u64,
+        limit: usize,
+    ) -> Read<'a, Vec<(u64, Waiter)>> {
+        self.read(scope, |maps| {
+            let places = maps.lines.range((key.clone(), from)..=(key.clone(), u64::MAX));
+            let wanted = places.filter(|(_, waiter)| token.is_none() || waiter.token() == token);
+            wanted.take(limit).map(|((_, place), waiter)| (*place, waiter.clone())).collect()
+        })
+    }
+
+    fn waiter_place<'a>(&'a self, scope: Scope, key: &'a KeyId, waiter: WaiterId) -> Read<'a, Option<u64>> {
+        self.read(scope, |maps| {
+            let mut places = maps.lines.range((key.clone(), 0)..=(key.clone(), u64::MAX));
+            places.find(|(_, there)| there.id() == waiter).map(|((_, place), _)| *place)
         })
     }
 

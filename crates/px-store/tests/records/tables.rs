@@ -29,6 +29,11 @@ fn page<K: Clone + Ord + Serialize + DeserializeOwned, V>(
 pub(super) fn scan(maps: &Maps, table: Table, after: Option<&Cursor>, limit: usize) -> Scan {
     match table {
         Table::Key => page(&maps.keys, after, limit, |key, kept| Row::Key(key.clone(), kept.clone())),
+        Table::Waiter => page(&maps.lines, after, limit, |(key, place), waiter| {
+            Row::Waiter(key.clone(), *place, waiter.clone())
+        }),
+        // A map is looked through.
+        Table::WaiterPlace => Scan { rows: Vec::new(), next: None },
         Table::Queue => page(&maps.queues, after, limit, |(key, place), event| {
             Row::Queued(key.clone(), *place, event.clone())
         }),

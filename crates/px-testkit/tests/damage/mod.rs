@@ -256,7 +256,7 @@ fn take_apart(table: u8, key: Vec<u8>, value: &[u8]) -> Parts {
         b'r' | b'o' => (13, length(9)),
         b'd' => (12, length(8)),
         b'k' | b'w' | b'h' | b'c' => (8, value.len()),
-        b'l' => (value.len(), value.len()),
+        b'l' | b'x' => (value.len(), value.len()),
         _ => (0, value.len()),
     };
     let json = serde_json::from_slice(&value[from..to]).unwrap_or(Value::Null);

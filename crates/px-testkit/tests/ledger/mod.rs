@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use px_core::event::EventBody;
+use px_core::key::WaiterId;
 use px_core::{EventId, RunStatus, Scope};
 use px_store::audit::audit;
 use px_store::{Delivery, InboxState, RunFilter};
@@ -66,9 +67,10 @@ async fn taken(world: &World) -> Result<BTreeMap<EventId, u32>, String> {
             // Whoever waits can be found by an event, and no event waits for it.
             for wait in &run.waits {
                 for registration in &wait.registrations {
-                    let key = store.key(Scope::default(), &registration.key).await;
-                    let key = key.map_err(|error| error.to_string())?.record;
-                    if !key.waits.iter().any(|entry| entry.wait == wait.id) {
+                    let line = store.waiters(Scope::default(), &registration.key, None, 0, usize::MAX).await;
+                    let line = line.map_err(|error| error.to_string())?;
+                    let is_it = |id| matches!(id, WaiterId::Wait(other, _) if other == wait.id);
+                    if !line.iter().any(|(_, waiter)| is_it(waiter.id())) {
                         return Err(format!(
                             "{} waits on {} and cannot be found there",
                             run.id, registration.key

@@ -9,8 +9,9 @@ use px_store_rows::{RawRow, letter_of, table_of};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// The version of this form.
-const FORMAT: u64 = 1;
+/// The version of this form. Since version 2 there are rows of the lines of keys;
+/// exports of version 1 are read all the same.
+const FORMAT: u64 = 2;
 
 /// A row, with the letter of its table.
 #[derive(Serialize, Deserialize)]
@@ -47,8 +48,8 @@ pub(super) fn check_header(line: &str) -> Result<(), String> {
         return Err("it is no export of px".to_owned());
     }
     match header.get("format").and_then(Value::as_u64) {
-        Some(FORMAT) => Ok(()),
-        other => Err(format!("its format is {}, and this px reads {FORMAT}", other.unwrap_or(0))),
+        Some(1..=FORMAT) => Ok(()),
+        other => Err(format!("its format is {}, and this px reads 1 to {FORMAT}", other.unwrap_or(0))),
     }
 }
 

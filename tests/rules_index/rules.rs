@@ -13,6 +13,8 @@ pub(super) const RULES: &[Rule] = &[
         &[
             "px-testkit/tests/explore.rs::whatever_happens_at_once_comes_to_what_some_order_comes_to",
             "px-testkit/tests/broken_stores.rs::a_store_without_key_versions_is_caught",
+            "px-testkit/tests/old_keys.rs::waits_of_an_old_record_are_answered_in_their_order_and_become_rows",
+            "px-testkit/tests/old_keys.rs::turns_of_an_old_record_go_on_in_their_order",
         ],
     ),
     (

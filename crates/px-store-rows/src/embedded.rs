@@ -20,6 +20,7 @@ use crate::emptiness::Emptiness;
 use crate::layout;
 use crate::recent::Recent;
 use crate::rows::{Backing, Order, RowOutcome};
+use crate::run_row;
 use crate::scan;
 use crate::translation::Translation;
 
@@ -91,15 +92,16 @@ pub(crate) fn ready<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, T> {
 
 impl<B: Backing> Store for Embedded<B> {
     fn commit(&self, batch: Batch, admission: Admission) -> BoxFuture<'static, Result<Outcome, Error>> {
-        let Translation { rows, mut preconditions, written } =
-            match Translation::of(&batch, !self.backing.is_exclusive()) {
+        let Translation { rows, mut preconditions, written, .. } =
+            match Translation::of(&batch, &*self.backing) {
                 Ok(translation) => translation,
                 Err(error) => return ready(Err(error)),
             };
         let is_owned = |run: RunId| batch.work.iter().any(|work| work.run == run && work.is_claim());
         for (write, (row, tail)) in batch.runs.into_iter().zip(written) {
             // The others are not read soon: they rest, or their executor has them.
-            if write.run.status == RunStatus::Running && !is_owned(write.run.id) {
+            // A record with large values is not kept in memory for that.
+            if write.run.status == RunStatus::Running && !is_owned(write.run.id) && tail.apart.is_none() {
                 self.recent.keep(batch.scope, row, RunRecord { run: write.run, tail });
             }
         }
@@ -172,7 +174,7 @@ impl<B: Backing> Store for Embedded<B> {
         ready(row.and_then(|row| {
             let parse = |row: Bytes| match self.recent.take(scope, run, &row) {
                 Some(record) => Ok(record),
-                None => layout::from_run_value(&row),
+                None => self.run_of(scope, &row),
             };
             row.map(parse).transpose()
         }))
@@ -193,7 +195,7 @@ impl<B: Backing> Store for Embedded<B> {
     }
 
     fn delivery(&self, scope: Scope, delivery: DeliveryId) -> Read<'_, Option<Delivery>> {
-        ready(self.record(&layout::delivery_row(scope, delivery), layout::from_delivery_value))
+        ready(self.record(&layout::delivery_row(scope, delivery), |row| self.delivery_of(scope, row)))
     }
 
     fn deliveries<'a>(
@@ -304,7 +306,7 @@ impl<B: Backing> Store for Embedded<B> {
     }
 
     fn tail_after(&self, tail: &LogTail, events: &[Event], seq: u64) -> Result<LogTail, Error> {
-        layout::next_tail(tail, events, seq)
+        run_row::next_tail(tail, events, seq)
     }
 
     fn scan<'a>(

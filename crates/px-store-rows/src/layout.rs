@@ -2,11 +2,9 @@
 //! is the on-disk format; [`FORMAT_VERSION`](px_core::event::FORMAT_VERSION)
 //! names it, and every value that may grow starts with its own format byte.
 
-use std::sync::Arc;
-
 use bytes::{BufMut, Bytes, BytesMut};
-use px_core::{DeliveryId, Event, KeyId, KeyRecord, Run, RunId, Scope, Timestamp, TokenId};
-use px_store::{Delivery, Epoch, Error, LogTail, RunRecord, Table, Timer, TimerKind, Versioned};
+use px_core::{DeliveryId, KeyId, KeyRecord, RunId, Scope, Timestamp, TokenId};
+use px_store::{Epoch, Error, Table, Timer, TimerKind, Versioned};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -15,23 +13,6 @@ use crate::rows::RowKey;
 pub(crate) use crate::lists::{
     deliveries_by_identifier, deliveries_by_slug, deliveries_by_state, list, runs_by_brain, runs_by_status,
 };
-
-/// The format byte of composite values.
-const FORMAT: u8 = 1;
-
-/// The format byte of a run that hooks have been told of: what they were told
-/// lies between the run and its log. Other runs keep the first format.
-const FORMAT_TOLD: u8 = 2;
-
-/// The format byte of a delivery that says how often it was written. In rows
-/// of format 1 nothing does; they are read all the same.
-const DELIVERY_FORMAT: u8 = 2;
-
-/// Past this many bytes of log, a run's row hands its log to a chunk of its own.
-const INLINE_LOG_LIMIT: usize = 8 * 1024;
-
-/// Room that is made for an event's line.
-const EVENT_BYTES: usize = 192;
 
 /// The letter of a table: the first byte of its rows' keys after the scope.
 pub(crate) const fn letter(table: Table) -> u8 {
@@ -42,6 +23,7 @@ pub(crate) const fn letter(table: Table) -> u8 {
         Table::Queue => b'q',
         Table::Run => b'r',
         Table::Log => b'l',
+        Table::Value => b'g',
         Table::Delivery => b'd',
         Table::Dedup => b'u',
         Table::SetAside => b'z',
@@ -244,7 +226,7 @@ pub(crate) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(bytes).map_err(|error| Error::Corrupt(format!("a record does not parse: {error}")))
 }
 
-fn unwritable(error: &serde_json::Error) -> Error {
+pub(crate) fn unwritable(error: &serde_json::Error) -> Error {
     Error::Corrupt(format!("a record cannot be written: {error}"))
 }
 
@@ -262,138 +244,15 @@ pub(crate) fn from_versioned<T: DeserializeOwned>(bytes: &[u8]) -> Result<Versio
     Ok(Versioned { version: u64::from_be_bytes(*head), record: from_json(rest)? })
 }
 
-fn short() -> Error {
+pub(crate) fn short() -> Error {
     Error::Corrupt("a record is cut short".into())
 }
 
-/// A run's row and the tail of its log, which lies in the row. The row is `seq`,
-/// format, length of the run's JSON, the run, what hooks were told of it, the
-/// first `seq` of the log's tail, the tail: one JSON line an event.
-pub(crate) fn run_value(run: &Run, tail: &LogTail, events: &[Event]) -> Result<(Bytes, LogTail), Error> {
-    let mut value = BytesMut::with_capacity(1024 + tail.lines.len() + EVENT_BYTES * events.len());
-    value.put_u64(run.seq);
-    value.put_u8(if tail.told.is_some() { FORMAT_TOLD } else { FORMAT });
-    value.put_u32(0);
-    let start = value.len();
-    let mut writer = value.writer();
-    serde_json::to_writer(&mut writer, run).map_err(|error| unwritable(&error))?;
-    let mut value = writer.into_inner();
-    let length = u32::try_from(value.len() - start).unwrap_or(u32::MAX);
-    if let Some(place) = value.get_mut(start - 4..start) {
-        place.copy_from_slice(&length.to_be_bytes());
-    }
-    if let Some(told) = &tail.told {
-        let told = json(&**told)?;
-        value.put_u32(u32::try_from(told.len()).unwrap_or(u32::MAX));
-        value.put_slice(&told);
-    }
-    value.put_u64(tail.first_seq);
-    let lines = value.len();
-    value.put_slice(&tail.lines);
-    put_lines(&mut value, events)?;
-    let value = value.freeze();
-    let tail = LogTail { lines: value.slice(lines..), ..tail.clone() };
-    Ok((value, tail))
-}
-
-pub(crate) fn from_run_value(value: &Bytes) -> Result<RunRecord, Error> {
-    let (_, rest) = value.split_first_chunk::<8>().ok_or_else(short)?;
-    let (format, rest) = rest.split_first().ok_or_else(short)?;
-    check_format(*format, FORMAT_TOLD)?;
-    let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(short)?;
-    let length = u32::from_be_bytes(*length) as usize;
-    let (json, mut rest) = rest.split_at_checked(length).ok_or_else(short)?;
-    let mut told = None;
-    if *format == FORMAT_TOLD {
-        let (length, behind) = rest.split_first_chunk::<4>().ok_or_else(short)?;
-        let (json, behind) =
-            behind.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or_else(short)?;
-        told = Some(Arc::new(from_json(json)?));
-        rest = behind;
-    }
-    let (first_seq, lines) = rest.split_first_chunk::<8>().ok_or_else(short)?;
-    Ok(RunRecord {
-        run: from_json(json)?,
-        tail: LogTail { first_seq: u64::from_be_bytes(*first_seq), lines: value.slice_ref(lines), told },
-    })
-}
-
-fn check_format(found: u8, supported: u8) -> Result<(), Error> {
+pub(crate) fn check_format(found: u8, supported: u8) -> Result<(), Error> {
     if found > supported {
         return Err(Error::Format { found: found.into(), supported: supported.into() });
     }
     Ok(())
-}
-
-fn put_lines(lines: &mut BytesMut, events: &[Event]) -> Result<(), Error> {
-    for event in events {
-        serde_json::to_writer(lines.writer(), event).map_err(|error| unwritable(&error))?;
-        lines.put_u8(b'\n');
-    }
-    Ok(())
-}
-
-/// Adds events to a tail.
-fn append(tail: &LogTail, events: &[Event]) -> Result<LogTail, Error> {
-    let mut lines = BytesMut::with_capacity(tail.lines.len() + EVENT_BYTES * events.len());
-    lines.put_slice(&tail.lines);
-    put_lines(&mut lines, events)?;
-    Ok(LogTail { lines: lines.freeze(), ..tail.clone() })
-}
-
-/// The tail of a run's log after a commit: with the new events, or empty if
-/// they made it outgrow its row.
-pub(crate) fn next_tail(tail: &LogTail, events: &[Event], seq: u64) -> Result<LogTail, Error> {
-    let tail = append(tail, events)?;
-    Ok(if outgrown(&tail) { LogTail { first_seq: seq + 1, lines: Bytes::new(), ..tail } } else { tail })
-}
-
-/// Returns true if a tail belongs into a chunk of its own.
-pub(crate) fn outgrown(tail: &LogTail) -> bool {
-    tail.lines.len() > INLINE_LOG_LIMIT
-}
-
-/// Format, length of the record's JSON, the record, the body as it came.
-pub(crate) fn delivery_value(delivery: &Delivery) -> Result<Bytes, Error> {
-    let mut value = BytesMut::with_capacity(768 + delivery.body.len());
-    value.put_u64(next_revision(delivery.revision));
-    value.put_u32(0);
-    let mut writer = value.writer();
-    serde_json::to_writer(&mut writer, delivery).map_err(|error| unwritable(&error))?;
-    let mut value = writer.into_inner();
-    let length = u32::try_from(value.len() - 12).unwrap_or(u32::MAX);
-    if let Some(place) = value.get_mut(8..12) {
-        place.copy_from_slice(&length.to_be_bytes());
-    }
-    value.put_slice(&delivery.body);
-    Ok(value.freeze())
-}
-
-/// The first eight bytes of the row that takes the place of one that began
-/// with `revision`: the format, and how often it was written.
-fn next_revision(revision: u64) -> u64 {
-    let [format, count @ ..] = revision.to_be_bytes();
-    let [a, b, c, d, e, f, g] = if format == DELIVERY_FORMAT { count } else { [0; 7] };
-    let count = u64::from_be_bytes([0, a, b, c, d, e, f, g]) + 1;
-    (u64::from(DELIVERY_FORMAT) << 56) | count
-}
-
-pub(crate) fn from_delivery_value(value: &Bytes) -> Result<Delivery, Error> {
-    let format = *value.first().ok_or_else(short)?;
-    let head = value.first_chunk::<8>().ok_or_else(short)?;
-    let rest = match format {
-        DELIVERY_FORMAT => value.get(8..).ok_or_else(short)?,
-        _ => {
-            check_format(format, FORMAT)?;
-            value.get(1..).ok_or_else(short)?
-        }
-    };
-    let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(short)?;
-    let (json, body) = rest.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or_else(short)?;
-    let mut delivery: Delivery = from_json(json)?;
-    delivery.body = value.slice_ref(body);
-    delivery.revision = u64::from_be_bytes(*head);
-    Ok(delivery)
 }
 
 /// A key's record, or an idle one.

@@ -3,7 +3,9 @@
 //! it. The backing in memory is here, the one on disk is px-store-sled.
 
 // From what a batch means down to where rows lie.
+mod apart;
 mod decide;
+mod delivery_row;
 mod embedded;
 mod emptiness;
 #[cfg(test)]
@@ -16,6 +18,7 @@ mod outbox;
 mod queries;
 mod recent;
 mod rows;
+mod run_row;
 mod scan;
 mod transfer;
 mod translation;

@@ -6,9 +6,12 @@ use bytes::Bytes;
 use px_core::{DeliveryId, Event, RunId, RunStatus, Scope};
 use px_store::{Delivery, DeliveryFilter, Error, LogTail, Page, RunFilter, RunRecord, Table};
 
+use crate::apart;
+use crate::delivery_row::from_delivery_value;
 use crate::embedded::Embedded;
 use crate::layout;
 use crate::rows::{Backing, Order, RowKey};
+use crate::run_row::from_run_row;
 
 /// Maximum number of rows that one page of a filtered list looks at.
 pub(crate) const SCAN_LIMIT: usize = 2_000;
@@ -22,6 +25,16 @@ impl<B: Backing> Embedded<B> {
         self.backing().get(row)?.map(|value| parse(&value)).transpose()
     }
 
+    /// A run of its row, with the values that lie apart.
+    pub(crate) fn run_of(&self, scope: Scope, row: &Bytes) -> Result<RunRecord, Error> {
+        from_run_row(row, &apart::reader(self.backing(), scope))
+    }
+
+    /// A delivery of its row, likewise.
+    pub(crate) fn delivery_of(&self, scope: Scope, row: &Bytes) -> Result<Delivery, Error> {
+        from_delivery_value(row, &apart::reader(self.backing(), scope))
+    }
+
     pub(crate) fn read_events(
         &self,
         scope: Scope,
@@ -29,7 +42,7 @@ impl<B: Backing> Embedded<B> {
         after: u64,
         limit: usize,
     ) -> Result<Vec<Event>, Error> {
-        let Some(record) = self.record(&layout::run_row(scope, run), layout::from_run_value)? else {
+        let Some(record) = self.record(&layout::run_row(scope, run), |row| self.run_of(scope, row))? else {
             return Ok(Vec::new());
         };
         let mut events = Vec::new();
@@ -52,8 +65,8 @@ impl<B: Backing> Embedded<B> {
                 from = RowKey::from_slice(last);
                 from.push(0);
                 for (row, lines) in &chunks {
-                    let piece =
-                        LogTail { first_seq: layout::place_of(row)?, lines: lines.clone(), told: None };
+                    let lines = apart::whole_lines(lines, &apart::reader(self.backing(), scope))?;
+                    let piece = LogTail { first_seq: layout::place_of(row)?, lines, ..LogTail::default() };
                     for event in piece.entries(after, limit - events.len()) {
                         events.push(event?);
                     }
@@ -155,8 +168,8 @@ impl<B: Backing> Embedded<B> {
             ids.dedup();
         }
         let fits = |id: [u8; 16]| {
-            let record =
-                self.record(&layout::run_row(scope, RunId::from_bytes(id)), layout::from_run_value)?;
+            let row = layout::run_row(scope, RunId::from_bytes(id));
+            let record = self.record(&row, |row| self.run_of(scope, row))?;
             Ok(record.filter(|record| {
                 (filter.statuses.is_empty() || filter.statuses.contains(&record.run.status))
                     && brain.is_none_or(|brain| record.run.brain == brain)
@@ -187,7 +200,7 @@ impl<B: Backing> Embedded<B> {
         let ids = self.candidates(scope, Table::Delivery, &lists, before)?;
         let fits = |id: [u8; 16]| {
             let row = layout::delivery_row(scope, DeliveryId::from_bytes(id));
-            let delivery = self.record(&row, layout::from_delivery_value)?;
+            let delivery = self.record(&row, |row| self.delivery_of(scope, row))?;
             Ok(delivery.filter(|delivery| {
                 filter.slug.as_ref().is_none_or(|slug| delivery.slug == *slug)
                     && filter

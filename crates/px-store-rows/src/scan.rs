@@ -11,10 +11,13 @@ use px_store::outbox::{Attempt, CallbackState};
 use px_store::tokens::Token;
 use px_store::{Cursor, Error, Row, Scan, Table, Timer, Versioned};
 
+use crate::apart;
+use crate::delivery_row::from_delivery_value;
 use crate::layout;
 use crate::line;
 use crate::outbox::rows;
 use crate::rows::{Backing, Order, RowKey};
+use crate::run_row::from_run_row;
 
 /// A page of a table.
 pub(crate) fn page<B: Backing + ?Sized>(
@@ -33,13 +36,20 @@ pub(crate) fn page<B: Backing + ?Sized>(
     let found = backing.range(&from, &end, Order::Ascending, limit)?;
     let next = if found.len() < limit { None } else { found.last().map(|(row, _)| Cursor::new(row.clone())) };
     let rows = found.iter().map(|(row, value)| {
-        read(scope, table, row, value)
+        read(backing, scope, table, row, value)
             .unwrap_or_else(|error| Row::Unreadable(hexadecimal(row), error.to_string()))
     });
     Ok(Scan { rows: rows.collect(), next })
 }
 
-pub(crate) fn read(scope: Scope, table: Table, row: &[u8], value: &Bytes) -> Result<Row, Error> {
+/// A row of a table. `backing` is read only for values that lie apart.
+pub(crate) fn read<B: Backing + ?Sized>(
+    backing: &B,
+    scope: Scope,
+    table: Table,
+    row: &[u8],
+    value: &Bytes,
+) -> Result<Row, Error> {
     let key = || layout::texts_of(row).map(|(slug, identifier, _)| KeyId::new(slug, identifier));
     // Each row with the key that it should have, for what it says itself.
     let (read, expected) = match table {
@@ -48,22 +58,13 @@ pub(crate) fn read(scope: Scope, table: Table, row: &[u8], value: &Bytes) -> Res
             let expected = layout::key_row(scope, &key);
             (Row::Key(key, layout::from_versioned(value)?), expected)
         }
-        Table::Waiter => {
-            let (key, place) = (key()?, layout::place_of(row)?);
-            let expected = line::waiter_row(scope, &key, place);
-            (Row::Waiter(key, place, layout::from_json(value)?), expected)
-        }
-        Table::WaiterPlace => {
-            let (key, place, id, expected) = line::read_place(scope, row, value)?;
-            (Row::WaiterPlace(key, place, id), expected)
-        }
         Table::Queue => {
             let (key, place) = (key()?, layout::place_of(row)?);
             let expected = layout::queue_row(scope, &key, place);
             (Row::Queued(key, place, layout::from_json(value)?), expected)
         }
         Table::Run => {
-            let record = layout::from_run_value(value)?;
+            let record = from_run_row(value, &apart::reader(backing, scope))?;
             if value.first_chunk().copied().map(u64::from_be_bytes) != Some(record.run.seq) {
                 return Err(Error::Corrupt("the version of a run is not its `seq`".into()));
             }
@@ -74,11 +75,12 @@ pub(crate) fn read(scope: Scope, table: Table, row: &[u8], value: &Bytes) -> Res
             let first = layout::place_of(row)?;
             let id = row.split_last_chunk::<8>().map_or(row, |(id, _)| id);
             let run = RunId::from_bytes(layout::id_of(id)?);
-            let entries = value.iter().filter(|byte| **byte == b'\n').count() as u64;
+            let entries = apart::stored_lines(value)?.iter().filter(|byte| **byte == b'\n').count() as u64;
             (Row::Log(run, first, entries), layout::log_row(scope, run, first))
         }
+        Table::Value | Table::Waiter | Table::WaiterPlace => read_beside(scope, table, row, value)?,
         Table::Delivery => {
-            let delivery = layout::from_delivery_value(value)?;
+            let delivery = from_delivery_value(value, &apart::reader(backing, scope))?;
             let expected = layout::delivery_row(scope, delivery.id);
             (Row::Delivery(Box::new(delivery)), expected)
         }
@@ -105,6 +107,31 @@ pub(crate) fn read(scope: Scope, table: Table, row: &[u8], value: &Bytes) -> Res
         return Err(Error::Corrupt("a row lies under another one's key".into()));
     }
     Ok(read)
+}
+
+/// Reads a row that lies beside a record: a large value of a run, or what belongs to
+/// the line of a key.
+fn read_beside(scope: Scope, table: Table, row: &[u8], value: &Bytes) -> Result<(Row, RowKey), Error> {
+    Ok(match table {
+        Table::Value => {
+            let (run, name) = row.split_last_chunk::<16>().ok_or_else(layout::short)?;
+            let run = RunId::from_bytes(layout::id_of(run)?);
+            if apart::name_of(value) != *name {
+                return Err(Error::Corrupt("a large value is not the one of its name".into()));
+            }
+            (Row::Value(run), apart::value_row(scope, run, *name))
+        }
+        Table::Waiter => {
+            let (slug, identifier, _) = layout::texts_of(row)?;
+            let (key, place) = (KeyId::new(slug, identifier), layout::place_of(row)?);
+            let expected = line::waiter_row(scope, &key, place);
+            (Row::Waiter(key, place, layout::from_json(value)?), expected)
+        }
+        _ => {
+            let (key, place, id, expected) = line::read_place(scope, row, value)?;
+            (Row::WaiterPlace(key, place, id), expected)
+        }
+    })
 }
 
 /// Reads a row of one of the tables whose rows are known by two texts.

@@ -73,7 +73,7 @@ impl<B: Backing> Embedded<B> {
         }
         let (mut batch, mut bytes) = (RowBatch::default(), 0);
         for (key, value) in rows {
-            let row = scan::read(scope, table, &key, &value)?;
+            let row = scan::read(self.backing(), scope, table, &key, &value)?;
             bytes += key.len() + value.len();
             for (list, id, _) in scan::listed(scope, &row) {
                 batch.ops.push(RowOp::Post { list, id });

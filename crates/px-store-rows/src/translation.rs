@@ -2,6 +2,8 @@
 //! puts, removes and postings. Every store of rows has this one translation, so
 //! that none can differ from another in what a batch means.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use px_core::{DeliveryId, KeyId, RunId, RunStatus, Scope, TokenId};
 use px_store::outbox::OutboxConflict;
@@ -12,8 +14,11 @@ use px_store::{
     WorkWrite,
 };
 
+use crate::apart::{self, Name};
+use crate::delivery_row::{self, delivery_value, names_values};
 use crate::layout;
-use crate::rows::{Check, Expect, RowBatch, RowKey, RowOp};
+use crate::rows::{Backing, Check, Expect, RowBatch, RowKey, RowOp};
+use crate::run_row::{RunRow, run_row};
 
 /// Most commits have no more checks and changes of rows than these.
 const USUAL_CHECKS: usize = 4;
@@ -43,6 +48,8 @@ pub(crate) struct Translation {
     pub(crate) preconditions: Vec<Precondition>,
     /// The rows and tails of the runs that are written, in their order.
     pub(crate) written: Vec<(Bytes, LogTail)>,
+    /// The runs whose log has these large values from this batch on.
+    values: BTreeMap<Name, RunId>,
 }
 
 impl Translation {
@@ -68,11 +75,13 @@ impl Translation {
         let row = layout::run_row(scope, run.id);
         let expect = if write.expected == 0 { Expect::Absent } else { Expect::Version(write.expected) };
         self.check(row.clone(), expect, Precondition::Run(run.id));
-        let (mut value, mut tail) = layout::run_value(run, &write.tail, &write.events)?;
-        if layout::outgrown(&tail) {
-            self.put(layout::log_row(scope, run.id, tail.first_seq), tail.lines.clone());
-            let empty = LogTail { first_seq: run.seq + 1, lines: Bytes::new(), ..tail };
-            (value, tail) = layout::run_value(run, &empty, &[])?;
+        let RunRow { value, tail, piece, values } = run_row(run, &write.tail, &write.events)?;
+        for (name, json) in values {
+            self.put(apart::value_row(scope, run.id, name), json);
+            self.values.insert(name, run.id);
+        }
+        if let Some((first_seq, lines)) = piece {
+            self.put(layout::log_row(scope, run.id, first_seq), lines);
         }
         self.put(row, value.clone());
         self.written.push((value, tail));
@@ -176,7 +185,12 @@ impl Translation {
         Ok(())
     }
 
-    fn deliveries(&mut self, scope: Scope, writes: &[DeliveryWrite]) -> Result<(), Error> {
+    fn deliveries<B: Backing + ?Sized>(
+        &mut self,
+        scope: Scope,
+        writes: &[DeliveryWrite],
+        backing: &B,
+    ) -> Result<(), Error> {
         for write in writes {
             let delivery = &write.delivery;
             let id = delivery.id.to_bytes();
@@ -185,7 +199,15 @@ impl Translation {
                 let expect = Expect::Version(delivery.revision);
                 self.check(row.clone(), expect, Precondition::Delivery(delivery.id));
             }
-            self.put(row, layout::delivery_value(delivery)?);
+            // What lies with a run already stays there. Were the row another one by
+            // then, the revision says so.
+            let mut named = self.values.clone();
+            if names_values(delivery.revision)
+                && let Some(old) = backing.get(&row)?
+            {
+                named.extend(delivery_row::named(&old)?.into_iter().map(|gap| (gap.name, gap.run)));
+            }
+            self.put(row, delivery_value(delivery, &|name| named.get(name).copied())?);
             if write.new {
                 self.post(layout::deliveries_by_slug(scope, &delivery.slug), id);
             }
@@ -288,7 +310,9 @@ impl Translation {
         Ok(())
     }
 
-    pub(crate) fn of(batch: &Batch, is_shared: bool) -> Result<Self, Error> {
+    /// `backing` is read only for deliveries that name large values of runs.
+    pub(crate) fn of<B: Backing + ?Sized>(batch: &Batch, backing: &B) -> Result<Self, Error> {
+        let is_shared = !backing.is_exclusive();
         let scope = batch.scope;
         let mut this = Self {
             rows: RowBatch {
@@ -298,6 +322,7 @@ impl Translation {
             },
             preconditions: Vec::with_capacity(USUAL_CHECKS),
             written: Vec::with_capacity(batch.runs.len()),
+            values: BTreeMap::new(),
         };
         // Duplicates first: that is the answer that a repeated delivery wants,
         // whatever else has changed since.
@@ -305,7 +330,7 @@ impl Translation {
         this.epochs(batch, is_shared);
         this.work(scope, &batch.work)?;
         this.keys(scope, batch)?;
-        this.deliveries(scope, &batch.deliveries)?;
+        this.deliveries(scope, &batch.deliveries, backing)?;
         this.forget(scope, batch)?;
         for timer in &batch.disarm {
             this.remove(layout::timer_row(scope, timer));

@@ -1,5 +1,6 @@
 //! The one write: everything that belongs together, with its preconditions.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -28,6 +29,9 @@ pub struct LogTail {
     /// The progress of hooks in the run, if any was told of it: it is stored with
     /// the run, by every store.
     pub told: Option<Arc<HookProgress>>,
+    /// Names of large values of the run that the store has apart from its record, in
+    /// the words of a store that does so: its next write need not bring them again.
+    pub apart: Option<Arc<BTreeSet<[u8; 16]>>>,
 }
 
 impl LogTail {
@@ -56,7 +60,7 @@ impl LogTail {
 
 impl Default for LogTail {
     fn default() -> Self {
-        Self { first_seq: 1, lines: Bytes::new(), told: None }
+        Self { first_seq: 1, lines: Bytes::new(), told: None, apart: None }
     }
 }
 

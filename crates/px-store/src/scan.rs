@@ -34,6 +34,9 @@ pub enum Table {
     /// Pieces of logs that are kept apart from their runs; none in a store that
     /// keeps a log some other way.
     Log,
+    /// Large values of runs and their logs that are kept apart; none in a store
+    /// that keeps them in place.
+    Value,
     /// The inbox.
     Delivery,
     /// Providers' ids.
@@ -108,6 +111,8 @@ pub enum Row {
     Run(Box<RunRecord>),
     /// An older piece of a run's log: from this `seq`, so many entries.
     Log(RunId, u64, u64),
+    /// A large value of a run or its log.
+    Value(RunId),
     /// A delivery, with its body.
     Delivery(Box<Delivery>),
     /// The record under a webhook and a provider's id.

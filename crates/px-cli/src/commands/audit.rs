@@ -61,6 +61,7 @@ const fn noun(table: Table) -> &'static str {
     match table {
         Table::Run => "runs",
         Table::Log => "logs",
+        Table::Value => "large values",
         Table::Delivery => "deliveries",
         Table::Dedup => "provider ids",
         Table::SetAside => "quarantined ids",

@@ -145,11 +145,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         hooks,
         gate: config.limits.gate(),
         pool: config.limits.pool(),
-        limits: px_engine::Limits {
-            max_concurrent_steps: config.limits.max_concurrent_steps,
-            max_state_bytes: config.limits.max_state_bytes,
-            ..px_engine::Limits::default()
-        },
+        limits: config.limits.steps(),
         rejections: config.limits.rejections(),
         retention: config.retention.sweeps(),
         max_headers: config.limits.max_headers,

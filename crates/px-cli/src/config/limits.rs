@@ -181,6 +181,15 @@ impl Limits {
         PoolLimits { max_stalled: self.max_stalled, ..PoolLimits::default() }
     }
 
+    /// The bounds of steps.
+    pub(crate) fn steps(&self) -> StepLimits {
+        StepLimits {
+            max_concurrent_steps: self.max_concurrent_steps,
+            max_state_bytes: self.max_state_bytes,
+            ..StepLimits::default()
+        }
+    }
+
     /// The bounds of what rejected requests leave.
     pub(crate) fn rejections(&self) -> RejectionLimits {
         RejectionLimits {

@@ -116,7 +116,7 @@ fn a_damaged_export_makes_no_store() {
     let lines: Vec<&str> = whole.lines().collect();
     let without_one = [&lines[..2], &lines[3..]].concat().join("\n") + "\n";
     let torn = lines[..lines.len() - 1].join("\n") + "\n";
-    let future = whole.replacen("\"format\":1", "\"format\":9", 1);
+    let future = whole.replacen("\"format\":2", "\"format\":9", 1);
     for (text, says) in [
         (without_one.as_str(), "the checksum is another one"),
         (torn.as_str(), "it ends before its last line"),

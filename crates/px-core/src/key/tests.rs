@@ -1,3 +1,5 @@
+//! Where events go, and what a line knows of itself.
+
 use super::*;
 use crate::id::WaitId;
 

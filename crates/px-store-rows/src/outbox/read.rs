@@ -59,7 +59,7 @@ impl<B: Backing> Embedded<B> {
         before: Option<[u8; 16]>,
     ) -> Result<Vec<[u8; 16]>, Error> {
         let Some(value) = self.backing().get(&layout::run_row(scope, run))? else { return Ok(Vec::new()) };
-        let record = layout::from_run_value(&value)?;
+        let record = self.run_of(scope, &value)?;
         let mut ids = Vec::new();
         for (told, (_, last)) in record.tail.told().map(|told| &told.last).into_iter().flatten() {
             if hook.is_some_and(|hook| hook != *told) {

@@ -223,7 +223,7 @@ mod tests {
         let callback = address(&hook_set, &hook, &Ids::counted(0), now, Kind::HookDisabled, data);
         let row = due_row(Scope::default(), &callback.due_row().unwrap());
         let outbox = OutboxBatch { callback: vec![CallbackWrite::new(callback)], ..OutboxBatch::default() };
-        let rows = Translation::of(&Batch { outbox, ..Batch::default() }, false).unwrap().rows;
+        let rows = Translation::of(&Batch { outbox, ..Batch::default() }, &MemoryRows::new()).unwrap().rows;
         assert!(rows.checks.iter().any(|check| check.key == row && check.expect == Expect::Absent));
     }
 }

@@ -45,8 +45,9 @@ const PAGE: usize = 256;
 const LARGE_PAGE: usize = 32;
 
 /// The tables in the order in which they are gone through.
-pub const TABLES: [Table; 20] = [
+pub const TABLES: [Table; 21] = [
     Table::Forgotten,
+    Table::Value,
     Table::Run,
     Table::Log,
     Table::Delivery,
@@ -161,7 +162,9 @@ struct Audit<'a> {
 impl Audit<'_> {
     async fn page(&self, table: Table, after: Option<&Cursor>) -> Result<(Vec<Row>, Option<Cursor>), Error> {
         let limit = match table {
-            Table::Run | Table::Log | Table::Delivery | Table::Callback | Table::Attempt => LARGE_PAGE,
+            Table::Value | Table::Run | Table::Log | Table::Delivery | Table::Callback | Table::Attempt => {
+                LARGE_PAGE
+            }
             _ => PAGE,
         };
         let page = self.store.scan(self.scope, table, after, limit).await?;
@@ -179,6 +182,7 @@ impl Audit<'_> {
                 self.run(*record).await
             }
             Row::Log(run, first, entries) => self.piece(run, first, entries).await,
+            Row::Value(run) => self.value(run).await,
             Row::Delivery(delivery) => self.delivery(&delivery).await,
             Row::Dedup(slug, id, record) => self.dedup(&slug, &id, &record).await,
             Row::SetAside(slug, id, record) => self.set_aside(&slug, &id, record).await,

@@ -46,6 +46,7 @@ rules! {
     RunDiffers, "run-differs", "a run is not what its log says";
     LogOrphan, "log-without-run", "a piece of a log belongs to no run";
     LogPieces, "log-pieces-apart", "the pieces of a log do not join up";
+    ValueOrphan, "value-without-run", "a large value belongs to no run";
     RunUnlisted, "run-unlisted", "a run is missing from a list that should show it";
     WaitNotInKey, "wait-not-in-key", "an open wait is unknown to a key that it waits on";
     WaitWithoutTimer, "wait-without-timer", "a wait has a deadline and no timer";
@@ -125,6 +126,8 @@ pub struct Counts {
     pub log_entries: u64,
     /// Pieces of logs beside their runs.
     pub log_pieces: u64,
+    /// Large values of runs that lie apart.
+    pub values: u64,
     /// Open waits of runs.
     pub waits: u64,
     /// Deliveries.

@@ -256,6 +256,15 @@ impl Audit<'_> {
         self.store.is_armed(self.scope, &Timer { due, kind: TimerKind::Retry { run } }).await
     }
 
+    /// A value that lies apart; a run that misses one cannot be read.
+    pub(super) async fn value(&mut self, run: RunId) -> Result<(), Error> {
+        self.report.counts.values += 1;
+        if matches!(self.store.run(self.scope, run).await, Ok(None)) {
+            self.about_run(Rule::ValueOrphan, "", run, []);
+        }
+        Ok(())
+    }
+
     /// A piece of a log; they come in the order of runs and places.
     pub(super) async fn piece(&mut self, run: RunId, first: u64, entries: u64) -> Result<(), Error> {
         self.report.counts.log_pieces += 1;

@@ -117,7 +117,8 @@ fn page<K: Copy + Ord, V, T>(
 }
 
 fn record(kept: &Kept) -> RunRecord {
-    let tail = LogTail { first_seq: kept.run.seq + 1, lines: Bytes::new(), told: kept.told.clone() };
+    let tail =
+        LogTail { first_seq: kept.run.seq + 1, lines: Bytes::new(), told: kept.told.clone(), apart: None };
     RunRecord { run: kept.run.clone(), tail }
 }
 
@@ -307,7 +308,7 @@ impl Store for Records {
 
     fn tail_after(&self, tail: &LogTail, _events: &[Event], seq: u64) -> Result<LogTail, Error> {
         // A log is appended to where it lies.
-        Ok(LogTail { first_seq: seq + 1, lines: Bytes::new(), told: tail.told.clone() })
+        Ok(LogTail { first_seq: seq + 1, lines: Bytes::new(), told: tail.told.clone(), apart: None })
     }
 
     fn scan<'a>(

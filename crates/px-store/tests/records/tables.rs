@@ -38,8 +38,8 @@ pub(super) fn scan(maps: &Maps, table: Table, after: Option<&Cursor>, limit: usi
             Row::Queued(key.clone(), *place, event.clone())
         }),
         Table::Run => page(&maps.runs, after, limit, |_, kept| Row::Run(Box::new(record(kept)))),
-        // Each log lies with its run.
-        Table::Log => Scan { rows: Vec::new(), next: None },
+        // Each log lies with its run, and each value in its place.
+        Table::Log | Table::Value => Scan { rows: Vec::new(), next: None },
         Table::Delivery => {
             page(&maps.deliveries, after, limit, |_, kept| Row::Delivery(Box::new(kept.clone())))
         }

@@ -41,6 +41,11 @@ pub fn edit_log(mut row: Parts, change: impl FnOnce(&mut Vec<Value>)) -> Deed {
     put(row.text("/id"), row)
 }
 
+/// The bytes of such an id.
+pub fn nobody_bytes() -> [u8; 16] {
+    u128::from_str_radix(NOBODY, 16).unwrap().to_be_bytes()
+}
+
 pub fn nobody(prefix: &str) -> String {
     format!("{prefix}_{NOBODY}")
 }

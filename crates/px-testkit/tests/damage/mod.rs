@@ -13,6 +13,7 @@
 
 pub mod deeds;
 pub mod outbox;
+pub mod waits;
 
 use std::sync::Arc;
 use std::time::Duration;

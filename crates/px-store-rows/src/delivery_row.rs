@@ -1,0 +1,102 @@
+//! The row of a delivery: its record as JSON, the names of the values that lie
+//! apart with the runs that took them, and the body as it came.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use px_core::RunId;
+use px_store::{Delivery, Error};
+use serde_json::Value;
+
+use crate::apart::{Gap, LARGE, Name, gaps_of, put_back, put_gaps, take_apart};
+use crate::layout::{check_format, from_json, json, short};
+
+/// The format byte of the first deliveries, which did not say how often they were
+/// written. They are read all the same.
+const FIRST_FORMAT: u8 = 1;
+
+/// The format byte of a delivery that says how often it was written.
+const FORMAT: u8 = 2;
+
+/// The format byte of a delivery some values of which lie with runs.
+const FORMAT_APART: u8 = 3;
+
+/// Format and count, length of the record's JSON, the record, names of values if
+/// there are any, the body as it came. `owner` tells the run that has a value.
+pub(crate) fn delivery_value(
+    delivery: &Delivery,
+    owner: &dyn Fn(&Name) -> Option<RunId>,
+) -> Result<Bytes, Error> {
+    let mut document = json(delivery)?;
+    let mut gaps = Vec::new();
+    if document.len() > LARGE {
+        let mut left: Value = from_json(&document)?;
+        gaps = take_apart(&mut left, &mut |name, _| owner(&name))?;
+        if !gaps.is_empty() {
+            document = json(&left)?;
+        }
+    }
+    let mut value = BytesMut::with_capacity(64 + document.len() + delivery.body.len());
+    let format = if gaps.is_empty() { FORMAT } else { FORMAT_APART };
+    value.put_u64(next_revision(delivery.revision, format));
+    value.put_u32(u32::try_from(document.len()).unwrap_or(u32::MAX));
+    value.put_slice(&document);
+    if !gaps.is_empty() {
+        let gaps: Vec<_> = gaps.into_iter().map(|gap| (0, gap)).collect();
+        put_gaps(&mut value, &gaps)?;
+    }
+    value.put_slice(&delivery.body);
+    Ok(value.freeze())
+}
+
+/// The first eight bytes of the row that takes the place of one that began
+/// with `revision`: the format, and how often it was written.
+fn next_revision(revision: u64, format: u8) -> u64 {
+    let [was, count @ ..] = revision.to_be_bytes();
+    let [a, b, c, d, e, f, g] = if was == FIRST_FORMAT { [0; 7] } else { count };
+    let count = u64::from_be_bytes([0, a, b, c, d, e, f, g]) + 1;
+    (u64::from(format) << 56) | count
+}
+
+/// True if a row that begins with this revision names values of runs.
+pub(crate) fn names_values(revision: u64) -> bool {
+    revision >> 56 == u64::from(FORMAT_APART)
+}
+
+/// The record's JSON, the values that it names, and the body.
+fn parts(value: &Bytes) -> Result<(&[u8], Vec<Gap>, &[u8]), Error> {
+    let format = *value.first().ok_or_else(short)?;
+    check_format(format, FORMAT_APART)?;
+    let rest = value.get(if format == FIRST_FORMAT { 1 } else { 8 }..).ok_or_else(short)?;
+    let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(short)?;
+    let (document, mut rest) =
+        rest.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or_else(short)?;
+    let mut gaps = Vec::new();
+    if format == FORMAT_APART {
+        (gaps, rest) = gaps_of(rest)?;
+    }
+    Ok((document, gaps.into_iter().map(|(_, gap)| gap).collect(), rest))
+}
+
+/// The values of runs that a row names.
+pub(crate) fn named(value: &Bytes) -> Result<Vec<Gap>, Error> {
+    parts(value).map(|(_, gaps, _)| gaps)
+}
+
+/// A delivery, with the values that it names.
+pub(crate) fn from_delivery_value(
+    value: &Bytes,
+    read: &dyn Fn(RunId, Name) -> Result<Value, Error>,
+) -> Result<Delivery, Error> {
+    let head = value.first_chunk::<8>().ok_or_else(short)?;
+    let (document, gaps, body) = parts(value)?;
+    let mut delivery: Delivery = if gaps.is_empty() {
+        from_json(document)?
+    } else {
+        let mut document: Value = from_json(document)?;
+        put_back(&mut document, &gaps, read)?;
+        serde_json::from_value(document)
+            .map_err(|error| Error::Corrupt(format!("a record does not parse: {error}")))?
+    };
+    delivery.body = value.slice_ref(body);
+    delivery.revision = u64::from_be_bytes(*head);
+    Ok(delivery)
+}

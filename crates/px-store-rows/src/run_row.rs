@@ -1,0 +1,169 @@
+//! The row of a run: the run as JSON, the newest entries of its log, and the
+//! names of the values that lie apart.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use px_core::{Event, Run, RunId};
+use px_store::{Error, LogTail, RunRecord};
+use serde_json::Value;
+
+use crate::apart::{Gap, LARGE, Lines, Name, Values, gaps_of, put_back, put_gaps, take_apart};
+use crate::layout::{check_format, from_json, json, short};
+
+/// The format byte of a run's row.
+const FORMAT: u8 = 1;
+
+/// The format byte of a run that hooks have been told of: what they were told
+/// lies between the run and its log. Other runs keep the first format.
+const FORMAT_TOLD: u8 = 2;
+
+/// The format byte of a run of which large values lie apart: what hooks were told
+/// of it, whose length may be 0, and then the names of the values lie between the
+/// run and its log.
+const FORMAT_APART: u8 = 3;
+
+/// Past this many bytes of log, a run's row hands its log to a chunk of its own.
+const INLINE_LOG_LIMIT: usize = 8 * 1024;
+
+/// Room that is made for a run.
+const RUN_BYTES: usize = 1_024;
+
+/// What a write of a run comes to.
+pub(crate) struct RunRow {
+    /// The row.
+    pub(crate) value: Bytes,
+    /// The tail of the run's log once this is written.
+    pub(crate) tail: LogTail,
+    /// The piece of the log that the row hands over, and the `seq` of its first entry.
+    pub(crate) piece: Option<(u64, Bytes)>,
+    /// The values that the new entries brought.
+    pub(crate) values: Values,
+}
+
+/// The row is `seq`, format, length of the run's JSON, the run, what hooks were told
+/// of it, the first `seq` of the log's tail, the tail: one JSON line an event.
+pub(crate) fn run_row(run: &Run, tail: &LogTail, events: &[Event]) -> Result<RunRow, Error> {
+    let lines = Lines::of(run.id, events)?;
+    let is_apart = is_apart(tail, &lines);
+    let piece = is_apart.then(|| lines.piece(&tail.lines)).transpose()?.map(|piece| (tail.first_seq, piece));
+    let (first_seq, kept) = if is_apart {
+        (run.seq + 1, [&[][..], &[]])
+    } else {
+        (tail.first_seq, [&tail.lines[..], &lines.lines])
+    };
+    let Lines { values, .. } = &lines;
+    let known = |name: &Name| {
+        values.contains_key(name) || tail.apart.as_ref().is_some_and(|apart| apart.contains(name))
+    };
+    let (document, gaps) = document(run, &known)?;
+
+    let mut value =
+        BytesMut::with_capacity(RUN_BYTES + document.len() + kept.map(<[u8]>::len).iter().sum::<usize>());
+    value.put_u64(run.seq);
+    value.put_u8(match (&tail.told, gaps.is_empty()) {
+        (_, false) => FORMAT_APART,
+        (Some(_), true) => FORMAT_TOLD,
+        (None, true) => FORMAT,
+    });
+    put_sized(&mut value, &document);
+    match &tail.told {
+        Some(told) => put_sized(&mut value, &json(&**told)?),
+        None if gaps.is_empty() => {}
+        None => put_sized(&mut value, &[]),
+    }
+    let apart: BTreeSet<Name> = gaps.iter().map(|gap| gap.name).collect();
+    if !gaps.is_empty() {
+        let gaps: Vec<_> = gaps.into_iter().map(|gap| (0, gap)).collect();
+        put_gaps(&mut value, &gaps)?;
+    }
+    value.put_u64(first_seq);
+    let start = value.len();
+    kept.into_iter().for_each(|part| value.put_slice(part));
+    let value = value.freeze();
+    let tail = LogTail { first_seq, lines: value.slice(start..), apart: shared(apart), ..tail.clone() };
+    Ok(RunRow { value, tail, piece, values: lines.values })
+}
+
+/// The JSON of a run, without the values that lie apart.
+fn document(run: &Run, known: &dyn Fn(&Name) -> bool) -> Result<(Bytes, Vec<Gap>), Error> {
+    let document = json(run)?;
+    if document.len() <= LARGE {
+        return Ok((document, Vec::new()));
+    }
+    let mut left: Value = from_json(&document)?;
+    let gaps = take_apart(&mut left, &mut |name, _| known(&name).then_some(run.id))?;
+    if gaps.is_empty() { Ok((document, gaps)) } else { Ok((json(&left)?, gaps)) }
+}
+
+fn put_sized(value: &mut BytesMut, part: &[u8]) {
+    value.put_u32(u32::try_from(part.len()).unwrap_or(u32::MAX));
+    value.put_slice(part);
+}
+
+fn take_sized(bytes: &[u8]) -> Result<(&[u8], &[u8]), Error> {
+    let (length, rest) = bytes.split_first_chunk::<4>().ok_or_else(short)?;
+    rest.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or_else(short)
+}
+
+fn shared(names: BTreeSet<Name>) -> Option<Arc<BTreeSet<Name>>> {
+    (!names.is_empty()).then(|| Arc::new(names))
+}
+
+/// A run's row, with the values that it names.
+pub(crate) fn from_run_row(
+    value: &Bytes,
+    read: &dyn Fn(RunId, Name) -> Result<Value, Error>,
+) -> Result<RunRecord, Error> {
+    let (_, rest) = value.split_first_chunk::<8>().ok_or_else(short)?;
+    let (format, rest) = rest.split_first().ok_or_else(short)?;
+    check_format(*format, FORMAT_APART)?;
+    let (document, mut rest) = take_sized(rest)?;
+    let (mut told, mut gaps) = (None, Vec::new());
+    if *format >= FORMAT_TOLD {
+        let (part, behind) = take_sized(rest)?;
+        if !part.is_empty() {
+            told = Some(Arc::new(from_json(part)?));
+        }
+        rest = behind;
+    }
+    if *format == FORMAT_APART {
+        (gaps, rest) = gaps_of(rest)?;
+    }
+    let (first_seq, lines) = rest.split_first_chunk::<8>().ok_or_else(short)?;
+    let gaps: Vec<Gap> = gaps.into_iter().map(|(_, gap)| gap).collect();
+    let run = if gaps.is_empty() {
+        from_json(document)?
+    } else {
+        let mut document: Value = from_json(document)?;
+        put_back(&mut document, &gaps, read)?;
+        serde_json::from_value(document)
+            .map_err(|error| Error::Corrupt(format!("a record does not parse: {error}")))?
+    };
+    let apart = shared(gaps.iter().map(|gap| gap.name).collect());
+    let first_seq = u64::from_be_bytes(*first_seq);
+    Ok(RunRecord { run, tail: LogTail { first_seq, lines: value.slice_ref(lines), told, apart } })
+}
+
+/// The tail of a run's log after a commit: with the new events, or empty if
+/// they made it outgrow its row.
+pub(crate) fn next_tail(tail: &LogTail, events: &[Event], seq: u64) -> Result<LogTail, Error> {
+    // Whose values they are does not change their names.
+    let lines = Lines::of(RunId::from_bytes([0; 16]), events)?;
+    let mut names = tail.apart.as_deref().cloned().unwrap_or_default();
+    names.extend(lines.values.keys().copied());
+    let apart = shared(names);
+    if is_apart(tail, &lines) {
+        return Ok(LogTail { first_seq: seq + 1, lines: Bytes::new(), apart, ..tail.clone() });
+    }
+    let mut kept = BytesMut::with_capacity(tail.lines.len() + lines.lines.len());
+    kept.put_slice(&tail.lines);
+    kept.put_slice(&lines.lines);
+    Ok(LogTail { lines: kept.freeze(), apart, ..tail.clone() })
+}
+
+/// Returns true if a tail and what comes to it belong into a chunk of their own.
+fn is_apart(tail: &LogTail, new: &Lines) -> bool {
+    !new.gaps.is_empty() || tail.lines.len() + new.lines.len() > INLINE_LOG_LIMIT
+}

@@ -21,5 +21,5 @@ pub use access::{TokenError, Tokens};
 pub use connections::ConnectionLimits;
 pub use error::StartError;
 pub use in_process::InProcess;
-pub use outbound::HookOptions;
+pub use outbound::{HookOptions, is_unknown, unknown_brain};
 pub use start::{Environment, Options, Running, WebhookOptions, start};

@@ -132,9 +132,15 @@ impl Secret {
     /// The secret; `None` if its variable is not set.
     fn text(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<Option<SecretString>, String> {
         match (&self.env, &self.file, &self.value) {
-            (Some(variable), None, None) => Ok(env(variable).filter(|text| !text.is_empty()).map(Into::into)),
-            (None, Some(file), None) => from_file(file).map(|text| Some(text.into())),
-            (None, None, Some(value)) if !value.is_empty() => Ok(Some(value.clone().into())),
+            (Some(variable), None, None) => match env(variable) {
+                Some(text) if text.trim().is_empty() => Err(format!("{variable} is set and empty")),
+                text => Ok(text.map(Into::into)),
+            },
+            (None, Some(file), None) => match from_file(file)? {
+                text if text.trim().is_empty() => Err(format!("{} is empty", file.display())),
+                text => Ok(Some(text.into())),
+            },
+            (None, None, Some(value)) if !value.trim().is_empty() => Ok(Some(value.clone().into())),
             _ => Err("a secret has exactly one of env, file and value".into()),
         }
     }
@@ -224,6 +230,25 @@ mod tests {
         );
         assert!(error("[webhooks.x]\nsecrets = [{}]").contains("exactly one of env, file and value"));
         assert!(error("[webhooks.x]\nsecrets = [{file = '/nowhere/x'}]").contains("cannot read /nowhere/x"));
+    }
+
+    #[test]
+    fn rules_62_a_secret_that_is_there_and_blank_is_a_mistake() {
+        let dir = tempfile::tempdir().unwrap();
+        for blank in ["", " ", "\n", "\t\r\n"] {
+            let file = dir.path().join("secret");
+            std::fs::write(&file, blank).unwrap();
+            for (secret, says) in [
+                ("env = 'S'".to_owned(), "S is set and empty"),
+                (format!("file = '{}'", file.display()), "secret is empty"),
+                (format!("value = {blank:?}"), "exactly one of env, file and value"),
+            ] {
+                let config: Config =
+                    toml::from_str(&format!("[webhooks.x]\nsecrets = [{{{secret}}}]")).unwrap();
+                let error = config.webhook_options(&|_| Some(blank.to_owned())).unwrap_err().message;
+                assert!(error.contains(says), "{secret}: {error}");
+            }
+        }
     }
 
     #[test]

@@ -163,7 +163,7 @@ pub(crate) fn env(name: &str) -> Option<String> {
 /// Returns what is wrong with the variables and files that hold secrets: one that
 /// is there and holds none must not leave its webhook unverified
 /// (docs/rules.md#62).
-pub(crate) fn secret_problems(registry: &Registry) -> Vec<String> {
+pub(crate) fn secret_problems(config: &Config, registry: &Registry) -> Vec<String> {
     let mut names = vec!["PX_SECRET_KEY".to_owned()];
     for webhook in registry.webhooks() {
         let verification = &webhook.def.verification;
@@ -174,7 +174,8 @@ pub(crate) fn secret_problems(registry: &Registry) -> Vec<String> {
     }
     names.sort_unstable();
     names.dedup();
-    names.iter().flat_map(|name| [blank(name), blank_file(name)]).flatten().collect()
+    let of_names = names.iter().flat_map(|name| [blank(name), blank_file(name)]).flatten();
+    of_names.chain(config.blank_secrets(&env)).collect()
 }
 
 fn blank(name: &str) -> Option<String> {

@@ -116,7 +116,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     log::trace(log::start(log.json)?, context::env("PX_LOG").or_else(|| context::env("RUST_LOG")));
     let config = overlaid(context.config()?, &args);
     let registry = Arc::new(context.configured()?);
-    let problems = context::secret_problems(&registry).into_iter().chain(check::problems(&registry));
+    let problems = context::secret_problems(&config, &registry).into_iter().chain(check::problems(&registry));
     if let Some(problem) = problems.into_iter().next() {
         return Err(Error::failed(problem).hint("`px check` lists everything that is wrong"));
     }

@@ -188,7 +188,19 @@ impl Config {
         self.each_webhook(env).map(|(slug, options)| Ok((slug, options?))).collect()
     }
 
-    /// The same, each webhook with what is wrong about it.
+    /// Returns which secrets of webhooks are there and blank.
+    pub(crate) fn blank_secrets(&self, env: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
+        let of = |(slug, webhook): (&String, &Webhook)| {
+            webhook
+                .blank_secrets(env)
+                .into_iter()
+                .map(|why| format!("[webhooks.{slug}]: {why}"))
+                .collect::<Vec<_>>()
+        };
+        self.webhooks.iter().flat_map(of).collect()
+    }
+
+    /// Returns what the configuration says of each webhook, or what is wrong there.
     pub(crate) fn each_webhook(
         &self,
         env: &dyn Fn(&str) -> Option<String>,

@@ -34,7 +34,7 @@ pub(crate) async fn run(context: &Context, _: &Args) -> Result<()> {
     let config = context.config()?;
     let (registry, mut problems) = registered(context)?;
     problems.extend(self::problems(&registry));
-    problems.extend(context::secret_problems(&registry));
+    problems.extend(context::secret_problems(&config, &registry));
     let mut warnings = listing::warnings(&registry);
     warnings.extend(context::wide_secret_files());
     let vault = match hooks::vault_of(&config.store.data_dir, &context::env) {

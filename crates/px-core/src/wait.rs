@@ -96,7 +96,7 @@ impl Wait {
 
     /// Whether a response says something that those before it have not said (docs/rules.md#8).
     #[must_use]
-    pub fn is_distinct(&self, index: u32, response: &Value) -> bool {
+    pub(crate) fn is_distinct(&self, index: u32, response: &Value) -> bool {
         match &self.mode {
             WaitMode::Any | WaitMode::Stream | WaitMode::Count { distinct_by: None, .. } => true,
             WaitMode::All => self.collected.iter().all(|one| one.index != index),

@@ -40,7 +40,7 @@ pub struct Secrets {
 
 impl Secrets {
     /// How many old secrets may sign beside the current one.
-    pub const MAX_OLD: usize = 10;
+    pub(crate) const MAX_OLD: usize = 10;
     /// How long an old secret goes on signing unless somebody says otherwise.
     pub const DEFAULT_GRACE: Duration = Duration::from_hours(24);
     /// How long it may go on at most.

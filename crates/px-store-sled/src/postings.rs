@@ -79,7 +79,7 @@ fn block(ids: &[[u8; ID]]) -> Stored {
     Stored::of(Bytes::from(ids.as_flattened().to_vec()))
 }
 
-/// What the tree has to learn about a list.
+/// Changes that the tree has to take in for one list.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     /// Blocks that are new or hold at least what they held; in key order.

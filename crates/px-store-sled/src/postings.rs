@@ -5,7 +5,7 @@
 //! name ‖ first id; its value is ids in ascending order, 16 bytes each. A user's
 //! row has [`ROWS`] in front of its key, so the two never meet.
 //!
-//! When ids move to another block, the block that they leave is written in a
+//! If ids move to another block, the block that they leave is written in a
 //! later chunk than the one that they enter. After a crash in between they are
 //! in both, which readers do not see and the next write mends.
 

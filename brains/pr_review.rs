@@ -8,7 +8,7 @@ use px::prelude::*;
 
 use crate::webhooks::github::{self, PullRequestEvent};
 
-/// State of a run, and its result: the pull request and its reviews so far.
+/// State of a run, and its result: the pull request and the actions on it so far.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Review {
     /// `<owner>/<repo>`.

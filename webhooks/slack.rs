@@ -70,11 +70,11 @@ pub struct Message {
     pub ts: String,
     /// The id of the message that began the thread.
     pub thread_ts: Option<String>,
-    /// The text.
+    /// The user who wrote it, by id.
     pub user: Option<String>,
-    /// Slack's kind of message; a plain one has none.
+    /// The text.
     pub text: Option<String>,
-    /// What kind of message it is; a plain one has none.
+    /// Slack's kind of message; a plain one has none.
     pub subtype: Option<String>,
     /// The bot that says it.
     pub bot_id: Option<String>,

@@ -451,7 +451,7 @@ pub enum EventBody {
         name: String,
         /// Content of the progress, chosen by the step.
         data: Value,
-        /// True if outbound hooks keep it and retry it; other progress is sent once at most
+        /// True if hooks are told of it too; other progress is only for those who watch the run
         /// (docs/rules.md#48).
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         durable: bool,

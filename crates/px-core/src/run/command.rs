@@ -44,7 +44,7 @@ pub enum Command {
         name: String,
         /// Content of the progress, chosen by the step.
         data: Value,
-        /// True if outbound hooks keep it and retry it (docs/rules.md#48).
+        /// True if hooks are told of it too, and not only those who watch the run (docs/rules.md#48).
         durable: bool,
     },
     /// The current step is a nested brain, and goes into it.

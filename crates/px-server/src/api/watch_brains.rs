@@ -40,7 +40,7 @@ struct Feed {
     hints: Receiver<RunId>,
     /// The runs of the last frame.
     shown: Option<Vec<RunSummary>>,
-    /// When there may be another one.
+    /// Earliest time of the next frame.
     pace: Pin<Box<Sleep>>,
     hinted: Hinted,
 }

@@ -28,7 +28,7 @@ use crate::model::{Delivery, QueuedEvent, StartKey, Timer, TimerKind, Work};
 use crate::store::Store;
 use crate::transact::Round;
 
-/// Why a draft could not be filled.
+/// Reason that a draft could not be filled.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DraftError {

@@ -121,7 +121,7 @@ pub struct Callback {
     /// The newest attempts, oldest first, at most [`Callback::RECENT`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recent: Vec<AttemptBrief>,
-    /// Why it is where it is, in words, where the state does not say it all.
+    /// Explanation of its state in words, where the state does not say it all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The exact bytes that every attempt sends. Kept beside the record.

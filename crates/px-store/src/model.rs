@@ -279,7 +279,7 @@ pub struct Work {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum TimerKind {
-    /// A wait ends by itself.
+    /// A wait ends unanswered.
     Wait {
         /// The wait.
         wait: WaitId,

@@ -74,7 +74,7 @@ pub enum TokenError {
 pub(crate) enum Verdict {
     /// There are no tokens.
     NoTokens,
-    /// The request has none, or none that counts.
+    /// The request has none, or none that is valid.
     Unknown,
     /// It has one.
     Known(TokenId, Permission),

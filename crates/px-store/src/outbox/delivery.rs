@@ -1,6 +1,6 @@
-//! The records of what is on its way to a hook: the delivery, its attempts, the row that says
-//! when it is due, and the endpoint it goes to. It owns the records; what
-//! follows from an answer is decided by the sender.
+//! The records of a callback: the callback itself, its attempts, the row that says when it
+//! is due, and the endpoint it goes to. It owns the records; the sender decides what
+//! follows from an answer.
 
 use bytes::Bytes;
 use px_core::lifecycle::Kind;

@@ -80,10 +80,10 @@ pub(crate) enum Verdict {
     Known(TokenId, Permission),
 }
 
-/// By what right a token is made.
+/// Right by which a token is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Right {
-    /// Whoever has the store itself in hand.
+    /// A process that has the store itself open, as the command line has.
     Owner,
     /// There was no token yet.
     First,

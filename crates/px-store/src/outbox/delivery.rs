@@ -91,7 +91,7 @@ pub struct Callback {
     pub created_at: Timestamp,
     /// Its state.
     pub state: CallbackState,
-    /// Since when.
+    /// Time since which it is in this state.
     pub since: Timestamp,
     /// The time of its next try, while it is pending.
     #[serde(default, skip_serializing_if = "Option::is_none")]

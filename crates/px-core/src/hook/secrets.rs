@@ -40,7 +40,7 @@ pub struct Secrets {
 
 impl Secrets {
     /// Maximum number of old secrets that sign beside the current one.
-    pub const MAX_OLD: usize = 10;
+    pub(crate) const MAX_OLD: usize = 10;
     /// Time that an old secret goes on signing unless the rotation says otherwise.
     pub const DEFAULT_GRACE: Duration = Duration::from_hours(24);
     /// Maximum time that an old secret goes on signing.

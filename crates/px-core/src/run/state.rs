@@ -287,7 +287,7 @@ impl Run {
 
     /// The steps of the innermost brain, and how far each is.
     #[must_use]
-    pub fn pipeline(&self) -> (&[StepInfo], &[StepStatus]) {
+    pub(crate) fn pipeline(&self) -> (&[StepInfo], &[StepStatus]) {
         match self.frames.last() {
             Some(frame) if self.frames.len() > 1 => (&frame.steps, &frame.progress),
             _ => (&self.steps, &self.progress),
@@ -302,7 +302,7 @@ impl Run {
 
     /// A memoised side effect of the step that runs now, or of one of its items.
     #[must_use]
-    pub fn once_value(&self, item: Option<u32>, name: &str) -> Option<&Value> {
+    pub(crate) fn once_value(&self, item: Option<u32>, name: &str) -> Option<&Value> {
         let depth = self.depth();
         let iteration = self.frame()?.iteration;
         self.once
@@ -315,7 +315,7 @@ impl Run {
 
     /// The place of a step in the pipeline of the innermost brain.
     #[must_use]
-    pub fn step_index(&self, title: &str) -> Option<usize> {
+    pub(crate) fn step_index(&self, title: &str) -> Option<usize> {
         self.pipeline().0.iter().position(|step| step.title == title)
     }
 }

@@ -308,11 +308,6 @@ impl<'a> Draft<'a> {
         reservations
     }
 
-    /// Removes the row of a ready run whose run needs it no more.
-    pub fn remove_work(&mut self, run: RunId) {
-        self.work_of(run).change = WorkChange::Remove;
-    }
-
     fn arm(&mut self, due: Timestamp, kind: TimerKind) {
         self.timers.insert(Timer { due, kind }, true);
     }

@@ -131,7 +131,7 @@ pub struct Callback {
 
 impl Callback {
     /// Maximum number of attempts that a delivery shows in lists.
-    pub const RECENT: usize = 12;
+    pub(crate) const RECENT: usize = 12;
 
     /// The row that says when it is due, while it is pending.
     #[must_use]

@@ -12,14 +12,14 @@ pub struct Status {
     pub ready: bool,
 }
 
-/// How the server is.
+/// State of the server, as a health check reads it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Health {
     /// `live`, `ready`, `degraded` (work is taken, and an operator has to look)
     /// or `not ready`.
     pub status: String,
-    /// Why it is not ready.
+    /// Reason that the server is not ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }

@@ -17,17 +17,17 @@ use tracing::Level;
 use crate::error::{Error, Kind, Result};
 use crate::log::{self, Stream};
 
-/// Of an error.
+/// Style of an error.
 pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
-/// Of advice.
+/// Style of advice.
 pub(crate) const HINT: Style = AnsiColor::Cyan.on_default().bold();
-/// Of a warning, and of what waits.
+/// Style of a warning, and of a run or delivery that waits.
 pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
-/// Of what went well.
+/// Style of a success.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
-/// Of a heading.
+/// Style of a heading.
 pub(crate) const HEADING: Style = Style::new().bold();
-/// Of what is beside the point.
+/// Style of details that most readers skip.
 pub(crate) const FAINT: Style = Style::new().dimmed();
 
 /// Text in a style.

@@ -198,7 +198,7 @@ pub enum EventBody {
         /// The caller's own name for the request.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         request_id: Option<String>,
-        /// The W3C trace context of what caused the run.
+        /// The W3C trace context of the request that caused the run.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         traceparent: Option<String>,
         /// The key that the run owns until it ends (docs/rules.md#4).

@@ -99,7 +99,7 @@ pub struct Options {
     pub insecure: bool,
     /// The origins whose pages may use the API, such as `https://app.example`.
     pub cors_origins: Vec<String>,
-    /// Figures of what is below the store, beside those of the stages.
+    /// Figures of the storage below the store, beside those of the stages.
     pub figures: Vec<&'static [Metric]>,
 }
 
@@ -378,7 +378,7 @@ impl Running {
     }
 
     /// Ends: no new requests, streams end, running steps may finish for a
-    /// while, the store comes to rest.
+    /// while, the store finishes its writes.
     ///
     /// # Errors
     /// The store could not be brought to rest; what is acknowledged is durable

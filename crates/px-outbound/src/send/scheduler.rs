@@ -261,7 +261,7 @@ impl Scheduler {
         self.ended(job.due, None);
     }
 
-    /// Takes note of what became of a job.
+    /// Takes note of a job's result.
     pub fn done(&mut self, report: Report) {
         match report.ended {
             Ok(ended) => self.ended(report.due, Some(ended)),

@@ -130,6 +130,12 @@ impl ApiError {
         Self::new(StatusCode::CONFLICT, Code::Conflict, text)
     }
 
+    /// The status that it is answered with.
+    #[cfg(test)]
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// With a code that says more precisely what is wrong.
     pub(crate) fn code(mut self, code: Code) -> Self {
         code.as_str().clone_into(&mut self.body.code);

@@ -32,7 +32,7 @@ pub struct Verifier {
     clock: Arc<dyn Clock>,
 }
 
-/// Why there is no verifier.
+/// Reason that there is no verifier.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -44,7 +44,7 @@ pub enum Error {
     Unusable(#[from] PrepareError),
 }
 
-/// Why a callback is refused.
+/// Reason that a callback is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refused {

@@ -19,13 +19,13 @@ pub const FORMAT_VERSION: u32 = 1;
 pub struct Event {
     /// Its place in the log, from 1, without gaps.
     pub seq: u64,
-    /// When it was decided. The order is `seq`'s, not this one's.
+    /// Time of the decision. Clocks jump, so entries are ordered by `seq` and never by this.
     pub at: Timestamp,
-    /// What happened.
+    /// The entry's type and content.
     pub event: EventBody,
 }
 
-/// Why a run exists (docs/rules.md#32).
+/// Reason that a run exists (docs/rules.md#32).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "id", rename_all = "snake_case")]
 pub enum Cause {
@@ -43,7 +43,7 @@ pub enum Cause {
     Fork(RunId),
 }
 
-/// Whose fault an error is (docs/rules.md#31).
+/// Party that caused an error: the code of the step, or px (docs/rules.md#31).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
@@ -58,7 +58,7 @@ pub enum FailureKind {
 /// An error as the log keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// Whose fault it is.
+    /// Party that caused it.
     pub kind: FailureKind,
     /// A short name, for example the error's type.
     pub name: String,
@@ -69,7 +69,7 @@ pub struct Failure {
     pub stack: Option<String>,
 }
 
-/// What kind of pipeline part a step is (docs/rules.md#38).
+/// Kind of pipeline part that a step is (docs/rules.md#38).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepKind {
@@ -104,11 +104,11 @@ impl StepKind {
 pub struct StepInfo {
     /// Its name, unique in the brain; a run resumes by it.
     pub title: String,
-    /// What kind it is.
+    /// Kind of pipeline part.
     pub kind: StepKind,
 }
 
-/// How far a step is.
+/// Progress of one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepStatus {
@@ -138,11 +138,11 @@ impl StepStatus {
     }
 }
 
-/// What a step is given beside its state: the outcome of a wait, or a value
-/// that the step before it supplied itself.
+/// Input of a step beside its state: the outcome of a wait, or a value that the step before it supplied
+/// without a wait.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Given {
-    /// Which of the wait's registrations answered, from 0.
+    /// Index of the wait's registration that answered, from 0.
     pub index: u32,
     /// The response; `None` means that the wait timed out.
     pub response: Option<Value>,
@@ -173,7 +173,7 @@ impl Given {
     }
 }
 
-/// What an entry of the log says.
+/// Type and content of an entry of the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", content = "data")]
 pub enum EventBody {
@@ -193,7 +193,7 @@ pub enum EventBody {
         options: Value,
         /// The steps, in order.
         steps: Vec<StepInfo>,
-        /// Why the run exists.
+        /// Reason that the run exists.
         cause: Cause,
         /// The caller's own name for the request.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -204,7 +204,8 @@ pub enum EventBody {
         /// The key that the run owns until it ends (docs/rules.md#4).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         owns: Option<KeyId>,
-        /// Where it waits for its turn before its first step.
+        /// Key at which the run waits for its turn before its first step, if its brain limits how many run
+        /// at once.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         slot: Option<KeyId>,
     },
@@ -214,7 +215,7 @@ pub enum EventBody {
     /// The run goes back to a step, or begins at one; nothing is deleted (docs/rules.md#31).
     #[serde(rename = "brain:rerun")]
     Rerun {
-        /// Where it goes on.
+        /// Step at which the run goes on, and that step's input.
         position: Position,
     },
     /// Another run waits for this one's end.
@@ -247,7 +248,7 @@ pub enum EventBody {
         initial_state: Value,
         /// Its steps, in order.
         steps: Vec<StepInfo>,
-        /// How deep it is; the run's own brain is at 0.
+        /// Nesting depth; the run's own brain is at 0.
         depth: u32,
     },
     /// A nested brain is through; the step around it takes its result.
@@ -255,10 +256,10 @@ pub enum EventBody {
     InnerComplete {
         /// The nested brain's title.
         brain: String,
-        /// Whether a guard ended it.
+        /// True if a guard ended the nested brain before its last step.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         halted: bool,
-        /// How deep it is; the run's own brain is at 0.
+        /// Nesting depth; the run's own brain is at 0.
         depth: u32,
     },
     /// The pipeline ended; the state is the result.
@@ -267,14 +268,14 @@ pub enum EventBody {
     /// The run was ended from outside.
     #[serde(rename = "brain:cancelled")]
     BrainCancelled {
-        /// Who or what did it.
+        /// Person or rule that cancelled the run, in words for readers of the log.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
     /// The run stands still until it is resumed.
     #[serde(rename = "brain:paused")]
     BrainPaused {
-        /// Why.
+        /// Cause of the pause, in words for readers of the log.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
@@ -284,7 +285,7 @@ pub enum EventBody {
     /// The run failed for good.
     #[serde(rename = "brain:error")]
     BrainError {
-        /// What went wrong.
+        /// Error that ended the run.
         error: Failure,
     },
     /// A wait was opened.
@@ -298,7 +299,7 @@ pub enum EventBody {
     WaitAnswered {
         /// The wait.
         wait: WaitId,
-        /// Which registration, and the response.
+        /// Registration that was answered, and the response.
         given: Given,
         /// The event that brought it, unless somebody answered by hand.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -306,8 +307,8 @@ pub enum EventBody {
         /// The delivery of that event.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         delivery: Option<DeliveryId>,
-        /// Whether the wait stays open: it is a stream, and takes another
-        /// response when the step has done with this one.
+        /// True if the wait stays open: a stream takes another response when the step is done with this
+        /// one.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         open: bool,
     },
@@ -339,9 +340,9 @@ pub enum EventBody {
         /// The delivery of that event.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         delivery: Option<DeliveryId>,
-        /// How many responses the wait has with this one.
+        /// Number of responses that the wait has, this one included.
         have: u32,
-        /// How many it needs.
+        /// Number of responses that the wait needs.
         need: u32,
     },
     /// A wait's deadline passed.
@@ -353,7 +354,7 @@ pub enum EventBody {
     /// A run whose step is under way is to pause when the step returns (docs/rules.md#35).
     #[serde(rename = "brain:pause_requested")]
     PauseRequested {
-        /// Why.
+        /// Cause of the pause, in words for readers of the log.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
@@ -415,9 +416,9 @@ pub enum EventBody {
         step: String,
         /// The attempt that failed, from 1.
         attempt: u32,
-        /// What went wrong.
+        /// Error of the failed attempt.
         error: Failure,
-        /// When it is tried again.
+        /// Time of the next attempt.
         due_at: Timestamp,
         /// The brains around it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -432,7 +433,7 @@ pub enum EventBody {
         iteration: u32,
         /// The name that the step gave to the effect.
         name: String,
-        /// What the effect returned.
+        /// Value that the effect returned; a retry of the step gets it instead of running the effect again.
         value: Value,
         /// The item of a map that made it, from 0.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -446,11 +447,12 @@ pub enum EventBody {
     StepEmit {
         /// The step's name.
         step: String,
-        /// What kind of progress it is.
+        /// Name of the progress, chosen by the step.
         name: String,
-        /// What it says.
+        /// Content of the progress, chosen by the step.
         data: Value,
-        /// Whether outbound hooks keep it for retries (docs/rules.md#48).
+        /// True if hooks are told of it too; other progress is only for those who watch the run
+        /// (docs/rules.md#48).
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         durable: bool,
         /// The brains around it.
@@ -464,9 +466,9 @@ pub enum EventBody {
         step: String,
         /// The item's place in the list, from 0.
         index: u32,
-        /// How many there are.
+        /// Number of items in the list.
         total: u32,
-        /// How many are done with this one.
+        /// Number of items that are done, this one included.
         done: u32,
         /// The item.
         item: Value,
@@ -485,11 +487,11 @@ pub struct Inner {
     pub path: String,
     /// Its steps, in order.
     pub titles: Vec<String>,
-    /// How deep it is; the run's own brain is at 0.
+    /// Nesting depth; the run's own brain is at 0.
     pub depth: u32,
 }
 
-/// Where a run begins anew: at a step, with what that step was given.
+/// Point at which a run begins anew: a step, and the input that the step was given.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Position {
     /// The step's name.
@@ -543,7 +545,7 @@ impl EventBody {
         }
     }
 
-    /// Whether this is about the run as a whole.
+    /// Returns true if this is about the run as a whole and not about one of its steps.
     #[must_use]
     pub fn is_brain_level(&self) -> bool {
         self.name().starts_with("brain:")

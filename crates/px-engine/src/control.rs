@@ -1,6 +1,5 @@
-//! What callers may ask of runs from outside: start one, cancel it, resume
-//! it, run it again from a step, fork it. The same drafts and the same commit
-//! as everything else.
+//! Requests of callers about runs: start one, cancel it, resume it, run it again from a step, fork it. They
+//! use the same drafts and the same commit as the engine's own work.
 
 use px_core::RunId;
 use px_core::event::Cause;
@@ -27,7 +26,7 @@ pub struct StartRequest {
     pub traceparent: Option<String>,
     /// Starting again with this key and the same input gives the same run.
     pub idempotency_key: Option<String>,
-    /// Who is told of this run alone; its id and its run are set at the start.
+    /// Hook that is told of this run alone; its id and its run are set at the start.
     pub hook: Option<Hook>,
 }
 
@@ -44,11 +43,11 @@ pub struct ForkRequest {
     pub request_id: Option<String>,
     /// The trace that the request belongs to.
     pub traceparent: Option<String>,
-    /// Who is told of the new run alone.
+    /// Hook that is told of the new run alone.
     pub hook: Option<Hook>,
 }
 
-/// What became of a start.
+/// Result of a start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Started {
     /// The run is new, and its start durable.
@@ -59,7 +58,7 @@ pub enum Started {
     OtherInput(RunId),
 }
 
-/// Why a caller's request was not carried out.
+/// Reason that a caller's request was not carried out.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ControlError {

@@ -48,7 +48,7 @@ pub fn wait_for_count<S, R>(state: S, need: u32, on: impl Into<Several<R>>) -> C
     Collecting::new(state, on.into().0, WaitMode::Count { need: need.max(1), distinct_by: None })
 }
 
-/// What [`wait_for_count`] counts responses of.
+/// Webhooks whose responses [`wait_for_count`] counts.
 #[derive(Debug)]
 pub struct Several<R>(Vec<Registration>, PhantomData<fn() -> R>);
 

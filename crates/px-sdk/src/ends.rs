@@ -24,7 +24,7 @@ pub enum RunEnd<T> {
     },
     /// It was cancelled.
     Cancelled {
-        /// Why, if somebody said so.
+        /// Reason for the cancellation, if somebody gave one.
         #[serde(default)]
         reason: Option<String>,
     },

@@ -10,7 +10,7 @@ use px_engine::{ControlError, PositionError};
 use px_inbound::OperatorError;
 use px_store::DraftError;
 
-/// Why a server did not start.
+/// Reason that a server did not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
@@ -34,7 +34,7 @@ pub enum StartError {
         slugs.join(", "), variables.join(", ")
     )]
     Unverified {
-        /// Which webhooks.
+        /// Slugs of the webhooks that verify nobody.
         slugs: Vec<String>,
         /// The variables that would verify them.
         variables: Vec<String>,

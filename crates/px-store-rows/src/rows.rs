@@ -99,7 +99,7 @@ pub enum RowOutcome {
     },
     /// A check did not hold; nothing was changed.
     Conflict {
-        /// Which of [`RowBatch::checks`].
+        /// Index in [`RowBatch::checks`] of the check that did not hold.
         check: usize,
         /// The row as it is now.
         found: Option<Bytes>,

@@ -1,6 +1,5 @@
-//! Whether the store may still write. The first failed write or sync decides
-//! it for good: what the disk holds after that is not known until a restart
-//! has read it.
+//! Permission of the store to write. The first write or sync that fails takes it away for good, since
+//! nobody knows what the disk holds after that until a restart has read it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

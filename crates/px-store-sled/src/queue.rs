@@ -14,7 +14,7 @@ use crate::change::Changes;
 use crate::options::Options;
 use crate::tree::KEY_BYTES;
 
-/// What a row costs beside its key and value, in the journal and in memory.
+/// Bytes that a row takes beside its key and value, in the journal and in memory.
 const OP_BYTES: usize = 16;
 
 /// A batch that waits, and who waits for it.
@@ -60,7 +60,7 @@ struct Bounds {
     batch_bytes: usize,
 }
 
-/// What the committer got from the queue.
+/// Result of the committer's look at the queue.
 #[derive(Debug)]
 pub(crate) enum Taken {
     /// Batches, in the order in which they were handed over.

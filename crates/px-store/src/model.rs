@@ -129,7 +129,7 @@ pub struct InboxEvent {
     /// The delivery that it repeats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original: Option<DeliveryId>,
-    /// Why, in words, where the state does not say it all.
+    /// Explanation in words, where the state does not say it all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -188,9 +188,8 @@ pub struct Delivery {
     /// The body. Kept beside the record, as raw bytes.
     #[serde(skip)]
     pub body: Bytes,
-    /// Which writing of its row this is; 0 for a new one. Its events belong to
-    /// different keys, so two commits may change it at the same time: whoever
-    /// writes it demands that it is still as it was read.
+    /// Number of times that its row was written; 0 for a new one. Its events belong to different keys, so
+    /// two commits may change it at the same time: each demands that the row is still as it was read.
     #[serde(skip)]
     pub revision: u64,
 }

@@ -42,7 +42,7 @@ pub struct Page<T> {
     pub next: Option<[u8; 16]>,
 }
 
-/// Which runs a list shows. Everything that is set must fit.
+/// Filter of a list of runs. Everything that is set must fit.
 #[derive(Debug, Clone, Default)]
 pub struct RunFilter {
     /// The brain's title.
@@ -53,7 +53,7 @@ pub struct RunFilter {
     pub since: Option<Timestamp>,
 }
 
-/// Which deliveries a list shows. Everything that is set must fit.
+/// Filter of a list of deliveries. Everything that is set must fit.
 #[derive(Debug, Clone, Default)]
 pub struct DeliveryFilter {
     /// The webhook.

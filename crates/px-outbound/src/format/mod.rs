@@ -16,7 +16,7 @@ mod links;
 mod px;
 mod rdev;
 
-pub use headers::{DELIVERY, EVENT, EVENT_ID, HeaderError, custom_header, headers};
+pub use headers::{DELIVERY, EVENT, HeaderError, custom_header, headers};
 pub use links::Links;
 
 use bytes::Bytes;

@@ -17,7 +17,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// in flight by default, and some more.
 const MAX_IDLE_PER_HOST: usize = 32;
 
-/// Why there is no client.
+/// Reason that there is no client.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to make an HTTP client for callbacks: {0}")]
 pub struct Error(#[source] reqwest::Error);

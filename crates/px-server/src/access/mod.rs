@@ -23,7 +23,7 @@ use secret::{Presented, digest};
 /// The longest name of a token, characters.
 const MAX_NAME: usize = 100;
 
-/// How often a change is tried anew when other processes change the tokens too.
+/// Maximum number of rounds in which a change is tried anew when other processes change the tokens too.
 const MAX_ROUNDS: usize = 100;
 
 /// The tokens of one store.
@@ -42,7 +42,7 @@ impl std::fmt::Debug for Tokens {
     }
 }
 
-/// Why a token is not made or revoked.
+/// Reason that a token is not made or revoked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
@@ -241,7 +241,7 @@ impl Tokens {
     }
 }
 
-/// Whether a token of this permission may be made by this right, as the tokens are.
+/// Checks that a token of this permission may be made by this right, as the tokens are.
 fn may_create(known: &[Versioned<Token>], right: Right, permission: Permission) -> Result<(), TokenError> {
     let is_there = |id| known.iter().any(|token| token.record.id == id);
     match right {

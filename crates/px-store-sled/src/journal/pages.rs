@@ -29,7 +29,7 @@ pub(crate) const VERSION: u32 = 2;
 
 const BYTES: usize = 44;
 
-/// What a page holds.
+/// Content of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Page {
     pub(crate) version: u32,

@@ -121,7 +121,7 @@ pub struct Callback {
     /// The newest attempts, oldest first, at most [`Callback::RECENT`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recent: Vec<AttemptBrief>,
-    /// Why it is where it is, in words, where the state does not say it all.
+    /// Explanation of its state in words, where the state does not say it all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The exact bytes that every attempt sends. Kept beside the record.
@@ -131,7 +131,7 @@ pub struct Callback {
 
 impl Callback {
     /// Maximum number of attempts that a delivery shows in lists.
-    pub const RECENT: usize = 12;
+    pub(crate) const RECENT: usize = 12;
 
     /// The row that says when it is due, while it is pending.
     #[must_use]

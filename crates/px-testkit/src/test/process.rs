@@ -18,7 +18,7 @@ use crate::error::WorldError;
 use crate::faults::Fault;
 use crate::world;
 
-/// How often something is tried again after the process died of it.
+/// Maximum number of times that an act is tried again after the process died of it.
 const MAX_TRIES: usize = 100;
 
 pub(super) struct Inner {
@@ -29,11 +29,11 @@ pub(super) struct Inner {
     /// Commits of the processes before this one.
     commits_before: Cell<u64>,
     starts: Cell<u64>,
-    /// What has happened, in words.
+    /// Everything that has happened, in words.
     pub(super) story: RefCell<Vec<String>>,
 }
 
-/// What is sent to a webhook.
+/// Request to a webhook.
 #[derive(Debug, Clone)]
 pub(super) struct Request {
     pub(super) slug: String,

@@ -50,7 +50,7 @@ impl fmt::Debug for World {
     }
 }
 
-/// What a webhook answered.
+/// Answer of a webhook.
 #[derive(Debug, Clone)]
 pub struct Answered {
     pub(super) slug: String,
@@ -64,7 +64,7 @@ impl Answered {
         self.answer.status
     }
 
-    /// What became of it: `resumed`, `triggered`, `queued`, `late`, `duplicate`,
+    /// Returns the outcome of the request: `resumed`, `triggered`, `queued`, `late`, `duplicate`,
     /// `ignored`, …; empty where nothing was taken in.
     #[must_use]
     pub fn action(&self) -> &'static str {

@@ -14,9 +14,9 @@ const MAX_ELEMENTS: usize = 64;
 pub(super) struct Element {
     /// Address of its caller, if it is one.
     pub(super) client: Option<IpAddr>,
-    /// Which scheme it was called by.
+    /// Scheme by which the proxy was called.
     pub(super) scheme: Option<String>,
-    /// Which host it was called by.
+    /// Host by which the proxy was called.
     pub(super) host: Option<String>,
 }
 

@@ -16,7 +16,7 @@ const PREVIOUS: &str = "_PREVIOUS";
 pub struct Key {
     /// The secret's text, exactly as it was configured.
     pub secret: SecretString,
-    /// When it stops to count; `None` for never.
+    /// Time at which it stops being accepted; `None` for never.
     pub expires: Option<Timestamp>,
     /// The provider's name for it, where requests say which one signed them
     /// (Twilio's shared keys, Atlassian's installations). One without a name

@@ -343,8 +343,9 @@ impl Px {
     /// The run's log as it is written.
     pub fn watch(&self, run: &str, last_event_id: Option<u64>) -> Watch {
         let mut connection = self.connect().unwrap();
-        let headers: Vec<_> =
-            last_event_id.iter().map(|id| ("last-event-id".to_owned(), id.to_string())).collect();
+        let last = last_event_id.iter().map(|id| ("last-event-id".to_owned(), id.to_string()));
+        // As an `EventSource` asks.
+        let headers: Vec<_> = last.chain([("accept".to_owned(), "text/event-stream".to_owned())]).collect();
         connection.send("GET", &format!("/brains/runs/{run}/watch"), &headers, b"").unwrap();
         connection.watch().unwrap()
     }

@@ -139,7 +139,7 @@ pub struct InboxEvent {
 /// Gives a kept event to a run by hand (`POST /webhooks/deliveries/{id}/bind`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(description = "")]
+#[schemars(description = "", deny_unknown_fields)]
 pub struct BindDelivery {
     /// The run.
     #[schemars(with = "String", length(min = 1))]

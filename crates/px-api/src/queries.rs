@@ -88,6 +88,10 @@ pub struct RunEvents {
     #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
     #[schemars(description = "")]
     pub after: Option<u64>,
+    /// The `nextCursor` of the page before; it counts more than `after`.
+    #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
+    #[schemars(description = "")]
+    pub cursor: Option<u64>,
     /// At most this many; 1,000 if it is not said, which is also the most.
     #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
     #[schemars(description = "")]

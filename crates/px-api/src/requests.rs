@@ -96,7 +96,7 @@ impl RerunRun {
 /// Starts a run from a step of another one (`POST /brains/runs/{id}/fork`).
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(description = "")]
+#[schemars(description = "", deny_unknown_fields)]
 pub struct ForkRun {
     /// The number of the step, from 1.
     #[serde(default, deserialize_with = "step_number")]

@@ -119,6 +119,8 @@ codes! {
     TokenNotFound = "PX0038",
     /// The API token cannot be made or revoked.
     TokenConflict = "PX0039",
+    /// A row of the store is damaged.
+    Damaged = "PX0040",
 }
 
 impl Code {

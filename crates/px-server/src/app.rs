@@ -28,7 +28,9 @@ pub(crate) struct App {
     /// The webhooks with middleware of their own, by slug.
     pub(crate) layered: std::collections::HashMap<String, px_sdk::layer::Route>,
     pub(crate) urls: UrlView,
+    pub(crate) streams: Arc<crate::streams::Streams>,
     pub(crate) max_body: usize,
+    pub(crate) max_api_body: usize,
     pub(crate) max_headers: usize,
     pub(crate) body_timeout: std::time::Duration,
     /// Becomes true when streams have to end.

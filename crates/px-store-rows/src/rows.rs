@@ -156,6 +156,11 @@ pub trait Backing: Send + Sync + 'static {
     /// taken, and the process should end.
     fn failure(&self) -> watch::Receiver<Option<String>>;
 
+    /// See [`Store::unwritten`](px_store::Store::unwritten).
+    fn unwritten(&self) -> Option<String> {
+        None
+    }
+
     /// Brings everything that is durable in the journal into the tree, and
     /// stops the backing's threads. Later writes are refused.
     fn close(&self) -> Result<(), Error>;

@@ -258,6 +258,7 @@ impl Shared {
             applied_rows: count(&self.counters.applied_rows),
             overlay_bytes: self.overlay.read().bytes() as u64,
             checkpoints: count(&self.counters.checkpoints),
+            damaged_reads: 0,
         }
     }
 }

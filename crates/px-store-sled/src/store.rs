@@ -387,6 +387,10 @@ impl Backing for SledRows {
         self.shared.health.watch()
     }
 
+    fn unwritten(&self) -> Option<String> {
+        self.shared.health.unwritten()
+    }
+
     fn close(&self) -> Result<(), Error> {
         self.shared.queue.close();
         let journal = self.join();

@@ -325,4 +325,8 @@ pub struct StartKey {
     pub run: RunId,
     /// The initial state and options it was started with, as canonical text.
     pub input: String,
+    /// A text that is equal for equal callbacks. `None` in rows that were written
+    /// before it was stored; they count as equal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback: Option<String>,
 }

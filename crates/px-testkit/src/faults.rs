@@ -393,6 +393,10 @@ impl Store for FaultyStore {
         self.inner.failure()
     }
 
+    fn unwritten(&self) -> Option<String> {
+        self.inner.unwritten()
+    }
+
     fn close(&self) -> Result<(), Error> {
         self.inner.close()
     }

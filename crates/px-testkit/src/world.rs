@@ -190,6 +190,7 @@ impl World {
             request_id: None,
             traceparent: None,
             idempotency_key: None,
+            callback: None,
             hook: None,
         })
         .await
@@ -197,7 +198,10 @@ impl World {
 
     pub(crate) async fn start_request(&self, request: StartRequest) -> Result<RunId, WorldError> {
         match self.alive(self.parts.start_run(request)).await?? {
-            Started::New(run) | Started::Known(run) | Started::OtherInput(run) => Ok(run),
+            Started::New(run)
+            | Started::Known(run)
+            | Started::OtherInput(run)
+            | Started::OtherCallback(run) => Ok(run),
         }
     }
 

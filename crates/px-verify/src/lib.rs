@@ -27,7 +27,8 @@ mod received;
 pub mod record;
 
 pub use evaluate::{
-    BodyError, BodyErrorKind, HandshakeReply, MAX_ID_BYTES, Network, ParseNetworkError, Place, PrepareError,
-    Prepared, Refusal, UrlView, Verified, insert_field, parse_form, parse_json, sign,
+    BodyError, BodyErrorKind, Disagreement, Forwarding, HandshakeReply, MAX_ID_BYTES, Network,
+    ParseNetworkError, Place, PrepareError, Prepared, Refusal, UrlView, Verified, insert_field, parse_form,
+    parse_json, sign,
 };
 pub use received::Received;

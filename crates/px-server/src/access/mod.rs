@@ -221,6 +221,19 @@ impl Tokens {
         }
     }
 
+    /// Returns whether what a right opened may stay open for reading: the token is
+    /// still there, or there is still none.
+    pub(crate) fn may_read(&self, right: Right) -> bool {
+        let known = self.known();
+        match right {
+            Right::Owner => true,
+            Right::First => known.is_empty(),
+            Right::Token(id) => {
+                known.iter().any(|token| token.record.id == id && token.record.permission >= Permission::Read)
+            }
+        }
+    }
+
     /// Returns whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

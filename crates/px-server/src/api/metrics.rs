@@ -139,6 +139,12 @@ fn store(app: &App, text: &mut Text) {
         text.head(name, help, "counter");
         text.value(name, &[], value);
     }
+    let name = "px_store_damaged_reads_total";
+    text.head(name, "Reads that met a damaged row.", "counter");
+    text.value(name, &[], stats.damaged_reads);
+    let name = "px_streams";
+    text.head(name, "Streams that are open.", "gauge");
+    text.value(name, &[], app.streams.count());
     let name = "px_store_overlay_bytes";
     text.head(name, "Bytes of rows that wait in memory for the tree.", "gauge");
     text.value(name, &[], stats.overlay_bytes);

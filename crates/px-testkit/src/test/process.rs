@@ -160,6 +160,7 @@ impl Inner {
             traceparent: None,
             // A client that heard nothing asks again with the same key.
             idempotency_key: Some(format!("start {}", self.starts.get())),
+            callback: None,
             hook: None,
         };
         self.live(async |world| world.start_request(request.clone()).await)

@@ -27,7 +27,8 @@ use tokio::net::TcpStream;
 use super::door::Door;
 use super::routes;
 use super::table::Route;
-use crate::start::{Options, Running, start};
+use crate::options::Options;
+use crate::start::{Running, start};
 
 /// A webhook that verifies nobody, and one of Twilio's kind without its secret,
 /// which also takes GET.

@@ -9,7 +9,7 @@
 //! `tests/cli/side_channel.rs` over real binaries.
 
 mod entry;
-mod escape;
+pub(crate) mod escape;
 mod layer;
 mod panics;
 mod queue;

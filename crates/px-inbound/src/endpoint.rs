@@ -81,7 +81,12 @@ impl Endpoint {
             Prepared::new(def.verification.clone(), &keyring).map_err(|why| error(why.to_string()))?;
         let schema = Schema::new(&def.payload_schema)
             .map_err(|why| error(format!("the payload's schema does not compile: {why}")))?;
-        Ok(Self { verifier: Arc::new(verifier), schema: Arc::new(schema), warnings, def: Arc::clone(&def) })
+        Ok(Self {
+            verifier: Arc::new(verifier),
+            schema: Arc::new(schema),
+            warnings,
+            def: Arc::clone(&def),
+        })
     }
 
     /// Returns true if anybody on this machine may send.

@@ -108,8 +108,8 @@ impl Operator {
             return refused(format!("Webhook '{}' is not in this binary", old.slug));
         };
         let request = Arc::new(as_received(&old));
-        let payload = match endpoint.verifier.parse(&request) {
-            Ok(payload) => payload,
+        let content = match endpoint.verifier.parse(&request) {
+            Ok(content) => content,
             Err(error) => return refused(format!("The stored body cannot be read: {error}")),
         };
         let now = clock.now();
@@ -121,7 +121,7 @@ impl Operator {
             delivery.received_at = now;
             delivery.verdict = format!("replay of {id}: {}", delivery.verdict);
         }
-        Ok(Parsed::replayed(endpoint, request, payload, delivery, Replayed { delivery: id, tokens, at: now }))
+        Ok(Parsed::replayed(endpoint, request, content, delivery, Replayed { delivery: id, tokens, at: now }))
     }
 
     /// See [`Stage::bind`](crate::Stage::bind).
@@ -181,7 +181,8 @@ impl Operator {
 fn check_replayable(old: &Delivery) -> Result<bool, OperatorError> {
     let refused = |why: String| Err(OperatorError::Refused(why));
     let all = |state| !old.events.is_empty() && old.events.iter().all(|event| event.state == state);
-    if all(InboxState::Rejected) {
+    // One that could not be read is there with all its bytes, and may be read by now.
+    if all(InboxState::Rejected) && old.verdict.starts_with("rejected") {
         return refused("The sender was not believed, so nothing was kept to replay".into());
     }
     if all(InboxState::Duplicate) {

@@ -17,7 +17,7 @@ use crate::endpoints::Endpoints;
 use crate::form::Forms;
 use crate::metrics;
 use crate::operator::{Bound, Operator, OperatorError};
-use crate::phases::{Received, Unverified};
+use crate::phases::{Received, Unparsed, Unverified};
 use crate::quarantine::Quarantine;
 use crate::rejections::{RejectionLimits, Rejections};
 use crate::retention::{Retention, Sweeper, Swept};
@@ -115,14 +115,22 @@ impl Stage {
             Err(Unverified::Refused(refused)) => return Box::pin(self.rejections.reject(*refused)).await,
         };
         let parsed = match verified.parse(&self.context) {
-            Ok(parsed) => parsed,
-            Err(answer) => return answer,
+            Ok(parsed) => Ok(parsed),
+            Err(Unparsed::Answered(answer)) => return answer,
+            Err(Unparsed::Unreadable(unreadable)) => {
+                return Box::pin(self.rejections.keep_unreadable(*unreadable)).await;
+            }
+            Err(Unparsed::Unhandled(unhandled)) => Err(unhandled),
         };
         if let Err(error) = self.quarantine.ready().await {
             tracing::error!(slug, %error, "the inbox could not be read");
             return Answer::unavailable("The delivery could not be stored, try again");
         }
-        match parsed.handle(&self.context).await {
+        let handled = match parsed {
+            Ok(parsed) => parsed.handle(&self.context).await,
+            Err(unhandled) => Err(unhandled),
+        };
+        match handled {
             Ok(handled) => self.acceptor.accept(handled).await,
             Err(unhandled) => Box::pin(self.quarantine.keep(*unhandled)).await,
         }

@@ -17,6 +17,7 @@ use crate::dedup::{Dedup, Rule};
 use crate::error::{Error, Result};
 use crate::inbound::{IntoInbounds, RawInbound};
 use crate::layer;
+use crate::read::Misfit;
 use crate::verify::{Key, Keyring, Source, Verification};
 
 /// Time that an event is kept for a wait to come, if the webhook does not say (docs/rules.md#6).
@@ -29,7 +30,7 @@ pub const DEFAULT_QUEUE_LIMIT: u32 = 1_000;
 #[derive(Debug)]
 pub enum HandlerError {
     /// The payload does not read as the webhook's type.
-    Payload(String),
+    Payload(Misfit),
     /// The handler's own error.
     Failed(Error),
 }
@@ -126,7 +127,7 @@ impl<T: Serialize + DeserializeOwned + JsonSchema + Send + 'static> Response for
 pub struct WebhookBuilder<P, R> {
     payload_schema: Value,
     response_schema: Value,
-    read: fn(Value) -> Result<P, serde_json::Error>,
+    read: fn(Value) -> Result<P, Misfit>,
     slug: &'static str,
     description: Option<String>,
     verification: Option<Verification>,
@@ -150,7 +151,7 @@ impl<P: 'static, R> WebhookBuilder<P, R> {
         Self {
             payload_schema: schemars::schema_for!(P).to_value(),
             response_schema: schemars::schema_for!(R).to_value(),
-            read: serde_json::from_value,
+            read: crate::read::payload,
             slug,
             description: (!docs.is_empty()).then(|| one_line(docs)),
             verification: None,
@@ -298,7 +299,7 @@ impl<P: 'static, R> WebhookBuilder<P, R> {
             handler: Arc::new(move |received, payload| {
                 let handler = Arc::clone(&handler);
                 Box::pin(async move {
-                    let payload = read(payload).map_err(|error| HandlerError::Payload(error.to_string()))?;
+                    let payload = read(payload).map_err(HandlerError::Payload)?;
                     handler.call(received, payload).await.map_err(HandlerError::Failed)
                 })
             }),

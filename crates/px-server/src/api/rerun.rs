@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use px_api::{ForkRun, RerunRun, RestartedRun, StartedRun};
@@ -13,15 +14,16 @@ use crate::app::Shared;
 use crate::error::ApiError;
 use px_core::Code;
 
-pub(super) async fn rerun(State(app): State<Shared>, body: Bytes) -> Result<Json<RestartedRun>, ApiError> {
-    let body: RerunRun = super::read_json(&body)?;
+pub(super) async fn rerun(State(app): State<Shared>, bytes: Bytes) -> Result<Response, ApiError> {
+    let body: RerunRun = super::read_json(&bytes)?;
     let id = body.run_id.as_deref().filter(|id| !id.is_empty());
     let id = id.ok_or_else(|| ApiError::bad_request("Missing runId in request body"))?;
     let starts_at = starts_at(body.starts_at)?;
     let run = find(&app, id).await?;
+    let unknown = super::unknown::fields(&bytes, &["runId", "startsAt", "webhookUrl", "webhookSecret"])?;
     let hook = app.run_hook(body.webhook_url, body.webhook_secret.map(Into::into))?;
     match app.parts.rerun(run.id, starts_at, hook).await {
-        Ok(brain_title) => Ok(Json(RestartedRun { brain_run_id: run.id, brain_title })),
+        Ok(brain_title) => Ok(unknown.warn(Json(RestartedRun { brain_run_id: run.id, brain_title }))),
         Err(error) => match error.refusal() {
             Some(Refusal::WrongStatus(status)) => Err(ApiError::conflict(format!(
                 "Cannot rerun brain in '{}' state. Cancel it first, or fork it.",

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use px_core::{DeliveryId, RunId, Stopwatch};
 use px_sdk::Received as Request;
+use serde_json::Value;
 use tracing::Instrument as _;
 use tracing::field::{Empty, display};
 
@@ -191,6 +192,16 @@ impl Stage {
     /// See [`OperatorError`].
     pub async fn bind(&self, delivery: DeliveryId, run: RunId) -> Result<Bound, OperatorError> {
         self.operator.bind(delivery, run).await
+    }
+
+    /// Gives a run a response by hand: to the oldest registration of the webhook
+    /// `slug`, else to the first whose response it can be. While the run works, it
+    /// is kept for the next wait that it fits.
+    ///
+    /// # Errors
+    /// See [`OperatorError`]. Nothing is consumed then.
+    pub async fn answer(&self, run: RunId, response: Value, slug: Option<&str>) -> Result<(), OperatorError> {
+        self.operator.answer(run, response, slug).await
     }
 
     /// Forgets a bounded number of deliveries.

@@ -50,7 +50,7 @@ pub use options::{Retry, StepOptions};
 pub use outcome::{Again, Next, Sleeping, Waiting, sleep, sleep_until, wait_for};
 pub use px_core::Timestamp;
 pub use px_verify::Received;
-pub use read::Misfit;
+pub use read::{Misfit, fits_key};
 pub use registry::Registry;
 pub use stream::{More, Streaming, stream};
 pub use union::{Either, OneOf, OneOf3, OneOf4, Union, no_entry, read_one_of};

@@ -2,9 +2,14 @@
 //! value fits an integer, as JSON Schema has it (2.0 is 2), and what does not fit
 //! is named by its place.
 
+use px_core::key::{FORM_SLUG, KeyId};
 use serde::de::DeserializeOwned;
 use serde_json::{Number, Value};
 use serde_path_to_error::Segment;
+
+use crate::ends::RunEnd;
+use crate::form::Form;
+use crate::webhook::WebhookDef;
 
 /// Numbers from here on may have been rounded when they were parsed, so no
 /// integer is made of them.
@@ -30,6 +35,30 @@ pub(crate) fn payload<T: DeserializeOwned>(value: Value) -> Result<T, Misfit> {
         return Err(misfit);
     }
     serde_json::from_value(with_integers(value)).map_err(|_| misfit)
+}
+
+/// Tells whether a value reads as a type.
+pub(crate) fn fits<T: DeserializeOwned>(value: &Value) -> Result<(), Misfit> {
+    payload::<T>(value.clone()).map(drop)
+}
+
+/// Tells whether a response fits what a step waits for at this key: the response
+/// of the webhook there, a form, or the end of a run.
+///
+/// # Errors
+/// Where and why it does not.
+pub fn fits_key(key: &KeyId, webhook: Option<&WebhookDef>, response: &Value) -> Result<(), Misfit> {
+    if key.awaited_run().is_some() {
+        return fits::<RunEnd<Value>>(response);
+    }
+    if *key.slug == *FORM_SLUG {
+        return fits::<Form>(response);
+    }
+    let webhook = webhook.ok_or_else(|| Misfit {
+        path: String::new(),
+        why: format!("webhook '{}' is not in this binary, so nothing can be an answer of it", key.slug),
+    })?;
+    webhook.reads_response(response)
 }
 
 /// Does `read`, and again with integers for integral floats if it fails.

@@ -66,6 +66,7 @@ pub struct WebhookDef {
     /// The user's own middleware, the outermost first.
     pub layers: Vec<layer::Erased>,
     handler: ErasedHandler,
+    reads_response: fn(&Value) -> Result<(), Misfit>,
 }
 
 impl std::fmt::Debug for WebhookDef {
@@ -91,6 +92,15 @@ impl WebhookDef {
         }
         self.keys.extend(keys);
         self
+    }
+
+    /// Tells whether a value reads as the webhook's response type, as the step that
+    /// waits for it will read it.
+    ///
+    /// # Errors
+    /// Where and why it does not.
+    pub fn reads_response(&self, response: &Value) -> Result<(), Misfit> {
+        (self.reads_response)(response)
     }
 
     /// Runs the handler on a payload that fits the schema.
@@ -128,6 +138,7 @@ pub struct WebhookBuilder<P, R> {
     payload_schema: Value,
     response_schema: Value,
     read: fn(Value) -> Result<P, Misfit>,
+    reads_response: fn(&Value) -> Result<(), Misfit>,
     slug: &'static str,
     description: Option<String>,
     verification: Option<Verification>,
@@ -152,6 +163,7 @@ impl<P: 'static, R> WebhookBuilder<P, R> {
             payload_schema: schemars::schema_for!(P).to_value(),
             response_schema: schemars::schema_for!(R).to_value(),
             read: crate::read::payload,
+            reads_response: crate::read::fits::<R>,
             slug,
             description: (!docs.is_empty()).then(|| one_line(docs)),
             verification: None,
@@ -296,6 +308,7 @@ impl<P: 'static, R> WebhookBuilder<P, R> {
             accepts_invalid: self.accepts_invalid,
             keys: Vec::new(),
             layers: self.layers,
+            reads_response: self.reads_response,
             handler: Arc::new(move |received, payload| {
                 let handler = Arc::clone(&handler);
                 Box::pin(async move {

@@ -331,10 +331,43 @@ pub(super) const RULES: &[Rule] = &[
     ),
     (50, "a receiver that never answers holds no run", "A receiver's trouble is not the run's.", &[]),
     (
+        51,
+        "what an operator gives is checked before anything is consumed",
+        "A response that the step cannot read would end the wait, and the customer's real answer would come too late.",
+        &[],
+    ),
+    (
+        52,
+        "a 2xx is said of what was understood",
+        "A provider does not send again what was answered 2xx. Taken for something else, the event would be gone, and its id used up.",
+        &["px-testkit/tests/reading.rs::cloudevents_without_data_with_text_and_in_batches"],
+    ),
+    (
+        53,
+        "what senders write is read, and what cannot be read leaves a trace",
+        "Many providers never send again, and only the operator can find out that a proxy has spoilt a body.",
+        &["px-inbound/src/validate.rs::an_integer_beyond_its_type_is_a_violation_with_its_path"],
+    ),
+    (
+        54,
+        "an id is the text that the sender wrote",
+        "Two ids that differ in a digit which a float does not hold are two events; the second must not be taken for a repetition.",
+        &[],
+    ),
+    (
         55,
         "a log, a terminal or a metric that cannot be written takes no work down",
         "A log is there to help. A full disk or a closed terminal must not be able to stop an approval.",
         &[],
+    ),
+    (
+        61,
+        "a slip of the pen in a request is refused, and what is passed over is said",
+        "A client that writes webhook_url and is answered 201 believes that it will be called.",
+        &[
+            "px-server/src/api/unknown.rs::a_slip_of_the_pen_is_refused_and_another_name_is_passed_over",
+            "px-server/src/api/start_run.rs::the_header_means_the_key_of_the_body",
+        ],
     ),
     (
         63,

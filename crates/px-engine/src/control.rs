@@ -213,14 +213,6 @@ impl Parts {
         forked.await
     }
 
-    /// Gives a run an answer by hand: its open wait takes it, or the next one.
-    ///
-    /// # Errors
-    /// The run does not exist or takes no answer, or the answer is no object.
-    pub async fn answer_run(&self, run: RunId, response: Value) -> Result<(), ControlError> {
-        self.command(run, Command::Answer { response }).await
-    }
-
     /// Lets a waiting run go on as if its wait had timed out.
     ///
     /// # Errors

@@ -341,5 +341,5 @@ fn command(parts: &Parts, run: &Run, found: &Found<'_>, result: StepResult) -> C
             fresh: request.fresh,
         }),
     };
-    Command::ReturnStep(Box::new(StepOutcome { state: output.state, after, then }))
+    Command::ReturnStep(Box::new(StepOutcome { state: output.state, after, then, takes_kept: None }))
 }

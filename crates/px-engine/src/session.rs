@@ -5,9 +5,10 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use px_core::run::{Command, Start};
+use px_core::run::{Command, Start, Then};
+use px_core::wait::{Registration, Wait};
 use px_core::{Run, RunId, Timestamp};
-use px_sdk::Error;
+use px_sdk::{Error, Registry, fits_key};
 use px_store::{Batch, Conflict, Contended, DraftError, LogTail, Round, RunRecord, Work};
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
@@ -224,7 +225,14 @@ impl Session {
                 *value = Value::String(run.to_string());
             }
         }
-        if let Some(command) = command {
+        if let Some(mut command) = command {
+            if let Command::ReturnStep(outcome) = &mut command
+                && let Then::Wait(wait) = &outcome.then
+                && let Some(run) = draft.run(self.run).await?
+            {
+                // Only here is it known which answers came by hand while the step ran.
+                outcome.takes_kept = takes_kept(&self.parts.registry, run, wait);
+            }
             draft.command(self.run, command).await?;
         }
         let rests = is_last && !draft.is_ready(self.run);
@@ -305,4 +313,18 @@ fn as_step_result(result: Result<Committed, SessionError>, what: &str) -> Result
         Ok(_) => Ok(()),
         Err(error) => Err(Error::msg(format_args!("{what} could not be recorded: {error}"))),
     }
+}
+
+/// Returns which registration of a wait takes the oldest answer that was given
+/// by hand before the wait: the first whose response it can be.
+fn takes_kept(registry: &Registry, run: &Run, wait: &Wait) -> Option<u32> {
+    let answer = run.kept_answers.first()?;
+    let fits = |one: &Registration| {
+        fits_key(&one.key, registry.webhook(&one.key.slug).map(|def| &**def), answer).is_ok()
+    };
+    let place = wait.registrations.iter().position(fits);
+    if place.is_none() && !wait.registrations.is_empty() {
+        tracing::warn!(run = %run.id, "an answer that was given by hand fits nothing that the run waits for: it is kept");
+    }
+    u32::try_from(place?).ok()
 }

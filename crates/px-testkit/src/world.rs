@@ -363,7 +363,15 @@ impl World {
     /// # Errors
     /// The run does not exist or takes no answer, or the process dies.
     pub async fn answer(&self, run: RunId, response: Value) -> Result<(), WorldError> {
-        Ok(self.alive(self.parts.answer_run(run, response)).await??)
+        Ok(self.alive(self.stage.answer(run, response, None)).await??)
+    }
+
+    /// Answers a run by hand, as the webhook `slug` would.
+    ///
+    /// # Errors
+    /// As [`World::answer`], or the run does not wait on that webhook.
+    pub async fn answer_as(&self, run: RunId, slug: &str, response: Value) -> Result<(), WorldError> {
+        Ok(self.alive(self.stage.answer(run, response, Some(slug))).await??)
     }
 
     /// Resumes a paused run.

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use px_store::{Admission, Error};
 use px_store_rows::{Backing, RowOutcome};
@@ -152,31 +153,30 @@ fn full_then_room(full: impl Fn(Step) -> Fate + Send + Sync + 'static) {
 #[test]
 fn a_store_that_was_full_finds_out_by_itself_that_there_is_room() {
     let rig = Rig::new();
-    let store = rig.open(by_hand());
+    let store = Arc::new(rig.open(by_hand()));
     commit(&store, batch([put("a", "1")]));
     assert_eq!(store.unwritten(), None);
-    rig.disk.rule(|step| match step {
-        Step::Write { .. } => Fate::Fails(ErrorKind::StorageFull),
+    // Large records find no room. What the store says is asked when it writes a small one.
+    let (tell, told) = std::sync::mpsc::channel();
+    let was_refused = Arc::new(AtomicBool::new(false));
+    let (asked, after) = (Arc::downgrade(&store), was_refused.clone());
+    rig.disk.rule(move |step| match step {
+        Step::Write { length, .. } if length > 900 && length < 4096 => {
+            Fate::Torn(100, ErrorKind::StorageFull)
+        }
+        Step::Write { .. } if by_committer() && after.load(Ordering::SeqCst) => {
+            // The test ends with the first.
+            let _ = tell.send(asked.upgrade().and_then(|store| store.unwritten()));
+            Fate::Happens
+        }
         _ => Fate::Happens,
     });
-    let refused = wait(store.submit(batch([put("b", "1")]), Admission::Wait));
+    let refused = wait(store.submit(batch([put("b", &noise(900))]), Admission::Wait));
     assert!(matches!(refused, Err(Error::Full(_))), "{refused:?}");
-    assert!(store.unwritten().is_some_and(|why| why.contains("no room")), "it is said");
-    // Nobody commits any more, since readiness says that it is in vain. The store's own
-    // attempt meets this door, and only then there is room.
-    let door = Arc::new(Door::default());
-    let before = door.clone();
-    door.shut();
-    rig.disk.rule(move |step| {
-        if matches!(step, Step::Write { .. }) && by_committer() {
-            before.pass();
-        }
-        Fate::Happens
-    });
-    door.wait_for_knock();
-    assert!(store.unwritten().is_some());
-    door.open();
-    // This one comes behind it, and meets a store that was written.
+    was_refused.store(true, Ordering::SeqCst);
+    // Nobody commits any more, since readiness says that it is in vain.
+    let said = told.recv_timeout(Duration::from_secs(60)).expect("the store tries by itself");
+    assert!(said.is_some_and(|why| why.contains("no room")), "it was said until then");
     commit(&store, batch([put("c", "1")]));
     assert_eq!(store.unwritten(), None);
     let before = rows(&store);

@@ -8,15 +8,15 @@
 )]
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http::Request;
 use px_core::{DeliveryId, RunId};
 use px_sdk::{Brain, Cx, Inbound, Next, Registry, Result, brain, verify};
 use px_server::{InProcess, Options};
-use px_store::Admission;
-use px_store_rows::{Backing as _, Embedded, MemoryRows, Order, RowBatch, RowKey, RowOp};
+use px_store::{Admission, Error, HintBus, RowStats};
+use px_store_rows::{Backing, Embedded, MemoryRows, Order, RowBatch, RowKey, RowOp, RowOutcome};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -52,9 +52,78 @@ async fn end(_: Cx, nothing: Nothing) -> Result<Next<Nothing>> {
     Ok(Next(nothing))
 }
 
+/// Rows of which some can be damaged: in their own bytes, or with the page that they
+/// are in, so that no range can be read over them.
+struct Damaged {
+    rows: MemoryRows,
+    page: Mutex<Vec<Vec<u8>>>,
+}
+
+impl Damaged {
+    fn check(&self, keys: &[&[u8]]) -> std::result::Result<(), Error> {
+        let page = self.page.lock().unwrap();
+        match keys.iter().any(|key| page.iter().any(|damaged| damaged == key)) {
+            true => Err(Error::Corrupt("the test damaged its page".into())),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Backing for Damaged {
+    fn get(&self, key: &[u8]) -> std::result::Result<Option<Bytes>, Error> {
+        self.check(&[key])?;
+        self.rows.get(key)
+    }
+
+    fn range(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        order: Order,
+        limit: usize,
+    ) -> std::result::Result<Vec<(Vec<u8>, Bytes)>, Error> {
+        let found = self.rows.range(from, to, order, limit)?;
+        self.check(&found.iter().map(|(key, _)| &**key).collect::<Vec<_>>())?;
+        Ok(found)
+    }
+
+    fn postings(
+        &self,
+        list: &[u8],
+        before: Option<[u8; 16]>,
+        limit: usize,
+    ) -> std::result::Result<Vec<[u8; 16]>, Error> {
+        self.rows.postings(list, before, limit)
+    }
+
+    fn submit(
+        &self,
+        batch: RowBatch,
+        admission: Admission,
+    ) -> futures_util::future::BoxFuture<'static, std::result::Result<RowOutcome, Error>> {
+        self.rows.submit(batch, admission)
+    }
+
+    fn hints(&self) -> &Arc<HintBus> {
+        self.rows.hints()
+    }
+
+    fn stats(&self) -> RowStats {
+        self.rows.stats()
+    }
+
+    fn failure(&self) -> tokio::sync::watch::Receiver<Option<String>> {
+        self.rows.failure()
+    }
+
+    fn close(&self) -> std::result::Result<(), Error> {
+        self.rows.close()
+    }
+}
+
 /// A server without an engine: runs that are started stay as they are.
-async fn serve() -> (InProcess, Embedded<MemoryRows>) {
-    let store = Embedded::new(MemoryRows::new());
+async fn serve() -> (InProcess, Embedded<Damaged>) {
+    let store = Embedded::new(Damaged { rows: MemoryRows::new(), page: Mutex::default() });
     let options = Options::new(Arc::new(Registry::collect().unwrap()), Arc::new(store.clone()));
     (InProcess::new(options).await.unwrap(), store)
 }
@@ -84,11 +153,15 @@ fn ids(list: &Value, name: &str) -> Vec<String> {
 }
 
 /// Makes the row of this id unreadable.
-async fn damage(store: &Embedded<MemoryRows>, id: [u8; 16]) {
-    let rows = store.backing().range(&[], &[u8::MAX; 64], Order::Ascending, usize::MAX).unwrap();
+async fn damage(store: &Embedded<Damaged>, id: [u8; 16], with_its_page: bool) {
+    let rows = store.backing().rows.range(&[], &[u8::MAX; 64], Order::Ascending, usize::MAX).unwrap();
     // Rows that say that there is work for it, or that it is in a list, are small.
     let of_it = rows.iter().filter(|(row, _)| row.ends_with(&id));
     let (row, _) = of_it.max_by_key(|(_, value)| value.len()).expect("it has a row");
+    if with_its_page {
+        store.backing().page.lock().unwrap().push(row.clone());
+        return;
+    }
     let value = Bytes::from_static(b"\0\0\0\0\0\0\0\x01no record");
     let batch =
         RowBatch { ops: vec![RowOp::Put { key: RowKey::from_slice(row), value }], ..RowBatch::default() };
@@ -97,6 +170,12 @@ async fn damage(store: &Embedded<MemoryRows>, id: [u8; 16]) {
 
 #[tokio::test]
 async fn a_damaged_row_is_500_with_a_code_of_its_own_and_lists_pass_over_it() {
+    for with_its_page in [false, true] {
+        damaged_rows(with_its_page).await;
+    }
+}
+
+async fn damaged_rows(with_its_page: bool) {
     let (server, store) = serve().await;
     let runs = [start(&server).await, start(&server).await, start(&server).await];
     let mut deliveries = Vec::new();
@@ -106,8 +185,8 @@ async fn a_damaged_row_is_500_with_a_code_of_its_own_and_lists_pass_over_it() {
         deliveries.push(taken["deliveryId"].as_str().unwrap().to_owned());
     }
     assert_eq!(get(&server, "/health/ready").await, (200, json!({"status": "ready"})));
-    damage(&store, runs[1].parse::<RunId>().unwrap().to_bytes()).await;
-    damage(&store, deliveries[1].parse::<DeliveryId>().unwrap().to_bytes()).await;
+    damage(&store, runs[1].parse::<RunId>().unwrap().to_bytes(), with_its_page).await;
+    damage(&store, deliveries[1].parse::<DeliveryId>().unwrap().to_bytes(), with_its_page).await;
     for (target, list, name, kept) in [
         ("/brains/runs", "runs", "brainRunId", [&runs[2], &runs[0]]),
         ("/brains/runs?status=running", "runs", "brainRunId", [&runs[2], &runs[0]]),

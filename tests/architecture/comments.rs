@@ -1,4 +1,4 @@
-//! How comments speak: they begin with a noun phrase or a verb, and cite no page
+//! The form of comments: they begin with a noun phrase or a verb, and cite no page
 //! that is not there.
 
 use std::collections::BTreeMap;
@@ -8,6 +8,10 @@ use crate::source::{crates, everything, page, root};
 /// Openings that make a reader wait for the noun.
 const QUESTIONS: [&str; 10] =
     ["What", "Where", "Whether", "How", "Who", "Whose", "Whom", "Which", "When", "Why"];
+
+/// Words that such an opening may stand behind.
+const PREPOSITIONS: [&str; 14] =
+    ["After", "At", "By", "For", "From", "In", "Of", "On", "Since", "To", "Under", "Until", "Up", "With"];
 
 /// Of a hundred doc comments of a crate, fewer than this many may open with a question.
 const MAX_PERCENT: usize = 5;
@@ -27,9 +31,12 @@ fn openings(text: &str) -> Vec<&str> {
     found
 }
 
+/// Returns true if a comment opens with a question, also behind a preposition: "Since when".
 fn is_question(opening: &str) -> bool {
-    let word = opening.split(|letter: char| !letter.is_alphanumeric()).next();
-    word.is_some_and(|word| QUESTIONS.contains(&word))
+    let mut words = opening.split(|letter: char| !letter.is_alphanumeric());
+    let first = words.next().unwrap_or_default();
+    let asks = |word: &str| QUESTIONS.iter().any(|question| question.eq_ignore_ascii_case(word));
+    QUESTIONS.contains(&first) || PREPOSITIONS.contains(&first) && words.next().is_some_and(asks)
 }
 
 /// The crate that a source belongs to, or the folder of the sample project; none for
@@ -72,6 +79,8 @@ fn a_question_is_known_by_its_first_word() {
     let text = "//! How it goes.\n//! What else.\n\n/// Whatever.\nfn a() {}\n    /// What it is.\n";
     let found: Vec<bool> = openings(text).into_iter().map(is_question).collect();
     assert_eq!(found, [true, false, true]);
+    assert!(is_question("Since when it is ready."));
+    assert!(!is_question("Since it is ready, it runs."));
 }
 
 /// A page is cited by its path in the repository, a rule by its number there.

@@ -12,7 +12,7 @@ pub struct Status {
     pub ready: bool,
 }
 
-/// How the server is.
+/// State of the server, as a health check reads it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Health {

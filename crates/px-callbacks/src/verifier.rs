@@ -23,8 +23,8 @@ use crate::Event;
 /// which they are looked at: px and cloudevents, rdev, forge.
 const IDS_IN_BODY: [&str; 3] = ["/id", "/data/id", "/payload/id"];
 
-/// Checks callbacks. Made once, with every secret that counts at the moment:
-/// while a secret is being rotated, the new one and the old one.
+/// Checks callbacks. Made once, with every secret that is valid at the
+/// moment: while a secret is being rotated, the new one and the old one.
 pub struct Verifier {
     record: Verification,
     keyring: Keyring,

@@ -18,6 +18,7 @@ mod entry;
 mod error;
 mod handover;
 mod log;
+mod paint;
 #[cfg(test)]
 mod reference;
 mod resolve;

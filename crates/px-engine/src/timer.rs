@@ -1,6 +1,6 @@
 //! The timer: one task that rings for every run. Due times are rows; nothing
-//! sleeps on behalf of a run. A timer is removed in the commit of what it
-//! does, so it does that once, however the clock jumps.
+//! sleeps on behalf of a run. A timer is removed in the commit of its
+//! effect, so it has that effect once, however the clock jumps.
 
 use std::time::Duration;
 

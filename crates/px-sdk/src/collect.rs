@@ -90,7 +90,7 @@ impl<S, R> Collecting<S, All<Vec<R>>> {
         self
     }
 
-    /// Ends the wait by itself after this time, with what has come by then.
+    /// Ends the wait after this time, with the responses that have come by then.
     pub fn timeout(self, after: Duration) -> Collecting<S, Partly<Vec<R>, Vec<R>>> {
         Collecting { state: self.state, request: self.request.timeout(after), response: PhantomData }
     }
@@ -120,7 +120,7 @@ macro_rules! tuple {
         }
 
         impl<S, $($type),+> Collecting<S, All<($($type,)+)>> {
-            /// Ends the wait by itself after this time, with what has come by then.
+            /// Ends the wait after this time, with the responses that have come by then.
             pub fn timeout(
                 self,
                 after: Duration,

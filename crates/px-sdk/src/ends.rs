@@ -19,7 +19,7 @@ pub enum RunEnd<T> {
     },
     /// It failed.
     Error {
-        /// With what.
+        /// The error that ended it.
         error: Failure,
     },
     /// It was cancelled.

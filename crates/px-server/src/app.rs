@@ -22,7 +22,7 @@ pub(crate) struct App {
     pub(crate) tokens: crate::access::Tokens,
     /// Serves the API to others though there is no token.
     pub(crate) insecure: bool,
-    /// Figures of what is below the store.
+    /// Figures of the storage below the store.
     pub(crate) figures: Vec<&'static [px_metrics::Metric]>,
     pub(crate) gate: Arc<Gate>,
     /// The webhooks with middleware of their own, by slug.

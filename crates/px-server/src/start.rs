@@ -276,7 +276,7 @@ impl Running {
     }
 
     /// Ends: no new requests, streams end, running steps may finish for a
-    /// while, the store comes to rest.
+    /// while, the store finishes its writes.
     ///
     /// # Errors
     /// The store could not be brought to rest; what is acknowledged is durable

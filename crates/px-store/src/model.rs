@@ -100,7 +100,7 @@ pub struct InboxEvent {
     pub id: EventId,
     /// Its state.
     pub state: InboxState,
-    /// Since when it is in this state.
+    /// Time since which it is in this state.
     pub since: Timestamp,
     /// The provider's id of it, which is what duplicates are known by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -265,7 +265,7 @@ pub struct QueuedEvent {
 /// A run that is ready, or whose step runs now.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Work {
-    /// Since when it is ready.
+    /// Time since which it is ready.
     pub since: Timestamp,
     /// The process that runs its step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -279,7 +279,7 @@ pub struct Work {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum TimerKind {
-    /// A wait ends by itself.
+    /// A wait ends unanswered.
     Wait {
         /// The wait.
         wait: WaitId,
@@ -297,7 +297,7 @@ pub enum TimerKind {
         event: EventId,
         /// The key at which it is queued.
         key: KeyId,
-        /// At which place.
+        /// Its place in the queue.
         place: u64,
     },
     /// A key forgets how its last wait ended.

@@ -37,7 +37,7 @@ const NO_ROOM: &str = "a fault of the test";
 /// Operation on a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// A read, by the name of what is read.
+    /// A read, by the name of the store's method.
     Read(&'static str),
     /// A commit.
     Commit,

@@ -46,11 +46,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
 
-    /// Where the embedded store keeps its files
+    /// Folder with the files of the embedded store
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 
-    /// How the log is written; json is one document a line
+    /// Format of the log; json is one document a line
     #[arg(long, value_name = "FORMAT", value_parser = ["text", "json"], default_value = "text")]
     log_format: String,
 

@@ -214,7 +214,7 @@ impl Limits {
         PoolLimits { max_stalled: self.max_stalled, ..PoolLimits::default() }
     }
 
-    /// The bounds of what rejected requests leave.
+    /// The bounds of the records that rejected requests leave.
     pub(crate) fn rejections(&self) -> RejectionLimits {
         RejectionLimits {
             per_webhook: self.max_rejected_per_minute,

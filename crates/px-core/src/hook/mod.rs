@@ -103,7 +103,7 @@ pub struct Hook {
     /// Set while the hook takes no callbacks: the reason, and the time since which.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disabled: Option<Disabled>,
-    /// Since when every attempt has failed; none if the last one did not.
+    /// Time since which every attempt has failed; none if the last one did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing_since: Option<Timestamp>,
     /// Set when it was deleted: it is kept until nothing refers to it.

@@ -1,7 +1,7 @@
 //! A URL that a callback may be sent to, as far as its text tells.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use url::{Host, Url};
 
@@ -58,14 +58,22 @@ impl Target {
     }
 
     /// Checks what can be checked without a resolver: the host, if it is an
-    /// address. For refusing a hook when it is made; [`Client`](super::Client)
+    /// address or the name of this machine. For refusing a hook when it is made; [`Client`](super::Client)
     /// asks again at every attempt.
     ///
     /// # Errors
     /// If the policy refuses the address.
     pub fn check(&self, policy: &Policy) -> Result<(), Refused> {
-        let Some(address) = self.literal() else { return Ok(()) };
         let host = self.0.host_str().map(|host| host.trim_matches(['[', ']']).to_owned());
+        let is_local = |host: &str| host == "localhost" || host.ends_with(".localhost");
+        let address = match self.literal() {
+            Some(address) => address,
+            // These names are this machine wherever they are looked up (RFC 6761, section 6.3).
+            None if host.as_deref().map(|host| host.trim_end_matches('.')).is_some_and(is_local) => {
+                Ipv4Addr::LOCALHOST.into()
+            }
+            None => return Ok(()),
+        };
         policy.check(address).map_err(|rule| Refused { rule, host, address: Some(address) })
     }
 

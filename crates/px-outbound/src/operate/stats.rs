@@ -100,7 +100,7 @@ impl Operator {
         Ok(stats)
     }
 
-    /// Until when a lane's endpoint is left alone, if it is.
+    /// Returns the time until which a lane's endpoint is left alone, if it is.
     ///
     /// # Errors
     /// The store could not be read.

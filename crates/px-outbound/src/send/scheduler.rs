@@ -261,7 +261,7 @@ impl Scheduler {
         self.ended(job.due, None);
     }
 
-    /// Takes note of what became of a job.
+    /// Takes note of a job's result.
     pub fn done(&mut self, report: Report) {
         match report.ended {
             Ok(ended) => self.ended(report.due, Some(ended)),
@@ -293,10 +293,11 @@ impl Scheduler {
         let goes_on = matches!(ended, Some(Ended::Sent { goes_on: true, .. }));
         lane.done(due.id, goes_on);
         match ended {
-            Some(Ended::Sent { success, began, ended, asked: true, .. }) => {
+            Some(Ended::Sent { healthy, began, ended, asked: true, .. }) => {
                 let before = lane.health;
-                lane.health = before.after(success, began, ended, Jitter::random());
-                lane.dirty |= !success;
+                lane.health = before.after(healthy, began, ended, Jitter::random());
+                // Its next try, or what its breaker parks.
+                lane.dirty |= !(healthy && goes_on);
                 if before.breaker != lane.health.breaker {
                     let endpoint = Endpoint {
                         lane: id,

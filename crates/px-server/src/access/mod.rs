@@ -74,16 +74,16 @@ pub enum TokenError {
 pub(crate) enum Verdict {
     /// There are no tokens.
     NoTokens,
-    /// The request has none, or none that counts.
+    /// The request has none, or none that is valid.
     Unknown,
     /// It has one.
     Known(TokenId, Permission),
 }
 
-/// By what right a token is made.
+/// Right by which a token is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Right {
-    /// Whoever has the store itself in hand.
+    /// A process that has the store itself open, as the command line has.
     Owner,
     /// There was no token yet.
     First,

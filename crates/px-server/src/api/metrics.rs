@@ -15,8 +15,8 @@ use super::table::TEXT;
 use crate::app::{App, Shared};
 use crate::error::ApiError;
 
-/// Number of rows that are counted of what is ready, and of what is due; a figure
-/// that says so many says that there are more.
+/// Maximum number of ready rows, and of due rows, that are counted; a figure of so many
+/// means that there may be more.
 const MOST: usize = 10_000;
 
 /// Number that are read at once.

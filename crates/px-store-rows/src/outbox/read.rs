@@ -1,4 +1,4 @@
-//! The reads of hooks and of what is on its way to them, over rows.
+//! The reads of hooks and of their callbacks, over rows.
 
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ impl<B: Backing> Embedded<B> {
         value.map(|value| rows::from_callback_value(&value)).transpose()
     }
 
-    /// The deliveries of a run, by way of what the run's row remembers of each hook.
+    /// The deliveries of a run, by way of the run's row, which has an entry for each hook.
     fn of_run(
         &self,
         scope: Scope,

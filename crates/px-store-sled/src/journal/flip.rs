@@ -73,7 +73,7 @@ fn in_the_rest(segment: &SegmentHeader, head: &[u8; RECORD], rest: &[u8]) -> Opt
     Some(is_sound(segment, head, &body))
 }
 
-/// By how much each bit of a message changes its checksum, from the last bit on.
+/// Returns the change of the checksum that each bit of a message makes, from the last bit on.
 fn places() -> impl Iterator<Item = u32> {
     // The polynomial of crc32c, with its bits in the order of the wire.
     const POLYNOMIAL: u32 = 0x82f6_3b78;

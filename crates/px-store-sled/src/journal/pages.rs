@@ -1,4 +1,4 @@
-//! The pages of the high-water file. Each is written by itself, so that a torn
+//! The pages of the high-water file. Each is written alone, so that a torn
 //! write spoils one of them and no other:
 //!
 //! | page | what | written |

@@ -1,4 +1,4 @@
-//! The report of an audit: counts of what there is, and each rule that something breaks.
+//! The report of an audit: counts of records, and each rule that one of them breaks.
 
 use std::collections::BTreeMap;
 

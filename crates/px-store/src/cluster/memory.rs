@@ -17,7 +17,7 @@ struct Beats {
     member: Member,
     /// The end of its lease.
     until: Timestamp,
-    /// Since when it has renewed its lease without a gap.
+    /// Time since which it has renewed its lease without a gap.
     since: Timestamp,
 }
 

@@ -10,7 +10,7 @@
 //!    gives the row a new fence and counts a death. A member stops being one by
 //!    [`Cluster::leave`], or by [`Cluster::end`] once its lease is over.
 //! 3. Each commit of a step demands the row's fence, so a member that was taken
-//!    over while it stood still can commit nothing of what it does afterwards.
+//!    over while it stood still can commit none of its later work.
 //!
 //! The lease decides how soon work goes on elsewhere and never whether a commit
 //! is right: that is the fence's to say, whatever the clocks do. Leases are

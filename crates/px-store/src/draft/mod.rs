@@ -128,7 +128,7 @@ impl<'a> Draft<'a> {
         self.now
     }
 
-    /// Moves the time of what follows: a step's return is later than its start.
+    /// Moves the time of the commands that follow: a step's return is later than its start.
     pub fn advance(&mut self, now: Timestamp) {
         self.now = now;
     }

@@ -24,7 +24,7 @@ const MAX_TRIES: usize = 100;
 pub(super) struct Inner {
     runtime: Runtime,
     pub(super) world: RefCell<world::World>,
-    /// At which commits the process dies, counted over all processes.
+    /// Commits at which the process dies, counted over all processes.
     deaths: RefCell<Vec<(u64, Fault)>>,
     /// Commits of the processes before this one.
     commits_before: Cell<u64>,

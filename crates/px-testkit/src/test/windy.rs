@@ -32,7 +32,7 @@ pub(super) enum Deed {
 struct Held {
     number: usize,
     request: Request,
-    /// After which deed it arrives; at the end, if `None`.
+    /// The deed after which it arrives; at the end, if `None`.
     after: Option<usize>,
 }
 

@@ -1,4 +1,4 @@
-//! A world for users: the process runs by itself after everything that
+//! A world for users: the process runs without being asked after everything that
 //! happens, and a death in the middle of something is followed by another
 //! process and another try, as the sender of a webhook or a client would.
 

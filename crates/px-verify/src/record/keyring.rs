@@ -25,7 +25,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// A secret that counts until it is taken away.
+    /// A secret that is valid until it is taken away.
     #[must_use]
     pub const fn new(secret: SecretString) -> Self {
         Self { secret, expires: None, id: None }
@@ -56,14 +56,14 @@ impl Keyring {
         self
     }
 
-    /// Adds a secret that counts until it is taken away.
+    /// Adds a secret that is valid until it is taken away.
     #[must_use]
     pub fn with(mut self, secret: SecretString) -> Self {
         self.keys.push(Key::new(secret));
         self
     }
 
-    /// Adds a secret that counts before `expires`: the old one of a rotation.
+    /// Adds a secret that is valid before `expires`: the old one of a rotation.
     #[must_use]
     pub fn with_expiring(mut self, secret: SecretString, expires: Timestamp) -> Self {
         self.keys.push(Key { expires: Some(expires), ..Key::new(secret) });

@@ -14,7 +14,7 @@ use crate::api::page_size;
 use crate::app::Shared;
 use crate::error::ApiError;
 
-/// The state of what is due while its endpoint is left alone.
+/// State of a callback that is due while its endpoint is left alone.
 const PARKED: &str = "parked";
 
 type Asked = Result<Query<ListCallbacks>, QueryRejection>;

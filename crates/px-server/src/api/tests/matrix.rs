@@ -182,7 +182,7 @@ const fn table(door: Door) -> &'static str {
 }
 
 /// Headers that one caller sends. The lines of a browser are
-/// those that it sends by itself, which no page can change.
+/// those that it adds to every request, which no page can change.
 struct Sent {
     version: &'static str,
     host: String,

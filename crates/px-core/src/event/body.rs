@@ -1,177 +1,14 @@
-//! The run log: what happened to a run, one event after the other, gap-free.
-//! This is the *stored* form, adjacently tagged; the flat form of the wire is
-//! made from it by [`crate::wire`] (docs/rules.md#33).
+//! Type and content of each entry of the log.
 
 use json_patch::Patch;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::{Cause, Failure, Given, StepInfo};
 use crate::id::{DeliveryId, EventId, RunId, WaitId};
 use crate::key::KeyId;
 use crate::time::Timestamp;
 use crate::wait::{Collected, Wait};
-
-/// The version of the stored form. A store refuses newer ones.
-pub const FORMAT_VERSION: u32 = 1;
-
-/// One entry of a run's log.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Event {
-    /// Its place in the log, from 1, without gaps.
-    pub seq: u64,
-    /// Time of the decision. Clocks jump, so entries are ordered by `seq` and never by this.
-    pub at: Timestamp,
-    /// The entry's type and content.
-    pub event: EventBody,
-}
-
-/// Reason that a run exists (docs/rules.md#32).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", content = "id", rename_all = "snake_case")]
-pub enum Cause {
-    /// A caller of the API or the command line.
-    Api,
-    /// A webhook event.
-    Event(EventId),
-    /// Another run.
-    Run(RunId),
-    /// A schedule, by name.
-    Schedule(String),
-    /// A rerun of a run.
-    Rerun(RunId),
-    /// A fork of a run.
-    Fork(RunId),
-}
-
-/// Party that caused an error: the code of the step, or px (docs/rules.md#31).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FailureKind {
-    /// The step returned an error, and its retries are spent.
-    Step,
-    /// The step panicked.
-    Panic,
-    /// The engine could not go on.
-    Engine,
-}
-
-/// An error as the log keeps it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
-    /// Party that caused it.
-    pub kind: FailureKind,
-    /// A short name, for example the error's type.
-    pub name: String,
-    /// The sentence to show.
-    pub message: String,
-    /// Causes, one a line.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stack: Option<String>,
-}
-
-/// Kind of pipeline part that a step is (docs/rules.md#38).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StepKind {
-    /// A plain step, also one that waits.
-    Step,
-    /// A step that may end the run early.
-    Guard,
-    /// A step for each item of a list.
-    Map,
-    /// A step that repeats.
-    Loop,
-    /// Another brain inside this one.
-    Brain,
-}
-
-impl StepKind {
-    /// The word on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Step => "step",
-            Self::Guard => "guard",
-            Self::Map => "map",
-            Self::Loop => "loop",
-            Self::Brain => "brain",
-        }
-    }
-}
-
-/// One step of the pipeline as a run remembers it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StepInfo {
-    /// Its name, unique in the brain; a run resumes by it.
-    pub title: String,
-    /// Kind of pipeline part.
-    pub kind: StepKind,
-}
-
-/// Progress of one step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StepStatus {
-    /// Not begun.
-    Pending,
-    /// Begun, or waiting between two iterations.
-    Running,
-    /// Its result is committed.
-    Complete,
-    /// It failed for good.
-    Error,
-    /// Passed over by a guard.
-    Halted,
-}
-
-impl StepStatus {
-    /// The word on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Running => "running",
-            Self::Complete => "complete",
-            Self::Error => "error",
-            Self::Halted => "halted",
-        }
-    }
-}
-
-/// Input of a step beside its state: the outcome of a wait, or a value that the step before it supplied
-/// without a wait.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Given {
-    /// Index of the wait's registration that answered, from 0.
-    pub index: u32,
-    /// The response; `None` means that the wait timed out.
-    pub response: Option<Value>,
-    /// The key that answered, if one did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key: Option<KeyId>,
-    /// Fingerprint of the response's schema when the wait was opened: with
-    /// another one the response may not be what the step expects (docs/rules.md#14).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub schema: Option<u64>,
-    /// All responses of a wait that needs several, the last one included; what
-    /// there is of them, if it timed out.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub collected: Vec<Collected>,
-}
-
-impl Given {
-    /// A response that came by no webhook.
-    #[must_use]
-    pub const fn by_hand(response: Value) -> Self {
-        Self { index: 0, response: Some(response), key: None, schema: None, collected: Vec::new() }
-    }
-
-    /// That nothing came in time.
-    #[must_use]
-    pub const fn timed_out() -> Self {
-        Self { index: 0, response: None, key: None, schema: None, collected: Vec::new() }
-    }
-}
 
 /// Type and content of an entry of the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -198,7 +35,7 @@ pub enum EventBody {
         /// The caller's own name for the request.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         request_id: Option<String>,
-        /// The W3C trace context of what caused the run.
+        /// The W3C trace context of the request that caused the run.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         traceparent: Option<String>,
         /// The key that the run owns until it ends (docs/rules.md#4).

@@ -514,7 +514,7 @@ fn an_unknown_slug_is_not_found() {
 
 #[test]
 fn without_a_secret_only_this_machine_may_send() {
-    let project = Project::new().env("GITHUB_WEBHOOK_SECRET", "");
+    let project = Project::new().without("GITHUB_WEBHOOK_SECRET");
     let px = project.serve();
     let warnings = px.greeting["warnings"].to_string();
     assert!(
@@ -532,7 +532,7 @@ fn without_a_secret_only_this_machine_may_send() {
 
 #[test]
 fn an_open_address_wants_every_webhook_verified() {
-    let project = Project::new().env("GITHUB_WEBHOOK_SECRET", "");
+    let project = Project::new().without("GITHUB_WEBHOOK_SECRET");
     let output =
         project.command(&["serve", "--port", "0", "--bind", "0.0.0.0", "--insecure"]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);

@@ -13,6 +13,7 @@ use px_store_sled::{Options, SledRows};
 
 use crate::config;
 use crate::error::{Error, Kind, Result};
+use crate::private;
 
 /// A store that this process has locked.
 pub(crate) type Opened = Embedded<SledRows>;
@@ -33,6 +34,8 @@ pub(crate) fn open_store(
 ) -> Result<Opened, px_store::Error> {
     let defaults = Options::default();
     let options = Options { lock_wait: lock_wait.unwrap_or(defaults.lock_wait), ..defaults };
+    // Else the store makes it, as everybody's. Why it cannot be made is the store's to say.
+    let _ = private::data_dir(&config.data_dir);
     SledRows::open(&config.data_dir, options).map(Embedded::new)
 }
 
@@ -70,6 +73,8 @@ pub(crate) fn require(config: &config::Store) -> Result<Opened> {
 
 /// Makes an embedded store in a directory that is not a store's place yet.
 pub(crate) fn open_draft(dir: &Path) -> Result<Opened> {
+    private::create_dir_all(dir)
+        .map_err(|error| Error::failed(format!("cannot make {}: {error}", dir.display())))?;
     let rows = SledRows::open(dir, Options::default());
     rows.map(Embedded::new).map_err(|error| store_error(&error))
 }

@@ -9,6 +9,7 @@ use px_store::{Conflict, Contended, DraftError, Round, StartKey};
 use serde_json::Value;
 
 use crate::history::PositionError;
+use crate::outcomes::Outcomes;
 use crate::shared::{Parts, ROUNDS_OF_CALLERS};
 
 /// A run to be started by a caller.
@@ -242,9 +243,17 @@ impl Parts {
                 draft.hook_run(run, hook.clone()).await?;
             }
             draft.command(run, command.clone()).await?;
-            Ok(draft.into_round(()))
+            Ok(match draft.into_round(()) {
+                Round::Commit(batch, ()) => {
+                    let outcomes = Outcomes::of(&batch);
+                    Round::Commit(batch, outcomes)
+                }
+                Round::Done(()) => Round::Done(Outcomes::default()),
+                Round::Again => Round::Again,
+            })
         });
-        done.await
+        let outcomes: Result<Outcomes, ControlError> = done.await;
+        outcomes.map(Outcomes::tell)
     }
 }
 

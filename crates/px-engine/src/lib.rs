@@ -23,6 +23,7 @@ mod fitness;
 mod history;
 mod items;
 mod metrics;
+mod outcomes;
 mod places;
 mod port;
 mod position;

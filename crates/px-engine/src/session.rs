@@ -13,6 +13,7 @@ use px_store::{Batch, Conflict, Contended, DraftError, LogTail, Round, RunRecord
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
 
+use crate::outcomes::Outcomes;
 use crate::port::Ask;
 use crate::shared::{Parts, ROUNDS};
 
@@ -187,7 +188,7 @@ impl Session {
                 Ok::<_, SessionError>(Round::Commit(batch, Some(drafted)))
             }
         });
-        let Some(Drafted { rests, next, started }) = drafted.await? else {
+        let Some(Drafted { rests, next, started, outcomes }) = drafted.await? else {
             self.is_revoked = true;
             return Ok((Committed::Revoked, None));
         };
@@ -197,6 +198,7 @@ impl Session {
         }
         self.begin = None;
         log_line.write();
+        outcomes.tell();
         Ok((done, started))
     }
 
@@ -242,14 +244,13 @@ impl Session {
             draft.put_work(self.run, self.claim.fence, work);
         }
         let next = if rests { None } else { draft.after_commit(self.run) };
-        Ok((draft.into_batch(), Drafted { rests, next, started }))
+        let batch = draft.into_batch();
+        let outcomes = Outcomes::of(&batch);
+        Ok((batch, Drafted { rests, next, started, outcomes }))
     }
 
     /// The line that the log gets of a commit, once it is made.
     fn log_line(&self, command: Option<&Command>) -> LogLine {
-        if let Some(Command::Halt { reason: Some(reason) }) = command {
-            return LogLine::Paused(reason.clone());
-        }
         let (begins, ends) = (self.begin.is_some(), command.is_some_and(ends_step));
         if !tracing::enabled!(tracing::Level::DEBUG) || !(begins || ends) {
             return LogLine::None;
@@ -267,6 +268,8 @@ struct Drafted {
     next: Option<RunRecord>,
     /// The run that it started.
     started: Option<RunId>,
+    /// What runs have come to by it.
+    outcomes: Outcomes,
 }
 
 /// A line about a commit.
@@ -278,8 +281,6 @@ enum LogLine {
         begins: bool,
         ends: bool,
     },
-    /// The code gives the reason why the run cannot go on, or an operator does.
-    Paused(String),
 }
 
 impl LogLine {
@@ -288,7 +289,6 @@ impl LogLine {
             Self::None => {}
             Self::Step { step, begins, ends: false } if begins => tracing::debug!(step, "the step runs"),
             Self::Step { step, .. } => tracing::debug!(step, "the step has run"),
-            Self::Paused(reason) => tracing::warn!(reason, "the run is paused"),
         }
     }
 }

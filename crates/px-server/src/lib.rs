@@ -24,6 +24,6 @@ pub use connections::ConnectionLimits;
 pub use error::StartError;
 pub use in_process::InProcess;
 pub use options::{Environment, Options, WebhookOptions};
-pub use outbound::HookOptions;
+pub use outbound::{HookOptions, is_unknown, unknown_brain};
 pub use start::{Running, start};
 pub use streams::StreamLimits;

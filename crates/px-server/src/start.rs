@@ -169,6 +169,9 @@ impl Checked {
             places: Arc::clone(&places),
             pool: pool.clone(),
         };
+        if tokens.is_empty() {
+            self.warnings.extend(outbound::unguarded(options));
+        }
         let operator = outbound::prepare(options, address, &base_url, &mut self.warnings).await?;
         let urls = UrlView {
             public_url: options.public_url.clone(),
@@ -197,6 +200,7 @@ impl Checked {
             base_url,
             tokens,
             insecure: options.insecure,
+            redact_paths: options.hooks.redact_paths,
             figures: options.figures.clone(),
             layered,
             gate: Gate::new(options.gate, self.policies),

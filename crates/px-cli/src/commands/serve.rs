@@ -14,11 +14,12 @@ use serde_json::{Value, json};
 use tracing::Level;
 
 use super::check;
-use crate::config::hooks::LOST_KEY;
+use crate::config::hooks::{self, LOST_KEY};
 use crate::config::{self, Config};
 use crate::context::{self, Context};
 use crate::error::{Error, Kind, Result};
 use crate::log::{self, Stream};
+use crate::private;
 use crate::show::listing;
 use crate::show::words;
 use crate::signals::Signals;
@@ -115,19 +116,17 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     log::trace(log::start(log.json)?, context::env("PX_LOG").or_else(|| context::env("RUST_LOG")));
     let config = overlaid(context.config()?, &args);
     let registry = Arc::new(context.configured()?);
-    if let Some(problem) = check::problems(&registry).into_iter().next() {
+    let problems = context::secret_problems(&config, &registry).into_iter().chain(check::problems(&registry));
+    if let Some(problem) = problems.into_iter().next() {
         return Err(Error::failed(problem).hint("`px check` lists everything that is wrong"));
     }
-    context::check_secret_files(&registry)?;
     // Before the store is opened, so that no signal meets a half-started server unprepared.
     let mut signals = Signals::new()?;
+    let wide = private::data_dir(&config.store.data_dir).ok().flatten();
     let store = open(config.store.clone()).await?;
+    let notes = narrowed(&config.store.data_dir, wide);
     let contract: Arc<dyn Store> = Arc::new(store.clone());
-    let sealed = px_outbound::operate::holds_sealed(&contract, Scope::default()).await;
-    let may_make_key = args.new_secret_key || !sealed.map_err(|error| store_error(&error))?;
-    let mut hooks = config.hooks.options(&config.store.data_dir, &context::env, may_make_key)?;
-    hooks.new_secret_key = args.new_secret_key;
-    hooks.limits.retention = config.retention.callbacks();
+    let hooks = hooks(&config, &contract, args.new_secret_key).await?;
     let (limits, few_files) = config.limits.clone().fitted()?;
     let options = px_server::Options {
         bind: config.socket(),
@@ -167,7 +166,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         .map_err(|error| store_error(&error))?;
     greet(context, &registry, &running, &config)?;
     running.warnings().iter().filter(|_| log.json || !context.ui.json).for_each(|warning| log.warn(warning));
-    if let Some(warning) = few_files {
+    for warning in few_files.into_iter().chain(notes).chain(context::wide_secret_files()) {
         log.warn(&warning);
     }
     tokio::select! {
@@ -181,6 +180,39 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     }
     log.note("Stopped.");
     Ok(())
+}
+
+/// The options of hooks, with the store's key.
+async fn hooks(config: &Config, store: &Arc<dyn Store>, new_key: bool) -> Result<px_server::HookOptions> {
+    let dir = &config.store.data_dir;
+    if !new_key && hooks::vault_of(dir, &context::env)?.is_none() {
+        let sealing = px_outbound::operate::sealing(store, Scope::default(), None).await;
+        let sealing = sealing.map_err(|error| store_error(&error))?;
+        if sealing.holds_sealed {
+            return Err(hooks::missing_key(dir, &sealing.unreadable));
+        }
+    }
+    let mut options = config.hooks.options(dir, &context::env)?;
+    options.new_secret_key = new_key;
+    options.limits.retention = config.retention.callbacks();
+    Ok(options)
+}
+
+/// Takes the data directory from others, and returns what to say about it: it
+/// was theirs before, or still is. The key's file is refused where others could
+/// read it, and not narrowed in silence.
+fn narrowed(dir: &Path, wide: Option<u32>) -> Option<String> {
+    match (private::narrow(dir, &[hooks::KEY_FILE]), wide) {
+        (Ok(()), None) => None,
+        (Ok(()), Some(mode)) => Some(format!(
+            "{} was open to others on this machine (mode {mode:03o}); it is its owner's now (700)",
+            dir.display()
+        )),
+        (Err(error), _) => Some(format!(
+            "{} cannot be taken from others on this machine: {error}; they may read what the store holds",
+            dir.display()
+        )),
+    }
 }
 
 /// Notes of the server about itself on stderr: as text for people, and among a

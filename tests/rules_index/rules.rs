@@ -331,6 +331,30 @@ pub(super) const RULES: &[Rule] = &[
     ),
     (50, "a receiver that never answers holds no run", "A receiver's trouble is not the run's.", &[]),
     (
+        51,
+        "what an operator gives is checked before anything is consumed",
+        "A response that the step cannot read would end the wait, and the customer's real answer would come too late.",
+        &[],
+    ),
+    (
+        52,
+        "a 2xx is said of what was understood",
+        "A provider does not send again what was answered 2xx. Taken for something else, the event would be gone, and its id used up.",
+        &["px-testkit/tests/reading.rs::cloudevents_without_data_with_text_and_in_batches"],
+    ),
+    (
+        53,
+        "what senders write is read, and what cannot be read leaves a trace",
+        "Many providers never send again, and only the operator can find out that a proxy has spoilt a body.",
+        &["px-inbound/src/validate.rs::an_integer_beyond_its_type_is_a_violation_with_its_path"],
+    ),
+    (
+        54,
+        "an id is the text that the sender wrote",
+        "Two ids that differ in a digit which a float does not hold are two events; the second must not be taken for a repetition.",
+        &[],
+    ),
+    (
         55,
         "a log, a terminal or a metric that cannot be written takes no work down",
         "A log is there to help. A full disk or a closed terminal must not be able to stop an approval.",
@@ -355,6 +379,44 @@ pub(super) const RULES: &[Rule] = &[
             "px-outbound/tests/attempts.rs::rules_57_no_answer_on_a_kept_connection_goes_out_again_once_over_a_new_one",
             "px-outbound/tests/attempts.rs::rules_57_a_2xx_with_an_odd_head_is_delivered_up_to_its_bounds",
             "px-outbound/src/http_date.rs::rfc_9110_all_three_forms_are_read",
+        ],
+    ),
+    (
+        58,
+        "the edges of HTTP are px's own",
+        "A sender without an id that gets no answer sends again, which is a second effect; a head or body that is refused without a word is looked for at the wrong place.",
+        &[
+            "px-server/tests/http_edges.rs::rule_58_a_half_closed_request_is_answered",
+            "px-server/tests/http_edges.rs::rule_58_a_head_has_a_size_wherever_a_read_ends",
+            "px-server/tests/http_edges.rs::rule_58_a_body_beyond_its_bound_is_413_and_who_still_sends_gets_to_read_it",
+            "px-server/tests/http_edges.rs::rules_58_and_69_hosts_and_codings_that_are_none_are_refused_at_every_door",
+            "px-server/tests/http_edges.rs::every_405_says_what_is_allowed_and_a_slash_too_many_is_named",
+        ],
+    ),
+    (
+        59,
+        "scheme, host and port are those of the hop at which the sender's address is found",
+        "A provider signs the URL that it called. Two readers of one list of proxies that disagree refuse genuine requests, or believe a client's header.",
+        &[
+            "px-verify/src/evaluate/hops.rs::scheme_host_and_port_are_those_of_the_hop_at_which_the_address_is_found",
+        ],
+    ),
+    (
+        60,
+        "ready means that work would be taken now",
+        "A balancer that sends webhooks to a server with a full disk has each of them answered 503; a probe that needs a token restarts a healthy server for ever.",
+        &[
+            "px-server/src/api/health.rs::readiness_asks_what_work_asks_and_reasons_are_for_readers",
+            "px-store-sled/src/tests/failures.rs::a_store_that_was_full_finds_out_by_itself_that_there_is_room",
+        ],
+    ),
+    (
+        61,
+        "a client's mistake is a 4xx that names the bound",
+        "Who is answered \"later\" comes back for ever, and who misspells a field and hears nothing believes that it counts.",
+        &[
+            "px-server/tests/http_edges.rs::rule_61_a_clients_mistake_is_a_4xx_with_the_bound_in_its_text",
+            "px-server/tests/http_edges.rs::rule_61_unknown_fields_are_refused_on_own_routes_and_named_on_the_ancestors",
         ],
     ),
     (
@@ -390,6 +452,20 @@ pub(super) const RULES: &[Rule] = &[
         ],
     ),
     (
+        65,
+        "a permission takes what it opened with it",
+        "A token is revoked because somebody has it who should not; a stream that it opened would go on telling.",
+        &["px-server/tests/streams.rs::rule_65_streams_end_with_the_permission_that_opened_them"],
+    ),
+    (
+        66,
+        "streams are bounded apart from requests",
+        "A stream holds its connection and has no end of its own; one token that may only look could otherwise keep every webhook out.",
+        &[
+            "px-server/tests/streams.rs::rule_66_streams_are_bounded_by_holder_and_in_all_and_leave_room_for_requests",
+        ],
+    ),
+    (
         67,
         "files are their owner's",
         "A store holds what people wrote, with their names and numbers; everybody who has an account on the machine could else read it.",
@@ -401,9 +477,10 @@ pub(super) const RULES: &[Rule] = &[
     ),
     (
         68,
-        "this machine is closed to callbacks where px serves others",
-        "Whoever may start a run names a URL; behind a proxy that is somebody else, who could post to every service that trusts this machine.",
+        "two headers that name two senders are refused unless one counts, and this machine is closed to callbacks where px serves others",
+        "A proxy writes one of them, and lets through what a client wrote into the other. Whoever may start a run names a URL; behind a proxy that is somebody else, who could post to every service that trusts this machine.",
         &[
+            "px-verify/src/evaluate/hops.rs::two_headers_that_name_two_senders_are_refused_unless_one_of_them_counts",
             "px-outbound/tests/operating.rs::rules_68_callbacks_to_a_machine_that_is_closed_are_held_and_go_out_once_it_is_open",
             "px-outbound/tests/operating.rs::rules_68_only_what_is_closed_for_serving_others_is_held",
             "px-outbound/tests/operating.rs::rules_68_a_configured_hook_that_is_closed_later_stays_and_a_new_one_is_refused",
@@ -411,9 +488,12 @@ pub(super) const RULES: &[Rule] = &[
     ),
     (
         69,
-        "secrets in URLs are hidden below admin",
-        "The path and query of a chat's webhook are all that one needs to write there.",
-        &["px-outbound/src/guard/target.rs::rules_69_what_may_be_a_secret_in_a_url_is_hidden"],
+        "a coding that is not read is 501, one key is one start with one callback, and secrets in URLs are hidden below admin",
+        "Who starts a run with a known key and another callback believes that the callback is registered. The path and query of a chat's webhook are all that one needs to write there.",
+        &[
+            "px-server/tests/http_edges.rs::rule_69_one_key_is_one_start_with_one_callback",
+            "px-outbound/src/guard/target.rs::rules_69_what_may_be_a_secret_in_a_url_is_hidden",
+        ],
     ),
     (
         71,

@@ -5,9 +5,10 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use px_core::run::{Command, Start};
+use px_core::run::{Command, Start, Then};
+use px_core::wait::{Registration, Wait};
 use px_core::{Run, RunId, Timestamp};
-use px_sdk::Error;
+use px_sdk::{Error, Registry, fits_key};
 use px_store::{Batch, Conflict, Contended, DraftError, LogTail, Round, RunRecord, Work};
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
@@ -16,7 +17,7 @@ use crate::outcomes::Outcomes;
 use crate::port::Ask;
 use crate::shared::{Parts, ROUNDS};
 
-/// What became of a commit.
+/// State of the run after a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Committed {
     /// The run is ready for its next step, and still claimed.
@@ -27,7 +28,7 @@ pub(crate) enum Committed {
     Revoked,
 }
 
-/// Why a session cannot commit.
+/// Reason that a session cannot commit.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SessionError {
     #[error(transparent)]
@@ -59,7 +60,7 @@ pub(crate) struct Session {
 /// The right to run the steps of one run.
 #[derive(Debug, Clone)]
 pub(crate) struct Claim {
-    /// What every commit demands.
+    /// Version of the row of work that every commit demands.
     pub(crate) fence: u64,
     /// The version of the row that the claim was written over.
     pub(crate) before: u64,
@@ -91,8 +92,8 @@ impl Session {
         }
     }
 
-    /// Whether the claim is in the store as this session wrote it, or not yet:
-    /// it is written while the step runs, and a slow disk may take its time.
+    /// Returns true if the store has the claim as this session wrote it, or does not have it yet: it is
+    /// written while the step runs, and a slow disk may take its time.
     pub(crate) async fn holds_claim(&self) -> Result<bool, SessionError> {
         let work = self.parts.store.work_of(self.parts.scope, self.run).await?;
         Ok(work.is_some_and(|work| work.version == self.claim.fence || work.version == self.claim.before))
@@ -118,7 +119,7 @@ impl Session {
         self.commit(None).await
     }
 
-    /// Whether a commit was refused because the claim is gone.
+    /// Returns true if a commit was refused because the claim is gone.
     pub(crate) fn is_revoked(&self) -> bool {
         self.is_revoked
     }
@@ -226,7 +227,14 @@ impl Session {
                 *value = Value::String(run.to_string());
             }
         }
-        if let Some(command) = command {
+        if let Some(mut command) = command {
+            if let Command::ReturnStep(outcome) = &mut command
+                && let Then::Wait(wait) = &outcome.then
+                && let Some(run) = draft.run(self.run).await?
+            {
+                // Only here is it known which answers came by hand while the step ran.
+                outcome.takes_kept = takes_kept(&self.parts.registry, run, wait);
+            }
             draft.command(self.run, command).await?;
         }
         let rests = is_last && !draft.is_ready(self.run);
@@ -252,9 +260,9 @@ impl Session {
     }
 }
 
-/// What follows from a commit, once it is made.
+/// Consequences of a commit, once it is made.
 struct Drafted {
-    /// Whether the run is ready no more.
+    /// True if the run is not ready any more.
     rests: bool,
     /// The run to go on with; none where it rests.
     next: Option<RunRecord>,
@@ -285,7 +293,7 @@ impl LogLine {
     }
 }
 
-/// Whether a command is the last of a step's execution.
+/// Returns true if a command is the last of a step's execution.
 fn ends_step(command: &Command) -> bool {
     !matches!(
         command,
@@ -305,4 +313,18 @@ fn as_step_result(result: Result<Committed, SessionError>, what: &str) -> Result
         Ok(_) => Ok(()),
         Err(error) => Err(Error::msg(format_args!("{what} could not be recorded: {error}"))),
     }
+}
+
+/// Returns which registration of a wait takes the oldest answer that was given
+/// by hand before the wait: the first whose response it can be.
+fn takes_kept(registry: &Registry, run: &Run, wait: &Wait) -> Option<u32> {
+    let answer = run.kept_answers.first()?;
+    let fits = |one: &Registration| {
+        fits_key(&one.key, registry.webhook(&one.key.slug).map(|def| &**def), answer).is_ok()
+    };
+    let place = wait.registrations.iter().position(fits);
+    if place.is_none() && !wait.registrations.is_empty() {
+        tracing::warn!(run = %run.id, "an answer that was given by hand fits nothing that the run waits for: it is kept");
+    }
+    u32::try_from(place?).ok()
 }

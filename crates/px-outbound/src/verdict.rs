@@ -35,7 +35,7 @@ pub(crate) enum Verdict {
     Delivered,
     /// It is tried again then.
     Retry {
-        /// When.
+        /// Time of the next try.
         at: Timestamp,
         /// True if that is the receiver's choice.
         asked: bool,
@@ -46,7 +46,7 @@ pub(crate) enum Verdict {
     Gone,
 }
 
-/// Why a delivery is dead.
+/// Reason that a callback is dead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cause {
     /// Its tries are spent.

@@ -16,7 +16,7 @@ use secrecy::SecretString;
 
 use crate::app::App;
 use crate::error::{ApiError, StartError};
-use crate::start::Options;
+use crate::options::Options;
 
 /// Options of outbound hooks.
 #[derive(Debug, Clone)]

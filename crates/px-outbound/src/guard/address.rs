@@ -5,8 +5,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Why a callback may not go somewhere. [`as_str`](Self::as_str) is the name
-/// in attempt records, in errors and in the documentation.
+/// Rule by which a callback may not go to an address. [`as_str`](Self::as_str) is the name in attempt
+/// records, in errors and in the documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Rule {

@@ -22,7 +22,7 @@ const MAX_IDLE_PER_HOST: usize = 32;
 /// A connection that is being made.
 type Connecting<C, E> = BoxFuture<'static, Result<C, E>>;
 
-/// Why there is no client.
+/// Reason that there is no client.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to make an HTTP client for callbacks: {0}")]
 pub struct Error(#[source] reqwest::Error);

@@ -59,8 +59,7 @@ impl From<Range> for String {
     }
 }
 
-/// Which addresses a callback may go to. The default is the public internet
-/// and nothing else.
+/// Addresses that a callback may go to. The default is the public internet and nothing else.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {

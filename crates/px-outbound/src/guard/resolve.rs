@@ -79,7 +79,7 @@ pub struct Guarded {
 }
 
 impl Guarded {
-    /// Lets through what `policy` allows of what `inner` finds.
+    /// Lets those addresses through that `inner` finds and `policy` allows.
     #[must_use]
     pub fn new(inner: Arc<dyn Resolve>, policy: Policy) -> Self {
         Self { inner, policy: Arc::new(policy) }

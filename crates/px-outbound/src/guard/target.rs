@@ -9,7 +9,7 @@ use super::address::Rule;
 use super::{Policy, Refused};
 
 /// Longer URLs are refused.
-pub const MAX_URL_BYTES: usize = 2_048;
+pub(crate) const MAX_URL_BYTES: usize = 2_048;
 
 /// A URL with a host, of http or https, without credentials. Its host is
 /// normalised as the URL standard says: `2130706433`, `0x7f.1`, `0177.0.0.1`

@@ -27,7 +27,7 @@ pub use stats::Stats;
 use crate::guard::Refused;
 use crate::send::SenderContext;
 
-/// Why something was not done.
+/// Reason that an operation was not carried out.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -39,9 +39,9 @@ pub(crate) enum Ended {
         healthy: bool,
         /// True if what comes after it in its run may go.
         goes_on: bool,
-        /// When the attempt began.
+        /// Beginning of the attempt.
         began: Timestamp,
-        /// When it ended.
+        /// End of the attempt.
         ended: Timestamp,
         /// True if the endpoint was asked at all.
         asked: bool,

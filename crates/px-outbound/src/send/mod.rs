@@ -42,7 +42,7 @@ pub struct SenderContext {
     pub clock: Arc<dyn Clock>,
     /// Source of ids.
     pub ids: Arc<Ids>,
-    /// Whose it is.
+    /// Scope whose callbacks it sends.
     pub scope: Scope,
     /// The processes that send with this one.
     pub cluster: Arc<dyn Cluster>,

@@ -1,5 +1,5 @@
-//! The real transport: reqwest behind the guard. It knows what an error of the
-//! network is called, and nothing of what follows from it.
+//! The real transport: reqwest behind the guard. It names errors of the network,
+//! and does not know what follows from them.
 
 use std::sync::Arc;
 use std::time::Duration;

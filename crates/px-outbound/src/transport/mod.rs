@@ -53,7 +53,7 @@ pub struct Answer {
     pub timing: Timing,
 }
 
-/// Why nothing was answered: a name for machines, as attempt records have it.
+/// Reason that a request got no answer, as attempt records name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Class {

@@ -157,6 +157,7 @@ fn of_server(config: &Config, registry: &Registry, stored: &Stored) -> Vec<Strin
              `px tokens create me --scope admin` makes one, and `px serve --insecure` serves without"
         ));
     }
+    problems.extend(config.limits.clone().fitted().err().map(|error| error.message));
     for text in &config.server.trusted_proxies {
         problems.extend(
             config::network(text).err().map(|error| format!("server.trusted_proxies: {}", error.message)),

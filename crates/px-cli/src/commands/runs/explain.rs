@@ -34,7 +34,7 @@ struct Wake {
     listening: Listening,
     send: String,
     curl: Option<String>,
-    /// Why there is no `curl` line, or what is to be known about it.
+    /// Reason that there is no `curl` line, or a remark about the line.
     remark: Option<String>,
 }
 

@@ -424,7 +424,7 @@ pub(super) const RULES: &[Rule] = &[
         "a secret that is there and blank stops the start",
         "A variable that a deployment left empty would else make a webhook that believes every sender, without a word.",
         &[
-            "px-cli/tests/cli/without_a_server.rs::rules_62_a_secret_that_is_there_and_blank_stops_the_start_and_the_check",
+            "px-cli/tests/cli/refusing.rs::rules_62_a_secret_that_is_there_and_blank_stops_the_start_and_the_check",
             "px-cli/src/config/webhooks.rs::rules_62_a_secret_that_is_there_and_blank_is_a_mistake",
         ],
     ),

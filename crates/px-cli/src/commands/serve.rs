@@ -134,34 +134,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         log.warn(&warning);
     }
     let (limits, few_files) = config.limits.clone().fitted()?;
-    let options = px_server::Options {
-        bind: config.socket(),
-        public_url: config.server.public_url.clone(),
-        env: Box::new(context::env),
-        insecure: args.insecure,
-        cors_origins: config.server.cors_origins.clone(),
-        figures: vec![px_store_sled::METRICS, log::METRICS],
-        webhooks: policies(&config)?,
-        proxies: config.proxies()?,
-        forwarded: config.server.forwarded.map(Into::into),
-        max_body: config.server.max_body_bytes,
-        max_api_body: config.server.max_api_body_bytes,
-        body_timeout: std::time::Duration::from_secs(config.server.body_timeout_secs),
-        shutdown_grace: std::time::Duration::from_secs(config.server.shutdown_grace_secs),
-        connections: limits.connections(),
-        streams: limits.streams(),
-        hooks,
-        gate: limits.gate(),
-        pool: config.limits.pool(),
-        limits: px_engine::Limits {
-            max_concurrent_steps: config.limits.max_concurrent_steps,
-            ..px_engine::Limits::default()
-        },
-        rejections: config.limits.rejections(),
-        retention: config.retention.sweeps(),
-        max_headers: config.limits.max_headers,
-        ..px_server::Options::new(Arc::clone(&registry), contract)
-    };
+    let config = Config { limits, ..config };
+    let options = options(&config, &registry, contract, hooks, args.insecure)?;
     let running = tokio::select! {
         started = px_server::start(options) => started.map_err(refused)?,
         () = signals.next() => return Ok(()),
@@ -186,6 +160,44 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     }
     log.note("Stopped.");
     Ok(())
+}
+
+/// The options of the server.
+fn options(
+    config: &Config,
+    registry: &Arc<Registry>,
+    store: Arc<dyn Store>,
+    hooks: px_server::HookOptions,
+    is_insecure: bool,
+) -> Result<px_server::Options> {
+    Ok(px_server::Options {
+        bind: config.socket(),
+        public_url: config.server.public_url.clone(),
+        env: Box::new(context::env),
+        insecure: is_insecure,
+        cors_origins: config.server.cors_origins.clone(),
+        figures: vec![px_store_sled::METRICS, log::METRICS],
+        webhooks: policies(config)?,
+        proxies: config.proxies()?,
+        forwarded: config.server.forwarded.map(Into::into),
+        max_body: config.server.max_body_bytes,
+        max_api_body: config.server.max_api_body_bytes,
+        body_timeout: std::time::Duration::from_secs(config.server.body_timeout_secs),
+        shutdown_grace: std::time::Duration::from_secs(config.server.shutdown_grace_secs),
+        connections: config.limits.connections(),
+        streams: config.limits.streams(),
+        hooks,
+        gate: config.limits.gate(),
+        pool: config.limits.pool(),
+        limits: px_engine::Limits {
+            max_concurrent_steps: config.limits.max_concurrent_steps,
+            ..px_engine::Limits::default()
+        },
+        rejections: config.limits.rejections(),
+        retention: config.retention.sweeps(),
+        max_headers: config.limits.max_headers,
+        ..px_server::Options::new(Arc::clone(registry), store)
+    })
 }
 
 /// The options of hooks, with the store's key.

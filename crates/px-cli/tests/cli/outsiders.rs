@@ -88,7 +88,7 @@ fn extend(of: &mut Value, more: Value, full: bool) {
 fn events() -> Value {
     let event = json!({ "type": "brain:error", "seq": 1, "timestamp": 1, "brainRunId": RUN, "options": {},
                         "error": { "kind": "step", "name": EVIL, "message": EVIL, "stack": EVIL } });
-    json!({ "events": [event] })
+    json!({ "events": [event], "count": 1 })
 }
 
 #[test]

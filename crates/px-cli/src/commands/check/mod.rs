@@ -32,7 +32,8 @@ pub(crate) struct Args {}
 
 pub(crate) async fn run(context: &Context, _: &Args) -> Result<()> {
     let config = context.config()?;
-    let (registry, mut problems) = registered(context)?;
+    let (registry, misconfigured) = registered(context)?;
+    let mut problems: Vec<String> = misconfigured.iter().map(said).collect();
     problems.extend(self::problems(&registry));
     problems.extend(context::secret_problems(&config, &registry));
     let mut warnings = listing::warnings(&registry);
@@ -57,6 +58,24 @@ pub(crate) async fn run(context: &Context, _: &Args) -> Result<()> {
     if stored.has_token == Some(false) {
         warnings.extend(unguarded(&config, false));
     }
+    if let ([_], Some(error)) = (problems.as_slice(), misconfigured.into_iter().next()) {
+        // Nothing but the file: it is said as by every command that reads it.
+        return Err(error);
+    }
+    tell(context, &config, &registry, &Found { stored, problems, warnings })
+}
+
+/// All that was found.
+struct Found {
+    stored: Stored,
+    /// What keeps the server from serving.
+    problems: Vec<String>,
+    warnings: Vec<String>,
+}
+
+fn tell(context: &Context, config: &Config, registry: &Registry, found: &Found) -> Result<()> {
+    let Found { stored, problems, warnings } = found;
+    let mut problems = problems.clone();
     let parked = &stored.parked;
     let keeps_from_serving = !problems.is_empty();
     problems.extend(stuck(parked));
@@ -126,19 +145,23 @@ fn stuck(parked: &Parked) -> Vec<String> {
 
 /// The brains and webhooks as they are configured, as far as they can be, and
 /// what is wrong about the others.
-fn registered(context: &Context) -> Result<(Registry, Vec<String>)> {
+fn registered(context: &Context) -> Result<(Registry, Vec<Error>)> {
     let (mut registry, mistakes) = Registry::collect_all();
     if !mistakes.is_empty() {
         // Each says where it is, in lines of its own.
         let all: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
         return Err(Error::failed(all.join("\n\n")));
     }
-    let said = |error: Error| match error.hint {
+    let misconfigured = context.configure(&mut registry)?;
+    Ok((registry, misconfigured))
+}
+
+/// An error as one of several problems.
+fn said(error: &Error) -> String {
+    match &error.hint {
         Some(hint) => format!("{}; {hint}", error.message),
-        None => error.message,
-    };
-    let problems = context.configure(&mut registry)?.into_iter().map(said).collect();
-    Ok((registry, problems))
+        None => error.message.clone(),
+    }
 }
 
 /// What keeps the server from listening where it is to.

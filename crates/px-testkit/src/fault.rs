@@ -1,0 +1,23 @@
+//! The accesses of a store that a test can hold up, and the faults of a commit.
+
+/// What happens to a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing was written; the caller is told so.
+    Refused,
+    /// It takes this long, on tokio's clock.
+    Slow(std::time::Duration),
+    /// Nothing was written, and the process is dead from here on.
+    DiesBefore,
+    /// It is durable, and the process is dead from here on.
+    DiesAfter,
+}
+
+/// What is asked of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// A read, by the name of what is read.
+    Read(&'static str),
+    /// A commit.
+    Commit,
+}

@@ -6,7 +6,7 @@ use px_core::RunId;
 use px_core::event::Cause;
 use px_core::hook::Hook;
 use px_core::run::{Command, Refusal, Start};
-use px_store::{Conflict, Contended, DraftError, Round, StartKey};
+use px_store::{BornClaimed, Conflict, Contended, DraftError, Round, StartKey};
 use serde_json::Value;
 
 use crate::history::PositionError;
@@ -115,10 +115,10 @@ impl Parts {
         start.bad_options = bad_options;
         let (brain, key, hook) = (&request.brain, &request.idempotency_key, &request.hook);
         let (start, input) = (&start, &input);
-        let started = self.store.transact(ROUNDS_OF_CALLERS, |lost| async move {
+        let started = self.transact(ROUNDS_OF_CALLERS, |lost| async move {
             // Other conflicts are with runs of its brain that took their turns meanwhile.
             if let Some(Conflict::Started(known)) = lost {
-                return Ok(Round::Done(same_or_other(&known, input)));
+                return Ok(Round::Done(BornClaimed::none(same_or_other(&known, input))));
             }
             let mut draft = self.draft();
             if let Some(hook) = hook {
@@ -129,7 +129,7 @@ impl Parts {
                 let known = StartKey { run, input: input.clone() };
                 draft.put_start_key(brain.clone(), key.clone(), known);
             }
-            Ok(draft.into_round(Started::New(run)))
+            Ok(self.round(draft, Started::New(run)))
         });
         started.await
     }
@@ -199,13 +199,13 @@ impl Parts {
         start.position = Some(past.position);
         // It may meet others that take turns with it, and is then drafted anew.
         let (hook, start) = (&request.hook, &start);
-        let forked = self.store.transact(ROUNDS_OF_CALLERS, |_| async move {
+        let forked = self.transact(ROUNDS_OF_CALLERS, |_| async move {
             let mut draft = self.draft();
             if let Some(hook) = hook {
                 draft.hook_next_run(hook.clone());
             }
             let run = draft.start(start.clone()).await?;
-            Ok(draft.into_round(run))
+            Ok(self.round(draft, run))
         });
         forked.await
     }
@@ -241,13 +241,13 @@ impl Parts {
         hook: Option<Hook>,
     ) -> Result<(), ControlError> {
         let (command, hook) = (&command, &hook);
-        let done = self.store.transact(ROUNDS_OF_CALLERS, |_| async move {
+        let done = self.transact(ROUNDS_OF_CALLERS, |_| async move {
             let mut draft = self.draft();
             if let Some(hook) = hook {
                 draft.hook_run(run, hook.clone()).await?;
             }
             draft.command(run, command.clone()).await?;
-            Ok(draft.into_round(()))
+            Ok(self.round(draft, ()))
         });
         done.await
     }

@@ -7,7 +7,7 @@ use px_core::{Clock, Ids, Scope};
 use px_pool::Pool;
 use px_sdk::Registry;
 use px_store::cluster::Cluster;
-use px_store::{Bound, Draft, Store};
+use px_store::{BornClaimed, Bound, Claimer, Conflict, Contended, Draft, Round, Store};
 
 use crate::places::Places;
 
@@ -50,6 +50,27 @@ impl Parts {
     pub(crate) fn draft(&self) -> Draft<'_> {
         Draft::new(&*self.store, &*self.registry, &self.ids, self.scope, self.clock.now())
     }
+
+    /// The round that commits this draft. Runs that it makes ready are born claimed
+    /// by this process, as far as it has places for them.
+    pub(crate) fn round<T>(&self, draft: Draft<'_>, value: T) -> Round<BornClaimed<T>> {
+        let claimer: Arc<dyn Claimer> = Arc::clone(&self.places) as _;
+        draft.into_claiming_round(Some(&claimer), value)
+    }
+
+    /// Drafts and commits until a commit meets no conflict. What it made ready and
+    /// claimed begins then.
+    pub(crate) async fn transact<T, E, F>(
+        &self,
+        bound: Bound,
+        round: impl FnMut(Option<Conflict>) -> F,
+    ) -> Result<T, E>
+    where
+        F: Future<Output = Result<Round<BornClaimed<T>>, E>>,
+        E: From<px_store::Error> + From<Contended>,
+    {
+        self.store.transact(bound, round).await.map(BornClaimed::committed)
+    }
 }
 
 /// The engine's bounds.
@@ -67,6 +88,13 @@ pub struct Limits {
     pub max_deaths: u32,
     /// How long a step whose run was cancelled may clean up before it is dropped.
     pub cancel_grace: Duration,
+}
+
+impl Limits {
+    /// Whether a run with so many deaths has to wait for a turn: one more would pause it.
+    pub(crate) const fn is_suspect(&self, deaths: u32) -> bool {
+        deaths > 1 && deaths < self.max_deaths && deaths + 1 >= self.max_deaths
+    }
 }
 
 impl Default for Limits {

@@ -16,7 +16,7 @@ use px_core::{CallbackId, HookId};
 use px_store::{Bound, Contended};
 use tokio::sync::Mutex;
 
-pub use config::{ConfigDigest, Configured, configure};
+pub use config::{Configured, configure, delete_unnamed, digest};
 pub use input::{Input, duration};
 pub use redeliver::{Recovered, Recovery};
 pub use secret_key::{holds_sealed, is_unreadable, prove_key};

@@ -11,15 +11,18 @@ mod error_format;
 mod in_process;
 mod ingress;
 mod layered;
+mod members;
 mod outbound;
 mod resolve;
 mod run_to_completion;
 mod start;
 mod sweeper;
+mod unverified;
 
 pub use access::{TokenError, Tokens};
 pub use connections::ConnectionLimits;
 pub use error::StartError;
 pub use in_process::InProcess;
+pub use members::member;
 pub use outbound::HookOptions;
 pub use start::{Environment, Options, Running, WebhookOptions, start};

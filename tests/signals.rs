@@ -127,7 +127,7 @@ fn what_is_passed_over_at_a_start_is_said_and_what_is_misspelt_is_refused() {
     let body = json!({"identifier": "customer-feedback", "initialState": input, "webhook_url": "http://127.0.0.1:9"});
     let reply = px.post_json("/brains/runs", &body);
     assert_eq!(reply.status, 400);
-    assert!(reply.json()["error"].as_str().unwrap().contains("'webhookUrl' is meant"));
+    assert!(reply.json()["error"].as_str().unwrap().contains("did you mean 'webhookUrl'?"));
     // Texts that are fixed come first.
     let reply = px.post_json("/brains/runs", &json!({"initialstat": {}}));
     assert!(reply.json()["error"].as_str().unwrap().starts_with("Missing identifier"));

@@ -364,10 +364,7 @@ pub(super) const RULES: &[Rule] = &[
         61,
         "a slip of the pen in a request is refused, and what is passed over is said",
         "A client that writes webhook_url and is answered 201 believes that it will be called.",
-        &[
-            "px-server/src/api/unknown.rs::a_slip_of_the_pen_is_refused_and_another_name_is_passed_over",
-            "px-server/src/api/start_run.rs::the_header_means_the_key_of_the_body",
-        ],
+        &["tests/signals.rs::what_is_passed_over_at_a_start_is_said_and_what_is_misspelt_is_refused"],
     ),
     (
         63,

@@ -14,7 +14,7 @@ use crate::places::Reserved;
 use crate::session::{Claim, Session, SessionError};
 use crate::shared::{Limits, Parts};
 
-/// What an executor did.
+/// Result of an executor's turn at a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Executed {
     /// The run moved on, or somebody else was first.
@@ -25,7 +25,7 @@ pub(crate) enum Executed {
     Suspect,
 }
 
-/// How a run is taken up.
+/// Way in which an executor comes to a run.
 pub(crate) enum Taken {
     /// It may have to be claimed first.
     Ready,
@@ -84,9 +84,8 @@ pub(crate) async fn execute(
     claim_and_run(parts, limits, claim, record, place).await
 }
 
-/// Whether this binary does not know the run's brain and another member of the
-/// cluster does: during a deploy, the run is that one's. Where nobody knows it,
-/// the run is paused.
+/// Returns true if this binary does not know the run's brain and another member of the cluster does. During
+/// a deploy such a run is left to that member; where nobody knows the brain, the run is paused.
 async fn belongs_elsewhere(parts: &Parts, run: &Run) -> Result<bool, px_store::Error> {
     if !parts.cluster.is_shared() || parts.registry.as_ref().brain(&run.brain).is_some() {
         return Ok(false);

@@ -19,7 +19,7 @@ use crate::shared::{Limits, Parts};
 use crate::takeover;
 use crate::timer;
 
-/// How many rows of work are read at once.
+/// Maximum number of rows of ready work that one read returns.
 const SCAN: usize = 512;
 
 /// A running engine. Dropping it without [`Engine::shutdown`] stops it like a

@@ -15,7 +15,7 @@ use px_store::{
 };
 use tokio::sync::{oneshot, watch};
 
-/// What happens to a commit.
+/// Fault that a test plans for a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing was written; the caller is told so.
@@ -28,10 +28,10 @@ pub enum Fault {
     DiesAfter,
 }
 
-/// What is asked of a store.
+/// Operation on a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// A read, by the name of what is read.
+    /// A read, by the name of the store's method.
     Read(&'static str),
     /// A commit.
     Commit,
@@ -196,13 +196,13 @@ impl FaultyStore {
         *self.between.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::pin(action));
     }
 
-    /// How many commits were asked for.
+    /// Returns the number of commits that were asked for.
     #[must_use]
     pub fn commits(&self) -> u64 {
         self.commits.load(Ordering::SeqCst)
     }
 
-    /// Whether the process is dead. Nothing it does has an effect any more.
+    /// Returns true if the process is dead, after which it changes nothing in the store.
     #[must_use]
     pub fn is_dead(&self) -> bool {
         *self.dead.borrow()
@@ -391,6 +391,10 @@ impl Store for FaultyStore {
 
     fn failure(&self) -> watch::Receiver<Option<String>> {
         self.inner.failure()
+    }
+
+    fn unwritten(&self) -> Option<String> {
+        self.inner.unwritten()
     }
 
     fn close(&self) -> Result<(), Error> {

@@ -115,6 +115,7 @@ async fn start(parts: &Parts, name: &str) -> RunId {
         request_id: None,
         traceparent: None,
         idempotency_key: None,
+        callback: None,
         hook: None,
     };
     match parts.start_run(request).await.unwrap() {

@@ -2,14 +2,17 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use px_api::{StartRun, StartedRun};
 use px_core::Code;
+use px_core::hook::Hook;
 use px_engine::{StartRequest, Started};
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 
+use super::fields::Unknown;
 use crate::app::Shared;
 use crate::error::ApiError;
 use crate::resolve;
@@ -29,9 +32,10 @@ const KNOWN: &[&str] = &[
 pub(super) async fn start(
     State(app): State<Shared>,
     headers: HeaderMap,
-    bytes: Bytes,
-) -> Result<Response, ApiError> {
-    let body: StartRun = super::read_json(&bytes)?;
+    body: Bytes,
+) -> Result<(StatusCode, HeaderMap, Json<StartedRun>), ApiError> {
+    let unknown = Unknown::of(&body, KNOWN);
+    let body: StartRun = super::read_json(&body)?;
     let identifier = body
         .identifier
         .or(body.brain_title)
@@ -44,16 +48,20 @@ pub(super) async fn start(
         Some(state) => state,
     };
     check_state(&app, &title, &initial_state)?;
-    let unknown = super::unknown::fields(&bytes, KNOWN)?;
-    let idempotency_key = idempotency_key(&headers, body.idempotency_key)?;
-    let hook = app.run_hook(body.webhook_url, body.webhook_secret.map(Into::into))?;
+    let warnings = unknown.warn()?;
+    let key = idempotency_key(body.idempotency_key, &headers)?;
+    super::bounded("requestId", body.request_id.as_deref())?;
+    let secret: Option<SecretString> = body.webhook_secret.map(Into::into);
+    let hook = app.run_hook(body.webhook_url, secret.clone())?;
+    let callback = key.as_deref().map(|key| callback(key, hook.as_ref(), secret.as_ref()));
     let request = StartRequest {
         brain: title,
         initial_state,
         options: body.options.unwrap_or_else(|| Value::Object(Map::new())),
         request_id: body.request_id,
         traceparent: super::traceparent(&headers),
-        idempotency_key,
+        idempotency_key: key,
+        callback,
         hook,
     };
     let (status, run) = match app.parts.start_run(request).await? {
@@ -65,30 +73,52 @@ pub(super) async fn start(
             ))
             .code(Code::IdempotencyKeyUsed));
         }
+        Started::OtherCallback(run) => {
+            return Err(ApiError::conflict(format!(
+                "The idempotency key was used for '{run}', which was started with another webhookUrl or \
+                 webhookSecret"
+            ))
+            .code(Code::IdempotencyKeyUsed));
+        }
     };
-    Ok(unknown.warn((status, Json(StartedRun { brain_run_id: run }))))
+    Ok((status, warnings, Json(StartedRun { brain_run_id: run })))
 }
 
-/// Returns the key of the body, or of the header `Idempotency-Key`, which means
-/// the same.
-fn idempotency_key(headers: &HeaderMap, of_body: Option<String>) -> Result<Option<String>, ApiError> {
-    let mut values = headers.get_all("idempotency-key").iter();
-    let Some(first) = values.next() else { return Ok(of_body) };
-    if values.any(|other| other != first) {
-        return Err(ApiError::bad_request("The header Idempotency-Key came with different values"));
+/// The key of a start: of the body, or of the header `Idempotency-Key`.
+fn idempotency_key(of_body: Option<String>, headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let mut of_header = headers.get_all("idempotency-key").iter().map(|value| {
+        let text = value.to_str().map_err(|_| ApiError::bad_request("Idempotency-Key is no text"));
+        text.map(str::trim).map(str::to_owned)
+    });
+    let of_header = match (of_header.next(), of_header.next()) {
+        (Some(_), Some(_)) => {
+            return Err(ApiError::bad_request("There is more than one header Idempotency-Key"));
+        }
+        (found, _) => found.transpose()?,
+    };
+    let key = match (of_body, of_header) {
+        (Some(body), Some(header)) if body != header => {
+            return Err(ApiError::bad_request(
+                "The header Idempotency-Key and the body's idempotencyKey are different keys",
+            ));
+        }
+        (body, header) => body.or(header),
+    };
+    super::bounded("idempotencyKey", key.as_deref())?;
+    Ok(key)
+}
+
+/// What two starts by one key have to have in common beside their input: where
+/// they call, and with which secret. Sealed secrets cannot be compared, so it is a
+/// digest.
+fn callback(key: &str, hook: Option<&Hook>, secret: Option<&SecretString>) -> String {
+    let mut digest = Sha256::new();
+    for part in [Some(key), hook.map(|hook| hook.url.as_str()), secret.map(ExposeSecret::expose_secret)] {
+        // A part that is missing is no empty one.
+        digest.update(part.map_or(u64::MAX, |part| part.len() as u64).to_be_bytes());
+        digest.update(part.unwrap_or_default());
     }
-    let text = std::str::from_utf8(first.as_bytes())
-        .map_err(|_| ApiError::bad_request("The header Idempotency-Key is not UTF-8"))?;
-    // Some clients write a structured header's string, in quotation marks.
-    let bare = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
-    if bare.is_empty() {
-        return Err(ApiError::bad_request("The header Idempotency-Key is empty"));
-    }
-    if of_body.as_deref().is_some_and(|key| key != bare) {
-        let text = "The header Idempotency-Key and idempotencyKey in the request body are different";
-        return Err(ApiError::bad_request(text));
-    }
-    Ok(Some(bare.to_owned()))
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn check_state(app: &Shared, title: &str, state: &Value) -> Result<(), ApiError> {
@@ -108,33 +138,6 @@ fn check_state(app: &Shared, title: &str, state: &Value) -> Result<(), ApiError>
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_header_means_the_key_of_the_body() {
-        for (lines, of_body, expected) in [
-            (&[][..], None, Ok(None)),
-            (&[], Some("a"), Ok(Some("a"))),
-            (&["a"], None, Ok(Some("a"))),
-            (&["\"a\""], None, Ok(Some("a"))),
-            (&["a"], Some("a"), Ok(Some("a"))),
-            (&["a", "a"], None, Ok(Some("a"))),
-            (&["a"], Some("b"), Err(())),
-            (&["a", "b"], None, Err(())),
-            (&[""], None, Err(())),
-            (&["\"\""], Some("a"), Err(())),
-        ] {
-            let mut headers = HeaderMap::new();
-            for line in lines {
-                headers.append("idempotency-key", http::HeaderValue::from_static(line));
-            }
-            let found = idempotency_key(&headers, of_body.map(str::to_owned)).map_err(|_| ());
-            assert_eq!(
-                found,
-                expected.map(|key: Option<&str>| key.map(str::to_owned)),
-                "{lines:?} {of_body:?}"
-            );
-        }
-    }
 
     #[test]
     fn the_known_fields_are_those_of_the_type() {

@@ -28,7 +28,7 @@ use crate::model::{Delivery, QueuedEvent, StartKey, Timer, TimerKind, Work};
 use crate::store::Store;
 use crate::transact::Round;
 
-/// Why a draft could not be filled.
+/// Reason that a draft could not be filled.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DraftError {
@@ -128,7 +128,7 @@ impl<'a> Draft<'a> {
         self.now
     }
 
-    /// Moves the time of what follows: a step's return is later than its start.
+    /// Moves the time of the commands that follow: a step's return is later than its start.
     pub fn advance(&mut self, now: Timestamp) {
         self.now = now;
     }
@@ -306,11 +306,6 @@ impl<'a> Draft<'a> {
             reservations.add(run, *fence);
         }
         reservations
-    }
-
-    /// Removes the row of a ready run whose run needs it no more.
-    pub fn remove_work(&mut self, run: RunId) {
-        self.work_of(run).change = WorkChange::Remove;
     }
 
     fn arm(&mut self, due: Timestamp, kind: TimerKind) {

@@ -17,7 +17,7 @@ pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 /// Maximum length of a text of the sender's in an error, bytes.
 const MAX_QUOTED: usize = 64;
 
-/// Why a body is not what it should be. The text is for the sender.
+/// Defect of a body. The text is for the sender.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
 pub struct BodyError {

@@ -45,7 +45,7 @@ pub fn without_mark(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
 }
 
-/// What the keys begin with that serde_json gives a meaning of its own.
+/// Prefix of keys to which serde_json gives a meaning of its own.
 const RESERVED: &str = "$serde_json::private::";
 
 #[derive(Clone, Copy)]

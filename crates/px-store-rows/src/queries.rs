@@ -86,6 +86,15 @@ impl<B: Backing> Embedded<B> {
         Ok(events)
     }
 
+    /// The ids of the runs that have a row of work: those that are running. They enter
+    /// no list, since hardly any stays one for long.
+    fn under_way(&self, scope: Scope, before: Option<[u8; 16]>) -> Result<Vec<[u8; 16]>, Error> {
+        let (from, end) = layout::table_range(scope, Table::Work);
+        let to = before.map_or(end, |before| layout::work_row(scope, RunId::from_bytes(before)));
+        let rows = self.backing().range(&from, &to, Order::Descending, SCAN_LIMIT)?;
+        rows.iter().map(|(row, _)| layout::id_of(row)).collect()
+    }
+
     /// The ids of candidates for a list, newest first, `most` of them: from the
     /// posting lists if there are any for the filter, else from the table itself.
     /// Where a damaged part of the table is met, it is from the lists of all of it.
@@ -98,7 +107,7 @@ impl<B: Backing> Embedded<B> {
         most: usize,
     ) -> Result<Vec<[u8; 16]>, Error> {
         let all: Vec<RowKey>;
-        let mut lists = lists;
+        let (mut lists, mut ids) = (lists, Vec::new());
         if lists.is_empty() {
             let (from, end) = layout::table_range(scope, table);
             let to = before.map_or(end, |before| layout::id_row(scope, table, before));
@@ -110,11 +119,13 @@ impl<B: Backing> Embedded<B> {
                         return Err(error);
                     }
                     lists = &all;
+                    if table == Table::Run {
+                        ids = self.under_way(scope, before)?;
+                    }
                 }
                 Err(error) => return Err(error),
             }
         }
-        let mut ids = Vec::new();
         for list in lists {
             ids.extend(self.backing().postings(list, before, most)?);
         }
@@ -162,13 +173,7 @@ impl<B: Backing> Embedded<B> {
         let mut lists = Vec::new();
         for status in &filter.statuses {
             if *status == RunStatus::Running {
-                // Running runs are those with a row of work; they enter no list,
-                // since hardly any stays one for long.
-                let (from, end) = layout::table_range(scope, Table::Work);
-                let to = before.map_or(end, |before| layout::work_row(scope, RunId::from_bytes(before)));
-                for (row, _) in self.backing().range(&from, &to, Order::Descending, SCAN_LIMIT)? {
-                    extra.push(layout::id_of(&row)?);
-                }
+                extra.extend(self.under_way(scope, before)?);
             } else {
                 lists.push(layout::runs_by_status(scope, brain, *status));
             }

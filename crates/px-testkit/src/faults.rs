@@ -2,7 +2,7 @@
 //! before it is durable, or be durable without anybody hearing of it, which
 //! is what the death of a process around a commit comes to.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Waker};
 
@@ -20,6 +20,9 @@ use tokio::sync::{oneshot, watch};
 pub enum Fault {
     /// Nothing was written; the caller is told so.
     Refused,
+    /// The disk has no room: nothing was written, and the store says so until a
+    /// commit that meets no fault.
+    Full,
     /// It takes this long, on tokio's clock.
     Slow(std::time::Duration),
     /// Nothing was written, and the process is dead from here on.
@@ -27,6 +30,9 @@ pub enum Fault {
     /// It is durable, and the process is dead from here on.
     DiesAfter,
 }
+
+/// What a store says whose disk is full.
+const NO_ROOM: &str = "a fault of the test";
 
 /// Operation on a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +64,7 @@ pub struct FaultyStore {
     commits: Arc<AtomicU64>,
     between: Arc<Mutex<Option<BoxFuture<'static, ()>>>>,
     dead: Arc<watch::Sender<bool>>,
+    full: Arc<AtomicBool>,
     gate: Arc<OnceLock<Gate>>,
     submitted: Arc<Mutex<Vec<Submitted>>>,
     detour: Arc<OnceLock<Detour>>,
@@ -79,6 +86,7 @@ impl FaultyStore {
             commits: Arc::default(),
             between: Arc::default(),
             dead: Arc::new(watch::Sender::new(false)),
+            full: Arc::default(),
             gate: Arc::default(),
             submitted: Arc::default(),
             detour: Arc::default(),
@@ -223,7 +231,14 @@ impl Store for FaultyStore {
         let number = self.commits.fetch_add(1, Ordering::SeqCst);
         let plan = Arc::clone(&*self.plan.lock().unwrap_or_else(PoisonError::into_inner));
         match plan(number, &batch) {
-            None => self.pass(batch, admission),
+            None => {
+                self.full.store(false, Ordering::SeqCst);
+                self.pass(batch, admission)
+            }
+            Some(Fault::Full) => {
+                self.full.store(true, Ordering::SeqCst);
+                Box::pin(std::future::ready(Err(Error::Full(NO_ROOM.into()))))
+            }
             Some(Fault::Refused) => Box::pin(std::future::ready(Err(Error::Busy))),
             Some(Fault::Slow(time)) => {
                 let commit = self.pass(batch, admission);
@@ -394,7 +409,10 @@ impl Store for FaultyStore {
     }
 
     fn unwritten(&self) -> Option<String> {
-        self.inner.unwritten()
+        match self.full.load(Ordering::SeqCst) {
+            true => Some(Error::Full(NO_ROOM.into()).to_string()),
+            false => self.inner.unwritten(),
+        }
     }
 
     fn close(&self) -> Result<(), Error> {

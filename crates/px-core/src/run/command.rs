@@ -167,7 +167,7 @@ pub struct Start {
 pub struct Place {
     /// The wait.
     pub wait: WaitId,
-    /// The registration's place among the wait's, from 0.
+    /// Index of its registration, from 0.
     pub index: u32,
 }
 

@@ -96,3 +96,59 @@ fn degraded(app: &App) -> Vec<HealthReason> {
     }
     reasons
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use http::Request;
+    use px_sdk::Registry;
+    use px_store::tokens::Permission;
+    use px_store_rows::{Embedded, MemoryRows};
+    use px_testkit::{Fault, FaultyStore};
+    use secrecy::ExposeSecret as _;
+
+    use crate::access::Tokens;
+    use crate::in_process::InProcess;
+    use crate::options::Options;
+
+    async fn ready(server: &InProcess, headers: &[(&str, &str)]) -> (u16, serde_json::Value) {
+        let mut request = Request::get("/health/ready");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Bytes::new()).unwrap();
+        let answer = server.call("127.0.0.1:1".parse().unwrap(), request, 10_000).await;
+        (answer.status().as_u16(), serde_json::from_slice(answer.body()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn readiness_asks_what_work_asks_and_reasons_are_for_readers() {
+        let memory = Arc::new(Embedded::new(MemoryRows::new()));
+        let store = FaultyStore::new(memory);
+        let contract: Arc<dyn px_store::Store> = Arc::new(store.clone());
+        let options = Options::new(Arc::new(Registry::collect().unwrap()), Arc::clone(&contract));
+        let (clock, ids) = (Arc::clone(&options.clock), Arc::clone(&options.ids));
+        let tokens = Tokens::open(contract, clock, ids).await.unwrap();
+        let (_, admin) = tokens.create("owner", Permission::Admin).await.unwrap();
+        let server = InProcess::new(options).await.unwrap();
+        let by_reader = format!("Bearer {}", admin.expose_secret());
+        let stranger = [("host", "probe.internal"), ("x-forwarded-for", "203.0.113.1")];
+        let reader = [("authorization", by_reader.as_str())];
+        for who in [&stranger[..], &reader] {
+            assert_eq!(ready(&server, who).await, (200, serde_json::json!({"status": "ready"})));
+        }
+        // The disk is full when the next work comes.
+        store.plan(|_, _| Some(Fault::Full));
+        assert!(tokens.create("other", Permission::Read).await.is_err());
+        assert_eq!(ready(&server, &stranger).await, (503, serde_json::json!({"status": "not ready"})));
+        let (status, told) = ready(&server, &reader).await;
+        assert_eq!((status, &told["reasons"][0]["code"]), (503, &"store-unwritten".into()));
+        assert!(told["reason"].as_str().unwrap().contains("once a second"), "{told}");
+        // The first work that is taken makes it ready.
+        store.plan(|_, _| None);
+        tokens.create("other", Permission::Read).await.unwrap();
+        assert_eq!(ready(&server, &stranger).await.0, 200);
+    }
+}

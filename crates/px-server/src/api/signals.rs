@@ -15,7 +15,7 @@ use super::fields::Unknown;
 use crate::app::Shared;
 use crate::error::ApiError;
 
-/// Returns whether a run in this status takes the signal (docs/api.md).
+/// Returns true if a run in this status takes the signal (docs/api.md).
 const fn fits(signal: SignalType, status: RunStatus) -> bool {
     use SignalType::{Kill, Pause, Resume, WebhookResponse};
     match status {

@@ -17,18 +17,6 @@ use crate::app::Shared;
 use crate::error::ApiError;
 use crate::resolve;
 
-/// The fields that are known.
-const KNOWN: &[&str] = &[
-    "identifier",
-    "brainTitle",
-    "options",
-    "initialState",
-    "webhookUrl",
-    "webhookSecret",
-    "idempotencyKey",
-    "requestId",
-];
-
 pub(super) async fn start(
     State(app): State<Shared>,
     headers: HeaderMap,
@@ -84,23 +72,13 @@ pub(super) async fn start(
     Ok((status, warnings, Json(StartedRun { brain_run_id: run })))
 }
 
-/// The key of a start: of the body, or of the header `Idempotency-Key`.
+/// Returns the key of a start: of the body, or of the header `Idempotency-Key`,
+/// which means the same.
 fn idempotency_key(of_body: Option<String>, headers: &HeaderMap) -> Result<Option<String>, ApiError> {
-    let mut of_header = headers.get_all("idempotency-key").iter().map(|value| {
-        let text = value.to_str().map_err(|_| ApiError::bad_request("Idempotency-Key is no text"));
-        text.map(str::trim).map(str::to_owned)
-    });
-    let of_header = match (of_header.next(), of_header.next()) {
-        (Some(_), Some(_)) => {
-            return Err(ApiError::bad_request("There is more than one header Idempotency-Key"));
-        }
-        (found, _) => found.transpose()?,
-    };
-    let key = match (of_body, of_header) {
+    let key = match (of_body, key_of(headers)?) {
         (Some(body), Some(header)) if body != header => {
-            return Err(ApiError::bad_request(
-                "The header Idempotency-Key and the body's idempotencyKey are different keys",
-            ));
+            let text = "The header Idempotency-Key and idempotencyKey in the request body are different";
+            return Err(ApiError::bad_request(text));
         }
         (body, header) => body.or(header),
     };
@@ -108,9 +86,25 @@ fn idempotency_key(of_body: Option<String>, headers: &HeaderMap) -> Result<Optio
     Ok(key)
 }
 
-/// What two starts by one key have to have in common beside their input: where
-/// they call, and with which secret. Sealed secrets cannot be compared, so it is a
-/// digest.
+fn key_of(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let mut values = headers.get_all("idempotency-key").iter();
+    let Some(first) = values.next() else { return Ok(None) };
+    if values.any(|other| other != first) {
+        return Err(ApiError::bad_request("The header Idempotency-Key came with different values"));
+    }
+    let text = std::str::from_utf8(first.as_bytes())
+        .map_err(|_| ApiError::bad_request("The header Idempotency-Key is not UTF-8"))?
+        .trim();
+    // Some clients write a structured header's string, in quotation marks.
+    let bare = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    if bare.is_empty() {
+        return Err(ApiError::bad_request("The header Idempotency-Key is empty"));
+    }
+    Ok(Some(bare.to_owned()))
+}
+
+/// Digest of what two starts by one key have to have in common beside their input:
+/// where they call, and with which secret. Sealed secrets cannot be compared.
 fn callback(key: &str, hook: Option<&Hook>, secret: Option<&SecretString>) -> String {
     let mut digest = Sha256::new();
     for part in [Some(key), hook.map(|hook| hook.url.as_str()), secret.map(ExposeSecret::expose_secret)] {

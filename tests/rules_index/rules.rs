@@ -334,12 +334,7 @@ pub(super) const RULES: &[Rule] = &[
         &[],
     ),
     (50, "a receiver that never answers holds no run", "A receiver's trouble is not the run's.", &[]),
-    (
-        51,
-        "what an operator gives is checked before anything is consumed",
-        "A response that the step cannot read would end the wait, and the customer's real answer would come too late.",
-        &[],
-    ),
+    (51, "what an operator gives is checked first", "An unreadable answer ends no wait.", &[]),
     (
         52,
         "a 2xx is said of what was understood",

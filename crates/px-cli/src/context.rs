@@ -164,6 +164,13 @@ pub(crate) fn env(name: &str) -> Option<String> {
 /// is there and holds none must not leave its webhook unverified
 /// (docs/rules.md#62).
 pub(crate) fn secret_problems(config: &Config, registry: &Registry) -> Vec<String> {
+    let names = secret_names(registry);
+    let of_names = names.iter().flat_map(|name| [blank(name), blank_file(name)]).flatten();
+    of_names.chain(config.blank_secrets(&env)).collect()
+}
+
+/// The variables that hold secrets, or name files that do with `_FILE` behind.
+fn secret_names(registry: &Registry) -> Vec<String> {
     let mut names = vec!["PX_SECRET_KEY".to_owned()];
     for webhook in registry.webhooks() {
         let verification = &webhook.def.verification;
@@ -174,8 +181,7 @@ pub(crate) fn secret_problems(config: &Config, registry: &Registry) -> Vec<Strin
     }
     names.sort_unstable();
     names.dedup();
-    let of_names = names.iter().flat_map(|name| [blank(name), blank_file(name)]).flatten();
-    of_names.chain(config.blank_secrets(&env)).collect()
+    names
 }
 
 fn blank(name: &str) -> Option<String> {
@@ -196,13 +202,17 @@ fn blank_file(name: &str) -> Option<String> {
     }
 }
 
-/// The files of secrets that the operator has named and that everybody on this
-/// machine can read, once each.
-pub(crate) fn wide_secret_files() -> Vec<String> {
-    let named = std::env::vars().filter(|(name, file)| name.ends_with("_FILE") && !file.is_empty());
-    let wide = named.filter_map(|(name, file)| {
-        let mode = private::mode(std::path::Path::new(&file))?;
-        (mode & 0o007 != 0).then(|| format!("{name}: {file} can be read by everybody here (mode {mode:03o})"))
+/// Returns which files of secrets that the operator has named can be read by
+/// everybody on this machine, once each.
+pub(crate) fn wide_secret_files(config: &Config, registry: &Registry) -> Vec<String> {
+    let variables = secret_names(registry).into_iter().chain(config.hooks.secret_variables());
+    let by_variable = variables.filter_map(|name| std::env::var(format!("{name}_FILE")).ok());
+    let files = by_variable.map(PathBuf::from).chain(config.secret_files());
+    let wide = files.filter_map(|file| {
+        let mode = private::mode(&file)?;
+        let text =
+            format!("{} holds a secret and can be read by everybody here (mode {mode:03o})", file.display());
+        (mode & 0o007 != 0).then_some(text)
     });
     wide.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
 }

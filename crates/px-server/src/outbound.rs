@@ -76,23 +76,6 @@ fn serves_others(options: &Options) -> bool {
     options.public_url.is_some() || !options.proxies.is_empty()
 }
 
-/// Returns what an operator should know of an API that no token guards.
-pub(crate) fn unguarded(options: &Options) -> Option<String> {
-    let make = "`px tokens create me --scope admin` makes a token";
-    if !options.bind.ip().is_loopback() {
-        return Some(format!(
-            "there is no API token, and --insecure lets every machine that reaches {} use the API; {make}",
-            options.bind
-        ));
-    }
-    serves_others(options).then(|| {
-        format!(
-            "there is no API token, but server.public_url or server.trusted_proxies says that others reach px: \
-             where the proxy adds no forwarding header, all of them may use the API; {make}"
-        )
-    })
-}
-
 /// Makes the outbound stage, and the hooks of the configuration what they are
 /// to be. Nothing is sent yet.
 pub(crate) async fn prepare(

@@ -173,9 +173,6 @@ impl Checked {
             places: Arc::clone(&places),
             pool: pool.clone(),
         };
-        if tokens.is_empty() {
-            self.warnings.extend(outbound::unguarded(options));
-        }
         let operator = outbound::prepare(options, address, &base_url, &mut self.warnings).await?;
         let urls = UrlView {
             public_url: options.public_url.clone(),

@@ -127,6 +127,12 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let notes = narrowed(&config.store.data_dir, wide);
     let contract: Arc<dyn Store> = Arc::new(store.clone());
     let hooks = hooks(&config, &contract, args.new_secret_key).await?;
+    // Before anybody is answered.
+    if contract.tokens(Scope::default(), 1).await.map_err(|error| store_error(&error))?.is_empty()
+        && let Some(warning) = check::unguarded(&config, args.insecure)
+    {
+        log.warn(&warning);
+    }
     let (limits, few_files) = config.limits.clone().fitted()?;
     let options = px_server::Options {
         bind: config.socket(),
@@ -166,7 +172,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         .map_err(|error| store_error(&error))?;
     greet(context, &registry, &running, &config)?;
     running.warnings().iter().filter(|_| log.json || !context.ui.json).for_each(|warning| log.warn(warning));
-    for warning in few_files.into_iter().chain(notes).chain(context::wide_secret_files()) {
+    for warning in few_files.into_iter().chain(notes).chain(context::wide_secret_files(&config, &registry)) {
         log.warn(&warning);
     }
     tokio::select! {

@@ -178,6 +178,12 @@ impl Hooks {
         problems
     }
 
+    /// The variables that hold secrets of hooks.
+    pub(crate) fn secret_variables(&self) -> impl Iterator<Item = String> {
+        let named = self.hooks.iter().filter_map(|table| table.get("secret_env")?.as_str());
+        named.map(str::to_owned)
+    }
+
     /// The hooks, with their secrets.
     pub(crate) fn specs(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Spec>> {
         self.hooks.iter().enumerate().map(|(place, table)| spec(place, table, env)).collect()

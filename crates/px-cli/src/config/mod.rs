@@ -215,6 +215,11 @@ impl Config {
         self.each_webhook(env).map(|(slug, options)| Ok((slug, options?))).collect()
     }
 
+    /// The files that secrets of webhooks are in.
+    pub(crate) fn secret_files(&self) -> impl Iterator<Item = PathBuf> {
+        self.webhooks.values().flat_map(Webhook::secret_files)
+    }
+
     /// Returns which secrets of webhooks are there and blank.
     pub(crate) fn blank_secrets(&self, env: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
         let of = |(slug, webhook): (&String, &Webhook)| {

@@ -129,6 +129,11 @@ impl Webhook {
 }
 
 impl Webhook {
+    /// The files that its secrets are in.
+    pub(crate) fn secret_files(&self) -> impl Iterator<Item = PathBuf> {
+        self.secrets.iter().filter_map(|secret| secret.file.clone())
+    }
+
     /// Returns which of its secrets are there and blank: a server does not start
     /// with them.
     pub(crate) fn blank_secrets(&self, env: &dyn Fn(&str) -> Option<String>) -> Vec<String> {

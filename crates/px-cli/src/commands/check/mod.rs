@@ -36,7 +36,7 @@ pub(crate) async fn run(context: &Context, _: &Args) -> Result<()> {
     problems.extend(self::problems(&registry));
     problems.extend(context::secret_problems(&config, &registry));
     let mut warnings = listing::warnings(&registry);
-    warnings.extend(context::wide_secret_files());
+    warnings.extend(context::wide_secret_files(&config, &registry));
     let vault = match hooks::vault_of(&config.store.data_dir, &context::env) {
         Ok(vault) => vault,
         Err(error) => {
@@ -54,12 +54,8 @@ pub(crate) async fn run(context: &Context, _: &Args) -> Result<()> {
     };
     problems.extend(config.hooks.problems(&context::env, &policy, &is_kept));
     warnings.extend(of_hooks(&stored, &registry, &policy));
-    if config.is_fronted() && stored.has_token == Some(false) {
-        warnings.push(
-            "there is no API token, but server.public_url or server.trusted_proxies says that others reach px: \
-             `px tokens create me --scope admin` makes one"
-                .to_owned(),
-        );
+    if stored.has_token == Some(false) {
+        warnings.extend(unguarded(&config, false));
     }
     let parked = &stored.parked;
     let keeps_from_serving = !problems.is_empty();
@@ -161,6 +157,7 @@ fn of_server(config: &Config, registry: &Registry, stored: &Stored) -> Vec<Strin
              `px tokens create me --scope admin` makes one, and `px serve --insecure` serves without"
         ));
     }
+    problems.extend(config.limits.clone().fitted().err().map(|error| error.message));
     for text in &config.server.trusted_proxies {
         problems.extend(
             config::network(text).err().map(|error| format!("server.trusted_proxies: {}", error.message)),
@@ -171,6 +168,25 @@ fn of_server(config: &Config, registry: &Registry, stored: &Stored) -> Vec<Strin
             .extend(local::page_origin(origin).err().map(|error| format!("server.cors_origins: {error}")));
     }
     problems
+}
+
+/// Returns what an operator should know of an API that others reach and no token
+/// guards.
+pub(crate) fn unguarded(config: &Config, is_insecure: bool) -> Option<String> {
+    let make = "`px tokens create me --scope admin` makes a token";
+    let bind = config.server.bind;
+    if !bind.is_loopback() {
+        let text = format!(
+            "there is no API token, and --insecure lets every machine that reaches {bind} use the API; {make}"
+        );
+        return is_insecure.then_some(text);
+    }
+    config.is_fronted().then(|| {
+        format!(
+            "there is no API token, but server.public_url or server.trusted_proxies says that others reach px: \
+             where the proxy adds no forwarding header, all of them may use the API; {make}"
+        )
+    })
 }
 
 /// What is wrong with the key that secrets rest under.

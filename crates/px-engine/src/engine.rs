@@ -286,7 +286,7 @@ pub async fn drain(parts: &Parts, limits: &Limits) -> Result<usize, px_store::Er
                 if is_others && !freed.contains(&run) {
                     continue;
                 }
-                let executed = claim::execute(parts, limits, run, Taken::InTurn, &None).await;
+                let executed = Box::pin(claim::execute(parts, limits, run, Taken::InTurn, &None)).await;
                 match executed.map_err(as_store_error)? {
                     Executed::Moved => moved += 1,
                     Executed::Nothing | Executed::Suspect => {}

@@ -83,7 +83,8 @@ impl Parts {
                 })
             }
         };
-        let (value, outcomes) = self.store.transact(bound, round).await?;
+        // Boxed: it is large, and callers hold it beside what they do themselves.
+        let (value, outcomes) = Box::pin(self.store.transact(bound, round)).await?;
         outcomes.tell();
         Ok(value.committed())
     }

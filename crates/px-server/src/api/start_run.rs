@@ -17,6 +17,18 @@ use crate::app::Shared;
 use crate::error::ApiError;
 use crate::resolve;
 
+/// Names of the fields that are known.
+const KNOWN: &[&str] = &[
+    "identifier",
+    "brainTitle",
+    "options",
+    "initialState",
+    "webhookUrl",
+    "webhookSecret",
+    "idempotencyKey",
+    "requestId",
+];
+
 pub(super) async fn start(
     State(app): State<Shared>,
     headers: HeaderMap,

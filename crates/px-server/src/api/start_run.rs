@@ -17,7 +17,7 @@ use crate::app::Shared;
 use crate::error::ApiError;
 use crate::resolve;
 
-/// Fields of the body.
+/// Names of the fields that are known.
 const KNOWN: &[&str] = &[
     "identifier",
     "brainTitle",

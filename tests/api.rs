@@ -261,7 +261,7 @@ fn the_inbox() {
     assert_eq!(states, [(json!("github"), json!("started")), (json!("twilio"), json!("queued"))]);
     assert_eq!(px.deliveries("slug=twilio").len(), 1);
     assert_eq!(px.deliveries("state=queued").len(), 1);
-    assert_eq!(px.deliveries("identifier=%2B15550177").len(), 1);
+    assert_eq!(px.deliveries("identifier=+15550177").len(), 1);
     assert_eq!(px.deliveries("slug=slack").len(), 0);
     let page = px.get("/webhooks/deliveries?limit=1").json();
     let cursor = page["nextCursor"].as_str().unwrap();

@@ -28,24 +28,24 @@ px::webhook! {
     handler = receive,
 }
 
-/// What somebody said in Slack: what a step that waits for `slack` gets.
+/// A message in Slack, as a step that waits for `slack` gets it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SlackReply {
     /// The text.
     pub message: String,
-    /// Who said it, by id.
+    /// The user who wrote it, by id.
     pub user: String,
-    /// Where, by id.
+    /// The channel, by id.
     pub channel: String,
     /// The thread that the message is in, or that a reply to it would begin.
     pub thread: String,
 }
 
-/// What Slack posts.
+/// Body of Slack's requests.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(example = example())]
 pub struct SlackPayload {
-    /// What happened. The few requests about the app itself have none.
+    /// The event. The few requests about the app itself have none.
     pub event: Option<Kind<SlackEvent>>,
 }
 
@@ -70,11 +70,11 @@ pub struct Message {
     pub ts: String,
     /// The id of the message that began the thread.
     pub thread_ts: Option<String>,
-    /// Who says it.
+    /// The user who wrote it, by id.
     pub user: Option<String>,
-    /// What is said.
+    /// The text.
     pub text: Option<String>,
-    /// What kind of message it is; a plain one has none.
+    /// Slack's kind of message; a plain one has none.
     pub subtype: Option<String>,
     /// The bot that says it.
     pub bot_id: Option<String>,

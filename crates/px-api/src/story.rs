@@ -21,18 +21,18 @@ pub struct Listening {
     pub token: Option<String>,
 }
 
-/// What there is to say about a run.
+/// Account of a run, from which people and programs learn why it is where it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Story {
     /// Sentences for people, in order.
     pub sentences: Vec<String>,
-    /// When it came to be where it is.
+    /// Time since which it is in this state.
     pub since: Option<Timestamp>,
-    /// When it goes on by itself.
+    /// Time at which it goes on without an event.
     pub until: Option<Timestamp>,
     /// Everything that would wake it.
     pub waits: Vec<Listening>,
-    /// What other runs take first.
+    /// Sentences about events that other runs take first.
     pub ahead: Vec<String>,
     /// The runs for whose end it waits.
     pub awaited: Vec<String>,
@@ -97,7 +97,7 @@ fn modes(run: &Run) -> impl Iterator<Item = &WaitMode> {
     run.waiting_for.iter().filter_map(|wait| wait.mode.known())
 }
 
-/// In what the responses that a wait counts have to differ, and what came so far:
+/// Describes the part in which the responses of a wait have to differ, and those that came so far:
 /// a second one of these changes nothing.
 fn distinct(run: &Run, events: &[Event]) -> Option<String> {
     let pointer = modes(run).find_map(|mode| match mode {
@@ -134,7 +134,7 @@ fn pending(story: &mut Story, run: &Run, now: Timestamp) {
     }
 }
 
-/// Returns what is said after the list of what would wake a run.
+/// Returns the sentence that follows the list of things that would wake a run.
 #[must_use]
 pub fn ending(story: &Story, now: Timestamp) -> String {
     match story.until {

@@ -1,9 +1,8 @@
-//! Why a delivery became what it is, in a paragraph: the rule that applied, the
-//! wait or what was missing, who else had waited, and what can be done now.
+//! Explanation of a delivery's outcome, in a paragraph: the rule that applied, the wait or what was
+//! missing, who else had waited, and what can be done now.
 //!
-//! It tells what the inbox keeps of the moment of the commit, and a few things
-//! that are so now, which whoever asks has looked up ([`Now`]). Tested over the
-//! real binary in the root's `tests/why.rs`.
+//! It tells the moment of the commit, as the inbox keeps it, and a few things that are so now, which the
+//! caller has looked up ([`Now`]). Tested over the real binary in the root's `tests/why.rs`.
 
 use px_core::{DeliveryId, Timestamp};
 
@@ -16,7 +15,7 @@ pub struct Now {
     pub brought_token: bool,
     /// Another delivery did what it was to do.
     pub is_superseded: bool,
-    /// Until when it is kept for a wait to come, if that has an end.
+    /// Time until which it is kept for a wait to come, if that has an end.
     pub kept_until: Option<Timestamp>,
     /// The run that owns it is paused.
     pub is_owner_paused: bool,

@@ -23,8 +23,8 @@ use crate::Event;
 /// which they are looked at: px and cloudevents, rdev, forge.
 const IDS_IN_BODY: [&str; 3] = ["/id", "/data/id", "/payload/id"];
 
-/// Checks callbacks. Made once, with every secret that counts at the moment:
-/// while a secret is being rotated, the new one and the old one.
+/// Checks callbacks. Made once, with every secret that is valid at the
+/// moment: while a secret is being rotated, the new one and the old one.
 pub struct Verifier {
     record: Verification,
     keyring: Keyring,
@@ -32,7 +32,7 @@ pub struct Verifier {
     clock: Arc<dyn Clock>,
 }
 
-/// Why there is no verifier.
+/// Reason that there is no verifier.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -44,7 +44,7 @@ pub enum Error {
     Unusable(#[from] PrepareError),
 }
 
-/// Why a callback is refused.
+/// Reason that a callback is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refused {

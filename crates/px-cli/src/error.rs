@@ -1,5 +1,4 @@
-//! Why a command did not do what it was asked: what happened, how the process
-//! exits, and what to do next.
+//! Errors of commands: a description, the exit code of the process, and a hint at the next step.
 
 use px_client::Refusal;
 use px_core::Code;

@@ -15,7 +15,7 @@ use crate::places::Reserved;
 use crate::session::{Claim, Session, SessionError};
 use crate::shared::{Limits, Parts};
 
-/// What an executor did.
+/// Result of an executor's turn at a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Executed {
     /// The run moved on, or somebody else was first.
@@ -26,7 +26,7 @@ pub(crate) enum Executed {
     Suspect,
 }
 
-/// How a run is taken up.
+/// Way in which an executor comes to a run.
 pub(crate) enum Taken {
     /// It may have to be claimed first.
     Ready,
@@ -207,7 +207,7 @@ async fn execute_reserved(
     steps(parts, limits, &mut session, &place).await.map(|()| Executed::Moved)
 }
 
-/// The same for a run that was not taken up at once: it is read anew.
+/// Runs the steps of a run that was born claimed and not taken up at once: it is read anew.
 async fn execute_found(
     parts: &Parts,
     limits: &Limits,

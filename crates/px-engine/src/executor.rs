@@ -262,7 +262,7 @@ fn failure(kind: FailureKind, name: &str, message: String) -> Failure {
     Failure { kind, name: name.into(), message, stack: None }
 }
 
-/// What follows from a step that has no outcome.
+/// Turns an error that kept a step from an outcome into the step's result.
 fn unfit(run: &Run, error: StepError) -> StepResult {
     let step = run.frame().map(|frame| frame.step.as_str()).unwrap_or_default();
     match error {
@@ -281,8 +281,8 @@ fn unfit(run: &Run, error: StepError) -> StepResult {
     }
 }
 
-/// Which attempt at the current step runs now. A start after a crash is no new
-/// attempt (docs/rules.md#36).
+/// Returns the number of the attempt at the current step, from 1. A start after a crash is no new attempt
+/// (docs/rules.md#36).
 fn attempt(run: &Run) -> u32 {
     let before = run.frame().map_or(0, |frame| frame.attempt);
     if run.in_step { before.max(1) } else { before + 1 }

@@ -15,7 +15,7 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::port::Ask;
 use crate::shared::{Parts, ROUNDS};
 
-/// What became of a commit.
+/// State of the run after a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Committed {
     /// The run is ready for its next step, and still claimed.
@@ -26,7 +26,7 @@ pub(crate) enum Committed {
     Revoked,
 }
 
-/// Why a session cannot commit.
+/// Reason that a session cannot commit.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SessionError {
     #[error(transparent)]
@@ -58,7 +58,7 @@ pub(crate) struct Session {
 /// The right to run the steps of one run.
 #[derive(Debug, Clone)]
 pub(crate) struct Claim {
-    /// What every commit demands.
+    /// Version of the row of work that every commit demands.
     pub(crate) fence: u64,
     /// The version of the row that the claim was written over.
     pub(crate) before: u64,
@@ -95,8 +95,8 @@ impl Session {
         }
     }
 
-    /// Whether the claim is in the store as this session wrote it, or not yet:
-    /// it is written while the step runs, and a slow disk may take its time.
+    /// Returns true if the store has the claim as this session wrote it, or does not have it yet: it is
+    /// written while the step runs, and a slow disk may take its time.
     pub(crate) async fn holds_claim(&self) -> Result<bool, SessionError> {
         let work = self.parts.store.work_of(self.parts.scope, self.run).await?;
         Ok(work.is_some_and(|work| work.version == self.claim.fence || work.version == self.claim.before))
@@ -122,7 +122,7 @@ impl Session {
         self.commit(None).await
     }
 
-    /// Whether a commit was refused because the claim is gone.
+    /// Returns true if a commit was refused because the claim is gone.
     pub(crate) fn is_revoked(&self) -> bool {
         self.is_revoked
     }
@@ -256,9 +256,9 @@ impl Session {
     }
 }
 
-/// What follows from a commit, once it is made.
+/// Consequences of a commit, once it is made.
 struct Drafted {
-    /// Whether the run is ready no more.
+    /// True if the run is not ready any more.
     rests: bool,
     /// The run to go on with; none where it rests.
     next: Option<RunRecord>,
@@ -290,7 +290,7 @@ impl LogLine {
     }
 }
 
-/// Whether a command is the last of a step's execution.
+/// Returns true if a command is the last of a step's execution.
 fn ends_step(command: &Command) -> bool {
     !matches!(
         command,

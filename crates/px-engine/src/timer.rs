@@ -1,6 +1,6 @@
 //! The timer: one task that rings for every run. Due times are rows; nothing
-//! sleeps on behalf of a run. A timer is removed in the commit of what it
-//! does, so it does that once, however the clock jumps.
+//! sleeps on behalf of a run. A timer is removed in the commit of its
+//! effect, so it has that effect once, however the clock jumps.
 
 use std::time::Duration;
 
@@ -13,13 +13,14 @@ use crate::metrics;
 use crate::session::SessionError;
 use crate::shared::{Parts, ROUNDS};
 
-/// How many due timers are read at once.
+/// Maximum number of due timers that one read returns.
 const BATCH: usize = 256;
 
-/// How many due timers of other members are passed over at once.
+/// Maximum number of due timers of other members that are passed over at once.
 const MAX_LEFT: usize = 4_096;
 
-/// How late a timer is before any member rings it: longer than a takeover takes.
+/// Lateness from which any member rings a timer. It is longer than a takeover takes, so that the member
+/// that has the timer's slot rings it if there is one.
 const LATE: Duration = Duration::from_secs(10);
 
 /// Rings every timer that is due and that this member rings. Returns how long
@@ -53,9 +54,9 @@ pub(crate) async fn ring_due(
     Ok(next.get(left).map_or(at_most, |timer| timer.due.since(parts.clock.now())))
 }
 
-/// Whether this member rings the timer: it has its slot, or whoever has it is
-/// late. A timer that two members ring does what it does once, so a slot without
-/// an owner costs time and nothing else.
+/// Returns true if this member rings the timer, because it has the timer's slot or because the member that
+/// has it is late. A timer that two members ring has its effect once, so a slot without an owner costs time
+/// and nothing else.
 pub(crate) fn is_mine(parts: &Parts, timer: &Timer, now: Timestamp) -> bool {
     let slot = match &timer.kind {
         TimerKind::Wait { run, .. } | TimerKind::Retry { run } => Slot::of_run(*run),

@@ -16,7 +16,7 @@ const KEY_BYTES: usize = 32;
 /// Bytes of a nonce. 192 random bits: it can be drawn without a count.
 const NONCE_BYTES: usize = 24;
 
-/// Why secrets cannot be kept or read.
+/// Reason that secrets cannot be kept or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::task::Task;
 
-/// Why an execution has no result.
+/// Reason that an execution has no result.
 #[derive(Debug)]
 pub enum Failure {
     /// The code panicked, with this payload.

@@ -102,11 +102,11 @@ fn normal(path: &str) -> String {
 pub struct Registered<T> {
     /// The thing.
     pub def: T,
-    /// Where.
+    /// Place in the sources.
     pub source: Source,
 }
 
-/// Why a binary cannot serve.
+/// Reason that a binary cannot serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RegistryError {

@@ -25,7 +25,7 @@ pub const DEFAULT_EARLY: Duration = Duration::from_hours(24);
 /// Number of events one key queues, if the webhook does not say.
 pub const DEFAULT_QUEUE_LIMIT: u32 = 1_000;
 
-/// Why a handler gave no answer.
+/// Reason that a handler gave no answer.
 #[derive(Debug)]
 pub enum HandlerError {
     /// The payload does not read as the webhook's type.

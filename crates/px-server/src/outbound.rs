@@ -17,13 +17,14 @@ use secrecy::SecretString;
 use crate::app::App;
 use crate::error::{ApiError, StartError};
 use crate::members;
-use crate::start::Options;
+use crate::options::Options;
 
 /// Options of outbound hooks.
 #[derive(Debug, Clone)]
 pub struct HookOptions {
     /// True if hooks may go to private addresses; by default to this machine's
-    /// own, if and only if px listens there itself (docs/rules.md#49).
+    /// own, if and only if px listens there itself and serves nobody else
+    /// (docs/rules.md#49, #68).
     pub allow_private: Option<bool>,
     /// Ranges of addresses that are open besides.
     pub ranges: Vec<Range>,
@@ -50,6 +51,21 @@ impl Default for HookOptions {
     }
 }
 
+/// Returns where callbacks may go. This machine is open to them only where px
+/// serves nobody else: behind a proxy, whoever may start a run could else post
+/// to every service of this machine (docs/rules.md#68).
+pub(crate) fn policy(options: &Options, address: SocketAddr) -> Policy {
+    let hooks = &options.hooks;
+    let serves_others =
+        !address.ip().is_loopback() || options.public_url.is_some() || !options.proxies.is_empty();
+    match hooks.allow_private {
+        None => Policy::public().with_loopback(!serves_others),
+        Some(open) => Policy::public().with_private(open),
+    }
+    .with_ranges(hooks.ranges.iter().copied())
+    .holding_loopback()
+}
+
 /// Makes the outbound stage, and the hooks of the configuration what they are
 /// to be. Nothing is sent yet.
 pub(crate) async fn prepare(
@@ -59,12 +75,7 @@ pub(crate) async fn prepare(
     warnings: &mut Vec<String>,
 ) -> Result<Operator, StartError> {
     let hooks = &options.hooks;
-    let is_loopback = address.ip().is_loopback();
-    let policy = match hooks.allow_private {
-        None => Policy::public().with_loopback(is_loopback),
-        Some(open) => Policy::public().with_private(open),
-    }
-    .with_ranges(hooks.ranges.iter().copied());
+    let policy = policy(options, address);
     if hooks.allow_private == Some(true) || !hooks.ranges.is_empty() {
         warnings.push(
             "hooks may go to private addresses: fit for development, or for a network you trust".into(),
@@ -87,6 +98,10 @@ pub(crate) async fn prepare(
     let others = members::others(&*options.cluster).await.map_err(StartError::Store)?;
     operate::configure(&operator, hooks.hooks.clone(), &others).await.map_err(StartError::Hook)?;
     for hook in operator.hooks().map_err(StartError::Hook)? {
+        if let Some(refused) = operator.closed(&hook) {
+            let name = operate::name_of(&hook);
+            warnings.push(format!("the callbacks of hook {name} are held: {refused}"));
+        }
         if operate::is_unreadable(&hooks.vault, &hook) {
             warnings.push(format!(
                 "hook '{}' cannot sign: its secrets were sealed under another key; `px hooks rotate-secret {}` gives it a new one",

@@ -14,7 +14,7 @@ use px_store::Error;
 /// The file's name in the store's directory.
 pub(crate) const FILE: &str = "px.lock";
 
-/// How often a waiting opener looks again.
+/// Interval at which a waiting opener looks again.
 const POLL: Duration = Duration::from_millis(25);
 
 /// Longest text that is read from a holder.

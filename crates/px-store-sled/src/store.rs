@@ -124,8 +124,8 @@ impl SledRows {
         Ok(store)
     }
 
-    /// Whether there is a store in `dir`: [`SledRows::open`] would open it, or
-    /// refuse what is left of it, and not create one.
+    /// Returns true if `dir` has a store or parts of one, which [`SledRows::open`] would open or refuse;
+    /// otherwise it would create one.
     #[must_use]
     pub fn exists(dir: &Path) -> bool {
         // A journal that cannot be read is for `open` to report.
@@ -164,7 +164,7 @@ impl SledRows {
         if done { Ok(()) } else { Err(Error::Closed) }
     }
 
-    /// How far the tree is behind the journal, in bytes of journal.
+    /// Returns the bytes of the journal that the tree does not have yet.
     #[must_use]
     pub fn lag_bytes(&self) -> u64 {
         self.shared.lag.now().0
@@ -385,6 +385,10 @@ impl Backing for SledRows {
 
     fn failure(&self) -> watch::Receiver<Option<String>> {
         self.shared.health.watch()
+    }
+
+    fn unwritten(&self) -> Option<String> {
+        self.shared.health.unwritten()
     }
 
     fn close(&self) -> Result<(), Error> {

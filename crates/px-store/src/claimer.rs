@@ -15,7 +15,7 @@ use px_core::RunId;
 use crate::batch::RunRecord;
 use crate::model::Work;
 
-/// Whoever can run a run in this process.
+/// The part of this process that can execute runs.
 pub trait Claimer: Send + Sync + 'static {
     /// Reserves a place for a run that a commit is about to make ready under
     /// this fence. Returns the member that is to own it; `None` if there is no

@@ -43,7 +43,7 @@ pub struct Page<T> {
     pub next: Option<[u8; 16]>,
 }
 
-/// Which runs a list shows. Everything that is set must fit.
+/// Filter of a list of runs. Everything that is set must fit.
 #[derive(Debug, Clone, Default)]
 pub struct RunFilter {
     /// The brain's title.
@@ -54,7 +54,7 @@ pub struct RunFilter {
     pub since: Option<Timestamp>,
 }
 
-/// Which deliveries a list shows. Everything that is set must fit.
+/// Filter of a list of deliveries. Everything that is set must fit.
 #[derive(Debug, Clone, Default)]
 pub struct DeliveryFilter {
     /// The webhook.
@@ -240,6 +240,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// Becomes `Some` when the store takes no further write.
     fn failure(&self) -> watch::Receiver<Option<String>>;
+
+    /// Returns why the newest commit could not be written although the store goes on,
+    /// on a full disk for instance. `None` once something was written again, which
+    /// the store tries by itself while nobody commits.
+    fn unwritten(&self) -> Option<String> {
+        None
+    }
 
     /// Brings everything to rest. Later writes are refused.
     ///

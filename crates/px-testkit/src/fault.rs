@@ -1,6 +1,6 @@
 //! The accesses of a store that a test can hold up, and the faults of a commit.
 
-/// What happens to a commit.
+/// Fault that a test plans for a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing was written; the caller is told so.
@@ -13,10 +13,10 @@ pub enum Fault {
     DiesAfter,
 }
 
-/// What is asked of a store.
+/// Operation on a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// A read, by the name of what is read.
+    /// A read, by the name of the store's method.
     Read(&'static str),
     /// A commit.
     Commit,

@@ -176,13 +176,13 @@ impl FaultyStore {
         *self.between.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::pin(action));
     }
 
-    /// How many commits were asked for.
+    /// Returns the number of commits that were asked for.
     #[must_use]
     pub fn commits(&self) -> u64 {
         self.commits.load(Ordering::SeqCst)
     }
 
-    /// Whether the process is dead. Nothing it does has an effect any more.
+    /// Returns true if the process is dead, after which it changes nothing in the store.
     #[must_use]
     pub fn is_dead(&self) -> bool {
         *self.dead.borrow()
@@ -376,6 +376,10 @@ impl Store for FaultyStore {
 
     fn failure(&self) -> watch::Receiver<Option<String>> {
         self.inner.failure()
+    }
+
+    fn unwritten(&self) -> Option<String> {
+        self.inner.unwritten()
     }
 
     fn close(&self) -> Result<(), Error> {

@@ -23,10 +23,10 @@ use crate::error::WorldError;
 use crate::faults::FaultyStore;
 use crate::project::Project;
 
-/// When every world begins: 2026-01-01T00:00:00Z.
+/// Time at which every world begins: 2026-01-01T00:00:00Z.
 const BEGINNING: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 
-/// How long a member of a cluster of worlds holds its lease.
+/// Time for which a member of a cluster of worlds holds its lease.
 pub const LEASE: Duration = Duration::from_secs(3);
 
 /// A store, a clock, the inbound stage and the engine, in one process that can
@@ -191,6 +191,7 @@ impl World {
             request_id: None,
             traceparent: None,
             idempotency_key: None,
+            callback: None,
             hook: None,
         })
         .await
@@ -198,7 +199,10 @@ impl World {
 
     pub(crate) async fn start_request(&self, request: StartRequest) -> Result<RunId, WorldError> {
         match self.alive(self.parts.start_run(request)).await?? {
-            Started::New(run) | Started::Known(run) | Started::OtherInput(run) => Ok(run),
+            Started::New(run)
+            | Started::Known(run)
+            | Started::OtherInput(run)
+            | Started::OtherCallback(run) => Ok(run),
         }
     }
 
@@ -499,7 +503,7 @@ fn stage(project: &Project, parts: &Parts, claimer: Arc<dyn Claimer>) -> Stage {
     Stage::new(inbound, project.endpoints.clone())
 }
 
-/// What the process of a project says of itself to its cluster.
+/// Describes the process of a project to its cluster.
 fn member(project: &Project, me: u64) -> Member {
     Member {
         id: me,

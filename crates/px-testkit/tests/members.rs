@@ -149,7 +149,7 @@ async fn what_became_of_a_run_before_it_was_taken_up_counts_though_it_was_born_c
     engine.shutdown(Duration::ZERO).await;
 }
 
-/// What waited for a process is claimed by one commit, whoever the others are.
+/// Runs that waited for a process are claimed by one commit, whoever the others are.
 #[tokio::test(start_paused = true)]
 async fn runs_that_a_look_finds_free_are_claimed_all_at_once() {
     for is_shared in [false, true] {
@@ -348,8 +348,8 @@ async fn w11_a_member_that_sees_no_other_build_is_caught() {
     assert_eq!(of_a_new_build(View::blind).await, RunStatus::Paused, "it pauses what is another one's");
 }
 
-/// What an old binary answers for a webhook, and for a brain, that only a member of
-/// a new build has.
+/// Returns the answers of an old binary for a webhook, and for a brain, that only a
+/// member of a new build has.
 async fn answers_of_an_old_build(view: fn(Arc<dyn Cluster>) -> View) -> [Answer; 2] {
     let linked = Registry::collect().unwrap();
     let webhook = linked.webhooks().next().unwrap();

@@ -14,7 +14,7 @@
 //! 5. [`Prepared::delivery_id`] and [`Prepared::event_type`] read ids.
 //!
 //! It knows nothing of statuses, stores or handlers, reads no clock (the time
-//! that counts is `Received::at`) and no environment. No input makes it
+//! of a request is `Received::at`) and no environment. No input makes it
 //! panic. [`sign`] is the other direction, from the same records.
 //!
 //! Tests: unit tests in the files, and `tests/verify_*.rs` for the providers'
@@ -27,7 +27,8 @@ mod received;
 pub mod record;
 
 pub use evaluate::{
-    BodyError, BodyErrorKind, HandshakeReply, MAX_ID_BYTES, Network, ParseNetworkError, Place, PrepareError,
-    Prepared, Refusal, UrlView, Verified, insert_field, parse_form, parse_json, sign,
+    BodyError, BodyErrorKind, Disagreement, Forwarding, HandshakeReply, MAX_ID_BYTES, Network,
+    ParseNetworkError, Place, PrepareError, Prepared, Refusal, UrlView, Verified, insert_field, parse_form,
+    parse_json, sign,
 };
 pub use received::Received;

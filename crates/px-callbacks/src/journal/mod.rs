@@ -26,7 +26,7 @@ use writer::Job;
 /// Number of events that may wait for the writer; more wait outside.
 const MAX_QUEUED: usize = 1_024;
 
-/// Why a journal cannot be opened.
+/// Reason that a journal cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -46,11 +46,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
 
-    /// Where the embedded store keeps its files
+    /// Folder with the files of the embedded store
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 
-    /// How the log is written; json is one document a line
+    /// Format of the log; json is one document a line
     #[arg(long, value_name = "FORMAT", value_parser = ["text", "json"], default_value = "text")]
     log_format: String,
 
@@ -128,7 +128,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let mut hooks = config.hooks.options(&config.store.data_dir, &context::env, may_make_key)?;
     hooks.new_secret_key = args.new_secret_key;
     hooks.limits.retention = config.retention.callbacks();
-    let (connections, few_files) = config.limits.connections();
+    let (limits, few_files) = config.limits.clone().fitted()?;
     let options = px_server::Options {
         bind: config.socket(),
         public_url: config.server.public_url.clone(),
@@ -138,12 +138,15 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         figures: vec![px_store_sled::METRICS, log::METRICS],
         webhooks: policies(&config)?,
         proxies: config.proxies()?,
+        forwarded: config.server.forwarded.map(Into::into),
         max_body: config.server.max_body_bytes,
+        max_api_body: config.server.max_api_body_bytes,
         body_timeout: std::time::Duration::from_secs(config.server.body_timeout_secs),
         shutdown_grace: std::time::Duration::from_secs(config.server.shutdown_grace_secs),
-        connections,
+        connections: limits.connections(),
+        streams: limits.streams(),
         hooks,
-        gate: config.limits.gate(),
+        gate: limits.gate(),
         pool: config.limits.pool(),
         limits: px_engine::Limits {
             max_concurrent_steps: config.limits.max_concurrent_steps,

@@ -8,7 +8,7 @@ use px_client::is_loopback;
 /// URL by which the receiver is reached, and the one by which it knows itself.
 #[derive(Debug, Clone)]
 pub(crate) struct Address {
-    /// Where the request goes.
+    /// URL that the request is sent to.
     pub(crate) post: String,
     /// The URL that is signed (docs/rules.md#27).
     pub(crate) known_as: String,

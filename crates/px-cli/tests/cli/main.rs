@@ -11,6 +11,7 @@ mod hooks;
 #[cfg(target_os = "linux")]
 mod log_form;
 mod new;
+mod outsiders;
 mod redeploy;
 mod serving;
 #[cfg(target_os = "linux")]

@@ -1,7 +1,7 @@
 //! A URL that a callback may be sent to, as far as its text tells.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use url::{Host, Url};
 
@@ -9,7 +9,7 @@ use super::address::Rule;
 use super::{Policy, Refused};
 
 /// Longer URLs are refused.
-pub const MAX_URL_BYTES: usize = 2_048;
+pub(crate) const MAX_URL_BYTES: usize = 2_048;
 
 /// A URL with a host, of http or https, without credentials. Its host is
 /// normalised as the URL standard says: `2130706433`, `0x7f.1`, `0177.0.0.1`
@@ -58,14 +58,22 @@ impl Target {
     }
 
     /// Checks what can be checked without a resolver: the host, if it is an
-    /// address. For refusing a hook when it is made; [`Client`](super::Client)
+    /// address or the name of this machine. For refusing a hook when it is made; [`Client`](super::Client)
     /// asks again at every attempt.
     ///
     /// # Errors
     /// If the policy refuses the address.
     pub fn check(&self, policy: &Policy) -> Result<(), Refused> {
-        let Some(address) = self.literal() else { return Ok(()) };
         let host = self.0.host_str().map(|host| host.trim_matches(['[', ']']).to_owned());
+        let is_local = |host: &str| host == "localhost" || host.ends_with(".localhost");
+        let address = match self.literal() {
+            Some(address) => address,
+            // These names are this machine wherever they are looked up (RFC 6761, section 6.3).
+            None if host.as_deref().map(|host| host.trim_end_matches('.')).is_some_and(is_local) => {
+                Ipv4Addr::LOCALHOST.into()
+            }
+            None => return Ok(()),
+        };
         policy.check(address).map_err(|rule| Refused { rule, host, address: Some(address) })
     }
 

@@ -6,6 +6,7 @@ use px_store::cluster::ConfigDigest;
 use sha2::{Digest as _, Sha256};
 
 use super::{Error, Operator, Spec};
+use crate::guard::{Refused, Target};
 
 /// Changes that the configuration made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -73,8 +74,13 @@ pub async fn configure(
             wanted.secret = None;
         }
         let same_headers = same_headers(operator, hook, spec);
-        let next = operator.update(hook.id, &wanted, same_headers).await?;
-        done.changed += usize::from(next != *hook);
+        match operator.update(hook.id, &wanted, same_headers).await {
+            Ok(next) => done.changed += usize::from(next != *hook),
+            // It was there before its target was closed: it stays, and keeps its
+            // callbacks until that is open again.
+            Err(Error::Egress(refused)) if is_held(operator, hook, spec, &refused) => {}
+            Err(error) => return Err(error),
+        }
     }
     done.deleted = delete_unnamed(operator, &specs, others).await?;
     Ok(done)
@@ -103,6 +109,11 @@ pub async fn delete_unnamed(
         }
     }
     Ok(deleted)
+}
+
+fn is_held(operator: &Operator, hook: &Hook, spec: &Spec, refused: &Refused) -> bool {
+    let is_same = Target::parse(&spec.url).is_ok_and(|target| target.to_string() == hook.url);
+    is_same && operator.parts().policy.holds(refused.rule)
 }
 
 fn same_secret(operator: &Operator, hook: &Hook, spec: &Spec) -> bool {

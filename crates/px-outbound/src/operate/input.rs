@@ -48,6 +48,18 @@ pub struct Input {
     pub allow_private: Option<bool>,
 }
 
+/// Names and ids are asked for in the same place, so no name looks like an id.
+fn check_name(name: &str) -> Result<(), Error> {
+    let refused =
+        |why: &str| Err(Error::Invalid(format!("a hook cannot be named '{}': {why}", name.escape_debug())));
+    match name {
+        _ if name.trim().is_empty() => refused("a name that is given is not blank"),
+        _ if name.chars().any(char::is_control) => refused("it has a control character"),
+        _ if name.to_ascii_lowercase().starts_with("hok_") => refused("that is how ids begin"),
+        _ => Ok(()),
+    }
+}
+
 impl Input {
     /// A new hook.
     ///
@@ -63,6 +75,9 @@ impl Input {
     /// # Errors
     /// A value is not what it should be.
     pub fn onto(self, mut spec: Spec) -> Result<Spec, Error> {
+        if let Some(name) = &self.name {
+            check_name(name)?;
+        }
         set(&mut spec.name, self.name);
         set(&mut spec.url, self.url);
         set(&mut spec.events, self.events);

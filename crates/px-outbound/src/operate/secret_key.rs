@@ -134,6 +134,7 @@ fn sealed_of(hook: &Hook) -> impl Iterator<Item = &Sealed> {
 }
 
 /// The name of a hook for people: its own, else its id.
-pub(crate) fn name_of(hook: &Hook) -> String {
+#[must_use]
+pub fn name_of(hook: &Hook) -> String {
     if hook.name.is_empty() { hook.id.to_string() } else { format!("'{}'", hook.name) }
 }

@@ -41,7 +41,7 @@ pub struct Spec {
     pub signing: Signing,
     /// Secret to sign with; none signs nothing.
     pub secret: Option<SecretString>,
-    /// When a failed delivery is tried again.
+    /// Delays between the tries of a callback.
     pub retry: RetryPolicy,
     /// Headers that every request carries.
     pub headers: Vec<(String, SecretString)>,

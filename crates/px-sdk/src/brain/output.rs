@@ -59,14 +59,14 @@ impl<S: State, R: 'static> Outcome for Waiting<S, R> {
     }
 }
 
-/// What a step is called with returns this: the future of an `async fn`.
+/// Future of an `async fn`, as a step's function returns it.
 #[diagnostic::on_unimplemented(
     message = "a step is an `async fn` that returns a `Result`, and this one returns `{Self}`",
     label = "not an `async fn` with a `Result`",
     note = "write `async fn` and `-> Result<..>`: `async fn name(cx: Cx, state: S) -> Result<Next<T>>`"
 )]
 pub trait Async: Future<Output = Result<<Self as Async>::Outcome>> {
-    /// What is in the `Result`.
+    /// The value in the `Result`.
     type Outcome;
 }
 
@@ -155,7 +155,7 @@ pub enum Continue {
     Stream,
 }
 
-/// Why a step has no outcome.
+/// Reason that a step has no outcome.
 #[derive(Debug)]
 pub enum StepError {
     /// The stored state does not fit the step: the brain has changed.

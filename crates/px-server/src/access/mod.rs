@@ -23,7 +23,7 @@ use secret::{Presented, digest};
 /// The longest name of a token, characters.
 const MAX_NAME: usize = 100;
 
-/// How often a change is tried anew when other processes change the tokens too.
+/// Maximum number of rounds in which a change is tried anew when other processes change the tokens too.
 const MAX_ROUNDS: usize = 100;
 
 /// The tokens of one store.
@@ -42,7 +42,7 @@ impl std::fmt::Debug for Tokens {
     }
 }
 
-/// Why a token is not made or revoked.
+/// Reason that a token is not made or revoked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
@@ -74,16 +74,16 @@ pub enum TokenError {
 pub(crate) enum Verdict {
     /// There are no tokens.
     NoTokens,
-    /// The request has none, or none that counts.
+    /// The request has none, or none that is valid.
     Unknown,
     /// It has one.
     Known(TokenId, Permission),
 }
 
-/// By what right a token is made.
+/// Right by which a token is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Right {
-    /// Whoever has the store itself in hand.
+    /// A process that has the store itself open, as the command line has.
     Owner,
     /// There was no token yet.
     First,
@@ -221,6 +221,19 @@ impl Tokens {
         }
     }
 
+    /// Returns whether what a right opened may stay open for reading: the token is
+    /// still there, or there is still none.
+    pub(crate) fn may_read(&self, right: Right) -> bool {
+        let known = self.known();
+        match right {
+            Right::Owner => true,
+            Right::First => known.is_empty(),
+            Right::Token(id) => {
+                known.iter().any(|token| token.record.id == id && token.record.permission >= Permission::Read)
+            }
+        }
+    }
+
     /// Returns whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -228,7 +241,7 @@ impl Tokens {
     }
 }
 
-/// Whether a token of this permission may be made by this right, as the tokens are.
+/// Checks that a token of this permission may be made by this right, as the tokens are.
 fn may_create(known: &[Versioned<Token>], right: Right, permission: Permission) -> Result<(), TokenError> {
     let is_there = |id| known.iter().any(|token| token.record.id == id);
     match right {
@@ -288,8 +301,8 @@ mod tests {
         assert!(matches!(other.revoke(first.id).await, Err(TokenError::NotFound(_))));
     }
 
-    /// Whether another process lets in by a token that was revoked here, once it has
-    /// looked, and whether it makes a second first token.
+    /// Returns whether another process, once it has looked, lets in by a token that was
+    /// revoked here, and whether it makes a second first token.
     async fn what_another_process_takes_for_true(wrong: bool) -> (bool, bool) {
         let rows = MemoryRows::new();
         let open = async |rows| {

@@ -36,7 +36,16 @@ pub(super) async fn check(
     }
     let right = match app.tokens.verdict(request.headers()) {
         Verdict::Known(id, scope) if scope >= needed.scope => Ok(Right::Token(id)),
-        Verdict::NoTokens => without_tokens(&app, needed.door, remote, &request).map(|()| Right::First),
+        Verdict::NoTokens => {
+            let base = local::base(request.uri());
+            let caller = Caller {
+                peer: remote.ip(),
+                method: request.method(),
+                base: base.as_deref(),
+                headers: request.headers(),
+            };
+            without_tokens(&app, needed.door, &caller).map(|()| Right::First)
+        }
         Verdict::Known(..) => {
             let text = format!("The API token does not have the scope {}", needed.scope.as_str());
             Err(ApiError::new(StatusCode::FORBIDDEN, Code::ScopeMissing, text))
@@ -58,20 +67,26 @@ pub(super) async fn check(
 
 /// Returns who may use the API while there are no tokens. `--insecure` lets other
 /// machines in, and no page takes the server over even then.
-fn without_tokens(app: &App, door: Door, remote: SocketAddr, request: &Request) -> Result<(), ApiError> {
-    let base = local::base(request.uri());
-    let caller = Caller {
-        peer: remote.ip(),
-        method: request.method(),
-        base: base.as_deref(),
-        headers: request.headers(),
-    };
+fn without_tokens(app: &App, door: Door, caller: &Caller<'_>) -> Result<(), ApiError> {
     let admitted = match door.rule() {
         Rule::NoBrowser if app.insecure => local::no_browser(caller.headers),
         _ if app.insecure => Ok(()),
-        rule => local::admit(rule, &caller, &app.urls.cors_origins),
+        rule => local::admit(rule, caller, &app.urls.cors_origins),
     };
     admitted.map_err(|why| not_local(&why))
+}
+
+/// Returns whether a request may read, for a route that is open to everybody and
+/// tells some more.
+pub(super) async fn may_read(app: &App, caller: &Caller<'_>) -> bool {
+    if app.tokens.refresh().await.is_err() {
+        return false;
+    }
+    match app.tokens.verdict(caller.headers) {
+        Verdict::Known(_, scope) => scope >= Permission::Read,
+        Verdict::NoTokens => without_tokens(app, Door::Read, caller).is_ok(),
+        Verdict::Unknown => false,
+    }
 }
 
 fn not_local(why: &Foreign) -> ApiError {

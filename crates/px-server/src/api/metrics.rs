@@ -16,8 +16,8 @@ use super::table::TEXT;
 use crate::app::{App, Shared};
 use crate::error::ApiError;
 
-/// Number of rows that are counted of what is ready, and of what is due; a figure
-/// that says so many says that there are more.
+/// Maximum number of ready rows, and of due rows, that are counted; a figure of so many
+/// means that there may be more.
 const MOST: usize = 10_000;
 
 /// Number that are read at once.
@@ -143,6 +143,12 @@ fn store(app: &App, text: &mut Text) {
         text.head(name, help, "counter");
         text.value(name, &[], value);
     }
+    let name = "px_store_damaged_reads_total";
+    text.head(name, "Reads that met a damaged row.", "counter");
+    text.value(name, &[], stats.damaged_reads);
+    let name = "px_streams";
+    text.head(name, "Streams that are open.", "gauge");
+    text.value(name, &[], app.streams.count());
     let name = "px_store_overlay_bytes";
     text.head(name, "Bytes of rows that wait in memory for the tree.", "gauge");
     text.value(name, &[], stats.overlay_bytes);

@@ -3,13 +3,14 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use px_api::{SignalEntry, SignalTaken, SignalType};
 use px_core::{Code, RunStatus};
 use px_engine::ControlError;
 use px_store::DraftError;
 use serde_json::{Map, Value};
 
+use super::fields::Unknown;
 use crate::app::Shared;
 use crate::error::ApiError;
 
@@ -28,7 +29,8 @@ pub(super) async fn send(
     State(app): State<Shared>,
     Path(id): Path<String>,
     body: Bytes,
-) -> Result<(StatusCode, Json<SignalTaken>), ApiError> {
+) -> Result<(StatusCode, HeaderMap, Json<SignalTaken>), ApiError> {
+    let unknown = Unknown::of(&body, &["type", "response", "slug"]);
     let body: Value = serde_json::from_slice(&body)
         .map_err(|error| ApiError::bad_request(format!("The request's body is no JSON: {error}")))?;
     let name = body.get("type").and_then(Value::as_str).unwrap_or_default();
@@ -46,6 +48,7 @@ pub(super) async fn send(
     if !fits(signal, run.status) {
         return Err(cannot(run.status));
     }
+    let warnings = unknown.warn()?;
     let done = match signal {
         SignalType::Kill => app.parts.cancel_run(run.id, Some("killed by a signal".into())).await,
         SignalType::Pause => app.parts.pause_run(run.id, Some("paused by a signal".into())).await,
@@ -62,7 +65,7 @@ pub(super) async fn send(
     match done {
         Ok(()) => {
             let signal = SignalEntry { kind: name.to_owned(), queued_at: app.clock().now() };
-            Ok((StatusCode::ACCEPTED, Json(SignalTaken { success: true, signal })))
+            Ok((StatusCode::ACCEPTED, warnings, Json(SignalTaken { success: true, signal })))
         }
         // The run moved on between the look and the commit, or its wait has no timeout.
         Err(ControlError::Draft(DraftError::Refused(_))) => {

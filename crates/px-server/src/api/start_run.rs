@@ -6,8 +6,11 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use px_api::{StartRun, StartedRun};
 use px_core::Code;
+use px_core::hook::Hook;
 use px_engine::{StartRequest, Started};
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 
 use crate::app::Shared;
 use crate::error::ApiError;
@@ -31,14 +34,19 @@ pub(super) async fn start(
         Some(state) => state,
     };
     check_state(&app, &title, &initial_state)?;
-    let hook = app.run_hook(body.webhook_url, body.webhook_secret.map(Into::into))?;
+    let key = idempotency_key(body.idempotency_key, &headers)?;
+    super::bounded("requestId", body.request_id.as_deref())?;
+    let secret: Option<SecretString> = body.webhook_secret.map(Into::into);
+    let hook = app.run_hook(body.webhook_url, secret.clone())?;
+    let callback = key.as_deref().map(|key| callback(key, hook.as_ref(), secret.as_ref()));
     let request = StartRequest {
         brain: title,
         initial_state,
         options: body.options.unwrap_or_else(|| Value::Object(Map::new())),
         request_id: body.request_id,
         traceparent: super::traceparent(&headers),
-        idempotency_key: body.idempotency_key,
+        idempotency_key: key,
+        callback,
         hook,
     };
     let (status, run) = match app.parts.start_run(request).await? {
@@ -50,8 +58,52 @@ pub(super) async fn start(
             ))
             .code(Code::IdempotencyKeyUsed));
         }
+        Started::OtherCallback(run) => {
+            return Err(ApiError::conflict(format!(
+                "The idempotency key was used for '{run}', which was started with another webhookUrl or \
+                 webhookSecret"
+            ))
+            .code(Code::IdempotencyKeyUsed));
+        }
     };
     Ok((status, Json(StartedRun { brain_run_id: run })))
+}
+
+/// The key of a start: of the body, or of the header `Idempotency-Key`.
+fn idempotency_key(of_body: Option<String>, headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let mut of_header = headers.get_all("idempotency-key").iter().map(|value| {
+        let text = value.to_str().map_err(|_| ApiError::bad_request("Idempotency-Key is no text"));
+        text.map(str::trim).map(str::to_owned)
+    });
+    let of_header = match (of_header.next(), of_header.next()) {
+        (Some(_), Some(_)) => {
+            return Err(ApiError::bad_request("There is more than one header Idempotency-Key"));
+        }
+        (found, _) => found.transpose()?,
+    };
+    let key = match (of_body, of_header) {
+        (Some(body), Some(header)) if body != header => {
+            return Err(ApiError::bad_request(
+                "The header Idempotency-Key and the body's idempotencyKey are different keys",
+            ));
+        }
+        (body, header) => body.or(header),
+    };
+    super::bounded("idempotencyKey", key.as_deref())?;
+    Ok(key)
+}
+
+/// What two starts by one key have to have in common beside their input: where
+/// they call, and with which secret. Sealed secrets cannot be compared, so it is a
+/// digest.
+fn callback(key: &str, hook: Option<&Hook>, secret: Option<&SecretString>) -> String {
+    let mut digest = Sha256::new();
+    for part in [Some(key), hook.map(|hook| hook.url.as_str()), secret.map(ExposeSecret::expose_secret)] {
+        // A part that is missing is no empty one.
+        digest.update(part.map_or(u64::MAX, |part| part.len() as u64).to_be_bytes());
+        digest.update(part.unwrap_or_default());
+    }
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn check_state(app: &Shared, title: &str, state: &Value) -> Result<(), ApiError> {

@@ -10,7 +10,7 @@
 //!    gives the row a new fence and counts a death. A member stops being one by
 //!    [`Cluster::leave`], or by [`Cluster::end`] once its lease is over.
 //! 3. Each commit of a step demands the row's fence, so a member that was taken
-//!    over while it stood still can commit nothing of what it does afterwards.
+//!    over while it stood still can commit none of its later work.
 //!
 //! The lease decides how soon work goes on elsewhere and never whether a commit
 //! is right: that is the fence's to say, whatever the clocks do. Leases are
@@ -66,7 +66,7 @@ pub enum SlotRight {
 }
 
 impl SlotRight {
-    /// What a commit that must not happen twice demands.
+    /// Returns the precondition for a commit that must not happen twice.
     #[must_use]
     pub const fn demand(self, slot: Slot) -> Option<EpochWrite> {
         match self {
@@ -81,7 +81,7 @@ pub trait Cluster: Send + Sync + 'static {
     /// This member's id. No other process has ever had it.
     fn me(&self) -> u64;
 
-    /// Whether other processes may serve the store at the same time.
+    /// Returns true if other processes may serve the store at the same time.
     fn is_shared(&self) -> bool;
 
     /// Renews this member's lease. Returns the members whose lease is over and

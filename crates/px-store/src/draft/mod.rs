@@ -27,7 +27,7 @@ use crate::model::{Delivery, QueuedEvent, StartKey, Timer, TimerKind, Work};
 use crate::store::Store;
 use crate::transact::Round;
 
-/// Why a draft could not be filled.
+/// Reason that a draft could not be filled.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DraftError {
@@ -127,7 +127,7 @@ impl<'a> Draft<'a> {
         self.now
     }
 
-    /// Moves the time of what follows: a step's return is later than its start.
+    /// Moves the time of the commands that follow: a step's return is later than its start.
     pub fn advance(&mut self, now: Timestamp) {
         self.now = now;
     }
@@ -282,11 +282,6 @@ impl<'a> Draft<'a> {
     /// Writes the row of a ready run: a claim, or its release.
     pub fn put_work(&mut self, run: RunId, fence: u64, work: Work) {
         self.work_of(run).change = WorkChange::Put(fence, work);
-    }
-
-    /// Removes the row of a ready run whose run needs it no more.
-    pub fn remove_work(&mut self, run: RunId) {
-        self.work_of(run).change = WorkChange::Remove;
     }
 
     fn arm(&mut self, due: Timestamp, kind: TimerKind) {

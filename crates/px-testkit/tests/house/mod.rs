@@ -31,7 +31,7 @@ impl Clock for Virtual {
     }
 }
 
-/// What several processes share.
+/// Store, clock, ids and cluster of several processes.
 pub struct House {
     pub store: Arc<dyn Store>,
     pub clock: Virtual,
@@ -91,6 +91,7 @@ pub async fn start(parts: &Parts, brain: &str, name: &str) -> RunId {
         request_id: None,
         traceparent: None,
         idempotency_key: None,
+        callback: None,
         hook: None,
     };
     match parts.start_run(request).await.unwrap() {

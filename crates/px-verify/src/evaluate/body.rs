@@ -11,7 +11,7 @@ use super::{form, json};
 /// The content type of an urlencoded form.
 pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
-/// Why a body is not what it should be. The text is for the sender.
+/// Defect of a body. The text is for the sender.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
 pub struct BodyError {

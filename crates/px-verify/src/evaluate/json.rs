@@ -35,7 +35,7 @@ pub fn strict(text: &[u8]) -> Result<Value, serde_json::Error> {
     Ok(value)
 }
 
-/// What the keys begin with that serde_json gives a meaning of its own.
+/// Prefix of keys to which serde_json gives a meaning of its own.
 const RESERVED: &str = "$serde_json::private::";
 
 #[derive(Clone, Copy)]

@@ -37,9 +37,9 @@ enum Check {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verified {
-    /// Which secret of the keyring matched; `None` on an unverified webhook.
+    /// Index of the secret of the keyring that matched; `None` on an unverified webhook.
     pub key_index: Option<usize>,
-    /// When the provider says that it sent the request, where that is signed.
+    /// Time at which the provider says that it sent the request, where that is signed.
     pub timestamp: Option<Timestamp>,
 }
 
@@ -60,7 +60,7 @@ impl Verified {
     }
 }
 
-/// Why a record cannot be used. Found at the start, never at a request.
+/// Reason that a record cannot be used. Found at the start, never at a request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

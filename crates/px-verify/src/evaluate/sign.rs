@@ -1,8 +1,7 @@
 //! Signing, from the same records: for `px webhooks send` and for tests.
 //!
-//! What comes out verifies by [`Prepared`](super::Prepared) under the same
-//! record and secret. The asymmetric schemes need the private key, which a
-//! receiver usually does not have.
+//! A request that is signed here verifies by [`Prepared`](super::Prepared) under the same record and
+//! secret. The asymmetric schemes need the private key, which a receiver usually does not have.
 
 use crate::record::{
     Algorithm, Encoding, Layout, Scheme, Signature, TimeSource, TimeUnit, Token, Verification, Window,
@@ -35,7 +34,7 @@ pub struct OutboundRequest {
     pub body: Bytes,
 }
 
-/// Why a request cannot be signed.
+/// Reason that a request cannot be signed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -68,14 +68,14 @@ pub enum Handshake {
     /// Answers 200 with `{<the pointer's last name>: <what is there>}`
     /// (Slack's `url_verification`: `{"challenge": …}`).
     Echo {
-        /// Which bodies are this handshake.
+        /// Condition on the body that makes it this handshake.
         when: When,
         /// Pointer to the challenge.
         pointer: String,
     },
     /// Answers with fixed content (Discord's PING).
     Fixed {
-        /// Which bodies are this handshake.
+        /// Condition on the body that makes it this handshake.
         when: When,
         /// The reply's status.
         status: u16,
@@ -88,7 +88,7 @@ pub enum Handshake {
     /// HMAC of the former under the webhook's key (Zoom's
     /// `endpoint.url_validation`).
     Hmac {
-        /// Which bodies are this handshake.
+        /// Condition on the body that makes it this handshake.
         when: When,
         /// Pointer to the token.
         pointer: String,

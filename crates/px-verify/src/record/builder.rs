@@ -137,8 +137,8 @@ impl Verification {
         self
     }
 
-    /// For how long an id is remembered at least, a week if not said; whole
-    /// seconds count. It has to be longer than the provider sends a delivery
+    /// Sets the minimum time that an id is remembered, in whole seconds; a week
+    /// by default. It has to be longer than the provider sends a delivery
     /// again, and where no time is signed it is what stops replays.
     #[must_use]
     pub fn remember(mut self, time: Duration) -> Self {

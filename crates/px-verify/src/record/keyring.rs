@@ -16,7 +16,7 @@ const PREVIOUS: &str = "_PREVIOUS";
 pub struct Key {
     /// The secret's text, exactly as it was configured.
     pub secret: SecretString,
-    /// When it stops to count; `None` for never.
+    /// Time at which it stops being accepted; `None` for never.
     pub expires: Option<Timestamp>,
     /// The provider's name for it, where requests say which one signed them
     /// (Twilio's shared keys, Atlassian's installations). One without a name
@@ -25,7 +25,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// A secret that counts until it is taken away.
+    /// A secret that is valid until it is taken away.
     #[must_use]
     pub const fn new(secret: SecretString) -> Self {
         Self { secret, expires: None, id: None }
@@ -56,14 +56,14 @@ impl Keyring {
         self
     }
 
-    /// Adds a secret that counts until it is taken away.
+    /// Adds a secret that is valid until it is taken away.
     #[must_use]
     pub fn with(mut self, secret: SecretString) -> Self {
         self.keys.push(Key::new(secret));
         self
     }
 
-    /// Adds a secret that counts before `expires`: the old one of a rotation.
+    /// Adds a secret that is valid before `expires`: the old one of a rotation.
     #[must_use]
     pub fn with_expiring(mut self, secret: SecretString, expires: Timestamp) -> Self {
         self.keys.push(Key { expires: Some(expires), ..Key::new(secret) });

@@ -48,7 +48,7 @@ pub struct Verification {
     /// The id by which the provider's repetitions are recognised.
     #[serde(default)]
     pub dedup: Vec<Source>,
-    /// For how many seconds an id is remembered at least: longer than the
+    /// Minimum time that an id is remembered, in seconds: longer than the
     /// provider sends a delivery again.
     #[serde(default = "a_week")]
     pub remember_secs: u64,

@@ -1,5 +1,5 @@
-//! Which runs that have not ended this binary could not go on with: read from
-//! the store, or from the server that has it open.
+//! Parked runs that this binary could not go on with, read from the store or from the server that has it
+//! open.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ const NAMED: usize = 5;
 pub(super) struct Parked {
     /// Number of runs that have not ended; nobody could be asked if absent.
     pub(super) looked_at: Option<u64>,
-    /// Why some of them could not go on, with their number and the first of them.
+    /// Reasons for which some of them could not go on, with their number and the first of them.
     pub(super) stuck: BTreeMap<String, Stuck>,
 }
 

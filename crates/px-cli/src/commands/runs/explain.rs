@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::resolve;
 use crate::sample::{self, Address, Wish};
 use crate::show::curl;
-use crate::ui::{FAINT, HEADING, paint, style_of};
+use crate::ui::{FAINT, HEADING, paint, shown, style_of};
 
 /// Say why a run is where it is, and what would move it
 #[derive(Debug, clap::Args)]
@@ -33,7 +33,7 @@ struct Wake {
     listening: Listening,
     send: String,
     curl: Option<String>,
-    /// Why there is no `curl` line, or what is to be known about it.
+    /// Reason that there is no `curl` line, or a remark about the line.
     remark: Option<String>,
 }
 
@@ -115,21 +115,21 @@ fn print(context: &Context, run: &Run, story: &Story, wakes: &[Wake], now: Times
         paint(style_of(status.as_str()), status)
     ))?;
     for sentence in &story.sentences {
-        ui.line(sentence)?;
+        ui.line(shown(sentence))?;
     }
     for wake in wakes {
         let Listening { slug, identifier, token } = &wake.listening;
         let token = if token.is_some() { " and its token" } else { "" };
         ui.line(format_args!(
             "\n{}",
-            paint(HEADING, format_args!("webhook '{slug}' with identifier '{identifier}'{token}"))
+            paint(HEADING, shown(format_args!("webhook '{slug}' with identifier '{identifier}'{token}")))
         ))?;
         ui.line(format_args!("  {}", wake.send))?;
         if let Some(curl) = &wake.curl {
             ui.line(format_args!("  {curl}"))?;
         }
         if let Some(remark) = &wake.remark {
-            ui.line(paint(FAINT, format_args!("  ({remark})")))?;
+            ui.line(paint(FAINT, shown(format_args!("  ({remark})"))))?;
         }
     }
     match status {

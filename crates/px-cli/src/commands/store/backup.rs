@@ -24,7 +24,7 @@ pub(crate) struct Args {
     /// The directory to make
     copy: PathBuf,
 
-    /// Where the embedded store keeps its files
+    /// Folder with the files of the embedded store
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 }

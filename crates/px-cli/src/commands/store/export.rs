@@ -25,7 +25,7 @@ pub(crate) struct Args {
     /// The file to write, which must not be there yet; - for stdout
     file: PathBuf,
 
-    /// Where the embedded store keeps its files
+    /// Folder with the files of the embedded store
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 }

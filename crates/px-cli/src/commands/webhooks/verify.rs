@@ -48,7 +48,7 @@ pub(crate) struct Args {
     #[arg(long, default_value = "POST")]
     method: Method,
 
-    /// When it was received, epoch milliseconds [default: now]
+    /// Time of its receipt, epoch milliseconds [default: now]
     #[arg(long, value_name = "MILLIS")]
     at: Option<u64>,
 }

@@ -29,9 +29,8 @@ pub(in crate::api) async fn update(
     let mut hook = app.operator.hook(id).await?;
     if !fields.is_empty() {
         super::not_of_the_file(&app, id).await?;
-        let input: CreateHook = serde_json::from_value(fields.into()).map_err(|error| {
-            ApiError::bad_request(format!("The request's body is not what it should be: {error}"))
-        })?;
+        let input: CreateHook =
+            serde_json::from_value(fields.into()).map_err(|error| crate::api::misread(&error))?;
         let keep_headers = input.headers.is_none();
         let spec = shown::input(input).onto(Spec::of(&hook))?;
         hook = app.operator.update(id, &spec, keep_headers).await?;

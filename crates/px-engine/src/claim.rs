@@ -207,7 +207,7 @@ async fn execute_reserved(
     steps(parts, limits, &mut session, &place).await.map(|()| Executed::Moved)
 }
 
-/// The same for a run that was not taken up at once: it is read anew.
+/// Runs the steps of a run that was born claimed and not taken up at once: it is read anew.
 async fn execute_found(
     parts: &Parts,
     limits: &Limits,

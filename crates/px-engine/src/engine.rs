@@ -35,7 +35,7 @@ pub(crate) struct Shared {
     pub(crate) parts: Parts,
     pub(crate) limits: Limits,
     stopping: watch::Sender<bool>,
-    /// Whether the cluster has ended this member.
+    /// True once the cluster has ended this member.
     fenced: watch::Sender<bool>,
 }
 

@@ -108,7 +108,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Whether a run with so many deaths has to wait for a turn: one more would pause it.
+    /// Returns true if a run with so many deaths has to wait for a turn: one more would pause it.
     pub(crate) const fn is_suspect(&self, deaths: u32) -> bool {
         deaths > 1 && deaths < self.max_deaths && deaths + 1 >= self.max_deaths
     }

@@ -76,7 +76,7 @@ pub(crate) fn look_after(app: &Shared, options: &Options, mut closing: watch::Re
 }
 
 impl App {
-    /// Whether this process does this for all members of the cluster.
+    /// Returns true if this process does this for all members of the cluster.
     pub(crate) fn is_on_duty(&self, duty: Duty) -> bool {
         self.parts.cluster.slot(Slot::Duty(duty)).is_some()
     }

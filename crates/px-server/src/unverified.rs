@@ -1,4 +1,5 @@
-//! What an operator should know of webhooks whose senders nobody verifies.
+//! Warnings of webhooks whose senders nobody verifies, and the refusal to serve them
+//! to other machines.
 
 use std::net::SocketAddr;
 

@@ -82,7 +82,7 @@ impl Cluster for View {
     }
 }
 
-/// What the members share.
+/// Rows, clock and cluster of all members.
 struct House {
     rows: MemoryRows,
     clock: ManualClock,
@@ -239,7 +239,7 @@ fn names(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-/// What a server of an old build answers to a webhook that only a new one serves.
+/// Returns the answer of a server of an old build to a webhook that only a new one serves.
 async fn answer_of_an_old_build(view: fn(&MemoryMember) -> Arc<View>) -> String {
     let house = House::new();
     let old = house.join(1, &[]);

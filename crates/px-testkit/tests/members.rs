@@ -1,7 +1,7 @@
 //! Members of a cluster over one store: the work that one engine shares with others
 //! by slots and builds, its end when they have ended it, and what a claim costs.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says by panicking that it failed")]
+#![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
 
 mod house;
 
@@ -149,7 +149,7 @@ async fn what_became_of_a_run_before_it_was_taken_up_counts_though_it_was_born_c
     engine.shutdown(Duration::ZERO).await;
 }
 
-/// What waited for a process is claimed by one commit, whoever the others are.
+/// Runs that waited for a process are claimed by one commit, whoever the others are.
 #[tokio::test(start_paused = true)]
 async fn runs_that_a_look_finds_free_are_claimed_all_at_once() {
     for is_shared in [false, true] {
@@ -348,8 +348,8 @@ async fn w11_a_member_that_sees_no_other_build_is_caught() {
     assert_eq!(of_a_new_build(View::blind).await, RunStatus::Paused, "it pauses what is another one's");
 }
 
-/// What an old binary answers for a webhook, and for a brain, that only a member of
-/// a new build has.
+/// Returns the answers of an old binary for a webhook, and for a brain, that only a
+/// member of a new build has.
 async fn answers_of_an_old_build(view: fn(Arc<dyn Cluster>) -> View) -> [Answer; 2] {
     let linked = Registry::collect().unwrap();
     let webhook = linked.webhooks().next().unwrap();
@@ -369,13 +369,13 @@ async fn answers_of_an_old_build(view: fn(Arc<dyn Cluster>) -> View) -> [Answer;
 
 #[tokio::test]
 async fn w11_what_only_a_new_build_serves_is_answered_503_with_a_time_to_come_back() {
-    for answer in answers_of_an_old_build(View::true_of).await {
+    for answer in Box::pin(answers_of_an_old_build(View::true_of)).await {
         assert_eq!((answer.status, answer.retry_after), (503, Some(1)), "{}", answer.body);
     }
 }
 
 #[tokio::test]
 async fn w11_a_webhook_that_is_refused_for_good_by_an_old_build_is_caught() {
-    let [unknown, failed] = answers_of_an_old_build(View::blind).await;
+    let [unknown, failed] = Box::pin(answers_of_an_old_build(View::blind)).await;
     assert_eq!((unknown.status, failed.status), (404, 500));
 }

@@ -301,8 +301,8 @@ mod tests {
         assert!(matches!(other.revoke(first.id).await, Err(TokenError::NotFound(_))));
     }
 
-    /// Whether another process lets in by a token that was revoked here, once it has
-    /// looked, and whether it makes a second first token.
+    /// Returns whether another process, once it has looked, lets in by a token that was
+    /// revoked here, and whether it makes a second first token.
     async fn what_another_process_takes_for_true(wrong: bool) -> (bool, bool) {
         let rows = MemoryRows::new();
         let open = async |rows| {

@@ -31,7 +31,7 @@ impl Clock for Virtual {
     }
 }
 
-/// What several processes share.
+/// Store, clock, ids and cluster of several processes.
 pub struct House {
     pub store: Arc<dyn Store>,
     pub clock: Virtual,

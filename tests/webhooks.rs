@@ -449,7 +449,13 @@ fn bodies_that_cannot_be_read_are_refused() {
     assert_eq!((reply.status, reply.field("error").is_empty()), (400, false), "{}", reply.text());
     let reply = px.post(&github("push", "2", "{}").header("content-type", "text/html"));
     assert_eq!((reply.status, reply.field("error").is_empty()), (415, false), "{}", reply.text());
-    assert_eq!(px.deliveries("").len(), 0, "nothing is kept of them");
+    let kept = px.deliveries("state=rejected");
+    assert_eq!(kept.len(), 2, "a believed sender wrote them");
+    let reasons: Vec<_> = kept.iter().map(|one| one["events"][0]["reason"].as_str().unwrap()).collect();
+    assert!(reasons.iter().all(|reason| reason.starts_with("unreadable: ")), "{reasons:?}");
+    let shown = px.get(&format!("/webhooks/deliveries/{}", kept[1]["id"].as_str().unwrap())).json();
+    assert_eq!(shown["payload"], "{\"action\": ");
+    assert!(shown["why"].as_str().unwrap().contains("could not be read"), "{shown}");
 }
 
 #[test]

@@ -245,6 +245,10 @@ pub(super) const RULES: &[Rule] = &[
             "px-testkit/tests/ownership.rs::two_engines_over_one_store_begin_a_healthy_step_of_eight_seconds_once",
             "px-testkit/tests/ownership.rs::a_run_that_an_event_starts_is_born_claimed_and_costs_no_commit_for_its_claim",
             "px-testkit/tests/ownership.rs::what_was_born_claimed_by_a_process_that_died_runs_at_the_next_start",
+            "px-testkit/tests/members.rs::a_run_that_a_caller_starts_is_born_claimed_and_costs_no_commit_for_its_claim",
+            "px-testkit/tests/members.rs::runs_that_a_look_finds_free_are_claimed_all_at_once",
+            "px-testkit/tests/members.rs::an_engine_whose_member_was_ended_stops_and_says_so",
+            "px-store/src/conformance/claims.rs::members_that_claim_at_once_win_each_run_once",
         ],
     ),
     (
@@ -330,12 +334,7 @@ pub(super) const RULES: &[Rule] = &[
         &[],
     ),
     (50, "a receiver that never answers holds no run", "A receiver's trouble is not the run's.", &[]),
-    (
-        51,
-        "what an operator gives is checked before anything is consumed",
-        "A response that the step cannot read would end the wait, and the customer's real answer would come too late.",
-        &[],
-    ),
+    (51, "what an operator gives is checked first", "An unreadable answer ends no wait.", &[]),
     (
         52,
         "a 2xx is said of what was understood",

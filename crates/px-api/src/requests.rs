@@ -33,7 +33,8 @@ pub struct StartRun {
     /// The secret that calls are signed with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook_secret: Option<Secret>,
-    /// Starts one run, however often it is sent.
+    /// Starts one run, however often it is sent. The header `Idempotency-Key` means
+    /// the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
     /// Name that the caller gives to the request.

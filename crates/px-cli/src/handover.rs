@@ -64,7 +64,7 @@ fn needs_a_project(arguments: &[OsString]) -> bool {
     let is_of_a_project = |command: &&[&str]| {
         words.len() >= command.len() && words.iter().zip(*command).all(|(word, part)| word == part)
     };
-    OF_A_PROJECT.iter().any(|command| is_of_a_project(command)) && !flags().any(|text| keeps(&text))
+    OF_A_PROJECT.iter().any(is_of_a_project) && !flags().any(|text| keeps(&text))
 }
 
 /// The first words that are neither flags nor their values.

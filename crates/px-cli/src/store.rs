@@ -88,6 +88,9 @@ pub(crate) fn store_error(error: &px_store::Error) -> Error {
         E::Full(_) => Error::failed(error.to_string()).hint("make room on the disk, and start it again"),
         E::Poisoned(_) => Error::failed(error.to_string())
             .hint("look at the disk, and start it again: what was acknowledged is kept"),
+        E::Fenced => Error::failed(error.to_string()).hint(
+            "it or its database stood still for longer than its lease; what it had goes on elsewhere: start it again",
+        ),
         E::Corrupt(_) => Error::failed(error.to_string()).hint(
             "px has changed nothing there: keep a copy of the directory, then put a backup of all of it in its place",
         ),
@@ -95,5 +98,19 @@ pub(crate) fn store_error(error: &px_store::Error) -> Error {
             "px has changed nothing there: serve it with the version that wrote it or a newer one, or serve a backup",
         ),
         _ => Error::failed(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_others_have_taken_over_says_so_and_is_no_success() {
+        let error = store_error(&px_store::Error::Fenced);
+        assert!(error.message.contains("taken over by other members of the cluster"), "{error:?}");
+        assert!(error.hint.is_some_and(|hint| hint.contains("start it again")));
+        assert_eq!(error.kind, Kind::Failed);
+        assert_ne!(i32::from(error.kind.exit_code()), 0);
     }
 }

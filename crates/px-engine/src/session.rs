@@ -9,11 +9,10 @@ use px_core::run::{Command, Start, Then};
 use px_core::wait::{Registration, Wait};
 use px_core::{Run, RunId, Timestamp};
 use px_sdk::{Error, Registry, fits_key};
-use px_store::{Batch, Conflict, Contended, DraftError, LogTail, Round, RunRecord, Work};
+use px_store::{BornClaimed, Conflict, Contended, Draft, DraftError, LogTail, Round, RunRecord, Work};
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::outcomes::Outcomes;
 use crate::port::Ask;
 use crate::shared::{Parts, ROUNDS};
 
@@ -72,6 +71,11 @@ impl Session {
     pub(crate) fn new(parts: Parts, claim: Claim, record: RunRecord) -> Self {
         let run = record.run.id;
         Self { parts, claim, run, record: Arc::new(record), begin: None, is_revoked: false }
+    }
+
+    /// Number of processes that died in this execution before this one.
+    pub(crate) fn deaths(&self) -> u32 {
+        self.claim.work.deaths
     }
 
     /// Resolves when the claim may be gone: somebody said so, or so much was
@@ -170,25 +174,25 @@ impl Session {
         let log_line = self.log_line(command.as_ref());
         let mut known = Some(if is_last { self.take() } else { (*self.record).clone() });
         let (this, command) = (&*self, &command);
-        let drafted = this.parts.store.transact(ROUNDS, |lost| {
+        let drafted = this.parts.transact(ROUNDS, |lost| {
             let known = known.take();
             async move {
                 if let Some(Conflict::Fence(_)) = lost {
-                    return Ok(Round::Done(None));
+                    return Ok(Round::Done(BornClaimed::none(None)));
                 }
                 let adopted = match known {
                     Some(known) => known,
                     // Somebody changed the run or a key and left the claim: read anew.
                     None => match this.parts.store.run(this.parts.scope, this.run).await? {
                         Some(record) => record,
-                        None => return Ok(Round::Done(None)),
+                        None => return Ok(Round::Done(BornClaimed::none(None))),
                     },
                 };
-                let (batch, drafted) = this.draft(adopted, command.clone(), start).await?;
-                Ok::<_, SessionError>(Round::Commit(batch, Some(drafted)))
+                let (draft, drafted) = this.draft(adopted, command.clone(), start).await?;
+                Ok::<_, SessionError>(this.parts.round(draft, Some(drafted)))
             }
         });
-        let Some(Drafted { rests, next, started, outcomes }) = drafted.await? else {
+        let Some(Drafted { rests, next, started }) = drafted.await? else {
             self.is_revoked = true;
             return Ok((Committed::Revoked, None));
         };
@@ -198,7 +202,6 @@ impl Session {
         }
         self.begin = None;
         log_line.write();
-        outcomes.tell();
         Ok((done, started))
     }
 
@@ -208,7 +211,7 @@ impl Session {
         adopted: RunRecord,
         mut command: Option<Command>,
         start: Option<&Start>,
-    ) -> Result<(Batch, Drafted), SessionError> {
+    ) -> Result<(Draft<'_>, Drafted), SessionError> {
         let is_last = command.as_ref().is_some_and(ends_step);
         let mut draft = self.parts.draft();
         let now = draft.now();
@@ -244,9 +247,7 @@ impl Session {
             draft.put_work(self.run, self.claim.fence, work);
         }
         let next = if rests { None } else { draft.after_commit(self.run) };
-        let batch = draft.into_batch();
-        let outcomes = Outcomes::of(&batch);
-        Ok((batch, Drafted { rests, next, started, outcomes }))
+        Ok((draft, Drafted { rests, next, started }))
     }
 
     /// The line that the log gets of a commit, once it is made.
@@ -268,8 +269,6 @@ struct Drafted {
     next: Option<RunRecord>,
     /// The run that it started.
     started: Option<RunId>,
-    /// What runs have come to by it.
-    outcomes: Outcomes,
 }
 
 /// A line about a commit.

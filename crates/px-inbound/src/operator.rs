@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use px_core::run::{Command, Response};
 use px_core::{DeliveryId, EventId, KeyId, RunId};
 use px_sdk::Received as Request;
-use px_store::{Contended, Delivery, DraftError, InboxEvent, InboxState};
+use px_store::{BornClaimed, Contended, Delivery, DraftError, InboxEvent, InboxState};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
@@ -201,9 +201,9 @@ impl Operator {
                 DraftError::Store(error) => OperatorError::Store(error),
                 other => OperatorError::Draft(other),
             })?;
-            Ok(draft.into_round(Bound { event: event.id, run }))
+            Ok(draft.into_claiming_round(self.context.claimer.as_ref(), Bound { event: event.id, run }))
         });
-        bound.await
+        bound.await.map(BornClaimed::committed)
     }
 }
 

@@ -16,6 +16,7 @@ use secrecy::SecretString;
 
 use crate::app::App;
 use crate::error::{ApiError, StartError};
+use crate::members;
 use crate::options::Options;
 
 /// Options of outbound hooks.
@@ -104,8 +105,8 @@ pub(crate) async fn prepare(
         policy,
     });
     operate::prove_key(operator.parts(), hooks.new_secret_key).await.map_err(StartError::SecretKey)?;
-    // This store has one member, so there is nobody whose configuration could differ.
-    operate::configure(&operator, hooks.hooks.clone(), &[]).await.map_err(StartError::Hook)?;
+    let others = members::others(&*options.cluster).await.map_err(StartError::Store)?;
+    operate::configure(&operator, hooks.hooks.clone(), &others).await.map_err(StartError::Hook)?;
     for hook in operator.hooks().map_err(StartError::Hook)? {
         if let Some(refused) = operator.closed(&hook) {
             let name = operate::name_of(&hook);

@@ -9,39 +9,16 @@ use std::task::{Context, Waker};
 use px_core::{DeliveryId, Event, KeyId, KeyRecord, RunId, Scope, Timestamp};
 use px_store::tokens::Token;
 use px_store::{
-    Admission, Batch, BoxFuture, Cursor, DedupRecord, Delivery, DeliveryFilter, DeliveryList, Epoch, Error,
-    Forgotten, HintBus, Inspect, LogTail, Outcome, Page, QueuedEvent, Read, RunFilter, RunRecord, Scan,
-    SetAside, StartKey, Store, Table, Timer, Versioned, Work,
+    Admission, Batch, BoxFuture, ClaimRequest, Claimed, Cursor, DedupRecord, Delivery, DeliveryFilter,
+    DeliveryList, Epoch, Error, Forgotten, HintBus, Inspect, LogTail, Outcome, Page, QueuedEvent, Read,
+    RunFilter, RunRecord, Scan, SetAside, StartKey, Store, Table, Timer, Versioned, Work,
 };
 use tokio::sync::{oneshot, watch};
 
-/// Fault that a test plans for a commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// Nothing was written; the caller is told so.
-    Refused,
-    /// The disk has no room: nothing was written, and the store says so until a
-    /// commit that meets no fault.
-    Full,
-    /// It takes this long, on tokio's clock.
-    Slow(std::time::Duration),
-    /// Nothing was written, and the process is dead from here on.
-    DiesBefore,
-    /// It is durable, and the process is dead from here on.
-    DiesAfter,
-}
+use crate::fault::{Access, Fault};
 
 /// What a store says whose disk is full.
 const NO_ROOM: &str = "a fault of the test";
-
-/// Operation on a store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// A read, by the name of the store's method.
-    Read(&'static str),
-    /// A commit.
-    Commit,
-}
 
 type Gate = Box<dyn Fn(Access) -> BoxFuture<'static, ()> + Send + Sync>;
 
@@ -262,6 +239,11 @@ impl Store for FaultyStore {
                 })
             }
         }
+    }
+
+    fn claim<'a>(&'a self, request: ClaimRequest<'a>) -> Read<'a, Vec<Claimed>> {
+        // Its reads and its commit are accesses like any others.
+        Box::pin(px_store::claim_by_commit(self, request))
     }
 
     fn key<'a>(&'a self, scope: Scope, key: &'a KeyId) -> Read<'a, Versioned<KeyRecord>> {

@@ -98,7 +98,8 @@ impl World {
     #[must_use]
     pub fn with_cluster(mut self, wrap: impl FnOnce(Arc<dyn Cluster>) -> Arc<dyn Cluster>) -> Self {
         self.parts.cluster = wrap(Arc::clone(&self.parts.cluster));
-        self
+        let places = Arc::clone(&self.parts.places);
+        self.with_claimer(places)
     }
 
     /// Gives the runs that this world's deliveries make ready to this claimer: to
@@ -516,5 +517,6 @@ fn member(project: &Project, me: u64) -> Member {
         id: me,
         brains: project.registry.brains().map(|brain| brain.def.title.clone()).collect(),
         slugs: project.registry.webhooks().map(|webhook| webhook.def.slug.clone()).collect(),
+        ..Member::default()
     }
 }

@@ -150,7 +150,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         log.warn(&warning);
     }
     tokio::select! {
-        reason = running.failed() => stop_at_once(context, &reason),
+        error = running.failed() => stop_at_once(context, &error),
         () = signals.next() => {}
     }
     log.note("Shutting down; runs go on at the next start. A second signal ends it at once.");
@@ -339,10 +339,11 @@ fn shown_dir(dir: &Path) -> String {
     std::fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned()).display().to_string()
 }
 
-/// A store that cannot write must not be asked to come to rest: the process
-/// ends, and the next one recovers.
-fn stop_at_once(context: &Context, reason: &str) {
-    let error = store_error(&px_store::Error::Poisoned(reason.to_owned()));
+/// A store that cannot write must not be asked to come to rest, and one that others
+/// have taken over is not this process' to bring to rest: the process ends, and the
+/// next one recovers.
+fn stop_at_once(context: &Context, error: &px_store::Error) {
+    let error = store_error(error);
     context.ui.error(&error);
     log::exit(i32::from(error.kind.exit_code()));
 }

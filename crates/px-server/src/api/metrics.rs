@@ -9,6 +9,7 @@ use http::header;
 use px_core::{CallbackId, RunStatus, Timestamp};
 use px_metrics::Text;
 use px_pool::Subject;
+use px_store::cluster::Duty;
 use px_store::{Inspect, Row, RunFilter, Table};
 
 use super::table::TEXT;
@@ -34,9 +35,12 @@ pub(super) async fn show(State(app): State<Shared>) -> Result<impl IntoResponse,
         text.add(metrics);
     }
     stalled(&app, &mut text);
-    ready(&app, &mut text).await?;
-    active(&app, &mut text).await?;
-    outbox(&app, &mut text).await?;
+    // Rows are the same for all members of a cluster: one of them counts them.
+    if app.is_on_duty(Duty::Figures) {
+        ready(&app, &mut text).await?;
+        active(&app, &mut text).await?;
+        outbox(&app, &mut text).await?;
+    }
     store(&app, &mut text);
     Ok(([(header::CONTENT_TYPE, TEXT)], text.finish()))
 }

@@ -12,15 +12,29 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
+use super::fields::Unknown;
 use crate::app::Shared;
 use crate::error::ApiError;
 use crate::resolve;
+
+/// Names of the fields that are known.
+const KNOWN: &[&str] = &[
+    "identifier",
+    "brainTitle",
+    "options",
+    "initialState",
+    "webhookUrl",
+    "webhookSecret",
+    "idempotencyKey",
+    "requestId",
+];
 
 pub(super) async fn start(
     State(app): State<Shared>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<(StatusCode, Json<StartedRun>), ApiError> {
+) -> Result<(StatusCode, HeaderMap, Json<StartedRun>), ApiError> {
+    let unknown = Unknown::of(&body, KNOWN);
     let body: StartRun = super::read_json(&body)?;
     let identifier = body
         .identifier
@@ -34,6 +48,7 @@ pub(super) async fn start(
         Some(state) => state,
     };
     check_state(&app, &title, &initial_state)?;
+    let warnings = unknown.warn()?;
     let key = idempotency_key(body.idempotency_key, &headers)?;
     super::bounded("requestId", body.request_id.as_deref())?;
     let secret: Option<SecretString> = body.webhook_secret.map(Into::into);
@@ -66,7 +81,7 @@ pub(super) async fn start(
             .code(Code::IdempotencyKeyUsed));
         }
     };
-    Ok((status, Json(StartedRun { brain_run_id: run })))
+    Ok((status, warnings, Json(StartedRun { brain_run_id: run })))
 }
 
 /// Returns the key of a start: of the body, or of the header `Idempotency-Key`,
@@ -124,4 +139,29 @@ fn check_state(app: &Shared, title: &str, state: &Value) -> Result<(), ApiError>
         let violations = violations.into_iter().map(super::violation).collect();
         ApiError::unfit(Code::StateUnfit, text, violations)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_known_fields_are_those_of_the_type() {
+        let whole = StartRun {
+            identifier: Some(String::new()),
+            brain_title: Some(String::new()),
+            options: Some(Value::Null),
+            initial_state: Some(Value::Null),
+            webhook_url: Some(String::new()),
+            webhook_secret: Some(String::new().into()),
+            idempotency_key: Some(String::new()),
+            request_id: Some(String::new()),
+        };
+        let written = serde_json::to_value(whole).unwrap();
+        let mut names: Vec<_> = written.as_object().unwrap().keys().cloned().collect();
+        let mut known: Vec<_> = KNOWN.iter().map(|name| (*name).to_owned()).collect();
+        names.sort();
+        known.sort();
+        assert_eq!(names, known);
+    }
 }

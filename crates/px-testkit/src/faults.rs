@@ -15,33 +15,10 @@ use px_store::{
 };
 use tokio::sync::{oneshot, watch};
 
-/// Fault that a test plans for a commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// Nothing was written; the caller is told so.
-    Refused,
-    /// The disk has no room: nothing was written, and the store says so until a
-    /// commit that meets no fault.
-    Full,
-    /// It takes this long, on tokio's clock.
-    Slow(std::time::Duration),
-    /// Nothing was written, and the process is dead from here on.
-    DiesBefore,
-    /// It is durable, and the process is dead from here on.
-    DiesAfter,
-}
+use crate::fault::{Access, Fault};
 
 /// What a store says whose disk is full.
 const NO_ROOM: &str = "a fault of the test";
-
-/// Operation on a store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// A read, by the name of the store's method.
-    Read(&'static str),
-    /// A commit.
-    Commit,
-}
 
 type Gate = Box<dyn Fn(Access) -> BoxFuture<'static, ()> + Send + Sync>;
 

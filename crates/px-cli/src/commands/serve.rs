@@ -15,6 +15,7 @@ use tracing::Level;
 
 use super::check;
 use crate::config::hooks::LOST_KEY;
+use crate::config::limits::Limits;
 use crate::config::{self, Config};
 use crate::context::{self, Context};
 use crate::error::{Error, Kind, Result};
@@ -130,32 +131,9 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     hooks.limits.retention = config.retention.callbacks();
     let (limits, few_files) = config.limits.clone().fitted()?;
     let options = px_server::Options {
-        bind: config.socket(),
-        public_url: config.server.public_url.clone(),
-        env: Box::new(context::env),
         insecure: args.insecure,
-        cors_origins: config.server.cors_origins.clone(),
-        figures: vec![px_store_sled::METRICS, log::METRICS],
-        webhooks: policies(&config)?,
-        proxies: config.proxies()?,
-        forwarded: config.server.forwarded.map(Into::into),
-        max_body: config.server.max_body_bytes,
-        max_api_body: config.server.max_api_body_bytes,
-        body_timeout: std::time::Duration::from_secs(config.server.body_timeout_secs),
-        shutdown_grace: std::time::Duration::from_secs(config.server.shutdown_grace_secs),
-        connections: limits.connections(),
-        streams: limits.streams(),
         hooks,
-        gate: limits.gate(),
-        pool: config.limits.pool(),
-        limits: px_engine::Limits {
-            max_concurrent_steps: config.limits.max_concurrent_steps,
-            ..px_engine::Limits::default()
-        },
-        rejections: config.limits.rejections(),
-        retention: config.retention.sweeps(),
-        max_headers: config.limits.max_headers,
-        ..px_server::Options::new(Arc::clone(&registry), contract)
+        ..options(&config, &limits, Arc::clone(&registry), contract)?
     };
     let running = tokio::select! {
         started = px_server::start(options) => started.map_err(refused)?,
@@ -181,6 +159,41 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     }
     log.note("Stopped.");
     Ok(())
+}
+
+/// What the configuration says of a server, with these bounds of connections.
+fn options(
+    config: &Config,
+    limits: &Limits,
+    registry: Arc<Registry>,
+    contract: Arc<dyn Store>,
+) -> Result<px_server::Options> {
+    Ok(px_server::Options {
+        bind: config.socket(),
+        public_url: config.server.public_url.clone(),
+        env: Box::new(context::env),
+        cors_origins: config.server.cors_origins.clone(),
+        figures: vec![px_store_sled::METRICS, log::METRICS],
+        webhooks: policies(config)?,
+        proxies: config.proxies()?,
+        forwarded: config.server.forwarded.map(Into::into),
+        max_body: config.server.max_body_bytes,
+        max_api_body: config.server.max_api_body_bytes,
+        body_timeout: std::time::Duration::from_secs(config.server.body_timeout_secs),
+        shutdown_grace: std::time::Duration::from_secs(config.server.shutdown_grace_secs),
+        connections: limits.connections(),
+        streams: limits.streams(),
+        gate: limits.gate(),
+        pool: config.limits.pool(),
+        limits: px_engine::Limits {
+            max_concurrent_steps: config.limits.max_concurrent_steps,
+            ..px_engine::Limits::default()
+        },
+        rejections: config.limits.rejections(),
+        retention: config.retention.sweeps(),
+        max_headers: config.limits.max_headers,
+        ..px_server::Options::new(registry, contract)
+    })
 }
 
 /// Notes of the server about itself on stderr: as text for people, and among a

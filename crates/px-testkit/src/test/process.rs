@@ -15,7 +15,7 @@ use tokio::runtime::Runtime;
 
 use super::world::Answered;
 use crate::error::WorldError;
-use crate::faults::Fault;
+use crate::fault::Fault;
 use crate::world;
 
 /// Maximum number of times that an act is tried again after the process died of it.

@@ -13,7 +13,7 @@ use px_sdk::Registry;
 
 use super::windy::{Deed, Windy};
 use super::world::World;
-use crate::faults::Fault;
+use crate::fault::Fault;
 use crate::project::Project;
 use crate::shrink::shrink;
 

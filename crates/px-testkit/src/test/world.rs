@@ -16,7 +16,7 @@ use tokio::runtime::{Builder, Handle};
 
 use super::process::{Inner, Request};
 use super::run::Run;
-use crate::faults::Fault;
+use crate::fault::Fault;
 use crate::project::Project;
 use crate::{Answer, world};
 

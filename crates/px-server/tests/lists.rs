@@ -157,12 +157,13 @@ async fn damage(store: &Embedded<Damaged>, id: [u8; 16], with_its_page: bool) {
     let rows = store.backing().rows.range(&[], &[u8::MAX; 64], Order::Ascending, usize::MAX).unwrap();
     // Rows that say that there is work for it, or that it is in a list, are small.
     let of_it = rows.iter().filter(|(row, _)| row.ends_with(&id));
-    let (row, _) = of_it.max_by_key(|(_, value)| value.len()).expect("it has a row");
+    let (row, whole) = of_it.max_by_key(|(_, value)| value.len()).expect("it has a row");
     if with_its_page {
         store.backing().page.lock().unwrap().push(row.clone());
         return;
     }
-    let value = Bytes::from_static(b"\0\0\0\0\0\0\0\x01no record");
+    // As if the rest of a page were another one's: version and format stay.
+    let value = Bytes::from([&whole[..9], b"no record"].concat());
     let batch =
         RowBatch { ops: vec![RowOp::Put { key: RowKey::from_slice(row), value }], ..RowBatch::default() };
     store.backing().submit(batch, Admission::Wait).await.unwrap();
@@ -249,7 +250,8 @@ async fn a_page_of_a_log_has_a_size_and_a_cursor() {
     // A body of the API may be as large as a page.
     let large = "x".repeat(3 << 20);
     let start = json!({"identifier": "idle", "initialState": {"text": large}});
-    let (_, started) = ask(&server, "POST", "/brains/runs", &start).await;
+    let (status, started) = ask(&server, "POST", "/brains/runs", &start).await;
+    assert_eq!(status, 201, "{started}");
     let run = started["brainRunId"].as_str().unwrap().to_owned();
     // Each time that it is sent back, its log gets its state once more.
     for _ in 0..4 {

@@ -17,7 +17,6 @@ const LONG_FILES: &[&str] = &[
     "crates/px-sdk/src/registry.rs",
     "crates/px-sdk/src/webhook.rs",
     "crates/px-server/src/api/tests/matrix.rs",
-    "crates/px-server/src/start.rs",
     "crates/px-server/tests/edge.rs",
     "crates/px-store-sled/src/journal/format.rs",
     "crates/px-store-sled/src/tests/commits.rs",

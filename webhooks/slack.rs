@@ -95,8 +95,10 @@ async fn receive(payload: SlackPayload) -> Result<Inbound<SlackReply>> {
     if message.bot_id.is_some() {
         return Ok(Inbound::ignore("a bot said it"));
     }
-    if let Some(subtype) = message.subtype {
-        return Ok(Inbound::ignore(format!("no plain message: {subtype}")));
+    // A reply with a file, and one that is shown in the channel too, are people's words.
+    match message.subtype.as_deref() {
+        None | Some("file_share" | "thread_broadcast") => {}
+        Some(subtype) => return Ok(Inbound::ignore(format!("no plain message: {subtype}"))),
     }
     let Some(user) = message.user else {
         return Ok(Inbound::ignore("no user said it"));
@@ -163,6 +165,28 @@ mod tests {
         });
         assert_eq!(resumed(&inbound), Some(("1700000000.000100", &reply)));
         assert_eq!(started(&inbound), Some(("thread-handler", &reply)));
+    }
+
+    #[tokio::test]
+    async fn a_reply_with_a_file_or_to_the_channel_too_is_a_reply() {
+        for subtype in ["file_share", "thread_broadcast"] {
+            let reply = json!({
+                "type": "message", "subtype": subtype, "channel": "C0001", "channel_type": "channel",
+                "user": "U0001", "text": "see this", "ts": "1.2", "thread_ts": "1.0",
+                "files": [{"id": "F0001", "name": "plan.pdf"}], "root": {"type": "message", "ts": "1.0"}
+            });
+            let inbound = handle(posted(reply.clone())).await;
+            assert_eq!(resumed(&inbound).unwrap().0, "1.0", "{subtype}");
+            assert_eq!(started(&inbound).unwrap().0, "thread-handler");
+            // Nor does it make a bot's words a person's.
+            let mut bot = reply;
+            bot["bot_id"] = json!("B1");
+            assert_eq!(ignored(&handle(posted(bot)).await), Some("a bot said it"));
+        }
+        for subtype in ["channel_join", "bot_message", "message_deleted", "me_message", "FILE_SHARE"] {
+            let other = json!({"type": "message", "subtype": subtype, "channel": "C1", "ts": "1.1", "thread_ts": "1.0"});
+            assert!(ignored(&handle(posted(other)).await).unwrap().ends_with(subtype), "{subtype}");
+        }
     }
 
     #[tokio::test]

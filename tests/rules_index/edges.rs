@@ -1,9 +1,36 @@
-//! The rules of px's edges: HTTP, proxies, streams, health, and what clients get
-//! wrong. `docs/rules.md` has them among the others, by their numbers.
+//! The rules of px's edges: HTTP, proxies, streams, health, terminals, files, and what
+//! clients get wrong. `docs/rules.md` has them among the others, by their numbers.
 
 use super::Rule;
 
 pub(super) const EDGES: &[Rule] = &[
+    (
+        55,
+        "a log, a terminal or a metric that cannot be written takes no work down",
+        "A log is there to help. A full disk or a closed terminal must not be able to stop an approval.",
+        &[],
+    ),
+    (
+        56,
+        "what outsiders wrote reaches a terminal escaped",
+        "An identifier or a reason is chosen by whoever sends it, and a terminal obeys what is in it: it renames windows, hides text and turns lines around.",
+        &[
+            "px-cli/src/paint.rs::rules_56_only_styles_of_px_itself_reach_a_terminal",
+            "px-cli/tests/cli/outsiders.rs::rules_56_nothing_that_an_outsider_wrote_is_obeyed_by_a_terminal",
+            "px-cli/tests/cli/outsiders.rs::rules_56_json_is_json",
+        ],
+    ),
+    (
+        57,
+        "a refusal of one message is no illness of its endpoint",
+        "A receiver that does not want one kind of event would else be left alone for an hour, with all the events that it does want.",
+        &[
+            "px-outbound/tests/operating.rs::rules_57_refusals_of_single_messages_do_not_park_their_neighbours",
+            "px-outbound/tests/attempts.rs::rules_57_no_answer_on_a_kept_connection_goes_out_again_once_over_a_new_one",
+            "px-outbound/tests/attempts.rs::rules_57_a_2xx_with_an_odd_head_is_delivered_up_to_its_bounds",
+            "px-outbound/src/http_date.rs::rfc_9110_all_three_forms_are_read",
+        ],
+    ),
     (
         58,
         "the edges of HTTP are px's own",
@@ -43,6 +70,15 @@ pub(super) const EDGES: &[Rule] = &[
         ],
     ),
     (
+        62,
+        "a secret that is there and blank stops the start",
+        "A variable that a deployment left empty would else make a webhook that believes every sender, without a word.",
+        &[
+            "px-cli/tests/cli/refusing.rs::rules_62_a_secret_that_is_there_and_blank_stops_the_start_and_the_check",
+            "px-cli/src/config/webhooks.rs::rules_62_a_secret_that_is_there_and_blank_is_a_mistake",
+        ],
+    ),
+    (
         65,
         "a permission takes what it opened with it",
         "A token is revoked because somebody has it who should not; a stream that it opened would go on telling.",
@@ -57,17 +93,33 @@ pub(super) const EDGES: &[Rule] = &[
         ],
     ),
     (
+        67,
+        "files are their owner's",
+        "A store holds what people wrote, with their names and numbers; everybody who has an account on the machine could else read it.",
+        &[
+            "px-cli/tests/cli/store.rs::rules_67_what_a_store_is_in_is_its_owners_and_so_are_its_copies",
+            "px-cli/src/private.rs::rules_67_what_is_made_and_what_is_narrowed_is_its_owners",
+            "px-outbound/src/vault.rs::rules_67_a_key_that_others_can_read_is_refused",
+        ],
+    ),
+    (
         68,
-        "two headers that name two senders are refused unless one of them counts",
-        "A proxy writes one of them, and lets through what a client wrote into the other.",
+        "two headers that name two senders are refused unless one counts, and this machine is closed to callbacks where px serves others",
+        "A proxy writes one of them, and lets through what a client wrote into the other. Whoever may start a run names a URL; behind a proxy that is somebody else, who could post to every service that trusts this machine.",
         &[
             "px-verify/src/evaluate/hops.rs::two_headers_that_name_two_senders_are_refused_unless_one_of_them_counts",
+            "px-outbound/tests/operating.rs::rules_68_callbacks_to_a_machine_that_is_closed_are_held_and_go_out_once_it_is_open",
+            "px-outbound/tests/operating.rs::rules_68_only_what_is_closed_for_serving_others_is_held",
+            "px-outbound/tests/operating.rs::rules_68_a_configured_hook_that_is_closed_later_stays_and_a_new_one_is_refused",
         ],
     ),
     (
         69,
-        "a coding that is not read is 501, and one key is one start with one callback",
-        "Who starts a run with a known key and another callback believes that the callback is registered.",
-        &["px-server/tests/http_edges.rs::rule_69_one_key_is_one_start_with_one_callback"],
+        "a coding that is not read is 501, one key is one start with one callback, and secrets in URLs are hidden below admin",
+        "Who starts a run with a known key and another callback believes that the callback is registered. The path and query of a chat's webhook are all that one needs to write there.",
+        &[
+            "px-server/tests/http_edges.rs::rule_69_one_key_is_one_start_with_one_callback",
+            "px-outbound/src/guard/target.rs::rules_69_what_may_be_a_secret_in_a_url_is_hidden",
+        ],
     ),
 ];

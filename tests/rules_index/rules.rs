@@ -245,6 +245,10 @@ pub(super) const RULES: &[Rule] = &[
             "px-testkit/tests/ownership.rs::two_engines_over_one_store_begin_a_healthy_step_of_eight_seconds_once",
             "px-testkit/tests/ownership.rs::a_run_that_an_event_starts_is_born_claimed_and_costs_no_commit_for_its_claim",
             "px-testkit/tests/ownership.rs::what_was_born_claimed_by_a_process_that_died_runs_at_the_next_start",
+            "px-testkit/tests/members.rs::a_run_that_a_caller_starts_is_born_claimed_and_costs_no_commit_for_its_claim",
+            "px-testkit/tests/members.rs::runs_that_a_look_finds_free_are_claimed_all_at_once",
+            "px-testkit/tests/members.rs::an_engine_whose_member_was_ended_stops_and_says_so",
+            "px-store/src/conformance/claims.rs::members_that_claim_at_once_win_each_run_once",
         ],
     ),
     (
@@ -330,10 +334,23 @@ pub(super) const RULES: &[Rule] = &[
         &[],
     ),
     (50, "a receiver that never answers holds no run", "A receiver's trouble is not the run's.", &[]),
+    (51, "what an operator gives is checked first", "An unreadable answer ends no wait.", &[]),
     (
-        55,
-        "a log, a terminal or a metric that cannot be written takes no work down",
-        "A log is there to help. A full disk or a closed terminal must not be able to stop an approval.",
+        52,
+        "a 2xx is said of what was understood",
+        "A provider does not send again what was answered 2xx. Taken for something else, the event would be gone, and its id used up.",
+        &["px-testkit/tests/reading.rs::cloudevents_without_data_with_text_and_in_batches"],
+    ),
+    (
+        53,
+        "what senders write is read, and what cannot be read leaves a trace",
+        "Many providers never send again, and only the operator can find out that a proxy has spoilt a body.",
+        &["px-inbound/src/validate.rs::an_integer_beyond_its_type_is_a_violation_with_its_path"],
+    ),
+    (
+        54,
+        "an id is the text that the sender wrote",
+        "Two ids that differ in a digit which a float does not hold are two events; the second must not be taken for a repetition.",
         &[],
     ),
     (

@@ -45,7 +45,13 @@ impl Project {
         Self { dir, data, program: program.into(), under: Vec::new(), env: Vec::new() }
     }
 
-    /// Sets a variable; an empty value is as good as none.
+    /// Without a variable that all of them have.
+    pub fn without(mut self, name: &str) -> Self {
+        self.env.retain(|(known, _)| known != name);
+        self
+    }
+
+    /// Sets a variable.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.retain(|(known, _)| known != name);
         self.env.push((name.to_owned(), value.to_owned()));

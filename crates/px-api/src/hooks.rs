@@ -75,6 +75,9 @@ pub struct Hook {
     /// Number of deliveries that were kept meanwhile, when it is enabled again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kept: Option<u64>,
+    /// What to know about it, such as a brain that is not there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warnings: Option<Vec<String>>,
 }
 
 /// Signature scheme of a hook's requests: the mode, and the names of headers where a mode lets one choose

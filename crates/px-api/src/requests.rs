@@ -33,7 +33,8 @@ pub struct StartRun {
     /// The secret that calls are signed with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook_secret: Option<Secret>,
-    /// Starts one run, however often it is sent.
+    /// Starts one run, however often it is sent. The header `Idempotency-Key` means
+    /// the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
     /// Name that the caller gives to the request.
@@ -144,14 +145,18 @@ pub struct SignalRun {
     /// Type of the signal.
     #[serde(rename = "type")]
     pub kind: SignalType,
-    /// The response, for `WEBHOOK_RESPONSE`.
+    /// The response, for `WEBHOOK_RESPONSE`; the empty object if it is not said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response: Option<Object>,
+    /// The webhook whose response it is, where the run waits on several; else the
+    /// first is taken whose response it can be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slug: Option<String>,
 }
 
 impl From<SignalType> for SignalRun {
     fn from(kind: SignalType) -> Self {
-        Self { kind, response: None }
+        Self { kind, response: None, slug: None }
     }
 }
 

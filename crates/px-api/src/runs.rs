@@ -269,6 +269,18 @@ pub struct Failure {
     pub stack: Option<String>,
 }
 
+impl Failure {
+    /// The error in words: its message, and of a panic that it is one, and where.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        match (self.name.as_str(), &self.stack) {
+            ("Panic", Some(place)) => format!("panicked {place}: {}", self.message),
+            ("Panic", None) => format!("panicked: {}", self.message),
+            _ => self.message.clone(),
+        }
+    }
+}
+
 impl From<&event::Failure> for Failure {
     fn from(error: &event::Failure) -> Self {
         Self { name: error.name.clone(), message: error.message.clone(), stack: error.stack.clone() }

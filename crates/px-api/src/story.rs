@@ -5,7 +5,7 @@
 use px_core::Timestamp;
 use px_core::wait::WaitMode;
 
-use crate::{Detail, Event, Registration, Run, RunStatus, words};
+use crate::{Detail, Event, Failure, Registration, Run, RunStatus, words};
 
 /// Number of events of the log's end that are enough to tell the story.
 pub const EVENTS: u64 = 64;
@@ -224,7 +224,7 @@ fn running(story: &mut Story, run: &Run, events: &[Event], now: Timestamp) {
         Some(Detail::StepRetry { attempt, error, due_at }) => {
             story.until = Some(due_at);
             let due = words::moment(due_at, now);
-            story.sentences.push(format!("Attempt {attempt} at step '{step}' failed: {}.", error.message));
+            story.sentences.push(format!("Attempt {attempt} at step '{step}' failed: {}.", error.in_words()));
             story.sentences.push(format!("It is tried again at {due}. Nothing has to be done."));
         }
         Some(Detail::StepStart { attempt }) => {
@@ -271,7 +271,7 @@ fn over(story: &mut Story, run: &Run, status: &RunStatus, now: Timestamp) {
         RunStatus::Error => {
             let step = run.step.as_deref().filter(|step| !step.is_empty());
             let step = step.map_or(String::new(), |step| format!(" in step '{step}'"));
-            let why = run.error.as_ref().map_or("no message", |error| &error.message);
+            let why = run.error.as_ref().map_or_else(|| "no message".to_owned(), Failure::in_words);
             format!("It failed{step}{at}{took}: {why}.")
         }
         other => format!("Its status is '{other}'."),

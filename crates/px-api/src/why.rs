@@ -100,6 +100,11 @@ fn paragraph(id: DeliveryId, slug: &str, event: &InboxEvent, now: Now) -> String
             "The event did not get as far as a run, and was set aside: {reason}. Once that is mended, \
              `px webhooks deliveries replay {id}` has it handled again."
         ),
+        S::Rejected if reason.starts_with("unreadable: ") => format!(
+            "The sender was believed, and what it sent could not be read: {}. All of its bytes were kept; once px \
+             can read them, `px webhooks deliveries replay {id}` has them handled.",
+            reason.trim_start_matches("unreadable: ")
+        ),
         S::Rejected => format!(
             "The sender was not believed: {reason}. Nothing of the request's body was kept; `px webhooks verify \
              {slug}` checks a captured one."

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use px_core::{Clock, SystemClock, Timestamp};
 use px_verify::record::{Keyring, Part, Scheme, Signature, Verification};
-use px_verify::{PrepareError, Prepared, Received, Refusal, UrlView, providers};
+use px_verify::{Element, PrepareError, Prepared, Received, Refusal, UrlView, providers};
 use secrecy::SecretString;
 use serde_json::Value;
 
@@ -179,9 +179,10 @@ impl Verifier {
         };
         self.prepared.verify(&received, &UrlView::default())?;
         let content: Value = serde_json::from_slice(body).unwrap_or_default();
-        let id = self.prepared.delivery_id(&received, &content).ok_or(Refused::NoId)?;
+        let content = Element::of(&content);
+        let id = self.prepared.delivery_id(&received, content).ok().flatten().ok_or(Refused::NoId)?;
         let named = |name| received.header(name).map(str::to_owned);
-        let kind = named("x-px-event").or_else(|| self.prepared.event_type(&received, &content));
+        let kind = named("x-px-event").or_else(|| self.prepared.event_type(&received, content));
         Ok(Event { id, kind, at: now, body: body.clone() })
     }
 }

@@ -19,6 +19,7 @@ mod error;
 mod handover;
 mod log;
 mod paint;
+mod private;
 #[cfg(test)]
 mod reference;
 mod resolve;

@@ -33,6 +33,15 @@ impl Ui {
         self.put(&for_terminal(text))
     }
 
+    /// JSON is written as it is: taking colours away would take letters of texts, too.
+    fn put_json(self, text: &str) -> Result<()> {
+        if log::running().is_some() {
+            return self.put(text);
+        }
+        let mut out = self.data();
+        writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|error| Error::unwritten(&error))
+    }
+
     /// Data as a terminal may have it, and an end of line.
     fn put(self, text: &str) -> Result<()> {
         if let Some(log) = log::running() {
@@ -56,12 +65,12 @@ impl Ui {
 
     /// A JSON document.
     pub(crate) fn json(self, value: &Value) -> Result<()> {
-        self.put(&format!("{value:#}"))
+        self.put_json(&format!("{value:#}"))
     }
 
     /// A JSON document on one line.
     pub(crate) fn json_line(self, value: &Value) -> Result<()> {
-        self.put(&value.to_string())
+        self.put_json(&value.to_string())
     }
 
     /// A table that fits the terminal. The columns in `whole` are never
@@ -165,7 +174,8 @@ impl Ui {
         if entry(Level::ERROR, &error.message, error.hint.as_deref()) {
             return;
         }
-        self.say(format_args!("{}: {}", paint(ERROR, "Error"), error.message));
+        let message = if error.is_foreign { shown(&error.message) } else { error.message.clone() };
+        self.say(format_args!("{}: {message}", paint(ERROR, "Error")));
         if let Some(hint) = &error.hint {
             self.say(format_args!("{}: {hint}", paint(HINT, "Hint")));
         } else if let Some(code) = error.details.get("code").and_then(serde_json::Value::as_str) {

@@ -89,6 +89,8 @@ pub enum EndedBy {
     Timeout,
     /// The run was cancelled, or ended otherwise.
     Cancel,
+    /// The step of a stream wanted no more of it.
+    Done,
 }
 
 impl EndedBy {
@@ -100,6 +102,7 @@ impl EndedBy {
             Self::Sibling => "sibling",
             Self::Timeout => "timeout",
             Self::Cancel => "cancel",
+            Self::Done => "done",
         }
     }
 }

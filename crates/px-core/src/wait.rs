@@ -95,7 +95,7 @@ impl Wait {
 
     /// Returns true if no earlier response counts as the same one (docs/rules.md#8).
     #[must_use]
-    pub(crate) fn is_distinct(&self, index: u32, response: &Value) -> bool {
+    pub fn is_distinct(&self, index: u32, response: &Value) -> bool {
         match &self.mode {
             WaitMode::Any | WaitMode::Stream | WaitMode::Count { distinct_by: None, .. } => true,
             WaitMode::All => self.collected.iter().all(|one| one.index != index),

@@ -5,7 +5,7 @@ use px_core::RunId;
 use px_core::event::Cause;
 use px_core::hook::Hook;
 use px_core::run::{Command, Refusal, Start};
-use px_store::{Conflict, Contended, DraftError, Round, StartKey};
+use px_store::{BornClaimed, Conflict, Contended, DraftError, Round, StartKey};
 use serde_json::Value;
 
 use crate::history::PositionError;
@@ -118,10 +118,10 @@ impl Parts {
         start.bad_options = bad_options;
         let (brain, key, hook) = (&request.brain, &request.idempotency_key, &request.hook);
         let (start, input, callback) = (&start, &input, &request.callback);
-        let started = self.store.transact(ROUNDS_OF_CALLERS, |lost| async move {
+        let started = self.transact(ROUNDS_OF_CALLERS, |lost| async move {
             // Other conflicts are with runs of its brain that took their turns meanwhile.
             if let Some(Conflict::Started(known)) = lost {
-                return Ok(Round::Done(same_or_other(&known, input, callback.as_deref())));
+                return Ok(Round::Done(BornClaimed::none(same_or_other(&known, input, callback.as_deref()))));
             }
             let mut draft = self.draft();
             if let Some(hook) = hook {
@@ -132,7 +132,7 @@ impl Parts {
                 let known = StartKey { run, input: input.clone(), callback: callback.clone() };
                 draft.put_start_key(brain.clone(), key.clone(), known);
             }
-            Ok(draft.into_round(Started::New(run)))
+            Ok(self.round(draft, Started::New(run)))
         });
         started.await
     }
@@ -202,23 +202,15 @@ impl Parts {
         start.position = Some(past.position);
         // It may meet others that take turns with it, and is then drafted anew.
         let (hook, start) = (&request.hook, &start);
-        let forked = self.store.transact(ROUNDS_OF_CALLERS, |_| async move {
+        let forked = self.transact(ROUNDS_OF_CALLERS, |_| async move {
             let mut draft = self.draft();
             if let Some(hook) = hook {
                 draft.hook_next_run(hook.clone());
             }
             let run = draft.start(start.clone()).await?;
-            Ok(draft.into_round(run))
+            Ok(self.round(draft, run))
         });
         forked.await
-    }
-
-    /// Gives a run an answer by hand: its open wait takes it, or the next one.
-    ///
-    /// # Errors
-    /// The run does not exist or takes no answer, or the answer is no object.
-    pub async fn answer_run(&self, run: RunId, response: Value) -> Result<(), ControlError> {
-        self.command(run, Command::Answer { response }).await
     }
 
     /// Lets a waiting run go on as if its wait had timed out.
@@ -244,13 +236,13 @@ impl Parts {
         hook: Option<Hook>,
     ) -> Result<(), ControlError> {
         let (command, hook) = (&command, &hook);
-        let done = self.store.transact(ROUNDS_OF_CALLERS, |_| async move {
+        let done = self.transact(ROUNDS_OF_CALLERS, |_| async move {
             let mut draft = self.draft();
             if let Some(hook) = hook {
                 draft.hook_run(run, hook.clone()).await?;
             }
             draft.command(run, command.clone()).await?;
-            Ok(draft.into_round(()))
+            Ok(self.round(draft, ()))
         });
         done.await
     }

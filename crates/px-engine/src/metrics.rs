@@ -36,6 +36,11 @@ pub const METRICS: &[Metric] = &[
         kind: Kind::Counters("way", &[("born", &BORN_CLAIMED), ("claimed", &CLAIMED)]),
     },
     Metric {
+        name: "px_runs_ended_total",
+        help: "Runs that came to an end or were paused, by brain and outcome; brains beyond 256 are counted as 'other'.",
+        kind: Kind::Family(&crate::outcomes::ENDED),
+    },
+    Metric {
         name: "px_timer_late_seconds",
         help: "How long after it was due a timer rang.",
         kind: Kind::Times(&TIMER_LATE),

@@ -5,10 +5,11 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use px_core::run::{Command, Start};
+use px_core::run::{Command, Start, Then};
+use px_core::wait::{Registration, Wait};
 use px_core::{Run, RunId, Timestamp};
-use px_sdk::Error;
-use px_store::{Batch, Conflict, Contended, DraftError, LogTail, Round, RunRecord, Work};
+use px_sdk::{Error, Registry, fits_key};
+use px_store::{BornClaimed, Conflict, Contended, Draft, DraftError, LogTail, Round, RunRecord, Work};
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -70,6 +71,11 @@ impl Session {
     pub(crate) fn new(parts: Parts, claim: Claim, record: RunRecord) -> Self {
         let run = record.run.id;
         Self { parts, claim, run, record: Arc::new(record), begin: None, is_revoked: false }
+    }
+
+    /// Number of processes that died in this execution before this one.
+    pub(crate) fn deaths(&self) -> u32 {
+        self.claim.work.deaths
     }
 
     /// Resolves when the claim may be gone: somebody said so, or so much was
@@ -168,22 +174,22 @@ impl Session {
         let log_line = self.log_line(command.as_ref());
         let mut known = Some(if is_last { self.take() } else { (*self.record).clone() });
         let (this, command) = (&*self, &command);
-        let drafted = this.parts.store.transact(ROUNDS, |lost| {
+        let drafted = this.parts.transact(ROUNDS, |lost| {
             let known = known.take();
             async move {
                 if let Some(Conflict::Fence(_)) = lost {
-                    return Ok(Round::Done(None));
+                    return Ok(Round::Done(BornClaimed::none(None)));
                 }
                 let adopted = match known {
                     Some(known) => known,
                     // Somebody changed the run or a key and left the claim: read anew.
                     None => match this.parts.store.run(this.parts.scope, this.run).await? {
                         Some(record) => record,
-                        None => return Ok(Round::Done(None)),
+                        None => return Ok(Round::Done(BornClaimed::none(None))),
                     },
                 };
-                let (batch, drafted) = this.draft(adopted, command.clone(), start).await?;
-                Ok::<_, SessionError>(Round::Commit(batch, Some(drafted)))
+                let (draft, drafted) = this.draft(adopted, command.clone(), start).await?;
+                Ok::<_, SessionError>(this.parts.round(draft, Some(drafted)))
             }
         });
         let Some(Drafted { rests, next, started }) = drafted.await? else {
@@ -205,7 +211,7 @@ impl Session {
         adopted: RunRecord,
         mut command: Option<Command>,
         start: Option<&Start>,
-    ) -> Result<(Batch, Drafted), SessionError> {
+    ) -> Result<(Draft<'_>, Drafted), SessionError> {
         let is_last = command.as_ref().is_some_and(ends_step);
         let mut draft = self.parts.draft();
         let now = draft.now();
@@ -224,7 +230,14 @@ impl Session {
                 *value = Value::String(run.to_string());
             }
         }
-        if let Some(command) = command {
+        if let Some(mut command) = command {
+            if let Command::ReturnStep(outcome) = &mut command
+                && let Then::Wait(wait) = &outcome.then
+                && let Some(run) = draft.run(self.run).await?
+            {
+                // Only here is it known which answers came by hand while the step ran.
+                outcome.takes_kept = takes_kept(&self.parts.registry, run, wait);
+            }
             draft.command(self.run, command).await?;
         }
         let rests = is_last && !draft.is_ready(self.run);
@@ -234,14 +247,11 @@ impl Session {
             draft.put_work(self.run, self.claim.fence, work);
         }
         let next = if rests { None } else { draft.after_commit(self.run) };
-        Ok((draft.into_batch(), Drafted { rests, next, started }))
+        Ok((draft, Drafted { rests, next, started }))
     }
 
     /// The line that the log gets of a commit, once it is made.
     fn log_line(&self, command: Option<&Command>) -> LogLine {
-        if let Some(Command::Halt { reason: Some(reason) }) = command {
-            return LogLine::Paused(reason.clone());
-        }
         let (begins, ends) = (self.begin.is_some(), command.is_some_and(ends_step));
         if !tracing::enabled!(tracing::Level::DEBUG) || !(begins || ends) {
             return LogLine::None;
@@ -270,8 +280,6 @@ enum LogLine {
         begins: bool,
         ends: bool,
     },
-    /// The code gives the reason why the run cannot go on, or an operator does.
-    Paused(String),
 }
 
 impl LogLine {
@@ -280,7 +288,6 @@ impl LogLine {
             Self::None => {}
             Self::Step { step, begins, ends: false } if begins => tracing::debug!(step, "the step runs"),
             Self::Step { step, .. } => tracing::debug!(step, "the step has run"),
-            Self::Paused(reason) => tracing::warn!(reason, "the run is paused"),
         }
     }
 }
@@ -305,4 +312,18 @@ fn as_step_result(result: Result<Committed, SessionError>, what: &str) -> Result
         Ok(_) => Ok(()),
         Err(error) => Err(Error::msg(format_args!("{what} could not be recorded: {error}"))),
     }
+}
+
+/// Returns which registration of a wait takes the oldest answer that was given
+/// by hand before the wait: the first whose response it can be.
+fn takes_kept(registry: &Registry, run: &Run, wait: &Wait) -> Option<u32> {
+    let answer = run.kept_answers.first()?;
+    let fits = |one: &Registration| {
+        fits_key(&one.key, registry.webhook(&one.key.slug).map(|def| &**def), answer).is_ok()
+    };
+    let place = wait.registrations.iter().position(fits);
+    if place.is_none() && !wait.registrations.is_empty() {
+        tracing::warn!(run = %run.id, "an answer that was given by hand fits nothing that the run waits for: it is kept");
+    }
+    u32::try_from(place?).ok()
 }

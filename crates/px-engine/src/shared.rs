@@ -7,8 +7,9 @@ use px_core::{Clock, Ids, Scope};
 use px_pool::Pool;
 use px_sdk::Registry;
 use px_store::cluster::Cluster;
-use px_store::{Bound, Draft, Store};
+use px_store::{BornClaimed, Bound, Claimer, Conflict, Contended, Draft, Round, Store};
 
+use crate::outcomes::Outcomes;
 use crate::places::Places;
 
 /// Maximum number of rounds that a commit is tried anew after a conflict before the engine leaves it to the
@@ -50,6 +51,43 @@ impl Parts {
     pub(crate) fn draft(&self) -> Draft<'_> {
         Draft::new(&*self.store, &*self.registry, &self.ids, self.scope, self.clock.now())
     }
+
+    /// The round that commits this draft. Runs that it makes ready are born claimed
+    /// by this process, as far as it has places for them.
+    pub(crate) fn round<T>(&self, draft: Draft<'_>, value: T) -> Round<BornClaimed<T>> {
+        let claimer: Arc<dyn Claimer> = Arc::clone(&self.places) as _;
+        draft.into_claiming_round(Some(&claimer), value)
+    }
+
+    /// Drafts and commits until a commit meets no conflict. Once it is durable, what
+    /// it made ready and claimed begins, and the log is told which runs have ended.
+    pub(crate) async fn transact<T, E, F>(
+        &self,
+        bound: Bound,
+        mut round: impl FnMut(Option<Conflict>) -> F,
+    ) -> Result<T, E>
+    where
+        F: Future<Output = Result<Round<BornClaimed<T>>, E>>,
+        E: From<px_store::Error> + From<Contended>,
+    {
+        let round = |lost| {
+            let drafted = round(lost);
+            async move {
+                Ok::<_, E>(match drafted.await? {
+                    Round::Commit(batch, value) => {
+                        let outcomes = Outcomes::of(&batch);
+                        Round::Commit(batch, (value, outcomes))
+                    }
+                    Round::Done(value) => Round::Done((value, Outcomes::default())),
+                    Round::Again => Round::Again,
+                })
+            }
+        };
+        // Boxed: it is large, and callers hold it beside what they do themselves.
+        let (value, outcomes) = Box::pin(self.store.transact(bound, round)).await?;
+        outcomes.tell();
+        Ok(value.committed())
+    }
 }
 
 /// The engine's bounds.
@@ -67,6 +105,13 @@ pub struct Limits {
     pub max_deaths: u32,
     /// Time that a step of a cancelled run has for cleaning up before it is dropped.
     pub cancel_grace: Duration,
+}
+
+impl Limits {
+    /// Returns true if a run with so many deaths has to wait for a turn: one more would pause it.
+    pub(crate) const fn is_suspect(&self, deaths: u32) -> bool {
+        deaths > 1 && deaths < self.max_deaths && deaths + 1 >= self.max_deaths
+    }
 }
 
 impl Default for Limits {

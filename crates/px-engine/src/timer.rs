@@ -7,7 +7,7 @@ use std::time::Duration;
 use px_core::run::Command;
 use px_core::{RunId, Timestamp};
 use px_store::cluster::Slot;
-use px_store::{Draft, DraftError, Round, Timer, TimerKind};
+use px_store::{BornClaimed, Draft, DraftError, Round, Timer, TimerKind};
 
 use crate::metrics;
 use crate::session::SessionError;
@@ -68,12 +68,12 @@ pub(crate) fn is_mine(parts: &Parts, timer: &Timer, now: Timestamp) -> bool {
 }
 
 async fn ring(parts: &Parts, timer: &Timer) -> Result<(), SessionError> {
-    let has_rung = parts.store.transact(ROUNDS, |_| async move {
+    let has_rung = parts.transact(ROUNDS, |_| async move {
         let mut draft = parts.draft();
         if draft.now() < timer.due {
             // The clock was set back since this was found due. Its run would
             // refuse, and the row would be removed that it needs later.
-            return Ok::<_, SessionError>(Round::Done(false));
+            return Ok::<_, SessionError>(Round::Done(BornClaimed::none(false)));
         }
         draft.remove_timer(timer.clone());
         match &timer.kind {
@@ -86,7 +86,7 @@ async fn ring(parts: &Parts, timer: &Timer) -> Result<(), SessionError> {
             TimerKind::Expire { event, key, place } => draft.expire(key, *place, *event).await?,
             TimerKind::Forget { key, .. } => draft.forget(key).await?,
         }
-        Ok(draft.into_round(true))
+        Ok(parts.round(draft, true))
     });
     if has_rung.await? {
         metrics::TIMER_LATE.observe(parts.clock.now().since(timer.due));

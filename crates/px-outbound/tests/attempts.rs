@@ -317,7 +317,8 @@ async fn two_in_a_row(address: SocketAddr) -> [String; 2] {
 #[tokio::test]
 async fn rules_57_no_answer_on_a_kept_connection_goes_out_again_once_over_a_new_one() {
     use Does::{Answers, Closes, Waits};
-    let cases: [(&str, &'static [&'static [Does]], [&str; 2], usize); 5] = [
+    type Scripts = &'static [&'static [Does]];
+    let cases: [(&str, Scripts, [&str; 2], usize); 5] = [
         ("kept and used again", &[&[Answers, Answers]], ["200", "200"], 2),
         ("closed as the next request comes", &[&[Answers, Closes], &[Answers]], ["200", "200"], 3),
         ("closed each time", &[&[Answers, Closes], &[Closes]], ["200", "connection_reset"], 3),

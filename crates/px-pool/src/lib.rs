@@ -33,6 +33,7 @@ mod driver;
 mod execution;
 mod metrics;
 mod nice;
+mod panics;
 mod pool;
 mod standby;
 mod subject;
@@ -41,6 +42,7 @@ mod watchdog;
 
 pub use execution::{Execution, Failure, panic_text};
 pub use metrics::METRICS;
+pub use panics::Panic;
 pub use pool::{Limits, Pool};
 pub use subject::{Stalled, Subject};
 pub use watchdog::STALLED;

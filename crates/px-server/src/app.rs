@@ -22,6 +22,8 @@ pub(crate) struct App {
     pub(crate) tokens: crate::access::Tokens,
     /// Serves the API to others though there is no token.
     pub(crate) insecure: bool,
+    /// Hides the paths of hooks' URLs below the scope `admin`, too.
+    pub(crate) redact_paths: bool,
     /// Figures of the storage below the store.
     pub(crate) figures: Vec<&'static [px_metrics::Metric]>,
     pub(crate) gate: Arc<Gate>,

@@ -197,6 +197,12 @@ impl From<OperatorError> for ApiError {
         match error {
             OperatorError::NoDelivery(_) => Self::not_found(error.to_string()).code(Code::DeliveryNotFound),
             OperatorError::NoRun(_) => Self::not_found(error.to_string()).code(Code::RunNotFound),
+            OperatorError::Unfit(violations) => {
+                let text = "The response fits nothing that the run waits for";
+                let violations =
+                    violations.into_iter().map(|one| Violation { path: one.path, message: one.message });
+                Self::unfit(Code::PayloadUnfit, text, violations.collect())
+            }
             OperatorError::Refused(why) => Self::conflict(why).code(Code::DeliveryUnfit),
             OperatorError::Store(error) => error.into(),
             other => {

@@ -25,10 +25,12 @@ use crate::connections;
 use crate::error::StartError;
 use crate::error_format;
 use crate::layered;
+use crate::members;
 use crate::options::Options;
 use crate::outbound;
 use crate::streams::{self, Streams};
 use crate::sweeper;
+use crate::unverified::warnings;
 
 /// Time that requests may go on after the end was asked for (docs/rules.md#42).
 const REQUEST_GRACE: Duration = Duration::from_secs(5);
@@ -80,6 +82,8 @@ pub async fn start(mut options: Options) -> Result<Running, StartError> {
     let sender = sender.map_err(StartError::Threads)?;
     let engine = Engine::start(app.parts.clone(), options.limits);
     let stop = closing.subscribe();
+    members::stop_when_fenced(&engine, &closing);
+    members::look_after(&app, &options, closing.subscribe());
     let sweeping = tokio::spawn(sweeper::run(Arc::clone(&app), options.retention, closing.subscribe()));
     streams::serve(&app);
     let (limits, max_headers) = (options.connections, options.max_headers);
@@ -197,6 +201,7 @@ impl Checked {
             base_url,
             tokens,
             insecure: options.insecure,
+            redact_paths: options.hooks.redact_paths,
             figures: options.figures.clone(),
             layered,
             gate: Gate::new(options.gate, self.policies),
@@ -218,32 +223,6 @@ pub(crate) async fn tokens(options: &Options) -> Result<Tokens, StartError> {
     Tokens::open(Arc::clone(store), Arc::clone(clock), Arc::clone(ids)).await.map_err(StartError::Store)
 }
 
-fn warnings(endpoints: &[Endpoint], bind: SocketAddr) -> Result<Vec<String>, StartError> {
-    let mut warnings = Vec::new();
-    let mut open = Vec::new();
-    for endpoint in endpoints {
-        let slug = &endpoint.def.slug;
-        warnings.extend(endpoint.warnings.iter().map(|warning| format!("webhook '{slug}': {warning}")));
-        if endpoint.is_unverified() {
-            let remedy = endpoint
-                .secret_variable()
-                .map(|variable| format!("; set {variable} to verify its senders"))
-                .unwrap_or_default();
-            warnings.push(format!(
-                "webhook '{slug}' is UNVERIFIED: anybody on this machine can send to it{remedy}"
-            ));
-            open.push(endpoint);
-        }
-    }
-    if !open.is_empty() && !bind.ip().is_loopback() {
-        let slugs = open.iter().map(|endpoint| endpoint.def.slug.clone()).collect();
-        let variables =
-            open.iter().filter_map(|endpoint| endpoint.secret_variable().map(str::to_owned)).collect();
-        return Err(StartError::Unverified { slugs, variables, bind });
-    }
-    Ok(warnings)
-}
-
 impl Running {
     /// The address that is listened on.
     #[must_use]
@@ -263,15 +242,23 @@ impl Running {
         &self.warnings
     }
 
-    /// Resolves when the store takes no further write, with the reason. The
-    /// process should end then, without [`Running::shutdown`].
-    pub async fn failed(&self) -> String {
+    /// Resolves when the store takes no further write ([`px_store::Error::Poisoned`]),
+    /// or when other members of the cluster have taken over what this process had
+    /// ([`px_store::Error::Fenced`]). The process should end then, without
+    /// [`Running::shutdown`].
+    pub async fn failed(&self) -> px_store::Error {
         let mut failure = self.store.failure();
-        let reason = failure.wait_for(Option::is_some).await.map(|reason| reason.clone());
-        match reason {
-            Ok(Some(reason)) => reason,
-            // The store is gone without a failure: it never fails any more.
-            _ => std::future::pending().await,
+        let poisoned = async {
+            let reason = failure.wait_for(Option::is_some).await.map(|reason| reason.clone());
+            match reason {
+                Ok(Some(reason)) => px_store::Error::Poisoned(reason),
+                // The store is gone without a failure: it never fails any more.
+                _ => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            error = poisoned => error,
+            () = self.engine.fenced() => px_store::Error::Fenced,
         }
     }
 

@@ -330,7 +330,7 @@ async fn rule_69_one_key_is_one_start_with_one_callback() {
     assert_eq!(start("", json!({"idempotencyKey": "h"})).await, 200);
     assert_eq!(start("idempotency-key: h\r\n", json!({"idempotencyKey": "h"})).await, 200);
     assert_eq!(start("idempotency-key: h\r\n", json!({"idempotencyKey": "i"})).await, 400);
-    assert_eq!(start("idempotency-key: h\r\nidempotency-key: h\r\n", json!({})).await, 400);
+    assert_eq!(start("idempotency-key: h\r\nidempotency-key: i\r\n", json!({})).await, 400);
     server.shutdown().await.unwrap();
 }
 

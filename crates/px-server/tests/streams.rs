@@ -80,7 +80,7 @@ impl Reading {
     }
 
     /// Everything until the end of the stream.
-    async fn to_end(mut self) -> String {
+    async fn read_to_end(mut self) -> String {
         while self.more().await {}
         self.rest
     }
@@ -125,7 +125,7 @@ async fn json(server: &Running, method: &str, target: &str, headers: &str, body:
     let body = if body.is_null() { String::new() } else { body.to_string() };
     let answer = ask_for(server, 1, method, target, headers, &body).await;
     let status = answer.status();
-    (status, serde_json::from_str(&answer.to_end().await).unwrap_or_default())
+    (status, serde_json::from_str(&answer.read_to_end().await).unwrap_or_default())
 }
 
 async fn start(server: &Running, id: &str, headers: &str) -> String {
@@ -158,13 +158,13 @@ async fn rule_66_streams_are_bounded_by_holder_and_in_all_and_leave_room_for_req
     let refused = watch(&server, 1, "/brains/watch", "").await;
     assert_eq!(refused.status(), 503);
     assert!(refused.head.to_lowercase().contains("retry-after"), "{}", refused.head);
-    assert!(refused.to_end().await.contains("half of limits.max_streams"));
+    assert!(refused.read_to_end().await.contains("half of limits.max_streams"));
     open.push(watch(&server, 2, "/brains/watch", "").await);
     open.push(watch(&server, 2, &of_run, "").await);
     assert!(open.iter().all(|stream| stream.status() == 200));
     let refused = watch(&server, 3, "/brains/watch", "").await;
     assert_eq!(refused.status(), 503);
-    assert!(refused.to_end().await.contains("4 streams are open"));
+    assert!(refused.read_to_end().await.contains("4 streams are open"));
     // More connections than there are places, and requests are answered all the while.
     for _ in 0..20 {
         assert_eq!(json(&server, "GET", "/status", "", &Value::Null).await.0, 200);
@@ -186,7 +186,7 @@ async fn rule_65_streams_end_with_the_permission_that_opened_them() {
     open[1].until("step:status").await;
     let admin = bearer(&token(&server, "admin", "").await);
     for stream in open {
-        assert!(stream.to_end().await.ends_with("0\r\n\r\n"), "it ends as it should");
+        assert!(stream.read_to_end().await.ends_with("0\r\n\r\n"), "it ends as it should");
     }
     // By a token, until it is revoked.
     let (gone, kept) = (token(&server, "read", &admin).await, token(&server, "read", &admin).await);
@@ -198,7 +198,7 @@ async fn rule_65_streams_end_with_the_permission_that_opened_them() {
     let target = format!("/tokens/{}", gone["id"].as_str().unwrap());
     assert_eq!(json(&server, "DELETE", &target, &admin, &Value::Null).await.0, 204);
     for stream in open {
-        assert!(stream.to_end().await.ends_with("0\r\n\r\n"), "it ends as it should");
+        assert!(stream.read_to_end().await.ends_with("0\r\n\r\n"), "it ends as it should");
     }
     let other = start(&server, "later", &admin).await;
     stays.until(&other).await;
@@ -220,7 +220,7 @@ async fn rule_37_ids_are_for_clients_that_name_the_type_and_a_run_that_is_over_i
         ("accept: text/html, text/event-stream;q=0.9\r\n", true),
         ("last-event-id: 0\r\n", true),
     ] {
-        let text = watch(&server, 1, &target, headers).await.to_end().await;
+        let text = watch(&server, 1, &target, headers).await.read_to_end().await;
         assert!(text.contains("brain:cancelled"), "{headers}: {text}");
         assert_eq!(text.contains("id: 1\n"), has_ids, "{headers}");
     }

@@ -10,9 +10,9 @@ use px_core::{DeliveryId, Event, KeyId, KeyRecord, RunId, RunStatus, Scope, Time
 use px_store::outbox::{HookCache, OutboxStore};
 use px_store::tokens::Token;
 use px_store::{
-    Admission, Batch, BoxFuture, Cursor, DedupRecord, Delivery, DeliveryFilter, DeliveryList, Epoch, Error,
-    Forgotten, HintBus, Inspect, LogTail, Outcome, Page, QueuedEvent, Read, Row, RowStats, RunFilter,
-    RunRecord, Scan, SetAside, StartKey, Store, Table, Timer, Versioned, Work,
+    Admission, Batch, BoxFuture, ClaimRequest, Claimed, Cursor, DedupRecord, Delivery, DeliveryFilter,
+    DeliveryList, Epoch, Error, Forgotten, HintBus, Inspect, LogTail, Outcome, Page, QueuedEvent, Read, Row,
+    RowStats, RunFilter, RunRecord, Scan, SetAside, StartKey, Store, Table, Timer, Versioned, Work,
 };
 use tokio::sync::watch;
 
@@ -136,6 +136,10 @@ impl<B: Backing> Store for Embedded<B> {
                 }
             })
         })
+    }
+
+    fn claim<'a>(&'a self, request: ClaimRequest<'a>) -> Read<'a, Vec<Claimed>> {
+        Box::pin(px_store::claim_by_commit(self, request))
     }
 
     fn key<'a>(&'a self, scope: Scope, key: &'a KeyId) -> Read<'a, Versioned<KeyRecord>> {

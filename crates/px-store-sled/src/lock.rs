@@ -31,13 +31,11 @@ impl DirLock {
     pub(crate) fn acquire(dir: &Path, wait: Duration) -> Result<Self, Error> {
         let path = dir.join(FILE);
         let context = || format!("open {}", path.display());
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(|source| Error::io(context(), &source))?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&path).map_err(|source| Error::io(context(), &source))?;
         let deadline = Instant::now() + wait;
         loop {
             match file.try_lock() {

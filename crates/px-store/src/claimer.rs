@@ -73,3 +73,29 @@ impl Drop for Reservations {
         }
     }
 }
+
+/// The value of a commit, with the places of the runs that the commit makes ready:
+/// what a conflict loop holds until it knows the outcome.
+#[derive(Debug)]
+#[must_use = "dropping it gives the places back"]
+pub struct BornClaimed<T> {
+    value: T,
+    places: Reservations,
+}
+
+impl<T> BornClaimed<T> {
+    pub(crate) const fn new(value: T, places: Reservations) -> Self {
+        Self { value, places }
+    }
+
+    /// A value without a commit.
+    pub const fn none(value: T) -> Self {
+        Self { value, places: Reservations::none() }
+    }
+
+    /// The commit is durable: the runs begin. Returns the value.
+    pub fn committed(self) -> T {
+        self.places.committed();
+        self.value
+    }
+}

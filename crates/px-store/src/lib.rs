@@ -7,6 +7,7 @@
 
 pub mod audit;
 mod batch;
+mod claim;
 mod claimer;
 pub mod cluster;
 #[cfg(feature = "conformance")]
@@ -33,7 +34,8 @@ pub use batch::{
     Batch, Conflict, DedupDemand, DedupWrite, DeliveryWrite, ForgetWrite, ForgottenWrite, KeyWrite, LogTail,
     Outcome, RunRecord, RunWrite, SetAsideWrite, WorkChange, WorkWrite,
 };
-pub use claimer::{Claimer, Reservations};
+pub use claim::{ClaimRequest, Claimed, claim_by_commit};
+pub use claimer::{BornClaimed, Claimer, Reservations};
 pub use draft::{Draft, DraftError};
 pub use epoch::{Epoch, EpochWrite, Watched};
 pub use error::Error;

@@ -10,6 +10,7 @@ use px_core::{DeliveryId, Event, KeyId, KeyRecord, RunId, RunStatus, Scope, Time
 use tokio::sync::watch;
 
 use crate::batch::{Batch, LogTail, Outcome, RunRecord};
+use crate::claim::{ClaimRequest, Claimed};
 use crate::epoch::Epoch;
 use crate::error::Error;
 use crate::hints::HintBus;
@@ -93,6 +94,21 @@ pub trait Store: Send + Sync + 'static {
     /// Nothing was written, unless the process ends before it knows
     /// ([`Error::Poisoned`], [`Error::Closed`]): then the next open tells.
     fn commit(&self, batch: Batch, admission: Admission) -> BoxFuture<'static, Result<Outcome, Error>>;
+
+    /// Claims ready runs for a member, and returns those that it has won, in the
+    /// order in which it asked for them. Of several members that ask for one run at
+    /// the same time exactly one wins it; who does not gets others of its request
+    /// instead, as far as it has any. A run that another member owns is never won,
+    /// however long it has been that one's. The claims are durable when this
+    /// resolves, and no hint tells of them.
+    ///
+    /// Dropping the future may leave rows that name the member, which knows nothing
+    /// of them. It finds them by [`Store::work`], and claims them once more.
+    ///
+    /// # Errors
+    /// As for [`Store::commit`]; [`Error::Busy`] also if others were first each
+    /// time that it was tried.
+    fn claim<'a>(&'a self, request: ClaimRequest<'a>) -> Read<'a, Vec<Claimed>>;
 
     /// The record of a key; an idle one of version 0 if there is no row.
     fn key<'a>(&'a self, scope: Scope, key: &'a KeyId) -> Read<'a, Versioned<KeyRecord>>;

@@ -1,4 +1,4 @@
-//! Faults of commits, and the operations that a test can hold up.
+//! The accesses of a store that a test can hold up, and the faults of a commit.
 
 /// Fault that a test plans for a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

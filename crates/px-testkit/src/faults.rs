@@ -1,6 +1,5 @@
-//! A store with faults: it counts commits and lets each one happen, fail
-//! before it is durable, or be durable without anybody hearing of it, which
-//! is what the death of a process around a commit comes to.
+//! A store with faults: it counts commits and lets each one happen, fail before it is durable,
+//! or be durable without anybody hearing of it: the death of a process around a commit.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -9,16 +8,13 @@ use std::task::{Context, Waker};
 use px_core::{DeliveryId, Event, KeyId, KeyRecord, RunId, Scope, Timestamp};
 use px_store::tokens::Token;
 use px_store::{
-    Admission, Batch, BoxFuture, Cursor, DedupRecord, Delivery, DeliveryFilter, DeliveryList, Epoch, Error,
-    Forgotten, HintBus, Inspect, LogTail, Outcome, Page, QueuedEvent, Read, RunFilter, RunRecord, Scan,
-    SetAside, StartKey, Store, Table, Timer, Versioned, Work,
+    Admission, Batch, BoxFuture, ClaimRequest, Claimed, Cursor, DedupRecord, Delivery, DeliveryFilter,
+    DeliveryList, Epoch, Error, Forgotten, HintBus, Inspect, LogTail, Outcome, Page, QueuedEvent, Read,
+    RunFilter, RunRecord, Scan, SetAside, StartKey, Store, Table, Timer, Versioned, Work,
 };
 use tokio::sync::{oneshot, watch};
 
 use crate::fault::{Access, Fault};
-
-/// What a store says whose disk is full.
-const NO_ROOM: &str = "a fault of the test";
 
 type Gate = Box<dyn Fn(Access) -> BoxFuture<'static, ()> + Send + Sync>;
 
@@ -214,7 +210,7 @@ impl Store for FaultyStore {
             }
             Some(Fault::Full) => {
                 self.full.store(true, Ordering::SeqCst);
-                Box::pin(std::future::ready(Err(Error::Full(NO_ROOM.into()))))
+                Box::pin(std::future::ready(Err(Error::Full("a fault of the test".into()))))
             }
             Some(Fault::Refused) => Box::pin(std::future::ready(Err(Error::Busy))),
             Some(Fault::Slow(time)) => {
@@ -239,6 +235,11 @@ impl Store for FaultyStore {
                 })
             }
         }
+    }
+
+    fn claim<'a>(&'a self, request: ClaimRequest<'a>) -> Read<'a, Vec<Claimed>> {
+        // Its reads and its commit are accesses like any others.
+        Box::pin(px_store::claim_by_commit(self, request))
     }
 
     fn key<'a>(&'a self, scope: Scope, key: &'a KeyId) -> Read<'a, Versioned<KeyRecord>> {
@@ -386,10 +387,8 @@ impl Store for FaultyStore {
     }
 
     fn unwritten(&self) -> Option<String> {
-        match self.full.load(Ordering::SeqCst) {
-            true => Some(Error::Full(NO_ROOM.into()).to_string()),
-            false => self.inner.unwritten(),
-        }
+        let full = self.full.load(Ordering::SeqCst).then(|| "the store has no room".to_owned());
+        full.or_else(|| self.inner.unwritten())
     }
 
     fn close(&self) -> Result<(), Error> {

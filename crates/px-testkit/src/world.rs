@@ -98,7 +98,8 @@ impl World {
     #[must_use]
     pub fn with_cluster(mut self, wrap: impl FnOnce(Arc<dyn Cluster>) -> Arc<dyn Cluster>) -> Self {
         self.parts.cluster = wrap(Arc::clone(&self.parts.cluster));
-        self
+        let places = Arc::clone(&self.parts.places);
+        self.with_claimer(places)
     }
 
     /// Gives the runs that this world's deliveries make ready to this claimer: to
@@ -363,7 +364,15 @@ impl World {
     /// # Errors
     /// The run does not exist or takes no answer, or the process dies.
     pub async fn answer(&self, run: RunId, response: Value) -> Result<(), WorldError> {
-        Ok(self.alive(self.parts.answer_run(run, response)).await??)
+        Ok(self.alive(self.stage.answer(run, response, None)).await??)
+    }
+
+    /// Answers a run by hand, as the webhook `slug` would.
+    ///
+    /// # Errors
+    /// As [`World::answer`], or the run does not wait on that webhook.
+    pub async fn answer_as(&self, run: RunId, slug: &str, response: Value) -> Result<(), WorldError> {
+        Ok(self.alive(self.stage.answer(run, response, Some(slug))).await??)
     }
 
     /// Resumes a paused run.
@@ -508,5 +517,6 @@ fn member(project: &Project, me: u64) -> Member {
         id: me,
         brains: project.registry.brains().map(|brain| brain.def.title.clone()).collect(),
         slugs: project.registry.webhooks().map(|webhook| webhook.def.slug.clone()).collect(),
+        ..Member::default()
     }
 }

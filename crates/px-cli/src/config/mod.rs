@@ -39,8 +39,8 @@ use crate::suggest;
 use hooks::Hooks;
 use limits::Limits;
 use retention::Retention;
-pub(crate) use webhooks::from_file;
-use webhooks::{Providers, Webhook, network};
+use webhooks::{Providers, Webhook};
+pub(crate) use webhooks::{from_file, network};
 
 /// The file that is read if none is named.
 pub(crate) const FILE: &str = "px.toml";
@@ -212,10 +212,39 @@ impl Config {
         &self,
         env: &dyn Fn(&str) -> Option<String>,
     ) -> Result<BTreeMap<String, px_server::WebhookOptions>> {
-        let options = |(slug, webhook): (&String, &Webhook)| {
-            Ok((slug.clone(), webhook.options(slug, &self.providers, env)?))
+        self.each_webhook(env).map(|(slug, options)| Ok((slug, options?))).collect()
+    }
+
+    /// The files that secrets of webhooks are in.
+    pub(crate) fn secret_files(&self) -> impl Iterator<Item = PathBuf> {
+        self.webhooks.values().flat_map(Webhook::secret_files)
+    }
+
+    /// Returns which secrets of webhooks are there and blank.
+    pub(crate) fn blank_secrets(&self, env: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
+        let of = |(slug, webhook): (&String, &Webhook)| {
+            webhook
+                .blank_secrets(env)
+                .into_iter()
+                .map(|why| format!("[webhooks.{slug}]: {why}"))
+                .collect::<Vec<_>>()
         };
-        self.webhooks.iter().map(options).collect()
+        self.webhooks.iter().flat_map(of).collect()
+    }
+
+    /// Returns what the configuration says of each webhook, or what is wrong there.
+    pub(crate) fn each_webhook(
+        &self,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> impl Iterator<Item = (String, Result<px_server::WebhookOptions>)> {
+        self.webhooks
+            .iter()
+            .map(move |(slug, webhook)| (slug.clone(), webhook.options(slug, &self.providers, env)))
+    }
+
+    /// Returns whether something stands before px that lets others in.
+    pub(crate) fn is_fronted(&self) -> bool {
+        self.server.public_url.is_some() || !self.server.trusted_proxies.is_empty()
     }
 
     /// The peers whose forwarding headers are believed.

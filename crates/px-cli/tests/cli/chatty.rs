@@ -54,7 +54,7 @@ impl Server {
 
     #[track_caller]
     pub(crate) fn request(&self, method: &str, path: &str, body: &Value) -> (u16, String) {
-        self.try_request(method, path, body).expect("an answer")
+        self.try_request(method, path, body).unwrap_or_else(|| panic!("no answer"))
     }
 
     /// Sends a request. None if the connection ends before there is a whole head.

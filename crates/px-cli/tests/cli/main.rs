@@ -13,6 +13,7 @@ mod log_form;
 mod new;
 mod outsiders;
 mod redeploy;
+mod refusing;
 mod serving;
 #[cfg(target_os = "linux")]
 mod side_channel;

@@ -88,7 +88,7 @@ fn extend(of: &mut Value, more: Value, full: bool) {
 fn events() -> Value {
     let event = json!({ "type": "brain:error", "seq": 1, "timestamp": 1, "brainRunId": RUN, "options": {},
                         "error": { "kind": "step", "name": EVIL, "message": EVIL, "stack": EVIL } });
-    json!({ "events": [event] })
+    json!({ "events": [event], "count": 1 })
 }
 
 #[test]
@@ -97,7 +97,8 @@ fn rules_56_nothing_that_an_outsider_wrote_is_obeyed_by_a_terminal() {
     let refusal = || ("404 Not Found", json!({ "error": EVIL, "details": EVIL }).to_string());
     let frame = json!({ "type": "brain:error", "seq": 1, "timestamp": 1, "brainRunId": RUN, "options": {},
                         "status": "error", "error": { "kind": "step", "name": EVIL, "message": EVIL } });
-    let cases: Vec<(&[&str], Vec<(&str, String)>)> = vec![
+    type Answers = Vec<(&'static str, String)>;
+    let cases: Vec<(&[&str], Answers)> = vec![
         (&["webhooks", "deliveries", "list"], vec![ok(json!({ "deliveries": [delivery(false)] }))]),
         (&["webhooks", "deliveries", "show", DELIVERY], vec![ok(delivery(true))]),
         (&["webhooks", "deliveries", "show", DELIVERY], vec![refusal()]),

@@ -91,10 +91,12 @@ pub enum Command {
         /// The wait.
         wait: WaitId,
     },
-    /// Somebody answers by hand: the oldest open wait takes it, or the next one.
+    /// Somebody answers by hand: an open wait takes it, or the next one.
     Answer {
         /// The response, an object.
         response: Value,
+        /// The registration that takes it; the first of the oldest wait if absent.
+        place: Option<Place>,
     },
     /// End the run.
     Cancel {
@@ -160,6 +162,15 @@ pub struct Start {
     pub position: Option<Position>,
 }
 
+/// One registration of an open wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The wait.
+    pub wait: WaitId,
+    /// Index of its registration, from 0.
+    pub index: u32,
+}
+
 /// Result of a step that returned.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepOutcome {
@@ -169,6 +180,10 @@ pub struct StepOutcome {
     pub after: After,
     /// Condition under which the next step runs.
     pub then: Then,
+    /// Of the wait that it opens, the registration that takes the oldest answer
+    /// that was given by hand meanwhile; none if no response of the wait looks
+    /// like that answer, which is then kept for the next wait.
+    pub takes_kept: Option<u32>,
 }
 
 /// The step that comes after one that returned.

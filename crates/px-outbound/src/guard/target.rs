@@ -91,6 +91,27 @@ impl Target {
     }
 }
 
+/// A URL without what may be a secret in it: its query and its user, and with
+/// `hides_path` its path, too. What is no URL is hidden whole.
+#[must_use]
+pub fn redacted(text: &str, hides_path: bool) -> String {
+    /// Stands for what is not shown.
+    const HIDDEN: &str = "(hidden)";
+    let Ok(mut url) = Url::parse(text) else { return HIDDEN.to_owned() };
+    if !url.username().is_empty() || url.password().is_some() {
+        // Both are settable where they are there.
+        let _ = url.set_username("").and_then(|()| url.set_password(None));
+    }
+    let has_query = url.query().is_some();
+    url.set_query(None);
+    url.set_fragment(None);
+    if hides_path && url.path().len() > 1 {
+        url.set_path("");
+        return format!("{url}{HIDDEN}");
+    }
+    if has_query { format!("{url}?{HIDDEN}") } else { url.to_string() }
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.as_str())
@@ -109,6 +130,25 @@ mod tests {
 
     fn rule(text: &str) -> Option<&'static str> {
         Target::parse(text).err().map(|refused| refused.rule.as_str())
+    }
+
+    #[test]
+    fn rules_69_what_may_be_a_secret_in_a_url_is_hidden() {
+        for (url, without_query, without_path) in [
+            ("https://a.example/x", "https://a.example/x", "https://a.example/(hidden)"),
+            ("https://a.example/", "https://a.example/", "https://a.example/"),
+            (
+                "https://a.example/T0/B0?sig=S",
+                "https://a.example/T0/B0?(hidden)",
+                "https://a.example/(hidden)",
+            ),
+            ("https://u:p@a.example/?s", "https://a.example/?(hidden)", "https://a.example/?(hidden)"),
+            ("https://u@a.example:8/x#f", "https://a.example:8/x", "https://a.example:8/(hidden)"),
+            ("no url with hunter2", "(hidden)", "(hidden)"),
+        ] {
+            assert_eq!(redacted(url, false), without_query, "{url}");
+            assert_eq!(redacted(url, true), without_path, "{url}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use px_core::hook::{Format, Hook, RetryPolicy, Signing};
 use secrecy::SecretString;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Error, Spec};
 
@@ -215,6 +215,22 @@ fn signing(value: &Value) -> Result<Signing, Error> {
             name.map_or_else(|| value.to_string(), |name| format!("'{name}'"))
         ))
     })?;
+    let known: &[&str] = match &signing {
+        Signing::Timestamped { .. } => {
+            &["mode", "timestampHeader", "signatureHeader", "timestamp_header", "signature_header"]
+        }
+        Signing::Stripe { .. } => &["mode", "header"],
+        _ => &["mode"],
+    };
+    let fields = value.as_object().into_iter().flat_map(Map::keys);
+    if let Some(unknown) = fields.into_iter().find(|field| !known.contains(&field.as_str())) {
+        let of_mode: Vec<&str> = known.iter().copied().filter(|name| !name.contains('_')).collect();
+        return Err(Error::Invalid(format!(
+            "signature '{}' has no '{unknown}'; it takes {}",
+            signing.as_str(),
+            of_mode.join(", ")
+        )));
+    }
     match &mut signing {
         Signing::Timestamped { timestamp_header, signature_header } => {
             set(timestamp_header, field(["timestamp_header", "timestampHeader"]));

@@ -17,11 +17,11 @@ use px_core::{CallbackId, HookId};
 use px_store::{Bound, Contended};
 use tokio::sync::Mutex;
 
-pub use config::{ConfigDigest, Configured, configure};
+pub use config::{Configured, configure, delete_unnamed, digest};
 pub use input::{Input, duration};
 pub use redeliver::{Recovered, Recovery};
-pub use secret_key::{holds_sealed, is_unreadable, name_of, prove_key};
-pub use spec::{Spec, validate};
+pub use secret_key::{Sealing, holds_sealed, is_unreadable, name_of, prove_key, sealing};
+pub use spec::{Spec, check, validate};
 pub use stats::Stats;
 
 use crate::guard::Refused;

@@ -19,7 +19,7 @@ pub use simulated::Simulated;
 /// So much of an answer's body is kept; the rest is not read.
 pub const MAX_ANSWER_BYTES: usize = 16 * 1024;
 /// An answer whose head is longer is none that can be read, bytes.
-pub const MAX_HEAD_BYTES: usize = 64 * 1024;
+pub(crate) const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// So many header lines of an answer are kept.
 pub const MAX_ANSWER_HEADERS: usize = 64;
 /// So much of each of them is kept, bytes.

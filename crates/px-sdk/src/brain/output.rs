@@ -209,7 +209,7 @@ pub(super) fn to_object<S: Serialize>(state: &S) -> Result<Value> {
 
 pub(super) fn from_object<S: DeserializeOwned>(value: Value) -> Result<S, String> {
     let is_empty = value.as_object().is_some_and(serde_json::Map::is_empty);
-    serde_json::from_value(value).or_else(|error| {
+    crate::read::leniently(value, serde_json::from_value).or_else(|error| {
         // `()` is stored as the empty object.
         if is_empty && let Ok(unit) = serde_json::from_value(Value::Null) {
             Ok(unit)

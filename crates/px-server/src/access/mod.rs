@@ -257,6 +257,7 @@ fn may_create(known: &[Versioned<Token>], right: Right, permission: Permission) 
 mod tests {
     use px_core::SystemClock;
     use px_store_rows::{Embedded, MemoryRows};
+    use px_testkit::FaultyStore;
 
     use super::*;
 
@@ -298,5 +299,43 @@ mod tests {
         let by_revoked = other.create_by(Right::Token(first.id), "w", Permission::Admin).await;
         assert!(matches!(by_revoked, Err(TokenError::Revoked)));
         assert!(matches!(other.revoke(first.id).await, Err(TokenError::NotFound(_))));
+    }
+
+    /// Returns whether another process, once it has looked, lets in by a token that was
+    /// revoked here, and whether it makes a second first token.
+    async fn what_another_process_takes_for_true(wrong: bool) -> (bool, bool) {
+        let rows = MemoryRows::new();
+        let open = async |rows| {
+            let store = FaultyStore::new(Arc::new(Embedded::new(rows)));
+            if wrong {
+                store.detour(|inner, batch, admission| {
+                    inner.commit(Batch { epochs: Vec::new(), ..batch }, admission)
+                });
+            }
+            Tokens::open(Arc::new(store), Arc::new(SystemClock), Arc::new(Ids::new())).await.unwrap()
+        };
+        let (one, other) = (open(rows.clone()).await, open(rows.beside()).await);
+        let (_, secret) = one.create_by(Right::First, "x", Permission::Admin).await.unwrap();
+        let makes_first = other.create_by(Right::First, "y", Permission::Admin).await.is_ok();
+        // From here on it knows all tokens.
+        let knows = Tokens { known: Watched::default(), ..other };
+        knows.refresh().await.unwrap();
+        let mut headers = HeaderMap::new();
+        let line = format!("Bearer {}", secrecy::ExposeSecret::expose_secret(&secret));
+        headers.insert(http::header::AUTHORIZATION, line.parse().unwrap());
+        let Verdict::Known(id, _) = knows.verdict(&headers) else { panic!("it is a token") };
+        one.revoke(id).await.unwrap();
+        knows.refresh().await.unwrap();
+        (matches!(knows.verdict(&headers), Verdict::Known(..)), makes_first)
+    }
+
+    #[tokio::test]
+    async fn w4_tokens_are_what_they_are_at_every_process() {
+        assert_eq!(what_another_process_takes_for_true(false).await, (false, false));
+    }
+
+    #[tokio::test]
+    async fn w4_a_store_whose_commits_leave_the_epoch_of_tokens_is_caught() {
+        assert_eq!(what_another_process_takes_for_true(true).await, (true, true));
     }
 }

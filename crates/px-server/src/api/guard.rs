@@ -24,6 +24,15 @@ pub(super) struct Needed {
     pub(super) scope: Permission,
 }
 
+/// Returns how much of what may be a secret a request is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// All that may be shown to anybody.
+    Whole,
+    /// URLs of hooks without what may be a secret in them.
+    Redacted,
+}
+
 pub(super) async fn check(
     State((app, needed)): State<(Shared, Needed)>,
     ConnectInfo(remote): ConnectInfo<SocketAddr>,
@@ -34,7 +43,12 @@ pub(super) async fn check(
         // Nobody knows whether the request's token was revoked.
         return ApiError::from(error).into_response();
     }
-    let right = match app.tokens.verdict(request.headers()) {
+    let verdict = app.tokens.verdict(request.headers());
+    let sight = match verdict {
+        Verdict::Known(_, scope) if scope < Permission::Admin => Sight::Redacted,
+        _ => Sight::Whole,
+    };
+    let right = match verdict {
         Verdict::Known(id, scope) if scope >= needed.scope => Ok(Right::Token(id)),
         Verdict::NoTokens => {
             let base = local::base(request.uri());
@@ -59,6 +73,7 @@ pub(super) async fn check(
         Ok(right) => {
             // Whatever changes the tokens asks again: others may have done so meanwhile.
             request.extensions_mut().insert(right);
+            request.extensions_mut().insert(sight);
             next.run(request).await
         }
         Err(error) => error.into_response(),

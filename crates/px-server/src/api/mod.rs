@@ -106,7 +106,8 @@ fn page_size(limit: Option<usize>) -> usize {
 
 /// Bytes as JSON, or as a text if they are none.
 fn json_or_text(bytes: &[u8]) -> Value {
-    serde_json::from_slice(bytes).unwrap_or_else(|_| String::from_utf8_lossy(bytes).into_owned().into())
+    px_inbound::verify::parse_json(bytes)
+        .unwrap_or_else(|_| String::from_utf8_lossy(bytes).into_owned().into())
 }
 
 /// The trace that a request belongs to (docs/rules.md#32).

@@ -141,7 +141,8 @@ fn about_runs() -> Vec<Route> {
             .named("signalRun", "Sends a run a signal")
             .takes::<api::SignalRun>()
             .answers::<api::SignalTaken>(202, "It is taken")
-            .refuses(409, "The run's status takes no such signal"),
+            .refuses(409, "The run's status takes no such signal")
+            .refuses(422, "The response fits nothing that the run waits for"),
     ]
 }
 
@@ -185,7 +186,8 @@ fn about_webhooks() -> Vec<Route> {
             .named("bindDelivery", "Gives a kept event to a run by hand")
             .takes::<api::BindDelivery>()
             .answers::<api::BoundEvent>(200, "The run has it")
-            .refuses(409, "The event is not kept, or the run does not wait for it"),
+            .refuses(409, "The event is not kept, or the run does not wait for it")
+            .refuses(422, "The event's response does not fit what the run waits for"),
         receive(Route::post("/webhooks/{slug}", Door::Webhook, ingress::receive), "sendWebhook")
             .takes_forms(vec![(JSON, shape::<serde_json::Value>)]),
         receive(Route::get("/webhooks/{slug}", Door::Webhook, ingress::receive), "webhookHandshake"),

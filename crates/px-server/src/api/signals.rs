@@ -7,6 +7,7 @@ use http::{HeaderMap, StatusCode};
 use px_api::{SignalEntry, SignalTaken, SignalType};
 use px_core::{Code, RunStatus};
 use px_engine::ControlError;
+use px_inbound::OperatorError;
 use px_store::DraftError;
 use serde_json::{Map, Value};
 
@@ -14,7 +15,7 @@ use super::fields::Unknown;
 use crate::app::Shared;
 use crate::error::ApiError;
 
-/// Returns whether a run in this status takes the signal (docs/api.md).
+/// Returns true if a run in this status takes the signal (docs/api.md).
 const fn fits(signal: SignalType, status: RunStatus) -> bool {
     use SignalType::{Kill, Pause, Resume, WebhookResponse};
     match status {
@@ -59,7 +60,18 @@ pub(super) async fn send(
             if !response.is_object() {
                 return Err(ApiError::bad_request("The response must be a JSON object"));
             }
-            app.parts.answer_run(run.id, response).await
+            let slug = match body.get("slug") {
+                None | Some(Value::Null) => None,
+                Some(Value::String(slug)) => Some(slug.as_str()),
+                Some(_) => return Err(ApiError::bad_request("The slug must be the name of a webhook")),
+            };
+            match app.stage.answer(run.id, response, slug).await {
+                Err(OperatorError::Draft(error)) => Err(ControlError::Draft(error)),
+                answered => {
+                    answered?;
+                    Ok(())
+                }
+            }
         }
     };
     match done {

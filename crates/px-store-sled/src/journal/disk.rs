@@ -10,7 +10,11 @@ use std::path::Path;
 pub(crate) trait Disk: Send + Sync + 'static {
     /// Opens a file for reading and writing, creating it if it is missing.
     fn open(&self, path: &Path) -> io::Result<File> {
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(path)
     }
 
     /// Writes some of `bytes` at `offset` and says how many.

@@ -209,7 +209,7 @@ mod tests {
     }
 
     fn of(id: u64) -> Member {
-        Member { id, brains: BTreeSet::new(), slugs: BTreeSet::new() }
+        Member { id, ..Member::default() }
     }
 
     fn cluster() -> (ManualClock, MemoryCluster) {

@@ -37,8 +37,13 @@ use crate::store::Read;
 pub use memory::{MemoryCluster, MemoryMember};
 pub use slot::{Duty, LANE_SLOTS, Slot, TIMER_SLOTS};
 
+/// Digest of a configuration: equal digests, equal configurations. The default is
+/// that of a configuration which nobody knows, and equals no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ConfigDigest(pub [u8; 32]);
+
 /// A process that serves the store.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Member {
     /// The owner in the rows that it claims.
     pub id: u64,
@@ -46,6 +51,9 @@ pub struct Member {
     pub brains: BTreeSet<String>,
     /// The webhooks that it answers.
     pub slugs: BTreeSet<String>,
+    /// Digest of the hooks that it is configured with: none is deleted as long as
+    /// members differ in it.
+    pub hooks: ConfigDigest,
 }
 
 /// The right to act for a slot.
@@ -140,7 +148,7 @@ impl Cluster for OneMember {
     }
 
     fn members(&self) -> Read<'_, Vec<Member>> {
-        ready(vec![Member { id: self.0, brains: BTreeSet::new(), slugs: BTreeSet::new() }])
+        ready(vec![Member { id: self.0, ..Member::default() }])
     }
 
     fn end(&self, member: u64) -> Read<'_, bool> {

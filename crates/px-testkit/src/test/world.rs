@@ -29,6 +29,9 @@ use crate::{Answer, world};
 #[must_use]
 #[track_caller]
 pub fn world() -> World {
+    // As where px serves: steps' clients may have been built without a provider.
+    // One that the test has installed before stays.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     match Registry::collect() {
         Ok(registry) => World::of(registry),
         Err(error) => panic!("the project cannot run: {error}"),

@@ -7,7 +7,7 @@ use crate::record::{
     Algorithm, Encoding, Layout, Scheme, Signature, TimeSource, TimeUnit, Token, Verification, Window,
 };
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -109,12 +109,15 @@ fn sign_declared(
     let pieces = shape.pieces(&facts, &request.headers, &request.body);
     let key = keys::bytes(&record.key, secret).map_err(Error::Key)?;
     let signature = match record.algorithm {
-        Algorithm::Ed25519 => ed25519::sign(&key, &concatenated(pieces)).map_err(Error::Key)?,
+        Algorithm::Ed25519 => {
+            ed25519::sign(&key, keys::is_private(secret), &concatenated(pieces)).map_err(Error::Key)?
+        }
         Algorithm::EcdsaP256 => ecdsa::sign(&key, &concatenated(pieces)).map_err(Error::Key)?,
         algorithm => Mac::new(algorithm, &key).map_err(Error::Key)?.tag(pieces).as_bytes().to_vec(),
     };
     let text = match shape.encoding {
         Encoding::Base64 => STANDARD.encode(signature),
+        Encoding::Base64url => URL_SAFE_NO_PAD.encode(signature),
         _ => hex::encode(signature),
     };
     let text = match &shape.layout {

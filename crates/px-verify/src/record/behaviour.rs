@@ -12,6 +12,10 @@ use serde_json::Value;
 pub enum Source {
     /// A header.
     Header(String),
+    /// One header under several names, of which the sender uses any (Standard
+    /// Webhooks' `webhook-id`, Svix's `svix-id`). If several are there they have
+    /// to agree.
+    Headers(Vec<String>),
     /// A JSON pointer (RFC 6901) into the parsed body. A form is parsed into
     /// an object, so `/MessageSid` is the form field of that name.
     Pointer(String),
@@ -128,11 +132,15 @@ pub enum BodyForm {
     Form,
     /// By the content type: JSON, or an urlencoded form.
     ByContentType {
-        /// A form field that, where it is present, holds the whole body as
-        /// JSON (GitHub's and Slack's `payload`).
+        /// The form field that holds the whole body as JSON (GitHub's and
+        /// Slack's `payload`). A form without it does not fit.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         payload_field: Option<String>,
     },
+    /// CloudEvents: a whole event as JSON, a batch of them, each of which is an
+    /// event of its own, or in binary mode the data alone, which is JSON, a text
+    /// that becomes a string, or nothing, which becomes null.
+    CloudEvents,
 }
 
 impl Default for BodyForm {

@@ -54,6 +54,7 @@ pub(super) fn print(ui: Ui, hook: &Hook, now: Timestamp) -> Result<()> {
     if let Some(disabled) = &hook.disabled {
         field("Disabled", &format!("by {}, {}", disabled.by, words::moment(disabled.at, now)))?;
     }
+    hook.warnings.iter().flatten().for_each(|warning| ui.warn(shown(warning)));
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use px_api::story::{self, Listening, Story};
 use px_api::{Run, RunStatus};
+use px_core::key::FORM_SLUG;
 use px_core::{RunId, Timestamp};
 use px_sdk::Registry;
 use serde_json::{Value, json};
@@ -63,6 +64,9 @@ async fn wake(
     address: &Address,
     now: Timestamp,
 ) -> Wake {
+    if listening.slug == FORM_SLUG {
+        return form(listening, address);
+    }
     let url = context.explicit_url();
     let send = send_line(&listening.slug, &listening.identifier, listening.token.as_deref(), url);
     let mut wake = Wake { listening: listening.clone(), send, curl: None, remark: None };
@@ -103,6 +107,19 @@ async fn wake(
         }
     }
     wake
+}
+
+/// A wait for a form: no webhook is sent, a page's form is posted.
+fn form(listening: &Listening, address: &Address) -> Wake {
+    let token = listening.token.as_deref();
+    let path = px_sdk::form::path(&listening.identifier, token.unwrap_or("TOKEN"));
+    let url = format!("{}{path}", address.base);
+    let remark = match token {
+        Some(_) => "a page's form posts its fields there; --data-urlencode 'name=value' is one",
+        None => "a page's form posts its fields there; TOKEN is the one that the step gave the wait",
+    };
+    let curl = Some(format!("curl -X POST {} --data-urlencode 'name=value'", curl::quoted(&url)));
+    Wake { listening: listening.clone(), send: url, curl, remark: Some(remark.to_owned()) }
 }
 
 fn print(context: &Context, run: &Run, story: &Story, wakes: &[Wake], now: Timestamp) -> Result<()> {

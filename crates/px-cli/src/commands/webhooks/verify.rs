@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use px_core::Timestamp;
 use px_inbound::Endpoint;
-use px_inbound::verify::{Refusal, UrlView};
+use px_inbound::verify::{Element, Refusal, UrlView};
 use px_sdk::Received;
 use serde_json::{Map, Value};
 
@@ -90,11 +90,11 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let payload = endpoint.verifier.parse(&received).map_err(|error| {
         Error::failed(format!("the signature is right, but the body cannot be read: {error}"))
     })?;
-    if endpoint.verifier.handshake(&verified, &payload).is_some() {
+    if endpoint.verifier.handshake(&verified, payload.value()).is_some() {
         return said(context, &[("outcome", "handshake".into())]);
     }
     for part in endpoint.verifier.events(&payload) {
-        endpoint.schema.check(part).map_err(|violations| {
+        endpoint.schema.check(part.value()).map_err(|violations| {
             let listed: Vec<String> = violations
                 .iter()
                 .map(|violation| format!("at '{}': {}", violation.path, violation.message))
@@ -106,7 +106,14 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
             .hint(format!("`px webhooks show {}` prints the schema", args.slug))
         })?;
     }
-    let event = endpoint.verifier.events(&payload).first().unwrap_or(&payload);
+    let events = endpoint.verifier.events(&payload);
+    let event = events.first().copied().unwrap_or(Element::of(payload.value()));
+    let id = endpoint.verifier.delivery_id(&received, event).map_err(|error| {
+        Error::failed(format!(
+            "the signature is right, but the delivery has no id: at '{}': {error}",
+            error.path
+        ))
+    })?;
     let key = verified.key_index.map_or(0, |index| index + 1);
     said(
         context,
@@ -114,7 +121,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
             ("outcome", "verified".into()),
             ("secret", key.into()),
             ("event", endpoint.verifier.event_type(&received, event).into()),
-            ("providerId", endpoint.verifier.delivery_id(&received, event).into()),
+            ("providerId", id.into()),
         ],
     )
 }

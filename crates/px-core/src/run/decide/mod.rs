@@ -154,7 +154,7 @@ pub fn decide(run: &Run, command: Command, now: Timestamp) -> Result<Decision, R
         Command::TimeOut { wait } => log.time_out(wait, now)?,
         // As if its time had come, however far off that is.
         Command::EndWait { wait } => log.time_out(wait, Timestamp::from_millis(u64::MAX))?,
-        Command::Answer { response } => log.answer(response)?,
+        Command::Answer { response, place } => log.answer(response, place)?,
         Command::Cancel { reason } => log.cancel(reason)?,
         Command::Pause { reason } => log.pause(reason)?,
         Command::Halt { reason } => log.halt(reason)?,

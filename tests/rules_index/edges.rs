@@ -4,6 +4,7 @@
 use super::Rule;
 
 pub(super) const EDGES: &[Rule] = &[
+    (51, "what an operator gives is checked first", "An unreadable answer ends no wait.", &[]),
     (
         52,
         "a 2xx is said of what was understood",

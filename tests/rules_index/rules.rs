@@ -334,5 +334,4 @@ pub(super) const RULES: &[Rule] = &[
         &[],
     ),
     (50, "a receiver that never answers holds no run", "A receiver's trouble is not the run's.", &[]),
-    (51, "what an operator gives is checked first", "An unreadable answer ends no wait.", &[]),
 ];

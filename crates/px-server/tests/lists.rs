@@ -243,38 +243,3 @@ async fn running_runs_are_listed_to_the_last_page() {
         assert_eq!(found, started, "{filter}");
     }
 }
-
-#[tokio::test]
-async fn a_page_of_a_log_has_a_size_and_a_cursor() {
-    let (server, _) = serve().await;
-    // A body of the API may be as large as a page.
-    let large = "x".repeat(3 << 20);
-    let start = json!({"identifier": "idle", "initialState": {"text": large}});
-    let (status, started) = ask(&server, "POST", "/brains/runs", &start).await;
-    assert_eq!(status, 201, "{started}");
-    let run = started["brainRunId"].as_str().unwrap().to_owned();
-    // Each time that it is sent back, its log gets its state once more.
-    for _ in 0..4 {
-        let (status, _) = ask(&server, "DELETE", &format!("/brains/runs/{run}"), &Value::Null).await;
-        assert_eq!(status, 204);
-        let again = json!({"runId": run, "startsAt": 1});
-        let (status, told) = ask(&server, "POST", "/brains/runs/rerun", &again).await;
-        assert_eq!(status, 200, "{told}");
-    }
-    let (mut seqs, mut pages, mut cursor) = (Vec::new(), 0, String::new());
-    loop {
-        let (status, page) = get(&server, &format!("/brains/runs/{run}/events?limit=1000{cursor}")).await;
-        assert_eq!(status, 200);
-        assert!(page.to_string().len() < 9 << 20, "a page is about 8 MiB at most");
-        let events = page["events"].as_array().unwrap();
-        assert_eq!(page["count"], events.len());
-        seqs.extend(events.iter().map(|event| event["seq"].as_u64().unwrap()));
-        pages += 1;
-        let Some(next) = page["nextCursor"].as_u64() else { break };
-        cursor = format!("&cursor={next}");
-    }
-    assert!(pages > 1);
-    assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>(), "each entry once, in order");
-    let (_, none) = get(&server, &format!("/brains/runs/{run}/events?cursor=1000000")).await;
-    assert_eq!(none["count"], 0);
-}

@@ -152,7 +152,7 @@ fn hard_case_20_one_byte_over_the_limit_is_413_and_a_body_that_trickles_408() {
     };
     px.post(&padded(1_000)).is(200, "ignored");
     let reply = px.post(&padded(1_001));
-    reply.fails(413, "The request's body is larger than 1000 bytes");
+    reply.fails(413, "The request's body is larger than 1000 bytes (server.max_body_bytes)");
 
     let mut connection = px.connect().unwrap();
     let began = Instant::now();

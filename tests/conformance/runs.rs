@@ -152,6 +152,8 @@ fn signals(suite: &Suite) {
     // A response by signal, and a wait that is ended as timed out.
     let answered = suite.start("voting", &vote("signals 2"));
     suite.px.reaches(&answered, "waiting");
+    let unfit = send(&answered, &json!({"type": "WEBHOOK_RESPONSE", "response": {"nonsense": 1}}));
+    assert_eq!(unfit.status, 422, "{}", unfit.text());
     let response = json!({"type": "WEBHOOK_RESPONSE", "response": {"id": "x", "who": "Eve"}});
     assert_eq!(send(&answered, &response).status, 202);
     assert_eq!(suite.px.reaches(&answered, "complete")["state"]["who"], "Eve");

@@ -105,10 +105,10 @@ fn rules_56_nothing_that_an_outsider_wrote_is_obeyed_by_a_terminal() {
         (&["runs", "list"], vec![ok(json!({ "runs": [run(false)], "count": 1 }))]),
         (&["runs", "show", RUN], vec![ok(run(true))]),
         (&["runs", "show", RUN], vec![refusal()]),
-        (&["runs", "events", RUN], vec![ok(events())]),
+        (&["runs", "events", RUN], vec![ok(events()), ok(events())]),
         (
             &["runs", "explain", RUN],
-            vec![ok(run(true)), ok(events()), ok(json!({ "webhooks": [], "count": 0 }))],
+            vec![ok(run(true)), ok(events()), ok(events()), ok(json!({ "webhooks": [], "count": 0 }))],
         ),
         (&["runs", "watch", RUN], vec![("200 OK", format!("id: 1\ndata: {frame}\n\n")), ok(run(true))]),
         (&["hooks", "list"], vec![ok(json!({ "hooks": [hook()], "count": 1 }))]),

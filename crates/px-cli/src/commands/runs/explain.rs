@@ -128,7 +128,7 @@ fn print(context: &Context, run: &Run, story: &Story, wakes: &[Wake], now: Times
     ui.line(format_args!(
         "{} of brain '{}' is {}.\n",
         paint(HEADING, id),
-        title,
+        shown(title),
         paint(style_of(status.as_str()), status)
     ))?;
     for sentence in &story.sentences {

@@ -157,9 +157,6 @@ fn operator(suite: &Suite) {
     let run = waiting(suite, "voting", "o2", "");
     bind(&id, &json!({})).fails(400, "Missing brainRunId in request body");
     bind(&id, &json!({"brainRunId": "x"})).fails(404, "Brain run 'x' not found");
-    let form = [("content-type", "application/x-www-form-urlencoded")];
-    let paper = suite.book.ask(&suite.px, "POST", "/webhooks/paper?identifier=o6", &form, b"a=1");
-    bind(&paper.is(200, "queued").field("deliveryId"), &json!({"brainRunId": run})).fails(422, "unfit");
     let bound = bind(&id, &json!({"brainRunId": run}));
     assert_eq!((bound.status, bound.run()), (200, run.clone()));
     assert_eq!(bind(&id, &json!({"brainRunId": run})).status, 409);

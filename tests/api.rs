@@ -331,7 +331,7 @@ fn a_watch_stream_has_history_and_ids_and_ends_with_the_run() {
 fn every_refusal_is_json_with_an_error() {
     let project = Project::new();
     let px = project.serve();
-    let long = vec![b' '; 3_000_000];
+    let long = vec![b' '; 9_000_000];
     let refusals: [(u16, &str, &str, &[u8]); 8] = [
         (404, "GET", "/nothing", b""),
         (400, "GET", "/brains/runs/%ff", b""),

@@ -25,7 +25,6 @@ const HELD_UNNAMED: &[&str] = &[
     "px-outbound::Configured",
     "px-outbound::HeaderError",
     "px-outbound::MAX_ANSWER_BYTES",
-    "px-outbound::MAX_ANSWER_HEADERS",
     "px-outbound::MAX_ANSWER_HEADER_BYTES",
     "px-outbound::ParseRangeError",
     "px-pool::Stalled",
@@ -35,7 +34,6 @@ const HELD_UNNAMED: &[&str] = &[
     "px-store::OwnHook",
     "px-store::Reservations",
     "px-store::TIMER_SLOTS",
-    "px-verify::BodyError",
     "px-verify::ParseNetworkError",
 ];
 

@@ -112,6 +112,7 @@ fn a_run_and_its_log(suite: &Suite) {
     let rest = suite.px.watch(&run, frames[2].id).count();
     assert_eq!(rest, frames.len() - 3);
     assert_eq!(suite.px.watch(&run, Some(u64::MAX)).count(), 0);
+    suite.book.note("GET /brains/runs/{id}/watch", 204);
 }
 
 fn signals(suite: &Suite) {

@@ -370,7 +370,8 @@ impl Px {
         let pairs = narrowed.split('&').filter_map(|pair| pair.split_once('='));
         let mut query: serde_json::Map<_, _> =
             pairs.map(|(name, value)| (name.to_owned(), value.into())).collect();
-        query.insert("limit".to_owned(), 1_000.into());
+        // Read as a query is: every value is a text.
+        query.insert("limit".to_owned(), "1000".into());
         let query: ListDeliveries = serde_json::from_value(query.into()).unwrap();
         let page = self.ask(async |client| client.deliveries(&query).await);
         page.to_json()["deliveries"].as_array().unwrap().clone()

@@ -100,16 +100,23 @@ fn paragraph(id: DeliveryId, slug: &str, event: &InboxEvent, now: Now) -> String
             "The event did not get as far as a run, and was set aside: {reason}. Once that is mended, \
              `px webhooks deliveries replay {id}` has it handled again."
         ),
-        S::Rejected if reason.starts_with("unreadable: ") => format!(
-            "The sender was believed, and what it sent could not be read: {}. All of its bytes were kept; once px \
-             can read them, `px webhooks deliveries replay {id}` has them handled.",
-            reason.trim_start_matches("unreadable: ")
+        S::Rejected => rejected(id, slug, reason),
+        S::Other(state) => format!("Its state is '{state}': {reason}."),
+    }
+}
+
+/// Returns what became of an event that was not taken in: its sender was not
+/// believed, or its body could not be read.
+fn rejected(id: DeliveryId, slug: &str, reason: &str) -> String {
+    match reason.strip_prefix("unreadable: ") {
+        Some(why) => format!(
+            "The sender was believed, and what it sent could not be read: {why}. All of its bytes were kept; once px \
+             can read them, `px webhooks deliveries replay {id}` has them handled."
         ),
-        S::Rejected => format!(
+        None => format!(
             "The sender was not believed: {reason}. Nothing of the request's body was kept; `px webhooks verify \
              {slug}` checks a captured one."
         ),
-        S::Other(state) => format!("Its state is '{state}': {reason}."),
     }
 }
 

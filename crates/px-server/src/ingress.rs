@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body as HttpBody;
 use px_core::Code;
 use px_core::key::FORM_SLUG;
-use px_inbound::verify::local;
+use px_inbound::verify::{Disagreement, local};
 use px_inbound::{AdmissionDenied, Answer, Permit};
 use px_sdk::layer::BoxError;
 use px_sdk::{Received, Timestamp};
@@ -60,11 +60,7 @@ async fn enter(app: Shared, remote: SocketAddr, slug: String, door: Door, reques
     let headers = request.headers();
     let client = match app.urls.sender(remote.ip(), headers) {
         Ok(client) => client,
-        Err(why) => {
-            tracing::warn!(slug, %remote, "a request is refused: {why}");
-            let text = "Two headers of the request name two senders";
-            return ApiError::new(StatusCode::FORBIDDEN, Code::AddressNotAllowed, text).into_response();
-        }
+        Err(why) => return two_senders(&slug, remote, &why),
     };
     let permit = match app.gate.enter(&slug, client, at) {
         Ok(permit) => permit,
@@ -88,6 +84,12 @@ async fn enter(app: Shared, remote: SocketAddr, slug: String, door: Door, reques
         Some(route) => layered::run(route, entered, request).await,
         None => take(entered, request).await,
     }
+}
+
+fn two_senders(slug: &str, remote: SocketAddr, why: &Disagreement) -> Response {
+    tracing::warn!(slug, %remote, "a request is refused: {why}");
+    let text = "Two headers of the request name two senders";
+    ApiError::new(StatusCode::FORBIDDEN, Code::AddressNotAllowed, text).into_response()
 }
 
 /// A request that has passed the gate.

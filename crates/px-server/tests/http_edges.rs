@@ -59,6 +59,19 @@ async fn end(_: Cx, nothing: Nothing) -> Result<Next<Nothing>> {
     Ok(Next(nothing))
 }
 
+/// Its log has four entries of 3 MiB.
+fn loud() -> Brain<Nothing> {
+    brain("loud").step("shout", shout).build()
+}
+px_sdk::brain!(loud);
+
+async fn shout(cx: Cx, nothing: Nothing) -> Result<Next<Nothing>> {
+    for _ in 0..4 {
+        cx.emit("shout", "x".repeat(3 << 20)).await?;
+    }
+    Ok(Next(nothing))
+}
+
 async fn serve() -> Running {
     let store = Arc::new(Embedded::new(MemoryRows::new()));
     let options = Options {
@@ -352,5 +365,33 @@ async fn rule_61_unknown_fields_are_refused_on_own_routes_and_named_on_the_ances
     let signal = json!({"type": "KIL", "respnse": {}}).to_string();
     let answer = send(&server, "POST", &of_run("signals"), "", &signal).await;
     assert!(answer.contains("Invalid signal type"), "{answer}");
+    server.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_page_of_a_log_has_a_size_and_a_cursor() {
+    let server = serve().await;
+    let json = async |method: &str, target: &str, body: &str| -> Value {
+        let answer = send(&server, method, target, "", body).await;
+        serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+    };
+    let started = json("POST", "/brains/runs", r#"{"identifier":"loud"}"#).await;
+    let run = started["brainRunId"].as_str().unwrap();
+    let ended =
+        async { while json("GET", &format!("/brains/runs/{run}"), "").await["status"] != "complete" {} };
+    tokio::time::timeout(LONG, ended).await.expect("it is over");
+    let (mut seqs, mut pages, mut cursor) = (Vec::new(), 0, String::new());
+    loop {
+        let page = json("GET", &format!("/brains/runs/{run}/events?limit=1000{cursor}"), "").await;
+        assert!(page.to_string().len() < 9 << 20, "a page is about 8 MiB at most");
+        let events = page["events"].as_array().unwrap();
+        assert_eq!(page["count"], events.len());
+        seqs.extend(events.iter().map(|event| event["seq"].as_u64().unwrap()));
+        pages += 1;
+        let Some(next) = page["nextCursor"].as_u64() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    assert_eq!(pages, 2, "{} entries", seqs.len());
+    assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>(), "each entry once, in order");
     server.shutdown().await.unwrap();
 }

@@ -25,6 +25,7 @@ mod queue;
 mod recovery;
 mod shared;
 mod store;
+mod threads;
 mod tree;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The accesses of a store that a test can hold up, and the faults of a commit.
+//! Faults of commits, and the operations that a test can hold up.
 
 /// Fault that a test plans for a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

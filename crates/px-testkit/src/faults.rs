@@ -1,6 +1,5 @@
-//! A store with faults: it counts commits and lets each one happen, fail
-//! before it is durable, or be durable without anybody hearing of it, which
-//! is what the death of a process around a commit comes to.
+//! A store with faults: it counts commits and lets each one happen, fail before it is durable,
+//! or be durable without anybody hearing of it: the death of a process around a commit.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -16,9 +15,6 @@ use px_store::{
 use tokio::sync::{oneshot, watch};
 
 use crate::fault::{Access, Fault};
-
-/// What a store says whose disk is full.
-const NO_ROOM: &str = "a fault of the test";
 
 type Gate = Box<dyn Fn(Access) -> BoxFuture<'static, ()> + Send + Sync>;
 
@@ -214,7 +210,7 @@ impl Store for FaultyStore {
             }
             Some(Fault::Full) => {
                 self.full.store(true, Ordering::SeqCst);
-                Box::pin(std::future::ready(Err(Error::Full(NO_ROOM.into()))))
+                Box::pin(std::future::ready(Err(Error::Full("a fault of the test".into()))))
             }
             Some(Fault::Refused) => Box::pin(std::future::ready(Err(Error::Busy))),
             Some(Fault::Slow(time)) => {
@@ -391,10 +387,8 @@ impl Store for FaultyStore {
     }
 
     fn unwritten(&self) -> Option<String> {
-        match self.full.load(Ordering::SeqCst) {
-            true => Some(Error::Full(NO_ROOM.into()).to_string()),
-            false => self.inner.unwritten(),
-        }
+        let full = self.full.load(Ordering::SeqCst).then(|| "the store has no room".to_owned());
+        full.or_else(|| self.inner.unwritten())
     }
 
     fn close(&self) -> Result<(), Error> {

@@ -22,7 +22,7 @@
 
 pub(crate) mod effective;
 pub(crate) mod hooks;
-mod limits;
+pub(crate) mod limits;
 mod retention;
 mod webhooks;
 

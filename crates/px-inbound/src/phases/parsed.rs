@@ -16,7 +16,7 @@ use crate::quarantine::Trouble;
 use crate::record::micros;
 use crate::users;
 use crate::validate::Violation;
-use crate::verify::{Content, Element, bounded_id};
+use crate::verify::{Content, Element, IdError, bounded_id};
 
 /// Maximum length of an identifier that a handler gives, bytes.
 const MAX_IDENTIFIER: usize = 1_024;
@@ -88,7 +88,7 @@ impl ProviderIds {
         }
         let id = |part: &Element<'_>| endpoint.verifier.delivery_id(request, *part);
         let events: Result<Vec<_>, _> = parts.iter().map(id).collect();
-        let events = events.map_err(|error| Violation { path: error.path, message: error.why })?;
+        let events = events.map_err(|error: IdError| Violation { path: error.path, message: error.why })?;
         Ok(Self { delivery: events.first().cloned().flatten(), events })
     }
 }

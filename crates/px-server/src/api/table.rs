@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use http::{Method, Uri};
@@ -205,6 +206,8 @@ pub(super) fn router(routes: Vec<Route>, app: Shared) -> Router {
         }
         router = router.route(route.path, serve);
     }
+    // axum's own bound, 2 MiB, is another one than that which is configured.
+    router = router.layer(DefaultBodyLimit::disable());
     router.fallback(async move |uri: Uri| no_route(uri.path(), &paths)).with_state(app)
 }
 

@@ -14,9 +14,8 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderMap, StatusCode};
-use px_core::{Event, Run, RunId};
+use px_core::{Event, Run, RunId, Stopwatch};
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
 use super::runs::find;
 use crate::access::Right;
@@ -58,7 +57,7 @@ pub(super) async fn run(
         place,
         pending: VecDeque::new(),
         over: false,
-        quiet_since: Instant::now(),
+        quiet: Stopwatch::start(),
     };
     Ok(frames::respond(stream::unfold(follow, |mut follow| async move {
         let bytes = follow.next().await?;
@@ -94,7 +93,7 @@ struct Follow {
     knows_fields: bool,
     pending: VecDeque<Event>,
     over: bool,
-    quiet_since: Instant,
+    quiet: Stopwatch,
 }
 
 impl Follow {
@@ -103,7 +102,7 @@ impl Follow {
         loop {
             if let Some(event) = self.pending.pop_front() {
                 self.after = event.seq;
-                self.quiet_since = Instant::now();
+                self.quiet = Stopwatch::start();
                 let shown = px_api::Event::of(&self.run, &event);
                 // Every event can be written: its keys are texts.
                 let data = serde_json::to_string(&shown).unwrap_or_default();
@@ -129,8 +128,8 @@ impl Follow {
                 () = self.place.ended() => return None,
                 _ = closing.wait_for(|closing| *closing) => return None,
             }
-            if self.knows_fields && self.quiet_since.elapsed() >= frames::HEARTBEAT {
-                self.quiet_since = Instant::now();
+            if self.knows_fields && self.quiet.elapsed() >= frames::HEARTBEAT {
+                self.quiet = Stopwatch::start();
                 return Some(frames::COMMENT);
             }
         }

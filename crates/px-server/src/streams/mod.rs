@@ -29,6 +29,9 @@ use crate::error::ApiError;
 /// stream that may be no more has a second for its end, of which this is half.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// The greatest number of streams that is the default, however many connections there are.
+const MAX_STREAMS: usize = 4_096;
+
 /// The bounds of streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamLimits {
@@ -38,13 +41,10 @@ pub struct StreamLimits {
 }
 
 impl StreamLimits {
-    /// The greatest number of streams that is the default, however many connections there are.
-    pub const MAX_DEFAULT: usize = 4_096;
-
     /// The default beside so many connections: a quarter of them.
     #[must_use]
     pub fn beside(connections: usize) -> Self {
-        Self { streams: (connections / 4).clamp(1, Self::MAX_DEFAULT) }
+        Self { streams: (connections / 4).clamp(1, MAX_STREAMS) }
     }
 
     const fn of_one(self) -> usize {

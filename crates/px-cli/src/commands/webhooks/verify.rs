@@ -93,20 +93,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     if endpoint.verifier.handshake(&verified, payload.value()).is_some() {
         return said(context, &[("outcome", "handshake".into())]);
     }
-    for part in endpoint.verifier.events(&payload) {
-        endpoint.schema.check(part.value()).map_err(|violations| {
-            let listed: Vec<String> = violations
-                .iter()
-                .map(|violation| format!("at '{}': {}", violation.path, violation.message))
-                .collect();
-            Error::failed(format!(
-                "the signature is right, but the payload does not fit the schema: {}",
-                listed.join("; ")
-            ))
-            .hint(format!("`px webhooks show {}` prints the schema", args.slug))
-        })?;
-    }
     let events = endpoint.verifier.events(&payload);
+    for event in &events {
+        fits(&endpoint.schema, event.value(), &args.slug)?;
+    }
     let event = events.first().copied().unwrap_or(Element::of(payload.value()));
     let id = endpoint.verifier.delivery_id(&received, event).map_err(|error| {
         Error::failed(format!(
@@ -124,6 +114,21 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
             ("providerId", id.into()),
         ],
     )
+}
+
+/// Checks an event of a believed sender by the webhook's schema.
+fn fits(schema: &px_inbound::Schema, event: &Value, slug: &str) -> Result<()> {
+    schema.check(event).map_err(|violations| {
+        let listed: Vec<String> = violations
+            .iter()
+            .map(|violation| format!("at '{}': {}", violation.path, violation.message))
+            .collect();
+        Error::failed(format!(
+            "the signature is right, but the payload does not fit the schema: {}",
+            listed.join("; ")
+        ))
+        .hint(format!("`px webhooks show {slug}` prints the schema"))
+    })
 }
 
 fn said(context: &Context, facts: &[(&str, Value)]) -> Result<()> {

@@ -19,8 +19,8 @@ fn nothing_is_the_default() {
 fn unknown_keys_are_errors_with_a_suggestion() {
     assert_eq!(
         parse("[server]\nprot = 1\n").unwrap_err(),
-        "px.toml:2:1: unknown key 'prot' | did you mean 'port'? the keys here are: bind, port, public_url, trusted_proxies, forwarded, cors_origins, \
-         max_body_bytes, max_api_body_bytes, body_timeout_secs, shutdown_grace_secs"
+        "px.toml:2:1: unknown key 'prot' | did you mean 'port'? the keys here are: bind, port, public_url, trusted_proxies, forwarded, \
+         cors_origins, max_body_bytes, max_api_body_bytes, body_timeout_secs, shutdown_grace_secs"
     );
     assert_eq!(
         parse("[sever]\n").unwrap_err(),

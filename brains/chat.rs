@@ -1,8 +1,7 @@
-//! What this project sends: messages to Slack and by SMS. No part of px; a
-//! brain may use any client.
+//! Messages of this project, to Slack and by SMS. No part of px; a brain may use any client.
 //!
-//! Without a token nothing is sent: the message is logged, and its id is made
-//! from the idempotency key, so the whole project runs offline.
+//! Without a token nothing is sent: the message is logged, and its id is made from the idempotency key, so
+//! the whole project runs offline.
 //!
 //! | variable | |
 //! |---|---|
@@ -51,7 +50,7 @@ pub async fn slack(channel: &str, thread: Option<&str>, text: &str, key: &str) -
     })
 }
 
-/// What Slack answers.
+/// Slack's answer to a posted message.
 #[derive(Deserialize)]
 struct Posted {
     ok: bool,
@@ -89,7 +88,7 @@ pub async fn sms(to: &str, text: &str, key: &str) -> Result<String> {
     Ok(sent.sid)
 }
 
-/// What Twilio answers.
+/// Twilio's answer to a message that was sent.
 #[derive(Deserialize)]
 struct Sent {
     sid: String,

@@ -12,14 +12,14 @@ use crate::chat;
 use crate::webhooks::slack::{self, SlackReply};
 use crate::webhooks::twilio::{self, Sms};
 
-/// How long the customer may take.
+/// Time that the customer has for an answer.
 const PATIENCE: Duration = Duration::from_hours(3 * 24);
 
-/// Whom to ask: what a run is started with.
+/// Input of a run: the customer to ask.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Customer {
-    /// What to call them.
+    /// Name that the message addresses them by.
     pub name: String,
     /// The Slack channel to ask in, by name or id.
     pub slack_channel: String,
@@ -33,7 +33,7 @@ pub struct Customer {
 pub struct Asked {
     /// The customer.
     pub name: String,
-    /// Where they were asked.
+    /// The Slack channel that the question was posted in.
     pub slack_channel: String,
     /// The phone that was asked.
     pub phone_number: String,
@@ -47,26 +47,26 @@ pub struct Asked {
 pub struct Feedback {
     /// The customer.
     pub name: String,
-    /// Where they were asked.
+    /// The Slack channel that the question was posted in.
     pub slack_channel: String,
     /// The phone that was asked.
     pub phone_number: String,
     /// The thread that the question began.
     pub slack_thread_id: String,
-    /// What they said, if they said something.
+    /// The text of the answer; absent if none came in time.
     pub feedback: Option<String>,
-    /// Which way it came.
+    /// The way by which the answer came.
     pub source: Source,
 }
 
-/// What may answer: one variant for each webhook that the run waits on.
+/// An answer, with one variant for each webhook that the run waits on.
 #[derive(OneOf)]
 enum Answer {
     Slack(SlackReply),
     Sms(Sms),
 }
 
-/// Which way an answer came.
+/// The way by which an answer came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {

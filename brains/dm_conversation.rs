@@ -8,14 +8,14 @@ use px::prelude::*;
 use crate::chat;
 use crate::webhooks::slack::{self, SlackReply};
 
-/// What the run knows of the conversation; also its result.
+/// State of a run, and its result: the conversation so far.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Conversation {
-    /// Who talks with the bot.
+    /// The user who talks with the bot, by id.
     pub user: String,
     /// The channel of their direct messages.
     pub channel: String,
-    /// What they said, in order.
+    /// Texts of the user's messages, in order.
     pub messages: Vec<String>,
 }
 

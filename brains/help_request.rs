@@ -10,11 +10,11 @@ use crate::webhooks::slack::SlackReply;
 /// A request that was acknowledged; the result of a run.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct HelpRequest {
-    /// Who asks.
+    /// The user who asks, by id.
     pub user: String,
-    /// What for.
+    /// The text of the request.
     pub request: String,
-    /// Where the answer is.
+    /// The channel of the answer.
     pub channel: String,
     /// The thread of the answer.
     pub thread: String,

@@ -8,7 +8,7 @@ use px::prelude::*;
 
 use crate::webhooks::github::{self, PullRequestEvent};
 
-/// What the run knows of the pull request; also its result.
+/// State of a run, and its result: the pull request and the actions on it so far.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Review {
     /// `<owner>/<repo>`.

@@ -11,7 +11,7 @@ use crate::webhooks::slack::SlackReply;
 pub struct Handled {
     /// The reply.
     pub reply: SlackReply,
-    /// Whether the bot said something.
+    /// True if the bot answered.
     pub answered: bool,
 }
 

@@ -88,3 +88,47 @@ fn a_get_that_is_no_handshake_is_not_taken_in() {
     let options = connection.receive().unwrap();
     assert_eq!((options.status, options.header("allow")), (204, Some("POST, GET, OPTIONS")));
 }
+
+#[test]
+fn a_response_that_fits_nothing_is_422_and_the_run_still_waits() {
+    let project = Project::new();
+    let px = project.serve();
+    let run = waiting(&px);
+    let sms = json!({"from": "+15550100", "to": "+15550199", "body": "by hand"});
+    for body in [
+        json!({"type": "WEBHOOK_RESPONSE", "response": {"nonsense": 1}}),
+        json!({"type": "WEBHOOK_RESPONSE", "response": {}}),
+        json!({"type": "WEBHOOK_RESPONSE"}),
+        json!({"type": "WEBHOOK_RESPONSE", "response": sms, "slug": "slack"}),
+        json!({"type": "WEBHOOK_RESPONSE", "response": sms, "slug": "github"}),
+    ] {
+        let (status, reply) = signal(&px, &run, &body);
+        assert_eq!((status, &reply["code"]), (422, &json!("PX0024")), "{body}: {reply}");
+        assert!(reply["violations"][0]["message"].is_string(), "{reply}");
+        px.reaches(&run, "waiting");
+    }
+    let misspelt = json!({"type": "WEBHOOK_RESPONSE", "respnose": sms});
+    assert_eq!(signal(&px, &run, &misspelt).0, 400);
+    let answer = json!({"type": "WEBHOOK_RESPONSE", "response": sms, "slug": "twilio"});
+    assert_eq!(signal(&px, &run, &answer).0, 202);
+    px.reaches(&run, "complete");
+    let run = px.get(&format!("/brains/runs/{run}")).json();
+    assert_eq!((&run["state"]["source"], &run["state"]["feedback"]), (&json!("sms"), &json!("by hand")));
+}
+
+#[test]
+fn what_is_passed_over_at_a_start_is_said_and_what_is_misspelt_is_refused() {
+    let project = Project::new();
+    let px = project.serve();
+    let input = json!({"name": "Ada", "slackChannel": "general", "phoneNumber": "+15550100"});
+    let body = json!({"identifier": "customer-feedback", "initialState": input, "webhookFormat": "forge"});
+    let reply = px.post_json("/brains/runs", &body);
+    assert_eq!((reply.status, reply.header("px-warning")), (201, Some("unknown field webhookFormat")));
+    let body = json!({"identifier": "customer-feedback", "initialState": input, "webhook_url": "http://127.0.0.1:9"});
+    let reply = px.post_json("/brains/runs", &body);
+    assert_eq!(reply.status, 400);
+    assert!(reply.json()["error"].as_str().unwrap().contains("did you mean 'webhookUrl'?"));
+    // Texts that are fixed come first.
+    let reply = px.post_json("/brains/runs", &json!({"initialstat": {}}));
+    assert!(reply.json()["error"].as_str().unwrap().starts_with("Missing identifier"));
+}

@@ -449,7 +449,13 @@ fn bodies_that_cannot_be_read_are_refused() {
     assert_eq!((reply.status, reply.field("error").is_empty()), (400, false), "{}", reply.text());
     let reply = px.post(&github("push", "2", "{}").header("content-type", "text/html"));
     assert_eq!((reply.status, reply.field("error").is_empty()), (415, false), "{}", reply.text());
-    assert_eq!(px.deliveries("").len(), 0, "nothing is kept of them");
+    let kept = px.deliveries("state=rejected");
+    assert_eq!(kept.len(), 2, "a believed sender wrote them");
+    let reasons: Vec<_> = kept.iter().map(|one| one["events"][0]["reason"].as_str().unwrap()).collect();
+    assert!(reasons.iter().all(|reason| reason.starts_with("unreadable: ")), "{reasons:?}");
+    let shown = px.get(&format!("/webhooks/deliveries/{}", kept[1]["id"].as_str().unwrap())).json();
+    assert_eq!(shown["payload"], "{\"action\": ");
+    assert!(shown["why"].as_str().unwrap().contains("could not be read"), "{shown}");
 }
 
 #[test]
@@ -514,7 +520,7 @@ fn an_unknown_slug_is_not_found() {
 
 #[test]
 fn without_a_secret_only_this_machine_may_send() {
-    let project = Project::new().env("GITHUB_WEBHOOK_SECRET", "");
+    let project = Project::new().without("GITHUB_WEBHOOK_SECRET");
     let px = project.serve();
     let warnings = px.greeting["warnings"].to_string();
     assert!(
@@ -532,7 +538,7 @@ fn without_a_secret_only_this_machine_may_send() {
 
 #[test]
 fn an_open_address_wants_every_webhook_verified() {
-    let project = Project::new().env("GITHUB_WEBHOOK_SECRET", "");
+    let project = Project::new().without("GITHUB_WEBHOOK_SECRET");
     let output =
         project.command(&["serve", "--port", "0", "--bind", "0.0.0.0", "--insecure"]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);

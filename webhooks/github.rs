@@ -24,7 +24,7 @@ px::webhook! {
 /// what a step that waits for `github` gets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PullRequestEvent {
-    /// What happened: `opened`, `synchronize`, `labeled`, `submitted`, `closed`, …
+    /// GitHub's action: `opened`, `synchronize`, `labeled`, `submitted`, `closed`, …
     pub action: String,
     /// `<owner>/<repo>`.
     pub repository: String,
@@ -34,17 +34,17 @@ pub struct PullRequestEvent {
     pub author: String,
 }
 
-/// What GitHub posts. Every event whose body has a `pull_request` counts, and
-/// then has the other two as well; the rest may look as it likes.
+/// Body of GitHub's requests. Those with a `pull_request` are handled, and must have the other two fields
+/// as well; others may have any form.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(extend("dependentRequired" = {"pull_request": ["action", "repository"]}))]
 #[schemars(example = example())]
 pub struct GithubPayload {
-    /// What happened.
+    /// GitHub's action, for example `opened`.
     pub action: Option<String>,
-    /// Where.
+    /// The repository that it happened in.
     pub repository: Option<Repository>,
-    /// What it happened to.
+    /// The pull request that it happened to.
     pub pull_request: Option<PullRequest>,
 }
 
@@ -60,7 +60,7 @@ pub struct Repository {
 pub struct PullRequest {
     /// The number in the repository.
     pub number: u64,
-    /// Who opened it; null if their account is gone.
+    /// The account that opened it; null if that is gone.
     pub user: Option<User>,
 }
 

@@ -28,24 +28,24 @@ px::webhook! {
     handler = receive,
 }
 
-/// What somebody said in Slack: what a step that waits for `slack` gets.
+/// A message in Slack, as a step that waits for `slack` gets it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SlackReply {
     /// The text.
     pub message: String,
-    /// Who said it, by id.
+    /// The user who wrote it, by id.
     pub user: String,
-    /// Where, by id.
+    /// The channel, by id.
     pub channel: String,
     /// The thread that the message is in, or that a reply to it would begin.
     pub thread: String,
 }
 
-/// What Slack posts.
+/// Body of Slack's requests.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(example = example())]
 pub struct SlackPayload {
-    /// What happened. The few requests about the app itself have none.
+    /// The event. The few requests about the app itself have none.
     pub event: Option<Kind<SlackEvent>>,
 }
 
@@ -70,11 +70,11 @@ pub struct Message {
     pub ts: String,
     /// The id of the message that began the thread.
     pub thread_ts: Option<String>,
-    /// Who says it.
+    /// The user who wrote it, by id.
     pub user: Option<String>,
-    /// What is said.
+    /// The text.
     pub text: Option<String>,
-    /// What kind of message it is; a plain one has none.
+    /// Slack's kind of message; a plain one has none.
     pub subtype: Option<String>,
     /// The bot that says it.
     pub bot_id: Option<String>,
@@ -95,8 +95,10 @@ async fn receive(payload: SlackPayload) -> Result<Inbound<SlackReply>> {
     if message.bot_id.is_some() {
         return Ok(Inbound::ignore("a bot said it"));
     }
-    if let Some(subtype) = message.subtype {
-        return Ok(Inbound::ignore(format!("no plain message: {subtype}")));
+    // A reply with a file, and one that is shown in the channel too, are people's words.
+    match message.subtype.as_deref() {
+        None | Some("file_share" | "thread_broadcast") => {}
+        Some(subtype) => return Ok(Inbound::ignore(format!("no plain message: {subtype}"))),
     }
     let Some(user) = message.user else {
         return Ok(Inbound::ignore("no user said it"));
@@ -163,6 +165,28 @@ mod tests {
         });
         assert_eq!(resumed(&inbound), Some(("1700000000.000100", &reply)));
         assert_eq!(started(&inbound), Some(("thread-handler", &reply)));
+    }
+
+    #[tokio::test]
+    async fn a_reply_with_a_file_or_to_the_channel_too_is_a_reply() {
+        for subtype in ["file_share", "thread_broadcast"] {
+            let reply = json!({
+                "type": "message", "subtype": subtype, "channel": "C0001", "channel_type": "channel",
+                "user": "U0001", "text": "see this", "ts": "1.2", "thread_ts": "1.0",
+                "files": [{"id": "F0001", "name": "plan.pdf"}], "root": {"type": "message", "ts": "1.0"}
+            });
+            let inbound = handle(posted(reply.clone())).await;
+            assert_eq!(resumed(&inbound).unwrap().0, "1.0", "{subtype}");
+            assert_eq!(started(&inbound).unwrap().0, "thread-handler");
+            // Nor does it make a bot's words a person's.
+            let mut bot = reply;
+            bot["bot_id"] = json!("B1");
+            assert_eq!(ignored(&handle(posted(bot)).await), Some("a bot said it"));
+        }
+        for subtype in ["channel_join", "bot_message", "message_deleted", "me_message", "FILE_SHARE"] {
+            let other = json!({"type": "message", "subtype": subtype, "channel": "C1", "ts": "1.1", "thread_ts": "1.0"});
+            assert!(ignored(&handle(posted(other)).await).unwrap().ends_with(subtype), "{subtype}");
+        }
     }
 
     #[tokio::test]

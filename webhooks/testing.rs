@@ -1,11 +1,11 @@
-//! What the tests of the webhooks share: a payload against the schema that px
-//! checks, and what a handler decided.
+//! Parts that the tests of the webhooks share: a check of a payload against the schema that px uses, and
+//! access to the decision of a handler.
 
 use px::Inbound;
 use serde_json::Value;
 
-/// Where a payload violates the webhook's schema, as JSON pointers. An optional
-/// object is a union with null, and the paths are those of the object.
+/// Returns JSON pointers to the values of a payload that violate the webhook's schema. An optional object
+/// is a union with null, and the paths are those of the object.
 pub(super) fn violations(slug: &str, payload: &Value) -> Vec<String> {
     use jsonschema::error::{ValidationError, ValidationErrorKind};
 
@@ -37,7 +37,7 @@ pub(super) fn started<R>(inbound: &Inbound<R>) -> Option<(&str, &Value)> {
     inbound.raw().unwrap().start.as_ref().map(|(brain, input)| (brain.as_str(), input))
 }
 
-/// Why the event is ignored.
+/// Returns the reason for which the event is ignored.
 pub(super) fn ignored<R>(inbound: &Inbound<R>) -> Option<&str> {
     inbound.raw().unwrap().ignored.as_deref()
 }

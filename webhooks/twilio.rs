@@ -29,8 +29,8 @@ pub struct Sms {
     pub body: String,
 }
 
-/// What Twilio posts: a form, of which px makes an object of texts. There are
-/// more fields; these are all that is needed.
+/// Body of Twilio's requests: a form, of which px makes an object of texts. There are more fields; these
+/// are all that is needed.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 #[schemars(example = example())]

@@ -98,6 +98,8 @@ fn is_held_elsewhere(route: &book::Route, status: u16) -> bool {
         422 if path == "/brains/runs/{id}/resume" => true,
         // A state of then that does not fit any more takes another binary: `tests/rerun.rs`.
         422 if path == "/brains/runs/rerun" => true,
+        // One rule of answers by hand: the case of signals, and `px-testkit/tests/by_hand.rs`.
+        422 if path == "/webhooks/deliveries/{id}/bind" => true,
         // A webhook's own function answers a replay: the cases of the webhook.
         202 | 405 | 415 | 422 | 500 if path == "/webhooks/deliveries/{id}/replay" => true,
         405 if path == "/webhooks/{slug}" => true,

@@ -112,6 +112,7 @@ fn a_run_and_its_log(suite: &Suite) {
     let rest = suite.px.watch(&run, frames[2].id).count();
     assert_eq!(rest, frames.len() - 3);
     assert_eq!(suite.px.watch(&run, Some(u64::MAX)).count(), 0);
+    suite.book.note("GET /brains/runs/{id}/watch", 204);
 }
 
 fn signals(suite: &Suite) {
@@ -151,6 +152,8 @@ fn signals(suite: &Suite) {
     // A response by signal, and a wait that is ended as timed out.
     let answered = suite.start("voting", &vote("signals 2"));
     suite.px.reaches(&answered, "waiting");
+    let unfit = send(&answered, &json!({"type": "WEBHOOK_RESPONSE", "response": {"nonsense": 1}}));
+    assert_eq!(unfit.status, 422, "{}", unfit.text());
     let response = json!({"type": "WEBHOOK_RESPONSE", "response": {"id": "x", "who": "Eve"}});
     assert_eq!(send(&answered, &response).status, 202);
     assert_eq!(suite.px.reaches(&answered, "complete")["state"]["who"], "Eve");

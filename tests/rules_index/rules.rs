@@ -247,6 +247,10 @@ pub(super) const RULES: &[Rule] = &[
             "px-testkit/tests/ownership.rs::two_engines_over_one_store_begin_a_healthy_step_of_eight_seconds_once",
             "px-testkit/tests/ownership.rs::a_run_that_an_event_starts_is_born_claimed_and_costs_no_commit_for_its_claim",
             "px-testkit/tests/ownership.rs::what_was_born_claimed_by_a_process_that_died_runs_at_the_next_start",
+            "px-testkit/tests/members.rs::a_run_that_a_caller_starts_is_born_claimed_and_costs_no_commit_for_its_claim",
+            "px-testkit/tests/members.rs::runs_that_a_look_finds_free_are_claimed_all_at_once",
+            "px-testkit/tests/members.rs::an_engine_whose_member_was_ended_stops_and_says_so",
+            "px-store/src/conformance/claims.rs::members_that_claim_at_once_win_each_run_once",
         ],
     ),
     (
@@ -332,43 +336,4 @@ pub(super) const RULES: &[Rule] = &[
         &[],
     ),
     (50, "a receiver that never answers holds no run", "A receiver's trouble is not the run's.", &[]),
-    (
-        55,
-        "a log, a terminal or a metric that cannot be written takes no work down",
-        "A log is there to help. A full disk or a closed terminal must not be able to stop an approval.",
-        &[],
-    ),
-    (
-        63,
-        "damage is never taken for emptiness, and a store that has not begun is not damaged",
-        "A journal that looks empty would be served as an empty store, and every acknowledged webhook would be gone without a word.",
-        &[
-            "px-store-sled/src/tests/damage/attacks.rs::a_store_without_its_mark_is_no_new_one_whatever_else_is_damaged",
-            "px-store-sled/src/tests/damage/attacks.rs::a_journal_that_is_as_long_as_an_earlier_mark_says_and_holds_more_is_refused",
-            "px-store-sled/src/tests/damage/versions.rs::a_mark_of_version_1_is_rewritten_before_anything_is_committed",
-            "px-store-sled/src/tests/journal.rs::a_missing_mark_or_a_newer_format_is_no_empty_store",
-        ],
-    ),
-    (
-        64,
-        "one rule says at every door who is this machine",
-        "A page on another site can send requests to this machine from its visitor's browser; each door needs the same answer to whether a request is local.",
-        &[
-            "px-server/src/api/tests/matrix.rs::every_route_lets_in_whom_its_door_does",
-            "px-server/tests/spellings.rs::the_api_and_unverified_webhooks_agree_on_every_spelling",
-            "px-server/tests/spellings.rs::bodies_of_the_api_say_that_they_are_json",
-            "px-verify/tests/local.rs::an_origin_is_the_targets_own_or_an_allowed_one",
-            "px-verify/tests/local.rs::what_fetch_metadata_says_of_the_site_counts",
-        ],
-    ),
-    (
-        71,
-        "code of users that does not yield costs its own thread and nobody else",
-        "A step that never yields would hold a thread that answers webhooks, timers and signals.",
-        &[
-            "px-pool/tests/pool.rs::a_blocked_thread_is_replaced_and_everything_else_goes_on",
-            "px-pool/tests/pool.rs::timers_and_sockets_go_on_while_spawned_tasks_spin",
-            "px-pool/tests/threads.rs::what_awaits_holds_no_thread",
-        ],
-    ),
 ];

@@ -157,7 +157,8 @@ impl Stream {
             headers.push((name.to_owned(), value.trim().to_owned()));
         }
         let length = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-        let left = length.and_then(|(_, length)| length.parse().ok());
+        // An answer of 204 has no body, and says no length.
+        let left = if status == 204 { Some(0) } else { length.and_then(|(_, length)| length.parse().ok()) };
         Ok(Self { reader, status, headers, left })
     }
 
@@ -223,6 +224,11 @@ impl Iterator for Watch {
     /// The next frame; none when the server has ended the stream.
     fn next(&mut self) -> Option<Frame> {
         loop {
+            if let Some(rest) = self.pending.strip_prefix(":\n\n") {
+                // A comment: the stream is quiet, and still there.
+                self.pending = rest.to_owned();
+                continue;
+            }
             if let Some((frame, rest)) = self.pending.split_once("\n\n") {
                 let (mut id, mut data) = (None, Value::Null);
                 for line in frame.lines() {

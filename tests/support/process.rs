@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 
+use px_api::{BrainHistory, ListDeliveries, RunEvents, StartRun};
+use px_client::{Answer, Client};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -43,7 +45,13 @@ impl Project {
         Self { dir, data, program: program.into(), under: Vec::new(), env: Vec::new() }
     }
 
-    /// Sets a variable; an empty value is as good as none.
+    /// Without a variable that all of them have.
+    pub fn without(mut self, name: &str) -> Self {
+        self.env.retain(|(known, _)| known != name);
+        self
+    }
+
+    /// Sets a variable.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.retain(|(known, _)| known != name);
         self.env.push((name.to_owned(), value.to_owned()));
@@ -281,21 +289,27 @@ impl Px {
         })
     }
 
+    /// What px's own client is answered. A connection of its own each time, as the
+    /// server behind this address may be another one by now.
+    #[track_caller]
+    fn ask<T>(&self, ask: impl AsyncFnOnce(Client) -> px_client::Result<Answer<T>>) -> Answer<T> {
+        let client = Client::new(format!("http://{}", self.address)).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(ask(client)).unwrap()
+    }
+
     /// Starts a run through the API, and returns its id.
     #[track_caller]
     pub fn start(&self, brain: &str, initial_state: &Value) -> String {
-        let reply =
-            self.post_json("/brains/runs", &json!({"identifier": brain, "initialState": initial_state}));
-        assert_eq!(reply.status, 201, "{}", reply.text());
-        reply.run()
+        let start = json!({"identifier": brain, "initialState": initial_state});
+        let start: StartRun = serde_json::from_value(start).unwrap();
+        self.ask(async |client| client.start_run(&start).await).brain_run_id.to_string()
     }
 
     /// The run as the API shows it.
     #[track_caller]
     pub fn run(&self, run: &str) -> Value {
-        let reply = self.get(&format!("/brains/runs/{run}"));
-        assert_eq!(reply.status, 200, "{}", reply.text());
-        reply.json()
+        self.ask(async |client| client.run(run).await).to_json()
     }
 
     /// The run, as soon as it has this status. A wait that was just answered
@@ -322,9 +336,8 @@ impl Px {
     /// The run's log.
     #[track_caller]
     pub fn events(&self, run: &str) -> Vec<Value> {
-        let reply = self.get(&format!("/brains/runs/{run}/events"));
-        assert_eq!(reply.status, 200, "{}", reply.text());
-        reply.json()["events"].as_array().unwrap().clone()
+        let log = self.ask(async |client| client.run_events(run, &RunEvents::default()).await);
+        log.to_json()["events"].as_array().unwrap().clone()
     }
 
     /// The types of the run's log.
@@ -336,8 +349,9 @@ impl Px {
     /// The run's log as it is written.
     pub fn watch(&self, run: &str, last_event_id: Option<u64>) -> Watch {
         let mut connection = self.connect().unwrap();
-        let headers: Vec<_> =
-            last_event_id.iter().map(|id| ("last-event-id".to_owned(), id.to_string())).collect();
+        let last = last_event_id.iter().map(|id| ("last-event-id".to_owned(), id.to_string()));
+        // As an `EventSource` asks.
+        let headers: Vec<_> = last.chain([("accept".to_owned(), "text/event-stream".to_owned())]).collect();
         connection.send("GET", &format!("/brains/runs/{run}/watch"), &headers, b"").unwrap();
         connection.watch().unwrap()
     }
@@ -345,15 +359,21 @@ impl Px {
     /// The runs of a brain, newest first.
     #[track_caller]
     pub fn runs_of(&self, brain: &str) -> Vec<Value> {
-        let reply = self.get(&format!("/brains/{brain}/history?limit=1000"));
-        reply.json()["runs"].as_array().unwrap().clone()
+        let query = BrainHistory { limit: Some(1_000) };
+        let runs = self.ask(async |client| client.brain_history(brain, &query).await);
+        runs.to_json()["runs"].as_array().unwrap().clone()
     }
 
-    /// The inbox, newest first.
+    /// The inbox, newest first: `name=value` pairs narrow it.
     #[track_caller]
-    pub fn deliveries(&self, query: &str) -> Vec<Value> {
-        let reply = self.get(&format!("/webhooks/deliveries?limit=1000&{query}"));
-        assert_eq!(reply.status, 200, "{}", reply.text());
-        reply.json()["deliveries"].as_array().unwrap().clone()
+    pub fn deliveries(&self, narrowed: &str) -> Vec<Value> {
+        let pairs = narrowed.split('&').filter_map(|pair| pair.split_once('='));
+        let mut query: serde_json::Map<_, _> =
+            pairs.map(|(name, value)| (name.to_owned(), value.into())).collect();
+        // Read as a query is: every value is a text.
+        query.insert("limit".to_owned(), "1000".into());
+        let query: ListDeliveries = serde_json::from_value(query.into()).unwrap();
+        let page = self.ask(async |client| client.deliveries(&query).await);
+        page.to_json()["deliveries"].as_array().unwrap().clone()
     }
 }

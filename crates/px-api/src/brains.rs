@@ -45,7 +45,7 @@ pub struct Brain {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub options: Option<Value>,
     pub version: u32,
-    /// Where it is written.
+    /// Source file that defines it.
     pub source: String,
 }
 

@@ -13,7 +13,7 @@ use crate::Nullable;
 use crate::open::{plain_words, words};
 
 words! {
-    /// Where a callback stands.
+    /// State of a callback.
     pub enum CallbackState {
         /// It is due, now or later.
         Pending = "pending",
@@ -39,13 +39,13 @@ pub struct TestSent {
     pub delivery_id: CallbackId,
 }
 
-/// What is sent again.
+/// Summary of the callbacks that a recovery sends again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
 pub struct Recovered {
     pub deliveries: u64,
-    /// When the last one is due.
+    /// Time at which the last one is due.
     #[schemars(with = "Nullable<Timestamp>")]
     pub until: Option<Timestamp>,
     pub dry_run: bool,
@@ -124,7 +124,7 @@ pub struct Callback {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     pub format: String,
-    /// What is sent.
+    /// Body that is sent.
     pub body: Value,
 }
 
@@ -148,7 +148,7 @@ pub struct Attempt {
     pub response: Response,
 }
 
-/// Where the time of an attempt went.
+/// Phases of an attempt, and the time of each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
@@ -160,7 +160,7 @@ pub struct Timing {
     pub total_ms: u64,
 }
 
-/// What the receiver answered.
+/// Answer of the receiver.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Response {

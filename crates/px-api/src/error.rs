@@ -6,19 +6,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::Candidate;
 
-/// What a request is answered that is not carried out.
+/// Answer to a request that is not carried out.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
 pub struct Error {
-    /// What is wrong, in a sentence.
+    /// Sentence that says what is wrong.
     pub error: String,
-    /// What is wrong, as a code that stays the same: `px explain` has a page about each.
+    /// Code of the error, which stays the same between versions: `px explain` has a page about each.
     // Proxies answer too, and know no codes.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(!default, !skip_serializing_if, regex(pattern = r"^PX\d{4}$"))]
     pub code: String,
-    /// What of the payload or the state does not fit.
+    /// Parts of the payload or the state that do not fit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub violations: Option<Vec<Violation>>,
     /// The quarantined delivery.
@@ -63,12 +63,12 @@ impl Error {
     }
 }
 
-/// What does not fit a schema.
+/// Mismatch between a value and its schema.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Violation {
-    /// Where, as a JSON pointer; the empty text is the whole.
+    /// JSON pointer to the value that does not fit; the empty text is the whole.
     pub path: String,
-    /// What is wrong there.
+    /// Sentence that says what is wrong there.
     pub message: String,
 }

@@ -101,15 +101,19 @@ impl Event {
 
 /// Entries of a run's log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
 pub struct Events {
     pub events: Vec<Event>,
     pub count: u64,
+    /// The `cursor` of the next page, where the size of this one is its bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<u64>,
 }
 
 impl From<Vec<Event>> for Events {
     fn from(events: Vec<Event>) -> Self {
-        Self { count: events.len() as u64, events }
+        Self { count: events.len() as u64, events, next_cursor: None }
     }
 }
 

@@ -42,7 +42,7 @@ pub struct Hook {
     /// A mode, or an object with `mode` and the names of headers.
     pub signature: Open<Signature>,
     pub has_secret: bool,
-    /// Until when former secrets sign too.
+    /// Times until which former secrets sign too.
     pub old_secrets_until: Vec<Timestamp>,
     /// A preset, a list of delays, or an object.
     pub retry: Open<Retry>,
@@ -75,10 +75,13 @@ pub struct Hook {
     /// Number of deliveries that were kept meanwhile, when it is enabled again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kept: Option<u64>,
+    /// What to know about it, such as a brain that is not there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warnings: Option<Vec<String>>,
 }
 
-/// How a hook's requests are signed: the mode, and the names of headers where a
-/// mode has them.
+/// Signature scheme of a hook's requests: the mode, and the names of headers where a mode lets one choose
+/// them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Signature {
@@ -97,7 +100,7 @@ pub enum Signature {
     },
 }
 
-/// When a callback is tried again.
+/// Backoff between the tries of a callback.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Retry {
@@ -109,7 +112,7 @@ pub enum Retry {
     Growing { base: String, factor: f64, max: String, attempts: u32 },
 }
 
-/// Since when and why a hook takes no deliveries.
+/// Reason that a hook takes no callbacks, and the time since which.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Disabled {
@@ -117,7 +120,7 @@ pub struct Disabled {
     pub at: Timestamp,
 }
 
-/// How a hook does.
+/// Figures of a hook's callbacks: counts, success rate and latency.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
@@ -147,7 +150,7 @@ pub struct CreateHook {
     /// A name for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Where requests go.
+    /// URL that requests are sent to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// Types of events, or patterns such as `run.*`.
@@ -188,7 +191,7 @@ pub struct CreateHook {
     pub allow_private: Option<bool>,
 }
 
-/// What of a hook is to change.
+/// Changes of a hook; fields that are absent stay as they are.
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UpdateHook {
@@ -229,12 +232,12 @@ pub struct RotateSecret {
     pub grace: Option<Value>,
 }
 
-/// What is to be sent again.
+/// Selection of callbacks that are to be sent again.
 // Unknown fields are refused.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct RecoverHook {
-    /// Since when.
+    /// Time from which callbacks are sent again.
     #[schemars(with = "Timestamp")]
     pub since: Option<Timestamp>,
     /// Types of events; all if there are none.

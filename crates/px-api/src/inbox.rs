@@ -13,7 +13,7 @@ use crate::open::{plain_words, words};
 use crate::{Action, Nullable, Object};
 
 words! {
-    /// What became of an event of a delivery.
+    /// Outcome of an event of a delivery.
     pub enum DeliveryState {
         /// A run that waited took it.
         Resumed = "resumed",
@@ -90,11 +90,11 @@ pub struct Delivery {
     pub method: String,
     /// Path and query.
     pub target: String,
-    /// Who sent it.
+    /// Address and port of the sender.
     pub remote: String,
     /// Without what is secret.
     pub headers: BTreeMap<String, String>,
-    /// What the verification said.
+    /// Result of the verification of its signature.
     pub verdict: String,
     /// Until the routing, microseconds.
     pub took_micros: u64,
@@ -102,7 +102,7 @@ pub struct Delivery {
     pub payload: Value,
     /// True if headers and body were dropped since.
     pub emptied: bool,
-    /// What became of it, in words.
+    /// Explanation of its outcome, in words.
     pub why: String,
 }
 
@@ -139,7 +139,7 @@ pub struct InboxEvent {
 /// Gives a kept event to a run by hand (`POST /webhooks/deliveries/{id}/bind`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(description = "")]
+#[schemars(description = "", deny_unknown_fields)]
 pub struct BindDelivery {
     /// The run.
     #[schemars(with = "String", length(min = 1))]

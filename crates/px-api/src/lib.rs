@@ -29,6 +29,7 @@ mod schema;
 mod secret;
 mod server;
 pub mod story;
+pub mod suggest;
 mod tokens;
 mod waits;
 mod webhooks;
@@ -62,7 +63,7 @@ pub use runs::{
 };
 pub use schema::{Nullable, Object};
 pub use secret::Secret;
-pub use server::{Health, Status};
+pub use server::{Health, HealthReason, Status};
 pub use tokens::{CreateToken, CreatedToken, Scope, Token, Tokens};
 pub use waits::{Registration, Wait};
 pub use webhooks::{

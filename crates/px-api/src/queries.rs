@@ -21,7 +21,7 @@ pub fn format_statuses(statuses: &[RunStatus]) -> String {
     statuses.iter().map(RunStatus::as_str).collect::<Vec<_>>().join(",")
 }
 
-/// Which brains are listed (`GET /brains`).
+/// Filter of the list of brains (`GET /brains`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(description = "")]
 pub struct FindBrains {
@@ -41,7 +41,7 @@ pub struct BrainHistory {
     pub limit: Option<usize>,
 }
 
-/// Which runs are listed (`GET /brains/runs`).
+/// Filter of the list of runs (`GET /brains/runs`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(description = "")]
 pub struct ListRuns {
@@ -80,7 +80,7 @@ pub struct ShowRun {
     pub at: Option<u64>,
 }
 
-/// Which part of a log is listed (`GET /brains/runs/{id}/events`).
+/// Filter of the entries of a run's log (`GET /brains/runs/{id}/events`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(description = "")]
 pub struct RunEvents {
@@ -88,13 +88,17 @@ pub struct RunEvents {
     #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
     #[schemars(description = "")]
     pub after: Option<u64>,
+    /// The `nextCursor` of the page before; it counts more than `after`.
+    #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
+    #[schemars(description = "")]
+    pub cursor: Option<u64>,
     /// At most this many; 1,000 if it is not said, which is also the most.
     #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
     #[schemars(description = "")]
     pub limit: Option<usize>,
 }
 
-/// Which deliveries of webhooks are listed (`GET /webhooks/deliveries`).
+/// Filter of the list of webhooks' deliveries (`GET /webhooks/deliveries`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(description = "")]
 pub struct ListDeliveries {
@@ -124,7 +128,7 @@ pub struct ListDeliveries {
     pub cursor: Option<String>,
 }
 
-/// Which callbacks are listed (`GET /deliveries` and `GET /hooks/{id}/deliveries`).
+/// Filter of the list of callbacks (`GET /deliveries` and `GET /hooks/{id}/deliveries`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(description = "")]

@@ -1,5 +1,4 @@
-//! What is asked of runs. Unknown fields are not refused: clients of the
-//! ancestor send some.
+//! Bodies of requests about runs. Unknown fields are not refused: clients of the ancestor send some.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -25,19 +24,20 @@ pub struct StartRun {
     /// The options of the brain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub options: Option<Value>,
-    /// What the first step is given; the empty object if it is not said.
+    /// State of the first step; the empty object if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub initial_state: Option<Value>,
-    /// Where to call when something happens to the run.
+    /// URL that is called when something happens to the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook_url: Option<String>,
     /// The secret that calls are signed with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook_secret: Option<Secret>,
-    /// Starts one run, however often it is sent.
+    /// Starts one run, however often it is sent. The header `Idempotency-Key` means
+    /// the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
-    /// What the caller calls the request.
+    /// Name that the caller gives to the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
 }
@@ -78,7 +78,7 @@ pub struct RerunRun {
     #[serde(default, deserialize_with = "step_number")]
     #[schemars(!default, with = "std::num::NonZeroU32")]
     pub starts_at: Option<u32>,
-    /// Where to call when something happens to the run.
+    /// URL that is called when something happens to the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook_url: Option<String>,
     /// The secret that calls are signed with.
@@ -97,7 +97,7 @@ impl RerunRun {
 /// Starts a run from a step of another one (`POST /brains/runs/{id}/fork`).
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(description = "")]
+#[schemars(description = "", deny_unknown_fields)]
 pub struct ForkRun {
     /// The number of the step, from 1.
     #[serde(default, deserialize_with = "step_number")]
@@ -107,13 +107,13 @@ pub struct ForkRun {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Map<String, Value>>")]
     pub state: Option<Value>,
-    /// Where to call when something happens to the run.
+    /// URL that is called when something happens to the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook_url: Option<String>,
     /// The secret that calls are signed with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook_secret: Option<Secret>,
-    /// What the caller calls the request.
+    /// Name that the caller gives to the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
 }
@@ -131,7 +131,7 @@ impl ForkRun {
 #[serde(rename_all = "camelCase")]
 #[schemars(description = "")]
 pub struct ResumeRun {
-    /// Where to call when something happens to the run.
+    /// URL that is called when something happens to the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook_url: Option<String>,
     /// The secret that calls are signed with.
@@ -142,21 +142,25 @@ pub struct ResumeRun {
 /// A signal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SignalRun {
-    /// What the run is to do.
+    /// Type of the signal.
     #[serde(rename = "type")]
     pub kind: SignalType,
-    /// The response, for `WEBHOOK_RESPONSE`.
+    /// The response, for `WEBHOOK_RESPONSE`; the empty object if it is not said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response: Option<Object>,
+    /// The webhook whose response it is, where the run waits on several; else the
+    /// first is taken whose response it can be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slug: Option<String>,
 }
 
 impl From<SignalType> for SignalRun {
     fn from(kind: SignalType) -> Self {
-        Self { kind, response: None }
+        Self { kind, response: None, slug: None }
     }
 }
 
-/// What a run is to do.
+/// Type of a signal, which says what the run is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum SignalType {

@@ -13,7 +13,7 @@ use crate::open::{listed_words, plain_words, words};
 use crate::{Nullable, Object, Open, Registration, Wait};
 
 words! {
-    /// What a run does.
+    /// Status of a run.
     pub enum RunStatus {
         /// It is created, and waits for its turn.
         Pending = "pending",
@@ -49,7 +49,7 @@ impl From<px_core::RunStatus> for RunStatus {
 }
 
 words! {
-    /// How far a step is.
+    /// Progress of a step.
     pub enum StepProgress {
         /// It has not begun.
         Pending = "pending",
@@ -87,7 +87,7 @@ pub struct RunSummary {
     #[schemars(with = "Nullable<Timestamp>")]
     pub completed_at: Option<Timestamp>,
     pub user_name: String,
-    /// Where it is, for `px check`: only if it was asked for.
+    /// Position of the run, for `px check`; present only if the query asks for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Object>")]
     pub position: Option<Open<Position>>,
@@ -98,7 +98,7 @@ pub struct RunSummary {
 pub struct Position {
     /// The brain and the brains inside it, outermost first.
     pub frames: Vec<Frame>,
-    /// What the next step is given beside its state.
+    /// Input of the next step beside its state.
     pub given: Option<Given>,
 }
 
@@ -191,23 +191,23 @@ pub struct Run {
     /// The step that it is at, or that comes next.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
-    /// Where that step is, inside other steps.
+    /// Titles of the steps around that step, if it is inside other steps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// Since when its step has not yielded, if that is a second or longer: it
+    /// Time since which its step has not yielded, if that is a second or longer: it
     /// computes or blocks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stalled_since: Option<Timestamp>,
     /// The runs that it waits for its turn behind.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub turn: Option<Turn>,
-    /// Why it is paused or was cancelled.
+    /// Cause of its pause or cancellation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What the caller called the request that started it.
+    /// Name that the caller gave to the request that started it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// Why it exists.
+    /// Reason that the run exists.
     pub cause: Cause,
 }
 
@@ -269,13 +269,25 @@ pub struct Failure {
     pub stack: Option<String>,
 }
 
+impl Failure {
+    /// The error in words: its message, and of a panic that it is one, and where.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        match (self.name.as_str(), &self.stack) {
+            ("Panic", Some(place)) => format!("panicked {place}: {}", self.message),
+            ("Panic", None) => format!("panicked: {}", self.message),
+            _ => self.message.clone(),
+        }
+    }
+}
+
 impl From<&event::Failure> for Failure {
     fn from(error: &event::Failure) -> Self {
         Self { name: error.name.clone(), message: error.message.clone(), stack: error.stack.clone() }
     }
 }
 
-/// Why a run exists: `api`, or `event`, `run`, `schedule`, `rerun`, `fork` and its id.
+/// Reason that a run exists: `api`, or `event`, `run`, `schedule`, `rerun`, `fork` and its id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Cause {

@@ -5,7 +5,7 @@
 use px_core::Timestamp;
 use px_core::wait::WaitMode;
 
-use crate::{Detail, Event, Registration, Run, RunStatus, words};
+use crate::{Detail, Event, Failure, Registration, Run, RunStatus, words};
 
 /// Number of events of the log's end that are enough to tell the story.
 pub const EVENTS: u64 = 64;
@@ -21,18 +21,18 @@ pub struct Listening {
     pub token: Option<String>,
 }
 
-/// What there is to say about a run.
+/// Account of a run, from which people and programs learn why it is where it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Story {
     /// Sentences for people, in order.
     pub sentences: Vec<String>,
-    /// When it came to be where it is.
+    /// Time since which it is in this state.
     pub since: Option<Timestamp>,
-    /// When it goes on by itself.
+    /// Time at which it goes on without an event.
     pub until: Option<Timestamp>,
     /// Everything that would wake it.
     pub waits: Vec<Listening>,
-    /// What other runs take first.
+    /// Sentences about events that other runs take first.
     pub ahead: Vec<String>,
     /// The runs for whose end it waits.
     pub awaited: Vec<String>,
@@ -97,7 +97,7 @@ fn modes(run: &Run) -> impl Iterator<Item = &WaitMode> {
     run.waiting_for.iter().filter_map(|wait| wait.mode.known())
 }
 
-/// In what the responses that a wait counts have to differ, and what came so far:
+/// Describes the part in which the responses of a wait have to differ, and those that came so far:
 /// a second one of these changes nothing.
 fn distinct(run: &Run, events: &[Event]) -> Option<String> {
     let pointer = modes(run).find_map(|mode| match mode {
@@ -134,7 +134,7 @@ fn pending(story: &mut Story, run: &Run, now: Timestamp) {
     }
 }
 
-/// Returns what is said after the list of what would wake a run.
+/// Returns the sentence that follows the list of things that would wake a run.
 #[must_use]
 pub fn ending(story: &Story, now: Timestamp) -> String {
     match story.until {
@@ -224,7 +224,7 @@ fn running(story: &mut Story, run: &Run, events: &[Event], now: Timestamp) {
         Some(Detail::StepRetry { attempt, error, due_at }) => {
             story.until = Some(due_at);
             let due = words::moment(due_at, now);
-            story.sentences.push(format!("Attempt {attempt} at step '{step}' failed: {}.", error.message));
+            story.sentences.push(format!("Attempt {attempt} at step '{step}' failed: {}.", error.in_words()));
             story.sentences.push(format!("It is tried again at {due}. Nothing has to be done."));
         }
         Some(Detail::StepStart { attempt }) => {
@@ -271,7 +271,7 @@ fn over(story: &mut Story, run: &Run, status: &RunStatus, now: Timestamp) {
         RunStatus::Error => {
             let step = run.step.as_deref().filter(|step| !step.is_empty());
             let step = step.map_or(String::new(), |step| format!(" in step '{step}'"));
-            let why = run.error.as_ref().map_or("no message", |error| &error.message);
+            let why = run.error.as_ref().map_or_else(|| "no message".to_owned(), Failure::in_words);
             format!("It failed{step}{at}{took}: {why}.")
         }
         other => format!("Its status is '{other}'."),

@@ -10,7 +10,7 @@ use crate::Secret;
 use crate::open::{plain_words, words};
 
 words! {
-    /// What an API token permits. A scope includes those before it.
+    /// Permission of an API token. A scope includes those before it.
     pub enum Scope {
         /// Looks.
         Read = "read",
@@ -61,12 +61,12 @@ impl From<Vec<Token>> for Tokens {
     }
 }
 
-/// What a token is to be. Unknown fields are refused.
+/// Token to create. Unknown fields are refused.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(description = "What a token is to be.")]
+#[schemars(description = "Token to create.")]
 pub struct CreateToken {
-    /// What it is for.
+    /// Name for people, for example the service that uses the token.
     #[schemars(with = "String", regex(pattern = r"^[^\u0000-\u001f\u007f-\u009f]{1,100}$"))]
     pub name: Option<String>,
     /// `read`, `operate` or `admin`; `read` if it is not said.

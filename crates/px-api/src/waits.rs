@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Nullable, Open};
 
-/// What a run waits for.
+/// Wait that a run is parked on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]

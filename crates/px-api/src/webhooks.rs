@@ -30,7 +30,7 @@ pub struct Webhook {
     pub slug: String,
     pub description: String,
     pub url: String,
-    /// Whose scheme verifies its senders.
+    /// Name of the provider whose scheme verifies the senders.
     pub provider: String,
     /// True if senders are verified.
     pub verified: bool,
@@ -40,7 +40,7 @@ pub struct Webhook {
 }
 
 words! {
-    /// What became of a webhook request.
+    /// Outcome of a webhook request.
     pub enum Action {
         /// It started a run.
         Triggered = "triggered",
@@ -60,7 +60,7 @@ words! {
 }
 plain_words!(Action);
 
-/// What became of a webhook request.
+/// Answer to a webhook request that was accepted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
@@ -81,7 +81,7 @@ pub struct Accepted {
     pub need: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What a duplicate repeats.
+    /// First delivery of the event that a duplicate repeats.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub original: Option<Original>,
     /// Each event, if the request carried several.
@@ -89,7 +89,7 @@ pub struct Accepted {
     pub events: Option<Vec<Object>>,
 }
 
-/// What a duplicate repeats.
+/// First delivery of an event that was delivered again, and its outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
@@ -100,7 +100,7 @@ pub struct Original {
     pub brain_run_id: Option<RunId>,
 }
 
-/// Which wait a form is for.
+/// Identifier and token of the wait that a form is for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FormQuery {
     /// As the wait has it.
@@ -111,7 +111,7 @@ pub struct FormQuery {
     pub token: Option<String>,
 }
 
-/// What became of a form.
+/// Answer to a form that was accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]

@@ -1,9 +1,8 @@
-//! Why a delivery became what it is, in a paragraph: the rule that applied, the
-//! wait or what was missing, who else had waited, and what can be done now.
+//! Explanation of a delivery's outcome, in a paragraph: the rule that applied, the wait or what was
+//! missing, who else had waited, and what can be done now.
 //!
-//! It tells what the inbox keeps of the moment of the commit, and a few things
-//! that are so now, which whoever asks has looked up ([`Now`]). Tested over the
-//! real binary in the root's `tests/why.rs`.
+//! It tells the moment of the commit, as the inbox keeps it, and a few things that are so now, which the
+//! caller has looked up ([`Now`]). Tested over the real binary in the root's `tests/why.rs`.
 
 use px_core::{DeliveryId, Timestamp};
 
@@ -16,7 +15,7 @@ pub struct Now {
     pub brought_token: bool,
     /// Another delivery did what it was to do.
     pub is_superseded: bool,
-    /// Until when it is kept for a wait to come, if that has an end.
+    /// Time until which it is kept for a wait to come, if that has an end.
     pub kept_until: Option<Timestamp>,
     /// The run that owns it is paused.
     pub is_owner_paused: bool,
@@ -101,11 +100,23 @@ fn paragraph(id: DeliveryId, slug: &str, event: &InboxEvent, now: Now) -> String
             "The event did not get as far as a run, and was set aside: {reason}. Once that is mended, \
              `px webhooks deliveries replay {id}` has it handled again."
         ),
-        S::Rejected => format!(
+        S::Rejected => rejected(id, slug, reason),
+        S::Other(state) => format!("Its state is '{state}': {reason}."),
+    }
+}
+
+/// Returns what became of an event that was not taken in: its sender was not
+/// believed, or its body could not be read.
+fn rejected(id: DeliveryId, slug: &str, reason: &str) -> String {
+    match reason.strip_prefix("unreadable: ") {
+        Some(why) => format!(
+            "The sender was believed, and what it sent could not be read: {why}. All of its bytes were kept; once px \
+             can read them, `px webhooks deliveries replay {id}` has them handled."
+        ),
+        None => format!(
             "The sender was not believed: {reason}. Nothing of the request's body was kept; `px webhooks verify \
              {slug}` checks a captured one."
         ),
-        S::Other(state) => format!("Its state is '{state}': {reason}."),
     }
 }
 

@@ -10,7 +10,7 @@ pub struct Event {
     pub id: String,
     /// Its type, for example `run.completed`, if the request says so.
     pub kind: Option<String>,
-    /// When it was received.
+    /// Time of its receipt.
     pub at: Timestamp,
     /// The exact bytes that were signed.
     pub body: Bytes,

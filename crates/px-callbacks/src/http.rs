@@ -77,7 +77,7 @@ where
     }
 }
 
-/// Why a callback was not taken.
+/// Reason that a callback was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejection {

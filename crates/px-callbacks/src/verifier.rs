@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use px_core::{Clock, SystemClock, Timestamp};
 use px_verify::record::{Keyring, Part, Scheme, Signature, Verification};
-use px_verify::{PrepareError, Prepared, Received, Refusal, UrlView, providers};
+use px_verify::{Element, PrepareError, Prepared, Received, Refusal, UrlView, providers};
 use secrecy::SecretString;
 use serde_json::Value;
 
@@ -23,8 +23,8 @@ use crate::Event;
 /// which they are looked at: px and cloudevents, rdev, forge.
 const IDS_IN_BODY: [&str; 3] = ["/id", "/data/id", "/payload/id"];
 
-/// Checks callbacks. Made once, with every secret that counts at the moment:
-/// while a secret is being rotated, the new one and the old one.
+/// Checks callbacks. Made once, with every secret that is valid at the
+/// moment: while a secret is being rotated, the new one and the old one.
 pub struct Verifier {
     record: Verification,
     keyring: Keyring,
@@ -32,7 +32,7 @@ pub struct Verifier {
     clock: Arc<dyn Clock>,
 }
 
-/// Why there is no verifier.
+/// Reason that there is no verifier.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -44,7 +44,7 @@ pub enum Error {
     Unusable(#[from] PrepareError),
 }
 
-/// Why a callback is refused.
+/// Reason that a callback is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refused {
@@ -179,9 +179,10 @@ impl Verifier {
         };
         self.prepared.verify(&received, &UrlView::default())?;
         let content: Value = serde_json::from_slice(body).unwrap_or_default();
-        let id = self.prepared.delivery_id(&received, &content).ok_or(Refused::NoId)?;
+        let content = Element::of(&content);
+        let id = self.prepared.delivery_id(&received, content).ok().flatten().ok_or(Refused::NoId)?;
         let named = |name| received.header(name).map(str::to_owned);
-        let kind = named("x-px-event").or_else(|| self.prepared.event_type(&received, &content));
+        let kind = named("x-px-event").or_else(|| self.prepared.event_type(&received, content));
         Ok(Event { id, kind, at: now, body: body.clone() })
     }
 }

@@ -8,9 +8,11 @@ use http::HeaderValue;
 use px_client::Client;
 use px_core::{Clock as _, Ids, SystemClock, Timestamp};
 use px_sdk::Registry;
+use px_sdk::verify::Handshake;
 
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
+use crate::private;
 use crate::suggest;
 use crate::ui::Ui;
 
@@ -85,8 +87,23 @@ impl Context {
     /// its providers and its secrets.
     pub(crate) fn configured(&self) -> Result<Registry> {
         let mut registry = self.registry()?;
-        for (slug, options) in self.config()?.webhook_options(&env)? {
-            let setup = options.setup;
+        match self.configure(&mut registry)?.into_iter().next() {
+            Some(error) => Err(error),
+            None => Ok(registry),
+        }
+    }
+
+    /// Configures each webhook that can be, and returns why the others cannot.
+    pub(crate) fn configure(&self, registry: &mut Registry) -> Result<Vec<Error>> {
+        let mut errors = Vec::new();
+        for (slug, options) in self.config()?.each_webhook(&env) {
+            let setup = match options {
+                Ok(options) => options.setup,
+                Err(error) => {
+                    errors.push(error);
+                    continue;
+                }
+            };
             if !registry.configure(&slug, setup.verification, setup.keys) {
                 let slugs = registry.webhooks().map(|webhook| webhook.def.slug.as_str());
                 let meant = suggest::nearest(&slug, slugs).map(|name| format!("did you mean '{name}'?"));
@@ -94,10 +111,10 @@ impl Context {
                     "{}: [webhooks.{slug}]: this binary has no webhook '{slug}'",
                     self.config_file().display()
                 );
-                return Err(Error::usage(what).maybe_hint(meant));
+                errors.push(Error::usage(what).maybe_hint(meant));
             }
         }
-        Ok(registry)
+        Ok(errors)
     }
 
     /// The server's URL, without a slash at its end.
@@ -143,19 +160,59 @@ pub(crate) fn env(name: &str) -> Option<String> {
     std::env::var(name).ok().or_else(|| config::from_file(std::path::Path::new(&file()?)).ok())
 }
 
-/// Returns whether the files that hold secrets can be read: one that cannot must not
-/// leave its webhook unverified.
-pub(crate) fn check_secret_files(registry: &Registry) -> Result<()> {
+/// Returns what is wrong with the variables and files that hold secrets: one that
+/// is there and holds none must not leave its webhook unverified
+/// (docs/rules.md#62).
+pub(crate) fn secret_problems(config: &Config, registry: &Registry) -> Vec<String> {
+    let names = secret_names(registry);
+    let of_names = names.iter().flat_map(|name| [blank(name), blank_file(name)]).flatten();
+    of_names.chain(config.blank_secrets(&env)).collect()
+}
+
+/// The variables that hold secrets, or name files that do with `_FILE` behind.
+fn secret_names(registry: &Registry) -> Vec<String> {
+    let mut names = vec!["PX_SECRET_KEY".to_owned()];
     for webhook in registry.webhooks() {
-        for name in
-            webhook.def.verification.secret.iter().flat_map(|name| [name.clone(), format!("{name}_PREVIOUS")])
-        {
-            let variable = format!("{name}_FILE");
-            if let Some(file) = std::env::var(&variable).ok().filter(|file| !file.is_empty()) {
-                config::from_file(std::path::Path::new(&file))
-                    .map_err(|why| Error::failed(format!("{variable}: {why}")))?;
-            }
+        let verification = &webhook.def.verification;
+        names.extend(verification.secret.iter().flat_map(|name| [name.clone(), format!("{name}_PREVIOUS")]));
+        if let Some(Handshake::Subscribe { verify_token, .. }) = &verification.handshake {
+            names.push(verify_token.clone());
         }
     }
-    Ok(())
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+fn blank(name: &str) -> Option<String> {
+    let is_blank = std::env::var(name).is_ok_and(|text| text.trim().is_empty());
+    is_blank.then(|| format!("{name} is set and empty: give it its secret, or do not set it"))
+}
+
+fn blank_file(name: &str) -> Option<String> {
+    let variable = format!("{name}_FILE");
+    let file = std::env::var(&variable).ok()?;
+    if file.trim().is_empty() {
+        return Some(format!("{variable} is set and names no file"));
+    }
+    match config::from_file(std::path::Path::new(&file)) {
+        Ok(text) if text.trim().is_empty() => Some(format!("{variable}: {file} is empty")),
+        Ok(_) => None,
+        Err(why) => Some(format!("{variable}: {why}")),
+    }
+}
+
+/// Returns which files of secrets that the operator has named can be read by
+/// everybody on this machine, once each.
+pub(crate) fn wide_secret_files(config: &Config, registry: &Registry) -> Vec<String> {
+    let variables = secret_names(registry).into_iter().chain(config.hooks.secret_variables());
+    let by_variable = variables.filter_map(|name| std::env::var(format!("{name}_FILE")).ok());
+    let files = by_variable.map(PathBuf::from).chain(config.secret_files());
+    let wide = files.filter_map(|file| {
+        let mode = private::mode(&file)?;
+        let text =
+            format!("{} holds a secret and can be read by everybody here (mode {mode:03o})", file.display());
+        (mode & 0o007 != 0).then_some(text)
+    });
+    wide.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
 }

@@ -37,6 +37,9 @@ pub(crate) struct Cli {
 }
 
 pub(crate) fn main() -> ExitCode {
+    // Users' clients, too, may have been built without a provider. One that the
+    // project has installed before stays.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let code = run();
     log::finish();
     code

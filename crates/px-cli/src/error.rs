@@ -1,5 +1,4 @@
-//! Why a command did not do what it was asked: what happened, how the process
-//! exits, and what to do next.
+//! Errors of commands: a description, the exit code of the process, and a hint at the next step.
 
 use px_client::Refusal;
 use px_core::Code;
@@ -48,11 +47,13 @@ pub(crate) struct Error {
     pub(crate) hint: Option<String>,
     /// Further fields of the server's answer, for `--json`.
     pub(crate) details: Map<String, Value>,
+    /// True if the message is another one's than this program's: it is shown as one line.
+    pub(crate) is_foreign: bool,
 }
 
 impl Error {
     pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None, details: Map::new() }
+        Self { kind, message: message.into(), hint: None, details: Map::new(), is_foreign: false }
     }
 
     pub(crate) fn failed(message: impl Into<String>) -> Self {
@@ -109,7 +110,7 @@ impl From<px_client::Error> for Error {
     fn from(error: px_client::Error) -> Self {
         use px_client::Kind as K;
         let text = error.to_string();
-        match error.kind() {
+        let error = match error.kind() {
             K::Setup => Self::usage(text),
             K::Unreachable => Self::new(Kind::Unreachable, text)
                 .hint("start it with `px serve`, or name another one with --url or PX_URL"),
@@ -121,7 +122,8 @@ impl From<px_client::Error> for Error {
                 Self::failed(text).hint("check that --url, PX_URL or px.toml names a px server")
             }
             _ => Self::failed(text).hint("the server may be newer than this px: build both from one version"),
-        }
+        };
+        Self { is_foreign: true, ..error }
     }
 }
 

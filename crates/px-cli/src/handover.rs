@@ -12,14 +12,33 @@ use crate::ui::Ui;
 /// again; whoever sets it keeps this binary.
 pub(crate) const VARIABLE: &str = "PX_HANDED_OVER";
 
-/// The commands that mean the same in every project.
-const AT_HOME_ANYWHERE: &[&str] = &["new", "completions", "help"];
+/// Commands that want to know the brains and webhooks of the project. All the
+/// others ask a server or a store, which know their own.
+const OF_A_PROJECT: &[&[&str]] = &[
+    &["serve"],
+    &["dev"],
+    &["check"],
+    &["run"],
+    &["brains"],
+    &["webhooks", "list"],
+    &["webhooks", "show"],
+    &["webhooks", "send"],
+    &["webhooks", "verify"],
+    &["runs", "explain"],
+];
+
+/// Global flags that take a value, which is no command.
+const WITH_VALUE: &[&str] = &["--url", "--config"];
 
 /// Becomes the binary of the project in whose directory this is, if that is
 /// another one. Returns if there is nothing to hand over.
 pub(crate) fn attempt() -> Result<()> {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
-    if std::env::var_os(VARIABLE).is_some_and(|value| !value.is_empty()) || !needs_a_project(&arguments) {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    if is_set(VARIABLE) || is_set("PX_URL") || !needs_a_project(&arguments) {
+        return Ok(());
+    }
+    if commands(&arguments).first().is_some_and(|command| command == "serve") && is_deployed() {
         return Ok(());
     }
     let Some(project) = std::env::current_dir().ok().and_then(|dir| project_of(&dir)) else { return Ok(()) };
@@ -33,13 +52,41 @@ pub(crate) fn attempt() -> Result<()> {
     become_it(&arguments, &project)
 }
 
-/// Returns whether a command wants the project's brains.
+/// Returns whether a command wants the project's brains. One that names a server
+/// is about that server's.
 fn needs_a_project(arguments: &[OsString]) -> bool {
-    let texts: Vec<_> = arguments.iter().map(|argument| argument.to_string_lossy()).collect();
-    let asks = |text: &str| matches!(text, "--help" | "-h" | "--version" | "-V");
-    let command = texts.iter().find(|text| !text.starts_with('-'));
-    command.is_some_and(|command| !AT_HOME_ANYWHERE.contains(&&**command))
-        && !texts.iter().take_while(|text| *text != "--").any(|text| asks(text))
+    let flags =
+        || arguments.iter().map(|argument| argument.to_string_lossy()).take_while(|text| text != "--");
+    let keeps = |text: &str| {
+        matches!(text, "--help" | "-h" | "--version" | "-V" | "--url") || text.starts_with("--url=")
+    };
+    let words = commands(arguments);
+    let is_of_a_project = |command: &&[&str]| {
+        words.len() >= command.len() && words.iter().zip(*command).all(|(word, part)| word == part)
+    };
+    OF_A_PROJECT.iter().any(is_of_a_project) && !flags().any(|text| keeps(&text))
+}
+
+/// The first words that are neither flags nor their values.
+fn commands(arguments: &[OsString]) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut is_value = false;
+    for text in arguments.iter().map(|argument| argument.to_string_lossy()).take_while(|text| text != "--") {
+        if !std::mem::replace(&mut is_value, WITH_VALUE.contains(&&*text)) && !text.starts_with('-') {
+            words.push(text.into_owned());
+        }
+    }
+    words
+}
+
+/// Returns whether this is a project's binary away from where it was built: it
+/// serves its own brains, wherever it is started. Cargo leaves a file in each of
+/// its target directories.
+fn is_deployed() -> bool {
+    let is_a_projects = px_sdk::registry::manifest_dirs().next().is_some();
+    let built_here = std::env::current_exe()
+        .is_ok_and(|exe| exe.ancestors().skip(1).take(4).any(|dir| dir.join(".rustc_info.json").is_file()));
+    is_a_projects && !built_here
 }
 
 /// The nearest directory that holds a project: a px.toml beside a Cargo.toml
@@ -118,6 +165,24 @@ mod tests {
     fn what_needs_a_project() {
         let needs = |words: &str| needs_a_project(&words.split(' ').map(OsString::from).collect::<Vec<_>>());
         assert!(needs("serve") && needs("--json brains list") && needs("run x -- --help"));
+        assert!(needs("--config px.toml check") && needs("webhooks send sms") && needs("runs explain run_1"));
+        for others in [
+            "runs list",
+            "runs show run_1",
+            "--url http://a runs list",
+            "--url http://a serve",
+            "run x --url=http://a",
+            "webhooks deliveries list",
+            "hooks list",
+            "tokens create me",
+            "store backup copy",
+            "audit",
+            "config show",
+            "explain PX0001",
+            "--config serve runs list",
+        ] {
+            assert!(!needs(others), "{others}");
+        }
         assert!(
             !needs("new demo") && !needs("completions bash") && !needs("--version") && !needs("serve --help")
         );

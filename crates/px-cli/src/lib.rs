@@ -18,6 +18,8 @@ mod entry;
 mod error;
 mod handover;
 mod log;
+mod paint;
+mod private;
 #[cfg(test)]
 mod reference;
 mod resolve;
@@ -25,9 +27,10 @@ mod sample;
 mod show;
 mod signals;
 mod store;
-mod suggest;
 mod typed;
 mod ui;
+
+use px_api::suggest;
 
 /// A webhook's life is many small allocations on several threads: with this
 /// allocator the benchmark's server spends a quarter less time on each.

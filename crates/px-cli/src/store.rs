@@ -13,6 +13,7 @@ use px_store_sled::{Options, SledRows};
 
 use crate::config;
 use crate::error::{Error, Kind, Result};
+use crate::private;
 
 /// A store that this process has locked.
 pub(crate) type Opened = Embedded<SledRows>;
@@ -33,6 +34,8 @@ pub(crate) fn open_store(
 ) -> Result<Opened, px_store::Error> {
     let defaults = Options::default();
     let options = Options { lock_wait: lock_wait.unwrap_or(defaults.lock_wait), ..defaults };
+    // Else the store makes it, as everybody's. Why it cannot be made is the store's to say.
+    let _ = private::data_dir(&config.data_dir);
     SledRows::open(&config.data_dir, options).map(Embedded::new)
 }
 
@@ -70,6 +73,8 @@ pub(crate) fn require(config: &config::Store) -> Result<Opened> {
 
 /// Makes an embedded store in a directory that is not a store's place yet.
 pub(crate) fn open_draft(dir: &Path) -> Result<Opened> {
+    private::create_dir_all(dir)
+        .map_err(|error| Error::failed(format!("cannot make {}: {error}", dir.display())))?;
     let rows = SledRows::open(dir, Options::default());
     rows.map(Embedded::new).map_err(|error| store_error(&error))
 }
@@ -83,6 +88,9 @@ pub(crate) fn store_error(error: &px_store::Error) -> Error {
         E::Full(_) => Error::failed(error.to_string()).hint("make room on the disk, and start it again"),
         E::Poisoned(_) => Error::failed(error.to_string())
             .hint("look at the disk, and start it again: what was acknowledged is kept"),
+        E::Fenced => Error::failed(error.to_string()).hint(
+            "it or its database stood still for longer than its lease; what it had goes on elsewhere: start it again",
+        ),
         E::Corrupt(_) => Error::failed(error.to_string()).hint(
             "px has changed nothing there: keep a copy of the directory, then put a backup of all of it in its place",
         ),
@@ -90,5 +98,19 @@ pub(crate) fn store_error(error: &px_store::Error) -> Error {
             "px has changed nothing there: serve it with the version that wrote it or a newer one, or serve a backup",
         ),
         _ => Error::failed(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_others_have_taken_over_says_so_and_is_no_success() {
+        let error = store_error(&px_store::Error::Fenced);
+        assert!(error.message.contains("taken over by other members of the cluster"), "{error:?}");
+        assert!(error.hint.is_some_and(|hint| hint.contains("start it again")));
+        assert_eq!(error.kind, Kind::Failed);
+        assert_ne!(i32::from(error.kind.exit_code()), 0);
     }
 }

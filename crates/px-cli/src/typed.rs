@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::sample::follow;
 use crate::suggest;
 
-/// How many `$ref`s and unions a type may hide behind.
+/// Maximum number of `$ref`s and unions that a type may hide behind.
 const MAX_DEPTH: usize = 16;
 
 /// Splits `key=value`.

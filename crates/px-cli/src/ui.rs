@@ -9,41 +9,15 @@
 use std::fmt::Display;
 use std::io::{IsTerminal as _, Write as _};
 
-use anstyle::{AnsiColor, Style};
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width as ComfyWidth};
 use serde_json::{Map, Value};
 use tracing::Level;
 
 use crate::error::{Error, Kind, Result};
 use crate::log::{self, Stream};
+use crate::paint::for_terminal;
 
-/// Of an error.
-pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
-/// Of advice.
-pub(crate) const HINT: Style = AnsiColor::Cyan.on_default().bold();
-/// Of a warning, and of what waits.
-pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
-/// Of what went well.
-pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
-/// Of a heading.
-pub(crate) const HEADING: Style = Style::new().bold();
-/// Of what is beside the point.
-pub(crate) const FAINT: Style = Style::new().dimmed();
-
-/// Text in a style.
-pub(crate) fn paint(style: Style, text: impl Display) -> String {
-    format!("{style}{text}{style:#}")
-}
-
-/// The style of a run's status.
-pub(crate) fn style_of(status: &str) -> Style {
-    match status {
-        "complete" => GOOD,
-        "error" | "cancelled" => ERROR,
-        "waiting" | "paused" => WARNING,
-        _ => HEADING,
-    }
-}
+pub(crate) use crate::paint::{ERROR, FAINT, GOOD, HEADING, HINT, WARNING, paint, shown, style_of};
 
 /// Output of a command.
 #[derive(Debug, Clone, Copy)]
@@ -53,8 +27,23 @@ pub(crate) struct Ui {
 }
 
 impl Ui {
-    /// A line of data.
+    /// A line of data, or several, for people. A value of others that is to be
+    /// one line is [`shown`].
     pub(crate) fn line(self, text: impl Display) -> Result<()> {
+        self.put(&for_terminal(text))
+    }
+
+    /// JSON is written as it is: taking colours away would take letters of texts, too.
+    fn put_json(self, text: &str) -> Result<()> {
+        if log::running().is_some() {
+            return self.put(text);
+        }
+        let mut out = self.data();
+        writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|error| Error::unwritten(&error))
+    }
+
+    /// Data as a terminal may have it, and an end of line.
+    fn put(self, text: &str) -> Result<()> {
         if let Some(log) = log::running() {
             log.print(Stream::Out, format!("{text}\n"));
             return Ok(());
@@ -76,12 +65,12 @@ impl Ui {
 
     /// A JSON document.
     pub(crate) fn json(self, value: &Value) -> Result<()> {
-        self.line(format_args!("{value:#}"))
+        self.put_json(&format!("{value:#}"))
     }
 
     /// A JSON document on one line.
     pub(crate) fn json_line(self, value: &Value) -> Result<()> {
-        self.line(value)
+        self.put_json(&value.to_string())
     }
 
     /// A table that fits the terminal. The columns in `whole` are never
@@ -89,6 +78,8 @@ impl Ui {
     /// words, the last one also within them. Where that leaves too little room,
     /// each row is a block with a line for each value.
     pub(crate) fn table(self, header: &[&str], rows: Vec<Vec<String>>, whole: &[usize]) -> Result<()> {
+        let rows: Vec<Vec<String>> =
+            rows.into_iter().map(|row| row.into_iter().map(shown).collect()).collect();
         let width = terminal_width();
         let least = least_widths(header, &rows, whole);
         if width
@@ -144,7 +135,7 @@ impl Ui {
     pub(crate) fn progress(self, text: impl Display) {
         if !self.json && std::io::stderr().is_terminal() {
             let mut err = anstream::stderr().lock();
-            let _ = write!(err, "\r\x1b[K{text}");
+            let _ = write!(err, "\r\x1b[K{}", for_terminal(text));
             let _ = err.flush();
         }
     }
@@ -178,12 +169,13 @@ impl Ui {
             return;
         }
         if self.json {
-            return self.say(error.to_json());
+            return self.tell(&error.to_json().to_string());
         }
         if entry(Level::ERROR, &error.message, error.hint.as_deref()) {
             return;
         }
-        self.say(format_args!("{}: {}", paint(ERROR, "Error"), error.message));
+        let message = if error.is_foreign { shown(&error.message) } else { error.message.clone() };
+        self.say(format_args!("{}: {message}", paint(ERROR, "Error")));
         if let Some(hint) = &error.hint {
             self.say(format_args!("{}: {hint}", paint(HINT, "Hint")));
         } else if let Some(code) = error.details.get("code").and_then(serde_json::Value::as_str) {
@@ -196,14 +188,18 @@ impl Ui {
         let text = text.ansi().to_string();
         let text = text.trim_end_matches('\n');
         if is_data {
-            return self.line(text);
+            return self.put(text);
         }
-        self.say(text);
+        self.tell(text);
         Ok(())
     }
 
-    /// Nobody can be told that stderr is gone.
     fn say(self, text: impl Display) {
+        self.tell(&for_terminal(text));
+    }
+
+    /// Nobody can be told that stderr is gone.
+    fn tell(self, text: &str) {
         if let Some(log) = log::running() {
             return log.print(Stream::Err, format!("{text}\n"));
         }
@@ -216,7 +212,7 @@ impl Ui {
 fn entry(level: Level, text: &dyn Display, hint: Option<&str>) -> bool {
     let Some(log) = log::running().filter(|log| log.is_json()) else { return false };
     let fields: Map<String, Value> = hint.map(|hint| ("hint".to_owned(), hint.into())).into_iter().collect();
-    let text = anstream::adapter::strip_str(&text.to_string()).to_string();
+    let text = anstream::adapter::strip_str(&for_terminal(text)).to_string();
     log.say(Stream::Err, level, text, fields);
     true
 }

@@ -78,7 +78,7 @@ impl WebhookAnswer {
         serde_json::from_slice(&self.body).ok()
     }
 
-    /// Why it was refused, if the answer says so.
+    /// Returns the reason for the refusal, if the answer has one.
     #[must_use]
     pub fn error(&self) -> Option<px_api::Error> {
         serde_json::from_slice(&self.body).ok()

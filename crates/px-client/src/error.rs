@@ -1,5 +1,4 @@
-//! Why a request did not do what was asked: what happened, what to do next, and
-//! whether sending it again is safe.
+//! Errors of requests: a description, the next step, and the answer to whether sending again is safe.
 
 use std::fmt;
 use std::time::Duration;

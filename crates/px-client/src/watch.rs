@@ -52,7 +52,7 @@ pub struct WatchRun {
     retry: RetryPolicy,
 }
 
-/// When a stream is opened again.
+/// Policy by which a stream is opened again.
 #[derive(Debug, Clone, Copy)]
 struct RetryPolicy {
     max_retries: u32,

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::time::Timestamp;
 
-/// Where "now" comes from.
+/// Source of the current time, so that tests can put a clock of their own in the machine's place.
 pub trait Clock: Send + Sync + 'static {
     /// The current time. It may stand still and it may jump; nothing orders
     /// events by it.
@@ -67,7 +67,7 @@ impl Stopwatch {
         Self(std::time::Instant::now())
     }
 
-    /// How long since the start.
+    /// Returns the time that has passed since the start.
     #[must_use]
     pub fn elapsed(self) -> Duration {
         self.0.elapsed()

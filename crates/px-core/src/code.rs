@@ -11,7 +11,7 @@ use std::fmt;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $code:literal,)+) => {
-        /// What is wrong, as a code.
+        /// Stable code of an error, under which its documentation page is found.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code {
             $($(#[$doc])* $name,)+
@@ -55,7 +55,7 @@ codes! {
     TooManyHeaders = "PX0006",
     /// The thing is not in a state for this.
     Conflict = "PX0007",
-    /// What was named is not there.
+    /// The run, hook, delivery or other thing that the request names does not exist.
     NotFound = "PX0008",
     /// Not now; come back.
     Unavailable = "PX0009",
@@ -119,6 +119,8 @@ codes! {
     TokenNotFound = "PX0038",
     /// The API token cannot be made or revoked.
     TokenConflict = "PX0039",
+    /// A row of the store is damaged.
+    Damaged = "PX0040",
 }
 
 impl Code {

@@ -48,7 +48,7 @@ macro_rules! id {
                 Self(Uuid::from_u128(u128::from(at.as_millis()) << 80))
             }
 
-            /// When it was made, to the millisecond.
+            /// Returns the time at which the id was made, to the millisecond.
             #[must_use]
             pub fn made_at(self) -> Timestamp {
                 Timestamp::from_millis(u64::try_from(self.0.as_u128() >> 80).unwrap_or(u64::MAX))

@@ -15,7 +15,7 @@ pub fn json_bytes(value: &Value) -> usize {
     usize::MAX - rest_of(value, usize::MAX).unwrap_or(0)
 }
 
-/// What a value leaves of so many bytes; `None` if it takes more.
+/// Bytes that a value leaves of so many; `None` if it takes more.
 fn rest_of(value: &Value, bytes: usize) -> Option<usize> {
     match value {
         Value::Null | Value::Bool(true) => bytes.checked_sub(4),

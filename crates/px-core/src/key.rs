@@ -25,7 +25,7 @@ pub use line::{KeyWait, Line, Waiter, WaiterId};
 #[serde(transparent)]
 pub struct Scope(pub u16);
 
-/// What an event and a wait meet at: a webhook and an identifier in it.
+/// Meeting point of events and waits: a webhook's slug and an identifier within it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct KeyId {
     /// The webhook's slug.
@@ -35,13 +35,13 @@ pub struct KeyId {
 }
 
 impl KeyId {
-    /// Where runs wait for a run's end.
+    /// Returns the key at which other runs wait for the end of `run`.
     #[must_use]
     pub fn end_of(run: RunId) -> Self {
         Self::new(RUN_SLUG, run.to_string())
     }
 
-    /// Whether only runs meet here, and no webhook's events.
+    /// Returns true if only runs meet at this key, and no webhook's events.
     #[must_use]
     pub fn is_between_runs(&self) -> bool {
         matches!(&*self.slug, RUN_SLUG | SLOT_SLUG)
@@ -65,7 +65,7 @@ impl fmt::Display for KeyId {
     }
 }
 
-/// What ended a wait.
+/// Cause of a wait's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EndedBy {
@@ -77,6 +77,8 @@ pub enum EndedBy {
     Timeout,
     /// The run was cancelled, or ended otherwise.
     Cancel,
+    /// The step of a stream wanted no more of it.
+    Done,
 }
 
 impl EndedBy {
@@ -88,18 +90,19 @@ impl EndedBy {
             Self::Sibling => "sibling",
             Self::Timeout => "timeout",
             Self::Cancel => "cancel",
+            Self::Done => "done",
         }
     }
 }
 
-/// How the last wait on a key ended, kept while an event for it would be late.
+/// End of the last wait on a key, kept for as long as an event for it would be late.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastEnd {
-    /// What ended it.
+    /// Cause of its end.
     pub by: EndedBy,
     /// The run that waited.
     pub run: RunId,
-    /// When it ended.
+    /// Time of its end.
     pub at: Timestamp,
 }
 
@@ -114,12 +117,12 @@ pub struct KeyRecord {
     pub head: u64,
     /// The place that the next queued event will get.
     pub next: u64,
-    /// How many events are queued; at most `next - head`, since some may be taken out of order.
+    /// Number of queued events. It can be less than `next - head`, since some are taken out of order.
     pub queued: u32,
     /// The run that was started for this identifier and has not ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<RunId>,
-    /// How the last wait ended, unless an event on this key ended it.
+    /// End of the last wait, unless an event on this key ended it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_end: Option<LastEnd>,
     /// The waiters of a record of the first form, which had them within: their
@@ -177,19 +180,19 @@ pub const RUN_SLUG: &str = "px.run";
 pub const SLOT_SLUG: &str = "px.slot";
 /// The slug under which runs wait for forms on pages. No webhook can have it.
 pub const FORM_SLUG: &str = "page-form";
-/// How many runs may wait for their turn at one place.
+/// Maximum number of runs that wait for their turn at one key.
 pub const MAX_PENDING: u64 = 1_000;
 
-/// What an event asks of its key.
+/// Everything about an arriving event that decides where it goes.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrival<'a> {
     /// The token that the event brings.
     pub token: Option<&'a str>,
-    /// Whether the handler said what to start if nobody waits.
+    /// True if the handler named a brain to start in case nothing waits for the event.
     pub starts: bool,
     /// The webhook's early window; `None` keeps no event for a wait to come.
     pub early: Option<Duration>,
-    /// How many events one key may queue.
+    /// Maximum number of events that one key may queue.
     pub queue_limit: u32,
     /// Now.
     pub at: Timestamp,
@@ -216,7 +219,7 @@ impl Candidates {
     }
 }
 
-/// Where an event goes (docs/rules.md#3, in this order).
+/// Destination of an event; the first that fits is taken, in this order (docs/rules.md#3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {
     /// To the oldest open wait that it fits.
@@ -242,7 +245,7 @@ pub enum Route {
 }
 
 impl KeyRecord {
-    /// Whether the record says nothing, so that its row need not exist.
+    /// Returns true if the record holds nothing, so that its row can be removed.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.line.is_empty() && self.queued == 0 && self.owner.is_none() && self.last_end.is_none()
@@ -316,8 +319,9 @@ impl KeyRecord {
     }
 }
 
-/// Whether an event's token fits a wait's (docs/rules.md#10). A wait without a token takes any
-/// event; the comparison takes the same time wherever the texts differ.
+/// Returns true if an event's token fits a wait's (docs/rules.md#10). A wait without a token takes any
+/// event. The comparison takes the same time wherever the texts differ, so that a token cannot be guessed
+/// letter by letter.
 #[must_use]
 pub fn token_fits(wanted: Option<&str>, brought: Option<&str>) -> bool {
     match wanted {

@@ -1,11 +1,9 @@
-//! What the outside is told of a run: lifecycle events, derived from the run
-//! log by one pure function, [`lifecycle`]. It owns which entry of the log is
-//! worth telling, under which name and with which data. It knows no hook, no
-//! filter, no body format and no signature.
+//! Lifecycle events, which tell the outside of a run; one pure function, [`lifecycle`], derives them from
+//! the run's log. This file owns which entries of the log are told, under which name and with which data.
+//! It knows no hook, no filter, no body format and no signature.
 //!
-//! An event of a run follows from a change of its status, not from the name of
-//! the log's entry, so that the end of a brain inside another one tells nothing
-//! of its own. Tests: `tests/lifecycle.rs`.
+//! An event follows from a change of the run's status and not from the name of the log's entry, so that the
+//! end of a nested brain causes none. Tests: `tests/lifecycle.rs`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -138,17 +136,17 @@ impl Kind {
 /// One thing that happened, before anybody is chosen to hear of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lifecycle {
-    /// What.
+    /// Type of the event.
     pub kind: Kind,
     /// The `seq` of the run's log that it follows from; `data.logSeq` says it too.
     pub log_seq: u64,
-    /// When it was decided.
+    /// Time of the decision.
     pub at: Timestamp,
     /// The run's status before and after, if that changed.
     pub change: Option<(RunStatus, RunStatus)>,
-    /// Whether nothing more can happen to the run.
+    /// True if nothing more can happen to the run.
     pub is_final: bool,
-    /// What belongs to the type, an object.
+    /// Data of this type of event, an object.
     pub data: Map<String, Value>,
 }
 
@@ -171,13 +169,13 @@ pub struct RunRef {
 pub struct Envelope {
     /// The idempotency key: the same for every retry.
     pub id: EventId,
-    /// What happened.
+    /// Type of the event.
     pub kind: Kind,
     /// From 1, gap-free per hook and run; 0 for events that belong to no run.
     pub seq: u64,
-    /// When it was decided.
+    /// Time of the decision.
     pub at: Timestamp,
-    /// Whether it is the run's last one.
+    /// True if it is the run's last event.
     pub is_final: bool,
     /// The run it is about, if there is one.
     pub run: Option<RunRef>,
@@ -185,12 +183,12 @@ pub struct Envelope {
     pub change: Option<(RunStatus, RunStatus)>,
     /// The place in the run's log, for the link to what came after it.
     pub log_seq: u64,
-    /// What belongs to the type.
+    /// Data of this type of event.
     pub data: Map<String, Value>,
 }
 
-/// What an entry of the log tells the outside, if anything. `before` is the
-/// run's status before the entry, `after` the run with the entry applied.
+/// Derives the lifecycle event from an entry of the log, if there is one. `before` is the run's status
+/// before the entry, `after` the run with the entry applied.
 #[must_use]
 pub fn lifecycle(before: RunStatus, after: &Run, event: &Event) -> Option<Lifecycle> {
     let kind =
@@ -247,7 +245,7 @@ fn progress(name: &str) -> Kind {
     }
 }
 
-/// What belongs to the type. Never a token of a wait: whoever has it may answer.
+/// Makes the data of an event. A wait's token is never part of it: whoever has it may answer.
 fn data(run: &Run, event: &Event) -> Value {
     match &event.event {
         EventBody::BrainStart { brain_version, initial_state, options, cause, .. } => json!({

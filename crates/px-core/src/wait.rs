@@ -21,25 +21,24 @@ pub struct Registration {
     pub schema: u64,
 }
 
-/// When a wait has what it needs.
+/// Condition under which a wait is complete.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WaitMode {
     /// At the first response.
     #[default]
     Any,
-    /// When every registration has had one.
+    /// After a response to every registration.
     All,
     /// Never: it gives its step one response after the other, until the step
     /// wants no more or the time is up.
     Stream,
     /// After so many distinct responses.
     Count {
-        /// How many.
+        /// Number of responses.
         need: u32,
-        /// Where in a response stands what must be different, as a JSON
-        /// pointer: two approvals by one person are one. Without it every
-        /// response counts.
+        /// JSON pointer to the part of a response that must differ from those before it, so that two
+        /// approvals by one person count once. `None` counts every response.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         distinct_by: Option<String>,
     },
@@ -48,7 +47,7 @@ pub enum WaitMode {
 /// One of several responses that a wait needs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Collected {
-    /// Which of the wait's registrations it answers, from 0.
+    /// Index of the wait's registration that it answers, from 0.
     pub index: u32,
     /// The response.
     pub response: Value,
@@ -59,26 +58,26 @@ pub struct Collected {
 pub struct Wait {
     /// Its id, given by the engine.
     pub id: WaitId,
-    /// When it has what it needs.
+    /// Condition under which the wait is complete.
     #[serde(default)]
     pub mode: WaitMode,
     /// The responses that it has so far, in the order of their receipt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub collected: Vec<Collected>,
-    /// What it listens to, in the order in which the step named it.
+    /// Keys that it listens to, in the order in which the step named them.
     pub registrations: Vec<Registration>,
-    /// When it was opened.
+    /// Time at which it was opened.
     pub opened_at: Timestamp,
-    /// When it ends by itself.
+    /// Time at which it ends unanswered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
-    /// Whether it leaves alone what was queued before it (docs/rules.md#6).
+    /// True if events that were queued before it was opened are not taken (docs/rules.md#6).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fresh: bool,
 }
 
 impl Wait {
-    /// How many responses it needs in all.
+    /// Returns the number of responses that it needs in all.
     #[must_use]
     pub fn need(&self) -> u32 {
         match &self.mode {
@@ -88,13 +87,13 @@ impl Wait {
         }
     }
 
-    /// How many it has.
+    /// Returns the number of responses that it has.
     #[must_use]
     pub fn have(&self) -> u32 {
         u32::try_from(self.collected.len()).unwrap_or(u32::MAX)
     }
 
-    /// Whether a response says something that those before it have not said (docs/rules.md#8).
+    /// Returns true if no earlier response counts as the same one (docs/rules.md#8).
     #[must_use]
     pub fn is_distinct(&self, index: u32, response: &Value) -> bool {
         match &self.mode {

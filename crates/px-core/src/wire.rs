@@ -41,7 +41,7 @@ fn name(event: &EventBody) -> &'static str {
     }
 }
 
-/// What every event of a step says: its name, and an id that is unique in the run.
+/// Returns the members that every event of a step has: its name, and an id that is unique in the run.
 fn step(title: &str, path: Option<&str>) -> Value {
     let id = path.map_or_else(|| title.to_owned(), |path| format!("{path}/{title}"));
     let mut out = json!({ "stepTitle": title, "stepId": id });

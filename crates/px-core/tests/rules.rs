@@ -167,7 +167,12 @@ impl Lab {
                         })
                     }
                 };
-                Command::ReturnStep(Box::new(StepOutcome { state: state.clone(), after: next, then }))
+                Command::ReturnStep(Box::new(StepOutcome {
+                    state: state.clone(),
+                    after: next,
+                    then,
+                    takes_kept: Some(0),
+                }))
             }
             Ask::Fail { retry_in } => Command::FailStep {
                 error: Failure {
@@ -196,7 +201,7 @@ impl Lab {
             Ask::Cancel => Command::Cancel { reason: None },
             Ask::Pause => Command::Pause { reason: None },
             Ask::Halt => Command::Halt { reason: None },
-            Ask::Answer => Command::Answer { response: json!({"by": "hand"}) },
+            Ask::Answer => Command::Answer { response: json!({"by": "hand"}), place: None },
             Ask::EndWait => Command::EndWait { wait: self.run.waits.first()?.id },
             Ask::Resume => Command::Resume,
             Ask::Item(index) => Command::RecordItem {

@@ -14,7 +14,7 @@ const MAX_WAITING: usize = 4_096;
 pub(crate) struct Backlog {
     waiting: VecDeque<RunId>,
     known: HashSet<RunId>,
-    /// Whether there may be ready runs that had no room here.
+    /// True if a ready run may have found no room here, so that the store has to be read for it.
     is_partial: bool,
 }
 
@@ -44,8 +44,8 @@ impl Backlog {
         self.waiting.is_empty()
     }
 
-    /// Whether runs had no room since the last call: the ready runs must be looked
-    /// at once more.
+    /// Returns true if runs found no room since the last call, in which case the ready runs have to be read
+    /// from the store once more.
     pub(crate) fn take_partial(&mut self) -> bool {
         std::mem::take(&mut self.is_partial)
     }

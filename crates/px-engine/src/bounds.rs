@@ -35,7 +35,7 @@ pub(crate) fn bounded(limits: &Limits, run: &Run, command: Command) -> Command {
     }
 }
 
-/// What a command asks for beyond the bounds, behind the name of its step.
+/// The part of a command that is beyond the bounds, in words, behind the name of its step.
 fn excess(limits: &Limits, run: &Run, command: &Command) -> Option<String> {
     let most = limits.max_state_bytes;
     let here = run.frame().map(|frame| &frame.state);

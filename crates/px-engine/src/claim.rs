@@ -1,12 +1,13 @@
 //! The claim of one run: who may take it up, and when its steps may begin.
 
+use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
 use px_core::run::Command;
-use px_core::{Run, RunId, RunStatus};
-use px_store::{Admission, Outcome, RunRecord, Work};
+use px_core::{RunId, RunStatus};
+use px_store::{Admission, ClaimRequest, Claimed, Outcome, RunRecord, Work};
 
 use crate::executor::{Place, steps};
 use crate::metrics;
@@ -14,7 +15,7 @@ use crate::places::Reserved;
 use crate::session::{Claim, Session, SessionError};
 use crate::shared::{Limits, Parts};
 
-/// What an executor did.
+/// Result of an executor's turn at a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Executed {
     /// The run moved on, or somebody else was first.
@@ -25,14 +26,18 @@ pub(crate) enum Executed {
     Suspect,
 }
 
-/// How a run is taken up.
+/// Way in which an executor comes to a run.
 pub(crate) enum Taken {
     /// It may have to be claimed first.
     Ready,
     /// As [`Taken::Ready`], with a turn of the suspects.
     InTurn,
-    /// It was born claimed.
+    /// It was born claimed just now.
     Reserved(Box<Reserved>),
+    /// It was born claimed a while ago, and may have been paused or answered since.
+    Found(Box<Reserved>),
+    /// It was claimed together with others.
+    Claimed(Box<Claimed>),
 }
 
 /// Runs the steps of a run until it rests. Does nothing if it is not ready, or
@@ -47,6 +52,8 @@ pub(crate) async fn execute(
     parts.pool.expect_step();
     let is_in_turn = match taken {
         Taken::Reserved(reserved) => return execute_reserved(parts, limits, *reserved).await,
+        Taken::Found(reserved) => return execute_found(parts, limits, *reserved).await,
+        Taken::Claimed(claimed) => return execute_claimed(parts, limits, *claimed, place).await,
         Taken::Ready => false,
         Taken::InTurn => true,
     };
@@ -57,21 +64,24 @@ pub(crate) async fn execute(
         // Born claimed, and its caller went away or its hint was lost.
         Some(owner) if owner == me => {
             if let Some(reserved) = parts.places.take(run, found.version) {
-                return execute_reserved(parts, limits, reserved).await;
+                return execute_found(parts, limits, reserved).await;
             }
         }
         // Only a takeover frees it.
         Some(_) => return Ok(Executed::Nothing),
     }
-    let deaths = found.record.deaths;
-    if !is_in_turn && deaths > 1 && deaths < limits.max_deaths && deaths + 1 >= limits.max_deaths {
+    if !is_in_turn && limits.is_suspect(found.record.deaths) {
         return Ok(Executed::Suspect);
+    }
+    if parts.cluster.is_shared() {
+        // Another member may be about to claim it too: only the one whose claim
+        // is durable begins the step.
+        let claimed = claim(parts, &[run], 1).await?.pop();
+        let Some(claimed) = claimed else { return Ok(Executed::Nothing) };
+        return execute_claimed(parts, limits, claimed, place).await;
     }
     let Some(record) = parts.store.run(parts.scope, run).await? else { return Ok(Executed::Nothing) };
     if record.run.status != RunStatus::Running {
-        return Ok(Executed::Nothing);
-    }
-    if belongs_elsewhere(parts, &record.run).await? {
         return Ok(Executed::Nothing);
     }
     let claim = Claim {
@@ -84,19 +94,63 @@ pub(crate) async fn execute(
     claim_and_run(parts, limits, claim, record, place).await
 }
 
-/// Whether this binary does not know the run's brain and another member of the
-/// cluster does: during a deploy, the run is that one's. Where nobody knows it,
-/// the run is paused.
-async fn belongs_elsewhere(parts: &Parts, run: &Run) -> Result<bool, px_store::Error> {
-    if !parts.cluster.is_shared() || parts.registry.as_ref().brain(&run.brain).is_some() {
-        return Ok(false);
+/// The brains that this binary does not know and another member of the cluster
+/// does: during a deploy, their runs are that one's. Where nobody knows the brain of
+/// a run, the run is paused.
+async fn left_to_others(parts: &Parts) -> Result<BTreeSet<String>, px_store::Error> {
+    if !parts.cluster.is_shared() {
+        return Ok(BTreeSet::new());
     }
-    let me = parts.cluster.me();
-    let members = parts.cluster.members().await?;
-    Ok(members.iter().any(|member| member.id != me && member.brains.contains(&run.brain)))
+    let (me, members) = (parts.cluster.me(), parts.cluster.members().await?);
+    let brains = members.into_iter().filter(|member| member.id != me).flat_map(|member| member.brains);
+    Ok(brains.filter(|brain| parts.registry.as_ref().brain(brain).is_none()).collect())
 }
 
-/// Writes the claim of a run, and runs its steps.
+/// Claims at most so many of these runs for this member. The claims are durable
+/// when this returns.
+pub(crate) async fn claim(
+    parts: &Parts,
+    runs: &[RunId],
+    at_most: usize,
+) -> Result<Vec<Claimed>, px_store::Error> {
+    let except = left_to_others(parts).await?;
+    let fences = || parts.ids.version(parts.clock.now());
+    let (scope, owner) = (parts.scope, parts.cluster.me());
+    parts.store.claim(ClaimRequest { scope, owner, runs, at_most, except: &except, fences: &fences }).await
+}
+
+/// Runs the steps of a run whose claim is durable.
+async fn execute_claimed(
+    parts: &Parts,
+    limits: &Limits,
+    claimed: Claimed,
+    place: &Place,
+) -> Result<Executed, SessionError> {
+    metrics::CLAIMED.increment();
+    let Claimed { fence, work, record } = claimed;
+    let mut session = Session::new(parts.clone(), Claim { fence, before: fence, work }, record);
+    steps_or_halt(parts, limits, &mut session, place).await.map(|()| Executed::Moved)
+}
+
+/// Runs the steps of a claimed run, unless too many processes died with it.
+async fn steps_or_halt(
+    parts: &Parts,
+    limits: &Limits,
+    session: &mut Session,
+    place: &Place,
+) -> Result<(), SessionError> {
+    let deaths = session.deaths();
+    if deaths < limits.max_deaths {
+        return steps(parts, limits, session, place).await;
+    }
+    let reason = format!("{deaths} processes died while this step ran; resume the run to try once more");
+    Box::pin(session.commit(Some(Command::Halt { reason: Some(reason) }))).await.map(drop)
+}
+
+/// Writes the claim of a run and runs its steps meanwhile. Nobody else claims where
+/// one process has the store, so a step need not wait for its claim: its own commit
+/// demands the fence, and `Store::commit` promises that a commit comes behind an
+/// earlier one of its run.
 async fn claim_and_run(
     parts: &Parts,
     limits: &Limits,
@@ -105,21 +159,11 @@ async fn claim_and_run(
     place: &Place,
 ) -> Result<Executed, SessionError> {
     let run = record.run.id;
-    let deaths = claim.work.deaths;
     let mut draft = parts.draft();
     draft.fence(run, claim.before);
     draft.put_work(run, claim.fence, claim.work.clone());
     let mut writing = pin!(parts.store.commit(draft.into_batch(), Admission::Wait));
-    let mut written = if parts.cluster.is_shared() {
-        // Another member may be about to claim it too: only the one whose claim
-        // is durable begins the step.
-        Some(writing.as_mut().await)
-    } else {
-        // Written, not awaited: nobody else claims, so the step runs while the
-        // claim becomes durable, and the step's own commit demands its fence.
-        // `Store::commit` promises that a commit comes behind an earlier one of its run.
-        writing.as_mut().now_or_never()
-    };
+    let mut written = writing.as_mut().now_or_never();
     match written {
         Some(Ok(Outcome::Conflict(_))) => return Ok(Executed::Moved),
         Some(Err(error)) => return Err(error.into()),
@@ -127,20 +171,15 @@ async fn claim_and_run(
     }
     metrics::CLAIMED.increment();
     let mut session = Session::new(parts.clone(), claim, record);
-    let result = if deaths >= limits.max_deaths {
-        let reason = format!("{deaths} processes died while this step ran; resume the run to try once more");
-        Box::pin(session.commit(Some(Command::Halt { reason: Some(reason) }))).await.map(drop)
-    } else {
-        let mut steps = pin!(steps(parts, limits, &mut session, place));
-        loop {
-            if written.is_some() {
-                break steps.await;
-            }
-            tokio::select! {
-                biased;
-                outcome = &mut writing => written = Some(outcome),
-                result = &mut steps => break result,
-            }
+    let mut steps = pin!(steps_or_halt(parts, limits, &mut session, place));
+    let result = loop {
+        if written.is_some() {
+            break steps.await;
+        }
+        tokio::select! {
+            biased;
+            outcome = &mut writing => written = Some(outcome),
+            result = &mut steps => break result,
         }
     };
     let written = match written {
@@ -166,6 +205,18 @@ async fn execute_reserved(
     let place = Some(Arc::new(place));
     let mut session = Session::new(parts.clone(), Claim { fence, before: fence, work }, record);
     steps(parts, limits, &mut session, &place).await.map(|()| Executed::Moved)
+}
+
+/// Runs the steps of a run that was born claimed and not taken up at once: it is read anew.
+async fn execute_found(
+    parts: &Parts,
+    limits: &Limits,
+    mut reserved: Reserved,
+) -> Result<Executed, SessionError> {
+    let record = parts.store.run(parts.scope, reserved.record.run.id).await?;
+    let Some(record) = record else { return Ok(Executed::Nothing) };
+    reserved.record = record;
+    execute_reserved(parts, limits, reserved).await
 }
 
 /// Gives a claimed run back, for this or another process to take.

@@ -1,12 +1,11 @@
-//! What callers may ask of runs from outside: start one, cancel it, resume
-//! it, run it again from a step, fork it. The same drafts and the same commit
-//! as everything else.
+//! Requests of callers about runs: start one, cancel it, resume it, run it again from a step, fork it. They
+//! use the same drafts and the same commit as the engine's own work.
 
 use px_core::RunId;
 use px_core::event::Cause;
 use px_core::hook::Hook;
 use px_core::run::{Command, Refusal, Start};
-use px_store::{Conflict, Contended, DraftError, Round, StartKey};
+use px_store::{BornClaimed, Conflict, Contended, DraftError, Round, StartKey};
 use serde_json::Value;
 
 use crate::history::PositionError;
@@ -27,7 +26,9 @@ pub struct StartRequest {
     pub traceparent: Option<String>,
     /// Starting again with this key and the same input gives the same run.
     pub idempotency_key: Option<String>,
-    /// Who is told of this run alone; its id and its run are set at the start.
+    /// What says that two starts by one key tell the same receiver, as a text.
+    pub callback: Option<String>,
+    /// Hook that is told of this run alone; its id and its run are set at the start.
     pub hook: Option<Hook>,
 }
 
@@ -44,11 +45,11 @@ pub struct ForkRequest {
     pub request_id: Option<String>,
     /// The trace that the request belongs to.
     pub traceparent: Option<String>,
-    /// Who is told of the new run alone.
+    /// Hook that is told of the new run alone.
     pub hook: Option<Hook>,
 }
 
-/// What became of a start.
+/// Result of a start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Started {
     /// The run is new, and its start durable.
@@ -57,9 +58,11 @@ pub enum Started {
     Known(RunId),
     /// The idempotency key is known, with another input.
     OtherInput(RunId),
+    /// The idempotency key is known, with the same input and another callback.
+    OtherCallback(RunId),
 }
 
-/// Why a caller's request was not carried out.
+/// Reason that a caller's request was not carried out.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ControlError {
@@ -106,7 +109,7 @@ impl Parts {
         if let Some(key) = &request.idempotency_key
             && let Some(known) = self.store.start_key(self.scope, &request.brain, key).await?
         {
-            return Ok(same_or_other(&known, &input));
+            return Ok(same_or_other(&known, &input, request.callback.as_deref()));
         }
         let mut start = Start::of(brain, request.initial_state, Cause::Api);
         start.options = options;
@@ -114,11 +117,11 @@ impl Parts {
         start.traceparent = request.traceparent;
         start.bad_options = bad_options;
         let (brain, key, hook) = (&request.brain, &request.idempotency_key, &request.hook);
-        let (start, input) = (&start, &input);
-        let started = self.store.transact(ROUNDS_OF_CALLERS, |lost| async move {
+        let (start, input, callback) = (&start, &input, &request.callback);
+        let started = self.transact(ROUNDS_OF_CALLERS, |lost| async move {
             // Other conflicts are with runs of its brain that took their turns meanwhile.
             if let Some(Conflict::Started(known)) = lost {
-                return Ok(Round::Done(same_or_other(&known, input)));
+                return Ok(Round::Done(BornClaimed::none(same_or_other(&known, input, callback.as_deref()))));
             }
             let mut draft = self.draft();
             if let Some(hook) = hook {
@@ -126,10 +129,10 @@ impl Parts {
             }
             let run = draft.start(start.clone()).await?;
             if let Some(key) = key {
-                let known = StartKey { run, input: input.clone() };
+                let known = StartKey { run, input: input.clone(), callback: callback.clone() };
                 draft.put_start_key(brain.clone(), key.clone(), known);
             }
-            Ok(draft.into_round(Started::New(run)))
+            Ok(self.round(draft, Started::New(run)))
         });
         started.await
     }
@@ -199,23 +202,15 @@ impl Parts {
         start.position = Some(past.position);
         // It may meet others that take turns with it, and is then drafted anew.
         let (hook, start) = (&request.hook, &start);
-        let forked = self.store.transact(ROUNDS_OF_CALLERS, |_| async move {
+        let forked = self.transact(ROUNDS_OF_CALLERS, |_| async move {
             let mut draft = self.draft();
             if let Some(hook) = hook {
                 draft.hook_next_run(hook.clone());
             }
             let run = draft.start(start.clone()).await?;
-            Ok(draft.into_round(run))
+            Ok(self.round(draft, run))
         });
         forked.await
-    }
-
-    /// Gives a run an answer by hand: its open wait takes it, or the next one.
-    ///
-    /// # Errors
-    /// The run does not exist or takes no answer, or the answer is no object.
-    pub async fn answer_run(&self, run: RunId, response: Value) -> Result<(), ControlError> {
-        self.command(run, Command::Answer { response }).await
     }
 
     /// Lets a waiting run go on as if its wait had timed out.
@@ -241,20 +236,27 @@ impl Parts {
         hook: Option<Hook>,
     ) -> Result<(), ControlError> {
         let (command, hook) = (&command, &hook);
-        let done = self.store.transact(ROUNDS_OF_CALLERS, |_| async move {
+        let done = self.transact(ROUNDS_OF_CALLERS, |_| async move {
             let mut draft = self.draft();
             if let Some(hook) = hook {
                 draft.hook_run(run, hook.clone()).await?;
             }
             draft.command(run, command.clone()).await?;
-            Ok(draft.into_round(()))
+            Ok(self.round(draft, ()))
         });
         done.await
     }
 }
 
-fn same_or_other(known: &StartKey, input: &str) -> Started {
-    if known.input == input { Started::Known(known.run) } else { Started::OtherInput(known.run) }
+fn same_or_other(known: &StartKey, input: &str, callback: Option<&str>) -> Started {
+    let is_other = |stored: &str| callback.is_some_and(|callback| callback != stored);
+    if known.input != input {
+        Started::OtherInput(known.run)
+    } else if known.callback.as_deref().is_some_and(is_other) {
+        Started::OtherCallback(known.run)
+    } else {
+        Started::Known(known.run)
+    }
 }
 
 impl ControlError {

@@ -1,12 +1,11 @@
 //! The engine's loops: one that hands ready runs to executors, one that rings
 //! timers, one that keeps this process a member of its cluster, and their end.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use px_core::RunId;
-use px_store::{Hint, Ready, Versioned, Work};
+use px_store::{Hint, Ready};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tracing::Instrument as _;
@@ -14,13 +13,12 @@ use tracing::Instrument as _;
 use crate::backlog::Backlog;
 use crate::claim::{self, Executed, Taken};
 use crate::executor::Place;
+use crate::places::Reserved;
+use crate::scan::{SCAN, page};
 use crate::session::SessionError;
 use crate::shared::{Limits, Parts};
 use crate::takeover;
 use crate::timer;
-
-/// How many rows of work are read at once.
-const SCAN: usize = 512;
 
 /// A running engine. Dropping it without [`Engine::shutdown`] stops it like a
 /// crash would; the next start takes up every run where it was.
@@ -33,10 +31,12 @@ pub struct Engine {
 }
 
 #[derive(Debug)]
-struct Shared {
-    parts: Parts,
-    limits: Limits,
+pub(crate) struct Shared {
+    pub(crate) parts: Parts,
+    pub(crate) limits: Limits,
     stopping: watch::Sender<bool>,
+    /// True once the cluster has ended this member.
+    fenced: watch::Sender<bool>,
 }
 
 impl Engine {
@@ -44,12 +44,26 @@ impl Engine {
     /// taken up at once.
     #[must_use]
     pub fn start(parts: Parts, limits: Limits) -> Self {
-        let shared = Arc::new(Shared { parts, limits, stopping: watch::Sender::new(false) });
+        let (stopping, fenced) = (watch::Sender::new(false), watch::Sender::new(false));
+        let shared = Arc::new(Shared { parts, limits, stopping, fenced });
         let is_shared = shared.parts.cluster.is_shared();
         let keeper = is_shared.then(|| tokio::spawn(Arc::clone(&shared).keep_membership()));
         let dispatcher = tokio::spawn(Arc::clone(&shared).dispatch());
         let timer = tokio::spawn(Arc::clone(&shared).ring());
         Self { shared, dispatcher, timer, keeper }
+    }
+
+    /// Resolves when the others have ended this member of the cluster
+    /// ([`px_store::Error::Fenced`]): the engine has stopped, nothing that the
+    /// process has claimed is its own any more, and it must end. Never resolves
+    /// otherwise.
+    pub fn fenced(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut fenced = self.shared.fenced.subscribe();
+        async move {
+            if fenced.wait_for(|fenced| *fenced).await.is_err() {
+                std::future::pending().await
+            }
+        }
     }
 
     /// Claims nothing more, lets running steps finish for `grace`, drops those
@@ -107,7 +121,7 @@ impl Shared {
                 }
                 ready = hints.work() => {
                     for ready in ready {
-                        self.take_up(&mut tasks, &mut backlog, ready);
+                        self.take_up(&mut tasks, &mut backlog, ready, Taken::Reserved);
                     }
                 }
                 place = places.acquire(), if !backlog.is_empty() => {
@@ -129,82 +143,22 @@ impl Shared {
         while tasks.join_next().await.is_some() {}
     }
 
-    /// Finds ready runs that no hint told of: after a start, all of them.
-    async fn scan(self: &Arc<Self>, tasks: &mut JoinSet<()>, backlog: &mut Backlog) {
-        let parts = &self.parts;
-        let durable = parts.places.durable();
-        // Those that run now, and whose rows this look should find.
-        let mut lost: BTreeSet<RunId> = match parts.cluster.is_shared() {
-            true => parts.places.running().into_iter().collect(),
-            false => BTreeSet::new(),
-        };
-        let (mut after, mut has_no_room) = (None, false);
-        loop {
-            let (rows, freed) = match page(parts, &mut after).await {
-                Ok(page) => page,
-                Err(error) => {
-                    tracing::error!(%error, "ready runs could not be read");
-                    return;
-                }
-            };
-            let is_last = rows.len() < SCAN;
-            for (run, work) in rows {
-                if self.is_mine(&work, freed.contains(&run)) {
-                    lost.remove(&run);
-                    if work.record.owner.is_none() || !parts.places.is_running(run) {
-                        let claimed = work.record.owner.map(|_| work.version);
-                        has_no_room |= !self.take_up(tasks, backlog, Ready { run, claimed });
-                    }
-                }
-            }
-            if has_no_room {
-                // Those that were not reached are not lost.
-                lost.clear();
-            }
-            if has_no_room || is_last {
-                break;
-            }
-        }
-        for (run, fence) in durable {
-            self.find_again(tasks, backlog, run, fence).await;
-        }
-        // Another member may have ended them, and its hint reached nobody here:
-        // their executors look for themselves.
-        let lost: Vec<Hint> = lost.into_iter().map(Hint::Revoked).collect();
-        parts.store.hints().publish(&lost);
-    }
-
-    fn is_mine(&self, work: &Versioned<Work>, is_freed: bool) -> bool {
-        is_freed || work.record.owner.is_none_or(|owner| owner == self.parts.cluster.me())
-    }
-
-    /// Takes up a run that was born claimed and whose hint was lost, unless it
-    /// was cancelled since.
-    async fn find_again(
+    /// Starts a ready run that has a place or finds one; others wait for theirs,
+    /// and what they wait for may be what comes behind them. One that was born claimed
+    /// is `taken` as such. False if no more can wait.
+    pub(crate) fn take_up(
         self: &Arc<Self>,
         tasks: &mut JoinSet<()>,
         backlog: &mut Backlog,
-        run: RunId,
-        fence: u64,
-    ) {
-        match self.parts.store.work_of(self.parts.scope, run).await {
-            Ok(Some(work)) if work.version == fence => {
-                self.take_up(tasks, backlog, Ready { run, claimed: Some(fence) });
-            }
-            Ok(_) => drop(self.parts.places.take(run, fence)),
-            Err(error) => tracing::error!(%run, %error, "a ready run could not be read"),
-        }
-    }
-
-    /// Starts a ready run that has a place or finds one; others wait for theirs,
-    /// and what they wait for may be what comes behind them. False if no more can wait.
-    fn take_up(self: &Arc<Self>, tasks: &mut JoinSet<()>, backlog: &mut Backlog, ready: Ready) -> bool {
+        ready: Ready,
+        taken: fn(Box<Reserved>) -> Taken,
+    ) -> bool {
         let (run, places) = (ready.run, &self.parts.places);
         if places.asks_again(run) {
             return true;
         }
         if let Some(reserved) = ready.claimed.and_then(|fence| places.take(run, fence)) {
-            self.spawn(tasks, run, Taken::Reserved(Box::new(reserved)), None);
+            self.spawn(tasks, run, taken(Box::new(reserved)), None);
         } else if let (true, Some(place)) = (backlog.is_empty(), places.try_acquire()) {
             self.start_run(tasks, run, place);
         } else {
@@ -221,7 +175,7 @@ impl Shared {
         }
     }
 
-    fn spawn(self: &Arc<Self>, tasks: &mut JoinSet<()>, run: RunId, taken: Taken, place: Place) {
+    pub(crate) fn spawn(self: &Arc<Self>, tasks: &mut JoinSet<()>, run: RunId, taken: Taken, place: Place) {
         self.parts.places.begin(run);
         let shared = Arc::clone(self);
         tasks.spawn(async move {
@@ -284,6 +238,9 @@ impl Shared {
                     tracing::error!(%error, "the engine stops");
                     self.parts.places.close();
                     self.stopping.send_replace(true);
+                    self.fenced.send_replace(true);
+                    let running = self.parts.places.running().into_iter().map(Hint::Revoked);
+                    self.parts.store.hints().publish(&running.collect::<Vec<_>>());
                     return;
                 }
                 Err(error) => tracing::error!(%error, "the lease could not be renewed"),
@@ -293,6 +250,7 @@ impl Shared {
 
     async fn ring(self: Arc<Self>) {
         let hints = Arc::clone(self.parts.store.hints());
+        let mut stopping = self.stopping.subscribe();
         loop {
             let next = match timer::ring_due(&self.parts, self.limits.poll, timer::is_mine).await {
                 Ok(next) => next,
@@ -304,21 +262,10 @@ impl Shared {
             tokio::select! {
                 () = tokio::time::sleep(next) => {}
                 () = hints.timer() => {}
+                () = stopped(&mut stopping) => return,
             }
         }
     }
-}
-
-/// The next ready runs, and those of them that were free to be taken from
-/// members that are none any more.
-async fn page(
-    parts: &Parts,
-    after: &mut Option<RunId>,
-) -> Result<(Vec<(RunId, Versioned<Work>)>, BTreeSet<RunId>), px_store::Error> {
-    let rows = parts.store.work(parts.scope, *after, SCAN).await?;
-    *after = rows.last().map(|(run, _)| *run).or(*after);
-    let freed = takeover::free(parts, &rows).await?;
-    Ok((rows, freed))
 }
 
 /// Runs every ready run that no other member has, one after the other, until
@@ -339,7 +286,7 @@ pub async fn drain(parts: &Parts, limits: &Limits) -> Result<usize, px_store::Er
                 if is_others && !freed.contains(&run) {
                     continue;
                 }
-                let executed = claim::execute(parts, limits, run, Taken::InTurn, &None).await;
+                let executed = Box::pin(claim::execute(parts, limits, run, Taken::InTurn, &None)).await;
                 match executed.map_err(as_store_error)? {
                     Executed::Moved => moved += 1,
                     Executed::Nothing | Executed::Suspect => {}

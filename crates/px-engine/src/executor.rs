@@ -123,9 +123,7 @@ impl Users<'_> {
         let execution = self.begin(run, async move { code() });
         Ok(match supervise(self.limits, session, execution, None, None).await? {
             Ended::Returned(Ok(value)) => Some(Ok(value)),
-            Ended::Returned(Err(px_pool::Failure::Panicked(panic))) => {
-                Some(Err(failure(FailureKind::Panic, "Panic", panic_text(&*panic))))
-            }
+            Ended::Returned(Err(px_pool::Failure::Panicked(panic))) => Some(Err(panicked(&panic))),
             Ended::Returned(Err(px_pool::Failure::Closed)) | Ended::TimedOut | Ended::Revoked => None,
         })
     }
@@ -248,8 +246,7 @@ impl Users<'_> {
             Ended::Returned(Ok(Ok(output))) => StepResult::Returned(output),
             Ended::Returned(Ok(Err(error))) => unfit(run, error),
             Ended::Returned(Err(px_pool::Failure::Panicked(panic))) => {
-                let error = failure(FailureKind::Panic, "Panic", panic_text(&*panic));
-                StepResult::Failed { error, can_retry: false }
+                StepResult::Failed { error: panicked(&panic), can_retry: false }
             }
             Ended::TimedOut => {
                 let message =
@@ -265,7 +262,13 @@ fn failure(kind: FailureKind, name: &str, message: String) -> Failure {
     Failure { kind, name: name.into(), message, stack: None }
 }
 
-/// What follows from a step that has no outcome.
+/// A panic is not tried again: code that panics does so each time, most likely.
+fn panicked(panic: &px_pool::Panic) -> Failure {
+    let stack = panic.place().map(|place| format!("at {place}"));
+    Failure { stack, ..failure(FailureKind::Panic, "Panic", panic_text(&**panic)) }
+}
+
+/// Turns an error that kept a step from an outcome into the step's result.
 fn unfit(run: &Run, error: StepError) -> StepResult {
     let step = run.frame().map(|frame| frame.step.as_str()).unwrap_or_default();
     match error {
@@ -284,8 +287,8 @@ fn unfit(run: &Run, error: StepError) -> StepResult {
     }
 }
 
-/// Which attempt at the current step runs now. A start after a crash is no new
-/// attempt (docs/rules.md#36).
+/// Returns the number of the attempt at the current step, from 1. A start after a crash is no new attempt
+/// (docs/rules.md#36).
 fn attempt(run: &Run) -> u32 {
     let before = run.frame().map_or(0, |frame| frame.attempt);
     if run.in_step { before.max(1) } else { before + 1 }
@@ -344,5 +347,5 @@ fn command(parts: &Parts, run: &Run, found: &Found<'_>, result: StepResult) -> C
             fresh: request.fresh,
         }),
     };
-    Command::ReturnStep(Box::new(StepOutcome { state: output.state, after, then }))
+    Command::ReturnStep(Box::new(StepOutcome { state: output.state, after, then, takes_kept: None }))
 }

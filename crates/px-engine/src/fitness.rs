@@ -1,5 +1,5 @@
-//! Whether a run that was parked can go on with this binary: what the engine
-//! looks at before a step runs, and what `px check` looks at beforehand.
+//! Fitness of a parked run for this binary. The engine checks it before a step runs, and `px check` checks
+//! it of every run before a binary is served.
 
 use std::panic::AssertUnwindSafe;
 
@@ -10,9 +10,9 @@ use serde_json::Value;
 
 use crate::position::{Found, Position, find};
 
-/// Why a run that has not ended could not go on with the brains and webhooks of
-/// this registry: its step is gone, its state or its response does not fit. The
-/// engine would pause it for this reason. `None` if it could.
+/// Returns the reason for which a run that has not ended could not go on with the brains and webhooks of
+/// this registry: its step is gone, or its state or its response does not fit. The engine would pause it
+/// for this reason. `None` if it can go on.
 #[must_use]
 pub fn obstacle(registry: &Registry, run: &Run) -> Option<String> {
     let place = match find(registry, run) {
@@ -32,7 +32,7 @@ pub fn obstacle(registry: &Registry, run: &Run) -> Option<String> {
     found.step.fits(&state).err().map(|why| format!("the stored state does not fit step '{step}': {why}"))
 }
 
-/// Whether the state was left by another version of the brain, and has to be migrated.
+/// Returns true if another version of the brain left the state, so that it has to be migrated.
 pub(crate) fn is_of_another_version(run: &Run, found: &Found<'_>) -> bool {
     run.frame().is_some_and(|frame| frame.version != found.brain.version)
 }
@@ -56,8 +56,8 @@ pub(crate) fn not_migrated(step: &str, from: u32, to: u32, why: &str) -> String 
     format!("the state for step '{step}' could not be migrated from version {from} to {to}: {why}")
 }
 
-/// Whether the response that the step will be given has the schema that it had
-/// when the wait was opened (docs/rules.md#14).
+/// Checks that the response for the step has the schema that it had when the wait was opened
+/// (docs/rules.md#14).
 pub(crate) fn same_response(registry: &Registry, run: &Run) -> Result<(), String> {
     let given = run.given.as_ref();
     let Some((key, then)) = given.and_then(|given| given.key.as_ref().zip(given.schema)) else {

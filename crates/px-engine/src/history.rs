@@ -10,25 +10,25 @@ use serde_json::Value;
 use crate::control::ControlError;
 use crate::shared::Parts;
 
-/// How many entries of a log are read at once.
+/// Maximum number of log entries that one read returns.
 const PAGE: usize = 512;
 
-/// Why a run cannot go on from the step that was named.
+/// Reason that a run cannot go on from the step that was named.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PositionError {
     /// The pipeline is shorter.
     #[error("the run has {steps} steps, and startsAt is {starts_at}")]
     BeyondEnd {
-        /// What was asked for, from 1.
+        /// Step that was asked for, from 1.
         starts_at: u32,
-        /// How many there are.
+        /// Number of steps in the pipeline.
         steps: usize,
     },
     /// The run never came there, so nobody knows its state there.
     #[error("the run never reached step {starts_at}, '{step}': there is no state to begin it with")]
     NotReached {
-        /// What was asked for, from 1.
+        /// Step that was asked for, from 1.
         starts_at: u32,
         /// The step's name.
         step: String,
@@ -39,7 +39,7 @@ pub enum PositionError {
         before = starts_at - 1
     )]
     NoResponse {
-        /// What was asked for, from 1.
+        /// Step that was asked for, from 1.
         starts_at: u32,
         /// The step's name.
         step: String,
@@ -50,7 +50,7 @@ pub enum PositionError {
         before = starts_at - 1
     )]
     StreamClosed {
-        /// What was asked for, from 1.
+        /// Step that was asked for, from 1.
         starts_at: u32,
         /// The step's name.
         step: String,
@@ -68,7 +68,7 @@ pub enum PositionError {
     Unfit {
         /// The step's name.
         step: String,
-        /// What does not fit.
+        /// Explanation of the mismatch.
         why: String,
     },
 }
@@ -77,13 +77,13 @@ pub enum PositionError {
 pub(crate) struct Past {
     /// The run as it was first.
     pub(crate) initial_state: Value,
-    /// Where it goes on.
+    /// Step at which the run goes on, and its input.
     pub(crate) position: Position,
 }
 
 impl Parts {
-    /// Where a run stood when it last began its step `starts_at`, from 1. With
-    /// `edited`, where it would stand with that state.
+    /// Finds the state and input with which a run last began its step `starts_at`, from 1. `edited` takes
+    /// the place of that state.
     pub(crate) async fn position_of(
         &self,
         run: &Run,
@@ -155,7 +155,7 @@ struct Search {
     run: Run,
     step: String,
     initial_state: Value,
-    /// Whether the run has been at the step since it came there last.
+    /// True while the log shows the run at the step, since the last time that it came there.
     there: bool,
     found: Option<Visit>,
 }

@@ -9,7 +9,7 @@
 //! server's runtime; between both go messages.
 //!
 //! Read in this order: [`Engine`], the loops; [`Places`], which runs it has;
-//! `claim`, who takes a run up; `takeover`, the runs of processes that died;
+//! `scan`, the look for what no hint told of; `claim`, who takes a run up; `takeover`, the runs of processes that died;
 //! `executor`, one claimed run;
 //! `supervise`, its side of users' code; `port`, the step's side; `session`, the
 //! commits of a running step; `timer`; `history`, the way back.
@@ -24,9 +24,11 @@ mod fitness;
 mod history;
 mod items;
 mod metrics;
+mod outcomes;
 mod places;
 mod port;
 mod position;
+mod scan;
 mod session;
 mod shared;
 mod supervise;

@@ -2,7 +2,7 @@
 
 use px_metrics::{Counter, Histogram, Kind, Metric};
 
-/// What a step's code took, whatever became of it.
+/// Time that a step's code took, whether it succeeded or not.
 pub(crate) static STEP: Histogram = Histogram::of_times();
 
 /// Attempts at a step that returned.
@@ -15,7 +15,7 @@ pub(crate) static BORN_CLAIMED: Counter = Counter::new();
 /// Ready runs that this process claimed by a commit of its own.
 pub(crate) static CLAIMED: Counter = Counter::new();
 
-/// How long after its due time a timer rang.
+/// Time from a timer's due time to the moment it rang.
 pub(crate) static TIMER_LATE: Histogram = Histogram::of_times();
 
 /// The figures of this stage.
@@ -34,6 +34,11 @@ pub const METRICS: &[Metric] = &[
         name: "px_claims_total",
         help: "Ready runs that were taken up, by how they were claimed.",
         kind: Kind::Counters("way", &[("born", &BORN_CLAIMED), ("claimed", &CLAIMED)]),
+    },
+    Metric {
+        name: "px_runs_ended_total",
+        help: "Runs that came to an end or were paused, by brain and outcome; brains beyond 256 are counted as 'other'.",
+        kind: Kind::Family(&crate::outcomes::ENDED),
     },
     Metric {
         name: "px_timer_late_seconds",

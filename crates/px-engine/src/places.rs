@@ -30,7 +30,7 @@ pub(crate) struct Reserved {
     pub(crate) work: Work,
     pub(crate) record: RunRecord,
     pub(crate) place: OwnedSemaphorePermit,
-    /// Whether its commit is known to be durable.
+    /// True once its commit is known to be durable.
     is_durable: bool,
 }
 
@@ -53,7 +53,7 @@ pub struct Places {
     registry: Arc<Registry>,
     free: Arc<Semaphore>,
     table: Mutex<Table>,
-    /// Whether ready runs wait for a place.
+    /// True while ready runs wait for a place.
     is_behind: AtomicBool,
     is_closed: AtomicBool,
     pub(crate) suspects: Suspects,
@@ -114,8 +114,8 @@ impl Places {
         self.is_closed.store(true, Ordering::SeqCst);
     }
 
-    /// Whether the run has an executor. It then looks at the run once more
-    /// before it lets go.
+    /// Returns true if the run has an executor, and asks that executor to look at the run once more before
+    /// it lets go.
     pub(crate) fn asks_again(&self, run: RunId) -> bool {
         match self.table().running.get_mut(&run) {
             Some(running) => {
@@ -126,7 +126,7 @@ impl Places {
         }
     }
 
-    /// Whether the run has an executor.
+    /// Returns true if the run has an executor.
     pub(crate) fn is_running(&self, run: RunId) -> bool {
         self.table().running.contains_key(&run)
     }
@@ -136,8 +136,8 @@ impl Places {
         self.table().running.insert(run, Running::default());
     }
 
-    /// Whether the executor goes on, since the run became ready once more; else
-    /// it has let go.
+    /// Returns true if the executor has to go on since the run became ready once more. If it returns false
+    /// the executor has let go of the run.
     pub(crate) fn goes_on(&self, run: RunId) -> bool {
         let mut table = self.table();
         match table.running.get_mut(&run) {

@@ -1,9 +1,9 @@
-//! Where a run is in the brains as this binary has them.
+//! Position of a run within the brains of this binary.
 
 use px_core::Run;
 use px_sdk::{Body, BrainDef, Nested, Registry, StepDef};
 
-/// What a run does next.
+/// The next thing that a run does.
 pub(crate) enum Position<'a> {
     /// A step of the innermost brain.
     Step(Found<'a>),

@@ -5,10 +5,11 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use px_core::run::{Command, Start};
+use px_core::run::{Command, Start, Then};
+use px_core::wait::{Registration, Wait};
 use px_core::{Run, RunId, Timestamp};
-use px_sdk::Error;
-use px_store::{Batch, Conflict, Contended, DraftError, LogTail, Round, RunRecord, Work};
+use px_sdk::{Error, Registry, fits_key};
+use px_store::{BornClaimed, Conflict, Contended, Draft, DraftError, LogTail, Round, RunRecord, Work};
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -16,7 +17,7 @@ use crate::bounds::unkept;
 use crate::port::Ask;
 use crate::shared::{Limits, Parts, ROUNDS};
 
-/// What became of a commit.
+/// State of the run after a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Committed {
     /// The run is ready for its next step, and still claimed.
@@ -27,7 +28,7 @@ pub(crate) enum Committed {
     Revoked,
 }
 
-/// Why a session cannot commit.
+/// Reason that a session cannot commit.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SessionError {
     #[error(transparent)]
@@ -59,7 +60,7 @@ pub(crate) struct Session {
 /// The right to run the steps of one run.
 #[derive(Debug, Clone)]
 pub(crate) struct Claim {
-    /// What every commit demands.
+    /// Version of the row of work that every commit demands.
     pub(crate) fence: u64,
     /// The version of the row that the claim was written over.
     pub(crate) before: u64,
@@ -71,6 +72,11 @@ impl Session {
     pub(crate) fn new(parts: Parts, claim: Claim, record: RunRecord) -> Self {
         let run = record.run.id;
         Self { parts, claim, run, record: Arc::new(record), begin: None, is_revoked: false }
+    }
+
+    /// Number of processes that died in this execution before this one.
+    pub(crate) fn deaths(&self) -> u32 {
+        self.claim.work.deaths
     }
 
     /// Resolves when the claim may be gone: somebody said so, or so much was
@@ -91,8 +97,8 @@ impl Session {
         }
     }
 
-    /// Whether the claim is in the store as this session wrote it, or not yet:
-    /// it is written while the step runs, and a slow disk may take its time.
+    /// Returns true if the store has the claim as this session wrote it, or does not have it yet: it is
+    /// written while the step runs, and a slow disk may take its time.
     pub(crate) async fn holds_claim(&self) -> Result<bool, SessionError> {
         let work = self.parts.store.work_of(self.parts.scope, self.run).await?;
         Ok(work.is_some_and(|work| work.version == self.claim.fence || work.version == self.claim.before))
@@ -118,7 +124,7 @@ impl Session {
         self.commit(None).await
     }
 
-    /// Whether a commit was refused because the claim is gone.
+    /// Returns true if a commit was refused because the claim is gone.
     pub(crate) fn is_revoked(&self) -> bool {
         self.is_revoked
     }
@@ -173,22 +179,22 @@ impl Session {
         let log_line = self.log_line(command.as_ref());
         let mut known = Some(if is_last { self.take() } else { (*self.record).clone() });
         let (this, command) = (&*self, &command);
-        let drafted = this.parts.store.transact(ROUNDS, |lost| {
+        let drafted = this.parts.transact(ROUNDS, |lost| {
             let known = known.take();
             async move {
                 if let Some(Conflict::Fence(_)) = lost {
-                    return Ok(Round::Done(None));
+                    return Ok(Round::Done(BornClaimed::none(None)));
                 }
                 let adopted = match known {
                     Some(known) => known,
                     // Somebody changed the run or a key and left the claim: read anew.
                     None => match this.parts.store.run(this.parts.scope, this.run).await? {
                         Some(record) => record,
-                        None => return Ok(Round::Done(None)),
+                        None => return Ok(Round::Done(BornClaimed::none(None))),
                     },
                 };
-                let (batch, drafted) = this.draft(adopted, command.clone(), start).await?;
-                Ok::<_, SessionError>(Round::Commit(batch, Some(drafted)))
+                let (draft, drafted) = this.draft(adopted, command.clone(), start).await?;
+                Ok::<_, SessionError>(this.parts.round(draft, Some(drafted)))
             }
         });
         let Some(Drafted { rests, next, started }) = drafted.await? else {
@@ -210,7 +216,7 @@ impl Session {
         adopted: RunRecord,
         mut command: Option<Command>,
         start: Option<&Start>,
-    ) -> Result<(Batch, Drafted), SessionError> {
+    ) -> Result<(Draft<'_>, Drafted), SessionError> {
         let is_last = command.as_ref().is_some_and(ends_step);
         let mut draft = self.parts.draft();
         let now = draft.now();
@@ -229,7 +235,14 @@ impl Session {
                 *value = Value::String(run.to_string());
             }
         }
-        if let Some(command) = command {
+        if let Some(mut command) = command {
+            if let Command::ReturnStep(outcome) = &mut command
+                && let Then::Wait(wait) = &outcome.then
+                && let Some(run) = draft.run(self.run).await?
+            {
+                // Only here is it known which answers came by hand while the step ran.
+                outcome.takes_kept = takes_kept(&self.parts.registry, run, wait);
+            }
             draft.command(self.run, command).await?;
         }
         let rests = is_last && !draft.is_ready(self.run);
@@ -239,14 +252,11 @@ impl Session {
             draft.put_work(self.run, self.claim.fence, work);
         }
         let next = if rests { None } else { draft.after_commit(self.run) };
-        Ok((draft.into_batch(), Drafted { rests, next, started }))
+        Ok((draft, Drafted { rests, next, started }))
     }
 
     /// The line that the log gets of a commit, once it is made.
     fn log_line(&self, command: Option<&Command>) -> LogLine {
-        if let Some(Command::Halt { reason: Some(reason) }) = command {
-            return LogLine::Paused(reason.clone());
-        }
         let (begins, ends) = (self.begin.is_some(), command.is_some_and(ends_step));
         if !tracing::enabled!(tracing::Level::DEBUG) || !(begins || ends) {
             return LogLine::None;
@@ -256,9 +266,9 @@ impl Session {
     }
 }
 
-/// What follows from a commit, once it is made.
+/// Consequences of a commit, once it is made.
 struct Drafted {
-    /// Whether the run is ready no more.
+    /// True if the run is not ready any more.
     rests: bool,
     /// The run to go on with; none where it rests.
     next: Option<RunRecord>,
@@ -275,8 +285,6 @@ enum LogLine {
         begins: bool,
         ends: bool,
     },
-    /// The code gives the reason why the run cannot go on, or an operator does.
-    Paused(String),
 }
 
 impl LogLine {
@@ -285,12 +293,11 @@ impl LogLine {
             Self::None => {}
             Self::Step { step, begins, ends: false } if begins => tracing::debug!(step, "the step runs"),
             Self::Step { step, .. } => tracing::debug!(step, "the step has run"),
-            Self::Paused(reason) => tracing::warn!(reason, "the run is paused"),
         }
     }
 }
 
-/// Whether a command is the last of a step's execution.
+/// Returns true if a command is the last of a step's execution.
 fn ends_step(command: &Command) -> bool {
     !matches!(
         command,
@@ -310,4 +317,18 @@ fn as_step_result(result: Result<Committed, SessionError>, what: &str) -> Result
         Ok(_) => Ok(()),
         Err(error) => Err(Error::msg(format_args!("{what} could not be recorded: {error}"))),
     }
+}
+
+/// Returns which registration of a wait takes the oldest answer that was given
+/// by hand before the wait: the first whose response it can be.
+fn takes_kept(registry: &Registry, run: &Run, wait: &Wait) -> Option<u32> {
+    let answer = run.kept_answers.first()?;
+    let fits = |one: &Registration| {
+        fits_key(&one.key, registry.webhook(&one.key.slug).map(|def| &**def), answer).is_ok()
+    };
+    let place = wait.registrations.iter().position(fits);
+    if place.is_none() && !wait.registrations.is_empty() {
+        tracing::warn!(run = %run.id, "an answer that was given by hand fits nothing that the run waits for: it is kept");
+    }
+    u32::try_from(place?).ok()
 }

@@ -1,4 +1,4 @@
-//! What every part of the engine needs.
+//! Context of the engine: the store, the registry and the other parts that each of its files needs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,33 +7,34 @@ use px_core::{Clock, Ids, Scope};
 use px_pool::Pool;
 use px_sdk::Registry;
 use px_store::cluster::Cluster;
-use px_store::{Bound, Draft, Store};
+use px_store::{BornClaimed, Bound, Claimer, Conflict, Contended, Draft, Round, Store};
 
+use crate::outcomes::Outcomes;
 use crate::places::Places;
 
-/// How often a commit is tried anew after a conflict before the engine leaves
-/// it to the next poll.
+/// Maximum number of rounds that a commit is tried anew after a conflict before the engine leaves it to the
+/// next poll.
 pub(crate) const ROUNDS: Bound = Bound::waiting(100);
 
-/// The same where somebody waits for the answer, and can come back.
+/// Maximum number of rounds for a commit whose caller waits for the answer, and can come back.
 pub(crate) const ROUNDS_OF_CALLERS: Bound = Bound::refusing(100);
 
-/// What the engine works with.
+/// The parts that the engine works with.
 #[derive(Clone)]
 pub struct Parts {
-    /// Where runs are.
+    /// Store that holds the runs.
     pub store: Arc<dyn Store>,
-    /// Which brains there are.
+    /// Brains and webhooks of this binary.
     pub registry: Arc<Registry>,
-    /// What time it is.
+    /// Source of the time.
     pub clock: Arc<dyn Clock>,
-    /// Where ids come from.
+    /// Source of ids.
     pub ids: Arc<Ids>,
-    /// Whose runs.
+    /// Scope whose runs it executes.
     pub scope: Scope,
     /// This process among all that serve the store.
     pub cluster: Arc<dyn Cluster>,
-    /// Which runs it executes, and how many at once.
+    /// Runs that this process executes, and the places for more.
     pub places: Arc<Places>,
     /// The threads that users' code runs on.
     pub pool: Pool,
@@ -50,26 +51,70 @@ impl Parts {
     pub(crate) fn draft(&self) -> Draft<'_> {
         Draft::new(&*self.store, &*self.registry, &self.ids, self.scope, self.clock.now())
     }
+
+    /// The round that commits this draft. Runs that it makes ready are born claimed
+    /// by this process, as far as it has places for them.
+    pub(crate) fn round<T>(&self, draft: Draft<'_>, value: T) -> Round<BornClaimed<T>> {
+        let claimer: Arc<dyn Claimer> = Arc::clone(&self.places) as _;
+        draft.into_claiming_round(Some(&claimer), value)
+    }
+
+    /// Drafts and commits until a commit meets no conflict. Once it is durable, what
+    /// it made ready and claimed begins, and the log is told which runs have ended.
+    pub(crate) async fn transact<T, E, F>(
+        &self,
+        bound: Bound,
+        mut round: impl FnMut(Option<Conflict>) -> F,
+    ) -> Result<T, E>
+    where
+        F: Future<Output = Result<Round<BornClaimed<T>>, E>>,
+        E: From<px_store::Error> + From<Contended>,
+    {
+        let round = |lost| {
+            let drafted = round(lost);
+            async move {
+                Ok::<_, E>(match drafted.await? {
+                    Round::Commit(batch, value) => {
+                        let outcomes = Outcomes::of(&batch);
+                        Round::Commit(batch, (value, outcomes))
+                    }
+                    Round::Done(value) => Round::Done((value, Outcomes::default())),
+                    Round::Again => Round::Again,
+                })
+            }
+        };
+        // Boxed: it is large, and callers hold it beside what they do themselves.
+        let (value, outcomes) = Box::pin(self.store.transact(bound, round)).await?;
+        outcomes.tell();
+        Ok(value.committed())
+    }
 }
 
 /// The engine's bounds.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// How many steps run at once.
+    /// Maximum number of steps that run at once.
     pub max_concurrent_steps: usize,
-    /// How often the engine looks for work that no hint told of.
+    /// Interval at which the engine looks for work that no hint told of.
     pub poll: Duration,
-    /// How long a step runs before its start is committed on its own, so that
-    /// watchers see it.
+    /// Time that a step runs before its start is committed on its own, so that watchers see it. A shorter
+    /// step saves that commit.
     pub visible_after: Duration,
-    /// How many processes may die in one execution of a step before its run
-    /// is paused (docs/rules.md#36).
+    /// Number of processes that may die in one execution of a step before its run is paused, so that a step
+    /// that kills its process does not kill one after the other (docs/rules.md#36).
     pub max_deaths: u32,
     /// Bytes of JSON that a step's state, and each value that it hands over to be
     /// kept, may take. A state that takes more already may stay or shrink.
     pub max_state_bytes: usize,
-    /// How long a step whose run was cancelled may clean up before it is dropped.
+    /// Time that a step of a cancelled run has for cleaning up before it is dropped.
     pub cancel_grace: Duration,
+}
+
+impl Limits {
+    /// Returns true if a run with so many deaths has to wait for a turn: one more would pause it.
+    pub(crate) const fn is_suspect(&self, deaths: u32) -> bool {
+        deaths > 1 && deaths < self.max_deaths && deaths + 1 >= self.max_deaths
+    }
 }
 
 impl Default for Limits {

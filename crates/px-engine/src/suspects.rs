@@ -19,7 +19,7 @@ const APART: Duration = Duration::from_secs(1);
 /// The turns of one engine.
 pub(crate) struct Suspects {
     turns: Arc<Semaphore>,
-    /// When the next one may begin.
+    /// Earliest time at which the next one may begin.
     next: Mutex<Option<Instant>>,
 }
 

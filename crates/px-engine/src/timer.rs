@@ -1,25 +1,26 @@
 //! The timer: one task that rings for every run. Due times are rows; nothing
-//! sleeps on behalf of a run. A timer is removed in the commit of what it
-//! does, so it does that once, however the clock jumps.
+//! sleeps on behalf of a run. A timer is removed in the commit of its
+//! effect, so it has that effect once, however the clock jumps.
 
 use std::time::Duration;
 
 use px_core::run::Command;
 use px_core::{RunId, Timestamp};
 use px_store::cluster::Slot;
-use px_store::{Draft, DraftError, Round, Timer, TimerKind};
+use px_store::{BornClaimed, Draft, DraftError, Round, Timer, TimerKind};
 
 use crate::metrics;
 use crate::session::SessionError;
 use crate::shared::{Parts, ROUNDS};
 
-/// How many due timers are read at once.
+/// Maximum number of due timers that one read returns.
 const BATCH: usize = 256;
 
-/// How many due timers of other members are passed over at once.
+/// Maximum number of due timers of other members that are passed over at once.
 const MAX_LEFT: usize = 4_096;
 
-/// How late a timer is before any member rings it: longer than a takeover takes.
+/// Lateness from which any member rings a timer. It is longer than a takeover takes, so that the member
+/// that has the timer's slot rings it if there is one.
 const LATE: Duration = Duration::from_secs(10);
 
 /// Rings every timer that is due and that this member rings. Returns how long
@@ -53,9 +54,9 @@ pub(crate) async fn ring_due(
     Ok(next.get(left).map_or(at_most, |timer| timer.due.since(parts.clock.now())))
 }
 
-/// Whether this member rings the timer: it has its slot, or whoever has it is
-/// late. A timer that two members ring does what it does once, so a slot without
-/// an owner costs time and nothing else.
+/// Returns true if this member rings the timer, because it has the timer's slot or because the member that
+/// has it is late. A timer that two members ring has its effect once, so a slot without an owner costs time
+/// and nothing else.
 pub(crate) fn is_mine(parts: &Parts, timer: &Timer, now: Timestamp) -> bool {
     let slot = match &timer.kind {
         TimerKind::Wait { run, .. } | TimerKind::Retry { run } => Slot::of_run(*run),
@@ -67,12 +68,12 @@ pub(crate) fn is_mine(parts: &Parts, timer: &Timer, now: Timestamp) -> bool {
 }
 
 async fn ring(parts: &Parts, timer: &Timer) -> Result<(), SessionError> {
-    let has_rung = parts.store.transact(ROUNDS, |_| async move {
+    let has_rung = parts.transact(ROUNDS, |_| async move {
         let mut draft = parts.draft();
         if draft.now() < timer.due {
             // The clock was set back since this was found due. Its run would
             // refuse, and the row would be removed that it needs later.
-            return Ok::<_, SessionError>(Round::Done(false));
+            return Ok::<_, SessionError>(Round::Done(BornClaimed::none(false)));
         }
         draft.remove_timer(timer.clone());
         match &timer.kind {
@@ -85,7 +86,7 @@ async fn ring(parts: &Parts, timer: &Timer) -> Result<(), SessionError> {
             TimerKind::Expire { event, key, place } => draft.expire(key, *place, *event).await?,
             TimerKind::Forget { key, .. } => draft.forget(key).await?,
         }
-        Ok(draft.into_round(true))
+        Ok(parts.round(draft, true))
     });
     if has_rung.await? {
         metrics::TIMER_LATE.observe(parts.clock.now().since(timer.due));

@@ -201,13 +201,13 @@ impl Answer {
 
     /// Answers a form that does not say which wait it is for.
     #[must_use]
-    pub fn form_without_identifier() -> Self {
+    pub(crate) fn form_without_identifier() -> Self {
         Self::error(400, Code::FormIdentifierMissing, "Missing required query parameter \"identifier\"")
     }
 
     /// Answers a form whose token is missing or another one than the wait's.
     #[must_use]
-    pub fn form_refused(identifier: &str, reason: &str) -> Self {
+    pub(crate) fn form_refused(identifier: &str, reason: &str) -> Self {
         let body =
             json!({ "received": false, "action": "ignored", "identifier": identifier, "reason": reason });
         Self { action: Some("ignored"), ..Self::json(403, &body) }
@@ -215,7 +215,7 @@ impl Answer {
 
     /// Answers a form that nobody waits for, or no more.
     #[must_use]
-    pub fn form_not_found(identifier: &str) -> Self {
+    pub(crate) fn form_not_found(identifier: &str) -> Self {
         let body = json!({
             "received": true, "action": "not_found", "identifier": identifier,
             "message": format!("No run waits for a form with the identifier '{identifier}'"),
@@ -225,19 +225,19 @@ impl Answer {
 
     /// Answers a request for an unknown slug.
     #[must_use]
-    pub fn unknown_slug(slug: &str) -> Self {
+    pub(crate) fn unknown_slug(slug: &str) -> Self {
         Self::error(404, Code::WebhookNotFound, &format!("Webhook '{slug}' not found"))
     }
 
     /// Answers a GET that is no handshake.
     #[must_use]
-    pub fn wrong_method(slug: &str) -> Self {
+    pub(crate) fn wrong_method(slug: &str) -> Self {
         Self::error(405, Code::WrongMethod, &format!("Webhook '{slug}' takes POST"))
     }
 
     /// Answers a sender who was not believed.
     #[must_use]
-    pub fn unauthorized(text: &str) -> Self {
+    pub(crate) fn unauthorized(text: &str) -> Self {
         Self { action: Some("rejected"), ..Self::error(401, Code::Unverified, text) }
     }
 
@@ -266,7 +266,7 @@ impl Answer {
 
     /// Answers a delivery whose handler failed; it is quarantined.
     #[must_use]
-    pub fn handler_failed(delivery: DeliveryId) -> Self {
+    pub(crate) fn handler_failed(delivery: DeliveryId) -> Self {
         let body = json!({
             "error": "Failed to process webhook", "code": Code::HandlerFailed.as_str(), "deliveryId": delivery,
         });
@@ -275,7 +275,7 @@ impl Answer {
 
     /// Answers 503: nothing was kept, and the sender should come back.
     #[must_use]
-    pub fn unavailable(text: &str) -> Self {
+    pub(crate) fn unavailable(text: &str) -> Self {
         Self { retry_after: Some(1), ..Self::error(503, Code::Unavailable, text) }
     }
 }

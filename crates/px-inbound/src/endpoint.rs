@@ -18,6 +18,8 @@ pub struct Endpoint {
     pub verifier: Arc<Prepared>,
     /// The schema of its payload.
     pub schema: Arc<Schema>,
+    /// The schema of its response, for what operators give.
+    pub response: Arc<Schema>,
     /// Sentences for the operator about its secrets and its duplicates.
     pub warnings: Vec<String>,
 }
@@ -81,7 +83,15 @@ impl Endpoint {
             Prepared::new(def.verification.clone(), &keyring).map_err(|why| error(why.to_string()))?;
         let schema = Schema::new(&def.payload_schema)
             .map_err(|why| error(format!("the payload's schema does not compile: {why}")))?;
-        Ok(Self { verifier: Arc::new(verifier), schema: Arc::new(schema), warnings, def: Arc::clone(&def) })
+        let response = Schema::new(&def.response_schema)
+            .map_err(|why| error(format!("the response's schema does not compile: {why}")))?;
+        Ok(Self {
+            verifier: Arc::new(verifier),
+            schema: Arc::new(schema),
+            response: Arc::new(response),
+            warnings,
+            def: Arc::clone(&def),
+        })
     }
 
     /// Returns true if anybody on this machine may send.

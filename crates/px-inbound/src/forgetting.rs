@@ -120,11 +120,11 @@ impl Plan {
         match context.commit_batch(batch).await? {
             // Pieces of the later kinds were not looked at yet.
             Outcome::Committed { .. } => Ok(Swept { more: true, ..self.swept }),
-            // Somebody changed one of them; the next sweep reads it anew. The log says
-            // so since one that conflicts each time would hold up all others.
+            // Somebody changed one of them; a later sweep reads it anew, and not this
+            // one, since one that conflicts each time would keep it from its end.
             Outcome::Conflict(conflict) => {
                 tracing::warn!(?conflict, "a sweep of the inbox met a change and removed nothing this time");
-                Ok(Swept { more: true, ..Swept::default() })
+                Ok(Swept::default())
             }
         }
     }

@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream;
-use http::header::CONTENT_TYPE;
 use px_core::key::{Arrival, FORM_SLUG, Route};
 use px_core::{KeyId, Stopwatch};
 use px_sdk::{Form, Inbound, RawInbound, Received as Request, WebhookBuilder, WebhookDef, verify};
@@ -22,7 +21,7 @@ use crate::context::InboundContext;
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::phases::{Handled, Incoming, Occasion};
 use crate::record::{self, micros};
-use crate::verify::{BodyErrorKind, insert_field, parse_form};
+use crate::verify::{BodyErrorKind, body_type, insert_field, parse_form, without_mark};
 
 /// Maximum number of fields of a form.
 const MAX_FIELDS: usize = 10_000;
@@ -149,18 +148,15 @@ fn syntax(text: impl Into<String>) -> Unreadable {
 
 /// Returns the fields of a form, urlencoded or multipart.
 async fn read(request: &Request) -> Result<Map<String, Value>, Unreadable> {
-    let mut lines = request.headers.get_all(CONTENT_TYPE).iter();
-    let declared = lines.next().map_or(URLENCODED, |line| line.to_str().unwrap_or_default());
-    if lines.next().is_some() {
-        return Err(syntax("The header Content-Type came more than once"));
-    }
+    let declared = body_type(request).map_err(|error| (error.kind(), error.to_string()))?;
+    let declared = declared.unwrap_or(URLENCODED);
     let essence = declared.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case(URLENCODED) {
         let count = request.body.iter().filter(|byte| **byte == b'&').count() + 1;
         if count > MAX_FIELDS {
             return Err(syntax(format!("The form has more than {MAX_FIELDS} fields")));
         }
-        return parse_form(&request.body).ok_or_else(|| syntax("The form is not UTF-8"));
+        return parse_form(without_mark(&request.body)).ok_or_else(|| syntax("The form is not UTF-8"));
     }
     if essence.eq_ignore_ascii_case("multipart/form-data") {
         let boundary = multer::parse_boundary(declared)

@@ -18,6 +18,7 @@ mod validate;
 
 mod accept;
 mod answer;
+mod by_hand;
 mod dedup;
 mod route;
 mod turns;

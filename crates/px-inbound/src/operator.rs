@@ -9,17 +9,19 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use px_core::run::{Command, Response};
 use px_core::{DeliveryId, EventId, KeyId, RunId};
 use px_sdk::Received as Request;
-use px_store::{Contended, Delivery, DraftError, InboxEvent, InboxState};
+use px_store::{BornClaimed, Contended, Delivery, DraftError, InboxEvent, InboxState};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::accept::Acceptor;
 use crate::answer::Answer;
+use crate::by_hand;
 use crate::context::InboundContext;
 use crate::endpoints::Endpoints;
 use crate::phases::{Parsed, Replayed};
 use crate::quarantine::Quarantine;
 use crate::redact::REDACTED;
+use crate::validate::Violation;
 
 /// Maximum number of times that a binding is tried while the run changes.
 const ROUNDS: u32 = 100;
@@ -34,6 +36,9 @@ pub enum OperatorError {
     /// There is no such run.
     #[error("Brain run '{0}' not found")]
     NoRun(RunId),
+    /// The response is none that the run waits for.
+    #[error("The response fits nothing that the run waits for")]
+    Unfit(Vec<Violation>),
     /// The delivery, or the run, is not in a state for it.
     #[error("{0}")]
     Refused(String),
@@ -108,8 +113,8 @@ impl Operator {
             return refused(format!("Webhook '{}' is not in this binary", old.slug));
         };
         let request = Arc::new(as_received(&old));
-        let payload = match endpoint.verifier.parse(&request) {
-            Ok(payload) => payload,
+        let content = match endpoint.verifier.parse(&request) {
+            Ok(content) => content,
             Err(error) => return refused(format!("The stored body cannot be read: {error}")),
         };
         let now = clock.now();
@@ -121,7 +126,31 @@ impl Operator {
             delivery.received_at = now;
             delivery.verdict = format!("replay of {id}: {}", delivery.verdict);
         }
-        Ok(Parsed::replayed(endpoint, request, payload, delivery, Replayed { delivery: id, tokens, at: now }))
+        Ok(Parsed::replayed(endpoint, request, content, delivery, Replayed { delivery: id, tokens, at: now }))
+    }
+
+    /// See [`Stage::answer`](crate::Stage::answer).
+    pub(crate) async fn answer(
+        &self,
+        run: RunId,
+        response: Value,
+        slug: Option<&str>,
+    ) -> Result<(), OperatorError> {
+        let response = &response;
+        let answered = self.context.transact(ROUNDS, |_| async move {
+            let mut draft = self.context.draft(self.context.clock.now());
+            let found = draft.run(run).await?.ok_or(OperatorError::NoRun(run))?;
+            let place =
+                by_hand::place(&self.endpoints, found, slug, response).map_err(OperatorError::Unfit)?;
+            draft.command(run, Command::Answer { response: response.clone(), place }).await.map_err(
+                |error| match error {
+                    DraftError::Store(error) => OperatorError::Store(error),
+                    other => OperatorError::Draft(other),
+                },
+            )?;
+            Ok(draft.into_round(()))
+        });
+        answered.await
     }
 
     /// See [`Stage::bind`](crate::Stage::bind).
@@ -149,13 +178,15 @@ impl Operator {
             {
                 draft.unqueue(&KeyId::new(delivery.slug.as_str(), identifier), event.id).await?;
             }
+            let given = event.response.clone().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+            by_hand::check(&self.endpoints, &registration.key, &given).map_err(OperatorError::Unfit)?;
             let response = Response {
                 wait: wait.id,
                 index: u32::try_from(index).unwrap_or(u32::MAX),
                 key: Some(registration.key.clone()),
                 event: Some(event.id),
                 delivery: Some(id),
-                response: event.response.clone().unwrap_or_else(|| Value::Object(serde_json::Map::new())),
+                response: given,
             };
             draft
                 .mark(id, event.id, |entry| {
@@ -170,9 +201,9 @@ impl Operator {
                 DraftError::Store(error) => OperatorError::Store(error),
                 other => OperatorError::Draft(other),
             })?;
-            Ok(draft.into_round(Bound { event: event.id, run }))
+            Ok(draft.into_claiming_round(self.context.claimer.as_ref(), Bound { event: event.id, run }))
         });
-        bound.await
+        bound.await.map(BornClaimed::committed)
     }
 }
 
@@ -181,7 +212,8 @@ impl Operator {
 fn check_replayable(old: &Delivery) -> Result<bool, OperatorError> {
     let refused = |why: String| Err(OperatorError::Refused(why));
     let all = |state| !old.events.is_empty() && old.events.iter().all(|event| event.state == state);
-    if all(InboxState::Rejected) {
+    // One that could not be read is there with all its bytes, and may be read by now.
+    if all(InboxState::Rejected) && old.verdict.starts_with("rejected") {
         return refused("The sender was not believed, so nothing was kept to replay".into());
     }
     if all(InboxState::Duplicate) {

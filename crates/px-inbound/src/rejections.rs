@@ -1,6 +1,8 @@
 //! Requests whose sender was not believed: each is answered 401, and some leave
 //! a record. These are so many a minute of one webhook, and few of them of one
-//! sender, so that whoever forges a lot hides nobody else's trouble.
+//! sender, so that whoever forges a lot hides nobody else's trouble. And those of
+//! believed senders whose body cannot be read: each leaves a record with all of
+//! its bytes, since many providers never send again (docs/rules.md#53).
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -8,13 +10,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use px_core::Timestamp;
-use px_store::{InboxState, Outcome};
+use px_store::{Delivery, InboxState, Outcome};
 
 use crate::answer::Answer;
 use crate::context::InboundContext;
 use crate::gate::neighbourhood;
 use crate::metrics;
-use crate::phases::{Received, Refused};
+use crate::phases::{Received, Refused, Unreadable};
 use crate::record::{self, micros};
 use crate::redact;
 
@@ -33,6 +35,10 @@ impl Default for RejectionLimits {
         Self { per_webhook: 60, per_sender: 10 }
     }
 }
+
+/// Beginning of the reason of a delivery whose body cannot be read; whoever tells
+/// its story knows it by that.
+const UNREADABLE: &str = "unreadable: ";
 
 /// The length of the window.
 const WINDOW: Duration = Duration::from_secs(60);
@@ -66,7 +72,29 @@ impl Rejections {
         delivery.status = answer.status;
         delivery.took_us = micros(watch);
         delivery.events.push(record::unrouted(ids, InboxState::Rejected, request.at, refusal.to_string()));
-        let mut draft = self.context.draft(request.at);
+        self.record(slug, delivery).await;
+        answer
+    }
+
+    /// Keeps a delivery whose body cannot be read, and answers it.
+    pub(crate) async fn keep_unreadable(&self, unreadable: Unreadable<'_>) -> Answer {
+        let Unreadable { endpoint, mut delivery, error } = unreadable;
+        let slug = endpoint.def.slug.as_str();
+        let answer = Answer::unreadable(error.kind(), &error.to_string());
+        let answer = Answer { action: Some("rejected"), delivery: Some(delivery.id), ..answer };
+        let id = delivery.id;
+        tracing::warn!(slug, delivery = %id, status = answer.status, "a delivery cannot be read: {error}");
+        delivery.status = answer.status;
+        let (at, reason) = (delivery.received_at, format!("{UNREADABLE}{error}"));
+        delivery.events.push(record::unrouted(&self.context.ids, InboxState::Rejected, at, reason));
+        self.record(slug, delivery).await;
+        answer
+    }
+
+    /// Writes the record of a rejected delivery. Its sender is answered the same
+    /// if that fails.
+    async fn record(&self, slug: &str, delivery: Delivery) {
+        let mut draft = self.context.draft(delivery.received_at);
         draft.put_delivery(delivery);
         match self.context.commit(draft).await {
             Ok(Outcome::Committed { .. }) => metrics::entered(InboxState::Rejected),
@@ -75,7 +103,6 @@ impl Rejections {
             }
             Err(error) => tracing::warn!(slug, %error, "a rejected request could not be recorded"),
         }
-        answer
     }
 }
 

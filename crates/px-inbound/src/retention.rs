@@ -77,7 +77,7 @@ pub struct Swept {
 }
 
 /// The place that the sweeps of this process have reached.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Progress {
     /// Behind the old deliveries that have to stay.
     old: Option<Cursor>,
@@ -111,7 +111,9 @@ impl Sweeper {
 
     /// See [`Stage::sweep`](crate::Stage::sweep).
     pub(crate) async fn sweep(&self, retention: &Retention) -> Result<Swept, px_store::Error> {
-        let mut progress = self.progress.lock().await;
+        let mut reached = self.progress.lock().await;
+        // What a plan was about is passed over only once its commit is durable.
+        let mut progress = reached.clone();
         let now = self.context.clock.now();
         let mut plan = Plan::default();
         self.too_old_rejections(retention, now, &mut plan).await?;
@@ -129,9 +131,14 @@ impl Sweeper {
             }
         }
         if plan.is_empty() {
+            *reached = progress;
             return Ok(plan.swept);
         }
-        plan.commit(&self.context).await
+        let swept = plan.commit(&self.context).await?;
+        if swept.more {
+            *reached = progress;
+        }
+        Ok(swept)
     }
 
     /// Rejected requests: nothing names them, so they may go before others.

@@ -3,7 +3,7 @@
 //! [`Decision::carry_out`] writes into the draft what was decided.
 
 use px_core::event::Cause;
-use px_core::key::{Arrival, KeyWait, LastEnd, Route};
+use px_core::key::{Arrival, EndedBy, KeyWait, LastEnd, Route};
 use px_core::run::{Command, Refusal, Response, Start, takes_response};
 use px_core::{DeliveryId, EventId, KeyId, RunId, Timestamp};
 use px_store::{Draft, DraftError, InboxEvent, InboxState, QueuedEvent, StartIntent};
@@ -207,7 +207,10 @@ impl Decision {
             }
             Self::Late(end) => {
                 (entry.state, entry.run) = (InboxState::Late, Some(end.run));
-                entry.reason = Some(format!("its wait was ended by {}", end.by.as_str()));
+                entry.reason = Some(match end.by {
+                    EndedBy::Done => "its wait was over".into(),
+                    by => format!("its wait was ended by {}", by.as_str()),
+                });
                 Action::Late { run: end.run, by: end.by }
             }
             Self::NotKept => {

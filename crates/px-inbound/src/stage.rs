@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use px_core::{DeliveryId, RunId, Stopwatch};
 use px_sdk::Received as Request;
+use serde_json::Value;
 use tracing::Instrument as _;
 use tracing::field::{Empty, display};
 
@@ -17,7 +18,7 @@ use crate::endpoints::Endpoints;
 use crate::form::Forms;
 use crate::metrics;
 use crate::operator::{Bound, Operator, OperatorError};
-use crate::phases::{Received, Unverified};
+use crate::phases::{Received, Unparsed, Unverified};
 use crate::quarantine::Quarantine;
 use crate::rejections::{RejectionLimits, Rejections};
 use crate::retention::{Retention, Sweeper, Swept};
@@ -115,14 +116,22 @@ impl Stage {
             Err(Unverified::Refused(refused)) => return Box::pin(self.rejections.reject(*refused)).await,
         };
         let parsed = match verified.parse(&self.context) {
-            Ok(parsed) => parsed,
-            Err(answer) => return answer,
+            Ok(parsed) => Ok(parsed),
+            Err(Unparsed::Answered(answer)) => return answer,
+            Err(Unparsed::Unreadable(unreadable)) => {
+                return Box::pin(self.rejections.keep_unreadable(*unreadable)).await;
+            }
+            Err(Unparsed::Unhandled(unhandled)) => Err(unhandled),
         };
         if let Err(error) = self.quarantine.ready().await {
             tracing::error!(slug, %error, "the inbox could not be read");
             return Answer::unavailable("The delivery could not be stored, try again");
         }
-        match parsed.handle(&self.context).await {
+        let handled = match parsed {
+            Ok(parsed) => parsed.handle(&self.context).await,
+            Err(unhandled) => Err(unhandled),
+        };
+        match handled {
             Ok(handled) => self.acceptor.accept(handled).await,
             Err(unhandled) => Box::pin(self.quarantine.keep(*unhandled)).await,
         }
@@ -183,6 +192,16 @@ impl Stage {
     /// See [`OperatorError`].
     pub async fn bind(&self, delivery: DeliveryId, run: RunId) -> Result<Bound, OperatorError> {
         self.operator.bind(delivery, run).await
+    }
+
+    /// Gives a run a response by hand: to the oldest registration of the webhook
+    /// `slug`, else to the first whose response it can be. While the run works, it
+    /// is kept for the next wait that it fits.
+    ///
+    /// # Errors
+    /// See [`OperatorError`]. Nothing is consumed then.
+    pub async fn answer(&self, run: RunId, response: Value, slug: Option<&str>) -> Result<(), OperatorError> {
+        self.operator.answer(run, response, slug).await
     }
 
     /// Forgets a bounded number of deliveries.

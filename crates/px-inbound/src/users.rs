@@ -78,8 +78,8 @@ pub(crate) async fn ask_handler(
     // The call itself is users' code too, and belongs to the first poll.
     match call(context, endpoint, async move { def.handle(request, payload).await }).await? {
         Ok(Ok(inbound)) => Ok(inbound),
-        Ok(Err(HandlerError::Payload(why))) => {
-            Err(Trouble::Violations(vec![Violation { path: String::new(), message: why }]))
+        Ok(Err(HandlerError::Payload(misfit))) => {
+            Err(Trouble::Violations(vec![Violation { path: misfit.path, message: misfit.why }]))
         }
         Ok(Err(HandlerError::Failed(error))) => Err(Trouble::Failed(format!("{error:?}"))),
         Err(Failure::Panicked(panic)) => {

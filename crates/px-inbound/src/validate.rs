@@ -48,7 +48,9 @@ impl Schema {
     /// # Errors
     /// The schema is none, in words.
     pub fn new(schema: &Value) -> Result<Self, String> {
-        jsonschema::validator_for(schema).map(Self).map_err(|error| error.to_string())
+        let mut schema = schema.clone();
+        bound_integers(&mut schema);
+        jsonschema::validator_for(&schema).map(Self).map_err(|error| error.to_string())
     }
 
     /// Checks a payload.
@@ -75,6 +77,34 @@ impl Schema {
             }
         }
         Err(violations)
+    }
+}
+
+/// Adds to each integer type the bounds of its format, which schemars leaves to
+/// the name: else a number passes that its reader then cannot take.
+fn bound_integers(schema: &mut Value) {
+    match schema {
+        Value::Array(schemas) => schemas.iter_mut().for_each(bound_integers),
+        Value::Object(fields) => {
+            let bounds: Option<(Value, Value)> = match fields.get("format").and_then(Value::as_str) {
+                Some("int32") => Some((i32::MIN.into(), i32::MAX.into())),
+                Some("int64" | "int") => Some((i64::MIN.into(), i64::MAX.into())),
+                Some("uint32") => Some((0.into(), u32::MAX.into())),
+                Some("uint64" | "uint") => Some((0.into(), u64::MAX.into())),
+                _ => None,
+            };
+            let is_integer = match fields.get("type") {
+                Some(Value::String(name)) => name == "integer",
+                Some(Value::Array(names)) => names.iter().any(|name| name == "integer"),
+                _ => false,
+            };
+            if let (Some((least, most)), true) = (bounds, is_integer) {
+                fields.entry("minimum").or_insert(least);
+                fields.entry("maximum").or_insert(most);
+            }
+            fields.values_mut().for_each(bound_integers);
+        }
+        _ => {}
     }
 }
 
@@ -201,6 +231,27 @@ mod tests {
         let found = violations(&schema, &json!({"a": "x", "b": {}}));
         assert_eq!(found.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), ["/a", "/b"]);
         assert!(found[1].1.contains("\"c\" is a required property"), "{found:?}");
+    }
+
+    #[test]
+    fn an_integer_beyond_its_type_is_a_violation_with_its_path() {
+        let schema = json!({"properties": {
+            "a": {"type": "integer", "format": "uint64", "minimum": 0},
+            "b": {"type": ["integer", "null"], "format": "int32"},
+            "c": {"type": "array", "items": {"type": "integer", "format": "uint32", "minimum": 0}},
+            "d": {"type": "integer", "format": "int64"}
+        }});
+        let check = |payload: &str| {
+            let payload = serde_json::from_str(payload).unwrap();
+            let found = Schema::new(&schema).unwrap().check(&payload).err().unwrap_or_default();
+            found.into_iter().map(|violation| violation.path).collect::<Vec<_>>()
+        };
+        let most = r#"{"a":18446744073709551615,"b":-2147483648,"c":[4294967295],"d":-9223372036854775808}"#;
+        assert_eq!(check(most), Vec::<String>::new());
+        assert_eq!(check(r#"{"a":2.0,"b":1e1,"c":[-0],"d":-0.0}"#), Vec::<String>::new());
+        let beyond =
+            r#"{"a":18446744073709551616,"b":-2147483649,"c":[1,4294967296],"d":9223372036854775808}"#;
+        assert_eq!(check(beyond), ["/a", "/b", "/c/1", "/d"]);
     }
 
     #[test]

@@ -7,9 +7,11 @@
 //! by name for each observation, or have to be handed to every stage.
 
 mod counter;
+mod family;
 mod histogram;
 mod text;
 
 pub use counter::Counter;
+pub use family::Family;
 pub use histogram::Histogram;
 pub use text::{Kind, Metric, Text};

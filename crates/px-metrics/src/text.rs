@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::{Counter, Histogram};
+use crate::{Counter, Family, Histogram};
 
 /// Kind of a figure.
 #[derive(Debug, Clone, Copy)]
@@ -12,6 +12,8 @@ pub enum Kind {
     Counter(&'static Counter),
     /// Numbers that grow, by the value of a label.
     Counters(&'static str, &'static [(&'static str, &'static Counter)]),
+    /// Numbers that grow, by the values of two labels.
+    Family(&'static Family),
     /// Times, shown in seconds.
     Times(&'static Histogram),
     /// Sizes.
@@ -46,6 +48,13 @@ impl Text {
                     self.head(metric.name, metric.help, "counter");
                     for (value, counter) in counters {
                         self.value(metric.name, &[(label, value)], counter.get());
+                    }
+                }
+                Kind::Family(family) => {
+                    self.head(metric.name, metric.help, "counter");
+                    let [first, second] = family.labels();
+                    for ([one, other], count) in family.counts() {
+                        self.value(metric.name, &[(first, &one), (second, &other)], count);
                     }
                 }
                 Kind::Times(histogram) => self.histogram(metric, histogram, true),

@@ -1,6 +1,5 @@
-//! When a failed delivery is tried again, and when its tries are spent: pure,
-//! from a policy, the number of tries so far, and a throw of the dice that the
-//! caller makes.
+//! Times of the tries of a callback, and the end of them. Pure: the time follows from a policy, the number
+//! of tries so far, and a random number that the caller draws.
 
 use std::time::Duration;
 

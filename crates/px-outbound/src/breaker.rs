@@ -50,10 +50,11 @@ impl Health {
         }
     }
 
-    /// The health after an attempt that began at `began` and ended at `now`.
+    /// The health after an attempt that began at `began` and ended at `now`, and
+    /// that told whether the endpoint is well.
     #[must_use]
-    pub(crate) fn after(self, success: bool, began: Timestamp, now: Timestamp, jitter: Jitter) -> Self {
-        if success { self.after_success(began) } else { self.after_failure(began, now, jitter) }
+    pub(crate) fn after(self, healthy: bool, began: Timestamp, now: Timestamp, jitter: Jitter) -> Self {
+        if healthy { self.after_success(began) } else { self.after_failure(began, now, jitter) }
     }
 
     fn after_success(self, began: Timestamp) -> Self {

@@ -1,5 +1,5 @@
-//! When a hook is given up: pure. Days of nothing but failure disable it, and
-//! whoever else listens is told.
+//! Decision to give a hook up, which is pure. Days of nothing but failure disable a hook, and the other
+//! hooks are told.
 
 use std::time::Duration;
 

@@ -12,6 +12,7 @@ mod breaker;
 pub mod format;
 pub mod guard;
 mod hook_health;
+mod http_date;
 mod metrics;
 pub mod operate;
 mod render;
@@ -26,7 +27,9 @@ pub use breaker::{FIRST_PAUSE, LONGEST_PAUSE, OPENS_AFTER};
 pub use metrics::METRICS;
 pub use operate::Operator;
 pub use render::Bodies;
-pub use send::{Error as SendError, Job, Limits, Report, Retention, Scheduler, Sender, SenderContext, sweep};
+pub use send::{
+    Error as SendError, Job, Limits, Report, Retention, Scheduler, Sender, SenderContext, release_held, sweep,
+};
 
 /// `User-Agent` of every callback.
 const USER_AGENT: &str = concat!("px/", env!("CARGO_PKG_VERSION"));

@@ -16,7 +16,7 @@ const KEY_BYTES: usize = 32;
 /// Bytes of a nonce. 192 random bits: it can be drawn without a count.
 const NONCE_BYTES: usize = 24;
 
-/// Why secrets cannot be kept or read.
+/// Reason that secrets cannot be kept or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -30,6 +30,16 @@ pub enum Error {
         path: String,
         /// Cause.
         source: std::io::Error,
+    },
+    /// The key's file can be read by others.
+    #[error(
+        "the key file {path} can be read by others (mode {mode:03o}): `chmod 600 {path}`, and think of what was kept under it as known"
+    )]
+    Wide {
+        /// Its place.
+        path: String,
+        /// Its permissions.
+        mode: u32,
     },
     /// The secret was encrypted with another key, or damaged.
     #[error(
@@ -84,8 +94,15 @@ impl Vault {
     /// From a file; `None` if it is not there.
     ///
     /// # Errors
-    /// The file cannot be read, or holds no key.
+    /// The file cannot be read, can be read by others too, or holds no key.
     pub fn read_file(path: &Path) -> Result<Option<Self>, Error> {
+        #[cfg(unix)]
+        if let Ok(about) = std::fs::metadata(path) {
+            let mode = std::os::unix::fs::PermissionsExt::mode(&about.permissions()) & 0o777;
+            if mode & 0o077 != 0 {
+                return Err(Error::Wide { path: path.display().to_string(), mode });
+            }
+        }
         match std::fs::read_to_string(path) {
             Ok(text) => Self::from_text(&text).map(Some),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -108,7 +125,9 @@ impl Vault {
         // Written aside: a death half way leaves no key of half a length behind.
         let aside = path.with_extension(format!("{}.new", std::process::id()));
         let mut options = std::fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true);
+        options.write(true).create_new(true);
+        // What another process of this number has left behind is nobody's.
+        let _ = std::fs::remove_file(&aside);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(&aside).map_err(failed)?;
@@ -167,6 +186,24 @@ mod tests {
         {
             use std::os::unix::fs::PermissionsExt as _;
             assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn rules_67_a_key_that_others_can_read_is_refused() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret.key");
+        Vault::from_file(&path).unwrap();
+        for mode in [0o640, 0o604, 0o644, 0o660, 0o620] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            let error = Vault::from_file(&path).unwrap_err().to_string();
+            assert!(error.contains(&format!("mode {mode:03o}")) && error.contains("chmod 600"), "{error}");
+        }
+        for mode in [0o600, 0o400] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            Vault::from_file(&path).unwrap();
         }
     }
 

@@ -7,6 +7,7 @@ use px_core::Timestamp;
 use px_core::hook::RetryPolicy;
 
 use crate::backoff::{self, Jitter};
+use crate::http_date;
 
 /// A receiver may ask for this much patience at most.
 pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
@@ -34,7 +35,7 @@ pub(crate) enum Verdict {
     Delivered,
     /// It is tried again then.
     Retry {
-        /// When.
+        /// Time of the next try.
         at: Timestamp,
         /// True if that is the receiver's choice.
         asked: bool,
@@ -45,7 +46,7 @@ pub(crate) enum Verdict {
     Gone,
 }
 
-/// Why a delivery is dead.
+/// Reason that a callback is dead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cause {
     /// Its tries are spent.
@@ -62,6 +63,21 @@ impl Verdict {
     }
 }
 
+impl End {
+    /// Returns whether the endpoint is well, as far as this attempt tells. A
+    /// refusal of one message is an answer like another: only those that speak
+    /// of the endpoint itself, or of its load, count against it.
+    #[must_use]
+    pub(crate) const fn is_healthy(&self) -> bool {
+        match self {
+            Self::Answered { status, .. } => {
+                matches!(status, 200..=299 | 400..=499) && !matches!(status, 408 | 425 | 429)
+            }
+            Self::Unreachable | Self::Refused => false,
+        }
+    }
+}
+
 /// Judges an attempt that began with `used` tries of the schedule used up and
 /// ended at `now`.
 #[must_use]
@@ -70,7 +86,8 @@ pub(crate) fn judge(policy: &RetryPolicy, used: u32, end: &End, now: Timestamp, 
         End::Answered { status: 200..=299, .. } => return Verdict::Delivered,
         End::Answered { status: 410, .. } => return Verdict::Gone,
         // A redirect is a failure and is never followed; the receiver may mend it.
-        End::Answered { status: 300..=399 | 408 | 425 | 429 | 500..=599, retry_after } => *retry_after,
+        // A status above 599 is none of HTTP's classes and is read as 5xx (RFC 9110, section 15).
+        End::Answered { status: 300..=399 | 408 | 425 | 429 | 500.., retry_after } => *retry_after,
         End::Answered { .. } => return Verdict::Dead(Cause::Permanent),
         // A policy may be mended as well as a receiver.
         End::Unreachable | End::Refused => None,
@@ -82,7 +99,7 @@ pub(crate) fn judge(policy: &RetryPolicy, used: u32, end: &End, now: Timestamp, 
 }
 
 /// Reads a `Retry-After` header: seconds, or an HTTP date (RFC 9110, section
-/// 10.2.3). Nonsense is as good as none.
+/// 10.2.3) in any of its three forms. Nonsense is as good as none.
 #[must_use]
 pub(crate) fn retry_after(text: &str, now: Timestamp) -> Option<Timestamp> {
     let text = text.trim();
@@ -90,30 +107,7 @@ pub(crate) fn retry_after(text: &str, now: Timestamp) -> Option<Timestamp> {
         let seconds: u64 = text.parse().unwrap_or(u64::MAX);
         return Some(now.after(Duration::from_secs(seconds)));
     }
-    http_date(text)
-}
-
-/// An IMF-fixdate, the only form that servers may still send.
-fn http_date(text: &str) -> Option<Timestamp> {
-    let rest = text.strip_suffix(" GMT")?.get(5..)?;
-    let mut parts = rest.split([' ', ':']);
-    let mut next = || parts.next();
-    let day: u64 = next()?.parse().ok()?;
-    let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let name = next()?;
-    let month = months.iter().position(|month| *month == name)? as u64 + 1;
-    let year: u64 = next()?.parse().ok().filter(|year| (1970..=9999).contains(year))?;
-    let mut clock = || -> Option<u64> { next()?.parse().ok() };
-    let (hour, minute, second) = (clock()?, clock()?, clock()?);
-    if day == 0 || day > 31 || hour > 23 || minute > 59 || second > 60 {
-        return None;
-    }
-    // Days from civil (Hinnant, "chrono-compatible date algorithms").
-    let shifted = if month > 2 { year } else { year - 1 };
-    let (era, of_era) = (shifted / 400, shifted % 400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
-    Some(Timestamp::from_millis((((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000))
+    http_date::read(text, now)
 }
 
 #[cfg(test)]
@@ -154,11 +148,26 @@ mod tests {
                 _ => assert_eq!(verdict, Verdict::Dead(Cause::Permanent), "{status}"),
             }
         }
-        for status in [300, 301, 307, 308, 500, 502, 503, 504, 599] {
+        for status in [300, 301, 307, 308, 500, 502, 503, 504, 599, 600, 777, 999] {
             assert!(matches!(judged(&answered(status)), Verdict::Retry { .. }), "{status}");
         }
         assert!(matches!(judged(&End::Unreachable), Verdict::Retry { .. }));
         assert!(matches!(judged(&End::Refused), Verdict::Retry { .. }));
+    }
+
+    #[test]
+    fn rules_57_a_refusal_of_one_message_is_no_illness_of_its_endpoint() {
+        let ill = [408, 425, 429, 500, 502, 503, 504, 599, 600, 999, 300, 301, 307, 308, 199];
+        for status in 100..=999 {
+            let healthy = answered(status).is_healthy();
+            match status {
+                200..=299 => assert!(healthy, "{status}"),
+                400..=499 => assert_eq!(healthy, !ill.contains(&status), "{status}"),
+                _ => assert!(!healthy, "{status}"),
+            }
+        }
+        assert!(ill.iter().all(|status| !answered(*status).is_healthy()));
+        assert!(!End::Unreachable.is_healthy() && !End::Refused.is_healthy());
     }
 
     #[test]
@@ -200,12 +209,14 @@ mod tests {
     }
 
     #[test]
-    fn rfc_9110_retry_after_is_seconds_or_a_date() {
+    fn rfc_9110_retry_after_is_seconds_or_a_date_in_any_of_three_forms() {
         assert_eq!(retry_after("120", NOW), Some(NOW.after(Duration::from_secs(120))));
-        assert_eq!(
-            retry_after("Thu, 15 Jan 2026 10:30:00 GMT", NOW),
-            Some(Timestamp::from_millis(1_768_473_000_000))
-        );
+        for date in
+            ["Thu, 15 Jan 2026 10:30:00 GMT", "Thursday, 15-Jan-26 10:30:00 GMT", "Thu Jan 15 10:30:00 2026"]
+        {
+            let expected = Timestamp::from_millis(1_768_473_000_000);
+            assert_eq!(retry_after(date, expected), Some(expected), "{date}");
+        }
         assert_eq!(
             retry_after("Tue, 29 Feb 2000 00:00:00 GMT", NOW).map(Timestamp::as_secs),
             Some(951_782_400)

@@ -9,10 +9,11 @@ mod rig;
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use px_outbound::guard::{Policy, System};
-use px_outbound::transport::Http;
+use px_outbound::transport::{Http, Transport as _};
 use px_store::outbox::{Attempt, Callback, CallbackState};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use rig::{Rig, SCOPE};
@@ -241,4 +242,121 @@ async fn hooks_4_a_2xx_counts_though_its_body_never_ends_and_is_kept_up_to_a_bou
     let (_, attempt) = of(&format!("http://{long}/")).await;
     assert_eq!((attempt.status, attempt.body.len()), (Some(500), 16 * 1024));
     assert_eq!(attempt.headers[0].1.len(), 1_024);
+}
+
+/// What a receiver does with the requests of one connection, in turn.
+#[derive(Clone, Copy)]
+enum Does {
+    Answers,
+    /// Reads the request and closes the connection.
+    Closes,
+    /// Says nothing, and keeps the connection.
+    Waits,
+}
+
+/// A receiver that follows a script for each connection, the last one for all
+/// that come after. Counts the requests that it has read.
+async fn scripted(scripts: &'static [&'static [Does]]) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let requests = Arc::new(AtomicUsize::new(0));
+    let read = Arc::clone(&requests);
+    tokio::spawn(async move {
+        let mut open = Vec::new();
+        for connection in 0.. {
+            let Ok((mut stream, _)) = listener.accept().await else { return };
+            for does in scripts[connection.min(scripts.len() - 1)] {
+                let mut request = [0; 8192];
+                if stream.read(&mut request).await.unwrap_or(0) == 0 {
+                    break;
+                }
+                read.fetch_add(1, Ordering::Relaxed);
+                match does {
+                    Does::Answers => {
+                        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+                    }
+                    Does::Closes => break,
+                    Does::Waits => {
+                        open.push(stream);
+                        break;
+                    }
+                }
+                if matches!(does, Does::Waits) {
+                    break;
+                }
+            }
+        }
+    });
+    (address, requests)
+}
+
+/// The classes of two requests in a row over one transport; `ok` is an answer.
+async fn two_in_a_row(address: SocketAddr) -> [String; 2] {
+    let transport = Http::new(Policy::public().with_loopback(true), Arc::new(System)).unwrap();
+    let mut said = [String::new(), String::new()];
+    for ended in &mut said {
+        let request = px_outbound::transport::Request {
+            url: format!("http://{address}/"),
+            headers: http::HeaderMap::new(),
+            body: bytes::Bytes::from_static(b"{}"),
+            timeout: Duration::from_millis(1_500),
+            allow_private: false,
+        };
+        *ended = match transport.send(request).await {
+            Ok(answer) => answer.status.to_string(),
+            Err(failure) => failure.class.as_str().to_owned(),
+        };
+        // The client's own task gives the connection back.
+        for _ in 0..256 {
+            tokio::task::yield_now().await;
+        }
+    }
+    said
+}
+
+#[tokio::test]
+async fn rules_57_no_answer_on_a_kept_connection_goes_out_again_once_over_a_new_one() {
+    use Does::{Answers, Closes, Waits};
+    type Scripts = &'static [&'static [Does]];
+    let cases: [(&str, Scripts, [&str; 2], usize); 5] = [
+        ("kept and used again", &[&[Answers, Answers]], ["200", "200"], 2),
+        ("closed as the next request comes", &[&[Answers, Closes], &[Answers]], ["200", "200"], 3),
+        ("closed each time", &[&[Answers, Closes], &[Closes]], ["200", "connection_reset"], 3),
+        ("closed on a new connection", &[&[Closes], &[Closes]], ["connection_reset", "connection_reset"], 2),
+        ("too slow is no broken connection", &[&[Answers, Waits], &[Answers]], ["200", "timeout"], 2),
+    ];
+    for (case, scripts, expected, requests) in cases {
+        let (address, read) = scripted(scripts).await;
+        assert_eq!(two_in_a_row(address).await, expected, "{case}");
+        assert_eq!(read.load(Ordering::Relaxed), requests, "{case}");
+    }
+}
+
+#[tokio::test]
+async fn rules_57_a_2xx_with_an_odd_head_is_delivered_up_to_its_bounds() {
+    let head = |status: &str, lines: usize, bytes: usize| {
+        let mut head = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n");
+        (1..lines).for_each(|line| head.push_str(&format!("x-{line}: {}\r\n", "v".repeat(bytes))));
+        (head + "\r\n").into_bytes()
+    };
+    let cases = [
+        ("120 lines", head("200 OK", 120, 1), CallbackState::Delivered),
+        ("256 lines", head("204 No Content", 256, 1), CallbackState::Delivered),
+        ("257 lines", head("200 OK", 257, 1), CallbackState::Pending),
+        ("a line of 60,000 bytes", head("200 OK", 2, 60_000), CallbackState::Delivered),
+        ("a line of 66,000 bytes", head("200 OK", 2, 66_000), CallbackState::Pending),
+        ("no reason", b"HTTP/1.1 200 \r\ncontent-length: 0\r\n\r\n".to_vec(), CallbackState::Delivered),
+        (
+            "a byte above ASCII",
+            b"HTTP/1.1 200 OK\r\nx: \xe9\r\ncontent-length: 0\r\n\r\n".to_vec(),
+            CallbackState::Delivered,
+        ),
+        ("a status above 599", head("777 Odd", 1, 1), CallbackState::Pending),
+    ];
+    for (case, answer, expected) in cases {
+        let address = answering(answer).await;
+        let (callback, attempt) = of(&format!("http://{address}/")).await;
+        assert_eq!(callback.state, expected, "{case}: {attempt:?}");
+        assert!(attempt.headers.len() <= px_outbound::transport::MAX_ANSWER_HEADERS, "{case}");
+    }
 }

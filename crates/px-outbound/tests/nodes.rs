@@ -6,7 +6,6 @@
 
 mod rig;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,8 +77,7 @@ impl Nodes {
             [Arc::new(Embedded::new(rows.clone())), Arc::new(Embedded::new(rows.beside()))];
         let cluster =
             MemoryCluster::new(Arc::new(clock.clone()), LEASE).with_slots_in(Arc::clone(&stores[0]));
-        let members =
-            [1, 2].map(|id| cluster.join(Member { id, brains: BTreeSet::new(), slugs: BTreeSet::new() }));
+        let members = [1, 2].map(|id| cluster.join(Member { id, ..Member::default() }));
         // Who joins last gets its share once the other one has let go of it.
         for member in members.iter().chain(&members).chain(&members) {
             member.beat().await.unwrap();

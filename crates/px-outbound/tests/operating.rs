@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use px_core::Clock as _;
 use px_core::hook::{RetryPolicy, Source};
+use px_outbound::guard::{Policy, Rule};
 use px_outbound::operate::{Recovery, Spec};
-use px_store::outbox::CallbackState;
+use px_outbound::transport::{Answer, Class, Failure};
+use px_store::outbox::{CallbackState, Timing};
 use rig::{BEGIN, Rig, SCOPE, URL, header, kinds, status};
 use secrecy::SecretString;
 
@@ -151,4 +153,128 @@ async fn hooks_1_what_a_hook_cannot_be_is_said() {
         spec.url = "http://10.0.0.1/".into();
     });
     assert_eq!(private.await.url, "http://10.0.0.1/");
+}
+
+/// A refusal as the guard's, for this machine.
+fn closed() -> Result<Answer, Failure> {
+    let timing = Timing::default();
+    let message = "127.0.0.1 is this machine itself (rule loopback)".to_owned();
+    Err(Failure { class: Class::Egress, message, refused: Some(Rule::Loopback), timing })
+}
+
+#[tokio::test]
+async fn rules_68_callbacks_to_a_machine_that_is_closed_are_held_and_go_out_once_it_is_open() {
+    let mut rig = Rig::new();
+    rig.parts.policy = Policy::public().with_loopback(true);
+    rig.operator = px_outbound::Operator::new(rig.parts.clone());
+    let local = |spec: &mut Spec| {
+        spec.url = "http://127.0.0.1:9/hook".into();
+        spec.retry = RetryPolicy::preset("none").unwrap();
+        spec.events = vec!["run.started".into()];
+    };
+    let hook = rig.hook(local).await;
+    let paused = rig.hook(|spec| spec.events = vec!["run.started".into()]).await;
+
+    // The next start: px serves others now.
+    rig.restart_with(Policy::public().holding_loopback());
+    assert!(rig.operator.closed(&hook).is_some_and(|refused| refused.to_string().contains("rule loopback")));
+    assert_eq!(rig.operator.closed(&paused), None);
+    rig.receive(|request| if request.url.contains("127.0.0.1") { closed() } else { status(200) });
+    rig.start().await;
+    rig.drain().await;
+    assert_eq!(rig.states(hook.id).await, [CallbackState::Held], "kept, without a try");
+    assert_eq!(rig.of(hook.id).await[0].tries, 0);
+    assert_eq!(rig.states(paused.id).await, [CallbackState::Delivered]);
+
+    // Still closed: it stays. What is kept for a disabled hook is not touched either.
+    px_outbound::release_held(&rig.parts).await.unwrap();
+    assert_eq!(rig.states(hook.id).await, [CallbackState::Held]);
+
+    rig.restart_with(Policy::public().with_loopback(true));
+    rig.receive(|_| status(200));
+    rig.operator.disable(hook.id).await.unwrap();
+    px_outbound::release_held(&rig.parts).await.unwrap();
+    assert_eq!(rig.states(hook.id).await, [CallbackState::Held], "its hook is disabled");
+    rig.operator
+        .change(hook.id, |hook| {
+            hook.disabled = None;
+            Ok(())
+        })
+        .await
+        .unwrap();
+    px_outbound::release_held(&rig.parts).await.unwrap();
+    rig.drain().await;
+    assert_eq!(rig.states(hook.id).await, [CallbackState::Delivered]);
+    rig.audit().await;
+}
+
+#[tokio::test]
+async fn rules_68_only_what_is_closed_for_serving_others_is_held() {
+    for (policy, refused, expected) in [
+        (Policy::public().holding_loopback(), Rule::Loopback, CallbackState::Held),
+        (Policy::public().holding_loopback(), Rule::Private, CallbackState::Dead),
+        (Policy::public(), Rule::Loopback, CallbackState::Dead),
+    ] {
+        let mut rig = Rig::new();
+        let retry = RetryPolicy::preset("none").unwrap();
+        let hook = rig.hook(|spec| (spec.retry, spec.events) = (retry, vec!["run.started".into()])).await;
+        rig.restart_with(policy);
+        rig.receive(move |_| match closed() {
+            Err(failure) => Err(Failure { refused: Some(refused), ..failure }),
+            answered => answered,
+        });
+        rig.start().await;
+        rig.drain().await;
+        assert_eq!(rig.states(hook.id).await, [expected], "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn rules_68_a_configured_hook_that_is_closed_later_stays_and_a_new_one_is_refused() {
+    let mut rig = Rig::new();
+    let spec = |name: &str| {
+        let mut spec = Spec::to("http://localhost:9/hook");
+        (spec.name, spec.secret) =
+            (name.into(), Some(SecretString::from("whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0")));
+        spec
+    };
+    rig.restart_with(Policy::public().with_loopback(true));
+    px_outbound::operate::configure(&rig.operator, vec![spec("old")], &[]).await.unwrap();
+    rig.restart_with(Policy::public().holding_loopback());
+    px_outbound::operate::configure(&rig.operator, vec![spec("old")], &[]).await.unwrap();
+    assert_eq!(rig.operator.hooks().unwrap().len(), 1);
+    let refused = px_outbound::operate::configure(&rig.operator, vec![spec("old"), spec("new")], &[]).await;
+    assert!(refused.unwrap_err().to_string().contains("rule loopback"));
+}
+
+#[tokio::test]
+async fn rules_57_refusals_of_single_messages_do_not_park_their_neighbours() {
+    for (status_code, parks) in [
+        (400, false),
+        (404, false),
+        (410, false),
+        (422, false),
+        (408, true),
+        (425, true),
+        (429, true),
+        (500, true),
+        (600, true),
+    ] {
+        let mut rig = Rig::new();
+        let picky = rig.hook(|spec| spec.events = vec!["run.started".into()]).await;
+        let ends = rig.hook(|spec| spec.events = vec!["run.cancelled".into()]).await;
+        rig.receive(move |request| match header(request, "x-px-event") {
+            "run.started" => status(status_code),
+            _ => status(200),
+        });
+        let mut runs = Vec::new();
+        for _ in 0..6 {
+            runs.push(rig.start().await);
+            rig.drain().await;
+        }
+        rig.cancel(runs[5]).await;
+        rig.drain().await;
+        let delivered = rig.states(ends.id).await == [CallbackState::Delivered];
+        assert_eq!(delivered, !parks, "{status_code}: {:?}", rig.states(picky.id).await);
+    }
 }

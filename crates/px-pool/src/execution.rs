@@ -3,20 +3,20 @@
 
 use std::any::Any;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
+use crate::panics::{Panic, caught, note_places};
 use crate::task::Task;
 
-/// Why an execution has no result.
+/// Reason that an execution has no result.
 #[derive(Debug)]
 pub enum Failure {
-    /// The code panicked, with this payload.
-    Panicked(Box<dyn Any + Send>),
+    /// The code panicked.
+    Panicked(Panic),
     /// The pool was shut down first.
     Closed,
 }
@@ -43,7 +43,7 @@ enum Inner<T> {
         /// `None` once the result was taken. Its poll may not have returned yet
         /// then, and must not count as one that nobody waits for.
         task: Option<Arc<Task>>,
-        result: oneshot::Receiver<Result<T, Box<dyn Any + Send>>>,
+        result: oneshot::Receiver<Result<T, Panic>>,
         /// Not polled yet.
         is_first: bool,
     },
@@ -57,10 +57,11 @@ impl<T> std::fmt::Debug for Execution<T> {
 
 impl<T> Execution<T> {
     pub(crate) fn inline(code: impl Future<Output = T> + Send + 'static) -> Self {
+        note_places();
         Self(Inner::Inline(Some(Box::pin(code))))
     }
 
-    pub(crate) fn pooled(task: Arc<Task>, result: oneshot::Receiver<Result<T, Box<dyn Any + Send>>>) -> Self {
+    pub(crate) fn pooled(task: Arc<Task>, result: oneshot::Receiver<Result<T, Panic>>) -> Self {
         Self(Inner::Pooled { task: Some(task), result, is_first: true })
     }
 
@@ -81,7 +82,7 @@ impl<T> Future for Execution<T> {
         match &mut self.0 {
             Inner::Inline(code) => {
                 let Some(future) = code else { return Poll::Ready(Err(Failure::Closed)) };
-                let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
+                let polled = caught(|| future.as_mut().poll(context));
                 let done = match polled {
                     Ok(Poll::Pending) => return Poll::Pending,
                     Ok(Poll::Ready(value)) => Ok(value),

@@ -8,9 +8,9 @@
 //!
 //! * An execution that awaits holds no thread. It is a future that a thread
 //!   polls when it is woken, so ten thousand waiting calls are no threads.
-//! * A poll that takes longer than [`BLOCKED`] has its thread replaced. Its
+//! * A poll that takes longer than 100 ms has its thread replaced. Its
 //!   kind of work runs on threads of its own from then on, until it has behaved
-//!   for [`PROBATION`], so that the replacements are not blocked one by one.
+//!   for ten seconds, so that the replacements are not blocked one by one.
 //! * An execution that is dropped in the middle of a poll (its timeout, a
 //!   cancel, the shutdown) and does not return is **written off**: the thread
 //!   stays with it until it does, and everything else goes on. It gives back its
@@ -33,6 +33,7 @@ mod driver;
 mod execution;
 mod metrics;
 mod nice;
+mod panics;
 mod pool;
 mod standby;
 mod subject;
@@ -41,6 +42,7 @@ mod watchdog;
 
 pub use execution::{Execution, Failure, panic_text};
 pub use metrics::METRICS;
+pub use panics::Panic;
 pub use pool::{Limits, Pool};
 pub use subject::{Stalled, Subject};
-pub use watchdog::{BLOCKED, PROBATION, STALLED};
+pub use watchdog::STALLED;

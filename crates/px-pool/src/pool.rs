@@ -3,7 +3,6 @@
 
 use std::future::Future;
 use std::io;
-use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -290,10 +289,10 @@ impl Shared {
 struct Caught<T>(Pin<Box<dyn Future<Output = T> + Send>>);
 
 impl<T> Future for Caught<T> {
-    type Output = std::thread::Result<T>;
+    type Output = Result<T, crate::panics::Panic>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match std::panic::catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(context))) {
+        match crate::panics::caught(|| self.0.as_mut().poll(context)) {
             Ok(polled) => polled.map(Ok),
             Err(panic) => Poll::Ready(Err(panic)),
         }

@@ -13,13 +13,13 @@ use crate::driver::Driver;
 use crate::pool::Shared;
 
 /// The time after which a poll counts as blocked, and its thread is replaced.
-pub const BLOCKED: Duration = Duration::from_millis(100);
+pub(crate) const BLOCKED: Duration = Duration::from_millis(100);
 
 /// The time after which a poll is named: in the log, the figures and the answers.
 pub const STALLED: Duration = Duration::from_secs(1);
 
 /// The time for which a kind of work that was blocked runs on threads of its own.
-pub const PROBATION: Duration = Duration::from_secs(10);
+pub(crate) const PROBATION: Duration = Duration::from_secs(10);
 
 /// The time between two looks.
 const TICK: Duration = Duration::from_millis(20);

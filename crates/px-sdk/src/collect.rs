@@ -48,7 +48,7 @@ pub fn wait_for_count<S, R>(state: S, need: u32, on: impl Into<Several<R>>) -> C
     Collecting::new(state, on.into().0, WaitMode::Count { need: need.max(1), distinct_by: None })
 }
 
-/// What [`wait_for_count`] counts responses of.
+/// Webhooks whose responses [`wait_for_count`] counts.
 #[derive(Debug)]
 pub struct Several<R>(Vec<Registration>, PhantomData<fn() -> R>);
 
@@ -90,7 +90,7 @@ impl<S, R> Collecting<S, All<Vec<R>>> {
         self
     }
 
-    /// Ends the wait by itself after this time, with what has come by then.
+    /// Ends the wait after this time, with the responses that have come by then.
     pub fn timeout(self, after: Duration) -> Collecting<S, Partly<Vec<R>, Vec<R>>> {
         Collecting { state: self.state, request: self.request.timeout(after), response: PhantomData }
     }
@@ -120,7 +120,7 @@ macro_rules! tuple {
         }
 
         impl<S, $($type),+> Collecting<S, All<($($type,)+)>> {
-            /// Ends the wait by itself after this time, with what has come by then.
+            /// Ends the wait after this time, with the responses that have come by then.
             pub fn timeout(
                 self,
                 after: Duration,

@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::brain::{Brain, start_of};
 use crate::error::{Error, Result};
 
-/// What the engine does for a step while it runs.
+/// Answer of the engine to a request of a step that runs.
 pub type PortFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The engine's side of a step: where what it does is committed.
@@ -72,7 +72,7 @@ pub struct StepContext {
     pub attempt: u32,
     /// The run's options.
     pub options: Value,
-    /// What this execution has already made.
+    /// Side effects that earlier attempts of this execution have made, so that they are not made twice.
     pub once: Vec<OnceValue>,
 }
 
@@ -107,13 +107,13 @@ impl Cx {
         &self.0.about.step
     }
 
-    /// Which turn of a loop this is, from 0.
+    /// Returns the number of the turn of a loop, from 0.
     #[must_use]
     pub fn iteration(&self) -> u32 {
         self.0.about.iteration
     }
 
-    /// Which attempt at the step this is, from 1. A start after a crash is no new attempt.
+    /// Returns the number of the attempt at the step, from 1. A start after a crash is no new attempt.
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.0.about.attempt
@@ -209,7 +209,7 @@ impl Cx {
         })
     }
 
-    /// Which item of a list this is about, from 0, in the work of a `map`.
+    /// Returns the index of the item of a list, from 0, in the work of a `map`.
     #[must_use]
     pub fn item(&self) -> Option<u32> {
         self.0.about.item

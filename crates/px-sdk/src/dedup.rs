@@ -1,4 +1,4 @@
-//! Declaration of what a repetition is, where its provider sends no id
+//! Declaration of the requests that are repetitions of one another, where the provider sends no id
 //! (docs/rules.md#19). Without either there is no deduplication: two people may both
 //! answer "yes".
 

@@ -19,12 +19,12 @@ pub enum RunEnd<T> {
     },
     /// It failed.
     Error {
-        /// With what.
+        /// The error that ended it.
         error: Failure,
     },
     /// It was cancelled.
     Cancelled {
-        /// Why, if somebody said so.
+        /// Reason for the cancellation, if somebody gave one.
         #[serde(default)]
         reason: Option<String>,
     },

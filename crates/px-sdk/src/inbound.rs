@@ -55,7 +55,7 @@ pub struct RawInbound {
     pub response: Option<Value>,
     /// The brain to start, by title, and its input.
     pub start: Option<(String, Value)>,
-    /// Why the event is ignored.
+    /// Reason for which the event is ignored.
     pub ignored: Option<String>,
     /// Reply instead of px's own.
     pub reply: Option<Reply>,

@@ -88,7 +88,7 @@ impl<S, R> Waiting<S, R> {
         Self { state, on: Pending::Given(given), response: PhantomData }
     }
 
-    /// Ends the wait by itself after this time. The next step is told by
+    /// Ends the wait unanswered after this time. The next step is told by
     /// [`Timed`](crate::Timed) and cannot forget it.
     pub fn timeout(self, after: Duration) -> Waiting<S, crate::Timed<R>> {
         let on = match self.on {

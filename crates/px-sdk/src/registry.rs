@@ -102,11 +102,11 @@ fn normal(path: &str) -> String {
 pub struct Registered<T> {
     /// The thing.
     pub def: T,
-    /// Where.
+    /// Place in the sources.
     pub source: Source,
 }
 
-/// Why a binary cannot serve.
+/// Reason that a binary cannot serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RegistryError {
@@ -196,29 +196,46 @@ impl Registry {
     /// Collects what the binary links.
     ///
     /// # Errors
-    /// What [`RegistryError`] says; the binary must not serve then.
+    /// What [`RegistryError`] says first; the binary must not serve then.
     pub fn collect() -> Result<Self, RegistryError> {
+        let (registry, mistakes) = Self::collect_all();
+        mistakes.into_iter().next().map_or(Ok(registry), Err)
+    }
+
+    /// Collects what the binary links and can be served, and everything that
+    /// keeps the binary from serving.
+    #[must_use]
+    pub fn collect_all() -> (Self, Vec<RegistryError>) {
         let brains = inventory::iter::<BrainEntry>
             .into_iter()
             .map(|entry| (Source::new(entry.file, entry.line), (entry.make)()));
         let webhooks = inventory::iter::<WebhookEntry>
             .into_iter()
             .map(|entry| (Source::new(entry.file, entry.line), (entry.make)()));
-        let registry = Self::of(brains, webhooks)?;
-        if registry.brains.is_empty() && registry.webhooks.is_empty() {
-            return Err(RegistryError::Empty);
+        let (registry, mut mistakes) = Self::build(brains, webhooks);
+        if registry.brains.is_empty() && registry.webhooks.is_empty() && mistakes.is_empty() {
+            mistakes.push(RegistryError::Empty);
         }
-        Ok(registry)
+        (registry, mistakes)
     }
 
     /// A registry of these.
     ///
     /// # Errors
-    /// Duplicates and bad names.
+    /// Duplicates and bad names, the first of them.
     pub fn of(
         brains: impl IntoIterator<Item = (Source, BrainDef)>,
         webhooks: impl IntoIterator<Item = (Source, WebhookDef)>,
     ) -> Result<Self, RegistryError> {
+        let (registry, mistakes) = Self::build(brains, webhooks);
+        mistakes.into_iter().next().map_or(Ok(registry), Err)
+    }
+
+    fn build(
+        brains: impl IntoIterator<Item = (Source, BrainDef)>,
+        webhooks: impl IntoIterator<Item = (Source, WebhookDef)>,
+    ) -> (Self, Vec<RegistryError>) {
+        let mut mistakes = Vec::new();
         let mut registry = Self::default();
         let form = crate::__private::fingerprint::<crate::Form>();
         registry.responses.insert(FORM_SLUG.to_owned(), form);
@@ -228,11 +245,13 @@ impl Registry {
         webhooks.sort_by(|(a, _), (b, _)| (&a.file, a.line).cmp(&(&b.file, b.line)));
         for (source, def) in webhooks {
             if !is_slug(&def.slug) {
-                return Err(RegistryError::BadSlug { slug: def.slug, source });
+                mistakes.push(RegistryError::BadSlug { slug: def.slug, source });
+                continue;
             }
             if let Some(other) = registry.webhooks.get(&def.slug) {
                 let sources = vec![other.source.clone(), source];
-                return Err(RegistryError::DuplicateSlug { slug: def.slug, sources });
+                mistakes.push(RegistryError::DuplicateSlug { slug: def.slug, sources });
+                continue;
             }
             let response = crate::__private::fingerprint_of(def.response_schema.clone());
             registry.responses.insert(def.slug.clone(), response);
@@ -240,15 +259,17 @@ impl Registry {
         }
         for (source, def) in brains {
             if let Some((title, step)) = duplicate_step(&def) {
-                return Err(RegistryError::DuplicateStep { title, step, source });
+                mistakes.push(RegistryError::DuplicateStep { title, step, source });
+                continue;
             }
             if let Some(other) = registry.brains.get(&def.title) {
                 let sources = vec![other.source.clone(), source];
-                return Err(RegistryError::DuplicateTitle { title: def.title, sources });
+                mistakes.push(RegistryError::DuplicateTitle { title: def.title, sources });
+                continue;
             }
             registry.brains.insert(def.title.clone(), Registered { def: Arc::new(def), source });
         }
-        Ok(registry)
+        (registry, mistakes)
     }
 
     /// The brain of exactly this title.

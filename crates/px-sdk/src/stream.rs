@@ -29,16 +29,16 @@ pub enum More<S, T> {
     Done(T),
 }
 
-/// Opens a stream of what `on` answers. Unlike a wait in a loop it stays open
-/// while its step works: what comes meanwhile is kept for it, in order, and
-/// its timeout is one for the whole of it.
+/// Opens a stream of the responses of `on`. Unlike a wait in a loop it stays open
+/// while its step works: responses that come meanwhile are kept for it, in order,
+/// and one timeout holds for the whole stream.
 pub fn stream<S, W: Waits>(state: S, on: W) -> Streaming<S, W::Response> {
     let request = WaitRequest { mode: WaitMode::Stream, ..WaitRequest::new(on.registrations()) };
     Streaming { state, request, response: PhantomData }
 }
 
 impl<S, R> Streaming<S, R> {
-    /// Ends the stream by itself after this time; the step then runs once
+    /// Ends the stream after this time; the step then runs once
     /// more with [`Timed::TimedOut`], and must be done.
     pub fn timeout(self, after: Duration) -> Streaming<S, Timed<R>> {
         Streaming { state: self.state, request: self.request.timeout(after), response: PhantomData }

@@ -60,7 +60,7 @@ pub(crate) mod sealed {
     note = "for the first of several write a tuple, `(slack::on(thread), twilio::on(phone))`, or a `Vec` of one kind"
 )]
 pub trait Waits: sealed::Sealed {
-    /// What the next step is given.
+    /// The response that the next step is given.
     type Response;
 
     #[doc(hidden)]
@@ -88,7 +88,7 @@ impl<R> Waits for Vec<On<R>> {
 /// The response of a wait on a list, with the place in the list that answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picked<R> {
-    /// Which entry of the list, from 0.
+    /// Index of the entry of the list, from 0.
     pub index: usize,
     /// Its response.
     pub response: R,
@@ -152,13 +152,13 @@ impl<'de, R: Deserialize<'de>> Deserialize<'de> for Timed<R> {
 pub struct WaitRequest {
     /// Webhooks to listen to.
     pub registrations: Vec<Registration>,
-    /// When the wait ends by itself.
+    /// Time after which the wait ends unanswered.
     pub timeout: Option<Duration>,
-    /// When the wait ends by itself, as a point in time.
+    /// Point in time at which the wait ends unanswered.
     pub until: Option<Timestamp>,
     /// True if it leaves alone what was queued before it.
     pub fresh: bool,
-    /// When it has what it needs.
+    /// Condition under which the wait is complete.
     pub mode: WaitMode,
 }
 

@@ -17,6 +17,7 @@ use crate::dedup::{Dedup, Rule};
 use crate::error::{Error, Result};
 use crate::inbound::{IntoInbounds, RawInbound};
 use crate::layer;
+use crate::read::Misfit;
 use crate::verify::{Key, Keyring, Source, Verification};
 
 /// Time that an event is kept for a wait to come, if the webhook does not say (docs/rules.md#6).
@@ -25,11 +26,11 @@ pub const DEFAULT_EARLY: Duration = Duration::from_hours(24);
 /// Number of events one key queues, if the webhook does not say.
 pub const DEFAULT_QUEUE_LIMIT: u32 = 1_000;
 
-/// Why a handler gave no answer.
+/// Reason that a handler gave no answer.
 #[derive(Debug)]
 pub enum HandlerError {
     /// The payload does not read as the webhook's type.
-    Payload(String),
+    Payload(Misfit),
     /// The handler's own error.
     Failed(Error),
 }
@@ -65,6 +66,7 @@ pub struct WebhookDef {
     /// The user's own middleware, the outermost first.
     pub layers: Vec<layer::Erased>,
     handler: ErasedHandler,
+    reads_response: fn(&Value) -> Result<(), Misfit>,
 }
 
 impl std::fmt::Debug for WebhookDef {
@@ -90,6 +92,15 @@ impl WebhookDef {
         }
         self.keys.extend(keys);
         self
+    }
+
+    /// Tells whether a value reads as the webhook's response type, as the step that
+    /// waits for it will read it.
+    ///
+    /// # Errors
+    /// Where and why it does not.
+    pub fn reads_response(&self, response: &Value) -> Result<(), Misfit> {
+        (self.reads_response)(response)
     }
 
     /// Runs the handler on a payload that fits the schema.
@@ -126,7 +137,8 @@ impl<T: Serialize + DeserializeOwned + JsonSchema + Send + 'static> Response for
 pub struct WebhookBuilder<P, R> {
     payload_schema: Value,
     response_schema: Value,
-    read: fn(Value) -> Result<P, serde_json::Error>,
+    read: fn(Value) -> Result<P, Misfit>,
+    reads_response: fn(&Value) -> Result<(), Misfit>,
     slug: &'static str,
     description: Option<String>,
     verification: Option<Verification>,
@@ -150,7 +162,8 @@ impl<P: 'static, R> WebhookBuilder<P, R> {
         Self {
             payload_schema: schemars::schema_for!(P).to_value(),
             response_schema: schemars::schema_for!(R).to_value(),
-            read: serde_json::from_value,
+            read: crate::read::payload,
+            reads_response: crate::read::fits::<R>,
             slug,
             description: (!docs.is_empty()).then(|| one_line(docs)),
             verification: None,
@@ -295,10 +308,11 @@ impl<P: 'static, R> WebhookBuilder<P, R> {
             accepts_invalid: self.accepts_invalid,
             keys: Vec::new(),
             layers: self.layers,
+            reads_response: self.reads_response,
             handler: Arc::new(move |received, payload| {
                 let handler = Arc::clone(&handler);
                 Box::pin(async move {
-                    let payload = read(payload).map_err(|error| HandlerError::Payload(error.to_string()))?;
+                    let payload = read(payload).map_err(HandlerError::Payload)?;
                     handler.call(received, payload).await.map_err(HandlerError::Failed)
                 })
             }),

@@ -22,13 +22,17 @@ pub(crate) struct App {
     pub(crate) tokens: crate::access::Tokens,
     /// Serves the API to others though there is no token.
     pub(crate) insecure: bool,
-    /// Figures of what is below the store.
+    /// Hides the paths of hooks' URLs below the scope `admin`, too.
+    pub(crate) redact_paths: bool,
+    /// Figures of the storage below the store.
     pub(crate) figures: Vec<&'static [px_metrics::Metric]>,
     pub(crate) gate: Arc<Gate>,
     /// The webhooks with middleware of their own, by slug.
     pub(crate) layered: std::collections::HashMap<String, px_sdk::layer::Route>,
     pub(crate) urls: UrlView,
+    pub(crate) streams: Arc<crate::streams::Streams>,
     pub(crate) max_body: usize,
+    pub(crate) max_api_body: usize,
     pub(crate) max_headers: usize,
     pub(crate) body_timeout: std::time::Duration,
     /// Becomes true when streams have to end.

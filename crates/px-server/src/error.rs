@@ -10,7 +10,7 @@ use px_engine::{ControlError, PositionError};
 use px_inbound::OperatorError;
 use px_store::DraftError;
 
-/// Why a server did not start.
+/// Reason that a server did not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
@@ -34,7 +34,7 @@ pub enum StartError {
         slugs.join(", "), variables.join(", ")
     )]
     Unverified {
-        /// Which webhooks.
+        /// Slugs of the webhooks that verify nobody.
         slugs: Vec<String>,
         /// The variables that would verify them.
         variables: Vec<String>,
@@ -130,6 +130,18 @@ impl ApiError {
         Self::new(StatusCode::CONFLICT, Code::Conflict, text)
     }
 
+    /// The status that it is answered with.
+    #[cfg(test)]
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Its sentence.
+    #[cfg(test)]
+    pub(crate) fn text(&self) -> &str {
+        &self.body.error
+    }
+
     /// With a code that says more precisely what is wrong.
     pub(crate) fn code(mut self, code: Code) -> Self {
         code.as_str().clone_into(&mut self.body.code);
@@ -140,6 +152,10 @@ impl ApiError {
 impl From<px_store::Error> for ApiError {
     fn from(error: px_store::Error) -> Self {
         tracing::error!(%error, "a request failed in the store");
+        if matches!(error, px_store::Error::Corrupt(_)) {
+            let text = "A row of the store that this asks for is damaged; `px audit` names it";
+            return Self::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Damaged, text);
+        }
         let retry_after = error.is_retryable();
         let status = StatusCode::SERVICE_UNAVAILABLE;
         Self { retry_after, ..Self::new(status, Code::Unavailable, error.to_string()) }
@@ -181,6 +197,12 @@ impl From<OperatorError> for ApiError {
         match error {
             OperatorError::NoDelivery(_) => Self::not_found(error.to_string()).code(Code::DeliveryNotFound),
             OperatorError::NoRun(_) => Self::not_found(error.to_string()).code(Code::RunNotFound),
+            OperatorError::Unfit(violations) => {
+                let text = "The response fits nothing that the run waits for";
+                let violations =
+                    violations.into_iter().map(|one| Violation { path: one.path, message: one.message });
+                Self::unfit(Code::PayloadUnfit, text, violations.collect())
+            }
             OperatorError::Refused(why) => Self::conflict(why).code(Code::DeliveryUnfit),
             OperatorError::Store(error) => error.into(),
             other => {

@@ -13,7 +13,8 @@ use tokio::sync::watch;
 use tower_service::Service as _;
 
 use crate::error::StartError;
-use crate::start::{self, Checked, Options, router};
+use crate::options::Options;
+use crate::start::{self, Checked, router};
 
 /// Every route of a server, without its listener and without its engine: runs
 /// that are started stay where they are.

@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body as HttpBody;
 use px_core::Code;
 use px_core::key::FORM_SLUG;
-use px_inbound::verify::local;
+use px_inbound::verify::{Disagreement, local};
 use px_inbound::{AdmissionDenied, Answer, Permit};
 use px_sdk::layer::BoxError;
 use px_sdk::{Received, Timestamp};
@@ -58,7 +58,10 @@ enum Door {
 async fn enter(app: Shared, remote: SocketAddr, slug: String, door: Door, request: Request) -> Response {
     let at = app.clock().now();
     let headers = request.headers();
-    let client = app.urls.client(remote.ip(), headers);
+    let client = match app.urls.sender(remote.ip(), headers) {
+        Ok(client) => client,
+        Err(why) => return two_senders(&slug, remote, &why),
+    };
     let permit = match app.gate.enter(&slug, client, at) {
         Ok(permit) => permit,
         Err(turned) => return turned_away(turned),
@@ -81,6 +84,12 @@ async fn enter(app: Shared, remote: SocketAddr, slug: String, door: Door, reques
         Some(route) => layered::run(route, entered, request).await,
         None => take(entered, request).await,
     }
+}
+
+fn two_senders(slug: &str, remote: SocketAddr, why: &Disagreement) -> Response {
+    tracing::warn!(slug, %remote, "a request is refused: {why}");
+    let text = "Two headers of the request name two senders";
+    ApiError::new(StatusCode::FORBIDDEN, Code::AddressNotAllowed, text).into_response()
 }
 
 /// A request that has passed the gate.
@@ -190,7 +199,7 @@ fn turned_away(turned: AdmissionDenied) -> Response {
 }
 
 fn too_large(limit: usize) -> Response {
-    let text = format!("The request's body is larger than {limit} bytes");
+    let text = format!("The request's body is larger than {limit} bytes (server.max_body_bytes)");
     ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge, text).into_response()
 }
 
@@ -201,9 +210,12 @@ pub(crate) async fn options(
     Path(slug): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    let mut response = (StatusCode::NO_CONTENT, [(header::ALLOW, "POST, GET, OPTIONS")]).into_response();
-    let endpoint = app.stage.endpoints().find(|endpoint| endpoint.def.slug == slug);
-    if let Some(origin) = endpoint.and_then(|endpoint| endpoint.verifier.permits(&headers)) {
+    let Some(endpoint) = app.stage.endpoints().find(|endpoint| endpoint.def.slug == slug) else {
+        let text = format!("Webhook '{slug}' not found");
+        return ApiError::not_found(text).code(Code::WebhookNotFound).into_response();
+    };
+    let mut response = (StatusCode::NO_CONTENT, [(header::ALLOW, METHODS)]).into_response();
+    if let Some(origin) = endpoint.verifier.permits(&headers) {
         let rate = app.gate.per_minute(&slug).map_or("*".to_owned(), |rate| rate.to_string());
         for (name, text) in [(&ALLOWED_ORIGIN, origin), (&ALLOWED_RATE, &rate)] {
             if let Ok(value) = HeaderValue::from_str(text) {
@@ -214,6 +226,9 @@ pub(crate) async fn options(
     }
     response
 }
+
+/// The methods of a webhook's URL: GET for handshakes.
+const METHODS: &str = "POST, GET, OPTIONS";
 
 pub(crate) fn respond(answer: Answer) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -234,6 +249,9 @@ pub(crate) fn respond(answer: Answer) -> Response {
         if let Some(value) = id.and_then(|id| HeaderValue::try_from(id).ok()) {
             headers.insert(name, value);
         }
+    }
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        headers.insert(header::ALLOW, HeaderValue::from_static("POST, OPTIONS"));
     }
     if let Some(seconds) = answer.retry_after {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));

@@ -1,5 +1,5 @@
-//! Webhooks with middleware of the user's own: what comes in goes through it,
-//! and what is left of the way in lies within. Requests have passed the gate
+//! Webhooks with middleware of the user's own: a request goes through it,
+//! and the rest of the way in lies within. Requests have passed the gate
 //! before, and keep their place in it until they are answered.
 //!
 //! Middleware is users' code: all of it is polled on the pool, its reply's body

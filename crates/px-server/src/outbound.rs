@@ -16,14 +16,19 @@ use secrecy::SecretString;
 
 use crate::app::App;
 use crate::error::{ApiError, StartError};
-use crate::start::Options;
+use crate::members;
+use crate::options::Options;
 
 /// Options of outbound hooks.
 #[derive(Debug, Clone)]
 pub struct HookOptions {
     /// True if hooks may go to private addresses; by default to this machine's
-    /// own, if and only if px listens there itself (docs/rules.md#49).
+    /// own, if and only if px listens there itself and serves nobody else
+    /// (docs/rules.md#49, #68).
     pub allow_private: Option<bool>,
+    /// True if the paths of hooks' URLs are hidden below the scope `admin`, as
+    /// their queries are.
+    pub redact_paths: bool,
     /// Ranges of addresses that are open besides.
     pub ranges: Vec<Range>,
     /// Vault of secrets at rest.
@@ -40,6 +45,7 @@ impl Default for HookOptions {
     fn default() -> Self {
         Self {
             allow_private: None,
+            redact_paths: false,
             ranges: Vec::new(),
             vault: Vault::forgetful(),
             new_secret_key: false,
@@ -47,6 +53,27 @@ impl Default for HookOptions {
             limits: Limits::default(),
         }
     }
+}
+
+impl HookOptions {
+    /// Returns where callbacks may go. This machine is open to them only where px
+    /// serves nobody else: behind a proxy, whoever may start a run could else post
+    /// to every service of this machine (docs/rules.md#68).
+    #[must_use]
+    pub fn policy(&self, address: SocketAddr, is_fronted: bool) -> Policy {
+        let serves_others = is_fronted || !address.ip().is_loopback();
+        match self.allow_private {
+            None => Policy::public().with_loopback(!serves_others),
+            Some(open) => Policy::public().with_private(open),
+        }
+        .with_ranges(self.ranges.iter().copied())
+        .holding_loopback()
+    }
+}
+
+/// Returns whether something stands before px that lets others in.
+fn serves_others(options: &Options) -> bool {
+    options.public_url.is_some() || !options.proxies.is_empty()
 }
 
 /// Makes the outbound stage, and the hooks of the configuration what they are
@@ -58,12 +85,7 @@ pub(crate) async fn prepare(
     warnings: &mut Vec<String>,
 ) -> Result<Operator, StartError> {
     let hooks = &options.hooks;
-    let is_loopback = address.ip().is_loopback();
-    let policy = match hooks.allow_private {
-        None => Policy::public().with_loopback(is_loopback),
-        Some(open) => Policy::public().with_private(open),
-    }
-    .with_ranges(hooks.ranges.iter().copied());
+    let policy = hooks.policy(address, serves_others(options));
     if hooks.allow_private == Some(true) || !hooks.ranges.is_empty() {
         warnings.push(
             "hooks may go to private addresses: fit for development, or for a network you trust".into(),
@@ -83,9 +105,16 @@ pub(crate) async fn prepare(
         policy,
     });
     operate::prove_key(operator.parts(), hooks.new_secret_key).await.map_err(StartError::SecretKey)?;
-    // This store has one member, so there is nobody whose configuration could differ.
-    operate::configure(&operator, hooks.hooks.clone(), &[]).await.map_err(StartError::Hook)?;
+    let others = members::others(&*options.cluster).await.map_err(StartError::Store)?;
+    operate::configure(&operator, hooks.hooks.clone(), &others).await.map_err(StartError::Hook)?;
     for hook in operator.hooks().map_err(StartError::Hook)? {
+        if let Some(refused) = operator.closed(&hook) {
+            let name = operate::name_of(&hook);
+            warnings.push(format!("the callbacks of hook {name} are held: {refused}"));
+        }
+        for brain in hook.brains.iter().filter(|brain| is_unknown(&options.registry, brain)) {
+            warnings.push(unknown_brain(&operate::name_of(&hook), brain));
+        }
         if operate::is_unreadable(&hooks.vault, &hook) {
             warnings.push(format!(
                 "hook '{}' cannot sign: its secrets were sealed under another key; `px hooks rotate-secret {}` gives it a new one",
@@ -94,6 +123,20 @@ pub(crate) async fn prepare(
         }
     }
     Ok(operator)
+}
+
+/// Returns whether no brain of the binary is called so. A pattern fits some.
+#[must_use]
+pub fn is_unknown(registry: &px_sdk::Registry, brain: &str) -> bool {
+    !registry.brains().any(|known| px_core::hook::glob_fits(brain, &known.def.title))
+}
+
+/// Returns what to know about a hook that names a brain which is not there.
+#[must_use]
+pub fn unknown_brain(hook: &str, brain: &str) -> String {
+    format!(
+        "hook {hook} names the brain '{brain}', which this binary does not have: it is told nothing of it"
+    )
 }
 
 impl App {

@@ -6,19 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
+use px_core::Scope;
 use px_core::key::FORM_SLUG;
-use px_core::{Clock, Ids, Scope};
-use px_engine::{Engine, Limits, Parts, Places};
-use px_inbound::verify::{Network, UrlView, local};
-use px_inbound::{
-    Endpoint, Gate, GateLimits, InboundContext, Policy, RejectionLimits, Retention, Schema, Setup, Stage,
-};
-use px_metrics::Metric;
+use px_engine::{Engine, Parts, Places};
+use px_inbound::verify::{UrlView, local};
+use px_inbound::{Endpoint, Gate, InboundContext, Policy, Schema, Stage};
 use px_outbound::Sender;
 use px_pool::{Limits as PoolLimits, Pool};
-use px_sdk::Registry;
 use px_store::Store;
-use px_store::cluster::{Cluster, OneMember};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -26,121 +21,22 @@ use tokio::task::JoinHandle;
 use crate::access::Tokens;
 use crate::api;
 use crate::app::{App, Shared};
-use crate::connections::{self, ConnectionLimits};
+use crate::connections;
 use crate::error::StartError;
 use crate::error_format;
 use crate::layered;
-use crate::outbound::{self, HookOptions};
+use crate::members;
+use crate::options::Options;
+use crate::outbound;
+use crate::streams::{self, Streams};
 use crate::sweeper;
+use crate::unverified::warnings;
 
 /// Time that requests may go on after the end was asked for (docs/rules.md#42).
 const REQUEST_GRACE: Duration = Duration::from_secs(5);
 
 /// Time that requests to hooks may go on after the end was asked for.
 const HOOK_GRACE: Duration = Duration::from_secs(5);
-
-/// Looks up an environment variable.
-pub type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
-
-/// Options of one webhook.
-#[derive(Debug, Clone, Default)]
-pub struct WebhookOptions {
-    /// Its verification and secrets, beside the code's.
-    pub setup: Setup,
-    /// Its bounds. Whether its provider retries is the verification's to say.
-    pub policy: Policy,
-}
-
-/// Options of a server.
-pub struct Options {
-    /// The brains and webhooks.
-    pub registry: Arc<Registry>,
-    /// Store of all records.
-    pub store: Arc<dyn Store>,
-    /// The processes that serve the store with this one.
-    pub cluster: Arc<dyn Cluster>,
-    /// The address to listen on; port 0 takes any.
-    pub bind: SocketAddr,
-    /// URL by which the world reaches this server, without a slash at the end.
-    pub public_url: Option<String>,
-    /// Looks up an environment variable: for secrets.
-    pub env: Environment,
-    /// Source of the time.
-    pub clock: Arc<dyn Clock>,
-    /// Source of ids.
-    pub ids: Arc<Ids>,
-    /// The engine's bounds.
-    pub limits: Limits,
-    /// The bounds of the threads that users' code runs on.
-    pub pool: PoolLimits,
-    /// Options of single webhooks, by slug.
-    pub webhooks: BTreeMap<String, WebhookOptions>,
-    /// The peers whose forwarding headers are believed.
-    pub proxies: Vec<Network>,
-    /// Number of webhook requests that are inside at once, and what they hold.
-    pub gate: GateLimits,
-    /// Number of connections at once, and how long they may wait.
-    pub connections: ConnectionLimits,
-    /// Times for which the inbox keeps what.
-    pub retention: Retention,
-    /// Number of rejected webhook requests that leave a record.
-    pub rejections: RejectionLimits,
-    /// Number of header lines a webhook request may have.
-    pub max_headers: usize,
-    /// The largest body of a webhook, bytes.
-    pub max_body: usize,
-    /// Time that the body of a webhook may take to come.
-    pub body_timeout: Duration,
-    /// Time that running steps may go on after the end was asked for (docs/rules.md#42).
-    pub shutdown_grace: Duration,
-    /// Outbound hooks.
-    pub hooks: HookOptions,
-    /// Serves the API to other machines though nothing guards it.
-    pub insecure: bool,
-    /// The origins whose pages may use the API, such as `https://app.example`.
-    pub cors_origins: Vec<String>,
-    /// Figures of what is below the store, beside those of the stages.
-    pub figures: Vec<&'static [Metric]>,
-}
-
-impl Options {
-    /// Options as they are if nothing is configured.
-    pub fn new(registry: Arc<Registry>, store: Arc<dyn Store>) -> Self {
-        let ids = Arc::new(Ids::new());
-        Self {
-            registry,
-            store,
-            cluster: Arc::new(OneMember::new(ids.version(px_core::SystemClock.now()))),
-            bind: SocketAddr::from(([127, 0, 0, 1], 8787)),
-            public_url: None,
-            env: Box::new(|_| None),
-            clock: Arc::new(px_core::SystemClock),
-            ids,
-            limits: Limits::default(),
-            pool: PoolLimits::default(),
-            webhooks: BTreeMap::new(),
-            proxies: Vec::new(),
-            gate: GateLimits::default(),
-            connections: ConnectionLimits::default(),
-            retention: Retention::default(),
-            rejections: RejectionLimits::default(),
-            max_headers: 80,
-            max_body: 5 * 1024 * 1024,
-            body_timeout: Duration::from_secs(10),
-            shutdown_grace: Duration::from_secs(10),
-            hooks: HookOptions::default(),
-            insecure: false,
-            cors_origins: Vec::new(),
-            figures: Vec::new(),
-        }
-    }
-}
-
-impl std::fmt::Debug for Options {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Options").field("bind", &self.bind).finish_non_exhaustive()
-    }
-}
 
 /// A server that runs.
 pub struct Running {
@@ -186,7 +82,10 @@ pub async fn start(mut options: Options) -> Result<Running, StartError> {
     let sender = sender.map_err(StartError::Threads)?;
     let engine = Engine::start(app.parts.clone(), options.limits);
     let stop = closing.subscribe();
+    members::stop_when_fenced(&engine, &closing);
+    members::look_after(&app, &options, closing.subscribe());
     let sweeping = tokio::spawn(sweeper::run(Arc::clone(&app), options.retention, closing.subscribe()));
+    streams::serve(&app);
     let (limits, max_headers) = (options.connections, options.max_headers);
     let serving = tokio::spawn(connections::serve(listener, router(app), limits, max_headers, stop));
     Ok(Running {
@@ -278,6 +177,7 @@ impl Checked {
         let urls = UrlView {
             public_url: options.public_url.clone(),
             proxies: options.proxies.clone(),
+            forwarded: options.forwarded,
             cors_origins: self.cors_origins,
         };
         let layered = layered::routes(&self.endpoints);
@@ -302,11 +202,14 @@ impl Checked {
             base_url,
             tokens,
             insecure: options.insecure,
+            redact_paths: options.hooks.redact_paths,
             figures: options.figures.clone(),
             layered,
             gate: Gate::new(options.gate, self.policies),
             urls,
+            streams: Streams::new(options.streams),
             max_body: options.max_body,
+            max_api_body: options.max_api_body,
             max_headers: options.max_headers,
             body_timeout: options.body_timeout,
             closing,
@@ -319,32 +222,6 @@ impl Checked {
 pub(crate) async fn tokens(options: &Options) -> Result<Tokens, StartError> {
     let (store, clock, ids) = (&options.store, &options.clock, &options.ids);
     Tokens::open(Arc::clone(store), Arc::clone(clock), Arc::clone(ids)).await.map_err(StartError::Store)
-}
-
-fn warnings(endpoints: &[Endpoint], bind: SocketAddr) -> Result<Vec<String>, StartError> {
-    let mut warnings = Vec::new();
-    let mut open = Vec::new();
-    for endpoint in endpoints {
-        let slug = &endpoint.def.slug;
-        warnings.extend(endpoint.warnings.iter().map(|warning| format!("webhook '{slug}': {warning}")));
-        if endpoint.is_unverified() {
-            let remedy = endpoint
-                .secret_variable()
-                .map(|variable| format!("; set {variable} to verify its senders"))
-                .unwrap_or_default();
-            warnings.push(format!(
-                "webhook '{slug}' is UNVERIFIED: anybody on this machine can send to it{remedy}"
-            ));
-            open.push(endpoint);
-        }
-    }
-    if !open.is_empty() && !bind.ip().is_loopback() {
-        let slugs = open.iter().map(|endpoint| endpoint.def.slug.clone()).collect();
-        let variables =
-            open.iter().filter_map(|endpoint| endpoint.secret_variable().map(str::to_owned)).collect();
-        return Err(StartError::Unverified { slugs, variables, bind });
-    }
-    Ok(warnings)
 }
 
 impl Running {
@@ -366,20 +243,28 @@ impl Running {
         &self.warnings
     }
 
-    /// Resolves when the store takes no further write, with the reason. The
-    /// process should end then, without [`Running::shutdown`].
-    pub async fn failed(&self) -> String {
+    /// Resolves when the store takes no further write ([`px_store::Error::Poisoned`]),
+    /// or when other members of the cluster have taken over what this process had
+    /// ([`px_store::Error::Fenced`]). The process should end then, without
+    /// [`Running::shutdown`].
+    pub async fn failed(&self) -> px_store::Error {
         let mut failure = self.store.failure();
-        let reason = failure.wait_for(Option::is_some).await.map(|reason| reason.clone());
-        match reason {
-            Ok(Some(reason)) => reason,
-            // The store is gone without a failure: it never fails any more.
-            _ => std::future::pending().await,
+        let poisoned = async {
+            let reason = failure.wait_for(Option::is_some).await.map(|reason| reason.clone());
+            match reason {
+                Ok(Some(reason)) => px_store::Error::Poisoned(reason),
+                // The store is gone without a failure: it never fails any more.
+                _ => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            error = poisoned => error,
+            () = self.engine.fenced() => px_store::Error::Fenced,
         }
     }
 
     /// Ends: no new requests, streams end, running steps may finish for a
-    /// while, the store comes to rest.
+    /// while, the store finishes its writes.
     ///
     /// # Errors
     /// The store could not be brought to rest; what is acknowledged is durable

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use px_inbound::{Retention, Swept};
-use px_store::cluster::{Duty, Slot};
+use px_store::cluster::Duty;
 use tokio::sync::watch;
 
 use crate::app::Shared;
@@ -27,8 +27,11 @@ pub(crate) async fn run(app: Shared, retention: Retention, mut closing: watch::R
     }
     loop {
         // One member of the cluster sweeps for all.
-        let is_on_duty = app.parts.cluster.slot(Slot::Duty(Duty::Inbox)).is_some();
-        let swept = if is_on_duty { app.stage.sweep(&retention).await } else { Ok(Swept::default()) };
+        let swept = if app.is_on_duty(Duty::Inbox) {
+            app.stage.sweep(&retention).await
+        } else {
+            Ok(Swept::default())
+        };
         let pause = match swept {
             Ok(swept) => {
                 if swept.forgotten + swept.emptied > 0 {

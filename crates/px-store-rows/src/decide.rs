@@ -49,7 +49,7 @@ pub enum Verdict {
     Commit,
     /// A check did not hold.
     Conflict {
-        /// Which of its checks.
+        /// Index of the check that did not hold.
         check: usize,
         /// The row as it is instead.
         found: Option<Bytes>,

@@ -3,6 +3,7 @@
 //! batch means.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use px_core::key::{Waiter, WaiterId};
@@ -10,9 +11,9 @@ use px_core::{DeliveryId, Event, KeyId, KeyRecord, RunId, RunStatus, Scope, Time
 use px_store::outbox::{HookCache, OutboxStore};
 use px_store::tokens::Token;
 use px_store::{
-    Admission, Batch, BoxFuture, Cursor, DedupRecord, Delivery, DeliveryFilter, DeliveryList, Epoch, Error,
-    Forgotten, HintBus, Inspect, LogTail, Outcome, Page, QueuedEvent, Read, Row, RowStats, RunFilter,
-    RunRecord, Scan, SetAside, StartKey, Store, Table, Timer, Versioned, Work,
+    Admission, Batch, BoxFuture, ClaimRequest, Claimed, Cursor, DedupRecord, Delivery, DeliveryFilter,
+    DeliveryList, Epoch, Error, Forgotten, HintBus, Inspect, LogTail, Outcome, Page, QueuedEvent, Read, Row,
+    RowStats, RunFilter, RunRecord, Scan, SetAside, StartKey, Store, Table, Timer, Versioned, Work,
 };
 use tokio::sync::watch;
 
@@ -34,6 +35,8 @@ pub struct Embedded<B> {
     hooks: Arc<HookCache>,
     recent: Arc<Recent>,
     set_asides: Arc<Emptiness>,
+    /// Reads that met a damaged row.
+    damaged_reads: Arc<AtomicU64>,
 }
 
 impl<B> Clone for Embedded<B> {
@@ -43,6 +46,7 @@ impl<B> Clone for Embedded<B> {
             hooks: Arc::clone(&self.hooks),
             recent: Arc::clone(&self.recent),
             set_asides: Arc::clone(&self.set_asides),
+            damaged_reads: Arc::clone(&self.damaged_reads),
         }
     }
 }
@@ -55,6 +59,7 @@ impl<B: Backing> Embedded<B> {
             hooks: Arc::default(),
             recent: Arc::default(),
             set_asides: Arc::default(),
+            damaged_reads: Arc::default(),
         }
     }
 
@@ -66,6 +71,22 @@ impl<B: Backing> Embedded<B> {
 
     pub(crate) fn set_asides(&self) -> &Emptiness {
         &self.set_asides
+    }
+
+    /// Counts a read that met a damaged row.
+    pub(crate) fn noted<T>(&self, read: Result<T, Error>) -> Result<T, Error> {
+        if matches!(read, Err(Error::Corrupt(_))) {
+            self.damaged_reads.fetch_add(1, Ordering::Relaxed);
+        }
+        read
+    }
+
+    /// A row of a list: a damaged one is counted, and passed over.
+    pub(crate) fn passed_over<T>(&self, read: Result<Option<T>, Error>) -> Result<Option<T>, Error> {
+        match self.noted(read) {
+            Err(Error::Corrupt(_)) => Ok(None),
+            read => read,
+        }
     }
 
     pub(crate) fn hooks(&self) -> &HookCache {
@@ -120,6 +141,10 @@ impl<B: Backing> Store for Embedded<B> {
         })
     }
 
+    fn claim<'a>(&'a self, request: ClaimRequest<'a>) -> Read<'a, Vec<Claimed>> {
+        Box::pin(px_store::claim_by_commit(self, request))
+    }
+
     fn key<'a>(&'a self, scope: Scope, key: &'a KeyId) -> Read<'a, Versioned<KeyRecord>> {
         ready(self.backing.get(&layout::key_row(scope, key)).and_then(layout::from_key_value))
     }
@@ -171,17 +196,18 @@ impl<B: Backing> Store for Embedded<B> {
 
     fn run(&self, scope: Scope, run: RunId) -> Read<'_, Option<RunRecord>> {
         let row = self.backing.get(&layout::run_row(scope, run));
-        ready(row.and_then(|row| {
+        let run = row.and_then(|row| {
             let parse = |row: Bytes| match self.recent.take(scope, run, &row) {
                 Some(record) => Ok(record),
                 None => self.run_of(scope, &row),
             };
             row.map(parse).transpose()
-        }))
+        });
+        ready(self.noted(run))
     }
 
     fn events(&self, scope: Scope, run: RunId, after: u64, limit: usize) -> Read<'_, Vec<Event>> {
-        ready(self.read_events(scope, run, after, limit))
+        ready(self.noted(self.read_events(scope, run, after, limit)))
     }
 
     fn runs<'a>(
@@ -195,7 +221,8 @@ impl<B: Backing> Store for Embedded<B> {
     }
 
     fn delivery(&self, scope: Scope, delivery: DeliveryId) -> Read<'_, Option<Delivery>> {
-        ready(self.record(&layout::delivery_row(scope, delivery), |row| self.delivery_of(scope, row)))
+        let read = self.record(&layout::delivery_row(scope, delivery), |row| self.delivery_of(scope, row));
+        ready(self.noted(read))
     }
 
     fn deliveries<'a>(
@@ -339,6 +366,10 @@ impl<B: Backing> Store for Embedded<B> {
         self.backing.failure()
     }
 
+    fn unwritten(&self) -> Option<String> {
+        self.backing.unwritten()
+    }
+
     fn close(&self) -> Result<(), Error> {
         self.backing.close()
     }
@@ -350,6 +381,7 @@ impl<B: Backing> Inspect for Embedded<B> {
     }
 
     fn stats(&self) -> RowStats {
-        self.backing.stats()
+        let damaged_reads = self.damaged_reads.load(Ordering::Relaxed);
+        RowStats { damaged_reads, ..self.backing.stats() }
     }
 }

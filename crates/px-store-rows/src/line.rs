@@ -12,7 +12,7 @@ use crate::layout;
 use crate::rows::{Backing, Order, RowKey};
 use crate::translation::Translation;
 
-/// What a place is found by: the letter behind the key's names.
+/// Letters behind the names of a key, for what a place is found by.
 const BY_WAIT: u8 = b'w';
 const BY_RUN: u8 = b'r';
 const BY_TOKEN: u8 = b't';

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use px_core::{DeliveryId, Event, RunId, RunStatus, Scope};
-use px_store::{Delivery, DeliveryFilter, Error, LogTail, Page, RunFilter, RunRecord, Table};
+use px_store::{Delivery, DeliveryFilter, Error, InboxState, LogTail, Page, RunFilter, RunRecord, Table};
 
 use crate::apart;
 use crate::delivery_row::from_delivery_value;
@@ -15,6 +15,25 @@ use crate::run_row::from_run_row;
 
 /// Maximum number of rows that one page of a filtered list looks at.
 pub(crate) const SCAN_LIMIT: usize = 2_000;
+
+/// Rows that a page looks at where every row fits: one more than it shows says
+/// whether there is another page.
+pub(crate) fn page_of(limit: usize) -> usize {
+    limit.saturating_add(1).min(SCAN_LIMIT)
+}
+
+/// Lists in which every row of a table is, but for runs whose step is under way.
+fn every_list(scope: Scope, table: Table) -> Vec<RowKey> {
+    match table {
+        Table::Run => {
+            RunStatus::ALL.iter().map(|status| layout::runs_by_status(scope, None, *status)).collect()
+        }
+        Table::Delivery => {
+            InboxState::ALL.iter().map(|state| layout::deliveries_by_state(scope, *state)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
 
 impl<B: Backing> Embedded<B> {
     pub(crate) fn record<T>(
@@ -80,35 +99,60 @@ impl<B: Backing> Embedded<B> {
         Ok(events)
     }
 
-    /// The ids of candidates for a list, newest first: from the posting lists
-    /// if there are any for the filter, else from the table itself.
+    /// The ids of the runs that have a row of work: those that are running. They enter
+    /// no list, since hardly any stays one for long.
+    fn under_way(&self, scope: Scope, before: Option<[u8; 16]>) -> Result<Vec<[u8; 16]>, Error> {
+        let (from, end) = layout::table_range(scope, Table::Work);
+        let to = before.map_or(end, |before| layout::work_row(scope, RunId::from_bytes(before)));
+        let rows = self.backing().range(&from, &to, Order::Descending, SCAN_LIMIT)?;
+        rows.iter().map(|(row, _)| layout::id_of(row)).collect()
+    }
+
+    /// The ids of candidates for a list, newest first, `most` of them: from the
+    /// posting lists if there are any for the filter, else from the table itself.
+    /// Where a damaged part of the table is met, it is from the lists of all of it.
     pub(crate) fn candidates(
         &self,
         scope: Scope,
         table: Table,
         lists: &[RowKey],
         before: Option<[u8; 16]>,
+        most: usize,
     ) -> Result<Vec<[u8; 16]>, Error> {
+        let all: Vec<RowKey>;
+        let (mut lists, mut ids) = (lists, Vec::new());
         if lists.is_empty() {
             let (from, end) = layout::table_range(scope, table);
             let to = before.map_or(end, |before| layout::id_row(scope, table, before));
-            let rows = self.backing().range(&from, &to, Order::Descending, SCAN_LIMIT)?;
-            return rows.iter().map(|(row, _)| layout::id_of(row)).collect();
+            match self.noted(self.backing().range(&from, &to, Order::Descending, most)) {
+                Ok(rows) => return rows.iter().map(|(row, _)| layout::id_of(row)).collect(),
+                Err(error @ Error::Corrupt(_)) => {
+                    all = every_list(scope, table);
+                    if all.is_empty() {
+                        return Err(error);
+                    }
+                    lists = &all;
+                    if table == Table::Run {
+                        ids = self.under_way(scope, before)?;
+                    }
+                }
+                Err(error) => return Err(error),
+            }
         }
-        let mut ids = Vec::new();
         for list in lists {
-            ids.extend(self.backing().postings(list, before, SCAN_LIMIT)?);
+            ids.extend(self.backing().postings(list, before, most)?);
         }
         ids.sort_unstable_by(|a, b| b.cmp(a));
         ids.dedup();
         // Each list gave its newest, so the newest of all are right up to the limit.
-        ids.truncate(SCAN_LIMIT);
+        ids.truncate(most);
         Ok(ids)
     }
 
     pub(crate) fn page<T>(
         ids: &[[u8; 16]],
         limit: usize,
+        most: usize,
         mut fits: impl FnMut([u8; 16]) -> Result<Option<T>, Error>,
         past: impl Fn(&T) -> bool,
     ) -> Result<Page<T>, Error> {
@@ -126,7 +170,7 @@ impl<B: Backing> Embedded<B> {
                 items.push(item);
             }
         }
-        let more = ids.len() >= SCAN_LIMIT;
+        let more = ids.len() >= most;
         Ok(Page { items, next: if more { last } else { None } })
     }
 
@@ -142,12 +186,7 @@ impl<B: Backing> Embedded<B> {
         let mut lists = Vec::new();
         for status in &filter.statuses {
             if *status == RunStatus::Running {
-                // Running runs are those with a row of work; they enter no list,
-                // since hardly any stays one for long.
-                let (from, to) = layout::table_range(scope, Table::Work);
-                for (row, _) in self.backing().range(&from, &to, Order::Descending, SCAN_LIMIT)? {
-                    extra.push(layout::id_of(&row)?);
-                }
+                extra.extend(self.under_way(scope, before)?);
             } else {
                 lists.push(layout::runs_by_status(scope, brain, *status));
             }
@@ -157,25 +196,27 @@ impl<B: Backing> Embedded<B> {
         {
             lists.push(layout::runs_by_brain(scope, brain));
         }
+        let most = if brain.is_none() && filter.statuses.is_empty() { page_of(limit) } else { SCAN_LIMIT };
         let mut ids = if lists.is_empty() && !filter.statuses.is_empty() {
             Vec::new()
         } else {
-            self.candidates(scope, Table::Run, &lists, before)?
+            self.candidates(scope, Table::Run, &lists, before, most)?
         };
         if !extra.is_empty() {
-            ids.extend(extra.into_iter().filter(|id| before.is_none_or(|before| *id < before)));
+            ids.extend(extra);
             ids.sort_unstable_by(|a, b| b.cmp(a));
             ids.dedup();
+            ids.truncate(most);
         }
         let fits = |id: [u8; 16]| {
             let row = layout::run_row(scope, RunId::from_bytes(id));
-            let record = self.record(&row, |row| self.run_of(scope, row))?;
+            let record = self.passed_over(self.record(&row, |row| self.run_of(scope, row)))?;
             Ok(record.filter(|record| {
                 (filter.statuses.is_empty() || filter.statuses.contains(&record.run.status))
                     && brain.is_none_or(|brain| record.run.brain == brain)
             }))
         };
-        Self::page(&ids, limit, fits, |record| {
+        Self::page(&ids, limit, most, fits, |record| {
             filter.since.is_some_and(|since| record.run.created_at < since)
         })
     }
@@ -197,10 +238,11 @@ impl<B: Backing> Embedded<B> {
         } else {
             Vec::new()
         };
-        let ids = self.candidates(scope, Table::Delivery, &lists, before)?;
+        let most = if lists.is_empty() { page_of(limit) } else { SCAN_LIMIT };
+        let ids = self.candidates(scope, Table::Delivery, &lists, before, most)?;
         let fits = |id: [u8; 16]| {
             let row = layout::delivery_row(scope, DeliveryId::from_bytes(id));
-            let delivery = self.record(&row, |row| self.delivery_of(scope, row))?;
+            let delivery = self.passed_over(self.record(&row, |row| self.delivery_of(scope, row)))?;
             Ok(delivery.filter(|delivery| {
                 filter.slug.as_ref().is_none_or(|slug| delivery.slug == *slug)
                     && filter
@@ -211,7 +253,7 @@ impl<B: Backing> Embedded<B> {
                     })
             }))
         };
-        Self::page(&ids, limit, fits, |delivery| {
+        Self::page(&ids, limit, most, fits, |delivery| {
             filter.since.is_some_and(|since| delivery.received_at < since)
         })
     }

@@ -1,6 +1,6 @@
 //! Runs that were just written and are about to be read: a run that a webhook
 //! made ready is taken up by the engine a moment later, and need not be parsed
-//! for that. It is no cache of what is stored: an entry counts only for the very
+//! for that. It is no cache of stored rows: an entry is used only for the very
 //! bytes that a read gave, so it cannot be stale.
 
 use std::collections::HashMap;

@@ -99,7 +99,7 @@ pub enum RowOutcome {
     },
     /// A check did not hold; nothing was changed.
     Conflict {
-        /// Which of [`RowBatch::checks`].
+        /// Index in [`RowBatch::checks`] of the check that did not hold.
         check: usize,
         /// The row as it is now.
         found: Option<Bytes>,
@@ -155,6 +155,11 @@ pub trait Backing: Send + Sync + 'static {
     /// Becomes `Some` when the backing is poisoned: no further write will be
     /// taken, and the process should end.
     fn failure(&self) -> watch::Receiver<Option<String>>;
+
+    /// See [`Store::unwritten`](px_store::Store::unwritten).
+    fn unwritten(&self) -> Option<String> {
+        None
+    }
 
     /// Brings everything that is durable in the journal into the tree, and
     /// stops the backing's threads. Later writes are refused.

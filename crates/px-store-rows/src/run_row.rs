@@ -30,7 +30,7 @@ const INLINE_LOG_LIMIT: usize = 8 * 1024;
 /// Room that is made for a run.
 const RUN_BYTES: usize = 1_024;
 
-/// What a write of a run comes to.
+/// The rows that a write of a run comes to.
 pub(crate) struct RunRow {
     /// The row.
     pub(crate) value: Bytes,

@@ -1,4 +1,4 @@
-//! What a start and a resume cost at an identifier on which 100, 10,000 and
+//! The cost of a start and of a resume at an identifier on which 100, 10,000 and
 //! 100,000 runs wait: bytes of the journal and time of the processors, over the
 //! real store, with waits that want no token and with waits that want one each.
 //!
@@ -40,7 +40,7 @@ const AT_ONCE: u64 = 200;
 const BLOCK: u64 = 20;
 /// Such rows at each key.
 const BLOCKS: u64 = 40;
-/// How much more the longest line may cost than the shortest.
+/// Maximum ratio of the cost at a longer line to that at the shortest.
 const BOUND: f64 = 1.2;
 
 struct Rig {

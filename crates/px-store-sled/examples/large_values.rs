@@ -1,4 +1,4 @@
-//! What large values cost on disk: twenty events of 4 MB that a run takes one after
+//! The cost of large values on disk: twenty events of 4 MB that a run takes one after
 //! the other, over the real store.
 //!
 //! ```text
@@ -37,11 +37,11 @@ use serde_json::{Value, json};
 
 /// Bytes of a large event.
 const LARGE: usize = 4 * 1024 * 1024;
-/// How many of them come.
+/// Number of them.
 const EVENTS: u64 = 20;
-/// How much the store may grow by, in sizes of the events.
+/// Maximum growth of the store, in sizes of the events.
 const GROWTH: f64 = 2.3;
-/// What a commit beside a large value may write of its size.
+/// Maximum share of a large value that a commit beside it writes.
 const SHARE: f64 = 0.01;
 
 struct Rig {

@@ -17,7 +17,7 @@ use crate::postings::{self, row_key};
 use crate::shared::Shared;
 use crate::tree::Write;
 
-/// What others want of the applier.
+/// Requests of other threads to the applier.
 #[derive(Debug, Default)]
 struct Wishes {
     /// Something changed that the applier may wait for.
@@ -33,7 +33,7 @@ struct Wishes {
     gone: bool,
 }
 
-/// How others talk to the applier.
+/// Means by which other threads reach the applier.
 #[derive(Debug, Default)]
 pub(crate) struct Signals {
     wishes: Mutex<Wishes>,
@@ -90,7 +90,7 @@ impl Signals {
     }
 }
 
-/// What the applier does next.
+/// The next task of the applier.
 enum Turn {
     Apply,
     /// Apply what there is and checkpoint; the number of the wish that this fulfils.
@@ -113,10 +113,10 @@ pub(crate) struct Applier {
     no_spare_before: Option<Instant>,
 }
 
-/// How long to wait before room is looked for again.
+/// Time between two looks for room on the disk.
 const ROOM_RETRY: Duration = Duration::from_secs(1);
 
-/// Where the tree says up to which batch it has everything.
+/// Key in the tree under which the number of the last batch stands that the tree has completely.
 pub(crate) const APPLIED_KEY: &[u8] = b"m/applied";
 
 impl Applier {

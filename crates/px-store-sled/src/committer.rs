@@ -19,6 +19,10 @@ use crate::packing::Stored;
 use crate::queue::{Job, Taken};
 use crate::shared::Shared;
 
+/// Time without a batch after which the store tries by itself whether it can be
+/// written again. Else nobody would send work to a store that says it takes none.
+const PROBE_AFTER: Duration = Duration::from_secs(1);
+
 /// The committer's own state.
 pub(crate) struct Committer {
     shared: Arc<Shared>,
@@ -38,9 +42,11 @@ impl Committer {
         loop {
             self.shared.queue.rest_until(self.not_before);
             self.shared.lag.wait_below_limit();
-            match self.shared.queue.take() {
+            let probe = self.shared.health.unwritten().map(|_| PROBE_AFTER);
+            match self.shared.queue.take(probe) {
                 Taken::Closed => return self.journal,
                 Taken::Group(jobs) => self.commit(jobs),
+                Taken::Nothing => self.commit(vec![Job::probe()]),
             }
         }
     }
@@ -58,7 +64,11 @@ impl Committer {
         if written > 0
             && let Err(error) = self.shared.room.check().and_then(|()| self.append(written))
         {
+            self.shared.health.note(Some(&error));
             return self.not_written(jobs, verdicts, &error);
+        }
+        if written > 0 {
+            self.shared.health.note(None);
         }
         self.publish(jobs, verdicts, first_sequence, written);
         self.journal.note();

@@ -1,5 +1,5 @@
-//! Whether the disk has room. A full disk is refused before anything is
-//! half-written; sled, which does not survive one, never meets it.
+//! Free space of the disk. Commits are refused before a full disk leaves one half-written, and sled, which
+//! does not survive a full disk, never meets one.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use px_store::Error;
 
 use crate::journal::Disk;
 
-/// What is left of the reserve when the tree stops being written, too.
+/// Divisor of the reserve: below this part of it the tree is not written either.
 const TREE_SHARE: u64 = 4;
 
 /// The room that was there at the last look.
@@ -39,7 +39,7 @@ impl DiskSpace {
         }
     }
 
-    /// Whether commits may be written.
+    /// Refuses commits while less than the reserve is free.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let free = self.free.load(Ordering::Relaxed);
         if free >= self.reserve {
@@ -49,12 +49,12 @@ impl DiskSpace {
         Err(Error::Full(format!("{free} MiB are free, and {reserve} MiB are kept in reserve")))
     }
 
-    /// Whether the store waits for room.
+    /// Returns true if the store waits for room.
     pub(crate) fn is_short(&self) -> bool {
         self.free.load(Ordering::Relaxed) < self.reserve
     }
 
-    /// Whether the tree may be written.
+    /// Returns true if there is room enough for writing the tree.
     pub(crate) fn is_enough_for_the_tree(&self) -> bool {
         self.free.load(Ordering::Relaxed) >= self.reserve / TREE_SHARE
     }

@@ -1,8 +1,8 @@
-//! Whether the store may still write. The first failed write or sync decides
-//! it for good: what the disk holds after that is not known until a restart
-//! has read it.
+//! Permission of the store to write. The first write or sync that fails takes it away for good, since
+//! nobody knows what the disk holds after that until a restart has read it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use px_store::Error;
 use tokio::sync::watch;
@@ -12,11 +12,17 @@ use tokio::sync::watch;
 pub(crate) struct Health {
     poisoned: AtomicBool,
     failure: watch::Sender<Option<String>>,
+    /// Why the newest group was not written, though nothing is broken.
+    unwritten: Mutex<Option<String>>,
 }
 
 impl Health {
     pub(crate) fn new() -> Self {
-        Self { poisoned: AtomicBool::new(false), failure: watch::channel(None).0 }
+        Self {
+            poisoned: AtomicBool::new(false),
+            failure: watch::channel(None).0,
+            unwritten: Mutex::default(),
+        }
     }
 
     /// Records the first failure; later ones change nothing.
@@ -41,6 +47,24 @@ impl Health {
         }
         let why = self.failure.borrow().clone();
         Err(Error::Poisoned(why.unwrap_or_default()))
+    }
+
+    /// Records the end of a group: why it was not written, or that it was.
+    pub(crate) fn note(&self, unwritten: Option<&Error>) {
+        let mut known = self.unwritten_now();
+        if unwritten.is_some() || known.is_some() {
+            *known = unwritten.map(Error::to_string);
+        }
+    }
+
+    /// Returns why the newest group was not written. `None` once one was.
+    pub(crate) fn unwritten(&self) -> Option<String> {
+        self.unwritten_now().clone()
+    }
+
+    fn unwritten_now(&self) -> MutexGuard<'_, Option<String>> {
+        // Nothing below can panic while it is held.
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn is_poisoned(&self) -> bool {

@@ -1,13 +1,11 @@
 //! The embedded store of px: a journal with sled behind it.
 //!
-//! [`SledRows`] answers a commit when one record of the journal is durable, one
-//! write and one `fdatasync` for all who wait at that moment. What was
-//! committed is in memory (the overlay) until the applier has written it to
-//! sled, in small chunks with a true sync after each; then the journal's
+//! [`SledRows`] answers a commit when one record of the journal is durable, which takes one write and one
+//! `fdatasync` for all who wait at that moment. Committed rows stay in memory (the overlay) until the
+//! applier has written them to sled, in small chunks with a true sync after each; then the journal's
 //! segments are used again. After a crash the journal is replayed over sled.
 //!
-//! What rows mean is not known here (that is `px-store`'s layout), nor who
-//! commits them.
+//! This crate does not know the meaning of rows, which is `px-store-rows`'s layout, nor who commits them.
 
 // In the order in which a batch meets them.
 mod applier;
@@ -27,6 +25,7 @@ mod queue;
 mod recovery;
 mod shared;
 mod store;
+mod threads;
 mod tree;
 
 #[cfg(test)]

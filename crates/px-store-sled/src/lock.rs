@@ -14,7 +14,7 @@ use px_store::Error;
 /// The file's name in the store's directory.
 pub(crate) const FILE: &str = "px.lock";
 
-/// How often a waiting opener looks again.
+/// Interval at which a waiting opener looks again.
 const POLL: Duration = Duration::from_millis(25);
 
 /// Longest text that is read from a holder.
@@ -31,13 +31,11 @@ impl DirLock {
     pub(crate) fn acquire(dir: &Path, wait: Duration) -> Result<Self, Error> {
         let path = dir.join(FILE);
         let context = || format!("open {}", path.display());
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(|source| Error::io(context(), &source))?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&path).map_err(|source| Error::io(context(), &source))?;
         let deadline = Instant::now() + wait;
         loop {
             match file.try_lock() {

@@ -2,7 +2,7 @@
 
 use px_metrics::{Histogram, Kind, Metric};
 
-/// What one record took, from the write to the end of its sync.
+/// Time that one record took, from the write to the end of its sync.
 pub(crate) static SYNC: Histogram = Histogram::of_times();
 
 /// The bytes of one record: a group of commits.

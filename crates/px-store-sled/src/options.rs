@@ -5,9 +5,8 @@ use std::time::Duration;
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
-/// How the store spends memory, disk and time. Bytes of batches and rows are
-/// those that are kept, with their values packed. [`Options::default`] suits a
-/// server with a few hundred MiB to spare.
+/// Budget of the store in memory, disk and time. Sizes of batches and rows are those of the bytes that are
+/// kept, with their values packed. [`Options::default`] suits a server with a few hundred MiB to spare.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Memory that the tree may use to keep pages, in bytes.
@@ -36,9 +35,8 @@ pub struct Options {
     /// A group of so many batches says that many callers are at work: the next
     /// one is put off by `gather`.
     pub gather_from: usize,
-    /// How long after the beginning of such a group the next one begins, at the
-    /// earliest, so that more batches share its write and its sync. A caller
-    /// alone never waits for this.
+    /// Shortest time between the beginning of such a group and the next one, so that more batches share its
+    /// write and its sync. A caller alone never waits for this.
     pub gather: Duration,
     /// The largest batch; a larger one is refused before anything is written.
     pub batch_bytes: usize,
@@ -50,8 +48,8 @@ pub struct Options {
     /// Segments kept ready beside those in use; what is more is deleted.
     pub spare_segments: usize,
 
-    /// How long rows wait in memory so that later writes of the same row can
-    /// replace them before they cost the tree anything.
+    /// Time that rows wait in memory, so that later writes of the same row can replace them before they
+    /// cost the tree anything.
     pub apply_after: Duration,
     /// Bytes of rows in memory at which they are written to the tree at once.
     pub apply_bytes: usize,
@@ -65,8 +63,8 @@ pub struct Options {
     /// Bytes of journal that are not in the tree yet, around which the
     /// committer is paced to the measured speed of the applier.
     pub lag_bytes: u64,
-    /// How far behind the tree may fall, at its measured speed, before the
-    /// committer is paced. The smaller of this and `lag_bytes` decides.
+    /// Time that the tree may be behind, at its measured speed, before the committer is paced. The smaller
+    /// of this and `lag_bytes` decides.
     pub lag: Duration,
     /// Bytes of journal that are not in the tree yet at which commits stop
     /// until there is less. Pacing keeps the store far below it.
@@ -86,8 +84,8 @@ pub struct Options {
     /// Time after which the tree is checkpointed if anything was applied.
     pub checkpoint_after: Duration,
 
-    /// How long to wait for another process to let go of the directory, and
-    /// for the kernel to let go of the tree's own lock after a kill.
+    /// Time to wait for another process to let go of the directory, and for the kernel to let go of the
+    /// tree's own lock after a kill.
     pub lock_wait: Duration,
 }
 

@@ -1,9 +1,9 @@
-//! What the journal has and the tree has not yet: rows and posting lists in
-//! memory, ordered. The committer adds to the *active* generation; the applier
-//! freezes it, writes it to the tree, and lets go of it. Reads look here first.
+//! Rows and posting lists that the journal has and the tree does not have yet, in memory and in order. The
+//! committer adds to the *active* generation; the applier freezes it, writes it to the tree, and lets go of
+//! it. Reads look here first.
 //!
-//! The lock is held for a lookup or for the publishing of one group, never
-//! over a read of the tree or a sync.
+//! The lock is held for a lookup or for the publishing of one group, never over a read of the tree or a
+//! sync.
 
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 use std::ops::Bound;
@@ -15,10 +15,10 @@ use px_store_rows::{Expect, Order, RowKey};
 use crate::change::{Change, Changes};
 use crate::packing::Stored;
 
-/// What a row costs in memory beside its key and value.
+/// Memory that a row takes beside its key and value, estimated.
 const ROW_BYTES: usize = 96;
 
-/// What an id of a posting list costs in memory.
+/// Memory that an id of a posting list takes, estimated.
 const ID_BYTES: usize = 24;
 
 /// Checks of a batch that are looked through to learn that a put is the first
@@ -47,7 +47,7 @@ pub(crate) struct Generation {
     pub(crate) journal_bytes: u64,
     /// The last batch in it.
     pub(crate) last_sequence: u64,
-    /// When its first change came.
+    /// Time of its first change.
     pub(crate) since: Option<Instant>,
 }
 
@@ -155,7 +155,7 @@ pub(crate) struct Window {
     pub(crate) freezes: u64,
 }
 
-/// What the overlay knows of a list.
+/// Changes of a list that are in the overlay.
 #[derive(Debug, Default)]
 pub(crate) struct Ids {
     /// Ids that are in it, whatever the tree says.
@@ -238,8 +238,8 @@ impl Overlay {
         window
     }
 
-    /// What the tree may not know of a list: the newest `limit` ids that entered
-    /// it, and at least those newer than these that left it.
+    /// Returns the changes of a list that the tree may not have: the newest `limit` ids that entered it,
+    /// and at least those newer than these that left it.
     pub(crate) fn ids(&self, list: &[u8], before: Option<[u8; 16]>, limit: usize) -> Ids {
         let generations = self.read();
         let mut found = Ids::default();

@@ -13,7 +13,7 @@ const SLOWEST: f64 = 64.0 * 1024.0;
 /// Share of the lag's target below which nothing is paced.
 const FREE_BELOW: f64 = 0.5;
 
-/// What the store lets pass at least, as a share of the measured speed.
+/// Share of the measured speed that the store lets pass in any case.
 const LEAST_SHARE: f64 = 0.1;
 
 /// A running mean of the applier's speed.
@@ -60,8 +60,8 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// How long a group of `bytes` should take when `lag` bytes of journal
-    /// wait for a tree of this `speed` (bytes a second).
+    /// Returns the time that a group of `bytes` should take when `lag` bytes of journal wait for a tree of
+    /// this `speed` (bytes a second).
     pub(crate) fn time_for(&self, bytes: u64, lag: u64, speed: u64) -> Duration {
         let speed = as_f64(speed).max(SLOWEST);
         let target = as_f64(self.lag_bytes).min(speed * self.lag.as_secs_f64()).max(1.0);

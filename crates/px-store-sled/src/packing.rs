@@ -23,19 +23,18 @@ pub(crate) const PACKED_UP_TO: usize = 24 * 1024;
 const ROOM: usize = 4 + HEAD_BYTES + get_maximum_output_size(PACKED_UP_TO);
 
 thread_local! {
-    /// Where a thread packs.
+    /// Buffer of a thread for packing.
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What the records of px have in common. Stored values refer to its bytes, so
-/// it never changes: another one needs another first byte in the tree, and another
-/// tag in the journal.
+/// Text that the records of px have in common, which packing refers to. Stored values refer to its bytes,
+/// so it never changes: another one needs another first byte in the tree, and another tag in the journal.
 const VOCABULARY: &[u8] = include_bytes!("vocabulary.txt");
 
-/// How much of a value can be read without reading it whole.
+/// Number of bytes of a value that can be read without reading it whole.
 pub(crate) const HEAD_BYTES: usize = 8;
 
-/// How a value begins: at most eight bytes of it.
+/// Beginning of a value, at most eight bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Head {
     bytes: [u8; HEAD_BYTES],
@@ -79,12 +78,12 @@ impl Stored {
         bytes
     }
 
-    /// How many bytes are kept.
+    /// Returns the number of bytes that are kept.
     pub(crate) fn len(&self) -> usize {
         self.bytes().len()
     }
 
-    /// How the value begins.
+    /// Returns the beginning of the value.
     pub(crate) fn head(&self) -> Head {
         match self {
             Self::Whole(value) => Head::of(value),

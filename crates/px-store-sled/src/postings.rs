@@ -5,7 +5,7 @@
 //! name ‖ first id; its value is ids in ascending order, 16 bytes each. A user's
 //! row has [`ROWS`] in front of its key, so the two never meet.
 //!
-//! When ids move to another block, the block that they leave is written in a
+//! If ids move to another block, the block that they leave is written in a
 //! later chunk than the one that they enter. After a crash in between they are
 //! in both, which readers do not see and the next write mends.
 
@@ -79,7 +79,7 @@ fn block(ids: &[[u8; ID]]) -> Stored {
     Stored::of(Bytes::from(ids.as_flattened().to_vec()))
 }
 
-/// What the tree has to learn about a list.
+/// Changes that the tree has to take in for one list.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     /// Blocks that are new or hold at least what they held; in key order.

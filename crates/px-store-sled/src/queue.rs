@@ -7,15 +7,18 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use px_store::{Admission, Error};
-use px_store_rows::RowOutcome;
+use px_store_rows::{RowKey, RowOutcome};
 use tokio::sync::oneshot;
 
-use crate::change::Changes;
+use crate::change::{Change, Changes};
 use crate::options::Options;
 use crate::tree::KEY_BYTES;
 
-/// What a row costs beside its key and value, in the journal and in memory.
+/// Bytes that a row takes beside its key and value, in the journal and in memory.
 const OP_BYTES: usize = 16;
+
+/// A key that no row has.
+const PROBE_KEY: &[u8] = b"\xff\xffprobe";
 
 /// A batch that waits, and who waits for it.
 #[derive(Debug)]
@@ -26,6 +29,14 @@ pub(crate) struct Job {
 }
 
 impl Job {
+    /// A batch that changes nothing and that nobody waits for: it is written and
+    /// synced like any other.
+    pub(crate) fn probe() -> Self {
+        let nothing = Change::Remove { key: RowKey::from_slice(PROBE_KEY) };
+        let batch = Changes { changes: vec![nothing], ..Changes::default() };
+        Self { bytes: weight(&batch), batch, reply: oneshot::channel().0 }
+    }
+
     /// Answers the caller; one that went away does not mind.
     pub(crate) fn answer(self, outcome: Result<RowOutcome, Error>) {
         let _ = self.reply.send(outcome);
@@ -60,13 +71,15 @@ struct Bounds {
     batch_bytes: usize,
 }
 
-/// What the committer got from the queue.
+/// Result of the committer's look at the queue.
 #[derive(Debug)]
 pub(crate) enum Taken {
     /// Batches, in the order in which they were handed over.
     Group(Vec<Job>),
     /// The queue is closed and empty.
     Closed,
+    /// No batch came in time.
+    Nothing,
 }
 
 impl Queue {
@@ -132,8 +145,10 @@ impl Queue {
         Ok(answer)
     }
 
-    /// Waits for batches and takes a group of them.
-    pub(crate) fn take(&self) -> Taken {
+    /// Waits for batches, at most for `patience` if it is given, and takes a group
+    /// of them.
+    pub(crate) fn take(&self, patience: Option<Duration>) -> Taken {
+        let deadline = patience.map(|patience| Instant::now() + patience);
         let mut line = self.lock();
         loop {
             if !line.jobs.is_empty() {
@@ -142,8 +157,15 @@ impl Queue {
             if line.closed {
                 return Taken::Closed;
             }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                return Taken::Nothing;
+            }
             line.idle = true;
-            line = self.filled.wait(line).unwrap_or_else(PoisonError::into_inner);
+            line = match left {
+                Some(left) => self.filled.wait_timeout(line, left).unwrap_or_else(PoisonError::into_inner).0,
+                None => self.filled.wait(line).unwrap_or_else(PoisonError::into_inner),
+            };
             line.idle = false;
         }
     }
@@ -214,10 +236,7 @@ pub(crate) fn weight(batch: &Changes) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use px_store_rows::RowKey;
-
     use super::*;
-    use crate::change::Change;
     use crate::packing::Stored;
 
     fn batch(bytes: usize) -> Changes {
@@ -244,7 +263,7 @@ mod tests {
             .into();
         queue.close();
         let mut sizes = Vec::new();
-        while let Taken::Group(jobs) = queue.take() {
+        while let Taken::Group(jobs) = queue.take(None) {
             sizes.push(jobs.iter().map(|job| job.bytes - OP_BYTES).collect::<Vec<_>>());
         }
         assert_eq!(sizes, [vec![10, 20, 30], vec![40, 900], vec![2000], vec![5]]);

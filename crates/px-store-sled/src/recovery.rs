@@ -33,7 +33,7 @@ use crate::overlay::Generation;
 /// The journal's directory in the store's directory.
 pub(crate) const JOURNAL: &str = "journal";
 
-/// What the journal held.
+/// Content of the journal at the start.
 #[derive(Debug)]
 pub(crate) struct Recovered {
     /// Every batch above the mark, folded.
@@ -46,7 +46,7 @@ pub(crate) struct Recovered {
     pub(crate) next_sequence: u64,
 }
 
-/// Whether the directory holds a journal with anything in it.
+/// Returns true if the directory has a journal with anything in it.
 pub(crate) fn has_segments(dir: &Path) -> Result<bool, Error> {
     let disk = crate::journal::RealDisk;
     Ok(files(&disk, dir)?.iter().any(|file| !matches!(file.kind, SegmentKind::Blank)))

@@ -1,5 +1,4 @@
-//! What callers, the committer and the applier share, and the reads, which
-//! need nothing else.
+//! State that callers, the committer and the applier share, and the reads, which need nothing else.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,7 +23,7 @@ use crate::tree::{Pair, Tree};
 /// Rows of each generation that a range read looks at first.
 const WINDOW: usize = 32;
 
-/// How much farther a range read looks when the first look was too short.
+/// Factor by which a range read looks farther when the first look was too short.
 const WINDOW_GROWTH: usize = 8;
 
 /// Range reads that are done again because the overlay moved on; the one after
@@ -56,7 +55,7 @@ struct LagState {
     released: bool,
 }
 
-/// How much of the journal the tree has not seen yet.
+/// Bytes of the journal that the tree does not have yet.
 #[derive(Debug)]
 pub(crate) struct Lag {
     state: Mutex<LagState>,
@@ -133,7 +132,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Whether the active generation is large enough to be applied at once.
+    /// Returns true if the active generation is large enough to be applied at once.
     pub(crate) fn is_due(&self, active: &Generation) -> bool {
         let lag = self.options.lag_bytes.min(self.options.lag_limit_bytes);
         active.bytes >= self.options.apply_bytes || active.journal_bytes >= lag / 2
@@ -259,6 +258,7 @@ impl Shared {
             applied_rows: count(&self.counters.applied_rows),
             overlay_bytes: self.overlay.read().bytes() as u64,
             checkpoints: count(&self.counters.checkpoints),
+            damaged_reads: 0,
         }
     }
 }

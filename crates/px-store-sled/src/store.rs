@@ -24,6 +24,7 @@ use crate::pace::Pace;
 use crate::queue::Queue;
 use crate::recovery::{self, JOURNAL, Recovered};
 use crate::shared::{Counters, Lag, Shared};
+use crate::threads::spawn;
 use crate::tree::{SledTree, Tree};
 
 /// The tree's directory in the store's directory.
@@ -124,8 +125,8 @@ impl SledRows {
         Ok(store)
     }
 
-    /// Whether there is a store in `dir`: [`SledRows::open`] would open it, or
-    /// refuse what is left of it, and not create one.
+    /// Returns true if `dir` has a store or parts of one, which [`SledRows::open`] would open or refuse;
+    /// otherwise it would create one.
     #[must_use]
     pub fn exists(dir: &Path) -> bool {
         // A journal that cannot be read is for `open` to report.
@@ -164,7 +165,7 @@ impl SledRows {
         if done { Ok(()) } else { Err(Error::Closed) }
     }
 
-    /// How far the tree is behind the journal, in bytes of journal.
+    /// Returns the bytes of the journal that the tree does not have yet.
     #[must_use]
     pub fn lag_bytes(&self) -> u64 {
         self.shared.lag.now().0
@@ -305,37 +306,6 @@ fn assemble(
     (shared, journal, pool)
 }
 
-/// Poisons the store if its thread ends by a panic, so that nobody waits for
-/// an answer that will not come.
-struct Alarm(Arc<Shared>);
-
-impl Drop for Alarm {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.health.poison("one of the store's threads panicked");
-            self.0.queue.abandon(&self.0.health.check().err().unwrap_or(Error::Closed));
-            self.0.lag.release();
-            self.0.applier.gone();
-        }
-    }
-}
-
-fn spawn<T: Send + 'static>(
-    name: &str,
-    shared: &Arc<Shared>,
-    run: impl FnOnce() -> T + Send + 'static,
-) -> Result<JoinHandle<T>, Error> {
-    let alarm = Alarm(shared.clone());
-    let guarded = move || {
-        let _alarm = alarm;
-        run()
-    };
-    std::thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(guarded)
-        .map_err(|error| Error::io(format!("start the thread {name}"), &error))
-}
-
 impl Backing for SledRows {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
         self.shared.get(key)
@@ -385,6 +355,10 @@ impl Backing for SledRows {
 
     fn failure(&self) -> watch::Receiver<Option<String>> {
         self.shared.health.watch()
+    }
+
+    fn unwritten(&self) -> Option<String> {
+        self.shared.health.unwritten()
     }
 
     fn close(&self) -> Result<(), Error> {

@@ -1,8 +1,8 @@
-//! What lies under the overlay: four calls, and sled as what serves them. To
-//! put another ordered map in sled's place, this is the file to change.
+//! Ordered map below the overlay: a trait of four calls, and sled as its implementation. To put another
+//! ordered map in sled's place, change this file.
 //!
-//! What sled 0.34.7 needs to survive a power cut, learned from its source and
-//! from the power-loss model (`tests/power-loss.sh`):
+//! To survive a power cut, sled 0.34.7 needs help. Its source and the power-loss model
+//! (`tests/power-loss.sh`) show:
 //!
 //! * its `flush` is `sync_file_range`, so every write here ends with a true
 //!   sync of its data file;
@@ -81,11 +81,11 @@ const VALUES: u8 = 1;
 /// First byte of the keys of pieces, followed by id (8) and index (4).
 const PARTS: u8 = 2;
 
-/// How often a read of a pieced value starts anew because the value was
-/// replaced meanwhile.
+/// Maximum number of times that a read of a pieced value starts anew because the value was replaced
+/// meanwhile.
 const READ_TRIES: usize = 100;
 
-/// How often an opener looks whether sled's lock is free.
+/// Interval at which an opener looks whether sled's lock is free.
 const POLL: Duration = Duration::from_millis(25);
 
 /// sled, fenced.
@@ -115,7 +115,7 @@ fn remove_unfinished(dir: &Path) -> Result<(), Error> {
 }
 
 impl SledTree {
-    /// Whether there is a file with data in `dir`.
+    /// Returns true if there is a file with data in `dir`.
     pub(crate) fn exists(dir: &Path) -> bool {
         dir.join("db").exists()
     }

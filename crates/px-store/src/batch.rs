@@ -138,7 +138,7 @@ impl WorkWrite {
         }
     }
 
-    /// Whether the run belongs to a member after this.
+    /// Returns true if the run belongs to a member after this.
     #[must_use]
     pub fn is_claim(&self) -> bool {
         matches!(&self.change, WorkChange::Put(_, row) if row.owner.is_some())
@@ -166,7 +166,7 @@ pub enum WorkChange {
 /// A set of changes that happen together or not at all.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
-    /// Whose it is.
+    /// Scope of all its records.
     pub scope: Scope,
     /// Keys.
     pub keys: Vec<KeyWrite>,
@@ -322,8 +322,7 @@ pub enum Outcome {
     Conflict(Conflict),
 }
 
-/// Which precondition did not hold, with what is there instead where that
-/// saves a read.
+/// Precondition that did not hold, with the record that is there instead where that saves a read.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Conflict {
     /// A key has changed since it was read.
@@ -365,7 +364,8 @@ pub enum Conflict {
     Outbox(OutboxConflict),
     /// An API token has changed since it was read.
     Token(TokenId),
-    /// What a draft was made from has changed, or a slot has another owner.
+    /// An epoch has moved on: the records that a draft was made from have changed, or a slot has another
+    /// owner.
     Epoch(Epoch),
     /// The check value of the key of secrets has changed since it was read.
     KeyCheck,

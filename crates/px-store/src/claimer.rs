@@ -15,7 +15,7 @@ use px_core::RunId;
 use crate::batch::RunRecord;
 use crate::model::Work;
 
-/// Whoever can run a run in this process.
+/// The part of this process that can execute runs.
 pub trait Claimer: Send + Sync + 'static {
     /// Reserves a place for a run that a commit is about to make ready under
     /// this fence. Returns the member that is to own it; `None` if there is no
@@ -71,5 +71,31 @@ impl Drop for Reservations {
         for (run, fence) in self.runs.drain(..) {
             claimer.give_back(run, fence);
         }
+    }
+}
+
+/// The value of a commit, with the places of the runs that the commit makes ready:
+/// what a conflict loop holds until it knows the outcome.
+#[derive(Debug)]
+#[must_use = "dropping it gives the places back"]
+pub struct BornClaimed<T> {
+    value: T,
+    places: Reservations,
+}
+
+impl<T> BornClaimed<T> {
+    pub(crate) const fn new(value: T, places: Reservations) -> Self {
+        Self { value, places }
+    }
+
+    /// A value without a commit.
+    pub const fn none(value: T) -> Self {
+        Self { value, places: Reservations::none() }
+    }
+
+    /// The commit is durable: the runs begin. Returns the value.
+    pub fn committed(self) -> T {
+        self.places.committed();
+        self.value
     }
 }

@@ -40,7 +40,7 @@ impl Epoch {
 /// An epoch in a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EpochWrite {
-    /// Which.
+    /// The epoch that is demanded or advanced.
     pub epoch: Epoch,
     /// The number that it must still have; `None` demands nothing. Zero is that
     /// of one that was never written.
@@ -70,11 +70,11 @@ impl<T> Default for Watched<T> {
 }
 
 impl<T> Watched<T> {
-    /// What is remembered, if it is of this epoch; else what `read` gives, which
-    /// may be newer than the epoch and is then refused by a commit once.
+    /// Returns the remembered value if it belongs to this epoch. Otherwise it reads a new one by `read`,
+    /// which may be newer than the epoch and is then refused by a commit once.
     ///
     /// # Errors
-    /// It could not be read.
+    /// The errors of `read`.
     pub fn at<E>(&self, epoch: u64, read: impl FnOnce() -> Result<T, E>) -> Result<Arc<T>, E> {
         if let Some((at, seen)) = &*self.seen.read().unwrap_or_else(PoisonError::into_inner)
             && *at == epoch
@@ -86,7 +86,7 @@ impl<T> Watched<T> {
         Ok(value)
     }
 
-    /// What is remembered, whatever has become of it since.
+    /// Returns the remembered value and its epoch, even if the store has moved on since.
     #[must_use]
     pub fn last(&self) -> Option<(u64, Arc<T>)> {
         self.seen.read().unwrap_or_else(PoisonError::into_inner).clone()

@@ -1,5 +1,4 @@
-//! Why a store could not do what it was asked. A lost precondition is not
-//! here: that is a value of a commit.
+//! Failures of a store. A lost precondition is none of them: that is a value of a commit.
 
 /// A failure of a store.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -151,7 +151,7 @@ impl HintBus {
         }
     }
 
-    /// Whether a run became ready since the last call of [`HintBus::work`].
+    /// Returns true if a run became ready since the last call of [`HintBus::work`].
     #[must_use]
     pub fn has_work(&self) -> bool {
         !self.ready().is_empty()

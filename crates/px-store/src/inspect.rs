@@ -28,6 +28,8 @@ pub struct RowStats {
     pub overlay_bytes: u64,
     /// Checkpoints of the tree.
     pub checkpoints: u64,
+    /// Reads that met a damaged row.
+    pub damaged_reads: u64,
 }
 
 /// The inside of a store of rows.

@@ -1,13 +1,13 @@
-//! Storage as px's stages see it: the [`Store`] trait, the [`Batch`] that is
-//! its one write, and the [`Draft`] that a stage fills before it commits. With
-//! them the audit of what a store holds, and the suite that every store must
-//! pass.
+//! Storage as px's stages see it: the [`Store`] trait, the [`Batch`] that is its one write, and the
+//! [`Draft`] that a stage fills before it commits. With them come the audit of a store's records, and the
+//! suite that every store must pass.
 //!
-//! How records lie anywhere is not known here. Stores of rows are px-store-rows,
-//! with the one in memory; px-store-sled keeps such rows on disk.
+//! This crate does not know how records lie in a store. Stores of rows are px-store-rows, with the one in
+//! memory; px-store-sled keeps such rows on disk.
 
 pub mod audit;
 mod batch;
+mod claim;
 mod claimer;
 pub mod cluster;
 #[cfg(feature = "conformance")]
@@ -34,7 +34,8 @@ pub use batch::{
     Batch, Conflict, DedupDemand, DedupWrite, DeliveryWrite, ForgetWrite, ForgottenWrite, KeyWrite, LogTail,
     Outcome, RunRecord, RunWrite, SetAsideWrite, WaiterWrite, WorkChange, WorkWrite,
 };
-pub use claimer::{Claimer, Reservations};
+pub use claim::{ClaimRequest, Claimed, claim_by_commit};
+pub use claimer::{BornClaimed, Claimer, Reservations};
 pub use draft::{Draft, DraftError};
 pub use epoch::{Epoch, EpochWrite, Watched};
 pub use error::Error;

@@ -100,7 +100,7 @@ pub struct InboxEvent {
     pub id: EventId,
     /// Its state.
     pub state: InboxState,
-    /// Since when it is in this state.
+    /// Time since which it is in this state.
     pub since: Timestamp,
     /// The provider's id of it, which is what duplicates are known by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -129,7 +129,7 @@ pub struct InboxEvent {
     /// The delivery that it repeats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original: Option<DeliveryId>,
-    /// Why, in words, where the state does not say it all.
+    /// Explanation in words, where the state does not say it all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -188,9 +188,8 @@ pub struct Delivery {
     /// The body. Kept beside the record, as raw bytes.
     #[serde(skip)]
     pub body: Bytes,
-    /// Which writing of its row this is; 0 for a new one. Its events belong to
-    /// different keys, so two commits may change it at the same time: whoever
-    /// writes it demands that it is still as it was read.
+    /// Number of times that its row was written; 0 for a new one. Its events belong to different keys, so
+    /// two commits may change it at the same time: each demands that the row is still as it was read.
     #[serde(skip)]
     pub revision: u64,
 }
@@ -266,7 +265,7 @@ pub struct QueuedEvent {
 /// A run that is ready, or whose step runs now.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Work {
-    /// Since when it is ready.
+    /// Time since which it is ready.
     pub since: Timestamp,
     /// The process that runs its step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -280,7 +279,7 @@ pub struct Work {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum TimerKind {
-    /// A wait ends by itself.
+    /// A wait ends unanswered.
     Wait {
         /// The wait.
         wait: WaitId,
@@ -298,7 +297,7 @@ pub enum TimerKind {
         event: EventId,
         /// The key at which it is queued.
         key: KeyId,
-        /// At which place.
+        /// Its place in the queue.
         place: u64,
     },
     /// A key forgets how its last wait ended.
@@ -326,4 +325,8 @@ pub struct StartKey {
     pub run: RunId,
     /// The initial state and options it was started with, as canonical text.
     pub input: String,
+    /// A text that is equal for equal callbacks. `None` in rows that were written
+    /// before it was stored; they count as equal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback: Option<String>,
 }

@@ -11,6 +11,7 @@ use px_core::{DeliveryId, Event, KeyId, KeyRecord, RunId, RunStatus, Scope, Time
 use tokio::sync::watch;
 
 use crate::batch::{Batch, LogTail, Outcome, RunRecord};
+use crate::claim::{ClaimRequest, Claimed};
 use crate::epoch::Epoch;
 use crate::error::Error;
 use crate::hints::HintBus;
@@ -43,7 +44,7 @@ pub struct Page<T> {
     pub next: Option<[u8; 16]>,
 }
 
-/// Which runs a list shows. Everything that is set must fit.
+/// Filter of a list of runs. Everything that is set must fit.
 #[derive(Debug, Clone, Default)]
 pub struct RunFilter {
     /// The brain's title.
@@ -54,7 +55,7 @@ pub struct RunFilter {
     pub since: Option<Timestamp>,
 }
 
-/// Which deliveries a list shows. Everything that is set must fit.
+/// Filter of a list of deliveries. Everything that is set must fit.
 #[derive(Debug, Clone, Default)]
 pub struct DeliveryFilter {
     /// The webhook.
@@ -94,6 +95,21 @@ pub trait Store: Send + Sync + 'static {
     /// Nothing was written, unless the process ends before it knows
     /// ([`Error::Poisoned`], [`Error::Closed`]): then the next open tells.
     fn commit(&self, batch: Batch, admission: Admission) -> BoxFuture<'static, Result<Outcome, Error>>;
+
+    /// Claims ready runs for a member, and returns those that it has won, in the
+    /// order in which it asked for them. Of several members that ask for one run at
+    /// the same time exactly one wins it; who does not gets others of its request
+    /// instead, as far as it has any. A run that another member owns is never won,
+    /// however long it has been that one's. The claims are durable when this
+    /// resolves, and no hint tells of them.
+    ///
+    /// Dropping the future may leave rows that name the member, which knows nothing
+    /// of them. It finds them by [`Store::work`], and claims them once more.
+    ///
+    /// # Errors
+    /// As for [`Store::commit`]; [`Error::Busy`] also if others were first each
+    /// time that it was tried.
+    fn claim<'a>(&'a self, request: ClaimRequest<'a>) -> Read<'a, Vec<Claimed>>;
 
     /// The record of a key; an idle one of version 0 if there is no row.
     fn key<'a>(&'a self, scope: Scope, key: &'a KeyId) -> Read<'a, Versioned<KeyRecord>>;
@@ -239,6 +255,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// Becomes `Some` when the store takes no further write.
     fn failure(&self) -> watch::Receiver<Option<String>>;
+
+    /// Returns why the newest commit could not be written although the store goes on,
+    /// on a full disk for instance. `None` once something was written again, which
+    /// the store tries by itself while nobody commits.
+    fn unwritten(&self) -> Option<String> {
+        None
+    }
 
     /// Brings everything to rest. Later writes are refused.
     ///

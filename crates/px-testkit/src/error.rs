@@ -1,10 +1,10 @@
-//! What goes wrong in a world.
+//! Errors of a world.
 
 use px_engine::ControlError;
 use px_inbound::{EndpointError, OperatorError};
 use px_store::Error;
 
-/// What goes wrong in a world that no test planned.
+/// Error of a world that no test planned.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorldError {

@@ -1,8 +1,7 @@
-//! A store with faults: it counts commits and lets each one happen, fail
-//! before it is durable, or be durable without anybody hearing of it, which
-//! is what the death of a process around a commit comes to.
+//! A store with faults: it counts commits and lets each one happen, fail before it is durable,
+//! or be durable without anybody hearing of it: the death of a process around a commit.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Waker};
 
@@ -10,33 +9,13 @@ use px_core::key::{Waiter, WaiterId};
 use px_core::{DeliveryId, Event, KeyId, KeyRecord, RunId, Scope, Timestamp};
 use px_store::tokens::Token;
 use px_store::{
-    Admission, Batch, BoxFuture, Cursor, DedupRecord, Delivery, DeliveryFilter, DeliveryList, Epoch, Error,
-    Forgotten, HintBus, Inspect, LogTail, Outcome, Page, QueuedEvent, Read, RunFilter, RunRecord, Scan,
-    SetAside, StartKey, Store, Table, Timer, Versioned, Work,
+    Admission, Batch, BoxFuture, ClaimRequest, Claimed, Cursor, DedupRecord, Delivery, DeliveryFilter,
+    DeliveryList, Epoch, Error, Forgotten, HintBus, Inspect, LogTail, Outcome, Page, QueuedEvent, Read,
+    RunFilter, RunRecord, Scan, SetAside, StartKey, Store, Table, Timer, Versioned, Work,
 };
 use tokio::sync::{oneshot, watch};
 
-/// What happens to a commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// Nothing was written; the caller is told so.
-    Refused,
-    /// It takes this long, on tokio's clock.
-    Slow(std::time::Duration),
-    /// Nothing was written, and the process is dead from here on.
-    DiesBefore,
-    /// It is durable, and the process is dead from here on.
-    DiesAfter,
-}
-
-/// What is asked of a store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// A read, by the name of what is read.
-    Read(&'static str),
-    /// A commit.
-    Commit,
-}
+use crate::fault::{Access, Fault};
 
 type Gate = Box<dyn Fn(Access) -> BoxFuture<'static, ()> + Send + Sync>;
 
@@ -59,6 +38,7 @@ pub struct FaultyStore {
     commits: Arc<AtomicU64>,
     between: Arc<Mutex<Option<BoxFuture<'static, ()>>>>,
     dead: Arc<watch::Sender<bool>>,
+    full: Arc<AtomicBool>,
     gate: Arc<OnceLock<Gate>>,
     submitted: Arc<Mutex<Vec<Submitted>>>,
     detour: Arc<OnceLock<Detour>>,
@@ -80,6 +60,7 @@ impl FaultyStore {
             commits: Arc::default(),
             between: Arc::default(),
             dead: Arc::new(watch::Sender::new(false)),
+            full: Arc::default(),
             gate: Arc::default(),
             submitted: Arc::default(),
             detour: Arc::default(),
@@ -197,13 +178,13 @@ impl FaultyStore {
         *self.between.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::pin(action));
     }
 
-    /// How many commits were asked for.
+    /// Returns the number of commits that were asked for.
     #[must_use]
     pub fn commits(&self) -> u64 {
         self.commits.load(Ordering::SeqCst)
     }
 
-    /// Whether the process is dead. Nothing it does has an effect any more.
+    /// Returns true if the process is dead, after which it changes nothing in the store.
     #[must_use]
     pub fn is_dead(&self) -> bool {
         *self.dead.borrow()
@@ -224,7 +205,14 @@ impl Store for FaultyStore {
         let number = self.commits.fetch_add(1, Ordering::SeqCst);
         let plan = Arc::clone(&*self.plan.lock().unwrap_or_else(PoisonError::into_inner));
         match plan(number, &batch) {
-            None => self.pass(batch, admission),
+            None => {
+                self.full.store(false, Ordering::SeqCst);
+                self.pass(batch, admission)
+            }
+            Some(Fault::Full) => {
+                self.full.store(true, Ordering::SeqCst);
+                Box::pin(std::future::ready(Err(Error::Full("a fault of the test".into()))))
+            }
             Some(Fault::Refused) => Box::pin(std::future::ready(Err(Error::Busy))),
             Some(Fault::Slow(time)) => {
                 let commit = self.pass(batch, admission);
@@ -248,6 +236,11 @@ impl Store for FaultyStore {
                 })
             }
         }
+    }
+
+    fn claim<'a>(&'a self, request: ClaimRequest<'a>) -> Read<'a, Vec<Claimed>> {
+        // Its reads and its commit are accesses like any others.
+        Box::pin(px_store::claim_by_commit(self, request))
     }
 
     fn key<'a>(&'a self, scope: Scope, key: &'a KeyId) -> Read<'a, Versioned<KeyRecord>> {
@@ -407,6 +400,11 @@ impl Store for FaultyStore {
 
     fn failure(&self) -> watch::Receiver<Option<String>> {
         self.inner.failure()
+    }
+
+    fn unwritten(&self) -> Option<String> {
+        let full = self.full.load(Ordering::SeqCst).then(|| "the store has no room".to_owned());
+        full.or_else(|| self.inner.unwritten())
     }
 
     fn close(&self) -> Result<(), Error> {

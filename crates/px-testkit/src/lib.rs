@@ -8,6 +8,7 @@
 //! and lets commits fail, or the process die, where a test says so.
 
 mod error;
+mod fault;
 mod faults;
 pub mod load;
 mod project;
@@ -16,7 +17,8 @@ pub mod test;
 mod world;
 
 pub use error::WorldError;
-pub use faults::{Access, Fault, FaultyStore};
+pub use fault::{Access, Fault};
+pub use faults::FaultyStore;
 pub use project::Project;
 pub use px_core::{ManualClock, Timestamp};
 pub use px_inbound::Answer;

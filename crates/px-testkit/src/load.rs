@@ -20,7 +20,7 @@ pub struct Connection {
     buffer: Vec<u8>,
 }
 
-/// What the server answered.
+/// Answer of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
     /// The status.

@@ -23,10 +23,10 @@ use crate::error::WorldError;
 use crate::faults::FaultyStore;
 use crate::project::Project;
 
-/// When every world begins: 2026-01-01T00:00:00Z.
+/// Time at which every world begins: 2026-01-01T00:00:00Z.
 const BEGINNING: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 
-/// How long a member of a cluster of worlds holds its lease.
+/// Time for which a member of a cluster of worlds holds its lease.
 pub const LEASE: Duration = Duration::from_secs(3);
 
 /// A store, a clock, the inbound stage and the engine, in one process that can
@@ -98,7 +98,8 @@ impl World {
     #[must_use]
     pub fn with_cluster(mut self, wrap: impl FnOnce(Arc<dyn Cluster>) -> Arc<dyn Cluster>) -> Self {
         self.parts.cluster = wrap(Arc::clone(&self.parts.cluster));
-        self
+        let places = Arc::clone(&self.parts.places);
+        self.with_claimer(places)
     }
 
     /// Gives the runs that this world's deliveries make ready to this claimer: to
@@ -190,6 +191,7 @@ impl World {
             request_id: None,
             traceparent: None,
             idempotency_key: None,
+            callback: None,
             hook: None,
         })
         .await
@@ -197,7 +199,10 @@ impl World {
 
     pub(crate) async fn start_request(&self, request: StartRequest) -> Result<RunId, WorldError> {
         match self.alive(self.parts.start_run(request)).await?? {
-            Started::New(run) | Started::Known(run) | Started::OtherInput(run) => Ok(run),
+            Started::New(run)
+            | Started::Known(run)
+            | Started::OtherInput(run)
+            | Started::OtherCallback(run) => Ok(run),
         }
     }
 
@@ -359,7 +364,15 @@ impl World {
     /// # Errors
     /// The run does not exist or takes no answer, or the process dies.
     pub async fn answer(&self, run: RunId, response: Value) -> Result<(), WorldError> {
-        Ok(self.alive(self.parts.answer_run(run, response)).await??)
+        Ok(self.alive(self.stage.answer(run, response, None)).await??)
+    }
+
+    /// Answers a run by hand, as the webhook `slug` would.
+    ///
+    /// # Errors
+    /// As [`World::answer`], or the run does not wait on that webhook.
+    pub async fn answer_as(&self, run: RunId, slug: &str, response: Value) -> Result<(), WorldError> {
+        Ok(self.alive(self.stage.answer(run, response, Some(slug))).await??)
     }
 
     /// Resumes a paused run.
@@ -499,11 +512,12 @@ fn stage(project: &Project, parts: &Parts, claimer: Arc<dyn Claimer>) -> Stage {
     Stage::new(inbound, project.endpoints.clone())
 }
 
-/// What the process of a project says of itself to its cluster.
+/// Describes the process of a project to its cluster.
 fn member(project: &Project, me: u64) -> Member {
     Member {
         id: me,
         brains: project.registry.brains().map(|brain| brain.def.title.clone()).collect(),
         slugs: project.registry.webhooks().map(|webhook| webhook.def.slug.clone()).collect(),
+        ..Member::default()
     }
 }

@@ -4,33 +4,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
 
-use std::collections::BTreeSet;
+mod house;
+
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use px_core::{Clock, Ids, RunId, RunStatus, Scope, Timestamp};
-use px_engine::{Engine, Limits, Parts, Places, StartRequest, Started};
-use px_pool::Pool;
+use house::{House, commits, pass};
+use px_core::{Clock, RunId, RunStatus, Scope};
+use px_engine::{Engine, Limits, Parts};
 use px_sdk::{Brain, Cx, Next, Registry, Result, brain};
-use px_store::cluster::{Cluster, Member, MemoryCluster, OneMember};
-use px_store::{Store, Work};
-use px_store_rows::{Embedded, MemoryRows};
+use px_store::Work;
 use px_testkit::{Access, Project, World};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-const LEASE: Duration = Duration::from_secs(3);
-
-/// Virtual time as the clock of px.
-#[derive(Debug, Clone, Copy)]
-struct Virtual(tokio::time::Instant);
-
-impl Clock for Virtual {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(1_767_225_600_000).after(self.0.elapsed())
-    }
-}
 
 #[derive(Serialize, Deserialize, JsonSchema)]
 struct Job {
@@ -56,75 +43,8 @@ async fn work(_cx: Cx, job: Job) -> Result<Next<Job>> {
     Ok(Next(job))
 }
 
-/// What several processes share.
-struct House {
-    store: Arc<dyn Store>,
-    clock: Virtual,
-    ids: Arc<Ids>,
-    cluster: MemoryCluster,
-}
-
-impl House {
-    fn new() -> Self {
-        let clock = Virtual(tokio::time::Instant::now());
-        Self {
-            store: Arc::new(Embedded::new(MemoryRows::new())),
-            clock,
-            ids: Arc::new(Ids::counted(0)),
-            cluster: MemoryCluster::new(Arc::new(clock), LEASE),
-        }
-    }
-
-    fn member(&self) -> Arc<dyn Cluster> {
-        let id = self.ids.version(self.clock.now());
-        Arc::new(self.cluster.join(Member { id, brains: BTreeSet::new(), slugs: BTreeSet::new() }))
-    }
-
-    fn alone(&self) -> Arc<dyn Cluster> {
-        Arc::new(OneMember::new(self.ids.version(self.clock.now())))
-    }
-
-    fn parts(&self, cluster: Arc<dyn Cluster>, steps: usize) -> Parts {
-        let registry = Arc::new(Registry::collect().unwrap());
-        Parts {
-            store: Arc::clone(&self.store),
-            places: Places::new(cluster.me(), Arc::clone(&registry), steps),
-            registry,
-            clock: Arc::new(self.clock),
-            ids: Arc::clone(&self.ids),
-            scope: Scope::default(),
-            cluster,
-            pool: Pool::inline(),
-        }
-    }
-
-    async fn status(&self, run: RunId) -> RunStatus {
-        self.store.run(Scope::default(), run).await.unwrap().unwrap().run.status
-    }
-
-    async fn deaths(&self, run: RunId) -> Option<u32> {
-        self.store.work_of(Scope::default(), run).await.unwrap().map(|work| work.record.deaths)
-    }
-}
-
 async fn start(parts: &Parts, name: &str) -> RunId {
-    let request = StartRequest {
-        brain: "works".into(),
-        initial_state: serde_json::json!({ "name": name }),
-        options: serde_json::json!({}),
-        request_id: None,
-        traceparent: None,
-        idempotency_key: None,
-        hook: None,
-    };
-    match parts.start_run(request).await.unwrap() {
-        Started::New(run) => run,
-        other => panic!("{other:?}"),
-    }
-}
-
-async fn pass(seconds: u64) {
-    tokio::time::sleep(Duration::from_secs(seconds)).await;
+    house::start(parts, "works", name).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -210,10 +130,6 @@ async fn post(world: &World, name: &str) -> RunId {
     let answer = world.post("jobs", &Job { name: name.into() }).await.unwrap();
     assert_eq!(answer.status, 201);
     answer.run.unwrap()
-}
-
-fn commits(house: &House) -> u64 {
-    house.store.inspect().unwrap().stats().commits
 }
 
 #[tokio::test(start_paused = true)]
@@ -351,32 +267,6 @@ async fn what_was_born_claimed_by_a_process_that_died_runs_at_the_next_start() {
     for run in &runs {
         assert_eq!(house.status(*run).await, RunStatus::Complete);
     }
-    engine.shutdown(Duration::ZERO).await;
-}
-
-/// During a deploy an old binary has runs before it whose brain only a new one has.
-#[tokio::test(start_paused = true)]
-async fn a_run_of_a_brain_that_only_another_build_has_is_left_to_it() {
-    let house = House::new();
-    let knows = |id, brains: &[&str]| {
-        let brains = brains.iter().map(|brain| (*brain).to_owned()).collect();
-        let member = Member { id, brains, slugs: BTreeSet::new() };
-        Arc::new(house.cluster.join(member)) as Arc<dyn Cluster>
-    };
-    let (old, new) = (knows(1, &[]), knows(2, &["works"]));
-    let nothing = Arc::new(Registry::default());
-    let parts = house.parts(Arc::clone(&old), 8);
-    let places = Places::new(1, Arc::clone(&nothing), 8);
-    let engine = Engine::start(Parts { registry: nothing, places, ..parts }, Limits::default());
-    let run = start(&house.parts(Arc::clone(&new), 8), "of a new build").await;
-    for _ in 0..4 {
-        pass(1).await;
-        new.beat().await.unwrap();
-    }
-    assert_eq!((house.status(run).await, begun("of a new build")), (RunStatus::Running, 0));
-    new.leave().await.unwrap();
-    pass(2).await;
-    assert_eq!(house.status(run).await, RunStatus::Paused, "nobody knows it");
     engine.shutdown(Duration::ZERO).await;
 }
 

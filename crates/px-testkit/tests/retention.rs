@@ -210,6 +210,20 @@ async fn of_many_deliveries_the_newest_keep_their_payload() {
 }
 
 #[tokio::test]
+async fn what_a_sweep_could_not_write_is_what_the_next_one_begins_with() {
+    let world = world();
+    let retention = Retention { payloads: 150, ..Retention::default() };
+    for n in 0..400 {
+        post(&world, "notes", &format!("n{n}"), "a", "ignore").await;
+        world.clock().advance(Duration::from_secs(1));
+    }
+    let first = world.store().commits();
+    world.store().plan(move |number, _| (number == first).then_some(Fault::Refused));
+    world.sweep(&retention).await.unwrap_err();
+    assert_eq!(world.sweep(&retention).await.unwrap(), (0, 250));
+}
+
+#[tokio::test]
 async fn rejected_requests_leave_few_records_and_for_a_short_time() {
     let world = world();
     let retention = Retention { rejections: 5, rejected: DAY, ..Retention::default() };

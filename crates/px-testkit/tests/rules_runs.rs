@@ -67,8 +67,7 @@ async fn memoise(cx: Cx, ask: Ask) -> Result<Next<Ask>> {
 async fn rule_13_a_step_that_was_dropped_runs_again_with_its_memoised_values() {
     let mut world = world();
     let run = world.start(memoising, Ask { key: "k".into() }).await.unwrap();
-    world.restart().unwrap();
-    // The claim, the `once`, and then the step's return, which never happens.
+    // The start with the claim, the `once`, and then the step's return, which never happens.
     world.store().plan(|number, _| (number == 2).then_some(Fault::DiesBefore));
     assert!(matches!(world.settle().await, Err(WorldError::Died)));
     world.restart().unwrap();
@@ -278,12 +277,11 @@ async fn rule_36_after_three_deaths_in_one_execution_the_run_is_paused_and_no_at
     let mut world = world();
     let run = world.start(project::flaky, Ask { key: "permanent".into() }).await.unwrap();
     for _ in 0..3 {
-        world.restart().unwrap();
-        // The claim is written; the step's first commit never is.
+        // The run is claimed, at first by its start; the step's first commit never happens.
         world.store().plan(|_, batch| (!batch.runs.is_empty()).then_some(Fault::DiesBefore));
         assert!(matches!(world.settle().await, Err(WorldError::Died)));
+        world.restart().unwrap();
     }
-    world.restart().unwrap();
     world.settle().await.unwrap();
     let record = world.run(run).await.unwrap().unwrap();
     assert_eq!(record.status, RunStatus::Paused);

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use px_core::hook::Source;
 use px_core::{Clock, Ids, ManualClock, Scope, Timestamp};
 use px_outbound::guard::Policy;
-use px_outbound::operate::{ConfigDigest, Error, Spec, configure, holds_sealed, prove_key};
+use px_outbound::operate::{Error, Spec, configure, delete_unnamed, digest, holds_sealed, prove_key};
 use px_outbound::transport::Simulated;
 use px_outbound::vault::Vault;
 use px_outbound::{Operator, SenderContext};
+use px_store::cluster::ConfigDigest;
 use px_store::{Batch, Store, Table};
 use px_store_rows::{Embedded, MemoryRows};
 use px_testkit::FaultyStore;
@@ -128,7 +129,7 @@ async fn half_a_deploy(sees: bool) -> Vec<String> {
     let store = memory();
     let (before, after) = (vec![named("audit"), named("billing")], vec![named("audit"), named("crm")]);
     configure(&process(&store, 1), before.clone(), &[]).await.unwrap();
-    let others = if sees { vec![ConfigDigest::of(&before)] } else { Vec::new() };
+    let others = if sees { vec![digest(&before)] } else { Vec::new() };
     configure(&process(&store, 1), after, &others).await.unwrap();
     names(&process(&store, 1))
 }
@@ -150,21 +151,39 @@ async fn w10_what_no_configuration_names_is_deleted_once_all_agree() {
     let first = process(&store, 1);
     configure(&first, before.clone(), &[]).await.unwrap();
     let second = process(&store, 1);
-    let done = configure(&second, after.clone(), &[ConfigDigest::of(&before)]).await.unwrap();
+    let done = configure(&second, after.clone(), &[digest(&before)]).await.unwrap();
     assert_eq!((done.created, done.changed, done.deleted), (1, 0, 0));
     // The old one ends, and comes back with the new configuration, in another order.
     let turned: Vec<_> = after.iter().rev().cloned().collect();
-    let done = configure(&process(&store, 1), turned, &[ConfigDigest::of(&after)]).await.unwrap();
+    let done = configure(&process(&store, 1), turned, &[digest(&after)]).await.unwrap();
     assert_eq!((done.created, done.changed, done.deleted), (0, 0, 1));
     assert_eq!(names(&second), ["audit", "crm"]);
+}
+
+/// The old process was the last of its configuration, and has ended: nobody starts
+/// any more, and whoever looks after the store deletes what is named no more.
+#[tokio::test]
+async fn w10_what_the_last_of_a_configuration_leaves_is_deleted_by_who_stays() {
+    let store = memory();
+    let (before, after) = (vec![named("audit"), named("billing")], vec![named("audit")]);
+    configure(&process(&store, 1), before.clone(), &[]).await.unwrap();
+    let stays = process(&store, 1);
+    stays.create(named("manual"), Source::Api).await.unwrap();
+    configure(&stays, after.clone(), &[digest(&before)]).await.unwrap();
+    let unknown = ConfigDigest::default();
+    for others in [vec![digest(&before)], vec![digest(&after), unknown]] {
+        assert_eq!(delete_unnamed(&stays, &after, &others).await.unwrap(), 0);
+    }
+    assert_eq!(delete_unnamed(&stays, &after, &[digest(&after)]).await.unwrap(), 1);
+    assert_eq!(names(&stays), ["audit", "manual"]);
 }
 
 #[test]
 fn a_digest_tells_what_a_hook_is_and_nothing_of_its_secret() {
     let mut other = named("audit");
     other.secret = Some("whsec_topsecret".into());
-    assert_eq!(ConfigDigest::of(&[named("audit")]), ConfigDigest::of(&[other.clone()]));
+    assert_eq!(digest(&[named("audit")]), digest(&[other.clone()]));
     other.url = "https://elsewhere.example".to_owned();
-    assert_ne!(ConfigDigest::of(&[named("audit")]), ConfigDigest::of(&[other]));
-    assert_ne!(ConfigDigest::of(&[named("audit")]), ConfigDigest::of(&[]));
+    assert_ne!(digest(&[named("audit")]), digest(&[other]));
+    assert_ne!(digest(&[named("audit")]), digest(&[]));
 }

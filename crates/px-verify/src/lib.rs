@@ -8,13 +8,13 @@
 //!
 //! 1. [`Prepared::greet`] answers handshakes that come as an unsigned GET;
 //! 2. [`Prepared::verify`] believes the request or gives a [`Refusal`];
-//! 3. [`Prepared::parse`] makes a JSON value of the body;
+//! 3. [`Prepared::parse`] reads the body: its [`Content`];
 //! 4. [`Prepared::handshake`] answers signed handshakes; it takes the
 //!    [`Verified`] of step 2, so that none is answered unverified;
 //! 5. [`Prepared::delivery_id`] and [`Prepared::event_type`] read ids.
 //!
 //! It knows nothing of statuses, stores or handlers, reads no clock (the time
-//! that counts is `Received::at`) and no environment. No input makes it
+//! of a request is `Received::at`) and no environment. No input makes it
 //! panic. [`sign`] is the other direction, from the same records.
 //!
 //! Tests: unit tests in the files, and `tests/verify_*.rs` for the providers'
@@ -27,7 +27,8 @@ mod received;
 pub mod record;
 
 pub use evaluate::{
-    BodyError, BodyErrorKind, HandshakeReply, MAX_ID_BYTES, Network, ParseNetworkError, Place, PrepareError,
-    Prepared, Refusal, UrlView, Verified, insert_field, parse_form, parse_json, sign,
+    BodyError, BodyErrorKind, Content, Disagreement, Element, Forwarding, HandshakeReply, IdError,
+    MAX_ID_BYTES, Network, ParseNetworkError, Place, PrepareError, Prepared, Refusal, UrlView, Verified,
+    body_type, bounded_id, insert_field, parse_form, parse_json, sign, without_mark,
 };
 pub use received::Received;

@@ -53,7 +53,7 @@ pub enum Rule {
     Page,
 }
 
-/// Why a request does not come from this machine.
+/// Reason that a request does not come from this machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Foreign {

@@ -26,7 +26,7 @@ pub struct Received {
     pub body: Bytes,
     /// The peer of the connection.
     pub remote: SocketAddr,
-    /// When the request's head was read; time windows are checked against it.
+    /// Time at which the request's head was read; time windows are checked against it.
     pub at: Timestamp,
 }
 

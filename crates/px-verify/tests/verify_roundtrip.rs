@@ -188,7 +188,7 @@ proptest! {
             let verified = prepared.verify(&received, &urls);
             let Ok(value) = prepared.parse(&received) else { continue };
             if let Ok(verified) = verified {
-                let _ = prepared.handshake(&verified, &value);
+                let _ = prepared.handshake(&verified, value.value());
             }
             for event in prepared.events(&value) {
                 let _ = (prepared.delivery_id(&received, event), prepared.event_type(&received, event));

@@ -98,7 +98,7 @@ pub fn main() -> std::process::ExitCode {
     px_cli::main()
 }
 
-/// What brains and webhooks usually need.
+/// Items that brains and webhooks usually need.
 pub mod prelude {
     pub use px_derive::OneOf;
     pub use px_sdk::{

@@ -29,7 +29,7 @@ const STRIDE: u64 = 2_048;
                   Examples:\n  px audit\n  px audit --data-dir /var/lib/px --json"
 )]
 pub(crate) struct Args {
-    /// Where the embedded store keeps its files
+    /// Folder with the files of the embedded store
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 }

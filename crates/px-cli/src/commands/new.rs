@@ -53,7 +53,7 @@ pub(crate) struct Args {
     #[arg(value_name = "NAME")]
     folder: PathBuf,
 
-    /// Where px's own sources are: the folder with px's crates/
+    /// Folder of px's own sources, the one with px's crates/
     #[arg(long, value_name = "DIR")]
     path: Option<PathBuf>,
 }

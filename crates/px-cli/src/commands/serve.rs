@@ -14,11 +14,12 @@ use serde_json::{Value, json};
 use tracing::Level;
 
 use super::check;
-use crate::config::hooks::LOST_KEY;
+use crate::config::hooks::{self, LOST_KEY};
 use crate::config::{self, Config};
 use crate::context::{self, Context};
 use crate::error::{Error, Kind, Result};
 use crate::log::{self, Stream};
+use crate::private;
 use crate::show::listing;
 use crate::show::words;
 use crate::signals::Signals;
@@ -46,11 +47,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
 
-    /// Where the embedded store keeps its files
+    /// Folder with the files of the embedded store
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 
-    /// How the log is written; json is one document a line
+    /// Format of the log; json is one document a line
     #[arg(long, value_name = "FORMAT", value_parser = ["text", "json"], default_value = "text")]
     log_format: String,
 
@@ -115,42 +116,26 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     log::trace(log::start(log.json)?, context::env("PX_LOG").or_else(|| context::env("RUST_LOG")));
     let config = overlaid(context.config()?, &args);
     let registry = Arc::new(context.configured()?);
-    if let Some(problem) = check::problems(&registry).into_iter().next() {
+    let problems = context::secret_problems(&config, &registry).into_iter().chain(check::problems(&registry));
+    if let Some(problem) = problems.into_iter().next() {
         return Err(Error::failed(problem).hint("`px check` lists everything that is wrong"));
     }
-    context::check_secret_files(&registry)?;
     // Before the store is opened, so that no signal meets a half-started server unprepared.
     let mut signals = Signals::new()?;
+    let wide = private::data_dir(&config.store.data_dir).ok().flatten();
     let store = open(config.store.clone()).await?;
+    let notes = narrowed(&config.store.data_dir, wide);
     let contract: Arc<dyn Store> = Arc::new(store.clone());
-    let sealed = px_outbound::operate::holds_sealed(&contract, Scope::default()).await;
-    let may_make_key = args.new_secret_key || !sealed.map_err(|error| store_error(&error))?;
-    let mut hooks = config.hooks.options(&config.store.data_dir, &context::env, may_make_key)?;
-    hooks.new_secret_key = args.new_secret_key;
-    hooks.limits.retention = config.retention.callbacks();
-    let (connections, few_files) = config.limits.connections();
-    let options = px_server::Options {
-        bind: config.socket(),
-        public_url: config.server.public_url.clone(),
-        env: Box::new(context::env),
-        insecure: args.insecure,
-        cors_origins: config.server.cors_origins.clone(),
-        figures: vec![px_store_sled::METRICS, log::METRICS],
-        webhooks: policies(&config)?,
-        proxies: config.proxies()?,
-        max_body: config.server.max_body_bytes,
-        body_timeout: std::time::Duration::from_secs(config.server.body_timeout_secs),
-        shutdown_grace: std::time::Duration::from_secs(config.server.shutdown_grace_secs),
-        connections,
-        hooks,
-        gate: config.limits.gate(),
-        pool: config.limits.pool(),
-        limits: config.limits.steps(),
-        rejections: config.limits.rejections(),
-        retention: config.retention.sweeps(),
-        max_headers: config.limits.max_headers,
-        ..px_server::Options::new(Arc::clone(&registry), contract)
-    };
+    let hooks = hooks(&config, &contract, args.new_secret_key).await?;
+    // Before anybody is answered.
+    if contract.tokens(Scope::default(), 1).await.map_err(|error| store_error(&error))?.is_empty()
+        && let Some(warning) = check::unguarded(&config, args.insecure)
+    {
+        log.warn(&warning);
+    }
+    let (limits, few_files) = config.limits.clone().fitted()?;
+    let config = Config { limits, ..config };
+    let options = options(&config, &registry, contract, hooks, args.insecure)?;
     let running = tokio::select! {
         started = px_server::start(options) => started.map_err(refused)?,
         () = signals.next() => return Ok(()),
@@ -161,11 +146,11 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         .map_err(|error| store_error(&error))?;
     greet(context, &registry, &running, &config)?;
     running.warnings().iter().filter(|_| log.json || !context.ui.json).for_each(|warning| log.warn(warning));
-    if let Some(warning) = few_files {
+    for warning in few_files.into_iter().chain(notes).chain(context::wide_secret_files(&config, &registry)) {
         log.warn(&warning);
     }
     tokio::select! {
-        reason = running.failed() => stop_at_once(context, &reason),
+        error = running.failed() => stop_at_once(context, &error),
         () = signals.next() => {}
     }
     log.note("Shutting down; runs go on at the next start. A second signal ends it at once.");
@@ -175,6 +160,74 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     }
     log.note("Stopped.");
     Ok(())
+}
+
+/// The options of the server.
+fn options(
+    config: &Config,
+    registry: &Arc<Registry>,
+    store: Arc<dyn Store>,
+    hooks: px_server::HookOptions,
+    is_insecure: bool,
+) -> Result<px_server::Options> {
+    Ok(px_server::Options {
+        bind: config.socket(),
+        public_url: config.server.public_url.clone(),
+        env: Box::new(context::env),
+        insecure: is_insecure,
+        cors_origins: config.server.cors_origins.clone(),
+        figures: vec![px_store_sled::METRICS, log::METRICS],
+        webhooks: policies(config)?,
+        proxies: config.proxies()?,
+        forwarded: config.server.forwarded.map(Into::into),
+        max_body: config.server.max_body_bytes,
+        max_api_body: config.server.max_api_body_bytes,
+        body_timeout: std::time::Duration::from_secs(config.server.body_timeout_secs),
+        shutdown_grace: std::time::Duration::from_secs(config.server.shutdown_grace_secs),
+        connections: config.limits.connections(),
+        streams: config.limits.streams(),
+        hooks,
+        gate: config.limits.gate(),
+        pool: config.limits.pool(),
+        limits: config.limits.steps(),
+        rejections: config.limits.rejections(),
+        retention: config.retention.sweeps(),
+        max_headers: config.limits.max_headers,
+        ..px_server::Options::new(Arc::clone(registry), store)
+    })
+}
+
+/// The options of hooks, with the store's key.
+async fn hooks(config: &Config, store: &Arc<dyn Store>, new_key: bool) -> Result<px_server::HookOptions> {
+    let dir = &config.store.data_dir;
+    if !new_key && hooks::vault_of(dir, &context::env)?.is_none() {
+        let sealing = px_outbound::operate::sealing(store, Scope::default(), None).await;
+        let sealing = sealing.map_err(|error| store_error(&error))?;
+        if sealing.holds_sealed {
+            return Err(hooks::missing_key(dir, &sealing.unreadable));
+        }
+    }
+    let mut options = config.hooks.options(dir, &context::env)?;
+    options.new_secret_key = new_key;
+    options.limits.retention = config.retention.callbacks();
+    Ok(options)
+}
+
+/// Takes the data directory from others, and returns what to say about it: it
+/// was theirs before, or still is. The key's file is refused where others could
+/// read it, and not narrowed in silence.
+fn narrowed(dir: &Path, wide: Option<u32>) -> Option<String> {
+    match (private::narrow(dir, &[hooks::KEY_FILE]), wide) {
+        (Ok(()), None) => None,
+        (Ok(()), Some(mode)) => Some(format!(
+            "{} was open to others on this machine (mode {mode:03o}); it is its owner's now (700)",
+            dir.display()
+        )),
+        (Err(error), _) => Some(format!(
+            "{} cannot be taken from others on this machine: {error}; they may read what the store holds",
+            dir.display()
+        )),
+    }
 }
 
 /// Notes of the server about itself on stderr: as text for people, and among a
@@ -283,10 +336,11 @@ fn shown_dir(dir: &Path) -> String {
     std::fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned()).display().to_string()
 }
 
-/// A store that cannot write must not be asked to come to rest: the process
-/// ends, and the next one recovers.
-fn stop_at_once(context: &Context, reason: &str) {
-    let error = store_error(&px_store::Error::Poisoned(reason.to_owned()));
+/// A store that cannot write must not be asked to come to rest, and one that others
+/// have taken over is not this process' to bring to rest: the process ends, and the
+/// next one recovers.
+fn stop_at_once(context: &Context, error: &px_store::Error) {
+    let error = store_error(error);
     context.ui.error(&error);
     log::exit(i32::from(error.kind.exit_code()));
 }

@@ -69,7 +69,15 @@ pub(crate) fn entries(
         if !is_fixed {
             let hide =
                 key.split('.').skip(1).any(|part| HIDDEN.contains(&part)) && !key.starts_with("providers.");
-            found.insert(key.clone(), if hide { "(hidden)".into() } else { value });
+            let is_url = key.starts_with("hooks.") && key.ends_with(".url");
+            let shown = match value {
+                _ if hide => "(hidden)".into(),
+                Value::String(url) if is_url => {
+                    px_outbound::guard::redacted(&url, config.hooks.redacts_paths()).into()
+                }
+                value => value,
+            };
+            found.insert(key.clone(), shown);
             order.push(key);
         }
     }
@@ -139,7 +147,7 @@ mod tests {
 
     #[test]
     fn each_value_says_where_it_comes_from() {
-        let text = "[server]\nport = 9000\nbind = '::1'\n\n[[hooks]]\nurl = 'https://a.example'\nsecret = 'whsec_x'\n\n\
+        let text = "[server]\nport = 9000\nbind = '::1'\n\n[[hooks]]\nurl = 'https://a.example/x?sig=hunter2'\nsecret = 'whsec_x'\n\n\
                     [webhooks.github]\nallow = ['10.0.0.0/8']\n";
         let mut config = Config::parse(text, std::path::Path::new("px.toml")).unwrap();
         config.server.port = 7;
@@ -152,7 +160,7 @@ mod tests {
         assert_eq!(of("server.port"), ("7".into(), "--port".into()));
         assert_eq!(of("server.bind"), ("\"::1\"".into(), "PX_BIND".into()));
         assert_eq!(of("limits.max_headers"), ("80".into(), "default".into()));
-        assert_eq!(of("hooks.0.url"), ("\"https://a.example\"".into(), "px.toml:6".into()));
+        assert_eq!(of("hooks.0.url"), ("\"https://a.example/x?(hidden)\"".into(), "px.toml:6".into()));
         assert_eq!(of("hooks.0.secret"), ("\"(hidden)\"".into(), "px.toml:7".into()));
         assert_eq!(of("webhooks.github.allow"), ("[\"10.0.0.0/8\"]".into(), "px.toml:10".into()));
     }

@@ -13,14 +13,16 @@
 //!
 //! | key | variable | default |
 //! |---|---|---|
-//! | `hooks.allow_private` | `PX_HOOKS_ALLOW_PRIVATE` | this machine, if px listens there only |
+//! | `hooks.allow_private` | `PX_HOOKS_ALLOW_PRIVATE` | this machine, if px serves it only |
 //! | `hooks.allow` | | none: ranges of addresses that are open besides |
+//! | `hooks.redact_paths` | | false: paths of hooks' URLs are shown below `admin` |
 //! | the key of secrets at rest | `PX_SECRET_KEY` | the file `secret.key` in the data directory |
 
+use std::net::SocketAddr;
 use std::path::Path;
 
-use px_outbound::guard::Range;
-use px_outbound::operate::{Input, Spec};
+use px_outbound::guard::{Policy, Range};
+use px_outbound::operate::{self, Input, Spec};
 use px_outbound::vault::Vault;
 use px_server::HookOptions;
 use serde::Deserialize;
@@ -31,7 +33,7 @@ use crate::config;
 use crate::error::{Error, Result};
 
 /// The file of the key that encrypts secrets, in the data directory.
-const KEY_FILE: &str = "secret.key";
+pub(crate) const KEY_FILE: &str = "secret.key";
 
 /// Advice about a key that is missing or another one.
 pub(crate) const LOST_KEY: &str = "put the store's key back, as that file or as PX_SECRET_KEY; where it is lost, \
@@ -41,6 +43,7 @@ pub(crate) const LOST_KEY: &str = "put the store's key back, as that file or as 
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Hooks {
     allow_private: Option<bool>,
+    redact_paths: bool,
     allow: Vec<String>,
     hooks: Vec<toml::Table>,
 }
@@ -49,6 +52,8 @@ pub(crate) struct Hooks {
 #[serde(deny_unknown_fields)]
 struct Table {
     allow_private: Option<bool>,
+    #[serde(default)]
+    redact_paths: bool,
     #[serde(default)]
     allow: Vec<String>,
     #[serde(default)]
@@ -72,7 +77,8 @@ impl<'de> Deserialize<'de> for Hooks {
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Hooks, A::Error> {
                 let table = Table::deserialize(MapAccessDeserializer::new(map))?;
-                Ok(Hooks { allow_private: table.allow_private, allow: table.allow, hooks: table.hook })
+                let Table { allow_private, redact_paths, allow, hook: hooks } = table;
+                Ok(Hooks { allow_private, redact_paths, allow, hooks })
             }
         }
         deserializer.deserialize_any(Either)
@@ -102,56 +108,80 @@ impl Hooks {
     }
 
     /// Returns what the server is started with. Makes the key of secrets if there is
-    /// none, and `may_make_key` says that nothing is sealed yet.
+    /// none: ask first whether something is sealed.
     pub(crate) fn options(
         &self,
         data_dir: &Path,
         env: &dyn Fn(&str) -> Option<String>,
-        may_make_key: bool,
     ) -> Result<HookOptions> {
-        let ranges = self
-            .allow
-            .iter()
-            .map(|text| text.parse::<Range>().map_err(|error| Error::usage(format!("hooks.allow: {error}"))));
-        let vault = match env("PX_SECRET_KEY").filter(|text| !text.is_empty()) {
-            Some(text) => Vault::from_text(&text).map_err(|error| {
-                Error::usage(format!("PX_SECRET_KEY: {error}")).hint("make one with `openssl rand -hex 32`")
-            })?,
-            None => vault_in(&data_dir.join(KEY_FILE), may_make_key)?,
+        let vault = match vault_of(data_dir, env)? {
+            Some(vault) => vault,
+            None => Vault::from_file(&data_dir.join(KEY_FILE)).map_err(unusable)?,
         };
-        Ok(HookOptions {
-            allow_private: self.allow_private,
-            ranges: ranges.collect::<Result<_>>()?,
-            vault,
-            hooks: self.specs(env)?,
-            ..HookOptions::default()
-        })
+        let ranges = self.ranges().into_iter().collect::<Result<_>>()?;
+        Ok(HookOptions { vault, ranges, hooks: self.specs(env)?, ..self.policy_options() })
     }
 
-    /// Returns what would keep the server from starting, and what is to be known: a
-    /// secret that is not in the environment may be there where px serves.
-    pub(crate) fn problems(&self, env: &dyn Fn(&str) -> Option<String>) -> (Vec<String>, Vec<String>) {
-        let (mut problems, mut warnings) = (Vec::new(), Vec::new());
+    /// The options that say where callbacks may go, but for the ranges.
+    fn policy_options(&self) -> HookOptions {
+        let (allow_private, redact_paths) = (self.allow_private, self.redact_paths);
+        HookOptions { allow_private, redact_paths, ..HookOptions::default() }
+    }
+
+    /// Returns whether paths of URLs are hidden, too.
+    pub(crate) fn redacts_paths(&self) -> bool {
+        self.redact_paths
+    }
+
+    fn ranges(&self) -> Vec<Result<Range>> {
+        let parse = |text: &String| {
+            text.parse::<Range>().map_err(|error| Error::usage(format!("hooks.allow: {error}")))
+        };
+        self.allow.iter().map(parse).collect()
+    }
+
+    /// Returns where callbacks may go, as far as the ranges can be read.
+    pub(crate) fn policy(&self, address: SocketAddr, is_fronted: bool) -> Policy {
+        let ranges = self.ranges().into_iter().flatten().collect();
+        HookOptions { ranges, ..self.policy_options() }.policy(address, is_fronted)
+    }
+
+    /// Returns everything that would keep the server from starting. A hook that
+    /// `is_kept` was there before its target was closed, and stays.
+    pub(crate) fn problems(
+        &self,
+        env: &dyn Fn(&str) -> Option<String>,
+        policy: &Policy,
+        is_kept: &dyn Fn(&Spec) -> bool,
+    ) -> Vec<String> {
+        let said = |error: Error| match error.hint {
+            Some(hint) => format!("{}; {hint}", error.message),
+            None => error.message,
+        };
+        let mut problems: Vec<String> = self.ranges().into_iter().filter_map(Result::err).map(said).collect();
+        let mut names = Vec::new();
         for (place, table) in self.hooks.iter().enumerate() {
-            let variable = table.get("secret_env").and_then(toml::Value::as_str).unwrap_or_default();
-            let is_set = |name: &str| env(name).is_some_and(|secret| !secret.is_empty());
-            let is_missing = !variable.is_empty() && !table.contains_key("secret") && !is_set(variable);
-            let read = if is_missing {
-                warnings.push(format!(
-                    "{} has no secret here: set {variable}, or px does not serve",
-                    named(place, table)
-                ));
-                // Everything else can be looked at without it.
-                read(place, table, &|_| Some(String::from("not known here"))).map(|_| ())
-            } else {
-                spec(place, table, env).map(|_| ())
-            };
-            problems.extend(read.err().map(|error| match error.hint {
-                Some(hint) => format!("{}; {hint}", error.message),
-                None => error.message,
-            }));
+            let which = named(place, table);
+            let wrong = |why: &dyn std::fmt::Display| format!("px.toml, {which}: {why}");
+            if names.contains(&which) {
+                problems.push(wrong(&"another hook of the configuration has the same name"));
+            }
+            match spec(place, table, env) {
+                Ok(spec) => match operate::check(policy, &spec) {
+                    Err(operate::Error::Egress(_)) if is_kept(&spec) => {}
+                    checked => problems.extend(checked.err().map(|error| wrong(&error))),
+                },
+                Err(error) => problems.push(said(error)),
+            }
+            names.push(which);
         }
-        (problems, warnings)
+        problems
+    }
+
+    /// The variables that hold secrets of hooks.
+    pub(crate) fn secret_variables(&self) -> impl Iterator<Item = String> {
+        let named = self.hooks.iter().filter_map(|table| table.get("secret_env")?.as_str());
+        named.map(str::to_owned)
     }
 
     /// The hooks, with their secrets.
@@ -160,19 +190,32 @@ impl Hooks {
     }
 }
 
-/// The key's file, which is made where nothing is sealed yet.
-fn vault_in(file: &Path, may_make: bool) -> Result<Vault> {
-    let failed = |error: px_outbound::vault::Error| Error::failed(error.to_string());
-    if may_make {
-        return Vault::from_file(file).map_err(failed);
+/// The vault of the store's key: of the environment, else of the data directory.
+/// None if there is no key.
+pub(crate) fn vault_of(data_dir: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Option<Vault>> {
+    match env("PX_SECRET_KEY") {
+        Some(text) => Vault::from_text(&text).map(Some).map_err(|error| {
+            Error::usage(format!("PX_SECRET_KEY: {error}")).hint("make one with `openssl rand -hex 32`")
+        }),
+        None => Vault::read_file(&data_dir.join(KEY_FILE)).map_err(unusable),
     }
-    Vault::read_file(file).map_err(failed)?.ok_or_else(|| {
-        Error::failed(format!(
-            "the key that the secrets of this store are sealed under is missing: {}",
-            file.display()
-        ))
-        .hint(LOST_KEY)
-    })
+}
+
+fn unusable(error: px_outbound::vault::Error) -> Error {
+    Error::failed(error.to_string())
+}
+
+/// The refusal of a store whose key is not there.
+pub(crate) fn missing_key(data_dir: &Path, hooks: &[String]) -> Error {
+    let cannot = match hooks {
+        [] => String::new(),
+        hooks => format!("; without it these hooks cannot sign: {}", hooks.join(", ")),
+    };
+    Error::failed(format!(
+        "the key that the secrets of this store are sealed under is missing: {}{cannot}",
+        data_dir.join(KEY_FILE).display()
+    ))
+    .hint(LOST_KEY)
 }
 
 /// Returns how a hook is called: by its name, else by its place.
@@ -202,7 +245,7 @@ fn read(place: usize, table: &toml::Table, env: &dyn Fn(&str) -> Option<String>)
             return Err(wrong("it has both secret and secret_env".into()));
         }
         let secret = env(&variable)
-            .filter(|secret| !secret.is_empty())
+            .filter(|secret| !secret.trim().is_empty())
             .ok_or_else(|| wrong(format!("the variable {variable}, which secret_env names, is not set")))?;
         table.insert("secret".into(), secret.into());
     }
@@ -210,6 +253,9 @@ fn read(place: usize, table: &toml::Table, env: &dyn Fn(&str) -> Option<String>)
         return Err(wrong("it has no secret".into()).hint(
             "set secret_env to the variable that holds it; `openssl rand -base64 32` makes one, after whsec_",
         ));
+    }
+    if table.get("secret").and_then(toml::Value::as_str).is_some_and(|secret| secret.trim().is_empty()) {
+        return Err(wrong("its secret is empty".into()));
     }
     table.try_into().map_err(|error: toml::de::Error| {
         let (what, hint) = config::reworded(error.message());
@@ -247,19 +293,46 @@ mod tests {
     }
 
     #[test]
-    fn px_check_sees_what_is_wrong_without_the_secret() {
-        let look = |text: &str| hooks(text).problems(&|_| None);
-        let (problems, warnings) =
-            look("[[hooks]]\nname = 'a'\nurl = 'https://a.example'\nsecret_env = 'NOPE'\n");
-        assert_eq!(problems, Vec::<String>::new());
-        assert_eq!(warnings, ["hook 'a' has no secret here: set NOPE, or px does not serve"]);
-        let (problems, _) = look("[[hooks]]\nname = 'a'\nevnets = ['x']\nsecret_env = 'NOPE'\n");
-        assert!(
-            problems[0].starts_with("px.toml, hook 'a': unknown key 'evnets'; did you mean 'events'?"),
-            "{problems:?}"
-        );
-        let (problems, _) = look("[[hooks]]\nurl = 'https://a.example'\n");
-        assert_eq!(problems, ["px.toml, hook 1: it has no name; px knows a configured hook by its name"]);
+    fn px_check_sees_all_that_serve_would_refuse() {
+        let closed = Policy::public().holding_loopback();
+        let look = |text: &str| hooks(text).problems(&|_| None, &closed, &|_| false);
+        let hook = |more: &str| format!("[[hooks]]\nname = 'a'\n{more}\n");
+        for (text, says) in [
+            (
+                hook("url = 'https://a.example'\nsecret_env = 'NOPE'"),
+                "NOPE, which secret_env names, is not set",
+            ),
+            (hook("url = 'https://a.example'\nsecret = ' '"), "its secret is empty"),
+            (hook("url = 'https://a.example'\nsecret = 'whsec_AAAA!!'"), "cannot sign as standard"),
+            (
+                hook("url = 'ftp://a.example'\nsecret = 'whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0'"),
+                "rule scheme",
+            ),
+            (
+                hook("url = 'http://127.0.0.1:9'\nsecret = 'whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0'"),
+                "rule loopback",
+            ),
+            (
+                hook(
+                    "url = 'https://a.example'\nevents = ['run.begun']\nsecret = 'whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0'",
+                ),
+                "fits no type of event",
+            ),
+            (hook("evnets = ['x']\nsecret = 's'"), "unknown key 'evnets'; did you mean 'events'?"),
+            (
+                "[[hooks]]\nurl = 'https://a.example'\n".to_owned(),
+                "px.toml, hook 1: it has no name; px knows",
+            ),
+            ("[hooks]\nallow = ['10.0.0.0/99']\n".to_owned(), "hooks.allow: '10.0.0.0/99' is no range"),
+        ] {
+            let problems = look(&text);
+            assert!(problems.len() == 1 && problems[0].contains(says), "{text}: {problems:?}");
+        }
+        let several =
+            [hook("evnets = 1\nsecret = 's'"), hook("url = 'ftp://x'\nsecret_env = 'NOPE'")].concat();
+        assert_eq!(look(&several).len(), 3, "all at once, and the name that is there twice");
+        let kept = hook("url = 'http://127.0.0.1:9'\nsecret = 'whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0'");
+        assert_eq!(hooks(&kept).problems(&|_| None, &closed, &|_| true), Vec::<String>::new());
     }
 
     #[test]

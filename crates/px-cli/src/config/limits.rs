@@ -4,6 +4,7 @@
 //! | key | default | what |
 //! |---|---|---|
 //! | `max_connections` | 16384 | connections at once; at the bound the one that waits for longest is closed |
+//! | `max_streams` | 4096, at most a quarter of `max_connections` | streams of events at once (503); one API token or address has half of them |
 //! | `idle_timeout_secs` | 60 | how long a connection may wait for a request |
 //! | `head_timeout_secs` | 10 | how long the head of a request may take |
 //! | `max_head_bytes` | 65536 | the head of a request (431), and what a connection buffers |
@@ -24,13 +25,17 @@ use std::time::Duration;
 use px_engine::Limits as StepLimits;
 use px_inbound::{GateLimits, RejectionLimits};
 use px_pool::Limits as PoolLimits;
-use px_server::ConnectionLimits;
+use px_server::{ConnectionLimits, StreamLimits};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// File descriptors that are kept for the store and the like.
+/// File descriptors that are kept for the store, for callbacks and the like; half
+/// of them all where there are few.
 const OWN_FILES: u64 = 512;
+
+/// With fewer file descriptors px does not start.
+const MIN_FILES: u64 = 128;
 
 /// The greatest `max_concurrent_steps`.
 const MAX_CONCURRENT_STEPS: usize = 1_000_000;
@@ -47,6 +52,7 @@ const MAX_STALLED: usize = 1_024;
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Limits {
     max_connections: usize,
+    max_streams: Option<usize>,
     idle_timeout_secs: u64,
     head_timeout_secs: u64,
     max_head_bytes: usize,
@@ -69,6 +75,7 @@ impl Default for Limits {
         let rejections = RejectionLimits::default();
         Self {
             max_connections: connections.connections,
+            max_streams: None,
             idle_timeout_secs: connections.idle.as_secs(),
             head_timeout_secs: connections.head.as_secs(),
             max_head_bytes: connections.head_bytes,
@@ -97,6 +104,12 @@ impl Limits {
                 "requests never lose their connection to a newcomer, so there have to be more connections",
             );
         }
+        if self.max_streams.is_some_and(|streams| self.max_connections <= self.max_in_flight + streams) {
+            return bad(
+                "max_connections has to be greater than max_in_flight and max_streams together",
+                "a stream holds its connection, and so does a webhook request",
+            );
+        }
         if self.reserved_in_flight >= self.max_in_flight {
             return bad(
                 "reserved_in_flight leaves nothing of max_in_flight",
@@ -109,6 +122,7 @@ impl Limits {
         let zeros = [
             ("idle_timeout_secs", self.idle_timeout_secs == 0),
             ("head_timeout_secs", self.head_timeout_secs == 0),
+            ("max_streams", self.max_streams == Some(0)),
             ("max_headers", self.max_headers == 0),
             ("max_in_flight_per_address", self.max_in_flight_per_address == 0),
             ("max_held_bytes", self.max_held_bytes == 0),
@@ -141,28 +155,62 @@ impl Limits {
         }
     }
 
-    /// The bounds of connections, as far as the process may open files, and
+    /// The same bounds, lowered together as far as the process may open files, and
     /// what to say if that is less than was asked for.
-    pub(crate) fn connections(&self) -> (ConnectionLimits, Option<String>) {
-        let (connections, warning) = match open_files() {
-            Some(files) if files.saturating_sub(OWN_FILES) < self.max_connections as u64 => {
-                let most = files.saturating_sub(OWN_FILES).max(64);
-                let warning = format!(
-                    "this process may open {files} files, so at most {most} connections are served at once \
-                     instead of {}: raise the limit (ulimit -n, LimitNOFILE=)",
-                    self.max_connections
-                );
-                (usize::try_from(most).unwrap_or(usize::MAX), Some(warning))
-            }
-            _ => (self.max_connections, None),
+    ///
+    /// # Errors
+    /// The process may open too few.
+    pub(crate) fn fitted(self) -> Result<(Self, Option<String>)> {
+        self.fitted_to(open_files())
+    }
+
+    fn fitted_to(self, files: Option<u64>) -> Result<(Self, Option<String>)> {
+        let Some(files) = files else { return Ok((self, None)) };
+        if files < MIN_FILES {
+            let text = format!("this process may open {files} files, and px needs {MIN_FILES} at least");
+            return Err(Error::usage(text).hint("raise the limit: ulimit -n, LimitNOFILE="));
+        }
+        let room = files - OWN_FILES.min(files / 2);
+        let room = usize::try_from(room).unwrap_or(usize::MAX);
+        if room >= self.max_connections {
+            return Ok((self, None));
+        }
+        let in_flight = self.max_in_flight.min(room / 2);
+        let fitted = Self {
+            max_connections: room,
+            max_streams: Some(self.streams().streams.min(room / 4)),
+            max_in_flight: in_flight,
+            reserved_in_flight: self.reserved_in_flight.min(in_flight / 8),
+            max_in_flight_per_address: self.max_in_flight_per_address.min(in_flight),
+            ..self.clone()
         };
-        let limits = ConnectionLimits {
-            connections,
+        let warning = format!(
+            "this process may open {files} files, so at most {room} connections are served at once instead of \
+             {}, {in_flight} webhook requests instead of {}, and {} streams instead of {}: raise the limit \
+             (ulimit -n, LimitNOFILE=)",
+            self.max_connections,
+            self.max_in_flight,
+            fitted.streams().streams,
+            self.streams().streams,
+        );
+        Ok((fitted, Some(warning)))
+    }
+
+    /// The bounds of connections.
+    pub(crate) fn connections(&self) -> ConnectionLimits {
+        ConnectionLimits {
+            connections: self.max_connections,
             idle: Duration::from_secs(self.idle_timeout_secs),
             head: Duration::from_secs(self.head_timeout_secs),
             head_bytes: self.max_head_bytes,
-        };
-        (limits, warning)
+        }
+    }
+
+    /// The bound of streams: what is configured, else what leaves room for requests.
+    pub(crate) fn streams(&self) -> StreamLimits {
+        let room = self.max_connections.saturating_sub(self.max_in_flight + 1).max(1);
+        let usual = StreamLimits::beside(self.max_connections).streams.min(room);
+        StreamLimits { streams: self.max_streams.unwrap_or(usual) }
     }
 
     /// The bounds of the gate.
@@ -190,7 +238,7 @@ impl Limits {
         }
     }
 
-    /// The bounds of what rejected requests leave.
+    /// The bounds of the records that rejected requests leave.
     pub(crate) fn rejections(&self) -> RejectionLimits {
         RejectionLimits {
             per_webhook: self.max_rejected_per_minute,
@@ -228,7 +276,7 @@ mod tests {
         );
         some.check().unwrap();
         assert_eq!(
-            some.connections().0,
+            some.connections(),
             ConnectionLimits {
                 connections: 100,
                 idle: Duration::from_secs(1),
@@ -244,6 +292,8 @@ mod tests {
         for (text, part) in [
             ("max_connections = 4096", "max_connections has to be greater"),
             ("reserved_in_flight = 4096", "leaves nothing"),
+            ("max_streams = 20000", "max_in_flight and max_streams together"),
+            ("max_streams = 0", "max_streams is 0"),
             ("max_head_bytes = 100", "8192"),
             ("head_timeout_secs = 0", "head_timeout_secs is 0"),
             ("max_state_bytes = 10", "max_state_bytes is 10"),
@@ -256,5 +306,31 @@ mod tests {
             assert!(error.message.contains(part), "{}", error.message);
         }
         limits("").check().unwrap();
+    }
+
+    #[test]
+    fn streams_are_a_quarter_of_the_connections_and_leave_room_for_requests() {
+        let streams = |text: &str| limits(text).streams().streams;
+        assert_eq!(streams(""), 4_096);
+        assert_eq!(streams("max_connections = 200\nmax_in_flight = 100"), 50);
+        assert_eq!(streams("max_connections = 110\nmax_in_flight = 100"), 9);
+        assert_eq!(streams("max_connections = 200\nmax_in_flight = 100\nmax_streams = 7"), 7);
+        assert_eq!(streams("max_connections = 100000\nmax_in_flight = 100"), 4_096);
+    }
+
+    #[test]
+    fn all_bounds_are_lowered_together_where_the_process_may_open_few_files() {
+        for files in [128, 256, 1_023, 1_024, 4_096, 16_384] {
+            let (fitted, warning) = limits("").fitted_to(Some(files)).unwrap();
+            assert!(warning.unwrap().contains("streams instead of 4096"), "{files}");
+            fitted.check().unwrap();
+            let (connections, gate) = (fitted.connections().connections, fitted.gate());
+            assert!(connections as u64 + 64 <= files, "{files}: {connections}");
+            assert!(gate.in_flight + fitted.streams().streams < connections, "{files}");
+            assert!(gate.reserved < gate.in_flight && gate.in_flight_per_address <= gate.in_flight);
+        }
+        assert_eq!(limits("").fitted_to(Some(20_000)).unwrap(), (limits(""), None));
+        assert_eq!(limits("").fitted_to(None).unwrap(), (limits(""), None));
+        assert!(limits("").fitted_to(Some(127)).unwrap_err().message.contains("127 files"));
     }
 }

@@ -8,9 +8,11 @@
 //! | `server.port` | `PX_PORT` | `8787` |
 //! | `server.public_url` | `PX_PUBLIC_URL` | none: the bind address |
 //! | `server.trusted_proxies` | | none: whose `X-Forwarded-*` headers are believed |
+//! | `server.forwarded` | | none: which header the proxies write, `x-forwarded` or `forwarded` |
 //! | `server.cors_origins` | | none: the origins whose pages may use the API |
 //! | `server.max_body_bytes` | | 5 MiB, of one webhook request |
-//! | `server.body_timeout_secs` | | 10, for the body of one webhook request |
+//! | `server.max_api_body_bytes` | | 8 MiB, of one request to the API |
+//! | `server.body_timeout_secs` | | 10, for the body of one request |
 //! | `server.shutdown_grace_secs` | | 10, for running steps when the end was asked for |
 //! | `limits.…` | | see `limits.rs` |
 //! | `retention.…` | | see `retention.rs` |
@@ -20,7 +22,7 @@
 
 pub(crate) mod effective;
 pub(crate) mod hooks;
-mod limits;
+pub(crate) mod limits;
 mod retention;
 mod webhooks;
 
@@ -28,7 +30,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use px_inbound::verify::Network;
+use px_inbound::verify::{Forwarding, Network};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -37,8 +39,8 @@ use crate::suggest;
 use hooks::Hooks;
 use limits::Limits;
 use retention::Retention;
-pub(crate) use webhooks::from_file;
-use webhooks::{Providers, Webhook, network};
+use webhooks::{Providers, Webhook};
+pub(crate) use webhooks::{from_file, network};
 
 /// The file that is read if none is named.
 pub(crate) const FILE: &str = "px.toml";
@@ -74,14 +76,37 @@ pub(crate) struct Server {
     pub(crate) public_url: Option<String>,
     /// The peers whose forwarding headers are believed, as address ranges.
     pub(crate) trusted_proxies: Vec<String>,
+    /// Which header the trusted proxies write; whichever is there if it is not said.
+    pub(crate) forwarded: Option<Forwarded>,
     /// The origins whose pages may use the API, such as `https://app.example`.
     pub(crate) cors_origins: Vec<String>,
     /// The largest body of a webhook request.
     pub(crate) max_body_bytes: usize,
+    /// The largest body of a request to the API.
+    pub(crate) max_api_body_bytes: usize,
     /// Time that the body of a webhook request may take.
     pub(crate) body_timeout_secs: u64,
     /// Time that running steps may go on after the end was asked for.
     pub(crate) shutdown_grace_secs: u64,
+}
+
+/// A header by which proxies say whom they were called by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Forwarded {
+    /// `X-Forwarded-For` and its kin.
+    XForwarded,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
+impl From<Forwarded> for Forwarding {
+    fn from(forwarded: Forwarded) -> Self {
+        match forwarded {
+            Forwarded::XForwarded => Self::XForwarded,
+            Forwarded::Forwarded => Self::Forwarded,
+        }
+    }
 }
 
 /// `[store]`
@@ -99,8 +124,10 @@ impl Default for Server {
             port: DEFAULT_PORT,
             public_url: None,
             trusted_proxies: Vec::new(),
+            forwarded: None,
             cors_origins: Vec::new(),
             max_body_bytes: 5 * 1024 * 1024,
+            max_api_body_bytes: 8 * 1024 * 1024,
             body_timeout_secs: 10,
             shutdown_grace_secs: 10,
         }
@@ -185,10 +212,39 @@ impl Config {
         &self,
         env: &dyn Fn(&str) -> Option<String>,
     ) -> Result<BTreeMap<String, px_server::WebhookOptions>> {
-        let options = |(slug, webhook): (&String, &Webhook)| {
-            Ok((slug.clone(), webhook.options(slug, &self.providers, env)?))
+        self.each_webhook(env).map(|(slug, options)| Ok((slug, options?))).collect()
+    }
+
+    /// The files that secrets of webhooks are in.
+    pub(crate) fn secret_files(&self) -> impl Iterator<Item = PathBuf> {
+        self.webhooks.values().flat_map(Webhook::secret_files)
+    }
+
+    /// Returns which secrets of webhooks are there and blank.
+    pub(crate) fn blank_secrets(&self, env: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
+        let of = |(slug, webhook): (&String, &Webhook)| {
+            webhook
+                .blank_secrets(env)
+                .into_iter()
+                .map(|why| format!("[webhooks.{slug}]: {why}"))
+                .collect::<Vec<_>>()
         };
-        self.webhooks.iter().map(options).collect()
+        self.webhooks.iter().flat_map(of).collect()
+    }
+
+    /// Returns what the configuration says of each webhook, or what is wrong there.
+    pub(crate) fn each_webhook(
+        &self,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> impl Iterator<Item = (String, Result<px_server::WebhookOptions>)> {
+        self.webhooks
+            .iter()
+            .map(move |(slug, webhook)| (slug.clone(), webhook.options(slug, &self.providers, env)))
+    }
+
+    /// Returns whether something stands before px that lets others in.
+    pub(crate) fn is_fronted(&self) -> bool {
+        self.server.public_url.is_some() || !self.server.trusted_proxies.is_empty()
     }
 
     /// The peers whose forwarding headers are believed.

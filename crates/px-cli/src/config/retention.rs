@@ -10,7 +10,7 @@
 //! | `callbacks_days` | 7 | an outbound delivery that came to its end, with its attempts |
 //! | `dead_callbacks_days` | 30 | one that is dead, and can be sent again as long as it is kept |
 //!
-//! For how long a provider's ids are remembered at least is its record's:
+//! The record of a provider says how long its ids are remembered at least:
 //! `remember_secs`, a week by default.
 
 use std::time::Duration;

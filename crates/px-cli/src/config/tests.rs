@@ -19,8 +19,8 @@ fn nothing_is_the_default() {
 fn unknown_keys_are_errors_with_a_suggestion() {
     assert_eq!(
         parse("[server]\nprot = 1\n").unwrap_err(),
-        "px.toml:2:1: unknown key 'prot' | did you mean 'port'? the keys here are: bind, port, public_url, trusted_proxies, cors_origins, max_body_bytes, \
-         body_timeout_secs, shutdown_grace_secs"
+        "px.toml:2:1: unknown key 'prot' | did you mean 'port'? the keys here are: bind, port, public_url, trusted_proxies, forwarded, \
+         cors_origins, max_body_bytes, max_api_body_bytes, body_timeout_secs, shutdown_grace_secs"
     );
     assert_eq!(
         parse("[sever]\n").unwrap_err(),
@@ -76,8 +76,8 @@ fn the_reference_shows_every_key_of_webhooks_hooks_and_providers() {
         .collect();
     let config = parse(&uncommented).unwrap();
     let secret = |_: &str| Some(format!("whsec_{}", "A".repeat(44)));
-    let (problems, warnings) = config.hooks.problems(&secret);
-    assert!(problems.is_empty() && warnings.is_empty(), "{problems:?} {warnings:?}");
+    let policy = px_outbound::guard::Policy::public();
+    assert_eq!(config.hooks.problems(&secret, &policy, &|_| false), Vec::<String>::new());
     config.webhook_options(&secret).unwrap();
 
     let shown: Value = toml::from_str(&uncommented).unwrap();

@@ -128,13 +128,37 @@ impl Webhook {
     }
 }
 
+impl Webhook {
+    /// The files that its secrets are in.
+    pub(crate) fn secret_files(&self) -> impl Iterator<Item = PathBuf> {
+        self.secrets.iter().filter_map(|secret| secret.file.clone())
+    }
+
+    /// Returns which of its secrets are there and blank: a server does not start
+    /// with them.
+    pub(crate) fn blank_secrets(&self, env: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
+        let blank = |secret: &Secret| match (&secret.env, &secret.file) {
+            (Some(variable), _) => {
+                let is_blank = env(variable).is_some_and(|text| text.trim().is_empty());
+                is_blank.then(|| format!("{variable} is set and empty"))
+            }
+            (_, Some(file)) => {
+                let is_blank = from_file(file).is_ok_and(|text| text.trim().is_empty());
+                is_blank.then(|| format!("{} is empty", file.display()))
+            }
+            _ => None,
+        };
+        self.secrets.iter().filter_map(blank).collect()
+    }
+}
+
 impl Secret {
     /// The secret; `None` if its variable is not set.
     fn text(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<Option<SecretString>, String> {
         match (&self.env, &self.file, &self.value) {
             (Some(variable), None, None) => Ok(env(variable).filter(|text| !text.is_empty()).map(Into::into)),
             (None, Some(file), None) => from_file(file).map(|text| Some(text.into())),
-            (None, None, Some(value)) if !value.is_empty() => Ok(Some(value.clone().into())),
+            (None, None, Some(value)) if !value.trim().is_empty() => Ok(Some(value.clone().into())),
             _ => Err("a secret has exactly one of env, file and value".into()),
         }
     }
@@ -224,6 +248,28 @@ mod tests {
         );
         assert!(error("[webhooks.x]\nsecrets = [{}]").contains("exactly one of env, file and value"));
         assert!(error("[webhooks.x]\nsecrets = [{file = '/nowhere/x'}]").contains("cannot read /nowhere/x"));
+    }
+
+    #[test]
+    fn rules_62_a_secret_that_is_there_and_blank_is_a_mistake() {
+        let dir = tempfile::tempdir().unwrap();
+        for blank in ["", " ", "\n", "\t\r\n"] {
+            let file = dir.path().join("secret");
+            std::fs::write(&file, blank).unwrap();
+            for (secret, says) in [
+                ("env = 'S'".to_owned(), "[webhooks.x]: S is set and empty"),
+                (format!("file = '{}'", file.display()), "secret is empty"),
+            ] {
+                let config: Config =
+                    toml::from_str(&format!("[webhooks.x]\nsecrets = [{{{secret}}}]")).unwrap();
+                let problems = config.blank_secrets(&|_| Some(blank.to_owned()));
+                assert!(problems.len() == 1 && problems[0].contains(says), "{secret}: {problems:?}");
+            }
+            let value = format!("[webhooks.x]\nsecrets = [{{value = {blank:?}}}]");
+            let config: Config = toml::from_str(&value).unwrap();
+            let error = config.webhook_options(&|_| None).unwrap_err().message;
+            assert!(error.contains("exactly one of env, file and value"), "{error}");
+        }
     }
 
     #[test]

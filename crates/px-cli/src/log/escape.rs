@@ -6,7 +6,7 @@ use std::fmt::{self, Write};
 
 /// Writes text with its control characters escaped.
 #[derive(Debug)]
-pub(super) struct Escaped<'a, W>(pub(super) &'a mut W);
+pub(crate) struct Escaped<'a, W>(pub(crate) &'a mut W);
 
 impl<W: Write> Write for Escaped<'_, W> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
@@ -28,7 +28,7 @@ impl<W: Write> Write for Escaped<'_, W> {
 
 /// Returns whether a character is one of C0, C1, DEL, or the controls of the
 /// bidirectional algorithm (Unicode Standard Annex 9, section 2).
-fn is_control(letter: char) -> bool {
+pub(crate) fn is_control(letter: char) -> bool {
     letter.is_control()
         || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

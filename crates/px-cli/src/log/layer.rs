@@ -82,7 +82,7 @@ where
     }
 }
 
-/// Keeps a panic of what is shown from whoever logs it. The panic itself is
+/// Keeps a panic of a value that is shown from the code that logs it. The panic itself is
 /// reported as any other.
 fn guarded<T>(code: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(code)).ok()

@@ -9,7 +9,7 @@
 //! `tests/cli/side_channel.rs` over real binaries.
 
 mod entry;
-mod escape;
+pub(crate) mod escape;
 mod layer;
 mod panics;
 mod queue;
@@ -35,7 +35,7 @@ use stream::Streams;
 /// Time that the thread which writes is given at the end of the process.
 const EXIT_GRACE: Duration = Duration::from_millis(500);
 
-/// Lines that were not written, of the log and of what px says beside it.
+/// Number of lines that were not written, of the log and of px's other output.
 static DROPPED: Counter = Counter::new();
 
 /// Figures of the log.

@@ -8,7 +8,9 @@ use px_client::is_loopback;
 /// URL by which the receiver is reached, and the one by which it knows itself.
 #[derive(Debug, Clone)]
 pub(crate) struct Address {
-    /// Where the request goes.
+    /// URL of the server.
+    pub(crate) base: String,
+    /// URL that the request is sent to.
     pub(crate) post: String,
     /// The URL that is signed (docs/rules.md#27).
     pub(crate) known_as: String,
@@ -25,7 +27,7 @@ impl Address {
             Some(reported) if is_loopback(base) || !is_loopback(reported) => reported.to_owned(),
             _ => post.clone(),
         };
-        Self { post, known_as }
+        Self { base: base.to_owned(), post, known_as }
     }
 
     /// The `Host` to send if the URL that is called has another one than the

@@ -1,13 +1,11 @@
-//! Makes a payload that does what is wanted: fits the schema, and carries an
-//! identifier where the webhook's own handler finds it.
+//! Makes a payload that fits the schema, and carries an identifier where the webhook's own handler finds
+//! it.
 //!
-//! Where that is nobody wrote down; but the binary holds the handler, and a
-//! handler is a function of the request. So it is asked: each text and each
-//! number of a sample is changed in turn to see whether the identifier changes
-//! with it; those that do are marked, the handler shows how it joins the
-//! marks, and the wanted identifier is taken apart the same way. What comes
-//! out is given to the handler once more, and counts only if it says exactly
-//! the wanted identifier.
+//! Nobody wrote down where that is; but the binary holds the handler, and a handler is a function of the
+//! request. So it is asked: each text and each number of a sample is changed in turn to see whether the
+//! identifier changes with it; those that do are marked, the handler shows how it joins the marks, and the
+//! wanted identifier is taken apart the same way. The result is given to the handler once more, and is used
+//! only if the handler says exactly the wanted identifier.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +17,7 @@ use serde_json::Value;
 const MAX_LEAVES: usize = 200;
 /// Time that a handler may take, as at the server (docs/rules.md#24).
 const HANDLER_TIMEOUT: Duration = Duration::from_secs(2);
-/// Numbers that no sample has by itself.
+/// Smallest number that marks a place in a sample; samples have none so large of their own.
 const NUMBER_MARK: u64 = 900_000_000;
 
 /// Asks a webhook's handler what it would do.
@@ -63,7 +61,7 @@ impl Oracle<'_> {
     }
 
     /// A payload whose identifier is `wanted`, made from the sample that fits it
-    /// most closely: where one puts `dm-` before a user by itself, `dm-U7` is
+    /// most closely: where a handler puts `dm-` before a user, `dm-U7` is
     /// that user, and not a thread of that name.
     pub(crate) async fn aimed(&self, samples: Vec<Value>, wanted: &str) -> Option<Value> {
         let mut best: Option<(usize, Value)> = None;

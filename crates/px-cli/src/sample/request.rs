@@ -316,6 +316,12 @@ fn stamp(
         Source::Header(name) => {
             headers.insert(header_name(name)?, header_value("the delivery's id", id)?);
         }
+        // The sender uses one of the names; a record's own comes first.
+        Source::Headers(names) => {
+            if let Some(name) = names.first() {
+                headers.insert(header_name(name)?, header_value("the delivery's id", id)?);
+            }
+        }
         Source::Pointer(pointer) => {
             if let Content::Made(payload) = content {
                 let mut stamped = payload.clone();

@@ -2,8 +2,8 @@
 //!
 //! A schema with unions and optional fields has many samples; [`samples`]
 //! gives a bounded number of them, the plainest first: required fields only,
-//! then with each optional field by itself, then with all. Where a part of the
-//! schema has `examples` or a `default`, the first is taken; all examples of the
+//! then with each optional field alone, then with all. If a part of the schema
+//! has `examples` or a `default`, the first is taken; all examples of the
 //! whole come before anything that is made. Whether a sample fits is for the
 //! caller to check: patterns are not generated.
 
@@ -52,7 +52,7 @@ pub(crate) fn follow<'a>(root: &'a Value, mut schema: &'a Value) -> &'a Value {
     schema
 }
 
-/// Which optional fields a sample has.
+/// Choice of the optional fields that a sample has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Optional {
     None,
@@ -93,7 +93,7 @@ fn next_way(mut picks: Vec<usize>, branches: &[usize]) -> Option<Vec<usize>> {
 struct Maker<'a> {
     root: &'a Value,
     optional: Optional,
-    /// Which branch of each union, in the order in which they are met.
+    /// Branch that is taken of each union, in the order in which they are met.
     picks: Vec<usize>,
     /// Number of branches of each of them.
     branches: Vec<usize>,

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 
+use crate::log::escape::is_control;
+
 /// The `curl` line that sends this request. `None` if the body or a header is
 /// no text, which a shell line cannot carry.
 pub(crate) fn line(method: &Method, url: &str, headers: &HeaderMap, body: &Bytes) -> Option<String> {
@@ -20,11 +22,30 @@ pub(crate) fn line(method: &Method, url: &str, headers: &HeaderMap, body: &Bytes
     Some(line)
 }
 
-/// A word for a POSIX shell: as it is if nothing in it means something there.
+/// A word for a shell: as it is if nothing in it means something there. One
+/// with characters that a terminal would obey is written with their numbers
+/// (POSIX.1-2024, section 2.2.4), so that it can be shown and copied.
 pub(crate) fn quoted(text: &str) -> Cow<'_, str> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
     if !text.is_empty() && text.chars().all(is_plain) {
         Cow::Borrowed(text)
+    } else if text.chars().any(is_control) {
+        let mut out = String::from("$'");
+        for letter in text.chars() {
+            match letter {
+                '\'' | '\\' => out.extend(['\\', letter]),
+                _ if is_control(letter) => {
+                    let mut bytes = [0; 4];
+                    for byte in letter.encode_utf8(&mut bytes).bytes() {
+                        // Three digits always: what follows may be a digit of the text.
+                        out.push_str(&format!("\\{byte:03o}"));
+                    }
+                }
+                _ => out.push(letter),
+            }
+        }
+        out.push('\'');
+        Cow::Owned(out)
     } else {
         Cow::Owned(format!("'{}'", text.replace('\'', r"'\''")))
     }
@@ -40,6 +61,8 @@ mod tests {
         assert_eq!(quoted("octo/repo#7"), "'octo/repo#7'");
         assert_eq!(quoted("it's"), r"'it'\''s'");
         assert_eq!(quoted(""), "''");
+        assert_eq!(quoted("A\x1b]0;it's\x07"), r"$'A\033]0;it\'s\007'");
+        assert_eq!(quoted("a\nb\\\u{202e}1"), r"$'a\012b\\\342\200\2561'");
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub(crate) fn detail(event: &Event) -> String {
     };
     match event.detail() {
         Detail::Start { initial_state } => initial_state.to_string(),
-        Detail::Failed { error } => error.message,
+        Detail::Failed { error } => error.in_words(),
         Detail::Cancelled { reason } | Detail::Paused { reason } | Detail::PauseRequested { reason } => {
             reason.unwrap_or_default()
         }
@@ -40,7 +40,7 @@ pub(crate) fn detail(event: &Event) -> String {
             steps.iter().map(one).collect::<Vec<_>>().join(", ")
         }
         Detail::StepStart { attempt: attempt @ 2.. } => format!("{step}, attempt {attempt}"),
-        Detail::StepRetry { error, .. } => format!("{step}: {}", error.message),
+        Detail::StepRetry { error, .. } => format!("{step}: {}", error.in_words()),
         Detail::Once { name, value } => format!("{step}: {name} = {value}"),
         Detail::Emit { name, data } => format!("{step}: {name} {data}"),
         Detail::Item { processed_count, total_items } => {

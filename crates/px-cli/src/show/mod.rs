@@ -5,4 +5,5 @@
 pub(crate) mod curl;
 pub(crate) mod event_line;
 pub(crate) mod listing;
+pub(crate) mod proof;
 pub(crate) mod words;

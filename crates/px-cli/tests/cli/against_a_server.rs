@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::Project;
 
-const RUN: &str = "run_0197c1f0a1b27000800000000000cafe";
+pub(crate) const RUN: &str = "run_0197c1f0a1b27000800000000000cafe";
 
 /// The answer to the start of a run.
 fn started() -> String {
@@ -40,7 +40,7 @@ fn shown(fields: Value) -> Value {
 
 /// Answers each connection with the next of these texts; the request lines and
 /// bodies come out at the other end.
-fn server(answers: &[(&str, &str)]) -> (String, mpsc::Receiver<String>) {
+pub(crate) fn server(answers: &[(&str, &str)]) -> (String, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let answers: Vec<String> = answers

@@ -11,7 +11,9 @@ mod hooks;
 #[cfg(target_os = "linux")]
 mod log_form;
 mod new;
+mod outsiders;
 mod redeploy;
+mod refusing;
 mod serving;
 #[cfg(target_os = "linux")]
 mod side_channel;

@@ -271,7 +271,8 @@ fn a_watch_ends_when_its_reader_does() {
 
 #[test]
 fn a_log_in_json_is_json_in_every_line_and_follows_a_run() {
-    let project = project().with("SMS_SECRET", "").with("PX_LOG", "px_engine=debug,px_inbound=debug,info");
+    let project = Project::small().with("CHAT_SECRET", "s1").with("CODE_SECRET", "s2");
+    let project = project.with("PX_LOG", "px_engine=debug,px_inbound=debug,info");
     let serving = Serving::start(&project, &["--log-format", "json"]);
     let url = serving.url.clone();
     let started =

@@ -56,6 +56,7 @@ fn w12_a_key_that_is_another_one_or_missing_keeps_px_from_serving() {
     let before = counts(&project, ".px/data");
 
     std::fs::write(&key, "ab".repeat(32)).unwrap();
+    owners(&key);
     let said = refused(&project);
     assert!(said.contains("sealed under another key") && said.contains("hok_"), "it names the hook: {said}");
     assert!(said.contains("--new-secret-key") && !said.contains(&kept), "{said}");
@@ -67,7 +68,50 @@ fn w12_a_key_that_is_another_one_or_missing_keeps_px_from_serving() {
     assert_eq!(counts(&project, ".px/data"), before, "who is refused changes nothing");
 
     std::fs::write(&key, kept).unwrap();
+    let said = refused(&project);
+    assert!(said.contains("can be read by others (mode 644)") && said.contains("chmod 600"), "{said}");
+    owners(&key);
     goes_on(&project, ".px/data", &run);
+}
+
+/// Makes a file its owner's, as px makes its key.
+fn owners(file: &std::path::Path) {
+    std::fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+}
+
+fn modes_below(dir: &std::path::Path) -> Vec<(std::path::PathBuf, u32)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(modes_below(&path));
+        }
+        let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
+        found.push((path, mode & 0o777));
+    }
+    found
+}
+
+#[test]
+fn rules_67_what_a_store_is_in_is_its_owners_and_so_are_its_copies() {
+    let (project, _) = lived();
+    let data = project.path(".px/data");
+    let wide = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&data, wide).unwrap();
+    let serving = Serving::start(&project, &[]);
+    let (code, log) = serving.end();
+    assert!(code == 0 && log.contains("was open to others on this machine (mode 755)"), "{log}");
+    assert_eq!(project.px(&["store", "export", "px.jsonl"]).code, 0);
+    assert_eq!(project.px(&["store", "backup", "copy"]).code, 0);
+    for (path, mode) in [".px", "copy"].into_iter().flat_map(|dir| modes_below(&project.path(dir))) {
+        let wanted = if path.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(mode, wanted, "{}: {mode:o}", path.display());
+    }
+    let mode = |name: &str| {
+        let about = std::fs::metadata(project.path(name)).unwrap();
+        std::os::unix::fs::PermissionsExt::mode(&about.permissions()) & 0o777
+    };
+    assert_eq!((mode("px.jsonl"), mode("copy")), (0o600, 0o700));
 }
 
 #[test]

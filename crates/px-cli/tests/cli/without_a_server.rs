@@ -168,7 +168,7 @@ fn configuration_errors_say_where_and_what_next() {
         (
             "[server]\nprot = 1\n",
             "Error: px.toml:2:1: unknown key 'prot'\nHint: did you mean 'port'? the keys here are: bind, port, public_url, \
-             trusted_proxies, cors_origins, max_body_bytes, body_timeout_secs, shutdown_grace_secs\n",
+             trusted_proxies, forwarded, cors_origins, max_body_bytes, max_api_body_bytes, body_timeout_secs, shutdown_grace_secs\n",
         ),
         (
             "[server]\npublic_url = 'my-app.example'\n",

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How the body of a delivery looks.
+/// Format of the body of a callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {

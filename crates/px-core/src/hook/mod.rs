@@ -23,7 +23,7 @@ pub use retry::RetryPolicy;
 pub use secrets::{OldSecret, Sealed, Secrets};
 pub use signing::Signing;
 
-/// Where a hook comes from.
+/// Origin of a hook; it decides who may change the hook, and which runs it is told of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "run", rename_all = "snake_case")]
 pub enum Source {
@@ -35,7 +35,7 @@ pub enum Source {
     Api,
 }
 
-/// Why a hook takes no deliveries.
+/// Reason that a hook takes no callbacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DisabledBy {
@@ -47,12 +47,12 @@ pub enum DisabledBy {
     Failing,
 }
 
-/// Since when and why a hook takes no deliveries.
+/// Record of a hook that takes no callbacks: the reason, and the time since which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disabled {
-    /// Why.
+    /// Reason that the hook is disabled.
     pub by: DisabledBy,
-    /// Since when.
+    /// Time since which it is disabled.
     pub at: Timestamp,
 }
 
@@ -63,7 +63,7 @@ pub struct Hook {
     pub id: HookId,
     /// A name for people; unique among configured hooks.
     pub name: String,
-    /// Where requests go: http or https, without credentials.
+    /// URL that requests are sent to: http or https, without credentials.
     pub url: String,
     /// Types of events, exact or globs such as `run.*`; empty means all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -71,16 +71,16 @@ pub struct Hook {
     /// Titles of brains, exact or globs; empty means all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub brains: Vec<String>,
-    /// How bodies look.
+    /// Format of bodies.
     #[serde(default)]
     pub format: Format,
-    /// How requests are signed.
+    /// Signature scheme of requests.
     #[serde(default)]
     pub signing: Signing,
-    /// What with.
+    /// Secrets that requests are signed with.
     #[serde(default)]
     pub secrets: Secrets,
-    /// When a failed delivery is tried again.
+    /// Delays between the attempts of a callback.
     #[serde(default)]
     pub retry: RetryPolicy,
     /// Headers that every request carries; a value may be a password.
@@ -96,28 +96,29 @@ pub struct Hook {
     /// One delivery of a run at a time, in the order of `seq`.
     #[serde(default)]
     pub ordered: bool,
-    /// Whether it may go to private and loopback addresses.
+    /// True if requests may go to private and loopback addresses. Others refuse these, since whoever can
+    /// set a URL could otherwise make px call services of its own network.
     #[serde(default)]
     pub allow_private: bool,
-    /// Whether and why it takes no deliveries.
+    /// Set while the hook takes no callbacks: the reason, and the time since which.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disabled: Option<Disabled>,
-    /// Since when every attempt has failed; none if the last one did not.
+    /// Time since which every attempt has failed; none if the last one did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing_since: Option<Timestamp>,
     /// Set when it was deleted: it is kept until nothing refers to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<Timestamp>,
-    /// Where it comes from.
+    /// Origin of the hook.
     pub source: Source,
-    /// When it was created.
+    /// Time of its creation.
     pub created_at: Timestamp,
 }
 
 impl Hook {
-    /// How long an attempt may take unless the hook says otherwise.
+    /// Maximum time of one attempt unless the hook says otherwise.
     pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-    /// How many requests may be under way to an endpoint unless the hook says otherwise.
+    /// Maximum number of requests under way to an endpoint unless the hook says otherwise.
     pub const DEFAULT_IN_FLIGHT: u32 = 16;
 
     /// A hook with every choice left at its default.
@@ -147,23 +148,22 @@ impl Hook {
         }
     }
 
-    /// Whether it is told of one run only: then that run knows it, and it is not
-    /// among the hooks that everybody's events are matched with.
+    /// Returns true if the hook is told of one run only. That run's record names it, and it is not among
+    /// the hooks that everybody's events are matched with.
     #[must_use]
     pub const fn is_own(&self) -> bool {
         matches!(self.source, Source::Run(_))
     }
 
-    /// Whether events are written down for it: not once it was deleted, or
-    /// disabled by hand; one that px disabled itself gets them when it is
-    /// enabled again.
+    /// Returns true if events are kept for the hook. A deleted hook gets none, nor does one that was
+    /// disabled by hand; a hook that px disabled gets them later, when it is enabled again.
     #[must_use]
     pub fn listens(&self) -> bool {
         self.deleted_at.is_none() && self.disabled.is_none_or(|disabled| disabled.by != DisabledBy::Operator)
     }
 
-    /// Whether it is to be told of this type of event of this brain. An event
-    /// that belongs to no brain passes the filter on brains only if there is none.
+    /// Returns true if the hook's filters let an event of this type and brain pass. An event that belongs
+    /// to no brain passes a filter on brains only if that filter is empty.
     #[must_use]
     pub fn matches(&self, kind: Kind, brain: Option<&str>) -> bool {
         let named = |globs: &[String], name: &str| globs.iter().any(|glob| glob_fits(glob, name));

@@ -1,7 +1,7 @@
 //! Patterns of names, as hooks filter by them. Nothing else is known here.
 
-/// Whether a name fits a pattern in which `*` stands for any text. Linear in
-/// the name for each star, so that no pattern is a trap.
+/// Returns true if a name fits a pattern in which `*` stands for any text. It takes time linear in the name
+/// for each star, so that no pattern can be made to take exponentially long.
 #[must_use]
 pub fn glob_fits(glob: &str, name: &str) -> bool {
     let mut parts = glob.split('*');

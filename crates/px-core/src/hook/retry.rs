@@ -1,10 +1,10 @@
-//! When a failed delivery is tried again, as a hook keeps it, and the schedules
-//! that have a name. What follows from an answer is the sender's to decide.
+//! Retry policy of a hook, as it is stored, and the policies that have a name. Only the sender knows which
+//! answers lead to another attempt.
 
 use serde::{Deserialize, Serialize};
 
-/// When a failed delivery is tried again. The first entry is the delay of the
-/// first try; each of them is spread by ±20 %.
+/// Delays between the attempts of a callback. The first entry is the delay before the first attempt; each
+/// delay is spread by ±20 %, so that callbacks that failed together are not retried together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum RetryPolicy {
@@ -17,11 +17,11 @@ pub enum RetryPolicy {
     Exponential {
         /// The delay before the second try, milliseconds; the first goes at once.
         base_ms: u64,
-        /// What each further delay is multiplied with.
+        /// Factor from one delay to the next.
         factor: f64,
         /// No delay is longer, milliseconds.
         max_ms: u64,
-        /// How many tries in all.
+        /// Number of attempts in all, the first one included.
         attempts: u32,
     },
 }

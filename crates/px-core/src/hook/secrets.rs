@@ -23,11 +23,11 @@ impl std::fmt::Debug for Sealed {
 pub struct OldSecret {
     /// The secret.
     pub secret: Sealed,
-    /// When it stops signing.
+    /// Time until which it goes on signing.
     pub until: Timestamp,
 }
 
-/// What a hook signs with.
+/// Secrets of a hook: the current one, and older ones that still sign during a rotation.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Secrets {
     /// The newest one; without any, nothing is signed.
@@ -39,11 +39,11 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// How many old secrets may sign beside the current one.
-    pub const MAX_OLD: usize = 10;
-    /// How long an old secret goes on signing unless somebody says otherwise.
+    /// Maximum number of old secrets that sign beside the current one.
+    pub(crate) const MAX_OLD: usize = 10;
+    /// Time that an old secret goes on signing unless the rotation says otherwise.
     pub const DEFAULT_GRACE: Duration = Duration::from_hours(24);
-    /// How long it may go on at most.
+    /// Maximum time that an old secret goes on signing.
     pub const MAX_GRACE: Duration = Duration::from_hours(7 * 24);
 
     /// Makes `next` the current secret; the one before it signs on for `grace`.

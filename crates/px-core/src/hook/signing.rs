@@ -3,8 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How a request is signed, with the names of the headers
-/// where those can be chosen.
+/// Signature scheme of requests, with the names of the headers where those can be chosen.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(tag = "mode", rename_all = "kebab-case")]
 pub enum Signing {

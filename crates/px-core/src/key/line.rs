@@ -85,7 +85,7 @@ impl Waiter {
     }
 }
 
-/// What the record of a key says of its line.
+/// Counts and heads of a line, in the record of its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Line {
     /// Number of waiters.

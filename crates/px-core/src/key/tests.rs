@@ -1,4 +1,4 @@
-//! Where events go, and what a line knows of itself.
+//! Routes of events over the line of a key, and what a line knows of itself.
 
 use super::*;
 use crate::id::WaitId;

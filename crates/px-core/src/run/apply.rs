@@ -249,7 +249,7 @@ impl Run {
         });
     }
 
-    /// Whether the nested brain is through and the step around it is to complete.
+    /// Returns true if the nested brain has ended and the step around it is to be completed.
     fn leaves_brain(&self) -> bool {
         self.frames.len() > 1 && self.frame().is_some_and(Frame::is_through)
     }

@@ -1,4 +1,4 @@
-//! What can be asked of a run.
+//! Commands: everything that can be asked of a run.
 
 use serde_json::Value;
 
@@ -22,7 +22,7 @@ pub enum Command {
     RecordOnce {
         /// The effect's name.
         name: String,
-        /// What it returned.
+        /// Value that the effect returned.
         value: Value,
         /// The item of a map that made it, from 0.
         item: Option<u32>,
@@ -31,7 +31,7 @@ pub enum Command {
     RecordItem {
         /// The item's place in the list, from 0.
         index: u32,
-        /// How many there are.
+        /// Number of items in the list.
         total: u32,
         /// The item.
         item: Value,
@@ -40,11 +40,11 @@ pub enum Command {
     },
     /// The current step reports progress.
     Emit {
-        /// What kind.
+        /// Name of the progress, chosen by the step.
         name: String,
-        /// What it says.
+        /// Content of the progress, chosen by the step.
         data: Value,
-        /// Whether outbound hooks keep it for retries (docs/rules.md#48).
+        /// True if hooks are told of it too, and not only those who watch the run (docs/rules.md#48).
         durable: bool,
     },
     /// The current step is a nested brain, and goes into it.
@@ -58,12 +58,12 @@ pub enum Command {
     LeaveBrain {
         /// The state of the outer brain.
         state: Value,
-        /// Which step comes next.
+        /// The step that comes next.
         after: After,
     },
     /// The state of the position fits another version of the brain now.
     Migrate {
-        /// Which.
+        /// Version of the brain that the state fits now.
         version: u32,
         /// The state, an object.
         state: Value,
@@ -72,9 +72,9 @@ pub enum Command {
     ReturnStep(Box<StepOutcome>),
     /// The current step has failed.
     FailStep {
-        /// How.
+        /// Error of the attempt.
         error: Failure,
-        /// When it is tried again; never, if `None`.
+        /// Time of the next attempt; `None` fails the run.
         retry_at: Option<Timestamp>,
     },
     /// The time of a retry has come.
@@ -91,24 +91,26 @@ pub enum Command {
         /// The wait.
         wait: WaitId,
     },
-    /// Somebody answers by hand: the oldest open wait takes it, or the next one.
+    /// Somebody answers by hand: an open wait takes it, or the next one.
     Answer {
         /// The response, an object.
         response: Value,
+        /// The registration that takes it; the first of the oldest wait if absent.
+        place: Option<Place>,
     },
     /// End the run.
     Cancel {
-        /// Who asks, for the log.
+        /// Person or rule that asks, in words for readers of the log.
         reason: Option<String>,
     },
     /// Let the run stand still: at once if it waits, else once its step returns.
     Pause {
-        /// Why, for the log.
+        /// Cause, in words for readers of the log.
         reason: Option<String>,
     },
     /// Let the run stand still at once: its step will not return here.
     Halt {
-        /// Why, for the log.
+        /// Cause, in words for readers of the log.
         reason: Option<String>,
     },
     /// Let a paused run go on.
@@ -124,12 +126,12 @@ pub enum Command {
     Rerun(Box<Position>),
     /// The engine cannot go on with the run.
     Fail {
-        /// Why.
+        /// Error that ends the run.
         error: Failure,
     },
 }
 
-/// How a run begins.
+/// Everything that a new run begins with.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Start {
     /// The brain's title.
@@ -144,7 +146,7 @@ pub struct Start {
     pub initial_state: Value,
     /// The run's options, an object.
     pub options: Value,
-    /// Why the run exists.
+    /// Reason that the run exists.
     pub cause: Cause,
     /// The caller's own name for the request.
     pub request_id: Option<String>,
@@ -154,24 +156,37 @@ pub struct Start {
     pub owns: Option<KeyId>,
     /// The options do not fit the brain: the run exists and fails at once (docs/rules.md#30).
     pub bad_options: Option<String>,
-    /// Where the run takes its turn, if its brain limits how many run at once.
+    /// Key at which the run takes its turn, if its brain limits how many run at once.
     pub slot: Option<KeyId>,
-    /// Where it begins, if not at its first step: a fork.
+    /// Point at which a fork begins; `None` begins at the first step.
     pub position: Option<Position>,
 }
 
-/// What a step returned.
+/// One registration of an open wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The wait.
+    pub wait: WaitId,
+    /// Index of its registration, from 0.
+    pub index: u32,
+}
+
+/// Result of a step that returned.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepOutcome {
     /// The state after the step.
     pub state: Value,
-    /// Which step comes next.
+    /// The step that comes next.
     pub after: After,
-    /// Whether it runs at once.
+    /// Condition under which the next step runs.
     pub then: Then,
+    /// Of the wait that it opens, the registration that takes the oldest answer
+    /// that was given by hand meanwhile; none if no response of the wait looks
+    /// like that answer, which is then kept for the next wait.
+    pub takes_kept: Option<u32>,
 }
 
-/// Which step comes after one that returned.
+/// The step that comes after one that returned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum After {
     /// The step of this name.
@@ -184,7 +199,7 @@ pub enum After {
     Halt,
 }
 
-/// What has to happen before the next step runs.
+/// Condition that has to be met before the next step runs.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Then {
     /// Nothing.
@@ -202,7 +217,7 @@ pub enum Then {
 pub struct Response {
     /// The wait.
     pub wait: WaitId,
-    /// Which of its registrations.
+    /// Index of the registration that was answered.
     pub index: u32,
     /// The key that it came by; none if given by hand.
     pub key: Option<KeyId>,
@@ -214,7 +229,7 @@ pub struct Response {
     pub response: Value,
 }
 
-/// What is needed of a brain to start a run of it.
+/// Description of a brain, as far as starting a run of it needs one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrainInfo {
     /// Its title.
@@ -232,13 +247,13 @@ pub trait Catalog: Send + Sync {
     /// The brain of exactly this title.
     fn brain(&self, title: &str) -> Option<BrainInfo>;
 
-    /// Where a run of this brain with this input takes its turn, if the brain
-    /// limits how many of its runs are under way at once.
+    /// Returns the key at which a run of this brain with this input takes its turn, if the brain limits how
+    /// many of its runs are under way at once.
     fn slot(&self, _brain: &str, _input: &Value) -> Option<KeyId> {
         None
     }
 
-    /// How many runs may be under way at once at a place where runs take turns.
+    /// Returns the maximum number of runs that may be under way at once at a key where runs take turns.
     fn slot_limit(&self, _slot: &KeyId) -> u32 {
         u32::MAX
     }

@@ -1,4 +1,4 @@
-//! What a run is between two events of its log.
+//! State of a run between two events of its log.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -9,7 +9,7 @@ use crate::key::KeyId;
 use crate::time::Timestamp;
 use crate::wait::{Wait, WaitMode};
 
-/// Where a run stands.
+/// Status of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
@@ -61,7 +61,7 @@ impl RunStatus {
         Self::ALL.into_iter().find(|status| status.as_str() == name)
     }
 
-    /// Whether nothing more can happen to the run.
+    /// Returns true if nothing more can happen to the run.
     #[must_use]
     pub const fn is_terminal(self) -> bool {
         matches!(self, Self::Complete | Self::Error | Self::Cancelled)
@@ -89,16 +89,16 @@ pub struct Frame {
     /// The steps of a nested brain; the outermost ones are the run's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<StepInfo>,
-    /// How far each of these is.
+    /// Progress of each of these steps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub progress: Vec<StepStatus>,
-    /// Whether a guard ended the nested brain.
+    /// True if a guard ended the nested brain before its last step.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub halted: bool,
 }
 
 impl Frame {
-    /// Whether its pipeline is through, and the step around it is to take the result.
+    /// Returns true if the brain has ended, and the step around it is to take the result.
     #[must_use]
     pub const fn is_through(&self) -> bool {
         self.step.is_empty()
@@ -123,7 +123,7 @@ pub struct OnceValue {
     pub iteration: u32,
     /// Its name.
     pub name: String,
-    /// What it returned.
+    /// Value that it returned.
     pub value: Value,
     /// The item of a map step that it belongs to, from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -137,7 +137,7 @@ pub struct Run {
     pub id: RunId,
     /// The `seq` of the last event; 0 before the first.
     pub seq: u64,
-    /// Where it stands.
+    /// Status of the run.
     pub status: RunStatus,
     /// The brain's title.
     pub brain: String,
@@ -148,11 +148,11 @@ pub struct Run {
     pub last_event: String,
     /// The pipeline as it was at the start.
     pub steps: Vec<StepInfo>,
-    /// How far each step is.
+    /// Progress of each step.
     pub progress: Vec<StepStatus>,
     /// The position, outermost first: one frame for each brain that is inside another.
     pub frames: Vec<Frame>,
-    /// What the next step is given beside its state.
+    /// Input of the next step beside its state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given: Option<Given>,
     /// Open waits.
@@ -164,38 +164,38 @@ pub struct Run {
     /// Results of items of the current step, in the order in which they came.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<ItemResult>,
-    /// Whether the current step has begun and not yet returned.
+    /// True if the current step has begun and not yet returned.
     #[serde(default)]
     pub in_step: bool,
     /// Answers by hand that came before the run waits, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept_answers: Vec<Value>,
-    /// Whether the run pauses when its step returns (docs/rules.md#35).
+    /// True if the run pauses when its step returns (docs/rules.md#35).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub pause_requested: bool,
-    /// Why it is paused, or was cancelled.
+    /// Cause of its pause or cancellation, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// When the failed step is tried again.
+    /// Time of the next attempt of the step that failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Timestamp>,
     /// The options it was started with.
     pub options: Value,
-    /// What ended it, if it failed.
+    /// Error that ended it, if it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
-    /// When it was created.
+    /// Time of its creation.
     pub created_at: Timestamp,
-    /// When its first step began.
+    /// Time at which its first step began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
-    /// When it ended.
+    /// Time of its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<Timestamp>,
     /// The caller's own name for the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// Why it exists.
+    /// Reason that the run exists.
     pub cause: Cause,
     /// The trace it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -203,10 +203,10 @@ pub struct Run {
     /// The key it owns until it ends (docs/rules.md#4).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owns: Option<KeyId>,
-    /// Where it takes its turn among the runs of its brain, until it ends.
+    /// Key at which it takes its turn among the runs of its brain, until it ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot: Option<KeyId>,
-    /// Whether another run waits for its end.
+    /// True if another run waits for its end; otherwise the end need not look for waiters.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub awaited: bool,
     /// The keys it has waited on: events queued there go when the run ends (docs/rules.md#5).
@@ -270,7 +270,7 @@ impl Run {
         self.waits.iter().find(|wait| wait.id == id)
     }
 
-    /// How deep the innermost brain is; the run's own is at 0.
+    /// Returns the nesting depth of the innermost brain; the run's own brain is at 0.
     #[must_use]
     pub fn depth(&self) -> u32 {
         u32::try_from(self.frames.len().saturating_sub(1)).unwrap_or(u32::MAX)
@@ -287,7 +287,7 @@ impl Run {
 
     /// The steps of the innermost brain, and how far each is.
     #[must_use]
-    pub fn pipeline(&self) -> (&[StepInfo], &[StepStatus]) {
+    pub(crate) fn pipeline(&self) -> (&[StepInfo], &[StepStatus]) {
         match self.frames.last() {
             Some(frame) if self.frames.len() > 1 => (&frame.steps, &frame.progress),
             _ => (&self.steps, &self.progress),
@@ -302,7 +302,7 @@ impl Run {
 
     /// A memoised side effect of the step that runs now, or of one of its items.
     #[must_use]
-    pub fn once_value(&self, item: Option<u32>, name: &str) -> Option<&Value> {
+    pub(crate) fn once_value(&self, item: Option<u32>, name: &str) -> Option<&Value> {
         let depth = self.depth();
         let iteration = self.frame()?.iteration;
         self.once
@@ -315,7 +315,7 @@ impl Run {
 
     /// The place of a step in the pipeline of the innermost brain.
     #[must_use]
-    pub fn step_index(&self, title: &str) -> Option<usize> {
+    pub(crate) fn step_index(&self, title: &str) -> Option<usize> {
         self.pipeline().0.iter().position(|step| step.title == title)
     }
 }

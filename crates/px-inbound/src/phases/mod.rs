@@ -11,8 +11,9 @@
 //! | [`Answered`] | [`Routed::commit`] | the answer, durable |
 //!
 //! A request leaves this way early by an [`Answer`](crate::answer::Answer) that
-//! leaves nothing behind, by a [`Refused`] sender, or by an [`Unhandled`]
-//! delivery, which is kept in quarantine.
+//! leaves nothing behind, by a [`Refused`] sender or an [`Unreadable`] body, of
+//! which the inbox keeps a record, or by an [`Unhandled`] delivery, which is kept
+//! in quarantine.
 
 mod answered;
 mod handled;
@@ -26,4 +27,4 @@ pub(crate) use handled::{Handled, Incoming, Occasion};
 pub(crate) use parsed::{Parsed, ProviderIds, Replayed, Unhandled, id_of_several};
 pub(crate) use received::{Received, Refused, Unverified};
 pub(crate) use routed::{Committed, Routed};
-pub(crate) use verified::Verified;
+pub(crate) use verified::{Unparsed, Unreadable, Verified};

@@ -16,6 +16,7 @@ use crate::quarantine::Trouble;
 use crate::record::micros;
 use crate::users;
 use crate::validate::Violation;
+use crate::verify::{Content, Element, IdError, bounded_id};
 
 /// Maximum length of an identifier that a handler gives, bytes.
 const MAX_IDENTIFIER: usize = 1_024;
@@ -24,7 +25,7 @@ const MAX_IDENTIFIER: usize = 1_024;
 pub(crate) struct Parsed<'a> {
     endpoint: &'a Endpoint,
     request: Arc<Request>,
-    payload: Value,
+    content: Content,
     delivery: Delivery,
     origin: Origin,
 }
@@ -64,6 +65,34 @@ pub(crate) struct ProviderIds {
     pub(crate) events: Vec<Option<String>>,
 }
 
+impl ProviderIds {
+    const fn none() -> Self {
+        Self { delivery: None, events: Vec::new() }
+    }
+
+    /// Returns what can be known of a delivery whose body is not understood: the
+    /// ids in its headers.
+    pub(crate) fn of_headers(endpoint: &Endpoint, request: &Request) -> Self {
+        let nothing = Value::Null.into();
+        Self::of(endpoint, request, &nothing).unwrap_or_else(|_| Self::none())
+    }
+
+    fn of(endpoint: &Endpoint, request: &Request, content: &Content) -> Result<Self, Violation> {
+        let parts = endpoint.verifier.events(content);
+        if endpoint.def.same_body_within.is_some() {
+            let body = format!("body:{}", hex::encode(Sha256::digest(&request.body)));
+            // One body for all parts: the place tells them apart.
+            let id = |place| if parts.len() > 1 { format!("{body}.{place}") } else { body.clone() };
+            let events = (0..parts.len()).map(|place| Some(id(place))).collect();
+            return Ok(Self { delivery: Some(body), events });
+        }
+        let id = |part: &Element<'_>| endpoint.verifier.delivery_id(request, *part);
+        let events: Result<Vec<_>, _> = parts.iter().map(id).collect();
+        let events = events.map_err(|error: IdError| Violation { path: error.path, message: error.why })?;
+        Ok(Self { delivery: events.first().cloned().flatten(), events })
+    }
+}
+
 /// Returns the provider's id of one of the events that a handler makes of one:
 /// the place tells them apart.
 pub(crate) fn id_of_several(id: &str, place: usize) -> String {
@@ -75,22 +104,22 @@ impl<'a> Parsed<'a> {
     pub(crate) fn arrived(
         endpoint: &'a Endpoint,
         request: Arc<Request>,
-        payload: Value,
+        content: Content,
         delivery: Delivery,
         watch: Stopwatch,
     ) -> Self {
-        Self { endpoint, request, payload, delivery, origin: Origin::Arrived(watch) }
+        Self { endpoint, request, content, delivery, origin: Origin::Arrived(watch) }
     }
 
     /// Returns the payload of a kept delivery that an operator has handled again.
     pub(crate) fn replayed(
         endpoint: &'a Endpoint,
         request: Arc<Request>,
-        payload: Value,
+        content: Content,
         delivery: Delivery,
         replayed: Replayed,
     ) -> Self {
-        Self { endpoint, request, payload, delivery, origin: Origin::Replayed(replayed) }
+        Self { endpoint, request, content, delivery, origin: Origin::Replayed(replayed) }
     }
 
     /// Validates each event and asks the handler for its fate.
@@ -98,13 +127,19 @@ impl<'a> Parsed<'a> {
         mut self,
         context: &InboundContext,
     ) -> Result<Handled<'a>, Box<Unhandled<'a>>> {
-        let ids = self.provider_ids();
-        let payload = std::mem::take(&mut self.payload);
+        let content = std::mem::replace(&mut self.content, Value::Null.into());
+        let (ids, misfit) = match ProviderIds::of(self.endpoint, &self.request, &content) {
+            Ok(ids) => (ids, None),
+            Err(violation) => (ProviderIds::none(), Some(Trouble::Violations(vec![violation]))),
+        };
         let at = match &self.origin {
             Origin::Arrived(_) => self.request.at,
             Origin::Replayed(replayed) => replayed.at,
         };
-        let asked = self.ask(context, payload, &ids.events, at).await;
+        let asked = match misfit {
+            Some(misfit) => Err(misfit),
+            None => self.ask(context, content, &ids.events, at).await,
+        };
         let Self { endpoint, request, mut delivery, origin, .. } = self;
         if let Origin::Arrived(watch) = &origin {
             delivery.took_us = micros(*watch);
@@ -137,36 +172,16 @@ impl<'a> Parsed<'a> {
         }
     }
 
-    fn provider_ids(&self) -> ProviderIds {
-        let verifier = &self.endpoint.verifier;
-        let parts = verifier.events(&self.payload);
-        if self.endpoint.def.same_body_within.is_none() {
-            let id = |part| verifier.delivery_id(&self.request, part);
-            let events: Vec<_> = parts.iter().map(id).collect();
-            return ProviderIds { delivery: events.first().cloned().flatten(), events };
-        }
-        let body = self.body_id();
-        // One body for all parts: the place tells them apart.
-        let id = |place| if parts.len() > 1 { format!("{body}.{place}") } else { body.clone() };
-        let events = (0..parts.len()).map(|place| Some(id(place))).collect();
-        ProviderIds { delivery: Some(body), events }
-    }
-
-    fn body_id(&self) -> String {
-        format!("body:{}", hex::encode(Sha256::digest(&self.request.body)))
-    }
-
     /// Validates each event and asks the handler about it; new events are as of `at`.
     async fn ask(
         &self,
         context: &InboundContext,
-        payload: Value,
+        content: Content,
         ids: &[Option<String>],
         at: Timestamp,
     ) -> Result<Vec<Incoming>, Trouble> {
         let (endpoint, request) = (self.endpoint, &self.request);
-        let is_batch = endpoint.def.verification.batch.is_some();
-        let parts = if is_batch { endpoint.verifier.events(&payload).to_vec() } else { vec![payload] };
+        let parts = endpoint.verifier.into_events(content);
         let mut events = Vec::with_capacity(parts.len());
         for (part, provider_id) in parts.into_iter().zip(ids) {
             endpoint.schema.check(&part).map_err(Trouble::Violations)?;
@@ -179,7 +194,7 @@ impl<'a> Parsed<'a> {
                     raw.token = query_token(request);
                 }
                 let provider_id = match (raw.provider_id.take(), provider_id) {
-                    (Some(own), _) => Some(own),
+                    (Some(own), _) => Some(bounded_id(&own)),
                     (None, Some(id)) if is_several => Some(id_of_several(id, index)),
                     (None, id) => id.clone(),
                 };
@@ -193,8 +208,15 @@ impl<'a> Parsed<'a> {
 fn check_identifier(raw: &RawInbound) -> Result<(), Trouble> {
     let complain =
         |message: String| Err(Trouble::Violations(vec![Violation { path: String::new(), message }]));
+    if raw.provider_id.as_deref() == Some("") {
+        return complain("the id of the delivery is empty".into());
+    }
     match &raw.identifier {
         Some(identifier) if identifier.is_empty() => complain("the identifier is empty".into()),
+        // Two that were cut in the middle of a character would meet (docs/rules.md#54).
+        Some(identifier) if identifier.contains('\u{fffd}') => complain(
+            "the identifier has a character that could not be read (U+FFFD), so it may be another's".into(),
+        ),
         Some(identifier) if identifier.len() > MAX_IDENTIFIER => complain(format!(
             "the identifier has {} bytes, at most {MAX_IDENTIFIER} are taken",
             identifier.len()

@@ -1,10 +1,15 @@
 //! Phase 2: the sender is known, the body is still bytes.
 
-use super::{Parsed, Received};
+use px_store::Delivery;
+
+use super::{Parsed, ProviderIds, Received, Unhandled};
 use crate::answer::Answer;
 use crate::context::InboundContext;
-use crate::record;
-use crate::verify::Verified as Proof;
+use crate::endpoint::Endpoint;
+use crate::quarantine::Trouble;
+use crate::record::{self, micros};
+use crate::validate::Violation;
+use crate::verify::{BodyError, BodyErrorKind, Verified as Proof};
 
 /// A request whose sender is who it says, or need not say it.
 pub(crate) struct Verified<'a> {
@@ -12,24 +17,53 @@ pub(crate) struct Verified<'a> {
     pub(crate) proof: Proof,
 }
 
+/// A delivery whose body cannot be read.
+pub(crate) struct Unreadable<'a> {
+    pub(crate) endpoint: &'a Endpoint,
+    /// Without its event.
+    pub(crate) delivery: Delivery,
+    pub(crate) error: BodyError,
+}
+
+/// The other ends of parsing.
+pub(crate) enum Unparsed<'a> {
+    /// A signed handshake: answered, and nothing is kept.
+    Answered(Answer),
+    /// Answered 400 or 415.
+    Unreadable(Box<Unreadable<'a>>),
+    /// It is no payload of this provider: quarantined.
+    Unhandled(Box<Unhandled<'a>>),
+}
+
 impl<'a> Verified<'a> {
-    /// Makes JSON of the body. A signed handshake, and a body that cannot be
-    /// read, are answered and leave nothing behind.
-    pub(crate) fn parse(self, context: &InboundContext) -> Result<Parsed<'a>, Answer> {
+    /// Makes JSON of the body.
+    pub(crate) fn parse(self, context: &InboundContext) -> Result<Parsed<'a>, Unparsed<'a>> {
         let Received { endpoint, request, watch } = self.received;
-        let payload = endpoint
-            .verifier
-            .parse(&request)
-            .map_err(|error| Answer::unreadable(error.kind(), &error.to_string()))?;
-        if let Some(reply) = endpoint.verifier.handshake(&self.proof, &payload) {
-            return Err(Answer::handshake(reply));
+        let read = endpoint.verifier.parse(&request);
+        if let Ok(content) = &read
+            && let Some(reply) = endpoint.verifier.handshake(&self.proof, content.value())
+        {
+            return Err(Unparsed::Answered(Answer::handshake(reply)));
         }
         let verdict = match self.proof.key_index {
             Some(0) => "verified".to_owned(),
             Some(key) => format!("verified by secret {}", key + 1),
             None => "unverified".to_owned(),
         };
-        let delivery = record::delivery(&context.ids, endpoint, &request, verdict);
-        Ok(Parsed::arrived(endpoint, request, payload, delivery, watch))
+        let mut delivery = record::delivery(&context.ids, endpoint, &request, verdict);
+        match read {
+            Ok(content) => Ok(Parsed::arrived(endpoint, request, content, delivery, watch)),
+            Err(error) if error.kind() == BodyErrorKind::Unfit => {
+                delivery.took_us = micros(watch);
+                let ids = ProviderIds::of_headers(endpoint, &request);
+                let violation = Violation { path: String::new(), message: error.to_string() };
+                let trouble = Trouble::Violations(vec![violation]);
+                Err(Unparsed::Unhandled(Box::new(Unhandled { endpoint, delivery, ids, trouble })))
+            }
+            Err(error) => {
+                delivery.took_us = micros(watch);
+                Err(Unparsed::Unreadable(Box::new(Unreadable { endpoint, delivery, error })))
+            }
+        }
     }
 }

@@ -12,7 +12,7 @@ use super::content_type;
 pub const EVENT: HeaderName = HeaderName::from_static("x-px-event");
 /// The event's id, which every attempt repeats: what receivers deduplicate by
 /// where the format has no id in its body.
-pub const EVENT_ID: HeaderName = HeaderName::from_static("x-px-event-id");
+pub(crate) const EVENT_ID: HeaderName = HeaderName::from_static("x-px-event-id");
 /// The delivery's id, by which px lists it.
 pub const DELIVERY: HeaderName = HeaderName::from_static("x-px-delivery");
 

@@ -16,7 +16,7 @@ mod links;
 mod px;
 mod rdev;
 
-pub use headers::{DELIVERY, EVENT, EVENT_ID, HeaderError, custom_header, headers};
+pub use headers::{DELIVERY, EVENT, HeaderError, custom_header, headers};
 pub use links::Links;
 
 use bytes::Bytes;
@@ -37,8 +37,8 @@ pub const fn content_type(format: Format) -> &'static str {
     }
 }
 
-/// The body. At most [`MAX_BODY_BYTES`] long, unless what is left without
-/// `data` (names that users chose) is longer by itself.
+/// The body. At most [`MAX_BODY_BYTES`] long, unless the rest without
+/// `data` (names that users chose) is longer already.
 ///
 /// # Errors
 /// None that an envelope can cause; serialisation as such may fail.

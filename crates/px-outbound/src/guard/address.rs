@@ -5,8 +5,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Why a callback may not go somewhere. [`as_str`](Self::as_str) is the name
-/// in attempt records, in errors and in the documentation.
+/// Rule by which a callback may not go to an address. [`as_str`](Self::as_str) is the name in attempt
+/// records, in errors and in the documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Rule {
@@ -107,7 +107,11 @@ impl Rule {
     pub(super) const fn remedy(self) -> Option<&'static str> {
         match self {
             Self::Credentials => Some("send them in a header of the hook instead"),
-            Self::Loopback | Self::Private | Self::UniqueLocal => {
+            Self::Loopback => Some(
+                "it is open where px serves this machine only, without public_url and trusted_proxies; \
+                 else [hooks] allow or allow_private opens it",
+            ),
+            Self::Private | Self::UniqueLocal => {
                 Some("allow_private opens it, for development and for receivers in one's own network")
             }
             Self::Metadata => Some("only a range of just this address opens it"),

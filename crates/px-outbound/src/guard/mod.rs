@@ -30,7 +30,7 @@ pub use client::{CONNECT_TIMEOUT, Client, Error, refusal};
 pub use policy::{ParseRangeError, Policy, Range};
 pub(crate) use resolve::Lookup;
 pub use resolve::{Guarded, System};
-pub use target::{MAX_URL_BYTES, Target};
+pub use target::{Target, redacted};
 
 use std::net::IpAddr;
 

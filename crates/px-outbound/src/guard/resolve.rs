@@ -2,6 +2,7 @@
 //! policy allows, so what was checked is what is connected to.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -33,10 +34,26 @@ tokio::task_local! {
     static LOOKUP: Lookup;
 }
 
-/// Time that the name of one request took to be looked up. The connector knows
-/// nothing of requests; but it asks the resolver in the request's own task.
+/// Time that the name of one request took to be looked up, and whether the
+/// request made its connection itself. The connector knows nothing of requests;
+/// but it asks the resolver, and connects, in the request's own task.
+///
+/// A connection that loses the race against one that has become free is finished
+/// by a task of the pool, outside of this scope: it is not the request's.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Lookup(Arc<OnceLock<Duration>>);
+pub(crate) struct Lookup(Arc<Observed>);
+
+#[derive(Debug, Default)]
+struct Observed {
+    took: OnceLock<Duration>,
+    has_connected: AtomicBool,
+}
+
+/// Notes that the request of this task has tried to make a connection.
+pub(super) fn connected() {
+    // Outside of a request there is nobody to tell.
+    let _ = LOOKUP.try_with(|lookup| lookup.0.has_connected.store(true, Ordering::Relaxed));
+}
 
 impl Lookup {
     /// Runs a request; what it looks up is noted here.
@@ -46,7 +63,12 @@ impl Lookup {
 
     /// Returns how long it took; none for an address, or on a connection that was there.
     pub(crate) fn took(&self) -> Option<Duration> {
-        self.0.get().copied()
+        self.0.took.get().copied()
+    }
+
+    /// Returns whether the request tried to connect; else it took a connection that was there.
+    pub(crate) fn has_connected(&self) -> bool {
+        self.0.has_connected.load(Ordering::Relaxed)
     }
 }
 
@@ -57,7 +79,7 @@ pub struct Guarded {
 }
 
 impl Guarded {
-    /// Lets through what `policy` allows of what `inner` finds.
+    /// Lets those addresses through that `inner` finds and `policy` allows.
     #[must_use]
     pub fn new(inner: Arc<dyn Resolve>, policy: Policy) -> Self {
         Self { inner, policy: Arc::new(policy) }
@@ -72,7 +94,7 @@ impl Resolve for Guarded {
         Box::pin(async move {
             let (watch, lookup) = (Stopwatch::start(), LOOKUP.try_with(Lookup::clone).unwrap_or_default());
             let found = found.await?;
-            let _ = lookup.0.set(watch.elapsed());
+            let _ = lookup.0.took.set(watch.elapsed());
             let mut allowed = Vec::new();
             let mut refused = None;
             for found in found.take(MAX_ADDRESSES) {

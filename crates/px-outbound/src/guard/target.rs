@@ -1,7 +1,7 @@
 //! A URL that a callback may be sent to, as far as its text tells.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use url::{Host, Url};
 
@@ -9,7 +9,7 @@ use super::address::Rule;
 use super::{Policy, Refused};
 
 /// Longer URLs are refused.
-pub const MAX_URL_BYTES: usize = 2_048;
+pub(crate) const MAX_URL_BYTES: usize = 2_048;
 
 /// A URL with a host, of http or https, without credentials. Its host is
 /// normalised as the URL standard says: `2130706433`, `0x7f.1`, `0177.0.0.1`
@@ -58,14 +58,22 @@ impl Target {
     }
 
     /// Checks what can be checked without a resolver: the host, if it is an
-    /// address. For refusing a hook when it is made; [`Client`](super::Client)
+    /// address or the name of this machine. For refusing a hook when it is made; [`Client`](super::Client)
     /// asks again at every attempt.
     ///
     /// # Errors
     /// If the policy refuses the address.
     pub fn check(&self, policy: &Policy) -> Result<(), Refused> {
-        let Some(address) = self.literal() else { return Ok(()) };
         let host = self.0.host_str().map(|host| host.trim_matches(['[', ']']).to_owned());
+        let is_local = |host: &str| host == "localhost" || host.ends_with(".localhost");
+        let address = match self.literal() {
+            Some(address) => address,
+            // These names are this machine wherever they are looked up (RFC 6761, section 6.3).
+            None if host.as_deref().map(|host| host.trim_end_matches('.')).is_some_and(is_local) => {
+                Ipv4Addr::LOCALHOST.into()
+            }
+            None => return Ok(()),
+        };
         policy.check(address).map_err(|rule| Refused { rule, host, address: Some(address) })
     }
 
@@ -81,6 +89,27 @@ impl Target {
     pub fn origin(&self) -> String {
         self.0.origin().ascii_serialization()
     }
+}
+
+/// A URL without what may be a secret in it: its query and its user, and with
+/// `hides_path` its path, too. What is no URL is hidden whole.
+#[must_use]
+pub fn redacted(text: &str, hides_path: bool) -> String {
+    /// Stands for what is not shown.
+    const HIDDEN: &str = "(hidden)";
+    let Ok(mut url) = Url::parse(text) else { return HIDDEN.to_owned() };
+    if !url.username().is_empty() || url.password().is_some() {
+        // Both are settable where they are there.
+        let _ = url.set_username("").and_then(|()| url.set_password(None));
+    }
+    let has_query = url.query().is_some();
+    url.set_query(None);
+    url.set_fragment(None);
+    if hides_path && url.path().len() > 1 {
+        url.set_path("");
+        return format!("{url}{HIDDEN}");
+    }
+    if has_query { format!("{url}?{HIDDEN}") } else { url.to_string() }
 }
 
 impl fmt::Display for Target {
@@ -101,6 +130,25 @@ mod tests {
 
     fn rule(text: &str) -> Option<&'static str> {
         Target::parse(text).err().map(|refused| refused.rule.as_str())
+    }
+
+    #[test]
+    fn rules_69_what_may_be_a_secret_in_a_url_is_hidden() {
+        for (url, without_query, without_path) in [
+            ("https://a.example/x", "https://a.example/x", "https://a.example/(hidden)"),
+            ("https://a.example/", "https://a.example/", "https://a.example/"),
+            (
+                "https://a.example/T0/B0?sig=S",
+                "https://a.example/T0/B0?(hidden)",
+                "https://a.example/(hidden)",
+            ),
+            ("https://u:p@a.example/?s", "https://a.example/?(hidden)", "https://a.example/?(hidden)"),
+            ("https://u@a.example:8/x#f", "https://a.example:8/x", "https://a.example:8/(hidden)"),
+            ("no url with hunter2", "(hidden)", "(hidden)"),
+        ] {
+            assert_eq!(redacted(url, false), without_query, "{url}");
+            assert_eq!(redacted(url, true), without_path, "{url}");
+        }
     }
 
     #[test]

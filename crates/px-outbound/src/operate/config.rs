@@ -2,10 +2,11 @@
 //! start on. They are known by their names.
 
 use px_core::hook::{Hook, Source};
-
+use px_store::cluster::ConfigDigest;
 use sha2::{Digest as _, Sha256};
 
 use super::{Error, Operator, Spec};
+use crate::guard::{Refused, Target};
 
 /// Changes that the configuration made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -18,40 +19,33 @@ pub struct Configured {
     pub deleted: usize,
 }
 
-/// Digest of the hooks that a process is configured with: equal digests, equal
-/// hooks. Secrets and headers are not part of it, so it may be shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ConfigDigest([u8; 32]);
-
-impl ConfigDigest {
-    /// The digest of the hooks of a configuration; their order does not count.
-    #[must_use]
-    pub fn of(specs: &[Spec]) -> Self {
-        let mut shapes: Vec<String> = specs
-            .iter()
-            .map(|spec| {
-                // Two builds that print it differently count as two configurations,
-                // which deletes less.
-                let spec = Spec { headers: Vec::new(), secret: None, ..spec.clone() };
-                format!("{spec:?}")
-            })
-            .collect();
-        shapes.sort_unstable();
-        let mut sum = Sha256::new();
-        for shape in shapes {
-            sum.update((shape.len() as u64).to_be_bytes());
-            sum.update(shape);
-        }
-        Self(sum.finalize().into())
+/// Returns the digest of the hooks of a configuration. Their order does not count;
+/// secrets and headers are not part of it, so it may be shown.
+#[must_use]
+pub fn digest(specs: &[Spec]) -> ConfigDigest {
+    let mut shapes: Vec<String> = specs
+        .iter()
+        .map(|spec| {
+            // Two builds that print it differently count as two configurations,
+            // which deletes less.
+            let spec = Spec { headers: Vec::new(), secret: None, ..spec.clone() };
+            format!("{spec:?}")
+        })
+        .collect();
+    shapes.sort_unstable();
+    let mut sum = Sha256::new();
+    for shape in shapes {
+        sum.update((shape.len() as u64).to_be_bytes());
+        sum.update(shape);
     }
+    ConfigDigest(sum.finalize().into())
 }
 
 /// Makes the hooks of the configuration what these specs say. A secret that
 /// changed is replaced at once: whoever edits the file has told the receiver.
 ///
-/// `others` are the digests of the other processes that serve the store now. A
-/// hook that these specs do not name is deleted only if all of them agree: while
-/// a deploy is under way, the hooks of both configurations stay.
+/// `others` are the digests of the other processes that serve the store now, as for
+/// [`delete_unnamed`].
 ///
 /// # Errors
 /// A spec cannot be, or two have one name; what came before it is done.
@@ -80,20 +74,46 @@ pub async fn configure(
             wanted.secret = None;
         }
         let same_headers = same_headers(operator, hook, spec);
-        let next = operator.update(hook.id, &wanted, same_headers).await?;
-        done.changed += usize::from(next != *hook);
-    }
-    let mine = ConfigDigest::of(&specs);
-    if others.iter().any(|other| *other != mine) {
-        return Ok(done);
-    }
-    for hook in known {
-        if specs.iter().all(|spec| spec.name != hook.name) {
-            operator.delete(hook.id).await?;
-            done.deleted += 1;
+        match operator.update(hook.id, &wanted, same_headers).await {
+            Ok(next) => done.changed += usize::from(next != *hook),
+            // It was there before its target was closed: it stays, and keeps its
+            // callbacks until that is open again.
+            Err(Error::Egress(refused)) if is_held(operator, hook, spec, &refused) => {}
+            Err(error) => return Err(error),
         }
     }
+    done.deleted = delete_unnamed(operator, &specs, others).await?;
     Ok(done)
+}
+
+/// Deletes the hooks of configurations that these specs do not name, and returns
+/// their number. None is deleted unless all the other processes that serve the store
+/// now agree: while a deploy is under way, the hooks of both configurations stay.
+///
+/// # Errors
+/// The store failed; what came before that is done.
+pub async fn delete_unnamed(
+    operator: &Operator,
+    specs: &[Spec],
+    others: &[ConfigDigest],
+) -> Result<usize, Error> {
+    let mine = digest(specs);
+    if others.iter().any(|other| *other != mine) {
+        return Ok(0);
+    }
+    let mut deleted = 0;
+    for hook in operator.hooks()?.into_iter().filter(|hook| hook.source == Source::Config) {
+        if specs.iter().all(|spec| spec.name != hook.name) {
+            operator.delete(hook.id).await?;
+            deleted += 1;
+        }
+    }
+    Ok(deleted)
+}
+
+fn is_held(operator: &Operator, hook: &Hook, spec: &Spec, refused: &Refused) -> bool {
+    let is_same = Target::parse(&spec.url).is_ok_and(|target| target.to_string() == hook.url);
+    is_same && operator.parts().policy.holds(refused.rule)
 }
 
 fn same_secret(operator: &Operator, hook: &Hook, spec: &Spec) -> bool {

@@ -220,7 +220,7 @@ impl Operator {
     }
 
     /// Sends or discards what is held for a hook; says how many.
-    async fn let_go(&self, id: HookId, send: bool) -> Result<u64, Error> {
+    pub(crate) async fn let_go(&self, id: HookId, send: bool) -> Result<u64, Error> {
         let parts = &self.parts;
         let filter =
             CallbackFilter { hook: Some(id), state: Some(CallbackState::Held), ..CallbackFilter::default() };

@@ -8,7 +8,7 @@ use std::time::Duration;
 use px_core::hook::{Format, Hook, RetryPolicy, Signing};
 use secrecy::SecretString;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Error, Spec};
 
@@ -48,6 +48,18 @@ pub struct Input {
     pub allow_private: Option<bool>,
 }
 
+/// Names and ids are asked for in the same place, so no name looks like an id.
+fn check_name(name: &str) -> Result<(), Error> {
+    let refused =
+        |why: &str| Err(Error::Invalid(format!("a hook cannot be named '{}': {why}", name.escape_debug())));
+    match name {
+        _ if name.trim().is_empty() => refused("a name that is given is not blank"),
+        _ if name.chars().any(char::is_control) => refused("it has a control character"),
+        _ if name.to_ascii_lowercase().starts_with("hok_") => refused("that is how ids begin"),
+        _ => Ok(()),
+    }
+}
+
 impl Input {
     /// A new hook.
     ///
@@ -63,6 +75,9 @@ impl Input {
     /// # Errors
     /// A value is not what it should be.
     pub fn onto(self, mut spec: Spec) -> Result<Spec, Error> {
+        if let Some(name) = &self.name {
+            check_name(name)?;
+        }
         set(&mut spec.name, self.name);
         set(&mut spec.url, self.url);
         set(&mut spec.events, self.events);
@@ -200,6 +215,22 @@ fn signing(value: &Value) -> Result<Signing, Error> {
             name.map_or_else(|| value.to_string(), |name| format!("'{name}'"))
         ))
     })?;
+    let known: &[&str] = match &signing {
+        Signing::Timestamped { .. } => {
+            &["mode", "timestampHeader", "signatureHeader", "timestamp_header", "signature_header"]
+        }
+        Signing::Stripe { .. } => &["mode", "header"],
+        _ => &["mode"],
+    };
+    let fields = value.as_object().into_iter().flat_map(Map::keys);
+    if let Some(unknown) = fields.into_iter().find(|field| !known.contains(&field.as_str())) {
+        let of_mode: Vec<&str> = known.iter().copied().filter(|name| !name.contains('_')).collect();
+        return Err(Error::Invalid(format!(
+            "signature '{}' has no '{unknown}'; it takes {}",
+            signing.as_str(),
+            of_mode.join(", ")
+        )));
+    }
     match &mut signing {
         Signing::Timestamped { timestamp_header, signature_header } => {
             set(timestamp_header, field(["timestamp_header", "timestampHeader"]));

@@ -12,21 +12,22 @@ mod stats;
 
 use std::sync::Arc;
 
+use px_core::hook::Hook;
 use px_core::{CallbackId, HookId};
 use px_store::{Bound, Contended};
 use tokio::sync::Mutex;
 
-pub use config::{ConfigDigest, Configured, configure};
+pub use config::{Configured, configure, delete_unnamed, digest};
 pub use input::{Input, duration};
 pub use redeliver::{Recovered, Recovery};
-pub use secret_key::{holds_sealed, is_unreadable, prove_key};
-pub use spec::{Spec, validate};
+pub use secret_key::{Sealing, holds_sealed, is_unreadable, name_of, prove_key, sealing};
+pub use spec::{Spec, check, validate};
 pub use stats::Stats;
 
 use crate::guard::Refused;
 use crate::send::SenderContext;
 
-/// Why something was not done.
+/// Reason that an operation was not carried out.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -91,6 +92,13 @@ impl Operator {
     #[must_use]
     pub fn new(parts: SenderContext) -> Self {
         Self { parts, naming: Arc::default() }
+    }
+
+    /// Returns why the callbacks of a hook are held, if they are: it goes to this
+    /// machine, which is closed to callbacks.
+    #[must_use]
+    pub fn closed(&self, hook: &Hook) -> Option<Refused> {
+        crate::send::closed(&self.parts, hook)
     }
 
     /// Returns what it works with.

@@ -33,7 +33,7 @@ pub struct Recovery {
 pub struct Recovered {
     /// Number of deliveries.
     pub deliveries: u64,
-    /// When the last of them is due.
+    /// Time at which the last of them is due.
     pub until: Timestamp,
 }
 

@@ -27,26 +27,58 @@ const PAGE: usize = 200;
 /// Hooks that a refusal names at most.
 const NAMED: usize = 5;
 
-/// Returns whether the store holds anything sealed, its check value included. A key
-/// that is missing where this is true must not be made anew.
+/// What a store has sealed, for whoever has a key or has lost it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sealing {
+    /// True if the store holds anything sealed: a key that is missing then must
+    /// not be made anew.
+    pub holds_sealed: bool,
+    /// True if the vault is of another key than the store: it is not served with.
+    pub is_other_key: bool,
+    /// The first hooks whose secrets this vault does not open, by name: all that
+    /// have secrets, where there is none.
+    pub unreadable: Vec<String>,
+}
+
+/// Looks at what is sealed in a store, with this vault or without one.
+///
+/// # Errors
+/// The store could not be read.
+pub async fn sealing(
+    store: &Arc<dyn Store>,
+    scope: Scope,
+    vault: Option<&Vault>,
+) -> Result<Sealing, px_store::Error> {
+    let check = key_check(store, scope).await?;
+    let mut found = Sealing { holds_sealed: check.is_some(), ..Sealing::default() };
+    let is_closed = |sealed: &Sealed| vault.is_none_or(|vault| vault.open(sealed).is_err());
+    let mut after = None;
+    loop {
+        let page = store.scan(scope, Table::Hook, after.as_ref(), PAGE).await?;
+        for hook in hooks_of(&page.rows) {
+            found.holds_sealed |= sealed_of(hook).next().is_some();
+            if found.unreadable.len() < NAMED && sealed_of(hook).any(is_closed) {
+                found.unreadable.push(name_of(hook));
+            }
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    found.is_other_key = vault.is_some_and(|vault| match &check {
+        Some(check) => !opens(vault, &check.record),
+        None => !found.unreadable.is_empty(),
+    });
+    Ok(found)
+}
+
+/// Returns whether the store holds anything sealed, its check value included.
 ///
 /// # Errors
 /// The store could not be read.
 pub async fn holds_sealed(store: &Arc<dyn Store>, scope: Scope) -> Result<bool, px_store::Error> {
-    if key_check(store, scope).await?.is_some() {
-        return Ok(true);
-    }
-    let mut after = None;
-    loop {
-        let page = store.scan(scope, Table::Hook, after.as_ref(), PAGE).await?;
-        if hooks_of(&page.rows).any(|hook| sealed_of(hook).next().is_some()) {
-            return Ok(true);
-        }
-        after = page.next;
-        if after.is_none() {
-            return Ok(false);
-        }
-    }
+    Ok(sealing(store, scope, None).await?.holds_sealed)
 }
 
 /// Proves that this process has the store's key, and leaves the check value
@@ -134,6 +166,7 @@ fn sealed_of(hook: &Hook) -> impl Iterator<Item = &Sealed> {
 }
 
 /// The name of a hook for people: its own, else its id.
-pub(crate) fn name_of(hook: &Hook) -> String {
+#[must_use]
+pub fn name_of(hook: &Hook) -> String {
     if hook.name.is_empty() { hook.id.to_string() } else { format!("'{}'", hook.name) }
 }

@@ -8,7 +8,7 @@ use px_core::{HookId, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::Error;
-use crate::guard::Target;
+use crate::guard::{Policy, Target};
 use crate::send::SenderContext;
 use crate::sign::Signer;
 use crate::{backoff, format};
@@ -41,7 +41,7 @@ pub struct Spec {
     pub signing: Signing,
     /// Secret to sign with; none signs nothing.
     pub secret: Option<SecretString>,
-    /// When a failed delivery is tried again.
+    /// Delays between the tries of a callback.
     pub retry: RetryPolicy,
     /// Headers that every request carries.
     pub headers: Vec<(String, SecretString)>,
@@ -98,9 +98,37 @@ pub fn validate(
     source: Source,
     now: Timestamp,
 ) -> Result<Hook, Error> {
+    let target = check(&parts.policy, spec)?;
+    Ok(Hook {
+        name: spec.name.clone(),
+        events: spec.events.clone(),
+        brains: spec.brains.clone(),
+        format: spec.format,
+        signing: spec.signing.clone(),
+        secrets: Secrets {
+            current: spec.secret.as_ref().map(|secret| parts.vault.seal(secret)),
+            old: Vec::new(),
+        },
+        retry: spec.retry.clone(),
+        headers: spec.headers.iter().map(|(name, value)| (name.clone(), parts.vault.seal(value))).collect(),
+        timeout_ms: u64::try_from(spec.timeout.as_millis()).unwrap_or(u64::MAX),
+        max_in_flight: spec.max_in_flight,
+        rate_per_second: spec.rate_per_second,
+        ordered: spec.ordered,
+        allow_private: spec.allow_private,
+        // As the URL standard writes it, so that one endpoint is one lane.
+        ..Hook::new(id, target.to_string(), source, now)
+    })
+}
+
+/// Checks all that can be known of a spec without a store: its URL, its events,
+/// its bounds, and whether its secret can sign.
+///
+/// # Errors
+/// What is wrong with it first.
+pub fn check(policy: &Policy, spec: &Spec) -> Result<Target, Error> {
     let target = Target::parse(&spec.url).map_err(Error::Url)?;
-    let policy =
-        if spec.allow_private { parts.policy.clone().with_private(true) } else { parts.policy.clone() };
+    let policy = if spec.allow_private { policy.clone().with_private(true) } else { policy.clone() };
     target.check(&policy).map_err(Error::Egress)?;
     for (what, list) in [("events", &spec.events), ("brains", &spec.brains)] {
         if list.len() > MAX_LIST || list.iter().any(|text| text.is_empty() || text.len() > MAX_TEXT) {
@@ -126,26 +154,7 @@ pub fn validate(
         format::custom_header(name, value.expose_secret())
             .map_err(|error| Error::Invalid(error.to_string()))?;
     }
-    Ok(Hook {
-        name: spec.name.clone(),
-        events: spec.events.clone(),
-        brains: spec.brains.clone(),
-        format: spec.format,
-        signing: spec.signing.clone(),
-        secrets: Secrets {
-            current: spec.secret.as_ref().map(|secret| parts.vault.seal(secret)),
-            old: Vec::new(),
-        },
-        retry: spec.retry.clone(),
-        headers: spec.headers.iter().map(|(name, value)| (name.clone(), parts.vault.seal(value))).collect(),
-        timeout_ms: u64::try_from(spec.timeout.as_millis()).unwrap_or(u64::MAX),
-        max_in_flight: spec.max_in_flight,
-        rate_per_second: spec.rate_per_second,
-        ordered: spec.ordered,
-        allow_private: spec.allow_private,
-        // As the URL standard writes it, so that one endpoint is one lane.
-        ..Hook::new(id, target.to_string(), source, now)
-    })
+    Ok(target)
 }
 
 fn bounds(spec: &Spec) -> Result<(), Error> {

@@ -35,10 +35,10 @@ pub struct Stats {
     /// The same for 99 of 100.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p99_ms: Option<u64>,
-    /// When the oldest one that is pending was written.
+    /// Time at which the oldest pending one was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oldest_pending_at: Option<Timestamp>,
-    /// Until when its endpoint is left alone.
+    /// Time until which its endpoint is left alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parked_until: Option<Timestamp>,
 }
@@ -100,7 +100,7 @@ impl Operator {
         Ok(stats)
     }
 
-    /// Until when a lane's endpoint is left alone, if it is.
+    /// Returns the time until which a lane's endpoint is left alone, if it is.
     ///
     /// # Errors
     /// The store could not be read.

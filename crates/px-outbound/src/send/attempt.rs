@@ -35,13 +35,13 @@ const BEHIND_WAIT: Duration = Duration::from_millis(200);
 pub(crate) enum Ended {
     /// It was sent.
     Sent {
-        /// True if its receiver took it.
-        success: bool,
+        /// True if the endpoint is well, as far as it tells.
+        healthy: bool,
         /// True if what comes after it in its run may go.
         goes_on: bool,
-        /// When the attempt began.
+        /// Beginning of the attempt.
         began: Timestamp,
-        /// When it ended.
+        /// End of the attempt.
         ended: Timestamp,
         /// True if the endpoint was asked at all.
         asked: bool,
@@ -81,9 +81,16 @@ pub(crate) async fn attempt(parts: &SenderContext, due: Due, right: SlotRight) -
     let sent = match prepare::request(&parts.vault, &hook.record, &callback, began) {
         Ok(request) => parts.transport.send(request).instrument(span.clone()).await,
         Err(error) => {
-            Err(Failure { class: Class::Unsendable, message: error.to_string(), timing: Timing::default() })
+            let (class, message) = (Class::Unsendable, error.to_string());
+            Err(Failure { class, message, refused: None, timing: Timing::default() })
         }
     };
+    if let Err(Failure { refused: Some(rule), message, .. }) = &sent
+        && parts.policy.holds(*rule)
+    {
+        rest(parts, &callback, CallbackState::Held, message).await?;
+        return Ok(Ended::Nothing);
+    }
     let demand = right.demand(Slot::of_lane(due.lane));
     record(parts, (callback, hook), &sent, began, demand).instrument(span).await
 }
@@ -171,7 +178,7 @@ async fn record(
     counter.increment();
     metrics::ATTEMPT.observe(ended.since(began));
     let goes_on = !matches!(verdict, Verdict::Retry { .. });
-    Ok(Ended::Sent { success: verdict.is_success(), goes_on, began, ended, asked })
+    Ok(Ended::Sent { healthy: end.is_healthy(), goes_on, began, ended, asked })
 }
 
 /// A delivery after an attempt.

@@ -42,7 +42,7 @@ pub(crate) struct Lane {
     pub(crate) health: Health,
     /// Rows may have come that it has not seen.
     pub(crate) dirty: bool,
-    /// When the first row is due that was not due when it last looked.
+    /// Time at which the first row is due that was not due when it last looked.
     pub(crate) next_due: Option<Timestamp>,
     /// It sends nothing until then, for px itself failed.
     pub(crate) rests_until: Option<Timestamp>,

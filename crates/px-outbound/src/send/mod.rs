@@ -8,6 +8,7 @@
 //! and an attempt's end demands the epoch of the slot.
 
 mod attempt;
+mod held;
 mod lane;
 mod prepare;
 mod scheduler;
@@ -25,6 +26,8 @@ use crate::guard::Policy;
 use crate::transport::Transport;
 use crate::vault::Vault;
 
+pub(crate) use held::closed;
+pub use held::release_held;
 pub(crate) use prepare::signer;
 pub use scheduler::{Job, Report, Scheduler};
 pub use sender::Sender;
@@ -39,7 +42,7 @@ pub struct SenderContext {
     pub clock: Arc<dyn Clock>,
     /// Source of ids.
     pub ids: Arc<Ids>,
-    /// Whose it is.
+    /// Scope whose callbacks it sends.
     pub scope: Scope,
     /// The processes that send with this one.
     pub cluster: Arc<dyn Cluster>,

@@ -15,7 +15,7 @@ use crate::sign::{Message, Signer};
 use crate::transport::Request;
 use crate::vault::Vault;
 
-/// Why a request cannot be made; no text holds a secret.
+/// Reason that a request cannot be made; no text holds a secret.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum Error {

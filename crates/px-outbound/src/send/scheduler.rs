@@ -68,9 +68,9 @@ pub struct Scheduler {
     lanes: HashMap<u64, Lane>,
     /// Lanes that something may have changed for.
     dirty: BTreeSet<u64>,
-    /// When lanes want to be looked at again.
+    /// Times at which lanes want to be looked at again.
     wakes: BTreeSet<(Timestamp, u64)>,
-    /// When each hook's rate allows the next request, microseconds since the epoch.
+    /// Time at which each hook's rate allows the next request, microseconds since the epoch.
     rates: HashMap<HookId, u64>,
     in_flight: usize,
     max_in_flight: usize,
@@ -137,7 +137,7 @@ impl Scheduler {
         Ok(false)
     }
 
-    /// When there is something to do that nothing else will tell of.
+    /// Returns the time at which there is something to do that no hint tells of.
     #[must_use]
     pub fn next_wake(&self) -> Option<Timestamp> {
         self.wakes.first().map(|(at, _)| *at)
@@ -261,7 +261,7 @@ impl Scheduler {
         self.ended(job.due, None);
     }
 
-    /// Takes note of what became of a job.
+    /// Takes note of a job's result.
     pub fn done(&mut self, report: Report) {
         match report.ended {
             Ok(ended) => self.ended(report.due, Some(ended)),
@@ -293,10 +293,11 @@ impl Scheduler {
         let goes_on = matches!(ended, Some(Ended::Sent { goes_on: true, .. }));
         lane.done(due.id, goes_on);
         match ended {
-            Some(Ended::Sent { success, began, ended, asked: true, .. }) => {
+            Some(Ended::Sent { healthy, began, ended, asked: true, .. }) => {
                 let before = lane.health;
-                lane.health = before.after(success, began, ended, Jitter::random());
-                lane.dirty |= !success;
+                lane.health = before.after(healthy, began, ended, Jitter::random());
+                // Its next try, or what its breaker parks.
+                lane.dirty |= !(healthy && goes_on);
                 if before.breaker != lane.health.breaker {
                     let endpoint = Endpoint {
                         lane: id,

@@ -138,6 +138,12 @@ fn settle(
 }
 
 async fn tidy(parts: SenderContext, limits: Limits, mut stopping: watch::Receiver<bool>) {
+    tokio::select! {
+        () = stopped(&mut stopping) => return,
+        released = super::held::release_held(&parts) => if let Err(error) = released {
+            tracing::error!(%error, "callbacks that were held could not be let go; the next start tries again");
+        }
+    }
     loop {
         tokio::select! {
             () = stopped(&mut stopping) => return,

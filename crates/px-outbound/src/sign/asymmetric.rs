@@ -1,6 +1,6 @@
 //! Standard Webhooks `v1a`: Ed25519 (RFC 8032) over the same text as `v1`.
 //! A private key is `whsk_` and base64 of the 64 bytes of a pair (seed, then
-//! public key), a public key `whpk_` and base64 of its 32 bytes.
+//! public key) or of the 32 of a seed alone, a public key `whpk_` and base64 of its 32 bytes.
 
 use std::fmt;
 
@@ -22,7 +22,8 @@ pub(super) struct PrivateKey(SigningKey);
 
 impl PrivateKey {
     pub(super) fn parse(mode: &'static str, secret: &SecretString) -> Result<Self, Error> {
-        let form = "a signing key is 'whsk_' and base64 of 64 bytes: the seed, then the public key";
+        let form = "a signing key is 'whsk_' and base64 of 64 bytes, the seed and the public key, or of the 32 of a \
+                    seed";
         let refused = |why: &str| refused(mode, format!("{why}; {form}"));
         let text = secret
             .expose_secret()
@@ -32,6 +33,9 @@ impl PrivateKey {
         let bytes = STANDARD
             .decode(text)
             .map_err(|_| refused("what follows 'whsk_' is no base64 with its padding"))?;
+        if let Ok(seed) = <&[u8; 32]>::try_from(bytes.as_slice()) {
+            return Ok(Self::from_seed(seed));
+        }
         let pair = <&[u8; 64]>::try_from(bytes.as_slice())
             .map_err(|_| refused(&format!("it decodes to {} bytes", bytes.len())))?;
         let key = SigningKey::from_keypair_bytes(pair)

@@ -51,7 +51,7 @@ pub struct Message<'a> {
     /// The event's id, the same at every attempt. No dot in it: the signed
     /// text is joined with dots.
     pub id: &'a str,
-    /// When the attempt is made. Signed in whole seconds.
+    /// Time of the attempt. Signed in whole seconds.
     pub at: Timestamp,
     /// The exact bytes of the body.
     pub body: &'a [u8],
@@ -63,7 +63,7 @@ impl Message<'_> {
     }
 }
 
-/// Why nothing can be signed. No variant holds a secret.
+/// Reason that nothing can be signed. No variant holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -1,5 +1,5 @@
-//! The real transport: reqwest behind the guard. It knows what an error of the
-//! network is called, and nothing of what follows from it.
+//! The real transport: reqwest behind the guard. It names errors of the network,
+//! and does not know what follows from them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +11,10 @@ use px_store::outbox::Timing;
 use reqwest::dns::Resolve;
 
 use super::{
-    Answer, Class, Failure, MAX_ANSWER_BYTES, MAX_ANSWER_HEADER_BYTES, MAX_ANSWER_HEADERS, Request, Transport,
+    Answer, Class, Failure, MAX_ANSWER_BYTES, MAX_ANSWER_HEADER_BYTES, MAX_ANSWER_HEADERS, MAX_HEAD_BYTES,
+    Request, Transport,
 };
-use crate::guard::{self, Client, Lookup, Policy, Target};
+use crate::guard::{self, Client, Lookup, Policy, Refused, Rule, Target};
 
 /// Requests over the network, one client for each policy.
 #[derive(Debug, Clone)]
@@ -46,10 +47,13 @@ impl Transport for Http {
         Box::pin(async move {
             let (watch, lookup) = (Stopwatch::start(), Lookup::default());
             let timeout = request.timeout;
-            let head = lookup.observe(send(client, request));
+            let head = lookup.observe(send(client, request, &lookup));
             let ended = match tokio::time::timeout(timeout, head).await {
                 Ok(ended) => ended,
-                Err(_) => Err((Class::Timeout, format!("no answer within {} ms", timeout.as_millis()))),
+                Err(_) => Err(Unanswered::of(
+                    Class::Timeout,
+                    format!("no answer within {} ms", timeout.as_millis()),
+                )),
             };
             let head = watch.elapsed();
             let mut timing = Timing {
@@ -57,7 +61,12 @@ impl Transport for Http {
                 head_ms: ended.is_ok().then(|| millis(head)),
                 total_ms: millis(head),
             };
-            let mut response = ended.map_err(|(class, message)| Failure { class, message, timing })?;
+            let mut response = ended.map_err(|Unanswered { class, message, refused }| Failure {
+                class,
+                message,
+                refused,
+                timing,
+            })?;
             let mut body = BytesMut::new();
             // The status has been said: what comes after it, or fails to, or
             // never ends, changes nothing.
@@ -81,12 +90,56 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Why there is no answer.
+struct Unanswered {
+    class: Class,
+    message: String,
+    refused: Option<Rule>,
+}
+
+impl Unanswered {
+    fn of(class: Class, message: String) -> Self {
+        Self { class, message, refused: None }
+    }
+}
+
+impl From<Refused> for Unanswered {
+    fn from(refused: Refused) -> Self {
+        Self { refused: Some(refused.rule), ..Self::of(Class::Egress, refused.to_string()) }
+    }
+}
+
 /// Until the head of the answer has come.
-async fn send(client: Client, request: Request) -> Result<reqwest::Response, (Class, String)> {
-    let refused = |error: guard::Refused| (Class::Egress, error.to_string());
-    let target = Target::parse(&request.url).map_err(refused)?;
-    let builder = client.post(&target).map_err(refused)?;
-    builder.headers(request.headers).body(request.body).send().await.map_err(failure)
+///
+/// A receiver may close a connection that it has kept just as the next request
+/// is on its way to it. Such a request has no answer and nobody's fault: it goes
+/// out again, once, over a connection that is made for it (RFC 9112, section
+/// 9.3.1). It may have been taken in all the same, which its id is for.
+async fn send(client: Client, request: Request, lookup: &Lookup) -> Result<reqwest::Response, Unanswered> {
+    let sent = match post(&client, &request).await {
+        Err(Unanswered { class: Class::Reset, .. }) if !lookup.has_connected() => {
+            post(&client.on_new_connections(), &request).await
+        }
+        sent => sent,
+    };
+    let response = sent?;
+    let head: usize = response.headers().iter().map(|(name, value)| line_bytes(name, value)).sum();
+    if head > MAX_HEAD_BYTES {
+        let text = format!("the head of the answer has {head} bytes, and may have {MAX_HEAD_BYTES}");
+        return Err(Unanswered::of(Class::Other, text));
+    }
+    Ok(response)
+}
+
+async fn post(client: &Client, request: &Request) -> Result<reqwest::Response, Unanswered> {
+    let target = Target::parse(&request.url)?;
+    let builder = client.post(&target)?;
+    builder.headers(request.headers.clone()).body(request.body.clone()).send().await.map_err(failure)
+}
+
+/// Bytes of a header's line, with its colon, space and end.
+fn line_bytes(name: &::http::HeaderName, value: &::http::HeaderValue) -> usize {
+    name.as_str().len() + value.len() + 4
 }
 
 /// Reads the beginning of a body.
@@ -100,10 +153,10 @@ async fn beginning(response: &mut reqwest::Response, body: &mut BytesMut) {
     }
 }
 
-fn failure(error: reqwest::Error) -> (Class, String) {
+fn failure(error: reqwest::Error) -> Unanswered {
     let error = error.without_url();
     if let Some(refused) = guard::refusal(&error) {
-        return (Class::Egress, refused.to_string());
+        return refused.clone().into();
     }
     let class = if error.is_timeout() { Class::Timeout } else { class(&error) };
     let mut message = error.to_string();
@@ -112,7 +165,7 @@ fn failure(error: reqwest::Error) -> (Class, String) {
         message = format!("{message}: {error}");
         cause = error.source();
     }
-    (class, message)
+    Unanswered::of(class, message)
 }
 
 fn class(error: &(dyn std::error::Error + 'static)) -> Class {

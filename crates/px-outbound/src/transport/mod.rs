@@ -11,11 +11,15 @@ use bytes::Bytes;
 use px_store::BoxFuture;
 use px_store::outbox::Timing;
 
+use crate::guard::Rule;
+
 pub use self::http::Http;
 pub use simulated::Simulated;
 
 /// So much of an answer's body is kept; the rest is not read.
 pub const MAX_ANSWER_BYTES: usize = 16 * 1024;
+/// An answer whose head is longer is none that can be read, bytes.
+pub(crate) const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// So many header lines of an answer are kept.
 pub const MAX_ANSWER_HEADERS: usize = 64;
 /// So much of each of them is kept, bytes.
@@ -49,7 +53,7 @@ pub struct Answer {
     pub timing: Timing,
 }
 
-/// Why nothing was answered: a name for machines, as attempt records have it.
+/// Reason that a request got no answer, as attempt records name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Class {
@@ -95,6 +99,8 @@ pub struct Failure {
     pub class: Class,
     /// Description of the failure; it holds no secret and no query.
     pub message: String,
+    /// The guard's rule that refuses the address, if one does.
+    pub refused: Option<Rule>,
     /// SenderContext of the time that it took.
     pub timing: Timing,
 }

@@ -92,6 +92,13 @@ impl Rig {
         Self { store, clock, parts, operator, scheduler, transport, receiver }
     }
 
+    /// The next process, which lets callbacks go where this policy says.
+    pub fn restart_with(&mut self, policy: Policy) {
+        self.parts.policy = policy;
+        self.operator = Operator::new(self.parts.clone());
+        self.scheduler = Scheduler::new(self.parts.clone(), 1_024);
+    }
+
     /// What every receiver does from here on.
     pub fn receive(&self, receiver: impl Fn(&Request) -> Result<Answer, Failure> + Send + Sync + 'static) {
         *self.receiver.lock().unwrap() = Box::new(receiver);

@@ -53,7 +53,7 @@ struct Next {
 
 /// The state after a step that returns `Fut`.
 pub type StateAfter<Fut> = <<Fut as Async>::Outcome as Outcome>::State;
-/// What the step after one that returns `Fut` takes.
+/// The argument, beside the state, of the step after one that returns `Fut`.
 pub type PhaseAfter<Fut> = <<Fut as Async>::Outcome as Outcome>::Phase;
 
 /// A brain in the making: started with an `I`, its next step takes an `S` and
@@ -256,7 +256,7 @@ impl Finished for Ready {}
             or `Ok(Waiting::given(state, response))` where the first response is already there"
 )]
 pub trait Waited {
-    /// What was waited for.
+    /// The response that was waited for.
     type Response;
 }
 impl<R> Waited for Resumed<R> {
@@ -271,7 +271,7 @@ impl<R> Waited for Resumed<R> {
     note = "a step that takes one response is added by `.step(..)`, and a loop that waits anew for each by `.each(..)`"
 )]
 pub trait Opened {
-    /// What the stream answers.
+    /// The responses of the stream.
     type Response;
 }
 impl<R> Opened for Streamed<R> {

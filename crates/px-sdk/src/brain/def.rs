@@ -133,7 +133,7 @@ pub struct StepDef {
     pub info: StepInfo,
     /// Its argument, besides its state.
     pub takes: Takes,
-    /// How it is tried again, and how long it may take.
+    /// Its retries and its time limit.
     pub options: StepOptions,
     /// Names in older versions.
     pub formerly: Vec<String>,
@@ -214,7 +214,7 @@ impl OptionsDef {
 /// Number of runs of a brain that are under way at once, for each key.
 #[derive(Clone)]
 pub struct Turns {
-    /// How many.
+    /// Maximum number of runs under way at once that have the same key.
     pub limit: u32,
     pub(super) key: Arc<dyn Fn(Value) -> Result<String, String> + Send + Sync>,
 }

@@ -1,5 +1,5 @@
-//! Brains: the typestate builder, and what is left of a brain once its types
-//! are checked.
+//! Brains: the typestate builder, and the untyped definition that it makes once
+//! the types are checked.
 //!
 //! After a step that returns [`Next<S>`] the next one must take `(Cx, S)`;
 //! after one that returns [`Waiting<S, R>`] it must take `(Cx, S, R)`. Two

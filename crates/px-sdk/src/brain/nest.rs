@@ -53,7 +53,7 @@ impl<S: State> ResultOf<S, MayHalt> for Guarded<S> {}
     note = "a brain with a guard has two results: put it into another brain by `.brain(..)`, and wait for that one's runs"
 )]
 pub trait AwaitedResult: sealed::Sealed {
-    /// What is read when the run is complete.
+    /// The result that is read when the run is complete.
     type Result;
 }
 
@@ -89,7 +89,7 @@ impl<O: State> InnerResult for Guarded<O> {
     }
 }
 
-/// What the work on an item of a list results in.
+/// Result of the work on an item of a list.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the result of an item",
     label = "not the result of an item",

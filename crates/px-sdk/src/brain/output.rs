@@ -59,14 +59,14 @@ impl<S: State, R: 'static> Outcome for Waiting<S, R> {
     }
 }
 
-/// What a step is called with returns this: the future of an `async fn`.
+/// Future of an `async fn`, as a step's function returns it.
 #[diagnostic::on_unimplemented(
     message = "a step is an `async fn` that returns a `Result`, and this one returns `{Self}`",
     label = "not an `async fn` with a `Result`",
     note = "write `async fn` and `-> Result<..>`: `async fn name(cx: Cx, state: S) -> Result<Next<T>>`"
 )]
 pub trait Async: Future<Output = Result<<Self as Async>::Outcome>> {
-    /// What is in the `Result`.
+    /// The value in the `Result`.
     type Outcome;
 }
 
@@ -155,7 +155,7 @@ pub enum Continue {
     Stream,
 }
 
-/// Why a step has no outcome.
+/// Reason that a step has no outcome.
 #[derive(Debug)]
 pub enum StepError {
     /// The stored state does not fit the step: the brain has changed.
@@ -209,7 +209,7 @@ pub(super) fn to_object<S: Serialize>(state: &S) -> Result<Value> {
 
 pub(super) fn from_object<S: DeserializeOwned>(value: Value) -> Result<S, String> {
     let is_empty = value.as_object().is_some_and(serde_json::Map::is_empty);
-    serde_json::from_value(value).or_else(|error| {
+    crate::read::leniently(value, serde_json::from_value).or_else(|error| {
         // `()` is stored as the empty object.
         if is_empty && let Ok(unit) = serde_json::from_value(Value::Null) {
             Ok(unit)

@@ -23,7 +23,7 @@ use secret::{Presented, digest};
 /// The longest name of a token, characters.
 const MAX_NAME: usize = 100;
 
-/// How often a change is tried anew when other processes change the tokens too.
+/// Maximum number of rounds in which a change is tried anew when other processes change the tokens too.
 const MAX_ROUNDS: usize = 100;
 
 /// The tokens of one store.
@@ -42,7 +42,7 @@ impl std::fmt::Debug for Tokens {
     }
 }
 
-/// Why a token is not made or revoked.
+/// Reason that a token is not made or revoked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
@@ -74,16 +74,16 @@ pub enum TokenError {
 pub(crate) enum Verdict {
     /// There are no tokens.
     NoTokens,
-    /// The request has none, or none that counts.
+    /// The request has none, or none that is valid.
     Unknown,
     /// It has one.
     Known(TokenId, Permission),
 }
 
-/// By what right a token is made.
+/// Right by which a token is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Right {
-    /// Whoever has the store itself in hand.
+    /// A process that has the store itself open, as the command line has.
     Owner,
     /// There was no token yet.
     First,
@@ -221,6 +221,19 @@ impl Tokens {
         }
     }
 
+    /// Returns whether what a right opened may stay open for reading: the token is
+    /// still there, or there is still none.
+    pub(crate) fn may_read(&self, right: Right) -> bool {
+        let known = self.known();
+        match right {
+            Right::Owner => true,
+            Right::First => known.is_empty(),
+            Right::Token(id) => {
+                known.iter().any(|token| token.record.id == id && token.record.permission >= Permission::Read)
+            }
+        }
+    }
+
     /// Returns whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -228,7 +241,7 @@ impl Tokens {
     }
 }
 
-/// Whether a token of this permission may be made by this right, as the tokens are.
+/// Checks that a token of this permission may be made by this right, as the tokens are.
 fn may_create(known: &[Versioned<Token>], right: Right, permission: Permission) -> Result<(), TokenError> {
     let is_there = |id| known.iter().any(|token| token.record.id == id);
     match right {
@@ -244,6 +257,7 @@ fn may_create(known: &[Versioned<Token>], right: Right, permission: Permission) 
 mod tests {
     use px_core::SystemClock;
     use px_store_rows::{Embedded, MemoryRows};
+    use px_testkit::FaultyStore;
 
     use super::*;
 
@@ -285,5 +299,43 @@ mod tests {
         let by_revoked = other.create_by(Right::Token(first.id), "w", Permission::Admin).await;
         assert!(matches!(by_revoked, Err(TokenError::Revoked)));
         assert!(matches!(other.revoke(first.id).await, Err(TokenError::NotFound(_))));
+    }
+
+    /// Returns whether another process, once it has looked, lets in by a token that was
+    /// revoked here, and whether it makes a second first token.
+    async fn what_another_process_takes_for_true(wrong: bool) -> (bool, bool) {
+        let rows = MemoryRows::new();
+        let open = async |rows| {
+            let store = FaultyStore::new(Arc::new(Embedded::new(rows)));
+            if wrong {
+                store.detour(|inner, batch, admission| {
+                    inner.commit(Batch { epochs: Vec::new(), ..batch }, admission)
+                });
+            }
+            Tokens::open(Arc::new(store), Arc::new(SystemClock), Arc::new(Ids::new())).await.unwrap()
+        };
+        let (one, other) = (open(rows.clone()).await, open(rows.beside()).await);
+        let (_, secret) = one.create_by(Right::First, "x", Permission::Admin).await.unwrap();
+        let makes_first = other.create_by(Right::First, "y", Permission::Admin).await.is_ok();
+        // From here on it knows all tokens.
+        let knows = Tokens { known: Watched::default(), ..other };
+        knows.refresh().await.unwrap();
+        let mut headers = HeaderMap::new();
+        let line = format!("Bearer {}", secrecy::ExposeSecret::expose_secret(&secret));
+        headers.insert(http::header::AUTHORIZATION, line.parse().unwrap());
+        let Verdict::Known(id, _) = knows.verdict(&headers) else { panic!("it is a token") };
+        one.revoke(id).await.unwrap();
+        knows.refresh().await.unwrap();
+        (matches!(knows.verdict(&headers), Verdict::Known(..)), makes_first)
+    }
+
+    #[tokio::test]
+    async fn w4_tokens_are_what_they_are_at_every_process() {
+        assert_eq!(what_another_process_takes_for_true(false).await, (false, false));
+    }
+
+    #[tokio::test]
+    async fn w4_a_store_whose_commits_leave_the_epoch_of_tokens_is_caught() {
+        assert_eq!(what_another_process_takes_for_true(true).await, (true, true));
     }
 }

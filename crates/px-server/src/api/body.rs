@@ -9,13 +9,11 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Body as _;
 use px_core::Code;
 
 use crate::app::Shared;
 use crate::error::ApiError;
-
-/// The largest body of an API request, bytes.
-const MAX_BODY: usize = 2 * 1024 * 1024;
 
 /// Demands on a body.
 #[derive(Debug, Clone, Copy)]
@@ -33,18 +31,21 @@ pub(super) async fn read(
     let (head, body) = request.into_parts();
     let is_fit = !wanted.json || is_json(&head.headers);
     let refuse = |status, code, text: String| ApiError::new(status, code, text).into_response();
-    let read = Limited::new(body, MAX_BODY).collect();
-    match tokio::time::timeout(app.body_timeout, read).await {
+    let limit = app.max_api_body;
+    let too_large = || {
+        let text = format!("The request's body is larger than {limit} bytes (server.max_api_body_bytes)");
+        refuse(StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge, text)
+    };
+    if body.size_hint().lower() > limit as u64 {
+        return too_large();
+    }
+    match tokio::time::timeout(app.body_timeout, Limited::new(body, limit).collect()).await {
         Ok(Ok(body)) => match body.to_bytes() {
             // Only now, since what was not read could cost the client its answer.
             body if !is_fit && !body.is_empty() => no_json(),
             body => next.run(Request::from_parts(head, Body::from(body))).await,
         },
-        Ok(Err(error)) if error.is::<LengthLimitError>() => refuse(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            Code::TooLarge,
-            format!("The request's body is larger than {MAX_BODY} bytes"),
-        ),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => too_large(),
         Ok(Err(error)) => refuse(
             StatusCode::BAD_REQUEST,
             Code::BadRequest,

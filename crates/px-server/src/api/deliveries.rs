@@ -5,7 +5,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use px_api::why::{self, why};
 use px_api::{DeliveryPage, DeliverySummary, ListDeliveries};
-use px_core::{Code, DeliveryId, RunStatus, Timestamp};
+use px_core::{Code, DeliveryId, RunStatus};
 use px_store::{Delivery, DeliveryFilter, InboxEvent, InboxState};
 
 use super::page_size;
@@ -30,7 +30,7 @@ pub(super) async fn list(
         slug: query.slug,
         state,
         identifier: query.identifier,
-        since: query.since.map(Timestamp::from_millis),
+        since: super::since(query.since)?,
     };
     let before = query
         .cursor

@@ -10,18 +10,18 @@ use px_store::tokens::Permission;
 pub(super) enum Door {
     /// Anybody: it says nothing that is not public, and changes nothing.
     Public,
-    /// Whoever the webhook's own verification believes; this machine if it
+    /// Senders that the webhook's own verification believes; this machine if it
     /// verifies nobody.
     Webhook,
-    /// Whoever knows the token of the wait that the form is for.
+    /// Callers that know the token of the wait that the form is for.
     Form,
-    /// Whoever may look.
+    /// Callers that may read.
     Read,
-    /// Whoever may look, for as long as it lasts.
+    /// Callers that may read, for as long as their token is valid.
     Stream,
-    /// Whoever may move runs and deliveries.
+    /// Callers that may move runs and deliveries.
     Operate,
-    /// Whoever may change hooks and tokens.
+    /// Callers that may change hooks and tokens.
     Admin,
     /// As [`Door::Admin`], and no browser while there are no tokens: whoever
     /// makes the first one has the server.

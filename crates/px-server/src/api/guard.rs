@@ -24,6 +24,15 @@ pub(super) struct Needed {
     pub(super) scope: Permission,
 }
 
+/// Returns how much of what may be a secret a request is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// All that may be shown to anybody.
+    Whole,
+    /// URLs of hooks without what may be a secret in them.
+    Redacted,
+}
+
 pub(super) async fn check(
     State((app, needed)): State<(Shared, Needed)>,
     ConnectInfo(remote): ConnectInfo<SocketAddr>,
@@ -34,9 +43,23 @@ pub(super) async fn check(
         // Nobody knows whether the request's token was revoked.
         return ApiError::from(error).into_response();
     }
-    let right = match app.tokens.verdict(request.headers()) {
+    let verdict = app.tokens.verdict(request.headers());
+    let sight = match verdict {
+        Verdict::Known(_, scope) if scope < Permission::Admin => Sight::Redacted,
+        _ => Sight::Whole,
+    };
+    let right = match verdict {
         Verdict::Known(id, scope) if scope >= needed.scope => Ok(Right::Token(id)),
-        Verdict::NoTokens => without_tokens(&app, needed.door, remote, &request).map(|()| Right::First),
+        Verdict::NoTokens => {
+            let base = local::base(request.uri());
+            let caller = Caller {
+                peer: remote.ip(),
+                method: request.method(),
+                base: base.as_deref(),
+                headers: request.headers(),
+            };
+            without_tokens(&app, needed.door, &caller).map(|()| Right::First)
+        }
         Verdict::Known(..) => {
             let text = format!("The API token does not have the scope {}", needed.scope.as_str());
             Err(ApiError::new(StatusCode::FORBIDDEN, Code::ScopeMissing, text))
@@ -50,6 +73,7 @@ pub(super) async fn check(
         Ok(right) => {
             // Whatever changes the tokens asks again: others may have done so meanwhile.
             request.extensions_mut().insert(right);
+            request.extensions_mut().insert(sight);
             next.run(request).await
         }
         Err(error) => error.into_response(),
@@ -58,20 +82,26 @@ pub(super) async fn check(
 
 /// Returns who may use the API while there are no tokens. `--insecure` lets other
 /// machines in, and no page takes the server over even then.
-fn without_tokens(app: &App, door: Door, remote: SocketAddr, request: &Request) -> Result<(), ApiError> {
-    let base = local::base(request.uri());
-    let caller = Caller {
-        peer: remote.ip(),
-        method: request.method(),
-        base: base.as_deref(),
-        headers: request.headers(),
-    };
+fn without_tokens(app: &App, door: Door, caller: &Caller<'_>) -> Result<(), ApiError> {
     let admitted = match door.rule() {
         Rule::NoBrowser if app.insecure => local::no_browser(caller.headers),
         _ if app.insecure => Ok(()),
-        rule => local::admit(rule, &caller, &app.urls.cors_origins),
+        rule => local::admit(rule, caller, &app.urls.cors_origins),
     };
     admitted.map_err(|why| not_local(&why))
+}
+
+/// Returns whether a request may read, for a route that is open to everybody and
+/// tells some more.
+pub(super) async fn may_read(app: &App, caller: &Caller<'_>) -> bool {
+    if app.tokens.refresh().await.is_err() {
+        return false;
+    }
+    match app.tokens.verdict(caller.headers) {
+        Verdict::Known(_, scope) => scope >= Permission::Read,
+        Verdict::NoTokens => without_tokens(app, Door::Read, caller).is_ok(),
+        Verdict::Unknown => false,
+    }
 }
 
 fn not_local(why: &Foreign) -> ApiError {

@@ -11,6 +11,7 @@ use tower_http::cors::CorsLayer;
 
 static RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Headers of every answer, unless a route says something else.
 const HEADERS: [(&HeaderName, HeaderValue); 6] = [
@@ -37,6 +38,6 @@ pub(super) fn cors(origins: &[HeaderValue]) -> Option<CorsLayer> {
         CorsLayer::new()
             .allow_origin(origins.to_vec())
             .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
-            .allow_headers([AUTHORIZATION, CONTENT_TYPE, LAST_EVENT_ID.clone()])
+            .allow_headers([AUTHORIZATION, CONTENT_TYPE, LAST_EVENT_ID.clone(), IDEMPOTENCY_KEY.clone()])
     })
 }

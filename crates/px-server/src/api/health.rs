@@ -1,29 +1,154 @@
-//! `GET /health/live` and `GET /health/ready`, for whoever starts and stops px.
+//! `GET /health/live` and `GET /health/ready`, for whoever starts and stops px:
+//! open to everybody, since a probe has no token. Reasons are for callers who may
+//! read (docs/rules.md#60).
+
+use std::net::SocketAddr;
 
 use axum::Json;
-use axum::extract::State;
-use http::StatusCode;
-use px_api::Health;
+use axum::extract::{ConnectInfo, State};
+use http::{HeaderMap, Method, StatusCode, Uri};
+use px_api::{Health, HealthReason};
+use px_inbound::verify::local::{self, Caller};
+use px_outbound::operate;
+use px_store::Inspect;
 
-use crate::app::Shared;
+use super::guard;
+use crate::app::{App, Shared};
 
 /// It answers, so it lives.
 pub(super) async fn live() -> Json<Health> {
-    Json(Health::good("live"))
+    Json(Health::of("live"))
 }
 
-/// Recovery comes before the first request, so what is left to ask is whether
-/// the store takes writes and the process is not about to end.
-pub(super) async fn ready(State(app): State<Shared>) -> (StatusCode, Json<Health>) {
-    let failure = app.store().failure().borrow().clone();
-    let not_ready = |reason: &str| (StatusCode::SERVICE_UNAVAILABLE, Json(Health::not_ready(reason)));
-    if failure.is_some() {
-        return not_ready("the store takes no writes");
+/// Asks what work asks: whether a commit would be written now, and whether this
+/// process still takes requests. Recovery comes before the first of them.
+pub(super) async fn ready(
+    State(app): State<Shared>,
+    ConnectInfo(remote): ConnectInfo<SocketAddr>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> (StatusCode, Json<Health>) {
+    let refused = refused(&app);
+    let degraded = degraded(&app);
+    let (status, word) = match (refused.is_empty(), degraded.is_empty()) {
+        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
+        (true, false) => (StatusCode::OK, "degraded"),
+        (true, true) => (StatusCode::OK, "ready"),
+    };
+    let mut health = Health::of(word);
+    let reasons: Vec<HealthReason> = refused.into_iter().chain(degraded).collect();
+    let base = local::base(&uri);
+    let caller = Caller { peer: remote.ip(), method: &method, base: base.as_deref(), headers: &headers };
+    if !reasons.is_empty() && guard::may_read(&app, &caller).await {
+        if status != StatusCode::OK {
+            health.reason = reasons.first().map(|reason| reason.text.clone());
+        }
+        health.reasons = Some(reasons);
     }
-    if *app.closing.borrow() {
-        return not_ready("px is about to end");
+    (status, Json(health))
+}
+
+fn reason(code: &str, text: impl Into<String>) -> HealthReason {
+    HealthReason { code: code.to_owned(), text: text.into() }
+}
+
+/// Returns what keeps work from being taken.
+fn refused(app: &App) -> Vec<HealthReason> {
+    let store = app.store();
+    let failed = store.failure().borrow().clone();
+    let unwritten = store.unwritten().filter(|_| failed.is_none());
+    let is_closing = *app.closing.borrow();
+    [
+        is_closing.then(|| reason("closing", "px is about to end")),
+        failed.map(|why| reason("store-failed", format!("the store takes no writes until a restart: {why}"))),
+        unwritten.map(|why| {
+            let text = format!("the last commit could not be written: {why}; px tries once a second");
+            reason("store-unwritten", text)
+        }),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Returns what needs an operator while work is taken.
+fn degraded(app: &App) -> Vec<HealthReason> {
+    let mut reasons = Vec::new();
+    if app.parts.pool.is_at_bound() {
+        let text = "as many threads as limits.max_stalled allows are held by code that does not yield; \
+                    a restart frees them";
+        reasons.push(reason("threads-stalled", text));
     }
-    // Work is taken, and an operator has something to look at: the log says what.
-    let status = if app.parts.pool.is_at_bound() { "degraded" } else { "ready" };
-    (StatusCode::OK, Json(Health::good(status)))
+    let damaged = app.store().inspect().map_or(0, |inside: &dyn Inspect| inside.stats().damaged_reads);
+    if damaged > 0 {
+        let text = format!("{damaged} reads met a damaged row of the store; `px audit` names it");
+        reasons.push(reason("store-damaged", text));
+    }
+    let vault = &app.operator.parts().vault;
+    // That they cannot be listed is the store's trouble, which is said above.
+    for hook in app.operator.hooks().unwrap_or_default() {
+        if operate::is_unreadable(vault, &hook) {
+            let text =
+                format!("hook '{}' cannot sign; `px hooks rotate-secret {}` mends it", hook.name, hook.id);
+            reasons.push(reason("hook-cannot-sign", text));
+        }
+    }
+    reasons
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use http::Request;
+    use px_sdk::Registry;
+    use px_store::tokens::Permission;
+    use px_store_rows::{Embedded, MemoryRows};
+    use px_testkit::{Fault, FaultyStore};
+    use secrecy::ExposeSecret as _;
+
+    use crate::access::Tokens;
+    use crate::in_process::InProcess;
+    use crate::options::Options;
+
+    async fn ready(server: &InProcess, headers: &[(&str, &str)]) -> (u16, serde_json::Value) {
+        let mut request = Request::get("/health/ready");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Bytes::new()).unwrap();
+        let answer = server.call("127.0.0.1:1".parse().unwrap(), request, 10_000).await;
+        (answer.status().as_u16(), serde_json::from_slice(answer.body()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn readiness_asks_what_work_asks_and_reasons_are_for_readers() {
+        let memory = Arc::new(Embedded::new(MemoryRows::new()));
+        let store = FaultyStore::new(memory);
+        let contract: Arc<dyn px_store::Store> = Arc::new(store.clone());
+        let options = Options::new(Arc::new(Registry::collect().unwrap()), Arc::clone(&contract));
+        let (clock, ids) = (Arc::clone(&options.clock), Arc::clone(&options.ids));
+        let tokens = Tokens::open(contract, clock, ids).await.unwrap();
+        let (_, admin) = tokens.create("owner", Permission::Admin).await.unwrap();
+        let server = InProcess::new(options).await.unwrap();
+        let by_reader = format!("Bearer {}", admin.expose_secret());
+        let stranger = [("host", "probe.internal"), ("x-forwarded-for", "203.0.113.1")];
+        let reader = [("authorization", by_reader.as_str())];
+        for who in [&stranger[..], &reader] {
+            assert_eq!(ready(&server, who).await, (200, serde_json::json!({"status": "ready"})));
+        }
+        // The disk is full when the next work comes.
+        store.plan(|_, _| Some(Fault::Full));
+        assert!(tokens.create("other", Permission::Read).await.is_err());
+        assert_eq!(ready(&server, &stranger).await, (503, serde_json::json!({"status": "not ready"})));
+        let (status, told) = ready(&server, &reader).await;
+        assert_eq!((status, &told["reasons"][0]["code"]), (503, &"store-unwritten".into()));
+        assert!(told["reason"].as_str().unwrap().contains("once a second"), "{told}");
+        // The first work that is taken makes it ready.
+        store.plan(|_, _| None);
+        tokens.create("other", Permission::Read).await.unwrap();
+        assert_eq!(ready(&server, &stranger).await.0, 200);
+    }
 }

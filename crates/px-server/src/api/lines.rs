@@ -1,4 +1,4 @@
-//! Who waits before a run: the line of a key, as a run that is shown has it.
+//! Runs that wait before another one: the line of a key, as a run that is shown has it.
 
 use px_api::Turn;
 use px_core::key::{Waiter, WaiterId};
@@ -35,7 +35,7 @@ pub(super) async fn ahead(app: &Shared, key: &KeyId, wait: WaitId) -> Result<(Ve
     }
 }
 
-/// Whose turn it is, and who comes before a run that waits for its own.
+/// The runs whose turn it is, and those that come before a run that waits for its own.
 pub(super) async fn turn(app: &Shared, slot: &KeyId, run: RunId) -> Result<Turn, ApiError> {
     let line = app.store().key(app.parts.scope, slot).await?.record.line;
     let (mut turn, mut from) = (Turn { under_way: Vec::new(), ahead: Vec::new() }, line.head);

@@ -6,18 +6,22 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use http::header;
-use px_core::{CallbackId, Timestamp};
+use px_core::{CallbackId, RunStatus, Timestamp};
 use px_metrics::Text;
 use px_pool::Subject;
-use px_store::{Inspect, Row, Table};
+use px_store::cluster::Duty;
+use px_store::{Inspect, Row, RunFilter, Table};
 
 use super::table::TEXT;
 use crate::app::{App, Shared};
 use crate::error::ApiError;
 
-/// Number of rows that are counted of what is ready, and of what is due; a figure
-/// that says so many says that there are more.
+/// Maximum number of ready rows, and of due rows, that are counted; a figure of so many
+/// means that there may be more.
 const MOST: usize = 10_000;
+
+/// Number of runs that are counted of each status: each is read for it.
+const MOST_RUNS: usize = 1_000;
 
 /// Number that are read at once.
 const PAGE: usize = 500;
@@ -31,8 +35,12 @@ pub(super) async fn show(State(app): State<Shared>) -> Result<impl IntoResponse,
         text.add(metrics);
     }
     stalled(&app, &mut text);
-    ready(&app, &mut text).await?;
-    outbox(&app, &mut text).await?;
+    // Rows are the same for all members of a cluster: one of them counts them.
+    if app.is_on_duty(Duty::Figures) {
+        ready(&app, &mut text).await?;
+        active(&app, &mut text).await?;
+        outbox(&app, &mut text).await?;
+    }
     store(&app, &mut text);
     Ok(([(header::CONTENT_TYPE, TEXT)], text.finish()))
 }
@@ -75,6 +83,26 @@ async fn ready(app: &App, text: &mut Text) -> Result<(), px_store::Error> {
     text.head("px_ready_runs", "Runs that are ready, by whether somebody runs their step.", "gauge");
     text.value("px_ready_runs", &[("claimed", "false")], waiting);
     text.value("px_ready_runs", &[("claimed", "true")], running);
+    Ok(())
+}
+
+/// Runs that have not ended, by status.
+async fn active(app: &App, text: &mut Text) -> Result<(), px_store::Error> {
+    let help = "Runs that have not ended, by status; 1000 says that there are so many or more.";
+    text.head("px_runs", help, "gauge");
+    for status in [RunStatus::Pending, RunStatus::Running, RunStatus::Waiting, RunStatus::Paused] {
+        let filter = RunFilter { statuses: vec![status], ..RunFilter::default() };
+        let (mut count, mut before) = (0, None);
+        while count < MOST_RUNS {
+            let page = app.store().runs(app.parts.scope, &filter, before, PAGE).await?;
+            count += page.items.len();
+            before = page.next;
+            if before.is_none() {
+                break;
+            }
+        }
+        text.value("px_runs", &[("status", status.as_str())], count.min(MOST_RUNS));
+    }
     Ok(())
 }
 
@@ -139,6 +167,12 @@ fn store(app: &App, text: &mut Text) {
         text.head(name, help, "counter");
         text.value(name, &[], value);
     }
+    let name = "px_store_damaged_reads_total";
+    text.head(name, "Reads that met a damaged row.", "counter");
+    text.value(name, &[], stats.damaged_reads);
+    let name = "px_streams";
+    text.head(name, "Streams that are open.", "gauge");
+    text.value(name, &[], app.streams.count());
     let name = "px_store_overlay_bytes";
     text.head(name, "Bytes of rows that wait in memory for the tree.", "gauge");
     text.value(name, &[], stats.overlay_bytes);

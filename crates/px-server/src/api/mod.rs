@@ -6,6 +6,7 @@ mod brains;
 mod deliveries;
 mod document;
 mod door;
+mod fields;
 mod guard;
 mod headers;
 mod health;
@@ -32,6 +33,7 @@ mod watch_brains;
 mod webhooks;
 
 use axum::Router;
+use px_core::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -52,7 +54,42 @@ fn read_json<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, ApiError> {
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err(wrong(&"it is no JSON object"));
     }
-    serde_json::from_slice(body).map_err(|error| wrong(&error))
+    serde_json::from_slice(body).map_err(|error| misread(&error))
+}
+
+/// A body, or a part of one, that is not of its type.
+fn misread(error: &serde_json::Error) -> ApiError {
+    let text = error.to_string();
+    let wrong = || format!("The request's body is not what it should be: {text}");
+    ApiError::bad_request(fields::reworded(&text).unwrap_or_else(wrong))
+}
+
+/// The longest name that a caller gives to something, characters.
+const MAX_KEY: usize = 255;
+
+/// Checks a name that a caller gave.
+fn bounded(what: &str, key: Option<&str>) -> Result<(), ApiError> {
+    let length = key.map(|key| key.chars().count());
+    match length {
+        Some(0) => Err(ApiError::bad_request(format!("{what} is empty; it has 1 to {MAX_KEY} characters"))),
+        Some(length) if length > MAX_KEY => {
+            Err(ApiError::bad_request(format!("{what} has {length} characters; it has 1 to {MAX_KEY}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A time of a query or body. What can only be seconds is refused: it would be
+/// 1970, and so mean everything.
+fn since(millis: Option<u64>) -> Result<Option<Timestamp>, ApiError> {
+    const SECONDS: std::ops::Range<u64> = 100_000_000..100_000_000_000;
+    match millis {
+        Some(seconds) if SECONDS.contains(&seconds) => Err(ApiError::bad_request(format!(
+            "since is in milliseconds since 1970-01-01 UTC, and {seconds} looks like seconds: that is {}",
+            seconds * 1_000
+        ))),
+        millis => Ok(millis.map(Timestamp::from_millis)),
+    }
 }
 
 /// A misfit as the wire has it.
@@ -70,7 +107,8 @@ fn page_size(limit: Option<usize>) -> usize {
 
 /// Bytes as JSON, or as a text if they are none.
 fn json_or_text(bytes: &[u8]) -> Value {
-    serde_json::from_slice(bytes).unwrap_or_else(|_| String::from_utf8_lossy(bytes).into_owned().into())
+    px_inbound::verify::parse_json(bytes)
+        .unwrap_or_else(|_| String::from_utf8_lossy(bytes).into_owned().into())
 }
 
 /// The trace that a request belongs to (docs/rules.md#32).

@@ -2,14 +2,14 @@
 //! with a delivery.
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
+use bytes::Bytes;
 use http::StatusCode;
 use px_api::{Action, BindDelivery, BoundEvent};
 use px_core::{Code, DeliveryId, RunId};
-use serde_json::{Map, Value};
 
+use super::fields::Unknown;
 use crate::app::Shared;
 use crate::error::ApiError;
 use crate::ingress;
@@ -29,17 +29,16 @@ pub(super) async fn replay(State(app): State<Shared>, Path(id): Path<String>) ->
 pub(super) async fn bind(
     State(app): State<Shared>,
     Path(id): Path<String>,
-    body: Result<Json<Map<String, Value>>, JsonRejection>,
+    body: Bytes,
 ) -> Result<Json<BoundEvent>, ApiError> {
     let id = delivery(&id)?;
-    let Json(body) = body.map_err(|error| ApiError::bad_request(error.body_text()))?;
-    let body: BindDelivery = serde_json::from_value(body.into()).map_err(|error| {
-        ApiError::bad_request(format!("The request's body is not what it should be: {error}"))
-    })?;
+    let unknown = Unknown::of(&body, &["brainRunId"]);
+    let body: BindDelivery = super::read_json(&body)?;
     let text = body
         .brain_run_id
         .filter(|text| !text.is_empty())
         .ok_or_else(|| ApiError::bad_request("Missing brainRunId in request body"))?;
+    unknown.refuse()?;
     let run: RunId = text
         .parse()
         .map_err(|_| ApiError::not_found(format!("Brain run '{text}' not found")).code(Code::RunNotFound))?;

@@ -20,7 +20,8 @@ Services in Rust need none of this: `px-client` has a method for each route, and
 
 ## Who may use it
 
-Webhooks and forms on pages are open: their own verification says who may send. Everything else depends on API tokens.
+Webhooks and forms on pages are open: their own verification says who may send. So are `GET /health/live` and `/health/ready`,
+since a probe has no token, and the public keys of callbacks. Everything else depends on API tokens.
 
 * **Without any token** the API is for this machine only, streams too, and so is a webhook without its secret. That is: the peer
   is a loopback address; no header says that a proxy or a tunnel sent the request on (`Forwarded`, `X-Forwarded-*`, `X-Real-IP`,
@@ -35,7 +36,23 @@ Webhooks and forms on pages are open: their own verification says who may send. 
 * A scope includes those before it: `read` looks, `operate` also moves runs and deliveries, `admin` also changes hooks and tokens.
 * At rest there is a digest of a token. Pages of the origins in `server.cors_origins` may use the API; others may not.
 
-`GET /metrics` is for Prometheus, `GET /health/live` and `/health/ready` for whoever starts and stops px.
+`GET /metrics` is for Prometheus, `GET /health/live` and `/health/ready` for whoever starts and stops px. Readiness is 200 `ready`,
+200 `degraded` (work is taken, and an operator has to look) or 503 `not ready`; who may read is told the `reasons`.
+
+## Streams
+
+`GET /brains/watch` and `GET /brains/runs/{id}/watch` are server-sent events. A client whose `Accept` names `text/event-stream`, or
+that brings `Last-Event-ID`, gets `id:` lines and a comment every 15 seconds of quiet; others get bare `data:` frames. A run that is over
+and has nothing left to tell is 204, which ends an `EventSource`. There are `limits.max_streams` at once, and half of them for one
+token, or one address while there is none; beyond, it is 503 with `Retry-After`. A stream ends within a second of the
+revocation of its token, or of the first token if it was opened without one.
+
+## What is not understood
+
+On px's own routes an unknown field of a body is 400, and names the one that was meant. On the routes that the ancestor has
+too (`rerun`, `resume`, `signals`), only what is within two letters of a known field is; the rest is passed over, and named in the header
+`Px-Warning`. Keys and names that a caller gives have 1 to 255 characters. The header `Idempotency-Key` of `POST /brains/runs` means
+`idempotencyKey`. A body is at most `server.max_api_body_bytes`, and a page of a log about 8 MiB: `nextCursor` goes on.
 
 ";
 

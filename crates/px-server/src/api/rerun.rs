@@ -8,20 +8,26 @@ use px_api::{ForkRun, RerunRun, RestartedRun, StartedRun};
 use px_core::run::Refusal;
 use px_engine::ForkRequest;
 
+use super::fields::Unknown;
 use super::runs::find;
 use crate::app::Shared;
 use crate::error::ApiError;
 use px_core::Code;
 
-pub(super) async fn rerun(State(app): State<Shared>, body: Bytes) -> Result<Json<RestartedRun>, ApiError> {
+pub(super) async fn rerun(
+    State(app): State<Shared>,
+    body: Bytes,
+) -> Result<(HeaderMap, Json<RestartedRun>), ApiError> {
+    let unknown = Unknown::of(&body, &["runId", "startsAt", "webhookUrl", "webhookSecret"]);
     let body: RerunRun = super::read_json(&body)?;
     let id = body.run_id.as_deref().filter(|id| !id.is_empty());
     let id = id.ok_or_else(|| ApiError::bad_request("Missing runId in request body"))?;
     let starts_at = starts_at(body.starts_at)?;
     let run = find(&app, id).await?;
+    let warnings = unknown.warn()?;
     let hook = app.run_hook(body.webhook_url, body.webhook_secret.map(Into::into))?;
     match app.parts.rerun(run.id, starts_at, hook).await {
-        Ok(brain_title) => Ok(Json(RestartedRun { brain_run_id: run.id, brain_title })),
+        Ok(brain_title) => Ok((warnings, Json(RestartedRun { brain_run_id: run.id, brain_title }))),
         Err(error) => match error.refusal() {
             Some(Refusal::WrongStatus(status)) => Err(ApiError::conflict(format!(
                 "Cannot rerun brain in '{}' state. Cancel it first, or fork it.",
@@ -39,12 +45,15 @@ pub(super) async fn fork(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<(StatusCode, Json<StartedRun>), ApiError> {
+    let unknown = Unknown::of(&body, &["startsAt", "state", "webhookUrl", "webhookSecret", "requestId"]);
     let body: ForkRun = super::read_json(&body)?;
     let starts_at = starts_at(body.starts_at)?;
     let run = find(&app, &id).await?;
     if body.state.as_ref().is_some_and(|state| !state.is_object()) {
         return Err(ApiError::bad_request("The state must be a JSON object"));
     }
+    unknown.refuse()?;
+    super::bounded("requestId", body.request_id.as_deref())?;
     let request = ForkRequest {
         run: run.id,
         starts_at,

@@ -25,10 +25,10 @@ fn about_px() -> Vec<Route> {
         Route::get("/status", Door::Read, status::show)
             .named("status", "Whether the server takes requests")
             .answers::<api::Status>(200, "It does"),
-        Route::get("/health/live", Door::Read, health::live)
+        Route::get("/health/live", Door::Public, health::live)
             .named("live", "Whether the process does anything at all")
             .answers::<api::Health>(200, "It does"),
-        Route::get("/health/ready", Door::Read, health::ready)
+        Route::get("/health/ready", Door::Public, health::ready)
             .named(
                 "ready",
                 "Whether the server can take webhooks: its store takes writes, and it does not end",
@@ -64,7 +64,7 @@ fn about_brains() -> Vec<Route> {
         Route::get("/brains/watch", Door::Stream, watch_brains::brains)
             .named(
                 "watchBrains",
-                "The running runs as server-sent events, at once and on each lifecycle change",
+                "The runs that have not ended as server-sent events, at once and on each lifecycle change",
             )
             .answers_as(200, "The stream; `data` is `{runningBrains}`", EVENTS, shape::<String>),
         Route::get("/brains/{id}", Door::Read, brains::show)
@@ -123,7 +123,8 @@ fn about_runs() -> Vec<Route> {
                 "watchRun",
                 "The log of a run as server-sent events: what there is, then what comes, to its end",
             )
-            .answers_as(200, "The stream; `data` is an entry, `id` its seq", EVENTS, shape::<String>),
+            .answers_as(200, "The stream; `data` is an entry, `id` its seq", EVENTS, shape::<String>)
+            .answers_nothing(204, "The run is over, and Last-Event-ID is its last entry"),
         Route::post("/brains/runs/{id}/resume", Door::Operate, runs::resume)
             .named("resumeRun", "Resumes a paused run")
             .may_take::<api::ResumeRun>()
@@ -140,7 +141,8 @@ fn about_runs() -> Vec<Route> {
             .named("signalRun", "Sends a run a signal")
             .takes::<api::SignalRun>()
             .answers::<api::SignalTaken>(202, "It is taken")
-            .refuses(409, "The run's status takes no such signal"),
+            .refuses(409, "The run's status takes no such signal")
+            .refuses(422, "The response fits nothing that the run waits for"),
     ]
 }
 
@@ -184,7 +186,8 @@ fn about_webhooks() -> Vec<Route> {
             .named("bindDelivery", "Gives a kept event to a run by hand")
             .takes::<api::BindDelivery>()
             .answers::<api::BoundEvent>(200, "The run has it")
-            .refuses(409, "The event is not kept, or the run does not wait for it"),
+            .refuses(409, "The event is not kept, or the run does not wait for it")
+            .refuses(422, "The event's response does not fit what the run waits for"),
         receive(Route::post("/webhooks/{slug}", Door::Webhook, ingress::receive), "sendWebhook")
             .takes_forms(vec![(JSON, shape::<serde_json::Value>)]),
         receive(Route::get("/webhooks/{slug}", Door::Webhook, ingress::receive), "webhookHandshake"),
@@ -263,7 +266,7 @@ fn about_hooks() -> Vec<Route> {
             .named("redeliver", "Sends a delivery once more")
             .answers::<api::CallbackSummary>(202, "It is due")
             .refuses(409, "Its hook takes no deliveries"),
-        Route::get("/.well-known/webhooks-keys", Door::Read, hooks::keys::show)
+        Route::get("/.well-known/webhooks-keys", Door::Public, hooks::keys::show)
             .named("hookKeys", "The public keys that callbacks are verified with")
             .answers::<api::Keys>(200, "The keys"),
     ]

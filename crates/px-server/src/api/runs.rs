@@ -4,12 +4,13 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use px_api::{Event, Events, ListRuns, ResumeRun, Resumed, RunEvents, RunPage, RunSummary, ShowRun};
 use px_core::run::Refusal;
-use px_core::{Code, Run, RunId, RunStatus, Timestamp};
+use px_core::{Code, Run, RunId, RunStatus};
 use px_store::RunFilter;
 
+use super::fields::Unknown;
 use super::{lines, page_size};
 use crate::app::Shared;
 use crate::error::ApiError;
@@ -35,7 +36,7 @@ pub(super) async fn list(
         .map(|cursor| cursor.parse::<RunId>().map(RunId::to_bytes))
         .transpose()
         .map_err(|error| ApiError::bad_request(format!("Bad cursor: {error}")))?;
-    let filter = RunFilter { brain, statuses, since: query.since.map(Timestamp::from_millis) };
+    let filter = RunFilter { brain, statuses, since: super::since(query.since)? };
     let page = app.store().runs(app.parts.scope, &filter, before, page_size(query.limit)).await?;
     let shown = match query.include.as_deref() {
         None => |run: &Run| RunSummary::from(run),
@@ -120,11 +121,37 @@ pub(super) async fn events(
     let Query(query) = query.map_err(|error| ApiError::bad_request(error.body_text()))?;
     let run = find(&app, &id).await?;
     let limit = page_size(Some(query.limit.unwrap_or(super::MAX_PAGE)));
+    let cursor = query.cursor.or(query.after);
     // Beyond the end there is nothing, however far.
-    let after = query.after.unwrap_or(0).min(run.seq);
-    let events = app.store().events(app.parts.scope, run.id, after, limit).await?;
-    Ok(Json(events.iter().map(|event| Event::of(&run, event)).collect::<Vec<_>>().into()))
+    let mut after = cursor.unwrap_or(0).min(run.seq);
+    let (mut shown, mut bytes) = (Vec::new(), 0);
+    while shown.len() < limit {
+        let some = (limit - shown.len()).min(EVENTS_AT_ONCE);
+        let events = app.store().events(app.parts.scope, run.id, after, some).await?;
+        let Some(last) = events.last() else { break };
+        let is_end = last.seq >= run.seq || events.len() < some;
+        for event in &events {
+            let event = Event::of(&run, event);
+            // Every event can be written: its keys are texts.
+            bytes += serde_json::to_vec(&event).map_or(0, |text| text.len());
+            if bytes > MAX_PAGE_BYTES && !shown.is_empty() {
+                return Ok(Json(Events { next_cursor: Some(after), ..shown.into() }));
+            }
+            after = event.seq;
+            shown.push(event);
+        }
+        if is_end {
+            break;
+        }
+    }
+    Ok(Json(shown.into()))
 }
+
+/// The largest page of a log, bytes; an entry that is larger is a page of its own.
+const MAX_PAGE_BYTES: usize = 8 * 1024 * 1024;
+
+/// Number of a log's entries that are read at once. Each may be as large as a state.
+const EVENTS_AT_ONCE: usize = 16;
 
 pub(super) async fn cancel(
     State(app): State<Shared>,
@@ -144,12 +171,17 @@ pub(super) async fn resume(
     State(app): State<Shared>,
     Path(id): Path<String>,
     body: Bytes,
-) -> Result<(StatusCode, Json<Resumed>), ApiError> {
+) -> Result<(StatusCode, HeaderMap, Json<Resumed>), ApiError> {
     let run = find(&app, &id).await?;
+    let unknown = Unknown::of(&body, &["webhookUrl", "webhookSecret"]);
     let body: ResumeRun = if body.is_empty() { ResumeRun::default() } else { super::read_json(&body)? };
+    let warnings = unknown.warn()?;
     let hook = app.run_hook(body.webhook_url, body.webhook_secret.map(Into::into))?;
     match app.parts.resume_run(run.id, hook).await {
-        Ok(()) => Ok((StatusCode::ACCEPTED, Json(Resumed { success: true, action: "resumed".to_owned() }))),
+        Ok(()) => {
+            let resumed = Resumed { success: true, action: "resumed".to_owned() };
+            Ok((StatusCode::ACCEPTED, warnings, Json(resumed)))
+        }
         Err(error) => match error.refusal() {
             Some(Refusal::WrongStatus(status)) => Err(ApiError::conflict(format!(
                 "Cannot resume brain in '{}' state. Only paused brains can be resumed.",

@@ -3,17 +3,19 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use px_api::{SignalEntry, SignalTaken, SignalType};
 use px_core::{Code, RunStatus};
 use px_engine::ControlError;
+use px_inbound::OperatorError;
 use px_store::DraftError;
 use serde_json::{Map, Value};
 
+use super::fields::Unknown;
 use crate::app::Shared;
 use crate::error::ApiError;
 
-/// Returns whether a run in this status takes the signal (docs/api.md).
+/// Returns true if a run in this status takes the signal (docs/api.md).
 const fn fits(signal: SignalType, status: RunStatus) -> bool {
     use SignalType::{Kill, Pause, Resume, WebhookResponse};
     match status {
@@ -28,7 +30,8 @@ pub(super) async fn send(
     State(app): State<Shared>,
     Path(id): Path<String>,
     body: Bytes,
-) -> Result<(StatusCode, Json<SignalTaken>), ApiError> {
+) -> Result<(StatusCode, HeaderMap, Json<SignalTaken>), ApiError> {
+    let unknown = Unknown::of(&body, &["type", "response", "slug"]);
     let body: Value = serde_json::from_slice(&body)
         .map_err(|error| ApiError::bad_request(format!("The request's body is no JSON: {error}")))?;
     let name = body.get("type").and_then(Value::as_str).unwrap_or_default();
@@ -46,6 +49,7 @@ pub(super) async fn send(
     if !fits(signal, run.status) {
         return Err(cannot(run.status));
     }
+    let warnings = unknown.warn()?;
     let done = match signal {
         SignalType::Kill => app.parts.cancel_run(run.id, Some("killed by a signal".into())).await,
         SignalType::Pause => app.parts.pause_run(run.id, Some("paused by a signal".into())).await,
@@ -56,13 +60,24 @@ pub(super) async fn send(
             if !response.is_object() {
                 return Err(ApiError::bad_request("The response must be a JSON object"));
             }
-            app.parts.answer_run(run.id, response).await
+            let slug = match body.get("slug") {
+                None | Some(Value::Null) => None,
+                Some(Value::String(slug)) => Some(slug.as_str()),
+                Some(_) => return Err(ApiError::bad_request("The slug must be the name of a webhook")),
+            };
+            match app.stage.answer(run.id, response, slug).await {
+                Err(OperatorError::Draft(error)) => Err(ControlError::Draft(error)),
+                answered => {
+                    answered?;
+                    Ok(())
+                }
+            }
         }
     };
     match done {
         Ok(()) => {
             let signal = SignalEntry { kind: name.to_owned(), queued_at: app.clock().now() };
-            Ok((StatusCode::ACCEPTED, Json(SignalTaken { success: true, signal })))
+            Ok((StatusCode::ACCEPTED, warnings, Json(SignalTaken { success: true, signal })))
         }
         // The run moved on between the look and the commit, or its wait has no timeout.
         Err(ControlError::Draft(DraftError::Refused(_))) => {

@@ -6,18 +6,35 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use px_api::{StartRun, StartedRun};
 use px_core::Code;
+use px_core::hook::Hook;
 use px_engine::{StartRequest, Started};
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 
+use super::fields::Unknown;
 use crate::app::Shared;
 use crate::error::ApiError;
 use crate::resolve;
+
+/// Names of the fields that are known.
+const KNOWN: &[&str] = &[
+    "identifier",
+    "brainTitle",
+    "options",
+    "initialState",
+    "webhookUrl",
+    "webhookSecret",
+    "idempotencyKey",
+    "requestId",
+];
 
 pub(super) async fn start(
     State(app): State<Shared>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<(StatusCode, Json<StartedRun>), ApiError> {
+) -> Result<(StatusCode, HeaderMap, Json<StartedRun>), ApiError> {
+    let unknown = Unknown::of(&body, KNOWN);
     let body: StartRun = super::read_json(&body)?;
     let identifier = body
         .identifier
@@ -31,14 +48,20 @@ pub(super) async fn start(
         Some(state) => state,
     };
     check_state(&app, &title, &initial_state)?;
-    let hook = app.run_hook(body.webhook_url, body.webhook_secret.map(Into::into))?;
+    let warnings = unknown.warn()?;
+    let key = idempotency_key(body.idempotency_key, &headers)?;
+    super::bounded("requestId", body.request_id.as_deref())?;
+    let secret: Option<SecretString> = body.webhook_secret.map(Into::into);
+    let hook = app.run_hook(body.webhook_url, secret.clone())?;
+    let callback = key.as_deref().map(|key| callback(key, hook.as_ref(), secret.as_ref()));
     let request = StartRequest {
         brain: title,
         initial_state,
         options: body.options.unwrap_or_else(|| Value::Object(Map::new())),
         request_id: body.request_id,
         traceparent: super::traceparent(&headers),
-        idempotency_key: body.idempotency_key,
+        idempotency_key: key,
+        callback,
         hook,
     };
     let (status, run) = match app.parts.start_run(request).await? {
@@ -50,8 +73,58 @@ pub(super) async fn start(
             ))
             .code(Code::IdempotencyKeyUsed));
         }
+        Started::OtherCallback(run) => {
+            return Err(ApiError::conflict(format!(
+                "The idempotency key was used for '{run}', which was started with another webhookUrl or \
+                 webhookSecret"
+            ))
+            .code(Code::IdempotencyKeyUsed));
+        }
     };
-    Ok((status, Json(StartedRun { brain_run_id: run })))
+    Ok((status, warnings, Json(StartedRun { brain_run_id: run })))
+}
+
+/// Returns the key of a start: of the body, or of the header `Idempotency-Key`,
+/// which means the same.
+fn idempotency_key(of_body: Option<String>, headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let key = match (of_body, key_of(headers)?) {
+        (Some(body), Some(header)) if body != header => {
+            let text = "The header Idempotency-Key and idempotencyKey in the request body are different";
+            return Err(ApiError::bad_request(text));
+        }
+        (body, header) => body.or(header),
+    };
+    super::bounded("idempotencyKey", key.as_deref())?;
+    Ok(key)
+}
+
+fn key_of(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let mut values = headers.get_all("idempotency-key").iter();
+    let Some(first) = values.next() else { return Ok(None) };
+    if values.any(|other| other != first) {
+        return Err(ApiError::bad_request("The header Idempotency-Key came with different values"));
+    }
+    let text = std::str::from_utf8(first.as_bytes())
+        .map_err(|_| ApiError::bad_request("The header Idempotency-Key is not UTF-8"))?
+        .trim();
+    // Some clients write a structured header's string, in quotation marks.
+    let bare = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    if bare.is_empty() {
+        return Err(ApiError::bad_request("The header Idempotency-Key is empty"));
+    }
+    Ok(Some(bare.to_owned()))
+}
+
+/// Digest of what two starts by one key have to have in common beside their input:
+/// where they call, and with which secret. Sealed secrets cannot be compared.
+fn callback(key: &str, hook: Option<&Hook>, secret: Option<&SecretString>) -> String {
+    let mut digest = Sha256::new();
+    for part in [Some(key), hook.map(|hook| hook.url.as_str()), secret.map(ExposeSecret::expose_secret)] {
+        // A part that is missing is no empty one.
+        digest.update(part.map_or(u64::MAX, |part| part.len() as u64).to_be_bytes());
+        digest.update(part.unwrap_or_default());
+    }
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn check_state(app: &Shared, title: &str, state: &Value) -> Result<(), ApiError> {
@@ -66,4 +139,29 @@ fn check_state(app: &Shared, title: &str, state: &Value) -> Result<(), ApiError>
         let violations = violations.into_iter().map(super::violation).collect();
         ApiError::unfit(Code::StateUnfit, text, violations)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_known_fields_are_those_of_the_type() {
+        let whole = StartRun {
+            identifier: Some(String::new()),
+            brain_title: Some(String::new()),
+            options: Some(Value::Null),
+            initial_state: Some(Value::Null),
+            webhook_url: Some(String::new()),
+            webhook_secret: Some(String::new().into()),
+            idempotency_key: Some(String::new()),
+            request_id: Some(String::new()),
+        };
+        let written = serde_json::to_value(whole).unwrap();
+        let mut names: Vec<_> = written.as_object().unwrap().keys().cloned().collect();
+        let mut known: Vec<_> = KNOWN.iter().map(|name| (*name).to_owned()).collect();
+        names.sort();
+        known.sort();
+        assert_eq!(names, known);
+    }
 }

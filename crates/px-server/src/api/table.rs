@@ -3,15 +3,20 @@
 //! makes the router, the OpenAPI document ([`super::openapi`]) and what the
 //! tests of the whole contract walk, so that they cannot differ.
 
+use std::sync::Arc;
+
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
 use axum::routing::{MethodFilter, MethodRouter, on};
-use http::Method;
+use http::{Method, Uri};
+use px_core::Code;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::door::Door;
 use super::{body, guard, headers};
 use crate::app::Shared;
+use crate::error::ApiError;
 
 /// Makes the schema of a type.
 pub(super) type Shape = fn(&mut SchemaGenerator) -> Schema;
@@ -181,6 +186,7 @@ impl Route {
 pub(super) fn router(routes: Vec<Route>, app: Shared) -> Router {
     let cors = headers::cors(&app.urls.cors_origins);
     let mut router = Router::new();
+    let paths: Arc<[&str]> = routes.iter().map(|route| route.path).collect();
     for route in routes {
         let wants_json = route.wants_json();
         let mut serve = route.serve;
@@ -195,8 +201,32 @@ pub(super) fn router(routes: Vec<Route>, app: Shared) -> Router {
             if let Some(cors) = &cors {
                 serve = serve.layer(cors.clone());
             }
+        } else if route.method == Method::GET && route.door == Door::Public {
+            serve = serve.layer(axum::middleware::map_response(headers::add));
         }
         router = router.route(route.path, serve);
     }
-    router.with_state(app)
+    // axum's own bound, 2 MiB, is another one than that which is configured.
+    router = router.layer(DefaultBodyLimit::disable());
+    router.fallback(async move |uri: Uri| no_route(uri.path(), &paths)).with_state(app)
+}
+
+/// The answer where there is no route. Who wrote a slash too many is told the URL
+/// that was meant: senders follow no redirect.
+fn no_route(path: &str, paths: &[&str]) -> ApiError {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let is_meant = |known: &&&str| {
+        let mut known = known.split('/').skip(1);
+        let fits =
+            parts.iter().all(|part| known.next().is_some_and(|name| name.starts_with('{') || name == *part));
+        fits && known.next().is_none()
+    };
+    let meant = format!("/{}", parts.join("/"));
+    let text = match paths.iter().find(is_meant) {
+        Some(_) if meant != path => {
+            format!("There is no such route; it is {meant}, without the other slashes")
+        }
+        _ => "There is no such route".to_owned(),
+    };
+    ApiError::not_found(text).code(Code::NoRoute)
 }

@@ -4,80 +4,133 @@
 //! the last event of the terminal commit (docs/rules.md#37).
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, State};
-use axum::response::Sse;
-use axum::response::sse::Event as Frame;
-use futures_util::stream::{self, Stream};
-use http::HeaderMap;
-use px_core::{Event, Run, RunId};
-use tokio::sync::broadcast;
+use axum::Extension;
+use axum::extract::{ConnectInfo, Path, State};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use futures_util::stream;
+use http::{HeaderMap, StatusCode};
+use px_core::{Event, Run, RunId, Stopwatch};
+use tokio::sync::Notify;
 
 use super::runs::find;
+use crate::access::Right;
 use crate::app::Shared;
+use crate::connections::Connection;
 use crate::error::ApiError;
+use crate::streams::Place;
+use crate::streams::frames::{self, Reader};
 
 /// Interval at which the store is looked at when no hint comes (docs/rules.md#41).
 const POLL: Duration = Duration::from_secs(1);
 
 /// Number of events that are read at once.
-const BATCH: usize = 256;
+const BATCH: usize = 64;
 
 pub(super) async fn run(
     State(app): State<Shared>,
+    ConnectInfo(remote): ConnectInfo<SocketAddr>,
+    Extension(right): Extension<Right>,
+    connection: Option<Extension<Connection>>,
     Path(id): Path<String>,
     headers: HeaderMap,
-) -> Result<Sse<impl Stream<Item = Result<Frame, Infallible>>>, ApiError> {
+) -> Result<Response, ApiError> {
     let run = find(&app, &id).await?;
-    let after = headers
-        .get("last-event-id")
-        .and_then(|id| id.to_str().ok())
-        .and_then(|id| id.parse::<u64>().ok())
+    let reader = Reader::of(&headers);
+    if run.status.is_terminal() && reader.last.is_some_and(|last| last >= run.seq) {
+        // Nothing will ever come, and an `EventSource` that is told so stops asking.
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let address = app.urls.client(remote.ip(), &headers);
+    let place = app.streams.enter(right, address, connection.map(|Extension(connection)| connection))?;
+    let follow = Follow {
         // An id that the log has not come to is none of this run's.
-        .map_or(0, |id| id.min(run.seq));
-    let hints = app.store().hints().runs();
-    let follow = Follow { app, run, after, hints, pending: VecDeque::new(), over: false };
-    Ok(Sse::new(stream::unfold(follow, |mut follow| async move {
-        let frame = follow.next().await?;
-        Some((Ok(frame), follow))
+        after: reader.last.map_or(0, |id| id.min(run.seq)),
+        listening: Listening::to(&app, run.id),
+        knows_fields: reader.knows_fields,
+        app,
+        run,
+        place,
+        pending: VecDeque::new(),
+        over: false,
+        quiet: Stopwatch::start(),
+    };
+    Ok(frames::respond(stream::unfold(follow, |mut follow| async move {
+        let bytes = follow.next().await?;
+        Some((bytes, follow))
     })))
+}
+
+/// Hints of one run, until this is dropped.
+struct Listening {
+    app: Shared,
+    run: RunId,
+    hint: Arc<Notify>,
+}
+
+impl Listening {
+    fn to(app: &Shared, run: RunId) -> Self {
+        Self { hint: app.streams.runs.listen(run), app: Arc::clone(app), run }
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.app.streams.runs.leave(self.run);
+    }
 }
 
 struct Follow {
     app: Shared,
     run: Run,
     after: u64,
-    hints: broadcast::Receiver<RunId>,
+    listening: Listening,
+    place: Place,
+    knows_fields: bool,
     pending: VecDeque<Event>,
     over: bool,
+    quiet: Stopwatch,
 }
 
 impl Follow {
-    async fn next(&mut self) -> Option<Frame> {
+    async fn next(&mut self) -> Option<Bytes> {
         let mut closing = self.app.closing.clone();
         loop {
             if let Some(event) = self.pending.pop_front() {
                 self.after = event.seq;
+                self.quiet = Stopwatch::start();
                 let shown = px_api::Event::of(&self.run, &event);
                 // Every event can be written: its keys are texts.
                 let data = serde_json::to_string(&shown).unwrap_or_default();
-                return Some(Frame::default().id(event.seq.to_string()).data(data));
+                return Some(frames::frame(self.knows_fields.then_some(event.seq), &data));
             }
             if self.over || *closing.borrow() {
                 return None;
             }
+            // Before the read, or a hint that comes during it would be missed.
+            let hint = Arc::clone(&self.listening.hint);
+            let mut hint = std::pin::pin!(hint.notified());
+            hint.as_mut().enable();
             if let Err(error) = self.read().await {
                 tracing::warn!(run = %self.run.id, %error, "a watch stream ends early");
                 return None;
             }
-            if self.pending.is_empty() && !self.over {
-                tokio::select! {
-                    () = self.hint() => {}
-                    () = tokio::time::sleep(POLL) => {}
-                    _ = closing.wait_for(|closing| *closing) => return None,
-                }
+            if !self.pending.is_empty() || self.over {
+                continue;
+            }
+            tokio::select! {
+                () = hint => {}
+                () = tokio::time::sleep(POLL) => {}
+                () = self.place.ended() => return None,
+                _ = closing.wait_for(|closing| *closing) => return None,
+            }
+            if self.knows_fields && self.quiet.elapsed() >= frames::HEARTBEAT {
+                self.quiet = Stopwatch::start();
+                return Some(frames::COMMENT);
             }
         }
     }
@@ -93,16 +146,5 @@ impl Follow {
         self.over = self.run.status.is_terminal() && last >= self.run.seq;
         self.pending.extend(events);
         Ok(())
-    }
-
-    async fn hint(&mut self) {
-        loop {
-            match self.hints.recv().await {
-                Ok(run) if run != self.run.id => {}
-                // Lagged: something may have been missed, so look.
-                Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => return,
-                Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
-            }
-        }
     }
 }

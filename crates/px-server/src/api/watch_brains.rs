@@ -1,136 +1,80 @@
-//! `GET /brains/watch`: the runs that are running, as server-sent events: at
+//! `GET /brains/watch`: the runs that have not ended, as server-sent events: at
 //! once, and again on every lifecycle change, at most four times a second
-//! (docs/rules.md#37). What is shown is read from the store; hints only say when.
+//! (docs/rules.md#37). All watchers share one feed (`streams/brains.rs`).
 
-use std::convert::Infallible;
-use std::pin::Pin;
-use std::time::Duration;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
 
-use axum::extract::State;
-use axum::response::Sse;
-use axum::response::sse::Event as Frame;
-use futures_util::stream::{self, Stream};
-use px_api::{RunSummary, RunningBrains};
-use px_core::{RunId, RunStatus};
-use px_store::RunFilter;
-use tokio::sync::broadcast::{Receiver, error::RecvError, error::TryRecvError};
-use tokio::time::{Sleep, sleep};
+use axum::Extension;
+use axum::extract::{ConnectInfo, State};
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::stream;
+use http::HeaderMap;
+use tokio::sync::watch;
 
-use super::MAX_PAGE;
+use crate::access::Right;
 use crate::app::Shared;
+use crate::connections::Connection;
+use crate::error::ApiError;
+use crate::streams::Place;
+use crate::streams::brains::{Frame, Published};
+use crate::streams::frames::{self, Reader};
 
-/// Interval at which the store is looked at when no hint comes (docs/rules.md#41).
-const POLL: Duration = Duration::from_secs(1);
-
-/// Minimum time between two frames.
-const PACE: Duration = Duration::from_millis(250);
-
-pub(super) async fn brains(State(app): State<Shared>) -> Sse<impl Stream<Item = Result<Frame, Infallible>>> {
-    let hints = app.store().hints().runs();
-    let feed =
-        Feed { app, hints, shown: None, pace: Box::pin(sleep(Duration::ZERO)), hinted: Hinted::default() };
-    Sse::new(stream::unfold(feed, |mut feed| async move {
-        let frame = feed.next().await?;
-        Some((Ok(frame), feed))
-    }))
+pub(super) async fn brains(
+    State(app): State<Shared>,
+    ConnectInfo(remote): ConnectInfo<SocketAddr>,
+    Extension(right): Extension<Right>,
+    connection: Option<Extension<Connection>>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let address = app.urls.client(remote.ip(), &headers);
+    let place = app.streams.enter(right, address, connection.map(|Extension(connection)| connection))?;
+    let (shown, published) = app.streams.brains.watch(&app).await?;
+    let follow = Follow {
+        pending: VecDeque::from([shown.bytes.clone()]),
+        closing: app.closing.clone(),
+        is_told_of_quiet: Reader::of(&headers).knows_fields,
+        shown,
+        published,
+        place,
+    };
+    Ok(frames::respond(stream::unfold(follow, |mut follow| async move {
+        let bytes = follow.next().await?;
+        Some((bytes, follow))
+    })))
 }
 
-struct Feed {
-    app: Shared,
-    hints: Receiver<RunId>,
-    /// The runs of the last frame.
-    shown: Option<Vec<RunSummary>>,
-    /// When there may be another one.
-    pace: Pin<Box<Sleep>>,
-    hinted: Hinted,
+struct Follow {
+    pending: VecDeque<Bytes>,
+    closing: watch::Receiver<bool>,
+    is_told_of_quiet: bool,
+    /// The last frame that went out.
+    shown: Arc<Frame>,
+    published: watch::Receiver<Option<Published>>,
+    place: Place,
 }
 
-/// Hints since the last frame, summed up.
-#[derive(Default)]
-struct Hinted {
-    runs: std::collections::BTreeSet<RunId>,
-    /// More than can be remembered.
-    lagged: bool,
-}
-
-impl Hinted {
-    fn note(&mut self, run: RunId) {
-        if self.runs.len() < MAX_PAGE {
-            self.runs.insert(run);
-        } else {
-            self.lagged = true;
-        }
-    }
-}
-
-impl Feed {
-    async fn next(&mut self) -> Option<Frame> {
-        let mut closing = self.app.closing.clone();
+impl Follow {
+    async fn next(&mut self) -> Option<Bytes> {
         loop {
-            if *closing.borrow() {
-                return None;
+            if let Some(bytes) = self.pending.pop_front() {
+                return Some(bytes);
             }
-            self.drain();
-            let hinted = std::mem::take(&mut self.hinted);
-            let runs = match self.read().await {
-                Ok(runs) => runs,
-                Err(error) => {
-                    tracing::warn!(%error, "a watch stream ends early");
-                    return None;
+            tokio::select! {
+                changed = self.published.changed() => changed.ok()?,
+                () = tokio::time::sleep(frames::HEARTBEAT), if self.is_told_of_quiet => {
+                    return Some(frames::COMMENT);
                 }
-            };
-            if self.shown.as_ref() != Some(&runs) || self.has_passed_by(&hinted, &runs) {
-                let frame = RunningBrains { running_brains: runs };
-                // Every run can be written: its keys are texts.
-                let data = serde_json::to_string(&frame).unwrap_or_default();
-                self.shown = Some(frame.running_brains);
-                self.pace = Box::pin(sleep(PACE));
-                return Some(Frame::default().data(data));
+                () = self.place.ended() => return None,
+                _ = self.closing.wait_for(|closing| *closing) => return None,
             }
-            tokio::select! {
-                () = self.hint() => {}
-                () = sleep(POLL) => {}
-                _ = closing.wait_for(|closing| *closing) => return None,
+            let published = self.published.borrow_and_update().clone();
+            if let Some(published) = published.filter(|published| published.is_news_after(&self.shown)) {
+                self.pending.push_back(published.frame.bytes.clone());
+                self.shown = published.frame;
             }
-            tokio::select! {
-                () = self.pace.as_mut() => self.pace = Box::pin(sleep(Duration::ZERO)),
-                _ = closing.wait_for(|closing| *closing) => return None,
-            }
-        }
-    }
-
-    /// Returns whether a run changed that is not running now and was not before: it
-    /// began and parked or ended in between, or a parked one ended.
-    fn has_passed_by(&self, hinted: &Hinted, now: &[RunSummary]) -> bool {
-        let ids = |runs: &[RunSummary]| -> std::collections::BTreeSet<RunId> {
-            runs.iter().map(|run| run.brain_run_id).collect()
-        };
-        let (before, now) = (ids(self.shown.as_deref().unwrap_or_default()), ids(now));
-        hinted.lagged || hinted.runs.iter().any(|run| !before.contains(run) && !now.contains(run))
-    }
-
-    async fn read(&self) -> Result<Vec<RunSummary>, px_store::Error> {
-        let filter = RunFilter { statuses: vec![RunStatus::Running], ..RunFilter::default() };
-        let page = self.app.store().runs(self.app.parts.scope, &filter, None, MAX_PAGE).await?;
-        Ok(page.items.iter().map(|record| (&record.run).into()).collect())
-    }
-
-    /// Notes the hints that have come, without waiting.
-    fn drain(&mut self) {
-        loop {
-            match self.hints.try_recv() {
-                Ok(run) => self.hinted.note(run),
-                Err(TryRecvError::Lagged(_)) => self.hinted.lagged = true,
-                Err(TryRecvError::Empty | TryRecvError::Closed) => return,
-            }
-        }
-    }
-
-    async fn hint(&mut self) {
-        match self.hints.recv().await {
-            Ok(run) => self.hinted.note(run),
-            Err(RecvError::Lagged(_)) => self.hinted.lagged = true,
-            Err(RecvError::Closed) => std::future::pending().await,
         }
     }
 }

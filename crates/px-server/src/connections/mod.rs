@@ -9,6 +9,7 @@
 //!
 //! Tested over real sockets in `tests/connections.rs`.
 
+mod head;
 mod io;
 mod table;
 
@@ -20,7 +21,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use http::Request;
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderValue, Request, StatusCode, header};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
@@ -28,8 +30,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower_service::Service;
 
-use io::{Counted, Reply};
-use table::Table;
+use io::{Asked, Counted, Reply};
+use table::{Place, Table};
 
 /// Interval at which deadlines of connections are looked at; they are this exact.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -39,6 +41,14 @@ const OUT_OF_FILES: Duration = Duration::from_millis(20);
 
 /// The head lines that hyper reads without allocating; beyond, it is told.
 const USUAL_HEADERS: usize = 100;
+
+/// Time for which a closed connection is still read, so that its peer, which is
+/// writing, gets to read the answer.
+const LINGER: Duration = Duration::from_secs(10);
+
+/// Bytes of an unread body that hyper may find in its buffer, so that the
+/// connection stays of use. With more the connection's end is announced.
+const SMALL_REST: u64 = 16 * 1024;
 
 /// The smallest buffer that hyper takes, bytes.
 const SMALLEST_BUFFER: usize = 8 * 1024;
@@ -80,7 +90,11 @@ pub(crate) async fn serve(
     let router = router.with_state::<()>(());
     let table = Arc::new(Table::new(limits));
     let mut http = hyper::server::conn::http1::Builder::new();
-    http.header_read_timeout(None).max_buf_size(limits.head_bytes.max(SMALLEST_BUFFER));
+    let head_bytes = limits.head_bytes.max(SMALLEST_BUFFER);
+    // A buffer that is full is no bound of a head: a read may end far behind it.
+    http.header_read_timeout(None).max_buf_size(head_bytes).max_header_size(head_bytes);
+    // Who has said all that it wanted may close its side, and gets its answer.
+    http.half_close(true);
     if max_headers >= USUAL_HEADERS {
         // One more than are taken: who sends that many is told so by the route.
         http.max_headers(max_headers.saturating_add(1));
@@ -139,40 +153,88 @@ impl Server {
             tracing::debug!(%error, "a connection keeps its delay");
         }
         let place = Arc::new(place);
-        let router = self.router.clone();
-        let noted = Arc::clone(&place);
-        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-            noted.has_request();
-            let mut request = request.map(Body::new);
-            request.extensions_mut().insert(ConnectInfo(remote));
-            let answered = router.clone().call(request);
-            let noted = Arc::clone(&noted);
-            async move {
-                let response = answered.await.unwrap_or_else(|never| match never {});
-                Ok::<_, Infallible>(response.map(|body| Reply::new(body, noted)))
-            }
-        });
+        let answering = Answering { router: self.router.clone(), remote, place: Arc::clone(&place) };
+        let service = hyper::service::service_fn(move |request| answering.answer(request));
         let io = TokioIo::new(Counted::new(stream, Arc::clone(&place)));
-        let connection = self.http.serve_connection(io, service);
+        let mut connection = self.http.serve_connection(io, service);
         let mut closing = self.closing.clone();
         tasks.spawn(async move {
-            let mut connection = std::pin::pin!(connection);
             let mut ends = false;
-            loop {
+            let served = loop {
                 tokio::select! {
-                    served = connection.as_mut() => {
-                        if let Err(error) = served {
-                            tracing::trace!(%remote, %error, "a connection failed");
-                        }
-                        return;
-                    }
+                    served = &mut connection => break served,
                     () = place.closed() => return,
                     () = ended(&mut closing), if !ends => {
                         ends = true;
-                        connection.as_mut().graceful_shutdown();
+                        std::pin::Pin::new(&mut connection).graceful_shutdown();
                     }
+                }
+            };
+            if let Err(error) = &served {
+                tracing::trace!(%remote, %error, "a connection failed");
+            }
+            // A head that cannot be read is answered by hyper, before all of it was read.
+            if place.unread().is_some() || served.is_err_and(|error| error.is_parse()) {
+                place.lingers();
+                let drained = connection.into_parts().io.into_inner().drain();
+                tokio::select! {
+                    _ = tokio::time::timeout(LINGER, drained) => {}
+                    () = place.closed() => {}
+                    () = ended(&mut closing) => {}
                 }
             }
         });
+    }
+}
+
+/// The answers on one connection.
+struct Answering {
+    router: Router,
+    remote: SocketAddr,
+    place: Arc<Place>,
+}
+
+impl Answering {
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Result<Response<Reply>, Infallible>> + use<> {
+        self.place.has_request();
+        let refused = head::refusal(&request);
+        let mut request = request.map(|body| Body::new(Asked::new(body, Arc::clone(&self.place))));
+        request.extensions_mut().insert(ConnectInfo(self.remote));
+        request.extensions_mut().insert(Connection(Arc::clone(&self.place)));
+        let place = Arc::clone(&self.place);
+        let answered = match refused {
+            Some(refused) => Err((refused, request)),
+            None => Ok(self.router.clone().call(request)),
+        };
+        async move {
+            let (mut response, is_refused) = match answered {
+                Ok(answered) => (answered.await.unwrap_or_else(|never| match never {}), false),
+                Err((refused, _)) => (refused.into_response(), true),
+            };
+            let is_large = response.status() == StatusCode::PAYLOAD_TOO_LARGE;
+            if is_refused || place.unread().is_some_and(|bytes| is_large || bytes > SMALL_REST) {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok(response.map(|body| Reply::new(body, place)))
+        }
+    }
+}
+
+/// The connection that a request came by: an extension of each request.
+#[derive(Clone)]
+pub(crate) struct Connection(Arc<Place>);
+
+impl Connection {
+    /// Says that the answer to the request has no end of its own.
+    pub(crate) fn begins_stream(&self) {
+        self.0.begins_stream();
+    }
+
+    /// Closes it, also if its peer reads nothing.
+    pub(crate) fn close(&self) {
+        self.0.close();
     }
 }

@@ -18,6 +18,11 @@ const HEAD: u8 = 1;
 /// Has a request that is not answered yet.
 const REQUEST: u8 = 2;
 
+/// The whole body of the request was read.
+const NOTHING: u64 = u64::MAX;
+/// Some of it was not, and nobody knows how much.
+const SOMETHING: u64 = u64::MAX - 1;
+
 /// At the bound, one in so many places is given away at once, so that a flood of
 /// newcomers does not make px go through all of them for each.
 const SHARE: usize = 64;
@@ -39,6 +44,9 @@ struct Seat {
     // Looks are too few to tell who came first; this number grows with each note.
     order: AtomicU64,
     has_answered: AtomicBool,
+    /// Bytes of the request's body that nobody read; [`NOTHING`] if it was read whole.
+    unread: AtomicU64,
+    has_stream: AtomicBool,
     looks: Arc<AtomicU32>,
     next: Arc<AtomicU64>,
     close: Notify,
@@ -77,6 +85,8 @@ impl Table {
             since: AtomicU32::new(self.looks.load(Ordering::Relaxed)),
             order: AtomicU64::new(number),
             has_answered: AtomicBool::new(false),
+            unread: AtomicU64::new(NOTHING),
+            has_stream: AtomicBool::new(false),
             looks: Arc::clone(&self.looks),
             next: Arc::clone(&self.next),
             close: Notify::new(),
@@ -148,11 +158,45 @@ impl Place {
 
     /// A head has come whole.
     pub(super) fn has_request(&self) {
+        self.seat.unread.store(NOTHING, Ordering::Relaxed);
         self.note(REQUEST);
+    }
+
+    /// The request's body was given up, so many bytes before its end.
+    pub(super) fn has_unread(&self, bytes: Option<u64>) {
+        self.seat.unread.store(bytes.unwrap_or(SOMETHING).min(SOMETHING), Ordering::Relaxed);
+    }
+
+    /// Bytes of the request's body that were not read, if it was given up before
+    /// its end: a great number if nobody knows how many.
+    pub(super) fn unread(&self) -> Option<u64> {
+        Some(self.seat.unread.load(Ordering::Relaxed)).filter(|bytes| *bytes != NOTHING)
+    }
+
+    /// What goes out on the connection now has no end of its own.
+    pub(super) fn begins_stream(&self) {
+        self.seat.has_stream.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether a stream goes out on the connection.
+    pub(super) fn has_stream(&self) -> bool {
+        self.seat.has_stream.load(Ordering::Relaxed)
+    }
+
+    /// Closes the connection, whatever it does.
+    pub(super) fn close(&self) {
+        self.seat.close.notify_one();
+    }
+
+    /// The connection is of no more use to its peer, so anybody may have its place.
+    pub(super) fn lingers(&self) {
+        self.seat.has_answered.store(false, Ordering::Relaxed);
+        self.note(IDLE);
     }
 
     /// The request is answered.
     pub(super) fn has_answered(&self) {
+        self.seat.has_stream.store(false, Ordering::Relaxed);
         self.seat.has_answered.store(true, Ordering::Relaxed);
         self.note(IDLE);
     }

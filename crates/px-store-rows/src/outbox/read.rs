@@ -1,4 +1,4 @@
-//! The reads of hooks and of what is on its way to them, over rows.
+//! The reads of hooks and of their callbacks, over rows.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use px_store::{Epoch, Error, Page, Read, Table, Versioned};
 use super::rows;
 use crate::embedded::{Embedded, ready};
 use crate::layout;
-use crate::queries::SCAN_LIMIT;
+use crate::queries::{SCAN_LIMIT, page_of};
 use crate::rows::{Backing, Order, RowKey};
 
 impl<B: Backing> Embedded<B> {
@@ -50,7 +50,7 @@ impl<B: Backing> Embedded<B> {
         value.map(|value| rows::from_callback_value(&value)).transpose()
     }
 
-    /// The deliveries of a run, by way of what the run's row remembers of each hook.
+    /// The deliveries of a run, by way of the run's row, which has an entry for each hook.
     fn of_run(
         &self,
         scope: Scope,
@@ -94,6 +94,8 @@ impl<B: Backing> Embedded<B> {
             },
             (None, None) => None,
         };
+        let is_all = filter.hook.is_none() && filter.run.is_none() && filter.state.is_none();
+        let most = if is_all { page_of(limit) } else { SCAN_LIMIT };
         let ids = if let Some((run, hook)) = of_run {
             self.of_run(scope, run, hook, before)?
         } else {
@@ -104,13 +106,13 @@ impl<B: Backing> Embedded<B> {
                 (Some(hook), _) => vec![rows::of_hook(scope, hook)],
                 (None, _) => Vec::new(),
             };
-            self.candidates(scope, Table::Callback, &lists, before)?
+            self.candidates(scope, Table::Callback, &lists, before, most)?
         };
         let fits = |id: [u8; 16]| {
-            let found = self.read_callback(scope, CallbackId::from_bytes(id))?;
+            let found = self.passed_over(self.read_callback(scope, CallbackId::from_bytes(id)))?;
             Ok(found.filter(|callback| filter.fits(callback)))
         };
-        Self::page(&ids, limit, fits, |callback| {
+        Self::page(&ids, limit, most, fits, |callback| {
             filter.since.is_some_and(|since| callback.created_at < since)
         })
     }

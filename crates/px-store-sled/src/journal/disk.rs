@@ -6,11 +6,15 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// What the journal needs of a file system.
+/// The operations of a file system that the journal needs; tests put one that fails in its place.
 pub(crate) trait Disk: Send + Sync + 'static {
     /// Opens a file for reading and writing, creating it if it is missing.
     fn open(&self, path: &Path) -> io::Result<File> {
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(path)
     }
 
     /// Writes some of `bytes` at `offset` and says how many.
@@ -72,7 +76,7 @@ pub(crate) fn write_all_at(
     Ok(())
 }
 
-/// Whether an error says that there is no room, rather than that the disk is ill.
+/// Returns true if an error means that there is no room, rather than that the disk is ill.
 pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

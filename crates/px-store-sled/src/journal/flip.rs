@@ -1,12 +1,10 @@
-//! Whether a record that cannot be read was whole but for one flipped bit. No power
-//! cut leaves that behind, so it tells damage from the torn tail of a journal.
+//! Search for a single flipped bit in a record that cannot be read. No power cut flips one bit of a record
+//! that was whole, so a find tells damage from the torn tail of a journal.
 //!
-//! Whoever looks knows what the record has to begin with, its magic and its
-//! sequence. If one bit of these is wrong it is turned back; if none is, the length
-//! is tried bit by bit, and the rest by the checksum's syndrome. What fits is
-//! believed only if the second checksum agrees and the changes can be read: one in
-//! four thousand million torn records meets the first checksum by chance for each
-//! bit that it has.
+//! The reader knows how the record has to begin: with its magic and its sequence. If one bit of these is
+//! wrong it is turned back; if none is, the length is tried bit by bit, and the rest by the checksum's
+//! syndrome. A candidate is believed only if the second checksum agrees and the changes can be read: for
+//! each bit that it has, one in four thousand million torn records meets the first checksum by chance.
 
 use super::format::{Ops, RECORD, RECORD_MAGIC, SegmentHeader, WORD, checksum, digest};
 
@@ -18,8 +16,8 @@ const LENGTH: usize = 4;
 const SEQUENCE: usize = 8;
 const BATCHES: usize = 16;
 
-/// Whether the record at the start of `bytes`, whose sequence has to be this, is
-/// whole once one bit is turned.
+/// Returns true if the record at the start of `bytes`, which must have this sequence, is whole once one bit
+/// is turned.
 pub(crate) fn is_flipped(segment: &SegmentHeader, bytes: &[u8], sequence: u64) -> bool {
     let Some((head, rest)) = bytes.split_first_chunk::<RECORD>() else { return false };
     match wrong_bits(head, sequence)[..] {
@@ -75,7 +73,7 @@ fn in_the_rest(segment: &SegmentHeader, head: &[u8; RECORD], rest: &[u8]) -> Opt
     Some(is_sound(segment, head, &body))
 }
 
-/// By how much each bit of a message changes its checksum, from the last bit on.
+/// Returns the change of the checksum that each bit of a message makes, from the last bit on.
 fn places() -> impl Iterator<Item = u32> {
     // The polynomial of crc32c, with its bits in the order of the wire.
     const POLYNOMIAL: u32 = 0x82f6_3b78;
@@ -88,7 +86,7 @@ fn body<'a>(head: &[u8; RECORD], rest: &'a [u8]) -> Option<&'a [u8]> {
     rest.get(..usize::try_from(u32::from_le_bytes(length)).ok()?)
 }
 
-/// Whether the head with what follows is a whole record.
+/// Returns true if the head and the bytes after it are a whole record.
 fn is_record(segment: &SegmentHeader, head: &[u8; RECORD], rest: &[u8]) -> bool {
     let Some((covered, crc)) = head.split_last_chunk::<4>() else { return false };
     body(head, rest).is_some_and(|body| {
@@ -96,8 +94,7 @@ fn is_record(segment: &SegmentHeader, head: &[u8; RECORD], rest: &[u8]) -> bool 
     })
 }
 
-/// Whether the second checksum agrees, where the version has one, and the changes
-/// can be read.
+/// Returns true if the second checksum agrees, where the version has one, and the changes can be read.
 fn is_sound(segment: &SegmentHeader, head: &[u8; RECORD], body: &[u8]) -> bool {
     let covered = head.get(..COVERED).unwrap_or_default();
     let is_sealed_well = !segment.is_sealed()

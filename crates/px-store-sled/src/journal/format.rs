@@ -74,7 +74,7 @@ const SEALED_SINCE: u32 = 4;
 /// Bytes of the second checksum, and the border that records begin at.
 pub(super) const WORD: usize = 8;
 
-/// What a segment says about itself.
+/// Header at the beginning of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SegmentHeader {
     /// The version of the segment's bytes.
@@ -86,7 +86,7 @@ pub(crate) struct SegmentHeader {
     pub(crate) bytes: u64,
 }
 
-/// What the first bytes of a segment file turned out to be.
+/// Kind of a segment file, judged by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SegmentKind {
     /// In use now or once.
@@ -158,7 +158,7 @@ impl SegmentHeader {
         })
     }
 
-    /// Whether its records end with a seal.
+    /// Returns true if the segment's records end with a seal.
     pub(super) fn is_sealed(&self) -> bool {
         self.version >= SEALED_SINCE
     }
@@ -335,8 +335,8 @@ impl<'a> Record<'a> {
         Ops::of(self.body)
     }
 
-    /// Whether a whole record lies anywhere in `bytes`: a bad record with a
-    /// good one behind it is damage, not the end of the journal.
+    /// Looks for a whole record anywhere in `bytes`, and returns its place: a bad record with a good one
+    /// behind it is damage, not the end of the journal.
     pub(crate) fn lies_in(segment: &SegmentHeader, bytes: &[u8]) -> Option<usize> {
         // Nearly all of a segment is blank, and comparing pages is much
         // faster than looking at every byte.

@@ -23,7 +23,7 @@ pub(crate) const MAGIC: &[u8; 8] = b"pxhiwatr";
 /// The pages of the mark.
 const PAGES: [u64; 2] = [0, 1];
 
-/// What is known to be in the tree.
+/// Extent of the journal that is known to be in the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Mark {
     /// Every batch up to this one is in the tree.
@@ -43,7 +43,7 @@ pub(crate) struct Water {
     stale: usize,
 }
 
-/// What the file says.
+/// Content of the high-water file.
 pub(crate) struct Known {
     pub(crate) water: Water,
     pub(crate) pages: OpenedPages,

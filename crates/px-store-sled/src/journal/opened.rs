@@ -1,13 +1,11 @@
-//! How far the journal is known to reach: the newest segment whose first record
-//! may have been answered, and the last batch that is known to be in it. A journal
-//! that ends before that is damaged, and no journal that has not begun.
+//! Known extent of the journal: the newest segment whose first record may have been answered, and the last
+//! batch that is known to be in it. A journal that ends before that is damaged. Without this, a journal
+//! that lost its newest segment would look like one that had not begun it.
 //!
-//! The segment is written to two pages, one synced after the other, when its first
-//! record is durable and before that record is answered. A later record of the
-//! segment only writes a page that nobody syncs: it costs an answer no sync,
-//! outlives a killed process, and says nothing that is not so if a power cut takes
-//! it. At a clean close, and once a journal is recovered, both synced pages say
-//! where it ends.
+//! The segment is written to two pages, one synced after the other, when its first record is durable and
+//! before that record is answered. A later record of the segment only writes a page that nobody syncs: this
+//! costs an answer no sync, outlives a killed process, and claims nothing untrue if a power cut takes it.
+//! At a clean close, and once a journal is recovered, both synced pages say where it ends.
 
 use std::fs::File;
 use std::io;
@@ -27,7 +25,7 @@ const SYNCED: [u64; 2] = [2, 3];
 /// … and those that are not.
 const NOTED: [u64; 2] = [4, 5];
 
-/// What the journal is known to hold.
+/// Extent of the journal that is known to have been written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Opened {
     /// The newest segment whose first record may have been answered; 0 if none.
@@ -49,7 +47,7 @@ pub(crate) struct OpenedPages {
     file: File,
     turn: u64,
     opened: Opened,
-    /// What the two synced pages say, if both say the same.
+    /// Content of the two synced pages, if both agree.
     synced: Option<Opened>,
 }
 

@@ -1,4 +1,4 @@
-//! The pages of the high-water file. Each is written by itself, so that a torn
+//! The pages of the high-water file. Each is written alone, so that a torn
 //! write spoils one of them and no other:
 //!
 //! | page | what | written |
@@ -29,7 +29,7 @@ pub(crate) const VERSION: u32 = 2;
 
 const BYTES: usize = 44;
 
-/// What a page holds.
+/// Content of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Page {
     pub(crate) version: u32,

@@ -87,7 +87,7 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a spare should be made before the committer asks for one.
+    /// Returns true if a spare should be made before the committer asks for one.
     pub(crate) fn wants_spare(&self) -> bool {
         self.lock().spares.is_empty()
     }
@@ -204,12 +204,12 @@ impl Pool {
     }
 }
 
-/// Why a record was not appended.
+/// Reason that a record was not appended.
 #[derive(Debug)]
 pub(crate) enum AppendError {
     /// There was no room, and nothing of the record can be read later.
     Full(io::Error),
-    /// What is on the disk is not known.
+    /// Content of the disk after the failure is unknown.
     Broken(io::Error),
 }
 

@@ -1,5 +1,5 @@
-//! What callers see: reads before and after the tree has a row, groups, the
-//! order of sync, publishing and answers, bounds.
+//! Behaviour that callers see: reads before and after the tree has a row, groups, the order of sync,
+//! publishing and answers, bounds.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

@@ -56,8 +56,8 @@ fn high_water(dir: &Path) -> Vec<u8> {
     fs::read(dir.join("high-water")).unwrap()
 }
 
-/// What opening gives where a record is torn: nothing of it, but if one bit is all
-/// that is missing, which only damage does.
+/// Asserts the result of opening a store with a torn record: nothing of the record is there. If a single
+/// bit is all that is missing, which only damage does, the store is refused.
 fn is_torn_to(found: Result<String, Error>, before: &[u8], after: &[u8], expected: &str, what: &str) {
     let bits: u32 = before.iter().zip(after).map(|(left, right)| (left ^ right).count_ones()).sum();
     match found {

@@ -1,4 +1,4 @@
-//! What the tree makes of values: whole, packed or in pieces, they come back.
+//! Values in the tree: whole, packed or in pieces, they come back as they were.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ fn tree(dir: &tempfile::TempDir) -> SledTree {
     SledTree::open(dir.path(), 1024 * 1024, Duration::from_secs(5)).unwrap()
 }
 
-/// What lies under it.
+/// Opens the sled tree that lies under a store.
 fn raw(dir: &tempfile::TempDir) -> sled::Db {
     sled::Config::new().path(dir.path()).segment_size(SEGMENT_BYTES).open().unwrap()
 }

@@ -1,5 +1,5 @@
-//! What the tests are made of: a disk and a tree that call back before each
-//! step, a store on them, and batches in one line each.
+//! Building blocks of the tests: a disk and a tree that call back before each step, a store on them, and
+//! batches in one line each.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -38,7 +38,7 @@ pub(super) enum Step {
     Room,
 }
 
-/// What a test makes of a step.
+/// Fate that a test decides for a step.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Fate {
     Happens,
@@ -296,8 +296,7 @@ impl Door {
     }
 }
 
-/// Whether a hook was called by the committer, not by the applier, which
-/// prepares segments when it likes.
+/// Returns true if the committer called a hook, and not the applier, which prepares segments when it likes.
 pub(super) fn by_committer() -> bool {
     std::thread::current().name() == Some("px-commit")
 }

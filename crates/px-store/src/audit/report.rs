@@ -1,4 +1,4 @@
-//! The report of an audit: counts of what there is, and each rule that something breaks.
+//! The report of an audit: counts of records, and each rule that one of them breaks.
 
 use std::collections::BTreeMap;
 
@@ -108,11 +108,11 @@ impl Serialize for Rule {
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Violation {
-    /// Which rule it breaks.
+    /// Rule that is broken.
     pub code: Rule,
     /// The violation in words.
     pub message: String,
-    /// Whom it concerns: kinds of things, and their ids.
+    /// Ids of the records that it concerns, by their kinds.
     pub ids: BTreeMap<&'static str, String>,
 }
 

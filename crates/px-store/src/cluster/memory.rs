@@ -17,7 +17,7 @@ struct Beats {
     member: Member,
     /// The end of its lease.
     until: Timestamp,
-    /// Since when it has renewed its lease without a gap.
+    /// Time since which it has renewed its lease without a gap.
     since: Timestamp,
 }
 
@@ -34,7 +34,7 @@ pub struct MemoryCluster {
     state: Arc<Mutex<State>>,
     clock: Arc<dyn Clock>,
     lease: Duration,
-    /// Where the epochs of slots are, so that commits can demand them.
+    /// Store that holds the epochs of slots, so that commits can demand them.
     store: Option<Arc<dyn Store>>,
 }
 
@@ -68,7 +68,7 @@ impl MemoryCluster {
         MemoryMember { cluster: self.clone(), me }
     }
 
-    /// Whether this member has joined and was not ended.
+    /// Returns true if this member has joined and was not ended.
     #[must_use]
     pub fn has(&self, member: u64) -> bool {
         self.state().members.contains_key(&member)
@@ -134,8 +134,8 @@ impl State {
     }
 }
 
-/// Whose weight is greatest should have the slot: who joins or leaves moves only
-/// its own share (rendezvous hashing).
+/// Weighs a member for a slot: the member of the greatest weight should have the slot, so one that joins or
+/// leaves moves only its own share (rendezvous hashing).
 fn weight(slot: Slot, member: u64) -> u64 {
     let [kind, number] = slot.to_bytes();
     // The finaliser of SplitMix64.
@@ -209,7 +209,7 @@ mod tests {
     }
 
     fn of(id: u64) -> Member {
-        Member { id, brains: BTreeSet::new(), slugs: BTreeSet::new() }
+        Member { id, ..Member::default() }
     }
 
     fn cluster() -> (ManualClock, MemoryCluster) {

@@ -10,7 +10,7 @@
 //!    gives the row a new fence and counts a death. A member stops being one by
 //!    [`Cluster::leave`], or by [`Cluster::end`] once its lease is over.
 //! 3. Each commit of a step demands the row's fence, so a member that was taken
-//!    over while it stood still can commit nothing of what it does afterwards.
+//!    over while it stood still can commit none of its later work.
 //!
 //! The lease decides how soon work goes on elsewhere and never whether a commit
 //! is right: that is the fence's to say, whatever the clocks do. Leases are
@@ -37,8 +37,13 @@ use crate::store::Read;
 pub use memory::{MemoryCluster, MemoryMember};
 pub use slot::{Duty, LANE_SLOTS, Slot, TIMER_SLOTS};
 
+/// Digest of a configuration: equal digests, equal configurations. The default is
+/// that of a configuration which nobody knows, and equals no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ConfigDigest(pub [u8; 32]);
+
 /// A process that serves the store.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Member {
     /// The owner in the rows that it claims.
     pub id: u64,
@@ -46,6 +51,9 @@ pub struct Member {
     pub brains: BTreeSet<String>,
     /// The webhooks that it answers.
     pub slugs: BTreeSet<String>,
+    /// Digest of the hooks that it is configured with: none is deleted as long as
+    /// members differ in it.
+    pub hooks: ConfigDigest,
 }
 
 /// The right to act for a slot.
@@ -58,7 +66,7 @@ pub enum SlotRight {
 }
 
 impl SlotRight {
-    /// What a commit that must not happen twice demands.
+    /// Returns the precondition for a commit that must not happen twice.
     #[must_use]
     pub const fn demand(self, slot: Slot) -> Option<EpochWrite> {
         match self {
@@ -73,7 +81,7 @@ pub trait Cluster: Send + Sync + 'static {
     /// This member's id. No other process has ever had it.
     fn me(&self) -> u64;
 
-    /// Whether other processes may serve the store at the same time.
+    /// Returns true if other processes may serve the store at the same time.
     fn is_shared(&self) -> bool;
 
     /// Renews this member's lease. Returns the members whose lease is over and
@@ -140,7 +148,7 @@ impl Cluster for OneMember {
     }
 
     fn members(&self) -> Read<'_, Vec<Member>> {
-        ready(vec![Member { id: self.0, brains: BTreeSet::new(), slugs: BTreeSet::new() }])
+        ready(vec![Member { id: self.0, ..Member::default() }])
     }
 
     fn end(&self, member: u64) -> Read<'_, bool> {

@@ -92,8 +92,12 @@ impl Driver {
             deadline: timeout.map(|after| Timestamp::from_millis(self.now + after)),
             fresh: false,
         };
-        let outcome =
-            StepOutcome { state: json!({"n": 1}), after: After::Step("step".into()), then: Then::Wait(wait) };
+        let outcome = StepOutcome {
+            state: json!({"n": 1}),
+            after: After::Step("step".into()),
+            then: Then::Wait(wait),
+            takes_kept: Some(0),
+        };
         self.command(run, Command::ReturnStep(Box::new(outcome)))
     }
 

@@ -1,5 +1,5 @@
 //! The inbox in a draft: events of deliveries that change with a key or a run,
-//! the index of what is in quarantine, and what is remembered under ids and keys.
+//! the index of quarantine, and the outcomes that are remembered under ids and keys.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;

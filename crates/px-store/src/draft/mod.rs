@@ -7,6 +7,7 @@
 //!
 //! A draft that met a conflict is thrown away and made anew from fresh reads.
 
+mod born;
 mod inbox;
 mod line;
 mod outbox;
@@ -14,7 +15,6 @@ mod queues;
 mod turns;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 
 use px_core::event::Event;
 use px_core::run::{Catalog, Command, Effect, IllegalEvent, Refusal, Start, decide};
@@ -23,13 +23,12 @@ use px_core::{DeliveryId, Ids, KeyId, KeyRecord, Run, RunId, Scope, Timestamp};
 use crate::batch::{
     Batch, DedupDemand, DedupWrite, DeliveryWrite, KeyWrite, LogTail, RunWrite, WorkChange, WorkWrite,
 };
-use crate::claimer::{Claimer, Reservations};
 use crate::error::Error;
 use crate::model::{Delivery, QueuedEvent, StartKey, Timer, TimerKind, Work};
 use crate::store::Store;
 use crate::transact::Round;
 
-/// Why a draft could not be filled.
+/// Reason that a draft could not be filled.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DraftError {
@@ -131,7 +130,7 @@ impl<'a> Draft<'a> {
         self.now
     }
 
-    /// Moves the time of what follows: a step's return is later than its start.
+    /// Moves the time of the commands that follow: a step's return is later than its start.
     pub fn advance(&mut self, now: Timestamp) {
         self.now = now;
     }
@@ -288,34 +287,6 @@ impl<'a> Draft<'a> {
     /// Writes the row of a ready run: a claim, or its release.
     pub fn put_work(&mut self, run: RunId, fence: u64, work: Work) {
         self.work_of(run).change = WorkChange::Put(fence, work);
-    }
-
-    /// Gives the runs that this draft makes ready to the process that commits it,
-    /// as far as that one has places for them: to be called last, and kept until
-    /// the outcome of the commit is known.
-    pub fn claim_ready(&mut self, claimer: Option<&Arc<dyn Claimer>>) -> Reservations {
-        let Some(claimer) = claimer else { return Reservations::none() };
-        let mut reservations = Reservations::of(claimer);
-        let is_ready = |work: &&WorkWrite| {
-            work.expected.is_none() && matches!(&work.change, WorkChange::Put(_, row) if row.owner.is_none())
-        };
-        let ready: Vec<RunId> = self.work.values().filter(is_ready).map(|work| work.run).collect();
-        for run in ready {
-            let Some(record) = self.after_commit(run) else { continue };
-            let Some(WorkChange::Put(fence, row)) = self.work.get_mut(&run).map(|work| &mut work.change)
-            else {
-                continue;
-            };
-            let Some(owner) = claimer.reserve(*fence, row, record) else { continue };
-            row.owner = Some(owner);
-            reservations.add(run, *fence);
-        }
-        reservations
-    }
-
-    /// Removes the row of a ready run whose run needs it no more.
-    pub fn remove_work(&mut self, run: RunId) {
-        self.work_of(run).change = WorkChange::Remove;
     }
 
     fn arm(&mut self, due: Timestamp, kind: TimerKind) {

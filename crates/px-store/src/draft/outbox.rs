@@ -1,4 +1,4 @@
-//! The outbox in a draft: whoever listens is told of what the draft decides, in
+//! The outbox in a draft: hooks that listen are told of the draft's decisions, in
 //! the same commit. Where no hook listens, this is one look at a number.
 
 use std::sync::Arc;

@@ -57,7 +57,7 @@ pub struct OutboxBatch {
     pub endpoints: Vec<Endpoint>,
 }
 
-/// Which row of the outbox has changed since it was read.
+/// Row of the outbox that has changed since it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutboxConflict {
     /// A hook.

@@ -1,6 +1,6 @@
-//! The records of what is on its way to a hook: the delivery, its attempts, the row that says
-//! when it is due, and the endpoint it goes to. It owns the records; what
-//! follows from an answer is decided by the sender.
+//! The records of a callback: the callback itself, its attempts, the row that says when it
+//! is due, and the endpoint it goes to. It owns the records; the sender decides what
+//! follows from an answer.
 
 use bytes::Bytes;
 use px_core::lifecycle::Kind;
@@ -91,7 +91,7 @@ pub struct Callback {
     pub created_at: Timestamp,
     /// Its state.
     pub state: CallbackState,
-    /// Since when.
+    /// Time since which it is in this state.
     pub since: Timestamp,
     /// The time of its next try, while it is pending.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -121,7 +121,7 @@ pub struct Callback {
     /// The newest attempts, oldest first, at most [`Callback::RECENT`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recent: Vec<AttemptBrief>,
-    /// Why it is where it is, in words, where the state does not say it all.
+    /// Explanation of its state in words, where the state does not say it all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The exact bytes that every attempt sends. Kept beside the record.
@@ -131,7 +131,7 @@ pub struct Callback {
 
 impl Callback {
     /// Maximum number of attempts that a delivery shows in lists.
-    pub const RECENT: usize = 12;
+    pub(crate) const RECENT: usize = 12;
 
     /// The row that says when it is due, while it is pending.
     #[must_use]

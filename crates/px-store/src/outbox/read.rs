@@ -11,7 +11,7 @@ use crate::model::Versioned;
 use crate::store::{Page, Read};
 use px_core::hook::Hook;
 
-/// Which deliveries a list shows. Everything that is set must fit.
+/// Filter of a list of callbacks. Everything that is set must fit.
 #[derive(Debug, Clone, Default)]
 pub struct CallbackFilter {
     /// The hook.

@@ -8,6 +8,7 @@
     reason = "shared by tests of several crates, none of which uses all of it"
 )]
 
+mod claim;
 mod commit;
 mod outbox;
 mod tables;
@@ -25,9 +26,9 @@ use px_store::outbox::{Attempt, Callback, Endpoint, HookCache, HookProgress, Out
 use px_store::secret_key::KeyCheck;
 use px_store::tokens::Token;
 use px_store::{
-    Admission, Batch, BoxFuture, Cursor, DedupRecord, Delivery, DeliveryFilter, DeliveryList, Epoch, Error,
-    Forgotten, HintBus, Inspect, LogTail, Outcome, Page, QueuedEvent, Read, RunFilter, RunRecord, Scan,
-    SetAside, StartKey, Store, Table, Timer, TimerKind, Versioned, Work,
+    Admission, Batch, BoxFuture, ClaimRequest, Claimed, Cursor, DedupRecord, Delivery, DeliveryFilter,
+    DeliveryList, Epoch, Error, Forgotten, HintBus, Inspect, LogTail, Outcome, Page, QueuedEvent, Read,
+    RunFilter, RunRecord, Scan, SetAside, StartKey, Store, Table, Timer, TimerKind, Versioned, Work,
 };
 use tokio::sync::watch;
 
@@ -142,6 +143,11 @@ impl Store for Records {
             store.hints.publish(&hints);
             Ok(Outcome::Committed { sequence })
         })
+    }
+
+    fn claim<'a>(&'a self, request: ClaimRequest<'a>) -> Read<'a, Vec<Claimed>> {
+        let claimed = claim::claim(self.lock().scopes.entry(request.scope).or_default(), request);
+        Box::pin(std::future::ready(Ok(claimed)))
     }
 
     fn key<'a>(&'a self, scope: Scope, key: &'a KeyId) -> Read<'a, Versioned<KeyRecord>> {

@@ -7,7 +7,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Method};
 use px_core::{Ids, ManualClock, Scope};
 use px_inbound::verify::sign::{OutboundRequest, sign};
-use px_inbound::verify::{Prepared, UrlView, parse_json};
+use px_inbound::verify::{Element, Prepared, UrlView, parse_json};
 use px_inbound::{Endpoint, InboundContext, Schema, Stage};
 use px_pool::Pool;
 use px_sdk::verify::{BodyForm, Keyring, Verification};
@@ -113,7 +113,7 @@ impl Target {
                 let changed = request.headers != seed.request.headers || request.query != seed.request.query;
                 let verified = seed.prepared.verify(&request, &urls());
                 let _ = seed.prepared.greet(&request);
-                let _ = seed.prepared.delivery_id(&request, &serde_json::Value::Null);
+                let _ = seed.prepared.delivery_id(&request, Element::of(&serde_json::Value::Null));
                 let is_ok = verified.is_ok();
                 if let Err(refusal) = verified {
                     // Whatever it is, both texts can be made of it.
@@ -338,10 +338,12 @@ fn mutated_record(seed: &Seed, random: &mut Random) -> Result<bool, String> {
     let mut request = whole_request(seed, random);
     let _ = prepared.verify(&request, &urls());
     let _ = prepared.greet(&request);
-    if let Ok(value) = prepared.parse(&request) {
-        let _ = prepared.delivery_id(&request, &value);
-        let _ = prepared.event_type(&request, &value);
-        let _ = prepared.events(&value).len();
+    if let Ok(content) = prepared.parse(&request) {
+        for event in prepared.events(&content) {
+            let _ = prepared.delivery_id(&request, event);
+            let _ = prepared.event_type(&request, event);
+        }
+        let _ = prepared.into_events(content).len();
     }
     request = seed.request.clone();
     let _ = prepared.verify(&request, &urls());

@@ -15,25 +15,25 @@ use tokio::runtime::Runtime;
 
 use super::world::Answered;
 use crate::error::WorldError;
-use crate::faults::Fault;
+use crate::fault::Fault;
 use crate::world;
 
-/// How often something is tried again after the process died of it.
+/// Maximum number of times that an act is tried again after the process died of it.
 const MAX_TRIES: usize = 100;
 
 pub(super) struct Inner {
     runtime: Runtime,
     pub(super) world: RefCell<world::World>,
-    /// At which commits the process dies, counted over all processes.
+    /// Commits at which the process dies, counted over all processes.
     deaths: RefCell<Vec<(u64, Fault)>>,
     /// Commits of the processes before this one.
     commits_before: Cell<u64>,
     starts: Cell<u64>,
-    /// What has happened, in words.
+    /// Everything that has happened, in words.
     pub(super) story: RefCell<Vec<String>>,
 }
 
-/// What is sent to a webhook.
+/// Request to a webhook.
 #[derive(Debug, Clone)]
 pub(super) struct Request {
     pub(super) slug: String,
@@ -160,6 +160,7 @@ impl Inner {
             traceparent: None,
             // A client that heard nothing asks again with the same key.
             idempotency_key: Some(format!("start {}", self.starts.get())),
+            callback: None,
             hook: None,
         };
         self.live(async |world| world.start_request(request.clone()).await)

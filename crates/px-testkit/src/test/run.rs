@@ -12,10 +12,11 @@ use serde_json::{Value, json};
 
 use super::process::Inner;
 
-/// How many characters of an entry of the log are shown.
+/// Number of characters of an entry of the log that are shown.
 const SHOWN: usize = 160;
 
-/// What of an entry of the log says nothing in a story.
+/// Members of an entry of the log that a story leaves out, since they repeat or say nothing about the run's
+/// course.
 const NOISE: [&str; 8] =
     ["type", "seq", "timestamp", "brainRunId", "options", "brainTitle", "brainDescription", "steps"];
 
@@ -52,7 +53,7 @@ impl Run {
         }
     }
 
-    /// Where it stands: `waiting`, `complete`, `error`, …
+    /// Returns the run's status: `waiting`, `complete`, `error`, …
     #[must_use]
     #[track_caller]
     pub fn status(&self) -> &'static str {
@@ -174,7 +175,7 @@ impl Run {
         self.inner.settle();
     }
 
-    /// What it is, what it waits for, and its log, in words.
+    /// Describes the run, its waits and its log in words.
     #[must_use]
     #[track_caller]
     pub fn story(&self) -> String {
@@ -212,7 +213,7 @@ impl Run {
         text
     }
 
-    /// Whether nothing more can happen to it by itself.
+    /// Returns true if nothing more happens to the run without an event, a timer or a caller.
     pub(super) fn rests(&self) -> bool {
         !matches!(self.now().status, RunStatus::Running | RunStatus::Pending)
     }

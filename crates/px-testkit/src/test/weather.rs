@@ -13,18 +13,18 @@ use px_sdk::Registry;
 
 use super::windy::{Deed, Windy};
 use super::world::World;
-use crate::faults::Fault;
+use crate::fault::Fault;
 use crate::project::Project;
 use crate::shrink::shrink;
 
-/// How many random mixtures of troubles are tried, beside each trouble alone.
+/// Number of random mixtures of troubles that are tried, beside each trouble alone.
 const SEEDS: u64 = 200;
 
-/// How many troubles one mixture has at most.
+/// Maximum number of troubles in one mixture.
 const MOST_TROUBLES: u64 = 5;
 
-/// How often the process dies in one mixture at most. At the third death in one
-/// execution of a step px pauses the run (docs/rules.md#36), which is no fault of it.
+/// Maximum number of deaths of the process in one mixture. At the third death in one execution of a step px
+/// pauses the run (docs/rules.md#36), which is no fault of it.
 const MOST_DEATHS: usize = 2;
 
 /// Something that goes wrong. Numbers count what the scenario does (starts,
@@ -60,10 +60,10 @@ pub fn weather(scenario: impl Fn(&Windy)) {
     Weather::default().check(scenario);
 }
 
-/// Which weathers a scenario is lived through.
+/// The weathers that a scenario is lived through.
 ///
-/// `Weather::default().seeds(10_000).check(scenario)` tries more mixtures;
-/// `PX_SEEDS=10000` in the environment does so for all scenarios at once.
+/// `Weather::default().seeds(10_000).check(scenario)` tries more mixtures; `PX_SEEDS=10000` in the
+/// environment does so for all scenarios at once.
 #[derive(Debug, Clone, Copy)]
 pub struct Weather {
     seeds: u64,
@@ -210,7 +210,7 @@ fn mixture(seed: u64, alone: &[Trouble]) -> Vec<Trouble> {
 }
 
 thread_local! {
-    /// Whether a panic of this thread is a finding, and the last one's words.
+    /// True while a panic of this thread is a finding of the search and not printed.
     static LISTENING: Cell<bool> = const { Cell::new(false) };
     static HEARD: RefCell<String> = const { RefCell::new(String::new()) };
 }

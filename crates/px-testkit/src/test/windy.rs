@@ -16,10 +16,11 @@ use super::run::Run;
 use super::weather::Trouble;
 use super::world::World;
 
-/// How often a scenario is brought to rest before what is not is said to be stuck.
+/// Maximum number of rounds in which a scenario is brought to rest; work that is left after them is
+/// reported as stuck.
 const ROUNDS: usize = 20;
 
-/// What a scenario did, for the choice of troubles.
+/// An act of a scenario, by which troubles are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Deed {
     Start,
@@ -31,7 +32,7 @@ pub(super) enum Deed {
 struct Held {
     number: usize,
     request: Request,
-    /// After which deed it arrives; at the end, if `None`.
+    /// The deed after which it arrives; at the end, if `None`.
     after: Option<usize>,
 }
 

@@ -1,4 +1,4 @@
-//! A world for users: the process runs by itself after everything that
+//! A world for users: the process runs without being asked after everything that
 //! happens, and a death in the middle of something is followed by another
 //! process and another try, as the sender of a webhook or a client would.
 
@@ -16,7 +16,7 @@ use tokio::runtime::{Builder, Handle};
 
 use super::process::{Inner, Request};
 use super::run::Run;
-use crate::faults::Fault;
+use crate::fault::Fault;
 use crate::project::Project;
 use crate::{Answer, world};
 
@@ -29,6 +29,9 @@ use crate::{Answer, world};
 #[must_use]
 #[track_caller]
 pub fn world() -> World {
+    // As where px serves: steps' clients may have been built without a provider.
+    // One that the test has installed before stays.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     match Registry::collect() {
         Ok(registry) => World::of(registry),
         Err(error) => panic!("the project cannot run: {error}"),
@@ -50,7 +53,7 @@ impl fmt::Debug for World {
     }
 }
 
-/// What a webhook answered.
+/// Answer of a webhook.
 #[derive(Debug, Clone)]
 pub struct Answered {
     pub(super) slug: String,
@@ -64,7 +67,7 @@ impl Answered {
         self.answer.status
     }
 
-    /// What became of it: `resumed`, `triggered`, `queued`, `late`, `duplicate`,
+    /// Returns the outcome of the request: `resumed`, `triggered`, `queued`, `late`, `duplicate`,
     /// `ignored`, …; empty where nothing was taken in.
     #[must_use]
     pub fn action(&self) -> &'static str {

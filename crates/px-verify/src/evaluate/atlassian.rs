@@ -36,11 +36,11 @@ pub(super) struct Check {
 /// The claims that count; others are none of our business.
 #[derive(Debug, Deserialize)]
 struct Claims {
-    /// Which installation.
+    /// The installation that signs.
     iss: Option<String>,
-    /// When it was issued, seconds since the epoch.
+    /// Time of its issue, seconds since the epoch.
     iat: Option<u64>,
-    /// When it stops to count.
+    /// Time of its expiry, seconds since the epoch.
     exp: Option<u64>,
     /// The hash of method, path and query.
     qsh: Option<String>,
@@ -52,7 +52,7 @@ struct Token<'a> {
     signed: &'a str,
     tag: Vec<u8>,
     claims: Claims,
-    /// Whether it has to say which URL it is for.
+    /// True if it has to name the URL that it is for.
     needs_url: bool,
 }
 

@@ -1,17 +1,23 @@
 //! From the exact bytes to a JSON value, by the form that the record declares.
+//! What is not understood is never taken for something else (docs/rules.md#52).
 
 use crate::Received;
 use crate::record::BodyForm;
+use bytes::Bytes;
 use http::Method;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use serde_json::Value;
 
+use super::raw::Raw;
 use super::{form, json};
 
 /// The content type of an urlencoded form.
 pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
-/// Why a body is not what it should be. The text is for the sender.
+/// Maximum length of a text of the sender's in an error, bytes.
+const MAX_QUOTED: usize = 64;
+
+/// Defect of a body. The text is for the sender.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
 pub struct BodyError {
@@ -25,8 +31,12 @@ pub struct BodyError {
 pub enum BodyErrorKind {
     /// The body does not have the syntax of its content type (400).
     Syntax,
-    /// The content type is none that this webhook takes (415).
+    /// The content type or the encoding is none that this webhook takes (415).
     UnsupportedType,
+    /// It has the syntax of its content type, and is not what the provider sends
+    /// under it: a form without the field that holds the JSON, or JSON that is
+    /// declared as a form (422).
+    Unfit,
 }
 
 impl BodyError {
@@ -39,46 +49,211 @@ impl BodyError {
     fn syntax(text: impl Into<String>) -> Self {
         Self { kind: BodyErrorKind::Syntax, text: text.into() }
     }
+
+    fn unsupported(text: impl Into<String>) -> Self {
+        Self { kind: BodyErrorKind::UnsupportedType, text: text.into() }
+    }
+
+    fn unfit(text: impl Into<String>) -> Self {
+        Self { kind: BodyErrorKind::Unfit, text: text.into() }
+    }
+}
+
+/// A body that was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Content {
+    value: Value,
+    /// The JSON text that the value was read from, if it was one.
+    text: Option<Bytes>,
+    /// True if the content type says that each element of the array is an event.
+    is_batch: bool,
+}
+
+/// One event in a body: its value, and the bytes that it was read from.
+#[derive(Debug, Clone, Copy)]
+pub struct Element<'a> {
+    value: &'a Value,
+    raw: Option<Raw<'a>>,
+    /// True if it is one of several that came under one set of headers.
+    pub(super) is_of_batch: bool,
+}
+
+impl From<Value> for Content {
+    fn from(value: Value) -> Self {
+        Self { value, text: None, is_batch: false }
+    }
+}
+
+impl Content {
+    fn json(text: Bytes) -> Result<Self, BodyError> {
+        Ok(Self { value: json_of(&text)?, text: Some(text), is_batch: false })
+    }
+
+    /// Returns the whole value.
+    #[must_use]
+    pub const fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// Returns the whole value, without the text it was read from.
+    #[must_use]
+    pub fn into_value(self) -> Value {
+        self.value
+    }
+
+    /// Returns the values of [`elements`](Self::elements), without copying them.
+    pub(super) fn into_values(mut self, batch: Option<&str>) -> Vec<Value> {
+        let batch = batch.or(self.is_batch.then_some(""));
+        match batch.and_then(|pointer| self.value.pointer_mut(pointer)) {
+            Some(Value::Array(values)) => std::mem::take(values),
+            _ => vec![self.value],
+        }
+    }
+
+    /// Returns the events: the elements of the array at `batch`, or of the whole
+    /// one where the content type says so, else the body itself.
+    pub(super) fn elements(&self, batch: Option<&str>) -> Vec<Element<'_>> {
+        let text = self.text.as_deref().map(json::without_mark);
+        let whole = text.and_then(Raw::of);
+        let batch = batch.or(self.is_batch.then_some(""));
+        let found = batch.and_then(|pointer| Some((pointer, self.value.pointer(pointer)?.as_array()?)));
+        let Some((pointer, values)) = found else {
+            return vec![Element { value: &self.value, raw: whole, is_of_batch: false }];
+        };
+        let mut raws = whole.and_then(|whole| whole.pointer(pointer)).map(Raw::elements);
+        let element = |value| Element {
+            value,
+            raw: raws.as_mut().and_then(Iterator::next),
+            is_of_batch: self.is_batch,
+        };
+        values.iter().map(element).collect()
+    }
+}
+
+impl<'a> Element<'a> {
+    /// An event of which only the value is known. The id of a number in it is the
+    /// number as px writes it.
+    #[must_use]
+    pub const fn of(value: &'a Value) -> Self {
+        Self { value, raw: None, is_of_batch: false }
+    }
+
+    /// Returns the value.
+    #[must_use]
+    pub const fn value(self) -> &'a Value {
+        self.value
+    }
+
+    /// Returns what is at a JSON pointer, with the bytes that it was read from.
+    pub(super) fn pointer(self, pointer: &str) -> Option<(&'a Value, Option<Raw<'a>>)> {
+        Some((self.value.pointer(pointer)?, self.raw.and_then(|raw| raw.pointer(pointer))))
+    }
 }
 
 /// Form of the body by its content type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Declared {
     Nothing,
-    Json,
+    /// JSON; if `is_batch`, an array of events.
+    Json {
+        is_batch: bool,
+    },
     Form,
+    Text,
     Other,
 }
 
-pub(super) fn parse(wanted: &BodyForm, received: &Received) -> Result<Value, BodyError> {
-    let declared = declared(received)?;
+pub(super) fn parse(wanted: &BodyForm, received: &Received) -> Result<Content, BodyError> {
+    let line = body_type(received)?;
+    let declared = declared(line);
     match (wanted, declared) {
         // a GET carries its fields in the query
         (BodyForm::Form | BodyForm::ByContentType { .. }, _)
             if received.method == Method::GET && received.body.is_empty() =>
         {
-            object(received.query.as_deref().unwrap_or_default().as_bytes())
+            object(received.query.as_deref().unwrap_or_default().as_bytes()).map(Content::from)
         }
+        (BodyForm::CloudEvents, _) if is_binary_mode(received, line) => data_of(received, declared),
         // a sender that says nothing is taken at the word of the record
-        (BodyForm::Json | BodyForm::ByContentType { .. }, Declared::Json | Declared::Nothing) => {
-            json_of(&received.body)
-        }
-        (BodyForm::Form, Declared::Form | Declared::Nothing) => object(&received.body),
-        (BodyForm::ByContentType { payload_field }, Declared::Form) => {
-            let fields = object(&received.body)?;
-            match payload_field.as_deref().and_then(|name| fields.get(name)) {
-                Some(Value::String(payload)) => json_of(payload.as_bytes()),
-                Some(_) => Err(BodyError::syntax("The payload field came more than once")),
-                None => Ok(fields),
+        (
+            BodyForm::Json | BodyForm::ByContentType { .. } | BodyForm::CloudEvents,
+            Declared::Json { .. } | Declared::Nothing,
+        ) => {
+            let content = Content::json(received.body.clone())?;
+            let is_batch = declared == Declared::Json { is_batch: true };
+            if is_batch && !content.value.is_array() {
+                return Err(BodyError::syntax(
+                    "The content type says that the body is a batch, and it is no JSON array",
+                ));
             }
+            Ok(Content { is_batch, ..content })
         }
-        (wanted, _) => Err(BodyError {
-            kind: BodyErrorKind::UnsupportedType,
-            text: match wanted {
-                BodyForm::Json => "Unsupported content type: this webhook takes application/json".to_owned(),
-                BodyForm::Form => format!("Unsupported content type: this webhook takes {FORM}"),
-                _ => format!("Unsupported content type: this webhook takes application/json or {FORM}"),
-            },
-        }),
+        (BodyForm::Form, Declared::Form | Declared::Nothing) => object(&received.body).map(Content::from),
+        (BodyForm::ByContentType { payload_field }, Declared::Form) => {
+            form_of(&received.body, payload_field.as_deref())
+        }
+        (wanted, _) => Err(BodyError::unsupported(match wanted {
+            BodyForm::Json => "Unsupported content type: this webhook takes application/json".to_owned(),
+            BodyForm::Form => format!("Unsupported content type: this webhook takes {FORM}"),
+            BodyForm::CloudEvents => {
+                "Unsupported content type: this webhook takes application/cloudevents+json, \
+                                      application/cloudevents-batch+json, and in binary mode JSON and text"
+                    .to_owned()
+            }
+            _ => format!("Unsupported content type: this webhook takes application/json or {FORM}"),
+        })),
+    }
+}
+
+/// Reads a form: its fields, or the JSON in the field that holds the payload.
+fn form_of(body: &[u8], payload_field: Option<&str>) -> Result<Content, BodyError> {
+    if is_json(body) {
+        return Err(BodyError::unfit(format!(
+            "The body is JSON, and its Content-Type says that it is a form ({FORM}); JSON is sent as \
+             application/json"
+        )));
+    }
+    let mut fields = object(body)?;
+    let Some(name) = payload_field else { return Ok(fields.into()) };
+    match fields.get_mut(name).map(Value::take) {
+        Some(Value::String(payload)) => Content::json(payload.into()),
+        Some(_) => Err(BodyError::syntax("The payload field came more than once")),
+        None => Err(BodyError::unfit(format!(
+            "The form has no field '{name}', which holds the JSON in what this provider sends as {FORM}"
+        ))),
+    }
+}
+
+/// Returns true for a text that is a JSON object or array as a whole.
+fn is_json(body: &[u8]) -> bool {
+    let text = json::without_mark(body).trim_ascii_start();
+    matches!(text.first(), Some(b'{' | b'[')) && json::strict(text).is_ok()
+}
+
+/// Returns whether an event's attributes are in headers and its body is the
+/// event's data alone (CloudEvents HTTP binding, section 3.1).
+fn is_binary_mode(received: &Received, content_type: Option<&str>) -> bool {
+    let is_of_cloudevents = content_type
+        .and_then(|line| line.get(.."application/cloudevents".len()))
+        .is_some_and(|start| start.eq_ignore_ascii_case("application/cloudevents"));
+    let has = |name| received.headers.contains_key(name);
+    !is_of_cloudevents && (has("ce-specversion") || has("ce-id"))
+}
+
+/// Reads the data of an event in binary mode: null where there is none, a text
+/// as a string.
+fn data_of(received: &Received, declared: Declared) -> Result<Content, BodyError> {
+    match declared {
+        _ if received.body.is_empty() => Ok(Value::Null.into()),
+        Declared::Json { .. } | Declared::Nothing => Content::json(received.body.clone()),
+        Declared::Text => {
+            let text = std::str::from_utf8(json::without_mark(&received.body));
+            let text = text.map_err(|_| BodyError::syntax("The body is not UTF-8"))?;
+            Ok(Value::String(text.to_owned()).into())
+        }
+        _ => Err(BodyError::unsupported(
+            "Unsupported content type: the data of an event in binary mode is JSON or text here",
+        )),
     }
 }
 
@@ -87,27 +262,69 @@ pub(super) fn essence(value: &str) -> &str {
     value.split(';').next().unwrap_or(value).trim()
 }
 
-fn declared(received: &Received) -> Result<Declared, BodyError> {
-    let mut lines = received.headers.get_all(CONTENT_TYPE).iter();
-    let Some(line) = lines.next() else { return Ok(Declared::Nothing) };
-    if lines.next().is_some() {
-        return Err(BodyError::syntax("The header Content-Type came more than once"));
+/// Returns the content type of a request whose body can be read as it came.
+///
+/// # Errors
+/// The body is encoded, or the header came with different values.
+pub fn body_type(received: &Received) -> Result<Option<&str>, BodyError> {
+    refuse_encoding(received)?;
+    content_type(received)
+}
+
+/// Refuses a body that is compressed or otherwise encoded: px has its signature
+/// over the bytes as they came, and reads these.
+fn refuse_encoding(received: &Received) -> Result<(), BodyError> {
+    let lines = received.headers.get_all(CONTENT_ENCODING).iter();
+    for encoding in lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')) {
+        let encoding = encoding.trim_ascii();
+        if !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity") {
+            let name = quoted(encoding);
+            return Err(BodyError::unsupported(format!(
+                "Unsupported content encoding '{name}': send the body as it is, without Content-Encoding"
+            )));
+        }
     }
-    let essence = line.to_str().map_or("", essence);
+    Ok(())
+}
+
+/// Returns bytes of the sender's for an error: escaped, and not many.
+fn quoted(bytes: &[u8]) -> String {
+    bytes.get(..MAX_QUOTED).unwrap_or(bytes).escape_ascii().to_string()
+}
+
+/// Returns the header's value. It may come several times, by a proxy's doing,
+/// if each says the same.
+fn content_type(received: &Received) -> Result<Option<&str>, BodyError> {
+    let mut values = received.headers.get_all(CONTENT_TYPE).iter().flat_map(|line| {
+        let text = line.to_str().unwrap_or_default();
+        // A quoted parameter may hold a comma, which then separates nothing.
+        let several = if text.contains('"') { None } else { Some(text.split(',').map(str::trim)) };
+        several.into_iter().flatten().chain(text.contains('"').then_some(text))
+    });
+    let Some(first) = values.next() else { return Ok(None) };
+    if values.any(|other| !other.eq_ignore_ascii_case(first)) {
+        return Err(BodyError::syntax("The header Content-Type came more than once, with different values"));
+    }
+    Ok(Some(first))
+}
+
+fn declared(content_type: Option<&str>) -> Declared {
+    let Some(line) = content_type else { return Declared::Nothing };
+    let essence = essence(line);
     let is = |name: &str| essence.eq_ignore_ascii_case(name);
-    let suffixed = essence.len().checked_sub("+json".len()).and_then(|start| essence.get(start..));
-    Ok(
-        if is("application/json")
-            || is("text/json")
-            || suffixed.is_some_and(|end| end.eq_ignore_ascii_case("+json"))
-        {
-            Declared::Json
-        } else if is(FORM) {
-            Declared::Form
-        } else {
-            Declared::Other
-        },
-    )
+    let ends = |suffix: &str| {
+        let end = essence.len().checked_sub(suffix.len()).and_then(|start| essence.get(start..));
+        end.is_some_and(|end| end.eq_ignore_ascii_case(suffix))
+    };
+    if is("application/json") || is("text/json") || ends("+json") {
+        Declared::Json { is_batch: ends("-batch+json") }
+    } else if is(FORM) {
+        Declared::Form
+    } else if essence.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("text/")) {
+        Declared::Text
+    } else {
+        Declared::Other
+    }
 }
 
 fn json_of(text: &[u8]) -> Result<Value, BodyError> {
@@ -123,5 +340,6 @@ fn json_of(text: &[u8]) -> Result<Value, BodyError> {
 }
 
 fn object(text: &[u8]) -> Result<Value, BodyError> {
-    form::object(text).map(Value::Object).ok_or_else(|| BodyError::syntax("The form is not UTF-8"))
+    let fields = form::object(json::without_mark(text));
+    fields.map(Value::Object).ok_or_else(|| BodyError::syntax("The form is not UTF-8"))
 }

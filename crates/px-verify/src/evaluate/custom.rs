@@ -1,5 +1,5 @@
-//! The user's own verifier: asked once for each secret that counts, whatever it
-//! said of the others, so that all refusals cost the same.
+//! The user's own verifier: asked once for each valid secret, whatever it
+//! answered for the others, so that all refusals cost the same.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -1,5 +1,5 @@
 //! The header `Forwarded` (RFC 7239): what each proxy on the way says about who
-//! called it, and how. Only a trusted proxy's word counts; who that is, `url`
+//! called it, and how. Only a trusted proxy's word counts; who that is, `hops`
 //! knows.
 
 use std::net::{IpAddr, SocketAddr};
@@ -14,20 +14,14 @@ const MAX_ELEMENTS: usize = 64;
 pub(super) struct Element {
     /// Address of its caller, if it is one.
     pub(super) client: Option<IpAddr>,
-    /// Which scheme it was called by.
+    /// Scheme by which the proxy was called.
     pub(super) scheme: Option<String>,
-    /// Which host it was called by.
+    /// Host by which the proxy was called.
     pub(super) host: Option<String>,
 }
 
-/// Every element, the nearest proxy's last. None where there is any
-/// `X-Forwarded-*`: a proxy that writes those may let a client's `Forwarded`
-/// through.
+/// Every element, the nearest proxy's last.
 pub(super) fn elements(headers: &HeaderMap) -> Vec<Element> {
-    let others = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port"];
-    if others.iter().any(|name| headers.contains_key(*name)) {
-        return Vec::new();
-    }
     let lines = headers.get_all(http::header::FORWARDED).iter().filter_map(|line| line.to_str().ok());
     let mut elements: Vec<Element> =
         lines.flat_map(|line| split(line, ',').into_iter().map(element).collect::<Vec<_>>()).collect();

@@ -2,7 +2,7 @@
 
 use crate::record::{Encoding, Layout};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::{HeaderMap, HeaderName};
 
 use super::{Place, Refusal};
@@ -143,6 +143,7 @@ fn decode(encoding: Encoding, text: &str, buffer: &mut [u8; MAX_SIGNATURE_BYTES]
             Some(len)
         }
         Encoding::Base64 => STANDARD.decode_slice(text, buffer).ok(),
+        Encoding::Base64url => URL_SAFE_NO_PAD.decode_slice(text.trim_end_matches('='), buffer).ok(),
     }
 }
 

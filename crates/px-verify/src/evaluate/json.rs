@@ -1,6 +1,7 @@
 //! JSON from strangers: one value, no object with the same key twice, at most
 //! 128 levels deep, bounded stack, bounded memory: seven bytes, `{"":0},`, take
-//! a hundred times as many once they are read.
+//! a hundred times as many once they are read. A byte order mark before it is
+//! dropped, and half a surrogate pair is read as U+FFFD (docs/rules.md#53).
 //!
 //! RFC 8259 section 4 leaves duplicate keys undefined, so two readers of one
 //! body may see different things; the one that checks must not be another
@@ -15,6 +16,8 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
+use super::surrogates;
+
 /// Memory that one text may take when it is read, in units of a value (32
 /// bytes): 64 MB.
 const MAX_UNITS: usize = 2_000_000;
@@ -28,14 +31,21 @@ const OBJECT_UNITS: usize = 20;
 /// If the text is not one JSON value, or an object in it has a key twice or a
 /// reserved one, or it would take more than 64 MB in memory. The text of the error names line, column and key.
 pub fn strict(text: &[u8]) -> Result<Value, serde_json::Error> {
-    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let text = surrogates::replaced(without_mark(text));
+    let mut deserializer = serde_json::Deserializer::from_slice(&text);
     let left = Cell::new(MAX_UNITS);
     let value = Strict { left: &left }.deserialize(&mut deserializer)?;
     deserializer.end()?;
     Ok(value)
 }
 
-/// What the keys begin with that serde_json gives a meaning of its own.
+/// Returns a text without the byte order mark that some senders begin with.
+#[must_use]
+pub fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
+}
+
+/// Prefix of keys to which serde_json gives a meaning of its own.
 const RESERVED: &str = "$serde_json::private::";
 
 #[derive(Clone, Copy)]
@@ -178,12 +188,24 @@ mod tests {
     }
 
     #[test]
+    fn reads_what_senders_write() {
+        let read = |text: &[u8]| strict(text).unwrap().to_string();
+        assert_eq!(read("\u{feff}{\"a\":1}".as_bytes()), r#"{"a":1}"#);
+        assert_eq!(
+            read(br#"["cut \ud83e","\udd16","\ud83e\udd16"]"#),
+            "[\"cut \u{fffd}\",\"\u{fffd}\",\"🤖\"]"
+        );
+        // Two keys of which nothing tells them apart any more.
+        assert!(strict(br#"{"\ud800":1,"\ud801":2}"#).is_err());
+    }
+
+    #[test]
     fn refuses_depth_and_junk() {
         let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
         assert!(strict(deep(127).as_bytes()).is_ok());
         assert!(strict(deep(128).as_bytes()).unwrap_err().to_string().contains("recursion limit"));
         assert!(strict("[".repeat(1_000_000).as_bytes()).is_err());
-        for junk in ["", "{} {}", "nul", "{\"a\":1e999}", "\"\\ud800\"", "\u{feff}{}", "NaN", "{\"a\":1,}"] {
+        for junk in ["", "{} {}", "nul", "{\"a\":1e999}", "\u{feff}\u{feff}{}", "NaN", "{\"a\":1,}"] {
             assert!(strict(junk.as_bytes()).is_err(), "{junk}");
         }
         assert!(strict(b"\"\xff\"").is_err());

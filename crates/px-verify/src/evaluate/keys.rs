@@ -34,10 +34,17 @@ impl<T> Keys<T> {
 
     /// The keys that count at `at`, with their index in the keyring.
     pub(super) fn active(&self, at: Timestamp) -> impl Iterator<Item = (usize, &T)> {
+        self.active_of(at, None)
+    }
+
+    /// The same, without those that have another id than the request names, if it
+    /// names one.
+    pub(super) fn active_of(&self, at: Timestamp, id: Option<&str>) -> impl Iterator<Item = (usize, &T)> {
         self.0
             .iter()
             .enumerate()
             .filter(move |(_, ready)| ready.expires.is_none_or(|expires| at < expires))
+            .filter(move |(_, ready)| id.is_none_or(|id| ready.id.as_deref().is_none_or(|own| own == id)))
             .map(|(index, ready)| (index, &ready.key))
     }
 
@@ -51,6 +58,11 @@ impl<T> Keys<T> {
     pub(super) fn get(&self, index: usize) -> Option<&T> {
         self.0.get(index).map(|ready| &ready.key)
     }
+}
+
+/// Returns true if a key's text says that it is a private one (Standard Webhooks).
+pub(super) fn is_private(secret: &SecretString) -> bool {
+    secret.expose_secret().trim().starts_with("whsk_")
 }
 
 /// The key's bytes.

@@ -11,20 +11,29 @@ use serde_json::Value;
 use super::handshake::{self, HandshakeReply};
 use super::url::UrlView;
 use super::{
-    BodyError, Refusal, atlassian, body, custom, delivery, mailgun, signature, token, twilio, unverified,
+    BodyError, Content, Element, IdError, Refusal, atlassian, body, custom, delivery, mailgun, signature,
+    token, twilio, unverified,
 };
 
 /// A record together with its keys, ready to verify.
 pub struct Prepared {
     verification: Verification,
     verify_token: Option<SecretString>,
+    /// The proofs that count, none of which is without a secret. Empty if nobody
+    /// has to prove anything.
+    proofs: Vec<Proof>,
+}
+
+/// One of the proofs by which a sender is believed.
+struct Proof {
     check: Check,
+    /// Number of secrets of the proofs before this one.
+    keys_before: usize,
 }
 
 /// Checks of a scheme, with everything computed that does not depend on the
 /// request.
 enum Check {
-    Unverified,
     Signature(Box<signature::Check>),
     Twilio(Box<twilio::Check>),
     Mailgun(Box<mailgun::Check>),
@@ -37,19 +46,21 @@ enum Check {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verified {
-    /// Which secret of the keyring matched; `None` on an unverified webhook.
+    /// Index of the secret of the keyring that matched; `None` on an unverified webhook.
     pub key_index: Option<usize>,
-    /// When the provider says that it sent the request, where that is signed.
+    /// Time at which the provider says that it sent the request, where that is signed.
     pub timestamp: Option<Timestamp>,
+    /// Which of the record's proofs it was.
+    proof: usize,
 }
 
 impl Verified {
     pub(super) const fn unverified() -> Self {
-        Self { key_index: None, timestamp: None }
+        Self { key_index: None, timestamp: None, proof: 0 }
     }
 
     pub(super) const fn by(key_index: usize, timestamp: Option<Timestamp>) -> Self {
-        Self { key_index: Some(key_index), timestamp }
+        Self { key_index: Some(key_index), timestamp, proof: 0 }
     }
 
     /// Returns whether a secret matched. False for this machine on an unverified
@@ -60,7 +71,7 @@ impl Verified {
     }
 }
 
-/// Why a record cannot be used. Found at the start, never at a request.
+/// Reason that a record cannot be used. Found at the start, never at a request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -94,23 +105,24 @@ impl Prepared {
         if let Some(method) = verification.misapplied().first() {
             return Err(Error::Misapplied(method));
         }
-        let variable = verification.secret.as_deref().unwrap_or_default();
-        let check = match &verification.scheme {
-            Scheme::Unverified => Check::Unverified,
+        let own = (verification.secret.as_deref(), None, &verification.scheme);
+        let others = verification.also.iter().map(|other| {
+            let variable = other.secret.as_deref();
+            (variable.or(verification.secret.as_deref()), variable, &other.scheme)
+        });
+        let mut proofs = Vec::new();
+        let mut keys_before = 0;
+        for (variable, of, scheme) in std::iter::once(own).chain(others) {
+            let empty = Keyring::empty();
+            let keys = keyring.of(of).unwrap_or(&empty);
             // also without a secret, so that a bad record never starts
-            Scheme::Signature(record) => {
-                Check::Signature(Box::new(signature::Check::new(record, variable, keyring)?))
+            let check = Check::new(scheme, variable.unwrap_or_default(), keys)?;
+            if let Some(check) = check.filter(|_| !keys.keys().is_empty()) {
+                proofs.push(Proof { check, keys_before });
+                keys_before += keys.keys().len();
             }
-            Scheme::Twilio => Check::Twilio(Box::new(twilio::Check::new(variable, keyring)?)),
-            Scheme::Mailgun { tolerance_secs } => {
-                Check::Mailgun(Box::new(mailgun::Check::new(*tolerance_secs, variable, keyring)?))
-            }
-            Scheme::AtlassianJwt => Check::Atlassian(Box::new(atlassian::Check::new(variable, keyring)?)),
-            Scheme::Token(place) => Check::Token(Box::new(token::Check::new(place, variable, keyring)?)),
-            Scheme::Custom(custom) => Check::Custom(Box::new(custom::Check::new(custom, variable, keyring)?)),
-        };
-        let check = if keyring.is_empty() { Check::Unverified } else { check };
-        Ok(Self { verify_token: keyring.verify_token().cloned(), verification, check })
+        }
+        Ok(Self { verify_token: keyring.verify_token().cloned(), verification, proofs })
     }
 
     /// The record.
@@ -123,7 +135,7 @@ impl Prepared {
     /// is answered.
     #[must_use]
     pub const fn is_verified(&self) -> bool {
-        !matches!(self.check, Check::Unverified)
+        !self.proofs.is_empty()
     }
 
     /// Decides whether `received` comes from whom it should. The window is
@@ -133,22 +145,34 @@ impl Prepared {
     /// # Errors
     /// A [`Refusal`] with the cause.
     pub fn verify(&self, received: &Received, urls: &UrlView) -> Result<Verified, Refusal> {
-        match &self.check {
-            Check::Unverified => unverified::verify(received, urls, self.verification.secret.as_deref()),
-            Check::Signature(check) => check.verify(received),
-            Check::Twilio(check) => check.verify(received, urls),
-            Check::Mailgun(check) => check.verify(received),
-            Check::Token(check) => check.verify(received),
-            Check::Atlassian(check) => check.verify(received),
-            Check::Custom(check) => check.verify(received),
+        if self.proofs.is_empty() {
+            return unverified::verify(received, urls, self.verification.secret.as_deref());
         }
+        let mut refused: Option<Refusal> = None;
+        for (place, proof) in self.proofs.iter().enumerate() {
+            match proof.check.verify(received, urls) {
+                Ok(verified) => {
+                    let key_index = verified.key_index.map(|index| index + proof.keys_before);
+                    return Ok(Verified { key_index, proof: place, ..verified });
+                }
+                // A proof that is there and wrong says more than one that is missing.
+                Err(refusal) => match &refused {
+                    Some(Refusal::Missing(_)) | None if !matches!(refusal, Refusal::Missing(_)) => {
+                        refused = Some(refusal);
+                    }
+                    Some(_) => {}
+                    None => refused = Some(refusal),
+                },
+            }
+        }
+        Err(refused.unwrap_or(Refusal::NoActiveKey))
     }
 
     /// Returns whether [`verify`](Self::verify) calls a function of the user's, which may
     /// block.
     #[must_use]
-    pub const fn asks_users_code(&self) -> bool {
-        matches!(self.check, Check::Custom(_))
+    pub fn asks_users_code(&self) -> bool {
+        self.proofs.iter().any(|proof| matches!(proof.check, Check::Custom(_)))
     }
 
     /// Answers a handshake that comes as an unsigned GET. `None` for every
@@ -175,11 +199,11 @@ impl Prepared {
         handshake::permitted(self.verification.handshake.as_ref()?, headers)
     }
 
-    /// Makes a JSON value of the body.
+    /// Reads the body.
     ///
     /// # Errors
     /// If the body does not have the declared form.
-    pub fn parse(&self, received: &Received) -> Result<Value, BodyError> {
+    pub fn parse(&self, received: &Received) -> Result<Content, BodyError> {
         body::parse(&self.verification.body, received)
     }
 
@@ -187,34 +211,74 @@ impl Prepared {
     /// other body.
     #[must_use]
     pub fn handshake(&self, verified: &Verified, body: &Value) -> Option<HandshakeReply> {
-        let mac = |token: &[u8]| match &self.check {
-            Check::Signature(check) => check.hex_mac(verified.key_index?, token),
-            _ => None,
+        let mac = |token: &[u8]| match self.proofs.get(verified.proof)? {
+            Proof { check: Check::Signature(check), keys_before } => {
+                check.hex_mac(verified.key_index?.checked_sub(*keys_before)?, token)
+            }
+            Proof { .. } => None,
         };
         handshake::answer(self.verification.handshake.as_ref()?, body, mac)
     }
 
-    /// The events in a body: the body itself, or the elements of the
-    /// record's batch. A batch that is no array is one event.
+    /// The events in a body: the body itself, or the elements of the record's
+    /// batch, or of an array whose content type says that it is one. A batch of
+    /// the record that is no array is one event.
     #[must_use]
-    pub fn events<'a>(&self, body: &'a Value) -> &'a [Value] {
-        let batch = self.verification.batch.as_deref().and_then(|pointer| body.pointer(pointer));
-        batch.and_then(Value::as_array).map_or(std::slice::from_ref(body), Vec::as_slice)
+    pub fn events<'a>(&self, body: &'a Content) -> Vec<Element<'a>> {
+        body.elements(self.verification.batch.as_deref())
+    }
+
+    /// The values of [`events`](Self::events), without copying them.
+    #[must_use]
+    pub fn into_events(&self, body: Content) -> Vec<Value> {
+        body.into_values(self.verification.batch.as_deref())
     }
 
     /// The provider's id of an event, by which repetitions are recognised. At
     /// most [`MAX_ID_BYTES`](super::MAX_ID_BYTES) bytes: a longer one is
     /// replaced by its hash. `event` is one of [`events`](Self::events).
-    #[must_use]
-    pub fn delivery_id(&self, received: &Received, event: &Value) -> Option<String> {
-        delivery::first(&self.verification.dedup, received, event)
+    ///
+    /// # Errors
+    /// There is an id, and it is neither text nor number.
+    pub fn delivery_id(&self, received: &Received, event: Element<'_>) -> Result<Option<String>, IdError> {
+        delivery::id(&self.verification.dedup, received, event)
     }
 
     /// The provider's name for the kind of an event; as bounded as
     /// [`delivery_id`](Self::delivery_id).
     #[must_use]
-    pub fn event_type(&self, received: &Received, event: &Value) -> Option<String> {
-        delivery::first(&self.verification.event_type, received, event)
+    pub fn event_type(&self, received: &Received, event: Element<'_>) -> Option<String> {
+        delivery::kind(&self.verification.event_type, received, event)
+    }
+}
+
+impl Check {
+    /// Makes a scheme ready; `None` for one that proves nothing.
+    fn new(scheme: &Scheme, variable: &str, keyring: &Keyring) -> Result<Option<Self>, Error> {
+        Ok(Some(match scheme {
+            Scheme::Unverified => return Ok(None),
+            Scheme::Signature(record) => {
+                Self::Signature(Box::new(signature::Check::new(record, variable, keyring)?))
+            }
+            Scheme::Twilio => Self::Twilio(Box::new(twilio::Check::new(variable, keyring)?)),
+            Scheme::Mailgun { tolerance_secs } => {
+                Self::Mailgun(Box::new(mailgun::Check::new(*tolerance_secs, variable, keyring)?))
+            }
+            Scheme::AtlassianJwt => Self::Atlassian(Box::new(atlassian::Check::new(variable, keyring)?)),
+            Scheme::Token(place) => Self::Token(Box::new(token::Check::new(place, variable, keyring)?)),
+            Scheme::Custom(custom) => Self::Custom(Box::new(custom::Check::new(custom, variable, keyring)?)),
+        }))
+    }
+
+    fn verify(&self, received: &Received, urls: &UrlView) -> Result<Verified, Refusal> {
+        match self {
+            Self::Signature(check) => check.verify(received),
+            Self::Twilio(check) => check.verify(received, urls),
+            Self::Mailgun(check) => check.verify(received),
+            Self::Token(check) => check.verify(received),
+            Self::Atlassian(check) => check.verify(received),
+            Self::Custom(check) => check.verify(received),
+        }
     }
 }
 

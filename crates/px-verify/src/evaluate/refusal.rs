@@ -1,9 +1,8 @@
-//! Why a request is not believed: one variant per cause.
+//! Reasons for which a request is not believed: one variant per cause.
 //!
-//! Every refusal is answered 401. It has two texts. [`Refusal::caller_text`]
-//! goes to whoever sent the request, names no header, length, key or clock
-//! and so helps nobody forge. `Display` is the diagnosis for the operator; it
-//! quotes nothing that the sender chose and no secret.
+//! Every refusal is answered 401. It has two texts. [`Refusal::caller_text`] goes to the sender of the
+//! request, names no header, length, key or clock and so helps nobody forge. `Display` is the diagnosis for
+//! the operator; it quotes nothing that the sender chose and no secret.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,7 +12,7 @@ use crate::record::Refused;
 
 use crate::local::Foreign;
 
-/// Why a request is not believed.
+/// Reason that a request is not believed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -26,7 +25,7 @@ pub enum Refusal {
     /// Something does not have the documented form.
     #[error("the {place} is malformed: {why}")]
     Malformed {
-        /// What.
+        /// Part of the request that is malformed.
         place: Place,
         /// Reason.
         why: Cow<'static, str>,

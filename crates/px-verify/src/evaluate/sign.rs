@@ -1,14 +1,13 @@
 //! Signing, from the same records: for `px webhooks send` and for tests.
 //!
-//! What comes out verifies by [`Prepared`](super::Prepared) under the same
-//! record and secret. The asymmetric schemes need the private key, which a
-//! receiver usually does not have.
+//! A request that is signed here verifies by [`Prepared`](super::Prepared) under the same record and
+//! secret. The asymmetric schemes need the private key, which a receiver usually does not have.
 
 use crate::record::{
     Algorithm, Encoding, Layout, Scheme, Signature, TimeSource, TimeUnit, Token, Verification, Window,
 };
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -35,7 +34,7 @@ pub struct OutboundRequest {
     pub body: Bytes,
 }
 
-/// Why a request cannot be signed.
+/// Reason that a request cannot be signed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -110,12 +109,15 @@ fn sign_declared(
     let pieces = shape.pieces(&facts, &request.headers, &request.body);
     let key = keys::bytes(&record.key, secret).map_err(Error::Key)?;
     let signature = match record.algorithm {
-        Algorithm::Ed25519 => ed25519::sign(&key, &concatenated(pieces)).map_err(Error::Key)?,
+        Algorithm::Ed25519 => {
+            ed25519::sign(&key, keys::is_private(secret), &concatenated(pieces)).map_err(Error::Key)?
+        }
         Algorithm::EcdsaP256 => ecdsa::sign(&key, &concatenated(pieces)).map_err(Error::Key)?,
         algorithm => Mac::new(algorithm, &key).map_err(Error::Key)?.tag(pieces).as_bytes().to_vec(),
     };
     let text = match shape.encoding {
         Encoding::Base64 => STANDARD.encode(signature),
+        Encoding::Base64url => URL_SAFE_NO_PAD.encode(signature),
         _ => hex::encode(signature),
     };
     let text = match &shape.layout {

@@ -25,6 +25,7 @@ pub(super) struct Shape {
     pub(super) layout: Layout,
     pub(super) encoding: Encoding,
     pub(super) id_header: Option<HeaderName>,
+    key_id_header: Option<HeaderName>,
     pub(super) window: Option<Window>,
     time_header: Option<HeaderName>,
     length: Option<usize>,
@@ -52,12 +53,13 @@ pub(super) struct Facts<'a> {
     timestamp: &'a str,
     sent: Option<Timestamp>,
     id: &'a str,
+    key_id: Option<&'a str>,
 }
 
 impl<'a> Facts<'a> {
     /// Returns what is known of a request that is yet to be signed.
     pub(super) const fn to_sign(timestamp: &'a str, id: &'a str) -> Self {
-        Self { presented: Presented::none(), timestamp, sent: None, id }
+        Self { presented: Presented::none(), timestamp, sent: None, id, key_id: None }
     }
 }
 
@@ -66,7 +68,9 @@ impl Check {
         let ready = |secret: &SecretString| {
             let bytes = keys::bytes(&record.key, secret)?;
             match record.algorithm {
-                Algorithm::Ed25519 => ed25519::PublicKey::new(&bytes).map(Material::Ed25519),
+                Algorithm::Ed25519 => {
+                    ed25519::PublicKey::new(&bytes, keys::is_private(secret)).map(Material::Ed25519)
+                }
                 Algorithm::EcdsaP256 => ecdsa::PublicKey::new(&bytes).map(Material::Ecdsa),
                 algorithm => Mac::new(algorithm, &bytes).map(Material::Mac),
             }
@@ -108,7 +112,7 @@ impl Check {
         let pieces = || self.shape.pieces(facts, &received.headers, &received.body);
         let mut message: Option<Vec<u8>> = None;
         let mut tried = 0;
-        for (index, key) in self.keys.active(received.at) {
+        for (index, key) in self.keys.active_of(received.at, facts.key_id) {
             tried += 1;
             let matches = match key {
                 Material::Mac(mac) => {
@@ -131,7 +135,12 @@ impl Check {
             }
         }
         if tried == 0 {
-            return Err(Refusal::NoActiveKey);
+            return Err(match &self.shape.key_id_header {
+                Some(name) if self.keys.active(received.at).next().is_some() => {
+                    Refusal::UnknownKey(Place::Header(name.clone()))
+                }
+                _ => Refusal::NoActiveKey,
+            });
         }
         Err(Refusal::Invalid {
             place: Place::Header(self.shape.header.clone()),
@@ -183,6 +192,7 @@ impl Shape {
             layout: record.layout.clone(),
             encoding: record.encoding,
             id_header: record.id_header.as_deref().map(name).transpose()?,
+            key_id_header: record.key_id_header.as_deref().map(name).transpose()?,
             time_header: match source {
                 Some(TimeSource::Header(header)) => Some(name(header)?),
                 _ => None,
@@ -236,7 +246,12 @@ impl Shape {
                 header::single(headers, name)?;
             }
         }
-        Ok(Facts { presented, timestamp, sent, id })
+        // A sender with one key need not name it.
+        let key_id = match &self.key_id_header {
+            Some(name) if headers.contains_key(name) => Some(header::single(headers, name)?),
+            _ => None,
+        };
+        Ok(Facts { presented, timestamp, sent, id, key_id })
     }
 
     /// The signed bytes, in order.

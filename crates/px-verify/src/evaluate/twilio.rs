@@ -148,7 +148,7 @@ fn facts<'a>(received: &'a Received, urls: &UrlView, keys: &Keys<Pair>) -> Resul
     Ok(Facts { algorithm, presented, urls, parameters, body_hash_matches })
 }
 
-/// Which key signs, and how; the auth token where nothing is said.
+/// Signing key and algorithm that a request names; without a key it is signed with the auth token.
 struct Settings<'a> {
     key: Option<&'a str>,
     algorithm: Algorithm,

@@ -9,7 +9,8 @@ use std::str::FromStr;
 
 use crate::Received;
 
-use super::{Place, Refusal, forwarded};
+use super::hops::{Disagreement, Way};
+use super::{Place, Refusal};
 
 /// Knowledge of this server about the URLs by which it is called.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -20,9 +21,21 @@ pub struct UrlView {
     /// The peers whose `Forwarded`, or `X-Forwarded-For`, `X-Forwarded-Proto`, `X-Forwarded-Host` and
     /// `X-Forwarded-Port` are believed.
     pub proxies: Vec<Network>,
+    /// Which of these headers the proxies write. `None`: whichever is there; of
+    /// both, `X-Forwarded-*`, if they name the same sender.
+    pub forwarded: Option<Forwarding>,
     /// The origins whose pages may use this server as if they were its own, each
     /// as [`page_origin`](crate::local::page_origin) writes it.
     pub cors_origins: Vec<http::HeaderValue>,
+}
+
+/// A header by which proxies say whom they were called by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forwarding {
+    /// `X-Forwarded-For` and its kin.
+    XForwarded,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
 }
 
 impl UrlView {
@@ -51,32 +64,17 @@ impl UrlView {
     /// without that header, the last in `Forwarded` (RFC 7239).
     #[must_use]
     pub fn client(&self, peer: IpAddr, headers: &http::HeaderMap) -> IpAddr {
-        let is_proxy = |address: IpAddr| self.proxies.iter().any(|network| network.contains(address));
-        let mut client = peer;
-        if !is_proxy(peer) {
-            return peer;
-        }
-        if !headers.contains_key("x-forwarded-for") {
-            for element in forwarded::elements(headers).into_iter().rev() {
-                match element.client {
-                    Some(address) if is_proxy(client) => client = address,
-                    _ => break,
-                }
-            }
-            return client;
-        }
-        let lines: Vec<&str> =
-            headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok()).collect();
-        for entry in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
-            if !is_proxy(client) {
-                break;
-            }
-            match entry.trim().parse() {
-                Ok(address) => client = address,
-                Err(_) => break,
-            }
-        }
-        client
+        self.sender(peer, headers).unwrap_or_else(|disagreement| disagreement.x_forwarded)
+    }
+
+    /// As [`UrlView::client`].
+    ///
+    /// # Errors
+    /// Both headers are there, name different senders, and nothing says which one
+    /// counts.
+    pub fn sender(&self, peer: IpAddr, headers: &http::HeaderMap) -> Result<IpAddr, Disagreement> {
+        let way = Way::of(peer, headers, &self.proxies, self.forwarded);
+        way.map(|way| way.client).map_err(|(_, disagreement)| disagreement)
     }
 
     /// Returns whether the URL is a guess.
@@ -85,25 +83,19 @@ impl UrlView {
     }
 
     fn base_from_request(&self, received: &Received) -> Result<String, Refusal> {
-        let trusted = self.proxies.iter().any(|network| network.contains(received.remote.ip()));
-        let forwarded = |name| if trusted { received.header(name).map(nearest) } else { None };
-        let nearest = if trusted { forwarded::elements(&received.headers).pop() } else { None };
-        let nearest = nearest.unwrap_or_default();
-        let scheme = forwarded("x-forwarded-proto").or(nearest.scheme.as_deref()).unwrap_or("http");
-        let host = forwarded("x-forwarded-host")
-            .or(nearest.host.as_deref())
+        let way = Way::of(received.remote.ip(), &received.headers, &self.proxies, self.forwarded);
+        let way = way.unwrap_or_else(|(way, _)| way);
+        let scheme = way.scheme.as_deref().unwrap_or("http");
+        let host = way
+            .host
+            .as_deref()
             .or_else(|| received.header("host"))
             .ok_or(Refusal::Missing(Place::Header(http::header::HOST)))?;
-        Ok(match forwarded("x-forwarded-port") {
+        Ok(match way.port {
             Some(port) if !has_port(host) => format!("{scheme}://{host}:{port}"),
             _ => format!("{scheme}://{host}"),
         })
     }
-}
-
-/// The entry of the nearest proxy, which is the trusted one.
-fn nearest(list: &str) -> &str {
-    list.rsplit(',').next().unwrap_or(list).trim()
 }
 
 /// Returns where the port's colon is, if there is a port. The colons of an IPv6

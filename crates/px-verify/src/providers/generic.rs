@@ -38,9 +38,10 @@ pub fn token_query(parameter: &str, secret: &str) -> Verification {
 
 /// CloudEvents over HTTP, structured or binary, with a bearer token
 /// ("HTTP 1.1 Web Hooks for Event Delivery", section 3). The id is the event's
-/// source and id, which only together are unique. A batch
-/// (`application/cloudevents-batch+json`) needs
-/// [`batch("")`](Verification::batch).
+/// source and id, which only together are unique. Of a batch
+/// (`application/cloudevents-batch+json`) each element is an event with an id of
+/// its own. In binary mode the payload is the event's data: JSON, a text, or null
+/// where there is none.
 ///
 /// The sender's question whether it may send (`OPTIONS` with
 /// `WebHook-Request-Origin`) is answered yes, whoever asks; for a list, set
@@ -54,7 +55,7 @@ pub fn cloudevents(secret: &str) -> Verification {
         .event_header("ce-type")
         .event_pointer("/type")
         .handshake(Handshake::Origin { origins: Vec::new() })
-        .body(BodyForm::Json)
+        .body(BodyForm::CloudEvents)
 }
 
 /// No verification. Only loopback peers are answered, and only without

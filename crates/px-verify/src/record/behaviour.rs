@@ -12,6 +12,10 @@ use serde_json::Value;
 pub enum Source {
     /// A header.
     Header(String),
+    /// One header under several names, of which the sender uses any (Standard
+    /// Webhooks' `webhook-id`, Svix's `svix-id`). If several are there they have
+    /// to agree.
+    Headers(Vec<String>),
     /// A JSON pointer (RFC 6901) into the parsed body. A form is parsed into
     /// an object, so `/MessageSid` is the form field of that name.
     Pointer(String),
@@ -68,14 +72,14 @@ pub enum Handshake {
     /// Answers 200 with `{<the pointer's last name>: <what is there>}`
     /// (Slack's `url_verification`: `{"challenge": …}`).
     Echo {
-        /// Which bodies are this handshake.
+        /// Condition on the body that makes it this handshake.
         when: When,
         /// Pointer to the challenge.
         pointer: String,
     },
     /// Answers with fixed content (Discord's PING).
     Fixed {
-        /// Which bodies are this handshake.
+        /// Condition on the body that makes it this handshake.
         when: When,
         /// The reply's status.
         status: u16,
@@ -88,7 +92,7 @@ pub enum Handshake {
     /// HMAC of the former under the webhook's key (Zoom's
     /// `endpoint.url_validation`).
     Hmac {
-        /// Which bodies are this handshake.
+        /// Condition on the body that makes it this handshake.
         when: When,
         /// Pointer to the token.
         pointer: String,
@@ -128,11 +132,15 @@ pub enum BodyForm {
     Form,
     /// By the content type: JSON, or an urlencoded form.
     ByContentType {
-        /// A form field that, where it is present, holds the whole body as
-        /// JSON (GitHub's and Slack's `payload`).
+        /// The form field that holds the whole body as JSON (GitHub's and
+        /// Slack's `payload`). A form without it does not fit.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         payload_field: Option<String>,
     },
+    /// CloudEvents: a whole event as JSON, a batch of them, each of which is an
+    /// event of its own, or in binary mode the data alone, which is JSON, a text
+    /// that becomes a string, or nothing, which becomes null.
+    CloudEvents,
 }
 
 impl Default for BodyForm {

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use super::{
-    Ack, AckBody, Algorithm, BodyForm, Duplicates, Encoding, Handshake, KeyForm, Layout, Part, Scheme,
-    Signature, Source, TimeSource, Verification, Window,
+    Ack, AckBody, Algorithm, Alternative, BodyForm, Duplicates, Encoding, Handshake, KeyForm, Layout, Part,
+    Scheme, Signature, Source, TimeSource, Verification, Window,
 };
 
 /// The shape of the signature.
@@ -41,6 +41,12 @@ impl Verification {
         self.signature("base64", |signature| signature.encoding = Encoding::Base64)
     }
 
+    /// The signature is written in the base64 of URLs.
+    #[must_use]
+    pub fn base64url(self) -> Self {
+        self.signature("base64url", |signature| signature.encoding = Encoding::Base64url)
+    }
+
     /// The header's value begins with this text, `sha256=` for instance.
     #[must_use]
     pub fn prefix(self, prefix: impl Into<String>) -> Self {
@@ -72,6 +78,13 @@ impl Verification {
         self.signature("id_header", |signature| signature.id_header = Some(name.into()))
     }
 
+    /// The header that names the key which signed, by the id that `px.toml`
+    /// gives to a secret.
+    #[must_use]
+    pub fn key_id_header(self, name: impl Into<String>) -> Self {
+        self.signature("key_id_header", |signature| signature.key_id_header = Some(name.into()))
+    }
+
     /// The header with the time of sending, in seconds since the epoch. It
     /// has to be among the [`signed`](Self::signed) parts.
     #[must_use]
@@ -91,10 +104,22 @@ impl Verification {
     #[must_use]
     pub fn tolerance(mut self, tolerance: Duration) -> Self {
         let seconds = tolerance.as_secs();
-        match &mut self.scheme {
-            Scheme::Signature(Signature { window: Some(window), .. }) => window.tolerance_secs = seconds,
-            Scheme::Mailgun { tolerance_secs } => *tolerance_secs = seconds,
-            _ => self.misapplied.push("tolerance"),
+        let set = |scheme: &mut Scheme| match scheme {
+            Scheme::Signature(Signature { window: Some(window), .. }) => {
+                window.tolerance_secs = seconds;
+                true
+            }
+            Scheme::Mailgun { tolerance_secs } => {
+                *tolerance_secs = seconds;
+                true
+            }
+            _ => false,
+        };
+        if !set(&mut self.scheme) {
+            self.misapplied.push("tolerance");
+        }
+        for other in &mut self.also {
+            set(&mut other.scheme);
         }
         self
     }
@@ -110,6 +135,24 @@ impl Verification {
 
 /// The provider's behaviour.
 impl Verification {
+    /// Believes also who proves it as this record says, under its own secret:
+    /// a provider with two signatures, or one that is changing them. Everything
+    /// else of the other record (ids, body, reply) is left aside.
+    #[must_use]
+    pub fn also(mut self, other: Self) -> Self {
+        let (of_self, of_other) = (self.secret.clone(), other.secret);
+        let own = |secret: Option<String>| secret.filter(|secret| Some(secret) != of_self.as_ref());
+        let first = Alternative { secret: own(of_other.clone()), scheme: other.scheme };
+        let rest = other
+            .also
+            .into_iter()
+            .map(|one| Alternative { secret: own(one.secret.or_else(|| of_other.clone())), ..one });
+        let others: Vec<_> = std::iter::once(first).chain(rest).collect();
+        self.also.extend(others);
+        self.misapplied.extend(other.misapplied);
+        self
+    }
+
     /// The provider's name, for lists and logs.
     #[must_use]
     pub fn provider(mut self, name: impl Into<String>) -> Self {
@@ -137,8 +180,8 @@ impl Verification {
         self
     }
 
-    /// For how long an id is remembered at least, a week if not said; whole
-    /// seconds count. It has to be longer than the provider sends a delivery
+    /// Sets the minimum time that an id is remembered, in whole seconds; a week
+    /// by default. It has to be longer than the provider sends a delivery
     /// again, and where no time is signed it is what stops replays.
     #[must_use]
     pub fn remember(mut self, time: Duration) -> Self {

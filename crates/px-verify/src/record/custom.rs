@@ -13,9 +13,8 @@ use subtle::ConstantTimeEq as _;
 use super::{Scheme, Verification};
 use crate::Received;
 
-/// Why a verifier does not believe a request. Every one is answered 401; the
-/// sender is told less than the operator. The texts are for the operator and
-/// must quote neither the request nor a secret.
+/// Reason that a verifier does not believe a request. Every one is answered 401; the sender is told less
+/// than the operator. The texts are for the operator and must quote neither the request nor a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refused {

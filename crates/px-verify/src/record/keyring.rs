@@ -3,6 +3,8 @@
 //! Nothing here reads the environment: the caller passes a lookup. Values are
 //! held in [`SecretString`], which no `Debug` prints.
 
+use std::collections::BTreeMap;
+
 use px_core::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -16,7 +18,7 @@ const PREVIOUS: &str = "_PREVIOUS";
 pub struct Key {
     /// The secret's text, exactly as it was configured.
     pub secret: SecretString,
-    /// When it stops to count; `None` for never.
+    /// Time at which it stops being accepted; `None` for never.
     pub expires: Option<Timestamp>,
     /// The provider's name for it, where requests say which one signed them
     /// (Twilio's shared keys, Atlassian's installations). One without a name
@@ -25,7 +27,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// A secret that counts until it is taken away.
+    /// A secret that is valid until it is taken away.
     #[must_use]
     pub const fn new(secret: SecretString) -> Self {
         Self { secret, expires: None, id: None }
@@ -38,6 +40,8 @@ impl Key {
 #[derive(Debug, Clone, Default)]
 pub struct Keyring {
     keys: Vec<Key>,
+    /// Keyrings of the record's other proofs, by the variable of their secret.
+    others: BTreeMap<String, Keyring>,
     verify_token: Option<SecretString>,
     warnings: Vec<String>,
 }
@@ -56,14 +60,14 @@ impl Keyring {
         self
     }
 
-    /// Adds a secret that counts until it is taken away.
+    /// Adds a secret that is valid until it is taken away.
     #[must_use]
     pub fn with(mut self, secret: SecretString) -> Self {
         self.keys.push(Key::new(secret));
         self
     }
 
-    /// Adds a secret that counts before `expires`: the old one of a rotation.
+    /// Adds a secret that is valid before `expires`: the old one of a rotation.
     #[must_use]
     pub fn with_expiring(mut self, secret: SecretString, expires: Timestamp) -> Self {
         self.keys.push(Key { expires: Some(expires), ..Key::new(secret) });
@@ -81,7 +85,19 @@ impl Keyring {
     /// expired is not empty: it refuses everything.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.keys.is_empty() && self.others.values().all(Self::is_empty)
+    }
+
+    /// Sets the secrets of another proof of the record, by its variable.
+    #[must_use]
+    pub fn with_other(mut self, variable: impl Into<String>, keys: Self) -> Self {
+        self.others.insert(variable.into(), keys);
+        self
+    }
+
+    /// Returns the secrets of a proof: the record's own, or those of a variable.
+    pub(crate) fn of(&self, variable: Option<&str>) -> Option<&Self> {
+        variable.map_or(Some(self), |variable| self.others.get(variable))
     }
 
     /// The secrets, the current one first.
@@ -101,6 +117,16 @@ impl Keyring {
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// Adds the secret of a variable, and the one before it.
+    fn with_variable(mut self, lookup: &dyn Fn(&str) -> Option<String>, variable: &str) -> Self {
+        for name in [variable.to_owned(), format!("{variable}{PREVIOUS}")] {
+            if let Some(secret) = self.find(lookup, &name) {
+                self = self.with(secret);
+            }
+        }
+        self
     }
 
     /// Takes `variable` from `lookup`. An empty value counts as absent, since
@@ -136,11 +162,12 @@ impl Verification {
     pub fn resolve(&self, lookup: &dyn Fn(&str) -> Option<String>) -> Keyring {
         let mut keyring = Keyring::empty();
         if let Some(variable) = &self.secret {
-            for name in [variable.clone(), format!("{variable}{PREVIOUS}")] {
-                if let Some(secret) = keyring.find(lookup, &name) {
-                    keyring = keyring.with(secret);
-                }
-            }
+            keyring = keyring.with_variable(lookup, variable);
+        }
+        for variable in self.also.iter().filter_map(|other| other.secret.as_deref()) {
+            let mut other = Keyring::empty().with_variable(lookup, variable);
+            keyring.warnings.append(&mut other.warnings);
+            keyring = keyring.with_other(variable, other);
         }
         if let Some(Handshake::Subscribe { verify_token }) = &self.handshake {
             keyring.verify_token = keyring.find(lookup, verify_token);

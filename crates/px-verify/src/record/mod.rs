@@ -20,4 +20,4 @@ pub use behaviour::{Ack, AckBody, BodyForm, Duplicates, Handshake, Source, When}
 pub use custom::{Custom, Refused, custom, equal, within};
 pub use keyring::{Key, Keyring};
 pub use signature::{Algorithm, Encoding, KeyForm, Layout, Part, Signature, TimeSource, TimeUnit, Window};
-pub use verification::{Scheme, Token, Verification};
+pub use verification::{Alternative, Scheme, Token, Verification};

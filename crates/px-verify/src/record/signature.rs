@@ -32,6 +32,10 @@ pub struct Signature {
     /// The header that [`Part::Id`] stands for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id_header: Option<String>,
+    /// The header that names the key which signed, where a sender has several:
+    /// only a key of that id, and one without an id, are tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_id_header: Option<String>,
     /// Source of the time of sending, and its tolerance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
@@ -49,6 +53,7 @@ impl Signature {
             encoding: Encoding::default(),
             key: KeyForm::default(),
             id_header: None,
+            key_id_header: None,
             window: None,
         }
     }
@@ -146,6 +151,8 @@ pub enum Encoding {
     Hex,
     /// Standard base64 with padding (RFC 4648 section 4).
     Base64,
+    /// The alphabet for URLs (RFC 4648 section 5); padding is read, and none is written.
+    Base64url,
 }
 
 /// Form of a key in the text of the configuration.
@@ -159,7 +166,8 @@ pub enum KeyForm {
     /// Hexadecimal.
     Hex,
     /// Standard base64, after the first of these prefixes that is there
-    /// (Standard Webhooks' `whsec_…`, which is not Stripe's).
+    /// (Standard Webhooks' `whsec_…`, which is not Stripe's). Of an Ed25519 key
+    /// the prefix `whsk_` says that it is private: a seed, or a pair.
     Base64 {
         /// Prefixes to take off; none of them has to be there.
         #[serde(default)]

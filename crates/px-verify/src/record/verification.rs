@@ -48,7 +48,7 @@ pub struct Verification {
     /// The id by which the provider's repetitions are recognised.
     #[serde(default)]
     pub dedup: Vec<Source>,
-    /// For how many seconds an id is remembered at least: longer than the
+    /// Minimum time that an id is remembered, in seconds: longer than the
     /// provider sends a delivery again.
     #[serde(default = "a_week")]
     pub remember_secs: u64,
@@ -72,6 +72,10 @@ pub struct Verification {
     /// turned away is lost. px keeps room for such providers.
     #[serde(default)]
     pub never_retries: bool,
+    /// Other proofs that count as well: a provider that signs in two ways, or one
+    /// that is changing from one to the other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Alternative>,
     /// Builder methods that were called on a scheme that they do not fit.
     #[serde(skip)]
     pub(super) misapplied: Vec<&'static str>,
@@ -83,6 +87,17 @@ const fn a_week() -> u64 {
 
 fn custom() -> String {
     "custom".to_owned()
+}
+
+/// One more proof by which a sender is believed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Alternative {
+    /// The environment variable that holds its secret; absent for the record's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+    /// Scheme of the proof.
+    pub scheme: Scheme,
 }
 
 /// Scheme of the proof.
@@ -148,6 +163,7 @@ impl Verification {
             batch: None,
             ack: Ack::default(),
             never_retries: false,
+            also: Vec::new(),
             misapplied: Vec::new(),
         }
     }
@@ -164,7 +180,12 @@ impl Verification {
     /// them so, and signs their URL with its parameters.
     #[must_use]
     pub fn takes_get(&self) -> bool {
-        self.scheme == Scheme::Twilio
+        self.schemes().any(|scheme| *scheme == Scheme::Twilio)
+    }
+
+    /// Returns every scheme that counts, the record's own first.
+    pub fn schemes(&self) -> impl Iterator<Item = &Scheme> {
+        std::iter::once(&self.scheme).chain(self.also.iter().map(|other| &other.scheme))
     }
 
     /// Returns true if a header of this name, in any case, holds the scheme's
@@ -172,21 +193,21 @@ impl Verification {
     #[must_use]
     pub fn is_secret_header(&self, name: &str) -> bool {
         let is = |header: &str| header.eq_ignore_ascii_case(name);
-        match &self.scheme {
+        self.schemes().any(|scheme| match scheme {
             Scheme::Token(Token::Header(header)) => is(header),
             Scheme::Signature(signature) => is(&signature.header),
             Scheme::Custom(custom) => custom.headers().iter().any(|header| is(header)),
             _ => false,
-        }
+        })
     }
 
     /// Returns the query parameter that holds the scheme's secret, if one does.
     #[must_use]
     pub fn secret_parameter(&self) -> Option<&str> {
-        match &self.scheme {
-            Scheme::Token(Token::Query(name)) => Some(name),
+        self.schemes().find_map(|scheme| match scheme {
+            Scheme::Token(Token::Query(name)) => Some(name.as_str()),
             _ => None,
-        }
+        })
     }
 
     /// The signature's window, where the scheme has the declarative form.

@@ -37,6 +37,7 @@ pub(crate) fn at_url(mut received: Received, path: &str, query: Option<&str>) ->
 }
 
 /// `verification` with `secret`.
+#[allow(dead_code, reason = "not every test binary that includes this file has a secret")]
 pub(crate) fn prepared(verification: &Verification, secret: &str) -> Prepared {
     Prepared::new(verification.clone(), &Keyring::empty().with(SecretString::from(secret))).unwrap()
 }

@@ -1,22 +1,28 @@
 //! `px check`
 
 mod parked;
+mod stored;
 
-use px_inbound::verify::Prepared;
+use px_inbound::verify::{Prepared, local};
+use px_outbound::guard::{Policy, Target};
+use px_outbound::operate::Spec;
 use px_sdk::Registry;
 use serde_json::{Value, json};
 
+use crate::config::{self, Config, hooks};
 use crate::context::{self, Context};
 use crate::error::{Error, Result};
 use crate::show::{listing, words};
 use crate::ui;
 
 use parked::{Parked, Stuck};
+use stored::{Stored, StoredHook};
 
 /// Check the configuration, the brains, the webhooks and the parked runs without serving them
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Warns about webhooks whose secret is not in the environment. Looks at each run that has not ended, \
+    after_help = "Finds all that would keep `px serve` from starting, and warns about webhooks whose secret is not in the \
+                  environment. Looks at each run that has not ended, \
                   in the store or, if a server has that open, through the server: one whose step this binary does \
                   not have, or whose state does not fit it, would be paused.\n\n\
                   Exit codes: 0 all is well, 1 something is to be mended\n\n\
@@ -26,22 +32,53 @@ pub(crate) struct Args {}
 
 pub(crate) async fn run(context: &Context, _: &Args) -> Result<()> {
     let config = context.config()?;
-    let registry = context.configured()?;
-    let mut problems = problems(&registry);
+    let (registry, misconfigured) = registered(context)?;
+    let mut problems: Vec<String> = misconfigured.iter().map(said).collect();
+    problems.extend(self::problems(&registry));
+    problems.extend(context::secret_problems(&config, &registry));
     let mut warnings = listing::warnings(&registry);
-    let (of_hooks, about_hooks) = config.hooks.problems(&context::env);
-    problems.extend(of_hooks);
-    warnings.extend(about_hooks);
-    let bind = config.server.bind;
-    if !bind.is_loopback() && !listing::unverified(&registry).is_empty() {
-        problems.push(format!(
-            "webhooks are unverified, and server.bind = \"{bind}\" can be reached from other machines: {}",
-            listing::unverified(&registry).join(", ")
-        ));
+    warnings.extend(context::wide_secret_files(&config, &registry));
+    let vault = match hooks::vault_of(&config.store.data_dir, &context::env) {
+        Ok(vault) => vault,
+        Err(error) => {
+            problems.push(error.message);
+            None
+        }
+    };
+    let stored = stored::look(context, &registry, &config.store, vault.as_ref()).await?;
+    problems.extend(of_server(&config, &registry, &stored));
+    problems.extend(of_key(&config, &stored, vault.is_some()));
+    let policy = config.hooks.policy(config.socket(), config.is_fronted());
+    let is_kept = |spec: &Spec| {
+        let is_same = |hook: &StoredHook| hook.name == format!("'{}'", spec.name) && hook.url == spec.url;
+        stored.hooks.iter().any(|hook| hook.is_configured && is_same(hook))
+    };
+    problems.extend(config.hooks.problems(&context::env, &policy, &is_kept));
+    warnings.extend(of_hooks(&stored, &registry, &policy));
+    if stored.has_token == Some(false) {
+        warnings.extend(unguarded(&config, false));
     }
-    let parked = parked::look(context, &registry, &config.store).await?;
+    if let ([_], Some(error)) = (problems.as_slice(), misconfigured.into_iter().next()) {
+        // Nothing but the file: it is said as by every command that reads it.
+        return Err(error);
+    }
+    tell(context, &config, &registry, &Found { stored, problems, warnings })
+}
+
+/// All that was found.
+struct Found {
+    stored: Stored,
+    /// What keeps the server from serving.
+    problems: Vec<String>,
+    warnings: Vec<String>,
+}
+
+fn tell(context: &Context, config: &Config, registry: &Registry, found: &Found) -> Result<()> {
+    let Found { stored, problems, warnings } = found;
+    let mut problems = problems.clone();
+    let parked = &stored.parked;
     let keeps_from_serving = !problems.is_empty();
-    problems.extend(stuck(&parked));
+    problems.extend(stuck(parked));
     let file = context.config_file();
     if context.ui.json {
         context.ui.json(&json!({
@@ -104,6 +141,109 @@ fn stuck(parked: &Parked) -> Vec<String> {
         format!("{count} could not go on: {reason} ({}{more})", ids.join(", "))
     };
     parked.stuck.iter().map(line).collect()
+}
+
+/// The brains and webhooks as they are configured, as far as they can be, and
+/// what is wrong about the others.
+fn registered(context: &Context) -> Result<(Registry, Vec<Error>)> {
+    let (mut registry, mistakes) = Registry::collect_all();
+    if !mistakes.is_empty() {
+        // Each says where it is, in lines of its own.
+        let all: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        return Err(Error::failed(all.join("\n\n")));
+    }
+    let misconfigured = context.configure(&mut registry)?;
+    Ok((registry, misconfigured))
+}
+
+/// An error as one of several problems.
+fn said(error: &Error) -> String {
+    match &error.hint {
+        Some(hint) => format!("{}; {hint}", error.message),
+        None => error.message.clone(),
+    }
+}
+
+/// What keeps the server from listening where it is to.
+fn of_server(config: &Config, registry: &Registry, stored: &Stored) -> Vec<String> {
+    let mut problems = Vec::new();
+    let bind = config.server.bind;
+    if !bind.is_loopback() && !listing::unverified(registry).is_empty() {
+        problems.push(format!(
+            "webhooks are unverified, and server.bind = \"{bind}\" can be reached from other machines: {}",
+            listing::unverified(registry).join(", ")
+        ));
+    }
+    if !bind.is_loopback() && stored.has_token == Some(false) {
+        problems.push(format!(
+            "there is no API token, and server.bind = \"{bind}\" can be reached from other machines; \
+             `px tokens create me --scope admin` makes one, and `px serve --insecure` serves without"
+        ));
+    }
+    problems.extend(config.limits.clone().fitted().err().map(|error| error.message));
+    for text in &config.server.trusted_proxies {
+        problems.extend(
+            config::network(text).err().map(|error| format!("server.trusted_proxies: {}", error.message)),
+        );
+    }
+    for origin in &config.server.cors_origins {
+        problems
+            .extend(local::page_origin(origin).err().map(|error| format!("server.cors_origins: {error}")));
+    }
+    problems
+}
+
+/// Returns what an operator should know of an API that others reach and no token
+/// guards.
+pub(crate) fn unguarded(config: &Config, is_insecure: bool) -> Option<String> {
+    let make = "`px tokens create me --scope admin` makes a token";
+    let bind = config.server.bind;
+    if !bind.is_loopback() {
+        let text = format!(
+            "there is no API token, and --insecure lets every machine that reaches {bind} use the API; {make}"
+        );
+        return is_insecure.then_some(text);
+    }
+    config.is_fronted().then(|| {
+        format!(
+            "there is no API token, but server.public_url or server.trusted_proxies says that others reach px: \
+             where the proxy adds no forwarding header, all of them may use the API; {make}"
+        )
+    })
+}
+
+/// What is wrong with the key that secrets rest under.
+fn of_key(config: &Config, stored: &Stored, has_key: bool) -> Option<String> {
+    let sealing = &stored.sealing;
+    if sealing.holds_sealed && !has_key {
+        return Some(hooks::missing_key(&config.store.data_dir, &sealing.unreadable).message);
+    }
+    let names = sealing.unreadable.join(", ");
+    sealing.is_other_key.then(|| {
+        format!("the secrets of this store are sealed under another key; it cannot read those of {names}")
+    })
+}
+
+/// What to know about hooks of the store.
+fn of_hooks(stored: &Stored, registry: &Registry, policy: &Policy) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for hook in &stored.hooks {
+        let own = if hook.allow_private { policy.clone().with_private(true) } else { policy.clone() };
+        let refused = Target::parse(&hook.url).and_then(|target| target.check(&own)).err();
+        warnings.extend(
+            refused.map(|refused| format!("the callbacks of hook {} are held: {refused}", hook.name)),
+        );
+        let unknown = hook.brains.iter().filter(|brain| px_server::is_unknown(registry, brain));
+        warnings.extend(unknown.map(|brain| px_server::unknown_brain(&hook.name, brain)));
+    }
+    if !stored.sealing.is_other_key && !stored.sealing.unreadable.is_empty() {
+        warnings.push(format!(
+            "these hooks cannot sign, their secrets are sealed under another key: {}; `px hooks rotate-secret` \
+             gives them new ones",
+            stored.sealing.unreadable.join(", ")
+        ));
+    }
+    warnings
 }
 
 /// Returns what would keep the server from starting: schemas that do not compile and

@@ -1,5 +1,5 @@
-//! Which runs that have not ended this binary could not go on with: read from
-//! the store, or from the server that has it open.
+//! Parked runs that this binary could not go on with, read from the store or from the server that has it
+//! open.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,9 @@ use px_engine::obstacle;
 use px_sdk::Registry;
 use px_store::{RunFilter, Store as _};
 
-use crate::config;
 use crate::context::Context;
-use crate::error::{Kind, Result};
-use crate::store;
+use crate::error::Result;
+use crate::store::{self, Opened};
 
 /// Number of runs that are read at once.
 const PAGE: usize = 500;
@@ -25,7 +24,7 @@ const NAMED: usize = 5;
 pub(super) struct Parked {
     /// Number of runs that have not ended; nobody could be asked if absent.
     pub(super) looked_at: Option<u64>,
-    /// Why some of them could not go on, with their number and the first of them.
+    /// Reasons for which some of them could not go on, with their number and the first of them.
     pub(super) stuck: BTreeMap<String, Stuck>,
 }
 
@@ -60,36 +59,26 @@ impl Parked {
 const ACTIVE: [RunStatus; 4] =
     [RunStatus::Pending, RunStatus::Running, RunStatus::Waiting, RunStatus::Paused];
 
-/// Looks at every run that has not ended.
-pub(super) async fn look(context: &Context, registry: &Registry, config: &config::Store) -> Result<Parked> {
-    match store::open_at_rest(config) {
-        Ok(None) => Ok(Parked { looked_at: Some(0), ..Parked::default() }),
-        Ok(Some(store)) => {
-            let filter = RunFilter { statuses: ACTIVE.to_vec(), ..RunFilter::default() };
-            let (mut parked, mut before) = (Parked { looked_at: Some(0), ..Parked::default() }, None);
-            loop {
-                let page = store.runs(Scope::default(), &filter, before, PAGE).await;
-                let page = page.map_err(|error| store::store_error(&error))?;
-                page.items.iter().for_each(|record| parked.look(registry, &record.run));
-                tell(context, &parked);
-                before = page.next;
-                if before.is_none() {
-                    break;
-                }
-            }
-            context.ui.progress("");
-            Ok(parked)
+/// Looks at every run of a store that has not ended.
+pub(super) async fn of_store(context: &Context, registry: &Registry, store: &Opened) -> Result<Parked> {
+    let filter = RunFilter { statuses: ACTIVE.to_vec(), ..RunFilter::default() };
+    let (mut parked, mut before) = (Parked { looked_at: Some(0), ..Parked::default() }, None);
+    loop {
+        let page = store.runs(Scope::default(), &filter, before, PAGE).await;
+        let page = page.map_err(|error| store::store_error(&error))?;
+        page.items.iter().for_each(|record| parked.look(registry, &record.run));
+        tell(context, &parked);
+        before = page.next;
+        if before.is_none() {
+            break;
         }
-        // A server has it open.
-        Err(error) if error.kind == Kind::Conflict => match ask(context, registry).await {
-            Err(error) if error.kind == Kind::Unreachable => Ok(Parked::default()),
-            answer => answer,
-        },
-        Err(error) => Err(error),
     }
+    context.ui.progress("");
+    Ok(parked)
 }
 
-async fn ask(context: &Context, registry: &Registry) -> Result<Parked> {
+/// Looks at every run of a server that has not ended.
+pub(super) async fn ask(context: &Context, registry: &Registry) -> Result<Parked> {
     let client = context.client()?;
     let mut query = ListRuns {
         status: Some(format_statuses(&ACTIVE.map(Into::into))),

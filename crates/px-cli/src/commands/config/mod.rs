@@ -7,7 +7,7 @@ use clap::Subcommand;
 use crate::context::Context;
 use crate::error::Result;
 
-/// Show the configuration that counts
+/// Show the effective configuration
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Show(show::Args),

@@ -34,7 +34,7 @@ impl Server {
         Ok(Self { child })
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until the process ends without being told to.
     pub(super) async fn ended(&mut self) -> End {
         End(self.child.wait().await.ok().and_then(|status| status.code()))
     }

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
                         px hooks create http://127.0.0.1:9000/ --allow-private --json"
 )]
 pub(crate) struct Args {
-    /// Where requests go
+    /// URL that requests are sent to
     // Not `url`: that is the server's own, which every command has.
     #[arg(value_name = "URL")]
     to: String,

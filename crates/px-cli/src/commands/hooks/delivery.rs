@@ -4,7 +4,7 @@ use super::{of_delivery, or_dash};
 use crate::context::Context;
 use crate::error::Result;
 use crate::show::words;
-use crate::ui::{HEADING, paint};
+use crate::ui::{HEADING, paint, shown};
 
 /// Show a delivery with every attempt and its body
 #[derive(Debug, clap::Args)]
@@ -22,7 +22,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         return ui.json(&callback.to_json());
     }
     let now = context.now();
-    let field = |name: &str, value: &str| ui.line(format_args!("{name:<10} {value}"));
+    let field = |name: &str, value: &str| ui.line(format_args!("{name:<10} {}", shown(value)));
     field("Delivery", &callback.id.to_string())?;
     field("Hook", &callback.hook_id.to_string())?;
     field("Event", &callback.event_id.to_string())?;

@@ -22,11 +22,11 @@ pub(super) struct HookArgs {
     #[arg(long = "brain", value_name = "BRAIN")]
     brains: Vec<String>,
 
-    /// How bodies look
+    /// Format of the bodies
     #[arg(long, value_name = "FORMAT", value_parser = ["px", "cloudevents", "forge", "rdev"])]
     format: Option<String>,
 
-    /// How requests are signed
+    /// Signature scheme of the requests
     #[arg(long, value_name = "MODE",
           value_parser = ["standard", "standard-asymmetric", "github", "timestamped", "stripe"])]
     signature: Option<String>,
@@ -39,15 +39,15 @@ pub(super) struct HookArgs {
     #[arg(long = "header", value_name = "HEADER")]
     headers: Vec<String>,
 
-    /// How long an attempt may take, such as 10s
+    /// Time that an attempt may take, such as 10s
     #[arg(long, value_name = "TIME")]
     timeout: Option<String>,
 
-    /// How many requests may be under way at once
+    /// Maximum number of requests under way at once
     #[arg(long, value_name = "N")]
     max_in_flight: Option<u32>,
 
-    /// How many requests a second
+    /// Maximum number of requests a second
     #[arg(long, value_name = "N")]
     rate: Option<u32>,
 

@@ -24,7 +24,7 @@ pub(crate) struct Args {
     #[arg(long = "type", value_name = "TYPE")]
     types: Vec<String>,
 
-    /// How many a second [default: 50]
+    /// Number of callbacks to send a second [default: 50]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
 

@@ -15,7 +15,7 @@ pub(crate) struct Args {
     /// The hook's id or name
     hook: String,
 
-    /// How long the old secret signs beside the new one: 24h by default, 7d at most
+    /// Time that the old secret signs beside the new one: 24h by default, 7d at most
     #[arg(long, value_name = "TIME")]
     grace: Option<String>,
 

@@ -9,7 +9,7 @@ use super::{explained, find, names, or_dash};
 use crate::context::Context;
 use crate::error::Result;
 use crate::show::words;
-use crate::ui::Ui;
+use crate::ui::{Ui, shown};
 
 /// Show a hook; its secret is never shown
 #[derive(Debug, clap::Args)]
@@ -32,7 +32,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
 
 /// A hook, a line a property.
 pub(super) fn print(ui: Ui, hook: &Hook, now: Timestamp) -> Result<()> {
-    let field = |name: &str, value: &str| ui.line(format_args!("{name:<10} {value}"));
+    let field = |name: &str, value: &str| ui.line(format_args!("{name:<10} {}", shown(value)));
     field("Hook", &hook.id.to_string())?;
     field("Name", &hook.name)?;
     field("URL", &hook.url)?;
@@ -54,6 +54,7 @@ pub(super) fn print(ui: Ui, hook: &Hook, now: Timestamp) -> Result<()> {
     if let Some(disabled) = &hook.disabled {
         field("Disabled", &format!("by {}, {}", disabled.by, words::moment(disabled.at, now)))?;
     }
+    hook.warnings.iter().flatten().for_each(|warning| ui.warn(shown(warning)));
     Ok(())
 }
 

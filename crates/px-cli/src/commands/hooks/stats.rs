@@ -6,6 +6,7 @@ use super::{explained, find};
 use crate::context::Context;
 use crate::error::Result;
 use crate::show::words;
+use crate::ui::shown;
 
 /// Show how a hook does: counts, success, latency, the oldest that waits
 #[derive(Debug, clap::Args)]
@@ -24,7 +25,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         return ui.json(&stats.to_json());
     }
     let now = context.now();
-    let field = |name: &str, value: &str| ui.line(format_args!("{name:<12} {value}"));
+    let field = |name: &str, value: &str| ui.line(format_args!("{name:<12} {}", shown(value)));
     let which = if stats.is_sample { " (the newest)" } else { "" };
     field("Deliveries", &format!("{}{which}", stats.deliveries))?;
     // In the order of their names.

@@ -17,7 +17,7 @@ pub(crate) struct Args {
     /// The hook's id or name
     hook: String,
 
-    /// Where requests go
+    /// URL that requests are sent to
     #[arg(long = "to", value_name = "URL")]
     to: Option<String>,
 

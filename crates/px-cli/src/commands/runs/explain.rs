@@ -2,6 +2,7 @@
 
 use px_api::story::{self, Listening, Story};
 use px_api::{Run, RunStatus};
+use px_core::key::FORM_SLUG;
 use px_core::{RunId, Timestamp};
 use px_sdk::Registry;
 use serde_json::{Value, json};
@@ -13,7 +14,7 @@ use crate::error::Result;
 use crate::resolve;
 use crate::sample::{self, Address, Wish};
 use crate::show::curl;
-use crate::ui::{FAINT, HEADING, paint, style_of};
+use crate::ui::{FAINT, HEADING, paint, shown, style_of};
 
 /// Say why a run is where it is, and what would move it
 #[derive(Debug, clap::Args)]
@@ -33,7 +34,7 @@ struct Wake {
     listening: Listening,
     send: String,
     curl: Option<String>,
-    /// Why there is no `curl` line, or what is to be known about it.
+    /// Reason that there is no `curl` line, or a remark about the line.
     remark: Option<String>,
 }
 
@@ -63,6 +64,9 @@ async fn wake(
     address: &Address,
     now: Timestamp,
 ) -> Wake {
+    if listening.slug == FORM_SLUG {
+        return form(listening, address);
+    }
     let url = context.explicit_url();
     let send = send_line(&listening.slug, &listening.identifier, listening.token.as_deref(), url);
     let mut wake = Wake { listening: listening.clone(), send, curl: None, remark: None };
@@ -105,31 +109,44 @@ async fn wake(
     wake
 }
 
+/// A wait for a form: no webhook is sent, a page's form is posted.
+fn form(listening: &Listening, address: &Address) -> Wake {
+    let token = listening.token.as_deref();
+    let path = px_sdk::form::path(&listening.identifier, token.unwrap_or("TOKEN"));
+    let url = format!("{}{path}", address.base);
+    let remark = match token {
+        Some(_) => "a page's form posts its fields there; --data-urlencode 'name=value' is one",
+        None => "a page's form posts its fields there; TOKEN is the one that the step gave the wait",
+    };
+    let curl = Some(format!("curl -X POST {} --data-urlencode 'name=value'", curl::quoted(&url)));
+    Wake { listening: listening.clone(), send: url, curl, remark: Some(remark.to_owned()) }
+}
+
 fn print(context: &Context, run: &Run, story: &Story, wakes: &[Wake], now: Timestamp) -> Result<()> {
     let ui = context.ui;
     let Run { brain_run_id: id, brain_title: title, status, .. } = run;
     ui.line(format_args!(
         "{} of brain '{}' is {}.\n",
         paint(HEADING, id),
-        title,
+        shown(title),
         paint(style_of(status.as_str()), status)
     ))?;
     for sentence in &story.sentences {
-        ui.line(sentence)?;
+        ui.line(shown(sentence))?;
     }
     for wake in wakes {
         let Listening { slug, identifier, token } = &wake.listening;
         let token = if token.is_some() { " and its token" } else { "" };
         ui.line(format_args!(
             "\n{}",
-            paint(HEADING, format_args!("webhook '{slug}' with identifier '{identifier}'{token}"))
+            paint(HEADING, shown(format_args!("webhook '{slug}' with identifier '{identifier}'{token}")))
         ))?;
         ui.line(format_args!("  {}", wake.send))?;
         if let Some(curl) = &wake.curl {
             ui.line(format_args!("  {curl}"))?;
         }
         if let Some(remark) = &wake.remark {
-            ui.line(paint(FAINT, format_args!("  ({remark})")))?;
+            ui.line(paint(FAINT, shown(format_args!("  ({remark})"))))?;
         }
     }
     match status {

@@ -32,7 +32,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let events = log(&client, &args.run, 0).await?;
     let document = json!({ "run": run.to_json(), "events": events });
     let Some(file) = args.output else { return context.ui.json(&document) };
-    let written = std::fs::File::create_new(&file)
+    let written = crate::private::create_new(&file)
         .and_then(|mut out| std::io::Write::write_all(&mut out, format!("{document:#}\n").as_bytes()));
     written.map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => {

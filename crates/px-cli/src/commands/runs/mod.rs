@@ -64,7 +64,7 @@ pub(crate) async fn fetch(client: &Client, id: &str) -> Result<Answer<Run>> {
 
 /// The log of a run after a `seq`, page by page.
 pub(crate) async fn log(client: &Client, id: &str, after: u64) -> Result<Vec<Event>> {
-    let mut query = RunEvents { after: Some(after), limit: None };
+    let mut query = RunEvents { after: Some(after), ..RunEvents::default() };
     let mut events: Vec<Event> = Vec::new();
     loop {
         let page = client.run_events(id, &query).await.map_err(|error| explained(error, id))?;

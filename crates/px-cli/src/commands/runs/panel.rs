@@ -6,7 +6,7 @@ use px_api::{Run, RunStatus, StepProgress};
 use px_core::Timestamp;
 
 use crate::show::words;
-use crate::ui::{ERROR, FAINT, GOOD, HEADING, WARNING, paint, style_of};
+use crate::ui::{ERROR, FAINT, GOOD, HEADING, WARNING, paint, shown, style_of};
 
 /// Lines of the state that are shown.
 const STATE_LINES: usize = 12;
@@ -59,6 +59,7 @@ pub(super) fn lines(run: &Run, now: Timestamp, width: usize) -> Vec<String> {
 
 /// A text of at most so many characters.
 fn cut(text: &str, width: usize) -> String {
+    let text = &shown(text);
     if text.chars().count() <= width {
         return text.to_owned();
     }
@@ -68,6 +69,7 @@ fn cut(text: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::paint::for_terminal;
     use serde_json::json;
 
     #[test]
@@ -89,7 +91,7 @@ mod tests {
         let run: Run = serde_json::from_value(run).unwrap();
         let shown: Vec<String> = lines(&run, Timestamp::from_millis(3_000), 60)
             .iter()
-            .map(|line| anstream::adapter::strip_str(line).to_string())
+            .map(|line| anstream::adapter::strip_str(&for_terminal(line)).to_string())
             .collect();
         assert_eq!(
             shown[1..],
@@ -106,10 +108,7 @@ mod tests {
             ]
         );
         let narrow = lines(&run, Timestamp::from_millis(99_000), 12);
-        assert!(
-            narrow
-                .iter()
-                .all(|line| anstream::adapter::strip_str(line).to_string().chars().count() <= 12 + 10)
-        );
+        let length = |line| anstream::adapter::strip_str(&for_terminal(line)).to_string().chars().count();
+        assert!(narrow.iter().all(|line| length(line) <= 12 + 10));
     }
 }

@@ -7,7 +7,7 @@ use super::{explained, fetch};
 use crate::context::Context;
 use crate::error::Result;
 use crate::show::words;
-use crate::ui::{self, HEADING, Ui, paint};
+use crate::ui::{self, HEADING, Ui, paint, shown};
 
 /// Show a run: where it is, what it waits for, its state
 #[derive(Debug, clap::Args)]
@@ -36,7 +36,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
 }
 
 fn print(ui: Ui, run: &Run, now: Timestamp) -> Result<()> {
-    let field = |name: &str, value: &str| ui.line(format_args!("{name:<10} {value}"));
+    let field = |name: &str, value: &str| ui.line(format_args!("{name:<10} {}", shown(value)));
     field("Run", &run.brain_run_id.to_string())?;
     field("Brain", &run.brain_title)?;
     if let Some(description) = said(run.brain_description.as_ref()) {

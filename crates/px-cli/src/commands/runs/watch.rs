@@ -11,7 +11,7 @@ use super::{explained, fetch, panel};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::show::{event_line, words};
-use crate::ui::{FAINT, Ui, paint, reader_gone, style_of};
+use crate::ui::{FAINT, Ui, paint, reader_gone, shown, style_of};
 
 /// Interval at which the panel is drawn anew.
 const REDRAW: Duration = Duration::from_millis(250);
@@ -136,7 +136,7 @@ pub(crate) fn print(ui: Ui, event: &Answer<Event>) -> Result<()> {
     let at = words::time_of_day(event.timestamp);
     let name = &*event.kind;
     let status = event.status.as_ref().map_or("", |status| status.as_str());
-    let detail = event_line::detail(event).replace('\n', " ");
+    let detail = shown(event_line::detail(event).replace('\n', " "));
     let padded = if detail.is_empty() { name.to_owned() } else { format!("{name:<22} ") };
     let painted = if name.starts_with("brain:") { paint(style_of(status), padded) } else { padded };
     let line = format!("{:>4} {} {painted}{detail}", event.seq, paint(FAINT, at));

@@ -9,13 +9,15 @@ use serde_json::json;
 use super::{beside, io, prove};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
+use crate::private;
 use crate::store;
 
 /// Copy the data directory, and prove the copy
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Works on the store alone: stop the server first. The copy is a data directory like the first, with \
-                  the key of the hooks' secrets: `px serve --data-dir COPY` serves it. It is there when all of it is \
+                  secret.key, the key of the hooks' secrets: `px serve --data-dir COPY` serves it, and whoever has the \
+                  copy has the secrets. Only its owner can read it. It is there when all of it is \
                   on the disk and its audit is clean, or not at all.\n\n\
                   Exit codes: 0 copied, 3 there is no store, 4 a process has it open or the copy is there\n\n\
                   Examples:\n  px store backup /backups/px-monday\n  px store backup copy --data-dir /var/lib/px"
@@ -24,7 +26,7 @@ pub(crate) struct Args {
     /// The directory to make
     copy: PathBuf,
 
-    /// Where the embedded store keeps its files
+    /// Folder with the files of the embedded store
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 }
@@ -60,7 +62,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
 
 /// Copies what a data directory holds, durably, and returns how many bytes that is.
 pub(super) fn copy_all(from: &Path, to: &Path) -> Result<u64> {
-    fs::create_dir_all(to).map_err(io("make", to))?;
+    private::create_dir_all(to).map_err(io("make", to))?;
     let mut bytes = 0;
     for entry in fs::read_dir(from).map_err(io("read", from))? {
         let entry = entry.map_err(io("read", from))?;
@@ -72,6 +74,7 @@ pub(super) fn copy_all(from: &Path, to: &Path) -> Result<u64> {
             bytes += copy_all(&source, &target)?;
         } else {
             bytes += fs::copy(&source, &target).map_err(io("copy", &source))?;
+            private::narrow(&target, &[]).map_err(io("narrow", &target))?;
             fs::File::open(&target).and_then(|file| file.sync_all()).map_err(io("write", &target))?;
         }
     }

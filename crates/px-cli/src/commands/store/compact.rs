@@ -23,7 +23,7 @@ use crate::store::{self, Opened, store_error};
                   Examples:\n  px store compact\n  px store compact --data-dir /var/lib/px --json"
 )]
 pub(crate) struct Args {
-    /// Where the embedded store keeps its files
+    /// Folder with the files of the embedded store
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 }

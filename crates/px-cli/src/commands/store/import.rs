@@ -32,7 +32,7 @@ pub(crate) struct Args {
     /// The file that `px store export` wrote; - for stdin
     file: PathBuf,
 
-    /// Where the embedded store is to keep its files
+    /// Folder for the files of the embedded store
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 }

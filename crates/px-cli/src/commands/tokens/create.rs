@@ -16,10 +16,10 @@ use crate::error::{Error, Result};
                   export PX_TOKEN=$(px tokens create deploy --scope operate)"
 )]
 pub(crate) struct Args {
-    /// What it is for
+    /// Name for people, such as the service that uses the token
     name: String,
 
-    /// What it permits: read looks, operate also moves runs and deliveries, admin also changes hooks and tokens
+    /// Permission: read looks, operate also moves runs and deliveries, admin also changes hooks and tokens
     #[arg(long, value_name = "SCOPE", default_value = "read", value_parser = ["read", "operate", "admin"])]
     scope: String,
 

@@ -13,7 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::resolve;
 use crate::sample::{self, Address, Draft, Request, Wish};
 use crate::show::{curl, listing};
-use crate::ui::{ERROR, GOOD, Ui, paint};
+use crate::ui::{ERROR, GOOD, Ui, paint, shown};
 
 /// Send a webhook as its provider would: a payload that fits, signed
 #[derive(Debug, clap::Args)]
@@ -182,7 +182,7 @@ fn print(ui: Ui, answer: &WebhookAnswer, several: bool) -> Result<()> {
     let status = paint(style, answer.status);
     match answer.accepted() {
         Some(accepted) => {
-            ui.line(format_args!("{status} {}", became(&accepted)))?;
+            ui.line(format_args!("{status} {}", shown(became(&accepted))))?;
             let run = accepted.brain_run_id.map(|run| run.to_string());
             if let Some(meaning) = meaning(&accepted.action, run.as_deref()) {
                 ui.note(meaning);

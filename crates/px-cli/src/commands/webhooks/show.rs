@@ -8,8 +8,9 @@ use crate::error::Result;
 use crate::resolve;
 use crate::sample::{self, Wish};
 use crate::show::listing::{self, Verified};
+use crate::show::proof;
 use crate::show::words;
-use crate::ui::{FAINT, HEADING, paint};
+use crate::ui::{FAINT, HEADING, paint, shown};
 
 /// Show a webhook: how senders are verified, its payload's schema, a sample
 #[derive(Debug, clap::Args)]
@@ -68,6 +69,9 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         (Verified::Yes, variable) => said_of_secrets(def, variable.as_deref()),
     };
     ui.line(format_args!("\n{}\n  {}: {state}", paint(HEADING, "Verification"), verification.provider))?;
+    for (name, text) in proof::lines(verification) {
+        ui.line(format_args!("  {name:<10} {}", shown(text)))?;
+    }
     ui.line(format_args!("\n{}\n{:#}", paint(HEADING, "Payload (JSON Schema)"), def.payload_schema))?;
     match sample {
         Ok(sample) => ui.line(format_args!("\n{}\n{sample:#}", paint(HEADING, "Sample payload")))?,

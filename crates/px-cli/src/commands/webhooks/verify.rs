@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use px_core::Timestamp;
 use px_inbound::Endpoint;
-use px_inbound::verify::{Refusal, UrlView};
+use px_inbound::verify::{Element, Refusal, UrlView};
 use px_sdk::Received;
 use serde_json::{Map, Value};
 
@@ -48,7 +48,7 @@ pub(crate) struct Args {
     #[arg(long, default_value = "POST")]
     method: Method,
 
-    /// When it was received, epoch milliseconds [default: now]
+    /// Time of its receipt, epoch milliseconds [default: now]
     #[arg(long, value_name = "MILLIS")]
     at: Option<u64>,
 }
@@ -90,23 +90,20 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let payload = endpoint.verifier.parse(&received).map_err(|error| {
         Error::failed(format!("the signature is right, but the body cannot be read: {error}"))
     })?;
-    if endpoint.verifier.handshake(&verified, &payload).is_some() {
+    if endpoint.verifier.handshake(&verified, payload.value()).is_some() {
         return said(context, &[("outcome", "handshake".into())]);
     }
-    for part in endpoint.verifier.events(&payload) {
-        endpoint.schema.check(part).map_err(|violations| {
-            let listed: Vec<String> = violations
-                .iter()
-                .map(|violation| format!("at '{}': {}", violation.path, violation.message))
-                .collect();
-            Error::failed(format!(
-                "the signature is right, but the payload does not fit the schema: {}",
-                listed.join("; ")
-            ))
-            .hint(format!("`px webhooks show {}` prints the schema", args.slug))
-        })?;
+    let events = endpoint.verifier.events(&payload);
+    for event in &events {
+        fits(&endpoint.schema, event.value(), &args.slug)?;
     }
-    let event = endpoint.verifier.events(&payload).first().unwrap_or(&payload);
+    let event = events.first().copied().unwrap_or(Element::of(payload.value()));
+    let id = endpoint.verifier.delivery_id(&received, event).map_err(|error| {
+        Error::failed(format!(
+            "the signature is right, but the delivery has no id: at '{}': {error}",
+            error.path
+        ))
+    })?;
     let key = verified.key_index.map_or(0, |index| index + 1);
     said(
         context,
@@ -114,9 +111,24 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
             ("outcome", "verified".into()),
             ("secret", key.into()),
             ("event", endpoint.verifier.event_type(&received, event).into()),
-            ("providerId", endpoint.verifier.delivery_id(&received, event).into()),
+            ("providerId", id.into()),
         ],
     )
+}
+
+/// Checks an event of a believed sender by the webhook's schema.
+fn fits(schema: &px_inbound::Schema, event: &Value, slug: &str) -> Result<()> {
+    schema.check(event).map_err(|violations| {
+        let listed: Vec<String> = violations
+            .iter()
+            .map(|violation| format!("at '{}': {}", violation.path, violation.message))
+            .collect();
+        Error::failed(format!(
+            "the signature is right, but the payload does not fit the schema: {}",
+            listed.join("; ")
+        ))
+        .hint(format!("`px webhooks show {slug}` prints the schema"))
+    })
 }
 
 fn said(context: &Context, facts: &[(&str, Value)]) -> Result<()> {

@@ -1,5 +1,4 @@
-//! What is asked of a run from outside: to begin, in its turn; to stop, stand
-//! still, go on, go back.
+//! Decisions about commands from outside: start, take a turn, cancel, pause, resume, go back.
 
 use super::{Effect, Log, Refusal, encode_progress};
 use crate::event::{EventBody, Failure, FailureKind, Position, StepInfo, StepStatus};
@@ -156,7 +155,7 @@ impl Log<'_> {
     }
 }
 
-/// How far the steps are when a run goes on at one of them.
+/// Returns the progress of all steps of a run that goes on at one of them.
 fn progress_at(steps: &[StepInfo], step: &str) -> Vec<StepStatus> {
     let at = steps.iter().position(|info| info.title == step).unwrap_or(0);
     (0..steps.len())

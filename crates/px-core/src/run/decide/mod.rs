@@ -19,16 +19,16 @@ use crate::run::state::{Run, RunStatus};
 use crate::time::Timestamp;
 use crate::wait::Wait;
 
-/// How many answers by hand a run keeps for waits to come.
+/// Maximum number of answers by hand that a run keeps for later waits.
 const MAX_KEPT_ANSWERS: usize = 16;
 
-/// What is to be committed, and what follows from the commit.
+/// Entries of the log that are to be committed, and everything that follows from them.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Decision {
     /// New entries of the log, in order.
     pub events: Vec<Event>,
-    /// What the entries mean for keys, timers and the engine. Everything here
-    /// can be derived again from what is stored.
+    /// Consequences for keys, timers and the engine. All of them can be derived again from the rows that
+    /// are stored.
     pub effects: Vec<Effect>,
 }
 
@@ -47,31 +47,31 @@ pub enum Effect {
         wait: Arc<Wait>,
         /// The registration that an event answered, if one did.
         answered: Option<u32>,
-        /// What ended it.
+        /// Cause of its end.
         by: EndedBy,
     },
-    /// At this time the wait ends by itself.
+    /// Sets the timer that ends the wait unanswered.
     ArmTimer {
         /// The wait.
         wait: WaitId,
-        /// When.
+        /// Time of the deadline.
         due: Timestamp,
     },
-    /// That time does not matter any more.
+    /// Removes the timer of a wait that ended before its deadline.
     DisarmTimer {
         /// The wait.
         wait: WaitId,
-        /// When it would have been.
+        /// Time of the deadline that is removed.
         due: Timestamp,
     },
-    /// At this time the failed step is tried again.
+    /// Sets the timer of the next attempt of a failed step.
     ArmRetry {
-        /// When.
+        /// Time of the attempt.
         due: Timestamp,
     },
-    /// That time does not matter any more.
+    /// Removes the timer of a retry that is not needed any more.
     DisarmRetry {
-        /// When it would have been.
+        /// Time of the attempt that is not made.
         due: Timestamp,
     },
     /// The run asks for its turn: it begins at once or waits in order.
@@ -83,8 +83,7 @@ pub enum Effect {
     Ended,
 }
 
-/// Why a command does not fit a run. Asking again does not help unless the
-/// run changes.
+/// Reason that a command does not fit a run. The same command is refused again until the run changes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -155,7 +154,7 @@ pub fn decide(run: &Run, command: Command, now: Timestamp) -> Result<Decision, R
         Command::TimeOut { wait } => log.time_out(wait, now)?,
         // As if its time had come, however far off that is.
         Command::EndWait { wait } => log.time_out(wait, Timestamp::from_millis(u64::MAX))?,
-        Command::Answer { response } => log.answer(response)?,
+        Command::Answer { response, place } => log.answer(response, place)?,
         Command::Cancel { reason } => log.cancel(reason)?,
         Command::Pause { reason } => log.pause(reason)?,
         Command::Halt { reason } => log.halt(reason)?,
@@ -194,7 +193,7 @@ impl Log<'_> {
         self.decision.effects.push(effect);
     }
 
-    /// Which brain of the position is the innermost, from 0.
+    /// Returns the level of the innermost brain of the position, from 0.
     fn level(&self) -> usize {
         self.levels.len().saturating_sub(1)
     }

@@ -165,7 +165,7 @@ impl Log<'_> {
                 self.pass_over_the_rest(&step);
                 self.finish(true);
             }
-            (_, Then::Wait(wait)) => self.wait(wait),
+            (_, Then::Wait(wait)) => self.wait(wait, outcome.takes_kept),
             (After::Same, Then::Stream) => self.stay(stream),
             (_, Then::Go | Then::Given(_) | Then::Stream) => self.go_on(),
         }
@@ -235,11 +235,12 @@ impl Log<'_> {
         }
     }
 
-    fn wait(&mut self, wait: Wait) {
+    fn wait(&mut self, wait: Wait, takes_kept: Option<u32>) {
         let listens = !wait.registrations.is_empty() && wait.mode == WaitMode::Any;
-        if let Some(answer) = self.run.kept_answers.first().filter(|_| listens && !self.run.pause_requested) {
+        let kept = self.run.kept_answers.first().filter(|_| listens && !self.run.pause_requested);
+        if let (Some(answer), Some(index)) = (kept, takes_kept) {
             // Answered before it was asked: the wait opens and ends here.
-            let (id, given) = (wait.id, Given::by_hand(answer.clone()));
+            let (id, given) = (wait.id, Given { index, ..Given::by_hand(answer.clone()) });
             self.push(EventBody::WaitOpened { wait });
             self.push(EventBody::WaitAnswered { wait: id, given, event: None, delivery: None, open: false });
             self.effect(Effect::RunStep);
@@ -274,7 +275,7 @@ impl Log<'_> {
         let run = self.run;
         for wait in run.waits.iter().filter(|wait| wait.mode == WaitMode::Stream) {
             self.push(EventBody::WaitClosed { wait: wait.id });
-            self.close_wait(wait, None, EndedBy::Cancel);
+            self.close_wait(wait, None, EndedBy::Done);
         }
     }
 

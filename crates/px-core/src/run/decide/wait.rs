@@ -8,7 +8,7 @@ use super::{Effect, Log, MAX_KEPT_ANSWERS, Refusal, active, check_response};
 use crate::event::{EventBody, Given};
 use crate::id::WaitId;
 use crate::key::EndedBy;
-use crate::run::command::Response;
+use crate::run::command::{Place, Response};
 use crate::run::state::{Run, RunStatus};
 use crate::time::Timestamp;
 use crate::wait::{Collected, Wait, WaitMode};
@@ -84,20 +84,22 @@ impl Log<'_> {
             self.effect(Effect::RunStep);
             return Ok(());
         }
-        self.close_wait(wait, answered, if answered.is_some() { EndedBy::Event } else { EndedBy::Cancel });
+        // An answer by hand ends a wait as an event does: what comes for any of its
+        // keys afterwards is for the waits to come (docs/rules.md#5).
+        self.close_wait(wait, answered, EndedBy::Event);
         self.effect(Effect::RunStep);
         Ok(())
     }
 
-    pub(super) fn answer(&mut self, response: Value) -> Result<(), Refusal> {
+    pub(super) fn answer(&mut self, response: Value, place: Option<Place>) -> Result<(), Refusal> {
         self.active()?;
         check_response(Some(&response))?;
         // A sleep listens to nothing, not even to an answer by hand.
         let listening = self.run.waits.iter().find(|wait| !wait.registrations.is_empty());
         match (self.run.status, listening) {
             (RunStatus::Waiting, Some(wait)) => {
-                let wait = wait.id;
-                let (index, key, event, delivery) = (0, None, None, None);
+                let Place { wait, index } = place.unwrap_or(Place { wait: wait.id, index: 0 });
+                let (key, event, delivery) = (None, None, None);
                 self.respond(Response { wait, index, key, event, delivery, response })
             }
             (RunStatus::Running, _) if self.run.kept_answers.len() >= MAX_KEPT_ANSWERS => {

@@ -1,24 +1,26 @@
 //! `POST /hooks`.
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use bytes::Bytes;
 use http::StatusCode;
 use px_api::{CreateHook, Hook};
 use px_core::hook::Source;
 
 use super::shown;
+use crate::api::guard::Sight;
 use crate::app::Shared;
 use crate::error::ApiError;
 
 pub(in crate::api) async fn create(
     State(app): State<Shared>,
+    Extension(sight): Extension<Sight>,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Hook>), ApiError> {
     let input: CreateHook = super::body(&body)?;
     let spec = shown::input(input).spec()?;
     let (hook, secret) = app.operator.create(spec, Source::Api).await?;
     // Shown once: nobody gets to see it again.
-    let hook = Hook { secret: Some(secret.into()), ..shown::hook(&app.operator, &hook) };
+    let hook = Hook { secret: Some(secret.into()), ..shown::hook(&app, sight, &hook) };
     Ok((StatusCode::CREATED, Json(hook)))
 }

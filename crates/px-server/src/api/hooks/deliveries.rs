@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use px_api::{CallbackPage, CallbackState, ListCallbacks};
-use px_core::{CallbackId, HookId, RunId, Timestamp};
+use px_core::{CallbackId, HookId, RunId};
 use px_store::outbox::{self, CallbackFilter};
 
 use super::shown;
@@ -14,7 +14,7 @@ use crate::api::page_size;
 use crate::app::Shared;
 use crate::error::ApiError;
 
-/// The state of what is due while its endpoint is left alone.
+/// State of a callback that is due while its endpoint is left alone.
 const PARKED: &str = "parked";
 
 type Asked = Result<Query<ListCallbacks>, QueryRejection>;
@@ -51,8 +51,8 @@ async fn page(app: &Shared, query: Asked, hook: Option<HookId>) -> Result<Json<C
         })?),
         None => None,
     };
-    let filter =
-        CallbackFilter { hook, run: run.transpose()?, state, since: query.since.map(Timestamp::from_millis) };
+    let since = crate::api::since(query.since)?;
+    let filter = CallbackFilter { hook, run: run.transpose()?, state, since };
     let before = query.cursor.map(CallbackId::to_bytes);
     let outbox = app.store().outbox();
     let page = outbox.callbacks(app.parts.scope, &filter, before, page_size(query.limit)).await?;

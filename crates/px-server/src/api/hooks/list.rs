@@ -1,14 +1,18 @@
 //! `GET /hooks`.
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use px_api::Hooks;
 
 use super::shown;
+use crate::api::guard::Sight;
 use crate::app::Shared;
 use crate::error::ApiError;
 
-pub(in crate::api) async fn list(State(app): State<Shared>) -> Result<Json<Hooks>, ApiError> {
+pub(in crate::api) async fn list(
+    State(app): State<Shared>,
+    Extension(sight): Extension<Sight>,
+) -> Result<Json<Hooks>, ApiError> {
     let hooks = app.operator.hooks()?;
-    Ok(Json(hooks.iter().map(|hook| shown::hook(&app.operator, hook)).collect::<Vec<_>>().into()))
+    Ok(Json(hooks.iter().map(|hook| shown::hook(&app, sight, hook)).collect::<Vec<_>>().into()))
 }

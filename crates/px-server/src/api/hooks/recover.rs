@@ -16,7 +16,7 @@ pub(in crate::api) async fn recover(
     body: Bytes,
 ) -> Result<Json<Recovered>, ApiError> {
     let body: RecoverHook = super::body(&body)?;
-    let since = body.since.ok_or_else(|| {
+    let since = crate::api::since(body.since.map(|since| since.as_millis()))?.ok_or_else(|| {
         ApiError::bad_request("Missing since in request body: milliseconds since 1970-01-01 UTC")
     })?;
     let kind = |name: &String| {

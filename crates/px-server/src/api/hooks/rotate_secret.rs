@@ -1,18 +1,20 @@
 //! `POST /hooks/:id/rotate-secret`.
 
-use axum::Json;
 use axum::extract::{Path, State};
+use axum::{Extension, Json};
 use bytes::Bytes;
 use px_api::{Hook, RotateSecret};
 use px_core::hook::Secrets;
 use px_outbound::operate;
 
 use super::shown;
+use crate::api::guard::Sight;
 use crate::app::Shared;
 use crate::error::ApiError;
 
 pub(in crate::api) async fn rotate(
     State(app): State<Shared>,
+    Extension(sight): Extension<Sight>,
     Path(id): Path<String>,
     body: Bytes,
 ) -> Result<Json<Hook>, ApiError> {
@@ -22,5 +24,5 @@ pub(in crate::api) async fn rotate(
     let id = super::hook(&id)?;
     super::not_of_the_file(&app, id).await?;
     let (hook, secret) = app.operator.rotate(id, rotation.secret.map(Into::into), grace).await?;
-    Ok(Json(Hook { secret: Some(secret.into()), ..shown::hook(&app.operator, &hook) }))
+    Ok(Json(Hook { secret: Some(secret.into()), ..shown::hook(&app, sight, &hook) }))
 }

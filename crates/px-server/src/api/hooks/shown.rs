@@ -7,13 +7,19 @@ use px_api::{
 };
 use px_core::Timestamp;
 use px_core::hook::{DisabledBy, Hook, RetryPolicy, Signing, Source};
-use px_outbound::Operator;
 use px_outbound::operate::Input;
 use px_store::outbox;
 
-/// A hook, as its `operator` shows it.
-pub(super) fn hook(operator: &Operator, hook: &Hook) -> px_api::Hook {
-    let keys: Vec<String> = operator.public_keys(hook).map(|key| key.to_string()).collect();
+use crate::api::guard::Sight;
+use crate::app::App;
+
+/// A hook, as far as a request may see it. The query of a URL, and its path
+/// where that is asked for, are often its receiver's secret (docs/rules.md#69).
+pub(super) fn hook(app: &App, sight: Sight, hook: &Hook) -> px_api::Hook {
+    let keys: Vec<String> = app.operator.public_keys(hook).map(|key| key.to_string()).collect();
+    let unknown = hook.brains.iter().filter(|brain| crate::outbound::is_unknown(app.registry(), brain));
+    let name = px_outbound::operate::name_of(hook);
+    let warnings: Vec<String> = unknown.map(|brain| crate::outbound::unknown_brain(&name, brain)).collect();
     let (source, brain_run_id) = match hook.source {
         Source::Run(run) => ("run", Some(run)),
         Source::Config => ("config", None),
@@ -22,7 +28,10 @@ pub(super) fn hook(operator: &Operator, hook: &Hook) -> px_api::Hook {
     px_api::Hook {
         id: hook.id,
         name: hook.name.clone(),
-        url: hook.url.clone(),
+        url: match sight {
+            Sight::Whole => hook.url.clone(),
+            Sight::Redacted => px_outbound::guard::redacted(&hook.url, app.redact_paths),
+        },
         events: hook.events.clone(),
         brains: hook.brains.clone(),
         format: hook.format.as_str().to_owned(),
@@ -46,6 +55,7 @@ pub(super) fn hook(operator: &Operator, hook: &Hook) -> px_api::Hook {
         public_keys: (!keys.is_empty()).then_some(keys),
         secret: None,
         kept: None,
+        warnings: (!warnings.is_empty()).then_some(warnings),
     }
 }
 

@@ -1,18 +1,20 @@
 //! `PATCH /hooks/:id`: what is named changes, the rest stays.
 
-use axum::Json;
 use axum::extract::{Path, State};
+use axum::{Extension, Json};
 use bytes::Bytes;
 use px_api::{CreateHook, Hook};
 use px_outbound::operate::Spec;
 use serde_json::{Map, Value};
 
 use super::shown;
+use crate::api::guard::Sight;
 use crate::app::Shared;
 use crate::error::ApiError;
 
 pub(in crate::api) async fn update(
     State(app): State<Shared>,
+    Extension(sight): Extension<Sight>,
     Path(id): Path<String>,
     body: Bytes,
 ) -> Result<Json<Hook>, ApiError> {
@@ -29,9 +31,8 @@ pub(in crate::api) async fn update(
     let mut hook = app.operator.hook(id).await?;
     if !fields.is_empty() {
         super::not_of_the_file(&app, id).await?;
-        let input: CreateHook = serde_json::from_value(fields.into()).map_err(|error| {
-            ApiError::bad_request(format!("The request's body is not what it should be: {error}"))
-        })?;
+        let input: CreateHook =
+            serde_json::from_value(fields.into()).map_err(|error| crate::api::misread(&error))?;
         let keep_headers = input.headers.is_none();
         let spec = shown::input(input).onto(Spec::of(&hook))?;
         hook = app.operator.update(id, &spec, keep_headers).await?;
@@ -45,5 +46,5 @@ pub(in crate::api) async fn update(
         Some(false) => hook = app.operator.disable(id).await?,
         None => {}
     }
-    Ok(Json(Hook { kept, ..shown::hook(&app.operator, &hook) }))
+    Ok(Json(Hook { kept, ..shown::hook(&app, sight, &hook) }))
 }

@@ -27,7 +27,8 @@ use tokio::net::TcpStream;
 use super::door::Door;
 use super::routes;
 use super::table::Route;
-use crate::start::{Options, Running, start};
+use crate::options::Options;
+use crate::start::{Running, start};
 
 /// A webhook that verifies nobody, and one of Twilio's kind without its secret,
 /// which also takes GET.
@@ -181,7 +182,7 @@ const fn table(door: Door) -> &'static str {
 }
 
 /// Headers that one caller sends. The lines of a browser are
-/// those that it sends by itself, which no page can change.
+/// those that it adds to every request, which no page can change.
 struct Sent {
     version: &'static str,
     host: String,

@@ -38,7 +38,7 @@ impl Disk for Durable {
     }
 }
 
-/// How a store came to its end.
+/// Last act of a store before its image is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     Stopped,
@@ -47,7 +47,7 @@ pub(super) enum End {
     Idle,
 }
 
-/// What is done to an image. Files are named as they lie in the store's directory.
+/// Damage to an image. Files are named as they lie in the store's directory.
 #[derive(Debug, Clone)]
 pub(super) enum Change {
     Flip { file: String, bit: usize },
@@ -58,7 +58,7 @@ pub(super) enum Change {
     Earlier { file: String, snapshot: usize },
 }
 
-/// What opening an image came to.
+/// Result of opening an image.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
     /// With nothing changed.
@@ -75,7 +75,7 @@ pub(super) type Files = BTreeMap<String, Vec<u8>>;
 #[derive(Debug)]
 pub(super) struct Segment {
     pub(super) name: String,
-    /// Where each record begins, and where the last one ends.
+    /// Offset of each record's beginning, and of the last one's end.
     pub(super) starts: Vec<usize>,
 }
 
@@ -163,7 +163,7 @@ impl Base {
         self.tree.deep_copy()
     }
 
-    /// Where images are opened.
+    /// Returns the directory in which images are opened.
     pub(super) fn dir(&self) -> &Path {
         self.dir.path()
     }
@@ -175,7 +175,7 @@ impl Base {
         Some((segment.name.clone(), from, to))
     }
 
-    /// Whether changes leave of the last record less than all, and in more than one bit.
+    /// Returns true if changes leave of the last record less than all, and in more than one bit.
     pub(super) fn tears_the_last_record(&self, changes: &[Change]) -> bool {
         let image = self.image(changes);
         let Some((name, from, to)) = self.last_record() else { return false };

@@ -41,7 +41,7 @@ fn aloud(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// What became of the images of a kind.
+/// Results of the images of one kind, counted.
 #[derive(Debug, Default)]
 struct Counts {
     refused: usize,
@@ -123,7 +123,7 @@ fn bits(base: &Base, random: &mut Random) -> Vec<(&'static str, Change)> {
     found
 }
 
-/// What may happen to a whole file.
+/// Returns the damage that can be done to whole files.
 fn files(base: &Base) -> Vec<(&'static str, Change)> {
     let mut found = Vec::new();
     let names: Vec<_> = base.files.keys().cloned().collect();

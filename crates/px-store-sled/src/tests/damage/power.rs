@@ -23,10 +23,10 @@ use crate::{Options, SledRows};
 
 const SECTOR: u64 = 512;
 
-/// What may be lost of a file.
+/// Part of a file that a power cut may take.
 #[derive(Debug, Default, Clone)]
 struct Pending {
-    /// What sectors held before, by their number.
+    /// Former content of sectors, by their number.
     sectors: BTreeMap<u64, Vec<u8>>,
     /// Its length when it was last synced.
     bytes: u64,

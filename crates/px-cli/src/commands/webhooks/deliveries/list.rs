@@ -35,7 +35,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
 
-    /// Where the page before this one ended
+    /// Cursor at which the page before this one ended
     #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
 }

@@ -7,7 +7,7 @@ use super::explained;
 use crate::context::Context;
 use crate::error::Result;
 use crate::show::words;
-use crate::ui::{HEADING, Ui, paint};
+use crate::ui::{HEADING, Ui, paint, shown};
 
 /// Show a delivery: headers, payload, verdict, and what became of it and why
 #[derive(Debug, clap::Args)]
@@ -27,7 +27,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
 }
 
 fn print(ui: Ui, delivery: &Delivery, now: Timestamp) -> Result<()> {
-    let field = |name: &str, value: &str| ui.line(format_args!("{name:<10} {value}"));
+    let field = |name: &str, value: &str| ui.line(format_args!("{name:<10} {}", shown(value)));
     field("Delivery", &delivery.id.to_string())?;
     field("Webhook", &delivery.slug)?;
     field("Received", &words::moment(delivery.received_at, now))?;
@@ -48,7 +48,7 @@ fn print(ui: Ui, delivery: &Delivery, now: Timestamp) -> Result<()> {
     field("Why", &delivery.why)?;
     ui.line(format_args!("\n{}", paint(HEADING, "Headers")))?;
     for (name, value) in &delivery.headers {
-        ui.line(format_args!("  {name}: {value}"))?;
+        ui.line(shown(format_args!("  {name}: {value}")))?;
     }
     ui.line(format_args!("\n{}\n{:#}", paint(HEADING, "Payload"), delivery.payload))
 }

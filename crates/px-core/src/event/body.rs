@@ -1,179 +1,16 @@
-//! The run log: what happened to a run, one event after the other, gap-free.
-//! This is the *stored* form, adjacently tagged; the flat form of the wire is
-//! made from it by [`crate::wire`] (docs/rules.md#33).
+//! Type and content of each entry of the log.
 
 use json_patch::Patch;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::{Cause, Failure, Given, StepInfo};
 use crate::id::{DeliveryId, EventId, RunId, WaitId};
 use crate::key::KeyId;
 use crate::time::Timestamp;
 use crate::wait::{Collected, Wait};
 
-/// The version of the stored form. A store refuses newer ones.
-pub const FORMAT_VERSION: u32 = 1;
-
-/// One entry of a run's log.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Event {
-    /// Its place in the log, from 1, without gaps.
-    pub seq: u64,
-    /// When it was decided. The order is `seq`'s, not this one's.
-    pub at: Timestamp,
-    /// What happened.
-    pub event: EventBody,
-}
-
-/// Why a run exists (docs/rules.md#32).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", content = "id", rename_all = "snake_case")]
-pub enum Cause {
-    /// A caller of the API or the command line.
-    Api,
-    /// A webhook event.
-    Event(EventId),
-    /// Another run.
-    Run(RunId),
-    /// A schedule, by name.
-    Schedule(String),
-    /// A rerun of a run.
-    Rerun(RunId),
-    /// A fork of a run.
-    Fork(RunId),
-}
-
-/// Whose fault an error is (docs/rules.md#31).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FailureKind {
-    /// The step returned an error, and its retries are spent.
-    Step,
-    /// The step panicked.
-    Panic,
-    /// The engine could not go on.
-    Engine,
-}
-
-/// An error as the log keeps it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
-    /// Whose fault it is.
-    pub kind: FailureKind,
-    /// A short name, for example the error's type.
-    pub name: String,
-    /// The sentence to show.
-    pub message: String,
-    /// Causes, one a line.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stack: Option<String>,
-}
-
-/// What kind of pipeline part a step is (docs/rules.md#38).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StepKind {
-    /// A plain step, also one that waits.
-    Step,
-    /// A step that may end the run early.
-    Guard,
-    /// A step for each item of a list.
-    Map,
-    /// A step that repeats.
-    Loop,
-    /// Another brain inside this one.
-    Brain,
-}
-
-impl StepKind {
-    /// The word on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Step => "step",
-            Self::Guard => "guard",
-            Self::Map => "map",
-            Self::Loop => "loop",
-            Self::Brain => "brain",
-        }
-    }
-}
-
-/// One step of the pipeline as a run remembers it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StepInfo {
-    /// Its name, unique in the brain; a run resumes by it.
-    pub title: String,
-    /// What kind it is.
-    pub kind: StepKind,
-}
-
-/// How far a step is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StepStatus {
-    /// Not begun.
-    Pending,
-    /// Begun, or waiting between two iterations.
-    Running,
-    /// Its result is committed.
-    Complete,
-    /// It failed for good.
-    Error,
-    /// Passed over by a guard.
-    Halted,
-}
-
-impl StepStatus {
-    /// The word on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Running => "running",
-            Self::Complete => "complete",
-            Self::Error => "error",
-            Self::Halted => "halted",
-        }
-    }
-}
-
-/// What a step is given beside its state: the outcome of a wait, or a value
-/// that the step before it supplied itself.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Given {
-    /// Which of the wait's registrations answered, from 0.
-    pub index: u32,
-    /// The response; `None` means that the wait timed out.
-    pub response: Option<Value>,
-    /// The key that answered, if one did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key: Option<KeyId>,
-    /// Fingerprint of the response's schema when the wait was opened: with
-    /// another one the response may not be what the step expects (docs/rules.md#14).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub schema: Option<u64>,
-    /// All responses of a wait that needs several, the last one included; what
-    /// there is of them, if it timed out.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub collected: Vec<Collected>,
-}
-
-impl Given {
-    /// A response that came by no webhook.
-    #[must_use]
-    pub const fn by_hand(response: Value) -> Self {
-        Self { index: 0, response: Some(response), key: None, schema: None, collected: Vec::new() }
-    }
-
-    /// That nothing came in time.
-    #[must_use]
-    pub const fn timed_out() -> Self {
-        Self { index: 0, response: None, key: None, schema: None, collected: Vec::new() }
-    }
-}
-
-/// What an entry of the log says.
+/// Type and content of an entry of the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", content = "data")]
 pub enum EventBody {
@@ -193,18 +30,19 @@ pub enum EventBody {
         options: Value,
         /// The steps, in order.
         steps: Vec<StepInfo>,
-        /// Why the run exists.
+        /// Reason that the run exists.
         cause: Cause,
         /// The caller's own name for the request.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         request_id: Option<String>,
-        /// The W3C trace context of what caused the run.
+        /// The W3C trace context of the request that caused the run.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         traceparent: Option<String>,
         /// The key that the run owns until it ends (docs/rules.md#4).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         owns: Option<KeyId>,
-        /// Where it waits for its turn before its first step.
+        /// Key at which the run waits for its turn before its first step, if its brain limits how many run
+        /// at once.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         slot: Option<KeyId>,
     },
@@ -214,7 +52,7 @@ pub enum EventBody {
     /// The run goes back to a step, or begins at one; nothing is deleted (docs/rules.md#31).
     #[serde(rename = "brain:rerun")]
     Rerun {
-        /// Where it goes on.
+        /// Step at which the run goes on, and that step's input.
         position: Position,
     },
     /// Another run waits for this one's end.
@@ -247,7 +85,7 @@ pub enum EventBody {
         initial_state: Value,
         /// Its steps, in order.
         steps: Vec<StepInfo>,
-        /// How deep it is; the run's own brain is at 0.
+        /// Nesting depth; the run's own brain is at 0.
         depth: u32,
     },
     /// A nested brain is through; the step around it takes its result.
@@ -255,10 +93,10 @@ pub enum EventBody {
     InnerComplete {
         /// The nested brain's title.
         brain: String,
-        /// Whether a guard ended it.
+        /// True if a guard ended the nested brain before its last step.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         halted: bool,
-        /// How deep it is; the run's own brain is at 0.
+        /// Nesting depth; the run's own brain is at 0.
         depth: u32,
     },
     /// The pipeline ended; the state is the result.
@@ -267,14 +105,14 @@ pub enum EventBody {
     /// The run was ended from outside.
     #[serde(rename = "brain:cancelled")]
     BrainCancelled {
-        /// Who or what did it.
+        /// Person or rule that cancelled the run, in words for readers of the log.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
     /// The run stands still until it is resumed.
     #[serde(rename = "brain:paused")]
     BrainPaused {
-        /// Why.
+        /// Cause of the pause, in words for readers of the log.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
@@ -284,7 +122,7 @@ pub enum EventBody {
     /// The run failed for good.
     #[serde(rename = "brain:error")]
     BrainError {
-        /// What went wrong.
+        /// Error that ended the run.
         error: Failure,
     },
     /// A wait was opened.
@@ -298,7 +136,7 @@ pub enum EventBody {
     WaitAnswered {
         /// The wait.
         wait: WaitId,
-        /// Which registration, and the response.
+        /// Registration that was answered, and the response.
         given: Given,
         /// The event that brought it, unless somebody answered by hand.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -306,8 +144,8 @@ pub enum EventBody {
         /// The delivery of that event.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         delivery: Option<DeliveryId>,
-        /// Whether the wait stays open: it is a stream, and takes another
-        /// response when the step has done with this one.
+        /// True if the wait stays open: a stream takes another response when the step is done with this
+        /// one.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         open: bool,
     },
@@ -339,9 +177,9 @@ pub enum EventBody {
         /// The delivery of that event.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         delivery: Option<DeliveryId>,
-        /// How many responses the wait has with this one.
+        /// Number of responses that the wait has, this one included.
         have: u32,
-        /// How many it needs.
+        /// Number of responses that the wait needs.
         need: u32,
     },
     /// A wait's deadline passed.
@@ -353,7 +191,7 @@ pub enum EventBody {
     /// A run whose step is under way is to pause when the step returns (docs/rules.md#35).
     #[serde(rename = "brain:pause_requested")]
     PauseRequested {
-        /// Why.
+        /// Cause of the pause, in words for readers of the log.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
@@ -415,9 +253,9 @@ pub enum EventBody {
         step: String,
         /// The attempt that failed, from 1.
         attempt: u32,
-        /// What went wrong.
+        /// Error of the failed attempt.
         error: Failure,
-        /// When it is tried again.
+        /// Time of the next attempt.
         due_at: Timestamp,
         /// The brains around it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -432,7 +270,7 @@ pub enum EventBody {
         iteration: u32,
         /// The name that the step gave to the effect.
         name: String,
-        /// What the effect returned.
+        /// Value that the effect returned; a retry of the step gets it instead of running the effect again.
         value: Value,
         /// The item of a map that made it, from 0.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -446,11 +284,12 @@ pub enum EventBody {
     StepEmit {
         /// The step's name.
         step: String,
-        /// What kind of progress it is.
+        /// Name of the progress, chosen by the step.
         name: String,
-        /// What it says.
+        /// Content of the progress, chosen by the step.
         data: Value,
-        /// Whether outbound hooks keep it for retries (docs/rules.md#48).
+        /// True if hooks are told of it too; other progress is only for those who watch the run
+        /// (docs/rules.md#48).
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         durable: bool,
         /// The brains around it.
@@ -464,9 +303,9 @@ pub enum EventBody {
         step: String,
         /// The item's place in the list, from 0.
         index: u32,
-        /// How many there are.
+        /// Number of items in the list.
         total: u32,
-        /// How many are done with this one.
+        /// Number of items that are done, this one included.
         done: u32,
         /// The item.
         item: Value,
@@ -485,11 +324,11 @@ pub struct Inner {
     pub path: String,
     /// Its steps, in order.
     pub titles: Vec<String>,
-    /// How deep it is; the run's own brain is at 0.
+    /// Nesting depth; the run's own brain is at 0.
     pub depth: u32,
 }
 
-/// Where a run begins anew: at a step, with what that step was given.
+/// Point at which a run begins anew: a step, and the input that the step was given.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Position {
     /// The step's name.
@@ -543,7 +382,7 @@ impl EventBody {
         }
     }
 
-    /// Whether this is about the run as a whole.
+    /// Returns true if this is about the run as a whole and not about one of its steps.
     #[must_use]
     pub fn is_brain_level(&self) -> bool {
         self.name().starts_with("brain:")

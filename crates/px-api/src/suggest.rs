@@ -1,7 +1,8 @@
 //! "Did you mean": the nearest of the names that there are.
 
 /// The candidate nearest to `wrong`, if one is near enough to be meant.
-pub(crate) fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let most = (wrong.chars().count() / 3).max(2);
     candidates
         .into_iter()
@@ -9,6 +10,13 @@ pub(crate) fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a 
         .filter(|(distance, candidate)| *distance <= most && *distance < candidate.chars().count())
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
+}
+
+/// Returns whether `wrong` is within two letters of `known`, whatever their case: near
+/// enough to be a slip.
+#[must_use]
+pub fn is_slip(wrong: &str, known: &str) -> bool {
+    distance(&wrong.to_lowercase(), &known.to_lowercase()) <= 2
 }
 
 /// Levenshtein's distance, two neighbours swapped counting as one

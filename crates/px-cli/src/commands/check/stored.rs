@@ -1,0 +1,98 @@
+//! What a store, or the server that has it open, knows beside runs: its hooks,
+//! its tokens and what it has sealed.
+
+use std::sync::Arc;
+
+use px_core::Scope;
+use px_core::hook::Source;
+use px_outbound::operate::{self, Sealing};
+use px_outbound::vault::Vault;
+use px_sdk::Registry;
+use px_store::Store;
+
+use super::parked::{self, Parked};
+use crate::config;
+use crate::context::Context;
+use crate::error::{Kind, Result};
+use crate::store::{self, Opened};
+
+/// A hook of the store.
+#[derive(Debug, Clone)]
+pub(super) struct StoredHook {
+    /// For people.
+    pub(super) name: String,
+    pub(super) url: String,
+    pub(super) brains: Vec<String>,
+    pub(super) allow_private: bool,
+    pub(super) is_configured: bool,
+}
+
+/// Findings.
+#[derive(Debug, Default)]
+pub(super) struct Stored {
+    pub(super) parked: Parked,
+    pub(super) hooks: Vec<StoredHook>,
+    /// Whether there is an API token; absent if nobody could be asked.
+    pub(super) has_token: Option<bool>,
+    /// Of a store that nobody serves.
+    pub(super) sealing: Sealing,
+}
+
+/// Looks at the store or, if a server has that open, asks the server.
+pub(super) async fn look(
+    context: &Context,
+    registry: &Registry,
+    config: &config::Store,
+    vault: Option<&Vault>,
+) -> Result<Stored> {
+    match store::open_at_rest(config) {
+        Ok(None) => {
+            let parked = Parked { looked_at: Some(0), ..Parked::default() };
+            Ok(Stored { parked, has_token: Some(false), ..Stored::default() })
+        }
+        Ok(Some(store)) => of_store(context, registry, store, vault).await,
+        // A server has it open.
+        Err(error) if error.kind == Kind::Conflict => match ask(context, registry).await {
+            Err(error) if error.kind == Kind::Unreachable => Ok(Stored::default()),
+            answer => answer,
+        },
+        Err(error) => Err(error),
+    }
+}
+
+async fn of_store(
+    context: &Context,
+    registry: &Registry,
+    store: Opened,
+    vault: Option<&Vault>,
+) -> Result<Stored> {
+    let parked = parked::of_store(context, registry, &store).await?;
+    let failed = |error: px_store::Error| store::store_error(&error);
+    let store: Arc<dyn Store> = Arc::new(store);
+    let scope = Scope::default();
+    let tokens = store.tokens(scope, 1).await.map_err(failed)?;
+    let sealing = operate::sealing(&store, scope, vault).await.map_err(failed)?;
+    let hook_set = store.outbox().hook_set(scope).map_err(failed)?;
+    let live = hook_set.hooks().iter().map(|hook| &hook.record).filter(|hook| hook.deleted_at.is_none());
+    let hooks = live.map(|hook| StoredHook {
+        name: operate::name_of(hook),
+        url: hook.url.clone(),
+        brains: hook.brains.clone(),
+        allow_private: hook.allow_private,
+        is_configured: hook.source == Source::Config,
+    });
+    Ok(Stored { parked, hooks: hooks.collect(), has_token: Some(!tokens.is_empty()), sealing })
+}
+
+async fn ask(context: &Context, registry: &Registry) -> Result<Stored> {
+    let parked = parked::ask(context, registry).await?;
+    let hooks = context.client()?.hooks().await?.into_value().hooks.into_iter().map(|hook| StoredHook {
+        name: if hook.name.is_empty() { hook.id.to_string() } else { format!("'{}'", hook.name) },
+        url: hook.url,
+        brains: hook.brains,
+        allow_private: hook.allow_private,
+        is_configured: hook.source == "config",
+    });
+    // The server has started: it has what it needs.
+    Ok(Stored { parked, hooks: hooks.collect(), has_token: None, sealing: Sealing::default() })
+}

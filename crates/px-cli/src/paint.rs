@@ -1,0 +1,108 @@
+//! Styles of the terminal, and what comes before a text gets there: everything
+//! in it that a terminal would obey is escaped, but for the styles that
+//! [`paint`] put there itself (docs/rules.md#56).
+//!
+//! A style cannot be told from one that an outsider wrote by what it looks like.
+//! So [`paint`] marks its own with a word that is drawn anew in each process, and
+//! [`for_terminal`] makes escape sequences of the marked ones only.
+
+use std::fmt::{Display, Write as _};
+use std::sync::LazyLock;
+
+use anstyle::{AnsiColor, Style};
+
+use crate::log::escape::Escaped;
+
+/// Of an error.
+pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
+/// Of advice.
+pub(crate) const HINT: Style = AnsiColor::Cyan.on_default().bold();
+/// Of a warning, and of what waits.
+pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+/// Of what went well.
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
+/// Of a heading.
+pub(crate) const HEADING: Style = Style::new().bold();
+/// Of what is beside the point.
+pub(crate) const FAINT: Style = Style::new().dimmed();
+
+/// The character that escape sequences begin with.
+const ESCAPE: char = '\x1b';
+
+/// Stands for [`ESCAPE`] in texts of px's own. It begins with a noncharacter,
+/// which no text that is exchanged has, and goes on with what nobody can guess.
+static MARK: LazyLock<String> = LazyLock::new(|| {
+    let mut bytes = [0; 16];
+    px_core::random_bytes(&mut bytes);
+    bytes.iter().fold(String::from('\u{fdd0}'), |mut mark, byte| {
+        // Writing into a text cannot fail.
+        let _ = write!(mark, "{byte:02x}");
+        mark
+    })
+});
+
+/// Text in a style, for [`for_terminal`].
+pub(crate) fn paint(style: Style, text: impl Display) -> String {
+    let marked = |sequence: String| sequence.replace(ESCAPE, &MARK);
+    format!("{}{text}{}", marked(style.to_string()), marked(format!("{style:#}")))
+}
+
+/// The style of a run's status.
+pub(crate) fn style_of(status: &str) -> Style {
+    match status {
+        "complete" => GOOD,
+        "error" | "cancelled" => ERROR,
+        "waiting" | "paused" => WARNING,
+        _ => HEADING,
+    }
+}
+
+/// A text of others as a part of one line: its ends of lines are escaped, too.
+pub(crate) fn shown(text: impl Display) -> String {
+    let mut out = String::new();
+    // Writing into a text cannot fail.
+    let _ = write!(Escaped(&mut out), "{text}");
+    out
+}
+
+/// A text as a terminal may have it: lines and px's own styles, and nothing else
+/// that a terminal obeys.
+pub(crate) fn for_terminal(text: impl Display) -> String {
+    let lines = text.to_string();
+    let mut out = String::with_capacity(lines.len());
+    for (index, line) in lines.split('\n').enumerate() {
+        if index > 0 {
+            out.push('\n');
+        }
+        let _ = Escaped(&mut out).write_str(line);
+    }
+    if out.contains(&*MARK) { out.replace(&*MARK, "\x1b") } else { out }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_56_only_styles_of_px_itself_reach_a_terminal() {
+        let painted = for_terminal(paint(ERROR, "A\x1b[31mB\x1b]0;owned\x07"));
+        assert_eq!(painted, "\u{1b}[1m\u{1b}[31mA\\x1b[31mB\\x1b]0;owned\\x07\u{1b}[0m");
+        for (text, expected) in [
+            ("plain: Grüße 👋", "plain: Grüße 👋"),
+            ("two\nlines", "two\nlines"),
+            ("\x1b[8mhidden", "\\x1b[8mhidden"),
+            ("\u{9b}31m", "\\u{9b}31m"),
+            ("over\rwritten\x08\x7f", "over\\rwritten\\x08\\x7f"),
+            ("\u{202e}drawkcab", "\\u{202e}drawkcab"),
+            ("\u{fdd0}[31m", "\u{fdd0}[31m"),
+        ] {
+            assert_eq!(for_terminal(text), expected);
+        }
+    }
+
+    #[test]
+    fn rules_56_a_value_is_one_line() {
+        assert_eq!(shown("a\nError: b"), "a\\nError: b");
+        assert_eq!(for_terminal(shown(paint(GOOD, "a\nb"))), "\u{1b}[1m\u{1b}[32ma\\nb\u{1b}[0m");
+    }
+}

@@ -1,0 +1,73 @@
+//! What an operator gives to a wait: it is checked as a sender's payload is,
+//! before anything is consumed (docs/rules.md#51). First by the response's schema,
+//! which names each place, then by the type that the step will read.
+
+use px_core::key::KeyId;
+use px_core::run::Place;
+use px_core::wait::WaitMode;
+use px_core::{Run, RunStatus};
+use serde_json::Value;
+
+use crate::endpoints::Endpoints;
+use crate::validate::Violation;
+
+/// Checks a response for what a step waits for at a key.
+pub(crate) fn check(endpoints: &Endpoints, key: &KeyId, response: &Value) -> Result<(), Vec<Violation>> {
+    let endpoint = endpoints.get(&key.slug);
+    if let Some(endpoint) = endpoint {
+        endpoint.response.check(response)?;
+    }
+    let read = px_sdk::fits_key(key, endpoint.map(|endpoint| &*endpoint.def), response);
+    read.map_err(|misfit| vec![Violation { path: misfit.path, message: misfit.why }])
+}
+
+/// Finds the registration that takes a response: the oldest of the webhook
+/// `slug`, else the first that the response fits. `None` if the run listens to
+/// nothing now.
+pub(crate) fn place(
+    endpoints: &Endpoints,
+    run: &Run,
+    slug: Option<&str>,
+    response: &Value,
+) -> Result<Option<Place>, Vec<Violation>> {
+    if run.status != RunStatus::Waiting {
+        return Ok(None);
+    }
+    let registrations = run.waits.iter().flat_map(|wait| {
+        let indexes = 0..u32::try_from(wait.registrations.len()).unwrap_or(u32::MAX);
+        // One that has its answer already takes no other.
+        let is_open = move |index| wait.mode != WaitMode::All || wait.is_distinct(index, response);
+        indexes
+            .zip(&wait.registrations)
+            .filter(move |(index, _)| is_open(*index))
+            .map(move |(index, one)| (Place { wait: wait.id, index }, &one.key))
+    });
+    let all: Vec<(Place, &KeyId)> = registrations.collect();
+    if all.is_empty() {
+        return Ok(None);
+    }
+    if let Some(slug) = slug {
+        let found = all.iter().find(|(_, key)| *key.slug == *slug).ok_or_else(|| not_awaited(slug, &all))?;
+        return check(endpoints, found.1, response).map(|()| Some(found.0));
+    }
+    let mut violations = Vec::new();
+    for (place, key) in &all {
+        match check(endpoints, key, response) {
+            Ok(()) => return Ok(Some(*place)),
+            Err(found) if all.len() == 1 => return Err(found),
+            Err(found) => violations.extend(found.into_iter().map(|one| Violation {
+                message: format!("as a response of '{}': {}", key.slug, one.message),
+                ..one
+            })),
+        }
+    }
+    violations.dedup();
+    Err(violations)
+}
+
+fn not_awaited(slug: &str, all: &[(Place, &KeyId)]) -> Vec<Violation> {
+    let mut slugs: Vec<&str> = all.iter().map(|(_, key)| &*key.slug).collect();
+    slugs.dedup();
+    let message = format!("the run does not wait on webhook '{slug}'; it waits on {}", slugs.join(", "));
+    vec![Violation { path: String::new(), message }]
+}

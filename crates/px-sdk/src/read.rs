@@ -1,0 +1,182 @@
+//! Reading of users' types from JSON that others wrote: a number with an integral
+//! value fits an integer, as JSON Schema has it (2.0 is 2), and what does not fit
+//! is named by its place.
+
+use px_core::key::{FORM_SLUG, KeyId};
+use serde::de::DeserializeOwned;
+use serde_json::{Number, Value};
+use serde_path_to_error::Segment;
+
+use crate::ends::RunEnd;
+use crate::form::Form;
+use crate::webhook::WebhookDef;
+
+/// Numbers from here on may have been rounded when they were parsed, so no
+/// integer is made of them.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// Place and cause at which a value does not read as a type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misfit {
+    /// The place, as a JSON pointer (RFC 6901); the root is the empty text.
+    pub path: String,
+    /// What is there and what was expected, in words.
+    pub why: String,
+}
+
+/// Reads a value. Where it only fits with its integral floats as integers, it is
+/// read so; else every number stays as it was written.
+pub(crate) fn payload<T: DeserializeOwned>(value: Value) -> Result<T, Misfit> {
+    let misfit = match serde_path_to_error::deserialize(&value) {
+        Ok(read) => return Ok(read),
+        Err(error) => Misfit { path: pointer(error.path()), why: error.inner().to_string() },
+    };
+    if !has_integral_float(&value) {
+        return Err(misfit);
+    }
+    serde_json::from_value(with_integers(value)).map_err(|_| misfit)
+}
+
+/// Tells whether a value reads as a type.
+pub(crate) fn fits<T: DeserializeOwned>(value: &Value) -> Result<(), Misfit> {
+    payload::<T>(value.clone()).map(drop)
+}
+
+/// Tells whether a response fits what a step waits for at this key: the response
+/// of the webhook there, a form, or the end of a run.
+///
+/// # Errors
+/// Where and why it does not.
+pub fn fits_key(key: &KeyId, webhook: Option<&WebhookDef>, response: &Value) -> Result<(), Misfit> {
+    if key.awaited_run().is_some() {
+        return fits::<RunEnd<Value>>(response);
+    }
+    if *key.slug == *FORM_SLUG {
+        return fits::<Form>(response);
+    }
+    let webhook = webhook.ok_or_else(|| Misfit {
+        path: String::new(),
+        why: format!("webhook '{}' is not in this binary, so nothing can be an answer of it", key.slug),
+    })?;
+    webhook.reads_response(response)
+}
+
+/// Does `read`, and again with integers for integral floats if it fails.
+pub(crate) fn leniently<T, E>(value: Value, read: impl Fn(Value) -> Result<T, E>) -> Result<T, E> {
+    if !has_integral_float(&value) {
+        return read(value);
+    }
+    read(value.clone()).or_else(|error| read(with_integers(value)).map_err(|_| error))
+}
+
+pub(crate) fn has_integral_float(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => integer(number).is_some(),
+        Value::Array(values) => values.iter().any(has_integral_float),
+        Value::Object(fields) => fields.values().any(has_integral_float),
+        _ => false,
+    }
+}
+
+/// Returns the value with integers for its integral floats.
+pub(crate) fn with_integers(value: Value) -> Value {
+    match value {
+        Value::Number(number) => Value::Number(integer(&number).unwrap_or(number)),
+        Value::Array(values) => values.into_iter().map(with_integers).collect(),
+        Value::Object(fields) => {
+            Value::Object(fields.into_iter().map(|(name, value)| (name, with_integers(value))).collect())
+        }
+        other => other,
+    }
+}
+
+/// Returns the integer that a float is.
+fn integer(number: &Number) -> Option<Number> {
+    let float = number.as_f64().filter(|_| number.is_f64())?;
+    if float.fract() != 0.0 || float.abs() >= EXACT {
+        return None;
+    }
+    // Without a fraction and an exponent it is the text of an integer, or of `-0`.
+    let text = format!("{float:.0}");
+    text.parse::<i64>().ok().map(Number::from)
+}
+
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    let mut pointer = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+            Segment::Map { key } => {
+                pointer.push('/');
+                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+            }
+            // A variant is no place in the JSON, and beyond an unknown one nothing is known.
+            Segment::Enum { .. } => {}
+            Segment::Unknown => break,
+        }
+    }
+    pointer
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Read {
+        number: u64,
+        small: Option<i8>,
+        ratio: Option<f64>,
+        any: Option<Value>,
+    }
+
+    fn number(text: &str) -> Result<Read, Misfit> {
+        payload(serde_json::from_str(&format!(r#"{{"number":{text},"ratio":2.0}}"#)).unwrap())
+    }
+
+    #[test]
+    fn rule_53_a_number_with_an_integral_value_fits_an_integer_field() {
+        for (text, expected) in [
+            ("2", 2),
+            ("2.0", 2),
+            ("1e1", 10),
+            ("1.5e1", 15),
+            ("-0", 0),
+            ("-0.0", 0),
+            ("0.0", 0),
+            ("9007199254740991.0", 9_007_199_254_740_991),
+            ("18446744073709551615", u64::MAX),
+        ] {
+            let read = number(text).unwrap();
+            assert_eq!((read.number, read.ratio), (expected, Some(2.0)), "{text}");
+        }
+        for text in
+            ["2.5", "-1", "-1.0", "1e300", "18446744073709551616", "9007199254740993.0", "\"2\"", "null"]
+        {
+            assert_eq!(number(text).unwrap_err().path, "/number", "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_stay_as_they_were_written_where_they_fit() {
+        let read: Read = payload(json!({"number": 1, "any": {"x": 2.0}})).unwrap();
+        assert_eq!(read.any.unwrap().to_string(), r#"{"x":2.0}"#);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named_by_its_place() {
+        #[derive(Debug, Deserialize)]
+        struct Outer {
+            #[serde(rename = "a/b")]
+            _list: Vec<Read>,
+        }
+        let misfit =
+            payload::<Outer>(json!({"a/b": [{"number": 1}, {"number": 1, "small": 300}]})).unwrap_err();
+        assert_eq!(misfit.path, "/a~1b/1/small");
+        assert!(misfit.why.contains("300"), "{}", misfit.why);
+        assert_eq!(payload::<Read>(json!({})).unwrap_err().path, "");
+    }
+}

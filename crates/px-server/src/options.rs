@@ -1,0 +1,132 @@
+//! Options of a server, and what they are if nothing is configured.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use px_core::{Clock, Ids};
+use px_engine::Limits;
+use px_inbound::verify::{Forwarding, Network};
+use px_inbound::{GateLimits, Policy, RejectionLimits, Retention, Setup};
+use px_metrics::Metric;
+use px_pool::Limits as PoolLimits;
+use px_sdk::Registry;
+use px_store::Store;
+use px_store::cluster::{Cluster, OneMember};
+
+use crate::connections::ConnectionLimits;
+use crate::outbound::HookOptions;
+use crate::streams::StreamLimits;
+
+/// Looks up an environment variable.
+pub type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// Options of one webhook.
+#[derive(Debug, Clone, Default)]
+pub struct WebhookOptions {
+    /// Its verification and secrets, beside the code's.
+    pub setup: Setup,
+    /// Its bounds. Whether its provider retries is the verification's to say.
+    pub policy: Policy,
+}
+
+/// Options of a server.
+pub struct Options {
+    /// The brains and webhooks.
+    pub registry: Arc<Registry>,
+    /// Store of all records.
+    pub store: Arc<dyn Store>,
+    /// The processes that serve the store with this one.
+    pub cluster: Arc<dyn Cluster>,
+    /// The address to listen on; port 0 takes any.
+    pub bind: SocketAddr,
+    /// URL by which the world reaches this server, without a slash at the end.
+    pub public_url: Option<String>,
+    /// Looks up an environment variable: for secrets.
+    pub env: Environment,
+    /// Source of the time.
+    pub clock: Arc<dyn Clock>,
+    /// Source of ids.
+    pub ids: Arc<Ids>,
+    /// The engine's bounds.
+    pub limits: Limits,
+    /// The bounds of the threads that users' code runs on.
+    pub pool: PoolLimits,
+    /// Options of single webhooks, by slug.
+    pub webhooks: BTreeMap<String, WebhookOptions>,
+    /// The peers whose forwarding headers are believed.
+    pub proxies: Vec<Network>,
+    /// Which of these headers counts where both are there.
+    pub forwarded: Option<Forwarding>,
+    /// Number of webhook requests that are inside at once, and what they hold.
+    pub gate: GateLimits,
+    /// Number of connections at once, and how long they may wait.
+    pub connections: ConnectionLimits,
+    /// Number of streams at once.
+    pub streams: StreamLimits,
+    /// Times for which the inbox keeps what.
+    pub retention: Retention,
+    /// Number of rejected webhook requests that leave a record.
+    pub rejections: RejectionLimits,
+    /// Number of header lines a webhook request may have.
+    pub max_headers: usize,
+    /// The largest body of a webhook, bytes.
+    pub max_body: usize,
+    /// The largest body of a request to the API, bytes.
+    pub max_api_body: usize,
+    /// Time that the body of a request may take to come.
+    pub body_timeout: Duration,
+    /// Time that running steps may go on after the end was asked for (docs/rules.md#42).
+    pub shutdown_grace: Duration,
+    /// Outbound hooks.
+    pub hooks: HookOptions,
+    /// Serves the API to other machines though nothing guards it.
+    pub insecure: bool,
+    /// The origins whose pages may use the API, such as `https://app.example`.
+    pub cors_origins: Vec<String>,
+    /// Figures of what is below the store, beside those of the stages.
+    pub figures: Vec<&'static [Metric]>,
+}
+
+impl Options {
+    /// Options as they are if nothing is configured.
+    pub fn new(registry: Arc<Registry>, store: Arc<dyn Store>) -> Self {
+        let ids = Arc::new(Ids::new());
+        Self {
+            registry,
+            store,
+            cluster: Arc::new(OneMember::new(ids.version(px_core::SystemClock.now()))),
+            bind: SocketAddr::from(([127, 0, 0, 1], 8787)),
+            public_url: None,
+            env: Box::new(|_| None),
+            clock: Arc::new(px_core::SystemClock),
+            ids,
+            limits: Limits::default(),
+            pool: PoolLimits::default(),
+            webhooks: BTreeMap::new(),
+            proxies: Vec::new(),
+            forwarded: None,
+            gate: GateLimits::default(),
+            connections: ConnectionLimits::default(),
+            streams: StreamLimits::beside(ConnectionLimits::default().connections),
+            retention: Retention::default(),
+            rejections: RejectionLimits::default(),
+            max_headers: 80,
+            max_body: 5 * 1024 * 1024,
+            max_api_body: 8 * 1024 * 1024,
+            body_timeout: Duration::from_secs(10),
+            shutdown_grace: Duration::from_secs(10),
+            hooks: HookOptions::default(),
+            insecure: false,
+            cors_origins: Vec::new(),
+            figures: Vec::new(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options").field("bind", &self.bind).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,228 @@
+//! The feed of runs that have not ended: one reader of the store for all who
+//! watch. It reads when a hint says that a run changed, at most four times a
+//! second, and more rarely where all watchers together would get too much.
+//!
+//! Who begins to watch gets the runs as they are then, and shares the read with
+//! all who begin meanwhile. Frames are numbered in the order in which they were
+//! read, so nobody is shown an older one after a newer one.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use px_api::{RunSummary, RunningBrains};
+use px_core::{RunId, RunStatus};
+use px_store::RunFilter;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::sync::{Mutex, Notify, watch};
+
+use super::frames;
+use crate::app::{App, Shared};
+
+/// Number of runs that a frame lists, the newest.
+const MAX_RUNS: usize = 1_000;
+
+/// Interval at which the store is looked at when no hint comes (docs/rules.md#41).
+const POLL: Duration = Duration::from_secs(1);
+
+/// Minimum time between two frames.
+const PACE: Duration = Duration::from_millis(250);
+
+/// Maximum time between two frames while runs change.
+const SLOWEST_PACE: Duration = Duration::from_secs(5);
+
+/// Bytes that all watchers together get in a second.
+const MAX_BYTES_PER_SECOND: u64 = 8 * 1024 * 1024;
+
+/// One frame, as it goes out.
+pub(crate) struct Frame {
+    pub(crate) number: u64,
+    pub(crate) bytes: Bytes,
+    /// The newest request for a frame that it was read after.
+    asked: u64,
+    runs: BTreeSet<RunId>,
+}
+
+/// A frame for all who watch.
+#[derive(Clone)]
+pub(crate) struct Published {
+    pub(crate) frame: Arc<Frame>,
+    /// The newest frame before which a run began and ended unseen. It is shown
+    /// although it may look like the one before it.
+    passed_by: u64,
+}
+
+impl Published {
+    /// Returns whether it tells something to whom this frame was shown last.
+    pub(crate) fn is_news_after(&self, shown: &Frame) -> bool {
+        let is_newer = self.frame.number > shown.number;
+        is_newer && (self.passed_by > shown.number || self.frame.bytes != shown.bytes)
+    }
+}
+
+/// The feed.
+pub(crate) struct Feed {
+    /// Requests for a frame.
+    asked: AtomicU64,
+    /// The newest frame that was read. Whoever reads holds it.
+    newest: Mutex<Option<Arc<Frame>>>,
+    published: watch::Sender<Option<Published>>,
+    /// Somebody began to watch.
+    begun: Notify,
+}
+
+impl Default for Feed {
+    fn default() -> Self {
+        Self {
+            asked: AtomicU64::new(0),
+            newest: Mutex::default(),
+            published: watch::Sender::new(None),
+            begun: Notify::new(),
+        }
+    }
+}
+
+impl Feed {
+    /// The runs as they are now, and what follows.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(crate) async fn watch(
+        &self,
+        app: &App,
+    ) -> Result<(Arc<Frame>, watch::Receiver<Option<Published>>), px_store::Error> {
+        // Before the read, or a frame that is published meanwhile would be missed.
+        let published = self.published.subscribe();
+        self.begun.notify_one();
+        Ok((self.read(app).await?, published))
+    }
+
+    /// A frame that is read after this call, by whomever.
+    async fn read(&self, app: &App) -> Result<Arc<Frame>, px_store::Error> {
+        let ticket = self.asked.fetch_add(1, Ordering::AcqRel) + 1;
+        let mut newest = self.newest.lock().await;
+        if let Some(frame) = newest.as_ref().filter(|frame| frame.asked >= ticket) {
+            return Ok(Arc::clone(frame));
+        }
+        let asked = self.asked.load(Ordering::Acquire);
+        let statuses = vec![RunStatus::Running, RunStatus::Paused, RunStatus::Waiting];
+        let filter = RunFilter { statuses, ..RunFilter::default() };
+        let page = app.store().runs(app.parts.scope, &filter, None, MAX_RUNS).await?;
+        let shown: Vec<RunSummary> = page.items.iter().map(|record| (&record.run).into()).collect();
+        let runs = shown.iter().map(|run| run.brain_run_id).collect();
+        // Every run can be written: its keys are texts.
+        let data = serde_json::to_string(&RunningBrains { running_brains: shown }).unwrap_or_default();
+        let number = newest.as_ref().map_or(0, |frame| frame.number) + 1;
+        let frame = Arc::new(Frame { number, bytes: frames::frame(None, &data), asked, runs });
+        *newest = Some(Arc::clone(&frame));
+        Ok(frame)
+    }
+
+    /// Minimum time between a frame of so many bytes and the next one.
+    fn pace(&self, bytes: usize) -> Duration {
+        let all = (bytes as u64).saturating_mul(self.published.receiver_count() as u64);
+        Duration::from_millis(all.saturating_mul(1_000) / MAX_BYTES_PER_SECOND).clamp(PACE, SLOWEST_PACE)
+    }
+}
+
+/// Hints since the last frame, summed up.
+#[derive(Default)]
+struct Hinted {
+    runs: BTreeSet<RunId>,
+    /// More than can be remembered.
+    has_lagged: bool,
+}
+
+impl Hinted {
+    fn note(&mut self, run: RunId) {
+        if self.runs.len() < MAX_RUNS {
+            self.runs.insert(run);
+        } else {
+            self.has_lagged = true;
+        }
+    }
+
+    /// Notes the hints that have come, without waiting.
+    fn drain(&mut self, hints: &mut Receiver<RunId>) {
+        loop {
+            match hints.try_recv() {
+                Ok(run) => self.note(run),
+                Err(TryRecvError::Lagged(_)) => self.has_lagged = true,
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return,
+            }
+        }
+    }
+
+    async fn wait(&mut self, hints: &mut Receiver<RunId>) {
+        match hints.recv().await {
+            Ok(run) => self.note(run),
+            Err(RecvError::Lagged(_)) => self.has_lagged = true,
+            Err(RecvError::Closed) => std::future::pending().await,
+        }
+    }
+
+    /// Returns whether a run changed that neither frame shows: it began and ended
+    /// in between.
+    fn has_passed_by(&self, before: &Frame, now: &Frame) -> bool {
+        self.has_lagged || self.runs.iter().any(|run| !before.runs.contains(run) && !now.runs.contains(run))
+    }
+}
+
+/// Publishes frames until the server ends, while somebody watches.
+pub(crate) async fn publish(app: Shared) {
+    let mut closing = app.closing.clone();
+    tokio::select! {
+        () = publish_always(&app) => {}
+        _ = closing.wait_for(|closing| *closing) => {}
+    }
+}
+
+async fn publish_always(app: &App) {
+    let feed = &app.streams.brains;
+    let mut hints = app.store().hints().runs();
+    let mut hinted = Hinted::default();
+    let mut last: Option<Published> = None;
+    loop {
+        if feed.published.receiver_count() == 0 {
+            last = None;
+            feed.begun.notified().await;
+            // What was before is in the first frame of whoever begins now.
+            hints = hints.resubscribe();
+        }
+        hinted.drain(&mut hints);
+        let seen = std::mem::take(&mut hinted);
+        let pace = match feed.read(app).await {
+            Ok(frame) => {
+                let has_passed_by = last.as_ref().is_some_and(|last| seen.has_passed_by(&last.frame, &frame));
+                let is_news =
+                    has_passed_by || last.as_ref().is_none_or(|last| last.frame.bytes != frame.bytes);
+                if is_news {
+                    let passed_by = match &last {
+                        _ if has_passed_by => frame.number,
+                        Some(last) => last.passed_by,
+                        None => 0,
+                    };
+                    let published = Published { frame: Arc::clone(&frame), passed_by };
+                    feed.published.send_replace(Some(published.clone()));
+                    last = Some(published);
+                }
+                feed.pace(frame.bytes.len())
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the runs could not be read for those who watch");
+                hinted.has_lagged = true;
+                POLL
+            }
+        };
+        tokio::time::sleep(pace).await;
+        if hints.is_empty() {
+            tokio::select! {
+                () = hinted.wait(&mut hints) => {}
+                () = tokio::time::sleep(POLL) => {}
+            }
+        }
+    }
+}

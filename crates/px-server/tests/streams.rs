@@ -1,0 +1,254 @@
+//! Streams over real sockets: how many there are, what a client gets of them, and
+//! when they end (docs/rules.md#37, #65, #66).
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "test code: what is unexpected fails the test"
+)]
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use px_sdk::{Brain, Cx, Form, Next, Registry, Result, Waiting, brain, form, wait_for};
+use px_server::{ConnectionLimits, Options, Running, StreamLimits};
+use px_store_rows::{Embedded, MemoryRows};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+
+/// Longer than anything here takes.
+const LONG: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+struct Page {
+    id: String,
+}
+
+fn parked() -> Brain<Page> {
+    brain("parked").step("ask", ask).step("note", note).build()
+}
+px_sdk::brain!(parked);
+
+async fn ask(_: Cx, page: Page) -> Result<Waiting<Page, Form>> {
+    let wait = form::on(&page.id, "token");
+    Ok(wait_for(page, wait))
+}
+
+async fn note(_: Cx, _: Page, form: Form) -> Result<Next<Form>> {
+    Ok(Next(form))
+}
+
+async fn serve(change: impl FnOnce(&mut Options)) -> Running {
+    let store = Arc::new(Embedded::new(MemoryRows::new()));
+    let mut options = Options::new(Arc::new(Registry::collect().unwrap()), store);
+    options.bind = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    change(&mut options);
+    px_server::start(options).await.unwrap()
+}
+
+async fn connect(server: &Running, from: u8) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from((Ipv4Addr::new(127, 0, 0, from), 0))).unwrap();
+    socket.connect(server.local_addr()).await.unwrap()
+}
+
+/// An answer whose body may still come.
+struct Reading {
+    stream: TcpStream,
+    head: String,
+    rest: String,
+}
+
+impl Reading {
+    fn status(&self) -> u16 {
+        self.head.split(' ').nth(1).unwrap().parse().unwrap()
+    }
+
+    /// Reads more, and says whether there was any.
+    async fn more(&mut self) -> bool {
+        let mut bytes = [0; 4096];
+        let read =
+            tokio::time::timeout(LONG, self.stream.read(&mut bytes)).await.expect("it goes on or ends");
+        let count = read.unwrap_or(0);
+        self.rest.push_str(std::str::from_utf8(&bytes[..count]).unwrap());
+        count > 0
+    }
+
+    /// Everything until the end of the stream.
+    async fn read_to_end(mut self) -> String {
+        while self.more().await {}
+        self.rest
+    }
+
+    /// Reads until this text came.
+    async fn until(&mut self, text: &str) {
+        while !self.rest.contains(text) {
+            assert!(self.more().await, "the stream ended before '{text}': {}", self.rest);
+        }
+    }
+}
+
+async fn ask_for(
+    server: &Running,
+    from: u8,
+    method: &str,
+    target: &str,
+    headers: &str,
+    body: &str,
+) -> Reading {
+    let mut stream = connect(server, from).await;
+    let request = format!(
+        "{method} {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut reading = Reading { stream, head: String::new(), rest: String::new() };
+    while !reading.rest.contains("\r\n\r\n") {
+        assert!(reading.more().await, "no head");
+    }
+    let (head, rest) = reading.rest.split_once("\r\n\r\n").unwrap();
+    (reading.head, reading.rest) = (head.to_owned(), rest.to_owned());
+    reading
+}
+
+async fn watch(server: &Running, from: u8, target: &str, headers: &str) -> Reading {
+    ask_for(server, from, "GET", target, headers, "").await
+}
+
+async fn json(server: &Running, method: &str, target: &str, headers: &str, body: &Value) -> (u16, Value) {
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let answer = ask_for(server, 1, method, target, headers, &body).await;
+    let status = answer.status();
+    (status, serde_json::from_str(&answer.read_to_end().await).unwrap_or_default())
+}
+
+async fn start(server: &Running, id: &str, headers: &str) -> String {
+    let body = json!({"identifier": "parked", "initialState": {"id": id}});
+    let (status, started) = json(server, "POST", "/brains/runs", headers, &body).await;
+    assert_eq!(status, 201, "{started}");
+    started["brainRunId"].as_str().unwrap().to_owned()
+}
+
+fn bearer(created: &Value) -> String {
+    format!("authorization: Bearer {}\r\n", created["token"].as_str().unwrap())
+}
+
+async fn token(server: &Running, scope: &str, by: &str) -> Value {
+    let (status, created) = json(server, "POST", "/tokens", by, &json!({"name": "x", "scope": scope})).await;
+    assert_eq!(status, 201, "{created}");
+    created
+}
+
+#[tokio::test]
+async fn rule_66_streams_are_bounded_by_holder_and_in_all_and_leave_room_for_requests() {
+    let server = serve(|options| {
+        options.streams = StreamLimits { streams: 4 };
+        options.connections = ConnectionLimits { connections: 8, ..ConnectionLimits::default() };
+    })
+    .await;
+    let run = start(&server, "bounds", "").await;
+    let of_run = format!("/brains/runs/{run}/watch");
+    let mut open = vec![watch(&server, 1, "/brains/watch", "").await, watch(&server, 1, &of_run, "").await];
+    let refused = watch(&server, 1, "/brains/watch", "").await;
+    assert_eq!(refused.status(), 503);
+    assert!(refused.head.to_lowercase().contains("retry-after"), "{}", refused.head);
+    assert!(refused.read_to_end().await.contains("half of limits.max_streams"));
+    open.push(watch(&server, 2, "/brains/watch", "").await);
+    open.push(watch(&server, 2, &of_run, "").await);
+    assert!(open.iter().all(|stream| stream.status() == 200));
+    let refused = watch(&server, 3, "/brains/watch", "").await;
+    assert_eq!(refused.status(), 503);
+    assert!(refused.read_to_end().await.contains("4 streams are open"));
+    // More connections than there are places, and requests are answered all the while.
+    for _ in 0..20 {
+        assert_eq!(json(&server, "GET", "/status", "", &Value::Null).await.0, 200);
+    }
+    // A client that goes away leaves its place, though its stream has nothing to write.
+    drop(open);
+    let again = async { while watch(&server, 1, "/brains/watch", "").await.status() != 200 {} };
+    tokio::time::timeout(LONG, again).await.expect("places come free");
+    server.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn rule_65_streams_end_with_the_permission_that_opened_them() {
+    let server = serve(|_| {}).await;
+    let run = start(&server, "permission", "").await;
+    let of_run = format!("/brains/runs/{run}/watch");
+    // Without tokens, until the first one.
+    let mut open = [watch(&server, 1, "/brains/watch", "").await, watch(&server, 1, &of_run, "").await];
+    open[1].until("step:status").await;
+    let admin = bearer(&token(&server, "admin", "").await);
+    for stream in open {
+        assert!(stream.read_to_end().await.ends_with("0\r\n\r\n"), "it ends as it should");
+    }
+    // By a token, until it is revoked.
+    let (gone, kept) = (token(&server, "read", &admin).await, token(&server, "read", &admin).await);
+    let (by_gone, by_kept) = (bearer(&gone), bearer(&kept));
+    let open =
+        [watch(&server, 1, "/brains/watch", &by_gone).await, watch(&server, 1, &of_run, &by_gone).await];
+    let mut stays = watch(&server, 1, "/brains/watch", &by_kept).await;
+    assert_eq!((open[0].status(), open[1].status(), stays.status()), (200, 200, 200));
+    let target = format!("/tokens/{}", gone["id"].as_str().unwrap());
+    assert_eq!(json(&server, "DELETE", &target, &admin, &Value::Null).await.0, 204);
+    for stream in open {
+        assert!(stream.read_to_end().await.ends_with("0\r\n\r\n"), "it ends as it should");
+    }
+    let other = start(&server, "later", &admin).await;
+    stays.until(&other).await;
+    server.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn rule_37_ids_are_for_clients_that_name_the_type_and_a_run_that_is_over_is_204() {
+    let server = serve(|_| {}).await;
+    let run = start(&server, "frames", "").await;
+    let target = format!("/brains/runs/{run}/watch");
+    assert_eq!(json(&server, "DELETE", &format!("/brains/runs/{run}"), "", &Value::Null).await.0, 204);
+    let (_, shown) = json(&server, "GET", &format!("/brains/runs/{run}/events"), "", &Value::Null).await;
+    let last = shown["count"].as_u64().unwrap();
+    for (headers, has_ids) in [
+        ("", false),
+        ("accept: */*\r\n", false),
+        ("accept: text/event-stream\r\n", true),
+        ("accept: text/html, text/event-stream;q=0.9\r\n", true),
+        ("last-event-id: 0\r\n", true),
+    ] {
+        let text = watch(&server, 1, &target, headers).await.read_to_end().await;
+        assert!(text.contains("brain:cancelled"), "{headers}: {text}");
+        assert_eq!(text.contains("id: 1\n"), has_ids, "{headers}");
+    }
+    for (id, status) in [(last - 1, 200), (last, 204), (last + 1, 204), (u64::MAX, 204)] {
+        let answer = watch(&server, 1, &target, &format!("last-event-id: {id}\r\n")).await;
+        assert_eq!(answer.status(), status, "{id} of {last}");
+    }
+    // A run that goes on may still come to that event.
+    let run = start(&server, "goes on", "").await;
+    let target = format!("/brains/runs/{run}/watch");
+    assert_eq!(watch(&server, 1, &target, "last-event-id: 1000\r\n").await.status(), 200);
+    server.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn rule_37_the_feed_shows_runs_until_they_end() {
+    let server = serve(|_| {}).await;
+    let mut feed = watch(&server, 1, "/brains/watch", "").await;
+    feed.until("{\"runningBrains\":[]}").await;
+    let run = start(&server, "feed", "").await;
+    feed.until("\"status\":\"waiting\"").await;
+    // Who comes later sees it at once.
+    let mut late = watch(&server, 2, "/brains/watch", "").await;
+    late.until(&run).await;
+    feed.rest.clear();
+    assert_eq!(json(&server, "DELETE", &format!("/brains/runs/{run}"), "", &Value::Null).await.0, 204);
+    feed.until("{\"runningBrains\":[]}").await;
+    late.until("{\"runningBrains\":[]}").await;
+    assert!(!late.rest.contains("id:"), "bare frames");
+    server.shutdown().await.unwrap();
+}

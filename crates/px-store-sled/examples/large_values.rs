@@ -175,7 +175,8 @@ async fn step(draft: &mut Draft<'_>, ids: &Ids, run: RunId, state: Value) {
         deadline: None,
         fresh: false,
     };
-    let outcome = StepOutcome { state, after: After::Step("step".into()), then: Then::Wait(wait) };
+    let outcome =
+        StepOutcome { state, after: After::Step("step".into()), then: Then::Wait(wait), takes_kept: None };
     draft.command(run, Command::ReturnStep(Box::new(outcome))).await.unwrap();
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use damage::deeds::{Damage, Deed, edit, edit_log, nobody, nobody_bytes, put, remove};
 use damage::outbox::OUTBOX;
 use damage::waits::{WAITS, timer};
-use damage::{Parts, Rig, audited, load, name, plain};
+use damage::{Parts, Rig, audited, load, plain};
 use project::registry;
 use px_core::RunStatus;
 use px_store::audit::{KEPT_VIOLATIONS, Report, Rule};

@@ -239,7 +239,8 @@ impl Shown {
         self.reads = self.reads.saturating_add(1);
         self.is_owed |= self.last.as_ref().is_some_and(|last| seen.has_passed_by(&last.frame, &frame));
         let is_other = self.last.as_ref().is_none_or(|last| last.frame.bytes != frame.bytes);
-        if !is_other && !(self.is_owed && self.reads >= READS_PER_REPETITION) {
+        let is_due = self.is_owed && self.reads >= READS_PER_REPETITION;
+        if !is_other && !is_due {
             return None;
         }
         let passed_by = match &self.last {

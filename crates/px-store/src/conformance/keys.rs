@@ -48,7 +48,7 @@ pub fn a_key_that_changed_is_a_conflict(store: Arc<dyn Store>) {
 /// Those who wait at a key are read by place, by token and by id, whoever has left.
 pub fn a_line_is_read_by_place_by_token_and_by_id(store: Arc<dyn Store>) {
     let mut driver = Driver::new(Arc::clone(&store));
-    let token = |n: usize| (n % 3 == 0).then(|| format!("t{n}"));
+    let token = |n: usize| n.is_multiple_of(3).then(|| format!("t{n}"));
     let runs: Vec<_> = (0..40).map(|_| driver.start("one")).collect();
     for (n, run) in runs.iter().enumerate() {
         driver.wait_with(*run, &[(key(1), token(n)), (key(2), None)], None).unwrap();

@@ -67,15 +67,15 @@ impl Px {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let px = Self { child, address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)), _data: data };
         let mut ticks = tokio::time::interval(Duration::from_millis(50));
         for _ in 0..600 {
             ticks.tick().await;
-            if TcpStream::connect(address).await.is_ok() {
-                return Self { child, address, _data: data };
+            if TcpStream::connect(px.address).await.is_ok() {
+                return px;
             }
         }
-        panic!("px does not listen on {address}");
+        panic!("px does not listen on {}", px.address);
     }
 
     /// CPU time that it used so far.

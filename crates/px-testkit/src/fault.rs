@@ -1,5 +1,9 @@
 //! Faults of commits, and the operations that a test can hold up.
 
+use std::sync::Arc;
+
+use px_store::{Admission, Batch, BoxFuture, Error, Outcome, Store};
+
 /// Fault that a test plans for a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -24,3 +28,16 @@ pub enum Access {
     /// A commit.
     Commit,
 }
+
+pub(crate) type Gate = Box<dyn Fn(Access) -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// A commit that was handed over and waits at the gate.
+pub(crate) type Submitted = BoxFuture<'static, ()>;
+
+pub(crate) type Detour = Box<
+    dyn Fn(&Arc<dyn Store>, Batch, Admission) -> BoxFuture<'static, Result<Outcome, Error>> + Send + Sync,
+>;
+
+pub(crate) type Observer = Box<dyn Fn(&Batch) -> Option<Box<dyn FnOnce() + Send>> + Send + Sync>;
+
+pub(crate) type Plan = Arc<dyn Fn(u64, &Batch) -> Option<Fault> + Send + Sync>;

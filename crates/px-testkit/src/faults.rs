@@ -15,20 +15,7 @@ use px_store::{
 };
 use tokio::sync::{oneshot, watch};
 
-use crate::fault::{Access, Fault};
-
-type Gate = Box<dyn Fn(Access) -> BoxFuture<'static, ()> + Send + Sync>;
-
-/// A commit that was handed over and waits at the gate.
-type Submitted = BoxFuture<'static, ()>;
-
-type Detour = Box<
-    dyn Fn(&Arc<dyn Store>, Batch, Admission) -> BoxFuture<'static, Result<Outcome, Error>> + Send + Sync,
->;
-
-type Observer = Box<dyn Fn(&Batch) -> Option<Box<dyn FnOnce() + Send>> + Send + Sync>;
-
-type Plan = Arc<dyn Fn(u64, &Batch) -> Option<Fault> + Send + Sync>;
+use crate::fault::{Access, Detour, Fault, Gate, Observer, Plan, Submitted};
 
 /// A [`Store`] that consults a plan at every commit.
 #[derive(Clone)]

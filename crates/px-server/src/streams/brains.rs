@@ -31,6 +31,9 @@ const POLL: Duration = Duration::from_secs(1);
 /// Minimum time between two frames.
 const PACE: Duration = Duration::from_millis(250);
 
+/// Reads of the store until a frame that looks like the last is published again.
+const READS_PER_REPETITION: u32 = 4;
+
 /// Maximum time between two frames while runs change.
 const SLOWEST_PACE: Duration = Duration::from_secs(5);
 
@@ -184,10 +187,10 @@ async fn publish_always(app: &App) {
     let feed = &app.streams.brains;
     let mut hints = app.store().hints().runs();
     let mut hinted = Hinted::default();
-    let mut last: Option<Published> = None;
+    let mut shown = Shown::default();
     loop {
         if feed.published.receiver_count() == 0 {
-            last = None;
+            shown = Shown::default();
             feed.begun.notified().await;
             // What was before is in the first frame of whoever begins now.
             hints = hints.resubscribe();
@@ -196,20 +199,11 @@ async fn publish_always(app: &App) {
         let seen = std::mem::take(&mut hinted);
         let pace = match feed.read(app).await {
             Ok(frame) => {
-                let has_passed_by = last.as_ref().is_some_and(|last| seen.has_passed_by(&last.frame, &frame));
-                let is_news =
-                    has_passed_by || last.as_ref().is_none_or(|last| last.frame.bytes != frame.bytes);
-                if is_news {
-                    let passed_by = match &last {
-                        _ if has_passed_by => frame.number,
-                        Some(last) => last.passed_by,
-                        None => 0,
-                    };
-                    let published = Published { frame: Arc::clone(&frame), passed_by };
-                    feed.published.send_replace(Some(published.clone()));
-                    last = Some(published);
+                let pace = feed.pace(frame.bytes.len());
+                if let Some(published) = shown.next(frame, &seen) {
+                    feed.published.send_replace(Some(published));
                 }
-                feed.pace(frame.bytes.len())
+                pace
             }
             Err(error) => {
                 tracing::warn!(%error, "the runs could not be read for those who watch");
@@ -218,11 +212,75 @@ async fn publish_always(app: &App) {
             }
         };
         tokio::time::sleep(pace).await;
-        if hints.is_empty() {
+        if hints.is_empty() && !shown.is_owed {
             tokio::select! {
                 () = hinted.wait(&mut hints) => {}
                 () = tokio::time::sleep(POLL) => {}
             }
         }
+    }
+}
+
+/// The frame that all were shown last, and what is still to be told.
+#[derive(Default)]
+struct Shown {
+    last: Option<Published>,
+    /// Reads since it was published.
+    reads: u32,
+    /// A run began and ended unseen since then.
+    is_owed: bool,
+}
+
+impl Shown {
+    /// Decides whether a frame is published. One that looks like the last, since the
+    /// runs that changed passed by, is worth less than it costs all watchers: it is
+    /// at once after a while of quiet, and more rarely while runs keep passing by.
+    fn next(&mut self, frame: Arc<Frame>, seen: &Hinted) -> Option<Published> {
+        self.reads = self.reads.saturating_add(1);
+        self.is_owed |= self.last.as_ref().is_some_and(|last| seen.has_passed_by(&last.frame, &frame));
+        let is_other = self.last.as_ref().is_none_or(|last| last.frame.bytes != frame.bytes);
+        let is_due = self.is_owed && self.reads >= READS_PER_REPETITION;
+        if !is_other && !is_due {
+            return None;
+        }
+        let passed_by = match &self.last {
+            _ if self.is_owed => frame.number,
+            Some(last) => last.passed_by,
+            None => 0,
+        };
+        (self.reads, self.is_owed) = (0, false);
+        self.last = Some(Published { frame, passed_by });
+        self.last.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_by_is_told_at_once_and_then_more_rarely_and_what_changes_always() {
+        let run = |number: u8| RunId::from_bytes([number; 16]);
+        let mut number = 0;
+        let mut frame = |text: &'static str, runs: &[RunId]| {
+            number += 1;
+            let runs = runs.iter().copied().collect();
+            Arc::new(Frame { number, bytes: Bytes::from_static(text.as_bytes()), asked: 0, runs })
+        };
+        let by = |hinted: RunId| Hinted { runs: BTreeSet::from([hinted]), has_lagged: false };
+        let quiet = Hinted::default();
+        let mut shown = Shown::default();
+        let listed = [run(1)];
+        assert!(shown.next(frame("a", &listed), &quiet).is_some(), "the first");
+        for _ in 0..READS_PER_REPETITION {
+            assert!(shown.next(frame("a", &listed), &quiet).is_none(), "nothing happened");
+        }
+        assert!(shown.next(frame("a", &listed), &by(run(1))).is_none(), "it looks as it did");
+        assert!(shown.next(frame("a", &listed), &by(run(2))).is_some(), "another one passed by");
+        let told =
+            (0..2 * READS_PER_REPETITION).filter(|_| shown.next(frame("a", &listed), &by(run(3))).is_some());
+        assert_eq!(told.count(), 2, "many pass by");
+        assert!(shown.next(frame("a", &listed), &by(run(4))).is_none() && shown.is_owed);
+        assert!(shown.next(frame("b", &listed), &quiet).is_some() && !shown.is_owed, "a change is at once");
     }
 }

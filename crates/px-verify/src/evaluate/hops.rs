@@ -45,38 +45,36 @@ impl Way {
     }
 
     /// The way of a request from `peer`. Where both kinds of headers are there and
-    /// `counts` does not say which one to read, it is `X-Forwarded-*`.
-    ///
-    /// # Errors
-    /// Nothing says which one to read, and they name different senders.
+    /// `counts` does not say which one to read, it is that of `X-Forwarded-*`, with
+    /// the disagreement if they name different senders.
     pub(super) fn of(
         peer: IpAddr,
         headers: &HeaderMap,
         proxies: &[Network],
         counts: Option<Forwarding>,
-    ) -> Result<Self, (Self, Disagreement)> {
+    ) -> (Self, Option<Disagreement>) {
         let is_proxy = |address: IpAddr| proxies.iter().any(|network| network.contains(address));
         if !is_proxy(peer) {
-            return Ok(Self::direct(peer));
+            return (Self::direct(peer), None);
         }
         let has_x = [FOR, PROTO, HOST, PORT].iter().any(|name| headers.contains_key(*name));
         let has_standard = headers.contains_key(http::header::FORWARDED);
         match counts {
-            Some(Forwarding::XForwarded) => return Ok(Self::by_x(peer, headers, is_proxy)),
-            Some(Forwarding::Forwarded) => return Ok(Self::by_standard(peer, headers, is_proxy)),
-            None if !has_x => return Ok(Self::by_standard(peer, headers, is_proxy)),
+            Some(Forwarding::XForwarded) => return (Self::by_x(peer, headers, is_proxy), None),
+            Some(Forwarding::Forwarded) => return (Self::by_standard(peer, headers, is_proxy), None),
+            None if !has_x => return (Self::by_standard(peer, headers, is_proxy), None),
             None => {}
         }
         let way = Self::by_x(peer, headers, is_proxy);
         if !has_standard || !headers.contains_key(FOR) {
-            return Ok(way);
+            return (way, None);
         }
         let forwarded = Self::by_standard(peer, headers, is_proxy).client;
         if forwarded == way.client {
-            return Ok(way);
+            return (way, None);
         }
         let x_forwarded = way.client;
-        Err((way, Disagreement { x_forwarded, forwarded }))
+        (way, Some(Disagreement { x_forwarded, forwarded }))
     }
 
     fn by_x(peer: IpAddr, headers: &HeaderMap, is_proxy: impl Fn(IpAddr) -> bool) -> Self {
@@ -144,13 +142,14 @@ mod tests {
         peer: &str,
         lines: &[(&'static str, &str)],
         counts: Option<Forwarding>,
-    ) -> Result<Way, (Way, Disagreement)> {
+    ) -> Result<Way, Disagreement> {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             headers.append(*name, value.parse().unwrap());
         }
         let proxies = ["127.0.0.1", "10.0.0.0/8"].map(|text| text.parse().unwrap());
-        Way::of(peer.parse().unwrap(), &headers, &proxies, counts)
+        let (way, disagreement) = Way::of(peer.parse().unwrap(), &headers, &proxies, counts);
+        disagreement.map_or(Ok(way), Err)
     }
 
     /// Client, scheme, host and port.
@@ -199,9 +198,7 @@ mod tests {
     #[test]
     fn two_headers_that_name_two_senders_are_refused_unless_one_of_them_counts() {
         let lines = [("forwarded", "for=203.0.113.9"), (FOR, "192.30.252.1")];
-        let by = |counts| {
-            way("127.0.0.1", &lines, counts).map(|way| way.client.to_string()).map_err(|(_, why)| why)
-        };
+        let by = |counts| way("127.0.0.1", &lines, counts).map(|way| way.client.to_string());
         assert_eq!(by(Some(Forwarding::Forwarded)).unwrap(), "203.0.113.9");
         assert_eq!(by(Some(Forwarding::XForwarded)).unwrap(), "192.30.252.1");
         assert!(by(None).unwrap_err().to_string().contains("server.forwarded"));

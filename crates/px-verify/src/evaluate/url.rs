@@ -73,8 +73,8 @@ impl UrlView {
     /// Both headers are there, name different senders, and nothing says which one
     /// counts.
     pub fn sender(&self, peer: IpAddr, headers: &http::HeaderMap) -> Result<IpAddr, Disagreement> {
-        let way = Way::of(peer, headers, &self.proxies, self.forwarded);
-        way.map(|way| way.client).map_err(|(_, disagreement)| disagreement)
+        let (way, disagreement) = Way::of(peer, headers, &self.proxies, self.forwarded);
+        disagreement.map_or(Ok(way.client), Err)
     }
 
     /// Returns whether the URL is a guess.
@@ -83,8 +83,7 @@ impl UrlView {
     }
 
     fn base_from_request(&self, received: &Received) -> Result<String, Refusal> {
-        let way = Way::of(received.remote.ip(), &received.headers, &self.proxies, self.forwarded);
-        let way = way.unwrap_or_else(|(way, _)| way);
+        let (way, _) = Way::of(received.remote.ip(), &received.headers, &self.proxies, self.forwarded);
         let scheme = way.scheme.as_deref().unwrap_or("http");
         let host = way
             .host

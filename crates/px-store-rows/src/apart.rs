@@ -143,8 +143,11 @@ pub(crate) fn put_gaps(value: &mut BytesMut, gaps: &[(usize, Gap)]) -> Result<()
     Ok(())
 }
 
+/// Gaps with their places, and the bytes behind them.
+pub(crate) type Gaps<'a> = (Vec<(usize, Gap)>, &'a [u8]);
+
 /// The gaps at the beginning of these bytes, and what is behind them.
-pub(crate) fn gaps_of(bytes: &[u8]) -> Result<(Vec<(usize, Gap)>, &[u8]), Error> {
+pub(crate) fn gaps_of(bytes: &[u8]) -> Result<Gaps<'_>, Error> {
     let damaged = || Error::Corrupt("a record does not say which values it names".into());
     let (length, rest) = bytes.split_first_chunk::<4>().ok_or_else(damaged)?;
     let (json, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or_else(damaged)?;

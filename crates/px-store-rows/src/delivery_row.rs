@@ -61,8 +61,11 @@ pub(crate) fn names_values(revision: u64) -> bool {
     revision >> 56 == u64::from(FORMAT_APART)
 }
 
+/// Head of a row, its gaps, and the bytes behind them.
+type Parts<'a> = (&'a [u8], Vec<Gap>, &'a [u8]);
+
 /// The record's JSON, the values that it names, and the body.
-fn parts(value: &Bytes) -> Result<(&[u8], Vec<Gap>, &[u8]), Error> {
+fn parts(value: &Bytes) -> Result<Parts<'_>, Error> {
     let format = *value.first().ok_or_else(short)?;
     check_format(format, FORMAT_APART)?;
     let rest = value.get(if format == FIRST_FORMAT { 1 } else { 8 }..).ok_or_else(short)?;

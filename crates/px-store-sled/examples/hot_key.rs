@@ -146,7 +146,8 @@ async fn start(draft: &mut Draft<'_>, ids: &Ids, hot: &mut Hot) {
         deadline: None,
         fresh: false,
     };
-    let outcome = StepOutcome { state, after: After::Step("step".into()), then: Then::Wait(wait), takes_kept: None };
+    let outcome =
+        StepOutcome { state, after: After::Step("step".into()), then: Then::Wait(wait), takes_kept: None };
     draft.command(run, Command::ReturnStep(Box::new(outcome))).await.unwrap();
 }
 

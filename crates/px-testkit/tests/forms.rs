@@ -230,7 +230,7 @@ where
 
 #[tokio::test]
 async fn a_wait_inside_a_nested_brain_resumes_at_its_depth_whatever_dies() {
-    through_every_crash(
+    Box::pin(through_every_crash(
         async |world, known| {
             let run = match known {
                 Some(run) => run,
@@ -242,7 +242,7 @@ async fn a_wait_inside_a_nested_brain_resumes_at_its_depth_whatever_dies() {
             Ok(run)
         },
         &json!({"key": "n", "words": ["hello"]}),
-    )
+    ))
     .await;
 }
 
@@ -359,7 +359,7 @@ async fn runs_take_turns_for_each_key_in_the_order_of_their_start() {
 
 #[tokio::test]
 async fn a_run_starts_another_once_and_hears_of_its_end_whatever_dies() {
-    through_every_crash(
+    Box::pin(through_every_crash(
         async |world, known| {
             let run = match known {
                 Some(run) => run,
@@ -374,7 +374,7 @@ async fn a_run_starts_another_once_and_hears_of_its_end_whatever_dies() {
             Ok(run)
         },
         &json!({"text": "well"}),
-    )
+    ))
     .await;
 }
 

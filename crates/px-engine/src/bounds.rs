@@ -127,7 +127,7 @@ mod tests {
     }
 
     fn returned(state: Value, then: Then) -> Command {
-        Command::ReturnStep(Box::new(StepOutcome { state, after: After::End, then }))
+        Command::ReturnStep(Box::new(StepOutcome { state, after: After::End, then, takes_kept: None }))
     }
 
     fn refused(run: &Run, command: Command) -> Option<String> {

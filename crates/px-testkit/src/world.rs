@@ -198,7 +198,7 @@ impl World {
     }
 
     pub(crate) async fn start_request(&self, request: StartRequest) -> Result<RunId, WorldError> {
-        match self.alive(self.parts.start_run(request)).await?? {
+        match self.alive(Box::pin(self.parts.start_run(request))).await?? {
             Started::New(run)
             | Started::Known(run)
             | Started::OtherInput(run)
@@ -268,7 +268,7 @@ impl World {
             remote: SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)),
             at: self.now(),
         };
-        self.alive(self.stage.receive(slug, received)).await
+        self.alive(Box::pin(self.stage.receive(slug, received))).await
     }
 
     /// Has a delivery handled again, as an operator does.
@@ -276,7 +276,7 @@ impl World {
     /// # Errors
     /// The delivery cannot be replayed, or the process dies.
     pub async fn replay(&self, delivery: DeliveryId) -> Result<Answer, WorldError> {
-        Ok(self.alive(self.stage.replay(delivery)).await??)
+        Ok(self.alive(Box::pin(self.stage.replay(delivery))).await??)
     }
 
     /// Gives a kept event to a run by hand, as an operator does.
@@ -284,7 +284,7 @@ impl World {
     /// # Errors
     /// The event or the run is not in a state for it, or the process dies.
     pub async fn bind(&self, delivery: DeliveryId, run: RunId) -> Result<(), WorldError> {
-        self.alive(self.stage.bind(delivery, run)).await?.map(drop)?;
+        self.alive(Box::pin(self.stage.bind(delivery, run))).await?.map(drop)?;
         Ok(())
     }
 
@@ -296,7 +296,7 @@ impl World {
     pub async fn sweep(&self, retention: &px_inbound::Retention) -> Result<(u64, u64), WorldError> {
         let mut done = (0, 0);
         loop {
-            let swept = self.alive(self.stage.sweep(retention)).await??;
+            let swept = self.alive(Box::pin(self.stage.sweep(retention))).await??;
             done = (done.0 + swept.forgotten, done.1 + swept.emptied);
             if !swept.more {
                 return Ok(done);
@@ -320,7 +320,7 @@ impl World {
     /// # Errors
     /// The cluster has ended this member, or the process dies.
     pub async fn beat(&self) -> Result<(), WorldError> {
-        self.alive(px_engine::beat(&self.parts)).await??;
+        self.alive(Box::pin(px_engine::beat(&self.parts))).await??;
         Ok(())
     }
 
@@ -339,7 +339,7 @@ impl World {
     /// # Errors
     /// The store fails, or the process dies.
     pub async fn ring(&self) -> Result<(), WorldError> {
-        self.alive(px_engine::ring_due(&self.parts)).await??;
+        self.alive(Box::pin(px_engine::ring_due(&self.parts))).await??;
         Ok(())
     }
 
@@ -364,7 +364,7 @@ impl World {
     /// # Errors
     /// The run does not exist or takes no answer, or the process dies.
     pub async fn answer(&self, run: RunId, response: Value) -> Result<(), WorldError> {
-        Ok(self.alive(self.stage.answer(run, response, None)).await??)
+        Ok(self.alive(Box::pin(self.stage.answer(run, response, None))).await??)
     }
 
     /// Answers a run by hand, as the webhook `slug` would.
@@ -372,7 +372,7 @@ impl World {
     /// # Errors
     /// As [`World::answer`], or the run does not wait on that webhook.
     pub async fn answer_as(&self, run: RunId, slug: &str, response: Value) -> Result<(), WorldError> {
-        Ok(self.alive(self.stage.answer(run, response, Some(slug))).await??)
+        Ok(self.alive(Box::pin(self.stage.answer(run, response, Some(slug)))).await??)
     }
 
     /// Resumes a paused run.
@@ -380,7 +380,7 @@ impl World {
     /// # Errors
     /// The run does not exist or is not paused, or the process dies.
     pub async fn resume(&self, run: RunId) -> Result<(), WorldError> {
-        Ok(self.alive(self.parts.resume_run(run, None)).await??)
+        Ok(self.alive(Box::pin(self.parts.resume_run(run, None))).await??)
     }
 
     /// Lets a run go back to a step, from 1.
@@ -388,7 +388,7 @@ impl World {
     /// # Errors
     /// The run cannot go back there, or the process dies.
     pub async fn rerun(&self, run: RunId, starts_at: u32) -> Result<(), WorldError> {
-        self.alive(self.parts.rerun(run, starts_at, None)).await?.map(drop).map_err(Into::into)
+        self.alive(Box::pin(self.parts.rerun(run, starts_at, None))).await?.map(drop).map_err(Into::into)
     }
 
     /// Starts a run that begins where another was before a step, from 1.
@@ -397,7 +397,7 @@ impl World {
     /// None can begin there, or the process dies.
     pub async fn fork(&self, run: RunId, starts_at: u32, state: Option<Value>) -> Result<RunId, WorldError> {
         let request = ForkRequest { run, starts_at, state, request_id: None, traceparent: None, hook: None };
-        Ok(self.alive(self.parts.fork(request)).await??)
+        Ok(self.alive(Box::pin(self.parts.fork(request))).await??)
     }
 
     /// A run as it is stored.

@@ -13,7 +13,7 @@ use px_store::{BornClaimed, Conflict, Contended, Draft, DraftError, LogTail, Rou
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::bounds::unkept;
+use crate::bounds::{unkept, unstarted};
 use crate::port::Ask;
 use crate::shared::FitsKey;
 use crate::shared::{Limits, Parts, ROUNDS};
@@ -152,6 +152,10 @@ impl Session {
                 let done = as_step_result(self.commit(Some(command)).await, what);
                 // The step may have stopped listening meanwhile.
                 let _ = reply.send(done);
+            }
+            Ask::Start { start, reply, .. } if unstarted(limits, &start).is_some() => {
+                let why = unstarted(limits, &start).unwrap_or_default();
+                let _ = reply.send(Err(Error::permanent(why)));
             }
             Ask::Start { start, name, item, reply } => {
                 let _ = reply.send(self.start(&start, name, item).await);

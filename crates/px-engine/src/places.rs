@@ -182,9 +182,12 @@ impl Places {
 }
 
 impl Claimer for Places {
+    fn has_room(&self) -> bool {
+        !self.is_closed.load(Ordering::SeqCst) && !self.is_behind.load(Ordering::SeqCst)
+    }
+
     fn reserve(&self, fence: u64, work: &Work, record: RunRecord) -> Option<u64> {
-        let is_refused = || self.is_closed.load(Ordering::SeqCst) || self.is_behind.load(Ordering::SeqCst);
-        if is_refused() || find(&self.registry, &record.run).is_err() {
+        if !self.has_room() || find(&self.registry, &record.run).is_err() {
             return None;
         }
         let place = self.try_acquire()?;

@@ -138,6 +138,9 @@ async fn passed(draft: &mut Draft<'_>, key: &KeyId, run: RunId) -> Result<Vec<Ru
         let Some((last, _)) = page.last() else { break };
         from = last + 1;
         passed.extend(page.iter().map(|(_, waiter)| waiter.run()).filter(|other| *other != run));
+        if page.len() <= MAX_PASSED {
+            break;
+        }
     }
     passed.truncate(MAX_PASSED);
     Ok(passed)

@@ -17,6 +17,10 @@ use crate::model::Work;
 
 /// The part of this process that can execute runs.
 pub trait Claimer: Send + Sync + 'static {
+    /// Returns false if there is certainly no place now, so that nothing needs to be
+    /// made ready for [`Claimer::reserve`].
+    fn has_room(&self) -> bool;
+
     /// Reserves a place for a run that a commit is about to make ready under
     /// this fence. Returns the member that is to own it; `None` if there is no
     /// place, or if this process could not run it.

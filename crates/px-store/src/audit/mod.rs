@@ -95,6 +95,7 @@ pub async fn audit(
         report: Report::default(),
         tally: Tally::default(),
         pieces: None,
+        values_of: None,
         forgotten: None,
         queue: None,
         line: None,
@@ -150,6 +151,8 @@ struct Audit<'a> {
     tally: Tally,
     /// The log whose pieces are gone through.
     pieces: Option<runs::Pieces>,
+    /// The run whose values are gone through, which are told of once.
+    values_of: Option<RunId>,
     /// The point up to which the inbox was forgotten: what names a delivery up to there may
     /// name nothing.
     forgotten: Option<Forgotten>,

@@ -259,6 +259,9 @@ impl Audit<'_> {
     /// A value that lies apart; a run that misses one cannot be read.
     pub(super) async fn value(&mut self, run: RunId) -> Result<(), Error> {
         self.report.counts.values += 1;
+        if self.values_of.replace(run) == Some(run) {
+            return Ok(());
+        }
         if matches!(self.store.run(self.scope, run).await, Ok(None)) {
             self.about_run(Rule::ValueOrphan, "", run, []);
         }

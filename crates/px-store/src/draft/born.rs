@@ -21,6 +21,9 @@ impl Draft<'_> {
         };
         let ready: Vec<RunId> = self.work.values().filter(is_ready).map(|work| work.run).collect();
         for run in ready {
+            if !claimer.has_room() {
+                break;
+            }
             let Some(record) = self.after_commit(run) else { continue };
             let Some(WorkChange::Put(fence, row)) = self.work.get_mut(&run).map(|work| &mut work.change)
             else {

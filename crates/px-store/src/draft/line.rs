@@ -148,9 +148,13 @@ impl Draft<'_> {
             let page = self.waiters(key, None, from, limit).await?;
             let Some((last, _)) = page.last() else { return Ok(None) };
             from = last + 1;
+            let is_last = page.len() < limit;
             let mut free = page.into_iter().filter(|(_, waiter)| waiter.token().is_none());
             if let Some(found) = free.find_map(wait_at) {
                 return Ok(Some(found));
+            }
+            if is_last {
+                return Ok(None);
             }
         }
     }

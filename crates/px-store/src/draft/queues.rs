@@ -316,6 +316,7 @@ impl Draft<'_> {
             let page = self.waiters(key, None, from, TAKER_SCAN).await?;
             let Some((last, _)) = page.last() else { return Ok(None) };
             from = last + 1;
+            let is_last = page.len() < TAKER_SCAN;
             for taker in page.into_iter().filter_map(|(_, waiter)| waiter.wait()) {
                 if !token_fits(taker.token.as_deref(), event.token.as_deref()) {
                     continue;
@@ -328,6 +329,9 @@ impl Draft<'_> {
                 }
                 // A run that is paused, or works on the event before, keeps it for later.
                 return Ok((run.status == RunStatus::Waiting).then_some(taker));
+            }
+            if is_last {
+                return Ok(None);
             }
         }
     }

@@ -110,6 +110,9 @@ impl Shared {
         let (hints, places) = (Arc::clone(self.parts.store.hints()), Arc::clone(&self.parts.places));
         let mut poll = tokio::time::interval(self.limits.poll);
         poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // What earlier processes left comes first, however much hints tell of.
+        poll.tick().await;
+        self.scan(&mut tasks, &mut backlog).await;
         loop {
             tokio::select! {
                 () = stopped(&mut stopping) => break,

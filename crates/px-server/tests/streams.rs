@@ -252,3 +252,35 @@ async fn rule_37_the_feed_shows_runs_until_they_end() {
     assert!(!late.rest.contains("id:"), "bare frames");
     server.shutdown().await.unwrap();
 }
+
+#[tokio::test]
+async fn commits_hint_at_runs_only_while_somebody_watches() {
+    let mut store = None;
+    let server = serve(|options| store = Some(Arc::clone(&options.store))).await;
+    let store = store.unwrap();
+    let run = start(&server, "unwatched", "").await;
+    for target in ["/brains/watch".to_owned(), format!("/brains/runs/{run}/watch")] {
+        assert!(!store.hints().has_followers(), "nobody watches");
+        for _ in 0..2 {
+            let (mut one, mut two) =
+                (watch(&server, 1, &target, "").await, watch(&server, 1, &target, "").await);
+            one.until(&run).await;
+            two.until(&run).await;
+            assert!(store.hints().has_followers(), "{target}");
+            drop(one);
+            // It still hears of what changes.
+            let other = start(&server, &target, "").await;
+            if target == "/brains/watch" {
+                two.until(&other).await;
+            }
+            drop(two);
+            let gone = async {
+                while store.hints().has_followers() {
+                    assert_eq!(json(&server, "GET", "/status", "", &Value::Null).await.0, 200);
+                }
+            };
+            tokio::time::timeout(LONG, gone).await.expect("hints end with the last who watches");
+        }
+    }
+    server.shutdown().await.unwrap();
+}

@@ -74,7 +74,7 @@ struct Listening {
 
 impl Listening {
     fn to(app: &Shared, run: RunId) -> Self {
-        Self { hint: app.streams.runs.listen(run), app: Arc::clone(app), run }
+        Self { hint: app.streams.runs.listen(run, app.store().hints()), app: Arc::clone(app), run }
     }
 }
 

@@ -17,9 +17,10 @@ use px_core::{RunId, RunStatus};
 use px_store::RunFilter;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
-use tokio::sync::{Mutex, MutexGuard, Notify, watch};
+use tokio::sync::{Mutex, MutexGuard, watch};
 
 use super::frames;
+use super::subscription::Subscription;
 use crate::app::{App, Shared};
 
 /// Number of runs that a frame lists, the newest.
@@ -99,8 +100,7 @@ pub(crate) struct Feed {
     /// Held by whoever reads.
     read: Mutex<Read>,
     published: watch::Sender<Option<Published>>,
-    /// Somebody began to watch.
-    begun: Notify,
+    hints: Subscription,
 }
 
 impl Default for Feed {
@@ -109,7 +109,7 @@ impl Default for Feed {
             asked: AtomicU64::new(0),
             read: Mutex::default(),
             published: watch::Sender::new(None),
-            begun: Notify::new(),
+            hints: Subscription::default(),
         }
     }
 }
@@ -123,9 +123,9 @@ impl Feed {
         &self,
         app: &App,
     ) -> Result<(Arc<Frame>, watch::Receiver<Option<Published>>), px_store::Error> {
-        // Before the read, or a frame that is published meanwhile would be missed.
+        // Before the read, or what is published or hinted at meanwhile would be missed.
         let published = self.published.subscribe();
-        self.begun.notify_one();
+        self.hints.begin(app.store().hints());
         let (frame, mut read) = self.read(app).await?;
         read.give_to_one(&frame);
         Ok((frame, published))
@@ -213,24 +213,23 @@ impl Hinted {
 /// Publishes frames until the server ends, while somebody watches.
 pub(crate) async fn publish(app: Shared) {
     let mut closing = app.closing.clone();
+    let always = async {
+        loop {
+            let hints = app.streams.brains.hints.begun().await;
+            publish_while_watched(&app, hints).await;
+        }
+    };
     tokio::select! {
-        () = publish_always(&app) => {}
+        () = always => {}
         _ = closing.wait_for(|closing| *closing) => {}
     }
 }
 
-async fn publish_always(app: &App) {
+async fn publish_while_watched(app: &App, mut hints: Receiver<RunId>) {
     let feed = &app.streams.brains;
-    let mut hints = app.store().hints().runs();
     let mut hinted = Hinted::default();
     let mut shown = Shown::default();
-    loop {
-        if feed.published.receiver_count() == 0 {
-            shown = Shown::default();
-            feed.begun.notified().await;
-            // What was before is in the first frame of whoever begins now.
-            hints = hints.resubscribe();
-        }
+    while !feed.hints.ends_if(|| feed.published.receiver_count() == 0) {
         hinted.drain(&mut hints);
         let seen = std::mem::take(&mut hinted);
         let pace = match feed.read_for_all(app).await {
@@ -252,6 +251,7 @@ async fn publish_always(app: &App) {
             tokio::select! {
                 () = hinted.wait(&mut hints) => {}
                 () = tokio::time::sleep(POLL) => {}
+                () = feed.published.closed() => {}
             }
         }
     }

@@ -11,6 +11,7 @@
 pub(crate) mod brains;
 pub(crate) mod frames;
 pub(crate) mod runs;
+mod subscription;
 
 use std::collections::HashMap;
 use std::net::IpAddr;

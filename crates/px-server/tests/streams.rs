@@ -176,6 +176,53 @@ async fn rule_66_streams_are_bounded_by_holder_and_in_all_and_leave_room_for_req
     server.shutdown().await.unwrap();
 }
 
+/// Opens a stream as soon as there is a place for it.
+async fn when_free(server: &Running, target: &str, after: &str) -> Reading {
+    let free = async {
+        loop {
+            let stream = watch(server, 1, target, "").await;
+            if stream.status() == 200 {
+                return stream;
+            }
+        }
+    };
+    tokio::time::timeout(LONG, free).await.unwrap_or_else(|_| panic!("{target}: {after} holds its place"))
+}
+
+#[tokio::test]
+async fn rule_66_a_stream_leaves_its_place_when_its_peer_resets_or_sends_more_and_goes() {
+    let server = serve(|options| options.streams = StreamLimits { streams: 2 }).await;
+    let run = start(&server, "places", "").await;
+    for target in ["/brains/watch".to_owned(), format!("/brains/runs/{run}/watch")] {
+        for how in ["reset", "byte", "byte and close", "next request"] {
+            let mut stream = when_free(&server, &target, how).await;
+            stream.until(&run).await;
+            let kept = match how {
+                "reset" => {
+                    stream.stream.set_zero_linger().unwrap();
+                    drop(stream);
+                    None
+                }
+                "next request" => {
+                    let next = b"GET /status HTTP/1.1\r\nhost: localhost\r\n\r\n";
+                    stream.stream.write_all(next).await.unwrap();
+                    Some(stream)
+                }
+                _ => {
+                    stream.stream.write_all(b"x").await.unwrap();
+                    (how == "byte").then_some(stream)
+                }
+            };
+            // Nothing is told on the stream by which its end could be noticed.
+            drop(when_free(&server, &target, how).await);
+            if let Some(mut stream) = kept {
+                while stream.more().await {}
+            }
+        }
+    }
+    server.shutdown().await.unwrap();
+}
+
 #[tokio::test]
 async fn rule_65_streams_end_with_the_permission_that_opened_them() {
     let server = serve(|_| {}).await;

@@ -176,6 +176,33 @@ async fn rule_66_streams_are_bounded_by_holder_and_in_all_and_leave_room_for_req
     server.shutdown().await.unwrap();
 }
 
+#[tokio::test]
+async fn rule_58_a_half_closed_watch_of_a_run_that_is_over_gets_all_of_its_log() {
+    let server = serve(|_| {}).await;
+    // More than one buffer, so that some of it is written before the last of it is made.
+    let state = json!({"id": "half-closed", "more": "x".repeat(500_000)});
+    let body = json!({"identifier": "parked", "initialState": state});
+    let (status, started) = json(&server, "POST", "/brains/runs", "", &body).await;
+    assert_eq!(status, 201, "{started}");
+    let run = started["brainRunId"].as_str().unwrap();
+    assert_eq!(json(&server, "DELETE", &format!("/brains/runs/{run}"), "", &Value::Null).await.0, 204);
+    let request = format!("GET /brains/runs/{run}/watch HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    for _ in 0..20 {
+        let mut stream = connect(&server, 1).await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let answer = Reading { stream, head: String::new(), rest: String::new() }.read_to_end().await;
+        assert!(answer.contains("brain:cancelled") && answer.ends_with("0\r\n\r\n"), "{}", answer.len());
+    }
+    // Who closes on a run that goes on is gone, and nothing is owed any more.
+    let run = start(&server, "goes on", "").await;
+    let mut stream = watch(&server, 1, &format!("/brains/runs/{run}/watch"), "").await;
+    stream.until("step:status").await;
+    stream.stream.shutdown().await.unwrap();
+    assert!(!stream.read_to_end().await.ends_with("0\r\n\r\n"), "the run is not over");
+    server.shutdown().await.unwrap();
+}
+
 /// Opens a stream as soon as there is a place for it.
 async fn when_free(server: &Running, target: &str, after: &str) -> Reading {
     let free = async {

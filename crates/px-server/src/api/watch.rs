@@ -46,7 +46,8 @@ pub(super) async fn run(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let address = app.urls.client(remote.ip(), &headers);
-    let place = app.streams.enter(right, address, connection.map(|Extension(connection)| connection))?;
+    let connection = connection.map(|Extension(connection)| connection);
+    let place = app.streams.enter(right, address, connection.clone())?;
     let follow = Follow {
         // An id that the log has not come to is none of this run's.
         after: reader.last.map_or(0, |id| id.min(run.seq)),
@@ -55,6 +56,7 @@ pub(super) async fn run(
         app,
         run,
         place,
+        connection,
         pending: VecDeque::new(),
         over: false,
         quiet: Stopwatch::start(),
@@ -90,6 +92,8 @@ struct Follow {
     after: u64,
     listening: Listening,
     place: Place,
+    /// `None` once the stream waits for what is not there yet.
+    connection: Option<Connection>,
     knows_fields: bool,
     pending: VecDeque<Event>,
     over: bool,
@@ -121,6 +125,10 @@ impl Follow {
             }
             if !self.pending.is_empty() || self.over {
                 continue;
+            }
+            // Up to here the answer has an end, and who closed one side may read it.
+            if let Some(connection) = self.connection.take() {
+                connection.begins_stream();
             }
             tokio::select! {
                 () = hint => {}

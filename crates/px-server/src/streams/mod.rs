@@ -128,9 +128,6 @@ impl Streams {
                 "This {whose} has {held} streams open, half of limits.max_streams, which is the most"
             )));
         }
-        if let Some(connection) = &connection {
-            connection.begins_stream();
-        }
         let (sender, end) = watch::channel(false);
         let number = open.next;
         open.next += 1;

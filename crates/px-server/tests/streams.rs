@@ -279,6 +279,42 @@ async fn rule_65_streams_end_with_the_permission_that_opened_them() {
     server.shutdown().await.unwrap();
 }
 
+/// Sends the head of a request to start a run, and waits until px asks for its body.
+async fn without_its_body(server: &Running, headers: &str, body: &str) -> TcpStream {
+    let mut stream = connect(server, 1).await;
+    let head = format!(
+        "POST /brains/runs HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nexpect: 100-continue\r\n\
+         {headers}content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut go_on = [0; 25];
+    stream.read_exact(&mut go_on).await.unwrap();
+    assert!(go_on.starts_with(b"HTTP/1.1 100 "));
+    stream
+}
+
+#[tokio::test]
+async fn rule_65_a_right_that_ends_while_a_body_comes_does_nothing_any_more() {
+    let server = serve(|_| {}).await;
+    let body = json!({"identifier": "parked", "initialState": {"id": "late"}}).to_string();
+    let by_none = without_its_body(&server, "", &body).await;
+    let admin = bearer(&token(&server, "admin", "").await);
+    let (gone, kept) = (token(&server, "operate", &admin).await, token(&server, "operate", &admin).await);
+    let by_gone = without_its_body(&server, &bearer(&gone), &body).await;
+    let by_kept = without_its_body(&server, &bearer(&kept), &body).await;
+    let target = format!("/tokens/{}", gone["id"].as_str().unwrap());
+    assert_eq!(json(&server, "DELETE", &target, &admin, &Value::Null).await.0, 204);
+    for (mut stream, expected) in [(by_none, 401), (by_gone, 401), (by_kept, 201)] {
+        stream.write_all(body.as_bytes()).await.unwrap();
+        let answer = Reading { stream, head: String::new(), rest: String::new() }.read_to_end().await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {expected} ")), "{answer}");
+    }
+    let (_, runs) = json(&server, "GET", "/brains/runs", &admin, &Value::Null).await;
+    assert_eq!(runs["runs"].as_array().unwrap().len(), 1, "{runs}");
+    server.shutdown().await.unwrap();
+}
+
 #[tokio::test]
 async fn rule_37_ids_are_for_clients_that_name_the_type_and_a_run_that_is_over_is_204() {
     let server = serve(|_| {}).await;

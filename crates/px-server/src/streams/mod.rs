@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use px_core::TokenId;
+use px_store::tokens::Permission;
 use tokio::sync::watch;
 
 use crate::access::Right;
@@ -205,7 +206,7 @@ async fn supervise(app: Shared) {
             tracing::warn!(%error, "the API tokens of open streams could not be read");
             continue;
         }
-        app.streams.end_those_without(|right| app.tokens.may_read(right));
+        app.streams.end_those_without(|right| app.tokens.permits(right, Permission::Read));
     }
 }
 

@@ -2,9 +2,13 @@
 //! routes they are refused. On the ancestor's, whose clients send some that mean
 //! nothing here, only what looks like a slip is; the rest is named in a header.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 use px_api::suggest;
-use serde::de::IgnoredAny;
+use serde::Deserializer as _;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 
 use crate::error::ApiError;
 
@@ -16,6 +20,10 @@ const MAX_NAME: usize = 64;
 /// Unknown fields that are named in an answer.
 const MAX_NAMED: usize = 8;
 
+/// Unknown fields of a body that are looked at, so that a body full of them costs
+/// no more than it takes to read it.
+const MAX_LOOKED_AT: usize = 256;
+
 /// The fields of a body that are not among `known`.
 pub(super) struct Unknown<'a> {
     names: Vec<String>,
@@ -25,9 +33,10 @@ pub(super) struct Unknown<'a> {
 impl<'a> Unknown<'a> {
     /// Those of a body that is a JSON object; none of any other.
     pub(super) fn of(body: &[u8], known: &'a [&'a str]) -> Self {
-        let names = serde_json::from_slice::<std::collections::BTreeMap<String, IgnoredAny>>(body)
-            .map(|fields| fields.into_keys().filter(|name| !known.contains(&name.as_str())).collect())
-            .unwrap_or_default();
+        let mut names = BTreeSet::new();
+        let reads = Names { names: &mut names, known };
+        let is_object = serde_json::Deserializer::from_slice(body).deserialize_map(reads).is_ok();
+        let names = names.into_iter().filter(|_| is_object).collect();
         Self { names, known }
     }
 
@@ -59,6 +68,29 @@ impl<'a> Unknown<'a> {
             )
         });
         Ok(named.collect())
+    }
+}
+
+/// Reads the names of an object's fields, and keeps the first that are unknown.
+struct Names<'a> {
+    names: &'a mut BTreeSet<String>,
+    known: &'a [&'a str],
+}
+
+impl<'de> Visitor<'de> for Names<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+        while let Some((name, IgnoredAny)) = fields.next_entry::<Cow<'de, str>, _>()? {
+            if self.names.len() < MAX_LOOKED_AT && !self.known.contains(&&*name) {
+                self.names.insert(name.into_owned());
+            }
+        }
+        Ok(())
     }
 }
 
@@ -118,6 +150,22 @@ mod tests {
         assert_eq!(passed_over("{\"a\\r\\nb: \\u00e4\": 1}"), Ok(vec!["unknown field a??b:??".into()]));
         let own = Unknown::of(br#"{"x-y-z-anything": 1}"#, KNOWN).refuse().unwrap_err();
         assert!(own.text().contains("runId, startsAt, webhookUrl"), "{}", own.text());
+    }
+
+    #[test]
+    fn a_body_full_of_unknown_fields_is_looked_at_up_to_a_bound() {
+        let fields: Vec<String> = (0..100_000).map(|n| format!("\"f{n:06}abc\":0")).collect();
+        let body = format!("{{{},\"startAt\":1}}", fields.join(","));
+        let unknown = Unknown::of(body.as_bytes(), KNOWN);
+        assert_eq!(unknown.names.len(), MAX_LOOKED_AT);
+        assert_eq!(unknown.names.first().map(String::as_str), Some("f000000abc"));
+        assert_eq!(unknown.warn().unwrap().len(), MAX_NAMED);
+        // One name is as long as a body may be.
+        let long = format!("{{\"{}\":1}}", "w".repeat(8 << 20));
+        assert_eq!(passed_over(&long), Ok(vec![format!("unknown field {}", "w".repeat(MAX_NAME))]));
+        assert!(
+            Unknown::of(b"[1]", KNOWN).names.is_empty() && Unknown::of(b"{\"a\":", KNOWN).names.is_empty()
+        );
     }
 
     #[test]

@@ -169,7 +169,7 @@ pub(super) async fn resume(
     body: Bytes,
 ) -> Result<(StatusCode, HeaderMap, Json<Resumed>), ApiError> {
     let run = find(&app, &id).await?;
-    let unknown = Unknown::of(&body, &["webhookUrl", "webhookSecret"]);
+    let unknown = Unknown::of::<ResumeRun>(&body);
     let body: ResumeRun = if body.is_empty() { ResumeRun::default() } else { super::read_json(&body)? };
     let warnings = unknown.warn()?;
     let hook = app.run_hook(body.webhook_url, body.webhook_secret.map(Into::into))?;

@@ -216,6 +216,8 @@ async fn rules_58_and_69_hosts_and_codings_that_are_none_are_refused_at_every_do
             ("1.1", "host: a b\r\n", 400),
             ("1.0", "host: a\r\nhost: b\r\n", 400),
             ("1.1", "host: localhost\r\ntransfer-encoding: gzip, chunked\r\n", 501),
+            // hyper's own, which nobody else gets to answer.
+            ("1.1", "host: localhost\r\ntransfer-encoding: gzip\r\n", 400),
             ("1.1", "host: localhost\r\ntransfer-encoding: chunked, chunked\r\n", 501),
             ("1.1", "host: localhost\r\ntransfer-encoding: gzip\r\ntransfer-encoding: chunked\r\n", 501),
         ] {

@@ -99,21 +99,24 @@ fn degraded(app: &App) -> Vec<HealthReason> {
 /// The hooks that cannot sign, remembered until hooks change: finding them opens every
 /// sealed value, and a probe that needs no token must not cost that each time.
 #[derive(Default)]
-pub(crate) struct MuteHooks(Mutex<Option<(Arc<HookSet>, Arc<[HealthReason]>)>>);
+pub(crate) struct MuteHooks(Mutex<Option<Found>>);
+
+struct Found {
+    hooks: Arc<HookSet>,
+    reasons: Arc<[HealthReason]>,
+}
 
 impl MuteHooks {
     /// Those among these hooks, as reasons.
     fn of(&self, hooks: &Arc<HookSet>, is_mute: impl Fn(&Hook) -> bool) -> Arc<[HealthReason]> {
         // Held while they are found, so that probes at once find them once.
         let mut found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of, reasons)) = &*found
-            && Arc::ptr_eq(of, hooks)
-        {
-            return Arc::clone(reasons);
+        if let Some(found) = found.as_ref().filter(|found| Arc::ptr_eq(&found.hooks, hooks)) {
+            return Arc::clone(&found.reasons);
         }
         let live = hooks.hooks().iter().map(|hook| &hook.record).filter(|hook| hook.deleted_at.is_none());
         let reasons: Arc<[_]> = live.filter(|hook| is_mute(hook)).map(cannot_sign).collect();
-        *found = Some((Arc::clone(hooks), Arc::clone(&reasons)));
+        *found = Some(Found { hooks: Arc::clone(hooks), reasons: Arc::clone(&reasons) });
         reasons
     }
 }

@@ -8,21 +8,18 @@
     reason = "test code: what is unexpected fails the test"
 )]
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-use std::time::Duration;
+mod support;
 
-use px_sdk::{Brain, Cx, Form, Next, Registry, Result, Waiting, brain, form, wait_for};
-use px_server::{ConnectionLimits, Options, Running, StreamLimits};
-use px_store_rows::{Embedded, MemoryRows};
+use std::sync::Arc;
+
+use px_sdk::{Brain, Cx, Form, Next, Result, Waiting, brain, form, wait_for};
+use px_server::{ConnectionLimits, Running, StreamLimits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use support::{LONG, connect_from, serve};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpSocket, TcpStream};
-
-/// Longer than anything here takes.
-const LONG: Duration = Duration::from_secs(30);
+use tokio::net::TcpStream;
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 struct Page {
@@ -41,20 +38,6 @@ async fn ask(_: Cx, page: Page) -> Result<Waiting<Page, Form>> {
 
 async fn note(_: Cx, _: Page, form: Form) -> Result<Next<Form>> {
     Ok(Next(form))
-}
-
-async fn serve(change: impl FnOnce(&mut Options)) -> Running {
-    let store = Arc::new(Embedded::new(MemoryRows::new()));
-    let mut options = Options::new(Arc::new(Registry::collect().unwrap()), store);
-    options.bind = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    change(&mut options);
-    px_server::start(options).await.unwrap()
-}
-
-async fn connect(server: &Running, from: u8) -> TcpStream {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind(SocketAddr::from((Ipv4Addr::new(127, 0, 0, from), 0))).unwrap();
-    socket.connect(server.local_addr()).await.unwrap()
 }
 
 /// An answer whose body may still come.
@@ -101,7 +84,7 @@ async fn ask_for(
     headers: &str,
     body: &str,
 ) -> Reading {
-    let mut stream = connect(server, from).await;
+    let mut stream = connect_from(server, from).await;
     let request = format!(
         "{method} {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
@@ -188,7 +171,7 @@ async fn rule_58_a_half_closed_watch_of_a_run_that_is_over_gets_all_of_its_log()
     assert_eq!(json(&server, "DELETE", &format!("/brains/runs/{run}"), "", &Value::Null).await.0, 204);
     let request = format!("GET /brains/runs/{run}/watch HTTP/1.1\r\nhost: localhost\r\n\r\n");
     for _ in 0..20 {
-        let mut stream = connect(&server, 1).await;
+        let mut stream = connect_from(&server, 1).await;
         stream.write_all(request.as_bytes()).await.unwrap();
         stream.shutdown().await.unwrap();
         let answer = Reading { stream, head: String::new(), rest: String::new() }.read_to_end().await;
@@ -281,7 +264,7 @@ async fn rule_65_streams_end_with_the_permission_that_opened_them() {
 
 /// Sends the head of a request to start a run, and waits until px asks for its body.
 async fn without_its_body(server: &Running, headers: &str, body: &str) -> TcpStream {
-    let mut stream = connect(server, 1).await;
+    let mut stream = connect_from(server, 1).await;
     let head = format!(
         "POST /brains/runs HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nexpect: 100-continue\r\n\
          {headers}content-type: application/json\r\ncontent-length: {}\r\n\r\n",

@@ -56,6 +56,7 @@ pub(super) const EDGES: &[Rule] = &[
         "A sender without an id that gets no answer sends again, which is a second effect; a head or body that is refused without a word is looked for at the wrong place.",
         &[
             "px-server/tests/http_edges.rs::rule_58_a_half_closed_request_is_answered",
+            "px-server/tests/streams.rs::rule_58_a_half_closed_watch_of_a_run_that_is_over_gets_all_of_its_log",
             "px-server/tests/http_edges.rs::rule_58_a_head_has_a_size_wherever_a_read_ends",
             "px-server/tests/http_edges.rs::rule_58_a_body_beyond_its_bound_is_413_and_who_still_sends_gets_to_read_it",
             "px-server/tests/http_edges.rs::rules_58_and_69_hosts_and_codings_that_are_none_are_refused_at_every_door",
@@ -86,6 +87,7 @@ pub(super) const EDGES: &[Rule] = &[
         &[
             "px-server/tests/http_edges.rs::rule_61_a_clients_mistake_is_a_4xx_with_the_bound_in_its_text",
             "px-server/tests/http_edges.rs::rule_61_unknown_fields_are_refused_on_own_routes_and_named_on_the_ancestors",
+            "px-server/tests/http_edges.rs::rule_61_what_is_passed_over_is_named_once_for_each_field_and_as_plain_text",
         ],
     ),
     (
@@ -124,7 +126,10 @@ pub(super) const EDGES: &[Rule] = &[
         65,
         "a permission takes what it opened with it",
         "A token is revoked because somebody has it who should not; a stream that it opened would go on telling.",
-        &["px-server/tests/streams.rs::rule_65_streams_end_with_the_permission_that_opened_them"],
+        &[
+            "px-server/tests/streams.rs::rule_65_streams_end_with_the_permission_that_opened_them",
+            "px-server/tests/streams.rs::rule_65_a_right_that_ends_while_a_body_comes_does_nothing_any_more",
+        ],
     ),
     (
         66,
@@ -132,6 +137,7 @@ pub(super) const EDGES: &[Rule] = &[
         "A stream holds its connection and has no end of its own; one token that may only look could otherwise keep every webhook out.",
         &[
             "px-server/tests/streams.rs::rule_66_streams_are_bounded_by_holder_and_in_all_and_leave_room_for_requests",
+            "px-server/tests/streams.rs::rule_66_a_stream_leaves_its_place_when_its_peer_resets_or_sends_more_and_goes",
         ],
     ),
     (

@@ -106,7 +106,7 @@ impl Event {
 pub struct Events {
     pub events: Vec<Event>,
     pub count: u64,
-    /// The `cursor` of the next page, where the size of this one is its bound.
+    /// The `cursor` of the next page, if something comes after this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<u64>,
 }

@@ -6,8 +6,8 @@ pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -
     let most = (wrong.chars().count() / 3).max(2);
     candidates
         .into_iter()
-        .map(|candidate| (distance(&wrong.to_lowercase(), &candidate.to_lowercase()), candidate))
-        .filter(|(distance, candidate)| *distance <= most && *distance < candidate.chars().count())
+        .filter_map(|candidate| Some((within(most, wrong, candidate)?, candidate)))
+        .filter(|(distance, candidate)| *distance < candidate.chars().count())
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
@@ -16,7 +16,19 @@ pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -
 /// enough to be a slip.
 #[must_use]
 pub fn is_slip(wrong: &str, known: &str) -> bool {
-    distance(&wrong.to_lowercase(), &known.to_lowercase()) <= 2
+    within(2, wrong, known).is_some()
+}
+
+/// The distance of two texts, whatever their case, if it is at most this. Texts whose
+/// lengths differ by more are not compared: comparing takes the product of both
+/// lengths, and a caller may send a text of any.
+fn within(most: usize, wrong: &str, known: &str) -> Option<usize> {
+    let (wrong, known) = (wrong.to_lowercase(), known.to_lowercase());
+    let difference = wrong.chars().count().abs_diff(known.chars().count());
+    if difference > most {
+        return None;
+    }
+    Some(distance(&wrong, &known)).filter(|distance| *distance <= most)
 }
 
 /// Levenshtein's distance, two neighbours swapped counting as one
@@ -68,5 +80,16 @@ mod tests {
         assert_eq!(nearest("publicUrl", keys), Some("public_url"));
         assert_eq!(nearest("colour", keys), None);
         assert_eq!(nearest("a", ["b"]), None);
+    }
+
+    #[test]
+    fn texts_of_other_lengths_are_told_apart_without_being_compared() {
+        // Compared, one of them would take a billion cells.
+        let (long, known) = ("x".repeat(1 << 20), "identifier".repeat(100));
+        for _ in 0..100 {
+            assert!(!is_slip(&long, &known));
+            assert_eq!(nearest(&long, [known.as_str()]), None);
+        }
+        assert!(is_slip("webhook_url", "webhookUrl") && !is_slip("webhook__urls", "webhookUrl"));
     }
 }

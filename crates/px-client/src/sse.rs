@@ -1,8 +1,8 @@
 //! Server-sent events (WHATWG HTML, section 9.2), as far as px sends them:
 //! `id:` and `data:`; comments and other fields are skipped.
 
-/// Longest line that is read.
-const MAX_LINE_BYTES: usize = 64 * 1024 * 1024;
+/// Largest event that is read, with the line that is still to come.
+const MAX_EVENT_BYTES: usize = 64 * 1024 * 1024;
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,13 +11,13 @@ pub(crate) struct Frame {
     pub(crate) data: String,
 }
 
-/// A line of more than [`MAX_LINE_BYTES`].
+/// An event of more than [`MAX_EVENT_BYTES`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct LineTooLong;
+pub(crate) struct EventTooLarge;
 
-impl std::fmt::Display for LineTooLong {
+impl std::fmt::Display for EventTooLarge {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "the stream has a line of more than {MAX_LINE_BYTES} bytes")
+        write!(f, "the stream has an event of more than {MAX_EVENT_BYTES} bytes")
     }
 }
 
@@ -31,22 +31,27 @@ pub(crate) struct Parser {
 
 impl Parser {
     /// Takes what arrived and gives the events that it completes.
-    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<Vec<Frame>, LineTooLong> {
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<Vec<Frame>, EventTooLarge> {
         let mut frames = Vec::new();
         let mut rest = bytes;
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             let (head, tail) = rest.split_at(end);
             self.line.extend_from_slice(head);
             rest = tail.get(1..).unwrap_or_default();
+            self.check()?;
             let line = std::mem::take(&mut self.line);
             let line = String::from_utf8_lossy(&line);
             frames.extend(self.take(line.trim_end_matches('\r')));
         }
         self.line.extend_from_slice(rest);
-        if self.line.len() > MAX_LINE_BYTES {
-            return Err(LineTooLong);
-        }
+        self.check()?;
         Ok(frames)
+    }
+
+    /// Checks what is kept of an event that is not complete.
+    fn check(&self) -> Result<(), EventTooLarge> {
+        let kept = [&self.id, &self.data].into_iter().flatten().map(String::len).sum::<usize>();
+        if kept + self.line.len() > MAX_EVENT_BYTES { Err(EventTooLarge) } else { Ok(()) }
     }
 
     fn take(&mut self, line: &str) -> Option<Frame> {
@@ -88,5 +93,18 @@ mod tests {
                 text.as_bytes().chunks(size).flat_map(|chunk| parser.push(chunk).unwrap()).collect();
             assert_eq!(frames, expected, "{size}");
         }
+    }
+
+    #[test]
+    fn an_event_has_a_size_however_it_is_cut_into_lines() {
+        let line = format!("data: {}\n", "x".repeat(1 << 20));
+        let mut parser = Parser::default();
+        let fitting = (0..70).take_while(|_| parser.push(line.as_bytes()).is_ok()).count();
+        assert_eq!(fitting, 63, "with the next one it would be larger than the bound");
+        let mut parser = Parser::default();
+        assert!((0..65).any(|_| parser.push(&[b'x'; 1 << 20]).is_err()), "one line");
+        // What came before is let go: a stream may have any number of events.
+        let mut parser = Parser::default();
+        assert!((0..70).all(|_| parser.push(format!("{line}\n").as_bytes()).is_ok()));
     }
 }

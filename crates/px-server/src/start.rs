@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::access::Tokens;
-use crate::api;
+use crate::api::{self, MuteHooks};
 use crate::app::{App, Shared};
 use crate::connections;
 use crate::error::StartError;
@@ -208,6 +208,7 @@ impl Checked {
             layered,
             gate: Gate::new(options.gate, self.policies),
             urls,
+            mute_hooks: MuteHooks::default(),
             streams: Streams::new(options.streams),
             max_body: options.max_body,
             max_api_body: options.max_api_body,

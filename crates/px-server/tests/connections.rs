@@ -9,21 +9,18 @@
     reason = "test code: what is unexpected fails the test"
 )]
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+mod support;
+
 use std::time::Duration;
 
-use px_sdk::{Inbound, Registry, Reply, Result, verify};
-use px_server::{ConnectionLimits, Options, Running};
-use px_store_rows::{Embedded, MemoryRows};
+use px_sdk::{Inbound, Reply, Result, verify};
+use px_server::{ConnectionLimits, Running};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use support::{LONG, connect};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-
-/// Longer than any limit of these tests.
-const LONG: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
@@ -48,18 +45,10 @@ async fn receive(_: Anything) -> Result<Inbound<Nothing>> {
 }
 
 async fn serve(connections: ConnectionLimits) -> Running {
-    let registry = Arc::new(Registry::collect().unwrap());
-    let options = Options {
-        bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        connections,
-        body_timeout: Duration::from_secs(1),
-        ..Options::new(registry, Arc::new(Embedded::new(MemoryRows::new())))
-    };
-    px_server::start(options).await.unwrap()
-}
-
-async fn connect(server: &Running) -> TcpStream {
-    TcpStream::connect(server.local_addr()).await.unwrap()
+    support::serve(|options| {
+        (options.connections, options.body_timeout) = (connections, Duration::from_secs(1));
+    })
+    .await
 }
 
 const REQUEST: &str = "POST /webhooks/own HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\

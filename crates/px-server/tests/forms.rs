@@ -7,12 +7,10 @@
     reason = "test code: what is unexpected fails the test"
 )]
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+mod support;
 
-use px_sdk::{Brain, Cx, Form, Next, Registry, Result, Waiting, brain, form, wait_for};
-use px_server::{Options, Running};
-use px_store_rows::{Embedded, MemoryRows};
+use px_sdk::{Brain, Cx, Form, Next, Result, Waiting, brain, form, wait_for};
+use px_server::Running;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -40,26 +38,12 @@ async fn note(_: Cx, _: Page, form: Form) -> Result<Next<Form>> {
 }
 
 async fn serve() -> Running {
-    let options = Options {
-        bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        ..Options::new(Arc::new(Registry::collect().unwrap()), Arc::new(Embedded::new(MemoryRows::new())))
-    };
-    px_server::start(options).await.unwrap()
+    support::serve(|_| {}).await
 }
 
 async fn send(server: &Running, method: &str, target: &str, kind: &str, body: &str) -> (u16, Value) {
-    let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
-    let request = format!(
-        "{method} {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: {kind}\r\n\
-         content-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, serde_json::from_str(body).unwrap_or_default())
+    let lines = format!("content-type: {kind}\r\n");
+    support::read_json(&support::request(server, method, target, &lines, body).await)
 }
 
 const URLENCODED: &str = "application/x-www-form-urlencoded";

@@ -9,21 +9,16 @@
     reason = "test code: what is unexpected fails the test"
 )]
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-use std::time::Duration;
+mod support;
 
-use px_sdk::{Brain, Cx, Inbound, Next, Registry, Reply, Result, brain, verify};
-use px_server::{ConnectionLimits, Options, Running};
-use px_store_rows::{Embedded, MemoryRows};
+use px_sdk::{Brain, Cx, Inbound, Next, Reply, Result, brain, verify};
+use px_server::{ConnectionLimits, Running};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use support::{LONG, answer, parts, raw, send, status};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
-
-/// Longer than anything here takes.
-const LONG: Duration = Duration::from_secs(30);
 
 const HEAD_BYTES: usize = 8 * 1024;
 const BODY_BYTES: usize = 64 * 1024;
@@ -73,43 +68,11 @@ async fn shout(cx: Cx, nothing: Nothing) -> Result<Next<Nothing>> {
 }
 
 async fn serve() -> Running {
-    let store = Arc::new(Embedded::new(MemoryRows::new()));
-    let options = Options {
-        bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        connections: ConnectionLimits { head_bytes: HEAD_BYTES, ..ConnectionLimits::default() },
-        max_body: BODY_BYTES,
-        max_api_body: BODY_BYTES,
-        ..Options::new(Arc::new(Registry::collect().unwrap()), store)
-    };
-    px_server::start(options).await.unwrap()
-}
-
-/// What comes until the other side closes.
-async fn answer(stream: &mut TcpStream) -> String {
-    let mut answer = Vec::new();
-    let read = tokio::time::timeout(LONG, stream.read_to_end(&mut answer)).await.expect("it is closed");
-    read.expect("it is closed, and not reset");
-    String::from_utf8(answer).unwrap()
-}
-
-fn status(answer: &str) -> u16 {
-    answer.split(' ').nth(1).unwrap_or_else(|| panic!("no answer: {answer:?}")).parse().unwrap()
-}
-
-/// Sends bytes and reads everything.
-async fn raw(server: &Running, bytes: &[u8]) -> String {
-    let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
-    stream.write_all(bytes).await.unwrap();
-    answer(&mut stream).await
-}
-
-async fn send(server: &Running, method: &str, target: &str, more: &str, body: &str) -> String {
-    let request = format!(
-        "{method} {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{more}\
-         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    raw(server, request.as_bytes()).await
+    let connections = ConnectionLimits { head_bytes: HEAD_BYTES, ..ConnectionLimits::default() };
+    support::serve(|options| {
+        (options.connections, options.max_body, options.max_api_body) = (connections, BODY_BYTES, BODY_BYTES);
+    })
+    .await
 }
 
 #[tokio::test]
@@ -216,6 +179,8 @@ async fn rules_58_and_69_hosts_and_codings_that_are_none_are_refused_at_every_do
             ("1.1", "host: a b\r\n", 400),
             ("1.0", "host: a\r\nhost: b\r\n", 400),
             ("1.1", "host: localhost\r\ntransfer-encoding: gzip, chunked\r\n", 501),
+            // hyper's own, which nobody else gets to answer.
+            ("1.1", "host: localhost\r\ntransfer-encoding: gzip\r\n", 400),
             ("1.1", "host: localhost\r\ntransfer-encoding: chunked, chunked\r\n", 501),
             ("1.1", "host: localhost\r\ntransfer-encoding: gzip\r\ntransfer-encoding: chunked\r\n", 501),
         ] {
@@ -369,11 +334,45 @@ async fn rule_61_unknown_fields_are_refused_on_own_routes_and_named_on_the_ances
 }
 
 #[tokio::test]
+async fn rule_61_what_is_passed_over_is_named_once_for_each_field_and_as_plain_text() {
+    let server = serve().await;
+    let warnings = async |target: &str, body: &str| {
+        let answer = send(&server, "POST", target, "", body).await;
+        let lines = parts(&answer).0.lines().filter_map(|line| line.split_once(": "));
+        let named = lines.filter(|(name, _)| name.eq_ignore_ascii_case("px-warning"));
+        (status(&answer), named.map(|(_, value)| value.to_owned()).collect::<Vec<_>>())
+    };
+    let started =
+        async |more: &str| warnings("/brains/runs", &format!("{{\"identifier\":\"idle\"{more}}}")).await;
+    assert_eq!(started("").await, (201, vec![]), "nothing is passed over");
+    // Twice is once, and a name that could end the line is none that does.
+    let odd = r#","userName":1,"userName":2,"x\r\ny: \u00e4":3"#;
+    let named = ["unknown field userName".to_owned(), "unknown field x??y:??".to_owned()];
+    assert_eq!(started(odd).await, (201, named.to_vec()));
+    let many: String = (0..500).map(|n| format!(",\"unknown{n}\":0")).collect();
+    let (status, named) = started(&many).await;
+    assert!(status == 201 && (1..20).contains(&named.len()), "{named:?}");
+    // A slip is refused, and then nothing is passed over.
+    for slip in ["optoins", "IDENTIFIER", "webhook_url", "idempotencykey"] {
+        assert_eq!(started(&format!(",\"{slip}\":\"x\"")).await, (400, vec![]), "{slip}");
+    }
+    let answer = send(&server, "POST", "/brains/runs", "", r#"{"identifier":"idle"}"#).await;
+    let run: Value = serde_json::from_str(parts(&answer).1).unwrap();
+    let signals = format!("/brains/runs/{}/signals", run["brainRunId"].as_str().unwrap());
+    // What is no signal of a run that is over is refused, whatever else is there.
+    let (status, _) = warnings(&signals, r#"{"type":"RESUME","colour":1}"#).await;
+    assert_eq!(status, 409);
+    // On px's own routes nothing is passed over.
+    assert_eq!(warnings("/tokens", r#"{"name":"x","colour":1}"#).await, (400, vec![]));
+    server.shutdown().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_page_of_a_log_has_a_size_and_a_cursor() {
     let server = serve().await;
     let json = async |method: &str, target: &str, body: &str| -> Value {
         let answer = send(&server, method, target, "", body).await;
-        serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+        serde_json::from_str(parts(&answer).1).unwrap()
     };
     let started = json("POST", "/brains/runs", r#"{"identifier":"loud"}"#).await;
     let run = started["brainRunId"].as_str().unwrap();

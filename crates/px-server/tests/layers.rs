@@ -8,21 +8,19 @@
     reason = "test code: what is unexpected fails the test"
 )]
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
+mod support;
+
+use std::sync::Mutex;
 use std::time::Duration;
 
 use px_inbound::{GateLimits, Policy};
 use px_sdk::layer::{self, BoxError, Next, Request, Response};
 use px_sdk::verify::{self, Refused, equal};
-use px_sdk::{Inbound, Received, Registry, Reply, Result};
+use px_sdk::{Inbound, Received, Reply, Result};
 use px_server::{Options, Running, WebhookOptions};
-use px_store_rows::{Embedded, MemoryRows};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
@@ -118,16 +116,12 @@ mod events {
 }
 
 async fn serve(change: impl FnOnce(&mut Options)) -> Running {
-    let registry = Arc::new(Registry::collect().unwrap());
-    let mut options = Options {
-        bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        env: Box::new(|name| (name == "WORD").then(|| "open sesame".to_owned())),
-        body_timeout: Duration::from_secs(1),
-        max_body: 1_000,
-        ..Options::new(registry, Arc::new(Embedded::new(MemoryRows::new())))
-    };
-    change(&mut options);
-    px_server::start(options).await.unwrap()
+    support::serve(|options| {
+        options.env = Box::new(|name| (name == "WORD").then(|| "open sesame".to_owned()));
+        (options.body_timeout, options.max_body) = (Duration::from_secs(1), 1_000);
+        change(options);
+    })
+    .await
 }
 
 async fn send(
@@ -137,18 +131,9 @@ async fn send(
     headers: &str,
     body: &str,
 ) -> (u16, String, String) {
-    let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
-    let request = format!(
-        "{method} {slug} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n{headers}\
-         content-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.unwrap();
-    let text = String::from_utf8(answer).unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").expect("a head");
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), head.to_lowercase(), body.to_owned())
+    let answer = support::send(server, method, slug, headers, body).await;
+    let (head, body) = support::parts(&answer);
+    (support::status(&answer), head.to_lowercase(), body.to_owned())
 }
 
 #[tokio::test]

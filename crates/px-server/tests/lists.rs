@@ -243,3 +243,43 @@ async fn running_runs_are_listed_to_the_last_page() {
         assert_eq!(found, started, "{filter}");
     }
 }
+
+#[tokio::test]
+async fn a_page_has_a_cursor_exactly_if_something_comes_after_it() {
+    let (server, _) = serve().await;
+    let hook = json!({"url": "http://127.0.0.1:9/", "name": "all", "events": ["*"]});
+    let (status, hook) = ask(&server, "POST", "/hooks", &hook).await;
+    assert_eq!(status, 201, "{hook}");
+    let runs = [start(&server).await, start(&server).await, start(&server).await];
+    for _ in 0..3 {
+        assert_eq!(ask(&server, "POST", "/webhooks/own", &json!({})).await.0, 200);
+    }
+    let of_hook = format!("/hooks/{}/deliveries?", hook["id"].as_str().unwrap());
+    let of_run = format!("/brains/runs/{}/events?", runs[0]);
+    for (target, list) in [
+        ("/brains/runs?", "runs"),
+        ("/brains/runs?brain=idle&", "runs"),
+        ("/brains/runs?status=running&", "runs"),
+        ("/webhooks/deliveries?", "deliveries"),
+        ("/webhooks/deliveries?slug=own&", "deliveries"),
+        ("/deliveries?", "deliveries"),
+        (&of_hook, "deliveries"),
+        (&of_run, "events"),
+    ] {
+        let (status, whole) = get(&server, &format!("{target}limit=1000")).await;
+        assert_eq!(status, 200, "{target}: {whole}");
+        let all = whole[list].as_array().unwrap();
+        assert!(all.len() >= 2 && whole.get("nextCursor").is_none(), "{target}: {whole}");
+        for limit in 1..=all.len() + 1 {
+            let (_, page) = get(&server, &format!("{target}limit={limit}")).await;
+            assert_eq!(page.get("nextCursor").is_some(), limit < all.len(), "{target}{limit}: {page}");
+            let cursor = page["nextCursor"].to_string().replace('"', "");
+            if limit < all.len() {
+                let (_, rest) = get(&server, &format!("{target}limit=1000&cursor={cursor}")).await;
+                let both = [page[list].as_array().unwrap().clone(), rest[list].as_array().unwrap().clone()];
+                assert_eq!(&both.concat(), all, "{target}{limit}");
+                assert!(rest.get("nextCursor").is_none(), "{target}{limit}: {rest}");
+            }
+        }
+    }
+}

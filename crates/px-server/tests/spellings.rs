@@ -11,16 +11,13 @@
     reason = "test code: what is unexpected fails the test"
 )]
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+mod support;
 
-use px_sdk::{Inbound, Registry, Result, verify};
-use px_server::{Options, Running};
-use px_store_rows::{Embedded, MemoryRows};
+use px_sdk::{Inbound, Result, verify};
+use px_server::Running;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use support::{raw, status};
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 struct Nothing {}
@@ -41,12 +38,8 @@ async fn receive(_: Nothing) -> Result<Inbound<Nothing>> {
 }
 
 async fn serve() -> Running {
-    let options = Options {
-        bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        cors_origins: vec!["https://app.example".into(), "http://localhost:3000".into()],
-        ..Options::new(Arc::new(Registry::collect().unwrap()), Arc::new(Embedded::new(MemoryRows::new())))
-    };
-    px_server::start(options).await.unwrap()
+    let origins = vec!["https://app.example".into(), "http://localhost:3000".into()];
+    support::serve(|options| options.cors_origins = origins).await
 }
 
 /// What is sent raw: the target's beginning, the version, and the lines of the head.
@@ -136,12 +129,7 @@ async fn ask(server: &Running, line: &str, (base, version, lines): Spelling, bod
         bytes.extend_from_slice(length.as_bytes());
     }
     bytes.extend_from_slice(format!("\r\n{body}").as_bytes());
-    let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
-    stream.write_all(&bytes).await.unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.unwrap();
-    let answer = String::from_utf8(answer).unwrap();
-    answer.split(' ').nth(1).expect("an answer").parse().unwrap()
+    status(&raw(server, &bytes).await)
 }
 
 #[tokio::test]
@@ -172,13 +160,9 @@ async fn bodies_of_the_api_say_that_they_are_json() {
     let body = r#"{"identifier":"nobody"}"#;
     let length = format!("Content-Length: {}\r\n", body.len());
     let post = async |lines: &str, body: &str| {
-        let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
         let head =
             format!("POST /brains/runs HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{lines}\r\n");
-        stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        answer.split(' ').nth(1).expect("an answer").parse::<u16>().unwrap()
+        status(&raw(&server, format!("{head}{body}").as_bytes()).await)
     };
     for good in [
         "Content-Type: application/json",

@@ -8,21 +8,18 @@
     reason = "test code: what is unexpected fails the test"
 )]
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-use std::time::Duration;
+mod support;
 
-use px_sdk::{Brain, Cx, Form, Next, Registry, Result, Waiting, brain, form, wait_for};
-use px_server::{ConnectionLimits, Options, Running, StreamLimits};
-use px_store_rows::{Embedded, MemoryRows};
+use std::sync::Arc;
+
+use px_sdk::{Brain, Cx, Form, Next, Result, Waiting, brain, form, wait_for};
+use px_server::{ConnectionLimits, Running, StreamLimits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use support::{LONG, connect_from, serve};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpSocket, TcpStream};
-
-/// Longer than anything here takes.
-const LONG: Duration = Duration::from_secs(30);
+use tokio::net::TcpStream;
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 struct Page {
@@ -41,20 +38,6 @@ async fn ask(_: Cx, page: Page) -> Result<Waiting<Page, Form>> {
 
 async fn note(_: Cx, _: Page, form: Form) -> Result<Next<Form>> {
     Ok(Next(form))
-}
-
-async fn serve(change: impl FnOnce(&mut Options)) -> Running {
-    let store = Arc::new(Embedded::new(MemoryRows::new()));
-    let mut options = Options::new(Arc::new(Registry::collect().unwrap()), store);
-    options.bind = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    change(&mut options);
-    px_server::start(options).await.unwrap()
-}
-
-async fn connect(server: &Running, from: u8) -> TcpStream {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind(SocketAddr::from((Ipv4Addr::new(127, 0, 0, from), 0))).unwrap();
-    socket.connect(server.local_addr()).await.unwrap()
 }
 
 /// An answer whose body may still come.
@@ -101,7 +84,7 @@ async fn ask_for(
     headers: &str,
     body: &str,
 ) -> Reading {
-    let mut stream = connect(server, from).await;
+    let mut stream = connect_from(server, from).await;
     let request = format!(
         "{method} {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
@@ -177,6 +160,80 @@ async fn rule_66_streams_are_bounded_by_holder_and_in_all_and_leave_room_for_req
 }
 
 #[tokio::test]
+async fn rule_58_a_half_closed_watch_of_a_run_that_is_over_gets_all_of_its_log() {
+    let server = serve(|_| {}).await;
+    // More than one buffer, so that some of it is written before the last of it is made.
+    let state = json!({"id": "half-closed", "more": "x".repeat(500_000)});
+    let body = json!({"identifier": "parked", "initialState": state});
+    let (status, started) = json(&server, "POST", "/brains/runs", "", &body).await;
+    assert_eq!(status, 201, "{started}");
+    let run = started["brainRunId"].as_str().unwrap();
+    assert_eq!(json(&server, "DELETE", &format!("/brains/runs/{run}"), "", &Value::Null).await.0, 204);
+    let request = format!("GET /brains/runs/{run}/watch HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    for _ in 0..20 {
+        let mut stream = connect_from(&server, 1).await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let answer = Reading { stream, head: String::new(), rest: String::new() }.read_to_end().await;
+        assert!(answer.contains("brain:cancelled") && answer.ends_with("0\r\n\r\n"), "{}", answer.len());
+    }
+    // Who closes on a run that goes on is gone, and nothing is owed any more.
+    let run = start(&server, "goes on", "").await;
+    let mut stream = watch(&server, 1, &format!("/brains/runs/{run}/watch"), "").await;
+    stream.until("step:status").await;
+    stream.stream.shutdown().await.unwrap();
+    assert!(!stream.read_to_end().await.ends_with("0\r\n\r\n"), "the run is not over");
+    server.shutdown().await.unwrap();
+}
+
+/// Opens a stream as soon as there is a place for it.
+async fn when_free(server: &Running, target: &str, after: &str) -> Reading {
+    let free = async {
+        loop {
+            let stream = watch(server, 1, target, "").await;
+            if stream.status() == 200 {
+                return stream;
+            }
+        }
+    };
+    tokio::time::timeout(LONG, free).await.unwrap_or_else(|_| panic!("{target}: {after} holds its place"))
+}
+
+#[tokio::test]
+async fn rule_66_a_stream_leaves_its_place_when_its_peer_resets_or_sends_more_and_goes() {
+    let server = serve(|options| options.streams = StreamLimits { streams: 2 }).await;
+    let run = start(&server, "places", "").await;
+    for target in ["/brains/watch".to_owned(), format!("/brains/runs/{run}/watch")] {
+        for how in ["reset", "byte", "byte and close", "next request"] {
+            let mut stream = when_free(&server, &target, how).await;
+            stream.until(&run).await;
+            let kept = match how {
+                "reset" => {
+                    stream.stream.set_zero_linger().unwrap();
+                    drop(stream);
+                    None
+                }
+                "next request" => {
+                    let next = b"GET /status HTTP/1.1\r\nhost: localhost\r\n\r\n";
+                    stream.stream.write_all(next).await.unwrap();
+                    Some(stream)
+                }
+                _ => {
+                    stream.stream.write_all(b"x").await.unwrap();
+                    (how == "byte").then_some(stream)
+                }
+            };
+            // Nothing is told on the stream by which its end could be noticed.
+            drop(when_free(&server, &target, how).await);
+            if let Some(mut stream) = kept {
+                while stream.more().await {}
+            }
+        }
+    }
+    server.shutdown().await.unwrap();
+}
+
+#[tokio::test]
 async fn rule_65_streams_end_with_the_permission_that_opened_them() {
     let server = serve(|_| {}).await;
     let run = start(&server, "permission", "").await;
@@ -202,6 +259,42 @@ async fn rule_65_streams_end_with_the_permission_that_opened_them() {
     }
     let other = start(&server, "later", &admin).await;
     stays.until(&other).await;
+    server.shutdown().await.unwrap();
+}
+
+/// Sends the head of a request to start a run, and waits until px asks for its body.
+async fn without_its_body(server: &Running, headers: &str, body: &str) -> TcpStream {
+    let mut stream = connect_from(server, 1).await;
+    let head = format!(
+        "POST /brains/runs HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nexpect: 100-continue\r\n\
+         {headers}content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut go_on = [0; 25];
+    stream.read_exact(&mut go_on).await.unwrap();
+    assert!(go_on.starts_with(b"HTTP/1.1 100 "));
+    stream
+}
+
+#[tokio::test]
+async fn rule_65_a_right_that_ends_while_a_body_comes_does_nothing_any_more() {
+    let server = serve(|_| {}).await;
+    let body = json!({"identifier": "parked", "initialState": {"id": "late"}}).to_string();
+    let by_none = without_its_body(&server, "", &body).await;
+    let admin = bearer(&token(&server, "admin", "").await);
+    let (gone, kept) = (token(&server, "operate", &admin).await, token(&server, "operate", &admin).await);
+    let by_gone = without_its_body(&server, &bearer(&gone), &body).await;
+    let by_kept = without_its_body(&server, &bearer(&kept), &body).await;
+    let target = format!("/tokens/{}", gone["id"].as_str().unwrap());
+    assert_eq!(json(&server, "DELETE", &target, &admin, &Value::Null).await.0, 204);
+    for (mut stream, expected) in [(by_none, 401), (by_gone, 401), (by_kept, 201)] {
+        stream.write_all(body.as_bytes()).await.unwrap();
+        let answer = Reading { stream, head: String::new(), rest: String::new() }.read_to_end().await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {expected} ")), "{answer}");
+    }
+    let (_, runs) = json(&server, "GET", "/brains/runs", &admin, &Value::Null).await;
+    assert_eq!(runs["runs"].as_array().unwrap().len(), 1, "{runs}");
     server.shutdown().await.unwrap();
 }
 
@@ -250,5 +343,37 @@ async fn rule_37_the_feed_shows_runs_until_they_end() {
     feed.until("{\"runningBrains\":[]}").await;
     late.until("{\"runningBrains\":[]}").await;
     assert!(!late.rest.contains("id:"), "bare frames");
+    server.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn commits_hint_at_runs_only_while_somebody_watches() {
+    let mut store = None;
+    let server = serve(|options| store = Some(Arc::clone(&options.store))).await;
+    let store = store.unwrap();
+    let run = start(&server, "unwatched", "").await;
+    for target in ["/brains/watch".to_owned(), format!("/brains/runs/{run}/watch")] {
+        assert!(!store.hints().has_followers(), "nobody watches");
+        for _ in 0..2 {
+            let (mut one, mut two) =
+                (watch(&server, 1, &target, "").await, watch(&server, 1, &target, "").await);
+            one.until(&run).await;
+            two.until(&run).await;
+            assert!(store.hints().has_followers(), "{target}");
+            drop(one);
+            // It still hears of what changes.
+            let other = start(&server, &target, "").await;
+            if target == "/brains/watch" {
+                two.until(&other).await;
+            }
+            drop(two);
+            let gone = async {
+                while store.hints().has_followers() {
+                    assert_eq!(json(&server, "GET", "/status", "", &Value::Null).await.0, 200);
+                }
+            };
+            tokio::time::timeout(LONG, gone).await.expect("hints end with the last who watches");
+        }
+    }
     server.shutdown().await.unwrap();
 }

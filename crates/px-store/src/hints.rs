@@ -117,8 +117,8 @@ impl HintBus {
                     self.callback.notify_one();
                 }
                 Hint::Run(run) => {
-                    if let Some(runs) = self.runs.get().filter(|runs| runs.receiver_count() > 0) {
-                        // No receiver is no error: nobody watches.
+                    if let Some(runs) = self.followed() {
+                        // No receiver is no error: the last has just gone.
                         let _ = runs.send(*run);
                     }
                 }
@@ -183,6 +183,17 @@ impl HintBus {
     #[must_use]
     pub fn runs(&self) -> broadcast::Receiver<RunId> {
         self.runs.get_or_init(channel).subscribe()
+    }
+
+    /// Returns whether anybody follows the runs whose logs grow. While nobody does,
+    /// their hints cost nothing.
+    #[must_use]
+    pub fn has_followers(&self) -> bool {
+        self.followed().is_some()
+    }
+
+    fn followed(&self) -> Option<&broadcast::Sender<RunId>> {
+        self.runs.get().filter(|runs| runs.receiver_count() > 0)
     }
 
     /// Follows the runs whose claims are revoked.

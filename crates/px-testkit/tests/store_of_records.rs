@@ -53,3 +53,25 @@ fn the_ledger_of_records_adds_up_in_any_weather() {
         assert_eq!(block_on(live(&project, &acts)), Ok(()), "seed {seed}: vec!{acts:?}");
     }
 }
+
+/// The figures that a server shows over a store.
+async fn figures(store: Arc<dyn px_store::Store>) -> String {
+    let options = px_server::Options::new(Arc::new(project::registry()), store);
+    let server = px_server::InProcess::new(options).await.unwrap();
+    let request = http::Request::get("/metrics").body(bytes::Bytes::new()).unwrap();
+    let answer = server.call("127.0.0.1:1".parse().unwrap(), request, 1 << 20).await;
+    String::from_utf8(answer.body().to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn figures_that_are_not_of_rows_are_there_without_rows() {
+    let of_rows = figures(Arc::new(Embedded::new(MemoryRows::new()))).await;
+    let of_records = figures(Arc::new(Records::new())).await;
+    let missing: Vec<&str> = of_rows
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+        .filter(|name| !of_records.contains(&format!("# TYPE {name} ")))
+        .collect();
+    assert!(missing.iter().all(|name| name.starts_with("px_store_")), "{missing:?}");
+    assert!(of_records.contains("\npx_streams 0\n"), "{of_records}");
+}

@@ -221,15 +221,15 @@ impl Tokens {
         }
     }
 
-    /// Returns whether what a right opened may stay open for reading: the token is
-    /// still there, or there is still none.
-    pub(crate) fn may_read(&self, right: Right) -> bool {
+    /// Returns whether a right that was found earlier still permits this: its token
+    /// is still there, or there is still none.
+    pub(crate) fn permits(&self, right: Right, permission: Permission) -> bool {
         let known = self.known();
         match right {
             Right::Owner => true,
             Right::First => known.is_empty(),
             Right::Token(id) => {
-                known.iter().any(|token| token.record.id == id && token.record.permission >= Permission::Read)
+                known.iter().any(|token| token.record.id == id && token.record.permission >= permission)
             }
         }
     }

@@ -7,18 +7,22 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Body as _;
 use px_core::Code;
+use px_store::tokens::Permission;
 
-use crate::app::Shared;
+use crate::access::Right;
+use crate::app::{App, Shared};
 use crate::error::ApiError;
 
 /// Demands on a body.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted {
     pub(super) json: bool,
+    /// The scope of the route, which is asked for again once the body is there.
+    pub(super) scope: Permission,
 }
 
 /// Reads the body before the route does: 415 if there is one and its type is
@@ -43,6 +47,10 @@ pub(super) async fn read(
         Ok(Ok(body)) => match body.to_bytes() {
             // Only now, since what was not read could cost the client its answer.
             body if !is_fit && !body.is_empty() => no_json(),
+            body if !body.is_empty() => match still_permitted(&app, &head.extensions, wanted.scope).await {
+                Ok(()) => next.run(Request::from_parts(head, Body::from(body))).await,
+                Err(error) => error.into_response(),
+            },
             body => next.run(Request::from_parts(head, Body::from(body))).await,
         },
         Ok(Err(error)) if error.is::<LengthLimitError>() => too_large(),
@@ -53,6 +61,20 @@ pub(super) async fn read(
         ),
         Err(_) => {
             refuse(StatusCode::REQUEST_TIMEOUT, Code::TooSlow, "The request's body took too long".to_owned())
+        }
+    }
+}
+
+/// Asks again for the right by which a request came in: its sender decides how long
+/// the body takes, and a token that was revoked meanwhile opens nothing any more.
+async fn still_permitted(app: &App, request: &Extensions, scope: Permission) -> Result<(), ApiError> {
+    app.tokens.refresh().await?;
+    match request.get::<Right>() {
+        Some(right) if app.tokens.permits(*right, scope) => Ok(()),
+        _ => {
+            let text = "The right of this request ended while its body came: its API token was revoked, or the \
+                        first one was made; send it again with one that is valid";
+            Err(ApiError::new(StatusCode::UNAUTHORIZED, Code::TokenMissing, text))
         }
     }
 }

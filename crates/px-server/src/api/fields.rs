@@ -2,9 +2,13 @@
 //! routes they are refused. On the ancestor's, whose clients send some that mean
 //! nothing here, only what looks like a slip is; the rest is named in a header.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 use px_api::suggest;
-use serde::de::IgnoredAny;
+use serde::Deserializer;
+use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
 
 use crate::error::ApiError;
 
@@ -16,18 +20,27 @@ const MAX_NAME: usize = 64;
 /// Unknown fields that are named in an answer.
 const MAX_NAMED: usize = 8;
 
-/// The fields of a body that are not among `known`.
-pub(super) struct Unknown<'a> {
+/// Unknown fields of a body that are looked at, so that a body full of them costs
+/// no more than it takes to read it.
+const MAX_LOOKED_AT: usize = 256;
+
+/// The fields of a body that are not among those of its type.
+pub(super) struct Unknown {
     names: Vec<String>,
-    known: &'a [&'a str],
+    known: &'static [&'static str],
 }
 
-impl<'a> Unknown<'a> {
+impl Unknown {
     /// Those of a body that is a JSON object; none of any other.
-    pub(super) fn of(body: &[u8], known: &'a [&'a str]) -> Self {
-        let names = serde_json::from_slice::<std::collections::BTreeMap<String, IgnoredAny>>(body)
-            .map(|fields| fields.into_keys().filter(|name| !known.contains(&name.as_str())).collect())
-            .unwrap_or_default();
+    pub(super) fn of<T: DeserializeOwned>(body: &[u8]) -> Self {
+        Self::among(body, known_fields::<T>())
+    }
+
+    fn among(body: &[u8], known: &'static [&'static str]) -> Self {
+        let mut names = BTreeSet::new();
+        let reads = Names { names: &mut names, known };
+        let is_object = serde_json::Deserializer::from_slice(body).deserialize_map(reads).is_ok();
+        let names = names.into_iter().filter(|_| is_object).collect();
         Self { names, known }
     }
 
@@ -59,6 +72,63 @@ impl<'a> Unknown<'a> {
             )
         });
         Ok(named.collect())
+    }
+}
+
+/// The names of a struct's fields, as they are written.
+fn known_fields<T: DeserializeOwned>() -> &'static [&'static str] {
+    let mut names: &'static [&'static str] = &[];
+    // An error by its nature: there is nothing to read.
+    let _ = T::deserialize(NamesOfStruct(&mut names));
+    names
+}
+
+/// Reads nothing, and notes the fields that a struct asks for.
+struct NamesOfStruct<'a>(&'a mut &'static [&'static str]);
+
+impl<'de> Deserializer<'de> for NamesOfStruct<'_> {
+    type Error = serde::de::value::Error;
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        *self.0 = fields;
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
+        Err(serde::de::Error::custom("there is nothing to read"))
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+        unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+/// Reads the names of an object's fields, and keeps the first that are unknown.
+struct Names<'a> {
+    names: &'a mut BTreeSet<String>,
+    known: &'a [&'a str],
+}
+
+impl<'de> Visitor<'de> for Names<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+        while let Some((name, IgnoredAny)) = fields.next_entry::<Cow<'de, str>, _>()? {
+            if self.names.len() < MAX_LOOKED_AT && !self.known.contains(&&*name) {
+                self.names.insert(name.into_owned());
+            }
+        }
+        Ok(())
     }
 }
 
@@ -99,9 +169,32 @@ mod tests {
     const KNOWN: &[&str] = &["runId", "startsAt", "webhookUrl"];
 
     fn passed_over(body: &str) -> Result<Vec<String>, String> {
-        let warned = Unknown::of(body.as_bytes(), KNOWN).warn();
+        let warned = Unknown::among(body.as_bytes(), KNOWN).warn();
         let warned = warned.map_err(|error| error.text().to_owned())?;
         Ok(warned.values().map(|value| value.to_str().unwrap().to_owned()).collect())
+    }
+
+    #[test]
+    fn the_fields_of_a_type_are_known_by_their_names_on_the_wire() {
+        assert_eq!(
+            known_fields::<px_api::StartRun>(),
+            [
+                "identifier",
+                "brainTitle",
+                "options",
+                "initialState",
+                "webhookUrl",
+                "webhookSecret",
+                "idempotencyKey",
+                "requestId"
+            ]
+        );
+        assert_eq!(known_fields::<px_api::SignalRun>(), ["type", "response", "slug"]);
+        assert_eq!(known_fields::<px_api::RerunRun>(), ["runId", "startsAt", "webhookUrl", "webhookSecret"]);
+        assert!(
+            !known_fields::<px_api::ForkRun>().is_empty() && !known_fields::<px_api::ResumeRun>().is_empty()
+        );
+        assert_eq!(known_fields::<px_api::BindDelivery>(), ["brainRunId"]);
     }
 
     #[test]
@@ -116,8 +209,25 @@ mod tests {
             assert!(refused.contains("did you mean"), "{slip}: {refused}");
         }
         assert_eq!(passed_over("{\"a\\r\\nb: \\u00e4\": 1}"), Ok(vec!["unknown field a??b:??".into()]));
-        let own = Unknown::of(br#"{"x-y-z-anything": 1}"#, KNOWN).refuse().unwrap_err();
+        let own = Unknown::among(br#"{"x-y-z-anything": 1}"#, KNOWN).refuse().unwrap_err();
         assert!(own.text().contains("runId, startsAt, webhookUrl"), "{}", own.text());
+    }
+
+    #[test]
+    fn a_body_full_of_unknown_fields_is_looked_at_up_to_a_bound() {
+        let fields: Vec<String> = (0..100_000).map(|n| format!("\"f{n:06}abc\":0")).collect();
+        let body = format!("{{{},\"startAt\":1}}", fields.join(","));
+        let unknown = Unknown::among(body.as_bytes(), KNOWN);
+        assert_eq!(unknown.names.len(), MAX_LOOKED_AT);
+        assert_eq!(unknown.names.first().map(String::as_str), Some("f000000abc"));
+        assert_eq!(unknown.warn().unwrap().len(), MAX_NAMED);
+        // One name is as long as a body may be.
+        let long = format!("{{\"{}\":1}}", "w".repeat(8 << 20));
+        assert_eq!(passed_over(&long), Ok(vec![format!("unknown field {}", "w".repeat(MAX_NAME))]));
+        assert!(
+            Unknown::among(b"[1]", KNOWN).names.is_empty()
+                && Unknown::among(b"{\"a\":", KNOWN).names.is_empty()
+        );
     }
 
     #[test]

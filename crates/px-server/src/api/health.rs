@@ -3,14 +3,17 @@
 //! read (docs/rules.md#60).
 
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Json;
 use axum::extract::{ConnectInfo, State};
 use http::{HeaderMap, Method, StatusCode, Uri};
 use px_api::{Health, HealthReason};
+use px_core::hook::Hook;
 use px_inbound::verify::local::{self, Caller};
 use px_outbound::operate;
 use px_store::Inspect;
+use px_store::outbox::HookSet;
 
 use super::guard;
 use crate::app::{App, Shared};
@@ -85,16 +88,42 @@ fn degraded(app: &App) -> Vec<HealthReason> {
         let text = format!("{damaged} reads met a damaged row of the store; `px audit` names it");
         reasons.push(reason("store-damaged", text));
     }
-    let vault = &app.operator.parts().vault;
     // That they cannot be listed is the store's trouble, which is said above.
-    for hook in app.operator.hooks().unwrap_or_default() {
-        if operate::is_unreadable(vault, &hook) {
-            let text =
-                format!("hook '{}' cannot sign; `px hooks rotate-secret {}` mends it", hook.name, hook.id);
-            reasons.push(reason("hook-cannot-sign", text));
-        }
+    if let Ok(hooks) = app.store().outbox().hook_set(app.parts.scope) {
+        let vault = &app.operator.parts().vault;
+        reasons.extend(app.mute_hooks.of(&hooks, |hook| operate::is_unreadable(vault, hook)).iter().cloned());
     }
     reasons
+}
+
+/// The hooks that cannot sign, remembered until hooks change: finding them opens every
+/// sealed value, and a probe that needs no token must not cost that each time.
+#[derive(Default)]
+pub(crate) struct MuteHooks(Mutex<Option<Found>>);
+
+struct Found {
+    hooks: Arc<HookSet>,
+    reasons: Arc<[HealthReason]>,
+}
+
+impl MuteHooks {
+    /// Those among these hooks, as reasons.
+    fn of(&self, hooks: &Arc<HookSet>, is_mute: impl Fn(&Hook) -> bool) -> Arc<[HealthReason]> {
+        // Held while they are found, so that probes at once find them once.
+        let mut found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = found.as_ref().filter(|found| Arc::ptr_eq(&found.hooks, hooks)) {
+            return Arc::clone(&found.reasons);
+        }
+        let live = hooks.hooks().iter().map(|hook| &hook.record).filter(|hook| hook.deleted_at.is_none());
+        let reasons: Arc<[_]> = live.filter(|hook| is_mute(hook)).map(cannot_sign).collect();
+        *found = Some(Found { hooks: Arc::clone(hooks), reasons: Arc::clone(&reasons) });
+        reasons
+    }
+}
+
+fn cannot_sign(hook: &Hook) -> HealthReason {
+    let text = format!("hook '{}' cannot sign; `px hooks rotate-secret {}` mends it", hook.name, hook.id);
+    reason("hook-cannot-sign", text)
 }
 
 #[cfg(test)]
@@ -109,6 +138,7 @@ mod tests {
     use px_testkit::{Fault, FaultyStore};
     use secrecy::ExposeSecret as _;
 
+    use super::MuteHooks;
     use crate::access::Tokens;
     use crate::in_process::InProcess;
     use crate::options::Options;
@@ -150,5 +180,32 @@ mod tests {
         store.plan(|_, _| None);
         tokens.create("other", Permission::Read).await.unwrap();
         assert_eq!(ready(&server, &stranger).await.0, 200);
+    }
+
+    #[tokio::test]
+    async fn hooks_that_cannot_sign_are_looked_for_once_until_hooks_change() {
+        let store: Arc<dyn px_store::Store> = Arc::new(Embedded::new(MemoryRows::new()));
+        let server = InProcess::new(Options::new(Arc::new(Registry::collect().unwrap()), Arc::clone(&store)));
+        let server = server.await.unwrap();
+        let add = async |name: &str| {
+            let body = serde_json::json!({"url": "http://127.0.0.1:9/", "name": name}).to_string();
+            let request = Request::post("/hooks").header("content-type", "application/json");
+            let request = request.body(Bytes::from(body)).unwrap();
+            let answer = server.call("127.0.0.1:1".parse().unwrap(), request, 10_000).await;
+            assert_eq!(answer.status(), 201);
+        };
+        let (hooks, looks) = (MuteHooks::default(), std::cell::Cell::new(0));
+        let mute = || {
+            let set = store.outbox().hook_set(px_core::Scope::default()).unwrap();
+            let found = hooks.of(&set, |hook| {
+                looks.set(looks.get() + 1);
+                hook.name == "mute"
+            });
+            (found.len(), looks.get())
+        };
+        add("well").await;
+        assert_eq!((mute(), mute()), ((0, 1), (0, 1)));
+        add("mute").await;
+        assert_eq!((mute(), mute()), ((1, 3), (1, 3)));
     }
 }

@@ -35,6 +35,8 @@ pub(super) async fn show(State(app): State<Shared>) -> Result<impl IntoResponse,
         text.add(metrics);
     }
     stalled(&app, &mut text);
+    text.head("px_streams", "Streams that are open.", "gauge");
+    text.value("px_streams", &[], app.streams.count());
     // Rows are the same for all members of a cluster: one of them counts them.
     if app.is_on_duty(Duty::Figures) {
         ready(&app, &mut text).await?;
@@ -170,9 +172,6 @@ fn store(app: &App, text: &mut Text) {
     let name = "px_store_damaged_reads_total";
     text.head(name, "Reads that met a damaged row.", "counter");
     text.value(name, &[], stats.damaged_reads);
-    let name = "px_streams";
-    text.head(name, "Streams that are open.", "gauge");
-    text.value(name, &[], app.streams.count());
     let name = "px_store_overlay_bytes";
     text.head(name, "Bytes of rows that wait in memory for the tree.", "gauge");
     text.value(name, &[], stats.overlay_bytes);

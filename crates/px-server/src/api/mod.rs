@@ -37,6 +37,8 @@ use px_core::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
+pub(crate) use health::MuteHooks;
+
 use crate::app::Shared;
 use crate::error::ApiError;
 

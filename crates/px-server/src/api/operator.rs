@@ -32,7 +32,7 @@ pub(super) async fn bind(
     body: Bytes,
 ) -> Result<Json<BoundEvent>, ApiError> {
     let id = delivery(&id)?;
-    let unknown = Unknown::of(&body, &["brainRunId"]);
+    let unknown = Unknown::of::<BindDelivery>(&body);
     let body: BindDelivery = super::read_json(&body)?;
     let text = body
         .brain_run_id

@@ -14,7 +14,9 @@ const INTRODUCTION: &str = "# The HTTP API
 Times are milliseconds since 1970-01-01 UTC. Bodies are JSON, fields camelCase. Lists come in pages: `nextCursor` of one is
 `cursor` of the next. A request that may change something says that its body is JSON (`Content-Type: application/json`, with any
 parameters), else it is 415; without a body no type is asked. What is not carried out is answered with `{\"error\": \"…\", \"code\": \"PX….\"}`; the code stays the same when
-the text changes, and `px explain` has a page about each. 503 comes with `Retry-After`, and nothing has happened then.
+the text changes, and `px explain` has a page about each. 503 comes with `Retry-After`, and nothing has happened then. A head that
+cannot be read as HTTP, or is larger than its bound, is 400, 414 or 431 without a body, and its connection ends; so is a
+`Transfer-Encoding` that does not end with `chunked` (400). Other transfer codings are 501.
 
 Services in Rust need none of this: `px-client` has a method for each route, and follows runs.
 
@@ -34,6 +36,7 @@ since a probe has no token, and the public keys of callbacks. Everything else de
 * **With a token** every request needs `Authorization: Bearer <token>`; the command line takes it from `PX_TOKEN`. `px tokens create`
   makes one, in the data directory while px is stopped, else through the server. The first one has the scope `admin`.
 * A scope includes those before it: `read` looks, `operate` also moves runs and deliveries, `admin` also changes hooks and tokens.
+  It is asked for again once a request's body is there: what was revoked meanwhile is 401.
 * At rest there is a digest of a token. Pages of the origins in `server.cors_origins` may use the API; others may not.
 
 `GET /metrics` is for Prometheus, `GET /health/live` and `/health/ready` for whoever starts and stops px. Readiness is 200 `ready`,
@@ -45,14 +48,16 @@ since a probe has no token, and the public keys of callbacks. Everything else de
 that brings `Last-Event-ID`, gets `id:` lines and a comment every 15 seconds of quiet; others get bare `data:` frames. A run that is over
 and has nothing left to tell is 204, which ends an `EventSource`. There are `limits.max_streams` at once, and half of them for one
 token, or one address while there is none; beyond, it is 503 with `Retry-After`. A stream ends within a second of the
-revocation of its token, or of the first token if it was opened without one.
+revocation of its token, or of the first token if it was opened without one. Whoever closes its side of the connection while a stream
+waits, or sends anything more, is taken to be gone; the log of a run that is over is an answer with an end, and goes out whole.
 
 ## What is not understood
 
 On px's own routes an unknown field of a body is 400, and names the one that was meant. On the routes that the ancestor has
-too (`rerun`, `resume`, `signals`), only what is within two letters of a known field is; the rest is passed over, and named in the header
+too (`POST /brains/runs`, `rerun`, `resume`, `signals`), only what is within two letters of a known field is; the rest is passed over, and named in the header
 `Px-Warning`. Keys and names that a caller gives have 1 to 255 characters. The header `Idempotency-Key` of `POST /brains/runs` means
-`idempotencyKey`. A body is at most `server.max_api_body_bytes`, and a page of a log about 8 MiB: `nextCursor` goes on.
+`idempotencyKey`. A body is at most `server.max_api_body_bytes`, and a page of a log about 8 MiB. `nextCursor` is there whenever
+something comes after a page.
 
 ";
 

@@ -18,7 +18,7 @@ pub(super) async fn rerun(
     State(app): State<Shared>,
     body: Bytes,
 ) -> Result<(HeaderMap, Json<RestartedRun>), ApiError> {
-    let unknown = Unknown::of(&body, &["runId", "startsAt", "webhookUrl", "webhookSecret"]);
+    let unknown = Unknown::of::<RerunRun>(&body);
     let body: RerunRun = super::read_json(&body)?;
     let id = body.run_id.as_deref().filter(|id| !id.is_empty());
     let id = id.ok_or_else(|| ApiError::bad_request("Missing runId in request body"))?;
@@ -45,7 +45,7 @@ pub(super) async fn fork(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<(StatusCode, Json<StartedRun>), ApiError> {
-    let unknown = Unknown::of(&body, &["startsAt", "state", "webhookUrl", "webhookSecret", "requestId"]);
+    let unknown = Unknown::of::<ForkRun>(&body);
     let body: ForkRun = super::read_json(&body)?;
     let starts_at = starts_at(body.starts_at)?;
     let run = find(&app, &id).await?;

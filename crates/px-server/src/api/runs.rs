@@ -124,12 +124,11 @@ pub(super) async fn events(
     let cursor = query.cursor.or(query.after);
     // Beyond the end there is nothing, however far.
     let mut after = cursor.unwrap_or(0).min(run.seq);
-    let (mut shown, mut bytes) = (Vec::new(), 0);
-    while shown.len() < limit {
+    let (mut shown, mut bytes, mut has_more) = (Vec::new(), 0, after < run.seq);
+    while has_more && shown.len() < limit {
         let some = (limit - shown.len()).min(EVENTS_AT_ONCE);
         let events = app.store().events(app.parts.scope, run.id, after, some).await?;
-        let Some(last) = events.last() else { break };
-        let is_end = last.seq >= run.seq || events.len() < some;
+        has_more = events.len() == some && events.last().is_some_and(|last| last.seq < run.seq);
         for event in &events {
             let event = Event::of(&run, event);
             // Every event can be written: its keys are texts.
@@ -140,11 +139,8 @@ pub(super) async fn events(
             after = event.seq;
             shown.push(event);
         }
-        if is_end {
-            break;
-        }
     }
-    Ok(Json(shown.into()))
+    Ok(Json(Events { next_cursor: has_more.then_some(after), ..shown.into() }))
 }
 
 /// The largest page of a log, bytes; an entry that is larger is a page of its own.
@@ -173,7 +169,7 @@ pub(super) async fn resume(
     body: Bytes,
 ) -> Result<(StatusCode, HeaderMap, Json<Resumed>), ApiError> {
     let run = find(&app, &id).await?;
-    let unknown = Unknown::of(&body, &["webhookUrl", "webhookSecret"]);
+    let unknown = Unknown::of::<ResumeRun>(&body);
     let body: ResumeRun = if body.is_empty() { ResumeRun::default() } else { super::read_json(&body)? };
     let warnings = unknown.warn()?;
     let hook = app.run_hook(body.webhook_url, body.webhook_secret.map(Into::into))?;

@@ -31,7 +31,7 @@ pub(super) async fn send(
     Path(id): Path<String>,
     body: Bytes,
 ) -> Result<(StatusCode, HeaderMap, Json<SignalTaken>), ApiError> {
-    let unknown = Unknown::of(&body, &["type", "response", "slug"]);
+    let unknown = Unknown::of::<px_api::SignalRun>(&body);
     let body: Value = serde_json::from_slice(&body)
         .map_err(|error| ApiError::bad_request(format!("The request's body is no JSON: {error}")))?;
     let name = body.get("type").and_then(Value::as_str).unwrap_or_default();

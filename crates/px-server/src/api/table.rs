@@ -191,7 +191,7 @@ pub(super) fn router(routes: Vec<Route>, app: Shared) -> Router {
         let wants_json = route.wants_json();
         let mut serve = route.serve;
         if let Some(scope) = route.door.scope() {
-            let read = (app.clone(), body::Wanted { json: wants_json });
+            let read = (app.clone(), body::Wanted { json: wants_json, scope });
             serve = serve.layer(axum::middleware::from_fn_with_state(read, body::read));
             let needed = guard::Needed { door: route.door, scope };
             let state = (app.clone(), needed);

@@ -28,8 +28,19 @@ use crate::streams::frames::{self, Reader};
 /// Interval at which the store is looked at when no hint comes (docs/rules.md#41).
 const POLL: Duration = Duration::from_secs(1);
 
-/// Number of events that are read at once.
-const BATCH: usize = 64;
+/// Maximum number of events that are read at once.
+const MAX_BATCH: usize = 64;
+
+/// Bytes of frames that a stream makes from one read, and holds while its client does
+/// not take them, unless one event alone has more. An event may be as large as a state.
+const BATCH_BYTES: usize = 1024 * 1024;
+
+/// Number of events to read next, if that many had so many bytes: as many as have room
+/// if they are like those, and at most twice as many, since they may not be.
+fn next_batch(events: usize, bytes: usize) -> usize {
+    let fitting = BATCH_BYTES.saturating_mul(events) / bytes.max(1);
+    fitting.min(events.saturating_mul(2)).clamp(1, MAX_BATCH)
+}
 
 pub(super) async fn run(
     State(app): State<Shared>,
@@ -46,7 +57,8 @@ pub(super) async fn run(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let address = app.urls.client(remote.ip(), &headers);
-    let place = app.streams.enter(right, address, connection.map(|Extension(connection)| connection))?;
+    let connection = connection.map(|Extension(connection)| connection);
+    let place = app.streams.enter(right, address, connection.clone())?;
     let follow = Follow {
         // An id that the log has not come to is none of this run's.
         after: reader.last.map_or(0, |id| id.min(run.seq)),
@@ -55,6 +67,8 @@ pub(super) async fn run(
         app,
         run,
         place,
+        connection,
+        batch: 1,
         pending: VecDeque::new(),
         over: false,
         quiet: Stopwatch::start(),
@@ -74,7 +88,7 @@ struct Listening {
 
 impl Listening {
     fn to(app: &Shared, run: RunId) -> Self {
-        Self { hint: app.streams.runs.listen(run), app: Arc::clone(app), run }
+        Self { hint: app.streams.runs.listen(run, app.store().hints()), app: Arc::clone(app), run }
     }
 }
 
@@ -90,8 +104,13 @@ struct Follow {
     after: u64,
     listening: Listening,
     place: Place,
+    /// `None` once the stream waits for what is not there yet.
+    connection: Option<Connection>,
     knows_fields: bool,
-    pending: VecDeque<Event>,
+    /// Number of events that the next read asks for.
+    batch: usize,
+    /// Frames of events, by their numbers, that go out next.
+    pending: VecDeque<(u64, Bytes)>,
     over: bool,
     quiet: Stopwatch,
 }
@@ -100,13 +119,10 @@ impl Follow {
     async fn next(&mut self) -> Option<Bytes> {
         let mut closing = self.app.closing.clone();
         loop {
-            if let Some(event) = self.pending.pop_front() {
-                self.after = event.seq;
+            if let Some((seq, frame)) = self.pending.pop_front() {
+                self.after = seq;
                 self.quiet = Stopwatch::start();
-                let shown = px_api::Event::of(&self.run, &event);
-                // Every event can be written: its keys are texts.
-                let data = serde_json::to_string(&shown).unwrap_or_default();
-                return Some(frames::frame(self.knows_fields.then_some(event.seq), &data));
+                return Some(frame);
             }
             if self.over || *closing.borrow() {
                 return None;
@@ -121,6 +137,10 @@ impl Follow {
             }
             if !self.pending.is_empty() || self.over {
                 continue;
+            }
+            // Up to here the answer has an end, and who closed one side may read it.
+            if let Some(connection) = self.connection.take() {
+                connection.begins_stream();
             }
             tokio::select! {
                 () = hint => {}
@@ -141,10 +161,40 @@ impl Follow {
         if let Some(record) = store.run(scope, self.run.id).await? {
             self.run = record.run;
         }
-        let events = store.events(scope, self.run.id, self.after, BATCH).await?;
+        let events = store.events(scope, self.run.id, self.after, self.batch).await?;
         let last = events.last().map_or(self.after, |event| event.seq);
         self.over = self.run.status.is_terminal() && last >= self.run.seq;
-        self.pending.extend(events);
+        let frames = events.iter().map(|event| (event.seq, self.frame(event)));
+        let frames: Vec<_> = frames.collect();
+        if !frames.is_empty() {
+            let bytes = frames.iter().map(|(_, frame)| frame.len()).sum();
+            self.batch = next_batch(frames.len(), bytes);
+        }
+        self.pending.extend(frames);
         Ok(())
+    }
+
+    fn frame(&self, event: &Event) -> Bytes {
+        // Every event can be written: its keys are texts.
+        let data = serde_json::to_string(&px_api::Event::of(&self.run, event)).unwrap_or_default();
+        frames::frame(self.knows_fields.then_some(event.seq), &data)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_asks_for_no_more_than_has_room_if_events_go_on_as_they_were() {
+        const STATE: usize = 4 * 1024 * 1024;
+        // Small ones: twice as many each time, up to the bound.
+        let asked = std::iter::successors(Some(1), |batch| Some(next_batch(*batch, batch * 500)));
+        assert_eq!(asked.take(8).collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32, 64, 64]);
+        // Large ones: one at a time at once, and as many as fit in between.
+        assert_eq!(next_batch(64, 64 * STATE), 1);
+        assert_eq!(next_batch(1, STATE), 1);
+        assert_eq!(next_batch(8, 8 * 100_000), 10);
+        assert_eq!((next_batch(1, 0), next_batch(64, usize::MAX)), (2, 1));
     }
 }

@@ -30,8 +30,12 @@ pub(super) async fn brains(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let address = app.urls.client(remote.ip(), &headers);
-    let place = app.streams.enter(right, address, connection.map(|Extension(connection)| connection))?;
+    let connection = connection.map(|Extension(connection)| connection);
+    let place = app.streams.enter(right, address, connection.clone())?;
     let (shown, published) = app.streams.brains.watch(&app).await?;
+    if let Some(connection) = &connection {
+        connection.begins_stream();
+    }
     let follow = Follow {
         pending: VecDeque::from([shown.bytes.clone()]),
         closing: app.closing.clone(),

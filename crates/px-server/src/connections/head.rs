@@ -1,6 +1,8 @@
 //! Checks of a request's head that hyper leaves to its user: `Host` (RFC 9112
 //! section 3.2) and the transfer coding (section 6.1). What a route, a token or
-//! a webhook asks of a request comes later.
+//! a webhook asks of a request comes later. A coding that does not end with
+//! `chunked` says nothing of where a body ends: hyper refuses it itself, with a
+//! 400 that has no body.
 
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Version, header};
 use px_core::Code;

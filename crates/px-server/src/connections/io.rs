@@ -69,10 +69,12 @@ impl AsyncWrite for Counted {
         if self.place.has_stream() {
             // hyper does not read while it answers, since who closes one side may
             // still want the answer. Whoever follows a stream and closes is gone,
-            // and the stream may have nothing to write for weeks.
+            // and the stream may have nothing to write for weeks. Bytes would hide
+            // the close behind them, and no client of a stream has any to send.
             let mut byte = [0; 1];
-            if let Poll::Ready(Ok(0)) = self.stream.poll_peek(cx, &mut ReadBuf::new(&mut byte)) {
-                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+            if let Poll::Ready(peeked) = self.stream.poll_peek(cx, &mut ReadBuf::new(&mut byte)) {
+                let gone = peeked.err().unwrap_or_else(|| io::ErrorKind::ConnectionAborted.into());
+                return Poll::Ready(Err(gone));
             }
         }
         Pin::new(&mut self.stream).poll_flush(cx)

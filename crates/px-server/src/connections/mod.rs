@@ -25,6 +25,7 @@ use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, Request, StatusCode, header};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -49,6 +50,17 @@ const LINGER: Duration = Duration::from_secs(10);
 /// Bytes of an unread body that hyper may find in its buffer, so that the
 /// connection stays of use. With more the connection's end is announced.
 const SMALL_REST: u64 = 16 * 1024;
+
+/// Time after which a connection without traffic is probed. A stream may have
+/// nothing to say for weeks, and its peer never says anything: without probes one
+/// whose machine is gone would hold its place for ever.
+const PROBE_AFTER: Duration = Duration::from_secs(60);
+
+/// Time between two probes.
+const PROBE_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Probes without an answer after which the connection is dead.
+const PROBES: u32 = 4;
 
 /// The smallest buffer that hyper takes, bytes.
 const SMALLEST_BUFFER: usize = 8 * 1024;
@@ -130,6 +142,14 @@ async fn not_accepted(error: &std::io::Error, table: &Table) {
     tokio::time::sleep(OUT_OF_FILES).await;
 }
 
+/// Sends small answers at once, and finds out if the peer's machine is gone.
+fn tune(stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let probes =
+        TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_INTERVAL).with_retries(PROBES);
+    SockRef::from(stream).set_tcp_keepalive(&probes)
+}
+
 async fn ended(closing: &mut watch::Receiver<bool>) {
     // An error means that nobody is left who could ask for the end.
     let _ = closing.wait_for(|closing| *closing).await;
@@ -149,8 +169,8 @@ impl Server {
             tracing::debug!(%remote, "every place is held by a request: a connection is closed");
             return;
         };
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps its delay");
+        if let Err(error) = tune(&stream) {
+            tracing::debug!(%error, "a connection stays as the system made it");
         }
         let place = Arc::new(place);
         let answering = Answering { router: self.router.clone(), remote, place: Arc::clone(&place) };
@@ -236,5 +256,32 @@ impl Connection {
     /// Closes it, also if its peer reads nothing.
     pub(crate) fn close(&self) {
         self.0.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_is_probed_so_that_a_machine_that_is_gone_is_noticed() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let _peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let table = Arc::new(Table::new(ConnectionLimits::default()));
+        let (_closing, closing) = watch::channel(false);
+        let http = hyper::server::conn::http1::Builder::new();
+        let server = Server { router: Router::new(), http, table, closing };
+        let (stream, remote) = listener.accept().await.unwrap();
+        // A second handle of the same socket, since the server takes the first.
+        let socket = socket2::Socket::from(stream.into_std().unwrap());
+        let kept = socket.try_clone().unwrap();
+        let mut tasks = JoinSet::new();
+        server.seat(TcpStream::from_std(socket.into()).unwrap(), remote, &mut tasks);
+        assert!(kept.keepalive().unwrap() && kept.tcp_nodelay().unwrap());
+        assert_eq!(kept.tcp_keepalive_time().unwrap(), PROBE_AFTER);
+        assert_eq!(kept.tcp_keepalive_interval().unwrap(), PROBE_INTERVAL);
+        assert_eq!(kept.tcp_keepalive_retries().unwrap(), PROBES);
     }
 }

@@ -17,9 +17,10 @@ use px_core::{RunId, RunStatus};
 use px_store::RunFilter;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
-use tokio::sync::{Mutex, Notify, watch};
+use tokio::sync::{Mutex, MutexGuard, watch};
 
 use super::frames;
+use super::subscription::Subscription;
 use crate::app::{App, Shared};
 
 /// Number of runs that a frame lists, the newest.
@@ -66,24 +67,49 @@ impl Published {
     }
 }
 
+/// Frames that were read, and who has them.
+#[derive(Default)]
+struct Read {
+    newest: Option<Arc<Frame>>,
+    /// The bytes that all who watch have once the publisher is done with its last frame.
+    of_all: Bytes,
+    /// Somebody was given other bytes since then, and has to be told what follows
+    /// although the publisher may see no change.
+    has_strayed: bool,
+}
+
+impl Read {
+    /// Notes that a frame goes to one who begins to watch.
+    fn give_to_one(&mut self, frame: &Frame) {
+        self.has_strayed |= frame.bytes != self.of_all;
+    }
+
+    /// Notes that the publisher decides on a frame, and returns whether somebody has
+    /// bytes that were never published. A frame that is given to one after this call
+    /// counts for the publisher's next, which is newer.
+    fn give_to_publisher(&mut self, frame: &Frame) -> bool {
+        self.of_all = frame.bytes.clone();
+        std::mem::take(&mut self.has_strayed)
+    }
+}
+
 /// The feed.
 pub(crate) struct Feed {
     /// Requests for a frame.
     asked: AtomicU64,
-    /// The newest frame that was read. Whoever reads holds it.
-    newest: Mutex<Option<Arc<Frame>>>,
+    /// Held by whoever reads.
+    read: Mutex<Read>,
     published: watch::Sender<Option<Published>>,
-    /// Somebody began to watch.
-    begun: Notify,
+    hints: Subscription,
 }
 
 impl Default for Feed {
     fn default() -> Self {
         Self {
             asked: AtomicU64::new(0),
-            newest: Mutex::default(),
+            read: Mutex::default(),
             published: watch::Sender::new(None),
-            begun: Notify::new(),
+            hints: Subscription::default(),
         }
     }
 }
@@ -97,18 +123,28 @@ impl Feed {
         &self,
         app: &App,
     ) -> Result<(Arc<Frame>, watch::Receiver<Option<Published>>), px_store::Error> {
-        // Before the read, or a frame that is published meanwhile would be missed.
+        // Before the read, or what is published or hinted at meanwhile would be missed.
         let published = self.published.subscribe();
-        self.begun.notify_one();
-        Ok((self.read(app).await?, published))
+        self.hints.begin(app.store().hints());
+        let (frame, mut read) = self.read(app).await?;
+        read.give_to_one(&frame);
+        Ok((frame, published))
     }
 
-    /// A frame that is read after this call, by whomever.
-    async fn read(&self, app: &App) -> Result<Arc<Frame>, px_store::Error> {
+    /// A frame for the publisher, and whether somebody has one that was never published.
+    async fn read_for_all(&self, app: &App) -> Result<(Arc<Frame>, bool), px_store::Error> {
+        let (frame, mut read) = self.read(app).await?;
+        let has_strayed = read.give_to_publisher(&frame);
+        Ok((frame, has_strayed))
+    }
+
+    /// A frame that is read after this call, by whomever, and the lock under which
+    /// it is noted who gets it.
+    async fn read(&self, app: &App) -> Result<(Arc<Frame>, MutexGuard<'_, Read>), px_store::Error> {
         let ticket = self.asked.fetch_add(1, Ordering::AcqRel) + 1;
-        let mut newest = self.newest.lock().await;
-        if let Some(frame) = newest.as_ref().filter(|frame| frame.asked >= ticket) {
-            return Ok(Arc::clone(frame));
+        let mut read = self.read.lock().await;
+        if let Some(frame) = read.newest.as_ref().filter(|frame| frame.asked >= ticket) {
+            return Ok((Arc::clone(frame), read));
         }
         let asked = self.asked.load(Ordering::Acquire);
         let statuses = vec![RunStatus::Running, RunStatus::Paused, RunStatus::Waiting];
@@ -118,10 +154,10 @@ impl Feed {
         let runs = shown.iter().map(|run| run.brain_run_id).collect();
         // Every run can be written: its keys are texts.
         let data = serde_json::to_string(&RunningBrains { running_brains: shown }).unwrap_or_default();
-        let number = newest.as_ref().map_or(0, |frame| frame.number) + 1;
+        let number = read.newest.as_ref().map_or(0, |frame| frame.number) + 1;
         let frame = Arc::new(Frame { number, bytes: frames::frame(None, &data), asked, runs });
-        *newest = Some(Arc::clone(&frame));
-        Ok(frame)
+        read.newest = Some(Arc::clone(&frame));
+        Ok((frame, read))
     }
 
     /// Minimum time between a frame of so many bytes and the next one.
@@ -177,30 +213,29 @@ impl Hinted {
 /// Publishes frames until the server ends, while somebody watches.
 pub(crate) async fn publish(app: Shared) {
     let mut closing = app.closing.clone();
+    let always = async {
+        loop {
+            let hints = app.streams.brains.hints.begun().await;
+            publish_while_watched(&app, hints).await;
+        }
+    };
     tokio::select! {
-        () = publish_always(&app) => {}
+        () = always => {}
         _ = closing.wait_for(|closing| *closing) => {}
     }
 }
 
-async fn publish_always(app: &App) {
+async fn publish_while_watched(app: &App, mut hints: Receiver<RunId>) {
     let feed = &app.streams.brains;
-    let mut hints = app.store().hints().runs();
     let mut hinted = Hinted::default();
     let mut shown = Shown::default();
-    loop {
-        if feed.published.receiver_count() == 0 {
-            shown = Shown::default();
-            feed.begun.notified().await;
-            // What was before is in the first frame of whoever begins now.
-            hints = hints.resubscribe();
-        }
+    while !feed.hints.ends_if(|| feed.published.receiver_count() == 0) {
         hinted.drain(&mut hints);
         let seen = std::mem::take(&mut hinted);
-        let pace = match feed.read(app).await {
-            Ok(frame) => {
+        let pace = match feed.read_for_all(app).await {
+            Ok((frame, has_strayed)) => {
                 let pace = feed.pace(frame.bytes.len());
-                if let Some(published) = shown.next(frame, &seen) {
+                if let Some(published) = shown.next(frame, &seen, has_strayed) {
                     feed.published.send_replace(Some(published));
                 }
                 pace
@@ -216,6 +251,7 @@ async fn publish_always(app: &App) {
             tokio::select! {
                 () = hinted.wait(&mut hints) => {}
                 () = tokio::time::sleep(POLL) => {}
+                () = feed.published.closed() => {}
             }
         }
     }
@@ -235,20 +271,24 @@ impl Shown {
     /// Decides whether a frame is published. One that looks like the last, since the
     /// runs that changed passed by, is worth less than it costs all watchers: it is
     /// at once after a while of quiet, and more rarely while runs keep passing by.
-    fn next(&mut self, frame: Arc<Frame>, seen: &Hinted) -> Option<Published> {
+    /// If somebody has bytes that were never published, it is always: it costs only
+    /// those to whom it is news.
+    fn next(&mut self, frame: Arc<Frame>, seen: &Hinted, has_strayed: bool) -> Option<Published> {
         self.reads = self.reads.saturating_add(1);
         self.is_owed |= self.last.as_ref().is_some_and(|last| seen.has_passed_by(&last.frame, &frame));
         let is_other = self.last.as_ref().is_none_or(|last| last.frame.bytes != frame.bytes);
         let is_due = self.is_owed && self.reads >= READS_PER_REPETITION;
-        if !is_other && !is_due {
+        if !is_other && !is_due && !has_strayed {
             return None;
         }
         let passed_by = match &self.last {
-            _ if self.is_owed => frame.number,
+            _ if self.is_owed && (is_other || is_due) => frame.number,
             Some(last) => last.passed_by,
             None => 0,
         };
-        (self.reads, self.is_owed) = (0, false);
+        if is_other || is_due {
+            (self.reads, self.is_owed) = (0, false);
+        }
         self.last = Some(Published { frame, passed_by });
         self.last.clone()
     }
@@ -257,6 +297,10 @@ impl Shown {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn next(shown: &mut Shown, frame: Arc<Frame>, seen: &Hinted) -> Option<Published> {
+        shown.next(frame, seen, false)
+    }
 
     #[test]
     fn what_passes_by_is_told_at_once_and_then_more_rarely_and_what_changes_always() {
@@ -271,16 +315,50 @@ mod tests {
         let quiet = Hinted::default();
         let mut shown = Shown::default();
         let listed = [run(1)];
-        assert!(shown.next(frame("a", &listed), &quiet).is_some(), "the first");
+        assert!(next(&mut shown, frame("a", &listed), &quiet).is_some(), "the first");
         for _ in 0..READS_PER_REPETITION {
-            assert!(shown.next(frame("a", &listed), &quiet).is_none(), "nothing happened");
+            assert!(next(&mut shown, frame("a", &listed), &quiet).is_none(), "nothing happened");
         }
-        assert!(shown.next(frame("a", &listed), &by(run(1))).is_none(), "it looks as it did");
-        assert!(shown.next(frame("a", &listed), &by(run(2))).is_some(), "another one passed by");
-        let told =
-            (0..2 * READS_PER_REPETITION).filter(|_| shown.next(frame("a", &listed), &by(run(3))).is_some());
+        assert!(next(&mut shown, frame("a", &listed), &by(run(1))).is_none(), "it looks as it did");
+        assert!(next(&mut shown, frame("a", &listed), &by(run(2))).is_some(), "another one passed by");
+        let told = (0..2 * READS_PER_REPETITION)
+            .filter(|_| next(&mut shown, frame("a", &listed), &by(run(3))).is_some());
         assert_eq!(told.count(), 2, "many pass by");
-        assert!(shown.next(frame("a", &listed), &by(run(4))).is_none() && shown.is_owed);
-        assert!(shown.next(frame("b", &listed), &quiet).is_some() && !shown.is_owed, "a change is at once");
+        assert!(next(&mut shown, frame("a", &listed), &by(run(4))).is_none() && shown.is_owed);
+        assert!(
+            next(&mut shown, frame("b", &listed), &quiet).is_some() && !shown.is_owed,
+            "a change is at once"
+        );
+    }
+
+    #[test]
+    fn who_was_given_a_frame_that_was_never_published_is_told_of_the_next_one() {
+        let (mut read, mut shown) = (Read::default(), Shown::default());
+        let mut number = 0;
+        let mut frame = |text: &'static str| {
+            number += 1;
+            let bytes = Bytes::from_static(text.as_bytes());
+            Arc::new(Frame { number, bytes, asked: 0, runs: BTreeSet::new() })
+        };
+        let mut publish = |read: &mut Read, frame: Arc<Frame>| {
+            let has_strayed = read.give_to_publisher(&frame);
+            shown.next(frame, &Hinted::default(), has_strayed)
+        };
+        let first = frame("waiting");
+        let published = publish(&mut read, Arc::clone(&first)).unwrap();
+        let newcomers = frame("running");
+        read.give_to_one(&newcomers);
+        let published_again = publish(&mut read, frame("waiting")).expect("the newcomer has to be told");
+        assert!(published_again.is_news_after(&newcomers));
+        assert!(!published_again.is_news_after(&published.frame), "others have it");
+        assert!(publish(&mut read, frame("waiting")).is_none(), "it is told once");
+        // Who begins with what all have needs nothing more.
+        read.give_to_one(&frame("waiting"));
+        assert!(publish(&mut read, frame("waiting")).is_none());
+        // One that is given away between the publisher's read and its decision counts for the next.
+        let late = frame("running");
+        let has_strayed = read.give_to_publisher(&first);
+        read.give_to_one(&late);
+        assert!(!has_strayed && publish(&mut read, frame("waiting")).unwrap().is_news_after(&late));
     }
 }

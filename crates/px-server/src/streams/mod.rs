@@ -11,6 +11,7 @@
 pub(crate) mod brains;
 pub(crate) mod frames;
 pub(crate) mod runs;
+mod subscription;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -18,6 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use px_core::TokenId;
+use px_store::tokens::Permission;
 use tokio::sync::watch;
 
 use crate::access::Right;
@@ -127,9 +129,6 @@ impl Streams {
                 "This {whose} has {held} streams open, half of limits.max_streams, which is the most"
             )));
         }
-        if let Some(connection) = &connection {
-            connection.begins_stream();
-        }
         let (sender, end) = watch::channel(false);
         let number = open.next;
         open.next += 1;
@@ -207,7 +206,7 @@ async fn supervise(app: Shared) {
             tracing::warn!(%error, "the API tokens of open streams could not be read");
             continue;
         }
-        app.streams.end_those_without(|right| app.tokens.may_read(right));
+        app.streams.end_those_without(|right| app.tokens.permits(right, Permission::Read));
     }
 }
 

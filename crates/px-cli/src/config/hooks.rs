@@ -294,7 +294,7 @@ mod tests {
 
     #[test]
     fn px_check_sees_all_that_serve_would_refuse() {
-        let closed = Policy::public().holding_loopback();
+        let closed = Policy::public();
         let look = |text: &str| hooks(text).problems(&|_| None, &closed, &|_| false);
         let hook = |more: &str| format!("[[hooks]]\nname = 'a'\n{more}\n");
         for (text, says) in [

@@ -220,6 +220,11 @@ impl Config {
         self.webhooks.values().flat_map(Webhook::secret_files)
     }
 
+    /// The variables that `[webhooks]` names for secrets.
+    pub(crate) fn secret_variables(&self) -> impl Iterator<Item = String> {
+        self.webhooks.values().flat_map(Webhook::secret_variables)
+    }
+
     /// Returns which secrets of webhooks are there and blank.
     pub(crate) fn blank_secrets(&self, env: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
         let of = |(slug, webhook): (&String, &Webhook)| {

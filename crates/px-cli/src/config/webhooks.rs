@@ -134,6 +134,11 @@ impl Webhook {
         self.secrets.iter().filter_map(|secret| secret.file.clone())
     }
 
+    /// The variables that its secrets are in.
+    pub(crate) fn secret_variables(&self) -> impl Iterator<Item = String> {
+        self.secrets.iter().filter_map(|secret| secret.env.clone())
+    }
+
     /// Returns which of its secrets are there and blank: a server does not start
     /// with them.
     pub(crate) fn blank_secrets(&self, env: &dyn Fn(&str) -> Option<String>) -> Vec<String> {

@@ -14,7 +14,7 @@ use super::{
     Answer, Class, Failure, MAX_ANSWER_BYTES, MAX_ANSWER_HEADER_BYTES, MAX_ANSWER_HEADERS, MAX_HEAD_BYTES,
     Request, Transport,
 };
-use crate::guard::{self, Client, Lookup, Policy, Refused, Rule, Target};
+use crate::guard::{self, Client, Lookup, Policy, Refused, Target};
 
 /// Requests over the network, one client for each policy.
 #[derive(Debug, Clone)]
@@ -61,12 +61,8 @@ impl Transport for Http {
                 head_ms: ended.is_ok().then(|| millis(head)),
                 total_ms: millis(head),
             };
-            let mut response = ended.map_err(|Unanswered { class, message, refused }| Failure {
-                class,
-                message,
-                refused,
-                timing,
-            })?;
+            let mut response =
+                ended.map_err(|Unanswered { class, message }| Failure { class, message, timing })?;
             let mut body = BytesMut::new();
             // The status has been said: what comes after it, or fails to, or
             // never ends, changes nothing.
@@ -94,18 +90,17 @@ fn millis(time: Duration) -> u64 {
 struct Unanswered {
     class: Class,
     message: String,
-    refused: Option<Rule>,
 }
 
 impl Unanswered {
     fn of(class: Class, message: String) -> Self {
-        Self { class, message, refused: None }
+        Self { class, message }
     }
 }
 
 impl From<Refused> for Unanswered {
     fn from(refused: Refused) -> Self {
-        Self { refused: Some(refused.rule), ..Self::of(Class::Egress, refused.to_string()) }
+        Self::of(Class::Egress, refused.to_string())
     }
 }
 

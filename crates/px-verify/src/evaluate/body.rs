@@ -2,7 +2,7 @@
 //! What is not understood is never taken for something else (docs/rules.md#52).
 
 use crate::Received;
-use crate::record::BodyForm;
+use crate::record::{BodyForm, Source, Verification};
 use bytes::Bytes;
 use http::Method;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
@@ -74,8 +74,18 @@ pub struct Content {
 pub struct Element<'a> {
     value: &'a Value,
     raw: Option<Raw<'a>>,
-    /// True if it is one of several that came under one set of headers.
-    pub(super) is_of_batch: bool,
+    /// Array of events that it came in, if it did not come alone.
+    pub(super) split: Option<Split>,
+}
+
+/// An event's part in an array of events, which came under one set of headers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Split {
+    /// Place in the array, from 0.
+    pub(super) place: usize,
+    /// True if the content type made it one of several: the attributes of such an
+    /// event are in itself and never in headers (CloudEvents HTTP binding, 3.3).
+    pub(super) is_by_type: bool,
 }
 
 impl From<Value> for Content {
@@ -118,15 +128,15 @@ impl Content {
         let batch = batch.or(self.is_batch.then_some(""));
         let found = batch.and_then(|pointer| Some((pointer, self.value.pointer(pointer)?.as_array()?)));
         let Some((pointer, values)) = found else {
-            return vec![Element { value: &self.value, raw: whole, is_of_batch: false }];
+            return vec![Element { value: &self.value, raw: whole, split: None }];
         };
         let mut raws = whole.and_then(|whole| whole.pointer(pointer)).map(Raw::elements);
-        let element = |value| Element {
+        let element = |(place, value)| Element {
             value,
             raw: raws.as_mut().and_then(Iterator::next),
-            is_of_batch: self.is_batch,
+            split: Some(Split { place, is_by_type: self.is_batch }),
         };
-        values.iter().map(element).collect()
+        values.iter().enumerate().map(element).collect()
     }
 }
 
@@ -135,7 +145,7 @@ impl<'a> Element<'a> {
     /// number as px writes it.
     #[must_use]
     pub const fn of(value: &'a Value) -> Self {
-        Self { value, raw: None, is_of_batch: false }
+        Self { value, raw: None, split: None }
     }
 
     /// Returns the value.
@@ -163,7 +173,8 @@ enum Declared {
     Other,
 }
 
-pub(super) fn parse(wanted: &BodyForm, received: &Received) -> Result<Content, BodyError> {
+pub(super) fn parse(record: &Verification, received: &Received) -> Result<Content, BodyError> {
+    let wanted = &record.body;
     let line = body_type(received)?;
     let declared = declared(line);
     match (wanted, declared) {
@@ -180,7 +191,7 @@ pub(super) fn parse(wanted: &BodyForm, received: &Received) -> Result<Content, B
             Declared::Json { .. } | Declared::Nothing,
         ) => {
             let content = Content::json(received.body.clone())?;
-            let is_batch = declared == Declared::Json { is_batch: true };
+            let is_batch = declared == Declared::Json { is_batch: true } && is_split_by_type(record);
             if is_batch && !content.value.is_array() {
                 return Err(BodyError::syntax(
                     "The content type says that the body is a batch, and it is no JSON array",
@@ -203,6 +214,14 @@ pub(super) fn parse(wanted: &BodyForm, received: &Received) -> Result<Content, B
             _ => format!("Unsupported content type: this webhook takes application/json or {FORM}"),
         })),
     }
+}
+
+/// Returns whether a batch type makes several events of an array. No signature
+/// covers the type, so where a header holds the id of a delivery, one that was
+/// taken whole would act anew if it came again under another type. CloudEvents
+/// are batches by their types only.
+fn is_split_by_type(record: &Verification) -> bool {
+    record.body == BodyForm::CloudEvents || !record.dedup.iter().any(Source::asks_headers)
 }
 
 /// Reads a form: its fields, or the JSON in the field that holds the payload.

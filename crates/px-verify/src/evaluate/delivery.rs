@@ -153,17 +153,17 @@ fn at<'a>(pointer: &str, event: Element<'a>) -> Result<Option<Cow<'a, str>>, IdE
             why: format!("the event's id is {what}, and has to be a text or a number"),
         })
     };
-    let Some((value, raw)) = event.pointer(pointer) else { return Ok(None) };
+    let Some(value) = event.at(pointer) else { return Ok(None) };
     Ok(Some(match value {
         Value::Null => return Ok(None),
         Value::String(text) if text.is_empty() => return error("empty"),
         Value::String(text) => {
             // Only where half a pair was replaced do the two differ.
-            let written = raw.filter(|_| text.contains('\u{fffd}')).and_then(|raw| raw.text());
+            let written = text.contains('\u{fffd}').then(|| event.raw(pointer)?.text()).flatten();
             written.map_or(Cow::Borrowed(text.as_str()), Cow::Owned)
         }
         Value::Number(number) => {
-            let written = raw.and_then(|raw| std::str::from_utf8(raw.bytes()).ok());
+            let written = event.raw(pointer).and_then(|raw| std::str::from_utf8(raw.bytes()).ok());
             written.map_or_else(|| Cow::Owned(number.to_string()), Cow::Borrowed)
         }
         Value::Bool(_) => return error("a boolean"),

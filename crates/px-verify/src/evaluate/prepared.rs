@@ -232,7 +232,7 @@ impl Prepared {
     /// batch, or of an array whose content type says that it is one. A batch of
     /// the record that is no array is one event.
     #[must_use]
-    pub fn events<'a>(&self, body: &'a Content) -> Vec<Element<'a>> {
+    pub fn events<'a>(&'a self, body: &'a Content) -> Vec<Element<'a>> {
         body.elements(self.verification.batch.as_deref())
     }
 

@@ -55,7 +55,8 @@ impl Rule {
     /// Returns whether callbacks whose target's own text this rule refuses are kept
     /// until it is open, instead of being tried until they are dead: this machine is
     /// closed by a setting of px, and by no fault of theirs (docs/rules.md#68).
-    pub(crate) const fn is_held(self) -> bool {
+    #[must_use]
+    pub const fn is_held(self) -> bool {
         matches!(self, Self::Loopback)
     }
 

@@ -107,9 +107,14 @@ impl From<Refused> for Unanswered {
 /// Until the head of the answer has come.
 ///
 /// A receiver may close a connection that it has kept just as the next request
-/// is on its way to it. Such a request has no answer and nobody's fault: it goes
-/// out again, once, over a connection that is made for it (RFC 9112, section
-/// 9.3.1). It may have been taken in all the same, which its id is for.
+/// is on its way to it. A request that took such a connection, and on which that
+/// ended before a whole head had come, goes out again, once, over a connection
+/// that is made for it; nothing else is sent twice within one attempt, neither
+/// after a timeout nor on a connection that was made for the request. Nobody can
+/// tell how much of it was read: it may have been taken in all the same, or have
+/// the beginning of an answer. Its id is for that, by which the receiver knows
+/// it again: RFC 9112 (section 9.3.1) lets no POST be repeated without such means.
+/// Both share one time limit, and the attempt is what the second one ends in.
 async fn send(client: Client, request: Request, lookup: &Lookup) -> Result<reqwest::Response, Unanswered> {
     let sent = match post(&client, &request).await {
         Err(Unanswered { class: Class::Reset, .. }) if !lookup.has_connected() => {

@@ -53,6 +53,11 @@ impl Context {
         Config::load(self.global.config.as_deref(), &env)
     }
 
+    /// The configuration, and all that is wrong with its values.
+    pub(crate) fn read_config(&self) -> Result<(Config, Vec<Error>)> {
+        Config::read(self.global.config.as_deref(), &env)
+    }
+
     /// The store that a command works on: in `data_dir` where a flag names it,
     /// and then the configuration is not read.
     pub(crate) fn store_config(&self, data_dir: Option<PathBuf>) -> Result<config::Store> {
@@ -87,16 +92,16 @@ impl Context {
     /// its providers and its secrets.
     pub(crate) fn configured(&self) -> Result<Registry> {
         let mut registry = self.registry()?;
-        match self.configure(&mut registry)?.into_iter().next() {
+        match self.configure(&self.config()?, &mut registry).into_iter().next() {
             Some(error) => Err(error),
             None => Ok(registry),
         }
     }
 
     /// Configures each webhook that can be, and returns why the others cannot.
-    pub(crate) fn configure(&self, registry: &mut Registry) -> Result<Vec<Error>> {
+    pub(crate) fn configure(&self, config: &Config, registry: &mut Registry) -> Vec<Error> {
         let mut errors = Vec::new();
-        for (slug, options) in self.config()?.each_webhook(&env) {
+        for (slug, options) in config.each_webhook(&env) {
             let setup = match options {
                 Ok(options) => options.setup,
                 Err(error) => {
@@ -114,7 +119,7 @@ impl Context {
                 errors.push(Error::usage(what).maybe_hint(meant));
             }
         }
-        Ok(errors)
+        errors
     }
 
     /// The server's URL, without a slash at its end.

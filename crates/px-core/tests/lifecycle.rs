@@ -47,7 +47,12 @@ impl Told {
 
     fn step(&mut self, index: u32, after: After, then: Then) {
         self.ask(Command::BeginStep { index });
-        let outcome = StepOutcome { state: json!({ "n": index }), after, then, takes_kept: Some(0) };
+        let outcome = StepOutcome {
+            state: json!({ "n": index }),
+            after,
+            then,
+            takes_kept: Some(px_core::run::TakenAnswer { answer: 0, index: 0 }),
+        };
         self.ask(Command::ReturnStep(Box::new(outcome)));
     }
 }

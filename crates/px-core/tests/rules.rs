@@ -171,7 +171,7 @@ impl Lab {
                     state: state.clone(),
                     after: next,
                     then,
-                    takes_kept: Some(0),
+                    takes_kept: Some(px_core::run::TakenAnswer { answer: 0, index: 0 }),
                 }))
             }
             Ask::Fail { retry_in } => Command::FailStep {

@@ -3,7 +3,7 @@
 //! a value that is too large leaves nothing behind but the error that says so.
 
 use px_core::event::{Failure, FailureKind};
-use px_core::run::{Command, Then};
+use px_core::run::{Command, Start, Then};
 use px_core::{Run, json_bytes, json_exceeds};
 use serde_json::Value;
 
@@ -92,12 +92,19 @@ pub(crate) fn unkept(limits: &Limits, command: &Command) -> Option<String> {
     json_exceeds(value, most).then(|| format!("{what} takes more than {most} bytes (limits.max_state_bytes)"))
 }
 
+/// The size of a state that a step wants to start a run with, if that is more than is
+/// kept: what the step is told then.
+pub(crate) fn unstarted(limits: &Limits, start: &Start) -> Option<String> {
+    let what = format!("started '{}' with a state", start.brain);
+    grown(&what, &start.initial_state, None, limits.max_state_bytes)
+}
+
 #[cfg(test)]
 mod tests {
-    use px_core::event::Given;
-    use px_core::run::{After, Frame, StepOutcome};
-    use px_core::wait::{Wait, WaitMode};
-    use px_core::{RunId, Timestamp, WaitId};
+    use px_core::event::{Cause, Given};
+    use px_core::run::{After, BrainInfo, Frame, StepOutcome};
+    use px_core::wait::{Registration, Wait, WaitMode};
+    use px_core::{KeyId, RunId, Timestamp, WaitId};
     use serde_json::json;
 
     use super::*;
@@ -175,8 +182,21 @@ mod tests {
     }
 
     #[test]
-    fn a_run_has_at_most_a_hundred_waits() {
-        let wait = |n: u8| Wait {
+    fn a_nested_brain_and_a_run_of_its_own_begin_with_no_larger_state() {
+        let info = BrainInfo { title: "inner".into(), description: None, version: 1, steps: Vec::new() };
+        let enter =
+            |bytes| Command::EnterBrain { brain: Box::new(info.clone()), initial_state: state(bytes) };
+        assert!(refused(&run(10), enter(2_000)).unwrap().contains("began a brain with a state of more than"));
+        assert_eq!(refused(&run(10), enter(900)), None);
+        let start = |bytes| Start::of(info.clone(), state(bytes), Cause::Api);
+        assert!(
+            unstarted(&limits(), &start(2_000)).unwrap().starts_with("started 'inner' with a state of more")
+        );
+        assert_eq!(unstarted(&limits(), &start(900)), None);
+    }
+
+    fn wait(n: u8) -> Wait {
+        Wait {
             id: WaitId::from_bytes([n; 16]),
             mode: WaitMode::Any,
             collected: Vec::new(),
@@ -184,7 +204,26 @@ mod tests {
             opened_at: Timestamp::EPOCH,
             deadline: None,
             fresh: false,
+        }
+    }
+
+    #[test]
+    fn a_wait_listens_to_at_most_a_thousand_identifiers() {
+        let of = |count: usize| {
+            let registration = |n| Registration {
+                key: KeyId::new("mail", format!("k{n}").as_str()),
+                schema: 0,
+                token: None,
+            };
+            Wait { registrations: (0..count).map(registration).collect(), ..wait(1) }
         };
+        assert_eq!(refused(&run(10), returned(state(1), Then::Wait(of(1_000)))), None);
+        let message = refused(&run(10), returned(state(1), Then::Wait(of(1_001)))).unwrap();
+        assert!(message.contains("1001 identifiers") && message.contains("at most 1000"), "{message}");
+    }
+
+    #[test]
+    fn a_run_has_at_most_a_hundred_waits() {
         let mut run = run(10);
         run.waits = (0..99).map(wait).collect();
         assert_eq!(refused(&run, returned(state(1), Then::Wait(wait(200)))), None);

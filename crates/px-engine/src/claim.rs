@@ -214,7 +214,9 @@ async fn execute_found(
     mut reserved: Reserved,
 ) -> Result<Executed, SessionError> {
     let record = parts.store.run(parts.scope, reserved.record.run.id).await?;
-    let Some(record) = record else { return Ok(Executed::Nothing) };
+    let Some(record) = record.filter(|record| record.run.status == RunStatus::Running) else {
+        return Ok(Executed::Nothing);
+    };
     reserved.record = record;
     execute_reserved(parts, limits, reserved).await
 }

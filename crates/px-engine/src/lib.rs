@@ -42,4 +42,4 @@ pub use fitness::obstacle;
 pub use history::PositionError;
 pub use metrics::METRICS;
 pub use places::Places;
-pub use shared::{Limits, Parts};
+pub use shared::{FitsKey, Limits, Parts};

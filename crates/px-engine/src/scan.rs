@@ -88,8 +88,9 @@ impl Shared {
             let claims = match claim::claim(parts, &free, places.len()).await {
                 Ok(claims) => claims,
                 Err(error) => {
-                    tracing::error!(%error, "ready runs could not be claimed; the next poll tries again");
-                    return true;
+                    tracing::error!(%error, "ready runs could not be claimed together; each is tried alone");
+                    places.clear();
+                    Vec::new()
                 }
             };
             if claims.len() < places.len() {

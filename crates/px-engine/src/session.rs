@@ -5,16 +5,17 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use px_core::run::{Command, Start, Then};
-use px_core::wait::{Registration, Wait};
+use px_core::run::{Command, Start, TakenAnswer, Then};
+use px_core::wait::Wait;
 use px_core::{Run, RunId, Timestamp};
-use px_sdk::{Error, Registry, fits_key};
+use px_sdk::Error;
 use px_store::{BornClaimed, Conflict, Contended, Draft, DraftError, LogTail, Round, RunRecord, Work};
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::bounds::unkept;
+use crate::bounds::{unkept, unstarted};
 use crate::port::Ask;
+use crate::shared::FitsKey;
 use crate::shared::{Limits, Parts, ROUNDS};
 
 /// State of the run after a commit.
@@ -37,6 +38,17 @@ pub(crate) enum SessionError {
     Store(#[from] px_store::Error),
     #[error("the run changed too often")]
     TooManyRounds,
+}
+
+impl SessionError {
+    /// Returns true if it is about the rows of this run alone, so that others can go on.
+    pub(crate) fn is_about_bytes(&self) -> bool {
+        match self {
+            Self::Draft(DraftError::Store(error)) | Self::Store(error) => error.is_about_bytes(),
+            Self::Draft(DraftError::Illegal(_)) => true,
+            Self::Draft(_) | Self::TooManyRounds => false,
+        }
+    }
 }
 
 impl From<Contended> for SessionError {
@@ -141,6 +153,10 @@ impl Session {
                 // The step may have stopped listening meanwhile.
                 let _ = reply.send(done);
             }
+            Ask::Start { start, reply, .. } if unstarted(limits, &start).is_some() => {
+                let why = unstarted(limits, &start).unwrap_or_default();
+                let _ = reply.send(Err(Error::permanent(why)));
+            }
             Ask::Start { start, name, item, reply } => {
                 let _ = reply.send(self.start(&start, name, item).await);
             }
@@ -241,7 +257,7 @@ impl Session {
                 && let Some(run) = draft.run(self.run).await?
             {
                 // Only here is it known which answers came by hand while the step ran.
-                outcome.takes_kept = takes_kept(&self.parts.registry, run, wait);
+                outcome.takes_kept = takes_kept(&self.parts.fits, run, wait);
             }
             draft.command(self.run, command).await?;
         }
@@ -319,16 +335,16 @@ fn as_step_result(result: Result<Committed, SessionError>, what: &str) -> Result
     }
 }
 
-/// Returns which registration of a wait takes the oldest answer that was given
-/// by hand before the wait: the first whose response it can be.
-fn takes_kept(registry: &Registry, run: &Run, wait: &Wait) -> Option<u32> {
-    let answer = run.kept_answers.first()?;
-    let fits = |one: &Registration| {
-        fits_key(&one.key, registry.webhook(&one.key.slug).map(|def| &**def), answer).is_ok()
-    };
-    let place = wait.registrations.iter().position(fits);
-    if place.is_none() && !wait.registrations.is_empty() {
-        tracing::warn!(run = %run.id, "an answer that was given by hand fits nothing that the run waits for: it is kept");
+/// Returns the oldest answer that was given by hand before a wait and that the wait can
+/// take, with the first registration whose response it can be.
+fn takes_kept(fits: &FitsKey, run: &Run, wait: &Wait) -> Option<TakenAnswer> {
+    let mut kept = run.kept_answers.iter().enumerate();
+    let taken = kept.find_map(|(answer, response)| {
+        let index = wait.registrations.iter().position(|one| fits(&one.key, response))?;
+        Some(TakenAnswer { answer, index: u32::try_from(index).ok()? })
+    });
+    if taken.is_none() && !run.kept_answers.is_empty() && !wait.registrations.is_empty() {
+        tracing::warn!(run = %run.id, "no answer that was given by hand fits what the run waits for: they are kept");
     }
-    u32::try_from(place?).ok()
+    taken
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use px_core::{Clock, Ids, Scope};
+use px_core::{Clock, Ids, KeyId, Scope};
 use px_pool::Pool;
 use px_sdk::Registry;
 use px_store::cluster::Cluster;
 use px_store::{BornClaimed, Bound, Claimer, Conflict, Contended, Draft, Round, Store};
+use serde_json::Value;
 
 use crate::outcomes::Outcomes;
 use crate::places::Places;
@@ -38,7 +39,12 @@ pub struct Parts {
     pub places: Arc<Places>,
     /// The threads that users' code runs on.
     pub pool: Pool,
+    /// Tells which answers that were given by hand before there was a wait fit one.
+    pub fits: FitsKey,
 }
+
+/// Check of a response for what a step waits for at a key: true if it fits.
+pub type FitsKey = Arc<dyn Fn(&KeyId, &Value) -> bool + Send + Sync>;
 
 impl std::fmt::Debug for Parts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

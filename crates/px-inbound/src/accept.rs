@@ -201,6 +201,10 @@ impl Acceptor {
                 tracing::warn!(slug, %delivery, %error, "delivery refused");
                 Answer::unavailable("Too many events are queued for this identifier")
             }
+            AcceptError::Store(error) | AcceptError::Draft(DraftError::Store(error)) => {
+                tracing::error!(slug, %delivery, %error, "delivery refused");
+                Answer::not_stored(&error)
+            }
             error => {
                 tracing::error!(slug, %delivery, %error, "delivery refused");
                 Answer::unavailable("The delivery could not be stored, try again")

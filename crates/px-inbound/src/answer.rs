@@ -273,6 +273,17 @@ impl Answer {
         Self { action: Some("quarantined"), delivery: Some(delivery), ..Self::json(500, &body) }
     }
 
+    /// Answers for a store that failed: 503, or 500 where a row that the delivery needs
+    /// is not what was written, since no later try reads it either.
+    #[must_use]
+    pub(crate) fn not_stored(error: &px_store::Error) -> Self {
+        if error.is_about_bytes() {
+            let text = "A row of the store that the delivery needs is damaged; `px audit` names it";
+            return Self::error(500, Code::Damaged, text);
+        }
+        Self::unavailable("The delivery could not be stored, try again")
+    }
+
     /// Answers 503: nothing was kept, and the sender should come back.
     #[must_use]
     pub(crate) fn unavailable(text: &str) -> Self {

@@ -8,8 +8,17 @@ use px_core::wait::WaitMode;
 use px_core::{Run, RunStatus};
 use serde_json::Value;
 
+use crate::endpoint::Endpoint;
 use crate::endpoints::Endpoints;
 use crate::validate::Violation;
+
+/// Returns the check of a response for what a step waits for at a key, by the schemas
+/// and types of these endpoints: true if it fits.
+#[must_use]
+pub fn fits_key(endpoints: Vec<Endpoint>) -> impl Fn(&KeyId, &Value) -> bool + Send + Sync + 'static {
+    let endpoints = Endpoints::new(endpoints);
+    move |key, response| check(&endpoints, key, response).is_ok()
+}
 
 /// Checks a response for what a step waits for at a key.
 pub(crate) fn check(endpoints: &Endpoints, key: &KeyId, response: &Value) -> Result<(), Vec<Violation>> {

@@ -21,6 +21,7 @@ use crate::endpoints::Endpoints;
 use crate::phases::{Parsed, Replayed};
 use crate::quarantine::Quarantine;
 use crate::redact::REDACTED;
+use crate::rejections;
 use crate::validate::Violation;
 
 /// Maximum number of times that a binding is tried while the run changes.
@@ -102,12 +103,12 @@ impl Operator {
         found.ok_or(OperatorError::NoDelivery(id))
     }
 
-    /// Reads a kept delivery as if it had just been verified. A quarantined
-    /// delivery keeps its row; any other one gets a new record.
+    /// Reads a kept delivery as if it had just been verified. One that has done nothing
+    /// yet keeps its row, and its ids are asked for; any other one gets a new record.
     async fn parse_again(&self, id: DeliveryId) -> Result<Parsed<'_>, OperatorError> {
         let InboundContext { clock, ids, .. } = &*self.context;
         let old = self.delivery(id).await?;
-        let is_quarantined = check_replayable(&old)?;
+        let has_done_nothing = check_replayable(&old)?;
         let refused = |why: String| Err(OperatorError::Refused(why));
         let Some(endpoint) = self.endpoints.get(&old.slug) else {
             return refused(format!("Webhook '{}' is not in this binary", old.slug));
@@ -121,7 +122,7 @@ impl Operator {
         // The query's token was not kept; the events' were.
         let tokens = old.events.iter().map(|event| event.token.clone()).collect();
         let mut delivery = Delivery { events: Vec::new(), ..old };
-        if !is_quarantined {
+        if !has_done_nothing {
             (delivery.id, delivery.revision) = (ids.delivery(now), 0);
             delivery.received_at = now;
             delivery.verdict = format!("replay of {id}: {}", delivery.verdict);
@@ -148,9 +149,9 @@ impl Operator {
                     other => OperatorError::Draft(other),
                 },
             )?;
-            Ok(draft.into_round(()))
+            Ok(draft.into_claiming_round(self.context.claimer.as_ref(), ()))
         });
-        answered.await
+        answered.await.map(BornClaimed::committed)
     }
 
     /// See [`Stage::bind`](crate::Stage::bind).
@@ -207,13 +208,13 @@ impl Operator {
     }
 }
 
-/// Refuses a delivery that cannot be handled again. Returns whether all of it
-/// is in quarantine.
+/// Refuses a delivery that cannot be handled again. Returns whether none of its events
+/// was handled before: all are in quarantine, or its body could not be read.
 fn check_replayable(old: &Delivery) -> Result<bool, OperatorError> {
     let refused = |why: String| Err(OperatorError::Refused(why));
     let all = |state| !old.events.is_empty() && old.events.iter().all(|event| event.state == state);
     // One that could not be read is there with all its bytes, and may be read by now.
-    if all(InboxState::Rejected) && old.verdict.starts_with("rejected") {
+    if rejections::is_of_stranger(&old) {
         return refused("The sender was not believed, so nothing was kept to replay".into());
     }
     if all(InboxState::Duplicate) {
@@ -230,7 +231,7 @@ fn check_replayable(old: &Delivery) -> Result<bool, OperatorError> {
     if old.emptied {
         return refused("Its payload was dropped: there were more deliveries than are kept".into());
     }
-    Ok(all(InboxState::Quarantined))
+    Ok(all(InboxState::Quarantined) || all(InboxState::Rejected))
 }
 
 /// Returns the event that can still be given to a run.

@@ -224,7 +224,7 @@ impl Quarantine {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::error!(slug, %error, "a delivery could not be quarantined");
-                Answer::unavailable("The delivery could not be stored, try again")
+                Answer::not_stored(&error)
             }
         }
     }

@@ -40,6 +40,15 @@ impl Default for RejectionLimits {
 /// its story knows it by that.
 const UNREADABLE: &str = "unreadable: ";
 
+/// Beginning of the verdict on a request whose sender was not believed.
+const REJECTED: &str = "rejected: ";
+
+/// Returns true for the record of a request whose sender was not believed; the record
+/// of a believed sender's delivery that cannot be read is none.
+pub(crate) fn is_of_stranger(delivery: &Delivery) -> bool {
+    delivery.verdict.starts_with(REJECTED)
+}
+
 /// The length of the window.
 const WINDOW: Duration = Duration::from_secs(60);
 
@@ -65,7 +74,7 @@ impl Rejections {
         }
         tracing::warn!(slug, remote = %request.remote, class = refusal.class(), "rejected: {refusal}");
         let ids = &self.context.ids;
-        let verdict = format!("rejected: {}", refusal.class());
+        let verdict = format!("{REJECTED}{}", refusal.class());
         let mut delivery = record::delivery(ids, endpoint, &request, verdict);
         delivery.body = bytes::Bytes::new();
         redact::cut(&mut delivery.target, &mut delivery.headers);

@@ -22,6 +22,7 @@ use tokio::sync::Mutex;
 use crate::context::InboundContext;
 use crate::endpoints::Endpoints;
 use crate::forgetting::{Plan, is_remembered};
+use crate::rejections::is_of_stranger;
 
 /// Maximum number of deliveries that one sweep looks at.
 const LOOKED_AT: usize = 64;
@@ -81,6 +82,8 @@ pub struct Swept {
 struct Progress {
     /// Behind the old deliveries that have to stay.
     old: Option<Cursor>,
+    /// Among the rejected requests that are too many, the last that was looked at.
+    rejected: Option<DeliveryId>,
     /// The walk through each webhook's deliveries.
     walks: BTreeMap<String, Walk>,
 }
@@ -116,7 +119,7 @@ impl Sweeper {
         let mut progress = reached.clone();
         let now = self.context.clock.now();
         let mut plan = Plan::default();
-        self.too_old_rejections(retention, now, &mut plan).await?;
+        self.too_old_rejections(retention, now, &mut progress, &mut plan).await?;
         if plan.is_empty() {
             self.too_old(retention, now, &mut progress, &mut plan).await?;
         }
@@ -141,30 +144,33 @@ impl Sweeper {
         Ok(swept)
     }
 
-    /// Rejected requests: nothing names them, so they may go before others.
+    /// Rejected requests: nothing names them, so they may go before others. Those of
+    /// believed senders, whose bodies could not be read, go by their age alone: strangers
+    /// who send a lot push none of them out.
     async fn too_old_rejections(
         &self,
         retention: &Retention,
         now: Timestamp,
+        progress: &mut Progress,
         plan: &mut Plan,
     ) -> Result<(), px_store::Error> {
         let list = DeliveryList::State(InboxState::Rejected);
+        let (store, scope) = (&self.context.store, self.context.scope);
         let bound = DeliveryId::bound(before(now, retention.rejected));
-        let mut ids =
-            self.context.store.delivery_ids(self.context.scope, list, Some(bound), LOOKED_AT).await?;
-        if ids.is_empty() {
-            let most = retention.rejections;
-            ids = self
-                .context
-                .store
-                .delivery_ids(self.context.scope, list, None, most.saturating_add(LOOKED_AT))
-                .await?;
-            ids.drain(..most.min(ids.len()));
+        let mut ids = store.delivery_ids(scope, list, Some(bound), LOOKED_AT).await?;
+        let are_old = !ids.is_empty();
+        if !are_old {
+            let newest = if progress.rejected.is_none() { retention.rejections } else { 0 };
+            let most = newest.saturating_add(LOOKED_AT);
+            ids = store.delivery_ids(scope, list, progress.rejected, most).await?;
+            ids.drain(..newest.min(ids.len()));
+            progress.rejected = ids.last().copied().filter(|_| ids.len() == LOOKED_AT);
         }
         plan.swept.more = ids.len() >= LOOKED_AT;
         for id in ids {
-            match self.context.store.delivery(self.context.scope, id).await? {
-                Some(delivery) => plan.forget(delivery),
+            match store.delivery(scope, id).await? {
+                Some(delivery) if are_old || is_of_stranger(&delivery) => plan.forget(delivery),
+                Some(_) => {}
                 None => plan.unlist(id),
             }
         }

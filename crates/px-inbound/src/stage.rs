@@ -125,7 +125,7 @@ impl Stage {
         };
         if let Err(error) = self.quarantine.ready().await {
             tracing::error!(slug, %error, "the inbox could not be read");
-            return Answer::unavailable("The delivery could not be stored, try again");
+            return Answer::not_stored(&error);
         }
         let handled = match parsed {
             Ok(parsed) => parsed.handle(&self.context).await,

@@ -172,6 +172,7 @@ impl Checked {
             cluster: Arc::clone(&options.cluster),
             places: Arc::clone(&places),
             pool: pool.clone(),
+            fits: Arc::new(px_inbound::fits_key(self.endpoints.clone())),
         };
         let operator = outbound::prepare(options, address, &base_url, &mut self.warnings).await?;
         let urls = UrlView {

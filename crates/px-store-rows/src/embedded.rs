@@ -307,12 +307,8 @@ impl<B: Backing> Store for Embedded<B> {
             row.push(0);
             row
         });
-        ready(self.backing.range(&from, &to, Order::Ascending, limit).and_then(|rows| {
-            rows.iter()
-                .map(|(row, value)| {
-                    Ok((RunId::from_bytes(layout::id_of(row)?), layout::from_versioned(value)?))
-                })
-                .collect()
+        ready(self.readable(from, &to, limit, |row, value| {
+            Ok((RunId::from_bytes(layout::id_of(row)?), layout::from_versioned(value)?))
         }))
     }
 
@@ -323,12 +319,8 @@ impl<B: Backing> Store for Embedded<B> {
     fn due(&self, scope: Scope, until: Timestamp, limit: usize) -> Read<'_, Vec<Timer>> {
         let from = layout::due_row(scope, Timestamp::EPOCH);
         let to = layout::due_row(scope, Timestamp::from_millis(until.as_millis().saturating_add(1)));
-        ready(self.backing.range(&from, &to, Order::Ascending, limit).and_then(|rows| {
-            rows.iter()
-                .map(|(row, value)| {
-                    Ok(Timer { due: layout::due_of(scope, row)?, kind: layout::from_json(value)? })
-                })
-                .collect()
+        ready(self.readable(from, &to, limit, |row, value| {
+            Ok(Timer { due: layout::due_of(scope, row)?, kind: layout::from_json(value)? })
         }))
     }
 

@@ -44,6 +44,32 @@ impl<B: Backing> Embedded<B> {
         self.backing().get(row)?.map(|value| parse(&value)).transpose()
     }
 
+    /// The first `limit` rows of a range that can be read: work behind a damaged row does
+    /// not wait for it.
+    pub(crate) fn readable<T>(
+        &self,
+        mut from: RowKey,
+        to: &[u8],
+        limit: usize,
+        parse: impl Fn(&[u8], &Bytes) -> Result<T, Error>,
+    ) -> Result<Vec<T>, Error> {
+        let mut read = Vec::new();
+        loop {
+            let asked = limit - read.len();
+            let rows = self.backing().range(&from, to, Order::Ascending, asked)?;
+            for (row, value) in &rows {
+                read.extend(self.passed_over(parse(row, value).map(Some))?);
+            }
+            match rows.last() {
+                Some((last, _)) if rows.len() == asked && read.len() < limit => {
+                    from = RowKey::from_slice(last);
+                    from.push(0);
+                }
+                _ => return Ok(read),
+            }
+        }
+    }
+
     /// A run of its row, with the values that lie apart.
     pub(crate) fn run_of(&self, scope: Scope, row: &Bytes) -> Result<RunRecord, Error> {
         from_run_row(row, &apart::reader(self.backing(), scope))
@@ -256,5 +282,42 @@ impl<B: Backing> Embedded<B> {
         Self::page(&ids, limit, most, fits, |delivery| {
             filter.since.is_some_and(|since| delivery.received_at < since)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use px_core::Timestamp;
+    use px_store::{Admission, Inspect as _, Store as _, Timer, TimerKind, Work};
+
+    use super::*;
+    use crate::memory::MemoryRows;
+    use crate::rows::{RowBatch, RowOp};
+
+    async fn put(store: &Embedded<MemoryRows>, key: RowKey, value: &[u8]) {
+        let ops = vec![RowOp::Put { key, value: Bytes::copy_from_slice(value) }];
+        store.backing().submit(RowBatch { ops, ..RowBatch::default() }, Admission::Wait).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn work_and_timers_behind_damaged_rows_are_found_and_the_damage_is_counted() {
+        let (store, scope) = (Embedded::new(MemoryRows::new()), Scope::default());
+        let run = |n: u8| RunId::from_bytes([n; 16]);
+        for n in 0..6 {
+            let row = layout::work_row(scope, run(n));
+            let whole = layout::versioned(1, &Work::default()).unwrap();
+            put(&store, row, if n == 2 { b"no record" } else { &whole }).await;
+            let timer =
+                Timer { due: Timestamp::from_millis(n.into()), kind: TimerKind::Retry { run: run(n) } };
+            let whole = serde_json::to_vec(&timer.kind).unwrap();
+            put(&store, layout::timer_row(scope, &timer), if n == 0 { b"{" } else { &whole }).await;
+        }
+        let work = store.work(scope, None, 3).await.unwrap();
+        assert_eq!(work.iter().map(|(run, _)| *run).collect::<Vec<_>>(), [0, 1, 3].map(run), "a full page");
+        let rest = store.work(scope, Some(run(3)), 3).await.unwrap();
+        assert_eq!(rest.iter().map(|(run, _)| *run).collect::<Vec<_>>(), [4, 5].map(run));
+        let due = store.due(scope, Timestamp::from_millis(9), 2).await.unwrap();
+        assert_eq!(due.iter().map(|timer| timer.due.as_millis()).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(store.stats().damaged_reads, 2);
     }
 }

@@ -77,7 +77,10 @@ impl Translation {
         self.check(row.clone(), expect, Precondition::Run(run.id));
         let RunRow { value, tail, piece, values } = run_row(run, &write.tail, &write.events)?;
         for (name, json) in values {
-            self.put(apart::value_row(scope, run.id, name), json);
+            let is_there = write.tail.apart.as_ref().is_some_and(|apart| apart.contains(&name));
+            if !is_there {
+                self.put(apart::value_row(scope, run.id, name), json);
+            }
             self.values.insert(name, run.id);
         }
         if let Some((first_seq, lines)) = piece {

@@ -83,8 +83,12 @@ impl Rig {
         let wait = json!({"id": id, "registrations": [registration], "opened_at": opened_at, "fresh": fresh});
         let wait: Wait = serde_json::from_value(wait).unwrap();
         let then = Then::Wait(wait);
-        let outcome =
-            StepOutcome { state: json!({}), after: After::Step("step".into()), then, takes_kept: Some(0) };
+        let outcome = StepOutcome {
+            state: json!({}),
+            after: After::Step("step".into()),
+            then,
+            takes_kept: Some(px_core::run::TakenAnswer { answer: 0, index: 0 }),
+        };
         self.command(at, run, Command::ReturnStep(Box::new(outcome)));
     }
 

@@ -80,8 +80,12 @@ async fn parked(store: &dyn Store, ids: &Ids, n: u64) -> Batch {
         deadline: Some(Timestamp::from_millis(now.as_millis() + 259_200_000)),
         fresh: false,
     };
-    let outcome =
-        StepOutcome { state, after: After::Step("step".into()), then: Then::Wait(wait), takes_kept: Some(0) };
+    let outcome = StepOutcome {
+        state,
+        after: After::Step("step".into()),
+        then: Then::Wait(wait),
+        takes_kept: Some(px_core::run::TakenAnswer { answer: 0, index: 0 }),
+    };
     draft.command(run, Command::ReturnStep(Box::new(outcome))).await.unwrap();
     let body = Bytes::from(format!("{{\"customer\":{n},\"text\":\"{}\"}}", "y".repeat(300)));
     let entry = InboxEvent {

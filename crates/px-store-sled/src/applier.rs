@@ -317,8 +317,7 @@ impl Applier {
         if self.shared.health.is_poisoned() {
             return Ok(());
         }
-        self.last_checkpoint = Instant::now();
-        self.unmarked_bytes = 0;
+        (self.last_checkpoint, self.unmarked_bytes) = (Instant::now(), 0);
         let mark = Mark { sequence: self.applied, segment: self.pool.oldest_needed(self.applied) };
         if mark == self.water.mark() {
             return Ok(());
@@ -327,7 +326,8 @@ impl Applier {
         self.shared.tree.write_sorted(&[(APPLIED_KEY.to_vec(), Some(Stored::Whole(applied)))])?;
         self.shared.tree.checkpoint()?;
         self.water.raise(mark)?;
-        self.pool.recycle(mark.segment).map_err(|error| Error::io("recycle the journal", &error))?;
+        let context = |error| Error::io("recycle the journal", &error);
+        self.pool.recycle(mark.segment, self.shared.overlay.is_idle()).map_err(context)?;
         self.shared.counters.checkpoints.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }

@@ -16,6 +16,7 @@ mod health;
 mod journal;
 mod lock;
 mod metrics;
+mod opening;
 mod options;
 mod overlay;
 mod pace;
@@ -27,6 +28,7 @@ mod shared;
 mod store;
 mod threads;
 mod tree;
+mod values;
 
 #[cfg(test)]
 mod tests;

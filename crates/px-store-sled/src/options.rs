@@ -45,7 +45,8 @@ pub struct Options {
     /// reused, so that an append changes neither the file's size nor its
     /// extents, and a sync has no metadata to write.
     pub segment_bytes: usize,
-    /// Segments kept ready beside those in use; what is more is deleted.
+    /// Segments kept ready beside those in use; what is more is deleted, and all but
+    /// one while nothing is written.
     pub spare_segments: usize,
 
     /// Time that rows wait in memory, so that later writes of the same row can replace them before they

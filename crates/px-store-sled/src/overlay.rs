@@ -180,6 +180,11 @@ impl Overlay {
         self.generations.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns true if nothing was written since the last freeze.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.read().active.is_empty()
+    }
+
     /// Turns the active generation into the frozen one. The frozen one must
     /// have been let go.
     pub(crate) fn freeze(&self) -> Arc<Generation> {

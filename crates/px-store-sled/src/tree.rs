@@ -11,6 +11,8 @@
 //! * a page above a quarter of its segment becomes a file of its own that it
 //!   never syncs. Leaves hold up to 20 rows, so values are cut into pieces that
 //!   keep 20 of them below that size;
+//! * a page is rewritten as a whole, so what is large is a [file](crate::values) of
+//!   its own;
 //! * it never syncs its configuration file, so that is done after an open;
 //! * it writes its index as `snap.<lsn>.generating`, renames that once it is
 //!   whole, and at an open reads every file whose name begins with `snap.`, so one
@@ -20,14 +22,15 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use px_store::Error;
 use px_store_rows::Order;
 
-use crate::journal::disk::is_full;
+use crate::opening::open;
 use crate::packing::{HEAD_BYTES, Head, PACKED_UP_TO, Stored, unpack};
+use crate::values::{FILED_FROM, Filed, ValueFiles};
 
 /// A key and what becomes of it: a value, or nothing.
 pub(crate) type Write = (Vec<u8>, Option<Stored>);
@@ -76,6 +79,9 @@ const PIECED: u8 = 1;
 /// what follows that, [packed](crate::packing).
 const PACKED: u8 = 2;
 
+/// First byte of a stored value: the rest says which [file](crate::values) it is.
+const FILED: u8 = 3;
+
 /// First byte of every key that [`Tree`]'s callers use.
 const VALUES: u8 = 1;
 /// First byte of the keys of pieces, followed by id (8) and index (4).
@@ -85,33 +91,15 @@ const PARTS: u8 = 2;
 /// meanwhile.
 const READ_TRIES: usize = 100;
 
-/// Interval at which an opener looks whether sled's lock is free.
-const POLL: Duration = Duration::from_millis(25);
-
 /// sled, fenced.
 pub(crate) struct SledTree {
     db: sled::Db,
     data: File,
     blobs: PathBuf,
-    /// The next id of a pieced value. Starts above every id that is stored.
+    values: ValueFiles,
+    /// The next id of a value in pieces or in a file. Starts above every id that is
+    /// stored.
     next_id: AtomicU64,
-}
-
-/// Removes the indexes of sled that were not written to their end.
-fn remove_unfinished(dir: &Path) -> Result<(), Error> {
-    let context = |source| Error::io(format!("look for unfinished files in {}", dir.display()), &source);
-    let entries = match std::fs::read_dir(dir) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        other => other.map_err(context)?,
-    };
-    for entry in entries {
-        let path = entry.map_err(context)?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with("snap.") && name.ends_with(".generating") {
-            std::fs::remove_file(&path).map_err(context)?;
-        }
-    }
-    Ok(())
 }
 
 impl SledTree {
@@ -123,55 +111,23 @@ impl SledTree {
     /// Opens or creates the tree in `dir`, waiting for sled's lock, which the
     /// kernel may still hold for a moment after a kill.
     pub(crate) fn open(dir: &Path, cache_bytes: u64, wait: Duration) -> Result<Self, Error> {
-        remove_unfinished(dir)?;
-        let open = || {
-            sled::Config::new()
-                .path(dir)
-                .cache_capacity(cache_bytes)
-                .flush_every_ms(None)
-                .segment_size(SEGMENT_BYTES)
-                .open()
-        };
-        let deadline = Instant::now() + wait;
-        let db = loop {
-            // Over damaged files sled panics as often as it says so. Nothing of
-            // it is used after a panic.
-            let refused = match std::panic::catch_unwind(open) {
-                Ok(Ok(db)) => break db,
-                Ok(Err(sled::Error::Io(error))) if is_lock(&error) && Instant::now() < deadline => {
-                    // There is no event to wait for: the lock is the kernel's.
-                    std::thread::park_timeout(POLL);
-                    continue;
-                }
-                Ok(Err(sled::Error::Io(error))) if is_lock(&error) => {
-                    return Err(Error::Locked(format!("{}: {error}", dir.display())));
-                }
-                // Nothing is wrong with what is there.
-                Ok(Err(sled::Error::Io(error))) if is_full(&error) => {
-                    return Err(Error::Full(format!(
-                        "the tree in {} cannot be opened: {error}",
-                        dir.display()
-                    )));
-                }
-                Ok(Err(error)) => error.to_string(),
-                Err(_) => "sled panicked".to_owned(),
-            };
-            return Err(Error::Corrupt(format!(
-                "the tree in {} cannot be opened ({refused}); the directory is kept for a restore",
-                dir.display()
-            )));
-        };
+        let db = open(dir, cache_bytes, wait)?;
         let path = dir.join("db");
         let data = File::options()
             .read(true)
             .write(true)
             .open(&path)
             .map_err(|error| Error::io(format!("open {}", path.display()), &error))?;
-        let tree = Self { db, data, blobs: dir.join("blobs"), next_id: AtomicU64::new(0) };
+        let is_used = |id, key: &[u8]| {
+            let found = db.get(stored(key)).map_err(|error| broken(&error))?;
+            Ok(found.as_deref().and_then(filed).is_some_and(|there| there.id == id))
+        };
+        let (values, next_file) = ValueFiles::open(dir.join("values"), &is_used)?;
+        let tree = Self { db, data, blobs: dir.join("blobs"), values, next_id: AtomicU64::new(0) };
         tree.sync_all(dir)?;
         let last = tree.db.range(..=[PARTS, 0xff]).next_back().transpose().map_err(|error| broken(&error))?;
         let last = last.and_then(|(key, _)| piece_id(&key)).map_or(0, |id| id + 1);
-        tree.next_id.store(last, Ordering::Relaxed);
+        tree.next_id.store(last.max(next_file), Ordering::Relaxed);
         Ok(tree)
     }
 
@@ -185,6 +141,7 @@ impl SledTree {
         self.flush()?;
         sync(&dir.join("conf"))?;
         sync(&self.blobs)?;
+        self.values.sync()?;
         sync(dir)
     }
 
@@ -213,7 +170,14 @@ impl SledTree {
         if any { File::open(&self.blobs).and_then(|dir| dir.sync_all()).map_err(context) } else { Ok(()) }
     }
 
-    fn insert(&self, key: &[u8], value: &Stored, scratch: &mut Vec<u8>) -> Result<(), Error> {
+    /// Writes a value. What a file had that it takes the place of is added to `stale`.
+    fn insert(
+        &self,
+        key: &[u8],
+        value: &Stored,
+        scratch: &mut Vec<u8>,
+        stale: &mut Vec<Filed>,
+    ) -> Result<(), Error> {
         scratch.clear();
         match value {
             Stored::Packed(packed) => {
@@ -223,6 +187,14 @@ impl SledTree {
             Stored::Whole(value) if value.len() <= PIECE_BYTES => {
                 scratch.push(WHOLE);
                 scratch.extend_from_slice(value);
+            }
+            Stored::Whole(value) if value.len() > FILED_FROM => {
+                let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+                let filed = self.values.write(id, key, value)?;
+                // The entry is durable before what points to it.
+                self.values.sync()?;
+                scratch.push(FILED);
+                filed.encode(scratch);
             }
             Stored::Whole(value) => {
                 let id = self.next_id.fetch_add(1, Ordering::Relaxed);
@@ -235,6 +207,7 @@ impl SledTree {
             }
         }
         let old = self.db.insert(stored(key), scratch.as_slice()).map_err(|error| broken(&error))?;
+        stale.extend(old.as_deref().and_then(filed));
         self.drop_pieces(old.as_deref())
     }
 
@@ -247,9 +220,12 @@ impl SledTree {
         Ok(())
     }
 
-    /// The value behind what is stored; `None` if its pieces were replaced
-    /// while they were read.
+    /// The value behind what is stored; `None` if its pieces, or its file, were
+    /// replaced while they were read.
     fn resolve(&self, found: &[u8]) -> Result<Option<Bytes>, Error> {
+        if let Some(filed) = filed(found) {
+            return self.values.read(&filed);
+        }
         if let Some((id, bytes)) = pointer(found) {
             let mut value = Vec::with_capacity(bytes);
             for index in (0..PIECES).take(bytes.div_ceil(PIECE_BYTES)) {
@@ -288,6 +264,7 @@ impl Tree for SledTree {
         match found.as_deref().and_then(<[u8]>::split_first) {
             Some((&WHOLE, value)) => Ok(Some(Head::of(value))),
             Some((&PACKED, packed)) if packed.len() >= 4 + HEAD_BYTES => Ok(packed.get(4..).map(Head::of)),
+            Some((&FILED, pointer)) => Ok(Filed::decode(pointer).map(|filed| filed.head())),
             // In pieces, or damaged.
             Some(_) => Ok(self.get(key)?.as_deref().map(Head::of)),
             None => Ok(None),
@@ -319,17 +296,20 @@ impl Tree for SledTree {
     }
 
     fn write_sorted(&self, chunk: &[Write]) -> Result<(), Error> {
-        let mut scratch = Vec::new();
+        let (mut scratch, mut stale) = (Vec::new(), Vec::new());
         for (key, value) in chunk {
             match value {
-                Some(value) => self.insert(key, value, &mut scratch)?,
+                Some(value) => self.insert(key, value, &mut scratch, &mut stale)?,
                 None => {
                     let old = self.db.remove(stored(key)).map_err(|error| broken(&error))?;
+                    stale.extend(old.as_deref().and_then(filed));
                     self.drop_pieces(old.as_deref())?;
                 }
             }
         }
-        self.flush()
+        self.flush()?;
+        // Nothing points to them any more, durably.
+        stale.iter().try_for_each(|filed| self.values.remove(filed))
     }
 
     fn checkpoint(&self) -> Result<(), Error> {
@@ -363,9 +343,8 @@ fn pointer(found: &[u8]) -> Option<(u64, usize)> {
     Some((u64::from_be_bytes(*id), usize::try_from(bytes).ok()?))
 }
 
-fn is_lock(error: &std::io::Error) -> bool {
-    // sled wraps the refused lock into an error of kind `Other` with this text.
-    error.to_string().contains("could not acquire lock")
+fn filed(found: &[u8]) -> Option<Filed> {
+    Filed::decode(found.strip_prefix(&[FILED])?)
 }
 
 fn broken(error: &sled::Error) -> Error {

@@ -108,14 +108,26 @@ async fn find(store: &dyn Store, request: &ClaimRequest<'_>) -> Result<Vec<(u64,
         if found.len() == request.at_most {
             break;
         }
-        let Some(row) = store.work_of(request.scope, *run).await? else { continue };
-        if !request.takes(&row.record) {
-            continue;
-        }
-        let Some(record) = store.run(request.scope, *run).await? else { continue };
-        if request.suits(&record) {
-            found.push((row.version, request.claim(row.record, record)));
+        match find_one(store, request, *run).await {
+            Ok(claim) => found.extend(claim),
+            // It holds up none of the others.
+            Err(error) if error.is_about_bytes() => {
+                tracing::error!(%run, %error, "a ready run cannot be read, and is not claimed");
+            }
+            Err(error) => return Err(error),
         }
     }
     Ok(found)
+}
+
+async fn find_one(
+    store: &dyn Store,
+    request: &ClaimRequest<'_>,
+    run: RunId,
+) -> Result<Option<(u64, Claimed)>, Error> {
+    let row = store.work_of(request.scope, run).await?;
+    let Some(row) = row.filter(|row| request.takes(&row.record)) else { return Ok(None) };
+    let record = store.run(request.scope, run).await?;
+    let suits = record.filter(|record| request.suits(record));
+    Ok(suits.map(|record| (row.version, request.claim(row.record, record))))
 }

@@ -51,6 +51,13 @@ impl Error {
         Self::Io { context: context.into(), message: source.to_string() }
     }
 
+    /// Returns true if it is about the bytes of what was read, so that other rows of the
+    /// store can be read all the same.
+    #[must_use]
+    pub fn is_about_bytes(&self) -> bool {
+        matches!(self, Self::Corrupt(_) | Self::Format { .. })
+    }
+
     /// Returns true if the same call can succeed later without anybody's help.
     #[must_use]
     pub fn is_retryable(&self) -> bool {

@@ -490,6 +490,7 @@ fn process(
         places: Arc::clone(&places),
         // Nothing may be left to other threads where time is moved by hand.
         pool: Pool::inline(),
+        fits: Arc::new(px_inbound::fits_key(project.endpoints.clone())),
     };
     let stage = stage(project, &parts, places);
     (parts, stage)

@@ -7,13 +7,70 @@ mod audited;
 mod project;
 
 use audited::Audited;
-use project::{Ask, event, listener, question, registry, sleeper, survey, thread};
+use project::{Ask, Text, event, listener, mail, question, registry, sleeper, survey, thread};
 use px_core::{RunId, RunStatus};
 use px_inbound::OperatorError;
+use px_sdk::{Brain, Cx, Inbound, Next, Result, Waiting, brain, verify, wait_for};
 use px_testkit::{World, WorldError};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-async fn started(world: &World, brain: fn() -> px_sdk::Brain<Ask>) -> RunId {
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+struct Number {
+    #[schemars(range(min = 1))]
+    number: u32,
+}
+
+mod numbers {
+    use super::*;
+
+    px_sdk::webhook! {
+        slug = "numbers",
+        payload = Number,
+        response = Number,
+        verify = verify::unverified(),
+        handler = receive,
+    }
+
+    async fn receive(number: Number) -> Result<Inbound<Number>> {
+        Ok(Inbound::resume("k", number))
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Read {
+    key: String,
+    text: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct ReadAndCounted {
+    text: String,
+    number: u32,
+}
+
+/// Waits for a text, and then for a number.
+fn text_and_number() -> Brain<Ask> {
+    brain("text and number").step("ask", ask_text).step("ask again", ask_number).step("end", end).build()
+}
+px_sdk::brain!(text_and_number);
+
+async fn ask_text(_cx: Cx, ask: Ask) -> Result<Waiting<Ask, Text>> {
+    let on = mail::on(&ask.key);
+    Ok(wait_for(ask, on))
+}
+
+async fn ask_number(_cx: Cx, ask: Ask, text: Text) -> Result<Waiting<Read, Number>> {
+    let on = numbers::on(&ask.key);
+    Ok(wait_for(Read { key: ask.key, text: text.text }, on))
+}
+
+async fn end(_cx: Cx, read: Read, number: Number) -> Result<Next<ReadAndCounted>> {
+    Ok(Next(ReadAndCounted { text: read.text, number: number.number }))
+}
+
+async fn started(world: &World, brain: fn() -> Brain<Ask>) -> RunId {
     let run = world.start(brain, Ask { key: "k".into() }).await.unwrap();
     world.settle().await.unwrap();
     run
@@ -92,6 +149,43 @@ async fn rule_51_what_was_given_while_the_run_worked_is_only_taken_by_a_wait_tha
     world.answer(run, json!({"text": "then"})).await.unwrap();
     world.settle().await.unwrap();
     assert_eq!(world.state(run).await.unwrap()["answer"], "then");
+}
+
+#[tokio::test]
+async fn rule_51_an_answer_that_fits_nothing_yet_holds_up_none_behind_it() {
+    let world = Audited::new(registry());
+    let run = world.start(survey, Ask { key: "k".into() }).await.unwrap();
+    world.answer(run, json!({"nonsense": 1})).await.unwrap();
+    world.answer(run, json!({"text": "behind it"})).await.unwrap();
+    world.settle().await.unwrap();
+    assert_eq!(world.state(run).await.unwrap()["answer"], "behind it");
+}
+
+#[tokio::test]
+async fn rule_51_what_was_given_too_early_is_checked_by_the_schema_of_the_wait_that_comes() {
+    let world = Audited::new(registry());
+    let run = world.start(text_and_number, Ask { key: "k".into() }).await.unwrap();
+    for answer in [json!({"number": 0}), json!({"text": "now"}), json!({"number": 3})] {
+        world.answer(run, answer).await.unwrap();
+    }
+    world.settle().await.unwrap();
+    assert_eq!(world.state(run).await.unwrap(), json!({"text": "now", "number": 3}), "0 is less than 1");
+}
+
+#[tokio::test]
+async fn rule_51_an_answer_to_an_open_wait_takes_no_kept_one_away() {
+    let world = Audited::new(registry());
+    let run = world.start(text_and_number, Ask { key: "k".into() }).await.unwrap();
+    world.answer(run, json!({"number": 2})).await.unwrap();
+    world.settle().await.unwrap();
+    assert_eq!(world.status(run).await.unwrap(), RunStatus::Waiting, "the first wait wants a text");
+    world.answer(run, json!({"text": "now"})).await.unwrap();
+    world.settle().await.unwrap();
+    assert_eq!(
+        world.state(run).await.unwrap(),
+        json!({"text": "now", "number": 2}),
+        "the second took what was kept"
+    );
 }
 
 #[tokio::test]

@@ -114,6 +114,48 @@ fn one_by_one() -> Brain<Words, Words> {
 }
 px_sdk::brain!(one_by_one);
 
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+struct Count {
+    count: u32,
+}
+
+/// Counts by hand.
+mod counts {
+    use super::*;
+
+    px_sdk::webhook! {
+        slug = "counts",
+        payload = Count,
+        response = Count,
+        verify = px_sdk::verify::unverified(),
+        handler = receive,
+    }
+
+    async fn receive(count: Count) -> Result<px_sdk::Inbound<Count>> {
+        Ok(px_sdk::Inbound::resume("counts", count))
+    }
+}
+
+fn early() -> Brain<Words> {
+    brain("early")
+        .step("ask", ask)
+        .step("hear", hear_and_ask)
+        .step("again", hear_count)
+        .step("end", hear)
+        .build()
+}
+px_sdk::brain!(early);
+
+async fn hear_and_ask(_cx: Cx, words: Words, text: Text) -> Result<Waiting<Words, Count>> {
+    let on = counts::on(&words.key);
+    Ok(wait_for(words.and(text.text), on))
+}
+
+async fn hear_count(_cx: Cx, words: Words, count: Count) -> Result<Waiting<Words, Text>> {
+    let on = mail::on(&words.key);
+    Ok(wait_for(words.and(count.count.to_string()), on))
+}
+
 fn parent() -> Brain<Words> {
     brain("parent").step("start", start_child).step("end", child_ended).build()
 }
@@ -212,4 +254,25 @@ async fn waits_and_control_write_what_they_always_wrote() {
     ] {
         compare(&world, run, name).await;
     }
+}
+
+#[tokio::test]
+async fn answers_by_hand_write_which_of_those_kept_they_are() {
+    let world = World::new(registry()).unwrap();
+    let run = world.start(early, words("early", &[])).await.unwrap();
+    // All before the first wait: a count that waits for its turn, and a text behind it that
+    // is taken at once. Then a text for the open wait, which leaves what is kept where it is.
+    for answer in [json!({"count": 1}), json!({"text": "behind it"})] {
+        world.answer(run, answer).await.unwrap();
+    }
+    world.settle().await.unwrap();
+    world.answer(run, json!({"text": "last"})).await.unwrap();
+    world.settle().await.unwrap();
+    let direct = world.start(early, words("direct", &[])).await.unwrap();
+    world.answer(direct, json!({"count": 2})).await.unwrap();
+    world.settle().await.unwrap();
+    world.answer(direct, json!({"text": "now"})).await.unwrap();
+    world.settle().await.unwrap();
+    compare(&world, run, "early.jsonl").await;
+    compare(&world, direct, "early-direct.jsonl").await;
 }

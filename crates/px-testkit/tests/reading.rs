@@ -6,10 +6,12 @@
 mod audited;
 
 use audited::Audited;
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use px_core::Scope;
 use px_sdk::verify::{BodyForm, Source, Verification};
 use px_sdk::{Inbound, Kind, Registry, Result, verify};
-use px_store::InboxState;
+use px_store::{Admission, Delivery, Draft, InboxState, Outcome};
 use px_testkit::World;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -169,6 +171,38 @@ async fn rule_53_what_cannot_be_read_is_kept_as_rejected_with_its_bytes() {
         assert_eq!(status, 200);
         let replayed = world.replay(kept.id).await.unwrap_err().to_string();
         assert!(replayed.contains("cannot be read"), "{replayed}");
+    }
+}
+
+#[tokio::test]
+async fn rule_53_what_is_read_later_does_nothing_that_another_delivery_has_done() {
+    for is_done in [true, false] {
+        let world = world();
+        let (status, _) = send(&world, "field", &[JSON, ("x-id", "1")], b"{").await;
+        assert_eq!(status, 400);
+        let kept = world.inbox().await.unwrap().pop().unwrap();
+        if is_done {
+            let (_, reply) = send(&world, "field", &[JSON, ("x-id", "1")], br#"{"number":1}"#).await;
+            assert_eq!(reply["action"], "queued", "{reply}");
+        }
+        // As a px does that has learnt to read it.
+        let (registry, ids) = (Registry::collect().unwrap(), px_core::Ids::counted(1_000_000));
+        let mut draft = Draft::new(&**world.rows(), &registry, &ids, Scope::default(), world.now());
+        draft.put_delivery(Delivery { body: Bytes::from_static(br#"{"number":1}"#), ..kept.clone() });
+        let mut batch = draft.into_batch();
+        batch.deliveries.iter_mut().for_each(|write| write.new = false);
+        let outcome = world.rows().commit(batch, Admission::Wait).await.unwrap();
+        assert!(matches!(outcome, Outcome::Committed { .. }), "{outcome:?}");
+        for again in [false, true] {
+            let replayed = world.replay(kept.id).await;
+            let inbox = world.inbox().await.unwrap();
+            let queued = inbox.iter().flat_map(|kept| &kept.events);
+            assert_eq!(queued.filter(|event| event.state == InboxState::Queued).count(), 1, "{inbox:?}");
+            if is_done && again {
+                assert!(replayed.unwrap_err().to_string().contains("duplicate"));
+            }
+        }
+        assert!(world.audit().await.unwrap().is_clean());
     }
 }
 

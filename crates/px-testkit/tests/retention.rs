@@ -247,6 +247,36 @@ async fn rejected_requests_leave_few_records_and_for_a_short_time() {
 }
 
 #[tokio::test]
+async fn what_strangers_send_pushes_out_nothing_that_a_believed_sender_sent_unreadably() {
+    let world = world();
+    let retention = Retention { rejections: 5, rejected: DAY, ..Retention::default() };
+    let unreadable = async || {
+        let answer =
+            world.send("notes", http::HeaderMap::new(), bytes::Bytes::from_static(b"{")).await.unwrap();
+        assert_eq!(answer.status, 400, "{}", answer.body);
+    };
+    for _ in 0..100 {
+        unreadable().await;
+    }
+    for _ in 0..20 {
+        for _ in 0..10 {
+            let mut headers = http::HeaderMap::new();
+            headers.insert("x-forwarded-for", http::HeaderValue::from_static("1.2.3.4"));
+            assert_eq!(
+                world.send("notes", headers, bytes::Bytes::from_static(b"{}")).await.unwrap().status,
+                401
+            );
+        }
+        world.advance(Duration::from_secs(61)).await.unwrap();
+    }
+    assert_eq!(world.sweep(&retention).await.unwrap(), (195, 0));
+    let kept = world.inbox().await.unwrap();
+    assert_eq!(kept.iter().filter(|kept| !kept.verdict.starts_with("rejected")).count(), 100);
+    world.advance(DAY + HOUR).await.unwrap();
+    assert_eq!(world.sweep(&retention).await.unwrap(), (105, 0), "their age ends them");
+}
+
+#[tokio::test]
 async fn a_body_that_came_again_keeps_its_newer_id() {
     let world = world();
     let retention = Retention { deliveries: 10 * DAY, ..Retention::default() };

@@ -57,6 +57,7 @@ async fn a_lost_hint_of_a_cancel_keeps_no_place_of_a_step_that_never_commits() {
         ids,
         scope: Scope::default(),
         pool: pool.clone(),
+        fits: Arc::new(px_inbound::fits_key(Vec::new())),
     };
     let limits = Limits {
         // One place: as long as the first run keeps it, the second one does not run.

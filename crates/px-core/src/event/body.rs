@@ -148,6 +148,10 @@ pub enum EventBody {
         /// one.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         open: bool,
+        /// Of the answers that the run had kept, the one that this is. Without it an answer
+        /// by hand was the oldest of them, if there was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kept: Option<KeptAnswer>,
     },
     /// The step has done with a stream's response, and the stream goes on.
     #[serde(rename = "brain:webhook_again")]
@@ -315,6 +319,16 @@ pub enum EventBody {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         path: Option<String>,
     },
+}
+
+/// The answer among those that a run has kept which a wait was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeptAnswer {
+    /// The one at this place, from 0.
+    Taken(usize),
+    /// None of them: the wait was open when it was answered.
+    Untouched,
 }
 
 /// The pipeline of a nested brain, where the run itself does not say it any more.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{EventId, RunId};
 use crate::time::Timestamp;
 
-pub use body::{EventBody, Inner, Position};
+pub use body::{EventBody, Inner, KeptAnswer, Position};
 pub use step::{Given, StepInfo, StepKind, StepStatus};
 
 /// The version of the stored form. A store refuses newer ones.

@@ -4,7 +4,7 @@
 
 use json_patch::patch;
 
-use crate::event::{Event, EventBody, Given, Inner, Position, StepStatus};
+use crate::event::{Event, EventBody, Given, Inner, KeptAnswer, Position, StepStatus};
 use crate::key::KeyId;
 use crate::run::decide::decode_progress;
 use crate::run::state::{Frame, ItemResult, OnceValue, Run, RunStatus};
@@ -131,9 +131,9 @@ impl Run {
                 self.status = RunStatus::Waiting;
             }
             (RunStatus::Running, EventBody::WaitClosed { wait }) => self.remove_wait(*wait)?,
-            (RunStatus::Waiting | RunStatus::Running, EventBody::WaitAnswered { wait, given, .. }) => {
-                if given.key.is_none() && !self.kept_answers.is_empty() {
-                    self.kept_answers.remove(0);
+            (RunStatus::Waiting | RunStatus::Running, EventBody::WaitAnswered { wait, given, kept, .. }) => {
+                if given.key.is_none() {
+                    self.forget_kept(kept.unwrap_or(KeptAnswer::Taken(0)));
                 }
                 self.end_wait(*wait, given.clone())?;
             }
@@ -335,6 +335,14 @@ impl Run {
             return Err(format!("{wait} is not open"));
         }
         Ok(())
+    }
+
+    fn forget_kept(&mut self, kept: KeptAnswer) {
+        if let KeptAnswer::Taken(at) = kept
+            && at < self.kept_answers.len()
+        {
+            self.kept_answers.remove(at);
+        }
     }
 
     fn end_wait(&mut self, wait: crate::id::WaitId, given: Given) -> Result<(), String> {

@@ -171,6 +171,15 @@ pub struct Place {
     pub index: u32,
 }
 
+/// An answer that was given by hand before there was a wait for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TakenAnswer {
+    /// Place of the answer among those that the run has kept, from 0.
+    pub answer: usize,
+    /// Index of the registration that takes it, from 0.
+    pub index: u32,
+}
+
 /// Result of a step that returned.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepOutcome {
@@ -180,10 +189,9 @@ pub struct StepOutcome {
     pub after: After,
     /// Condition under which the next step runs.
     pub then: Then,
-    /// Of the wait that it opens, the registration that takes the oldest answer
-    /// that was given by hand meanwhile; none if no response of the wait looks
-    /// like that answer, which is then kept for the next wait.
-    pub takes_kept: Option<u32>,
+    /// The answer that was given by hand meanwhile and is taken by the wait that this
+    /// opens; none if no such answer fits the wait. Others are kept for later waits.
+    pub takes_kept: Option<TakenAnswer>,
 }
 
 /// The step that comes after one that returned.

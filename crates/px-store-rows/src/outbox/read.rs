@@ -22,7 +22,8 @@ impl<B: Backing> Embedded<B> {
         loop {
             let found = self.backing().range(&from, &to, Order::Ascending, MAX_HOOKS)?;
             for (_, value) in &found {
-                hooks.push(rows::hook_of(value)?);
+                // Runs must go on beside a hook that cannot be read.
+                hooks.extend(self.passed_over(rows::hook_of(value).map(Some))?);
             }
             // Deleted ones are kept for their deliveries, and take nobody's place.
             hooks.retain(|hook| hook.record.deleted_at.is_none());

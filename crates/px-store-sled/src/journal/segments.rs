@@ -32,6 +32,9 @@ pub(crate) struct Sealed {
     pub(crate) slot: Slot,
 }
 
+/// Spares that stay while nothing is written: as many as are made in advance.
+const IDLE_SPARES: usize = 1;
+
 /// The segments that the committer does not write to at the moment. The
 /// applier gives back what the tree has, and keeps spares ready.
 pub(crate) struct Pool {
@@ -180,8 +183,9 @@ impl Pool {
     }
 
     /// Makes the segments below `segment` free. The mark that says that they
-    /// are not needed must be durable.
-    pub(crate) fn recycle(&self, segment: u64) -> io::Result<()> {
+    /// are not needed must be durable. While nothing is written, what a burst of large
+    /// batches has left is given back to the disk.
+    pub(crate) fn recycle(&self, segment: u64, is_idle: bool) -> io::Result<()> {
         let odd = std::mem::take(&mut self.lock().odd);
         for slot in odd {
             self.disk.remove(&slot.path)?;
@@ -189,9 +193,9 @@ impl Pool {
         loop {
             let mut state = self.lock();
             if state.sealed.front().is_none_or(|sealed| sealed.number >= segment) {
-                return Ok(());
+                break;
             }
-            let Some(sealed) = state.sealed.pop_front() else { return Ok(()) };
+            let Some(sealed) = state.sealed.pop_front() else { break };
             let enough = state.spares.len() >= self.spare_segments;
             if !enough && sealed.slot.bytes == self.segment_bytes {
                 state.spares.push(sealed.slot);
@@ -201,6 +205,16 @@ impl Pool {
             // Too many, or one that a large batch made longer than the others.
             self.disk.remove(&sealed.slot.path)?;
         }
+        while is_idle {
+            let mut state = self.lock();
+            if state.spares.len() <= IDLE_SPARES {
+                break;
+            }
+            let Some(spare) = state.spares.pop() else { break };
+            drop(state);
+            self.disk.remove(&spare.path)?;
+        }
+        Ok(())
     }
 }
 

@@ -22,6 +22,20 @@ fn options() -> Options {
     Options { chunk_bytes: 4000, cache_bytes: 1 << 20, ..by_hand() }
 }
 
+/// Changes of large values, which are files beside the tree: one is replaced, and
+/// one goes.
+fn large(round: u32, turn: u32) -> Option<RowOp> {
+    match (round, turn) {
+        (_, 5) => Some(put("large", &format!("{round} {}", noise(70_000)))),
+        (0, 6) => Some(put("other", &noise(80_000))),
+        (1, 6) => Some(remove("other")),
+        _ => None,
+    }
+}
+
+/// Number of such files once a round is in the tree.
+const FILES: [usize; 2] = [2, 1];
+
 #[test]
 fn a_crash_at_every_step_of_apply_and_checkpoint_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
@@ -58,6 +72,7 @@ fn a_crash_at_every_step_of_apply_and_checkpoint_loses_nothing() {
             if round == 1 && turn == 3 {
                 ops.push(remove("k00"));
             }
+            ops.extend(large(round, turn));
             commit(&store, batch(ops));
         }
         let expected = super::rig::rows(&store);
@@ -80,9 +95,34 @@ fn a_crash_at_every_step_of_apply_and_checkpoint_loses_nothing() {
             );
             again.checkpoint().unwrap();
             assert_eq!(super::rig::rows(&again), expected);
+            // A crash leaves no file that nothing points to.
+            let files = std::fs::read_dir(copy.join("tree/values")).unwrap().count();
+            assert_eq!(files, FILES[round as usize], "round {round}, before {step:?} ({number})");
             drop(again);
             std::fs::remove_dir_all(copy).unwrap();
         }
         taken.store(0, Ordering::SeqCst);
     }
+}
+
+#[test]
+fn what_a_burst_of_large_batches_took_is_given_back_once_the_store_is_idle() {
+    let dir = tempfile::tempdir().unwrap();
+    let small = Options { segment_bytes: 16 * 1024, spare_segments: 4, ..options() };
+    let store = SledRows::open(dir.path(), small).unwrap();
+    let segments = || std::fs::read_dir(dir.path().join("journal")).unwrap().count();
+    for turn in 0..40 {
+        commit(&store, batch(vec![put(&format!("k{turn:02}"), &noise(8_000))]));
+    }
+    assert!(segments() > 10, "{}", segments());
+    store.checkpoint().unwrap();
+    // The one that is written to, a spare, and one that may be made in advance.
+    assert!(segments() <= 3, "{}", segments());
+    for turn in 0..40 {
+        commit(&store, batch(vec![put(&format!("k{turn:02}"), &noise(8_001))]));
+    }
+    let expected = super::rig::rows(&store);
+    drop(store);
+    let again = SledRows::open(dir.path(), options()).unwrap();
+    assert_eq!(super::rig::rows(&again), expected);
 }

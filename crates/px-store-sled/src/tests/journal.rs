@@ -253,24 +253,21 @@ fn what_an_earlier_use_of_a_segment_left_behind_is_not_replayed() {
         commit(&store, batch([put("k", &format!("old {turn} {}", noise(400)))]));
     }
     store.checkpoint().unwrap();
-    let files = fs::read_dir(rig.dir.path().join("journal")).unwrap().count();
+    let files = fs::read_dir(rig.dir.path().join("journal")).unwrap();
+    let files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
     // Fills the segment in use, and begins one that held records before.
-    for turn in 0..13 {
+    for turn in 0..8 {
         commit(&store, batch([put("k", &format!("new {turn} {}", noise(400)))]));
     }
-    assert_eq!(
-        fs::read_dir(rig.dir.path().join("journal")).unwrap().count(),
-        files,
-        "segments are used again"
-    );
     let expected = rows(&store);
     drop(store);
     let (path, starts) = segments(rig.dir.path()).pop().unwrap();
+    assert!(files.contains(&path), "segments are used again");
     let behind = fs::read(path).unwrap()[*starts.last().unwrap()..].to_vec();
     assert!(behind.windows(4).any(|window| window == b"PXR1"), "the segment has old records behind the new");
     let store = rig.open(by_hand());
     assert_eq!(rows(&store), expected);
-    assert_eq!(commit(&store, batch([])), 44);
+    assert_eq!(commit(&store, batch([])), 39);
 }
 
 #[test]

@@ -96,7 +96,7 @@ impl Driver {
             state: json!({"n": 1}),
             after: After::Step("step".into()),
             then: Then::Wait(wait),
-            takes_kept: Some(0),
+            takes_kept: Some(px_core::run::TakenAnswer { answer: 0, index: 0 }),
         };
         self.command(run, Command::ReturnStep(Box::new(outcome)))
     }

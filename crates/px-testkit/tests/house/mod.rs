@@ -70,6 +70,7 @@ impl House {
             scope: Scope::default(),
             cluster,
             pool: Pool::inline(),
+            fits: Arc::new(px_inbound::fits_key(Vec::new())),
         }
     }
 

@@ -5,9 +5,9 @@ use json_patch::{Patch, diff};
 use serde_json::Value;
 
 use super::{Effect, Log, Refusal, check_response, encode_progress};
-use crate::event::{EventBody, Failure, Given, Inner, StepStatus};
+use crate::event::{EventBody, Failure, Given, Inner, KeptAnswer, StepStatus};
 use crate::key::EndedBy;
-use crate::run::command::{After, BrainInfo, StepOutcome, Then};
+use crate::run::command::{After, BrainInfo, StepOutcome, TakenAnswer, Then};
 use crate::run::state::RunStatus;
 use crate::time::Timestamp;
 use crate::wait::{Wait, WaitMode};
@@ -235,14 +235,22 @@ impl Log<'_> {
         }
     }
 
-    fn wait(&mut self, wait: Wait, takes_kept: Option<u32>) {
+    fn wait(&mut self, wait: Wait, takes_kept: Option<TakenAnswer>) {
         let listens = !wait.registrations.is_empty() && wait.mode == WaitMode::Any;
-        let kept = self.run.kept_answers.first().filter(|_| listens && !self.run.pause_requested);
-        if let (Some(answer), Some(index)) = (kept, takes_kept) {
+        let takes = takes_kept.filter(|_| listens && !self.run.pause_requested);
+        let taken = takes.and_then(|taken| Some((taken, self.run.kept_answers.get(taken.answer)?)));
+        if let Some((TakenAnswer { answer: at, index }, answer)) = taken {
             // Answered before it was asked: the wait opens and ends here.
             let (id, given) = (wait.id, Given { index, ..Given::by_hand(answer.clone()) });
             self.push(EventBody::WaitOpened { wait });
-            self.push(EventBody::WaitAnswered { wait: id, given, event: None, delivery: None, open: false });
+            self.push(EventBody::WaitAnswered {
+                wait: id,
+                given,
+                event: None,
+                delivery: None,
+                open: false,
+                kept: (at > 0).then_some(KeptAnswer::Taken(at)),
+            });
             self.effect(Effect::RunStep);
             return;
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{Effect, Log, MAX_KEPT_ANSWERS, Refusal, active, check_response};
-use crate::event::{EventBody, Given};
+use crate::event::{EventBody, Given, KeptAnswer};
 use crate::id::WaitId;
 use crate::key::EndedBy;
 use crate::run::command::{Place, Response};
@@ -79,6 +79,7 @@ impl Log<'_> {
             event: response.event,
             delivery: response.delivery,
             open: wait.mode == WaitMode::Stream,
+            kept: (!by_webhook && !self.run.kept_answers.is_empty()).then_some(KeptAnswer::Untouched),
         });
         if wait.mode == WaitMode::Stream {
             self.effect(Effect::RunStep);

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use px_core::{Event, RunId, Scope};
 use px_store::{Error, Table};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -61,7 +62,7 @@ pub(crate) fn name_of(json: &[u8]) -> Name {
 /// Takes large values out of a document, those for which `owner` names a run, and
 /// leaves nulls in their places. Of a value and its parts, the smallest that is large
 /// is taken: that one is the same wherever else it lies.
-pub(crate) fn take_apart(
+fn take_apart(
     document: &mut Value,
     owner: &mut dyn FnMut(Name, Bytes) -> Option<RunId>,
 ) -> Result<Vec<Gap>, Error> {
@@ -120,8 +121,37 @@ fn visit(
     Ok(usize::MAX)
 }
 
+/// The JSON of a record without its large values, and the places of those. A record
+/// that is not large has none, and one whose values `owner` does not know stays as it is.
+pub(crate) fn parted(
+    document: Bytes,
+    owner: &mut dyn FnMut(Name, Bytes) -> Option<RunId>,
+) -> Result<(Bytes, Vec<Gap>), Error> {
+    if document.len() <= LARGE {
+        return Ok((document, Vec::new()));
+    }
+    let mut left: Value = layout::from_json(&document)?;
+    let gaps = take_apart(&mut left, owner)?;
+    if gaps.is_empty() { Ok((document, gaps)) } else { Ok((layout::json(&left)?, gaps)) }
+}
+
+/// A record of its JSON, with the values that it names.
+pub(crate) fn whole<T: DeserializeOwned>(
+    document: &[u8],
+    gaps: &[Gap],
+    read: &dyn Fn(RunId, Name) -> Result<Value, Error>,
+) -> Result<T, Error> {
+    if gaps.is_empty() {
+        return layout::from_json(document);
+    }
+    let mut document: Value = layout::from_json(document)?;
+    put_back(&mut document, gaps, read)?;
+    serde_json::from_value(document)
+        .map_err(|error| Error::Corrupt(format!("a record does not parse: {error}")))
+}
+
 /// Puts values back into the places that they were taken from.
-pub(crate) fn put_back(
+fn put_back(
     document: &mut Value,
     gaps: &[Gap],
     read: &dyn Fn(RunId, Name) -> Result<Value, Error>,
@@ -181,15 +211,14 @@ impl Lines {
             serde_json::to_writer((&mut this.lines).writer(), event)
                 .map_err(|error| layout::unwritable(&error))?;
             if this.lines.len() - start > LARGE {
-                let line = this.lines.split_off(start);
-                let mut document: Value = layout::from_json(&line)?;
+                let line = this.lines.split_off(start).freeze();
                 let values = &mut this.values;
-                let gaps = take_apart(&mut document, &mut |name, json| {
+                let (line, gaps) = parted(line, &mut |name, json| {
                     values.insert(name, json);
                     Some(run)
                 })?;
                 this.gaps.extend(gaps.into_iter().map(|gap| (index, gap)));
-                this.lines.put_slice(&layout::json(&document)?);
+                this.lines.put_slice(&line);
             }
             this.lines.put_u8(b'\n');
         }
@@ -211,12 +240,18 @@ impl Lines {
     }
 }
 
+/// The names of a piece of a log, and its lines as they are stored.
+fn parts(piece: &[u8]) -> Result<Gaps<'_>, Error> {
+    match piece.split_first() {
+        Some((&NAMES, rest)) => gaps_of(rest),
+        None | Some((&b'{', _)) => Ok((Vec::new(), piece)),
+        Some((first, _)) => Err(Error::Format { found: u32::from(*first), supported: u32::from(NAMES) }),
+    }
+}
+
 /// The lines of a piece of a log, as they are stored.
 pub(crate) fn stored_lines(piece: &[u8]) -> Result<&[u8], Error> {
-    match piece.split_first() {
-        Some((&NAMES, rest)) => gaps_of(rest).map(|(_, lines)| lines),
-        _ => Ok(piece),
-    }
+    parts(piece).map(|(_, lines)| lines)
 }
 
 /// The lines of a piece of a log, with their values.
@@ -224,21 +259,21 @@ pub(crate) fn whole_lines(
     piece: &Bytes,
     read: &dyn Fn(RunId, Name) -> Result<Value, Error>,
 ) -> Result<Bytes, Error> {
-    let Some((&NAMES, rest)) = piece.split_first() else { return Ok(piece.clone()) };
-    let (gaps, lines) = gaps_of(rest)?;
-    let mut whole = BytesMut::with_capacity(lines.len());
+    let (gaps, lines) = parts(piece)?;
+    if gaps.is_empty() {
+        return Ok(piece.slice_ref(lines));
+    }
+    let mut text = BytesMut::with_capacity(lines.len());
     for (index, line) in lines.split_inclusive(|byte| *byte == b'\n').enumerate() {
         let here: Vec<Gap> = gaps.iter().filter(|(at, _)| *at == index).map(|(_, gap)| gap.clone()).collect();
         if here.is_empty() {
-            whole.put_slice(line);
+            text.put_slice(line);
             continue;
         }
-        let mut document: Value = layout::from_json(line)?;
-        put_back(&mut document, &here, read)?;
-        whole.put_slice(&layout::json(&document)?);
-        whole.put_u8(b'\n');
+        text.put_slice(&layout::json(&whole::<Value>(line, &here, read)?)?);
+        text.put_u8(b'\n');
     }
-    Ok(whole.freeze())
+    Ok(text.freeze())
 }
 
 /// Reads values of a scope from where they lie.
@@ -304,5 +339,17 @@ mod tests {
         let mut left = document.clone();
         assert!(take_apart(&mut left, &mut |_, _| None).unwrap().is_empty());
         assert_eq!(left, document);
+    }
+
+    #[test]
+    fn a_piece_of_a_log_that_begins_with_neither_is_of_a_newer_form() {
+        let lines = Bytes::from_static(b"{\"seq\":1}\n");
+        assert_eq!(stored_lines(&lines).unwrap(), &lines[..]);
+        assert_eq!(stored_lines(b"").unwrap(), b"");
+        for piece in [&b"\x02{}"[..], b"[]\n"] {
+            assert!(matches!(stored_lines(piece), Err(Error::Format { .. })), "{piece:?}");
+            let read = |_, _| Ok(Value::Null);
+            assert!(whole_lines(&Bytes::copy_from_slice(piece), &read).is_err());
+        }
     }
 }

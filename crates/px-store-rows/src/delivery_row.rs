@@ -6,8 +6,8 @@ use px_core::RunId;
 use px_store::{Delivery, Error};
 use serde_json::Value;
 
-use crate::apart::{Gap, LARGE, Name, gaps_of, put_back, put_gaps, take_apart};
-use crate::layout::{check_format, from_json, json, short};
+use crate::apart::{Gap, Name, gaps_of, parted, put_gaps, whole};
+use crate::layout::{check_format, json, short};
 
 /// The format byte of the first deliveries, which did not say how often they were
 /// written. They are read all the same.
@@ -25,15 +25,7 @@ pub(crate) fn delivery_value(
     delivery: &Delivery,
     owner: &dyn Fn(&Name) -> Option<RunId>,
 ) -> Result<Bytes, Error> {
-    let mut document = json(delivery)?;
-    let mut gaps = Vec::new();
-    if document.len() > LARGE {
-        let mut left: Value = from_json(&document)?;
-        gaps = take_apart(&mut left, &mut |name, _| owner(&name))?;
-        if !gaps.is_empty() {
-            document = json(&left)?;
-        }
-    }
+    let (document, gaps) = parted(json(delivery)?, &mut |name, _| owner(&name))?;
     let mut value = BytesMut::with_capacity(64 + document.len() + delivery.body.len());
     let format = if gaps.is_empty() { FORMAT } else { FORMAT_APART };
     value.put_u64(next_revision(delivery.revision, format));
@@ -91,14 +83,7 @@ pub(crate) fn from_delivery_value(
 ) -> Result<Delivery, Error> {
     let head = value.first_chunk::<8>().ok_or_else(short)?;
     let (document, gaps, body) = parts(value)?;
-    let mut delivery: Delivery = if gaps.is_empty() {
-        from_json(document)?
-    } else {
-        let mut document: Value = from_json(document)?;
-        put_back(&mut document, &gaps, read)?;
-        serde_json::from_value(document)
-            .map_err(|error| Error::Corrupt(format!("a record does not parse: {error}")))?
-    };
+    let mut delivery: Delivery = whole(document, &gaps, read)?;
     delivery.body = value.slice_ref(body);
     delivery.revision = u64::from_be_bytes(*head);
     Ok(delivery)

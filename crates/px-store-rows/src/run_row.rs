@@ -9,7 +9,7 @@ use px_core::{Event, Run, RunId};
 use px_store::{Error, LogTail, RunRecord};
 use serde_json::Value;
 
-use crate::apart::{Gap, LARGE, Lines, Name, Values, gaps_of, put_back, put_gaps, take_apart};
+use crate::apart::{Gap, Lines, Name, Values, gaps_of, parted, put_gaps, whole};
 use crate::layout::{check_format, from_json, json, short};
 
 /// The format byte of a run's row.
@@ -54,10 +54,13 @@ pub(crate) fn run_row(run: &Run, tail: &LogTail, events: &[Event]) -> Result<Run
         (tail.first_seq, [&tail.lines[..], &lines.lines])
     };
     let Lines { values, .. } = &lines;
-    let known = |name: &Name| {
-        values.contains_key(name) || tail.apart.as_ref().is_some_and(|apart| apart.contains(name))
-    };
-    let (document, gaps) = document(run, &known)?;
+    let (mut document, mut gaps) = (json(run)?, Vec::new());
+    if !values.is_empty() || tail.apart.is_some() {
+        let is_known = |name: &Name| {
+            values.contains_key(name) || tail.apart.as_ref().is_some_and(|apart| apart.contains(name))
+        };
+        (document, gaps) = parted(document, &mut |name, _| is_known(&name).then_some(run.id))?;
+    }
 
     let mut value =
         BytesMut::with_capacity(RUN_BYTES + document.len() + kept.map(<[u8]>::len).iter().sum::<usize>());
@@ -84,17 +87,6 @@ pub(crate) fn run_row(run: &Run, tail: &LogTail, events: &[Event]) -> Result<Run
     let value = value.freeze();
     let tail = LogTail { first_seq, lines: value.slice(start..), apart: shared(apart), ..tail.clone() };
     Ok(RunRow { value, tail, piece, values: lines.values })
-}
-
-/// The JSON of a run, without the values that lie apart.
-fn document(run: &Run, known: &dyn Fn(&Name) -> bool) -> Result<(Bytes, Vec<Gap>), Error> {
-    let document = json(run)?;
-    if document.len() <= LARGE {
-        return Ok((document, Vec::new()));
-    }
-    let mut left: Value = from_json(&document)?;
-    let gaps = take_apart(&mut left, &mut |name, _| known(&name).then_some(run.id))?;
-    if gaps.is_empty() { Ok((document, gaps)) } else { Ok((json(&left)?, gaps)) }
 }
 
 fn put_sized(value: &mut BytesMut, part: &[u8]) {
@@ -133,14 +125,7 @@ pub(crate) fn from_run_row(
     }
     let (first_seq, lines) = rest.split_first_chunk::<8>().ok_or_else(short)?;
     let gaps: Vec<Gap> = gaps.into_iter().map(|(_, gap)| gap).collect();
-    let run = if gaps.is_empty() {
-        from_json(document)?
-    } else {
-        let mut document: Value = from_json(document)?;
-        put_back(&mut document, &gaps, read)?;
-        serde_json::from_value(document)
-            .map_err(|error| Error::Corrupt(format!("a record does not parse: {error}")))?
-    };
+    let run = whole(document, &gaps, read)?;
     let apart = shared(gaps.iter().map(|gap| gap.name).collect());
     let first_seq = u64::from_be_bytes(*first_seq);
     Ok(RunRecord { run, tail: LogTail { first_seq, lines: value.slice_ref(lines), told, apart } })

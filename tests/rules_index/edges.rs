@@ -96,6 +96,7 @@ pub(super) const EDGES: &[Rule] = &[
         "A variable that a deployment left empty would else make a webhook that believes every sender, without a word.",
         &[
             "px-cli/tests/cli/refusing.rs::rules_62_a_secret_that_is_there_and_blank_stops_the_start_and_the_check",
+            "px-cli/tests/cli/refusing.rs::rules_62_the_secrets_of_every_proof_are_checked_by_the_start_and_the_check_alike",
             "px-cli/src/config/webhooks.rs::rules_62_a_secret_that_is_there_and_blank_is_a_mistake",
         ],
     ),
@@ -159,6 +160,9 @@ pub(super) const EDGES: &[Rule] = &[
             "px-outbound/tests/operating.rs::rules_68_callbacks_to_a_machine_that_is_closed_are_held_and_go_out_once_it_is_open",
             "px-outbound/tests/operating.rs::rules_68_only_what_is_closed_for_serving_others_is_held",
             "px-outbound/tests/operating.rs::rules_68_a_configured_hook_that_is_closed_later_stays_and_a_new_one_is_refused",
+            "px-outbound/tests/operating.rs::rules_68_a_name_that_the_resolver_calls_this_machine_is_tried_again",
+            "px-outbound/tests/operating.rs::rules_68_what_comes_after_a_held_callback_of_an_ordered_hook_does_not_overtake_it",
+            "px-outbound/tests/attempts.rs::rules_68_a_url_that_says_itself_that_it_is_this_machine_is_no_attempt_while_that_is_closed",
         ],
     ),
     (

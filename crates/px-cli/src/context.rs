@@ -53,6 +53,11 @@ impl Context {
         Config::load(self.global.config.as_deref(), &env)
     }
 
+    /// The configuration, and all that is wrong with its values.
+    pub(crate) fn read_config(&self) -> Result<(Config, Vec<Error>)> {
+        Config::read(self.global.config.as_deref(), &env)
+    }
+
     /// The store that a command works on: in `data_dir` where a flag names it,
     /// and then the configuration is not read.
     pub(crate) fn store_config(&self, data_dir: Option<PathBuf>) -> Result<config::Store> {
@@ -87,16 +92,16 @@ impl Context {
     /// its providers and its secrets.
     pub(crate) fn configured(&self) -> Result<Registry> {
         let mut registry = self.registry()?;
-        match self.configure(&mut registry)?.into_iter().next() {
+        match self.configure(&self.config()?, &mut registry).into_iter().next() {
             Some(error) => Err(error),
             None => Ok(registry),
         }
     }
 
     /// Configures each webhook that can be, and returns why the others cannot.
-    pub(crate) fn configure(&self, registry: &mut Registry) -> Result<Vec<Error>> {
+    pub(crate) fn configure(&self, config: &Config, registry: &mut Registry) -> Vec<Error> {
         let mut errors = Vec::new();
-        for (slug, options) in self.config()?.each_webhook(&env) {
+        for (slug, options) in config.each_webhook(&env) {
             let setup = match options {
                 Ok(options) => options.setup,
                 Err(error) => {
@@ -114,7 +119,7 @@ impl Context {
                 errors.push(Error::usage(what).maybe_hint(meant));
             }
         }
-        Ok(errors)
+        errors
     }
 
     /// The server's URL, without a slash at its end.
@@ -166,7 +171,11 @@ pub(crate) fn env(name: &str) -> Option<String> {
 pub(crate) fn secret_problems(config: &Config, registry: &Registry) -> Vec<String> {
     let names = secret_names(registry);
     let of_names = names.iter().flat_map(|name| [blank(name), blank_file(name)]).flatten();
-    of_names.chain(config.blank_secrets(&env)).collect()
+    let configured = config.secret_variables().filter(|name| !names.contains(name));
+    let of_files = configured.filter_map(|name| blank_file(&name));
+    let of_configured = config.blank_secrets(&|name| std::env::var(name).ok());
+    let all: std::collections::BTreeSet<_> = of_names.chain(of_files).chain(of_configured).collect();
+    all.into_iter().collect()
 }
 
 /// The variables that hold secrets, or name files that do with `_FILE` behind.
@@ -174,7 +183,9 @@ fn secret_names(registry: &Registry) -> Vec<String> {
     let mut names = vec!["PX_SECRET_KEY".to_owned()];
     for webhook in registry.webhooks() {
         let verification = &webhook.def.verification;
-        names.extend(verification.secret.iter().flat_map(|name| [name.clone(), format!("{name}_PREVIOUS")]));
+        let others = verification.also.iter().filter_map(|other| other.secret.as_ref());
+        let of_proofs = verification.secret.iter().chain(others);
+        names.extend(of_proofs.flat_map(|name| [name.clone(), format!("{name}_PREVIOUS")]));
         if let Some(Handshake::Subscribe { verify_token, .. }) = &verification.handshake {
             names.push(verify_token.clone());
         }
@@ -185,13 +196,24 @@ fn secret_names(registry: &Registry) -> Vec<String> {
 }
 
 fn blank(name: &str) -> Option<String> {
-    let is_blank = std::env::var(name).is_ok_and(|text| text.trim().is_empty());
-    is_blank.then(|| format!("{name} is set and empty: give it its secret, or do not set it"))
+    match std::env::var(name) {
+        Ok(text) if text.trim().is_empty() => {
+            Some(format!("{name} is set and empty: give it its secret, or do not set it"))
+        }
+        Err(std::env::VarError::NotUnicode(_)) => {
+            Some(format!("{name} is set and is no UTF-8: give it its secret as text"))
+        }
+        Ok(_) | Err(std::env::VarError::NotPresent) => None,
+    }
 }
 
 fn blank_file(name: &str) -> Option<String> {
     let variable = format!("{name}_FILE");
-    let file = std::env::var(&variable).ok()?;
+    let file = match std::env::var(&variable) {
+        Ok(file) => file,
+        Err(std::env::VarError::NotPresent) => return None,
+        Err(std::env::VarError::NotUnicode(_)) => return Some(format!("{variable} is set and is no UTF-8")),
+    };
     if file.trim().is_empty() {
         return Some(format!("{variable} is set and names no file"));
     }
@@ -205,7 +227,8 @@ fn blank_file(name: &str) -> Option<String> {
 /// Returns which files of secrets that the operator has named can be read by
 /// everybody on this machine, once each.
 pub(crate) fn wide_secret_files(config: &Config, registry: &Registry) -> Vec<String> {
-    let variables = secret_names(registry).into_iter().chain(config.hooks.secret_variables());
+    let configured = config.hooks.secret_variables().chain(config.secret_variables());
+    let variables = secret_names(registry).into_iter().chain(configured);
     let by_variable = variables.filter_map(|name| std::env::var(format!("{name}_FILE")).ok());
     let files = by_variable.map(PathBuf::from).chain(config.secret_files());
     let wide = files.filter_map(|file| {

@@ -29,4 +29,4 @@ pub use id::{CallbackId, DeliveryId, EventId, HookId, ParseIdError, RunId, Token
 pub use json_size::{json_bytes, json_exceeds};
 pub use key::{KeyId, KeyRecord, Scope};
 pub use run::{Run, RunStatus};
-pub use time::Timestamp;
+pub use time::{Date, Timestamp};

@@ -14,7 +14,6 @@ use crate::validate::Violation;
 
 /// Returns the check of a response for what a step waits for at a key, by the schemas
 /// and types of these endpoints: true if it fits.
-#[must_use]
 pub fn fits_key(endpoints: Vec<Endpoint>) -> impl Fn(&KeyId, &Value) -> bool + Send + Sync + 'static {
     let endpoints = Endpoints::new(endpoints);
     move |key, response| check(&endpoints, key, response).is_ok()

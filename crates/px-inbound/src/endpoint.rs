@@ -71,11 +71,15 @@ impl Endpoint {
         }
         let error = |why: String| EndpointError { slug: def.slug.clone(), why };
         let keyring = def.keyring(lookup);
-        if let Some(name) = def.verification.secret.as_deref().filter(|name| !is_variable(name)) {
-            return Err(error(format!(
-                "'{name}' cannot be the name of an environment variable; `hmac` takes the header first, then the \
-                 variable: `hmac(\"X-Signature\", \"MY_SECRET\")`"
-            )));
+        let also = def.verification.also.iter().filter_map(|other| other.secret.as_deref());
+        let mut names = def.verification.secret.as_deref().into_iter().chain(also);
+        if !names.all(is_variable) {
+            // It is not repeated, since whoever mistakes it gives the secret itself.
+            return Err(error(
+                "its secret's name cannot be the name of an environment variable; `hmac` takes the header first, \
+                 then the variable: `hmac(\"X-Signature\", \"MY_SECRET\")`"
+                    .to_owned(),
+            ));
         }
         let mut warnings = keyring.warnings().to_vec();
         warnings.extend(knows_no_duplicates(&def));
@@ -111,7 +115,8 @@ impl Endpoint {
 }
 
 /// Returns true if a text can name an environment variable.
-fn is_variable(name: &str) -> bool {
+#[must_use]
+pub fn is_variable(name: &str) -> bool {
     name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         && name.chars().next().is_some_and(|first| !first.is_ascii_digit())
 }

@@ -214,7 +214,7 @@ fn check_replayable(old: &Delivery) -> Result<bool, OperatorError> {
     let refused = |why: String| Err(OperatorError::Refused(why));
     let all = |state| !old.events.is_empty() && old.events.iter().all(|event| event.state == state);
     // One that could not be read is there with all its bytes, and may be read by now.
-    if rejections::is_of_stranger(&old) {
+    if rejections::is_of_stranger(old) {
         return refused("The sender was not believed, so nothing was kept to replay".into());
     }
     if all(InboxState::Duplicate) {

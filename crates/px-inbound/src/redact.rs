@@ -48,13 +48,13 @@ fn is_secret(name: &str, verification: &Verification) -> bool {
 /// Returns path and query as they are stored.
 pub(crate) fn target(received: &Received, verification: &Verification) -> String {
     let Some(query) = &received.query else { return received.path.clone() };
-    let secret = verification.secret_parameter();
     let pairs: Vec<String> = query
         .split('&')
         .map(|pair| {
             let name = pair.split('=').next().unwrap_or(pair);
             let decoded = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
-            let is_secret = Some(&*decoded) == secret || matches!(&*decoded, "token" | "hub.verify_token");
+            let is_secret = verification.is_secret_parameter(&decoded)
+                || matches!(&*decoded, "token" | "hub.verify_token");
             if is_secret { format!("{name}={REDACTED}") } else { pair.to_owned() }
         })
         .collect();
@@ -109,10 +109,13 @@ mod tests {
     #[test]
     fn tokens_in_the_query_are_not_kept() {
         let verification = verify::token_query("k y", "S");
-        let target = target(&received(Some("a=1&token=x&k%20y=hunter2&hub.verify_token=z")), &verification);
-        assert_eq!(
-            target,
-            "/webhooks/acme?a=1&token=[redacted]&k%20y=[redacted]&hub.verify_token=[redacted]"
-        );
+        let kept = target(&received(Some("a=1&token=x&k%20y=hunter2&hub.verify_token=z")), &verification);
+        assert_eq!(kept, "/webhooks/acme?a=1&token=[redacted]&k%20y=[redacted]&hub.verify_token=[redacted]");
+        // Of every scheme that counts.
+        let both = verify::token_query("old", "A").also(verify::token_query("new", "B"));
+        for both in [both.clone(), verify::hmac("X-Sig", "C").also(both)] {
+            let kept = target(&received(Some("old=hunter2&new=hunter2&other=1")), &both);
+            assert_eq!(kept, "/webhooks/acme?old=[redacted]&new=[redacted]&other=1");
+        }
     }
 }

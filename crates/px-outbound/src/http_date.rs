@@ -1,7 +1,7 @@
 //! Dates of HTTP: pure. RFC 9110, section 5.6.7, lets senders write one form
 //! and has recipients read three.
 
-use px_core::Timestamp;
+use px_core::{Date, Timestamp};
 
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -24,18 +24,19 @@ pub(crate) fn read(text: &str, now: Timestamp) -> Option<Timestamp> {
         }
         // Thu Jan 15 10:30:00 2026, the day of the month padded with a space
         [name, month, day, clock, year] if is_short_day(name) => {
-            (day.parse().ok()?, month, number(year, 4)?, clock)
+            (day.parse::<u64>().ok()?, month, number(year, 4)?, clock)
         }
         _ => return None,
     };
-    let month = MONTHS.iter().position(|name| *name == month)? as u64 + 1;
+    let month = i64::try_from(MONTHS.iter().position(|name| *name == month)?).ok()? + 1;
     let mut clock = clock.splitn(3, ':');
     let mut next = || number(clock.next()?, 2);
     let (hour, minute, second) = (next()?, next()?, next()?);
     if day == 0 || day > 31 || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
-    let days = days_since_epoch(year, month, day)?;
+    let date = Date { year: i64::try_from(year).ok()?, month, day: i64::try_from(day).ok()? };
+    let days = u64::try_from(date.days()).ok()?;
     Some(Timestamp::from_millis((((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000))
 }
 
@@ -59,24 +60,7 @@ fn of_two_digits(digits: u64, now: Timestamp) -> u64 {
 }
 
 fn year_of(at: Timestamp) -> u64 {
-    // Civil from days (Hinnant, "chrono-compatible date algorithms").
-    let shifted = at.as_secs() / 86_400 + 719_468;
-    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let begins_in_march = u64::from((5 * of_year + 2) / 153 >= 10);
-    era * 400 + year + begins_in_march
-}
-
-fn days_since_epoch(year: u64, month: u64, day: u64) -> Option<u64> {
-    if !(1970..=9999).contains(&year) {
-        return None;
-    }
-    // Days from civil, by the same.
-    let shifted = if month > 2 { year } else { year - 1 };
-    let (era, of_era) = (shifted / 400, shifted % 400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    Some(era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468)
+    Date::of_days((at.as_secs() / 86_400).cast_signed()).year.unsigned_abs()
 }
 
 fn is_short_day(name: &str) -> bool {

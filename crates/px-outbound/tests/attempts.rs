@@ -44,6 +44,17 @@ async fn attempted(
     policy: Policy,
     allow_private: bool,
 ) -> (Callback, Attempt) {
+    let (callback, attempt) = tried(url, resolver, policy, allow_private).await;
+    (callback, attempt.unwrap())
+}
+
+/// The same, where there need not be an attempt.
+async fn tried(
+    url: &str,
+    resolver: Arc<dyn Resolve>,
+    policy: Policy,
+    allow_private: bool,
+) -> (Callback, Option<Attempt>) {
     let mut rig = Rig::new();
     let hook = rig
         .hook(|spec| {
@@ -59,14 +70,15 @@ async fn attempted(
         })
         .await
         .unwrap();
+    rig.restart_with(policy.clone());
     rig.parts.transport = Arc::new(Http::new(policy, resolver).unwrap());
     rig.start().await;
     let jobs = rig.next_jobs().await;
     let report = jobs[0].run(&rig.parts).await;
     rig.scheduler.done(report);
     let callback = rig.of(hook.id).await.remove(0);
-    let attempt = rig.store.outbox().attempts(SCOPE, callback.id, 0, 1).await.unwrap().remove(0);
-    (callback, attempt)
+    let attempts = rig.store.outbox().attempts(SCOPE, callback.id, 0, 1).await.unwrap();
+    (callback, attempts.into_iter().next())
 }
 
 /// A listener that must stay alone.
@@ -101,11 +113,6 @@ async fn hooks_5_each_refusal_is_an_attempt_that_names_the_rule_and_opens_no_con
         (format!("http://name.example:{port}/"), "169.254.169.254", "metadata"),
         (format!("https://name.example:{port}/"), "10.0.0.1", "private"),
         // Address literals, which no resolver is asked about.
-        (format!("http://127.0.0.1:{port}/"), public, "loopback"),
-        (format!("http://2130706433:{port}/"), public, "loopback"),
-        (format!("http://0177.0.0.1:{port}/"), public, "loopback"),
-        (format!("http://0x7f.1:{port}/"), public, "loopback"),
-        (format!("http://[::ffff:7f00:1]:{port}/"), public, "loopback"),
         (format!("http://[64:ff9b::7f00:1]:{port}/"), public, "nat64"),
         ("http://169.254.169.254/latest/meta-data/".to_owned(), public, "metadata"),
         // And a password, which is not repeated.
@@ -117,6 +124,17 @@ async fn hooks_5_each_refusal_is_an_attempt_that_names_the_rule_and_opens_no_con
         assert!(message.contains(&format!("rule {rule}")), "{url}: {message}");
         assert!(!message.contains("hunter2"));
         assert_eq!((attempt.status, callback.state), (None, CallbackState::Pending), "it is tried again");
+    }
+    assert!(quiet.saw_nobody());
+}
+
+#[tokio::test]
+async fn rules_68_a_url_that_says_itself_that_it_is_this_machine_is_no_attempt_while_that_is_closed() {
+    let quiet = Quiet::new();
+    for host in ["127.0.0.1", "2130706433", "0177.0.0.1", "0x7f.1", "[::ffff:7f00:1]", "[::1]", "localhost"] {
+        let url = format!("http://{host}:{}/", quiet.port());
+        let (callback, attempt) = tried(&url, resolver(&["127.0.0.1"]), Policy::public(), false).await;
+        assert_eq!((callback.state, callback.tries, attempt), (CallbackState::Held, 0, None), "{url}");
     }
     assert!(quiet.saw_nobody());
 }

@@ -50,8 +50,7 @@ impl Transport for Silent {
 }
 
 fn outcome(n: u64) -> Result<Answer, Failure> {
-    let failed =
-        |class| Err(Failure { class, message: "no".into(), refused: None, timing: Timing::default() });
+    let failed = |class| Err(Failure { class, message: "no".into(), timing: Timing::default() });
     match n {
         0..=4 => status(200),
         5 => status(500),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use px_core::Clock as _;
 use px_core::hook::{RetryPolicy, Source};
-use px_outbound::guard::{Policy, Rule};
+use px_outbound::guard::Policy;
 use px_outbound::operate::{Recovery, Spec};
 use px_outbound::transport::{Answer, Class, Failure};
 use px_store::outbox::{CallbackState, Timing};
@@ -159,7 +159,7 @@ async fn hooks_1_what_a_hook_cannot_be_is_said() {
 fn closed() -> Result<Answer, Failure> {
     let timing = Timing::default();
     let message = "127.0.0.1 is this machine itself (rule loopback)".to_owned();
-    Err(Failure { class: Class::Egress, message, refused: Some(Rule::Loopback), timing })
+    Err(Failure { class: Class::Egress, message, timing })
 }
 
 #[tokio::test]
@@ -176,7 +176,7 @@ async fn rules_68_callbacks_to_a_machine_that_is_closed_are_held_and_go_out_once
     let paused = rig.hook(|spec| spec.events = vec!["run.started".into()]).await;
 
     // The next start: px serves others now.
-    rig.restart_with(Policy::public().holding_loopback());
+    rig.restart_with(Policy::public());
     assert!(rig.operator.closed(&hook).is_some_and(|refused| refused.to_string().contains("rule loopback")));
     assert_eq!(rig.operator.closed(&paused), None);
     rig.receive(|request| if request.url.contains("127.0.0.1") { closed() } else { status(200) });
@@ -210,23 +210,91 @@ async fn rules_68_callbacks_to_a_machine_that_is_closed_are_held_and_go_out_once
 
 #[tokio::test]
 async fn rules_68_only_what_is_closed_for_serving_others_is_held() {
-    for (policy, refused, expected) in [
-        (Policy::public().holding_loopback(), Rule::Loopback, CallbackState::Held),
-        (Policy::public().holding_loopback(), Rule::Private, CallbackState::Dead),
-        (Policy::public(), Rule::Loopback, CallbackState::Dead),
+    for (url, expected) in [
+        ("http://127.0.0.1:9/hook", CallbackState::Held),
+        ("http://[::ffff:127.0.0.1]/hook", CallbackState::Held),
+        ("http://me.localhost./hook", CallbackState::Held),
+        ("http://10.0.0.1/hook", CallbackState::Dead),
+        ("http://sunk.example/hook", CallbackState::Dead),
     ] {
         let mut rig = Rig::new();
         let retry = RetryPolicy::preset("none").unwrap();
-        let hook = rig.hook(|spec| (spec.retry, spec.events) = (retry, vec!["run.started".into()])).await;
-        rig.restart_with(policy);
-        rig.receive(move |_| match closed() {
-            Err(failure) => Err(Failure { refused: Some(refused), ..failure }),
-            answered => answered,
-        });
+        rig.restart_with(Policy::public().with_private(true));
+        let local = |spec: &mut Spec| {
+            (spec.url, spec.retry, spec.events) = (url.into(), retry, vec!["run.started".into()]);
+        };
+        let hook = rig.hook(local).await;
+        rig.restart_with(Policy::public());
+        rig.receive(|_| closed());
         rig.start().await;
         rig.drain().await;
-        assert_eq!(rig.states(hook.id).await, [expected], "{refused}");
+        assert_eq!(rig.states(hook.id).await, [expected], "{url}");
     }
+}
+
+#[tokio::test]
+async fn rules_68_a_name_that_the_resolver_calls_this_machine_is_tried_again() {
+    let mut rig = Rig::new();
+    let hook = rig
+        .hook(|spec| {
+            spec.url = "https://sunk.example/hook".into();
+            spec.ordered = true;
+            spec.events = vec!["run.started".into(), "run.cancelled".into()];
+        })
+        .await;
+    rig.receive(|_| closed());
+    let run = rig.start().await;
+    rig.cancel(run).await;
+    let sent = rig.drain().await;
+    assert_eq!(kinds(&sent), ["run.started"], "what comes after it waits");
+    assert_eq!(rig.states(hook.id).await, [CallbackState::Pending; 2]);
+    assert_eq!(rig.of(hook.id).await[0].tries, 1);
+    // Five minutes later the name is itself again.
+    rig.receive(|_| status(200));
+    let mut later = Vec::new();
+    while rig.wait().await {
+        later.extend(rig.drain().await);
+    }
+    assert_eq!(kinds(&later), ["run.started", "run.cancelled"], "in the order of seq");
+    assert_eq!(rig.states(hook.id).await, [CallbackState::Delivered; 2]);
+    rig.audit().await;
+}
+
+#[tokio::test]
+async fn rules_68_what_comes_after_a_held_callback_of_an_ordered_hook_does_not_overtake_it() {
+    let mut rig = Rig::new();
+    rig.restart_with(Policy::public().with_loopback(true));
+    let local = |spec: &mut Spec| {
+        spec.url = "http://127.0.0.1:9/hook".into();
+        spec.ordered = true;
+        spec.events = vec!["run.started".into(), "run.cancelled".into()];
+    };
+    let hook = rig.hook(local).await;
+    rig.restart_with(Policy::public());
+    let (run, other) = (rig.start().await, rig.start().await);
+    rig.cancel(other).await;
+    assert!(rig.drain().await.is_empty());
+    assert_eq!(rig.states(hook.id).await, [CallbackState::Held; 3], "kept together, and nobody asks in vain");
+    assert!(!rig.wait().await);
+    // Open again, and what was kept is not let go yet.
+    rig.restart_with(Policy::public().with_loopback(true));
+    rig.cancel(run).await;
+    assert!(rig.drain().await.is_empty(), "it waits for the one before it");
+    px_outbound::release_held(&rig.parts).await.unwrap();
+    let mut sent = rig.drain().await;
+    while rig.wait().await {
+        sent.extend(rig.drain().await);
+    }
+    let of = |run: px_core::RunId| {
+        let of_run = |request: &&px_outbound::transport::Request| {
+            String::from_utf8_lossy(&request.body).contains(&run.to_string())
+        };
+        kinds(&sent.iter().filter(of_run).cloned().collect::<Vec<_>>())
+    };
+    for run in [run, other] {
+        assert_eq!(of(run), ["run.started", "run.cancelled"], "in the order of seq");
+    }
+    rig.audit().await;
 }
 
 #[tokio::test]
@@ -240,7 +308,7 @@ async fn rules_68_a_configured_hook_that_is_closed_later_stays_and_a_new_one_is_
     };
     rig.restart_with(Policy::public().with_loopback(true));
     px_outbound::operate::configure(&rig.operator, vec![spec("old")], &[]).await.unwrap();
-    rig.restart_with(Policy::public().holding_loopback());
+    rig.restart_with(Policy::public());
     px_outbound::operate::configure(&rig.operator, vec![spec("old")], &[]).await.unwrap();
     assert_eq!(rig.operator.hooks().unwrap().len(), 1);
     let refused = px_outbound::operate::configure(&rig.operator, vec![spec("old"), spec("new")], &[]).await;

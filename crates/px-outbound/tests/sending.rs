@@ -250,12 +250,7 @@ async fn hooks_6_a_dead_endpoint_holds_none_of_its_neighbours_slots() {
     rig.receive(move |request| {
         if request.url.contains("dead") {
             counted.fetch_add(1, Ordering::Relaxed);
-            return Err(Failure {
-                class: Class::Timeout,
-                message: "late".into(),
-                refused: None,
-                timing: Timing::default(),
-            });
+            return Err(Failure { class: Class::Timeout, message: "late".into(), timing: Timing::default() });
         }
         status(200)
     });

@@ -27,19 +27,28 @@ pub struct Misfit {
 /// Reads a value. Where it only fits with its integral floats as integers, it is
 /// read so; else every number stays as it was written.
 pub(crate) fn payload<T: DeserializeOwned>(value: Value) -> Result<T, Misfit> {
-    let misfit = match serde_path_to_error::deserialize(&value) {
-        Ok(read) => return Ok(read),
-        Err(error) => Misfit { path: pointer(error.path()), why: error.inner().to_string() },
-    };
-    if !has_integral_float(&value) {
-        return Err(misfit);
-    }
-    serde_json::from_value(with_integers(value)).map_err(|_| misfit)
+    from_ref(&value)
 }
 
 /// Tells whether a value reads as a type.
 pub(crate) fn fits<T: DeserializeOwned>(value: &Value) -> Result<(), Misfit> {
-    payload::<T>(value.clone()).map(drop)
+    from_ref::<T>(value).map(drop)
+}
+
+/// Reads a value. Keeping account of the place slows the reading down, so a value
+/// that does not fit is read again for it.
+fn from_ref<T: DeserializeOwned>(value: &Value) -> Result<T, Misfit> {
+    if let Ok(read) = T::deserialize(value) {
+        return Ok(read);
+    }
+    if has_integral_float(value)
+        && let Ok(read) = serde_json::from_value(with_integers(value.clone()))
+    {
+        return Ok(read);
+    }
+    // A type whose reading has another result each time may fit now.
+    serde_path_to_error::deserialize(value)
+        .map_err(|error| Misfit { path: pointer(error.path()), why: error.inner().to_string() })
 }
 
 /// Tells whether a response fits what a step waits for at this key: the response
@@ -164,6 +173,50 @@ mod tests {
     fn numbers_stay_as_they_were_written_where_they_fit() {
         let read: Read = payload(json!({"number": 1, "any": {"x": 2.0}})).unwrap();
         assert_eq!(read.any.unwrap().to_string(), r#"{"x":2.0}"#);
+    }
+
+    #[test]
+    fn an_end_of_a_run_has_one_of_its_forms() {
+        let key = KeyId::end_of(px_core::RunId::from_bytes([7; 16]));
+        let fits = |value: Value| fits_key(&key, None, &value).map_err(|misfit| misfit.path);
+        for end in [
+            json!({"status": "complete", "result": {"any": 1}}),
+            json!({"status": "complete", "result": null}),
+            json!({"status": "error", "error": {"kind": "step", "name": "E", "message": "m"}}),
+            json!({"status": "cancelled"}),
+            json!({"status": "unknown"}),
+        ] {
+            assert_eq!(fits(end.clone()), Ok(()), "{end}");
+        }
+        for end in [
+            json!({}),
+            json!({"status": "complete"}),
+            json!({"status": "done", "result": 1}),
+            json!({"status": "error", "error": "no"}),
+            json!({"status": "cancelled", "reason": 1}),
+            json!("complete"),
+        ] {
+            assert!(fits(end.clone()).is_err(), "{end}");
+        }
+    }
+
+    #[test]
+    fn what_fits_is_read_once_and_without_account_of_the_place() {
+        thread_local!(static TRACKED: std::cell::RefCell<Vec<bool>> = const { std::cell::RefCell::new(Vec::new()) });
+        #[derive(Debug)]
+        struct Noted;
+        impl<'de> Deserialize<'de> for Noted {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let is_tracked = std::any::type_name::<D>().contains("path_to_error");
+                TRACKED.with_borrow_mut(|tracked| tracked.push(is_tracked));
+                u64::deserialize(deserializer).map(|_| Self)
+            }
+        }
+        payload::<Noted>(json!(1)).unwrap();
+        fits::<Noted>(&json!(1)).unwrap();
+        assert_eq!(TRACKED.take(), [false, false]);
+        assert_eq!(payload::<Vec<Noted>>(json!([1, "x"])).unwrap_err().path, "/1");
+        assert_eq!(TRACKED.take(), [false, false, true, true]);
     }
 
     #[test]

@@ -67,7 +67,6 @@ impl HookOptions {
             Some(open) => Policy::public().with_private(open),
         }
         .with_ranges(self.ranges.iter().copied())
-        .holding_loopback()
     }
 }
 

@@ -81,6 +81,18 @@ mod pointer {
     }
 }
 
+/// Several events in a body, whose id is in a header.
+mod several {
+    use super::*;
+    px_sdk::webhook! {
+        slug = "several",
+        payload = Posted,
+        response = Text,
+        verify = verify::unverified().batch("/events").dedup_header("x-id"),
+        handler = take,
+    }
+}
+
 fn cloudevents() -> Verification {
     verify::unverified().body(BodyForm::CloudEvents).dedup(Source::header("ce-id")).dedup_pointer("/id")
 }
@@ -320,4 +332,30 @@ async fn cloudevents_without_data_with_text_and_in_batches() {
     let (_, reply) = send(&world, "cloud", &batch, br#"[{"id":"1"},{"id":"4"},{"id":"4"}]"#).await;
     let actions: Vec<_> = reply["events"].as_array().unwrap().iter().map(|one| &one["action"]).collect();
     assert_eq!(actions, ["duplicate", "queued", "duplicate"], "{reply}");
+}
+
+#[tokio::test]
+async fn rule_54_events_of_an_array_are_told_apart_under_one_id_in_a_header() {
+    let world = world();
+    let sent = async |id: &str, body: &[u8]| {
+        let (status, reply) = send(&world, "several", &[JSON, ("x-id", id)], body).await;
+        assert_eq!(status, 200, "{reply}");
+        let actions = reply["events"].as_array().unwrap().iter().map(|one| one["action"].clone());
+        actions.collect::<Vec<_>>()
+    };
+    let body = br#"{"events":[{"number":1},{"number":2},{"number":3}]}"#;
+    assert_eq!(sent("a", body).await, ["queued"; 3]);
+    assert_eq!(sent("a", body).await, ["duplicate"; 3]);
+    assert_eq!(sent("b", body).await, ["queued"; 3]);
+    let inbox = world.inbox().await.unwrap();
+    let ids: Vec<_> = inbox[0].events.iter().map(|event| event.provider_id.as_deref().unwrap()).collect();
+    assert_eq!(ids, ["a", "a[1]", "a[2]"]);
+    // As failed deliveries do: a retry takes the place of the one that did not fit.
+    assert_eq!(
+        send(&world, "several", &[JSON, ("x-id", "c")], br#"{"events":[{"number":-1},{}]}"#).await.0,
+        422
+    );
+    assert_eq!(sent("c", body).await, ["queued"; 3]);
+    let inbox = world.inbox().await.unwrap();
+    assert_eq!(inbox[3].events[0].state, InboxState::Ignored, "{:?}", inbox[3].events);
 }

@@ -7,7 +7,7 @@ mod verify_support;
 
 use http::{HeaderValue, Method};
 use px_verify::record::{BodyForm, Keyring, Source, Verification};
-use px_verify::{BodyErrorKind, Content, Prepared, Received, providers};
+use px_verify::{BodyErrorKind, Content, MAX_ID_BYTES, Prepared, Received, providers};
 use serde_json::{Value, json};
 use verify_support::post;
 
@@ -265,6 +265,47 @@ fn rule_54_an_id_in_a_header_is_one_text() {
     assert_eq!(id(&either, &[("webhook-id", b"a")]), "a");
     assert_eq!(id(&either, &[("svix-id", b"a"), ("webhook-id", b"a")]), "a");
     assert_eq!(id(&either, &[("svix-id", b"a"), ("webhook-id", b"b")]), "!");
+}
+
+#[test]
+fn an_id_in_a_header_makes_one_of_its_own_for_each_event_of_an_array() {
+    let header = [("x-id", "d1")];
+    let body = br#"{"events":[{"n":1},{"n":2},{"n":3}]}"#;
+    let record = providers::unverified().batch("/events").dedup_header("X-Id");
+    assert_eq!(ids(&record, &header, body), ["d1", "d1[1]", "d1[2]"]);
+    assert_eq!(ids(&record, &header, br#"{"events":[{}]}"#), ["d1"]);
+    // No array was split, so there is nothing to tell apart.
+    assert_eq!(ids(&record, &header, br#"{"other":1}"#), ["d1"]);
+    let joined = Source::Joined(vec![Source::header("x-a"), Source::header("x-id")]);
+    let record = providers::unverified().batch("/events").dedup(joined);
+    let headers = [("x-id", "d1"), ("x-a", "a")];
+    assert_eq!(ids(&record, &headers, body), ["a:d1", "a:d1[1]", "a:d1[2]"]);
+    // An id in which the event itself has a say stays as older stores have it.
+    let joined = Source::Joined(vec![Source::header("x-id"), Source::pointer("/n")]);
+    let record = providers::unverified().batch("/events").dedup(joined);
+    assert_eq!(ids(&record, &header, body), ["d1:1", "d1:2", "d1:3"]);
+    let long = "x".repeat(MAX_ID_BYTES);
+    let record = providers::unverified().batch("/events").dedup_header("X-Id");
+    let bounded = ids(&record, &[("x-id", &long)], br#"{"events":[1,2,3]}"#);
+    assert_eq!(bounded[0], long);
+    assert!(bounded[1].starts_with("sha256:") && bounded[1] != bounded[2], "{bounded:?}");
+    // Of a batch type the event's own word counts first, and the header at last.
+    let record =
+        providers::unverified().body(BodyForm::CloudEvents).dedup_header("X-Id").dedup_pointer("/id");
+    let headers = [("x-id", "d1"), ("content-type", "application/cloudevents-batch+json")];
+    assert_eq!(ids(&record, &headers, br#"[{"id":"a"},{}]"#), ["a", "d1[1]"]);
+}
+
+#[test]
+fn an_unsigned_content_type_switches_no_signed_id_off() {
+    for form in [BodyForm::Json, BodyForm::default()] {
+        let record = providers::unverified().body(form).dedup_header("X-Id");
+        for kind in [JSON, "application/cloudevents-batch+json", "application/x-batch+json"] {
+            let headers = [("x-id", "d1"), ("content-type", kind)];
+            assert_eq!(ids(&record, &headers, br#"[{"n":1},{"n":2}]"#), ["d1"], "{kind}");
+            assert_eq!(status(&record, &headers, b"{}"), 200, "{kind}");
+        }
+    }
 }
 
 #[test]

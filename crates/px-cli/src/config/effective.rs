@@ -3,12 +3,13 @@
 //! the file are not repeated.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
-use crate::config::{self, Config};
-use crate::error::{Error, Result};
+use crate::config::{self, Config, mistakes};
+use crate::error::Result;
 
 /// The variables that count more than the file, with the keys that they set.
 pub(crate) const VARIABLES: &[(&str, &str)] = &[
@@ -41,7 +42,7 @@ pub(crate) fn entries(
     env: &dyn Fn(&str) -> Option<String>,
     flags: &[(&str, &str)],
 ) -> Result<Vec<Entry>> {
-    let lines = lines(text).map_err(|error| Error::usage(format!("{file}: {error}")))?;
+    let lines = lines(text).map_err(|error| mistakes::of_file(Path::new(file), text, &error))?;
     let from = |key: &str| {
         let is_set = |name: &str| env(name).is_some_and(|value| !value.is_empty());
         let flag = flags.iter().find(|(known, _)| *known == key).map(|(_, flag)| (*flag).to_owned());
@@ -61,7 +62,8 @@ pub(crate) fn entries(
         order.extend(found.keys().filter(|key| key.starts_with(&format!("{section}."))).cloned());
     }
     // What is in the file only: hooks, webhooks, providers.
-    let written: toml::Table = text.parse().map_err(|error| Error::usage(format!("{file}: {error}")))?;
+    let written: toml::Table =
+        text.parse().map_err(|error| mistakes::of_file(Path::new(file), text, &error))?;
     let mut open = BTreeMap::new();
     flatten("", &serde_json::to_value(&written).unwrap_or_default(), &mut open);
     for (key, value) in open {

@@ -146,13 +146,14 @@ impl Hooks {
         HookOptions { ranges, ..self.policy_options() }.policy(address, is_fronted)
     }
 
-    /// Returns everything that would keep the server from starting. A hook that
-    /// `is_kept` was there before its target was closed, and stays.
+    /// Returns everything that would keep the server from starting. `stored` is the
+    /// URL of the configured hook of a name that the store has: with the same target,
+    /// which was closed since, it stays.
     pub(crate) fn problems(
         &self,
         env: &dyn Fn(&str) -> Option<String>,
         policy: &Policy,
-        is_kept: &dyn Fn(&Spec) -> bool,
+        stored: &dyn Fn(&str) -> Option<String>,
     ) -> Vec<String> {
         let said = |error: Error| match error.hint {
             Some(hint) => format!("{}; {hint}", error.message),
@@ -168,7 +169,8 @@ impl Hooks {
             }
             match spec(place, table, env) {
                 Ok(spec) => match operate::check(policy, &spec) {
-                    Err(operate::Error::Egress(_)) if is_kept(&spec) => {}
+                    Err(operate::Error::Egress(refused))
+                        if stored(&spec.name).is_some_and(|url| operate::is_held(&url, &spec, &refused)) => {}
                     checked => problems.extend(checked.err().map(|error| wrong(&error))),
                 },
                 Err(error) => problems.push(said(error)),
@@ -244,6 +246,11 @@ fn read(place: usize, table: &toml::Table, env: &dyn Fn(&str) -> Option<String>)
         if table.contains_key("secret") {
             return Err(wrong("it has both secret and secret_env".into()));
         }
+        if !px_inbound::is_variable(&variable) {
+            // Not repeated: it may be the secret itself.
+            return Err(wrong("secret_env is no name of a variable".into())
+                .hint("it names the variable that holds the secret, such as BILLING_SECRET"));
+        }
         let secret = env(&variable)
             .filter(|secret| !secret.trim().is_empty())
             .ok_or_else(|| wrong(format!("the variable {variable}, which secret_env names, is not set")))?;
@@ -294,8 +301,8 @@ mod tests {
 
     #[test]
     fn px_check_sees_all_that_serve_would_refuse() {
-        let closed = Policy::public().holding_loopback();
-        let look = |text: &str| hooks(text).problems(&|_| None, &closed, &|_| false);
+        let closed = Policy::public();
+        let look = |text: &str| hooks(text).problems(&|_| None, &closed, &|_| None);
         let hook = |more: &str| format!("[[hooks]]\nname = 'a'\n{more}\n");
         for (text, says) in [
             (
@@ -331,8 +338,15 @@ mod tests {
         let several =
             [hook("evnets = 1\nsecret = 's'"), hook("url = 'ftp://x'\nsecret_env = 'NOPE'")].concat();
         assert_eq!(look(&several).len(), 3, "all at once, and the name that is there twice");
-        let kept = hook("url = 'http://127.0.0.1:9'\nsecret = 'whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0'");
-        assert_eq!(hooks(&kept).problems(&|_| None, &closed, &|_| true), Vec::<String>::new());
+        // One that was there before its target was closed stays, and no other one.
+        let stays = |url: &str, stored: &str| {
+            let text = hook(&format!("url = '{url}'\nsecret = 'whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0'"));
+            let stored = |name: &str| (name == "a").then(|| stored.to_owned());
+            hooks(&text).problems(&|_| None, &closed, &stored).is_empty()
+        };
+        assert!(stays("http://127.0.0.1:9", "http://127.0.0.1:9/"));
+        assert!(!stays("http://127.0.0.1:9", "http://127.0.0.1:8/"));
+        assert!(!stays("http://10.0.0.1", "http://10.0.0.1/"), "only this machine is opened again");
     }
 
     #[test]

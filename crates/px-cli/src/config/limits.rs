@@ -95,31 +95,54 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Returns whether the bounds fit each other.
-    pub(crate) fn check(&self) -> Result<()> {
-        let bad = |what: &str, hint: &str| Err(Error::usage(format!("[limits]: {what}")).hint(hint));
-        if self.max_connections <= self.max_in_flight {
-            return bad(
-                "max_connections has to be greater than max_in_flight",
-                "requests never lose their connection to a newcomer, so there have to be more connections",
-            );
-        }
-        if self.max_streams.is_some_and(|streams| self.max_connections <= self.max_in_flight + streams) {
-            return bad(
-                "max_connections has to be greater than max_in_flight and max_streams together",
-                "a stream holds its connection, and so does a webhook request",
-            );
-        }
-        if self.reserved_in_flight >= self.max_in_flight {
-            return bad(
-                "reserved_in_flight leaves nothing of max_in_flight",
-                "it is the part that only providers that never send again may use",
-            );
-        }
-        if self.max_head_bytes < 8 * 1024 {
-            return bad("max_head_bytes is less than 8192", "heads of that size are usual");
-        }
-        let zeros = [
+    /// Returns all that is wrong with the bounds, and between them.
+    pub(crate) fn mistakes(&self) -> Vec<Error> {
+        let mut mistakes = Vec::new();
+        let mut bad = |is_bad: bool, what: &str, hint: &str| {
+            if is_bad {
+                mistakes.push(Error::usage(format!("[limits]: {what}")).hint(hint));
+            }
+        };
+        let is_narrow = self.max_connections <= self.max_in_flight;
+        bad(
+            is_narrow,
+            "max_connections has to be greater than max_in_flight",
+            "requests never lose their connection to a newcomer, so there have to be more connections",
+        );
+        let both = |streams: usize| self.max_in_flight.saturating_add(streams);
+        bad(
+            !is_narrow && self.max_streams.is_some_and(|streams| self.max_connections <= both(streams)),
+            "max_connections has to be greater than max_in_flight and max_streams together",
+            "a stream holds its connection, and so does a webhook request",
+        );
+        bad(
+            self.reserved_in_flight >= self.max_in_flight,
+            "reserved_in_flight leaves nothing of max_in_flight",
+            "it is the part that only providers that never send again may use",
+        );
+        bad(
+            self.max_head_bytes < 8 * 1024,
+            "max_head_bytes is less than 8192",
+            "heads of that size are usual",
+        );
+        bad(
+            self.max_stalled > MAX_STALLED,
+            &format!("max_stalled is more than {MAX_STALLED}"),
+            "each is a thread that computes or blocks for ever: mend the step that the log names instead",
+        );
+        bad(
+            self.max_concurrent_steps > MAX_CONCURRENT_STEPS,
+            &format!("max_concurrent_steps is more than {MAX_CONCURRENT_STEPS}"),
+            "each step that runs holds its state in memory; more wait for their turn",
+        );
+        bad(
+            !(MIN_STATE_BYTES..=MAX_STATE_BYTES).contains(&self.max_state_bytes),
+            &format!("max_state_bytes is {}", self.max_state_bytes),
+            &format!(
+                "from {MIN_STATE_BYTES} to {MAX_STATE_BYTES} can be kept; each commit of a run writes its state"
+            ),
+        );
+        for (name, is_zero) in [
             ("idle_timeout_secs", self.idle_timeout_secs == 0),
             ("head_timeout_secs", self.head_timeout_secs == 0),
             ("max_streams", self.max_streams == Some(0)),
@@ -128,31 +151,10 @@ impl Limits {
             ("max_held_bytes", self.max_held_bytes == 0),
             ("max_concurrent_steps", self.max_concurrent_steps == 0),
             ("max_stalled", self.max_stalled == 0),
-        ];
-        if self.max_stalled > MAX_STALLED {
-            return bad(
-                &format!("max_stalled is more than {MAX_STALLED}"),
-                "each is a thread that computes or blocks for ever: mend the step that the log names instead",
-            );
+        ] {
+            bad(is_zero, &format!("{name} is 0"), "nothing could be done then");
         }
-        if self.max_concurrent_steps > MAX_CONCURRENT_STEPS {
-            return bad(
-                &format!("max_concurrent_steps is more than {MAX_CONCURRENT_STEPS}"),
-                "each step that runs holds its state in memory; more wait for their turn",
-            );
-        }
-        if !(MIN_STATE_BYTES..=MAX_STATE_BYTES).contains(&self.max_state_bytes) {
-            return bad(
-                &format!("max_state_bytes is {}", self.max_state_bytes),
-                &format!(
-                    "from {MIN_STATE_BYTES} to {MAX_STATE_BYTES} can be kept; each commit of a run writes its state"
-                ),
-            );
-        }
-        match zeros.into_iter().find(|(_, is_zero)| *is_zero) {
-            Some((name, _)) => bad(&format!("{name} is 0"), "nothing could be done then"),
-            None => Ok(()),
-        }
+        mistakes
     }
 
     /// The same bounds, lowered together as far as the process may open files, and
@@ -274,7 +276,7 @@ mod tests {
              max_in_flight = 50\nreserved_in_flight = 5\nmax_in_flight_per_address = 6\nmax_held_bytes = 7\n\
              max_addresses = 8\nmax_state_bytes = 5000\nmax_stalled = 4\nmax_concurrent_steps = 3\nmax_rejected_per_minute = 9\nmax_rejected_per_minute_per_address = 3",
         );
-        some.check().unwrap();
+        assert!(some.mistakes().is_empty());
         assert_eq!(
             some.connections(),
             ConnectionLimits {
@@ -302,10 +304,10 @@ mod tests {
             ("max_stalled = 2000", "more than 1024"),
             ("max_concurrent_steps = 1000001", "more than 1000000"),
         ] {
-            let error = limits(text).check().unwrap_err();
-            assert!(error.message.contains(part), "{}", error.message);
+            let mistakes = limits(text).mistakes();
+            assert!(mistakes.len() == 1 && mistakes[0].message.contains(part), "{text}: {mistakes:?}");
         }
-        limits("").check().unwrap();
+        assert_eq!(limits("max_stalled = 0\nmax_head_bytes = 1\nmax_connections = 1").mistakes().len(), 3);
     }
 
     #[test]
@@ -323,7 +325,7 @@ mod tests {
         for files in [128, 256, 1_023, 1_024, 4_096, 16_384] {
             let (fitted, warning) = limits("").fitted_to(Some(files)).unwrap();
             assert!(warning.unwrap().contains("streams instead of 4096"), "{files}");
-            fitted.check().unwrap();
+            assert!(fitted.mistakes().is_empty());
             let (connections, gate) = (fitted.connections().connections, fitted.gate());
             assert!(connections as u64 + 64 <= files, "{files}: {connections}");
             assert!(gate.in_flight + fitted.streams().streams < connections, "{files}");

@@ -23,6 +23,7 @@
 pub(crate) mod effective;
 pub(crate) mod hooks;
 pub(crate) mod limits;
+mod mistakes;
 mod retention;
 mod webhooks;
 
@@ -35,9 +36,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
-use crate::suggest;
 use hooks::Hooks;
 use limits::Limits;
+pub(crate) use mistakes::reworded;
 use retention::Retention;
 use webhooks::{Providers, Webhook};
 pub(crate) use webhooks::{from_file, network};
@@ -143,6 +144,19 @@ impl Default for Store {
 impl Config {
     /// Reads `file`, or [`FILE`] where it exists, and then the environment.
     pub(crate) fn load(file: Option<&Path>, env: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
+        let (config, mistakes) = Self::read(file, env)?;
+        mistakes.into_iter().next().map_or(Ok(config), Err)
+    }
+
+    /// Reads it as [`load`](Self::load) does, and returns everything that is wrong with
+    /// its values. What is wrong in the environment leaves the value of the file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is no configuration.
+    pub(crate) fn read(
+        file: Option<&Path>,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<(Self, Vec<Error>)> {
         let path = file.unwrap_or(Path::new(FILE));
         let mut config = match std::fs::read_to_string(path) {
             Ok(text) => Self::parse(&text, path)?,
@@ -151,32 +165,29 @@ impl Config {
                 return Err(Error::usage(format!("cannot read {}: {error}", path.display())));
             }
         };
-        config.overlay(env)?;
-        config.finish(&path.display().to_string())
+        let mut mistakes = config.overlay(env);
+        mistakes.extend(config.finish(&path.display().to_string()));
+        Ok((config, mistakes))
     }
 
     pub(crate) fn parse(text: &str, path: &Path) -> Result<Self> {
-        toml::from_str(text).map_err(|error| {
-            let (line, column) = place(text, error.span().map_or(0, |span| span.start));
-            let (mut what, hint) = reworded(error.message());
-            if let Some(key) =
-                error.span().and_then(|span| text.get(span)).filter(|_| what == "duplicate key")
-            {
-                what = format!("{what} '{key}'");
-            }
-            Error::usage(format!("{}:{line}:{column}: {what}", path.display())).maybe_hint(hint)
-        })
+        toml::from_str(text).map_err(|error| mistakes::of_file(path, text, &error))
     }
 
-    fn overlay(&mut self, env: &dyn Fn(&str) -> Option<String>) -> Result<()> {
+    fn overlay(&mut self, env: &dyn Fn(&str) -> Option<String>) -> Vec<Error> {
         let set = |name: &str| env(name).filter(|value| !value.is_empty());
-        if let Some(text) = set("PX_BIND") {
-            self.server.bind = address("PX_BIND", &text)?;
+        let mut mistakes = Vec::new();
+        match set("PX_BIND").map(|text| address("PX_BIND", &text)) {
+            Some(Ok(bind)) => self.server.bind = bind,
+            wrong => mistakes.extend(wrong.and_then(Result::err)),
         }
         if let Some(text) = set("PX_PORT") {
-            self.server.port = text
-                .parse()
-                .map_err(|_| Error::usage(format!("PX_PORT is '{text}', which is no port (0 to 65535)")))?;
+            match text.parse() {
+                Ok(port) => self.server.port = port,
+                Err(_) => {
+                    mistakes.push(Error::usage(format!("PX_PORT is '{text}', which is no port (0 to 65535)")))
+                }
+            }
         }
         if let Some(url) = set("PX_PUBLIC_URL") {
             self.server.public_url = Some(url);
@@ -184,17 +195,21 @@ impl Config {
         if let Some(dir) = set("PX_DATA_DIR") {
             self.store.data_dir = PathBuf::from(dir);
         }
-        self.hooks.overlay(env)
+        mistakes.extend(self.hooks.overlay(env).err());
+        mistakes
     }
 
-    fn finish(mut self, file: &str) -> Result<Self> {
+    fn finish(&mut self, file: &str) -> Vec<Error> {
+        let mut mistakes = Vec::new();
         if let Some(url) = self.server.public_url.take().filter(|url| !url.is_empty()) {
-            let what = format!("public_url (in {file} or PX_PUBLIC_URL)");
-            self.server.public_url = Some(base_url(&what, &url)?);
+            match base_url(&format!("public_url (in {file} or PX_PUBLIC_URL)"), &url) {
+                Ok(base) => self.server.public_url = Some(base),
+                Err(error) => mistakes.push(error),
+            }
         }
-        self.limits.check()?;
-        self.retention.check()?;
-        Ok(self)
+        mistakes.extend(self.limits.mistakes());
+        mistakes.extend(self.retention.mistakes());
+        mistakes
     }
 
     /// The values of the sections in [`FIXED`].
@@ -218,6 +233,11 @@ impl Config {
     /// The files that secrets of webhooks are in.
     pub(crate) fn secret_files(&self) -> impl Iterator<Item = PathBuf> {
         self.webhooks.values().flat_map(Webhook::secret_files)
+    }
+
+    /// The variables that `[webhooks]` names for secrets.
+    pub(crate) fn secret_variables(&self) -> impl Iterator<Item = String> {
+        self.webhooks.values().flat_map(Webhook::secret_variables)
     }
 
     /// Returns which secrets of webhooks are there and blank.
@@ -297,26 +317,6 @@ pub(crate) fn base_url(what: &str, url: &str) -> Result<String> {
         Ok(_) => Ok(url.trim_end_matches('/').to_owned()),
         Err(_) => bad("which is no URL"),
     }
-}
-
-/// Line and column of a byte, from 1.
-fn place(text: &str, byte: usize) -> (usize, usize) {
-    let before = text.get(..byte).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or(before).chars().count() + 1;
-    (line, column)
-}
-
-/// serde's "unknown field `a`, expected one of `b`, `c`" with a suggestion;
-/// other messages as they are.
-pub(crate) fn reworded(message: &str) -> (String, Option<String>) {
-    let Some(rest) = message.strip_prefix("unknown field ") else { return (message.to_owned(), None) };
-    let mut names = rest.split('`').skip(1).step_by(2);
-    let wrong = names.next().unwrap_or_default();
-    let known: Vec<&str> = names.collect();
-    let meant = suggest::nearest(wrong, known.iter().copied())
-        .map_or(String::new(), |name| format!("did you mean '{name}'? "));
-    (format!("unknown key '{wrong}'"), Some(format!("{meant}the keys here are: {}", known.join(", "))))
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::Error;
 
 const DAY_SECS: u64 = 24 * 60 * 60;
 
@@ -52,18 +52,17 @@ impl Default for Retention {
 
 impl Retention {
     /// Returns whether the times make sense.
-    pub(crate) fn check(&self) -> Result<()> {
-        let zero = [
+    pub(crate) fn mistakes(&self) -> impl Iterator<Item = Error> {
+        let days = [
             ("deliveries_days", Some(self.deliveries_days)),
             ("quarantined_days", self.quarantined_days),
             ("callbacks_days", Some(self.callbacks_days)),
             ("dead_callbacks_days", Some(self.dead_callbacks_days)),
         ];
-        if let Some((key, _)) = zero.iter().find(|(_, days)| *days == Some(0)) {
-            return Err(Error::usage(format!("[retention]: {key} is 0"))
-                .hint("a delivery is at least kept for a day, so that an operator can look at it"));
-        }
-        Ok(())
+        days.into_iter().filter(|(_, days)| *days == Some(0)).map(|(key, _)| {
+            Error::usage(format!("[retention]: {key} is 0"))
+                .hint("a delivery is at least kept for a day, so that an operator can look at it")
+        })
     }
 
     /// Returns what the sweeps go by.
@@ -109,9 +108,9 @@ mod tests {
         assert_eq!(some.sweeps(), expected);
         let expected = px_outbound::Retention { delivered: 6 * day, dead: 9 * day };
         assert_eq!(some.callbacks(), expected);
-        some.check().unwrap();
+        assert_eq!(some.mistakes().count(), 0);
         for zero in ["deliveries_days = 0", "quarantined_days = 0", "callbacks_days = 0"] {
-            assert!(toml::from_str::<Retention>(zero).unwrap().check().is_err());
+            assert_eq!(toml::from_str::<Retention>(zero).unwrap().mistakes().count(), 1, "{zero}");
         }
     }
 }

@@ -31,10 +31,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use px_core::Timestamp;
+use px_core::{Date, Timestamp};
 use px_inbound::verify::Network;
 use px_inbound::{Policy, Setup};
-use px_sdk::verify::{Key, Verification};
+use px_sdk::verify::{Handshake, Key, Verification};
 use px_server::WebhookOptions;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -100,6 +100,13 @@ impl Webhook {
                     bad(format!("there is no provider '{name}'"))
                         .hint(format!("add a table [providers.{name}]"))
                 })?;
+                if !variables(&record).all(px_inbound::is_variable) {
+                    // Not repeated: it may be the secret itself.
+                    let hint = "it names the variable that holds the secret, such as ACME_WEBHOOK_SECRET";
+                    return Err(
+                        bad(format!("a secret of provider '{name}' is no name of a variable")).hint(hint)
+                    );
+                }
                 name.clone_into(&mut record.provider);
                 Some(record)
             }
@@ -134,6 +141,11 @@ impl Webhook {
         self.secrets.iter().filter_map(|secret| secret.file.clone())
     }
 
+    /// The variables that its secrets are in.
+    pub(crate) fn secret_variables(&self) -> impl Iterator<Item = String> {
+        self.secrets.iter().filter_map(|secret| secret.env.clone())
+    }
+
     /// Returns which of its secrets are there and blank: a server does not start
     /// with them.
     pub(crate) fn blank_secrets(&self, env: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
@@ -152,10 +164,24 @@ impl Webhook {
     }
 }
 
+/// The variables that a provider's record names.
+fn variables(record: &Verification) -> impl Iterator<Item = &str> {
+    let token = match &record.handshake {
+        Some(Handshake::Subscribe { verify_token, .. }) => Some(verify_token.as_str()),
+        _ => None,
+    };
+    let also = record.also.iter().filter_map(|other| other.secret.as_deref());
+    record.secret.as_deref().into_iter().chain(also).chain(token)
+}
+
 impl Secret {
     /// The secret; `None` if its variable is not set.
     fn text(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<Option<SecretString>, String> {
         match (&self.env, &self.file, &self.value) {
+            (Some(variable), None, None) if !px_inbound::is_variable(variable) => {
+                // Not repeated: it may be the secret itself.
+                Err("env of a secret is no name of a variable".into())
+            }
             (Some(variable), None, None) => Ok(env(variable).filter(|text| !text.is_empty()).map(Into::into)),
             (None, Some(file), None) => from_file(file).map(|text| Some(text.into())),
             (None, None, Some(value)) if !value.trim().is_empty() => Ok(Some(value.clone().into())),
@@ -186,14 +212,7 @@ fn moment(at: toml::value::Datetime) -> Option<Timestamp> {
         Some(toml::value::Offset::Custom { minutes }) => i64::from(minutes),
         _ => 0,
     };
-    // Days from the civil date (H. Hinnant), years beginning in March.
-    let (year, month) = (i64::from(date.year), i64::from(date.month));
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + i64::from(date.day) - 1;
-    let days =
-        era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468;
+    let days = Date { year: date.year.into(), month: date.month.into(), day: date.day.into() }.days();
     let seconds = ((days * 24 + i64::from(hour)) * 60 + i64::from(minute) - offset_minutes) * 60;
     u64::try_from((seconds + i64::from(second)) * 1_000).ok().map(Timestamp::from_millis)
 }

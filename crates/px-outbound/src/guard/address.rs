@@ -52,6 +52,14 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// Returns whether callbacks whose target's own text this rule refuses are kept
+    /// until it is open, instead of being tried until they are dead: this machine is
+    /// closed by a setting of px, and by no fault of theirs (docs/rules.md#68).
+    #[must_use]
+    pub const fn is_held(self) -> bool {
+        matches!(self, Self::Loopback)
+    }
+
     /// The name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -66,14 +66,13 @@ pub struct Policy {
     loopback: bool,
     private: bool,
     ranges: Vec<Range>,
-    holds_loopback: bool,
 }
 
 impl Policy {
     /// The public internet.
     #[must_use]
     pub const fn public() -> Self {
-        Self { loopback: false, private: false, ranges: Vec::new(), holds_loopback: false }
+        Self { loopback: false, private: false, ranges: Vec::new() }
     }
 
     /// Opens this machine (`127.0.0.0/8`, `::1`) and nothing more: what a px
@@ -82,20 +81,6 @@ impl Policy {
     pub fn with_loopback(mut self, open: bool) -> Self {
         self.loopback = open;
         self
-    }
-
-    /// Keeps callbacks to this machine, while it is closed, instead of trying
-    /// them until they are dead: what closes it is a setting of px and no fault
-    /// of theirs (docs/rules.md#68).
-    #[must_use]
-    pub fn holding_loopback(mut self) -> Self {
-        self.holds_loopback = true;
-        self
-    }
-
-    /// Returns whether a callback that this rule refuses is kept until it is open.
-    pub(crate) fn holds(&self, rule: Rule) -> bool {
-        self.holds_loopback && rule == Rule::Loopback
     }
 
     /// `allow_private`: opens this machine, RFC 1918 and unique local

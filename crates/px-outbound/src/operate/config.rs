@@ -78,7 +78,7 @@ pub async fn configure(
             Ok(next) => done.changed += usize::from(next != *hook),
             // It was there before its target was closed: it stays, and keeps its
             // callbacks until that is open again.
-            Err(Error::Egress(refused)) if is_held(operator, hook, spec, &refused) => {}
+            Err(Error::Egress(refused)) if is_held(&hook.url, spec, &refused) => {}
             Err(error) => return Err(error),
         }
     }
@@ -111,9 +111,13 @@ pub async fn delete_unnamed(
     Ok(deleted)
 }
 
-fn is_held(operator: &Operator, hook: &Hook, spec: &Spec, refused: &Refused) -> bool {
-    let is_same = Target::parse(&spec.url).is_ok_and(|target| target.to_string() == hook.url);
-    is_same && operator.parts().policy.holds(refused.rule)
+/// Returns whether a configured hook that is there stays although its target is
+/// refused now: it has the same target as before, `url`, which is closed by a
+/// setting of px.
+#[must_use]
+pub fn is_held(url: &str, spec: &Spec, refused: &Refused) -> bool {
+    let is_same = Target::parse(&spec.url).is_ok_and(|target| target.to_string() == url);
+    is_same && refused.rule.is_held()
 }
 
 fn same_secret(operator: &Operator, hook: &Hook, spec: &Spec) -> bool {

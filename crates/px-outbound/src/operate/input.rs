@@ -210,10 +210,12 @@ fn signing(value: &Value) -> Result<Signing, Error> {
     };
     let name = value.as_str().map(str::to_owned).or_else(|| field(["mode", "mode"]));
     let mut signing = name.as_deref().and_then(Signing::parse).ok_or_else(|| {
-        Error::Invalid(format!(
-            "{} is no signature; there are standard, standard-asymmetric, github, timestamped, stripe",
-            name.map_or_else(|| value.to_string(), |name| format!("'{name}'"))
-        ))
+        // What is there is not repeated: it may be a secret in the wrong place.
+        let modes = "there are standard, standard-asymmetric, github, timestamped, stripe";
+        Error::Invalid(match name {
+            Some(_) => format!("signature is none of the modes; {modes}"),
+            None => format!("signature has no mode; {modes}"),
+        })
     })?;
     let known: &[&str] = match &signing {
         Signing::Timestamped { .. } => {

@@ -17,7 +17,7 @@ use px_core::{CallbackId, HookId};
 use px_store::{Bound, Contended};
 use tokio::sync::Mutex;
 
-pub use config::{Configured, configure, delete_unnamed, digest};
+pub use config::{Configured, configure, delete_unnamed, digest, is_held};
 pub use input::{Input, duration};
 pub use redeliver::{Recovered, Recovery};
 pub use secret_key::{Sealing, holds_sealed, is_unreadable, name_of, prove_key, sealing};

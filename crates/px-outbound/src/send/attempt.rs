@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tracing::Instrument as _;
 use tracing::field::display;
 
-use super::{Error, SenderContext, prepare};
+use super::{Error, SenderContext, held, prepare};
 use crate::backoff::Jitter;
 use crate::hook_health;
 use crate::metrics;
@@ -59,12 +59,6 @@ pub(crate) async fn attempt(parts: &SenderContext, due: Due, right: SlotRight) -
     if callback.due_row() != Some(due) {
         return Ok(Ended::Nothing);
     }
-    if let Some(prev) = due.prev
-        && let Some(until) = blocked(parts, prev).await?
-    {
-        change(parts, &callback, |callback| callback.due = Some(until)).await?;
-        return Ok(Ended::Behind);
-    }
     let hook_set = outbox.hook_set(parts.scope)?;
     let hook = hook_of(parts, &hook_set, &callback).await?;
     let Some(hook) = hook.filter(|hook| hook.record.deleted_at.is_none()) else {
@@ -75,6 +69,18 @@ pub(crate) async fn attempt(parts: &SenderContext, due: Due, right: SlotRight) -
         rest(parts, &callback, CallbackState::Held, "its hook is disabled").await?;
         return Ok(Ended::Nothing);
     }
+    if let Some(refused) = held::closed(parts, &hook.record) {
+        rest(parts, &callback, CallbackState::Held, &refused.to_string()).await?;
+        return Ok(Ended::Nothing);
+    }
+    // After the hook: while that keeps its callbacks, those behind a kept one are
+    // kept with it, and do not come to ask for their turn.
+    if let Some(prev) = due.prev
+        && let Some(until) = blocked(parts, prev).await?
+    {
+        change(parts, &callback, |callback| callback.due = Some(until)).await?;
+        return Ok(Ended::Behind);
+    }
     let began = parts.clock.now();
     let run = callback.run.map(display);
     let span = tracing::info_span!("deliver", delivery = %callback.id, hook = %callback.hook, run);
@@ -82,25 +88,22 @@ pub(crate) async fn attempt(parts: &SenderContext, due: Due, right: SlotRight) -
         Ok(request) => parts.transport.send(request).instrument(span.clone()).await,
         Err(error) => {
             let (class, message) = (Class::Unsendable, error.to_string());
-            Err(Failure { class, message, refused: None, timing: Timing::default() })
+            Err(Failure { class, message, timing: Timing::default() })
         }
     };
-    if let Err(Failure { refused: Some(rule), message, .. }) = &sent
-        && parts.policy.holds(*rule)
-    {
-        rest(parts, &callback, CallbackState::Held, message).await?;
-        return Ok(Ended::Nothing);
-    }
     let demand = right.demand(Slot::of_lane(due.lane));
     record(parts, (callback, hook), &sent, began, demand).instrument(span).await
 }
 
-/// The time until which the one before it keeps a delivery waiting.
+/// The time until which the one before it keeps a delivery waiting. One that is
+/// kept is going out, too: its hook is open again, and those that were kept are
+/// let go page by page, the newest first.
 async fn blocked(parts: &SenderContext, prev: CallbackId) -> Result<Option<Timestamp>, Error> {
     let prev = parts.store.outbox().callback(parts.scope, prev).await?;
-    let pending = prev.filter(|prev| prev.state == CallbackState::Pending);
+    let waits = |state| matches!(state, CallbackState::Pending | CallbackState::Held);
+    let before = prev.filter(|prev| waits(prev.state));
     let soon = parts.clock.now().after(BEHIND_WAIT);
-    Ok(pending.map(|prev| prev.due.map_or(soon, |due| if due > parts.clock.now() { due } else { soon })))
+    Ok(before.map(|prev| prev.due.map_or(soon, |due| if due > parts.clock.now() { due } else { soon })))
 }
 
 async fn hook_of(

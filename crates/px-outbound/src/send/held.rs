@@ -12,13 +12,14 @@ use crate::operate::{self, Operator};
 const PAGE: usize = 200;
 
 /// Returns the refusal that keeps a hook's callbacks, if one does: its target is
-/// this machine, by what its URL says, and that is closed.
+/// this machine, by what its URL says, and that is closed. A name that a resolver
+/// says is this machine may be another one in a minute, so its refusal keeps nothing.
 #[must_use]
 pub(crate) fn closed(parts: &SenderContext, hook: &Hook) -> Option<Refused> {
     let policy = parts.policy.clone();
     let policy = if hook.allow_private { policy.with_private(true) } else { policy };
     let refused = Target::parse(&hook.url).ok()?.check(&policy).err()?;
-    policy.holds(refused.rule).then_some(refused)
+    refused.rule.is_held().then_some(refused)
 }
 
 /// Makes due what is kept for hooks that may be sent to now. Logs how many hooks

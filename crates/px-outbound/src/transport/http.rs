@@ -14,7 +14,7 @@ use super::{
     Answer, Class, Failure, MAX_ANSWER_BYTES, MAX_ANSWER_HEADER_BYTES, MAX_ANSWER_HEADERS, MAX_HEAD_BYTES,
     Request, Transport,
 };
-use crate::guard::{self, Client, Lookup, Policy, Refused, Rule, Target};
+use crate::guard::{self, Client, Lookup, Policy, Refused, Target};
 
 /// Requests over the network, one client for each policy.
 #[derive(Debug, Clone)]
@@ -61,12 +61,8 @@ impl Transport for Http {
                 head_ms: ended.is_ok().then(|| millis(head)),
                 total_ms: millis(head),
             };
-            let mut response = ended.map_err(|Unanswered { class, message, refused }| Failure {
-                class,
-                message,
-                refused,
-                timing,
-            })?;
+            let mut response =
+                ended.map_err(|Unanswered { class, message }| Failure { class, message, timing })?;
             let mut body = BytesMut::new();
             // The status has been said: what comes after it, or fails to, or
             // never ends, changes nothing.
@@ -94,27 +90,31 @@ fn millis(time: Duration) -> u64 {
 struct Unanswered {
     class: Class,
     message: String,
-    refused: Option<Rule>,
 }
 
 impl Unanswered {
     fn of(class: Class, message: String) -> Self {
-        Self { class, message, refused: None }
+        Self { class, message }
     }
 }
 
 impl From<Refused> for Unanswered {
     fn from(refused: Refused) -> Self {
-        Self { refused: Some(refused.rule), ..Self::of(Class::Egress, refused.to_string()) }
+        Self::of(Class::Egress, refused.to_string())
     }
 }
 
 /// Until the head of the answer has come.
 ///
 /// A receiver may close a connection that it has kept just as the next request
-/// is on its way to it. Such a request has no answer and nobody's fault: it goes
-/// out again, once, over a connection that is made for it (RFC 9112, section
-/// 9.3.1). It may have been taken in all the same, which its id is for.
+/// is on its way to it. A request that took such a connection, and on which that
+/// ended before a whole head had come, goes out again, once, over a connection
+/// that is made for it; nothing else is sent twice within one attempt, neither
+/// after a timeout nor on a connection that was made for the request. Nobody can
+/// tell how much of it was read: it may have been taken in all the same, or have
+/// the beginning of an answer. Its id is for that, by which the receiver knows
+/// it again: RFC 9112 (section 9.3.1) lets no POST be repeated without such means.
+/// Both share one time limit, and the attempt is what the second one ends in.
 async fn send(client: Client, request: Request, lookup: &Lookup) -> Result<reqwest::Response, Unanswered> {
     let sent = match post(&client, &request).await {
         Err(Unanswered { class: Class::Reset, .. }) if !lookup.has_connected() => {

@@ -11,8 +11,6 @@ use bytes::Bytes;
 use px_store::BoxFuture;
 use px_store::outbox::Timing;
 
-use crate::guard::Rule;
-
 pub use self::http::Http;
 pub use simulated::Simulated;
 
@@ -99,8 +97,6 @@ pub struct Failure {
     pub class: Class,
     /// Description of the failure; it holds no secret and no query.
     pub message: String,
-    /// The guard's rule that refuses the address, if one does.
-    pub refused: Option<Rule>,
     /// SenderContext of the time that it took.
     pub timing: Timing,
 }

@@ -1,8 +1,10 @@
 //! From the exact bytes to a JSON value, by the form that the record declares.
 //! What is not understood is never taken for something else (docs/rules.md#52).
 
+use std::sync::OnceLock;
+
 use crate::Received;
-use crate::record::BodyForm;
+use crate::record::{BodyForm, Source, Verification};
 use bytes::Bytes;
 use http::Method;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
@@ -60,33 +62,56 @@ impl BodyError {
 }
 
 /// A body that was read.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Content {
     value: Value,
     /// The JSON text that the value was read from, if it was one.
     text: Option<Bytes>,
     /// True if the content type says that each element of the array is an event.
     is_batch: bool,
+    /// The texts of the elements, once one of them has been asked for: ids that are
+    /// in headers, or are plain texts, need no second walk over the body.
+    parts: OnceLock<Vec<Bytes>>,
 }
 
-/// One event in a body: its value, and the bytes that it was read from.
+/// One event in a body: its value, and the way to the bytes that it was read from.
 #[derive(Debug, Clone, Copy)]
 pub struct Element<'a> {
     value: &'a Value,
-    raw: Option<Raw<'a>>,
-    /// True if it is one of several that came under one set of headers.
-    pub(super) is_of_batch: bool,
+    /// The body that it came in, if that was JSON.
+    content: Option<&'a Content>,
+    /// Array of events that it came in, if it did not come alone.
+    pub(super) split: Option<Split<'a>>,
+}
+
+/// An event's part in an array of events, which came under one set of headers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Split<'a> {
+    /// JSON pointer to the array.
+    pointer: &'a str,
+    /// Place in the array, from 0.
+    pub(super) place: usize,
+    /// True if the content type made it one of several: the attributes of such an
+    /// event are in itself and never in headers (CloudEvents HTTP binding, 3.3).
+    pub(super) is_by_type: bool,
 }
 
 impl From<Value> for Content {
     fn from(value: Value) -> Self {
-        Self { value, text: None, is_batch: false }
+        Self { value, text: None, is_batch: false, parts: OnceLock::new() }
+    }
+}
+
+impl PartialEq for Content {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value && self.text == other.text && self.is_batch == other.is_batch
     }
 }
 
 impl Content {
     fn json(text: Bytes) -> Result<Self, BodyError> {
-        Ok(Self { value: json_of(&text)?, text: Some(text), is_batch: false })
+        let read = Self::from(json_of(&text)?);
+        Ok(Self { text: Some(text), ..read })
     }
 
     /// Returns the whole value.
@@ -112,21 +137,28 @@ impl Content {
 
     /// Returns the events: the elements of the array at `batch`, or of the whole
     /// one where the content type says so, else the body itself.
-    pub(super) fn elements(&self, batch: Option<&str>) -> Vec<Element<'_>> {
-        let text = self.text.as_deref().map(json::without_mark);
-        let whole = text.and_then(Raw::of);
+    pub(super) fn elements<'a>(&'a self, batch: Option<&'a str>) -> Vec<Element<'a>> {
+        let content = Some(self);
         let batch = batch.or(self.is_batch.then_some(""));
         let found = batch.and_then(|pointer| Some((pointer, self.value.pointer(pointer)?.as_array()?)));
         let Some((pointer, values)) = found else {
-            return vec![Element { value: &self.value, raw: whole, is_of_batch: false }];
+            return vec![Element { value: &self.value, content, split: None }];
         };
-        let mut raws = whole.and_then(|whole| whole.pointer(pointer)).map(Raw::elements);
-        let element = |value| Element {
-            value,
-            raw: raws.as_mut().and_then(Iterator::next),
-            is_of_batch: self.is_batch,
-        };
-        values.iter().map(element).collect()
+        let split = |place| Some(Split { pointer, place, is_by_type: self.is_batch });
+        let element = |(place, value)| Element { value, content, split: split(place) };
+        values.iter().enumerate().map(element).collect()
+    }
+
+    /// Returns the bytes of the whole value, or of one element of its array of events.
+    fn raw(&self, split: Option<Split<'_>>) -> Option<Raw<'_>> {
+        let text = self.text.as_ref()?;
+        let whole = || Raw::of(json::without_mark(text));
+        let Some(Split { pointer, place, .. }) = split else { return whole() };
+        let parts = || whole()?.pointer(pointer).map(Raw::elements);
+        let parts = self
+            .parts
+            .get_or_init(|| parts().into_iter().flatten().map(|raw| text.slice_ref(raw.bytes())).collect());
+        Raw::of(parts.get(place)?)
     }
 }
 
@@ -135,7 +167,7 @@ impl<'a> Element<'a> {
     /// number as px writes it.
     #[must_use]
     pub const fn of(value: &'a Value) -> Self {
-        Self { value, raw: None, is_of_batch: false }
+        Self { value, content: None, split: None }
     }
 
     /// Returns the value.
@@ -144,9 +176,15 @@ impl<'a> Element<'a> {
         self.value
     }
 
-    /// Returns what is at a JSON pointer, with the bytes that it was read from.
-    pub(super) fn pointer(self, pointer: &str) -> Option<(&'a Value, Option<Raw<'a>>)> {
-        Some((self.value.pointer(pointer)?, self.raw.and_then(|raw| raw.pointer(pointer))))
+    /// Returns what is at a JSON pointer.
+    pub(super) fn at(self, pointer: &str) -> Option<&'a Value> {
+        self.value.pointer(pointer)
+    }
+
+    /// Returns the bytes that what is at a JSON pointer was read from. They are looked
+    /// for when this is asked, by a walk over the body.
+    pub(super) fn raw(self, pointer: &str) -> Option<Raw<'a>> {
+        self.content?.raw(self.split)?.pointer(pointer)
     }
 }
 
@@ -163,7 +201,8 @@ enum Declared {
     Other,
 }
 
-pub(super) fn parse(wanted: &BodyForm, received: &Received) -> Result<Content, BodyError> {
+pub(super) fn parse(record: &Verification, received: &Received) -> Result<Content, BodyError> {
+    let wanted = &record.body;
     let line = body_type(received)?;
     let declared = declared(line);
     match (wanted, declared) {
@@ -180,7 +219,7 @@ pub(super) fn parse(wanted: &BodyForm, received: &Received) -> Result<Content, B
             Declared::Json { .. } | Declared::Nothing,
         ) => {
             let content = Content::json(received.body.clone())?;
-            let is_batch = declared == Declared::Json { is_batch: true };
+            let is_batch = declared == Declared::Json { is_batch: true } && is_split_by_type(record);
             if is_batch && !content.value.is_array() {
                 return Err(BodyError::syntax(
                     "The content type says that the body is a batch, and it is no JSON array",
@@ -203,6 +242,14 @@ pub(super) fn parse(wanted: &BodyForm, received: &Received) -> Result<Content, B
             _ => format!("Unsupported content type: this webhook takes application/json or {FORM}"),
         })),
     }
+}
+
+/// Returns whether a batch type makes several events of an array. No signature
+/// covers the type, so where a header holds the id of a delivery, one that was
+/// taken whole would act anew if it came again under another type. CloudEvents
+/// are batches by their types only.
+fn is_split_by_type(record: &Verification) -> bool {
+    record.body == BodyForm::CloudEvents || !record.dedup.iter().any(Source::asks_headers)
 }
 
 /// Reads a form: its fields, or the JSON in the field that holds the payload.

@@ -29,15 +29,19 @@ pub struct IdError {
     pub why: String,
 }
 
-/// Returns the id at the first source that has one.
+/// Returns the id at the first source that has one. An id in headers is that of
+/// the delivery: of an array of events each one gets an id of its own from it.
 pub(super) fn id(
     sources: &[Source],
     received: &Received,
     event: Element<'_>,
 ) -> Result<Option<String>, IdError> {
-    for source in sources {
+    for source in ordered(sources, event) {
         if let Some(found) = find(source, received, event)? {
-            return Ok(Some(bounded(&found)));
+            return Ok(Some(bounded(&match event.split {
+                Some(split) if is_of_headers(source) => of_element(&found, split.place),
+                _ => found.into_owned(),
+            })));
         }
     }
     Ok(None)
@@ -46,7 +50,36 @@ pub(super) fn id(
 /// Returns the kind at the first source that has one; what is none is passed over.
 pub(super) fn kind(sources: &[Source], received: &Received, event: Element<'_>) -> Option<String> {
     let found = |source| find(source, received, event).ok().flatten();
-    sources.iter().find_map(found).map(|kind| bounded(&kind))
+    ordered(sources, event).find_map(found).map(|kind| bounded(&kind))
+}
+
+/// Returns the sources in the order in which they count: that of the record,
+/// except that an event of a batch type is known by what it says of itself
+/// before the headers are asked.
+fn ordered<'a>(sources: &'a [Source], event: Element<'_>) -> impl Iterator<Item = &'a Source> {
+    let headers_last = event.split.is_some_and(|split| split.is_by_type);
+    let of_headers = move |source: &&Source| headers_last && is_of_headers(source);
+    sources.iter().filter(move |source| !of_headers(source)).chain(sources.iter().filter(of_headers))
+}
+
+/// Returns true for a source that no part of the event itself has a say in, so
+/// that it gives all events of a delivery the same.
+fn is_of_headers(source: &Source) -> bool {
+    match source {
+        Source::Header(_) | Source::Headers(_) => true,
+        Source::Pointer(_) => false,
+        Source::Joined(sources) => sources.iter().all(is_of_headers),
+    }
+}
+
+/// Returns the id of one event of an array from the delivery's own: `x` for the
+/// first, `x[1]` for the second. A delivery that comes again has the same ids.
+///
+/// The first one keeps the plain id, under which older stores know it, and by
+/// which the delivery as a whole is found again. It is not `x#1`, since that is
+/// the second of the events that a handler makes of the first.
+fn of_element(id: &str, place: usize) -> String {
+    if place == 0 { id.to_owned() } else { format!("{id}[{place}]") }
 }
 
 /// `None` where there is nothing, or null.
@@ -56,8 +89,6 @@ fn find<'a>(
     event: Element<'a>,
 ) -> Result<Option<Cow<'a, str>>, IdError> {
     let found = match source {
-        // The headers are those of the whole batch, and would make one event of it.
-        Source::Header(_) | Source::Headers(_) if event.is_of_batch => None,
         Source::Header(name) => in_headers(&[name], received)?,
         Source::Headers(names) => in_headers(&names.iter().collect::<Vec<_>>(), received)?,
         Source::Pointer(pointer) => at(pointer, event)?,
@@ -122,17 +153,17 @@ fn at<'a>(pointer: &str, event: Element<'a>) -> Result<Option<Cow<'a, str>>, IdE
             why: format!("the event's id is {what}, and has to be a text or a number"),
         })
     };
-    let Some((value, raw)) = event.pointer(pointer) else { return Ok(None) };
+    let Some(value) = event.at(pointer) else { return Ok(None) };
     Ok(Some(match value {
         Value::Null => return Ok(None),
         Value::String(text) if text.is_empty() => return error("empty"),
         Value::String(text) => {
             // Only where half a pair was replaced do the two differ.
-            let written = raw.filter(|_| text.contains('\u{fffd}')).and_then(|raw| raw.text());
+            let written = text.contains('\u{fffd}').then(|| event.raw(pointer)?.text()).flatten();
             written.map_or(Cow::Borrowed(text.as_str()), Cow::Owned)
         }
         Value::Number(number) => {
-            let written = raw.and_then(|raw| std::str::from_utf8(raw.bytes()).ok());
+            let written = event.raw(pointer).and_then(|raw| std::str::from_utf8(raw.bytes()).ok());
             written.map_or_else(|| Cow::Owned(number.to_string()), Cow::Borrowed)
         }
         Value::Bool(_) => return error("a boolean"),

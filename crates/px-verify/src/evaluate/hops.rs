@@ -46,7 +46,9 @@ impl Way {
 
     /// The way of a request from `peer`. Where both kinds of headers are there and
     /// `counts` does not say which one to read, it is that of `X-Forwarded-*`, with
-    /// the disagreement if they name different senders.
+    /// the disagreement if they name different senders. Without `X-Forwarded-For` the
+    /// address is that of `Forwarded`: the other `X-Forwarded-*` name no sender, and
+    /// any client can send them through a proxy that writes `Forwarded`.
     pub(super) fn of(
         peer: IpAddr,
         headers: &HeaderMap,
@@ -66,8 +68,12 @@ impl Way {
             None => {}
         }
         let way = Self::by_x(peer, headers, is_proxy);
-        if !has_standard || !headers.contains_key(FOR) {
+        if !has_standard {
             return (way, None);
+        }
+        if list(headers, FOR).next().is_none() {
+            let client = Self::by_standard(peer, headers, is_proxy).client;
+            return (Self { client, ..way }, None);
         }
         let forwarded = Self::by_standard(peer, headers, is_proxy).client;
         if forwarded == way.client {
@@ -184,6 +190,21 @@ mod tests {
                 &[("forwarded", "for=54.1.2.3, for=10.0.0.7;proto=HTTPS;host=int")],
                 ["54.1.2.3", "https", "int", "-"],
             ),
+            // Without `X-Forwarded-For` the other lines name no sender.
+            (&[("forwarded", "for=54.1.2.3"), (PROTO, "https")], ["54.1.2.3", "https", "-", "-"]),
+            (
+                &[
+                    ("forwarded", "for=54.1.2.3;proto=https;host=a.example"),
+                    (PROTO, "ftp"),
+                    (HOST, "b.example"),
+                ],
+                ["54.1.2.3", "ftp", "b.example", "-"],
+            ),
+            (
+                &[("forwarded", "for=54.1.2.3, for=10.0.0.7"), (HOST, "a.example"), (PORT, "8443")],
+                ["54.1.2.3", "-", "a.example", "8443"],
+            ),
+            (&[("forwarded", "for=54.1.2.3"), (FOR, ""), (PORT, "80")], ["54.1.2.3", "-", "-", "80"]),
             (
                 &[("forwarded", "for=6.6.6.6;proto=ftp, for=54.1.2.3;proto=https")],
                 ["54.1.2.3", "https", "-", "-"],
@@ -206,6 +227,6 @@ mod tests {
         let same = [("forwarded", "for=6.6.6.6, for=203.0.113.9"), (FOR, "7.7.7.7, 203.0.113.9")];
         assert_eq!(way("127.0.0.1", &same, None).unwrap().client.to_string(), "203.0.113.9");
         let one_is_silent = [("forwarded", "for=203.0.113.9"), (PROTO, "https")];
-        assert_eq!(way("127.0.0.1", &one_is_silent, None).unwrap().client.to_string(), "127.0.0.1");
+        assert_eq!(way("127.0.0.1", &one_is_silent, None).unwrap().client.to_string(), "203.0.113.9");
     }
 }

@@ -1,5 +1,6 @@
 //! One webhook's verification, made ready at the start.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::Received;
@@ -27,7 +28,7 @@ pub struct Prepared {
 /// One of the proofs by which a sender is believed.
 struct Proof {
     check: Check,
-    /// Number of secrets of the proofs before this one.
+    /// Number of secrets before the first of this proof's.
     keys_before: usize,
 }
 
@@ -112,14 +113,21 @@ impl Prepared {
         });
         let mut proofs = Vec::new();
         let mut keys_before = 0;
+        // Proofs under one secret share its numbers, or the second would name a
+        // secret that nobody has configured.
+        let mut numbered: BTreeMap<&str, usize> = BTreeMap::new();
         for (variable, of, scheme) in std::iter::once(own).chain(others) {
             let empty = Keyring::empty();
             let keys = keyring.of(of).unwrap_or(&empty);
             // also without a secret, so that a bad record never starts
             let check = Check::new(scheme, variable.unwrap_or_default(), keys)?;
             if let Some(check) = check.filter(|_| !keys.keys().is_empty()) {
-                proofs.push(Proof { check, keys_before });
-                keys_before += keys.keys().len();
+                let first = *numbered.entry(variable.unwrap_or_default()).or_insert_with(|| {
+                    let first = keys_before;
+                    keys_before += keys.keys().len();
+                    first
+                });
+                proofs.push(Proof { check, keys_before: first });
             }
         }
         Ok(Self { verify_token: keyring.verify_token().cloned(), verification, proofs })
@@ -204,7 +212,7 @@ impl Prepared {
     /// # Errors
     /// If the body does not have the declared form.
     pub fn parse(&self, received: &Received) -> Result<Content, BodyError> {
-        body::parse(&self.verification.body, received)
+        body::parse(&self.verification, received)
     }
 
     /// Answers a handshake that came as a verified delivery. `None` for every
@@ -224,7 +232,7 @@ impl Prepared {
     /// batch, or of an array whose content type says that it is one. A batch of
     /// the record that is no array is one event.
     #[must_use]
-    pub fn events<'a>(&self, body: &'a Content) -> Vec<Element<'a>> {
+    pub fn events<'a>(&'a self, body: &'a Content) -> Vec<Element<'a>> {
         body.elements(self.verification.batch.as_deref())
     }
 

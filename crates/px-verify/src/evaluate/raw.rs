@@ -14,10 +14,13 @@ use super::surrogates;
 pub(super) struct Raw<'a>(&'a [u8]);
 
 impl<'a> Raw<'a> {
-    /// Returns the only value of a text.
+    /// Returns the only value of a text; `None` for one without any. Nothing of it is
+    /// walked through: it is all of the text but the white space around it.
     pub(super) fn of(text: &'a [u8]) -> Option<Self> {
-        let start = blank(text, 0);
-        Some(Self(text.get(start..end_of(text, start)?)?))
+        let before = text.get(blank(text, 0)..)?;
+        let after = before.iter().rev().take_while(|byte| is_blank(**byte)).count();
+        let value = before.get(..before.len() - after)?;
+        (!value.is_empty()).then_some(Self(value))
     }
 
     /// Returns the bytes.
@@ -132,7 +135,12 @@ fn place(token: &str) -> Option<usize> {
 /// Returns the first place from `at` on that is no white space.
 fn blank(text: &[u8], at: usize) -> usize {
     let rest = text.get(at..).unwrap_or_default();
-    at + rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count()
+    at + rest.iter().take_while(|byte| is_blank(**byte)).count()
+}
+
+/// Returns true for white space of JSON.
+const fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
 /// Returns the end of the value that begins at `at`. No stack grows with the

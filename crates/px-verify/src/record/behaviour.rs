@@ -41,6 +41,15 @@ impl Source {
     pub fn pointers<const N: usize>(pointers: [&str; N]) -> Self {
         Self::Joined(pointers.into_iter().map(Self::pointer).collect())
     }
+
+    /// Returns whether a header has a say in the text.
+    pub(crate) fn asks_headers(&self) -> bool {
+        match self {
+            Self::Header(_) | Self::Headers(_) => true,
+            Self::Pointer(_) => false,
+            Self::Joined(sources) => sources.iter().any(Self::asks_headers),
+        }
+    }
 }
 
 /// A question about the parsed body.

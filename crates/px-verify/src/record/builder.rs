@@ -218,7 +218,9 @@ impl Verification {
         self
     }
 
-    /// The body carries several events, in an array at this JSON pointer.
+    /// The body carries several events, in an array at this JSON pointer. Each is
+    /// known by an id of its own: where the id is in a header, the first by that id
+    /// itself, the second by `<id>[1]`.
     #[must_use]
     pub fn batch(mut self, pointer: impl Into<String>) -> Self {
         self.batch = Some(pointer.into());

@@ -62,7 +62,8 @@ pub struct Verification {
     #[serde(default)]
     pub body: BodyForm,
     /// A JSON pointer to an array of events, each an event of its own
-    /// (SendGrid: the empty pointer, the whole body).
+    /// (SendGrid: the empty pointer, the whole body). Where a header holds the
+    /// delivery's id, the first event has that one, the second `<id>[1]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<String>,
     /// The reply that the provider insists on.
@@ -201,13 +202,11 @@ impl Verification {
         })
     }
 
-    /// Returns the query parameter that holds the scheme's secret, if one does.
+    /// Returns true if a query parameter of this name holds a scheme's secret, so
+    /// that it must not be kept.
     #[must_use]
-    pub fn secret_parameter(&self) -> Option<&str> {
-        self.schemes().find_map(|scheme| match scheme {
-            Scheme::Token(Token::Query(name)) => Some(name.as_str()),
-            _ => None,
-        })
+    pub fn is_secret_parameter(&self, name: &str) -> bool {
+        self.schemes().any(|scheme| matches!(scheme, Scheme::Token(Token::Query(secret)) if secret == name))
     }
 
     /// The signature's window, where the scheme has the declarative form.

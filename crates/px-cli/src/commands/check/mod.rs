@@ -3,9 +3,11 @@
 mod parked;
 mod stored;
 
-use px_inbound::verify::{Prepared, local};
+use std::sync::Arc;
+
+use px_inbound::Endpoint;
+use px_inbound::verify::local;
 use px_outbound::guard::{Policy, Target};
-use px_outbound::operate::Spec;
 use px_sdk::Registry;
 use serde_json::{Value, json};
 
@@ -31,29 +33,38 @@ use stored::{Stored, StoredHook};
 pub(crate) struct Args {}
 
 pub(crate) async fn run(context: &Context, _: &Args) -> Result<()> {
-    let config = context.config()?;
-    let (registry, misconfigured) = registered(context)?;
+    let (config, mut misconfigured) = context.read_config()?;
+    let registry = registered(context, &config, &mut misconfigured)?;
     let mut problems: Vec<String> = misconfigured.iter().map(said).collect();
     problems.extend(self::problems(&registry));
     problems.extend(context::secret_problems(&config, &registry));
     let mut warnings = listing::warnings(&registry);
     warnings.extend(context::wide_secret_files(&config, &registry));
-    let vault = match hooks::vault_of(&config.store.data_dir, &context::env) {
-        Ok(vault) => vault,
-        Err(error) => {
-            problems.push(error.message);
-            None
-        }
-    };
-    let stored = stored::look(context, &registry, &config.store, vault.as_ref()).await?;
+    let vault = hooks::vault_of(&config.store.data_dir, &context::env);
+    let has_key = vault.as_ref().map(Option::is_some);
+    let stored =
+        match stored::look(context, &registry, &config.store, vault.as_ref().ok().and_then(Option::as_ref))
+            .await
+        {
+            Ok(stored) => stored,
+            // The store is all that is wrong: it is said as by every command that opens it.
+            Err(error) if problems.is_empty() => return Err(error),
+            Err(error) => {
+                problems.push(said(&error));
+                Stored::default()
+            }
+        };
     problems.extend(of_server(&config, &registry, &stored));
-    problems.extend(of_key(&config, &stored, vault.is_some()));
+    match has_key {
+        Ok(has_key) => problems.extend(of_key(&config, &stored, has_key)),
+        Err(error) => problems.push(said(error)),
+    }
     let policy = config.hooks.policy(config.socket(), config.is_fronted());
-    let is_kept = |spec: &Spec| {
-        let is_same = |hook: &StoredHook| hook.name == format!("'{}'", spec.name) && hook.url == spec.url;
-        stored.hooks.iter().any(|hook| hook.is_configured && is_same(hook))
+    let stored_url = |name: &str| {
+        let is_it = |hook: &&StoredHook| hook.is_configured && hook.name == format!("'{name}'");
+        stored.hooks.iter().find(is_it).map(|hook| hook.url.clone())
     };
-    problems.extend(config.hooks.problems(&context::env, &policy, &is_kept));
+    problems.extend(config.hooks.problems(&context::env, &policy, &stored_url));
     warnings.extend(of_hooks(&stored, &registry, &policy));
     if stored.has_token == Some(false) {
         warnings.extend(unguarded(&config, false));
@@ -143,17 +154,17 @@ fn stuck(parked: &Parked) -> Vec<String> {
     parked.stuck.iter().map(line).collect()
 }
 
-/// The brains and webhooks as they are configured, as far as they can be, and
-/// what is wrong about the others.
-fn registered(context: &Context) -> Result<(Registry, Vec<Error>)> {
+/// The brains and webhooks as they are configured, as far as they can be; what is
+/// wrong about the others is added to `misconfigured`.
+fn registered(context: &Context, config: &Config, misconfigured: &mut Vec<Error>) -> Result<Registry> {
     let (mut registry, mistakes) = Registry::collect_all();
     if !mistakes.is_empty() {
         // Each says where it is, in lines of its own.
         let all: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
         return Err(Error::failed(all.join("\n\n")));
     }
-    let misconfigured = context.configure(&mut registry)?;
-    Ok((registry, misconfigured))
+    misconfigured.extend(context.configure(config, &mut registry));
+    Ok(registry)
 }
 
 /// An error as one of several problems.
@@ -230,9 +241,10 @@ fn of_hooks(stored: &Stored, registry: &Registry, policy: &Policy) -> Vec<String
     for hook in &stored.hooks {
         let own = if hook.allow_private { policy.clone().with_private(true) } else { policy.clone() };
         let refused = Target::parse(&hook.url).and_then(|target| target.check(&own)).err();
-        warnings.extend(
-            refused.map(|refused| format!("the callbacks of hook {} are held: {refused}", hook.name)),
-        );
+        warnings.extend(refused.map(|refused| {
+            let said = if refused.rule.is_held() { "are held" } else { "cannot be sent" };
+            format!("the callbacks of hook {} {said}: {refused}", hook.name)
+        }));
         let unknown = hook.brains.iter().filter(|brain| px_server::is_unknown(registry, brain));
         warnings.extend(unknown.map(|brain| px_server::unknown_brain(&hook.name, brain)));
     }
@@ -259,13 +271,17 @@ pub(crate) fn problems(registry: &Registry) -> Vec<String> {
     }
     for webhook in registry.webhooks() {
         let (source, def) = (&webhook.source, &webhook.def);
-        for (name, schema) in [("payload", &def.payload_schema), ("response", &def.response_schema)] {
-            problems
-                .extend(compiles(format!("{source}: the {name} schema of webhook '{}'", def.slug), schema));
-        }
-        let keyring = def.keyring(&context::env);
-        if let Err(error) = Prepared::new(def.verification.clone(), &keyring) {
-            problems.push(format!("{source}: the verification of webhook '{}': {error}", def.slug));
+        let schemas = [("payload", &def.payload_schema), ("response", &def.response_schema)];
+        let compiled = schemas.into_iter().filter_map(|(name, schema)| {
+            compiles(format!("{source}: the {name} schema of webhook '{}'", def.slug), schema)
+        });
+        let before = problems.len();
+        problems.extend(compiled);
+        // The server's own reading, which has an opinion of the schemas, too.
+        if let Err(error) = Endpoint::new(Arc::clone(def), &context::env)
+            && problems.len() == before
+        {
+            problems.push(format!("{source}: {error}"));
         }
     }
     problems

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use px_core::event::{EventBody, KeptAnswer};
 use px_core::run::apply;
 use px_core::{Event, Run, RunId, wire};
 
@@ -109,4 +110,20 @@ fn the_wire_form_is_flat_and_carries_what_every_event_repeats() {
             );
         }
     }
+}
+
+#[test]
+fn a_log_says_which_of_the_kept_answers_a_wait_was_given_and_an_older_one_means_the_oldest() {
+    let mut said = Vec::new();
+    for (path, mut events) in logs().into_iter().filter(|(path, _)| path.ends_with("early.jsonl")) {
+        for event in &mut events {
+            if let EventBody::WaitAnswered { kept, .. } = &mut event.event {
+                said.push(kept.take());
+            }
+        }
+        // Replayed by the old rule the run has another answer left.
+        let replayed = Run::replay(id(), &events[..events.len().min(10)]).unwrap();
+        assert_eq!(replayed.kept_answers, [serde_json::json!({"text": "behind it"})], "{}", path.display());
+    }
+    assert_eq!(said, [Some(KeptAnswer::Taken(1)), None, None]);
 }

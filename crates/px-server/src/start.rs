@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use px_core::Scope;
 use px_core::key::FORM_SLUG;
-use px_engine::{Engine, Parts, Places};
+use px_engine::{Engine, FitsKey, Parts, Places};
 use px_inbound::verify::{UrlView, local};
 use px_inbound::{Endpoint, Gate, InboundContext, Policy, Schema, Stage};
 use px_outbound::Sender;
@@ -172,7 +172,7 @@ impl Checked {
             cluster: Arc::clone(&options.cluster),
             places: Arc::clone(&places),
             pool: pool.clone(),
-            fits: Arc::new(px_inbound::fits_key(self.endpoints.clone())),
+            fits: Arc::new(px_inbound::fits_key(self.endpoints.clone())) as FitsKey,
         };
         let operator = outbound::prepare(options, address, &base_url, &mut self.warnings).await?;
         let urls = UrlView {

@@ -64,6 +64,9 @@ impl Filed {
     }
 }
 
+/// Tells whether a file of this number is where the tree has the value of a key.
+type IsUsed<'a> = dyn Fn(u64, &[u8]) -> Result<bool, Error> + 'a;
+
 /// The folder of these files.
 #[derive(Debug)]
 pub(crate) struct ValueFiles {
@@ -73,10 +76,7 @@ pub(crate) struct ValueFiles {
 impl ValueFiles {
     /// Opens or creates the folder. Removes the files that `is_used` says nothing
     /// points to, and returns with the folder a number that none of the others has.
-    pub(crate) fn open(
-        dir: PathBuf,
-        is_used: &dyn Fn(u64, &[u8]) -> Result<bool, Error>,
-    ) -> Result<(Self, u64), Error> {
+    pub(crate) fn open(dir: PathBuf, is_used: &IsUsed<'_>) -> Result<(Self, u64), Error> {
         fs::create_dir_all(&dir).map_err(|error| failed("create", &dir, &error))?;
         let mut next = 0;
         for entry in fs::read_dir(&dir).map_err(|error| failed("read", &dir, &error))? {

@@ -1,7 +1,12 @@
 //! A row that is not what was written holds up nothing but its own run: neither the
 //! ready runs beside it, nor the timers behind it, nor the sender of another event.
 
-#![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test says by panicking that it failed"
+)]
 
 mod house;
 

@@ -273,6 +273,8 @@ async fn answers_by_hand_write_which_of_those_kept_they_are() {
     world.settle().await.unwrap();
     world.answer(direct, json!({"text": "now"})).await.unwrap();
     world.settle().await.unwrap();
+    world.answer(direct, json!({"text": "last"})).await.unwrap();
+    world.settle().await.unwrap();
     compare(&world, run, "early.jsonl").await;
     compare(&world, direct, "early-direct.jsonl").await;
 }

@@ -4,7 +4,7 @@ use json_patch::Patch;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Cause, Failure, Given, StepInfo};
+use super::{Cause, Failure, Given, KeptAnswer, StepInfo};
 use crate::id::{DeliveryId, EventId, RunId, WaitId};
 use crate::key::KeyId;
 use crate::time::Timestamp;
@@ -319,16 +319,6 @@ pub enum EventBody {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         path: Option<String>,
     },
-}
-
-/// The answer among those that a run has kept which a wait was given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum KeptAnswer {
-    /// The one at this place, from 0.
-    Taken(usize),
-    /// None of them: the wait was open when it was answered.
-    Untouched,
 }
 
 /// The pipeline of a nested brain, where the run itself does not say it any more.

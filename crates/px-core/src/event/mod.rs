@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::id::{EventId, RunId};
 use crate::time::Timestamp;
 
-pub use body::{EventBody, Inner, KeptAnswer, Position};
-pub use step::{Given, StepInfo, StepKind, StepStatus};
+pub use body::{EventBody, Inner, Position};
+pub use step::{Given, KeptAnswer, StepInfo, StepKind, StepStatus};
 
 /// The version of the stored form. A store refuses newer ones.
 pub const FORMAT_VERSION: u32 = 1;

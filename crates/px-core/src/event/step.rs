@@ -109,3 +109,13 @@ impl Given {
         Self { index: 0, response: None, key: None, schema: None, collected: Vec::new() }
     }
 }
+
+/// The answer among those that a run has kept which a wait was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeptAnswer {
+    /// The one at this place, from 0.
+    Taken(usize),
+    /// None of them: the wait was open when it was answered.
+    Untouched,
+}

@@ -205,16 +205,22 @@ impl Pool {
             // Too many, or one that a large batch made longer than the others.
             self.disk.remove(&sealed.slot.path)?;
         }
-        while is_idle {
+        if is_idle {
+            self.drop_spares()?;
+        }
+        Ok(())
+    }
+
+    fn drop_spares(&self) -> io::Result<()> {
+        loop {
             let mut state = self.lock();
             if state.spares.len() <= IDLE_SPARES {
-                break;
+                return Ok(());
             }
-            let Some(spare) = state.spares.pop() else { break };
+            let Some(spare) = state.spares.pop() else { return Ok(()) };
             drop(state);
             self.disk.remove(&spare.path)?;
         }
-        Ok(())
     }
 }
 

@@ -2,6 +2,8 @@
 //! which px-store's own tests show that its contract can be kept. It answers as
 //! the store of rows does, and px lives over it in any weather.
 
+#![allow(clippy::unwrap_used, reason = "test code: what is unexpected fails the test")]
+
 mod ledger;
 mod project;
 #[path = "../../px-store/tests/records/mod.rs"]

@@ -65,7 +65,9 @@ impl Old {
         let read = self.world.rows().key(SCOPE, key).await.unwrap();
         let line = self.world.rows().waiters(SCOPE, key, None, 0, 100).await.unwrap();
         let mut old = serde_json::to_value(&read.record).unwrap();
-        old.as_object_mut().unwrap().remove("line");
+        for newer in ["line", "within"] {
+            old.as_object_mut().unwrap().remove(newer);
+        }
         let turns: Vec<&RunId> = line.iter().filter_map(|(_, waiter)| turn(waiter)).collect();
         let holding = usize::try_from(read.record.line.holding).unwrap();
         if turns.is_empty() {

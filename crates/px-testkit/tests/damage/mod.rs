@@ -78,6 +78,9 @@ pub async fn load(world: &World) {
     for key in ["waits", "paused"] {
         world.start(survey, ask(key)).await.unwrap();
     }
+    world.settle().await.unwrap();
+    // Two in a line are rows, and one is within its key's record.
+    world.start(question, ask("waits")).await.unwrap();
     world.start(flaky, ask("never")).await.unwrap();
     world.start(sleeper, ask("sleeps")).await.unwrap();
     world.settle().await.unwrap();

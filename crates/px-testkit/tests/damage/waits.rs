@@ -36,6 +36,20 @@ pub const WAITS: &[Damage] = &[
         put(nobody("run"), rig.new_key("twice", json!({"waits": [inline, inline]})))
     }),
     (Rule::LineCount, |rig| edit("mail 'waits'", rig.key("waits"), |key| key["line"]["count"] = json!(7))),
+    (Rule::LineCount, |rig| edit("mail 'paused'", rig.key("paused"), |key| key["line"]["count"] = json!(7))),
+    (Rule::LineCount, |rig| edit("mail 'paused'", rig.key("paused"), |key| key["within"][0][0] = json!(9))),
+    (Rule::LineCount, |rig| {
+        edit("mail 'waits'", rig.key("waits"), |key| {
+            let alone =
+                json!({"wait": {"wait": nobody("wat"), "run": nobody("run"), "index": 0, "opened_at": 1}});
+            key["within"] = json!([[0, alone]]);
+        })
+    }),
+    (Rule::StrayWait, |rig| {
+        edit("mail 'paused'", rig.key("paused"), |key| {
+            key["within"][0][1]["wait"]["token"] = json!("another")
+        })
+    }),
     (Rule::LineCount, |rig| edit("mail 'waits'", rig.key("waits"), |key| key["line"]["tokens"] = json!(1))),
     (Rule::LineCount, |rig| edit("mail 'waits'", rig.key("waits"), |key| key["line"]["head"] = json!(9))),
     (Rule::LineCount, |rig| {

@@ -14,19 +14,7 @@ struct Way<'a> {
 }
 
 pub(crate) fn expand(input: &DeriveInput) -> Result<Tokens, Error> {
-    let Data::Enum(data) = &input.data else {
-        return Err(Error::new_spanned(
-            &input.ident,
-            "`Choice` is derived for an enum: one variant for each way on",
-        ));
-    };
-    if let Some(generic) = input.generics.params.first() {
-        return Err(Error::new_spanned(generic, "`Choice` is derived for an enum without parameters"));
-    }
-    if data.variants.is_empty() {
-        return Err(Error::new_spanned(&input.ident, "a choice needs a way: add a variant with its state"));
-    }
-    let ways = (0_usize..).zip(&data.variants).map(way).collect::<Result<Vec<_>, _>>()?;
+    let ways = ways(input)?;
     let name = &input.ident;
     let visibility = &input.vis;
     let (slots, variants): (Vec<_>, Vec<_>) = ways.iter().map(|way| (&way.slot, way.variant)).unzip();
@@ -84,6 +72,23 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<Tokens, Error> {
             }
         };
     })
+}
+
+/// The variants of an enum that is a choice.
+fn ways(input: &DeriveInput) -> Result<Vec<Way<'_>>, Error> {
+    let Data::Enum(data) = &input.data else {
+        return Err(Error::new_spanned(
+            &input.ident,
+            "`Choice` is derived for an enum: one variant for each way on",
+        ));
+    };
+    if let Some(generic) = input.generics.params.first() {
+        return Err(Error::new_spanned(generic, "`Choice` is derived for an enum without parameters"));
+    }
+    if data.variants.is_empty() {
+        return Err(Error::new_spanned(&input.ident, "a choice needs a way: add a variant with its state"));
+    }
+    (0_usize..).zip(&data.variants).map(way).collect()
 }
 
 /// The method that gives the arm of one variant, once.

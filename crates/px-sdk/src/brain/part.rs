@@ -42,7 +42,7 @@ impl Ends for Ready {}
 pub trait Joins<S> {}
 impl<S> Joins<S> for S {}
 
-/// Whether a brain with two pieces may be ended by a guard: it may if one of them may.
+/// Union of two pieces of a brain: a guard may end it if one may end either of them.
 pub trait Or<E> {
     /// [`Sure`] or [`MayHalt`].
     type Either;

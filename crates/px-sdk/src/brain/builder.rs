@@ -328,7 +328,7 @@ impl<I, S, R, E> Builder<I, S, MayResume<R>, E> {
     /// `async fn(Cx, S, Option<R>) -> Result<Next<T>>`.
     pub fn step<F, Fut>(self, name: &str, step: F) -> Builder<I, StateAfter<Fut>, PhaseAfter<Fut>, E>
     where
-        F: Fn(Cx, S, Option<R>) -> Fut + Send + Sync + 'static, // the step before may wait: take (Cx, its state, Option<the response>)
+        F: Fn(Cx, S, Option<R>) -> Fut + Send + Sync + 'static, // the step before may wait: take (Cx, state, Option<R>)
         Fut: Async + 'static,
         Fut: Send, // a step moves between threads: use `Arc`, and hold no lock guard over an `.await`
         Fut::Outcome: Outcome,

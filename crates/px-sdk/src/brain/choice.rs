@@ -121,7 +121,7 @@ pub fn way<S: State>(place: usize, state: &S) -> Result<(usize, Value)> {
     Ok((place, to_object(state)?))
 }
 
-impl<I, S: Choice, E> Builder<I, S, Ready, E> {
+impl<I, S: State, E> Builder<I, S, Ready, E> {
     /// Adds a branch with an arm for each variant of the state, which is an enum with
     /// `#[derive(Choice)]`: an arm begins with the state in its variant, and all end with the
     /// same one. The choice is in the run's log: no crash and no redeploy changes it.
@@ -131,6 +131,7 @@ impl<I, S: Choice, E> Builder<I, S, Ready, E> {
     /// ```
     pub fn choose<W>(self, name: &str, ways: W) -> Builder<I, W::State, Ready, <E as Or<W::Halts>>::Either>
     where
+        S: Choice,
         W: Ways<S>,
         E: Or<W::Halts>,
     {

@@ -95,6 +95,15 @@ pub(crate) fn project_of(dir: &Path) -> Option<PathBuf> {
     dir.ancestors().find(|dir| is_project(dir)).map(Path::to_owned)
 }
 
+/// The name of a project's program that its manifest gives, for px or for `cargo run`.
+/// One that has a single program need not say so.
+pub(crate) fn program_of(project: &Path) -> Option<String> {
+    let manifest: toml::Table = std::fs::read_to_string(project.join("Cargo.toml")).ok()?.parse().ok()?;
+    let package = manifest.get("package")?;
+    let of_px = package.get("metadata").and_then(|metadata| metadata.get("px")?.get("program"));
+    of_px.or_else(|| package.get("default-run"))?.as_str().map(str::to_owned)
+}
+
 fn is_project(dir: &Path) -> bool {
     let Ok(manifest) = std::fs::read_to_string(dir.join("Cargo.toml")) else { return false };
     let depends = || {
@@ -136,7 +145,13 @@ fn is_of_the_package(name: &OsStr) -> bool {
 #[cfg(unix)]
 fn become_it(arguments: &[OsString], project: &Path) -> Result<()> {
     use std::os::unix::process::CommandExt as _;
-    let error = cargo().args(["run", "--quiet", "--"]).args(arguments).env(VARIABLE, "1").exec();
+    let mut run = cargo();
+    run.args(["run", "--quiet"]);
+    if let Some(program) = program_of(project) {
+        run.args(["--bin", &program]);
+    }
+    run.arg("--").args(arguments).env(VARIABLE, "1");
+    let error = run.exec();
     Err(Error::failed(format!(
         "this is the project at {}, of which this px is not the binary, and `cargo run` cannot be started: {error}",
         project.display()
@@ -187,6 +202,20 @@ mod tests {
             !needs("new demo") && !needs("completions bash") && !needs("--version") && !needs("serve --help")
         );
         assert!(!needs_a_project(&[]));
+    }
+
+    #[test]
+    fn a_projects_program_bears_the_name_that_its_manifest_gives() {
+        let dir = tempfile::tempdir().unwrap();
+        for (manifest, name) in [
+            ("[package]\ndefault-run = 'a'\n[package.metadata.px]\nprogram = 'desk'\n", Some("desk")),
+            ("[package]\ndefault-run = 'a'\n", Some("a")),
+            ("[package]\nname = 'a'\n", None),
+            ("no manifest", None),
+        ] {
+            std::fs::write(dir.path().join("Cargo.toml"), manifest).unwrap();
+            assert_eq!(program_of(dir.path()).as_deref(), name, "{manifest}");
+        }
     }
 
     #[test]

@@ -125,11 +125,11 @@ pub struct KeyRecord {
     /// End of the last wait, unless an event on this key ended it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_end: Option<LastEnd>,
-    /// The waiters of a record of the first form, which had them within: their
-    /// places are those in this list, and they become rows with the record's next
-    /// change.
-    #[serde(skip)]
-    pub inline: Vec<Waiter>,
+    /// Waiters that are no rows, with their places: one who is alone in the line, since
+    /// most are and are then found with the record, and all of a record of the first
+    /// form. They become rows with the record's next change that leaves more than one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub within: Vec<(u64, Waiter)>,
 }
 
 /// A record in any form that was ever written.
@@ -147,6 +147,8 @@ struct StoredRecord {
     owner: Option<RunId>,
     #[serde(default)]
     last_end: Option<LastEnd>,
+    #[serde(default)]
+    within: Vec<(u64, Waiter)>,
     /// The first form had all open waits here, …
     #[serde(default)]
     waits: Vec<KeyWait>,
@@ -160,17 +162,17 @@ struct StoredRecord {
 
 impl From<StoredRecord> for KeyRecord {
     fn from(stored: StoredRecord) -> Self {
-        let StoredRecord { mut line, head, next, queued, owner, last_end, waits, holders, pending } = stored;
-        let holding = holders.len();
-        let turns = holders.into_iter().chain(pending).map(Waiter::Turn);
-        let inline: Vec<_> = turns.chain(waits.into_iter().map(Waiter::Wait)).collect();
-        for (index, waiter) in inline.iter().enumerate() {
-            let place = line.enter(waiter);
+        let StoredRecord { mut line, head, next, queued, owner, last_end, mut within, .. } = stored;
+        let holding = stored.holders.len();
+        let turns = stored.holders.into_iter().chain(stored.pending).map(Waiter::Turn);
+        for (index, waiter) in turns.chain(stored.waits.into_iter().map(Waiter::Wait)).enumerate() {
+            let place = line.enter(&waiter);
             if index < holding {
                 line.admit(place);
             }
+            within.push((place, waiter));
         }
-        Self { line, head, next, queued, owner, last_end, inline }
+        Self { line, head, next, queued, owner, last_end, within }
     }
 }
 
@@ -249,6 +251,16 @@ impl KeyRecord {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.line.is_empty() && self.queued == 0 && self.owner.is_none() && self.last_end.is_none()
+    }
+
+    /// The waiters within the record from a place on: all, or those that want this token.
+    pub fn within_from<'a>(
+        &'a self,
+        token: Option<&'a str>,
+        from: u64,
+    ) -> impl Iterator<Item = &'a (u64, Waiter)> {
+        let is_asked_for = move |waiter: &Waiter| token.is_none() || waiter.token() == token;
+        self.within.iter().filter(move |(place, waiter)| *place >= from && is_asked_for(waiter))
     }
 
     /// Decides where an event goes. Changes nothing. Where nobody waits there

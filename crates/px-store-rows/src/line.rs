@@ -3,7 +3,7 @@
 //! digest does.
 
 use px_core::key::{Waiter, WaiterId};
-use px_core::{KeyId, RunId, Scope, WaitId};
+use px_core::{KeyId, KeyRecord, RunId, Scope, WaitId};
 use px_store::{Error, Table, WaiterWrite};
 use sha2::{Digest as _, Sha256};
 
@@ -116,11 +116,9 @@ impl Translation {
 }
 
 impl<B: Backing> Embedded<B> {
-    /// The waiters that a record of the first form has within, with their places.
-    fn inline(&self, scope: Scope, key: &KeyId) -> Result<Vec<(u64, Waiter)>, Error> {
+    fn record_of_key(&self, scope: Scope, key: &KeyId) -> Result<KeyRecord, Error> {
         let row = self.backing().get(&layout::key_row(scope, key))?;
-        let inline = layout::from_key_value(row)?.record.inline;
-        Ok((0..).zip(inline).collect())
+        layout::from_key_value(row).map(|read| read.record)
     }
 
     pub(crate) fn read_waiters(
@@ -143,9 +141,8 @@ impl<B: Backing> Embedded<B> {
             Some(token) => self.bearing(scope, key, token, from, limit)?,
         };
         if found.is_empty() {
-            found = self.inline(scope, key)?;
-            found.retain(|(place, waiter)| *place >= from && (token.is_none() || waiter.token() == token));
-            found.truncate(limit);
+            let record = self.record_of_key(scope, key)?;
+            found.extend(record.within_from(token, from).take(limit).cloned());
         }
         Ok(found)
     }
@@ -188,7 +185,7 @@ impl<B: Backing> Embedded<B> {
         if let Some(row) = self.backing().get(&id_row(scope, key, id))? {
             return layout::place_of(&row).map(Some);
         }
-        let inline = self.inline(scope, key)?;
-        Ok(inline.into_iter().find(|(_, waiter)| waiter.id() == id).map(|(place, _)| place))
+        let record = self.record_of_key(scope, key)?;
+        Ok(record.within.iter().find(|(_, waiter)| waiter.id() == id).map(|(place, _)| *place))
     }
 }

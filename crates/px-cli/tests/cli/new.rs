@@ -37,6 +37,9 @@ fn a_new_project_has_the_documented_shape() {
     let manifest: toml::Table =
         std::fs::read_to_string(project.path("demo/Cargo.toml")).unwrap().parse().unwrap();
     assert_eq!(manifest["package"]["name"].as_str(), Some("demo"));
+    // Projects that share a target folder do not overwrite each other's program.
+    assert_eq!(manifest["bin"][0]["name"].as_str(), Some("demo"));
+    assert_eq!(manifest["package"]["metadata"]["px"]["program"].as_str(), Some("demo"));
     assert_eq!(manifest["dependencies"]["px"]["path"].as_str(), Some(&*format!("{}/crates/px", px())));
     let told = project.px(&["new", "other", "--path", px(), "--json"]).json();
     assert_eq!((&told["name"], told["files"].as_array().map(Vec::len)), (&"other".into(), Some(12)));

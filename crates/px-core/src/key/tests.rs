@@ -178,15 +178,17 @@ fn a_record_of_the_first_form_is_read_with_its_waiters() {
         "head": 3, "next": 5, "queued": 1, "owner": run(7)
     });
     let key: KeyRecord = serde_json::from_value(old).unwrap();
-    assert_eq!(key.inline, [Waiter::Wait(wait(1, None)), Waiter::Wait(wait(2, Some("a")))]);
+    assert_eq!(key.within, [(0, Waiter::Wait(wait(1, None))), (1, Waiter::Wait(wait(2, Some("a"))))]);
     assert_eq!(key.line, Line { count: 2, next: 2, tokens: 1, ..Line::default() });
     assert_eq!((key.head, key.next, key.queued, key.owner), (3, 5, 1, Some(run(7))));
     let turns =
         serde_json::json!({"head": 0, "next": 0, "queued": 0, "holders": [run(1)], "pending": [run(2)]});
     let key: KeyRecord = serde_json::from_value(turns).unwrap();
-    assert_eq!(key.inline, [run(1), run(2)].map(Waiter::Turn));
+    assert_eq!(key.within, [(0, Waiter::Turn(run(1))), (1, Waiter::Turn(run(2)))]);
     assert_eq!((key.line.holding, key.line.pending(), key.line.admitted), (1, 1, 1));
-    let written = KeyRecord { inline: Vec::new(), ..key };
-    let read: KeyRecord = serde_json::from_value(serde_json::to_value(&written).unwrap()).unwrap();
-    assert_eq!(read, written, "what is written is read back");
+    let alone = KeyRecord { within: vec![(7, Waiter::Wait(wait(1, Some("a"))))], ..KeyRecord::default() };
+    for written in [KeyRecord { within: Vec::new(), ..key.clone() }, key, alone] {
+        let read: KeyRecord = serde_json::from_value(serde_json::to_value(&written).unwrap()).unwrap();
+        assert_eq!(read, written, "what is written is read back");
+    }
 }

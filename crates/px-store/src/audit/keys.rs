@@ -27,11 +27,12 @@ impl Audit<'_> {
         if record.is_idle() {
             self.about_key(Rule::KeyOrphan, "", key, []);
         }
-        // Those of an old record are within it; others are rows.
-        for (place, waiter) in (0..).zip(&record.inline) {
-            self.in_line(key, waiter, place < record.line.admitted).await?;
+        // Those within the record are no rows.
+        for (place, waiter) in &record.within {
+            self.report.counts.waiters += 1;
+            self.in_line(key, waiter, *place < record.line.admitted).await?;
         }
-        self.twice(key, &record.inline);
+        self.within(key, record);
         if !record.line.is_empty()
             && readable(self.store.waiters(self.scope, key, None, 0, 1).await)?.is_empty()
         {

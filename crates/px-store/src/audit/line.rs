@@ -110,11 +110,19 @@ impl Audit<'_> {
         Ok(())
     }
 
-    /// Nobody is twice in the list of an old record.
-    pub(super) fn twice(&mut self, key: &KeyId, inline: &[Waiter]) {
-        let mut seen = BTreeSet::new();
-        for waiter in inline.iter().filter(|waiter| !seen.insert(waiter.id())) {
+    /// Of those within a record nobody is there twice, and the record counts them.
+    pub(super) fn within(&mut self, key: &KeyId, record: &KeyRecord) {
+        let (line, mut seen) = (record.line, BTreeSet::new());
+        for (_, waiter) in record.within.iter().filter(|(_, waiter)| !seen.insert(waiter.id())) {
             self.about_key(Rule::StrayWait, "twice", key, [("run", waiter.run().to_string())]);
+        }
+        let is_outside = |(place, _): &&(u64, Waiter)| *place < line.head || *place >= line.next;
+        if !record.within.is_empty()
+            && (line.count != record.within.len() as u64 || record.within.iter().any(|one| is_outside(&one)))
+        {
+            let detail =
+                format!("it says {} from {} below {}, and is not so", line.count, line.head, line.next);
+            self.about_key(Rule::LineCount, &detail, key, []);
         }
     }
 
@@ -145,7 +153,8 @@ impl Audit<'_> {
             return Ok(());
         };
         let line = record.line;
-        let is_right = line.count == passed.count
+        let is_right = record.within.is_empty()
+            && line.count == passed.count
             && line.tokens == passed.tokens
             && line.holding == passed.holding
             && line.head <= passed.first

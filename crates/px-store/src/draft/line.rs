@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use px_core::KeyId;
 use px_core::key::{Candidates, KeyWait, Waiter, WaiterId};
 
-use super::Draft;
+use super::{Draft, DraftKey};
 use crate::batch::WaiterWrite;
 use crate::error::Error;
 
@@ -30,12 +30,20 @@ pub(super) struct DraftLine {
     places: BTreeMap<u64, Place>,
     /// Those who are at these places.
     ids: BTreeMap<WaiterId, u64>,
+    /// True if nobody is in the line but those who are here.
+    is_whole: bool,
 }
 
 impl DraftLine {
     fn put(&mut self, place: u64, stored: Option<Waiter>, waiter: Waiter) {
         self.ids.insert(waiter.id(), place);
         self.places.insert(place, Place { stored, waiter: Some(waiter) });
+    }
+
+    /// Takes out somebody who would become a row.
+    fn take_new(&mut self) -> Option<(u64, Waiter)> {
+        let mut new = self.places.iter_mut().filter(|(_, place)| place.stored.is_none());
+        new.find_map(|(at, place)| Some((*at, place.waiter.take()?)))
     }
 
     fn take(&mut self, place: u64, id: WaiterId) {
@@ -46,10 +54,19 @@ impl DraftLine {
     }
 }
 
-/// The changes of places, as a batch has them.
-pub(super) fn writes(lines: BTreeMap<KeyId, DraftLine>) -> Vec<WaiterWrite> {
+/// The changes of places, as a batch has them. Who is alone in a line, and no row
+/// yet, goes into the record of the key.
+pub(super) fn writes(
+    lines: BTreeMap<KeyId, DraftLine>,
+    keys: &mut BTreeMap<KeyId, Box<DraftKey>>,
+) -> Vec<WaiterWrite> {
     let mut writes = Vec::new();
-    for (key, line) in lines {
+    for (key, mut line) in lines {
+        if let Some(key) = keys.get_mut(&key).filter(|key| key.changed && key.record.line.count == 1)
+            && let Some((place, waiter)) = line.take_new()
+        {
+            key.record.within = vec![(place, waiter)];
+        }
         let changed = line.places.into_iter().filter(|(_, place)| place.stored != place.waiter);
         writes.extend(changed.map(|(place, Place { stored, waiter })| WaiterWrite {
             key: key.clone(),
@@ -66,10 +83,15 @@ impl Draft<'_> {
         self.lines.entry(key.clone()).or_default()
     }
 
-    /// Waiters of a record of the first form become rows.
-    pub(super) fn settle_inline(&mut self, key: &KeyId, inline: Vec<Waiter>) {
-        for (place, waiter) in (0..).zip(inline) {
-            self.line(key).put(place, None, waiter);
+    /// Waiters within a record that changes become rows, if they do not stay alone.
+    pub(super) fn take_out(&mut self, key: &KeyId, within: Vec<(u64, Waiter)>) {
+        if within.is_empty() {
+            return;
+        }
+        let line = self.line(key);
+        line.is_whole = true;
+        for (place, waiter) in within {
+            line.put(place, None, waiter);
         }
     }
 
@@ -85,13 +107,20 @@ impl Draft<'_> {
         from: u64,
         limit: usize,
     ) -> Result<Vec<(u64, Waiter)>, Error> {
-        if self.key(key).await?.line.is_empty() {
+        let record = self.key(key).await?;
+        if record.line.is_empty() {
             return Ok(Vec::new());
+        }
+        if !record.within.is_empty() {
+            return Ok(record.within_from(token, from).take(limit).cloned().collect());
         }
         let changed =
             |line: &DraftLine| line.places.range(from..).filter(|(_, at)| at.waiter.is_none()).count();
         let most = limit.saturating_add(self.lines.get(key).map_or(0, changed));
-        let rows = self.store.waiters(self.scope, key, token, from, most).await?;
+        let rows = match self.lines.get(key).is_some_and(|line| line.is_whole) {
+            true => Vec::new(),
+            false => self.store.waiters(self.scope, key, token, from, most).await?,
+        };
         let end = rows.last().filter(|_| rows.len() == most).map_or(u64::MAX, |(place, _)| *place);
         let mut rows: BTreeMap<u64, Waiter> = rows.into_iter().collect();
         let changes = self.lines.get(key).map(|line| line.places.range(from..=end.max(from)));
@@ -161,7 +190,10 @@ impl Draft<'_> {
 
     /// Adds somebody to the line of a key, at the place that the record gave.
     pub(super) fn enter(&mut self, key: &KeyId, place: u64, waiter: Waiter) {
-        self.line(key).put(place, None, waiter);
+        let is_alone = self.keys.get(key).is_some_and(|key| key.record.line.count == 1);
+        let line = self.line(key);
+        line.is_whole |= is_alone;
+        line.put(place, None, waiter);
     }
 
     /// Keeps what was read of a place, so that it need not be read again.
@@ -173,7 +205,7 @@ impl Draft<'_> {
 
     /// Takes somebody out of the line of a key, who may not be in it any more.
     pub(super) async fn leave(&mut self, key: &KeyId, id: WaiterId) -> Result<(), Error> {
-        // The waiters of an old record become rows first.
+        // Those within the record come out of it first.
         self.change_key(key).await?;
         let Some((place, waiter)) = self.find(key, id).await? else { return Ok(()) };
         self.change_key(key).await?.line.leave(place, &waiter);
@@ -187,6 +219,9 @@ impl Draft<'_> {
         if let Some(place) = line.ids.get(&id).copied() {
             let there = line.places.get(&place).and_then(|place| place.waiter.clone());
             return Ok(there.map(|waiter| (place, waiter)));
+        }
+        if line.is_whole {
+            return Ok(None);
         }
         let Some(place) = self.store.waiter_place(self.scope, key, id).await? else { return Ok(None) };
         let there = self.waiters(key, None, place, 1).await?.into_iter().next();

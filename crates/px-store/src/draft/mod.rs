@@ -155,8 +155,8 @@ impl<'a> Draft<'a> {
     async fn change_key(&mut self, key: &KeyId) -> Result<&mut KeyRecord, Error> {
         let loaded = self.load_key(key).await?;
         loaded.changed = true;
-        let inline = std::mem::take(&mut loaded.record.inline);
-        self.settle_inline(key, inline);
+        let within = std::mem::take(&mut loaded.record.within);
+        self.take_out(key, within);
         self.load_key(key).await.map(|loaded| &mut loaded.record)
     }
 
@@ -341,6 +341,7 @@ impl<'a> Draft<'a> {
     pub fn into_batch(mut self) -> Batch {
         let (outbox, epochs) = self.take_outbox();
         let (now, ids) = (self.now, self.ids);
+        let waiters = line::writes(self.lines, &mut self.keys);
         let keys = self
             .keys
             .into_iter()
@@ -372,7 +373,7 @@ impl<'a> Draft<'a> {
         Batch {
             scope: self.scope,
             keys,
-            waiters: line::writes(self.lines),
+            waiters,
             runs,
             unchanged,
             dedups: self.dedups,

@@ -171,14 +171,18 @@ impl Store for Records {
         self.read(scope, |maps| {
             let places = maps.lines.range((key.clone(), from)..=(key.clone(), u64::MAX));
             let wanted = places.filter(|(_, waiter)| token.is_none() || waiter.token() == token);
-            wanted.take(limit).map(|((_, place), waiter)| (*place, waiter.clone())).collect()
+            let rows = wanted.map(|((_, place), waiter)| (*place, waiter.clone()));
+            let within = maps.keys.get(key).map(|kept| kept.record.within_from(token, from).cloned());
+            rows.chain(within.into_iter().flatten()).take(limit).collect()
         })
     }
 
     fn waiter_place<'a>(&'a self, scope: Scope, key: &'a KeyId, waiter: WaiterId) -> Read<'a, Option<u64>> {
         self.read(scope, |maps| {
             let mut places = maps.lines.range((key.clone(), 0)..=(key.clone(), u64::MAX));
-            places.find(|(_, there)| there.id() == waiter).map(|((_, place), _)| *place)
+            let row = places.find(|(_, there)| there.id() == waiter).map(|((_, place), _)| *place);
+            let mut within = maps.keys.get(key).into_iter().flat_map(|kept| &kept.record.within);
+            row.or_else(|| within.find(|(_, there)| there.id() == waiter).map(|(place, _)| *place))
         })
     }
 

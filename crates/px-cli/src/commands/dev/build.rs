@@ -9,7 +9,7 @@ use tokio::process::Command;
 
 use crate::handover;
 
-/// The program's name if a project has several.
+/// The program's name if a project has several, and does not say which.
 const PROGRAM: &str = "px";
 
 pub(super) struct Build;
@@ -39,15 +39,19 @@ impl Build {
             }
         };
         match output {
-            Ok(output) if output.status.success() => program(&output.stdout, root),
+            Ok(output) if output.status.success() => program(
+                &output.stdout,
+                root,
+                &handover::program_of(root).unwrap_or_else(|| PROGRAM.to_owned()),
+            ),
             Ok(_) => Built::Failed("it does not build".to_owned()),
             Err(error) => Built::Failed(format!("cannot read what cargo says: {error}")),
         }
     }
 }
 
-/// The program that cargo's messages tell of.
-fn program(messages: &[u8], root: &Path) -> Built {
+/// The program that cargo's messages tell of: the only one, or the one of this name.
+fn program(messages: &[u8], root: &Path, name: &str) -> Built {
     let manifest = root.join("Cargo.toml");
     let programs: Vec<(String, Built)> = messages
         .split(|byte| *byte == b'\n')
@@ -65,9 +69,9 @@ fn program(messages: &[u8], root: &Path) -> Built {
         })
         .collect();
     let is_only = programs.len() == 1;
-    let found = programs.into_iter().find(|(name, _)| is_only || name == PROGRAM);
+    let found = programs.into_iter().find(|(program, _)| is_only || program == name);
     found.map_or_else(
-        || Built::Failed(format!("Cargo.toml names no program '{PROGRAM}'")),
+        || Built::Failed(format!("Cargo.toml names no program '{name}'")),
         |(_, program)| program,
     )
 }
@@ -83,11 +87,16 @@ mod tests {
             "\n",
             r#"{"reason":"compiler-artifact","manifest_path":"/x/Cargo.toml","target":{"name":"app"},"executable":null,"fresh":false}"#,
             "\n",
-            r#"{"reason":"compiler-artifact","manifest_path":"/x/Cargo.toml","target":{"name":"px"},"executable":"/x/target/debug/px","fresh":false}"#,
+            r#"{"reason":"compiler-artifact","manifest_path":"/x/Cargo.toml","target":{"name":"desk"},"executable":"/x/target/debug/desk","fresh":false}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","manifest_path":"/x/Cargo.toml","target":{"name":"tool"},"executable":"/x/target/debug/tool","fresh":false}"#,
             "\n",
         );
-        let Built::Program(path) = program(messages.as_bytes(), Path::new("/x")) else { panic!("a program") };
-        assert_eq!(path, Path::new("/x/target/debug/px"));
-        assert!(matches!(program(messages.as_bytes(), Path::new("/y")), Built::Failed(_)));
+        let found = |root: &str, name: &str| match program(messages.as_bytes(), Path::new(root), name) {
+            Built::Program(path) => Some(path),
+            Built::Failed(_) => None,
+        };
+        assert_eq!(found("/x", "desk").as_deref(), Some(Path::new("/x/target/debug/desk")));
+        assert_eq!((found("/x", "px"), found("/y", "desk")), (None, None));
     }
 }

@@ -84,6 +84,8 @@ pub(super) const RULES: &[Rule] = &[
         &[
             "px-testkit/tests/forms.rs::a_wait_inside_a_nested_brain_resumes_at_its_depth_whatever_dies",
             "px-testkit/tests/forms.rs::the_items_of_a_list_keep_their_order_and_are_done_once_whatever_dies",
+            "px-testkit/tests/parts.rs::the_path_of_a_step_names_each_turn_and_each_arm_around_it",
+            "px-testkit/tests/parts_redeployed.rs::a_redeploy_that_removes_the_arm_in_which_a_run_is_is_refused_and_pauses_the_run",
         ],
     ),
     (
@@ -102,7 +104,7 @@ pub(super) const RULES: &[Rule] = &[
         15,
         "a name of `once` is used once in an execution, and its commit is fenced",
         "A name that is used twice would silently give the second effect the first one's result.",
-        &[],
+        &["px-testkit/tests/parts.rs::three_turns_with_two_effects_each_have_six_keys_whatever_dies"],
     ),
     (
         16,

@@ -54,7 +54,7 @@ pub struct Brain {
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
 pub struct BrainStep {
-    /// `step`, `guard`, `map`, `loop` or `brain`.
+    /// `step`, `guard`, `map`, `loop`, `brain`, `branch` or `repeat`.
     #[serde(rename = "type")]
     pub kind: String,
     pub title: String,
@@ -62,6 +62,19 @@ pub struct BrainStep {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Object>")]
     pub inner_brain: Option<InnerBrain>,
+    /// The arms of a branch, or the turn of a loop.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<Object>")]
+    pub parts: Vec<BrainPart>,
+}
+
+/// An arm of a branch, or the turn of a loop.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BrainPart {
+    /// The arm's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arm: Option<String>,
+    pub steps: Vec<BrainStep>,
 }
 
 /// A brain that is a step of another one.

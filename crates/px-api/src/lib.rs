@@ -36,7 +36,7 @@ mod webhooks;
 pub mod why;
 pub mod words;
 
-pub use brains::{Brain, BrainStep, BrainSummary, Brains, Candidate, InnerBrain};
+pub use brains::{Brain, BrainPart, BrainStep, BrainSummary, Brains, Candidate, InnerBrain};
 pub use callbacks::{
     Attempt, AttemptSummary, Callback, CallbackPage, CallbackState, CallbackSummary, Recovered, Response,
     TestSent, Timing,

@@ -216,8 +216,7 @@ fn mending(reason: &str) -> Option<&'static str> {
 
 fn running(story: &mut Story, run: &Run, events: &[Event], now: Timestamp) {
     let event = last(events, |name| matches!(name, "step:start" | "step:retry" | "step:complete"));
-    let step =
-        event.and_then(|event| event.step_title.as_deref()).or(run.step.as_deref()).unwrap_or_default();
+    let step = event.and_then(|event| event.step_id.as_deref()).or(run.step.as_deref()).unwrap_or_default();
     story.since = event.map(|event| event.timestamp);
     let since = story.since.map_or(String::new(), |at| format!(" since {}", words::moment(at, now)));
     match event.map(Event::detail) {

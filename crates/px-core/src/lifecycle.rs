@@ -270,21 +270,35 @@ fn data(run: &Run, event: &Event) -> Value {
             None => json!({ "by": "hand" }),
         },
         EventBody::WaitTimedOut { .. } => json!({ "by": "timeout" }),
-        EventBody::StepStart { step, index, attempt, iteration, .. } => json!({
-            "step": step, "stepIndex": index, "attempt": attempt, "iteration": iteration,
-        }),
-        EventBody::StepComplete { step, next, .. } => json!({
-            "step": step, "stepIndex": run.step_index(step), "next": next,
-        }),
-        EventBody::StepEmit { step, name, data, .. } => json!({
-            "step": step, "stepIndex": run.step_index(step), "name": name, "data": data,
-        }),
-        EventBody::StepRetry { step, attempt, error, due_at, .. } => json!({
-            "step": step, "stepIndex": run.step_index(step), "attempt": attempt,
-            "error": failure(error), "dueAt": due_at,
-        }),
-        _ => json!({}),
+        other => step_data(run, other),
     }
+}
+
+/// Makes the data of an event of a step; `path` names what is around it, if something is.
+fn step_data(run: &Run, event: &EventBody) -> Value {
+    let (mut data, path) = match event {
+        EventBody::StepStart { step, index, attempt, iteration, path } => {
+            (json!({ "step": step, "stepIndex": index, "attempt": attempt, "iteration": iteration }), path)
+        }
+        EventBody::StepComplete { step, next, path, .. } => {
+            (json!({ "step": step, "stepIndex": run.step_index(step), "next": next }), path)
+        }
+        EventBody::StepEmit { step, name, data, path, .. } => {
+            (json!({ "step": step, "stepIndex": run.step_index(step), "name": name, "data": data }), path)
+        }
+        EventBody::StepRetry { step, attempt, error, due_at, path } => (
+            json!({
+                "step": step, "stepIndex": run.step_index(step), "attempt": attempt,
+                "error": failure(error), "dueAt": due_at,
+            }),
+            path,
+        ),
+        _ => return json!({}),
+    };
+    if let (Some(path), Value::Object(fields)) = (path, &mut data) {
+        fields.insert("path".into(), path.clone().into());
+    }
+    data
 }
 
 fn waiting(wait: &Wait) -> Value {

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::event::{Event, EventBody, Failure, FailureKind, StepStatus};
+use crate::event::{Event, EventBody, Failure, FailureKind, Part, StepStatus};
 use crate::run::Run;
 use crate::wait::{Wait, WaitMode};
 
@@ -34,8 +34,8 @@ pub fn event(run: &Run, event: &Event) -> Value {
 /// clients of plain runs know.
 fn name(event: &EventBody) -> &'static str {
     match event {
-        EventBody::InnerStart { .. } => "brain:start",
-        EventBody::InnerComplete { .. } => "brain:complete",
+        EventBody::InnerStart { part: None, .. } => "brain:start",
+        EventBody::InnerComplete { part: None, .. } => "brain:complete",
         EventBody::WaitAgain { .. } => "brain:webhook",
         other => other.name(),
     }
@@ -115,7 +115,7 @@ fn body(run: &Run, event: &Event) -> Value {
             insert(&mut out, "requestId", request_id.clone());
             out
         }
-        EventBody::InnerStart { brain, description, brain_version, initial_state, depth, .. } => {
+        EventBody::InnerStart { brain, description, brain_version, initial_state, depth, part, .. } => {
             let mut out = json!({
                 "brainTitle": brain,
                 "status": "running",
@@ -125,11 +125,12 @@ fn body(run: &Run, event: &Event) -> Value {
                 "depth": depth,
             });
             insert(&mut out, "brainDescription", description.clone());
-            out
+            with(out, part_body(part.as_ref()))
         }
-        EventBody::InnerComplete { brain, depth, .. } => {
-            json!({ "brainTitle": brain, "status": "complete", "depth": depth })
-        }
+        EventBody::InnerComplete { brain, depth, part, .. } => with(
+            json!({ "brainTitle": brain, "status": "complete", "depth": depth }),
+            part_body(part.as_ref()),
+        ),
         EventBody::BrainComplete => json!({ "status": "complete" }),
         EventBody::BrainCancelled { reason } => with_reason("cancelled", reason.as_deref()),
         EventBody::BrainPaused { reason } => with_reason("paused", reason.as_deref()),
@@ -183,6 +184,15 @@ fn body(run: &Run, event: &Event) -> Value {
     }
 }
 
+/// Returns the members that tell a part of a brain from a brain of its own.
+fn part_body(part: Option<&Part>) -> Value {
+    match part {
+        None => json!({}),
+        Some(Part::Arm(arm)) => json!({ "part": "arm", "arm": arm }),
+        Some(Part::Turn) => json!({ "part": "turn" }),
+    }
+}
+
 fn wait_body(event: &EventBody) -> Value {
     match event {
         EventBody::WaitOpened { wait } | EventBody::WaitAgain { wait } => {
@@ -225,9 +235,10 @@ fn step_body(event: &EventBody) -> Value {
             insert(&mut out, "iteration", (*iteration > 0).then_some(*iteration));
             out
         }
-        EventBody::StepComplete { step: title, patch, halted, path, .. } => {
+        EventBody::StepComplete { step: title, patch, halted, arm, path, .. } => {
             let mut out = with(step(title, path.as_deref()), json!({ "patch": patch }));
             insert(&mut out, "halted", halted.then_some(true));
+            insert(&mut out, "arm", arm.clone());
             out
         }
         EventBody::StepRetry { step: title, attempt, error, due_at, path } => with(

@@ -97,9 +97,10 @@ fn the_wire_form_is_flat_and_carries_what_every_event_repeats() {
             for field in ["type", "seq", "timestamp", "brainRunId", "options"] {
                 assert!(flat.get(field).is_some(), "{field} of {flat} in {}", path.display());
             }
-            // Nested brains and streams use the words of plain runs.
+            // Nested brains and streams use the words of plain runs; an arm and a turn are no brains.
             let name = match event.event.name() {
                 "brain:webhook_again" => "brain:webhook".into(),
+                name if flat.get("part").is_some() => name.to_owned(),
                 name => name.replace("inner:", "brain:"),
             };
             assert_eq!(flat["type"], name);

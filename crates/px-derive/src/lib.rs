@@ -2,6 +2,8 @@
 //! waits for. It writes what a user would write by hand and knows nothing of
 //! webhooks, waits or runs.
 
+mod choice;
+
 use proc_macro::TokenStream;
 use proc_macro2::{Ident, Span, TokenStream as Tokens};
 use quote::{format_ident, quote};
@@ -26,6 +28,26 @@ use syn::{Data, DeriveInput, Error, Fields, Type, Variant, parse_macro_input};
 #[proc_macro_derive(OneOf)]
 pub fn one_of(input: TokenStream) -> TokenStream {
     expand(&parse_macro_input!(input as DeriveInput)).unwrap_or_else(Error::into_compile_error).into()
+}
+
+/// Makes an enum a choice for `.choose(name, ways)`: each variant holds the state that its arm
+/// begins with, and the enum gets `ways()`, which takes an arm for each by a method of its name.
+///
+/// ```ignore
+/// #[derive(Choice, Serialize, Deserialize)]
+/// enum Route {
+///     Card(CardOrder),
+///     Invoice(InvoiceOrder),
+/// }
+///
+/// brain("checkout")
+///     .step("route", route) // async fn(Cx, Order) -> Result<Next<Route>>
+///     .choose("how", Route::ways().card(|b| b.step("charge", charge)).invoice(|b| b.step("bill", bill)))
+///     .build()
+/// ```
+#[proc_macro_derive(Choice)]
+pub fn choice(input: TokenStream) -> TokenStream {
+    choice::expand(&parse_macro_input!(input as DeriveInput)).unwrap_or_else(Error::into_compile_error).into()
 }
 
 /// One variant: its name, what it holds, and what it is called as an argument.

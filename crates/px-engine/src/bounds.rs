@@ -26,7 +26,7 @@ pub(crate) fn bounded(limits: &Limits, run: &Run, command: Command) -> Command {
             let message = format!("step '{step}' {message}");
             let error = Failure { kind: FailureKind::Step, name: "TooLarge".into(), message, stack: None };
             match command {
-                Command::ReturnStep(_) | Command::EnterBrain { .. } => {
+                Command::ReturnStep(_) | Command::EnterBrain { .. } | Command::EnterPart(_) => {
                     Command::FailStep { error, retry_at: None }
                 }
                 _ => Command::Fail { error },
@@ -61,6 +61,7 @@ fn excess(limits: &Limits, run: &Run, command: &Command) -> Option<String> {
         Command::EnterBrain { initial_state, .. } => {
             grown("began a brain with a state", initial_state, here, most)
         }
+        Command::EnterPart(entered) => grown("began a part with a state", &entered.initial_state, here, most),
         Command::LeaveBrain { state, .. } => grown("returned a state", state, around, most),
         Command::Migrate { state, .. } => grown("was migrated to a state", state, here, most),
         _ => None,
@@ -125,6 +126,7 @@ mod tests {
             steps: Vec::new(),
             progress: Vec::new(),
             halted: false,
+            part: None,
         };
         Run { frames: vec![frame], ..Run::vacant(RunId::from_bytes([1; 16])) }
     }

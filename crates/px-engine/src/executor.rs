@@ -8,7 +8,7 @@ use px_core::run::{After, Command, StepOutcome, Then};
 use px_core::wait::Wait;
 use px_core::{Run, Stopwatch};
 use px_pool::{Subject, panic_text};
-use px_sdk::{Body, Continue, Cx, Nested, StepContext, StepError, StepOutput};
+use px_sdk::{Body, Continue, Cx, StepContext, StepError, StepOutput};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::bounds::bounded;
@@ -16,7 +16,7 @@ use crate::fitness::{self, same_response};
 use crate::items;
 use crate::metrics;
 use crate::port;
-use crate::position::{Found, Position, find};
+use crate::position::{Around, Found, Position, find};
 use crate::session::{Committed, Session, SessionError};
 use crate::shared::{Limits, Parts};
 use crate::supervise::{Ended, supervise};
@@ -50,8 +50,9 @@ pub(crate) async fn steps(
         };
         let users = Users { parts, limits, place };
         let command = match &position {
-            Position::Leave(found, nested) => users.leave(session, run, found, nested).await?,
-            Position::Step(found) if fitness::is_of_another_version(run, found) => {
+            Position::Step(found) | Position::Leave(found, Around::Repeat(_))
+                if fitness::is_to_be_migrated(run, found) =>
+            {
                 let Some(command) = users.migrate(session, run, found).await? else { return Ok(()) };
                 let command = bounded(limits, run, command);
                 let rests = !matches!(command, Command::Migrate { .. });
@@ -60,10 +61,13 @@ pub(crate) async fn steps(
                 }
                 continue;
             }
+            Position::Leave(found, around) => users.leave(session, run, found, *around).await?,
             Position::Step(found) => {
                 session.begin(found.index, parts.clock.now());
                 match &found.step.body {
                     Body::Brain(nested) => users.enter(session, run, nested).await?,
+                    Body::Repeat(repeated) => Some(Users::turn(run, repeated)),
+                    Body::Branch(branched) => users.branch(session, run, found, branched).await?,
                     _ => users
                         .run_step(session, run, found)
                         .await?
@@ -82,7 +86,7 @@ pub(crate) async fn steps(
     }
 }
 
-enum StepResult {
+pub(crate) enum StepResult {
     Returned(StepOutput),
     Unfit(String),
     Failed { error: Failure, can_retry: bool },
@@ -91,7 +95,7 @@ enum StepResult {
 /// Users' code in its four kinds, each run on the pool. `None` says that the
 /// claim is gone: there is nothing to commit.
 #[derive(Clone, Copy)]
-struct Users<'a> {
+pub(crate) struct Users<'a> {
     parts: &'a Parts,
     limits: &'a Limits,
     place: &'a Place,
@@ -114,7 +118,7 @@ impl Users<'_> {
     }
 
     /// Runs code that asks for nothing and returns at its first poll, if it does.
-    async fn call<T: Send + 'static>(
+    pub(crate) async fn call<T: Send + 'static>(
         &self,
         session: &mut Session,
         run: &Run,
@@ -145,59 +149,8 @@ impl Users<'_> {
             Some(Ok(Err(error))) => error.message().to_owned(),
             Some(Err(panic)) => panic.message,
         };
-        let reason = fitness::not_migrated(&frame.step, from, version, &why);
+        let reason = fitness::not_migrated(&found.step.info.title, from, version, &why);
         Ok(Some(Command::Halt { reason: Some(reason) }))
-    }
-
-    /// Goes into a nested brain.
-    async fn enter(
-        &self,
-        session: &mut Session,
-        run: &Run,
-        nested: &Nested,
-    ) -> Result<Option<Command>, SessionError> {
-        let state = run.frame().map(|frame| frame.state.clone()).unwrap_or_default();
-        let inner = nested.clone();
-        let entered = self.call(session, run, move || inner.enter(state)).await?;
-        Ok(entered.map(|entered| match entered {
-            Ok(Ok(initial_state)) => {
-                Command::EnterBrain { brain: Box::new(nested.brain.info()), initial_state }
-            }
-            Ok(Err(error)) => match unfit(run, error) {
-                StepResult::Failed { error, .. } => Command::FailStep { error, retry_at: None },
-                StepResult::Unfit(reason) => Command::Halt { reason: Some(reason) },
-                StepResult::Returned(_) => Command::Halt { reason: None },
-            },
-            Err(error) => Command::FailStep { error, retry_at: None },
-        }))
-    }
-
-    /// Takes the result of a nested brain that is through.
-    async fn leave(
-        &self,
-        session: &mut Session,
-        run: &Run,
-        found: &Found<'_>,
-        nested: &Nested,
-    ) -> Result<Option<Command>, SessionError> {
-        let [.., outer, inner] = run.frames.as_slice() else {
-            return Ok(Some(Command::Halt { reason: None }));
-        };
-        let (body, halted) = (nested.clone(), inner.halted);
-        let (outer, inner) = (outer.state.clone(), inner.state.clone());
-        let left = self.call(session, run, move || body.leave(outer, inner, halted)).await?;
-        Ok(left.map(|left| match left {
-            Ok(Ok(state)) => {
-                let after = found.next().map_or(After::End, |next| After::Step(next.info.title.clone()));
-                Command::LeaveBrain { state, after }
-            }
-            Ok(Err(error)) => match unfit(run, error) {
-                StepResult::Failed { error, .. } => Command::Fail { error },
-                StepResult::Unfit(reason) => Command::Halt { reason: Some(reason) },
-                StepResult::Returned(_) => Command::Halt { reason: None },
-            },
-            Err(error) => Command::Fail { error },
-        }))
     }
 
     /// Runs the step's code.
@@ -231,7 +184,7 @@ impl Users<'_> {
                 let work = items::work(port, run.items.clone(), map.clone(), about, state);
                 self.begin(run, work)
             }
-            Body::Brain(_) => return Ok(None),
+            Body::Brain(_) | Body::Repeat(_) | Body::Branch(_) => return Ok(None),
         };
         let watch = Stopwatch::start();
         let time = found.step.options.timeout;
@@ -269,7 +222,7 @@ fn panicked(panic: &px_pool::Panic) -> Failure {
 }
 
 /// Turns an error that kept a step from an outcome into the step's result.
-fn unfit(run: &Run, error: StepError) -> StepResult {
+pub(crate) fn unfit(run: &Run, error: StepError) -> StepResult {
     let step = run.frame().map(|frame| frame.step.as_str()).unwrap_or_default();
     match error {
         StepError::State(why) => {

@@ -22,6 +22,7 @@ mod engine;
 mod executor;
 mod fitness;
 mod history;
+mod inner;
 mod items;
 mod metrics;
 mod outcomes;

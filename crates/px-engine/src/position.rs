@@ -1,14 +1,27 @@
 //! Position of a run within the brains of this binary.
 
 use px_core::Run;
-use px_sdk::{Body, BrainDef, Nested, Registry, StepDef};
+use px_core::event::Part;
+use px_core::run::Frame;
+use px_sdk::{Body, BrainDef, Nested, Registry, Repeated, StepDef};
 
 /// The next thing that a run does.
 pub(crate) enum Position<'a> {
     /// A step of the innermost brain.
     Step(Found<'a>),
-    /// The innermost brain is through: the step around it takes its result.
-    Leave(Found<'a>, &'a Nested),
+    /// The innermost pipeline is through: the step around it takes its result.
+    Leave(Found<'a>, Around<'a>),
+}
+
+/// A step with a pipeline inside it.
+#[derive(Clone, Copy)]
+pub(crate) enum Around<'a> {
+    /// Another brain.
+    Brain(&'a Nested),
+    /// A loop.
+    Repeat(&'a Repeated),
+    /// A branch.
+    Arm,
 }
 
 /// A step, in the brain that has it.
@@ -35,21 +48,36 @@ pub(crate) fn find<'a>(registry: &'a Registry, run: &Run) -> Result<Position<'a>
     let mut nested = None;
     for (frame, inner) in around.iter().zip(run.frames.iter().skip(1)) {
         let found = step_of(brain, &frame.step)?;
-        let Body::Brain(body) = &found.step.body else {
-            return Err(format!("step '{}' of brain '{}' is no brain any more", frame.step, frame.brain));
-        };
-        if body.brain.title != inner.brain {
-            return Err(format!(
-                "step '{}' of brain '{}' is another brain than '{}' now",
-                frame.step, frame.brain, inner.brain
-            ));
-        }
-        brain = &body.brain;
-        nested = Some((found, body));
+        let (inside, around) = inside(&found.step.body, frame, inner)?;
+        brain = inside;
+        nested = Some((found, around));
     }
     match nested {
-        Some((found, body)) if last.is_through() => Ok(Position::Leave(found, body)),
+        Some((found, around)) if last.is_through() => Ok(Position::Leave(found, around)),
         _ => step_of(brain, &last.step).map(Position::Step),
+    }
+}
+
+/// The pipeline inside a step that a run is in.
+fn inside<'a>(body: &'a Body, frame: &Frame, inner: &Frame) -> Result<(&'a BrainDef, Around<'a>), String> {
+    let (step, brain) = (&frame.step, &frame.brain);
+    match (body, &inner.part) {
+        (Body::Brain(nested), None) if nested.brain.title == inner.brain => {
+            Ok((&nested.brain, Around::Brain(nested)))
+        }
+        (Body::Brain(_), None) => {
+            Err(format!("step '{step}' of brain '{brain}' is another brain than '{}' now", inner.brain))
+        }
+        (Body::Repeat(repeated), Some(Part::Turn)) => Ok((&repeated.turn, Around::Repeat(repeated))),
+        (Body::Branch(branched), Some(Part::Arm(name))) => match branched.arm(name) {
+            Some(arm) if !arm.steps.steps.is_empty() => Ok((&arm.steps, Around::Arm)),
+            _ => Err(format!(
+                "the run is in arm '{name}' of step '{step}', and that is not in brain '{brain}' any more"
+            )),
+        },
+        (_, None) => Err(format!("step '{step}' of brain '{brain}' is no brain any more")),
+        (_, Some(Part::Turn)) => Err(format!("step '{step}' of brain '{brain}' is no loop any more")),
+        (_, Some(Part::Arm(_))) => Err(format!("step '{step}' of brain '{brain}' is no branch any more")),
     }
 }
 

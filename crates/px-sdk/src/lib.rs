@@ -19,6 +19,7 @@ mod inbound;
 mod kind;
 pub mod layer;
 mod macros;
+mod may_wait;
 mod options;
 mod outcome;
 mod read;
@@ -31,10 +32,11 @@ mod webhook;
 
 pub use blocking::blocking;
 pub use brain::{
-    Async, AwaitedResult, Blank, Body, Brain, BrainDef, Builder, Continue, ErasedItem, Finished, Guarded,
-    InnerResult, Input, ItemFuture, ItemResult, Items, MapBody, MayHalt, Nested, Opened, OptionsDef, Outcome,
-    PhaseAfter, Ready, ResultOf, Resumed, State, StateAfter, StepDef, StepError, StepFuture, StepOutput,
-    Streamed, Sure, Takes, Turns, Untold, Waited, brain, items,
+    Arm, Async, AwaitedResult, Blank, Body, Brain, BrainDef, Branched, Builder, Choice, Continue, Ends,
+    ErasedItem, Finished, Guarded, InPart, InnerResult, Input, ItemFuture, ItemResult, Items, Joins, MapBody,
+    MayHalt, MayResume, Nested, Opened, OptionsDef, Or, Outcome, PartOf, PhaseAfter, Ready, Repeated,
+    ResultOf, Resumed, Started, State, StateAfter, StepDef, StepError, StepFuture, StepOutput, Streamed,
+    Sure, Takes, Turns, Untold, Waited, Ways, brain, items,
 };
 pub use collect::{All, Collecting, Partly, Several, WaitsForAll, wait_for_all, wait_for_count};
 pub use cx::{Cx, Emit, PortFuture, StepContext, StepPort};
@@ -46,6 +48,7 @@ pub use inbound::{Inbound, IntoInbounds, RawInbound, Reply};
 pub use kind::Kind;
 #[doc(hidden)]
 pub use macros::__private;
+pub use may_wait::MayWait;
 pub use options::{Retry, StepOptions};
 pub use outcome::{Again, Next, Sleeping, Waiting, sleep, sleep_until, wait_for};
 pub use px_core::Timestamp;

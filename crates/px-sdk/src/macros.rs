@@ -68,6 +68,9 @@ macro_rules! webhook {
 #[doc(hidden)]
 pub mod __private {
     pub use inventory;
+    pub use serde_json::Value;
+
+    pub use crate::brain::{EndsAlike, HasArm, Missing, Settled, Taken, Unsettled, WayArms, way};
     pub use serde::de::{Deserialize, Deserializer, VariantAccess};
 
     /// A number that changes when the schema of a response type does (docs/rules.md#14).

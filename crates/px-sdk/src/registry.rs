@@ -12,7 +12,7 @@ use px_core::key::{FORM_SLUG, SLOT_SLUG};
 use px_core::run::{BrainInfo, Catalog};
 use serde_json::Value;
 
-use crate::brain::{Body, BrainDef};
+use crate::brain::BrainDef;
 use crate::verify::{Key, Verification};
 use crate::webhook::WebhookDef;
 
@@ -140,6 +140,15 @@ pub enum RegistryError {
         /// Place of the brain's definition.
         source: Source,
     },
+    /// A loop or a branch of a brain cannot be run.
+    BadPart {
+        /// The brain.
+        title: String,
+        /// The mistake, in words.
+        why: String,
+        /// Place of the brain's definition.
+        source: Source,
+    },
     /// Nothing is registered.
     Empty,
 }
@@ -174,6 +183,11 @@ impl fmt::Display for RegistryError {
                 writeln!(f, "Duplicate step '{step}' in brain '{title}'")?;
                 writeln!(f, "  - {source}")?;
                 f.write_str("Each step of a brain must have a unique name: a run resumes by it.")
+            }
+            Self::BadPart { title, why, source } => {
+                writeln!(f, "Bad step in brain '{title}'")?;
+                writeln!(f, "  - {source}")?;
+                f.write_str(why)
             }
             Self::Empty => f.write_str(
                 "No brain and no webhook is registered\n\
@@ -260,6 +274,10 @@ impl Registry {
         for (source, def) in brains {
             if let Some((title, step)) = duplicate_step(&def) {
                 mistakes.push(RegistryError::DuplicateStep { title, step, source });
+                continue;
+            }
+            if let Some(why) = def.mistake_in_parts() {
+                mistakes.push(RegistryError::BadPart { title: def.title, why, source });
                 continue;
             }
             if let Some(other) = registry.brains.get(&def.title) {
@@ -371,9 +389,7 @@ fn duplicate_step(def: &BrainDef) -> Option<(String, String)> {
                 return Some((def.title.clone(), name.clone()));
             }
         }
-        if let Body::Brain(nested) = &step.body
-            && let Some(found) = duplicate_step(&nested.brain)
-        {
+        if let Some(found) = step.body.inside().iter().find_map(|def| duplicate_step(def)) {
             return Some(found);
         }
     }

@@ -45,6 +45,8 @@ fn every_form() -> Brain<List> {
         .guard("any", |list: &List| !list.words.is_empty())
         .map("each", items(|list: &List| list.words.clone(), shout), |_, words| List { words })
         .brain("inside", bare, |_: &List| (), |list, ()| list)
+        .when("maybe", |_: &List| true, |b| b.step("keep", keep))
+        .repeat_until("again", |_: &List| true, |b| b.step("keep", keep))
         .step("ask", ask)
         .each("listen", listen)
         .build()
@@ -53,6 +55,10 @@ px_sdk::brain!(every_form);
 
 async fn shout(_: Cx, word: String) -> Result<String> {
     Ok(word.to_uppercase())
+}
+
+async fn keep(_: Cx, list: List) -> Result<Next<List>> {
+    Ok(Next(list))
 }
 
 async fn ask(_: Cx, list: List) -> Result<Waiting<List, Form>> {
@@ -123,8 +129,18 @@ async fn rule_38_each_form_of_a_step_has_its_name() {
     let steps = shown["steps"].as_array().unwrap();
     let found: Vec<_> =
         steps.iter().map(|step| (step["title"].as_str().unwrap(), step["type"].as_str().unwrap())).collect();
-    let expected =
-        [("any", "guard"), ("each", "map"), ("inside", "brain"), ("ask", "step"), ("listen", "loop")];
+    let expected = [
+        ("any", "guard"),
+        ("each", "map"),
+        ("inside", "brain"),
+        ("maybe", "branch"),
+        ("again", "repeat"),
+        ("ask", "step"),
+        ("listen", "loop"),
+    ];
     assert_eq!(found, expected);
+    let keep = json!([{"type": "step", "title": "keep"}]);
+    assert_eq!(steps[3]["parts"], json!([{"arm": "yes", "steps": keep}, {"arm": "no", "steps": []}]));
+    assert_eq!(steps[4]["parts"], json!([{"steps": keep}]));
     server.shutdown().await.unwrap();
 }

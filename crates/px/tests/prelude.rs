@@ -141,12 +141,52 @@ async fn double(_cx: Cx, sum: Sum) -> Result<Next<Sum>> {
     Ok(Next(Sum { total: sum.total * 2 }))
 }
 
+#[derive(Serialize, Deserialize, Choice)]
+enum Route {
+    Small(Sum),
+    Large(Order),
+}
+
+fn paths() -> Brain<Order> {
+    brain("paths")
+        .when(
+            "is odd",
+            |order: &Order| order.number % 2 == 1,
+            |b| b.step("ask", may_ask).step("hear", may_hear),
+        )
+        .step("route", route)
+        .choose("how", Route::ways().small(|b| b).large(|b| b.step("sum", sum)))
+        .repeat_until("grow", |sum: &Sum| sum.total > 100, |b| b.step("double", double))
+        .build()
+}
+px::brain!(paths);
+
+async fn may_ask(_cx: Cx, order: Order) -> Result<MayWait<Order, Timed<Answer>>> {
+    if order.number > 1_000 {
+        return Ok(MayWait::go(order));
+    }
+    let on = answers::on(order.number.to_string());
+    Ok(MayWait::wait(order, on).timeout(Duration::from_mins(1)))
+}
+
+async fn may_hear(_cx: Cx, order: Order, _answer: Option<Timed<Answer>>) -> Result<Next<Order>> {
+    Ok(Next(order))
+}
+
+async fn route(_cx: Cx, order: Order) -> Result<Next<Route>> {
+    Ok(Next(if order.number < 10 { Route::Small(Sum { total: order.number }) } else { Route::Large(order) }))
+}
+
+async fn sum(_cx: Cx, order: Order) -> Result<Next<Sum>> {
+    Ok(Next(Sum { total: order.number }))
+}
+
 #[test]
 fn everything_is_registered_sorted_and_described() {
     let registry = Registry::collect().unwrap();
 
     let brains: Vec<_> = registry.brains().map(|brain| brain.def.title.as_str()).collect();
-    assert_eq!(brains, ["confirm", "count"]);
+    assert_eq!(brains, ["confirm", "count", "paths"]);
     let confirm = registry.brain("confirm").unwrap();
     assert_eq!(confirm.version, 2);
     let steps: Vec<_> = confirm.steps.iter().map(|step| step.info.title.as_str()).collect();

@@ -9,7 +9,9 @@ use crate::show::words;
 
 /// An event's own facts on one line.
 pub(crate) fn detail(event: &Event) -> String {
-    let step = event.step_title.as_deref().unwrap_or_default();
+    // The id names the turn of a loop and the arm of a branch around it.
+    let step = event.step_id.as_deref().or(event.step_title.as_deref()).unwrap_or_default();
+    let arm = event.fields.get("arm").and_then(|arm| arm.as_str());
     let place = |slug: Option<String>, identifier: Option<String>| {
         format!("{} '{}'", slug.unwrap_or_default(), identifier.unwrap_or_default())
     };
@@ -47,7 +49,11 @@ pub(crate) fn detail(event: &Event) -> String {
             format!("{step}: {processed_count} of {total_items}")
         }
         Detail::StepStart { .. } => step.to_owned(),
-        _ if event.kind == "step:complete" => step.to_owned(),
+        _ if event.kind == "step:complete" => match arm {
+            Some(arm) => format!("{step}: took '{arm}'"),
+            None => step.to_owned(),
+        },
+        _ if event.kind == "inner:start" => arm.map_or(String::new(), |arm| format!("takes '{arm}'")),
         _ => String::new(),
     }
 }
@@ -85,6 +91,22 @@ mod tests {
             event["timeout"] = timeout.into();
         }
         detail(&serde_json::from_value(event).unwrap())
+    }
+
+    #[test]
+    fn a_step_in_a_loop_is_named_with_its_turn_and_a_branch_with_its_arm() {
+        let line = |more: &Value| {
+            let mut event = json!({
+                "seq": 1, "timestamp": 0, "options": {}, "brainRunId": "run_0197c1f0a1b27000800000000000cafe",
+            });
+            event.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            detail(&serde_json::from_value(event).unwrap())
+        };
+        let book = json!({"type": "step:start", "stepTitle": "book", "stepId": "pay[2]/book", "attempt": 1});
+        assert_eq!(line(&book), "pay[2]/book");
+        let how = json!({"type": "step:complete", "stepTitle": "how", "stepId": "how", "arm": "card"});
+        assert_eq!(line(&how), "how: took 'card'");
+        assert_eq!(line(&json!({"type": "inner:start", "part": "arm", "arm": "card"})), "takes 'card'");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use json_patch::Patch;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Cause, Failure, Given, KeptAnswer, StepInfo};
+use super::{Cause, Failure, Given, Inner, KeptAnswer, Part, Position, StepInfo};
 use crate::id::{DeliveryId, EventId, RunId, WaitId};
 use crate::key::KeyId;
 use crate::time::Timestamp;
@@ -71,7 +71,7 @@ pub enum EventBody {
         /// From the old state to the new one (RFC 6902).
         patch: Patch,
     },
-    /// A nested brain begins, inside the step that runs.
+    /// A nested brain begins, inside the step that runs; or a part of the brain itself.
     #[serde(rename = "inner:start")]
     InnerStart {
         /// The nested brain's title.
@@ -87,6 +87,9 @@ pub enum EventBody {
         steps: Vec<StepInfo>,
         /// Nesting depth; the run's own brain is at 0.
         depth: u32,
+        /// The part of the brain that begins: an arm or a turn. None for a brain of its own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        part: Option<Part>,
     },
     /// A nested brain is through; the step around it takes its result.
     #[serde(rename = "inner:complete")]
@@ -98,6 +101,9 @@ pub enum EventBody {
         halted: bool,
         /// Nesting depth; the run's own brain is at 0.
         depth: u32,
+        /// The part of the brain that is through. None for a brain of its own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        part: Option<Part>,
     },
     /// The pipeline ended; the state is the result.
     #[serde(rename = "brain:complete")]
@@ -226,7 +232,7 @@ pub enum EventBody {
         attempt: u32,
         /// From 0; only steps that repeat get further.
         iteration: u32,
-        /// The brains around it.
+        /// The steps around it, outermost first, by `/`: see [`Run::path`](crate::Run::path).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         path: Option<String>,
     },
@@ -243,10 +249,13 @@ pub enum EventBody {
         /// A response that the step supplied itself.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         given: Option<Given>,
-        /// Passed over by a guard.
+        /// Passed over by a guard, or in an arm that was not taken.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         halted: bool,
-        /// The brains around it.
+        /// The arm that a branch took.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        arm: Option<String>,
+        /// The steps around it, outermost first, by `/`: see [`Run::path`](crate::Run::path).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         path: Option<String>,
     },
@@ -261,7 +270,7 @@ pub enum EventBody {
         error: Failure,
         /// Time of the next attempt.
         due_at: Timestamp,
-        /// The brains around it.
+        /// The steps around it, outermost first, by `/`: see [`Run::path`](crate::Run::path).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         path: Option<String>,
     },
@@ -279,7 +288,7 @@ pub enum EventBody {
         /// The item of a map that made it, from 0.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         item: Option<u32>,
-        /// The brains around it.
+        /// The steps around it, outermost first, by `/`: see [`Run::path`](crate::Run::path).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         path: Option<String>,
     },
@@ -296,7 +305,7 @@ pub enum EventBody {
         /// (docs/rules.md#48).
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         durable: bool,
-        /// The brains around it.
+        /// The steps around it, outermost first, by `/`: see [`Run::path`](crate::Run::path).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         path: Option<String>,
     },
@@ -315,39 +324,10 @@ pub enum EventBody {
         item: Value,
         /// Its result.
         result: Value,
-        /// The brains around it.
+        /// The steps around it, outermost first, by `/`: see [`Run::path`](crate::Run::path).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         path: Option<String>,
     },
-}
-
-/// The pipeline of a nested brain, where the run itself does not say it any more.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Inner {
-    /// The steps that the brain is inside of, outermost first, by `/`.
-    pub path: String,
-    /// Its steps, in order.
-    pub titles: Vec<String>,
-    /// Nesting depth; the run's own brain is at 0.
-    pub depth: u32,
-}
-
-/// Point at which a run begins anew: a step, and the input that the step was given.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Position {
-    /// The step's name.
-    pub step: String,
-    /// Its place in the pipeline, from 1, as the caller named it.
-    pub starts_at: u32,
-    /// The entry of the log up to which the run counts as it was.
-    pub reset_to: u64,
-    /// The state that the step is given.
-    pub state: Value,
-    /// The version of the brain that left this state.
-    pub version: u32,
-    /// The response that it is given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub given: Option<Given>,
 }
 
 impl EventBody {

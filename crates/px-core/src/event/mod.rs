@@ -3,6 +3,7 @@
 //! made from it by [`crate::wire`] (docs/rules.md#33).
 
 mod body;
+mod position;
 mod step;
 
 use serde::{Deserialize, Serialize};
@@ -10,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::id::{EventId, RunId};
 use crate::time::Timestamp;
 
-pub use body::{EventBody, Inner, Position};
-pub use step::{Given, KeptAnswer, StepInfo, StepKind, StepStatus};
+pub use body::EventBody;
+pub use position::{Inner, Position};
+pub use step::{Given, KeptAnswer, Part, StepInfo, StepKind, StepStatus};
 
 /// The version of the stored form. A store refuses newer ones.
 pub const FORMAT_VERSION: u32 = 1;

@@ -20,6 +20,10 @@ pub enum StepKind {
     Loop,
     /// Another brain inside this one.
     Brain,
+    /// One of several ways on.
+    Branch,
+    /// A part of the brain that runs in turns.
+    Repeat,
 }
 
 impl StepKind {
@@ -32,6 +36,8 @@ impl StepKind {
             Self::Map => "map",
             Self::Loop => "loop",
             Self::Brain => "brain",
+            Self::Branch => "branch",
+            Self::Repeat => "repeat",
         }
     }
 }
@@ -43,6 +49,27 @@ pub struct StepInfo {
     pub title: String,
     /// Kind of pipeline part.
     pub kind: StepKind,
+}
+
+/// Part of a brain that runs inside one of its steps, in a frame of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// The arm of this name, of a branch.
+    Arm(String),
+    /// A turn of a loop; the frame around it counts them.
+    Turn,
+}
+
+impl Part {
+    /// The name of the arm, if it is one.
+    #[must_use]
+    pub fn arm(&self) -> Option<&str> {
+        match self {
+            Self::Arm(name) => Some(name),
+            Self::Turn => None,
+        }
+    }
 }
 
 /// Progress of one step.
@@ -94,19 +121,35 @@ pub struct Given {
     /// there is of them, if it timed out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub collected: Vec<Collected>,
+    /// True if the step before might have waited and did not: there is nothing to respond to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub passed: bool,
 }
 
 impl Given {
     /// A response that came by no webhook.
     #[must_use]
     pub const fn by_hand(response: Value) -> Self {
-        Self { index: 0, response: Some(response), key: None, schema: None, collected: Vec::new() }
+        Self {
+            index: 0,
+            response: Some(response),
+            key: None,
+            schema: None,
+            collected: Vec::new(),
+            passed: false,
+        }
     }
 
     /// That nothing came in time.
     #[must_use]
     pub const fn timed_out() -> Self {
-        Self { index: 0, response: None, key: None, schema: None, collected: Vec::new() }
+        Self { index: 0, response: None, key: None, schema: None, collected: Vec::new(), passed: false }
+    }
+
+    /// That nothing was waited for.
+    #[must_use]
+    pub const fn passed() -> Self {
+        Self { index: 0, response: None, key: None, schema: None, collected: Vec::new(), passed: true }
     }
 }
 

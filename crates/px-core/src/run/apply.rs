@@ -224,12 +224,14 @@ impl Run {
             steps: Vec::new(),
             progress: Vec::new(),
             halted: false,
+            part: None,
         }];
     }
 
     /// Goes into a nested brain.
     fn enter(&mut self, event: &Event) {
-        let EventBody::InnerStart { brain, brain_version, initial_state, steps, .. } = &event.event else {
+        let EventBody::InnerStart { brain, brain_version, initial_state, steps, part, .. } = &event.event
+        else {
             return;
         };
         self.in_step = false;
@@ -246,6 +248,7 @@ impl Run {
             progress: vec![StepStatus::Pending; steps.len()],
             steps: steps.clone(),
             halted: false,
+            part: part.clone(),
         });
     }
 
@@ -306,10 +309,12 @@ impl Run {
         next: Option<&str>,
         given: Option<&Given>,
     ) -> Result<(), String> {
-        if self.leaves_brain() {
-            self.frames.pop();
-        }
+        let left = if self.leaves_brain() { self.frames.pop() } else { None };
         let frame = self.frames.last_mut().ok_or("there is no frame")?;
+        if let Some(part) = left.filter(|left| left.part.is_some()) {
+            // Its last state is the state of the brain around it, and of the version that left it.
+            frame.version = part.version;
+        }
         if frame.step != step {
             return Err(format!("the run is at step '{}'", frame.step));
         }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::event::{Cause, Failure, Given, Position, StepInfo};
+use crate::event::{Cause, Failure, Given, Part, Position, StepInfo};
 use crate::id::{DeliveryId, EventId, RunId, WaitId};
 use crate::key::KeyId;
 use crate::time::Timestamp;
@@ -53,6 +53,19 @@ pub enum Command {
         brain: Box<BrainInfo>,
         /// The state of its first step, an object.
         initial_state: Value,
+    },
+    /// The current step goes into a part of its brain: an arm, or a turn of a loop.
+    EnterPart(Box<EnteredPart>),
+    /// The current step is a branch, and takes an arm without steps.
+    PassBranch {
+        /// The arm's name.
+        arm: String,
+        /// The state of the step that comes next, an object.
+        state: Value,
+        /// The step that comes next.
+        after: After,
+        /// The other arms.
+        passed: Vec<PassedArm>,
     },
     /// The nested brain is through, and the step around it has taken its result.
     LeaveBrain {
@@ -235,6 +248,28 @@ pub struct Response {
     pub delivery: Option<DeliveryId>,
     /// The response, an object.
     pub response: Value,
+}
+
+/// A part of a brain that begins.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EnteredPart {
+    /// The part.
+    pub part: Part,
+    /// The brain, with the steps of the part.
+    pub brain: BrainInfo,
+    /// The state of its first step, an object.
+    pub initial_state: Value,
+    /// The arms that are not taken.
+    pub passed: Vec<PassedArm>,
+}
+
+/// An arm that a branch has not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassedArm {
+    /// Its name.
+    pub arm: String,
+    /// The names of its steps, in order.
+    pub steps: Vec<String>,
 }
 
 /// Description of a brain, as far as starting a run of it needs one.

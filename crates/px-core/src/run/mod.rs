@@ -8,7 +8,8 @@ mod state;
 
 pub use apply::{IllegalEvent, apply};
 pub use command::{
-    After, BrainInfo, Catalog, Command, Place, Response, Start, StepOutcome, TakenAnswer, Then,
+    After, BrainInfo, Catalog, Command, EnteredPart, PassedArm, Place, Response, Start, StepOutcome,
+    TakenAnswer, Then,
 };
 pub use decide::{Decision, Effect, Refusal, decide, takes_response};
 pub use state::{Frame, ItemResult, OnceValue, Run, RunStatus};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::event::{Cause, Failure, Given, StepInfo, StepStatus};
+use crate::event::{Cause, Failure, Given, Part, StepInfo, StepStatus};
 use crate::id::{RunId, WaitId};
 use crate::key::KeyId;
 use crate::time::Timestamp;
@@ -95,6 +95,9 @@ pub struct Frame {
     /// True if a guard ended the nested brain before its last step.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub halted: bool,
+    /// The part of the brain around it that it runs. None for a brain of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
 }
 
 impl Frame {
@@ -102,6 +105,15 @@ impl Frame {
     #[must_use]
     pub const fn is_through(&self) -> bool {
         self.step.is_empty()
+    }
+
+    /// The name of its step in the path of what runs inside it.
+    pub(crate) fn name_around(&self, part: Option<&Part>) -> String {
+        match part {
+            None => self.step.clone(),
+            Some(Part::Turn) => format!("{}[{}]", self.step, self.iteration),
+            Some(Part::Arm(arm)) => format!("{}/{arm}", self.step),
+        }
     }
 }
 
@@ -277,11 +289,19 @@ impl Run {
     }
 
     /// The steps around the innermost brain, outermost first, by `/`; none for
-    /// the run's own.
+    /// the run's own. A loop is named with its turn, `pay[2]`, and a branch with its
+    /// arm, `route/card`: the same step in another turn has another path.
     #[must_use]
     pub fn path(&self) -> Option<String> {
-        let (_, around) = self.frames.split_last()?;
-        let names: Vec<_> = around.iter().map(|frame| frame.step.as_str()).collect();
+        self.path_at(self.frames.len().saturating_sub(1))
+    }
+
+    /// The steps around the brain at a level, from 0.
+    pub(crate) fn path_at(&self, level: usize) -> Option<String> {
+        let around = self.frames.get(..level)?;
+        let inside = self.frames.iter().skip(1);
+        let names: Vec<_> =
+            around.iter().zip(inside).map(|(frame, inner)| frame.name_around(inner.part.as_ref())).collect();
         (!names.is_empty()).then(|| names.join("/"))
     }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::def::{Body, BrainDef, ErasedStep, Migration, StepDef, Takes, Turns};
 use super::nest::ResultOf;
-use super::output::{Async, Outcome, StepError, from_object, resumed, to_object};
+use super::output::{Async, Outcome, StepError, from_object, perhaps_resumed, resumed, to_object};
 use super::{Brain, State};
 use crate::cx::Cx;
 use crate::error::Result;
@@ -30,6 +30,10 @@ pub struct Resumed<R>(PhantomData<fn() -> R>);
 /// The next step takes `(Cx, S, R)` for each response of a stream.
 #[derive(Debug)]
 pub struct Streamed<R>(PhantomData<fn() -> R>);
+
+/// The next step takes `(Cx, S, Option<R>)`.
+#[derive(Debug)]
+pub struct MayResume<R>(PhantomData<fn() -> R>);
 
 /// A brain that runs to its last step.
 #[derive(Debug)]
@@ -61,7 +65,7 @@ pub type PhaseAfter<Fut> = <<Fut as Async>::Outcome as Outcome>::Phase;
 #[must_use = "a brain is made by `.build()`"]
 #[derive(Debug)]
 pub struct Builder<I, S, P, E = Sure> {
-    def: BrainDef,
+    pub(super) def: BrainDef,
     next: Next,
     types: PhantomData<fn(I, S, E) -> P>,
 }
@@ -120,7 +124,10 @@ impl<I, S, P, E> Builder<I, S, P, E> {
     /// their start to their end, waits included. The others are `pending` and
     /// begin in the order of their start; when a thousand do so, a start is
     /// refused for the time being.
-    pub fn at_most(mut self, runs: u32) -> Self {
+    pub fn at_most(mut self, runs: u32) -> Self
+    where
+        I: Started,
+    {
         self.def.turns = Some(Turns { limit: runs.max(1), key: Arc::new(|_| Ok(String::new())) });
         self
     }
@@ -132,7 +139,7 @@ impl<I, S, P, E> Builder<I, S, P, E> {
         key: impl Fn(&I) -> K + Send + Sync + 'static,
     ) -> Self
     where
-        I: State,
+        I: Started + State,
     {
         let key = move |input| from_object::<I>(input).map(|input| key(&input).into());
         self.def.turns = Some(Turns { limit: runs.max(1), key: Arc::new(key) });
@@ -207,11 +214,12 @@ impl<I, S, P, E> Builder<I, S, P, E> {
     /// The result's type need only be said if another brain has this one
     /// inside it: `fn review() -> Brain<Request, Verdict>`.
     #[must_use]
-    pub fn build<O>(self) -> Brain<I, O>
+    pub fn build<O>(mut self) -> Brain<I, O>
     where
         P: Finished,
         O: ResultOf<S, E>,
     {
+        self.def.settle();
         Brain { def: self.def, types: PhantomData }
     }
 }
@@ -248,12 +256,24 @@ impl<I, S, E> Builder<I, S, Ready, E> {
 pub trait Finished {}
 impl Finished for Ready {}
 
+/// A brain that runs are started of, which limits them; a part of one does not.
+#[diagnostic::on_unimplemented(
+    message = "`at_most` belongs to a brain, and this is an arm or a loop in one",
+    label = "no runs are started of a part",
+    note = "say it behind the last part of the brain, before `.build()`"
+)]
+pub trait Started {}
+#[diagnostic::do_not_recommend]
+impl<I: State> Started for I {}
+
 /// A loop may follow a step that waits.
 #[diagnostic::on_unimplemented(
     message = "a loop runs once for each response, and the step before it does not wait",
     label = "there is no response to begin with",
     note = "let the step before return `Result<Waiting<S, R>>`: `Ok(wait_for(state, ..))`, \
-            or `Ok(Waiting::given(state, response))` where the first response is already there"
+            or `Ok(Waiting::given(state, response))` where the first response is already there",
+    note = "a step that returns `MayWait` may have no response: take it by a step, \
+            `async fn name(cx: Cx, state: S, response: Option<R>)`"
 )]
 pub trait Waited {
     /// The response that was waited for.
@@ -300,5 +320,30 @@ impl<I, S, R, E> Builder<I, S, Resumed<R>, E> {
             })
         });
         self.push(name, StepKind::Step, Takes::Response, Body::Code(run))
+    }
+}
+
+impl<I, S, R, E> Builder<I, S, MayResume<R>, E> {
+    /// Adds the step that takes the response, if there was something to wait for:
+    /// `async fn(Cx, S, Option<R>) -> Result<Next<T>>`.
+    pub fn step<F, Fut>(self, name: &str, step: F) -> Builder<I, StateAfter<Fut>, PhaseAfter<Fut>, E>
+    where
+        F: Fn(Cx, S, Option<R>) -> Fut + Send + Sync + 'static, // the step before may wait: take (Cx, state, Option<R>)
+        Fut: Async + 'static,
+        Fut: Send, // a step moves between threads: use `Arc`, and hold no lock guard over an `.await`
+        Fut::Outcome: Outcome,
+        S: State,
+        R: DeserializeOwned + Send + 'static,
+    {
+        let step = Arc::new(step);
+        let run: ErasedStep = Arc::new(move |cx, state, given| {
+            let step = Arc::clone(&step);
+            Box::pin(async move {
+                let (state, response) = perhaps_resumed(state, given)?;
+                let outcome = step(cx, state, response).await.map_err(StepError::Failed)?;
+                outcome.into_output().map_err(StepError::Failed)
+            })
+        });
+        self.push(name, StepKind::Step, Takes::Perhaps, Body::Code(run))
     }
 }

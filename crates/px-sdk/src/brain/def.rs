@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::output::{StepError, StepOutput};
+use super::part_def::{Branched, Repeated};
 use crate::cx::Cx;
 use crate::error::{Error, Result};
 use crate::options::StepOptions;
@@ -36,6 +37,10 @@ pub enum Body {
     Brain(Nested),
     /// Code runs for each item of a list.
     Map(MapBody),
+    /// A part of the brain runs in turns.
+    Repeat(Repeated),
+    /// One of several parts of the brain runs.
+    Branch(Branched),
 }
 
 /// A brain inside a step.
@@ -122,6 +127,8 @@ pub enum Takes {
     Nothing,
     /// The response that the step before it waited for.
     Response,
+    /// The response that the step before it may have waited for.
+    Perhaps,
     /// The responses of a stream, one at a time.
     Stream,
 }
@@ -279,6 +286,14 @@ impl BrainDef {
                         "steps": inner.shown_steps(),
                     }),
                 );
+            }
+            let parts = step.body.parts();
+            if !parts.is_empty() {
+                let shown = parts.iter().map(|(arm, part)| match arm {
+                    Some(arm) => json!({ "arm": arm, "steps": part.shown_steps() }),
+                    None => json!({ "steps": part.shown_steps() }),
+                });
+                fields.insert("parts".into(), shown.collect());
             }
             Value::Object(fields)
         };

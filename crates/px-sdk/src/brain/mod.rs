@@ -9,9 +9,12 @@
 //! to whoever wrote the step. `tests/compile_fail` holds the messages.
 
 mod builder;
+mod choice;
 mod def;
 mod nest;
 mod output;
+mod part;
+mod part_def;
 
 use std::marker::PhantomData;
 
@@ -24,14 +27,18 @@ use crate::cx::Cx;
 use crate::error::Result;
 
 pub use builder::{
-    Builder, Finished, MayHalt, Opened, PhaseAfter, Ready, Resumed, StateAfter, Streamed, Sure, Waited,
+    Builder, Finished, MayHalt, MayResume, Opened, PhaseAfter, Ready, Resumed, Started, StateAfter, Streamed,
+    Sure, Waited,
 };
+pub use choice::{Choice, EndsAlike, HasArm, Missing, Settled, Taken, Unsettled, WayArms, Ways, way};
 pub use def::{
     Body, BrainDef, ErasedItem, ItemFuture, MapBody, Nested, OptionsDef, StepDef, StepFuture, Takes, Turns,
 };
 pub use nest::{AwaitedResult, Guarded, InnerResult, ItemResult, Items, ResultOf, Untold, items};
 pub(crate) use output::start_of;
 pub use output::{Async, Continue, Outcome, StepError, StepOutput};
+pub use part::{Ends, InPart, Joins, Or, PartOf};
+pub use part_def::{Arm, Branched, Repeated};
 
 /// State that goes from step to step: a struct that is written and read as a JSON object.
 #[diagnostic::on_unimplemented(
@@ -175,6 +182,51 @@ impl Blank {
         R: ItemResult,
     {
         self.begin().map(name, items, collect)
+    }
+
+    /// A loop as the first part: see [`Builder::repeat_until`].
+    pub fn repeat_until<I: Input, T, P, F>(
+        self,
+        name: &str,
+        until: impl Fn(&I) -> bool + Send + Sync + 'static,
+        turn: impl FnOnce(PartOf<I>) -> Builder<InPart, T, P, F>,
+    ) -> Builder<I, I, Ready, F>
+    where
+        P: Ends,
+        T: Joins<I>,
+    {
+        self.begin().repeat_until(name, until, turn)
+    }
+
+    /// A branch as the first part: see [`Builder::when`].
+    pub fn when<I: Input, T, P, F>(
+        self,
+        name: &str,
+        predicate: impl Fn(&I) -> bool + Send + Sync + 'static,
+        yes: impl FnOnce(PartOf<I>) -> Builder<InPart, T, P, F>,
+    ) -> Builder<I, I, Ready, F>
+    where
+        P: Ends,
+        T: Joins<I>,
+    {
+        self.begin().when(name, predicate, yes)
+    }
+
+    /// A branch with two arms as the first part: see [`Builder::when_else`].
+    pub fn when_else<I: Input, T, P, F, U, Q, G>(
+        self,
+        name: &str,
+        predicate: impl Fn(&I) -> bool + Send + Sync + 'static,
+        yes: impl FnOnce(PartOf<I>) -> Builder<InPart, T, P, F>,
+        no: impl FnOnce(PartOf<I>) -> Builder<InPart, U, Q, G>,
+    ) -> Builder<I, T, Ready, F::Either>
+    where
+        P: Ends,
+        Q: Ends,
+        U: Joins<T>,
+        F: Or<G>,
+    {
+        self.begin().when_else(name, predicate, yes, no)
     }
 }
 

@@ -9,10 +9,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::State;
-use super::builder::{Ready, Resumed, Streamed};
+use super::builder::{MayResume, Ready, Resumed, Streamed};
 use crate::collect::Collecting;
 use crate::error::{Error, Result};
 use crate::given::decode;
+use crate::may_wait::MayWait;
 use crate::outcome::{Again, Next, Pending, Sleeping, Turn, Waiting};
 use crate::stream::{More, Streaming};
 use crate::wait::WaitRequest;
@@ -56,6 +57,18 @@ impl<S: State, R: 'static> Outcome for Waiting<S, R> {
     fn into_output(self) -> Result<StepOutput> {
         let (state, pending) = self.into_parts();
         Ok(StepOutput::on(to_object(&state)?, pending.into_continue()?))
+    }
+}
+
+impl<S, R> sealed::Sealed for MayWait<S, R> {}
+impl<S: State, R: 'static> Outcome for MayWait<S, R> {
+    type State = S;
+    type Phase = MayResume<R>;
+
+    fn into_output(self) -> Result<StepOutput> {
+        let (state, on) = self.into_parts();
+        let then = on.map_or(Ok(Continue::Given(Given::passed())), Pending::into_continue)?;
+        Ok(StepOutput::on(to_object(&state)?, then))
     }
 }
 
@@ -192,6 +205,18 @@ pub(super) fn resumed<S: State, R: DeserializeOwned>(
     let given = given.ok_or_else(|| StepError::Response("the run has no response for this step".into()))?;
     let response = decode(given).map_err(|error| StepError::Response(error.to_string()))?;
     Ok((state, response))
+}
+
+/// Like [`resumed`], behind a step that may have waited for nothing; a rerun from here
+/// has no response either.
+pub(super) fn perhaps_resumed<S: State, R: DeserializeOwned>(
+    state: Value,
+    given: Option<Given>,
+) -> Result<(S, Option<R>), StepError> {
+    match given.filter(|given| !given.passed) {
+        None => Ok((from_object(state).map_err(StepError::State)?, None)),
+        given => resumed(state, given).map(|(state, response)| (state, Some(response))),
+    }
 }
 
 /// A state as it is stored: an object, where `()` stands for the empty one.

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use http::StatusCode;
-use px_api::{Brain, BrainHistory, BrainStep, BrainSummary, Brains, FindBrains, InnerBrain, Runs};
+use px_api::{Brain, BrainHistory, BrainPart, BrainStep, BrainSummary, Brains, FindBrains, InnerBrain, Runs};
 use px_core::RunStatus;
 use px_sdk::{Body, BrainDef};
 use px_store::RunFilter;
@@ -41,6 +41,15 @@ pub(super) async fn show(State(app): State<Shared>, Path(id): Path<String>) -> R
     }))
 }
 
+/// The arms of a branch, or the turn of a loop.
+fn parts(body: &Body) -> Vec<BrainPart> {
+    let part = |(arm, part): (Option<&str>, &std::sync::Arc<BrainDef>)| BrainPart {
+        arm: arm.map(str::to_owned),
+        steps: steps(part),
+    };
+    body.parts().into_iter().map(part).collect()
+}
+
 /// The steps of a brain, and those of the brains inside it.
 fn steps(def: &BrainDef) -> Vec<BrainStep> {
     let inner = |body: &Body| match body {
@@ -55,6 +64,7 @@ fn steps(def: &BrainDef) -> Vec<BrainStep> {
         kind: step.info.kind.as_str().to_owned(),
         title: step.info.title.clone(),
         inner_brain: inner(&step.body),
+        parts: parts(&step.body),
     };
     def.steps.iter().map(step).collect()
 }

@@ -62,8 +62,21 @@ fn tree(ui: Ui, def: &BrainDef, indent: &str) -> Result<()> {
             _ => format!(" {}", paint(FAINT, format_args!("({})", step.info.kind.as_str()))),
         };
         ui.line(format_args!("{indent}{branch} {}{kind}", step.info.title))?;
+        let below = format!("{indent}{}", if is_last { "   " } else { "│  " });
         if let Body::Brain(nested) = &step.body {
-            tree(ui, &nested.brain, &format!("{indent}{}", if is_last { "   " } else { "│  " }))?;
+            tree(ui, &nested.brain, &below)?;
+        }
+        let parts = step.body.parts();
+        let shown: Vec<_> = parts.iter().filter(|(_, part)| !part.steps.is_empty()).collect();
+        for (index, (arm, part)) in shown.iter().enumerate() {
+            let Some(arm) = arm else {
+                tree(ui, part, &below)?;
+                continue;
+            };
+            let is_last = index + 1 == shown.len();
+            let branch = if is_last { "└─" } else { "├─" };
+            ui.line(format_args!("{below}{branch} {}", paint(FAINT, arm)))?;
+            tree(ui, part, &format!("{below}{}", if is_last { "   " } else { "│  " }))?;
         }
     }
     Ok(())

@@ -2,6 +2,7 @@
 //! rule book; nothing else in px says what may happen to a run when.
 
 mod control;
+mod inner;
 mod step;
 mod wait;
 
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::event::{Event, EventBody, Inner, StepStatus};
+use crate::event::{Event, EventBody, Inner, StepInfo, StepStatus};
 use crate::id::WaitId;
 use crate::key::{EndedBy, KeyId};
 use crate::run::command::Command;
@@ -145,6 +146,8 @@ pub fn decide(run: &Run, command: Command, now: Timestamp) -> Result<Decision, R
         Command::RecordItem { index, total, item, result } => log.record_item(index, total, item, result)?,
         Command::Emit { name, data, durable } => log.emit(name, data, durable)?,
         Command::EnterBrain { brain, initial_state } => log.enter_brain(*brain, initial_state)?,
+        Command::EnterPart(entered) => log.enter_part(*entered)?,
+        Command::PassBranch { arm, state, after, passed } => log.pass_branch(arm, &state, &after, passed)?,
         Command::LeaveBrain { state, after } => log.leave_brain(&state, &after)?,
         Command::Migrate { version, state } => log.migrate(version, &state)?,
         Command::ReturnStep(outcome) => log.return_step(*outcome)?,
@@ -210,18 +213,20 @@ impl Log<'_> {
 
     /// The steps around the brain at a level.
     fn path(&self, level: usize) -> Option<String> {
-        let around = self.run.frames.get(..level)?;
-        let names: Vec<_> = around.iter().map(|frame| frame.step.as_str()).collect();
-        (level > 0).then(|| names.join("/"))
+        self.run.path_at(level)
+    }
+
+    /// The steps of the brain at a level.
+    fn steps_at(&self, level: usize) -> &[StepInfo] {
+        match self.run.frames.get(level) {
+            Some(frame) if level > 0 => &frame.steps,
+            _ => &self.run.steps,
+        }
     }
 
     /// Writes `step:status` if the step of this level is not in this status yet (docs/rules.md#31).
     fn step_status(&mut self, level: usize, step: &str, status: StepStatus) {
-        let steps = match self.run.frames.get(level) {
-            Some(frame) if level > 0 => &frame.steps,
-            _ => &self.run.steps,
-        };
-        let place = steps.iter().position(|info| info.title == step);
+        let place = self.steps_at(level).iter().position(|info| info.title == step);
         let Some(progress) = self.levels.get_mut(level) else { return };
         let Some(place) = place.and_then(|at| progress.get_mut(at)) else { return };
         if *place != status {

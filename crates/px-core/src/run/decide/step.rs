@@ -1,20 +1,19 @@
-//! A step's execution: it begins, makes side effects, reports, returns or
-//! fails; a nested brain is entered and left.
+//! A step's execution: it begins, makes side effects, reports, returns or fails.
 
 use json_patch::{Patch, diff};
 use serde_json::Value;
 
-use super::{Effect, Log, Refusal, check_response, encode_progress};
-use crate::event::{EventBody, Failure, Given, Inner, KeptAnswer, StepStatus};
+use super::{Effect, Log, Refusal, check_response};
+use crate::event::{EventBody, Failure, Given, KeptAnswer, StepStatus};
 use crate::key::EndedBy;
-use crate::run::command::{After, BrainInfo, StepOutcome, TakenAnswer, Then};
+use crate::run::command::{After, StepOutcome, TakenAnswer, Then};
 use crate::run::state::RunStatus;
 use crate::time::Timestamp;
 use crate::wait::{Wait, WaitMode};
 use std::sync::Arc;
 
 impl Log<'_> {
-    fn running_step(&self) -> Result<&str, Refusal> {
+    pub(super) fn running_step(&self) -> Result<&str, Refusal> {
         match (self.run.status, self.run.frame()) {
             (RunStatus::Running, Some(frame)) if self.run.in_step => Ok(&frame.step),
             (RunStatus::Running, _) => Err(Refusal::NoStep),
@@ -92,51 +91,6 @@ impl Log<'_> {
         Ok(())
     }
 
-    pub(super) fn enter_brain(&mut self, brain: BrainInfo, initial_state: Value) -> Result<(), Refusal> {
-        self.running_step()?;
-        if !initial_state.is_object() {
-            return Err(Refusal::NotAnObject("the initial state of a nested brain"));
-        }
-        // The types allow no stream here; a stored log might.
-        self.close_streams();
-        let depth = self.run.depth() + 1;
-        let titles = brain.steps.iter().map(|step| step.title.clone()).collect();
-        let steps = encode_progress(&vec![StepStatus::Pending; brain.steps.len()]);
-        let path = self.run.frames.iter().map(|frame| frame.step.as_str()).collect::<Vec<_>>().join("/");
-        self.push(EventBody::InnerStart {
-            brain: brain.title,
-            description: brain.description,
-            brain_version: brain.version,
-            initial_state,
-            steps: brain.steps,
-            depth,
-        });
-        self.push(EventBody::StepStatus { steps, inner: Some(Inner { path, titles, depth }) });
-        self.go_on();
-        Ok(())
-    }
-
-    pub(super) fn leave_brain(&mut self, state: &Value, after: &After) -> Result<(), Refusal> {
-        if self.run.status != RunStatus::Running {
-            return Err(Refusal::WrongStatus(self.run.status));
-        }
-        let [.., outer, inner] = self.run.frames.as_slice() else { return Err(Refusal::NotInside) };
-        if !inner.is_through() {
-            return Err(Refusal::NotInside);
-        }
-        if !state.is_object() {
-            return Err(Refusal::NotAnObject("a step's state"));
-        }
-        let (patch, step) = (diff(&outer.state, state), outer.step.clone());
-        self.levels.pop();
-        self.complete(&step, patch, after, None);
-        match after {
-            After::End | After::Halt => self.finish(false),
-            After::Step(_) | After::Same => self.go_on(),
-        }
-        Ok(())
-    }
-
     pub(super) fn return_step(&mut self, outcome: StepOutcome) -> Result<(), Refusal> {
         let step = self.running_step()?.to_owned();
         if !outcome.state.is_object() {
@@ -155,7 +109,7 @@ impl Log<'_> {
             Then::Given(given) => Some(given.clone()),
             _ => None,
         };
-        self.complete(&step, patch, &outcome.after, given);
+        self.complete(&step, patch, &outcome.after, given, None);
         if stream.is_none() || outcome.after != After::Same {
             self.close_streams();
         }
@@ -172,7 +126,14 @@ impl Log<'_> {
         Ok(())
     }
 
-    fn complete(&mut self, step: &str, patch: Patch, after: &After, given: Option<Given>) {
+    pub(super) fn complete(
+        &mut self,
+        step: &str,
+        patch: Patch,
+        after: &After,
+        given: Option<Given>,
+        arm: Option<String>,
+    ) {
         let next = match after {
             After::Step(next) => Some(next.clone()),
             After::Same => Some(step.to_owned()),
@@ -180,53 +141,15 @@ impl Log<'_> {
         };
         let level = self.level();
         let path = self.path(level);
-        self.push(EventBody::StepComplete { step: step.to_owned(), patch, next, given, halted: false, path });
+        let (step_name, halted) = (step.to_owned(), false);
+        self.push(EventBody::StepComplete { step: step_name, patch, next, given, halted, arm, path });
         if *after != After::Same {
             self.step_status(level, step, StepStatus::Complete);
         }
     }
 
-    /// A guard ends its brain: what comes behind it is not run.
-    fn pass_over_the_rest(&mut self, guard: &str) {
-        let level = self.level();
-        let path = self.path(level);
-        let (steps, _) = self.run.pipeline();
-        let rest: Vec<_> = steps.iter().skip_while(|step| step.title != guard).skip(1).cloned().collect();
-        let from = steps.len() - rest.len();
-        for passed in rest {
-            self.push(EventBody::StepComplete {
-                step: passed.title,
-                patch: Patch::default(),
-                next: None,
-                given: None,
-                halted: true,
-                path: path.clone(),
-            });
-        }
-        let Some(progress) = self.levels.get_mut(level) else { return };
-        if progress.len() > from {
-            progress.iter_mut().skip(from).for_each(|status| *status = StepStatus::Halted);
-            self.push_status(level);
-        }
-    }
-
-    /// The pipeline of the innermost brain is through.
-    fn finish(&mut self, halted: bool) {
-        let level = self.level();
-        if let Some(frame) = self.run.frames.get(level).filter(|_| level > 0) {
-            let depth = u32::try_from(level).unwrap_or(u32::MAX);
-            self.push(EventBody::InnerComplete { brain: frame.brain.clone(), halted, depth });
-            // The step around it takes the result in a commit of its own.
-            self.go_on();
-        } else {
-            self.push(EventBody::BrainComplete);
-            self.effect(Effect::Park);
-            self.effect(Effect::Ended);
-        }
-    }
-
     /// The next step runs at once, unless the run is to pause here (docs/rules.md#35).
-    fn go_on(&mut self) {
+    pub(super) fn go_on(&mut self) {
         if self.run.pause_requested {
             self.push(EventBody::BrainPaused { reason: self.run.reason.clone() });
             self.effect(Effect::Park);
@@ -279,7 +202,7 @@ impl Log<'_> {
         }
     }
 
-    fn close_streams(&mut self) {
+    pub(super) fn close_streams(&mut self) {
         let run = self.run;
         for wait in run.waits.iter().filter(|wait| wait.mode == WaitMode::Stream) {
             self.push(EventBody::WaitClosed { wait: wait.id });

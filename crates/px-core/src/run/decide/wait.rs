@@ -75,6 +75,7 @@ impl Log<'_> {
                 schema: registration.map(|registration| registration.schema),
                 key: response.key,
                 collected,
+                passed: false,
             },
             event: response.event,
             delivery: response.delivery,

@@ -1,0 +1,148 @@
+//! Parts of a brain, types gone: the turns of a loop and the arms of a branch.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::def::{Body, BrainDef, StepDef};
+use super::output::StepError;
+
+pub(super) type Until = Arc<dyn Fn(Value) -> Result<bool, StepError> + Send + Sync>;
+pub(super) type Choose = Arc<dyn Fn(Value) -> Result<(usize, Value), StepError> + Send + Sync>;
+
+/// A loop: a part of its brain that runs in turns.
+#[derive(Clone)]
+pub struct Repeated {
+    /// The brain, with the steps of a turn.
+    pub turn: Arc<BrainDef>,
+    pub(super) until: Until,
+}
+
+impl Repeated {
+    /// Returns true if the turn that left this state was the last.
+    ///
+    /// # Errors
+    /// The stored state does not fit.
+    pub fn until(&self, state: Value) -> Result<bool, StepError> {
+        (self.until)(state)
+    }
+}
+
+/// A branch: one of its arms runs.
+#[derive(Clone)]
+pub struct Branched {
+    /// The arms, in order.
+    pub arms: Vec<Arm>,
+    pub(super) choose: Choose,
+}
+
+/// An arm of a branch.
+#[derive(Debug, Clone)]
+pub struct Arm {
+    /// Its name, unique in the branch; a run goes on in it by this.
+    pub name: String,
+    /// The brain, with the steps of the arm. An arm without steps passes its state on.
+    pub steps: Arc<BrainDef>,
+}
+
+impl Branched {
+    /// The arm that a run with this state takes, and the state that the arm begins with.
+    /// Asked once for each time that a run comes to the branch: the run's log has the answer.
+    ///
+    /// # Errors
+    /// The stored state does not fit.
+    pub fn choose(&self, state: Value) -> Result<(&Arm, Value), StepError> {
+        let (index, state) = (self.choose)(state)?;
+        let arm = self.arms.get(index).ok_or_else(|| StepError::State("no arm takes it".to_owned()))?;
+        Ok((arm, state))
+    }
+
+    /// The arm of this name.
+    #[must_use]
+    pub fn arm(&self, name: &str) -> Option<&Arm> {
+        self.arms.iter().find(|arm| arm.name == name)
+    }
+}
+
+impl Body {
+    /// The pipelines inside the step that are parts of its own brain: for each the arm's name, if it is one.
+    pub fn parts(&self) -> Vec<(Option<&str>, &Arc<BrainDef>)> {
+        match self {
+            Self::Repeat(repeated) => vec![(None, &repeated.turn)],
+            Self::Branch(branched) => {
+                branched.arms.iter().map(|arm| (Some(arm.name.as_str()), &arm.steps)).collect()
+            }
+            Self::Code(_) | Self::Brain(_) | Self::Map(_) => Vec::new(),
+        }
+    }
+
+    /// The pipelines inside the step, nested brains among them.
+    pub(crate) fn inside(&self) -> Vec<&Arc<BrainDef>> {
+        match self {
+            Self::Brain(nested) => vec![&nested.brain],
+            _ => self.parts().into_iter().map(|(_, part)| part).collect(),
+        }
+    }
+
+    fn parts_mut(&mut self) -> Vec<&mut Arc<BrainDef>> {
+        match self {
+            Self::Repeat(repeated) => vec![&mut repeated.turn],
+            Self::Branch(branched) => branched.arms.iter_mut().map(|arm| &mut arm.steps).collect(),
+            Self::Code(_) | Self::Brain(_) | Self::Map(_) => Vec::new(),
+        }
+    }
+}
+
+impl BrainDef {
+    /// The mistake that keeps a loop or a branch of it, or of a brain inside it, from being run, in words.
+    pub(crate) fn mistake_in_parts(&self) -> Option<String> {
+        for step in &self.steps {
+            let name = &step.info.title;
+            if let Body::Repeat(repeated) = &step.body
+                && repeated.turn.steps.is_empty()
+            {
+                return Some(format!("Loop '{name}' has no steps: add one to its `|b| b.step(..)`."));
+            }
+            let is_inside = |other: &&StepDef| {
+                let rest = other.info.title.strip_prefix(name.as_str());
+                rest.is_some_and(|rest| rest.starts_with(['[', '/']))
+            };
+            if !step.body.parts().is_empty()
+                && let Some(other) = self.steps.iter().find(is_inside)
+            {
+                let other = &other.info.title;
+                return Some(format!(
+                    "Step '{other}' is called like something inside '{name}', and their effects would have the \
+                     same idempotency keys: rename one of them."
+                ));
+            }
+            if let Some(mistake) = step.body.inside().iter().find_map(|def| def.mistake_in_parts()) {
+                return Some(mistake);
+            }
+        }
+        None
+    }
+
+    /// A part of the brain of this title, before its first step.
+    pub(super) fn part_of(title: &str, version: u32) -> Self {
+        Self {
+            title: title.to_owned(),
+            description: None,
+            version,
+            steps: Vec::new(),
+            input_schema: Value::Null,
+            options: None,
+            turns: None,
+        }
+    }
+
+    /// Gives the parts of a brain that is complete its title and its version.
+    pub(super) fn settle(&mut self) {
+        for part in self.steps.iter_mut().flat_map(|step| step.body.parts_mut()) {
+            let part = Arc::make_mut(part);
+            part.title.clone_from(&self.title);
+            part.version = self.version;
+            part.settle();
+        }
+    }
+}

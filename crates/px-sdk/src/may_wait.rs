@@ -1,0 +1,58 @@
+//! Steps that wait in some cases and go on at once in others.
+
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use crate::collect::Collecting;
+use crate::outcome::{Pending, Waiting, wait_for};
+use crate::wait::{Timed, Waits};
+
+/// The step is done, and waits for an `R` or does not: the next step takes `Option<R>`,
+/// `None` if there was nothing to wait for.
+#[must_use = "a wait is opened only if the step returns it"]
+#[derive(Debug)]
+pub struct MayWait<S, R> {
+    state: S,
+    on: Option<Pending>,
+    response: PhantomData<fn() -> R>,
+}
+
+impl<S, R> MayWait<S, R> {
+    /// Waits for nothing: the next step runs at once, with `None`.
+    pub const fn go(state: S) -> Self {
+        Self { state, on: None, response: PhantomData }
+    }
+
+    /// Waits as [`wait_for`] does; the next step gets the response in `Some`. A wait
+    /// that was made by `wait_for` is turned into one by `.into()`.
+    pub fn wait<W: Waits<Response = R>>(state: S, on: W) -> Self {
+        wait_for(state, on).into()
+    }
+
+    /// Ends the wait unanswered after this time; the next step gets `Some(Timed::TimedOut)` then.
+    pub fn timeout(self, after: Duration) -> MayWait<S, Timed<R>> {
+        let on = self.on.map(|on| match on {
+            Pending::Wait(request) => Pending::Wait(request.timeout(after)),
+            given @ Pending::Given(_) => given,
+        });
+        MayWait { state: self.state, on, response: PhantomData }
+    }
+
+    pub(crate) fn into_parts(self) -> (S, Option<Pending>) {
+        (self.state, self.on)
+    }
+}
+
+impl<S, R> From<Waiting<S, R>> for MayWait<S, R> {
+    fn from(waiting: Waiting<S, R>) -> Self {
+        let (state, on) = waiting.into_parts();
+        Self { state, on: Some(on), response: PhantomData }
+    }
+}
+
+impl<S, R> From<Collecting<S, R>> for MayWait<S, R> {
+    fn from(collecting: Collecting<S, R>) -> Self {
+        let (state, request) = collecting.into_parts();
+        Self { state, on: Some(Pending::Wait(request)), response: PhantomData }
+    }
+}

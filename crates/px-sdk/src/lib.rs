@@ -10,6 +10,7 @@ mod brain;
 mod collect;
 mod cx;
 pub mod dedup;
+mod effect;
 mod ends;
 mod error;
 mod finite;
@@ -21,8 +22,10 @@ pub mod layer;
 mod macros;
 mod options;
 mod outcome;
+mod provide;
 mod read;
 pub mod registry;
+mod resource;
 mod stream;
 mod union;
 pub mod verify;
@@ -39,6 +42,7 @@ pub use brain::{
 pub use collect::{All, Collecting, Partly, Several, WaitsForAll, wait_for_all, wait_for_count};
 pub use cx::{Cx, Emit, PortFuture, StepContext, StepPort};
 pub use dedup::Dedup;
+pub use effect::{EffectCall, StandIn, StepStandIn};
 pub use ends::{RunEnd, end_of};
 pub use error::{Error, Result};
 pub use form::Form;
@@ -48,14 +52,16 @@ pub use kind::Kind;
 pub use macros::__private;
 pub use options::{Retry, StepOptions};
 pub use outcome::{Again, Next, Sleeping, Waiting, sleep, sleep_until, wait_for};
+pub use provide::{Provider, ProviderFuture, Providers};
 pub use px_core::Timestamp;
 pub use px_verify::Received;
 pub use read::{Misfit, fits_key};
 pub use registry::Registry;
+pub use resource::{AnyResource, Need, Provided, Resource, Resources};
 pub use stream::{More, Streaming, stream};
 pub use union::{Either, OneOf, OneOf3, OneOf4, Union, no_entry, read_one_of};
 pub use wait::{On, Picked, Timed, WaitRequest, Waits};
 pub use webhook::{
-    Borrowing, DEFAULT_EARLY, DEFAULT_QUEUE_LIMIT, Handler, HandlerError, HandlerFuture, Payload, Response,
-    TakesPayload, TakesReceived, WebhookBuilder, WebhookDef,
+    Asked, Borrowing, DEFAULT_EARLY, DEFAULT_QUEUE_LIMIT, Handler, HandlerError, HandlerFuture, Payload,
+    Response, TakesBoth, TakesPayload, TakesReceived, TakesResources, WebhookBuilder, WebhookDef,
 };

@@ -34,7 +34,9 @@ struct Order {
 }
 
 fn order() -> Brain<Order> {
-    brain("order").brain("file", filing, |order| Order { number: order.number }, |_, filed| filed).build()
+    brain("order")
+        .brain("file", filing, |order: &Order| Order { number: order.number }, |_, filed| filed)
+        .build()
 }
 px_sdk::brain!(order);
 

@@ -17,11 +17,9 @@ pub struct App {
 
 /// Begins the program of a project whose brains or webhooks need resources:
 ///
-/// ```no_run
-/// # struct Db;
-/// # impl Db { async fn connect(_url: &str) -> std::io::Result<Self> { Ok(Self) } }
+/// ```ignore
 /// fn main() -> std::process::ExitCode {
-///     px_cli::app()
+///     px::app()
 ///         .provide(async || {
 ///             let url = std::env::var("DATABASE_URL")?;
 ///             Ok(Db::connect(&url).await?)

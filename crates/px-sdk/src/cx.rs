@@ -126,8 +126,8 @@ impl Cx {
     }
 
     /// A text that is the same for every execution of this step in this turn
-    /// of this run, across retries and restarts, and for nothing else. Give it
-    /// to a provider that takes idempotency keys.
+    /// of this run, across retries and restarts, and for nothing else. An
+    /// [`effect`](Self::effect) is given a key of its own, which begins with it.
     #[must_use]
     pub fn idempotency_key(&self) -> String {
         let about = &self.0.about;

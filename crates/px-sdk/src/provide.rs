@@ -67,8 +67,6 @@ impl Providers {
             let who = format!("brain '{}'", brain.def.title);
             let mut unmet = Vec::new();
             self.of_brain(&who, &brain.def, &mut unmet);
-            // A brain may be inside another one several times.
-            unmet.dedup();
             problems.extend(unmet.iter().map(|problem| format!("{}: {problem}", brain.source)));
         }
         for webhook in registry.webhooks() {
@@ -88,7 +86,12 @@ impl Providers {
     }
 
     fn of_brain(&self, who: &str, brain: &BrainDef, problems: &mut Vec<String>) {
-        problems.extend(brain.needs.iter().filter_map(|need| self.unmet(who, *need)));
+        for problem in brain.needs.iter().filter_map(|need| self.unmet(who, *need)) {
+            // A need may be said twice, and a brain be inside another one several times.
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
+        }
         for step in &brain.steps {
             if let Body::Brain(nested) = &step.body {
                 let inner = format!("brain '{}' inside {who}", nested.brain.title);

@@ -172,7 +172,10 @@ impl Resources {
         match self.find() {
             Ok(resource) => resource,
             Err(missing) => {
-                panic!("{}", missing.text("the webhook", &format!("needs = ({})", missing.need), "its macro"))
+                panic!(
+                    "{}",
+                    missing.text("the webhook", &format!("needs = ({})", missing.need), "its `px::webhook!`")
+                )
             }
         }
     }

@@ -14,8 +14,8 @@ fn story(project: &Project) -> String {
 
 #[test]
 fn resources_are_made_once_by_the_server_and_end_with_it() {
-    let project = project("all");
-    for command in [&["check"][..], &["brains", "list"], &["webhooks", "list"], &["audit"]] {
+    let project = project("all").file("order.json", r#"{"number": 3}"#);
+    for command in [&["check"][..], &["brains", "list"], &["webhooks", "list"]] {
         let done = project.px(command);
         assert_eq!(done.code, 0, "{done:?}");
     }
@@ -28,7 +28,7 @@ fn resources_are_made_once_by_the_server_and_end_with_it() {
         let done = project.px(&["run", "order", "-s", &format!("number={number}"), "--wait", "--url", &url]);
         assert_eq!(done.code, 0, "{done:?}");
     }
-    let sent = project.px(&["webhooks", "send", "mails", "--url", &url, "--data", r#"{"number": 3}"#]);
+    let sent = project.px(&["webhooks", "send", "mails", "--url", &url, "--payload", "order.json"]);
     assert_eq!(sent.code, 0, "{sent:?}");
     eventually("the mail", || story(&project).contains("mail has mail 3").then_some(()));
     let (code, text) = serving.end();

@@ -187,9 +187,10 @@ impl Cx {
     /// # Errors
     /// The effect's own; a value that is no JSON; a name that was used before in
     /// this execution (docs/rules.md#15); a run that was cancelled meanwhile.
-    pub async fn effect<T>(&self, name: &str, effect: impl AsyncFnOnce(&str) -> Result<T>) -> Result<T>
+    pub async fn effect<T, F>(&self, name: &str, effect: F) -> Result<T>
     where
         T: Serialize + DeserializeOwned,
+        F: AsyncFnOnce(&str) -> Result<T>, // an effect borrows its key: write `async |key| ..`
     {
         if let Some(known) = self.known("effect", name)? {
             return Ok(serde_json::from_value(known)?);

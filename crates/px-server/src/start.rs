@@ -169,11 +169,8 @@ impl Checked {
     ) -> Result<(Shared, Vec<String>), StartError> {
         let base_url = options.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let base_url = base_url.trim_end_matches('/').to_owned();
-        let places = Places::new(
-            options.cluster.me(),
-            Arc::clone(&options.registry),
-            options.limits.max_concurrent_steps,
-        );
+        let (me, at_once) = (options.cluster.me(), options.limits.max_concurrent_steps);
+        let places = Places::new(me, Arc::clone(&options.registry), at_once);
         let parts = Parts {
             store: Arc::clone(&options.store),
             registry: Arc::clone(&options.registry),

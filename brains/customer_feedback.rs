@@ -91,13 +91,13 @@ px::brain!(customer_feedback);
 async fn ask(cx: Cx, customer: Customer) -> Result<Waiting<Asked, Timed<Answer>>> {
     let Customer { name, slack_channel, phone_number } = customer;
     let question = format!("Hi {name}, how do you like it so far?");
-    let key = cx.idempotency_key();
 
-    // Should the process die in between, this step runs again; what `once` has
-    // remembered is then not sent again.
-    let slack_thread_id =
-        cx.once("ask in Slack", || chat::slack(&slack_channel, None, &question, &key)).await?;
-    cx.once("ask by SMS", || chat::sms(&phone_number, &question, &key)).await?;
+    // Should the process die in between, this step runs again; an effect that is
+    // remembered is then not made again.
+    let slack_thread_id = cx
+        .effect("ask in Slack", async |key| chat::slack(&slack_channel, None, &question, key).await)
+        .await?;
+    cx.effect("ask by SMS", async |key| chat::sms(&phone_number, &question, key).await).await?;
 
     let answers = Answer::on(slack::on(&slack_thread_id), twilio::on(&phone_number));
     let asked = Asked { name, slack_channel, phone_number, slack_thread_id };

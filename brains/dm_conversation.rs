@@ -30,8 +30,8 @@ pub fn dm_conversation() -> Brain<SlackReply> {
 px::brain!(dm_conversation);
 
 async fn greet(cx: Cx, first: SlackReply) -> Result<Waiting<Conversation, SlackReply>> {
-    let key = cx.idempotency_key();
-    cx.once("greet", || chat::slack(&first.channel, None, "Hi! Say bye to end this.", &key)).await?;
+    let hello = "Hi! Say bye to end this.";
+    cx.effect("greet", async |key| chat::slack(&first.channel, None, hello, key).await).await?;
     let conversation =
         Conversation { user: first.user.clone(), channel: first.channel.clone(), messages: Vec::new() };
     Ok(Waiting::given(conversation, first))
@@ -44,8 +44,7 @@ async fn reply(
 ) -> Result<Again<Conversation, SlackReply, Conversation>> {
     let is_over = said.message.trim().eq_ignore_ascii_case("bye");
     let text = if is_over { "Bye!".to_owned() } else { format!("You said: {}", said.message) };
-    let key = cx.idempotency_key();
-    cx.once("answer", || chat::slack(&conversation.channel, None, &text, &key)).await?;
+    cx.effect("answer", async |key| chat::slack(&conversation.channel, None, &text, key).await).await?;
 
     conversation.messages.push(said.message);
     if is_over {

@@ -32,7 +32,6 @@ px::brain!(help_request);
 async fn acknowledge(cx: Cx, mention: SlackReply) -> Result<Next<HelpRequest>> {
     let SlackReply { message, user, channel, thread } = mention;
     let text = format!("<@{user}> I am on it.");
-    let key = cx.idempotency_key();
-    cx.once("answer", || chat::slack(&channel, Some(&thread), &text, &key)).await?;
+    cx.effect("answer", async |key| chat::slack(&channel, Some(&thread), &text, key).await).await?;
     Ok(Next(HelpRequest { user, request: message, channel, thread }))
 }

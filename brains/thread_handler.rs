@@ -33,11 +33,8 @@ async fn look(_cx: Cx, reply: SlackReply) -> Result<Next<Handled>> {
 async fn answer(cx: Cx, handled: Handled) -> Result<Next<Handled>> {
     if handled.answered {
         let SlackReply { channel, thread, .. } = &handled.reply;
-        let key = cx.idempotency_key();
-        cx.once("answer", || {
-            chat::slack(channel, Some(thread), "Good question. Mention me to get help.", &key)
-        })
-        .await?;
+        let text = "Good question. Mention me to get help.";
+        cx.effect("answer", async |key| chat::slack(channel, Some(thread), text, key).await).await?;
     }
     Ok(Next(handled))
 }

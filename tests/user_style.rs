@@ -4,13 +4,14 @@
 
 #![allow(clippy::indexing_slicing, reason = "test code: what is unexpected fails the test")]
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use app::customer_feedback::{Customer, Feedback, Source, customer_feedback};
 use app::dm_conversation::dm_conversation;
 use app::pr_review::pr_review;
 use app::webhooks::{slack, twilio};
-use px::test::{Windy, weather, world};
+use px::test::{Windy, World, weather, world};
 use serde_json::{Value, json};
 
 const SMS: &str = "MessageSid=SM1&From=%2B15550100&To=%2B15550199&Body=Great!";
@@ -34,9 +35,20 @@ fn direct_message(text: &str) -> Value {
     json!({"type": "event_callback", "event_id": text, "event": event})
 }
 
+/// Slack and the phone company, as these tests know them: each message has the id
+/// that is its key.
+fn offline(world: &World) {
+    world
+        .stub_with(customer_feedback, "ask in Slack", |call| Ok(call.key.clone()))
+        .stub(customer_feedback, "ask by SMS", "SM1")
+        .stub(dm_conversation, "greet", "1.0")
+        .stub(dm_conversation, "answer", "1.1");
+}
+
 #[test]
 fn a_customer_who_says_nothing_for_three_days_is_let_be() {
     let world = world();
+    offline(&world);
     let run = world.start(customer_feedback, ada());
     world.skip(Duration::from_hours(71));
     run.expect_waiting_on(twilio::on("+15550100"));
@@ -48,6 +60,7 @@ fn a_customer_who_says_nothing_for_three_days_is_let_be() {
 #[test]
 fn a_customer_answers_by_sms() {
     let world = world();
+    offline(&world);
     let run = world.start(customer_feedback, ada());
     world.post_form("twilio", SMS).expect("resumed");
     let feedback: Feedback = run.expect_complete().state();
@@ -57,6 +70,7 @@ fn a_customer_answers_by_sms() {
 #[test]
 fn a_customer_answers_in_the_slack_thread() {
     let world = world();
+    offline(&world);
     let run = world.start(customer_feedback, ada());
     let thread = run.state_json()["slackThreadId"].clone();
     run.expect_waiting_on(slack::on(thread.as_str().unwrap_or_default()));
@@ -70,10 +84,12 @@ fn a_customer_answers_in_the_slack_thread() {
 #[test]
 fn the_question_is_not_asked_again_after_a_crash() {
     let world = world();
+    offline(&world);
     let run = world.start(customer_feedback, ada());
     let asked = run.state_json();
     world.crash();
     assert_eq!(run.expect_status("waiting").state_json(), asked);
+    assert_eq!(world.calls(customer_feedback, "ask by SMS").len(), 1);
 }
 
 #[test]
@@ -92,6 +108,7 @@ fn a_review_keeps_the_events_of_its_pull_request_in_order() {
 #[test]
 fn a_conversation_goes_on_until_bye() {
     let world = world();
+    offline(&world);
     let run = world.run(world.post("slack", direct_message("hello")).run());
     for text in ["how are you", "bye"] {
         world.post("slack", direct_message(text));
@@ -102,6 +119,7 @@ fn a_conversation_goes_on_until_bye() {
 #[test]
 fn a_customer_is_asked_once_and_answers_at_most_once_in_all_weathers() {
     weather(|w: &Windy| {
+        offline(w.world());
         let run = w.start(customer_feedback, ada());
         w.post_form("twilio", SMS);
         w.skip(Duration::from_hours(72));
@@ -110,6 +128,9 @@ fn a_customer_is_asked_once_and_answers_at_most_once_in_all_weathers() {
         w.world().skip(Duration::from_hours(72));
         let feedback: Feedback = run.expect_complete().state();
         assert_eq!(feedback.feedback.is_some(), feedback.source == Source::Sms);
+        let calls = w.calls(customer_feedback, "ask by SMS");
+        let keys: BTreeSet<_> = calls.iter().map(|call| &call.key).collect();
+        assert_eq!(keys.len(), 1, "a question that is sent again has the same key: {calls:?}");
     });
 }
 
@@ -141,6 +162,7 @@ fn the_events_of_a_pull_request_are_each_seen_once_in_all_weathers() {
 #[test]
 fn what_somebody_says_is_heard_once_in_all_weathers() {
     weather(|w: &Windy| {
+        offline(w.world());
         for text in ["hello", "how are you", "bye"] {
             w.post("slack", direct_message(text));
         }

@@ -2,13 +2,14 @@
 //! when it is first needed. The environment and the clock are read here.
 
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use clap::Args;
 use http::HeaderValue;
 use px_client::Client;
 use px_core::{Clock as _, Ids, SystemClock, Timestamp};
-use px_sdk::Registry;
 use px_sdk::verify::Handshake;
+use px_sdk::{Providers, Registry};
 
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
@@ -41,11 +42,23 @@ pub(crate) struct Context {
     pub(crate) ui: Ui,
     global: Global,
     ids: Ids,
+    /// Makers of the project's resources, until a server takes them.
+    providers: Mutex<Providers>,
 }
 
 impl Context {
-    pub(crate) fn new(global: Global) -> Self {
-        Self { ui: Ui { json: global.json }, global, ids: Ids::new() }
+    pub(crate) fn new(global: Global, providers: Providers) -> Self {
+        Self { ui: Ui { json: global.json }, global, ids: Ids::new(), providers: Mutex::new(providers) }
+    }
+
+    /// Returns the needs of these brains and webhooks that the program does not meet.
+    pub(crate) fn unmet_needs(&self, registry: &Registry) -> Vec<String> {
+        self.providers.lock().unwrap_or_else(PoisonError::into_inner).problems(registry)
+    }
+
+    /// The makers of the project's resources, for the one server of this process.
+    pub(crate) fn take_providers(&self) -> Providers {
+        std::mem::take(&mut *self.providers.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The configuration, without the flags of a command.

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use px_sdk::Providers;
 
 use crate::commands::Command;
 use crate::context::{Context, Global};
@@ -36,16 +37,16 @@ pub(crate) struct Cli {
     command: Command,
 }
 
-pub(crate) fn main() -> ExitCode {
+pub(crate) fn main(providers: Providers) -> ExitCode {
     // Users' clients, too, may have been built without a provider. One that the
     // project has installed before stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let code = run();
+    let code = run(providers);
     log::finish();
     code
 }
 
-fn run() -> ExitCode {
+fn run(providers: Providers) -> ExitCode {
     if let Err(error) = handover::attempt() {
         let json = std::env::args_os().any(|argument| argument == "--json");
         Ui { json }.error(&error);
@@ -55,7 +56,7 @@ fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return refused(&error),
     };
-    let context = Context::new(cli.global);
+    let context = Context::new(cli.global, providers);
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

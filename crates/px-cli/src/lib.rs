@@ -11,6 +11,7 @@
 //! serves through the queue of `log`. Tests: unit
 //! tests in the files, and `tests/` drives the binaries under `examples/`.
 
+mod app;
 mod commands;
 mod config;
 mod context;
@@ -30,6 +31,7 @@ mod store;
 mod typed;
 mod ui;
 
+pub use app::{App, app};
 use px_api::suggest;
 
 /// A webhook's life is many small allocations on several threads: with this
@@ -38,8 +40,8 @@ use px_api::suggest;
 #[global_allocator]
 static ALLOCATOR: ::mimalloc::MiMalloc = ::mimalloc::MiMalloc;
 
-/// Runs the command line with the arguments of the process, and gives its exit code.
+/// Runs the command line of a project without resources: [`app`] and [`App::main`].
 #[must_use]
 pub fn main() -> std::process::ExitCode {
-    entry::main()
+    app().main()
 }

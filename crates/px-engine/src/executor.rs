@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use px_core::event::{Failure, FailureKind};
-use px_core::run::{After, Command, StepOutcome, Then};
+use px_core::run::{After, Command, Frame, StepOutcome, Then};
 use px_core::wait::Wait;
 use px_core::{Run, Stopwatch};
 use px_pool::{Subject, panic_text};
-use px_sdk::{Body, Continue, Cx, StepContext, StepError, StepOutput};
+use px_sdk::{Body, Continue, Cx, StepContext, StepError, StepOutput, StepStandIn};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::bounds::bounded;
@@ -153,15 +153,14 @@ impl Users<'_> {
         Ok(Some(Command::Halt { reason: Some(reason) }))
     }
 
-    /// Runs the step's code.
-    async fn run_step(
-        &self,
-        session: &mut Session,
-        run: &Run,
-        found: &Found<'_>,
-    ) -> Result<Option<StepResult>, SessionError> {
-        let Some(frame) = run.frame() else { return Ok(None) };
-        let about = StepContext {
+    /// Facts about the step that its code may ask for.
+    fn about(&self, run: &Run, frame: &Frame, found: &Found<'_>) -> StepContext {
+        let stand_in = self.parts.stand_in.as_ref().map(|stand_in| StepStandIn {
+            stand_in: Arc::clone(stand_in),
+            brains: run.frames.iter().map(|frame| frame.brain.clone()).collect(),
+            input: frame.state.clone(),
+        });
+        StepContext {
             run: run.id,
             brain: frame.brain.clone(),
             step: frame.step.clone(),
@@ -171,7 +170,20 @@ impl Users<'_> {
             attempt: attempt(run),
             options: run.options.clone(),
             once: run.once.clone(),
-        };
+            resources: self.parts.resources.grant(&found.brain.needs),
+            stand_in,
+        }
+    }
+
+    /// Runs the step's code.
+    async fn run_step(
+        &self,
+        session: &mut Session,
+        run: &Run,
+        found: &Found<'_>,
+    ) -> Result<Option<StepResult>, SessionError> {
+        let Some(frame) = run.frame() else { return Ok(None) };
+        let about = self.about(run, frame, found);
         let asks = port::open(run.id, run.traceparent.clone(), Arc::clone(&self.parts.registry));
         let (port, state) = (asks.port(), frame.state.clone());
         let execution = match &found.step.body {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use px_core::{Clock, Ids, KeyId, Scope};
 use px_pool::Pool;
-use px_sdk::Registry;
+use px_sdk::{Provided, Registry, StandIn};
 use px_store::cluster::Cluster;
 use px_store::{BornClaimed, Bound, Claimer, Conflict, Contended, Draft, Round, Store};
 use serde_json::Value;
@@ -41,6 +41,10 @@ pub struct Parts {
     pub pool: Pool,
     /// Tells which answers that were given by hand before there was a wait fit one.
     pub fits: FitsKey,
+    /// Resources that steps share.
+    pub resources: Provided,
+    /// Answers for the effects of steps where a test does; they are made if absent.
+    pub stand_in: Option<Arc<dyn StandIn>>,
 }
 
 /// Check of a response for what a step waits for at a key: true if it fits.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use px_core::run::Catalog;
 use px_core::{Clock, Ids, Scope, Timestamp};
 use px_pool::Pool;
+use px_sdk::Provided;
 use px_store::cluster::{Cluster, Member};
 use px_store::{Admission, Batch, Bound, Claimer, Conflict, Contended, Draft, Outcome, Round, Store};
 
@@ -41,6 +42,8 @@ pub struct InboundContext {
     pub max_response_bytes: usize,
     /// The processes that serve the store with this one.
     pub cluster: Arc<dyn Cluster>,
+    /// Resources that handlers share with steps.
+    pub resources: Provided,
 }
 
 impl std::fmt::Debug for InboundContext {

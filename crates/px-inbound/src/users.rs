@@ -75,8 +75,9 @@ pub(crate) async fn ask_handler(
     payload: Value,
 ) -> Result<Vec<RawInbound>, Trouble> {
     let (def, request) = (Arc::clone(&endpoint.def), Arc::clone(request));
+    let resources = context.resources.clone();
     // The call itself is users' code too, and belongs to the first poll.
-    match call(context, endpoint, async move { def.handle(request, payload).await }).await? {
+    match call(context, endpoint, async move { def.handle(&resources, request, payload).await }).await? {
         Ok(Ok(inbound)) => Ok(inbound),
         Ok(Err(HandlerError::Payload(misfit))) => {
             Err(Trouble::Violations(vec![Violation { path: misfit.path, message: misfit.why }]))

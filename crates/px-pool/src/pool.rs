@@ -269,7 +269,7 @@ impl Shared {
     pub(crate) fn restore(&self, subject: &Subject) {
         let count = match subject {
             Subject::Handler { .. } => &self.written_off_handlers,
-            Subject::Step { .. } => &self.written_off_steps,
+            Subject::Step { .. } | Subject::Resource { .. } => &self.written_off_steps,
         };
         count.fetch_sub(1, Ordering::SeqCst);
     }

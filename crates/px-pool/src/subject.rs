@@ -25,6 +25,11 @@ pub enum Subject {
         /// The webhook's slug.
         webhook: String,
     },
+    /// The beginning or the end of what steps and handlers share.
+    Resource {
+        /// Its type; `resources` where it is about all of them.
+        name: String,
+    },
 }
 
 /// The two families of work, each with threads of its own.
@@ -41,7 +46,8 @@ pub(crate) type Kind = u64;
 impl Subject {
     pub(crate) fn family(&self) -> Family {
         match self {
-            Self::Step { .. } => Family::Steps,
+            // They run when no step does.
+            Self::Step { .. } | Self::Resource { .. } => Family::Steps,
             Self::Handler { .. } => Family::Handlers,
         }
     }
@@ -51,6 +57,7 @@ impl Subject {
         match self {
             Self::Step { brain, step, .. } => (0_u8, brain, step).hash(&mut hasher),
             Self::Handler { webhook } => (1_u8, webhook).hash(&mut hasher),
+            Self::Resource { name } => (2_u8, name).hash(&mut hasher),
         }
         hasher.finish()
     }
@@ -68,6 +75,10 @@ impl Subject {
                 slug = webhook,
                 "the handler of the webhook has not yielded for {seconds:.1} s: its work belongs in a step, or in `px::blocking`"
             ),
+            Self::Resource { name } => tracing::warn!(
+                name,
+                "the provider of the resource, or its end, has not yielded for {seconds:.1} s"
+            ),
         }
     }
 }
@@ -77,6 +88,7 @@ impl fmt::Display for Subject {
         match self {
             Self::Step { run, brain, step } => write!(f, "step '{step}' of brain '{brain}' ({run})"),
             Self::Handler { webhook } => write!(f, "the handler of webhook '{webhook}'"),
+            Self::Resource { name } => write!(f, "the provider of {name}"),
         }
     }
 }

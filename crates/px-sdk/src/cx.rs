@@ -13,7 +13,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::brain::{Brain, start_of};
+use crate::effect::{EffectCall, StepStandIn};
 use crate::error::{Error, Result};
+use crate::resource::{Resource, Resources};
 
 /// Answer of the engine to a request of a step that runs.
 pub type PortFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -74,6 +76,10 @@ pub struct StepContext {
     pub options: Value,
     /// Side effects that earlier attempts of this execution have made, so that they are not made twice.
     pub once: Vec<OnceValue>,
+    /// Resources that its brain needs.
+    pub resources: Resources,
+    /// Whoever answers for its effects; in a test only.
+    pub stand_in: Option<StepStandIn>,
 }
 
 impl std::fmt::Debug for Cx {
@@ -120,8 +126,8 @@ impl Cx {
     }
 
     /// A text that is the same for every execution of this step in this turn
-    /// of this run, across retries and restarts, and for nothing else. Give it
-    /// to a provider that takes idempotency keys.
+    /// of this run, across retries and restarts, and for nothing else. An
+    /// [`effect`](Self::effect) is given a key of its own, which begins with it.
     #[must_use]
     pub fn idempotency_key(&self) -> String {
         let about = &self.0.about;
@@ -130,37 +136,93 @@ impl Cx {
         format!("{}:{path}{}:{}{item}", about.run, about.step, about.iteration)
     }
 
-    /// Makes a side effect, and remembers what it returned: when the step runs
-    /// again after a crash or a failure, the effect is not made again. The
-    /// value is durable before this returns.
+    /// Does something once, and remembers what it returned: when the step runs
+    /// again after a crash or a failure, it is not done again. The value is
+    /// durable before this returns. For what has to come out the same each time,
+    /// such as a random number or the time; what leaves the process is an
+    /// [`effect`](Self::effect).
     ///
-    /// The effect itself can still happen twice, if the process dies after it
-    /// and before the commit: pass [`Cx::idempotency_key`] to the other side.
+    /// It can still be done twice, if the process dies after it and before the commit.
     ///
     /// # Errors
-    /// The effect's own; a value that is no JSON; a name that was used before
-    /// in this execution (docs/rules.md#15); a run that was cancelled meanwhile.
-    pub async fn once<T, F, Fut>(&self, name: &str, effect: F) -> Result<T>
+    /// Its own; a value that is no JSON; a name that was used before in this
+    /// execution (docs/rules.md#15); a run that was cancelled meanwhile.
+    pub async fn once<T>(&self, name: &str, work: impl AsyncFnOnce() -> Result<T>) -> Result<T>
     where
         T: Serialize + DeserializeOwned,
-        F: FnOnce() -> Fut,
-        Fut: Future<Output = Result<T>>,
     {
-        if let Some(known) = self.known(name)? {
+        if let Some(known) = self.known("once", name)? {
             return Ok(serde_json::from_value(known)?);
         }
-        let made = effect().await?;
-        let value = crate::finite::to_value(&made)?;
-        self.0.port.record_once(self.item(), name.to_owned(), value).await?;
+        let made = work().await?;
+        self.remember(name, &made).await?;
         Ok(made)
     }
 
+    /// Makes an effect on somebody else, such as a payment or a message, and
+    /// remembers what it returned: when the step runs again after a crash or a
+    /// failure, the effect is not made again. The value is durable before this
+    /// returns.
+    ///
+    /// ```
+    /// # use px_sdk::{Cx, Result};
+    /// # struct Client;
+    /// # impl Client {
+    /// #     async fn book(&self, _key: &str, _room: &str) -> Result<u64> { Ok(7) }
+    /// # }
+    /// # async fn step(cx: Cx, client: Client, room: String) -> Result<()> {
+    /// let booking = cx.effect("book", async |key| client.book(key, &room).await).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// The effect itself can still be made twice, if the process dies after it
+    /// and before the commit. So it is given a key that is the same each time and
+    /// is no other effect's: pass it to whoever takes idempotency keys. It is
+    /// [`Cx::idempotency_key`] with the effect's name at its end.
+    ///
+    /// In `px::test` no effect is made: a stub answers, and an effect without one
+    /// fails the step for good.
+    ///
+    /// # Errors
+    /// The effect's own; a value that is no JSON; a name that was used before in
+    /// this execution (docs/rules.md#15); a run that was cancelled meanwhile.
+    pub async fn effect<T, F>(&self, name: &str, effect: F) -> Result<T>
+    where
+        T: Serialize + DeserializeOwned,
+        F: AsyncFnOnce(&str) -> Result<T>, // an effect borrows its key: write `async |key| ..`
+    {
+        if let Some(known) = self.known("effect", name)? {
+            return Ok(serde_json::from_value(known)?);
+        }
+        let key = format!("{}/{name}", self.idempotency_key());
+        let made = match &self.0.about.stand_in {
+            Some(stand_in) => self.stubbed(stand_in, name, &key)?,
+            None => effect(&key).await?,
+        };
+        self.remember(name, &made).await?;
+        Ok(made)
+    }
+
+    /// The value of a test's stub.
+    fn stubbed<T: DeserializeOwned>(&self, stand_in: &StepStandIn, name: &str, key: &str) -> Result<T> {
+        let StepStandIn { stand_in, brains, input } = stand_in;
+        let value = stand_in.answer(EffectCall { brains, step: self.step(), name, key, input })?;
+        serde_json::from_value(value).map_err(|error| {
+            Error::permanent(format_args!(
+                "the stub of effect '{name}' returns what step '{}' of brain '{}' cannot read: {error}",
+                self.step(),
+                self.brain()
+            ))
+        })
+    }
+
     /// The value that was memoised under a name; none the first time.
-    fn known(&self, name: &str) -> Result<Option<Value>> {
+    fn known(&self, what: &str, name: &str) -> Result<Option<Value>> {
         let is_new = self.0.used.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
         if !is_new {
             return Err(Error::permanent(format_args!(
-                "`once` was called twice with the name '{name}' in one execution of step '{}'; \
+                "`{what}` was called twice with the name '{name}' in one execution of step '{}'; \
                  give each side effect a name of its own",
                 self.step()
             )));
@@ -170,6 +232,30 @@ impl Cx {
             once.iteration == about.iteration && once.item == about.item && once.name == name
         };
         Ok(about.once.iter().find(is_this).map(|once| once.value.clone()))
+    }
+
+    async fn remember<T: Serialize>(&self, name: &str, made: &T) -> Result<()> {
+        let value = crate::finite::to_value(made)?;
+        self.0.port.record_once(self.item(), name.to_owned(), value).await
+    }
+
+    /// The resource of this type, which `px::app().provide(..)` has made.
+    ///
+    /// # Panics
+    /// The brain does not declare it by [`needs`](crate::Blank::needs). The run
+    /// then fails for good, with the line to add.
+    #[must_use]
+    #[track_caller]
+    pub fn get<T: Resource>(&self) -> &T {
+        match self.0.about.resources.find() {
+            Ok(resource) => resource,
+            Err(missing) => {
+                let (brain, step) = (self.brain(), self.step());
+                let who = format!("step '{step}' of brain '{brain}'");
+                let line = format!(".needs::<{}>()", missing.need);
+                panic!("{}", missing.text(&who, &line, &format!("`brain(\"{brain}\")`")))
+            }
+        }
     }
 
     /// Starts a run of another brain, once: when the step runs again, it gets
@@ -186,7 +272,7 @@ impl Cx {
         input: I,
     ) -> Result<RunId> {
         let (title, input) = start_of(brain().title(), &input)?;
-        if let Some(known) = self.known(name)? {
+        if let Some(known) = self.known("start", name)? {
             return Ok(serde_json::from_value(known)?);
         }
         self.0.port.start_run(self.item(), name.to_owned(), title, input).await

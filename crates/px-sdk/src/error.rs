@@ -4,6 +4,7 @@
 use std::fmt;
 
 /// Error of a step or a handler.
+#[derive(Clone)]
 pub struct Error {
     name: String,
     message: String,

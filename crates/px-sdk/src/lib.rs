@@ -10,6 +10,7 @@ mod brain;
 mod collect;
 mod cx;
 pub mod dedup;
+mod effect;
 mod ends;
 mod error;
 mod finite;
@@ -22,8 +23,10 @@ mod macros;
 mod may_wait;
 mod options;
 mod outcome;
+mod provide;
 mod read;
 pub mod registry;
+mod resource;
 mod stream;
 mod union;
 pub mod verify;
@@ -41,6 +44,7 @@ pub use brain::{
 pub use collect::{All, Collecting, Partly, Several, WaitsForAll, wait_for_all, wait_for_count};
 pub use cx::{Cx, Emit, PortFuture, StepContext, StepPort};
 pub use dedup::Dedup;
+pub use effect::{EffectCall, StandIn, StepStandIn};
 pub use ends::{RunEnd, end_of};
 pub use error::{Error, Result};
 pub use form::Form;
@@ -51,14 +55,16 @@ pub use macros::__private;
 pub use may_wait::MayWait;
 pub use options::{Retry, StepOptions};
 pub use outcome::{Again, Next, Sleeping, Waiting, sleep, sleep_until, wait_for};
+pub use provide::{Provider, ProviderFuture, Providers};
 pub use px_core::Timestamp;
 pub use px_verify::Received;
 pub use read::{Misfit, fits_key};
 pub use registry::Registry;
+pub use resource::{AnyResource, Need, Provided, Resource, Resources};
 pub use stream::{More, Streaming, stream};
 pub use union::{Either, OneOf, OneOf3, OneOf4, Union, no_entry, read_one_of};
 pub use wait::{On, Picked, Timed, WaitRequest, Waits};
 pub use webhook::{
-    Borrowing, DEFAULT_EARLY, DEFAULT_QUEUE_LIMIT, Handler, HandlerError, HandlerFuture, Payload, Response,
-    TakesPayload, TakesReceived, WebhookBuilder, WebhookDef,
+    Asked, Borrowing, DEFAULT_EARLY, DEFAULT_QUEUE_LIMIT, Handler, HandlerError, HandlerFuture, Payload,
+    Response, TakesBoth, TakesPayload, TakesReceived, TakesResources, WebhookBuilder, WebhookDef,
 };

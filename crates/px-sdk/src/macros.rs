@@ -27,6 +27,7 @@ macro_rules! brain {
 ///     response = SlackReply,
 ///     verify = px::verify::slack("SLACK_SIGNING_SECRET"),
 ///     handler = receive,
+///     needs = (Db, Mail),                   // optional: resources that the handler uses
 ///     early = Duration::from_hours(1),      // optional: any method of `WebhookBuilder`
 /// }
 /// ```
@@ -39,7 +40,38 @@ macro_rules! webhook {
         response = $response:ty,
         verify = $verify:expr,
         handler = $handler:expr
-        $(, $option:ident = $value:expr)* $(,)?
+        $(, $($options:tt)*)?
+    ) => {
+        $crate::__webhook! {
+            @options [$(#[doc = $doc])* $slug, $payload, $response, $verify, $handler] [] [] $($($options)*)?
+        }
+    };
+}
+
+/// The items that [`webhook!`] makes: first it sorts needs from other options.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __webhook {
+    (@options [$($head:tt)*] [$($needs:tt)*] [$($others:tt)*]
+        needs = ($($need:ty),+ $(,)?) $(, $($options:tt)*)?) => {
+        $crate::__webhook! {
+            @options [$($head)*] [$($needs)* $(.need::<$need>())+] [$($others)*] $($($options)*)?
+        }
+    };
+    (@options [$($head:tt)*] [$($needs:tt)*] [$($others:tt)*] needs = $($wrong:tt)*) => {
+        ::core::compile_error!(
+            "the needs of a webhook are types in parentheses: `needs = (Db)`, `needs = (Db, Mail)`"
+        );
+    };
+    (@options [$($head:tt)*] [$($needs:tt)*] [$($others:tt)*]
+        $option:ident = $value:expr $(, $($options:tt)*)?) => {
+        $crate::__webhook! {
+            @options [$($head)*] [$($needs)*] [$($others)* .$option($value)] $($($options)*)?
+        }
+    };
+    (@options
+        [$(#[doc = $doc:expr])* $slug:literal, $payload:ty, $response:ty, $verify:expr, $handler:expr]
+        [$($needs:tt)*] [$($others:tt)*]
     ) => {
         #[doc = concat!("Waits for the webhook `", $slug, "` and this identifier: give it to `wait_for`.")]
         pub fn on(identifier: impl ::core::convert::Into<::std::string::String>) -> $crate::On<$response> {
@@ -53,7 +85,8 @@ macro_rules! webhook {
                 make: || {
                     $crate::WebhookBuilder::<$payload, $response>::new($slug, concat!($($doc, "\n",)*))
                         .verify($verify)
-                        $(.$option($value))*
+                        $($needs)*
+                        $($others)*
                         .handler($handler)
                 },
                 file: ::core::file!(),

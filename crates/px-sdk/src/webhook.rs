@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::inbound::{IntoInbounds, RawInbound};
 use crate::layer;
 use crate::read::Misfit;
+use crate::resource::{Need, Provided, Resource, Resources};
 use crate::verify::{Key, Keyring, Source, Verification};
 
 /// Time that an event is kept for a wait to come, if the webhook does not say (docs/rules.md#6).
@@ -37,7 +38,15 @@ pub enum HandlerError {
 
 /// A handler's future, types gone.
 pub type HandlerFuture = Pin<Box<dyn Future<Output = Result<Vec<RawInbound>, HandlerError>> + Send>>;
-type ErasedHandler = Arc<dyn Fn(Arc<Received>, Value) -> HandlerFuture + Send + Sync>;
+type ErasedHandler = Arc<dyn Fn(Arc<Asked>, Value) -> HandlerFuture + Send + Sync>;
+
+/// Everything that a handler may borrow.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Asked {
+    resources: Resources,
+    received: Arc<Received>,
+}
 
 /// A webhook, types gone: what the inbound stage serves and the registry lists.
 #[derive(Clone)]
@@ -65,6 +74,8 @@ pub struct WebhookDef {
     pub keys: Vec<Key>,
     /// The user's own middleware, the outermost first.
     pub layers: Vec<layer::Erased>,
+    /// Resources that its handler uses.
+    pub needs: Vec<Need>,
     handler: ErasedHandler,
     reads_response: fn(&Value) -> Result<(), Misfit>,
 }
@@ -103,10 +114,12 @@ impl WebhookDef {
         (self.reads_response)(response)
     }
 
-    /// Runs the handler on a payload that fits the schema.
+    /// Runs the handler on a payload that fits the schema, with those of the
+    /// resources that it needs.
     #[must_use]
-    pub fn handle(&self, received: Arc<Received>, payload: Value) -> HandlerFuture {
-        (self.handler)(received, payload)
+    pub fn handle(&self, provided: &Provided, received: Arc<Received>, payload: Value) -> HandlerFuture {
+        let resources = provided.grant(&self.needs);
+        (self.handler)(Arc::new(Asked { resources, received }), payload)
     }
 }
 
@@ -147,6 +160,7 @@ pub struct WebhookBuilder<P, R> {
     accepts_invalid: bool,
     dedup: Option<Dedup>,
     layers: Vec<layer::Erased>,
+    needs: Vec<Need>,
     types: PhantomData<fn(P) -> R>,
 }
 
@@ -172,6 +186,7 @@ impl<P: 'static, R> WebhookBuilder<P, R> {
             accepts_invalid: false,
             dedup: None,
             layers: Vec::new(),
+            needs: Vec::new(),
             types: PhantomData,
         }
     }
@@ -273,6 +288,13 @@ impl<P: 'static, R> WebhookBuilder<P, R> {
         self
     }
 
+    #[doc(hidden)]
+    #[must_use]
+    pub fn need<T: Resource>(mut self) -> Self {
+        self.needs.push(Need::of::<T>());
+        self
+    }
+
     /// The handler, which completes the webhook.
     pub fn handler<H, M>(self, handler: H) -> WebhookDef
     where
@@ -308,12 +330,13 @@ impl<P: 'static, R> WebhookBuilder<P, R> {
             accepts_invalid: self.accepts_invalid,
             keys: Vec::new(),
             layers: self.layers,
+            needs: self.needs,
             reads_response: self.reads_response,
-            handler: Arc::new(move |received, payload| {
+            handler: Arc::new(move |asked, payload| {
                 let handler = Arc::clone(&handler);
                 Box::pin(async move {
                     let payload = read(payload).map_err(HandlerError::Payload)?;
-                    handler.call(received, payload).await.map_err(HandlerError::Failed)
+                    handler.call(asked, payload).await.map_err(HandlerError::Failed)
                 })
             }),
         }
@@ -331,20 +354,23 @@ mod sealed {
     pub trait Sealed<M> {}
 }
 
-/// A webhook's handler: `async fn(P) -> Result<Inbound<R>>`, or with the whole
-/// request, `async fn(&Received, P) -> Result<Inbound<R>>`. It may return a
-/// `Vec` of [`Inbound`](crate::Inbound) for a request that carries several events.
+/// A webhook's handler: `async fn(P) -> Result<Inbound<R>>`, with the whole
+/// request, `async fn(&Received, P) -> …`, with the resources that the webhook
+/// needs, `async fn(&Resources, P) -> …`, or with both, resources first. It may
+/// return a `Vec` of [`Inbound`](crate::Inbound) for a request that carries
+/// several events.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot handle this webhook",
     label = "not a handler for the payload `{P}` and the response `{R}`",
     note = "write `async fn handler(payload: {P}) -> px::Result<px::Inbound<{R}>>`",
-    note = "or, to see the request, `async fn handler(received: &px::Received, payload: {P}) -> px::Result<px::Inbound<{R}>>`"
+    note = "or, to see the request, `async fn handler(received: &px::Received, payload: {P}) -> px::Result<px::Inbound<{R}>>`",
+    note = "or, with `needs = (..)` behind it, `async fn handler(resources: &px::Resources, payload: {P}) -> px::Result<px::Inbound<{R}>>`"
 )]
 pub trait Handler<P, R, M>: sealed::Sealed<(P, R, M)> + Send + Sync + 'static {
     #[doc(hidden)]
     fn call(
         &self,
-        received: Arc<Received>,
+        asked: Arc<Asked>,
         payload: P,
     ) -> Pin<Box<dyn Future<Output = Result<Vec<RawInbound>>> + Send + '_>>;
 }
@@ -355,6 +381,12 @@ pub struct TakesPayload;
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct TakesReceived;
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct TakesResources;
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct TakesBoth;
 
 impl<F, Fut, O, P, R> sealed::Sealed<(P, R, (TakesPayload, O))> for F
 where
@@ -372,7 +404,7 @@ where
 {
     fn call(
         &self,
-        _received: Arc<Received>,
+        _asked: Arc<Asked>,
         payload: P,
     ) -> Pin<Box<dyn Future<Output = Result<Vec<RawInbound>>> + Send + '_>> {
         let future = self(payload);
@@ -380,45 +412,56 @@ where
     }
 }
 
-/// A handler that borrows the request: one lifetime's worth of it.
+/// A handler that borrows what `M` says: one lifetime's worth of it.
 #[doc(hidden)]
-pub trait Borrowing<'a, P, R>: Send + Sync + 'static {
+pub trait Borrowing<'a, P, R, M>: Send + Sync + 'static {
     fn call(
         &self,
-        received: &'a Received,
+        asked: &'a Asked,
         payload: P,
     ) -> Pin<Box<dyn Future<Output = Result<Vec<RawInbound>>> + Send + 'a>>;
 }
 
-impl<'a, F, Fut, O, P, R> Borrowing<'a, P, R> for F
-where
-    F: Fn(&'a Received, P) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<O>> + Send + 'a,
-    O: IntoInbounds<R>,
-    P: Send + 'static,
-{
-    fn call(
-        &self,
-        received: &'a Received,
-        payload: P,
-    ) -> Pin<Box<dyn Future<Output = Result<Vec<RawInbound>>> + Send + 'a>> {
-        let future = self(received, payload);
-        Box::pin(async move { future.await?.into_raw() })
-    }
+/// The handlers that borrow: what each takes before the payload, and where that is.
+macro_rules! borrowing {
+    ($($marker:ident: $($field:ident: $taken:ty),+;)+) => {$(
+        impl<'a, F, Fut, O, P, R> Borrowing<'a, P, R, $marker> for F
+        where
+            F: Fn($(&'a $taken,)+ P) -> Fut + Send + Sync + 'static,
+            Fut: Future<Output = Result<O>> + Send + 'a,
+            O: IntoInbounds<R>,
+            P: Send + 'static,
+        {
+            fn call(
+                &self,
+                asked: &'a Asked,
+                payload: P,
+            ) -> Pin<Box<dyn Future<Output = Result<Vec<RawInbound>>> + Send + 'a>> {
+                let future = self($(&asked.$field,)+ payload);
+                Box::pin(async move { future.await?.into_raw() })
+            }
+        }
+
+        impl<F, P, R> sealed::Sealed<(P, R, $marker)> for F where F: for<'a> Borrowing<'a, P, R, $marker> {}
+
+        impl<F, P, R> Handler<P, R, $marker> for F
+        where
+            F: for<'a> Borrowing<'a, P, R, $marker>,
+            P: Send + 'static,
+        {
+            fn call(
+                &self,
+                asked: Arc<Asked>,
+                payload: P,
+            ) -> Pin<Box<dyn Future<Output = Result<Vec<RawInbound>>> + Send + '_>> {
+                Box::pin(async move { Borrowing::<'_, P, R, $marker>::call(self, &asked, payload).await })
+            }
+        }
+    )+};
 }
 
-impl<F, P, R> sealed::Sealed<(P, R, TakesReceived)> for F where F: for<'a> Borrowing<'a, P, R> {}
-
-impl<F, P, R> Handler<P, R, TakesReceived> for F
-where
-    F: for<'a> Borrowing<'a, P, R>,
-    P: Send + 'static,
-{
-    fn call(
-        &self,
-        received: Arc<Received>,
-        payload: P,
-    ) -> Pin<Box<dyn Future<Output = Result<Vec<RawInbound>>> + Send + '_>> {
-        Box::pin(async move { Borrowing::call(self, &received, payload).await })
-    }
+borrowing! {
+    TakesReceived: received: Received;
+    TakesResources: resources: Resources;
+    TakesBoth: resources: Resources, received: Received;
 }

@@ -59,6 +59,19 @@ pub enum StartError {
          TasksMax=)"
     )]
     UserThreads(#[source] std::io::Error),
+    /// A brain or a webhook needs what nobody provides, or it is provided twice.
+    #[error("{0}")]
+    Needs(String),
+    /// A resource of the project could not be made.
+    #[error("the resource `{name}`, which {place} provides, could not be made: {why}")]
+    Resource {
+        /// Its type.
+        name: String,
+        /// Place of its provider in the sources.
+        place: String,
+        /// The provider's words.
+        why: String,
+    },
     /// The store cannot be read.
     #[error(transparent)]
     Store(px_store::Error),

@@ -9,6 +9,7 @@ use axum::{Router, body};
 use bytes::Bytes;
 use http::{Request, Response};
 use px_pool::Pool;
+use px_sdk::Provided;
 use tokio::sync::watch;
 use tower_service::Service as _;
 
@@ -36,8 +37,8 @@ impl InProcess {
         let checked = Checked::new(&mut options)?;
         let closing = watch::Sender::new(false);
         let tokens = start::tokens(&options).await?;
-        let (pool, closing_soon) = (Pool::inline(), closing.subscribe());
-        let (app, _warnings) = checked.assemble(&options, tokens, options.bind, pool, closing_soon).await?;
+        let (users, closing_soon) = ((Pool::inline(), Provided::default()), closing.subscribe());
+        let (app, _warnings) = checked.assemble(&options, tokens, options.bind, users, closing_soon).await?;
         Ok(Self { router: router(app).with_state(()), _closing: closing })
     }
 

@@ -15,6 +15,7 @@ mod members;
 mod options;
 mod outbound;
 mod resolve;
+mod resources;
 mod run_to_completion;
 mod start;
 mod streams;

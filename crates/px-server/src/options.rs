@@ -11,7 +11,7 @@ use px_inbound::verify::{Forwarding, Network};
 use px_inbound::{GateLimits, Policy, RejectionLimits, Retention, Setup};
 use px_metrics::Metric;
 use px_pool::Limits as PoolLimits;
-use px_sdk::Registry;
+use px_sdk::{Providers, Registry};
 use px_store::Store;
 use px_store::cluster::{Cluster, OneMember};
 
@@ -35,6 +35,8 @@ pub struct WebhookOptions {
 pub struct Options {
     /// The brains and webhooks.
     pub registry: Arc<Registry>,
+    /// Makes the resources that brains and webhooks need.
+    pub providers: Providers,
     /// Store of all records.
     pub store: Arc<dyn Store>,
     /// The processes that serve the store with this one.
@@ -95,6 +97,7 @@ impl Options {
         let ids = Arc::new(Ids::new());
         Self {
             registry,
+            providers: Providers::default(),
             store,
             cluster: Arc::new(OneMember::new(ids.version(px_core::SystemClock.now()))),
             bind: SocketAddr::from(([127, 0, 0, 1], 8787)),

@@ -13,6 +13,7 @@ use px_inbound::verify::{UrlView, local};
 use px_inbound::{Endpoint, Gate, InboundContext, Policy, Schema, Stage};
 use px_outbound::Sender;
 use px_pool::{Limits as PoolLimits, Pool};
+use px_sdk::Provided;
 use px_store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -28,6 +29,7 @@ use crate::layered;
 use crate::members;
 use crate::options::Options;
 use crate::outbound;
+use crate::resources;
 use crate::streams::{self, Streams};
 use crate::sweeper;
 use crate::unverified::warnings;
@@ -50,6 +52,8 @@ pub struct Running {
     serving: JoinHandle<()>,
     sweeping: JoinHandle<()>,
     shutdown_grace: Duration,
+    pool: Pool,
+    resources: Provided,
 }
 
 impl std::fmt::Debug for Running {
@@ -58,12 +62,15 @@ impl std::fmt::Debug for Running {
     }
 }
 
-/// Starts a server: recovers, listens, serves.
+/// Starts a server: recovers, makes the project's resources, listens, serves.
 ///
 /// # Errors
 /// See [`StartError`]; nothing runs then.
 pub async fn start(mut options: Options) -> Result<Running, StartError> {
     let checked = Checked::new(&mut options)?;
+    if let Some(problem) = options.providers.problems(&options.registry).into_iter().next() {
+        return Err(StartError::Needs(problem));
+    }
     let tokens = tokens(&options).await?;
     if !options.bind.ip().is_loopback() && tokens.is_empty() && !options.insecure {
         return Err(StartError::Open(options.bind));
@@ -76,7 +83,9 @@ pub async fn start(mut options: Options) -> Result<Running, StartError> {
     // A step holds a place of the engine's while its thread does not come back.
     let blocked_steps = options.limits.max_concurrent_steps.saturating_add(options.pool.max_stalled);
     let pool = Pool::start(PoolLimits { blocked_steps, ..options.pool }).map_err(StartError::UserThreads)?;
-    let (app, warnings) = checked.assemble(&options, tokens, address, pool, closing.subscribe()).await?;
+    let resources = resources::provide(&pool, std::mem::take(&mut options.providers)).await?;
+    let users = (pool.clone(), resources.clone());
+    let (app, warnings) = checked.assemble(&options, tokens, address, users, closing.subscribe()).await?;
     let base_url = app.base_url.clone();
     let sender = Sender::start(app.operator.parts().clone(), options.hooks.limits);
     let sender = sender.map_err(StartError::Threads)?;
@@ -99,6 +108,8 @@ pub async fn start(mut options: Options) -> Result<Running, StartError> {
         closing,
         serving,
         shutdown_grace: options.shutdown_grace,
+        pool,
+        resources,
     })
 }
 
@@ -153,16 +164,13 @@ impl Checked {
         options: &Options,
         tokens: Tokens,
         address: SocketAddr,
-        pool: Pool,
+        (pool, resources): (Pool, Provided),
         closing: watch::Receiver<bool>,
     ) -> Result<(Shared, Vec<String>), StartError> {
         let base_url = options.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let base_url = base_url.trim_end_matches('/').to_owned();
-        let places = Places::new(
-            options.cluster.me(),
-            Arc::clone(&options.registry),
-            options.limits.max_concurrent_steps,
-        );
+        let (me, at_once) = (options.cluster.me(), options.limits.max_concurrent_steps);
+        let places = Places::new(me, Arc::clone(&options.registry), at_once);
         let parts = Parts {
             store: Arc::clone(&options.store),
             registry: Arc::clone(&options.registry),
@@ -173,6 +181,8 @@ impl Checked {
             places: Arc::clone(&places),
             pool: pool.clone(),
             fits: Arc::new(px_inbound::fits_key(self.endpoints.clone())) as FitsKey,
+            resources: resources.clone(),
+            stand_in: None,
         };
         let operator = outbound::prepare(options, address, &base_url, &mut self.warnings).await?;
         let urls = UrlView {
@@ -193,6 +203,7 @@ impl Checked {
             claimer: Some(places),
             max_response_bytes: options.max_body.max(px_inbound::LEAST_RESPONSE_BYTES),
             cluster: Arc::clone(&options.cluster),
+            resources,
         };
         let stage = Stage::new(inbound, self.endpoints).with_rejections(options.rejections);
         let app = App {
@@ -266,7 +277,7 @@ impl Running {
     }
 
     /// Ends: no new requests, streams end, running steps may finish for a
-    /// while, the store finishes its writes.
+    /// while, resources end, the store finishes its writes.
     ///
     /// # Errors
     /// The store could not be brought to rest; what is acknowledged is durable
@@ -284,6 +295,7 @@ impl Running {
         }
         // What the last steps tell is due at the next start if it cannot go out now.
         tokio::join!(self.engine.shutdown(self.shutdown_grace), self.sender.shutdown(HOOK_GRACE));
+        resources::end(&self.pool, &self.resources).await;
         let store = self.store;
         tokio::task::spawn_blocking(move || store.close()).await.unwrap_or(Err(px_store::Error::Closed))
     }

@@ -11,7 +11,7 @@ use px_engine::{ForkRequest, Limits, Parts, Places, StartRequest, Started};
 use px_inbound::verify::UrlView;
 use px_inbound::{Answer, InboundContext, Stage};
 use px_pool::Pool;
-use px_sdk::{Brain, Received, Registry};
+use px_sdk::{Brain, Provided, Received, Registry, StandIn};
 use px_store::audit::{Report, audit};
 use px_store::cluster::{Cluster, Member, MemoryCluster, OneMember};
 use px_store::{Claimer, Delivery, DeliveryFilter, RunFilter, Store};
@@ -39,8 +39,17 @@ pub struct World {
     ids: Arc<Ids>,
     /// The processes that serve the store with this one; none but this one if absent.
     cluster: Option<MemoryCluster>,
+    doubles: Doubles,
     parts: Parts,
     stage: Stage,
+}
+
+/// What steps and handlers meet outside of the store, in each process of a world.
+#[derive(Clone, Default)]
+struct Doubles {
+    resources: Provided,
+    /// Answers for effects; they are made if absent.
+    stand_in: Option<Arc<dyn StandIn>>,
 }
 
 impl std::fmt::Debug for World {
@@ -71,7 +80,7 @@ impl World {
     #[must_use]
     pub fn of(project: &Project, rows: Arc<dyn Store>, seed: u64) -> Self {
         let clock = ManualClock::at(BEGINNING);
-        Self::process(project.clone(), rows, clock, Arc::new(Ids::counted(seed)), None)
+        Self::process(project.clone(), rows, clock, Arc::new(Ids::counted(seed)), None, Doubles::default())
     }
 
     /// A world that shares this store with others: the first member of a cluster,
@@ -81,7 +90,8 @@ impl World {
     pub fn in_cluster(project: &Project, rows: Arc<dyn Store>, seed: u64) -> Self {
         let clock = ManualClock::at(BEGINNING);
         let cluster = MemoryCluster::new(Arc::new(clock.clone()), LEASE);
-        Self::process(project.clone(), rows, clock, Arc::new(Ids::counted(seed)), Some(cluster))
+        let ids = Arc::new(Ids::counted(seed));
+        Self::process(project.clone(), rows, clock, ids, Some(cluster), Doubles::default())
     }
 
     /// Another process over the same store, at the same time: the next member of
@@ -90,7 +100,20 @@ impl World {
     pub fn beside(&self) -> Self {
         let rows = Arc::clone(&self.rows);
         let (clock, ids) = (self.clock.clone(), Arc::clone(&self.ids));
-        Self::process(self.project.clone(), rows, clock, ids, self.cluster.clone())
+        Self::process(self.project.clone(), rows, clock, ids, self.cluster.clone(), self.doubles.clone())
+    }
+
+    /// Lets somebody answer for the effects of steps, from here on.
+    #[must_use]
+    pub(crate) fn answered_by(mut self, stand_in: Arc<dyn StandIn>) -> Self {
+        self.parts.stand_in = Some(Arc::clone(&stand_in));
+        self.doubles.stand_in = Some(stand_in);
+        self
+    }
+
+    /// The resources that steps and handlers share, in each process.
+    pub(crate) fn resources(&self) -> &Provided {
+        &self.doubles.resources
     }
 
     /// Puts something between this process and its view of the cluster: a cluster
@@ -128,10 +151,11 @@ impl World {
         clock: ManualClock,
         ids: Arc<Ids>,
         cluster: Option<MemoryCluster>,
+        doubles: Doubles,
     ) -> Self {
         let store = FaultyStore::new(Arc::clone(&rows));
-        let (parts, stage) = process(&project, &store, &clock, &ids, cluster.as_ref());
-        Self { project, rows, store, clock, ids, cluster, parts, stage }
+        let (parts, stage) = process(&project, &store, &clock, &ids, cluster.as_ref(), &doubles);
+        Self { project, rows, store, clock, ids, cluster, doubles, parts, stage }
     }
 
     /// The store, to plan faults and to count commits.
@@ -161,7 +185,7 @@ impl World {
     pub fn restart(&mut self) -> Result<(), WorldError> {
         self.store = FaultyStore::new(Arc::clone(&self.rows));
         (self.parts, self.stage) =
-            process(&self.project, &self.store, &self.clock, &self.ids, self.cluster.as_ref());
+            process(&self.project, &self.store, &self.clock, &self.ids, self.cluster.as_ref(), &self.doubles);
         Ok(())
     }
 
@@ -472,6 +496,7 @@ fn process(
     clock: &ManualClock,
     ids: &Arc<Ids>,
     cluster: Option<&MemoryCluster>,
+    doubles: &Doubles,
 ) -> (Parts, Stage) {
     let shared: Arc<dyn Store> = Arc::new(store.clone());
     let me = ids.version(px_core::Clock::now(clock));
@@ -491,6 +516,8 @@ fn process(
         // Nothing may be left to other threads where time is moved by hand.
         pool: Pool::inline(),
         fits: Arc::new(px_inbound::fits_key(project.endpoints.clone())),
+        resources: doubles.resources.clone(),
+        stand_in: doubles.stand_in.clone(),
     };
     let stage = stage(project, &parts, places);
     (parts, stage)
@@ -509,6 +536,7 @@ fn stage(project: &Project, parts: &Parts, claimer: Arc<dyn Claimer>) -> Stage {
         claimer: Some(claimer),
         max_response_bytes: px_inbound::LEAST_RESPONSE_BYTES,
         cluster: Arc::clone(&parts.cluster),
+        resources: parts.resources.clone(),
     };
     Stage::new(inbound, project.endpoints.clone())
 }

@@ -308,6 +308,8 @@ async fn rule_41_without_any_hint_everything_happens_within_a_second() {
         scope: Scope::default(),
         pool: px_pool::Pool::inline(),
         fits: Arc::new(px_inbound::fits_key(Vec::new())),
+        resources: px_sdk::Provided::default(),
+        stand_in: None,
     };
     let engine = Engine::start(parts, Limits::default());
     let second = Duration::from_millis(1_001);

@@ -58,6 +58,8 @@ async fn a_lost_hint_of_a_cancel_keeps_no_place_of_a_step_that_never_commits() {
         scope: Scope::default(),
         pool: pool.clone(),
         fits: Arc::new(px_inbound::fits_key(Vec::new())),
+        resources: px_sdk::Provided::default(),
+        stand_in: None,
     };
     let limits = Limits {
         // One place: as long as the first run keeps it, the second one does not run.

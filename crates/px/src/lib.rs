@@ -75,6 +75,8 @@
 /// The receiving side, for services that px calls: verify, deduplicate, store.
 #[cfg(feature = "receive")]
 pub use px_callbacks as receive;
+#[cfg(feature = "cli")]
+pub use px_cli::{App, app};
 pub use px_derive::{Choice, OneOf};
 
 #[cfg(doctest)]
@@ -92,6 +94,8 @@ pub use px_sdk::*;
 ///     px::main()
 /// }
 /// ```
+///
+/// A project whose brains need resources says `px::app().provide(..).main()`.
 #[cfg(feature = "cli")]
 #[must_use]
 pub fn main() -> std::process::ExitCode {
@@ -103,7 +107,7 @@ pub mod prelude {
     pub use px_derive::{Choice, OneOf};
     pub use px_sdk::{
         Again, All, Brain, Collecting, Cx, Either, Error, Guarded, Inbound, Kind, MayWait, More, Next,
-        Partly, Picked, Received, Reply, Result, Retry, RunEnd, Sleeping, Streaming, Timed, Waiting, brain,
+        Partly, Picked, Received, Reply, Resources, Result, Retry, RunEnd, Sleeping, Streaming, Timed, Waiting, brain,
         end_of, items, sleep, stream, wait_for, wait_for_all, wait_for_count,
     };
     pub use schemars::JsonSchema;

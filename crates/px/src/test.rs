@@ -83,7 +83,7 @@
 //! # }
 //! ```
 
-pub use px_testkit::test::{Answered, Run, Trouble, Weather, Windy, World, weather, world};
+pub use px_testkit::test::{Answered, Call, Run, Trouble, Weather, Windy, World, weather, world};
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/guarantees.md")]

@@ -117,7 +117,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let config = overlaid(context.config()?, &args);
     let registry = Arc::new(context.configured()?);
     let problems = context::secret_problems(&config, &registry).into_iter().chain(check::problems(&registry));
-    if let Some(problem) = problems.into_iter().next() {
+    if let Some(problem) = problems.chain(context.unmet_needs(&registry)).next() {
         return Err(Error::failed(problem).hint("`px check` lists everything that is wrong"));
     }
     // Before the store is opened, so that no signal meets a half-started server unprepared.
@@ -135,7 +135,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     }
     let (limits, few_files) = config.limits.clone().fitted()?;
     let config = Config { limits, ..config };
-    let options = options(&config, &registry, contract, hooks, args.insecure)?;
+    let mut options = options(&config, &registry, contract, hooks, args.insecure)?;
+    options.providers = context.take_providers();
     let running = tokio::select! {
         started = px_server::start(options) => started.map_err(refused)?,
         () = signals.next() => return Ok(()),

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use px_sdk::{RawInbound, Received, WebhookDef};
+use px_sdk::{Provided, RawInbound, Received, WebhookDef};
 use serde_json::Value;
 
 /// Most texts and numbers of a payload that are looked at.
@@ -35,9 +35,14 @@ impl Oracle<'_> {
     }
 
     /// The first thing that the handler says which is not to be ignored.
+    /// Nothing where it needs resources: a command makes none.
     async fn ask(&self, payload: &Value) -> Option<RawInbound> {
+        if !self.def.needs.is_empty() {
+            return None;
+        }
         let received = Arc::new((self.request)(payload));
-        let answer = tokio::time::timeout(HANDLER_TIMEOUT, self.def.handle(received, payload.clone()));
+        let handled = self.def.handle(&Provided::default(), received, payload.clone());
+        let answer = tokio::time::timeout(HANDLER_TIMEOUT, handled);
         answer.await.ok()?.ok()?.into_iter().find(|inbound| inbound.ignored.is_none())
     }
 

@@ -41,9 +41,9 @@ px::brain!(approval);
 
 /// Asks, and waits for the webhook `decisions` with this order's number.
 async fn ask(cx: Cx, request: Request) -> Result<Waiting<Request, Timed<Decision>>> {
-    // What is done under a name is done once, also if the process dies and the
+    // An effect that was made is not made again, also if the process dies and the
     // step runs again. Here you would send a mail, or post to a chat.
-    cx.once("ask", || send(&request)).await?;
+    cx.effect("ask", async |key| send(&request, key).await).await?;
     let decision = decisions::on(&request.order);
     Ok(wait_for(request, decision).timeout(PATIENCE))
 }
@@ -57,7 +57,9 @@ async fn decide(_cx: Cx, request: Request, decision: Timed<Decision>) -> Result<
     Ok(Next(Outcome { order: request.order, approved, by }))
 }
 
-async fn send(request: &Request) -> Result<()> {
+/// Sends the question. The key is the same should it be sent again: give it to
+/// whoever takes idempotency keys.
+async fn send(request: &Request, _key: &str) -> Result<()> {
     println!("Please approve order {}: {}", request.order, request.text);
     Ok(())
 }

@@ -17,16 +17,20 @@ fn yes() -> Decision {
 #[test]
 fn a_decision_ends_the_wait() {
     let world = world();
+    world.stub(approval, "ask", ());
     let run = world.start(approval, order());
     run.expect_waiting_on(decisions::on("42"));
     world.post("decisions", yes()).expect("resumed");
     let outcome: Outcome = run.expect_complete().state();
     assert_eq!(outcome, Outcome { order: "42".into(), approved: true, by: Some("Ada".into()) });
+    // A test makes no effects: what would have been sent is here.
+    assert_eq!(world.calls(approval, "ask").len(), 1);
 }
 
 #[test]
 fn after_three_days_without_a_decision_it_is_no() {
     let world = world();
+    world.stub(approval, "ask", ());
     let run = world.start(approval, order());
     world.skip(Duration::from_hours(72));
     let outcome: Outcome = run.expect_complete().state();
@@ -38,6 +42,7 @@ fn after_three_days_without_a_decision_it_is_no() {
 #[test]
 fn a_decision_counts_in_all_weathers() {
     weather(|w: &Windy| {
+        w.stub(approval, "ask", ());
         let run = w.start(approval, order());
         w.post("decisions", yes());
         w.calm();

@@ -14,6 +14,7 @@ mod new;
 mod outsiders;
 mod redeploy;
 mod refusing;
+mod resources;
 mod serving;
 #[cfg(target_os = "linux")]
 mod side_channel;

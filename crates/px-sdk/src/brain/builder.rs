@@ -17,6 +17,7 @@ use crate::cx::Cx;
 use crate::error::Result;
 use crate::options::{Retry, StepOptions};
 use crate::outcome::Again;
+use crate::resource::{Need, Resource};
 use crate::stream::More;
 
 /// The next step takes `(Cx, S)`.
@@ -143,6 +144,13 @@ impl<I, S, P, E> Builder<I, S, P, E> {
     {
         let key = move |input| from_object::<I>(input).map(|input| key(&input).into());
         self.def.turns = Some(Turns { limit: runs.max(1), key: Arc::new(key) });
+        self
+    }
+
+    /// Declares a resource that steps of this brain use: they get it by
+    /// [`Cx::get`]. See [`Blank::needs`](super::Blank::needs).
+    pub fn needs<T: Resource>(mut self) -> Self {
+        self.def.needs.push(Need::of::<T>());
         self
     }
 

@@ -18,6 +18,7 @@ use super::part_def::{Branched, Repeated};
 use crate::cx::Cx;
 use crate::error::{Error, Result};
 use crate::options::StepOptions;
+use crate::resource::Need;
 
 /// A step's future, types gone.
 pub type StepFuture = Pin<Box<dyn Future<Output = Result<StepOutput, StepError>> + Send>>;
@@ -259,6 +260,8 @@ pub struct BrainDef {
     pub options: Option<OptionsDef>,
     /// Number of its runs that are under way at once.
     pub turns: Option<Turns>,
+    /// Resources that its own steps use. A brain inside it has needs of its own.
+    pub needs: Vec<Need>,
 }
 
 impl BrainDef {

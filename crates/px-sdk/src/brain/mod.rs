@@ -25,6 +25,7 @@ use serde_json::Value;
 
 use crate::cx::Cx;
 use crate::error::Result;
+use crate::resource::{Need, Resource};
 
 pub use builder::{
     Builder, Finished, MayHalt, MayResume, Opened, PhaseAfter, Ready, Resumed, Started, StateAfter, Streamed,
@@ -87,7 +88,7 @@ impl<I, O> Brain<I, O> {
 /// Begins a brain. The title is what runs and callers know it by; it is unique
 /// in the project.
 pub fn brain(title: impl Into<String>) -> Blank {
-    Blank { title: title.into(), description: None, version: 1, options: None }
+    Blank { title: title.into(), description: None, version: 1, options: None, needs: Vec::new() }
 }
 
 /// A brain without steps.
@@ -98,6 +99,7 @@ pub struct Blank {
     description: Option<String>,
     version: u32,
     options: Option<OptionsDef>,
+    needs: Vec<Need>,
 }
 
 impl Blank {
@@ -126,6 +128,32 @@ impl Blank {
         self
     }
 
+    /// Declares a resource that steps of this brain use, such as a pool of
+    /// connections: they get it by [`Cx::get`], `px::app().provide(..)` makes it.
+    /// Say it once for each type. px does not start, and `px check` fails, where
+    /// nobody provides what a brain needs. A brain inside another one declares
+    /// its own needs.
+    ///
+    /// ```
+    /// # use px_sdk::{Brain, Cx, Next, Result, brain};
+    /// # #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+    /// # struct Order { number: u32 }
+    /// # struct Db;
+    /// # impl Db { async fn insert(&self, _number: u32) -> Result<()> { Ok(()) } }
+    /// fn orders() -> Brain<Order> {
+    ///     brain("orders").needs::<Db>().step("file", file).build()
+    /// }
+    ///
+    /// async fn file(cx: Cx, order: Order) -> Result<Next<Order>> {
+    ///     cx.effect("insert", async |_key| cx.get::<Db>().insert(order.number).await).await?;
+    ///     Ok(Next(order))
+    /// }
+    /// ```
+    pub fn needs<T: Resource>(mut self) -> Self {
+        self.needs.push(Need::of::<T>());
+        self
+    }
+
     fn begin<I: Input>(self) -> Builder<I, I, Ready> {
         Builder::new(BrainDef {
             title: self.title,
@@ -135,6 +163,7 @@ impl Blank {
             input_schema: schemars::schema_for!(I).to_value(),
             options: self.options,
             turns: None,
+            needs: self.needs,
         })
     }
 

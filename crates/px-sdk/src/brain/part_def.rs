@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::def::{Body, BrainDef, StepDef};
 use super::output::StepError;
+use crate::resource::Need;
 
 pub(super) type Until = Arc<dyn Fn(Value) -> Result<bool, StepError> + Send + Sync>;
 pub(super) type Choose = Arc<dyn Fn(Value) -> Result<(usize, Value), StepError> + Send + Sync>;
@@ -133,16 +134,29 @@ impl BrainDef {
             input_schema: Value::Null,
             options: None,
             turns: None,
+            needs: Vec::new(),
         }
     }
 
-    /// Gives the parts of a brain that is complete its title and its version.
+    /// Gives the parts of a brain that is complete its title, its version and its needs.
     pub(super) fn settle(&mut self) {
+        // What a part says it needs, the brain needs.
+        for need in self.needs_of_parts() {
+            if !self.needs.contains(&need) {
+                self.needs.push(need);
+            }
+        }
         for part in self.steps.iter_mut().flat_map(|step| step.body.parts_mut()) {
             let part = Arc::make_mut(part);
             part.title.clone_from(&self.title);
             part.version = self.version;
+            part.needs.clone_from(&self.needs);
             part.settle();
         }
+    }
+
+    fn needs_of_parts(&self) -> Vec<Need> {
+        let parts = self.steps.iter().flat_map(|step| step.body.parts());
+        parts.flat_map(|(_, part)| [part.needs.clone(), part.needs_of_parts()].concat()).collect()
     }
 }

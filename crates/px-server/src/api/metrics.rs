@@ -56,6 +56,8 @@ fn stalled(app: &App, text: &mut Text) {
         match stalled.subject {
             Subject::Step { brain, step, .. } => *steps.entry((brain, step)).or_insert(0_usize) += 1,
             Subject::Handler { webhook } => *handlers.entry(webhook).or_insert(0_usize) += 1,
+            // There is one only while nothing is served.
+            Subject::Resource { .. } => {}
         }
     }
     text.head("px_steps_stalled", "Executions of steps that have not yielded for a second.", "gauge");

@@ -237,6 +237,7 @@ impl Route {
             claimer: None,
             max_response_bytes: px_inbound::LEAST_RESPONSE_BYTES,
             cluster: Arc::new(px_store::cluster::OneMember::new(1)),
+            resources: px_sdk::Provided::default(),
         };
         let stage = Stage::new(context, endpoints.collect());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

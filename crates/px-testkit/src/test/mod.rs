@@ -6,12 +6,14 @@
 //! Everything here is for plain `#[test]` functions: what it calls is done when
 //! it returns, and what is not as expected panics, with the run's story.
 
+mod doubles;
 mod process;
 mod run;
 mod weather;
 mod windy;
 mod world;
 
+pub use doubles::Call;
 pub use run::Run;
 pub use weather::{Trouble, Weather, weather};
 pub use windy::Windy;

@@ -3,6 +3,7 @@
 //! the sender of a webhook or a client would.
 
 use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
@@ -13,6 +14,7 @@ use px_sdk::Brain;
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
+use super::doubles::Doubles;
 use super::world::Answered;
 use crate::error::WorldError;
 use crate::fault::Fault;
@@ -24,6 +26,8 @@ const MAX_TRIES: usize = 100;
 pub(super) struct Inner {
     runtime: Runtime,
     pub(super) world: RefCell<world::World>,
+    /// Answers for effects, whatever process makes them.
+    pub(super) doubles: Arc<Doubles>,
     /// Commits at which the process dies, counted over all processes.
     deaths: RefCell<Vec<(u64, Fault)>>,
     /// Commits of the processes before this one.
@@ -69,9 +73,11 @@ fn typed(content_type: &'static str) -> HeaderMap {
 
 impl Inner {
     pub(super) fn new(runtime: Runtime, world: world::World, deaths: Vec<(u64, Fault)>) -> Self {
+        let doubles = Arc::<Doubles>::default();
         let inner = Self {
             runtime,
-            world: RefCell::new(world),
+            world: RefCell::new(world.answered_by(Arc::clone(&doubles) as _)),
+            doubles,
             deaths: RefCell::new(deaths),
             commits_before: Cell::new(0),
             starts: Cell::new(0),

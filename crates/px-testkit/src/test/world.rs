@@ -10,6 +10,7 @@ use std::time::Duration;
 use px_core::{RunId, Timestamp};
 use px_sdk::{Brain, Registry};
 use px_store_rows::{Embedded, MemoryRows};
+use rustls::crypto::CryptoProvider;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::runtime::{Builder, Handle};
@@ -29,9 +30,6 @@ use crate::{Answer, world};
 #[must_use]
 #[track_caller]
 pub fn world() -> World {
-    // As where px serves: steps' clients may have been built without a provider.
-    // One that the test has installed before stays.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     match Registry::collect() {
         Ok(registry) => World::of(registry),
         Err(error) => panic!("the project cannot run: {error}"),
@@ -124,6 +122,11 @@ impl World {
             Handle::try_current().is_err(),
             "px::test waits for what it calls: use it in a plain #[test], not in #[tokio::test]"
         );
+        // As where px serves: steps' clients may have been built without a provider.
+        // One that the test has installed before stays.
+        if CryptoProvider::get_default().is_none() {
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        }
         let runtime = match Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => panic!("no runtime can be made: {error}"),

@@ -71,6 +71,8 @@ impl House {
             cluster,
             pool: Pool::inline(),
             fits: Arc::new(px_inbound::fits_key(Vec::new())),
+            resources: px_sdk::Provided::default(),
+            stand_in: None,
         }
     }
 

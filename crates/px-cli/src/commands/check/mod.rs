@@ -37,6 +37,7 @@ pub(crate) async fn run(context: &Context, _: &Args) -> Result<()> {
     let registry = registered(context, &config, &mut misconfigured)?;
     let mut problems: Vec<String> = misconfigured.iter().map(said).collect();
     problems.extend(self::problems(&registry));
+    problems.extend(context.unmet_needs(&registry));
     problems.extend(context::secret_problems(&config, &registry));
     let mut warnings = listing::warnings(&registry);
     warnings.extend(context::wide_secret_files(&config, &registry));

@@ -23,6 +23,7 @@ mod options;
 mod outcome;
 mod read;
 pub mod registry;
+pub mod sources;
 mod stream;
 mod union;
 pub mod verify;
@@ -32,9 +33,9 @@ mod webhook;
 pub use blocking::blocking;
 pub use brain::{
     Async, AwaitedResult, Blank, Body, Brain, BrainDef, Builder, Continue, ErasedItem, Finished, Guarded,
-    InnerResult, Input, ItemFuture, ItemResult, Items, MapBody, MayHalt, Nested, Opened, OptionsDef, Outcome,
-    PhaseAfter, Ready, ResultOf, Resumed, State, StateAfter, StepDef, StepError, StepFuture, StepOutput,
-    Streamed, Sure, Takes, Turns, Untold, Waited, brain, items,
+    InnerResult, Input, ItemFuture, ItemResult, Items, MapBody, MayHalt, Nested, OfStepBefore, Opened,
+    OptionsDef, Outcome, PhaseAfter, Ready, ResultOf, Resumed, State, StateAfter, StepDef, StepError,
+    StepFuture, StepOutput, Streamed, Sure, Takes, Turns, Untold, Waited, brain, items,
 };
 pub use collect::{All, Collecting, Partly, Several, WaitsForAll, wait_for_all, wait_for_count};
 pub use cx::{Cx, Emit, PortFuture, StepContext, StepPort};

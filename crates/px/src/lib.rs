@@ -75,7 +75,7 @@
 /// The receiving side, for services that px calls: verify, deduplicate, store.
 #[cfg(feature = "receive")]
 pub use px_callbacks as receive;
-pub use px_derive::OneOf;
+pub use px_derive::{OneOf, handler, register};
 
 #[cfg(doctest)]
 mod pages;
@@ -100,11 +100,14 @@ pub fn main() -> std::process::ExitCode {
 
 /// Items that brains and webhooks usually need.
 pub mod prelude {
+    pub use std::time::Duration;
+
     pub use px_derive::OneOf;
     pub use px_sdk::{
-        Again, All, Brain, Collecting, Cx, Either, Error, Guarded, Inbound, Kind, More, Next, Partly, Picked,
-        Received, Reply, Result, Retry, RunEnd, Sleeping, Streaming, Timed, Waiting, brain, end_of, items,
-        sleep, stream, wait_for, wait_for_all, wait_for_count,
+        Again, All, Brain, Collecting, Cx, Either, Error, Form, Guarded, Inbound, Kind, More, Next, OneOf3,
+        OneOf4, Partly, Picked, Received, Reply, Result, Retry, RunEnd, Sleeping, Streaming, Timed,
+        Timestamp, Waiting, brain, end_of, items, sleep, sleep_until, stream, wait_for, wait_for_all,
+        wait_for_count,
     };
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};

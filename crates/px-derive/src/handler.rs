@@ -85,7 +85,6 @@ pub(crate) fn expand(arguments: Arguments, item: &ItemFn) -> Result<Tokens, Erro
     let docs = item.attrs.iter().filter(|attribute| is_doc(attribute));
     let (name, options) = (&item.sig.ident, options.iter().map(|(name, value)| quote!(#name = #value)));
     Ok(quote! {
-        #item
         ::px::webhook! {
             #(#docs)*
             slug = #slug,
@@ -129,7 +128,7 @@ fn response_of(item: &ItemFn) -> Result<Type, Error> {
             ReturnType::Default => item.sig.ident.span(),
         };
         let alias = "where the return type is an alias, say the response: `#[px::handler(response = R, ..)]`";
-        Error::new(place, format!("this says no response. {SIGNATURE}; {alias}"))
+        Error::new(place, format!("this says no response: {SIGNATURE}; {alias}"))
     })
 }
 

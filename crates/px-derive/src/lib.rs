@@ -8,6 +8,7 @@ mod register;
 
 use proc_macro::TokenStream;
 use proc_macro2::TokenStream as Tokens;
+use quote::quote;
 use syn::{DeriveInput, Error, ItemFn, parse_macro_input};
 
 /// Makes an enum the response of a wait on several webhooks: each variant has
@@ -45,7 +46,8 @@ pub fn one_of(input: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_attribute]
 pub fn register(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    give(register::expand(&arguments.into(), &parse_macro_input!(item as ItemFn)))
+    let item = parse_macro_input!(item as ItemFn);
+    beside(&item, register::expand(&arguments.into(), &item))
 }
 
 /// Defines and registers a webhook, above its handler: payload and response are those of
@@ -68,8 +70,15 @@ pub fn register(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// `response = SlackReply`.
 #[proc_macro_attribute]
 pub fn handler(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    let arguments = parse_macro_input!(arguments as handler::Arguments);
-    give(handler::expand(arguments, &parse_macro_input!(item as ItemFn)))
+    let item = parse_macro_input!(item as ItemFn);
+    beside(&item, syn::parse(arguments).and_then(|arguments| handler::expand(arguments, &item)))
+}
+
+/// Gives the function with what was made of it. It stays with an error too, so that nobody who names
+/// it has another one.
+fn beside(item: &ItemFn, made: Result<Tokens, Error>) -> TokenStream {
+    let made = made.unwrap_or_else(Error::into_compile_error);
+    quote!(#item #made).into()
 }
 
 fn give(made: Result<Tokens, Error>) -> TokenStream {

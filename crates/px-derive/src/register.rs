@@ -31,20 +31,19 @@ pub(crate) fn expand(arguments: &Tokens, item: &ItemFn) -> Result<Tokens, Error>
         return wrong(
             signature.output.span(),
             "`#[px::register]` stands above the function that makes a brain: \
-             `fn survey() -> Brain<Question> { brain(\"survey\").step(..).build() }`",
+             `fn survey() -> Brain<Question> { brain(\"survey\").step(..).build() }`; of one that returns an \
+             alias say `px::brain!(survey);` behind it",
         );
     }
     let name = &signature.ident;
     Ok(quote! {
-        #item
         ::px::brain!(#name);
     })
 }
 
-/// Returns true if the type's last name is `Brain`, or if it is an alias, which only the compiler knows.
+/// Returns true if the type's last name is `Brain`.
 fn makes_a_brain(output: &ReturnType) -> bool {
     let ReturnType::Type(_, output) = output else { return false };
     let Type::Path(path) = &**output else { return false };
-    let last = path.path.segments.last();
-    last.is_some_and(|last| last.ident == "Brain" || last.arguments.is_none())
+    path.path.segments.last().is_some_and(|last| last.ident == "Brain")
 }

@@ -1,16 +1,22 @@
 //! Responses of waits as values: kept in a state, given without a wait, and told apart by the key
-//! that they came for. In virtual time, over restarts.
+//! that they came for. In virtual time, over restarts, in all weathers; the logs are golden ones.
+//!
+//! `PX_BLESS=1 cargo test -p px-testkit --test plain_responses` writes these anew.
 
-#![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says by panicking that it failed")]
+
+mod blessed;
 
 use std::time::Duration;
 
+use blessed::compare;
 use px_core::{RunId, RunStatus};
 use px_sdk::{
     Again, All, Brain, Collecting, Cx, Either, Inbound, Next, Partly, Picked, Registry, Result, Timed,
     Waiting, brain, wait_for, wait_for_all, wait_for_count,
 };
 use px_testkit::World;
+use px_testkit::test::{Windy, weather};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -211,6 +217,7 @@ async fn one_vote_a_form_counts_and_says_which_form_it_was_over_a_restart() {
     assert_eq!(world.status(run).await.unwrap(), RunStatus::Waiting);
     assert_eq!(post(&world, "3", "a", "no").await["action"], "resumed");
     assert_eq!(names(&world, run).await, ["1 votes b yes", "0 votes a no"]);
+    compare(&world, run, "picked.jsonl").await;
 }
 
 #[tokio::test]
@@ -220,6 +227,7 @@ async fn what_was_picked_by_the_timeout_says_which_form_it_was() {
     post(&world, "1", "c", "yes").await;
     world.advance(TIMEOUT).await.unwrap();
     assert_eq!(names(&world, run).await, ["2 votes c yes"]);
+    compare(&world, run, "picked-partly.jsonl").await;
 }
 
 #[tokio::test]
@@ -263,6 +271,7 @@ async fn the_first_of_a_list_says_its_key_by_hand_too() {
     world.answer(run, json!({"id": "2", "form": "?", "text": "by hand"})).await.unwrap();
     world.settle().await.unwrap();
     assert_eq!(names(&world, run).await, ["0 votes a by hand"]);
+    compare(&world, run, "first-by-hand.jsonl").await;
 }
 
 #[tokio::test]
@@ -271,6 +280,7 @@ async fn responses_are_given_as_they_are_written() {
     for (how, name) in [("answered", "right right"), ("timed out", "nobody"), ("given", "left left")] {
         let run = started(&world, given, &[how]).await;
         assert_eq!(names(&world, run).await, [name]);
+        compare(&world, run, &format!("given-{}.jsonl", how.replace(' ', "-"))).await;
     }
 }
 
@@ -281,4 +291,21 @@ async fn a_turn_without_a_response_is_told_so() {
     assert_eq!(world.status(run).await.unwrap(), RunStatus::Waiting);
     post(&world, "1", "a", "last").await;
     assert_eq!(names(&world, run).await, ["first", "nobody", "nobody", "last"]);
+    compare(&world, run, "loop-now.jsonl").await;
+}
+
+#[test]
+fn one_vote_a_form_counts_in_all_weathers() {
+    let vote = |id: &str, form: &str| Vote { id: id.into(), form: form.into(), text: id.into() };
+    weather(|w: &Windy| {
+        let run = w.start(council, Forms { forms: vec!["a".into(), "b".into()] });
+        w.post("votes", vote("1", "a"));
+        w.post("votes", vote("2", "a"));
+        w.post("votes", vote("3", "b"));
+        w.calm();
+        let mut names = run.expect_complete().state::<Names>().names;
+        names.sort();
+        assert_eq!(names.len(), 2);
+        assert!(names[0].starts_with("0 votes a ") && names[1] == "1 votes b 3", "{names:?}");
+    });
 }

@@ -199,3 +199,26 @@ fn everything_is_registered_sorted_and_described() {
         assert!(line.starts_with("px::brain!(") || line == "#[px::register]", "{line}");
     }
 }
+
+/// What either of two webhooks says, kept in a state.
+#[derive(Debug, Serialize, OneOf)]
+enum Heard {
+    Answer(Answer),
+    Order(Order),
+}
+
+#[test]
+fn an_enum_of_several_webhooks_is_read_as_it_is_written() {
+    let heard = Heard::Order(Order { number: 7 });
+    let json = serde_json::to_value(&heard).unwrap();
+    assert_eq!(json, serde_json::json!({"Order": {"number": 7}}));
+    let read: Heard = serde_json::from_value(json).unwrap();
+    assert!(matches!(read, Heard::Order(Order { number: 7 })));
+    let unknown = serde_json::from_value::<Heard>(serde_json::json!({"Parcel": {}})).unwrap_err();
+    assert!(
+        unknown.to_string().contains("unknown variant `Parcel`, expected `Answer` or `Order`"),
+        "{unknown}"
+    );
+    let answer: Heard = serde_json::from_str(r#"{"Answer": {"question": "a", "text": "b"}}"#).unwrap();
+    assert!(matches!(answer, Heard::Answer(Answer { text, .. }) if text == "b"));
+}

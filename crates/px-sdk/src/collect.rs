@@ -138,9 +138,12 @@ impl<S, R> Collecting<S, All<Vec<R>>> {
     }
 }
 
+/// Responses, each with the registration that it came for.
+type Picks<R> = Vec<Picked<R>>;
+
 impl<S, R> Collecting<S, Partly<Vec<R>, Vec<R>>> {
     /// Gives each response with the registration that it came for.
-    pub fn picked(self) -> Collecting<S, Partly<Vec<Picked<R>>, Vec<Picked<R>>>> {
+    pub fn picked(self) -> Collecting<S, Partly<Picks<R>, Picks<R>>> {
         self.with(WaitRequest::picked).of()
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! `PX_BLESS=1 cargo test -p px-testkit --test plain_responses` writes these anew.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says by panicking that it failed")]
+#![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
 
 mod blessed;
 

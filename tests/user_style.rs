@@ -46,6 +46,11 @@ fn offline(world: &World) {
 }
 
 #[test]
+fn every_file_is_in_a_mod_and_every_brain_is_registered() {
+    px::test::expect_all_registered();
+}
+
+#[test]
 fn a_customer_who_says_nothing_for_three_days_is_let_be() {
     let world = world();
     offline(&world);

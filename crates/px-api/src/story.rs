@@ -75,6 +75,9 @@ fn waiting(story: &mut Story, run: &Run, events: &[Event], now: Timestamp) {
     if let Some((have, need)) = several {
         story.sentences.push(format!("It has {have} of the {need} responses that it needs."));
         story.sentences.extend(distinct(run, events));
+        if modes(run).any(|mode| matches!(mode, WaitMode::Count { by_registration: true, .. })) {
+            story.sentences.push("One of each of them counts, and no second one.".to_owned());
+        }
     }
     if modes(run).any(|mode| *mode == WaitMode::Stream) {
         story

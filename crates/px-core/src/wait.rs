@@ -41,6 +41,10 @@ pub enum WaitMode {
         /// approvals by one person count once. `None` counts every response.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         distinct_by: Option<String>,
+        /// True if each registration counts once, so that one who has two forms has two votes, and one
+        /// form that is sent twice is one.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        by_registration: bool,
     },
 }
 
@@ -51,6 +55,9 @@ pub struct Collected {
     pub index: u32,
     /// The response.
     pub response: Value,
+    /// Key of that registration, if the step asked for it by `.picked()`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyId>,
 }
 
 /// A wait, as a step asks for it and as the run holds it.
@@ -74,6 +81,9 @@ pub struct Wait {
     /// True if events that were queued before it was opened are not taken (docs/rules.md#6).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fresh: bool,
+    /// True if each response that it collects is kept with the key that it came for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub picked: bool,
 }
 
 impl Wait {
@@ -97,12 +107,25 @@ impl Wait {
     #[must_use]
     pub fn is_distinct(&self, index: u32, response: &Value) -> bool {
         match &self.mode {
-            WaitMode::Any | WaitMode::Stream | WaitMode::Count { distinct_by: None, .. } => true,
-            WaitMode::All => self.collected.iter().all(|one| one.index != index),
-            WaitMode::Count { distinct_by: Some(pointer), .. } => {
-                let who = response.pointer(pointer);
-                self.collected.iter().all(|one| one.response.pointer(pointer) != who)
+            WaitMode::Any | WaitMode::Stream => true,
+            WaitMode::All => self.is_free(index),
+            WaitMode::Count { distinct_by, by_registration, .. } => {
+                let is_same = |pointer: &String, one: &Collected| {
+                    one.response.pointer(pointer) == response.pointer(pointer)
+                };
+                let differs = |one| distinct_by.as_ref().is_none_or(|pointer| !is_same(pointer, one));
+                (!by_registration || self.is_free(index)) && self.collected.iter().all(differs)
             }
         }
+    }
+
+    /// Returns true if each of its registrations takes one response and no second one.
+    #[must_use]
+    pub fn takes_one_each(&self) -> bool {
+        matches!(self.mode, WaitMode::All | WaitMode::Count { by_registration: true, .. })
+    }
+
+    fn is_free(&self, index: u32) -> bool {
+        self.collected.iter().all(|one| one.index != index)
     }
 }

@@ -67,6 +67,7 @@ fn wait() -> Wait {
         opened_at: Timestamp::from_millis(5),
         deadline: None,
         fresh: false,
+        picked: false,
     }
 }
 

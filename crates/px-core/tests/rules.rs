@@ -153,7 +153,7 @@ impl Lab {
                                 0 => WaitMode::Any,
                                 1 => WaitMode::All,
                                 2 => WaitMode::Stream,
-                                _ => WaitMode::Count { need: 2, distinct_by: None },
+                                _ => WaitMode::Count { need: 2, distinct_by: None, by_registration: false },
                             },
                             collected: Vec::new(),
                             registrations: vec![Registration {
@@ -164,6 +164,7 @@ impl Lab {
                             opened_at: self.now,
                             deadline: timeout.map(after),
                             fresh: false,
+                            picked: false,
                         })
                     }
                 };

@@ -132,7 +132,7 @@ fn way((place, variant): (usize, &Variant)) -> Result<Way<'_>, Error> {
     let Fields::Unnamed(fields) = &variant.fields else { return Err(wrong()) };
     let mut fields = fields.unnamed.iter();
     let (Some(field), None) = (fields.next(), fields.next()) else { return Err(wrong()) };
-    let name = crate::snake(&variant.ident.to_string());
+    let name = crate::one_of::snake(&variant.ident.to_string());
     // A keyword is no name of a method, but `r#match` is.
     let method = match syn::parse_str::<Ident>(&name) {
         Ok(method) => Ident::new(&method.to_string(), Span::call_site()),

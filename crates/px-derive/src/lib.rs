@@ -1,13 +1,16 @@
-//! `#[derive(OneOf)]`: an enum with one variant for each webhook that a step
-//! waits for. It writes what a user would write by hand and knows nothing of
-//! webhooks, waits or runs.
+//! The derive macro of enums that a step waits for, and the attributes that
+//! register brains and webhooks. They write what a user would write by hand and
+//! know nothing of webhooks, waits or runs.
 
 mod choice;
+mod handler;
+mod one_of;
+mod register;
 
 use proc_macro::TokenStream;
-use proc_macro2::{Ident, Span, TokenStream as Tokens};
-use quote::{format_ident, quote};
-use syn::{Data, DeriveInput, Error, Fields, Type, Variant, parse_macro_input};
+use proc_macro2::TokenStream as Tokens;
+use quote::quote;
+use syn::{DeriveInput, Error, ItemFn, parse_macro_input};
 
 /// Makes an enum the response of a wait on several webhooks: each variant has
 /// one unnamed field, the response of one webhook, and the enum gets
@@ -25,9 +28,12 @@ use syn::{Data, DeriveInput, Error, Fields, Type, Variant, parse_macro_input};
 ///     Ok(wait_for(asked, Reply::on(slack::on(&thread), twilio::on(&phone))))
 /// }
 /// ```
+///
+/// With `#[derive(Serialize)]` beside it, it is written into a state and read from there,
+/// each variant under its own name: `{"Slack": …}`.
 #[proc_macro_derive(OneOf)]
 pub fn one_of(input: TokenStream) -> TokenStream {
-    expand(&parse_macro_input!(input as DeriveInput)).unwrap_or_else(Error::into_compile_error).into()
+    give(one_of::expand(&parse_macro_input!(input as DeriveInput)))
 }
 
 /// Makes an enum a choice for `.choose(name, ways)`: each variant holds the state that its arm
@@ -47,94 +53,55 @@ pub fn one_of(input: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_derive(Choice)]
 pub fn choice(input: TokenStream) -> TokenStream {
-    choice::expand(&parse_macro_input!(input as DeriveInput)).unwrap_or_else(Error::into_compile_error).into()
+    give(choice::expand(&parse_macro_input!(input as DeriveInput)))
 }
 
-/// One variant: its name, what it holds, and what it is called as an argument.
-struct Entry<'a> {
-    variant: &'a Ident,
-    response: &'a Type,
-    argument: Ident,
+/// Registers a brain, above the function that makes it. `px::brain!(survey);` behind the
+/// function does the same.
+///
+/// ```ignore
+/// #[px::register]
+/// pub fn survey() -> Brain<Question> {
+///     brain("survey").step("ask", ask).step("note", note).build()
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn register(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as ItemFn);
+    beside(&item, register::expand(&arguments.into(), &item))
 }
 
-fn expand(input: &DeriveInput) -> Result<Tokens, Error> {
-    let Data::Enum(data) = &input.data else {
-        return Err(Error::new_spanned(
-            &input.ident,
-            "`OneOf` is derived for an enum: one variant for each webhook",
-        ));
-    };
-    if let Some(generic) = input.generics.params.first() {
-        return Err(Error::new_spanned(generic, "`OneOf` is derived for an enum without parameters"));
-    }
-    if data.variants.is_empty() {
-        return Err(Error::new_spanned(
-            &input.ident,
-            "a wait needs a webhook: add a variant with its response",
-        ));
-    }
-    let entries = data.variants.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
-    let (name, visibility) = (&input.ident, &input.vis);
-    let arguments =
-        entries.iter().map(|Entry { argument, response, .. }| quote!(#argument: ::px::On<#response>));
-    let registered = entries.iter().map(|Entry { argument, .. }| quote!(.and(#argument)));
-    let arms = (0_u32..).zip(&entries).map(|(index, Entry { variant, .. })| {
-        quote!(#index => ::px::__private::VariantAccess::newtype_variant(response).map(Self::#variant))
-    });
-    Ok(quote! {
-        #[automatically_derived]
-        impl #name {
-            /// The first of these webhooks, as what a step can wait for.
-            #visibility fn on(#(#arguments),*) -> ::px::Union<Self> {
-                ::px::Union::new() #(#registered)*
-            }
-        }
-
-        #[automatically_derived]
-        impl ::px::OneOf for #name {
-            fn read<'de, A: ::px::__private::VariantAccess<'de>>(
-                index: u32,
-                response: A,
-            ) -> ::core::result::Result<Self, A::Error> {
-                match index {
-                    #(#arms,)*
-                    _ => ::core::result::Result::Err(::px::no_entry(index)),
-                }
-            }
-        }
-
-        #[automatically_derived]
-        impl<'de> ::px::__private::Deserialize<'de> for #name {
-            fn deserialize<D: ::px::__private::Deserializer<'de>>(
-                deserializer: D,
-            ) -> ::core::result::Result<Self, D::Error> {
-                ::px::read_one_of(deserializer)
-            }
-        }
-    })
+/// Defines and registers a webhook, above its handler: payload and response are those of
+/// its signature. One a module, since it defines the module's `on(identifier)`, which is
+/// what steps wait for. `px::webhook!` does the same.
+///
+/// ```ignore
+/// /// Replies in Slack threads
+/// #[px::handler(
+///     slug = "slack",
+///     verify = px::verify::slack("SLACK_SIGNING_SECRET"),
+///     early = Duration::from_hours(1),      // optional: any method of `WebhookBuilder`
+/// )]
+/// async fn receive(event: Kind<SlackEvent>) -> Result<Inbound<SlackReply>> {
+///     // …
+/// }
+/// ```
+///
+/// Where the return type does not show the response, an alias for instance, say it:
+/// `response = SlackReply`.
+#[proc_macro_attribute]
+pub fn handler(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as ItemFn);
+    beside(&item, syn::parse(arguments).and_then(|arguments| handler::expand(arguments, &item)))
 }
 
-fn entry(variant: &Variant) -> Result<Entry<'_>, Error> {
-    let wrong = || {
-        let name = &variant.ident;
-        let text = format!("a variant holds the response of one webhook: `{name}(Response)`");
-        Error::new_spanned(variant, text)
-    };
-    let Fields::Unnamed(fields) = &variant.fields else { return Err(wrong()) };
-    let mut fields = fields.unnamed.iter();
-    let (Some(field), None) = (fields.next(), fields.next()) else { return Err(wrong()) };
-    let argument = Ident::new(&snake(&variant.ident.to_string()), Span::call_site());
-    Ok(Entry { variant: &variant.ident, response: &field.ty, argument: format_ident!("{argument}_") })
+/// Gives the function with what was made of it. It stays with an error too, so that nobody who names
+/// it has another one.
+fn beside(item: &ItemFn, made: Result<Tokens, Error>) -> TokenStream {
+    let made = made.unwrap_or_else(Error::into_compile_error);
+    quote!(#item #made).into()
 }
 
-/// `SlackReply` as `slack_reply`.
-fn snake(name: &str) -> String {
-    let mut out = String::new();
-    for letter in name.chars() {
-        if letter.is_uppercase() && !out.is_empty() {
-            out.push('_');
-        }
-        out.extend(letter.to_lowercase());
-    }
-    out
+fn give(made: Result<Tokens, Error>) -> TokenStream {
+    made.unwrap_or_else(Error::into_compile_error).into()
 }

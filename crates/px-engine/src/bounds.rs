@@ -206,6 +206,7 @@ mod tests {
             opened_at: Timestamp::EPOCH,
             deadline: None,
             fresh: false,
+            picked: false,
         }
     }
 

@@ -310,6 +310,7 @@ fn command(parts: &Parts, run: &Run, found: &Found<'_>, result: StepResult) -> C
             opened_at: now,
             deadline: request.until.or_else(|| request.timeout.map(|timeout| now.after(timeout))),
             fresh: request.fresh,
+            picked: request.picked,
         }),
     };
     Command::ReturnStep(Box::new(StepOutcome { state: output.state, after, then, takes_kept: None }))

@@ -4,7 +4,6 @@
 
 use px_core::key::KeyId;
 use px_core::run::Place;
-use px_core::wait::WaitMode;
 use px_core::{Run, RunStatus};
 use serde_json::Value;
 
@@ -44,7 +43,7 @@ pub(crate) fn place(
     let registrations = run.waits.iter().flat_map(|wait| {
         let indexes = 0..u32::try_from(wait.registrations.len()).unwrap_or(u32::MAX);
         // One that has its answer already takes no other.
-        let is_open = move |index| wait.mode != WaitMode::All || wait.is_distinct(index, response);
+        let is_open = move |index| !wait.takes_one_each() || wait.is_distinct(index, response);
         indexes
             .zip(&wait.registrations)
             .filter(move |(index, _)| is_open(*index))

@@ -5,11 +5,10 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use px_core::wait::{Registration, WaitMode};
-use serde::Deserialize;
-use serde::de::{Deserializer, EnumAccess, VariantAccess, Visitor};
+use serde::{Deserialize, Serialize};
 
-use crate::given::{ALL, PARTLY};
-use crate::wait::{On, WaitRequest, Waits};
+use crate::error::{Error, Result};
+use crate::wait::{On, Picked, WaitRequest, Waits};
 
 /// The step is done; the next one runs with this state and all the responses
 /// `R`. Made by [`wait_for_all`] and [`wait_for_count`].
@@ -23,12 +22,18 @@ pub struct Collecting<S, R> {
 
 /// All the responses: a tuple in the order of the webhooks, or a `Vec` in the
 /// order of their receipt.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// In a state it is the list of them alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "$px::All")]
 pub struct All<T>(pub T);
 
 /// The responses of a wait with a timeout: all of them, or what had come by
 /// then. A tuple has `None` for those that had not.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// In a state it is `{"complete": …}` or `{"timedOut": …}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "$px::Partly", rename_all = "camelCase")]
 pub enum Partly<T, P> {
     /// All came in time.
     Complete(T),
@@ -45,7 +50,8 @@ pub fn wait_for_all<S, W: WaitsForAll>(state: S, on: W) -> Collecting<S, All<W::
 /// Parks the run until so many responses have come, by one webhook or by any
 /// of a `Vec`: `wait_for_count(state, 2, approve::on(request))`.
 pub fn wait_for_count<S, R>(state: S, need: u32, on: impl Into<Several<R>>) -> Collecting<S, All<Vec<R>>> {
-    Collecting::new(state, on.into().0, WaitMode::Count { need: need.max(1), distinct_by: None })
+    let mode = WaitMode::Count { need: need.max(1), distinct_by: None, by_registration: false };
+    Collecting::new(state, on.into().0, mode)
 }
 
 /// Webhooks whose responses [`wait_for_count`] counts.
@@ -72,11 +78,33 @@ impl<S, R> Collecting<S, R> {
 
     /// Leaves alone what was queued before the wait was opened (docs/rules.md#6).
     pub fn fresh(self) -> Self {
-        Self { request: self.request.fresh(), ..self }
+        self.with(WaitRequest::fresh)
     }
 
-    pub(crate) fn into_parts(self) -> (S, WaitRequest) {
-        (self.state, self.request)
+    fn with(self, request: impl FnOnce(WaitRequest) -> WaitRequest) -> Self {
+        Self { request: request(self.request), ..self }
+    }
+
+    fn of<Q>(self) -> Collecting<S, Q> {
+        Collecting { state: self.state, request: self.request, response: PhantomData }
+    }
+
+    /// Gives up the state and the wait.
+    ///
+    /// # Errors
+    /// The wait could never be complete.
+    pub(crate) fn into_parts(self) -> Result<(S, WaitRequest)> {
+        let there = self.request.registrations.len();
+        match self.request.mode {
+            WaitMode::Count { need, by_registration: true, .. } if need as usize > there => {
+                Err(Error::permanent(format_args!(
+                    "the wait needs {need} responses and counts one for each registration, of which there are \
+                     {there}: give `wait_for_count` a list of at least {need}, or leave out \
+                     `.distinct_by_registration()`"
+                )))
+            }
+            _ => Ok((self.state, self.request)),
+        }
     }
 }
 
@@ -90,9 +118,33 @@ impl<S, R> Collecting<S, All<Vec<R>>> {
         self
     }
 
+    /// Counts one response of each registration and no second one: where each voter has a form or an
+    /// identifier of their own, one vote a form. The list has to be as long as the number needed.
+    pub fn distinct_by_registration(mut self) -> Self {
+        if let WaitMode::Count { by_registration, .. } = &mut self.request.mode {
+            *by_registration = true;
+        }
+        self
+    }
+
     /// Ends the wait after this time, with the responses that have come by then.
     pub fn timeout(self, after: Duration) -> Collecting<S, Partly<Vec<R>, Vec<R>>> {
-        Collecting { state: self.state, request: self.request.timeout(after), response: PhantomData }
+        self.with(|request| request.timeout(after)).of()
+    }
+
+    /// Gives each response with the registration that it came for.
+    pub fn picked(self) -> Collecting<S, All<Vec<Picked<R>>>> {
+        self.with(WaitRequest::picked).of()
+    }
+}
+
+/// Responses, each with the registration that it came for.
+type Picks<R> = Vec<Picked<R>>;
+
+impl<S, R> Collecting<S, Partly<Vec<R>, Vec<R>>> {
+    /// Gives each response with the registration that it came for.
+    pub fn picked(self) -> Collecting<S, Partly<Picks<R>, Picks<R>>> {
+        self.with(WaitRequest::picked).of()
     }
 }
 
@@ -125,7 +177,21 @@ macro_rules! tuple {
                 self,
                 after: Duration,
             ) -> Collecting<S, Partly<($($type,)+), ($(Option<$type>,)+)>> {
-                Collecting { state: self.state, request: self.request.timeout(after), response: PhantomData }
+                self.with(|request| request.timeout(after)).of()
+            }
+
+            /// Gives each response with the registration that it came for.
+            pub fn picked(self) -> Collecting<S, All<($(Picked<$type>,)+)>> {
+                self.with(WaitRequest::picked).of()
+            }
+        }
+
+        impl<S, $($type),+> Collecting<S, Partly<($($type,)+), ($(Option<$type>,)+)>> {
+            /// Gives each response with the registration that it came for.
+            pub fn picked(
+                self,
+            ) -> Collecting<S, Partly<($(Picked<$type>,)+), ($(Option<Picked<$type>>,)+)>> {
+                self.with(WaitRequest::picked).of()
             }
         }
     };
@@ -134,50 +200,6 @@ macro_rules! tuple {
 tuple!(A, B);
 tuple!(A, B, C);
 tuple!(A, B, C, D);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for All<T> {
-    fn deserialize<De: Deserializer<'de>>(deserializer: De) -> Result<Self, De::Error> {
-        struct Responses<T>(PhantomData<fn() -> T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Responses<T> {
-            type Value = All<T>;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("all responses of a wait")
-            }
-
-            fn visit_newtype_struct<De: Deserializer<'de>>(self, responses: De) -> Result<All<T>, De::Error> {
-                T::deserialize(responses).map(All)
-            }
-        }
-        deserializer.deserialize_newtype_struct(ALL, Responses(PhantomData))
-    }
-}
-
-impl<'de, T: Deserialize<'de>, P: Deserialize<'de>> Deserialize<'de> for Partly<T, P> {
-    fn deserialize<De: Deserializer<'de>>(deserializer: De) -> Result<Self, De::Error> {
-        struct Responses<T, P>(PhantomData<fn() -> (T, P)>);
-        impl<'de, T: Deserialize<'de>, P: Deserialize<'de>> Visitor<'de> for Responses<T, P> {
-            type Value = Partly<T, P>;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("the responses of a wait, or what there was of them")
-            }
-
-            fn visit_enum<Access: EnumAccess<'de>>(
-                self,
-                access: Access,
-            ) -> Result<Self::Value, Access::Error> {
-                let (timed_out, responses) = access.variant::<u32>()?;
-                if timed_out == 0 {
-                    responses.newtype_variant().map(Partly::Complete)
-                } else {
-                    responses.newtype_variant().map(Partly::TimedOut)
-                }
-            }
-        }
-        deserializer.deserialize_enum(PARTLY, &[], Responses(PhantomData))
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -200,7 +222,7 @@ mod tests {
     fn given(collected: &[(u32, serde_json::Value)], is_complete: bool) -> Given {
         let collected: Vec<_> = collected
             .iter()
-            .map(|(index, response)| Collected { index: *index, response: response.clone() })
+            .map(|(index, response)| Collected { index: *index, response: response.clone(), key: None })
             .collect();
         let last = collected.last().map(|one| one.response.clone()).filter(|_| is_complete);
         Given { response: last, collected, ..Given::timed_out() }
@@ -214,6 +236,25 @@ mod tests {
         assert_eq!(decode::<WithTimeout>(both).unwrap(), Partly::Complete((A { a: 1 }, B { b: 2 })));
         let one = given(&[(1, json!({"b": 2}))], false);
         assert_eq!(decode::<WithTimeout>(one).unwrap(), Partly::TimedOut((None, Some(B { b: 2 }))));
+    }
+
+    #[test]
+    fn each_says_the_key_that_it_came_for() {
+        let key = |slug| Some(px_core::KeyId::new(slug, "7"));
+        let collected = vec![
+            Collected { index: 1, response: json!({"b": 2}), key: key("second") },
+            Collected { index: 0, response: json!({"a": 1}), key: key("first") },
+        ];
+        let both =
+            Given { response: Some(json!({"a": 1})), collected: collected.clone(), ..Given::timed_out() };
+        let All((a, b)) = decode::<All<(Picked<A>, Picked<B>)>>(both).unwrap();
+        assert_eq!((&*a.slug, &*a.identifier, a.index, a.response), ("first", "7", 0, A { a: 1 }));
+        assert_eq!((&*b.slug, &*b.identifier, b.index, b.response), ("second", "7", 1, B { b: 2 }));
+
+        type Some2 = Partly<(Picked<A>, Picked<B>), (Option<Picked<A>>, Option<Picked<B>>)>;
+        let one = Given { collected: collected.into_iter().take(1).collect(), ..Given::timed_out() };
+        let Partly::TimedOut((None, Some(b))) = decode::<Some2>(one).unwrap() else { panic!("it was one") };
+        assert_eq!((&*b.slug, b.response), ("second", B { b: 2 }));
     }
 
     #[test]

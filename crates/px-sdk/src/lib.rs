@@ -27,6 +27,7 @@ mod provide;
 mod read;
 pub mod registry;
 mod resource;
+pub mod sources;
 mod stream;
 mod union;
 pub mod verify;
@@ -37,7 +38,7 @@ pub use blocking::blocking;
 pub use brain::{
     Arm, Async, AwaitedResult, Blank, Body, Brain, BrainDef, Branched, Builder, Choice, Continue, Ends,
     ErasedItem, Finished, Guarded, InPart, InnerResult, Input, ItemFuture, ItemResult, Items, Joins, MapBody,
-    MayHalt, MayResume, Nested, Opened, OptionsDef, Or, Outcome, PartOf, PhaseAfter, Ready, Repeated,
+    MayHalt, MayResume, Nested, OfStepBefore, Opened, OptionsDef, Or, Outcome, PartOf, PhaseAfter, Ready, Repeated,
     ResultOf, Resumed, Started, State, StateAfter, StepDef, StepError, StepFuture, StepOutput, Streamed,
     Sure, Takes, Turns, Untold, Waited, Ways, brain, items,
 };

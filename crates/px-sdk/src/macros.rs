@@ -80,6 +80,12 @@ macro_rules! __webhook {
             $crate::On::registered($slug, identifier.into(), schema)
         }
 
+        /// Another webhook in this module meets this name, and its `on`, which steps wait for: each
+        /// webhook has a module of its own.
+        #[doc(hidden)]
+        #[allow(dead_code, non_camel_case_types, reason = "the compiler's message names it")]
+        enum each_webhook_needs_a_module_of_its_own {}
+
         $crate::__private::inventory::submit! {
             $crate::registry::WebhookEntry {
                 make: || {

@@ -6,9 +6,11 @@ use std::time::Duration;
 use px_core::Timestamp;
 use px_core::event::Given;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::error::Result;
-use crate::wait::{WaitRequest, Waits};
+use crate::given::asks_for_more;
+use crate::wait::{Timed, WaitRequest, Waits};
 
 /// The step is done; the next one runs with this state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,15 +84,19 @@ impl<S, R> Waiting<S, R> {
     /// first turn of a loop, or for an answer that is already there.
     pub fn given(state: S, response: R) -> Self
     where
-        R: Serialize,
+        R: Serialize + DeserializeOwned,
     {
-        let given = crate::finite::to_value(&response).map(Given::by_hand);
+        let as_given = if asks_for_more::<R>() { Given::whole } else { Given::by_hand };
+        Self::with(state, crate::finite::to_value(&response).map(as_given))
+    }
+
+    fn with(state: S, given: Result<Given>) -> Self {
         Self { state, on: Pending::Given(given), response: PhantomData }
     }
 
     /// Ends the wait unanswered after this time. The next step is told by
-    /// [`Timed`](crate::Timed) and cannot forget it.
-    pub fn timeout(self, after: Duration) -> Waiting<S, crate::Timed<R>> {
+    /// [`Timed`] and cannot forget it.
+    pub fn timeout(self, after: Duration) -> Waiting<S, Timed<R>> {
         let on = match self.on {
             Pending::Wait(request) => Pending::Wait(request.timeout(after)),
             given => given,
@@ -109,6 +115,32 @@ impl<S, R> Waiting<S, R> {
 
     pub(crate) fn into_parts(self) -> (S, Pending) {
         (self.state, self.on)
+    }
+}
+
+impl<S, R> Waiting<S, Timed<R>> {
+    /// Does not wait: the next step runs at once, as if this response had come in time.
+    pub fn answered(state: S, response: R) -> Self
+    where
+        R: Serialize + DeserializeOwned,
+    {
+        if asks_for_more::<R>() {
+            return Self::given(state, Timed::Answered(response));
+        }
+        Self::with(state, crate::finite::to_value(&response).map(Given::by_hand))
+    }
+
+    /// Does not wait: the next step runs at once, as if nothing had come in time.
+    pub fn timed_out(state: S) -> Self {
+        Self::with(state, Ok(Given::timed_out()))
+    }
+}
+
+impl<S, R, T> Again<S, Timed<R>, T> {
+    /// Does not wait, and runs the step again at once with this state. There is no response to the
+    /// turn, so it gets [`Timed::TimedOut`]; each turn is a commit, and counts as one.
+    pub fn now(state: S) -> Self {
+        Self::from(Waiting::timed_out(state))
     }
 }
 

@@ -52,6 +52,13 @@ pub fn manifest_dirs() -> impl Iterator<Item = &'static str> {
     brains.chain(inventory::iter::<WebhookEntry>.into_iter().map(|entry| entry.manifest_dir))
 }
 
+/// The files that these are written in, as the compiler names them.
+pub(crate) fn files() -> impl Iterator<Item = String> {
+    let brains = inventory::iter::<BrainEntry>.into_iter().map(|entry| entry.file);
+    let webhooks = inventory::iter::<WebhookEntry>.into_iter().map(|entry| entry.file);
+    brains.chain(webhooks).map(|file| Source::new(file, 0).file)
+}
+
 /// A place in the user's sources.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {

@@ -4,8 +4,8 @@
 use std::marker::PhantomData;
 
 use px_core::wait::Registration;
-use serde::Deserialize;
-use serde::de::{Deserializer, EnumAccess, Error, VariantAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, VariantAccess, Visitor};
+use serde::{Deserialize, Serialize};
 
 use crate::given::ONE_OF;
 use crate::wait::{On, Waits, sealed};
@@ -13,6 +13,10 @@ use crate::wait::{On, Waits, sealed};
 /// An enum with one variant for each webhook that a step waits for, in order.
 /// Derived: see the macro of the same name.
 pub trait OneOf: Sized {
+    /// Names of its variants, by which plain JSON says the entry.
+    #[doc(hidden)]
+    const VARIANTS: &'static [&'static str];
+
     /// Reads the response of entry `index` of the wait.
     ///
     /// # Errors
@@ -21,7 +25,8 @@ pub trait OneOf: Sized {
     fn read<'de, A: VariantAccess<'de>>(index: u32, response: A) -> Result<Self, A::Error>;
 }
 
-/// Reads a union from what answered the wait.
+/// Reads a union from what answered the wait, or from the JSON that `#[derive(Serialize)]`
+/// writes of it: `{"Slack": …}`.
 ///
 /// # Errors
 /// The response does not fit.
@@ -36,11 +41,40 @@ pub fn read_one_of<'de, T: OneOf, D: Deserializer<'de>>(deserializer: D) -> Resu
         }
 
         fn visit_enum<A: EnumAccess<'de>>(self, access: A) -> Result<T, A::Error> {
-            let (index, response) = access.variant::<u32>()?;
+            let (index, response) = access.variant_seed(Entry(T::VARIANTS))?;
             T::read(index, response)
         }
     }
-    deserializer.deserialize_enum(ONE_OF, &[], Read(PhantomData))
+    deserializer.deserialize_enum(ONE_OF, T::VARIANTS, Read(PhantomData))
+}
+
+/// Reads which entry it is: a number from a wait, a name from JSON.
+struct Entry(&'static [&'static str]);
+
+impl<'de> DeserializeSeed<'de> for Entry {
+    type Value = u32;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<u32, D::Error> {
+        deserializer.deserialize_identifier(self)
+    }
+}
+
+impl Visitor<'_> for Entry {
+    type Value = u32;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an entry of a wait, or the name of a variant")
+    }
+
+    fn visit_u64<E: Error>(self, index: u64) -> Result<u32, E> {
+        u32::try_from(index).map_err(|_| no_entry(u32::MAX))
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<u32, E> {
+        let index = self.0.iter().position(|variant| *variant == name);
+        let index = index.and_then(|index| u32::try_from(index).ok());
+        index.ok_or_else(|| E::unknown_variant(name, self.0))
+    }
 }
 
 /// Says that a wait has fewer entries than the one that answered it.
@@ -84,7 +118,8 @@ impl<R> Waits for Union<R> {
 macro_rules! one_of {
     ($(#[$doc:meta])* $name:ident { $($index:tt $variant:ident: $type:ident),+ }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename = "$px::OneOf", rename_all = "camelCase")]
         pub enum $name<$($type),+> {
             $(
                 #[doc = concat!("The response of entry ", stringify!($index), " of the tuple, from 0.")]
@@ -100,33 +135,24 @@ macro_rules! one_of {
                 vec![$(self.$index.registration),+]
             }
         }
-
-        impl<$($type: for<'a> Deserialize<'a>),+> OneOf for $name<$($type),+> {
-            fn read<'de, Access: VariantAccess<'de>>(index: u32, response: Access) -> Result<Self, Access::Error> {
-                match index {
-                    $($index => response.newtype_variant().map($name::$variant),)+
-                    _ => Err(no_entry(index)),
-                }
-            }
-        }
-
-        impl<'de, $($type: for<'a> Deserialize<'a>),+> Deserialize<'de> for $name<$($type),+> {
-            fn deserialize<De: Deserializer<'de>>(deserializer: De) -> Result<Self, De::Error> {
-                read_one_of(deserializer)
-            }
-        }
     };
 }
 
 one_of!(
     /// The response of one of two webhooks.
+    ///
+    /// In a state it is `{"left": …}` or `{"right": …}`.
     Either { 0 Left: A, 1 Right: B }
 );
 one_of!(
     /// The response of one of three webhooks.
+    ///
+    /// In a state it is `{"first": …}`, `{"second": …}` or `{"third": …}`.
     OneOf3 { 0 First: A, 1 Second: B, 2 Third: C }
 );
 one_of!(
     /// The response of one of four webhooks.
+    ///
+    /// In a state it is `{"first": …}`, and so on to `{"fourth": …}`.
     OneOf4 { 0 First: A, 1 Second: B, 2 Third: C, 3 Fourth: D }
 );

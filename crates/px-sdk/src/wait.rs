@@ -2,18 +2,16 @@
 //! webhook, each with a timeout; unions of several are in [`super::union`].
 //!
 //! A response reaches the next step as a `Given` of the run log. A plain
-//! response type reads itself from the response; the unions here ask the
-//! deserializer, by names that only they use, which registration answered.
+//! response type reads itself from the response; the types here ask the
+//! deserializer, by names that only they use, which registration answered
+//! (`given.rs` knows them). To anybody else they are plain JSON.
 
 use std::marker::PhantomData;
 use std::time::Duration;
 
 use px_core::wait::{Registration, WaitMode};
 use px_core::{KeyId, Timestamp};
-use serde::Deserialize;
-use serde::de::{Deserializer, EnumAccess, VariantAccess, Visitor};
-
-use crate::given::{ONE_OF, TIMED};
+use serde::{Deserialize, Serialize};
 
 /// A webhook and an identifier: what a webhook's `on(identifier)` gives.
 #[derive(Debug)]
@@ -85,66 +83,37 @@ impl<R> Waits for Vec<On<R>> {
     }
 }
 
-/// The response of a wait on a list, with the place in the list that answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The response of one of several registrations, and which: of a wait on a list, or of a wait for
+/// several responses with `.picked()`.
+///
+/// In a state it is `{"index": 0, "slug": "votes", "identifier": "…", "response": …}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "$px::Picked")]
+#[non_exhaustive]
 pub struct Picked<R> {
-    /// Index of the entry of the list, from 0.
+    /// Index of the entry of the list or tuple, from 0.
     pub index: usize,
+    /// The webhook of that entry, of an answer by hand too. Empty where the run was
+    /// answered by a version of px that did not write it down.
+    #[serde(default)]
+    pub slug: String,
+    /// The identifier of that entry; empty where the slug is.
+    #[serde(default)]
+    pub identifier: String,
     /// Its response.
     pub response: R,
 }
 
 /// The outcome of a wait with a timeout.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// In a state it is `{"answered": …}` or `"timedOut"`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "$px::Timed", rename_all = "camelCase")]
 pub enum Timed<R> {
     /// The response came in time.
     Answered(R),
     /// It did not.
     TimedOut,
-}
-
-impl<'de, R: Deserialize<'de>> Deserialize<'de> for Picked<R> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct List<R>(PhantomData<fn() -> R>);
-        impl<'de, R: Deserialize<'de>> Visitor<'de> for List<R> {
-            type Value = Picked<R>;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("the response of one entry of a list")
-            }
-
-            fn visit_enum<Access: EnumAccess<'de>>(
-                self,
-                access: Access,
-            ) -> Result<Self::Value, Access::Error> {
-                let (index, response) = access.variant::<u32>()?;
-                Ok(Picked { index: index as usize, response: response.newtype_variant()? })
-            }
-        }
-        deserializer.deserialize_enum(ONE_OF, &[], List(PhantomData))
-    }
-}
-
-impl<'de, R: Deserialize<'de>> Deserialize<'de> for Timed<R> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InTime<R>(PhantomData<fn() -> R>);
-        impl<'de, R: Deserialize<'de>> Visitor<'de> for InTime<R> {
-            type Value = Timed<R>;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a response, or that none came in time")
-            }
-
-            fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-                R::deserialize(deserializer).map(Timed::Answered)
-            }
-
-            fn visit_none<E>(self) -> Result<Self::Value, E> {
-                Ok(Timed::TimedOut)
-            }
-        }
-        deserializer.deserialize_newtype_struct(TIMED, InTime(PhantomData))
-    }
 }
 
 /// Wait that a step asked for, before the engine gives it an id and a time.
@@ -160,11 +129,13 @@ pub struct WaitRequest {
     pub fresh: bool,
     /// Condition under which the wait is complete.
     pub mode: WaitMode,
+    /// True if each response that is collected is kept with its key.
+    pub picked: bool,
 }
 
 impl WaitRequest {
     pub(crate) fn new(registrations: Vec<Registration>) -> Self {
-        Self { registrations, timeout: None, until: None, fresh: false, mode: WaitMode::Any }
+        Self { registrations, timeout: None, until: None, fresh: false, mode: WaitMode::Any, picked: false }
     }
 
     pub(crate) fn timeout(self, after: Duration) -> Self {
@@ -173,5 +144,9 @@ impl WaitRequest {
 
     pub(crate) fn fresh(self) -> Self {
         Self { fresh: true, ..self }
+    }
+
+    pub(crate) fn picked(self) -> Self {
+        Self { picked: true, ..self }
     }
 }

@@ -145,6 +145,7 @@ async fn start(draft: &mut Draft<'_>, ids: &Ids, hot: &mut Hot) {
         opened_at: draft.now(),
         deadline: None,
         fresh: false,
+        picked: false,
     };
     let outcome =
         StepOutcome { state, after: After::Step("step".into()), then: Then::Wait(wait), takes_kept: None };

@@ -174,6 +174,7 @@ async fn step(draft: &mut Draft<'_>, ids: &Ids, run: RunId, state: Value) {
         opened_at: draft.now(),
         deadline: None,
         fresh: false,
+        picked: false,
     };
     let outcome =
         StepOutcome { state, after: After::Step("step".into()), then: Then::Wait(wait), takes_kept: None };

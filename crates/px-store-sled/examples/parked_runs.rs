@@ -79,6 +79,7 @@ async fn parked(store: &dyn Store, ids: &Ids, n: u64) -> Batch {
         opened_at: now,
         deadline: Some(Timestamp::from_millis(now.as_millis() + 259_200_000)),
         fresh: false,
+        picked: false,
     };
     let outcome = StepOutcome {
         state,

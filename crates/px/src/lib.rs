@@ -77,7 +77,7 @@
 pub use px_callbacks as receive;
 #[cfg(feature = "cli")]
 pub use px_cli::{App, app};
-pub use px_derive::{Choice, OneOf};
+pub use px_derive::{Choice, OneOf, handler, register};
 
 #[cfg(doctest)]
 mod pages;
@@ -104,11 +104,14 @@ pub fn main() -> std::process::ExitCode {
 
 /// Items that brains and webhooks usually need.
 pub mod prelude {
+    pub use std::time::Duration;
+
     pub use px_derive::{Choice, OneOf};
     pub use px_sdk::{
-        Again, All, Brain, Collecting, Cx, Either, Error, Guarded, Inbound, Kind, MayWait, More, Next,
-        Partly, Picked, Received, Reply, Resources, Result, Retry, RunEnd, Sleeping, Streaming, Timed, Waiting, brain,
-        end_of, items, sleep, stream, wait_for, wait_for_all, wait_for_count,
+        Again, All, Brain, Collecting, Cx, Either, Error, Form, Guarded, Inbound, Kind, MayWait, More, Next, OneOf3,
+        OneOf4, Partly, Picked, Received, Reply, Resources, Result, Retry, RunEnd, Sleeping, Streaming, Timed,
+        Timestamp, Waiting, brain, end_of, items, sleep, sleep_until, stream, wait_for, wait_for_all,
+        wait_for_count,
     };
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};

@@ -85,6 +85,17 @@
 
 pub use px_testkit::test::{Answered, Call, Run, Trouble, Weather, Windy, World, weather, world};
 
+/// Panics if `brains/` or `webhooks/` of the package hold more than the test was built with: a file
+/// with a registration that no `mod` names, or a function that makes a brain which is neither
+/// registered nor used. `px check` warns of the same.
+///
+/// # Panics
+/// Something is forgotten; the text says the place and the line to add.
+pub fn expect_all_registered() {
+    let forgotten = px_sdk::sources::forgotten();
+    assert!(forgotten.is_empty(), "not in the binary:\n  - {}", forgotten.join("\n  - "));
+}
+
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/guarantees.md")]
 mod guarantees {}

@@ -2,8 +2,6 @@
 //! prelude in scope: that it compiles is most of the test. The mistakes that
 //! must not compile are in px-sdk's `tests/compile_fail/`.
 
-use std::time::Duration;
-
 use px::prelude::*;
 use px::registry::Registry;
 
@@ -18,14 +16,7 @@ mod answers {
         pub(crate) text: String,
     }
 
-    px::webhook! {
-        slug = "answers",
-        payload = Answer,
-        response = Answer,
-        verify = px::verify::hmac("X-Signature", "ANSWERS_SECRET"),
-        handler = receive,
-    }
-
+    #[px::handler(slug = "answers", verify = px::verify::hmac("X-Signature", "ANSWERS_SECRET"))]
     async fn receive(answer: Answer) -> Result<Inbound<Answer>> {
         Ok(Inbound::resume(answer.question.clone(), answer).or_start(super::count, ()))
     }
@@ -33,8 +24,6 @@ mod answers {
 
 /// A webhook with everything: kinds of events, options, the request, a batch.
 mod orders {
-    use std::time::Duration;
-
     use px::prelude::*;
 
     #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -76,10 +65,37 @@ mod orders {
     }
 }
 
+/// A webhook by its handler alone: options, the request, an alias as the return type.
+mod parcels {
+    use px::prelude::*;
+
+    #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+    pub(crate) struct Parcel {
+        number: u32,
+    }
+
+    type Said = Result<Vec<Inbound<Parcel>>>;
+
+    /// Parcels on their way.
+    #[px::handler(
+        slug = "parcels",
+        verify = px::verify::unverified(),
+        response = Parcel,
+        early = Duration::from_mins(5),
+        queue_limit = 7,
+    )]
+    async fn receive(_received: &Received, parcel: Kind<Parcel>) -> Said {
+        Ok(match parcel {
+            Kind::Known(parcel) => vec![Inbound::resume(parcel.number.to_string(), parcel)],
+            Kind::Other(_) => Vec::new(),
+        })
+    }
+}
+
 use answers::Answer;
 use orders::Order;
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 struct Sum {
     total: u32,
 }
@@ -123,10 +139,19 @@ async fn of_many(
     Ok(wait_for(Sum { total }, on))
 }
 
+#[px::register]
 fn count() -> Brain<()> {
-    brain("count").step("begin", begin).each("add", add).step("double", double).build()
+    brain("count")
+        .at_most(3)
+        .step("begin", begin)
+        .each("add", add)
+        .step("double", double)
+        .retry(Retry::attempts(2))
+        .describe("Counts")
+        .version(7)
+        .options::<Sum>()
+        .build()
 }
-px::brain!(count);
 
 async fn begin(_cx: Cx, _input: ()) -> Result<Waiting<Sum, Answer>> {
     Ok(Waiting::given(Sum { total: 0 }, Answer { question: "a".into(), text: "1".into() }))
@@ -192,12 +217,48 @@ fn everything_is_registered_sorted_and_described() {
     let steps: Vec<_> = confirm.steps.iter().map(|step| step.info.title.as_str()).collect();
     assert_eq!(steps, ["ask", "either", "of many", "end"]);
 
+    let count = registry.brain("count").unwrap();
+    assert_eq!((count.version, count.description.as_deref()), (7, Some("Counts")));
+    assert!(count.options.is_some() && count.turns.as_ref().is_some_and(|turns| turns.limit == 3));
+    assert!(count.steps.last().unwrap().options.retry.is_some());
+
     let webhooks: Vec<_> =
         registry.webhooks().map(|webhook| (webhook.def.slug.as_str(), &*webhook.def.description)).collect();
-    assert_eq!(webhooks, [("answers", "An answer to a question"), ("orders", "Orders of the shop")]);
+    let parcels = ("parcels", "Parcels on their way");
+    assert_eq!(webhooks, [("answers", "An answer to a question"), ("orders", "Orders of the shop"), parcels]);
+    let parcels = registry.webhook("parcels").unwrap();
+    assert_eq!((parcels.early, parcels.queue_limit), (Some(Duration::from_mins(5)), 7));
     let orders = registry.webhook("orders").unwrap();
     assert_eq!((orders.early, orders.queue_limit), (Some(Duration::from_hours(1)), 10));
 
     let source = &registry.brains().next().unwrap().source;
     assert_eq!(source.stem(), "prelude");
+    let text = include_str!("prelude.rs");
+    for brain in registry.brains() {
+        let line = text.lines().nth(brain.source.line as usize - 1).unwrap();
+        assert!(line.starts_with("px::brain!(") || line == "#[px::register]", "{line}");
+    }
+}
+
+/// What either of two webhooks says, kept in a state.
+#[derive(Debug, Serialize, OneOf)]
+enum Heard {
+    Answer(Answer),
+    Order(Order),
+}
+
+#[test]
+fn an_enum_of_several_webhooks_is_read_as_it_is_written() {
+    let heard = Heard::Order(Order { number: 7 });
+    let json = serde_json::to_value(&heard).unwrap();
+    assert_eq!(json, serde_json::json!({"Order": {"number": 7}}));
+    let read: Heard = serde_json::from_value(json).unwrap();
+    assert!(matches!(read, Heard::Order(Order { number: 7 })));
+    let unknown = serde_json::from_value::<Heard>(serde_json::json!({"Parcel": {}})).unwrap_err();
+    assert!(
+        unknown.to_string().contains("unknown variant `Parcel`, expected `Answer` or `Order`"),
+        "{unknown}"
+    );
+    let answer: Heard = serde_json::from_str(r#"{"Answer": {"question": "a", "text": "b"}}"#).unwrap();
+    assert!(matches!(answer, Heard::Answer(Answer { text, .. }) if text == "b"));
 }

@@ -137,6 +137,11 @@ fn responses_that_have_to_differ() {
         ]
     );
     assert_eq!(tell(&run, &[], NOW).sentences[2], "They have to differ in /by.");
+    let run = shown(json!({"status": "waiting", "waitingFor": [{
+        "since": at(60), "have": 1, "need": 2, "mode": {"count": {"need": 2, "by_registration": true}},
+        "waitFor": [{"slug": "votes", "identifier": "7"}, {"slug": "votes", "identifier": "8"}],
+    }]}));
+    assert_eq!(tell(&run, &[], NOW).sentences[2], "One of each of them counts, and no second one.");
 }
 
 #[test]

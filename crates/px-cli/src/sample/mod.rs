@@ -6,6 +6,7 @@
 
 mod address;
 mod aim;
+mod kinds;
 mod request;
 mod schema;
 

@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 
 use super::Address;
 use super::aim::Oracle;
+use super::kinds;
 use super::schema;
 use crate::error::{Error, Result};
 
@@ -30,6 +31,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) identifier: Option<&'a str>,
     /// The provider's name for the kind of event.
     pub(crate) event: Option<&'a str>,
+    /// The kind of event, as the schema of the payload names it.
+    pub(crate) kind: Option<&'a str>,
     /// The token of the wait.
     pub(crate) token: Option<&'a str>,
     /// A body to send instead of a sample.
@@ -91,7 +94,7 @@ pub(crate) async fn draft(def: &WebhookDef, wish: Wish<'_>, now: Timestamp) -> R
                 query,
             });
         }
-        None => samples(def, wish.event),
+        None => samples(def, wish)?,
     };
     let content = match (wish.identifier, &given) {
         (Some(wanted), _) => {
@@ -128,19 +131,40 @@ fn no_aim(def: &WebhookDef, wanted: &str, given: bool) -> Error {
     .hint(if given {
         "put the identifier into the payload yourself, and leave out --identifier"
     } else {
-        "name the kind of event with --event, or write a payload and send it with --payload FILE"
+        "name the kind of event with --kind or --event, give its schema an `example`, or write a payload and \
+         send it with --payload FILE"
     })
 }
 
 /// Samples of the payload, with the kind of event where the provider puts it.
-fn samples(def: &WebhookDef, event: Option<&str>) -> Vec<Value> {
-    let mut samples = schema::samples(&def.payload_schema);
+fn samples(def: &WebhookDef, wish: Wish<'_>) -> Result<Vec<Value>> {
+    let event = wish.event;
+    let mut samples = match wish.kind {
+        Some(kind) => schema::samples_of(&def.payload_schema, kind),
+        None => schema::samples(&def.payload_schema),
+    };
+    if let Some(kind) = wish.kind.filter(|_| samples.is_empty()) {
+        return Err(no_kind(def, kind));
+    }
     if let (Some(event), Some(Source::Pointer(pointer))) = (event, def.verification.event_type.first()) {
         for sample in &mut samples {
             put(sample, pointer, event.into());
         }
     }
-    samples
+    Ok(samples)
+}
+
+fn no_kind(def: &WebhookDef, kind: &str) -> Error {
+    let known = kinds::of(&def.payload_schema);
+    let hint = if known.is_empty() {
+        "it tells no kinds apart; --event names one in the place where the provider does".to_owned()
+    } else {
+        format!(
+            "it knows {}; another one is written to a file and sent with --payload FILE",
+            known.join(", ")
+        )
+    };
+    Error::usage(format!("the payload of webhook '{}' has no kind '{kind}'", def.slug)).hint(hint)
 }
 
 /// Sets a field of an object that is there.
@@ -359,28 +383,4 @@ fn flip(headers: &mut HeaderMap, name: &HeaderName) {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn forms() {
-        assert_eq!(
-            form(&json!({"From": "+1 5", "m": ["a", "b"], "n": 2})),
-            "From=%2B1%205&m%5B%5D=a&m%5B%5D=b&n=2"
-        );
-    }
-
-    #[test]
-    fn a_flipped_signature_is_another_one_of_the_same_length() {
-        let name = HeaderName::from_static("x");
-        for text in ["sha256=00aa00aa", "v1,AAAA==", "a", ""] {
-            let mut headers = HeaderMap::from_iter([(name.clone(), text.parse().unwrap())]);
-            flip(&mut headers, &name);
-            let flipped = headers[&name].to_str().unwrap();
-            assert_eq!(flipped.len(), text.len());
-            assert!(text.is_empty() || flipped != text, "{text}");
-        }
-    }
-}
+mod tests;

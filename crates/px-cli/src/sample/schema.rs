@@ -11,6 +11,8 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Number, Value};
 
+use super::kinds;
+
 /// Most samples that are made of one schema.
 const MAX_SAMPLES: usize = 400;
 /// Most ways through the unions that are tried with one choice of optional fields.
@@ -20,23 +22,34 @@ const MAX_DEPTH: usize = 12;
 
 /// Samples of the schema, the plainest first.
 pub(crate) fn samples(schema: &Value) -> Vec<Value> {
+    every(schema, None)
+}
+
+/// Samples of one kind of event, which the schema tells from others by a constant: `name` is the
+/// constant. None if it knows no such kind; [`kinds::of`] lists them.
+pub(crate) fn samples_of(schema: &Value, name: &str) -> Vec<Value> {
+    every(schema, Some(name))
+}
+
+fn every(schema: &Value, kind: Option<&str>) -> Vec<Value> {
     let mut found: Vec<Value> = Vec::new();
     let mut schema = Cow::Borrowed(schema);
     if let Some(Value::Array(examples)) = schema.get("examples") {
-        found.extend(examples.iter().take(MAX_SAMPLES).cloned());
+        let of_kind = |example: &&Value| kind.is_none_or(|kind| kinds::says(example, kind));
+        found.extend(examples.iter().filter(of_kind).take(MAX_SAMPLES).cloned());
         if let Value::Object(fields) = schema.to_mut() {
             fields.remove("examples");
         }
     }
     let schema = &*schema;
-    let optional = ways(schema, Optional::None, &mut found);
+    let optional = ways(schema, kind, Optional::None, &mut found);
     for index in 0..optional {
         if found.len() >= MAX_SAMPLES {
             return found;
         }
-        ways(schema, Optional::Only(index), &mut found);
+        ways(schema, kind, Optional::Only(index), &mut found);
     }
-    ways(schema, Optional::All, &mut found);
+    ways(schema, kind, Optional::All, &mut found);
     found
 }
 
@@ -62,14 +75,16 @@ enum Optional {
 
 /// Adds a sample for each way through the unions; gives the greatest number of
 /// optional fields that one of them met.
-fn ways(schema: &Value, optional: Optional, found: &mut Vec<Value>) -> usize {
+fn ways(schema: &Value, kind: Option<&str>, optional: Optional, found: &mut Vec<Value>) -> usize {
     let mut picks: Vec<usize> = Vec::new();
     let mut most = 0;
     for _ in 0..MAX_WAYS {
-        let mut maker = Maker { root: schema, optional, picks, branches: Vec::new(), met: 0 };
+        let mut maker =
+            Maker { root: schema, kind, optional, picks, branches: Vec::new(), met: 0, is_of_kind: false };
         let sample = maker.make(schema, "value", 0);
         most = most.max(maker.met);
-        if found.len() < MAX_SAMPLES && !found.contains(&sample) {
+        let is_wanted = kind.is_none() || maker.is_of_kind;
+        if is_wanted && found.len() < MAX_SAMPLES && !found.contains(&sample) {
             found.push(sample);
         }
         let Some(next) = next_way(maker.picks, &maker.branches) else { break };
@@ -92,6 +107,8 @@ fn next_way(mut picks: Vec<usize>, branches: &[usize]) -> Option<Vec<usize>> {
 
 struct Maker<'a> {
     root: &'a Value,
+    /// The kind that is wanted; where a union has it, no other branch is taken.
+    kind: Option<&'a str>,
     optional: Optional,
     /// Branch that is taken of each union, in the order in which they are met.
     picks: Vec<usize>,
@@ -99,6 +116,8 @@ struct Maker<'a> {
     branches: Vec<usize>,
     /// Number of optional fields that were met.
     met: usize,
+    /// True if a union was met that has the wanted kind.
+    is_of_kind: bool,
 }
 
 impl Maker<'_> {
@@ -109,11 +128,16 @@ impl Maker<'_> {
         if let Some(given) = given(schema) {
             return given.clone();
         }
-        let target = follow(self.root, schema).clone();
-        if target != *schema {
-            return self.make(&target, name, depth + 1);
+        if schema.get("$ref").is_some() {
+            return self.referred(schema, name, depth);
         }
         let mut made = self.plain(schema, name, depth);
+        // A `Kind`: each of its parts says what must fit if the event has this tag.
+        if let Some(conditions) = kinds::conditions(schema) {
+            let branches: Vec<Value> = conditions.into_iter().map(kinds::tagged).collect();
+            let part = self.pick(&branches).map_or(Value::Null, |branch| self.make(&branch, name, depth + 1));
+            return merged(made, part).unwrap_or_else(|| Value::Object(Map::new()));
+        }
         for keyword in ["oneOf", "anyOf"] {
             if let Some(branches) = schema.get(keyword).and_then(Value::as_array) {
                 let branch = self.pick(branches);
@@ -128,10 +152,34 @@ impl Maker<'_> {
         made.unwrap_or_else(|| Value::Object(Map::new()))
     }
 
+    /// What the reference names, joined with what stands beside it: a tag beside a struct.
+    fn referred(&mut self, schema: &Value, name: &str, depth: usize) -> Value {
+        let target = follow(self.root, schema).clone();
+        let made = if target == *schema { Value::Null } else { self.make(&target, name, depth + 1) };
+        let mut beside = schema.clone();
+        if let Value::Object(fields) = &mut beside {
+            fields.remove("$ref");
+            if !["properties", "oneOf", "anyOf", "allOf"].iter().any(|keyword| fields.contains_key(*keyword))
+            {
+                return made;
+            }
+        }
+        let beside = self.make(&beside, name, depth + 1);
+        merged(Some(made), beside).unwrap_or(Value::Null)
+    }
+
     /// The branch that this way takes; `null` is none while there are others.
     fn pick(&mut self, branches: &[Value]) -> Option<Value> {
         let is_null = |branch: &Value| branch.get("type").and_then(Value::as_str) == Some("null");
-        let some: Vec<&Value> = branches.iter().filter(|branch| !is_null(branch)).collect();
+        let mut some: Vec<&Value> = branches.iter().filter(|branch| !is_null(branch)).collect();
+        if let Some(kind) = self.kind {
+            let named: Vec<&Value> =
+                some.iter().copied().filter(|branch| kinds::has_name(branch, kind)).collect();
+            if !named.is_empty() {
+                self.is_of_kind = true;
+                some = named;
+            }
+        }
         let index = self.picks.get(self.branches.len()).copied().unwrap_or(0);
         self.branches.push(some.len().max(1));
         some.get(index).map(|branch| (*branch).clone())
@@ -267,94 +315,4 @@ fn number(schema: &Value) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn the_plainest_sample_first_then_one_optional_field_each_then_all() {
-        let schema = json!({
-            "type": "object",
-            "properties": {
-                "a": {"type": "string"},
-                "b": {"type": ["integer", "null"], "minimum": 5},
-                "c": {"anyOf": [{"$ref": "#/$defs/C"}, {"type": "null"}]},
-            },
-            "required": ["a"],
-            "$defs": {"C": {"type": "object", "properties": {"x": {"type": "boolean"}}, "required": ["x"]}},
-        });
-        assert_eq!(
-            samples(&schema),
-            [
-                json!({"a": "sample-a"}),
-                json!({"a": "sample-a", "b": 5}),
-                json!({"a": "sample-a", "c": {"x": false}}),
-                json!({"a": "sample-a", "b": 5, "c": {"x": false}}),
-            ]
-        );
-    }
-
-    #[test]
-    fn every_branch_of_every_union() {
-        let schema = json!({
-            "oneOf": [
-                {"type": "object", "properties": {"t": {"const": "x"}, "u": {"$ref": "#/$defs/U"}}, "required": ["t", "u"]},
-                {"type": "object", "properties": {"t": {"const": "y"}}, "required": ["t"]},
-            ],
-            "$defs": {"U": {"oneOf": [{"const": 1}, {"const": 2}]}},
-        });
-        assert_eq!(
-            samples(&schema),
-            [json!({"t": "x", "u": 1}), json!({"t": "x", "u": 2}), json!({"t": "y"})]
-        );
-    }
-
-    #[test]
-    fn a_tag_beside_a_union_is_joined_with_it() {
-        let schema = json!({
-            "type": "object",
-            "properties": {"team": {"type": "string", "examples": ["T1"]}},
-            "required": ["team"],
-            "oneOf": [{"type": "object", "properties": {"k": {"const": "a"}}, "required": ["k"]}],
-        });
-        assert_eq!(samples(&schema), [json!({"team": "T1", "k": "a"})]);
-    }
-
-    #[test]
-    fn examples_of_the_whole_come_first_and_do_not_hide_the_rest() {
-        let schema = json!({
-            "type": "object", "examples": [{"a": "x", "more": 1}, {"a": "y"}],
-            "properties": {"a": {"type": "string"}}, "required": ["a"],
-        });
-        assert_eq!(
-            samples(&schema),
-            [json!({"a": "x", "more": 1}), json!({"a": "y"}), json!({"a": "sample-a"})]
-        );
-    }
-
-    #[test]
-    fn recursion_ends_and_nothing_is_unbounded() {
-        let schema = json!({
-            "$ref": "#/$defs/T",
-            "$defs": {"T": {"type": "object", "properties": {
-                "l": {"$ref": "#/$defs/T"}, "r": {"anyOf": [{"$ref": "#/$defs/T"}, {"type": "string"}]},
-            }}},
-        });
-        assert!(samples(&schema).len() <= MAX_SAMPLES);
-        assert_eq!(samples(&json!(true)), [json!({})]);
-        assert_eq!(samples(&json!({"$ref": "#"})).len(), 1);
-    }
-
-    #[test]
-    fn bounds_and_formats() {
-        let one = |schema: Value| samples(&schema).remove(0);
-        assert_eq!(one(json!({"type": "string", "minLength": 20})), json!("sample-valuexxxxxxxx"));
-        assert_eq!(one(json!({"type": "string", "maxLength": 3})), json!("sam"));
-        assert_eq!(one(json!({"type": "string", "format": "uri"})), json!("https://example.com/sample"));
-        assert_eq!(one(json!({"type": "number", "exclusiveMinimum": 2})), json!(3));
-        assert_eq!(one(json!({"type": "integer", "maximum": -4})), json!(-4));
-        assert_eq!(one(json!({"type": "integer", "multipleOf": 5})), json!(5));
-        assert_eq!(one(json!({"type": "array", "items": {"type": "integer"}})), json!([1]));
-    }
-}
+mod tests;

@@ -14,6 +14,13 @@ fn yes() -> Decision {
     Decision { order: "42".into(), approved: true, by: "Ada".into() }
 }
 
+/// A file that no `mod` names is not compiled, and a brain that is not registered cannot be
+/// started: this says so.
+#[test]
+fn everything_is_registered() {
+    px::test::expect_all_registered();
+}
+
 #[test]
 fn a_decision_ends_the_wait() {
     let world = world();

@@ -124,32 +124,48 @@ pub struct Given {
     /// True if the step before might have waited and did not: there is nothing to respond to.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub passed: bool,
+    /// Key of the registration at `index` where an answer by hand was put to one of several. `key` is
+    /// none then, since nothing came for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<KeyId>,
+    /// True if `response` is all that the step takes, written as its type writes itself, and not the
+    /// response of one registration: a step gave it, and the type says which registration answered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub whole: bool,
 }
 
 impl Given {
     /// A response that came by no webhook.
     #[must_use]
-    pub const fn by_hand(response: Value) -> Self {
-        Self {
-            index: 0,
-            response: Some(response),
-            key: None,
-            schema: None,
-            collected: Vec::new(),
-            passed: false,
-        }
+    pub fn by_hand(response: Value) -> Self {
+        Self { response: Some(response), ..Self::timed_out() }
+    }
+
+    /// All that a step takes, timeouts and places in lists included, as its type writes itself.
+    #[must_use]
+    pub fn whole(response: Value) -> Self {
+        Self { whole: true, response: Some(response), ..Self::timed_out() }
+    }
+
+    /// That nothing was waited for.
+    #[must_use]
+    pub fn passed() -> Self {
+        Self { passed: true, ..Self::timed_out() }
     }
 
     /// That nothing came in time.
     #[must_use]
     pub const fn timed_out() -> Self {
-        Self { index: 0, response: None, key: None, schema: None, collected: Vec::new(), passed: false }
-    }
-
-    /// That nothing was waited for.
-    #[must_use]
-    pub const fn passed() -> Self {
-        Self { index: 0, response: None, key: None, schema: None, collected: Vec::new(), passed: true }
+        Self {
+            index: 0,
+            response: None,
+            key: None,
+            schema: None,
+            collected: Vec::new(),
+            passed: false,
+            place: None,
+            whole: false,
+        }
     }
 }
 

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use px_core::event::{StepInfo, StepKind};
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::def::{Body, BrainDef, ErasedStep, Migration, StepDef, Takes, Turns};
+use super::def::{Body, BrainDef, ErasedStep, Migration, OptionsDef, StepDef, Takes, Turns};
 use super::nest::ResultOf;
 use super::output::{Async, Outcome, StepError, from_object, perhaps_resumed, resumed, to_object};
 use super::{Brain, State};
@@ -121,19 +123,40 @@ impl<I, S, P, E> Builder<I, S, P, E> {
         self
     }
 
-    /// Lets at most so many runs of this brain be under way at once, from
-    /// their start to their end, waits included. The others are `pending` and
-    /// begin in the order of their start; when a thousand do so, a start is
-    /// refused for the time being.
+    /// Says what the brain is for. Like all options of a brain it may stand before its
+    /// steps or behind them: see [`Blank::describe`](super::Blank::describe).
+    pub fn describe(mut self, description: impl Into<String>) -> Self {
+        self.def.description = Some(description.into());
+        self
+    }
+
+    /// Declares the version: see [`Blank::version`](super::Blank::version).
+    pub fn version(mut self, version: u32) -> Self {
+        self.def.version = version;
+        self
+    }
+
+    /// Takes options of this type when a run is started: see [`Blank::options`](super::Blank::options).
+    pub fn options<T>(mut self) -> Self
+    where
+        T: Serialize + DeserializeOwned + JsonSchema,
+    {
+        self.def.options = Some(OptionsDef::of::<T>());
+        self
+    }
+
+    /// Lets at most so many runs of this brain be under way at once: see
+    /// [`Blank::at_most`](super::Blank::at_most).
     pub fn at_most(mut self, runs: u32) -> Self
     where
         I: Started,
     {
-        self.def.turns = Some(Turns { limit: runs.max(1), key: Arc::new(|_| Ok(String::new())) });
+        self.def.turns = Some(Turns::of_all(runs));
         self
     }
 
-    /// Like [`at_most`](Self::at_most), for each key that is made from the run's input.
+    /// Like [`at_most`](Self::at_most), for each key that is made from the run's input. It stands
+    /// behind the first step, which says what the input is.
     pub fn at_most_by<K: Into<String>>(
         mut self,
         runs: u32,

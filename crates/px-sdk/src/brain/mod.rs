@@ -88,7 +88,14 @@ impl<I, O> Brain<I, O> {
 /// Begins a brain. The title is what runs and callers know it by; it is unique
 /// in the project.
 pub fn brain(title: impl Into<String>) -> Blank {
-    Blank { title: title.into(), description: None, version: 1, options: None, needs: Vec::new() }
+    Blank {
+        title: title.into(),
+        description: None,
+        version: 1,
+        options: None,
+        turns: None,
+        needs: Vec::new(),
+    }
 }
 
 /// A brain without steps.
@@ -100,10 +107,44 @@ pub struct Blank {
     version: u32,
     options: Option<OptionsDef>,
     needs: Vec<Need>,
+    turns: Option<Turns>,
 }
 
+/// An option of a step, said where there is no step yet.
+#[diagnostic::on_unimplemented(
+    message = "this is an option of a step, and the brain has no step yet",
+    label = "no step comes before this",
+    note = "a step's options follow their step: `brain(..).step(\"ask\", ask).retry(Retry::attempts(3))`"
+)]
+pub trait OfStepBefore {}
+
 impl Blank {
-    /// Says what the brain is for.
+    #[doc(hidden)]
+    pub fn retry<T: OfStepBefore>(self, _: T) -> Self {
+        self
+    }
+
+    #[doc(hidden)]
+    pub fn timeout<T: OfStepBefore>(self, _: T) -> Self {
+        self
+    }
+
+    #[doc(hidden)]
+    pub fn formerly<T: OfStepBefore>(self, _: T) -> Self {
+        self
+    }
+
+    /// Lets at most so many runs of this brain be under way at once, from
+    /// their start to their end, waits included. The others are `pending` and
+    /// begin in the order of their start; when a thousand do so, a start is
+    /// refused for the time being.
+    pub fn at_most(mut self, runs: u32) -> Self {
+        self.turns = Some(Turns::of_all(runs));
+        self
+    }
+
+    /// Says what the brain is for. A brain's options may stand before its steps or
+    /// behind them; if one is said twice, the last one counts.
     pub fn describe(mut self, description: impl Into<String>) -> Self {
         self.description = Some(description.into());
         self
@@ -162,7 +203,7 @@ impl Blank {
             steps: Vec::new(),
             input_schema: schemars::schema_for!(I).to_value(),
             options: self.options,
-            turns: None,
+            turns: self.turns,
             needs: self.needs,
         })
     }

@@ -94,7 +94,7 @@ impl<S: State, R: 'static> Outcome for Collecting<S, R> {
     type Phase = Resumed<R>;
 
     fn into_output(self) -> Result<StepOutput> {
-        let (state, request) = self.into_parts();
+        let (state, request) = self.into_parts()?;
         Ok(StepOutput::on(to_object(&state)?, Continue::Wait(request)))
     }
 }

@@ -91,6 +91,7 @@ impl Driver {
             opened_at,
             deadline: timeout.map(|after| Timestamp::from_millis(self.now + after)),
             fresh: false,
+            picked: false,
         };
         let outcome = StepOutcome {
             state: json!({"n": 1}),

@@ -41,6 +41,7 @@ pub(crate) async fn run(context: &Context, _: &Args) -> Result<()> {
     problems.extend(context::secret_problems(&config, &registry));
     let mut warnings = listing::warnings(&registry);
     warnings.extend(context::wide_secret_files(&config, &registry));
+    warnings.extend(px_sdk::sources::forgotten());
     let vault = hooks::vault_of(&config.store.data_dir, &context::env);
     let has_key = vault.as_ref().map(Option::is_some);
     let stored =

@@ -25,6 +25,7 @@ use crate::ui::{ERROR, GOOD, Ui, paint, shown};
                   Examples:\n  \
                   px webhooks send github --identifier 'octo/repo#7'\n  \
                   px webhooks send slack --payload mention.json\n  \
+                  px webhooks send stripe --kind payment_intent.succeeded --identifier pi_1\n  \
                   px webhooks send github --duplicate\n  \
                   px webhooks send twilio --identifier +15550100 --print-curl"
 )]
@@ -43,6 +44,10 @@ pub(crate) struct Args {
     /// The kind of event, where the provider names it
     #[arg(long, value_name = "EVENT")]
     event: Option<String>,
+
+    /// The kind of event, as the payload's type names it
+    #[arg(long, value_name = "KIND", conflicts_with = "payload")]
+    kind: Option<String>,
 
     /// The token that the wait demands
     #[arg(long, value_name = "TOKEN", allow_hyphen_values = true)]
@@ -96,6 +101,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let wish = Wish {
         identifier: args.identifier.as_deref(),
         event: args.event.as_deref(),
+        kind: args.kind.as_deref(),
         token: args.token.as_deref(),
         body: body.as_deref(),
     };

@@ -164,7 +164,8 @@ impl Log<'_> {
         let taken = takes.and_then(|taken| Some((taken, self.run.kept_answers.get(taken.answer)?)));
         if let Some((TakenAnswer { answer: at, index }, answer)) = taken {
             // Answered before it was asked: the wait opens and ends here.
-            let (id, given) = (wait.id, Given { index, ..Given::by_hand(answer.clone()) });
+            let place = super::wait::place_by_hand(&wait, index);
+            let (id, given) = (wait.id, Given { index, place, ..Given::by_hand(answer.clone()) });
             self.push(EventBody::WaitOpened { wait });
             self.push(EventBody::WaitAnswered {
                 wait: id,

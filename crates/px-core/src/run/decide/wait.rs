@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Effect, Log, MAX_KEPT_ANSWERS, Refusal, active, check_response};
 use crate::event::{EventBody, Given, KeptAnswer};
 use crate::id::WaitId;
-use crate::key::EndedBy;
+use crate::key::{EndedBy, KeyId};
 use crate::run::command::{Place, Response};
 use crate::run::state::{Run, RunStatus};
 use crate::time::Timestamp;
@@ -44,12 +44,20 @@ fn can_take(run: &Run) -> Result<(), Refusal> {
     }
 }
 
+/// Returns the key of the registration that an answer by hand was put to; `None` if the wait has one only.
+pub(super) fn place_by_hand(wait: &Wait, index: u32) -> Option<KeyId> {
+    let chosen = wait.registrations.get(index as usize).filter(|_| wait.registrations.len() > 1);
+    chosen.map(|registration| registration.key.clone())
+}
+
 impl Log<'_> {
     pub(super) fn respond(&mut self, response: Response) -> Result<(), Refusal> {
         let wait = takes_response(self.run, response.wait, response.index, &response.response)?;
         let by_webhook = response.key.is_some();
         let answered = by_webhook.then_some(response.index);
-        let one = Collected { index: response.index, response: response.response };
+        let asked = wait.registrations.get(response.index as usize);
+        let key = asked.filter(|_| wait.picked).map(|registration| registration.key.clone());
+        let one = Collected { index: response.index, response: response.response, key };
         if wait.have() + 1 < wait.need() {
             self.push(EventBody::WaitCollected {
                 wait: response.wait,
@@ -62,7 +70,7 @@ impl Log<'_> {
             });
             return Ok(());
         }
-        let registration = wait.registrations.get(one.index as usize).filter(|_| by_webhook);
+        let registration = asked.filter(|_| by_webhook);
         let collected = match wait.mode {
             WaitMode::Any | WaitMode::Stream => Vec::new(),
             _ => wait.collected.iter().cloned().chain([one.clone()]).collect(),
@@ -76,6 +84,8 @@ impl Log<'_> {
                 key: response.key,
                 collected,
                 passed: false,
+                place: place_by_hand(wait, one.index).filter(|_| !by_webhook),
+                whole: false,
             },
             event: response.event,
             delivery: response.delivery,

@@ -94,8 +94,14 @@ impl<S, R> Collecting<S, R> {
     /// # Errors
     /// The wait could never be complete.
     pub(crate) fn into_parts(self) -> Result<(S, WaitRequest)> {
+        let (state, request) = self.into_state_and_wait();
+        Ok((state, request?))
+    }
+
+    /// The same, with the state in any case.
+    pub(crate) fn into_state_and_wait(self) -> (S, Result<WaitRequest>) {
         let there = self.request.registrations.len();
-        match self.request.mode {
+        let request = match self.request.mode {
             WaitMode::Count { need, by_registration: true, .. } if need as usize > there => {
                 Err(Error::permanent(format_args!(
                     "the wait needs {need} responses and counts one for each registration, of which there are \
@@ -103,8 +109,9 @@ impl<S, R> Collecting<S, R> {
                      `.distinct_by_registration()`"
                 )))
             }
-            _ => Ok((self.state, self.request)),
-        }
+            _ => Ok(self.request),
+        };
+        (self.state, request)
     }
 }
 

@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use crate::collect::Collecting;
+use crate::error::Result;
 use crate::outcome::{Pending, Waiting, wait_for};
 use crate::wait::{Timed, Waits};
 
@@ -13,14 +14,15 @@ use crate::wait::{Timed, Waits};
 #[derive(Debug)]
 pub struct MayWait<S, R> {
     state: S,
-    on: Option<Pending>,
+    /// What it waits on; an error if that could never be complete.
+    on: Result<Option<Pending>>,
     response: PhantomData<fn() -> R>,
 }
 
 impl<S, R> MayWait<S, R> {
     /// Waits for nothing: the next step runs at once, with `None`.
     pub const fn go(state: S) -> Self {
-        Self { state, on: None, response: PhantomData }
+        Self { state, on: Ok(None), response: PhantomData }
     }
 
     /// Waits as [`wait_for`] does; the next step gets the response in `Some`. A wait
@@ -31,28 +33,33 @@ impl<S, R> MayWait<S, R> {
 
     /// Ends the wait unanswered after this time; the next step gets `Some(Timed::TimedOut)` then.
     pub fn timeout(self, after: Duration) -> MayWait<S, Timed<R>> {
-        let on = self.on.map(|on| match on {
+        let timed = |on| match on {
             Pending::Wait(request) => Pending::Wait(request.timeout(after)),
             given @ Pending::Given(_) => given,
-        });
+        };
+        let on = self.on.map(|on| on.map(timed));
         MayWait { state: self.state, on, response: PhantomData }
     }
 
-    pub(crate) fn into_parts(self) -> (S, Option<Pending>) {
-        (self.state, self.on)
+    /// Gives up the state and the wait, if there is one.
+    ///
+    /// # Errors
+    /// The wait could never be complete.
+    pub(crate) fn into_parts(self) -> Result<(S, Option<Pending>)> {
+        Ok((self.state, self.on?))
     }
 }
 
 impl<S, R> From<Waiting<S, R>> for MayWait<S, R> {
     fn from(waiting: Waiting<S, R>) -> Self {
         let (state, on) = waiting.into_parts();
-        Self { state, on: Some(on), response: PhantomData }
+        Self { state, on: Ok(Some(on)), response: PhantomData }
     }
 }
 
 impl<S, R> From<Collecting<S, R>> for MayWait<S, R> {
     fn from(collecting: Collecting<S, R>) -> Self {
-        let (state, request) = collecting.into_parts();
-        Self { state, on: Some(Pending::Wait(request)), response: PhantomData }
+        let (state, on) = collecting.into_state_and_wait();
+        Self { state, on: on.map(|request| Some(Pending::Wait(request))), response: PhantomData }
     }
 }

@@ -66,7 +66,7 @@ impl<S: State, R: 'static> Outcome for MayWait<S, R> {
     type Phase = MayResume<R>;
 
     fn into_output(self) -> Result<StepOutput> {
-        let (state, on) = self.into_parts();
+        let (state, on) = self.into_parts()?;
         let then = on.map_or(Ok(Continue::Given(Given::passed())), Pending::into_continue)?;
         Ok(StepOutput::on(to_object(&state)?, then))
     }

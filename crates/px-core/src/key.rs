@@ -127,7 +127,8 @@ pub struct KeyRecord {
     pub last_end: Option<LastEnd>,
     /// Waiters that are no rows, with their places: one who is alone in the line, since
     /// most are and are then found with the record, and all of a record of the first
-    /// form. They become rows with the record's next change that leaves more than one.
+    /// form. They become rows with the record's next change that leaves more than one, and a waiter
+    /// that is a row stays one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub within: Vec<(u64, Waiter)>,
 }

@@ -254,8 +254,10 @@ impl Shared {
     async fn ring(self: Arc<Self>) {
         let hints = Arc::clone(self.parts.store.hints());
         let mut stopping = self.stopping.subscribe();
+        let mut spoilt = timer::Spoilt::default();
         loop {
-            let next = match timer::ring_due(&self.parts, self.limits.poll, timer::is_mine).await {
+            let rung = timer::ring_due(&self.parts, self.limits.poll, timer::is_mine, &mut spoilt);
+            let next = match rung.await {
                 Ok(next) => next,
                 Err(error) => {
                     tracing::error!(%error, "timers could not be read");
@@ -328,7 +330,7 @@ pub async fn beat(parts: &Parts) -> Result<(), px_store::Error> {
 /// # Errors
 /// The store failed.
 pub async fn ring_due(parts: &Parts) -> Result<(), px_store::Error> {
-    timer::ring_due(parts, Duration::ZERO, |_, _, _| true).await.map(drop)
+    timer::ring_due(parts, Duration::ZERO, |_, _, _| true, &mut timer::Spoilt::default()).await.map(drop)
 }
 
 /// Resolves when the engine is told to stop.

@@ -88,9 +88,8 @@ impl Shared {
             let claims = match claim::claim(parts, &free, places.len()).await {
                 Ok(claims) => claims,
                 Err(error) => {
-                    tracing::error!(%error, "ready runs could not be claimed together; each is tried alone");
-                    places.clear();
-                    Vec::new()
+                    tracing::error!(%error, "ready runs could not be claimed; the next poll tries again");
+                    return true;
                 }
             };
             if claims.len() < places.len() {

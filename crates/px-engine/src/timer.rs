@@ -2,6 +2,7 @@
 //! sleeps on behalf of a run. A timer is removed in the commit of its
 //! effect, so it has that effect once, however the clock jumps.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use px_core::run::Command;
@@ -23,12 +24,32 @@ const MAX_LEFT: usize = 4_096;
 /// that has the timer's slot rings it if there is one.
 const LATE: Duration = Duration::from_secs(10);
 
+/// Time after which a timer is tried again whose rows cannot be read.
+const SPOILT_FOR: Duration = Duration::from_secs(60);
+
+/// Timers that could not ring since their rows cannot be read, with the time at which
+/// each is tried again: whatever is damaged costs one try a minute, and one line.
+#[derive(Debug, Default)]
+pub(crate) struct Spoilt(BTreeMap<Timer, Timestamp>);
+
+impl Spoilt {
+    fn rests(&self, timer: &Timer, now: Timestamp) -> bool {
+        self.0.get(timer).is_some_and(|again| now < *again)
+    }
+
+    fn note(&mut self, timer: &Timer, now: Timestamp) {
+        self.0.retain(|_, again| now < *again);
+        self.0.insert(timer.clone(), now.after(SPOILT_FOR));
+    }
+}
+
 /// Rings every timer that is due and that this member rings. Returns how long
 /// until the next one, if that is sooner than `at_most`.
 pub(crate) async fn ring_due(
     parts: &Parts,
     at_most: Duration,
     rings: fn(&Parts, &Timer, Timestamp) -> bool,
+    spoilt: &mut Spoilt,
 ) -> Result<Duration, px_store::Error> {
     // Those that are another member's stay where they are, in front.
     let mut left = 0;
@@ -38,7 +59,7 @@ pub(crate) async fn ring_due(
         let full = due.len() == BATCH + left && left < MAX_LEFT;
         left = 0;
         for timer in due {
-            if !rings(parts, &timer, now) {
+            if !rings(parts, &timer, now) || spoilt.rests(&timer, now) {
                 left += 1;
             } else if let Err(error) = ring(parts, &timer).await {
                 tracing::error!(?timer, %error, "a timer could not ring; it is tried again");
@@ -46,6 +67,7 @@ pub(crate) async fn ring_due(
                     return Ok(at_most);
                 }
                 // Those behind it are about other rows.
+                spoilt.note(&timer, now);
                 left += 1;
             }
         }

@@ -204,7 +204,7 @@ impl Sweeper {
         }
         // Deliveries that had to stay are passed over until the end; then all over again.
         progress.old = if reached { None } else { page.next };
-        plan.swept.more = !reached;
+        plan.swept.more |= !reached;
         Ok(())
     }
 

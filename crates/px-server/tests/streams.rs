@@ -287,14 +287,30 @@ async fn rule_65_a_right_that_ends_while_a_body_comes_does_nothing_any_more() {
     let by_gone = without_its_body(&server, &bearer(&gone), &body).await;
     let by_kept = without_its_body(&server, &bearer(&kept), &body).await;
     let target = format!("/tokens/{}", gone["id"].as_str().unwrap());
+    // One that turns out to have no body has had its time, too.
+    let parked = start(&server, "empty", &admin).await;
+    let mut empty = connect_from(&server, 1).await;
+    let head = format!(
+        "DELETE /brains/runs/{parked} HTTP/1.1\r\nhost: localhost\r\n{}transfer-encoding: chunked\r\n\
+         expect: 100-continue\r\nconnection: close\r\n\r\n",
+        bearer(&gone)
+    );
+    empty.write_all(head.as_bytes()).await.unwrap();
+    let mut go_on = [0; 25];
+    empty.read_exact(&mut go_on).await.unwrap();
     assert_eq!(json(&server, "DELETE", &target, &admin, &Value::Null).await.0, 204);
+    empty.write_all(b"0\r\n\r\n").await.unwrap();
+    let answer = Reading { stream: empty, head: String::new(), rest: String::new() }.read_to_end().await;
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    let (_, shown) = json(&server, "GET", &format!("/brains/runs/{parked}"), &admin, &Value::Null).await;
+    assert_ne!(shown["status"], "cancelled", "{shown}");
     for (mut stream, expected) in [(by_none, 401), (by_gone, 401), (by_kept, 201)] {
         stream.write_all(body.as_bytes()).await.unwrap();
         let answer = Reading { stream, head: String::new(), rest: String::new() }.read_to_end().await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {expected} ")), "{answer}");
     }
     let (_, runs) = json(&server, "GET", "/brains/runs", &admin, &Value::Null).await;
-    assert_eq!(runs["runs"].as_array().unwrap().len(), 1, "{runs}");
+    assert_eq!(runs["runs"].as_array().unwrap().len(), 2, "{runs}");
     server.shutdown().await.unwrap();
 }
 

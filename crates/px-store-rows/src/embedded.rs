@@ -75,7 +75,7 @@ impl<B: Backing> Embedded<B> {
 
     /// Counts a read that met a damaged row.
     pub(crate) fn noted<T>(&self, read: Result<T, Error>) -> Result<T, Error> {
-        if matches!(read, Err(Error::Corrupt(_))) {
+        if read.as_ref().is_err_and(Error::is_about_bytes) {
             self.damaged_reads.fetch_add(1, Ordering::Relaxed);
         }
         read
@@ -84,7 +84,7 @@ impl<B: Backing> Embedded<B> {
     /// A row of a list: a damaged one is counted, and passed over.
     pub(crate) fn passed_over<T>(&self, read: Result<Option<T>, Error>) -> Result<Option<T>, Error> {
         match self.noted(read) {
-            Err(Error::Corrupt(_)) => Ok(None),
+            Err(error) if error.is_about_bytes() => Ok(None),
             read => read,
         }
     }

@@ -129,22 +129,23 @@ impl<B: Backing> Embedded<B> {
         from: u64,
         limit: usize,
     ) -> Result<Vec<(u64, Waiter)>, Error> {
-        let mut found = match token {
+        let record = self.record_of_key(scope, key)?;
+        // Who is within is no row. The record is read first, since a waiter moves from it to
+        // a row and never back.
+        if !record.within.is_empty() {
+            return Ok(record.within_from(token, from).take(limit).cloned().collect());
+        }
+        match token {
             None => {
                 let (from, to) = (waiter_row(scope, key, from), waiter_row(scope, key, u64::MAX));
                 let rows = self.backing().range(&from, &to, Order::Ascending, limit)?;
                 let read = |(row, value): &(Vec<u8>, bytes::Bytes)| {
                     Ok((layout::place_of(row)?, layout::from_json(value)?))
                 };
-                rows.iter().map(read).collect::<Result<Vec<_>, Error>>()?
+                rows.iter().map(read).collect()
             }
-            Some(token) => self.bearing(scope, key, token, from, limit)?,
-        };
-        if found.is_empty() {
-            let record = self.record_of_key(scope, key)?;
-            found.extend(record.within_from(token, from).take(limit).cloned());
+            Some(token) => self.bearing(scope, key, token, from, limit),
         }
-        Ok(found)
     }
 
     fn bearing(
@@ -182,10 +183,10 @@ impl<B: Backing> Embedded<B> {
         key: &KeyId,
         id: WaiterId,
     ) -> Result<Option<u64>, Error> {
-        if let Some(row) = self.backing().get(&id_row(scope, key, id))? {
-            return layout::place_of(&row).map(Some);
-        }
         let record = self.record_of_key(scope, key)?;
-        Ok(record.within.iter().find(|(_, waiter)| waiter.id() == id).map(|(place, _)| *place))
+        if let Some((place, _)) = record.within.iter().find(|(_, waiter)| waiter.id() == id) {
+            return Ok(Some(*place));
+        }
+        self.backing().get(&id_row(scope, key, id))?.map(|row| layout::place_of(&row)).transpose()
     }
 }

@@ -97,6 +97,9 @@ pub(crate) struct SledTree {
     data: File,
     blobs: PathBuf,
     values: ValueFiles,
+    /// Files below this number may be left over from a crash. They are looked at by the
+    /// first checkpoint: by then it is known that the store is whole.
+    strays_below: AtomicU64,
     /// The next id of a value in pieces or in a file. Starts above every id that is
     /// stored.
     next_id: AtomicU64,
@@ -118,12 +121,10 @@ impl SledTree {
             .write(true)
             .open(&path)
             .map_err(|error| Error::io(format!("open {}", path.display()), &error))?;
-        let is_used = |id, key: &[u8]| {
-            let found = db.get(stored(key)).map_err(|error| broken(&error))?;
-            Ok(found.as_deref().and_then(filed).is_some_and(|there| there.id == id))
-        };
-        let (values, next_file) = ValueFiles::open(dir.join("values"), &is_used)?;
-        let tree = Self { db, data, blobs: dir.join("blobs"), values, next_id: AtomicU64::new(0) };
+        let (values, next_file) = ValueFiles::open(dir.join("values"))?;
+        let strays_below = AtomicU64::new(next_file);
+        let blobs = dir.join("blobs");
+        let tree = Self { db, data, blobs, values, strays_below, next_id: AtomicU64::new(0) };
         tree.sync_all(dir)?;
         let last = tree.db.range(..=[PARTS, 0xff]).next_back().transpose().map_err(|error| broken(&error))?;
         let last = last.and_then(|(key, _)| piece_id(&key)).map_or(0, |id| id + 1);
@@ -212,6 +213,24 @@ impl SledTree {
     }
 
     /// Removes the pieces of a value that nothing points to any more.
+    /// Removes what a crash of an earlier process has left, once.
+    fn remove_strays(&self) -> Result<(), Error> {
+        let below = self.strays_below.load(Ordering::Relaxed);
+        if below == 0 {
+            return Ok(());
+        }
+        self.values.remove_strays(below, &|id, key| {
+            let found = self.db.get(stored(key)).map_err(|error| broken(&error))?;
+            Ok(match found.as_deref().and_then(<[u8]>::split_first) {
+                // One that cannot be read may be this one.
+                Some((&FILED, pointer)) => Filed::decode(pointer).is_none_or(|there| there.id == id),
+                _ => false,
+            })
+        })?;
+        self.strays_below.store(0, Ordering::Relaxed);
+        Ok(())
+    }
+
     fn drop_pieces(&self, old: Option<&[u8]>) -> Result<(), Error> {
         let Some((id, bytes)) = old.and_then(pointer) else { return Ok(()) };
         for index in (0..PIECES).take(bytes.div_ceil(PIECE_BYTES)) {
@@ -256,7 +275,13 @@ impl Tree for SledTree {
                 }
             }
         }
-        Err(Error::Corrupt("a large value in the tree misses a piece".to_owned()))
+        let filed = self.db.get(stored(key)).map_err(|error| broken(&error))?.as_deref().and_then(filed);
+        Err(Error::Corrupt(match filed {
+            Some(filed) => {
+                format!("the file of a large value is gone: {}", self.values.path(filed.id).display())
+            }
+            None => "a large value in the tree misses a piece".to_owned(),
+        }))
     }
 
     fn head(&self, key: &[u8]) -> Result<Option<Head>, Error> {
@@ -313,7 +338,8 @@ impl Tree for SledTree {
     }
 
     fn checkpoint(&self) -> Result<(), Error> {
-        self.flush()
+        self.flush()?;
+        self.remove_strays()
     }
 }
 

@@ -7,6 +7,7 @@
 //! does any more. A crash in between leaves a file that nobody points to: each
 //! begins with the key of its row, so the next open finds and removes it.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -16,11 +17,12 @@ use px_store::Error;
 
 use crate::journal::disk::is_full;
 use crate::packing::{HEAD_BYTES, Head};
+use crate::tree::KEY_BYTES;
 
 /// Values above so many bytes are files.
 pub(crate) const FILED_FROM: usize = 64 * 1024;
 
-const MAGIC: &[u8; 8] = b"pxvalue1";
+const MAGIC: &[u8; 8] = b"pxvalue2";
 
 /// Bytes of a file before the key of its row.
 const HEADER: usize = 12;
@@ -74,29 +76,43 @@ pub(crate) struct ValueFiles {
 }
 
 impl ValueFiles {
-    /// Opens or creates the folder. Removes the files that `is_used` says nothing
-    /// points to, and returns with the folder a number that none of the others has.
-    pub(crate) fn open(dir: PathBuf, is_used: &IsUsed<'_>) -> Result<(Self, u64), Error> {
+    /// Opens or creates the folder. Returns with it a number that none of the files has.
+    pub(crate) fn open(dir: PathBuf) -> Result<(Self, u64), Error> {
         fs::create_dir_all(&dir).map_err(|error| failed("create", &dir, &error))?;
-        let mut next = 0;
-        for entry in fs::read_dir(&dir).map_err(|error| failed("read", &dir, &error))? {
-            let path = entry.map_err(|error| failed("read", &dir, &error))?.path();
-            let name = path.file_name().and_then(|name| name.to_str());
-            let Some(id) = name.and_then(|name| u64::from_str_radix(name, 16).ok()) else { continue };
-            let is_used = match key_of(&path)? {
-                Some(key) => is_used(id, &key)?,
-                None => false,
+        let files = Self { dir };
+        let next = files.all()?.last().map_or(0, |id| id + 1);
+        Ok((files, next))
+    }
+
+    /// The numbers of all files, in their order.
+    fn all(&self) -> Result<BTreeSet<u64>, Error> {
+        let entries = fs::read_dir(&self.dir).map_err(|error| failed("read", &self.dir, &error))?;
+        let mut ids = BTreeSet::new();
+        for entry in entries {
+            let name = entry.map_err(|error| failed("read", &self.dir, &error))?.file_name();
+            ids.extend(name.to_str().and_then(|name| u64::from_str_radix(name, 16).ok()));
+        }
+        Ok(ids)
+    }
+
+    /// Removes the files below a number that a crash has left, to which nothing points:
+    /// those that were not written to their end, and those whose row is elsewhere.
+    pub(crate) fn remove_strays(&self, below: u64, is_used: &IsUsed<'_>) -> Result<(), Error> {
+        for id in self.all()?.range(..below) {
+            let path = self.path(*id);
+            let is_stray = match owner_of(&path)? {
+                Owner::Key(key) => !is_used(*id, &key)?,
+                Owner::Unfinished => true,
+                Owner::Unknown => false,
             };
-            if is_used {
-                next = next.max(id + 1);
-            } else {
+            if is_stray {
                 fs::remove_file(&path).map_err(|error| failed("remove", &path, &error))?;
             }
         }
-        Ok((Self { dir }, next))
+        Ok(())
     }
 
-    fn path(&self, id: u64) -> PathBuf {
+    pub(crate) fn path(&self, id: u64) -> PathBuf {
         self.dir.join(format!("{id:016x}"))
     }
 
@@ -105,9 +121,7 @@ impl ValueFiles {
         let path = self.path(id);
         let written = (|| {
             let mut file = OpenOptions::new().write(true).create_new(true).open(&path)?;
-            file.write_all(MAGIC)?;
-            file.write_all(&u32::try_from(key.len()).unwrap_or(u32::MAX).to_be_bytes())?;
-            file.write_all(key)?;
+            file.write_all(&header(key))?;
             file.write_all(value)?;
             file.sync_all()
         })();
@@ -153,20 +167,40 @@ impl ValueFiles {
     }
 }
 
-/// The key that a file begins with; `None` if it was not written as far as that.
-fn key_of(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+/// The beginning of a file: magic, length of the key, the key, checksum of all that.
+fn header(key: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(key.len()).unwrap_or(u32::MAX).to_be_bytes();
+    let header = [&MAGIC[..], &length, key].concat();
+    let crc = crc32c::crc32c(&header).to_be_bytes();
+    [&header[..], &crc].concat()
+}
+
+/// The row whose value a file has, as the file says.
+#[derive(Debug, PartialEq, Eq)]
+enum Owner {
+    Key(Vec<u8>),
+    /// The file ends before it says: nothing can point to it.
+    Unfinished,
+    /// What it says is not what was written.
+    Unknown,
+}
+
+fn owner_of(path: &Path) -> Result<Owner, Error> {
+    let read = |file: &mut File, bytes: u64| {
+        let mut part = Vec::new();
+        let whole = file.take(bytes).read_to_end(&mut part).map(|read| read as u64 == bytes);
+        whole.map(|whole| whole.then_some(part)).map_err(|error| failed("read", path, &error))
+    };
     let mut file = File::open(path).map_err(|error| failed("open", path, &error))?;
-    let mut header = [0; HEADER];
-    let mut key = Vec::new();
-    let read = file.read_exact(&mut header).and_then(|()| {
-        let length = header.last_chunk::<4>().copied().map_or(0, u32::from_be_bytes);
-        (&mut file).take(length.into()).read_to_end(&mut key).map(|read| read == length as usize)
-    });
-    match read {
-        Ok(is_whole) => Ok(Some(key).filter(|_| is_whole && header.starts_with(MAGIC))),
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(None),
-        Err(error) => Err(failed("read", path, &error)),
+    let Some(start) = read(&mut file, HEADER as u64)? else { return Ok(Owner::Unfinished) };
+    let length = start.last_chunk::<4>().copied().map_or(0, u32::from_be_bytes);
+    if !start.starts_with(MAGIC) || length as usize > KEY_BYTES + 1 {
+        return Ok(Owner::Unknown);
     }
+    let Some(key) = read(&mut file, length.into())? else { return Ok(Owner::Unfinished) };
+    let Some(crc) = read(&mut file, 4)? else { return Ok(Owner::Unfinished) };
+    let is_whole = header(&key).ends_with(&crc) && header(&key).starts_with(&start);
+    Ok(if is_whole { Owner::Key(key) } else { Owner::Unknown })
 }
 
 fn failed(what: &str, path: &Path, error: &std::io::Error) -> Error {
@@ -179,25 +213,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_nothing_points_to_is_gone_after_the_next_open() {
+    fn a_file_that_nothing_points_to_is_removed_and_what_cannot_be_read_is_kept() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("values");
-        let open = |used: u64| {
-            ValueFiles::open(folder.clone(), &move |id, key| Ok(id == used && key == b"key".as_slice()))
-        };
-        let (files, next) = open(7).unwrap();
+        let (files, next) = ValueFiles::open(folder.clone()).unwrap();
         assert_eq!(next, 0);
         let value = vec![3; FILED_FROM + 1];
-        let (kept, left) = (files.write(7, b"key", &value).unwrap(), files.write(8, b"key", &value).unwrap());
-        fs::write(folder.join(format!("{:016x}", 9)), b"pxval").unwrap();
+        let [kept, left, odd, young] = [7, 8, 9, 20].map(|id| files.write(id, b"key", &value).unwrap());
+        fs::write(files.path(10), b"pxval").unwrap();
+        fs::write(files.path(11), &header(b"key")[..14]).unwrap();
+        // A bit of the head of one turns.
+        let mut contents = fs::read(files.path(9)).unwrap();
+        contents[13] ^= 1;
+        fs::write(files.path(9), contents).unwrap();
         let mut pointer = Vec::new();
         kept.encode(&mut pointer);
         assert_eq!(Filed::decode(&pointer), Some(kept));
-        let (files, next) = open(7).unwrap();
-        assert_eq!(next, 8);
-        assert_eq!(files.read(&kept).unwrap().as_deref(), Some(&value[..]));
+        let (files, next) = ValueFiles::open(folder.clone()).unwrap();
+        assert_eq!((next, fs::read_dir(&folder).unwrap().count()), (21, 6), "an open removes nothing");
+        files.remove_strays(20, &|id, key| Ok(id == 7 && key == b"key".as_slice())).unwrap();
+        for there in [&kept, &odd, &young] {
+            assert_eq!(files.read(there).unwrap().as_deref(), Some(&value[..]));
+        }
         assert_eq!(files.read(&left).unwrap(), None);
-        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 3);
         files.remove(&kept).unwrap();
         assert_eq!(files.read(&kept).unwrap(), None);
     }
@@ -205,7 +244,7 @@ mod tests {
     #[test]
     fn a_changed_file_is_damage() {
         let dir = tempfile::tempdir().unwrap();
-        let (files, _) = ValueFiles::open(dir.path().join("values"), &|_, _| Ok(true)).unwrap();
+        let (files, _) = ValueFiles::open(dir.path().join("values")).unwrap();
         let kept = files.write(1, b"key", &vec![3; FILED_FROM + 1]).unwrap();
         let path = files.path(1);
         let mut contents = fs::read(&path).unwrap();

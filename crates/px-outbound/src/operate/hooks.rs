@@ -113,7 +113,7 @@ impl Operator {
         let now = parts.clock.now();
         let _naming = self.naming.lock().await;
         self.name_is_free(&spec.name, Some(id))?;
-        self.change(id, |hook| {
+        let hook = self.change(id, |hook| {
             let next = validate(parts, spec, hook.id, hook.source.clone(), hook.created_at)?;
             let secrets = match next.secrets.current {
                 Some(secret) if spec.secret.is_some() => {
@@ -137,8 +137,13 @@ impl Operator {
             crate::send::signer(&parts.vault, hook, now)
                 .map_err(|error| Error::Invalid(error.to_string()))?;
             Ok(())
-        })
-        .await
+        });
+        let hook = hook.await?;
+        // Where it was closed before, callbacks were kept for it.
+        if crate::send::is_open(parts, &hook) {
+            self.let_go(id, true).await?;
+        }
+        Ok(hook)
     }
 
     /// Gives a hook a new secret, its own or this one. The old one signs on

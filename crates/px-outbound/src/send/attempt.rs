@@ -66,11 +66,11 @@ pub(crate) async fn attempt(parts: &SenderContext, due: Due, right: SlotRight) -
         return Ok(Ended::Nothing);
     };
     if hook.record.disabled.is_some() {
-        rest(parts, &callback, CallbackState::Held, "its hook is disabled").await?;
+        hold(parts, &callback, "its hook is disabled").await?;
         return Ok(Ended::Nothing);
     }
     if let Some(refused) = held::closed(parts, &hook.record) {
-        rest(parts, &callback, CallbackState::Held, &refused.to_string()).await?;
+        hold(parts, &callback, &refused.to_string()).await?;
         return Ok(Ended::Nothing);
     }
     // After the hook: while that keeps its callbacks, those behind a kept one are
@@ -96,10 +96,13 @@ pub(crate) async fn attempt(parts: &SenderContext, due: Due, right: SlotRight) -
 }
 
 /// The time until which the one before it keeps a delivery waiting. One that is
-/// kept is going out, too: its hook is open again, and those that were kept are
-/// let go page by page, the newest first.
+/// kept is made due here, since its hook is open again: those that were kept are let
+/// go page by page, the newest first, and nothing may wait for one that stayed.
 async fn blocked(parts: &SenderContext, prev: CallbackId) -> Result<Option<Timestamp>, Error> {
     let prev = parts.store.outbox().callback(parts.scope, prev).await?;
+    if let Some(held) = prev.as_ref().filter(|prev| prev.state == CallbackState::Held) {
+        release(parts, held).await?;
+    }
     let waits = |state| matches!(state, CallbackState::Pending | CallbackState::Held);
     let before = prev.filter(|prev| waits(prev.state));
     let soon = parts.clock.now().after(BEHIND_WAIT);
@@ -303,6 +306,30 @@ async fn rest(
         callback.since = now;
         callback.due = None;
         callback.reason = Some(reason.to_owned());
+    })
+    .await
+}
+
+/// Keeps a callback until its hook is open. Whoever opened it meanwhile has let go what
+/// was kept by then, and this one after it.
+async fn hold(parts: &SenderContext, callback: &Callback, reason: &str) -> Result<(), Error> {
+    rest(parts, callback, CallbackState::Held, reason).await?;
+    let hook = parts.store.outbox().hook(parts.scope, callback.hook).await?;
+    let is_open = hook.is_some_and(|hook| held::is_open(parts, &hook.record));
+    if is_open
+        && let Some(held) = parts.store.outbox().callback(parts.scope, callback.id).await?
+        && held.state == CallbackState::Held
+    {
+        release(parts, &held).await?;
+    }
+    Ok(())
+}
+
+/// Makes a callback due that was kept.
+async fn release(parts: &SenderContext, held: &Callback) -> Result<(), Error> {
+    let now = parts.clock.now();
+    change(parts, held, |held| {
+        (held.state, held.since, held.due, held.reason) = (CallbackState::Pending, now, Some(now), None);
     })
     .await
 }

@@ -22,6 +22,12 @@ pub(crate) fn closed(parts: &SenderContext, hook: &Hook) -> Option<Refused> {
     refused.rule.is_held().then_some(refused)
 }
 
+/// Returns true if callbacks of a hook are sent now, and none of them is kept.
+#[must_use]
+pub(crate) fn is_open(parts: &SenderContext, hook: &Hook) -> bool {
+    hook.disabled.is_none() && hook.deleted_at.is_none() && closed(parts, hook).is_none()
+}
+
 /// Makes due what is kept for hooks that may be sent to now. Logs how many hooks
 /// of runs are still closed; those that have a name are named at the start.
 ///

@@ -26,8 +26,8 @@ use crate::guard::Policy;
 use crate::transport::Transport;
 use crate::vault::Vault;
 
-pub(crate) use held::closed;
 pub use held::release_held;
+pub(crate) use held::{closed, is_open};
 pub(crate) use prepare::signer;
 pub use scheduler::{Job, Report, Scheduler};
 pub use sender::Sender;

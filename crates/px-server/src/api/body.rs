@@ -43,11 +43,13 @@ pub(super) async fn read(
     if body.size_hint().lower() > limit as u64 {
         return too_large();
     }
+    // Who sends it decides how long that takes, also for one that turns out to be empty.
+    let took_time = !body.is_end_stream();
     match tokio::time::timeout(app.body_timeout, Limited::new(body, limit).collect()).await {
         Ok(Ok(body)) => match body.to_bytes() {
             // Only now, since what was not read could cost the client its answer.
             body if !is_fit && !body.is_empty() => no_json(),
-            body if !body.is_empty() => match still_permitted(&app, &head.extensions, wanted.scope).await {
+            body if took_time => match still_permitted(&app, &head.extensions, wanted.scope).await {
                 Ok(()) => next.run(Request::from_parts(head, Body::from(body))).await,
                 Err(error) => error.into_response(),
             },

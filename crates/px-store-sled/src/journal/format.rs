@@ -38,8 +38,8 @@
 //! than eight bytes, what a tear leaves out never differs by one bit only.
 //!
 //! Version 5 has the bytes of version 4. It says that rows may be of forms that
-//! programs before it do not know (lines of keys beside their records), so that those
-//! refuse the store by name.
+//! programs before it do not know (lines of keys beside their records, large values
+//! apart and in files), so that those refuse the store by name.
 //!
 //! `tests/fixtures` holds a segment of every version that was ever written.
 

@@ -128,7 +128,7 @@ impl Sender {
 /// file of its own.
 fn event(job: &Job) -> support::Request {
     let action = ACTIONS[job.acknowledged.len()];
-    if job.number % 10 != 0 {
+    if !job.number.is_multiple_of(10) {
         return pull_request(REPOSITORY, job.number, action);
     }
     let mut noise = job.number + 1;

@@ -35,9 +35,11 @@ use std::time::{Duration, Instant};
 use app as _;
 use px_testkit::load::Connection;
 use serde_json::Value;
-use support::{Project, Px, eventually, pull_request, within_patience};
+use support::{Project, Px, eventually, pull_request, pull_request_titled, within_patience};
 
 const CONNECTIONS: usize = 16;
+/// Length of a long title.
+const LARGE: usize = 100_000;
 const IMAGES_PER_LOAD: usize = 8;
 /// After so many loads the next one begins with an empty directory.
 const CHAIN: usize = 4;
@@ -102,7 +104,7 @@ impl Sender {
         while !self.stop.load(Ordering::SeqCst) {
             let mut job = self.take();
             while !job.is_done() {
-                let request = pull_request(REPOSITORY, job.number, ACTIONS[job.acknowledged.len()]);
+                let request = event(&job);
                 let headers: String =
                     request.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
                 let answer = connection.request("POST", &request.path, &headers, &request.body).await;
@@ -120,6 +122,23 @@ impl Sender {
             }
         }
     }
+}
+
+/// The next event of a pull request. Every tenth has a title that the store keeps in a
+/// file of its own.
+fn event(job: &Job) -> support::Request {
+    let action = ACTIONS[job.acknowledged.len()];
+    if !job.number.is_multiple_of(10) {
+        return pull_request(REPOSITORY, job.number, action);
+    }
+    let mut noise = job.number + 1;
+    let title: String = std::iter::repeat_with(|| {
+        noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        format!("{noise:016x}")
+    })
+    .take(LARGE / 16)
+    .collect();
+    pull_request_titled(REPOSITORY, job.number, action, &title)
 }
 
 /// Writes down what was acknowledged.
@@ -288,7 +307,7 @@ fn verify(image: &Path, sender: &Sender, counts: &mut Counts) {
         }
         // The rest of it, so that the run can complete; nothing new if it was sent.
         while !job.is_done() {
-            let reply = px.post(&pull_request(REPOSITORY, job.number, ACTIONS[job.acknowledged.len()]));
+            let reply = px.post(&event(job));
             note(job, &reply.json());
         }
         let run = job.run.as_deref().unwrap();

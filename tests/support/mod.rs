@@ -27,6 +27,7 @@ pub use http::{Connection, Frame, Reply, Watch};
 pub use process::{Project, Px};
 pub use providers::{
     GITHUB_SECRET, Request, SLACK_SECRET, TWILIO_TOKEN, github, hmac_sha256_hex, pull_request,
+    pull_request_titled,
 };
 pub use providers::{slack, slack_at, twilio};
 pub use receiver::{Answer, Callback, Receiver};

@@ -80,10 +80,15 @@ pub fn github(event: &str, guid: &str, body: impl Into<Vec<u8>>) -> Request {
 /// Something happened to the pull request `<repository>#<number>`. The id of
 /// the delivery follows from it.
 pub fn pull_request(repository: &str, number: u64, action: &str) -> Request {
+    pull_request_titled(repository, number, action, "Say hello")
+}
+
+/// The same, of a pull request with this title.
+pub fn pull_request_titled(repository: &str, number: u64, action: &str, title: &str) -> Request {
     let payload = json!({
         "action": action,
         "number": number,
-        "pull_request": {"number": number, "title": "Say hello", "user": {"login": "octocat"}},
+        "pull_request": {"number": number, "title": title, "user": {"login": "octocat"}},
         "repository": {"full_name": repository},
         "sender": {"login": "octocat"}
     });

@@ -16,7 +16,7 @@ pub struct Family {
 }
 
 impl Family {
-    /// No counter yet, and `most` of them ever, but for those of [`OTHER`].
+    /// No counter yet, and at most `most` of them ever beside the one for all others.
     #[must_use]
     pub const fn new(labels: [&'static str; 2], most: usize) -> Self {
         Self { labels, most, counts: Mutex::new(BTreeMap::new()) }

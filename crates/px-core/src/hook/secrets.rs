@@ -33,7 +33,7 @@ pub struct Secrets {
     /// The newest one; without any, nothing is signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<Sealed>,
-    /// Those in their grace period, newest first, at most [`Secrets::MAX_OLD`].
+    /// Those in their grace period, newest first, at most 10.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub old: Vec<OldSecret>,
 }

@@ -118,7 +118,7 @@ pub struct Callback {
     /// Number of tries of the schedule that are used up.
     #[serde(default)]
     pub tries: u32,
-    /// The newest attempts, oldest first, at most [`Callback::RECENT`].
+    /// The newest attempts, oldest first, at most 12.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recent: Vec<AttemptBrief>,
     /// Explanation of its state in words, where the state does not say it all.

@@ -223,20 +223,23 @@ async fn what_a_sweep_could_not_write_is_what_the_next_one_begins_with() {
     assert_eq!(world.sweep(&retention).await.unwrap(), (0, 250));
 }
 
+/// As many refused requests of strangers as leave a record, and the minute that counts them.
+async fn strangers(world: &Audited) {
+    for _ in 0..10 {
+        let mut headers = http::HeaderMap::new();
+        headers.insert("x-forwarded-for", http::HeaderValue::from_static("1.2.3.4"));
+        let answer = world.send("notes", headers, bytes::Bytes::from_static(b"{}")).await.unwrap();
+        assert_eq!(answer.status, 401);
+    }
+    world.advance(Duration::from_secs(61)).await.unwrap();
+}
+
 #[tokio::test]
 async fn rejected_requests_leave_few_records_and_for_a_short_time() {
     let world = world();
     let retention = Retention { rejections: 5, rejected: DAY, ..Retention::default() };
     for _ in 0..4 {
-        for _ in 0..10 {
-            let mut headers = http::HeaderMap::new();
-            headers.insert("x-forwarded-for", http::HeaderValue::from_static("1.2.3.4"));
-            assert_eq!(
-                world.send("notes", headers, bytes::Bytes::from_static(b"{}")).await.unwrap().status,
-                401
-            );
-        }
-        world.advance(Duration::from_secs(61)).await.unwrap();
+        strangers(&world).await;
     }
     assert_eq!(states(&world).await.len(), 40);
     assert_eq!(world.sweep(&retention).await.unwrap(), (35, 0));
@@ -259,15 +262,7 @@ async fn what_strangers_send_pushes_out_nothing_that_a_believed_sender_sent_unre
         for _ in 0..if round == 10 { 100 } else { 0 } {
             unreadable().await;
         }
-        for _ in 0..10 {
-            let mut headers = http::HeaderMap::new();
-            headers.insert("x-forwarded-for", http::HeaderValue::from_static("1.2.3.4"));
-            assert_eq!(
-                world.send("notes", headers, bytes::Bytes::from_static(b"{}")).await.unwrap().status,
-                401
-            );
-        }
-        world.advance(Duration::from_secs(61)).await.unwrap();
+        strangers(&world).await;
     }
     assert_eq!(world.sweep(&retention).await.unwrap(), (195, 0));
     let kept = world.inbox().await.unwrap();

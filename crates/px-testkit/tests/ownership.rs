@@ -8,15 +8,14 @@ mod house;
 
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use house::{House, commits, pass};
 use px_core::{Clock, RunId, RunStatus, Scope};
 use px_engine::{Engine, Limits, Parts};
 use px_sdk::{Brain, Cx, Next, Registry, Result, brain};
-use px_store::{Error, Work};
-use px_testkit::{Access, FaultyStore, Project, World};
+use px_store::Work;
+use px_testkit::{Access, Project, World};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -345,36 +344,4 @@ async fn what_a_process_owns_without_running_it_is_given_back_at_its_end() {
     engine.shutdown(Duration::ZERO).await;
     let work = house.store.work_of(Scope::default(), run).await.unwrap().unwrap().record;
     assert_eq!((work.deaths, work.owner), (0, None));
-}
-
-/// What a step does while nothing can be written is done again later: so it is not
-/// begun again before its claim is written.
-#[tokio::test(start_paused = true)]
-async fn while_no_commit_succeeds_a_step_is_not_run_over_and_over() {
-    let full = Arc::new(AtomicBool::new(false));
-    let (house, is_full) = (House::new(), Arc::clone(&full));
-    let store = FaultyStore::new(Arc::clone(&house.store));
-    store.detour(move |store, batch, admission| match is_full.load(Ordering::SeqCst) {
-        true => Box::pin(std::future::ready(Err(Error::Full("no space left".into())))),
-        false => store.commit(batch, admission),
-    });
-    let house = House { store: Arc::new(store), ..house };
-    let parts = house.parts(house.alone(), 2);
-    let engine = Engine::start(parts.clone(), Limits::default());
-    let mut runs = Vec::new();
-    for number in 0..4 {
-        runs.push(start(&parts, &format!("full {number}")).await);
-    }
-    pass(4).await;
-    full.store(true, Ordering::SeqCst);
-    pass(600).await;
-    let begun_of = || (0..4).map(|number| begun(&format!("full {number}"))).sum::<usize>();
-    assert_eq!(begun_of(), 2, "those that had a place, once each");
-    full.store(false, Ordering::SeqCst);
-    pass(40).await;
-    assert_eq!(begun_of(), 6, "those two again, and the others");
-    for run in runs {
-        assert_eq!(house.status(run).await, RunStatus::Complete);
-    }
-    engine.shutdown(Duration::ZERO).await;
 }

@@ -46,6 +46,8 @@ pub(crate) struct Lane {
     pub(crate) next_due: Option<Timestamp>,
     /// It sends nothing until then, for px itself failed.
     pub(crate) rests_until: Option<Timestamp>,
+    /// Number of attempts in a row that px could not make or record.
+    pub(crate) unrecorded: u32,
     ready: VecDeque<Due>,
     pairs: HashMap<Pair, VecDeque<Due>>,
     known: HashSet<CallbackId>,

@@ -30,8 +30,11 @@ const SCARCE: u32 = 2;
 /// Number of lanes with nothing to send that are remembered for the failures of
 /// their endpoints. Of one that is forgotten they count anew.
 const REMEMBERED: usize = 8_192;
-/// Time that a lane rests when px itself could not make or record an attempt.
+/// Time that a lane rests when px itself could not make or record an attempt. It
+/// doubles with each one in a row, for what was sent and not recorded is sent again.
 const LANE_REST: Duration = Duration::from_secs(1);
+/// Doublings of that time.
+const MAX_DOUBLINGS: u32 = 6;
 
 /// A delivery that was taken up; [`Job::run`] sends it.
 #[derive(Debug, Clone, Copy)]
@@ -161,7 +164,8 @@ impl Scheduler {
             self.wakes.remove(&(at, lane));
             self.mark_dirty(lane);
         }
-        if self.dirty.is_empty() {
+        // What is sent while nothing can be written is sent once more later.
+        if self.dirty.is_empty() || self.parts.store.unwritten().is_some() {
             return Ok(());
         }
         let hook_set = self.parts.store.outbox().hook_set(self.parts.scope)?;
@@ -292,6 +296,9 @@ impl Scheduler {
         self.dirty.insert(id);
         let goes_on = matches!(ended, Some(Ended::Sent { goes_on: true, .. }));
         lane.done(due.id, goes_on);
+        if ended.is_some() {
+            lane.unrecorded = 0;
+        }
         match ended {
             Some(Ended::Sent { healthy, began, ended, asked: true, .. }) => {
                 let before = lane.health;
@@ -314,7 +321,8 @@ impl Scheduler {
             // at once, and again.
             None => {
                 lane.dirty = true;
-                lane.rests_until = Some(now.after(LANE_REST));
+                lane.rests_until = Some(now.after(LANE_REST * 2_u32.pow(lane.unrecorded.min(MAX_DOUBLINGS))));
+                lane.unrecorded += 1;
             }
         }
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Maximum number of characters of a key, and of a scope.
-pub const MAX_KV_NAME: usize = 255;
+const MAX_NAME: usize = 255;
 
 /// The name of a value that outlives runs. Names are ordered by brain, scope and key, each by its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -29,7 +29,7 @@ impl KvId {
         Self { brain: brain.into(), scope: Self::SHARED.into(), key: key.into() }
     }
 
-    /// Checks the scope and the key: each has 1 to [`MAX_KV_NAME`] characters, none of them a control
+    /// Checks the scope and the key: each has 1 to 255 characters, none of them a control
     /// character.
     ///
     /// # Errors
@@ -37,8 +37,8 @@ impl KvId {
     pub fn check(&self) -> Result<(), String> {
         for (what, name) in [("key", &self.key), ("scope", &self.scope)] {
             let length = name.chars().count();
-            if length == 0 || length > MAX_KV_NAME {
-                return Err(format!("a {what} has 1 to {MAX_KV_NAME} characters, and this one has {length}"));
+            if length == 0 || length > MAX_NAME {
+                return Err(format!("a {what} has 1 to {MAX_NAME} characters, and this one has {length}"));
             }
             if name.chars().any(char::is_control) {
                 return Err(format!("{what} '{}' has a control character", name.escape_debug()));
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn a_name_has_bounds() {
-        assert_eq!(KvId::shared("b", "k".repeat(MAX_KV_NAME)).check(), Ok(()));
+        assert_eq!(KvId::shared("b", "k".repeat(MAX_NAME)).check(), Ok(()));
         let in_scope = |scope: &str| KvId { scope: scope.into(), ..KvId::shared("b", "k") };
         assert_eq!(in_scope("customer 7").check(), Ok(()));
         for (id, part) in [

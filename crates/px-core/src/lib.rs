@@ -29,6 +29,6 @@ pub use event::Event;
 pub use id::{CallbackId, DeliveryId, EventId, HookId, ParseIdError, RunId, TokenId, WaitId};
 pub use json_size::{json_bytes, json_exceeds};
 pub use key::{KeyId, KeyRecord, Scope};
-pub use kv::{KvChange, KvId, MAX_KV_NAME};
+pub use kv::{KvChange, KvId};
 pub use run::{Run, RunStatus};
 pub use time::{Date, Timestamp};

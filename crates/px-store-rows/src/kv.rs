@@ -204,4 +204,21 @@ mod tests {
             assert!(id_of(&row[..row.len() - 1]).is_err(), "it does not end");
         }
     }
+
+    /// Older rows are read for ever.
+    #[test]
+    fn rows_are_spelled_as_they_rest() {
+        let record =
+            KvRecord { value: serde_json::json!({"n": 1}), at: px_core::Timestamp::from_millis(1_700) };
+        let value = layout::versioned(7, &record).unwrap();
+        assert_eq!(&value[..], b"\0\0\0\0\0\0\0\x07{\"value\":{\"n\":1},\"at\":1700}");
+        assert_eq!(&layout::versioned(1, &KvBrain { keys: 3 }).unwrap()[8..], b"{\"keys\":3}");
+        let row = value_row(Scope::default(), &KvId::shared("b", "k\0"));
+        assert_eq!(&row[2..], b"jb\0\x01shared\0\x01k\0\xff\0\x01");
+        assert_eq!(&brain_row(Scope::default(), "b")[2..], b"bb\0\x01");
+        let null = KvRecord { value: serde_json::Value::Null, ..record };
+        let read: Versioned<KvRecord> =
+            layout::from_versioned(&layout::versioned(1, &null).unwrap()).unwrap();
+        assert_eq!(read.record, null, "null is a value");
+    }
 }

@@ -68,8 +68,7 @@ pub fn differential(
                 let change = if dice.below(4) == 0 { KvChange::Remove } else { KvChange::Put(json!(step)) };
                 // Now and then over a version that is not there.
                 let expected = if dice.below(5) == 0 { step } else { left.kv(&id).0 };
-                let mut put =
-                    |driver: &mut Driver| driver.put_kv(3, [(id.clone(), expected, change.clone())]);
+                let put = |driver: &mut Driver| driver.put_kv(3, [(id.clone(), expected, change.clone())]);
                 (format!("{:?}", put(&mut left)), format!("{:?}", put(&mut right)))
             }
             13 => {

@@ -70,6 +70,11 @@ fn the_commands_of_brains() {
 }
 
 #[test]
+fn the_commands_of_values_that_outlive_runs() {
+    lives_through("kv.md");
+}
+
+#[test]
 fn the_commands_of_waits() {
     lives_through("waits.md");
 }

@@ -21,6 +21,7 @@ mod hooks;
 mod inbox;
 mod project;
 mod runs;
+mod store;
 #[path = "../support/mod.rs"]
 mod support;
 mod types;
@@ -137,14 +138,15 @@ fn run(names: &[String]) -> bool {
         .env("RUST_BACKTRACE", "0");
     let px = project.serve();
     let suite = Suite { book: Book::of(&px), px };
-    let cases: Vec<Case> = [brains::CASES, runs::CASES, inbox::CASES, hooks::CASES, access::CASES]
-        .concat()
-        .into_iter()
-        .chain([
-            ("every_route_has_a_case_that_succeeds", every_route_has_a_case_that_succeeds as fn(&Suite)),
-            ("whole_contract_is_seen", whole_contract_is_seen),
-        ])
-        .collect();
+    let cases: Vec<Case> =
+        [brains::CASES, runs::CASES, inbox::CASES, hooks::CASES, store::CASES, access::CASES]
+            .concat()
+            .into_iter()
+            .chain([
+                ("every_route_has_a_case_that_succeeds", every_route_has_a_case_that_succeeds as fn(&Suite)),
+                ("whole_contract_is_seen", whole_contract_is_seen),
+            ])
+            .collect();
     let (mut passed, mut failed) = (0, Vec::new());
     // The last two look at what the others did.
     for (name, case) in cases {

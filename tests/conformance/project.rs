@@ -90,6 +90,18 @@ async fn one(_: Cx, vote: Vote) -> Result<Next<Vote>> {
     Ok(Next(vote))
 }
 
+/// Counts votes in values that outlive its runs.
+fn counting() -> Brain<Vote> {
+    brain("counting").step("count", count).build()
+}
+px::brain!(counting);
+
+async fn count(cx: Cx, vote: Vote) -> Result<Next<Vote>> {
+    cx.kv::<u64>("votes").update(|votes| votes.unwrap_or(0) + 1).await?;
+    cx.kv::<String>("last/vote").scope(format!("of {}", vote.id)).set(vote.who.clone()).await?;
+    Ok(Next(vote))
+}
+
 /// Waits on the vote of its id, and then on the next one.
 fn voting() -> Brain<Vote> {
     brain("voting").step("ask", ask).step("note", note).build()

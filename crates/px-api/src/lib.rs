@@ -28,6 +28,7 @@ mod runs;
 mod schema;
 mod secret;
 mod server;
+mod store;
 pub mod story;
 pub mod suggest;
 mod tokens;
@@ -64,6 +65,7 @@ pub use runs::{
 pub use schema::{Nullable, Object};
 pub use secret::Secret;
 pub use server::{Health, HealthReason, Status};
+pub use store::{ClearedStore, ListStore, StoreBrains, StoreKey, StoreKeys, StoreValue};
 pub use tokens::{CreateToken, CreatedToken, Scope, Token, Tokens};
 pub use waits::{Registration, Wait};
 pub use webhooks::{

@@ -174,7 +174,8 @@ mod feedback {
         Ok(wait_for(customer, wait).timeout(Duration::from_hours(72)))
     }
 
-    async fn process(_: Cx, customer: Customer, reply: Reply) -> Result<Next<Feedback>> {
+    async fn process(cx: Cx, customer: Customer, reply: Reply) -> Result<Next<Feedback>> {
+        cx.kv::<u64>("answers").update(|answers| answers.unwrap_or(0) + 1).await?;
         let (feedback, source) = match reply {
             Timed::Answered(Either::Left(answer)) => (Some(answer.text), "chat"),
             Timed::Answered(Either::Right(sms)) => (Some(sms.body), "sms"),

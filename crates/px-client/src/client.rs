@@ -119,6 +119,11 @@ impl Client {
         self.exchange(self.request(Method::DELETE, path), true).await.map(drop)
     }
 
+    /// Removes something, and reads what is said of it.
+    pub(crate) async fn remove<T: DeserializeOwned>(&self, path: &str) -> Result<Answer<T>> {
+        self.call(self.request(Method::DELETE, path), true).await
+    }
+
     /// Opens a stream of server-sent events, after the event of this id. `None`
     /// if there is nothing left to say (204).
     pub(crate) async fn open(&self, path: &str, after: Option<&str>) -> Result<Option<Response>> {

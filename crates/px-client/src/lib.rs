@@ -45,6 +45,7 @@ mod inbox;
 mod runs;
 mod server;
 mod sse;
+mod store;
 mod tokens;
 mod watch;
 

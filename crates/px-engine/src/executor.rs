@@ -8,12 +8,13 @@ use px_core::run::{After, Command, Frame, StepOutcome, Then};
 use px_core::wait::Wait;
 use px_core::{Run, Stopwatch};
 use px_pool::{Subject, panic_text};
-use px_sdk::{Body, Continue, Cx, StepContext, StepError, StepOutput, StepStandIn};
+use px_sdk::{Body, Continue, Cx, KvWrites, StepContext, StepError, StepOutput, StepStandIn};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::bounds::bounded;
 use crate::fitness::{self, same_response};
 use crate::items;
+use crate::kv::End;
 use crate::metrics;
 use crate::port;
 use crate::position::{Around, Found, Position, find};
@@ -31,12 +32,13 @@ pub(crate) async fn steps(
     session: &mut Session,
     place: &Place,
 ) -> Result<(), SessionError> {
+    // Executions of the step so far that came to nothing, since others changed what they had read.
+    let mut reruns = 0;
     loop {
         let record = session.run();
         let run = &record.run;
         if run.pause_requested {
-            let reason = run.reason.clone();
-            session.commit(Some(Command::Halt { reason })).await?;
+            session.commit(Some(Command::Halt { reason: run.reason.clone() })).await?;
             return Ok(());
         }
         let position = match find(&parts.registry, run)
@@ -49,34 +51,43 @@ pub(crate) async fn steps(
             }
         };
         let users = Users { parts, limits, place };
-        let command = match &position {
-            Position::Step(found) | Position::Leave(found, Around::Repeat(_))
-                if fitness::is_to_be_migrated(run, found) =>
-            {
-                let Some(command) = users.migrate(session, run, found).await? else { return Ok(()) };
-                let command = bounded(limits, run, command);
-                let rests = !matches!(command, Command::Migrate { .. });
-                if session.commit(Some(command)).await? != Committed::GoesOn || rests {
-                    return Ok(());
+        let mut kv = KvWrites::default();
+        let command =
+            match &position {
+                Position::Step(found) | Position::Leave(found, Around::Repeat(_))
+                    if fitness::is_to_be_migrated(run, found) =>
+                {
+                    if users.migrate(session, run, found).await? { continue } else { return Ok(()) }
                 }
-                continue;
-            }
-            Position::Leave(found, around) => users.leave(session, run, found, *around).await?,
-            Position::Step(found) => {
-                session.begin(found.index, parts.clock.now());
-                match &found.step.body {
-                    Body::Brain(nested) => users.enter(session, run, nested).await?,
-                    Body::Repeat(repeated) => Some(Users::turn(run, repeated)),
-                    Body::Branch(branched) => users.branch(session, run, found, branched).await?,
-                    _ => users
-                        .run_step(session, run, found)
-                        .await?
-                        .map(|result| command(parts, run, found, result)),
+                Position::Leave(found, around) => users.leave(session, run, found, *around).await?,
+                Position::Step(found) => {
+                    if reruns == 0 {
+                        session.begin(found.index, parts.clock.now());
+                    }
+                    match &found.step.body {
+                        Body::Brain(nested) => users.enter(session, run, nested).await?,
+                        Body::Repeat(repeated) => Some(Users::turn(run, repeated)),
+                        Body::Branch(branched) => users.branch(session, run, found, branched).await?,
+                        _ => users.run_step(session, run, found).await?.map(|(result, writes)| {
+                            kv = writes;
+                            command(parts, run, found, result)
+                        }),
+                    }
                 }
-            }
-        };
+            };
         let Some(command) = command else { return Ok(()) };
-        let command = bounded(limits, run, command);
+        let mut command = bounded(limits, run, command);
+        if let (Command::ReturnStep(_), Position::Step(found), false) = (&command, &position, kv.is_empty()) {
+            match users.commit_values(session, run, &command, kv, reruns).await? {
+                End::GoesOn(came_too_late) => {
+                    reruns = came_too_late;
+                    continue;
+                }
+                End::Rests => return Ok(()),
+                End::Failed(result) => command = self::command(parts, run, found, result),
+            }
+        }
+        reruns = 0;
         // So that the commit need not copy it.
         drop(record);
         match session.commit(Some(command)).await? {
@@ -97,7 +108,7 @@ pub(crate) enum StepResult {
 #[derive(Clone, Copy)]
 pub(crate) struct Users<'a> {
     parts: &'a Parts,
-    limits: &'a Limits,
+    pub(crate) limits: &'a Limits,
     place: &'a Place,
 }
 
@@ -132,8 +143,21 @@ impl Users<'_> {
         })
     }
 
-    /// Brings a state that another version left to what this one expects.
+    /// Commits a state that another version left as this one expects it. Returns false if the run rests.
     async fn migrate(
+        &self,
+        session: &mut Session,
+        run: &Run,
+        found: &Found<'_>,
+    ) -> Result<bool, SessionError> {
+        let Some(command) = self.migrated(session, run, found).await? else { return Ok(false) };
+        let command = bounded(self.limits, run, command);
+        let rests = !matches!(command, Command::Migrate { .. });
+        Ok(session.commit(Some(command)).await? == Committed::GoesOn && !rests)
+    }
+
+    /// Brings a state that another version left to what this one expects.
+    async fn migrated(
         &self,
         session: &mut Session,
         run: &Run,
@@ -170,18 +194,19 @@ impl Users<'_> {
             attempt: attempt(run),
             options: run.options.clone(),
             once: run.once.clone(),
+            max_kv_value_bytes: self.limits.max_kv_value_bytes,
             resources: self.parts.resources.grant(&found.brain.needs),
             stand_in,
         }
     }
 
-    /// Runs the step's code.
+    /// Runs the step's code. Returns its result, with the values that it writes.
     async fn run_step(
         &self,
         session: &mut Session,
         run: &Run,
         found: &Found<'_>,
-    ) -> Result<Option<StepResult>, SessionError> {
+    ) -> Result<Option<(StepResult, KvWrites)>, SessionError> {
         let Some(frame) = run.frame() else { return Ok(None) };
         let about = self.about(run, frame, found);
         let asks = port::open(run.id, run.traceparent.clone(), Arc::clone(&self.parts.registry));
@@ -190,11 +215,14 @@ impl Users<'_> {
             Body::Code(code) => {
                 let (code, given) = (Arc::clone(code), run.given.clone());
                 // The call itself is users' code too, and belongs to the first poll.
-                self.begin(run, async move { code(Cx::new(about, port), state, given).await })
+                self.begin(run, async move {
+                    let cx = Cx::new(about, port);
+                    (code(cx.clone(), state, given).await, cx.end_kv())
+                })
             }
             Body::Map(map) => {
                 let work = items::work(port, run.items.clone(), map.clone(), about, state);
-                self.begin(run, work)
+                self.begin(run, async move { (work.await, KvWrites::default()) })
             }
             Body::Brain(_) | Body::Repeat(_) | Body::Branch(_) => return Ok(None),
         };
@@ -203,20 +231,22 @@ impl Users<'_> {
         let ended = supervise(self.limits, session, execution, Some(asks), time).await?;
         metrics::STEP.observe(watch.elapsed());
         match &ended {
-            Ended::Returned(Ok(Ok(_))) => metrics::RETURNED.increment(),
+            Ended::Returned(Ok((Ok(_), _))) => metrics::RETURNED.increment(),
             Ended::Revoked => {}
             _ => metrics::FAILED.increment(),
         }
+        let nothing = KvWrites::default();
         Ok(Some(match ended {
-            Ended::Returned(Ok(Ok(output))) => StepResult::Returned(output),
-            Ended::Returned(Ok(Err(error))) => unfit(run, error),
+            Ended::Returned(Ok((Ok(output), kv))) => (StepResult::Returned(output), kv),
+            Ended::Returned(Ok((Err(error), _))) => (unfit(run, error), nothing),
             Ended::Returned(Err(px_pool::Failure::Panicked(panic))) => {
-                StepResult::Failed { error: panicked(&panic), can_retry: false }
+                (StepResult::Failed { error: panicked(&panic), can_retry: false }, nothing)
             }
             Ended::TimedOut => {
                 let message =
                     format!("step '{}' took longer than {:?}", frame.step, time.unwrap_or_default());
-                StepResult::Failed { error: failure(FailureKind::Step, "Timeout", message), can_retry: true }
+                let error = failure(FailureKind::Step, "Timeout", message);
+                (StepResult::Failed { error, can_retry: true }, nothing)
             }
             Ended::Returned(Err(px_pool::Failure::Closed)) | Ended::Revoked => return Ok(None),
         }))

@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use px_core::run::ItemResult;
-use px_sdk::{Continue, Cx, MapBody, StepContext, StepError, StepOutput};
+use px_core::run::{Command, ItemResult};
+use px_sdk::{
+    Continue, Cx, ErasedItem, KvWrites, MapBody, Result, StepContext, StepError, StepOutput, StepPort,
+};
 use serde_json::Value;
 
+use crate::kv::{MAX_ROUNDS, MAX_RUNS, contended};
 use crate::port::Port;
 
 /// Works on the items that have no result yet, and puts all results together.
@@ -30,12 +33,7 @@ pub(crate) async fn work(
         }
         let cx = Cx::new(about, Arc::clone(&port) as _);
         let port = Arc::clone(&port);
-        async move {
-            let value = item.value.clone();
-            let result = item.run(cx).await?;
-            port.record_item(index, total, value, result.clone()).await?;
-            Ok::<_, px_sdk::Error>((index, result))
-        }
+        async move { one(&port, item, cx, index, total).await.map(|result| (index, result)) }
     });
     // Collected first: the iterator borrows what the loop below changes.
     let work: Vec<_> = work.collect();
@@ -48,4 +46,37 @@ pub(crate) async fn work(
     let results = results.into_iter().filter(|(index, _)| *index < total).map(|(_, result)| result).collect();
     let state = map.collect(state, results)?;
     Ok(StepOutput { state, then: Continue::Go, repeats: false, halts: false })
+}
+
+/// Works on one item and commits its result, with what the work has written. Where a value that it has
+/// read was changed meanwhile, the work is done again.
+async fn one(port: &Port, mut item: ErasedItem, mut cx: Cx, index: u32, total: u32) -> Result<Value> {
+    for _ in 0..MAX_RUNS {
+        let result = item.run(cx.clone()).await?;
+        let done = Command::RecordItem { index, total, item: item.value.clone(), result: result.clone() };
+        if record(port, done, cx.end_kv()).await? {
+            return Ok(result);
+        }
+        cx = cx.again();
+    }
+    Err(contended())
+}
+
+/// Commits the result of an item. Returns false if a value that its work has read was changed meanwhile.
+async fn record(port: &Port, done: Command, mut kv: KvWrites) -> Result<bool> {
+    for _ in 0..MAX_ROUNDS {
+        let mut found = Vec::new();
+        for id in kv.ids() {
+            found.push(port.read_kv(id.clone()).await?);
+        }
+        match kv.is_stale(&found) {
+            Err(_) => return Ok(false),
+            Ok(true) => kv.apply_again(&found)?,
+            Ok(false) => {}
+        }
+        if port.record_item(done.clone(), kv.changes(&found)).await? {
+            return Ok(true);
+        }
+    }
+    Err(contended())
 }

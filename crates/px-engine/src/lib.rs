@@ -11,6 +11,7 @@
 //! Read in this order: [`Engine`], the loops; [`Places`], which runs it has;
 //! `scan`, the look for what no hint told of; `claim`, who takes a run up; `takeover`, the runs of processes that died;
 //! `executor`, one claimed run;
+//! `kv`, what its steps write that outlives it;
 //! `supervise`, its side of users' code; `port`, the step's side; `session`, the
 //! commits of a running step; `timer`; `history`, the way back.
 
@@ -24,6 +25,7 @@ mod fitness;
 mod history;
 mod inner;
 mod items;
+mod kv;
 mod metrics;
 mod outcomes;
 mod places;

@@ -10,12 +10,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use px_core::RunId;
 use px_core::event::Cause;
 use px_core::run::{Catalog, Command, Start};
-use px_sdk::{Error, PortFuture, Registry, Result, StepPort};
+use px_core::{KvId, RunId};
+use px_sdk::{Error, KvRead, PortFuture, Registry, Result, StepPort};
 use serde_json::Value;
 use tokio::sync::{Notify, mpsc, oneshot};
+
+use crate::kv::Change;
 
 /// Requests of one execution that wait for the executor; more wait to be sent.
 const MAX_ASKS: usize = 16;
@@ -26,13 +28,17 @@ const OVER: &str =
 
 /// A request of a step to its executor.
 pub(crate) enum Ask {
-    /// Commits a command.
+    /// Commits a command, with changes of values that outlive runs. The answer is false if one of these
+    /// values has changed meanwhile.
     Record {
         command: Command,
+        changes: Vec<Change>,
         /// For the error's text.
         what: &'static str,
-        reply: oneshot::Sender<Result<()>>,
+        reply: oneshot::Sender<Result<bool>>,
     },
+    /// Reads a value that outlives runs.
+    ReadKv { id: KvId, reply: oneshot::Sender<Result<KvRead>> },
     /// Starts a run, and remembers its id under a name in the same commit.
     Start { start: Box<Start>, name: String, item: Option<u32>, reply: oneshot::Sender<Result<RunId>> },
 }
@@ -111,12 +117,15 @@ impl Port {
     }
 
     async fn record(&self, command: Command, what: &'static str) -> Result<()> {
-        self.ask(|reply| Ask::Record { command, what, reply }).await
+        let changes = Vec::new();
+        self.ask(|reply| Ask::Record { command, changes, what, reply }).await.map(drop)
     }
 
-    /// Commits the result of an item.
-    pub(crate) async fn record_item(&self, index: u32, total: u32, item: Value, result: Value) -> Result<()> {
-        self.record(Command::RecordItem { index, total, item, result }, "the item's result").await
+    /// Commits the result of an item, with what its work has written. Returns false if a value has
+    /// changed meanwhile.
+    pub(crate) async fn record_item(&self, done: Command, changes: Vec<Change>) -> Result<bool> {
+        let what = "the item's result";
+        self.ask(|reply| Ask::Record { command: done, changes, what, reply }).await
     }
 
     /// Everything about a run of this brain that needs no commit: its options
@@ -153,6 +162,10 @@ impl StepPort for Port {
             let start = self.start_of(&brain, input)?;
             self.ask(|reply| Ask::Start { start: Box::new(start), name, item, reply }).await
         })
+    }
+
+    fn read_kv(&self, id: KvId) -> PortFuture<'_, Result<KvRead>> {
+        Box::pin(self.ask(|reply| Ask::ReadKv { id, reply }))
     }
 
     fn emit(&self, name: String, data: Value, durable: bool) -> PortFuture<'_, Result<()>> {

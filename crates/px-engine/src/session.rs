@@ -2,6 +2,9 @@
 //! commits that the step may make while it runs. Every commit demands the
 //! claim's fence, so an executor that was revoked can commit nothing.
 
+mod log_line;
+mod values;
+
 use std::future::Future;
 use std::sync::Arc;
 
@@ -9,12 +12,16 @@ use px_core::run::{Command, Start, TakenAnswer, Then};
 use px_core::wait::Wait;
 use px_core::{Run, RunId, Timestamp};
 use px_sdk::Error;
-use px_store::{BornClaimed, Conflict, Contended, Draft, DraftError, LogTail, Round, RunRecord, Work};
+use px_store::{Conflict, Contended, Draft, DraftError, KvFull, LogTail, RunRecord, Work};
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::bounds::{unkept, unstarted};
+use crate::kv::{excess, full};
 use crate::port::Ask;
+use crate::session::log_line::LogLine;
+pub(crate) use crate::session::values::Written;
+use crate::session::values::{With, revoked, unwritten};
 use crate::shared::FitsKey;
 use crate::shared::{Limits, Parts, ROUNDS};
 
@@ -148,10 +155,24 @@ impl Session {
                 let why = unkept(limits, &command).unwrap_or_default();
                 let _ = reply.send(Err(Error::permanent(why)));
             }
-            Ask::Record { command, what, reply } => {
-                let done = as_step_result(self.commit(Some(command)).await, what);
+            Ask::Record { changes, reply, .. } if excess(limits, &changes).is_some() => {
+                let why = excess(limits, &changes).unwrap_or_default();
+                let _ = reply.send(Err(Error::permanent(why)));
+            }
+            Ask::Record { command, changes, what, reply } => {
+                let done = match self.commit_values(command, &changes, limits.max_kv_keys).await {
+                    Ok(Written::Committed(done)) => as_step_result(Ok(done), what).map(|()| true),
+                    Ok(Written::Changed) => Ok(false),
+                    Ok(Written::Full(error)) => Err(Error::msg(full(&error))),
+                    Err(error) => as_step_result(Err(error), what).map(|()| true),
+                };
                 // The step may have stopped listening meanwhile.
                 let _ = reply.send(done);
+            }
+            Ask::ReadKv { id, reply } => {
+                let read = self.read_kv(&id).await;
+                let unread = |error| Error::msg(format_args!("value {id} could not be read: {error}"));
+                let _ = reply.send(read.map_err(unread));
             }
             Ask::Start { start, reply, .. } if unstarted(limits, &start).is_some() => {
                 let why = unstarted(limits, &start).unwrap_or_default();
@@ -165,8 +186,11 @@ impl Session {
 
     async fn start(&mut self, start: &Start, name: String, item: Option<u32>) -> Result<RunId, Error> {
         let command = Command::RecordOnce { name, value: Value::Null, item };
-        let (done, started) = match self.commit_with(Some(command), Some(start)).await {
-            Ok((done, started)) => (Ok(done), started),
+        let with = With { start: Some(start), ..With::default() };
+        let (done, started) = match self.commit_with(Some(command), with).await {
+            Ok(Ok((done, started))) => (Ok(done), started),
+            // It changes no values.
+            Ok(Err(_)) => (Ok(Committed::Revoked), None),
             Err(error) => (Err(error), None),
         };
         as_step_result(done, "the start of the run")?;
@@ -175,7 +199,8 @@ impl Session {
 
     /// Commits a command, with the step's start if that is still due.
     pub(crate) async fn commit(&mut self, command: Option<Command>) -> Result<Committed, SessionError> {
-        self.commit_with(command, None).await.map(|(done, _)| done)
+        let done = self.commit_with(command, With::default()).await?;
+        Ok(done.map_or(Committed::Revoked, |(done, _)| done))
     }
 
     /// The record; what is left behind must be replaced before it is used.
@@ -184,38 +209,50 @@ impl Session {
         Arc::unwrap_or_clone(std::mem::replace(&mut self.record, vacant))
     }
 
-    /// The same, with a run that is started in the same commit.
+    /// The same, with what else goes into the commit. The inner error is that of values that could not be
+    /// written.
     async fn commit_with(
         &mut self,
         command: Option<Command>,
-        start: Option<&Start>,
-    ) -> Result<(Committed, Option<RunId>), SessionError> {
+        with: With<'_>,
+    ) -> Result<Result<(Committed, Option<RunId>), Written>, SessionError> {
         // Nothing looks at the run of an execution that is over.
         let is_last = command.as_ref().is_some_and(ends_step);
-        let log_line = self.log_line(command.as_ref());
-        let mut known = Some(if is_last { self.take() } else { (*self.record).clone() });
+        let ends = command.as_ref().is_some_and(ends_step);
+        let log_line = LogLine::of(&self.record.run, self.begin.is_some(), ends);
+        // One that rests on values may not be made, and then its step runs again.
+        let is_final = is_last && with.changes.is_empty();
+        let mut known = Some(if is_final { self.take() } else { (*self.record).clone() });
         let (this, command) = (&*self, &command);
         let drafted = this.parts.transact(ROUNDS, |lost| {
             let known = known.take();
             async move {
-                if let Some(Conflict::Fence(_)) = lost {
-                    return Ok(Round::Done(BornClaimed::none(None)));
+                match lost {
+                    Some(Conflict::Fence(_)) => return Ok(revoked()),
+                    Some(Conflict::Kv(_)) => return Ok(unwritten(Written::Changed)),
+                    _ => {}
                 }
                 let adopted = match known {
                     Some(known) => known,
                     // Somebody changed the run or a key and left the claim: read anew.
                     None => match this.parts.store.run(this.parts.scope, this.run).await? {
                         Some(record) => record,
-                        None => return Ok(Round::Done(BornClaimed::none(None))),
+                        None => return Ok(revoked()),
                     },
                 };
-                let (draft, drafted) = this.draft(adopted, command.clone(), start).await?;
-                Ok::<_, SessionError>(this.parts.round(draft, Some(drafted)))
+                Ok::<_, SessionError>(match this.draft(adopted, command.clone(), with).await? {
+                    Ok((draft, drafted)) => this.parts.round(draft, Ok(drafted)),
+                    Err(error) => unwritten(Written::Full(error)),
+                })
             }
         });
-        let Some(Drafted { rests, next, started }) = drafted.await? else {
-            self.is_revoked = true;
-            return Ok((Committed::Revoked, None));
+        let Drafted { rests, next, started } = match drafted.await? {
+            Ok(drafted) => drafted,
+            Err(Written::Committed(done)) => {
+                self.is_revoked = true;
+                return Ok(Ok((done, None)));
+            }
+            Err(unwritten) => return Ok(Err(unwritten)),
         };
         let done = if rests { Committed::Rests } else { Committed::GoesOn };
         if let Some(next) = next {
@@ -223,7 +260,7 @@ impl Session {
         }
         self.begin = None;
         log_line.write();
-        Ok((done, started))
+        Ok(Ok((done, started)))
     }
 
     /// One round of a commit: what it writes, and what follows once it is durable.
@@ -231,8 +268,8 @@ impl Session {
         &self,
         adopted: RunRecord,
         mut command: Option<Command>,
-        start: Option<&Start>,
-    ) -> Result<(Draft<'_>, Drafted), SessionError> {
+        with: With<'_>,
+    ) -> Result<Result<(Draft<'_>, Drafted), KvFull>, SessionError> {
         let is_last = command.as_ref().is_some_and(ends_step);
         let mut draft = self.parts.draft();
         let now = draft.now();
@@ -244,7 +281,7 @@ impl Session {
             draft.advance(now);
         }
         let mut started = None;
-        if let Some(start) = start {
+        if let Some(start) = with.start {
             let run = Box::pin(draft.start(start.clone())).await?;
             started = Some(run);
             if let Some(Command::RecordOnce { value, .. }) = &mut command {
@@ -261,6 +298,12 @@ impl Session {
             }
             draft.command(self.run, command).await?;
         }
+        for (id, expected, change) in with.changes.iter().cloned() {
+            draft.write_kv(id, expected, change);
+        }
+        if let Err(error) = draft.count_kv(with.most).await.map_err(DraftError::from)? {
+            return Ok(Err(error));
+        }
         let rests = is_last && !draft.is_ready(self.run);
         if draft.is_ready(self.run) {
             // The next step runs here and now, in an execution of its own.
@@ -268,17 +311,7 @@ impl Session {
             draft.put_work(self.run, self.claim.fence, work);
         }
         let next = if rests { None } else { draft.after_commit(self.run) };
-        Ok((draft, Drafted { rests, next, started }))
-    }
-
-    /// The line that the log gets of a commit, once it is made.
-    fn log_line(&self, command: Option<&Command>) -> LogLine {
-        let (begins, ends) = (self.begin.is_some(), command.is_some_and(ends_step));
-        if !tracing::enabled!(tracing::Level::DEBUG) || !(begins || ends) {
-            return LogLine::None;
-        }
-        let step = self.record.run.frame().map(|frame| frame.step.clone()).unwrap_or_default();
-        LogLine::Step { step, begins, ends }
+        Ok(Ok((draft, Drafted { rests, next, started })))
     }
 }
 
@@ -290,27 +323,6 @@ struct Drafted {
     next: Option<RunRecord>,
     /// The run that it started.
     started: Option<RunId>,
-}
-
-/// A line about a commit.
-enum LogLine {
-    None,
-    /// For whoever follows a server at the level `debug`.
-    Step {
-        step: String,
-        begins: bool,
-        ends: bool,
-    },
-}
-
-impl LogLine {
-    fn write(self) {
-        match self {
-            Self::None => {}
-            Self::Step { step, begins, ends: false } if begins => tracing::debug!(step, "the step runs"),
-            Self::Step { step, .. } => tracing::debug!(step, "the step has run"),
-        }
-    }
 }
 
 /// Returns true if a command is the last of a step's execution.

@@ -116,6 +116,10 @@ pub struct Limits {
     /// Bytes of JSON that a step's state, and each value that it hands over to be
     /// kept, may take. A state that takes more already may stay or shrink.
     pub max_state_bytes: usize,
+    /// Bytes of JSON that a value which outlives runs may take.
+    pub max_kv_value_bytes: usize,
+    /// Values which outlive runs that a brain may have, in all scopes.
+    pub max_kv_keys: u64,
     /// Time that a step of a cancelled run has for cleaning up before it is dropped.
     pub cancel_grace: Duration,
 }
@@ -135,6 +139,8 @@ impl Default for Limits {
             visible_after: Duration::from_millis(100),
             max_deaths: 3,
             max_state_bytes: 4 * 1024 * 1024,
+            max_kv_value_bytes: 64 * 1024,
+            max_kv_keys: 10_000,
             cancel_grace: Duration::from_secs(5),
         }
     }

@@ -4,10 +4,10 @@
 use std::collections::HashSet;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use px_core::RunId;
 use px_core::run::OnceValue;
+use px_core::{KvId, RunId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::brain::{Brain, start_of};
 use crate::effect::{EffectCall, StepStandIn};
 use crate::error::{Error, Result};
+use crate::kv::{KvLog, KvRead};
 use crate::resource::{Resource, Resources};
 
 /// Answer of the engine to a request of a step that runs.
@@ -35,6 +36,9 @@ pub trait StepPort: Send + Sync {
         input: Value,
     ) -> PortFuture<'_, Result<RunId>>;
 
+    /// Reads a value that outlives runs, as it was last committed.
+    fn read_kv(&self, id: KvId) -> PortFuture<'_, Result<KvRead>>;
+
     /// Commits a report of progress.
     fn emit(&self, name: String, data: Value, durable: bool) -> PortFuture<'_, Result<()>>;
 
@@ -52,6 +56,9 @@ pub struct Cx(Arc<Inner>);
 struct Inner {
     about: StepContext,
     used: Mutex<HashSet<String>>,
+    /// Side effects that this execution has made.
+    made: Mutex<Vec<OnceValue>>,
+    kv: Mutex<KvLog>,
     port: Arc<dyn StepPort>,
 }
 
@@ -76,6 +83,8 @@ pub struct StepContext {
     pub options: Value,
     /// Side effects that earlier attempts of this execution have made, so that they are not made twice.
     pub once: Vec<OnceValue>,
+    /// Bytes of JSON that a value which outlives runs may have.
+    pub max_kv_value_bytes: usize,
     /// Resources that its brain needs.
     pub resources: Resources,
     /// Whoever answers for its effects; in a test only.
@@ -92,7 +101,33 @@ impl Cx {
     /// The engine makes one for each execution of a step.
     #[must_use]
     pub fn new(about: StepContext, port: Arc<dyn StepPort>) -> Self {
-        Self(Arc::new(Inner { about, used: Mutex::default(), port }))
+        Self(Arc::new(Inner {
+            about,
+            used: Mutex::default(),
+            made: Mutex::default(),
+            kv: Mutex::default(),
+            port,
+        }))
+    }
+
+    /// The context of another execution of the same, which knows the side effects that this one has made.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        let mut about = self.0.about.clone();
+        about.once.extend(self.0.made.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());
+        Self::new(about, Arc::clone(&self.0.port))
+    }
+
+    pub(crate) fn kv_log(&self) -> MutexGuard<'_, KvLog> {
+        self.0.kv.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn port(&self) -> &dyn StepPort {
+        &*self.0.port
+    }
+
+    pub(crate) fn max_kv_value_bytes(&self) -> usize {
+        self.0.about.max_kv_value_bytes
     }
 
     /// The run's id.
@@ -234,9 +269,18 @@ impl Cx {
         Ok(about.once.iter().find(is_this).map(|once| once.value.clone()))
     }
 
+    fn has_made(&self, name: &str, value: Value) {
+        let (iteration, item) = (self.iteration(), self.item());
+        // Nobody asks for the depth here: it is the step's own.
+        let made = OnceValue { depth: 0, iteration, item, name: name.to_owned(), value };
+        self.0.made.lock().unwrap_or_else(PoisonError::into_inner).push(made);
+    }
+
     async fn remember<T: Serialize>(&self, name: &str, made: &T) -> Result<()> {
         let value = crate::finite::to_value(made)?;
-        self.0.port.record_once(self.item(), name.to_owned(), value).await
+        self.0.port.record_once(self.item(), name.to_owned(), value.clone()).await?;
+        self.has_made(name, value);
+        Ok(())
     }
 
     /// The resource of this type, which `px::app().provide(..)` has made.
@@ -275,7 +319,9 @@ impl Cx {
         if let Some(known) = self.known("start", name)? {
             return Ok(serde_json::from_value(known)?);
         }
-        self.0.port.start_run(self.item(), name.to_owned(), title, input).await
+        let run = self.0.port.start_run(self.item(), name.to_owned(), title, input).await?;
+        self.has_made(name, Value::String(run.to_string()));
+        Ok(run)
     }
 
     /// Reports progress: an entry of the run's log, which watchers see at

@@ -26,6 +26,11 @@ impl Error {
         Self { is_permanent: true, ..Self::msg(message) }
     }
 
+    /// An error of this name that no retry can mend.
+    pub(crate) fn named(name: &str, message: impl fmt::Display) -> Self {
+        Self { name: name.into(), ..Self::permanent(message) }
+    }
+
     /// The same error, marked as one that no retry can mend.
     #[must_use]
     pub fn into_permanent(self) -> Self {

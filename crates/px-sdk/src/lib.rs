@@ -18,6 +18,7 @@ pub mod form;
 mod given;
 mod inbound;
 mod kind;
+mod kv;
 pub mod layer;
 mod macros;
 mod may_wait;
@@ -51,6 +52,7 @@ pub use error::{Error, Result};
 pub use form::Form;
 pub use inbound::{Inbound, IntoInbounds, RawInbound, Reply};
 pub use kind::Kind;
+pub use kv::{Kv, KvLost, KvRead, KvWrites};
 #[doc(hidden)]
 pub use macros::__private;
 pub use may_wait::MayWait;

@@ -12,8 +12,9 @@ use px_store::outbox::{HookCache, OutboxStore};
 use px_store::tokens::Token;
 use px_store::{
     Admission, Batch, BoxFuture, ClaimRequest, Claimed, Cursor, DedupRecord, Delivery, DeliveryFilter,
-    DeliveryList, Epoch, Error, Forgotten, HintBus, Inspect, LogTail, Outcome, Page, QueuedEvent, Read, Row,
-    RowStats, RunFilter, RunRecord, Scan, SetAside, StartKey, Store, Table, Timer, Versioned, Work,
+    DeliveryList, Epoch, Error, Forgotten, HintBus, Inspect, KvStore, LogTail, Outcome, Page, QueuedEvent,
+    Read, Row, RowStats, RunFilter, RunRecord, Scan, SetAside, StartKey, Store, Table, Timer, Versioned,
+    Work,
 };
 use tokio::sync::watch;
 
@@ -343,6 +344,10 @@ impl<B: Backing> Store for Embedded<B> {
     }
 
     fn outbox(&self) -> &dyn OutboxStore {
+        self
+    }
+
+    fn kv(&self) -> &dyn KvStore {
         self
     }
 

@@ -38,10 +38,12 @@ pub(crate) const fn letter(table: Table) -> u8 {
         Table::Endpoint => b'p',
         Table::Token => b'c',
         Table::KeyCheck => b'y',
+        Table::Kv => b'j',
+        Table::KvBrain => b'b',
     }
 }
 
-fn row(scope: Scope, table: Table, parts: usize) -> RowKey {
+pub(crate) fn row(scope: Scope, table: Table, parts: usize) -> RowKey {
     let mut key = RowKey::with_capacity(3 + parts);
     key.extend_from_slice(&scope.0.to_be_bytes());
     key.push(letter(table));

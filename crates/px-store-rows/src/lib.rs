@@ -10,6 +10,7 @@ mod embedded;
 mod emptiness;
 #[cfg(test)]
 mod golden;
+mod kv;
 mod layout;
 mod line;
 mod lists;

@@ -13,6 +13,7 @@ use px_store::{Cursor, Error, Row, Scan, Table, Timer, Versioned};
 
 use crate::apart;
 use crate::delivery_row::from_delivery_value;
+use crate::kv;
 use crate::layout;
 use crate::line;
 use crate::outbox::rows;
@@ -95,6 +96,7 @@ pub(crate) fn read<B: Backing + ?Sized>(
         }
         Table::Dedup | Table::SetAside | Table::Start => read_named(scope, table, row, value)?,
         Table::Forgotten => (Row::Forgotten(layout::from_json(value)?), layout::forgotten_row(scope)),
+        Table::Kv | Table::KvBrain => kv::read(scope, table, row, value)?,
         Table::KeyCheck => (Row::KeyCheck(layout::from_versioned(value)?), layout::key_check_row(scope)),
         Table::Token => {
             let token: Versioned<Token> = layout::from_versioned(value)?;

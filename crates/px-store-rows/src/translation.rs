@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use px_core::{DeliveryId, KeyId, RunId, RunStatus, Scope, TokenId};
+use px_core::{DeliveryId, KeyId, KvId, RunId, RunStatus, Scope, TokenId};
 use px_store::outbox::OutboxConflict;
 use px_store::secret_key::KeyCheckWrite;
 use px_store::tokens::TokenWrite;
@@ -41,6 +41,8 @@ pub(crate) enum Precondition {
     Token(TokenId),
     Epoch(Epoch),
     KeyCheck,
+    Kv(KvId),
+    KvBrain(String),
 }
 
 pub(crate) struct Translation {
@@ -343,6 +345,7 @@ impl Translation {
         }
         this.outbox(scope, &batch.outbox)?;
         this.tokens(scope, &batch.tokens)?;
+        this.kv(scope, &batch.kv)?;
         batch.key_check.iter().try_for_each(|write| this.key_check(scope, write))?;
         Ok(this)
     }
@@ -368,6 +371,8 @@ impl Translation {
             Precondition::Token(token) => Conflict::Token(token),
             Precondition::Epoch(epoch) => Conflict::Epoch(epoch),
             Precondition::KeyCheck => Conflict::KeyCheck,
+            Precondition::Kv(id) => Conflict::Kv(id),
+            Precondition::KvBrain(brain) => Conflict::KvBrain(brain),
         })
     }
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use px_core::key::Waiter;
-use px_core::{DeliveryId, Event, KeyId, KeyRecord, Run, RunId, Scope, TokenId};
+use px_core::{DeliveryId, Event, KeyId, KeyRecord, KvId, Run, RunId, Scope, TokenId};
 
 use crate::epoch::{Epoch, EpochWrite};
 use crate::error::Error;
 use crate::hints::Hint;
+use crate::kv::KvBatch;
 use crate::model::{DedupRecord, Delivery, Forgotten, QueuedEvent, SetAside, StartKey, Timer, Work};
 use crate::outbox::{HookProgress, OutboxBatch, OutboxConflict};
 use crate::secret_key::KeyCheckWrite;
@@ -200,6 +201,8 @@ pub struct Batch {
     pub start_keys: Vec<(String, String, StartKey)>,
     /// Hooks, and what is on its way to them.
     pub outbox: OutboxBatch,
+    /// Values that outlive runs.
+    pub kv: KvBatch,
     /// API tokens.
     pub tokens: Vec<TokenWrite>,
     /// Epochs that must be what they were, or that change. A store that keeps
@@ -317,7 +320,7 @@ pub enum Outcome {
     },
     /// A precondition did not hold; nothing was changed. Of several it is the
     /// first in the order of dedups, start keys, work, keys, runs, `unchanged`,
-    /// deliveries, `forget`, outbox and tokens: a repeated delivery hears that it
+    /// deliveries, `forget`, outbox, tokens and `kv`: a repeated delivery hears that it
     /// is one, whatever else has changed since.
     Conflict(Conflict),
 }
@@ -369,4 +372,8 @@ pub enum Conflict {
     Epoch(Epoch),
     /// The check value of the key of secrets has changed since it was read.
     KeyCheck,
+    /// A value that outlives runs has changed since it was read.
+    Kv(KvId),
+    /// The number of values that a brain has is another than was read.
+    KvBrain(String),
 }

@@ -13,6 +13,7 @@ mod differential;
 mod driver;
 mod inbox;
 mod keys;
+mod kv;
 mod lists;
 mod outbox;
 mod runs;
@@ -84,6 +85,10 @@ pub mod cases {
         a_delivery_that_changed_is_a_conflict, a_key_that_changed_is_a_conflict,
         a_known_provider_id_is_a_conflict, a_line_is_read_by_place_by_token_and_by_id, events_and_waits_meet,
     };
+    pub use super::kv::{
+        a_brain_has_no_more_values_than_it_may, a_value_is_written_over_the_version_that_was_read,
+        values_are_listed_in_the_order_of_their_names,
+    };
     pub use super::lists::{commits_are_numbered, lists_are_filtered_and_page, tables_are_scanned_in_pages};
     pub use super::outbox::{
         a_run_has_a_hook_of_its_own, hooks_change_under_a_precondition, what_happens_is_told_in_its_commit,
@@ -114,7 +119,8 @@ macro_rules! store_conformance {
             what_is_forgotten_is_nowhere, what_changed_meanwhile_is_not_forgotten,
             what_is_remembered_is_changed_as_it_was_read, what_is_set_aside_is_found_by_its_id,
             what_is_due_is_found_by_lane_and_time, hooks_change_under_a_precondition,
-            the_check_of_the_key_is_written_once);
+            the_check_of_the_key_is_written_once, a_value_is_written_over_the_version_that_was_read,
+            a_brain_has_no_more_values_than_it_may, values_are_listed_in_the_order_of_their_names);
     };
     (@cases $open:path: $($case:ident),+) => {
         $(

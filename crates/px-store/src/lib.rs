@@ -22,6 +22,7 @@ mod epoch;
 mod error;
 mod hints;
 mod inspect;
+mod kv;
 mod model;
 pub mod outbox;
 mod scan;
@@ -41,6 +42,7 @@ pub use epoch::{Epoch, EpochWrite, Watched};
 pub use error::Error;
 pub use hints::{Hint, HintBus, Ready};
 pub use inspect::{Inspect, RowStats};
+pub use kv::{KvBatch, KvBrain, KvBrainWrite, KvFull, KvRecord, KvStore, KvWrite};
 pub use model::{
     DedupRecord, Delivery, Forgotten, InboxEvent, InboxState, PinnedReply, QueuedEvent, SetAside,
     StartIntent, StartKey, Timer, TimerKind, Versioned, Work,

@@ -6,9 +6,10 @@
 //! other.
 
 use px_core::key::{Waiter, WaiterId};
-use px_core::{CallbackId, KeyId, KeyRecord, RunId};
+use px_core::{CallbackId, KeyId, KeyRecord, KvId, RunId};
 
 use crate::batch::RunRecord;
+use crate::kv::{KvBrain, KvRecord};
 use crate::model::{
     DedupRecord, Delivery, Forgotten, QueuedEvent, SetAside, StartKey, Timer, Versioned, Work,
 };
@@ -65,6 +66,10 @@ pub enum Table {
     Token,
     /// The check value of the key of secrets.
     KeyCheck,
+    /// Values that outlive runs.
+    Kv,
+    /// Numbers of these values, by brain.
+    KvBrain,
 }
 
 /// A place in a table: the last row of a page, in the words of the store that
@@ -141,6 +146,10 @@ pub enum Row {
     Token(Box<Versioned<Token>>),
     /// The check value of the key of secrets.
     KeyCheck(Versioned<KeyCheck>),
+    /// A value that outlives runs.
+    Kv(KvId, Box<Versioned<KvRecord>>),
+    /// The number of values that a brain has.
+    KvBrain(String, Versioned<KvBrain>),
     /// A row that is not what was written: its key in hexadecimal digits, and
     /// what is wrong.
     Unreadable(String, String),

@@ -16,6 +16,7 @@ use crate::epoch::Epoch;
 use crate::error::Error;
 use crate::hints::HintBus;
 use crate::inspect::Inspect;
+use crate::kv::KvStore;
 use crate::model::{
     DedupRecord, Delivery, Forgotten, InboxState, QueuedEvent, SetAside, StartKey, Timer, Versioned, Work,
 };
@@ -246,6 +247,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Hooks, and what is on its way to them.
     fn outbox(&self) -> &dyn OutboxStore;
+
+    /// Values that outlive runs.
+    fn kv(&self) -> &dyn KvStore;
 
     /// Returns the bus on which hints of durable batches go out.
     fn hints(&self) -> &Arc<HintBus>;

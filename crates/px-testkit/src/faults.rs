@@ -10,8 +10,8 @@ use px_core::{DeliveryId, Event, KeyId, KeyRecord, RunId, Scope, Timestamp};
 use px_store::tokens::Token;
 use px_store::{
     Admission, Batch, BoxFuture, ClaimRequest, Claimed, Cursor, DedupRecord, Delivery, DeliveryFilter,
-    DeliveryList, Epoch, Error, Forgotten, HintBus, Inspect, LogTail, Outcome, Page, QueuedEvent, Read,
-    RunFilter, RunRecord, Scan, SetAside, StartKey, Store, Table, Timer, Versioned, Work,
+    DeliveryList, Epoch, Error, Forgotten, HintBus, Inspect, KvStore, LogTail, Outcome, Page, QueuedEvent,
+    Read, RunFilter, RunRecord, Scan, SetAside, StartKey, Store, Table, Timer, Versioned, Work,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -20,7 +20,7 @@ use crate::fault::{Access, Detour, Fault, Gate, Observer, Plan, Submitted};
 /// A [`Store`] that consults a plan at every commit.
 #[derive(Clone)]
 pub struct FaultyStore {
-    inner: Arc<dyn Store>,
+    pub(crate) inner: Arc<dyn Store>,
     plan: Arc<Mutex<Plan>>,
     commits: Arc<AtomicU64>,
     between: Arc<Mutex<Option<BoxFuture<'static, ()>>>>,
@@ -127,17 +127,13 @@ impl FaultyStore {
                     let _ = tell.send(hand_on().await);
                 });
                 self.submitted.lock().unwrap_or_else(PoisonError::into_inner).push(commit);
-                Box::pin(async move {
-                    match told.await {
-                        Ok(outcome) => outcome,
-                        Err(_) => std::future::pending().await,
-                    }
-                })
+                let never = std::future::pending;
+                Box::pin(async move { if let Ok(outcome) = told.await { outcome } else { never().await } })
             }
         }
     }
 
-    fn read<'a, T: 'a>(
+    pub(crate) fn read<'a, T: 'a>(
         &'a self,
         name: &'static str,
         read: impl FnOnce() -> Read<'a, T> + Send + 'a,
@@ -375,6 +371,10 @@ impl Store for FaultyStore {
     fn outbox(&self) -> &dyn px_store::outbox::OutboxStore {
         // Its writes are commits, and those are counted.
         self.inner.outbox()
+    }
+
+    fn kv(&self) -> &dyn KvStore {
+        self
     }
 
     fn hints(&self) -> &Arc<HintBus> {

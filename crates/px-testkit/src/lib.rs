@@ -10,6 +10,7 @@
 mod error;
 mod fault;
 mod faults;
+mod faults_kv;
 pub mod load;
 mod project;
 mod shrink;

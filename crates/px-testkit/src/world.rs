@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use px_core::{DeliveryId, Event, Ids, ManualClock, Run, RunId, RunStatus, Scope, Timestamp};
+use px_core::{DeliveryId, Event, Ids, KvChange, KvId, ManualClock, Run, RunId, RunStatus, Scope, Timestamp};
 use px_engine::{ForkRequest, Limits, Parts, Places, StartRequest, Started};
 use px_inbound::verify::UrlView;
 use px_inbound::{Answer, InboundContext, Stage};
@@ -446,6 +446,23 @@ impl World {
     /// The store fails.
     pub async fn state(&self, run: RunId) -> Result<Value, WorldError> {
         Ok(self.run(run).await?.map_or(Value::Null, |run| run.state().clone()))
+    }
+
+    /// A value that outlives runs, if there is one.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn kv(&self, id: &KvId) -> Result<Option<Value>, WorldError> {
+        Ok(self.rows.kv().value(Scope::default(), id).await?.map(|read| read.record.value))
+    }
+
+    /// Writes or removes a value that outlives runs.
+    ///
+    /// # Errors
+    /// The store fails, or the process dies.
+    pub async fn change_kv(&self, id: &KvId, change: &KvChange) -> Result<(), WorldError> {
+        self.alive(self.parts.change_kv(id, change)).await??;
+        Ok(())
     }
 
     /// The log of a run.

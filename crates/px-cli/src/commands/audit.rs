@@ -80,6 +80,8 @@ const fn noun(table: Table) -> &'static str {
         Table::Forgotten => "what was forgotten",
         Table::Token => "API tokens",
         Table::KeyCheck => "the check of the secrets' key",
+        Table::Kv => "values that outlive runs",
+        Table::KvBrain => "brains with such values",
     }
 }
 
@@ -139,5 +141,6 @@ fn rows(counts: &Counts) -> Vec<Vec<String>> {
         counts.callback.iter().map(|(state, count)| row("Outbound deliveries", state.as_str(), *count)),
     );
     rows.push(row("Attempts", "", counts.attempts));
+    rows.push(row("Values that outlive runs", "", counts.kv));
     rows
 }

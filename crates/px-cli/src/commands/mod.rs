@@ -8,6 +8,7 @@ mod config;
 mod dev;
 mod explain;
 mod hooks;
+mod kv;
 mod new;
 mod run;
 mod runs;
@@ -37,6 +38,8 @@ pub(crate) enum Command {
     Webhooks(webhooks::Command),
     #[command(subcommand)]
     Hooks(hooks::Command),
+    #[command(subcommand)]
+    Kv(kv::Command),
     Audit(audit::Args),
     #[command(subcommand)]
     Store(store::Command),
@@ -60,6 +63,7 @@ impl Command {
             Self::Runs(command) => command.run(context).await,
             Self::Webhooks(command) => command.run(context).await,
             Self::Hooks(command) => command.run(context).await,
+            Self::Kv(command) => command.run(context).await,
             Self::Audit(args) => audit::run(context, args).await,
             Self::Store(command) => command.run(context).await,
             Self::Tokens(command) => command.run(context).await,

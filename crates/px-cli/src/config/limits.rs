@@ -16,6 +16,8 @@
 //! | `max_addresses` | 8192 | addresses whose rate is remembered |
 //! | `max_concurrent_steps` | 512 | steps that run at once; more wait for their turn |
 //! | `max_state_bytes` | 4 MiB | the state of a run that grew, and what else a step hands over to be kept |
+//! | `max_kv_value_bytes` | 64 KiB | a value that outlives runs |
+//! | `max_kv_keys` | 10000 | such values of one brain |
 //! | `max_stalled` | 16 | threads that are written off to steps and handlers that never yield |
 //! | `max_rejected_per_minute` | 60 | records that rejected requests of one webhook leave in a minute |
 //! | `max_rejected_per_minute_per_address` | 10 | of these, from one address |
@@ -44,6 +46,9 @@ const MAX_CONCURRENT_STEPS: usize = 1_000_000;
 const MIN_STATE_BYTES: usize = 1_024;
 const MAX_STATE_BYTES: usize = 64 * 1024 * 1024;
 
+/// The greatest `max_kv_value_bytes`: values are read and written whole, by every run that wants them.
+const MAX_KV_VALUE_BYTES: usize = 4 * 1024 * 1024;
+
 /// The greatest `max_stalled`.
 const MAX_STALLED: usize = 1_024;
 
@@ -64,6 +69,8 @@ pub(crate) struct Limits {
     max_addresses: usize,
     pub(crate) max_concurrent_steps: usize,
     pub(crate) max_state_bytes: usize,
+    max_kv_value_bytes: usize,
+    max_kv_keys: u64,
     max_stalled: usize,
     max_rejected_per_minute: u32,
     max_rejected_per_minute_per_address: u32,
@@ -87,6 +94,8 @@ impl Default for Limits {
             max_addresses: gate.addresses,
             max_concurrent_steps: StepLimits::default().max_concurrent_steps,
             max_state_bytes: StepLimits::default().max_state_bytes,
+            max_kv_value_bytes: StepLimits::default().max_kv_value_bytes,
+            max_kv_keys: StepLimits::default().max_kv_keys,
             max_stalled: PoolLimits::default().max_stalled,
             max_rejected_per_minute: rejections.per_webhook,
             max_rejected_per_minute_per_address: rejections.per_sender,
@@ -141,6 +150,11 @@ impl Limits {
             &format!(
                 "from {MIN_STATE_BYTES} to {MAX_STATE_BYTES} can be kept; each commit of a run writes its state"
             ),
+        );
+        bad(
+            !(1..=MAX_KV_VALUE_BYTES).contains(&self.max_kv_value_bytes),
+            &format!("max_kv_value_bytes is {}", self.max_kv_value_bytes),
+            &format!("from 1 to {MAX_KV_VALUE_BYTES} can be kept; each write of a value writes all of it"),
         );
         for (name, is_zero) in [
             ("idle_timeout_secs", self.idle_timeout_secs == 0),
@@ -236,6 +250,8 @@ impl Limits {
         StepLimits {
             max_concurrent_steps: self.max_concurrent_steps,
             max_state_bytes: self.max_state_bytes,
+            max_kv_value_bytes: self.max_kv_value_bytes,
+            max_kv_keys: self.max_kv_keys,
             ..StepLimits::default()
         }
     }
@@ -274,7 +290,7 @@ mod tests {
         let some = limits(
             "max_connections = 100\nidle_timeout_secs = 1\nhead_timeout_secs = 2\nmax_head_bytes = 9000\n\
              max_in_flight = 50\nreserved_in_flight = 5\nmax_in_flight_per_address = 6\nmax_held_bytes = 7\n\
-             max_addresses = 8\nmax_state_bytes = 5000\nmax_stalled = 4\nmax_concurrent_steps = 3\nmax_rejected_per_minute = 9\nmax_rejected_per_minute_per_address = 3",
+             max_addresses = 8\nmax_state_bytes = 5000\nmax_kv_value_bytes = 600\nmax_kv_keys = 70\nmax_stalled = 4\nmax_concurrent_steps = 3\nmax_rejected_per_minute = 9\nmax_rejected_per_minute_per_address = 3",
         );
         assert!(some.mistakes().is_empty());
         assert_eq!(
@@ -290,6 +306,7 @@ mod tests {
             GateLimits { in_flight: 50, reserved: 5, in_flight_per_address: 6, body_bytes: 7, addresses: 8 };
         assert_eq!(some.gate(), gate);
         assert_eq!((some.pool().max_stalled, some.max_concurrent_steps, some.max_state_bytes), (4, 3, 5000));
+        assert_eq!((some.steps().max_kv_value_bytes, some.steps().max_kv_keys), (600, 70));
         assert_eq!(some.rejections(), RejectionLimits { per_webhook: 9, per_sender: 3 });
         for (text, part) in [
             ("max_connections = 4096", "max_connections has to be greater"),
@@ -300,6 +317,8 @@ mod tests {
             ("head_timeout_secs = 0", "head_timeout_secs is 0"),
             ("max_state_bytes = 10", "max_state_bytes is 10"),
             ("max_state_bytes = 1000000000", "max_state_bytes is 1000000000"),
+            ("max_kv_value_bytes = 0", "max_kv_value_bytes is 0"),
+            ("max_kv_value_bytes = 4194305", "max_kv_value_bytes is 4194305"),
             ("max_stalled = 0", "max_stalled is 0"),
             ("max_stalled = 2000", "more than 1024"),
             ("max_concurrent_steps = 1000001", "more than 1000000"),

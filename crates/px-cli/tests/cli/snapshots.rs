@@ -184,6 +184,7 @@ fn without_a_server() {
         "webhooks deliveries list",
         "webhooks deliveries show whd_1",
         "hooks list",
+        "kv list",
         "tokens list",
     ] {
         book.px(words);
@@ -241,6 +242,21 @@ fn with_a_server() {
     settle(&book.project, &forked, "waiting");
     book.px(&format!("runs rerun {ada} --from 1"));
     book.px(&format!("runs cancel {forked}"));
+
+    for words in [
+        "kv list",
+        "kv list customer-feedback",
+        "kv list nobody",
+        "kv list --limit nonsense",
+        "kv get customer-feedback answers",
+        "kv get customer-feedback answers --scope customer-7",
+        "kv delete customer-feedback",
+        "kv delete customer-feedback nonsense",
+        "kv delete customer-feedback answers",
+        "kv delete customer-feedback --all",
+    ] {
+        book.px(words);
+    }
 
     book.px("webhooks deliveries list");
     book.px("webhooks deliveries list --state nonsense");

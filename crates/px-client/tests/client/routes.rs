@@ -1,9 +1,10 @@
 //! Every route, asked by its method and read as its type.
 
+use futures_util::StreamExt as _;
 use px_client::api::{
     Action, BindDelivery, BrainHistory, CallbackState, Code, CreateHook, DeliveryState, Detail, FindBrains,
-    ForkRun, ListCallbacks, ListDeliveries, ListRuns, Open, RecoverHook, RerunRun, ResumeRun, Retry,
-    RotateSecret, RunStatus, SignalType, Signature, Timestamp, UpdateHook,
+    ForkRun, ListCallbacks, ListDeliveries, ListRuns, ListStore, Open, RecoverHook, RerunRun, ResumeRun,
+    Retry, RotateSecret, RunStatus, SignalType, Signature, StartRun, Timestamp, UpdateHook,
 };
 
 use super::support::{answer, serve, start};
@@ -93,6 +94,28 @@ async fn deliveries_say_what_became_of_them() {
         _ => None,
     });
     assert_eq!(response.unwrap()["name"], "Ada");
+    server.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn values_that_outlive_runs_are_read_and_removed() {
+    let (server, client) = serve().await;
+    let run = client.start_run(&StartRun::of("surveys")).await.unwrap().brain_run_id;
+    let mut events = client.watch_run(run).events();
+    while events.next().await.is_some() {}
+    let list = ListStore::default();
+    assert_eq!(client.store_brains(&list).await.unwrap().brains, ["surveys"]);
+    let one = ListStore { limit: Some(1), ..ListStore::default() };
+    let first = client.store_keys("surveys", &one).await.unwrap();
+    assert_eq!((&*first.keys[0].key, &*first.keys[0].scope), ("seen/once", "a b"));
+    let rest = ListStore { cursor: first.next_cursor.clone(), ..ListStore::default() };
+    assert_eq!(client.store_keys("surveys", &rest).await.unwrap().keys[0].key, "ended");
+    assert_eq!(client.store_value("surveys", "shared", "ended").await.unwrap().value, 1);
+    assert_eq!(client.store_value("surveys", "a b", "seen/once").await.unwrap().value, true);
+    client.delete_store_value("surveys", "a b", "seen/once").await.unwrap();
+    let gone = client.store_value("surveys", "a b", "seen/once").await.unwrap_err();
+    assert_eq!(gone.code(), Some(Code::NotFound));
+    assert_eq!(client.clear_store("surveys").await.unwrap().deleted, 1);
     server.shutdown().await.unwrap();
 }
 

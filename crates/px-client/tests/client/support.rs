@@ -42,7 +42,9 @@ fn surveys() -> Brain<(), ()> {
 }
 px_sdk::brain!(surveys);
 
-async fn end(_: Cx, (): ()) -> Result<Next<()>> {
+async fn end(cx: Cx, (): ()) -> Result<Next<()>> {
+    cx.kv::<u64>("ended").update(|count| count.unwrap_or(0) + 1).await?;
+    cx.kv::<bool>("seen/once").scope("a b").set(true).await?;
     Ok(Next(()))
 }
 

@@ -86,13 +86,13 @@ pub struct MapBody {
 pub struct ErasedItem {
     /// The item.
     pub value: Value,
-    pub(super) run: Box<dyn FnOnce(Cx) -> ItemFuture + Send>,
+    pub(super) run: Box<dyn FnMut(Cx) -> ItemFuture + Send>,
 }
 
 impl ErasedItem {
-    /// Runs the item's code.
+    /// Runs the item's code. It is run again where what it read has changed meanwhile.
     #[must_use]
-    pub fn run(self, cx: Cx) -> ItemFuture {
+    pub fn run(&mut self, cx: Cx) -> ItemFuture {
         (self.run)(cx)
     }
 }

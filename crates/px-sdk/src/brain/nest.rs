@@ -170,9 +170,14 @@ impl<T: Serialize + Clone + Send + 'static, S, R: ItemResult> Items<S, T, R> {
             let value = serde_json::to_value(&item).map_err(|error| StepError::Failed(error.into()))?;
             let (work, on_error) = (Arc::clone(&self.work), self.on_error.clone());
             let run = Box::new(move |cx: Cx| -> super::def::ItemFuture {
+                let (work, on_error, item) = (Arc::clone(&work), on_error.clone(), item.clone());
                 Box::pin(async move {
-                    match (work(cx, item.clone()).await, on_error) {
-                        (Err(error), Some(handle)) => crate::finite::to_value(&handle(item, error)?),
+                    match (work(cx.clone(), item.clone()).await, on_error) {
+                        (Err(error), Some(handle)) => {
+                            // What the work has written goes with its failure.
+                            cx.forget_kv();
+                            crate::finite::to_value(&handle(item, error)?)
+                        }
                         (result, _) => result,
                     }
                 })

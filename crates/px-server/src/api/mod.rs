@@ -26,6 +26,7 @@ mod runs;
 mod signals;
 mod start_run;
 mod status;
+mod store;
 mod table;
 mod tokens;
 mod watch;

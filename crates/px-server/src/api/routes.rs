@@ -6,7 +6,7 @@ use super::door::Door;
 use super::table::{EVENTS, JSON, Route, TEXT, shape};
 use super::{
     brains, deliveries, document, health, hooks, metrics, operator, rerun, runs, signals, start_run, status,
-    tokens, watch, watch_brains, webhooks,
+    store, tokens, watch, watch_brains, webhooks,
 };
 use crate::ingress;
 
@@ -17,6 +17,7 @@ pub(super) fn all() -> Vec<Route> {
     routes.extend(about_runs());
     routes.extend(about_webhooks());
     routes.extend(about_hooks());
+    routes.extend(about_values());
     routes.into_iter().map(super::openapi::with_usual_answers).collect()
 }
 
@@ -269,5 +270,28 @@ fn about_hooks() -> Vec<Route> {
         Route::get("/.well-known/webhooks-keys", Door::Public, hooks::keys::show)
             .named("hookKeys", "The public keys that callbacks are verified with")
             .answers::<api::Keys>(200, "The keys"),
+    ]
+}
+
+/// Values that outlive runs. Fixed words in these paths are the ancestor's.
+fn about_values() -> Vec<Route> {
+    vec![
+        Route::get("/store", Door::Read, store::brains)
+            .named("listStore", "The brains that have values which outlive runs, by title, in pages")
+            .query::<api::ListStore>()
+            .answers::<api::StoreBrains>(200, "The titles"),
+        Route::get("/store/{brain}", Door::Read, store::keys)
+            .named("listStoreKeys", "The values of a brain, by scope and key, in pages")
+            .query::<api::ListStore>()
+            .answers::<api::StoreKeys>(200, "The values; none if there is no such brain"),
+        Route::delete("/store/{brain}", Door::Operate, store::clear)
+            .named("clearStore", "Removes all values of a brain")
+            .answers::<api::ClearedStore>(200, "They are gone"),
+        Route::get("/store/{brain}/{scope}/{key}", Door::Read, store::show)
+            .named("showStoreValue", "A value; the scope that all runs of a brain share is `shared`")
+            .answers::<api::StoreValue>(200, "The value"),
+        Route::delete("/store/{brain}/{scope}/{key}", Door::Operate, store::delete)
+            .named("deleteStoreValue", "Removes a value")
+            .answers_nothing(204, "It is gone"),
     ]
 }

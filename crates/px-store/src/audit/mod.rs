@@ -19,6 +19,7 @@
 
 mod inbox;
 mod keys;
+mod kv;
 mod line;
 mod outbox;
 mod report;
@@ -45,7 +46,7 @@ const PAGE: usize = 256;
 const LARGE_PAGE: usize = 32;
 
 /// The tables in the order in which they are gone through.
-pub const TABLES: [Table; 21] = [
+pub const TABLES: [Table; 23] = [
     Table::Forgotten,
     Table::Value,
     Table::Run,
@@ -67,6 +68,8 @@ pub const TABLES: [Table; 21] = [
     Table::Endpoint,
     Table::Token,
     Table::KeyCheck,
+    Table::Kv,
+    Table::KvBrain,
 ];
 
 /// The progress of an audit.
@@ -99,6 +102,7 @@ pub async fn audit(
         forgotten: None,
         queue: None,
         line: None,
+        kv: None,
     };
     for (place, table) in TABLES.into_iter().enumerate() {
         let (mut after, mut rows) = (None, 0);
@@ -117,6 +121,7 @@ pub async fn audit(
         audit.end_of_pieces().await?;
         audit.end_of_queue().await?;
         audit.end_of_line().await?;
+        audit.end_of_values().await?;
     }
     audit.settle().await?;
     audit.settle_numbers();
@@ -160,14 +165,20 @@ struct Audit<'a> {
     queue: Option<keys::Queue>,
     /// The line that is gone through.
     line: Option<line::Passed>,
+    /// The brain whose values are gone through, and how many there were so far.
+    kv: Option<(String, u64)>,
 }
 
 impl Audit<'_> {
     async fn page(&self, table: Table, after: Option<&Cursor>) -> Result<(Vec<Row>, Option<Cursor>), Error> {
         let limit = match table {
-            Table::Value | Table::Run | Table::Log | Table::Delivery | Table::Callback | Table::Attempt => {
-                LARGE_PAGE
-            }
+            Table::Value
+            | Table::Run
+            | Table::Log
+            | Table::Delivery
+            | Table::Callback
+            | Table::Attempt
+            | Table::Kv => LARGE_PAGE,
             _ => PAGE,
         };
         let page = self.store.scan(self.scope, table, after, limit).await?;
@@ -215,6 +226,8 @@ impl Audit<'_> {
             }
             // There is nothing that it could contradict: the audit has no key.
             Row::KeyCheck(_) => Ok(()),
+            Row::Kv(id, _) => self.kv_value(id.brain).await,
+            Row::KvBrain(brain, record) => self.kv_brain(&brain, record.record).await,
             Row::Unreadable(row, why) => {
                 self.report.violation(Rule::Unreadable, &why, [("row", row)]);
                 Ok(())

@@ -97,6 +97,8 @@ rules! {
     StrayDue, "stray-due", "something is due that no pending delivery says is";
     AttemptMissing, "attempt-missing", "a delivery counts an attempt that is not there";
     StrayAttempt, "stray-attempt", "an attempt belongs to no delivery";
+    KvCount, "kv-count", "the number of values that a brain has is not that of its record";
+    KvWithoutBrain, "kv-without-brain", "a brain has values and no record that counts them";
 }
 
 impl Serialize for Rule {
@@ -162,6 +164,8 @@ pub struct Counts {
     pub forgotten: u64,
     /// API tokens.
     pub tokens: u64,
+    /// Values that outlive runs.
+    pub kv: u64,
 }
 
 /// The findings of an audit.

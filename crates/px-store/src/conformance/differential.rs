@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use px_core::run::Command;
-use px_core::{KeyId, RunId, RunStatus, Timestamp};
+use px_core::{KeyId, KvChange, KvId, RunId, RunStatus, Timestamp};
 use serde_json::{Value, json};
 
 use super::driver::{Driver, key};
@@ -53,7 +53,7 @@ pub fn differential(
             let at = dice.below(runs.len() as u64);
             runs.get(usize::try_from(at).unwrap_or(0)).copied()
         };
-        let replies = match dice.below(14) {
+        let replies = match dice.below(15) {
             10 => {
                 // Half of the histories begin without anybody who listens.
                 let events: &[&str] = if dice.below(2) == 0 { &[] } else { &["run.*"] };
@@ -62,6 +62,14 @@ pub fn differential(
                     continue;
                 }
                 (format!("{}", left.hook(&url, events)), format!("{}", right.hook(&url, events)))
+            }
+            14 => {
+                let id = KvId::shared(format!("b{}", dice.below(2)), format!("k{}", dice.below(4)));
+                let change = if dice.below(4) == 0 { KvChange::Remove } else { KvChange::Put(json!(step)) };
+                // Now and then over a version that is not there.
+                let expected = if dice.below(5) == 0 { step } else { left.kv(&id).0 };
+                let put = |driver: &mut Driver| driver.put_kv(3, [(id.clone(), expected, change.clone())]);
+                (format!("{:?}", put(&mut left)), format!("{:?}", put(&mut right)))
             }
             13 => {
                 let most = usize::try_from(dice.below(4)).unwrap_or(0);
@@ -161,6 +169,10 @@ fn snapshot(driver: &Driver) -> Vec<Value> {
         out.push(json!([record.version, record.record, queued]));
     }
     out.extend(outbox::snapshot(driver));
+    for n in 0..2 {
+        let values = block_on(store.kv().values(SCOPE, &format!("b{n}"), None, 100)).expect("values");
+        out.push(values.iter().map(|(id, read)| json!([id, read.version, read.record])).collect());
+    }
     let work = block_on(store.work(SCOPE, None, 10_000)).expect("work");
     out.push(work.iter().map(|(run, work)| json!([run, work.version, work.record])).collect());
     out

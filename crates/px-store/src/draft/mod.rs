@@ -9,6 +9,7 @@
 
 mod born;
 mod inbox;
+mod kv;
 mod line;
 mod outbox;
 mod queues;
@@ -91,6 +92,7 @@ pub struct Draft<'a> {
     start_keys: Vec<(String, String, StartKey)>,
     effects: VecDeque<(RunId, Effect)>,
     outbox: outbox::DraftOutbox,
+    kv: crate::kv::KvBatch,
 }
 
 impl<'a> Draft<'a> {
@@ -121,6 +123,7 @@ impl<'a> Draft<'a> {
             start_keys: Vec::new(),
             effects: VecDeque::new(),
             outbox: outbox::DraftOutbox::default(),
+            kv: crate::kv::KvBatch::default(),
         }
     }
 
@@ -388,6 +391,7 @@ impl<'a> Draft<'a> {
             disarm: disarm.into_iter().map(|(timer, _)| timer).collect(),
             start_keys: self.start_keys,
             outbox,
+            kv: self.kv,
             tokens: Vec::new(),
             epochs,
             key_check: None,

@@ -64,6 +64,7 @@ pub(super) fn conflict(maps: &Maps, batch: &Batch) -> Option<Conflict> {
         .or_else(|| outbox(maps, batch))
         .or_else(|| tokens(maps, batch))
         .or_else(|| key_check(maps, batch))
+        .or_else(|| super::kv::conflict(maps, &batch.kv))
 }
 
 fn forget(maps: &Maps, batch: &Batch) -> Option<Conflict> {
@@ -168,6 +169,7 @@ pub(super) fn apply(maps: &mut Maps, batch: Batch) {
     if let Some(write) = batch.key_check {
         maps.key_check = Some(Versioned { version: write.version, record: write.check });
     }
+    super::kv::apply(maps, batch.kv);
     for write in batch.tokens {
         match write {
             TokenWrite::Create(token, version) => {

@@ -10,6 +10,7 @@
 
 mod claim;
 mod commit;
+mod kv;
 mod outbox;
 mod tables;
 
@@ -20,15 +21,16 @@ use bytes::Bytes;
 use px_core::hook::Hook;
 use px_core::key::{Waiter, WaiterId};
 use px_core::{
-    CallbackId, DeliveryId, Event, HookId, KeyId, KeyRecord, Run, RunId, Scope, Timestamp, TokenId,
+    CallbackId, DeliveryId, Event, HookId, KeyId, KeyRecord, KvId, Run, RunId, Scope, Timestamp, TokenId,
 };
 use px_store::outbox::{Attempt, Callback, Endpoint, HookCache, HookProgress, OutboxStore};
 use px_store::secret_key::KeyCheck;
 use px_store::tokens::Token;
 use px_store::{
     Admission, Batch, BoxFuture, ClaimRequest, Claimed, Cursor, DedupRecord, Delivery, DeliveryFilter,
-    DeliveryList, Epoch, Error, Forgotten, HintBus, Inspect, LogTail, Outcome, Page, QueuedEvent, Read,
-    RunFilter, RunRecord, Scan, SetAside, StartKey, Store, Table, Timer, TimerKind, Versioned, Work,
+    DeliveryList, Epoch, Error, Forgotten, HintBus, Inspect, KvBrain, KvRecord, KvStore, LogTail, Outcome,
+    Page, QueuedEvent, Read, RunFilter, RunRecord, Scan, SetAside, StartKey, Store, Table, Timer, TimerKind,
+    Versioned, Work,
 };
 use tokio::sync::watch;
 
@@ -60,6 +62,8 @@ struct Maps {
     endpoints: BTreeMap<u64, Endpoint>,
     tokens: BTreeMap<TokenId, Versioned<Token>>,
     key_check: Option<Versioned<KeyCheck>>,
+    kv: BTreeMap<KvId, Versioned<KvRecord>>,
+    kv_brains: BTreeMap<String, Versioned<KvBrain>>,
 }
 
 #[derive(Debug, Default)]
@@ -336,6 +340,10 @@ impl Store for Records {
     }
 
     fn outbox(&self) -> &dyn OutboxStore {
+        self
+    }
+
+    fn kv(&self) -> &dyn KvStore {
         self
     }
 

@@ -73,6 +73,10 @@ pub(super) fn scan(maps: &Maps, table: Table, after: Option<&Cursor>, limit: usi
             let one: BTreeMap<u8, _> = maps.key_check.iter().map(|check| (0, check)).collect();
             page(&one, after, limit, |_, check| Row::KeyCheck((*check).clone()))
         }
+        Table::Kv => page(&maps.kv, after, limit, |id, kept| Row::Kv(id.clone(), Box::new(kept.clone()))),
+        Table::KvBrain => {
+            page(&maps.kv_brains, after, limit, |brain, kept| Row::KvBrain(brain.clone(), kept.clone()))
+        }
         Table::Token => page(&maps.tokens, after, limit, |_, token| Row::Token(Box::new(token.clone()))),
     }
 }

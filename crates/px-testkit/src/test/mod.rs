@@ -7,6 +7,7 @@
 //! it returns, and what is not as expected panics, with the run's story.
 
 mod doubles;
+mod kv;
 mod process;
 mod run;
 mod weather;
@@ -14,6 +15,7 @@ mod windy;
 mod world;
 
 pub use doubles::Call;
+pub use kv::Kv;
 pub use run::Run;
 pub use weather::{Trouble, Weather, weather};
 pub use windy::Windy;

@@ -6,11 +6,13 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
+use px_core::KvId;
 use px_sdk::Brain;
 use px_store::RunFilter;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::kv::Kv;
 use super::process::Request;
 use super::run::Run;
 use super::weather::Trouble;
@@ -142,6 +144,12 @@ impl Windy {
             self.world.inner.ring();
         }
         self.end(number);
+    }
+
+    /// A value that outlives runs of a brain, as [`Cx::kv`](px_sdk::Cx::kv) has it in a step.
+    #[must_use]
+    pub fn kv<I, O>(&self, brain: impl FnOnce() -> Brain<I, O>, key: impl Into<String>) -> Kv {
+        Kv::new(Rc::clone(&self.world.inner), KvId::shared(brain().title(), key))
     }
 
     /// The runs of a brain, oldest first.

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use px_core::{RunId, Timestamp};
+use px_core::{KvId, RunId, Timestamp};
 use px_sdk::{Brain, Registry};
 use px_store_rows::{Embedded, MemoryRows};
 use rustls::crypto::CryptoProvider;
@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::runtime::{Builder, Handle};
 
+use super::kv::Kv;
 use super::process::{Inner, Request};
 use super::run::Run;
 use crate::fault::Fault;
@@ -233,6 +234,12 @@ impl World {
         let title = brain().title().to_owned();
         let runs = self.inner.live(async |world| world.runs_of(&title).await);
         runs.into_iter().map(|run| Run::new(Rc::clone(&self.inner), run)).collect()
+    }
+
+    /// A value that outlives runs of a brain, as [`Cx::kv`](px_sdk::Cx::kv) has it in a step.
+    #[must_use]
+    pub fn kv<I, O>(&self, brain: impl FnOnce() -> Brain<I, O>, key: impl Into<String>) -> Kv {
+        Kv::new(Rc::clone(&self.inner), KvId::shared(brain().title(), key))
     }
 
     /// Expects the ledger to add up: every delivery in one state, every event

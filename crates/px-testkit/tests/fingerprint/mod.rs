@@ -38,7 +38,7 @@ pub fn fingerprint(rows: &MemoryRows) -> DefaultHasher {
             b'd' => (3, 3, 12),
             b'w' => (3, 3, 8),
             // An epoch is nothing but a version.
-            b'k' | b'n' => (3, key.len(), 8),
+            b'k' | b'n' | b'j' | b'b' => (3, key.len(), 8),
             // When it is due.
             b't' => (3, 11, 0),
             _ => (3, key.len(), 0),

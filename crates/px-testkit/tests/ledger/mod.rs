@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use px_core::event::EventBody;
 use px_core::key::WaiterId;
-use px_core::{EventId, RunStatus, Scope};
+use px_core::{EventId, KvId, RunStatus, Scope};
 use px_store::audit::audit;
 use px_store::{Delivery, InboxState, RunFilter};
 use px_testkit::{World, WorldError};
@@ -25,7 +25,44 @@ pub async fn judge(world: &World, answers: &Answers, audits: bool) -> Result<(),
     let read = |error: WorldError| format!("the store cannot be read: {error}");
     let taken = taken(world).await?;
     inbox(&world.inbox().await.map_err(read)?, &taken, answers)?;
+    counted(world).await?;
     if audits { audited(world).await } else { Ok(()) }
+}
+
+/// Values that outlive runs are what the logs of the runs that wrote them come to, each result once.
+///
+/// # Errors
+/// A value that is another one.
+pub async fn counted(world: &World) -> Result<(), String> {
+    let filter = RunFilter { brain: Some("counter".into()), ..RunFilter::default() };
+    let page = world.rows().runs(Scope::default(), &filter, None, 1_000).await;
+    let mut wanted: BTreeMap<KvId, u64> = BTreeMap::new();
+    for record in page.map_err(|error| error.to_string())?.items {
+        let log = world.log(record.run.id).await.map_err(|error| error.to_string())?;
+        let mut add = |id| *wanted.entry(id).or_default() += 1;
+        for entry in log {
+            match &entry.event {
+                EventBody::StepComplete { step, .. } if step == "count" => {
+                    let key = record.run.state()["key"].as_str().unwrap_or_default();
+                    add(KvId::shared("counter", "counted"));
+                    add(KvId { scope: key.into(), ..KvId::shared("counter", "seen") });
+                }
+                EventBody::ItemComplete { step, .. } if step == "tally" => {
+                    add(KvId::shared("counter", "tallied"));
+                }
+                _ => {}
+            }
+        }
+    }
+    let found = world.rows().kv().values(Scope::default(), "counter", None, 1_000).await;
+    let found = found.map_err(|error| error.to_string())?;
+    let found: BTreeMap<KvId, u64> =
+        found.into_iter().map(|(id, read)| (id, read.record.value.as_u64().unwrap_or(0))).collect();
+    if found == wanted {
+        Ok(())
+    } else {
+        Err(format!("values are {found:?}, and the logs come to {wanted:?}"))
+    }
 }
 
 /// The audit alone, which must be clean after every commit.

@@ -7,6 +7,7 @@
     reason = "shared by several tests, none of which uses all of it"
 )]
 
+pub mod counter;
 pub mod forms;
 
 use std::cell::RefCell;

@@ -24,6 +24,7 @@ use px_testkit::{Fault, LEASE, World, WorldError};
 
 pub use owners::Robbed;
 
+use crate::project::counter::counter;
 use crate::project::forms::{caller, outside, taker, worker};
 use crate::project::{Ask, Pair, approval, both, event, flaky, half, listener, question, sleeper, survey};
 
@@ -47,6 +48,8 @@ pub enum Brain {
     Taker,
     /// Waits for the end of a taker that it starts.
     Caller,
+    /// Counts in values that outlive it.
+    Counter,
 }
 
 /// What a mail asks of its handler.
@@ -159,6 +162,7 @@ pub async fn perform(world: &World, runs: &[RunId], act: Act) -> Result<Saw, Wor
                 Brain::Worker => world.start(worker, ask).await?,
                 Brain::Taker => world.start(taker, ask).await?,
                 Brain::Caller => world.start(caller, ask).await?,
+                Brain::Counter => world.start(counter, ask).await?,
             };
             return Ok(Saw::Started(run));
         }

@@ -6,7 +6,7 @@ use super::Act::{self, *};
 use super::{Asks, Brain};
 
 /// The brains that are started, some oftener than others.
-const BRAINS: [Brain; 13] = [
+const BRAINS: [Brain; 15] = [
     Brain::Survey,
     Brain::Survey,
     Brain::Question,
@@ -20,6 +20,8 @@ const BRAINS: [Brain; 13] = [
     Brain::Worker,
     Brain::Taker,
     Brain::Caller,
+    Brain::Counter,
+    Brain::Counter,
 ];
 
 /// How many nodes act in a schedule, where there are several.

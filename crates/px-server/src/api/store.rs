@@ -1,0 +1,114 @@
+//! `GET /store` and below: values that outlive runs, to look at and to remove. Steps write them.
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use http::StatusCode;
+use px_api::{ClearedStore, ListStore, StoreBrains, StoreKey, StoreKeys, StoreValue};
+use px_core::{KvChange, KvId, json_bytes};
+use px_store::{KvRecord, Versioned};
+
+use super::page_size;
+use crate::app::Shared;
+use crate::error::ApiError;
+
+type Asked = Result<Query<ListStore>, QueryRejection>;
+
+pub(super) async fn brains(State(app): State<Shared>, query: Asked) -> Result<Json<StoreBrains>, ApiError> {
+    let (cursor, limit) = read(query)?;
+    let kv = app.store().kv();
+    let mut found = kv.brains(app.parts.scope, cursor.as_deref(), limit + 1).await?;
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let brains: Vec<String> = found.into_iter().map(|(title, _)| title).collect();
+    let next_cursor = brains.last().filter(|_| more).cloned();
+    Ok(Json(StoreBrains { count: brains.len() as u64, brains, next_cursor }))
+}
+
+pub(super) async fn keys(
+    State(app): State<Shared>,
+    Path(brain): Path<String>,
+    query: Asked,
+) -> Result<Json<StoreKeys>, ApiError> {
+    let (cursor, limit) = read(query)?;
+    let after = cursor.as_deref().map(place).transpose()?;
+    let after = after.as_ref().map(|(scope, key)| (scope.as_str(), key.as_str()));
+    let mut found = app.store().kv().values(app.parts.scope, &brain, after, limit + 1).await?;
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next_cursor = found.last().filter(|_| more).map(|(id, _)| cursor_of(id));
+    let keys: Vec<StoreKey> = found.into_iter().map(|(id, read)| shown(id, &read.record)).collect();
+    Ok(Json(StoreKeys { count: keys.len() as u64, keys, next_cursor }))
+}
+
+pub(super) async fn show(
+    State(app): State<Shared>,
+    Path((brain, scope, key)): Path<(String, String, String)>,
+) -> Result<Json<StoreValue>, ApiError> {
+    let id = KvId { brain, scope, key };
+    let read = app.store().kv().value(app.parts.scope, &id).await?;
+    let Some(Versioned { record, .. }) = read else { return Err(not_found(&id)) };
+    let StoreKey { key, scope, size, last_modified } = shown(id, &record);
+    Ok(Json(StoreValue { key, value: record.value, scope, size, last_modified }))
+}
+
+pub(super) async fn delete(
+    State(app): State<Shared>,
+    Path((brain, scope, key)): Path<(String, String, String)>,
+) -> Result<StatusCode, ApiError> {
+    let id = KvId { brain, scope, key };
+    if app.parts.change_kv(&id, &KvChange::Remove).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(not_found(&id))
+    }
+}
+
+pub(super) async fn clear(
+    State(app): State<Shared>,
+    Path(brain): Path<String>,
+) -> Result<Json<ClearedStore>, ApiError> {
+    Ok(Json(ClearedStore { deleted: app.parts.clear_kv(&brain).await? }))
+}
+
+fn not_found(id: &KvId) -> ApiError {
+    ApiError::not_found(format!("Key '{}' not found", id.key))
+}
+
+fn read(query: Asked) -> Result<(Option<String>, usize), ApiError> {
+    let Query(ListStore { limit, cursor }) =
+        query.map_err(|error| ApiError::bad_request(error.body_text()))?;
+    Ok((cursor, page_size(limit)))
+}
+
+fn shown(id: KvId, record: &KvRecord) -> StoreKey {
+    let size = json_bytes(&record.value) as u64;
+    StoreKey { key: id.key, scope: id.scope, size, last_modified: record.at.to_string() }
+}
+
+/// A place in the list: the scope, whose slashes are written `%2F`, a slash, and the key.
+fn cursor_of(id: &KvId) -> String {
+    format!("{}/{}", id.scope.replace('%', "%25").replace('/', "%2F"), id.key)
+}
+
+fn place(cursor: &str) -> Result<(String, String), ApiError> {
+    let (scope, key) = cursor
+        .split_once('/')
+        .ok_or_else(|| ApiError::bad_request("Bad cursor: it is the nextCursor of the page before"))?;
+    Ok((scope.replace("%2F", "/").replace("%25", "%"), key.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_names_its_place_whatever_the_names_are() {
+        for (scope, key) in [("shared", "k"), ("a/b", "c/d"), ("%2F", "%"), ("%252F/", "/")] {
+            let id = KvId { brain: "b".into(), scope: scope.into(), key: key.into() };
+            let read = place(&cursor_of(&id)).ok();
+            assert_eq!(read, Some((scope.to_owned(), key.to_owned())));
+        }
+        assert!(place("no slash").is_err());
+    }
+}

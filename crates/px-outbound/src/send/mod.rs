@@ -11,6 +11,7 @@ mod attempt;
 mod held;
 mod lane;
 mod prepare;
+mod rates;
 mod scheduler;
 mod sender;
 mod sweep;

@@ -43,6 +43,15 @@ pub(crate) enum SessionError {
 }
 
 impl SessionError {
+    /// Returns true if it is about the bytes of the rows of this run alone, so that others can go on.
+    pub(crate) fn is_about_bytes(&self) -> bool {
+        match self {
+            Self::Draft(DraftError::Store(error)) | Self::Store(error) => error.is_about_bytes(),
+            Self::Draft(DraftError::Illegal(_)) => true,
+            Self::Draft(_) | Self::TooManyRounds => false,
+        }
+    }
+
     /// Returns true if it is about the store, so that nobody else's commit would do better. Any other one
     /// is about the records of this commit alone.
     pub(crate) fn is_about_store(&self) -> bool {

@@ -13,7 +13,6 @@ const HARD_MAX_LINES: usize = 800;
 
 /// Files that are longer.
 const LONG_FILES: &[&str] = &[
-    "crates/px-outbound/src/send/scheduler.rs",
     "crates/px-sdk/src/registry.rs",
     "crates/px-sdk/src/webhook.rs",
     "crates/px-server/src/api/tests/matrix.rs",

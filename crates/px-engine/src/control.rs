@@ -5,7 +5,7 @@ use px_core::RunId;
 use px_core::event::Cause;
 use px_core::hook::Hook;
 use px_core::run::{Command, Refusal, Start};
-use px_store::{BornClaimed, Conflict, Contended, DraftError, Round, StartKey};
+use px_store::{BornClaimed, Conflict, Contended, DraftError, Round, RoundError, StartKey};
 use serde_json::Value;
 
 use crate::history::PositionError;
@@ -86,6 +86,12 @@ pub enum ControlError {
 impl From<Contended> for ControlError {
     fn from(_: Contended) -> Self {
         Self::TooManyRounds
+    }
+}
+
+impl RoundError for ControlError {
+    fn may_be_stale(&self) -> bool {
+        matches!(self, Self::Draft(error) if error.may_be_stale())
     }
 }
 

@@ -114,6 +114,11 @@ impl Places {
         self.is_closed.store(true, Ordering::SeqCst);
     }
 
+    /// Returns true if nothing more is reserved: the engine is going down.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::SeqCst)
+    }
+
     /// Returns true if the run has an executor, and asks that executor to look at the run once more before
     /// it lets go.
     pub(crate) fn asks_again(&self, run: RunId) -> bool {

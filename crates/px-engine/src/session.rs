@@ -12,7 +12,9 @@ use px_core::run::{Command, Start, TakenAnswer, Then};
 use px_core::wait::Wait;
 use px_core::{Run, RunId, Timestamp};
 use px_sdk::Error;
-use px_store::{Conflict, Contended, Draft, DraftError, KvFull, LogTail, RunRecord, Work};
+use px_store::{
+    BornClaimed, Conflict, Contended, Draft, DraftError, KvFull, LogTail, Round, RoundError, RunRecord, Work,
+};
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -48,11 +50,20 @@ pub(crate) enum SessionError {
 }
 
 impl SessionError {
-    /// Returns true if it is about the rows of this run alone, so that others can go on.
+    /// Returns true if it is about the bytes of the rows of this run alone, so that others can go on.
     pub(crate) fn is_about_bytes(&self) -> bool {
         match self {
             Self::Draft(DraftError::Store(error)) | Self::Store(error) => error.is_about_bytes(),
             Self::Draft(DraftError::Illegal(_)) => true,
+            Self::Draft(_) | Self::TooManyRounds => false,
+        }
+    }
+
+    /// Returns true if it is about the store, so that nobody else's commit would do better. Any other one
+    /// is about the records of this commit alone.
+    pub(crate) fn is_about_store(&self) -> bool {
+        match self {
+            Self::Draft(DraftError::Store(error)) | Self::Store(error) => !error.is_about_records(),
             Self::Draft(_) | Self::TooManyRounds => false,
         }
     }
@@ -61,6 +72,12 @@ impl SessionError {
 impl From<Contended> for SessionError {
     fn from(_: Contended) -> Self {
         Self::TooManyRounds
+    }
+}
+
+impl RoundError for SessionError {
+    fn may_be_stale(&self) -> bool {
+        matches!(self, Self::Draft(error) if error.may_be_stale())
     }
 }
 

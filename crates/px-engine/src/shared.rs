@@ -7,7 +7,7 @@ use px_core::{Clock, Ids, KeyId, Scope};
 use px_pool::Pool;
 use px_sdk::{Provided, Registry, StandIn};
 use px_store::cluster::Cluster;
-use px_store::{BornClaimed, Bound, Claimer, Conflict, Contended, Draft, Round, Store};
+use px_store::{BornClaimed, Bound, Claimer, Conflict, Draft, Round, RoundError, Store};
 use serde_json::Value;
 
 use crate::outcomes::Outcomes;
@@ -78,7 +78,7 @@ impl Parts {
     ) -> Result<T, E>
     where
         F: Future<Output = Result<Round<BornClaimed<T>>, E>>,
-        E: From<px_store::Error> + From<Contended>,
+        E: RoundError,
     {
         let round = |lost| {
             let drafted = round(lost);

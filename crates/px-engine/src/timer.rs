@@ -24,11 +24,14 @@ const MAX_LEFT: usize = 4_096;
 /// that has the timer's slot rings it if there is one.
 const LATE: Duration = Duration::from_secs(10);
 
-/// Time after which a timer is tried again whose rows cannot be read.
+/// Time after which a timer is tried again that could not ring, while others could.
 const SPOILT_FOR: Duration = Duration::from_secs(60);
 
-/// Timers that could not ring since their rows cannot be read, with the time at which
-/// each is tried again: whatever is damaged costs one try a minute, and one line.
+/// The same, for one whose records others changed in each round.
+const CONTENDED_FOR: Duration = Duration::from_secs(1);
+
+/// Timers that could not ring for a reason of their own, such as rows that cannot be read or a run that
+/// cannot end, with the time at which each is tried again: it costs one try a minute, and one line.
 #[derive(Debug, Default)]
 pub(crate) struct Spoilt(BTreeMap<Timer, Timestamp>);
 
@@ -37,9 +40,13 @@ impl Spoilt {
         self.0.get(timer).is_some_and(|again| now < *again)
     }
 
-    fn note(&mut self, timer: &Timer, now: Timestamp) {
+    fn note(&mut self, timer: &Timer, error: &SessionError, now: Timestamp) {
+        let rest = match error {
+            SessionError::TooManyRounds => CONTENDED_FOR,
+            _ => SPOILT_FOR,
+        };
         self.0.retain(|_, again| now < *again);
-        self.0.insert(timer.clone(), now.after(SPOILT_FOR));
+        self.0.insert(timer.clone(), now.after(rest));
     }
 }
 
@@ -59,15 +66,18 @@ pub(crate) async fn ring_due(
         let full = due.len() == BATCH + left && left < MAX_LEFT;
         left = 0;
         for timer in due {
+            if parts.places.is_closed() {
+                return Ok(at_most);
+            }
             if !rings(parts, &timer, now) || spoilt.rests(&timer, now) {
                 left += 1;
             } else if let Err(error) = ring(parts, &timer).await {
                 tracing::error!(?timer, %error, "a timer could not ring; it is tried again");
-                if !error.is_about_bytes() {
+                if error.is_about_store() {
                     return Ok(at_most);
                 }
-                // Those behind it are about other rows.
-                spoilt.note(&timer, now);
+                // Those behind it are about other records.
+                spoilt.note(&timer, &error, now);
                 left += 1;
             }
         }
@@ -120,7 +130,7 @@ async fn ring(parts: &Parts, timer: &Timer) -> Result<(), SessionError> {
     Ok(())
 }
 
-/// Gives a run its command. A refusal is no fault: something else was first,
+/// Gives a run its command. Its own refusal is no fault: something else was first,
 /// and only the timer's row is left to remove. That follows from what the run
 /// is now, paused or busy with a stream for example: once it is not any more,
 /// the same timer is armed again, and must not be removed here behind that.

@@ -71,7 +71,9 @@ impl Acceptor {
                 Ok(routed) => routed,
                 // The key was read before another commit ended the wait, and the
                 // run after it. The key says so by now.
-                Err(AcceptError::Draft(DraftError::Refused(_) | DraftError::NoRun(_))) => {
+                Err(AcceptError::Draft(
+                    DraftError::Refused(_) | DraftError::NoRun(_) | DraftError::Unsettled(_),
+                )) => {
                     known.asks = true;
                     tokio::task::yield_now().await;
                     continue;

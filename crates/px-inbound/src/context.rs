@@ -9,7 +9,7 @@ use px_core::{Clock, Ids, Scope, Timestamp};
 use px_pool::Pool;
 use px_sdk::Provided;
 use px_store::cluster::{Cluster, Member};
-use px_store::{Admission, Batch, Bound, Claimer, Conflict, Contended, Draft, Outcome, Round, Store};
+use px_store::{Admission, Batch, Bound, Claimer, Conflict, Draft, Outcome, Round, RoundError, Store};
 
 use crate::verify::UrlView;
 
@@ -87,7 +87,7 @@ impl InboundContext {
     ) -> Result<T, E>
     where
         F: Future<Output = Result<Round<T>, E>>,
-        E: From<px_store::Error> + From<Contended>,
+        E: RoundError,
     {
         self.store.transact(Bound::refusing(rounds), round).await
     }

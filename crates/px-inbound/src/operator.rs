@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use px_core::run::{Command, Response};
 use px_core::{DeliveryId, EventId, KeyId, RunId};
 use px_sdk::Received as Request;
-use px_store::{BornClaimed, Contended, Delivery, DraftError, InboxEvent, InboxState};
+use px_store::{BornClaimed, Contended, Delivery, DraftError, InboxEvent, InboxState, RoundError};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
@@ -57,6 +57,12 @@ pub enum OperatorError {
 impl From<Contended> for OperatorError {
     fn from(_: Contended) -> Self {
         Self::TooManyRounds
+    }
+}
+
+impl RoundError for OperatorError {
+    fn may_be_stale(&self) -> bool {
+        matches!(self, Self::Draft(error) if error.may_be_stale())
     }
 }
 

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use crate::emptiness::Emptiness;
 use crate::layout;
 use crate::recent::Recent;
-use crate::rows::{Backing, Order, RowOutcome};
+use crate::rows::{BATCH, Backing, Order, RowOutcome};
 use crate::run_row;
 use crate::scan;
 use crate::translation::Translation;
@@ -108,6 +108,17 @@ impl<B: Backing> Embedded<B> {
     }
 }
 
+/// A batch that is too large, by what is in it.
+fn named(error: Error, (runs, keys, deliveries): (usize, usize, usize)) -> Error {
+    match error {
+        Error::TooLarge { what, found, most } if what == BATCH => {
+            let what = format!("a batch with runs: {runs}, keys: {keys}, deliveries: {deliveries}");
+            Error::TooLarge { what, found, most }
+        }
+        other => other,
+    }
+}
+
 pub(crate) fn ready<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, T> {
     Box::pin(std::future::ready(value))
 }
@@ -119,6 +130,7 @@ impl<B: Backing> Store for Embedded<B> {
                 Ok(translation) => translation,
                 Err(error) => return ready(Err(error)),
             };
+        let runs = batch.runs.len();
         let is_owned = |run: RunId| batch.work.iter().any(|work| work.run == run && work.is_claim());
         for (write, (row, tail)) in batch.runs.into_iter().zip(written) {
             // The others are not read soon: they rest, or their executor has them.
@@ -131,8 +143,9 @@ impl<B: Backing> Store for Embedded<B> {
             self.set_asides.end();
         }
         let commit = self.backing.submit(rows, admission);
+        let parts = (runs, batch.keys.len(), batch.deliveries.len());
         Box::pin(async move {
-            Ok(match commit.await? {
+            Ok(match commit.await.map_err(|error| named(error, parts))? {
                 RowOutcome::Committed { sequence } => Outcome::Committed { sequence },
                 RowOutcome::Conflict { check, found } => {
                     let missed = (check < preconditions.len()).then(|| preconditions.swap_remove(check));

@@ -115,6 +115,9 @@ pub enum Order {
     Descending,
 }
 
+/// Name of a batch as a whole in [`Error::TooLarge`], for backings that refuse one.
+pub const BATCH: &str = "a batch";
+
 /// The place where rows lie. Implemented by the memory backing here and by the journal
 /// with sled in px-store-sled.
 pub trait Backing: Send + Sync + 'static {

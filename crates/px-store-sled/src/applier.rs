@@ -145,20 +145,19 @@ impl Applier {
     fn work(&mut self) -> Result<(), Error> {
         loop {
             let turn = self.next();
-            if matches!(turn, Turn::Apply | Turn::Checkpoint(_)) && !self.wait_for_room() {
+            let applies = matches!(turn, Turn::Apply | Turn::Checkpoint(_));
+            if applies && !(self.wait_for_room() && self.apply()?) {
                 return Ok(());
             }
             match turn {
                 Turn::Stop => return Ok(()),
                 Turn::PrepareSegment => self.prepare(),
                 Turn::Apply => {
-                    self.apply()?;
                     if self.checkpoint_due() {
                         self.checkpoint()?;
                     }
                 }
                 Turn::Checkpoint(wish) => {
-                    self.apply()?;
                     self.checkpoint()?;
                     self.shared.applier.change(|wishes| wishes.done = wishes.done.max(wish));
                     if self.drained() {
@@ -250,10 +249,10 @@ impl Applier {
         }
     }
 
-    /// Writes the active generation to the tree.
-    fn apply(&mut self) -> Result<(), Error> {
+    /// Writes the active generation to the tree; `false` if the store is going down first.
+    fn apply(&mut self) -> Result<bool, Error> {
         if self.shared.overlay.read().active.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         let generation = self.shared.applier.hold(|| self.shared.overlay.freeze());
         let mut writer = Writer::new(&self.shared, &generation);
@@ -265,7 +264,7 @@ impl Applier {
                 continue;
             }
             if !writer.add((key, row.value.clone()))? {
-                return Ok(());
+                return Ok(false);
             }
         }
         let mut shrunk = Vec::new();
@@ -274,7 +273,7 @@ impl Applier {
             let mut plan = postings::plan(&*self.shared.tree, list, &entered)?;
             for write in plan.grown {
                 if !writer.add(write)? {
-                    return Ok(());
+                    return Ok(false);
                 }
             }
             shrunk.append(&mut plan.shrunk);
@@ -282,7 +281,7 @@ impl Applier {
         writer.flush()?;
         for write in shrunk {
             if !writer.add(write)? {
-                return Ok(());
+                return Ok(false);
             }
         }
         writer.flush()?;
@@ -291,7 +290,7 @@ impl Applier {
             let left: BTreeSet<_> = ids.iter().filter(|(_, enters)| !**enters).map(|(id, _)| *id).collect();
             for write in postings::without(&*self.shared.tree, list, &left)? {
                 if !writer.add(write)? {
-                    return Ok(());
+                    return Ok(false);
                 }
             }
         }
@@ -302,7 +301,7 @@ impl Applier {
         // The map is taken down here, not under the overlay's lock.
         let frozen = self.shared.overlay.thaw();
         drop((frozen, generation));
-        Ok(())
+        Ok(true)
     }
 
     fn checkpoint_due(&self) -> bool {

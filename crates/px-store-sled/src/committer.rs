@@ -41,7 +41,7 @@ impl Committer {
     pub(crate) fn run(mut self) -> Journal {
         loop {
             self.shared.queue.rest_until(self.not_before);
-            self.shared.lag.wait_below_limit();
+            self.shared.lag.wait_below_limit(&self.shared.room);
             let probe = self.shared.health.unwritten().map(|_| PROBE_AFTER);
             match self.shared.queue.take(probe) {
                 Taken::Closed => return self.journal,

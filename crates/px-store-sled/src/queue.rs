@@ -7,7 +7,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use px_store::{Admission, Error};
-use px_store_rows::{RowKey, RowOutcome};
+use px_store_rows::{BATCH, RowKey, RowOutcome};
 use tokio::sync::oneshot;
 
 use crate::change::{Change, Changes};
@@ -111,14 +111,10 @@ impl Queue {
         admission: Admission,
     ) -> Result<oneshot::Receiver<Result<RowOutcome, Error>>, Error> {
         let bytes = weight(&batch);
-        let bounds = [
-            ("bytes", bytes, self.bounds.batch_bytes),
-            ("bytes in a key", longest_key(&batch), ROW_KEY_BYTES),
-        ];
+        let bounds = [(BATCH, bytes, self.bounds.batch_bytes), ("a key", longest_key(&batch), ROW_KEY_BYTES)];
         for (what, found, most) in bounds {
             if found > most {
-                let message = format!("it has {found} {what}, the most is {most}");
-                return Err(Error::Io { context: "commit a batch".to_owned(), message });
+                return Err(Error::TooLarge { what: what.to_owned(), found, most });
             }
         }
         let (reply, answer) = oneshot::channel();
@@ -275,6 +271,7 @@ mod tests {
         let queue = Queue::new(&Options { queue_bytes: 100, batch_bytes: 5000, ..Options::default() });
         let _large = queue.push(batch(4000), Admission::Refuse).unwrap();
         assert!(matches!(queue.push(batch(1), Admission::Refuse), Err(Error::Busy)));
-        assert!(matches!(queue.push(batch(6000), Admission::Wait), Err(Error::Io { .. })));
+        let refused = queue.push(batch(6000), Admission::Wait);
+        assert!(matches!(refused, Err(Error::TooLarge { most: 5000, .. })), "{refused:?}");
     }
 }

@@ -102,14 +102,17 @@ impl Lag {
         (state.bytes, state.speed.bytes_per_second())
     }
 
-    /// The far hard limit, for when pacing was not enough.
-    pub(crate) fn wait_below_limit(&self) {
+    /// Waits below the far hard limit, for when pacing was not enough. Nobody waits while the disk is
+    /// short of room: the tree may not be written until there is more, and commits are refused, each with
+    /// the reason, instead of standing in a line that does not move.
+    pub(crate) fn wait_below_limit(&self, room: &DiskSpace) {
         let mut state = self.lock();
-        while state.bytes >= self.limit && !state.released {
+        while state.bytes >= self.limit && !state.released && !room.is_short() {
             state = self.less.wait_timeout(state, HEARTBEAT).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
+    /// Lets nobody wait any more.
     pub(crate) fn release(&self) {
         self.lock().released = true;
         self.less.notify_all();

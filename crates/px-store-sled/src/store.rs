@@ -45,7 +45,7 @@ pub(crate) type OpenTree<'a> = &'a dyn Fn(&Path, &Options) -> Result<Arc<dyn Tre
 /// what was answered is in the journal and comes back with the next open.
 /// [`close`](Backing::close) also empties the journal.
 pub struct SledRows {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     threads: Mutex<Threads>,
     lock: DirLock,
     dir: PathBuf,
@@ -363,6 +363,8 @@ impl Backing for SledRows {
 
     fn close(&self) -> Result<(), Error> {
         self.shared.queue.close();
+        // The applier brings in the rest without being raced any more, and may have no room to.
+        self.shared.lag.release();
         let journal = self.join();
         self.shared.health.check()?;
         if let Some(mut journal) = journal {

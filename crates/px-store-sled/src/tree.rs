@@ -127,7 +127,9 @@ impl SledTree {
         let tree = Self { db, data, blobs, values, strays_below, next_id: AtomicU64::new(0) };
         tree.sync_all(dir)?;
         let last = tree.db.range(..=[PARTS, 0xff]).next_back().transpose().map_err(|error| broken(&error))?;
-        let last = last.and_then(|(key, _)| piece_id(&key)).map_or(0, |id| id + 1);
+        let last = last.and_then(|(key, _)| piece_id(&key)).map_or(Some(0), |id| id.checked_add(1));
+        let last =
+            last.ok_or_else(|| Error::Corrupt("the tree has a piece with the last number".to_owned()))?;
         tree.next_id.store(last.max(next_file), Ordering::Relaxed);
         Ok(tree)
     }
@@ -212,7 +214,6 @@ impl SledTree {
         self.drop_pieces(old.as_deref())
     }
 
-    /// Removes the pieces of a value that nothing points to any more.
     /// Removes what a crash of an earlier process has left, once.
     fn remove_strays(&self) -> Result<(), Error> {
         let below = self.strays_below.load(Ordering::Relaxed);
@@ -231,10 +232,14 @@ impl SledTree {
         Ok(())
     }
 
+    /// Removes the pieces of a value that nothing points to any more. The first one that is
+    /// missing ends it: a damaged length may count pieces that never were.
     fn drop_pieces(&self, old: Option<&[u8]>) -> Result<(), Error> {
         let Some((id, bytes)) = old.and_then(pointer) else { return Ok(()) };
         for index in (0..PIECES).take(bytes.div_ceil(PIECE_BYTES)) {
-            self.db.remove(part(id, index)).map_err(|error| broken(&error))?;
+            if self.db.remove(part(id, index)).map_err(|error| broken(&error))?.is_none() {
+                break;
+            }
         }
         Ok(())
     }
@@ -246,14 +251,15 @@ impl SledTree {
             return self.values.read(&filed);
         }
         if let Some((id, bytes)) = pointer(found) {
-            let mut value = Vec::with_capacity(bytes);
+            // A damaged length is found by its pieces; no room is made for it before.
+            let mut value = Vec::with_capacity(bytes.min(FILED_FROM));
             for index in (0..PIECES).take(bytes.div_ceil(PIECE_BYTES)) {
                 match self.db.get(part(id, index)).map_err(|error| broken(&error))? {
                     Some(piece) => value.extend_from_slice(&piece),
                     None => return Ok(None),
                 }
             }
-            return Ok((value.len() == bytes).then(|| value.into()));
+            return Ok((bytes > 0 && value.len() == bytes).then(|| value.into()));
         }
         match found.split_first() {
             Some((&WHOLE, value)) => Ok(Some(Bytes::copy_from_slice(value))),
@@ -380,3 +386,6 @@ fn broken(error: &sled::Error) -> Error {
         error => Error::Io { context: "use the tree".to_owned(), message: error.to_string() },
     }
 }
+
+#[cfg(test)]
+mod tests;

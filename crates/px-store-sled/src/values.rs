@@ -27,6 +27,10 @@ const MAGIC: &[u8; 8] = b"pxvalue2";
 /// Bytes of a file before the key of its row.
 const HEADER: usize = 12;
 
+/// Numbers from here on are no file's: a name with one was not written here, and counting from
+/// below it never comes to the end of the numbers.
+const NUMBERS: u64 = 1 << 63;
+
 /// Bytes by which the tree knows where a value is.
 const POINTER: usize = 20 + HEAD_BYTES;
 
@@ -90,30 +94,36 @@ impl ValueFiles {
         let mut ids = BTreeSet::new();
         for entry in entries {
             let name = entry.map_err(|error| failed("read", &self.dir, &error))?.file_name();
-            ids.extend(name.to_str().and_then(|name| u64::from_str_radix(name, 16).ok()));
+            ids.extend(name.to_str().and_then(number_of));
         }
         Ok(ids)
     }
 
     /// Removes the files below a number that a crash has left, to which nothing points:
-    /// those that were not written to their end, and those whose row is elsewhere.
+    /// those that were not written to their end, and those whose row is elsewhere. One that
+    /// cannot be read or removed is in nobody's way: it stays.
     pub(crate) fn remove_strays(&self, below: u64, is_used: &IsUsed<'_>) -> Result<(), Error> {
         for id in self.all()?.range(..below) {
             let path = self.path(*id);
-            let is_stray = match owner_of(&path)? {
+            let owner = owner_of(&path).unwrap_or_else(|error| {
+                tracing::warn!(%error, "what lies among the files of large values is left there");
+                Owner::Unknown
+            });
+            let is_stray = match owner {
                 Owner::Key(key) => !is_used(*id, &key)?,
                 Owner::Unfinished => true,
                 Owner::Unknown => false,
             };
-            if is_stray {
-                fs::remove_file(&path).map_err(|error| failed("remove", &path, &error))?;
+            if is_stray && let Err(error) = fs::remove_file(&path) {
+                let error = failed("remove", &path, &error);
+                tracing::warn!(%error, "a file of a large value that nothing needs is left there");
             }
         }
         Ok(())
     }
 
     pub(crate) fn path(&self, id: u64) -> PathBuf {
-        self.dir.join(format!("{id:016x}"))
+        self.dir.join(name_of(id))
     }
 
     /// Writes a value, durably but for the folder's own entry.
@@ -167,6 +177,16 @@ impl ValueFiles {
     }
 }
 
+fn name_of(id: u64) -> String {
+    format!("{id:016x}")
+}
+
+/// The number of a file, if it has a name that [`name_of`] gives.
+fn number_of(name: &str) -> Option<u64> {
+    let id = u64::from_str_radix(name, 16).ok()?;
+    (id < NUMBERS && name_of(id) == name).then_some(id)
+}
+
 /// The beginning of a file: magic, length of the key, the key, checksum of all that.
 fn header(key: &[u8]) -> Vec<u8> {
     let length = u32::try_from(key.len()).unwrap_or(u32::MAX).to_be_bytes();
@@ -191,6 +211,11 @@ fn owner_of(path: &Path) -> Result<Owner, Error> {
         let whole = file.take(bytes).read_to_end(&mut part).map(|read| read as u64 == bytes);
         whole.map(|whole| whole.then_some(part)).map_err(|error| failed("read", path, &error))
     };
+    // Whatever else has such a name was not written here, and may have no end.
+    let kind = fs::symlink_metadata(path).map_err(|error| failed("look at", path, &error))?;
+    if !kind.is_file() {
+        return Ok(Owner::Unknown);
+    }
     let mut file = File::open(path).map_err(|error| failed("open", path, &error))?;
     let Some(start) = read(&mut file, HEADER as u64)? else { return Ok(Owner::Unfinished) };
     let length = start.last_chunk::<4>().copied().map_or(0, u32::from_be_bytes);
@@ -239,6 +264,40 @@ mod tests {
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 3);
         files.remove(&kept).unwrap();
         assert_eq!(files.read(&kept).unwrap(), None);
+    }
+
+    #[test]
+    fn what_others_put_among_the_files_stays_and_keeps_nobody_from_working() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("values");
+        let (files, _) = ValueFiles::open(folder.clone()).unwrap();
+        files.write(7, b"key", &vec![3; FILED_FROM + 1]).unwrap();
+        let names = [
+            "cafe",
+            "00000000000000AA",
+            "000000000000000000aa",
+            "+0000000000000aa",
+            "ffffffffffffffff",
+            "8000000000000000",
+            "notes.txt",
+        ];
+        for name in names {
+            fs::write(folder.join(name), b"x").unwrap();
+        }
+        fs::create_dir(folder.join("0000000000000009")).unwrap();
+        std::os::unix::fs::symlink("nowhere", folder.join("0000000000000008")).unwrap();
+        let (files, next) = ValueFiles::open(folder.clone()).unwrap();
+        assert_eq!(next, 10);
+        files.remove_strays(next, &|_, _| Ok(false)).unwrap();
+        let mut left: Vec<_> = fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        let mut there = [&names[..], &["0000000000000009", "0000000000000008"]].concat();
+        there.sort_unstable();
+        assert_eq!(left, there, "all but the file that nothing points to");
+        files.write(next, b"key", &vec![3; FILED_FROM + 1]).unwrap();
     }
 
     #[test]

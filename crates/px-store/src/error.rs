@@ -35,6 +35,16 @@ pub enum Error {
         /// The newest version known here.
         supported: u32,
     },
+    /// The batch is larger than any that the store takes, however often it is tried. Nothing was written.
+    #[error("the commit is too large: {what} has {found} bytes, the most is {most}")]
+    TooLarge {
+        /// The part that is too large, in words.
+        what: String,
+        /// Its bytes.
+        found: usize,
+        /// The most that it may have.
+        most: usize,
+    },
     /// A read or an open failed in the operating system.
     #[error("{context}: {message}")]
     Io {
@@ -56,6 +66,13 @@ impl Error {
     #[must_use]
     pub fn is_about_bytes(&self) -> bool {
         matches!(self, Self::Corrupt(_) | Self::Format { .. })
+    }
+
+    /// Returns true if it is about the records that were read or written, so that a commit of
+    /// other ones can do better.
+    #[must_use]
+    pub fn is_about_records(&self) -> bool {
+        self.is_about_bytes() || matches!(self, Self::TooLarge { .. })
     }
 
     /// Returns true if the same call can succeed later without anybody's help.

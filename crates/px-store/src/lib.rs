@@ -49,4 +49,4 @@ pub use model::{
 };
 pub use scan::{Cursor, Row, Scan, Table};
 pub use store::{Admission, BoxFuture, DeliveryFilter, DeliveryList, Page, Read, RunFilter, Store};
-pub use transact::{Bound, Contended, Round};
+pub use transact::{Bound, Contended, Round, RoundError};

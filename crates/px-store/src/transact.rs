@@ -61,6 +61,17 @@ impl From<Contended> for Error {
     }
 }
 
+/// The failures of a round of a conflict loop.
+pub trait RoundError: From<Error> + From<Contended> {
+    /// Returns true if the records that the round has read may not fit together, since another
+    /// commit came between two reads: the next round reads them anew.
+    fn may_be_stale(&self) -> bool {
+        false
+    }
+}
+
+impl RoundError for Error {}
+
 impl dyn Store + '_ {
     /// Drafts and commits until a commit meets no conflict. Each round is given
     /// the conflict that the round before it ended with, if it did, and reads
@@ -79,16 +90,17 @@ impl dyn Store + '_ {
     ) -> Result<T, E>
     where
         F: Future<Output = Result<Round<T>, E>>,
-        E: From<Error> + From<Contended>,
+        E: RoundError,
     {
         let mut lost = None;
         for left in (0..=bound.rounds).rev() {
-            lost = match round(lost.take()).await? {
-                Round::Done(value) => return Ok(value),
+            lost = match round(lost.take()).await {
+                Ok(Round::Done(value)) => return Ok(value),
+                Err(error) if left == 0 || !error.may_be_stale() => return Err(error),
                 // What the last conflict means may still be an answer.
-                _ if left == 0 => break,
-                Round::Again => None,
-                Round::Commit(batch, value) => match self.commit(batch, bound.admission).await? {
+                Ok(_) if left == 0 => break,
+                Ok(Round::Again) | Err(_) => None,
+                Ok(Round::Commit(batch, value)) => match self.commit(batch, bound.admission).await? {
                     Outcome::Committed { .. } => return Ok(value),
                     Outcome::Conflict(conflict) => Some(conflict),
                 },

@@ -9,7 +9,9 @@ use std::cell::Cell;
 
 use px_core::{KeyId, KeyRecord, RunId, Scope};
 use px_store::conformance::block_on;
-use px_store::{Admission, Batch, Bound, Conflict, Contended, Error, KeyWrite, Outcome, Round, Store};
+use px_store::{
+    Admission, Batch, Bound, Conflict, Contended, Error, KeyWrite, Outcome, Round, RoundError, Store,
+};
 use records::Records;
 
 const SCOPE: Scope = Scope(0);
@@ -26,6 +28,8 @@ impl From<Contended> for Failure {
         Self::Contended(contended.rounds)
     }
 }
+
+impl RoundError for Failure {}
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {

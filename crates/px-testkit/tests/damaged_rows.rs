@@ -10,7 +10,8 @@
 
 mod house;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,9 +19,9 @@ use house::{House, pass, start};
 use px_core::{RunId, RunStatus};
 use px_engine::{Engine, Limits};
 use px_sdk::{Brain, Cx, Inbound, Next, Registry, Result, Timed, Waiting, brain, verify, wait_for};
-use px_store::Admission;
+use px_store::{Admission, Error};
 use px_store_rows::{Backing, Embedded, MemoryRows, Order, RowBatch, RowKey, RowOp};
-use px_testkit::World;
+use px_testkit::{FaultyStore, World};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -123,6 +124,82 @@ async fn a_timer_of_a_run_that_cannot_be_read_holds_up_none_behind_it() {
     pass(TIMEOUT.as_secs() + 2).await;
     assert_eq!(house.status(whole).await, RunStatus::Complete);
     engine.shutdown(Duration::ZERO).await;
+}
+
+/// A house whose store fails with this error whenever a commit takes this run further.
+fn house_that_fails(fails: fn() -> Error) -> (House, Arc<OnceLock<RunId>>) {
+    let (mut house, _) = house();
+    let failing = Arc::new(OnceLock::new());
+    let (store, of) = (FaultyStore::new(Arc::clone(&house.store)), Arc::clone(&failing));
+    store.detour(move |store, batch, admission| {
+        if batch.runs.iter().any(|write| Some(&write.run.id) == of.get()) {
+            return Box::pin(std::future::ready(Err(fails())));
+        }
+        store.commit(batch, admission)
+    });
+    house.store = Arc::new(store);
+    (house, failing)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timer_whose_commit_is_too_large_holds_up_none_behind_it() {
+    let fails = || Error::TooLarge { what: "a batch".into(), found: 2, most: 1 };
+    let (house, failing) = house_that_fails(fails);
+    let parts = house.parts(house.alone(), 8);
+    let engine = Engine::start(parts.clone(), Limits::default());
+    let large = start(&parts, "waits", "large").await;
+    pass(1).await;
+    let other = start(&parts, "waits", "other").await;
+    pass(1).await;
+    failing.set(large).unwrap();
+    pass(TIMEOUT.as_secs() + 2).await;
+    assert_eq!(house.status(other).await, RunStatus::Complete);
+    assert_eq!(house.status(large).await, RunStatus::Waiting);
+    engine.shutdown(Duration::ZERO).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_as_a_whole_is_not_asked_for_each_timer() {
+    let tries = Arc::new(AtomicU64::new(0));
+    let (mut house, _) = house();
+    let (store, count) = (FaultyStore::new(Arc::clone(&house.store)), Arc::clone(&tries));
+    let is_full = Arc::new(AtomicBool::new(false));
+    let full = Arc::clone(&is_full);
+    store.detour(move |store, batch, admission| {
+        if full.load(Ordering::SeqCst) {
+            count.fetch_add(1, Ordering::SeqCst);
+            return Box::pin(std::future::ready(Err(Error::Full("no room".into()))));
+        }
+        store.commit(batch, admission)
+    });
+    house.store = Arc::new(store);
+    let parts = house.parts(house.alone(), 8);
+    let engine = Engine::start(parts.clone(), Limits::default());
+    for name in ["one", "two", "three"] {
+        start(&parts, "waits", name).await;
+    }
+    pass(1).await;
+    engine.shutdown(Duration::ZERO).await;
+    is_full.store(true, Ordering::SeqCst);
+    pass(TIMEOUT.as_secs() + 2).await;
+    px_engine::ring_due(&house.parts(house.alone(), 8)).await.unwrap();
+    assert_eq!(tries.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_has_ended_rings_no_timer() {
+    let (house, _) = house();
+    let parts = house.parts(house.alone(), 8);
+    let engine = Engine::start(parts.clone(), Limits::default());
+    let run = start(&parts, "waits", "one").await;
+    pass(1).await;
+    engine.shutdown(Duration::ZERO).await;
+    pass(TIMEOUT.as_secs() + 2).await;
+    px_engine::ring_due(&parts).await.unwrap();
+    assert_eq!(house.status(run).await, RunStatus::Waiting);
+    // The next process does.
+    px_engine::ring_due(&house.parts(house.alone(), 8)).await.unwrap();
+    assert_eq!(house.status(run).await, RunStatus::Running);
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use px_core::hook::Hook;
 use px_core::{CallbackId, HookId};
-use px_store::{Bound, Contended};
+use px_store::{Bound, Contended, RoundError};
 use tokio::sync::Mutex;
 
 pub use config::{Configured, configure, delete_unnamed, digest, is_held};
@@ -71,6 +71,8 @@ impl From<Contended> for Error {
         Self::TooManyRounds(contended.rounds)
     }
 }
+
+impl RoundError for Error {}
 
 fn named(hooks: &[String]) -> String {
     if hooks.is_empty() { String::new() } else { format!("; it cannot read those of {}", hooks.join(", ")) }

@@ -11,6 +11,7 @@ mod attempt;
 mod held;
 mod lane;
 mod prepare;
+mod rates;
 mod scheduler;
 mod sender;
 mod sweep;
@@ -20,7 +21,7 @@ use std::time::Duration;
 
 use px_core::{Clock, Ids, Scope};
 use px_store::cluster::Cluster;
-use px_store::{Contended, Store};
+use px_store::{Contended, RoundError, Store};
 
 use crate::guard::Policy;
 use crate::transport::Transport;
@@ -94,3 +95,5 @@ impl From<Contended> for Error {
         Self::TooManyRounds(contended.rounds)
     }
 }
+
+impl RoundError for Error {}

@@ -10,11 +10,11 @@ use px_core::{CallbackId, HookId, Timestamp};
 use px_store::cluster::{Slot, SlotRight};
 use px_store::outbox::{Due, Endpoint, HookSet, OutboxBatch};
 use px_store::{Admission, Batch};
-
 use tokio::task::JoinHandle;
 
 use super::attempt::{self, Ended};
 use super::lane::{LOW_WATER, Lane, Next, Terms};
+use super::rates::Rates;
 use super::{Error, SenderContext};
 use crate::backoff::Jitter;
 
@@ -22,8 +22,6 @@ use crate::backoff::Jitter;
 const PAGE: usize = 256;
 /// Maximum number of due rows of a lane that are looked at for some that may go.
 const SCAN: usize = 4_096;
-/// A rate allows so much at once after a pause.
-const BURST: Duration = Duration::from_millis(100);
 /// Once half of all slots are taken an endpoint gets so many at most, so that
 /// no few that are slow hold all of them.
 const SCARCE: u32 = 2;
@@ -73,8 +71,7 @@ pub struct Scheduler {
     dirty: BTreeSet<u64>,
     /// Times at which lanes want to be looked at again.
     wakes: BTreeSet<(Timestamp, u64)>,
-    /// Time at which each hook's rate allows the next request, microseconds since the epoch.
-    rates: HashMap<HookId, u64>,
+    rates: Rates,
     in_flight: usize,
     max_in_flight: usize,
     /// Lane that the poll goes on from.
@@ -94,7 +91,7 @@ impl Scheduler {
             lanes: HashMap::new(),
             dirty: BTreeSet::new(),
             wakes: BTreeSet::new(),
-            rates: HashMap::new(),
+            rates: Rates::default(),
             in_flight: 0,
             max_in_flight,
             cursor: None,
@@ -235,9 +232,8 @@ impl Scheduler {
                 self.turn = id.wrapping_add(1);
                 return;
             }
-            let rates = &self.rates;
             let share = if self.in_flight * 2 < self.max_in_flight { u32::MAX } else { SCARCE };
-            let terms = |due: &Due| terms(hook_set, rates, due, share);
+            let terms = |due: &Due| terms(hook_set, &self.rates, due, share);
             match lane.next(now, terms) {
                 Next::Send(due) => {
                     self.in_flight += 1;
@@ -255,9 +251,7 @@ impl Scheduler {
 
     fn count(&mut self, hook_set: &HookSet, due: &Due, now: Timestamp) {
         let Some(rate) = hook_set.hook(due.hook).and_then(|hook| hook.record.rate_per_second) else { return };
-        let now = now.as_millis().saturating_mul(1_000);
-        let next = self.rates.entry(due.hook).or_insert(0);
-        *next = (*next).max(now) + 1_000_000 / u64::from(rate.max(1));
+        self.rates.count(due.hook, rate, now);
     }
 
     /// A job broke off without a report; its row is as it was.
@@ -344,13 +338,11 @@ impl Scheduler {
     }
 }
 
-fn terms(hook_set: &HookSet, rates: &HashMap<HookId, u64>, due: &Due, share: u32) -> Terms {
+fn terms(hook_set: &HookSet, rates: &Rates, due: &Due, share: u32) -> Terms {
     let hook = hook_set.hook(due.hook).map(|hook| &hook.record);
-    let allowed = rates.get(&due.hook).copied().unwrap_or(0);
-    let burst = u64::try_from(BURST.as_micros()).unwrap_or(0);
     Terms {
         max_in_flight: hook.map_or(Hook::DEFAULT_IN_FLIGHT, |hook| hook.max_in_flight).min(share),
-        not_before: Timestamp::from_millis(allowed.saturating_sub(burst) / 1_000),
+        not_before: rates.not_before(due.hook),
     }
 }
 

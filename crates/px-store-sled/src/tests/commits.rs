@@ -378,9 +378,11 @@ fn a_batch_beyond_the_bounds_is_refused_before_anything_is_written() {
     let rig = Rig::new();
     let store = rig.open(Options { batch_bytes: 1000, ..by_hand() });
     let large = batch([put("a", &noise(2000))]);
-    assert!(matches!(wait(store.submit(large, Admission::Wait)), Err(Error::Io { .. })));
+    let refused = wait(store.submit(large, Admission::Wait));
+    assert!(matches!(refused, Err(Error::TooLarge { most: 1000, .. })), "{refused:?}");
     let long = batch([put(&"k".repeat(4000), "")]);
-    assert!(matches!(wait(store.submit(long, Admission::Wait)), Err(Error::Io { .. })));
+    let refused = wait(store.submit(long, Admission::Wait));
+    assert!(matches!(refused, Err(Error::TooLarge { .. })), "{refused:?}");
     assert_eq!(store.stats().journal_bytes, 0);
 }
 

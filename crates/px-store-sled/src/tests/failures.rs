@@ -8,9 +8,11 @@ use std::time::Duration;
 use px_store::{Admission, Error};
 use px_store_rows::{Backing, RowOutcome};
 
+use crate::{Options, SledRows};
+
 use super::rig::{
-    Door, Fate, HookedDisk, Rig, Step, at_once, batch, by_committer, by_hand, claim, commit, hand_over,
-    noise, open_over, put, rows, text, wait,
+    Answer, Door, Fate, HookedDisk, Rig, Step, at_once, batch, by_committer, by_hand, claim, commit,
+    hand_over, noise, open_over, put, rows, text, wait,
 };
 
 /// Fails one kind of step once there is something to lose, and checks that
@@ -231,6 +233,91 @@ fn a_disk_that_is_nearly_full_is_refused_before_sled_meets_it() {
     drop(store);
     rig.disk.rule(|_| Fate::Happens);
     assert_eq!(rows(&rig.open(options)), "a=1 c=1");
+}
+
+/// Ends with a store that is behind as far as it may be, while its disk is short of room. Returns the
+/// answers of those that wait for it.
+fn behind_and_short_of_room(rig: &Rig) -> (SledRows, Vec<Answer>) {
+    let options = Options { reserve_bytes: 1000, lag_limit_bytes: 5000, group_batches: 1, ..at_once() };
+    let store = rig.open(Options { pace_pause: Duration::ZERO, ..options });
+    let door = Arc::new(Door::default());
+    door.shut();
+    let (before, is_short) = (door.clone(), Arc::new(AtomicBool::new(false)));
+    let short = is_short.clone();
+    rig.disk.rule(move |step| match step {
+        Step::TreeWrite => {
+            before.pass();
+            Fate::Happens
+        }
+        Step::Room if short.load(Ordering::SeqCst) => Fate::Short(100),
+        _ => Fate::Happens,
+    });
+    let value = noise(1000);
+    let answers = (0..20).map(|n| hand_over(&store, batch([put(&format!("k{n:02}"), &value)]))).collect();
+    door.wait_for_knock();
+    is_short.store(true, Ordering::SeqCst);
+    door.open();
+    (store, answers)
+}
+
+/// Runs something that may hang, and fails if it does.
+fn in_time<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || tell.send(run()));
+    told.recv_timeout(Duration::from_secs(60)).expect("it comes to an end")
+}
+
+#[test]
+fn a_store_that_is_behind_and_short_of_room_refuses_commits_and_says_so() {
+    let rig = Rig::new();
+    let (store, answers) = behind_and_short_of_room(&rig);
+    let (store, kept) = in_time(move || {
+        let outcomes: Vec<_> = answers.into_iter().map(wait).collect();
+        let refused = outcomes.iter().filter(|outcome| matches!(outcome, Err(Error::Full(_)))).count();
+        let kept = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+        assert!(refused > 0 && refused + kept == 20, "{outcomes:?}");
+        (store, kept)
+    });
+    assert!(store.unwritten().is_some_and(|why| why.contains("no room")), "readiness says why");
+    drop(store);
+    rig.disk.rule(|_| Fate::Happens);
+    assert_eq!(rows(&rig.open(by_hand())).split(' ').count(), kept, "what was answered is there");
+}
+
+#[test]
+fn a_close_ends_while_the_store_is_behind_and_short_of_room() {
+    let rig = Rig::new();
+    let (store, answers) = behind_and_short_of_room(&rig);
+    let (closed, kept) = in_time(move || {
+        let closed = store.close();
+        (closed, answers.into_iter().map(wait).filter(Result::is_ok).count())
+    });
+    assert!(matches!(closed, Err(Error::Full(_))), "{closed:?}");
+    rig.disk.rule(|_| Fate::Happens);
+    assert_eq!(rows(&rig.open(by_hand())).split(' ').count(), kept, "what was answered is there");
+}
+
+#[test]
+fn a_checkpoint_that_a_stop_breaks_off_is_not_said_to_be_done() {
+    let rig = Rig::new();
+    let store = rig.open(Options { chunk_rows: 1, ..by_hand() });
+    commit(&store, batch([put("a", "1"), put("b", "1"), put("c", "1")]));
+    let door = Arc::new(Door::default());
+    door.shut();
+    let before = door.clone();
+    rig.disk.rule(move |step| {
+        if step == Step::TreeWrite {
+            before.pass();
+        }
+        Fate::Happens
+    });
+    std::thread::scope(|scope| {
+        let checkpoint = scope.spawn(|| store.checkpoint());
+        door.wait_for_knock();
+        store.shared.applier.stop();
+        door.open();
+        assert!(matches!(checkpoint.join().unwrap(), Err(Error::Closed)));
+    });
 }
 
 #[test]

@@ -8,17 +8,19 @@
 //! A draft that met a conflict is thrown away and made anew from fresh reads.
 
 mod born;
+mod error;
 mod inbox;
 mod kv;
 mod line;
 mod outbox;
 mod queues;
+mod release;
 mod turns;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use px_core::event::Event;
-use px_core::run::{Catalog, Command, Effect, IllegalEvent, Refusal, Start, decide};
+use px_core::run::{Catalog, Command, Effect, Start, decide};
 use px_core::{DeliveryId, Ids, KeyId, KeyRecord, Run, RunId, Scope, Timestamp};
 
 use crate::batch::{
@@ -29,26 +31,10 @@ use crate::model::{Delivery, QueuedEvent, StartKey, Timer, TimerKind, Work};
 use crate::store::Store;
 use crate::transact::Round;
 
-/// Reason that a draft could not be filled.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DraftError {
-    /// The store could not be read.
-    #[error(transparent)]
-    Store(#[from] Error),
-    /// The run does not take the command.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// There is no such run.
-    #[error("there is no run {0}")]
-    NoRun(RunId),
-    /// As many runs as may wait for their turn there.
-    #[error("{} runs wait for their turn already", px_core::key::MAX_PENDING)]
-    TurnsFull(KeyId),
-    /// A run's record contradicts its rules.
-    #[error(transparent)]
-    Illegal(#[from] IllegalEvent),
-}
+pub use error::DraftError;
+
+/// A demand that no store fulfils.
+const NEVER: (RunId, u64) = (RunId::from_bytes([0; 16]), u64::MAX);
 
 struct DraftKey {
     expected: u64,
@@ -93,6 +79,8 @@ pub struct Draft<'a> {
     effects: VecDeque<(RunId, Effect)>,
     outbox: outbox::DraftOutbox,
     kv: crate::kv::KvBatch,
+    /// True while not all that follows from a command is in the draft: so it stays where that fails.
+    is_half_made: bool,
 }
 
 impl<'a> Draft<'a> {
@@ -124,6 +112,7 @@ impl<'a> Draft<'a> {
             effects: VecDeque::new(),
             outbox: outbox::DraftOutbox::default(),
             kv: crate::kv::KvBatch::default(),
+            is_half_made: false,
         }
     }
 
@@ -194,7 +183,8 @@ impl<'a> Draft<'a> {
     /// and ready work.
     ///
     /// # Errors
-    /// There is no such run, or it refuses the command: then the draft is as it was.
+    /// There is no such run, or it refuses the command: then the draft is as it was. After any
+    /// other failure it is half made, and [`Draft::into_batch`] makes nothing of it that is committed.
     pub async fn command(&mut self, run: RunId, command: Command) -> Result<(), DraftError> {
         if self.run(run).await?.is_none() {
             return Err(DraftError::NoRun(run));
@@ -206,7 +196,8 @@ impl<'a> Draft<'a> {
     /// Starts a new run.
     ///
     /// # Errors
-    /// The start is refused, for example since its state is no object.
+    /// The start is refused, for example since its state is no object: then the draft is as it was.
+    /// After any other failure it is half made, as for [`Draft::command`].
     pub async fn start(&mut self, start: Start) -> Result<RunId, DraftError> {
         let id = self.create(start)?;
         self.settle().await?;
@@ -234,7 +225,10 @@ impl<'a> Draft<'a> {
         loaded.events.reserve(decision.events.len());
         for event in decision.events {
             let before = loaded.run.status;
-            loaded.run.apply(&event)?;
+            if let Err(error) = loaded.run.apply(&event) {
+                self.is_half_made = true;
+                return Err(error.into());
+            }
             self.outbox.tell((self.ids, self.now), &loaded.run, before, &event, &mut loaded.tail);
             loaded.events.push(event);
         }
@@ -242,7 +236,15 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
+    /// Brings what follows from a command into the draft.
     async fn settle(&mut self) -> Result<(), DraftError> {
+        let was_half_made = std::mem::replace(&mut self.is_half_made, true);
+        self.carry_out_effects().await.map_err(DraftError::of_what_follows)?;
+        self.is_half_made = was_half_made;
+        Ok(())
+    }
+
+    async fn carry_out_effects(&mut self) -> Result<(), DraftError> {
         while let Some((run, effect)) = self.effects.pop_front() {
             match effect {
                 Effect::RunStep => self.set_work(run, true),
@@ -339,7 +341,7 @@ impl<'a> Draft<'a> {
         Round::Commit(self.into_batch(), value)
     }
 
-    /// The batch to commit.
+    /// The batch to commit. One of a half-made draft meets a conflict wherever it is handed in.
     #[must_use]
     pub fn into_batch(mut self) -> Batch {
         let (outbox, epochs) = self.take_outbox();
@@ -362,6 +364,7 @@ impl<'a> Draft<'a> {
             .into_iter()
             .filter(|loaded| loaded.demanded)
             .map(|loaded| (loaded.run.id, loaded.expected))
+            .chain(self.is_half_made.then_some(NEVER))
             .collect();
         let runs = written
             .into_iter()

@@ -1,11 +1,11 @@
-//! Keys in a draft: waits that enter and leave them, the queues beside them,
-//! and what becomes of both when a run ends (docs/rules.md#3 to #9).
+//! Keys in a draft: waits that enter and leave them, and the queues beside them
+//! (docs/rules.md#3 to #9).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use px_core::key::{EndedBy, KeyWait, Waiter, WaiterId, token_fits};
-use px_core::run::{Command, Refusal, Response, Start};
+use px_core::run::{Command, Refusal, Response};
 use px_core::wait::{Wait, WaitMode};
 use px_core::{EventId, KeyId, RunId, RunStatus};
 
@@ -153,7 +153,7 @@ impl Draft<'_> {
     }
 
     /// The queued events of a key, oldest first, as this draft has left them so far.
-    async fn queued(&mut self, key: &KeyId) -> Result<Vec<(u64, QueuedEvent)>, Error> {
+    pub(super) async fn queued(&mut self, key: &KeyId) -> Result<Vec<(u64, QueuedEvent)>, Error> {
         let record = self.key(key).await?;
         if record.queued == 0 {
             return Ok(Vec::new());
@@ -172,7 +172,12 @@ impl Draft<'_> {
         Ok(rows.into_iter().collect())
     }
 
-    async fn leave_queue(&mut self, key: &KeyId, place: u64, event: &QueuedEvent) -> Result<(), Error> {
+    pub(super) async fn leave_queue(
+        &mut self,
+        key: &KeyId,
+        place: u64,
+        event: &QueuedEvent,
+    ) -> Result<(), Error> {
         let rest = self.queued(key).await?;
         let head = rest.iter().map(|(other, _)| *other).find(|other| *other != place);
         let record = self.change_key(key).await?;
@@ -334,63 +339,5 @@ impl Draft<'_> {
                 return Ok(None);
             }
         }
-    }
-
-    /// A run has ended: its keys are let go, and what is queued for it there
-    /// starts its successor or becomes late (docs/rules.md#4, #5).
-    pub(super) async fn release(&mut self, id: RunId) -> Result<(), DraftError> {
-        let Some(loaded) = self.runs.get(&id) else { return Ok(()) };
-        let keys: Vec<KeyId> = loaded.run.keys_at_end().cloned().collect();
-        for key in keys {
-            let record = self.key(&key).await?;
-            let owned = record.owner == Some(id);
-            let busy = !record.line.is_empty() || (record.owner.is_some() && !owned);
-            if owned {
-                self.change_key(&key).await?.owner = None;
-            }
-            if busy {
-                continue;
-            }
-            for (place, event) in self.queued(&key).await? {
-                if owned && event.starts && self.succeed(&key, place, &event).await? {
-                    break;
-                }
-                // Queued under an owner, or for a paused run's wait: whoever that
-                // was is gone, and nothing else would end its time here. It may
-                // have been received before the run that it was queued under.
-                // Else ids tell: they sort by creation, also within a millisecond.
-                let was_for_it = event.expires_at.is_none() || event.event.to_bytes() > id.to_bytes();
-                if was_for_it {
-                    self.leave_queue(&key, place, &event).await?;
-                    self.mark(event.delivery, event.event, |entry| {
-                        entry.state = InboxState::Late;
-                        entry.run = Some(id);
-                        entry.reason = Some("the run that it came for has ended".into());
-                    })
-                    .await?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Starts the run that a queued event remembers, as the new owner of its key.
-    async fn succeed(&mut self, key: &KeyId, place: u64, event: &QueuedEvent) -> Result<bool, DraftError> {
-        let intent = self.mark(event.delivery, event.event, |entry| entry.start.clone()).await?.flatten();
-        let Some(intent) = intent else { return Ok(false) };
-        let Some(brain) = self.catalog.brain(&intent.brain) else { return Ok(false) };
-        let mut start = Start::of(brain, intent.input, px_core::event::Cause::Event(event.event));
-        start.owns = Some(key.clone());
-        start.traceparent = intent.traceparent;
-        let run = self.create(start)?;
-        self.leave_queue(key, place, event).await?;
-        self.change_key(key).await?.owner = Some(run);
-        self.mark(event.delivery, event.event, |entry| {
-            entry.state = InboxState::Started;
-            entry.run = Some(run);
-            entry.reason = None;
-        })
-        .await?;
-        Ok(true)
     }
 }

@@ -25,6 +25,7 @@ mod history;
 mod inner;
 mod items;
 mod metrics;
+mod migration;
 mod outcomes;
 mod places;
 mod port;

@@ -317,10 +317,7 @@ impl LogLine {
 fn ends_step(command: &Command) -> bool {
     !matches!(
         command,
-        Command::RecordOnce { .. }
-            | Command::RecordItem { .. }
-            | Command::Emit { .. }
-            | Command::Migrate { .. }
+        Command::RecordOnce { .. } | Command::RecordItem { .. } | Command::Emit { .. } | Command::Migrate(_)
     )
 }
 

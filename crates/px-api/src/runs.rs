@@ -211,6 +211,15 @@ pub struct Run {
     pub cause: Cause,
 }
 
+impl Run {
+    /// Returns the step that it is at with the steps around it, as its log names it: `pay[2]/book`.
+    #[must_use]
+    pub fn step_id(&self) -> Option<String> {
+        let step = self.step.as_deref().filter(|step| !step.is_empty())?;
+        Some(self.path.as_ref().map_or_else(|| step.to_owned(), |path| format!("{path}/{step}")))
+    }
+}
+
 impl From<&px_core::Run> for Run {
     fn from(run: &px_core::Run) -> Self {
         let is_open = !run.status.is_terminal();

@@ -54,8 +54,8 @@ pub fn tell(run: &Run, events: &[Event], now: Timestamp) -> Story {
 
 fn waiting(story: &mut Story, run: &Run, events: &[Event], now: Timestamp) {
     waits(story, run);
-    let step = run.step.as_deref().filter(|step| !step.is_empty());
-    let next = step.map_or(String::new(), |step| format!(" Its next step, '{step}', needs the answer."));
+    let next =
+        run.step_id().map_or(String::new(), |step| format!(" Its next step, '{step}', needs the answer."));
     let since = story.since.map_or(String::new(), |at| format!(" since {}", words::moment(at, now)));
     if let Some(first) = story.awaited.first().filter(|_| story.waits.is_empty()) {
         let others = match story.awaited.len() {
@@ -210,7 +210,7 @@ fn mending(reason: &str) -> Option<&'static str> {
         )
     } else if says("does not fit") || says("could not be migrated") || says("response changed") {
         Some(
-            "The code has to take what is stored (`#[serde(default)]`, `.migrate(..)`); `px check` says whether it does.",
+            "The code has to take what is stored (`#[serde(default)]`, `.migrate_state(..)`); `px check` says whether it does.",
         )
     } else {
         None
@@ -219,7 +219,8 @@ fn mending(reason: &str) -> Option<&'static str> {
 
 fn running(story: &mut Story, run: &Run, events: &[Event], now: Timestamp) {
     let event = last(events, |name| matches!(name, "step:start" | "step:retry" | "step:complete"));
-    let step = event.and_then(|event| event.step_id.as_deref()).or(run.step.as_deref()).unwrap_or_default();
+    let at = run.step_id();
+    let step = event.and_then(|event| event.step_id.as_deref()).or(at.as_deref()).unwrap_or_default();
     story.since = event.map(|event| event.timestamp);
     let since = story.since.map_or(String::new(), |at| format!(" since {}", words::moment(at, now)));
     match event.map(Event::detail) {
@@ -271,8 +272,7 @@ fn over(story: &mut Story, run: &Run, status: &RunStatus, now: Timestamp) {
             format!("It was cancelled{at}{took}{}.", reason.map_or(String::new(), |why| format!(": {why}")))
         }
         RunStatus::Error => {
-            let step = run.step.as_deref().filter(|step| !step.is_empty());
-            let step = step.map_or(String::new(), |step| format!(" in step '{step}'"));
+            let step = run.step_id().map_or(String::new(), |step| format!(" in step '{step}'"));
             let why = run.error.as_ref().map_or_else(|| "no message".to_owned(), Failure::in_words);
             format!("It failed{step}{at}{took}: {why}.")
         }

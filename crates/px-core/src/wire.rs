@@ -142,8 +142,11 @@ fn body(run: &Run, event: &Event) -> Value {
             "stepTitle": position.step,
         }),
         EventBody::Awaited { by } => json!({ "by": by }),
-        EventBody::Migrated { step, version, patch } => {
-            json!({ "stepTitle": step, "brainVersion": version, "patch": patch })
+        EventBody::Migrated { step, version, patch, depth, items } => {
+            let mut out = json!({ "stepTitle": step, "brainVersion": version, "patch": patch });
+            insert(&mut out, "depth", *depth);
+            insert(&mut out, "items", (!items.is_empty()).then(|| json!(items)));
+            out
         }
         EventBody::BrainError { error } => json!({
             "status": "error",

@@ -5,7 +5,10 @@
 use proptest::prelude::*;
 use px_core::event::{Cause, Failure, FailureKind, Given, Position, StepInfo, StepKind};
 use px_core::key::KeyId;
-use px_core::run::{After, BrainInfo, Command, Effect, Refusal, Response, Start, StepOutcome, Then, decide};
+use px_core::run::{
+    After, BrainInfo, Command, Effect, ItemResult, MigratedFrame, Refusal, Response, Start, StepOutcome,
+    Then, decide,
+};
 use px_core::wait::{Registration, Wait, WaitMode};
 use px_core::{Event, Run, RunId, RunStatus, Timestamp, WaitId};
 use serde_json::{Value, json};
@@ -28,7 +31,7 @@ enum Ask {
     Resume,
     Item(u8),
     Emit,
-    Migrate(Value),
+    Migrate { state: Value, outer: bool },
     Enter(Value),
     Leave { state: Value, after: u8 },
     Admit,
@@ -74,7 +77,7 @@ fn ask() -> impl Strategy<Value = Ask> {
         2 => Just(Ask::Resume),
         1 => (0..3_u8).prop_map(Ask::Item),
         1 => Just(Ask::Emit),
-        1 => state().prop_map(Ask::Migrate),
+        1 => (state(), any::<bool>()).prop_map(|(state, outer)| Ask::Migrate { state, outer }),
         3 => state().prop_map(Ask::Enter),
         3 => (state(), 0..4_u8).prop_map(|(state, after)| Ask::Leave { state, after }),
         2 => Just(Ask::Admit),
@@ -212,7 +215,17 @@ impl Lab {
                 result: json!([index]),
             },
             Ask::Emit => Command::Emit { name: "half".into(), data: json!(1), durable: false },
-            Ask::Migrate(state) => Command::Migrate { version: 2, state: state.clone() },
+            Ask::Migrate { state, outer } => {
+                let depth = if *outer { 0 } else { self.run.depth() };
+                let items =
+                    self.run.items.iter().map(|item| ItemResult { result: json!("new"), ..item.clone() });
+                Command::Migrate(vec![MigratedFrame {
+                    depth,
+                    version: 2,
+                    state: state.clone(),
+                    items: items.collect(),
+                }])
+            }
             Ask::Enter(state) => Command::EnterBrain {
                 brain: Box::new(BrainInfo {
                     title: "inner".into(),
@@ -260,8 +273,19 @@ proptest! {
                 lab.log.push(event.clone());
             }
             // What a step returned is what its successor is given (docs/rules.md#34).
-            if let Ask::Return { state, .. } | Ask::Leave { state, .. } | Ask::Migrate(state) = ask {
+            if let Ask::Return { state, .. } | Ask::Leave { state, .. } = ask {
                 prop_assert_eq!(&lab.run.frame().unwrap().state, state);
+            }
+            // A migration changes the frame that it names, and no other.
+            if let Ask::Migrate { state, outer } = ask {
+                let at = if *outer { 0 } else { lab.run.frames.len() - 1 };
+                for (depth, (frame, old)) in lab.run.frames.iter().zip(&before.frames).enumerate() {
+                    if depth == at {
+                        prop_assert_eq!((&frame.state, frame.version), (state, 2));
+                    } else {
+                        prop_assert_eq!(frame, old);
+                    }
+                }
             }
             let ended = decision.effects.iter().filter(|effect| matches!(effect, Effect::Ended)).count();
             prop_assert_eq!(ended == 1, lab.run.status.is_terminal());

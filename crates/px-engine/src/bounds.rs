@@ -3,7 +3,7 @@
 //! a value that is too large leaves nothing behind but the error that says so.
 
 use px_core::event::{Failure, FailureKind};
-use px_core::run::{Command, Start, Then};
+use px_core::run::{Command, MigratedFrame, Start, Then};
 use px_core::{Run, json_bytes, json_exceeds};
 use serde_json::Value;
 
@@ -63,9 +63,18 @@ fn excess(limits: &Limits, run: &Run, command: &Command) -> Option<String> {
         }
         Command::EnterPart(entered) => grown("began a part with a state", &entered.initial_state, here, most),
         Command::LeaveBrain { state, .. } => grown("returned a state", state, around, most),
-        Command::Migrate { state, .. } => grown("was migrated to a state", state, here, most),
+        Command::Migrate(frames) => frames.iter().find_map(|frame| migrated(run, frame, most)),
         _ => None,
     }
+}
+
+fn migrated(run: &Run, frame: &MigratedFrame, most: usize) -> Option<String> {
+    let before = run.frames.get(frame.depth as usize).map(|frame| &frame.state);
+    let old = |index| run.items.iter().find(|item| item.index == index).map(|item| &item.result);
+    grown("was migrated to a state", &frame.state, before, most).or_else(|| {
+        let mut items = frame.items.iter();
+        items.find_map(|item| grown("was migrated to a result", &item.result, old(item.index), most))
+    })
 }
 
 /// A state that was over the bound before may stay as large as it is, or shrink.
@@ -169,7 +178,12 @@ mod tests {
 
     #[test]
     fn every_way_in_which_a_step_makes_a_state_has_the_bound() {
-        let migrated = Command::Migrate { version: 2, state: state(2_000) };
+        let migrated = Command::Migrate(vec![MigratedFrame {
+            depth: 0,
+            version: 2,
+            state: state(2_000),
+            items: Vec::new(),
+        }]);
         let left = Command::LeaveBrain { state: state(2_000), after: After::End };
         let given = returned(state(1), Then::Given(Given::by_hand(state(2_000))));
         for command in [migrated, left, given] {

@@ -12,12 +12,13 @@ use px_sdk::{Body, Continue, Cx, KvWrites, StepContext, StepError, StepOutput, S
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::bounds::bounded;
-use crate::fitness::{self, same_response};
+use crate::fitness::same_response;
 use crate::items;
 use crate::kv::End;
 use crate::metrics;
+use crate::migration::{Stale, stale};
 use crate::port;
-use crate::position::{Around, Found, Position, find};
+use crate::position::{Found, Position, levels};
 use crate::session::{Committed, Session, SessionError};
 use crate::shared::{Limits, Parts};
 use crate::supervise::{Ended, supervise};
@@ -41,40 +42,39 @@ pub(crate) async fn steps(
             session.commit(Some(Command::Halt { reason: run.reason.clone() })).await?;
             return Ok(());
         }
-        let position = match find(&parts.registry, run)
-            .and_then(|position| same_response(&parts.registry, run).map(|()| position))
-        {
-            Ok(position) => position,
+        let found = levels(&parts.registry, run).and_then(|levels| {
+            same_response(&parts.registry, run)?;
+            Ok((stale(&levels, run), Position::of(levels)?))
+        });
+        let (stale, position) = match found {
+            Ok(found) => found,
             Err(reason) => {
                 session.commit(Some(Command::Halt { reason: Some(reason) })).await?;
                 return Ok(());
             }
         };
         let users = Users { parts, limits, place };
+        if !stale.is_empty() {
+            if users.migrate(session, run, stale).await? { continue } else { return Ok(()) }
+        }
         let mut kv = KvWrites::default();
-        let command =
-            match &position {
-                Position::Step(found) | Position::Leave(found, Around::Repeat(_))
-                    if fitness::is_to_be_migrated(run, found) =>
-                {
-                    if users.migrate(session, run, found).await? { continue } else { return Ok(()) }
+        let command = match &position {
+            Position::Leave(found, around) => users.leave(session, run, found, *around).await?,
+            Position::Step(found) => {
+                if reruns == 0 {
+                    session.begin(found.index, parts.clock.now());
                 }
-                Position::Leave(found, around) => users.leave(session, run, found, *around).await?,
-                Position::Step(found) => {
-                    if reruns == 0 {
-                        session.begin(found.index, parts.clock.now());
-                    }
-                    match &found.step.body {
-                        Body::Brain(nested) => users.enter(session, run, nested).await?,
-                        Body::Repeat(repeated) => Some(Users::turn(run, repeated)),
-                        Body::Branch(branched) => users.branch(session, run, found, branched).await?,
-                        _ => users.run_step(session, run, found).await?.map(|(result, writes)| {
-                            kv = writes;
-                            command(parts, run, found, result)
-                        }),
-                    }
+                match &found.step.body {
+                    Body::Brain(nested) => users.enter(session, run, nested).await?,
+                    Body::Repeat(repeated) => Some(Users::turn(run, repeated)),
+                    Body::Branch(branched) => users.branch(session, run, found, branched).await?,
+                    _ => users.run_step(session, run, found).await?.map(|(result, writes)| {
+                        kv = writes;
+                        command(parts, run, found, result)
+                    }),
                 }
-            };
+            }
+        };
         let Some(command) = command else { return Ok(()) };
         let mut command = bounded(limits, run, command);
         if let (Command::ReturnStep(_), Position::Step(found), false) = (&command, &position, kv.is_empty()) {
@@ -143,38 +143,32 @@ impl Users<'_> {
         })
     }
 
-    /// Commits a state that another version left as this one expects it. Returns false if the run rests.
+    /// Commits states that another version left as this one expects them. Returns false if the run rests.
     async fn migrate(
         &self,
         session: &mut Session,
         run: &Run,
-        found: &Found<'_>,
+        stale: Vec<Stale>,
     ) -> Result<bool, SessionError> {
-        let Some(command) = self.migrated(session, run, found).await? else { return Ok(false) };
+        let Some(command) = self.migrated(session, run, stale).await? else { return Ok(false) };
         let command = bounded(self.limits, run, command);
-        let rests = !matches!(command, Command::Migrate { .. });
+        let rests = !matches!(command, Command::Migrate(_));
         Ok(session.commit(Some(command)).await? == Committed::GoesOn && !rests)
     }
 
-    /// Brings a state that another version left to what this one expects.
+    /// Brings states that another version left to what this one expects.
     async fn migrated(
         &self,
         session: &mut Session,
         run: &Run,
-        found: &Found<'_>,
+        stale: Vec<Stale>,
     ) -> Result<Option<Command>, SessionError> {
-        let Some(frame) = run.frame() else { return Ok(None) };
-        let (step, from, state) = (found.step.clone(), frame.version, frame.state.clone());
-        let migrated = self.call(session, run, move || step.migrate(from, state)).await?;
-        let version = found.brain.version;
-        let why = match migrated {
-            None => return Ok(None),
-            Some(Ok(Ok(state))) => return Ok(Some(Command::Migrate { version, state })),
-            Some(Ok(Err(error))) => error.message().to_owned(),
-            Some(Err(panic)) => panic.message,
-        };
-        let reason = fitness::not_migrated(&found.step.info.title, from, version, &why);
-        Ok(Some(Command::Halt { reason: Some(reason) }))
+        let bring = move || stale.into_iter().map(Stale::bring).collect::<Result<Vec<_>, _>>();
+        Ok(self.call(session, run, bring).await?.map(|brought| match brought {
+            Ok(Ok(frames)) => Command::Migrate(frames),
+            Ok(Err(reason)) => Command::Halt { reason: Some(reason) },
+            Err(panic) => Command::Halt { reason: Some(panic.message) },
+        }))
     }
 
     /// Facts about the step that its code may ask for.

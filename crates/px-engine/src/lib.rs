@@ -27,6 +27,7 @@ mod inner;
 mod items;
 mod kv;
 mod metrics;
+mod migration;
 mod outcomes;
 mod places;
 mod port;

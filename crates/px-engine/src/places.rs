@@ -21,7 +21,7 @@ use px_sdk::Registry;
 use px_store::{Claimer, RunRecord, Work};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::position::find;
+use crate::position::levels;
 use crate::suspects::Suspects;
 
 /// A place for a run, and the run as the commit that reserved it leaves it.
@@ -185,7 +185,7 @@ impl Claimer for Places {
     }
 
     fn reserve(&self, fence: u64, work: &Work, record: RunRecord) -> Option<u64> {
-        if !self.has_room() || find(&self.registry, &record.run).is_err() {
+        if !self.has_room() || levels(&self.registry, &record.run).is_err() {
             return None;
         }
         let place = self.try_acquire()?;

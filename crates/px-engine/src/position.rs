@@ -31,30 +31,55 @@ pub(crate) struct Found<'a> {
     pub(crate) index: u32,
 }
 
-impl Found<'_> {
+impl<'a> Found<'a> {
     /// The step behind this one.
-    pub(crate) fn next(&self) -> Option<&StepDef> {
+    pub(crate) fn next(&self) -> Option<&'a StepDef> {
         self.brain.steps.get(self.index as usize + 1)
     }
 }
 
-/// Follows the run's position through the brains; the reason, if it leads nowhere.
-pub(crate) fn find<'a>(registry: &'a Registry, run: &Run) -> Result<Position<'a>, String> {
+/// One frame of a run, in the brains of this binary.
+pub(crate) struct Level<'a> {
+    /// The brain, or the part of one, that the frame runs.
+    pub(crate) brain: &'a BrainDef,
+    /// Step of the frame; `None` if the pipeline is through.
+    pub(crate) found: Option<Found<'a>>,
+    /// Relation to the step around it; `None` for the run's own brain.
+    pub(crate) around: Option<Around<'a>>,
+}
+
+/// Follows the frames of a run through the brains, outermost first, at least one; the reason, if they lead
+/// nowhere.
+pub(crate) fn levels<'a>(registry: &'a Registry, run: &Run) -> Result<Vec<Level<'a>>, String> {
     let first = run.frames.first().ok_or("the run has no position")?;
     let mut brain: &BrainDef = registry
         .brain(&first.brain)
         .ok_or_else(|| format!("brain '{}' is not in this binary any more", first.brain))?;
-    let (last, around) = run.frames.split_last().ok_or("the run has no position")?;
-    let mut nested = None;
-    for (frame, inner) in around.iter().zip(run.frames.iter().skip(1)) {
+    let mut levels = Vec::with_capacity(run.frames.len());
+    let mut around = None;
+    for (frame, inner) in run.frames.iter().zip(run.frames.iter().skip(1)) {
         let found = step_of(brain, &frame.step)?;
-        let (inside, around) = inside(&found.step.body, frame, inner)?;
-        brain = inside;
-        nested = Some((found, around));
+        let (pipeline, inner_around) = inside(&found.step.body, frame, inner)?;
+        levels.push(Level { brain, found: Some(found), around });
+        (brain, around) = (pipeline, Some(inner_around));
     }
-    match nested {
-        Some((found, around)) if last.is_through() => Ok(Position::Leave(found, around)),
-        _ => step_of(brain, &last.step).map(Position::Step),
+    let last = run.frame().ok_or("the run has no position")?;
+    let is_through = last.is_through() && around.is_some();
+    let found = if is_through { None } else { Some(step_of(brain, &last.step)?) };
+    levels.push(Level { brain, found, around });
+    Ok(levels)
+}
+
+impl<'a> Position<'a> {
+    /// The position that the levels of a run lead to; the reason, if they lead nowhere.
+    pub(crate) fn of(mut levels: Vec<Level<'a>>) -> Result<Self, String> {
+        let last = levels.pop().ok_or("the run has no position")?;
+        if let Some(found) = last.found {
+            return Ok(Self::Step(found));
+        }
+        let outer = levels.pop().and_then(|outer| outer.found);
+        let (found, around) = outer.zip(last.around).ok_or("the run has no position")?;
+        Ok(Self::Leave(found, around))
     }
 }
 

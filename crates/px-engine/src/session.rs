@@ -346,10 +346,7 @@ struct Drafted {
 fn ends_step(command: &Command) -> bool {
     !matches!(
         command,
-        Command::RecordOnce { .. }
-            | Command::RecordItem { .. }
-            | Command::Emit { .. }
-            | Command::Migrate { .. }
+        Command::RecordOnce { .. } | Command::RecordItem { .. } | Command::Emit { .. } | Command::Migrate(_)
     )
 }
 

@@ -39,9 +39,10 @@ pub use blocking::blocking;
 pub use brain::{
     Arm, Async, AwaitedResult, Blank, Body, Brain, BrainDef, Branched, Builder, Choice, Continue, Ends,
     ErasedItem, Finished, Guarded, InPart, InnerResult, Input, ItemFuture, ItemResult, Items, Joins, MapBody,
-    MayHalt, MayResume, Nested, OfStepBefore, Opened, OptionsDef, Or, Outcome, PartOf, PhaseAfter, Ready,
-    Repeated, ResultOf, Resumed, Started, State, StateAfter, StepDef, StepError, StepFuture, StepOutput,
-    Streamed, Sure, Takes, Turns, Untold, Waited, Ways, brain, items,
+    MayHalt, MayResume, MigrationPath, Migrations, Nested, OfStepBefore, OldState, Opened, OptionsDef, Or,
+    Outcome, PartOf, PhaseAfter, Ready, Repeated, ResultOf, Resumed, Started, State, StateAfter, StateType,
+    StepDef, StepError, StepFuture, StepOutput, Streamed, Sure, Takes, Turns, Untold, Waited, Ways, brain,
+    items,
 };
 pub use collect::{All, Collecting, Partly, Several, WaitsForAll, wait_for_all, wait_for_count};
 pub use cx::{Cx, Emit, PortFuture, StepContext, StepPort};

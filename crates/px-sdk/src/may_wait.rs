@@ -33,11 +33,7 @@ impl<S, R> MayWait<S, R> {
 
     /// Ends the wait unanswered after this time; the next step gets `Some(Timed::TimedOut)` then.
     pub fn timeout(self, after: Duration) -> MayWait<S, Timed<R>> {
-        let timed = |on| match on {
-            Pending::Wait(request) => Pending::Wait(request.timeout(after)),
-            given @ Pending::Given(_) => given,
-        };
-        let on = self.on.map(|on| on.map(timed));
+        let on = self.on.map(|on| on.map(|on| on.timeout(after)));
         MayWait { state: self.state, on, response: PhantomData }
     }
 

@@ -7,6 +7,7 @@ use px_core::Timestamp;
 use px_core::event::Given;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 
 use crate::error::Result;
 use crate::given::asks_for_more;
@@ -45,6 +46,21 @@ pub(crate) enum Turn<S, T> {
 pub(crate) enum Pending {
     Wait(WaitRequest),
     Given(Result<Given>),
+}
+
+impl Pending {
+    /// Makes a `Timed<R>` of what is waited for, or was given, as an `R`.
+    pub(crate) fn timeout(self, after: Duration) -> Self {
+        let answered = |given: Given| match given.response {
+            // Written as the whole of an `R`, it is read as the whole of a `Timed<R>`.
+            Some(response) if given.whole => Given::whole(json!({ "answered": response })),
+            _ => given,
+        };
+        match self {
+            Self::Wait(request) => Self::Wait(request.timeout(after)),
+            Self::Given(given) => Self::Given(given.map(answered)),
+        }
+    }
 }
 
 /// Parks the run until one of `on` has a response. `on` is what a webhook's
@@ -97,11 +113,7 @@ impl<S, R> Waiting<S, R> {
     /// Ends the wait unanswered after this time. The next step is told by
     /// [`Timed`] and cannot forget it.
     pub fn timeout(self, after: Duration) -> Waiting<S, Timed<R>> {
-        let on = match self.on {
-            Pending::Wait(request) => Pending::Wait(request.timeout(after)),
-            given => given,
-        };
-        Waiting { state: self.state, on, response: PhantomData }
+        Waiting { state: self.state, on: self.on.timeout(after), response: PhantomData }
     }
 
     /// Leaves alone what was queued before the wait was opened (docs/rules.md#6).

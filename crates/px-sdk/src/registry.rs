@@ -156,6 +156,15 @@ pub enum RegistryError {
         /// Place of the brain's definition.
         source: Source,
     },
+    /// A migration of a brain's states is never run, or contradicts another one.
+    BadMigration {
+        /// The brain.
+        title: String,
+        /// The mistake, in words.
+        why: String,
+        /// Place of the brain's definition.
+        source: Source,
+    },
     /// Nothing is registered.
     Empty,
 }
@@ -190,6 +199,11 @@ impl fmt::Display for RegistryError {
                 writeln!(f, "Duplicate step '{step}' in brain '{title}'")?;
                 writeln!(f, "  - {source}")?;
                 f.write_str("Each step of a brain must have a unique name: a run resumes by it.")
+            }
+            Self::BadMigration { title, why, source } => {
+                writeln!(f, "Bad migration in brain '{title}'")?;
+                writeln!(f, "  - {source}")?;
+                f.write_str(why)
             }
             Self::BadPart { title, why, source } => {
                 writeln!(f, "Bad step in brain '{title}'")?;
@@ -285,6 +299,10 @@ impl Registry {
             }
             if let Some(why) = def.mistake_in_parts() {
                 mistakes.push(RegistryError::BadPart { title: def.title, why, source });
+                continue;
+            }
+            if let Some(why) = def.mistake_in_migrations() {
+                mistakes.push(RegistryError::BadMigration { title: def.title, why, source });
                 continue;
             }
             if let Some(other) = registry.brains.get(&def.title) {

@@ -45,12 +45,17 @@ impl Need {
 impl fmt::Display for Need {
     /// Writes the type as a user does: `Arc<Db>`, without the modules.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is_path = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | ':');
-        for part in self.full_name.split_inclusive(|letter| !is_path(letter)) {
-            f.write_str(part.rsplit("::").next().unwrap_or(part))?;
-        }
-        Ok(())
+        write_name(f, self.full_name)
     }
+}
+
+/// Writes a type's name without the modules that it lies in.
+pub(crate) fn write_name(f: &mut fmt::Formatter<'_>, full_name: &str) -> fmt::Result {
+    let is_path = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | ':');
+    for part in full_name.split_inclusive(|letter| !is_path(letter)) {
+        f.write_str(part.rsplit("::").next().unwrap_or(part))?;
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Need {

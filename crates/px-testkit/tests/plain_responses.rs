@@ -124,7 +124,7 @@ async fn read_first(_cx: Cx, kept: Kept<Picked<Vote>>) -> Result<Next<Names>> {
 
 type Reply = Timed<Either<Vote, Vote>>;
 
-/// Gives its responses itself: `answered`, `timed_out`, `given`.
+/// Gives its responses itself: `answered`, `timed_out`, `given`, and `given` with a timeout.
 fn given() -> Brain<Forms> {
     brain("given").step("begin", begin).step("keep", keep).step("read", read_reply).build()
 }
@@ -139,6 +139,7 @@ async fn begin(_cx: Cx, forms: Forms) -> Result<Waiting<Forms, Reply>> {
     Ok(match how.as_str() {
         "answered" => Waiting::answered(forms, Either::Right(vote("right"))),
         "timed out" => Waiting::timed_out(forms),
+        "in time" => Waiting::given(forms, Either::Right(vote("in time"))).timeout(TIMEOUT),
         _ => Waiting::given(forms, Timed::Answered(Either::Left(vote("left")))),
     })
 }
@@ -277,7 +278,12 @@ async fn the_first_of_a_list_says_its_key_by_hand_too() {
 #[tokio::test]
 async fn responses_are_given_as_they_are_written() {
     let world = world();
-    for (how, name) in [("answered", "right right"), ("timed out", "nobody"), ("given", "left left")] {
+    for (how, name) in [
+        ("answered", "right right"),
+        ("timed out", "nobody"),
+        ("given", "left left"),
+        ("in time", "right in time"),
+    ] {
         let run = started(&world, given, &[how]).await;
         assert_eq!(names(&world, run).await, [name]);
         compare(&world, run, &format!("given-{}.jsonl", how.replace(' ', "-"))).await;

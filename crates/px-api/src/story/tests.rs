@@ -73,6 +73,19 @@ fn a_waiting_run() {
 }
 
 #[test]
+fn a_step_is_named_with_the_turns_and_arms_around_it() {
+    let waits = shown(json!({"status": "waiting", "step": "hear", "path": "pay[2]/is late/yes",
+        "waitingFor": [{"since": at(60), "waitFor": [{"slug": "mail", "identifier": "a"}]}]}));
+    let told = tell(&waits, &[], NOW).sentences.remove(0);
+    assert!(told.ends_with("Its next step, 'pay[2]/is late/yes/hear', needs the answer."), "{told}");
+    let runs = shown(json!({"status": "running", "step": "book", "path": "pay[2]"}));
+    let start =
+        entry(json!({"type": "step:start", "stepTitle": "book", "stepId": "pay[2]/book", "attempt": 1}));
+    let told = tell(&runs, &[start], NOW).sentences.remove(0);
+    assert!(told.starts_with("Step 'pay[2]/book' runs"), "{told}");
+}
+
+#[test]
 fn runs_that_wait_for_other_runs() {
     let run = shown(json!({"status": "waiting", "step": "heard", "waitingFor": [{
         "since": at(60), "waitFor": [{"slug": "px.run", "identifier": "run_1"}],

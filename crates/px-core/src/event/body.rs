@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{Cause, Failure, Given, Inner, KeptAnswer, Part, Position, StepInfo};
 use crate::id::{DeliveryId, EventId, RunId, WaitId};
 use crate::key::KeyId;
+use crate::run::ItemResult;
 use crate::time::Timestamp;
 use crate::wait::{Collected, Wait};
 
@@ -61,15 +62,21 @@ pub enum EventBody {
         /// The run that waits.
         by: RunId,
     },
-    /// The position's state was brought to what this version of the brain expects.
+    /// A stored state was brought to what this version of the brain expects.
     #[serde(rename = "brain:migrated")]
     Migrated {
-        /// The step that runs next.
+        /// The step that takes the state; empty if the brain is through.
         step: String,
         /// The version that the state fits now.
         version: u32,
         /// From the old state to the new one (RFC 6902).
         patch: Patch,
+        /// Nesting depth of the brain whose state it is; the innermost one if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        depth: Option<u32>,
+        /// Results of items of the current step that were brought over too.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        items: Vec<ItemResult>,
     },
     /// A nested brain begins, inside the step that runs; or a part of the brain itself.
     #[serde(rename = "inner:start")]

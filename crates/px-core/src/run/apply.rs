@@ -60,14 +60,8 @@ impl Run {
             (_, EventBody::StepStatus { steps, inner }) => self.set_progress(steps, inner.as_ref())?,
             (RunStatus::Pending, EventBody::Admitted) => self.status = RunStatus::Running,
             (_, EventBody::Awaited { .. }) => self.awaited = true,
-            (RunStatus::Running, EventBody::Migrated { step, version, patch: changes }) => {
-                let frame = self.frames.last_mut().ok_or("there is no frame")?;
-                if frame.step != *step {
-                    return Err(format!("the run is at step '{}'", frame.step));
-                }
-                patch(&mut frame.state, changes)
-                    .map_err(|error| format!("the patch does not fit: {error}"))?;
-                frame.version = *version;
+            (RunStatus::Running, EventBody::Migrated { step, version, patch, depth, items }) => {
+                self.migrate(*depth, step, *version, patch, items)?;
             }
             (RunStatus::Running, EventBody::InnerStart { .. }) if self.in_step => self.enter(event),
             (RunStatus::Running, EventBody::InnerComplete { halted, .. }) if self.frames.len() > 1 => {

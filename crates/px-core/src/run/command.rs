@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::event::{Cause, Failure, Given, Part, Position, StepInfo};
 use crate::id::{DeliveryId, EventId, RunId, WaitId};
 use crate::key::KeyId;
+use crate::run::state::ItemResult;
 use crate::time::Timestamp;
 use crate::wait::Wait;
 
@@ -74,13 +75,8 @@ pub enum Command {
         /// The step that comes next.
         after: After,
     },
-    /// The state of the position fits another version of the brain now.
-    Migrate {
-        /// Version of the brain that the state fits now.
-        version: u32,
-        /// The state, an object.
-        state: Value,
-    },
+    /// Stored states of the run fit another version of their brains now: all of them in one commit.
+    Migrate(Vec<MigratedFrame>),
     /// The current step has returned.
     ReturnStep(Box<StepOutcome>),
     /// The current step has failed.
@@ -191,6 +187,19 @@ pub struct TakenAnswer {
     pub answer: usize,
     /// Index of the registration that takes it, from 0.
     pub index: u32,
+}
+
+/// A frame whose state fits another version of its brain now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MigratedFrame {
+    /// Nesting depth of the frame; the run's own brain is at 0.
+    pub depth: u32,
+    /// Version of the brain that the state fits now.
+    pub version: u32,
+    /// The state, an object.
+    pub state: Value,
+    /// Results of items that fit now, if the step is a map and has some already.
+    pub items: Vec<ItemResult>,
 }
 
 /// Result of a step that returned.

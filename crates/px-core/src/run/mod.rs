@@ -4,12 +4,13 @@
 mod apply;
 mod command;
 mod decide;
+mod migrate;
 mod state;
 
 pub use apply::{IllegalEvent, apply};
 pub use command::{
-    After, BrainInfo, Catalog, Command, EnteredPart, PassedArm, Place, Response, Start, StepOutcome,
-    TakenAnswer, Then,
+    After, BrainInfo, Catalog, Command, EnteredPart, MigratedFrame, PassedArm, Place, Response, Start,
+    StepOutcome, TakenAnswer, Then,
 };
 pub use decide::{Decision, Effect, Refusal, decide, takes_response};
 pub use state::{Frame, ItemResult, OnceValue, Run, RunStatus};

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::def::{Body, BrainDef, ErasedStep, Migration, OptionsDef, StepDef, Takes, Turns};
+use super::migration::StateType;
 use super::nest::ResultOf;
 use super::output::{Async, Outcome, StepError, from_object, perhaps_resumed, resumed, to_object};
 use super::{Brain, State};
@@ -93,10 +94,10 @@ impl<I, S, P, E> Builder<I, S, P, E> {
         self.def.steps.push(StepDef {
             info,
             takes,
+            state: StateType::of::<S>(),
             options: StepOptions::default(),
             formerly: Vec::new(),
             body,
-            fits: Arc::new(|state| from_object::<S>(state.clone()).map(drop)),
             migration: self.next.migration,
         });
         Builder::new(self.def)
@@ -104,7 +105,8 @@ impl<I, S, P, E> Builder<I, S, P, E> {
 
     /// Brings the state that an older [version](super::Blank::version) of this brain left for the
     /// **next** step to what that step takes now. Runs once, when such a run
-    /// goes on; what it returns is written into the run's log.
+    /// goes on; what it returns is written into the run's log. For a type that many steps take there is
+    /// [`migrate_state`](super::Blank::migrate_state).
     pub fn migrate(mut self, migration: impl Fn(u32, Value) -> Result<S> + Send + Sync + 'static) -> Self
     where
         S: State,
@@ -287,10 +289,10 @@ impl<I, S, E> Builder<I, S, Ready, E> {
 pub trait Finished {}
 impl Finished for Ready {}
 
-/// A brain that runs are started of, which limits them; a part of one does not.
+/// A brain that runs are started of: it limits them, and has versions. A part of one does not.
 #[diagnostic::on_unimplemented(
-    message = "`at_most` belongs to a brain, and this is an arm or a loop in one",
-    label = "no runs are started of a part",
+    message = "this belongs to a whole brain, and here is an arm or a loop in one",
+    label = "a part is not started, and has no version of its own",
     note = "say it behind the last part of the brain, before `.build()`"
 )]
 pub trait Started {}

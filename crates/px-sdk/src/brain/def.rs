@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::migration::{Migrations, StateType};
 use super::output::{StepError, StepOutput};
 use super::part_def::{Branched, Repeated};
 use crate::cx::Cx;
@@ -26,7 +27,6 @@ pub type StepFuture = Pin<Box<dyn Future<Output = Result<StepOutput, StepError>>
 pub type ItemFuture = Pin<Box<dyn Future<Output = Result<Value, Error>> + Send>>;
 
 pub(super) type ErasedStep = Arc<dyn Fn(Cx, Value, Option<Given>) -> StepFuture + Send + Sync>;
-pub(super) type Fits = Arc<dyn Fn(&Value) -> Result<(), String> + Send + Sync>;
 pub(super) type Migration = Arc<dyn Fn(u32, Value) -> Result<Value> + Send + Sync>;
 
 /// Work of a step.
@@ -49,6 +49,8 @@ pub enum Body {
 pub struct Nested {
     /// The brain.
     pub brain: Arc<BrainDef>,
+    /// The type of its last state, as the outer brain takes it.
+    pub result: StateType,
     pub(super) enter: Arc<dyn Fn(Value) -> Result<Value, StepError> + Send + Sync>,
     pub(super) leave: Arc<dyn Fn(Value, Value, bool) -> Result<Value, StepError> + Send + Sync>,
 }
@@ -78,6 +80,8 @@ type List = Arc<dyn Fn(&Value) -> Result<Vec<ErasedItem>, StepError> + Send + Sy
 pub struct MapBody {
     /// Number of items that are worked on at once.
     pub parallel: usize,
+    /// The type of an item's result.
+    pub result: StateType,
     pub(super) list: List,
     pub(super) collect: Arc<dyn Fn(Value, Vec<Value>) -> Result<Value, StepError> + Send + Sync>,
 }
@@ -141,13 +145,14 @@ pub struct StepDef {
     pub info: StepInfo,
     /// Its argument, besides its state.
     pub takes: Takes,
+    /// The type of the state that it takes.
+    pub state: StateType,
     /// Its retries and its time limit.
     pub options: StepOptions,
     /// Names in older versions.
     pub formerly: Vec<String>,
     /// Its work.
     pub body: Body,
-    pub(super) fits: Fits,
     pub(super) migration: Option<Migration>,
 }
 
@@ -169,11 +174,17 @@ impl StepDef {
     /// # Errors
     /// What does not fit.
     pub fn fits(&self, state: &Value) -> Result<(), String> {
-        (self.fits)(state)
+        self.state.fits(state)
+    }
+
+    /// Returns true if this very step says how it brings over what another version of the brain left for it.
+    #[must_use]
+    pub fn migrates(&self) -> bool {
+        self.migration.is_some()
     }
 
     /// Brings a state that another version of the brain left for this step to
-    /// what this version expects; as it is, if nothing says how.
+    /// what this version expects; as it is, if the step does not say how.
     ///
     /// # Errors
     /// The migration's own.
@@ -267,6 +278,8 @@ pub struct BrainDef {
     pub turns: Option<Turns>,
     /// Resources that its own steps use. A brain inside it has needs of its own.
     pub needs: Vec<Need>,
+    /// Migrations of its stored states. A brain inside it may have migrations of its own.
+    pub migrations: Migrations,
 }
 
 impl BrainDef {

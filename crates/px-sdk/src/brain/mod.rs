@@ -11,6 +11,7 @@
 mod builder;
 mod choice;
 mod def;
+mod migration;
 mod nest;
 mod output;
 mod part;
@@ -35,6 +36,7 @@ pub use choice::{Choice, EndsAlike, HasArm, Missing, Settled, Taken, Unsettled, 
 pub use def::{
     Body, BrainDef, ErasedItem, ItemFuture, MapBody, Nested, OptionsDef, StepDef, StepFuture, Takes, Turns,
 };
+pub use migration::{MigrationPath, Migrations, OldState, StateType};
 pub use nest::{AwaitedResult, Guarded, InnerResult, ItemResult, Items, ResultOf, Untold, items};
 pub(crate) use output::start_of;
 pub use output::{Async, Continue, Outcome, StepError, StepOutput};
@@ -95,6 +97,7 @@ pub fn brain(title: impl Into<String>) -> Blank {
         options: None,
         turns: None,
         needs: Vec::new(),
+        migrations: Migrations::default(),
     }
 }
 
@@ -108,6 +111,7 @@ pub struct Blank {
     options: Option<OptionsDef>,
     needs: Vec<Need>,
     turns: Option<Turns>,
+    migrations: Migrations,
 }
 
 /// An option of a step, said where there is no step yet.
@@ -152,7 +156,7 @@ impl Blank {
 
     /// Declares the version, 1 if not said: raise it when a parked run of the
     /// old one could not go on with the new, and say by
-    /// [`Builder::migrate`] how it can.
+    /// [`migrate_state`](Self::migrate_state), or for one step by [`Builder::migrate`], how it can.
     pub fn version(mut self, version: u32) -> Self {
         self.version = version;
         self
@@ -205,6 +209,7 @@ impl Blank {
             options: self.options,
             turns: self.turns,
             needs: self.needs,
+            migrations: self.migrations,
         })
     }
 

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::builder::{Builder, MayHalt, Ready, Sure};
 use super::def::{Body, ErasedItem, MapBody, Nested, Takes};
+use super::migration::StateType;
 use super::output::{Async, Continue, StepError, StepOutput, from_object, to_object};
 use super::{Brain, Input, State};
 use crate::cx::Cx;
@@ -71,6 +72,9 @@ impl<O: State> AwaitedResult for O {
 pub trait InnerResult: sealed::Sealed + Sized {
     #[doc(hidden)]
     fn read(state: Value, halted: bool) -> Result<Self, String>;
+
+    #[doc(hidden)]
+    fn state_type() -> StateType;
 }
 
 impl<O: State> sealed::Sealed for O {}
@@ -79,6 +83,10 @@ impl<O: State> InnerResult for O {
     fn read(state: Value, _halted: bool) -> Result<Self, String> {
         from_object(state)
     }
+
+    fn state_type() -> StateType {
+        StateType::of::<O>()
+    }
 }
 
 impl<O> sealed::Sealed for Guarded<O> {}
@@ -86,6 +94,10 @@ impl<O> sealed::Sealed for Guarded<O> {}
 impl<O: State> InnerResult for Guarded<O> {
     fn read(state: Value, halted: bool) -> Result<Self, String> {
         if halted { Ok(Self::Halted(state)) } else { from_object(state).map(Self::Complete) }
+    }
+
+    fn state_type() -> StateType {
+        StateType::of::<O>()
     }
 }
 
@@ -219,6 +231,7 @@ impl<I, S: State, E> Builder<I, S, Ready, E> {
     ) -> Builder<I, T, Ready, E> {
         let nested = Nested {
             brain: Arc::new(inner().into_def()),
+            result: R::state_type(),
             enter: Arc::new(move |outer| {
                 let outer = from_object(outer).map_err(StepError::State)?;
                 to_object(&enter(&outer)).map_err(StepError::Failed)
@@ -248,6 +261,7 @@ impl<I, S: State, E> Builder<I, S, Ready, E> {
         let parallel = items.parallel;
         let map = MapBody {
             parallel,
+            result: StateType::of::<R>(),
             list: Arc::new(move |state| {
                 let state = from_object(state.clone()).map_err(StepError::State)?;
                 items.erase(&state)

@@ -221,12 +221,16 @@ pub(super) fn perhaps_resumed<S: State, R: DeserializeOwned>(
 
 /// A state as it is stored: an object, where `()` stands for the empty one.
 pub(super) fn to_object<S: Serialize>(state: &S) -> Result<Value> {
-    match crate::finite::to_value(state)? {
+    as_object(crate::finite::to_value(state)?, std::any::type_name::<S>())
+}
+
+/// What a state of this type was written as, if it can be stored.
+pub(super) fn as_object(written: Value, type_name: &str) -> Result<Value> {
+    match written {
         Value::Null => Ok(Value::Object(serde_json::Map::new())),
         value @ Value::Object(_) => Ok(value),
         other => Err(Error::permanent(format_args!(
-            "a state must be written as a JSON object, and {} is written as {}",
-            std::any::type_name::<S>(),
+            "a state must be written as a JSON object, and {type_name} is written as {}",
             kind_of(&other)
         ))),
     }

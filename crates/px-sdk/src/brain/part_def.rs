@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::def::{Body, BrainDef, StepDef};
+use super::migration::Migrations;
 use super::output::StepError;
 use crate::resource::Need;
 
@@ -135,10 +136,11 @@ impl BrainDef {
             options: None,
             turns: None,
             needs: Vec::new(),
+            migrations: Migrations::default(),
         }
     }
 
-    /// Gives the parts of a brain that is complete its title, its version and its needs.
+    /// Gives the parts of a brain that is complete its title, its version, its needs and its migrations.
     pub(super) fn settle(&mut self) {
         // What a part says it needs, the brain needs.
         for need in self.needs_of_parts() {
@@ -151,6 +153,7 @@ impl BrainDef {
             part.title.clone_from(&self.title);
             part.version = self.version;
             part.needs.clone_from(&self.needs);
+            part.migrations.clone_from(&self.migrations);
             part.settle();
         }
     }

@@ -139,7 +139,7 @@ fn tell(context: &Context, config: &Config, registry: &Registry, found: &Found) 
         "px does not serve until this is mended"
     } else {
         "served by this binary, these runs are paused when their turn comes: name the step's old name with \
-             `.formerly(..)`, or bring their state over with `.migrate(..)`"
+             `.formerly(..)`, or bring their state over with `.migrate_state(..)`"
     });
     error.details.insert("problems".into(), json!(problems));
     Err(error)

@@ -52,7 +52,7 @@ fn print(ui: Ui, run: &Run, now: Timestamp) -> Result<()> {
             field(name, &words::moment(at, now))?;
         }
     }
-    for (name, value) in [("Step", run.step.as_ref()), ("Reason", run.reason.as_ref())] {
+    for (name, value) in [("Step", run.step_id().as_ref()), ("Reason", run.reason.as_ref())] {
         if let Some(value) = said(value) {
             field(name, value)?;
         }

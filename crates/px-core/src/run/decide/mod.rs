@@ -149,7 +149,7 @@ pub fn decide(run: &Run, command: Command, now: Timestamp) -> Result<Decision, R
         Command::EnterPart(entered) => log.enter_part(*entered)?,
         Command::PassBranch { arm, state, after, passed } => log.pass_branch(arm, &state, &after, passed)?,
         Command::LeaveBrain { state, after } => log.leave_brain(&state, &after)?,
-        Command::Migrate { version, state } => log.migrate(version, &state)?,
+        Command::Migrate(frames) => log.migrate(frames)?,
         Command::ReturnStep(outcome) => log.return_step(*outcome)?,
         Command::FailStep { error, retry_at } => log.fail_step(error, retry_at)?,
         Command::Retry => log.retry()?,

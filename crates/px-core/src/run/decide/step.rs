@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{Effect, Log, Refusal, check_response};
 use crate::event::{EventBody, Failure, Given, KeptAnswer, StepStatus};
 use crate::key::EndedBy;
-use crate::run::command::{After, StepOutcome, TakenAnswer, Then};
+use crate::run::command::{After, MigratedFrame, StepOutcome, TakenAnswer, Then};
 use crate::run::state::RunStatus;
 use crate::time::Timestamp;
 use crate::wait::{Wait, WaitMode};
@@ -77,17 +77,19 @@ impl Log<'_> {
         Ok(())
     }
 
-    pub(super) fn migrate(&mut self, version: u32, state: &Value) -> Result<(), Refusal> {
+    pub(super) fn migrate(&mut self, frames: Vec<MigratedFrame>) -> Result<(), Refusal> {
         if self.run.status != RunStatus::Running {
             return Err(Refusal::WrongStatus(self.run.status));
         }
-        if !state.is_object() {
-            return Err(Refusal::NotAnObject("a migrated state"));
+        for MigratedFrame { depth, version, state, items } in frames {
+            if !state.is_object() {
+                return Err(Refusal::NotAnObject("a migrated state"));
+            }
+            let frame = self.run.frames.get(depth as usize).ok_or(Refusal::NoStep)?;
+            let (step, patch) = (frame.step.clone(), diff(&frame.state, &state));
+            let depth = (self.run.frames.len() > 1).then_some(depth);
+            self.push(EventBody::Migrated { step, version, patch, depth, items });
         }
-        let frame = self.run.frame().ok_or(Refusal::NoStep)?;
-        let patch = diff(&frame.state, state);
-        let step = frame.step.clone();
-        self.push(EventBody::Migrated { step, version, patch });
         Ok(())
     }
 

@@ -27,6 +27,7 @@ mod requests;
 mod runs;
 mod schema;
 mod secret;
+mod secrets;
 mod server;
 pub mod story;
 pub mod suggest;
@@ -63,6 +64,9 @@ pub use runs::{
 };
 pub use schema::{Nullable, Object};
 pub use secret::Secret;
+pub use secrets::{
+    ReaderKind, SecretExists, SecretInfo, SecretRead, SecretReads, Secrets, SecretsSet, SetSecret, SetSecrets,
+};
 pub use server::{Health, HealthReason, Status};
 pub use tokens::{CreateToken, CreatedToken, Scope, Token, Tokens};
 pub use waits::{Registration, Wait};

@@ -170,7 +170,7 @@ impl Users<'_> {
             attempt: attempt(run),
             options: run.options.clone(),
             once: run.once.clone(),
-            resources: self.parts.resources.grant(&found.brain.needs),
+            resources: self.parts.resources.grant(&found.brain.needs, &found.brain.secrets),
             stand_in,
         }
     }

@@ -27,6 +27,7 @@ mod provide;
 mod read;
 pub mod registry;
 mod resource;
+mod secret;
 pub mod sources;
 mod stream;
 mod union;
@@ -38,9 +39,9 @@ pub use blocking::blocking;
 pub use brain::{
     Arm, Async, AwaitedResult, Blank, Body, Brain, BrainDef, Branched, Builder, Choice, Continue, Ends,
     ErasedItem, Finished, Guarded, InPart, InnerResult, Input, ItemFuture, ItemResult, Items, Joins, MapBody,
-    MayHalt, MayResume, Nested, OfStepBefore, Opened, OptionsDef, Or, Outcome, PartOf, PhaseAfter, Ready, Repeated,
-    ResultOf, Resumed, Started, State, StateAfter, StepDef, StepError, StepFuture, StepOutput, Streamed,
-    Sure, Takes, Turns, Untold, Waited, Ways, brain, items,
+    MayHalt, MayResume, Nested, OfStepBefore, Opened, OptionsDef, Or, Outcome, PartOf, PhaseAfter, Ready,
+    Repeated, ResultOf, Resumed, Started, State, StateAfter, StepDef, StepError, StepFuture, StepOutput,
+    Streamed, Sure, Takes, Turns, Untold, Waited, Ways, brain, items,
 };
 pub use collect::{All, Collecting, Partly, Several, WaitsForAll, wait_for_all, wait_for_count};
 pub use cx::{Cx, Emit, PortFuture, StepContext, StepPort};
@@ -62,6 +63,7 @@ pub use px_verify::Received;
 pub use read::{Misfit, fits_key};
 pub use registry::Registry;
 pub use resource::{AnyResource, Need, Provided, Resource, Resources};
+pub use secret::{Secret, SecretReader, SecretSource};
 pub use stream::{More, Streaming, stream};
 pub use union::{Either, OneOf, OneOf3, OneOf4, Union, no_entry, read_one_of};
 pub use wait::{On, Picked, Timed, WaitRequest, Waits};

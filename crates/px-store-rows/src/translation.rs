@@ -41,6 +41,7 @@ pub(crate) enum Precondition {
     Token(TokenId),
     Epoch(Epoch),
     KeyCheck,
+    Secret(String),
 }
 
 pub(crate) struct Translation {
@@ -250,7 +251,7 @@ impl Translation {
         Ok(())
     }
 
-    /// Epochs of hooks and tokens count only where several processes have the
+    /// Epochs of hooks, tokens and secrets count only where several processes have the
     /// store: a single one knows of its own changes.
     fn epochs(&mut self, batch: &Batch, is_shared: bool) {
         let counts = |epoch| is_shared || matches!(epoch, Epoch::Slot(_));
@@ -344,6 +345,7 @@ impl Translation {
         this.outbox(scope, &batch.outbox)?;
         this.tokens(scope, &batch.tokens)?;
         batch.key_check.iter().try_for_each(|write| this.key_check(scope, write))?;
+        batch.secrets.iter().try_for_each(|write| this.secret(scope, write))?;
         Ok(this)
     }
 
@@ -368,6 +370,7 @@ impl Translation {
             Precondition::Token(token) => Conflict::Token(token),
             Precondition::Epoch(epoch) => Conflict::Epoch(epoch),
             Precondition::KeyCheck => Conflict::KeyCheck,
+            Precondition::Secret(name) => Conflict::Secret(name),
         })
     }
 }

@@ -14,6 +14,7 @@ use crate::model::{
 };
 use crate::outbox::{Attempt, Callback, Due, Endpoint};
 use crate::secret_key::KeyCheck;
+use crate::secrets::SecretRecord;
 use crate::tokens::Token;
 use px_core::hook::Hook;
 
@@ -65,6 +66,8 @@ pub enum Table {
     Token,
     /// The check value of the key of secrets.
     KeyCheck,
+    /// Secrets.
+    Secret,
 }
 
 /// A place in a table: the last row of a page, in the words of the store that
@@ -141,6 +144,8 @@ pub enum Row {
     Token(Box<Versioned<Token>>),
     /// The check value of the key of secrets.
     KeyCheck(Versioned<KeyCheck>),
+    /// A secret, sealed.
+    Secret(Box<Versioned<SecretRecord>>),
     /// A row that is not what was written: its key in hexadecimal digits, and
     /// what is wrong.
     Unreadable(String, String),

@@ -80,6 +80,7 @@ const fn noun(table: Table) -> &'static str {
         Table::Forgotten => "what was forgotten",
         Table::Token => "API tokens",
         Table::KeyCheck => "the check of the secrets' key",
+        Table::Secret => "secrets",
     }
 }
 

@@ -95,6 +95,7 @@ pub fn brain(title: impl Into<String>) -> Blank {
         options: None,
         turns: None,
         needs: Vec::new(),
+        secrets: Vec::new(),
     }
 }
 
@@ -107,6 +108,7 @@ pub struct Blank {
     version: u32,
     options: Option<OptionsDef>,
     needs: Vec<Need>,
+    secrets: Vec<String>,
     turns: Option<Turns>,
 }
 
@@ -195,6 +197,29 @@ impl Blank {
         self
     }
 
+    /// Lets steps of this brain read these secrets, by [`Cx::secret`]. Another one is
+    /// refused to them. A brain inside this one declares its own.
+    ///
+    /// ```
+    /// # use px_sdk::{Brain, Cx, Next, Result, brain};
+    /// # #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+    /// # struct Order { number: u32 }
+    /// # async fn charge(_key: &str, _secret: &str) -> Result<u64> { Ok(7) }
+    /// fn orders() -> Brain<Order> {
+    ///     brain("orders").secrets(["STRIPE_KEY"]).step("pay", pay).build()
+    /// }
+    ///
+    /// async fn pay(cx: Cx, order: Order) -> Result<Next<Order>> {
+    ///     let stripe = cx.secret("STRIPE_KEY")?;
+    ///     cx.effect("charge", async |key| charge(key, stripe.expose()).await).await?;
+    ///     Ok(Next(order))
+    /// }
+    /// ```
+    pub fn secrets<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.secrets.extend(names.into_iter().map(Into::into));
+        self
+    }
+
     fn begin<I: Input>(self) -> Builder<I, I, Ready> {
         Builder::new(BrainDef {
             title: self.title,
@@ -205,6 +230,7 @@ impl Blank {
             options: self.options,
             turns: self.turns,
             needs: self.needs,
+            secrets: self.secrets,
         })
     }
 

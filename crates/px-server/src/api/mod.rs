@@ -23,6 +23,7 @@ mod reference;
 mod rerun;
 mod routes;
 mod runs;
+mod secrets;
 mod signals;
 mod start_run;
 mod status;

@@ -45,7 +45,7 @@ const PAGE: usize = 256;
 const LARGE_PAGE: usize = 32;
 
 /// The tables in the order in which they are gone through.
-pub const TABLES: [Table; 21] = [
+pub const TABLES: [Table; 22] = [
     Table::Forgotten,
     Table::Value,
     Table::Run,
@@ -67,6 +67,7 @@ pub const TABLES: [Table; 21] = [
     Table::Endpoint,
     Table::Token,
     Table::KeyCheck,
+    Table::Secret,
 ];
 
 /// The progress of an audit.
@@ -215,6 +216,10 @@ impl Audit<'_> {
             }
             // There is nothing that it could contradict: the audit has no key.
             Row::KeyCheck(_) => Ok(()),
+            Row::Secret(_) => {
+                self.report.counts.secrets += 1;
+                Ok(())
+            }
             Row::Unreadable(row, why) => {
                 self.report.violation(Rule::Unreadable, &why, [("row", row)]);
                 Ok(())

@@ -162,6 +162,8 @@ pub struct Counts {
     pub forgotten: u64,
     /// API tokens.
     pub tokens: u64,
+    /// Secrets.
+    pub secrets: u64,
 }
 
 /// The findings of an audit.

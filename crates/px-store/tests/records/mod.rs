@@ -24,6 +24,7 @@ use px_core::{
 };
 use px_store::outbox::{Attempt, Callback, Endpoint, HookCache, HookProgress, OutboxStore};
 use px_store::secret_key::KeyCheck;
+use px_store::secrets::SecretRecord;
 use px_store::tokens::Token;
 use px_store::{
     Admission, Batch, BoxFuture, ClaimRequest, Claimed, Cursor, DedupRecord, Delivery, DeliveryFilter,
@@ -60,6 +61,7 @@ struct Maps {
     endpoints: BTreeMap<u64, Endpoint>,
     tokens: BTreeMap<TokenId, Versioned<Token>>,
     key_check: Option<Versioned<KeyCheck>>,
+    secrets: BTreeMap<String, Versioned<SecretRecord>>,
 }
 
 #[derive(Debug, Default)]

@@ -73,6 +73,7 @@ pub(super) fn scan(maps: &Maps, table: Table, after: Option<&Cursor>, limit: usi
             let one: BTreeMap<u8, _> = maps.key_check.iter().map(|check| (0, check)).collect();
             page(&one, after, limit, |_, check| Row::KeyCheck((*check).clone()))
         }
+        Table::Secret => page(&maps.secrets, after, limit, |_, kept| Row::Secret(Box::new(kept.clone()))),
         Table::Token => page(&maps.tokens, after, limit, |_, token| Row::Token(Box::new(token.clone()))),
     }
 }

@@ -50,7 +50,7 @@ fn every_route(suite: &Suite) {
     for (method, path) in suite.book.routes() {
         let route = (method.clone(), path.clone());
         let operation = suite.book.operation(&route);
-        let target = path.replace("{id}", "x").replace("{slug}", "votes");
+        let target = path.replace("{id}", "x").replace("{name}", "x").replace("{slug}", "votes");
         let send = |headers: &[(String, String)]| px.try_send(&method, &target, headers, b"{}").unwrap();
         let Some(scope) = operation["x-px-scope"].as_str() else {
             let open = ["/webhooks/", "/health/", "/.well-known/webhooks-keys"];
@@ -111,7 +111,7 @@ fn every_route(suite: &Suite) {
         let route = (method.clone(), path.clone());
         let operation = suite.book.operation(&route);
         if operation["x-px-scope"].is_string() {
-            let target = path.replace("{id}", "x");
+            let target = path.replace("{id}", "x").replace("{name}", "x");
             let reply = suite.px.try_send(&method, &target, &forwarded, b"{}").unwrap();
             suite.book.check(&route, &reply);
             assert_eq!((reply.status, reply.field("code")), (403, "PX0037".to_owned()), "{route:?}");

@@ -149,7 +149,7 @@ impl Context {
 
     /// A client of the server.
     pub(crate) fn client(&self) -> Result<Client> {
-        let mut builder = Client::builder(self.server_url()?).user_agent(USER_AGENT);
+        let mut builder = Client::builder(self.server_url()?).user_agent(USER_AGENT).redacted();
         if let Some(token) = env("PX_TOKEN").filter(|token| !token.is_empty()) {
             HeaderValue::from_str(token.trim())
                 .map_err(|_| Error::usage("PX_TOKEN is no API token").hint("`px tokens create` makes one"))?;

@@ -26,10 +26,13 @@ pub enum Unfit {
     Name,
     /// The name is the ancestor's.
     #[error(
-        "Cannot set {RESERVED} via API. This secret must be configured directly where px starts, as a variable of its \
-         environment"
+        "Cannot {verb} {RESERVED} via API. This secret must be configured directly where px starts, as a variable of \
+         its environment"
     )]
-    Reserved,
+    Reserved {
+        /// What was to be done: `set` or `delete`.
+        verb: &'static str,
+    },
     /// The value is too short, or too long.
     #[error("A secret's value has {MIN_VALUE_BYTES} to {MAX_VALUE_BYTES} bytes; this one has {0}")]
     Length(usize),
@@ -50,7 +53,15 @@ pub fn check_name(name: &str) -> Result<(), Unfit> {
     if is_route || !begins || name.len() > MAX_NAME || !name.chars().all(is_letter) {
         return Err(Unfit::Name);
     }
-    if name == RESERVED { Err(Unfit::Reserved) } else { Ok(()) }
+    if name == RESERVED { Err(Unfit::Reserved { verb: "set" }) } else { Ok(()) }
+}
+
+/// Checks that a secret of this name may be deleted.
+///
+/// # Errors
+/// [`Unfit::Reserved`].
+pub(crate) fn check_deletable(name: &str) -> Result<(), Unfit> {
+    if name == RESERVED { Err(Unfit::Reserved { verb: "delete" }) } else { Ok(()) }
 }
 
 /// Checks a value.
@@ -76,7 +87,7 @@ mod tests {
         for name in ["", "bulk", "2A", "A-B", "A B", "Ä", "A=x", &"A".repeat(MAX_NAME + 1)] {
             assert_eq!(check_name(name), Err(Unfit::Name), "{name}");
         }
-        assert_eq!(check_name(RESERVED), Err(Unfit::Reserved));
+        assert_eq!(check_name(RESERVED), Err(Unfit::Reserved { verb: "set" }));
         assert_eq!(check_value("1234567"), Err(Unfit::Length(7)));
         assert_eq!(check_value("        "), Err(Unfit::Blank));
         assert_eq!(check_value(&"x".repeat(MAX_VALUE_BYTES + 1)), Err(Unfit::Length(MAX_VALUE_BYTES + 1)));

@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 
 use crate::key::{KeyParts, store_number};
 use crate::reads::Noted;
-use crate::rules::{Unfit, check_name, check_value};
+use crate::rules::{Unfit, check_deletable, check_name, check_value};
 use crate::vault::Place;
 
 /// Maximum number of rounds in which a change is tried anew when other processes
@@ -156,7 +156,14 @@ impl Secrets {
             let old = values.old.iter().filter_map(|old| Some((open(&old.secret)?, old.until))).collect();
             held.insert(row.record.name.clone(), Held { current, old });
         }
-        self.0.generation.fetch_add(1, Ordering::SeqCst);
+        let known = self.known();
+        let values = |rows: &[Versioned<SecretRecord>]| {
+            rows.iter().map(|row| (row.record.name.clone(), row.record.values.clone())).collect::<Vec<_>>()
+        };
+        // Who has read them changes more often.
+        if self.0.known.last().is_none() || values(&known.rows) != values(&rows) {
+            self.0.generation.fetch_add(1, Ordering::SeqCst);
+        }
         Ok(Known { rows, held })
     }
 
@@ -312,11 +319,7 @@ impl Secrets {
     /// # Errors
     /// See [`enum@Error`].
     pub async fn remove(&self, name: &str) -> Result<(), Error> {
-        check_name(name).or_else(|unfit| match unfit {
-            Unfit::Reserved => Err(unfit),
-            // What cannot be there is not there.
-            _ => Ok(()),
-        })?;
+        check_deletable(name)?;
         let _alone = self.0.changing.lock().await;
         self.write(|known| {
             let row = known.rows.iter().find(|row| row.record.name == name);

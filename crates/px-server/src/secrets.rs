@@ -79,6 +79,11 @@ impl ServerSecrets {
         &self.0.stored
     }
 
+    /// The redactor, as it is at each moment.
+    pub(crate) fn redaction(&self) -> &Redaction {
+        &self.0.redaction
+    }
+
     /// The value of a variable, or of the file that it names.
     pub(crate) fn env(&self, name: &str) -> Option<String> {
         (self.0.env)(name)

@@ -18,6 +18,7 @@ mod matrix;
 mod metrics;
 mod openapi;
 mod operator;
+mod redacted;
 #[cfg(test)]
 mod reference;
 mod rerun;

@@ -131,7 +131,7 @@ impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         match error {
             Error::NotFound(_) => Self::not_found(error.to_string()).code(Code::SecretNotFound),
-            Error::Unfit(Unfit::Reserved) => {
+            Error::Unfit(Unfit::Reserved { .. }) => {
                 Self::new(StatusCode::FORBIDDEN, Code::SecretInvalid, error.to_string())
             }
             Error::TooMany => Self::conflict(error.to_string()).code(Code::SecretInvalid),

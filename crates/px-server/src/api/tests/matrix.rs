@@ -327,7 +327,7 @@ fn outcome(route: &Route, answered: &Answered) -> &'static str {
 fn target(route: &Route) -> String {
     // Twilio's can be told to come by GET.
     let slug = if route.method == Method::GET { "sms" } else { "open" };
-    let target = route.path.replace("{id}", "x").replace("{slug}", slug);
+    let target = route.path.replace("{id}", "x").replace("{name}", "x").replace("{slug}", slug);
     match route.door {
         Door::Form => format!("{target}?identifier=nobody&token=waits"),
         _ => target,

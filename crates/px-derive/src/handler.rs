@@ -41,8 +41,14 @@ impl Parse for Argument {
 
 impl Parse for Arguments {
     fn parse(input: ParseStream<'_>) -> Result<Self, Error> {
-        let mut arguments =
-            Self { slug: None, verify: None, response: None, payload: None, needs: None, options: Vec::new() };
+        let mut arguments = Self {
+            slug: None,
+            verify: None,
+            response: None,
+            payload: None,
+            needs: None,
+            options: Vec::new(),
+        };
         let whole = input.span();
         for argument in Punctuated::<Argument, Token![,]>::parse_terminated(input)? {
             match argument {

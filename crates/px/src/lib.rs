@@ -108,10 +108,10 @@ pub mod prelude {
 
     pub use px_derive::{Choice, OneOf};
     pub use px_sdk::{
-        Again, All, Brain, Collecting, Cx, Either, Error, Form, Guarded, Inbound, Kind, MayWait, More, Next, OneOf3,
-        OneOf4, Partly, Picked, Received, Reply, Resources, Result, Retry, RunEnd, Sleeping, Streaming, Timed,
-        Timestamp, Waiting, brain, end_of, items, sleep, sleep_until, stream, wait_for, wait_for_all,
-        wait_for_count,
+        Again, All, Brain, Collecting, Cx, Either, Error, Form, Guarded, Inbound, Kind, MayWait, More, Next,
+        OneOf3, OneOf4, Partly, Picked, Received, Reply, Resources, Result, Retry, RunEnd, Sleeping,
+        Streaming, Timed, Timestamp, Waiting, brain, end_of, items, sleep, sleep_until, stream, wait_for,
+        wait_for_all, wait_for_count,
     };
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};

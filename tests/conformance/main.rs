@@ -21,6 +21,7 @@ mod hooks;
 mod inbox;
 mod project;
 mod runs;
+mod secrets;
 mod store;
 #[path = "../support/mod.rs"]
 mod support;
@@ -95,6 +96,10 @@ fn is_held_elsewhere(route: &book::Route, status: u16) -> bool {
         415 if path == "/webhooks/{slug}" => false,
         // A thousand hooks, or a change at the same time: `px-outbound/tests`.
         409 if path.starts_with("/hooks") || path.starts_with("/deliveries/") => true,
+        // Five hundred secrets: `px-secrets/tests`.
+        409 if path.starts_with("/secrets") => true,
+        // One that is not there does not exist, and that is no error.
+        404 if path == "/secrets/{name}/exists" => true,
         // What may not be called is refused by one function: the case of `POST /brains/runs`.
         422 if path == "/brains/runs/{id}/resume" => true,
         // A state of then that does not fit any more takes another binary: `tests/rerun.rs`.
@@ -139,7 +144,7 @@ fn run(names: &[String]) -> bool {
     let px = project.serve();
     let suite = Suite { book: Book::of(&px), px };
     let cases: Vec<Case> =
-        [brains::CASES, runs::CASES, inbox::CASES, hooks::CASES, store::CASES, access::CASES]
+        [brains::CASES, runs::CASES, inbox::CASES, hooks::CASES, secrets::CASES, store::CASES, access::CASES]
             .concat()
             .into_iter()
             .chain([
@@ -173,7 +178,21 @@ fn run(names: &[String]) -> bool {
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     // As `px`: the suite starts itself with these.
-    if arguments.first().is_some_and(|first| matches!(first.as_str(), "serve" | "tokens" | "audit")) {
+    if arguments.first().is_some_and(|first| {
+        matches!(
+            first.as_str(),
+            "serve"
+                | "tokens"
+                | "audit"
+                | "secrets"
+                | "runs"
+                | "hooks"
+                | "brains"
+                | "webhooks"
+                | "check"
+                | "run"
+        )
+    }) {
         return px::main();
     }
     if arguments.iter().any(|argument| argument == "--list") {

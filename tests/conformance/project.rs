@@ -156,3 +156,61 @@ async fn ask_form(_: Cx, vote: Vote) -> Result<Waiting<Vote, Form>> {
 async fn note_form(_: Cx, _: Vote, form: Form) -> Result<Next<Form>> {
     Ok(Next(form))
 }
+
+/// What a run of `spender` is to do with the secrets that it reads.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+struct Errand {
+    /// Names of the secrets.
+    names: Vec<String>,
+    /// True if it tells everybody what it has read.
+    tells: bool,
+    #[serde(default)]
+    read: Vec<String>,
+}
+
+/// Reads secrets as a brain should, or puts them where they do not belong.
+fn spender() -> Brain<Errand> {
+    brain("spender").secrets(["ENV_KEY", "FILE_KEY", "STORE_KEY", "NOWHERE"]).step("spend", spend).build()
+}
+px::brain!(spender);
+
+async fn spend(cx: Cx, errand: Errand) -> Result<Next<Errand>> {
+    let mut read = Vec::new();
+    for name in &errand.names {
+        let secret = cx.secret(name)?;
+        if errand.tells {
+            read.extend(super::secrets::forms(secret.expose()));
+        } else {
+            read.push(format!("{name} has {} bytes", secret.expose().len()));
+        }
+    }
+    cx.emit("spent", &read).durable().await?;
+    if errand.tells {
+        tracing::warn!(spent = ?read, "a step that shows what it should not: {}", read.join(" "));
+    }
+    Ok(Next(Errand { read, ..errand }))
+}
+
+/// Verified by a secret that the store has, if it has it.
+mod hub {
+    use px::prelude::*;
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    pub struct Ping {
+        pub zen: String,
+    }
+
+    px::webhook! {
+        slug = "hub",
+        payload = Ping,
+        response = Ping,
+        verify = px::verify::github("HUB_SECRET"),
+        handler = receive,
+        secrets = ["STORE_KEY"],
+    }
+
+    async fn receive(resources: &Resources, ping: Ping) -> Result<Inbound<Ping>> {
+        let length = resources.secret("STORE_KEY").map(|secret| secret.expose().len()).unwrap_or_default();
+        Ok(Inbound::ignore(format!("{} with a key of {length}", ping.zen.len())))
+    }
+}

@@ -27,6 +27,7 @@ mod requests;
 mod runs;
 mod schema;
 mod secret;
+mod secrets;
 mod server;
 mod store;
 pub mod story;
@@ -64,6 +65,9 @@ pub use runs::{
 };
 pub use schema::{Nullable, Object};
 pub use secret::Secret;
+pub use secrets::{
+    ReaderKind, SecretExists, SecretInfo, SecretRead, SecretReads, Secrets, SecretsSet, SetSecret, SetSecrets,
+};
 pub use server::{Health, HealthReason, Status};
 pub use store::{ClearedStore, ListStore, StoreBrains, StoreKey, StoreKeys, StoreValue};
 pub use tokens::{CreateToken, CreatedToken, Scope, Token, Tokens};

@@ -16,7 +16,7 @@ words! {
         Read = "read",
         /// Also moves runs and deliveries.
         Operate = "operate",
-        /// Also changes hooks and tokens.
+        /// Also changes hooks, tokens and secrets.
         Admin = "admin",
     }
 }

@@ -8,7 +8,6 @@ use clap::Args;
 use http::HeaderValue;
 use px_client::Client;
 use px_core::{Clock as _, Ids, SystemClock, Timestamp};
-use px_sdk::verify::Handshake;
 use px_sdk::{Providers, Registry};
 
 use crate::config::{self, Config};
@@ -150,7 +149,7 @@ impl Context {
 
     /// A client of the server.
     pub(crate) fn client(&self) -> Result<Client> {
-        let mut builder = Client::builder(self.server_url()?).user_agent(USER_AGENT);
+        let mut builder = Client::builder(self.server_url()?).user_agent(USER_AGENT).redacted();
         if let Some(token) = env("PX_TOKEN").filter(|token| !token.is_empty()) {
             HeaderValue::from_str(token.trim())
                 .map_err(|_| Error::usage("PX_TOKEN is no API token").hint("`px tokens create` makes one"))?;
@@ -194,15 +193,8 @@ pub(crate) fn secret_problems(config: &Config, registry: &Registry) -> Vec<Strin
 /// The variables that hold secrets, or name files that do with `_FILE` behind.
 fn secret_names(registry: &Registry) -> Vec<String> {
     let mut names = vec!["PX_SECRET_KEY".to_owned()];
-    for webhook in registry.webhooks() {
-        let verification = &webhook.def.verification;
-        let others = verification.also.iter().filter_map(|other| other.secret.as_ref());
-        let of_proofs = verification.secret.iter().chain(others);
-        names.extend(of_proofs.flat_map(|name| [name.clone(), format!("{name}_PREVIOUS")]));
-        if let Some(Handshake::Subscribe { verify_token, .. }) = &verification.handshake {
-            names.push(verify_token.clone());
-        }
-    }
+    names.extend(registry.brains().flat_map(|brain| brain.def.secret_names()));
+    names.extend(registry.webhooks().flat_map(|webhook| webhook.def.secret_names()));
     names.sort_unstable();
     names.dedup();
     names

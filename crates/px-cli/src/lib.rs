@@ -30,6 +30,7 @@ mod signals;
 mod store;
 mod typed;
 mod ui;
+mod way;
 
 pub use app::{App, app};
 use px_api::suggest;

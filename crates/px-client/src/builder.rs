@@ -20,12 +20,13 @@ pub struct Builder {
     token: Option<Secret>,
     timeout: Duration,
     user_agent: String,
+    redacted: bool,
 }
 
 impl Builder {
     pub(crate) fn new(base: String) -> Self {
         let user_agent = concat!("px-client/", env!("CARGO_PKG_VERSION")).to_owned();
-        Self { base, token: None, timeout: ANSWER_TIMEOUT, user_agent }
+        Self { base, token: None, timeout: ANSWER_TIMEOUT, user_agent, redacted: false }
     }
 
     /// Sends this API token with every request but webhooks.
@@ -45,6 +46,13 @@ impl Builder {
     #[must_use]
     pub fn user_agent(self, user_agent: impl Into<String>) -> Self {
         Self { user_agent: user_agent.into(), ..self }
+    }
+
+    /// Asks for answers without the values of secrets, whatever the token permits: for
+    /// programs that show them to people. Tokens below the scope admin get no others.
+    #[must_use]
+    pub fn redacted(self) -> Self {
+        Self { redacted: true, ..self }
     }
 
     /// Makes the client. Nothing is sent yet.
@@ -68,7 +76,7 @@ impl Builder {
         let http = builder
             .build()
             .map_err(|error| setup(format!("cannot make an HTTP client: {}", chain(&error))))?;
-        Ok(Client::of(base, token, self.timeout, http))
+        Ok(Client::of(base, token, self.timeout, http, self.redacted))
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Client {
     token: Option<HeaderValue>,
     timeout: Duration,
     http: reqwest::Client,
+    /// True if answers are to come without secrets.
+    redacted: bool,
 }
 
 impl Client {
@@ -51,8 +53,9 @@ impl Client {
         token: Option<HeaderValue>,
         timeout: Duration,
         http: reqwest::Client,
+        redacted: bool,
     ) -> Self {
-        Self { base, token, timeout, http }
+        Self { base, token, timeout, http, redacted }
     }
 
     /// The server's URL, without a slash at its end.
@@ -141,7 +144,10 @@ impl Client {
 
     /// A request to the API.
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let request = self.http.request(method, format!("{}{path}", self.base));
+        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        if self.redacted {
+            request = request.header("px-redact", "secrets");
+        }
         match &self.token {
             Some(token) => request.header(AUTHORIZATION, token.clone()),
             None => request,

@@ -43,6 +43,7 @@ mod error;
 mod hooks;
 mod inbox;
 mod runs;
+mod secrets;
 mod server;
 mod sse;
 mod store;

@@ -121,6 +121,10 @@ codes! {
     TokenConflict = "PX0039",
     /// A row of the store is damaged.
     Damaged = "PX0040",
+    /// There is no such secret.
+    SecretNotFound = "PX0041",
+    /// A secret cannot be like this.
+    SecretInvalid = "PX0042",
 }
 
 impl Code {

@@ -1,10 +1,11 @@
 //! One webhook, made ready at the start: its verifier with the secrets, its
 //! compiled schema, its handler.
 
-use std::sync::Arc;
+use std::cell::Cell;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use px_sdk::WebhookDef;
-use px_sdk::verify::{Key, Scheme, Verification};
+use px_sdk::verify::{Key, Keyring, Scheme, Verification};
 
 use crate::validate::Schema;
 use crate::verify::Prepared;
@@ -14,8 +15,11 @@ use crate::verify::Prepared;
 pub struct Endpoint {
     /// The webhook as its user wrote it.
     pub def: Arc<WebhookDef>,
-    /// Decides who may send.
+    /// Reads its requests as its record says. Who may send is [`Endpoint::door`]'s to
+    /// say, whose secrets may change.
     pub verifier: Arc<Prepared>,
+    /// Clones share it.
+    door: Arc<RwLock<Door>>,
     /// The schema of its payload.
     pub schema: Arc<Schema>,
     /// The schema of its response, for what operators give.
@@ -23,6 +27,28 @@ pub struct Endpoint {
     /// Sentences for the operator about its secrets and its duplicates.
     pub warnings: Vec<String>,
 }
+
+/// Verification of senders as it is now.
+#[derive(Debug, Clone)]
+pub enum Door {
+    /// By the secrets of now.
+    Open(Arc<Prepared>),
+    /// Nobody is believed: a secret that was there is gone, cannot be decrypted, or
+    /// is no key of the scheme. To fall back to no verification would let everybody in.
+    Shut,
+}
+
+/// Values of a secret of the store, for verification.
+#[derive(Debug, Clone)]
+pub enum StoredSecret {
+    /// Those that still count, the current one first.
+    Values(Vec<Key>),
+    /// It is there, and this process cannot decrypt it.
+    Unreadable,
+}
+
+/// Gives the secret of the store of a name, if there is one.
+pub type StoredSecrets<'a> = &'a dyn Fn(&str) -> Option<StoredSecret>;
 
 /// The operator's configuration of a webhook, beside the code.
 #[derive(Debug, Clone, Default)]
@@ -51,16 +77,18 @@ impl Endpoint {
     /// # Errors
     /// A secret or the verification record is not usable, or the schema does not compile.
     pub fn new(def: Arc<WebhookDef>, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, EndpointError> {
-        Self::configured(def, lookup, Setup::default())
+        Self::configured(def, lookup, &|_| None, Setup::default())
     }
 
-    /// As [`Endpoint::new`], with the operator's configuration.
+    /// As [`Endpoint::new`], with the secrets of the store for names that `lookup` does
+    /// not know, and the operator's configuration.
     ///
     /// # Errors
     /// As [`Endpoint::new`].
     pub fn configured(
         mut def: Arc<WebhookDef>,
         lookup: &dyn Fn(&str) -> Option<String>,
+        stored: StoredSecrets<'_>,
         setup: Setup,
     ) -> Result<Self, EndpointError> {
         if setup.verification.is_some() || !setup.keys.is_empty() {
@@ -70,7 +98,7 @@ impl Endpoint {
             Arc::make_mut(&mut def).accepts_invalid = accepts;
         }
         let error = |why: String| EndpointError { slug: def.slug.clone(), why };
-        let keyring = def.keyring(lookup);
+        let (keyring, is_readable) = keyring(&def, lookup, stored);
         let also = def.verification.also.iter().filter_map(|other| other.secret.as_deref());
         let mut names = def.verification.secret.as_deref().into_iter().chain(also);
         if !names.all(is_variable) {
@@ -89,8 +117,11 @@ impl Endpoint {
             .map_err(|why| error(format!("the payload's schema does not compile: {why}")))?;
         let response = Schema::new(&def.response_schema)
             .map_err(|why| error(format!("the response's schema does not compile: {why}")))?;
+        let verifier = Arc::new(verifier);
+        let door = if is_readable { Door::Open(Arc::clone(&verifier)) } else { Door::Shut };
         Ok(Self {
-            verifier: Arc::new(verifier),
+            verifier,
+            door: Arc::new(RwLock::new(door)),
             schema: Arc::new(schema),
             response: Arc::new(response),
             warnings,
@@ -98,10 +129,44 @@ impl Endpoint {
         })
     }
 
+    /// Verification of senders as it is now.
+    #[must_use]
+    pub fn door(&self) -> Door {
+        self.door.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Verifies by the secrets of now from here on. Where those that verified senders
+    /// until now are gone or cannot be used, nobody is believed any more.
+    ///
+    /// # Errors
+    /// The reason that nobody is believed.
+    pub fn renew(
+        &self,
+        lookup: &dyn Fn(&str) -> Option<String>,
+        stored: StoredSecrets<'_>,
+    ) -> Result<(), EndpointError> {
+        let (keyring, is_readable) = keyring(&self.def, lookup, stored);
+        let error = |why: String| EndpointError { slug: self.def.slug.clone(), why };
+        let prepared = match Prepared::new(self.def.verification.clone(), &keyring) {
+            Err(why) => Err(error(why.to_string())),
+            Ok(_) if !is_readable => Err(error("a secret of the store cannot be decrypted".to_owned())),
+            Ok(prepared) if !prepared.is_verified() && !self.is_unverified() => {
+                Err(error("the secret that verified its senders is gone".to_owned()))
+            }
+            Ok(prepared) => Ok(prepared),
+        };
+        let (door, outcome) = match prepared {
+            Ok(prepared) => (Door::Open(Arc::new(prepared)), Ok(())),
+            Err(error) => (Door::Shut, Err(error)),
+        };
+        *self.door.write().unwrap_or_else(PoisonError::into_inner) = door;
+        outcome
+    }
+
     /// Returns true if anybody on this machine may send.
     #[must_use]
     pub fn is_unverified(&self) -> bool {
-        !self.verifier.is_verified()
+        matches!(self.door(), Door::Open(verifier) if !verifier.is_verified())
     }
 
     /// Returns the environment variable that would make it verified.
@@ -112,6 +177,25 @@ impl Endpoint {
             _ => self.def.verification.secret.as_deref(),
         }
     }
+}
+
+/// The secrets of a webhook, and false if one of them is there and cannot be read.
+fn keyring(
+    def: &WebhookDef,
+    lookup: &dyn Fn(&str) -> Option<String>,
+    stored: StoredSecrets<'_>,
+) -> (Keyring, bool) {
+    let is_readable = Cell::new(true);
+    let values = |name: &str| match stored(name) {
+        Some(StoredSecret::Values(keys)) => keys,
+        Some(StoredSecret::Unreadable) => {
+            is_readable.set(false);
+            Vec::new()
+        }
+        None => Vec::new(),
+    };
+    let keyring = def.keyring_with(lookup, &values);
+    (keyring, is_readable.get())
 }
 
 /// Returns true if a text can name an environment variable.

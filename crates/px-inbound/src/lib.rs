@@ -36,7 +36,9 @@ mod metrics;
 pub use answer::{Action, Answer, Taken};
 pub use by_hand::fits_key;
 pub use context::{InboundContext, LEAST_RESPONSE_BYTES};
-pub use endpoint::{Endpoint, EndpointError, Setup, is_variable, knows_no_duplicates};
+pub use endpoint::{
+    Door, Endpoint, EndpointError, Setup, StoredSecret, StoredSecrets, is_variable, knows_no_duplicates,
+};
 pub use gate::{AdmissionDenied, Gate, GateLimits, Permit, Policy};
 pub use metrics::METRICS;
 pub use operator::{Bound, OperatorError};

@@ -14,7 +14,7 @@ use crate::context::InboundContext;
 use crate::endpoint::Endpoint;
 use crate::quarantine::Trouble;
 use crate::validate::Violation;
-use crate::verify::{Refusal, Verified};
+use crate::verify::{Prepared, Refusal, Verified};
 
 /// Maximum time of a handler, or of a webhook's own verifier.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -94,12 +94,13 @@ pub(crate) async fn ask_handler(
 pub(crate) async fn verify(
     context: &InboundContext,
     endpoint: &Endpoint,
+    verifier: &Arc<Prepared>,
     request: &Arc<Request>,
 ) -> Result<Result<Verified, Refusal>, Stuck> {
-    if !endpoint.verifier.asks_users_code() {
-        return Ok(endpoint.verifier.verify(request, &context.urls));
+    if !verifier.asks_users_code() {
+        return Ok(verifier.verify(request, &context.urls));
     }
-    let (verifier, urls) = (Arc::clone(&endpoint.verifier), context.urls.clone());
+    let (verifier, urls) = (Arc::clone(verifier), context.urls.clone());
     let request = Arc::clone(request);
     match call(context, endpoint, async move { verifier.verify(&request, &urls) }).await? {
         Ok(verdict) => Ok(verdict),

@@ -1,7 +1,7 @@
 //! The outbound stage: what happened to a run becomes a signed callback.
 //!
 //! Read in this order: [`mod@format`], what is sent; [`sign`], how a receiver
-//! knows the sender, and [`vault`], where secrets rest; [`guard`], where a
+//! knows the sender, and [`vault`], where their secrets rest; [`guard`], where a
 //! callback may go. Then the rules, each pure: `backoff` and `verdict` for a
 //! callback, `breaker` for an endpoint, `hook_health` for a hook. [`transport`]
 //! is how a request leaves, `send` puts it all together, and [`operate`] is
@@ -19,13 +19,13 @@ mod render;
 mod send;
 pub mod sign;
 pub mod transport;
-pub mod vault;
 mod verdict;
 
 pub use backoff::{delay as retry_delay, tries as retry_tries};
 pub use breaker::{FIRST_PAUSE, LONGEST_PAUSE, OPENS_AFTER};
 pub use metrics::METRICS;
 pub use operate::Operator;
+pub use px_secrets::vault;
 pub use render::Bodies;
 pub use send::{
     Error as SendError, Job, Limits, Report, Retention, Scheduler, Sender, SenderContext, release_held, sweep,

@@ -17,6 +17,7 @@ use crate::effect::{EffectCall, StepStandIn};
 use crate::error::{Error, Result};
 use crate::kv::{KvLog, KvRead};
 use crate::resource::{Resource, Resources};
+use crate::secret::{Secret, SecretReader};
 
 /// Answer of the engine to a request of a step that runs.
 pub type PortFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -300,6 +301,19 @@ impl Cx {
                 panic!("{}", missing.text(&who, &line, &format!("`brain(\"{brain}\")`")))
             }
         }
+    }
+
+    /// The secret of this name, as it is now: from the environment, from the file that
+    /// `NAME_FILE` names there, or from the store, in this order. It is noted who has
+    /// read it. Keep it out of the state, of what [`Cx::once`] remembers and of errors:
+    /// these are stored as they are.
+    ///
+    /// # Errors
+    /// The brain does not declare it by [`secrets`](crate::Blank::secrets), and the run
+    /// fails for good; or it is set nowhere.
+    pub fn secret(&self, name: &str) -> Result<Secret> {
+        let reader = SecretReader::Step { brain: self.brain(), step: self.step(), run: self.run_id() };
+        self.0.about.resources.secret_for(name, reader)
     }
 
     /// Starts a run of another brain, once: when the step runs again, it gets

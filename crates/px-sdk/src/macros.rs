@@ -28,6 +28,7 @@ macro_rules! brain {
 ///     verify = px::verify::slack("SLACK_SIGNING_SECRET"),
 ///     handler = receive,
 ///     needs = (Db, Mail),                   // optional: resources that the handler uses
+///     secrets = ["SLACK_BOT_TOKEN"],        // optional: secrets that the handler may read
 ///     early = Duration::from_hours(1),      // optional: any method of `WebhookBuilder`
 /// }
 /// ```

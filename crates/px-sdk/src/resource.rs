@@ -10,6 +10,9 @@ use std::any::{Any, TypeId, type_name};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::error::Result;
+use crate::secret::{Readable, Secret, SecretReader, SecretSource};
+
 /// A value that steps and handlers share: a client, a pool of connections.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a resource",
@@ -71,9 +74,10 @@ pub type AnyResource = Arc<dyn Any + Send + Sync>;
 #[derive(Clone, Default)]
 pub struct Provided(Arc<Mutex<Arc<Held>>>);
 
-/// The resources in the order in which they were provided.
+/// The resources in the order in which they were provided, and where secrets come
+/// from.
 #[derive(Clone, Default)]
-struct Held(Vec<(Need, AnyResource)>);
+struct Held(Vec<(Need, AnyResource)>, Option<Arc<dyn SecretSource>>);
 
 impl Drop for Held {
     /// What was made last may use what was made before it, and goes first.
@@ -97,6 +101,11 @@ impl Provided {
         held.0.push((need, resource));
     }
 
+    /// Lets secrets come from this source.
+    pub fn set_secrets(&self, source: Arc<dyn SecretSource>) {
+        Arc::make_mut(&mut self.lock()).1 = Some(source);
+    }
+
     /// Gives up the resources. Each ends when no step or handler has it any
     /// more; dropping the returned value ends those that nobody has.
     #[must_use = "resources end where this is dropped"]
@@ -110,14 +119,15 @@ impl Provided {
         self.lock().0.iter().map(|(need, _)| *need).collect()
     }
 
-    /// The resources as somebody may use them who declared these needs.
+    /// The resources and secrets as somebody may use them who declared these.
     #[must_use]
-    pub fn grant(&self, needs: &[Need]) -> Resources {
-        if needs.is_empty() {
+    pub fn grant(&self, needs: &[Need], secrets: &[String]) -> Resources {
+        if needs.is_empty() && secrets.is_empty() {
             return Resources::default();
         }
         let held = Arc::clone(&self.lock());
-        Resources { needs: needs.into(), held: Some(held) }
+        let readable = Readable { names: secrets.into(), source: held.1.clone() };
+        Resources { needs: needs.into(), held: Some(held), readable, slug: None }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Arc<Held>> {
@@ -157,6 +167,9 @@ impl Provided {
 pub struct Resources {
     needs: Arc<[Need]>,
     held: Option<Arc<Held>>,
+    readable: Readable,
+    /// The webhook whose handler has them, if it is one.
+    slug: Option<Arc<str>>,
 }
 
 impl fmt::Debug for Resources {
@@ -183,6 +196,26 @@ impl Resources {
                 )
             }
         }
+    }
+
+    /// The secret of this name, as it is now: from the environment, from the file that
+    /// `NAME_FILE` names there, or from the store. It is for handlers; a step asks
+    /// [`Cx::secret`](crate::Cx::secret).
+    ///
+    /// # Errors
+    /// The webhook does not declare it by `secrets = ["NAME"]`, or it is set nowhere.
+    pub fn secret(&self, name: &str) -> Result<Secret> {
+        self.readable.read(name, SecretReader::Handler(self.slug.as_deref().unwrap_or_default()))
+    }
+
+    /// The secret of this name for a reader.
+    pub(crate) fn secret_for(&self, name: &str, reader: SecretReader<'_>) -> Result<Secret> {
+        self.readable.read(name, reader)
+    }
+
+    /// As the handler of a webhook has them.
+    pub(crate) fn of_webhook(self, slug: &str) -> Self {
+        Self { slug: Some(slug.into()), ..self }
     }
 
     /// The resource of this type, if it was declared and is there.
@@ -238,14 +271,14 @@ mod tests {
         let provided = Provided::default();
         provided.add(Need::of::<Db>(), Arc::new(Db(7)));
         provided.add(Need::of::<Mail>(), Arc::new(Mail));
-        let resources = provided.grant(&[Need::of::<Db>()]);
+        let resources = provided.grant(&[Need::of::<Db>()], &[]);
         assert_eq!(resources.get::<Db>().0, 7);
         let text = resources.find::<Mail>().err().unwrap().text("brain 'a'", ".needs::<Mail>()", "it");
         assert_eq!(
             text,
             "brain 'a' asks for the resource `Mail` without declaring it: add `.needs::<Mail>()` to it"
         );
-        assert!(provided.grant(&[]).find::<Db>().is_err());
+        assert!(provided.grant(&[], &[]).find::<Db>().is_err());
     }
 
     #[test]
@@ -263,7 +296,7 @@ mod tests {
         provided.add(Need::of::<Ends>(), Arc::new(ends("replaced")));
         provided.add(Need::of::<Ends>(), Arc::new(ends("first")));
         provided.add(Need::of::<Second>(), Arc::new(Second(ends("second"))));
-        let user = provided.grant(&[Need::of::<Ends>()]);
+        let user = provided.grant(&[Need::of::<Ends>()], &[]);
         drop(provided.take());
         assert_eq!(*ended.lock().unwrap(), ["replaced"]);
         assert_eq!(user.get::<Ends>().0, "first");

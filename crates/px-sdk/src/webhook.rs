@@ -76,6 +76,8 @@ pub struct WebhookDef {
     pub layers: Vec<layer::Erased>,
     /// Resources that its handler uses.
     pub needs: Vec<Need>,
+    /// Secrets that its handler may read.
+    pub secrets: Vec<String>,
     handler: ErasedHandler,
     reads_response: fn(&Value) -> Result<(), Misfit>,
 }
@@ -91,7 +93,19 @@ impl WebhookDef {
     /// `lookup` knows, then the operator's.
     #[must_use]
     pub fn keyring(&self, lookup: &dyn Fn(&str) -> Option<String>) -> Keyring {
-        self.keys.iter().cloned().fold(self.verification.resolve(lookup), Keyring::with_key)
+        self.keyring_with(lookup, &|_| Vec::new())
+    }
+
+    /// As [`keyring`](Self::keyring), with the store's values of names that the
+    /// environment does not know.
+    #[must_use]
+    pub fn keyring_with(
+        &self,
+        lookup: &dyn Fn(&str) -> Option<String>,
+        stored: &dyn Fn(&str) -> Vec<Key>,
+    ) -> Keyring {
+        let resolved = self.verification.resolve_with(lookup, stored);
+        self.keys.iter().cloned().fold(resolved, Keyring::with_key)
     }
 
     /// As the operator configures it: another verification instead of the
@@ -103,6 +117,13 @@ impl WebhookDef {
         }
         self.keys.extend(keys);
         self
+    }
+
+    /// The names of all secrets that it may ask for: those that verify its senders, and
+    /// those of its handler.
+    #[must_use]
+    pub fn secret_names(&self) -> Vec<String> {
+        self.verification.secret_names().into_iter().chain(self.secrets.iter().cloned()).collect()
     }
 
     /// Tells whether a value reads as the webhook's response type, as the step that
@@ -118,7 +139,7 @@ impl WebhookDef {
     /// resources that it needs.
     #[must_use]
     pub fn handle(&self, provided: &Provided, received: Arc<Received>, payload: Value) -> HandlerFuture {
-        let resources = provided.grant(&self.needs);
+        let resources = provided.grant(&self.needs, &self.secrets).of_webhook(&self.slug);
         (self.handler)(Arc::new(Asked { resources, received }), payload)
     }
 }
@@ -161,6 +182,7 @@ pub struct WebhookBuilder<P, R> {
     dedup: Option<Dedup>,
     layers: Vec<layer::Erased>,
     needs: Vec<Need>,
+    secrets: Vec<String>,
     types: PhantomData<fn(P) -> R>,
 }
 
@@ -187,6 +209,7 @@ impl<P: 'static, R> WebhookBuilder<P, R> {
             dedup: None,
             layers: Vec::new(),
             needs: Vec::new(),
+            secrets: Vec::new(),
             types: PhantomData,
         }
     }
@@ -295,6 +318,14 @@ impl<P: 'static, R> WebhookBuilder<P, R> {
         self
     }
 
+    /// Lets the handler read these secrets, by
+    /// [`Resources::secret`](crate::Resources::secret).
+    #[must_use]
+    pub fn secrets<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.secrets.extend(names.into_iter().map(Into::into));
+        self
+    }
+
     /// The handler, which completes the webhook.
     pub fn handler<H, M>(self, handler: H) -> WebhookDef
     where
@@ -331,6 +362,7 @@ impl<P: 'static, R> WebhookBuilder<P, R> {
             keys: Vec::new(),
             layers: self.layers,
             needs: self.needs,
+            secrets: self.secrets,
             reads_response: self.reads_response,
             handler: Arc::new(move |asked, payload| {
                 let handler = Arc::clone(&handler);

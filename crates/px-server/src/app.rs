@@ -20,6 +20,7 @@ pub(crate) struct App {
     /// Base of webhook URLs, without a slash at the end.
     pub(crate) base_url: String,
     pub(crate) tokens: crate::access::Tokens,
+    pub(crate) secrets: crate::secrets::ServerSecrets,
     /// Serves the API to others though there is no token.
     pub(crate) insecure: bool,
     /// Hides the paths of hooks' URLs below the scope `admin`, too.

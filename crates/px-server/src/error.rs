@@ -80,7 +80,7 @@ pub enum StartError {
     Hooks(px_outbound::guard::Error),
     /// This process has another key than the secrets of the store.
     #[error(transparent)]
-    SecretKey(px_outbound::operate::Error),
+    SecretKey(px_secrets::key::Error),
     /// A hook of the configuration cannot be.
     #[error("a hook of the configuration cannot be: {0}")]
     Hook(px_outbound::operate::Error),

@@ -15,6 +15,7 @@ use tower_service::Service as _;
 
 use crate::error::StartError;
 use crate::options::Options;
+use crate::secrets::ServerSecrets;
 use crate::start::{self, Checked, router};
 
 /// Every route of a server, without its listener and without its engine: runs
@@ -34,11 +35,13 @@ impl InProcess {
     pub async fn new(mut options: Options) -> Result<Self, StartError> {
         // Whoever calls is in this process: there is nobody to keep out.
         options.insecure = true;
-        let checked = Checked::new(&mut options)?;
+        let secrets = ServerSecrets::open(&mut options).await?;
+        let checked = Checked::new(&mut options, &secrets)?;
         let closing = watch::Sender::new(false);
         let tokens = start::tokens(&options).await?;
         let (users, closing_soon) = ((Pool::inline(), Provided::default()), closing.subscribe());
-        let (app, _warnings) = checked.assemble(&options, tokens, options.bind, users, closing_soon).await?;
+        let (app, _warnings) =
+            checked.assemble(&options, (tokens, secrets), options.bind, users, closing_soon).await?;
         Ok(Self { router: router(app).with_state(()), _closing: closing })
     }
 

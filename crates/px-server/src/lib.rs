@@ -17,6 +17,7 @@ mod outbound;
 mod resolve;
 mod resources;
 mod run_to_completion;
+mod secrets;
 mod start;
 mod streams;
 mod sweeper;

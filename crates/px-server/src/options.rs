@@ -12,6 +12,7 @@ use px_inbound::{GateLimits, Policy, RejectionLimits, Retention, Setup};
 use px_metrics::Metric;
 use px_pool::Limits as PoolLimits;
 use px_sdk::{Providers, Registry};
+use px_secrets::Redaction;
 use px_store::Store;
 use px_store::cluster::{Cluster, OneMember};
 
@@ -87,6 +88,12 @@ pub struct Options {
     pub insecure: bool,
     /// The origins whose pages may use the API, such as `https://app.example`.
     pub cors_origins: Vec<String>,
+    /// Takes secrets out of what leaves px. Whoever made it may use it too: it knows
+    /// the secrets once the server starts.
+    pub redaction: Redaction,
+    /// Names of secrets that the configuration asks the environment for, beside those
+    /// of brains and webhooks.
+    pub secret_names: Vec<String>,
     /// Figures of what is below the store, beside those of the stages.
     pub figures: Vec<&'static [Metric]>,
 }
@@ -123,6 +130,8 @@ impl Options {
             hooks: HookOptions::default(),
             insecure: false,
             cors_origins: Vec::new(),
+            redaction: Redaction::default(),
+            secret_names: Vec::new(),
             figures: Vec::new(),
         }
     }

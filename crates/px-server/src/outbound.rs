@@ -100,10 +100,10 @@ pub(crate) async fn prepare(
         scope: Scope::default(),
         cluster: Arc::clone(&options.cluster),
         vault: hooks.vault.clone(),
+        redaction: options.redaction.clone(),
         transport: Arc::new(transport),
         policy,
     });
-    operate::prove_key(operator.parts(), hooks.new_secret_key).await.map_err(StartError::SecretKey)?;
     let others = members::others(&*options.cluster).await.map_err(StartError::Store)?;
     operate::configure(&operator, hooks.hooks.clone(), &others).await.map_err(StartError::Hook)?;
     for hook in operator.hooks().map_err(StartError::Hook)? {

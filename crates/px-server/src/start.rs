@@ -30,6 +30,7 @@ use crate::members;
 use crate::options::Options;
 use crate::outbound;
 use crate::resources;
+use crate::secrets::{self, ServerSecrets};
 use crate::streams::{self, Streams};
 use crate::sweeper;
 use crate::unverified::warnings;
@@ -54,6 +55,7 @@ pub struct Running {
     shutdown_grace: Duration,
     pool: Pool,
     resources: Provided,
+    secrets: ServerSecrets,
 }
 
 impl std::fmt::Debug for Running {
@@ -67,7 +69,8 @@ impl std::fmt::Debug for Running {
 /// # Errors
 /// See [`StartError`]; nothing runs then.
 pub async fn start(mut options: Options) -> Result<Running, StartError> {
-    let checked = Checked::new(&mut options)?;
+    let secrets = ServerSecrets::open(&mut options).await?;
+    let checked = Checked::new(&mut options, &secrets)?;
     if let Some(problem) = options.providers.problems(&options.registry).into_iter().next() {
         return Err(StartError::Needs(problem));
     }
@@ -84,8 +87,10 @@ pub async fn start(mut options: Options) -> Result<Running, StartError> {
     let blocked_steps = options.limits.max_concurrent_steps.saturating_add(options.pool.max_stalled);
     let pool = Pool::start(PoolLimits { blocked_steps, ..options.pool }).map_err(StartError::UserThreads)?;
     let resources = resources::provide(&pool, std::mem::take(&mut options.providers)).await?;
+    resources.set_secrets(Arc::new(secrets.clone()));
     let users = (pool.clone(), resources.clone());
-    let (app, warnings) = checked.assemble(&options, tokens, address, users, closing.subscribe()).await?;
+    let (app, warnings) =
+        checked.assemble(&options, (tokens, secrets.clone()), address, users, closing.subscribe()).await?;
     let base_url = app.base_url.clone();
     let sender = Sender::start(app.operator.parts().clone(), options.hooks.limits);
     let sender = sender.map_err(StartError::Threads)?;
@@ -95,6 +100,7 @@ pub async fn start(mut options: Options) -> Result<Running, StartError> {
     members::look_after(&app, &options, closing.subscribe());
     let sweeping = tokio::spawn(sweeper::run(Arc::clone(&app), options.retention, closing.subscribe()));
     streams::serve(&app);
+    tokio::spawn(secrets::look_after(Arc::clone(&app), options.limits.poll, closing.subscribe()));
     let (limits, max_headers) = (options.connections, options.max_headers);
     let serving = tokio::spawn(connections::serve(listener, router(app), limits, max_headers, stop));
     Ok(Running {
@@ -110,6 +116,7 @@ pub async fn start(mut options: Options) -> Result<Running, StartError> {
         shutdown_grace: options.shutdown_grace,
         pool,
         resources,
+        secrets,
     })
 }
 
@@ -129,14 +136,17 @@ pub(crate) struct Checked {
 
 impl Checked {
     /// Makes every webhook and every input ready.
-    pub(crate) fn new(options: &mut Options) -> Result<Self, StartError> {
+    pub(crate) fn new(options: &mut Options, secrets: &ServerSecrets) -> Result<Self, StartError> {
         let mut endpoints = Vec::new();
         // Forms on pages are counted apart from what nobody serves.
         let mut policies = HashMap::from([(FORM_SLUG.to_owned(), Policy::default())]);
         for webhook in options.registry.webhooks() {
             let mut own = options.webhooks.remove(&webhook.def.slug).unwrap_or_default();
             let setup = std::mem::take(&mut own.setup);
-            let endpoint = Endpoint::configured(Arc::clone(&webhook.def), &*options.env, setup)?;
+            let slug = webhook.def.slug.as_str();
+            let stored = |name: &str| secrets.of_webhook(slug, name);
+            let env = |name: &str| secrets.env(name);
+            let endpoint = Endpoint::configured(Arc::clone(&webhook.def), &env, &stored, setup)?;
             let never_retries = endpoint.def.verification.never_retries;
             policies.insert(webhook.def.slug.clone(), Policy { never_retries, ..own.policy });
             endpoints.push(endpoint);
@@ -162,7 +172,7 @@ impl Checked {
     pub(crate) async fn assemble(
         mut self,
         options: &Options,
-        tokens: Tokens,
+        (tokens, secrets): (Tokens, ServerSecrets),
         address: SocketAddr,
         (pool, resources): (Pool, Provided),
         closing: watch::Receiver<bool>,
@@ -213,6 +223,7 @@ impl Checked {
             inputs: self.inputs,
             base_url,
             tokens,
+            secrets,
             insecure: options.insecure,
             redact_paths: options.hooks.redact_paths,
             figures: options.figures.clone(),
@@ -296,6 +307,8 @@ impl Running {
         // What the last steps tell is due at the next start if it cannot go out now.
         tokio::join!(self.engine.shutdown(self.shutdown_grace), self.sender.shutdown(HOOK_GRACE));
         resources::end(&self.pool, &self.resources).await;
+        // What the last steps have read.
+        self.secrets.flush().await;
         let store = self.store;
         tokio::task::spawn_blocking(move || store.close()).await.unwrap_or(Err(px_store::Error::Closed))
     }

@@ -100,8 +100,8 @@ impl<B: Backing> Embedded<B> {
         match epoch {
             Epoch::Hooks if self.backing.is_exclusive() => return Ok(self.backing.hints().hook_changes()),
             // Who changes them knows it.
-            Epoch::Tokens if self.backing.is_exclusive() => return Ok(0),
-            Epoch::Hooks | Epoch::Tokens | Epoch::Slot(_) => {}
+            Epoch::Tokens | Epoch::Secrets if self.backing.is_exclusive() => return Ok(0),
+            Epoch::Hooks | Epoch::Tokens | Epoch::Secrets | Epoch::Slot(_) => {}
         }
         let row = self.backing.get(&layout::epoch_row(scope, epoch))?;
         Ok(row.and_then(|row| row.first_chunk::<8>().copied()).map_or(0, u64::from_be_bytes))

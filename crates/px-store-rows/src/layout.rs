@@ -40,6 +40,7 @@ pub(crate) const fn letter(table: Table) -> u8 {
         Table::KeyCheck => b'y',
         Table::Kv => b'j',
         Table::KvBrain => b'b',
+        Table::Secret => b'm',
     }
 }
 
@@ -132,6 +133,12 @@ pub(crate) fn work_row(scope: Scope, run: RunId) -> RowKey {
 /// The one row of its table.
 pub(crate) fn key_check_row(scope: Scope) -> RowKey {
     row(scope, Table::KeyCheck, 0)
+}
+
+pub(crate) fn secret_row(scope: Scope, name: &str) -> RowKey {
+    let mut key = row(scope, Table::Secret, 4 + name.len());
+    put_text(&mut key, name);
+    key
 }
 
 pub(crate) fn token_row(scope: Scope, token: TokenId) -> RowKey {

@@ -21,6 +21,7 @@ mod recent;
 mod rows;
 mod run_row;
 mod scan;
+mod secrets;
 mod transfer;
 mod translation;
 

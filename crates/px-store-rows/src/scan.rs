@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use px_core::{CallbackId, DeliveryId, KeyId, RunId, RunStatus, Scope};
 use px_store::outbox::{Attempt, CallbackState};
+use px_store::secrets::SecretRecord;
 use px_store::tokens::Token;
 use px_store::{Cursor, Error, Row, Scan, Table, Timer, Versioned};
 
@@ -102,6 +103,11 @@ pub(crate) fn read<B: Backing + ?Sized>(
             let token: Versioned<Token> = layout::from_versioned(value)?;
             let expected = layout::token_row(scope, token.record.id);
             (Row::Token(Box::new(token)), expected)
+        }
+        Table::Secret => {
+            let secret: Versioned<SecretRecord> = layout::from_versioned(value)?;
+            let expected = layout::secret_row(scope, &secret.record.name);
+            (Row::Secret(Box::new(secret)), expected)
         }
         _ => read_outbox(scope, table, row, value)?,
     };

@@ -43,6 +43,7 @@ pub(crate) enum Precondition {
     KeyCheck,
     Kv(KvId),
     KvBrain(String),
+    Secret(String),
 }
 
 pub(crate) struct Translation {
@@ -252,7 +253,7 @@ impl Translation {
         Ok(())
     }
 
-    /// Epochs of hooks and tokens count only where several processes have the
+    /// Epochs of hooks, tokens and secrets count only where several processes have the
     /// store: a single one knows of its own changes.
     fn epochs(&mut self, batch: &Batch, is_shared: bool) {
         let counts = |epoch| is_shared || matches!(epoch, Epoch::Slot(_));
@@ -347,6 +348,7 @@ impl Translation {
         this.tokens(scope, &batch.tokens)?;
         this.kv(scope, &batch.kv)?;
         batch.key_check.iter().try_for_each(|write| this.key_check(scope, write))?;
+        batch.secrets.iter().try_for_each(|write| this.secret(scope, write))?;
         Ok(this)
     }
 
@@ -373,6 +375,7 @@ impl Translation {
             Precondition::KeyCheck => Conflict::KeyCheck,
             Precondition::Kv(id) => Conflict::Kv(id),
             Precondition::KvBrain(brain) => Conflict::KvBrain(brain),
+            Precondition::Secret(name) => Conflict::Secret(name),
         })
     }
 }

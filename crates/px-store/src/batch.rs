@@ -14,6 +14,7 @@ use crate::kv::KvBatch;
 use crate::model::{DedupRecord, Delivery, Forgotten, QueuedEvent, SetAside, StartKey, Timer, Work};
 use crate::outbox::{HookProgress, OutboxBatch, OutboxConflict};
 use crate::secret_key::KeyCheckWrite;
+use crate::secrets::SecretWrite;
 use crate::tokens::TokenWrite;
 
 /// The part of a run's record that a store is given back with the next write of
@@ -206,10 +207,12 @@ pub struct Batch {
     /// API tokens.
     pub tokens: Vec<TokenWrite>,
     /// Epochs that must be what they were, or that change. A store that keeps
-    /// none passes over those of hooks and tokens.
+    /// none passes over those of hooks, tokens and secrets.
     pub epochs: Vec<EpochWrite>,
     /// The check value of the key of secrets.
     pub key_check: Option<KeyCheckWrite>,
+    /// Secrets.
+    pub secrets: Vec<SecretWrite>,
 }
 
 /// A delivery to be written.
@@ -320,7 +323,7 @@ pub enum Outcome {
     },
     /// A precondition did not hold; nothing was changed. Of several it is the
     /// first in the order of dedups, start keys, work, keys, runs, `unchanged`,
-    /// deliveries, `forget`, outbox, tokens and `kv`: a repeated delivery hears that it
+    /// deliveries, `forget`, outbox, tokens, the key's check, `kv` and secrets: a repeated delivery hears that it
     /// is one, whatever else has changed since.
     Conflict(Conflict),
 }
@@ -376,4 +379,6 @@ pub enum Conflict {
     Kv(KvId),
     /// The number of values that a brain has is another than was read.
     KvBrain(String),
+    /// A secret has changed since it was read.
+    Secret(String),
 }

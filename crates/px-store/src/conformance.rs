@@ -18,6 +18,7 @@ mod lists;
 mod outbox;
 mod runs;
 mod secret_key;
+mod secrets;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -100,6 +101,7 @@ pub mod cases {
         timers_are_found_when_due,
     };
     pub use super::secret_key::the_check_of_the_key_is_written_once;
+    pub use super::secrets::a_secret_changes_only_as_it_was_read;
 }
 
 /// Instantiates the suite for a store: `$open` is a `fn() -> (Arc<dyn Store>, Guard)`
@@ -120,7 +122,8 @@ macro_rules! store_conformance {
             what_is_remembered_is_changed_as_it_was_read, what_is_set_aside_is_found_by_its_id,
             what_is_due_is_found_by_lane_and_time, hooks_change_under_a_precondition,
             the_check_of_the_key_is_written_once, a_value_is_written_over_the_version_that_was_read,
-            a_brain_has_no_more_values_than_it_may, values_are_listed_in_the_order_of_their_names);
+            a_brain_has_no_more_values_than_it_may, values_are_listed_in_the_order_of_their_names,
+            a_secret_changes_only_as_it_was_read);
     };
     (@cases $open:path: $($case:ident),+) => {
         $(

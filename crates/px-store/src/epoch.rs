@@ -21,6 +21,8 @@ pub enum Epoch {
     Hooks,
     /// The API tokens.
     Tokens,
+    /// The secrets.
+    Secrets,
     /// The owner of a slot.
     Slot(Slot),
 }
@@ -32,6 +34,7 @@ impl Epoch {
         match self {
             Self::Hooks => *b"h\0",
             Self::Tokens => *b"c\0",
+            Self::Secrets => *b"j\0",
             Self::Slot(slot) => slot.to_bytes(),
         }
     }

@@ -27,6 +27,7 @@ mod model;
 pub mod outbox;
 mod scan;
 pub mod secret_key;
+pub mod secrets;
 mod store;
 pub mod tokens;
 mod transact;

@@ -15,6 +15,7 @@ use crate::model::{
 };
 use crate::outbox::{Attempt, Callback, Due, Endpoint};
 use crate::secret_key::KeyCheck;
+use crate::secrets::SecretRecord;
 use crate::tokens::Token;
 use px_core::hook::Hook;
 
@@ -70,6 +71,8 @@ pub enum Table {
     Kv,
     /// Numbers of these values, by brain.
     KvBrain,
+    /// Secrets.
+    Secret,
 }
 
 /// A place in a table: the last row of a page, in the words of the store that
@@ -150,6 +153,8 @@ pub enum Row {
     Kv(KvId, Box<Versioned<KvRecord>>),
     /// The number of values that a brain has.
     KvBrain(String, Versioned<KvBrain>),
+    /// A secret, sealed.
+    Secret(Box<Versioned<SecretRecord>>),
     /// A row that is not what was written: its key in hexadecimal digits, and
     /// what is wrong.
     Unreadable(String, String),

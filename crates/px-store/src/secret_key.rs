@@ -11,6 +11,10 @@ use serde::{Deserialize, Serialize};
 pub struct KeyCheck {
     /// The known text, sealed under the store's key.
     pub sealed: Sealed,
+    /// The number of the store, drawn once: what is sealed for one store opens in
+    /// no other. Absent in stores of before there were secrets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<[u8; 16]>,
 }
 
 /// A new check value.

@@ -16,7 +16,7 @@ pub enum Permission {
     Read,
     /// To start, move and end runs, and to deal with deliveries.
     Operate,
-    /// To change hooks and tokens.
+    /// To change hooks, tokens and secrets.
     Admin,
 }
 

@@ -31,6 +31,7 @@ fn process(store: &Arc<dyn Store>, key: u8) -> Operator {
         ids: Arc::new(Ids::new()),
         scope: Scope::default(),
         vault: Vault::new(&[key; 32]),
+        redaction: px_secrets::Redaction::default(),
         transport: Arc::new(Simulated::status(200)),
         policy: Policy::public(),
     })
@@ -54,7 +55,7 @@ async fn check_values(store: &Arc<dyn Store>) -> usize {
 
 fn refusal(outcome: Result<(), Error>) -> Vec<String> {
     match outcome {
-        Err(Error::OtherKey { hooks }) => hooks,
+        Err(Error::Key(px_secrets::key::Error::OtherKey { names })) => names,
         other => panic!("a process with another key is refused, and not {other:?}"),
     }
 }
@@ -63,7 +64,10 @@ fn refusal(outcome: Result<(), Error>) -> Vec<String> {
 /// before anything was sealed.
 async fn the_second_key_is_refused(store: &Arc<dyn Store>) -> bool {
     prove_key(process(store, 1).parts(), false).await.unwrap();
-    matches!(prove_key(process(store, 2).parts(), false).await, Err(Error::OtherKey { .. }))
+    matches!(
+        prove_key(process(store, 2).parts(), false).await,
+        Err(Error::Key(px_secrets::key::Error::OtherKey { .. }))
+    )
 }
 
 #[tokio::test]

@@ -82,6 +82,7 @@ const fn noun(table: Table) -> &'static str {
         Table::KeyCheck => "the check of the secrets' key",
         Table::Kv => "values that outlive runs",
         Table::KvBrain => "brains with such values",
+        Table::Secret => "secrets",
     }
 }
 

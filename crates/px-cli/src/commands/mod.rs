@@ -12,6 +12,7 @@ mod kv;
 mod new;
 mod run;
 mod runs;
+mod secrets;
 mod serve;
 mod store;
 mod tokens;
@@ -45,6 +46,8 @@ pub(crate) enum Command {
     Store(store::Command),
     #[command(subcommand)]
     Tokens(tokens::Command),
+    #[command(subcommand)]
+    Secrets(secrets::Command),
     Explain(explain::Args),
     #[command(subcommand)]
     Config(config::Command),
@@ -67,6 +70,7 @@ impl Command {
             Self::Audit(args) => audit::run(context, args).await,
             Self::Store(command) => command.run(context).await,
             Self::Tokens(command) => command.run(context).await,
+            Self::Secrets(command) => command.run(context).await,
             Self::Explain(args) => explain::run(context, &args),
             Self::Config(command) => command.run(context),
             Self::Completions(args) => completions::run(context, &args),

@@ -6,15 +6,17 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use px_core::Scope;
+use px_core::{Ids, Scope, SystemClock};
 use px_sdk::Registry;
+use px_secrets::{KeyParts, Secrets};
 use px_server::{Running, StartError};
 use px_store::Store;
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tracing::Level;
 
 use super::check;
-use crate::config::hooks::{self, LOST_KEY};
+use crate::config::key::{self, LOST_KEY};
 use crate::config::{self, Config};
 use crate::context::{self, Context};
 use crate::error::{Error, Kind, Result};
@@ -187,6 +189,8 @@ fn options(
         shutdown_grace: std::time::Duration::from_secs(config.server.shutdown_grace_secs),
         connections: config.limits.connections(),
         streams: config.limits.streams(),
+        secret_names: config.hooks.secret_variables().chain(config.secret_variables()).collect(),
+        redaction: log::redaction(),
         hooks,
         gate: config.limits.gate(),
         pool: config.limits.pool(),
@@ -198,17 +202,20 @@ fn options(
     })
 }
 
-/// The options of hooks, with the store's key.
+/// The options of hooks, with the store's key. Their secrets may be those of the store.
 async fn hooks(config: &Config, store: &Arc<dyn Store>, new_key: bool) -> Result<px_server::HookOptions> {
-    let dir = &config.store.data_dir;
-    if !new_key && hooks::vault_of(dir, &context::env)?.is_none() {
-        let sealing = px_outbound::operate::sealing(store, Scope::default(), None).await;
-        let sealing = sealing.map_err(|error| store_error(&error))?;
-        if sealing.holds_sealed {
-            return Err(hooks::missing_key(dir, &sealing.unreadable));
-        }
-    }
-    let mut options = config.hooks.options(dir, &context::env)?;
+    let vault = key::of_store(&config.store.data_dir, store, &context::env, new_key).await?;
+    let stored = Secrets::open(KeyParts {
+        store: Arc::clone(store),
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(Ids::new()),
+        scope: Scope::default(),
+        vault: vault.clone(),
+    });
+    let stored = stored.await.map_err(|error| store_error(&error))?;
+    let of_store = |name: &str| Some(stored.held(name)?.current?.expose_secret().to_owned());
+    let env = |name: &str| context::env(name).or_else(|| of_store(name));
+    let mut options = config.hooks.options(vault, &env)?;
     options.new_secret_key = new_key;
     options.limits.retention = config.retention.callbacks();
     Ok(options)
@@ -218,7 +225,7 @@ async fn hooks(config: &Config, store: &Arc<dyn Store>, new_key: bool) -> Result
 /// was theirs before, or still is. The key's file is refused where others could
 /// read it, and not narrowed in silence.
 fn narrowed(dir: &Path, wide: Option<u32>) -> Option<String> {
-    match (private::narrow(dir, &[hooks::KEY_FILE]), wide) {
+    match (private::narrow(dir, &[key::KEY_FILE, key::NEXT_FILE]), wide) {
         (Ok(()), None) => None,
         (Ok(()), Some(mode)) => Some(format!(
             "{} was open to others on this machine (mode {mode:03o}); it is its owner's now (700)",

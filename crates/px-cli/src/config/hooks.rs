@@ -19,11 +19,10 @@
 //! | the key of secrets at rest | `PX_SECRET_KEY` | the file `secret.key` in the data directory |
 
 use std::net::SocketAddr;
-use std::path::Path;
 
 use px_outbound::guard::{Policy, Range};
 use px_outbound::operate::{self, Input, Spec};
-use px_outbound::vault::Vault;
+use px_secrets::vault::Vault;
 use px_server::HookOptions;
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
@@ -31,13 +30,6 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::config;
 use crate::error::{Error, Result};
-
-/// The file of the key that encrypts secrets, in the data directory.
-pub(crate) const KEY_FILE: &str = "secret.key";
-
-/// Advice about a key that is missing or another one.
-pub(crate) const LOST_KEY: &str = "put the store's key back, as that file or as PX_SECRET_KEY; where it is lost, \
-                                   `px serve --new-secret-key` goes on with another one, and hooks need new secrets";
 
 /// `[[hooks]]`, or `[hooks]` with `[[hooks.hook]]`.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -107,17 +99,8 @@ impl Hooks {
         Ok(())
     }
 
-    /// Returns what the server is started with. Makes the key of secrets if there is
-    /// none: ask first whether something is sealed.
-    pub(crate) fn options(
-        &self,
-        data_dir: &Path,
-        env: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<HookOptions> {
-        let vault = match vault_of(data_dir, env)? {
-            Some(vault) => vault,
-            None => Vault::from_file(&data_dir.join(KEY_FILE)).map_err(unusable)?,
-        };
+    /// Returns what the server is started with, under the store's key.
+    pub(crate) fn options(&self, vault: Vault, env: &dyn Fn(&str) -> Option<String>) -> Result<HookOptions> {
         let ranges = self.ranges().into_iter().collect::<Result<_>>()?;
         Ok(HookOptions { vault, ranges, hooks: self.specs(env)?, ..self.policy_options() })
     }
@@ -190,34 +173,6 @@ impl Hooks {
     pub(crate) fn specs(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Spec>> {
         self.hooks.iter().enumerate().map(|(place, table)| spec(place, table, env)).collect()
     }
-}
-
-/// The vault of the store's key: of the environment, else of the data directory.
-/// None if there is no key.
-pub(crate) fn vault_of(data_dir: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Option<Vault>> {
-    match env("PX_SECRET_KEY") {
-        Some(text) => Vault::from_text(&text).map(Some).map_err(|error| {
-            Error::usage(format!("PX_SECRET_KEY: {error}")).hint("make one with `openssl rand -hex 32`")
-        }),
-        None => Vault::read_file(&data_dir.join(KEY_FILE)).map_err(unusable),
-    }
-}
-
-fn unusable(error: px_outbound::vault::Error) -> Error {
-    Error::failed(error.to_string())
-}
-
-/// The refusal of a store whose key is not there.
-pub(crate) fn missing_key(data_dir: &Path, hooks: &[String]) -> Error {
-    let cannot = match hooks {
-        [] => String::new(),
-        hooks => format!("; without it these hooks cannot sign: {}", hooks.join(", ")),
-    };
-    Error::failed(format!(
-        "the key that the secrets of this store are sealed under is missing: {}{cannot}",
-        data_dir.join(KEY_FILE).display()
-    ))
-    .hint(LOST_KEY)
 }
 
 /// Returns how a hook is called: by its name, else by its place.

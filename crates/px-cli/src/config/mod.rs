@@ -22,6 +22,7 @@
 
 pub(crate) mod effective;
 pub(crate) mod hooks;
+pub(crate) mod key;
 pub(crate) mod limits;
 mod mistakes;
 mod retention;

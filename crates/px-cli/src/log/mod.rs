@@ -17,10 +17,12 @@ mod readers;
 mod stream;
 mod writer;
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use px_metrics::{Counter, Kind, Metric};
+use px_secrets::Redaction;
 use serde_json::{Map, Value};
 use tracing::Level;
 use tracing_subscriber::EnvFilter;
@@ -44,6 +46,14 @@ pub(crate) const METRICS: &[Metric] = &[Metric {
     help: "Lines for stdout and stderr that did not fit into their queue, or could not be written.",
     kind: Kind::Counter(&DROPPED),
 }];
+
+/// Takes secrets out of each line. It has none before the server has started.
+static REDACTION: OnceLock<Redaction> = OnceLock::new();
+
+/// The redactor of the log, for whoever knows the secrets.
+pub(crate) fn redaction() -> Redaction {
+    REDACTION.get_or_init(Redaction::default).clone()
+}
 
 static RUNNING: OnceLock<&'static Log> = OnceLock::new();
 
@@ -141,6 +151,15 @@ impl Log {
     }
 
     fn push(&self, to: Stream, text: Vec<u8>) {
+        let redactor = redaction().current();
+        let redacted = match self.format {
+            Format::Json => redactor.json(&text),
+            Format::Text { .. } => redactor.bytes(&text),
+        };
+        let text = match redacted {
+            Cow::Borrowed(_) => text,
+            Cow::Owned(redacted) => redacted,
+        };
         self.queue.push(Line { to, text: text.into_boxed_slice() });
     }
 }

@@ -8,7 +8,7 @@ use px_sdk::Received as Request;
 use super::Verified;
 use crate::answer::Answer;
 use crate::context::InboundContext;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Door, Endpoint};
 use crate::users;
 use crate::verify::Refusal;
 
@@ -39,7 +39,10 @@ impl<'a> Received<'a> {
     /// Verifies the sender. Unsigned handshakes come before the method is
     /// looked at, since providers send them by GET.
     pub(crate) async fn verify(self, context: &InboundContext) -> Result<Verified<'a>, Unverified<'a>> {
-        match self.endpoint.verifier.greet(&self.request) {
+        let Door::Open(verifier) = self.endpoint.door() else {
+            return Err(self.refuse(Refusal::NoActiveKey));
+        };
+        match verifier.greet(&self.request) {
             Some(Ok(reply)) => return Err(Unverified::Answered(Answer::handshake(reply))),
             Some(Err(refusal)) => return Err(self.refuse(refusal)),
             None => {}
@@ -49,8 +52,8 @@ impl<'a> Received<'a> {
         }
         // Verification takes about as long as a thread needs to wake up.
         context.pool.expect_handler();
-        match users::verify(context, self.endpoint, &self.request).await {
-            Ok(Ok(proof)) => Ok(Verified { received: self, proof }),
+        match users::verify(context, self.endpoint, &verifier, &self.request).await {
+            Ok(Ok(proof)) => Ok(Verified { received: self, verifier, proof }),
             Ok(Err(refusal)) => Err(self.refuse(refusal)),
             // Nothing is known of the sender, so nothing of the request is kept.
             Err(stuck) => Err(Unverified::Answered(stuck.answer(self.endpoint))),

@@ -1,5 +1,7 @@
 //! Phase 2: the sender is known, the body is still bytes.
 
+use std::sync::Arc;
+
 use px_store::Delivery;
 
 use super::{Parsed, ProviderIds, Received, Unhandled};
@@ -9,11 +11,13 @@ use crate::endpoint::Endpoint;
 use crate::quarantine::Trouble;
 use crate::record::{self, micros};
 use crate::validate::Violation;
-use crate::verify::{BodyError, BodyErrorKind, Verified as Proof};
+use crate::verify::{BodyError, BodyErrorKind, Prepared, Verified as Proof};
 
 /// A request whose sender is who it says, or need not say it.
 pub(crate) struct Verified<'a> {
     pub(crate) received: Received<'a>,
+    /// The one that believed the sender: its secrets may be others by now.
+    pub(crate) verifier: Arc<Prepared>,
     pub(crate) proof: Proof,
 }
 
@@ -41,7 +45,7 @@ impl<'a> Verified<'a> {
         let Received { endpoint, request, watch } = self.received;
         let read = endpoint.verifier.parse(&request);
         if let Ok(content) = &read
-            && let Some(reply) = endpoint.verifier.handshake(&self.proof, content.value())
+            && let Some(reply) = self.verifier.handshake(&self.proof, content.value())
         {
             return Err(Unparsed::Answered(Answer::handshake(reply)));
         }

@@ -6,7 +6,6 @@ mod config;
 mod hooks;
 mod input;
 mod redeliver;
-mod secret_key;
 mod spec;
 mod stats;
 
@@ -19,8 +18,8 @@ use tokio::sync::Mutex;
 
 pub use config::{Configured, configure, delete_unnamed, digest, is_held};
 pub use input::{Input, duration};
+pub use px_secrets::key::{Sealing, holds_sealed, is_unreadable, name_of, sealing};
 pub use redeliver::{Recovered, Recovery};
-pub use secret_key::{Sealing, holds_sealed, is_unreadable, name_of, prove_key, sealing};
 pub use spec::{Spec, check, validate};
 pub use stats::Stats;
 
@@ -55,12 +54,9 @@ pub enum Error {
     /// Others changed the same rows again and again.
     #[error("the hook changed {0} times meanwhile; try again")]
     TooManyRounds(u32),
-    /// The secrets of the store are sealed under another key.
-    #[error("the secrets of this store are sealed under another key than this process has{}", named(hooks))]
-    OtherKey {
-        /// The first hooks whose secrets cannot be read, by name.
-        hooks: Vec<String>,
-    },
+    /// This process cannot use its key with the store.
+    #[error(transparent)]
+    Key(#[from] px_secrets::key::Error),
     /// The store could not be read or written.
     #[error(transparent)]
     Store(#[from] px_store::Error),
@@ -74,12 +70,16 @@ impl From<Contended> for Error {
 
 impl RoundError for Error {}
 
-fn named(hooks: &[String]) -> String {
-    if hooks.is_empty() { String::new() } else { format!("; it cannot read those of {}", hooks.join(", ")) }
-}
-
 /// Rounds for a change that is made anew when rows changed meanwhile.
 const ROUNDS: Bound = Bound::waiting(16);
+
+/// Proves that this process has the store's key: see [`px_secrets::key::prove_key`].
+///
+/// # Errors
+/// Something is sealed that the key does not open.
+pub async fn prove_key(parts: &SenderContext, replace: bool) -> Result<(), Error> {
+    Ok(px_secrets::key::prove_key(&parts.key_parts(), replace).await?)
+}
 
 /// Does what people ask for. Cheap to clone.
 #[derive(Debug, Clone)]

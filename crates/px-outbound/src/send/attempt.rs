@@ -84,13 +84,14 @@ pub(crate) async fn attempt(parts: &SenderContext, due: Due, right: SlotRight) -
     let began = parts.clock.now();
     let run = callback.run.map(display);
     let span = tracing::info_span!("deliver", delivery = %callback.id, hook = %callback.hook, run);
-    let sent = match prepare::request(&parts.vault, &hook.record, &callback, began) {
-        Ok(request) => parts.transport.send(request).instrument(span.clone()).await,
-        Err(error) => {
-            let (class, message) = (Class::Unsendable, error.to_string());
-            Err(Failure { class, message, timing: Timing::default() })
-        }
-    };
+    let sent =
+        match prepare::request(&parts.vault, &parts.redaction.current(), &hook.record, &callback, began) {
+            Ok(request) => parts.transport.send(request).instrument(span.clone()).await,
+            Err(error) => {
+                let (class, message) = (Class::Unsendable, error.to_string());
+                Err(Failure { class, message, timing: Timing::default() })
+            }
+        };
     let demand = right.demand(Slot::of_lane(due.lane));
     record(parts, (callback, hook), &sent, began, demand).instrument(span).await
 }

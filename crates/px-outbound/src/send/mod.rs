@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use px_core::{Clock, Ids, Scope};
+use px_secrets::{KeyParts, Redaction};
 use px_store::cluster::Cluster;
 use px_store::{Contended, RoundError, Store};
 
@@ -49,10 +50,26 @@ pub struct SenderContext {
     pub cluster: Arc<dyn Cluster>,
     /// Vault of secrets at rest.
     pub vault: Vault,
+    /// Takes secrets out of what is sent.
+    pub redaction: Redaction,
     /// Way in which requests leave.
     pub transport: Arc<dyn Transport>,
     /// Policy of their targets, unless a hook says more.
     pub policy: Policy,
+}
+
+impl SenderContext {
+    /// The parts of it that seal and open.
+    #[must_use]
+    pub fn key_parts(&self) -> KeyParts {
+        KeyParts {
+            store: Arc::clone(&self.store),
+            clock: Arc::clone(&self.clock),
+            ids: Arc::clone(&self.ids),
+            scope: self.scope,
+            vault: self.vault.clone(),
+        }
+    }
 }
 
 impl std::fmt::Debug for SenderContext {

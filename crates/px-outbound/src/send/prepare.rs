@@ -1,12 +1,16 @@
 //! A delivery and its hook become a signed request. Timestamp and signature are
-//! fresh for each attempt; the body is what was written when the event was.
+//! fresh for each attempt; the body is what was written when the event was,
+//! without secrets.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::HeaderMap;
 use px_core::Timestamp;
 use px_core::hook::Hook;
 use px_core::lifecycle::Envelope;
+use px_secrets::Redactor;
 use px_store::outbox::Callback;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -30,10 +34,12 @@ pub(crate) enum Error {
 /// The request of an attempt that is made at `now`.
 pub(crate) fn request(
     vault: &Vault,
+    redactor: &Redactor,
     hook: &Hook,
     callback: &Callback,
     now: Timestamp,
 ) -> Result<Request, Error> {
+    let body = redacted(redactor, &callback.body);
     let named = Envelope {
         id: callback.event,
         kind: callback.kind,
@@ -54,15 +60,24 @@ pub(crate) fn request(
     headers.extend(format::headers(callback.format, &hook.signing, &named, callback.id));
     if let Some(signer) = signer(vault, hook, now)? {
         let id = callback.event.to_string();
-        signer.sign(&Message { id: &id, at: now, body: &callback.body }, &mut headers)?;
+        signer.sign(&Message { id: &id, at: now, body: &body }, &mut headers)?;
     }
     Ok(Request {
         url: hook.url.clone(),
         headers,
-        body: callback.body.clone(),
+        body,
         timeout: Duration::from_millis(hook.timeout_ms.max(1)),
         allow_private: hook.allow_private,
     })
+}
+
+/// The body without the values of secrets. What is kept of a callback is kept as it
+/// is; what is signed is what is sent.
+fn redacted(redactor: &Redactor, body: &Bytes) -> Bytes {
+    match redactor.json(body) {
+        Cow::Borrowed(_) => body.clone(),
+        Cow::Owned(redacted) => redacted.into(),
+    }
 }
 
 /// Returns what signs for a hook at `now`; none for a hook without a secret.

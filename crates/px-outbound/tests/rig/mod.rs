@@ -84,6 +84,7 @@ impl Rig {
             scope: SCOPE,
             cluster,
             vault: Vault::from_text(&"7f".repeat(32)).unwrap(),
+            redaction: px_secrets::Redaction::default(),
             transport: Arc::new(transport.clone()),
             policy: Policy::public(),
         };

@@ -179,6 +179,13 @@ impl<I, S, P, E> Builder<I, S, P, E> {
         self
     }
 
+    /// Lets steps of this brain read these secrets, by [`Cx::secret`]. See
+    /// [`Blank::secrets`](super::Blank::secrets).
+    pub fn secrets<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.def.secrets.extend(names.into_iter().map(Into::into));
+        self
+    }
+
     /// Tries the step before this line again when it fails, unless its error is permanent.
     pub fn retry(mut self, retry: Retry) -> Self {
         if let Some(step) = self.def.steps.last_mut() {

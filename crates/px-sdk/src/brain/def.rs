@@ -280,6 +280,8 @@ pub struct BrainDef {
     pub needs: Vec<Need>,
     /// Migrations of its stored states. A brain inside it may have migrations of its own.
     pub migrations: Migrations,
+    /// Secrets that its own steps may read. A brain inside it has a list of its own.
+    pub secrets: Vec<String>,
 }
 
 impl BrainDef {
@@ -287,6 +289,14 @@ impl BrainDef {
     #[must_use]
     pub fn shown_description(&self) -> String {
         self.description.clone().unwrap_or_else(|| format!("{} brain", self.title))
+    }
+
+    /// The names of all secrets that its steps and those of the brains inside it may
+    /// read.
+    #[must_use]
+    pub fn secret_names(&self) -> Vec<String> {
+        let inside = self.steps.iter().flat_map(|step| step.body.inside());
+        self.secrets.iter().cloned().chain(inside.flat_map(|brain| brain.secret_names())).collect()
     }
 
     /// Its steps as they are shown, with the brains inside them: for each its

@@ -98,6 +98,7 @@ pub fn brain(title: impl Into<String>) -> Blank {
         turns: None,
         needs: Vec::new(),
         migrations: Migrations::default(),
+        secrets: Vec::new(),
     }
 }
 
@@ -110,6 +111,7 @@ pub struct Blank {
     version: u32,
     options: Option<OptionsDef>,
     needs: Vec<Need>,
+    secrets: Vec<String>,
     turns: Option<Turns>,
     migrations: Migrations,
 }
@@ -199,6 +201,29 @@ impl Blank {
         self
     }
 
+    /// Lets steps of this brain read these secrets, by [`Cx::secret`]. Another one is
+    /// refused to them. A brain inside this one declares its own.
+    ///
+    /// ```
+    /// # use px_sdk::{Brain, Cx, Next, Result, brain};
+    /// # #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+    /// # struct Order { number: u32 }
+    /// # async fn charge(_key: &str, _secret: &str) -> Result<u64> { Ok(7) }
+    /// fn orders() -> Brain<Order> {
+    ///     brain("orders").secrets(["STRIPE_KEY"]).step("pay", pay).build()
+    /// }
+    ///
+    /// async fn pay(cx: Cx, order: Order) -> Result<Next<Order>> {
+    ///     let stripe = cx.secret("STRIPE_KEY")?;
+    ///     cx.effect("charge", async |key| charge(key, stripe.expose()).await).await?;
+    ///     Ok(Next(order))
+    /// }
+    /// ```
+    pub fn secrets<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.secrets.extend(names.into_iter().map(Into::into));
+        self
+    }
+
     fn begin<I: Input>(self) -> Builder<I, I, Ready> {
         Builder::new(BrainDef {
             title: self.title,
@@ -210,6 +235,7 @@ impl Blank {
             turns: self.turns,
             needs: self.needs,
             migrations: self.migrations,
+            secrets: self.secrets,
         })
     }
 

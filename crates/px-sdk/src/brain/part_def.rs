@@ -137,15 +137,22 @@ impl BrainDef {
             turns: None,
             needs: Vec::new(),
             migrations: Migrations::default(),
+            secrets: Vec::new(),
         }
     }
 
-    /// Gives the parts of a brain that is complete its title, its version, its needs and its migrations.
+    /// Gives the parts of a brain that is complete its title, its version, its needs,
+    /// its migrations and its secrets.
     pub(super) fn settle(&mut self) {
         // What a part says it needs, the brain needs.
         for need in self.needs_of_parts() {
             if !self.needs.contains(&need) {
                 self.needs.push(need);
+            }
+        }
+        for name in self.secrets_of_parts() {
+            if !self.secrets.contains(&name) {
+                self.secrets.push(name);
             }
         }
         for part in self.steps.iter_mut().flat_map(|step| step.body.parts_mut()) {
@@ -154,8 +161,14 @@ impl BrainDef {
             part.version = self.version;
             part.needs.clone_from(&self.needs);
             part.migrations.clone_from(&self.migrations);
+            part.secrets.clone_from(&self.secrets);
             part.settle();
         }
+    }
+
+    fn secrets_of_parts(&self) -> Vec<String> {
+        let parts = self.steps.iter().flat_map(|step| step.body.parts());
+        parts.flat_map(|(_, part)| [part.secrets.clone(), part.secrets_of_parts()].concat()).collect()
     }
 
     fn needs_of_parts(&self) -> Vec<Need> {

@@ -21,7 +21,7 @@ pub(super) enum Door {
     Stream,
     /// Callers that may move runs and deliveries.
     Operate,
-    /// Callers that may change hooks and tokens.
+    /// Callers that may change hooks, tokens and secrets.
     Admin,
     /// As [`Door::Admin`], and no browser while there are no tokens: whoever
     /// makes the first one has the server.

@@ -13,6 +13,7 @@ use px_inbound::verify::local::{self, Caller, Foreign, Rule};
 use px_store::tokens::Permission;
 
 use super::door::Door;
+use super::redacted;
 use crate::access::{Right, Verdict};
 use crate::app::{App, Shared};
 use crate::error::ApiError;
@@ -29,7 +30,8 @@ pub(super) struct Needed {
 pub(super) enum Sight {
     /// All that may be shown to anybody.
     Whole,
-    /// URLs of hooks without what may be a secret in them.
+    /// URLs of hooks without what may be a secret in them, and nothing with a value of
+    /// the secrets.
     Redacted,
 }
 
@@ -74,7 +76,9 @@ pub(super) async fn check(
             // Whatever changes the tokens asks again: others may have done so meanwhile.
             request.extensions_mut().insert(right);
             request.extensions_mut().insert(sight);
-            next.run(request).await
+            let redacts = sight == Sight::Redacted || redacted::is_asked(request.headers());
+            let answer = next.run(request).await;
+            if redacts { redacted::answer(app.secrets.redaction(), answer).await } else { answer }
         }
         Err(error) => error.into_response(),
     }

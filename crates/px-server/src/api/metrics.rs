@@ -28,7 +28,9 @@ const PAGE: usize = 500;
 
 pub(super) async fn show(State(app): State<Shared>) -> Result<impl IntoResponse, ApiError> {
     let mut text = Text::default();
-    for metrics in [px_inbound::METRICS, px_engine::METRICS, px_pool::METRICS, px_outbound::METRICS] {
+    for metrics in
+        [px_inbound::METRICS, px_engine::METRICS, px_pool::METRICS, px_outbound::METRICS, px_secrets::METRICS]
+    {
         text.add(metrics);
     }
     for metrics in &app.figures {

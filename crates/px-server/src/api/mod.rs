@@ -18,11 +18,13 @@ mod matrix;
 mod metrics;
 mod openapi;
 mod operator;
+mod redacted;
 #[cfg(test)]
 mod reference;
 mod rerun;
 mod routes;
 mod runs;
+mod secrets;
 mod signals;
 mod start_run;
 mod status;

@@ -75,6 +75,7 @@ pub(super) fn document() -> Value {
             { "name": "brains", "description": "Brains and their runs" },
             { "name": "webhooks", "description": "What comes in" },
             { "name": "hooks", "description": "What goes out" },
+            { "name": "secrets", "description": "Values that brains, webhooks and hooks read by name" },
         ],
         "paths": paths,
         "components": {
@@ -121,6 +122,7 @@ fn tag(path: &str) -> &'static str {
     match path.split('/').nth(1) {
         Some("brains") => "brains",
         Some("webhooks") => "webhooks",
+        Some("secrets") => "secrets",
         Some("hooks" | "deliveries" | ".well-known") => "hooks",
         _ => "px",
     }

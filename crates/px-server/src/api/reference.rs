@@ -35,7 +35,7 @@ since a probe has no token, and the public keys of callbacks. Everything else de
   `Sec-Fetch-*`, with `--insecure` too. Of many at once one is made, and the others are 401.
 * **With a token** every request needs `Authorization: Bearer <token>`; the command line takes it from `PX_TOKEN`. `px tokens create`
   makes one, in the data directory while px is stopped, else through the server. The first one has the scope `admin`.
-* A scope includes those before it: `read` looks, `operate` also moves runs and deliveries, `admin` also changes hooks and tokens.
+* A scope includes those before it: `read` looks, `operate` also moves runs and deliveries, `admin` also changes hooks, tokens and secrets.
   It is asked for again once a request's body is there: what was revoked meanwhile is 401.
 * At rest there is a digest of a token. Pages of the origins in `server.cors_origins` may use the API; others may not.
 

@@ -5,8 +5,8 @@ use px_api as api;
 use super::door::Door;
 use super::table::{EVENTS, JSON, Route, TEXT, shape};
 use super::{
-    brains, deliveries, document, health, hooks, metrics, operator, rerun, runs, signals, start_run, status,
-    store, tokens, watch, watch_brains, webhooks,
+    brains, deliveries, document, health, hooks, metrics, operator, rerun, runs, secrets, signals, start_run,
+    status, store, tokens, watch, watch_brains, webhooks,
 };
 use crate::ingress;
 
@@ -18,6 +18,7 @@ pub(super) fn all() -> Vec<Route> {
     routes.extend(about_webhooks());
     routes.extend(about_hooks());
     routes.extend(about_values());
+    routes.extend(about_secrets());
     routes.into_iter().map(super::openapi::with_usual_answers).collect()
 }
 
@@ -53,6 +54,37 @@ fn about_px() -> Vec<Route> {
         Route::delete("/tokens/{id}", Door::Admin, tokens::revoke)
             .named("revokeToken", "Revokes an API token, at once")
             .answers_nothing(204, "It is revoked"),
+    ]
+}
+
+fn about_secrets() -> Vec<Route> {
+    let forbidden = "The name is one that is not set over the API";
+    vec![
+        Route::get("/secrets", Door::Admin, secrets::list)
+            .named("listSecrets", "Every secret of the store, without its value")
+            .answers::<api::Secrets>(200, "The secrets, by name"),
+        Route::post("/secrets", Door::Admin, secrets::set)
+            .named("setSecret", "Sets a secret; the value before it still verifies senders for a while")
+            .takes::<api::SetSecret>()
+            .answers::<api::SecretInfo>(201, "It is set, durably")
+            .refuses(403, forbidden)
+            .refuses(409, "There are too many"),
+        Route::post("/secrets/bulk", Door::Admin, secrets::set_all)
+            .named("setSecrets", "Sets secrets, all of them or none")
+            .takes::<api::SetSecrets>()
+            .answers::<api::SecretsSet>(201, "They are set, durably")
+            .refuses(403, forbidden)
+            .refuses(409, "There would be too many"),
+        Route::delete("/secrets/{name}", Door::Admin, secrets::delete)
+            .named("deleteSecret", "Deletes a secret, and its old values with it")
+            .answers_nothing(204, "It is gone")
+            .refuses(403, forbidden),
+        Route::get("/secrets/{name}/exists", Door::Admin, secrets::exists)
+            .named("secretExists", "Whether the store has a secret")
+            .answers::<api::SecretExists>(200, "Whether it is there"),
+        Route::get("/secrets/{name}/reads", Door::Admin, secrets::reads)
+            .named("secretReads", "Who has read a secret, and when")
+            .answers::<api::SecretReads>(200, "Its readers, the last one first"),
     ]
 }
 

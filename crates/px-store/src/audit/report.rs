@@ -166,6 +166,8 @@ pub struct Counts {
     pub tokens: u64,
     /// Values that outlive runs.
     pub kv: u64,
+    /// Secrets.
+    pub secrets: u64,
 }
 
 /// The findings of an audit.

@@ -398,6 +398,7 @@ impl<'a> Draft<'a> {
             tokens: Vec::new(),
             epochs,
             key_check: None,
+            secrets: Vec::new(),
         }
     }
 }

@@ -65,6 +65,7 @@ pub(super) fn conflict(maps: &Maps, batch: &Batch) -> Option<Conflict> {
         .or_else(|| tokens(maps, batch))
         .or_else(|| key_check(maps, batch))
         .or_else(|| super::kv::conflict(maps, &batch.kv))
+        .or_else(|| secrets(maps, batch))
 }
 
 fn forget(maps: &Maps, batch: &Batch) -> Option<Conflict> {
@@ -121,6 +122,12 @@ fn key_check(maps: &Maps, batch: &Batch) -> Option<Conflict> {
     batch.key_check.as_ref().filter(|write| write.expected != kept).map(|_| Conflict::KeyCheck)
 }
 
+fn secrets(maps: &Maps, batch: &Batch) -> Option<Conflict> {
+    let version = |name| maps.secrets.get(name).map(|kept| kept.version);
+    let lost = batch.secrets.iter().find(|write| version(&write.name) != write.expected);
+    lost.map(|write| Conflict::Secret(write.name.clone()))
+}
+
 /// All changes of a batch whose preconditions hold.
 pub(super) fn apply(maps: &mut Maps, batch: Batch) {
     for write in batch.dedups {
@@ -170,6 +177,16 @@ pub(super) fn apply(maps: &mut Maps, batch: Batch) {
         maps.key_check = Some(Versioned { version: write.version, record: write.check });
     }
     super::kv::apply(maps, batch.kv);
+    for write in batch.secrets {
+        match write.record {
+            Some(record) => {
+                maps.secrets.insert(write.name, Versioned { version: write.version, record });
+            }
+            None => {
+                maps.secrets.remove(&write.name);
+            }
+        }
+    }
     for write in batch.tokens {
         match write {
             TokenWrite::Create(token, version) => {

@@ -25,6 +25,7 @@ use px_core::{
 };
 use px_store::outbox::{Attempt, Callback, Endpoint, HookCache, HookProgress, OutboxStore};
 use px_store::secret_key::KeyCheck;
+use px_store::secrets::SecretRecord;
 use px_store::tokens::Token;
 use px_store::{
     Admission, Batch, BoxFuture, ClaimRequest, Claimed, Cursor, DedupRecord, Delivery, DeliveryFilter,
@@ -64,6 +65,7 @@ struct Maps {
     key_check: Option<Versioned<KeyCheck>>,
     kv: BTreeMap<KvId, Versioned<KvRecord>>,
     kv_brains: BTreeMap<String, Versioned<KvBrain>>,
+    secrets: BTreeMap<String, Versioned<SecretRecord>>,
 }
 
 #[derive(Debug, Default)]

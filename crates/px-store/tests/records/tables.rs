@@ -77,6 +77,7 @@ pub(super) fn scan(maps: &Maps, table: Table, after: Option<&Cursor>, limit: usi
         Table::KvBrain => {
             page(&maps.kv_brains, after, limit, |brain, kept| Row::KvBrain(brain.clone(), kept.clone()))
         }
+        Table::Secret => page(&maps.secrets, after, limit, |_, kept| Row::Secret(Box::new(kept.clone()))),
         Table::Token => page(&maps.tokens, after, limit, |_, token| Row::Token(Box::new(token.clone()))),
     }
 }

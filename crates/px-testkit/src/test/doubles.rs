@@ -5,9 +5,10 @@
 //! effect wherever the brain makes it: in any step, turn of a loop or item of a
 //! list, and in the brains inside it; of two, the one of the inner brain does.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use px_sdk::{Brain, EffectCall, Error, Need, Resource, Result, StandIn};
+use px_sdk::{Brain, EffectCall, Error, Need, Resource, Result, Secret, SecretReader, SecretSource, StandIn};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -28,6 +29,16 @@ pub struct Call {
     pub nth: usize,
     /// The step that makes it.
     pub step: String,
+}
+
+/// The secrets of a world.
+#[derive(Default)]
+pub(super) struct TestSecrets(Mutex<BTreeMap<String, Secret>>);
+
+impl SecretSource for TestSecrets {
+    fn read(&self, name: &str, _: SecretReader<'_>) -> Option<Secret> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
 }
 
 type Answer = Arc<dyn Fn(&Call) -> Result<Value> + Send + Sync>;
@@ -126,6 +137,17 @@ impl World {
         self.clone()
     }
 
+    /// Sets a secret for each step and handler that may read it, in the place of what it
+    /// was before. Nothing but this sets secrets in a test: no variable of the
+    /// environment is read. Returns the same world:
+    /// `let world = px::test::world().secret("STRIPE_KEY", "sk_test_1");`.
+    pub fn secret(&self, name: &str, value: &str) -> Self {
+        let secrets = &self.inner.secrets;
+        secrets.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), value.into());
+        self.inner.world.borrow().resources().set_secrets(Arc::clone(secrets) as _);
+        self.clone()
+    }
+
     /// Lets an effect of a brain return this value: `world.stub(order, "book", json!({"room": 7}))`.
     /// The effect's own code does not run. Of two stubs for it the later one counts.
     ///
@@ -189,6 +211,12 @@ impl World {
 }
 
 impl Windy {
+    /// Sets a secret: see [`World::secret`].
+    pub fn secret(&self, name: &str, value: &str) -> &Self {
+        self.world().secret(name, value);
+        self
+    }
+
     /// Lets this value stand for the resource of its type: see [`World::provide`].
     pub fn provide<T: Resource>(&self, value: T) -> &Self {
         self.world().provide(value);

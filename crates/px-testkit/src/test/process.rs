@@ -14,7 +14,7 @@ use px_sdk::Brain;
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
-use super::doubles::Doubles;
+use super::doubles::{Doubles, TestSecrets};
 use super::world::Answered;
 use crate::error::WorldError;
 use crate::fault::Fault;
@@ -28,6 +28,7 @@ pub(super) struct Inner {
     pub(super) world: RefCell<world::World>,
     /// Answers for effects, whatever process makes them.
     pub(super) doubles: Arc<Doubles>,
+    pub(super) secrets: Arc<TestSecrets>,
     /// Commits at which the process dies, counted over all processes.
     deaths: RefCell<Vec<(u64, Fault)>>,
     /// Commits of the processes before this one.
@@ -78,6 +79,7 @@ impl Inner {
             runtime,
             world: RefCell::new(world.answered_by(Arc::clone(&doubles) as _)),
             doubles,
+            secrets: Arc::default(),
             deaths: RefCell::new(deaths),
             commits_before: Cell::new(0),
             starts: Cell::new(0),

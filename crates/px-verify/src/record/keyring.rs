@@ -13,6 +13,11 @@ use super::{Handshake, Verification};
 /// The suffix of the variable that holds the secret before the current one.
 const PREVIOUS: &str = "_PREVIOUS";
 
+/// The variable of the secret before the one of this variable.
+pub(super) fn previous(variable: &str) -> String {
+    format!("{variable}{PREVIOUS}")
+}
+
 /// One secret, and until when it counts.
 #[derive(Debug, Clone)]
 pub struct Key {
@@ -33,6 +38,12 @@ impl Key {
         Self { secret, expires: None, id: None }
     }
 }
+
+/// Value of a variable of the environment.
+pub(super) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Values of a secret of the store that still count, the current one first.
+pub(super) type Stored<'a> = &'a dyn Fn(&str) -> Vec<Key>;
 
 /// The secrets that a webhook accepts, the current one first.
 ///
@@ -119,11 +130,13 @@ impl Keyring {
         &self.warnings
     }
 
-    /// Adds the secret of a variable, and the one before it.
-    fn with_variable(mut self, lookup: &dyn Fn(&str) -> Option<String>, variable: &str) -> Self {
-        for name in [variable.to_owned(), format!("{variable}{PREVIOUS}")] {
-            if let Some(secret) = self.find(lookup, &name) {
-                self = self.with(secret);
+    /// Adds the secret of a variable, and the one before it: each from `lookup`, else
+    /// from the store.
+    fn with_variable(mut self, lookup: Lookup<'_>, stored: Stored<'_>, variable: &str) -> Self {
+        for name in [variable.to_owned(), previous(variable)] {
+            match self.find(lookup, &name) {
+                Some(secret) => self = self.with(secret),
+                None => self = stored(&name).into_iter().fold(self, Self::with_key),
             }
         }
         self
@@ -131,7 +144,7 @@ impl Keyring {
 
     /// Takes `variable` from `lookup`. An empty value counts as absent, since
     /// anybody can compute an HMAC under an empty key.
-    fn find(&mut self, lookup: &dyn Fn(&str) -> Option<String>, variable: &str) -> Option<SecretString> {
+    fn find(&mut self, lookup: Lookup<'_>, variable: &str) -> Option<SecretString> {
         let value = SecretString::from(lookup(variable)?);
         let text = value.expose_secret();
         if text.trim().is_empty() {
@@ -159,18 +172,27 @@ impl Verification {
     /// use both in secrets. What looks like a slip is in
     /// [`Keyring::warnings`].
     #[must_use]
-    pub fn resolve(&self, lookup: &dyn Fn(&str) -> Option<String>) -> Keyring {
+    pub fn resolve(&self, lookup: Lookup<'_>) -> Keyring {
+        self.resolve_with(lookup, &|_| Vec::new())
+    }
+
+    /// As [`resolve`](Self::resolve); what `lookup` does not know is taken from
+    /// `stored`, which gives all values of a name that still count, the current
+    /// one first.
+    #[must_use]
+    pub fn resolve_with(&self, lookup: Lookup<'_>, stored: Stored<'_>) -> Keyring {
         let mut keyring = Keyring::empty();
         if let Some(variable) = &self.secret {
-            keyring = keyring.with_variable(lookup, variable);
+            keyring = keyring.with_variable(lookup, stored, variable);
         }
         for variable in self.also.iter().filter_map(|other| other.secret.as_deref()) {
-            let mut other = Keyring::empty().with_variable(lookup, variable);
+            let mut other = Keyring::empty().with_variable(lookup, stored, variable);
             keyring.warnings.append(&mut other.warnings);
             keyring = keyring.with_other(variable, other);
         }
         if let Some(Handshake::Subscribe { verify_token }) = &self.handshake {
-            keyring.verify_token = keyring.find(lookup, verify_token);
+            let held = || stored(verify_token).into_iter().next().map(|key| key.secret);
+            keyring.verify_token = keyring.find(lookup, verify_token).or_else(held);
         }
         keyring
     }
@@ -201,6 +223,28 @@ mod tests {
         assert!(keyring.is_empty());
         assert_eq!(keyring.warnings(), ["HUB is set but empty: taken as absent"]);
         assert!(unverified().resolve(&|_| Some("anything".to_owned())).is_empty());
+    }
+
+    #[test]
+    fn the_environment_comes_before_the_store_and_old_values_of_the_store_count_for_a_while() {
+        let until = Timestamp::from_millis(9);
+        let stored = |name: &str| match name {
+            "HUB" => {
+                let old = Key { expires: Some(until), ..Key::new("old".into()) };
+                vec![Key::new("current".into()), old]
+            }
+            _ => Vec::new(),
+        };
+        let texts = |variables: &[(&str, &str)]| {
+            let lookup = |name: &str| {
+                variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+            };
+            let keyring = github("HUB").resolve_with(&lookup, &stored);
+            let text = |key: &Key| (key.secret.expose_secret().to_owned(), key.expires);
+            keyring.keys().iter().map(text).collect::<Vec<_>>()
+        };
+        assert_eq!(texts(&[]), [("current".to_owned(), None), ("old".to_owned(), Some(until))]);
+        assert_eq!(texts(&[("HUB", "env")]), [("env".to_owned(), None)]);
     }
 
     #[test]

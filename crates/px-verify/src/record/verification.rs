@@ -184,6 +184,19 @@ impl Verification {
         self.schemes().any(|scheme| *scheme == Scheme::Twilio)
     }
 
+    /// Returns the names of the secrets that verify senders, those before them, which
+    /// count during a rotation, and the token of the handshake.
+    #[must_use]
+    pub fn secret_names(&self) -> Vec<String> {
+        let also = self.also.iter().filter_map(|other| other.secret.as_ref());
+        let proofs = self.secret.iter().chain(also);
+        let token = match &self.handshake {
+            Some(Handshake::Subscribe { verify_token, .. }) => Some(verify_token.clone()),
+            _ => None,
+        };
+        proofs.flat_map(|name| [name.clone(), super::keyring::previous(name)]).chain(token).collect()
+    }
+
     /// Returns every scheme that counts, the record's own first.
     pub fn schemes(&self) -> impl Iterator<Item = &Scheme> {
         std::iter::once(&self.scheme).chain(self.also.iter().map(|other| &other.scheme))

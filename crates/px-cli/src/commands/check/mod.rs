@@ -11,7 +11,7 @@ use px_outbound::guard::{Policy, Target};
 use px_sdk::Registry;
 use serde_json::{Value, json};
 
-use crate::config::{self, Config, hooks};
+use crate::config::{self, Config, key};
 use crate::context::{self, Context};
 use crate::error::{Error, Result};
 use crate::show::{listing, words};
@@ -42,7 +42,7 @@ pub(crate) async fn run(context: &Context, _: &Args) -> Result<()> {
     let mut warnings = listing::warnings(&registry);
     warnings.extend(context::wide_secret_files(&config, &registry));
     warnings.extend(px_sdk::sources::forgotten());
-    let vault = hooks::vault_of(&config.store.data_dir, &context::env);
+    let vault = key::vault_of(&config.store.data_dir, &context::env);
     let has_key = vault.as_ref().map(Option::is_some);
     let stored =
         match stored::look(context, &registry, &config.store, vault.as_ref().ok().and_then(Option::as_ref))
@@ -229,9 +229,9 @@ pub(crate) fn unguarded(config: &Config, is_insecure: bool) -> Option<String> {
 fn of_key(config: &Config, stored: &Stored, has_key: bool) -> Option<String> {
     let sealing = &stored.sealing;
     if sealing.holds_sealed && !has_key {
-        return Some(hooks::missing_key(&config.store.data_dir, &sealing.unreadable).message);
+        return Some(key::missing(&config.store.data_dir, sealing).message);
     }
-    let names = sealing.unreadable.join(", ");
+    let names = [&sealing.unreadable[..], &sealing.unreadable_secrets].concat().join(", ");
     sealing.is_other_key.then(|| {
         format!("the secrets of this store are sealed under another key; it cannot read those of {names}")
     })

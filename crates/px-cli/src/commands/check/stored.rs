@@ -6,8 +6,8 @@ use std::sync::Arc;
 use px_core::Scope;
 use px_core::hook::Source;
 use px_outbound::operate::{self, Sealing};
-use px_outbound::vault::Vault;
 use px_sdk::Registry;
+use px_secrets::vault::Vault;
 use px_store::Store;
 
 use super::parked::{self, Parked};

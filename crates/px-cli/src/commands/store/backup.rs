@@ -7,6 +7,7 @@ use px_store_rows::Backing as _;
 use serde_json::json;
 
 use super::{beside, io, prove};
+use crate::config::key::{KEY_FILE, NEXT_FILE};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::private;
@@ -15,16 +16,21 @@ use crate::store;
 /// Copy the data directory, and prove the copy
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Works on the store alone: stop the server first. The copy is a data directory like the first, with \
-                  secret.key, the key of the hooks' secrets: `px serve --data-dir COPY` serves it, and whoever has the \
-                  copy has the secrets. Only its owner can read it. It is there when all of it is \
+    after_help = "Works on the store alone: stop the server first. The copy is a data directory like the first, without \
+                  secret.key, the key that secrets rest under: keep the key apart from copies, and put it into the copy that is \
+                  to be served. With --with-key it is in the copy, and whoever has the copy has the secrets. Only its owner \
+                  can read it. It is there when all of it is \
                   on the disk and its audit is clean, or not at all.\n\n\
                   Exit codes: 0 copied, 3 there is no store, 4 a process has it open or the copy is there\n\n\
-                  Examples:\n  px store backup /backups/px-monday\n  px store backup copy --data-dir /var/lib/px"
+                  Examples:\n  px store backup /backups/px-monday\n  px store backup /safe/px-monday --with-key\n  px store backup copy --data-dir /var/lib/px"
 )]
 pub(crate) struct Args {
     /// The directory to make
     copy: PathBuf,
+
+    /// Copy the key of the secrets too
+    #[arg(long)]
+    with_key: bool,
 
     /// Folder with the files of the embedded store
     #[arg(long, value_name = "DIR")]
@@ -42,7 +48,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let draft = beside(&args.copy, ".partial")?;
     // At rest, and still locked: nobody writes while it is copied.
     store.backing().close().map_err(|error| store::store_error(&error))?;
-    let copied = copy_all(dir, &draft);
+    let keys: &[&str] = if args.with_key { &[] } else { &[KEY_FILE, NEXT_FILE] };
+    let copied = copy_all(dir, &draft, keys);
     drop(store);
     let bytes = match copied {
         Ok(bytes) => bytes,
@@ -57,21 +64,27 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         return context.ui.json(&json!({ "copy": args.copy, "bytes": bytes }));
     }
     context.ui.note(format_args!("Copied {} to {}; everything adds up.", dir.display(), args.copy.display()));
+    if !args.with_key && dir.join(KEY_FILE).exists() {
+        context.ui.note(format_args!(
+            "{} is not in it: without that key the copy is not served and its secrets are lost.",
+            dir.join(KEY_FILE).display()
+        ));
+    }
     Ok(())
 }
 
-/// Copies what a data directory holds, durably, and returns how many bytes that is.
-pub(super) fn copy_all(from: &Path, to: &Path) -> Result<u64> {
+/// Copies what a data directory holds but for these files, durably, and returns how many bytes that is.
+pub(super) fn copy_all(from: &Path, to: &Path, but: &[&str]) -> Result<u64> {
     private::create_dir_all(to).map_err(io("make", to))?;
     let mut bytes = 0;
     for entry in fs::read_dir(from).map_err(io("read", from))? {
         let entry = entry.map_err(io("read", from))?;
         let (source, target) = (entry.path(), to.join(entry.file_name()));
-        if entry.file_name() == "px.lock" {
+        if entry.file_name() == "px.lock" || but.iter().any(|name| entry.file_name() == *name) {
             continue;
         }
         if source.is_dir() {
-            bytes += copy_all(&source, &target)?;
+            bytes += copy_all(&source, &target, but)?;
         } else {
             bytes += fs::copy(&source, &target).map_err(io("copy", &source))?;
             private::narrow(&target, &[]).map_err(io("narrow", &target))?;

@@ -7,9 +7,7 @@ mod create;
 mod list;
 mod revoke;
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Subcommand;
 use px_api::Token;
@@ -20,7 +18,8 @@ use px_store::Store as _;
 
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::store::{self, open_store, store_error};
+use crate::store::{self, store_error};
+use crate::way::{self, Place};
 
 /// A token of the store as the API shows it.
 fn shown(token: &px_store::tokens::Token) -> Token {
@@ -31,9 +30,6 @@ fn shown(token: &px_store::tokens::Token) -> Token {
         created_at: token.created_at,
     }
 }
-
-/// Time to wait for the lock of a process that is just ending.
-const LOCK_WAIT: Duration = Duration::from_millis(100);
 
 /// API tokens: who may use the API, and for what
 #[derive(Debug, Subcommand)]
@@ -59,14 +55,6 @@ impl Command {
     }
 }
 
-/// Place of the tokens.
-#[derive(Debug, clap::Args)]
-struct Place {
-    /// The data directory of a px that is stopped
-    #[arg(long, value_name = "DIR", conflicts_with = "url")]
-    data_dir: Option<PathBuf>,
-}
-
 /// A way to the tokens.
 enum Way {
     /// Through the server that has the store open.
@@ -89,17 +77,10 @@ impl Opened {
 
 /// Finds the way. `makes` makes a store where there is none.
 async fn way(context: &Context, place: Place, makes: bool) -> Result<Way> {
-    if context.explicit_url().is_some() {
-        return Ok(Way::Server(context.client()?));
-    }
-    let config = context.store_config(place.data_dir)?;
-    if !makes && !store::exists(&config) {
-        return Ok(Way::Store(None));
-    }
-    let store = match open_store(&config, Some(LOCK_WAIT)) {
-        Ok(store) => store,
-        Err(px_store::Error::Locked(_)) => return Ok(Way::Server(context.client()?)),
-        Err(error) => return Err(store_error(&error)),
+    let store = match way::find(context, place, makes)? {
+        way::Way::Server(client) => return Ok(Way::Server(client)),
+        way::Way::Store(None) => return Ok(Way::Store(None)),
+        way::Way::Store(Some((store, _))) => store,
     };
     let tokens = Tokens::open(Arc::new(store.clone()), Arc::new(SystemClock), Arc::new(Ids::new())).await;
     let tokens = tokens.map_err(|error| store_error(&error))?;

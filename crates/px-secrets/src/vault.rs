@@ -5,8 +5,9 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use chacha20poly1305::aead::{Aead as _, KeyInit as _};
+use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use px_core::Scope;
 use px_core::hook::Sealed;
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -43,15 +44,38 @@ pub enum Error {
     },
     /// The secret was encrypted with another key, or damaged.
     #[error(
-        "a secret cannot be decrypted: it was kept under another key; restore that key, or set the secret anew with `px hooks rotate-secret`"
+        "a secret cannot be decrypted: it was kept under another key; restore that key, or set the secret anew with `px hooks rotate-secret` or `px secrets set`"
     )]
     Secret,
+}
+
+/// The place that a secret is sealed for: what was sealed for one place opens in
+/// no other, so a value that somebody moves to another name or store is worth
+/// nothing there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// The number of the store.
+    pub store: [u8; 16],
+    /// The scope.
+    pub scope: Scope,
+    /// The secret's name.
+    pub name: &'a str,
+}
+
+impl Place<'_> {
+    /// Bytes that no other place has: all but the last part have a fixed length.
+    fn bytes(&self) -> Vec<u8> {
+        [b"px secret\0", &self.store[..], &self.scope.0.to_be_bytes(), self.name.as_bytes()].concat()
+    }
 }
 
 /// Encrypts and decrypts secrets. It has no `Debug` that shows anything.
 #[derive(Clone)]
 pub struct Vault {
     cipher: XChaCha20Poly1305,
+    /// The key that is taking the place of this one, or had it before: what rests
+    /// under it is read, and nothing is sealed under it.
+    beside: Option<XChaCha20Poly1305>,
     is_forgetful: bool,
 }
 
@@ -65,7 +89,7 @@ impl Vault {
     /// A vault with this key.
     #[must_use]
     pub fn new(key: &[u8; KEY_BYTES]) -> Self {
-        Self { cipher: XChaCha20Poly1305::new(&Key::from(*key)), is_forgetful: false }
+        Self { cipher: XChaCha20Poly1305::new(&Key::from(*key)), beside: None, is_forgetful: false }
     }
 
     /// A vault whose key dies with it: for stores that do, too.
@@ -74,6 +98,19 @@ impl Vault {
         let mut key = Zeroizing::new([0; KEY_BYTES]);
         px_core::random_bytes(key.as_mut_slice());
         Self { is_forgetful: true, ..Self::new(&key) }
+    }
+
+    /// Reads what rests under the key of another vault, too: while one key takes the
+    /// place of the other.
+    #[must_use]
+    pub fn beside(self, other: Self) -> Self {
+        Self { beside: Some(other.cipher), ..self }
+    }
+
+    /// Without the key beside its own.
+    #[must_use]
+    pub fn alone(&self) -> Self {
+        Self { beside: None, ..self.clone() }
     }
 
     /// Returns whether its key dies with it.
@@ -115,9 +152,15 @@ impl Vault {
     /// # Errors
     /// The file cannot be read or made, or holds no key.
     pub fn from_file(path: &Path) -> Result<Self, Error> {
-        if let Some(vault) = Self::read_file(path)? {
-            return Ok(vault);
+        match Self::read_file(path)? {
+            Some(vault) => Ok(vault),
+            None => Self::make_file(path),
         }
+    }
+
+    /// Makes a file with a new key, readable by its owner only, unless another
+    /// process is first.
+    fn make_file(path: &Path) -> Result<Self, Error> {
         let failed = |source| Error::File { path: path.display().to_string(), source };
         let mut key = Zeroizing::new([0; KEY_BYTES]);
         px_core::random_bytes(key.as_mut_slice());
@@ -147,24 +190,50 @@ impl Vault {
         Ok(Self::new(&key))
     }
 
-    /// Encrypts a secret.
+    /// Encrypts a secret that belongs to no place: a hook's.
     #[must_use]
     pub fn seal(&self, secret: &SecretString) -> Sealed {
+        self.seal_with(secret, &[])
+    }
+
+    /// Encrypts a secret for a place.
+    #[must_use]
+    pub fn seal_for(&self, place: &Place<'_>, secret: &SecretString) -> Sealed {
+        self.seal_with(secret, &place.bytes())
+    }
+
+    fn seal_with(&self, secret: &SecretString, aad: &[u8]) -> Sealed {
         let mut nonce = [0; NONCE_BYTES];
         px_core::random_bytes(&mut nonce);
+        let payload = Payload { msg: secret.expose_secret().as_bytes(), aad };
         // It fails only for messages of 256 GiB and more.
-        let sealed = self.cipher.encrypt(&XNonce::from(nonce), secret.expose_secret().as_bytes());
+        let sealed = self.cipher.encrypt(&XNonce::from(nonce), payload);
         Sealed([&nonce[..], &sealed.unwrap_or_default()].concat())
     }
 
-    /// Decrypts a secret.
+    /// Decrypts a secret that belongs to no place.
     ///
     /// # Errors
     /// It was encrypted with another key, or is damaged.
     pub fn open(&self, sealed: &Sealed) -> Result<SecretString, Error> {
-        let (nonce, rest) = sealed.0.split_first_chunk::<NONCE_BYTES>().ok_or(Error::Secret)?;
-        let bytes = self.cipher.decrypt(&XNonce::from(*nonce), rest).map_err(|_| Error::Secret)?;
-        String::from_utf8(bytes).map(SecretString::from).map_err(|_| Error::Secret)
+        self.open_with(sealed, &[])
+    }
+
+    /// Decrypts a secret of a place.
+    ///
+    /// # Errors
+    /// It was encrypted with another key or for another place, or is damaged.
+    pub fn open_for(&self, place: &Place<'_>, sealed: &Sealed) -> Result<SecretString, Error> {
+        self.open_with(sealed, &place.bytes())
+    }
+
+    fn open_with(&self, sealed: &Sealed, aad: &[u8]) -> Result<SecretString, Error> {
+        let (nonce, msg) = sealed.0.split_first_chunk::<NONCE_BYTES>().ok_or(Error::Secret)?;
+        let mut ciphers = std::iter::once(&self.cipher).chain(&self.beside);
+        let opened = ciphers
+            .find_map(|cipher| cipher.decrypt(&XNonce::from(*nonce), Payload { msg, aad }).ok())
+            .ok_or(Error::Secret)?;
+        String::from_utf8(opened).map(SecretString::from).map_err(|_| Error::Secret)
     }
 }
 
@@ -205,6 +274,37 @@ mod tests {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
             Vault::from_file(&path).unwrap();
         }
+    }
+
+    #[test]
+    fn a_value_opens_under_its_own_name_in_its_own_store_and_nowhere_else() {
+        let vault = Vault::new(&[7; 32]);
+        let place = Place { store: [1; 16], scope: Scope(0), name: "STRIPE_KEY" };
+        let secret = SecretString::from("sk_live_0123456789");
+        let sealed = vault.seal_for(&place, &secret);
+        assert_eq!(vault.open_for(&place, &sealed).unwrap().expose_secret(), "sk_live_0123456789");
+        for moved in [
+            Place { name: "OTHER_KEY", ..place },
+            Place { name: "STRIPE_KEY2", ..place },
+            Place { store: [2; 16], ..place },
+            Place { scope: Scope(1), ..place },
+        ] {
+            assert!(matches!(vault.open_for(&moved, &sealed), Err(Error::Secret)), "{moved:?}");
+        }
+        assert!(vault.open(&sealed).is_err(), "a hook cannot sign with it");
+        assert!(vault.open_for(&place, &vault.seal(&secret)).is_err(), "and a hook's is no secret's");
+    }
+
+    #[test]
+    fn while_one_key_takes_the_place_of_another_both_are_read_and_one_seals() {
+        let (old, new) = (Vault::new(&[1; 32]), Vault::new(&[2; 32]));
+        let secret = SecretString::from("sk_live_0123456789");
+        let both = old.clone().beside(new.clone());
+        for sealed in [old.seal(&secret), new.seal(&secret)] {
+            assert!(both.open(&sealed).is_ok());
+        }
+        assert!(old.open(&both.seal(&secret)).is_ok() && new.open(&both.seal(&secret)).is_err());
+        assert!(both.alone().open(&new.seal(&secret)).is_err());
     }
 
     #[test]

@@ -1,0 +1,39 @@
+//! `px secrets delete <name>`
+
+use serde_json::json;
+
+use super::{Way, find, refused};
+use crate::context::Context;
+use crate::error::Result;
+use crate::way::Place;
+
+/// Delete a secret, and its old values with it
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "A webhook whose senders it verified believes nobody from then on, until it is set again or px is \
+                  started anew.\n\nExamples:\n  px secrets delete STRIPE_KEY"
+)]
+pub(crate) struct Args {
+    /// Its name
+    name: String,
+
+    #[command(flatten)]
+    place: Place,
+}
+
+pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
+    match find(context, args.place, false).await? {
+        Way::Server(client) => client.delete_secret(&args.name).await?,
+        Way::Store(None) => return Err(refused(px_secrets::Error::NotFound(args.name))),
+        Way::Store(Some(opened)) => {
+            let deleted = opened.secrets.remove(&args.name).await;
+            opened.close()?;
+            deleted.map_err(refused)?;
+        }
+    }
+    if context.ui.json {
+        return context.ui.json(&json!({ "name": args.name, "deleted": true }));
+    }
+    context.ui.note(format_args!("{} is deleted.", args.name));
+    Ok(())
+}

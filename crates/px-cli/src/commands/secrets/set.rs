@@ -1,0 +1,87 @@
+//! `px secrets set <name>`
+
+use std::time::Duration;
+
+use px_api::SetSecret;
+use px_core::hook::Secrets as Values;
+use px_outbound::operate;
+use px_secrets::NewSecret;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
+
+use super::{Way, find, prompt, refused};
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::way::Place;
+
+/// Set a secret; its value comes from stdin, or from a prompt that does not show it
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The value is all of stdin, without the line break at its end. It has 8 to 32768 bytes. Steps and handlers \
+                  get the new value at once; the one before it still verifies senders for --grace.\n\n\
+                  Examples:\n  px secrets set STRIPE_KEY\n  px secrets set SLACK_SIGNING_SECRET --grace 1h < new-secret\n  \
+                  openssl rand -hex 32 | px secrets set SIGNING_KEY"
+)]
+pub(crate) struct Args {
+    /// Letters, digits and underscores, such as STRIPE_KEY
+    name: String,
+
+    /// Time that the value before it still verifies senders, at most 7d; 0s if it became known to others
+    #[arg(long, value_name = "TIME", default_value = "24h")]
+    grace: String,
+
+    /// A value would be seen by everybody on this machine
+    #[arg(hide = true, num_args = 0.., allow_hyphen_values = true)]
+    values: Vec<String>,
+
+    #[command(flatten)]
+    place: Place,
+}
+
+pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
+    if !args.values.is_empty() {
+        // Not repeated.
+        return Err(Error::usage("the value of a secret is not an argument: others on this machine could read it")
+            .hint("give it on stdin, or at the prompt of `px secrets set NAME`; what was in the history of a shell is known"));
+    }
+    let grace = grace(&args.grace)?;
+    px_secrets::check_name(&args.name).map_err(|unfit| Error::usage(unfit.to_string()))?;
+    let value = prompt::value(&args.name).await?;
+    px_secrets::check_value(value.expose_secret()).map_err(|unfit| Error::usage(unfit.to_string()))?;
+    let is_new = match find(context, args.place, true).await? {
+        Way::Server(client) => {
+            let grace = Value::from(grace.as_secs());
+            let secret = SetSecret { grace: Some(grace), ..SetSecret::new(&args.name, value) };
+            let set = client.set_secret(&secret).await?.into_value();
+            set.created_at == set.updated_at
+        }
+        Way::Store(None) => return Err(Error::failed("there is no store")),
+        Way::Store(Some(opened)) => {
+            let new = NewSecret { name: args.name.clone(), value, grace };
+            let set = opened.secrets.set(vec![new]).await;
+            opened.close()?;
+            set.map_err(refused)?.created == 1
+        }
+    };
+    if context.ui.json {
+        return context.ui.json(&json!({ "name": args.name, "created": is_new }));
+    }
+    let note = if is_new { "is set" } else { "has a new value" };
+    context.ui.note(format_args!("{} {note}.", args.name));
+    Ok(())
+}
+
+fn grace(text: &str) -> Result<Duration> {
+    let grace =
+        operate::duration("--grace", &Value::from(text)).map_err(|error| Error::usage(error.to_string()))?;
+    if grace > Values::MAX_GRACE {
+        return Err(Error::usage(px_secrets::Error::Grace.to_string()));
+    }
+    Ok(grace)
+}
+
+/// A value without the line break at its end.
+pub(super) fn without_line_break(text: &str) -> SecretString {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    text.strip_suffix('\r').unwrap_or(text).into()
+}

@@ -1,0 +1,127 @@
+//! The key that secrets rest under: `PX_SECRET_KEY`, else the file `secret.key` in the
+//! data directory.
+//!
+//! While `px secrets rekey` changes it there are two. The new one lies in
+//! `secret.key.next` until all is sealed anew, and takes the name of the old one then.
+//! Whoever finds both reads what rests under either; whoever opens the store finishes
+//! what only lacks the name.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use px_core::Scope;
+use px_secrets::key;
+use px_secrets::vault::{self, Vault};
+use px_store::Store;
+
+use crate::error::{Error, Result};
+use crate::store::store_error;
+
+/// The file of the key, in the data directory.
+pub(crate) const KEY_FILE: &str = "secret.key";
+
+/// The file of the key that is about to take its place.
+pub(crate) const NEXT_FILE: &str = "secret.key.next";
+
+/// The variable of the key, and that of the one that is about to take its place.
+pub(crate) const VARIABLE: &str = "PX_SECRET_KEY";
+pub(crate) const NEXT_VARIABLE: &str = "PX_SECRET_KEY_NEW";
+
+/// Advice about a key that is missing or another one.
+pub(crate) const LOST_KEY: &str = "put the store's key back, as that file or as PX_SECRET_KEY; where it is lost, \
+                                   `px serve --new-secret-key` goes on with another one, and hooks and secrets need \
+                                   new values";
+
+/// Looks up a variable of the environment.
+pub(crate) type Env<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
+
+/// The vault of the store's key: of the environment, else of the data directory.
+/// None if there is no key.
+pub(crate) fn vault_of(data_dir: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Option<Vault>> {
+    let (vault, next) = match env(VARIABLE) {
+        Some(text) => {
+            let next = env(NEXT_VARIABLE).map(|text| from_text(NEXT_VARIABLE, &text)).transpose()?;
+            (Some(from_text(VARIABLE, &text)?), next)
+        }
+        None => {
+            let read = |name| Vault::read_file(&data_dir.join(name)).map_err(unusable);
+            (read(KEY_FILE)?, read(NEXT_FILE)?)
+        }
+    };
+    Ok(vault.map(|vault| match next {
+        Some(next) => vault.beside(next),
+        None => vault,
+    }))
+}
+
+/// The vault of the key of a store, which is made where there is none and nothing is
+/// sealed, or `anew` says so.
+pub(crate) async fn of_store(
+    data_dir: &Path,
+    store: &Arc<dyn Store>,
+    env: Env<'_>,
+    anew: bool,
+) -> Result<Vault> {
+    finish_rekey(data_dir, store, env).await?;
+    if let Some(vault) = vault_of(data_dir, env)? {
+        return Ok(vault);
+    }
+    if !anew {
+        let sealing = key::sealing(store, Scope::default(), None).await;
+        let sealing = sealing.map_err(|error| store_error(&error))?;
+        if sealing.holds_sealed {
+            return Err(missing(data_dir, &sealing));
+        }
+    }
+    Vault::from_file(&data_dir.join(KEY_FILE)).map_err(unusable)
+}
+
+/// Gives the new key the name of the old one if it is the store's already.
+async fn finish_rekey(data_dir: &Path, store: &Arc<dyn Store>, env: Env<'_>) -> Result<()> {
+    if env(VARIABLE).is_some() {
+        return Ok(());
+    }
+    let Some(next) = Vault::read_file(&data_dir.join(NEXT_FILE)).map_err(unusable)? else { return Ok(()) };
+    let is_the_stores = key::is_key_of(store, Scope::default(), &next).await;
+    match is_the_stores.map_err(|error| store_error(&error))? {
+        Some(true) => take_next(data_dir),
+        _ => Ok(()),
+    }
+}
+
+/// Puts the new key in the place of the old one, durably.
+pub(crate) fn take_next(data_dir: &Path) -> Result<()> {
+    std::fs::rename(data_dir.join(NEXT_FILE), data_dir.join(KEY_FILE))
+        .and_then(|()| std::fs::File::open(data_dir)?.sync_all())
+        .map_err(|error| {
+            Error::failed(format!("cannot replace {}: {error}", data_dir.join(KEY_FILE).display()))
+        })
+}
+
+/// A key of a variable.
+pub(crate) fn from_text(variable: &str, text: &str) -> Result<Vault> {
+    Vault::from_text(text).map_err(|error| {
+        Error::usage(format!("{variable}: {error}")).hint("make one with `openssl rand -hex 32`")
+    })
+}
+
+pub(crate) fn unusable(error: vault::Error) -> Error {
+    Error::failed(error.to_string())
+}
+
+/// The refusal of a store whose key is not there.
+pub(crate) fn missing(data_dir: &Path, sealing: &key::Sealing) -> Error {
+    let mut cannot = String::new();
+    if !sealing.unreadable.is_empty() {
+        cannot += &format!("; without it these hooks cannot sign: {}", sealing.unreadable.join(", "));
+    }
+    if !sealing.unreadable_secrets.is_empty() {
+        cannot +=
+            &format!("; without it these secrets cannot be read: {}", sealing.unreadable_secrets.join(", "));
+    }
+    Error::failed(format!(
+        "the key that the secrets of this store are sealed under is missing: {}{cannot}",
+        data_dir.join(KEY_FILE).display()
+    ))
+    .hint(LOST_KEY)
+}

@@ -1,0 +1,197 @@
+//! The secrets of a store: set, rotated, moved where they do not belong, changed by
+//! several processes, and read by many.
+
+#![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use px_core::{Clock, Ids, ManualClock, RunId, Scope, Timestamp};
+use px_secrets::vault::Vault;
+use px_secrets::{Change, Error, KeyParts, NewSecret, Secrets, Unfit, key};
+use px_store::secrets::{MAX_SECRETS, SecretReader, SecretWrite, list};
+use px_store::{Admission, Batch, Epoch, EpochWrite, Store};
+use px_store_rows::{Embedded, MemoryRows};
+use secrecy::ExposeSecret as _;
+
+const BEGIN: Timestamp = Timestamp::from_millis(1_000_000);
+
+fn parts(store: Arc<dyn Store>, byte: u8, clock: &ManualClock) -> KeyParts {
+    KeyParts {
+        store,
+        clock: Arc::new(clock.clone()) as Arc<dyn Clock>,
+        ids: Arc::new(Ids::new()),
+        scope: Scope::default(),
+        vault: Vault::new(&[byte; 32]),
+    }
+}
+
+async fn open(rows: MemoryRows, byte: u8, clock: &ManualClock) -> (Secrets, Arc<dyn Store>) {
+    let store: Arc<dyn Store> = Arc::new(Embedded::new(rows));
+    let parts = parts(Arc::clone(&store), byte, clock);
+    key::prove_key(&parts, false).await.unwrap();
+    (Secrets::open(parts).await.unwrap(), store)
+}
+
+fn new(name: &str, value: &str) -> NewSecret {
+    NewSecret { name: name.into(), value: value.into(), grace: Duration::from_hours(1) }
+}
+
+fn current(secrets: &Secrets, name: &str) -> Option<String> {
+    Some(secrets.held(name)?.current?.expose_secret().to_owned())
+}
+
+#[tokio::test]
+async fn a_value_is_kept_and_the_one_before_it_for_its_grace() {
+    let clock = ManualClock::at(BEGIN);
+    let rows = MemoryRows::new();
+    let (secrets, _) = open(rows.clone(), 1, &clock).await;
+    assert_eq!(secrets.set(vec![new("A", "first value")]).await.unwrap(), Change { created: 1, updated: 0 });
+    let generation = secrets.generation();
+    let both = vec![new("A", "second value"), new("B", "another value")];
+    assert_eq!(secrets.set(both).await.unwrap(), Change { created: 1, updated: 1 });
+    assert!(secrets.generation() > generation);
+    let held = secrets.held("A").unwrap();
+    let old: Vec<_> = held.old.iter().map(|(value, until)| (value.expose_secret(), *until)).collect();
+    assert_eq!(old, [("first value", BEGIN.after(Duration::from_hours(1)))]);
+    // The same value again is no rotation.
+    secrets.set(vec![new("A", "second value")]).await.unwrap();
+    assert_eq!(secrets.held("A").unwrap().old.len(), 1);
+    // A new process reads them, and what is there shows none.
+    let (again, store) = open(rows.beside(), 1, &clock).await;
+    assert_eq!(current(&again, "A").as_deref(), Some("second value"));
+    assert!(!format!("{:?} {again:?}", list(&*store, Scope::default()).await.unwrap()).contains("value\""));
+    secrets.remove("A").await.unwrap();
+    assert!(matches!(secrets.remove("A").await, Err(Error::NotFound(_))));
+    assert!(matches!(
+        secrets.remove("ROOT_PUBLIC_KEY").await,
+        Err(Error::Unfit(Unfit::Reserved { verb: "delete" }))
+    ));
+    again.refresh().await.unwrap();
+    assert_eq!(current(&again, "A"), None);
+}
+
+#[tokio::test]
+async fn a_sealed_value_that_is_moved_to_another_name_or_store_does_not_open() {
+    let clock = ManualClock::at(BEGIN);
+    let (secrets, store) = open(MemoryRows::new(), 1, &clock).await;
+    secrets.set(vec![new("CHEAP", "value of cheap"), new("DEAR", "value of dear")]).await.unwrap();
+    let listed = list(&*store, Scope::default()).await.unwrap();
+    let [cheap, dear] = listed.as_slice() else { panic!("two: {listed:?}") };
+    // Whoever may write the files but has no key gives DEAR the value of CHEAP.
+    let mut record = dear.record.clone();
+    record.values = cheap.record.values.clone();
+    let moved =
+        |record, expected| SecretWrite { name: "DEAR".into(), expected, version: 77, record: Some(record) };
+    let epochs = vec![EpochWrite { epoch: Epoch::Secrets, expected: None, next: Some(78) }];
+    let batch =
+        Batch { secrets: vec![moved(record.clone(), Some(dear.version))], epochs, ..Batch::default() };
+    store.commit(batch, Admission::Wait).await.unwrap();
+    let again = Secrets::open(parts(Arc::clone(&store), 1, &clock)).await.unwrap();
+    let held = again.held("DEAR").unwrap();
+    assert!(held.current.is_none(), "it is there, and nobody gets it");
+    assert_eq!(current(&again, "CHEAP").as_deref(), Some("value of cheap"));
+    assert_eq!(again.values().len(), 1);
+    // To another store, under the same key and the same name.
+    let (other, other_store) = open(MemoryRows::new(), 1, &clock).await;
+    other.set(vec![new("CHEAP", "something else")]).await.unwrap();
+    let there = list(&*other_store, Scope::default()).await.unwrap().remove(0);
+    let write = SecretWrite {
+        name: "CHEAP".into(),
+        expected: Some(there.version),
+        version: 79,
+        record: Some(cheap.record.clone()),
+    };
+    other_store.commit(Batch { secrets: vec![write], ..Batch::default() }, Admission::Wait).await.unwrap();
+    let other = Secrets::open(parts(other_store, 1, &clock)).await.unwrap();
+    assert!(other.held("CHEAP").unwrap().current.is_none());
+    // Set anew it is what it should be, and nothing of what was moved is left.
+    again.set(vec![new("DEAR", "a newer value")]).await.unwrap();
+    assert_eq!(
+        (current(&again, "DEAR").as_deref(), again.held("DEAR").unwrap().old.len()),
+        (Some("a newer value"), 0)
+    );
+}
+
+#[tokio::test]
+async fn another_key_is_refused_before_anything_is_sealed_under_it() {
+    let clock = ManualClock::at(BEGIN);
+    let rows = MemoryRows::new();
+    let (secrets, _) = open(rows.clone(), 1, &clock).await;
+    secrets.set(vec![new("A", "first value")]).await.unwrap();
+    let store: Arc<dyn Store> = Arc::new(Embedded::new(rows.beside()));
+    let other = parts(Arc::clone(&store), 2, &clock);
+    let refused = key::prove_key(&other, false).await.unwrap_err().to_string();
+    assert!(refused.contains("secret 'A'"), "{refused}");
+    let sealing = key::sealing(&store, Scope::default(), None).await.unwrap();
+    assert!(sealing.holds_sealed);
+    assert_eq!(sealing.unreadable_secrets, ["'A'"]);
+}
+
+#[tokio::test]
+async fn what_another_process_sets_is_seen_at_the_next_look_and_none_is_lost() {
+    let clock = ManualClock::at(BEGIN);
+    let rows = MemoryRows::new();
+    let (one, _) = open(rows.clone(), 1, &clock).await;
+    let (other, _) = open(rows.beside(), 1, &clock).await;
+    one.set(vec![new("A", "first value")]).await.unwrap();
+    assert_eq!(current(&other, "A"), None, "not asked yet");
+    // Its memory is behind: the change is made anew from what is there.
+    other.set(vec![new("B", "other value")]).await.unwrap();
+    assert_eq!(other.set(vec![new("A", "third value")]).await.unwrap(), Change { created: 0, updated: 1 });
+    one.refresh().await.unwrap();
+    assert_eq!(
+        (current(&one, "A"), current(&one, "B")),
+        (Some("third value".into()), Some("other value".into()))
+    );
+}
+
+#[tokio::test]
+async fn who_has_read_what_is_kept_over_restarts_and_costs_no_commit_at_once() {
+    let clock = ManualClock::at(BEGIN);
+    let rows = MemoryRows::new();
+    let (secrets, store) = open(rows.clone(), 1, &clock).await;
+    secrets.set(vec![new("A", "first value")]).await.unwrap();
+    let generation = secrets.generation();
+    let step = || SecretReader::Step { brain: "shop".into(), step: "pay".into() };
+    let run = RunId::from_bytes([7; 16]);
+    secrets.note("A", step(), None);
+    clock.advance(Duration::from_secs(5));
+    secrets.note("A", step(), Some(run));
+    secrets.note("A", SecretReader::Handler("paid".into()), None);
+    secrets.note("OF_ENV", step(), Some(run));
+    assert!(list(&*store, Scope::default()).await.unwrap().remove(0).record.reads.is_empty());
+    let reads = secrets.reads("A");
+    assert_eq!(reads.len(), 2, "they are known before they are written");
+    secrets.flush().await.unwrap();
+    secrets.flush().await.unwrap();
+    assert_eq!(secrets.generation(), generation, "no value has changed");
+    secrets.note("A", step(), Some(run));
+    secrets.flush().await.unwrap();
+    let (again, _) = open(rows.beside(), 1, &clock).await;
+    let reads = again.reads("A");
+    let of_step = reads.iter().find(|reads| reads.reader == step()).unwrap();
+    assert_eq!((of_step.count, of_step.first_at, of_step.run), (3, BEGIN, Some(run)));
+    assert_eq!(of_step.last_at, BEGIN.after(Duration::from_secs(5)));
+    assert_eq!(secrets.reads("OF_ENV").len(), 1, "its process knows it");
+    // Who has read it stays when it is set anew.
+    again.set(vec![new("A", "second value")]).await.unwrap();
+    assert_eq!(again.reads("A").len(), 2);
+}
+
+#[tokio::test]
+async fn there_are_so_many_and_each_refusal_sets_nothing() {
+    let clock = ManualClock::at(BEGIN);
+    let (secrets, _) = open(MemoryRows::new(), 1, &clock).await;
+    let all = (0..MAX_SECRETS).map(|n| new(&format!("S{n}"), "some value")).collect();
+    assert_eq!(secrets.set(all).await.unwrap().created, MAX_SECRETS as u64);
+    assert!(matches!(secrets.set(vec![new("ONE_MORE", "some value")]).await, Err(Error::TooMany)));
+    assert!(secrets.set(vec![new("S0", "another value")]).await.is_ok(), "one that is there");
+    let long = NewSecret { grace: Duration::from_hours(24 * 8), ..new("S0", "another value") };
+    assert!(matches!(secrets.set(vec![long]).await, Err(Error::Grace)));
+    for (name, value) in [("S0", "short"), ("0S", "long enough"), ("ROOT_PUBLIC_KEY", "long enough")] {
+        let refused = secrets.set(vec![new("S1", "would be set"), new(name, value)]).await;
+        assert!(matches!(refused, Err(Error::Unfit(_))), "{name}");
+    }
+    assert_eq!(current(&secrets, "S1").as_deref(), Some("some value"));
+}

@@ -1,0 +1,190 @@
+//! The secrets of a server: those of the environment and of files first, then those
+//! of the store. Steps and handlers read them here, verifiers are given them here, and
+//! the redactor knows them from here.
+//!
+//! Once a second it looks whether another process has changed them, and writes who
+//! has read what.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use px_core::{RunId, Scope};
+use px_inbound::{Endpoint, StoredSecret};
+use px_sdk::verify::Key;
+use px_sdk::{Registry, Secret, SecretReader, SecretSource, WebhookDef};
+use px_secrets::{Held, KeyParts, Redaction, Redactor, Secrets, key};
+use px_store::secrets::SecretReader as StoredReader;
+use secrecy::SecretString;
+use tokio::sync::watch;
+
+use crate::app::Shared;
+use crate::error::StartError;
+use crate::options::{Environment, Options};
+
+/// Variable of the key that secrets rest under. It is no secret that anybody reads.
+const KEY_VARIABLE: &str = "PX_SECRET_KEY";
+
+/// Secrets of a server. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct ServerSecrets(Arc<Inner>);
+
+struct Inner {
+    env: Environment,
+    stored: Secrets,
+    redaction: Redaction,
+    registry: Arc<Registry>,
+    /// Names of the configuration, beside those of the registry.
+    names: Vec<String>,
+    /// Values of the configuration that have no name of their own.
+    unnamed: Vec<(String, SecretString)>,
+    /// The generation of the store's secrets that verifiers and redactor know.
+    applied: AtomicU64,
+    applying: std::sync::Mutex<()>,
+}
+
+impl ServerSecrets {
+    /// Proves that this process has the store's key, and opens what rests under it.
+    pub(crate) async fn open(options: &mut Options) -> Result<Self, StartError> {
+        let parts = KeyParts {
+            store: Arc::clone(&options.store),
+            clock: Arc::clone(&options.clock),
+            ids: Arc::clone(&options.ids),
+            scope: Scope::default(),
+            vault: options.hooks.vault.clone(),
+        };
+        key::prove_key(&parts, options.hooks.new_secret_key).await.map_err(StartError::SecretKey)?;
+        let stored = Secrets::open(parts).await.map_err(StartError::Store)?;
+        let configured = options.webhooks.iter().flat_map(|(slug, webhook)| {
+            webhook.setup.keys.iter().map(move |key| (format!("of webhook {slug}"), key.secret.clone()))
+        });
+        let inner = Inner {
+            unnamed: configured.collect(),
+            env: std::mem::replace(&mut options.env, Box::new(|_| None)),
+            stored,
+            redaction: options.redaction.clone(),
+            registry: Arc::clone(&options.registry),
+            names: std::mem::take(&mut options.secret_names),
+            applied: AtomicU64::new(0),
+            applying: std::sync::Mutex::default(),
+        };
+        let this = Self(Arc::new(inner));
+        this.redact();
+        Ok(this)
+    }
+
+    /// The secrets of the store.
+    pub(crate) fn stored(&self) -> &Secrets {
+        &self.0.stored
+    }
+
+    /// The redactor, as it is at each moment.
+    pub(crate) fn redaction(&self) -> &Redaction {
+        &self.0.redaction
+    }
+
+    /// The value of a variable, or of the file that it names.
+    pub(crate) fn env(&self, name: &str) -> Option<String> {
+        (self.0.env)(name)
+    }
+
+    /// The value of a name as it is now.
+    fn value(&self, name: &str) -> Option<SecretString> {
+        let of_env = self.env(name).filter(|value| !value.trim().is_empty());
+        of_env.map(SecretString::from).or_else(|| self.0.stored.held(name)?.current)
+    }
+
+    /// The values of a secret of the store for the verification of a webhook.
+    pub(crate) fn of_webhook(&self, slug: &str, name: &str) -> Option<StoredSecret> {
+        let Held { current, old } = self.0.stored.held(name)?;
+        self.0.stored.note(name, StoredReader::Verifier(slug.to_owned()), None);
+        let Some(current) = current else { return Some(StoredSecret::Unreadable) };
+        let old = old.into_iter().map(|(value, until)| Key { expires: Some(until), ..Key::new(value) });
+        Some(StoredSecret::Values(std::iter::once(Key::new(current)).chain(old).collect()))
+    }
+
+    /// Gives verifiers and redactor the secrets of the store as they are now, if they
+    /// have changed.
+    pub(crate) fn apply<'a>(&self, endpoints: impl Iterator<Item = &'a Endpoint>) {
+        let _alone = self.0.applying.lock().unwrap_or_else(PoisonError::into_inner);
+        let generation = self.0.stored.generation();
+        if self.0.applied.load(Ordering::SeqCst) == generation {
+            return;
+        }
+        self.redact();
+        for endpoint in endpoints.filter(|endpoint| self.may_verify(&endpoint.def)) {
+            let slug = endpoint.def.slug.as_str();
+            let renewed = endpoint.renew(&|name| self.env(name), &|name| self.of_webhook(slug, name));
+            if let Err(error) = renewed {
+                tracing::error!(%error, "nobody may send to this webhook: set its secret with `px secrets set`");
+            }
+        }
+        self.0.applied.store(generation, Ordering::SeqCst);
+    }
+
+    /// Returns whether the store may have a secret that verifies a webhook's senders.
+    fn may_verify(&self, def: &WebhookDef) -> bool {
+        def.verification.secret_names().iter().any(|name| self.env(name).is_none())
+    }
+
+    /// Makes the redactor anew: of every value of the store, and of every name that
+    /// somebody of this binary may ask for.
+    fn redact(&self) {
+        let mut names: BTreeSet<String> = self.0.names.iter().cloned().collect();
+        for brain in self.0.registry.brains() {
+            names.extend(brain.def.secret_names());
+        }
+        for webhook in self.0.registry.webhooks() {
+            names.extend(webhook.def.secret_names());
+        }
+        names.insert(KEY_VARIABLE.to_owned());
+        let of_env = names.into_iter().filter_map(|name| {
+            let value = self.env(&name)?;
+            Some((name, SecretString::from(value)))
+        });
+        let of_keys = self.0.registry.webhooks().flat_map(|webhook| {
+            let name = format!("of webhook {}", webhook.def.slug);
+            webhook.def.keys.iter().map(move |key| (name.clone(), key.secret.clone()))
+        });
+        let all = of_env.chain(of_keys).chain(self.0.unnamed.iter().cloned()).chain(self.0.stored.values());
+        self.0.redaction.replace(Redactor::new(all));
+    }
+
+    /// Writes who has read what, as far as that is not written yet.
+    pub(crate) async fn flush(&self) {
+        if let Err(error) = self.0.stored.flush().await {
+            tracing::warn!(%error, "who has read which secret could not be written; it is tried again");
+        }
+    }
+}
+
+impl SecretSource for ServerSecrets {
+    fn read(&self, name: &str, reader: SecretReader<'_>) -> Option<Secret> {
+        let value = self.value(name)?;
+        let (reader, run): (_, Option<RunId>) = match reader {
+            SecretReader::Step { brain, step, run } => {
+                (StoredReader::Step { brain: brain.to_owned(), step: step.to_owned() }, Some(run))
+            }
+            SecretReader::Handler(slug) => (StoredReader::Handler(slug.to_owned()), None),
+        };
+        self.0.stored.note(name, reader, run);
+        Some(value.into())
+    }
+}
+
+/// Looks once in a while whether another process has changed the secrets, and writes
+/// who has read what, until the end is asked for.
+pub(crate) async fn look_after(app: Shared, pause: Duration, mut closing: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = closing.wait_for(|closing| *closing) => return,
+        }
+        match app.secrets.stored().refresh().await {
+            Ok(()) => app.secrets.apply(app.stage.endpoints()),
+            Err(error) => tracing::warn!(%error, "the secrets could not be looked at; it is tried again"),
+        }
+        app.secrets.flush().await;
+    }
+}

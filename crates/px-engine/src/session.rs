@@ -12,9 +12,7 @@ use px_core::run::{Command, Start, TakenAnswer, Then};
 use px_core::wait::Wait;
 use px_core::{Run, RunId, Timestamp};
 use px_sdk::Error;
-use px_store::{
-    BornClaimed, Conflict, Contended, Draft, DraftError, KvFull, LogTail, Round, RoundError, RunRecord, Work,
-};
+use px_store::{Conflict, Contended, Draft, DraftError, KvFull, LogTail, RoundError, RunRecord, Work};
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
 

@@ -12,7 +12,7 @@ use px_core::hook::{Hook, Sealed};
 use px_core::{Clock, Ids, Scope};
 use px_store::secret_key::{KeyCheck, KeyCheckWrite};
 use px_store::secrets::{self, SecretRecord};
-use px_store::{Batch, Bound, Contended, Round, Row, Store, Table, Versioned};
+use px_store::{Batch, Bound, Contended, Round, RoundError, Row, Store, Table, Versioned};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::vault::{Place, Vault};
@@ -64,6 +64,8 @@ impl From<Contended> for Error {
         Self::TooManyRounds(contended.rounds)
     }
 }
+
+impl RoundError for Error {}
 
 fn unread(names: &[String]) -> String {
     if names.is_empty() { String::new() } else { format!("; it cannot read those of {}", names.join(", ")) }

@@ -90,6 +90,7 @@ async fn while_no_commit_succeeds_a_callback_is_not_sent_over_and_over() {
         vault: Vault::from_text(&"7f".repeat(32)).unwrap(),
         transport: Arc::new(Simulated::new(receiver)),
         policy: Policy::public(),
+        redaction: px_secrets::Redaction::default(),
     };
     let mut spec = Spec::to("https://receiver.example/hook");
     spec.events = vec!["run.started".into()];

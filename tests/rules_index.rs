@@ -16,6 +16,8 @@
 mod cases;
 #[path = "rules_index/edges.rs"]
 mod edges;
+#[path = "rules_index/mistakes.rs"]
+mod mistakes;
 #[path = "rules_index/page.rs"]
 mod page;
 #[path = "rules_index/rules.rs"]
@@ -162,6 +164,12 @@ fn every_hard_case_is_held_by_a_test_that_exists() {
 fn everything_that_others_get_wrong_with_callbacks_is_held_by_a_test_that_exists() {
     let held = check(CALLBACKS, &[], &tests()).unwrap_or_else(|wrong| panic!("{wrong}"));
     println!("{} mistakes, {} tests", CALLBACKS.len(), count(&held));
+}
+
+#[test]
+fn every_mistake_on_its_page_is_held_by_a_test_that_exists() {
+    let count = mistakes::check(&root(), &tests()).unwrap_or_else(|wrong| panic!("{wrong}"));
+    println!("{count} mistakes");
 }
 
 #[test]

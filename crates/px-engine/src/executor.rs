@@ -313,7 +313,11 @@ fn command(parts: &Parts, run: &Run, found: &Found<'_>, result: StepResult) -> C
         Continue::Wait(request)
             if request.registrations.iter().any(|one| one.key.awaited_run() == Some(run.id)) =>
         {
-            let message = "the run waits for its own end: nothing could end that".to_owned();
+            let step = run.frame().map(|frame| frame.step.as_str()).unwrap_or_default();
+            let message = format!(
+                "step '{step}' waits for the end of its own run, and nothing could end that: wait for a run that \
+                 `cx.start` has started"
+            );
             let error = failure(FailureKind::Step, "WaitsForItself", message);
             return Command::FailStep { error, retry_at: None };
         }
@@ -321,8 +325,10 @@ fn command(parts: &Parts, run: &Run, found: &Found<'_>, result: StepResult) -> C
             if request.registrations.is_empty() && request.timeout.is_none() && request.until.is_none() =>
         {
             let step = run.frame().map(|frame| frame.step.as_str()).unwrap_or_default();
-            let message =
-                format!("step '{step}' waits for an empty list without a timeout: nothing could end that");
+            let message = format!(
+                "step '{step}' waits for an empty list without a timeout, and nothing could end that: give it a \
+                 `.timeout(..)`, or return `MayWait::go(state)` where there is nobody to ask"
+            );
             let error = Failure { kind: FailureKind::Step, name: "EmptyWait".into(), message, stack: None };
             return Command::FailStep { error, retry_at: None };
         }

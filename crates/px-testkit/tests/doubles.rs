@@ -167,6 +167,42 @@ fn in_all_weathers_each_effect_has_one_key_and_its_call_is_remembered() {
     });
 }
 
+/// Books in each turn of a loop, inside an arm.
+fn tour() -> Brain<Trip> {
+    let has_guest = |trip: &Trip| !trip.guest.is_empty();
+    brain("tour")
+        .repeat_until(
+            "legs",
+            |trip: &Trip| trip.room == 3,
+            |b| b.when("has guest", has_guest, |b| b.step("book", book_one)),
+        )
+        .build()
+}
+px_sdk::brain!(tour);
+
+async fn book_one(cx: Cx, trip: Trip) -> Result<Next<Trip>> {
+    let more = cx.effect("book", async |key| call_the_hotel(key, &trip).await).await?;
+    Ok(Next(Trip { room: trip.room + more, ..trip }))
+}
+
+#[test]
+fn effects_in_arms_and_loops_are_stubbed_by_their_name_and_have_a_key_a_turn() {
+    weather(|w| {
+        w.stub(tour, "book", 1);
+        let run = w.start(tour, trip());
+        w.calm();
+        assert_eq!(run.expect_complete().state::<Trip>().room, 3);
+        let keys: BTreeSet<_> = w.calls(tour, "book").into_iter().map(|call| call.key).collect();
+        let key = |turn| format!("{}:legs[{turn}]/has guest/yes/book:0/book", run.id());
+        assert_eq!(keys, [key(0), key(1), key(2)].into());
+    });
+}
+
+#[test]
+fn an_effect_in_an_arm_without_a_stub_is_named() {
+    world().start(tour, trip()).expect_error("effect 'book' in step 'book' of brain 'tour' has no stub");
+}
+
 fn forms() -> Brain<Trip> {
     brain("forms").step("all", all_forms).build()
 }

@@ -54,3 +54,40 @@ fn parked_runs_that_the_next_binary_cannot_continue_are_listed_beforehand() {
     runs.iter().for_each(|run| until_waiting(&project, &serving.url, run));
     assert_eq!(serving.end().0, 0);
 }
+
+#[test]
+fn migrations_are_tried_on_parked_runs_and_nothing_is_written() {
+    let project = project();
+    let serving = Serving::start(&project, &[]);
+    let url = serving.url.clone();
+    let mut runs = Vec::new();
+    for number in ["number=1", "number=2"] {
+        let started = project.px(&["run", "--url", &url, "review", "-s", "repository=a", "-s", number]);
+        let run = started.stdout.trim().to_owned();
+        until_waiting(&project, &url, &run);
+        runs.push(run);
+    }
+    let log = |url: &str| project.px(&["runs", "events", &runs[1], "--json", "--url", url]).stdout;
+    let before = log(&url);
+
+    let data = project.path(".px/data");
+    let next = Project::of("migrated").with("PX_DATA_DIR", data.to_str().unwrap());
+    let reason = "brain 'review': the state for step 'end' could not be migrated from version 1 to 2: pull request 1 \
+                  is nobody's";
+    let parked = json!({"lookedAt": 2, "stuck": {reason: {"count": 1, "runs": [runs[0]]}}});
+    let through_the_server = next.px(&["check", "--url", &url, "--json"]);
+    assert_eq!(through_the_server.code, 1, "{through_the_server:?}");
+    assert_eq!(through_the_server.json()["parkedRuns"], parked);
+    assert_eq!(serving.end().0, 0);
+    let told = next.px(&["check"]);
+    assert_eq!(told.code, 1, "{told:?}");
+    for says in [reason, &runs[0], "`.migrate_state(..)`"] {
+        assert!(told.stderr.contains(says), "{says}: {told:?}");
+    }
+    assert_eq!(next.px(&["check", "--json"]).json()["parkedRuns"], parked);
+
+    let serving = Serving::start(&project, &[]);
+    runs.iter().for_each(|run| until_waiting(&project, &serving.url, run));
+    assert_eq!(log(&serving.url), before);
+    assert_eq!(serving.end().0, 0);
+}

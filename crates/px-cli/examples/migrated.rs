@@ -1,0 +1,39 @@
+//! The small project in its second version: reviews have another state, and the
+//! migration does not know what to do with one of them.
+
+use px_sdk::{Brain, Cx, Error, Next, Result, brain};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// As version 1 stored it.
+#[derive(Deserialize)]
+struct ReviewV1 {
+    repository: String,
+    number: u64,
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Review {
+    pull_request: String,
+}
+
+fn review() -> Brain<Review> {
+    brain("review")
+        .version(2)
+        .migrate_state::<ReviewV1, Review>(2, |old| match old.number {
+            1 => Err(Error::msg("pull request 1 is nobody's")),
+            number => Ok(Review { pull_request: format!("{}#{number}", old.repository) }),
+        })
+        .step("wait", go_on)
+        .step("end", go_on)
+        .build()
+}
+px_sdk::brain!(review);
+
+async fn go_on(_: Cx, review: Review) -> Result<Next<Review>> {
+    Ok(Next(review))
+}
+
+fn main() -> std::process::ExitCode {
+    px_cli::main()
+}

@@ -26,7 +26,7 @@ mod rest;
 mod runs;
 mod settle;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use px_core::{DeliveryId, EventId, Run, RunId, Scope};
 
@@ -99,6 +99,7 @@ pub async fn audit(
         forgotten: None,
         queue: None,
         line: None,
+        telling: None,
     };
     for (place, table) in TABLES.into_iter().enumerate() {
         let (mut after, mut rows) = (None, 0);
@@ -160,6 +161,8 @@ struct Audit<'a> {
     queue: Option<keys::Queue>,
     /// The line that is gone through.
     line: Option<line::Passed>,
+    /// The ended runs of whose end some are still to be told; read when it is first asked for.
+    telling: Option<BTreeSet<RunId>>,
 }
 
 impl Audit<'_> {

@@ -47,3 +47,4 @@ pub use history::PositionError;
 pub use metrics::METRICS;
 pub use places::Places;
 pub use shared::{FitsKey, Limits, Parts};
+pub use timer::ring_ends;

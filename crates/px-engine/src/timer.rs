@@ -90,12 +90,24 @@ pub(crate) async fn ring_due(
     Ok(next.get(left).map_or(at_most, |timer| timer.due.since(parts.clock.now())))
 }
 
+/// Rings the timers that are left of the ends of runs, each once: a commit tells a bounded number of those
+/// who wait for one. For tests in virtual time, in which these belong to what goes on by itself.
+///
+/// # Errors
+/// The store failed.
+pub async fn ring_ends(parts: &Parts) -> Result<(), px_store::Error> {
+    let is_end = |_: &Parts, timer: &Timer, _| matches!(timer.kind, TimerKind::End { .. });
+    ring_due(parts, Duration::ZERO, is_end, &mut Spoilt::default()).await.map(drop)
+}
+
 /// Returns true if this member rings the timer, because it has the timer's slot or because the member that
 /// has it is late. A timer that two members ring has its effect once, so a slot without an owner costs time
 /// and nothing else.
 pub(crate) fn is_mine(parts: &Parts, timer: &Timer, now: Timestamp) -> bool {
     let slot = match &timer.kind {
-        TimerKind::Wait { run, .. } | TimerKind::Retry { run } => Slot::of_run(*run),
+        TimerKind::Wait { run, .. } | TimerKind::Retry { run } | TimerKind::End { run, .. } => {
+            Slot::of_run(*run)
+        }
         TimerKind::Expire { key, .. } | TimerKind::Forget { key, .. } => {
             Slot::of_key(key.identifier.as_bytes())
         }
@@ -121,6 +133,7 @@ async fn ring(parts: &Parts, timer: &Timer) -> Result<(), SessionError> {
             }
             TimerKind::Expire { event, key, place } => draft.expire(key, *place, *event).await?,
             TimerKind::Forget { key, .. } => draft.forget(key).await?,
+            TimerKind::End { run, from, until } => draft.tell_rest(*run, *from, *until).await?,
         }
         Ok(parts.round(draft, true))
     });

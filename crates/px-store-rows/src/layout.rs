@@ -180,6 +180,12 @@ pub(crate) fn timer_row(scope: Scope, timer: &Timer) -> RowKey {
             row.push(b'f');
             row.extend_from_slice(&nonce.to_be_bytes());
         }
+        TimerKind::End { run, from, .. } => {
+            row.push(b'n');
+            row.extend_from_slice(&run.to_bytes());
+            // The next one is set in the commit that removes this one, at the same time maybe.
+            row.extend_from_slice(&from.to_be_bytes());
+        }
     }
     row
 }

@@ -307,6 +307,15 @@ pub enum TimerKind {
         /// The key.
         key: KeyId,
     },
+    /// Those who wait for the end of a run are told of it, as far as its own commit did not.
+    End {
+        /// The run that has ended.
+        run: RunId,
+        /// The place from which on they have not been told.
+        from: u64,
+        /// The place from which on they came after the end, and have seen it themselves.
+        until: u64,
+    },
 }
 
 /// A row of the timer table.

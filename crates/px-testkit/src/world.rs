@@ -14,7 +14,7 @@ use px_pool::Pool;
 use px_sdk::{Brain, Provided, Received, Registry, StandIn};
 use px_store::audit::{Report, audit};
 use px_store::cluster::{Cluster, Member, MemoryCluster, OneMember};
-use px_store::{Claimer, Delivery, DeliveryFilter, RunFilter, Store};
+use px_store::{Claimer, Delivery, DeliveryFilter, RunFilter, Store, TimerKind};
 use px_store_rows::{Embedded, MemoryRows};
 use serde::Serialize;
 use serde_json::Value;
@@ -22,6 +22,9 @@ use serde_json::Value;
 use crate::error::WorldError;
 use crate::faults::FaultyStore;
 use crate::project::Project;
+
+/// Maximum number of due timers that are looked through for the ends of runs.
+const MOST_DUE: usize = 1_000;
 
 /// Time at which every world begins: 2026-01-01T00:00:00Z.
 const BEGINNING: Timestamp = Timestamp::from_millis(1_767_225_600_000);
@@ -333,9 +336,20 @@ impl World {
     /// # Errors
     /// The store fails, or the process dies.
     pub async fn settle(&self) -> Result<(), WorldError> {
-        // Boxed: the engine's future is large, and tests call this everywhere.
-        self.alive(Box::pin(px_engine::drain(&self.parts, &Limits::default()))).await??;
-        Ok(())
+        let mut left = Vec::new();
+        loop {
+            // Boxed: the engine's future is large, and tests call this everywhere.
+            self.alive(Box::pin(px_engine::drain(&self.parts, &Limits::default()))).await??;
+            // Some who wait for the end of a run may still be to be told, as far as the store lets them.
+            let due = self.rows.due(Scope::default(), self.now(), MOST_DUE).await?;
+            let due: Vec<_> =
+                due.into_iter().filter(|timer| matches!(timer.kind, TimerKind::End { .. })).collect();
+            if due == left {
+                return Ok(());
+            }
+            left = due;
+            self.alive(Box::pin(px_engine::ring_ends(&self.parts))).await??;
+        }
     }
 
     /// Renews this member's lease, and ends the members whose leases are over:

@@ -27,7 +27,7 @@ mod rest;
 mod runs;
 mod settle;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use px_core::{DeliveryId, EventId, Run, RunId, Scope};
 
@@ -104,6 +104,7 @@ pub async fn audit(
         queue: None,
         line: None,
         kv: None,
+        telling: None,
     };
     for (place, table) in TABLES.into_iter().enumerate() {
         let (mut after, mut rows) = (None, 0);
@@ -168,6 +169,8 @@ struct Audit<'a> {
     line: Option<line::Passed>,
     /// The brain whose values are gone through, and how many there were so far.
     kv: Option<(String, u64)>,
+    /// The ended runs of whose end some are still to be told; read when it is first asked for.
+    telling: Option<BTreeSet<RunId>>,
 }
 
 impl Audit<'_> {

@@ -44,6 +44,8 @@ impl Audit<'_> {
             }
             // It does nothing to a key that has nothing to forget.
             TimerKind::Forget { .. } => ("forget", true, Vec::new()),
+            // Nor this one where nobody is left to be told.
+            TimerKind::End { .. } => ("end", true, Vec::new()),
         };
         count(&mut self.report.counts.timers, kind);
         if !is_due {

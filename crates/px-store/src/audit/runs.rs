@@ -12,6 +12,7 @@ use super::{Audit, PAGE, Rule, count, readable};
 use crate::batch::RunRecord;
 use crate::error::Error;
 use crate::model::{InboxState, Timer, TimerKind};
+use crate::scan::{Row, Table};
 
 /// The pieces of one log, as far as they have been gone through.
 #[derive(Debug)]
@@ -196,6 +197,7 @@ impl Audit<'_> {
                     && run.status == RunStatus::Waiting
                     && wait.collected.iter().all(|one| one.index as usize != index)
                     && self.run_of(awaited).await?.is_none_or(|other| other.status.is_terminal())
+                    && !self.is_being_told(awaited).await?
                 {
                     let ids = [("wait", wait.id.to_string()), ("awaited", awaited.to_string())];
                     self.about_run(Rule::EndUnheard, "", run.id, ids);
@@ -212,6 +214,26 @@ impl Audit<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Returns true if a timer is set that tells those who wait for the end of a run.
+    async fn is_being_told(&mut self, ended: RunId) -> Result<bool, Error> {
+        if self.telling.is_none() {
+            let (mut telling, mut after) = (BTreeSet::new(), None);
+            loop {
+                let (rows, next) = self.page(Table::Timer, after.as_ref()).await?;
+                telling.extend(rows.into_iter().filter_map(|row| match row {
+                    Row::Timer(Timer { kind: TimerKind::End { run, .. }, .. }) => Some(run),
+                    _ => None,
+                }));
+                after = next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            self.telling = Some(telling);
+        }
+        Ok(self.telling.as_ref().is_some_and(|telling| telling.contains(&ended)))
     }
 
     /// Returns true if a registration of a wait stands in the line of its key.

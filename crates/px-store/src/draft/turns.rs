@@ -9,6 +9,13 @@ use px_core::{KeyId, Run, RunId, RunStatus};
 use serde_json::{Value, json};
 
 use super::{Draft, DraftError};
+use crate::model::TimerKind;
+
+/// Maximum number of runs that one commit tells of another's end.
+const MAX_TOLD: usize = 64;
+
+/// Bytes of outcomes that one commit tells: each is in the log and in the record of a run.
+const MAX_TOLD_BYTES: usize = 16 * 1024 * 1024;
 
 impl Draft<'_> {
     /// A run that has begun asks for its turn: it goes on at once, or behind
@@ -69,7 +76,7 @@ impl Draft<'_> {
                 // second has read what the first wrote.
                 Some((false, _)) => self.decide(awaited, Command::Await { by: run })?,
                 Some((true, outcome)) => self.tell(run, wait, index, outcome)?,
-                None => self.tell(run, wait, index, json!({ "status": "unknown" }))?,
+                None => self.tell(run, wait, index, unknown())?,
             }
         }
         Ok(())
@@ -77,13 +84,47 @@ impl Draft<'_> {
 
     /// A run has ended: whoever waits for that goes on.
     pub(super) async fn tell_waiting_runs(&mut self, id: RunId) -> Result<(), DraftError> {
-        let Some(ended) = self.runs.get(&id).map(|loaded| &loaded.run).filter(|run| run.awaited) else {
+        if !self.runs.get(&id).is_some_and(|loaded| loaded.run.awaited) {
             return Ok(());
-        };
-        let outcome = outcome(ended);
-        let end = KeyId::end_of(id);
-        let count = usize::try_from(self.key(&end).await?.line.count).unwrap_or(usize::MAX);
-        let waiters = self.waiters(&end, None, 0, count).await?;
+        }
+        let until = self.key(&KeyId::end_of(id)).await?.line.next;
+        self.tell_from(id, 0, until).await
+    }
+
+    /// Tells more of those who wait for the end of a run, as its timer says: from a place in their
+    /// line on, up to those who came after the end. Sets the timer once more for those who do not
+    /// fit into this commit either.
+    ///
+    /// # Errors
+    /// The store could not be read, or the draft is half made, as for [`Draft::command`].
+    pub async fn tell_rest(&mut self, ended: RunId, from: u64, until: u64) -> Result<(), DraftError> {
+        let was_half_made = std::mem::replace(&mut self.is_half_made, true);
+        self.tell_from(ended, from, until).await.map_err(DraftError::of_what_follows)?;
+        self.is_half_made = was_half_made;
+        self.settle().await
+    }
+
+    /// Tells so many of a line as one commit may. All of them would be one batch, with the outcome in
+    /// each: no store takes that of ten thousand runs or of large outcomes, and the run could not end.
+    async fn tell_from(&mut self, id: RunId, from: u64, until: u64) -> Result<(), DraftError> {
+        let (end, now) = (KeyId::end_of(id), self.now);
+        let ended = self.run(id).await?;
+        let goes_on = ended.is_some_and(|run| !run.status.is_terminal());
+        let outcome = ended.map_or_else(unknown, outcome);
+        let most = if goes_on { 1 } else { told_at_once(&outcome) };
+        let mut waiters = self.waiters(&end, None, from, most + 1).await?;
+        waiters.retain(|(place, _)| *place < until);
+        if goes_on {
+            // It was sent back to a step meanwhile: those who are left hear of its next end.
+            return match waiters.first() {
+                Some((_, first)) => self.decide(id, Command::Await { by: first.run() }),
+                None => Ok(()),
+            };
+        }
+        if let Some((next, _)) = waiters.get(most) {
+            self.arm(now, TimerKind::End { run: id, from: *next, until });
+            waiters.truncate(most);
+        }
         for (place, waiter) in &waiters {
             self.keep(&end, *place, waiter.clone());
         }
@@ -107,6 +148,30 @@ impl Draft<'_> {
             other => other,
         }
     }
+}
+
+/// Number of waiting runs that one commit tells of an end, unless the outcome is large.
+fn told_at_once(outcome: &Value) -> usize {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut bytes = Count(0);
+    // It counts what is written, which does not fail.
+    let _ = serde_json::to_writer(&mut bytes, outcome);
+    (MAX_TOLD_BYTES / bytes.0.max(1)).clamp(1, MAX_TOLD)
+}
+
+/// The end of a run that does not exist any more.
+fn unknown() -> Value {
+    json!({ "status": "unknown" })
 }
 
 /// The end of a run, as a waiting run is told.

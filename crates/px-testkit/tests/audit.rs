@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use damage::deeds::{Damage, Deed, edit, edit_log, nobody, nobody_bytes, put, remove};
 use damage::outbox::OUTBOX;
+use damage::values::VALUES;
 use damage::waits::{WAITS, timer};
 use damage::{Parts, Rig, audited, load, plain};
 use project::registry;
@@ -66,7 +67,7 @@ fn assert_has_everything(report: &Report) {
     }
     assert_eq!((counts.hooks, counts.attempts, counts.tokens), (2, 5, 1), "{counts:?}");
     assert!(
-        [counts.log_pieces, counts.queued, counts.work, counts.dedups].iter().all(|n| *n > 0),
+        [counts.log_pieces, counts.queued, counts.work, counts.dedups, counts.kv].iter().all(|n| *n > 0),
         "{counts:?}"
     );
 }
@@ -302,10 +303,18 @@ async fn damage_of_the_outbox_is_found() {
     each_is_found(OUTBOX).await;
 }
 
+#[tokio::test]
+async fn damage_of_values_that_outlive_runs_is_found() {
+    each_is_found(VALUES).await;
+}
+
 #[test]
 fn every_rule_has_a_kind_of_damage_and_a_name_of_its_own() {
-    let damaged: BTreeSet<Rule> =
-        [LOGS, TOKENS, WAITS, QUEUES, INBOX, OUTBOX].concat().into_iter().map(|(rule, _)| rule).collect();
+    let damaged: BTreeSet<Rule> = [LOGS, TOKENS, WAITS, QUEUES, INBOX, OUTBOX, VALUES]
+        .concat()
+        .into_iter()
+        .map(|(rule, _)| rule)
+        .collect();
     assert_eq!(damaged, Rule::ALL.iter().copied().collect());
     let codes: BTreeSet<&str> = Rule::ALL.iter().map(|rule| rule.code()).collect();
     assert_eq!(codes.len(), Rule::ALL.len());

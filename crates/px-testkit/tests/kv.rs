@@ -241,6 +241,28 @@ async fn what_a_step_sets_without_reading_is_as_right_over_any_other_value() {
     assert_eq!((begun.len(), value), (1, None), "it is gone already");
 }
 
+/// A store that forgets what a commit demands would lose what the rival wrote: the tests above notice.
+#[tokio::test]
+async fn without_the_demanded_version_what_another_run_wrote_is_lost() {
+    let world = World::new(Registry::collect().unwrap()).unwrap();
+    world.change_kv(&id("works"), &KvChange::Put(json!(5))).await.unwrap();
+    let is_done = AtomicBool::new(false);
+    world.store().detour(move |inner, mut batch, admission| {
+        if !batch.kv.values.is_empty() && !is_done.swap(true, Ordering::SeqCst) {
+            let rival = rival(&**inner, id("works"), KvChange::Put(json!(50)));
+            block_on(inner.commit(rival, admission)).unwrap();
+        }
+        for write in &mut batch.kv.values {
+            let found = block_on(inner.kv().value(Scope::default(), &write.id)).unwrap();
+            write.expected = found.map_or(0, |read| read.version);
+        }
+        inner.commit(batch, admission)
+    });
+    world.start(works, job("updates")).await.unwrap();
+    world.settle().await.unwrap();
+    assert_eq!(world.kv(&id("works")).await.unwrap(), Some(json!(6)), "fifty is gone");
+}
+
 #[tokio::test]
 async fn an_item_is_done_again_alone_where_what_it_read_was_changed() {
     for (how, wanted, value) in [

@@ -13,6 +13,7 @@
 
 pub mod deeds;
 pub mod outbox;
+pub mod values;
 pub mod waits;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use px_store_rows::{Backing, Embedded, MemoryRows, Order, RowBatch, RowOp};
 use px_testkit::World;
 use serde_json::{Value, json};
 
+use crate::project::counter::counter;
 use crate::project::{Ask, TIMEOUT, broken, event, flaky, question, registry, sleeper, survey};
 
 /// Something of everything: every table and every state of an event has rows
@@ -36,6 +38,7 @@ pub async fn load(world: &World) {
         world.post("mail", &event(id, key, text, then)).await.unwrap();
     };
     outbox::listen(world).await;
+    world.start(counter, ask("counted")).await.unwrap();
     // Over before the others begin: a timeout, a late event, an expired one.
     world.start(survey, ask("times-out")).await.unwrap();
     post("1", "expires", "a", "resume").await;
@@ -259,7 +262,7 @@ fn take_apart(table: u8, key: Vec<u8>, value: &[u8]) -> Parts {
     let (from, to) = match table {
         b'r' | b'o' => (13, length(9)),
         b'd' => (12, length(8)),
-        b'k' | b'w' | b'h' | b'c' => (8, value.len()),
+        b'k' | b'w' | b'h' | b'c' | b'j' | b'b' => (8, value.len()),
         b'l' | b'x' => (value.len(), value.len()),
         _ => (0, value.len()),
     };

@@ -243,20 +243,13 @@ fn with_a_server() {
     book.px(&format!("runs rerun {ada} --from 1"));
     book.px(&format!("runs cancel {forked}"));
 
-    for words in [
-        "kv list",
-        "kv list customer-feedback",
-        "kv list nobody",
-        "kv list --limit nonsense",
-        "kv get customer-feedback answers",
-        "kv get customer-feedback answers --scope customer-7",
-        "kv delete customer-feedback",
-        "kv delete customer-feedback nonsense",
-        "kv delete customer-feedback answers",
-        "kv delete customer-feedback --all",
-    ] {
-        book.px(words);
+    let of_feedback =
+        "list,list --limit x,get answers,get answers --scope x,delete,delete x,delete answers,delete --all";
+    for words in of_feedback.split(',') {
+        let (command, rest) = words.split_once(' ').unwrap_or((words, ""));
+        book.px(format!("kv {command} customer-feedback {rest}").trim_end());
     }
+    book.px("kv list");
 
     book.px("webhooks deliveries list");
     book.px("webhooks deliveries list --state nonsense");

@@ -2,6 +2,7 @@
 //! `reqwest` with its default features off, they work wherever px runs. The only
 //! test of this program, since a provider is one for a process.
 
+use app as _;
 use px::prelude::*;
 
 #[derive(Serialize, Deserialize, JsonSchema)]

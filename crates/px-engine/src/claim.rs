@@ -32,6 +32,10 @@ pub(crate) enum Taken {
     Ready,
     /// As [`Taken::Ready`], with a turn of the suspects.
     InTurn,
+    /// As [`Taken::Ready`] or [`Taken::InTurn`], after an error of the store or a death:
+    /// steps begin once their claim is durable, so that they do not run over and over
+    /// while nothing of what they do can be kept.
+    Again { in_turn: bool },
     /// It was born claimed just now.
     Reserved(Box<Reserved>),
     /// It was born claimed a while ago, and may have been paused or answered since.
@@ -50,12 +54,13 @@ pub(crate) async fn execute(
     place: &Place,
 ) -> Result<Executed, SessionError> {
     parts.pool.expect_step();
-    let is_in_turn = match taken {
+    let (is_in_turn, is_again) = match taken {
         Taken::Reserved(reserved) => return execute_reserved(parts, limits, *reserved).await,
         Taken::Found(reserved) => return execute_found(parts, limits, *reserved).await,
         Taken::Claimed(claimed) => return execute_claimed(parts, limits, *claimed, place).await,
-        Taken::Ready => false,
-        Taken::InTurn => true,
+        Taken::Ready => (false, false),
+        Taken::InTurn => (true, false),
+        Taken::Again { in_turn } => (in_turn, true),
     };
     let Some(found) = parts.store.work_of(parts.scope, run).await? else { return Ok(Executed::Nothing) };
     let me = parts.cluster.me();
@@ -91,7 +96,7 @@ pub(crate) async fn execute(
         before: found.version,
         work: Work { owner: Some(me), ..found.record },
     };
-    claim_and_run(parts, limits, claim, record, place).await
+    claim_and_run(parts, limits, claim, record, is_again, place).await
 }
 
 /// The brains that this binary does not know and another member of the cluster
@@ -147,15 +152,17 @@ async fn steps_or_halt(
     Box::pin(session.commit(Some(Command::Halt { reason: Some(reason) }))).await.map(drop)
 }
 
-/// Writes the claim of a run and runs its steps meanwhile. Nobody else claims where
-/// one process has the store, so a step need not wait for its claim: its own commit
-/// demands the fence, and `Store::commit` promises that a commit comes behind an
-/// earlier one of its run.
+/// Writes the claim of a run and runs its steps meanwhile, or behind it if `is_again`.
+/// Nobody else claims where one process has the store, so a step need not wait for its
+/// claim: its own commit demands the fence, and `Store::commit` promises that a commit
+/// comes behind an earlier one of its run. A claim that cannot be written ends the
+/// steps, whose own commits could not be written either.
 async fn claim_and_run(
     parts: &Parts,
     limits: &Limits,
     claim: Claim,
     record: RunRecord,
+    is_again: bool,
     place: &Place,
 ) -> Result<Executed, SessionError> {
     let run = record.run.id;
@@ -163,11 +170,12 @@ async fn claim_and_run(
     draft.fence(run, claim.before);
     draft.put_work(run, claim.fence, claim.work.clone());
     let mut writing = pin!(parts.store.commit(draft.into_batch(), Admission::Wait));
-    let mut written = writing.as_mut().now_or_never();
-    match written {
-        Some(Ok(Outcome::Conflict(_))) => return Ok(Executed::Moved),
-        Some(Err(error)) => return Err(error.into()),
-        Some(Ok(Outcome::Committed { .. })) | None => {}
+    let mut written = match is_again {
+        true => Some(writing.as_mut().await?),
+        false => writing.as_mut().now_or_never().transpose()?,
+    };
+    if matches!(written, Some(Outcome::Conflict(_))) {
+        return Ok(Executed::Moved);
     }
     metrics::CLAIMED.increment();
     let mut session = Session::new(parts.clone(), claim, record);
@@ -178,15 +186,15 @@ async fn claim_and_run(
         }
         tokio::select! {
             biased;
-            outcome = &mut writing => written = Some(outcome),
+            outcome = &mut writing => written = Some(outcome?),
             result = &mut steps => break result,
         }
     };
     let written = match written {
         Some(outcome) => outcome,
-        None => writing.await,
+        None => writing.await?,
     };
-    match written? {
+    match written {
         // It was cancelled; whatever the step did here was refused.
         Outcome::Conflict(_) => Ok(Executed::Moved),
         Outcome::Committed { .. } => result.map(|()| Executed::Moved),
@@ -219,17 +227,4 @@ async fn execute_found(
     };
     reserved.record = record;
     execute_reserved(parts, limits, reserved).await
-}
-
-/// Gives a claimed run back, for this or another process to take.
-pub(crate) async fn release(parts: &Parts, run: RunId) -> Result<(), px_store::Error> {
-    let Some(found) = parts.store.work_of(parts.scope, run).await? else { return Ok(()) };
-    if found.record.owner != Some(parts.cluster.me()) {
-        return Ok(());
-    }
-    let mut draft = parts.draft();
-    draft.fence(run, found.version);
-    draft.put_work(run, parts.ids.version(parts.clock.now()), Work { owner: None, ..found.record });
-    // A conflict means that the run was cancelled meanwhile.
-    parts.store.commit(draft.into_batch(), Admission::Wait).await.map(drop)
 }

@@ -20,6 +20,10 @@ use crate::shared::{Limits, Parts};
 use crate::takeover;
 use crate::timer;
 
+/// Doublings of the pause between two tries at a run that an error of the store kept
+/// from moving on: sixteen seconds, where ready runs are looked for each second.
+const MAX_DOUBLINGS: u32 = 4;
+
 /// A running engine. Dropping it without [`Engine::shutdown`] stops it like a
 /// crash would; the next start takes up every run where it was.
 #[derive(Debug)]
@@ -72,16 +76,20 @@ impl Engine {
         let parts = self.shared.parts.clone();
         parts.places.close();
         self.shared.stopping.send_replace(true);
-        self.timer.abort();
-        if tokio::time::timeout(grace, &mut self.dispatcher).await.is_err() {
+        let ends = async { tokio::join!(&mut self.dispatcher, &mut self.timer) };
+        if tokio::time::timeout(grace, ends).await.is_err() {
             // The dispatcher owns the executors' tasks: they go with it.
-            self.dispatcher.abort();
-            let _ = (&mut self.dispatcher).await;
-        }
-        for run in parts.places.drain() {
-            if let Err(error) = claim::release(&parts, run).await {
-                tracing::warn!(%run, %error, "a run could not be given back; the next start takes it up");
+            for task in [&mut self.dispatcher, &mut self.timer] {
+                task.abort();
+                if !task.is_finished() {
+                    let _ = task.await;
+                }
             }
+        }
+        // By the rows, and not by what is known to run: a claim whose caller went away
+        // is this process's as well, and would count as a death of it.
+        if let Err(error) = takeover::give_back(&parts).await {
+            tracing::warn!(%error, "runs could not be given back; the next start takes them up");
         }
         if let Some(keeper) = &self.keeper {
             keeper.abort();
@@ -182,20 +190,27 @@ impl Shared {
         self.parts.places.begin(run);
         let shared = Arc::clone(self);
         tasks.spawn(async move {
-            let (mut taken, mut place) = (taken, place);
+            let (mut taken, mut place, mut failures) = (taken, place, 0);
             loop {
                 let span = tracing::info_span!("run", %run);
                 // On the heap, and so is the task: it is moved about while it is spawned.
                 let executed = Box::pin(claim::execute(&shared.parts, &shared.limits, run, taken, &place));
-                taken = Taken::Ready;
-                match executed.instrument(span).await {
-                    Ok(Executed::Moved | Executed::Nothing) => {}
+                let executed = match executed.instrument(span).await {
                     Ok(Executed::Suspect) => {
                         drop(place.take());
-                        shared.run_suspect(run).await;
+                        shared.run_suspect(run).await
                     }
+                    other => other,
+                };
+                taken = Taken::Ready;
+                match executed {
+                    Ok(_) => failures = 0,
                     Err(error) => {
-                        tracing::error!(%run, %error, "a run could not be moved on; the next poll tries again");
+                        place = shared.rest(run, &error, place, failures).await;
+                        failures += 1;
+                        taken = Taken::Again { in_turn: false };
+                        // What it has is not done, whoever else asks.
+                        shared.parts.places.asks_again(run);
                     }
                 }
                 if !shared.parts.places.goes_on(run) {
@@ -209,23 +224,44 @@ impl Shared {
         });
     }
 
-    /// Runs a run that may be what kills processes, when it is its turn. While it
-    /// waits it has no place.
-    async fn run_suspect(&self, run: RunId) {
+    /// Waits after an error of the store before a run is tried again, longer each time.
+    /// While the store takes no commits at all, each run that meets that keeps its
+    /// place meanwhile, so that no others begin steps whose results would be lost.
+    async fn rest(&self, run: RunId, error: &SessionError, place: Place, failures: u32) -> Place {
+        let pause = self.limits.poll * 2_u32.pow(failures.min(MAX_DOUBLINGS));
+        tracing::error!(%run, %error, "a run could not be moved on; it is tried again in {pause:?}");
         let mut stopping = self.stopping.subscribe();
-        let in_turn = async {
-            let _turn = self.parts.places.suspects.turn().await;
-            let place = self.parts.places.acquire().await.map(Arc::new);
-            let executed = claim::execute(&self.parts, &self.limits, run, Taken::InTurn, &place);
-            Box::pin(executed).await
+        let rest = async {
+            let place = match place {
+                _ if error.is_about_bytes() => None,
+                // The one of its claim went with it.
+                None => self.parts.places.acquire().await.map(Arc::new),
+                held => held,
+            };
+            tokio::time::sleep(pause).await;
+            place
         };
-        let executed = tokio::select! {
-            executed = in_turn => executed,
-            () = stopped(&mut stopping) => return,
-        };
-        if let Err(error) = executed {
-            tracing::error!(%run, %error, "a run could not be moved on; the next poll tries again");
+        tokio::select! {
+            place = rest => place,
+            () = stopped(&mut stopping) => None,
         }
+    }
+
+    /// Runs a run that may be what kills processes, when it is its turn. While it
+    /// waits it has no place, and a stop of the engine ends the wait; what has begun
+    /// has the same time to finish as every step.
+    async fn run_suspect(&self, run: RunId) -> Result<Executed, SessionError> {
+        let mut stopping = self.stopping.subscribe();
+        let turn = async {
+            let turn = self.parts.places.suspects.turn().await;
+            (turn, self.parts.places.acquire().await.map(Arc::new))
+        };
+        let (_turn, place) = tokio::select! {
+            held = turn => held,
+            () = stopped(&mut stopping) => return Ok(Executed::Nothing),
+        };
+        let taken = Taken::Again { in_turn: true };
+        Box::pin(claim::execute(&self.parts, &self.limits, run, taken, &place)).await
     }
 
     /// Renews this member's lease, and takes over from those who did not.

@@ -172,13 +172,6 @@ impl Places {
     pub(crate) fn running(&self) -> Vec<RunId> {
         self.table().running.keys().copied().collect()
     }
-
-    /// Every run that has an executor or a place reserved. Reservations end here.
-    pub(crate) fn drain(&self) -> Vec<RunId> {
-        let mut table = self.table();
-        let reserved: Vec<RunId> = table.reserved.drain().map(|(run, _)| run).collect();
-        table.running.keys().copied().chain(reserved).collect()
-    }
 }
 
 impl Claimer for Places {

@@ -8,14 +8,15 @@ mod house;
 
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use house::{House, commits, pass};
 use px_core::{Clock, RunId, RunStatus, Scope};
 use px_engine::{Engine, Limits, Parts};
 use px_sdk::{Brain, Cx, Next, Registry, Result, brain};
-use px_store::Work;
-use px_testkit::{Access, Project, World};
+use px_store::{Error, Work};
+use px_testkit::{Access, FaultyStore, Project, World};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -270,6 +271,15 @@ async fn what_was_born_claimed_by_a_process_that_died_runs_at_the_next_start() {
     engine.shutdown(Duration::ZERO).await;
 }
 
+/// Leaves a run as two processes left it that died while its step ran, the second of
+/// them just now.
+async fn dies_twice_with(house: &House, parts: &Parts, run: RunId) {
+    let now = house.clock.now();
+    let mut draft = px_store::Draft::new(&*house.store, &*parts.registry, &house.ids, Scope::default(), now);
+    draft.put_work(run, house.ids.version(now), Work { since: now, owner: Some(7), deaths: 1 });
+    house.store.commit(draft.into_batch(), px_store::Admission::Wait).await.unwrap();
+}
+
 /// Up to a whole engine's runs were there when it was killed: those that have
 /// died with two processes run four at a time, and begin one after the other.
 #[tokio::test(start_paused = true)]
@@ -281,16 +291,7 @@ async fn rule_36_runs_that_two_processes_died_with_are_tried_four_at_once_a_seco
         runs.push(start(&first, &format!("suspect {number}")).await);
     }
     for run in &runs {
-        let mut draft = px_store::Draft::new(
-            &*house.store,
-            &*first.registry,
-            &house.ids,
-            Scope::default(),
-            house.clock.now(),
-        );
-        let work = Work { since: house.clock.now(), owner: Some(7), deaths: 1 };
-        draft.put_work(*run, house.ids.version(house.clock.now()), work);
-        house.store.commit(draft.into_batch(), px_store::Admission::Wait).await.unwrap();
+        dies_twice_with(&house, &first, *run).await;
     }
     let innocent = start(&first, "innocent").await;
     let engine = Engine::start(house.parts(house.alone(), 5), Limits::default());
@@ -305,6 +306,75 @@ async fn rule_36_runs_that_two_processes_died_with_are_tried_four_at_once_a_seco
     pass(20).await;
     for run in runs.iter().chain([&innocent]) {
         assert_eq!(house.status(*run).await, RunStatus::Complete);
+    }
+    engine.shutdown(Duration::ZERO).await;
+}
+
+/// A deploy is no death: what has begun has its time to finish, and what did not
+/// finish is given back as it was.
+#[tokio::test(start_paused = true)]
+async fn a_run_that_two_processes_died_with_is_not_paused_by_a_stop_of_the_third() {
+    let house = House::new();
+    let first = house.parts(house.alone(), 8);
+    let run = start(&first, "stopped").await;
+    dies_twice_with(&house, &first, run).await;
+    let engine = Engine::start(house.parts(house.alone(), 8), Limits::default());
+    pass(1).await;
+    engine.shutdown(Duration::from_secs(1)).await;
+    let work = house.store.work_of(Scope::default(), run).await.unwrap().unwrap().record;
+    assert_eq!((begun("stopped"), work.deaths, work.owner), (1, 2, None));
+    let engine = Engine::start(house.parts(house.alone(), 8), Limits::default());
+    pass(1).await;
+    engine.shutdown(Duration::from_secs(8)).await;
+    assert_eq!((begun("stopped"), house.status(run).await), (2, RunStatus::Complete));
+}
+
+/// A caller that went away left a claim that nobody has taken up: it is the process's
+/// all the same.
+#[tokio::test(start_paused = true)]
+async fn what_a_process_owns_without_running_it_is_given_back_at_its_end() {
+    let house = House::new();
+    let parts = house.parts(house.alone(), 8);
+    let run = start(&parts, "owned").await;
+    let now = house.clock.now();
+    let mut draft = px_store::Draft::new(&*house.store, &*parts.registry, &house.ids, Scope::default(), now);
+    let mine = Work { since: now, owner: Some(parts.cluster.me()), deaths: 0 };
+    let engine = Engine::start(parts.clone(), Limits::default());
+    draft.put_work(run, house.ids.version(now), mine);
+    house.store.commit(draft.into_batch(), px_store::Admission::Wait).await.unwrap();
+    engine.shutdown(Duration::ZERO).await;
+    let work = house.store.work_of(Scope::default(), run).await.unwrap().unwrap().record;
+    assert_eq!((work.deaths, work.owner), (0, None));
+}
+
+/// What a step does while nothing can be written is done again later: so it is not
+/// begun again before its claim is written.
+#[tokio::test(start_paused = true)]
+async fn while_no_commit_succeeds_a_step_is_not_run_over_and_over() {
+    let full = Arc::new(AtomicBool::new(false));
+    let (house, is_full) = (House::new(), Arc::clone(&full));
+    let store = FaultyStore::new(Arc::clone(&house.store));
+    store.detour(move |store, batch, admission| match is_full.load(Ordering::SeqCst) {
+        true => Box::pin(std::future::ready(Err(Error::Full("no space left".into())))),
+        false => store.commit(batch, admission),
+    });
+    let house = House { store: Arc::new(store), ..house };
+    let parts = house.parts(house.alone(), 2);
+    let engine = Engine::start(parts.clone(), Limits::default());
+    let mut runs = Vec::new();
+    for number in 0..4 {
+        runs.push(start(&parts, &format!("full {number}")).await);
+    }
+    pass(4).await;
+    full.store(true, Ordering::SeqCst);
+    pass(600).await;
+    let begun_of = || (0..4).map(|number| begun(&format!("full {number}"))).sum::<usize>();
+    assert_eq!(begun_of(), 2, "those that had a place, once each");
+    full.store(false, Ordering::SeqCst);
+    pass(40).await;
+    assert_eq!(begun_of(), 6, "those two again, and the others");
+    for run in runs {
+        assert_eq!(house.status(run).await, RunStatus::Complete);
     }
     engine.shutdown(Duration::ZERO).await;
 }

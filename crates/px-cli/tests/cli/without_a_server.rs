@@ -371,7 +371,7 @@ fn an_identifier_that_fits_nowhere_is_an_error() {
     assert_eq!((done.code, &*done.stdout), (1, ""));
     insta::assert_snapshot!(done.stderr, @r"
     Error: the handler of webhook 'code' does not find the identifier 'no number' in any sample payload, wherever px puts it
-    Hint: name the kind of event with --event, or write a payload and send it with --payload FILE
+    Hint: name the kind of event with --kind or --event, give its schema an `example`, or write a payload and send it with --payload FILE
     ");
     let done = project.px(&["webhooks", "send", "chat", "--bad-signature", "--print-curl"]);
     assert_eq!(done.code, 2);

@@ -243,13 +243,12 @@ fn with_a_server() {
     book.px(&format!("runs rerun {ada} --from 1"));
     book.px(&format!("runs cancel {forked}"));
 
-    let of_feedback =
-        "list,list --limit x,get answers,get answers --scope x,delete,delete x,delete answers,delete --all";
-    for words in of_feedback.split(',') {
-        let (command, rest) = words.split_once(' ').unwrap_or((words, ""));
-        book.px(format!("kv {command} customer-feedback {rest}").trim_end());
+    let of_values = "list;list customer-feedback;list nobody;list --limit nonsense;get customer-feedback answers;\
+                     get customer-feedback answers --scope customer-7;delete customer-feedback;\
+                     delete customer-feedback nonsense;delete customer-feedback answers;delete customer-feedback --all";
+    for words in of_values.split(';') {
+        book.px(&format!("kv {words}"));
     }
-    book.px("kv list");
 
     book.px("webhooks deliveries list");
     book.px("webhooks deliveries list --state nonsense");

@@ -27,7 +27,7 @@ fn put_text(key: &mut RowKey, text: &str) {
 }
 
 /// Takes a text off the front of a key.
-fn take_text<'a>(key: &mut &'a [u8]) -> Option<String> {
+fn take_text(key: &mut &[u8]) -> Option<String> {
     let mut text = Vec::new();
     loop {
         let (byte, rest) = key.split_first()?;

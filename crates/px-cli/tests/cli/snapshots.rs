@@ -243,19 +243,11 @@ fn with_a_server() {
     book.px(&format!("runs rerun {ada} --from 1"));
     book.px(&format!("runs cancel {forked}"));
 
-    for words in [
-        "kv list",
-        "kv list customer-feedback",
-        "kv list nobody",
-        "kv list --limit nonsense",
-        "kv get customer-feedback answers",
-        "kv get customer-feedback answers --scope customer-7",
-        "kv delete customer-feedback",
-        "kv delete customer-feedback nonsense",
-        "kv delete customer-feedback answers",
-        "kv delete customer-feedback --all",
-    ] {
-        book.px(words);
+    let of_values = "list;list customer-feedback;list nobody;list --limit nonsense;get customer-feedback answers;\
+                     get customer-feedback answers --scope customer-7;delete customer-feedback;\
+                     delete customer-feedback nonsense;delete customer-feedback answers;delete customer-feedback --all";
+    for words in of_values.split(';') {
+        book.px(&format!("kv {words}"));
     }
 
     book.px("webhooks deliveries list");

@@ -78,13 +78,6 @@ fn situations() -> Vec<Situation> {
             1,
         ),
         situation(
-            "two runs want the same values",
-            vec![Start(Brain::Counter, 0), Start(Brain::Counter, 0)],
-            vec![Settle, Settle, Cancel(0), Pause(1)],
-            false,
-            1,
-        ),
-        situation(
             "an owner waits",
             vec![OPENS, Settle],
             vec![OPENS_TOO, BYE, FIRST, Cancel(0), Pause(0), Settle],

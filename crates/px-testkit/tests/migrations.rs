@@ -255,7 +255,7 @@ fn patient<D: Deal>() -> px_sdk::Builder<D, D, px_sdk::Ready> {
     brain("patient")
         .at_most(1)
         .step("ask", async |_cx, deal: D| {
-            let on = mail::on(&deal.key());
+            let on = mail::on(deal.key());
             Ok(wait_for(deal, on))
         })
         .step("hear", async |_cx, deal: D, text: Text| Ok(Next(deal.and(text.text))))

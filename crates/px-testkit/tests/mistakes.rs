@@ -1,8 +1,6 @@
 //! Mistakes that no compiler finds: what px says of each when the run meets it,
 //! where it was made, and what to do. `docs/mistakes.md` lists them.
 
-#![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
-
 use px_sdk::{Brain, Cx, Inbound, Next, Picked, Result, RunEnd, Waiting, brain, end_of, verify, wait_for};
 use px_testkit::test::world;
 use schemars::JsonSchema;

@@ -111,7 +111,7 @@ pub fn deal(key: &str) -> Deal1 {
 }
 
 async fn ask<D: Deal>(_cx: Cx, deal: D) -> Result<Waiting<D, Text>> {
-    let on = mail::on(&deal.key());
+    let on = mail::on(deal.key());
     Ok(wait_for(deal, on))
 }
 

@@ -39,7 +39,7 @@ pub use context::{InboundContext, LEAST_RESPONSE_BYTES};
 pub use endpoint::{Endpoint, EndpointError, Setup, is_variable, knows_no_duplicates};
 pub use gate::{AdmissionDenied, Gate, GateLimits, Permit, Policy};
 pub use metrics::METRICS;
-pub use operator::{Bound, OperatorError};
+pub use operator::{Binding, OperatorError};
 pub use rejections::RejectionLimits;
 pub use retention::{Retention, Swept};
 pub use stage::Stage;

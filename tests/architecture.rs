@@ -10,6 +10,8 @@
 mod comments;
 #[path = "architecture/graph.rs"]
 mod graph;
+#[path = "architecture/paths.rs"]
+mod paths;
 #[path = "architecture/sizes.rs"]
 mod sizes;
 #[path = "architecture/source.rs"]
@@ -62,7 +64,7 @@ fn the_core_is_pure() {
 fn one_file_reads_the_clock() {
     let allowed = [
         "crates/px-core/src/clock.rs",
-        // These pace threads and starts by elapsed time; no decision of a run depends on it.
+        // These pace threads and starts by elapsed time; nothing that a run becomes depends on it.
         "crates/px-engine/src/suspects.rs",
         "crates/px-pool/src/standby.rs",
         "crates/px-store-sled/src/",
@@ -101,7 +103,7 @@ fn there_is_one_write_seam() {
     nowhere_but(
         &["store.commit(", "store.transact(", ".into_batch()"],
         &allowed,
-        "only accept, the sweep, the engine, the sender and the API tokens commit",
+        "only the way in, the engine, the sender, what operators do with hooks, and the API tokens commit",
     );
     let rows = ["crates/px-store-rows/src/", "crates/px-store-sled/src/"];
     nowhere_but(&[".submit("], &rows, "only the store hands rows to a backing");

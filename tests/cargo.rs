@@ -1,7 +1,7 @@
 //! What cargo, and whoever opens this project for the first time, find (rule
 //! 46): which packages and programs there are, which tests see the brains, and
 //! that tools are configured out of sight. What the compiler says to users is
-//! in px-sdk's `tests/compile_fail.rs`.
+//! in `px-sdk/tests/compile_fail.rs`.
 
 #![allow(
     clippy::unwrap_used,

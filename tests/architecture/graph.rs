@@ -71,22 +71,3 @@ fn the_arrows_are_written_in_the_order_of_the_river() {
         above.insert(name.trim());
     }
 }
-
-/// Each task of CONTRIBUTING.md begins in a file that is there.
-#[test]
-fn each_task_begins_in_a_file_that_is_there() {
-    let text = page("CONTRIBUTING.md");
-    let table = text.split("## Task").nth(1).expect("the table").split("\n## ").next().expect("its end");
-    let rows: Vec<_> =
-        table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| task")).collect();
-    assert!(rows.len() > 30, "the table is read: {}", rows.len());
-    for row in rows {
-        let files = row.rsplit_once(" | ").map_or("", |(_, files)| files);
-        let first = files.split('`').nth(1).unwrap_or_default();
-        // `[providers.<name>]` and the like stand before the file that reads them.
-        let named = files.split('`').skip(1).step_by(2).find(|text| text.contains('/')).unwrap_or(first);
-        let path = named.split(['{', '<', '…']).next().unwrap_or_default();
-        let below = |folder: &str| root().join(folder).join(path).exists();
-        assert!(!path.is_empty() && (below("crates") || below("")), "there is no {named}, for: {row}");
-    }
-}

@@ -23,12 +23,9 @@ const LONG_FILES: &[&str] = &[
     "crates/px-testkit/src/world.rs",
     "crates/px-testkit/tests/forms.rs",
     "crates/px-testkit/tests/interleave/mod.rs",
-    "crates/px-testkit/tests/two_processes.rs",
     "crates/px-verify/tests/local.rs",
     "crates/px-verify/tests/verify_vectors.rs",
-    "tests/hooks.rs",
     "tests/power_loss.rs",
-    "tests/webhooks.rs",
 ];
 
 /// Functions that are longer: tables of cases, and one `match` each.
@@ -53,7 +50,7 @@ const LONG_FUNCTIONS: &[&str] = &[
     "crates/px-verify/tests/verify_vectors.rs::published",
     "crates/px-verify/tests/verify_vectors.rs::made_with_the_providers_libraries",
     "tests/conformance/access.rs::every_route",
-    "tests/hooks.rs::hooks_4_a_kill_9_loses_nothing_and_repeats_at_most_what_was_in_flight",
+    "tests/hooks/deaths.rs::hooks_4_a_kill_9_loses_nothing_and_repeats_at_most_what_was_in_flight",
 ];
 
 /// The functions of a source as rustfmt writes it, each with its lines: from

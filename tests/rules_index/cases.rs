@@ -29,10 +29,10 @@ pub(super) const HARD_CASES: &[Row] = &[
         "a provider's duplicate, at once or days later",
         &[
             "px-testkit/tests/rules.rs::rule_18_a_duplicate_names_the_original",
-            "tests/webhooks.rs::a_delivery_that_is_posted_again_changes_nothing",
+            "tests/webhooks/pull_requests.rs::a_delivery_that_is_posted_again_changes_nothing",
         ],
     ),
-    (5, "fifty copies at once", &["tests/webhooks.rs::fifty_copies_at_once_have_one_effect"]),
+    (5, "fifty copies at once", &["tests/webhooks/pull_requests.rs::fifty_copies_at_once_have_one_effect"]),
     (
         6,
         "event and timeout tie",
@@ -61,7 +61,9 @@ pub(super) const HARD_CASES: &[Row] = &[
     (
         9,
         "four events of one pull request in flight at once",
-        &["tests/webhooks.rs::four_events_of_one_pull_request_at_once_are_one_run_that_sees_each_once"],
+        &[
+            "tests/webhooks/pull_requests.rs::four_events_of_one_pull_request_at_once_are_one_run_that_sees_each_once",
+        ],
     ),
     (
         10,
@@ -103,7 +105,7 @@ pub(super) const HARD_CASES: &[Row] = &[
         16,
         "a bad signature",
         &[
-            "tests/webhooks.rs::a_wrong_signature_is_refused_and_burns_no_id",
+            "tests/webhooks/pull_requests.rs::a_wrong_signature_is_refused_and_burns_no_id",
             "px-inbound/src/redact.rs::rule_20_signatures_credentials_and_cookies_are_not_kept",
         ],
     ),
@@ -111,7 +113,7 @@ pub(super) const HARD_CASES: &[Row] = &[
         17,
         "a payload that does not fit",
         &[
-            "tests/webhooks.rs::a_payload_that_does_not_fit_is_set_aside_with_every_violation",
+            "tests/webhooks/refusals.rs::a_payload_that_does_not_fit_is_set_aside_with_every_violation",
             "px-testkit/tests/inbox.rs::rules_17_and_20_a_quarantined_delivery_is_superseded_by_its_retry_and_replayed_in_its_row",
         ],
     ),
@@ -125,7 +127,7 @@ pub(super) const HARD_CASES: &[Row] = &[
         20,
         "a body over the limit, one that trickles, ten thousand idle connections",
         &[
-            "tests/webhooks.rs::a_body_over_the_limit_is_refused_before_it_is_read",
+            "tests/webhooks/refusals.rs::a_body_over_the_limit_is_refused_before_it_is_read",
             "px-server/tests/connections.rs::a_head_that_trickles_and_a_connection_that_idles_are_closed",
             "px-server/tests/connections.rs::ten_thousand_idle_connections_give_way_to_a_good_sender",
             "px-server/tests/edge.rs::bodies_that_trickle_take_no_room_from_others",
@@ -137,7 +139,7 @@ pub(super) const HARD_CASES: &[Row] = &[
         &[
             "px-verify/src/evaluate/json.rs::refuses_duplicate_keys_anywhere",
             "px-verify/src/evaluate/json.rs::refuses_depth_and_junk",
-            "tests/webhooks.rs::bodies_that_cannot_be_read_are_refused",
+            "tests/webhooks/refusals.rs::bodies_that_cannot_be_read_are_refused",
         ],
     ),
     (
@@ -207,10 +209,10 @@ pub(super) const CALLBACKS: &[Row] = &[
         "workers sleep through a backoff",
         &[
             "px-outbound/tests/sending.rs::hooks_6_a_dead_endpoint_holds_none_of_its_neighbours_slots",
-            "tests/hooks.rs::hooks_6_a_hook_that_always_answers_500_costs_its_neighbour_nothing",
+            "tests/hooks/crowds.rs::hooks_6_a_hook_that_always_answers_500_costs_its_neighbour_nothing",
         ],
     ),
-    (8, "a burst vanishes", &["tests/hooks.rs::hooks_6_a_burst_of_5_000_events_arrives_whole"]),
+    (8, "a burst vanishes", &["tests/hooks/crowds.rs::hooks_6_a_burst_of_5_000_events_arrives_whole"]),
     (
         9,
         "what was not stored is marked as seen",

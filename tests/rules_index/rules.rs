@@ -122,7 +122,7 @@ pub(super) const RULES: &[Rule] = &[
         18,
         "a duplicate names its original",
         "\"Already seen\" may only be said of what is durable, and the one who asks why wants to know of which delivery.",
-        &["tests/webhooks.rs::fifty_copies_at_once_have_one_effect"],
+        &["tests/webhooks/pull_requests.rs::fifty_copies_at_once_have_one_effect"],
     ),
     (
         19,
@@ -173,7 +173,7 @@ pub(super) const RULES: &[Rule] = &[
         &[
             "px-verify/tests/verify_behaviour.rs::unverified_webhooks_answer_this_machine_only",
             "px-server/tests/spellings.rs::the_api_and_unverified_webhooks_agree_on_every_spelling",
-            "tests/webhooks.rs::without_a_secret_only_this_machine_may_send",
+            "tests/webhooks/refusals.rs::without_a_secret_only_this_machine_may_send",
         ],
     ),
     (
@@ -196,7 +196,7 @@ pub(super) const RULES: &[Rule] = &[
             "webhooks/slack.rs::bots_subtypes_and_plain_talk_are_ignored",
             "webhooks/slack.rs::a_mention_starts_help_request_also_in_a_thread",
             "webhooks/github.rs::a_review_counts_too_and_an_author_may_be_gone",
-            "tests/webhooks.rs::closed_and_then_opened_are_two_runs",
+            "tests/webhooks/pull_requests.rs::closed_and_then_opened_are_two_runs",
         ],
     ),
     (

@@ -29,7 +29,7 @@ pub enum Action {
         /// Responses that it needs.
         need: u32,
     },
-    /// Its wait was over.
+    /// The wait that it was for had ended before.
     Late {
         /// The run that had waited.
         run: RunId,
@@ -41,12 +41,12 @@ pub enum Action {
         /// The run whose token did not fit.
         token: Option<RunId>,
     },
-    /// Its wait has this response already.
+    /// The wait that it is for has the same response already.
     NotDistinct {
         /// The run that waits.
         run: RunId,
     },
-    /// It was seen before.
+    /// The provider's id was accepted before, as this record says.
     Duplicate(DedupRecord),
 }
 
@@ -99,9 +99,9 @@ pub struct Answer {
 /// An event that was taken in, as the answer describes it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Taken {
-    /// Its fate.
+    /// The consequence of the event.
     pub action: Action,
-    /// Its identifier.
+    /// The identifier that its handler gave.
     pub identifier: Option<String>,
 }
 

@@ -41,7 +41,7 @@ pub use endpoint::{
 };
 pub use gate::{AdmissionDenied, Gate, GateLimits, Permit, Policy};
 pub use metrics::METRICS;
-pub use operator::{Bound, OperatorError};
+pub use operator::{Binding, OperatorError};
 pub use rejections::RejectionLimits;
 pub use retention::{Retention, Swept};
 pub use stage::Stage;

@@ -68,7 +68,7 @@ impl RoundError for OperatorError {
 
 /// An event that was given to a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bound {
+pub struct Binding {
     /// The event.
     pub event: EventId,
     /// The run that took it.
@@ -161,7 +161,7 @@ impl Operator {
     }
 
     /// See [`Stage::bind`](crate::Stage::bind).
-    pub(crate) async fn bind(&self, id: DeliveryId, run: RunId) -> Result<Bound, OperatorError> {
+    pub(crate) async fn bind(&self, id: DeliveryId, run: RunId) -> Result<Binding, OperatorError> {
         let _one_at_a_time = self.one_at_a_time.lock().await;
         let bound = self.context.transact(ROUNDS, |_| async move {
             let delivery = self.delivery(id).await?;
@@ -208,7 +208,7 @@ impl Operator {
                 DraftError::Store(error) => OperatorError::Store(error),
                 other => OperatorError::Draft(other),
             })?;
-            Ok(draft.into_claiming_round(self.context.claimer.as_ref(), Bound { event: event.id, run }))
+            Ok(draft.into_claiming_round(self.context.claimer.as_ref(), Binding { event: event.id, run }))
         });
         bound.await.map(BornClaimed::committed)
     }

@@ -69,7 +69,7 @@ impl Rejections {
         let slug = endpoint.def.slug.as_str();
         let answer = Answer::unauthorized(refusal.caller_text());
         let sender = self.context.urls.client(request.remote.ip(), &request.headers);
-        if !self.budget.may_record(slug, sender, request.at) {
+        if !self.budget.try_record(slug, sender, request.at) {
             return answer;
         }
         tracing::warn!(slug, remote = %request.remote, class = refusal.class(), "rejected: {refusal}");
@@ -133,8 +133,8 @@ impl Budget {
         Self { limits, recorded: Mutex::default() }
     }
 
-    /// Decides whether a rejection leaves a record, and counts it if it does.
-    fn may_record(&self, slug: &str, sender: IpAddr, now: Timestamp) -> bool {
+    /// Counts a rejection against the budget. Returns false if it leaves no record any more.
+    fn try_record(&self, slug: &str, sender: IpAddr, now: Timestamp) -> bool {
         let mut webhooks = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
         let recorded = webhooks.entry(slug.to_owned()).or_default();
         if now.since(recorded.since) >= WINDOW || now < recorded.since {
@@ -161,13 +161,13 @@ mod tests {
         let now = Timestamp::from_millis(1_000_000);
         let count = |sender: u32, at| {
             let sender = IpAddr::V4(std::net::Ipv4Addr::from_bits(sender));
-            (0..1_000).filter(|_| rejections.may_record("a", sender, at)).count()
+            (0..1_000).filter(|_| rejections.try_record("a", sender, at)).count()
         };
         assert_eq!(count(1, now), 10);
         // One customer's network of IPv6 is one sender.
         let v6 = (0..1_000u128).filter(|n| {
             let sender = IpAddr::V6(std::net::Ipv6Addr::from_bits((0x2001_0db8 << 96) + n));
-            rejections.may_record("b", sender, now)
+            rejections.try_record("b", sender, now)
         });
         assert_eq!(v6.count(), 10);
         assert_eq!((2..100).map(|sender| count(sender, now)).sum::<usize>(), 50);

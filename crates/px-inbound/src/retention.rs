@@ -9,7 +9,7 @@
 //! its ids, so that no duplicate points nowhere; both go in one commit. A
 //! response that a run took lives with the run's log.
 //!
-//! Tested in px-testkit's `tests/retention.rs`, in virtual time.
+//! Tested in `px-testkit/tests/retention.rs`, in virtual time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -17,7 +17,7 @@ use crate::endpoint::Endpoint;
 use crate::endpoints::Endpoints;
 use crate::form::Forms;
 use crate::metrics;
-use crate::operator::{Bound, Operator, OperatorError};
+use crate::operator::{Binding, Operator, OperatorError};
 use crate::phases::{Received, Unparsed, Unverified};
 use crate::quarantine::Quarantine;
 use crate::rejections::{RejectionLimits, Rejections};
@@ -190,7 +190,7 @@ impl Stage {
     ///
     /// # Errors
     /// See [`OperatorError`].
-    pub async fn bind(&self, delivery: DeliveryId, run: RunId) -> Result<Bound, OperatorError> {
+    pub async fn bind(&self, delivery: DeliveryId, run: RunId) -> Result<Binding, OperatorError> {
         self.operator.bind(delivery, run).await
     }
 

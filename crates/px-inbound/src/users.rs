@@ -22,7 +22,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// The cause for which users' code gave no result; its sender tries again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stuck {
-    /// It took longer than it may.
+    /// The code took longer than it may.
     Slow,
     /// Earlier requests of this webhook hold as many threads as it may have.
     Crowded,

@@ -7,18 +7,18 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub struct Counter(AtomicU64);
 
 impl Counter {
-    /// None yet.
+    /// A counter at zero.
     #[must_use]
     pub const fn new() -> Self {
         Self(AtomicU64::new(0))
     }
 
-    /// One more.
+    /// Counts one.
     pub fn increment(&self) {
         self.add(1);
     }
 
-    /// So many more.
+    /// Counts so many at once.
     pub fn add(&self, count: u64) {
         self.0.fetch_add(count, Relaxed);
     }

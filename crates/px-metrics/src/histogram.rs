@@ -42,13 +42,13 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// One of times.
+    /// A histogram of durations.
     #[must_use]
     pub const fn of_times() -> Self {
         Self::with(&TIMES)
     }
 
-    /// One of sizes.
+    /// A histogram of sizes in bytes.
     #[must_use]
     pub const fn of_sizes() -> Self {
         Self::with(&SIZES)

@@ -10,11 +10,11 @@ use px_store::outbox::Breaker;
 
 use crate::backoff::Jitter;
 
-/// So many failures in a row open it.
+/// Number of failures in a row that open a breaker.
 pub const OPENS_AFTER: u32 = 5;
-/// So long it stays open the first time.
+/// Time that a breaker stays open the first time.
 pub const FIRST_PAUSE: Duration = Duration::from_secs(60);
-/// It doubles up to this.
+/// Longest time that a breaker stays open; the time doubles up to it.
 pub const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 /// A ramp that is this wide is over: the hook's own limit counts again.
 pub(crate) const RAMP_ENDS_AT: u32 = 16;

@@ -31,9 +31,9 @@ pub(crate) enum End {
 /// Consequence for the callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It is done.
+    /// The receiver took it, and no more is sent.
     Delivered,
-    /// It is tried again then.
+    /// It is tried again at a time.
     Retry {
         /// Time of the next try.
         at: Timestamp,
@@ -49,7 +49,7 @@ pub(crate) enum Verdict {
 /// Reason that a callback is dead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// Its tries are spent.
+    /// The retries of its policy are used up.
     Spent,
     /// The receiver refused it for good.
     Permanent,

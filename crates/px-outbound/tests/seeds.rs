@@ -1,6 +1,6 @@
 //! docs/hooks.md, the part that is about sending: what others did wrong, each
 //! as a test that px does not. What is about receiving is in px-callbacks; bursts
-//! and neighbours over the real binary are in `tests/hooks.rs`.
+//! and neighbours over the real binary are in `tests/hooks/`.
 
 mod rig;
 

@@ -3,7 +3,7 @@
 //! its body, so it sees what anybody may send; verification comes later.
 //!
 //! It knows `http` and `tower`, and no server. Tested over real sockets in
-//! px-server's `tests/layers.rs`.
+//! `px-server/tests/layers.rs`.
 
 use std::fmt;
 use std::future::Future;

@@ -52,7 +52,7 @@ impl Retry {
 /// A step's options. By default one attempt, and no limit in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StepOptions {
-    /// Its retry.
+    /// The retries after a failure; none: the first failure ends the run.
     pub retry: Option<Retry>,
     /// Time that one attempt may take.
     pub timeout: Option<Duration>,

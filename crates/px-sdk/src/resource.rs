@@ -3,8 +3,8 @@
 //! and `needs = (T)` say who uses them, `get` gives them.
 //!
 //! Here is who may use what. Making them is a server's business, since it
-//! happens on the threads of users' code. Tests: below, and `tests/resources.rs`
-//! of px-testkit.
+//! happens on the threads of users' code. Tests: below, and
+//! `px-cli/tests/cli/resources.rs`.
 
 use std::any::{Any, TypeId, type_name};
 use std::fmt;

@@ -112,7 +112,7 @@ pub struct Picked<R> {
 pub enum Timed<R> {
     /// The response came in time.
     Answered(R),
-    /// It did not.
+    /// No response came before the deadline.
     TimedOut,
 }
 

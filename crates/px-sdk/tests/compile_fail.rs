@@ -1,7 +1,7 @@
 //! What the compiler says to a user who made a mistake. Each file in
 //! `compile_fail/` is a small program with one mistake, and the text beside it
 //! is what the user reads: it must say what to write instead. A program that
-//! compiles is px's `tests/prelude.rs`.
+//! compiles is `px/tests/prelude.rs`.
 //!
 //! After a change here or in px-sdk, run with `TRYBUILD=overwrite` and read
 //! every changed text as a user would.

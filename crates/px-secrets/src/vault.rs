@@ -27,7 +27,7 @@ pub enum Error {
     /// The key's file.
     #[error("failed to use the key file {path}: {source}")]
     File {
-        /// Its place.
+        /// The path of the file.
         path: String,
         /// Cause.
         source: std::io::Error,
@@ -37,9 +37,9 @@ pub enum Error {
         "the key file {path} can be read by others (mode {mode:03o}): `chmod 600 {path}`, and think of what was kept under it as known"
     )]
     Wide {
-        /// Its place.
+        /// The path of the file.
         path: String,
-        /// Its permissions.
+        /// The permission bits of the file.
         mode: u32,
     },
     /// The secret was encrypted with another key, or damaged.

@@ -31,7 +31,7 @@ pub(crate) struct App {
     /// The webhooks with middleware of their own, by slug.
     pub(crate) layered: std::collections::HashMap<String, px_sdk::layer::Route>,
     pub(crate) urls: UrlView,
-    pub(crate) mute_hooks: crate::api::MuteHooks,
+    pub(crate) unsignable_hooks: crate::api::UnsignableHooks,
     pub(crate) streams: Arc<crate::streams::Streams>,
     pub(crate) max_body: usize,
     pub(crate) max_api_body: usize,

@@ -65,7 +65,7 @@ pub enum StartError {
     /// A resource of the project could not be made.
     #[error("the resource `{name}`, which {place} provides, could not be made: {why}")]
     Resource {
-        /// Its type.
+        /// The type of the resource.
         name: String,
         /// Place of its provider in the sources.
         place: String,

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::access::Tokens;
-use crate::api::{self, MuteHooks};
+use crate::api::{self, UnsignableHooks};
 use crate::app::{App, Shared};
 use crate::connections;
 use crate::error::StartError;
@@ -230,7 +230,7 @@ impl Checked {
             layered,
             gate: Gate::new(options.gate, self.policies),
             urls,
-            mute_hooks: MuteHooks::default(),
+            unsignable_hooks: UnsignableHooks::default(),
             streams: Streams::new(options.streams),
             max_body: options.max_body,
             max_api_body: options.max_api_body,

@@ -2,7 +2,7 @@
 //! library would tidy up, or not send at all. The API without tokens and a
 //! webhook without its secret have to agree on each.
 //!
-//! The rule's own table is in px-verify's `tests/local.rs`.
+//! The rule's own table is in `px-verify/tests/local.rs`.
 
 #![allow(
     clippy::unwrap_used,

@@ -45,7 +45,7 @@ pub trait NewValue {
 /// The decision about one batch.
 #[derive(Debug, Clone)]
 pub enum Verdict {
-    /// Its changes may happen.
+    /// All checks hold, and the changes may happen.
     Commit,
     /// A check did not hold.
     Conflict {
@@ -57,7 +57,7 @@ pub enum Verdict {
         /// then it stands only if the group becomes durable.
         in_group: bool,
     },
-    /// It could not be decided.
+    /// A check could not be read.
     Fail(Error),
 }
 

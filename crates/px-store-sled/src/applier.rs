@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use px_store::Error;
 
-use crate::journal::{Mark, Pool, Water};
+use crate::journal::{Mark, SegmentPool, Water};
 use crate::overlay::Generation;
 use crate::packing::Stored;
 use crate::postings::{self, row_key};
@@ -102,7 +102,7 @@ enum Turn {
 /// The applier's own state.
 pub(crate) struct Applier {
     shared: Arc<Shared>,
-    pool: Arc<Pool>,
+    pool: Arc<SegmentPool>,
     water: Water,
     /// The last batch in the tree.
     applied: u64,
@@ -120,7 +120,7 @@ const ROOM_RETRY: Duration = Duration::from_secs(1);
 pub(crate) const APPLIED_KEY: &[u8] = b"m/applied";
 
 impl Applier {
-    pub(crate) fn new(shared: Arc<Shared>, pool: Arc<Pool>, water: Water) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, pool: Arc<SegmentPool>, water: Water) -> Self {
         let applied = water.mark().sequence;
         Self {
             shared,

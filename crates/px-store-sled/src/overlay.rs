@@ -30,8 +30,8 @@ const CHECKS_LOOKED_AT: usize = 16;
 pub(crate) struct Row {
     /// `None` is a tombstone: the tree may still have the row.
     pub(crate) value: Option<Stored>,
-    /// Nothing below this generation has the key, as a check of its first put
-    /// showed. If the row is removed again, the tree need not hear of it.
+    /// True if neither the generation below nor the tree has a row of this key: the commit that put it
+    /// first had checked that. A removal of the row then needs no write to the tree.
     unknown_below: bool,
 }
 

@@ -26,7 +26,7 @@ use px_store::Error;
 use crate::change::Changes;
 use crate::journal::flip::is_flipped;
 use crate::journal::format::{HEADER, Record, SegmentHeader, SegmentKind, VERSION};
-use crate::journal::segments::{Sealed, Slot};
+use crate::journal::segments::{Sealed, SegmentFile};
 use crate::journal::{Disk, Mark, Opened};
 use crate::overlay::Generation;
 
@@ -41,7 +41,7 @@ pub(crate) struct Recovered {
     /// Segments that are still needed.
     pub(crate) sealed: VecDeque<Sealed>,
     /// Files that hold nothing needed, of any size.
-    pub(crate) spares: Vec<Slot>,
+    pub(crate) spares: Vec<SegmentFile>,
     pub(crate) next_number: u64,
     pub(crate) next_sequence: u64,
 }
@@ -54,7 +54,7 @@ pub(crate) fn has_segments(dir: &Path) -> Result<bool, Error> {
 
 /// A file of the journal's directory.
 struct Found {
-    slot: Slot,
+    segment: SegmentFile,
     head: Vec<u8>,
     kind: SegmentKind,
 }
@@ -79,10 +79,10 @@ fn files(disk: &dyn Disk, dir: &Path) -> Result<Vec<Found>, Error> {
         std::os::unix::fs::FileExt::read_exact_at(&file, &mut head, 0)
             .map_err(|error| Error::io(context(&path), &error))?;
         let kind = SegmentHeader::decode(&head);
-        found.push(Found { slot: Slot { file, path, bytes }, head, kind });
+        found.push(Found { segment: SegmentFile { file, path, bytes }, head, kind });
     }
     // For a message that names the same file each time.
-    found.sort_by(|left, right| left.slot.path.cmp(&right.slot.path));
+    found.sort_by(|left, right| left.segment.path.cmp(&right.segment.path));
     Ok(found)
 }
 
@@ -110,7 +110,7 @@ pub(crate) fn recover(
             SegmentKind::Used(header)
                 if header.number >= mark.segment && header.number <= newest.saturating_add(1) =>
             {
-                live.push((header, file.slot));
+                live.push((header, file.segment));
             }
             _ => others.push(file),
         }
@@ -125,13 +125,13 @@ pub(crate) fn recover(
         next_sequence: mark.sequence + 1,
     };
     let ends: Vec<_> = live.iter().skip(1).map(|(header, _)| Some(*header)).chain([None]).collect();
-    for ((header, slot), next) in live.into_iter().zip(ends) {
-        let segment = Segment { header, slot, next };
+    for ((header, segment), next) in live.into_iter().zip(ends) {
+        let segment = Segment { header, segment, next };
         recovered.read(&**disk, segment, mark)?;
     }
     let end = recovered.next_sequence - 1;
     if let Some(opened) = opened.filter(|opened| opened.sequence > end) {
-        let path = recovered.sealed.back().map_or(dir.join(JOURNAL), |sealed| sealed.slot.path.clone());
+        let path = recovered.sealed.back().map_or(dir.join(JOURNAL), |sealed| sealed.segment.path.clone());
         return Err(Error::Corrupt(format!(
             "the journal ends at batch {end} in {}, and batch {} was in it",
             path.display(),
@@ -145,19 +145,19 @@ pub(crate) fn recover(
 /// Checks that no segment is missing among those that are needed, and none is there
 /// twice.
 fn are_all_there(
-    live: &[(SegmentHeader, Slot)],
+    live: &[(SegmentHeader, SegmentFile)],
     others: &[Found],
     mark: Mark,
     opened: Option<Opened>,
     dir: &Path,
 ) -> Result<(), Error> {
     let mut expected = mark.segment;
-    for (header, slot) in live {
+    for (header, segment) in live {
         if header.number < expected {
             return Err(Error::Corrupt(format!(
                 "segment {} of the journal is there twice, once as {}",
                 header.number,
-                slot.path.display()
+                segment.path.display()
             )));
         }
         if header.number > expected {
@@ -181,7 +181,7 @@ fn missing(number: u64, others: &[Found], dir: &Path) -> Error {
     Error::Corrupt(match broken {
         Some(file) => format!(
             "the journal misses segment {number}: {} has a header that cannot be read",
-            file.slot.path.display()
+            file.segment.path.display()
         ),
         None => format!("the journal misses segment {number}: no file of {} is it", journal.display()),
     })
@@ -189,18 +189,18 @@ fn missing(number: u64, others: &[Found], dir: &Path) -> Error {
 
 struct Segment {
     header: SegmentHeader,
-    slot: Slot,
+    segment: SegmentFile,
     next: Option<SegmentHeader>,
 }
 
 impl Recovered {
     fn read(&mut self, disk: &dyn Disk, segment: Segment, mark: Mark) -> Result<(), Error> {
-        let Segment { header, slot, next } = segment;
-        let path = slot.path.display();
-        if slot.bytes < header.bytes {
+        let Segment { header, segment, next } = segment;
+        let path = segment.path.display();
+        if segment.bytes < header.bytes {
             return Err(Error::Corrupt(format!(
                 "{path} has {} bytes, and had {} when it was begun",
-                slot.bytes, header.bytes
+                segment.bytes, header.bytes
             )));
         }
         let first = self.sealed.is_empty();
@@ -215,8 +215,8 @@ impl Recovered {
         }
         // What the kernel still has in memory after a kill must be durable
         // before anything is built on it.
-        disk.sync_data(&slot.file).map_err(|error| Error::io(format!("sync {path}"), &error))?;
-        let bytes = fs::read(&slot.path).map_err(|error| Error::io(format!("read {path}"), &error))?;
+        disk.sync_data(&segment.file).map_err(|error| Error::io(format!("sync {path}"), &error))?;
+        let bytes = fs::read(&segment.path).map_err(|error| Error::io(format!("read {path}"), &error))?;
         let mut at = HEADER;
         let mut expected = header.first_sequence;
         while next.is_none_or(|next| expected < next.first_sequence) {
@@ -249,25 +249,25 @@ impl Recovered {
         }
         self.next_sequence = self.next_sequence.max(expected);
         self.next_number = header.number + 1;
-        self.sealed.push_back(Sealed { number: header.number, last_sequence: expected - 1, slot });
+        self.sealed.push_back(Sealed { number: header.number, last_sequence: expected - 1, segment });
         Ok(())
     }
 
     /// Takes the files that are not needed, once it is sure that they are not.
     fn take_others(&mut self, disk: &Arc<dyn Disk>, dir: &Path, others: Vec<Found>) -> Result<(), Error> {
-        for Found { slot, head, kind } in others {
+        for Found { segment, head, kind } in others {
             let header = match kind {
                 SegmentKind::Used(header) => Some(header),
                 SegmentKind::Unreadable => SegmentHeader::mended(&head),
                 SegmentKind::Blank | SegmentKind::Newer(_) => None,
             };
             if let Some(header) = header.filter(|header| header.number >= self.next_number) {
-                self.is_nothing_behind(&header, &slot)?;
+                self.is_nothing_behind(&header, &segment)?;
             }
             // A header will state its size, so that has to be durable.
-            disk.sync_data(&slot.file)
-                .map_err(|error| Error::io(format!("sync {}", slot.path.display()), &error))?;
-            self.spares.push(slot);
+            disk.sync_data(&segment.file)
+                .map_err(|error| Error::io(format!("sync {}", segment.path.display()), &error))?;
+            self.spares.push(segment);
         }
         // So has its name: the process that made it may not have come so far.
         let journal = dir.join(JOURNAL);
@@ -280,9 +280,9 @@ impl Recovered {
 
     /// Refuses a file that would be a later segment and holds a record: a mark that
     /// is older than the journal does not know of it.
-    fn is_nothing_behind(&self, header: &SegmentHeader, slot: &Slot) -> Result<(), Error> {
-        let path = slot.path.display();
-        let bytes = fs::read(&slot.path).map_err(|error| Error::io(format!("read {path}"), &error))?;
+    fn is_nothing_behind(&self, header: &SegmentHeader, segment: &SegmentFile) -> Result<(), Error> {
+        let path = segment.path.display();
+        let bytes = fs::read(&segment.path).map_err(|error| Error::io(format!("read {path}"), &error))?;
         let records = bytes.get(HEADER..).unwrap_or_default();
         let holds =
             Record::lies_in(header, records).is_some() || is_flipped(header, records, header.first_sequence);

@@ -16,7 +16,7 @@ use crate::change::Changes;
 use crate::committer::Committer;
 use crate::disk_space::DiskSpace;
 use crate::health::Health;
-use crate::journal::{Disk, Journal, Known, Mark, Opened, OpenedPages, Pool, RealDisk};
+use crate::journal::{Disk, Journal, Known, Mark, Opened, OpenedPages, RealDisk, SegmentPool};
 use crate::lock::DirLock;
 use crate::options::Options;
 use crate::overlay::{Generations, Overlay};
@@ -275,9 +275,9 @@ fn assemble(
     tree: Arc<dyn Tree>,
     pages: OpenedPages,
     recovered: Recovered,
-) -> (Arc<Shared>, Journal, Arc<Pool>) {
+) -> (Arc<Shared>, Journal, Arc<SegmentPool>) {
     let Recovered { generation, sealed, spares, next_number, next_sequence } = recovered;
-    let pool = Arc::new(Pool::new(
+    let pool = Arc::new(SegmentPool::new(
         disk.clone(),
         &dir.join(JOURNAL),
         options.segment_bytes,

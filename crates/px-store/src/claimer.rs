@@ -47,7 +47,7 @@ impl std::fmt::Debug for Reservations {
 }
 
 impl Reservations {
-    /// None at all.
+    /// The reservations of a commit that claims nothing.
     pub const fn none() -> Self {
         Self { claimer: None, runs: Vec::new() }
     }

@@ -52,7 +52,7 @@ pub struct RunFilter {
     pub brain: Option<String>,
     /// Any of these; empty means all.
     pub statuses: Vec<RunStatus>,
-    /// Not created before this.
+    /// Time before which none was created.
     pub since: Option<Timestamp>,
 }
 
@@ -65,7 +65,7 @@ pub struct DeliveryFilter {
     pub state: Option<InboxState>,
     /// The identifier of one of its events.
     pub identifier: Option<String>,
-    /// Not received before this.
+    /// Time before which none was received.
     pub since: Option<Timestamp>,
 }
 

@@ -1,12 +1,7 @@
 //! The end of a run that many wait for: each commit tells a bounded number of them, and all hear of it
 //! once, whatever dies in between and whatever else happens to them meanwhile.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a test says by panicking that it failed, and a measurement what it has measured"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says by panicking that it failed")]
 
 mod house;
 mod project;

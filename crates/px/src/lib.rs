@@ -70,7 +70,7 @@
 //! ```
 //!
 //! A program with every shape of step and wait is in `tests/prelude.rs`; what
-//! the compiler says to common mistakes is in px-sdk's `tests/compile_fail/`.
+//! the compiler says to common mistakes is in `px-sdk/tests/compile_fail/`.
 
 /// The receiving side, for services that px calls: verify, deduplicate, store.
 #[cfg(feature = "receive")]

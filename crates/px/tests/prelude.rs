@@ -1,6 +1,6 @@
 //! A program that uses every shape of step and wait, with nothing but the
 //! prelude in scope: that it compiles is most of the test. The mistakes that
-//! must not compile are in px-sdk's `tests/compile_fail/`.
+//! must not compile are in `px-sdk/tests/compile_fail/`.
 
 use px::prelude::*;
 use px::registry::Registry;

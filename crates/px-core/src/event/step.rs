@@ -147,13 +147,13 @@ impl Given {
         Self { whole: true, response: Some(response), ..Self::timed_out() }
     }
 
-    /// That nothing was waited for.
+    /// The argument of a step whose wait was passed over.
     #[must_use]
     pub fn passed() -> Self {
         Self { passed: true, ..Self::timed_out() }
     }
 
-    /// That nothing came in time.
+    /// The argument of a step whose wait timed out.
     #[must_use]
     pub const fn timed_out() -> Self {
         Self {

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum RetryPolicy {
-    /// These delays, one a try, milliseconds.
+    /// A list of delays: one before each try.
     List {
-        /// The delays.
+        /// The delays, milliseconds.
         delays_ms: Vec<u64>,
     },
     /// `base · factor^n`, at most `max`, so many tries.

@@ -23,7 +23,7 @@ pub enum Signing {
     },
     /// As Stripe does: `t=…,v1=…` in one header.
     Stripe {
-        /// That header, `Stripe-Signature` by default.
+        /// Name of the header that bears time and signature, `Stripe-Signature` by default.
         header: String,
     },
 }

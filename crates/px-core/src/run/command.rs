@@ -253,7 +253,7 @@ pub struct Response {
     pub key: Option<KeyId>,
     /// The event that brought it.
     pub event: Option<EventId>,
-    /// That event's delivery.
+    /// The delivery that the event came with.
     pub delivery: Option<DeliveryId>,
     /// The response, an object.
     pub response: Value,

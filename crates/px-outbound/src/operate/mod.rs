@@ -45,7 +45,7 @@ pub enum Error {
     /// A value is out of its bounds, or does not fit.
     #[error("{0}")]
     Invalid(String),
-    /// It does not fit what is there.
+    /// The request contradicts a hook, or a callback, as it is stored.
     #[error("{0}")]
     Conflict(String),
     /// There are as many hooks as there may be.

@@ -24,7 +24,7 @@ pub struct Recovery {
     pub types: Vec<Kind>,
     /// Only say what would be.
     pub dry_run: bool,
-    /// So many a second.
+    /// Maximum number that are set going each second; none lets all go at once.
     pub rate_per_second: Option<u32>,
 }
 

@@ -17,7 +17,7 @@ use crate::{backoff, format};
 const MAX_TIMEOUT: Duration = Duration::from_secs(120);
 /// So many requests may be under way to an endpoint at most.
 const MAX_IN_FLIGHT: u32 = 256;
-/// So many tries a schedule may have.
+/// Maximum number of tries of a retry policy.
 const MAX_TRIES: u32 = 50;
 /// So many patterns, and headers, a hook may have.
 const MAX_LIST: usize = 64;
@@ -51,7 +51,7 @@ pub struct Spec {
     pub max_in_flight: u32,
     /// Number a second.
     pub rate_per_second: Option<u32>,
-    /// One of a run at a time.
+    /// True if callbacks of one run are sent one at a time, in order.
     pub ordered: bool,
     /// True if private addresses are open.
     pub allow_private: bool,

@@ -21,9 +21,9 @@ type Pair = (HookId, RunId);
 /// Terms of a callback's hook about sending.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terms {
-    /// So many requests may be under way to the endpoint.
+    /// Maximum number of requests under way to the endpoint.
     pub(crate) max_in_flight: u32,
-    /// Its rate allows no request before.
+    /// Time before which the hook's rate allows no request.
     pub(crate) not_before: Timestamp,
 }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 use px_core::{Clock, Ids, Scope, TokenId};
 use px_store::tokens::{MAX_TOKENS, Permission, Token, TokenWrite};
-use px_store::{Admission, Batch, Epoch, EpochWrite, Outcome, Store, Versioned, Watched};
+use px_store::{Batch, Bound, Contended, Epoch, EpochWrite, Round, RoundError, Store, Versioned, Watched};
 use secrecy::SecretString;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::Mutex;
@@ -24,7 +24,7 @@ use secret::{Presented, digest};
 const MAX_NAME: usize = 100;
 
 /// Maximum number of rounds in which a change is tried anew when other processes change the tokens too.
-const MAX_ROUNDS: usize = 100;
+const ROUNDS: Bound = Bound::waiting(100);
 
 /// The tokens of one store.
 pub struct Tokens {
@@ -69,6 +69,14 @@ pub enum TokenError {
     Store(#[from] px_store::Error),
 }
 
+impl From<Contended> for TokenError {
+    fn from(contended: Contended) -> Self {
+        Self::Store(contended.into())
+    }
+}
+
+impl RoundError for TokenError {}
+
 /// Permission of a request's token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -76,7 +84,7 @@ pub(crate) enum Verdict {
     NoTokens,
     /// The request has none, or none that is valid.
     Unknown,
-    /// It has one.
+    /// The request has a valid token, with this permission.
     Known(TokenId, Permission),
 }
 
@@ -156,7 +164,7 @@ impl Tokens {
             return Err(TokenError::Name);
         }
         let _alone = self.changing.lock().await;
-        for _ in 0..MAX_ROUNDS {
+        let created = self.store.transact(ROUNDS, |_| async move {
             let (epoch, known) = self.refresh().await?;
             may_create(&known, right, permission)?;
             let now = self.clock.now();
@@ -164,11 +172,12 @@ impl Tokens {
             let (text, digest) = secret::make(id);
             let token = Token { id, name: name.to_owned(), permission, digest, created_at: now };
             let version = self.ids.version(now);
-            if self.commit(TokenWrite::Create(token.clone(), version), epoch).await? {
-                return Ok((token, text));
-            }
-        }
-        Err(px_store::Error::Busy.into())
+            let batch = self.batch(TokenWrite::Create(token.clone(), version), epoch);
+            Ok::<_, TokenError>(Round::Commit(batch, (token, text)))
+        });
+        let created = created.await?;
+        self.read_anew().await?;
+        Ok(created)
     }
 
     /// Removes a token: what it opened is closed from now on.
@@ -177,29 +186,32 @@ impl Tokens {
     /// See [`TokenError`].
     pub async fn revoke(&self, id: TokenId) -> Result<Token, TokenError> {
         let _alone = self.changing.lock().await;
-        for _ in 0..MAX_ROUNDS {
+        let removed = self.store.transact(ROUNDS, |_| async move {
             let (epoch, known) = self.refresh().await?;
             let token = known.iter().find(|token| token.record.id == id).cloned();
             let token = token.ok_or(TokenError::NotFound(id))?;
-            if self.commit(TokenWrite::Remove(id, token.version), epoch).await? {
-                return Ok(token.record);
-            }
-        }
-        Err(px_store::Error::Busy.into())
+            let batch = self.batch(TokenWrite::Remove(id, token.version), epoch);
+            Ok::<_, TokenError>(Round::Commit(batch, token.record))
+        });
+        let removed = removed.await?;
+        self.read_anew().await?;
+        Ok(removed)
     }
 
-    /// Commits a change of the tokens as they were at an epoch, and reads what
-    /// they are then: false if another process was first.
-    async fn commit(&self, write: TokenWrite, epoch: u64) -> Result<bool, px_store::Error> {
+    /// A change of the tokens as they were at an epoch: it meets a conflict if another process was first.
+    fn batch(&self, write: TokenWrite, epoch: u64) -> Batch {
         let next = Some(self.ids.version(self.clock.now()));
         let epochs = vec![EpochWrite { epoch: Epoch::Tokens, expected: Some(epoch), next }];
-        let batch = Batch { scope: Scope::default(), tokens: vec![write], epochs, ..Batch::default() };
-        let outcome = self.store.commit(batch, Admission::Wait).await?;
+        Batch { scope: Scope::default(), tokens: vec![write], epochs, ..Batch::default() }
+    }
+
+    /// Reads the tokens after a change of this process, without a request that asks for them.
+    async fn read_anew(&self) -> Result<(), px_store::Error> {
         // Before the tokens, which may be newer then, and never older.
         let now = self.store.epoch(Scope::default(), Epoch::Tokens).await?;
         let tokens = self.store.tokens(Scope::default(), MAX_TOKENS).await?;
         self.known.remember(now, Arc::new(tokens));
-        Ok(matches!(outcome, Outcome::Committed { .. }))
+        Ok(())
     }
 
     /// Returns what the token of a request permits. Its secret is compared in a time

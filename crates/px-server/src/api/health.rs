@@ -91,7 +91,9 @@ fn degraded(app: &App) -> Vec<HealthReason> {
     // That they cannot be listed is the store's trouble, which is said above.
     if let Ok(hooks) = app.store().outbox().hook_set(app.parts.scope) {
         let vault = &app.operator.parts().vault;
-        reasons.extend(app.mute_hooks.of(&hooks, |hook| operate::is_unreadable(vault, hook)).iter().cloned());
+        reasons.extend(
+            app.unsignable_hooks.of(&hooks, |hook| operate::is_unreadable(vault, hook)).iter().cloned(),
+        );
     }
     reasons
 }
@@ -99,29 +101,29 @@ fn degraded(app: &App) -> Vec<HealthReason> {
 /// The hooks that cannot sign, remembered until hooks change: finding them opens every
 /// sealed value, and a probe that needs no token must not cost that each time.
 #[derive(Default)]
-pub(crate) struct MuteHooks(Mutex<Option<Found>>);
+pub(crate) struct UnsignableHooks(Mutex<Option<Found>>);
 
 struct Found {
     hooks: Arc<HookSet>,
     reasons: Arc<[HealthReason]>,
 }
 
-impl MuteHooks {
-    /// Those among these hooks, as reasons.
-    fn of(&self, hooks: &Arc<HookSet>, is_mute: impl Fn(&Hook) -> bool) -> Arc<[HealthReason]> {
+impl UnsignableHooks {
+    /// The hooks among these that cannot sign, as reasons.
+    fn of(&self, hooks: &Arc<HookSet>, cannot_sign: impl Fn(&Hook) -> bool) -> Arc<[HealthReason]> {
         // Held while they are found, so that probes at once find them once.
         let mut found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = found.as_ref().filter(|found| Arc::ptr_eq(&found.hooks, hooks)) {
             return Arc::clone(&found.reasons);
         }
         let live = hooks.hooks().iter().map(|hook| &hook.record).filter(|hook| hook.deleted_at.is_none());
-        let reasons: Arc<[_]> = live.filter(|hook| is_mute(hook)).map(cannot_sign).collect();
+        let reasons: Arc<[_]> = live.filter(|hook| cannot_sign(hook)).map(unsignable_reason).collect();
         *found = Some(Found { hooks: Arc::clone(hooks), reasons: Arc::clone(&reasons) });
         reasons
     }
 }
 
-fn cannot_sign(hook: &Hook) -> HealthReason {
+fn unsignable_reason(hook: &Hook) -> HealthReason {
     let text = format!("hook '{}' cannot sign; `px hooks rotate-secret {}` mends it", hook.name, hook.id);
     reason("hook-cannot-sign", text)
 }
@@ -138,7 +140,7 @@ mod tests {
     use px_testkit::{Fault, FaultyStore};
     use secrecy::ExposeSecret as _;
 
-    use super::MuteHooks;
+    use super::UnsignableHooks;
     use crate::access::Tokens;
     use crate::in_process::InProcess;
     use crate::options::Options;
@@ -194,18 +196,18 @@ mod tests {
             let answer = server.call("127.0.0.1:1".parse().unwrap(), request, 10_000).await;
             assert_eq!(answer.status(), 201);
         };
-        let (hooks, looks) = (MuteHooks::default(), std::cell::Cell::new(0));
-        let mute = || {
+        let (hooks, looks) = (UnsignableHooks::default(), std::cell::Cell::new(0));
+        let unsignable = || {
             let set = store.outbox().hook_set(px_core::Scope::default()).unwrap();
             let found = hooks.of(&set, |hook| {
                 looks.set(looks.get() + 1);
-                hook.name == "mute"
+                hook.name == "unsignable"
             });
             (found.len(), looks.get())
         };
         add("well").await;
-        assert_eq!((mute(), mute()), ((0, 1), (0, 1)));
-        add("mute").await;
-        assert_eq!((mute(), mute()), ((1, 3), (1, 3)));
+        assert_eq!((unsignable(), unsignable()), ((0, 1), (0, 1)));
+        add("unsignable").await;
+        assert_eq!((unsignable(), unsignable()), ((1, 3), (1, 3)));
     }
 }

@@ -40,7 +40,7 @@ use px_core::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-pub(crate) use health::MuteHooks;
+pub(crate) use health::UnsignableHooks;
 
 use crate::app::Shared;
 use crate::error::ApiError;

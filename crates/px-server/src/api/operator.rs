@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use px_api::{Action, BindDelivery, BoundEvent};
 use px_core::{Code, DeliveryId, RunId};
+use px_inbound::Binding;
 
 use super::fields::Unknown;
 use crate::app::Shared;
@@ -42,13 +43,8 @@ pub(super) async fn bind(
     let run: RunId = text
         .parse()
         .map_err(|_| ApiError::not_found(format!("Brain run '{text}' not found")).code(Code::RunNotFound))?;
-    let bound = app.stage.bind(id, run).await?;
-    Ok(Json(BoundEvent {
-        action: Action::Resumed,
-        brain_run_id: bound.run,
-        delivery_id: id,
-        event_id: bound.event,
-    }))
+    let Binding { event, run } = app.stage.bind(id, run).await?;
+    Ok(Json(BoundEvent { action: Action::Resumed, brain_run_id: run, delivery_id: id, event_id: event }))
 }
 
 fn delivery(id: &str) -> Result<DeliveryId, ApiError> {

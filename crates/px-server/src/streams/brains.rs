@@ -75,21 +75,21 @@ struct Read {
     of_all: Bytes,
     /// Somebody was given other bytes since then, and has to be told what follows
     /// although the publisher may see no change.
-    has_strayed: bool,
+    has_unpublished: bool,
 }
 
 impl Read {
-    /// Notes that a frame goes to one who begins to watch.
-    fn give_to_one(&mut self, frame: &Frame) {
-        self.has_strayed |= frame.bytes != self.of_all;
+    /// Notes that a frame goes to a newcomer, who begins to watch.
+    fn note_newcomer(&mut self, frame: &Frame) {
+        self.has_unpublished |= frame.bytes != self.of_all;
     }
 
     /// Notes that the publisher decides on a frame, and returns whether somebody has
     /// bytes that were never published. A frame that is given to one after this call
     /// counts for the publisher's next, which is newer.
-    fn give_to_publisher(&mut self, frame: &Frame) -> bool {
+    fn take_unpublished(&mut self, frame: &Frame) -> bool {
         self.of_all = frame.bytes.clone();
-        std::mem::take(&mut self.has_strayed)
+        std::mem::take(&mut self.has_unpublished)
     }
 }
 
@@ -127,15 +127,15 @@ impl Feed {
         let published = self.published.subscribe();
         self.hints.begin(app.store().hints());
         let (frame, mut read) = self.read(app).await?;
-        read.give_to_one(&frame);
+        read.note_newcomer(&frame);
         Ok((frame, published))
     }
 
     /// A frame for the publisher, and whether somebody has one that was never published.
     async fn read_for_all(&self, app: &App) -> Result<(Arc<Frame>, bool), px_store::Error> {
         let (frame, mut read) = self.read(app).await?;
-        let has_strayed = read.give_to_publisher(&frame);
-        Ok((frame, has_strayed))
+        let has_unpublished = read.take_unpublished(&frame);
+        Ok((frame, has_unpublished))
     }
 
     /// A frame that is read after this call, by whomever, and the lock under which
@@ -233,9 +233,9 @@ async fn publish_while_watched(app: &App, mut hints: Receiver<RunId>) {
         hinted.drain(&mut hints);
         let seen = std::mem::take(&mut hinted);
         let pace = match feed.read_for_all(app).await {
-            Ok((frame, has_strayed)) => {
+            Ok((frame, has_unpublished)) => {
                 let pace = feed.pace(frame.bytes.len());
-                if let Some(published) = shown.next(frame, &seen, has_strayed) {
+                if let Some(published) = shown.next(frame, &seen, has_unpublished) {
                     feed.published.send_replace(Some(published));
                 }
                 pace
@@ -273,12 +273,12 @@ impl Shown {
     /// at once after a while of quiet, and more rarely while runs keep passing by.
     /// If somebody has bytes that were never published, it is always: it costs only
     /// those to whom it is news.
-    fn next(&mut self, frame: Arc<Frame>, seen: &Hinted, has_strayed: bool) -> Option<Published> {
+    fn next(&mut self, frame: Arc<Frame>, seen: &Hinted, has_unpublished: bool) -> Option<Published> {
         self.reads = self.reads.saturating_add(1);
         self.is_owed |= self.last.as_ref().is_some_and(|last| seen.has_passed_by(&last.frame, &frame));
         let is_other = self.last.as_ref().is_none_or(|last| last.frame.bytes != frame.bytes);
         let is_due = self.is_owed && self.reads >= READS_PER_REPETITION;
-        if !is_other && !is_due && !has_strayed {
+        if !is_other && !is_due && !has_unpublished {
             return None;
         }
         let passed_by = match &self.last {
@@ -341,24 +341,24 @@ mod tests {
             Arc::new(Frame { number, bytes, asked: 0, runs: BTreeSet::new() })
         };
         let mut publish = |read: &mut Read, frame: Arc<Frame>| {
-            let has_strayed = read.give_to_publisher(&frame);
-            shown.next(frame, &Hinted::default(), has_strayed)
+            let has_unpublished = read.take_unpublished(&frame);
+            shown.next(frame, &Hinted::default(), has_unpublished)
         };
         let first = frame("waiting");
         let published = publish(&mut read, Arc::clone(&first)).unwrap();
         let newcomers = frame("running");
-        read.give_to_one(&newcomers);
+        read.note_newcomer(&newcomers);
         let published_again = publish(&mut read, frame("waiting")).expect("the newcomer has to be told");
         assert!(published_again.is_news_after(&newcomers));
         assert!(!published_again.is_news_after(&published.frame), "others have it");
         assert!(publish(&mut read, frame("waiting")).is_none(), "it is told once");
         // Who begins with what all have needs nothing more.
-        read.give_to_one(&frame("waiting"));
+        read.note_newcomer(&frame("waiting"));
         assert!(publish(&mut read, frame("waiting")).is_none());
         // One that is given away between the publisher's read and its decision counts for the next.
         let late = frame("running");
-        let has_strayed = read.give_to_publisher(&first);
-        read.give_to_one(&late);
-        assert!(!has_strayed && publish(&mut read, frame("waiting")).unwrap().is_news_after(&late));
+        let has_unpublished = read.take_unpublished(&first);
+        read.note_newcomer(&late);
+        assert!(!has_unpublished && publish(&mut read, frame("waiting")).unwrap().is_news_after(&late));
     }
 }

@@ -6,7 +6,7 @@
 //! What goes out is made by the routes (`api/watch.rs`, `api/watch_brains.rs`);
 //! hints reach them by way of one reader for all (`runs`, `brains`).
 //!
-//! Tested over real sockets in `tests/streams/`.
+//! Tested over real sockets in `px-server/tests/streams.rs`.
 
 pub(crate) mod brains;
 pub(crate) mod frames;

@@ -15,4 +15,4 @@ pub(crate) mod segments;
 pub(crate) use disk::{Disk, RealDisk};
 pub(crate) use high_water::{Known, Mark, Water};
 pub(crate) use opened::{Opened, OpenedPages};
-pub(crate) use segments::{AppendError, Journal, Pool};
+pub(crate) use segments::{AppendError, Journal, SegmentPool};

@@ -18,7 +18,7 @@ const ZEROS: usize = 1024 * 1024;
 
 /// A file that holds a segment, or will.
 #[derive(Debug)]
-pub(crate) struct Slot {
+pub(crate) struct SegmentFile {
     pub(crate) file: File,
     pub(crate) path: PathBuf,
     pub(crate) bytes: u64,
@@ -29,7 +29,7 @@ pub(crate) struct Slot {
 pub(crate) struct Sealed {
     pub(crate) number: u64,
     pub(crate) last_sequence: u64,
-    pub(crate) slot: Slot,
+    pub(crate) segment: SegmentFile,
 }
 
 /// Spares that stay while nothing is written: as many as are made in advance.
@@ -37,7 +37,7 @@ const IDLE_SPARES: usize = 1;
 
 /// The segments that the committer does not write to at the moment. The
 /// applier gives back what the tree has, and keeps spares ready.
-pub(crate) struct Pool {
+pub(crate) struct SegmentPool {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     segment_bytes: u64,
@@ -49,9 +49,9 @@ pub(crate) struct Pool {
 #[derive(Debug)]
 struct PoolState {
     sealed: VecDeque<Sealed>,
-    spares: Vec<Slot>,
+    spares: Vec<SegmentFile>,
     /// Files of another size, which go with the segments that are freed next.
-    odd: Vec<Slot>,
+    odd: Vec<SegmentFile>,
     /// The number of the segment in use, or of the next one.
     head: u64,
     /// The next file name to try.
@@ -60,20 +60,20 @@ struct PoolState {
     preparing: bool,
 }
 
-impl Pool {
+impl SegmentPool {
     pub(crate) fn new(
         disk: Arc<dyn Disk>,
         dir: &Path,
         segment_bytes: usize,
         spare_segments: usize,
         sealed: VecDeque<Sealed>,
-        files: Vec<Slot>,
+        files: Vec<SegmentFile>,
         head: u64,
     ) -> Self {
         let segment_bytes = segment_bytes.max(HEADER + RECORD) as u64;
         // A size that is not the usual one is left by other options or by an
         // interrupted preparation.
-        let (spares, odd) = files.into_iter().partition(|slot| slot.bytes == segment_bytes);
+        let (spares, odd) = files.into_iter().partition(|segment| segment.bytes == segment_bytes);
         let state = PoolState { sealed, spares, odd, head, next_name: 1, preparing: false };
         Self {
             disk,
@@ -98,16 +98,16 @@ impl Pool {
     /// Makes one spare ready.
     pub(crate) fn prepare(&self) -> io::Result<()> {
         self.lock().preparing = true;
-        let slot = self.create();
+        let segment = self.create();
         let mut state = self.lock();
         state.preparing = false;
-        let made = slot.map(|slot| state.spares.push(slot));
+        let made = segment.map(|segment| state.spares.push(segment));
         drop(state);
         self.prepared.notify_all();
         made
     }
 
-    fn obtain(&self) -> io::Result<Slot> {
+    fn obtain(&self) -> io::Result<SegmentFile> {
         let mut state = self.lock();
         loop {
             if let Some(spare) = state.spares.pop() {
@@ -123,7 +123,7 @@ impl Pool {
         self.create()
     }
 
-    fn create(&self) -> io::Result<Slot> {
+    fn create(&self) -> io::Result<SegmentFile> {
         let (path, file) = self.free_name()?;
         let zeros = vec![0; ZEROS.min(usize::try_from(self.segment_bytes).unwrap_or(ZEROS))];
         let fill = || {
@@ -143,7 +143,7 @@ impl Pool {
             let _ = self.disk.remove(&path);
             return Err(error);
         }
-        Ok(Slot { file, path, bytes: self.segment_bytes })
+        Ok(SegmentFile { file, path, bytes: self.segment_bytes })
     }
 
     fn free_name(&self) -> io::Result<(PathBuf, File)> {
@@ -161,8 +161,8 @@ impl Pool {
         }
     }
 
-    fn give_back(&self, slot: Slot) {
-        self.lock().spares.push(slot);
+    fn give_back(&self, segment: SegmentFile) {
+        self.lock().spares.push(segment);
     }
 
     fn seal(&self, sealed: Sealed) {
@@ -187,8 +187,8 @@ impl Pool {
     /// batches has left is given back to the disk.
     pub(crate) fn recycle(&self, segment: u64, is_idle: bool) -> io::Result<()> {
         let odd = std::mem::take(&mut self.lock().odd);
-        for slot in odd {
-            self.disk.remove(&slot.path)?;
+        for segment in odd {
+            self.disk.remove(&segment.path)?;
         }
         loop {
             let mut state = self.lock();
@@ -197,13 +197,13 @@ impl Pool {
             }
             let Some(sealed) = state.sealed.pop_front() else { break };
             let enough = state.spares.len() >= self.spare_segments;
-            if !enough && sealed.slot.bytes == self.segment_bytes {
-                state.spares.push(sealed.slot);
+            if !enough && sealed.segment.bytes == self.segment_bytes {
+                state.spares.push(sealed.segment);
                 continue;
             }
             drop(state);
             // Too many, or one that a large batch made longer than the others.
-            self.disk.remove(&sealed.slot.path)?;
+            self.disk.remove(&sealed.segment.path)?;
         }
         if is_idle {
             self.drop_spares()?;
@@ -234,7 +234,7 @@ pub(crate) enum AppendError {
 }
 
 struct Active {
-    slot: Slot,
+    segment: SegmentFile,
     header: SegmentHeader,
     offset: u64,
     last_sequence: u64,
@@ -243,7 +243,7 @@ struct Active {
 /// The committer's end of the journal.
 pub(crate) struct Journal {
     disk: Arc<dyn Disk>,
-    pool: Arc<Pool>,
+    pool: Arc<SegmentPool>,
     opened: OpenedPages,
     active: Option<Active>,
     next_number: u64,
@@ -253,7 +253,7 @@ pub(crate) struct Journal {
 impl Journal {
     pub(crate) fn new(
         disk: Arc<dyn Disk>,
-        pool: Arc<Pool>,
+        pool: Arc<SegmentPool>,
         opened: OpenedPages,
         next_number: u64,
         next_sequence: u64,
@@ -279,7 +279,7 @@ impl Journal {
     /// Writes a record and makes it durable, with one write and one sync. The first
     /// record of a segment takes two more, which say that the segment has begun.
     pub(crate) fn append(&mut self, record: &mut RecordBuffer) -> Result<(), AppendError> {
-        let room = |active: &Active| active.slot.bytes.saturating_sub(active.offset);
+        let room = |active: &Active| active.segment.bytes.saturating_sub(active.offset);
         let needed = record.record_bytes() as u64;
         // The last record of a segment may not grow it; the first one may, for
         // then no segment would be large enough.
@@ -288,7 +288,7 @@ impl Journal {
                 self.pool.seal(Sealed {
                     number: full.header.number,
                     last_sequence: full.last_sequence,
-                    slot: full.slot,
+                    segment: full.segment,
                 });
                 None
             }
@@ -300,7 +300,7 @@ impl Journal {
             None => self.activate()?,
         };
         let bytes = record.seal(&active.header, self.next_sequence, first);
-        let written = write_all_at(&*self.disk, &active.slot.file, bytes, active.offset);
+        let written = write_all_at(&*self.disk, &active.segment.file, bytes, active.offset);
         let length = bytes.len() as u64;
         if let Err(error) = written {
             if !is_full(&error) {
@@ -308,15 +308,15 @@ impl Journal {
             }
             self.take_back(&active, length).map_err(AppendError::Broken)?;
             if first {
-                self.pool.give_back(active.slot);
+                self.pool.give_back(active.segment);
             } else {
                 self.active = Some(active);
             }
             return Err(AppendError::Full(error));
         }
-        self.disk.sync_data(&active.slot.file).map_err(AppendError::Broken)?;
+        self.disk.sync_data(&active.segment.file).map_err(AppendError::Broken)?;
         active.offset += length;
-        active.slot.bytes = active.slot.bytes.max(active.offset);
+        active.segment.bytes = active.segment.bytes.max(active.offset);
         active.last_sequence = self.next_sequence + u64::from(record.batches()) - 1;
         self.next_sequence = active.last_sequence + 1;
         if first {
@@ -331,24 +331,24 @@ impl Journal {
     }
 
     fn activate(&self) -> Result<Active, AppendError> {
-        let slot = self.pool.obtain().map_err(|error| {
+        let segment = self.pool.obtain().map_err(|error| {
             if is_full(&error) { AppendError::Full(error) } else { AppendError::Broken(error) }
         })?;
         let salt = px_core::salt();
-        let header = SegmentHeader::new(self.next_number, self.next_sequence, salt, slot.bytes);
-        Ok(Active { slot, header, offset: 0, last_sequence: self.next_sequence.saturating_sub(1) })
+        let header = SegmentHeader::new(self.next_number, self.next_sequence, salt, segment.bytes);
+        Ok(Active { segment, header, offset: 0, last_sequence: self.next_sequence.saturating_sub(1) })
     }
 
     /// Makes sure that nothing of a record that found no room can be read.
     fn take_back(&self, active: &Active, length: u64) -> io::Result<()> {
-        let file = &active.slot.file;
+        let file = &active.segment.file;
         let blank = [0; HEADER + RECORD];
         let blank = blank.get(..usize::try_from(length).unwrap_or(blank.len())).unwrap_or(&blank);
         // The record's place may lie at the very end of a segment, so no more
         // is blanked than there is room for.
-        let room = usize::try_from(active.slot.bytes.saturating_sub(active.offset)).unwrap_or(blank.len());
+        let room = usize::try_from(active.segment.bytes.saturating_sub(active.offset)).unwrap_or(blank.len());
         write_all_at(&*self.disk, file, blank.get(..room).unwrap_or(blank), active.offset)?;
-        self.disk.set_len(file, active.slot.bytes)?;
+        self.disk.set_len(file, active.segment.bytes)?;
         self.disk.sync_data(file)
     }
 }

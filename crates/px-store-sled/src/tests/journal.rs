@@ -142,7 +142,9 @@ fn a_segment_that_was_begun_and_whose_first_record_is_torn_is_damage() {
     let (name, starts, _) = two_segments(&rig);
     for cut in 0..starts[1] {
         let found = open_copy(rig.dir.path(), |dir| {
-            change(&dir.join("journal").join(&name), |bytes| bytes[cut..starts[1]].fill(0x55));
+            // Turned and not filled: a byte may have any value before.
+            let torn = |bytes: &mut Vec<u8>| bytes[cut..starts[1]].iter_mut().for_each(|byte| *byte ^= 0x55);
+            change(&dir.join("journal").join(&name), torn);
         });
         assert!(matches!(found, Err(Error::Corrupt(_))), "cut at {cut}: {found:?}");
     }

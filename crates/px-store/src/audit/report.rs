@@ -140,7 +140,7 @@ pub struct Counts {
     pub dedups: u64,
     /// Keys.
     pub keys: u64,
-    /// Those in the lines of keys.
+    /// Waits and turns in the lines of keys.
     pub waiters: u64,
     /// Events in queues.
     pub queued: u64,
@@ -154,7 +154,7 @@ pub struct Counts {
     pub hooks: u64,
     /// Deliveries of the outbox, by state.
     pub callback: BTreeMap<CallbackState, u64>,
-    /// Those that are due at a time.
+    /// Rows that say when a callback is due.
     pub due: u64,
     /// Attempts to deliver.
     pub attempts: u64,

@@ -41,7 +41,7 @@ impl DraftLine {
     }
 
     /// Takes out somebody who would become a row.
-    fn take_new(&mut self) -> Option<(u64, Waiter)> {
+    fn take_unstored(&mut self) -> Option<(u64, Waiter)> {
         let mut new = self.places.iter_mut().filter(|(_, place)| place.stored.is_none());
         new.find_map(|(at, place)| Some((*at, place.waiter.take()?)))
     }
@@ -63,7 +63,7 @@ pub(super) fn writes(
     let mut writes = Vec::new();
     for (key, mut line) in lines {
         if let Some(key) = keys.get_mut(&key).filter(|key| key.changed && key.record.line.count == 1)
-            && let Some((place, waiter)) = line.take_new()
+            && let Some((place, waiter)) = line.take_unstored()
         {
             key.record.within = vec![(place, waiter)];
         }
@@ -84,7 +84,7 @@ impl Draft<'_> {
     }
 
     /// Waiters within a record that changes become rows, if they do not stay alone.
-    pub(super) fn take_out(&mut self, key: &KeyId, within: Vec<(u64, Waiter)>) {
+    pub(super) fn move_to_line(&mut self, key: &KeyId, within: Vec<(u64, Waiter)>) {
         if within.is_empty() {
             return;
         }

@@ -148,7 +148,7 @@ impl<'a> Draft<'a> {
         let loaded = self.load_key(key).await?;
         loaded.changed = true;
         let within = std::mem::take(&mut loaded.record.within);
-        self.take_out(key, within);
+        self.move_to_line(key, within);
         self.load_key(key).await.map(|loaded| &mut loaded.record)
     }
 

@@ -18,9 +18,9 @@ pub struct CallbackFilter {
     pub hook: Option<HookId>,
     /// The run.
     pub run: Option<RunId>,
-    /// Their state.
+    /// The state of the callbacks.
     pub state: Option<CallbackState>,
-    /// Not created before this.
+    /// Time before which none was created.
     pub since: Option<Timestamp>,
 }
 

@@ -246,7 +246,7 @@ impl World {
     /// with one effect at most, waits, keys, queues and timers in agreement.
     ///
     /// # Panics
-    /// It does not.
+    /// The audit finds something that is wrong; the message names it.
     #[track_caller]
     pub fn expect_sound(&self) {
         let report = self.inner.live(async |world| world.audit().await);

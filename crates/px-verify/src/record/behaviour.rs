@@ -188,7 +188,7 @@ pub struct AckBody {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Duplicates {
-    /// That it is one, naming the original.
+    /// A reply that says that it is a duplicate, and names the original.
     #[default]
     Report,
     /// The original's reply, byte for byte.

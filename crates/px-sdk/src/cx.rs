@@ -2,12 +2,11 @@
 //! the engine.
 
 use std::collections::HashSet;
-use std::future::{Future, IntoFuture};
-use std::pin::Pin;
+use std::future::IntoFuture;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use px_core::RunId;
 use px_core::run::OnceValue;
-use px_core::{KvId, RunId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -15,40 +14,10 @@ use serde_json::Value;
 use crate::brain::{Brain, start_of};
 use crate::effect::{EffectCall, StepStandIn};
 use crate::error::{Error, Result};
-use crate::kv::{KvLog, KvRead};
+use crate::kv::KvLog;
+use crate::port::{PortFuture, StepPort};
 use crate::resource::{Resource, Resources};
 use crate::secret::{Secret, SecretReader};
-
-/// Answer of the engine to a request of a step that runs.
-pub type PortFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
-/// The engine's side of a step: where what it does is committed.
-pub trait StepPort: Send + Sync {
-    /// Commits a side effect, of the step or of one of its items. Resolves
-    /// when it is durable.
-    fn record_once(&self, item: Option<u32>, name: String, value: Value) -> PortFuture<'_, Result<()>>;
-
-    /// Starts a run and remembers its id under this name, in one commit.
-    fn start_run(
-        &self,
-        item: Option<u32>,
-        name: String,
-        brain: String,
-        input: Value,
-    ) -> PortFuture<'_, Result<RunId>>;
-
-    /// Reads a value that outlives runs, as it was last committed.
-    fn read_kv(&self, id: KvId) -> PortFuture<'_, Result<KvRead>>;
-
-    /// Commits a report of progress.
-    fn emit(&self, name: String, data: Value, durable: bool) -> PortFuture<'_, Result<()>>;
-
-    /// Returns whether the run was cancelled, or taken over by another process.
-    fn is_cancelled(&self) -> bool;
-
-    /// Resolves when that happens.
-    fn cancelled(&self) -> PortFuture<'_, ()>;
-}
 
 /// The context of a step. Cheap to clone.
 #[derive(Clone)]

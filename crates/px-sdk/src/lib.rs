@@ -24,6 +24,7 @@ mod macros;
 mod may_wait;
 mod options;
 mod outcome;
+mod port;
 mod provide;
 mod read;
 pub mod registry;
@@ -46,7 +47,7 @@ pub use brain::{
     items,
 };
 pub use collect::{All, Collecting, Partly, Several, WaitsForAll, wait_for_all, wait_for_count};
-pub use cx::{Cx, Emit, PortFuture, StepContext, StepPort};
+pub use cx::{Cx, Emit, StepContext};
 pub use dedup::Dedup;
 pub use effect::{EffectCall, StandIn, StepStandIn};
 pub use ends::{RunEnd, end_of};
@@ -60,6 +61,7 @@ pub use macros::__private;
 pub use may_wait::MayWait;
 pub use options::{Retry, StepOptions};
 pub use outcome::{Again, Next, Sleeping, Waiting, sleep, sleep_until, wait_for};
+pub use port::{PortFuture, StepPort};
 pub use provide::{Provider, ProviderFuture, Providers};
 pub use px_core::Timestamp;
 pub use px_verify::Received;

@@ -167,6 +167,25 @@ impl Checked {
         Ok(Self { endpoints, policies, inputs, cors_origins, warnings })
     }
 
+    /// The parts of the engine.
+    fn parts(&self, options: &Options, (pool, resources): (&Pool, &Provided)) -> Parts {
+        let (me, at_once) = (options.cluster.me(), options.limits.max_concurrent_steps);
+        let places = Places::new(me, Arc::clone(&options.registry), at_once);
+        Parts {
+            store: Arc::clone(&options.store),
+            registry: Arc::clone(&options.registry),
+            clock: Arc::clone(&options.clock),
+            ids: Arc::clone(&options.ids),
+            scope: Scope::default(),
+            cluster: Arc::clone(&options.cluster),
+            places,
+            pool: pool.clone(),
+            fits: Arc::new(px_inbound::fits_key(self.endpoints.clone())) as FitsKey,
+            resources: resources.clone(),
+            stand_in: None,
+        }
+    }
+
     /// Puts the stages together for a server that listens at `address`, and
     /// says what an operator should know.
     pub(crate) async fn assemble(
@@ -179,21 +198,7 @@ impl Checked {
     ) -> Result<(Shared, Vec<String>), StartError> {
         let base_url = options.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let base_url = base_url.trim_end_matches('/').to_owned();
-        let (me, at_once) = (options.cluster.me(), options.limits.max_concurrent_steps);
-        let places = Places::new(me, Arc::clone(&options.registry), at_once);
-        let parts = Parts {
-            store: Arc::clone(&options.store),
-            registry: Arc::clone(&options.registry),
-            clock: Arc::clone(&options.clock),
-            ids: Arc::clone(&options.ids),
-            scope: Scope::default(),
-            cluster: Arc::clone(&options.cluster),
-            places: Arc::clone(&places),
-            pool: pool.clone(),
-            fits: Arc::new(px_inbound::fits_key(self.endpoints.clone())) as FitsKey,
-            resources: resources.clone(),
-            stand_in: None,
-        };
+        let parts = self.parts(options, (&pool, &resources));
         let operator = outbound::prepare(options, address, &base_url, &mut self.warnings).await?;
         let urls = UrlView {
             public_url: options.public_url.clone(),
@@ -210,7 +215,7 @@ impl Checked {
             scope: Scope::default(),
             pool,
             urls: urls.clone(),
-            claimer: Some(places),
+            claimer: Some(Arc::clone(&parts.places) as _),
             max_response_bytes: options.max_body.max(px_inbound::LEAST_RESPONSE_BYTES),
             cluster: Arc::clone(&options.cluster),
             resources,

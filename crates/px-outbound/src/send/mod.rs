@@ -9,6 +9,7 @@
 
 mod attempt;
 mod held;
+mod job;
 mod lane;
 mod prepare;
 mod rates;
@@ -30,8 +31,9 @@ use crate::vault::Vault;
 
 pub use held::release_held;
 pub(crate) use held::{closed, is_open};
+pub use job::{Job, Report};
 pub(crate) use prepare::signer;
-pub use scheduler::{Job, Report, Scheduler};
+pub use scheduler::Scheduler;
 pub use sender::Sender;
 pub use sweep::{Retention, sweep};
 

@@ -12,7 +12,8 @@ use px_store::outbox::{Due, Endpoint, HookSet, OutboxBatch};
 use px_store::{Admission, Batch};
 use tokio::task::JoinHandle;
 
-use super::attempt::{self, Ended};
+use super::attempt::Ended;
+use super::job::{Job, Report};
 use super::lane::{LOW_WATER, Lane, Next, Terms};
 use super::rates::Rates;
 use super::{Error, SenderContext};
@@ -33,34 +34,6 @@ const REMEMBERED: usize = 8_192;
 const LANE_REST: Duration = Duration::from_secs(1);
 /// Doublings of that time.
 const MAX_DOUBLINGS: u32 = 6;
-
-/// A delivery that was taken up; [`Job::run`] sends it.
-#[derive(Debug, Clone, Copy)]
-pub struct Job {
-    due: Due,
-    /// The right to the lane's slot when it was taken up.
-    right: SlotRight,
-}
-
-/// Outcome of a job, for [`Scheduler::done`].
-#[derive(Debug)]
-pub struct Report {
-    due: Due,
-    ended: Result<Ended, Error>,
-}
-
-impl Job {
-    /// Makes the attempt and commits its end.
-    pub async fn run(self, parts: &SenderContext) -> Report {
-        Report { due: self.due, ended: attempt::attempt(parts, self.due, self.right).await }
-    }
-
-    /// The delivery.
-    #[must_use]
-    pub fn delivery(&self) -> CallbackId {
-        self.due.id
-    }
-}
 
 /// All lanes.
 #[derive(Debug)]

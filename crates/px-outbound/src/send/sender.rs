@@ -12,7 +12,8 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
 
-use super::scheduler::{Job, Report, Scheduler};
+use super::job::{Job, Report};
+use super::scheduler::Scheduler;
 use super::{Limits, SenderContext, sweep};
 
 /// Number of lanes one poll looks at.

@@ -12,6 +12,7 @@ mod error;
 mod inbox;
 mod kv;
 mod line;
+mod loaded;
 mod outbox;
 mod queues;
 mod release;
@@ -19,7 +20,6 @@ mod turns;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use px_core::event::Event;
 use px_core::run::{Catalog, Command, Effect, Start, decide};
 use px_core::{DeliveryId, Ids, KeyId, KeyRecord, Run, RunId, Scope, Timestamp};
 
@@ -32,29 +32,10 @@ use crate::store::Store;
 use crate::transact::Round;
 
 pub use error::DraftError;
+use loaded::{DraftKey, DraftRun};
 
 /// A demand that no store fulfils.
 const NEVER: (RunId, u64) = (RunId::from_bytes([0; 16]), u64::MAX);
-
-struct DraftKey {
-    expected: u64,
-    record: KeyRecord,
-    changed: bool,
-}
-
-struct DraftRun {
-    expected: u64,
-    run: Run,
-    events: Vec<Event>,
-    tail: LogTail,
-    demanded: bool,
-}
-
-impl DraftRun {
-    fn of(expected: u64, run: Run, tail: LogTail) -> Self {
-        Self { expected, run, events: Vec::new(), tail, demanded: false }
-    }
-}
 
 /// A commit in the making.
 pub struct Draft<'a> {

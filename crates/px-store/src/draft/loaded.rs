@@ -1,0 +1,29 @@
+//! The records that a draft has read, with what it has made of them.
+
+use px_core::event::Event;
+use px_core::{KeyRecord, Run};
+
+use crate::batch::LogTail;
+
+/// A key.
+pub(super) struct DraftKey {
+    pub(super) expected: u64,
+    pub(super) record: KeyRecord,
+    pub(super) changed: bool,
+}
+
+/// A run.
+pub(super) struct DraftRun {
+    pub(super) expected: u64,
+    pub(super) run: Run,
+    pub(super) events: Vec<Event>,
+    pub(super) tail: LogTail,
+    /// True if the run is to be as it was read, also where the draft does not write it.
+    pub(super) demanded: bool,
+}
+
+impl DraftRun {
+    pub(super) fn of(expected: u64, run: Run, tail: LogTail) -> Self {
+        Self { expected, run, events: Vec::new(), tail, demanded: false }
+    }
+}

@@ -408,9 +408,12 @@ fn nowhere(_: &Suite) {
     let mut seen = Seen(Vec::new());
     life.look(&run, &life.read, &mut seen);
     seen.holds_none();
-    for place in ["log", &format!("runs show {run}"), &format!("/brains/runs/{run}/watch"), "callback run.completed"] {
+    for place in
+        ["log", &format!("runs show {run}"), &format!("/brains/runs/{run}/watch"), "callback run.completed"]
+    {
         let found = seen.0.iter().filter(|(seen, _)| seen.starts_with(place));
-        let says = found.clone().any(|(_, bytes)| String::from_utf8_lossy(bytes).contains("[secret STORE_KEY]"));
+        let says =
+            found.clone().any(|(_, bytes)| String::from_utf8_lossy(bytes).contains("[secret STORE_KEY]"));
         assert!(found.count() > 0 && says, "{place} says that there was something");
     }
     let stored = life.get(&format!("/brains/runs/{run}"), &life.admin).json();

@@ -94,6 +94,12 @@ impl Redactor {
         self.matcher.is_none()
     }
 
+    /// Returns whether a value would be found, as far as values of its length are.
+    #[must_use]
+    pub fn knows(&self, value: &str) -> bool {
+        value.len() < MIN_VALUE_BYTES || matches!(self.bytes(value.as_bytes()), Cow::Owned(_))
+    }
+
     /// Bytes without secrets.
     #[must_use]
     pub fn bytes<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
@@ -363,6 +369,11 @@ mod tests {
     fn what_is_short_is_not_looked_for_and_nothing_is_shown() {
         let redactor = redactor(&[("PIN", "1234567"), ("KEY", "hunter2hunter2")]);
         assert_eq!(redactor.text("1234567"), "1234567");
+        assert!(
+            redactor.knows("1234567")
+                && redactor.knows("hunter2hunter2")
+                && !redactor.knows("hunter3hunter3")
+        );
         assert!(!format!("{redactor:?}").contains("hunter2"));
         assert!(Redactor::default().is_empty() && !redactor.is_empty());
         let redaction = Redaction::default();

@@ -196,6 +196,14 @@ impl Secrets {
         self.known().held.get(name).cloned()
     }
 
+    /// Names of the secrets that this process' key does not open.
+    #[must_use]
+    pub fn unreadable(&self) -> Vec<String> {
+        let known = self.known();
+        let closed = known.held.iter().filter(|(_, held)| held.current.is_none());
+        closed.map(|(name, _)| name.clone()).collect()
+    }
+
     /// Notes that a secret was read, whether it is in the store or not.
     pub fn note(&self, name: &str, reader: SecretReader, run: Option<RunId>) {
         self.0.noted.note(name, reader, run, self.0.parts.clock.now());

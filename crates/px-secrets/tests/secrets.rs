@@ -63,7 +63,10 @@ async fn a_value_is_kept_and_the_one_before_it_for_its_grace() {
     assert!(!format!("{:?} {again:?}", list(&*store, Scope::default()).await.unwrap()).contains("value\""));
     secrets.remove("A").await.unwrap();
     assert!(matches!(secrets.remove("A").await, Err(Error::NotFound(_))));
-    assert!(matches!(secrets.remove("ROOT_PUBLIC_KEY").await, Err(Error::Unfit(Unfit::Reserved { verb: "delete" }))));
+    assert!(matches!(
+        secrets.remove("ROOT_PUBLIC_KEY").await,
+        Err(Error::Unfit(Unfit::Reserved { verb: "delete" }))
+    ));
     again.refresh().await.unwrap();
     assert_eq!(current(&again, "A"), None);
 }

@@ -194,6 +194,9 @@ impl Checked {
             resources: resources.clone(),
             stand_in: None,
         };
+        self.warnings.extend(secrets.unreadable().map(|name| {
+            format!("the secret '{name}' was sealed under another key and nobody gets it; `px secrets set {name}` sets it anew")
+        }));
         let operator = outbound::prepare(options, address, &base_url, &mut self.warnings).await?;
         let urls = UrlView {
             public_url: options.public_url.clone(),

@@ -38,7 +38,7 @@ pub(crate) const fn letter(table: Table) -> u8 {
         Table::Endpoint => b'p',
         Table::Token => b'c',
         Table::KeyCheck => b'y',
-        Table::Secret => b'j',
+        Table::Secret => b'i',
     }
 }
 

@@ -13,6 +13,10 @@ struct BrainsPage;
 #[doc = include_str!("../../../docs/waits.md")]
 struct WaitsPage;
 
+/// The Rust in `docs/secrets.md` compiles.
+#[doc = include_str!("../../../docs/secrets.md")]
+struct SecretsPage;
+
 /// The Rust in `docs/blocking.md` compiles.
 #[doc = include_str!("../../../docs/blocking.md")]
 struct BlockingPage;

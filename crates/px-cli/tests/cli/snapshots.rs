@@ -185,6 +185,7 @@ fn without_a_server() {
         "webhooks deliveries show whd_1",
         "hooks list",
         "tokens list",
+        "secrets list",
     ] {
         book.px(words);
     }

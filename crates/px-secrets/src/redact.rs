@@ -26,11 +26,11 @@ use serde_json::Value;
 
 use crate::rules::MIN_VALUE_BYTES;
 
-/// What RFC 3986 leaves as it is.
+/// Escapes all but what RFC 3986 leaves as it is.
 const URL: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-/// What JavaScript's `encodeURIComponent` leaves as it is.
+/// Escapes all but what JavaScript's `encodeURIComponent` leaves as it is.
 const COMPONENT: &AsciiSet = &URL.remove(b'!').remove(b'*').remove(b'\'').remove(b'(').remove(b')');
-/// What JavaScript's `encodeURI` leaves as it is.
+/// Escapes all but what JavaScript's `encodeURI` leaves as it is.
 const WHOLE_URL: &AsciiSet = &COMPONENT
     .remove(b';')
     .remove(b',')
@@ -43,14 +43,14 @@ const WHOLE_URL: &AsciiSet = &COMPONENT
     .remove(b'+')
     .remove(b'$')
     .remove(b'#');
-/// What HTML forms leave as it is; blanks are their own matter.
+/// Escapes all but what HTML forms leave as it is; blanks are their own matter.
 const FORM: &AsciiSet = &URL.remove(b'*').add(b'~').remove(b' ');
 
 /// Takes secrets out of bytes. Shows none of them.
 #[derive(Default)]
 pub struct Redactor {
     matcher: Option<AhoCorasick>,
-    /// What stands for each pattern.
+    /// The text in the place of each pattern.
     labels: Vec<Arc<str>>,
 }
 
@@ -231,7 +231,7 @@ fn inside(json: &str) -> String {
     json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(json).to_owned()
 }
 
-/// What is beyond ASCII, escaped as in JSON.
+/// Escapes as in JSON all that is beyond ASCII.
 fn ascii(escaped: &str, upper: bool) -> String {
     let mut text = String::with_capacity(escaped.len());
     for letter in escaped.chars() {

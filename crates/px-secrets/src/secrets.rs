@@ -73,7 +73,7 @@ pub struct Held {
     pub old: Vec<(SecretString, Timestamp)>,
 }
 
-/// What is remembered of the store.
+/// Memory of what the store has.
 #[derive(Debug, Default)]
 struct Known {
     rows: Vec<Versioned<SecretRecord>>,

@@ -93,6 +93,15 @@ impl ServerSecrets {
         self.0.stored.unreadable().into_iter()
     }
 
+    /// Sentences for the operator.
+    pub(crate) fn warnings(&self) -> impl Iterator<Item = String> {
+        self.unreadable().map(|name| {
+            format!(
+                "the secret '{name}' was sealed under another key and nobody gets it; `px secrets set {name}` sets it anew"
+            )
+        })
+    }
+
     /// The redactor, as it is at each moment.
     pub(crate) fn redaction(&self) -> &Redaction {
         &self.0.redaction

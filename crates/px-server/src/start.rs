@@ -154,7 +154,8 @@ impl Checked {
         if let Some(slug) = options.webhooks.keys().next() {
             return Err(StartError::UnknownWebhook(slug.clone()));
         }
-        let warnings = warnings(&endpoints, options.bind)?;
+        let mut warnings = warnings(&endpoints, options.bind)?;
+        warnings.extend(secrets.warnings());
         let mut inputs = BTreeMap::new();
         for brain in options.registry.brains() {
             let title = brain.def.title.clone();
@@ -194,9 +195,6 @@ impl Checked {
             resources: resources.clone(),
             stand_in: None,
         };
-        self.warnings.extend(secrets.unreadable().map(|name| {
-            format!("the secret '{name}' was sealed under another key and nobody gets it; `px secrets set {name}` sets it anew")
-        }));
         let operator = outbound::prepare(options, address, &base_url, &mut self.warnings).await?;
         let urls = UrlView {
             public_url: options.public_url.clone(),
@@ -218,9 +216,8 @@ impl Checked {
             cluster: Arc::clone(&options.cluster),
             resources,
         };
-        let stage = Stage::new(inbound, self.endpoints).with_rejections(options.rejections);
         let app = App {
-            stage,
+            stage: Stage::new(inbound, self.endpoints).with_rejections(options.rejections),
             parts,
             operator,
             inputs: self.inputs,

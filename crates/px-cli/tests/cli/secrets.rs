@@ -13,8 +13,22 @@ use crate::support::{Done, Project};
 
 const VALUE: &str = "sk_live_0123456789";
 
+/// Commands for the snapshots, each with what is on its stdin.
+pub(crate) const SHOWN: &[(&str, &str)] = &[
+    ("secrets set STRIPE_KEY", "sk_live_0123456789\n"),
+    ("secrets set STRIPE_KEY", "short\n"),
+    ("secrets import /dev/stdin", "SLACK_BOT_TOKEN=xoxb-0123456789\n"),
+    ("secrets import nothing.env", ""),
+    ("secrets list", ""),
+    ("secrets reads STRIPE_KEY", ""),
+    ("secrets reads NOBODY", ""),
+    ("secrets rekey", ""),
+    ("secrets delete STRIPE_KEY", ""),
+    ("secrets delete STRIPE_KEY", ""),
+];
+
 /// Runs a command with this on its stdin.
-fn fed(project: &Project, arguments: &[&str], input: &str) -> Done {
+pub(crate) fn fed(project: &Project, arguments: &[&str], input: &str) -> Done {
     let mut command = project.command(arguments);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -252,7 +266,7 @@ fn a_lost_key_leaves_the_secret_unreadable_and_its_webhook_shut() {
     assert_eq!(sent.code, 1, "to verify nobody would let everybody in: {sent:?}");
     assert_eq!(fed(&project, &["secrets", "set", "CHAT_SECRET", "--url", &serving.url], VALUE).code, 0);
     let (_, log) = serving.end();
-    assert!(log.contains("the secret 'CHAT_SECRET' was sealed under another key"), "{log}");
+    assert!(log.contains("cannot be decrypted") && log.contains("CHAT_SECRET"), "{log}");
     let done = project.px(&["check"]);
     assert_eq!(done.code, 0, "{done:?}");
 }

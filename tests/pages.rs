@@ -84,6 +84,11 @@ fn the_commands_of_operating() {
     lives_through("operating.md");
 }
 
+#[test]
+fn the_commands_of_secrets() {
+    lives_through("secrets.md");
+}
+
 /// Every page is in the index, and what pages link to is there.
 #[test]
 fn the_index_has_every_page_and_links_lead_somewhere() {

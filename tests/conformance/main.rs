@@ -19,6 +19,7 @@ mod book;
 mod brains;
 mod hooks;
 mod inbox;
+mod planted;
 mod project;
 mod runs;
 mod secrets;
@@ -145,15 +146,23 @@ fn run(names: &[String]) -> bool {
         .env("RUST_BACKTRACE", "0");
     let px = project.serve();
     let suite = Suite { book: Book::of(&px), px };
-    let cases: Vec<Case> =
-        [brains::CASES, runs::CASES, inbox::CASES, hooks::CASES, secrets::CASES, store::CASES, access::CASES]
-            .concat()
-            .into_iter()
-            .chain([
-                ("every_route_has_a_case_that_succeeds", every_route_has_a_case_that_succeeds as fn(&Suite)),
-                ("whole_contract_is_seen", whole_contract_is_seen),
-            ])
-            .collect();
+    let cases: Vec<Case> = [
+        brains::CASES,
+        runs::CASES,
+        inbox::CASES,
+        hooks::CASES,
+        secrets::CASES,
+        planted::CASES,
+        store::CASES,
+        access::CASES,
+    ]
+    .concat()
+    .into_iter()
+    .chain([
+        ("every_route_has_a_case_that_succeeds", every_route_has_a_case_that_succeeds as fn(&Suite)),
+        ("whole_contract_is_seen", whole_contract_is_seen),
+    ])
+    .collect();
     let (mut passed, mut failed) = (0, Vec::new());
     // The last two look at what the others did.
     for (name, case) in cases {

@@ -179,7 +179,7 @@ async fn spend(cx: Cx, errand: Errand) -> Result<Next<Errand>> {
     for name in &errand.names {
         let secret = cx.secret(name)?;
         if errand.tells {
-            read.extend(super::secrets::forms(secret.expose()));
+            read.extend(super::planted::forms(secret.expose()));
         } else {
             read.push(format!("{name} has {} bytes", secret.expose().len()));
         }

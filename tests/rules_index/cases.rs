@@ -181,7 +181,7 @@ pub(super) const CALLBACKS: &[Row] = &[
     (
         3,
         "only a hash of the secret is kept",
-        &["px-outbound/src/vault.rs::hooks_3_a_secret_signs_again_after_a_restart_and_is_nowhere_in_clear"],
+        &["px-secrets/src/vault.rs::hooks_3_a_secret_signs_again_after_a_restart_and_is_nowhere_in_clear"],
     ),
     (
         4,

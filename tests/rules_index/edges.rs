@@ -148,7 +148,9 @@ pub(super) const EDGES: &[Rule] = &[
         &[
             "px-cli/tests/cli/store.rs::rules_67_what_a_store_is_in_is_its_owners_and_so_are_its_copies",
             "px-cli/src/private.rs::rules_67_what_is_made_and_what_is_narrowed_is_its_owners",
-            "px-outbound/src/vault.rs::rules_67_a_key_that_others_can_read_is_refused",
+            "px-secrets/src/vault.rs::rules_67_a_key_that_others_can_read_is_refused",
+            "px-secrets/tests/secrets.rs::another_key_is_refused_before_anything_is_sealed_under_it",
+            "px-cli/tests/cli/secrets.rs::a_backup_has_no_key_unless_it_is_asked_for",
         ],
     ),
     (

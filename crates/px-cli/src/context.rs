@@ -2,7 +2,7 @@
 //! when it is first needed. The environment and the clock are read here.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use clap::Args;
 use http::HeaderValue;
@@ -175,6 +175,22 @@ impl Context {
 pub(crate) fn env(name: &str) -> Option<String> {
     let file = || std::env::var(format!("{name}_FILE")).ok().filter(|file| !file.is_empty());
     std::env::var(name).ok().or_else(|| config::from_file(std::path::Path::new(&file()?)).ok())
+}
+
+/// Gives the value of a secret of the store.
+type OfStore = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// The secrets of the store, once this process has looked at it.
+static OF_STORE: OnceLock<OfStore> = OnceLock::new();
+
+/// Lets [`secret`] know the secrets of the store, the first time.
+pub(crate) fn know_secrets(of_store: impl Fn(&str) -> Option<String> + Send + Sync + 'static) {
+    let _ = OF_STORE.set(Box::new(of_store));
+}
+
+/// The value of a name: of the environment, of a file, else of the store.
+pub(crate) fn secret(name: &str) -> Option<String> {
+    env(name).or_else(|| OF_STORE.get()?(name))
 }
 
 /// Returns what is wrong with the variables and files that hold secrets: one that

@@ -130,6 +130,13 @@ impl Ui {
         }
     }
 
+    /// A question to the person at the terminal, who answers on its line.
+    pub(crate) fn ask(self, text: impl Display) {
+        let mut err = anstream::stderr().lock();
+        let _ = write!(err, "{}", for_terminal(text));
+        let _ = err.flush();
+    }
+
     /// Shows how far something is, in a line of its own that the next one replaces.
     /// Only for a person at a terminal; an empty text takes the line away.
     pub(crate) fn progress(self, text: impl Display) {

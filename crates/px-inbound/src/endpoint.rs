@@ -48,7 +48,7 @@ pub enum StoredSecret {
 }
 
 /// Gives the secret of the store of a name, if there is one.
-pub type StoredSecrets<'a> = &'a dyn Fn(&str) -> Option<StoredSecret>;
+pub(crate) type StoredSecrets<'a> = &'a dyn Fn(&str) -> Option<StoredSecret>;
 
 /// The operator's configuration of a webhook, beside the code.
 #[derive(Debug, Clone, Default)]

@@ -36,9 +36,7 @@ mod metrics;
 pub use answer::{Action, Answer, Taken};
 pub use by_hand::fits_key;
 pub use context::{InboundContext, LEAST_RESPONSE_BYTES};
-pub use endpoint::{
-    Door, Endpoint, EndpointError, Setup, StoredSecret, StoredSecrets, is_variable, knows_no_duplicates,
-};
+pub use endpoint::{Door, Endpoint, EndpointError, Setup, StoredSecret, is_variable, knows_no_duplicates};
 pub use gate::{AdmissionDenied, Gate, GateLimits, Permit, Policy};
 pub use metrics::METRICS;
 pub use operator::{Binding, OperatorError};

@@ -80,7 +80,7 @@ pub(crate) const PAGE: usize = 200;
 /// Hooks that a refusal names at most.
 const NAMED: usize = 5;
 
-/// What a store has sealed, for whoever has a key or has lost it.
+/// The findings about what a store has sealed, for whoever has a key or has lost it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sealing {
     /// True if the store holds anything sealed: a key that is missing then must

@@ -21,5 +21,5 @@ pub use key::KeyParts;
 pub use metrics::METRICS;
 pub use redact::{Redaction, Redactor};
 pub use rekey::{Resealed, rekey};
-pub use rules::{MAX_VALUE_BYTES, MIN_VALUE_BYTES, Unfit, check_name, check_value};
+pub use rules::{MAX_VALUE_BYTES, Unfit, check_name, check_value};
 pub use secrets::{Change, Error, Held, NewSecret, Secrets};

@@ -57,7 +57,7 @@ impl Noted {
         taken
     }
 
-    /// What was noted of a secret.
+    /// The noted reads of a secret.
     pub(crate) fn of(&self, name: &str) -> Vec<SecretReads> {
         self.lock().iter().filter(|((of, _), _)| of == name).map(|(_, reads)| reads.clone()).collect()
     }

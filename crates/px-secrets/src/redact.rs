@@ -26,11 +26,11 @@ use serde_json::Value;
 
 use crate::rules::MIN_VALUE_BYTES;
 
-/// What RFC 3986 leaves as it is.
+/// Escapes all but what RFC 3986 leaves as it is.
 const URL: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-/// What JavaScript's `encodeURIComponent` leaves as it is.
+/// Escapes all but what JavaScript's `encodeURIComponent` leaves as it is.
 const COMPONENT: &AsciiSet = &URL.remove(b'!').remove(b'*').remove(b'\'').remove(b'(').remove(b')');
-/// What JavaScript's `encodeURI` leaves as it is.
+/// Escapes all but what JavaScript's `encodeURI` leaves as it is.
 const WHOLE_URL: &AsciiSet = &COMPONENT
     .remove(b';')
     .remove(b',')
@@ -43,14 +43,14 @@ const WHOLE_URL: &AsciiSet = &COMPONENT
     .remove(b'+')
     .remove(b'$')
     .remove(b'#');
-/// What HTML forms leave as it is; blanks are their own matter.
+/// Escapes all but what HTML forms leave as it is; blanks are their own matter.
 const FORM: &AsciiSet = &URL.remove(b'*').add(b'~').remove(b' ');
 
 /// Takes secrets out of bytes. Shows none of them.
 #[derive(Default)]
 pub struct Redactor {
     matcher: Option<AhoCorasick>,
-    /// What stands for each pattern.
+    /// The text in the place of each pattern.
     labels: Vec<Arc<str>>,
 }
 
@@ -92,6 +92,12 @@ impl Redactor {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.matcher.is_none()
+    }
+
+    /// Returns whether a value would be found, as far as values of its length are.
+    #[must_use]
+    pub fn knows(&self, value: &str) -> bool {
+        value.len() < MIN_VALUE_BYTES || matches!(self.bytes(value.as_bytes()), Cow::Owned(_))
     }
 
     /// Bytes without secrets.
@@ -225,7 +231,7 @@ fn inside(json: &str) -> String {
     json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(json).to_owned()
 }
 
-/// What is beyond ASCII, escaped as in JSON.
+/// Escapes as in JSON all that is beyond ASCII.
 fn ascii(escaped: &str, upper: bool) -> String {
     let mut text = String::with_capacity(escaped.len());
     for letter in escaped.chars() {
@@ -363,6 +369,11 @@ mod tests {
     fn what_is_short_is_not_looked_for_and_nothing_is_shown() {
         let redactor = redactor(&[("PIN", "1234567"), ("KEY", "hunter2hunter2")]);
         assert_eq!(redactor.text("1234567"), "1234567");
+        assert!(
+            redactor.knows("1234567")
+                && redactor.knows("hunter2hunter2")
+                && !redactor.knows("hunter3hunter3")
+        );
         assert!(!format!("{redactor:?}").contains("hunter2"));
         assert!(Redactor::default().is_empty() && !redactor.is_empty());
         let redaction = Redaction::default();

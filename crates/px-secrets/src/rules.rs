@@ -5,7 +5,7 @@ const MAX_NAME: usize = 128;
 
 /// Minimum length of a value, bytes. A shorter one is found in too much that is
 /// none to be taken out of it.
-pub const MIN_VALUE_BYTES: usize = 8;
+pub(crate) const MIN_VALUE_BYTES: usize = 8;
 
 /// Maximum length of a value, bytes: a private key or a chain of certificates fits.
 pub const MAX_VALUE_BYTES: usize = 32 * 1024;
@@ -30,7 +30,7 @@ pub enum Unfit {
          its environment"
     )]
     Reserved {
-        /// What was to be done: `set` or `delete`.
+        /// Verb of the request: `set` or `delete`.
         verb: &'static str,
     },
     /// The value is too short, or too long.

@@ -73,7 +73,7 @@ pub struct Held {
     pub old: Vec<(SecretString, Timestamp)>,
 }
 
-/// What is remembered of the store.
+/// Memory of what the store has.
 #[derive(Debug, Default)]
 struct Known {
     rows: Vec<Versioned<SecretRecord>>,
@@ -194,6 +194,14 @@ impl Secrets {
     #[must_use]
     pub fn held(&self, name: &str) -> Option<Held> {
         self.known().held.get(name).cloned()
+    }
+
+    /// Names of the secrets that this process' key does not open.
+    #[must_use]
+    pub fn unreadable(&self) -> Vec<String> {
+        let known = self.known();
+        let closed = known.held.iter().filter(|(_, held)| held.current.is_none());
+        closed.map(|(name, _)| name.clone()).collect()
     }
 
     /// Notes that a secret was read, whether it is in the store or not.

@@ -53,13 +53,13 @@ pub enum Error {
 /// no other, so a value that somebody moves to another name or store is worth
 /// nothing there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place<'a> {
+pub(crate) struct Place<'a> {
     /// The number of the store.
-    pub store: [u8; 16],
+    pub(crate) store: [u8; 16],
     /// The scope.
-    pub scope: Scope,
+    pub(crate) scope: Scope,
     /// The secret's name.
-    pub name: &'a str,
+    pub(crate) name: &'a str,
 }
 
 impl Place<'_> {
@@ -198,7 +198,7 @@ impl Vault {
 
     /// Encrypts a secret for a place.
     #[must_use]
-    pub fn seal_for(&self, place: &Place<'_>, secret: &SecretString) -> Sealed {
+    pub(crate) fn seal_for(&self, place: &Place<'_>, secret: &SecretString) -> Sealed {
         self.seal_with(secret, &place.bytes())
     }
 
@@ -223,7 +223,7 @@ impl Vault {
     ///
     /// # Errors
     /// It was encrypted with another key or for another place, or is damaged.
-    pub fn open_for(&self, place: &Place<'_>, sealed: &Sealed) -> Result<SecretString, Error> {
+    pub(crate) fn open_for(&self, place: &Place<'_>, sealed: &Sealed) -> Result<SecretString, Error> {
         self.open_with(sealed, &place.bytes())
     }
 

@@ -2,6 +2,7 @@
 //! function call. For fuzzers and for tests that need no connection.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -39,7 +40,9 @@ impl InProcess {
         let checked = Checked::new(&mut options, &secrets)?;
         let closing = watch::Sender::new(false);
         let tokens = start::tokens(&options).await?;
-        let (users, closing_soon) = ((Pool::inline(), Provided::default()), closing.subscribe());
+        let provided = Provided::default();
+        provided.set_secrets(Arc::new(secrets.clone()));
+        let (users, closing_soon) = ((Pool::inline(), provided), closing.subscribe());
         let (app, _warnings) =
             checked.assemble(&options, (tokens, secrets), options.bind, users, closing_soon).await?;
         Ok(Self { router: router(app).with_state(()), _closing: closing })

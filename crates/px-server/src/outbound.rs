@@ -37,6 +37,8 @@ pub struct HookOptions {
     pub new_secret_key: bool,
     /// The hooks of the configuration.
     pub hooks: Vec<Spec>,
+    /// Names of those whose secret has a name, each with that name.
+    pub secret_names: Vec<(String, String)>,
     /// The sender's bounds.
     pub limits: Limits,
 }
@@ -50,6 +52,7 @@ impl Default for HookOptions {
             vault: Vault::forgetful(),
             new_secret_key: false,
             hooks: Vec::new(),
+            secret_names: Vec::new(),
             limits: Limits::default(),
         }
     }

@@ -10,16 +10,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use px_core::hook::{Hook, Source};
 use px_core::{RunId, Scope};
 use px_inbound::{Endpoint, StoredSecret};
+use px_outbound::{Operator, operate};
 use px_sdk::verify::Key;
 use px_sdk::{Registry, Secret, SecretReader, SecretSource, WebhookDef};
 use px_secrets::{Held, KeyParts, Redaction, Redactor, Secrets, key};
 use px_store::secrets::SecretReader as StoredReader;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::watch;
 
-use crate::app::Shared;
+use crate::app::{App, Shared};
 use crate::error::StartError;
 use crate::options::{Environment, Options};
 
@@ -37,6 +39,8 @@ struct Inner {
     registry: Arc<Registry>,
     /// Names of the configuration, beside those of the registry.
     names: Vec<String>,
+    /// Hooks of the configuration whose secret has a name, each with that name.
+    hooks: Vec<(String, String)>,
     /// Values of the configuration that have no name of their own.
     unnamed: Vec<(String, SecretString)>,
     /// The generation of the store's secrets that verifiers and redactor know.
@@ -62,14 +66,18 @@ impl ServerSecrets {
         let inner = Inner {
             unnamed: configured.collect(),
             env: std::mem::replace(&mut options.env, Box::new(|_| None)),
-            stored,
             redaction: options.redaction.clone(),
             registry: Arc::clone(&options.registry),
             names: std::mem::take(&mut options.secret_names),
-            applied: AtomicU64::new(0),
+            hooks: options.hooks.secret_names.clone(),
+            applied: AtomicU64::new(stored.generation()),
             applying: std::sync::Mutex::default(),
+            stored,
         };
         let this = Self(Arc::new(inner));
+        for (hook, name) in this.0.hooks.iter().filter(|(_, name)| this.is_stored(name)) {
+            this.0.stored.note(name, StoredReader::Hook(hook.clone()), None);
+        }
         this.redact();
         Ok(this)
     }
@@ -77,6 +85,21 @@ impl ServerSecrets {
     /// The secrets of the store.
     pub(crate) fn stored(&self) -> &Secrets {
         &self.0.stored
+    }
+
+    /// Names of the secrets of the store that nobody gets, since this process' key does
+    /// not open them.
+    pub(crate) fn unreadable(&self) -> impl Iterator<Item = String> {
+        self.0.stored.unreadable().into_iter()
+    }
+
+    /// Sentences for the operator.
+    pub(crate) fn warnings(&self) -> impl Iterator<Item = String> {
+        self.unreadable().map(|name| {
+            format!(
+                "the secret '{name}' was sealed under another key and nobody gets it; `px secrets set {name}` sets it anew"
+            )
+        })
     }
 
     /// The redactor, as it is at each moment.
@@ -105,12 +128,12 @@ impl ServerSecrets {
     }
 
     /// Gives verifiers and redactor the secrets of the store as they are now, if they
-    /// have changed.
-    pub(crate) fn apply<'a>(&self, endpoints: impl Iterator<Item = &'a Endpoint>) {
+    /// have changed. Returns whether they have.
+    fn apply<'a>(&self, endpoints: impl Iterator<Item = &'a Endpoint>) -> bool {
         let _alone = self.0.applying.lock().unwrap_or_else(PoisonError::into_inner);
         let generation = self.0.stored.generation();
         if self.0.applied.load(Ordering::SeqCst) == generation {
-            return;
+            return false;
         }
         self.redact();
         for endpoint in endpoints.filter(|endpoint| self.may_verify(&endpoint.def)) {
@@ -121,6 +144,33 @@ impl ServerSecrets {
             }
         }
         self.0.applied.store(generation, Ordering::SeqCst);
+        true
+    }
+
+    /// Returns whether a name is the store's to answer, and it can.
+    fn is_stored(&self, name: &str) -> bool {
+        self.env(name).is_none() && self.0.stored.held(name).is_some()
+    }
+
+    /// Gives the hooks of the configuration the secrets of the store as they are now.
+    /// The one before signs on for as long as it verifies senders.
+    pub(crate) async fn renew_hooks(&self, operator: &Operator) {
+        for (hook_name, name) in self.0.hooks.iter().filter(|(_, name)| self.is_stored(name)) {
+            let Some(Held { current: Some(current), old }) = self.0.stored.held(name) else { continue };
+            let hooks = operator.hooks().unwrap_or_default();
+            let is_it = |hook: &&Hook| hook.source == Source::Config && hook.name == *hook_name;
+            let Some(hook) = hooks.iter().find(is_it) else { continue };
+            let now = operator.parts().clock.now();
+            let grace = old.first().map_or(Duration::ZERO, |(_, until)| until.since(now));
+            match operate::renew_secret(operator, hook, &current, grace).await {
+                Ok(false) => {}
+                Ok(true) => self.0.stored.note(name, StoredReader::Hook(hook_name.clone()), None),
+                Err(error) => tracing::error!(
+                    hook = hook_name, secret = name, %error,
+                    "the hook keeps the secret that it had"
+                ),
+            }
+        }
     }
 
     /// Returns whether the store may have a secret that verifies a webhook's senders.
@@ -159,9 +209,22 @@ impl ServerSecrets {
     }
 }
 
+impl App {
+    /// Lets all know the secrets of the store as they are now, if they have changed.
+    pub(crate) async fn apply_secrets(&self) {
+        if self.secrets.apply(self.stage.endpoints()) {
+            self.secrets.renew_hooks(&self.operator).await;
+        }
+    }
+}
+
 impl SecretSource for ServerSecrets {
     fn read(&self, name: &str, reader: SecretReader<'_>) -> Option<Secret> {
         let value = self.value(name)?;
+        // A file may have another value than at the start.
+        if !self.0.redaction.current().knows(value.expose_secret()) {
+            self.redact();
+        }
         let (reader, run): (_, Option<RunId>) = match reader {
             SecretReader::Step { brain, step, run } => {
                 (StoredReader::Step { brain: brain.to_owned(), step: step.to_owned() }, Some(run))
@@ -182,7 +245,7 @@ pub(crate) async fn look_after(app: Shared, pause: Duration, mut closing: watch:
             _ = closing.wait_for(|closing| *closing) => return,
         }
         match app.secrets.stored().refresh().await {
-            Ok(()) => app.secrets.apply(app.stage.endpoints()),
+            Ok(()) => app.apply_secrets().await,
             Err(error) => tracing::warn!(%error, "the secrets could not be looked at; it is tried again"),
         }
         app.secrets.flush().await;

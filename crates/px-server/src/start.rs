@@ -154,7 +154,8 @@ impl Checked {
         if let Some(slug) = options.webhooks.keys().next() {
             return Err(StartError::UnknownWebhook(slug.clone()));
         }
-        let warnings = warnings(&endpoints, options.bind)?;
+        let mut warnings = warnings(&endpoints, options.bind)?;
+        warnings.extend(secrets.warnings());
         let mut inputs = BTreeMap::new();
         for brain in options.registry.brains() {
             let title = brain.def.title.clone();
@@ -220,9 +221,8 @@ impl Checked {
             cluster: Arc::clone(&options.cluster),
             resources,
         };
-        let stage = Stage::new(inbound, self.endpoints).with_rejections(options.rejections);
         let app = App {
-            stage,
+            stage: Stage::new(inbound, self.endpoints).with_rejections(options.rejections),
             parts,
             operator,
             inputs: self.inputs,

@@ -40,7 +40,7 @@ pub(crate) const fn letter(table: Table) -> u8 {
         Table::KeyCheck => b'y',
         Table::Kv => b'j',
         Table::KvBrain => b'b',
-        Table::Secret => b'm',
+        Table::Secret => b'i',
     }
 }
 

@@ -96,3 +96,16 @@ impl<B: Backing> Embedded<B> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_table_has_a_letter_of_its_own() {
+        for table in TABLES {
+            assert_eq!(table_of(letter_of(table)), Some(table), "{}", letter_of(table));
+        }
+        assert!(TABLES.iter().all(|table| letter_of(*table) != 'n'), "that is the letter of epochs");
+    }
+}

@@ -34,7 +34,7 @@ impl Epoch {
         match self {
             Self::Hooks => *b"h\0",
             Self::Tokens => *b"c\0",
-            Self::Secrets => *b"j\0",
+            Self::Secrets => *b"i\0",
             Self::Slot(slot) => slot.to_bytes(),
         }
     }

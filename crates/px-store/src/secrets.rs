@@ -14,7 +14,7 @@ use crate::store::Store;
 pub const MAX_SECRETS: usize = 500;
 
 /// Maximum number of readers that are remembered of a secret.
-pub const MAX_READERS: usize = 100;
+const MAX_READERS: usize = 100;
 
 /// A secret at rest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +27,7 @@ pub struct SecretRecord {
     pub created_at: Timestamp,
     /// The time at which it was last set.
     pub updated_at: Timestamp,
-    /// Those who have read it, at most [`MAX_READERS`], the newest last. They lag
+    /// Those who have read it, at most a hundred, the newest last. They lag
     /// what happens by a second or so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reads: Vec<SecretReads>,

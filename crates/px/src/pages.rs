@@ -17,6 +17,10 @@ struct WaitsPage;
 #[doc = include_str!("../../../docs/kv.md")]
 struct KvPage;
 
+/// The Rust in `docs/secrets.md` compiles.
+#[doc = include_str!("../../../docs/secrets.md")]
+struct SecretsPage;
+
 /// The Rust in `docs/blocking.md` compiles.
 #[doc = include_str!("../../../docs/blocking.md")]
 struct BlockingPage;

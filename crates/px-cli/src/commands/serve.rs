@@ -213,9 +213,8 @@ async fn hooks(config: &Config, store: &Arc<dyn Store>, new_key: bool) -> Result
         vault: vault.clone(),
     });
     let stored = stored.await.map_err(|error| store_error(&error))?;
-    let of_store = |name: &str| Some(stored.held(name)?.current?.expose_secret().to_owned());
-    let env = |name: &str| context::env(name).or_else(|| of_store(name));
-    let mut options = config.hooks.options(vault, &env)?;
+    context::know_secrets(move |name| Some(stored.held(name)?.current?.expose_secret().to_owned()));
+    let mut options = config.hooks.options(vault, &context::secret)?;
     options.new_secret_key = new_key;
     options.limits.retention = config.retention.callbacks();
     Ok(options)

@@ -102,7 +102,8 @@ impl Hooks {
     /// Returns what the server is started with, under the store's key.
     pub(crate) fn options(&self, vault: Vault, env: &dyn Fn(&str) -> Option<String>) -> Result<HookOptions> {
         let ranges = self.ranges().into_iter().collect::<Result<_>>()?;
-        Ok(HookOptions { vault, ranges, hooks: self.specs(env)?, ..self.policy_options() })
+        let (hooks, secret_names) = (self.specs(env)?, self.secret_names());
+        Ok(HookOptions { vault, ranges, hooks, secret_names, ..self.policy_options() })
     }
 
     /// The options that say where callbacks may go, but for the ranges.
@@ -167,6 +168,15 @@ impl Hooks {
     pub(crate) fn secret_variables(&self) -> impl Iterator<Item = String> {
         let named = self.hooks.iter().filter_map(|table| table.get("secret_env")?.as_str());
         named.map(str::to_owned)
+    }
+
+    /// The names of hooks whose secret has a name, each with that name.
+    fn secret_names(&self) -> Vec<(String, String)> {
+        let text = |table: &toml::Table, key| table.get(key)?.as_str().map(str::to_owned);
+        self.hooks
+            .iter()
+            .filter_map(|table| Some((text(table, "name")?, text(table, "secret_env")?)))
+            .collect()
     }
 
     /// The hooks, with their secrets.

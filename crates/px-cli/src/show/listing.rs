@@ -25,8 +25,10 @@ impl Verified {
         let verification = &def.verification;
         match (&verification.scheme, &verification.secret) {
             (Scheme::Unverified, _) => Self::Never,
-            (_, None) if def.keyring(&context::env).is_empty() => Self::Never,
-            (_, Some(variable)) if def.keyring(&context::env).is_empty() => Self::Missing(variable.clone()),
+            (_, None) if def.keyring(&context::secret).is_empty() => Self::Never,
+            (_, Some(variable)) if def.keyring(&context::secret).is_empty() => {
+                Self::Missing(variable.clone())
+            }
             _ => Self::Yes,
         }
     }
@@ -50,7 +52,7 @@ pub(crate) fn warnings(registry: &Registry) -> Vec<String> {
     let mut warnings = Vec::new();
     for webhook in registry.webhooks() {
         warnings.extend(Verified::of(&webhook.def).warning(&webhook.def.slug));
-        warnings.extend(webhook.def.keyring(&context::env).warnings().iter().cloned());
+        warnings.extend(webhook.def.keyring(&context::secret).warnings().iter().cloned());
         let twice = px_inbound::knows_no_duplicates(&webhook.def);
         warnings.extend(twice.map(|warning| format!("webhook '{}': {warning}", webhook.def.slug)));
     }

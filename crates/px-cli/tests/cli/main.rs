@@ -15,6 +15,7 @@ mod outsiders;
 mod redeploy;
 mod refusing;
 mod resources;
+mod secrets;
 mod serving;
 #[cfg(target_os = "linux")]
 mod side_channel;

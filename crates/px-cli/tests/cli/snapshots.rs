@@ -186,6 +186,7 @@ fn without_a_server() {
         "hooks list",
         "kv list",
         "tokens list",
+        "secrets list",
     ] {
         book.px(words);
     }
@@ -300,12 +301,18 @@ fn with_a_server() {
     let token = book.px("tokens create me --scope admin").stdout;
     book.px("tokens list");
     book.px("runs list");
+    book.px("secrets list");
     book.project = book.project.with("PX_TOKEN", token.trim());
     book.px("tokens list");
+    for (words, input) in crate::secrets::SHOWN {
+        let done = crate::secrets::fed(&book.project, &split(words), input);
+        book.write("", words, &done);
+    }
     let made = book.project.px(&["tokens", "list", "--json"]).json();
     book.px("tokens revoke nonsense");
     book.px(&format!("tokens revoke {}", made["tokens"][0]["id"].as_str().unwrap()));
     assert_eq!(serving.end().0, 0);
+    book.px("secrets rekey");
     book.px("audit");
     book.px("store backup copy");
     book.px("store backup copy");

@@ -182,10 +182,10 @@ fn a_damaged_export_makes_no_store() {
 fn a_backup_serves_as_the_store_did() {
     let (project, run) = lived();
     let before = counts(&project, ".px/data");
-    let done = project.px(&["store", "backup", "copy"]);
+    let done = project.px(&["store", "backup", "copy", "--with-key"]);
     assert_eq!(done.code, 0, "{done:?}");
     assert_eq!(counts(&project, "copy"), before);
-    assert_eq!(project.px(&["store", "backup", "copy"]).code, 4);
+    assert_eq!(project.px(&["store", "backup", "copy", "--with-key"]).code, 4);
     goes_on(&project, "copy", &run);
     assert_eq!(counts(&project, ".px/data"), before, "the store itself is as it was");
 }

@@ -4,7 +4,7 @@ use futures_util::StreamExt as _;
 use px_client::api::{
     Action, BindDelivery, BrainHistory, CallbackState, Code, CreateHook, DeliveryState, Detail, FindBrains,
     ForkRun, ListCallbacks, ListDeliveries, ListRuns, ListStore, Open, RecoverHook, RerunRun, ResumeRun,
-    Retry, RotateSecret, RunStatus, SignalType, Signature, StartRun, Timestamp, UpdateHook,
+    Retry, RotateSecret, RunStatus, SetSecret, SignalType, Signature, StartRun, Timestamp, UpdateHook,
 };
 
 use super::support::{answer, serve, start};
@@ -165,5 +165,23 @@ async fn hooks_are_made_changed_and_deleted() {
     assert_eq!(client.hooks().await.unwrap().count, 1);
     client.delete_hook(id).await.unwrap();
     assert_eq!(client.hook(id).await.unwrap_err().code(), Some(Code::HookNotFound));
+    server.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn secrets_are_set_listed_and_deleted() {
+    let (server, client) = serve().await;
+    let set = client.set_secret(&SetSecret::new("STRIPE_KEY", "sk_live_0123456789")).await.unwrap();
+    assert_eq!((set.name.as_str(), set.created_at == set.updated_at), ("STRIPE_KEY", true));
+    let several = ["STRIPE_KEY", "OTHER_KEY"].map(|name| SetSecret::new(name, "sk_live_9876543210"));
+    let done = client.set_secrets(several.to_vec()).await.unwrap();
+    assert_eq!((done.created, done.updated), (1, 1));
+    assert_eq!(client.secrets().await.unwrap().count, 2);
+    assert!(client.secret_exists("OTHER_KEY").await.unwrap().exists);
+    assert_eq!(client.secret_reads("OTHER_KEY").await.unwrap().count, 0);
+    client.delete_secret("OTHER_KEY").await.unwrap();
+    assert!(!client.secret_exists("OTHER_KEY").await.unwrap().exists);
+    let refused = client.set_secret(&SetSecret::new("SHORT", "x")).await.unwrap_err();
+    assert_eq!(refused.code(), Some(Code::SecretInvalid));
     server.shutdown().await.unwrap();
 }

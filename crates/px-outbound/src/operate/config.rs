@@ -1,8 +1,11 @@
 //! Hooks of the configuration: what `px.toml` says is what there is, from the
 //! start on. They are known by their names.
 
+use std::time::Duration;
+
 use px_core::hook::{Hook, Source};
 use px_store::cluster::ConfigDigest;
+use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 
 use super::{Error, Operator, Spec};
@@ -118,6 +121,25 @@ pub async fn delete_unnamed(
 pub fn is_held(url: &str, spec: &Spec, refused: &Refused) -> bool {
     let is_same = Target::parse(&spec.url).is_ok_and(|target| target.to_string() == url);
     is_same && refused.rule.is_held()
+}
+
+/// Gives a hook of the configuration the secret that its name stands for now; the one
+/// before it signs on for `grace`. Returns false if it has that one already.
+///
+/// # Errors
+/// The secret cannot sign as the hook does, or the store failed.
+pub async fn renew_secret(
+    operator: &Operator,
+    hook: &Hook,
+    secret: &SecretString,
+    grace: Duration,
+) -> Result<bool, Error> {
+    let kept = hook.secrets.current.as_ref().and_then(|sealed| operator.parts().vault.open(sealed).ok());
+    if same(kept.as_ref(), Some(secret)) {
+        return Ok(false);
+    }
+    operator.rotate(hook.id, Some(secret.clone()), grace).await?;
+    Ok(true)
 }
 
 fn same_secret(operator: &Operator, hook: &Hook, spec: &Spec) -> bool {

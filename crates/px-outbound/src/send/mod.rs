@@ -63,7 +63,7 @@ pub struct SenderContext {
 impl SenderContext {
     /// The parts of it that seal and open.
     #[must_use]
-    pub fn key_parts(&self) -> KeyParts {
+    pub(crate) fn key_parts(&self) -> KeyParts {
         KeyParts {
             store: Arc::clone(&self.store),
             clock: Arc::clone(&self.clock),

@@ -88,6 +88,10 @@ fn degraded(app: &App) -> Vec<HealthReason> {
         let text = format!("{damaged} reads met a damaged row of the store; `px audit` names it");
         reasons.push(reason("store-damaged", text));
     }
+    reasons.extend(app.secrets.unreadable().map(|name| {
+        let text = format!("nobody gets the secret '{name}', which was sealed under another key; `px secrets set {name}` mends it");
+        reason("secret-unreadable", text)
+    }));
     // That they cannot be listed is the store's trouble, which is said above.
     if let Ok(hooks) = app.store().outbox().hook_set(app.parts.scope) {
         let vault = &app.operator.parts().vault;

@@ -57,7 +57,7 @@ pub(super) async fn delete(
     Path(name): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     app.secrets.stored().remove(&name).await?;
-    app.secrets.apply(app.stage.endpoints());
+    app.apply_secrets().await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -86,7 +86,7 @@ pub(super) async fn reads(
 /// Sets secrets, and lets verifiers and redactor know before this is answered.
 async fn change(app: &App, all: Vec<NewSecret>) -> Result<px_secrets::Change, ApiError> {
     let done = app.secrets.stored().set(all).await?;
-    app.secrets.apply(app.stage.endpoints());
+    app.apply_secrets().await;
     Ok(done)
 }
 

@@ -23,8 +23,8 @@ use stored::{Stored, StoredHook};
 /// Check the configuration, the brains, the webhooks and the parked runs without serving them
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Finds all that would keep `px serve` from starting, and warns about webhooks whose secret is not in the \
-                  environment. Looks at each run that has not ended, \
+    after_help = "Finds all that would keep `px serve` from starting, and warns about webhooks whose secret is neither in the \
+                  environment nor in the store. Looks at each run that has not ended, \
                   in the store or, if a server has that open, through the server: one whose step this binary does \
                   not have, or whose state does not fit it, would be paused.\n\n\
                   Exit codes: 0 all is well, 1 something is to be mended\n\n\
@@ -39,9 +39,6 @@ pub(crate) async fn run(context: &Context, _: &Args) -> Result<()> {
     problems.extend(self::problems(&registry));
     problems.extend(context.unmet_needs(&registry));
     problems.extend(context::secret_problems(&config, &registry));
-    let mut warnings = listing::warnings(&registry);
-    warnings.extend(context::wide_secret_files(&config, &registry));
-    warnings.extend(px_sdk::sources::forgotten());
     let vault = key::vault_of(&config.store.data_dir, &context::env);
     let has_key = vault.as_ref().map(Option::is_some);
     let stored =
@@ -56,6 +53,9 @@ pub(crate) async fn run(context: &Context, _: &Args) -> Result<()> {
                 Stored::default()
             }
         };
+    let mut warnings = listing::warnings(&registry);
+    warnings.extend(context::wide_secret_files(&config, &registry));
+    warnings.extend(px_sdk::sources::forgotten());
     problems.extend(of_server(&config, &registry, &stored));
     match has_key {
         Ok(has_key) => problems.extend(of_key(&config, &stored, has_key)),
@@ -66,7 +66,7 @@ pub(crate) async fn run(context: &Context, _: &Args) -> Result<()> {
         let is_it = |hook: &&StoredHook| hook.is_configured && hook.name == format!("'{name}'");
         stored.hooks.iter().find(is_it).map(|hook| hook.url.clone())
     };
-    problems.extend(config.hooks.problems(&context::env, &policy, &stored_url));
+    problems.extend(config.hooks.problems(&context::secret, &policy, &stored_url));
     warnings.extend(of_hooks(&stored, &registry, &policy));
     if stored.has_token == Some(false) {
         warnings.extend(unguarded(&config, false));
@@ -255,6 +255,12 @@ fn of_hooks(stored: &Stored, registry: &Registry, policy: &Policy) -> Vec<String
             "these hooks cannot sign, their secrets are sealed under another key: {}; `px hooks rotate-secret` \
              gives them new ones",
             stored.sealing.unreadable.join(", ")
+        ));
+    }
+    if !stored.sealing.is_other_key && !stored.sealing.unreadable_secrets.is_empty() {
+        warnings.push(format!(
+            "these secrets cannot be read, they are sealed under another key: {}; `px secrets set` sets them anew",
+            stored.sealing.unreadable_secrets.join(", ")
         ));
     }
     warnings

@@ -3,16 +3,18 @@
 
 use std::sync::Arc;
 
-use px_core::Scope;
 use px_core::hook::Source;
+use px_core::{Ids, Scope, SystemClock};
 use px_outbound::operate::{self, Sealing};
 use px_sdk::Registry;
 use px_secrets::vault::Vault;
+use px_secrets::{KeyParts, Secrets};
 use px_store::Store;
+use secrecy::ExposeSecret as _;
 
 use super::parked::{self, Parked};
 use crate::config;
-use crate::context::Context;
+use crate::context::{self, Context};
 use crate::error::{Kind, Result};
 use crate::store::{self, Opened};
 
@@ -72,6 +74,17 @@ async fn of_store(
     let scope = Scope::default();
     let tokens = store.tokens(scope, 1).await.map_err(failed)?;
     let sealing = operate::sealing(&store, scope, vault).await.map_err(failed)?;
+    if let Some(vault) = vault {
+        let parts = KeyParts {
+            store: Arc::clone(&store),
+            clock: Arc::new(SystemClock),
+            ids: Arc::new(Ids::new()),
+            scope,
+            vault: vault.clone(),
+        };
+        let secrets = Secrets::open(parts).await.map_err(failed)?;
+        context::know_secrets(move |name| Some(secrets.held(name)?.current?.expose_secret().to_owned()));
+    }
     let hook_set = store.outbox().hook_set(scope).map_err(failed)?;
     let live = hook_set.hooks().iter().map(|hook| &hook.record).filter(|hook| hook.deleted_at.is_none());
     let hooks = live.map(|hook| StoredHook {
@@ -84,7 +97,16 @@ async fn of_store(
     Ok(Stored { parked, hooks: hooks.collect(), has_token: Some(!tokens.is_empty()), sealing })
 }
 
+/// What stands for the value of a secret that is there and is not told: a secret as
+/// hooks have them by default.
+const UNTOLD: &str = "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0";
+
 async fn ask(context: &Context, registry: &Registry) -> Result<Stored> {
+    // Who has no admin's token is warned of secrets that the store may have.
+    if let Ok(secrets) = context.client()?.secrets().await {
+        let names: Vec<String> = secrets.into_value().secrets.into_iter().map(|secret| secret.name).collect();
+        context::know_secrets(move |name| names.iter().any(|known| known == name).then(|| UNTOLD.to_owned()));
+    }
     let parked = parked::ask(context, registry).await?;
     let hooks = context.client()?.hooks().await?.into_value().hooks.into_iter().map(|hook| StoredHook {
         name: if hook.name.is_empty() { hook.id.to_string() } else { format!("'{}'", hook.name) },

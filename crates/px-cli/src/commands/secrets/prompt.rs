@@ -1,7 +1,7 @@
 //! Values of secrets from whoever types or pipes them: a terminal is asked, and shows
 //! nothing of what is typed.
 
-use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::io::{IsTerminal as _, Read as _};
 
 use px_secrets::MAX_VALUE_BYTES;
 use secrecy::SecretString;
@@ -10,6 +10,7 @@ use secrecy::zeroize::Zeroizing;
 use super::set::without_line_break;
 use crate::error::{Error, Result};
 use crate::log;
+use crate::ui::Ui;
 
 /// The exit code of a process that SIGINT has ended.
 const INTERRUPTED: i32 = 130;
@@ -18,18 +19,18 @@ const INTERRUPTED: i32 = 130;
 ///
 /// # Errors
 /// Nothing can be read, or it is no text.
-pub(super) async fn value(name: &str) -> Result<SecretString> {
+pub(super) async fn value(ui: Ui, name: &str) -> Result<SecretString> {
     if !std::io::stdin().is_terminal() {
         return read(tokio::task::spawn_blocking(piped)).await;
     }
-    let _ = write!(std::io::stderr(), "Value of {name} (it is not shown): ");
+    ui.ask(format_args!("Value of {name} (it is not shown): "));
     let shown = hide().map_err(|error| Error::failed(format!("cannot hide what is typed: {error}")))?;
     let typed = tokio::select! {
         typed = read(tokio::task::spawn_blocking(line)) => Some(typed),
         _ = tokio::signal::ctrl_c() => None,
     };
     drop(shown);
-    let _ = writeln!(std::io::stderr());
+    ui.ask("\n");
     match typed {
         Some(typed) => typed,
         None => log::exit(INTERRUPTED),

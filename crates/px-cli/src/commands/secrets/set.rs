@@ -46,7 +46,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     }
     let grace = grace(&args.grace)?;
     px_secrets::check_name(&args.name).map_err(|unfit| Error::usage(unfit.to_string()))?;
-    let value = prompt::value(&args.name).await?;
+    let value = prompt::value(context.ui, &args.name).await?;
     px_secrets::check_value(value.expose_secret()).map_err(|unfit| Error::usage(unfit.to_string()))?;
     let is_new = match find(context, args.place, true).await? {
         Way::Server(client) => {

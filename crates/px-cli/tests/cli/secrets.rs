@@ -1,0 +1,310 @@
+//! `px secrets`, beside a server and without one: values come in on stdin or at a
+//! prompt and nowhere else, and a key is changed though a process dies of it.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::process::Stdio;
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use serde_json::json;
+
+use crate::serving::Serving;
+use crate::support::{Done, Project};
+
+const VALUE: &str = "sk_live_0123456789";
+
+/// Commands for the snapshots, each with what is on its stdin.
+pub(crate) const SHOWN: &[(&str, &str)] = &[
+    ("secrets set STRIPE_KEY", "sk_live_0123456789\n"),
+    ("secrets set STRIPE_KEY", "short\n"),
+    ("secrets import /dev/stdin", "SLACK_BOT_TOKEN=xoxb-0123456789\n"),
+    ("secrets import nothing.env", ""),
+    ("secrets list", ""),
+    ("secrets reads STRIPE_KEY", ""),
+    ("secrets reads NOBODY", ""),
+    ("secrets rekey", ""),
+    ("secrets delete STRIPE_KEY", ""),
+    ("secrets delete STRIPE_KEY", ""),
+];
+
+/// Runs a command with this on its stdin.
+pub(crate) fn fed(project: &Project, arguments: &[&str], input: &str) -> Done {
+    let mut command = project.command(arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // A command that refuses its arguments reads nothing.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    Done {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn set(project: &Project, name: &str, value: &str) {
+    let done = fed(project, &["secrets", "set", name], value);
+    assert_eq!(done.code, 0, "{done:?}");
+}
+
+fn names(project: &Project) -> Vec<String> {
+    let listed = project.px(&["secrets", "list", "--json"]).json();
+    listed["secrets"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_secret_is_set_listed_and_deleted_without_a_server() {
+    let project = Project::small();
+    assert_eq!(names(&project), [""; 0]);
+    let first = fed(&project, &["secrets", "set", "STRIPE_KEY"], &format!("{VALUE}\n"));
+    assert_eq!((first.code, first.stderr.as_str()), (0, "STRIPE_KEY is set.\n"), "{first:?}");
+    let again =
+        fed(&project, &["secrets", "set", "STRIPE_KEY", "--json", "--grace", "1h"], "sk_live_9876543210");
+    assert_eq!(again.json(), json!({"name": "STRIPE_KEY", "created": false}));
+    assert_eq!(names(&project), ["STRIPE_KEY"]);
+    let table = project.px(&["secrets", "list"]);
+    assert!(table.stdout.contains("STRIPE_KEY") && !table.stdout.contains("sk_live"), "{table:?}");
+    assert_eq!(project.px(&["secrets", "delete", "STRIPE_KEY"]).code, 0);
+    assert_eq!(project.px(&["secrets", "delete", "STRIPE_KEY"]).code, 3);
+    assert_eq!(names(&project), [""; 0]);
+}
+
+#[test]
+fn a_value_as_an_argument_is_refused_and_not_repeated() {
+    let project = Project::small();
+    for arguments in [
+        &["secrets", "set", "STRIPE_KEY", VALUE][..],
+        &["secrets", "set", "STRIPE_KEY", VALUE, "x", "--json"],
+    ] {
+        let done = fed(&project, arguments, "");
+        assert_eq!(done.code, 2, "{done:?}");
+        assert!(done.stderr.contains("not an argument") && !done.stderr.contains(VALUE), "{done:?}");
+    }
+    let done = fed(&project, &["secrets", "set", "STRIPE_KEY=sk_live_0123456789"], "");
+    assert_eq!(done.code, 2, "{done:?}");
+    assert!(
+        !done.stderr.contains(VALUE) && done.stderr.contains("letters, digits and underscores"),
+        "{done:?}"
+    );
+}
+
+#[test]
+fn what_cannot_be_a_secret_is_said_before_anything_is_opened() {
+    let project = Project::small();
+    for (arguments, input, says) in [
+        (&["secrets", "set", "A"][..], "short\n", "8 to 32768 bytes; this one has 5"),
+        (&["secrets", "set", "A"], "", "8 to 32768 bytes; this one has 0"),
+        (&["secrets", "set", "A"], "           ", "not blank"),
+        (&["secrets", "set", "ROOT_PUBLIC_KEY"], VALUE, "Cannot set ROOT_PUBLIC_KEY via API"),
+        (&["secrets", "set", "A", "--grace", "8d"], VALUE, "at most 7 days"),
+        (&["secrets", "set", "A", "--grace", "soon"], VALUE, "--grace"),
+    ] {
+        let done = fed(&project, arguments, input);
+        assert!(done.code == 2 && done.stderr.contains(says), "{arguments:?}: {done:?}");
+    }
+    let long = fed(&project, &["secrets", "set", "A"], &"x".repeat(40_000));
+    assert!(long.code == 2 && long.stderr.contains("8 to 32768 bytes"), "{long:?}");
+    assert!(!project.path(".px").exists());
+}
+
+#[test]
+fn a_terminal_is_asked_and_shows_nothing() {
+    let project = Project::small();
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&terminal).unwrap();
+    unlockpt(&terminal).unwrap();
+    let name = ptsname(&terminal, Vec::new()).unwrap();
+    let open = || Stdio::from(File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap());
+    let mut command = project.command(&["secrets", "set", "STRIPE_KEY"]);
+    command.env("TERM", "xterm").stdin(open()).stdout(open()).stderr(open());
+    let mut child = command.spawn().unwrap();
+    drop(command);
+    let mut terminal = File::from(terminal);
+    let mut shown = Vec::new();
+    // What is typed before the question would be thrown away with the echo.
+    while !String::from_utf8_lossy(&shown).contains("not shown): ") {
+        let mut byte = [0];
+        terminal.read_exact(&mut byte).unwrap();
+        shown.extend(byte);
+    }
+    crate::support::eventually("the terminal to hide what is typed", || {
+        let modes = rustix::termios::tcgetattr(&terminal).unwrap().local_modes;
+        (!modes.contains(rustix::termios::LocalModes::ECHO)).then_some(())
+    });
+    terminal.write_all(format!("{VALUE}\n").as_bytes()).unwrap();
+    let _ = terminal.read_to_end(&mut shown);
+    assert!(child.wait().unwrap().success());
+    let shown = String::from_utf8_lossy(&shown).into_owned();
+    assert!(shown.contains("STRIPE_KEY is set.") && !shown.contains("sk_live"), "{shown}");
+}
+
+#[test]
+fn a_file_is_imported_as_a_whole_or_by_name() {
+    let env = "PORT=8080\nexport STRIPE_KEY='sk_live_0123456789'\nSLACK=\"xoxb-0123456789\" # a token\n";
+    let project = Project::small().file(".env", env).file("bad.env", "A=0123456789\nno line\n");
+    let refused = project.px(&["secrets", "import", ".env"]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    assert!(
+        refused.stderr.contains("PORT: A secret's value has 8") && !refused.stderr.contains("sk_live"),
+        "{refused:?}"
+    );
+    assert_eq!(names(&project), [""; 0], "all of them or none");
+    let done = project.px(&["secrets", "import", ".env", "SLACK", "STRIPE_KEY", "--json"]);
+    assert_eq!(done.json(), json!({"created": 2, "updated": 0}));
+    assert_eq!(names(&project), ["SLACK", "STRIPE_KEY"]);
+    assert_eq!(project.px(&["secrets", "import", ".env", "NOBODY"]).code, 3);
+    let bad = project.px(&["secrets", "import", "bad.env"]);
+    assert!(
+        bad.code == 2 && bad.stderr.contains("bad.env:2:") && !bad.stderr.contains("no line\n"),
+        "{bad:?}"
+    );
+    assert_eq!(project.px(&["secrets", "import", "nothing.env"]).code, 2);
+}
+
+#[test]
+fn beside_a_server_it_is_asked_and_knows_who_has_read() {
+    let project = Project::small();
+    let serving = Serving::start(&project, &[]);
+    let url = serving.url.clone();
+    let done = fed(&project, &["secrets", "set", "CHAT_SECRET", "--url", &url], VALUE);
+    assert_eq!(done.code, 0, "{done:?}");
+    let reads = project.px(&["secrets", "reads", "CHAT_SECRET", "--url", &url]);
+    assert!(reads.stdout.contains("verifier chat"), "{reads:?}");
+    // The webhook that it verifies takes no unsigned request any more.
+    let sent = project.px(&["webhooks", "send", "chat", "--identifier", "x", "--url", &url]);
+    assert_eq!(sent.code, 1, "{sent:?}");
+    assert_eq!(project.px(&["secrets", "reads", "NOBODY", "--url", &url]).code, 3);
+    assert_eq!(project.px(&["secrets", "delete", "CHAT_SECRET", "--url", &url]).code, 0);
+    assert_eq!(project.px(&["secrets", "list", "--url", &url, "--json"]).json()["count"], 0);
+    drop(serving);
+}
+
+#[test]
+fn a_hook_of_the_configuration_takes_its_secret_from_the_store() {
+    let toml = "[[hooks]]\nname = 'billing'\nurl = 'http://127.0.0.1:9/x'\nsecret_env = 'BILLING_SECRET'\n";
+    let project = Project::small().file("px.toml", toml);
+    let missing = project.px(&["serve", "--port", "0"]);
+    assert!(missing.stderr.contains("BILLING_SECRET, which secret_env names, is not set"), "{missing:?}");
+    set(&project, "BILLING_SECRET", "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0");
+    let checked = project.px(&["check"]);
+    assert_eq!(checked.code, 0, "{checked:?}");
+    let serving = Serving::start(&project, &[]);
+    let listed = project.px(&["hooks", "list", "--json", "--url", &serving.url]).json();
+    assert_eq!(
+        (&listed["hooks"][0]["name"], &listed["hooks"][0]["hasSecret"]),
+        (&json!("billing"), &json!(true))
+    );
+    let reads =
+        |url: &str| project.px(&["secrets", "reads", "BILLING_SECRET", "--json", "--url", url]).json();
+    assert_eq!(reads(&serving.url)["reads"][0]["kind"], "hook");
+    let set = ["secrets", "set", "BILLING_SECRET", "--url", &serving.url];
+    assert_eq!(fed(&project, &set, "whsec_bmV3LXNlY3JldC1uZXctc2VjcmV0LW5ldw==").code, 0);
+    assert_eq!(reads(&serving.url)["reads"][0]["count"], 2, "it has signed with the new one since");
+    let wrong = fed(&project, &set, "whsec_no-base64-at-all!");
+    assert_eq!(wrong.code, 0, "px cannot know what it is for");
+    let (_, log) = serving.end();
+    assert!(log.contains("the hook keeps the secret that it had") && !log.contains("no-base64"), "{log}");
+    let refused = project.px(&["serve", "--port", "0"]);
+    assert!(refused.stderr.contains("cannot sign as standard"), "{refused:?}");
+}
+
+#[test]
+fn what_the_environment_says_comes_before_the_store() {
+    let toml = "[[hooks]]\nname = 'billing'\nurl = 'http://127.0.0.1:9/x'\nsecret_env = 'BILLING_SECRET'\n";
+    let of_env = "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0";
+    let project = Project::small().file("px.toml", toml).with("BILLING_SECRET", of_env);
+    set(&project, "BILLING_SECRET", "whsec_bmV3LXNlY3JldC1uZXctc2VjcmV0LW5ldw==");
+    let serving = Serving::start(&project, &[]);
+    let words = ["secrets", "reads", "BILLING_SECRET", "--json", "--url", &serving.url];
+    assert_eq!(project.px(&words).json()["count"], 0);
+    drop(serving);
+}
+
+#[test]
+fn rekey_changes_the_key_and_goes_on_where_it_was_interrupted() {
+    let project = Project::small();
+    set(&project, "STRIPE_KEY", VALUE);
+    let key = |name: &str| std::fs::read_to_string(project.path(&format!(".px/data/{name}")));
+    let first = key("secret.key").unwrap();
+    let done = project.px(&["secrets", "rekey", "--json"]);
+    assert_eq!((done.code, done.json()), (0, json!({"hooks": 0, "secrets": 1})), "{done:?}");
+    let second = key("secret.key").unwrap();
+    assert!(second != first && key("secret.key.next").is_err());
+    // It died when the new key was there and nothing was sealed under it yet.
+    std::fs::write(project.path(".px/data/secret.key.next"), "ab".repeat(32)).unwrap();
+    let mode = || std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(project.path(".px/data/secret.key.next"), mode()).unwrap();
+    set(&project, "OTHER_KEY", VALUE);
+    assert_eq!(key("secret.key").unwrap(), second, "the old key is the store's still");
+    assert_eq!(project.px(&["secrets", "rekey"]).code, 0);
+    assert_eq!(key("secret.key").unwrap(), "ab".repeat(32), "the key that was there is taken");
+    // It died when all was sealed anew, and the new key had not its name yet.
+    std::fs::rename(project.path(".px/data/secret.key"), project.path(".px/data/secret.key.next")).unwrap();
+    std::fs::write(project.path(".px/data/secret.key"), &second).unwrap();
+    std::fs::set_permissions(project.path(".px/data/secret.key"), mode()).unwrap();
+    let serving = Serving::start(&project, &[]);
+    assert!(key("secret.key.next").is_err(), "whoever opens the store finishes it");
+    assert_eq!(key("secret.key").unwrap(), "ab".repeat(32));
+    let running = project.px(&["secrets", "rekey"]);
+    assert!(running.code == 4 && running.stderr.contains("stop that process first"), "{running:?}");
+    drop(serving);
+    assert_eq!(names(&project), ["OTHER_KEY", "STRIPE_KEY"]);
+}
+
+#[test]
+fn a_lost_key_leaves_the_secret_unreadable_and_its_webhook_shut() {
+    let project = Project::small();
+    set(&project, "CHAT_SECRET", VALUE);
+    std::fs::remove_file(project.path(".px/data/secret.key")).unwrap();
+    let refused = project.px(&["serve", "--port", "0"]);
+    assert!(refused.stderr.contains("these secrets cannot be read: 'CHAT_SECRET'"), "{refused:?}");
+    let checked = project.px(&["check"]);
+    assert!(checked.code == 1 && checked.stderr.contains("these secrets cannot be read"), "{checked:?}");
+    let serving = Serving::start(&project, &["--new-secret-key"]);
+    let sent =
+        project.px(&["webhooks", "send", "chat", "--identifier", "x", "--url", &serving.url, "--json"]);
+    assert_eq!(sent.code, 1, "to verify nobody would let everybody in: {sent:?}");
+    assert_eq!(fed(&project, &["secrets", "set", "CHAT_SECRET", "--url", &serving.url], VALUE).code, 0);
+    let (_, log) = serving.end();
+    assert!(log.contains("cannot be decrypted") && log.contains("CHAT_SECRET"), "{log}");
+    let done = project.px(&["check"]);
+    assert_eq!(done.code, 0, "{done:?}");
+}
+
+#[test]
+fn a_key_of_the_environment_is_changed_by_two_variables() {
+    let (one, two) = ("11".repeat(32), "22".repeat(32));
+    let project = Project::small().with("PX_SECRET_KEY", &one);
+    set(&project, "STRIPE_KEY", VALUE);
+    let alone = project.px(&["secrets", "rekey"]);
+    assert!(alone.code == 2 && alone.stderr.contains("PX_SECRET_KEY_NEW"), "{alone:?}");
+    let project = project.with("PX_SECRET_KEY_NEW", &two);
+    let done = project.px(&["secrets", "rekey"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(!done.stderr.contains(&two), "{done:?}");
+    let project = project.with("PX_SECRET_KEY_NEW", &one).with("PX_SECRET_KEY", &two);
+    assert_eq!(names(&project), ["STRIPE_KEY"]);
+    let other = project.with("PX_SECRET_KEY_NEW", &one).with("PX_SECRET_KEY", &"33".repeat(32));
+    let refused = other.px(&["secrets", "list"]);
+    assert!(refused.code == 1 && refused.stderr.contains("another key"), "{refused:?}");
+}
+
+#[test]
+fn a_backup_has_no_key_unless_it_is_asked_for() {
+    let project = Project::small();
+    set(&project, "STRIPE_KEY", VALUE);
+    let done = project.px(&["store", "backup", "copy"]);
+    assert!(done.code == 0 && done.stderr.contains("secret.key is not in it"), "{done:?}");
+    assert!(!project.path("copy/secret.key").exists());
+    let listed = |dir: &str| project.px(&["secrets", "list", "--data-dir", dir, "--json"]);
+    let refused = listed("copy");
+    assert!(
+        refused.code == 1 && refused.stderr.contains("these secrets cannot be read: 'STRIPE_KEY'"),
+        "{refused:?}"
+    );
+    assert!(!project.path("copy/secret.key").exists(), "no new key in the place of one that is missing");
+    std::fs::copy(project.path(".px/data/secret.key"), project.path("copy/secret.key")).unwrap();
+    assert_eq!(listed("copy").json()["count"], 1);
+    assert_eq!(project.px(&["store", "backup", "whole", "--with-key"]).code, 0);
+    assert_eq!(listed("whole").json()["count"], 1);
+}

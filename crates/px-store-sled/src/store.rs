@@ -311,6 +311,10 @@ impl Backing for SledRows {
         self.shared.get(key)
     }
 
+    fn version(&self, key: &[u8]) -> Result<Option<u64>, Error> {
+        self.shared.version(key)
+    }
+
     fn range(
         &self,
         from: &[u8],

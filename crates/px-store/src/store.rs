@@ -145,7 +145,12 @@ pub trait Store: Send + Sync + 'static {
     /// A run.
     fn run(&self, scope: Scope, run: RunId) -> Read<'_, Option<RunRecord>>;
 
-    /// The log of a run after a `seq`, at most `limit` entries.
+    /// The `seq` of a run, if there is one: for who wants to know whether it has
+    /// changed. What the run holds is not read for it, however large that is.
+    fn run_seq(&self, scope: Scope, run: RunId) -> Read<'_, Option<u64>>;
+
+    /// The log of a run after a `seq`, at most `limit` entries. The state of the run is
+    /// not read for it.
     fn events(&self, scope: Scope, run: RunId, after: u64, limit: usize) -> Read<'_, Vec<Event>>;
 
     /// Runs, newest first, created before `before`, at most `limit`. A page

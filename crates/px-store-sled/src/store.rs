@@ -362,7 +362,8 @@ impl Backing for SledRows {
     }
 
     fn unwritten(&self) -> Option<String> {
-        self.shared.health.unwritten()
+        // While nobody commits, nothing else would notice that the disk has become full.
+        self.shared.health.unwritten().or_else(|| self.shared.room.refusal())
     }
 
     fn close(&self) -> Result<(), Error> {

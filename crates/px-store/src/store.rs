@@ -265,9 +265,10 @@ pub trait Store: Send + Sync + 'static {
     /// Becomes `Some` when the store takes no further write.
     fn failure(&self) -> watch::Receiver<Option<String>>;
 
-    /// Returns why the newest commit could not be written although the store goes on,
-    /// on a full disk for instance. `None` once something was written again, which
-    /// the store tries by itself while nobody commits.
+    /// Returns why the newest commit could not be written, or the next one would not be,
+    /// although the store goes on: on a full disk for instance. `None` once there is room
+    /// and something was written again, which the store tries by itself while nobody
+    /// commits.
     fn unwritten(&self) -> Option<String> {
         None
     }

@@ -5,6 +5,7 @@
 //! a command, for a copy or an import, lies in a directory of its own and is
 //! opened by [`open_draft`].
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -42,6 +43,15 @@ pub(crate) fn open_store(
 /// Returns whether there is a store. Locks nothing.
 pub(crate) fn exists(config: &config::Store) -> bool {
     SledRows::exists(&config.data_dir)
+}
+
+/// The URL of the server that has a store open, as a client on this machine reaches
+/// it: for who has just met [`Locked`](px_store::Error::Locked). `None` where the
+/// process that has it open serves nobody, or nobody yet.
+pub(crate) fn served_at(config: &config::Store) -> Option<String> {
+    let url = SledRows::announced(&config.data_dir)?;
+    let address: SocketAddr = url.strip_prefix("http://")?.parse().ok()?;
+    Some(config::local_url(address.ip(), address.port()))
 }
 
 /// Opens the store if there is one, for a command that nobody may write beside.

@@ -143,6 +143,14 @@ impl SledRows {
         self.lock.describe(Some(url))
     }
 
+    /// Returns the place that was announced last by a process that has this directory
+    /// open: for who has just met [`Locked`](Error::Locked). A process that is gone may
+    /// have left one, too.
+    #[must_use]
+    pub fn announced(dir: &Path) -> Option<String> {
+        crate::lock::served_at(dir)
+    }
+
     /// The store's directory.
     #[must_use]
     pub fn dir(&self) -> &Path {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use px_client::Client;
 use px_core::Scope;
 use px_core::hook::Source;
 use px_outbound::operate::{self, Sealing};
@@ -52,9 +53,12 @@ pub(super) async fn look(
         }
         Ok(Some(store)) => of_store(context, registry, store, vault).await,
         // A server has it open.
-        Err(error) if error.kind == Kind::Conflict => match ask(context, registry).await {
-            Err(error) if error.kind == Kind::Unreachable => Ok(Stored::default()),
-            answer => answer,
+        Err(error) if error.kind == Kind::Conflict => match context.client_of(config)? {
+            None => Ok(Stored::default()),
+            Some(client) => match ask(context, &client, registry).await {
+                Err(error) if error.kind == Kind::Unreachable => Ok(Stored::default()),
+                answer => answer,
+            },
         },
         Err(error) => Err(error),
     }
@@ -84,9 +88,9 @@ async fn of_store(
     Ok(Stored { parked, hooks: hooks.collect(), has_token: Some(!tokens.is_empty()), sealing })
 }
 
-async fn ask(context: &Context, registry: &Registry) -> Result<Stored> {
-    let parked = parked::ask(context, registry).await?;
-    let hooks = context.client()?.hooks().await?.into_value().hooks.into_iter().map(|hook| StoredHook {
+async fn ask(context: &Context, client: &Client, registry: &Registry) -> Result<Stored> {
+    let parked = parked::ask(context, client, registry).await?;
+    let hooks = client.hooks().await?.into_value().hooks.into_iter().map(|hook| StoredHook {
         name: if hook.name.is_empty() { hook.id.to_string() } else { format!("'{}'", hook.name) },
         url: hook.url,
         brains: hook.brains,

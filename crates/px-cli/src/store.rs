@@ -45,6 +45,16 @@ pub(crate) fn exists(config: &config::Store) -> bool {
     SledRows::exists(&config.data_dir)
 }
 
+/// Returns why a store cannot be made where there is none. Leaves nothing behind.
+pub(crate) fn refusal(config: &config::Store) -> Option<Error> {
+    let error = SledRows::refusal(&config.data_dir)?;
+    Some(match error {
+        px_store::Error::Io { .. } => Error::failed(error.to_string())
+            .hint("name a directory that px may make, with store.data_dir in px.toml or PX_DATA_DIR"),
+        error => store_error(&error),
+    })
+}
+
 /// The URL of the server that has a store open, as a client on this machine reaches
 /// it: for who has just met [`Locked`](px_store::Error::Locked). `None` where the
 /// process that has it open serves nobody, or nobody yet.

@@ -133,6 +133,13 @@ impl SledRows {
         dir.join(crate::journal::high_water::FILE).exists() || recovery::has_segments(dir).unwrap_or(true)
     }
 
+    /// Returns why no store can be made in a directory that has none, as [`SledRows::open`]
+    /// would; `None` if one can. What it makes to find out, it removes.
+    #[must_use]
+    pub fn refusal(dir: &Path) -> Option<Error> {
+        crate::place::refusal(dir, Options::default().reserve_bytes)
+    }
+
     /// Tells the next process that wants this directory where the store's owner
     /// can be reached.
     ///

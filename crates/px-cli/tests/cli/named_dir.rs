@@ -61,3 +61,23 @@ fn a_directory_that_is_open_and_not_served_is_left_alone() {
     assert!(refused.stderr.contains("px.lock") && refused.stderr.contains("serves nobody"), "{refused:?}");
     assert_eq!(tokens(&other, &["--url", &other_server.url]), 0);
 }
+
+#[test]
+fn check_finds_a_directory_in_which_no_store_can_be_made() {
+    let project = project().file("taken", "");
+    for (dir, why) in [("/proc/px-nowhere", "create /proc/px-nowhere"), ("taken/data", "create taken/data")] {
+        let toml = format!("[store]\ndata_dir = \"{dir}\"\n");
+        std::fs::write(project.path("px.toml"), toml).unwrap();
+        let checked = project.px(&["check"]);
+        assert_eq!(checked.code, 1, "{checked:?}");
+        assert!(checked.stderr.contains(why) && checked.stderr.contains("store.data_dir"), "{checked:?}");
+        assert_eq!(project.px(&["serve", "--port", "0"]).code, 1, "as it does not serve");
+    }
+    std::fs::write(project.path("px.toml"), "[store]\ndata_dir = \"\"\n").unwrap();
+    let checked = project.px(&["check"]);
+    assert!(checked.code != 0 && checked.stderr.contains("data_dir"), "{checked:?}");
+    assert_ne!(project.px(&["serve", "--port", "0"]).code, 0);
+    std::fs::remove_file(project.path("px.toml")).unwrap();
+    assert_eq!(project.px(&["check"]).code, 0);
+    assert!(!project.path(".px").exists(), "nothing is left behind");
+}

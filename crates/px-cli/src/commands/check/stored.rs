@@ -48,6 +48,9 @@ pub(super) async fn look(
 ) -> Result<Stored> {
     match store::open_at_rest(config) {
         Ok(None) => {
+            if let Some(refused) = store::refusal(config) {
+                return Err(refused);
+            }
             let parked = Parked { looked_at: Some(0), ..Parked::default() };
             Ok(Stored { parked, has_token: Some(false), ..Stored::default() })
         }

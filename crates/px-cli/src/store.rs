@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use px_core::{Clock as _, SystemClock, Timestamp};
 use px_store_rows::Embedded;
 use px_store_sled::{Options, SledRows};
 
@@ -33,11 +34,22 @@ pub(crate) fn open_store(
     config: &config::Store,
     lock_wait: Option<Duration>,
 ) -> Result<Opened, px_store::Error> {
+    check_clock(SystemClock.now())?;
     let defaults = Options::default();
     let options = Options { lock_wait: lock_wait.unwrap_or(defaults.lock_wait), ..defaults };
     // Else the store makes it, as everybody's. Why it cannot be made is the store's to say.
     let _ = private::data_dir(&config.data_dir);
     SledRows::open(&config.data_dir, options).map(Embedded::new)
+}
+
+/// Refuses a clock that shows a time before 1970, which px reads as the moment that
+/// times count from. Over it sled panics, as it does over damaged files.
+fn check_clock(now: Timestamp) -> Result<(), px_store::Error> {
+    if now > Timestamp::EPOCH {
+        return Ok(());
+    }
+    let message = "this machine's clock shows a time before 1970: set it, and start px again".to_owned();
+    Err(px_store::Error::Io { context: "open the store".to_owned(), message })
 }
 
 /// Returns whether there is a store. Locks nothing.
@@ -124,6 +136,13 @@ pub(crate) fn store_error(error: &px_store::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_before_1970_is_named_and_not_taken_for_damage() {
+        let error = store_error(&check_clock(Timestamp::EPOCH).unwrap_err());
+        assert!(error.message.contains("before 1970") && !error.message.contains("damaged"), "{error:?}");
+        assert!(check_clock(Timestamp::from_millis(1)).is_ok());
+    }
 
     #[test]
     fn a_process_that_others_have_taken_over_says_so_and_is_no_success() {

@@ -13,6 +13,7 @@ use px_sdk::{Providers, Registry};
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
 use crate::private;
+use crate::store;
 use crate::suggest;
 use crate::ui::Ui;
 
@@ -149,7 +150,21 @@ impl Context {
 
     /// A client of the server.
     pub(crate) fn client(&self) -> Result<Client> {
-        let mut builder = Client::builder(self.server_url()?).user_agent(USER_AGENT).redacted();
+        Self::client_at(self.server_url()?)
+    }
+
+    /// A client of the server that has this store open, which another process has
+    /// locked: that one, and not whichever listens where the configuration says, unless
+    /// a flag or variable names the server. None where nobody serves it.
+    pub(crate) fn client_of(&self, store: &config::Store) -> Result<Option<Client>> {
+        match self.explicit_url() {
+            Some(_) => self.client().map(Some),
+            None => store::served_at(store).map(Self::client_at).transpose(),
+        }
+    }
+
+    fn client_at(url: String) -> Result<Client> {
+        let mut builder = Client::builder(url).user_agent(USER_AGENT).redacted();
         if let Some(token) = env("PX_TOKEN").filter(|token| !token.is_empty()) {
             HeaderValue::from_str(token.trim())
                 .map_err(|_| Error::usage("PX_TOKEN is no API token").hint("`px tokens create` makes one"))?;

@@ -5,9 +5,11 @@
 //! a command, for a copy or an import, lies in a directory of its own and is
 //! opened by [`open_draft`].
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use px_core::{Clock as _, SystemClock, Timestamp};
 use px_store_rows::Embedded;
 use px_store_sled::{Options, SledRows};
 
@@ -32,6 +34,7 @@ pub(crate) fn open_store(
     config: &config::Store,
     lock_wait: Option<Duration>,
 ) -> Result<Opened, px_store::Error> {
+    check_clock(SystemClock.now())?;
     let defaults = Options::default();
     let options = Options { lock_wait: lock_wait.unwrap_or(defaults.lock_wait), ..defaults };
     // Else the store makes it, as everybody's. Why it cannot be made is the store's to say.
@@ -39,9 +42,38 @@ pub(crate) fn open_store(
     SledRows::open(&config.data_dir, options).map(Embedded::new)
 }
 
+/// Refuses a clock that shows a time before 1970, which px reads as the moment that
+/// times count from. Over it sled panics, as it does over damaged files.
+fn check_clock(now: Timestamp) -> Result<(), px_store::Error> {
+    if now > Timestamp::EPOCH {
+        return Ok(());
+    }
+    let message = "this machine's clock shows a time before 1970: set it, and start px again".to_owned();
+    Err(px_store::Error::Io { context: "open the store".to_owned(), message })
+}
+
 /// Returns whether there is a store. Locks nothing.
 pub(crate) fn exists(config: &config::Store) -> bool {
     SledRows::exists(&config.data_dir)
+}
+
+/// Returns why a store cannot be made where there is none. Leaves nothing behind.
+pub(crate) fn refusal(config: &config::Store) -> Option<Error> {
+    let error = SledRows::refusal(&config.data_dir)?;
+    Some(match error {
+        px_store::Error::Io { .. } => Error::failed(error.to_string())
+            .hint("name a directory that px may make, with store.data_dir in px.toml or PX_DATA_DIR"),
+        error => store_error(&error),
+    })
+}
+
+/// The URL of the server that has a store open, as a client on this machine reaches
+/// it: for who has just met [`Locked`](px_store::Error::Locked). `None` where the
+/// process that has it open serves nobody, or nobody yet.
+pub(crate) fn served_at(config: &config::Store) -> Option<String> {
+    let url = SledRows::announced(&config.data_dir)?;
+    let address: SocketAddr = url.strip_prefix("http://")?.parse().ok()?;
+    Some(config::local_url(address.ip(), address.port()))
 }
 
 /// Opens the store if there is one, for a command that nobody may write beside.
@@ -104,6 +136,13 @@ pub(crate) fn store_error(error: &px_store::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_before_1970_is_named_and_not_taken_for_damage() {
+        let error = store_error(&check_clock(Timestamp::EPOCH).unwrap_err());
+        assert!(error.message.contains("before 1970") && !error.message.contains("damaged"), "{error:?}");
+        assert!(check_clock(Timestamp::from_millis(1)).is_ok());
+    }
 
     #[test]
     fn a_process_that_others_have_taken_over_says_so_and_is_no_success() {

@@ -1,5 +1,6 @@
 //! The way to what lies in the store and is changed by hand: through the server that
-//! has it open, else into the store itself, by whoever may write its files.
+//! has it open, else into the store itself, by whoever may write its files. Which server
+//! that is says the directory's lock: another one has another store.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,10 +14,14 @@ use crate::store::{self, open_store, store_error};
 /// Time to wait for the lock of a process that is just ending.
 const LOCK_WAIT: Duration = Duration::from_millis(100);
 
+/// Advice about a store that is open and not served.
+const NOT_SERVED: &str =
+    "that process serves nobody, or nobody yet: wait until it does or is done, or stop it";
+
 /// Place of the store.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Place {
-    /// The data directory of a px that is stopped
+    /// The data directory; a px that serves from it is asked, wherever it listens
     #[arg(long, value_name = "DIR", conflicts_with = "url")]
     data_dir: Option<PathBuf>,
 }
@@ -40,7 +45,10 @@ pub(crate) fn find(context: &Context, place: Place, makes: bool) -> Result<Way> 
     }
     match open_store(&config, Some(LOCK_WAIT)) {
         Ok(store) => Ok(Way::Store(Some((store, config.data_dir)))),
-        Err(px_store::Error::Locked(_)) => Ok(Way::Server(context.client()?)),
+        Err(error @ px_store::Error::Locked(_)) => {
+            let client = context.client_of(&config)?;
+            client.map(Way::Server).ok_or_else(|| store_error(&error).hint(NOT_SERVED))
+        }
         Err(error) => Err(store_error(&error)),
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -15,6 +15,9 @@ use serde_json::Value;
 use crate::answer::{Answer, WebhookAnswer};
 use crate::builder::Builder;
 use crate::error::{Error, Kind, Result};
+
+/// Largest answer that is read. What px answers is far below it.
+const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
 /// Length of the excerpt of a foreign answer in an error.
 const EXCERPT_CHARS: usize = 120;
@@ -79,7 +82,7 @@ impl Client {
         let request = self.http.request(method, url).headers(headers).body(body).timeout(self.timeout);
         let response = request.send().await.map_err(|error| self.unsent(&error, false))?;
         let status = response.status().as_u16();
-        let body = response.bytes().await.map_err(|error| self.broken(&error, false))?;
+        let body = self.body(response, false).await?;
         Ok(WebhookAnswer { status, body })
     }
 
@@ -176,8 +179,19 @@ impl Client {
             return Err(self.failure(response, is_repeatable).await);
         }
         let status = response.status();
-        let body = response.bytes().await.map_err(|error| self.broken(&error, is_repeatable))?;
-        Ok((status, body))
+        Ok((status, self.body(response, is_repeatable).await?))
+    }
+
+    /// Reads the body of an answer, which whoever listens there could make endless.
+    async fn body(&self, mut response: Response, is_repeatable: bool) -> Result<Bytes> {
+        let mut body = BytesMut::new();
+        while let Some(part) = response.chunk().await.map_err(|error| self.broken(&error, is_repeatable))? {
+            if body.len() + part.len() > MAX_ANSWER_BYTES {
+                return Err(self.unreadable(&format!("it has more than {} MiB", MAX_ANSWER_BYTES >> 20)));
+            }
+            body.extend_from_slice(&part);
+        }
+        Ok(body.freeze())
     }
 
     /// The error that an answer of no success is.
@@ -185,9 +199,9 @@ impl Client {
         let status = response.status();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = retry_after.and_then(|text| text.parse().ok()).map(Duration::from_secs);
-        let body = match response.bytes().await {
+        let body = match self.body(response, is_repeatable).await {
             Ok(body) => body,
-            Err(error) => return self.broken(&error, is_repeatable),
+            Err(error) => return error,
         };
         match serde_json::from_slice(&body) {
             Ok(Value::Object(fields)) => Error::refused(status, retry_after, fields, is_repeatable),

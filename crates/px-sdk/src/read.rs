@@ -15,6 +15,13 @@ use crate::webhook::WebhookDef;
 /// integer is made of them.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
+/// Numbers from here on fit no integer of 64 bits.
+const BEYOND: f64 = 18_446_744_073_709_551_616.0;
+
+/// Cause of a misfit of a number from [`EXACT`] on.
+const ROUNDED: &str = "an integer of 2^53 or more is written with a fraction or an exponent, and such numbers are \
+                       rounded when they are read; it has to be written as digits alone";
+
 /// Place and cause at which a value does not read as a type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Misfit {
@@ -47,8 +54,18 @@ fn from_ref<T: DeserializeOwned>(value: &Value) -> Result<T, Misfit> {
         return Ok(read);
     }
     // A type whose reading has another result each time may fit now.
-    serde_path_to_error::deserialize(value)
-        .map_err(|error| Misfit { path: pointer(error.path()), why: error.inner().to_string() })
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let (path, why) = (pointer(error.path()), error.inner().to_string());
+        let may_be_rounded = why.starts_with("invalid type: floating point")
+            && value.pointer(&path).and_then(Value::as_f64).is_some_and(may_be_rounded);
+        Misfit { why: if may_be_rounded { ROUNDED.to_owned() } else { why }, path }
+    })
+}
+
+/// Tells whether a float could be an integer if it were written as one. Its value is not
+/// told to anybody: it may be another one than the sender's.
+fn may_be_rounded(float: f64) -> bool {
+    (EXACT..BEYOND).contains(&float.abs())
 }
 
 /// Tells whether a response fits what a step waits for at this key: the response
@@ -167,6 +184,12 @@ mod tests {
         {
             assert_eq!(number(text).unwrap_err().path, "/number", "{text}");
         }
+        // Of one that was rounded another value is known than was written.
+        for text in ["9007199254740993.0", "9007199254740992.0", "1E19", "1.0e19", "-9007199254740993.0"] {
+            let why = number(text).unwrap_err().why;
+            assert!(why.contains("digits alone") && !why.contains("992"), "{text}: {why}");
+        }
+        assert!(number("18446744073709551616").unwrap_err().why.contains("invalid type"));
     }
 
     #[test]

@@ -95,19 +95,6 @@ impl<B: Backing> Embedded<B> {
     }
 }
 
-impl<B: Backing> Embedded<B> {
-    pub(crate) fn read_epoch(&self, scope: Scope, epoch: Epoch) -> Result<u64, Error> {
-        match epoch {
-            Epoch::Hooks if self.backing.is_exclusive() => return Ok(self.backing.hints().hook_changes()),
-            // Who changes them knows it.
-            Epoch::Tokens | Epoch::Secrets if self.backing.is_exclusive() => return Ok(0),
-            Epoch::Hooks | Epoch::Tokens | Epoch::Secrets | Epoch::Slot(_) => {}
-        }
-        let row = self.backing.get(&layout::epoch_row(scope, epoch))?;
-        Ok(row.and_then(|row| row.first_chunk::<8>().copied()).map_or(0, u64::from_be_bytes))
-    }
-}
-
 /// A batch that is too large, by what is in it.
 fn named(error: Error, (runs, keys, deliveries): (usize, usize, usize)) -> Error {
     match error {
@@ -218,6 +205,11 @@ impl<B: Backing> Store for Embedded<B> {
             row.map(parse).transpose()
         });
         ready(self.noted(run))
+    }
+
+    fn run_seq(&self, scope: Scope, run: RunId) -> Read<'_, Option<u64>> {
+        // The version of its row.
+        ready(self.noted(self.backing.version(&layout::run_row(scope, run))))
     }
 
     fn events(&self, scope: Scope, run: RunId, after: u64, limit: usize) -> Read<'_, Vec<Event>> {

@@ -28,5 +28,5 @@ mod translation;
 pub use decide::{Committed, Group, NewValue, Verdict};
 pub use embedded::Embedded;
 pub use memory::MemoryRows;
-pub use rows::{BATCH, Backing, Check, Expect, Order, RowBatch, RowKey, RowOp, RowOutcome};
+pub use rows::{BATCH, Backing, Check, Expect, Order, RowBatch, RowKey, RowOp, RowOutcome, version_of};
 pub use transfer::{RawRow, letter_of, table_of};

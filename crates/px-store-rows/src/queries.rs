@@ -4,14 +4,16 @@
 
 use bytes::Bytes;
 use px_core::{DeliveryId, Event, RunId, RunStatus, Scope};
-use px_store::{Delivery, DeliveryFilter, Error, InboxState, LogTail, Page, RunFilter, RunRecord, Table};
+use px_store::{
+    Delivery, DeliveryFilter, Epoch, Error, InboxState, LogTail, Page, RunFilter, RunRecord, Table,
+};
 
 use crate::apart;
 use crate::delivery_row::from_delivery_value;
 use crate::embedded::Embedded;
 use crate::layout;
 use crate::rows::{Backing, Order, RowKey};
-use crate::run_row::from_run_row;
+use crate::run_row::{from_run_row, log_of_row};
 
 /// Maximum number of rows that one page of a filtered list looks at.
 pub(crate) const SCAN_LIMIT: usize = 2_000;
@@ -42,6 +44,19 @@ impl<B: Backing> Embedded<B> {
         parse: impl Fn(&Bytes) -> Result<T, Error>,
     ) -> Result<Option<T>, Error> {
         self.backing().get(row)?.map(|value| parse(&value)).transpose()
+    }
+
+    pub(crate) fn read_epoch(&self, scope: Scope, epoch: Epoch) -> Result<u64, Error> {
+        match epoch {
+            Epoch::Hooks if self.backing().is_exclusive() => {
+                return Ok(self.backing().hints().hook_changes());
+            }
+            // Who changes them knows it.
+            Epoch::Tokens | Epoch::Secrets if self.backing().is_exclusive() => return Ok(0),
+            Epoch::Hooks | Epoch::Tokens | Epoch::Secrets | Epoch::Slot(_) => {}
+        }
+        let row = self.backing().get(&layout::epoch_row(scope, epoch))?;
+        Ok(row.and_then(|row| row.first_chunk::<8>().copied()).map_or(0, u64::from_be_bytes))
     }
 
     /// The first `limit` rows of a range that can be read: work behind a damaged row does
@@ -87,11 +102,11 @@ impl<B: Backing> Embedded<B> {
         after: u64,
         limit: usize,
     ) -> Result<Vec<Event>, Error> {
-        let Some(record) = self.record(&layout::run_row(scope, run), |row| self.run_of(scope, row))? else {
+        let Some(tail) = self.record(&layout::run_row(scope, run), log_of_row)? else {
             return Ok(Vec::new());
         };
         let mut events = Vec::new();
-        if after + 1 < record.tail.first_seq {
+        if after.saturating_add(1) < tail.first_seq {
             // The chunk that holds `after + 1` is the last one that begins at or below it.
             let below = self.backing().range(
                 &layout::log_row(scope, run, 0),
@@ -110,6 +125,10 @@ impl<B: Backing> Embedded<B> {
                 from = RowKey::from_slice(last);
                 from.push(0);
                 for (row, lines) in &chunks {
+                    // The values of a piece are not read for nothing.
+                    if events.len() == limit {
+                        break;
+                    }
                     let lines = apart::whole_lines(lines, &apart::reader(self.backing(), scope))?;
                     let piece = LogTail { first_seq: layout::place_of(row)?, lines, ..LogTail::default() };
                     for event in piece.entries(after, limit - events.len()) {
@@ -119,7 +138,7 @@ impl<B: Backing> Embedded<B> {
             }
         }
         let rest = limit - events.len();
-        for event in record.tail.entries(after, rest) {
+        for event in tail.entries(after, rest) {
             events.push(event?);
         }
         Ok(events)

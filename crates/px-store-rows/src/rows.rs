@@ -115,6 +115,15 @@ pub enum Order {
     Descending,
 }
 
+/// The version that a value starts with.
+///
+/// # Errors
+/// It is shorter than a version.
+pub fn version_of(value: &[u8]) -> Result<u64, Error> {
+    let version = value.first_chunk().ok_or_else(|| Error::Corrupt("a record is cut short".into()))?;
+    Ok(u64::from_be_bytes(*version))
+}
+
 /// Name of a batch as a whole in [`Error::TooLarge`], for backings that refuse one.
 pub const BATCH: &str = "a batch";
 
@@ -123,6 +132,12 @@ pub const BATCH: &str = "a batch";
 pub trait Backing: Send + Sync + 'static {
     /// Reads one row as of the newest durable commit.
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error>;
+
+    /// Reads the version that the value of a row starts with, as of the newest durable
+    /// commit. What is behind it need not be read.
+    fn version(&self, key: &[u8]) -> Result<Option<u64>, Error> {
+        self.get(key)?.map(|value| version_of(&value)).transpose()
+    }
 
     /// Reads at most `limit` rows with `from <= key < to`.
     fn range(

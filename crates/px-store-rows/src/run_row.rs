@@ -103,32 +103,49 @@ fn shared(names: BTreeSet<Name>) -> Option<Arc<BTreeSet<Name>>> {
     (!names.is_empty()).then(|| Arc::new(names))
 }
 
-/// A run's row, with the values that it names.
-pub(crate) fn from_run_row(
-    value: &Bytes,
-    read: &dyn Fn(RunId, Name) -> Result<Value, Error>,
-) -> Result<RunRecord, Error> {
+/// A run's row as it is stored.
+struct Parts<'a> {
+    document: &'a [u8],
+    /// Empty if hooks were told nothing.
+    told: &'a [u8],
+    gaps: Vec<Gap>,
+    first_seq: u64,
+    lines: &'a [u8],
+}
+
+fn parts(value: &[u8]) -> Result<Parts<'_>, Error> {
     let (_, rest) = value.split_first_chunk::<8>().ok_or_else(short)?;
     let (format, rest) = rest.split_first().ok_or_else(short)?;
     check_format(*format, FORMAT_APART)?;
     let (document, mut rest) = take_sized(rest)?;
-    let (mut told, mut gaps) = (None, Vec::new());
+    let (mut told, mut gaps) = (&[][..], Vec::new());
     if *format >= FORMAT_TOLD {
-        let (part, behind) = take_sized(rest)?;
-        if !part.is_empty() {
-            told = Some(Arc::new(from_json(part)?));
-        }
-        rest = behind;
+        (told, rest) = take_sized(rest)?;
     }
     if *format == FORMAT_APART {
         (gaps, rest) = gaps_of(rest)?;
     }
     let (first_seq, lines) = rest.split_first_chunk::<8>().ok_or_else(short)?;
-    let gaps: Vec<Gap> = gaps.into_iter().map(|(_, gap)| gap).collect();
+    let gaps = gaps.into_iter().map(|(_, gap)| gap).collect();
+    Ok(Parts { document, told, gaps, first_seq: u64::from_be_bytes(*first_seq), lines })
+}
+
+/// A run's row, with the values that it names.
+pub(crate) fn from_run_row(
+    value: &Bytes,
+    read: &dyn Fn(RunId, Name) -> Result<Value, Error>,
+) -> Result<RunRecord, Error> {
+    let Parts { document, told, gaps, first_seq, lines } = parts(value)?;
+    let told = if told.is_empty() { None } else { Some(Arc::new(from_json(told)?)) };
     let run = whole(document, &gaps, read)?;
     let apart = shared(gaps.iter().map(|gap| gap.name).collect());
-    let first_seq = u64::from_be_bytes(*first_seq);
     Ok(RunRecord { run, tail: LogTail { first_seq, lines: value.slice_ref(lines), told, apart } })
+}
+
+/// The newest entries of a run's log, of its row. The run itself is not read.
+pub(crate) fn log_of_row(value: &Bytes) -> Result<LogTail, Error> {
+    let Parts { first_seq, lines, .. } = parts(value)?;
+    Ok(LogTail { first_seq, lines: value.slice_ref(lines), ..LogTail::default() })
 }
 
 /// The tail of a run's log after a commit: with the new events, or empty if
@@ -151,4 +168,30 @@ pub(crate) fn next_tail(tail: &LogTail, events: &[Event], seq: u64) -> Result<Lo
 /// Returns true if a tail and what comes to it belong into a chunk of their own.
 fn is_apart(tail: &LogTail, new: &Lines) -> bool {
     !new.gaps.is_empty() || tail.lines.len() + new.lines.len() > INLINE_LOG_LIMIT
+}
+
+#[cfg(test)]
+mod tests {
+    use px_core::event::EventBody;
+    use px_core::{Event, Timestamp};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_log_is_read_of_its_row_without_the_run() {
+        let mut run = Run::vacant(RunId::from_bytes([1; 16]));
+        (run.seq, run.options) = (1, json!({"note": "x"}));
+        let events = [Event { seq: 1, at: Timestamp::from_millis(5), event: EventBody::BrainComplete }];
+        let row = run_row(&run, &LogTail::default(), &events).unwrap().value;
+        let read = |_, _| Ok(Value::Null);
+        assert_eq!(from_run_row(&row, &read).unwrap().run, run);
+        // The run is no JSON any more, so that whoever reads it fails.
+        let mut damaged = row.to_vec();
+        damaged[8 + 1 + 4] = b'x';
+        let damaged = Bytes::from(damaged);
+        assert!(from_run_row(&damaged, &read).is_err());
+        let log = log_of_row(&damaged).unwrap();
+        assert_eq!(log.entries(0, 9).collect::<Result<Vec<_>, _>>().unwrap(), events);
+    }
 }

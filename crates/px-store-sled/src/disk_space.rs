@@ -49,6 +49,12 @@ impl DiskSpace {
         Err(Error::Full(format!("{free} MiB are free, and {reserve} MiB are kept in reserve")))
     }
 
+    /// Looks again, and returns why a commit would be refused now.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        self.look();
+        self.check().err().map(|error| error.to_string())
+    }
+
     /// Returns true if the store waits for room.
     pub(crate) fn is_short(&self) -> bool {
         self.free.load(Ordering::Relaxed) < self.reserve

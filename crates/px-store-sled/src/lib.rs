@@ -21,6 +21,7 @@ mod options;
 mod overlay;
 mod pace;
 mod packing;
+mod place;
 mod postings;
 mod queue;
 mod recovery;

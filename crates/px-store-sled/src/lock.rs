@@ -70,10 +70,21 @@ impl DirLock {
     }
 }
 
-fn holder(mut file: &File, path: &Path) -> String {
+/// The place where the holder of a directory's lock says that it can be reached.
+pub(crate) fn served_at(dir: &Path) -> Option<String> {
+    let text = said(&File::open(dir.join(FILE)).ok()?);
+    text.lines().find_map(|line| line.strip_prefix("url ")).map(str::to_owned)
+}
+
+fn said(mut file: &File) -> String {
     let mut text = String::new();
     // A holder that cannot be read is still a holder.
     let _ = file.seek(SeekFrom::Start(0)).and_then(|_| file.take(HOLDER_BYTES).read_to_string(&mut text));
+    text
+}
+
+fn holder(file: &File, path: &Path) -> String {
+    let text = said(file);
     let who = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let who = if who.is_empty() { "an unknown process".to_owned() } else { who };
     format!("{} is held by {who}", path.display())
@@ -93,6 +104,9 @@ mod tests {
         assert!(matches!(error, Error::Locked(_)), "{text}");
         assert!(text.contains(&format!("pid {}", std::process::id())), "{text}");
         assert!(text.contains("url http://127.0.0.1:7000"), "{text}");
+        assert_eq!(served_at(dir.path()).as_deref(), Some("http://127.0.0.1:7000"));
+        first.describe(None).unwrap();
+        assert_eq!(served_at(dir.path()), None);
         drop(first);
         DirLock::acquire(dir.path(), Duration::ZERO).unwrap();
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use px_store::{Error, HintBus, RowStats};
-use px_store_rows::{Check, Committed, Order, RowKey};
+use px_store_rows::{Check, Committed, Order, RowKey, version_of};
 
 use crate::applier::Signals;
 use crate::disk_space::DiskSpace;
@@ -150,6 +150,20 @@ impl Shared {
         }
     }
 
+    /// Reads how one row begins, as of the newest durable commit.
+    fn head(&self, key: &[u8]) -> Result<Option<Head>, Error> {
+        let known = self.overlay.read().get(key);
+        match known {
+            Some(row) => Ok(row.as_ref().map(Stored::head)),
+            None => self.tree.head(&row_key(key)),
+        }
+    }
+
+    /// Reads the version of one row, likewise.
+    pub(crate) fn version(&self, key: &[u8]) -> Result<Option<u64>, Error> {
+        self.head(key)?.map(|head| version_of(head.as_slice())).transpose()
+    }
+
     /// Reads rows in a range as of one moment.
     pub(crate) fn range(
         &self,
@@ -271,14 +285,7 @@ impl Committed for Shared {
         if check.wants_whole_value() {
             return Ok(check.holds(self.get(&check.key)?.as_deref()));
         }
-        let known = self.overlay.read().get(&check.key);
-        match known {
-            Some(row) => Ok(check.holds(row.as_ref().map(Stored::head).as_ref().map(Head::as_slice))),
-            None => {
-                let head = self.tree.head(&row_key(&check.key))?;
-                Ok(check.holds(head.as_ref().map(Head::as_slice)))
-            }
-        }
+        Ok(check.holds(self.head(&check.key)?.as_ref().map(Head::as_slice)))
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {

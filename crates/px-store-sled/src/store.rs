@@ -133,6 +133,13 @@ impl SledRows {
         dir.join(crate::journal::high_water::FILE).exists() || recovery::has_segments(dir).unwrap_or(true)
     }
 
+    /// Returns why no store can be made in a directory that has none, as [`SledRows::open`]
+    /// would; `None` if one can. What it makes to find out, it removes.
+    #[must_use]
+    pub fn refusal(dir: &Path) -> Option<Error> {
+        crate::place::refusal(dir, Options::default().reserve_bytes)
+    }
+
     /// Tells the next process that wants this directory where the store's owner
     /// can be reached.
     ///
@@ -141,6 +148,14 @@ impl SledRows {
     /// [`Error::Io`] if the lock file cannot be written.
     pub fn announce(&self, url: &str) -> Result<(), Error> {
         self.lock.describe(Some(url))
+    }
+
+    /// Returns the place that was announced last by a process that has this directory
+    /// open: for who has just met [`Locked`](Error::Locked). A process that is gone may
+    /// have left one, too.
+    #[must_use]
+    pub fn announced(dir: &Path) -> Option<String> {
+        crate::lock::served_at(dir)
     }
 
     /// The store's directory.
@@ -311,6 +326,10 @@ impl Backing for SledRows {
         self.shared.get(key)
     }
 
+    fn version(&self, key: &[u8]) -> Result<Option<u64>, Error> {
+        self.shared.version(key)
+    }
+
     fn range(
         &self,
         from: &[u8],
@@ -358,7 +377,8 @@ impl Backing for SledRows {
     }
 
     fn unwritten(&self) -> Option<String> {
-        self.shared.health.unwritten()
+        // While nobody commits, nothing else would notice that the disk has become full.
+        self.shared.health.unwritten().or_else(|| self.shared.room.refusal())
     }
 
     fn close(&self) -> Result<(), Error> {

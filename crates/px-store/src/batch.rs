@@ -40,7 +40,8 @@ impl LogTail {
     /// The entries after a `seq`, at most `limit`. They are counted by their
     /// places, not by what they say of themselves.
     pub fn entries(&self, after: u64, limit: usize) -> impl Iterator<Item = Result<Event, Error>> {
-        let skip = usize::try_from((after + 1).saturating_sub(self.first_seq)).unwrap_or(usize::MAX);
+        let skip =
+            usize::try_from(after.saturating_add(1).saturating_sub(self.first_seq)).unwrap_or(usize::MAX);
         let parse = |line| {
             serde_json::from_slice(line)
                 .map_err(|error| Error::Corrupt(format!("a record does not parse: {error}")))

@@ -145,7 +145,12 @@ pub trait Store: Send + Sync + 'static {
     /// A run.
     fn run(&self, scope: Scope, run: RunId) -> Read<'_, Option<RunRecord>>;
 
-    /// The log of a run after a `seq`, at most `limit` entries.
+    /// The `seq` of a run, if there is one: for who wants to know whether it has
+    /// changed. What the run holds is not read for it, however large that is.
+    fn run_seq(&self, scope: Scope, run: RunId) -> Read<'_, Option<u64>>;
+
+    /// The log of a run after a `seq`, at most `limit` entries. The state of the run is
+    /// not read for it.
     fn events(&self, scope: Scope, run: RunId, after: u64, limit: usize) -> Read<'_, Vec<Event>>;
 
     /// Runs, newest first, created before `before`, at most `limit`. A page
@@ -260,9 +265,10 @@ pub trait Store: Send + Sync + 'static {
     /// Becomes `Some` when the store takes no further write.
     fn failure(&self) -> watch::Receiver<Option<String>>;
 
-    /// Returns why the newest commit could not be written although the store goes on,
-    /// on a full disk for instance. `None` once something was written again, which
-    /// the store tries by itself while nobody commits.
+    /// Returns why the newest commit could not be written, or the next one would not be,
+    /// although the store goes on: on a full disk for instance. `None` once there is room
+    /// and something was written again, which the store tries by itself while nobody
+    /// commits.
     fn unwritten(&self) -> Option<String> {
         None
     }

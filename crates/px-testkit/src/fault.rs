@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use px_store::{Admission, Batch, BoxFuture, Error, Outcome, Store};
 
+use crate::faults::FaultyStore;
+
 /// Fault that a test plans for a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -41,3 +43,9 @@ pub(crate) type Detour = Box<
 pub(crate) type Observer = Box<dyn Fn(&Batch) -> Option<Box<dyn FnOnce() + Send>> + Send + Sync>;
 
 pub(crate) type Plan = Arc<dyn Fn(u64, &Batch) -> Option<Fault> + Send + Sync>;
+
+impl std::fmt::Debug for FaultyStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FaultyStore").field("commits", &self.commits()).finish_non_exhaustive()
+    }
+}

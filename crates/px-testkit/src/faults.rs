@@ -32,12 +32,6 @@ pub struct FaultyStore {
     observer: Arc<OnceLock<Observer>>,
 }
 
-impl std::fmt::Debug for FaultyStore {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FaultyStore").field("commits", &self.commits()).finish_non_exhaustive()
-    }
-}
-
 impl FaultyStore {
     /// A store that does what `inner` does until a plan is set.
     pub fn new(inner: Arc<dyn Store>) -> Self {
@@ -277,6 +271,10 @@ impl Store for FaultyStore {
                 self.inner.run(scope, run).await
             })
         })
+    }
+
+    fn run_seq(&self, scope: Scope, run: RunId) -> Read<'_, Option<u64>> {
+        self.read("run_seq", move || self.inner.run_seq(scope, run))
     }
 
     fn events(&self, scope: Scope, run: RunId, after: u64, limit: usize) -> Read<'_, Vec<Event>> {

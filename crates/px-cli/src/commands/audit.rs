@@ -24,7 +24,9 @@ const STRIDE: u64 = 2_048;
     after_help = "Works on the store alone: stop the server first. It checks that each event of a delivery is in \
                   exactly one state and that what the state claims is so, that waits, keys, queues, timers and ready \
                   work agree with the runs, that each log is gap-free and replays to the stored run, and that no row \
-                  belongs to nothing. It reads, and changes nothing; its memory does not grow with the store.\n\n\
+                  belongs to nothing. It changes nothing that the store holds, and its memory does not grow with the store. \
+                  Opening a store rewrites files of it, though, as every start does, so px has to be able to write \
+                  there: of a snapshot or a read-only disk, audit a copy.\n\n\
                   Exit codes: 0 everything adds up, 1 something does not, 3 there is no store, 4 a process has it open\n\n\
                   Examples:\n  px audit\n  px audit --data-dir /var/lib/px --json"
 )]

@@ -299,6 +299,7 @@ fn refused(error: StartError) -> Error {
         StartError::Origin(_) => {
             Error::usage(error.to_string()).hint("look at server.cors_origins in px.toml")
         }
+        StartError::SecretKey(px_secrets::key::Error::Store(error)) => store_error(error),
         StartError::SecretKey(_) => Error::failed(error.to_string()).hint(LOST_KEY),
         _ => Error::failed(error.to_string()),
     }
@@ -350,4 +351,19 @@ fn stop_at_once(context: &Context, error: &px_store::Error) {
     let error = store_error(error);
     context.ui.error(&error);
     log::exit(i32::from(error.kind.exit_code()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_without_room_is_told_to_make_room_and_not_that_its_key_is_lost() {
+        let full = px_store::Error::Full("5 MiB are free, and 64 MiB are kept in reserve".into());
+        let said = refused(StartError::SecretKey(px_secrets::key::Error::Store(full)));
+        assert!(said.message.contains("5 MiB are free"), "{said:?}");
+        assert!(said.hint.is_some_and(|hint| hint.contains("make room on the disk")));
+        let other = px_secrets::key::Error::OtherKey { names: Vec::new() };
+        assert_eq!(refused(StartError::SecretKey(other)).hint.as_deref(), Some(LOST_KEY));
+    }
 }

@@ -280,18 +280,23 @@ impl Config {
 
     /// The URL at which a client on this machine reaches the server.
     pub(crate) fn local_url(&self) -> String {
-        let host = match self.server.bind {
-            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-            ip => ip,
-        };
-        format!("http://{}", SocketAddr::new(host, self.server.port))
+        local_url(self.server.bind, self.server.port)
     }
 
     /// The base of the webhooks' URLs.
     pub(crate) fn webhook_base(&self) -> String {
         self.server.public_url.clone().unwrap_or_else(|| self.local_url())
     }
+}
+
+/// The URL at which a client on this machine reaches who listens there.
+pub(crate) fn local_url(bind: IpAddr, port: u16) -> String {
+    let host = match bind {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(host, port))
 }
 
 /// An IP address of this name.

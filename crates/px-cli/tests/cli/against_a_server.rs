@@ -260,3 +260,24 @@ fn send_is_judged_by_the_status() {
     let (done, _) = run(&[list, ("200 OK", "plain text")], &["webhooks", "send", "chat"]);
     assert_eq!((done.code, &*done.stdout), (0, "200 plain text\n"));
 }
+
+#[test]
+fn an_answer_without_an_end_is_given_up() {
+    for head in ["200 OK", "500 Internal Server Error"] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let head =
+                format!("HTTP/1.1 {head}\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n");
+            stream.write_all(head.as_bytes()).unwrap();
+            // Until px goes; bounded where it does not.
+            let part = vec![b' '; 1 << 20];
+            (0..1024).take_while(|_| stream.write_all(&part).is_ok()).count()
+        });
+        let done = Project::small().px(&["runs", "list", "--url", &url]);
+        assert_eq!(done.code, 1, "{done:?}");
+        assert!(done.stderr.contains("it has more than 64 MiB"), "{done:?}");
+        assert!(server.join().unwrap() < 200, "px reads no further");
+    }
+}

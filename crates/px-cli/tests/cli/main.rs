@@ -10,6 +10,7 @@ mod chatty;
 mod hooks;
 #[cfg(target_os = "linux")]
 mod log_form;
+mod named_dir;
 mod new;
 mod outsiders;
 mod redeploy;

@@ -161,7 +161,12 @@ fn a_damaged_export_makes_no_store() {
     let without_one = [&lines[..2], &lines[3..]].concat().join("\n") + "\n";
     let torn = lines[..lines.len() - 1].join("\n") + "\n";
     let future = whole.replacen("\"format\":2", "\"format\":9", 1);
+    let behind = |more: &str| format!("{whole}{more}");
+    let (line, half, again) = (behind("\n"), behind("{"), behind(&whole));
     for (text, says) in [
+        (line.as_str(), "something follows the last line"),
+        (half.as_str(), "something follows the last line"),
+        (again.as_str(), "something follows the last line"),
         (without_one.as_str(), "the checksum is another one"),
         (torn.as_str(), "it ends before its last line"),
         (future.as_str(), "its format is 9"),

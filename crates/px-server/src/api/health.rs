@@ -66,7 +66,7 @@ fn refused(app: &App) -> Vec<HealthReason> {
         is_closing.then(|| reason("closing", "px is about to end")),
         failed.map(|why| reason("store-failed", format!("the store takes no writes until a restart: {why}"))),
         unwritten.map(|why| {
-            let text = format!("the last commit could not be written: {why}; px tries once a second");
+            let text = format!("nothing can be committed now: {why}; px tries once a second");
             reason("store-unwritten", text)
         }),
     ]

@@ -60,9 +60,11 @@ fn status(name: &str) -> Result<RunStatus, ApiError> {
 }
 
 pub(super) async fn find(app: &Shared, id: &str) -> Result<Run, ApiError> {
-    app.run(id)
-        .await?
-        .ok_or_else(|| ApiError::not_found(format!("Brain run '{id}' not found")).code(Code::RunNotFound))
+    app.run(id).await?.ok_or_else(|| missing(id))
+}
+
+pub(super) fn missing(id: &str) -> ApiError {
+    ApiError::not_found(format!("Brain run '{id}' not found")).code(Code::RunNotFound)
 }
 
 /// The run as it was after one of its events, by replaying its log so far.

@@ -56,6 +56,11 @@ pub(crate) fn frame(id: Option<u64>, data: &str) -> Bytes {
     frame.into()
 }
 
+/// The length of a frame of this data without an id.
+pub(crate) const fn length(data: &str) -> usize {
+    "data: ".len() + data.len() + "\n\n".len()
+}
+
 /// A stream as a response.
 pub(crate) fn respond(frames: impl Stream<Item = Bytes> + Send + 'static) -> Response {
     let frames = futures_util::StreamExt::map(frames, Ok::<_, Infallible>);

@@ -4,11 +4,13 @@
 //! it (docs/rules.md#65).
 //!
 //! What goes out is made by the routes (`api/watch.rs`, `api/watch_brains.rs`);
-//! hints reach them by way of one reader for all (`runs`, `brains`).
+//! what they show is read once for all who watch the same (`runs` and `followed`,
+//! `brains`).
 //!
 //! Tested over real sockets in `px-server/tests/streams.rs`.
 
 pub(crate) mod brains;
+pub(crate) mod followed;
 pub(crate) mod frames;
 pub(crate) mod runs;
 mod subscription;

@@ -187,6 +187,21 @@ fn a_store_that_was_full_finds_out_by_itself_that_there_is_room() {
 }
 
 #[test]
+fn a_store_without_room_says_so_before_anybody_commits() {
+    let rig = Rig::new();
+    drop(rig.open(by_hand()));
+    let is_short = |step| if matches!(step, Step::Room) { Fate::Short(100) } else { Fate::Happens };
+    rig.disk.rule(is_short);
+    let store = rig.open(Options { reserve_bytes: 1000, ..by_hand() });
+    assert!(store.unwritten().is_some_and(|why| why.contains("kept in reserve")), "from the start");
+    rig.disk.rule(|_| Fate::Happens);
+    assert_eq!(store.unwritten(), None);
+    commit(&store, batch([put("a", "1")]));
+    rig.disk.rule(is_short);
+    assert!(store.unwritten().is_some(), "and where others fill the disk");
+}
+
+#[test]
 fn a_full_disk_before_a_new_segment_is_refused_and_then_goes_on() {
     full_then_room(|step| match step {
         // Segments are prepared in pieces of their own size, from the start.

@@ -24,7 +24,9 @@ pub fn a_run_and_its_log_are_read_back(store: Arc<dyn Store>) {
     assert_eq!(log.iter().map(|event| event.seq).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(px_core::Run::replay(run, &log).unwrap(), record.run);
     assert_eq!(block_on(store.events(SCOPE, run, 1, 100)).unwrap().len(), 1);
+    assert_eq!(block_on(store.run_seq(SCOPE, run)).unwrap(), Some(2));
     let nobody = RunId::from_bytes([9; 16]);
+    assert_eq!(block_on(store.run_seq(SCOPE, nobody)).unwrap(), None);
     assert!(block_on(store.run(SCOPE, nobody)).unwrap().is_none());
     assert!(block_on(store.events(SCOPE, nobody, 0, 9)).unwrap().is_empty());
 }
@@ -39,7 +41,7 @@ pub fn a_long_log_is_read_from_any_place(store: Arc<dyn Store>) {
         driver.command(run, Command::RecordOnce { name: format!("o{n}"), value, item: None }).unwrap();
     }
     let seq = block_on(store.run(SCOPE, run)).unwrap().expect("the run").run.seq;
-    assert_eq!(seq, 204);
+    assert_eq!((seq, block_on(store.run_seq(SCOPE, run)).unwrap()), (204, Some(204)));
     for after in [0, 1, 50, 51, 100, 202, 203, 204, 300] {
         let log = block_on(store.events(SCOPE, run, after, 1_000)).unwrap();
         let expected: Vec<u64> = (after + 1..=seq).collect();

@@ -209,6 +209,10 @@ impl Store for Records {
         self.read(scope, |maps| maps.runs.get(&run).map(record))
     }
 
+    fn run_seq(&self, scope: Scope, run: RunId) -> Read<'_, Option<u64>> {
+        self.read(scope, |maps| maps.runs.get(&run).map(|kept| kept.run.seq))
+    }
+
     fn events(&self, scope: Scope, run: RunId, after: u64, limit: usize) -> Read<'_, Vec<Event>> {
         self.read(scope, |maps| {
             let log = maps.runs.get(&run).map_or(&[][..], |kept| &kept.log);

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use px_api::{ListRuns, Open, RunSummary, format_statuses};
+use px_client::Client;
 use px_core::{Run, RunId, RunStatus, Scope};
 use px_engine::obstacle;
 use px_sdk::Registry;
@@ -78,8 +79,7 @@ pub(super) async fn of_store(context: &Context, registry: &Registry, store: &Ope
 }
 
 /// Looks at every run of a server that has not ended.
-pub(super) async fn ask(context: &Context, registry: &Registry) -> Result<Parked> {
-    let client = context.client()?;
+pub(super) async fn ask(context: &Context, client: &Client, registry: &Registry) -> Result<Parked> {
     let mut query = ListRuns {
         status: Some(format_statuses(&ACTIVE.map(Into::into))),
         limit: Some(PAGE),

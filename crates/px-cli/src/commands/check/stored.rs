@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use px_client::Client;
 use px_core::hook::Source;
 use px_core::{Ids, Scope, SystemClock};
 use px_outbound::operate::{self, Sealing};
@@ -49,14 +50,20 @@ pub(super) async fn look(
 ) -> Result<Stored> {
     match store::open_at_rest(config) {
         Ok(None) => {
+            if let Some(refused) = store::refusal(config) {
+                return Err(refused);
+            }
             let parked = Parked { looked_at: Some(0), ..Parked::default() };
             Ok(Stored { parked, has_token: Some(false), ..Stored::default() })
         }
         Ok(Some(store)) => of_store(context, registry, store, vault).await,
         // A server has it open.
-        Err(error) if error.kind == Kind::Conflict => match ask(context, registry).await {
-            Err(error) if error.kind == Kind::Unreachable => Ok(Stored::default()),
-            answer => answer,
+        Err(error) if error.kind == Kind::Conflict => match context.client_of(config)? {
+            None => Ok(Stored::default()),
+            Some(client) => match ask(context, &client, registry).await {
+                Err(error) if error.kind == Kind::Unreachable => Ok(Stored::default()),
+                answer => answer,
+            },
         },
         Err(error) => Err(error),
     }
@@ -101,14 +108,14 @@ async fn of_store(
 /// hooks have them by default.
 const UNTOLD: &str = "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0";
 
-async fn ask(context: &Context, registry: &Registry) -> Result<Stored> {
+async fn ask(context: &Context, client: &Client, registry: &Registry) -> Result<Stored> {
     // Who has no admin's token is warned of secrets that the store may have.
-    if let Ok(secrets) = context.client()?.secrets().await {
+    if let Ok(secrets) = client.secrets().await {
         let names: Vec<String> = secrets.into_value().secrets.into_iter().map(|secret| secret.name).collect();
         context::know_secrets(move |name| names.iter().any(|known| known == name).then(|| UNTOLD.to_owned()));
     }
-    let parked = parked::ask(context, registry).await?;
-    let hooks = context.client()?.hooks().await?.into_value().hooks.into_iter().map(|hook| StoredHook {
+    let parked = parked::ask(context, client, registry).await?;
+    let hooks = client.hooks().await?.into_value().hooks.into_iter().map(|hook| StoredHook {
         name: if hook.name.is_empty() { hook.id.to_string() } else { format!("'{}'", hook.name) },
         url: hook.url,
         brains: hook.brains,

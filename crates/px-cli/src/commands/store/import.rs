@@ -134,6 +134,12 @@ async fn take_in(store: &Opened, mut lines: impl BufRead, file: &Path, ui: Ui) -
                 if (end.rows, &end.sha256) != (rows, &found) {
                     return Err(bad(number, "the checksum is another one: the file is damaged".into()));
                 }
+                if lines.read(&mut [0]).map_err(io("read", file))? > 0 {
+                    return Err(bad(
+                        number + 1,
+                        "something follows the last line: the file is damaged".into(),
+                    ));
+                }
                 flush(store, of, waiting).await?;
                 ui.progress("");
                 return Ok(rows);

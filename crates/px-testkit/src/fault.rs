@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use px_store::{Admission, Batch, BoxFuture, Error, Outcome, Store};
 
+use crate::faults::FaultyStore;
+
 /// Fault that a test plans for a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -41,3 +43,17 @@ pub(crate) type Detour = Box<
 pub(crate) type Observer = Box<dyn Fn(&Batch) -> Option<Box<dyn FnOnce() + Send>> + Send + Sync>;
 
 pub(crate) type Plan = Arc<dyn Fn(u64, &Batch) -> Option<Fault> + Send + Sync>;
+
+impl FaultyStore {
+    /// Returns true if the process is dead, after which it changes nothing in the store.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        *self.dead.borrow()
+    }
+
+    /// Resolves when the process is dead.
+    pub async fn death(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.dead.subscribe().wait_for(|dead| *dead).await;
+    }
+}

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use app as _;
 use serde_json::json;
-use support::{Project, eventually, pull_request, twilio};
+use support::{GITHUB_SECRET, Project, Request, eventually, hmac_sha256_hex, pull_request, twilio};
 
 const REPOSITORY: &str = "octo-org/hello";
 
@@ -112,4 +112,60 @@ fn a_second_signal_ends_it_at_once() {
     let asked = Instant::now();
     assert_eq!(px.stop().code(), Some(130));
     assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+}
+
+/// A delivery of many events, signed as the provider of the configuration signs.
+fn batch(events: &[serde_json::Value]) -> Request {
+    let body = json!({ "events": events }).to_string();
+    let signature = hmac_sha256_hex(GITHUB_SECRET, body.as_bytes());
+    Request::plain("/webhooks/github", "application/json", body).header("x-sig", &signature)
+}
+
+#[test]
+fn each_event_of_a_large_batch_takes_effect_once_and_can_be_explained() {
+    const KEYS: u64 = 10;
+    let project = Project::new();
+    let config = "[webhooks.github]\nprovider = \"acme\"\n[providers.acme]\n\
+                  secret = \"GITHUB_WEBHOOK_SECRET\"\nbatch = \"/events\"\ndedup = [{ pointer = \"/id\" }]\n\
+                  [providers.acme.scheme.signature]\nheader = \"x-sig\"\n";
+    std::fs::write(project.path().join("px.toml"), config).unwrap();
+    let event = |n: u64| {
+        json!({
+            "id": format!("i{n}"), "action": format!("e{n}"), "repository": {"full_name": REPOSITORY},
+            "pull_request": {"number": n % KEYS, "user": {"login": "ada"}},
+        })
+    };
+    let events: Vec<_> = (0..200).map(event).collect();
+    let px = project.serve();
+    let reply = px.post(&batch(&events));
+    reply.is(201, "triggered");
+    let delivery = reply.field("deliveryId");
+    // Dead while the runs take what is queued for them.
+    px.kill();
+
+    let px = project.serve();
+    let again = px.post(&batch(&events));
+    again.is(200, "duplicate");
+    let told = reply.json();
+    let runs: Vec<_> =
+        told["events"].as_array().unwrap().iter().take(10).map(|event| &event["brainRunId"]).collect();
+    for (number, run) in (0..KEYS).zip(&runs) {
+        let actions: Vec<_> = (0..200).filter(|n| n % KEYS == number).map(|n| format!("e{n}")).collect();
+        px.waits_with(run.as_str().unwrap(), "/events", &json!(actions));
+    }
+    let shown = px.get(&format!("/webhooks/deliveries/{delivery}")).json();
+    let shown = shown["events"].as_array().unwrap();
+    assert_eq!(shown.len(), 200);
+    for (n, event) in shown.iter().enumerate() {
+        let state = if n < 10 { "started" } else { "resumed" };
+        assert_eq!((&event["state"], &event["brainRunId"]), (&json!(state), runs[n % 10]), "{n}: {event}");
+    }
+    let url = format!("http://{}", px.address);
+    let explained =
+        project.command(&["webhooks", "deliveries", "show", &delivery, "--url", &url]).output().unwrap();
+    assert!(explained.status.success(), "{explained:?}");
+    assert!(px.stop().success());
+    let data = project.data().to_str().unwrap().to_owned();
+    let audited = project.command(&["audit", "--data-dir", &data]).output().unwrap();
+    assert!(audited.status.success(), "{}", String::from_utf8_lossy(&audited.stdout));
 }

@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use px_core::{KeyId, Timestamp};
-use px_store::{Conflict, DedupRecord, Delivery, Draft, DraftError, InboxEvent, InboxState, StartIntent};
+use px_store::{
+    APART_FROM, Conflict, DedupRecord, Delivery, Draft, DraftError, InboxEvent, InboxState, StartIntent,
+};
 use tokio::sync::MutexGuard;
 
 use crate::answer::{Action, Answer, Taken};
@@ -22,6 +24,9 @@ use crate::turns::Turns;
 /// back. After the first conflict deliveries for one key take turns, so that
 /// only runs that change at the same time can use these up.
 const MAX_ROUNDS: usize = 100;
+
+/// Number of events that are routed before others have their turn on the thread.
+const EVENTS_AT_ONCE: usize = 64;
 
 /// The cause for which a delivery is not taken in. Nothing is stored then.
 #[derive(Debug, thiserror::Error)]
@@ -116,7 +121,11 @@ impl Acceptor {
         let mut entries = Vec::with_capacity(events.len());
         let mut read = Vec::with_capacity(events.len());
         let mut seen = BTreeSet::new();
-        for event in events {
+        for (place, event) in events.iter().enumerate() {
+            // A large batch leaves others their turn.
+            if place % EVENTS_AT_ONCE == EVENTS_AT_ONCE - 1 {
+                tokio::task::yield_now().await;
+            }
             let lookup = match &event.provider_id {
                 Some(id) if !seen.insert(id.as_str()) => Lookup::Duplicate(dedup::repeated(delivery, now)),
                 Some(id) => known.look_up(&self.context, handled, id, now).await?,
@@ -131,7 +140,9 @@ impl Acceptor {
                 Lookup::New(record) => {
                     read.push(record);
                     let decision = route(endpoint, &mut draft, event).await?;
-                    decision.carry_out(&self.context, &mut draft, delivery.id, entry).await?
+                    let place = u32::try_from(place).ok().filter(|_| events.len() >= APART_FROM);
+                    let from = (delivery.id, place);
+                    decision.carry_out(&self.context, &mut draft, from, entry).await?
                 }
             };
             taken.push(Taken { action, identifier: entry.identifier.clone() });
@@ -235,6 +246,7 @@ fn entry(event: &Incoming, trace: Option<&str>, now: Timestamp) -> InboxEvent {
         passed: Vec::new(),
         original: None,
         reason: event.raw.ignored.clone(),
+        apart: 0,
     }
 }
 

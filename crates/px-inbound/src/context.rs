@@ -17,6 +17,9 @@ use crate::verify::UrlView;
 /// handler may make as much of it.
 pub const LEAST_RESPONSE_BYTES: usize = 4 * 1024 * 1024;
 
+/// Number of events that one request may bring if nothing else is configured.
+pub const USUAL_BATCH_EVENTS: usize = 2_000;
+
 /// The surroundings of an inbound stage.
 #[derive(Clone)]
 pub struct InboundContext {
@@ -40,6 +43,9 @@ pub struct InboundContext {
     /// Bytes of JSON that a response, or the input of a run, may take that a
     /// handler makes of a request: at least [`LEAST_RESPONSE_BYTES`].
     pub max_response_bytes: usize,
+    /// Maximum number of events that one request may bring: all of them are in one
+    /// commit.
+    pub max_batch_events: usize,
     /// The processes that serve the store with this one.
     pub cluster: Arc<dyn Cluster>,
     /// Resources that handlers share with steps.

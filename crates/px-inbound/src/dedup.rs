@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use px_core::Timestamp;
 use px_sdk::WebhookDef;
 use px_sdk::verify::Duplicates;
-use px_store::{DedupRecord, DedupWrite, Delivery, Draft, PinnedReply};
+use px_store::{APART_FROM, DedupRecord, DedupWrite, Delivery, Draft, PinnedReply};
 
 use crate::answer::{Action, Answer, Taken};
 use crate::context::InboundContext;
@@ -106,7 +106,9 @@ pub(crate) fn remember(
     answer: &Answer,
 ) {
     let def = &handled.endpoint.def;
-    let repeats = def.verification.ack.duplicates == Duplicates::Repeat;
+    // The answer to a large batch speaks of each event, and no single event that comes again is
+    // answered with it: under each of their ids it would lie once for every other one.
+    let repeats = def.verification.ack.duplicates == Duplicates::Repeat && handled.events.len() < APART_FROM;
     for ((event, taken), expected) in handled.events.iter().zip(taken).zip(read) {
         if let (Some(id), false) = (&event.provider_id, matches!(taken.action, Action::Duplicate(_))) {
             let reply = repeats.then(|| PinnedReply {

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use px_core::{DeliveryId, Timestamp};
 use px_store::{
-    Batch, Delivery, DeliveryWrite, ForgetWrite, Forgotten, ForgottenWrite, InboxEvent, InboxState, Outcome,
+    Batch, Delivery, DeliveryWrite, EventWrite, ForgetWrite, Forgotten, ForgottenWrite, InboxEvent,
+    InboxState, Outcome,
 };
 
 use crate::context::InboundContext;
@@ -17,6 +18,8 @@ use crate::retention::Swept;
 pub(crate) struct Plan {
     doomed: Vec<Doomed>,
     emptied: Vec<DeliveryWrite>,
+    /// Events of these that lie apart from them.
+    events_apart: Vec<EventWrite>,
     pub(crate) swept: Swept,
     through: Option<DeliveryId>,
 }
@@ -74,13 +77,18 @@ impl Plan {
         self.doomed.push(Doomed { write, remembered: BTreeSet::new(), quarantined: BTreeSet::new() });
     }
 
-    pub(crate) fn empty(&mut self, mut delivery: Delivery) {
+    pub(crate) fn empty(&mut self, mut delivery: Delivery, version: impl Fn() -> u64) {
         self.swept.emptied += 1;
         delivery.emptied = true;
         delivery.body = bytes::Bytes::new();
         delivery.headers.clear();
-        for event in &mut delivery.events {
+        for (place, event) in (0..).zip(&mut delivery.events) {
             (event.response, event.start) = (None, None);
+            if event.apart != 0 {
+                let (delivery, expected) = (delivery.id, event.apart);
+                let event = InboxEvent { apart: version(), ..event.clone() };
+                self.events_apart.push(EventWrite { delivery, place, expected, event });
+            }
         }
         self.emptied.push(DeliveryWrite { delivery, new: false });
     }
@@ -106,6 +114,7 @@ impl Plan {
             }
         }
         let mut batch = Batch { scope: *scope, deliveries: self.emptied, ..Batch::default() };
+        batch.events_apart = self.events_apart;
         batch.forget = self.doomed.into_iter().map(|doomed| doomed.write).collect();
         if self.swept.forgotten > 0 {
             let expected = store.forgotten(*scope).await?;

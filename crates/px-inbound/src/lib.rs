@@ -35,7 +35,7 @@ mod metrics;
 
 pub use answer::{Action, Answer, Taken};
 pub use by_hand::fits_key;
-pub use context::{InboundContext, LEAST_RESPONSE_BYTES};
+pub use context::{InboundContext, LEAST_RESPONSE_BYTES, USUAL_BATCH_EVENTS};
 pub use endpoint::{Door, Endpoint, EndpointError, Setup, StoredSecret, is_variable, knows_no_duplicates};
 pub use gate::{AdmissionDenied, Gate, GateLimits, Permit, Policy};
 pub use metrics::METRICS;

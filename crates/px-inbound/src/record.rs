@@ -44,6 +44,7 @@ pub(crate) fn unrouted(ids: &Ids, state: InboxState, at: Timestamp, reason: Stri
         passed: Vec::new(),
         original: None,
         reason: Some(reason),
+        apart: 0,
     }
 }
 

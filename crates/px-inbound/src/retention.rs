@@ -255,7 +255,9 @@ impl Sweeper {
             match self.context.store.delivery(self.context.scope, id).await? {
                 None => plan.unlist_of(id, slug),
                 Some(delivery) if self.may_go(retention, &delivery, now) => plan.forget(delivery),
-                Some(delivery) if self.may_be_emptied(retention, &delivery, now) => plan.empty(delivery),
+                Some(delivery) if self.may_be_emptied(retention, &delivery, now) => {
+                    plan.empty(delivery, || self.context.ids.version(now));
+                }
                 Some(_) => {}
             }
         }

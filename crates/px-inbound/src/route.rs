@@ -147,13 +147,14 @@ async fn passed(draft: &mut Draft<'_>, key: &KeyId, run: RunId) -> Result<Vec<Ru
 }
 
 impl Decision {
-    /// Writes the decision into the draft. Returns the action that its sender
+    /// Writes the decision into the draft. An event that is queued lies apart from its delivery if
+    /// its `place` there is given. Returns the action that its sender
     /// is told, and the event's entry in the inbox.
     pub(crate) async fn carry_out(
         self,
         context: &InboundContext,
         draft: &mut Draft<'_>,
-        delivery: DeliveryId,
+        (delivery, place): (DeliveryId, Option<u32>),
         mut entry: InboxEvent,
     ) -> Result<(Action, InboxEvent), AcceptError> {
         let action = match self {
@@ -199,7 +200,11 @@ impl Decision {
                     at: draft.now(),
                     expires_at,
                     starts: entry.start.is_some(),
+                    place,
                 };
+                if place.is_some() {
+                    draft.lay_apart(&mut entry);
+                }
                 draft.enqueue(&key, event).await?;
                 (entry.state, entry.run) = (InboxState::Queued, run);
                 Action::Queued(run)

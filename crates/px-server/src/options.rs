@@ -74,6 +74,8 @@ pub struct Options {
     pub rejections: RejectionLimits,
     /// Number of header lines a webhook request may have.
     pub max_headers: usize,
+    /// Number of events that one webhook request may bring.
+    pub max_batch_events: usize,
     /// The largest body of a webhook, bytes.
     pub max_body: usize,
     /// The largest body of a request to the API, bytes.
@@ -123,6 +125,7 @@ impl Options {
             retention: Retention::default(),
             rejections: RejectionLimits::default(),
             max_headers: 80,
+            max_batch_events: px_inbound::USUAL_BATCH_EVENTS,
             max_body: 5 * 1024 * 1024,
             max_api_body: 8 * 1024 * 1024,
             body_timeout: Duration::from_secs(10),

@@ -218,6 +218,7 @@ impl Checked {
             urls: urls.clone(),
             claimer: Some(Arc::clone(&parts.places) as _),
             max_response_bytes: options.max_body.max(px_inbound::LEAST_RESPONSE_BYTES),
+            max_batch_events: options.max_batch_events,
             cluster: Arc::clone(&options.cluster),
             resources,
         };

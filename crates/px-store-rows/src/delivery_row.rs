@@ -3,7 +3,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use px_core::RunId;
-use px_store::{Delivery, Error};
+use px_store::{Delivery, Error, InboxEvent};
 use serde_json::Value;
 
 use crate::apart::{Gap, Name, gaps_of, parted, put_gaps, whole};
@@ -19,24 +19,50 @@ const FORMAT: u8 = 2;
 /// The format byte of a delivery some values of which lie with runs.
 const FORMAT_APART: u8 = 3;
 
+/// The format byte of a delivery some events of which have rows of their own. It
+/// says which values lie with runs, as the one before.
+const FORMAT_EVENTS: u8 = 4;
+
 /// Format and count, length of the record's JSON, the record, names of values if
 /// there are any, the body as it came. `owner` tells the run that has a value.
 pub(crate) fn delivery_value(
     delivery: &Delivery,
     owner: &dyn Fn(&Name) -> Option<RunId>,
 ) -> Result<Bytes, Error> {
-    let (document, gaps) = parted(json(delivery)?, &mut |name, _| owner(&name))?;
+    let has_events_apart = delivery.events.iter().any(|event| event.apart != 0);
+    let written = if has_events_apart { json(&with_stubs(delivery))? } else { json(delivery)? };
+    let (document, gaps) = parted(written, &mut |name, _| owner(&name))?;
     let mut value = BytesMut::with_capacity(64 + document.len() + delivery.body.len());
-    let format = if gaps.is_empty() { FORMAT } else { FORMAT_APART };
+    let format = match (has_events_apart, gaps.is_empty()) {
+        (true, _) => FORMAT_EVENTS,
+        (false, true) => FORMAT,
+        (false, false) => FORMAT_APART,
+    };
     value.put_u64(next_revision(delivery.revision, format));
     value.put_u32(u32::try_from(document.len()).unwrap_or(u32::MAX));
     value.put_slice(&document);
-    if !gaps.is_empty() {
+    if format >= FORMAT_APART {
         let gaps: Vec<_> = gaps.into_iter().map(|gap| (0, gap)).collect();
         put_gaps(&mut value, &gaps)?;
     }
     value.put_slice(&delivery.body);
     Ok(value.freeze())
+}
+
+/// A delivery without what the rows of its events say.
+fn with_stubs(delivery: &Delivery) -> Delivery {
+    let stub = |event: &InboxEvent| if event.apart == 0 { event.clone() } else { event.stub() };
+    Delivery {
+        events: delivery.events.iter().map(stub).collect(),
+        slug: delivery.slug.clone(),
+        remote: delivery.remote.clone(),
+        method: delivery.method.clone(),
+        target: delivery.target.clone(),
+        headers: delivery.headers.clone(),
+        verdict: delivery.verdict.clone(),
+        body: Bytes::new(),
+        ..*delivery
+    }
 }
 
 /// The first eight bytes of the row that takes the place of one that began
@@ -48,9 +74,14 @@ fn next_revision(revision: u64, format: u8) -> u64 {
     (u64::from(format) << 56) | count
 }
 
-/// True if a row that begins with this revision names values of runs.
+/// True if a row that begins with this revision may name values of runs.
 pub(crate) fn names_values(revision: u64) -> bool {
-    revision >> 56 == u64::from(FORMAT_APART)
+    revision >> 56 >= u64::from(FORMAT_APART)
+}
+
+/// True if the delivery of a row that begins with this revision has events with rows of their own.
+pub(crate) fn has_events_apart(revision: u64) -> bool {
+    revision >> 56 == u64::from(FORMAT_EVENTS)
 }
 
 /// Head of a row, its gaps, and the bytes behind them.
@@ -59,13 +90,13 @@ type Parts<'a> = (&'a [u8], Vec<Gap>, &'a [u8]);
 /// The record's JSON, the values that it names, and the body.
 fn parts(value: &Bytes) -> Result<Parts<'_>, Error> {
     let format = *value.first().ok_or_else(short)?;
-    check_format(format, FORMAT_APART)?;
+    check_format(format, FORMAT_EVENTS)?;
     let rest = value.get(if format == FIRST_FORMAT { 1 } else { 8 }..).ok_or_else(short)?;
     let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(short)?;
     let (document, mut rest) =
         rest.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or_else(short)?;
     let mut gaps = Vec::new();
-    if format == FORMAT_APART {
+    if format >= FORMAT_APART {
         (gaps, rest) = gaps_of(rest)?;
     }
     Ok((document, gaps.into_iter().map(|(_, gap)| gap).collect(), rest))

@@ -12,13 +12,14 @@ use px_store::outbox::{HookCache, OutboxStore};
 use px_store::tokens::Token;
 use px_store::{
     Admission, Batch, BoxFuture, ClaimRequest, Claimed, Cursor, DedupRecord, Delivery, DeliveryFilter,
-    DeliveryList, Epoch, Error, Forgotten, HintBus, Inspect, KvStore, LogTail, Outcome, Page, QueuedEvent,
-    Read, Row, RowStats, RunFilter, RunRecord, Scan, SetAside, StartKey, Store, Table, Timer, Versioned,
-    Work,
+    DeliveryList, Epoch, Error, Forgotten, HintBus, InboxEvent, Inspect, KvStore, LogTail, Outcome, Page,
+    QueuedEvent, Read, Row, RowStats, RunFilter, RunRecord, Scan, SetAside, StartKey, Store, Table, Timer,
+    Versioned, Work,
 };
 use tokio::sync::watch;
 
 use crate::emptiness::Emptiness;
+use crate::event_row;
 use crate::layout;
 use crate::recent::Recent;
 use crate::rows::{BATCH, Backing, Order, RowOutcome};
@@ -229,6 +230,11 @@ impl<B: Backing> Store for Embedded<B> {
     fn delivery(&self, scope: Scope, delivery: DeliveryId) -> Read<'_, Option<Delivery>> {
         let read = self.record(&layout::delivery_row(scope, delivery), |row| self.delivery_of(scope, row));
         ready(self.noted(read))
+    }
+
+    fn event_apart(&self, scope: Scope, delivery: DeliveryId, place: u32) -> Read<'_, Option<InboxEvent>> {
+        let row = event_row::event_row(scope, delivery, place);
+        ready(self.noted(self.record(&row, event_row::from_event_value)))
     }
 
     fn deliveries<'a>(

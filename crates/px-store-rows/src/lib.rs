@@ -8,8 +8,10 @@ mod decide;
 mod delivery_row;
 mod embedded;
 mod emptiness;
+mod event_row;
 #[cfg(test)]
 mod golden;
+mod inbox;
 mod kv;
 mod layout;
 mod line;

@@ -9,8 +9,8 @@ use px_store::{
 };
 
 use crate::apart;
-use crate::delivery_row::from_delivery_value;
 use crate::embedded::Embedded;
+use crate::event_row::whole_delivery;
 use crate::layout;
 use crate::rows::{Backing, Order, RowKey};
 use crate::run_row::{from_run_row, log_of_row};
@@ -90,9 +90,22 @@ impl<B: Backing> Embedded<B> {
         from_run_row(row, &apart::reader(self.backing(), scope))
     }
 
-    /// A delivery of its row, likewise.
+    /// A delivery of its row, likewise, and with its events that do.
     pub(crate) fn delivery_of(&self, scope: Scope, row: &Bytes) -> Result<Delivery, Error> {
-        from_delivery_value(row, &apart::reader(self.backing(), scope))
+        whole_delivery(self.backing(), scope, row)
+    }
+
+    pub(crate) fn read_epoch(&self, scope: Scope, epoch: Epoch) -> Result<u64, Error> {
+        match epoch {
+            Epoch::Hooks if self.backing().is_exclusive() => {
+                return Ok(self.backing().hints().hook_changes());
+            }
+            // Who changes them knows it.
+            Epoch::Tokens | Epoch::Secrets if self.backing().is_exclusive() => return Ok(0),
+            Epoch::Hooks | Epoch::Tokens | Epoch::Secrets | Epoch::Slot(_) => {}
+        }
+        let row = self.backing().get(&layout::epoch_row(scope, epoch))?;
+        Ok(row.and_then(|row| row.first_chunk::<8>().copied()).map_or(0, u64::from_be_bytes))
     }
 
     pub(crate) fn read_events(

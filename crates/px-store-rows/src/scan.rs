@@ -13,7 +13,7 @@ use px_store::tokens::Token;
 use px_store::{Cursor, Error, Row, Scan, Table, Timer, Versioned};
 
 use crate::apart;
-use crate::delivery_row::from_delivery_value;
+use crate::event_row::{self, whole_delivery};
 use crate::kv;
 use crate::layout;
 use crate::line;
@@ -44,7 +44,7 @@ pub(crate) fn page<B: Backing + ?Sized>(
     Ok(Scan { rows: rows.collect(), next })
 }
 
-/// A row of a table. `backing` is read only for values that lie apart.
+/// A row of a table. `backing` is read only for values and events that lie apart.
 pub(crate) fn read<B: Backing + ?Sized>(
     backing: &B,
     scope: Scope,
@@ -81,8 +81,13 @@ pub(crate) fn read<B: Backing + ?Sized>(
             (Row::Log(run, first, entries), layout::log_row(scope, run, first))
         }
         Table::Value | Table::Waiter | Table::WaiterPlace => read_beside(scope, table, row, value)?,
+        Table::Event => {
+            let (delivery, place) = event_row::event_of(row)?;
+            let event = Box::new(event_row::from_event_value(value)?);
+            (Row::Event(delivery, place, event), event_row::event_row(scope, delivery, place))
+        }
         Table::Delivery => {
-            let delivery = from_delivery_value(value, &apart::reader(backing, scope))?;
+            let delivery = whole_delivery(backing, scope, value)?;
             let expected = layout::delivery_row(scope, delivery.id);
             (Row::Delivery(Box::new(delivery)), expected)
         }

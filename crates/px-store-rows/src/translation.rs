@@ -9,13 +9,9 @@ use px_core::{DeliveryId, KeyId, KvId, RunId, RunStatus, Scope, TokenId};
 use px_store::outbox::OutboxConflict;
 use px_store::secret_key::KeyCheckWrite;
 use px_store::tokens::TokenWrite;
-use px_store::{
-    Batch, Conflict, DedupRecord, DeliveryWrite, Epoch, Error, InboxState, LogTail, RunWrite, WorkChange,
-    WorkWrite,
-};
+use px_store::{Batch, Conflict, DedupRecord, Epoch, Error, LogTail, RunWrite, WorkChange, WorkWrite};
 
 use crate::apart::{self, Name};
-use crate::delivery_row::{self, delivery_value, names_values};
 use crate::layout;
 use crate::rows::{Backing, Check, Expect, RowBatch, RowKey, RowOp};
 use crate::run_row::{RunRow, run_row};
@@ -52,7 +48,7 @@ pub(crate) struct Translation {
     /// The rows and tails of the runs that are written, in their order.
     pub(crate) written: Vec<(Bytes, LogTail)>,
     /// The runs whose log has these large values from this batch on.
-    values: BTreeMap<Name, RunId>,
+    pub(crate) values: BTreeMap<Name, RunId>,
 }
 
 impl Translation {
@@ -191,42 +187,6 @@ impl Translation {
         Ok(())
     }
 
-    fn deliveries<B: Backing + ?Sized>(
-        &mut self,
-        scope: Scope,
-        writes: &[DeliveryWrite],
-        backing: &B,
-    ) -> Result<(), Error> {
-        for write in writes {
-            let delivery = &write.delivery;
-            let id = delivery.id.to_bytes();
-            let row = layout::delivery_row(scope, delivery.id);
-            if delivery.revision != 0 {
-                let expect = Expect::Version(delivery.revision);
-                self.check(row.clone(), expect, Precondition::Delivery(delivery.id));
-            }
-            // What lies with a run already stays there. Were the row another one by
-            // then, the revision says so.
-            let mut named = self.values.clone();
-            if names_values(delivery.revision)
-                && let Some(old) = backing.get(&row)?
-            {
-                named.extend(delivery_row::named(&old)?.into_iter().map(|gap| (gap.name, gap.run)));
-            }
-            self.put(row, delivery_value(delivery, &|name| named.get(name).copied())?);
-            if write.new {
-                self.post(layout::deliveries_by_slug(scope, &delivery.slug), id);
-            }
-            for event in &delivery.events {
-                self.post(layout::deliveries_by_state(scope, event.state), id);
-                if let (true, Some(identifier)) = (write.new, &event.identifier) {
-                    self.post(layout::deliveries_by_identifier(scope, identifier), id);
-                }
-            }
-        }
-        Ok(())
-    }
-
     fn key_check(&mut self, scope: Scope, write: &KeyCheckWrite) -> Result<(), Error> {
         let row = layout::key_check_row(scope);
         let expect = write.expected.map_or(Expect::Absent, Expect::Version);
@@ -275,48 +235,8 @@ impl Translation {
         }
     }
 
-    fn forget(&mut self, scope: Scope, batch: &Batch) -> Result<(), Error> {
-        for write in &batch.forget {
-            let id = write.delivery.to_bytes();
-            let row = layout::delivery_row(scope, write.delivery);
-            match write.revision {
-                Some(revision) => {
-                    let precondition = Precondition::Delivery(write.delivery);
-                    self.check(row.clone(), Expect::Version(revision), precondition);
-                    self.remove(row);
-                }
-                None => self.check(row, Expect::Absent, Precondition::Delivery(write.delivery)),
-            }
-            // Any state that it ever was in: nobody knows any more.
-            let states = InboxState::ALL.map(|state| layout::deliveries_by_state(scope, state));
-            let identifiers =
-                write.identifiers.iter().map(|text| layout::deliveries_by_identifier(scope, text));
-            let slug = layout::deliveries_by_slug(scope, &write.slug);
-            for list in states.into_iter().chain(identifiers).chain([slug]) {
-                self.rows.ops.push(RowOp::Unpost { list, id });
-            }
-            for (provider_id, record) in &write.provider_ids {
-                let row = layout::dedup_row(scope, &write.slug, provider_id);
-                let precondition = Precondition::Dedup(write.slug.clone(), provider_id.clone());
-                self.check(row.clone(), as_read(Some(record))?, precondition);
-                self.remove(row);
-            }
-            for (provider_id, record) in &write.set_asides {
-                let row = layout::set_aside_row(scope, &write.slug, provider_id);
-                let precondition = Precondition::SetAside(write.slug.clone(), provider_id.clone());
-                self.check(row.clone(), as_read(Some(record))?, precondition);
-                self.remove(row);
-            }
-        }
-        if let Some(forgotten) = &batch.forgotten {
-            let row = layout::forgotten_row(scope);
-            self.check(row.clone(), as_read(forgotten.expected.as_ref())?, Precondition::Forgotten);
-            self.put(row, layout::json(&forgotten.record)?);
-        }
-        Ok(())
-    }
-
-    /// `backing` is read only for deliveries that name large values of runs.
+    /// `backing` is read only for deliveries that name large values of runs, and for events
+    /// that are forgotten with theirs.
     pub(crate) fn of<B: Backing + ?Sized>(batch: &Batch, backing: &B) -> Result<Self, Error> {
         let is_shared = !backing.is_exclusive();
         let scope = batch.scope;
@@ -337,7 +257,8 @@ impl Translation {
         this.work(scope, &batch.work)?;
         this.keys(scope, batch)?;
         this.deliveries(scope, &batch.deliveries, backing)?;
-        this.forget(scope, batch)?;
+        this.events_apart(scope, &batch.events_apart)?;
+        this.forget(scope, batch, backing)?;
         for timer in &batch.disarm {
             this.remove(layout::timer_row(scope, timer));
         }
@@ -383,7 +304,7 @@ impl Translation {
 /// Demands of a row without a version that it is as it was read. Bytes are
 /// compared: a record has to be written now as it was by the px that wrote the
 /// row, which is why the tests of `golden` spell those bytes out.
-fn as_read<T: serde::Serialize>(read: Option<&T>) -> Result<Expect, Error> {
+pub(crate) fn as_read<T: serde::Serialize>(read: Option<&T>) -> Result<Expect, Error> {
     Ok(match read {
         Some(record) => Expect::Same(layout::json(record)?),
         None => Expect::Absent,

@@ -102,7 +102,7 @@ impl Rig {
         let mut draft = self.draft(at);
         let (now, token) = (draft.now(), None);
         let expires_at = expires.map(Timestamp::from_millis);
-        let queued = QueuedEvent { event, delivery, token, at: now, expires_at, starts: false };
+        let queued = QueuedEvent { event, delivery, token, at: now, expires_at, starts: false, place: None };
         block_on(draft.enqueue(&self.key, queued)).unwrap();
         let entry = InboxEvent {
             id: event,
@@ -118,6 +118,7 @@ impl Rig {
             passed: Vec::new(),
             original: None,
             reason: None,
+            apart: 0,
         };
         draft.put_delivery(Delivery {
             id: delivery,

@@ -142,6 +142,7 @@ impl Rig {
                 passed: Vec::new(),
                 original: None,
                 reason: None,
+                apart: 0,
             }],
             body,
             emptied: false,

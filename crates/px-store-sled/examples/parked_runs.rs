@@ -103,6 +103,7 @@ async fn parked(store: &dyn Store, ids: &Ids, n: u64) -> Batch {
         passed: Vec::new(),
         original: None,
         reason: None,
+        apart: 0,
     };
     draft.put_delivery(Delivery {
         id: delivery,

@@ -11,7 +11,9 @@ use crate::epoch::{Epoch, EpochWrite};
 use crate::error::Error;
 use crate::hints::Hint;
 use crate::kv::KvBatch;
-use crate::model::{DedupRecord, Delivery, Forgotten, QueuedEvent, SetAside, StartKey, Timer, Work};
+use crate::model::{
+    DedupRecord, Delivery, Forgotten, InboxEvent, QueuedEvent, SetAside, StartKey, Timer, Work,
+};
 use crate::outbox::{HookProgress, OutboxBatch, OutboxConflict};
 use crate::secret_key::KeyCheckWrite;
 use crate::secrets::SecretWrite;
@@ -191,6 +193,8 @@ pub struct Batch {
     pub forgotten: Option<ForgottenWrite>,
     /// Deliveries, whole.
     pub deliveries: Vec<DeliveryWrite>,
+    /// Events that lie apart from their deliveries.
+    pub events_apart: Vec<EventWrite>,
     /// Places in the queues of keys; `None` removes.
     pub queue: Vec<(KeyId, u64, Option<QueuedEvent>)>,
     /// Ready runs.
@@ -216,7 +220,20 @@ pub struct Batch {
     pub secrets: Vec<SecretWrite>,
 }
 
-/// A delivery to be written.
+/// An event to be written that lies apart from its delivery.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EventWrite {
+    /// Its delivery.
+    pub delivery: DeliveryId,
+    /// Its place among the delivery's events.
+    pub place: u32,
+    /// The version that was read; 0 for a new one.
+    pub expected: u64,
+    /// The event, with its new version, never used before.
+    pub event: InboxEvent,
+}
+
+/// A delivery to be written. Of events that lie apart it says only that they are there.
 #[derive(Debug, Clone)]
 pub struct DeliveryWrite {
     /// The delivery.
@@ -322,10 +339,9 @@ pub enum Outcome {
         /// never have the same.
         sequence: u64,
     },
-    /// A precondition did not hold; nothing was changed. Of several it is the
-    /// first in the order of dedups, start keys, work, keys, runs, `unchanged`,
-    /// deliveries, `forget`, outbox, tokens, the key's check, `kv` and secrets: a repeated delivery hears that it
-    /// is one, whatever else has changed since.
+    /// A precondition did not hold; nothing was changed. Of several it is the first in the order of dedups,
+    /// start keys, work, keys, runs, `unchanged`, deliveries, events apart, `forget`, outbox, tokens, the
+    /// key's check, `kv` and secrets: a repeated delivery hears that it is one, whatever else has changed.
     Conflict(Conflict),
 }
 
@@ -336,7 +352,7 @@ pub enum Conflict {
     Key(KeyId),
     /// A run has changed since it was read.
     Run(RunId),
-    /// A delivery has changed since it was read.
+    /// A delivery, or an event that lies apart from it, has changed since it was read.
     Delivery(DeliveryId),
     /// The fence of a ready run has changed: somebody else has it, or it was revoked.
     Fence(RunId),

@@ -33,8 +33,8 @@ pub mod tokens;
 mod transact;
 
 pub use batch::{
-    Batch, Conflict, DedupDemand, DedupWrite, DeliveryWrite, ForgetWrite, ForgottenWrite, KeyWrite, LogTail,
-    Outcome, RunRecord, RunWrite, SetAsideWrite, WaiterWrite, WorkChange, WorkWrite,
+    Batch, Conflict, DedupDemand, DedupWrite, DeliveryWrite, EventWrite, ForgetWrite, ForgottenWrite,
+    KeyWrite, LogTail, Outcome, RunRecord, RunWrite, SetAsideWrite, WaiterWrite, WorkChange, WorkWrite,
 };
 pub use claim::{ClaimRequest, Claimed, claim_by_commit};
 pub use claimer::{BornClaimed, Claimer, Reservations};
@@ -45,7 +45,7 @@ pub use hints::{Hint, HintBus, Ready};
 pub use inspect::{Inspect, RowStats};
 pub use kv::{KvBatch, KvBrain, KvBrainWrite, KvFull, KvRecord, KvStore, KvWrite};
 pub use model::{
-    DedupRecord, Delivery, Forgotten, InboxEvent, InboxState, PinnedReply, QueuedEvent, SetAside,
+    APART_FROM, DedupRecord, Delivery, Forgotten, InboxEvent, InboxState, PinnedReply, QueuedEvent, SetAside,
     StartIntent, StartKey, Timer, TimerKind, Versioned, Work,
 };
 pub use scan::{Cursor, Row, Scan, Table};

@@ -132,9 +132,44 @@ pub struct InboxEvent {
     /// Explanation in words, where the state does not say it all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Version of the row that it has apart from its delivery's, or 0 if it lies in that one. Queued
+    /// events of a large delivery lie apart, so that no commit that changes one of them writes the
+    /// others, and two commits over two of them do not meet.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub apart: u64,
+}
+
+/// Number of events from which on a delivery's queued ones lie apart from it: fewer are written
+/// together faster than one by one.
+pub const APART_FROM: usize = 9;
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl InboxEvent {
+    /// Returns what the row of its delivery says of an event that lies apart: that it is there.
+    #[must_use]
+    pub fn stub(&self) -> Self {
+        Self {
+            id: self.id,
+            state: self.state,
+            since: self.since,
+            apart: self.apart,
+            provider_id: None,
+            identifier: None,
+            token: None,
+            response: None,
+            start: None,
+            run: None,
+            wait: None,
+            passed: Vec::new(),
+            original: None,
+            reason: None,
+        }
+    }
+
     /// Leaves what this event was to do to another delivery: a provider's retry
     /// of one that failed, or an operator's replay.
     pub fn leave_to(&mut self, delivery: DeliveryId) {
@@ -260,6 +295,9 @@ pub struct QueuedEvent {
     /// True if it would start a run.
     #[serde(default)]
     pub starts: bool,
+    /// Its place among the events of its delivery, if it lies apart from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<u32>,
 }
 
 /// A run that is ready, or whose step runs now.

@@ -6,12 +6,12 @@
 //! other.
 
 use px_core::key::{Waiter, WaiterId};
-use px_core::{CallbackId, KeyId, KeyRecord, KvId, RunId};
+use px_core::{CallbackId, DeliveryId, KeyId, KeyRecord, KvId, RunId};
 
 use crate::batch::RunRecord;
 use crate::kv::{KvBrain, KvRecord};
 use crate::model::{
-    DedupRecord, Delivery, Forgotten, QueuedEvent, SetAside, StartKey, Timer, Versioned, Work,
+    DedupRecord, Delivery, Forgotten, InboxEvent, QueuedEvent, SetAside, StartKey, Timer, Versioned, Work,
 };
 use crate::outbox::{Attempt, Callback, Due, Endpoint};
 use crate::secret_key::KeyCheck;
@@ -39,6 +39,8 @@ pub enum Table {
     /// Large values of runs and their logs that are kept apart; none in a store
     /// that keeps them in place.
     Value,
+    /// Events that lie apart from their deliveries.
+    Event,
     /// The inbox.
     Delivery,
     /// Providers' ids.
@@ -121,6 +123,8 @@ pub enum Row {
     Log(RunId, u64, u64),
     /// A large value of a run or its log.
     Value(RunId),
+    /// An event that lies apart from its delivery, and its place there.
+    Event(DeliveryId, u32, Box<InboxEvent>),
     /// A delivery, with its body.
     Delivery(Box<Delivery>),
     /// The record under a webhook and a provider's id.

@@ -18,7 +18,8 @@ use crate::hints::HintBus;
 use crate::inspect::Inspect;
 use crate::kv::KvStore;
 use crate::model::{
-    DedupRecord, Delivery, Forgotten, InboxState, QueuedEvent, SetAside, StartKey, Timer, Versioned, Work,
+    DedupRecord, Delivery, Forgotten, InboxEvent, InboxState, QueuedEvent, SetAside, StartKey, Timer,
+    Versioned, Work,
 };
 use crate::outbox::OutboxStore;
 use crate::scan::{Cursor, Scan, Table};
@@ -166,6 +167,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// A delivery, with its body.
     fn delivery(&self, scope: Scope, delivery: DeliveryId) -> Read<'_, Option<Delivery>>;
+
+    /// The event at this place of a delivery, if it lies apart from it. A read of one event that
+    /// does not read the others.
+    fn event_apart(&self, scope: Scope, delivery: DeliveryId, place: u32) -> Read<'_, Option<InboxEvent>>;
 
     /// Deliveries, newest first; like [`Store::runs`].
     fn deliveries<'a>(

@@ -97,8 +97,15 @@ impl Lab {
         let mut draft = lab.draft(4_000);
         let delivery = lab.delivery(response);
         let (event, at) = (delivery.events[0].id, draft.now());
-        let queued =
-            QueuedEvent { event, delivery: delivery.id, token: None, at, expires_at: None, starts: false };
+        let queued = QueuedEvent {
+            event,
+            delivery: delivery.id,
+            token: None,
+            at,
+            expires_at: None,
+            starts: false,
+            place: None,
+        };
         block_on(draft.enqueue(&lab.key, queued)).unwrap();
         draft.put_delivery(delivery);
         lab.commit(draft);
@@ -121,6 +128,7 @@ impl Lab {
             passed: Vec::new(),
             original: None,
             reason: None,
+            apart: 0,
         };
         Delivery {
             id: self.ids.delivery(at),

@@ -49,3 +49,17 @@ impl std::fmt::Debug for FaultyStore {
         f.debug_struct("FaultyStore").field("commits", &self.commits()).finish_non_exhaustive()
     }
 }
+
+impl FaultyStore {
+    /// Returns true if the process is dead, after which it changes nothing in the store.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        *self.dead.borrow()
+    }
+
+    /// Resolves when the process is dead.
+    pub async fn death(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.dead.subscribe().wait_for(|dead| *dead).await;
+    }
+}

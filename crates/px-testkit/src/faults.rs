@@ -10,8 +10,8 @@ use px_core::{DeliveryId, Event, KeyId, KeyRecord, RunId, Scope, Timestamp};
 use px_store::tokens::Token;
 use px_store::{
     Admission, Batch, BoxFuture, ClaimRequest, Claimed, Cursor, DedupRecord, Delivery, DeliveryFilter,
-    DeliveryList, Epoch, Error, Forgotten, HintBus, Inspect, KvStore, LogTail, Outcome, Page, QueuedEvent,
-    Read, RunFilter, RunRecord, Scan, SetAside, StartKey, Store, Table, Timer, Versioned, Work,
+    DeliveryList, Epoch, Error, Forgotten, HintBus, InboxEvent, Inspect, KvStore, LogTail, Outcome, Page,
+    QueuedEvent, Read, RunFilter, RunRecord, Scan, SetAside, StartKey, Store, Table, Timer, Versioned, Work,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -24,7 +24,7 @@ pub struct FaultyStore {
     plan: Arc<Mutex<Plan>>,
     commits: Arc<AtomicU64>,
     between: Arc<Mutex<Option<BoxFuture<'static, ()>>>>,
-    dead: Arc<watch::Sender<bool>>,
+    pub(crate) dead: Arc<watch::Sender<bool>>,
     full: Arc<AtomicBool>,
     gate: Arc<OnceLock<Gate>>,
     submitted: Arc<Mutex<Vec<Submitted>>>,
@@ -160,18 +160,6 @@ impl FaultyStore {
     pub fn commits(&self) -> u64 {
         self.commits.load(Ordering::SeqCst)
     }
-
-    /// Returns true if the process is dead, after which it changes nothing in the store.
-    #[must_use]
-    pub fn is_dead(&self) -> bool {
-        *self.dead.borrow()
-    }
-
-    /// Resolves when the process is dead.
-    pub async fn death(&self) {
-        // The sender lives as long as `self`.
-        let _ = self.dead.subscribe().wait_for(|dead| *dead).await;
-    }
 }
 
 impl Store for FaultyStore {
@@ -293,6 +281,10 @@ impl Store for FaultyStore {
 
     fn delivery(&self, scope: Scope, delivery: DeliveryId) -> Read<'_, Option<Delivery>> {
         self.read("delivery", move || self.inner.delivery(scope, delivery))
+    }
+
+    fn event_apart(&self, scope: Scope, delivery: DeliveryId, place: u32) -> Read<'_, Option<InboxEvent>> {
+        self.read("event_apart", move || self.inner.event_apart(scope, delivery, place))
     }
 
     fn deliveries<'a>(

@@ -566,6 +566,7 @@ fn stage(project: &Project, parts: &Parts, claimer: Arc<dyn Claimer>) -> Stage {
         urls: UrlView::default(),
         claimer: Some(claimer),
         max_response_bytes: px_inbound::LEAST_RESPONSE_BYTES,
+        max_batch_events: px_inbound::USUAL_BATCH_EVENTS,
         cluster: Arc::clone(&parts.cluster),
         resources: parts.resources.clone(),
     };

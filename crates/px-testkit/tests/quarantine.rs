@@ -243,6 +243,23 @@ async fn a_replay_of_what_its_handler_knows_as_done_says_so_and_does_nothing() {
 }
 
 #[tokio::test]
+async fn a_batch_of_too_many_events_is_kept_and_nothing_of_it_is_done() {
+    let world = world();
+    let most = px_inbound::USUAL_BATCH_EVENTS;
+    let events = |number: usize| Value::from_iter((0..number).map(|n| json!({"id": format!("e{n}")})));
+    let answer = world.post("batch", &events(most + 1)).await.unwrap();
+    assert_eq!((answer.status, answer.action), (422, Some("quarantined")), "{}", answer.body);
+    for part in ["PX0024", "2001 events or more", "at most 2000", "limits.max_batch_events"] {
+        assert!(answer.body.contains(part), "{part}: {}", answer.body);
+    }
+    assert_eq!(effects(&world).await, 0);
+    // Of fewer, each counts: none is known by what was not taken.
+    let answer = world.post("batch", &events(3)).await.unwrap();
+    assert_eq!((answer.status, answer.action), (201, Some("triggered")), "{}", answer.body);
+    assert_eq!(effects(&world).await, 3);
+}
+
+#[tokio::test]
 async fn an_empty_batch_keeps_its_body() {
     let world = world();
     let answer = world.post("batch", &json!([])).await.unwrap();

@@ -64,6 +64,7 @@ const fn noun(table: Table) -> &'static str {
         Table::Run => "runs",
         Table::Log => "logs",
         Table::Value => "large values",
+        Table::Event => "events of large deliveries",
         Table::Delivery => "deliveries",
         Table::Dedup => "provider ids",
         Table::SetAside => "quarantined ids",

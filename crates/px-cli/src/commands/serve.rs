@@ -198,6 +198,7 @@ fn options(
         rejections: config.limits.rejections(),
         retention: config.retention.sweeps(),
         max_headers: config.limits.max_headers,
+        max_batch_events: config.limits.max_batch_events,
         ..px_server::Options::new(Arc::clone(registry), store)
     })
 }

@@ -9,6 +9,7 @@
 //! | `head_timeout_secs` | 10 | how long the head of a request may take |
 //! | `max_head_bytes` | 65536 | the head of a request (431), and what a connection buffers |
 //! | `max_headers` | 80 | header lines of a webhook request (431) |
+//! | `max_batch_events` | 2000 | events that one webhook request may bring (422) |
 //! | `max_in_flight` | 4096 | webhook requests inside at once (503) |
 //! | `reserved_in_flight` | 512 | of these, kept for providers that never send again |
 //! | `max_in_flight_per_address` | 1024 | of these, from one address |
@@ -49,6 +50,9 @@ const MAX_STATE_BYTES: usize = 64 * 1024 * 1024;
 /// The greatest `max_kv_value_bytes`: values are read and written whole, by every run that wants them.
 const MAX_KV_VALUE_BYTES: usize = 4 * 1024 * 1024;
 
+/// The greatest `max_batch_events`: all of them are accepted in one commit.
+const MAX_BATCH_EVENTS: usize = 20_000;
+
 /// The greatest `max_stalled`.
 const MAX_STALLED: usize = 1_024;
 
@@ -62,6 +66,7 @@ pub(crate) struct Limits {
     head_timeout_secs: u64,
     max_head_bytes: usize,
     pub(crate) max_headers: usize,
+    pub(crate) max_batch_events: usize,
     max_in_flight: usize,
     reserved_in_flight: usize,
     max_in_flight_per_address: usize,
@@ -87,6 +92,7 @@ impl Default for Limits {
             head_timeout_secs: connections.head.as_secs(),
             max_head_bytes: connections.head_bytes,
             max_headers: 80,
+            max_batch_events: px_inbound::USUAL_BATCH_EVENTS,
             max_in_flight: gate.in_flight,
             reserved_in_flight: gate.reserved,
             max_in_flight_per_address: gate.in_flight_per_address,
@@ -133,6 +139,11 @@ impl Limits {
             self.max_head_bytes < 8 * 1024,
             "max_head_bytes is less than 8192",
             "heads of that size are usual",
+        );
+        bad(
+            !(1..=MAX_BATCH_EVENTS).contains(&self.max_batch_events),
+            &format!("max_batch_events is {}", self.max_batch_events),
+            &format!("from 1 to {MAX_BATCH_EVENTS} can be taken; the events of a request share one commit"),
         );
         bad(
             self.max_stalled > MAX_STALLED,
@@ -290,7 +301,7 @@ mod tests {
         let some = limits(
             "max_connections = 100\nidle_timeout_secs = 1\nhead_timeout_secs = 2\nmax_head_bytes = 9000\n\
              max_in_flight = 50\nreserved_in_flight = 5\nmax_in_flight_per_address = 6\nmax_held_bytes = 7\n\
-             max_addresses = 8\nmax_state_bytes = 5000\nmax_kv_value_bytes = 600\nmax_kv_keys = 70\nmax_stalled = 4\nmax_concurrent_steps = 3\nmax_rejected_per_minute = 9\nmax_rejected_per_minute_per_address = 3",
+             max_addresses = 8\nmax_state_bytes = 5000\nmax_kv_value_bytes = 600\nmax_kv_keys = 70\nmax_batch_events = 11\nmax_stalled = 4\nmax_concurrent_steps = 3\nmax_rejected_per_minute = 9\nmax_rejected_per_minute_per_address = 3",
         );
         assert!(some.mistakes().is_empty());
         assert_eq!(
@@ -307,6 +318,7 @@ mod tests {
         assert_eq!(some.gate(), gate);
         assert_eq!((some.pool().max_stalled, some.max_concurrent_steps, some.max_state_bytes), (4, 3, 5000));
         assert_eq!((some.steps().max_kv_value_bytes, some.steps().max_kv_keys), (600, 70));
+        assert_eq!((some.max_batch_events, limits("").max_batch_events), (11, 2_000));
         assert_eq!(some.rejections(), RejectionLimits { per_webhook: 9, per_sender: 3 });
         for (text, part) in [
             ("max_connections = 4096", "max_connections has to be greater"),
@@ -319,6 +331,8 @@ mod tests {
             ("max_state_bytes = 1000000000", "max_state_bytes is 1000000000"),
             ("max_kv_value_bytes = 0", "max_kv_value_bytes is 0"),
             ("max_kv_value_bytes = 4194305", "max_kv_value_bytes is 4194305"),
+            ("max_batch_events = 0", "max_batch_events is 0"),
+            ("max_batch_events = 20001", "max_batch_events is 20001"),
             ("max_stalled = 0", "max_stalled is 0"),
             ("max_stalled = 2000", "more than 1024"),
             ("max_concurrent_steps = 1000001", "more than 1000000"),

@@ -129,7 +129,11 @@ impl<'a> Parsed<'a> {
     ) -> Result<Handled<'a>, Box<Unhandled<'a>>> {
         let content = std::mem::replace(&mut self.content, Value::Null.into());
         let (ids, misfit) = match ProviderIds::of(self.endpoint, &self.request, &content) {
-            Ok(ids) => (ids, None),
+            Ok(ids) => match check_number(ids.events.len(), context.max_batch_events) {
+                Ok(()) => (ids, None),
+                // Nobody asks what became of so many.
+                Err(misfit) => (ProviderIds { events: Vec::new(), ..ids }, Some(misfit)),
+            },
             Err(violation) => (ProviderIds::none(), Some(Trouble::Violations(vec![violation]))),
         };
         let at = match &self.origin {
@@ -186,6 +190,7 @@ impl<'a> Parsed<'a> {
         for (part, provider_id) in parts.into_iter().zip(ids) {
             endpoint.schema.check(&part).map_err(Trouble::Violations)?;
             let inbounds = users::ask_handler(context, endpoint, request, part).await?;
+            check_number(events.len() + inbounds.len(), context.max_batch_events)?;
             let is_several = inbounds.len() > 1;
             for (index, mut raw) in inbounds.into_iter().enumerate() {
                 check_identifier(&raw)?;
@@ -203,6 +208,18 @@ impl<'a> Parsed<'a> {
         }
         Ok(events)
     }
+}
+
+/// Refuses a request with more events than one commit takes.
+fn check_number(events: usize, most: usize) -> Result<(), Trouble> {
+    if events <= most {
+        return Ok(());
+    }
+    let message = format!(
+        "the request brings {events} events or more, and at most {most} of one request are taken \
+         (limits.max_batch_events): send them in several requests, or raise the bound and replay the delivery"
+    );
+    Err(Trouble::Violations(vec![Violation { path: String::new(), message }]))
 }
 
 fn check_identifier(raw: &RawInbound) -> Result<(), Trouble> {

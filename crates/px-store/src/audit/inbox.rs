@@ -1,6 +1,7 @@
 //! The inbox: what the state of each event claims, and what is remembered
 //! under providers' ids.
 
+use px_core::DeliveryId;
 use px_core::event::Cause;
 
 use super::runs::is_taken;
@@ -15,6 +16,23 @@ impl Audit<'_> {
             count(&mut self.report.counts.events, event.state);
             self.claims(delivery, event).await?;
             self.remembered(delivery, event).await?;
+        }
+        Ok(())
+    }
+
+    /// An event that lies apart: its delivery has it, at its place.
+    pub(super) async fn event_apart(
+        &mut self,
+        delivery: DeliveryId,
+        place: u32,
+        event: &InboxEvent,
+    ) -> Result<(), Error> {
+        let at = usize::try_from(place).unwrap_or(usize::MAX);
+        let is_it = |entry: &InboxEvent| entry.id == event.id && entry.apart != 0;
+        let read = self.delivery_of(delivery).await?;
+        if !read.is_some_and(|read| read.events.get(at).is_some_and(is_it)) {
+            let ids = [("delivery", delivery.to_string()), ("event", event.id.to_string())];
+            self.report.violation(Rule::EventOrphan, "", ids);
         }
         Ok(())
     }
@@ -72,7 +90,7 @@ impl Audit<'_> {
             Some(id) if id == delivery.id => Some(delivery),
             Some(id) => {
                 read = self.delivery_of(id).await?;
-                read.as_ref()
+                read.as_deref()
             }
             None => None,
         };

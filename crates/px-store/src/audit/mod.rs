@@ -28,11 +28,12 @@ mod runs;
 mod settle;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use px_core::{DeliveryId, EventId, Run, RunId, Scope};
 
 use crate::error::Error;
-use crate::model::{Delivery, Forgotten};
+use crate::model::{APART_FROM, Delivery, Forgotten};
 use crate::scan::{Cursor, Row, Table};
 use crate::store::Store;
 
@@ -46,11 +47,12 @@ const PAGE: usize = 256;
 const LARGE_PAGE: usize = 32;
 
 /// The tables in the order in which they are gone through.
-pub const TABLES: [Table; 24] = [
+pub const TABLES: [Table; 25] = [
     Table::Forgotten,
     Table::Value,
     Table::Run,
     Table::Log,
+    Table::Event,
     Table::Delivery,
     Table::Dedup,
     Table::SetAside,
@@ -104,6 +106,7 @@ pub async fn audit(
         queue: None,
         line: None,
         kv: None,
+        large: Mutex::default(),
         telling: None,
     };
     for (place, table) in TABLES.into_iter().enumerate() {
@@ -169,6 +172,8 @@ struct Audit<'a> {
     line: Option<line::Passed>,
     /// The brain whose values are gone through, and how many there were so far.
     kv: Option<(String, u64)>,
+    /// The large delivery that was read last.
+    large: Mutex<Option<Arc<Delivery>>>,
     /// The ended runs of whose end some are still to be told; read when it is first asked for.
     telling: Option<BTreeSet<RunId>>,
 }
@@ -201,6 +206,7 @@ impl Audit<'_> {
             }
             Row::Log(run, first, entries) => self.piece(run, first, entries).await,
             Row::Value(run) => self.value(run).await,
+            Row::Event(delivery, place, event) => self.event_apart(delivery, place, &event).await,
             Row::Delivery(delivery) => self.delivery(&delivery).await,
             Row::Dedup(slug, id, record) => self.dedup(&slug, &id, &record).await,
             Row::SetAside(slug, id, record) => self.set_aside(&slug, &id, record).await,
@@ -260,9 +266,18 @@ impl Audit<'_> {
         Ok(readable(self.store.run(self.scope, run).await)?.map(|record| record.run))
     }
 
-    /// A delivery; none if its row cannot be read, which the scan says.
-    async fn delivery_of(&self, delivery: DeliveryId) -> Result<Option<Delivery>, Error> {
-        readable(self.store.delivery(self.scope, delivery).await)
+    /// A delivery; none if its row cannot be read, which the scan says. A large one is kept: what
+    /// names it comes in a row, once for each of its events.
+    async fn delivery_of(&self, delivery: DeliveryId) -> Result<Option<Arc<Delivery>>, Error> {
+        let kept = || self.large.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = kept().as_ref().filter(|found| found.id == delivery) {
+            return Ok(Some(Arc::clone(found)));
+        }
+        let read = readable(self.store.delivery(self.scope, delivery).await)?.map(Arc::new);
+        if let Some(large) = read.as_ref().filter(|read| read.events.len() >= APART_FROM) {
+            *kept() = Some(Arc::clone(large));
+        }
+        Ok(read)
     }
 
     async fn lists(&mut self, row: &Row) -> Result<(), Error> {

@@ -66,6 +66,7 @@ rules! {
     DuplicateOfNothing, "duplicate-of-nothing", "an event counts as a duplicate, and its original is not there";
     LateWithoutRun, "late-without-run", "an event counts as late, and the run that it missed is not there";
     EventTwice, "event-twice", "two deliveries hold one event";
+    EventOrphan, "event-without-delivery", "an event lies apart from a delivery that does not have it";
     DeliveryUnlisted, "delivery-unlisted", "a delivery is missing from a list that should show it";
     DedupMissing, "dedup-missing", "a provider's id is not remembered, so a repetition would count as new";
     DedupToNowhere, "dedup-to-nowhere", "a provider's id points to a delivery that does not have it";

@@ -163,8 +163,8 @@ impl Audit<'_> {
             Some(delivery) => self.delivery_of(delivery).await?,
             None => None,
         };
-        let entry = delivery
-            .and_then(|delivery| delivery.events.into_iter().find(|entry| entry.id == consumed.event));
+        let events = delivery.as_ref().map(|delivery| &delivery.events);
+        let entry = events.and_then(|events| events.iter().find(|entry| entry.id == consumed.event));
         match entry {
             // The response lives with the run (docs/rules.md#21).
             None if self.may_be_forgotten(consumed.delivery) => {}

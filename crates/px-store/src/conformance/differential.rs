@@ -94,6 +94,8 @@ pub fn differential(
             }
             5..=7 => {
                 let (key, id) = (key(dice.below(6)), format!("p{}", dice.below(steps)));
+                let lays_apart = dice.below(2) == 0;
+                (left.lays_apart, right.lays_apart) = (lays_apart, lays_apart);
                 let both = (left.deliver(&key, &id), right.deliver(&key, &id));
                 (format!("{:?}", both.0), format!("{:?}", both.1))
             }

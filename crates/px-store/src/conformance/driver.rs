@@ -7,7 +7,7 @@ use bytes::Bytes;
 use px_core::event::Cause;
 use px_core::run::{After, Catalog as _, Command, Response, Start, StepOutcome, Then};
 use px_core::wait::{Registration, Wait, WaitMode};
-use px_core::{DeliveryId, Ids, KeyId, RunId, Timestamp};
+use px_core::{DeliveryId, EventId, Ids, KeyId, RunId, Timestamp};
 use serde_json::json;
 
 use super::{AnyBrain, SCOPE, block_on};
@@ -22,6 +22,8 @@ pub struct Driver {
     pub(super) store: Arc<dyn Store>,
     pub(super) ids: Ids,
     pub(super) now: u64,
+    /// True if events that are queued lie apart from their deliveries.
+    pub(super) lays_apart: bool,
 }
 
 impl std::fmt::Debug for Driver {
@@ -33,7 +35,7 @@ impl std::fmt::Debug for Driver {
 impl Driver {
     /// Drives this store. Drivers of equal history make equal ids.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, ids: Ids::counted(0), now: 1_000_000 }
+        Self { store, ids: Ids::counted(0), now: 1_000_000, lays_apart: false }
     }
 
     pub(super) fn draft(&mut self) -> Draft<'_> {
@@ -78,6 +80,17 @@ impl Driver {
         keys: &[(KeyId, Option<String>)],
         timeout: Option<u64>,
     ) -> Result<Outcome, String> {
+        let batch = self.wait_batch(run, keys, timeout)?;
+        Ok(self.commit(batch))
+    }
+
+    /// The batch by which a run's step, which begins for it, returns a wait.
+    pub(super) fn wait_batch(
+        &mut self,
+        run: RunId,
+        keys: &[(KeyId, Option<String>)],
+        timeout: Option<u64>,
+    ) -> Result<crate::Batch, String> {
         self.command(run, Command::BeginStep { index: 0 })?;
         let opened_at = Timestamp::from_millis(self.now);
         let wait = Wait {
@@ -99,28 +112,39 @@ impl Driver {
             then: Then::Wait(wait),
             takes_kept: Some(px_core::run::TakenAnswer { answer: 0, index: 0 }),
         };
-        self.command(run, Command::ReturnStep(Box::new(outcome)))
+        let mut draft = self.draft();
+        block_on(draft.command(run, Command::ReturnStep(Box::new(outcome))))
+            .map_err(|error| error.to_string())?;
+        Ok(draft.into_batch())
+    }
+
+    /// Queues an event for each of these keys, all in one delivery.
+    pub(super) fn deliver_batch(&mut self, keys: &[KeyId]) -> DeliveryId {
+        let now = Timestamp::from_millis(self.now + 1);
+        let delivery = self.ids.delivery(now);
+        let events: Vec<_> = keys.iter().map(|_| self.ids.event(now)).collect();
+        let mut record = delivery_record(delivery, keys.first().expect("a key"), now);
+        let mut draft = self.draft();
+        for (place, (key, event)) in (0..).zip(keys.iter().zip(events)) {
+            let mut entry = queued_entry(event, key, &format!("{delivery}-{place}"), now);
+            draft.lay_apart(&mut entry);
+            let mut queued = queued(event, delivery, now);
+            queued.place = Some(place);
+            block_on(draft.enqueue(key, queued)).expect("a place");
+            record.events.push(entry);
+        }
+        draft.put_delivery(record);
+        let batch = draft.into_batch();
+        assert!(matches!(self.commit(batch), Outcome::Committed { .. }));
+        delivery
     }
 
     pub(super) fn deliver(&mut self, key: &KeyId, provider_id: &str) -> Outcome {
         let now = Timestamp::from_millis(self.now + 1);
         let (delivery, event) = (self.ids.delivery(now), self.ids.event(now));
         let mut record = delivery_record(delivery, key, now);
-        let mut entry = InboxEvent {
-            id: event,
-            state: InboxState::Queued,
-            since: now,
-            provider_id: Some(provider_id.into()),
-            identifier: Some(key.identifier.to_string()),
-            token: None,
-            response: Some(json!({"text": provider_id})),
-            start: None,
-            run: None,
-            wait: None,
-            passed: Vec::new(),
-            original: None,
-            reason: None,
-        };
+        let mut entry = queued_entry(event, key, provider_id, now);
+        let lays_apart = self.lays_apart;
         let mut draft = self.draft();
         let candidates = block_on(draft.candidates(key, None)).expect("a key");
         let wait = candidates.fitting(None).map(|(_, wait)| wait.clone());
@@ -137,8 +161,11 @@ impl Driver {
             block_on(draft.command(wait.run, Command::Respond(Box::new(response)))).expect("an open wait");
             (entry.state, entry.run, action) = (InboxState::Resumed, Some(wait.run), "resumed");
         } else {
-            let queued =
-                QueuedEvent { event, delivery, token: None, at: now, expires_at: None, starts: false };
+            let mut queued = queued(event, delivery, now);
+            if lays_apart {
+                queued.place = Some(0);
+                draft.lay_apart(&mut entry);
+            }
             block_on(draft.enqueue(key, queued)).expect("a place");
         }
         let run = entry.run;
@@ -153,6 +180,29 @@ impl Driver {
         let batch = draft.into_batch();
         self.commit(batch)
     }
+}
+
+fn queued_entry(event: EventId, key: &KeyId, provider_id: &str, now: Timestamp) -> InboxEvent {
+    InboxEvent {
+        id: event,
+        state: InboxState::Queued,
+        since: now,
+        provider_id: Some(provider_id.into()),
+        identifier: Some(key.identifier.to_string()),
+        token: None,
+        response: Some(json!({"text": provider_id})),
+        start: None,
+        run: None,
+        wait: None,
+        passed: Vec::new(),
+        original: None,
+        reason: None,
+        apart: 0,
+    }
+}
+
+fn queued(event: EventId, delivery: DeliveryId, at: Timestamp) -> QueuedEvent {
+    QueuedEvent { event, delivery, token: None, at, expires_at: None, starts: false, place: None }
 }
 
 fn delivery_record(id: DeliveryId, key: &KeyId, at: Timestamp) -> Delivery {

@@ -7,7 +7,9 @@ use px_core::{DeliveryId, EventId, Timestamp};
 
 use super::{Driver, SCOPE, block_on, key};
 use crate::Batch;
-use crate::batch::{Conflict, DedupDemand, DedupWrite, ForgetWrite, ForgottenWrite, Outcome, SetAsideWrite};
+use crate::batch::{
+    Conflict, DedupDemand, DedupWrite, DeliveryWrite, ForgetWrite, ForgottenWrite, Outcome, SetAsideWrite,
+};
 use crate::model::{DedupRecord, Delivery, Forgotten, InboxState, SetAside};
 use crate::store::{DeliveryFilter, DeliveryList, Store};
 
@@ -224,4 +226,68 @@ pub fn what_is_set_aside_is_found_by_its_id(store: Arc<dyn Store>) {
     assert!(matches!(driver.commit(write(Some(2), None)), Outcome::Committed { .. }));
     assert!(matches!(driver.commit(write(None, None)), Outcome::Committed { .. }));
     assert_eq!(found(), None);
+}
+
+/// Events of one delivery that lie apart from it are read, taken and written one by
+/// one, at the same time too; they are shown with their delivery and go with it.
+///
+/// # Panics
+/// If a store does otherwise.
+pub fn events_that_lie_apart_change_one_by_one(store: Arc<dyn Store>) {
+    let mut driver = Driver::new(Arc::clone(&store));
+    let id = driver.deliver_batch(&[key(0), key(1), key(2), key(0)]);
+    let read = || block_on(store.delivery(SCOPE, id)).expect("a read").expect("a row");
+    let event = |place| block_on(store.event_apart(SCOPE, id, place)).expect("a read");
+    let first = read();
+    let identifiers: Vec<_> = first.events.iter().filter_map(|event| event.identifier.as_deref()).collect();
+    assert_eq!(identifiers, ["k0", "k1", "k2", "k0"]);
+    assert!(first.events.iter().all(|event| event.apart != 0 && event.response.is_some()));
+    for (place, shown) in (0..).zip(&first.events) {
+        assert_eq!(event(place).as_ref(), Some(shown));
+    }
+    assert_eq!(event(4), None);
+
+    // Two runs take theirs at once: neither commit hinders the other.
+    let runs = [driver.start("one"), driver.start("one")];
+    let mut batches = Vec::new();
+    for (n, run) in (0..).zip(runs) {
+        batches.push(driver.wait_batch(run, &[(key(n), None)], None).expect("a wait"));
+    }
+    for batch in &batches {
+        assert!(batch.deliveries.is_empty() && batch.events_apart.len() == 1);
+        assert!(matches!(driver.commit(batch.clone()), Outcome::Committed { .. }));
+    }
+    let states = |delivery: &Delivery| delivery.events.iter().map(|event| event.state).collect::<Vec<_>>();
+    use InboxState::{Queued, Resumed};
+    let taken = read();
+    assert_eq!(states(&taken), [Resumed, Resumed, Queued, Queued]);
+    let takers: Vec<_> = taken.events.iter().filter_map(|event| event.run).collect();
+    assert_eq!(takers, runs);
+    assert_eq!(taken.revision, first.revision);
+    for state in [Queued, Resumed] {
+        let list = DeliveryList::State(state);
+        let listed = block_on(store.delivery_ids(SCOPE, list, None, 10)).expect("a list");
+        assert_eq!(listed, [id], "{state:?}");
+        let filter = DeliveryFilter { state: Some(state), ..DeliveryFilter::default() };
+        let found = block_on(store.deliveries(SCOPE, &filter, None, 10)).expect("a list").items;
+        assert_eq!(found, [taken.clone()], "{state:?}");
+    }
+
+    // Whoever read one before it changed cannot write it.
+    let stale = batches.into_iter().flat_map(|batch| batch.events_apart).collect();
+    let stale = Batch { events_apart: stale, ..Batch::default() };
+    assert_eq!(driver.commit(stale), Outcome::Conflict(Conflict::Delivery(id)));
+    assert_eq!(read(), taken);
+
+    // A delivery that is written anew does not write what its events say.
+    let emptied = Delivery { emptied: true, ..first };
+    let write = DeliveryWrite { delivery: emptied, new: false };
+    let batch = Batch { deliveries: vec![write], ..Batch::default() };
+    assert!(matches!(driver.commit(batch), Outcome::Committed { .. }));
+    let emptied = read();
+    assert!(emptied.emptied && emptied.events == taken.events);
+
+    let batch = Batch { forget: vec![forget(&*store, &emptied)], ..Batch::default() };
+    assert!(matches!(driver.commit(batch), Outcome::Committed { .. }));
+    assert_eq!([event(0), event(2)], [None, None]);
 }

@@ -25,6 +25,7 @@ pub fn a_key_that_changed_is_a_conflict(store: Arc<dyn Store>) {
         at: now,
         expires_at: None,
         starts: false,
+        place: None,
     };
     let ids = Ids::counted(77);
     let mut first = Draft::new(&*store, &AnyBrain, &ids, SCOPE, now);

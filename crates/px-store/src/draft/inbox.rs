@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use px_core::{DeliveryId, EventId};
+use px_core::{DeliveryId, EventId, Timestamp};
 
 use super::Draft;
-use crate::batch::{DedupDemand, DedupWrite, DeliveryWrite, SetAsideWrite};
+use crate::batch::{DedupDemand, DedupWrite, DeliveryWrite, EventWrite, SetAsideWrite};
 use crate::error::Error;
-use crate::model::{DedupRecord, InboxEvent, SetAside, StartKey};
+use crate::model::{DedupRecord, Delivery, InboxEvent, QueuedEvent, SetAside, StartKey};
 
 /// The event in quarantine under a provider's id, as a draft knows it.
 pub(super) struct DraftSetAside {
@@ -17,6 +17,38 @@ pub(super) struct DraftSetAside {
     left: Option<SetAside>,
     /// True if what was read is demanded where it is left as it was.
     is_demanded: bool,
+}
+
+/// An event that lies apart from its delivery, as a draft knows it.
+pub(super) struct DraftEvent {
+    read: Option<InboxEvent>,
+    left: InboxEvent,
+}
+
+/// The events that lie apart from their deliveries, by delivery and place.
+pub(super) type DraftEvents = BTreeMap<(DeliveryId, u32), Box<DraftEvent>>;
+
+/// Returns those that a draft has made or changed. One that it has only read is not demanded:
+/// whoever takes it from its queue changes the key.
+pub(super) fn event_writes(loaded: DraftEvents, version: impl Fn() -> u64) -> Vec<EventWrite> {
+    let is_changed = |(_, event): &(_, Box<DraftEvent>)| event.read.as_ref() != Some(&event.left);
+    let write = |((delivery, place), event): ((DeliveryId, u32), Box<DraftEvent>)| EventWrite {
+        delivery,
+        place,
+        expected: event.read.map_or(0, |read| read.apart),
+        event: InboxEvent { apart: version(), ..event.left },
+    };
+    loaded.into_iter().filter(is_changed).map(write).collect()
+}
+
+/// Changes an event; it is in its state since now if that is another one.
+fn changed<T>(entry: &mut InboxEvent, now: Timestamp, change: impl FnOnce(&mut InboxEvent) -> T) -> T {
+    let state = entry.state;
+    let result = change(entry);
+    if entry.state != state {
+        entry.since = now;
+    }
+    result
 }
 
 /// Returns the changes, and what is demanded without one.
@@ -42,24 +74,73 @@ impl Draft<'_> {
         event: EventId,
         change: impl FnOnce(&mut InboxEvent) -> T,
     ) -> Result<Option<T>, Error> {
-        if !self.deliveries.contains_key(&delivery) {
+        if self.loaded_event(delivery, event).is_none() {
             let Some(read) = self.store.delivery(self.scope, delivery).await? else { return Ok(None) };
-            let write = DeliveryWrite { delivery: read, new: false };
-            self.deliveries.insert(delivery, Box::new(write));
+            self.load_delivery(read, event);
         }
         let now = self.now;
-        let entry = self
-            .deliveries
-            .get_mut(&delivery)
-            .and_then(|write| write.delivery.events.iter_mut().find(|entry| entry.id == event));
-        Ok(entry.map(|entry| {
-            let state = entry.state;
-            let result = change(entry);
-            if entry.state != state {
-                entry.since = now;
+        Ok(self.loaded_event(delivery, event).map(|entry| changed(entry, now, change)))
+    }
+
+    /// The same for an event in a queue, which is read alone if it lies apart from its delivery.
+    pub(super) async fn mark_queued<T>(
+        &mut self,
+        queued: &QueuedEvent,
+        change: impl FnOnce(&mut InboxEvent) -> T,
+    ) -> Result<Option<T>, Error> {
+        if let Some(place) = queued.place
+            && let Entry::Vacant(vacant) = self.apart.entry((queued.delivery, place))
+            && let Some(read) = self.store.event_apart(self.scope, queued.delivery, place).await?
+        {
+            vacant.insert(Box::new(DraftEvent { read: Some(read.clone()), left: read }));
+        }
+        let now = self.now;
+        let apart = queued.place.and_then(|place| self.apart.get_mut(&(queued.delivery, place)));
+        match apart.filter(|apart| apart.left.id == queued.event) {
+            Some(apart) => Ok(Some(changed(&mut apart.left, now, change))),
+            None => self.mark(queued.delivery, queued.event, change).await,
+        }
+    }
+
+    /// An event that this draft has read or made, alone or with its delivery.
+    fn loaded_event(&mut self, delivery: DeliveryId, event: EventId) -> Option<&mut InboxEvent> {
+        let places = (delivery, 0)..=(delivery, u32::MAX);
+        let apart = self.apart.range_mut(places).map(|(_, apart)| &mut apart.left);
+        let within = self.deliveries.get_mut(&delivery).into_iter();
+        let within = within.flat_map(|write| &mut write.delivery.events).filter(|entry| entry.apart == 0);
+        apart.chain(within).find(|entry| entry.id == event)
+    }
+
+    /// Brings a delivery in for the sake of one of its events. It is written whole only if that one
+    /// lies in its row.
+    fn load_delivery(&mut self, delivery: Delivery, event: EventId) {
+        for (place, entry) in (0..).zip(&delivery.events) {
+            if entry.apart != 0 {
+                let read = || Box::new(DraftEvent { read: Some(entry.clone()), left: entry.clone() });
+                self.apart.entry((delivery.id, place)).or_insert_with(read);
             }
-            result
-        }))
+        }
+        if delivery.events.iter().any(|entry| entry.id == event && entry.apart == 0) {
+            self.deliveries
+                .entry(delivery.id)
+                .or_insert_with(|| Box::new(DeliveryWrite { delivery, new: false }));
+        }
+    }
+
+    /// Adds a new delivery, or one that is handled again.
+    pub fn put_delivery(&mut self, delivery: Delivery) {
+        for (place, entry) in (0..).zip(&delivery.events) {
+            if entry.apart != 0 {
+                let made = DraftEvent { read: None, left: entry.clone() };
+                self.apart.insert((delivery.id, place), Box::new(made));
+            }
+        }
+        self.deliveries.insert(delivery.id, Box::new(DeliveryWrite { delivery, new: true }));
+    }
+
+    /// Lets a queued event of a new delivery lie apart from it.
+    pub fn lay_apart(&self, event: &mut InboxEvent) {
+        event.apart = self.ids.version(self.now);
     }
 
     /// The event in quarantine under a provider's id, as this draft has left it so

@@ -27,7 +27,7 @@ use crate::batch::{
     Batch, DedupDemand, DedupWrite, DeliveryWrite, KeyWrite, LogTail, RunWrite, WorkChange, WorkWrite,
 };
 use crate::error::Error;
-use crate::model::{Delivery, QueuedEvent, StartKey, Timer, TimerKind, Work};
+use crate::model::{QueuedEvent, StartKey, Timer, TimerKind, Work};
 use crate::store::Store;
 use crate::transact::Round;
 
@@ -48,6 +48,7 @@ pub struct Draft<'a> {
     keys: BTreeMap<KeyId, Box<DraftKey>>,
     runs: BTreeMap<RunId, Box<DraftRun>>,
     deliveries: BTreeMap<DeliveryId, Box<DeliveryWrite>>,
+    apart: inbox::DraftEvents,
     lines: BTreeMap<KeyId, line::DraftLine>,
     queue: BTreeMap<(KeyId, u64), Option<QueuedEvent>>,
     work: BTreeMap<RunId, WorkWrite>,
@@ -82,6 +83,7 @@ impl<'a> Draft<'a> {
             keys: BTreeMap::new(),
             runs: BTreeMap::new(),
             deliveries: BTreeMap::new(),
+            apart: BTreeMap::new(),
             lines: BTreeMap::new(),
             queue: BTreeMap::new(),
             work: BTreeMap::new(),
@@ -288,22 +290,6 @@ impl<'a> Draft<'a> {
         self.timers.insert(timer, false);
     }
 
-    /// Makes a run the owner of a key (docs/rules.md#4).
-    ///
-    /// # Errors
-    /// The store could not be read.
-    pub async fn own(&mut self, key: &KeyId, run: RunId) -> Result<(), Error> {
-        // A run may have ended in the very commit that started it.
-        let alive = self.runs.get(&run).is_some_and(|loaded| !loaded.run.status.is_terminal());
-        self.change_key(key).await?.owner = alive.then_some(run);
-        Ok(())
-    }
-
-    /// Adds a new delivery.
-    pub fn put_delivery(&mut self, delivery: Delivery) {
-        self.deliveries.insert(delivery.id, Box::new(DeliveryWrite { delivery, new: true }));
-    }
-
     /// Takes a run out of a finished draft, to go on with it after the commit
     /// without reading it again.
     #[must_use]
@@ -369,6 +355,7 @@ impl<'a> Draft<'a> {
             forget: Vec::new(),
             forgotten: None,
             deliveries: self.deliveries.into_values().map(|write| *write).collect(),
+            events_apart: inbox::event_writes(self.apart, || ids.version(now)),
             queue: self.queue.into_iter().map(|((key, place), event)| (key, place, event)).collect(),
             work: self.work.into_values().collect(),
             arm: arm.into_iter().map(|(timer, _)| timer).collect(),

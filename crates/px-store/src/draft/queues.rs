@@ -16,6 +16,9 @@ use crate::model::{InboxState, QueuedEvent, TimerKind};
 /// Maximum number of queued events that one commit looks at for one key.
 const QUEUE_SCAN: usize = 1_000;
 
+/// Number of queued events that are read at first to find one that fits.
+const QUEUE_PAGE: usize = 8;
+
 /// Number of waits of a key that are read at once to find the one that takes an event.
 const TAKER_SCAN: usize = 16;
 
@@ -88,21 +91,19 @@ impl Draft<'_> {
     async fn take_queued(&mut self, run: RunId, wait: &Arc<Wait>) -> Result<bool, DraftError> {
         let mut oldest: Option<(usize, u64, QueuedEvent)> = None;
         for (index, registration) in wait.registrations.iter().enumerate() {
-            let key = &registration.key;
-            for (place, event) in self.queued(key).await? {
+            let now = self.now;
+            let fits = |event: &QueuedEvent| {
                 let fits = token_fits(registration.token.as_deref(), event.token.as_deref());
-                let lives = event.expires_at.is_none_or(|at| at > self.now);
+                let lives = event.expires_at.is_none_or(|at| at > now);
                 // A fresh wait looks here only when its run was paused meanwhile.
                 let is_new = !wait.fresh || event.at >= wait.opened_at;
-                if fits && lives && is_new {
-                    let sooner = oldest
-                        .as_ref()
-                        .is_none_or(|(_, _, best)| (event.at, event.event) < (best.at, best.event));
-                    if sooner {
-                        oldest = Some((index, place, event));
-                    }
-                    break;
-                }
+                fits && lives && is_new
+            };
+            let Some((place, event)) = self.first_queued(&registration.key, fits).await? else { continue };
+            let is_sooner =
+                oldest.as_ref().is_none_or(|(_, _, best)| (event.at, event.event) < (best.at, best.event));
+            if is_sooner {
+                oldest = Some((index, place, event));
             }
         }
         let Some((index, place, event)) = oldest else { return Ok(false) };
@@ -123,7 +124,7 @@ impl Draft<'_> {
         let key = registration.key.clone();
         self.leave_queue(&key, place, event).await?;
         let response = self
-            .mark(event.delivery, event.event, |entry| entry.response.clone())
+            .mark_queued(event, |entry| entry.response.clone())
             .await?
             .flatten()
             .unwrap_or_else(|| serde_json::Value::Object(serde_json::Map::new()));
@@ -141,7 +142,7 @@ impl Draft<'_> {
             Err(DraftError::Refused(Refusal::NotDistinct)) => InboxState::Ignored,
             Err(error) => return Err(error),
         };
-        self.mark(event.delivery, event.event, |entry| {
+        self.mark_queued(event, |entry| {
             (entry.state, entry.run) = (state, Some(run));
             (entry.wait, entry.reason) = match state {
                 InboxState::Ignored => (None, Some(Refusal::NotDistinct.to_string())),
@@ -159,17 +160,51 @@ impl Draft<'_> {
             return Ok(Vec::new());
         }
         let head = record.head;
-        let mut rows: BTreeMap<u64, QueuedEvent> =
-            self.store.queued(self.scope, key, head, QUEUE_SCAN).await?.into_iter().collect();
-        for ((changed, place), event) in &self.queue {
-            if changed == key {
-                match event {
-                    Some(event) => rows.insert(*place, event.clone()),
-                    None => rows.remove(place),
-                };
-            }
+        Ok(self.queued_from(key, head, QUEUE_SCAN).await?.0)
+    }
+
+    /// The oldest queued event of a key that fits, as this draft has left them so far. Few are read
+    /// where one of the first does.
+    async fn first_queued(
+        &mut self,
+        key: &KeyId,
+        fits: impl Fn(&QueuedEvent) -> bool,
+    ) -> Result<Option<(u64, QueuedEvent)>, Error> {
+        let record = self.key(key).await?;
+        if record.queued == 0 {
+            return Ok(None);
         }
-        Ok(rows.into_iter().collect())
+        let (mut from, mut page, mut read) = (record.head, QUEUE_PAGE, 0);
+        while read < QUEUE_SCAN {
+            let (rows, next) = self.queued_from(key, from, page).await?;
+            if let Some(found) = rows.into_iter().find(|(_, event)| fits(event)) {
+                return Ok(Some(found));
+            }
+            let Some(next) = next else { return Ok(None) };
+            (read, from, page) = (read + page, next, QUEUE_SCAN);
+        }
+        Ok(None)
+    }
+
+    /// The events at `limit` stored places of a queue, as this draft has left them so far, and the
+    /// place from which on there may be more.
+    async fn queued_from(
+        &self,
+        key: &KeyId,
+        from: u64,
+        limit: usize,
+    ) -> Result<(Vec<(u64, QueuedEvent)>, Option<u64>), Error> {
+        let stored = self.store.queued(self.scope, key, from, limit).await?;
+        let next = stored.last().filter(|_| stored.len() == limit).map(|(last, _)| last + 1);
+        let mut rows: BTreeMap<u64, QueuedEvent> = stored.into_iter().collect();
+        let until = next.unwrap_or(u64::MAX);
+        for ((_, place), event) in self.queue.range((key.clone(), from)..(key.clone(), until)) {
+            match event {
+                Some(event) => rows.insert(*place, event.clone()),
+                None => rows.remove(place),
+            };
+        }
+        Ok((rows.into_iter().collect(), next))
     }
 
     pub(super) async fn leave_queue(
@@ -178,12 +213,11 @@ impl Draft<'_> {
         place: u64,
         event: &QueuedEvent,
     ) -> Result<(), Error> {
-        let rest = self.queued(key).await?;
-        let head = rest.iter().map(|(other, _)| *other).find(|other| *other != place);
+        self.queue.insert((key.clone(), place), None);
+        let head = self.first_queued(key, |_| true).await?.map(|(head, _)| head);
         let record = self.change_key(key).await?;
         let next = record.next;
         record.dequeue(head.unwrap_or(next));
-        self.queue.insert((key.clone(), place), None);
         if let Some(due) = event.expires_at {
             self.disarm(due, TimerKind::Expire { event: event.event, key: key.clone(), place });
         }
@@ -225,7 +259,7 @@ impl Draft<'_> {
         let found = self.queued(key).await?.into_iter().find(|(at, row)| *at == place && row.event == event);
         if let Some((_, row)) = found {
             self.leave_queue(key, place, &row).await?;
-            self.mark(row.delivery, row.event, |entry| {
+            self.mark_queued(&row, |entry| {
                 entry.state = InboxState::Expired;
                 entry.reason = Some("nobody waited for it within the early window".into());
             })

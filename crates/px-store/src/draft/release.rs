@@ -1,12 +1,24 @@
-//! Keys of a run that has ended (docs/rules.md#4, #5).
+//! Keys that a run owns, and those of one that has ended (docs/rules.md#4, #5).
 
 use px_core::run::Start;
 use px_core::{KeyId, RunId};
 
 use super::{Draft, DraftError};
+use crate::error::Error;
 use crate::model::{InboxState, QueuedEvent};
 
 impl Draft<'_> {
+    /// Makes a run the owner of a key (docs/rules.md#4).
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn own(&mut self, key: &KeyId, run: RunId) -> Result<(), Error> {
+        // A run may have ended in the very commit that started it.
+        let alive = self.runs.get(&run).is_some_and(|loaded| !loaded.run.status.is_terminal());
+        self.change_key(key).await?.owner = alive.then_some(run);
+        Ok(())
+    }
+
     /// A run has ended: its keys are let go, and what is queued for it there
     /// starts its successor or becomes late (docs/rules.md#4, #5).
     pub(super) async fn release(&mut self, id: RunId) -> Result<(), DraftError> {
@@ -33,7 +45,7 @@ impl Draft<'_> {
                 let was_for_it = event.expires_at.is_none() || event.event.to_bytes() > id.to_bytes();
                 if was_for_it {
                     self.leave_queue(&key, place, &event).await?;
-                    self.mark(event.delivery, event.event, |entry| {
+                    self.mark_queued(&event, |entry| {
                         entry.state = InboxState::Late;
                         entry.run = Some(id);
                         entry.reason = Some("the run that it came for has ended".into());
@@ -47,7 +59,7 @@ impl Draft<'_> {
 
     /// Starts the run that a queued event remembers, as the new owner of its key.
     async fn succeed(&mut self, key: &KeyId, place: u64, event: &QueuedEvent) -> Result<bool, DraftError> {
-        let intent = self.mark(event.delivery, event.event, |entry| entry.start.clone()).await?.flatten();
+        let intent = self.mark_queued(event, |entry| entry.start.clone()).await?.flatten();
         let Some(intent) = intent else { return Ok(false) };
         let Some(brain) = self.catalog.brain(&intent.brain) else { return Ok(false) };
         let mut start = Start::of(brain, intent.input, px_core::event::Cause::Event(event.event));
@@ -64,7 +76,7 @@ impl Draft<'_> {
         };
         self.leave_queue(key, place, event).await?;
         self.change_key(key).await?.owner = Some(run);
-        self.mark(event.delivery, event.event, |entry| {
+        self.mark_queued(event, |entry| {
             entry.state = InboxState::Started;
             entry.run = Some(run);
             entry.reason = None;

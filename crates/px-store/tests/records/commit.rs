@@ -4,7 +4,7 @@
 use px_store::outbox::{OutboxBatch, OutboxConflict};
 use px_store::tokens::TokenWrite;
 use px_store::{
-    Batch, Conflict, DeliveryWrite, ForgetWrite, ForgottenWrite, Versioned, WorkChange, WorkWrite,
+    Batch, Conflict, DeliveryWrite, EventWrite, ForgetWrite, ForgottenWrite, Versioned, WorkChange, WorkWrite,
 };
 
 use super::{Kept, Maps};
@@ -59,6 +59,12 @@ pub(super) fn conflict(maps: &Maps, batch: &Batch) -> Option<Conflict> {
     let changed = changed.filter(|(_, revision)| *revision != 0);
     if let Some((delivery, _)) = changed.into_iter().find(|(id, was)| revision(*id) != *was) {
         return Some(Conflict::Delivery(delivery));
+    }
+    let version = |write: &EventWrite| {
+        maps.events_apart.get(&(write.delivery, write.place)).map_or(0, |kept| kept.apart)
+    };
+    if let Some(write) = batch.events_apart.iter().find(|write| version(write) != write.expected) {
+        return Some(Conflict::Delivery(write.delivery));
     }
     forget(maps, batch)
         .or_else(|| outbox(maps, batch))
@@ -167,6 +173,8 @@ pub(super) fn apply(maps: &mut Maps, batch: Batch) {
             None => maps.queues.remove(&(key, place)),
         };
     }
+    let events = batch.events_apart.into_iter();
+    maps.events_apart.extend(events.map(|write| ((write.delivery, write.place), write.event)));
     apply_inbox(maps, (batch.deliveries, batch.forget, batch.forgotten));
     for timer in batch.disarm {
         maps.timers.remove(&(timer.due, timer.kind));
@@ -220,10 +228,14 @@ fn apply_inbox(
     for write in deliveries {
         let mut delivery = write.delivery;
         delivery.revision += 1;
+        for event in delivery.events.iter_mut().filter(|event| event.apart != 0) {
+            *event = event.stub();
+        }
         maps.deliveries.insert(delivery.id, delivery);
     }
     for write in forget {
         maps.deliveries.remove(&write.delivery);
+        maps.events_apart.retain(|(delivery, _), _| *delivery != write.delivery);
         for (provider_id, _) in write.provider_ids {
             maps.dedups.remove(&(write.slug.clone(), provider_id));
         }

@@ -29,9 +29,9 @@ use px_store::secrets::SecretRecord;
 use px_store::tokens::Token;
 use px_store::{
     Admission, Batch, BoxFuture, ClaimRequest, Claimed, Cursor, DedupRecord, Delivery, DeliveryFilter,
-    DeliveryList, Epoch, Error, Forgotten, HintBus, Inspect, KvBrain, KvRecord, KvStore, LogTail, Outcome,
-    Page, QueuedEvent, Read, RunFilter, RunRecord, Scan, SetAside, StartKey, Store, Table, Timer, TimerKind,
-    Versioned, Work,
+    DeliveryList, Epoch, Error, Forgotten, HintBus, InboxEvent, Inspect, KvBrain, KvRecord, KvStore, LogTail,
+    Outcome, Page, QueuedEvent, Read, RunFilter, RunRecord, Scan, SetAside, StartKey, Store, Table, Timer,
+    TimerKind, Versioned, Work,
 };
 use tokio::sync::watch;
 
@@ -43,6 +43,19 @@ struct Kept {
     told: Option<Arc<HookProgress>>,
 }
 
+impl Maps {
+    /// A delivery with the events that lie apart from it.
+    fn whole(&self, kept: &Delivery) -> Delivery {
+        let mut whole = kept.clone();
+        for (place, event) in (0..).zip(&mut whole.events) {
+            if event.apart != 0 {
+                event.clone_from(&self.events_apart[&(kept.id, place)]);
+            }
+        }
+        whole
+    }
+}
+
 /// Everything of one scope.
 #[derive(Debug, Default)]
 struct Maps {
@@ -51,6 +64,7 @@ struct Maps {
     queues: BTreeMap<(KeyId, u64), QueuedEvent>,
     runs: BTreeMap<RunId, Kept>,
     deliveries: BTreeMap<DeliveryId, Delivery>,
+    events_apart: BTreeMap<(DeliveryId, u32), InboxEvent>,
     forgotten: Option<Forgotten>,
     dedups: BTreeMap<(String, String), DedupRecord>,
     set_asides: BTreeMap<(String, String), SetAside>,
@@ -238,7 +252,11 @@ impl Store for Records {
     }
 
     fn delivery(&self, scope: Scope, delivery: DeliveryId) -> Read<'_, Option<Delivery>> {
-        self.read(scope, |maps| maps.deliveries.get(&delivery).cloned())
+        self.read(scope, |maps| maps.deliveries.get(&delivery).map(|kept| maps.whole(kept)))
+    }
+
+    fn event_apart(&self, scope: Scope, delivery: DeliveryId, place: u32) -> Read<'_, Option<InboxEvent>> {
+        self.read(scope, |maps| maps.events_apart.get(&(delivery, place)).cloned())
     }
 
     fn deliveries<'a>(
@@ -248,15 +266,17 @@ impl Store for Records {
         before: Option<[u8; 16]>,
         limit: usize,
     ) -> Read<'a, Page<Delivery>> {
-        let fits = |kept: &Delivery| {
+        let fits = |kept: Delivery| {
             let mut events = kept.events.iter();
             (filter.slug.as_ref().is_none_or(|slug| kept.slug == *slug)
                 && filter.since.is_none_or(|since| kept.received_at >= since)
                 && filter.state.is_none_or(|state| events.clone().any(|event| event.state == state))
                 && (filter.identifier.is_none() || events.any(|event| event.identifier == filter.identifier)))
-            .then(|| kept.clone())
+            .then_some(kept)
         };
-        self.read(scope, |maps| page(&maps.deliveries, (before, limit), DeliveryId::to_bytes, fits))
+        self.read(scope, |maps| {
+            page(&maps.deliveries, (before, limit), DeliveryId::to_bytes, |kept| fits(maps.whole(kept)))
+        })
     }
 
     fn delivery_ids<'a>(
@@ -273,7 +293,7 @@ impl Store for Records {
         self.read(scope, |maps| {
             let older =
                 maps.deliveries.iter().rev().filter(|(id, _)| before.is_none_or(|before| **id < before));
-            older.filter(|(_, kept)| is_in(kept)).take(limit).map(|(id, _)| *id).collect()
+            older.filter(|(_, kept)| is_in(&maps.whole(kept))).take(limit).map(|(id, _)| *id).collect()
         })
     }
 

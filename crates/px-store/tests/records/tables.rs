@@ -40,8 +40,11 @@ pub(super) fn scan(maps: &Maps, table: Table, after: Option<&Cursor>, limit: usi
         Table::Run => page(&maps.runs, after, limit, |_, kept| Row::Run(Box::new(record(kept)))),
         // Each log lies with its run, and each value in its place.
         Table::Log | Table::Value => Scan { rows: Vec::new(), next: None },
+        Table::Event => page(&maps.events_apart, after, limit, |(delivery, place), kept| {
+            Row::Event(*delivery, *place, Box::new(kept.clone()))
+        }),
         Table::Delivery => {
-            page(&maps.deliveries, after, limit, |_, kept| Row::Delivery(Box::new(kept.clone())))
+            page(&maps.deliveries, after, limit, |_, kept| Row::Delivery(Box::new(maps.whole(kept))))
         }
         Table::Dedup => page(&maps.dedups, after, limit, |(slug, id), kept| {
             Row::Dedup(slug.clone(), id.clone(), kept.clone())

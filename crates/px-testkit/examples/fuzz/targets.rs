@@ -236,6 +236,7 @@ impl Route {
             urls: urls(),
             claimer: None,
             max_response_bytes: px_inbound::LEAST_RESPONSE_BYTES,
+            max_batch_events: px_inbound::USUAL_BATCH_EVENTS,
             cluster: Arc::new(px_store::cluster::OneMember::new(1)),
             resources: px_sdk::Provided::default(),
         };

@@ -95,19 +95,6 @@ impl<B: Backing> Embedded<B> {
         whole_delivery(self.backing(), scope, row)
     }
 
-    pub(crate) fn read_epoch(&self, scope: Scope, epoch: Epoch) -> Result<u64, Error> {
-        match epoch {
-            Epoch::Hooks if self.backing().is_exclusive() => {
-                return Ok(self.backing().hints().hook_changes());
-            }
-            // Who changes them knows it.
-            Epoch::Tokens | Epoch::Secrets if self.backing().is_exclusive() => return Ok(0),
-            Epoch::Hooks | Epoch::Tokens | Epoch::Secrets | Epoch::Slot(_) => {}
-        }
-        let row = self.backing().get(&layout::epoch_row(scope, epoch))?;
-        Ok(row.and_then(|row| row.first_chunk::<8>().copied()).map_or(0, u64::from_be_bytes))
-    }
-
     pub(crate) fn read_events(
         &self,
         scope: Scope,

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use px_core::{DeliveryId, EventId, RunId, Scope, Timestamp};
-use px_store::{DedupRecord, Delivery, Error, Forgotten, InboxEvent, InboxState, PinnedReply, SetAside};
+use px_store::{DedupRecord, Delivery, Error, Forgotten, InboxEvent, PinnedReply, SetAside};
 
 use crate::delivery_row::{delivery_value, from_delivery_value, has_events_apart};
 use crate::event_row::{event_row, event_value, from_event_value};

@@ -80,11 +80,8 @@ pub(crate) fn read<B: Backing + ?Sized>(
             let entries = apart::stored_lines(value)?.iter().filter(|byte| **byte == b'\n').count() as u64;
             (Row::Log(run, first, entries), layout::log_row(scope, run, first))
         }
-        Table::Value | Table::Waiter | Table::WaiterPlace => read_beside(scope, table, row, value)?,
-        Table::Event => {
-            let (delivery, place) = event_row::event_of(row)?;
-            let event = Box::new(event_row::from_event_value(value)?);
-            (Row::Event(delivery, place, event), event_row::event_row(scope, delivery, place))
+        Table::Value | Table::Event | Table::Waiter | Table::WaiterPlace => {
+            read_beside(scope, table, row, value)?
         }
         Table::Delivery => {
             let delivery = whole_delivery(backing, scope, value)?;
@@ -122,8 +119,8 @@ pub(crate) fn read<B: Backing + ?Sized>(
     Ok(read)
 }
 
-/// Reads a row that lies beside a record: a large value of a run, or what belongs to
-/// the line of a key.
+/// Reads a row that lies beside a record: a large value of a run, an event of a large
+/// delivery, or what belongs to the line of a key.
 fn read_beside(scope: Scope, table: Table, row: &[u8], value: &Bytes) -> Result<(Row, RowKey), Error> {
     Ok(match table {
         Table::Value => {
@@ -133,6 +130,11 @@ fn read_beside(scope: Scope, table: Table, row: &[u8], value: &Bytes) -> Result<
                 return Err(Error::Corrupt("a large value is not the one of its name".into()));
             }
             (Row::Value(run), apart::value_row(scope, run, *name))
+        }
+        Table::Event => {
+            let (delivery, place) = event_row::event_of(row)?;
+            let event = Box::new(event_row::from_event_value(value)?);
+            (Row::Event(delivery, place, event), event_row::event_row(scope, delivery, place))
         }
         Table::Waiter => {
             let (slug, identifier, _) = layout::texts_of(row)?;

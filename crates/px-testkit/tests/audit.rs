@@ -13,7 +13,7 @@ use damage::deeds::{Damage, Deed, edit, edit_log, nobody, nobody_bytes, put, rem
 use damage::outbox::OUTBOX;
 use damage::values::VALUES;
 use damage::waits::{WAITS, timer};
-use damage::{Parts, Rig, audited, load, plain};
+use damage::{Parts, Rig, audited, load, plain, versioned};
 use project::registry;
 use px_core::RunStatus;
 use px_store::audit::{KEPT_VIOLATIONS, Report, Rule};
@@ -234,6 +234,10 @@ const INBOX: &[Damage] = &[
         delivery.key[3..].fill(0xff);
         delivery.json["id"] = json!(format!("whd_{}", "ff".repeat(16)));
         put(delivery.text("/events/0/id"), delivery)
+    }),
+    (Rule::EventOrphan, |rig| {
+        let event = rig.delivery("resumed").json["events"][0].clone();
+        put(nobody("whd"), versioned(b'i', &[&nobody_bytes()[..], &[0; 4]].concat(), event))
     }),
     (Rule::DeliveryUnlisted, |rig| {
         let delivery = rig.delivery("quarantined");

@@ -173,9 +173,7 @@ pub(super) fn apply(maps: &mut Maps, batch: Batch) {
             None => maps.queues.remove(&(key, place)),
         };
     }
-    let events = batch.events_apart.into_iter();
-    maps.events_apart.extend(events.map(|write| ((write.delivery, write.place), write.event)));
-    apply_inbox(maps, (batch.deliveries, batch.forget, batch.forgotten));
+    apply_inbox(maps, (batch.deliveries, batch.events_apart, batch.forget, batch.forgotten));
     for timer in batch.disarm {
         maps.timers.remove(&(timer.due, timer.kind));
     }
@@ -221,10 +219,11 @@ fn apply_work(maps: &mut Maps, writes: Vec<WorkWrite>) {
     }
 }
 
-fn apply_inbox(
-    maps: &mut Maps,
-    (deliveries, forget, forgotten): (Vec<DeliveryWrite>, Vec<ForgetWrite>, Option<ForgottenWrite>),
-) {
+/// Deliveries, events apart from them, and what is forgotten.
+type InboxWrites = (Vec<DeliveryWrite>, Vec<EventWrite>, Vec<ForgetWrite>, Option<ForgottenWrite>);
+
+fn apply_inbox(maps: &mut Maps, (deliveries, events, forget, forgotten): InboxWrites) {
+    maps.events_apart.extend(events.into_iter().map(|write| ((write.delivery, write.place), write.event)));
     for write in deliveries {
         let mut delivery = write.delivery;
         delivery.revision += 1;

@@ -227,6 +227,11 @@ pub fn plain(table: u8, rest: &[u8], json: Value) -> Parts {
     }
 }
 
+/// A new row with a version in front of its JSON.
+pub fn versioned(table: u8, rest: &[u8], json: Value) -> Parts {
+    Parts { head: vec![0, 0, 0, 0, 0, 0, 0, 9], ..plain(table, rest, json) }
+}
+
 /// Two texts as rows have them.
 pub fn name(first: &str, second: &str) -> Vec<u8> {
     let text = |text: &str| [&u32::try_from(text.len()).unwrap().to_be_bytes()[..], text.as_bytes()].concat();

@@ -30,7 +30,7 @@ pub struct Story {
     pub since: Option<Timestamp>,
     /// Time at which it goes on without an event.
     pub until: Option<Timestamp>,
-    /// Everything that would wake it.
+    /// Everything that would wake it: a registration that has had its one response is not among them.
     pub waits: Vec<Listening>,
     /// Sentences about events that other runs take first.
     pub ahead: Vec<String>,
@@ -76,7 +76,15 @@ fn waiting(story: &mut Story, run: &Run, events: &[Event], now: Timestamp) {
         story.sentences.push(format!("It has {have} of the {need} responses that it needs."));
         story.sentences.extend(distinct(run, events));
         if modes(run).any(|mode| matches!(mode, WaitMode::Count { by_registration: true, .. })) {
-            story.sentences.push("One of each of them counts, and no second one.".to_owned());
+            story.sentences.push("Each identifier counts once.".to_owned());
+        }
+        let came: Vec<String> = run
+            .registrations()
+            .filter(|place| place.is_answered())
+            .map(|place| format!("{} '{}'", place.slug, place.identifier))
+            .collect();
+        if !came.is_empty() {
+            story.sentences.push(format!("Came already: {}.", came.join(", ")));
         }
     }
     if modes(run).any(|mode| *mode == WaitMode::Stream) {
@@ -160,7 +168,8 @@ fn waits(story: &mut Story, run: &Run) {
     for wait in &run.waiting_for {
         story.since = story.since.or(Some(wait.since));
         story.until = story.until.or(wait.deadline);
-        for Registration { slug, identifier, token, ahead, ahead_count } in &wait.wait_for {
+        let open = wait.wait_for.iter().filter(|place| !place.is_answered());
+        for Registration { slug, identifier, token, ahead, ahead_count, .. } in open {
             if slug == px_core::key::RUN_SLUG {
                 story.awaited.push(identifier.clone());
                 continue;

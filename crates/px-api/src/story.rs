@@ -5,7 +5,7 @@
 use px_core::Timestamp;
 use px_core::wait::WaitMode;
 
-use crate::{Detail, Event, Failure, Registration, Run, RunStatus, words};
+use crate::{Detail, Event, Failure, Registration, Run, RunStatus, StepProgress, words};
 
 /// Number of events of the log's end that are enough to tell the story.
 pub const EVENTS: u64 = 64;
@@ -288,7 +288,16 @@ fn over(story: &mut Story, run: &Run, status: &RunStatus, now: Timestamp) {
         other => format!("Its status is '{other}'."),
     };
     story.sentences.push(sentence);
-    story.sentences.push("Nothing moves it any more.".to_owned());
+    let failed = run.steps.iter().find(|step| step.status == StepProgress::Error);
+    story.sentences.push(match failed {
+        Some(step) => format!(
+            "It does not go on by itself. Once that is mended, `px runs rerun {} --from '{}'` runs it again from \
+             that step.",
+            run.brain_run_id,
+            step.title.replace('\'', r"'\''")
+        ),
+        None => "Nothing moves it any more.".to_owned(),
+    });
 }
 
 fn last(events: &[Event], is: impl Fn(&str) -> bool) -> Option<&Event> {

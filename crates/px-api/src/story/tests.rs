@@ -129,6 +129,19 @@ fn runs_that_are_over() {
     assert_eq!(first("complete"), format!("It was completed {when}."));
     assert_eq!(first("cancelled"), format!("It was cancelled {when}: by hand."));
     assert_eq!(first("error"), format!("It failed in step 'ask' {when}: boom."));
+    assert_eq!(
+        tell(&run("error"), &[], NOW).sentences[1],
+        "Nothing moves it any more.",
+        "no step has failed"
+    );
+    let steps = json!([{"id": "ask", "title": "ask", "status": "complete"},
+        {"id": "the guest's", "title": "the guest's", "status": "error"}]);
+    let failed = shown(json!({"status": "error", "completedAt": at(30), "steps": steps}));
+    assert_eq!(
+        tell(&failed, &[], NOW).sentences[1],
+        "It does not go on by itself. Once that is mended, `px runs rerun run_0197c1f0a1b27000800000000000cafe \
+         --from 'the guest'\\''s'` runs it again from that step."
+    );
 }
 
 #[test]

@@ -124,3 +124,18 @@ fn a_handler_that_needs_a_resource_is_named_where_px_cannot_find_the_identifier(
     let sent = px(&["webhooks", "send", "mails", "--payload", "order.json"]);
     assert!(sent.stdout.starts_with(&format!("200 resumed 30 {id}")), "{sent:?}");
 }
+
+#[test]
+fn a_brain_and_a_webhook_show_what_they_need() {
+    let project = project("nothing");
+    let brain = project.px(&["brains", "show", "order"]);
+    assert!(brain.stdout.contains("└─ file (brain filing, needs Db)\n"), "{brain:?}");
+    let brain = project.px(&["brains", "show", "order", "--json"]).json();
+    assert_eq!(brain["needs"], serde_json::json!([]), "the needs of a brain inside are its own");
+    let webhook = project.px(&["webhooks", "show", "mails"]);
+    assert!(webhook.stdout.contains("\n  needs the resource Mail\n"), "{webhook:?}");
+    assert_eq!(
+        project.px(&["webhooks", "show", "mails", "--json"]).json()["needs"],
+        serde_json::json!(["Mail"])
+    );
+}

@@ -5,7 +5,7 @@
 use px_core::Timestamp;
 use px_core::wait::WaitMode;
 
-use crate::{Detail, Event, Failure, Registration, Run, RunStatus, words};
+use crate::{Detail, Event, Failure, Registration, Run, RunStatus, StepProgress, words};
 
 /// Number of events of the log's end that are enough to tell the story.
 pub const EVENTS: u64 = 64;
@@ -30,7 +30,7 @@ pub struct Story {
     pub since: Option<Timestamp>,
     /// Time at which it goes on without an event.
     pub until: Option<Timestamp>,
-    /// Everything that would wake it.
+    /// Everything that would wake it: a registration that has had its one response is not among them.
     pub waits: Vec<Listening>,
     /// Sentences about events that other runs take first.
     pub ahead: Vec<String>,
@@ -76,7 +76,15 @@ fn waiting(story: &mut Story, run: &Run, events: &[Event], now: Timestamp) {
         story.sentences.push(format!("It has {have} of the {need} responses that it needs."));
         story.sentences.extend(distinct(run, events));
         if modes(run).any(|mode| matches!(mode, WaitMode::Count { by_registration: true, .. })) {
-            story.sentences.push("One of each of them counts, and no second one.".to_owned());
+            story.sentences.push("Each identifier counts once.".to_owned());
+        }
+        let came: Vec<String> = run
+            .registrations()
+            .filter(|place| place.is_answered())
+            .map(|place| format!("{} '{}'", place.slug, place.identifier))
+            .collect();
+        if !came.is_empty() {
+            story.sentences.push(format!("Came already: {}.", came.join(", ")));
         }
     }
     if modes(run).any(|mode| *mode == WaitMode::Stream) {
@@ -160,7 +168,8 @@ fn waits(story: &mut Story, run: &Run) {
     for wait in &run.waiting_for {
         story.since = story.since.or(Some(wait.since));
         story.until = story.until.or(wait.deadline);
-        for Registration { slug, identifier, token, ahead, ahead_count } in &wait.wait_for {
+        let open = wait.wait_for.iter().filter(|place| !place.is_answered());
+        for Registration { slug, identifier, token, ahead, ahead_count, .. } in open {
             if slug == px_core::key::RUN_SLUG {
                 story.awaited.push(identifier.clone());
                 continue;
@@ -279,7 +288,16 @@ fn over(story: &mut Story, run: &Run, status: &RunStatus, now: Timestamp) {
         other => format!("Its status is '{other}'."),
     };
     story.sentences.push(sentence);
-    story.sentences.push("Nothing moves it any more.".to_owned());
+    let failed = run.steps.iter().find(|step| step.status == StepProgress::Error);
+    story.sentences.push(match failed {
+        Some(step) => format!(
+            "It does not go on by itself. Once that is mended, `px runs rerun {} --from '{}'` runs it again from \
+             that step.",
+            run.brain_run_id,
+            step.title.replace('\'', r"'\''")
+        ),
+        None => "Nothing moves it any more.".to_owned(),
+    });
 }
 
 fn last(events: &[Event], is: impl Fn(&str) -> bool) -> Option<&Event> {

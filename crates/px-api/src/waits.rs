@@ -29,7 +29,15 @@ impl From<&wait::Wait> for Wait {
     fn from(wait: &wait::Wait) -> Self {
         Self {
             wait_id: wait.id,
-            wait_for: wait.registrations.iter().map(Registration::from).collect(),
+            wait_for: wait
+                .registrations
+                .iter()
+                .zip(0..)
+                .map(|(registration, index)| Registration {
+                    answered: wait.is_answered(index).then_some(true),
+                    ..registration.into()
+                })
+                .collect(),
             mode: Open::Known(wait.mode.clone()),
             since: wait.opened_at,
             deadline: wait.deadline,
@@ -53,6 +61,17 @@ pub struct Registration {
     /// Number of all such runs.
     #[serde(rename = "aheadCount", skip_serializing_if = "Option::is_none")]
     pub ahead_count: Option<u64>,
+    /// True if its one response has come, and a second one would be ignored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answered: Option<bool>,
+}
+
+impl Registration {
+    /// Returns true if an event for it would be ignored, since its one response has come.
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        self.answered == Some(true)
+    }
 }
 
 impl From<&wait::Registration> for Registration {
@@ -63,6 +82,7 @@ impl From<&wait::Registration> for Registration {
             token: registration.token.clone(),
             ahead: None,
             ahead_count: None,
+            answered: None,
         }
     }
 }

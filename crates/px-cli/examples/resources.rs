@@ -3,7 +3,7 @@
 
 use std::io::Write as _;
 
-use px_sdk::{Brain, Cx, Inbound, Next, Resources, Result, brain};
+use px_sdk::{Brain, Cx, Inbound, Next, Resources, Result, Waiting, brain, wait_for};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +46,20 @@ fn filing() -> Brain<Order, Order> {
 
 async fn write(cx: Cx, order: Order) -> Result<Next<Order>> {
     tell(&format!("{} has order {}", cx.get::<Db>().name, order.number))?;
+    Ok(Next(order))
+}
+
+fn asking() -> Brain<Order> {
+    brain("asking").step("ask", ask).step("heard", heard).build()
+}
+px_sdk::brain!(asking);
+
+async fn ask(_cx: Cx, order: Order) -> Result<Waiting<Order, Order>> {
+    let on = mails::on(&order.number.to_string());
+    Ok(wait_for(order, on))
+}
+
+async fn heard(_cx: Cx, _asked: Order, order: Order) -> Result<Next<Order>> {
     Ok(Next(order))
 }
 

@@ -47,7 +47,10 @@ pub(crate) fn attempt() -> Result<()> {
     }
     let ui = Ui { json: arguments.iter().any(|argument| argument == "--json") };
     if !ui.json {
-        ui.note(format_args!("Handing over to the px of {} (cargo run).", project.display()));
+        ui.note(format_args!(
+            "Handing over to the px of {} (cargo run, which builds it first).",
+            project.display()
+        ));
     }
     become_it(&arguments, &project)
 }

@@ -35,6 +35,11 @@
 //! texts. TLS is rustls with the roots of the platform; ring is installed as the
 //! process's provider unless it has one already. Redirects are not followed.
 
+/// The Rust in `docs/client.md` compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/client.md")]
+struct ClientPage;
+
 mod answer;
 mod brains;
 mod builder;

@@ -125,6 +125,13 @@ impl Wait {
         matches!(self.mode, WaitMode::All | WaitMode::Count { by_registration: true, .. })
     }
 
+    /// Returns true if the registration of this index has had its one response, so that a second one is
+    /// ignored.
+    #[must_use]
+    pub fn is_answered(&self, index: u32) -> bool {
+        self.takes_one_each() && !self.is_free(index)
+    }
+
     fn is_free(&self, index: u32) -> bool {
         self.collected.iter().all(|one| one.index != index)
     }

@@ -192,7 +192,11 @@ impl Resources {
             Err(missing) => {
                 panic!(
                     "{}",
-                    missing.text("the webhook", &format!("needs = ({})", missing.need), "its `px::webhook!`")
+                    missing.text(
+                        "the webhook",
+                        &format!("needs = ({})", missing.need),
+                        "its `px::webhook!` or `#[px::handler]`"
+                    )
                 )
             }
         }

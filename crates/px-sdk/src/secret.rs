@@ -92,7 +92,7 @@ impl Readable {
                     (format!(".secrets([\"{name}\"])"), format!("`brain(\"{brain}\")`"))
                 }
                 SecretReader::Handler(_) => {
-                    (format!("secrets = [\"{name}\"]"), "its `px::webhook!`".to_owned())
+                    (format!("secrets = [\"{name}\"]"), "its `px::webhook!` or `#[px::handler]`".to_owned())
                 }
             };
             return Err(Error::permanent(format_args!(
@@ -142,7 +142,10 @@ mod tests {
              `.secrets([\"STRIPE_KEY\"])` to `brain(\"order\")`"
         );
         let refused = readable(&[]).read("A", SecretReader::Handler("pay")).unwrap_err();
-        assert!(refused.message().ends_with("add `secrets = [\"A\"]` to its `px::webhook!`"), "{refused}");
+        assert!(
+            refused.message().ends_with("add `secrets = [\"A\"]` to its `px::webhook!` or `#[px::handler]`"),
+            "{refused}"
+        );
     }
 
     #[test]

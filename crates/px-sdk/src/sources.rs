@@ -56,7 +56,7 @@ fn forgotten_in(root: &Path, compiled: &BTreeSet<PathBuf>) -> Vec<String> {
         for (offset, name) in brains_of(&file.code) {
             if !files.iter().chain(&others).any(|other| names(&other.code, name)) {
                 found.push(format!(
-                    "{}: the brain that `fn {name}` makes is registered nowhere: write `#[px::register]` above \
+                    "{}: the brain that `fn {name}` makes is registered nowhere: write `px::brain!({name});` behind \
                      the function",
                     at(offset)
                 ));
@@ -248,8 +248,8 @@ mod tests {
         assert_eq!(
             found,
             [
-                "brains/known.rs:4: the brain that `fn lost` makes is registered nowhere: write `#[px::register]` \
-                 above the function",
+                "brains/known.rs:4: the brain that `fn lost` makes is registered nowhere: write `px::brain!(lost);` \
+                 behind the function",
                 "brains/new.rs:3 registers something that this binary does not have: no `mod` names the file; write \
                  `mod new;` in brains/lib.rs",
                 "webhooks/mail.rs:1 registers something that this binary does not have: no `mod` names the file; write \

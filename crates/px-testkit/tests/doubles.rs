@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
 
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -87,6 +88,50 @@ fn an_effect_without_a_stub_fails_for_good_and_is_named() {
     // The stub of another brain is none.
     world.stub(journey, "book", 7);
     world.start(hotel, trip()).expect_error("has no stub");
+}
+
+#[test]
+fn a_failed_expectation_has_the_whole_error_on_a_line_of_its_own() {
+    let said = |check: &dyn Fn()| {
+        let panic = catch_unwind(AssertUnwindSafe(check)).unwrap_err();
+        panic.downcast_ref::<String>().unwrap().clone()
+    };
+    let has_line =
+        |text: &str, line: &str| assert!(text.lines().any(|other| other == line), "{line}: {text}");
+    let world = world();
+    let run = world.start(hotel, trip());
+    let line = "error: effect 'book' in step 'book' of brain 'hotel' has no stub, and a test makes no effects: say \
+                what it returns by `world.stub(.., \"book\", value)` with the function that makes the brain, before the \
+                run starts";
+    has_line(
+        &said(&|| {
+            run.expect_complete();
+        }),
+        line,
+    );
+    has_line(
+        &said(&|| {
+            run.expect_status("waiting");
+        }),
+        line,
+    );
+    has_line(
+        &said(&|| {
+            run.expect_error("another");
+        }),
+        line,
+    );
+
+    // So is the error of an attempt that is about to be made again.
+    let why = "the hotel does not answer: ".repeat(20);
+    world.stub_error(hotel, "book", Error::msg(&why));
+    let run = world.start(hotel, trip());
+    has_line(
+        &said(&|| {
+            run.expect_complete();
+        }),
+        &format!("error: {why}"),
+    );
 }
 
 #[test]

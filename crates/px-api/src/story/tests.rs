@@ -129,6 +129,19 @@ fn runs_that_are_over() {
     assert_eq!(first("complete"), format!("It was completed {when}."));
     assert_eq!(first("cancelled"), format!("It was cancelled {when}: by hand."));
     assert_eq!(first("error"), format!("It failed in step 'ask' {when}: boom."));
+    assert_eq!(
+        tell(&run("error"), &[], NOW).sentences[1],
+        "Nothing moves it any more.",
+        "no step has failed"
+    );
+    let steps = json!([{"id": "ask", "title": "ask", "status": "complete"},
+        {"id": "the guest's", "title": "the guest's", "status": "error"}]);
+    let failed = shown(json!({"status": "error", "completedAt": at(30), "steps": steps}));
+    assert_eq!(
+        tell(&failed, &[], NOW).sentences[1],
+        "It does not go on by itself. Once that is mended, `px runs rerun run_0197c1f0a1b27000800000000000cafe \
+         --from 'the guest'\\''s'` runs it again from that step."
+    );
 }
 
 #[test]
@@ -152,9 +165,51 @@ fn responses_that_have_to_differ() {
     assert_eq!(tell(&run, &[], NOW).sentences[2], "They have to differ in /by.");
     let run = shown(json!({"status": "waiting", "waitingFor": [{
         "since": at(60), "have": 1, "need": 2, "mode": {"count": {"need": 2, "by_registration": true}},
-        "waitFor": [{"slug": "votes", "identifier": "7"}, {"slug": "votes", "identifier": "8"}],
+        "waitFor": [
+            {"slug": "votes", "identifier": "7/ada"},
+            {"slug": "votes", "identifier": "7/bob", "answered": true},
+        ],
     }]}));
-    assert_eq!(tell(&run, &[], NOW).sentences[2], "One of each of them counts, and no second one.");
+    let story = tell(&run, &[], NOW);
+    assert_eq!(
+        story.sentences[1..],
+        [
+            "It has 1 of the 2 responses that it needs.",
+            "Each identifier counts once.",
+            "Came already: votes '7/bob'.",
+            "It listens to:",
+        ]
+    );
+    let identifiers: Vec<_> = story.waits.iter().map(|listening| &*listening.identifier).collect();
+    assert_eq!(identifiers, ["7/ada"], "a second vote of Bob's would be ignored");
+}
+
+#[test]
+fn a_registration_is_answered_where_it_takes_one_response_and_has_it() {
+    use px_core::key::KeyId;
+    use px_core::wait::{self, Collected};
+    let registration = |identifier: &str| wait::Registration {
+        key: KeyId::new("votes", identifier),
+        token: None,
+        schema: 0,
+    };
+    let answered = |mode| {
+        let wait = wait::Wait {
+            id: "wat_0197c1f0a1b27000800000000000cafe".parse().unwrap(),
+            mode,
+            collected: vec![Collected { index: 1, response: json!({}), key: None }],
+            registrations: vec![registration("a"), registration("b")],
+            opened_at: NOW,
+            deadline: None,
+            fresh: false,
+            picked: false,
+        };
+        crate::Wait::from(&wait).wait_for.iter().map(crate::Registration::is_answered).collect::<Vec<_>>()
+    };
+    let count = |by_registration| WaitMode::Count { need: 2, distinct_by: None, by_registration };
+    assert_eq!(answered(count(true)), [false, true]);
+    assert_eq!(answered(WaitMode::All), [false, true]);
+    assert_eq!(answered(count(false)), [false, false], "each of them takes more");
 }
 
 #[test]

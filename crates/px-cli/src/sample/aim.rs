@@ -121,6 +121,18 @@ impl Oracle<'_> {
     }
 }
 
+/// Returns what a webhook's handler needs that no command has, if it needs anything of that kind: such a
+/// handler answers nothing that an [`Oracle`] asks.
+pub(crate) fn needs_a_server(def: &WebhookDef) -> Option<String> {
+    let (noun, verb, names) = match (&def.needs[..], &def.secrets[..]) {
+        ([], []) => return None,
+        ([], secrets) => ("secret", "reads", secrets.to_vec()),
+        (needs, _) => ("resource", "makes", needs.iter().map(ToString::to_string).collect::<Vec<_>>()),
+    };
+    let plural = if names.len() == 1 { "" } else { "s" };
+    Some(format!("needs the {noun}{plural} {}, and only px serve {verb} {noun}s", names.join(" and ")))
+}
+
 /// A value that stands out, and how it looks inside an identifier.
 fn mark(value: &Value, index: usize) -> Option<(Value, String)> {
     match value {

@@ -16,7 +16,7 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::Address;
-use super::aim::Oracle;
+use super::aim::{Oracle, needs_a_server};
 use super::kinds;
 use super::schema;
 use crate::error::{Error, Result};
@@ -123,6 +123,15 @@ pub(crate) async fn draft(def: &WebhookDef, wish: Wish<'_>, now: Timestamp) -> R
 }
 
 fn no_aim(def: &WebhookDef, wanted: &str, given: bool) -> Error {
+    if let Some(needs) = needs_a_server(def) {
+        let hint = format!(
+            "write the payload with it into a file: `px webhooks send {} --payload FILE`, without --identifier",
+            def.slug
+        );
+        let told =
+            format!("the handler of webhook '{}' {needs}, so px cannot find where '{wanted}' goes", def.slug);
+        return Error::failed(told).hint(hint);
+    }
     let what = if given { "the payload" } else { "any sample payload" };
     Error::failed(format!(
         "the handler of webhook '{}' does not find the identifier '{wanted}' in {what}, wherever px puts it",

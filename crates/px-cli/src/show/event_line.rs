@@ -51,6 +51,8 @@ pub(crate) fn detail(event: &Event) -> String {
         Detail::StepStart { .. } => step.to_owned(),
         _ if event.kind == "step:complete" => match arm {
             Some(arm) => format!("{step}: took '{arm}'"),
+            // Its code never ran: it lies behind a guard, or in an arm that was not taken.
+            None if event.fields.get("halted") == Some(&true.into()) => format!("{step} (halted)"),
             None => step.to_owned(),
         },
         _ if event.kind == "inner:start" => arm.map_or(String::new(), |arm| format!("takes '{arm}'")),
@@ -106,6 +108,8 @@ mod tests {
         assert_eq!(line(&book), "pay[2]/book");
         let how = json!({"type": "step:complete", "stepTitle": "how", "stepId": "how", "arm": "card"});
         assert_eq!(line(&how), "how: took 'card'");
+        let paid = json!({"type": "step:complete", "stepTitle": "pay", "stepId": "pay", "halted": true});
+        assert_eq!(line(&paid), "pay (halted)", "its code never ran");
         assert_eq!(line(&json!({"type": "inner:start", "part": "arm", "arm": "card"})), "takes 'card'");
     }
 

@@ -108,6 +108,7 @@ fn in_another_projects_directory_px_hands_over() {
     assert_eq!((done.code, done.stdout.trim()), (0, "run --quiet -- brains list --json"), "{done:?}");
     let done = project.px(&["serve"]);
     assert!(done.stderr.starts_with("Handing over to the px of "), "{done:?}");
+    assert!(done.stderr.contains("(cargo run, which builds it first)."), "it may take a while: {done:?}");
     let help = project.px(&["serve", "--help"]);
     assert!(help.stdout.starts_with("Serve the webhooks"), "{help:?}");
 

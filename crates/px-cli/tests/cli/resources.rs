@@ -1,7 +1,7 @@
 //! The resources of a project: made once, by the commands that run steps, and
 //! ended with them; what nobody provides stops the start and the check.
 
-use crate::serving::Serving;
+use crate::serving::{Serving, until_waiting};
 use crate::support::{Project, eventually};
 
 fn project(provides: &str) -> Project {
@@ -93,4 +93,49 @@ fn a_provider_that_fails_stops_the_start_and_ends_what_was_there() {
         assert!(done.stderr.contains(why), "{why}: {done:?}");
         assert_eq!(story(&project), "db begins\ndb ends, with a runtime: true\n");
     }
+}
+
+#[test]
+fn a_handler_that_needs_a_resource_is_named_where_px_cannot_find_the_identifier() {
+    let project = project("all").file("order.json", r#"{"number": 30}"#);
+    let serving = Serving::start(&project, &[]);
+    let px = |arguments: &[&str]| project.px(&[arguments, &["--url", &serving.url]].concat());
+    let started = px(&["run", "asking", "-s", "number=30"]);
+    let id = started.stdout.trim();
+    until_waiting(&project, &serving.url, id);
+
+    let aimed = px(&["webhooks", "send", "mails", "--identifier", "30"]);
+    assert_eq!(aimed.code, 1, "{aimed:?}");
+    assert_eq!(
+        aimed.stderr,
+        "Error: the handler of webhook 'mails' needs the resource Mail, and only px serve makes resources, so px \
+         cannot find where '30' goes\n\
+         Hint: write the payload with it into a file: `px webhooks send mails --payload FILE`, without --identifier\n"
+    );
+
+    let explained = px(&["runs", "explain", id]);
+    let line = format!("px webhooks send mails --url {} --payload FILE", serving.url);
+    let remark = "(its handler needs the resource Mail, and only px serve makes resources, so px cannot find where '30' \
+                  goes: write it into FILE)";
+    for says in [&*line, remark] {
+        assert!(explained.stdout.contains(says), "{says}: {explained:?}");
+    }
+    // The line with a file that has it wakes the run.
+    let sent = px(&["webhooks", "send", "mails", "--payload", "order.json"]);
+    assert!(sent.stdout.starts_with(&format!("200 resumed 30 {id}")), "{sent:?}");
+}
+
+#[test]
+fn a_brain_and_a_webhook_show_what_they_need() {
+    let project = project("nothing");
+    let brain = project.px(&["brains", "show", "order"]);
+    assert!(brain.stdout.contains("└─ file (brain filing, needs Db)\n"), "{brain:?}");
+    let brain = project.px(&["brains", "show", "order", "--json"]).json();
+    assert_eq!(brain["needs"], serde_json::json!([]), "the needs of a brain inside are its own");
+    let webhook = project.px(&["webhooks", "show", "mails"]);
+    assert!(webhook.stdout.contains("\n  needs the resource Mail\n"), "{webhook:?}");
+    assert_eq!(
+        project.px(&["webhooks", "show", "mails", "--json"]).json()["needs"],
+        serde_json::json!(["Mail"])
+    );
 }

@@ -180,9 +180,18 @@ impl Run {
     #[track_caller]
     pub fn story(&self) -> String {
         let run = self.now();
-        let mut text = format!("  {} of '{}' is {}", run.id, run.brain, run.status.as_str());
+        let log = self.log();
+        // First and as a whole: an error says what to do, and its entry of the log may be cut.
+        let mut text = match (&run.error, run.status) {
+            (Some(error), _) => format!("error: {}\n", error.message),
+            (None, RunStatus::Running) => {
+                retried(&log).map_or_else(String::new, |why| format!("error: {why}\n"))
+            }
+            _ => String::new(),
+        };
+        // Writing into a text cannot fail.
+        let _ = write!(text, "  {} of '{}' is {}", run.id, run.brain, run.status.as_str());
         if let Some(step) = run.frame().map(|frame| &frame.step).filter(|step| !step.is_empty()) {
-            // Writing into a text cannot fail.
             let _ = write!(text, ", at step '{step}'");
         }
         if let Some(reason) = &run.reason {
@@ -197,7 +206,7 @@ impl Run {
             }
         }
         let _ = write!(text, "\n  state: {}", run.state());
-        for mut entry in self.log() {
+        for mut entry in log {
             let part = |name| entry.get(name).cloned().unwrap_or_default();
             let (seq, name) = (part("seq"), part("type"));
             if let Value::Object(fields) = &mut entry {
@@ -217,4 +226,10 @@ impl Run {
     pub(super) fn rests(&self) -> bool {
         !matches!(self.now().status, RunStatus::Running | RunStatus::Pending)
     }
+}
+
+/// Returns why the attempt failed that is about to be made again, if that is what the log ends with.
+fn retried(log: &[Value]) -> Option<&str> {
+    let last = log.iter().rev().find(|entry| entry["type"] != "step:status")?;
+    (last["type"] == "step:retry").then(|| last.pointer("/error/message")?.as_str()).flatten()
 }

@@ -24,4 +24,4 @@ impl Command {
     }
 }
 
-pub(crate) use show::input_schema;
+pub(crate) use show::{input_schema, needs};

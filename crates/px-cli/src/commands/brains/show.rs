@@ -1,7 +1,7 @@
 //! `px brains show`
 
 use px_core::event::StepKind;
-use px_sdk::{Body, BrainDef};
+use px_sdk::{Body, BrainDef, Need};
 use serde_json::{Value, json};
 
 use crate::context::Context;
@@ -29,6 +29,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
             "input": def.input_schema,
             "options": def.options.as_ref().map(|options| &options.schema),
             "version": def.version,
+            "needs": needs(&def.needs),
             "source": brain.source.to_string(),
         }));
     }
@@ -36,6 +37,9 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
     ui.line(format_args!("  {}", def.shown_description()))?;
     let place = format!("  {}, version {}", brain.source, def.version);
     ui.line(paint(FAINT, place))?;
+    for need in needs(&def.needs) {
+        ui.line(format_args!("  needs the resource {need}"))?;
+    }
     ui.line(format_args!("\n{}", paint(HEADING, "Steps")))?;
     tree(ui, def, "  ")?;
     if let Some(turns) = &def.turns {
@@ -49,6 +53,11 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
     ui.line(format_args!("{:#}", def.input_schema))
 }
 
+/// The names of resources.
+pub(crate) fn needs(needs: &[Need]) -> Vec<String> {
+    needs.iter().map(ToString::to_string).collect()
+}
+
 /// The steps of a brain, and below each that is a brain its own.
 fn tree(ui: Ui, def: &BrainDef, indent: &str) -> Result<()> {
     for (index, step) in def.steps.iter().enumerate() {
@@ -56,7 +65,11 @@ fn tree(ui: Ui, def: &BrainDef, indent: &str) -> Result<()> {
         let branch = if is_last { "└─" } else { "├─" };
         let kind = match &step.body {
             Body::Brain(nested) => {
-                format!(" {}", paint(FAINT, format_args!("(brain {})", nested.brain.title)))
+                let needs = match &needs(&nested.brain.needs)[..] {
+                    [] => String::new(),
+                    names => format!(", needs {}", names.join(" and ")),
+                };
+                format!(" {}", paint(FAINT, format_args!("(brain {}{needs})", nested.brain.title)))
             }
             _ if step.info.kind == StepKind::Step => String::new(),
             _ => format!(" {}", paint(FAINT, format_args!("({})", step.info.kind.as_str()))),

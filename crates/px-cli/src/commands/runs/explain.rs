@@ -68,7 +68,12 @@ async fn wake(
         return form(listening, address);
     }
     let url = context.explicit_url();
-    let send = send_line(&listening.slug, &listening.identifier, listening.token.as_deref(), url);
+    let (identifier, token) = (Some(&*listening.identifier), listening.token.as_deref());
+    let line = |identifier, file| {
+        let flags = [("--identifier", identifier), ("--token", token), ("--url", url), ("--payload", file)];
+        send_line(&listening.slug, &flags)
+    };
+    let send = line(identifier, None);
     let mut wake = Wake { listening: listening.clone(), send, curl: None, remark: None };
     let found = registry.map(|registry| resolve::webhook(registry, &listening.slug));
     let def = match found {
@@ -79,15 +84,11 @@ async fn wake(
             return wake;
         }
     };
-    let wish = Wish {
-        identifier: Some(&listening.identifier),
-        token: listening.token.as_deref(),
-        ..Wish::default()
-    };
+    let wish = Wish { identifier, token, ..Wish::default() };
     let keyring = def.keyring(&context::env);
-    let sealed = sample::draft(def, wish, now)
-        .await
-        .and_then(|draft| draft.seal(def, address, &keyring, &context.fresh_id(), now, false));
+    let draft = sample::draft(def, wish, now).await;
+    let needs = if draft.is_err() { sample::needs_a_server(def) } else { None };
+    let sealed = draft.and_then(|draft| draft.seal(def, address, &keyring, &context.fresh_id(), now, false));
     match sealed {
         Ok(request) => {
             wake.curl = curl::line(&request.method, &request.url, &request.headers, &request.body);
@@ -102,8 +103,13 @@ async fn wake(
             };
         }
         Err(error) => {
-            wake.send = format!("{} --payload FILE", wake.send);
-            wake.remark = Some(error.message);
+            wake.send = line(identifier.filter(|_| needs.is_none()), Some("FILE"));
+            wake.remark = Some(needs.map_or(error.message, |needs| {
+                let identifier = &listening.identifier;
+                format!(
+                    "its handler {needs}, so px cannot find where '{identifier}' goes: write it into FILE"
+                )
+            }));
         }
     }
     wake

@@ -31,8 +31,8 @@ pub(super) fn lines(run: &Run, now: Timestamp, width: usize) -> Vec<String> {
         format!("  {} {}", paint(style, mark), cut(&step.title, width.saturating_sub(4)))
     }));
     for wait in &run.waiting_for {
-        let named: Vec<String> =
-            wait.wait_for.iter().map(|place| format!("{} '{}'", place.slug, place.identifier)).collect();
+        let open = wait.wait_for.iter().filter(|place| !place.is_answered());
+        let named: Vec<String> = open.map(|place| format!("{} '{}'", place.slug, place.identifier)).collect();
         let what =
             if named.is_empty() { "sleeps".to_owned() } else { format!("waits for {}", named.join(" or ")) };
         lines.push(paint(WARNING, cut(&what, width)));
@@ -84,7 +84,10 @@ mod tests {
             ],
             "waitingFor": [{
                 "waitId": "wat_0197c1f0a1b27000800000000000cafe", "mode": "any", "since": 0, "deadline": 63_000,
-                "have": 1, "need": 2, "waitFor": [{"slug": "decisions", "identifier": "42"}],
+                "have": 1, "need": 2, "waitFor": [
+                    {"slug": "decisions", "identifier": "42"},
+                    {"slug": "decisions", "identifier": "41", "answered": true},
+                ],
             }],
             "seq": 4, "cause": {"kind": "api"},
         });

@@ -57,9 +57,12 @@ fn print(ui: Ui, run: &Run, now: Timestamp) -> Result<()> {
             field(name, value)?;
         }
     }
-    for (index, place) in run.registrations().enumerate() {
-        let what = format!("webhook '{}' with identifier '{}'", place.slug, place.identifier);
-        field(if index == 0 { "Waits for" } else { "" }, &what)?;
+    let (came, open): (Vec<_>, Vec<_>) = run.registrations().partition(|place| place.is_answered());
+    for (name, places) in [("Waits for", open), ("Came", came)] {
+        for (index, place) in places.iter().enumerate() {
+            let what = format!("webhook '{}' with identifier '{}'", place.slug, place.identifier);
+            field(if index == 0 { name } else { "" }, &what)?;
+        }
     }
     if run.options.as_object().is_some_and(|options| !options.is_empty()) {
         field("Options", &run.options.to_string())?;

@@ -42,10 +42,10 @@ pub(crate) async fn reported_url(client: &Client, slug: &str) -> Result<Option<S
     Ok(listed.webhooks.into_iter().find(|webhook| webhook.slug == slug).map(|webhook| webhook.url))
 }
 
-/// The line that sends an event with this identifier.
-pub(crate) fn send_line(slug: &str, identifier: &str, token: Option<&str>, url: Option<&str>) -> String {
-    let mut line = format!("px webhooks send {slug} --identifier {}", quoted(identifier));
-    for (flag, value) in [("--token", token), ("--url", url)] {
+/// The line that sends an event, with those flags that have a value.
+pub(crate) fn send_line(slug: &str, flags: &[(&str, Option<&str>)]) -> String {
+    let mut line = format!("px webhooks send {slug}");
+    for (flag, value) in flags {
         if let Some(value) = value {
             line.push_str(&format!(" {flag} {}", quoted(value)));
         }

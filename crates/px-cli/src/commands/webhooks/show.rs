@@ -3,6 +3,7 @@
 use px_sdk::WebhookDef;
 use serde_json::Value;
 
+use crate::commands::brains::needs;
 use crate::context::{self, Context};
 use crate::error::Result;
 use crate::resolve;
@@ -50,6 +51,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         if let Value::Object(fields) = &mut shown {
             fields.insert("source".into(), webhook.source.to_string().into());
             fields.insert("verification".into(), serde_json::to_value(&def.verification).unwrap_or_default());
+            fields.insert("needs".into(), needs(&def.needs).into());
             fields.insert("payloadSchema".into(), def.payload_schema.clone());
             fields.insert("responseSchema".into(), def.response_schema.clone());
             fields.insert("sample".into(), sample.unwrap_or_default());
@@ -60,6 +62,9 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     ui.line(format_args!("  {}", def.description))?;
     ui.line(format_args!("  {}", listing::url(&base, &def.slug)))?;
     ui.line(paint(FAINT, format_args!("  {}", webhook.source)))?;
+    for need in needs(&def.needs) {
+        ui.line(format_args!("  needs the resource {need}"))?;
+    }
     let verification = &def.verification;
     let state = match (Verified::of(def), &verification.secret) {
         (Verified::Never, _) => "nothing is verified; only callers on this machine are answered".to_owned(),

@@ -139,6 +139,8 @@ pub(super) const EDGES: &[Rule] = &[
         &[
             "px-server/tests/streams.rs::rule_66_streams_are_bounded_by_holder_and_in_all_and_leave_room_for_requests",
             "px-server/tests/streams.rs::rule_66_a_stream_leaves_its_place_when_its_peer_resets_or_sends_more_and_goes",
+            "px-server/tests/watchers.rs::rule_66_a_change_of_a_run_is_read_once_however_many_watch_it",
+            "px-server/tests/watchers.rs::rule_66_who_watches_a_run_that_rests_costs_a_look_at_its_seq_each_second_with_all_others",
         ],
     ),
     (

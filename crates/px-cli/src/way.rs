@@ -8,7 +8,7 @@ use std::time::Duration;
 use px_client::Client;
 
 use crate::context::Context;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::store::{self, open_store, store_error};
 
 /// Time to wait for the lock of a process that is just ending.
@@ -47,7 +47,9 @@ pub(crate) fn find(context: &Context, place: Place, makes: bool) -> Result<Way> 
         Ok(store) => Ok(Way::Store(Some((store, config.data_dir)))),
         Err(error @ px_store::Error::Locked(_)) => {
             let client = context.client_of(&config)?;
-            client.map(Way::Server).ok_or_else(|| store_error(&error).hint(NOT_SERVED))
+            client
+                .map(Way::Server)
+                .ok_or_else(|| Error::new(Kind::Conflict, error.to_string()).hint(NOT_SERVED))
         }
         Err(error) => Err(store_error(&error)),
     }

@@ -24,7 +24,7 @@ pub(crate) const fn letter(table: Table) -> u8 {
         Table::Run => b'r',
         Table::Log => b'l',
         Table::Value => b'g',
-        Table::Event => b'i',
+        Table::Event => b'm',
         Table::Delivery => b'd',
         Table::Dedup => b'u',
         Table::SetAside => b'z',

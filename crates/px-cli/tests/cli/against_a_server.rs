@@ -268,6 +268,7 @@ fn an_answer_without_an_end_is_given_up() {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let server = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
+            assert!(stream.read(&mut [0; 65_536]).unwrap() > 0, "px asks");
             let head =
                 format!("HTTP/1.1 {head}\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n");
             stream.write_all(head.as_bytes()).unwrap();

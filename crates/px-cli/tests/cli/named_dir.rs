@@ -70,7 +70,7 @@ fn check_finds_a_directory_in_which_no_store_can_be_made() {
         std::fs::write(project.path("px.toml"), toml).unwrap();
         let checked = project.px(&["check"]);
         assert_eq!(checked.code, 1, "{checked:?}");
-        assert!(checked.stderr.contains(why) && checked.stderr.contains("store.data_dir"), "{checked:?}");
+        assert!(checked.stderr.contains(why), "{checked:?}");
         assert_eq!(project.px(&["serve", "--port", "0"]).code, 1, "as it does not serve");
     }
     std::fs::write(project.path("px.toml"), "[store]\ndata_dir = \"\"\n").unwrap();

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use px_api::{RunSummary, RunningBrains};
-use px_core::{RunId, RunStatus};
+use px_core::{RunId, RunStatus, Stopwatch};
 use px_store::RunFilter;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
@@ -37,6 +37,10 @@ const READS_PER_REPETITION: u32 = 4;
 
 /// Maximum time between two frames while runs change.
 const SLOWEST_PACE: Duration = Duration::from_secs(5);
+
+/// Time between two frames, in times of what reading one takes: the runs that it shows
+/// are read with their states, and who only looks must leave the machine to webhooks.
+const READ_SHARE: u32 = 4;
 
 /// Bytes that all watchers together get in a second.
 const MAX_BYTES_PER_SECOND: u64 = 8 * 1024 * 1024;
@@ -160,10 +164,12 @@ impl Feed {
         Ok((frame, read))
     }
 
-    /// Minimum time between a frame of so many bytes and the next one.
-    fn pace(&self, bytes: usize) -> Duration {
+    /// Minimum time between a frame of so many bytes, which took so long to read, and the
+    /// next one.
+    fn pace(&self, bytes: usize, took: Duration) -> Duration {
         let all = (bytes as u64).saturating_mul(self.published.receiver_count() as u64);
-        Duration::from_millis(all.saturating_mul(1_000) / MAX_BYTES_PER_SECOND).clamp(PACE, SLOWEST_PACE)
+        let by_bytes = Duration::from_millis(all.saturating_mul(1_000) / MAX_BYTES_PER_SECOND);
+        by_bytes.max(took.saturating_mul(READ_SHARE)).clamp(PACE, SLOWEST_PACE)
     }
 }
 
@@ -232,9 +238,10 @@ async fn publish_while_watched(app: &App, mut hints: Receiver<RunId>) {
     while !feed.hints.ends_if(|| feed.published.receiver_count() == 0) {
         hinted.drain(&mut hints);
         let seen = std::mem::take(&mut hinted);
+        let took = Stopwatch::start();
         let pace = match feed.read_for_all(app).await {
             Ok((frame, has_unpublished)) => {
-                let pace = feed.pace(frame.bytes.len());
+                let pace = feed.pace(frame.bytes.len(), took.elapsed());
                 if let Some(published) = shown.next(frame, &seen, has_unpublished) {
                     feed.published.send_replace(Some(published));
                 }
@@ -297,6 +304,17 @@ impl Shown {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn frames_that_are_read_slowly_or_are_large_come_more_rarely() {
+        let feed = Feed::default();
+        let _watches = feed.published.subscribe();
+        let ms = Duration::from_millis;
+        assert_eq!(feed.pace(100, ms(1)), PACE);
+        assert_eq!(feed.pace(100, ms(200)), ms(800), "a fifth of the time is for reading");
+        assert_eq!(feed.pace(8 * 1024 * 1024, ms(1)), ms(1_000));
+        assert_eq!(feed.pace(100, ms(60_000)), SLOWEST_PACE);
+    }
 
     fn next(shown: &mut Shown, frame: Arc<Frame>, seen: &Hinted) -> Option<Published> {
         shown.next(frame, seen, false)

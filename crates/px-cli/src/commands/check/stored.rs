@@ -16,7 +16,7 @@ use secrecy::ExposeSecret as _;
 use super::parked::{self, Parked};
 use crate::config;
 use crate::context::{self, Context};
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::store::{self, Opened};
 
 /// A hook of the store.
@@ -78,6 +78,9 @@ async fn of_store(
     let parked = parked::of_store(context, registry, &store).await?;
     let failed = |error: px_store::Error| store::store_error(&error);
     let store: Arc<dyn Store> = Arc::new(store);
+    if let Some(why) = store.unwritten() {
+        return Err(Error::failed(why).hint("make room on the disk: without it px takes no work"));
+    }
     let scope = Scope::default();
     let tokens = store.tokens(scope, 1).await.map_err(failed)?;
     let sealing = operate::sealing(&store, scope, vault).await.map_err(failed)?;

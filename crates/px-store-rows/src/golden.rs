@@ -89,7 +89,7 @@ fn events_that_lie_apart_are_written_as_older_rows_have_them() -> Result<(), Err
     assert_eq!(value.get(8..).map(String::from_utf8_lossy).as_deref(), Some(APART));
     assert_eq!(from_event_value(&value)?, own);
     let row = event_row(Scope(0), id, 258);
-    assert_eq!(row.get(2..), Some(&[&b"i"[..], &[1; 16], &[0, 0, 1, 2]].concat()[..]));
+    assert_eq!(row.get(2..), Some(&[&b"m"[..], &[1; 16], &[0, 0, 1, 2]].concat()[..]));
     Ok(())
 }
 

@@ -101,16 +101,7 @@ pub(crate) fn read<B: Backing + ?Sized>(
         Table::Forgotten => (Row::Forgotten(layout::from_json(value)?), layout::forgotten_row(scope)),
         Table::Kv | Table::KvBrain => kv::read(scope, table, row, value)?,
         Table::KeyCheck => (Row::KeyCheck(layout::from_versioned(value)?), layout::key_check_row(scope)),
-        Table::Token => {
-            let token: Versioned<Token> = layout::from_versioned(value)?;
-            let expected = layout::token_row(scope, token.record.id);
-            (Row::Token(Box::new(token)), expected)
-        }
-        Table::Secret => {
-            let secret: Versioned<SecretRecord> = layout::from_versioned(value)?;
-            let expected = layout::secret_row(scope, &secret.record.name);
-            (Row::Secret(Box::new(secret)), expected)
-        }
+        Table::Token | Table::Secret => read_access(scope, table, value)?,
         _ => read_outbox(scope, table, row, value)?,
     };
     if *expected != *row {
@@ -145,6 +136,22 @@ fn read_beside(scope: Scope, table: Table, row: &[u8], value: &Bytes) -> Result<
         _ => {
             let (key, place, id, expected) = line::read_place(scope, row, value)?;
             (Row::WaiterPlace(key, place, id), expected)
+        }
+    })
+}
+
+/// Reads a row of what opens doors: an API token, or a secret.
+fn read_access(scope: Scope, table: Table, value: &Bytes) -> Result<(Row, RowKey), Error> {
+    Ok(match table {
+        Table::Token => {
+            let token: Versioned<Token> = layout::from_versioned(value)?;
+            let expected = layout::token_row(scope, token.record.id);
+            (Row::Token(Box::new(token)), expected)
+        }
+        _ => {
+            let secret: Versioned<SecretRecord> = layout::from_versioned(value)?;
+            let expected = layout::secret_row(scope, &secret.record.name);
+            (Row::Secret(Box::new(secret)), expected)
         }
     })
 }

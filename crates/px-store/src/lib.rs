@@ -25,6 +25,7 @@ mod inspect;
 mod kv;
 mod model;
 pub mod outbox;
+mod outcome;
 mod scan;
 pub mod secret_key;
 pub mod secrets;

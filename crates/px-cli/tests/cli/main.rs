@@ -6,6 +6,7 @@
 mod against_a_server;
 mod audit;
 #[cfg(target_os = "linux")]
+mod book;
 mod chatty;
 mod hooks;
 #[cfg(target_os = "linux")]

@@ -55,7 +55,7 @@ fn asking() -> Brain<Order> {
 px_sdk::brain!(asking);
 
 async fn ask(_cx: Cx, order: Order) -> Result<Waiting<Order, Order>> {
-    let on = mails::on(&order.number.to_string());
+    let on = mails::on(order.number.to_string());
     Ok(wait_for(order, on))
 }
 

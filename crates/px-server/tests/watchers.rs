@@ -1,7 +1,12 @@
 //! Many who watch one run: what they cost the store, over real sockets
 //! (docs/rules.md#37, #66).
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "test code: what is unexpected fails the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "test code: what is unexpected fails the test"
+)]
 
 mod support;
 

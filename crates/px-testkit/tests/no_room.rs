@@ -1,7 +1,11 @@
 //! A store without room: what a step or a receiver is asked meanwhile cannot be
 //! recorded, and would be asked once more. So nobody is asked over and over.
 
-#![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "test code: what is unexpected fails the test"
+)]
 
 mod house;
 

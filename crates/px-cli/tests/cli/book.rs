@@ -7,38 +7,38 @@ use crate::support::{Done, Project};
 use crate::terminal;
 
 /// What was done so far.
-pub struct Book {
-    pub project: Project,
-    pub text: String,
+pub(crate) struct Book {
+    pub(crate) project: Project,
+    pub(crate) text: String,
 }
 
 impl Book {
-    pub fn new(project: Project) -> Self {
+    pub(crate) fn new(project: Project) -> Self {
         Self { project, text: String::new() }
     }
 
     /// Runs a command and writes down what it did.
-    pub fn px(&mut self, words: &str) -> Done {
+    pub(crate) fn px(&mut self, words: &str) -> Done {
         let done = self.project.px(&split(words));
         self.write("", words, &done);
         done
     }
 
     /// The same, of whose stdout the first lines are enough.
-    pub fn head(&mut self, words: &str, lines: usize) {
+    pub(crate) fn head(&mut self, words: &str, lines: usize) {
         let mut done = self.project.px(&split(words));
         done.stdout = done.stdout.lines().take(lines).flat_map(|line| [line, "\n"]).collect();
         self.write(" | head", words, &done);
     }
 
     /// The same, and at a terminal.
-    pub fn both(&mut self, words: &str) -> Done {
+    pub(crate) fn both(&mut self, words: &str) -> Done {
         let at = terminal::px(&self.project, &split(words));
         self.write(" (at a terminal)", words, &at);
         self.px(words)
     }
 
-    pub fn write(&mut self, how: &str, words: &str, done: &Done) {
+    pub(crate) fn write(&mut self, how: &str, words: &str, done: &Done) {
         self.text += &format!("$ px {words}{how}\n");
         for (name, text) in [("", &done.stdout), ("stderr: ", &done.stderr)] {
             for line in text.lines() {
@@ -49,7 +49,7 @@ impl Book {
     }
 
     /// The text with what is only so this time replaced.
-    pub fn settled(&self, also: &[(&str, &str)]) -> String {
+    pub(crate) fn settled(&self, also: &[(&str, &str)]) -> String {
         let mut text = self.text.clone();
         for (what, name) in also {
             text = text.replace(what, name);
@@ -92,7 +92,7 @@ impl Book {
 }
 
 /// Words as a shell splits them, with single quotes.
-pub fn split(words: &str) -> Vec<&str> {
+pub(crate) fn split(words: &str) -> Vec<&str> {
     let mut out = Vec::new();
     let mut rest = words.trim();
     while !rest.is_empty() {

@@ -5,10 +5,11 @@
 use std::io::Read as _;
 use std::process::Stdio;
 
+use regex::Regex;
+
 use crate::book::{Book, split};
 use crate::serving::Serving;
 use crate::support::{Done, Project};
-use crate::terminal;
 
 /// Commands that the snapshots leave out, with where they are tried.
 const ELSEWHERE: &[(&str, &str)] = &[("px dev", "ok: tests/scripts/new-project, which builds a project")];

@@ -49,7 +49,7 @@ impl Maps {
         let mut whole = kept.clone();
         for (place, event) in (0..).zip(&mut whole.events) {
             if event.apart != 0 {
-                event.clone_from(&self.events_apart[&(kept.id, place)]);
+                event.clone_from(self.events_apart.get(&(kept.id, place)).expect("it lies apart"));
             }
         }
         whole

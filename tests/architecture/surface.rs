@@ -24,7 +24,6 @@ const HELD_UNNAMED: &[&str] = &[
     "px-core::OldSecret",
     "px-outbound::Configured",
     "px-outbound::HeaderError",
-    "px-outbound::MAX_ANSWER_BYTES",
     "px-outbound::MAX_ANSWER_HEADER_BYTES",
     "px-outbound::ParseRangeError",
     "px-pool::Stalled",

@@ -15,7 +15,7 @@ pub use self::http::Http;
 pub use simulated::Simulated;
 
 /// So much of an answer's body is kept; the rest is not read.
-pub(crate) const MAX_ANSWER_BYTES: usize = 16 * 1024;
+pub const MAX_ANSWER_BYTES: usize = 16 * 1024;
 /// An answer whose head is longer is none that can be read, bytes.
 pub(crate) const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// So many header lines of an answer are kept.

@@ -15,7 +15,7 @@ pub struct Job {
     pub(super) right: SlotRight,
 }
 
-/// Outcome of a job, for [`Scheduler::done`].
+/// Outcome of a job, for `Scheduler::done`.
 #[derive(Debug)]
 pub struct Report {
     pub(super) due: Due,

@@ -237,7 +237,7 @@ const INBOX: &[Damage] = &[
     }),
     (Rule::EventOrphan, |rig| {
         let event = rig.delivery("resumed").json["events"][0].clone();
-        put(nobody("whd"), versioned(b'i', &[&nobody_bytes()[..], &[0; 4]].concat(), event))
+        put(nobody("whd"), versioned(b'm', &[&nobody_bytes()[..], &[0; 4]].concat(), event))
     }),
     (Rule::DeliveryUnlisted, |rig| {
         let delivery = rig.delivery("quarantined");

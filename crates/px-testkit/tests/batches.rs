@@ -108,7 +108,7 @@ async fn assert_clean(world: &World) {
 
 /// Number of rows of events that lie apart.
 fn rows_apart(rows: &MemoryRows) -> usize {
-    rows.rows().iter().filter(|(key, _)| key[2] == b'i').count()
+    rows.rows().iter().filter(|(key, _)| key[2] == b'm').count()
 }
 
 #[tokio::test]

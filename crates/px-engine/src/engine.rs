@@ -226,14 +226,15 @@ impl Shared {
 
     /// Waits after an error of the store before a run is tried again, longer each time.
     /// While the store takes no commits at all, each run that meets that keeps its
-    /// place meanwhile, so that no others begin steps whose results would be lost.
+    /// place meanwhile, so that no others begin steps whose results would be lost. An
+    /// error about the run's own records is in nobody else's way.
     async fn rest(&self, run: RunId, error: &SessionError, place: Place, failures: u32) -> Place {
         let pause = self.limits.poll * 2_u32.pow(failures.min(MAX_DOUBLINGS));
         tracing::error!(%run, %error, "a run could not be moved on; it is tried again in {pause:?}");
         let mut stopping = self.stopping.subscribe();
         let rest = async {
             let place = match place {
-                _ if error.is_about_bytes() => None,
+                _ if !error.is_about_store() => None,
                 // The one of its claim went with it.
                 None => self.parts.places.acquire().await.map(Arc::new),
                 held => held,

@@ -48,15 +48,6 @@ pub(crate) enum SessionError {
 }
 
 impl SessionError {
-    /// Returns true if it is about the bytes of the rows of this run alone, so that others can go on.
-    pub(crate) fn is_about_bytes(&self) -> bool {
-        match self {
-            Self::Draft(DraftError::Store(error)) | Self::Store(error) => error.is_about_bytes(),
-            Self::Draft(DraftError::Illegal(_)) => true,
-            Self::Draft(_) | Self::TooManyRounds => false,
-        }
-    }
-
     /// Returns true if it is about the store, so that nobody else's commit would do better. Any other one
     /// is about the records of this commit alone.
     pub(crate) fn is_about_store(&self) -> bool {
@@ -233,8 +224,7 @@ impl Session {
     ) -> Result<Result<(Committed, Option<RunId>), Written>, SessionError> {
         // Nothing looks at the run of an execution that is over.
         let is_last = command.as_ref().is_some_and(ends_step);
-        let ends = command.as_ref().is_some_and(ends_step);
-        let log_line = LogLine::of(&self.record.run, self.begin.is_some(), ends);
+        let log_line = LogLine::of(&self.record.run, self.begin.is_some(), is_last);
         // One that rests on values may not be made, and then its step runs again.
         let is_final = is_last && with.changes.is_empty();
         let mut known = Some(if is_final { self.take() } else { (*self.record).clone() });

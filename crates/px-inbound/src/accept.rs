@@ -229,9 +229,6 @@ impl Acceptor {
 /// Returns an event's entry in the inbox before anything is decided about it.
 fn entry(event: &Incoming, trace: Option<&str>, now: Timestamp) -> InboxEvent {
     InboxEvent {
-        id: event.id,
-        state: InboxState::Ignored,
-        since: now,
         provider_id: event.provider_id.clone(),
         identifier: event.raw.identifier.clone(),
         token: event.raw.token.clone(),
@@ -241,12 +238,8 @@ fn entry(event: &Incoming, trace: Option<&str>, now: Timestamp) -> InboxEvent {
             input: input.clone(),
             traceparent: trace.map(str::to_owned),
         }),
-        run: None,
-        wait: None,
-        passed: Vec::new(),
-        original: None,
         reason: event.raw.ignored.clone(),
-        apart: 0,
+        ..InboxEvent::new(event.id, InboxState::Ignored, now)
     }
 }
 

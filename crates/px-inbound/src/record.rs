@@ -30,22 +30,7 @@ pub(crate) fn delivery(ids: &Ids, endpoint: &Endpoint, request: &Request, verdic
 
 /// Returns the event of a delivery that did not get as far as a route.
 pub(crate) fn unrouted(ids: &Ids, state: InboxState, at: Timestamp, reason: String) -> InboxEvent {
-    InboxEvent {
-        id: ids.event(at),
-        state,
-        since: at,
-        provider_id: None,
-        identifier: None,
-        token: None,
-        response: None,
-        start: None,
-        run: None,
-        wait: None,
-        passed: Vec::new(),
-        original: None,
-        reason: Some(reason),
-        apart: 0,
-    }
+    InboxEvent { reason: Some(reason), ..InboxEvent::new(ids.event(at), state, at) }
 }
 
 /// Returns the time on a stopwatch, microseconds.

@@ -109,20 +109,10 @@ impl Rig {
         for place in 0..events {
             let key = key(place);
             let mut entry = InboxEvent {
-                id: self.ids.event(self.at),
-                state: InboxState::Queued,
-                since: self.at,
                 provider_id: Some(format!("id{place:04}")),
                 identifier: Some(key.identifier.to_string()),
-                token: None,
                 response: Some(json!({"text": "as long as the others"})),
-                start: None,
-                run: None,
-                wait: None,
-                passed: Vec::new(),
-                original: None,
-                reason: None,
-                apart: 0,
+                ..InboxEvent::new(self.ids.event(self.at), InboxState::Queued, self.at)
             };
             draft.lay_apart(&mut entry);
             let queued = QueuedEvent {

@@ -105,20 +105,9 @@ impl Rig {
         let queued = QueuedEvent { event, delivery, token, at: now, expires_at, starts: false, place: None };
         block_on(draft.enqueue(&self.key, queued)).unwrap();
         let entry = InboxEvent {
-            id: event,
-            state: InboxState::Queued,
-            since: now,
-            provider_id: None,
             identifier: Some(self.key.identifier.to_string()),
-            token: None,
             response: Some(json!({})),
-            start: None,
-            run: None,
-            wait: None,
-            passed: Vec::new(),
-            original: None,
-            reason: None,
-            apart: 0,
+            ..InboxEvent::new(event, InboxState::Queued, now)
         };
         draft.put_delivery(Delivery {
             id: delivery,

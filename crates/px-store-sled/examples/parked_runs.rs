@@ -90,20 +90,10 @@ async fn parked(store: &dyn Store, ids: &Ids, n: u64) -> Batch {
     draft.command(run, Command::ReturnStep(Box::new(outcome))).await.unwrap();
     let body = Bytes::from(format!("{{\"customer\":{n},\"text\":\"{}\"}}", "y".repeat(300)));
     let entry = InboxEvent {
-        id: event,
-        state: InboxState::Started,
-        since: now,
         provider_id: Some(format!("p{n}")),
         identifier: Some(format!("c{n}")),
-        token: None,
-        response: None,
-        start: None,
         run: Some(run),
-        wait: None,
-        passed: Vec::new(),
-        original: None,
-        reason: None,
-        apart: 0,
+        ..InboxEvent::new(event, InboxState::Started, now)
     };
     draft.put_delivery(Delivery {
         id: delivery,

@@ -149,14 +149,13 @@ const fn is_zero(number: &u64) -> bool {
 }
 
 impl InboxEvent {
-    /// Returns what the row of its delivery says of an event that lies apart: that it is there.
+    /// An event of which no more is known than its state since a time.
     #[must_use]
-    pub fn stub(&self) -> Self {
+    pub const fn new(id: EventId, state: InboxState, since: Timestamp) -> Self {
         Self {
-            id: self.id,
-            state: self.state,
-            since: self.since,
-            apart: self.apart,
+            id,
+            state,
+            since,
             provider_id: None,
             identifier: None,
             token: None,
@@ -167,7 +166,14 @@ impl InboxEvent {
             passed: Vec::new(),
             original: None,
             reason: None,
+            apart: 0,
         }
+    }
+
+    /// Returns what the row of its delivery says of an event that lies apart: that it is there.
+    #[must_use]
+    pub fn stub(&self) -> Self {
+        Self { apart: self.apart, ..Self::new(self.id, self.state, self.since) }
     }
 
     /// Leaves what this event was to do to another delivery: a provider's retry

@@ -115,20 +115,9 @@ impl Lab {
     fn delivery(&self, response: Value) -> Delivery {
         let at = Timestamp::from_millis(4_000);
         let event = InboxEvent {
-            id: self.ids.event(at),
-            state: InboxState::Queued,
-            since: at,
-            provider_id: None,
             identifier: Some(self.key.identifier.to_string()),
-            token: None,
             response: Some(response),
-            start: None,
-            run: None,
-            wait: None,
-            passed: Vec::new(),
-            original: None,
-            reason: None,
-            apart: 0,
+            ..InboxEvent::new(self.ids.event(at), InboxState::Queued, at)
         };
         Delivery {
             id: self.ids.delivery(at),

@@ -184,20 +184,10 @@ impl Driver {
 
 fn queued_entry(event: EventId, key: &KeyId, provider_id: &str, now: Timestamp) -> InboxEvent {
     InboxEvent {
-        id: event,
-        state: InboxState::Queued,
-        since: now,
         provider_id: Some(provider_id.into()),
         identifier: Some(key.identifier.to_string()),
-        token: None,
         response: Some(json!({"text": provider_id})),
-        start: None,
-        run: None,
-        wait: None,
-        passed: Vec::new(),
-        original: None,
-        reason: None,
-        apart: 0,
+        ..InboxEvent::new(event, InboxState::Queued, now)
     }
 }
 

@@ -13,14 +13,11 @@ const HARD_MAX_LINES: usize = 800;
 
 /// Files that are longer.
 const LONG_FILES: &[&str] = &[
-    "crates/px-sdk/src/registry.rs",
-    "crates/px-sdk/src/webhook.rs",
     "crates/px-server/src/api/tests/matrix.rs",
     "crates/px-server/tests/edge.rs",
     "crates/px-store-sled/src/journal/format.rs",
     "crates/px-store-sled/src/tests/commits.rs",
     "crates/px-store-sled/src/tests/rig.rs",
-    "crates/px-testkit/src/world.rs",
     "crates/px-testkit/tests/forms.rs",
     "crates/px-testkit/tests/interleave/mod.rs",
     "crates/px-verify/tests/local.rs",

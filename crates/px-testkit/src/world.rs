@@ -1,24 +1,26 @@
 //! The world: everything of px but the network and the real clock.
 
+mod by_hand;
+mod looks;
+mod process;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use px_core::{DeliveryId, Event, Ids, KvChange, KvId, ManualClock, Run, RunId, RunStatus, Scope, Timestamp};
-use px_engine::{ForkRequest, Limits, Parts, Places, StartRequest, Started};
-use px_inbound::verify::UrlView;
-use px_inbound::{Answer, InboundContext, Stage};
-use px_pool::Pool;
+use px_core::{DeliveryId, Ids, ManualClock, RunId, Scope, Timestamp};
+use px_engine::{Limits, Parts, StartRequest, Started};
+use px_inbound::{Answer, Stage};
 use px_sdk::{Brain, Provided, Received, Registry, StandIn};
-use px_store::audit::{Report, audit};
-use px_store::cluster::{Cluster, Member, MemoryCluster, OneMember};
-use px_store::{Claimer, Delivery, DeliveryFilter, RunFilter, Store, TimerKind};
+use px_store::cluster::{Cluster, MemoryCluster};
+use px_store::{Claimer, RunFilter, Store, TimerKind};
 use px_store_rows::{Embedded, MemoryRows};
 use serde::Serialize;
 use serde_json::Value;
 
+use self::process::{process, stage};
 use crate::error::WorldError;
 use crate::faults::FaultyStore;
 use crate::project::Project;
@@ -379,206 +381,5 @@ impl World {
     pub async fn ring(&self) -> Result<(), WorldError> {
         self.alive(Box::pin(px_engine::ring_due(&self.parts))).await??;
         Ok(())
-    }
-
-    /// Cancels a run.
-    ///
-    /// # Errors
-    /// The run does not exist or has ended, or the process dies.
-    pub async fn cancel(&self, run: RunId) -> Result<(), WorldError> {
-        Ok(self.alive(self.parts.cancel_run(run, None)).await??)
-    }
-
-    /// Pauses a run.
-    ///
-    /// # Errors
-    /// The run does not exist, has ended or is paused, or the process dies.
-    pub async fn pause(&self, run: RunId) -> Result<(), WorldError> {
-        Ok(self.alive(self.parts.pause_run(run, None)).await??)
-    }
-
-    /// Answers a run by hand.
-    ///
-    /// # Errors
-    /// The run does not exist or takes no answer, or the process dies.
-    pub async fn answer(&self, run: RunId, response: Value) -> Result<(), WorldError> {
-        Ok(self.alive(Box::pin(self.stage.answer(run, response, None))).await??)
-    }
-
-    /// Answers a run by hand, as the webhook `slug` would.
-    ///
-    /// # Errors
-    /// As [`World::answer`], or the run does not wait on that webhook.
-    pub async fn answer_as(&self, run: RunId, slug: &str, response: Value) -> Result<(), WorldError> {
-        Ok(self.alive(Box::pin(self.stage.answer(run, response, Some(slug)))).await??)
-    }
-
-    /// Resumes a paused run.
-    ///
-    /// # Errors
-    /// The run does not exist or is not paused, or the process dies.
-    pub async fn resume(&self, run: RunId) -> Result<(), WorldError> {
-        Ok(self.alive(Box::pin(self.parts.resume_run(run, None))).await??)
-    }
-
-    /// Lets a run go back to a step, from 1.
-    ///
-    /// # Errors
-    /// The run cannot go back there, or the process dies.
-    pub async fn rerun(&self, run: RunId, starts_at: u32) -> Result<(), WorldError> {
-        self.alive(Box::pin(self.parts.rerun(run, starts_at, None))).await?.map(drop).map_err(Into::into)
-    }
-
-    /// Starts a run that begins where another was before a step, from 1.
-    ///
-    /// # Errors
-    /// None can begin there, or the process dies.
-    pub async fn fork(&self, run: RunId, starts_at: u32, state: Option<Value>) -> Result<RunId, WorldError> {
-        let request = ForkRequest { run, starts_at, state, request_id: None, traceparent: None, hook: None };
-        Ok(self.alive(Box::pin(self.parts.fork(request))).await??)
-    }
-
-    /// A run as it is stored.
-    ///
-    /// # Errors
-    /// The store fails.
-    pub async fn run(&self, run: RunId) -> Result<Option<Run>, WorldError> {
-        Ok(self.rows.run(Scope::default(), run).await?.map(|record| record.run))
-    }
-
-    /// The status of a run; pending if there is none.
-    ///
-    /// # Errors
-    /// The store fails.
-    pub async fn status(&self, run: RunId) -> Result<RunStatus, WorldError> {
-        Ok(self.run(run).await?.map_or(RunStatus::Pending, |run| run.status))
-    }
-
-    /// The state of a run; null if there is none.
-    ///
-    /// # Errors
-    /// The store fails.
-    pub async fn state(&self, run: RunId) -> Result<Value, WorldError> {
-        Ok(self.run(run).await?.map_or(Value::Null, |run| run.state().clone()))
-    }
-
-    /// A value that outlives runs, if there is one.
-    ///
-    /// # Errors
-    /// The store fails.
-    pub async fn kv(&self, id: &KvId) -> Result<Option<Value>, WorldError> {
-        Ok(self.rows.kv().value(Scope::default(), id).await?.map(|read| read.record.value))
-    }
-
-    /// Writes or removes a value that outlives runs.
-    ///
-    /// # Errors
-    /// The store fails, or the process dies.
-    pub async fn change_kv(&self, id: &KvId, change: &KvChange) -> Result<(), WorldError> {
-        self.alive(self.parts.change_kv(id, change)).await??;
-        Ok(())
-    }
-
-    /// The log of a run.
-    ///
-    /// # Errors
-    /// The store fails.
-    pub async fn log(&self, run: RunId) -> Result<Vec<Event>, WorldError> {
-        Ok(self.rows.events(Scope::default(), run, 0, usize::MAX / 2).await?)
-    }
-
-    /// Every delivery in the inbox, oldest first.
-    ///
-    /// # Errors
-    /// The store fails.
-    pub async fn inbox(&self) -> Result<Vec<Delivery>, WorldError> {
-        let mut deliveries = Vec::new();
-        let mut before = None;
-        loop {
-            let filter = DeliveryFilter::default();
-            let page = self.rows.deliveries(Scope::default(), &filter, before, 500).await?;
-            deliveries.extend(page.items);
-            before = page.next;
-            if before.is_none() {
-                deliveries.reverse();
-                return Ok(deliveries);
-            }
-        }
-    }
-
-    /// Audits the whole store, as `px audit` does.
-    ///
-    /// # Errors
-    /// The store fails. What is wrong in it is in the report.
-    pub async fn audit(&self) -> Result<Report, WorldError> {
-        Ok(audit(&*self.rows, Scope::default(), &mut |_| {}).await?)
-    }
-
-    /// The store below the faults.
-    #[must_use]
-    pub fn rows(&self) -> &Arc<dyn Store> {
-        &self.rows
-    }
-}
-
-fn process(
-    project: &Project,
-    store: &FaultyStore,
-    clock: &ManualClock,
-    ids: &Arc<Ids>,
-    cluster: Option<&MemoryCluster>,
-    doubles: &Doubles,
-) -> (Parts, Stage) {
-    let shared: Arc<dyn Store> = Arc::new(store.clone());
-    let me = ids.version(px_core::Clock::now(clock));
-    let member: Arc<dyn Cluster> = match cluster {
-        Some(cluster) => Arc::new(cluster.join(member(project, me))),
-        None => Arc::new(OneMember::new(me)),
-    };
-    let places = Places::new(me, Arc::clone(&project.registry), Limits::default().max_concurrent_steps);
-    let parts = Parts {
-        store: Arc::clone(&shared),
-        registry: Arc::clone(&project.registry),
-        clock: Arc::new(clock.clone()),
-        ids: Arc::clone(ids),
-        scope: Scope::default(),
-        cluster: member,
-        places: Arc::clone(&places),
-        // Nothing may be left to other threads where time is moved by hand.
-        pool: Pool::inline(),
-        fits: Arc::new(px_inbound::fits_key(project.endpoints.clone())),
-        resources: doubles.resources.clone(),
-        stand_in: doubles.stand_in.clone(),
-    };
-    let stage = stage(project, &parts, places);
-    (parts, stage)
-}
-
-/// The stage that takes deliveries in beside this engine.
-fn stage(project: &Project, parts: &Parts, claimer: Arc<dyn Claimer>) -> Stage {
-    let inbound = InboundContext {
-        store: Arc::clone(&parts.store),
-        catalog: Arc::clone(&project.registry) as _,
-        clock: Arc::clone(&parts.clock),
-        ids: Arc::clone(&parts.ids),
-        scope: Scope::default(),
-        pool: Pool::inline(),
-        urls: UrlView::default(),
-        claimer: Some(claimer),
-        max_response_bytes: px_inbound::LEAST_RESPONSE_BYTES,
-        max_batch_events: px_inbound::USUAL_BATCH_EVENTS,
-        cluster: Arc::clone(&parts.cluster),
-        resources: parts.resources.clone(),
-    };
-    Stage::new(inbound, project.endpoints.clone())
-}
-
-/// Describes the process of a project to its cluster.
-fn member(project: &Project, me: u64) -> Member {
-    Member {
-        id: me,
-        brains: project.registry.brains().map(|brain| brain.def.title.clone()).collect(),
-        slugs: project.registry.webhooks().map(|webhook| webhook.def.slug.clone()).collect(),
-        ..Member::default()
     }
 }

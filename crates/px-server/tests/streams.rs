@@ -8,37 +8,17 @@
     reason = "test code: what is unexpected fails the test"
 )]
 
+#[path = "support/parked.rs"]
+mod parked;
 mod support;
 
 use std::sync::Arc;
 
-use px_sdk::{Brain, Cx, Form, Next, Result, Waiting, brain, form, wait_for};
 use px_server::{ConnectionLimits, Running, StreamLimits};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use support::{LONG, connect_from, serve};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-struct Page {
-    id: String,
-}
-
-fn parked() -> Brain<Page> {
-    brain("parked").step("ask", ask).step("note", note).build()
-}
-px_sdk::brain!(parked);
-
-async fn ask(_: Cx, page: Page) -> Result<Waiting<Page, Form>> {
-    let wait = form::on(&page.id, "token");
-    Ok(wait_for(page, wait))
-}
-
-async fn note(_: Cx, _: Page, form: Form) -> Result<Next<Form>> {
-    Ok(Next(form))
-}
 
 /// An answer whose body may still come.
 struct Reading {

@@ -8,18 +8,17 @@
     reason = "test code: what is unexpected fails the test"
 )]
 
+#[path = "support/parked.rs"]
+mod parked;
 mod support;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use px_sdk::{Brain, Cx, Form, Next, Result, Waiting, brain, form, wait_for};
 use px_server::{Running, StreamLimits};
 use px_store_rows::{Embedded, MemoryRows};
 use px_testkit::{Access, FaultyStore};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use support::{LONG, connect_from, read_json, send, serve};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -28,25 +27,6 @@ use tokio::sync::Notify;
 
 /// Number of streams of one run.
 const MANY: u8 = 40;
-
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-struct Page {
-    id: String,
-}
-
-fn parked() -> Brain<Page> {
-    brain("parked").step("ask", ask).step("note", note).build()
-}
-px_sdk::brain!(parked);
-
-async fn ask(_: Cx, page: Page) -> Result<Waiting<Page, Form>> {
-    let wait = form::on(&page.id, "token");
-    Ok(wait_for(page, wait))
-}
-
-async fn note(_: Cx, _: Page, form: Form) -> Result<Next<Form>> {
-    Ok(Next(form))
-}
 
 /// Reads of the store so far, by the names of its methods.
 #[derive(Default)]

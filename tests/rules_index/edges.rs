@@ -188,4 +188,17 @@ pub(super) const EDGES: &[Rule] = &[
             "px-pool/tests/threads.rs::what_awaits_holds_no_thread",
         ],
     ),
+    (
+        77,
+        "a file is there with its delivery or not at all, and is never what its sender says",
+        "A 2xx for a form without its files would be a lie, and so would half of one. A name with slashes or a type that a browser runs is how strangers get at a machine or at its reader.",
+        &[
+            "px-testkit/tests/files.rs::rule_17_no_file_is_there_before_its_delivery_and_every_file_with_it",
+            "px-testkit/tests/files.rs::files_stay_while_a_run_may_read_them_and_then_go_with_their_delivery",
+            "px-testkit/tests/files.rs::ten_hostile_names_and_types_are_texts",
+            "px-server/tests/files.rs::a_gigabyte_is_refused_before_it_is_read",
+            "px-server/tests/files.rs::a_file_is_handed_out_as_it_came_and_runs_nowhere",
+            "px-store/src/conformance/files.rs::the_files_of_a_delivery_are_there_with_it",
+        ],
+    ),
 ];

@@ -100,10 +100,32 @@ pub struct Delivery {
     pub took_micros: u64,
     /// The body: JSON, or a text.
     pub payload: Value,
-    /// True if headers and body were dropped since.
+    /// The files that came with it, in their order; the payload has their places.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<DeliveryFile>,
+    /// True if headers, body and files were dropped since.
     pub emptied: bool,
     /// Explanation of its outcome, in words.
     pub why: String,
+}
+
+/// A file that came with a delivery. `GET /webhooks/deliveries/{id}/files/{place}` has its
+/// bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct DeliveryFile {
+    /// The field of the form that it came in.
+    pub field: String,
+    /// The name that the sender gave it: a text, and no path.
+    pub name: String,
+    /// The number of its bytes.
+    pub size: u64,
+    /// The SHA-256 of its bytes, in hexadecimal digits.
+    pub sha256: String,
+    /// The content type that the sender says it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
 }
 
 /// An event of a delivery.

@@ -48,7 +48,8 @@ pub use events::{Detail, Event, Events};
 pub use hooks::{CreateHook, Disabled, Hook, HookStats, Hooks, Keys, RecoverHook, Retry, RotateSecret};
 pub use hooks::{Signature, UpdateHook};
 pub use inbox::{
-    BindDelivery, BoundEvent, Delivery, DeliveryPage, DeliveryState, DeliverySummary, InboxEvent,
+    BindDelivery, BoundEvent, Delivery, DeliveryFile, DeliveryPage, DeliveryState, DeliverySummary,
+    InboxEvent,
 };
 pub use open::Open;
 /// Ids, times and codes, as every part of px has them.

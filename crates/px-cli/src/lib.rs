@@ -34,6 +34,8 @@ mod way;
 
 pub use app::{App, app};
 use px_api::suggest;
+/// Fetches of files whose addresses strangers have named.
+pub use px_outbound::egress;
 
 /// A webhook's life is many small allocations on several threads: with this
 /// allocator the benchmark's server spends a quarter less time on each.

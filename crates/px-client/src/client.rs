@@ -120,6 +120,11 @@ impl Client {
         self.call(request, is_repeatable).await
     }
 
+    /// A route that answers bytes.
+    pub(crate) async fn bytes(&self, path: &str) -> Result<Bytes> {
+        self.exchange(self.request(Method::GET, path), true).await.map(|(_, body)| body)
+    }
+
     /// A route that answers without a body.
     pub(crate) async fn delete(&self, path: &str) -> Result<()> {
         self.exchange(self.request(Method::DELETE, path), true).await.map(drop)

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use bytes::Bytes;
 use px_api::{BindDelivery, BoundEvent, Delivery, DeliveryPage, ListDeliveries, Object, Webhooks};
 use serde_json::Value;
 
@@ -37,6 +38,16 @@ impl Client {
     /// 404 if there is none; see [`crate::Error`].
     pub async fn delivery(&self, delivery: impl Display) -> Result<Answer<Delivery>> {
         self.get(&path(delivery, "")).await
+    }
+
+    /// The bytes of a file that came with a delivery, by its place among the
+    /// delivery's, from 0 (`GET /webhooks/deliveries/{id}/files/{place}`). What it is
+    /// called, and what its sender says that it is, is in the delivery.
+    ///
+    /// # Errors
+    /// 404 if there is none; see [`crate::Error`].
+    pub async fn delivery_file(&self, delivery: impl Display, place: impl Display) -> Result<Bytes> {
+        self.bytes(&path(delivery, &format!("/files/{}", encode(place)))).await
     }
 
     /// Handles a delivery again, and answers as its webhook would

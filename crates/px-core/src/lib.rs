@@ -12,6 +12,7 @@ mod id;
 mod time;
 
 pub mod event;
+mod file;
 pub mod hook;
 mod json_size;
 pub mod key;
@@ -26,6 +27,7 @@ pub use clock::{Clock, ManualClock, Stopwatch, SystemClock};
 pub use code::Code;
 pub use entropy::{Ids, random_bytes, salt};
 pub use event::Event;
+pub use file::{FILE_PIECE_BYTES, FileId, ParseFileIdError, StoredFile, file_pieces};
 pub use id::{CallbackId, DeliveryId, EventId, HookId, ParseIdError, RunId, TokenId, WaitId};
 pub use json_size::{json_bytes, json_exceeds};
 pub use key::{KeyId, KeyRecord, Scope};

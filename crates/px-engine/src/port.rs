@@ -10,10 +10,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use bytes::Bytes;
 use px_core::event::Cause;
 use px_core::run::{Catalog, Command, Start};
 use px_core::{KvId, RunId};
-use px_sdk::{Error, KvRead, PortFuture, Registry, Result, StepPort};
+use px_sdk::{Error, FileRead, KvRead, PortFuture, Registry, Result, StepPort};
 use serde_json::Value;
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -39,6 +40,8 @@ pub(crate) enum Ask {
     },
     /// Reads a value that outlives runs.
     ReadKv { id: KvId, reply: oneshot::Sender<Result<KvRead>> },
+    /// Reads a piece of a file that came with a delivery.
+    ReadFile { read: FileRead, reply: oneshot::Sender<Result<Bytes>> },
     /// Starts a run, and remembers its id under a name in the same commit.
     Start { start: Box<Start>, name: String, item: Option<u32>, reply: oneshot::Sender<Result<RunId>> },
 }
@@ -166,6 +169,10 @@ impl StepPort for Port {
 
     fn read_kv(&self, id: KvId) -> PortFuture<'_, Result<KvRead>> {
         Box::pin(self.ask(|reply| Ask::ReadKv { id, reply }))
+    }
+
+    fn read_file(&self, read: FileRead) -> PortFuture<'_, Result<Bytes>> {
+        Box::pin(self.ask(|reply| Ask::ReadFile { read, reply }))
     }
 
     fn emit(&self, name: String, data: Value, durable: bool) -> PortFuture<'_, Result<()>> {

@@ -2,6 +2,7 @@
 //! commits that the step may make while it runs. Every commit demands the
 //! claim's fence, so an executor that was revoked can commit nothing.
 
+mod files;
 mod log_line;
 mod values;
 
@@ -179,6 +180,9 @@ impl Session {
                 let read = self.read_kv(&id).await;
                 let unread = |error| Error::msg(format_args!("value {id} could not be read: {error}"));
                 let _ = reply.send(read.map_err(unread));
+            }
+            Ask::ReadFile { read, reply } => {
+                let _ = reply.send(self.read_file(&read).await);
             }
             Ask::Start { start, reply, .. } if unstarted(limits, &start).is_some() => {
                 let why = unstarted(limits, &start).unwrap_or_default();

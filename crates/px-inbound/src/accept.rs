@@ -158,6 +158,7 @@ impl Acceptor {
         if !taken.is_empty() && taken.iter().all(repeats) {
             // The original has the same bytes.
             record.body = bytes::Bytes::new();
+            (record.files, record.contents) = (Vec::new(), Vec::new());
         }
         draft.put_delivery(record);
         Ok(Routed { draft, answer, states })

@@ -245,6 +245,7 @@ impl Answer {
     #[must_use]
     pub fn unreadable(kind: BodyErrorKind, text: &str) -> Self {
         match kind {
+            BodyErrorKind::TooLarge => Self::error(413, Code::TooLarge, text),
             BodyErrorKind::UnsupportedType => Self::error(415, Code::UnsupportedType, text),
             _ => Self::error(400, Code::PayloadUnreadable, text),
         }

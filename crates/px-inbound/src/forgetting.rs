@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use px_core::{DeliveryId, Timestamp};
 use px_store::{
-    Batch, Delivery, DeliveryWrite, EventWrite, ForgetWrite, Forgotten, ForgottenWrite, InboxEvent,
+    Batch, Delivery, DeliveryWrite, EventWrite, FileDrop, ForgetWrite, Forgotten, ForgottenWrite, InboxEvent,
     InboxState, Outcome,
 };
 
@@ -20,6 +20,7 @@ pub(crate) struct Plan {
     emptied: Vec<DeliveryWrite>,
     /// Events of these that lie apart from them.
     events_apart: Vec<EventWrite>,
+    dropped_files: Vec<FileDrop>,
     pub(crate) swept: Swept,
     through: Option<DeliveryId>,
 }
@@ -44,6 +45,7 @@ impl Plan {
             self.through = self.through.max(Some(delivery.id));
         }
         self.swept.forgotten += 1;
+        self.dropped_files.extend(FileDrop::all_of(&delivery));
         let identifiers: BTreeSet<String> =
             events.iter().filter_map(|event| event.identifier.clone()).collect();
         let remembered = events.iter().filter(|event| is_remembered(event));
@@ -79,6 +81,8 @@ impl Plan {
 
     pub(crate) fn empty(&mut self, mut delivery: Delivery, version: impl Fn() -> u64) {
         self.swept.emptied += 1;
+        self.dropped_files.extend(FileDrop::all_of(&delivery));
+        delivery.files.clear();
         delivery.emptied = true;
         delivery.body = bytes::Bytes::new();
         delivery.headers.clear();
@@ -115,6 +119,7 @@ impl Plan {
         }
         let mut batch = Batch { scope: *scope, deliveries: self.emptied, ..Batch::default() };
         batch.events_apart = self.events_apart;
+        batch.dropped_files = self.dropped_files;
         batch.forget = self.doomed.into_iter().map(|doomed| doomed.write).collect();
         if self.swept.forgotten > 0 {
             let expected = store.forgotten(*scope).await?;

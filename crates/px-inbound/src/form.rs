@@ -76,7 +76,8 @@ impl Forms {
             return answer;
         }
         let ids = &self.context.ids;
-        let mut delivery = record::delivery(ids, endpoint, &request, "form token".to_owned());
+        let id = ids.delivery(request.at);
+        let mut delivery = record::delivery(id, endpoint, &request, "form token".to_owned());
         delivery.took_us = micros(watch);
         let Target { identifier, token } = target;
         let raw = RawInbound {

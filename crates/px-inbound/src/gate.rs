@@ -25,6 +25,8 @@ pub struct GateLimits {
     pub in_flight_per_address: usize,
     /// Bytes of bodies that are held at once.
     pub body_bytes: usize,
+    /// Bytes of bodies that are on the disk at once, while they come.
+    pub spilled_bytes: u64,
     /// Maximum number of addresses whose rate is remembered.
     pub addresses: usize,
 }
@@ -36,6 +38,7 @@ impl Default for GateLimits {
             reserved: 512,
             in_flight_per_address: 1_024,
             body_bytes: 256 * 1024 * 1024,
+            spilled_bytes: 1024 * 1024 * 1024,
             addresses: 8_192,
         }
     }
@@ -95,6 +98,7 @@ pub struct Gate {
 struct State {
     in_flight: usize,
     body_bytes: usize,
+    spilled_bytes: u64,
     by_slug: HashMap<String, usize>,
     // Bounded by `in_flight`: an address leaves with its last request.
     by_address: HashMap<IpAddr, usize>,
@@ -189,7 +193,7 @@ impl Gate {
         state.in_flight += 1;
         *state.by_slug.entry(slug.to_owned()).or_default() += 1;
         *state.by_address.entry(address).or_default() += 1;
-        Ok(Permit { gate: Arc::clone(self), slug: slug.to_owned(), address, body_bytes: 0 })
+        Ok(Permit { gate: Arc::clone(self), slug: slug.to_owned(), address, body_bytes: 0, spilled_bytes: 0 })
     }
 }
 
@@ -228,6 +232,7 @@ pub struct Permit {
     slug: String,
     address: IpAddr,
     body_bytes: usize,
+    spilled_bytes: u64,
 }
 
 impl Permit {
@@ -244,6 +249,29 @@ impl Permit {
         self.body_bytes += bytes;
         Ok(())
     }
+
+    /// Counts bytes of its body as being on the disk, and no more in memory.
+    ///
+    /// # Errors
+    /// There is no room for them on the disk now.
+    pub fn spill(&mut self, bytes: usize) -> Result<(), AdmissionDenied> {
+        let mut state = self.gate.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.spilled_bytes + bytes as u64 > self.gate.limits.spilled_bytes {
+            return Err(AdmissionDenied::Busy);
+        }
+        state.spilled_bytes += bytes as u64;
+        self.spilled_bytes += bytes as u64;
+        state.body_bytes = state.body_bytes.saturating_sub(bytes);
+        self.body_bytes = self.body_bytes.saturating_sub(bytes);
+        Ok(())
+    }
+
+    /// Counts nothing of its body as being on the disk any more.
+    pub fn unspill(&mut self) {
+        let mut state = self.gate.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.spilled_bytes = state.spilled_bytes.saturating_sub(self.spilled_bytes);
+        self.spilled_bytes = 0;
+    }
 }
 
 impl Drop for Permit {
@@ -251,6 +279,7 @@ impl Drop for Permit {
         let mut state = self.gate.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.in_flight = state.in_flight.saturating_sub(1);
         state.body_bytes = state.body_bytes.saturating_sub(self.body_bytes);
+        state.spilled_bytes = state.spilled_bytes.saturating_sub(self.spilled_bytes);
         if let Some(count) = state.by_slug.get_mut(&self.slug) {
             *count = count.saturating_sub(1);
         }
@@ -328,7 +357,7 @@ mod tests {
 
     #[test]
     fn bodies_share_a_budget_and_lists_are_kept() {
-        let limits = GateLimits { body_bytes: 10, ..GateLimits::default() };
+        let limits = GateLimits { body_bytes: 10, spilled_bytes: 10, ..GateLimits::default() };
         let allow = vec!["10.0.0.0/8".parse().unwrap()];
         let gate = gate(limits, &[("a", Policy { allow, ..Policy::default() })]);
         let mut one = gate.enter("a", address(1), NOW).unwrap();
@@ -337,6 +366,16 @@ mod tests {
         assert_eq!(two.hold(6), Err(AdmissionDenied::Busy));
         drop(one);
         two.hold(6).unwrap();
+        // What is on the disk is not in memory, and has a budget of its own.
+        let mut three = gate.enter("a", address(1), NOW).unwrap();
+        two.spill(6).unwrap();
+        three.hold(10).unwrap();
+        assert_eq!(three.spill(5), Err(AdmissionDenied::Busy));
+        assert_eq!(two.hold(6), Err(AdmissionDenied::Busy));
+        drop(three);
+        two.hold(6).unwrap();
+        two.unspill();
+        gate.enter("a", address(1), NOW).unwrap().spill(10).unwrap();
         let outside = "192.0.2.1".parse().unwrap();
         assert_eq!(gate.enter("a", outside, NOW).unwrap_err(), AdmissionDenied::NotAllowed);
         let mapped = "::ffff:10.0.0.1".parse().unwrap();

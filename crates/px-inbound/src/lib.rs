@@ -13,6 +13,7 @@ mod endpoints;
 mod phases;
 mod record;
 mod redact;
+mod upload;
 mod users;
 mod validate;
 

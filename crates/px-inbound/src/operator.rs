@@ -17,12 +17,15 @@ use crate::accept::Acceptor;
 use crate::answer::Answer;
 use crate::by_hand;
 use crate::context::InboundContext;
+use crate::endpoint::Endpoint;
 use crate::endpoints::Endpoints;
 use crate::phases::{Parsed, Replayed};
 use crate::quarantine::Quarantine;
 use crate::redact::REDACTED;
 use crate::rejections;
+use crate::upload;
 use crate::validate::Violation;
+use crate::verify::{BodyError, Content};
 
 /// Maximum number of times that a binding is tried while the run changes.
 const ROUNDS: u32 = 100;
@@ -65,6 +68,9 @@ impl RoundError for OperatorError {
         matches!(self, Self::Draft(error) if error.may_be_stale())
     }
 }
+
+/// A kept delivery, its request, and what the body says.
+type ReadAgain = (Delivery, Arc<Request>, Content);
 
 /// An event that was given to a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,21 +125,54 @@ impl Operator {
         let Some(endpoint) = self.endpoints.get(&old.slug) else {
             return refused(format!("Webhook '{}' is not in this binary", old.slug));
         };
-        let request = Arc::new(as_received(&old));
-        let content = match endpoint.verifier.parse(&request) {
-            Ok(content) => content,
+        let now = clock.now();
+        let id = if has_done_nothing { old.id } else { ids.delivery(now) };
+        let (old, request, content) = match self.read_again(endpoint, old, id).await? {
+            Ok(read) => read,
             Err(error) => return refused(format!("The stored body cannot be read: {error}")),
         };
-        let now = clock.now();
         // The query's token was not kept; the events' were.
         let tokens = old.events.iter().map(|event| event.token.clone()).collect();
+        let replayed = Replayed { delivery: old.id, tokens, at: now };
         let mut delivery = Delivery { events: Vec::new(), ..old };
         if !has_done_nothing {
-            (delivery.id, delivery.revision) = (ids.delivery(now), 0);
+            delivery.verdict = format!("replay of {}: {}", delivery.id, delivery.verdict);
+            (delivery.id, delivery.revision) = (id, 0);
             delivery.received_at = now;
-            delivery.verdict = format!("replay of {id}: {}", delivery.verdict);
         }
-        Ok(Parsed::replayed(endpoint, request, content, delivery, Replayed { delivery: id, tokens, at: now }))
+        Ok(Parsed::replayed(endpoint, request, content, delivery, replayed))
+    }
+
+    /// Reads the body of a kept delivery, whose files are those of the delivery `id` from
+    /// here on: of another one they are written once more, so that each has its own.
+    async fn read_again(
+        &self,
+        endpoint: &Endpoint,
+        mut old: Delivery,
+        id: DeliveryId,
+    ) -> Result<Result<ReadAgain, BodyError>, OperatorError> {
+        let mut request = as_received(&old);
+        let read = match upload::limits(endpoint, &request, &self.context) {
+            None => endpoint.verifier.parse(&request),
+            // Its body could not be read, so it is there with all its files.
+            Some(limits) if old.files.is_empty() => {
+                match upload::read(endpoint, &request, &limits, id).await {
+                    Ok((upload, read)) => {
+                        (old.files, old.contents) = (upload.files, upload.contents);
+                        (old.body, request.body) = (upload.rest.clone(), upload.rest);
+                        read
+                    }
+                    Err(error) => Err(error),
+                }
+            }
+            Some(limits) => {
+                if id != old.id {
+                    old.contents = upload::contents(&self.context, &old).await?;
+                }
+                upload::read_again(endpoint, &request, &limits, (id, &old.files))
+            }
+        };
+        Ok(read.map(|content| (old, Arc::new(request), content)))
     }
 
     /// See [`Stage::answer`](crate::Stage::answer).

@@ -318,6 +318,10 @@ impl Failure<'_> {
     /// may do them once more.
     fn as_duplicate(&self, provider_id: String, record: DedupRecord) -> (Delivery, Answer) {
         let (mut delivery, mut answer) = self.as_it_is();
+        if delivery.revision == 0 {
+            // The original has them.
+            (delivery.files, delivery.contents) = (Vec::new(), Vec::new());
+        }
         for event in &mut delivery.events {
             event.state = InboxState::Duplicate;
             (event.original, event.run) = (Some(record.delivery), record.run);

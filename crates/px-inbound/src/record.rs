@@ -1,6 +1,6 @@
 //! The record that the inbox keeps of a request.
 
-use px_core::{Ids, Stopwatch, Timestamp};
+use px_core::{DeliveryId, Ids, Stopwatch, Timestamp};
 use px_sdk::Received as Request;
 use px_store::{Delivery, InboxEvent, InboxState};
 
@@ -8,9 +8,9 @@ use crate::endpoint::Endpoint;
 use crate::redact;
 
 /// Returns the record of a request, without events; signatures and credentials are redacted.
-pub(crate) fn delivery(ids: &Ids, endpoint: &Endpoint, request: &Request, verdict: String) -> Delivery {
+pub(crate) fn delivery(id: DeliveryId, endpoint: &Endpoint, request: &Request, verdict: String) -> Delivery {
     Delivery {
-        id: ids.delivery(request.at),
+        id,
         slug: endpoint.def.slug.clone(),
         received_at: request.at,
         remote: request.remote.to_string(),
@@ -23,6 +23,8 @@ pub(crate) fn delivery(ids: &Ids, endpoint: &Endpoint, request: &Request, verdic
         size: request.body.len() as u64,
         events: Vec::new(),
         emptied: false,
+        files: Vec::new(),
+        contents: Vec::new(),
         body: request.body.clone(),
         revision: 0,
     }

@@ -75,7 +75,7 @@ impl Rejections {
         tracing::warn!(slug, remote = %request.remote, class = refusal.class(), "rejected: {refusal}");
         let ids = &self.context.ids;
         let verdict = format!("{REJECTED}{}", refusal.class());
-        let mut delivery = record::delivery(ids, endpoint, &request, verdict);
+        let mut delivery = record::delivery(ids.delivery(request.at), endpoint, &request, verdict);
         delivery.body = bytes::Bytes::new();
         redact::cut(&mut delivery.target, &mut delivery.headers);
         delivery.status = answer.status;

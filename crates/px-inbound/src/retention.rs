@@ -5,7 +5,8 @@
 //! Some deliveries stay, however old: those with an event that is queued (its
 //! owner may live for months), those in quarantine until they are replayed or
 //! their provider's retry was taken, and, as long as its provider's id is
-//! remembered, a late or an expired event. A delivery outlives the record under
+//! remembered, a late or an expired event; and those with files, while a run that they
+//! started or resumed has not ended. A delivery outlives the record under
 //! its ids, so that no duplicate points nowhere; both go in one commit. A
 //! response that a run took lives with the run's log.
 //!
@@ -198,7 +199,7 @@ impl Sweeper {
                 reached = true;
                 break;
             }
-            if self.may_go(retention, &delivery, now) {
+            if self.may_go(retention, &delivery, now) && !self.has_reader(&delivery).await? {
                 plan.forget(*delivery);
             }
         }
@@ -254,6 +255,7 @@ impl Sweeper {
             at = Some(id);
             match self.context.store.delivery(self.context.scope, id).await? {
                 None => plan.unlist_of(id, slug),
+                Some(delivery) if self.has_reader(&delivery).await? => {}
                 Some(delivery) if self.may_go(retention, &delivery, now) => plan.forget(delivery),
                 Some(delivery) if self.may_be_emptied(retention, &delivery, now) => {
                     plan.empty(delivery, || self.context.ids.version(now));
@@ -276,6 +278,23 @@ impl Sweeper {
     /// Returns true if its ids may be forgotten.
     fn is_outlived(&self, delivery: &Delivery, now: Timestamp) -> bool {
         now.since(delivery.id.made_at()) > self.remembered(&delivery.slug)
+    }
+
+    /// Returns true if a run that has not ended may still read the delivery's files.
+    async fn has_reader(&self, delivery: &Delivery) -> Result<bool, px_store::Error> {
+        if delivery.files.is_empty() {
+            return Ok(false);
+        }
+        for run in delivery.events.iter().filter_map(|event| event.run) {
+            match self.context.store.run(self.context.scope, run).await {
+                Ok(Some(record)) if !record.run.status.is_terminal() => return Ok(true),
+                // Nobody can say that it has ended.
+                Err(error) if error.is_about_bytes() => return Ok(true),
+                Err(error) => return Err(error),
+                Ok(_) => {}
+            }
+        }
+        Ok(false)
     }
 
     fn may_go(&self, retention: &Retention, delivery: &Delivery, now: Timestamp) -> bool {

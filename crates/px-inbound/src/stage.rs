@@ -115,7 +115,7 @@ impl Stage {
             // Rare ends, so that their room is not held by every request.
             Err(Unverified::Refused(refused)) => return Box::pin(self.rejections.reject(*refused)).await,
         };
-        let parsed = match verified.parse(&self.context) {
+        let parsed = match verified.parse(&self.context).await {
             Ok(parsed) => Ok(parsed),
             Err(Unparsed::Answered(answer)) => return answer,
             Err(Unparsed::Unreadable(unreadable)) => {

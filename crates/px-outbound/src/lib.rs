@@ -5,10 +5,11 @@
 //! callback may go. Then the rules, each pure: `backoff` and `verdict` for a
 //! callback, `breaker` for an endpoint, `hook_health` for a hook. [`transport`]
 //! is how a request leaves, `send` puts it all together, and [`operate`] is
-//! what people may do with it.
+//! what people may do with it. [`egress`] fetches files for steps, by the same guard.
 
 mod backoff;
 mod breaker;
+pub mod egress;
 pub mod format;
 pub mod guard;
 mod hook_health;

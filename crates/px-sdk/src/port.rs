@@ -3,10 +3,12 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use bytes::Bytes;
 use px_core::{KvId, RunId};
 use serde_json::Value;
 
 use crate::error::Result;
+use crate::file::FileRead;
 use crate::kv::KvRead;
 
 /// Answer of the engine to a request of a step that runs.
@@ -29,6 +31,9 @@ pub trait StepPort: Send + Sync {
 
     /// Reads a value that outlives runs, as it was last committed.
     fn read_kv(&self, id: KvId) -> PortFuture<'_, Result<KvRead>>;
+
+    /// Reads a piece of a file that came with a delivery; no bytes behind its last one.
+    fn read_file(&self, read: FileRead) -> PortFuture<'_, Result<Bytes>>;
 
     /// Commits a report of progress.
     fn emit(&self, name: String, data: Value, durable: bool) -> PortFuture<'_, Result<()>>;

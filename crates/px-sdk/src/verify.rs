@@ -19,9 +19,10 @@
 
 pub use px_verify::providers::{
     basic, bearer, cloudevents, convoy, convoy_advanced, discord, discord_events, github, gitlab,
-    gitlab_signed, hmac, jira, jira_app, linear, mailgun, meta, outpost, sendgrid, shopify, slack,
-    slack_command, slack_interactivity, standard_webhooks, standard_webhooks_asymmetric, stripe, svix,
-    timestamped, token_header, token_query, twilio, unverified, zoom,
+    gitlab_signed, hmac, jira, jira_app, linear, mailgun, mailgun_routes, meta, outpost, postmark_inbound,
+    sendgrid, sendgrid_inbound, shopify, slack, slack_command, slack_interactivity, standard_webhooks,
+    standard_webhooks_asymmetric, stripe, svix, timestamped, token_header, token_query, twilio, unverified,
+    zoom,
 };
 pub use px_verify::record::{
     Ack, AckBody, Algorithm, BodyForm, Custom, Duplicates, Encoding, Handshake, Key, KeyForm, Keyring,

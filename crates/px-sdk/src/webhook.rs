@@ -2,6 +2,7 @@
 //! verifier and a handler.
 
 mod handler;
+mod types;
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -10,13 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use px_verify::Received;
-use schemars::JsonSchema;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::dedup::{Dedup, Rule};
 use crate::error::{Error, Result};
+use crate::file::Files;
 use crate::inbound::RawInbound;
 use crate::layer;
 use crate::read::Misfit;
@@ -24,6 +23,7 @@ use crate::resource::{Need, Provided, Resource, Resources};
 use crate::verify::{Key, Keyring, Source, Verification};
 
 pub use handler::{Borrowing, Handler, TakesBoth, TakesPayload, TakesReceived, TakesResources};
+pub use types::{Payload, Response};
 
 /// Time that an event is kept for a wait to come, if the webhook does not say (docs/rules.md#6).
 pub const DEFAULT_EARLY: Duration = Duration::from_hours(24);
@@ -76,6 +76,8 @@ pub struct WebhookDef {
     pub same_body_within: Option<Duration>,
     /// Secrets that the operator configured beside those of the environment.
     pub keys: Vec<Key>,
+    /// Bounds of the files that it takes in forms; `None` takes none.
+    pub files: Option<Files>,
     /// The user's own middleware, the outermost first.
     pub layers: Vec<layer::Erased>,
     /// Resources that its handler uses.
@@ -148,28 +150,6 @@ impl WebhookDef {
     }
 }
 
-/// Payload that a sender posts: a type that is read from JSON and has a JSON Schema.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be the payload of a webhook",
-    label = "not a payload",
-    note = "a payload is validated and then read: `#[derive(serde::Deserialize, schemars::JsonSchema)]`"
-)]
-pub trait Payload: DeserializeOwned + JsonSchema + Send + 'static {}
-#[diagnostic::do_not_recommend]
-impl<T: DeserializeOwned + JsonSchema + Send + 'static> Payload for T {}
-
-/// Response that a waiting step gets: a type that is written and read as a JSON object,
-/// and has a JSON Schema.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be the response of a webhook",
-    label = "not a response",
-    note = "a response is stored until a step takes it: \
-            `#[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]`"
-)]
-pub trait Response: Serialize + DeserializeOwned + JsonSchema + Send + 'static {}
-#[diagnostic::do_not_recommend]
-impl<T: Serialize + DeserializeOwned + JsonSchema + Send + 'static> Response for T {}
-
 /// A webhook in the making; [`webhook!`](crate::webhook) fills it.
 #[derive(Debug)]
 pub struct WebhookBuilder<P, R> {
@@ -184,6 +164,7 @@ pub struct WebhookBuilder<P, R> {
     queue_limit: u32,
     accepts_invalid: bool,
     dedup: Option<Dedup>,
+    files: Option<Files>,
     layers: Vec<layer::Erased>,
     needs: Vec<Need>,
     secrets: Vec<String>,
@@ -211,6 +192,7 @@ impl<P: 'static, R> WebhookBuilder<P, R> {
             queue_limit: DEFAULT_QUEUE_LIMIT,
             accepts_invalid: false,
             dedup: None,
+            files: None,
             layers: Vec::new(),
             needs: Vec::new(),
             secrets: Vec::new(),
@@ -261,6 +243,18 @@ impl<P: 'static, R> WebhookBuilder<P, R> {
     #[must_use]
     pub fn dedup(mut self, dedup: Dedup) -> Self {
         self.dedup = Some(dedup);
+        self
+    }
+
+    /// Takes forms with files (`multipart/form-data`), within these bounds. Texts of a
+    /// form become fields of the payload, and each file a [`File`](crate::File) at its
+    /// field's name; names that come more than once become lists. The files are in the
+    /// store before the sender is answered.
+    ///
+    /// Such a form is refused by a webhook that does not say this.
+    #[must_use]
+    pub fn files(mut self, files: Files) -> Self {
+        self.files = Some(files);
         self
     }
 
@@ -364,6 +358,7 @@ impl<P: 'static, R> WebhookBuilder<P, R> {
             queue_limit: self.queue_limit,
             accepts_invalid: self.accepts_invalid,
             keys: Vec::new(),
+            files: self.files,
             layers: self.layers,
             needs: self.needs,
             secrets: self.secrets,

@@ -33,6 +33,9 @@ pub(crate) struct App {
     pub(crate) urls: UrlView,
     pub(crate) unsignable_hooks: crate::api::UnsignableHooks,
     pub(crate) streams: Arc<crate::streams::Streams>,
+    /// Bounds of the webhooks that take forms with files, by slug.
+    pub(crate) files: std::collections::HashMap<String, px_sdk::Files>,
+    pub(crate) spills: crate::spill::Spills,
     pub(crate) max_body: usize,
     pub(crate) max_api_body: usize,
     pub(crate) max_headers: usize,

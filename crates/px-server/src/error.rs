@@ -59,6 +59,15 @@ pub enum StartError {
          TasksMax=)"
     )]
     UserThreads(#[source] std::io::Error),
+    /// There is no place for the bodies of forms with files while they come.
+    #[error("the directory for forms that are received, {}, cannot be used", dir.display())]
+    Spill {
+        /// The directory.
+        dir: std::path::PathBuf,
+        /// Reason.
+        #[source]
+        source: std::io::Error,
+    },
     /// A brain or a webhook needs what nobody provides, or it is provided twice.
     #[error("{0}")]
     Needs(String),

@@ -13,16 +13,17 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body as HttpBody;
 use px_core::Code;
 use px_core::key::FORM_SLUG;
-use px_inbound::verify::{Disagreement, local};
+use px_inbound::verify::{Disagreement, is_form_data, local};
 use px_inbound::{AdmissionDenied, Answer, Permit};
 use px_sdk::layer::BoxError;
-use px_sdk::{Received, Timestamp};
+use px_sdk::{Files, Received, Timestamp};
 use tokio::runtime::Handle;
 
 use crate::app::Shared;
 use crate::error::ApiError;
 use crate::layered;
 use crate::run_to_completion::run_to_completion;
+use crate::spill::{self, SpillError};
 
 static ACTION: HeaderName = HeaderName::from_static("px-action");
 static RUN: HeaderName = HeaderName::from_static("px-run-id");
@@ -75,11 +76,12 @@ async fn enter(app: Shared, remote: SocketAddr, slug: String, door: Door, reques
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok())
         .and_then(|length| length.parse::<usize>().ok());
-    if declared.is_some_and(|length| length > app.max_body) {
-        return too_large(app.max_body);
+    let limit = BodyLimit::of(&app, &slug, headers);
+    if declared.is_some_and(|length| length > limit.bytes()) {
+        return limit.exceeded();
     }
     let layered = app.layered.get(&slug).cloned();
-    let entered = Entered { app, slug, door, remote, at, permit, runtime: None };
+    let entered = Entered { app, slug, door, remote, at, permit, limit, runtime: None };
     match layered {
         Some(route) => layered::run(route, entered, request).await,
         None => take(entered, request).await,
@@ -100,6 +102,7 @@ pub(crate) struct Entered {
     remote: SocketAddr,
     at: Timestamp,
     permit: Permit,
+    limit: BodyLimit,
     /// The server's runtime, for whoever goes on from a thread of users' code.
     pub(crate) runtime: Option<Handle>,
 }
@@ -110,9 +113,16 @@ where
     B: HttpBody<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let Entered { app, slug, door, remote, at, mut permit, runtime } = entered;
+    let Entered { app, slug, door, remote, at, mut permit, limit, runtime } = entered;
     let (head, body) = request.into_parts();
-    let body = match tokio::time::timeout(app.body_timeout, read(body, app.max_body, &mut permit)).await {
+    let spilled = limit.files.map(|_| app.spills.body(runtime.clone().unwrap_or_else(Handle::current)));
+    let read = async {
+        match spilled {
+            Some(spilled) => read_form(body, &limit, spilled, &mut permit).await,
+            None => read(body, &limit, &mut permit).await,
+        }
+    };
+    let body = match tokio::time::timeout(app.body_timeout, read).await {
         Ok(Ok(body)) => body,
         Ok(Err(response)) => return response,
         Err(_) => {
@@ -160,21 +170,16 @@ pub(crate) fn failed() -> Response {
 }
 
 /// Reads the body piece by piece, so that what it holds counts while it comes.
-async fn read<B>(body: B, limit: usize, permit: &mut Permit) -> Result<Bytes, Response>
+async fn read<B>(body: B, limit: &BodyLimit, permit: &mut Permit) -> Result<Bytes, Response>
 where
     B: HttpBody<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let mut body = std::pin::pin!(Limited::new(body, limit));
+    let mut body = std::pin::pin!(Limited::new(body, limit.bytes()));
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| {
-            if error.is::<LengthLimitError>() {
-                return too_large(limit);
-            }
-            ApiError::bad_request(format!("The request's body could not be read: {error}")).into_response()
-        })?;
+        let frame = frame.map_err(|error| limit.unread(&*error))?;
         let Ok(data) = frame.into_data() else { continue };
         permit.hold(data.len()).map_err(turned_away)?;
         if first.is_empty() && rest.is_empty() {
@@ -189,6 +194,80 @@ where
     Ok(if rest.is_empty() { first } else { rest.freeze() })
 }
 
+/// Reads the body of a form with files, which waits for its rest on the disk.
+async fn read_form<B>(
+    body: B,
+    limit: &BodyLimit,
+    mut spilled: spill::Body,
+    permit: &mut Permit,
+) -> Result<Bytes, Response>
+where
+    B: HttpBody<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let mut body = std::pin::pin!(Limited::new(body, limit.bytes()));
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| limit.unread(&*error))?;
+        if let Ok(data) = frame.into_data() {
+            spilled.push(&data, permit).await.map_err(|error| not_spilled(&error))?;
+        }
+    }
+    spilled.finish(permit).await.map_err(|error| not_spilled(&error))
+}
+
+fn not_spilled(error: &SpillError) -> Response {
+    match error {
+        SpillError::Denied(turned) => turned_away(*turned),
+        SpillError::Io(_) => {
+            tracing::error!(%error, "a form with files is refused");
+            ApiError::overloaded("Not now, try again").into_response()
+        }
+    }
+}
+
+/// The largest body of a request.
+#[derive(Debug, Clone, Copy)]
+struct BodyLimit {
+    /// Bytes of everything but files.
+    max_body: usize,
+    /// Bounds of its files, if it says that it is a form with files for a webhook that
+    /// takes them.
+    files: Option<Files>,
+}
+
+impl BodyLimit {
+    fn of(app: &Shared, slug: &str, headers: &HeaderMap) -> Self {
+        let files = app.files.get(slug).copied().filter(|_| is_form_data(headers));
+        Self { max_body: app.max_body, files }
+    }
+
+    fn bytes(&self) -> usize {
+        let files = self.files.map_or(0, |files| files.most_bytes());
+        self.max_body.saturating_add(usize::try_from(files).unwrap_or(usize::MAX))
+    }
+
+    /// Returns what the sender of a body is told that could not be read.
+    fn unread(&self, error: &(dyn std::error::Error + Send + Sync + 'static)) -> Response {
+        if error.is::<LengthLimitError>() {
+            return self.exceeded();
+        }
+        ApiError::bad_request(format!("The request's body could not be read: {error}")).into_response()
+    }
+
+    fn exceeded(&self) -> Response {
+        let (most, max_body) = (self.bytes(), self.max_body);
+        let text = match self.files {
+            None => format!("The request's body is larger than {most} bytes (server.max_body_bytes)"),
+            Some(files) => format!(
+                "The request's body is larger than {most} bytes: this webhook takes {} bytes of files, and {max_body} \
+                 bytes beside them (server.max_body_bytes)",
+                files.most_bytes()
+            ),
+        };
+        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge, text).into_response()
+    }
+}
+
 fn turned_away(turned: AdmissionDenied) -> Response {
     match turned {
         AdmissionDenied::NotAllowed => {
@@ -196,11 +275,6 @@ fn turned_away(turned: AdmissionDenied) -> Response {
         }
         _ => ApiError::overloaded(turned.to_string()).into_response(),
     }
-}
-
-fn too_large(limit: usize) -> Response {
-    let text = format!("The request's body is larger than {limit} bytes (server.max_body_bytes)");
-    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge, text).into_response()
 }
 
 /// `OPTIONS /webhooks/{slug}`: what may be sent there, and whether the origin

@@ -18,6 +18,7 @@ mod resolve;
 mod resources;
 mod run_to_completion;
 mod secrets;
+mod spill;
 mod start;
 mod streams;
 mod sweeper;

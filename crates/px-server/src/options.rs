@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,6 +81,9 @@ pub struct Options {
     pub max_body: usize,
     /// The largest body of a request to the API, bytes.
     pub max_api_body: usize,
+    /// Directory for the bodies of forms with files while they come; `None` holds them
+    /// in memory.
+    pub spill_dir: Option<PathBuf>,
     /// Time that the body of a request may take to come.
     pub body_timeout: Duration,
     /// Time that running steps may go on after the end was asked for (docs/rules.md#42).
@@ -128,6 +132,7 @@ impl Options {
             max_batch_events: px_inbound::USUAL_BATCH_EVENTS,
             max_body: 5 * 1024 * 1024,
             max_api_body: 8 * 1024 * 1024,
+            spill_dir: None,
             body_timeout: Duration::from_secs(10),
             shutdown_grace: Duration::from_secs(10),
             hooks: HookOptions::default(),

@@ -31,6 +31,7 @@ use crate::options::Options;
 use crate::outbound;
 use crate::resources;
 use crate::secrets::{self, ServerSecrets};
+use crate::spill::Spills;
 use crate::streams::{self, Streams};
 use crate::sweeper;
 use crate::unverified::warnings;
@@ -208,6 +209,12 @@ impl Checked {
             cors_origins: self.cors_origins,
         };
         let layered = layered::routes(&self.endpoints);
+        let files = self.endpoints.iter().filter_map(|own| Some((own.def.slug.clone(), own.def.files?)));
+        let files: HashMap<_, _> = files.collect();
+        let spills = match options.spill_dir.clone().filter(|_| !files.is_empty()) {
+            Some(dir) => Spills::open(dir.clone()).map_err(|source| StartError::Spill { dir, source })?,
+            None => Spills::default(),
+        };
         let inbound = InboundContext {
             store: Arc::clone(&options.store),
             catalog: Arc::clone(&options.registry) as _,
@@ -238,6 +245,8 @@ impl Checked {
             urls,
             unsignable_hooks: UnsignableHooks::default(),
             streams: Streams::new(options.streams),
+            files,
+            spills,
             max_body: options.max_body,
             max_api_body: options.max_api_body,
             max_headers: options.max_headers,

@@ -23,6 +23,10 @@ const FORMAT_APART: u8 = 3;
 /// says which values lie with runs, as the one before.
 const FORMAT_EVENTS: u8 = 4;
 
+/// The format byte of a delivery that has files, which an older px would lose with the
+/// next write. It says what the one before says.
+const FORMAT_FILES: u8 = 5;
+
 /// Format and count, length of the record's JSON, the record, names of values if
 /// there are any, the body as it came. `owner` tells the run that has a value.
 pub(crate) fn delivery_value(
@@ -34,6 +38,7 @@ pub(crate) fn delivery_value(
     let (document, gaps) = parted(written, &mut |name, _| owner(&name))?;
     let mut value = BytesMut::with_capacity(64 + document.len() + delivery.body.len());
     let format = match (has_events_apart, gaps.is_empty()) {
+        _ if !delivery.files.is_empty() => FORMAT_FILES,
         (true, _) => FORMAT_EVENTS,
         (false, true) => FORMAT,
         (false, false) => FORMAT_APART,
@@ -60,7 +65,9 @@ fn with_stubs(delivery: &Delivery) -> Delivery {
         target: delivery.target.clone(),
         headers: delivery.headers.clone(),
         verdict: delivery.verdict.clone(),
+        files: delivery.files.clone(),
         body: Bytes::new(),
+        contents: Vec::new(),
         ..*delivery
     }
 }
@@ -79,9 +86,9 @@ pub(crate) fn names_values(revision: u64) -> bool {
     revision >> 56 >= u64::from(FORMAT_APART)
 }
 
-/// True if the delivery of a row that begins with this revision has events with rows of their own.
+/// True if the delivery of a row that begins with this revision may have events with rows of their own.
 pub(crate) fn has_events_apart(revision: u64) -> bool {
-    revision >> 56 == u64::from(FORMAT_EVENTS)
+    revision >> 56 >= u64::from(FORMAT_EVENTS)
 }
 
 /// Head of a row, its gaps, and the bytes behind them.
@@ -90,7 +97,7 @@ type Parts<'a> = (&'a [u8], Vec<Gap>, &'a [u8]);
 /// The record's JSON, the values that it names, and the body.
 fn parts(value: &Bytes) -> Result<Parts<'_>, Error> {
     let format = *value.first().ok_or_else(short)?;
-    check_format(format, FORMAT_EVENTS)?;
+    check_format(format, FORMAT_FILES)?;
     let rest = value.get(if format == FIRST_FORMAT { 1 } else { 8 }..).ok_or_else(short)?;
     let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(short)?;
     let (document, mut rest) =

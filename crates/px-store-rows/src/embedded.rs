@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use px_core::key::{Waiter, WaiterId};
-use px_core::{DeliveryId, Event, KeyId, KeyRecord, RunId, RunStatus, Scope, Timestamp};
+use px_core::{DeliveryId, Event, FileId, KeyId, KeyRecord, RunId, RunStatus, Scope, Timestamp};
 use px_store::outbox::{HookCache, OutboxStore};
 use px_store::tokens::Token;
 use px_store::{
@@ -20,6 +20,7 @@ use tokio::sync::watch;
 
 use crate::emptiness::Emptiness;
 use crate::event_row;
+use crate::file_row;
 use crate::layout;
 use crate::recent::Recent;
 use crate::rows::{BATCH, Backing, Order, RowOutcome};
@@ -235,6 +236,10 @@ impl<B: Backing> Store for Embedded<B> {
     fn event_apart(&self, scope: Scope, delivery: DeliveryId, place: u32) -> Read<'_, Option<InboxEvent>> {
         let row = event_row::event_row(scope, delivery, place);
         ready(self.noted(self.record(&row, event_row::from_event_value)))
+    }
+
+    fn file_piece(&self, scope: Scope, file: FileId, piece: u32) -> Read<'_, Option<Bytes>> {
+        ready(self.noted(self.backing.get(&file_row::piece_row(scope, file, piece))))
     }
 
     fn deliveries<'a>(

@@ -80,6 +80,15 @@ fn events_that_lie_apart_are_written_as_older_rows_have_them() -> Result<(), Err
     assert_eq!((read.events.first(), read.events.last()), (large.events.first(), stub.as_ref()));
     assert_eq!(read.body, large.body);
 
+    // One with files is of a form that an older px refuses: it would lose them.
+    let file = r#"{"field":"f","name":"a","size":3,"sha256":"00","contentType":"x/y"}"#;
+    let with_files = Delivery { files: vec![layout::from_json(file.as_bytes())?], ..large.clone() };
+    let written = delivery_value(&with_files, &|_| None)?;
+    assert_eq!(written.first(), Some(&5));
+    assert!(String::from_utf8_lossy(&written).contains(&format!(r#""files":[{file}]"#)));
+    let read = from_delivery_value(&written, &|_, _| Err(layout::short()))?;
+    assert_eq!((read.files, read.body), (with_files.files, with_files.body));
+
     let small = Delivery { events: vec![event(2, 0)?], ..delivery };
     assert_eq!(delivery_value(&small, &|_| None)?.first(), Some(&2));
 

@@ -36,6 +36,7 @@ impl Translation {
                 named.extend(delivery_row::named(&old)?.into_iter().map(|gap| (gap.name, gap.run)));
             }
             self.put(row, delivery_value(delivery, &|name| named.get(name).copied())?);
+            self.put_files(scope, delivery);
             if write.new {
                 self.post(layout::deliveries_by_slug(scope, &delivery.slug), id);
             }

@@ -25,6 +25,7 @@ pub(crate) const fn letter(table: Table) -> u8 {
         Table::Log => b'l',
         Table::Value => b'g',
         Table::Event => b'm',
+        Table::File => b'F',
         Table::Delivery => b'd',
         Table::Dedup => b'u',
         Table::SetAside => b'z',

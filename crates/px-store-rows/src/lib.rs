@@ -9,6 +9,7 @@ mod delivery_row;
 mod embedded;
 mod emptiness;
 mod event_row;
+mod file_row;
 #[cfg(test)]
 mod golden;
 mod inbox;

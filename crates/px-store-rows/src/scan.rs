@@ -14,6 +14,7 @@ use px_store::{Cursor, Error, Row, Scan, Table, Timer, Versioned};
 
 use crate::apart;
 use crate::event_row::{self, whole_delivery};
+use crate::file_row;
 use crate::kv;
 use crate::layout;
 use crate::line;
@@ -83,6 +84,7 @@ pub(crate) fn read<B: Backing + ?Sized>(
         Table::Value | Table::Event | Table::Waiter | Table::WaiterPlace => {
             read_beside(scope, table, row, value)?
         }
+        Table::File => file_row::read(scope, row, value)?,
         Table::Delivery => {
             let delivery = whole_delivery(backing, scope, value)?;
             let expected = layout::delivery_row(scope, delivery.id);

@@ -257,6 +257,7 @@ impl Translation {
         this.work(scope, &batch.work)?;
         this.keys(scope, batch)?;
         this.deliveries(scope, &batch.deliveries, backing)?;
+        this.drop_files(scope, &batch.dropped_files);
         this.events_apart(scope, &batch.events_apart)?;
         this.forget(scope, batch, backing)?;
         for timer in &batch.disarm {

@@ -142,6 +142,8 @@ impl Rig {
             events: entries,
             body: Bytes::new(),
             emptied: false,
+            files: Vec::new(),
+            contents: Vec::new(),
             revision: 0,
         });
         self.commit(draft);

@@ -124,6 +124,8 @@ impl Rig {
             events: vec![entry],
             body: Bytes::new(),
             emptied: false,
+            files: Vec::new(),
+            contents: Vec::new(),
             revision: 0,
         });
         self.commit(draft);

@@ -137,6 +137,8 @@ impl Rig {
             }],
             body,
             emptied: false,
+            files: Vec::new(),
+            contents: Vec::new(),
             revision: 0,
         });
         let batch = draft.into_batch();

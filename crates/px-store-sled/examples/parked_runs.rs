@@ -110,6 +110,8 @@ async fn parked(store: &dyn Store, ids: &Ids, n: u64) -> Batch {
         events: vec![entry],
         body,
         emptied: false,
+        files: Vec::new(),
+        contents: Vec::new(),
         revision: 0,
     });
     draft.put_dedup(DedupWrite {

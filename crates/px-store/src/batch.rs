@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use px_core::key::Waiter;
-use px_core::{DeliveryId, Event, KeyId, KeyRecord, Run, RunId, Scope};
+use px_core::{DeliveryId, Event, FileId, KeyId, KeyRecord, Run, RunId, Scope};
 
 use crate::epoch::EpochWrite;
 use crate::error::Error;
@@ -194,6 +194,8 @@ pub struct Batch {
     pub forgotten: Option<ForgottenWrite>,
     /// Deliveries, whole.
     pub deliveries: Vec<DeliveryWrite>,
+    /// Files whose bytes are removed, with their deliveries or before them.
+    pub dropped_files: Vec<FileDrop>,
     /// Events that lie apart from their deliveries.
     pub events_apart: Vec<EventWrite>,
     /// Places in the queues of keys; `None` removes.
@@ -241,6 +243,26 @@ pub struct DeliveryWrite {
     pub delivery: Delivery,
     /// True if it is new, so that it enters the indexes.
     pub new: bool,
+}
+
+/// A file whose bytes are removed. Its delivery is forgotten or written without it by
+/// the same commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileDrop {
+    /// The file.
+    pub file: FileId,
+    /// Number of its pieces.
+    pub pieces: u32,
+}
+
+impl FileDrop {
+    /// Those of all files of a delivery.
+    pub fn all_of(delivery: &Delivery) -> impl Iterator<Item = Self> {
+        let of = delivery.id;
+        (0..)
+            .zip(&delivery.files)
+            .map(move |(place, file)| Self { file: FileId { delivery: of, place }, pieces: file.pieces() })
+    }
 }
 
 /// A delivery to be forgotten, with the places where it is found.

@@ -11,6 +11,7 @@
 mod claims;
 mod differential;
 mod driver;
+mod files;
 mod inbox;
 mod keys;
 mod kv;
@@ -78,6 +79,7 @@ pub mod cases {
         a_free_run_is_claimed_once_and_an_owned_one_never, a_member_claims_its_own_run_anew,
         members_that_claim_at_once_win_each_run_once, what_a_claim_leaves_stays_free,
     };
+    pub use super::files::the_files_of_a_delivery_are_there_with_it;
     pub use super::inbox::{
         events_that_lie_apart_change_one_by_one, what_changed_meanwhile_is_not_forgotten,
         what_is_forgotten_is_nowhere, what_is_remembered_is_changed_as_it_was_read,
@@ -124,7 +126,7 @@ macro_rules! store_conformance {
             what_is_due_is_found_by_lane_and_time, hooks_change_under_a_precondition,
             the_check_of_the_key_is_written_once, a_value_is_written_over_the_version_that_was_read,
             a_brain_has_no_more_values_than_it_may, values_are_listed_in_the_order_of_their_names,
-            a_secret_changes_only_as_it_was_read);
+            a_secret_changes_only_as_it_was_read, the_files_of_a_delivery_are_there_with_it);
     };
     (@cases $open:path: $($case:ident),+) => {
         $(

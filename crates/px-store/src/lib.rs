@@ -34,8 +34,9 @@ pub mod tokens;
 mod transact;
 
 pub use batch::{
-    Batch, Conflict, DedupDemand, DedupWrite, DeliveryWrite, EventWrite, ForgetWrite, ForgottenWrite,
-    KeyWrite, LogTail, Outcome, RunRecord, RunWrite, SetAsideWrite, WaiterWrite, WorkChange, WorkWrite,
+    Batch, Conflict, DedupDemand, DedupWrite, DeliveryWrite, EventWrite, FileDrop, ForgetWrite,
+    ForgottenWrite, KeyWrite, LogTail, Outcome, RunRecord, RunWrite, SetAsideWrite, WaiterWrite, WorkChange,
+    WorkWrite,
 };
 pub use claim::{ClaimRequest, Claimed, claim_by_commit};
 pub use claimer::{BornClaimed, Claimer, Reservations};

@@ -1,7 +1,7 @@
 //! The records beside runs and keys: the inbox, ready work, timers.
 
 use bytes::Bytes;
-use px_core::{DeliveryId, EventId, KeyId, RunId, Timestamp, WaitId};
+use px_core::{DeliveryId, EventId, KeyId, RunId, StoredFile, Timestamp, WaitId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -222,13 +222,21 @@ pub struct Delivery {
     pub size: u64,
     /// Its events; none if it did not get as far.
     pub events: Vec<InboxEvent>,
-    /// True if its content was dropped before its record: headers, body and
+    /// The files that came with it, of which the body has only the places. Each is the
+    /// delivery's own: its pieces are written with the delivery, and go with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<StoredFile>,
+    /// True if its content was dropped before its record: headers, body, files and
     /// responses, of which there were too many.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub emptied: bool,
-    /// The body. Kept beside the record, as raw bytes.
+    /// The body. Kept beside the record, as raw bytes; without the contents of its files.
     #[serde(skip)]
     pub body: Bytes,
+    /// The contents of its files, in their order, where they are written by the next
+    /// commit. Empty in one that was read.
+    #[serde(skip)]
+    pub contents: Vec<Bytes>,
     /// Number of times that its row was written; 0 for a new one. Its events belong to different keys, so
     /// two commits may change it at the same time: each demands that the row is still as it was read.
     #[serde(skip)]

@@ -5,8 +5,9 @@
 //! This file refuses to know where rows lie and what they have to do with each
 //! other.
 
+use bytes::Bytes;
 use px_core::key::{Waiter, WaiterId};
-use px_core::{CallbackId, DeliveryId, KeyId, KeyRecord, KvId, RunId};
+use px_core::{CallbackId, DeliveryId, FileId, KeyId, KeyRecord, KvId, RunId};
 
 use crate::batch::RunRecord;
 use crate::kv::{KvBrain, KvRecord};
@@ -41,6 +42,8 @@ pub enum Table {
     Value,
     /// Events that lie apart from their deliveries.
     Event,
+    /// Pieces of files that came with deliveries.
+    File,
     /// The inbox.
     Delivery,
     /// Providers' ids.
@@ -125,6 +128,8 @@ pub enum Row {
     Value(RunId),
     /// An event that lies apart from its delivery, and its place there.
     Event(DeliveryId, u32, Box<InboxEvent>),
+    /// A piece of a file, and its place in the file.
+    File(FileId, u32, Bytes),
     /// A delivery, with its body.
     Delivery(Box<Delivery>),
     /// The record under a webhook and a provider's id.

@@ -6,8 +6,9 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use px_core::key::{Waiter, WaiterId};
-use px_core::{DeliveryId, Event, KeyId, KeyRecord, RunId, RunStatus, Scope, Timestamp};
+use px_core::{DeliveryId, Event, FileId, KeyId, KeyRecord, RunId, RunStatus, Scope, Timestamp};
 use tokio::sync::watch;
 
 use crate::batch::{Batch, LogTail, Outcome, RunRecord};
@@ -171,6 +172,10 @@ pub trait Store: Send + Sync + 'static {
     /// The event at this place of a delivery, if it lies apart from it. A read of one event that
     /// does not read the others.
     fn event_apart(&self, scope: Scope, delivery: DeliveryId, place: u32) -> Read<'_, Option<InboxEvent>>;
+
+    /// A piece of a file that came with a delivery, of at most
+    /// [`FILE_PIECE_BYTES`](px_core::FILE_PIECE_BYTES). The delivery says how many there are.
+    fn file_piece(&self, scope: Scope, file: FileId, piece: u32) -> Read<'_, Option<Bytes>>;
 
     /// Deliveries, newest first; like [`Store::runs`].
     fn deliveries<'a>(

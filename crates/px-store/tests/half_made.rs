@@ -134,6 +134,8 @@ impl Lab {
             events: vec![event],
             body: Bytes::from_static(b"1"),
             emptied: false,
+            files: Vec::new(),
+            contents: Vec::new(),
             revision: 0,
         }
     }

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Waker};
 
+use bytes::Bytes;
 use px_core::key::{Waiter, WaiterId};
-use px_core::{DeliveryId, Event, KeyId, KeyRecord, RunId, Scope, Timestamp};
+use px_core::{DeliveryId, Event, FileId, KeyId, KeyRecord, RunId, Scope, Timestamp};
 use px_store::tokens::Token;
 use px_store::{
     Admission, Batch, BoxFuture, ClaimRequest, Claimed, Cursor, DedupRecord, Delivery, DeliveryFilter,
@@ -285,6 +286,10 @@ impl Store for FaultyStore {
 
     fn event_apart(&self, scope: Scope, delivery: DeliveryId, place: u32) -> Read<'_, Option<InboxEvent>> {
         self.read("event_apart", move || self.inner.event_apart(scope, delivery, place))
+    }
+
+    fn file_piece(&self, scope: Scope, file: FileId, piece: u32) -> Read<'_, Option<Bytes>> {
+        self.read("file_piece", move || self.inner.file_piece(scope, file, piece))
     }
 
     fn deliveries<'a>(

@@ -239,6 +239,17 @@ const INBOX: &[Damage] = &[
         let event = rig.delivery("resumed").json["events"][0].clone();
         put(nobody("whd"), versioned(b'm', &[&nobody_bytes()[..], &[0; 4]].concat(), event))
     }),
+    (Rule::FileOrphan, |rig| {
+        let _ = rig;
+        put(nobody("whd"), plain(b'F', &[&nobody_bytes()[..], &[0; 6]].concat(), json!("bytes")))
+    }),
+    (Rule::FileMissing, |rig| {
+        let delivery = rig.delivery("resumed");
+        edit(delivery.text("/id"), delivery, |delivery| {
+            let file = json!({"field": "f", "name": "a", "size": 3, "sha256": "00"});
+            delivery["files"] = json!([file]);
+        })
+    }),
     (Rule::DeliveryUnlisted, |rig| {
         let delivery = rig.delivery("quarantined");
         edit(delivery.text("/id"), delivery, |delivery| delivery["slug"] = json!("other"))

@@ -8,7 +8,8 @@
 //!
 //! 1. [`Prepared::greet`] answers handshakes that come as an unsigned GET;
 //! 2. [`Prepared::verify`] believes the request or gives a [`Refusal`];
-//! 3. [`Prepared::parse`] reads the body: its [`Content`];
+//! 3. [`Prepared::parse`] reads the body: its [`Content`]. A form with files is cut by
+//!    [`FormData::read`] first, and [`Prepared::form_content`] makes the content of it;
 //! 4. [`Prepared::handshake`] answers signed handshakes; it takes the
 //!    [`Verified`] of step 2, so that none is answered unverified;
 //! 5. [`Prepared::delivery_id`] and [`Prepared::event_type`] read ids.
@@ -27,8 +28,9 @@ mod received;
 pub mod record;
 
 pub use evaluate::{
-    BodyError, BodyErrorKind, Content, Disagreement, Element, Forwarding, HandshakeReply, IdError,
-    MAX_ID_BYTES, Network, ParseNetworkError, Place, PrepareError, Prepared, Refusal, UrlView, Verified,
-    body_type, bounded_id, insert_field, parse_form, parse_json, sign, without_mark,
+    BodyError, BodyErrorKind, Content, Disagreement, Element, FormData, FormLimits, FormWriter, Forwarding,
+    HandshakeReply, IdError, MAX_ID_BYTES, Network, ParseNetworkError, Part, Place, PrepareError, Prepared,
+    Refusal, UrlView, Verified, body_type, bounded_id, insert_field, is_form_data, parse_form, parse_json,
+    sign, without_mark,
 };
 pub use received::Received;

@@ -76,7 +76,7 @@
 #[cfg(feature = "receive")]
 pub use px_callbacks as receive;
 #[cfg(feature = "cli")]
-pub use px_cli::{App, app};
+pub use px_cli::{App, app, egress};
 pub use px_derive::{Choice, OneOf, handler, register};
 
 #[cfg(doctest)]

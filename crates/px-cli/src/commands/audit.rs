@@ -65,6 +65,7 @@ const fn noun(table: Table) -> &'static str {
         Table::Log => "logs",
         Table::Value => "large values",
         Table::Event => "events of large deliveries",
+        Table::File => "files of deliveries",
         Table::Delivery => "deliveries",
         Table::Dedup => "provider ids",
         Table::SetAside => "quarantined ids",
@@ -133,6 +134,9 @@ fn rows(counts: &Counts) -> Vec<Vec<String>> {
     rows.push(row("Open waits", "", counts.waits));
     rows.push(row("Deliveries", "", counts.deliveries));
     rows.extend(counts.events.iter().map(|(state, count)| row("Events", state.as_str(), *count)));
+    if counts.files > 0 {
+        rows.push(row("Files", "", counts.files));
+    }
     rows.push(row("Provider ids", "", counts.dedups));
     rows.push(row("Keys", "", counts.keys));
     rows.push(row("Waiters at keys", "", counts.waiters));

@@ -185,6 +185,7 @@ fn options(
         forwarded: config.server.forwarded.map(Into::into),
         max_body: config.server.max_body_bytes,
         max_api_body: config.server.max_api_body_bytes,
+        spill_dir: Some(config.store.data_dir.join("incoming")),
         body_timeout: std::time::Duration::from_secs(config.server.body_timeout_secs),
         shutdown_grace: std::time::Duration::from_secs(config.server.shutdown_grace_secs),
         connections: config.limits.connections(),

@@ -14,6 +14,7 @@
 //! | `reserved_in_flight` | 512 | of these, kept for providers that never send again |
 //! | `max_in_flight_per_address` | 1024 | of these, from one address |
 //! | `max_held_bytes` | 256 MiB | bodies of webhook requests in memory at once (503) |
+//! | `max_spilled_bytes` | 1 GiB | forms with files on the disk at once, while they come (503) |
 //! | `max_addresses` | 8192 | addresses whose rate is remembered |
 //! | `max_concurrent_steps` | 512 | steps that run at once; more wait for their turn |
 //! | `max_state_bytes` | 4 MiB | the state of a run that grew, and what else a step hands over to be kept |
@@ -71,6 +72,7 @@ pub(crate) struct Limits {
     reserved_in_flight: usize,
     max_in_flight_per_address: usize,
     max_held_bytes: usize,
+    max_spilled_bytes: u64,
     max_addresses: usize,
     pub(crate) max_concurrent_steps: usize,
     pub(crate) max_state_bytes: usize,
@@ -97,6 +99,7 @@ impl Default for Limits {
             reserved_in_flight: gate.reserved,
             max_in_flight_per_address: gate.in_flight_per_address,
             max_held_bytes: gate.body_bytes,
+            max_spilled_bytes: gate.spilled_bytes,
             max_addresses: gate.addresses,
             max_concurrent_steps: StepLimits::default().max_concurrent_steps,
             max_state_bytes: StepLimits::default().max_state_bytes,
@@ -174,6 +177,7 @@ impl Limits {
             ("max_headers", self.max_headers == 0),
             ("max_in_flight_per_address", self.max_in_flight_per_address == 0),
             ("max_held_bytes", self.max_held_bytes == 0),
+            ("max_spilled_bytes", self.max_spilled_bytes == 0),
             ("max_concurrent_steps", self.max_concurrent_steps == 0),
             ("max_stalled", self.max_stalled == 0),
         ] {
@@ -247,6 +251,7 @@ impl Limits {
             reserved: self.reserved_in_flight,
             in_flight_per_address: self.max_in_flight_per_address,
             body_bytes: self.max_held_bytes,
+            spilled_bytes: self.max_spilled_bytes,
             addresses: self.max_addresses,
         }
     }
@@ -300,7 +305,7 @@ mod tests {
     fn every_bound_can_be_set_and_those_that_contradict_each_other_are_refused() {
         let some = limits(
             "max_connections = 100\nidle_timeout_secs = 1\nhead_timeout_secs = 2\nmax_head_bytes = 9000\n\
-             max_in_flight = 50\nreserved_in_flight = 5\nmax_in_flight_per_address = 6\nmax_held_bytes = 7\n\
+             max_in_flight = 50\nreserved_in_flight = 5\nmax_in_flight_per_address = 6\nmax_held_bytes = 7\nmax_spilled_bytes = 70\n\
              max_addresses = 8\nmax_state_bytes = 5000\nmax_kv_value_bytes = 600\nmax_kv_keys = 70\nmax_batch_events = 11\nmax_stalled = 4\nmax_concurrent_steps = 3\nmax_rejected_per_minute = 9\nmax_rejected_per_minute_per_address = 3",
         );
         assert!(some.mistakes().is_empty());
@@ -313,8 +318,14 @@ mod tests {
                 head_bytes: 9_000,
             }
         );
-        let gate =
-            GateLimits { in_flight: 50, reserved: 5, in_flight_per_address: 6, body_bytes: 7, addresses: 8 };
+        let gate = GateLimits {
+            in_flight: 50,
+            reserved: 5,
+            in_flight_per_address: 6,
+            body_bytes: 7,
+            spilled_bytes: 70,
+            addresses: 8,
+        };
         assert_eq!(some.gate(), gate);
         assert_eq!((some.pool().max_stalled, some.max_concurrent_steps, some.max_state_bytes), (4, 3, 5000));
         assert_eq!((some.steps().max_kv_value_bytes, some.steps().max_kv_keys), (600, 70));

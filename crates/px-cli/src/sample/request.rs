@@ -4,6 +4,8 @@
 //!
 //! Used by `webhooks send`, `webhooks show` and `runs explain`.
 
+mod form;
+
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -20,6 +22,8 @@ use super::aim::{Oracle, needs_a_server};
 use super::kinds;
 use super::schema;
 use crate::error::{Error, Result};
+
+pub(crate) use form::Field;
 
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";

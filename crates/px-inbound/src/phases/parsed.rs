@@ -80,7 +80,8 @@ impl ProviderIds {
     fn of(endpoint: &Endpoint, request: &Request, content: &Content) -> Result<Self, Violation> {
         let parts = endpoint.verifier.events(content);
         if endpoint.def.same_body_within.is_some() {
-            let body = format!("body:{}", hex::encode(Sha256::digest(&request.body)));
+            let digest = content.digest().unwrap_or_else(|| Sha256::digest(&request.body).into());
+            let body = format!("body:{}", hex::encode(digest));
             // One body for all parts: the place tells them apart.
             let id = |place| if parts.len() > 1 { format!("{body}.{place}") } else { body.clone() };
             let events = (0..parts.len()).map(|place| Some(id(place))).collect();

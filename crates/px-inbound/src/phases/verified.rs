@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use px_sdk::Received as Request;
 use px_store::Delivery;
 
 use super::{Parsed, ProviderIds, Received, Unhandled};
@@ -10,6 +11,7 @@ use crate::context::InboundContext;
 use crate::endpoint::Endpoint;
 use crate::quarantine::Trouble;
 use crate::record::{self, micros};
+use crate::upload::{self, Upload};
 use crate::validate::Violation;
 use crate::verify::{BodyError, BodyErrorKind, Prepared, Verified as Proof};
 
@@ -40,10 +42,21 @@ pub(crate) enum Unparsed<'a> {
 }
 
 impl<'a> Verified<'a> {
-    /// Makes JSON of the body.
-    pub(crate) fn parse(self, context: &InboundContext) -> Result<Parsed<'a>, Unparsed<'a>> {
-        let Received { endpoint, request, watch } = self.received;
-        let read = endpoint.verifier.parse(&request);
+    /// Makes JSON of the body. What is left of a form without the contents of its files
+    /// is the body from here on.
+    pub(crate) async fn parse(self, context: &InboundContext) -> Result<Parsed<'a>, Unparsed<'a>> {
+        let Received { endpoint, mut request, watch } = self.received;
+        let (id, size) = (context.ids.delivery(request.at), request.body.len());
+        let (read, upload) = match upload::limits(endpoint, &request, context) {
+            None => (endpoint.verifier.parse(&request), None),
+            Some(limits) => match upload::read(endpoint, &request, &limits, id).await {
+                Ok((upload, read)) => (read, Some(upload)),
+                Err(error) => (Err(error), None),
+            },
+        };
+        if let Some(upload) = &upload {
+            request = Arc::new(Request { body: upload.rest.clone(), ..Request::clone(&request) });
+        }
         if let Ok(content) = &read
             && let Some(reply) = self.verifier.handshake(&self.proof, content.value())
         {
@@ -54,7 +67,11 @@ impl<'a> Verified<'a> {
             Some(key) => format!("verified by secret {}", key + 1),
             None => "unverified".to_owned(),
         };
-        let mut delivery = record::delivery(&context.ids, endpoint, &request, verdict);
+        let mut delivery = record::delivery(id, endpoint, &request, verdict);
+        delivery.size = size as u64;
+        if let Some(Upload { files, contents, .. }) = upload {
+            (delivery.files, delivery.contents) = (files, contents);
+        }
         match read {
             Ok(content) => Ok(Parsed::arrived(endpoint, request, content, delivery, watch)),
             Err(error) if error.kind() == BodyErrorKind::Unfit => {
@@ -66,6 +83,11 @@ impl<'a> Verified<'a> {
             }
             Err(error) => {
                 delivery.took_us = micros(watch);
+                // A form may be larger than what one row of the inbox should hold.
+                if size > context.max_response_bytes {
+                    delivery.body = bytes::Bytes::new();
+                    delivery.emptied = true;
+                }
                 Err(Unparsed::Unreadable(Box::new(Unreadable { endpoint, delivery, error })))
             }
         }

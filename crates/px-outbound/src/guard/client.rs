@@ -83,6 +83,15 @@ impl Client {
         Ok(self.http.post(target.url().clone()))
     }
 
+    /// Begins a GET of `target`.
+    ///
+    /// # Errors
+    /// As for [`post`](Self::post).
+    pub fn get(&self, target: &Target) -> Result<RequestBuilder, Refused> {
+        target.check(&self.policy)?;
+        Ok(self.http.get(target.url().clone()))
+    }
+
     /// Its policy.
     #[must_use]
     pub fn policy(&self) -> &Policy {

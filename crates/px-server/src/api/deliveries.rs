@@ -5,7 +5,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use px_api::why::{self, why};
 use px_api::{DeliveryPage, DeliverySummary, ListDeliveries};
-use px_core::{Code, DeliveryId, RunStatus};
+use px_core::{Code, DeliveryId, RunStatus, StoredFile};
 use px_store::{Delivery, DeliveryFilter, InboxEvent, InboxState};
 
 use super::page_size;
@@ -121,8 +121,19 @@ fn whole(delivery: &Delivery, summary: DeliverySummary, why: String) -> px_api::
         verdict: delivery.verdict.clone(),
         took_micros: delivery.took_us,
         payload: super::json_or_text(&delivery.body),
+        files: delivery.files.iter().map(file).collect(),
         emptied: delivery.emptied,
         why,
+    }
+}
+
+fn file(file: &StoredFile) -> px_api::DeliveryFile {
+    px_api::DeliveryFile {
+        field: file.field.clone(),
+        name: file.name.clone(),
+        size: file.size,
+        sha256: file.sha256.clone(),
+        content_type: file.content_type.clone(),
     }
 }
 

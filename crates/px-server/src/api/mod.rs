@@ -7,6 +7,7 @@ mod deliveries;
 mod document;
 mod door;
 mod fields;
+mod files;
 mod guard;
 mod headers;
 mod health;

@@ -17,6 +17,10 @@ use crate::error::ApiError;
 
 static ASKED: HeaderName = HeaderName::from_static("px-redact");
 
+/// Marks an answer whose body goes out as it is stored: the bytes of a sender's file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AsStored;
+
 /// The beginning of a line of server-sent events that holds JSON.
 const DATA: &[u8] = b"data: ";
 
@@ -28,6 +32,9 @@ pub(super) fn is_asked(headers: &HeaderMap) -> bool {
 /// The answer without the secrets that are known when it goes out; for a stream, when
 /// each of its frames does.
 pub(super) async fn answer(redaction: &Redaction, response: Response) -> Response {
+    if response.extensions().get::<AsStored>().is_some() {
+        return response;
+    }
     let (mut head, body) = response.into_parts();
     if body.size_hint().exact().is_none() {
         let redaction = redaction.clone();

@@ -5,8 +5,8 @@ use px_api as api;
 use super::door::Door;
 use super::table::{EVENTS, JSON, Route, TEXT, shape};
 use super::{
-    brains, deliveries, document, health, hooks, metrics, operator, rerun, runs, secrets, signals, start_run,
-    status, store, tokens, watch, watch_brains, webhooks,
+    brains, deliveries, document, files, health, hooks, metrics, operator, rerun, runs, secrets, signals,
+    start_run, status, store, tokens, watch, watch_brains, webhooks,
 };
 use crate::ingress;
 
@@ -207,6 +207,12 @@ fn about_webhooks() -> Vec<Route> {
         Route::get("/webhooks/deliveries/{id}", Door::Read, deliveries::show)
             .named("showDelivery", "A delivery, with what became of it and why")
             .answers::<api::Delivery>(200, "The delivery"),
+        Route::get("/webhooks/deliveries/{id}/files/{place}", Door::Read, files::show)
+            .named(
+                "downloadFile",
+                "The bytes of a file that was posted, by its place among the delivery's, from 0",
+            )
+            .answers_as(200, "The file, to be saved", files::BYTES, shape::<serde_json::Value>),
         Route::post("/webhooks/deliveries/{id}/replay", Door::Operate, operator::replay)
             .named("replayDelivery", "Handles a delivery again, and answers as its webhook would")
             .answers_as(200, "It is taken in", JSON, shape::<serde_json::Value>)

@@ -12,6 +12,7 @@ use crate::model::{DedupRecord, Delivery, InboxEvent, InboxState, SetAside};
 impl Audit<'_> {
     pub(super) async fn delivery(&mut self, delivery: &Delivery) -> Result<(), Error> {
         self.report.counts.deliveries += 1;
+        self.files(delivery).await?;
         for event in &delivery.events {
             count(&mut self.report.counts.events, event.state);
             self.claims(delivery, event).await?;

@@ -17,6 +17,7 @@
 //!
 //! This module knows no command line; `px audit` shows what it says.
 
+mod files;
 mod inbox;
 mod keys;
 mod kv;
@@ -47,12 +48,13 @@ const PAGE: usize = 256;
 const LARGE_PAGE: usize = 32;
 
 /// The tables in the order in which they are gone through.
-pub const TABLES: [Table; 25] = [
+pub const TABLES: [Table; 26] = [
     Table::Forgotten,
     Table::Value,
     Table::Run,
     Table::Log,
     Table::Event,
+    Table::File,
     Table::Delivery,
     Table::Dedup,
     Table::SetAside,
@@ -106,6 +108,7 @@ pub async fn audit(
         queue: None,
         line: None,
         kv: None,
+        files_of: None,
         large: Mutex::default(),
         telling: None,
     };
@@ -172,6 +175,8 @@ struct Audit<'a> {
     line: Option<line::Passed>,
     /// The brain whose values are gone through, and how many there were so far.
     kv: Option<(String, u64)>,
+    /// The delivery whose files are gone through.
+    files_of: Option<files::FilesOf>,
     /// The large delivery that was read last.
     large: Mutex<Option<Arc<Delivery>>>,
     /// The ended runs of whose end some are still to be told; read when it is first asked for.
@@ -184,6 +189,7 @@ impl Audit<'_> {
             Table::Value
             | Table::Run
             | Table::Log
+            | Table::File
             | Table::Delivery
             | Table::Callback
             | Table::Attempt
@@ -207,6 +213,7 @@ impl Audit<'_> {
             Row::Log(run, first, entries) => self.piece(run, first, entries).await,
             Row::Value(run) => self.value(run).await,
             Row::Event(delivery, place, event) => self.event_apart(delivery, place, &event).await,
+            Row::File(file, piece, _) => self.file_piece(file, piece).await,
             Row::Delivery(delivery) => self.delivery(&delivery).await,
             Row::Dedup(slug, id, record) => self.dedup(&slug, &id, &record).await,
             Row::SetAside(slug, id, record) => self.set_aside(&slug, &id, record).await,

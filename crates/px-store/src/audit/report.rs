@@ -67,6 +67,8 @@ rules! {
     LateWithoutRun, "late-without-run", "an event counts as late, and the run that it missed is not there";
     EventTwice, "event-twice", "two deliveries hold one event";
     EventOrphan, "event-without-delivery", "an event lies apart from a delivery that does not have it";
+    FileOrphan, "file-without-delivery", "a piece of a file belongs to no delivery";
+    FileMissing, "file-missing", "a file of a delivery is not there, or is not what was sent";
     DeliveryUnlisted, "delivery-unlisted", "a delivery is missing from a list that should show it";
     DedupMissing, "dedup-missing", "a provider's id is not remembered, so a repetition would count as new";
     DedupToNowhere, "dedup-to-nowhere", "a provider's id points to a delivery that does not have it";
@@ -135,6 +137,10 @@ pub struct Counts {
     pub waits: u64,
     /// Deliveries.
     pub deliveries: u64,
+    /// Files that came with deliveries.
+    pub files: u64,
+    /// Their bytes.
+    pub file_bytes: u64,
     /// Events of deliveries, by state.
     pub events: BTreeMap<InboxState, u64>,
     /// Providers' ids.

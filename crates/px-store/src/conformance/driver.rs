@@ -195,7 +195,7 @@ fn queued(event: EventId, delivery: DeliveryId, at: Timestamp) -> QueuedEvent {
     QueuedEvent { event, delivery, token: None, at, expires_at: None, starts: false, place: None }
 }
 
-fn delivery_record(id: DeliveryId, key: &KeyId, at: Timestamp) -> Delivery {
+pub(super) fn delivery_record(id: DeliveryId, key: &KeyId, at: Timestamp) -> Delivery {
     Delivery {
         id,
         slug: key.slug.to_string(),
@@ -209,7 +209,9 @@ fn delivery_record(id: DeliveryId, key: &KeyId, at: Timestamp) -> Delivery {
         took_us: 7,
         size: 9,
         events: Vec::new(),
+        files: Vec::new(),
         body: Bytes::from_static(b"{\"raw\":1}"),
+        contents: Vec::new(),
         emptied: false,
         revision: 0,
     }

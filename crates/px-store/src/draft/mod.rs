@@ -355,6 +355,7 @@ impl<'a> Draft<'a> {
             forget: Vec::new(),
             forgotten: None,
             deliveries: self.deliveries.into_values().map(|write| *write).collect(),
+            dropped_files: Vec::new(),
             events_apart: inbox::event_writes(self.apart, || ids.version(now)),
             queue: self.queue.into_iter().map(|((key, place), event)| (key, place, event)).collect(),
             work: self.work.into_values().collect(),

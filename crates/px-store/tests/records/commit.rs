@@ -1,6 +1,7 @@
 //! A batch over maps of records: its preconditions in the order in which the
 //! contract names the one that failed, then its changes.
 
+use px_core::FILE_PIECE_BYTES;
 use px_store::outbox::{OutboxBatch, OutboxConflict};
 use px_store::tokens::TokenWrite;
 use px_store::{
@@ -173,6 +174,10 @@ pub(super) fn apply(maps: &mut Maps, batch: Batch) {
             None => maps.queues.remove(&(key, place)),
         };
     }
+    for drop in batch.dropped_files {
+        let (delivery, place) = (drop.file.delivery, drop.file.place);
+        maps.files.retain(|(of, at, _), _| (*of, *at) != (delivery, place));
+    }
     apply_inbox(maps, (batch.deliveries, batch.events_apart, batch.forget, batch.forgotten));
     for timer in batch.disarm {
         maps.timers.remove(&(timer.due, timer.kind));
@@ -227,6 +232,12 @@ fn apply_inbox(maps: &mut Maps, (deliveries, events, forget, forgotten): InboxWr
     for write in deliveries {
         let mut delivery = write.delivery;
         delivery.revision += 1;
+        for (place, content) in (0..).zip(std::mem::take(&mut delivery.contents)) {
+            let most = usize::try_from(FILE_PIECE_BYTES).expect("it fits");
+            for (piece, bytes) in (0..).zip(content.chunks(most)) {
+                maps.files.insert((delivery.id, place, piece), content.slice_ref(bytes));
+            }
+        }
         for event in delivery.events.iter_mut().filter(|event| event.apart != 0) {
             *event = event.stub();
         }

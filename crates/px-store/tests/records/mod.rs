@@ -21,7 +21,8 @@ use bytes::Bytes;
 use px_core::hook::Hook;
 use px_core::key::{Waiter, WaiterId};
 use px_core::{
-    CallbackId, DeliveryId, Event, HookId, KeyId, KeyRecord, KvId, Run, RunId, Scope, Timestamp, TokenId,
+    CallbackId, DeliveryId, Event, FileId, HookId, KeyId, KeyRecord, KvId, Run, RunId, Scope, Timestamp,
+    TokenId,
 };
 use px_store::outbox::{Attempt, Callback, Endpoint, HookCache, HookProgress, OutboxStore};
 use px_store::secret_key::KeyCheck;
@@ -65,6 +66,8 @@ struct Maps {
     runs: BTreeMap<RunId, Kept>,
     deliveries: BTreeMap<DeliveryId, Delivery>,
     events_apart: BTreeMap<(DeliveryId, u32), InboxEvent>,
+    /// Pieces of files, by delivery, place and number.
+    files: BTreeMap<(DeliveryId, u16, u32), Bytes>,
     forgotten: Option<Forgotten>,
     dedups: BTreeMap<(String, String), DedupRecord>,
     set_asides: BTreeMap<(String, String), SetAside>,
@@ -257,6 +260,10 @@ impl Store for Records {
 
     fn event_apart(&self, scope: Scope, delivery: DeliveryId, place: u32) -> Read<'_, Option<InboxEvent>> {
         self.read(scope, |maps| maps.events_apart.get(&(delivery, place)).cloned())
+    }
+
+    fn file_piece(&self, scope: Scope, file: FileId, piece: u32) -> Read<'_, Option<Bytes>> {
+        self.read(scope, |maps| maps.files.get(&(file.delivery, file.place, piece)).cloned())
     }
 
     fn deliveries<'a>(

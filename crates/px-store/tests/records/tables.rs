@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
+use px_core::FileId;
 use px_store::{Cursor, Row, Scan, Table, Timer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -42,6 +43,9 @@ pub(super) fn scan(maps: &Maps, table: Table, after: Option<&Cursor>, limit: usi
         Table::Log | Table::Value => Scan { rows: Vec::new(), next: None },
         Table::Event => page(&maps.events_apart, after, limit, |(delivery, place), kept| {
             Row::Event(*delivery, *place, Box::new(kept.clone()))
+        }),
+        Table::File => page(&maps.files, after, limit, |(delivery, place, piece), bytes| {
+            Row::File(FileId { delivery: *delivery, place: *place }, *piece, bytes.clone())
         }),
         Table::Delivery => {
             page(&maps.deliveries, after, limit, |_, kept| Row::Delivery(Box::new(maps.whole(kept))))

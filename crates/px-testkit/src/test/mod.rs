@@ -7,6 +7,7 @@
 //! it returns, and what is not as expected panics, with the run's story.
 
 mod doubles;
+mod form;
 mod kv;
 mod process;
 mod run;
@@ -15,6 +16,7 @@ mod windy;
 mod world;
 
 pub use doubles::Call;
+pub use form::SentForm;
 pub use kv::Kv;
 pub use run::Run;
 pub use weather::{Trouble, Weather, weather};

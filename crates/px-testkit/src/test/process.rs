@@ -62,6 +62,14 @@ impl Request {
         }
     }
 
+    pub(super) fn typed(slug: &str, content_type: &str, body: bytes::Bytes) -> Self {
+        let mut headers = HeaderMap::new();
+        if let Ok(content_type) = HeaderValue::try_from(content_type) {
+            headers.insert(CONTENT_TYPE, content_type);
+        }
+        Self { slug: slug.to_owned(), headers, body }
+    }
+
     pub(super) fn form(slug: &str, form: &str) -> Self {
         let body = bytes::Bytes::copy_from_slice(form.as_bytes());
         Self { slug: slug.to_owned(), headers: typed("application/x-www-form-urlencoded"), body }

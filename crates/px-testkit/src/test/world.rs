@@ -193,6 +193,13 @@ impl World {
         answer
     }
 
+    #[track_caller]
+    pub(super) fn send(&self, request: &Request) -> Answered {
+        let answer = self.inner.post(request);
+        self.inner.settle();
+        answer
+    }
+
     /// Lets time pass: what falls due rings, and what follows runs.
     #[track_caller]
     pub fn skip(&self, time: Duration) {

@@ -10,6 +10,7 @@ use http::Method;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use serde_json::Value;
 
+use super::body_error::BodyError;
 use super::raw::Raw;
 use super::{form, json};
 
@@ -19,54 +20,14 @@ pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 /// Maximum length of a text of the sender's in an error, bytes.
 const MAX_QUOTED: usize = 64;
 
-/// Defect of a body. The text is for the sender.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text}")]
-pub struct BodyError {
-    kind: BodyErrorKind,
-    text: String,
-}
-
-/// The kind of a [`BodyError`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum BodyErrorKind {
-    /// The body does not have the syntax of its content type (400).
-    Syntax,
-    /// The content type or the encoding is none that this webhook takes (415).
-    UnsupportedType,
-    /// It has the syntax of its content type, and is not what the provider sends
-    /// under it: a form without the field that holds the JSON, or JSON that is
-    /// declared as a form (422).
-    Unfit,
-}
-
-impl BodyError {
-    /// The kind.
-    #[must_use]
-    pub const fn kind(&self) -> BodyErrorKind {
-        self.kind
-    }
-
-    fn syntax(text: impl Into<String>) -> Self {
-        Self { kind: BodyErrorKind::Syntax, text: text.into() }
-    }
-
-    fn unsupported(text: impl Into<String>) -> Self {
-        Self { kind: BodyErrorKind::UnsupportedType, text: text.into() }
-    }
-
-    fn unfit(text: impl Into<String>) -> Self {
-        Self { kind: BodyErrorKind::Unfit, text: text.into() }
-    }
-}
-
 /// A body that was read.
 #[derive(Debug, Clone)]
 pub struct Content {
     value: Value,
     /// The JSON text that the value was read from, if it was one.
     text: Option<Bytes>,
+    /// Digest of a form with files, of which the body does not hold all.
+    digest: Option<[u8; 32]>,
     /// True if the content type says that each element of the array is an event.
     is_batch: bool,
     /// The texts of the elements, once one of them has been asked for: ids that are
@@ -98,7 +59,7 @@ pub(super) struct Split<'a> {
 
 impl From<Value> for Content {
     fn from(value: Value) -> Self {
-        Self { value, text: None, is_batch: false, parts: OnceLock::new() }
+        Self { value, text: None, digest: None, is_batch: false, parts: OnceLock::new() }
     }
 }
 
@@ -109,9 +70,21 @@ impl PartialEq for Content {
 }
 
 impl Content {
-    fn json(text: Bytes) -> Result<Self, BodyError> {
+    pub(super) fn json(text: Bytes) -> Result<Self, BodyError> {
         let read = Self::from(json_of(&text)?);
         Ok(Self { text: Some(text), ..read })
+    }
+
+    /// Says that equal bodies are those of this digest.
+    #[must_use]
+    pub fn with_digest(self, digest: [u8; 32]) -> Self {
+        Self { digest: Some(digest), ..self }
+    }
+
+    /// Returns the digest by which equal bodies are known, where the body's own is not it.
+    #[must_use]
+    pub const fn digest(&self) -> Option<[u8; 32]> {
+        self.digest
     }
 
     /// Returns the whole value.

@@ -37,7 +37,11 @@ pub fn object(text: &[u8]) -> Option<Map<String, Value>> {
 /// Adds a field to those before it: a name that came before, or that ends in
 /// `[]`, has an array.
 pub fn insert(object: &mut Map<String, Value>, name: &str, value: String) {
-    let value = Value::String(value);
+    insert_value(object, name, Value::String(value));
+}
+
+/// The same, of a field that is no text.
+pub(super) fn insert_value(object: &mut Map<String, Value>, name: &str, value: Value) {
     let (name, list) = match name.strip_suffix("[]") {
         Some(name) => (name, true),
         None => (name, false),

@@ -1,6 +1,8 @@
 //! Mailgun's scheme, which does not fit the declarative form: the signature is
-//! in the body, and covers a timestamp and a token but not the event. Source:
-//! "Securing Webhooks" on documentation.mailgun.com.
+//! in the body, and covers a timestamp and a token but not the event. Its webhooks
+//! send JSON with an object `signature`, its routes send forms with the fields
+//! `timestamp`, `token` and `signature`. Source: "Securing Webhooks" and "Routes" on
+//! documentation.mailgun.com.
 //!
 //! The body has to be read before it is believed; it is read strictly, and its
 //! syntax errors are refusals like any other.
@@ -10,17 +12,21 @@ use std::time::Duration;
 use crate::Received;
 use crate::record::{Algorithm, Keyring, TimeUnit};
 use secrecy::ExposeSecret;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::body::{FORM, body_type, essence};
+use super::form_data::is_form_data;
 use super::keys::Keys;
 use super::mac::Mac;
 use super::prepared::{Error, Verified};
-use super::{Place, Refusal, json, window};
+use super::{Place, Refusal, form, json, multipart, window};
 
-/// Pointer to the signature.
+/// Pointer to the signature of an event.
 pub(super) const SIGNATURE: &str = "/signature/signature";
-const TIMESTAMP: &str = "/signature/timestamp";
-const TOKEN: &str = "/signature/token";
+
+/// Pointers to the signature, the time and the token of an event, and of a form.
+const IN_EVENT: [&str; 3] = [SIGNATURE, "/signature/timestamp", "/signature/token"];
+const IN_FORM: [&str; 3] = ["/signature", "/timestamp", "/token"];
 
 /// Mailgun's signing keys, made ready.
 pub(super) struct Check {
@@ -34,6 +40,8 @@ struct Facts {
     sent: px_core::Timestamp,
     token: String,
     signature: [u8; 32],
+    /// Where it is.
+    place: &'static str,
 }
 
 impl Check {
@@ -45,7 +53,7 @@ impl Check {
     }
 
     pub(super) fn verify(&self, received: &Received) -> Result<Verified, Refusal> {
-        let facts = match facts(&received.body) {
+        let facts = match facts(received) {
             Ok(facts) => facts,
             Err(refusal) => {
                 // as much work with the keys as for a well-formed signature
@@ -67,7 +75,7 @@ impl Check {
             return Err(Refusal::NoActiveKey);
         }
         Err(Refusal::Invalid {
-            place: Place::Field(SIGNATURE.to_owned()),
+            place: Place::Field(facts.place.to_owned()),
             signatures: 1,
             keys: tried,
             signed_bytes: facts.timestamp.len() + facts.token.len(),
@@ -81,8 +89,34 @@ pub(super) fn signed<'a>(timestamp: &'a str, token: &'a str) -> impl Iterator<It
     [timestamp.as_bytes(), token.as_bytes()].into_iter()
 }
 
-fn facts(body: &[u8]) -> Result<Facts, Refusal> {
-    let body = json::strict(body).map_err(|_| Refusal::malformed(Place::Body, "it is not JSON"))?;
+/// The body as far as the signature is in it.
+fn body_of(received: &Received) -> Result<(Value, [&'static str; 3]), Refusal> {
+    let malformed = |why| Refusal::malformed(Place::Body, why);
+    let content_type =
+        body_type(received).map_err(|_| malformed("its type cannot be read"))?.unwrap_or_default();
+    if is_form_data(&received.headers) {
+        let no_form = |_| malformed("it is no form");
+        let parts = multipart::boundary(content_type)
+            .and_then(|boundary| multipart::parts(&received.body, &boundary))
+            .map_err(no_form)?;
+        let mut fields = Map::new();
+        for part in parts.parts.iter().filter(|part| part.file.is_none()) {
+            let is_asked = IN_FORM.iter().any(|pointer| pointer.strip_prefix('/') == Some(&part.name));
+            if is_asked {
+                form::insert(&mut fields, &part.name, String::from_utf8_lossy(&part.content).into_owned());
+            }
+        }
+        return Ok((Value::Object(fields), IN_FORM));
+    }
+    if essence(content_type).eq_ignore_ascii_case(FORM) {
+        let fields = form::object(json::without_mark(&received.body));
+        return Ok((Value::Object(fields.ok_or_else(|| malformed("it is no form"))?), IN_FORM));
+    }
+    Ok((json::strict(&received.body).map_err(|_| malformed("it is not JSON"))?, IN_EVENT))
+}
+
+fn facts(received: &Received) -> Result<Facts, Refusal> {
+    let (body, [place, sent, token]) = body_of(received)?;
     // Mailgun writes the timestamp as a string or as a number.
     let text = |pointer: &str| match body.pointer(pointer) {
         Some(Value::String(text)) => Ok(text.clone()),
@@ -90,13 +124,18 @@ fn facts(body: &[u8]) -> Result<Facts, Refusal> {
         Some(_) => Err(Refusal::malformed(Place::Field(pointer.to_owned()), "it is no text")),
         None => Err(Refusal::Missing(Place::Field(pointer.to_owned()))),
     };
-    let timestamp = text(TIMESTAMP)?;
+    let timestamp = text(sent)?;
     let seconds = window::integer(&timestamp).ok_or_else(|| {
-        Refusal::malformed(Place::Field(TIMESTAMP.to_owned()), "it is not a plain decimal integer")
+        Refusal::malformed(Place::Field(sent.to_owned()), "it is not a plain decimal integer")
     })?;
     let mut signature = [0; 32];
-    hex::decode_to_slice(text(SIGNATURE)?, &mut signature).map_err(|_| {
-        Refusal::malformed(Place::Field(SIGNATURE.to_owned()), "it is not 64 hexadecimal digits")
-    })?;
-    Ok(Facts { sent: window::point(seconds, TimeUnit::Seconds), timestamp, token: text(TOKEN)?, signature })
+    hex::decode_to_slice(text(place)?, &mut signature)
+        .map_err(|_| Refusal::malformed(Place::Field(place.to_owned()), "it is not 64 hexadecimal digits"))?;
+    Ok(Facts {
+        sent: window::point(seconds, TimeUnit::Seconds),
+        timestamp,
+        token: text(token)?,
+        signature,
+        place,
+    })
 }

@@ -5,15 +5,15 @@ use std::fmt;
 
 use crate::Received;
 use crate::record::{Keyring, Scheme, Verification};
-use px_core::Timestamp;
+use px_core::{DeliveryId, StoredFile, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::handshake::{self, HandshakeReply};
 use super::url::UrlView;
 use super::{
-    BodyError, Content, Element, IdError, Refusal, atlassian, body, custom, delivery, mailgun, signature,
-    token, twilio, unverified,
+    BodyError, Content, Element, FormData, IdError, Refusal, atlassian, body, custom, delivery, form_data,
+    mailgun, signature, token, twilio, unverified,
 };
 
 /// A record together with its keys, ready to verify.
@@ -213,6 +213,19 @@ impl Prepared {
     /// If the body does not have the declared form.
     pub fn parse(&self, received: &Received) -> Result<Content, BodyError> {
         body::parse(&self.verification, received)
+    }
+
+    /// Makes the payload of a form with files, which are those of a delivery.
+    ///
+    /// # Errors
+    /// It has not what the record says, or its files have no place in it.
+    pub fn form_content(
+        &self,
+        form: FormData,
+        delivery: DeliveryId,
+        files: &[StoredFile],
+    ) -> Result<Content, BodyError> {
+        form_data::content(&self.verification, form, delivery, files)
     }
 
     /// Answers a handshake that came as a verified delivery. `None` for every

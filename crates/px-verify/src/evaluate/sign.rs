@@ -13,12 +13,12 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use px_core::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::mac::Mac;
 use super::signature::{self, Facts, Shape, concatenated};
-use super::{PrepareError, atlassian, body, ecdsa, ed25519, keys, mailgun, twilio};
+use super::{PrepareError, atlassian, body, ecdsa, ed25519, form_data, keys, mailgun, multipart, twilio};
 
 /// A request to be signed, and then sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,8 +161,31 @@ fn sign_mailgun(secret: &SecretString, request: &mut OutboundRequest, now: Times
     let token = hex::encode(Sha256::digest(fresh_id(&request.body, now)));
     let mac = Mac::new(Algorithm::HmacSha256, secret.expose_secret().as_bytes()).map_err(Error::Key)?;
     let signature = hex::encode(mac.tag(mailgun::signed(&timestamp, &token)).as_bytes());
-    let object = json!({"timestamp": timestamp, "token": token, "signature": signature});
-    set_in_body(&mut request.body, "/signature", object)
+    let fields = [("timestamp", timestamp), ("token", token), ("signature", signature)];
+    let content_type =
+        request.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = body::essence(content_type);
+    if essence.eq_ignore_ascii_case(form_data::FORM_DATA) {
+        let no_boundary = |_| Error::Body("its content type has no boundary");
+        let boundary = multipart::boundary(content_type).map_err(no_boundary)?;
+        let mut body = Vec::new();
+        for (name, text) in fields {
+            let part =
+                format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{text}\r\n");
+            body.extend_from_slice(part.as_bytes());
+        }
+        body.extend_from_slice(&request.body);
+        request.body = body.into();
+        return Ok(());
+    }
+    if essence.eq_ignore_ascii_case(body::FORM) {
+        let fields = fields.map(|(name, text)| format!("{name}={text}")).join("&");
+        let separator = if request.body.is_empty() { "" } else { "&" };
+        request.body = [&*request.body, separator.as_bytes(), fields.as_bytes()].concat().into();
+        return Ok(());
+    }
+    let object = fields.into_iter().map(|(name, text)| (name.to_owned(), Value::String(text)));
+    set_in_body(&mut request.body, "/signature", Value::Object(object.collect()))
 }
 
 fn sign_atlassian(secret: &SecretString, request: &mut OutboundRequest, now: Timestamp) -> Result<(), Error> {

@@ -20,6 +20,9 @@ use crate::ui::Ui;
 /// Rows that are taken in at once.
 const AT_ONCE: usize = 256;
 
+/// Bytes of rows that are held before they are taken in.
+const BYTES_AT_ONCE: usize = 16 * 1024 * 1024;
+
 /// Make a store of an export
 #[derive(Debug, clap::Args)]
 #[command(
@@ -114,6 +117,7 @@ async fn take_in(store: &Opened, mut lines: impl BufRead, file: &Path, ui: Ui) -
         Error::failed(format!("{}:{number}: {why}", file.display())).hint("nothing was imported")
     };
     let (mut sum, mut rows, mut number) = (Sha256::new(), 0_u64, 0_u64);
+    let mut held = 0;
     let (mut waiting, mut of): (Vec<RawRow>, Option<Table>) = (Vec::new(), None);
     let mut line = String::new();
     loop {
@@ -147,9 +151,12 @@ async fn take_in(store: &Opened, mut lines: impl BufRead, file: &Path, ui: Ui) -
             format::Read::Row(table, row) => {
                 sum.update(line.as_bytes());
                 rows += 1;
-                if of != Some(table) || waiting.len() >= AT_ONCE {
+                // A row may be a MiB of a file, or more.
+                held += row.1.len();
+                if of != Some(table) || waiting.len() >= AT_ONCE || held > BYTES_AT_ONCE {
                     flush(store, of, std::mem::take(&mut waiting)).await?;
                     of = Some(table);
+                    held = 0;
                 }
                 waiting.push(row);
                 if rows.is_multiple_of(STRIDE) {

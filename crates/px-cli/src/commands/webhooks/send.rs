@@ -11,7 +11,7 @@ use super::reported_url;
 use crate::context::{self, Context};
 use crate::error::{Error, Kind, Result};
 use crate::resolve;
-use crate::sample::{self, Address, Draft, Request, Wish};
+use crate::sample::{self, Address, Draft, Field, Request, Wish};
 use crate::show::{curl, listing};
 use crate::ui::{ERROR, GOOD, Ui, paint, shown};
 
@@ -27,7 +27,8 @@ use crate::ui::{ERROR, GOOD, Ui, paint, shown};
                   px webhooks send slack --payload mention.json\n  \
                   px webhooks send stripe --kind payment_intent.succeeded --identifier pi_1\n  \
                   px webhooks send github --duplicate\n  \
-                  px webhooks send twilio --identifier +15550100 --print-curl"
+                  px webhooks send twilio --identifier +15550100 --print-curl\n  \
+                  px webhooks send claims --field number=7 --file photo=@damage.jpg"
 )]
 pub(crate) struct Args {
     /// The webhook's slug
@@ -36,6 +37,14 @@ pub(crate) struct Args {
     /// Send this file (- for stdin) instead of a sample
     #[arg(long, value_name = "FILE")]
     payload: Option<PathBuf>,
+
+    /// Send a form with this file (again for more)
+    #[arg(long, value_name = "FIELD=@PATH", value_parser = Field::file, conflicts_with_all = ["payload", "identifier", "kind"])]
+    file: Vec<Field>,
+
+    /// Send a form with this text (again for more)
+    #[arg(long, value_name = "NAME=TEXT", value_parser = Field::text, requires = "file")]
+    field: Vec<Field>,
 
     /// The identifier that the handler is to find in the payload
     #[arg(long, value_name = "IDENTIFIER", allow_hyphen_values = true)]
@@ -105,7 +114,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         token: args.token.as_deref(),
         body: body.as_deref(),
     };
-    let draft = sample::draft(def, wish, context.now()).await?;
+    let draft = match args.file.as_slice() {
+        [] => sample::draft(def, wish, context.now()).await?,
+        files => Draft::of_form(def, &[args.field.as_slice(), files].concat(), wish)?,
+    };
     warn_of_misfit(context.ui, def, &draft);
     let seal = || draft.seal(def, &address, &keyring, &context.fresh_id(), context.now(), args.bad_signature);
     if args.print_curl {

@@ -1,6 +1,7 @@
 //! `px webhooks deliveries …`: the inbox.
 
 mod bind;
+mod file;
 mod list;
 mod replay;
 mod show;
@@ -16,6 +17,7 @@ use crate::error::{Error, Kind, Result};
 pub(crate) enum Command {
     List(list::Args),
     Show(show::Args),
+    File(file::Args),
     Replay(replay::Args),
     Bind(bind::Args),
 }
@@ -25,6 +27,7 @@ impl Command {
         match self {
             Self::List(args) => list::run(context, args).await,
             Self::Show(args) => show::run(context, args).await,
+            Self::File(args) => file::run(context, args).await,
             Self::Replay(args) => replay::run(context, args).await,
             Self::Bind(args) => bind::run(context, args).await,
         }

@@ -45,6 +45,10 @@ fn print(ui: Ui, delivery: &Delivery, now: Timestamp) -> Result<()> {
         ];
         field("Event", &words.into_iter().flatten().collect::<Vec<_>>().join(" "))?;
     }
+    for (place, file) in delivery.files.iter().enumerate() {
+        let bytes = words::count(file.size, "byte");
+        field("File", &format!("{place} {} {bytes}, in field {}", file.name, file.field))?;
+    }
     field("Why", &delivery.why)?;
     ui.line(format_args!("\n{}", paint(HEADING, "Headers")))?;
     for (name, value) in &delivery.headers {

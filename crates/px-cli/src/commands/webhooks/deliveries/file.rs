@@ -1,0 +1,62 @@
+//! `px webhooks deliveries file`
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
+
+use super::explained;
+use crate::context::Context;
+use crate::error::{Error, Kind, Result};
+use crate::private;
+
+/// Save a file that came with a delivery, as it was sent
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The sender's name of the file is shown by `show`, and is never used as a path: --out says where the file \
+                  goes, and without it the bytes go to stdout. What the sender says of the file's type is not checked; \
+                  open it with care.\n\n\
+                  Exit codes: 0 saved, 3 there is no such delivery or file, 4 the file to make is there already\n\n\
+                  Examples:\n  px webhooks deliveries file whd_0197c1f0a1b27000800000000000cafe 0 --out invoice.pdf\n  \
+                  px webhooks deliveries file whd_0197c1f0a1b27000800000000000cafe 0 | sha256sum"
+)]
+pub(crate) struct Args {
+    /// The delivery's id
+    delivery: String,
+
+    /// The file's place among the delivery's, from 0
+    #[arg(default_value_t = 0)]
+    place: u16,
+
+    /// Write it to this file, which must not be there yet
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
+    if args.out.is_none() && std::io::stdout().is_terminal() {
+        return Err(Error::usage("a file of a sender's is not shown in a terminal")
+            .hint("save it with --out, or pipe it to a program"));
+    }
+    let id = &args.delivery;
+    let bytes =
+        context.client()?.delivery_file(id, args.place).await.map_err(|error| explained(error, id))?;
+    let Some(out) = &args.out else {
+        let mut stdout = context.ui.data();
+        let written = stdout.write_all(&bytes).and_then(|()| stdout.flush());
+        return written.map_err(|error| Error::unwritten(&error));
+    };
+    let mut file = private::create_new(out).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            Error::new(Kind::Conflict, format!("{} is there already", out.display()))
+                .hint("take another name, or remove it")
+        }
+        _ => unwritten(out, &error),
+    })?;
+    let written = file.write_all(&bytes).and_then(|()| file.sync_all());
+    written.map_err(|error| unwritten(out, &error))?;
+    context.ui.note(format_args!("Saved {} bytes to {}.", bytes.len(), out.display()));
+    Ok(())
+}
+
+fn unwritten(out: &std::path::Path, error: &std::io::Error) -> Error {
+    Error::failed(format!("cannot write {}: {error}", out.display()))
+}

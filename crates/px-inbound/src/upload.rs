@@ -1,0 +1,138 @@
+//! Files of a form on their way into the store: the form's payload with a reference to
+//! each of them, and their bytes beside the delivery's record, in whose commit they are.
+
+use bytes::Bytes;
+use px_core::{DeliveryId, FileId, StoredFile};
+use px_sdk::Received as Request;
+use px_store::{Delivery, Error};
+use sha2::{Digest as _, Sha256};
+
+use crate::context::InboundContext;
+use crate::endpoint::Endpoint;
+use crate::verify::{BodyError, Content, FormData, FormLimits, is_form_data};
+
+/// Bytes of which the digest is taken before others have their turn on the thread.
+const DIGESTED_AT_ONCE: usize = 1024 * 1024;
+
+/// A form with its files.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    /// The body without the contents of its files.
+    pub(crate) rest: Bytes,
+    /// The files.
+    pub(crate) files: Vec<StoredFile>,
+    /// Their contents, in the same order.
+    pub(crate) contents: Vec<Bytes>,
+}
+
+/// A form that was read, and its payload, which may not be what the record says.
+pub(crate) type Uploaded = (Upload, Result<Content, BodyError>);
+
+/// Returns the bounds of forms with files, if the webhook takes them and the request
+/// says that it is one.
+pub(crate) fn limits(endpoint: &Endpoint, request: &Request, context: &InboundContext) -> Option<FormLimits> {
+    let files = endpoint.def.files.filter(|_| is_form_data(&request.headers))?;
+    Some(FormLimits {
+        files: files.most(),
+        file_bytes: files.most_bytes(),
+        text_bytes: context.max_response_bytes,
+    })
+}
+
+/// Reads a form with its files, which are going to be the delivery's.
+pub(crate) async fn read(
+    endpoint: &Endpoint,
+    request: &Request,
+    limits: &FormLimits,
+    delivery: DeliveryId,
+) -> Result<Uploaded, BodyError> {
+    let form = FormData::read(request, limits)?;
+    let (mut files, mut contents) = (Vec::new(), Vec::new());
+    for part in form.files() {
+        files.push(StoredFile {
+            field: part.name.clone(),
+            name: part.file.clone().unwrap_or_default(),
+            size: part.content.len() as u64,
+            sha256: digest_of(&part.content).await,
+            content_type: part.content_type.clone(),
+        });
+        contents.push(part.content.clone());
+    }
+    let rest = form.rest.clone();
+    let content = payload(endpoint, form, delivery, &files);
+    Ok((Upload { rest, files, contents }, content))
+}
+
+/// Reads a kept form again. Its files are those of `delivery`.
+pub(crate) fn read_again(
+    endpoint: &Endpoint,
+    request: &Request,
+    limits: &FormLimits,
+    (delivery, files): (DeliveryId, &[StoredFile]),
+) -> Result<Content, BodyError> {
+    payload(endpoint, FormData::read(request, limits)?, delivery, files)
+}
+
+fn payload(
+    endpoint: &Endpoint,
+    form: FormData,
+    delivery: DeliveryId,
+    files: &[StoredFile],
+) -> Result<Content, BodyError> {
+    let digest = digest_of_form(&form, files);
+    Ok(endpoint.verifier.form_content(form, delivery, files)?.with_digest(digest))
+}
+
+/// The digest by which a form is known that comes again: its senders choose another
+/// boundary each time.
+fn digest_of_form(form: &FormData, files: &[StoredFile]) -> [u8; 32] {
+    let mut sum = Sha256::new();
+    let mut add = |text: &[u8]| {
+        sum.update((text.len() as u64).to_be_bytes());
+        sum.update(text);
+    };
+    for (name, text) in form.texts() {
+        for part in [b"text", name.as_bytes(), text] {
+            add(part);
+        }
+    }
+    for file in files {
+        for part in [b"file", file.field.as_bytes(), file.name.as_bytes(), file.sha256.as_bytes()] {
+            add(part);
+        }
+    }
+    sum.finalize().into()
+}
+
+async fn digest_of(content: &Bytes) -> String {
+    let mut sum = Sha256::new();
+    for piece in content.chunks(DIGESTED_AT_ONCE) {
+        sum.update(piece);
+        if piece.len() == DIGESTED_AT_ONCE {
+            tokio::task::yield_now().await;
+        }
+    }
+    hex::encode(sum.finalize())
+}
+
+/// The contents of a kept delivery's files, for another delivery that is to have them.
+///
+/// # Errors
+/// The store could not be read, or has not all of them.
+pub(crate) async fn contents(context: &InboundContext, delivery: &Delivery) -> Result<Vec<Bytes>, Error> {
+    let mut contents = Vec::with_capacity(delivery.files.len());
+    for (place, file) in (0..).zip(&delivery.files) {
+        let id = FileId { delivery: delivery.id, place };
+        let mut content = bytes::BytesMut::new();
+        for piece in 0..file.pieces() {
+            let read = context.store.file_piece(context.scope, id, piece).await?;
+            content.extend_from_slice(&read.ok_or_else(|| missing(id))?);
+        }
+        contents.push(content.freeze());
+    }
+    Ok(contents)
+}
+
+fn missing(file: FileId) -> Error {
+    Error::Corrupt(format!("file {file} has not all of its bytes"))
+}

@@ -1,0 +1,329 @@
+//! `multipart/form-data` (RFC 7578, RFC 2046 section 5.1), strictly: what does not have
+//! the syntax is refused as a whole, and nothing is taken for something else.
+//!
+//! A body is cut into parts without copying. A part with a file name is a file, whose
+//! contents are given apart; what is left of the body is still a form with the same
+//! parts, and is what the inbox keeps of it. Names and types are texts of the sender's
+//! and mean nothing here.
+
+use bytes::{Bytes, BytesMut};
+use percent_encoding::percent_decode_str;
+
+/// Maximum number of parts of a form.
+const MAX_PARTS: usize = 1_000;
+
+/// Maximum length of the head of a part, bytes.
+const MAX_HEAD: usize = 8 * 1024;
+
+/// Maximum length of a boundary (RFC 2046 section 5.1.1).
+const MAX_BOUNDARY: usize = 70;
+
+/// Maximum length of a file's name, bytes; a longer one is cut.
+const MAX_NAME: usize = 1_024;
+
+/// Maximum length of a content type that is kept, bytes.
+const MAX_TYPE: usize = 255;
+
+/// A part of a form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Name of its field.
+    pub name: String,
+    /// The file's name, if the part is one, which may be empty.
+    pub file: Option<String>,
+    /// The content type that the sender says it has.
+    pub content_type: Option<String>,
+    /// Its bytes, as they came.
+    pub content: Bytes,
+}
+
+/// A form that was cut into its parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Parts {
+    /// The parts, in their order.
+    pub(super) parts: Vec<Part>,
+    /// The body without the contents of its files.
+    pub(super) rest: Bytes,
+}
+
+/// Defect of a form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Defect {
+    /// It does not have the syntax.
+    Syntax(String),
+    /// A part is encoded in a way that is not undone here.
+    Encoding(String),
+    /// It has more parts than are taken.
+    TooMany(String),
+}
+
+fn syntax(text: impl Into<String>) -> Defect {
+    Defect::Syntax(text.into())
+}
+
+/// Returns the boundary that a content type names.
+///
+/// # Errors
+/// It names none, or none that may be one.
+pub(super) fn boundary(content_type: &str) -> Result<String, Defect> {
+    let parameters = content_type.split_once(';').map_or("", |(_, rest)| rest);
+    let mut found = None;
+    for (name, value) in Parameters::of(parameters.as_bytes()) {
+        let value = String::from_utf8(value).map_err(|_| syntax("The boundary of the form is no ASCII"))?;
+        if name.eq_ignore_ascii_case("boundary") && found.replace(value).is_some() {
+            return Err(syntax("The header Content-Type of the form has two boundaries"));
+        }
+    }
+    let found = found.unwrap_or_default();
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(&byte);
+    if found.is_empty() || found.len() > MAX_BOUNDARY || found.ends_with(' ') || !found.bytes().all(fits) {
+        return Err(syntax(format!(
+            "The header Content-Type of the form has no boundary of 1 to {MAX_BOUNDARY} characters"
+        )));
+    }
+    Ok(found)
+}
+
+/// Cuts a body into its parts.
+///
+/// # Errors
+/// It does not have the syntax, or is more than is taken.
+pub(super) fn parts(body: &Bytes, boundary: &str) -> Result<Parts, Defect> {
+    let delimiter = format!("\r\n--{boundary}");
+    let delimiter = delimiter.as_bytes();
+    let (mut parts, mut rest) = (Vec::new(), BytesMut::new());
+    // The first delimiter may be the first line, and an empty line may come before it.
+    let opening = delimiter.get(2..).unwrap_or_default();
+    let start = [&b""[..], b"\r\n"]
+        .into_iter()
+        .find(|before| body.strip_prefix(*before).is_some_and(|body| body.starts_with(opening)));
+    let start = start.ok_or_else(|| syntax("The form does not begin with its boundary"))?;
+    let mut at = start.len() + opening.len();
+    let mut kept = 0;
+    loop {
+        let tail = body.get(at..).unwrap_or_default();
+        match end_of_delimiter(tail)
+            .ok_or_else(|| syntax("A boundary of the form is not a line of its own"))?
+        {
+            Ended::Last(length) => {
+                if tail.get(length..).is_some_and(|junk| !junk.is_empty()) {
+                    return Err(syntax("Something comes behind the last boundary of the form"));
+                }
+                rest.extend_from_slice(body.get(kept..).unwrap_or_default());
+                return Ok(Parts { parts, rest: rest.freeze() });
+            }
+            Ended::Line(length) => at += length,
+        }
+        if parts.len() == MAX_PARTS {
+            return Err(Defect::TooMany(format!("The form has more than {MAX_PARTS} parts")));
+        }
+        let (head, head_bytes) = Head::read(body.get(at..).unwrap_or_default())?;
+        let from = at + head_bytes;
+        // The line end before the first byte belongs to a delimiter that follows at once.
+        let found = next_delimiter(body, from - 2, delimiter)
+            .ok_or_else(|| syntax("The form ends before its last boundary"))?;
+        let to = found.max(from);
+        at = found + delimiter.len();
+        let Head { name, file, content_type } = head;
+        let part = Part { name, file, content_type, content: body.slice(from..to) };
+        if part.file.is_some() {
+            rest.extend_from_slice(body.get(kept..from).unwrap_or_default());
+            kept = to;
+        }
+        parts.push(part);
+    }
+}
+
+/// The end of a line that begins with a delimiter.
+enum Ended {
+    /// A part follows after so many bytes.
+    Line(usize),
+    /// The form ends after so many bytes.
+    Last(usize),
+}
+
+/// Returns how the line of a delimiter ends; none if it is no delimiter's line.
+fn end_of_delimiter(tail: &[u8]) -> Option<Ended> {
+    let (is_last, dashes) = if tail.starts_with(b"--") { (true, 2) } else { (false, 0) };
+    let padding = tail.get(dashes..)?.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let at = dashes + padding;
+    match (is_last, tail.get(at..)?) {
+        (true, []) => Some(Ended::Last(at)),
+        (true, [b'\r', b'\n', ..]) => Some(Ended::Last(at + 2)),
+        (false, [b'\r', b'\n', ..]) => Some(Ended::Line(at + 2)),
+        _ => None,
+    }
+}
+
+/// The place of the next delimiter that is a line of its own, at or behind a place.
+/// What only begins like one is content.
+fn next_delimiter(body: &[u8], from: usize, delimiter: &[u8]) -> Option<usize> {
+    let mut at = from;
+    loop {
+        let tail = body.get(at..)?;
+        let place = at + tail.iter().position(|byte| *byte == b'\r')?;
+        let here = body.get(place..)?;
+        if let Some(behind) = here.strip_prefix(delimiter)
+            && end_of_delimiter(behind).is_some()
+        {
+            return Some(place);
+        }
+        at = place + 1;
+    }
+}
+
+/// The head of a part.
+struct Head {
+    name: String,
+    file: Option<String>,
+    content_type: Option<String>,
+}
+
+impl Head {
+    /// Reads a head with the empty line behind it. Returns its length, too.
+    fn read(from: &[u8]) -> Result<(Self, usize), Defect> {
+        let text = from.get(..MAX_HEAD.min(from.len())).unwrap_or_default();
+        // A part without any header line has an empty line only.
+        let end = if text.starts_with(b"\r\n") {
+            0
+        } else {
+            let found = text.windows(4).position(|bytes| bytes == b"\r\n\r\n");
+            found.map(|place| place + 2).ok_or_else(|| {
+                syntax(format!("The head of a part of the form has no end within {MAX_HEAD} bytes"))
+            })?
+        };
+        let mut disposition: Option<&[u8]> = None;
+        let mut content_type = None;
+        let lines = text.get(..end).unwrap_or_default();
+        for line in lines.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line)) {
+            if line.is_empty() {
+                continue;
+            }
+            let mut halves = line.splitn(2, |byte| *byte == b':');
+            let (Some(name), Some(value)) = (halves.next(), halves.next()) else {
+                return Err(syntax("A line in the head of a part of the form has no colon"));
+            };
+            let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
+            let value = value.trim_ascii();
+            if is("content-disposition") && disposition.replace(value).is_some() {
+                return Err(syntax("A part of the form has the header Content-Disposition twice"));
+            }
+            if is("content-type") {
+                content_type = claimed(value);
+            }
+            let is_plain =
+                || [&b"7bit"[..], b"8bit", b"binary"].iter().any(|way| value.eq_ignore_ascii_case(way));
+            if is("content-transfer-encoding") && !is_plain() {
+                return Err(Defect::Encoding(format!(
+                    "A part of the form is encoded as '{}': send it as it is, without Content-Transfer-Encoding",
+                    value.get(..64).unwrap_or(value).escape_ascii()
+                )));
+            }
+        }
+        let disposition =
+            disposition.ok_or_else(|| syntax("A part of the form has no header Content-Disposition"))?;
+        Ok((Self { content_type, ..Self::of(disposition)? }, end + 2))
+    }
+
+    /// Reads the header that names the field.
+    fn of(disposition: &[u8]) -> Result<Self, Defect> {
+        let mut halves = disposition.splitn(2, |byte| *byte == b';');
+        let kind = halves.next().unwrap_or_default().trim_ascii();
+        if !kind.eq_ignore_ascii_case(b"form-data") {
+            return Err(syntax("A part of the form is not `form-data`"));
+        }
+        let (mut name, mut file, mut extended) = (None, None, None);
+        for (parameter, value) in Parameters::of(halves.next().unwrap_or_default()) {
+            let slot = match parameter.to_ascii_lowercase().as_str() {
+                "name" => &mut name,
+                "filename" => &mut file,
+                "filename*" => &mut extended,
+                _ => continue,
+            };
+            if slot.replace(value).is_some() {
+                return Err(syntax(format!("A part of the form has two parameters `{parameter}`")));
+            }
+        }
+        let name = name.ok_or_else(|| syntax("A part of the form has no name"))?;
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        // RFC 6266 section 4.3: the one with a charset counts, if it can be read.
+        let file = extended.and_then(|value| decoded(&value)).or(file.map(text));
+        let file = file.map(|mut file| {
+            file.truncate(file.floor_char_boundary(MAX_NAME));
+            file
+        });
+        Ok(Self { name: text(name), file, content_type: None })
+    }
+}
+
+/// A content type as it is kept; none that is no plain text.
+fn claimed(value: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(value).ok()?;
+    let is_plain = !text.is_empty() && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    (is_plain && text.len() <= MAX_TYPE).then(|| text.to_owned())
+}
+
+/// The text of a parameter with a charset (RFC 8187); none in another one than UTF-8.
+fn decoded(value: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(value).ok()?;
+    let mut parts = text.splitn(3, '\'');
+    let (charset, _language, encoded) = (parts.next()?, parts.next()?, parts.next()?);
+    let decoded = percent_decode_str(encoded).decode_utf8().ok()?;
+    charset.eq_ignore_ascii_case("utf-8").then(|| decoded.into_owned())
+}
+
+/// The parameters of a header: names, and values without their quotes.
+struct Parameters<'a>(&'a [u8]);
+
+impl<'a> Parameters<'a> {
+    const fn of(text: &'a [u8]) -> Self {
+        Self(text)
+    }
+}
+
+impl Iterator for Parameters<'_> {
+    type Item = (String, Vec<u8>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let text = self.0.trim_ascii_start();
+            let text = text.strip_prefix(b";").unwrap_or(text).trim_ascii_start();
+            let equals = text.iter().position(|byte| matches!(byte, b'=' | b';'))?;
+            let (name, rest) = text.split_at_checked(equals)?;
+            let Some(rest) = rest.strip_prefix(b"=") else {
+                // A word without a value says nothing here.
+                self.0 = rest;
+                continue;
+            };
+            let name = String::from_utf8_lossy(name.trim_ascii()).into_owned();
+            let (value, rest) = match rest.trim_ascii_start().strip_prefix(b"\"") {
+                Some(quoted) => unquoted(quoted),
+                None => {
+                    let end = rest.iter().position(|byte| *byte == b';').unwrap_or(rest.len());
+                    let (value, rest) = rest.split_at_checked(end)?;
+                    (value.trim_ascii().to_vec(), rest)
+                }
+            };
+            self.0 = rest;
+            return Some((name, value));
+        }
+    }
+}
+
+/// The text up to the closing quote, and what is behind it. A backslash stands for
+/// itself but before a quote or another one: old browsers send paths as they are.
+fn unquoted(text: &[u8]) -> (Vec<u8>, &[u8]) {
+    let mut value = Vec::new();
+    let mut bytes = text.iter().copied().enumerate().peekable();
+    while let Some((place, byte)) = bytes.next() {
+        match byte {
+            b'"' => return (value, text.get(place + 1..).unwrap_or_default()),
+            b'\\' => match bytes.next_if(|(_, next)| matches!(next, b'"' | b'\\')) {
+                Some((_, escaped)) => value.push(escaped),
+                None => value.push(byte),
+            },
+            byte => value.push(byte),
+        }
+    }
+    (value, &[])
+}

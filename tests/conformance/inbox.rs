@@ -11,6 +11,7 @@ pub const CASES: &[Case] = &[
     ("what_cannot_be_taken", refusals),
     ("forms", forms),
     ("the_inbox_and_its_operator", operator),
+    ("files_that_were_posted", files),
 ];
 
 fn vote(id: &str, wish: &str) -> String {
@@ -142,6 +143,32 @@ fn forms(suite: &Suite) {
     let body = "--b\r\ncontent-disposition: form-data; name=\"k[]\"\r\n\r\n2\r\n--b--\r\n";
     post("?identifier=f3&token=s3cret", "multipart/form-data; boundary=b", body).is(200, "resumed");
     assert_eq!(suite.px.reaches(&run, "complete")["state"], json!({"k": ["2"]}));
+}
+
+fn files(suite: &Suite) {
+    let part = |head: &str, content: &str| {
+        format!("--b\r\ncontent-disposition: form-data; {head}\r\n\r\n{content}\r\n")
+    };
+    let form = [
+        part("name=\"id\"", "f9"),
+        part("name=\"who\"", "Bob"),
+        part("name=\"wish\"", "ignore"),
+        part("name=\"photo\"; filename=\"../a.jpg\"", "not a photo"),
+        "--b--\r\n".to_owned(),
+    ]
+    .concat();
+    let kind = [("content-type", "multipart/form-data; boundary=b")];
+    let taken = suite.book.ask(&suite.px, "POST", "/webhooks/votes", &kind, form.as_bytes());
+    taken.is(200, "ignored");
+    let path = format!("/webhooks/deliveries/{}", taken.field("deliveryId"));
+    let shown = suite.get(&path).json();
+    assert_eq!((&shown["files"][0]["name"], &shown["files"][0]["size"]), (&json!("../a.jpg"), &json!(11)));
+    let file = suite.get(&format!("{path}/files/0"));
+    assert_eq!((file.status, file.text().as_str()), (200, "not a photo"));
+    let id = taken.field("deliveryId");
+    let text = format!("Delivery '{id}' has no file '1'; it has one, 0");
+    suite.get(&format!("{path}/files/1")).fails(404, &text);
+    suite.get("/webhooks/deliveries/x/files/0").fails(404, "Delivery 'x' not found");
 }
 
 fn operator(suite: &Suite) {

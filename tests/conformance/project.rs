@@ -27,6 +27,7 @@ mod votes {
         response = Vote,
         verify = px::verify::unverified().dedup_header("x-id"),
         handler = receive,
+        files = px::Files::default(),
     }
 
     pub async fn receive(vote: Vote) -> Result<Inbound<Vote>> {

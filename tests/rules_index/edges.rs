@@ -195,7 +195,7 @@ pub(super) const EDGES: &[Rule] = &[
         &[
             "px-testkit/tests/files.rs::rule_17_no_file_is_there_before_its_delivery_and_every_file_with_it",
             "px-testkit/tests/files.rs::files_stay_while_a_run_may_read_them_and_then_go_with_their_delivery",
-            "px-testkit/tests/files.rs::ten_hostile_names_and_types_are_texts",
+            "px-testkit/tests/hostile_forms.rs::ten_hostile_names_and_types_are_texts",
             "px-server/tests/files.rs::a_gigabyte_is_refused_before_it_is_read",
             "px-server/tests/files.rs::a_file_is_handed_out_as_it_came_and_runs_nowhere",
             "px-store/src/conformance/files.rs::the_files_of_a_delivery_are_there_with_it",

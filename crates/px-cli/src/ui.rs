@@ -63,6 +63,11 @@ impl Ui {
         std::io::stdout().lock()
     }
 
+    /// Returns true if data is read by a person in a terminal, and not by a program.
+    pub(crate) fn is_read_in_a_terminal(self) -> bool {
+        std::io::stdout().is_terminal()
+    }
+
     /// A JSON document.
     pub(crate) fn json(self, value: &Value) -> Result<()> {
         self.put_json(&format!("{value:#}"))

@@ -23,15 +23,6 @@ pub struct FileId {
     pub place: u16,
 }
 
-/// A text that is not the name of a file.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{text}' names no file: that is a delivery's id, a dot and the file's place, as in `whd_….0`")]
-pub struct ParseFileIdError {
-    text: String,
-    #[source]
-    why: Option<ParseIdError>,
-}
-
 impl fmt::Display for FileId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.delivery, self.place)
@@ -39,14 +30,15 @@ impl fmt::Display for FileId {
 }
 
 impl FromStr for FileId {
-    type Err = ParseFileIdError;
+    type Err = ParseIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let error = |why| ParseFileIdError { text: text.to_owned(), why };
-        let (delivery, place) = text.split_once('.').ok_or_else(|| error(None))?;
-        let delivery = delivery.parse().map_err(|why| error(Some(why)))?;
-        let place = place.parse().map_err(|_| error(None))?;
-        Ok(Self { delivery, place })
+        let parts = text.split_once('.');
+        let read = parts.and_then(|(delivery, place)| {
+            Some(Self { delivery: delivery.parse().ok()?, place: place.parse().ok()? })
+        });
+        let noun = "the id of a file, which is its delivery's with a dot and a place behind it";
+        read.ok_or_else(|| ParseIdError::of(text, noun, DeliveryId::PREFIX))
     }
 }
 
@@ -84,14 +76,8 @@ impl StoredFile {
     /// Number of pieces that it lies in; none of an empty one.
     #[must_use]
     pub fn pieces(&self) -> u32 {
-        file_pieces(self.size)
+        u32::try_from(self.size.div_ceil(FILE_PIECE_BYTES)).unwrap_or(u32::MAX)
     }
-}
-
-/// Number of pieces that a file of so many bytes lies in.
-#[must_use]
-pub fn file_pieces(bytes: u64) -> u32 {
-    u32::try_from(bytes.div_ceil(FILE_PIECE_BYTES)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -110,7 +96,14 @@ mod tests {
 
     #[test]
     fn a_file_lies_in_as_many_pieces_as_it_takes() {
-        let pieces = [0, 1, FILE_PIECE_BYTES, FILE_PIECE_BYTES + 1, 3 * FILE_PIECE_BYTES].map(file_pieces);
-        assert_eq!(pieces, [0, 1, 1, 2, 3]);
+        let file = |size| StoredFile {
+            field: "f".into(),
+            name: "a".into(),
+            size,
+            sha256: String::new(),
+            content_type: None,
+        };
+        let sizes = [0, 1, FILE_PIECE_BYTES, FILE_PIECE_BYTES + 1, 3 * FILE_PIECE_BYTES];
+        assert_eq!(sizes.map(|size| file(size).pieces()), [0, 1, 1, 2, 3]);
     }
 }

@@ -19,6 +19,12 @@ pub struct ParseIdError {
     prefix: &'static str,
 }
 
+impl ParseIdError {
+    pub(crate) fn of(text: &str, noun: &'static str, prefix: &'static str) -> Self {
+        Self { text: text.to_owned(), noun, prefix }
+    }
+}
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal, $noun:literal) => {
         $(#[$doc])*

@@ -13,7 +13,7 @@ use tracing::field::{Empty, display};
 use crate::accept::Acceptor;
 use crate::answer::Answer;
 use crate::context::InboundContext;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Door, Endpoint};
 use crate::endpoints::Endpoints;
 use crate::form::Forms;
 use crate::metrics;
@@ -87,6 +87,20 @@ impl Stage {
     /// The store could not be read or written. The next request tries again.
     pub async fn prepare(&self) -> Result<(), px_store::Error> {
         self.quarantine.ready().await
+    }
+
+    /// Returns false if the head of a request, whose body need not be there, is enough
+    /// to see that its sender is not going to be believed: by a password, or since it
+    /// would have to come from this machine.
+    #[must_use]
+    pub fn may_be_believed(&self, slug: &str, head: &Request) -> bool {
+        let Some(endpoint) = self.endpoints.get(slug) else { return true };
+        match endpoint.door() {
+            Door::Shut => false,
+            Door::Open(verifier) => {
+                verifier.needs_body() || verifier.verify(head, &self.context.urls).is_ok()
+            }
+        }
     }
 
     /// Takes one request in.

@@ -115,30 +115,33 @@ where
 {
     let Entered { app, slug, door, remote, at, mut permit, limit, runtime } = entered;
     let (head, body) = request.into_parts();
+    let mut received = Received {
+        base: local::base(&head.uri),
+        method: head.method,
+        path: head.uri.path().to_owned(),
+        query: head.uri.query().map(str::to_owned),
+        headers: head.headers,
+        body: Bytes::new(),
+        remote,
+        at,
+    };
+    // Strangers need not send their files to hear that they are not believed.
+    let is_stranger = limit.files.is_some() && !app.stage.may_be_believed(&slug, &received);
     let spilled = limit.files.map(|_| app.spills.body(runtime.clone().unwrap_or_else(Handle::current)));
     let read = async {
         match spilled {
+            _ if is_stranger => Ok(Bytes::new()),
             Some(spilled) => read_form(body, &limit, spilled, &mut permit).await,
             None => read(body, &limit, &mut permit).await,
         }
     };
-    let body = match tokio::time::timeout(app.body_timeout, read).await {
+    received.body = match tokio::time::timeout(app.body_timeout, read).await {
         Ok(Ok(body)) => body,
         Ok(Err(response)) => return response,
         Err(_) => {
             let text = "The request's body took too long";
             return ApiError::new(StatusCode::REQUEST_TIMEOUT, Code::TooSlow, text).into_response();
         }
-    };
-    let received = Received {
-        base: local::base(&head.uri),
-        method: head.method,
-        path: head.uri.path().to_owned(),
-        query: head.uri.query().map(str::to_owned),
-        headers: head.headers,
-        body,
-        remote,
-        at,
     };
     // A sender that hangs up does not stop half-way what it has sent whole.
     let work = async move {

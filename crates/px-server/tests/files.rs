@@ -41,6 +41,21 @@ mod uploads {
     }
 }
 
+mod guarded {
+    use super::*;
+    px_sdk::webhook! {
+        slug = "guarded",
+        payload = Upload,
+        response = Upload,
+        verify = verify::basic("GUARDED"),
+        handler = receive,
+        files = Files::default(),
+    }
+    async fn receive(_: Upload) -> Result<Inbound<Upload>> {
+        Ok(Inbound::ignore("seen"))
+    }
+}
+
 fn keeping() -> Brain<Upload> {
     brain("keeping").step("keep", keep).build()
 }
@@ -84,6 +99,28 @@ async fn a_gigabyte_is_refused_before_it_is_read() {
     let (head, body) = parts(&refused);
     assert!(body.contains("26214400 bytes of files") && body.contains("5242880 bytes beside them"), "{body}");
     assert!(head.to_lowercase().contains("connection: close"), "{head}");
+    server.shutdown().await.unwrap();
+}
+
+/// A password is in the head, so a stranger's form is not read at all.
+#[tokio::test]
+async fn strangers_without_the_password_need_not_send_their_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = serve(&dir, |options| {
+        options.env = Box::new(|name| (name == "GUARDED").then(|| "user:password".to_owned()));
+    })
+    .await;
+    let head = |line: &str| {
+        format!(
+            "POST /webhooks/guarded HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{TYPE}{line}content-length: 20000000\r\n\r\n"
+        )
+    };
+    let refused = raw(&server, head("").as_bytes()).await;
+    assert_eq!(status(&refused), 401, "{refused}");
+    let body = format!("{}--b--\r\n", part("a", "x"));
+    let lines = format!("{TYPE}authorization: Basic dXNlcjpwYXNzd29yZA==\r\n");
+    let taken = request(&server, "POST", "/webhooks/guarded", &lines, &body).await;
+    assert_eq!(status(&taken), 200, "{taken}");
     server.shutdown().await.unwrap();
 }
 

@@ -170,17 +170,7 @@ impl Limits {
             &format!("max_kv_value_bytes is {}", self.max_kv_value_bytes),
             &format!("from 1 to {MAX_KV_VALUE_BYTES} can be kept; each write of a value writes all of it"),
         );
-        for (name, is_zero) in [
-            ("idle_timeout_secs", self.idle_timeout_secs == 0),
-            ("head_timeout_secs", self.head_timeout_secs == 0),
-            ("max_streams", self.max_streams == Some(0)),
-            ("max_headers", self.max_headers == 0),
-            ("max_in_flight_per_address", self.max_in_flight_per_address == 0),
-            ("max_held_bytes", self.max_held_bytes == 0),
-            ("max_spilled_bytes", self.max_spilled_bytes == 0),
-            ("max_concurrent_steps", self.max_concurrent_steps == 0),
-            ("max_stalled", self.max_stalled == 0),
-        ] {
+        for (name, is_zero) in self.zeros() {
             bad(is_zero, &format!("{name} is 0"), "nothing could be done then");
         }
         mistakes
@@ -225,6 +215,21 @@ impl Limits {
             self.streams().streams,
         );
         Ok((fitted, Some(warning)))
+    }
+
+    /// Bounds that may not be 0, and whether they are.
+    fn zeros(&self) -> [(&'static str, bool); 9] {
+        [
+            ("idle_timeout_secs", self.idle_timeout_secs == 0),
+            ("head_timeout_secs", self.head_timeout_secs == 0),
+            ("max_streams", self.max_streams == Some(0)),
+            ("max_headers", self.max_headers == 0),
+            ("max_in_flight_per_address", self.max_in_flight_per_address == 0),
+            ("max_held_bytes", self.max_held_bytes == 0),
+            ("max_spilled_bytes", self.max_spilled_bytes == 0),
+            ("max_concurrent_steps", self.max_concurrent_steps == 0),
+            ("max_stalled", self.max_stalled == 0),
+        ]
     }
 
     /// The bounds of connections.

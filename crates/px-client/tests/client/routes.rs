@@ -86,6 +86,8 @@ async fn deliveries_say_what_became_of_them() {
     assert!(delivery.why.contains("took the event"), "{}", delivery.why);
     let bound = client.bind_delivery(accepted.delivery_id, &BindDelivery::to(&run)).await.unwrap_err();
     assert_eq!(bound.code(), Some(Code::DeliveryUnfit), "{bound}");
+    let none = client.delivery_file(accepted.delivery_id, 0).await.unwrap_err();
+    assert!(none.to_string().contains("has no files"), "{none}");
     let replayed = client.replay_delivery("whd_00000000000070008000000000000000").await.unwrap_err();
     assert_eq!(replayed.code(), Some(Code::DeliveryNotFound));
     let answered = client.run_events(&run, &Default::default()).await.unwrap();

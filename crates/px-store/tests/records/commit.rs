@@ -3,9 +3,11 @@
 
 use px_core::FILE_PIECE_BYTES;
 use px_store::outbox::{OutboxBatch, OutboxConflict};
+use px_store::secrets::SecretWrite;
 use px_store::tokens::TokenWrite;
 use px_store::{
-    Batch, Conflict, DeliveryWrite, EventWrite, ForgetWrite, ForgottenWrite, Versioned, WorkChange, WorkWrite,
+    Batch, Conflict, DeliveryWrite, EventWrite, FileDrop, ForgetWrite, ForgottenWrite, Versioned, WorkChange,
+    WorkWrite,
 };
 
 use super::{Kept, Maps};
@@ -174,10 +176,7 @@ pub(super) fn apply(maps: &mut Maps, batch: Batch) {
             None => maps.queues.remove(&(key, place)),
         };
     }
-    for drop in batch.dropped_files {
-        let (delivery, place) = (drop.file.delivery, drop.file.place);
-        maps.files.retain(|(of, at, _), _| (*of, *at) != (delivery, place));
-    }
+    drop_files(maps, &batch.dropped_files);
     apply_inbox(maps, (batch.deliveries, batch.events_apart, batch.forget, batch.forgotten));
     for timer in batch.disarm {
         maps.timers.remove(&(timer.due, timer.kind));
@@ -188,16 +187,7 @@ pub(super) fn apply(maps: &mut Maps, batch: Batch) {
         maps.key_check = Some(Versioned { version: write.version, record: write.check });
     }
     super::kv::apply(maps, batch.kv);
-    for write in batch.secrets {
-        match write.record {
-            Some(record) => {
-                maps.secrets.insert(write.name, Versioned { version: write.version, record });
-            }
-            None => {
-                maps.secrets.remove(&write.name);
-            }
-        }
-    }
+    apply_secrets(maps, batch.secrets);
     for write in batch.tokens {
         match write {
             TokenWrite::Create(token, version) => {
@@ -207,6 +197,25 @@ pub(super) fn apply(maps: &mut Maps, batch: Batch) {
                 maps.tokens.remove(&id);
             }
         }
+    }
+}
+
+fn apply_secrets(maps: &mut Maps, writes: Vec<SecretWrite>) {
+    for write in writes {
+        match write.record {
+            Some(record) => {
+                maps.secrets.insert(write.name, Versioned { version: write.version, record });
+            }
+            None => {
+                maps.secrets.remove(&write.name);
+            }
+        }
+    }
+}
+
+fn drop_files(maps: &mut Maps, files: &[FileDrop]) {
+    for FileDrop { file, .. } in files {
+        maps.files.retain(|(of, at, _), _| (*of, *at) != (file.delivery, file.place));
     }
 }
 

@@ -176,6 +176,13 @@ impl Prepared {
         Err(refused.unwrap_or(Refusal::NoActiveKey))
     }
 
+    /// Returns whether [`verify`](Self::verify) looks at the body. If not, a request may
+    /// be verified before its body is read.
+    #[must_use]
+    pub fn needs_body(&self) -> bool {
+        self.proofs.iter().any(|proof| !matches!(proof.check, Check::Token(_)))
+    }
+
     /// Returns whether [`verify`](Self::verify) calls a function of the user's, which may
     /// block.
     #[must_use]

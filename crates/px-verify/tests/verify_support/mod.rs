@@ -11,6 +11,7 @@ use px_verify::{Prepared, UrlView, Verified};
 use secrecy::SecretString;
 
 /// A POST from somewhere else, received at `at_secs`.
+#[allow(dead_code, reason = "not every test binary that includes this file posts from elsewhere")]
 pub(crate) fn post(at_secs: u64, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Received {
     let mut map = HeaderMap::new();
     for (name, value) in headers {

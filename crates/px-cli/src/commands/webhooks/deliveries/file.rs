@@ -1,6 +1,6 @@
 //! `px webhooks deliveries file`
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use super::explained;
@@ -32,7 +32,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
-    if args.out.is_none() && std::io::stdout().is_terminal() {
+    if args.out.is_none() && context.ui.is_read_in_a_terminal() {
         return Err(Error::usage("a file of a sender's is not shown in a terminal")
             .hint("save it with --out, or pipe it to a program"));
     }
@@ -40,9 +40,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let bytes =
         context.client()?.delivery_file(id, args.place).await.map_err(|error| explained(error, id))?;
     let Some(out) = &args.out else {
-        let mut stdout = context.ui.data();
-        let written = stdout.write_all(&bytes).and_then(|()| stdout.flush());
-        return written.map_err(|error| Error::unwritten(&error));
+        return context.ui.raw(&bytes);
     };
     let mut file = private::create_new(out).map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => {

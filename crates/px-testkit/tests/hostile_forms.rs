@@ -1,0 +1,157 @@
+//! Forms that somebody made up to do harm, or that are more than a webhook takes.
+
+#![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
+
+mod audited;
+mod uploads;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
+use px_store::{InboxState, Store as _};
+use uploads::{SCOPE, delivery, form, pieces, send, send_raw, world};
+
+#[tokio::test]
+async fn more_than_a_webhook_takes_is_refused_in_words_and_leaves_no_file() {
+    let world = world();
+    let many = (0..11).fold(form("1", ""), |form, n| form.file("pages[]", &n.to_string(), "", "x"));
+    let large = form("1", "").file("photo", "a", "", vec![0; 3 * 1024 * 1024 + 1]);
+    let parts = (0..10_000).fold(form("1", ""), |form, _| form.text("x", "y"));
+    for (form, words) in [
+        (many, "11 files, and this webhook takes at most 10"),
+        (large, "3145729 bytes together, and this webhook takes at most 3145728"),
+        (parts, "more than 1000 parts"),
+    ] {
+        let answer = send(&world, "claims", form).await;
+        assert_eq!(answer.status, 413, "{}", answer.body);
+        assert!(answer.body.contains(words), "{}", answer.body);
+    }
+    let off = send(&world, "plain", form("1", "").file("photo", "a", "", "x")).await;
+    assert_eq!(off.status, 415, "{}", off.body);
+    assert_eq!(pieces(&world).await, []);
+    let states = world.inbox().await.unwrap();
+    assert!(states.iter().all(|kept| kept.events.iter().all(|event| event.state == InboxState::Rejected)));
+}
+
+/// Names, types and forms that somebody made up to do harm: each is a text, or is
+/// refused, and none panics, writes beside the store or is taken for something else.
+#[tokio::test]
+async fn ten_hostile_names_and_types_are_texts() {
+    let world = world();
+    let names = [
+        "../../../../etc/cron.d/px",
+        "/etc/passwd",
+        "..\\..\\boot.ini",
+        "C:\\Windows\\system.ini",
+        "a\0b.pdf",
+        "photo.jpg\u{202e}gpj.exe",
+        "'; DROP TABLE files; --",
+        "<script>alert(1)</script>.svg",
+        "CON",
+        ".px.lock",
+    ];
+    let types = [
+        "text/html",
+        "image/svg+xml",
+        "application/x-msdownload",
+        "text/html; charset=utf-7",
+        "x",
+        "multipart/form-data; boundary=inner",
+        "message/rfc822",
+        "../../x",
+        "application/javascript",
+        "",
+    ];
+    for (n, (name, kind)) in names.into_iter().zip(types).enumerate() {
+        let form = form(&n.to_string(), "ignore").file("photo", name, kind, "harm");
+        let answer = send(&world, "claims", form).await;
+        assert_eq!(answer.status, 200, "{name:?}: {}", answer.body);
+        let kept = world.store().delivery(SCOPE, delivery(&answer)).await.unwrap().unwrap();
+        let file = &kept.files[0];
+        assert_eq!((file.name.as_str(), file.content_type.as_deref().unwrap_or("")), (name, kind));
+    }
+    assert_eq!(pieces(&world).await.len(), 10);
+}
+
+#[tokio::test]
+async fn a_form_that_is_not_understood_is_refused_as_a_whole() {
+    let world = world();
+    let part = |head: &str, content: &str| format!("--b\r\n{head}\r\n\r\n{content}\r\n");
+    let id = part("Content-Disposition: form-data; name=\"id\"", "1");
+    let file = "Content-Disposition: form-data; name=\"photo\"; filename=\"a\"";
+    let end = "--b--\r\n";
+    for (what, status, body) in [
+        ("a truncated body", 400, format!("{id}{}", part(file, "x"))),
+        ("a truncated head", 400, format!("{id}--b\r\nContent-Disposition: form-da")),
+        ("no boundary at all", 400, "id=1".to_owned()),
+        ("trailing junk", 400, format!("{id}{end}and more")),
+        ("a part without a name", 400, format!("{id}{}{end}", part("Content-Disposition: form-data", "x"))),
+        ("a part without a disposition", 400, format!("{id}{}{end}", part("X-Y: z", "x"))),
+        ("two names", 400, format!("{id}{}{end}", part(&format!("{file}; name=\"other\""), "x"))),
+        (
+            "an attachment",
+            400,
+            format!("{id}{}{end}", part("Content-Disposition: attachment; name=\"a\"", "x")),
+        ),
+        ("line feeds alone", 400, format!("{id}{}{end}", part(file, "x")).replace("\r\n", "\n")),
+        (
+            "base64",
+            415,
+            format!("{id}{}{end}", part(&format!("{file}\r\nContent-Transfer-Encoding: base64"), "eA==")),
+        ),
+        (
+            "a huge head",
+            400,
+            format!("{id}{}{end}", part(&format!("{file}\r\nX-Y: {}", "z".repeat(9_000)), "x")),
+        ),
+        (
+            "a text and a file of one name",
+            422,
+            format!(
+                "{id}{}{}{end}",
+                part("Content-Disposition: form-data; name=\"photo\"", "x"),
+                part(file, "x")
+            ),
+        ),
+    ] {
+        let answer = send_raw(&world, "claims", "multipart/form-data; boundary=b", body.into()).await;
+        assert_eq!(answer.status, status, "{what}: {}", answer.body);
+    }
+    for content_type in [
+        "multipart/form-data",
+        "multipart/form-data; boundary=",
+        &format!("multipart/form-data; boundary={}", "b".repeat(71)),
+        "multipart/form-data; boundary=b; boundary=c",
+    ] {
+        let mut headers = HeaderMap::new();
+        headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_str(content_type).unwrap());
+        let answer = world.send("claims", headers, Bytes::from(format!("{id}{end}"))).await.unwrap();
+        assert_eq!(answer.status, 400, "{content_type}: {}", answer.body);
+    }
+    // Only the one that has files and does not fit is kept with them.
+    assert_eq!(pieces(&world).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_boundary_in_the_data_is_data_and_odd_forms_are_read_as_they_are_meant() {
+    let world = world();
+    let content = "x --b\r\n--bx\r\n --b--\r\n--b y\r\n--b--z\r\r\n\n";
+    let body = format!(
+        "\r\n--b \t\r\nContent-Disposition: form-data; name=id\r\n\r\n1\r\n--b\r\n\
+         content-disposition: form-data; name=\"then\"\r\n\r\nignore\r\n--b\r\n\
+         Content-Disposition: form-data; name=\"photo\"; filename=\"x\"; filename*=UTF-8''%e2%82%ac.pdf\r\n\
+         Content-Type: application/pdf\r\n\r\n{content}\r\n--b--"
+    );
+    let answer = send_raw(&world, "claims", "multipart/form-data; boundary=\"b\"", body.into()).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let kept = world.store().delivery(SCOPE, delivery(&answer)).await.unwrap().unwrap();
+    assert_eq!(
+        (kept.files[0].name.as_str(), kept.files[0].content_type.as_deref()),
+        ("€.pdf", Some("application/pdf"))
+    );
+    assert_eq!(pieces(&world).await[0].2, content.len());
+    // A file input for which nobody has chosen a file.
+    let none = form("2", "ignore").file("photo", "", "application/octet-stream", "");
+    let answer = send(&world, "claims", none).await;
+    let kept = world.store().delivery(SCOPE, delivery(&answer)).await.unwrap().unwrap();
+    assert_eq!((answer.status, kept.files.len()), (200, 0));
+}

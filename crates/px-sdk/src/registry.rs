@@ -280,6 +280,10 @@ impl Catalog for Registry {
         self.brains.get(title).map(|brain| brain.def.info())
     }
 
+    fn version(&self, title: &str) -> Option<u32> {
+        self.brains.get(title).map(|brain| brain.def.version)
+    }
+
     fn slot(&self, brain: &str, input: &Value) -> Option<KeyId> {
         let turns = self.brains.get(brain)?.def.turns.as_ref()?;
         // An input that does not fit fails in the first step, with the reason. So

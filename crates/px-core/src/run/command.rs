@@ -299,6 +299,11 @@ pub trait Catalog: Send + Sync {
     /// The brain of exactly this title.
     fn brain(&self, title: &str) -> Option<BrainInfo>;
 
+    /// Returns the declared version of the brain of exactly this title.
+    fn version(&self, title: &str) -> Option<u32> {
+        self.brain(title).map(|brain| brain.version)
+    }
+
     /// Returns the key at which a run of this brain with this input takes its turn, if the brain limits how
     /// many of its runs are under way at once.
     fn slot(&self, _brain: &str, _input: &Value) -> Option<KeyId> {

@@ -2,8 +2,8 @@
 
 #![expect(missing_docs, reason = "a field whose name says it all has no description in the document either")]
 
-use px_core::event::Given;
-use px_core::run::Frame;
+use px_core::event::{Given, StepInfo};
+use px_core::run::{Frame, ItemResult};
 use px_core::{RunId, Timestamp, event, wire};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -100,6 +100,12 @@ pub struct Position {
     pub frames: Vec<Frame>,
     /// Input of the next step beside its state.
     pub given: Option<Given>,
+    /// The steps that the run knows; none from an older server.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepInfo>,
+    /// Results of items of the step, if it is a map that is under way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<ItemResult>,
 }
 
 impl From<&px_core::Run> for RunSummary {
@@ -125,7 +131,12 @@ impl RunSummary {
     /// The same, with all that decides whether a binary can go on with it.
     #[must_use]
     pub fn with_position(run: &px_core::Run) -> Self {
-        let position = Position { frames: run.frames.clone(), given: run.given.clone() };
+        let position = Position {
+            frames: run.frames.clone(),
+            given: run.given.clone(),
+            steps: run.steps.clone(),
+            items: run.items.clone(),
+        };
         Self { position: Some(Open::Known(position)), ..Self::from(run) }
     }
 }

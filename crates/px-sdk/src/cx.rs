@@ -157,11 +157,10 @@ impl Cx {
         T: Serialize + DeserializeOwned,
     {
         if let Some(known) = self.known("once", name)? {
-            return Ok(serde_json::from_value(known)?);
+            return self.read_again("once", name, known);
         }
         let made = work().await?;
-        self.remember(name, &made).await?;
-        Ok(made)
+        self.remembered("once", name, made).await
     }
 
     /// Makes an effect on somebody else, such as a payment or a message, and
@@ -198,15 +197,14 @@ impl Cx {
         F: AsyncFnOnce(&str) -> Result<T>, // an effect borrows its key: write `async |key| ..`
     {
         if let Some(known) = self.known("effect", name)? {
-            return Ok(serde_json::from_value(known)?);
+            return self.read_again("effect", name, known);
         }
         let key = format!("{}/{name}", self.idempotency_key());
         let made = match &self.0.about.stand_in {
             Some(stand_in) => self.stubbed(stand_in, name, &key)?,
             None => effect(&key).await?,
         };
-        self.remember(name, &made).await?;
-        Ok(made)
+        self.remembered("effect", name, made).await
     }
 
     /// The value of a test's stub.
@@ -246,11 +244,29 @@ impl Cx {
         self.0.made.lock().unwrap_or_else(PoisonError::into_inner).push(made);
     }
 
-    async fn remember<T: Serialize>(&self, name: &str, made: &T) -> Result<()> {
-        let value = crate::finite::to_value(made)?;
+    /// Records what an effect gave, and returns it. It is read again at once: a value that a retry could not
+    /// read would show only after a crash.
+    async fn remembered<T>(&self, what: &str, name: &str, made: T) -> Result<T>
+    where
+        T: Serialize + DeserializeOwned,
+    {
+        let value = crate::finite::to_value(&made)?;
         self.0.port.record_once(self.item(), name.to_owned(), value.clone()).await?;
-        self.has_made(name, value);
-        Ok(())
+        self.has_made(name, value.clone());
+        self.read_again::<T>(what, name, value)?;
+        Ok(made)
+    }
+
+    /// The value that is recorded for an effect. The effect is made: so the run is paused where it cannot be
+    /// read, and goes on with code that can.
+    fn read_again<T: DeserializeOwned>(&self, what: &str, name: &str, value: Value) -> Result<T> {
+        serde_json::from_value(value).map_err(|error| {
+            Error::unfit(format_args!(
+                "what `{what}` '{name}' of step '{}' has recorded cannot be read as `{}`: {error}",
+                self.step(),
+                std::any::type_name::<T>()
+            ))
+        })
     }
 
     /// The resource of this type, which `px::app().provide(..)` has made.
@@ -300,7 +316,7 @@ impl Cx {
     ) -> Result<RunId> {
         let (title, input) = start_of(brain().title(), &input)?;
         if let Some(known) = self.known("start", name)? {
-            return Ok(serde_json::from_value(known)?);
+            return self.read_again("start", name, known);
         }
         let run = self.0.port.start_run(self.item(), name.to_owned(), title, input).await?;
         self.has_made(name, Value::String(run.to_string()));

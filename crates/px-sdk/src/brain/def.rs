@@ -13,9 +13,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::migration::{Migrations, StateType};
+use super::migration::Migrations;
 use super::output::{StepError, StepOutput};
 use super::part_def::{Branched, Repeated};
+use super::state_type::StateType;
 use crate::cx::Cx;
 use crate::error::{Error, Result};
 use crate::options::StepOptions;

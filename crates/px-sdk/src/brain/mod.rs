@@ -16,6 +16,7 @@ mod nest;
 mod output;
 mod part;
 mod part_def;
+mod state_type;
 
 use std::marker::PhantomData;
 
@@ -36,12 +37,13 @@ pub use choice::{Choice, EndsAlike, HasArm, Missing, Settled, Taken, Unsettled, 
 pub use def::{
     Body, BrainDef, ErasedItem, ItemFuture, MapBody, Nested, OptionsDef, StepDef, StepFuture, Takes, Turns,
 };
-pub use migration::{MigrationPath, Migrations, OldState, StateType};
+pub use migration::{MigrationPath, Migrations};
 pub use nest::{AwaitedResult, Guarded, InnerResult, ItemResult, Items, ResultOf, Untold, items};
 pub(crate) use output::start_of;
 pub use output::{Async, Continue, Outcome, StepError, StepOutput};
 pub use part::{Ends, InPart, Joins, Or, PartOf};
 pub use part_def::{Arm, Branched, Repeated};
+pub use state_type::{OldState, StateType};
 
 /// State that goes from step to step: a struct that is written and read as a JSON object.
 #[diagnostic::on_unimplemented(
@@ -328,6 +330,19 @@ impl Blank {
         F: Or<G>,
     {
         self.begin().when_else(name, predicate, yes, no)
+    }
+
+    /// A choice as the first part: see [`Builder::choose`].
+    pub fn choose<I: Input + Choice, W>(
+        self,
+        name: &str,
+        ways: W,
+    ) -> Builder<I, W::State, Ready, <Sure as Or<W::Halts>>::Either>
+    where
+        W: Ways<I>,
+        Sure: Or<W::Halts>,
+    {
+        self.begin().choose(name, ways)
     }
 }
 

@@ -9,7 +9,7 @@ enum Load {
 #[derive(Serialize, Deserialize, Choice)]
 enum Twins {
     FooBar(String),
-    Foo_Bar(String),
+    Foo_bar(String),
 }
 
 fn main() {}

@@ -4,7 +4,7 @@
 
 use px_core::event::{Given, StepInfo};
 use px_core::run::{Frame, ItemResult};
-use px_core::{RunId, Timestamp, event, wire};
+use px_core::{Labels, RunId, Timestamp, event, wire};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -87,6 +87,9 @@ pub struct RunSummary {
     #[schemars(with = "Nullable<Timestamp>")]
     pub completed_at: Option<Timestamp>,
     pub user_name: String,
+    /// Texts by which it is found, by name.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
     /// Position of the run, for `px check`; present only if the query asks for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Object>")]
@@ -122,6 +125,7 @@ impl From<&px_core::Run> for RunSummary {
             started_at: run.started_at,
             completed_at: run.completed_at,
             user_name: ROOT.to_owned(),
+            labels: run.labels.clone(),
             position: None,
         }
     }
@@ -218,6 +222,9 @@ pub struct Run {
     /// Name that the caller gave to the request that started it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    /// Texts by which it is found, by name.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
     /// Reason that the run exists.
     pub cause: Cause,
 }
@@ -256,6 +263,7 @@ impl From<&px_core::Run> for Run {
             turn: None,
             reason: run.reason.clone(),
             request_id: run.request_id.clone(),
+            labels: run.labels.clone(),
             cause: Cause::from(&run.cause),
         }
     }

@@ -147,7 +147,13 @@ mod tests {
     }
 
     fn returned(state: Value, then: Then) -> Command {
-        Command::ReturnStep(Box::new(StepOutcome { state, after: After::End, then, takes_kept: None }))
+        Command::ReturnStep(Box::new(StepOutcome {
+            state,
+            after: After::End,
+            then,
+            takes_kept: None,
+            labels: px_core::Labels::new(),
+        }))
     }
 
     fn refused(run: &Run, command: Command) -> Option<String> {

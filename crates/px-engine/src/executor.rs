@@ -189,6 +189,7 @@ impl Users<'_> {
             attempt: attempt(run),
             options: run.options.clone(),
             once: run.once.clone(),
+            labels: run.labels.clone(),
             max_kv_value_bytes: self.limits.max_kv_value_bytes,
             resources: self.parts.resources.grant(&found.brain.needs, &found.brain.secrets),
             stand_in,
@@ -212,7 +213,8 @@ impl Users<'_> {
                 // The call itself is users' code too, and belongs to the first poll.
                 self.begin(run, async move {
                     let cx = Cx::new(about, port);
-                    (code(cx.clone(), state, given).await, cx.end_kv())
+                    let done = code(cx.clone(), state, given).await;
+                    (done.map(|output| StepOutput { labels: cx.end_labels(), ..output }), cx.end_kv())
                 })
             }
             Body::Map(map) => {
@@ -346,5 +348,11 @@ fn command(parts: &Parts, run: &Run, found: &Found<'_>, result: StepResult) -> C
             picked: request.picked,
         }),
     };
-    Command::ReturnStep(Box::new(StepOutcome { state: output.state, after, then, takes_kept: None }))
+    Command::ReturnStep(Box::new(StepOutcome {
+        state: output.state,
+        after,
+        then,
+        takes_kept: None,
+        labels: output.labels,
+    }))
 }

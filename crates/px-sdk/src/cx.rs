@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use std::future::IntoFuture;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use px_core::RunId;
 use px_core::run::OnceValue;
+use px_core::{Labels, RunId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -29,6 +29,7 @@ struct Inner {
     /// Side effects that this execution has made.
     made: Mutex<Vec<OnceValue>>,
     kv: Mutex<KvLog>,
+    labels: Mutex<Labels>,
     port: Arc<dyn StepPort>,
 }
 
@@ -55,6 +56,8 @@ pub struct StepContext {
     pub once: Vec<OnceValue>,
     /// Bytes of JSON that a value which outlives runs may have.
     pub max_kv_value_bytes: usize,
+    /// Labels that the run has.
+    pub labels: Labels,
     /// Resources that its brain needs.
     pub resources: Resources,
     /// Whoever answers for its effects; in a test only.
@@ -76,6 +79,7 @@ impl Cx {
             used: Mutex::default(),
             made: Mutex::default(),
             kv: Mutex::default(),
+            labels: Mutex::default(),
             port,
         }))
     }
@@ -90,6 +94,16 @@ impl Cx {
 
     pub(crate) fn kv_log(&self) -> MutexGuard<'_, KvLog> {
         self.0.kv.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The labels that this execution has put on the run.
+    pub(crate) fn written_labels(&self) -> &Mutex<Labels> {
+        &self.0.labels
+    }
+
+    /// The labels that the run had when the step began.
+    pub(crate) fn run_labels(&self) -> &Labels {
+        &self.0.about.labels
     }
 
     pub(crate) fn port(&self) -> &dyn StepPort {

@@ -11,6 +11,7 @@
 mod builder;
 mod choice;
 mod def;
+mod label;
 mod migration;
 mod nest;
 mod output;
@@ -37,6 +38,7 @@ pub use choice::{Choice, EndsAlike, HasArm, Missing, Settled, Taken, Unsettled, 
 pub use def::{
     Body, BrainDef, ErasedItem, ItemFuture, MapBody, Nested, OptionsDef, StepDef, StepFuture, Takes, Turns,
 };
+use label::InputLabel;
 pub use migration::{MigrationPath, Migrations};
 pub use nest::{AwaitedResult, Guarded, InnerResult, ItemResult, Items, ResultOf, Untold, items};
 pub(crate) use output::start_of;
@@ -101,6 +103,7 @@ pub fn brain(title: impl Into<String>) -> Blank {
         needs: Vec::new(),
         migrations: Migrations::default(),
         secrets: Vec::new(),
+        labels: Vec::new(),
     }
 }
 
@@ -116,6 +119,7 @@ pub struct Blank {
     secrets: Vec<String>,
     turns: Option<Turns>,
     migrations: Migrations,
+    labels: Vec<InputLabel>,
 }
 
 /// An option of a step, said where there is no step yet.
@@ -237,6 +241,7 @@ impl Blank {
             turns: self.turns,
             needs: self.needs,
             migrations: self.migrations,
+            labels: self.labels,
             secrets: self.secrets,
         })
     }

@@ -174,6 +174,7 @@ impl BrainDef {
             needs: Vec::new(),
             migrations: Migrations::default(),
             secrets: Vec::new(),
+            labels: Vec::new(),
         }
     }
 

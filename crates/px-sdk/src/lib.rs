@@ -20,6 +20,7 @@ mod given;
 mod inbound;
 mod kind;
 mod kv;
+mod label;
 pub mod layer;
 mod macros;
 mod may_wait;

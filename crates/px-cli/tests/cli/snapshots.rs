@@ -157,6 +157,7 @@ fn with_a_server() {
     let delivery = listed["deliveries"][0]["id"].as_str().unwrap().to_owned();
     book.px(&format!("webhooks deliveries show {delivery}"));
     book.px("webhooks deliveries show nonsense");
+    book.px("webhooks deliveries file nonsense");
     book.px(&format!("webhooks deliveries replay {delivery}"));
     book.px("webhooks deliveries replay nonsense");
     book.px("webhooks send chat --identifier thread-1");

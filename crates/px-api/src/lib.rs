@@ -23,6 +23,7 @@ mod lenient;
 mod open;
 pub mod pages;
 mod queries;
+mod reminders;
 mod requests;
 mod runs;
 mod schema;
@@ -38,7 +39,7 @@ mod webhooks;
 pub mod why;
 pub mod words;
 
-pub use brains::{Brain, BrainPart, BrainStep, BrainSummary, Brains, Candidate, InnerBrain};
+pub use brains::{Brain, BrainPart, BrainReminder, BrainStep, BrainSummary, Brains, Candidate, InnerBrain};
 pub use callbacks::{
     Attempt, AttemptSummary, Callback, CallbackPage, CallbackState, CallbackSummary, Recovered, Response,
     TestSent, Timing,
@@ -59,6 +60,7 @@ pub use px_core::{
 pub use queries::{
     BrainHistory, FindBrains, ListCallbacks, ListDeliveries, ListRuns, RunEvents, ShowRun, format_statuses,
 };
+pub use reminders::Reminder;
 pub use requests::{ForkRun, RerunRun, ResumeRun, SignalRun, SignalType, StartRun};
 pub use runs::{
     Cause, Failure, Position, RestartedRun, Resumed, Run, RunPage, RunStatus, RunSummary, RunningBrains,
@@ -72,8 +74,8 @@ pub use secrets::{
 pub use server::{Health, HealthReason, Status};
 pub use store::{ClearedStore, ListStore, StoreBrains, StoreKey, StoreKeys, StoreValue};
 pub use tokens::{CreateToken, CreatedToken, Scope, Token, Tokens};
-pub use waits::{Registration, Wait};
+pub use waits::{Ask, AskedAnswer, Registration, Wait};
 pub use webhooks::{
-    Accepted, Action, FormAccepted, FormNotFound, FormQuery, FormRefused, Original, RefusedForm, Webhook,
-    Webhooks,
+    Accepted, Action, FormAccepted, FormNotFound, FormQuery, FormRefused, LinkForm, Original, RefusedForm,
+    Webhook, Webhooks,
 };

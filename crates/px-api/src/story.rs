@@ -5,7 +5,7 @@
 use px_core::Timestamp;
 use px_core::wait::WaitMode;
 
-use crate::{Detail, Event, Failure, Registration, Run, RunStatus, StepProgress, words};
+use crate::{Ask, Detail, Event, Failure, Registration, Run, RunStatus, StepProgress, reminders, words};
 
 /// Number of events of the log's end that are enough to tell the story.
 pub const EVENTS: u64 = 64;
@@ -19,6 +19,8 @@ pub struct Listening {
     pub identifier: String,
     /// The token that the event must bring.
     pub token: Option<String>,
+    /// The question, if a signed link asks one.
+    pub ask: Option<Ask>,
 }
 
 /// Account of a run, from which people and programs learn why it is where it is.
@@ -67,6 +69,7 @@ fn waiting(story: &mut Story, run: &Run, events: &[Event], now: Timestamp) {
         };
         story.sentences.push(format!("It waits{since} for the end of {first}{others}.{next}"));
         story.sentences.push(format!("`px runs explain {first}` says what would move that."));
+        story.sentences.extend(reminders::sentences(run, events, now));
         return;
     }
     if story.waits.is_empty() && story.until.is_some() {
@@ -98,6 +101,7 @@ fn waiting(story: &mut Story, run: &Run, events: &[Event], now: Timestamp) {
     for run in &story.awaited {
         story.sentences.push(format!("It also waits for the end of {run}."));
     }
+    story.sentences.extend(reminders::sentences(run, events, now));
     story.sentences.append(&mut story.ahead.clone());
     story.sentences.push(match story.waits.len() {
         _ if several.is_some() || !story.ahead.is_empty() => "It listens to:".to_owned(),
@@ -172,7 +176,7 @@ fn waits(story: &mut Story, run: &Run) {
         story.since = story.since.or(Some(wait.since));
         story.until = story.until.or(wait.deadline);
         let open = wait.wait_for.iter().filter(|place| !place.is_answered());
-        for Registration { slug, identifier, token, ahead, ahead_count, .. } in open {
+        for Registration { slug, identifier, token, ahead, ahead_count, ask, .. } in open {
             if slug == px_core::key::RUN_SLUG {
                 story.awaited.push(identifier.clone());
                 continue;
@@ -181,6 +185,7 @@ fn waits(story: &mut Story, run: &Run) {
                 slug: slug.clone(),
                 identifier: identifier.clone(),
                 token: token.clone(),
+                ask: ask.clone(),
             });
             let ahead = ahead.as_deref().unwrap_or_default();
             if let Some(first) = ahead.first() {

@@ -6,8 +6,9 @@ use px_core::wait::{self, WaitMode};
 use px_core::{RunId, Timestamp, WaitId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::{Nullable, Open};
+use crate::{Nullable, Open, Reminder};
 
 /// Wait that a run is parked on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -23,6 +24,23 @@ pub struct Wait {
     pub deadline: Option<Timestamp>,
     pub have: u32,
     pub need: u32,
+    /// Reminders of it, those that are over too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reminders: Option<Vec<Reminder>>,
+}
+
+impl Wait {
+    /// An open wait of a run.
+    #[must_use]
+    pub fn of(run: &px_core::Run, wait: &wait::Wait) -> Self {
+        let mut shown = Self::from(wait);
+        let under_way = run.reminding.as_ref().filter(|reminding| reminding.wait == wait.id);
+        for reminder in shown.reminders.iter_mut().flatten() {
+            let is_running = under_way.is_some_and(|reminding| reminding.name == reminder.name);
+            reminder.running = is_running.then_some(true);
+        }
+        shown
+    }
 }
 
 impl From<&wait::Wait> for Wait {
@@ -43,6 +61,8 @@ impl From<&wait::Wait> for Wait {
             deadline: wait.deadline,
             have: wait.have(),
             need: wait.need(),
+            reminders: (!wait.reminders.is_empty())
+                .then(|| wait.reminders.iter().map(Reminder::from).collect()),
         }
     }
 }
@@ -64,6 +84,47 @@ pub struct Registration {
     /// True if its one response has come, and a second one would be ignored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answered: Option<bool>,
+    /// The question that a signed link asks, if this is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ask: Option<Ask>,
+}
+
+/// A question that a signed link asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Ask {
+    pub words: String,
+    pub answers: Vec<AskedAnswer>,
+    /// Person whom the link was made for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approver: Option<String>,
+    /// Time from which the link is worth nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+}
+
+/// One of the answers to a question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct AskedAnswer {
+    /// Text of its button.
+    pub label: String,
+    /// Value that the run is given as `answer`.
+    pub value: Value,
+}
+
+impl From<&wait::Ask> for Ask {
+    fn from(ask: &wait::Ask) -> Self {
+        let answers = ask.answers.iter();
+        Self {
+            words: ask.words.clone(),
+            answers: answers
+                .map(|answer| AskedAnswer { label: answer.label.clone(), value: answer.value.clone() })
+                .collect(),
+            approver: ask.approver.clone(),
+            expires: ask.expires,
+        }
+    }
 }
 
 impl Registration {
@@ -83,6 +144,7 @@ impl From<&wait::Registration> for Registration {
             ahead: None,
             ahead_count: None,
             answered: None,
+            ask: registration.ask.as_deref().map(Into::into),
         }
     }
 }

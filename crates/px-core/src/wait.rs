@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::id::WaitId;
 use crate::key::KeyId;
+use crate::reminder::Reminder;
 use crate::time::Timestamp;
 
 /// One thing that a wait listens to.
@@ -19,6 +20,37 @@ pub struct Registration {
     /// Fingerprint of the response type's schema when the wait was opened;
     /// another one at resume pauses the run (docs/rules.md#14).
     pub schema: u64,
+    /// The question that a signed link shows, if this is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ask: Option<Box<Ask>>,
+}
+
+/// Text that the token of every signed link begins with, so that whoever looks for
+/// secrets knows one.
+pub const LINK_TOKEN_PREFIX: &str = "pxl_";
+
+/// A question that whoever opens a signed link is asked, in the words of the step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ask {
+    /// The question.
+    pub words: String,
+    /// The answers that may be given, at least one, in the order of their buttons.
+    pub answers: Vec<AskedAnswer>,
+    /// Person whom the link was made for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approver: Option<String>,
+    /// Time from which the link is worth nothing; without it that is the end of its wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+}
+
+/// One of the answers to a question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedAnswer {
+    /// Text of its button.
+    pub label: String,
+    /// Value that the run is given.
+    pub value: Value,
 }
 
 /// Condition under which a wait is complete.
@@ -84,6 +116,9 @@ pub struct Wait {
     /// True if each response that it collects is kept with the key that it came for.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub picked: bool,
+    /// Reminders of it, in the order in which they were declared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reminders: Vec<Reminder>,
 }
 
 impl Wait {

@@ -181,9 +181,7 @@ impl Session {
                 let unread = |error| Error::msg(format_args!("value {id} could not be read: {error}"));
                 let _ = reply.send(read.map_err(unread));
             }
-            Ask::ReadFile { read, reply } => {
-                let _ = reply.send(self.read_file(&read).await);
-            }
+            Ask::ReadFile { read, reply } => drop(reply.send(self.read_file(&read).await)),
             Ask::Start { start, reply, .. } if unstarted(limits, &start).is_some() => {
                 let why = unstarted(limits, &start).unwrap_or_default();
                 let _ = reply.send(Err(Error::permanent(why)));
@@ -266,6 +264,7 @@ impl Session {
                     Some(Conflict::Kv(_)) => return Ok(unwritten(Written::Changed)),
                     _ => {}
                 }
+                let is_anew = known.is_none();
                 let adopted = match known {
                     Some(known) => known,
                     // Somebody changed the run or a key and left the claim: read anew.
@@ -274,7 +273,12 @@ impl Session {
                         None => return Ok(revoked()),
                     },
                 };
-                Ok::<_, SessionError>(match this.draft(adopted, command.clone(), with).await? {
+                let drafted = this.draft(adopted, command.clone(), with).await;
+                if is_anew && is_refused(&drafted) && !this.holds_claim().await? {
+                    // What the run has become since took the claim as well.
+                    return Ok(revoked());
+                }
+                Ok::<_, SessionError>(match drafted? {
                     Ok((draft, drafted)) => this.parts.round(draft, Ok(drafted)),
                     Err(error) => unwritten(Written::Full(error)),
                 })
@@ -359,6 +363,11 @@ struct Drafted {
     started: Option<RunId>,
 }
 
+/// Returns true if the run did not take the command.
+fn is_refused<T>(drafted: &Result<T, SessionError>) -> bool {
+    matches!(drafted, Err(SessionError::Draft(DraftError::Refused(_))))
+}
+
 /// Returns true if a command is the last of a step's execution.
 fn ends_step(command: &Command) -> bool {
     !matches!(
@@ -383,7 +392,7 @@ fn as_step_result(result: Result<Committed, SessionError>, what: &str) -> Result
 fn takes_kept(fits: &FitsKey, run: &Run, wait: &Wait) -> Option<TakenAnswer> {
     let mut kept = run.kept_answers.iter().enumerate();
     let taken = kept.find_map(|(answer, response)| {
-        let index = wait.registrations.iter().position(|one| fits(&one.key, response))?;
+        let index = wait.registrations.iter().position(|one| fits(one, response))?;
         Some(TakenAnswer { answer, index: u32::try_from(index).ok()? })
     });
     if taken.is_none() && !run.kept_answers.is_empty() && !wait.registrations.is_empty() {

@@ -30,12 +30,12 @@ impl<R> On<R> {
     #[doc(hidden)]
     pub fn registered(slug: &'static str, identifier: String, schema: u64) -> Self {
         let key = KeyId::new(slug, identifier);
-        Self { registration: Registration { key, token: None, schema }, response: PhantomData }
+        Self { registration: Registration { key, token: None, schema, ask: None }, response: PhantomData }
     }
 
     /// Returns where runs meet runs; there the response has no schema of a webhook.
     pub(crate) fn at(key: KeyId) -> Self {
-        Self { registration: Registration { key, token: None, schema: 0 }, response: PhantomData }
+        Self { registration: Registration { key, token: None, schema: 0, ask: None }, response: PhantomData }
     }
 
     /// Takes only events that bring this token, by `?token=` or by the handler.
@@ -138,8 +138,21 @@ impl WaitRequest {
         Self { registrations, timeout: None, until: None, fresh: false, mode: WaitMode::Any, picked: false }
     }
 
+    /// The earliest of all limits that are said counts.
     pub(crate) fn timeout(self, after: Duration) -> Self {
-        Self { timeout: Some(after), ..self }
+        Self { timeout: Some(self.timeout.map_or(after, |said| said.min(after))), ..self }
+    }
+
+    /// Likewise.
+    pub(crate) fn until(self, at: Timestamp) -> Self {
+        Self { until: Some(self.until.map_or(at, |said| said.min(at))), ..self }
+    }
+
+    /// The time at which the wait ends unanswered if it is opened at `now`; none without a limit.
+    #[must_use]
+    pub fn deadline(&self, now: Timestamp) -> Option<Timestamp> {
+        let limits = [self.until, self.timeout.map(|timeout| now.after(timeout))];
+        limits.into_iter().flatten().min()
     }
 
     pub(crate) fn fresh(self) -> Self {

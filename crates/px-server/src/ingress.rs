@@ -9,19 +9,21 @@ use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Body as HttpBody;
 use px_core::Code;
 use px_core::key::FORM_SLUG;
-use px_inbound::verify::{Disagreement, is_form_data, local};
+use px_inbound::verify::{Disagreement, local};
 use px_inbound::{AdmissionDenied, Answer, Permit};
 use px_sdk::layer::BoxError;
-use px_sdk::{Files, Received, Timestamp};
+use px_sdk::{Received, Timestamp};
 use tokio::runtime::Handle;
 
-use crate::app::Shared;
+use crate::app::{App, Shared};
+use crate::body_limit::BodyLimit;
 use crate::error::ApiError;
 use crate::layered;
+use crate::links;
 use crate::run_to_completion::run_to_completion;
 use crate::spill::{self, SpillError};
 
@@ -51,32 +53,49 @@ pub(crate) async fn receive_form(
 
 /// Door by which a request came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Door {
+pub(crate) enum Door {
     Webhook,
     Form,
+    Link,
 }
 
-async fn enter(app: Shared, remote: SocketAddr, slug: String, door: Door, request: Request) -> Response {
-    let at = app.clock().now();
-    let headers = request.headers();
-    let client = match app.urls.sender(remote.ip(), headers) {
-        Ok(client) => client,
-        Err(why) => return two_senders(&slug, remote, &why),
-    };
-    let permit = match app.gate.enter(&slug, client, at) {
-        Ok(permit) => permit,
-        Err(turned) => return turned_away(turned),
-    };
+/// Lets a request through the gate, or refuses it.
+pub(crate) fn admit(
+    app: &App,
+    slug: &str,
+    remote: SocketAddr,
+    headers: &HeaderMap,
+    at: Timestamp,
+) -> Result<Permit, Response> {
+    let client = app.urls.sender(remote.ip(), headers).map_err(|why| two_senders(slug, remote, &why))?;
+    let permit = app.gate.enter(slug, client, at).map_err(turned_away)?;
     if headers.len() > app.max_headers {
         let text = format!("The request has more than {} header lines", app.max_headers);
-        return ApiError::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Code::TooManyHeaders, text)
-            .into_response();
+        return Err(ApiError::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Code::TooManyHeaders, text)
+            .into_response());
     }
+    Ok(permit)
+}
+
+/// Takes in a request that came by one of these doors.
+pub(crate) async fn enter(
+    app: Shared,
+    remote: SocketAddr,
+    slug: String,
+    door: Door,
+    request: Request,
+) -> Response {
+    let at = app.clock().now();
+    let headers = request.headers();
+    let permit = match admit(&app, &slug, remote, headers, at) {
+        Ok(permit) => permit,
+        Err(refused) => return refused,
+    };
     let declared = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok())
         .and_then(|length| length.parse::<usize>().ok());
-    let limit = BodyLimit::of(&app, &slug, headers);
+    let limit = BodyLimit::of(&app, &slug, door, headers);
     if declared.is_some_and(|length| length > limit.bytes()) {
         return limit.exceeded();
     }
@@ -146,8 +165,12 @@ where
     // A sender that hangs up does not stop half-way what it has sent whole.
     let work = async move {
         let answer = match door {
-            Door::Webhook => app.stage.receive(&slug, received).await,
-            Door::Form => app.stage.receive_form(received).await,
+            Door::Webhook => respond(app.stage.receive(&slug, received).await),
+            Door::Form => respond(app.stage.receive_form(received).await),
+            Door::Link => {
+                let token = links::token(&received.path);
+                links::respond(app.stage.answer_link(&token, received).await)
+            }
         };
         drop(permit);
         answer
@@ -158,7 +181,7 @@ where
         None => run_to_completion(work).await.map_err(|error| error.to_string()),
     };
     match taken {
-        Ok(answer) => respond(answer),
+        Ok(answer) => answer,
         Err(error) => {
             tracing::error!(error, "a webhook request failed");
             failed()
@@ -225,49 +248,6 @@ fn not_spilled(error: &SpillError) -> Response {
             tracing::error!(%error, "a form with files is refused");
             ApiError::overloaded("Not now, try again").into_response()
         }
-    }
-}
-
-/// The largest body of a request.
-#[derive(Debug, Clone, Copy)]
-struct BodyLimit {
-    /// Bytes of everything but files.
-    max_body: usize,
-    /// Bounds of its files, if it says that it is a form with files for a webhook that
-    /// takes them.
-    files: Option<Files>,
-}
-
-impl BodyLimit {
-    fn of(app: &Shared, slug: &str, headers: &HeaderMap) -> Self {
-        let files = app.files.get(slug).copied().filter(|_| is_form_data(headers));
-        Self { max_body: app.max_body, files }
-    }
-
-    fn bytes(&self) -> usize {
-        let files = self.files.map_or(0, |files| files.most_bytes());
-        self.max_body.saturating_add(usize::try_from(files).unwrap_or(usize::MAX))
-    }
-
-    /// Returns what the sender of a body is told that could not be read.
-    fn unread(&self, error: &(dyn std::error::Error + Send + Sync + 'static)) -> Response {
-        if error.is::<LengthLimitError>() {
-            return self.exceeded();
-        }
-        ApiError::bad_request(format!("The request's body could not be read: {error}")).into_response()
-    }
-
-    fn exceeded(&self) -> Response {
-        let (most, max_body) = (self.bytes(), self.max_body);
-        let text = match self.files {
-            None => format!("The request's body is larger than {most} bytes (server.max_body_bytes)"),
-            Some(files) => format!(
-                "The request's body is larger than {most} bytes: this webhook takes {} bytes of files, and {max_body} \
-                 bytes beside them (server.max_body_bytes)",
-                files.most_bytes()
-            ),
-        };
-        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge, text).into_response()
     }
 }
 

@@ -5,12 +5,14 @@
 mod access;
 mod api;
 mod app;
+mod body_limit;
 mod connections;
 mod error;
 mod error_format;
 mod in_process;
 mod ingress;
 mod layered;
+mod links;
 mod members;
 mod options;
 mod outbound;

@@ -225,23 +225,20 @@ pub struct Delivery {
     pub size: u64,
     /// Its events; none if it did not get as far.
     pub events: Vec<InboxEvent>,
-    /// The files that came with it, of which the body has only the places. Each is the
-    /// delivery's own: its pieces are written with the delivery, and go with it.
+    /// The files that came with it, of which the body has only the places.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<StoredFile>,
-    /// True if its content was dropped before its record: headers, body, files and
+    /// True if its content was dropped before its record: headers, body, files, responses.
     /// responses, of which there were too many.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub emptied: bool,
     /// The body. Kept beside the record, as raw bytes; without the contents of its files.
     #[serde(skip)]
     pub body: Bytes,
-    /// The contents of its files, in their order, where they are written by the next
-    /// commit. Empty in one that was read.
+    /// The contents of its files, where the next commit writes them; empty in one that was read.
     #[serde(skip)]
     pub contents: Vec<Bytes>,
-    /// Number of times that its row was written; 0 for a new one. Its events belong to different keys, so
-    /// two commits may change it at the same time: each demands that the row is still as it was read.
+    /// Number of times that its row was written, 0 for a new one: a commit demands it as it was read.
     #[serde(skip)]
     pub revision: u64,
 }
@@ -334,6 +331,13 @@ pub struct Work {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum TimerKind {
+    /// Reminders of a wait: the one that is due first begins.
+    Remind {
+        /// The wait.
+        wait: WaitId,
+        /// Its run.
+        run: RunId,
+    },
     /// A wait ends unanswered.
     Wait {
         /// The wait.

@@ -84,7 +84,7 @@
 //! ```
 
 pub use px_testkit::test::{
-    Answered, Call, Kv, Run, SentForm, Trouble, Weather, Windy, World, weather, world,
+    Answered, Call, Kv, LinkPage, Run, SentForm, Trouble, Weather, Windy, World, weather, world,
 };
 
 /// Panics if `brains/` or `webhooks/` of the package hold more than the test was built with: a file

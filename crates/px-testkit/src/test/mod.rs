@@ -9,6 +9,7 @@
 mod doubles;
 mod form;
 mod kv;
+mod links;
 mod process;
 mod run;
 mod weather;
@@ -18,6 +19,7 @@ mod world;
 pub use doubles::Call;
 pub use form::SentForm;
 pub use kv::Kv;
+pub use links::LinkPage;
 pub use run::Run;
 pub use weather::{Trouble, Weather, weather};
 pub use windy::Windy;

@@ -23,7 +23,7 @@ const NOISE: [&str; 8] =
 /// A run. Whatever is ready has run before anything is looked at.
 #[derive(Clone)]
 pub struct Run {
-    inner: Rc<Inner>,
+    pub(super) inner: Rc<Inner>,
     id: RunId,
 }
 
@@ -203,6 +203,11 @@ impl Run {
             }
             if let Some(deadline) = wait.deadline {
                 let _ = write!(text, "\n  until {deadline}");
+            }
+            for reminder in &wait.reminders {
+                if let Some(due) = reminder.due {
+                    let _ = write!(text, "\n  reminder '{}' at {due}", reminder.turn());
+                }
             }
         }
         let _ = write!(text, "\n  state: {}", run.state());

@@ -23,6 +23,7 @@ mod keys;
 mod mac;
 mod mailgun;
 mod multipart;
+mod origin;
 mod prepared;
 mod raw;
 mod refusal;

@@ -17,6 +17,7 @@ mod json_size;
 pub mod key;
 mod kv;
 pub mod lifecycle;
+pub mod reminder;
 pub mod run;
 pub mod trace;
 pub mod wait;

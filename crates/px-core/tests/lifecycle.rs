@@ -68,6 +68,7 @@ fn wait() -> Wait {
         deadline: None,
         fresh: false,
         picked: false,
+        reminders: Vec::new(),
     }
 }
 

@@ -221,6 +221,7 @@ mod tests {
             deadline: None,
             fresh: false,
             picked: false,
+            reminders: Vec::new(),
         }
     }
 

@@ -6,6 +6,7 @@ use std::future::IntoFuture;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use px_core::RunId;
+use px_core::reminder::turn_of;
 use px_core::run::OnceValue;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -43,6 +44,8 @@ pub struct StepContext {
     pub step: String,
     /// The steps around it, if its brain is inside another, by `/`.
     pub path: Option<String>,
+    /// Number of the turn of a reminder that has several, from 1; none for everything else.
+    pub turn: Option<u32>,
     /// From 0; grows in a loop.
     pub iteration: u32,
     /// The item of a list that this is about, from 0.
@@ -124,6 +127,12 @@ impl Cx {
         self.0.about.iteration
     }
 
+    /// Returns the number of the turn of a reminder, from 1; 1 for whatever has no turns.
+    #[must_use]
+    pub fn nth(&self) -> u32 {
+        self.0.about.turn.unwrap_or(1)
+    }
+
     /// Returns the number of the attempt at the step, from 1. A start after a crash is no new attempt.
     #[must_use]
     pub fn attempt(&self) -> u32 {
@@ -138,7 +147,8 @@ impl Cx {
         let about = &self.0.about;
         let path = about.path.as_ref().map(|path| format!("{path}/")).unwrap_or_default();
         let item = about.item.map(|item| format!(":{item}")).unwrap_or_default();
-        format!("{}:{path}{}:{}{item}", about.run, about.step, about.iteration)
+        let step = turn_of(&about.step, about.turn);
+        format!("{}:{path}{step}:{}{item}", about.run, about.iteration)
     }
 
     /// Does something once, and remembers what it returned: when the step runs

@@ -146,6 +146,7 @@ async fn start(draft: &mut Draft<'_>, ids: &Ids, hot: &mut Hot) {
         deadline: None,
         fresh: false,
         picked: false,
+        reminders: Vec::new(),
     };
     let outcome =
         StepOutcome { state, after: After::Step("step".into()), then: Then::Wait(wait), takes_kept: None };

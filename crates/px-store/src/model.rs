@@ -330,6 +330,13 @@ pub enum TimerKind {
         /// Its run.
         run: RunId,
     },
+    /// Reminders of a wait: the one that is due first begins.
+    Remind {
+        /// The wait.
+        wait: WaitId,
+        /// Its run.
+        run: RunId,
+    },
     /// A failed step is tried again.
     Retry {
         /// Its run.

@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::event::{Cause, Failure, Given, Part, Position, StepInfo};
 use crate::id::{DeliveryId, EventId, RunId, WaitId};
 use crate::key::KeyId;
+use crate::reminder::ReminderEnd;
 use crate::run::state::ItemResult;
 use crate::time::Timestamp;
 use crate::wait::Wait;
@@ -95,6 +96,13 @@ pub enum Command {
         /// The wait.
         wait: WaitId,
     },
+    /// The time of a wait's reminder has come.
+    Remind {
+        /// The wait.
+        wait: WaitId,
+    },
+    /// The code of the reminder that is under way has ended.
+    EndReminder(ReminderEnd),
     /// A wait that has a deadline need not wait for it.
     EndWait {
         /// The wait.

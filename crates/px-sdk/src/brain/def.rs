@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::migration::{Migrations, StateType};
 use super::output::{StepError, StepOutput};
 use super::part_def::{Branched, Repeated};
+use super::remind::ReminderDef;
 use crate::cx::Cx;
 use crate::error::{Error, Result};
 use crate::options::StepOptions;
@@ -151,6 +152,8 @@ pub struct StepDef {
     pub options: StepOptions,
     /// Names in older versions.
     pub formerly: Vec<String>,
+    /// Reminders of the wait that it opens, in the order in which they were declared.
+    pub reminders: Vec<ReminderDef>,
     /// Its work.
     pub body: Body,
     pub(super) migration: Option<Migration>,
@@ -325,6 +328,9 @@ impl BrainDef {
                     None => json!({ "steps": part.shown_steps() }),
                 });
                 fields.insert("parts".into(), shown.collect());
+            }
+            if !step.reminders.is_empty() {
+                fields.insert("reminders".into(), step.reminders.iter().map(ReminderDef::shown).collect());
             }
             Value::Object(fields)
         };

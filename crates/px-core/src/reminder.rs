@@ -140,7 +140,7 @@ impl Reminder {
     /// Time of the turn after the current one, as of `now`: in the future, whatever fell due
     /// while nobody was there to run it.
     #[must_use]
-    pub fn after_this(&self, opened_at: Timestamp, now: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn after_this(&self, opened_at: Timestamp, now: Timestamp) -> Option<Timestamp> {
         let every = self.every_ms.filter(|_| self.nth < self.at_most)?.max(1);
         let passed = now.as_millis().saturating_sub(opened_at.as_millis()) / every;
         let until = every.saturating_mul(passed.saturating_add(1));
@@ -186,7 +186,7 @@ impl Wait {
 
     /// Returns the reminder that is due first, if its time has come.
     #[must_use]
-    pub fn due_reminder(&self, now: Timestamp) -> Option<&Reminder> {
+    pub(crate) fn due_reminder(&self, now: Timestamp) -> Option<&Reminder> {
         let due = self.reminders.iter().filter(|reminder| reminder.due.is_some_and(|due| due <= now));
         due.min_by_key(|reminder| reminder.due)
     }

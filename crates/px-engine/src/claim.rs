@@ -9,7 +9,7 @@ use px_core::RunId;
 use px_core::run::Command;
 use px_store::{Admission, ClaimRequest, Claimed, Outcome, RunRecord, Work};
 
-use crate::executor::{Place, steps};
+use crate::executor::{self, Place};
 use crate::metrics;
 use crate::places::Reserved;
 use crate::remind;
@@ -147,7 +147,7 @@ async fn steps_or_halt(
 ) -> Result<(), SessionError> {
     let deaths = session.deaths();
     if deaths < limits.max_deaths {
-        return steps(parts, limits, session, place).await;
+        return executor::execute(parts, limits, session, place).await;
     }
     if let Some(given_up) = remind::after_deaths(session, deaths) {
         return Box::pin(session.commit(Some(given_up))).await.map(drop);
@@ -216,7 +216,7 @@ async fn execute_reserved(
     metrics::BORN_CLAIMED.increment();
     let place = Some(Arc::new(place));
     let mut session = Session::new(parts.clone(), Claim { fence, before: fence, work }, record);
-    steps(parts, limits, &mut session, &place).await.map(|()| Executed::Moved)
+    executor::execute(parts, limits, &mut session, &place).await.map(|()| Executed::Moved)
 }
 
 /// Runs the steps of a run that was born claimed and not taken up at once: it is read anew.

@@ -27,8 +27,21 @@ use crate::supervise::{Ended, supervise};
 /// A place among the steps that run at once; `None` where none are counted.
 pub(crate) type Place = Option<Arc<OwnedSemaphorePermit>>;
 
+/// Runs users' code of a claimed run until it rests: its steps, or the reminder of one that waits.
+pub(crate) async fn execute(
+    parts: &Parts,
+    limits: &Limits,
+    session: &mut Session,
+    place: &Place,
+) -> Result<(), SessionError> {
+    if session.run().run.reminding.is_some() {
+        return Box::pin(remind::remind(&Users { parts, limits, place }, session)).await;
+    }
+    steps(parts, limits, session, place).await
+}
+
 /// Runs the steps of a claimed run until it rests.
-pub(crate) async fn steps(
+async fn steps(
     parts: &Parts,
     limits: &Limits,
     session: &mut Session,
@@ -39,10 +52,6 @@ pub(crate) async fn steps(
     loop {
         let record = session.run();
         let run = &record.run;
-        if run.reminding.is_some() {
-            drop(record);
-            return Box::pin(remind::remind(&Users { parts, limits, place }, session)).await;
-        }
         if run.pause_requested {
             session.commit(Some(Command::Halt { reason: run.reason.clone() })).await?;
             return Ok(());

@@ -13,7 +13,6 @@ use px_core::run::Command;
 use px_core::{Run, Timestamp};
 use px_pool::Execution;
 use px_sdk::{BrainDef, Cx, KvWrites, ReminderDef, StepContext};
-use tokio::time::Instant;
 
 use crate::bounds::bounded;
 use crate::executor::{StepResult, Users, failure, panicked, unfit};
@@ -280,7 +279,8 @@ async fn attend<T>(
     }
     let mut execution = pin!(begin());
     let mut timeout = pin!(after(timeout));
-    let mut look = tokio::time::interval_at(Instant::now() + limits.poll, limits.poll);
+    let mut look = tokio::time::interval(limits.poll);
+    look.reset();
     while !session.is_revoked() {
         tokio::select! {
             biased;

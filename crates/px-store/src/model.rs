@@ -323,15 +323,15 @@ pub struct Work {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum TimerKind {
-    /// A wait ends unanswered.
-    Wait {
+    /// Reminders of a wait: the one that is due first begins.
+    Remind {
         /// The wait.
         wait: WaitId,
         /// Its run.
         run: RunId,
     },
-    /// Reminders of a wait: the one that is due first begins.
-    Remind {
+    /// A wait ends unanswered.
+    Wait {
         /// The wait.
         wait: WaitId,
         /// Its run.

@@ -8,9 +8,9 @@ mod reminding;
 
 use project::event;
 use px_core::event::EventBody;
-use px_core::reminder::ReminderProgress;
+use px_core::reminder::{ReminderProgress, Reminding};
 use px_core::{KvId, RunStatus, Scope};
-use px_store::{Store, TimerKind};
+use px_store::TimerKind;
 use px_testkit::Fault;
 use reminding::*;
 use serde_json::json;
@@ -76,7 +76,9 @@ async fn an_answer_is_taken_at_once_while_a_reminder_runs_whose_next_commit_is_r
     let run = waiting(&world, held, "k").await;
     let answer = async {
         made(1).await;
-        assert_eq!(world.status(run).await.unwrap(), RunStatus::Waiting);
+        let waiting = world.run(run).await.unwrap().unwrap();
+        let under_way = Reminding { wait: waiting.waits[0].id, name: "nudge".into() };
+        assert_eq!((waiting.status, waiting.reminding), (RunStatus::Waiting, Some(under_way)));
         is_sound(&world).await;
         world.post("mail", &event("1", "k", "paid", "resume")).await.unwrap()
     };

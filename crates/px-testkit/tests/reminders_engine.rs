@@ -165,7 +165,7 @@ async fn of_two_engines_one_runs_a_reminder_and_a_stop_gives_it_back_without_a_d
     second.shutdown(Duration::ZERO).await;
     assert_eq!(house.deaths(run).await, Some(0));
     let third = Engine::start(house.parts(house.member(), 8), Limits::default());
-    pass(3_700).await;
+    pass(3_620).await;
     let ends = seen("shared").iter().filter(|what| *what == "ended").count();
     assert_eq!((ends, seen("shared").last().cloned()), (1, Some("ended".into())));
     assert_eq!(turns(&house, run).await, ["running", "complete"]);
@@ -184,9 +184,9 @@ async fn a_pause_and_a_cancel_drop_a_reminder_and_a_resume_brings_it_back() {
     pass(4_000).await;
     assert_eq!((seen("paused"), house.status(run).await), (vec!["begun".to_owned()], RunStatus::Paused));
     parts.resume_run(run, None).await.unwrap();
-    pass(3_700).await;
+    pass(3_605).await;
     assert_eq!(seen("paused"), ["begun", "begun", "ended"]);
-    pass(120).await;
+    pass(60).await;
     assert_eq!(seen("paused").len(), 4, "the second turn");
     parts.cancel_run(run, None).await.unwrap();
     pass(4_000).await;

@@ -43,7 +43,7 @@ pub(crate) use output::start_of;
 pub use output::{Async, Continue, Outcome, StepError, StepOutput};
 pub use part::{Ends, InPart, Joins, Or, PartOf};
 pub use part_def::{Arm, Branched, Repeated};
-pub use remind::{Remindable, ReminderDef, ReminderFuture};
+pub use remind::{Remindable, ReminderDef, ReminderFuture, Reminds};
 
 /// State that goes from step to step: a struct that is written and read as a JSON object.
 #[diagnostic::on_unimplemented(

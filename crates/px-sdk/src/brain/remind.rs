@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use super::State;
 use super::builder::{Builder, MayResume, Resumed, Streamed};
 use super::def::{BrainDef, StepDef};
-use super::output::{Async, StepError, from_object};
+use super::output::{StepError, from_object};
 use crate::cx::Cx;
+use crate::error::Result as StepResult;
 use crate::options::StepOptions;
 
 /// A reminder's future, types gone.
@@ -116,6 +117,16 @@ impl<R> Remindable for Resumed<R> {}
 impl<R> Remindable for MayResume<R> {}
 impl<R> Remindable for Streamed<R> {}
 
+/// Future of an `async fn`, as a reminder's function returns it.
+#[diagnostic::on_unimplemented(
+    message = "a reminder is an `async fn` that returns `Result<()>`, and this one returns `{Self}`",
+    label = "not an `async fn` with `Result<()>`",
+    note = "the wait goes on, so there is no state to return: `async fn nudge(cx: Cx, state: S) -> Result<()>`"
+)]
+pub trait Reminds: Future<Output = StepResult<()>> {}
+#[diagnostic::do_not_recommend]
+impl<F: Future<Output = StepResult<()>>> Reminds for F {}
+
 impl<I, S: State, P, E> Builder<I, S, P, E> {
     /// Runs `step` once, this long after the step before this line has begun to wait, if it still waits then:
     /// `async fn(Cx, S) -> Result<()>`, with the state that waits. The wait stays open meanwhile. What ends it,
@@ -130,7 +141,7 @@ impl<I, S: State, P, E> Builder<I, S, P, E> {
     /// # use px_sdk::{Brain, Cx, Next, On, Result, Retry, Waiting, brain, wait_for};
     /// # #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
     /// # struct Order { mail: String }
-    /// # fn payment(_: &str) -> On<Order> { unimplemented!() }
+    /// # fn payment(mail: &str) -> On<Order> { On::registered("payments", mail.to_owned(), 0) }
     /// # async fn send(_key: &str, _to: &str) -> Result<u64> { Ok(7) }
     /// fn orders() -> Brain<Order> {
     ///     brain("orders")
@@ -156,7 +167,7 @@ impl<I, S: State, P, E> Builder<I, S, P, E> {
     where
         P: Remindable,
         F: Fn(Cx, S) -> Fut + Send + Sync + 'static, // a reminder takes (Cx, the state that waits)
-        Fut: Async<Outcome = ()> + 'static,          // a reminder returns `Result<()>`: the wait goes on
+        Fut: Reminds + 'static,
         Fut: Send, // a reminder moves between threads: use `Arc`, and hold no lock guard over an `.await`
     {
         self.reminds(name, after, None, step)
@@ -169,7 +180,7 @@ impl<I, S: State, P, E> Builder<I, S, P, E> {
     where
         P: Remindable,
         F: Fn(Cx, S) -> Fut + Send + Sync + 'static, // a reminder takes (Cx, the state that waits)
-        Fut: Async<Outcome = ()> + 'static,          // a reminder returns `Result<()>`: the wait goes on
+        Fut: Reminds + 'static,
         Fut: Send, // a reminder moves between threads: use `Arc`, and hold no lock guard over an `.await`
     {
         self.reminds(name, every, Some(at_most), step)
@@ -178,7 +189,7 @@ impl<I, S: State, P, E> Builder<I, S, P, E> {
     fn reminds<F, Fut>(mut self, name: &str, after: Duration, at_most: Option<u32>, step: F) -> Self
     where
         F: Fn(Cx, S) -> Fut + Send + Sync + 'static,
-        Fut: Async<Outcome = ()> + Send + 'static,
+        Fut: Reminds + Send + 'static,
     {
         let step = Arc::new(step);
         let reminder = ReminderDef {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use px_core::RunId;
 use px_core::event::EventBody;
+use px_core::reminder::ReminderTurn;
 use px_sdk::{
     Again, All, Brain, Collecting, Cx, Error, MayWait, More, Next, Result, Retry, Streaming, Timed, Waiting,
     brain, stream, wait_for, wait_for_count,
@@ -292,10 +293,11 @@ pub async fn post(world: &World, id: &str, key: &str, text: &str) {
 
 /// The turns of reminders in a run's log: name, number, attempt and progress.
 pub async fn turns(world: &World, run: RunId) -> Vec<String> {
+    let shown = |turn: &ReminderTurn| {
+        format!("{} {}.{} {}", turn.name, turn.nth, turn.attempt, turn.progress.as_str())
+    };
     let turn = |event: px_core::Event| match event.event {
-        EventBody::Reminder(turn) => {
-            Some(format!("{} {}.{} {}", turn.name, turn.nth, turn.attempt, turn.progress.as_str()))
-        }
+        EventBody::Reminder(turn) => Some(shown(&turn)),
         _ => None,
     };
     world.log(run).await.unwrap().into_iter().filter_map(turn).collect()

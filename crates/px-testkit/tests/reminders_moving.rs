@@ -75,6 +75,28 @@ async fn a_reminder_of_a_node_that_stands_still_is_taken_over_and_ends_once() {
     is_sound(&one).await;
 }
 
+/// The row of ready work is the reminder's, and the run that is read behind it is that of the answer.
+#[tokio::test]
+async fn a_step_is_not_begun_under_the_claim_of_the_reminder_that_its_answer_cut_short() {
+    for is_born_claimed in [true, false] {
+        let mut world = world();
+        let run = waiting(&world, receipt, "k").await;
+        world.clock().advance(HOUR);
+        world.ring().await.unwrap();
+        if !is_born_claimed {
+            world.restart().unwrap();
+        }
+        let other = world.beside();
+        world.store().between(async move {
+            other.post("mail", &event("1", "k", "paid", "resume")).await.unwrap();
+        });
+        world.settle().await.unwrap();
+        assert_eq!(world.status(run).await.unwrap(), RunStatus::Complete);
+        assert_eq!(take_made(), ["take:0/thank"], "begun once, and the reminder never");
+        is_sound(&world).await;
+    }
+}
+
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 struct Name {
     key: String,

@@ -163,6 +163,7 @@ impl Lab {
                                 key: KeyId::new("s", "i"),
                                 token: None,
                                 schema: 0,
+                                ask: None,
                             }],
                             opened_at: self.now,
                             deadline: timeout.map(after),

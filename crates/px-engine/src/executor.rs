@@ -189,7 +189,7 @@ impl Users<'_> {
             options: run.options.clone(),
             once: run.once.clone(),
             max_kv_value_bytes: self.limits.max_kv_value_bytes,
-            resources: self.parts.resources.grant(&found.brain.needs, &found.brain.secrets),
+            resources: self.parts.resources.grant_to_step(&found.brain.needs, &found.brain.secrets),
             stand_in,
         }
     }

@@ -20,6 +20,7 @@ mod inbound;
 mod kind;
 mod kv;
 pub mod layer;
+pub mod link;
 mod macros;
 mod may_wait;
 mod options;

@@ -11,7 +11,10 @@ use serde_json::{Value, json};
 use super::support::{self, Project, Px, Receiver, Reply, hmac_sha256_hex};
 use super::{Case, Suite};
 
-pub const CASES: &[Case] = &[("planted_secrets_are_found_nowhere_but_sealed", nowhere)];
+pub const CASES: &[Case] = &[
+    ("planted_secrets_are_found_nowhere_but_sealed", nowhere),
+    ("the_token_of_a_link_is_shown_to_admins_alone", links),
+];
 
 const ENV_KEY: &str = "env/+\"ä\\sk_live_0123456789";
 const FILE_KEY: &str = "file/+\"ö\\sk_live_9876543210";
@@ -295,5 +298,57 @@ fn nowhere(_: &Suite) {
     let label = |name: &str| json!(format!("[secret {name}]"));
     for name in ["ENV_KEY", "FILE_KEY", "STORE_KEY"] {
         assert_eq!(told.iter().filter(|told| **told == label(name)).count(), 9, "{redacted}");
+    }
+}
+
+/// A link that its step shows to everybody, opened and answered.
+fn links(_: &Suite) {
+    let life = Life::begin(&mut Seen(Vec::new()));
+    assert_eq!(ping(&life.px, HUB_SECRET).status, 200);
+    let state = json!({"id": "planted", "who": "Ada"});
+    let body = json!({"identifier": "linked", "initialState": state});
+    let run = life.send("POST", "/brains/runs", &life.admin, &body).run();
+    let until = |status: &str| {
+        support::eventually(status, || {
+            let shown = life.get(&format!("/brains/runs/{run}"), &life.admin).json();
+            (shown["status"] == status)
+                .then(|| shown["state"]["wish"].as_str().unwrap_or_default().to_owned())
+        })
+    };
+    let url = until("waiting");
+    let path = &url[url.find("/webhooks/").unwrap()..];
+    let page = life.px.get(path);
+    let nonce = page.text().split("value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    for (origin, status) in
+        [("https://evil.example".to_owned(), 403), (format!("http://{}", life.px.address), 303)]
+    {
+        let headers = [
+            ("content-type", "application/x-www-form-urlencoded".to_owned()),
+            ("referer", url.clone()),
+            ("origin", origin),
+        ];
+        let headers: Vec<_> = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let form = format!("nonce={nonce}&answer=0");
+        assert_eq!(life.px.try_send("POST", path, &headers, form.as_bytes()).unwrap().status, status);
+    }
+    until("complete");
+    support::eventually("the callbacks of the run", || {
+        life.receiver
+            .got("/hook")
+            .iter()
+            .any(|one| one.kind() == "run.completed" && one.run() == run)
+            .then_some(())
+    });
+    let mut seen = Seen(Vec::new());
+    life.look(&run, &life.read, &mut seen);
+    let digits = url.rsplit("pxl_").next().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    for (place, bytes) in &seen.0 {
+        let text = text(bytes);
+        assert!(!text.contains("pxl_") && !text.contains(&digits[20..]), "{place} holds the token");
+    }
+    for place in ["log", &format!("runs show {run}"), &format!("/brains/runs/{run}/watch"), "callback"] {
+        let found = seen.0.iter().filter(|(seen, _)| seen.starts_with(place));
+        assert!(found.clone().any(|(_, bytes)| text(bytes).contains("/system/link/[link]")), "{place}");
     }
 }

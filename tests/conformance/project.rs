@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use px::link::{self, Answered};
 use px::prelude::*;
 use px::{Form, form};
 
@@ -155,6 +156,27 @@ async fn ask_form(_: Cx, vote: Vote) -> Result<Waiting<Vote, Form>> {
 
 async fn note_form(_: Cx, _: Vote, form: Form) -> Result<Next<Form>> {
     Ok(Next(form))
+}
+
+/// Asks by a signed link, which is in its state for the tests to see.
+fn linked() -> Brain<Vote> {
+    brain("linked").step("ask", ask_link).step("note", note_link).build()
+}
+px::brain!(linked);
+
+async fn ask_link(cx: Cx, vote: Vote) -> Result<Waiting<Vote, Answered<bool>>> {
+    let link =
+        link::ask(&cx, "link", format!("May <{}> do it?", vote.who)).answer(true, "Yes").answer(false, "No");
+    let link = link.approver(&vote.who).await?;
+    // The link does not belong there: px takes its token out of what leaves.
+    cx.emit("linked", link.url()).durable().await?;
+    tracing::warn!(url = link.url(), "a step that shows its link: {}", link.url());
+    let vote = Vote { wish: link.url().to_owned(), ..vote };
+    Ok(wait_for(vote, link.on()))
+}
+
+async fn note_link(_: Cx, vote: Vote, answered: Answered<bool>) -> Result<Next<Vote>> {
+    Ok(Next(Vote { who: format!("{}: {}", vote.who, answered.answer), ..vote }))
 }
 
 /// What a run of `spender` is to do with the secrets that it reads.

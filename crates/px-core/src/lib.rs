@@ -27,7 +27,7 @@ pub use clock::{Clock, ManualClock, Stopwatch, SystemClock};
 pub use code::Code;
 pub use entropy::{Ids, random_bytes, salt};
 pub use event::Event;
-pub use id::{CallbackId, DeliveryId, EventId, HookId, ParseIdError, RunId, TokenId, WaitId};
+pub use id::{CallbackId, DeliveryId, EventId, HookId, LinkId, ParseIdError, RunId, TokenId, WaitId};
 pub use json_size::{json_bytes, json_exceeds};
 pub use key::{KeyId, KeyRecord, Scope};
 pub use kv::{KvChange, KvId};

@@ -243,6 +243,7 @@ mod tests {
                 key: KeyId::new("mail", format!("k{n}").as_str()),
                 schema: 0,
                 token: None,
+                ask: None,
             };
             Wait { registrations: (0..count).map(registration).collect(), ..wait(1) }
         };

@@ -191,7 +191,7 @@ impl Users<'_> {
             once: run.once.clone(),
             labels: run.labels.clone(),
             max_kv_value_bytes: self.limits.max_kv_value_bytes,
-            resources: self.parts.resources.grant(&found.brain.needs, &found.brain.secrets),
+            resources: self.parts.resources.grant_to_step(&found.brain.needs, &found.brain.secrets),
             stand_in,
         }
     }

@@ -379,7 +379,7 @@ fn as_step_result(result: Result<Committed, SessionError>, what: &str) -> Result
 fn takes_kept(fits: &FitsKey, run: &Run, wait: &Wait) -> Option<TakenAnswer> {
     let mut kept = run.kept_answers.iter().enumerate();
     let taken = kept.find_map(|(answer, response)| {
-        let index = wait.registrations.iter().position(|one| fits(&one.key, response))?;
+        let index = wait.registrations.iter().position(|one| fits(one, response))?;
         Some(TakenAnswer { answer, index: u32::try_from(index).ok()? })
     });
     if taken.is_none() && !run.kept_answers.is_empty() && !wait.registrations.is_empty() {

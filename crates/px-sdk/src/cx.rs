@@ -15,6 +15,7 @@ use crate::brain::{Brain, start_of};
 use crate::effect::{EffectCall, StepStandIn};
 use crate::error::{Error, Result};
 use crate::kv::KvLog;
+use crate::link::LinkSource;
 use crate::port::{PortFuture, StepPort};
 use crate::resource::{Resource, Resources};
 use crate::secret::{Secret, SecretReader};
@@ -108,6 +109,12 @@ impl Cx {
 
     pub(crate) fn port(&self) -> &dyn StepPort {
         &*self.0.port
+    }
+
+    /// The maker of links.
+    pub(crate) fn links(&self) -> Result<&dyn LinkSource> {
+        let links = self.0.about.resources.links();
+        links.ok_or_else(|| Error::permanent("links are made where px serves, and in `px::test`"))
     }
 
     pub(crate) fn max_kv_value_bytes(&self) -> usize {

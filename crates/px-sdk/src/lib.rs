@@ -21,6 +21,7 @@ mod kind;
 mod kv;
 mod label;
 pub mod layer;
+pub mod link;
 mod macros;
 mod may_wait;
 mod options;

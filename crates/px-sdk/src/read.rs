@@ -2,13 +2,14 @@
 //! value fits an integer, as JSON Schema has it (2.0 is 2), and what does not fit
 //! is named by its place.
 
-use px_core::key::{FORM_SLUG, KeyId};
+use px_core::key::{FORM_SLUG, KeyId, LINK_SLUG};
 use serde::de::DeserializeOwned;
 use serde_json::{Number, Value};
 use serde_path_to_error::Segment;
 
 use crate::ends::RunEnd;
 use crate::form::Form;
+use crate::link::Answered;
 use crate::webhook::WebhookDef;
 
 /// Numbers from here on may have been rounded when they were parsed, so no
@@ -69,7 +70,7 @@ fn may_be_rounded(float: f64) -> bool {
 }
 
 /// Tells whether a response fits what a step waits for at this key: the response
-/// of the webhook there, a form, or the end of a run.
+/// of the webhook there, a form, the answer to a link, or the end of a run.
 ///
 /// # Errors
 /// Where and why it does not.
@@ -79,6 +80,9 @@ pub fn fits_key(key: &KeyId, webhook: Option<&WebhookDef>, response: &Value) -> 
     }
     if *key.slug == *FORM_SLUG {
         return fits::<Form>(response);
+    }
+    if *key.slug == *LINK_SLUG {
+        return fits::<Answered<Value>>(response);
     }
     let webhook = webhook.ok_or_else(|| Misfit {
         path: String::new(),

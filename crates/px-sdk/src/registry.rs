@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use px_core::key::{FORM_SLUG, SLOT_SLUG};
+use px_core::key::{FORM_SLUG, LINK_SLUG, SLOT_SLUG};
 use px_core::run::{BrainInfo, Catalog};
 use px_core::{KeyId, Labels};
 use serde_json::Value;
@@ -172,6 +172,7 @@ impl Registry {
         let mut registry = Self::default();
         let form = crate::__private::fingerprint::<crate::Form>();
         registry.responses.insert(FORM_SLUG.to_owned(), form);
+        registry.responses.insert(LINK_SLUG.to_owned(), crate::link::fingerprint());
         let mut brains: Vec<_> = brains.into_iter().collect();
         brains.sort_by(|(a, _), (b, _)| (&a.file, a.line).cmp(&(&b.file, b.line)));
         let mut webhooks: Vec<_> = webhooks.into_iter().collect();

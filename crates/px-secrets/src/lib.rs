@@ -8,6 +8,7 @@
 //!
 //! It knows no HTTP, no environment and no files but the key's.
 
+mod forms;
 pub mod key;
 mod metrics;
 mod reads;

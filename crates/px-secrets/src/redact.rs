@@ -9,54 +9,46 @@
 //!
 //! What overlaps is taken out as a whole, so that of two secrets with a part in
 //! common neither leaves a rest.
+//!
+//! The tokens of signed links are secrets that nobody has told: they are known by how
+//! they begin, and `[link]` stands in their place.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use aho_corasick::AhoCorasick;
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use aho_corasick::{AhoCorasick, PatternID};
+use px_core::wait::LINK_TOKEN_PREFIX;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+use crate::forms::forms;
 use crate::rules::MIN_VALUE_BYTES;
 
-/// Escapes all but what RFC 3986 leaves as it is.
-const URL: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-/// Escapes all but what JavaScript's `encodeURIComponent` leaves as it is.
-const COMPONENT: &AsciiSet = &URL.remove(b'!').remove(b'*').remove(b'\'').remove(b'(').remove(b')');
-/// Escapes all but what JavaScript's `encodeURI` leaves as it is.
-const WHOLE_URL: &AsciiSet = &COMPONENT
-    .remove(b';')
-    .remove(b',')
-    .remove(b'/')
-    .remove(b'?')
-    .remove(b':')
-    .remove(b'@')
-    .remove(b'&')
-    .remove(b'=')
-    .remove(b'+')
-    .remove(b'$')
-    .remove(b'#');
-/// Escapes all but what HTML forms leave as it is; blanks are their own matter.
-const FORM: &AsciiSet = &URL.remove(b'*').add(b'~').remove(b' ');
+/// Label of the token of a link.
+const LINK: &str = "[link]";
+/// Digits that a token of a link has at least; what is shorter opens nothing.
+const LEAST_LINK_DIGITS: usize = 40;
 
 /// Takes secrets out of bytes. Shows none of them.
-#[derive(Default)]
 pub struct Redactor {
     matcher: Option<AhoCorasick>,
     /// The text in the place of each pattern.
     labels: Vec<Arc<str>>,
 }
 
+impl Default for Redactor {
+    /// Knows no secret, and links all the same.
+    fn default() -> Self {
+        Self::new([])
+    }
+}
+
 impl fmt::Debug for Redactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Redactor({} forms)", self.labels.len())
+        write!(f, "Redactor({} forms)", self.labels.len().saturating_sub(1))
     }
 }
 
@@ -64,7 +56,7 @@ impl Redactor {
     /// A redactor of these values, each with its name.
     #[must_use]
     pub fn new(secrets: impl IntoIterator<Item = (String, SecretString)>) -> Self {
-        let (mut patterns, mut labels) = (Vec::new(), Vec::new());
+        let (mut patterns, mut labels) = (vec![LINK_TOKEN_PREFIX.to_owned()], vec![Arc::from(LINK)]);
         for (name, value) in secrets {
             if value.expose_secret().len() < MIN_VALUE_BYTES {
                 continue;
@@ -75,23 +67,14 @@ impl Redactor {
                 labels.push(Arc::clone(&label));
             }
         }
-        if patterns.is_empty() {
-            return Self::default();
-        }
         match AhoCorasick::new(&patterns) {
             Ok(matcher) => Self { matcher: Some(matcher), labels },
             Err(error) => {
                 // Four thousand million states, which bounded secrets cannot have.
                 tracing::error!(%error, "the secrets cannot be looked for");
-                Self::default()
+                Self { matcher: None, labels: Vec::new() }
             }
         }
-    }
-
-    /// Returns whether there is nothing to look for.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.matcher.is_none()
     }
 
     /// Returns whether a value would be found, as far as values of its length are.
@@ -173,7 +156,11 @@ impl Redactor {
         let Some(matcher) = &self.matcher else { return Vec::new() };
         let mut found: Vec<_> = matcher
             .find_overlapping_iter(bytes)
-            .map(|one| (one.range(), self.labels.get(one.pattern().as_usize()).map_or("", |label| label)))
+            .filter_map(|one| {
+                let label: &str = self.labels.get(one.pattern().as_usize())?;
+                let range = one.range();
+                Some((if one.pattern() == PatternID::ZERO { link(bytes, range)? } else { range }, label))
+            })
             .collect();
         // The longest of those that begin at one place gives its name.
         found.sort_by_key(|(span, _)| (span.start, std::cmp::Reverse(span.end)));
@@ -188,74 +175,11 @@ impl Redactor {
     }
 }
 
-/// Every form of a value that is looked for, each once.
-fn forms(value: &str) -> BTreeSet<String> {
-    let mut forms = BTreeSet::from([value.to_owned()]);
-    let escaped = inside(&Value::from(value).to_string());
-    forms.insert(inside(&Value::from(escaped.as_str()).to_string()));
-    for upper in [false, true] {
-        forms.insert(escaped.replace('/', "\\/"));
-        forms.insert(ascii(&escaped, upper));
-        forms.insert(ascii(&escaped, upper).replace('/', "\\/"));
-    }
-    forms.insert(escaped);
-    let lower = hex::encode(value);
-    forms.insert(lower.to_uppercase());
-    forms.insert(lower);
-    for set in [URL, COMPONENT, WHOLE_URL, FORM] {
-        let encoded = utf8_percent_encode(value, set).to_string();
-        let encoded = if std::ptr::eq(set, FORM) { encoded.replace(' ', "+") } else { encoded };
-        forms.insert(lower_percent(&encoded));
-        forms.insert(encoded);
-    }
-    for engine in [&STANDARD, &URL_SAFE] {
-        let whole = engine.encode(value);
-        forms.insert(whole.trim_end_matches('=').to_owned());
-        forms.insert(whole);
-        forms.extend((0..3).filter_map(|before| within(engine, value, before)));
-    }
-    forms.retain(|form| form.len() >= MIN_VALUE_BYTES);
-    forms
-}
-
-/// The digits of base64 that a value has for itself behind so many other bytes of
-/// what is encoded, whatever these and those behind it are.
-fn within(engine: &impl base64::Engine, value: &str, before: usize) -> Option<String> {
-    let text = engine.encode([&vec![0; before], value.as_bytes()].concat());
-    let (first, end) = ((8 * before).div_ceil(6), 8 * (before + value.len()) / 6);
-    text.get(first..end).map(str::to_owned)
-}
-
-/// A JSON string without its quotes.
-fn inside(json: &str) -> String {
-    json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(json).to_owned()
-}
-
-/// Escapes as in JSON all that is beyond ASCII.
-fn ascii(escaped: &str, upper: bool) -> String {
-    let mut text = String::with_capacity(escaped.len());
-    for letter in escaped.chars() {
-        if letter.is_ascii() {
-            text.push(letter);
-            continue;
-        }
-        for unit in letter.encode_utf16(&mut [0; 2]) {
-            // Writing into a text cannot fail.
-            let _ = if upper { write!(text, "\\u{unit:04X}") } else { write!(text, "\\u{unit:04x}") };
-        }
-    }
-    text
-}
-
-/// Percent-encoded text whose digits are lower case.
-fn lower_percent(encoded: &str) -> String {
-    let mut parts = encoded.split('%');
-    let mut text = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let (digits, rest) = part.split_at_checked(2).unwrap_or((part, ""));
-        let _ = write!(text, "%{}{rest}", digits.to_lowercase());
-    }
-    text
+/// The whole of a link's token that begins here, if it is one.
+fn link(bytes: &[u8], prefix: Range<usize>) -> Option<Range<usize>> {
+    let is_digit = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let digits = bytes.get(prefix.end..)?.iter().take_while(is_digit).count();
+    (digits >= LEAST_LINK_DIGITS).then(|| prefix.start..prefix.end + digits)
 }
 
 /// The redactor of a process, which changes when its secrets do. Clones share it.
@@ -277,7 +201,12 @@ impl Redaction {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+    use percent_encoding::utf8_percent_encode;
+
     use super::*;
+    use crate::forms::{COMPONENT, URL, WHOLE_URL, ascii, inside, lower_percent};
 
     const VALUE: &str = "sk_live/+\"ä€😀?\\x";
 
@@ -366,6 +295,19 @@ mod tests {
     }
 
     #[test]
+    fn the_token_of_a_link_is_found_by_how_it_begins() {
+        let token = format!("pxl_{}", "aZ09-_".repeat(12));
+        for redactor in [Redactor::default(), redactor(&[("KEY", "sk_live_1")])] {
+            let url = format!("failed: https://px.example/webhooks/system/link/{token}: 550");
+            assert_eq!(redactor.text(&url), "failed: https://px.example/webhooks/system/link/[link]: 550");
+            let json = format!("{{\"url\":\"https:\\/\\/px\\/{token}\",\"encoded\":\"x%2F{token}%3F\"}}");
+            let wanted = "{\"url\":\"https:\\/\\/px\\/[link]\",\"encoded\":\"x%2F[link]%3F\"}";
+            assert_eq!(&*redactor.json(json.as_bytes()), wanted.as_bytes());
+            assert_eq!(redactor.text("pxl_ and pxl_short"), "pxl_ and pxl_short");
+        }
+    }
+
+    #[test]
     fn what_is_short_is_not_looked_for_and_nothing_is_shown() {
         let redactor = redactor(&[("PIN", "1234567"), ("KEY", "hunter2hunter2")]);
         assert_eq!(redactor.text("1234567"), "1234567");
@@ -375,7 +317,7 @@ mod tests {
                 && !redactor.knows("hunter3hunter3")
         );
         assert!(!format!("{redactor:?}").contains("hunter2"));
-        assert!(Redactor::default().is_empty() && !redactor.is_empty());
+        assert_eq!(Redactor::default().text("1234567"), "1234567");
         let redaction = Redaction::default();
         let other = redaction.clone();
         redaction.replace(redactor);

@@ -40,9 +40,13 @@ pub async fn rekey(parts: &KeyParts, to: &Vault) -> Result<Resealed, Error> {
     let to = to.alone();
     let check = key_check(&parts.store, parts.scope).await?;
     let number = check.as_ref().and_then(|check| check.record.store);
+    let links = check.as_ref().and_then(|check| key::opened_links(parts, &check.record));
+    if links.is_none() && check.as_ref().is_some_and(|check| check.record.links.is_some()) {
+        return Err(Error::OtherKey { names: vec!["signed links".to_owned()] });
+    }
     let resealed = Resealed { hooks: hooks(parts, &to).await?, secrets: secrets(parts, &to).await? };
     let expected = check.map(|check| check.version);
-    commit(parts, check_batch(parts, &to, expected, number)).await?;
+    commit(parts, check_batch(parts, &to, expected, (number, links))).await?;
     Ok(resealed)
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use px_core::hook::{Hook, Source};
 use px_core::{RunId, Scope};
-use px_inbound::{Endpoint, StoredSecret};
+use px_inbound::{Endpoint, LinkKeys, StoredSecret};
 use px_outbound::{Operator, operate};
 use px_sdk::verify::Key;
 use px_sdk::{Registry, Secret, SecretReader, SecretSource, WebhookDef};
@@ -35,6 +35,7 @@ pub(crate) struct ServerSecrets(Arc<Inner>);
 struct Inner {
     env: Environment,
     stored: Secrets,
+    links: LinkKeys,
     redaction: Redaction,
     registry: Arc<Registry>,
     /// Names of the configuration, beside those of the registry.
@@ -59,6 +60,7 @@ impl ServerSecrets {
             vault: options.hooks.vault.clone(),
         };
         key::prove_key(&parts, options.hooks.new_secret_key).await.map_err(StartError::SecretKey)?;
+        let links = LinkKeys::new(&*key::link_secret(&parts).await.map_err(StartError::SecretKey)?);
         let stored = Secrets::open(parts).await.map_err(StartError::Store)?;
         let configured = options.webhooks.iter().flat_map(|(slug, webhook)| {
             webhook.setup.keys.iter().map(move |key| (format!("of webhook {slug}"), key.secret.clone()))
@@ -73,6 +75,7 @@ impl ServerSecrets {
             applied: AtomicU64::new(stored.generation()),
             applying: std::sync::Mutex::default(),
             stored,
+            links,
         };
         let this = Self(Arc::new(inner));
         for (hook, name) in this.0.hooks.iter().filter(|(_, name)| this.is_stored(name)) {
@@ -85,6 +88,11 @@ impl ServerSecrets {
     /// The secrets of the store.
     pub(crate) fn stored(&self) -> &Secrets {
         &self.0.stored
+    }
+
+    /// Keys of signed links.
+    pub(crate) fn links(&self) -> &LinkKeys {
+        &self.0.links
     }
 
     /// Names of the secrets of the store that nobody gets, since this process' key does

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use px_core::Scope;
-use px_core::key::FORM_SLUG;
+use px_core::key::{FORM_SLUG, LINK_SLUG};
 use px_engine::{Engine, FitsKey, Parts, Places};
 use px_inbound::verify::{UrlView, local};
 use px_inbound::{Endpoint, Gate, InboundContext, Policy, Schema, Stage};
@@ -26,6 +26,7 @@ use crate::connections;
 use crate::error::StartError;
 use crate::error_format;
 use crate::layered;
+use crate::links;
 use crate::members;
 use crate::options::Options;
 use crate::outbound;
@@ -138,8 +139,9 @@ impl Checked {
     /// Makes every webhook and every input ready.
     pub(crate) fn new(options: &mut Options, secrets: &ServerSecrets) -> Result<Self, StartError> {
         let mut endpoints = Vec::new();
-        // Forms on pages are counted apart from what nobody serves.
-        let mut policies = HashMap::from([(FORM_SLUG.to_owned(), Policy::default())]);
+        // Forms on pages and links are counted apart from what nobody serves.
+        let mut policies =
+            HashMap::from([FORM_SLUG, LINK_SLUG].map(|slug| (slug.to_owned(), Policy::default())));
         for webhook in options.registry.webhooks() {
             let mut own = options.webhooks.remove(&webhook.def.slug).unwrap_or_default();
             let setup = std::mem::take(&mut own.setup);
@@ -208,6 +210,7 @@ impl Checked {
             cors_origins: self.cors_origins,
         };
         let layered = layered::routes(&self.endpoints);
+        resources.set_links(Arc::new(links::signer(secrets.links().clone(), options, &base_url)));
         let inbound = InboundContext {
             store: Arc::clone(&options.store),
             catalog: Arc::clone(&options.registry) as _,
@@ -221,6 +224,7 @@ impl Checked {
             max_batch_events: options.max_batch_events,
             cluster: Arc::clone(&options.cluster),
             resources,
+            links: secrets.links().clone(),
         };
         let app = App {
             stage: Stage::new(inbound, self.endpoints).with_rejections(options.rejections),

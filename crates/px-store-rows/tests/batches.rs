@@ -161,7 +161,7 @@ impl Rig {
     fn taken(&self, key: KeyId) -> usize {
         let run = self.started();
         let before = self.store.backing().bytes.load(Ordering::Relaxed);
-        let registration = Registration { key, token: None, schema: 0 };
+        let registration = Registration { key, token: None, schema: 0, ask: None };
         let id = self.ids.wait(self.at);
         let wait = json!({"id": id, "registrations": [registration], "opened_at": self.at, "fresh": false});
         let wait: Wait = serde_json::from_value(wait).unwrap();

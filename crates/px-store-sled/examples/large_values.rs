@@ -162,7 +162,7 @@ async fn step(draft: &mut Draft<'_>, ids: &Ids, run: RunId, state: Value) {
         id: ids.wait(draft.now()),
         mode: WaitMode::Any,
         collected: Vec::new(),
-        registrations: vec![Registration { key: key(), token: None, schema: 1 }],
+        registrations: vec![Registration { key: key(), token: None, schema: 1, ask: None }],
         opened_at: draft.now(),
         deadline: None,
         fresh: false,

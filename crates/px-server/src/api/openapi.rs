@@ -20,7 +20,7 @@ pub(super) fn with_usual_answers(mut route: Route) -> Route {
     }
     match route.door {
         Door::Public => {}
-        Door::Webhook | Door::Form => {
+        Door::Webhook | Door::Form | Door::Link => {
             route = route
                 .refuses(403, "The webhook takes no requests from this address")
                 .refuses(431, "There are too many header lines");

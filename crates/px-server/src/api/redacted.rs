@@ -35,9 +35,6 @@ pub(super) async fn answer(redaction: &Redaction, response: Response) -> Respons
         return Response::from_parts(head, Body::new(frames));
     }
     let redactor = redaction.current();
-    if redactor.is_empty() {
-        return Response::from_parts(head, body);
-    }
     let Ok(whole) = body.collect().await.map(http_body_util::Collected::to_bytes) else {
         // What is whole is in memory already.
         let text = "The answer could not be put together";

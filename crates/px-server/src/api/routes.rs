@@ -3,12 +3,12 @@
 use px_api as api;
 
 use super::door::Door;
-use super::table::{EVENTS, JSON, Route, TEXT, shape};
+use super::table::{EVENTS, HTML, JSON, Route, TEXT, shape};
 use super::{
     brains, deliveries, document, health, hooks, metrics, operator, rerun, runs, secrets, signals, start_run,
     status, store, tokens, watch, watch_brains, webhooks,
 };
-use crate::ingress;
+use crate::{ingress, links};
 
 /// All of them. What every route of a kind refuses is added at the end.
 pub(super) fn all() -> Vec<Route> {
@@ -16,6 +16,7 @@ pub(super) fn all() -> Vec<Route> {
     routes.extend(about_brains());
     routes.extend(about_runs());
     routes.extend(about_webhooks());
+    routes.extend(about_links());
     routes.extend(about_hooks());
     routes.extend(about_values());
     routes.extend(about_secrets());
@@ -240,6 +241,28 @@ fn about_webhooks() -> Vec<Route> {
             .answers::<api::FormNotFound>(404, "No run waits for it")
             .refuses(415, "It is neither urlencoded nor multipart"),
     ]
+}
+
+fn about_links() -> Vec<Route> {
+    let path = "/webhooks/system/link/{token}";
+    let page = |route: Route, status, what| route.answers_as(status, what, HTML, shape::<String>);
+    let show = Route::get(path, Door::Link, links::show)
+        .named("showLink", "Shows what a signed link asks, and changes nothing; HEAD likewise");
+    let show = page(show, 200, "The question with its answers, or who has answered it and when");
+    let show = page(show, 404, "It is no link of this store");
+    let show = page(show, 410, "The link has expired, or its wait has ended without an answer");
+    let answer = Route::post(path, Door::Link, links::answer)
+        .named("answerLink", "Answers what a signed link asks, from its page")
+        .takes_forms(vec![("application/x-www-form-urlencoded", shape::<px_api::LinkForm>)])
+        .answers_nothing(303, "The answer is taken, or the question is closed: the page says which");
+    let answer = page(answer, 403, "Another page sent it");
+    let answer = page(answer, 404, "It is no link of this store");
+    let answer = page(answer, 409, "The page was too old: it is shown again");
+    let answer = page(answer, 422, "No answer was chosen: the page is shown again");
+    let options = Route::options(path, Door::Public, links::options)
+        .named("askLink", "What may be done there")
+        .answers_nothing(204, "The header Allow says it");
+    vec![show, answer, options]
 }
 
 fn about_hooks() -> Vec<Route> {

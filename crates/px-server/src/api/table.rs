@@ -54,6 +54,7 @@ pub(super) struct Body {
 
 pub(super) const JSON: &str = "application/json";
 pub(super) const TEXT: &str = "text/plain; version=0.0.4";
+pub(super) const HTML: &str = "text/html; charset=utf-8";
 pub(super) const EVENTS: &str = "text/event-stream";
 
 pub(super) fn shape<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {

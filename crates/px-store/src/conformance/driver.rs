@@ -113,7 +113,12 @@ impl Driver {
             collected: Vec::new(),
             registrations: keys
                 .iter()
-                .map(|(key, token)| Registration { key: key.clone(), token: token.clone(), schema: 0 })
+                .map(|(key, token)| Registration {
+                    key: key.clone(),
+                    token: token.clone(),
+                    schema: 0,
+                    ask: None,
+                })
                 .collect(),
             opened_at,
             deadline: timeout.map(|after| Timestamp::from_millis(self.now + after)),

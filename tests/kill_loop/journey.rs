@@ -1,7 +1,7 @@
 //! A run that goes through every kind of wait and every form of a pipeline,
 //! while it is killed: options, a guard, any of two, all of two, two of
-//! several, a stream, a nested brain, a list, retries, a sleep, a timeout that
-//! passes, another run that is waited for, and one that takes turns.
+//! several, a stream, reminders of three of them, a nested brain, a list, retries, a
+//! sleep, a timeout that passes, another run that is waited for, and one that takes turns.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -82,9 +82,12 @@ fn journey() -> Brain<Journey> {
         .options::<Pace>()
         .guard("has a key", |journey: &Journey| !journey.key.is_empty())
         .step("begin", begin)
+        .remind_every("nudge", SHORT / 10, 3, nudge)
         .step("any", any)
         .step("all", all)
+        .remind("nudge", SHORT / 20, nudge)
         .step("count", count)
+        .remind_every("nudge", SHORT / 20, 9, nudge)
         .for_each("stream", take)
         .brain("nested", inner, Clone::clone, |_, inner: Journey| inner)
         .map(
@@ -101,6 +104,13 @@ fn journey() -> Brain<Journey> {
         .build()
 }
 px::brain!(journey);
+
+/// A reminder that is under way when events come, and when px is killed.
+async fn nudge(cx: Cx, journey: Journey) -> Result<()> {
+    cx.once("nudged", async || Ok(journey.events.len())).await?;
+    tokio::time::sleep(SHORT / 20).await;
+    cx.once("still there", async || Ok(())).await
+}
 
 async fn begin(cx: Cx, journey: Journey) -> Result<Waiting<Journey, Either<Note, Note>>> {
     let pace = cx.options::<Pace>()?.pace;

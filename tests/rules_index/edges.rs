@@ -188,4 +188,29 @@ pub(super) const EDGES: &[Rule] = &[
             "px-pool/tests/threads.rs::what_awaits_holds_no_thread",
         ],
     ),
+    (
+        75,
+        "a reminder runs while its wait is open, holds up nothing of its run, and never fails it",
+        "A reminder is there for whoever waits. If the answer had to wait for it, or the run failed with it, the wait would be worse off than without.",
+        &[
+            "px-testkit/tests/reminders.rs::an_answer_is_taken_at_once_while_a_reminder_runs_whose_next_commit_is_refused",
+            "px-testkit/tests/reminders.rs::a_timeout_and_a_cancel_are_taken_at_once_while_a_reminder_runs",
+            "px-testkit/tests/reminders.rs::a_reminder_that_a_pause_cuts_short_runs_again_after_the_resume_and_repeats_no_effect",
+            "px-testkit/tests/reminders.rs::a_reminder_that_fails_is_tried_again_as_said_and_never_fails_the_run",
+            "px-testkit/tests/reminders.rs::a_process_that_dies_in_a_reminder_leaves_it_to_the_next_and_after_three_deaths_it_is_given_up",
+            "px-testkit/tests/reminders_moving.rs::an_answer_at_another_node_goes_on_there_and_the_reminder_is_dropped_with_a_hint_or_without",
+            "px-testkit/tests/reminders_engine.rs::an_answer_goes_on_within_a_second_while_a_reminder_runs_however_few_places_there_are",
+            "px-testkit/tests/broken_stores.rs::a_reminder_that_ends_whatever_has_become_of_its_wait_is_caught",
+        ],
+    ),
+    (
+        76,
+        "what fell due while px was down comes once, and the next turn at its time",
+        "Five mails at once remind nobody better than one does; and a reminder of a wait that was over as well would be wrong.",
+        &[
+            "px-core/src/reminder.rs::the_next_turn_lies_in_the_future_on_the_grid_of_the_opening",
+            "px-testkit/tests/reminders.rs::what_fell_due_while_px_was_down_comes_once_and_the_next_turn_at_its_time",
+            "px-testkit/tests/reminders.rs::nobody_is_reminded_of_a_wait_whose_time_was_up_as_well",
+        ],
+    ),
 ];

@@ -15,6 +15,7 @@ const PARTS: &[(u32, &str)] = &[
     (42, "The process"),
     (48, "Callbacks"),
     (51, "Edges"),
+    (75, "Reminders"),
 ];
 
 /// Compares the page with the table, or writes it if `PX_BLESS` is set.

@@ -66,6 +66,24 @@ pub struct BrainStep {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<Object>")]
     pub parts: Vec<BrainPart>,
+    /// Reminders of the wait that it opens.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reminders: Vec<BrainReminder>,
+}
+
+/// Code that runs while the wait of a step is open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct BrainReminder {
+    pub name: String,
+    /// Milliseconds from the opening of the wait to its first turn.
+    pub after: u64,
+    /// Milliseconds between two turns, if there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub every: Option<u64>,
+    /// Maximum number of its turns.
+    pub at_most: u32,
 }
 
 /// An arm of a branch, or the turn of a loop.

@@ -162,6 +162,16 @@ pub enum Detail {
     /// A step failed, and is tried again.
     #[serde(rename = "step:retry")]
     StepRetry { attempt: u32, error: Failure, due_at: Timestamp },
+    /// A turn of a wait's reminder begins, ends or fails.
+    #[serde(rename = "step:reminder")]
+    Reminder {
+        name: String,
+        nth: u32,
+        attempt: u32,
+        progress: String,
+        error: Option<Failure>,
+        next_at: Option<Timestamp>,
+    },
     /// A memoised side effect.
     #[serde(rename = "step:once")]
     Once { name: String, value: Value },

@@ -23,6 +23,7 @@ mod lenient;
 mod open;
 pub mod pages;
 mod queries;
+mod reminders;
 mod requests;
 mod runs;
 mod schema;
@@ -38,7 +39,7 @@ mod webhooks;
 pub mod why;
 pub mod words;
 
-pub use brains::{Brain, BrainPart, BrainStep, BrainSummary, Brains, Candidate, InnerBrain};
+pub use brains::{Brain, BrainPart, BrainReminder, BrainStep, BrainSummary, Brains, Candidate, InnerBrain};
 pub use callbacks::{
     Attempt, AttemptSummary, Callback, CallbackPage, CallbackState, CallbackSummary, Recovered, Response,
     TestSent, Timing,
@@ -58,6 +59,7 @@ pub use px_core::{
 pub use queries::{
     BrainHistory, FindBrains, ListCallbacks, ListDeliveries, ListRuns, RunEvents, ShowRun, format_statuses,
 };
+pub use reminders::Reminder;
 pub use requests::{ForkRun, RerunRun, ResumeRun, SignalRun, SignalType, StartRun};
 pub use runs::{
     Cause, Failure, Position, RestartedRun, Resumed, Run, RunPage, RunStatus, RunSummary, RunningBrains,

@@ -254,7 +254,7 @@ impl From<&px_core::Run> for Run {
             completed_at: run.completed_at,
             user_name: ROOT.to_owned(),
             state: run.state().clone(),
-            waiting_for: run.waits.iter().map(Wait::from).collect(),
+            waiting_for: run.waits.iter().map(|wait| Wait::of(run, wait)).collect(),
             steps: StepStatus::all(run),
             seq: run.seq,
             step: run.frame().filter(|_| is_open).map(|frame| frame.step.clone()),

@@ -5,7 +5,7 @@
 use px_core::Timestamp;
 use px_core::wait::WaitMode;
 
-use crate::{Ask, Detail, Event, Failure, Registration, Run, RunStatus, StepProgress, words};
+use crate::{Ask, Detail, Event, Failure, Registration, Run, RunStatus, StepProgress, reminders, words};
 
 /// Number of events of the log's end that are enough to tell the story.
 pub const EVENTS: u64 = 64;
@@ -69,6 +69,7 @@ fn waiting(story: &mut Story, run: &Run, events: &[Event], now: Timestamp) {
         };
         story.sentences.push(format!("It waits{since} for the end of {first}{others}.{next}"));
         story.sentences.push(format!("`px runs explain {first}` says what would move that."));
+        story.sentences.extend(reminders::sentences(run, events, now));
         return;
     }
     if story.waits.is_empty() && story.until.is_some() {
@@ -100,6 +101,7 @@ fn waiting(story: &mut Story, run: &Run, events: &[Event], now: Timestamp) {
     for run in &story.awaited {
         story.sentences.push(format!("It also waits for the end of {run}."));
     }
+    story.sentences.extend(reminders::sentences(run, events, now));
     story.sentences.append(&mut story.ahead.clone());
     story.sentences.push(match story.waits.len() {
         _ if several.is_some() || !story.ahead.is_empty() => "It listens to:".to_owned(),

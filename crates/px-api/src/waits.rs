@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Nullable, Open};
+use crate::{Nullable, Open, Reminder};
 
 /// Wait that a run is parked on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,6 +24,23 @@ pub struct Wait {
     pub deadline: Option<Timestamp>,
     pub have: u32,
     pub need: u32,
+    /// Reminders of it, those that are over too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reminders: Option<Vec<Reminder>>,
+}
+
+impl Wait {
+    /// An open wait of a run.
+    #[must_use]
+    pub fn of(run: &px_core::Run, wait: &wait::Wait) -> Self {
+        let mut shown = Self::from(wait);
+        let under_way = run.reminding.as_ref().filter(|reminding| reminding.wait == wait.id);
+        for reminder in shown.reminders.iter_mut().flatten() {
+            let is_running = under_way.is_some_and(|reminding| reminding.name == reminder.name);
+            reminder.running = is_running.then_some(true);
+        }
+        shown
+    }
 }
 
 impl From<&wait::Wait> for Wait {
@@ -44,6 +61,8 @@ impl From<&wait::Wait> for Wait {
             deadline: wait.deadline,
             have: wait.have(),
             need: wait.need(),
+            reminders: (!wait.reminders.is_empty())
+                .then(|| wait.reminders.iter().map(Reminder::from).collect()),
         }
     }
 }

@@ -18,6 +18,7 @@ pub mod key;
 mod kv;
 mod label;
 pub mod lifecycle;
+pub mod reminder;
 pub mod run;
 pub mod trace;
 pub mod wait;

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::id::WaitId;
 use crate::key::KeyId;
+use crate::reminder::Reminder;
 use crate::time::Timestamp;
 
 /// One thing that a wait listens to.
@@ -115,6 +116,9 @@ pub struct Wait {
     /// True if each response that it collects is kept with the key that it came for.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub picked: bool,
+    /// Reminders of it, in the order in which they were declared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reminders: Vec<Reminder>,
 }
 
 impl Wait {

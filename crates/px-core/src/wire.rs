@@ -5,6 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::event::{Event, EventBody, Failure, FailureKind, Part, StepStatus};
+use crate::reminder::{Reminder, ReminderTurn};
 use crate::run::Run;
 use crate::wait::{Wait, WaitMode};
 
@@ -204,6 +205,8 @@ fn wait_body(event: &EventBody) -> Value {
             insert(&mut out, "mode", (wait.mode != WaitMode::Any).then(|| json!(wait.mode)));
             let timeout = wait.deadline.map(|due| due.as_millis().saturating_sub(wait.opened_at.as_millis()));
             insert(&mut out, "timeout", timeout);
+            let reminders: Vec<_> = wait.reminders.iter().filter_map(reminder_to_come).collect();
+            insert(&mut out, "reminders", (!reminders.is_empty()).then_some(reminders));
             out
         }
         EventBody::WaitAnswered { wait, given, event, delivery, .. } => json!({
@@ -231,8 +234,32 @@ fn wait_body(event: &EventBody) -> Value {
     }
 }
 
+/// A reminder of a wait that is opened; none if no turn of it comes any more.
+fn reminder_to_come(reminder: &Reminder) -> Option<Value> {
+    let mut out = json!({ "name": reminder.name, "nextAt": reminder.due?, "atMost": reminder.at_most });
+    insert(&mut out, "every", reminder.every_ms);
+    Some(out)
+}
+
+fn reminder_body(turn: &ReminderTurn) -> Value {
+    let mut out = with(
+        step(&turn.step, turn.path.as_deref()),
+        json!({
+            "waitId": turn.wait,
+            "name": turn.name,
+            "nth": turn.nth,
+            "attempt": turn.attempt,
+            "progress": turn.progress.as_str(),
+        }),
+    );
+    insert(&mut out, "error", turn.error.as_ref().map(failure));
+    insert(&mut out, "nextAt", turn.next.map(crate::Timestamp::as_millis));
+    out
+}
+
 fn step_body(event: &EventBody) -> Value {
     match event {
+        EventBody::Reminder(turn) => reminder_body(turn),
         EventBody::StepStart { step: title, index, attempt, iteration, path } => {
             let mut out =
                 with(step(title, path.as_deref()), json!({ "stepIndex": index, "attempt": attempt }));

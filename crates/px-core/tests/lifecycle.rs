@@ -69,6 +69,7 @@ fn wait() -> Wait {
         deadline: None,
         fresh: false,
         picked: false,
+        reminders: Vec::new(),
     }
 }
 

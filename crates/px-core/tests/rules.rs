@@ -2,15 +2,19 @@
 //! in whatever order, what is decided applies, the log has no gap, a replay
 //! gives the run, and a run that has ended stays as it is.
 
+mod reminded;
+
 use proptest::prelude::*;
-use px_core::event::{Cause, Failure, FailureKind, Given, Position, StepInfo, StepKind};
+use px_core::event::{Cause, Given, Position, StepInfo, StepKind};
 use px_core::key::KeyId;
+use px_core::reminder::ReminderEnd;
 use px_core::run::{
     After, BrainInfo, Command, Effect, ItemResult, MigratedFrame, Refusal, Response, Start, StepOutcome,
     Then, decide,
 };
 use px_core::wait::{Registration, Wait, WaitMode};
 use px_core::{Event, Run, RunId, RunStatus, Timestamp, WaitId};
+use reminded::{Timers, failure, reminders};
 use serde_json::{Value, json};
 
 #[derive(Debug, Clone)]
@@ -37,6 +41,8 @@ enum Ask {
     Admit,
     Await,
     Rerun { step: u8, given: bool },
+    Remind,
+    EndReminder(u8),
     Later(u16),
 }
 
@@ -83,6 +89,8 @@ fn ask() -> impl Strategy<Value = Ask> {
         2 => Just(Ask::Admit),
         1 => Just(Ask::Await),
         1 => (0..3_u8, any::<bool>()).prop_map(|(step, given)| Ask::Rerun { step, given }),
+        4 => Just(Ask::Remind),
+        3 => (0..4_u8).prop_map(Ask::EndReminder),
         2 => (0..60_u16).prop_map(Ask::Later),
     ]
 }
@@ -117,9 +125,15 @@ struct Lab {
     log: Vec<Event>,
     now: Timestamp,
     waits: u8,
+    timers: Timers,
 }
 
 impl Lab {
+    fn new(id: RunId) -> Self {
+        let now = Timestamp::from_millis(1_000);
+        Self { run: Run::vacant(id), log: Vec::new(), now, waits: 0, timers: Timers::default() }
+    }
+
     fn command(&mut self, ask: &Ask) -> Option<Command> {
         let after = |millis: u16| Timestamp::from_millis(self.now.as_millis() + u64::from(millis));
         Some(match ask {
@@ -170,6 +184,7 @@ impl Lab {
                             deadline: timeout.map(after),
                             fresh: false,
                             picked: false,
+                            reminders: reminders(self.now, timeout.unwrap_or(7)),
                         })
                     }
                 };
@@ -181,15 +196,7 @@ impl Lab {
                     labels: px_core::Labels::new(),
                 }))
             }
-            Ask::Fail { retry_in } => Command::FailStep {
-                error: Failure {
-                    kind: FailureKind::Step,
-                    name: "E".into(),
-                    message: "m".into(),
-                    stack: None,
-                },
-                retry_at: retry_in.map(after),
-            },
+            Ask::Fail { retry_in } => Command::FailStep { error: failure(), retry_at: retry_in.map(after) },
             Ask::Retry => Command::Retry,
             Ask::Respond(known) => Command::Respond(Box::new(Response {
                 wait: self
@@ -244,6 +251,13 @@ impl Lab {
             },
             Ask::Admit => Command::Admit,
             Ask::Await => Command::Await { by: RunId::from_bytes([9; 16]) },
+            Ask::Remind => Command::Remind { wait: self.run.waits.first()?.id },
+            Ask::EndReminder(how) => Command::EndReminder(match how {
+                0 => ReminderEnd::Complete,
+                1 => ReminderEnd::Retry(failure(), after(10)),
+                2 => ReminderEnd::GiveUp(failure()),
+                _ => ReminderEnd::Gone(failure()),
+            }),
             Ask::Rerun { step, given } => Command::Rerun(Box::new(position(*step, *given))),
             Ask::Later(millis) => {
                 self.now = after(*millis);
@@ -259,7 +273,7 @@ proptest! {
     #[test]
     fn whatever_is_decided_applies_and_replays(asks in prop::collection::vec(ask(), 1..60)) {
         let id = RunId::from_bytes([1; 16]);
-        let mut lab = Lab { run: Run::vacant(id), log: Vec::new(), now: Timestamp::from_millis(1_000), waits: 0 };
+        let mut lab = Lab::new(id);
         for ask in &asks {
             let Some(command) = lab.command(ask) else { continue };
             let before = lab.run.clone();
@@ -301,6 +315,15 @@ proptest! {
             let streams = lab.run.stream().is_some() && lab.run.given.is_some() && lab.run.waits.len() == 1;
             let waits = !lab.run.waits.is_empty() && lab.run.status != RunStatus::Paused && !streams;
             prop_assert_eq!(lab.run.status == RunStatus::Waiting, waits, "{:?} {:?}", ask, lab.run);
+            // One timer of a wait's reminders, set and removed with it and beside the one that is under way.
+            let rung = before.waits.first().map(|wait| wait.id).filter(|_| matches!(ask, Ask::Remind));
+            lab.timers.follow(&lab.run, rung, &decision.effects);
+            match (lab.run.status, &lab.run.reminding) {
+                (RunStatus::Waiting, None) => prop_assert_eq!(&lab.timers, &Timers::of(&lab.run), "{:?}", ask),
+                (RunStatus::Waiting, Some(_)) => prop_assert!(lab.run.reminder_under_way().is_some()),
+                (_, reminding) => prop_assert!(reminding.is_none(), "{:?}", ask),
+            }
+            prop_assert!(!lab.run.waits.is_empty() || lab.timers.is_empty(), "{:?}", ask);
             // Whoever runs has something to do, or it is known when.
             let has_work = decision.effects.iter().any(|effect| matches!(effect, Effect::RunStep | Effect::AskSlot(_)));
             let begins = lab.run.status != before.status && lab.run.status == RunStatus::Running;
@@ -321,7 +344,7 @@ proptest! {
 #[test]
 fn event_timeout_and_cancel_race_for_one_compare_and_set() {
     let id = RunId::from_bytes([1; 16]);
-    let mut lab = Lab { run: Run::vacant(id), log: Vec::new(), now: Timestamp::from_millis(1_000), waits: 0 };
+    let mut lab = Lab::new(id);
     for ask in [
         Ask::Start { slot: false, fork: false },
         Ask::Begin,

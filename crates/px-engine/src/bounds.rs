@@ -233,6 +233,7 @@ mod tests {
             deadline: None,
             fresh: false,
             picked: false,
+            reminders: Vec::new(),
         }
     }
 

@@ -5,13 +5,14 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use px_core::RunId;
 use px_core::run::Command;
-use px_core::{RunId, RunStatus};
 use px_store::{Admission, ClaimRequest, Claimed, Outcome, RunRecord, Work};
 
-use crate::executor::{Place, steps};
+use crate::executor::{self, Place};
 use crate::metrics;
 use crate::places::Reserved;
+use crate::remind;
 use crate::session::{Claim, Session, SessionError};
 use crate::shared::{Limits, Parts};
 
@@ -86,7 +87,7 @@ pub(crate) async fn execute(
         return execute_claimed(parts, limits, claimed, place).await;
     }
     let Some(record) = parts.store.run(parts.scope, run).await? else { return Ok(Executed::Nothing) };
-    if record.run.status != RunStatus::Running {
+    if !record.run.is_executable() {
         return Ok(Executed::Nothing);
     }
     let claim = Claim {
@@ -146,7 +147,10 @@ async fn steps_or_halt(
 ) -> Result<(), SessionError> {
     let deaths = session.deaths();
     if deaths < limits.max_deaths {
-        return steps(parts, limits, session, place).await;
+        return executor::execute(parts, limits, session, place).await;
+    }
+    if let Some(given_up) = remind::after_deaths(session, deaths) {
+        return Box::pin(session.commit(Some(given_up))).await.map(drop);
     }
     let reason = format!("{deaths} processes died while this step ran; resume the run to try once more");
     Box::pin(session.commit(Some(Command::Halt { reason: Some(reason) }))).await.map(drop)
@@ -212,7 +216,7 @@ async fn execute_reserved(
     metrics::BORN_CLAIMED.increment();
     let place = Some(Arc::new(place));
     let mut session = Session::new(parts.clone(), Claim { fence, before: fence, work }, record);
-    steps(parts, limits, &mut session, &place).await.map(|()| Executed::Moved)
+    executor::execute(parts, limits, &mut session, &place).await.map(|()| Executed::Moved)
 }
 
 /// Runs the steps of a run that was born claimed and not taken up at once: it is read anew.
@@ -222,7 +226,7 @@ async fn execute_found(
     mut reserved: Reserved,
 ) -> Result<Executed, SessionError> {
     let record = parts.store.run(parts.scope, reserved.record.run.id).await?;
-    let Some(record) = record.filter(|record| record.run.status == RunStatus::Running) else {
+    let Some(record) = record.filter(|record| record.run.is_executable()) else {
         return Ok(Executed::Nothing);
     };
     reserved.record = record;

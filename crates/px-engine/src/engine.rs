@@ -216,7 +216,8 @@ impl Shared {
                 if !shared.parts.places.goes_on(run) {
                     break;
                 }
-                if place.is_none() {
+                // One that is born claimed has its place, and would wait here for that very one.
+                if place.is_none() && !shared.parts.places.is_reserved(run) {
                     // The one of its claim went with it.
                     place = shared.parts.places.acquire().await.map(Arc::new);
                 }

@@ -19,6 +19,7 @@ use crate::metrics;
 use crate::migration::{Stale, stale};
 use crate::port;
 use crate::position::{Found, Position, levels};
+use crate::remind;
 use crate::session::{Committed, Session, SessionError};
 use crate::shared::{Limits, Parts};
 use crate::supervise::{Ended, supervise};
@@ -26,8 +27,21 @@ use crate::supervise::{Ended, supervise};
 /// A place among the steps that run at once; `None` where none are counted.
 pub(crate) type Place = Option<Arc<OwnedSemaphorePermit>>;
 
+/// Runs users' code of a claimed run until it rests: its steps, or the reminder of one that waits.
+pub(crate) async fn execute(
+    parts: &Parts,
+    limits: &Limits,
+    session: &mut Session,
+    place: &Place,
+) -> Result<(), SessionError> {
+    if session.run().run.reminding.is_some() {
+        return Box::pin(remind::remind(&Users { parts, limits, place }, session)).await;
+    }
+    steps(parts, limits, session, place).await
+}
+
 /// Runs the steps of a claimed run until it rests.
-pub(crate) async fn steps(
+async fn steps(
     parts: &Parts,
     limits: &Limits,
     session: &mut Session,
@@ -108,23 +122,23 @@ pub(crate) enum StepResult {
 /// claim is gone: there is nothing to commit.
 #[derive(Clone, Copy)]
 pub(crate) struct Users<'a> {
-    parts: &'a Parts,
+    pub(crate) parts: &'a Parts,
     pub(crate) limits: &'a Limits,
     place: &'a Place,
 }
 
 impl Users<'_> {
     /// Begins users' code on the pool.
-    fn begin<T: Send + 'static>(
+    pub(crate) fn begin<T: Send + 'static>(
         &self,
         run: &Run,
         code: impl Future<Output = T> + Send + 'static,
     ) -> px_pool::Execution<T> {
-        let frame = run.frame();
+        let step = || run.frame().map(|frame| frame.step.clone()).unwrap_or_default();
         let subject = Subject::Step {
             run: run.id,
-            brain: frame.map(|frame| frame.brain.clone()).unwrap_or_default(),
-            step: frame.map(|frame| frame.step.clone()).unwrap_or_default(),
+            brain: run.frame().map(|frame| frame.brain.clone()).unwrap_or_default(),
+            step: run.reminder_under_way().map_or_else(step, |(_, reminder)| reminder.name.clone()),
         };
         self.parts.pool.run(subject, self.place.clone().map(|place| place as _), code)
     }
@@ -158,7 +172,7 @@ impl Users<'_> {
     }
 
     /// Brings states that another version left to what this one expects.
-    async fn migrated(
+    pub(crate) async fn migrated(
         &self,
         session: &mut Session,
         run: &Run,
@@ -174,26 +188,31 @@ impl Users<'_> {
 
     /// Facts about the step that its code may ask for.
     fn about(&self, run: &Run, frame: &Frame, found: &Found<'_>) -> StepContext {
-        let stand_in = self.parts.stand_in.as_ref().map(|stand_in| StepStandIn {
-            stand_in: Arc::clone(stand_in),
-            brains: run.frames.iter().map(|frame| frame.brain.clone()).collect(),
-            input: frame.state.clone(),
-        });
         StepContext {
             run: run.id,
             brain: frame.brain.clone(),
             step: frame.step.clone(),
             path: run.path(),
+            turn: None,
             item: None,
             iteration: frame.iteration,
             attempt: attempt(run),
             options: run.options.clone(),
             once: run.once.clone(),
-            labels: run.labels.clone(),
+            labels: Some(run.labels.clone()),
             max_kv_value_bytes: self.limits.max_kv_value_bytes,
             resources: self.parts.resources.grant_to_step(&found.brain.needs, &found.brain.secrets),
-            stand_in,
+            stand_in: self.stand_in(run, frame),
         }
+    }
+
+    /// Answers for the effects of users' code, where a test does so.
+    pub(crate) fn stand_in(&self, run: &Run, frame: &Frame) -> Option<StepStandIn> {
+        self.parts.stand_in.as_ref().map(|stand_in| StepStandIn {
+            stand_in: Arc::clone(stand_in),
+            brains: run.frames.iter().map(|frame| frame.brain.clone()).collect(),
+            input: frame.state.clone(),
+        })
     }
 
     /// Runs the step's code. Returns its result, with the values that it writes.
@@ -250,12 +269,12 @@ impl Users<'_> {
     }
 }
 
-fn failure(kind: FailureKind, name: &str, message: String) -> Failure {
+pub(crate) fn failure(kind: FailureKind, name: &str, message: String) -> Failure {
     Failure { kind, name: name.into(), message, stack: None }
 }
 
 /// A panic is not tried again: code that panics does so each time, most likely.
-fn panicked(panic: &px_pool::Panic) -> Failure {
+pub(crate) fn panicked(panic: &px_pool::Panic) -> Failure {
     let stack = panic.place().map(|place| format!("at {place}"));
     Failure { stack, ..failure(FailureKind::Panic, "Panic", panic_text(&**panic)) }
 }
@@ -339,13 +358,14 @@ fn command(parts: &Parts, run: &Run, found: &Found<'_>, result: StepResult) -> C
         }
         Continue::Wait(request) => Then::Wait(Wait {
             id: parts.ids.wait(now),
+            deadline: request.deadline(now),
             mode: request.mode,
             collected: Vec::new(),
             registrations: request.registrations,
             opened_at: now,
-            deadline: request.until.or_else(|| request.timeout.map(|timeout| now.after(timeout))),
             fresh: request.fresh,
             picked: request.picked,
+            reminders: remind::of_step(run, found, now),
         }),
     };
     Command::ReturnStep(Box::new(StepOutcome {

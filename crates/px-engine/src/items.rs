@@ -28,7 +28,7 @@ pub(crate) async fn work(
     let mut results: BTreeMap<u32, Value> = done.into_iter().map(|done| (done.index, done.result)).collect();
     let open = (0..total).zip(items).filter(|(index, _)| !results.contains_key(index));
     let work = open.map(|(index, item)| {
-        let mut about = StepContext { item: Some(index), ..about.clone() };
+        let mut about = StepContext { item: Some(index), labels: None, ..about.clone() };
         if let Some(stand_in) = &mut about.stand_in {
             stand_in.input = item.value.clone();
         }

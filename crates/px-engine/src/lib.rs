@@ -11,7 +11,7 @@
 //! Read in this order: [`Engine`], the loops; [`Places`], which runs it has;
 //! `scan`, the look for what no hint told of; `claim`, who takes a run up; `takeover`, the runs of processes that died;
 //! `executor`, one claimed run;
-//! `kv`, what its steps write that outlives it;
+//! `remind`, the reminder of a run that waits; `kv`, what its steps write that outlives it;
 //! `supervise`, its side of users' code; `port`, the step's side; `session`, the
 //! commits of a running step; `timer`; `history`, the way back.
 
@@ -32,6 +32,7 @@ mod outcomes;
 mod places;
 mod port;
 mod position;
+mod remind;
 mod scan;
 mod session;
 mod shared;

@@ -10,6 +10,11 @@ pub(crate) static RETURNED: Counter = Counter::new();
 /// Attempts at a step that failed.
 pub(crate) static FAILED: Counter = Counter::new();
 
+/// Attempts at turns of reminders that returned.
+pub(crate) static REMINDED: Counter = Counter::new();
+/// Attempts at turns of reminders that failed.
+pub(crate) static NOT_REMINDED: Counter = Counter::new();
+
 /// Runs that the commit which made them ready gave to this process.
 pub(crate) static BORN_CLAIMED: Counter = Counter::new();
 /// Ready runs that this process claimed by a commit of its own.
@@ -29,6 +34,11 @@ pub const METRICS: &[Metric] = &[
         name: "px_step_attempts_total",
         help: "Attempts at steps, by how they ended.",
         kind: Kind::Counters("outcome", &[("returned", &RETURNED), ("failed", &FAILED)]),
+    },
+    Metric {
+        name: "px_reminders_total",
+        help: "Attempts at turns of reminders, by how they ended; one that the end of its wait cut short is not counted.",
+        kind: Kind::Counters("outcome", &[("returned", &REMINDED), ("failed", &NOT_REMINDED)]),
     },
     Metric {
         name: "px_claims_total",

@@ -131,6 +131,11 @@ impl Places {
         }
     }
 
+    /// Returns true if a place is reserved for the run by a commit that makes it ready.
+    pub(crate) fn is_reserved(&self, run: RunId) -> bool {
+        self.table().reserved.contains_key(&run)
+    }
+
     /// Returns true if the run has an executor.
     pub(crate) fn is_running(&self, run: RunId) -> bool {
         self.table().running.contains_key(&run)

@@ -262,6 +262,7 @@ impl Session {
                     Some(Conflict::Kv(_)) => return Ok(unwritten(Written::Changed)),
                     _ => {}
                 }
+                let is_anew = known.is_none();
                 let adopted = match known {
                     Some(known) => known,
                     // Somebody changed the run or a key and left the claim: read anew.
@@ -270,7 +271,12 @@ impl Session {
                         None => return Ok(revoked()),
                     },
                 };
-                Ok::<_, SessionError>(match this.draft(adopted, command.clone(), with).await? {
+                let drafted = this.draft(adopted, command.clone(), with).await;
+                if is_anew && is_refused(&drafted) && !this.holds_claim().await? {
+                    // What the run has become since took the claim as well.
+                    return Ok(revoked());
+                }
+                Ok::<_, SessionError>(match drafted? {
                     Ok((draft, drafted)) => this.parts.round(draft, Ok(drafted)),
                     Err(error) => unwritten(Written::Full(error)),
                 })
@@ -353,6 +359,11 @@ struct Drafted {
     next: Option<RunRecord>,
     /// The run that it started.
     started: Option<RunId>,
+}
+
+/// Returns true if the run did not take the command.
+fn is_refused<T>(drafted: &Result<T, SessionError>) -> bool {
+    matches!(drafted, Err(SessionError::Draft(DraftError::Refused(_))))
 }
 
 /// Returns true if a command is the last of a step's execution.

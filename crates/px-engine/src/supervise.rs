@@ -98,7 +98,7 @@ async fn next(asks: &mut Option<Asks>) -> Box<crate::port::Ask> {
     }
 }
 
-async fn after(time: Option<Duration>) {
+pub(crate) async fn after(time: Option<Duration>) {
     match time {
         Some(time) => tokio::time::sleep(time).await,
         None => std::future::pending().await,

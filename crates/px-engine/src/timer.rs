@@ -105,9 +105,10 @@ pub async fn ring_ends(parts: &Parts) -> Result<(), px_store::Error> {
 /// and nothing else.
 pub(crate) fn is_mine(parts: &Parts, timer: &Timer, now: Timestamp) -> bool {
     let slot = match &timer.kind {
-        TimerKind::Wait { run, .. } | TimerKind::Retry { run } | TimerKind::End { run, .. } => {
-            Slot::of_run(*run)
-        }
+        TimerKind::Wait { run, .. }
+        | TimerKind::Remind { run, .. }
+        | TimerKind::Retry { run }
+        | TimerKind::End { run, .. } => Slot::of_run(*run),
         TimerKind::Expire { key, .. } | TimerKind::Forget { key, .. } => {
             Slot::of_key(key.identifier.as_bytes())
         }
@@ -127,6 +128,9 @@ async fn ring(parts: &Parts, timer: &Timer) -> Result<(), SessionError> {
         match &timer.kind {
             TimerKind::Wait { wait, run } => {
                 on_time(&mut draft, *run, timer.due, Command::TimeOut { wait: *wait }).await?;
+            }
+            TimerKind::Remind { wait, run } => {
+                on_time(&mut draft, *run, timer.due, Command::Remind { wait: *wait }).await?;
             }
             TimerKind::Retry { run } => {
                 on_time(&mut draft, *run, timer.due, Command::Retry).await?;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use px_core::Timestamp;
 use px_core::wait::{Registration, WaitMode};
 use serde::{Deserialize, Serialize};
 
@@ -149,6 +150,11 @@ impl<S, R> Collecting<S, All<Vec<R>>> {
         self.with(|request| request.timeout(after)).of()
     }
 
+    /// Ends the wait at this point in time, with the responses that have come by then.
+    pub fn deadline(self, at: Timestamp) -> Collecting<S, Partly<Vec<R>, Vec<R>>> {
+        self.with(|request| request.until(at)).of()
+    }
+
     /// Gives each response with the registration that it came for.
     pub fn picked(self) -> Collecting<S, All<Vec<Picked<R>>>> {
         self.with(WaitRequest::picked).of()
@@ -157,6 +163,18 @@ impl<S, R> Collecting<S, All<Vec<R>>> {
 
 /// Responses, each with the registration that it came for.
 type Picks<R> = Vec<Picked<R>>;
+
+impl<S, T, P> Collecting<S, Partly<T, P>> {
+    /// Ends the wait at this point in time, if it has not ended by then: the earlier of both counts.
+    pub fn no_later_than(self, at: Timestamp) -> Self {
+        self.with(|request| request.until(at))
+    }
+
+    /// Ends the wait after this time, if it has not ended by then: the earlier of both counts.
+    pub fn no_longer_than(self, after: Duration) -> Self {
+        self.with(|request| request.timeout(after))
+    }
+}
 
 impl<S, R> Collecting<S, Partly<Vec<R>, Vec<R>>> {
     /// Gives each response with the registration that it came for.
@@ -195,6 +213,14 @@ macro_rules! tuple {
                 after: Duration,
             ) -> Collecting<S, Partly<($($type,)+), ($(Option<$type>,)+)>> {
                 self.with(|request| request.timeout(after)).of()
+            }
+
+            /// Ends the wait at this point in time, with the responses that have come by then.
+            pub fn deadline(
+                self,
+                at: Timestamp,
+            ) -> Collecting<S, Partly<($($type,)+), ($(Option<$type>,)+)>> {
+                self.with(|request| request.until(at)).of()
             }
 
             /// Gives each response with the registration that it came for.

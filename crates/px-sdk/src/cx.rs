@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::future::IntoFuture;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use px_core::reminder::turn_of;
 use px_core::run::OnceValue;
 use px_core::{Labels, RunId};
 use serde::Serialize;
@@ -45,6 +46,8 @@ pub struct StepContext {
     pub step: String,
     /// The steps around it, if its brain is inside another, by `/`.
     pub path: Option<String>,
+    /// Number of the turn of a reminder that has several, from 1; none for everything else.
+    pub turn: Option<u32>,
     /// From 0; grows in a loop.
     pub iteration: u32,
     /// The item of a list that this is about, from 0.
@@ -57,8 +60,8 @@ pub struct StepContext {
     pub once: Vec<OnceValue>,
     /// Bytes of JSON that a value which outlives runs may have.
     pub max_kv_value_bytes: usize,
-    /// Labels that the run has.
-    pub labels: Labels,
+    /// Labels that the run has; none where it cannot be labelled.
+    pub labels: Option<Labels>,
     /// Resources that its brain needs.
     pub resources: Resources,
     /// Whoever answers for its effects; in a test only.
@@ -102,9 +105,9 @@ impl Cx {
         &self.0.labels
     }
 
-    /// The labels that the run had when the step began.
-    pub(crate) fn run_labels(&self) -> &Labels {
-        &self.0.about.labels
+    /// The labels that the run had when the step began; none where it cannot be labelled.
+    pub(crate) fn run_labels(&self) -> Option<&Labels> {
+        self.0.about.labels.as_ref()
     }
 
     pub(crate) fn port(&self) -> &dyn StepPort {
@@ -145,6 +148,12 @@ impl Cx {
         self.0.about.iteration
     }
 
+    /// Returns the number of the turn of a reminder, from 1; 1 for whatever has no turns.
+    #[must_use]
+    pub fn nth(&self) -> u32 {
+        self.0.about.turn.unwrap_or(1)
+    }
+
     /// Returns the number of the attempt at the step, from 1. A start after a crash is no new attempt.
     #[must_use]
     pub fn attempt(&self) -> u32 {
@@ -159,7 +168,8 @@ impl Cx {
         let about = &self.0.about;
         let path = about.path.as_ref().map(|path| format!("{path}/")).unwrap_or_default();
         let item = about.item.map(|item| format!(":{item}")).unwrap_or_default();
-        format!("{}:{path}{}:{}{item}", about.run, about.step, about.iteration)
+        let step = turn_of(&about.step, about.turn);
+        format!("{}:{path}{step}:{}{item}", about.run, about.iteration)
     }
 
     /// Does something once, and remembers what it returned: when the step runs

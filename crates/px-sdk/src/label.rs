@@ -24,20 +24,19 @@ impl Cx {
     /// # Errors
     /// Permanent ones: a name that is none (a letter from a to z, then up to 31 of these, digits, `_` and `-`); a
     /// value of no or more than 255 bytes, or with a control character; a 17th label; a call in the work on an item
-    /// of a list.
+    /// of a list, or in a reminder.
     pub fn label(&self, name: impl Into<String>, value: impl Into<String>) -> Result<()> {
         let (name, value) = (name.into(), value.into());
         check_label_name(&name).map_err(Error::permanent)?;
         check_label_value(&name, &value).map_err(Error::permanent)?;
-        if self.item().is_some() {
+        let Some(there) = self.run_labels() else {
             return Err(Error::permanent(format_args!(
-                "label '{name}' is put on the run in the work on an item of a list: put it there in the step before \
-                 or behind '{}'",
+                "label '{name}' is put on the run by '{}', which works on an item of a list or reminds of a wait: put \
+                 it there in a step",
                 self.step()
             )));
-        }
+        };
         let mut written = self.written_labels().lock().unwrap_or_else(PoisonError::into_inner);
-        let there = self.run_labels();
         let is_there = |name: &str| there.contains_key(name) || written.contains_key(name);
         let new = written.keys().filter(|name| !there.contains_key(*name)).count();
         if !is_there(&name) && there.len() + new >= MAX_LABELS {

@@ -3,6 +3,8 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use px_core::Timestamp;
+
 use crate::collect::Collecting;
 use crate::error::Result;
 use crate::outcome::{Pending, Waiting, wait_for};
@@ -37,12 +39,30 @@ impl<S, R> MayWait<S, R> {
         MayWait { state: self.state, on, response: PhantomData }
     }
 
+    /// Ends the wait unanswered at this point in time, as [`timeout`](Self::timeout) does after a while.
+    pub fn deadline(self, at: Timestamp) -> MayWait<S, Timed<R>> {
+        let on = self.on.map(|on| on.map(|on| on.deadline(at)));
+        MayWait { state: self.state, on, response: PhantomData }
+    }
+
     /// Gives up the state and the wait, if there is one.
     ///
     /// # Errors
     /// The wait could never be complete.
     pub(crate) fn into_parts(self) -> Result<(S, Option<Pending>)> {
         Ok((self.state, self.on?))
+    }
+}
+
+impl<S, R> MayWait<S, Timed<R>> {
+    /// Ends the wait at this point in time, if it has not ended by then: the earlier of both counts.
+    pub fn no_later_than(self, at: Timestamp) -> Self {
+        Self { on: self.on.map(|on| on.map(|on| on.map(|request| request.until(at)))), ..self }
+    }
+
+    /// Ends the wait after this time, if it has not ended by then: the earlier of both counts.
+    pub fn no_longer_than(self, after: Duration) -> Self {
+        Self { on: self.on.map(|on| on.map(|on| on.map(|request| request.timeout(after)))), ..self }
     }
 }
 

@@ -52,13 +52,30 @@ pub(crate) enum Pending {
 impl Pending {
     /// Makes a `Timed<R>` of what is waited for, or was given, as an `R`.
     pub(crate) fn timeout(self, after: Duration) -> Self {
+        self.timed(|request| request.timeout(after))
+    }
+
+    /// The same, with a point in time.
+    pub(crate) fn deadline(self, at: Timestamp) -> Self {
+        self.timed(|request| request.until(at))
+    }
+
+    /// Changes what is waited for, if something is.
+    pub(crate) fn map(self, change: impl FnOnce(WaitRequest) -> WaitRequest) -> Self {
+        match self {
+            Self::Wait(request) => Self::Wait(change(request)),
+            given => given,
+        }
+    }
+
+    fn timed(self, limit: impl FnOnce(WaitRequest) -> WaitRequest) -> Self {
         let answered = |given: Given| match given.response {
             // Written as the whole of an `R`, it is read as the whole of a `Timed<R>`.
             Some(response) if given.whole => Given::whole(json!({ "answered": response })),
             _ => given,
         };
         match self {
-            Self::Wait(request) => Self::Wait(request.timeout(after)),
+            Self::Wait(request) => Self::Wait(limit(request)),
             Self::Given(given) => Self::Given(given.map(answered)),
         }
     }
@@ -120,13 +137,17 @@ impl<S, R> Waiting<S, R> {
         Waiting { state: self.state, on: self.on.timeout(after), response: PhantomData }
     }
 
+    /// Ends the wait unanswered at this point in time, as [`timeout`](Self::timeout) does after a while. Of one
+    /// that has passed already, what is queued is taken, and else the wait ends at once. Where both are to count,
+    /// the second is said by [`no_longer_than`](Waiting::no_longer_than) or
+    /// [`no_later_than`](Waiting::no_later_than).
+    pub fn deadline(self, at: Timestamp) -> Waiting<S, Timed<R>> {
+        Waiting { state: self.state, on: self.on.deadline(at), response: PhantomData }
+    }
+
     /// Leaves alone what was queued before the wait was opened (docs/rules.md#6).
     pub fn fresh(self) -> Self {
-        let on = match self.on {
-            Pending::Wait(request) => Pending::Wait(request.fresh()),
-            given => given,
-        };
-        Self { on, ..self }
+        Self { on: self.on.map(WaitRequest::fresh), ..self }
     }
 
     pub(crate) fn into_parts(self) -> (S, Pending) {
@@ -140,6 +161,16 @@ fn plain<R: Serialize>(response: &R) -> Result<Given> {
 }
 
 impl<S, R> Waiting<S, Timed<R>> {
+    /// Ends the wait at this point in time, if it has not ended by then: the earlier of both counts.
+    pub fn no_later_than(self, at: Timestamp) -> Self {
+        Self { on: self.on.map(|request| request.until(at)), ..self }
+    }
+
+    /// Ends the wait after this time, if it has not ended by then: the earlier of both counts.
+    pub fn no_longer_than(self, after: Duration) -> Self {
+        Self { on: self.on.map(|request| request.timeout(after)), ..self }
+    }
+
     /// Does not wait: the next step runs at once, as if this response had come in time.
     pub fn answered(state: S, response: R) -> Self
     where

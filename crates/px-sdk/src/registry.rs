@@ -196,7 +196,7 @@ impl Registry {
                 mistakes.push(RegistryError::DuplicateStep { title, step, source });
                 continue;
             }
-            if let Some(why) = def.mistake_in_parts() {
+            if let Some(why) = def.mistake_in_parts().or_else(|| def.mistake_in_reminders()) {
                 mistakes.push(RegistryError::BadPart { title: def.title, why, source });
                 continue;
             }

@@ -4,6 +4,7 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use px_core::Timestamp;
 use px_core::wait::WaitMode;
 
 use crate::wait::{Timed, WaitRequest, Waits};
@@ -44,6 +45,11 @@ impl<S, R> Streaming<S, R> {
         Streaming { state: self.state, request: self.request.timeout(after), response: PhantomData }
     }
 
+    /// Ends the stream at this point in time, as [`timeout`](Self::timeout) does after a while.
+    pub fn deadline(self, at: Timestamp) -> Streaming<S, Timed<R>> {
+        Streaming { state: self.state, request: self.request.until(at), response: PhantomData }
+    }
+
     /// Leaves alone what was queued before the stream was opened (docs/rules.md#6).
     pub fn fresh(self) -> Self {
         Self { request: self.request.fresh(), ..self }
@@ -51,5 +57,17 @@ impl<S, R> Streaming<S, R> {
 
     pub(crate) fn into_parts(self) -> (S, WaitRequest) {
         (self.state, self.request)
+    }
+}
+
+impl<S, R> Streaming<S, Timed<R>> {
+    /// Ends the stream at this point in time, if it has not ended by then: the earlier of both counts.
+    pub fn no_later_than(self, at: Timestamp) -> Self {
+        Self { request: self.request.until(at), ..self }
+    }
+
+    /// Ends the stream after this time, if it has not ended by then: the earlier of both counts.
+    pub fn no_longer_than(self, after: Duration) -> Self {
+        Self { request: self.request.timeout(after), ..self }
     }
 }

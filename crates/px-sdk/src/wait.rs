@@ -138,8 +138,21 @@ impl WaitRequest {
         Self { registrations, timeout: None, until: None, fresh: false, mode: WaitMode::Any, picked: false }
     }
 
+    /// The earliest of all limits that are said counts.
     pub(crate) fn timeout(self, after: Duration) -> Self {
-        Self { timeout: Some(after), ..self }
+        Self { timeout: Some(self.timeout.map_or(after, |said| said.min(after))), ..self }
+    }
+
+    /// Likewise.
+    pub(crate) fn until(self, at: Timestamp) -> Self {
+        Self { until: Some(self.until.map_or(at, |said| said.min(at))), ..self }
+    }
+
+    /// The time at which the wait ends unanswered if it is opened at `now`; none without a limit.
+    #[must_use]
+    pub fn deadline(&self, now: Timestamp) -> Option<Timestamp> {
+        let limits = [self.until, self.timeout.map(|timeout| now.after(timeout))];
+        limits.into_iter().flatten().min()
     }
 
     pub(crate) fn fresh(self) -> Self {

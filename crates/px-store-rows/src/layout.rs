@@ -170,6 +170,10 @@ pub(crate) fn timer_row(scope: Scope, timer: &Timer) -> RowKey {
             row.push(b'w');
             row.extend_from_slice(&wait.to_bytes());
         }
+        TimerKind::Remind { wait, .. } => {
+            row.push(b'm');
+            row.extend_from_slice(&wait.to_bytes());
+        }
         TimerKind::Retry { run } => {
             row.push(b'r');
             row.extend_from_slice(&run.to_bytes());

@@ -147,6 +147,7 @@ async fn start(draft: &mut Draft<'_>, ids: &Ids, hot: &mut Hot) {
         deadline: None,
         fresh: false,
         picked: false,
+        reminders: Vec::new(),
     };
     let outcome = StepOutcome {
         state,

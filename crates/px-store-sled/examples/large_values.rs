@@ -167,6 +167,7 @@ async fn step(draft: &mut Draft<'_>, ids: &Ids, run: RunId, state: Value) {
         deadline: None,
         fresh: false,
         picked: false,
+        reminders: Vec::new(),
     };
     let outcome = StepOutcome {
         state,

@@ -85,6 +85,7 @@ async fn parked(store: &dyn Store, ids: &Ids, n: u64) -> Batch {
         deadline: Some(Timestamp::from_millis(now.as_millis() + 259_200_000)),
         fresh: false,
         picked: false,
+        reminders: Vec::new(),
     };
     let outcome = StepOutcome {
         state,

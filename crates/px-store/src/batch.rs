@@ -131,6 +131,9 @@ pub struct WorkWrite {
     pub expected: Option<u64>,
     /// The change of the row.
     pub change: WorkChange,
+    /// True if the row may have been that of a wait's reminder, which ends with the wait: whoever
+    /// runs it is told.
+    pub cuts_short: bool,
 }
 
 impl WorkWrite {
@@ -315,7 +318,9 @@ impl Batch {
     #[must_use]
     pub fn hints(&self) -> Vec<Hint> {
         let mut hints: Vec<_> = self.runs.iter().map(|write| Hint::Run(write.run.id)).collect();
-        let is_revoked = |work: &&WorkWrite| work.expected.is_none() && work.change == WorkChange::Remove;
+        let is_revoked = |work: &&WorkWrite| {
+            work.expected.is_none() && (work.cuts_short || work.change == WorkChange::Remove)
+        };
         hints.extend(self.work.iter().filter(is_revoked).map(|work| Hint::Revoked(work.run)));
         hints.extend(self.work.iter().filter_map(WorkWrite::ready_hint));
         if !self.arm.is_empty() {

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use px_core::{RunId, RunStatus, Scope};
+use px_core::{RunId, Scope};
 
 use crate::batch::{Batch, RunRecord, WorkChange, WorkWrite};
 use crate::error::Error;
@@ -54,7 +54,7 @@ impl ClaimRequest<'_> {
     /// Returns true if the run of such a row is one to be executed here.
     #[must_use]
     pub fn suits(&self, record: &RunRecord) -> bool {
-        record.run.status == RunStatus::Running && !self.except.contains(&record.run.brain)
+        record.run.is_executable() && !self.except.contains(&record.run.brain)
     }
 
     /// Returns the claim of a row that [`ClaimRequest::takes`] and
@@ -94,6 +94,7 @@ pub async fn claim_by_commit(store: &dyn Store, request: ClaimRequest<'_>) -> Re
             run: claimed.record.run.id,
             expected: Some(before),
             change: WorkChange::Put(claimed.fence, claimed.work),
+            cuts_short: false,
         });
         let batch = Batch { scope: request.scope, work: work.collect(), ..Batch::default() };
         Ok::<_, Error>(Round::Commit(batch, claims))

@@ -102,7 +102,7 @@ pub mod cases {
     pub use super::runs::{
         a_commit_comes_behind_an_earlier_one_of_its_run, a_demanded_run_that_changed_is_a_conflict,
         a_long_log_is_read_from_any_place, a_run_and_its_log_are_read_back, a_stale_fence_commits_nothing,
-        timers_are_found_when_due,
+        reminders_of_a_wait_have_one_timer, timers_are_found_when_due,
     };
     pub use super::secret_key::the_check_of_the_key_is_written_once;
     pub use super::secrets::a_secret_changes_only_as_it_was_read;
@@ -119,7 +119,7 @@ macro_rules! store_conformance {
             a_known_provider_id_is_a_conflict, a_line_is_read_by_place_by_token_and_by_id,
             a_stale_fence_commits_nothing, a_commit_comes_behind_an_earlier_one_of_its_run, events_and_waits_meet,
             a_free_run_is_claimed_once_and_an_owned_one_never, a_member_claims_its_own_run_anew,
-            what_a_claim_leaves_stays_free, members_that_claim_at_once_win_each_run_once, timers_are_found_when_due,
+            what_a_claim_leaves_stays_free, members_that_claim_at_once_win_each_run_once, timers_are_found_when_due, reminders_of_a_wait_have_one_timer,
             events_that_lie_apart_change_one_by_one, lists_are_filtered_and_page, runs_are_found_by_label, tables_are_scanned_in_pages, commits_are_numbered,
             what_happens_is_told_in_its_commit, a_run_has_a_hook_of_its_own,
             what_is_forgotten_is_nowhere, what_changed_meanwhile_is_not_forgotten,

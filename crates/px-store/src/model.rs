@@ -326,6 +326,13 @@ pub struct Work {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum TimerKind {
+    /// Reminders of a wait: the one that is due first begins.
+    Remind {
+        /// The wait.
+        wait: WaitId,
+        /// Its run.
+        run: RunId,
+    },
     /// A wait ends unanswered.
     Wait {
         /// The wait.

@@ -85,6 +85,7 @@ impl Lab {
             deadline: None,
             fresh: false,
             picked: false,
+            reminders: Vec::new(),
         };
         let outcome = StepOutcome {
             state: json!({}),

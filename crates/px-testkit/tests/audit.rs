@@ -61,7 +61,7 @@ fn assert_has_everything(report: &Report) {
     for state in InboxState::ALL.into_iter().filter(|state| !unmade.contains(state)) {
         assert!(counts.events.contains_key(&state), "{state:?} in {counts:?}");
     }
-    assert_eq!(counts.timers.len(), 4, "{counts:?}");
+    assert_eq!(counts.timers.len(), 5, "{counts:?}");
     for state in CallbackState::ALL {
         assert!(counts.callback.contains_key(&state), "{state:?} in {counts:?}");
     }

@@ -12,7 +12,7 @@ mod project;
 mod schedule;
 
 use broken::Bug;
-use interleave::situations::{DUE, FIRST, OPENS, OPENS_TOO, SECOND, scenes};
+use interleave::situations::{DUE, FIRST, OPENS, OPENS_TOO, SECOND, SOONER, scenes};
 use interleave::{Failure, Judge, Narrowed, Scene, explore};
 use px_testkit::{Project, shrink};
 use schedule::Act::{self, *};
@@ -115,6 +115,14 @@ fn a_delivery_written_over_another_commit_is_caught() {
     let before = [Start(Brain::Half, 0), Start(Brain::Half, 1), Settle, Pause(0), Pause(1), Both(1, 0, 1)];
     let why = "b1#1 is queued and was taken 1 times";
     is_caught(Bug::DeliveryWithoutItsRevision, &before, &[Resume(0), Resume(1)], why);
+}
+
+/// An answer gives the work of its run to the step that takes it. Were the reminder's next commit not refused, the
+/// run would wait again for what it has had.
+#[test]
+fn a_reminder_that_ends_whatever_has_become_of_its_wait_is_caught() {
+    let before = [Start(Brain::Reminded, 0), Settle, SOONER, Ring];
+    is_caught(Bug::ReminderEndsUnchecked, &before, &[Settle, FIRST], "e1 is resumed and was taken 0 times");
 }
 
 /// An event that read "paused" goes into the queue of a run that is resumed

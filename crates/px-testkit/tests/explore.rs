@@ -20,7 +20,9 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use interleave::situations::{BYE, DUE, FIRST, OPENS, OPENS_TOO, Planned, SECOND, SIBLING, is_full, scenes};
+use interleave::situations::{
+    BYE, DUE, FIRST, OPENS, OPENS_TOO, Planned, SECOND, SIBLING, SOONER, is_full, scenes,
+};
 use interleave::{Failure, Judge, Moment, explore, finish};
 use px_testkit::Project;
 use schedule::Act::{self, *};
@@ -122,6 +124,11 @@ fn letters() -> Vec<Letters> {
             &[Start(Brain::Listener, 0), Settle],
             &[FIRST, SECOND, SIBLING, Pause(0), Resume(0), Cancel(0)],
             Settle,
+        ),
+        letters(
+            &[Start(Brain::Reminded, 0), Settle, SOONER],
+            &[FIRST, SECOND, SOONER, Pause(0), Resume(0), Cancel(0), Settle],
+            Ring,
         ),
         letters(&[], &[Start(Brain::Question, 0), FIRST, SECOND, OPENS, DUE, Ring, Cancel(0)], Settle),
     ]

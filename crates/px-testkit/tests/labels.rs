@@ -140,7 +140,7 @@ async fn the_work_on_an_item_labels_nothing() {
     let run = world.start(listing, Order { order_id: json!(1), how: String::new() }).await.unwrap();
     world.settle().await.unwrap();
     let message = world.run(run).await.unwrap().unwrap().error.unwrap().message;
-    assert!(message.contains("in the step before or behind 'each'"), "{message}");
+    assert!(message.contains("by 'each', which works on an item of a list"), "{message}");
 }
 
 #[test]

@@ -105,12 +105,21 @@ fn confirm() -> Brain<Order> {
         .describe("Asks until somebody confirms")
         .version(2)
         .step("ask", ask)
+        .timeout(Duration::from_secs(9))
+        .remind("hint", Duration::from_mins(30), async |_cx: Cx, _order: Order| Ok(()))
+        .remind_every("nudge", Duration::from_hours(24), 3, nudge)
+        .retry(Retry::attempts(4))
+        .timeout(Duration::from_secs(5))
         .step("either", either)
         .step("of many", of_many)
         .step("end", async |_cx: Cx, sum: Sum, _picked: Picked<Answer>| Ok(Next(sum)))
         .build()
 }
 px::brain!(confirm);
+
+async fn nudge(cx: Cx, order: Order) -> Result<()> {
+    cx.emit("nudged", format!("order {}, {} of 3", order.number, cx.nth())).await
+}
 
 async fn ask(cx: Cx, order: Order) -> Result<Waiting<Order, Answer>> {
     let question = cx.once("question", async || Ok(format!("order {}?", order.number))).await?;
@@ -216,6 +225,13 @@ fn everything_is_registered_sorted_and_described() {
     assert_eq!(confirm.version, 2);
     let steps: Vec<_> = confirm.steps.iter().map(|step| step.info.title.as_str()).collect();
     assert_eq!(steps, ["ask", "either", "of many", "end"]);
+    let ask = confirm.steps.first().unwrap();
+    let limits =
+        |options: px::StepOptions| (options.retry.is_some(), options.timeout.map(|time| time.as_secs()));
+    assert_eq!(limits(ask.options), (false, Some(9)));
+    let reminders: Vec<_> =
+        ask.reminders.iter().map(|one| (&*one.name, one.at_most, limits(one.options))).collect();
+    assert_eq!(reminders, [("hint", 1, (false, None)), ("nudge", 3, (true, Some(5)))]);
 
     let count = registry.brain("count").unwrap();
     assert_eq!((count.version, count.description.as_deref()), (7, Some("Counts")));

@@ -204,6 +204,7 @@ fn a_registration_is_answered_where_it_takes_one_response_and_has_it() {
             deadline: None,
             fresh: false,
             picked: false,
+            reminders: Vec::new(),
         };
         crate::Wait::from(&wait).wait_for.iter().map(crate::Registration::is_answered).collect::<Vec<_>>()
     };
@@ -242,4 +243,32 @@ fn a_sleep_needs_nobody() {
     let story = tell(&run, &[], now);
     assert!(story.sentences[0].starts_with("It sleeps since"), "{:?}", story.sentences);
     assert!(ending(&story, now).starts_with("It goes on by itself at"));
+}
+
+#[test]
+fn the_reminders_of_a_wait_are_told_with_what_became_of_them() {
+    let soon = NOW.as_millis() + 5_000;
+    let run = shown(json!({"status": "waiting", "step": "take", "waitingFor": [{
+        "since": at(3_600), "waitFor": [{"slug": "mail", "identifier": "a"}],
+        "reminders": [
+            {"name": "call", "nth": 2, "atMost": 1},
+            {"name": "nudge", "nth": 2, "atMost": 3, "every": 3_600_000, "nextAt": soon, "failed": 1},
+            {"name": "page", "nth": 1, "atMost": 1, "nextAt": at(1), "running": true},
+            {"name": "write", "nth": 3, "atMost": 2, "every": 60_000},
+        ],
+    }]}));
+    let failed =
+        entry(json!({"type": "step:reminder", "stepTitle": "ask", "name": "nudge", "nth": 2, "attempt": 1,
+        "progress": "retrying", "error": {"name": "Error", "message": "no route"}, "nextAt": soon}));
+    let told = tell(&run, &[failed], NOW).sentences;
+    assert_eq!(
+        told.get(1..5).unwrap(),
+        [
+            "Reminder 'call' is over, and comes no more.",
+            "Reminder 'nudge' comes at 2026-01-15 10:30:05 UTC (in 5 seconds), 2 of at most 3, every 1 hour, once more \
+             after a failure. Turn 2 of it failed: no route.",
+            "Reminder 'page' runs now.",
+            "Reminder 'write' is over after 2 turns.",
+        ]
+    );
 }

@@ -43,6 +43,10 @@ pub(crate) fn detail(event: &Event) -> String {
         }
         Detail::StepStart { attempt: attempt @ 2.. } => format!("{step}, attempt {attempt}"),
         Detail::StepRetry { error, .. } => format!("{step}: {}", error.in_words()),
+        Detail::Reminder { name, nth, progress, error, .. } => {
+            let error = error.map_or(String::new(), |error| format!(": {}", error.in_words()));
+            format!("{step}: reminder {name}, turn {nth}, {progress}{error}")
+        }
         Detail::Once { name, value } => format!("{step}: {name} = {value}"),
         Detail::Emit { name, data } => format!("{step}: {name} {data}"),
         Detail::Item { processed_count, total_items } => {
@@ -110,6 +114,9 @@ mod tests {
         assert_eq!(line(&how), "how: took 'card'");
         let paid = json!({"type": "step:complete", "stepTitle": "pay", "stepId": "pay", "halted": true});
         assert_eq!(line(&paid), "pay (halted)", "its code never ran");
+        let nudged = json!({"type": "step:reminder", "stepTitle": "ask", "stepId": "pay[2]/ask", "name": "nudge",
+            "nth": 2, "attempt": 1, "progress": "retrying", "error": {"name": "Error", "message": "no route"}});
+        assert_eq!(line(&nudged), "pay[2]/ask: reminder nudge, turn 2, retrying: no route");
         assert_eq!(line(&json!({"type": "inner:start", "part": "arm", "arm": "card"})), "takes 'card'");
     }
 

@@ -8,6 +8,7 @@ use super::{Cause, Failure, Given, Inner, KeptAnswer, Part, Position, StepInfo};
 use crate::id::{DeliveryId, EventId, RunId, WaitId};
 use crate::key::KeyId;
 use crate::label::Labels;
+use crate::reminder::ReminderTurn;
 use crate::run::ItemResult;
 use crate::time::Timestamp;
 use crate::wait::{Collected, Wait};
@@ -306,6 +307,9 @@ pub enum EventBody {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         path: Option<String>,
     },
+    /// A turn of a wait's reminder begins, ends or fails.
+    #[serde(rename = "step:reminder")]
+    Reminder(Box<ReminderTurn>),
     /// Progress that a step reports while it runs.
     #[serde(rename = "step:emit")]
     StepEmit {
@@ -375,6 +379,7 @@ impl EventBody {
             Self::StepComplete { .. } => "step:complete",
             Self::StepRetry { .. } => "step:retry",
             Self::StepOnce { .. } => "step:once",
+            Self::Reminder(_) => "step:reminder",
             Self::StepEmit { .. } => "step:emit",
             Self::ItemComplete { .. } => "iterate:item_complete",
         }

@@ -60,7 +60,7 @@ impl Run {
             (_, EventBody::StepStatus { steps, inner }) => self.set_progress(steps, inner.as_ref())?,
             (RunStatus::Pending, EventBody::Admitted) => self.status = RunStatus::Running,
             (_, EventBody::Awaited { .. }) => self.awaited = true,
-            (RunStatus::Running, EventBody::Migrated { step, version, patch, depth, items }) => {
+            (_, EventBody::Migrated { step, version, patch, depth, items }) if self.is_executable() => {
                 self.migrate(*depth, step, *version, patch, items)?;
             }
             (RunStatus::Running, EventBody::InnerStart { .. }) if self.in_step => self.enter(event),
@@ -93,6 +93,11 @@ impl Run {
                 });
             }
             (RunStatus::Running, EventBody::StepEmit { .. }) if self.in_step => {}
+            (RunStatus::Waiting, EventBody::StepEmit { .. }) if self.reminding.is_some() => {}
+            (RunStatus::Waiting, EventBody::StepOnce { iteration, name, value, .. }) => {
+                self.reminder_has_made(*iteration, name, value)?;
+            }
+            (RunStatus::Waiting, EventBody::Reminder(turn)) => self.take_turn(turn)?,
             (RunStatus::Running, EventBody::ItemComplete { index, result, .. }) if self.in_step => {
                 self.items.push(ItemResult { index: *index, result: result.clone() });
             }
@@ -171,6 +176,10 @@ impl Run {
             (status, _) => {
                 return Err(format!("the run is {}, in a step: {}", status.as_str(), self.in_step));
             }
+        }
+        if self.status != RunStatus::Waiting {
+            // Whatever ended the wait, or holds it, cuts its reminder short.
+            self.reminding = None;
         }
         if event.event.is_brain_level() {
             event.event.name().clone_into(&mut self.last_event);

@@ -6,6 +6,7 @@ use crate::event::{Cause, Failure, Given, Part, Position, StepInfo};
 use crate::id::{DeliveryId, EventId, RunId, WaitId};
 use crate::key::KeyId;
 use crate::label::Labels;
+use crate::reminder::ReminderEnd;
 use crate::run::state::ItemResult;
 use crate::time::Timestamp;
 use crate::wait::Wait;
@@ -96,6 +97,13 @@ pub enum Command {
         /// The wait.
         wait: WaitId,
     },
+    /// The time of a wait's reminder has come.
+    Remind {
+        /// The wait.
+        wait: WaitId,
+    },
+    /// The code of the reminder that is under way has ended.
+    EndReminder(ReminderEnd),
     /// A wait that has a deadline need not wait for it.
     EndWait {
         /// The wait.

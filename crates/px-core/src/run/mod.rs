@@ -5,6 +5,7 @@ mod apply;
 mod command;
 mod decide;
 mod migrate;
+mod remind;
 mod state;
 
 pub use apply::{IllegalEvent, apply};

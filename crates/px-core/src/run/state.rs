@@ -7,6 +7,7 @@ use crate::event::{Cause, Failure, Given, Part, StepInfo, StepStatus};
 use crate::id::{RunId, WaitId};
 use crate::key::KeyId;
 use crate::label::Labels;
+use crate::reminder::{Reminder, Reminding};
 use crate::time::Timestamp;
 use crate::wait::{Wait, WaitMode};
 
@@ -171,6 +172,9 @@ pub struct Run {
     /// Open waits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waits: Vec<Wait>,
+    /// Reminder of an open wait that is under way; the run waits meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reminding: Option<Reminding>,
     /// Side effects of the current step.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub once: Vec<OnceValue>,
@@ -246,6 +250,7 @@ impl Run {
             frames: Vec::new(),
             given: None,
             waits: Vec::new(),
+            reminding: None,
             once: Vec::new(),
             items: Vec::new(),
             in_step: false,
@@ -285,6 +290,24 @@ impl Run {
     #[must_use]
     pub fn wait(&self, id: WaitId) -> Option<&Wait> {
         self.waits.iter().find(|wait| wait.id == id)
+    }
+
+    /// Returns the reminder that is under way, with its wait.
+    #[must_use]
+    pub fn reminder_under_way(&self) -> Option<(&Wait, &Reminder)> {
+        let Reminding { wait, name } = self.reminding.as_ref()?;
+        let wait = self.wait(*wait)?;
+        Some((wait, wait.reminder(name)?))
+    }
+
+    /// Returns true if users' code of the run is to be executed: a step, or a reminder of a wait.
+    #[must_use]
+    pub const fn is_executable(&self) -> bool {
+        match self.status {
+            RunStatus::Running => true,
+            RunStatus::Waiting => self.reminding.is_some(),
+            _ => false,
+        }
     }
 
     /// Returns the nesting depth of the innermost brain; the run's own brain is at 0.

@@ -97,6 +97,7 @@ impl<I, S, P, E> Builder<I, S, P, E> {
             state: StateType::of::<S>(),
             options: StepOptions::default(),
             formerly: Vec::new(),
+            reminders: Vec::new(),
             body,
             migration: self.next.migration,
         });
@@ -117,10 +118,10 @@ impl<I, S, P, E> Builder<I, S, P, E> {
     }
 
     /// Lets runs go on at the step before this line that were parked when it
-    /// was called by this name.
+    /// was called by this name. Behind a reminder it is a former name of that.
     pub fn formerly(mut self, name: impl Into<String>) -> Self {
         if let Some(step) = self.def.steps.last_mut() {
-            step.formerly.push(name.into());
+            step.last_formerly().push(name.into());
         }
         self
     }
@@ -193,19 +194,19 @@ impl<I, S, P, E> Builder<I, S, P, E> {
         self
     }
 
-    /// Tries the step before this line again when it fails, unless its error is permanent.
+    /// Tries the step or reminder before this line again when it fails, unless its error is permanent.
     pub fn retry(mut self, retry: Retry) -> Self {
         if let Some(step) = self.def.steps.last_mut() {
-            step.options.retry = Some(retry);
+            step.last_options().retry = Some(retry);
         }
         self
     }
 
-    /// Lets an attempt at the step before this line take so long; its code is
+    /// Lets an attempt at the step or reminder before this line take so long; its code is
     /// then dropped, and the attempt has failed.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         if let Some(step) = self.def.steps.last_mut() {
-            step.options.timeout = Some(timeout);
+            step.last_options().timeout = Some(timeout);
         }
         self
     }

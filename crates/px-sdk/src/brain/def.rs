@@ -17,6 +17,7 @@ use super::label::InputLabel;
 use super::migration::Migrations;
 use super::output::{StepError, StepOutput};
 use super::part_def::{Branched, Repeated};
+use super::remind::ReminderDef;
 use super::state_type::StateType;
 use crate::cx::Cx;
 use crate::error::{Error, Result};
@@ -153,6 +154,8 @@ pub struct StepDef {
     pub options: StepOptions,
     /// Names in older versions.
     pub formerly: Vec<String>,
+    /// Reminders of the wait that it opens, in the order in which they were declared.
+    pub reminders: Vec<ReminderDef>,
     /// Its work.
     pub body: Body,
     pub(super) migration: Option<Migration>,
@@ -329,6 +332,9 @@ impl BrainDef {
                     None => json!({ "steps": part.shown_steps() }),
                 });
                 fields.insert("parts".into(), shown.collect());
+            }
+            if !step.reminders.is_empty() {
+                fields.insert("reminders".into(), step.reminders.iter().map(ReminderDef::shown).collect());
             }
             Value::Object(fields)
         };

@@ -17,6 +17,7 @@ mod nest;
 mod output;
 mod part;
 mod part_def;
+mod remind;
 mod state_type;
 
 use std::marker::PhantomData;
@@ -45,6 +46,7 @@ pub(crate) use output::start_of;
 pub use output::{Async, Continue, Outcome, StepError, StepOutput};
 pub use part::{Ends, InPart, Joins, Or, PartOf};
 pub use part_def::{Arm, Branched, Repeated};
+pub use remind::{Remindable, ReminderDef, ReminderFuture, Reminds};
 pub use state_type::{OldState, StateType};
 
 /// State that goes from step to step: a struct that is written and read as a JSON object.
@@ -143,6 +145,16 @@ impl Blank {
 
     #[doc(hidden)]
     pub fn formerly<T: OfStepBefore>(self, _: T) -> Self {
+        self
+    }
+
+    #[doc(hidden)]
+    pub fn remind<T: OfStepBefore>(self, _: &str, _: std::time::Duration, _: T) -> Self {
+        self
+    }
+
+    #[doc(hidden)]
+    pub fn remind_every<T: OfStepBefore>(self, _: &str, _: std::time::Duration, _: u32, _: T) -> Self {
         self
     }
 

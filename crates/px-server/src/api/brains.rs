@@ -4,7 +4,10 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use http::StatusCode;
-use px_api::{Brain, BrainHistory, BrainPart, BrainStep, BrainSummary, Brains, FindBrains, InnerBrain, Runs};
+use px_api::{
+    Brain, BrainHistory, BrainPart, BrainReminder, BrainStep, BrainSummary, Brains, FindBrains, InnerBrain,
+    Runs,
+};
 use px_core::RunStatus;
 use px_sdk::{Body, BrainDef};
 use px_store::RunFilter;
@@ -65,8 +68,15 @@ fn steps(def: &BrainDef) -> Vec<BrainStep> {
         title: step.info.title.clone(),
         inner_brain: inner(&step.body),
         parts: parts(&step.body),
+        reminders: step.reminders.iter().map(reminder).collect(),
     };
     def.steps.iter().map(step).collect()
+}
+
+fn reminder(def: &px_sdk::ReminderDef) -> BrainReminder {
+    let after = u64::try_from(def.after.as_millis()).unwrap_or(u64::MAX);
+    let every = def.repeats.then_some(after);
+    BrainReminder { name: def.name.clone(), after, every, at_most: def.at_most }
 }
 
 pub(super) async fn history(

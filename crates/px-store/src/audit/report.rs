@@ -50,6 +50,7 @@ rules! {
     RunUnlisted, "run-unlisted", "a run is missing from a list that should show it";
     WaitNotInKey, "wait-not-in-key", "an open wait is unknown to a key that it waits on";
     WaitWithoutTimer, "wait-without-timer", "a wait has a deadline and no timer";
+    ReminderWithoutTimer, "reminder-without-timer", "a reminder of a wait is to come and has no timer";
     RetryWithoutTimer, "retry-without-timer", "a step is to be tried again and neither a timer nor work says so";
     RunWithoutWork, "run-without-work", "a run is running and is not ready for the engine";
     EndedWithWaits, "ended-with-waits", "a run has ended and still waits";

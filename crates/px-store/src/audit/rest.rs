@@ -1,6 +1,6 @@
 //! Ready work, timers and idempotent starts: each is there for something.
 
-use px_core::{RunId, RunStatus};
+use px_core::{RunId, RunStatus, Timestamp, WaitId};
 
 use super::{Audit, Rule, count, readable};
 use crate::error::Error;
@@ -9,10 +9,10 @@ use crate::model::{StartKey, Timer, TimerKind};
 impl Audit<'_> {
     pub(super) async fn work(&mut self, run: RunId) -> Result<(), Error> {
         self.report.counts.work += 1;
-        match self.run_of(run).await?.map(|run| run.status) {
-            Some(RunStatus::Running) => {}
-            Some(status) => {
-                self.about_run(Rule::StrayWork, &format!("it is {}", status.as_str()), run, []);
+        match self.run_of(run).await? {
+            Some(found) if found.is_executable() => {}
+            Some(found) => {
+                self.about_run(Rule::StrayWork, &format!("it is {}", found.status.as_str()), run, []);
             }
             None => self.about_run(Rule::StrayWork, "it does not exist", run, []),
         }
@@ -26,6 +26,10 @@ impl Audit<'_> {
                 let deadline = record.as_ref().and_then(|run| run.wait(*wait)?.deadline);
                 let ids = vec![("run", run.to_string()), ("wait", wait.to_string())];
                 ("wait", deadline == Some(timer.due), ids)
+            }
+            TimerKind::Remind { wait, run } => {
+                let ids = vec![("run", run.to_string()), ("wait", wait.to_string())];
+                ("remind", self.is_reminder_due(*wait, *run, timer.due).await?, ids)
             }
             TimerKind::Retry { run } => {
                 let record = self.run_of(*run).await?;
@@ -52,6 +56,14 @@ impl Audit<'_> {
             self.report.violation(Rule::StrayTimer, kind, ids);
         }
         Ok(())
+    }
+
+    /// A wait has one timer of its reminders, and none while one of them is under way.
+    async fn is_reminder_due(&mut self, wait: WaitId, run: RunId, due: Timestamp) -> Result<bool, Error> {
+        let Some(run) = self.run_of(run).await? else { return Ok(false) };
+        let is_under_way = run.reminding.as_ref().is_some_and(|reminding| reminding.wait == wait);
+        let next = run.wait(wait).and_then(px_core::wait::Wait::next_reminder);
+        Ok(!is_under_way && next == Some(due))
     }
 
     pub(super) async fn start_key(

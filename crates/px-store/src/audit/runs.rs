@@ -212,6 +212,13 @@ impl Audit<'_> {
                     self.about_run(Rule::WaitWithoutTimer, "", run.id, [("wait", wait.id.to_string())]);
                 }
             }
+            // Nor is there one while a reminder is under way: its end sets the next.
+            if let (true, Some(due)) = (rings && run.reminding.is_none(), wait.next_reminder()) {
+                let kind = TimerKind::Remind { wait: wait.id, run: run.id };
+                if !self.store.is_armed(self.scope, &Timer { due, kind }).await? {
+                    self.about_run(Rule::ReminderWithoutTimer, "", run.id, [("wait", wait.id.to_string())]);
+                }
+            }
         }
         Ok(())
     }
@@ -261,7 +268,7 @@ impl Audit<'_> {
     /// A running run is ready for the engine, or will be when its retry is due.
     async fn readiness(&mut self, run: &Run) -> Result<(), Error> {
         let is_ready = readable(self.store.work_of(self.scope, run.id).await)?.is_some();
-        if run.status != RunStatus::Running || is_ready {
+        if !run.is_executable() || is_ready {
             return Ok(());
         }
         match run.retry_at {

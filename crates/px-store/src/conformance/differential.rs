@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use px_core::reminder::ReminderEnd;
 use px_core::run::Command;
 use px_core::{KeyId, KvChange, KvId, RunId, RunStatus, Timestamp};
 use serde_json::{Value, json};
@@ -112,10 +113,13 @@ pub fn differential(
                 assert_eq!(due, other, "seed {seed}, step {step}: due timers");
                 let mut said = (String::new(), String::new());
                 for timer in due {
-                    if let TimerKind::Wait { wait, run } = timer.kind {
-                        let command = || Command::TimeOut { wait };
-                        said.0 += &format!("{:?}", left.command(run, command()));
-                        said.1 += &format!("{:?}", right.command(run, command()));
+                    said.0 += &format!("{:?}", left.ring(&timer));
+                    said.1 += &format!("{:?}", right.ring(&timer));
+                    // Half of the reminders that begin are under way for longer.
+                    if let (TimerKind::Remind { run, .. }, 0) = (timer.kind, dice.below(2)) {
+                        let end = || Command::EndReminder(ReminderEnd::Complete);
+                        said.0 += &format!("{:?}", left.command(run, end()));
+                        said.1 += &format!("{:?}", right.command(run, end()));
                     }
                 }
                 said

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use px_core::event::Cause;
+use px_core::reminder::Reminder;
 use px_core::run::{After, Catalog as _, Command, Response, Start, StepOutcome, Then};
 use px_core::wait::{Registration, Wait, WaitMode};
 use px_core::{DeliveryId, EventId, Ids, KeyId, RunId, Timestamp};
@@ -13,7 +14,7 @@ use serde_json::json;
 use super::{AnyBrain, SCOPE, block_on};
 use crate::batch::{DedupWrite, Outcome};
 use crate::draft::Draft;
-use crate::model::{DedupRecord, Delivery, InboxEvent, InboxState, QueuedEvent};
+use crate::model::{DedupRecord, Delivery, InboxEvent, InboxState, QueuedEvent, Timer, TimerKind};
 use crate::store::{Admission, Store};
 
 /// The acts of the tests and of the differential run on a store: each a commit that a
@@ -77,6 +78,20 @@ impl Driver {
         assert!(matches!(returned, Ok(Outcome::Committed { .. })));
     }
 
+    /// Lets a timer ring: its row is removed in the commit of what it is for.
+    pub(super) fn ring(&mut self, timer: &Timer) -> Result<Outcome, String> {
+        let mut draft = self.draft();
+        draft.remove_timer(timer.clone());
+        let (run, command) = match timer.kind {
+            TimerKind::Wait { wait, run } => (run, Command::TimeOut { wait }),
+            TimerKind::Remind { wait, run } => (run, Command::Remind { wait }),
+            _ => return Err("it is none of a wait".into()),
+        };
+        block_on(draft.command(run, command)).map_err(|error| error.to_string())?;
+        let batch = draft.into_batch();
+        Ok(self.commit(batch))
+    }
+
     pub(super) fn wait_on(
         &mut self,
         run: RunId,
@@ -124,6 +139,12 @@ impl Driver {
             deadline: timeout.map(|after| Timestamp::from_millis(self.now + after)),
             fresh: false,
             picked: false,
+            // Those with an odd timeout.
+            reminders: timeout
+                .filter(|after| after % 2 == 1)
+                .map(|after| reminder(opened_at, after))
+                .into_iter()
+                .collect(),
         };
         let outcome = StepOutcome {
             state: json!({"n": 1}),
@@ -199,6 +220,22 @@ impl Driver {
         });
         let batch = draft.into_batch();
         self.commit(batch)
+    }
+}
+
+/// A reminder of a wait, which comes twice.
+fn reminder(opened_at: Timestamp, after: u64) -> Reminder {
+    let every = after / 3 + 1;
+    Reminder {
+        name: "nudge".into(),
+        step: "step".into(),
+        iteration: 0,
+        every_ms: Some(every),
+        at_most: 2,
+        nth: 1,
+        due: Some(Timestamp::from_millis(opened_at.as_millis() + every)),
+        failed: 0,
+        once: Vec::new(),
     }
 }
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use px_core::reminder::ReminderEnd;
 use px_core::run::Command;
 use px_core::{RunId, RunStatus, Timestamp};
 use serde_json::json;
@@ -123,6 +124,37 @@ pub fn a_commit_comes_behind_an_earlier_one_of_its_run(store: Arc<dyn Store>) {
         };
         assert!(matches!(claimed, Ok(Outcome::Committed { .. })), "round {round}: {claimed:?}");
     }
+}
+
+/// A wait has one timer of its reminders, and none while one of them is under way.
+pub fn reminders_of_a_wait_have_one_timer(store: Arc<dyn Store>) {
+    let mut driver = Driver::new(Arc::clone(&store));
+    let run = driver.start("one");
+    driver.wait_on(run, &[key(1)], Some(301)).unwrap();
+    let timers = || -> Vec<Timer> {
+        let due = block_on(store.due(SCOPE, Timestamp::from_millis(u64::MAX - 1), 9)).unwrap();
+        due.into_iter().filter(|timer| matches!(timer.kind, TimerKind::Remind { .. })).collect()
+    };
+    let first = timers();
+    let wait = || block_on(store.run(SCOPE, run)).unwrap().expect("the run").run.waits.remove(0);
+    let kind = TimerKind::Remind { wait: wait().id, run };
+    assert_eq!(first, [Timer { due: wait().next_reminder().expect("a reminder"), kind }]);
+    let first = first.first().expect("one");
+    assert!(block_on(store.is_armed(SCOPE, first)).unwrap());
+    driver.now = first.due.as_millis();
+    driver.ring(first).unwrap();
+    assert_eq!((timers(), block_on(store.is_armed(SCOPE, first)).unwrap()), (Vec::new(), false));
+    let ready = block_on(store.work_of(SCOPE, run)).unwrap().expect("it is to be executed");
+    driver.command(run, Command::EndReminder(ReminderEnd::Complete)).unwrap();
+    assert_eq!(block_on(store.work_of(SCOPE, run)).unwrap(), None);
+    let next = timers();
+    assert!(next.len() == 1 && next.iter().all(|timer| timer.due > first.due), "{next:?}");
+    // What ends the wait has the work under another fence, and leaves no timer.
+    driver.now = next.first().expect("one").due.as_millis();
+    driver.ring(next.first().expect("one")).unwrap();
+    driver.deliver(&key(1), "answer");
+    let step = block_on(store.work_of(SCOPE, run)).unwrap().expect("its step is to run");
+    assert!(step.version != ready.version && timers().is_empty());
 }
 
 /// Timers are found by their due time, soonest first, up to and with `until`.

@@ -20,10 +20,13 @@ pub(super) struct DraftRun {
     pub(super) tail: LogTail,
     /// True if the run is to be as it was read, also where the draft does not write it.
     pub(super) demanded: bool,
+    /// True if a reminder of it was under way when it was read.
+    pub(super) was_reminding: bool,
 }
 
 impl DraftRun {
     pub(super) fn of(expected: u64, run: Run, tail: LogTail) -> Self {
-        Self { expected, run, events: Vec::new(), tail, demanded: false }
+        let was_reminding = run.reminding.is_some();
+        Self { expected, run, events: Vec::new(), tail, demanded: false, was_reminding }
     }
 }

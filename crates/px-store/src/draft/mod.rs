@@ -237,6 +237,8 @@ impl<'a> Draft<'a> {
                 Effect::CloseWait { wait, answered, by } => self.close_wait(run, &wait, answered, by).await?,
                 Effect::ArmTimer { wait, due } => self.arm(due, TimerKind::Wait { wait, run }),
                 Effect::DisarmTimer { wait, due } => self.disarm(due, TimerKind::Wait { wait, run }),
+                Effect::ArmReminder { wait, due } => self.arm(due, TimerKind::Remind { wait, run }),
+                Effect::DisarmReminder { wait, due } => self.disarm(due, TimerKind::Remind { wait, run }),
                 Effect::ArmRetry { due } => self.arm(due, TimerKind::Retry { run }),
                 Effect::DisarmRetry { due } => self.disarm(due, TimerKind::Retry { run }),
                 Effect::AskSlot(slot) => self.ask_turn(run, &slot).await?,
@@ -255,11 +257,14 @@ impl<'a> Draft<'a> {
         let ready =
             || WorkChange::Put(self.ids.version(self.now), Work { since: self.now, owner: None, deaths: 0 });
         let change = if is_ready { ready() } else { WorkChange::Remove };
-        self.work_of(run).change = change;
+        let cuts_short = self.runs.get(&run).is_some_and(|loaded| loaded.was_reminding);
+        let work = self.work_of(run);
+        (work.change, work.cuts_short) = (change, cuts_short);
     }
 
     fn work_of(&mut self, run: RunId) -> &mut WorkWrite {
-        self.work.entry(run).or_insert(WorkWrite { run, expected: None, change: WorkChange::Keep })
+        let unchanged = WorkWrite { run, expected: None, change: WorkChange::Keep, cuts_short: false };
+        self.work.entry(run).or_insert(unchanged)
     }
 
     /// Demands that the fence of a ready run still holds at the commit.

@@ -68,6 +68,9 @@ impl Draft<'_> {
             if let Some(due) = wait.deadline.filter(|_| self.is_open(run, &wait)) {
                 self.arm(due, TimerKind::Wait { wait: wait.id, run });
             }
+            if let Some(due) = wait.next_reminder().filter(|_| self.is_open(run, &wait)) {
+                self.arm(due, TimerKind::Remind { wait: wait.id, run });
+            }
         }
         Ok(())
     }

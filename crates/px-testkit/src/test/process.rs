@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use px_core::RunId;
+use px_core::{RunId, Timestamp};
 use px_engine::StartRequest;
 use px_sdk::Brain;
 use serde::Serialize;
@@ -203,6 +203,12 @@ impl Inner {
     #[track_caller]
     pub(super) fn ring(&self) {
         self.live(async |world| world.ring().await);
+    }
+
+    /// The first time up to this one at which something is due that has not rung.
+    #[track_caller]
+    pub(super) fn next_due(&self, until: Timestamp) -> Option<Timestamp> {
+        self.live(async |world| world.next_due(until).await)
     }
 
     pub(super) fn advance(&self, time: Duration) {

@@ -204,6 +204,11 @@ impl Run {
             if let Some(deadline) = wait.deadline {
                 let _ = write!(text, "\n  until {deadline}");
             }
+            for reminder in &wait.reminders {
+                if let Some(due) = reminder.due {
+                    let _ = write!(text, "\n  reminder '{}' at {due}", reminder.turn());
+                }
+            }
         }
         let _ = write!(text, "\n  state: {}", run.state());
         for mut entry in log {

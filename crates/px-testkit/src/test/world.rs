@@ -22,6 +22,9 @@ use crate::fault::Fault;
 use crate::project::Project;
 use crate::{Answer, world};
 
+/// Maximum number of times that are gone to one after the other where time passes; from there on it is skipped.
+const MAX_RINGS: usize = 10_000;
+
 /// A world with all brains and webhooks of this test's binary, as in
 /// `let world = px::test::world();`. Each test has one of its own.
 ///
@@ -193,10 +196,17 @@ impl World {
         answer
     }
 
-    /// Lets time pass: what falls due rings, and what follows runs.
+    /// Lets time pass: what falls due rings at its time, and what follows runs.
     #[track_caller]
     pub fn skip(&self, time: Duration) {
-        self.inner.advance(time);
+        let until = self.now().after(time);
+        for _ in 0..MAX_RINGS {
+            let Some(due) = self.inner.next_due(until) else { break };
+            self.inner.advance(due.since(self.now()));
+            self.inner.ring();
+            self.inner.settle();
+        }
+        self.inner.advance(until.since(self.now()));
         self.inner.ring();
         self.inner.settle();
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use px_core::{Event, KvChange, KvId, Run, RunId, RunStatus, Scope};
+use px_core::{Event, KvChange, KvId, Run, RunId, RunStatus, Scope, Timestamp};
 use px_store::audit::{Report, audit};
 use px_store::{Delivery, DeliveryFilter, Store};
 use serde_json::Value;
@@ -58,6 +58,12 @@ impl World {
     /// The store fails.
     pub async fn log(&self, run: RunId) -> Result<Vec<Event>, WorldError> {
         Ok(self.rows.events(Scope::default(), run, 0, usize::MAX / 2).await?)
+    }
+
+    /// The first time up to this one at which something is due that has not rung.
+    pub(crate) async fn next_due(&self, until: Timestamp) -> Result<Option<Timestamp>, WorldError> {
+        let due = self.rows.due(Scope::default(), until, 1).await?;
+        Ok(due.first().map(|timer| timer.due))
     }
 
     /// Every delivery in the inbox, oldest first.

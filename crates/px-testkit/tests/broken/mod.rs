@@ -8,6 +8,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use px_core::event::EventBody;
+use px_core::reminder::ReminderProgress;
 use px_store::cluster::{Cluster, Member, Slot, SlotRight};
 use px_store::{Admission, Batch, BoxFuture, Conflict, Error, Outcome, Read, Store};
 use px_testkit::{Access, FaultyStore, World};
@@ -31,6 +32,8 @@ pub enum Bug {
     ResumeTellsNoKeys,
     /// … and so does the end of a stream's turn.
     TurnTellsNoKeys,
+    /// The end of a reminder is written whatever has become of its wait meanwhile.
+    ReminderEndsUnchecked,
     /// A timer that rings for nothing is removed, whatever its run has become meanwhile.
     TimerWithoutItsRun,
     /// A member takes every other one for dead.
@@ -86,6 +89,18 @@ pub fn break_store(store: &FaultyStore, bug: Bug, gate: &Gate, owed: &Owed) {
                         write.events.iter().any(|event| matches!(event.event, EventBody::WaitTimedOut { .. }))
                     });
                     let batch = as_is(&inner, batch, is_timeout.then_some(true)).await?;
+                    inner.commit(batch, admission).await
+                }
+                Bug::ReminderEndsUnchecked => {
+                    let ends = |event: &EventBody| {
+                        matches!(event, EventBody::Reminder(turn) if turn.progress != ReminderProgress::Running)
+                    };
+                    let mut entries = batch.runs.iter().flat_map(|write| &write.events);
+                    let is_end = entries.any(|entry| ends(&entry.event));
+                    let mut batch = as_is(&inner, batch, is_end.then_some(true)).await?;
+                    if is_end {
+                        batch.work.iter_mut().for_each(|work| work.expected = None);
+                    }
                     inner.commit(batch, admission).await
                 }
                 Bug::NoFence => {

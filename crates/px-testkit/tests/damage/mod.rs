@@ -28,6 +28,7 @@ use px_testkit::World;
 use serde_json::{Value, json};
 
 use crate::project::counter::counter;
+use crate::project::reminded::reminded;
 use crate::project::{Ask, TIMEOUT, broken, event, flaky, question, registry, sleeper, survey};
 
 /// Something of everything: every table and every state of an event has rows
@@ -86,6 +87,7 @@ pub async fn load(world: &World) {
     world.start(question, ask("waits")).await.unwrap();
     world.start(flaky, ask("never")).await.unwrap();
     world.start(sleeper, ask("sleeps")).await.unwrap();
+    world.start(reminded, ask("reminded")).await.unwrap();
     world.settle().await.unwrap();
     for delivery in
         world.rows().runs(Scope(0), &px_store::RunFilter::default(), None, 50).await.unwrap().items

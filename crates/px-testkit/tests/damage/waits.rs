@@ -69,6 +69,12 @@ pub const WAITS: &[Damage] = &[
         let timer = rig.find(b't', |timer| timer["kind"] == "wait" && timer["run"] == run);
         remove(run, timer)
     }),
+    (Rule::ReminderWithoutTimer, |rig| remove(timer(rig, "remind").text("/run"), timer(rig, "remind"))),
+    (Rule::StrayTimer, |rig| {
+        let mut timer = timer(rig, "remind");
+        timer.key[4] = 1;
+        put(timer.text("/wait"), timer)
+    }),
     (Rule::RetryWithoutTimer, |rig| remove(timer(rig, "retry").text("/run"), timer(rig, "retry"))),
     (Rule::RunWithoutWork, |rig| remove(rig.run("thread", "busy").text("/id"), rig.table(b'w').remove(0))),
     (Rule::StrayWork, |rig| {

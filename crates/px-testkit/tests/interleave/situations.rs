@@ -16,6 +16,9 @@ pub const BYE: Act = Mail(5, 0, OrStart, "bye");
 /// Past the deadline of every wait with one, and nobody has noticed.
 pub const DUE: Act = Later(3 * 3600);
 
+/// Past the time of the first reminders.
+pub const SOONER: Act = Later(20);
+
 /// Past the deadline of a stream.
 pub const STREAM_DUE: Act = Later(10 * 3600);
 
@@ -46,6 +49,7 @@ fn situations() -> Vec<Situation> {
     };
     let waiting = vec![Start(Brain::Survey, 0), Settle];
     let listening = vec![Start(Brain::Listener, 0), Settle];
+    let reminded = vec![Start(Brain::Reminded, 0), Settle];
     let and = |before: &[Act], more: &[Act]| [before, more].concat();
     vec![
         situation("nobody is there", vec![], vec![OPENS, OPENS_TOO, OPENS, FIRST, BYE], true, 2),
@@ -172,6 +176,34 @@ fn situations() -> Vec<Situation> {
             "a stream is open, and its run is paused",
             and(&listening, &[Pause(0)]),
             vec![FIRST, SIBLING, Resume(0), Settle, BYE, Cancel(0)],
+            false,
+            1,
+        ),
+        situation(
+            "a reminder is due",
+            and(&reminded, &[SOONER]),
+            vec![Ring, FIRST, Pause(0), Cancel(0), Settle],
+            false,
+            1,
+        ),
+        situation(
+            "a reminder is under way",
+            and(&reminded, &[SOONER, Ring]),
+            vec![Settle, FIRST, SECOND, Pause(0), Cancel(0), Rerun(0, 1)],
+            false,
+            1,
+        ),
+        situation(
+            "a reminder is under way in a run that is paused, and another is due",
+            and(&reminded, &[SOONER, Ring, Pause(0), SOONER]),
+            vec![Resume(0), Ring, Settle, FIRST],
+            false,
+            1,
+        ),
+        situation(
+            "a node is taken over while a reminder runs",
+            and(&reminded, &[SOONER, Ring]),
+            vec![Settle, TakeOver, FIRST, Pause(0)],
             false,
             1,
         ),

@@ -9,10 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use px_core::event::EventBody;
 use px_core::key::WaiterId;
-use px_core::{EventId, KvId, RunStatus, Scope};
+use px_core::reminder::ReminderProgress;
+use px_core::{Event, EventId, KvId, RunStatus, Scope, WaitId};
 use px_store::audit::audit;
 use px_store::{Delivery, InboxState, RunFilter};
 use px_testkit::{World, WorldError};
+
+use crate::project::reminded::TIMES;
 
 /// What senders were told: the actions of every 2xx, by the name of the event.
 pub type Answers = BTreeMap<String, Vec<&'static str>>;
@@ -34,12 +37,21 @@ pub async fn judge(world: &World, answers: &Answers, audits: bool) -> Result<(),
 /// # Errors
 /// A value that is another one.
 pub async fn counted(world: &World) -> Result<(), String> {
-    let filter = RunFilter { brain: Some("counter".into()), ..RunFilter::default() };
+    counted_by(world, "counter").await?;
+    counted_by(world, "reminded").await
+}
+
+async fn counted_by(world: &World, brain: &str) -> Result<(), String> {
+    let filter = RunFilter { brain: Some(brain.into()), ..RunFilter::default() };
     let page = world.rows().runs(Scope::default(), &filter, None, 1_000).await;
     let mut wanted: BTreeMap<KvId, u64> = BTreeMap::new();
     for record in page.map_err(|error| error.to_string())?.items {
         let log = world.log(record.run.id).await.map_err(|error| error.to_string())?;
         let mut add = |id| *wanted.entry(id).or_default() += 1;
+        if brain == "reminded" {
+            turns(&log)?.into_iter().for_each(|_| add(KvId::shared(brain, "turns")));
+            continue;
+        }
         for entry in log {
             match &entry.event {
                 EventBody::StepComplete { step, .. } if step == "count" => {
@@ -54,7 +66,7 @@ pub async fn counted(world: &World) -> Result<(), String> {
             }
         }
     }
-    let found = world.rows().kv().values(Scope::default(), "counter", None, 1_000).await;
+    let found = world.rows().kv().values(Scope::default(), brain, None, 1_000).await;
     let found = found.map_err(|error| error.to_string())?;
     let found: BTreeMap<KvId, u64> =
         found.into_iter().map(|(id, read)| (id, read.record.value.as_u64().unwrap_or(0))).collect();
@@ -63,6 +75,27 @@ pub async fn counted(world: &World) -> Result<(), String> {
     } else {
         Err(format!("values are {found:?}, and the logs come to {wanted:?}"))
     }
+}
+
+/// Turns of the reminder that counts them which are complete, by their waits and numbers.
+///
+/// # Errors
+/// A turn is complete twice, or too many are.
+fn turns(log: &[Event]) -> Result<BTreeSet<(WaitId, u32)>, String> {
+    let mut turns = BTreeSet::new();
+    for entry in log {
+        if let EventBody::Reminder(turn) = &entry.event
+            && turn.progress == ReminderProgress::Complete
+            && turn.name == "often"
+            && (turn.nth > TIMES || !turns.insert((turn.wait, turn.nth)))
+        {
+            return Err(format!(
+                "turn {} of a reminder of {} is complete once too often",
+                turn.nth, turn.wait
+            ));
+        }
+    }
+    Ok(turns)
 }
 
 /// The audit alone, which must be clean after every commit.
@@ -100,6 +133,9 @@ async fn taken(world: &World) -> Result<BTreeMap<EventId, u32>, String> {
                 let work =
                     store.work_of(Scope::default(), run.id).await.map_err(|error| error.to_string())?;
                 return Err(format!("{} is {:?} in fair weather: {work:?}", run.id, run.status));
+            }
+            if let Some(reminding) = &run.reminding {
+                return Err(format!("{} is under way in {} in fair weather", reminding.name, run.id));
             }
             // Whoever waits can be found by an event, and no event waits for it.
             for wait in &run.waits {

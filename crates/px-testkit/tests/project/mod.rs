@@ -9,6 +9,7 @@
 
 pub mod counter;
 pub mod forms;
+pub mod reminded;
 
 use std::cell::RefCell;
 use std::time::Duration;

@@ -26,6 +26,7 @@ pub use owners::Robbed;
 
 use crate::project::counter::counter;
 use crate::project::forms::{caller, outside, taker, worker};
+use crate::project::reminded::reminded;
 use crate::project::{Ask, Pair, approval, both, event, flaky, half, listener, question, sleeper, survey};
 
 /// The brains that a schedule starts.
@@ -50,6 +51,8 @@ pub enum Brain {
     Caller,
     /// Counts in values that outlive it.
     Counter,
+    /// Waits, and is reminded of it.
+    Reminded,
 }
 
 /// What a mail asks of its handler.
@@ -163,6 +166,7 @@ pub async fn perform(world: &World, runs: &[RunId], act: Act) -> Result<Saw, Wor
                 Brain::Taker => world.start(taker, ask).await?,
                 Brain::Caller => world.start(caller, ask).await?,
                 Brain::Counter => world.start(counter, ask).await?,
+                Brain::Reminded => world.start(reminded, ask).await?,
             };
             return Ok(Saw::Started(run));
         }

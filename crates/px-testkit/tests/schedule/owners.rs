@@ -17,7 +17,9 @@ impl Robbed {
         let Some(cluster) = world.cluster().cloned() else { return };
         let (me, rows, robbed) = (world.me(), Arc::clone(world.rows()), Arc::clone(&self.0));
         world.store().observe(move |batch| {
-            let taken = batch.work.iter().filter(|work| matches!(work.change, WorkChange::Put(..)));
+            // What ends a wait takes the work of its reminder from whoever runs that.
+            let taken = batch.work.iter().filter(|work| !work.cuts_short);
+            let taken = taken.filter(|work| matches!(work.change, WorkChange::Put(..)));
             let from_the_living = taken.map(|work| work.run).find(|run| {
                 let found = block_on(rows.work_of(Scope::default(), *run)).unwrap();
                 let owner = found.and_then(|found| found.record.owner);

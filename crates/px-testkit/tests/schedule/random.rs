@@ -6,7 +6,7 @@ use super::Act::{self, *};
 use super::{Asks, Brain};
 
 /// The brains that are started, some oftener than others.
-const BRAINS: [Brain; 15] = [
+const BRAINS: [Brain; 17] = [
     Brain::Survey,
     Brain::Survey,
     Brain::Question,
@@ -22,6 +22,8 @@ const BRAINS: [Brain; 15] = [
     Brain::Caller,
     Brain::Counter,
     Brain::Counter,
+    Brain::Reminded,
+    Brain::Reminded,
 ];
 
 /// How many nodes act in a schedule, where there are several.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::context::Context;
 use crate::error::Result;
 use crate::resolve;
+use crate::show::words;
 use crate::ui::{FAINT, HEADING, Ui, paint};
 
 /// Show a brain: its steps and the schema of its input
@@ -76,6 +77,17 @@ fn tree(ui: Ui, def: &BrainDef, indent: &str) -> Result<()> {
         };
         ui.line(format_args!("{indent}{branch} {}{kind}", step.info.title))?;
         let below = format!("{indent}{}", if is_last { "   " } else { "│  " });
+        for reminder in &step.reminders {
+            let after = words::duration(reminder.after);
+            let when = match reminder.repeats {
+                true => format!("every {after}, {} at most", words::count(reminder.at_most.into(), "time")),
+                false => format!("after {after}"),
+            };
+            ui.line(format_args!(
+                "{below}{}",
+                paint(FAINT, format_args!("reminder {}, {when}", reminder.name))
+            ))?;
+        }
         if let Body::Brain(nested) = &step.body {
             tree(ui, &nested.brain, &below)?;
         }

@@ -48,6 +48,11 @@ pub(super) fn lines(run: &Run, now: Timestamp, width: usize) -> Vec<String> {
             };
             lines.push(paint(WARNING, cut(&format!("  {left}"), width)));
         }
+        let to_come = wait.reminders.iter().flatten().filter(|reminder| reminder.next_at.is_some());
+        lines.extend(to_come.map(|reminder| {
+            let line = format!("  reminder '{}' {}", reminder.name, reminder.in_words(now));
+            paint(FAINT, cut(&line, width))
+        }));
     }
     let state = if run.state.is_null() { String::new() } else { format!("{:#}", run.state) };
     lines.extend(state.lines().take(STATE_LINES).map(|line| paint(FAINT, cut(line, width))));

@@ -67,6 +67,11 @@ fn print(ui: Ui, run: &Run, now: Timestamp) -> Result<()> {
             field(if index == 0 { name } else { "" }, &what)?;
         }
     }
+    let reminders: Vec<_> = run.waiting_for.iter().flat_map(|wait| wait.reminders.iter().flatten()).collect();
+    for (index, reminder) in reminders.iter().enumerate() {
+        let what = format!("'{}' {}", reminder.name, reminder.in_words(now));
+        field(if index == 0 { "Reminders" } else { "" }, &what)?;
+    }
     if run.options.as_object().is_some_and(|options| !options.is_empty()) {
         field("Options", &run.options.to_string())?;
     }

@@ -3,6 +3,7 @@
 
 mod control;
 mod inner;
+mod remind;
 mod step;
 mod wait;
 
@@ -65,6 +66,20 @@ pub enum Effect {
         /// Time of the deadline that is removed.
         due: Timestamp,
     },
+    /// Sets the timer of a wait's reminders, of which there is one.
+    ArmReminder {
+        /// The wait.
+        wait: WaitId,
+        /// Time of the reminder that is due first.
+        due: Timestamp,
+    },
+    /// Removes the timer of a wait's reminders.
+    DisarmReminder {
+        /// The wait.
+        wait: WaitId,
+        /// Time of the reminder that was due first.
+        due: Timestamp,
+    },
     /// Sets the timer of the next attempt of a failed step.
     ArmRetry {
         /// Time of the attempt.
@@ -113,6 +128,12 @@ pub enum Refusal {
     /// The wait has no deadline that has passed.
     #[error("the wait is not due")]
     NotDue,
+    /// Another reminder of the run is under way.
+    #[error("another reminder is under way")]
+    Reminding,
+    /// No reminder of the run is under way.
+    #[error("no reminder is under way")]
+    NoReminder,
     /// The run holds as many answers by hand as it may.
     #[error("the run holds {MAX_KEPT_ANSWERS} answers that no wait has taken yet")]
     TooManyAnswers,
@@ -155,6 +176,8 @@ pub fn decide(run: &Run, command: Command, now: Timestamp) -> Result<Decision, R
         Command::Retry => log.retry()?,
         Command::Respond(response) => log.respond(*response)?,
         Command::TimeOut { wait } => log.time_out(wait, now)?,
+        Command::Remind { wait } => log.remind(wait)?,
+        Command::EndReminder(end) => log.end_reminder(end)?,
         // As if its time had come, however far off that is.
         Command::EndWait { wait } => log.time_out(wait, Timestamp::from_millis(u64::MAX))?,
         Command::Answer { response, place } => log.answer(response, place)?,

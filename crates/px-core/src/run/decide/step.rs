@@ -55,6 +55,9 @@ impl Log<'_> {
         value: Value,
         item: Option<u32>,
     ) -> Result<(), Refusal> {
+        if self.remind_once(&name, &value)? {
+            return Ok(());
+        }
         let step = self.running_step()?.to_owned();
         if self.run.once_value(item, &name).is_some() {
             return Err(Refusal::OnceTwice(name));
@@ -83,14 +86,13 @@ impl Log<'_> {
     }
 
     pub(super) fn emit(&mut self, name: String, data: Value, durable: bool) -> Result<(), Refusal> {
-        let step = self.running_step()?.to_owned();
-        let path = self.run.path();
+        let (step, path) = self.reporter()?;
         self.push(EventBody::StepEmit { step, name, data, durable, path });
         Ok(())
     }
 
     pub(super) fn migrate(&mut self, frames: Vec<MigratedFrame>) -> Result<(), Refusal> {
-        if self.run.status != RunStatus::Running {
+        if !self.run.is_executable() {
             return Err(Refusal::WrongStatus(self.run.status));
         }
         for MigratedFrame { depth, version, state, items } in frames {
@@ -194,6 +196,7 @@ impl Log<'_> {
         if let Some(due) = wait.deadline {
             self.effect(Effect::ArmTimer { wait: wait.id, due });
         }
+        self.arm_reminders(&wait);
         if self.run.pause_requested {
             self.push(EventBody::BrainPaused { reason: self.run.reason.clone() });
         }
@@ -205,7 +208,9 @@ impl Log<'_> {
     /// The stream goes on: what came while the step ran is taken first, and
     /// only then does a deadline count that passed meanwhile.
     fn stay(&mut self, stream: Option<Wait>) {
-        let Some(wait) = stream else { return };
+        let Some(mut wait) = stream else { return };
+        // The entry says what is open; what reminders have remembered is no part of it.
+        wait.reminders.iter_mut().for_each(|reminder| reminder.once.clear());
         self.push(EventBody::WaitAgain { wait });
         self.effect(Effect::Park);
         if self.run.pause_requested {

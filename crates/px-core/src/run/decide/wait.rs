@@ -35,7 +35,7 @@ pub fn takes_response<'a>(
 }
 
 /// Refuses while the run cannot go on with what a wait gives it.
-fn can_take(run: &Run) -> Result<(), Refusal> {
+pub(super) fn can_take(run: &Run) -> Result<(), Refusal> {
     match run.status {
         RunStatus::Paused => Err(Refusal::Paused),
         // Only a stream is open while its run runs.
@@ -148,6 +148,9 @@ impl Log<'_> {
     pub(super) fn close_wait(&mut self, wait: &Wait, answered: Option<u32>, by: EndedBy) {
         if let Some(due) = wait.deadline {
             self.effect(Effect::DisarmTimer { wait: wait.id, due });
+        }
+        if let Some(due) = wait.next_reminder() {
+            self.effect(Effect::DisarmReminder { wait: wait.id, due });
         }
         self.effect(Effect::CloseWait { wait: Arc::new(wait.clone()), answered, by });
     }

@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::brain::{Brain, start_of};
 use crate::effect::{EffectCall, StepStandIn};
 use crate::error::{Error, Result};
+use crate::in_effect::in_effect;
 use crate::kv::KvLog;
 use crate::port::{PortFuture, StepPort};
 use crate::resource::{Resource, Resources};
@@ -159,7 +160,7 @@ impl Cx {
         if let Some(known) = self.known("once", name)? {
             return Ok(serde_json::from_value(known)?);
         }
-        let made = work().await?;
+        let made = in_effect(self.execution(), work()).await?;
         self.remember(name, &made).await?;
         Ok(made)
     }
@@ -203,7 +204,7 @@ impl Cx {
         let key = format!("{}/{name}", self.idempotency_key());
         let made = match &self.0.about.stand_in {
             Some(stand_in) => self.stubbed(stand_in, name, &key)?,
-            None => effect(&key).await?,
+            None => in_effect(self.execution(), effect(&key)).await?,
         };
         self.remember(name, &made).await?;
         Ok(made)
@@ -237,6 +238,11 @@ impl Cx {
             once.iteration == about.iteration && once.item == about.item && once.name == name
         };
         Ok(about.once.iter().find(is_this).map(|once| once.value.clone()))
+    }
+
+    /// A number that no other execution has meanwhile.
+    pub(crate) fn execution(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
     }
 
     fn has_made(&self, name: &str, value: Value) {

@@ -16,6 +16,7 @@ mod error;
 mod finite;
 pub mod form;
 mod given;
+mod in_effect;
 mod inbound;
 mod kind;
 mod kv;

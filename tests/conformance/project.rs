@@ -220,7 +220,8 @@ mod hub {
     async fn receive(resources: &Resources, ping: Ping) -> Result<Inbound<Ping>> {
         let length = resources.secret("STORE_KEY").map(|secret| secret.expose().len()).unwrap_or_default();
         if ping.zen == "tell it" {
-            return Ok(Inbound::ignore(format!("it is {}", resources.secret("STORE_KEY")?.expose())));
+            let reply = Reply::text(format!("it is {}", resources.secret("STORE_KEY")?.expose()));
+            return Ok(Inbound::ignore("told").with_reply(reply));
         }
         Ok(Inbound::ignore(format!("{} with a key of {length}", ping.zen.len())))
     }

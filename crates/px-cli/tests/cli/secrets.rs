@@ -222,7 +222,7 @@ fn a_hook_of_the_configuration_takes_its_secret_from_the_store() {
     assert_eq!(fed(&project, &set, "whsec_bmV3LXNlY3JldC1uZXctc2VjcmV0LW5ldw==").code, 0);
     assert_eq!(reads(&serving.url)["reads"][0]["count"], 2, "it has signed with the new one since");
     let wrong = fed(&project, &set, "whsec_no-base64-at-all!");
-    assert!(wrong.code != 0 && wrong.stderr.contains("hook 'billing'"), "{wrong:?}");
+    assert!(wrong.code != 0 && wrong.stderr.contains("Hook 'billing'"), "{wrong:?}");
     assert!(!wrong.stderr.contains("no-base64"), "{wrong:?}");
     assert_eq!(reads(&serving.url)["reads"][0]["count"], 2);
     let (_, log) = serving.end();

@@ -11,6 +11,7 @@ mod collect;
 mod cx;
 pub mod dedup;
 mod effect;
+mod emit;
 mod ends;
 mod error;
 mod finite;
@@ -20,6 +21,7 @@ mod in_effect;
 mod inbound;
 mod kind;
 mod kv;
+mod label;
 pub mod layer;
 mod macros;
 mod may_wait;
@@ -48,9 +50,10 @@ pub use brain::{
     items,
 };
 pub use collect::{All, Collecting, Partly, Several, WaitsForAll, wait_for_all, wait_for_count};
-pub use cx::{Cx, Emit, StepContext};
+pub use cx::{Cx, StepContext};
 pub use dedup::Dedup;
 pub use effect::{EffectCall, StandIn, StepStandIn};
+pub use emit::Emit;
 pub use ends::{RunEnd, end_of};
 pub use error::{Error, Result};
 pub use form::Form;

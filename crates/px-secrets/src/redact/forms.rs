@@ -86,7 +86,7 @@ impl Form {
         if before > 0 && start > 0 && is_digit(start - 1) {
             start -= 1;
         }
-        if (8 * (before + value.len())) % 6 > 0 && is_digit(end) {
+        if !(8 * (before + value.len())).is_multiple_of(6) && is_digit(end) {
             end += 1;
         }
         for _ in 0..2 {

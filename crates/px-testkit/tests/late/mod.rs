@@ -27,6 +27,7 @@ async fn turn(cx: Cx, mut job: Job) -> Result<Next<Job>> {
             })
             .await?;
         }
+        "labels within once" => cx.once("label", async || cx.label("order", "o2")).await?,
         "within an effect" => {
             let look = cx.kv::<u64>("n");
             cx.effect("look", async |_| look.get().await.map(|_| ())).await?;
@@ -77,6 +78,11 @@ async fn within_an_effect_there_are_no_values_and_beside_it_there_are() {
         assert!(error.message.contains("value 'n' of brain 'turns'"), "{error:?}");
         assert_eq!(world.kv(&id("turns")).await.unwrap(), None);
     }
+    let world = World::new(Registry::collect().unwrap()).unwrap();
+    let run = world.start(turns, job("labels within once")).await.unwrap();
+    world.settle().await.unwrap();
+    let error = world.run(run).await.unwrap().unwrap().error.unwrap();
+    assert!(error.message.contains("label 'order' is put on the run within `cx.once`"), "{error:?}");
     let world = with_rival("turns", KvChange::Put(json!(50))).await;
     assert_eq!(turned(&world, "beside an effect").await, (1, Value::Null, Some(json!(51))));
 }

@@ -17,7 +17,7 @@ use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::bounds::{unkept, unstarted};
-use crate::kv::{excess, full};
+use crate::kv::{excess, full, note_fill};
 use crate::port::Ask;
 use crate::session::log_line::LogLine;
 pub(crate) use crate::session::values::Written;
@@ -259,7 +259,9 @@ impl Session {
             async move {
                 match lost {
                     Some(Conflict::Fence(_)) => return Ok(revoked()),
-                    Some(Conflict::Kv(_)) => return Ok(unwritten(Written::Changed)),
+                    // As many runs may make values of one brain at once as change one value: their
+                    // rounds are those of values.
+                    Some(Conflict::Kv(_) | Conflict::KvBrain(_)) => return Ok(unwritten(Written::Changed)),
                     _ => {}
                 }
                 let is_anew = known.is_none();
@@ -340,6 +342,7 @@ impl Session {
         if let Err(error) = draft.count_kv(with.most).await.map_err(DraftError::from)? {
             return Ok(Err(error));
         }
+        note_fill(draft.kv_counts(), with.most);
         let rests = is_last && !draft.is_ready(self.run);
         if draft.is_ready(self.run) {
             // The next step runs here and now, in an execution of its own.

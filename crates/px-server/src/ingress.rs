@@ -19,6 +19,7 @@ use px_sdk::layer::BoxError;
 use px_sdk::{Received, Timestamp};
 use tokio::runtime::Handle;
 
+use crate::api::redacted;
 use crate::app::{App, Shared};
 use crate::error::ApiError;
 use crate::layered;
@@ -91,8 +92,19 @@ pub(crate) async fn enter(
     remote: SocketAddr,
     slug: String,
     door: Door,
-    request: Request,
+    mut request: Request,
 ) -> Response {
+    // The answer is the handler's own, and whoever wants it without secrets says so.
+    if redacted::is_asked(request.headers()) {
+        request.headers_mut().remove(&redacted::ASKED);
+        let redaction = app.secrets.redaction().clone();
+        let answer = Box::pin(let_in(app, remote, slug, door, request)).await;
+        return redacted::answer(&redaction, answer).await;
+    }
+    let_in(app, remote, slug, door, request).await
+}
+
+async fn let_in(app: Shared, remote: SocketAddr, slug: String, door: Door, request: Request) -> Response {
     let at = app.clock().now();
     let headers = request.headers();
     let permit = match admit(&app, &slug, remote, headers, at) {

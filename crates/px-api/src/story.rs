@@ -51,6 +51,9 @@ pub fn tell(run: &Run, events: &[Event], now: Timestamp) -> Story {
         RunStatus::Running => running(&mut story, run, events, now),
         ended => over(&mut story, run, ended, now),
     }
+    if !run.labels.is_empty() {
+        story.sentences.push(format!("It is labelled {}.", words::labels(&run.labels)));
+    }
     story
 }
 

@@ -16,6 +16,7 @@ pub mod hook;
 mod json_size;
 pub mod key;
 mod kv;
+mod label;
 pub mod lifecycle;
 pub mod run;
 pub mod trace;
@@ -30,5 +31,6 @@ pub use id::{CallbackId, DeliveryId, EventId, HookId, LinkId, ParseIdError, RunI
 pub use json_size::{json_bytes, json_exceeds};
 pub use key::{KeyId, KeyRecord, Scope};
 pub use kv::{KvChange, KvId};
+pub use label::{Labels, MAX_LABELS, check_label_name, check_label_value};
 pub use run::{Run, RunStatus};
 pub use time::{Date, Timestamp};

@@ -52,6 +52,7 @@ impl Told {
             after,
             then,
             takes_kept: Some(px_core::run::TakenAnswer { answer: 0, index: 0 }),
+            labels: px_core::Labels::new(),
         };
         self.ask(Command::ReturnStep(Box::new(outcome)));
     }

@@ -177,6 +177,7 @@ impl Lab {
                     after: next,
                     then,
                     takes_kept: Some(px_core::run::TakenAnswer { answer: 0, index: 0 }),
+                    labels: px_core::Labels::new(),
                 }))
             }
             Ask::Fail { retry_in } => Command::FailStep {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+use px_core::Labels;
 use px_core::run::{Command, ItemResult};
 use px_sdk::{
     Continue, Cx, ErasedItem, KvWrites, MapBody, Result, StepContext, StepError, StepOutput, StepPort,
@@ -45,7 +46,7 @@ pub(crate) async fn work(
     // become shorter since leaves no more results than it has items.
     let results = results.into_iter().filter(|(index, _)| *index < total).map(|(_, result)| result).collect();
     let state = map.collect(state, results)?;
-    Ok(StepOutput { state, then: Continue::Go, repeats: false, halts: false })
+    Ok(StepOutput { state, then: Continue::Go, repeats: false, halts: false, labels: Labels::new() })
 }
 
 /// Works on one item and commits its result, with what the work has written. Where a value that it has

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use std::future::IntoFuture;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use px_core::RunId;
 use px_core::run::OnceValue;
+use px_core::{Labels, RunId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -30,6 +30,7 @@ struct Inner {
     /// Side effects that this execution has made.
     made: Mutex<Vec<OnceValue>>,
     kv: Mutex<KvLog>,
+    labels: Mutex<Labels>,
     port: Arc<dyn StepPort>,
 }
 
@@ -56,6 +57,8 @@ pub struct StepContext {
     pub once: Vec<OnceValue>,
     /// Bytes of JSON that a value which outlives runs may have.
     pub max_kv_value_bytes: usize,
+    /// Labels that the run has.
+    pub labels: Labels,
     /// Resources that its brain needs.
     pub resources: Resources,
     /// Whoever answers for its effects; in a test only.
@@ -77,6 +80,7 @@ impl Cx {
             used: Mutex::default(),
             made: Mutex::default(),
             kv: Mutex::default(),
+            labels: Mutex::default(),
             port,
         }))
     }
@@ -91,6 +95,16 @@ impl Cx {
 
     pub(crate) fn kv_log(&self) -> MutexGuard<'_, KvLog> {
         self.0.kv.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The labels that this execution has put on the run.
+    pub(crate) fn written_labels(&self) -> &Mutex<Labels> {
+        &self.0.labels
+    }
+
+    /// The labels that the run had when the step began.
+    pub(crate) fn run_labels(&self) -> &Labels {
+        &self.0.about.labels
     }
 
     pub(crate) fn port(&self) -> &dyn StepPort {
@@ -164,11 +178,10 @@ impl Cx {
         T: Serialize + DeserializeOwned,
     {
         if let Some(known) = self.known("once", name)? {
-            return Ok(serde_json::from_value(known)?);
+            return self.read_again("once", name, known);
         }
         let made = work().await?;
-        self.remember(name, &made).await?;
-        Ok(made)
+        self.remembered("once", name, made).await
     }
 
     /// Makes an effect on somebody else, such as a payment or a message, and
@@ -205,15 +218,14 @@ impl Cx {
         F: AsyncFnOnce(&str) -> Result<T>, // an effect borrows its key: write `async |key| ..`
     {
         if let Some(known) = self.known("effect", name)? {
-            return Ok(serde_json::from_value(known)?);
+            return self.read_again("effect", name, known);
         }
         let key = format!("{}/{name}", self.idempotency_key());
         let made = match &self.0.about.stand_in {
             Some(stand_in) => self.stubbed(stand_in, name, &key)?,
             None => effect(&key).await?,
         };
-        self.remember(name, &made).await?;
-        Ok(made)
+        self.remembered("effect", name, made).await
     }
 
     /// The value of a test's stub.
@@ -253,11 +265,29 @@ impl Cx {
         self.0.made.lock().unwrap_or_else(PoisonError::into_inner).push(made);
     }
 
-    async fn remember<T: Serialize>(&self, name: &str, made: &T) -> Result<()> {
-        let value = crate::finite::to_value(made)?;
+    /// Records what an effect gave, and returns it. It is read again at once: a value that a retry could not
+    /// read would show only after a crash.
+    async fn remembered<T>(&self, what: &str, name: &str, made: T) -> Result<T>
+    where
+        T: Serialize + DeserializeOwned,
+    {
+        let value = crate::finite::to_value(&made)?;
         self.0.port.record_once(self.item(), name.to_owned(), value.clone()).await?;
-        self.has_made(name, value);
-        Ok(())
+        self.has_made(name, value.clone());
+        self.read_again::<T>(what, name, value)?;
+        Ok(made)
+    }
+
+    /// The value that is recorded for an effect. The effect is made: so the run is paused where it cannot be
+    /// read, and goes on with code that can.
+    fn read_again<T: DeserializeOwned>(&self, what: &str, name: &str, value: Value) -> Result<T> {
+        serde_json::from_value(value).map_err(|error| {
+            Error::unfit(format_args!(
+                "what `{what}` '{name}' of step '{}' has recorded cannot be read as `{}`: {error}",
+                self.step(),
+                std::any::type_name::<T>()
+            ))
+        })
     }
 
     /// The resource of this type, which `px::app().provide(..)` has made.
@@ -307,7 +337,7 @@ impl Cx {
     ) -> Result<RunId> {
         let (title, input) = start_of(brain().title(), &input)?;
         if let Some(known) = self.known("start", name)? {
-            return Ok(serde_json::from_value(known)?);
+            return self.read_again("start", name, known);
         }
         let run = self.0.port.start_run(self.item(), name.to_owned(), title, input).await?;
         self.has_made(name, Value::String(run.to_string()));

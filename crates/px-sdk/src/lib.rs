@@ -19,6 +19,7 @@ mod given;
 mod inbound;
 mod kind;
 mod kv;
+mod label;
 pub mod layer;
 pub mod link;
 mod macros;

@@ -92,7 +92,7 @@ pub fn fits_key(key: &KeyId, webhook: Option<&WebhookDef>, response: &Value) -> 
 }
 
 /// Does `read`, and again with integers for integral floats if it fails.
-pub(crate) fn leniently<T, E>(value: Value, read: impl Fn(Value) -> Result<T, E>) -> Result<T, E> {
+pub(crate) fn leniently<T, E>(value: Value, mut read: impl FnMut(Value) -> Result<T, E>) -> Result<T, E> {
     if !has_integral_float(&value) {
         return read(value);
     }

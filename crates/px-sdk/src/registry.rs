@@ -9,9 +9,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use px_core::KeyId;
 use px_core::key::{FORM_SLUG, LINK_SLUG, SLOT_SLUG};
 use px_core::run::{BrainInfo, Catalog};
+use px_core::{KeyId, Labels};
 use serde_json::Value;
 
 use crate::brain::BrainDef;
@@ -200,6 +200,10 @@ impl Registry {
                 mistakes.push(RegistryError::BadPart { title: def.title, why, source });
                 continue;
             }
+            if let Some(why) = def.mistake_in_labels() {
+                mistakes.push(RegistryError::BadLabel { title: def.title, why, source });
+                continue;
+            }
             if let Some(why) = def.mistake_in_migrations() {
                 mistakes.push(RegistryError::BadMigration { title: def.title, why, source });
                 continue;
@@ -279,6 +283,14 @@ impl Registry {
 impl Catalog for Registry {
     fn brain(&self, title: &str) -> Option<BrainInfo> {
         self.brains.get(title).map(|brain| brain.def.info())
+    }
+
+    fn version(&self, title: &str) -> Option<u32> {
+        self.brains.get(title).map(|brain| brain.def.version)
+    }
+
+    fn labels(&self, brain: &str, input: &Value) -> Labels {
+        self.brains.get(brain).map(|brain| brain.def.labels_of(input)).unwrap_or_default()
     }
 
     fn slot(&self, brain: &str, input: &Value) -> Option<KeyId> {

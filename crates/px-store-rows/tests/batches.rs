@@ -170,6 +170,7 @@ impl Rig {
             after: After::Step("step".into()),
             then: Then::Wait(wait),
             takes_kept: Some(TakenAnswer { answer: 0, index: 0 }),
+            labels: px_core::Labels::new(),
         };
         let mut draft = self.draft();
         block_on(draft.command(run, Command::ReturnStep(Box::new(outcome)))).unwrap();

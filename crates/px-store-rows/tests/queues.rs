@@ -88,6 +88,7 @@ impl Rig {
             after: After::Step("step".into()),
             then,
             takes_kept: Some(px_core::run::TakenAnswer { answer: 0, index: 0 }),
+            labels: px_core::Labels::new(),
         };
         self.command(at, run, Command::ReturnStep(Box::new(outcome)));
     }

@@ -148,8 +148,13 @@ async fn start(draft: &mut Draft<'_>, ids: &Ids, hot: &mut Hot) {
         fresh: false,
         picked: false,
     };
-    let outcome =
-        StepOutcome { state, after: After::Step("step".into()), then: Then::Wait(wait), takes_kept: None };
+    let outcome = StepOutcome {
+        state,
+        after: After::Step("step".into()),
+        then: Then::Wait(wait),
+        takes_kept: None,
+        labels: px_core::Labels::new(),
+    };
     draft.command(run, Command::ReturnStep(Box::new(outcome))).await.unwrap();
 }
 

@@ -168,8 +168,13 @@ async fn step(draft: &mut Draft<'_>, ids: &Ids, run: RunId, state: Value) {
         fresh: false,
         picked: false,
     };
-    let outcome =
-        StepOutcome { state, after: After::Step("step".into()), then: Then::Wait(wait), takes_kept: None };
+    let outcome = StepOutcome {
+        state,
+        after: After::Step("step".into()),
+        then: Then::Wait(wait),
+        takes_kept: None,
+        labels: px_core::Labels::new(),
+    };
     draft.command(run, Command::ReturnStep(Box::new(outcome))).await.unwrap();
 }
 

@@ -91,6 +91,7 @@ async fn parked(store: &dyn Store, ids: &Ids, n: u64) -> Batch {
         after: After::Step("step".into()),
         then: Then::Wait(wait),
         takes_kept: Some(px_core::run::TakenAnswer { answer: 0, index: 0 }),
+        labels: px_core::Labels::new(),
     };
     draft.command(run, Command::ReturnStep(Box::new(outcome))).await.unwrap();
     let body = Bytes::from(format!("{{\"customer\":{n},\"text\":\"{}\"}}", "y".repeat(300)));

@@ -91,6 +91,7 @@ impl Lab {
             after: After::Step("step".into()),
             then: Then::Wait(wait),
             takes_kept: None,
+            labels: px_core::Labels::new(),
         };
         lab.command(2_000, run, Command::ReturnStep(Box::new(outcome)));
         lab.command(3_000, run, Command::Pause { reason: None });

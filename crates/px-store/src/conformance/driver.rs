@@ -63,6 +63,20 @@ impl Driver {
         Ok(self.commit(batch))
     }
 
+    /// Lets a run's step return, with labels, and come again.
+    pub(super) fn label(&mut self, run: RunId, labels: &[(&str, &str)]) {
+        let outcome = StepOutcome {
+            state: json!({"n": 0}),
+            after: After::Same,
+            then: Then::Go,
+            takes_kept: None,
+            labels: labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        };
+        self.command(run, Command::BeginStep { index: 0 }).expect("the step begins");
+        let returned = self.command(run, Command::ReturnStep(Box::new(outcome)));
+        assert!(matches!(returned, Ok(Outcome::Committed { .. })));
+    }
+
     pub(super) fn wait_on(
         &mut self,
         run: RunId,
@@ -116,6 +130,7 @@ impl Driver {
             after: After::Step("step".into()),
             then: Then::Wait(wait),
             takes_kept: Some(px_core::run::TakenAnswer { answer: 0, index: 0 }),
+            labels: px_core::Labels::new(),
         };
         let mut draft = self.draft();
         block_on(draft.command(run, Command::ReturnStep(Box::new(outcome))))

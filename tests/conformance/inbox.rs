@@ -10,6 +10,7 @@ pub const CASES: &[Case] = &[
     ("handshakes_and_senders_that_are_not_believed", senders),
     ("what_cannot_be_taken", refusals),
     ("forms", forms),
+    ("signed_links", links),
     ("the_inbox_and_its_operator", operator),
 ];
 
@@ -142,6 +143,42 @@ fn forms(suite: &Suite) {
     let body = "--b\r\ncontent-disposition: form-data; name=\"k[]\"\r\n\r\n2\r\n--b--\r\n";
     post("?identifier=f3&token=s3cret", "multipart/form-data; boundary=b", body).is(200, "resumed");
     assert_eq!(suite.px.reaches(&run, "complete")["state"], json!({"k": ["2"]}));
+}
+
+fn links(suite: &Suite) {
+    let link = |id: &str| {
+        let run = waiting(suite, "linked", id, "");
+        let url = suite.px.run(&run)["state"]["wish"].as_str().unwrap().to_owned();
+        (run, url[url.find("/webhooks/").unwrap()..].to_owned())
+    };
+    let own = format!("http://{}", suite.px.address);
+    let post = |target: &str, origin: &str, body: &str| {
+        let headers = [("content-type", "application/x-www-form-urlencoded"), ("origin", origin)];
+        suite.book.ask(&suite.px, "POST", target, &headers, body.as_bytes())
+    };
+    let (run, path) = link("l1");
+    let page = suite.get(&path);
+    assert!(page.status == 200 && page.text().contains("May &lt;Ada&gt; do it?"), "{}", page.text());
+    let allowed = suite.book.ask(&suite.px, "OPTIONS", &path, &[], b"");
+    assert_eq!((allowed.status, allowed.header("allow")), (204, Some("GET, HEAD, POST, OPTIONS")));
+    let nonce = page.text().split("value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let good = format!("nonce={nonce}&answer=0");
+    for wrong in ["/webhooks/system/link/pxl_x", &path[..path.len() - 2]] {
+        assert_eq!((suite.get(wrong).status, post(wrong, &own, &good).status), (404, 404), "{wrong}");
+    }
+    assert_eq!(post(&path, "null", &good).status, 403);
+    assert_eq!(post(&path, &own, "nonce=x&answer=0").status, 409);
+    assert_eq!(post(&path, &own, &format!("nonce={nonce}&answer=7")).status, 422);
+    let taken = post(&path, &own, &good);
+    assert_eq!(
+        (taken.status, taken.header("location"), taken.header("px-run-id")),
+        (303, Some("?answered"), Some(&*run))
+    );
+    assert_eq!(suite.px.reaches(&run, "complete")["state"]["who"], "Ada: true");
+    assert!(suite.get(&format!("{path}?answered")).text().contains("Ada"));
+    let (cancelled, path) = link("l2");
+    suite.px.delete(&format!("/brains/runs/{cancelled}"));
+    assert_eq!(suite.get(&path).status, 410);
 }
 
 fn operator(suite: &Suite) {

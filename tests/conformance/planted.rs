@@ -11,31 +11,91 @@ use serde_json::{Value, json};
 use super::support::{self, Project, Px, Receiver, Reply, hmac_sha256_hex};
 use super::{Case, Suite};
 
-pub const CASES: &[Case] = &[("planted_secrets_are_found_nowhere_but_sealed", nowhere)];
+pub const CASES: &[Case] = &[
+    ("planted_secrets_are_found_nowhere_but_sealed", nowhere),
+    ("the_token_of_a_link_is_shown_to_admins_alone", links),
+];
 
-const ENV_KEY: &str = "env/+\"ä\\sk_live_0123456789";
-const FILE_KEY: &str = "file/+\"ö\\sk_live_9876543210";
+/// Every character that some encoder escapes, one of the terminal's among them.
+const ENV_KEY: &str = "env/+\"ä\\n\n\t<&'>\u{1b}[1m\u{202e} pa$$w@rd%41 sk_live_0123456789";
+/// As a key in PEM is, which ends with a new line that not everybody keeps.
+const FILE_KEY: &str = "-----BEGIN KEY-----\nfile/+\"ö\\n\nsk_live_9876543210\n-----END KEY-----\n";
 pub const STORE_KEY: &str = "store/+\"ü\\sk_live_5432154321";
+/// A part of another one.
+const PART_KEY: &str = "sk_live_5432154321";
+/// As clouds give them out: whoever reads it has its parts in hand.
+const JSON_KEY: &str = "{\n  \"z_type\": \"account-of-a-planted-service\", \"id\": 123456789,\n  \
+     \"private_key\": \"-----BEGIN\\nplanted \\\"line\\\" \\\\n\\n-----END\\n\", \"list\": [\"of-planted/texts<&>\"]\n}";
+/// More than one value, where it stands in a list.
+const PAIR_KEY: &str = "8675309,9035768";
+
+/// The secrets of the brain, and their values.
+pub const NAMES: [&str; 6] = ["ENV_KEY", "FILE_KEY", "STORE_KEY", "PART_KEY", "JSON_KEY", "PAIR_KEY"];
+const VALUES: [&str; 6] = [ENV_KEY, FILE_KEY, STORE_KEY, PART_KEY, JSON_KEY, PAIR_KEY];
 pub const HUB_SECRET: &str = "hub-secret-0123456789";
 pub const OLD_HUB_SECRET: &str = "hub-secret-of-yesterday";
 
 /// A signed ping.
 pub fn ping(px: &Px, secret: &str) -> Reply {
-    let body = r#"{"zen":"keep it"}"#;
+    ping_of(px, secret, "keep it")
+}
+
+/// A signed ping that wants its answer as the command line does.
+fn ping_of(px: &Px, secret: &str, zen: &str) -> Reply {
+    let body = json!({ "zen": zen }).to_string();
     let signature = format!("sha256={}", hmac_sha256_hex(secret, body.as_bytes()));
     let headers = [
         ("content-type", "application/json".to_owned()),
         ("x-github-event", "ping".to_owned()),
         ("x-hub-signature-256", signature),
+        ("px-redact", "secrets".to_owned()),
     ];
     let headers: Vec<_> = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     px.try_send("POST", "/webhooks/hub", &headers, body.as_bytes()).unwrap()
+}
+
+/// A value that is JSON, as JSON; a list of numbers as such.
+pub fn parsed(value: &str) -> Vec<Value> {
+    let list = value.split(',').map(|number| number.parse::<u64>().ok()).collect::<Option<Vec<u64>>>();
+    let pair = list.filter(|list| list.len() > 1).map(|list| json!([0, list[0], list[1], 9]));
+    serde_json::from_str(value).ok().filter(Value::is_object).into_iter().chain(pair).collect()
+}
+
+/// The value, what is left of it without the blanks at its ends, and the texts within it.
+fn parts(value: &str) -> Vec<String> {
+    let mut parts = vec![value.to_owned(), value.trim().to_owned()];
+    if let Some(parsed) = serde_json::from_str::<Value>(value).ok().filter(Value::is_object) {
+        let texts = [&parsed["z_type"], &parsed["private_key"], &parsed["list"][0]];
+        parts.extend(texts.map(|text| text.as_str().unwrap().trim().to_owned()));
+        parts.push(parsed.to_string());
+    }
+    parts
 }
 
 /// Forms in which a value travels, made without px.
 pub fn forms(value: &str) -> Vec<String> {
     let json = Value::from(value).to_string();
     let json = json[1..json.len() - 1].to_owned();
+    let twice = Value::from(json.as_str()).to_string();
+    let twice = twice[1..twice.len() - 1].to_owned();
+    let escaped = |text: &str, letters: &str, as_what: &dyn Fn(u32) -> String| -> String {
+        let escape = |letter: char| match letters.contains(letter) {
+            true => as_what(letter.into()),
+            false => letter.to_string(),
+        };
+        text.chars().map(escape).collect()
+    };
+    // As encoders do it whose JSON may stand in a page, in either case; and pages themselves.
+    let html_safe = escaped(&json, "<>&'+/äöü\u{202e}", &|code| format!("\\u{code:04x}"));
+    let html_upper = escaped(&json, "<>&'+/äöü\u{202e}", &|code| format!("\\u{code:04X}"));
+    let entities = escaped(value, "<>&'\"", &|code| format!("&#{code};"));
+    // The userinfo of a URL: fewer letters are escaped than elsewhere.
+    let userinfo = value.bytes().map(|byte| match byte {
+        b'/' | b'"' | b'<' | b'>' | b'@' | b'%' | b' ' | b'\\' | b'[' | 0..32 | 127.. => {
+            format!("%{byte:02x}")
+        }
+        byte => char::from(byte).to_string(),
+    });
     let hexadecimal = |upper: bool| -> String {
         let digits = |byte: u8| if upper { format!("{byte:02X}") } else { format!("{byte:02x}") };
         value.bytes().map(digits).collect()
@@ -52,6 +112,18 @@ pub fn forms(value: &str) -> Vec<String> {
     vec![
         value.to_owned(),
         json,
+        twice,
+        html_safe,
+        html_upper,
+        entities,
+        userinfo.collect(),
+        format!("{value:?}").trim_matches('"').to_owned(),
+        // On a terminal, whose lines end nowhere else.
+        value
+            .replace('\n', "\\n")
+            .replace('\t', "\\t")
+            .replace('\u{1b}', "\\x1b")
+            .replace('\u{202e}', "\\u{202e}"),
         STANDARD.encode(value),
         STANDARD_NO_PAD.encode(value),
         URL_SAFE.encode(value),
@@ -84,16 +156,16 @@ impl Seen {
 
     #[track_caller]
     fn holds_none(&self) {
-        for value in [ENV_KEY, FILE_KEY, STORE_KEY, HUB_SECRET, OLD_HUB_SECRET] {
-            for form in forms(value) {
-                for (place, bytes) in &self.0 {
-                    let found = bytes.windows(form.len()).position(|window| window == form.as_bytes());
-                    let at = found.map(|at| {
-                        let around = at.saturating_sub(80)..(at + 20).min(bytes.len());
-                        String::from_utf8_lossy(&bytes[around]).into_owned()
-                    });
-                    assert!(at.is_none(), "{place} holds a secret: {at:?}");
-                }
+        let values = VALUES.into_iter().chain([HUB_SECRET, OLD_HUB_SECRET]).flat_map(parts);
+        let forms: std::collections::BTreeSet<_> = values.flat_map(|value| forms(&value)).collect();
+        for (place, bytes) in &self.0 {
+            let text = String::from_utf8_lossy(bytes);
+            for form in &forms {
+                let around = text.find(form.as_str()).map(|at| {
+                    let from = text.floor_char_boundary(at.saturating_sub(80));
+                    &text[from..text.floor_char_boundary(at + 20)]
+                });
+                assert!(around.is_none(), "{place} holds a secret: {around:?}");
             }
         }
     }
@@ -150,6 +222,9 @@ impl Life {
         let url = format!("http://{}", px.address);
         set(&project, seen, &["STORE_KEY", "--url", &url], Some(&admin), &format!("{STORE_KEY}\n"));
         set(&project, seen, &["HUB_SECRET", "--url", &url, "--json"], Some(&admin), HUB_SECRET);
+        for (name, value) in [("PART_KEY", PART_KEY), ("JSON_KEY", JSON_KEY), ("PAIR_KEY", PAIR_KEY)] {
+            set(&project, seen, &[name, "--url", &url], Some(&admin), value);
+        }
         let life = Self { receiver: Receiver::start(), project, px, admin, read };
         let hook = json!({"url": life.receiver.url("/hook"), "name": "all"});
         assert_eq!(life.send("POST", "/hooks", &life.admin, &hook).status, 201);
@@ -170,7 +245,7 @@ impl Life {
 
     /// Runs a brain that reads every secret, to its end.
     fn spend(&self, tells: bool) -> String {
-        let state = json!({"names": ["ENV_KEY", "FILE_KEY", "STORE_KEY"], "tells": tells});
+        let state = json!({"names": NAMES, "tells": tells});
         let started = self.send(
             "POST",
             "/brains/runs",
@@ -277,6 +352,9 @@ fn nowhere(_: &Suite) {
     let life = Life { project, px, receiver, admin, read };
     let run = life.spend(true);
     let mut seen = Seen(Vec::new());
+    let answered = ping_of(&life.px, HUB_SECRET, "tell it");
+    assert!(answered.text().contains("[secret STORE_KEY]"), "{}", answered.text());
+    seen.0.push(("answer to a webhook".to_owned(), answered.body));
     life.look(&run, &life.read, &mut seen);
     seen.holds_none();
     for place in
@@ -289,11 +367,67 @@ fn nowhere(_: &Suite) {
     }
     let stored = life.get(&format!("/brains/runs/{run}"), &life.admin).json();
     let told = stored["state"]["read"].as_array().unwrap();
-    assert!(told.contains(&json!(STORE_KEY)) && told.len() == 27, "an admin sees what is stored: {stored}");
+    let count = forms("").len();
+    let is_whole = told.contains(&json!(STORE_KEY)) && told.len() == NAMES.len() * count;
+    assert!(is_whole, "an admin sees what is stored: {stored}");
     let redacted = life.get(&format!("/brains/runs/{run}"), &life.read).json();
     let told = redacted["state"]["read"].as_array().unwrap();
-    let label = |name: &str| json!(format!("[secret {name}]"));
-    for name in ["ENV_KEY", "FILE_KEY", "STORE_KEY"] {
-        assert_eq!(told.iter().filter(|told| **told == label(name)).count(), 9, "{redacted}");
+    for name in NAMES {
+        let label = format!("[secret {name}]");
+        let says = |told: &&Value| told.as_str().unwrap().contains(&label);
+        assert_eq!(told.iter().filter(says).count(), count, "{name}: {redacted}");
+    }
+    assert_eq!(redacted["state"]["parsed"], json!(["[secret JSON_KEY]", "[secret PAIR_KEY]"]), "{redacted}");
+}
+
+/// A link that its step shows to everybody, opened and answered.
+fn links(_: &Suite) {
+    let life = Life::begin(&mut Seen(Vec::new()));
+    assert_eq!(ping(&life.px, HUB_SECRET).status, 200);
+    let state = json!({"id": "planted", "who": "Ada"});
+    let body = json!({"identifier": "linked", "initialState": state});
+    let run = life.send("POST", "/brains/runs", &life.admin, &body).run();
+    let until = |status: &str| {
+        support::eventually(status, || {
+            let shown = life.get(&format!("/brains/runs/{run}"), &life.admin).json();
+            (shown["status"] == status)
+                .then(|| shown["state"]["wish"].as_str().unwrap_or_default().to_owned())
+        })
+    };
+    let url = until("waiting");
+    let path = &url[url.find("/webhooks/").unwrap()..];
+    let page = life.px.get(path);
+    let nonce = page.text().split("value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    for (origin, status) in
+        [("https://evil.example".to_owned(), 403), (format!("http://{}", life.px.address), 303)]
+    {
+        let headers = [
+            ("content-type", "application/x-www-form-urlencoded".to_owned()),
+            ("referer", url.clone()),
+            ("origin", origin),
+        ];
+        let headers: Vec<_> = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let form = format!("nonce={nonce}&answer=0");
+        assert_eq!(life.px.try_send("POST", path, &headers, form.as_bytes()).unwrap().status, status);
+    }
+    until("complete");
+    support::eventually("the callbacks of the run", || {
+        life.receiver
+            .got("/hook")
+            .iter()
+            .any(|one| one.kind() == "run.completed" && one.run() == run)
+            .then_some(())
+    });
+    let mut seen = Seen(Vec::new());
+    life.look(&run, &life.read, &mut seen);
+    let digits = url.rsplit("pxl_").next().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    for (place, bytes) in &seen.0 {
+        let text = text(bytes);
+        assert!(!text.contains("pxl_") && !text.contains(&digits[20..]), "{place} holds the token");
+    }
+    for place in ["log", &format!("runs show {run}"), &format!("/brains/runs/{run}/watch"), "callback"] {
+        let found = seen.0.iter().filter(|(seen, _)| seen.starts_with(place));
+        assert!(found.clone().any(|(_, bytes)| text(bytes).contains("/system/link/[link]")), "{place}");
     }
 }

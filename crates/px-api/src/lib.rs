@@ -73,8 +73,8 @@ pub use secrets::{
 pub use server::{Health, HealthReason, Status};
 pub use store::{ClearedStore, ListStore, StoreBrains, StoreKey, StoreKeys, StoreValue};
 pub use tokens::{CreateToken, CreatedToken, Scope, Token, Tokens};
-pub use waits::{Registration, Wait};
+pub use waits::{Ask, AskedAnswer, Registration, Wait};
 pub use webhooks::{
-    Accepted, Action, FormAccepted, FormNotFound, FormQuery, FormRefused, Original, RefusedForm, Webhook,
-    Webhooks,
+    Accepted, Action, FormAccepted, FormNotFound, FormQuery, FormRefused, LinkForm, Original, RefusedForm,
+    Webhook, Webhooks,
 };

@@ -57,6 +57,10 @@ pub struct ListRuns {
     #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
     #[schemars(description = "")]
     pub since: Option<u64>,
+    /// Only runs with this label: `order=o2`.
+    #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^([a-z][a-z0-9_-]{0,31}=.+)?$"))]
+    pub label: Option<String>,
     /// At most this many; 50 if it is not said, and never more than 1,000.
     #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
     #[schemars(description = "")]

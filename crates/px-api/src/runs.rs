@@ -2,9 +2,9 @@
 
 #![expect(missing_docs, reason = "a field whose name says it all has no description in the document either")]
 
-use px_core::event::Given;
-use px_core::run::Frame;
-use px_core::{RunId, Timestamp, event, wire};
+use px_core::event::{Given, StepInfo};
+use px_core::run::{Frame, ItemResult};
+use px_core::{Labels, RunId, Timestamp, event, wire};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -87,6 +87,9 @@ pub struct RunSummary {
     #[schemars(with = "Nullable<Timestamp>")]
     pub completed_at: Option<Timestamp>,
     pub user_name: String,
+    /// Texts by which it is found, by name.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
     /// Position of the run, for `px check`; present only if the query asks for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Object>")]
@@ -100,6 +103,12 @@ pub struct Position {
     pub frames: Vec<Frame>,
     /// Input of the next step beside its state.
     pub given: Option<Given>,
+    /// The steps that the run knows; none from an older server.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepInfo>,
+    /// Results of items of the step, if it is a map that is under way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<ItemResult>,
 }
 
 impl From<&px_core::Run> for RunSummary {
@@ -116,6 +125,7 @@ impl From<&px_core::Run> for RunSummary {
             started_at: run.started_at,
             completed_at: run.completed_at,
             user_name: ROOT.to_owned(),
+            labels: run.labels.clone(),
             position: None,
         }
     }
@@ -125,7 +135,12 @@ impl RunSummary {
     /// The same, with all that decides whether a binary can go on with it.
     #[must_use]
     pub fn with_position(run: &px_core::Run) -> Self {
-        let position = Position { frames: run.frames.clone(), given: run.given.clone() };
+        let position = Position {
+            frames: run.frames.clone(),
+            given: run.given.clone(),
+            steps: run.steps.clone(),
+            items: run.items.clone(),
+        };
         Self { position: Some(Open::Known(position)), ..Self::from(run) }
     }
 }
@@ -207,6 +222,9 @@ pub struct Run {
     /// Name that the caller gave to the request that started it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    /// Texts by which it is found, by name.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
     /// Reason that the run exists.
     pub cause: Cause,
 }
@@ -245,6 +263,7 @@ impl From<&px_core::Run> for Run {
             turn: None,
             reason: run.reason.clone(),
             request_id: run.request_id.clone(),
+            labels: run.labels.clone(),
             cause: Cause::from(&run.cause),
         }
     }

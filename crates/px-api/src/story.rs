@@ -5,7 +5,7 @@
 use px_core::Timestamp;
 use px_core::wait::WaitMode;
 
-use crate::{Detail, Event, Failure, Registration, Run, RunStatus, StepProgress, reminders, words};
+use crate::{Ask, Detail, Event, Failure, Registration, Run, RunStatus, StepProgress, reminders, words};
 
 /// Number of events of the log's end that are enough to tell the story.
 pub const EVENTS: u64 = 64;
@@ -19,6 +19,8 @@ pub struct Listening {
     pub identifier: String,
     /// The token that the event must bring.
     pub token: Option<String>,
+    /// The question, if a signed link asks one.
+    pub ask: Option<Ask>,
 }
 
 /// Account of a run, from which people and programs learn why it is where it is.
@@ -48,6 +50,9 @@ pub fn tell(run: &Run, events: &[Event], now: Timestamp) -> Story {
         RunStatus::Pending => pending(&mut story, run, now),
         RunStatus::Running => running(&mut story, run, events, now),
         ended => over(&mut story, run, ended, now),
+    }
+    if !run.labels.is_empty() {
+        story.sentences.push(format!("It is labelled {}.", words::labels(&run.labels)));
     }
     story
 }
@@ -171,7 +176,7 @@ fn waits(story: &mut Story, run: &Run) {
         story.since = story.since.or(Some(wait.since));
         story.until = story.until.or(wait.deadline);
         let open = wait.wait_for.iter().filter(|place| !place.is_answered());
-        for Registration { slug, identifier, token, ahead, ahead_count, .. } in open {
+        for Registration { slug, identifier, token, ahead, ahead_count, ask, .. } in open {
             if slug == px_core::key::RUN_SLUG {
                 story.awaited.push(identifier.clone());
                 continue;
@@ -180,6 +185,7 @@ fn waits(story: &mut Story, run: &Run) {
                 slug: slug.clone(),
                 identifier: identifier.clone(),
                 token: token.clone(),
+                ask: ask.clone(),
             });
             let ahead = ahead.as_deref().unwrap_or_default();
             if let Some(first) = ahead.first() {

@@ -6,6 +6,7 @@ use px_core::wait::{self, WaitMode};
 use px_core::{RunId, Timestamp, WaitId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{Nullable, Open, Reminder};
 
@@ -83,6 +84,47 @@ pub struct Registration {
     /// True if its one response has come, and a second one would be ignored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answered: Option<bool>,
+    /// The question that a signed link asks, if this is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ask: Option<Ask>,
+}
+
+/// A question that a signed link asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Ask {
+    pub words: String,
+    pub answers: Vec<AskedAnswer>,
+    /// Person whom the link was made for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approver: Option<String>,
+    /// Time from which the link is worth nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+}
+
+/// One of the answers to a question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct AskedAnswer {
+    /// Text of its button.
+    pub label: String,
+    /// Value that the run is given as `answer`.
+    pub value: Value,
+}
+
+impl From<&wait::Ask> for Ask {
+    fn from(ask: &wait::Ask) -> Self {
+        let answers = ask.answers.iter();
+        Self {
+            words: ask.words.clone(),
+            answers: answers
+                .map(|answer| AskedAnswer { label: answer.label.clone(), value: answer.value.clone() })
+                .collect(),
+            approver: ask.approver.clone(),
+            expires: ask.expires,
+        }
+    }
 }
 
 impl Registration {
@@ -102,6 +144,7 @@ impl From<&wait::Registration> for Registration {
             ahead: None,
             ahead_count: None,
             answered: None,
+            ask: registration.ask.as_deref().map(Into::into),
         }
     }
 }

@@ -111,6 +111,15 @@ pub struct FormQuery {
     pub token: Option<String>,
 }
 
+/// Fields that the page of a signed link posts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LinkForm {
+    /// As the page has it; good for ten minutes.
+    pub nonce: String,
+    /// Number of the answer, from 0.
+    pub answer: String,
+}
+
 /// Answer to a form that was accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -66,6 +66,12 @@ pub fn time(at: Timestamp) -> String {
     format!("{date} {} UTC", rest.split('.').next().unwrap_or(rest))
 }
 
+/// Labels as people write them: `customer=7, order=o2`.
+#[must_use]
+pub fn labels(labels: &px_core::Labels) -> String {
+    labels.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

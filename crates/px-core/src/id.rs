@@ -137,6 +137,10 @@ id!(
     WaitId, "wat", "the id of a wait"
 );
 id!(
+    /// A signed link: a question to somebody, and the registration that its answer is for.
+    LinkId, "lnk", "the id of a link"
+);
+id!(
     /// An outbound endpoint: somebody who is told what happens to runs.
     HookId, "hok", "the id of a hook"
 );

@@ -183,6 +183,8 @@ pub const RUN_SLUG: &str = "px.run";
 pub const SLOT_SLUG: &str = "px.slot";
 /// The slug under which runs wait for forms on pages. No webhook can have it.
 pub const FORM_SLUG: &str = "page-form";
+/// The slug under which runs wait for the answer to a signed link. No webhook can have it.
+pub const LINK_SLUG: &str = "px.link";
 /// Maximum number of runs that wait for their turn at one key.
 pub const MAX_PENDING: u64 = 1_000;
 

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::event::{Event, EventBody, Failure, FailureKind};
 use crate::id::{EventId, RunId};
+use crate::label::Labels;
 use crate::run::{Run, RunStatus};
 use crate::time::Timestamp;
 use crate::wait::{Wait, WaitMode};
@@ -162,6 +163,9 @@ pub struct RunRef {
     /// The caller's own name for the request that started it.
     #[serde(rename = "requestId", default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    /// Its labels after the event.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
 }
 
 /// An event addressed to one hook: what a body is made of, whatever its format.

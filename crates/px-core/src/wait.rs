@@ -20,6 +20,37 @@ pub struct Registration {
     /// Fingerprint of the response type's schema when the wait was opened;
     /// another one at resume pauses the run (docs/rules.md#14).
     pub schema: u64,
+    /// The question that a signed link shows, if this is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ask: Option<Box<Ask>>,
+}
+
+/// Text that the token of every signed link begins with, so that whoever looks for
+/// secrets knows one.
+pub const LINK_TOKEN_PREFIX: &str = "pxl_";
+
+/// A question that whoever opens a signed link is asked, in the words of the step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ask {
+    /// The question.
+    pub words: String,
+    /// The answers that may be given, at least one, in the order of their buttons.
+    pub answers: Vec<AskedAnswer>,
+    /// Person whom the link was made for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approver: Option<String>,
+    /// Time from which the link is worth nothing; without it that is the end of its wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+}
+
+/// One of the answers to a question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedAnswer {
+    /// Text of its button.
+    pub label: String,
+    /// Value that the run is given.
+    pub value: Value,
 }
 
 /// Condition under which a wait is complete.

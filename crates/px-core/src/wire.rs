@@ -105,7 +105,7 @@ pub fn steps(run: &Run, progress: &[StepStatus]) -> Value {
 
 fn body(run: &Run, event: &Event) -> Value {
     match &event.event {
-        EventBody::BrainStart { initial_state, cause, request_id, brain_version, .. } => {
+        EventBody::BrainStart { initial_state, cause, request_id, brain_version, labels, .. } => {
             let mut out = json!({
                 "status": "running",
                 "initialState": initial_state,
@@ -114,6 +114,7 @@ fn body(run: &Run, event: &Event) -> Value {
                 "cause": cause,
             });
             insert(&mut out, "requestId", request_id.clone());
+            insert(&mut out, "labels", (!labels.is_empty()).then(|| json!(labels)));
             out
         }
         EventBody::InnerStart { brain, description, brain_version, initial_state, depth, part, .. } => {
@@ -265,10 +266,11 @@ fn step_body(event: &EventBody) -> Value {
             insert(&mut out, "iteration", (*iteration > 0).then_some(*iteration));
             out
         }
-        EventBody::StepComplete { step: title, patch, halted, arm, path, .. } => {
+        EventBody::StepComplete { step: title, patch, halted, arm, labels, path, .. } => {
             let mut out = with(step(title, path.as_deref()), json!({ "patch": patch }));
             insert(&mut out, "halted", halted.then_some(true));
             insert(&mut out, "arm", arm.clone());
+            insert(&mut out, "labels", (!labels.is_empty()).then(|| json!(labels)));
             out
         }
         EventBody::StepRetry { step: title, attempt, error, due_at, path } => with(

@@ -52,6 +52,7 @@ impl Told {
             after,
             then,
             takes_kept: Some(px_core::run::TakenAnswer { answer: 0, index: 0 }),
+            labels: px_core::Labels::new(),
         };
         self.ask(Command::ReturnStep(Box::new(outcome)));
     }
@@ -63,7 +64,7 @@ fn wait() -> Wait {
         id: WaitId::from_bytes([2; 16]),
         mode: WaitMode::Any,
         collected: Vec::new(),
-        registrations: vec![Registration { key, token: Some("secret".into()), schema: 0 }],
+        registrations: vec![Registration { key, token: Some("secret".into()), schema: 0, ask: None }],
         opened_at: Timestamp::from_millis(5),
         deadline: None,
         fresh: false,

@@ -148,6 +148,7 @@ impl Lab {
                 request_id: None,
                 traceparent: None,
                 owns: None,
+                labels: px_core::Labels::new(),
                 bad_options: None,
                 slot: slot.then(|| KeyId::new("px.slot", "b")),
                 position: fork.then(|| position(1, false)),
@@ -177,6 +178,7 @@ impl Lab {
                                 key: KeyId::new("s", "i"),
                                 token: None,
                                 schema: 0,
+                                ask: None,
                             }],
                             opened_at: self.now,
                             deadline: timeout.map(after),
@@ -191,6 +193,7 @@ impl Lab {
                     after: next,
                     then,
                     takes_kept: Some(px_core::run::TakenAnswer { answer: 0, index: 0 }),
+                    labels: px_core::Labels::new(),
                 }))
             }
             Ask::Fail { retry_in } => Command::FailStep { error: failure(), retry_at: retry_in.map(after) },

@@ -88,7 +88,18 @@ fn ways(input: &DeriveInput) -> Result<Vec<Way<'_>>, Error> {
     if data.variants.is_empty() {
         return Err(Error::new_spanned(&input.ident, "a choice needs a way: add a variant with its state"));
     }
-    (0_usize..).zip(&data.variants).map(way).collect()
+    let ways = (0_usize..).zip(&data.variants).map(way).collect::<Result<Vec<_>, _>>()?;
+    let mut others = ways.iter();
+    while let Some(way) = others.next() {
+        if let Some(other) = others.as_slice().iter().find(|other| other.name == way.name) {
+            let text = format!(
+                "this and `{}` would both have the method `{}` for their arm: call one of them otherwise",
+                way.variant, way.name
+            );
+            return Err(Error::new_spanned(other.variant, text));
+        }
+    }
+    Ok(ways)
 }
 
 /// The method that gives the arm of one variant, once.
@@ -133,6 +144,12 @@ fn way((place, variant): (usize, &Variant)) -> Result<Way<'_>, Error> {
     let mut fields = fields.unnamed.iter();
     let (Some(field), None) = (fields.next(), fields.next()) else { return Err(wrong()) };
     let name = crate::one_of::snake(&variant.ident.to_string());
+    if ["crate", "self", "super"].contains(&name.as_str()) {
+        let text = format!(
+            "`{name}` cannot be the name of the method that takes this arm: call the variant otherwise"
+        );
+        return Err(Error::new_spanned(variant, text));
+    }
     // A keyword is no name of a method, but `r#match` is.
     let method = match syn::parse_str::<Ident>(&name) {
         Ok(method) => Ident::new(&method.to_string(), Span::call_site()),

@@ -4,7 +4,7 @@
 use proc_macro2::{Ident, Span, TokenStream as Tokens};
 use quote::{format_ident, quote};
 use syn::ext::IdentExt as _;
-use syn::{Data, DeriveInput, Error, Fields, Type, Variant};
+use syn::{Attribute, Data, DeriveInput, Error, Fields, Lit, Token, Type, Variant};
 
 /// One variant: its name, what it holds, and what it is called as an argument.
 struct Entry<'a> {
@@ -27,6 +27,13 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<Tokens, Error> {
         return Err(Error::new_spanned(
             &input.ident,
             "a wait needs a webhook: add a variant with its response",
+        ));
+    }
+    let attributes = data.variants.iter().flat_map(|variant| &variant.attrs).chain(&input.attrs);
+    if let Some(attribute) = attributes.into_iter().find(|attribute| renames(attribute)) {
+        return Err(Error::new_spanned(
+            attribute,
+            "a `OneOf` is read by the names of its variants, so `Serialize` must write these: leave out the rename",
         ));
     }
     let entries = data.variants.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
@@ -71,6 +78,24 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<Tokens, Error> {
             }
         }
     })
+}
+
+/// Returns true for serde's attribute where it gives variants other names, or other forms.
+fn renames(attribute: &Attribute) -> bool {
+    let mut renames = false;
+    if attribute.path().is_ident("serde") {
+        // What cannot be parsed is serde's to name.
+        let _ = attribute.parse_nested_meta(|meta| {
+            renames |= ["rename", "rename_all", "tag", "content", "untagged"]
+                .iter()
+                .any(|one| meta.path.is_ident(one));
+            if meta.input.peek(Token![=]) {
+                meta.value()?.parse::<Lit>()?;
+            }
+            Ok(())
+        });
+    }
+    renames
 }
 
 fn entry(variant: &Variant) -> Result<Entry<'_>, Error> {

@@ -29,6 +29,8 @@ pub(crate) fn bounded(limits: &Limits, run: &Run, command: Command) -> Command {
                 Command::ReturnStep(_) | Command::EnterBrain { .. } | Command::EnterPart(_) => {
                     Command::FailStep { error, retry_at: None }
                 }
+                // A deploy fails no run: a version that leaves less can be deployed.
+                Command::Migrate(_) => Command::Halt { reason: Some(error.message) },
                 _ => Command::Fail { error },
             }
         }
@@ -145,7 +147,13 @@ mod tests {
     }
 
     fn returned(state: Value, then: Then) -> Command {
-        Command::ReturnStep(Box::new(StepOutcome { state, after: After::End, then, takes_kept: None }))
+        Command::ReturnStep(Box::new(StepOutcome {
+            state,
+            after: After::End,
+            then,
+            takes_kept: None,
+            labels: px_core::Labels::new(),
+        }))
     }
 
     fn refused(run: &Run, command: Command) -> Option<String> {
@@ -186,9 +194,13 @@ mod tests {
         }]);
         let left = Command::LeaveBrain { state: state(2_000), after: After::End };
         let given = returned(state(1), Then::Given(Given::by_hand(state(2_000))));
-        for command in [migrated, left, given] {
+        for command in [left, given] {
             assert!(refused(&run(10), command.clone()).is_some(), "{command:?}");
         }
+        // One that only a deploy has made so large fails no run.
+        let halted = bounded(&limits(), &run(10), migrated);
+        let says = |reason: &str| reason.contains("was migrated to a state of more than 1000 bytes");
+        assert!(matches!(&halted, Command::Halt { reason: Some(reason) } if says(reason)), "{halted:?}");
         let once = Command::RecordOnce { name: "n".into(), value: state(2_000), item: None };
         let item = Command::RecordItem { index: 0, total: 1, item: json!(1), result: state(2_000) };
         let emit = Command::Emit { name: "n".into(), data: state(2_000), durable: true };
@@ -232,6 +244,7 @@ mod tests {
                 key: KeyId::new("mail", format!("k{n}").as_str()),
                 schema: 0,
                 token: None,
+                ask: None,
             };
             Wait { registrations: (0..count).map(registration).collect(), ..wait(1) }
         };

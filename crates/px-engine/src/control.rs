@@ -202,7 +202,7 @@ impl Parts {
         let def = def.ok_or_else(|| ControlError::UnknownBrain(origin.brain.clone()))?;
         let mut start = Start::of(def.info(), past.initial_state, Cause::Fork(id));
         // The steps and options are the origin's: its position is one among them.
-        (start.steps, start.options, start.version) = (origin.steps, origin.options, past.position.version);
+        (start.steps, start.options, start.version) = (origin.steps, origin.options, past.initial_version);
         start.request_id = request.request_id;
         start.traceparent = request.traceparent;
         start.position = Some(past.position);

@@ -104,9 +104,10 @@ async fn steps(
         reruns = 0;
         // So that the commit need not copy it.
         drop(record);
-        match session.commit(Some(command)).await? {
-            Committed::GoesOn => {}
-            Committed::Rests | Committed::Revoked => return Ok(()),
+        match session.commit(Some(command)).await {
+            Ok(Committed::GoesOn) => {}
+            Ok(Committed::Rests | Committed::Revoked) => return Ok(()),
+            Err(error) => return session.halt_unkept(error).await,
         }
     }
 }
@@ -198,8 +199,9 @@ impl Users<'_> {
             attempt: attempt(run),
             options: run.options.clone(),
             once: run.once.clone(),
+            labels: Some(run.labels.clone()),
             max_kv_value_bytes: self.limits.max_kv_value_bytes,
-            resources: self.parts.resources.grant(&found.brain.needs, &found.brain.secrets),
+            resources: self.parts.resources.grant_to_step(&found.brain.needs, &found.brain.secrets),
             stand_in: self.stand_in(run, frame),
         }
     }
@@ -230,7 +232,8 @@ impl Users<'_> {
                 // The call itself is users' code too, and belongs to the first poll.
                 self.begin(run, async move {
                     let cx = Cx::new(about, port);
-                    (code(cx.clone(), state, given).await, cx.end_kv())
+                    let done = code(cx.clone(), state, given).await;
+                    (done.map(|output| StepOutput { labels: cx.end_labels(), ..output }), cx.end_kv())
                 })
             }
             Body::Map(map) => {
@@ -286,6 +289,7 @@ pub(crate) fn unfit(run: &Run, error: StepError) -> StepResult {
         StepError::Response(why) => {
             StepResult::Unfit(format!("the stored response does not fit step '{step}': {why}"))
         }
+        StepError::Failed(error) if error.is_unfit() => StepResult::Unfit(error.message().to_owned()),
         StepError::Failed(error) => {
             let stack = (!error.causes().is_empty()).then(|| error.causes().join("\n"));
             let can_retry = !error.is_permanent();
@@ -313,11 +317,12 @@ fn command(parts: &Parts, run: &Run, found: &Found<'_>, result: StepResult) -> C
             return Command::FailStep { error, retry_at: pause.map(|pause| now.after(pause)) };
         }
     };
-    let after = match found.next() {
-        _ if output.halts => After::Halt,
-        _ if output.repeats => After::Same,
-        Some(next) => After::Step(next.info.title.clone()),
-        None => After::End,
+    let after = if output.halts {
+        After::Halt
+    } else if output.repeats {
+        After::Same
+    } else {
+        found.after(run, run.frames.len().saturating_sub(1))
     };
     let now = parts.clock.now();
     let then = match output.then {
@@ -363,5 +368,11 @@ fn command(parts: &Parts, run: &Run, found: &Found<'_>, result: StepResult) -> C
             reminders: remind::of_step(run, found, now),
         }),
     };
-    Command::ReturnStep(Box::new(StepOutcome { state: output.state, after, then, takes_kept: None }))
+    Command::ReturnStep(Box::new(StepOutcome {
+        state: output.state,
+        after,
+        then,
+        takes_kept: None,
+        labels: output.labels,
+    }))
 }

@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 
 use px_core::Run;
-use px_sdk::Registry;
+use px_core::run::ItemResult;
+use px_sdk::{Body, Registry};
 
-use crate::migration::{stale, taker};
-use crate::position::levels;
+use crate::migration::{stale, taker, unfit};
+use crate::position::{Level, levels};
 
 /// Returns the reason for which a run that has not ended could not go on with the brains and webhooks of
 /// this registry: its step is gone, or a stored state or its response does not fit. The engine would pause it
@@ -21,18 +22,36 @@ pub fn obstacle(registry: &Registry, run: &Run) -> Option<String> {
 fn misfit(registry: &Registry, run: &Run) -> Result<(), String> {
     let levels = levels(registry, run)?;
     same_response(registry, run)?;
-    let mut brought = BTreeMap::new();
+    let (mut brought, mut items) = (BTreeMap::new(), run.items.clone());
     for stale in stale(&levels, run) {
         let frame = stale.bring()?;
         brought.insert(frame.depth as usize, frame.state);
+        if !frame.items.is_empty() {
+            items = frame.items;
+        }
     }
     for (at, frame) in run.frames.iter().enumerate() {
         let Some(taker) = taker(&levels, run, at) else { continue };
         let state = brought.get(&at).unwrap_or(&frame.state);
-        let unfit = |why| format!("the stored state does not fit step '{}': {why}", taker.title);
-        taker.state.fits(state).map_err(unfit)?;
+        taker.state.fits(state).map_err(|why| unfit(taker.title, &why))?;
     }
-    Ok(())
+    fit_items(&levels, run, &items)
+}
+
+/// Checks that the results of a list's items that are there are ones that their step can take.
+fn fit_items(levels: &[Level<'_>], run: &Run, items: &[ItemResult]) -> Result<(), String> {
+    let step = levels.last().and_then(|level| level.found.as_ref()).map(|found| found.step);
+    let Some((step, Body::Map(map))) = step.map(|step| (step, &step.body)) else { return Ok(()) };
+    let result = &map.result;
+    items.iter().try_for_each(|item| {
+        let title = &step.info.title;
+        result.fits(&item.result).map_err(|why| {
+            format!(
+                "the stored result of item {} does not fit step '{title}' of {}: {why}",
+                item.index, run.id
+            )
+        })
+    })
 }
 
 /// Checks that the response for the step has the schema that it had when the wait was opened

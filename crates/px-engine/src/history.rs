@@ -2,6 +2,7 @@
 //! It decides nothing about the run as it is now; `decide` does.
 
 use px_core::event::{EventBody, Given, Position};
+use px_core::run::Frame;
 use px_core::{Event, Run, RunId};
 use px_sdk::{StepDef, Takes};
 use px_store::DraftError;
@@ -77,6 +78,8 @@ pub enum PositionError {
 pub(crate) struct Past {
     /// The run as it was first.
     pub(crate) initial_state: Value,
+    /// Version of the brain that the initial state fits.
+    pub(crate) initial_version: u32,
     /// Step at which the run goes on, and its input.
     pub(crate) position: Position,
 }
@@ -106,7 +109,7 @@ impl Parts {
         if def.takes == Takes::Stream {
             return Err(PositionError::StreamClosed { starts_at, step }.into());
         }
-        let mut search = Search::of(run.id, step.clone());
+        let mut search = Search::of(run.id, step.clone(), def);
         let mut after = 0;
         // Entries that came after the look at the run belong to another story.
         while after < run.seq {
@@ -129,7 +132,7 @@ impl Parts {
         }
         let Visit { seq, state, version, given } = visit;
         let position = Position { step, starts_at, reset_to: seq, state, version, given };
-        Ok(Past { initial_state: search.initial_state, position })
+        Ok(Past { initial_state: search.initial_state, initial_version: search.initial_version, position })
     }
 }
 
@@ -151,24 +154,35 @@ struct Visit {
 }
 
 /// Replays a log and remembers the last time that the run stood before the step.
-struct Search {
+struct Search<'a> {
     run: Run,
+    def: &'a StepDef,
     step: String,
     initial_state: Value,
+    initial_version: u32,
     /// True while the log shows the run at the step, since the last time that it came there.
     there: bool,
     found: Option<Visit>,
 }
 
-impl Search {
-    fn of(run: RunId, step: String) -> Self {
-        Self { run: Run::vacant(run), step, initial_state: Value::Null, there: false, found: None }
+impl<'a> Search<'a> {
+    fn of(run: RunId, step: String, def: &'a StepDef) -> Self {
+        let run = Run::vacant(run);
+        Self { run, def, step, initial_state: Value::Null, initial_version: 0, there: false, found: None }
+    }
+
+    /// Returns true if a frame is at the step, by the name that the run knows or by another one of it.
+    fn is_at(&self, frame: &Frame) -> bool {
+        frame.step == self.step || self.def.is_called(&frame.step)
     }
 
     fn read(&mut self, event: &Event) -> Result<(), px_core::run::IllegalEvent> {
         self.run.apply(event)?;
         match &event.event {
-            EventBody::BrainStart { initial_state, .. } => self.initial_state = initial_state.clone(),
+            EventBody::BrainStart { initial_state, brain_version, .. } => {
+                self.initial_state = initial_state.clone();
+                self.initial_version = *brain_version;
+            }
             EventBody::Rerun { position } => {
                 // What came after that point does not count any more.
                 self.found = self.found.take().filter(|visit| visit.seq <= position.reset_to);
@@ -177,8 +191,9 @@ impl Search {
             _ => {}
         }
         let [frame] = self.run.frames.as_slice() else { return Ok(()) };
-        if frame.step != self.step || self.run.status.is_terminal() {
-            self.there &= frame.step == self.step;
+        let is_here = self.is_at(frame);
+        if !is_here || self.run.status.is_terminal() {
+            self.there &= is_here;
             return Ok(());
         }
         if frame.iteration > 0 || self.run.in_step {

@@ -52,7 +52,7 @@ impl Users<'_> {
         let (branch, state) = (branched.clone(), state_of(run));
         let choose = move || branch.choose(state).map(|(arm, state)| (arm.clone(), state));
         let chosen = self.call(session, run, choose).await?;
-        Ok(in_step(run, chosen, |(arm, state)| taken(found, branched, arm, state)))
+        Ok(in_step(run, chosen, |(arm, state)| taken(run, found, branched, arm, state)))
     }
 
     /// Takes the result of a pipeline inside a step that is through.
@@ -67,7 +67,7 @@ impl Users<'_> {
             return Ok(Some(Command::Halt { reason: None }));
         };
         let (halted, state) = (inner.halted, inner.state.clone());
-        let after = after(found);
+        let after = found.after(run, run.frames.len().saturating_sub(2));
         match around {
             Around::Brain(nested) => {
                 let (body, outer) = (nested.clone(), outer.state.clone());
@@ -96,17 +96,13 @@ fn state_of(run: &Run) -> Value {
     run.frame().map(|frame| frame.state.clone()).unwrap_or_default()
 }
 
-/// The step behind this one.
-fn after(found: &Found<'_>) -> After {
-    found.next().map_or(After::End, |next| After::Step(next.info.title.clone()))
-}
-
-fn taken(found: &Found<'_>, branched: &Branched, arm: Arm, state: Value) -> Command {
+fn taken(run: &Run, found: &Found<'_>, branched: &Branched, arm: Arm, state: Value) -> Command {
     let others = branched.arms.iter().filter(|other| other.name != arm.name);
     let passed = others.map(|other| PassedArm { arm: other.name.clone(), steps: titles(&other.steps) });
     let passed = passed.filter(|passed| !passed.steps.is_empty()).collect();
     if arm.steps.steps.is_empty() {
-        return Command::PassBranch { arm: arm.name, state, after: after(found), passed };
+        let after = found.after(run, run.frames.len().saturating_sub(1));
+        return Command::PassBranch { arm: arm.name, state, after, passed };
     }
     Command::EnterPart(Box::new(EnteredPart {
         part: Part::Arm(arm.name),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+use px_core::Labels;
 use px_core::run::{Command, ItemResult};
 use px_sdk::{
     Continue, Cx, ErasedItem, KvWrites, MapBody, Result, StepContext, StepError, StepOutput, StepPort,
@@ -27,7 +28,7 @@ pub(crate) async fn work(
     let mut results: BTreeMap<u32, Value> = done.into_iter().map(|done| (done.index, done.result)).collect();
     let open = (0..total).zip(items).filter(|(index, _)| !results.contains_key(index));
     let work = open.map(|(index, item)| {
-        let mut about = StepContext { item: Some(index), ..about.clone() };
+        let mut about = StepContext { item: Some(index), labels: None, ..about.clone() };
         if let Some(stand_in) = &mut about.stand_in {
             stand_in.input = item.value.clone();
         }
@@ -45,7 +46,7 @@ pub(crate) async fn work(
     // become shorter since leaves no more results than it has items.
     let results = results.into_iter().filter(|(index, _)| *index < total).map(|(_, result)| result).collect();
     let state = map.collect(state, results)?;
-    Ok(StepOutput { state, then: Continue::Go, repeats: false, halts: false })
+    Ok(StepOutput { state, then: Continue::Go, repeats: false, halts: false, labels: Labels::new() })
 }
 
 /// Works on one item and commits its result, with what the work has written. Where a value that it has
@@ -62,7 +63,8 @@ async fn one(port: &Port, mut item: ErasedItem, mut cx: Cx, index: u32, total: u
     Err(contended())
 }
 
-/// Commits the result of an item. Returns false if a value that its work has read was changed meanwhile.
+/// Commits the result of an item. Returns false if a value that its work has read was changed meanwhile, or
+/// to one that an update fails with.
 async fn record(port: &Port, done: Command, mut kv: KvWrites) -> Result<bool> {
     for _ in 0..MAX_ROUNDS {
         let mut found = Vec::new();
@@ -71,8 +73,9 @@ async fn record(port: &Port, done: Command, mut kv: KvWrites) -> Result<bool> {
         }
         match kv.is_stale(&found) {
             Err(_) => return Ok(false),
-            Ok(true) => kv.apply_again(&found)?,
-            Ok(false) => {}
+            // What an update says to the value of now is for the work to hear.
+            Ok(true) if kv.apply_again(&found).is_err() => return Ok(false),
+            Ok(_) => {}
         }
         if port.record_item(done.clone(), kv.changes(&found)).await? {
             return Ok(true);

@@ -1,8 +1,9 @@
 //! Stored states that a lower version of their brain left: which frames of a run
 //! hold one, and what brings it over. All of them are brought over in one commit,
-//! before anything else of the run is run, so that a crash leaves all or none.
-//! The user's code is called by whoever asks: the executor does so on the pool,
-//! `px check` on a thread of its own.
+//! before anything else of the run is run, so that a crash leaves all or none, and
+//! only if each is one that its step can take: a run that is paused since a migration
+//! is missing keeps its version, so that the next deploy can bring one.
+//! The user's code is called on the thread of whoever asks; the executor asks on the pool.
 
 use std::panic::AssertUnwindSafe;
 
@@ -17,8 +18,12 @@ use crate::position::{Around, Level};
 /// A stored state that is to be brought over, and how.
 pub(crate) struct Stale {
     depth: u32,
+    /// Title of the frame's brain.
+    brain: String,
     /// Name of the step that takes the state.
     step: String,
+    /// The type of state that it takes.
+    takes: StateType,
     /// Versions of the brain whose migration it is.
     from: u32,
     to: u32,
@@ -55,14 +60,21 @@ pub(crate) struct Taker<'a> {
 pub(crate) fn taker<'a>(levels: &[Level<'a>], run: &Run, at: usize) -> Option<Taker<'a>> {
     // The state around a part is replaced by what the part leaves; one that a guard ended with is a result.
     let is_replaced = run.frames.get(at + 1).is_some_and(|inner| inner.part.is_some());
-    let frame = run.frames.get(at).filter(|frame| !frame.halted && !is_replaced)?;
+    run.frames.get(at).filter(|frame| !frame.halted && !is_replaced)?;
     let level = levels.get(at)?;
     match &level.found {
-        Some(found) => {
-            Some(Taker { is_input: found.index == 0 && frame.part.is_none(), ..Taker::of(found.step) })
-        }
+        Some(found) => Some(Taker { is_input: is_at_input(run, at), ..Taker::of(found.step) }),
         None => behind(levels, at),
     }
+}
+
+/// Returns true if a frame has not completed its first step, as the run knows its steps: what it holds is the
+/// input of its brain. The first turn of a loop, and the arm of a branch, that a brain begins with hold it too.
+fn is_at_input(run: &Run, at: usize) -> bool {
+    let Some(frame) = run.frames.get(at) else { return false };
+    let steps = if at == 0 { &run.steps } else { &frame.steps };
+    let is_first = steps.first().is_some_and(|first| first.title == frame.step) && frame.iteration == 0;
+    is_first && (frame.part.is_none() || at.checked_sub(1).is_some_and(|outer| is_at_input(run, outer)))
 }
 
 /// What takes the last state of a pipeline that is through.
@@ -111,7 +123,9 @@ fn stale_at(levels: &[Level<'_>], run: &Run, at: usize) -> Option<Stale> {
     let is_due = is_stale || matches!(how, How::OfType(_)) || of_items.is_some();
     is_due.then(|| Stale {
         depth: u32::try_from(at).unwrap_or(u32::MAX),
+        brain: level.brain.title.clone(),
         step: taker.title.to_owned(),
+        takes: taker.state,
         from,
         to,
         version,
@@ -137,7 +151,8 @@ fn path(
     };
     (0..=at).rev().filter(|owner| is_innermost(*owner)).find_map(|owner| {
         let (level, frame) = (levels.get(owner)?, run.frames.get(owner)?);
-        let path = level.brain.migrations.path(to, frame.version, is_input && owner == at)?;
+        let at_input = is_input && (owner == at || run.frames.get(at)?.part.is_some());
+        let path = level.brain.migrations.path(to, frame.version, at_input)?;
         Some((path, frame.version, level.brain.version))
     })
 }
@@ -145,7 +160,13 @@ fn path(
 impl Stale {
     /// Runs the user's code, on this thread; the reason, if that leads to no state.
     pub(crate) fn bring(self) -> Result<MigratedFrame, String> {
-        let Self { depth, step, from, to, version, state, how, items, of_items } = self;
+        let Self { depth, brain, step, takes, from, to, version, state, how, items, of_items } = self;
+        if matches!(how, How::AsItIs) && from > version {
+            return Err(format!(
+                "the state for step '{step}' is of version {from} of brain '{brain}', and this binary has version \
+                 {version}: serve a binary with version {from} or a newer one, then resume the run"
+            ));
+        }
         let code = AssertUnwindSafe(move || {
             let state = match how {
                 How::AsItIs => state,
@@ -156,13 +177,20 @@ impl Stale {
                 let result = of_items.as_ref().map(|path| path.item(item.result.clone())).transpose()?;
                 Ok(ItemResult { index: item.index, result: result.unwrap_or(item.result) })
             });
-            Ok((state, items.collect::<px_sdk::Result<_>>()?))
+            let fit = takes.fits(&state);
+            Ok((state, fit, items.collect::<px_sdk::Result<_>>()?))
         });
         let why = match std::panic::catch_unwind(code) {
-            Ok(Ok((state, items))) => return Ok(MigratedFrame { depth, version, state, items }),
+            Ok(Ok((state, Ok(()), items))) => return Ok(MigratedFrame { depth, version, state, items }),
+            Ok(Ok((_, Err(why), _))) => return Err(unfit(&step, &why)),
             Ok(Err(error)) => px_sdk::Error::message(&error).to_owned(),
             Err(panic) => panic_text(&*panic),
         };
         Err(format!("the state for step '{step}' could not be migrated from version {from} to {to}: {why}"))
     }
+}
+
+/// The sentence about a state that its step cannot take.
+pub(crate) fn unfit(step: &str, why: &str) -> String {
+    format!("the stored state does not fit step '{step}': {why}")
 }

@@ -2,7 +2,7 @@
 
 use px_core::Run;
 use px_core::event::Part;
-use px_core::run::Frame;
+use px_core::run::{After, Frame};
 use px_sdk::{Body, BrainDef, Nested, Registry, Repeated, StepDef};
 
 /// The next thing that a run does.
@@ -36,6 +36,19 @@ impl<'a> Found<'a> {
     pub(crate) fn next(&self) -> Option<&'a StepDef> {
         self.brain.steps.get(self.index as usize + 1)
     }
+
+    /// Where a run goes on behind this step, `level` frames inside the outermost.
+    pub(crate) fn after(&self, run: &Run, level: usize) -> After {
+        self.next().map_or(After::End, |next| After::Step(name_in(run, level, next)))
+    }
+}
+
+/// The name by which a run knows a step: one that has got another since keeps its old one there, so that its
+/// status, its keys and a rerun find it.
+fn name_in(run: &Run, level: usize, step: &StepDef) -> String {
+    let known = if level == 0 { Some(&run.steps) } else { run.frames.get(level).map(|frame| &frame.steps) };
+    let known = known.into_iter().flatten().find(|known| step.is_called(&known.title));
+    known.map_or_else(|| step.info.title.clone(), |known| known.title.clone())
 }
 
 /// One frame of a run, in the brains of this binary.
@@ -96,7 +109,10 @@ fn inside<'a>(body: &'a Body, frame: &Frame, inner: &Frame) -> Result<(&'a Brain
         (Body::Repeat(repeated), Some(Part::Turn)) => Ok((&repeated.turn, Around::Repeat(repeated))),
         (Body::Branch(branched), Some(Part::Arm(name))) => match branched.arm(name) {
             Some(arm) if !arm.steps.steps.is_empty() => Ok((&arm.steps, Around::Arm)),
-            _ => Err(format!(
+            Some(_) => Err(format!(
+                "the run is in arm '{name}' of step '{step}', and that has no steps any more in brain '{brain}'"
+            )),
+            None => Err(format!(
                 "the run is in arm '{name}' of step '{step}', and that is not in brain '{brain}' any more"
             )),
         },

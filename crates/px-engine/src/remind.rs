@@ -227,6 +227,7 @@ impl Users<'_> {
             attempt: reminder.attempt(),
             options: run.options.clone(),
             once: reminder.once.clone(),
+            labels: None,
             max_kv_value_bytes: self.limits.max_kv_value_bytes,
             resources: self.parts.resources.grant(&declared.brain.needs, &declared.brain.secrets),
             stand_in: self.stand_in(run, frame),

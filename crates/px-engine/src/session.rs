@@ -17,7 +17,7 @@ use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::bounds::{unkept, unstarted};
-use crate::kv::{excess, full};
+use crate::kv::{excess, full, note_fill};
 use crate::port::Ask;
 use crate::session::log_line::LogLine;
 pub(crate) use crate::session::values::Written;
@@ -209,6 +209,31 @@ impl Session {
         Ok(done.map_or(Committed::Revoked, |(done, _)| done))
     }
 
+    /// Pauses the run after a commit that will never be made, since a rule of runs refuses it or it is more
+    /// than the store takes: another execution of the step would come to the same, effects included.
+    ///
+    /// # Errors
+    /// The error itself, where the next commit may be made.
+    pub(crate) async fn halt_unkept(&mut self, error: SessionError) -> Result<(), SessionError> {
+        let why = match &error {
+            SessionError::Draft(DraftError::Refused(refusal)) => refusal.to_string(),
+            SessionError::Draft(DraftError::Store(store)) | SessionError::Store(store)
+                if store.is_about_records() =>
+            {
+                store.to_string()
+            }
+            _ => return Err(error),
+        };
+        self.begin = None;
+        if !self.refresh().await? {
+            return Ok(());
+        }
+        let step = self.record.run.frame().map(|frame| frame.step.as_str()).unwrap_or_default();
+        let reason = format!("what step '{step}' came to cannot be recorded: {why}");
+        tracing::error!(run = %self.run, "{reason}; the run is paused");
+        self.commit(Some(Command::Halt { reason: Some(reason) })).await.map(drop)
+    }
+
     /// The record; what is left behind must be replaced before it is used.
     fn take(&mut self) -> RunRecord {
         let vacant = Arc::new(RunRecord { run: Run::vacant(self.run), tail: LogTail::default() });
@@ -234,7 +259,9 @@ impl Session {
             async move {
                 match lost {
                     Some(Conflict::Fence(_)) => return Ok(revoked()),
-                    Some(Conflict::Kv(_)) => return Ok(unwritten(Written::Changed)),
+                    // As many runs may make values of one brain at once as change one value: their
+                    // rounds are those of values.
+                    Some(Conflict::Kv(_) | Conflict::KvBrain(_)) => return Ok(unwritten(Written::Changed)),
                     _ => {}
                 }
                 let is_anew = known.is_none();
@@ -315,6 +342,7 @@ impl Session {
         if let Err(error) = draft.count_kv(with.most).await.map_err(DraftError::from)? {
             return Ok(Err(error));
         }
+        note_fill(draft.kv_counts(), with.most);
         let rests = is_last && !draft.is_ready(self.run);
         if draft.is_ready(self.run) {
             // The next step runs here and now, in an execution of its own.
@@ -365,7 +393,7 @@ fn as_step_result(result: Result<Committed, SessionError>, what: &str) -> Result
 fn takes_kept(fits: &FitsKey, run: &Run, wait: &Wait) -> Option<TakenAnswer> {
     let mut kept = run.kept_answers.iter().enumerate();
     let taken = kept.find_map(|(answer, response)| {
-        let index = wait.registrations.iter().position(|one| fits(&one.key, response))?;
+        let index = wait.registrations.iter().position(|one| fits(one, response))?;
         Some(TakenAnswer { answer, index: u32::try_from(index).ok()? })
     });
     if taken.is_none() && !run.kept_answers.is_empty() && !wait.registrations.is_empty() {

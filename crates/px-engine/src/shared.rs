@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use px_core::{Clock, Ids, KeyId, Scope};
+use px_core::wait::Registration;
+use px_core::{Clock, Ids, Scope};
 use px_pool::Pool;
 use px_sdk::{Provided, Registry, StandIn};
 use px_store::cluster::Cluster;
@@ -47,8 +48,8 @@ pub struct Parts {
     pub stand_in: Option<Arc<dyn StandIn>>,
 }
 
-/// Check of a response for what a step waits for at a key: true if it fits.
-pub type FitsKey = Arc<dyn Fn(&KeyId, &Value) -> bool + Send + Sync>;
+/// Check of a response for what a step waits for: true if it fits.
+pub type FitsKey = Arc<dyn Fn(&Registration, &Value) -> bool + Send + Sync>;
 
 impl std::fmt::Debug for Parts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use px_core::run::Catalog;
 use px_core::{KeyId, Timestamp};
 use px_store::{
     APART_FROM, Conflict, DedupRecord, Delivery, Draft, DraftError, InboxEvent, InboxState, StartIntent,
@@ -131,7 +132,7 @@ impl Acceptor {
                 Some(id) => known.look_up(&self.context, handled, id, now).await?,
                 None => Lookup::New(None),
             };
-            let entry = entry(event, trace.as_deref(), now);
+            let entry = entry(&*self.context.catalog, event, trace.as_deref(), now);
             let (action, entry) = match lookup {
                 Lookup::Duplicate(record) => {
                     read.push(None);
@@ -227,7 +228,7 @@ impl Acceptor {
 }
 
 /// Returns an event's entry in the inbox before anything is decided about it.
-fn entry(event: &Incoming, trace: Option<&str>, now: Timestamp) -> InboxEvent {
+fn entry(catalog: &dyn Catalog, event: &Incoming, trace: Option<&str>, now: Timestamp) -> InboxEvent {
     InboxEvent {
         provider_id: event.provider_id.clone(),
         identifier: event.raw.identifier.clone(),
@@ -237,6 +238,7 @@ fn entry(event: &Incoming, trace: Option<&str>, now: Timestamp) -> InboxEvent {
             brain: brain.clone(),
             input: input.clone(),
             traceparent: trace.map(str::to_owned),
+            version: catalog.version(brain),
         }),
         reason: event.raw.ignored.clone(),
         ..InboxEvent::new(event.id, InboxState::Ignored, now)

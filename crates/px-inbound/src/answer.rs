@@ -199,6 +199,12 @@ impl Answer {
         }
     }
 
+    /// Answers with a page of HTML.
+    #[must_use]
+    pub(crate) fn page(status: u16, body: String) -> Self {
+        Self { content_type: "text/html; charset=utf-8".into(), body, ..Self::json(status, &Value::Null) }
+    }
+
     /// Answers a form that does not say which wait it is for.
     #[must_use]
     pub(crate) fn form_without_identifier() -> Self {

@@ -2,9 +2,10 @@
 //! before anything is consumed (docs/rules.md#51). First by the response's schema,
 //! which names each place, then by the type that the step will read.
 
-use px_core::key::KeyId;
 use px_core::run::Place;
+use px_core::wait::Registration;
 use px_core::{Run, RunStatus};
+use px_sdk::link::fits_ask;
 use serde_json::Value;
 
 use crate::endpoint::Endpoint;
@@ -13,18 +14,24 @@ use crate::validate::Violation;
 
 /// Returns the check of a response for what a step waits for at a key, by the schemas
 /// and types of these endpoints: true if it fits.
-pub fn fits_key(endpoints: Vec<Endpoint>) -> impl Fn(&KeyId, &Value) -> bool + Send + Sync + 'static {
+pub fn fits_key(endpoints: Vec<Endpoint>) -> impl Fn(&Registration, &Value) -> bool + Send + Sync + 'static {
     let endpoints = Endpoints::new(endpoints);
-    move |key, response| check(&endpoints, key, response).is_ok()
+    move |registration, response| check(&endpoints, registration, response).is_ok()
 }
 
-/// Checks a response for what a step waits for at a key.
-pub(crate) fn check(endpoints: &Endpoints, key: &KeyId, response: &Value) -> Result<(), Vec<Violation>> {
+/// Checks a response for what a step waits for.
+pub(crate) fn check(
+    endpoints: &Endpoints,
+    registration: &Registration,
+    response: &Value,
+) -> Result<(), Vec<Violation>> {
+    let Registration { key, ask, .. } = registration;
     let endpoint = endpoints.get(&key.slug);
     if let Some(endpoint) = endpoint {
         endpoint.response.check(response)?;
     }
     let read = px_sdk::fits_key(key, endpoint.map(|endpoint| &*endpoint.def), response);
+    let read = read.and_then(|()| ask.as_ref().map_or(Ok(()), |ask| fits_ask(ask, response)));
     read.map_err(|misfit| vec![Violation { path: misfit.path, message: misfit.why }])
 }
 
@@ -47,24 +54,25 @@ pub(crate) fn place(
         indexes
             .zip(&wait.registrations)
             .filter(move |(index, _)| is_open(*index))
-            .map(move |(index, one)| (Place { wait: wait.id, index }, &one.key))
+            .map(move |(index, one)| (Place { wait: wait.id, index }, one))
     });
-    let all: Vec<(Place, &KeyId)> = registrations.collect();
+    let all: Vec<(Place, &Registration)> = registrations.collect();
     if all.is_empty() {
         return Ok(None);
     }
     if let Some(slug) = slug {
-        let found = all.iter().find(|(_, key)| *key.slug == *slug).ok_or_else(|| not_awaited(slug, &all))?;
+        let is_it = |(_, one): &&(Place, &Registration)| *one.key.slug == *slug;
+        let found = all.iter().find(is_it).ok_or_else(|| not_awaited(slug, &all))?;
         return check(endpoints, found.1, response).map(|()| Some(found.0));
     }
     let mut violations = Vec::new();
-    for (place, key) in &all {
-        match check(endpoints, key, response) {
+    for (place, one) in &all {
+        match check(endpoints, one, response) {
             Ok(()) => return Ok(Some(*place)),
             Err(found) if all.len() == 1 => return Err(found),
-            Err(found) => violations.extend(found.into_iter().map(|one| Violation {
-                message: format!("as a response of '{}': {}", key.slug, one.message),
-                ..one
+            Err(found) => violations.extend(found.into_iter().map(|violation| Violation {
+                message: format!("as a response of '{}': {}", one.key.slug, violation.message),
+                ..violation
             })),
         }
     }
@@ -72,8 +80,8 @@ pub(crate) fn place(
     Err(violations)
 }
 
-fn not_awaited(slug: &str, all: &[(Place, &KeyId)]) -> Vec<Violation> {
-    let mut slugs: Vec<&str> = all.iter().map(|(_, key)| &*key.slug).collect();
+fn not_awaited(slug: &str, all: &[(Place, &Registration)]) -> Vec<Violation> {
+    let mut slugs: Vec<&str> = all.iter().map(|(_, one)| &*one.key.slug).collect();
     slugs.dedup();
     let message = format!("the run does not wait on webhook '{slug}'; it waits on {}", slugs.join(", "));
     vec![Violation { path: String::new(), message }]

@@ -11,6 +11,7 @@ use px_sdk::Provided;
 use px_store::cluster::{Cluster, Member};
 use px_store::{Admission, Batch, Bound, Claimer, Conflict, Draft, Outcome, Round, RoundError, Store};
 
+use crate::links::LinkKeys;
 use crate::verify::UrlView;
 
 /// The least bound of a response: whatever the bound of a request's body is, a
@@ -50,6 +51,8 @@ pub struct InboundContext {
     pub cluster: Arc<dyn Cluster>,
     /// Resources that handlers share with steps.
     pub resources: Provided,
+    /// Keys of signed links.
+    pub links: LinkKeys,
 }
 
 impl std::fmt::Debug for InboundContext {

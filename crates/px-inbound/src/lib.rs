@@ -25,6 +25,7 @@ mod turns;
 
 mod forgetting;
 mod form;
+mod links;
 mod operator;
 mod quarantine;
 mod rejections;
@@ -38,6 +39,7 @@ pub use by_hand::fits_key;
 pub use context::{InboundContext, LEAST_RESPONSE_BYTES, USUAL_BATCH_EVENTS};
 pub use endpoint::{Door, Endpoint, EndpointError, Setup, StoredSecret, is_variable, knows_no_duplicates};
 pub use gate::{AdmissionDenied, Gate, GateLimits, Permit, Policy};
+pub use links::{LINK_PATH, LinkAnswer, LinkKeys, LinkSigner, LinkState};
 pub use metrics::METRICS;
 pub use operator::{Binding, OperatorError};
 pub use rejections::RejectionLimits;

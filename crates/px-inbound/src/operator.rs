@@ -173,6 +173,10 @@ impl Operator {
                 .iter()
                 .flat_map(|wait| wait.registrations.iter().enumerate().map(move |place| (wait, place)))
                 .filter(|(_, (_, registration))| *registration.key.slug == *delivery.slug)
+                // The answer to one question is none to another.
+                .filter(|(_, (_, registration))| {
+                    registration.ask.is_none() || Some(&*registration.key.identifier) == identifier
+                })
                 .min_by_key(|(_, (_, registration))| Some(&*registration.key.identifier) != identifier);
             let Some((wait, (index, registration))) = place else {
                 let slug = &delivery.slug;
@@ -186,7 +190,7 @@ impl Operator {
                 draft.unqueue(&KeyId::new(delivery.slug.as_str(), identifier), event.id).await?;
             }
             let given = event.response.clone().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
-            by_hand::check(&self.endpoints, &registration.key, &given).map_err(OperatorError::Unfit)?;
+            by_hand::check(&self.endpoints, registration, &given).map_err(OperatorError::Unfit)?;
             let response = Response {
                 wait: wait.id,
                 index: u32::try_from(index).unwrap_or(u32::MAX),

@@ -237,9 +237,10 @@ async fn start(
     intent: &StartIntent,
     key: Option<&KeyId>,
 ) -> Result<RunId, AcceptError> {
-    let StartIntent { brain, input, traceparent } = intent;
+    let StartIntent { brain, input, traceparent, version } = intent;
     let info = context.catalog.brain(brain).ok_or_else(|| AcceptError::UnknownBrain(brain.clone()))?;
     let mut start = Start::of(info, input.clone(), Cause::Event(event));
+    start.version = version.unwrap_or(start.version);
     start.owns = key.cloned();
     start.traceparent.clone_from(traceparent);
     let run = draft.start(start).await?;

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use px_core::{DeliveryId, RunId, Stopwatch};
+use px_core::{DeliveryId, RunId, Stopwatch, Timestamp};
 use px_sdk::Received as Request;
 use serde_json::Value;
 use tracing::Instrument as _;
@@ -16,6 +16,7 @@ use crate::context::InboundContext;
 use crate::endpoint::Endpoint;
 use crate::endpoints::Endpoints;
 use crate::form::Forms;
+use crate::links::{LinkAnswer, Links};
 use crate::metrics;
 use crate::operator::{Binding, Operator, OperatorError};
 use crate::phases::{Received, Unparsed, Unverified};
@@ -31,6 +32,7 @@ pub struct Stage {
     quarantine: Arc<Quarantine>,
     rejections: Rejections,
     forms: Forms,
+    links: Links,
     operator: Operator,
     sweeper: Sweeper,
 }
@@ -58,6 +60,7 @@ impl Stage {
         Self {
             rejections: Rejections::new(Arc::clone(&context), RejectionLimits::default()),
             forms: Forms::new(Arc::clone(&context), Arc::clone(&acceptor)),
+            links: Links::new(Arc::clone(&context), Arc::clone(&acceptor)),
             sweeper: Sweeper::new(Arc::clone(&context), Arc::clone(&endpoints)),
             context,
             endpoints,
@@ -170,6 +173,16 @@ impl Stage {
     /// Takes one form of a page in.
     pub async fn receive_form(&self, request: Request) -> Answer {
         self.forms.receive(request).await
+    }
+
+    /// Shows the page of a signed link. Changes nothing.
+    pub async fn show_link(&self, token: &str, now: Timestamp) -> LinkAnswer {
+        self.links.show(token, now).await
+    }
+
+    /// Takes in the answer that the page of a signed link posts.
+    pub async fn answer_link(&self, token: &str, request: Request) -> LinkAnswer {
+        self.links.answer(token, request).await
     }
 
     /// Runs the handler again on a kept delivery, without looking for

@@ -83,6 +83,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 brain: "customer-feedback".to_owned(),
                 status: RunStatus::Pending,
                 request_id: None,
+                labels: px_core::Labels::new(),
             };
             for envelope in (1..=LIFE.len()).filter_map(|seq| envelope(&ids, &run, seq)) {
                 let body = body(format, &envelope, &links)?;

@@ -20,6 +20,7 @@ fn envelope() -> Envelope {
             brain: "customer-feedback".to_owned(),
             status: RunStatus::Complete,
             request_id: Some("req-1".to_owned()),
+            labels: px_core::Labels::new(),
         }),
         change: Some((RunStatus::Running, RunStatus::Complete)),
         log_seq: 23,

@@ -1,6 +1,7 @@
 //! Waits that need several responses: one of each webhook of a tuple, or so
 //! many of a kind, from different senders if need be.
 
+use std::collections::BTreeSet;
 use std::marker::PhantomData;
 use std::time::Duration;
 
@@ -101,7 +102,10 @@ impl<S, R> Collecting<S, R> {
 
     /// The same, with the state in any case.
     pub(crate) fn into_state_and_wait(self) -> (S, Result<WaitRequest>) {
-        let there = self.request.registrations.len();
+        // Two of one key and token are one: what comes there is the first one's each time.
+        let of_one = |one: &Registration| (one.key.clone(), one.token.clone());
+        let there: BTreeSet<_> = self.request.registrations.iter().map(of_one).collect();
+        let (there, named) = (there.len(), self.request.registrations.len());
         let request = match self.request.mode {
             WaitMode::Count { need, by_registration: true, .. } if need as usize > there => {
                 Err(Error::permanent(format_args!(
@@ -110,6 +114,12 @@ impl<S, R> Collecting<S, R> {
                      `.distinct_by_registration()`"
                 )))
             }
+            WaitMode::All if there < named => Err(Error::permanent(format_args!(
+                "the wait needs a response for each of {named} registrations, and {} of them are the same webhook \
+                 with the same identifier and token as another, so that only the first would be answered: name \
+                 each once",
+                named - there
+            ))),
             _ => Ok(self.request),
         };
         (self.state, request)

@@ -2,12 +2,11 @@
 //! the engine.
 
 use std::collections::HashSet;
-use std::future::IntoFuture;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use px_core::RunId;
 use px_core::reminder::turn_of;
 use px_core::run::OnceValue;
+use px_core::{Labels, RunId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -15,8 +14,10 @@ use serde_json::Value;
 use crate::brain::{Brain, start_of};
 use crate::effect::{EffectCall, StepStandIn};
 use crate::error::{Error, Result};
+use crate::in_effect::in_effect;
 use crate::kv::KvLog;
-use crate::port::{PortFuture, StepPort};
+use crate::link::LinkSource;
+use crate::port::StepPort;
 use crate::resource::{Resource, Resources};
 use crate::secret::{Secret, SecretReader};
 
@@ -30,6 +31,7 @@ struct Inner {
     /// Side effects that this execution has made.
     made: Mutex<Vec<OnceValue>>,
     kv: Mutex<KvLog>,
+    labels: Mutex<Labels>,
     port: Arc<dyn StepPort>,
 }
 
@@ -58,6 +60,8 @@ pub struct StepContext {
     pub once: Vec<OnceValue>,
     /// Bytes of JSON that a value which outlives runs may have.
     pub max_kv_value_bytes: usize,
+    /// Labels that the run has; none where it cannot be labelled.
+    pub labels: Option<Labels>,
     /// Resources that its brain needs.
     pub resources: Resources,
     /// Whoever answers for its effects; in a test only.
@@ -79,6 +83,7 @@ impl Cx {
             used: Mutex::default(),
             made: Mutex::default(),
             kv: Mutex::default(),
+            labels: Mutex::default(),
             port,
         }))
     }
@@ -95,8 +100,24 @@ impl Cx {
         self.0.kv.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The labels that this execution has put on the run.
+    pub(crate) fn written_labels(&self) -> &Mutex<Labels> {
+        &self.0.labels
+    }
+
+    /// The labels that the run had when the step began; none where it cannot be labelled.
+    pub(crate) fn run_labels(&self) -> Option<&Labels> {
+        self.0.about.labels.as_ref()
+    }
+
     pub(crate) fn port(&self) -> &dyn StepPort {
         &*self.0.port
+    }
+
+    /// The maker of links.
+    pub(crate) fn links(&self) -> Result<&dyn LinkSource> {
+        let links = self.0.about.resources.links();
+        links.ok_or_else(|| Error::permanent("links are made where px serves, and in `px::test`"))
     }
 
     pub(crate) fn max_kv_value_bytes(&self) -> usize {
@@ -167,11 +188,10 @@ impl Cx {
         T: Serialize + DeserializeOwned,
     {
         if let Some(known) = self.known("once", name)? {
-            return Ok(serde_json::from_value(known)?);
+            return self.read_again("once", name, known);
         }
-        let made = work().await?;
-        self.remember(name, &made).await?;
-        Ok(made)
+        let made = in_effect(self.execution(), work()).await?;
+        self.remembered("once", name, made).await
     }
 
     /// Makes an effect on somebody else, such as a payment or a message, and
@@ -208,15 +228,14 @@ impl Cx {
         F: AsyncFnOnce(&str) -> Result<T>, // an effect borrows its key: write `async |key| ..`
     {
         if let Some(known) = self.known("effect", name)? {
-            return Ok(serde_json::from_value(known)?);
+            return self.read_again("effect", name, known);
         }
         let key = format!("{}/{name}", self.idempotency_key());
         let made = match &self.0.about.stand_in {
             Some(stand_in) => self.stubbed(stand_in, name, &key)?,
-            None => effect(&key).await?,
+            None => in_effect(self.execution(), effect(&key)).await?,
         };
-        self.remember(name, &made).await?;
-        Ok(made)
+        self.remembered("effect", name, made).await
     }
 
     /// The value of a test's stub.
@@ -249,6 +268,11 @@ impl Cx {
         Ok(about.once.iter().find(is_this).map(|once| once.value.clone()))
     }
 
+    /// A number that no other execution has meanwhile.
+    pub(crate) fn execution(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
     fn has_made(&self, name: &str, value: Value) {
         let (iteration, item) = (self.iteration(), self.item());
         // Nobody asks for the depth here: it is the step's own.
@@ -256,11 +280,29 @@ impl Cx {
         self.0.made.lock().unwrap_or_else(PoisonError::into_inner).push(made);
     }
 
-    async fn remember<T: Serialize>(&self, name: &str, made: &T) -> Result<()> {
-        let value = crate::finite::to_value(made)?;
+    /// Records what an effect gave, and returns it. It is read again at once: a value that a retry could not
+    /// read would show only after a crash.
+    async fn remembered<T>(&self, what: &str, name: &str, made: T) -> Result<T>
+    where
+        T: Serialize + DeserializeOwned,
+    {
+        let value = crate::finite::to_value(&made)?;
         self.0.port.record_once(self.item(), name.to_owned(), value.clone()).await?;
-        self.has_made(name, value);
-        Ok(())
+        self.has_made(name, value.clone());
+        self.read_again::<T>(what, name, value)?;
+        Ok(made)
+    }
+
+    /// The value that is recorded for an effect. The effect is made: so the run is paused where it cannot be
+    /// read, and goes on with code that can.
+    fn read_again<T: DeserializeOwned>(&self, what: &str, name: &str, value: Value) -> Result<T> {
+        serde_json::from_value(value).map_err(|error| {
+            Error::unfit(format_args!(
+                "what `{what}` '{name}' of step '{}' has recorded cannot be read as `{}`: {error}",
+                self.step(),
+                std::any::type_name::<T>()
+            ))
+        })
     }
 
     /// The resource of this type, which `px::app().provide(..)` has made.
@@ -310,18 +352,11 @@ impl Cx {
     ) -> Result<RunId> {
         let (title, input) = start_of(brain().title(), &input)?;
         if let Some(known) = self.known("start", name)? {
-            return Ok(serde_json::from_value(known)?);
+            return self.read_again("start", name, known);
         }
         let run = self.0.port.start_run(self.item(), name.to_owned(), title, input).await?;
         self.has_made(name, Value::String(run.to_string()));
         Ok(run)
-    }
-
-    /// Reports progress: an entry of the run's log, which watchers see at
-    /// once. Await it; with [`durable`](Emit::durable) before, outbound hooks
-    /// deliver it like any other event. A step that runs again reports again.
-    pub fn emit(&self, name: impl Into<String>, data: impl Serialize) -> Emit<'_> {
-        Emit { cx: self, name: name.into(), data: serde_json::to_value(data), durable: false }
     }
 
     /// The run's options, as [`options`](crate::Blank::options) declared them.
@@ -351,32 +386,5 @@ impl Cx {
     /// Resolves when the run is cancelled while this step runs.
     pub async fn cancelled(&self) {
         self.0.port.cancelled().await;
-    }
-}
-
-/// A report of progress in the making: see [`Cx::emit`].
-#[must_use = "progress is reported when this is awaited"]
-#[derive(Debug)]
-pub struct Emit<'a> {
-    cx: &'a Cx,
-    name: String,
-    data: serde_json::Result<Value>,
-    durable: bool,
-}
-
-impl Emit<'_> {
-    /// Lets outbound hooks keep it and try it again like any other event (docs/rules.md#48).
-    pub fn durable(mut self) -> Self {
-        self.durable = true;
-        self
-    }
-}
-
-impl<'a> IntoFuture for Emit<'a> {
-    type Output = Result<()>;
-    type IntoFuture = PortFuture<'a, Result<()>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.cx.0.port.emit(self.name, self.data?, self.durable).await })
     }
 }

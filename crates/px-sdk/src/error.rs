@@ -10,6 +10,8 @@ pub struct Error {
     message: String,
     causes: Vec<String>,
     is_permanent: bool,
+    /// True if a stored value is not what the code reads now: other code may read it.
+    is_unfit: bool,
 }
 
 /// The result of a step or a handler.
@@ -18,7 +20,13 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error with this sentence. The step is retried if its options say so.
     pub fn msg(message: impl fmt::Display) -> Self {
-        Self { name: "Error".into(), message: message.to_string(), causes: Vec::new(), is_permanent: false }
+        Self {
+            name: "Error".into(),
+            message: message.to_string(),
+            causes: Vec::new(),
+            is_permanent: false,
+            is_unfit: false,
+        }
     }
 
     /// An error that no retry can mend: the run fails at once.
@@ -29,6 +37,18 @@ impl Error {
     /// An error of this name that no retry can mend.
     pub(crate) fn named(name: &str, message: impl fmt::Display) -> Self {
         Self { name: name.into(), ..Self::permanent(message) }
+    }
+
+    /// An error of what is stored, which this code cannot read and another deploy can: the run is paused.
+    pub(crate) fn unfit(message: impl fmt::Display) -> Self {
+        Self { is_unfit: true, ..Self::permanent(message) }
+    }
+
+    /// Returns whether something stored is not what the code reads: the run is paused then, and does not fail.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn is_unfit(&self) -> bool {
+        self.is_unfit
     }
 
     /// The same error, marked as one that no retry can mend.
@@ -75,7 +95,7 @@ where
             causes.push(cause.to_string());
             source = cause.source();
         }
-        Self { name: name.into(), message: error.to_string(), causes, is_permanent: false }
+        Self { name: name.into(), causes, ..Self::msg(error) }
     }
 }
 

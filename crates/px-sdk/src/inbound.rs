@@ -145,7 +145,8 @@ impl<R> Inbound<R> {
     }
 }
 
-fn object<T: Serialize>(what: &str, value: &T) -> Result<Value> {
+/// A value that is kept as a JSON object, or the error that says it is none.
+pub(crate) fn object<T: Serialize>(what: &str, value: &T) -> Result<Value> {
     match crate::finite::to_value(value)? {
         object @ Value::Object(_) => Ok(object),
         _ => Err(Error::permanent(format_args!(

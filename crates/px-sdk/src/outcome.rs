@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::error::Result;
 use crate::given::asks_for_more;
+use crate::inbound::object;
 use crate::wait::{Timed, WaitRequest, Waits};
 
 /// The step is done; the next one runs with this state.
@@ -114,13 +115,16 @@ impl<S> Sleeping<S> {
 
 impl<S, R> Waiting<S, R> {
     /// Does not wait: the next step runs at once with this response. For the
-    /// first turn of a loop, or for an answer that is already there.
+    /// first turn of a loop, or for an answer that is already there. A response that is not
+    /// written as a JSON object fails the step, unless it is one of px's own types, such as [`Timed`].
     pub fn given(state: S, response: R) -> Self
     where
         R: Serialize + DeserializeOwned,
     {
-        let as_given = if asks_for_more::<R>() { Given::whole } else { Given::by_hand };
-        Self::with(state, crate::finite::to_value(&response).map(as_given))
+        if asks_for_more::<R>() {
+            return Self::with(state, crate::finite::to_value(&response).map(Given::whole));
+        }
+        Self::with(state, plain(&response))
     }
 
     fn with(state: S, given: Result<Given>) -> Self {
@@ -151,6 +155,11 @@ impl<S, R> Waiting<S, R> {
     }
 }
 
+/// A response as a webhook would have brought it.
+fn plain<R: Serialize>(response: &R) -> Result<Given> {
+    object("the response that a step gives", response).map(Given::by_hand)
+}
+
 impl<S, R> Waiting<S, Timed<R>> {
     /// Ends the wait at this point in time, if it has not ended by then: the earlier of both counts.
     pub fn no_later_than(self, at: Timestamp) -> Self {
@@ -170,7 +179,7 @@ impl<S, R> Waiting<S, Timed<R>> {
         if asks_for_more::<R>() {
             return Self::given(state, Timed::Answered(response));
         }
-        Self::with(state, crate::finite::to_value(&response).map(Given::by_hand))
+        Self::with(state, plain(&response))
     }
 
     /// Does not wait: the next step runs at once, as if nothing had come in time.

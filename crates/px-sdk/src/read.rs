@@ -2,13 +2,14 @@
 //! value fits an integer, as JSON Schema has it (2.0 is 2), and what does not fit
 //! is named by its place.
 
-use px_core::key::{FORM_SLUG, KeyId};
+use px_core::key::{FORM_SLUG, KeyId, LINK_SLUG};
 use serde::de::DeserializeOwned;
 use serde_json::{Number, Value};
 use serde_path_to_error::Segment;
 
 use crate::ends::RunEnd;
 use crate::form::Form;
+use crate::link::Answered;
 use crate::webhook::WebhookDef;
 
 /// Numbers from here on may have been rounded when they were parsed, so no
@@ -69,7 +70,7 @@ fn may_be_rounded(float: f64) -> bool {
 }
 
 /// Tells whether a response fits what a step waits for at this key: the response
-/// of the webhook there, a form, or the end of a run.
+/// of the webhook there, a form, the answer to a link, or the end of a run.
 ///
 /// # Errors
 /// Where and why it does not.
@@ -80,6 +81,9 @@ pub fn fits_key(key: &KeyId, webhook: Option<&WebhookDef>, response: &Value) -> 
     if *key.slug == *FORM_SLUG {
         return fits::<Form>(response);
     }
+    if *key.slug == *LINK_SLUG {
+        return fits::<Answered<Value>>(response);
+    }
     let webhook = webhook.ok_or_else(|| Misfit {
         path: String::new(),
         why: format!("webhook '{}' is not in this binary, so nothing can be an answer of it", key.slug),
@@ -88,7 +92,7 @@ pub fn fits_key(key: &KeyId, webhook: Option<&WebhookDef>, response: &Value) -> 
 }
 
 /// Does `read`, and again with integers for integral floats if it fails.
-pub(crate) fn leniently<T, E>(value: Value, read: impl Fn(Value) -> Result<T, E>) -> Result<T, E> {
+pub(crate) fn leniently<T, E>(value: Value, mut read: impl FnMut(Value) -> Result<T, E>) -> Result<T, E> {
     if !has_integral_float(&value) {
         return read(value);
     }

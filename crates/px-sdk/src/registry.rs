@@ -9,9 +9,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use px_core::KeyId;
-use px_core::key::{FORM_SLUG, SLOT_SLUG};
+use px_core::key::{FORM_SLUG, LINK_SLUG, SLOT_SLUG};
 use px_core::run::{BrainInfo, Catalog};
+use px_core::{KeyId, Labels};
 use serde_json::Value;
 
 use crate::brain::BrainDef;
@@ -172,6 +172,7 @@ impl Registry {
         let mut registry = Self::default();
         let form = crate::__private::fingerprint::<crate::Form>();
         registry.responses.insert(FORM_SLUG.to_owned(), form);
+        registry.responses.insert(LINK_SLUG.to_owned(), crate::link::fingerprint());
         let mut brains: Vec<_> = brains.into_iter().collect();
         brains.sort_by(|(a, _), (b, _)| (&a.file, a.line).cmp(&(&b.file, b.line)));
         let mut webhooks: Vec<_> = webhooks.into_iter().collect();
@@ -197,6 +198,10 @@ impl Registry {
             }
             if let Some(why) = def.mistake_in_parts().or_else(|| def.mistake_in_reminders()) {
                 mistakes.push(RegistryError::BadPart { title: def.title, why, source });
+                continue;
+            }
+            if let Some(why) = def.mistake_in_labels() {
+                mistakes.push(RegistryError::BadLabel { title: def.title, why, source });
                 continue;
             }
             if let Some(why) = def.mistake_in_migrations() {
@@ -278,6 +283,14 @@ impl Registry {
 impl Catalog for Registry {
     fn brain(&self, title: &str) -> Option<BrainInfo> {
         self.brains.get(title).map(|brain| brain.def.info())
+    }
+
+    fn version(&self, title: &str) -> Option<u32> {
+        self.brains.get(title).map(|brain| brain.def.version)
+    }
+
+    fn labels(&self, brain: &str, input: &Value) -> Labels {
+        self.brains.get(brain).map(|brain| brain.def.labels_of(input)).unwrap_or_default()
     }
 
     fn slot(&self, brain: &str, input: &Value) -> Option<KeyId> {

@@ -11,6 +11,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::Result;
+use crate::link::LinkSource;
 use crate::secret::{Readable, Secret, SecretReader, SecretSource};
 
 /// A value that steps and handlers share: a client, a pool of connections.
@@ -74,10 +75,10 @@ pub type AnyResource = Arc<dyn Any + Send + Sync>;
 #[derive(Clone, Default)]
 pub struct Provided(Arc<Mutex<Arc<Held>>>);
 
-/// The resources in the order in which they were provided, and where secrets come
-/// from.
+/// The resources in the order in which they were provided, and where secrets and
+/// links come from.
 #[derive(Clone, Default)]
-struct Held(Vec<(Need, AnyResource)>, Option<Arc<dyn SecretSource>>);
+struct Held(Vec<(Need, AnyResource)>, Option<Arc<dyn SecretSource>>, Option<Arc<dyn LinkSource>>);
 
 impl Drop for Held {
     /// What was made last may use what was made before it, and goes first.
@@ -106,6 +107,11 @@ impl Provided {
         Arc::make_mut(&mut self.lock()).1 = Some(source);
     }
 
+    /// Lets links be made by this source.
+    pub fn set_links(&self, source: Arc<dyn LinkSource>) {
+        Arc::make_mut(&mut self.lock()).2 = Some(source);
+    }
+
     /// Gives up the resources. Each ends when no step or handler has it any
     /// more; dropping the returned value ends those that nobody has.
     #[must_use = "resources end where this is dropped"]
@@ -127,7 +133,14 @@ impl Provided {
         }
         let held = Arc::clone(&self.lock());
         let readable = Readable { names: secrets.into(), source: held.1.clone() };
-        Resources { needs: needs.into(), held: Some(held), readable, slug: None }
+        Resources { needs: needs.into(), held: Some(held), readable, links: None, slug: None }
+    }
+
+    /// As [`Provided::grant`], for a step, which may make links too.
+    #[must_use]
+    pub fn grant_to_step(&self, needs: &[Need], secrets: &[String]) -> Resources {
+        let links = self.lock().2.clone();
+        Resources { links, ..self.grant(needs, secrets) }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Arc<Held>> {
@@ -168,6 +181,7 @@ pub struct Resources {
     needs: Arc<[Need]>,
     held: Option<Arc<Held>>,
     readable: Readable,
+    links: Option<Arc<dyn LinkSource>>,
     /// The webhook whose handler has them, if it is one.
     slug: Option<Arc<str>>,
 }
@@ -215,6 +229,11 @@ impl Resources {
     /// The secret of this name for a reader.
     pub(crate) fn secret_for(&self, name: &str, reader: SecretReader<'_>) -> Result<Secret> {
         self.readable.read(name, reader)
+    }
+
+    /// The maker of links, if there is one.
+    pub(crate) fn links(&self) -> Option<&dyn LinkSource> {
+        self.links.as_deref()
     }
 
     /// As the handler of a webhook has them.

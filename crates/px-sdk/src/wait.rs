@@ -30,12 +30,12 @@ impl<R> On<R> {
     #[doc(hidden)]
     pub fn registered(slug: &'static str, identifier: String, schema: u64) -> Self {
         let key = KeyId::new(slug, identifier);
-        Self { registration: Registration { key, token: None, schema }, response: PhantomData }
+        Self { registration: Registration { key, token: None, schema, ask: None }, response: PhantomData }
     }
 
     /// Returns where runs meet runs; there the response has no schema of a webhook.
     pub(crate) fn at(key: KeyId) -> Self {
-        Self { registration: Registration { key, token: None, schema: 0 }, response: PhantomData }
+        Self { registration: Registration { key, token: None, schema: 0, ask: None }, response: PhantomData }
     }
 
     /// Takes only events that bring this token, by `?token=` or by the handler.

@@ -13,6 +13,7 @@ use px_core::{Clock, Ids, Scope};
 use px_store::secret_key::{KeyCheck, KeyCheckWrite};
 use px_store::secrets::{self, SecretRecord};
 use px_store::{Batch, Bound, Contended, Round, RoundError, Row, Store, Table, Versioned};
+use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::vault::{Place, Vault};
@@ -73,6 +74,12 @@ fn unread(names: &[String]) -> String {
 
 /// The text that a check value seals. What counts is that it can be opened.
 const KNOWN: &str = "px";
+
+/// Bytes of the secret that signed links are made with.
+const LINK_SECRET_BYTES: usize = 32;
+
+/// The name that it is sealed for: no secret can have it.
+const LINK_PLACE: &str = "signed links";
 
 /// Hooks that are read at once.
 pub(crate) const PAGE: usize = 200;
@@ -144,8 +151,8 @@ pub async fn holds_sealed(store: &Arc<dyn Store>, scope: Scope) -> Result<bool, 
     Ok(sealing(store, scope, None).await?.holds_sealed)
 }
 
-/// Proves that this process has the store's key, and leaves the check value and
-/// the number of the store where there is none. With `replace` the key becomes the
+/// Proves that this process has the store's key, and leaves the check value, the
+/// number of the store and the key of its links where there is none. With `replace` the key becomes the
 /// store's, whatever it was; what was sealed before then stays unreadable.
 ///
 /// A vault whose key dies with the process proves nothing and leaves nothing.
@@ -161,8 +168,12 @@ pub async fn prove_key(parts: &KeyParts, replace: bool) -> Result<(), Error> {
         let found = key_check(&parts.store, parts.scope).await?;
         let opened = found.as_ref().is_some_and(|found| opens(&parts.vault, &found.record));
         let number = found.as_ref().and_then(|found| found.record.store);
-        if opened && number.is_some() {
+        let links = found.as_ref().and_then(|found| opened_links(parts, &found.record));
+        if opened && number.is_some() && links.is_some() {
             return Ok(Round::Done(()));
+        }
+        if opened && links.is_none() && found.as_ref().is_some_and(|found| found.record.links.is_some()) {
+            return Err(px_store::Error::Corrupt("the key of signed links".into()).into());
         }
         if !opened && !replace {
             let sealing = sealing(&parts.store, parts.scope, Some(&parts.vault)).await?;
@@ -174,29 +185,62 @@ pub async fn prove_key(parts: &KeyParts, replace: bool) -> Result<(), Error> {
             }
         }
         let expected = found.map(|found| found.version);
-        Ok(Round::Commit(check_batch(parts, &parts.vault, expected, number), ()))
+        Ok(Round::Commit(check_batch(parts, &parts.vault, expected, (number, links)), ()))
     });
     proved.await
 }
 
+/// The secret that signed links are made with: that of the store, which
+/// [`prove_key`] has left there. A vault whose key dies with the process has one that
+/// does so, too.
+///
+/// # Errors
+/// The store could not be read, or its key of links does not open.
+pub async fn link_secret(parts: &KeyParts) -> Result<Zeroizing<[u8; LINK_SECRET_BYTES]>, Error> {
+    let mut secret = Zeroizing::new([0; LINK_SECRET_BYTES]);
+    if parts.vault.is_forgetful() {
+        px_core::random_bytes(secret.as_mut_slice());
+        return Ok(secret);
+    }
+    let check = key_check(&parts.store, parts.scope).await?;
+    let opened = check.and_then(|check| opened_links(parts, &check.record));
+    let opened = opened.ok_or_else(|| Error::OtherKey { names: vec!["signed links".to_owned()] })?;
+    hex::decode_to_slice(opened.expose_secret(), secret.as_mut_slice())
+        .map_err(|_| px_store::Error::Corrupt("the key of signed links".into()))?;
+    Ok(secret)
+}
+
+/// The key of links of a check value, if there is one and this vault opens it.
+pub(crate) fn opened_links(parts: &KeyParts, check: &KeyCheck) -> Option<SecretString> {
+    let place = Place { store: check.store?, scope: parts.scope, name: LINK_PLACE };
+    parts.vault.open_for(&place, check.links.as_ref()?).ok()
+}
+
 /// The commit of a check value under the key of this vault. A store that has no
-/// number gets one.
+/// number gets one, and so does one that has no key of links.
 pub(crate) fn check_batch(
     parts: &KeyParts,
     vault: &Vault,
     expected: Option<u64>,
-    number: Option<[u8; 16]>,
+    (number, links): (Option<[u8; 16]>, Option<SecretString>),
 ) -> Batch {
     let number = number.unwrap_or_else(|| {
         let mut number = [0; 16];
         px_core::random_bytes(&mut number);
         number
     });
-    let write = KeyCheckWrite {
-        check: KeyCheck { sealed: vault.seal(&SecretString::from(KNOWN)), store: Some(number) },
-        expected,
-        version: parts.ids.version(parts.clock.now()),
+    let links = links.unwrap_or_else(|| {
+        let mut secret = Zeroizing::new([0; LINK_SECRET_BYTES]);
+        px_core::random_bytes(secret.as_mut_slice());
+        SecretString::from(hex::encode(secret.as_slice()))
+    });
+    let place = Place { store: number, scope: parts.scope, name: LINK_PLACE };
+    let check = KeyCheck {
+        sealed: vault.seal(&SecretString::from(KNOWN)),
+        store: Some(number),
+        links: Some(vault.seal_for(&place, &links)),
     };
+    let write = KeyCheckWrite { check, expected, version: parts.ids.version(parts.clock.now()) };
     Batch { scope: parts.scope, key_check: Some(write), ..Batch::default() }
 }
 
@@ -211,6 +255,22 @@ pub async fn is_key_of(
     vault: &Vault,
 ) -> Result<Option<bool>, px_store::Error> {
     Ok(key_check(store, scope).await?.map(|check| opens(vault, &check.record)))
+}
+
+/// The vault of a process that has two keys, of which one takes the place of the
+/// other: it reads what rests under either, and seals under the one that is the
+/// store's. Returns it with true if that is the next one already.
+///
+/// # Errors
+/// The store could not be read.
+pub async fn of_two(
+    store: &Arc<dyn Store>,
+    scope: Scope,
+    (old, next): (Vault, Vault),
+) -> Result<(Vault, bool), px_store::Error> {
+    let is_next = is_key_of(store, scope, &next).await? == Some(true);
+    // What a process that took the old one for the store's has sealed since is read, too.
+    Ok((if is_next { next.beside(old) } else { old.beside(next) }, is_next))
 }
 
 /// The number of a store: zeroes where it has none, since nothing is kept there for

@@ -19,9 +19,11 @@ use px_sdk::layer::BoxError;
 use px_sdk::{Received, Timestamp};
 use tokio::runtime::Handle;
 
-use crate::app::Shared;
+use crate::api::redacted;
+use crate::app::{App, Shared};
 use crate::error::ApiError;
 use crate::layered;
+use crate::links;
 use crate::run_to_completion::run_to_completion;
 
 static ACTION: HeaderName = HeaderName::from_static("px-action");
@@ -50,33 +52,72 @@ pub(crate) async fn receive_form(
 
 /// Door by which a request came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Door {
+pub(crate) enum Door {
     Webhook,
     Form,
+    Link,
 }
 
-async fn enter(app: Shared, remote: SocketAddr, slug: String, door: Door, request: Request) -> Response {
-    let at = app.clock().now();
-    let headers = request.headers();
-    let client = match app.urls.sender(remote.ip(), headers) {
-        Ok(client) => client,
-        Err(why) => return two_senders(&slug, remote, &why),
-    };
-    let permit = match app.gate.enter(&slug, client, at) {
-        Ok(permit) => permit,
-        Err(turned) => return turned_away(turned),
-    };
+impl Door {
+    /// The largest body that is read here, bytes.
+    fn max_body(self, app: &App) -> usize {
+        match self {
+            Self::Webhook | Self::Form => app.max_body,
+            Self::Link => app.max_body.min(links::MAX_BODY),
+        }
+    }
+}
+
+/// Lets a request through the gate, or refuses it.
+pub(crate) fn admit(
+    app: &App,
+    slug: &str,
+    remote: SocketAddr,
+    headers: &HeaderMap,
+    at: Timestamp,
+) -> Result<Permit, Response> {
+    let client = app.urls.sender(remote.ip(), headers).map_err(|why| two_senders(slug, remote, &why))?;
+    let permit = app.gate.enter(slug, client, at).map_err(turned_away)?;
     if headers.len() > app.max_headers {
         let text = format!("The request has more than {} header lines", app.max_headers);
-        return ApiError::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Code::TooManyHeaders, text)
-            .into_response();
+        return Err(ApiError::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Code::TooManyHeaders, text)
+            .into_response());
     }
+    Ok(permit)
+}
+
+/// Takes in a request that came by one of these doors.
+pub(crate) async fn enter(
+    app: Shared,
+    remote: SocketAddr,
+    slug: String,
+    door: Door,
+    mut request: Request,
+) -> Response {
+    // The answer is the handler's own, and whoever wants it without secrets says so.
+    if redacted::is_asked(request.headers()) {
+        request.headers_mut().remove(&redacted::ASKED);
+        let redaction = app.secrets.redaction().clone();
+        let answer = Box::pin(let_in(app, remote, slug, door, request)).await;
+        return redacted::answer(&redaction, answer).await;
+    }
+    let_in(app, remote, slug, door, request).await
+}
+
+async fn let_in(app: Shared, remote: SocketAddr, slug: String, door: Door, request: Request) -> Response {
+    let at = app.clock().now();
+    let headers = request.headers();
+    let permit = match admit(&app, &slug, remote, headers, at) {
+        Ok(permit) => permit,
+        Err(refused) => return refused,
+    };
     let declared = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok())
         .and_then(|length| length.parse::<usize>().ok());
-    if declared.is_some_and(|length| length > app.max_body) {
-        return too_large(app.max_body);
+    let most = door.max_body(&app);
+    if declared.is_some_and(|length| length > most) {
+        return too_large(most, door);
     }
     let layered = app.layered.get(&slug).cloned();
     let entered = Entered { app, slug, door, remote, at, permit, runtime: None };
@@ -112,7 +153,8 @@ where
 {
     let Entered { app, slug, door, remote, at, mut permit, runtime } = entered;
     let (head, body) = request.into_parts();
-    let body = match tokio::time::timeout(app.body_timeout, read(body, app.max_body, &mut permit)).await {
+    let most = door.max_body(&app);
+    let body = match tokio::time::timeout(app.body_timeout, read(body, (most, door), &mut permit)).await {
         Ok(Ok(body)) => body,
         Ok(Err(response)) => return response,
         Err(_) => {
@@ -133,8 +175,12 @@ where
     // A sender that hangs up does not stop half-way what it has sent whole.
     let work = async move {
         let answer = match door {
-            Door::Webhook => app.stage.receive(&slug, received).await,
-            Door::Form => app.stage.receive_form(received).await,
+            Door::Webhook => respond(app.stage.receive(&slug, received).await),
+            Door::Form => respond(app.stage.receive_form(received).await),
+            Door::Link => {
+                let token = links::token(&received.path);
+                links::respond(app.stage.answer_link(&token, received).await)
+            }
         };
         drop(permit);
         answer
@@ -145,7 +191,7 @@ where
         None => run_to_completion(work).await.map_err(|error| error.to_string()),
     };
     match taken {
-        Ok(answer) => respond(answer),
+        Ok(answer) => answer,
         Err(error) => {
             tracing::error!(error, "a webhook request failed");
             failed()
@@ -160,7 +206,7 @@ pub(crate) fn failed() -> Response {
 }
 
 /// Reads the body piece by piece, so that what it holds counts while it comes.
-async fn read<B>(body: B, limit: usize, permit: &mut Permit) -> Result<Bytes, Response>
+async fn read<B>(body: B, (limit, door): (usize, Door), permit: &mut Permit) -> Result<Bytes, Response>
 where
     B: HttpBody<Data = Bytes>,
     B::Error: Into<BoxError>,
@@ -171,7 +217,7 @@ where
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
             if error.is::<LengthLimitError>() {
-                return too_large(limit);
+                return too_large(limit, door);
             }
             ApiError::bad_request(format!("The request's body could not be read: {error}")).into_response()
         })?;
@@ -198,8 +244,9 @@ fn turned_away(turned: AdmissionDenied) -> Response {
     }
 }
 
-fn too_large(limit: usize) -> Response {
-    let text = format!("The request's body is larger than {limit} bytes (server.max_body_bytes)");
+fn too_large(limit: usize, door: Door) -> Response {
+    let bound = if door == Door::Link { "" } else { " (server.max_body_bytes)" };
+    let text = format!("The request's body is larger than {limit} bytes{bound}");
     ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge, text).into_response()
 }
 

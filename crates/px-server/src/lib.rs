@@ -11,6 +11,7 @@ mod error_format;
 mod in_process;
 mod ingress;
 mod layered;
+mod links;
 mod members;
 mod options;
 mod outbound;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use px_core::Scope;
-use px_core::key::FORM_SLUG;
+use px_core::key::{FORM_SLUG, LINK_SLUG};
 use px_engine::{Engine, FitsKey, Parts, Places};
 use px_inbound::verify::{UrlView, local};
 use px_inbound::{Endpoint, Gate, InboundContext, Policy, Schema, Stage};
@@ -26,6 +26,7 @@ use crate::connections;
 use crate::error::StartError;
 use crate::error_format;
 use crate::layered;
+use crate::links;
 use crate::members;
 use crate::options::Options;
 use crate::outbound;
@@ -138,14 +139,15 @@ impl Checked {
     /// Makes every webhook and every input ready.
     pub(crate) fn new(options: &mut Options, secrets: &ServerSecrets) -> Result<Self, StartError> {
         let mut endpoints = Vec::new();
-        // Forms on pages are counted apart from what nobody serves.
-        let mut policies = HashMap::from([(FORM_SLUG.to_owned(), Policy::default())]);
+        // Forms on pages and links are counted apart from what nobody serves.
+        let mut policies =
+            HashMap::from([FORM_SLUG, LINK_SLUG].map(|slug| (slug.to_owned(), Policy::default())));
         for webhook in options.registry.webhooks() {
             let mut own = options.webhooks.remove(&webhook.def.slug).unwrap_or_default();
             let setup = std::mem::take(&mut own.setup);
             let slug = webhook.def.slug.as_str();
             let stored = |name: &str| secrets.of_webhook(slug, name);
-            let env = |name: &str| secrets.env(name);
+            let env = |name: &str| secrets.env_of_webhook(slug, name);
             let endpoint = Endpoint::configured(Arc::clone(&webhook.def), &env, &stored, setup)?;
             let never_retries = endpoint.def.verification.never_retries;
             policies.insert(webhook.def.slug.clone(), Policy { never_retries, ..own.policy });
@@ -200,7 +202,8 @@ impl Checked {
         let base_url = options.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let base_url = base_url.trim_end_matches('/').to_owned();
         let parts = self.parts(options, (&pool, &resources));
-        let operator = outbound::prepare(options, address, &base_url, &mut self.warnings).await?;
+        let operator = outbound::prepare(options, address, &base_url, &secrets, &mut self.warnings).await?;
+        secrets.apply_hooks(&operator).await;
         let urls = UrlView {
             public_url: options.public_url.clone(),
             proxies: options.proxies.clone(),
@@ -208,6 +211,7 @@ impl Checked {
             cors_origins: self.cors_origins,
         };
         let layered = layered::routes(&self.endpoints);
+        resources.set_links(Arc::new(links::signer(secrets.links().clone(), options, &base_url)));
         let inbound = InboundContext {
             store: Arc::clone(&options.store),
             catalog: Arc::clone(&options.registry) as _,
@@ -221,6 +225,7 @@ impl Checked {
             max_batch_events: options.max_batch_events,
             cluster: Arc::clone(&options.cluster),
             resources,
+            links: secrets.links().clone(),
         };
         let app = App {
             stage: Stage::new(inbound, self.endpoints).with_rejections(options.rejections),

@@ -11,7 +11,8 @@ use serde::de::DeserializeOwned;
 use crate::rows::RowKey;
 
 pub(crate) use crate::lists::{
-    deliveries_by_identifier, deliveries_by_slug, deliveries_by_state, list, runs_by_brain, runs_by_status,
+    deliveries_by_identifier, deliveries_by_slug, deliveries_by_state, list, runs_by_brain, runs_by_label,
+    runs_by_status,
 };
 
 /// The letter of a table: the first byte of its rows' keys after the scope.

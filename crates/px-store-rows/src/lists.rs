@@ -27,6 +27,10 @@ pub(crate) fn runs_by_status(scope: Scope, brain: Option<&str>, status: RunStatu
     list(scope, &[b"run", brain.unwrap_or_default().as_bytes(), status.as_str().as_bytes()])
 }
 
+pub(crate) fn runs_by_label(scope: Scope, name: &str, value: &str) -> RowKey {
+    list(scope, &[b"label", name.as_bytes(), value.as_bytes()])
+}
+
 pub(crate) fn deliveries_by_slug(scope: Scope, slug: &str) -> RowKey {
     list(scope, &[b"slug", slug.as_bytes()])
 }

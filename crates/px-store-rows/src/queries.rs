@@ -229,20 +229,29 @@ impl<B: Backing> Embedded<B> {
         let brain = filter.brain.as_deref();
         let mut extra = Vec::new();
         let mut lists = Vec::new();
-        for status in &filter.statuses {
+        let statuses = if let Some((name, value)) = &filter.label {
+            // As a rule few have it, whatever else is asked for.
+            lists.push(layout::runs_by_label(scope, name, value));
+            &[][..]
+        } else {
+            &filter.statuses
+        };
+        for status in statuses {
             if *status == RunStatus::Running {
                 extra.extend(self.under_way(scope, before)?);
             } else {
                 lists.push(layout::runs_by_status(scope, brain, *status));
             }
         }
-        if filter.statuses.is_empty()
+        if lists.is_empty()
+            && filter.statuses.is_empty()
             && let Some(brain) = brain
         {
             lists.push(layout::runs_by_brain(scope, brain));
         }
-        let most = if brain.is_none() && filter.statuses.is_empty() { page_of(limit) } else { SCAN_LIMIT };
-        let mut ids = if lists.is_empty() && !filter.statuses.is_empty() {
+        let is_filtered = brain.is_some() || !filter.statuses.is_empty() || filter.label.is_some();
+        let most = if is_filtered { SCAN_LIMIT } else { page_of(limit) };
+        let mut ids = if lists.is_empty() && !statuses.is_empty() {
             Vec::new()
         } else {
             self.candidates(scope, Table::Run, &lists, before, most)?
@@ -256,10 +265,7 @@ impl<B: Backing> Embedded<B> {
         let fits = |id: [u8; 16]| {
             let row = layout::run_row(scope, RunId::from_bytes(id));
             let record = self.passed_over(self.record(&row, |row| self.run_of(scope, row)))?;
-            Ok(record.filter(|record| {
-                (filter.statuses.is_empty() || filter.statuses.contains(&record.run.status))
-                    && brain.is_none_or(|brain| record.run.brain == brain)
-            }))
+            Ok(record.filter(|record| filter.fits(&record.run)))
         };
         Self::page(&ids, limit, most, fits, |record| {
             filter.since.is_some_and(|since| record.run.created_at < since)

@@ -215,6 +215,9 @@ pub(crate) fn listed(scope: Scope, row: &Row) -> Vec<(RowKey, [u8; 16], String)>
             let run = &record.run;
             let id = run.id.to_bytes();
             lists.push((layout::runs_by_brain(scope, &run.brain), id, format!("brain {}", run.brain)));
+            for (name, value) in &run.labels {
+                lists.push((layout::runs_by_label(scope, name, value), id, format!("label {name}={value}")));
+            }
             if run.status != RunStatus::Running {
                 let status = run.status.as_str();
                 let list = layout::runs_by_status(scope, None, run.status);

@@ -91,6 +91,9 @@ impl Translation {
         if write.expected == 0 {
             self.post(layout::runs_by_brain(scope, &run.brain), id);
         }
+        for (name, value) in write.events.iter().filter_map(|event| event.event.labels()).flatten() {
+            self.post(layout::runs_by_label(scope, name, value), id);
+        }
         if run.status != RunStatus::Running {
             self.post(layout::runs_by_status(scope, None, run.status), id);
             self.post(layout::runs_by_status(scope, Some(&run.brain), run.status), id);

@@ -161,7 +161,7 @@ impl Rig {
     fn taken(&self, key: KeyId) -> usize {
         let run = self.started();
         let before = self.store.backing().bytes.load(Ordering::Relaxed);
-        let registration = Registration { key, token: None, schema: 0 };
+        let registration = Registration { key, token: None, schema: 0, ask: None };
         let id = self.ids.wait(self.at);
         let wait = json!({"id": id, "registrations": [registration], "opened_at": self.at, "fresh": false});
         let wait: Wait = serde_json::from_value(wait).unwrap();
@@ -170,6 +170,7 @@ impl Rig {
             after: After::Step("step".into()),
             then: Then::Wait(wait),
             takes_kept: Some(TakenAnswer { answer: 0, index: 0 }),
+            labels: px_core::Labels::new(),
         };
         let mut draft = self.draft();
         block_on(draft.command(run, Command::ReturnStep(Box::new(outcome)))).unwrap();

@@ -78,7 +78,7 @@ impl Rig {
     fn wait(&self, at: u64, run: RunId, fresh: bool) {
         self.command(at, run, Command::BeginStep { index: 0 });
         let opened_at = Timestamp::from_millis(at);
-        let registration = Registration { key: self.key.clone(), token: None, schema: 0 };
+        let registration = Registration { key: self.key.clone(), token: None, schema: 0, ask: None };
         let id = self.ids.wait(opened_at);
         let wait = json!({"id": id, "registrations": [registration], "opened_at": opened_at, "fresh": fresh});
         let wait: Wait = serde_json::from_value(wait).unwrap();
@@ -88,6 +88,7 @@ impl Rig {
             after: After::Step("step".into()),
             then,
             takes_kept: Some(px_core::run::TakenAnswer { answer: 0, index: 0 }),
+            labels: px_core::Labels::new(),
         };
         self.command(at, run, Command::ReturnStep(Box::new(outcome)));
     }

@@ -135,7 +135,8 @@ async fn start(draft: &mut Draft<'_>, ids: &Ids, hot: &mut Hot) {
     let state = json!({"notes": "x".repeat(200)});
     let run = draft.start(Start::of(info, state.clone(), Cause::Api)).await.unwrap();
     draft.command(run, Command::BeginStep { index: 0 }).await.unwrap();
-    let registration = Registration { key: hot.key.clone(), token: hot.token(hot.opened), schema: 1 };
+    let registration =
+        Registration { key: hot.key.clone(), token: hot.token(hot.opened), schema: 1, ask: None };
     hot.opened += 1;
     let wait = Wait {
         id: ids.wait(draft.now()),
@@ -148,8 +149,13 @@ async fn start(draft: &mut Draft<'_>, ids: &Ids, hot: &mut Hot) {
         picked: false,
         reminders: Vec::new(),
     };
-    let outcome =
-        StepOutcome { state, after: After::Step("step".into()), then: Then::Wait(wait), takes_kept: None };
+    let outcome = StepOutcome {
+        state,
+        after: After::Step("step".into()),
+        then: Then::Wait(wait),
+        takes_kept: None,
+        labels: px_core::Labels::new(),
+    };
     draft.command(run, Command::ReturnStep(Box::new(outcome))).await.unwrap();
 }
 

@@ -162,15 +162,20 @@ async fn step(draft: &mut Draft<'_>, ids: &Ids, run: RunId, state: Value) {
         id: ids.wait(draft.now()),
         mode: WaitMode::Any,
         collected: Vec::new(),
-        registrations: vec![Registration { key: key(), token: None, schema: 1 }],
+        registrations: vec![Registration { key: key(), token: None, schema: 1, ask: None }],
         opened_at: draft.now(),
         deadline: None,
         fresh: false,
         picked: false,
         reminders: Vec::new(),
     };
-    let outcome =
-        StepOutcome { state, after: After::Step("step".into()), then: Then::Wait(wait), takes_kept: None };
+    let outcome = StepOutcome {
+        state,
+        after: After::Step("step".into()),
+        then: Then::Wait(wait),
+        takes_kept: None,
+        labels: px_core::Labels::new(),
+    };
     draft.command(run, Command::ReturnStep(Box::new(outcome))).await.unwrap();
 }
 

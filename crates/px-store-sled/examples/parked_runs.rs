@@ -70,7 +70,12 @@ async fn parked(store: &dyn Store, ids: &Ids, n: u64) -> Batch {
     let state = json!({"customer": n, "notes": "x".repeat(200)});
     let run = draft.start(Start::of(info, state.clone(), Cause::Event(event))).await.unwrap();
     draft.command(run, Command::BeginStep { index: 0 }).await.unwrap();
-    let key = |slug: &str| Registration { key: KeyId::new(slug, format!("c{n}")), token: None, schema: 1 };
+    let key = |slug: &str| Registration {
+        key: KeyId::new(slug, format!("c{n}")),
+        token: None,
+        schema: 1,
+        ask: None,
+    };
     let wait = Wait {
         id: ids.wait(now),
         mode: WaitMode::Any,
@@ -87,6 +92,7 @@ async fn parked(store: &dyn Store, ids: &Ids, n: u64) -> Batch {
         after: After::Step("step".into()),
         then: Then::Wait(wait),
         takes_kept: Some(px_core::run::TakenAnswer { answer: 0, index: 0 }),
+        labels: px_core::Labels::new(),
     };
     draft.command(run, Command::ReturnStep(Box::new(outcome))).await.unwrap();
     let body = Bytes::from(format!("{{\"customer\":{n},\"text\":\"{}\"}}", "y".repeat(300)));

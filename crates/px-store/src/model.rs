@@ -91,6 +91,9 @@ pub struct StartIntent {
     /// The trace that the delivery belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
+    /// Version of the brain whose input it was when the event came: one that is queued may meet a later one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
 }
 
 /// One event of a delivery: dedup, identifier, state and consumption are its own.

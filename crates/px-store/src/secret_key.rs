@@ -15,6 +15,11 @@ pub struct KeyCheck {
     /// no other. Absent in stores of before there were secrets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store: Option<[u8; 16]>,
+    /// The key of signed links, sealed. Drawn once: it survives a change of the store's
+    /// key, so that links that are out stay good. Absent in stores of before there were
+    /// links.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub links: Option<Sealed>,
 }
 
 /// A new check value.

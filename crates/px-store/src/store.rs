@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use px_core::key::{Waiter, WaiterId};
-use px_core::{DeliveryId, Event, KeyId, KeyRecord, RunId, RunStatus, Scope, Timestamp};
+use px_core::{DeliveryId, Event, KeyId, KeyRecord, Run, RunId, RunStatus, Scope, Timestamp};
 use tokio::sync::watch;
 
 use crate::batch::{Batch, LogTail, Outcome, RunRecord};
@@ -55,6 +55,19 @@ pub struct RunFilter {
     pub statuses: Vec<RunStatus>,
     /// Time before which none was created.
     pub since: Option<Timestamp>,
+    /// A label that the run has: its name and its value.
+    pub label: Option<(String, String)>,
+}
+
+impl RunFilter {
+    /// Returns true if a run fits all that is set, `since` left out: lists are ordered by it.
+    #[must_use]
+    pub fn fits(&self, run: &Run) -> bool {
+        let is_labelled = |(name, value): &(String, String)| run.labels.get(name) == Some(value);
+        (self.statuses.is_empty() || self.statuses.contains(&run.status))
+            && self.brain.as_ref().is_none_or(|brain| run.brain == *brain)
+            && self.label.as_ref().is_none_or(is_labelled)
+    }
 }
 
 /// Filter of a list of deliveries. Everything that is set must fit.

@@ -80,7 +80,7 @@ impl Lab {
             id: lab.ids.wait(opened_at),
             mode: WaitMode::Any,
             collected: Vec::new(),
-            registrations: vec![Registration { key: lab.key.clone(), token: None, schema: 0 }],
+            registrations: vec![Registration { key: lab.key.clone(), token: None, schema: 0, ask: None }],
             opened_at,
             deadline: None,
             fresh: false,
@@ -92,6 +92,7 @@ impl Lab {
             after: After::Step("step".into()),
             then: Then::Wait(wait),
             takes_kept: None,
+            labels: px_core::Labels::new(),
         };
         lab.command(2_000, run, Command::ReturnStep(Box::new(outcome)));
         lab.command(3_000, run, Command::Pause { reason: None });

@@ -1,6 +1,7 @@
 //! The world: everything of px but the network and the real clock.
 
 mod by_hand;
+mod links;
 mod looks;
 mod process;
 
@@ -20,6 +21,7 @@ use px_store_rows::{Embedded, MemoryRows};
 use serde::Serialize;
 use serde_json::Value;
 
+pub(crate) use self::links::ORIGIN_OF_WORLDS;
 use self::process::{process, stage};
 use crate::error::WorldError;
 use crate::faults::FaultyStore;

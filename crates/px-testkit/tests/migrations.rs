@@ -7,38 +7,17 @@ mod blessed;
 mod moving;
 mod project;
 
-use std::sync::Arc;
-
 use blessed::compare;
-use moving::{Deal, Deal1, Deal2, Stamp1, TEXTS, deal, deployed, first, second, third, up_to_2};
+use moving::{
+    Deal, Deal1, Deal2, Stamp1, TEXTS, deal, deployed, first, post, redeploy, second, stored, third, up_to_2,
+};
 use project::{Text, event, mail};
 use px_core::event::EventBody;
-use px_core::{Run, RunId, RunStatus};
+use px_core::{RunId, RunStatus};
 use px_engine::obstacle;
 use px_sdk::{Brain, BrainDef, Cx, Error, Next, Result, Waiting, brain, wait_for};
 use px_testkit::{Fault, World};
 use serde_json::json;
-
-/// A world over the rows of another one, with another version of the brain. Its
-/// ids follow on those that the other has made.
-fn redeploy(world: &World, def: BrainDef, number: u64) -> World {
-    World::over(deployed(def), Arc::clone(world.rows()), number << 32).unwrap()
-}
-
-/// Posts the texts from one on, each once however often it is asked: a text that the
-/// run has taken is a duplicate.
-async fn post(world: &World, texts: &[&str]) -> std::result::Result<(), px_testkit::WorldError> {
-    for text in texts {
-        world.settle().await?;
-        world.post("mail", &event(text, "k", text, "resume")).await?;
-    }
-    world.settle().await
-}
-
-/// The run as it is stored, also where the process is dead.
-async fn stored(world: &World, run: RunId) -> Run {
-    px_store::Store::run(&**world.rows(), px_core::Scope::default(), run).await.unwrap().unwrap().run
-}
 
 /// The depth of each migrated frame, in the order of the log.
 async fn migrated(world: &World, run: RunId) -> Vec<Option<u32>> {

@@ -8,13 +8,14 @@ mod pieces;
 mod project;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use pieces::{Bill, bill};
 use project::{Text, event, mail, registry};
 use px_core::{RunId, RunStatus};
 use px_engine::obstacle;
 use px_sdk::registry::{RegistryError, Source};
-use px_sdk::{Brain, BrainDef, Cx, Error, Next, Registry, Result, Waiting, brain, wait_for};
+use px_sdk::{Brain, BrainDef, Cx, Error, Next, Registry, Result, Retry, Waiting, brain, items, wait_for};
 use px_testkit::World;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -177,7 +178,7 @@ async fn a_redeploy_that_removes_the_arm_in_which_a_run_is_is_refused_and_pauses
     for (brain, reason) in [
         (
             without_arm as fn() -> Brain<Bill>,
-            "the run is in arm 'yes' of step 'is large', and that is not in brain 'changing' any more",
+            "the run is in arm 'yes' of step 'is large', and that has no steps any more in brain 'changing'",
         ),
         (without_branch, "step 'is large' of brain 'changing' is no branch any more"),
     ] {
@@ -192,14 +193,34 @@ async fn a_redeploy_that_removes_the_arm_in_which_a_run_is_is_refused_and_pauses
 }
 
 #[test]
-fn a_loop_without_steps_and_names_that_share_a_key_are_refused_at_start() {
+fn a_part_that_cannot_be_run_and_names_that_share_a_key_are_refused_at_start() {
     let is_paid = |bill: &Bill| bill.open == 0;
+    let inner = || -> Brain<Bill, Bill> { brain("inner").step("close", close).build() };
+    let join = |_: Bill, inner: Bill| inner;
     let empty: Brain<Bill> = brain("empty").repeat_until("pay", is_paid, |b| b).build();
     let alike: Brain<Bill> =
         brain("alike").repeat_until("pay", is_paid, |b| b.step("close", close)).step("pay[2]", close).build();
     let twice: Brain<Bill> =
         brain("twice").when("pay", is_paid, |b| b.step("close", close).step("close", close)).build();
+    let like_inner: Brain<Bill> =
+        brain("like inner").brain("pay", inner, Bill::clone, join).step("pay/close", close).build();
+    let item = async |_: Cx, item: u32| Ok(item);
+    let listed = items(|_: &Bill| vec![1], item);
+    let like_item: Brain<Bill> =
+        brain("like item").map("pay", listed, |bill: Bill, _| bill).step("pay:0", close).build();
+    let unnamed: Brain<Bill> = brain("unnamed").when("pay", is_paid, |b| b.step("", close)).build();
+    let retried: Brain<Bill> =
+        brain("retried").brain("pay", inner, Bill::clone, join).retry(Retry::attempts(3)).build();
+    let timed: Brain<Bill> = brain("timed")
+        .when("pay", is_paid, |b| b.step("close", close))
+        .timeout(Duration::from_secs(1))
+        .build();
     for (brain, says) in [
+        (like_inner, "Step 'pay/close' is called like something inside 'pay'"),
+        (like_item, "Step 'pay:0' is called like something inside 'pay'"),
+        (unnamed, "A step has an empty name"),
+        (retried, "`.retry(..)` stands behind 'pay', which is a brain, and would do nothing there"),
+        (timed, "`.timeout(..)` stands behind 'pay', which is a branch, and would do nothing there"),
         (empty, "Loop 'pay' has no steps"),
         (alike, "Step 'pay[2]' is called like something inside 'pay'"),
         (twice, "Duplicate step 'close' in brain 'twice'"),

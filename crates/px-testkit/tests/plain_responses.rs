@@ -139,6 +139,7 @@ async fn begin(_cx: Cx, forms: Forms) -> Result<Waiting<Forms, Reply>> {
     Ok(match how.as_str() {
         "answered" => Waiting::answered(forms, Either::Right(vote("right"))),
         "timed out" => Waiting::timed_out(forms),
+        "too late" => Waiting::given(forms, Timed::TimedOut),
         "in time" => Waiting::given(forms, Either::Right(vote("in time"))).timeout(TIMEOUT),
         _ => Waiting::given(forms, Timed::Answered(Either::Left(vote("left")))),
     })
@@ -181,6 +182,44 @@ fn too_few() -> Brain<Forms> {
     brain("too few").step("ask", ask).step("keep", keep::<Came>).build()
 }
 px_sdk::brain!(too_few);
+
+/// Gives a list of responses itself, which is written as a list.
+fn listed() -> Brain<Forms> {
+    brain("listed")
+        .step("begin", begin_listed)
+        .step("keep", keep::<All<Vec<Vote>>>)
+        .step("read", read_all)
+        .build()
+}
+px_sdk::brain!(listed);
+
+async fn begin_listed(_cx: Cx, forms: Forms) -> Result<Waiting<Forms, All<Vec<Vote>>>> {
+    Ok(Waiting::given(forms, All(vec![vote("one"), vote("two")])))
+}
+
+async fn read_all(_cx: Cx, kept: Kept<All<Vec<Vote>>>) -> Result<Next<Names>> {
+    Ok(Next(Names { names: kept.response.0.into_iter().map(|vote| vote.text).collect() }))
+}
+
+/// Gives a response that no webhook's handler could give.
+fn bare() -> Brain<Forms> {
+    brain("bare").step("begin", begin_bare).step("keep", keep::<u32>).build()
+}
+px_sdk::brain!(bare);
+
+async fn begin_bare(_cx: Cx, forms: Forms) -> Result<Waiting<Forms, u32>> {
+    Ok(Waiting::given(forms, 7))
+}
+
+/// Wants a vote on one form twice.
+fn same_twice() -> Brain<Forms> {
+    brain("same twice").step("ask", ask_same).step("keep", keep).step("read", read_both).build()
+}
+px_sdk::brain!(same_twice);
+
+async fn ask_same(_cx: Cx, _forms: Forms) -> Result<Collecting<Forms, Pair>> {
+    Ok(wait_for_all(Forms { forms: Vec::new() }, (votes::on("a"), votes::on("a"))).picked())
+}
 
 fn world() -> World {
     World::new(Registry::collect().unwrap()).unwrap()
@@ -254,6 +293,38 @@ async fn more_votes_than_forms_is_an_error_that_says_so() {
 }
 
 #[tokio::test]
+async fn two_forms_that_are_one_are_no_two_forms() {
+    let world = world();
+    for (brain, forms, says) in [
+        (
+            too_few as fn() -> Brain<Forms>,
+            &["a", "a"][..],
+            "needs 2 responses and counts one for each registration",
+        ),
+        (same_twice, &[], "a response for each of 2 registrations, and 1 of them are the same webhook"),
+    ] {
+        let run = started(&world, brain, forms).await;
+        assert_eq!(world.status(run).await.unwrap(), RunStatus::Error);
+        let error = world.run(run).await.unwrap().unwrap().error.unwrap();
+        assert!(error.message.contains(says), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_responses_can_be_given_and_a_bare_number_fails_with_words() {
+    let world = world();
+    let run = started(&world, listed, &[]).await;
+    assert_eq!(names(&world, run).await, ["one", "two"]);
+    let run = started(&world, bare, &[]).await;
+    assert_eq!(world.status(run).await.unwrap(), RunStatus::Error);
+    let error = world.run(run).await.unwrap().unwrap().error.unwrap();
+    assert_eq!(
+        error.message,
+        "the response that a step gives must be written as a JSON object, and u32 is not"
+    );
+}
+
+#[tokio::test]
 async fn all_of_a_tuple_are_picked_in_its_order() {
     let world = world();
     let run = started(&world, both, &[]).await;
@@ -281,6 +352,7 @@ async fn responses_are_given_as_they_are_written() {
     for (how, name) in [
         ("answered", "right right"),
         ("timed out", "nobody"),
+        ("too late", "nobody"),
         ("given", "left left"),
         ("in time", "right in time"),
     ] {

@@ -13,6 +13,15 @@ struct BrainsPage;
 #[doc = include_str!("../../../docs/waits.md")]
 struct WaitsPage;
 
+/// The Rust in `docs/links.md` compiles.
+#[cfg(feature = "test")]
+#[doc = include_str!("../../../docs/links.md")]
+struct LinksPage;
+
+/// The Rust in `docs/forms.md` compiles.
+#[doc = include_str!("../../../docs/forms.md")]
+struct FormsPage;
+
 /// The Rust in `docs/kv.md` compiles.
 #[doc = include_str!("../../../docs/kv.md")]
 struct KvPage;

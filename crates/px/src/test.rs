@@ -83,7 +83,9 @@
 //! # }
 //! ```
 
-pub use px_testkit::test::{Answered, Call, Kv, Run, Trouble, Weather, Windy, World, weather, world};
+pub use px_testkit::test::{
+    Answered, Call, Kv, LinkPage, Run, Trouble, Weather, Windy, World, weather, world,
+};
 
 /// Panics if `brains/` or `webhooks/` of the package hold more than the test was built with: a file
 /// with a registration that no `mod` names, or a function that makes a brain which is neither

@@ -192,6 +192,7 @@ fn a_registration_is_answered_where_it_takes_one_response_and_has_it() {
         key: KeyId::new("votes", identifier),
         token: None,
         schema: 0,
+        ask: None,
     };
     let answered = |mode| {
         let wait = wait::Wait {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use px_core::Timestamp;
 
-pub(crate) use px_api::words::{count, duration, moment, time};
+pub(crate) use px_api::words::{count, duration, labels, moment, time};
 
 /// Returns how long ago something was, as a column of a table has it: in its largest
 /// unit.

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{Cause, Failure, Given, Inner, KeptAnswer, Part, Position, StepInfo};
 use crate::id::{DeliveryId, EventId, RunId, WaitId};
 use crate::key::KeyId;
+use crate::label::Labels;
 use crate::reminder::ReminderTurn;
 use crate::run::ItemResult;
 use crate::time::Timestamp;
@@ -47,6 +48,9 @@ pub enum EventBody {
         /// at once.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         slot: Option<KeyId>,
+        /// Labels that its brain takes from the input.
+        #[serde(default, skip_serializing_if = "Labels::is_empty")]
+        labels: Labels,
     },
     /// A run that waited for its turn has it.
     #[serde(rename = "brain:admitted")]
@@ -263,6 +267,9 @@ pub enum EventBody {
         /// The arm that a branch took.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         arm: Option<String>,
+        /// Labels that the step has put on the run.
+        #[serde(default, skip_serializing_if = "Labels::is_empty")]
+        labels: Labels,
         /// The steps around it, outermost first, by `/`: see [`Run::path`](crate::Run::path).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         path: Option<String>,
@@ -375,6 +382,15 @@ impl EventBody {
             Self::Reminder(_) => "step:reminder",
             Self::StepEmit { .. } => "step:emit",
             Self::ItemComplete { .. } => "iterate:item_complete",
+        }
+    }
+
+    /// The labels that this puts on the run.
+    #[must_use]
+    pub fn labels(&self) -> Option<&Labels> {
+        match self {
+            Self::BrainStart { labels, .. } | Self::StepComplete { labels, .. } => Some(labels),
+            _ => None,
         }
     }
 

@@ -102,10 +102,11 @@ impl Run {
                 self.items.push(ItemResult { index: *index, result: result.clone() });
             }
             (RunStatus::Running, EventBody::StepComplete { halted: true, .. }) if !self.in_step => {}
-            (RunStatus::Running, EventBody::StepComplete { step, patch, next, given, .. })
+            (RunStatus::Running, EventBody::StepComplete { step, patch, next, given, labels, .. })
                 if self.in_step || self.leaves_brain() =>
             {
                 self.complete_step(step, patch, next.as_deref(), given.as_ref())?;
+                self.labels.extend(labels.clone());
             }
             (RunStatus::Running, EventBody::StepRetry { due_at, .. }) if self.in_step => {
                 self.in_step = false;
@@ -200,6 +201,7 @@ impl Run {
             traceparent,
             owns,
             slot,
+            labels,
         } = &event.event
         else {
             return;
@@ -215,6 +217,7 @@ impl Run {
         self.request_id.clone_from(request_id);
         self.traceparent.clone_from(traceparent);
         self.owns.clone_from(owns);
+        self.labels.clone_from(labels);
         self.created_at = event.at;
         self.frames = vec![Frame {
             brain: brain.clone(),

@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::event::{Cause, Failure, Given, Part, Position, StepInfo};
 use crate::id::{DeliveryId, EventId, RunId, WaitId};
 use crate::key::KeyId;
+use crate::label::Labels;
 use crate::reminder::ReminderEnd;
 use crate::run::state::ItemResult;
 use crate::time::Timestamp;
@@ -175,6 +176,8 @@ pub struct Start {
     pub bad_options: Option<String>,
     /// Key at which the run takes its turn, if its brain limits how many run at once.
     pub slot: Option<KeyId>,
+    /// Labels that the brain takes from the initial state.
+    pub labels: Labels,
     /// Point at which a fork begins; `None` begins at the first step.
     pub position: Option<Position>,
 }
@@ -222,6 +225,8 @@ pub struct StepOutcome {
     /// The answer that was given by hand meanwhile and is taken by the wait that this
     /// opens; none if no such answer fits the wait. Others are kept for later waits.
     pub takes_kept: Option<TakenAnswer>,
+    /// Labels that the step puts on the run.
+    pub labels: Labels,
 }
 
 /// The step that comes after one that returned.
@@ -307,10 +312,20 @@ pub trait Catalog: Send + Sync {
     /// The brain of exactly this title.
     fn brain(&self, title: &str) -> Option<BrainInfo>;
 
+    /// Returns the declared version of the brain of exactly this title.
+    fn version(&self, title: &str) -> Option<u32> {
+        self.brain(title).map(|brain| brain.version)
+    }
+
     /// Returns the key at which a run of this brain with this input takes its turn, if the brain limits how
     /// many of its runs are under way at once.
     fn slot(&self, _brain: &str, _input: &Value) -> Option<KeyId> {
         None
+    }
+
+    /// Returns the labels that a brain takes from a run's input.
+    fn labels(&self, _brain: &str, _input: &Value) -> Labels {
+        Labels::new()
     }
 
     /// Returns the maximum number of runs that may be under way at once at a key where runs take turns.
@@ -341,6 +356,7 @@ impl Start {
             owns: None,
             bad_options: None,
             slot: None,
+            labels: Labels::new(),
             position: None,
         }
     }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::event::{Cause, Failure, Given, Part, StepInfo, StepStatus};
 use crate::id::{RunId, WaitId};
 use crate::key::KeyId;
+use crate::label::Labels;
 use crate::reminder::{Reminder, Reminding};
 use crate::time::Timestamp;
 use crate::wait::{Wait, WaitMode};
@@ -225,6 +226,9 @@ pub struct Run {
     /// True if another run waits for its end; otherwise the end need not look for waiters.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub awaited: bool,
+    /// Texts by which people find it, by name.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
     /// The keys it has waited on: events queued there go when the run ends (docs/rules.md#5).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waited_on: Vec<KeyId>,
@@ -265,6 +269,7 @@ impl Run {
             owns: None,
             slot: None,
             awaited: false,
+            labels: Labels::new(),
             waited_on: Vec::new(),
         }
     }

@@ -12,9 +12,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::def::{Body, BrainDef, ErasedStep, Migration, OptionsDef, StepDef, Takes, Turns};
-use super::migration::StateType;
 use super::nest::ResultOf;
 use super::output::{Async, Outcome, StepError, from_object, perhaps_resumed, resumed, to_object};
+use super::state_type::StateType;
 use super::{Brain, State};
 use crate::cx::Cx;
 use crate::error::Result;
@@ -128,13 +128,19 @@ impl<I, S, P, E> Builder<I, S, P, E> {
 
     /// Says what the brain is for. Like all options of a brain it may stand before its
     /// steps or behind them: see [`Blank::describe`](super::Blank::describe).
-    pub fn describe(mut self, description: impl Into<String>) -> Self {
+    pub fn describe(mut self, description: impl Into<String>) -> Self
+    where
+        I: Started,
+    {
         self.def.description = Some(description.into());
         self
     }
 
     /// Declares the version: see [`Blank::version`](super::Blank::version).
-    pub fn version(mut self, version: u32) -> Self {
+    pub fn version(mut self, version: u32) -> Self
+    where
+        I: Started,
+    {
         self.def.version = version;
         self
     }
@@ -142,6 +148,7 @@ impl<I, S, P, E> Builder<I, S, P, E> {
     /// Takes options of this type when a run is started: see [`Blank::options`](super::Blank::options).
     pub fn options<T>(mut self) -> Self
     where
+        I: Started,
         T: Serialize + DeserializeOwned + JsonSchema,
     {
         self.def.options = Some(OptionsDef::of::<T>());

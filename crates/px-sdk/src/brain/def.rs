@@ -13,10 +13,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::migration::{Migrations, StateType};
+use super::label::InputLabel;
+use super::migration::Migrations;
 use super::output::{StepError, StepOutput};
 use super::part_def::{Branched, Repeated};
 use super::remind::ReminderDef;
+use super::state_type::StateType;
 use crate::cx::Cx;
 use crate::error::{Error, Result};
 use crate::options::StepOptions;
@@ -285,6 +287,8 @@ pub struct BrainDef {
     pub migrations: Migrations,
     /// Secrets that its own steps may read. A brain inside it has a list of its own.
     pub secrets: Vec<String>,
+    /// Labels that its runs take from their input; those of a brain inside it are not taken.
+    pub(crate) labels: Vec<InputLabel>,
 }
 
 impl BrainDef {

@@ -3,74 +3,17 @@
 //! are of an older version is the engine's business. Tests: below for the order,
 //! `tests/migrations.rs` of px-testkit for runs that go on.
 
-use std::any::{TypeId, type_name};
 use std::fmt;
 use std::sync::Arc;
 
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::builder::{Builder, Started};
 use super::def::{Body, BrainDef};
 use super::output::{as_object, from_object};
+use super::state_type::{OldState, StateType, is_new_already};
 use super::{Blank, State};
 use crate::error::{Error, Result};
-use crate::resource::write_name;
-
-/// State as an older version of a brain stored it: a migration reads it.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be the old state of a migration",
-    label = "cannot be read from what is stored",
-    note = "a migration reads the old state from the store: `#[derive(serde::Deserialize)]`, with the fields that \
-            it had, and own what it holds"
-)]
-pub trait OldState: DeserializeOwned + 'static {}
-#[diagnostic::do_not_recommend]
-impl<T: DeserializeOwned + 'static> OldState for T {}
-
-/// The type of a stored value.
-#[derive(Clone, Copy)]
-pub struct StateType {
-    id: TypeId,
-    full_name: &'static str,
-    fits: fn(&Value) -> Result<(), String>,
-}
-
-impl StateType {
-    pub(super) fn of<S: DeserializeOwned + 'static>() -> Self {
-        Self {
-            id: TypeId::of::<S>(),
-            full_name: type_name::<S>(),
-            fits: |value| from_object::<S>(value.clone()).map(drop),
-        }
-    }
-
-    /// Returns whether a stored value reads as this type.
-    ///
-    /// # Errors
-    /// What does not fit.
-    pub fn fits(&self, value: &Value) -> Result<(), String> {
-        (self.fits)(value)
-    }
-}
-
-impl PartialEq for StateType {
-    fn eq(&self, other: &Self) -> bool {
-        self.id == other.id
-    }
-}
-
-impl fmt::Display for StateType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_name(f, self.full_name)
-    }
-}
-
-impl fmt::Debug for StateType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.full_name)
-    }
-}
 
 /// Kind of value that a migration is declared for. At the first step a migration of
 /// the input goes before one of the state.
@@ -111,6 +54,9 @@ impl Declared {
     ) -> Self {
         let (from, to) = (StateType::of::<Old>(), StateType::of::<New>());
         let link: Link = Arc::new(move |stored| {
+            if from != to && is_new_already::<Old, New>(&stored, &from, &to)? {
+                return Ok(stored);
+            }
             let old = from_object(stored)
                 .map_err(|why| Error::permanent(format_args!("what is stored is no `{from}`: {why}")))?;
             crate::finite::to_value(&migration(old)?)

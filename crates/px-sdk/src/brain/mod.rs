@@ -11,12 +11,14 @@
 mod builder;
 mod choice;
 mod def;
+mod label;
 mod migration;
 mod nest;
 mod output;
 mod part;
 mod part_def;
 mod remind;
+mod state_type;
 
 use std::marker::PhantomData;
 
@@ -37,13 +39,15 @@ pub use choice::{Choice, EndsAlike, HasArm, Missing, Settled, Taken, Unsettled, 
 pub use def::{
     Body, BrainDef, ErasedItem, ItemFuture, MapBody, Nested, OptionsDef, StepDef, StepFuture, Takes, Turns,
 };
-pub use migration::{MigrationPath, Migrations, OldState, StateType};
+use label::InputLabel;
+pub use migration::{MigrationPath, Migrations};
 pub use nest::{AwaitedResult, Guarded, InnerResult, ItemResult, Items, ResultOf, Untold, items};
 pub(crate) use output::start_of;
 pub use output::{Async, Continue, Outcome, StepError, StepOutput};
 pub use part::{Ends, InPart, Joins, Or, PartOf};
 pub use part_def::{Arm, Branched, Repeated};
 pub use remind::{Remindable, ReminderDef, ReminderFuture, Reminds};
+pub use state_type::{OldState, StateType};
 
 /// State that goes from step to step: a struct that is written and read as a JSON object.
 #[diagnostic::on_unimplemented(
@@ -101,6 +105,7 @@ pub fn brain(title: impl Into<String>) -> Blank {
         needs: Vec::new(),
         migrations: Migrations::default(),
         secrets: Vec::new(),
+        labels: Vec::new(),
     }
 }
 
@@ -116,6 +121,7 @@ pub struct Blank {
     secrets: Vec<String>,
     turns: Option<Turns>,
     migrations: Migrations,
+    labels: Vec<InputLabel>,
 }
 
 /// An option of a step, said where there is no step yet.
@@ -247,6 +253,7 @@ impl Blank {
             turns: self.turns,
             needs: self.needs,
             migrations: self.migrations,
+            labels: self.labels,
             secrets: self.secrets,
         })
     }
@@ -340,6 +347,19 @@ impl Blank {
         F: Or<G>,
     {
         self.begin().when_else(name, predicate, yes, no)
+    }
+
+    /// A choice as the first part: see [`Builder::choose`].
+    pub fn choose<I: Input + Choice, W>(
+        self,
+        name: &str,
+        ways: W,
+    ) -> Builder<I, W::State, Ready, <Sure as Or<W::Halts>>::Either>
+    where
+        W: Ways<I>,
+        Sure: Or<W::Halts>,
+    {
+        self.begin().choose(name, ways)
     }
 }
 

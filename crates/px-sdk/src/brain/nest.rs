@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use super::builder::{Builder, MayHalt, Ready, Sure};
 use super::def::{Body, ErasedItem, MapBody, Nested, Takes};
-use super::migration::StateType;
 use super::output::{Async, Continue, StepError, StepOutput, from_object, to_object};
+use super::state_type::StateType;
 use super::{Brain, Input, State};
 use crate::cx::Cx;
 use crate::error::{Error, Result};

@@ -3,6 +3,7 @@
 
 use std::future::Future;
 
+use px_core::Labels;
 use px_core::event::Given;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -141,12 +142,14 @@ pub struct StepOutput {
     pub repeats: bool,
     /// True if the brain ends here: the step is a guard.
     pub halts: bool,
+    /// Labels that it has put on the run.
+    pub labels: Labels,
 }
 
 impl StepOutput {
     /// The next step comes, as `then` says.
     pub(super) fn on(state: Value, then: Continue) -> Self {
-        Self { state, then, repeats: false, halts: false }
+        Self { state, then, repeats: false, halts: false, labels: Labels::new() }
     }
 
     /// The same step comes again.

@@ -95,6 +95,44 @@ impl Body {
     }
 }
 
+impl StepDef {
+    fn mistake_in_name(&self) -> Option<String> {
+        // The empty name is that of the place behind the last step.
+        let is_empty = self.info.title.is_empty() || self.formerly.iter().any(String::is_empty);
+        is_empty.then(|| "A step has an empty name: give it one, a run goes on by it.".to_owned())
+    }
+
+    fn mistake_in_options(&self) -> Option<String> {
+        let what = match &self.body {
+            Body::Code(_) | Body::Map(_) => return None,
+            Body::Brain(_) => "is a brain",
+            Body::Repeat(_) => "is a loop",
+            Body::Branch(_) => "is a branch",
+        };
+        let option = match (self.options.retry.is_some(), self.options.timeout.is_some()) {
+            (true, _) => "retry",
+            (_, true) => "timeout",
+            (false, false) => return None,
+        };
+        let name = &self.info.title;
+        Some(format!(
+            "`.{option}(..)` stands behind '{name}', which {what}, and would do nothing there: put it behind a step \
+             inside '{name}'."
+        ))
+    }
+
+    /// Returns true if an effect of the step of this name could have the key of one inside this step: keys name
+    /// turns by `[`, what is inside by `/`, and items by `:` and a number.
+    fn has_inside(&self, other: &str) -> bool {
+        let Some(rest) = other.strip_prefix(self.info.title.as_str()) else { return false };
+        match (&self.body, rest.strip_prefix(':')) {
+            (Body::Map(_), Some(item)) => item.starts_with(|first: char| first.is_ascii_digit()),
+            (Body::Map(_) | Body::Code(_), _) => false,
+            _ => rest.starts_with(['[', '/']),
+        }
+    }
+}
+
 impl BrainDef {
     /// The mistake that keeps a loop or a branch of it, or of a brain inside it, from being run, in words.
     pub(crate) fn mistake_in_parts(&self) -> Option<String> {
@@ -105,13 +143,11 @@ impl BrainDef {
             {
                 return Some(format!("Loop '{name}' has no steps: add one to its `|b| b.step(..)`."));
             }
-            let is_inside = |other: &&StepDef| {
-                let rest = other.info.title.strip_prefix(name.as_str());
-                rest.is_some_and(|rest| rest.starts_with(['[', '/']))
-            };
-            if !step.body.parts().is_empty()
-                && let Some(other) = self.steps.iter().find(is_inside)
-            {
+            if let Some(mistake) = step.mistake_in_name().or_else(|| step.mistake_in_options()) {
+                return Some(mistake);
+            }
+            let is_inside = |other: &&StepDef| step.has_inside(&other.info.title);
+            if let Some(other) = self.steps.iter().find(is_inside) {
                 let other = &other.info.title;
                 return Some(format!(
                     "Step '{other}' is called like something inside '{name}', and their effects would have the \
@@ -138,6 +174,7 @@ impl BrainDef {
             needs: Vec::new(),
             migrations: Migrations::default(),
             secrets: Vec::new(),
+            labels: Vec::new(),
         }
     }
 

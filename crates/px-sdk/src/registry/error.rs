@@ -47,6 +47,15 @@ pub enum RegistryError {
         /// Place of the brain's definition.
         source: Source,
     },
+    /// A label that a brain takes from its input has no name or no place.
+    BadLabel {
+        /// The brain.
+        title: String,
+        /// The mistake, in words.
+        why: String,
+        /// Place of the brain's definition.
+        source: Source,
+    },
     /// A migration of a brain's states is never run, or contradicts another one.
     BadMigration {
         /// The brain.
@@ -90,6 +99,11 @@ impl fmt::Display for RegistryError {
                 writeln!(f, "Duplicate step '{step}' in brain '{title}'")?;
                 writeln!(f, "  - {source}")?;
                 f.write_str("Each step of a brain must have a unique name: a run resumes by it.")
+            }
+            Self::BadLabel { title, why, source } => {
+                writeln!(f, "Bad label of brain '{title}'")?;
+                writeln!(f, "  - {source}")?;
+                f.write_str(why)
             }
             Self::BadMigration { title, why, source } => {
                 writeln!(f, "Bad migration in brain '{title}'")?;

@@ -103,7 +103,7 @@ async fn runs(
     limit: usize,
 ) -> Result<Json<Runs>, ApiError> {
     let brain = resolve::one(app.registry(), id, StatusCode::MULTIPLE_CHOICES)?;
-    let filter = RunFilter { brain: Some(brain.def.title.clone()), statuses, since: None };
+    let filter = RunFilter { brain: Some(brain.def.title.clone()), statuses, ..RunFilter::default() };
     let page = app.store().runs(app.parts.scope, &filter, None, limit).await?;
     Ok(Json(Runs { runs: page.items.iter().map(|record| (&record.run).into()).collect() }))
 }

@@ -15,6 +15,8 @@ pub(super) enum Door {
     Webhook,
     /// Callers that know the token of the wait that the form is for.
     Form,
+    /// Callers that have a signed link.
+    Link,
     /// Callers that may read.
     Read,
     /// Callers that may read, for as long as their token is valid.
@@ -32,7 +34,7 @@ impl Door {
     /// The scope that an API token needs here. `None` where none is asked for.
     pub(super) const fn scope(self) -> Option<Permission> {
         match self {
-            Self::Public | Self::Webhook | Self::Form => None,
+            Self::Public | Self::Webhook | Self::Form | Self::Link => None,
             Self::Read | Self::Stream => Some(Permission::Read),
             Self::Operate => Some(Permission::Operate),
             Self::Admin | Self::FirstToken => Some(Permission::Admin),

@@ -22,7 +22,7 @@ Services in Rust need none of this: `px-client` has a method for each route, and
 
 ## Who may use it
 
-Webhooks and forms on pages are open: their own verification says who may send. So are `GET /health/live` and `/health/ready`,
+Webhooks, forms on pages and signed links are open: their own verification says who may send. So are `GET /health/live` and `/health/ready`,
 since a probe has no token, and the public keys of callbacks. Everything else depends on API tokens.
 
 * **Without any token** the API is for this machine only, streams too, and so is a webhook without its secret. That is: the peer

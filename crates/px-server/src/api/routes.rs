@@ -3,12 +3,12 @@
 use px_api as api;
 
 use super::door::Door;
-use super::table::{EVENTS, JSON, Route, TEXT, shape};
+use super::table::{EVENTS, HTML, JSON, Route, TEXT, shape};
 use super::{
     brains, deliveries, document, health, hooks, metrics, operator, rerun, runs, secrets, signals, start_run,
     status, store, tokens, watch, watch_brains, webhooks,
 };
-use crate::ingress;
+use crate::{ingress, links};
 
 /// All of them. What every route of a kind refuses is added at the end.
 pub(super) fn all() -> Vec<Route> {
@@ -16,6 +16,7 @@ pub(super) fn all() -> Vec<Route> {
     routes.extend(about_brains());
     routes.extend(about_runs());
     routes.extend(about_webhooks());
+    routes.extend(about_links());
     routes.extend(about_hooks());
     routes.extend(about_values());
     routes.extend(about_secrets());
@@ -81,7 +82,8 @@ fn about_secrets() -> Vec<Route> {
             .refuses(403, forbidden),
         Route::get("/secrets/{name}/exists", Door::Admin, secrets::exists)
             .named("secretExists", "Whether the store has a secret")
-            .answers::<api::SecretExists>(200, "Whether it is there"),
+            .answers::<api::SecretExists>(200, "Whether it is there")
+            .never_misses(),
         Route::get("/secrets/{name}/reads", Door::Admin, secrets::reads)
             .named("secretReads", "Who has read a secret, and when")
             .answers::<api::SecretReads>(200, "Its readers, the last one first"),
@@ -242,6 +244,28 @@ fn about_webhooks() -> Vec<Route> {
     ]
 }
 
+fn about_links() -> Vec<Route> {
+    let path = "/webhooks/system/link/{token}";
+    let page = |route: Route, status, what| route.answers_as(status, what, HTML, shape::<String>);
+    let show = Route::get(path, Door::Link, links::show)
+        .named("showLink", "Shows what a signed link asks, and changes nothing; HEAD likewise");
+    let show = page(show, 200, "The question with its answers, or who has answered it and when");
+    let show = page(show, 404, "It is no link of this store");
+    let show = page(show, 410, "The link has expired, or its wait has ended without an answer");
+    let answer = Route::post(path, Door::Link, links::answer)
+        .named("answerLink", "Answers what a signed link asks, from its page")
+        .takes_forms(vec![("application/x-www-form-urlencoded", shape::<px_api::LinkForm>)])
+        .answers_nothing(303, "The answer is taken, or the question is closed: the page says which");
+    let answer = page(answer, 403, "Another page sent it");
+    let answer = page(answer, 404, "It is no link of this store");
+    let answer = page(answer, 409, "The page was too old: it is shown again");
+    let answer = page(answer, 422, "No answer was chosen: the page is shown again");
+    let options = Route::options(path, Door::Public, links::options)
+        .named("askLink", "What may be done there")
+        .answers_nothing(204, "The header Allow says it");
+    vec![show, answer, options]
+}
+
 fn about_hooks() -> Vec<Route> {
     vec![
         Route::get("/hooks", Door::Read, hooks::list::list)
@@ -315,10 +339,12 @@ fn about_values() -> Vec<Route> {
         Route::get("/store/{brain}", Door::Read, store::keys)
             .named("listStoreKeys", "The values of a brain, by scope and key, in pages")
             .query::<api::ListStore>()
-            .answers::<api::StoreKeys>(200, "The values; none if there is no such brain"),
+            .answers::<api::StoreKeys>(200, "The values; none if there is no such brain")
+            .never_misses(),
         Route::delete("/store/{brain}", Door::Operate, store::clear)
             .named("clearStore", "Removes all values of a brain")
-            .answers::<api::ClearedStore>(200, "They are gone"),
+            .answers::<api::ClearedStore>(200, "They are gone")
+            .never_misses(),
         Route::get("/store/{brain}/{scope}/{key}", Door::Read, store::show)
             .named("showStoreValue", "A value; the scope that all runs of a brain share is `shared`")
             .answers::<api::StoreValue>(200, "The value"),

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use px_api::{Event, Events, ListRuns, ResumeRun, Resumed, RunEvents, RunPage, RunSummary, ShowRun};
 use px_core::run::Refusal;
-use px_core::{Code, Run, RunId, RunStatus};
+use px_core::{Code, Run, RunId, RunStatus, check_label_name, check_label_value};
 use px_store::RunFilter;
 
 use super::fields::Unknown;
@@ -36,7 +36,8 @@ pub(super) async fn list(
         .map(|cursor| cursor.parse::<RunId>().map(RunId::to_bytes))
         .transpose()
         .map_err(|error| ApiError::bad_request(format!("Bad cursor: {error}")))?;
-    let filter = RunFilter { brain, statuses, since: super::since(query.since)? };
+    let label = query.label.as_deref().map(label).transpose()?;
+    let filter = RunFilter { brain, statuses, since: super::since(query.since)?, label };
     let page = app.store().runs(app.parts.scope, &filter, before, page_size(query.limit)).await?;
     let shown = match query.include.as_deref() {
         None => |run: &Run| RunSummary::from(run),
@@ -50,6 +51,19 @@ pub(super) async fn list(
         runs: page.items.iter().map(|record| shown(&record.run)).collect(),
         next_cursor: page.next.map(|next| RunId::from_bytes(next).to_string()),
     }))
+}
+
+/// The name and the value of a label, as `order=o2`.
+fn label(text: &str) -> Result<(String, String), ApiError> {
+    let (name, value) = text.split_once('=').ok_or_else(|| {
+        ApiError::bad_request(format!(
+            "Bad label '{text}': write its name, '=' and its value, as in order=o2"
+        ))
+    })?;
+    check_label_name(name)
+        .and_then(|()| check_label_value(name, value))
+        .map_err(|why| ApiError::bad_request(format!("Bad label: {why}")))?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 fn status(name: &str) -> Result<RunStatus, ApiError> {

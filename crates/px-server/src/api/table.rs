@@ -43,6 +43,8 @@ pub(super) struct Route {
     /// The content types and types of its body; not required if so said.
     pub(super) body: Option<Body>,
     pub(super) answers: Vec<Answer>,
+    /// True if what its path names may not be there, and 404 says so.
+    pub(super) may_miss: bool,
     serve: MethodRouter<Shared>,
 }
 
@@ -54,6 +56,7 @@ pub(super) struct Body {
 
 pub(super) const JSON: &str = "application/json";
 pub(super) const TEXT: &str = "text/plain; version=0.0.4";
+pub(super) const HTML: &str = "text/html; charset=utf-8";
 pub(super) const EVENTS: &str = "text/event-stream";
 
 pub(super) fn shape<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
@@ -75,6 +78,7 @@ impl Route {
             query: None,
             body: None,
             answers: Vec::new(),
+            may_miss: true,
             serve: on(filter, handler),
         }
     }
@@ -176,7 +180,12 @@ impl Route {
         self
     }
 
-    /// Returns whether the path names something that may not be there.
+    /// Says that what the path names need not be there: nothing is an answer, too.
+    pub(super) fn never_misses(self) -> Self {
+        Self { may_miss: false, ..self }
+    }
+
+    /// Returns whether the path names something.
     pub(super) fn has_parameters(&self) -> bool {
         self.path.contains('{')
     }

@@ -64,6 +64,20 @@ impl Driver {
         Ok(self.commit(batch))
     }
 
+    /// Lets a run's step return, with labels, and come again.
+    pub(super) fn label(&mut self, run: RunId, labels: &[(&str, &str)]) {
+        let outcome = StepOutcome {
+            state: json!({"n": 0}),
+            after: After::Same,
+            then: Then::Go,
+            takes_kept: None,
+            labels: labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        };
+        self.command(run, Command::BeginStep { index: 0 }).expect("the step begins");
+        let returned = self.command(run, Command::ReturnStep(Box::new(outcome)));
+        assert!(matches!(returned, Ok(Outcome::Committed { .. })));
+    }
+
     /// Lets a timer ring: its row is removed in the commit of what it is for.
     pub(super) fn ring(&mut self, timer: &Timer) -> Result<Outcome, String> {
         let mut draft = self.draft();
@@ -114,7 +128,12 @@ impl Driver {
             collected: Vec::new(),
             registrations: keys
                 .iter()
-                .map(|(key, token)| Registration { key: key.clone(), token: token.clone(), schema: 0 })
+                .map(|(key, token)| Registration {
+                    key: key.clone(),
+                    token: token.clone(),
+                    schema: 0,
+                    ask: None,
+                })
                 .collect(),
             opened_at,
             deadline: timeout.map(|after| Timestamp::from_millis(self.now + after)),
@@ -132,6 +151,7 @@ impl Driver {
             after: After::Step("step".into()),
             then: Then::Wait(wait),
             takes_kept: Some(px_core::run::TakenAnswer { answer: 0, index: 0 }),
+            labels: px_core::Labels::new(),
         };
         let mut draft = self.draft();
         block_on(draft.command(run, Command::ReturnStep(Box::new(outcome))))

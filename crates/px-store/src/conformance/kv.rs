@@ -82,7 +82,13 @@ pub fn a_value_is_written_over_the_version_that_was_read(store: Arc<dyn Store>) 
     driver.command(run, Command::BeginStep { index: 0 }).expect("a step");
     let returns = || {
         let (after, then) = (After::End, Then::Go);
-        Command::ReturnStep(Box::new(StepOutcome { state: json!({"n": 1}), after, then, takes_kept: None }))
+        Command::ReturnStep(Box::new(StepOutcome {
+            state: json!({"n": 1}),
+            after,
+            then,
+            takes_kept: None,
+            labels: px_core::Labels::new(),
+        }))
     };
     for (expected, is_written) in [(driver.kv(&two).0 + 1, false), (driver.kv(&two).0, true)] {
         let mut draft = driver.draft();

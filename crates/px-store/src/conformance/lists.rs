@@ -61,6 +61,46 @@ pub fn lists_are_filtered_and_page(store: Arc<dyn Store>) {
     assert!(block_on(store.deliveries(SCOPE, &none, None, 10)).unwrap().items.is_empty());
 }
 
+/// Runs are found by a label that they have now, newest first, whatever else is asked for.
+pub fn runs_are_found_by_label(store: Arc<dyn Store>) {
+    let mut driver = Driver::new(Arc::clone(&store));
+    let runs: Vec<RunId> = (0..9).map(|n| driver.start(if n % 2 == 0 { "even" } else { "odd" })).collect();
+    for (n, run) in (0..).zip(&runs) {
+        driver.label(*run, &[("order", if n % 3 == 0 { "o=0" } else { "o1" }), ("n", &format!("{n}"))]);
+    }
+    let at = |places: &[usize]| places.iter().map(|place| runs[*place]).collect::<Vec<_>>();
+    let list = |name: &str, value: &str, filter: RunFilter| {
+        let filter = RunFilter { label: Some((name.into(), value.into())), ..filter };
+        let (mut found, mut before) = (Vec::new(), None);
+        loop {
+            let page = block_on(store.runs(SCOPE, &filter, before, 1)).unwrap();
+            found.extend(page.items.iter().map(|record| record.run.id));
+            before = page.next;
+            if before.is_none() {
+                return found;
+            }
+        }
+    };
+    let any = RunFilter::default;
+    assert_eq!(list("order", "o=0", any()), at(&[6, 3, 0]));
+    assert_eq!(list("n", "4", any()), at(&[4]));
+    for (name, value) in [("order", "o"), ("order", "o=0\0"), ("orde", "r"), ("other", "o1"), ("n", "44")] {
+        assert_eq!(list(name, value, any()), at(&[]), "{name}={value}");
+    }
+    // In place of one of the same name; the others stay.
+    driver.label(runs[3], &[("order", "o1")]);
+    assert_eq!(list("order", "o=0", any()), at(&[6, 0]));
+    assert_eq!(list("order", "o1", any()), at(&[8, 7, 5, 4, 3, 2, 1]));
+    assert_eq!(list("n", "3", any()), at(&[3]));
+    driver.command(runs[4], Command::Cancel { reason: None }).unwrap();
+    let odd = || RunFilter { brain: Some("odd".into()), ..RunFilter::default() };
+    assert_eq!(list("order", "o1", odd()), at(&[7, 5, 3, 1]));
+    let cancelled = || RunFilter { statuses: vec![RunStatus::Cancelled], ..RunFilter::default() };
+    assert_eq!(list("order", "o1", cancelled()), at(&[4]));
+    let going_on = || RunFilter { statuses: vec![RunStatus::Running], ..RunFilter::default() };
+    assert_eq!(list("order", "o1", going_on()), at(&[8, 7, 5, 3, 2, 1]));
+}
+
 /// Every table is scanned in pages of any size, each row once, and agrees
 /// with what is read by point.
 pub fn tables_are_scanned_in_pages(store: Arc<dyn Store>) {

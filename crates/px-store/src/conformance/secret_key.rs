@@ -14,7 +14,7 @@ use crate::{Admission, Batch, Conflict, Outcome, Row, Store, Table};
 /// If the store does otherwise.
 pub fn the_check_of_the_key_is_written_once(store: Arc<dyn Store>) {
     let write = |byte: u8, expected| {
-        let check = KeyCheck { sealed: Sealed(vec![byte; 40]), store: Some([byte; 16]) };
+        let check = KeyCheck { sealed: Sealed(vec![byte; 40]), store: Some([byte; 16]), links: None };
         let write = KeyCheckWrite { check, expected, version: u64::from(byte) };
         let batch = Batch { scope: SCOPE, key_check: Some(write), ..Batch::default() };
         block_on(store.commit(batch, Admission::Wait)).unwrap()

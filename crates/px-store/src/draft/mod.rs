@@ -190,6 +190,7 @@ impl<'a> Draft<'a> {
     fn create(&mut self, mut start: Start) -> Result<RunId, DraftError> {
         let id = self.ids.run(self.now);
         start.slot = self.catalog.slot(&start.brain, &start.initial_state);
+        start.labels = self.catalog.labels(&start.brain, &start.initial_state);
         let vacant = DraftRun::of(0, Run::vacant(id), LogTail::default());
         self.runs.insert(id, Box::new(vacant));
         self.hook_new(id);

@@ -85,6 +85,7 @@ impl DraftOutbox {
                 brain: run.brain.clone(),
                 status: run.status,
                 request_id: run.request_id.clone(),
+                labels: run.labels.clone(),
             }),
             change: told.change,
             log_seq: told.log_seq,

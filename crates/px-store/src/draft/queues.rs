@@ -259,7 +259,9 @@ impl Draft<'_> {
     /// # Errors
     /// The store could not be read.
     pub async fn expire(&mut self, key: &KeyId, place: u64, event: EventId) -> Result<(), Error> {
-        let found = self.queued(key).await?.into_iter().find(|(at, row)| *at == place && row.event == event);
+        // One place is read: a key has many, and each of them may be due.
+        let (rows, _) = self.queued_from(key, place, 1).await?;
+        let found = rows.into_iter().find(|(at, row)| *at == place && row.event == event);
         if let Some((_, row)) = found {
             self.leave_queue(key, place, &row).await?;
             self.mark_queued(&row, |entry| {

@@ -63,6 +63,7 @@ impl Draft<'_> {
         let Some(intent) = intent else { return Ok(false) };
         let Some(brain) = self.catalog.brain(&intent.brain) else { return Ok(false) };
         let mut start = Start::of(brain, intent.input, px_core::event::Cause::Event(event.event));
+        start.version = intent.version.unwrap_or(start.version);
         start.owns = Some(key.clone());
         start.traceparent = intent.traceparent;
         let run = match self.create(start) {

@@ -243,10 +243,8 @@ impl Store for Records {
     ) -> Read<'a, Page<RunRecord>> {
         let fits = |kept: &Kept| {
             let run = &kept.run;
-            ((filter.statuses.is_empty() || filter.statuses.contains(&run.status))
-                && filter.brain.as_ref().is_none_or(|brain| run.brain == *brain)
-                && filter.since.is_none_or(|since| run.created_at >= since))
-            .then(|| record(kept))
+            (filter.fits(run) && filter.since.is_none_or(|since| run.created_at >= since))
+                .then(|| record(kept))
         };
         self.read(scope, |maps| page(&maps.runs, (before, limit), RunId::to_bytes, fits))
     }

@@ -239,6 +239,7 @@ impl Route {
             max_batch_events: px_inbound::USUAL_BATCH_EVENTS,
             cluster: Arc::new(px_store::cluster::OneMember::new(1)),
             resources: px_sdk::Provided::default(),
+            links: px_inbound::LinkKeys::new(&[0; 32]),
         };
         let stage = Stage::new(context, endpoints.collect());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -8,6 +8,7 @@
 
 mod doubles;
 mod kv;
+mod links;
 mod process;
 mod run;
 mod weather;
@@ -16,6 +17,7 @@ mod world;
 
 pub use doubles::Call;
 pub use kv::Kv;
+pub use links::LinkPage;
 pub use run::Run;
 pub use weather::{Trouble, Weather, weather};
 pub use windy::Windy;

@@ -23,7 +23,7 @@ const NOISE: [&str; 8] =
 /// A run. Whatever is ready has run before anything is looked at.
 #[derive(Clone)]
 pub struct Run {
-    inner: Rc<Inner>,
+    pub(super) inner: Rc<Inner>,
     id: RunId,
 }
 

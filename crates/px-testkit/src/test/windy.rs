@@ -132,6 +132,21 @@ impl Windy {
         self.told.borrow_mut().extend(answered.answer().delivery);
     }
 
+    /// Presses a button of a signed link's page. A link is there once its step has run, so
+    /// that this is neither early nor overtaken.
+    #[track_caller]
+    pub(super) fn press(&self, link: &str, label: &str) {
+        let number = self.begin(Deed::Post, &format!("answer a link by '{label}'"));
+        self.world.inner.settle();
+        let times = if self.has(Trouble::Twice(number)) { 2 } else { 1 };
+        for _ in 0..times {
+            let answered = self.world.press(link, label);
+            self.world.inner.tell(format!("  {:?}", answered.as_ref().map(|one| one.state)));
+            self.told.borrow_mut().extend(answered.and_then(|one| one.answer.delivery));
+        }
+        self.end(number);
+    }
+
     /// Lets time pass.
     #[track_caller]
     pub fn skip(&self, time: Duration) {

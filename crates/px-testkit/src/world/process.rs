@@ -10,7 +10,7 @@ use px_pool::Pool;
 use px_store::cluster::{Cluster, Member, MemoryCluster, OneMember};
 use px_store::{Claimer, Store};
 
-use super::Doubles;
+use super::{Doubles, links};
 use crate::faults::FaultyStore;
 use crate::project::Project;
 
@@ -44,6 +44,7 @@ pub(super) fn process(
         resources: doubles.resources.clone(),
         stand_in: doubles.stand_in.clone(),
     };
+    parts.resources.set_links(Arc::new(links::signer(Arc::clone(&parts.clock), Arc::clone(ids))));
     let stage = stage(project, &parts, places);
     (parts, stage)
 }
@@ -63,6 +64,7 @@ pub(super) fn stage(project: &Project, parts: &Parts, claimer: Arc<dyn Claimer>)
         max_batch_events: px_inbound::USUAL_BATCH_EVENTS,
         cluster: Arc::clone(&parts.cluster),
         resources: parts.resources.clone(),
+        links: links::keys(),
     };
     Stage::new(inbound, project.endpoints.clone())
 }

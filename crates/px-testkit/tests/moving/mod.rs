@@ -4,15 +4,19 @@
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "shared by several tests")]
 
+use std::sync::Arc;
+
+use px_core::{Run, RunId};
 use px_sdk::registry::Source;
 use px_sdk::{
     Brain, BrainDef, Builder, Cx, Input, ItemResult, Next, Ready, Registry, Result, Waiting, brain, items,
     wait_for,
 };
+use px_testkit::{World, WorldError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::project::{Text, mail, registry};
+use crate::project::{Text, event, mail, registry};
 
 /// A state, in whatever version.
 pub trait Deal: Input + Clone {
@@ -189,4 +193,25 @@ pub fn deployed(def: BrainDef) -> Registry {
     let base = registry();
     let webhooks = base.webhooks().map(|webhook| (webhook.source.clone(), (*webhook.def).clone()));
     Registry::of([(source, def)], webhooks.collect::<Vec<_>>()).unwrap()
+}
+
+/// A world over the rows of another one, with another version of the brain. Its
+/// ids follow on those that the other has made.
+pub fn redeploy(world: &World, def: BrainDef, number: u64) -> World {
+    World::over(deployed(def), Arc::clone(world.rows()), number << 32).unwrap()
+}
+
+/// Posts the texts from one on, each once however often it is asked: a text that the
+/// run has taken is a duplicate.
+pub async fn post(world: &World, texts: &[&str]) -> std::result::Result<(), WorldError> {
+    for text in texts {
+        world.settle().await?;
+        world.post("mail", &event(text, "k", text, "resume")).await?;
+    }
+    world.settle().await
+}
+
+/// The run as it is stored, also where the process is dead.
+pub async fn stored(world: &World, run: RunId) -> Run {
+    px_store::Store::run(&**world.rows(), px_core::Scope::default(), run).await.unwrap().unwrap().run
 }

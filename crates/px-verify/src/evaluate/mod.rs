@@ -19,6 +19,7 @@ mod json;
 mod keys;
 mod mac;
 mod mailgun;
+mod origin;
 mod prepared;
 mod raw;
 mod refusal;

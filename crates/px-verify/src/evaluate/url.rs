@@ -82,7 +82,7 @@ impl UrlView {
         self.public_url.is_none()
     }
 
-    fn base_from_request(&self, received: &Received) -> Result<String, Refusal> {
+    pub(super) fn base_from_request(&self, received: &Received) -> Result<String, Refusal> {
         let (way, _) = Way::of(received.remote.ip(), &received.headers, &self.proxies, self.forwarded);
         let scheme = way.scheme.as_deref().unwrap_or("http");
         let host = way

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use px_api::{ListRuns, Open, RunSummary, format_statuses};
+use px_api::{ListRuns, Open, Position, RunSummary, format_statuses};
 use px_client::Client;
 use px_core::{Run, RunId, RunStatus, Scope};
 use px_engine::obstacle;
@@ -113,6 +113,7 @@ fn read(shown: RunSummary) -> Option<Run> {
     let Some(Open::Known(position)) = shown.position else { return None };
     let mut run = Run::vacant(shown.brain_run_id);
     run.brain = shown.brain_title;
-    (run.frames, run.given) = (position.frames, position.given);
+    let Position { frames, given, steps, items } = position;
+    (run.frames, run.given, run.steps, run.items) = (frames, given, steps, items);
     Some(run)
 }

@@ -1,7 +1,7 @@
 //! `px runs explain`
 
 use px_api::story::{self, Listening, Story};
-use px_api::{Run, RunStatus};
+use px_api::{Ask, Run, RunStatus};
 use px_core::key::FORM_SLUG;
 use px_core::{RunId, Timestamp};
 use px_sdk::Registry;
@@ -29,6 +29,9 @@ pub(crate) struct Args {
     run: String,
 }
 
+/// Characters of a link's question that are shown.
+const WORDS: usize = 200;
+
 /// One of the things that wake a run, and how.
 struct Wake {
     listening: Listening,
@@ -46,6 +49,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let registry = context.configured().ok();
     let mut wakes = Vec::new();
     for listening in &story.waits {
+        if let Some(ask) = &listening.ask {
+            wakes.push(link(listening, ask, client.base(), &run.brain_run_id));
+            continue;
+        }
         let reported = reported_url(&client, &listening.slug).await.unwrap_or_default();
         let address = Address::new(client.base(), &listening.slug, reported.as_deref());
         wakes.push(wake(context, registry.as_ref(), listening, &address, now).await);
@@ -128,6 +135,40 @@ fn form(listening: &Listening, address: &Address) -> Wake {
     Wake { listening: listening.clone(), send: url, curl, remark: Some(remark.to_owned()) }
 }
 
+/// A wait for the answer to a signed link: whoever has the link answers on its page. The
+/// lines that are printed give the first answer by hand.
+fn link(listening: &Listening, ask: &Ask, base: &str, run: &RunId) -> Wake {
+    let url = format!("{base}/brains/runs/{run}/signals");
+    let answer = ask.answers.first().map(|answer| answer.value.clone()).unwrap_or_default();
+    let body =
+        json!({ "type": "WEBHOOK_RESPONSE", "slug": listening.slug, "response": { "answer": answer } });
+    let curl = format!(
+        "curl -X POST {} -H 'Content-Type: application/json' --data-raw {}",
+        curl::quoted(&url),
+        curl::quoted(&body.to_string())
+    );
+    let labels: Vec<&str> = ask.answers.iter().map(|answer| &*answer.label).collect();
+    let remark =
+        format!("whoever has the link answers on its page ({}); this answers by hand", labels.join(", "));
+    Wake { listening: listening.clone(), send: url, curl: Some(curl), remark: Some(remark) }
+}
+
+/// The line above what wakes a run.
+fn heading(listening: &Listening) -> String {
+    let Listening { slug, identifier, token, ask } = listening;
+    match ask {
+        Some(Ask { words, approver, .. }) => {
+            let words: String = words.chars().take(WORDS).collect();
+            let of = approver.as_ref().map_or(String::new(), |approver| format!(" of {approver}"));
+            format!("link '{identifier}' asks{of}: {words}")
+        }
+        None => {
+            let token = if token.is_some() { " and its token" } else { "" };
+            format!("webhook '{slug}' with identifier '{identifier}'{token}")
+        }
+    }
+}
+
 fn print(context: &Context, run: &Run, story: &Story, wakes: &[Wake], now: Timestamp) -> Result<()> {
     let ui = context.ui;
     let Run { brain_run_id: id, brain_title: title, status, .. } = run;
@@ -141,12 +182,7 @@ fn print(context: &Context, run: &Run, story: &Story, wakes: &[Wake], now: Times
         ui.line(shown(sentence))?;
     }
     for wake in wakes {
-        let Listening { slug, identifier, token } = &wake.listening;
-        let token = if token.is_some() { " and its token" } else { "" };
-        ui.line(format_args!(
-            "\n{}",
-            paint(HEADING, shown(format_args!("webhook '{slug}' with identifier '{identifier}'{token}")))
-        ))?;
+        ui.line(format_args!("\n{}", paint(HEADING, shown(heading(&wake.listening)))))?;
         ui.line(format_args!("  {}", wake.send))?;
         if let Some(curl) = &wake.curl {
             ui.line(format_args!("  {curl}"))?;
@@ -173,14 +209,18 @@ fn print_json(context: &Context, run: &Run, story: &Story, wakes: &[Wake]) -> Re
     let wakes: Vec<Value> = wakes
         .iter()
         .map(|wake| {
-            json!({
+            let mut out = json!({
                 "slug": wake.listening.slug,
                 "identifier": wake.listening.identifier,
                 "token": wake.listening.token,
                 "send": wake.send,
                 "curl": wake.curl,
                 "remark": wake.remark,
-            })
+            });
+            if let (Some(ask), Value::Object(fields)) = (&wake.listening.ask, &mut out) {
+                fields.insert("ask".to_owned(), json!(ask));
+            }
+            out
         })
         .collect();
     context.ui.json(&json!({
@@ -192,4 +232,40 @@ fn print_json(context: &Context, run: &Run, story: &Story, wakes: &[Wake]) -> Re
         "why": story.sentences,
         "wake": wakes,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use px_api::AskedAnswer;
+
+    use super::*;
+
+    #[test]
+    fn a_link_is_told_by_its_question_and_answered_by_hand_with_one_of_its_answers() {
+        let answer = |label: &str, value| AskedAnswer { label: label.to_owned(), value };
+        let ask = Ask {
+            words: format!("Refund o'2?{}", " Really?".repeat(100)),
+            answers: vec![answer("Yes, do", json!("yes")), answer("No", json!("no"))],
+            approver: Some("anna@example.com".to_owned()),
+            expires: None,
+        };
+        let listening = Listening {
+            slug: "px.link".to_owned(),
+            identifier: "lnk_1".to_owned(),
+            token: None,
+            ask: Some(ask.clone()),
+        };
+        let said = heading(&listening);
+        assert!(said.starts_with("link 'lnk_1' asks of anna@example.com: Refund o'2? Really?"), "{said}");
+        assert!(said.len() < 300, "{said}");
+        let run = RunId::from_bytes([7; 16]);
+        let wake = link(&listening, &ask, "http://127.0.0.1:8787", &run);
+        let url = format!("http://127.0.0.1:8787/brains/runs/{run}/signals");
+        let body = r#"{"response":{"answer":"yes"},"slug":"px.link","type":"WEBHOOK_RESPONSE"}"#;
+        let curl = format!("curl -X POST {url} -H 'Content-Type: application/json' --data-raw '{body}'");
+        assert_eq!((wake.send, wake.curl), (url, Some(curl)));
+        assert!(wake.remark.is_some_and(|remark| remark.contains("(Yes, do, No)")));
+        let webhook = Listening { slug: "slack".to_owned(), ask: None, ..listening };
+        assert_eq!(heading(&webhook), "webhook 'slack' with identifier 'lnk_1'");
+    }
 }

@@ -10,6 +10,7 @@ use crate::show::words;
 /// List runs, newest first
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  px runs list\n  px runs list --status waiting --brain pr-review\n  \
+                        px runs list --label order=o2\n  \
                         px runs list --since 2h --limit 100 --json")]
 pub(crate) struct Args {
     /// Only runs in this state: pending, running, waiting, paused, complete, error, cancelled
@@ -19,6 +20,10 @@ pub(crate) struct Args {
     /// Only runs of this brain
     #[arg(long, value_name = "BRAIN")]
     brain: Option<String>,
+
+    /// Only runs with this label, such as order=o2
+    #[arg(long, value_name = "NAME=VALUE")]
+    label: Option<String>,
 
     /// Only runs created since then: 90s, 15m, 2h, 3d ago, or epoch milliseconds
     #[arg(long, value_name = "WHEN")]
@@ -38,6 +43,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let query = ListRuns {
         status: args.status,
         brain: args.brain,
+        label: args.label,
         since: args.since.map(|text| since(&text, now)).transpose()?.map(Timestamp::as_millis),
         limit: usize::try_from(args.limit).ok(),
         cursor: args.cursor,
@@ -49,13 +55,24 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     }
     let rows = page.runs.iter().map(|run| {
         let age = words::age(now.since(run.created_at));
-        vec![run.brain_run_id.to_string(), run.brain_title.clone(), run.status.to_string(), age]
+        vec![
+            run.brain_run_id.to_string(),
+            run.brain_title.clone(),
+            run.status.to_string(),
+            age,
+            words::labels(&run.labels),
+        ]
     });
-    let rows: Vec<_> = rows.collect();
+    let mut rows: Vec<_> = rows.collect();
+    let mut head = vec!["Run", "Brain", "Status", "Age", "Labels"];
+    if page.runs.iter().all(|run| run.labels.is_empty()) {
+        head.pop();
+        rows.iter_mut().for_each(|row| row.truncate(head.len()));
+    }
     if rows.is_empty() {
         context.ui.note("No runs.");
     } else {
-        context.ui.table(&["Run", "Brain", "Status", "Age"], rows, &[0, 2])?;
+        context.ui.table(&head, rows, &[0, 2])?;
     }
     if let Some(cursor) = &page.next_cursor {
         context.ui.note(format_args!("There may be more: --cursor {cursor}"));

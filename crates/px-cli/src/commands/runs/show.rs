@@ -57,6 +57,9 @@ fn print(ui: Ui, run: &Run, now: Timestamp) -> Result<()> {
             field(name, value)?;
         }
     }
+    if !run.labels.is_empty() {
+        field("Labels", &words::labels(&run.labels))?;
+    }
     let (came, open): (Vec<_>, Vec<_>) = run.registrations().partition(|place| place.is_answered());
     for (name, places) in [("Waits for", open), ("Came", came)] {
         for (index, place) in places.iter().enumerate() {

@@ -31,6 +31,7 @@ impl Log<'_> {
             traceparent: start.traceparent,
             owns: start.owns,
             slot: slot.clone(),
+            labels: start.labels,
         });
         self.push(EventBody::StepStatus { steps: encode_progress(&pending), inner: None });
         if let Some(position) = start.position {

@@ -4,8 +4,10 @@
 use json_patch::{Patch, diff};
 use serde_json::Value;
 
+use super::step::Completed;
 use super::{Effect, Log, Refusal, encode_progress};
 use crate::event::{EventBody, Inner, Part, StepStatus};
+use crate::label::Labels;
 use crate::run::command::{After, BrainInfo, EnteredPart, PassedArm};
 use crate::run::state::RunStatus;
 
@@ -72,7 +74,7 @@ impl Log<'_> {
         let (patch, step) = (diff(&outer.state, state), outer.step.clone());
         let arm = inner.part.as_ref().and_then(Part::arm).map(str::to_owned);
         self.levels.pop();
-        self.complete(&step, patch, after, None, arm);
+        self.complete(&step, patch, after, Completed { arm, ..Completed::default() });
         self.go_after(&step, after);
         Ok(())
     }
@@ -90,7 +92,7 @@ impl Log<'_> {
         }
         let before = self.run.frame().map_or(&Value::Null, |frame| &frame.state);
         let patch = diff(before, state);
-        self.complete(&step, patch, after, None, Some(arm));
+        self.complete(&step, patch, after, Completed { arm: Some(arm), ..Completed::default() });
         self.pass_over_arms(&step, passed);
         self.go_after(&step, after);
         Ok(())
@@ -140,8 +142,8 @@ impl Log<'_> {
 
     fn push_passed(&mut self, step: String, path: Option<String>) {
         let patch = Patch::default();
-        let (next, given, arm) = (None, None, None);
-        self.push(EventBody::StepComplete { step, patch, next, given, halted: true, arm, path });
+        let (next, given, arm, labels) = (None, None, None, Labels::new());
+        self.push(EventBody::StepComplete { step, patch, next, given, halted: true, arm, labels, path });
     }
 
     /// The pipeline of the innermost brain is through.

@@ -6,11 +6,23 @@ use serde_json::Value;
 use super::{Effect, Log, Refusal, check_response};
 use crate::event::{EventBody, Failure, Given, KeptAnswer, StepStatus};
 use crate::key::EndedBy;
+use crate::label::Labels;
 use crate::run::command::{After, MigratedFrame, StepOutcome, TakenAnswer, Then};
 use crate::run::state::RunStatus;
 use crate::time::Timestamp;
 use crate::wait::{Wait, WaitMode};
 use std::sync::Arc;
+
+/// What a completed step leaves beside its state.
+#[derive(Default)]
+pub(super) struct Completed {
+    /// A response for the next step.
+    pub(super) given: Option<Given>,
+    /// The arm that a branch took.
+    pub(super) arm: Option<String>,
+    /// Labels that it puts on the run.
+    pub(super) labels: Labels,
+}
 
 impl Log<'_> {
     pub(super) fn running_step(&self) -> Result<&str, Refusal> {
@@ -104,7 +116,10 @@ impl Log<'_> {
             Then::Stream => Some(self.run.stream().cloned().ok_or(Refusal::WaitOver)?),
             _ => None,
         };
-        if let Then::Given(given) = &outcome.then {
+        // One that a type wrote whole, such as `"timedOut"`, is read by that type alone.
+        if let Then::Given(given) = &outcome.then
+            && !given.whole
+        {
             check_response(given.response.as_ref())?;
         }
         let before = self.run.frame().map_or(&Value::Null, |frame| &frame.state);
@@ -113,7 +128,8 @@ impl Log<'_> {
             Then::Given(given) => Some(given.clone()),
             _ => None,
         };
-        self.complete(&step, patch, &outcome.after, given, None);
+        let how = Completed { given, labels: outcome.labels, ..Completed::default() };
+        self.complete(&step, patch, &outcome.after, how);
         if stream.is_none() || outcome.after != After::Same {
             self.close_streams();
         }
@@ -130,14 +146,7 @@ impl Log<'_> {
         Ok(())
     }
 
-    pub(super) fn complete(
-        &mut self,
-        step: &str,
-        patch: Patch,
-        after: &After,
-        given: Option<Given>,
-        arm: Option<String>,
-    ) {
+    pub(super) fn complete(&mut self, step: &str, patch: Patch, after: &After, how: Completed) {
         let next = match after {
             After::Step(next) => Some(next.clone()),
             After::Same => Some(step.to_owned()),
@@ -146,7 +155,8 @@ impl Log<'_> {
         let level = self.level();
         let path = self.path(level);
         let (step_name, halted) = (step.to_owned(), false);
-        self.push(EventBody::StepComplete { step: step_name, patch, next, given, halted, arm, path });
+        let Completed { given, arm, labels } = how;
+        self.push(EventBody::StepComplete { step: step_name, patch, next, given, halted, arm, labels, path });
         if *after != After::Same {
             self.step_status(level, step, StepStatus::Complete);
         }

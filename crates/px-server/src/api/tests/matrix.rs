@@ -173,7 +173,8 @@ const FIRST_TOKEN: &str = "\
 const fn table(door: Door) -> &'static str {
     match door {
         // The token of a form's wait is in its URL, which a foreign page does not know.
-        Door::Public | Door::Form => ANYBODY,
+        // So is that of a link; it answers for itself who may post.
+        Door::Public | Door::Form | Door::Link => ANYBODY,
         Door::Webhook => WEBHOOK,
         Door::Read | Door::Stream => READ,
         Door::Operate | Door::Admin => WRITE,

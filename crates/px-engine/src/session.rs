@@ -2,6 +2,7 @@
 //! commits that the step may make while it runs. Every commit demands the
 //! claim's fence, so an executor that was revoked can commit nothing.
 
+mod error;
 mod log_line;
 mod values;
 
@@ -12,13 +13,14 @@ use px_core::run::{Command, Start, TakenAnswer, Then};
 use px_core::wait::Wait;
 use px_core::{Run, RunId, Timestamp};
 use px_sdk::Error;
-use px_store::{Conflict, Contended, Draft, DraftError, KvFull, LogTail, RoundError, RunRecord, Work};
+use px_store::{Conflict, Draft, DraftError, KvFull, LogTail, RunRecord, Work};
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::bounds::{unkept, unstarted};
 use crate::kv::{excess, full, note_fill};
 use crate::port::Ask;
+pub(crate) use crate::session::error::SessionError;
 use crate::session::log_line::LogLine;
 pub(crate) use crate::session::values::Written;
 use crate::session::values::{With, revoked, unwritten};
@@ -34,40 +36,6 @@ pub(crate) enum Committed {
     Rests,
     /// The claim is gone: nothing was committed.
     Revoked,
-}
-
-/// Reason that a session cannot commit.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SessionError {
-    #[error(transparent)]
-    Draft(#[from] DraftError),
-    #[error(transparent)]
-    Store(#[from] px_store::Error),
-    #[error("the run changed too often")]
-    TooManyRounds,
-}
-
-impl SessionError {
-    /// Returns true if it is about the store, so that nobody else's commit would do better. Any other one
-    /// is about the records of this commit alone.
-    pub(crate) fn is_about_store(&self) -> bool {
-        match self {
-            Self::Draft(DraftError::Store(error)) | Self::Store(error) => !error.is_about_records(),
-            Self::Draft(_) | Self::TooManyRounds => false,
-        }
-    }
-}
-
-impl From<Contended> for SessionError {
-    fn from(_: Contended) -> Self {
-        Self::TooManyRounds
-    }
-}
-
-impl RoundError for SessionError {
-    fn may_be_stale(&self) -> bool {
-        matches!(self, Self::Draft(error) if error.may_be_stale())
-    }
 }
 
 /// Owned by the executor; users' code reaches it by messages only (`port`).
@@ -215,15 +183,7 @@ impl Session {
     /// # Errors
     /// The error itself, where the next commit may be made.
     pub(crate) async fn halt_unkept(&mut self, error: SessionError) -> Result<(), SessionError> {
-        let why = match &error {
-            SessionError::Draft(DraftError::Refused(refusal)) => refusal.to_string(),
-            SessionError::Draft(DraftError::Store(store)) | SessionError::Store(store)
-                if store.is_about_records() =>
-            {
-                store.to_string()
-            }
-            _ => return Err(error),
-        };
+        let Some(why) = error.unkept() else { return Err(error) };
         self.begin = None;
         if !self.refresh().await? {
             return Ok(());

@@ -84,7 +84,7 @@ pub(crate) async fn remind(users: &Users<'_>, session: &mut Session) -> Result<(
                                 continue;
                             }
                             End::Rests => return Ok(()),
-                            End::Failed(result) => Err(failed(result)),
+                            End::Failed(result) => Err(failed(*result)),
                         }
                     }
                     other => other,

@@ -22,6 +22,7 @@ mod inbox;
 mod lenient;
 mod open;
 pub mod pages;
+mod position;
 mod queries;
 mod reminders;
 mod requests;
@@ -52,6 +53,7 @@ pub use inbox::{
     BindDelivery, BoundEvent, Delivery, DeliveryPage, DeliveryState, DeliverySummary, InboxEvent,
 };
 pub use open::Open;
+pub use position::Position;
 /// Ids, times and codes, as every part of px has them.
 pub use px_core::{
     CallbackId, Code, DeliveryId, EventId, HookId, ParseIdError, RunId, Timestamp, TokenId, WaitId,
@@ -62,8 +64,8 @@ pub use queries::{
 pub use reminders::Reminder;
 pub use requests::{ForkRun, RerunRun, ResumeRun, SignalRun, SignalType, StartRun};
 pub use runs::{
-    Cause, Failure, Position, RestartedRun, Resumed, Run, RunPage, RunStatus, RunSummary, RunningBrains,
-    Runs, SignalEntry, SignalTaken, StartedRun, StepProgress, StepStatus, Turn,
+    Cause, Failure, RestartedRun, Resumed, Run, RunPage, RunStatus, RunSummary, RunningBrains, Runs,
+    SignalEntry, SignalTaken, StartedRun, StepProgress, StepStatus, Turn,
 };
 pub use schema::{Nullable, Object};
 pub use secret::Secret;

@@ -38,7 +38,7 @@ pub(crate) enum End {
     /// It is made, and the run rests; or the claim is gone.
     Rests,
     /// The step has failed instead.
-    Failed(StepResult),
+    Failed(Box<StepResult>),
 }
 
 /// The error of an attempt that always came too late.
@@ -90,23 +90,25 @@ impl Users<'_> {
                             return runs_again(session, reruns).await;
                         }
                         Some(Err(error)) => {
-                            return Ok(End::Failed(StepResult::Failed { error, can_retry: false }));
+                            return Ok(End::Failed(Box::new(StepResult::Failed { error, can_retry: false })));
                         }
                     };
                 }
             }
             let changes = kv.changes(&found);
             if let Some(message) = excess(self.limits, &changes) {
-                return Ok(End::Failed(failed("TooLarge", message, false)));
+                return Ok(End::Failed(Box::new(failed("TooLarge", message, false))));
             }
             match session.commit_values(command.clone(), &changes, self.limits.max_kv_keys).await? {
                 Written::Committed(Committed::GoesOn) => return Ok(End::GoesOn(0)),
                 Written::Committed(_) => return Ok(End::Rests),
                 Written::Changed => {}
-                Written::Full(error) => return Ok(End::Failed(failed("KvFull", full(&error), true))),
+                Written::Full(error) => {
+                    return Ok(End::Failed(Box::new(failed("KvFull", full(&error), true))));
+                }
             }
         }
-        Ok(End::Failed(unfit(run, StepError::Failed(contended()))))
+        Ok(End::Failed(Box::new(unfit(run, StepError::Failed(contended())))))
     }
 }
 

@@ -84,7 +84,7 @@ pub(crate) async fn remind(users: &Users<'_>, session: &mut Session) -> Result<(
                                 continue;
                             }
                             Ok(End::Rests) => return Ok(()),
-                            Ok(End::Failed(result)) => Err(failed(result)),
+                            Ok(End::Failed(result)) => Err(failed(*result)),
                             Err(error) => {
                                 let Some(why) = error.unkept() else { return Err(error) };
                                 // Its values cannot be recorded; that it has failed can.

@@ -75,13 +75,14 @@ pub(crate) fn admit(
     remote: SocketAddr,
     headers: &HeaderMap,
     at: Timestamp,
-) -> Result<Permit, Response> {
-    let client = app.urls.sender(remote.ip(), headers).map_err(|why| two_senders(slug, remote, &why))?;
-    let permit = app.gate.enter(slug, client, at).map_err(turned_away)?;
+) -> Result<Permit, Box<Response>> {
+    let client = app.urls.sender(remote.ip(), headers);
+    let client = client.map_err(|why| Box::new(two_senders(slug, remote, &why)))?;
+    let permit = app.gate.enter(slug, client, at).map_err(|turned| Box::new(turned_away(turned)))?;
     if headers.len() > app.max_headers {
         let text = format!("The request has more than {} header lines", app.max_headers);
-        return Err(ApiError::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Code::TooManyHeaders, text)
-            .into_response());
+        let error = ApiError::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Code::TooManyHeaders, text);
+        return Err(Box::new(error.into_response()));
     }
     Ok(permit)
 }
@@ -109,7 +110,7 @@ async fn let_in(app: Shared, remote: SocketAddr, slug: String, door: Door, reque
     let headers = request.headers();
     let permit = match admit(&app, &slug, remote, headers, at) {
         Ok(permit) => permit,
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     let declared = headers
         .get(header::CONTENT_LENGTH)

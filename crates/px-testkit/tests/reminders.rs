@@ -82,7 +82,7 @@ async fn an_answer_is_taken_at_once_while_a_reminder_runs_whose_next_commit_is_r
         is_sound(&world).await;
         world.post("mail", &event("1", "k", "paid", "resume")).await.unwrap()
     };
-    let (rung, answer) = soon(async { tokio::join!(world.advance(HOUR), answer) }).await;
+    let (rung, answer) = Box::pin(soon(async { tokio::join!(world.advance(HOUR), answer) })).await;
     rung.unwrap();
     assert_eq!(answer.action, Some("resumed"));
     assert_eq!(world.status(run).await.unwrap(), RunStatus::Complete, "nobody waited for the reminder");

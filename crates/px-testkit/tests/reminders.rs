@@ -1,8 +1,6 @@
 //! Reminders of a wait: they come at their time, the wait stays open meanwhile, and whatever ends it or holds
 //! the run is taken at once.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says by panicking that it failed")]
-
 mod project;
 mod reminding;
 

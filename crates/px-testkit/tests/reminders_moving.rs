@@ -1,6 +1,6 @@
 //! Reminders of runs that move: to another process of a cluster, and to another version of their brain.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says by panicking that it failed")]
+#![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
 
 mod project;
 mod reminding;
@@ -253,7 +253,7 @@ fn a_test_lets_time_pass_and_sees_what_reminders_did() {
     assert_eq!((&*calls[1].step, &calls[1].input["key"]), ("nudge", &"k".into()));
     run.expect_status("waiting");
     assert!(run.story().contains("reminder 'nudge[3]' at "), "{}", run.story());
-    world.post("mail", &event("1", "k", "paid", "resume"));
+    world.post("mail", event("1", "k", "paid", "resume"));
     run.expect_complete();
     // One without a stub fails, and the run goes on waiting.
     let run = world.start(payment, asked("other"));
@@ -271,7 +271,7 @@ fn in_all_weathers_a_reminder_is_sent_under_one_key_a_turn() {
         let run = w.start(hourly, Ask { key: "k".into() });
         w.skip(HOUR);
         w.skip(HOUR);
-        w.post("mail", &event("1", "k", "paid", "resume"));
+        w.post("mail", event("1", "k", "paid", "resume"));
         w.calm();
         run.expect_complete();
         let calls = w.calls(hourly, "mail");

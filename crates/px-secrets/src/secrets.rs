@@ -143,10 +143,16 @@ impl Secrets {
         self.known().rows.iter().map(|row| row.record.clone()).collect()
     }
 
-    /// Every value that is remembered, those that count no more too, with its name.
+    /// Every value that counts, with its name.
     #[must_use]
     pub fn values(&self) -> Vec<(String, SecretString)> {
         self.known().opened.values()
+    }
+
+    /// Every value that is remembered and counts no more, with its name.
+    #[must_use]
+    pub fn past_values(&self) -> Vec<(String, SecretString)> {
+        self.known().opened.past()
     }
 
     /// The values of a secret, if there is one of this name.

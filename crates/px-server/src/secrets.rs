@@ -260,8 +260,16 @@ impl ServerSecrets {
             webhook.def.keys.iter().map(move |key| (name.clone(), key.secret.clone()))
         });
         let of_config = of_keys.chain(self.0.unnamed.iter().cloned()).chain(of_hooks);
-        let all = of_env.chain(self.0.stored.values()).chain(of_config);
-        self.0.redaction.replace(Redactor::new(all)?);
+        // Where there are too many, those that count come first.
+        let counting: Vec<_> = of_env.chain(self.0.stored.values()).chain(of_config).collect();
+        let redactor = match Redactor::new(counting.iter().cloned().chain(self.0.stored.past_values())) {
+            Err(error @ Unsearchable::TooMany(_)) => {
+                tracing::error!(%error, "values of secrets that count no more are not taken out of what leaves px");
+                Redactor::new(counting)?
+            }
+            redactor => redactor?,
+        };
+        self.0.redaction.replace(redactor);
         *redacted = generation;
         Ok(())
     }

@@ -113,7 +113,7 @@ impl Redactor {
     /// They are too many. Whoever has a redactor keeps it then.
     pub fn new(secrets: impl IntoIterator<Item = (String, SecretString)>) -> Result<Self, Unsearchable> {
         let mut known: BTreeMap<String, Arc<str>> = BTreeMap::new();
-        let mut within: BTreeMap<String, Arc<str>> = BTreeMap::new();
+        let mut within: BTreeMap<String, (usize, Arc<str>)> = BTreeMap::new();
         for (name, value) in secrets {
             let label = label(&name);
             let mut parts = forms::parts(value.expose_secret());
@@ -125,11 +125,16 @@ impl Redactor {
                 known.entry(whole).or_insert_with(|| Arc::clone(&label));
             }
             for part in parts {
-                within.entry(part).or_insert_with(|| Arc::clone(&label));
+                let place = within.len();
+                within.entry(part).or_insert_with(|| (place, Arc::clone(&label)));
             }
         }
         within.retain(|part, _| !known.contains_key(part));
-        let sought = known.into_iter().chain(within.into_iter().take(MAX_PARTS));
+        // Those of secrets that were named first.
+        let mut within: Vec<_> = within.into_iter().collect();
+        within.sort_by_key(|(_, (place, _))| *place);
+        let within = within.into_iter().map(|(part, (_, label))| (part, label));
+        let sought = known.into_iter().chain(within.take(MAX_PARTS));
         let sought: Vec<_> = sought.map(|(value, label)| Sought { label, value: value.into() }).collect();
         Self::of(sought)
     }
@@ -261,10 +266,11 @@ impl Search<'_> {
             return found;
         }
         for escaping in Escaping::ALL {
-            // Backslashes are put before backslashes; the others are seldom doubled.
+            // One way is put over itself, as in a URL within a URL; ways that are alike seldom mix.
             let is_like = |other: &Escaping| escaping != Escaping::Backslash && escaping.is_like(*other);
+            let is_over_itself = undone.iter().all(|other| *other == escaping);
             let is_vain = escaping == Escaping::Form && !self.redactor.has_blanks;
-            if is_vain || undone.iter().any(is_like) {
+            if is_vain || (!is_over_itself && undone.iter().any(is_like)) {
                 continue;
             }
             let Some(decoded) = escaping.decode(text) else { continue };

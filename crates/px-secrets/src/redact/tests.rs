@@ -246,3 +246,30 @@ fn the_token_of_a_link_is_found_by_how_it_begins() {
         assert_eq!(redactor.text("pxl_ and pxl_short"), "pxl_ and pxl_short");
     }
 }
+
+#[test]
+fn one_way_of_escaping_over_itself_is_undone() {
+    let value = "whs/ec+Q==qwertyuiop//+&<";
+    let redactor = redactor_of(value);
+    let percent = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let entity = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;");
+    for encode in [&percent as &dyn Fn(&str) -> String, &entity] {
+        let (twice, thrice) = (encode(&encode(value)), encode(&encode(&encode(value))));
+        for text in [twice, thrice] {
+            assert_eq!(redactor.text(&format!("a={text}")), "a=[secret KEY]", "{text}");
+        }
+    }
+}
+
+#[test]
+fn where_there_are_too_many_texts_those_of_the_first_secrets_are_found() {
+    let json = |name: &str, count: usize| {
+        let texts: Vec<_> = (0..count).map(|n| format!("{name}-text-{n:04}")).collect();
+        (name.to_owned(), SecretString::from(serde_json::to_string(&texts).unwrap()))
+    };
+    // By the alphabet the last one would be first.
+    let secrets = (0..50).map(|n| json(&format!("z{n:02}"), 64)).chain([json("a", 64)]);
+    let redactor = Redactor::new(secrets).unwrap();
+    assert_eq!(redactor.text("z00-text-0001"), "[secret z00]");
+    assert_eq!(redactor.text("a-text-0001"), "a-text-0001");
+}

@@ -39,13 +39,18 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    /// Every value, with its name.
+    /// Every value that counts no more, with its name.
+    pub(super) fn past(&self) -> Vec<(String, SecretString)> {
+        self.past.clone()
+    }
+
+    /// Every value that counts, with its name.
     pub(super) fn values(&self) -> Vec<(String, SecretString)> {
         let of = |(name, held): (&String, &Held)| {
             let all = held.current.iter().chain(held.old.iter().map(|(value, _)| value));
             all.map(|value| (name.clone(), value.clone())).collect::<Vec<_>>()
         };
-        self.held.iter().flat_map(of).chain(self.past.iter().cloned()).collect()
+        self.held.iter().flat_map(of).collect()
     }
 }
 

@@ -284,6 +284,10 @@ fn kill_loop() -> bool {
     let events: HashSet<_> = lines.iter().map(|(_, _, event)| event).collect();
     let by_process: HashSet<_> = lines.iter().collect();
     // One process gave an event to a step twice; or two runs were given it.
+    let mut given = HashSet::new();
+    for (process, run, event) in lines.iter().filter(|line| !given.insert(*line)) {
+        println!("kill_loop: process {process} gave {event} to a step of {run} twice");
+    }
     counts.twice += (lines.len() - by_process.len()) + (distinct.len() - events.len());
     counts.lost += jobs.iter().map(Job::events).sum::<usize>() - events.len();
     let worst = |times: &[Duration]| times.iter().max().copied().unwrap_or_default();

@@ -23,6 +23,7 @@ mod planted;
 mod project;
 mod runs;
 mod secrets;
+mod spelled;
 mod store;
 #[path = "../support/mod.rs"]
 mod support;

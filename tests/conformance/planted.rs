@@ -4,10 +4,10 @@
 use std::io::Write as _;
 use std::process::{Output, Stdio};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
+use super::spelled::parts;
+pub use super::spelled::{forms, parsed};
 use super::support::{self, Project, Px, Receiver, Reply, hmac_sha256_hex};
 use super::{Case, Suite};
 
@@ -16,53 +16,42 @@ pub const CASES: &[Case] = &[
     ("the_token_of_a_link_is_shown_to_admins_alone", links),
 ];
 
-const ENV_KEY: &str = "env/+\"ä\\sk_live_0123456789";
-const FILE_KEY: &str = "file/+\"ö\\sk_live_9876543210";
+/// Every character that some encoder escapes, one of the terminal's among them.
+const ENV_KEY: &str = "env/+\"ä\\n\n\t<&'>\u{1b}[1m\u{202e} pa$$w@rd%41 sk_live_0123456789";
+/// As a key in PEM is, which ends with a new line that not everybody keeps.
+const FILE_KEY: &str = "-----BEGIN KEY-----\nfile/+\"ö\\n\nsk_live_9876543210\n-----END KEY-----\n";
 pub const STORE_KEY: &str = "store/+\"ü\\sk_live_5432154321";
+/// A part of another one.
+const PART_KEY: &str = "sk_live_5432154321";
+/// As clouds give them out: whoever reads it has its parts in hand.
+const JSON_KEY: &str = "{\n  \"z_type\": \"account-of-a-planted-service\", \"id\": 123456789,\n  \
+     \"private_key\": \"-----BEGIN\\nplanted \\\"line\\\" \\\\n\\n-----END\\n\", \"list\": [\"of-planted/texts<&>\"]\n}";
+/// More than one value, where it stands in a list.
+const PAIR_KEY: &str = "8675309,9035768";
+
+/// The secrets of the brain, and their values.
+pub const NAMES: [&str; 6] = ["ENV_KEY", "FILE_KEY", "STORE_KEY", "PART_KEY", "JSON_KEY", "PAIR_KEY"];
+const VALUES: [&str; 6] = [ENV_KEY, FILE_KEY, STORE_KEY, PART_KEY, JSON_KEY, PAIR_KEY];
 pub const HUB_SECRET: &str = "hub-secret-0123456789";
 pub const OLD_HUB_SECRET: &str = "hub-secret-of-yesterday";
 
 /// A signed ping.
 pub fn ping(px: &Px, secret: &str) -> Reply {
-    let body = r#"{"zen":"keep it"}"#;
+    ping_of(px, secret, "keep it")
+}
+
+/// A signed ping that wants its answer as the command line does.
+fn ping_of(px: &Px, secret: &str, zen: &str) -> Reply {
+    let body = json!({ "zen": zen }).to_string();
     let signature = format!("sha256={}", hmac_sha256_hex(secret, body.as_bytes()));
     let headers = [
         ("content-type", "application/json".to_owned()),
         ("x-github-event", "ping".to_owned()),
         ("x-hub-signature-256", signature),
+        ("px-redact", "secrets".to_owned()),
     ];
     let headers: Vec<_> = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     px.try_send("POST", "/webhooks/hub", &headers, body.as_bytes()).unwrap()
-}
-
-/// Forms in which a value travels, made without px.
-pub fn forms(value: &str) -> Vec<String> {
-    let json = Value::from(value).to_string();
-    let json = json[1..json.len() - 1].to_owned();
-    let hexadecimal = |upper: bool| -> String {
-        let digits = |byte: u8| if upper { format!("{byte:02X}") } else { format!("{byte:02x}") };
-        value.bytes().map(digits).collect()
-    };
-    let url: String = value
-        .bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                char::from(byte).to_string()
-            }
-            byte => format!("%{byte:02X}"),
-        })
-        .collect();
-    vec![
-        value.to_owned(),
-        json,
-        STANDARD.encode(value),
-        STANDARD_NO_PAD.encode(value),
-        URL_SAFE.encode(value),
-        URL_SAFE_NO_PAD.encode(value),
-        hexadecimal(false),
-        hexadecimal(true),
-        url,
-    ]
 }
 
 /// Everything that somebody saw, and where.
@@ -87,16 +76,16 @@ impl Seen {
 
     #[track_caller]
     fn holds_none(&self) {
-        for value in [ENV_KEY, FILE_KEY, STORE_KEY, HUB_SECRET, OLD_HUB_SECRET] {
-            for form in forms(value) {
-                for (place, bytes) in &self.0 {
-                    let found = bytes.windows(form.len()).position(|window| window == form.as_bytes());
-                    let at = found.map(|at| {
-                        let around = at.saturating_sub(80)..(at + 20).min(bytes.len());
-                        String::from_utf8_lossy(&bytes[around]).into_owned()
-                    });
-                    assert!(at.is_none(), "{place} holds a secret: {at:?}");
-                }
+        let values = VALUES.into_iter().chain([HUB_SECRET, OLD_HUB_SECRET]).flat_map(parts);
+        let forms: std::collections::BTreeSet<_> = values.flat_map(|value| forms(&value)).collect();
+        for (place, bytes) in &self.0 {
+            let text = String::from_utf8_lossy(bytes);
+            for form in &forms {
+                let around = text.find(form.as_str()).map(|at| {
+                    let from = text.floor_char_boundary(at.saturating_sub(80));
+                    &text[from..text.floor_char_boundary(at + 20)]
+                });
+                assert!(around.is_none(), "{place} holds a secret: {around:?}");
             }
         }
     }
@@ -153,6 +142,9 @@ impl Life {
         let url = format!("http://{}", px.address);
         set(&project, seen, &["STORE_KEY", "--url", &url], Some(&admin), &format!("{STORE_KEY}\n"));
         set(&project, seen, &["HUB_SECRET", "--url", &url, "--json"], Some(&admin), HUB_SECRET);
+        for (name, value) in [("PART_KEY", PART_KEY), ("JSON_KEY", JSON_KEY), ("PAIR_KEY", PAIR_KEY)] {
+            set(&project, seen, &[name, "--url", &url], Some(&admin), value);
+        }
         let life = Self { receiver: Receiver::start(), project, px, admin, read };
         let hook = json!({"url": life.receiver.url("/hook"), "name": "all"});
         assert_eq!(life.send("POST", "/hooks", &life.admin, &hook).status, 201);
@@ -173,7 +165,7 @@ impl Life {
 
     /// Runs a brain that reads every secret, to its end.
     fn spend(&self, tells: bool) -> String {
-        let state = json!({"names": ["ENV_KEY", "FILE_KEY", "STORE_KEY"], "tells": tells});
+        let state = json!({"names": NAMES, "tells": tells});
         let started = self.send(
             "POST",
             "/brains/runs",
@@ -280,6 +272,9 @@ fn nowhere(_: &Suite) {
     let life = Life { project, px, receiver, admin, read };
     let run = life.spend(true);
     let mut seen = Seen(Vec::new());
+    let answered = ping_of(&life.px, HUB_SECRET, "tell it");
+    assert!(answered.text().contains("[secret STORE_KEY]"), "{}", answered.text());
+    seen.0.push(("answer to a webhook".to_owned(), answered.body));
     life.look(&run, &life.read, &mut seen);
     seen.holds_none();
     for place in
@@ -292,13 +287,17 @@ fn nowhere(_: &Suite) {
     }
     let stored = life.get(&format!("/brains/runs/{run}"), &life.admin).json();
     let told = stored["state"]["read"].as_array().unwrap();
-    assert!(told.contains(&json!(STORE_KEY)) && told.len() == 27, "an admin sees what is stored: {stored}");
+    let count = forms("").len();
+    let is_whole = told.contains(&json!(STORE_KEY)) && told.len() == NAMES.len() * count;
+    assert!(is_whole, "an admin sees what is stored: {stored}");
     let redacted = life.get(&format!("/brains/runs/{run}"), &life.read).json();
     let told = redacted["state"]["read"].as_array().unwrap();
-    let label = |name: &str| json!(format!("[secret {name}]"));
-    for name in ["ENV_KEY", "FILE_KEY", "STORE_KEY"] {
-        assert_eq!(told.iter().filter(|told| **told == label(name)).count(), 9, "{redacted}");
+    for name in NAMES {
+        let label = format!("[secret {name}]");
+        let says = |told: &&Value| told.as_str().unwrap().contains(&label);
+        assert_eq!(told.iter().filter(says).count(), count, "{name}: {redacted}");
     }
+    assert_eq!(redacted["state"]["parsed"], json!(["[secret JSON_KEY]", "[secret PAIR_KEY]"]), "{redacted}");
 }
 
 /// A link that its step shows to everybody, opened and answered.

@@ -189,29 +189,37 @@ struct Errand {
     tells: bool,
     #[serde(default)]
     read: Vec<String>,
+    /// Secrets that are JSON, as they are read.
+    #[serde(default)]
+    parsed: Vec<serde_json::Value>,
 }
 
 /// Reads secrets as a brain should, or puts them where they do not belong.
 fn spender() -> Brain<Errand> {
-    brain("spender").secrets(["ENV_KEY", "FILE_KEY", "STORE_KEY", "NOWHERE"]).step("spend", spend).build()
+    let names = [&super::planted::NAMES[..], &["NOWHERE"]].concat();
+    brain("spender").secrets(names).step("spend", spend).build()
 }
 px::brain!(spender);
 
 async fn spend(cx: Cx, errand: Errand) -> Result<Next<Errand>> {
-    let mut read = Vec::new();
+    let (mut read, mut parsed) = (Vec::new(), Vec::new());
     for name in &errand.names {
         let secret = cx.secret(name)?;
         if errand.tells {
             read.extend(super::planted::forms(secret.expose()));
+            parsed.extend(super::planted::parsed(secret.expose()));
         } else {
             read.push(format!("{name} has {} bytes", secret.expose().len()));
         }
     }
-    cx.emit("spent", &read).durable().await?;
+    cx.emit("spent", (&read, &parsed)).durable().await?;
     if errand.tells {
-        tracing::warn!(spent = ?read, "a step that shows what it should not: {}", read.join(" "));
+        tracing::warn!(spent = ?read, ?parsed, "a step that shows what it should not: {}", read.join(" "));
+        // And of a panic, which ends its own attempt alone.
+        let text = read.join(" ");
+        let _ = std::panic::catch_unwind(move || panic!("a panic that shows it: {text}"));
     }
-    Ok(Next(Errand { read, ..errand }))
+    Ok(Next(Errand { read, parsed, ..errand }))
 }
 
 /// Verified by a secret that the store has, if it has it.
@@ -234,6 +242,10 @@ mod hub {
 
     async fn receive(resources: &Resources, ping: Ping) -> Result<Inbound<Ping>> {
         let length = resources.secret("STORE_KEY").map(|secret| secret.expose().len()).unwrap_or_default();
+        if ping.zen == "tell it" {
+            let reply = Reply::text(format!("it is {}", resources.secret("STORE_KEY")?.expose()));
+            return Ok(Inbound::ignore("told").with_reply(reply));
+        }
         Ok(Inbound::ignore(format!("{} with a key of {length}", ping.zen.len())))
     }
 }

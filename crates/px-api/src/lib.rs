@@ -22,6 +22,7 @@ mod inbox;
 mod lenient;
 mod open;
 pub mod pages;
+mod position;
 mod queries;
 mod reminders;
 mod requests;
@@ -53,6 +54,7 @@ pub use inbox::{
     InboxEvent,
 };
 pub use open::Open;
+pub use position::Position;
 /// Ids, times and codes, as every part of px has them.
 pub use px_core::{
     CallbackId, Code, DeliveryId, EventId, HookId, ParseIdError, RunId, Timestamp, TokenId, WaitId,
@@ -63,8 +65,8 @@ pub use queries::{
 pub use reminders::Reminder;
 pub use requests::{ForkRun, RerunRun, ResumeRun, SignalRun, SignalType, StartRun};
 pub use runs::{
-    Cause, Failure, Position, RestartedRun, Resumed, Run, RunPage, RunStatus, RunSummary, RunningBrains,
-    Runs, SignalEntry, SignalTaken, StartedRun, StepProgress, StepStatus, Turn,
+    Cause, Failure, RestartedRun, Resumed, Run, RunPage, RunStatus, RunSummary, RunningBrains, Runs,
+    SignalEntry, SignalTaken, StartedRun, StepProgress, StepStatus, Turn,
 };
 pub use schema::{Nullable, Object};
 pub use secret::Secret;

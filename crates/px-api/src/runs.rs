@@ -2,14 +2,13 @@
 
 #![expect(missing_docs, reason = "a field whose name says it all has no description in the document either")]
 
-use px_core::event::{Given, StepInfo};
-use px_core::run::{Frame, ItemResult};
 use px_core::{Labels, RunId, Timestamp, event, wire};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::open::{listed_words, plain_words, words};
+use crate::position::Position;
 use crate::{Nullable, Object, Open, Registration, Wait};
 
 words! {
@@ -96,21 +95,6 @@ pub struct RunSummary {
     pub position: Option<Open<Position>>,
 }
 
-/// As much of a run as decides whether a binary can go on with it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Position {
-    /// The brain and the brains inside it, outermost first.
-    pub frames: Vec<Frame>,
-    /// Input of the next step beside its state.
-    pub given: Option<Given>,
-    /// The steps that the run knows; none from an older server.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub steps: Vec<StepInfo>,
-    /// Results of items of the step, if it is a map that is under way.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub items: Vec<ItemResult>,
-}
-
 impl From<&px_core::Run> for RunSummary {
     fn from(run: &px_core::Run) -> Self {
         Self {
@@ -135,12 +119,7 @@ impl RunSummary {
     /// The same, with all that decides whether a binary can go on with it.
     #[must_use]
     pub fn with_position(run: &px_core::Run) -> Self {
-        let position = Position {
-            frames: run.frames.clone(),
-            given: run.given.clone(),
-            steps: run.steps.clone(),
-            items: run.items.clone(),
-        };
+        let position = Position::from(run);
         Self { position: Some(Open::Known(position)), ..Self::from(run) }
     }
 }

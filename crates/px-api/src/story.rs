@@ -52,7 +52,7 @@ pub fn tell(run: &Run, events: &[Event], now: Timestamp) -> Story {
         ended => over(&mut story, run, ended, now),
     }
     if !run.labels.is_empty() {
-        story.sentences.push(format!("It is labelled {}.", words::labels(&run.labels)));
+        story.sentences.insert(0, format!("It is labelled {}.", words::labels(&run.labels)));
     }
     story
 }

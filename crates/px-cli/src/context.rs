@@ -186,10 +186,18 @@ impl Context {
 }
 
 /// A variable of the environment; `None` if it is absent or no UTF-8. For
-/// `NAME`, `NAME_FILE` may name a file with the value instead.
+/// `NAME`, `NAME_FILE` may name a file with the value instead; one that cannot be
+/// read is a value that is blank, and none that is elsewhere.
 pub(crate) fn env(name: &str) -> Option<String> {
-    let file = || std::env::var(format!("{name}_FILE")).ok().filter(|file| !file.is_empty());
-    std::env::var(name).ok().or_else(|| config::from_file(std::path::Path::new(&file()?)).ok())
+    if let Ok(value) = std::env::var(name) {
+        return Some(value);
+    }
+    let file = std::env::var(format!("{name}_FILE")).ok().filter(|file| !file.is_empty())?;
+    let value = config::from_file(std::path::Path::new(&file));
+    Some(value.unwrap_or_else(|why| {
+        tracing::error!(why, "the file of {name} cannot be read, and nobody gets its value");
+        String::new()
+    }))
 }
 
 /// Gives the value of a secret of the store.
@@ -201,6 +209,19 @@ static OF_STORE: OnceLock<OfStore> = OnceLock::new();
 /// Lets [`secret`] know the secrets of the store, the first time.
 pub(crate) fn know_secrets(of_store: impl Fn(&str) -> Option<String> + Send + Sync + 'static) {
     let _ = OF_STORE.set(Box::new(of_store));
+}
+
+/// What stands for the value of a secret that is there and is not told: a secret as
+/// hooks have them by default.
+const UNTOLD: &str = "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0";
+
+/// Lets [`secret`] know which secrets the store of a server has. Whoever has no admin's
+/// token knows of none.
+pub(crate) async fn know_names(client: &Client) {
+    if let Ok(secrets) = client.secrets().await {
+        let names: Vec<String> = secrets.into_value().secrets.into_iter().map(|secret| secret.name).collect();
+        know_secrets(move |name| names.iter().any(|known| known == name).then(|| UNTOLD.to_owned()));
+    }
 }
 
 /// The value of a name: of the environment, of a file, else of the store.

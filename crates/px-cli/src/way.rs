@@ -19,7 +19,7 @@ const NOT_SERVED: &str =
     "that process serves nobody, or nobody yet: wait until it does or is done, or stop it";
 
 /// Place of the store.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct Place {
     /// The data directory; a px that serves from it is asked, wherever it listens
     #[arg(long, value_name = "DIR", conflicts_with = "url")]

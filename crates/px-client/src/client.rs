@@ -79,7 +79,10 @@ impl Client {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<WebhookAnswer> {
-        let request = self.http.request(method, url).headers(headers).body(body).timeout(self.timeout);
+        let mut request = self.http.request(method, url).headers(headers).body(body).timeout(self.timeout);
+        if self.redacted {
+            request = request.header("px-redact", "secrets");
+        }
         let response = request.send().await.map_err(|error| self.unsent(&error, false))?;
         let status = response.status().as_u16();
         let body = self.body(response, false).await?;
@@ -87,7 +90,7 @@ impl Client {
     }
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Answer<T>> {
-        self.call(self.request(Method::GET, path), true).await
+        self.call(self.request(Method::GET, path)?, true).await
     }
 
     pub(crate) async fn list<T: DeserializeOwned>(
@@ -95,7 +98,7 @@ impl Client {
         path: &str,
         query: &impl Serialize,
     ) -> Result<Answer<T>> {
-        self.call(self.request(Method::GET, path).query(query), true).await
+        self.call(self.request(Method::GET, path)?.query(query), true).await
     }
 
     /// Posts something that must not be carried out twice.
@@ -116,7 +119,7 @@ impl Client {
     ) -> Result<Answer<T>> {
         let body = serde_json::to_vec(body)
             .map_err(|error| Error::new(Kind::Setup, format!("cannot write the request: {error}"), false))?;
-        let request = self.request(method, path).header(CONTENT_TYPE, "application/json").body(body);
+        let request = self.request(method, path)?.header(CONTENT_TYPE, "application/json").body(body);
         self.call(request, is_repeatable).await
     }
 
@@ -127,18 +130,18 @@ impl Client {
 
     /// A route that answers without a body.
     pub(crate) async fn delete(&self, path: &str) -> Result<()> {
-        self.exchange(self.request(Method::DELETE, path), true).await.map(drop)
+        self.exchange(self.request(Method::DELETE, path)?, true).await.map(drop)
     }
 
     /// Removes something, and reads what is said of it.
     pub(crate) async fn remove<T: DeserializeOwned>(&self, path: &str) -> Result<Answer<T>> {
-        self.call(self.request(Method::DELETE, path), true).await
+        self.call(self.request(Method::DELETE, path)?, true).await
     }
 
     /// Opens a stream of server-sent events, after the event of this id. `None`
     /// if there is nothing left to say (204).
     pub(crate) async fn open(&self, path: &str, after: Option<&str>) -> Result<Option<Response>> {
-        let mut request = self.request(Method::GET, path).header(ACCEPT, "text/event-stream");
+        let mut request = self.request(Method::GET, path)?.header(ACCEPT, "text/event-stream");
         if let Some(id) = after {
             request = request.header("last-event-id", id);
         }
@@ -150,16 +153,22 @@ impl Client {
         }
     }
 
-    /// A request to the API.
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    /// A request to the API. A name that is `.` or `..` is none that a path can have: it would
+    /// be a request about something else.
+    fn request(&self, method: Method, path: &str) -> Result<RequestBuilder> {
+        if let Some(dots) = path.split('/').find(|part| matches!(*part, "." | "..")) {
+            let text =
+                format!("nothing can be asked for by the name '{dots}': in a URL it is a way, and no name");
+            return Err(Error::new(Kind::Setup, text, false));
+        }
         let mut request = self.http.request(method, format!("{}{path}", self.base));
         if self.redacted {
             request = request.header("px-redact", "secrets");
         }
-        match &self.token {
+        Ok(match &self.token {
             Some(token) => request.header(AUTHORIZATION, token.clone()),
             None => request,
-        }
+        })
     }
 
     async fn call<T: DeserializeOwned>(

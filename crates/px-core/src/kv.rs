@@ -30,7 +30,7 @@ impl KvId {
     }
 
     /// Checks the scope and the key: each has 1 to 255 characters, none of them a control
-    /// character.
+    /// character, and is neither `.` nor `..`, by which no URL names anything.
     ///
     /// # Errors
     /// A sentence about the one that does not fit.
@@ -39,6 +39,9 @@ impl KvId {
             let length = name.chars().count();
             if length == 0 || length > MAX_NAME {
                 return Err(format!("a {what} has 1 to {MAX_NAME} characters, and this one has {length}"));
+            }
+            if matches!(name.as_str(), "." | "..") {
+                return Err(format!("a {what} is not '{name}': no URL can name it"));
             }
             if name.chars().any(char::is_control) {
                 return Err(format!("{what} '{}' has a control character", name.escape_debug()));
@@ -75,11 +78,14 @@ mod tests {
         assert_eq!(KvId::shared("b", "k".repeat(MAX_NAME)).check(), Ok(()));
         let in_scope = |scope: &str| KvId { scope: scope.into(), ..KvId::shared("b", "k") };
         assert_eq!(in_scope("customer 7").check(), Ok(()));
+        assert_eq!(in_scope("...").check(), Ok(()));
         for (id, part) in [
             (KvId::shared("b", ""), "a key has 1 to 255 characters, and this one has 0"),
             (KvId::shared("b", "é".repeat(256)), "this one has 256"),
             (KvId::shared("b", "a\nb"), "key 'a\\nb' has a control character"),
             (in_scope(""), "a scope has 1 to 255"),
+            (in_scope(".."), "a scope is not '..'"),
+            (KvId::shared("b", "."), "a key is not '.'"),
         ] {
             assert!(id.check().is_err_and(|why| why.contains(part)), "{id}");
         }

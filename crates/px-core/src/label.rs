@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::event::EventBody;
+
 /// Labels of a run, by name.
 pub type Labels = BTreeMap<String, String>;
 
@@ -46,6 +48,17 @@ pub fn check_label_value(name: &str, value: &str) -> Result<(), String> {
         return Err(format!("the value of label '{name}' has a control character: {value:?}"));
     }
     Ok(())
+}
+
+impl EventBody {
+    /// The labels that this puts on the run.
+    #[must_use]
+    pub fn labels(&self) -> Option<&Labels> {
+        match self {
+            Self::BrainStart { labels, .. } | Self::StepComplete { labels, .. } => Some(labels),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -86,10 +86,10 @@ pub(crate) async fn execute(
         let Some(claimed) = claimed else { return Ok(Executed::Nothing) };
         return execute_claimed(parts, limits, claimed, place).await;
     }
-    let Some(record) = parts.store.run(parts.scope, run).await? else { return Ok(Executed::Nothing) };
-    if !record.run.is_executable() {
-        return Ok(Executed::Nothing);
-    }
+    let record = match run_of(parts, run, found.version).await? {
+        Ok(record) => record,
+        Err(executed) => return Ok(executed),
+    };
     let claim = Claim {
         // A new one even if the row is this member's already: what an execution
         // left behind that demands the old one must not be done.
@@ -219,16 +219,32 @@ async fn execute_reserved(
     executor::execute(parts, limits, &mut session, &place).await.map(|()| Executed::Moved)
 }
 
+/// Reads the run of a row of ready work, as it is under this very row. Whatever ends a wait writes the row of its
+/// reminder anew: a run that is read behind its row may be another row's, and its step would be begun twice, the
+/// first time for nothing.
+async fn run_of(
+    parts: &Parts,
+    run: RunId,
+    version: u64,
+) -> Result<Result<RunRecord, Executed>, px_store::Error> {
+    let record = parts.store.run(parts.scope, run).await?;
+    let Some(record) = record.filter(|record| record.run.is_executable()) else {
+        return Ok(Err(Executed::Nothing));
+    };
+    let row = parts.store.work_of(parts.scope, run).await?;
+    let is_this = row.is_some_and(|row| row.version == version);
+    Ok(if is_this { Ok(record) } else { Err(Executed::Moved) })
+}
+
 /// Runs the steps of a run that was born claimed and not taken up at once: it is read anew.
 async fn execute_found(
     parts: &Parts,
     limits: &Limits,
     mut reserved: Reserved,
 ) -> Result<Executed, SessionError> {
-    let record = parts.store.run(parts.scope, reserved.record.run.id).await?;
-    let Some(record) = record.filter(|record| record.run.is_executable()) else {
-        return Ok(Executed::Nothing);
+    reserved.record = match run_of(parts, reserved.record.run.id, reserved.fence).await? {
+        Ok(record) => record,
+        Err(executed) => return Ok(executed),
     };
-    reserved.record = record;
     execute_reserved(parts, limits, reserved).await
 }

@@ -98,7 +98,7 @@ async fn steps(
                     continue;
                 }
                 End::Rests => return Ok(()),
-                End::Failed(result) => command = self::command(parts, run, found, result),
+                End::Failed(result) => command = self::command(parts, run, found, *result),
             }
         }
         reruns = 0;

@@ -63,7 +63,8 @@ async fn one(port: &Port, mut item: ErasedItem, mut cx: Cx, index: u32, total: u
     Err(contended())
 }
 
-/// Commits the result of an item. Returns false if a value that its work has read was changed meanwhile.
+/// Commits the result of an item. Returns false if a value that its work has read was changed meanwhile, or
+/// to one that an update fails with.
 async fn record(port: &Port, done: Command, mut kv: KvWrites) -> Result<bool> {
     for _ in 0..MAX_ROUNDS {
         let mut found = Vec::new();
@@ -72,8 +73,9 @@ async fn record(port: &Port, done: Command, mut kv: KvWrites) -> Result<bool> {
         }
         match kv.is_stale(&found) {
             Err(_) => return Ok(false),
-            Ok(true) => kv.apply_again(&found)?,
-            Ok(false) => {}
+            // What an update says to the value of now is for the work to hear.
+            Ok(true) if kv.apply_again(&found).is_err() => return Ok(false),
+            Ok(_) => {}
         }
         if port.record_item(done.clone(), kv.changes(&found)).await? {
             return Ok(true);

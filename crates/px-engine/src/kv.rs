@@ -10,10 +10,11 @@ use px_core::event::{Failure, FailureKind};
 use px_core::run::Command;
 use px_core::{KvChange, KvId, Run, json_bytes};
 use px_sdk::{Error, KvLost, KvWrites, StepError};
-use px_store::{BornClaimed, KvFull, Round};
+use px_store::{BornClaimed, KvBrainWrite, KvFull, Round};
 
 use crate::control::ControlError;
 use crate::executor::{StepResult, Users, unfit};
+use crate::metrics;
 use crate::session::{Committed, Session, SessionError, Written};
 use crate::shared::{Limits, Parts, ROUNDS_OF_CALLERS};
 
@@ -37,7 +38,7 @@ pub(crate) enum End {
     /// It is made, and the run rests; or the claim is gone.
     Rests,
     /// The step has failed instead.
-    Failed(StepResult),
+    Failed(Box<StepResult>),
 }
 
 /// The error of an attempt that always came too late.
@@ -73,8 +74,7 @@ impl Users<'_> {
                 Err(KvLost(_)) if reruns >= MAX_RUNS => break,
                 Err(KvLost(id)) => {
                     tracing::debug!(run = %run.id, "the step runs again: another run changed value {id}");
-                    let goes_on = session.refresh().await?;
-                    return Ok(if goes_on { End::GoesOn(reruns + 1) } else { End::Rests });
+                    return runs_again(session, reruns).await;
                 }
                 Ok(false) => {}
                 Ok(true) => {
@@ -83,28 +83,58 @@ impl Users<'_> {
                     kv = match self.call(session, run, again).await? {
                         None => return Ok(End::Rests),
                         Some(Ok(Ok(applied))) => applied,
+                        Some(Ok(Err(_))) if reruns >= MAX_RUNS => break,
+                        // The step may have an answer to what the update says to the value of now.
                         Some(Ok(Err(error))) => {
-                            return Ok(End::Failed(unfit(run, StepError::Failed(error))));
+                            tracing::debug!(run = %run.id, "the step runs again: an update fails: {error}");
+                            return runs_again(session, reruns).await;
                         }
                         Some(Err(error)) => {
-                            return Ok(End::Failed(StepResult::Failed { error, can_retry: false }));
+                            return Ok(End::Failed(Box::new(StepResult::Failed { error, can_retry: false })));
                         }
                     };
                 }
             }
             let changes = kv.changes(&found);
             if let Some(message) = excess(self.limits, &changes) {
-                return Ok(End::Failed(failed("TooLarge", message, false)));
+                return Ok(End::Failed(Box::new(failed("TooLarge", message, false))));
             }
             match session.commit_values(command.clone(), &changes, self.limits.max_kv_keys).await? {
                 Written::Committed(Committed::GoesOn) => return Ok(End::GoesOn(0)),
                 Written::Committed(_) => return Ok(End::Rests),
                 Written::Changed => {}
-                Written::Full(error) => return Ok(End::Failed(failed("KvFull", full(&error), true))),
+                Written::Full(error) => {
+                    return Ok(End::Failed(Box::new(failed("KvFull", full(&error), true))));
+                }
             }
         }
-        Ok(End::Failed(unfit(run, StepError::Failed(contended()))))
+        Ok(End::Failed(Box::new(unfit(run, StepError::Failed(contended())))))
     }
+}
+
+/// Says that a brain is about to have as many values as it may: at 80 % and at each percent behind.
+pub(crate) fn note_fill(counts: &[KvBrainWrite], most: u64) {
+    for KvBrainWrite { brain, keys, .. } in counts.iter().filter(|count| is_nearly_full(count.keys, most)) {
+        metrics::KV_NEARLY_FULL.increment();
+        if keys.is_multiple_of((most / 100).max(1)) {
+            tracing::warn!(
+                brain,
+                keys,
+                most,
+                "the brain has nearly as many values as it may (limits.max_kv_keys); beyond, steps that make one \
+                 fail: `px kv list` shows them, `px kv delete` removes some"
+            );
+        }
+    }
+}
+
+const fn is_nearly_full(keys: u64, most: u64) -> bool {
+    keys.saturating_mul(5) >= most.saturating_mul(4)
+}
+
+/// Lets the code of a step run again, whose result came too late.
+async fn runs_again(session: &mut Session, reruns: u32) -> Result<End, SessionError> {
+    Ok(if session.refresh().await? { End::GoesOn(reruns + 1) } else { End::Rests })
 }
 
 /// The sentence about values that are more together than a commit takes.

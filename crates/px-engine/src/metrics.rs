@@ -23,6 +23,9 @@ pub(crate) static CLAIMED: Counter = Counter::new();
 /// Time from a timer's due time to the moment it rang.
 pub(crate) static TIMER_LATE: Histogram = Histogram::of_times();
 
+/// Commits that changed the number of values of a brain which has nearly as many as it may.
+pub(crate) static KV_NEARLY_FULL: Counter = Counter::new();
+
 /// The figures of this stage.
 pub const METRICS: &[Metric] = &[
     Metric {
@@ -54,5 +57,10 @@ pub const METRICS: &[Metric] = &[
         name: "px_timer_late_seconds",
         help: "How long after it was due a timer rang.",
         kind: Kind::Times(&TIMER_LATE),
+    },
+    Metric {
+        name: "px_kv_nearly_full_total",
+        help: "Commits that changed the number of values of a brain which has 80 % of limits.max_kv_keys or more.",
+        kind: Kind::Counter(&KV_NEARLY_FULL),
     },
 ];

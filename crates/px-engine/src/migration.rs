@@ -40,7 +40,7 @@ enum How {
     /// No migration is declared: the state is taken as it is.
     AsItIs,
     /// The step that takes it says.
-    OfStep(StepDef),
+    OfStep(Box<StepDef>),
     /// Migrations of its type say.
     OfType(MigrationPath),
 }
@@ -108,7 +108,9 @@ fn stale_at(levels: &[Level<'_>], run: &Run, at: usize) -> Option<Stale> {
     let version = level.brain.version;
     let is_stale = frame.version != version;
     let (how, from, to) = match taker.step {
-        Some(step) if is_stale && step.migrates() => (How::OfStep(step.clone()), frame.version, version),
+        Some(step) if is_stale && step.migrates() => {
+            (How::OfStep(Box::new(step.clone())), frame.version, version)
+        }
         _ => match path(levels, run, at, &taker.state, taker.is_input) {
             Some((path, from, to)) => (How::OfType(path), from, to),
             None => (How::AsItIs, frame.version, version),

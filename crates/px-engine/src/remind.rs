@@ -78,13 +78,21 @@ pub(crate) async fn remind(users: &Users<'_>, session: &mut Session) -> Result<(
                 let result = match result {
                     Ok(()) if !kv.is_empty() => {
                         let complete = Command::EndReminder(ReminderEnd::Complete);
-                        match users.commit_values(session, run, &complete, kv, reruns).await? {
-                            End::GoesOn(came_too_late) => {
+                        match users.commit_values(session, run, &complete, kv, reruns).await {
+                            Ok(End::GoesOn(came_too_late)) => {
                                 reruns = came_too_late;
                                 continue;
                             }
-                            End::Rests => return Ok(()),
-                            End::Failed(result) => Err(failed(result)),
+                            Ok(End::Rests) => return Ok(()),
+                            Ok(End::Failed(result)) => Err(failed(*result)),
+                            Err(error) => {
+                                let Some(why) = error.unkept() else { return Err(error) };
+                                // Its values cannot be recorded; that it has failed can.
+                                if !session.refresh().await? {
+                                    return Ok(());
+                                }
+                                Err((engine("Unkept", why), false))
+                            }
                         }
                     }
                     other => other,

@@ -2,8 +2,10 @@
 //! commits that the step may make while it runs. Every commit demands the
 //! claim's fence, so an executor that was revoked can commit nothing.
 
+mod error;
 mod files;
 mod log_line;
+mod unkept;
 mod values;
 
 use std::future::Future;
@@ -13,13 +15,14 @@ use px_core::run::{Command, Start, TakenAnswer, Then};
 use px_core::wait::Wait;
 use px_core::{Run, RunId, Timestamp};
 use px_sdk::Error;
-use px_store::{Conflict, Contended, Draft, DraftError, KvFull, LogTail, RoundError, RunRecord, Work};
+use px_store::{Conflict, Draft, DraftError, KvFull, LogTail, RunRecord, Work};
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::bounds::{unkept, unstarted};
-use crate::kv::{excess, full};
+use crate::kv::{excess, full, note_fill};
 use crate::port::Ask;
+pub(crate) use crate::session::error::SessionError;
 use crate::session::log_line::LogLine;
 pub(crate) use crate::session::values::Written;
 use crate::session::values::{With, revoked, unwritten};
@@ -35,40 +38,6 @@ pub(crate) enum Committed {
     Rests,
     /// The claim is gone: nothing was committed.
     Revoked,
-}
-
-/// Reason that a session cannot commit.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SessionError {
-    #[error(transparent)]
-    Draft(#[from] DraftError),
-    #[error(transparent)]
-    Store(#[from] px_store::Error),
-    #[error("the run changed too often")]
-    TooManyRounds,
-}
-
-impl SessionError {
-    /// Returns true if it is about the store, so that nobody else's commit would do better. Any other one
-    /// is about the records of this commit alone.
-    pub(crate) fn is_about_store(&self) -> bool {
-        match self {
-            Self::Draft(DraftError::Store(error)) | Self::Store(error) => !error.is_about_records(),
-            Self::Draft(_) | Self::TooManyRounds => false,
-        }
-    }
-}
-
-impl From<Contended> for SessionError {
-    fn from(_: Contended) -> Self {
-        Self::TooManyRounds
-    }
-}
-
-impl RoundError for SessionError {
-    fn may_be_stale(&self) -> bool {
-        matches!(self, Self::Draft(error) if error.may_be_stale())
-    }
 }
 
 /// Owned by the executor; users' code reaches it by messages only (`port`).
@@ -211,31 +180,6 @@ impl Session {
         Ok(done.map_or(Committed::Revoked, |(done, _)| done))
     }
 
-    /// Pauses the run after a commit that will never be made, since a rule of runs refuses it or it is more
-    /// than the store takes: another execution of the step would come to the same, effects included.
-    ///
-    /// # Errors
-    /// The error itself, where the next commit may be made.
-    pub(crate) async fn halt_unkept(&mut self, error: SessionError) -> Result<(), SessionError> {
-        let why = match &error {
-            SessionError::Draft(DraftError::Refused(refusal)) => refusal.to_string(),
-            SessionError::Draft(DraftError::Store(store)) | SessionError::Store(store)
-                if store.is_about_records() =>
-            {
-                store.to_string()
-            }
-            _ => return Err(error),
-        };
-        self.begin = None;
-        if !self.refresh().await? {
-            return Ok(());
-        }
-        let step = self.record.run.frame().map(|frame| frame.step.as_str()).unwrap_or_default();
-        let reason = format!("what step '{step}' came to cannot be recorded: {why}");
-        tracing::error!(run = %self.run, "{reason}; the run is paused");
-        self.commit(Some(Command::Halt { reason: Some(reason) })).await.map(drop)
-    }
-
     /// The record; what is left behind must be replaced before it is used.
     fn take(&mut self) -> RunRecord {
         let vacant = Arc::new(RunRecord { run: Run::vacant(self.run), tail: LogTail::default() });
@@ -261,7 +205,9 @@ impl Session {
             async move {
                 match lost {
                     Some(Conflict::Fence(_)) => return Ok(revoked()),
-                    Some(Conflict::Kv(_)) => return Ok(unwritten(Written::Changed)),
+                    // As many runs may make values of one brain at once as change one value: their
+                    // rounds are those of values.
+                    Some(Conflict::Kv(_) | Conflict::KvBrain(_)) => return Ok(unwritten(Written::Changed)),
                     _ => {}
                 }
                 let is_anew = known.is_none();
@@ -342,6 +288,7 @@ impl Session {
         if let Err(error) = draft.count_kv(with.most).await.map_err(DraftError::from)? {
             return Ok(Err(error));
         }
+        note_fill(draft.kv_counts(), with.most);
         let rests = is_last && !draft.is_ready(self.run);
         if draft.is_ready(self.run) {
             // The next step runs here and now, in an execution of its own.

@@ -98,7 +98,7 @@ impl Endpoint {
             Arc::make_mut(&mut def).accepts_invalid = accepts;
         }
         let error = |why: String| EndpointError { slug: def.slug.clone(), why };
-        let (keyring, is_readable) = keyring(&def, lookup, stored);
+        let (keyring, unread) = keyring(&def, lookup, stored);
         let also = def.verification.also.iter().filter_map(|other| other.secret.as_deref());
         let mut names = def.verification.secret.as_deref().into_iter().chain(also);
         if !names.all(is_variable) {
@@ -118,7 +118,7 @@ impl Endpoint {
         let response = Schema::new(&def.response_schema)
             .map_err(|why| error(format!("the response's schema does not compile: {why}")))?;
         let verifier = Arc::new(verifier);
-        let door = if is_readable { Door::Open(Arc::clone(&verifier)) } else { Door::Shut };
+        let door = if unread.is_none() { Door::Open(Arc::clone(&verifier)) } else { Door::Shut };
         Ok(Self {
             verifier,
             door: Arc::new(RwLock::new(door)),
@@ -145,11 +145,11 @@ impl Endpoint {
         lookup: &dyn Fn(&str) -> Option<String>,
         stored: StoredSecrets<'_>,
     ) -> Result<(), EndpointError> {
-        let (keyring, is_readable) = keyring(&self.def, lookup, stored);
+        let (keyring, unread) = keyring(&self.def, lookup, stored);
         let error = |why: String| EndpointError { slug: self.def.slug.clone(), why };
         let prepared = match Prepared::new(self.def.verification.clone(), &keyring) {
             Err(why) => Err(error(why.to_string())),
-            Ok(_) if !is_readable => Err(error("a secret of the store cannot be decrypted".to_owned())),
+            Ok(_) if let Some(why) = unread => Err(error(why.to_owned())),
             Ok(prepared) if !prepared.is_verified() && !self.is_unverified() => {
                 Err(error("the secret that verified its senders is gone".to_owned()))
             }
@@ -179,23 +179,37 @@ impl Endpoint {
     }
 }
 
-/// The secrets of a webhook, and false if one of them is there and cannot be read.
+/// The secrets of a webhook, and the reason if one of them is there and cannot be read.
 fn keyring(
     def: &WebhookDef,
     lookup: &dyn Fn(&str) -> Option<String>,
     stored: StoredSecrets<'_>,
-) -> (Keyring, bool) {
-    let is_readable = Cell::new(true);
-    let values = |name: &str| match stored(name) {
-        Some(StoredSecret::Values(keys)) => keys,
-        Some(StoredSecret::Unreadable) => {
-            is_readable.set(false);
-            Vec::new()
+) -> (Keyring, Option<&'static str>) {
+    let unread = Cell::new(None);
+    let is_current = |name: &str| {
+        let also = def.verification.also.iter().filter_map(|other| other.secret.as_deref());
+        def.verification.secret.as_deref().into_iter().chain(also).any(|current| current == name)
+    };
+    let values = |name: &str| {
+        // One that is blank, such as that of a file that is gone, is not the store's to answer. An earlier
+        // one may be blank.
+        if lookup(name).is_some_and(|value| value.trim().is_empty()) {
+            if is_current(name) {
+                unread.set(Some("a secret of the environment is blank, or its file cannot be read"));
+            }
+            return Vec::new();
         }
-        None => Vec::new(),
+        match stored(name) {
+            Some(StoredSecret::Values(keys)) => keys,
+            Some(StoredSecret::Unreadable) => {
+                unread.set(Some("a secret of the store cannot be decrypted"));
+                Vec::new()
+            }
+            None => Vec::new(),
+        }
     };
     let keyring = def.keyring_with(lookup, &values);
-    (keyring, is_readable.get())
+    (keyring, unread.get())
 }
 
 /// Returns true if a text can name an environment variable.

@@ -271,7 +271,7 @@ async fn rules_68_a_change_that_opens_a_hook_lets_go_what_was_kept_for_it() {
     rig.drain().await;
     assert_eq!(rig.states(hook.id).await, [CallbackState::Held]);
     let spec = Spec { events: events(), ..Spec::to("https://elsewhere.example/hook") };
-    rig.operator.update(hook.id, &spec, true).await.unwrap();
+    rig.operator.update(hook.id, &spec, true, Duration::ZERO).await.unwrap();
     rig.drain().await;
     assert_eq!(rig.states(hook.id).await, [CallbackState::Delivered]);
     rig.audit().await;
@@ -329,11 +329,13 @@ async fn rules_68_a_configured_hook_that_is_closed_later_stays_and_a_new_one_is_
         spec
     };
     rig.restart_with(Policy::public().with_loopback(true));
-    px_outbound::operate::configure(&rig.operator, vec![spec("old")], &[]).await.unwrap();
+    px_outbound::operate::configure(&rig.operator, vec![spec("old")], &[], &|_| Vec::new()).await.unwrap();
     rig.restart_with(Policy::public());
-    px_outbound::operate::configure(&rig.operator, vec![spec("old")], &[]).await.unwrap();
+    px_outbound::operate::configure(&rig.operator, vec![spec("old")], &[], &|_| Vec::new()).await.unwrap();
     assert_eq!(rig.operator.hooks().unwrap().len(), 1);
-    let refused = px_outbound::operate::configure(&rig.operator, vec![spec("old"), spec("new")], &[]).await;
+    let refused =
+        px_outbound::operate::configure(&rig.operator, vec![spec("old"), spec("new")], &[], &|_| Vec::new())
+            .await;
     assert!(refused.unwrap_err().to_string().contains("rule loopback"));
 }
 

@@ -2,7 +2,6 @@
 //! the engine.
 
 use std::collections::HashSet;
-use std::future::IntoFuture;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use px_core::reminder::turn_of;
@@ -15,9 +14,10 @@ use serde_json::Value;
 use crate::brain::{Brain, start_of};
 use crate::effect::{EffectCall, StepStandIn};
 use crate::error::{Error, Result};
+use crate::in_effect::in_effect;
 use crate::kv::KvLog;
 use crate::link::LinkSource;
-use crate::port::{PortFuture, StepPort};
+use crate::port::StepPort;
 use crate::resource::{Resource, Resources};
 use crate::secret::{Secret, SecretReader};
 
@@ -190,7 +190,7 @@ impl Cx {
         if let Some(known) = self.known("once", name)? {
             return self.read_again("once", name, known);
         }
-        let made = work().await?;
+        let made = in_effect(self.execution(), work()).await?;
         self.remembered("once", name, made).await
     }
 
@@ -233,7 +233,7 @@ impl Cx {
         let key = format!("{}/{name}", self.idempotency_key());
         let made = match &self.0.about.stand_in {
             Some(stand_in) => self.stubbed(stand_in, name, &key)?,
-            None => effect(&key).await?,
+            None => in_effect(self.execution(), effect(&key)).await?,
         };
         self.remembered("effect", name, made).await
     }
@@ -266,6 +266,11 @@ impl Cx {
             once.iteration == about.iteration && once.item == about.item && once.name == name
         };
         Ok(about.once.iter().find(is_this).map(|once| once.value.clone()))
+    }
+
+    /// A number that no other execution has meanwhile.
+    pub(crate) fn execution(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
     }
 
     fn has_made(&self, name: &str, value: Value) {
@@ -354,13 +359,6 @@ impl Cx {
         Ok(run)
     }
 
-    /// Reports progress: an entry of the run's log, which watchers see at
-    /// once. Await it; with [`durable`](Emit::durable) before, outbound hooks
-    /// deliver it like any other event. A step that runs again reports again.
-    pub fn emit(&self, name: impl Into<String>, data: impl Serialize) -> Emit<'_> {
-        Emit { cx: self, name: name.into(), data: serde_json::to_value(data), durable: false }
-    }
-
     /// The run's options, as [`options`](crate::Blank::options) declared them.
     ///
     /// # Errors
@@ -388,32 +386,5 @@ impl Cx {
     /// Resolves when the run is cancelled while this step runs.
     pub async fn cancelled(&self) {
         self.0.port.cancelled().await;
-    }
-}
-
-/// A report of progress in the making: see [`Cx::emit`].
-#[must_use = "progress is reported when this is awaited"]
-#[derive(Debug)]
-pub struct Emit<'a> {
-    cx: &'a Cx,
-    name: String,
-    data: serde_json::Result<Value>,
-    durable: bool,
-}
-
-impl Emit<'_> {
-    /// Lets outbound hooks keep it and try it again like any other event (docs/rules.md#48).
-    pub fn durable(mut self) -> Self {
-        self.durable = true;
-        self
-    }
-}
-
-impl<'a> IntoFuture for Emit<'a> {
-    type Output = Result<()>;
-    type IntoFuture = PortFuture<'a, Result<()>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.cx.0.port.emit(self.name, self.data?, self.durable).await })
     }
 }

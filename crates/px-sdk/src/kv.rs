@@ -7,12 +7,14 @@
 //!
 //! This file refuses to know how values are stored, and when the engine tries again.
 
+mod writes;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use px_core::{KvChange, KvId, json_exceeds};
+use px_core::{KvId, json_exceeds};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -20,6 +22,9 @@ use serde_json::Value;
 use crate::cx::Cx;
 use crate::error::{Error, Result};
 use crate::finite;
+use crate::in_effect::is_in_effect;
+
+pub use writes::{KvLost, KvWrites};
 
 /// Maximum number of values that one execution of a step reads or writes.
 const MAX_TOUCHED: usize = 1_000;
@@ -214,7 +219,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Kv<T> {
         self.try_update(move |value| Ok(update(value))).await
     }
 
-    /// The same, with a function that may fail. If it fails when it is called once more, the step fails.
+    /// The same, with a function that may fail. A step that goes on then rests on what was read, as after
+    /// [`get`](Self::get). If it fails when it is called once more, the step runs again.
     ///
     /// # Errors
     /// The function's own, and those of [`update`](Self::update).
@@ -231,7 +237,10 @@ impl<T: Serialize + DeserializeOwned + 'static> Kv<T> {
                 (log.writes, log.touch(&self.id)?.current())
             };
             // Users' code: no lock is held.
-            let value = update(current)?;
+            let value = update(current).inspect_err(|_| {
+                // The step has learned something about the value: the error is this step's either way.
+                let _ = self.cx.kv_log().see(&self.id);
+            })?;
             if self.cx.kv_log().update(&self.id, writes, &update, value)? {
                 return Ok(());
             }
@@ -239,6 +248,14 @@ impl<T: Serialize + DeserializeOwned + 'static> Kv<T> {
     }
 
     fn check(&self) -> Result<()> {
+        if is_in_effect(self.cx.execution()) {
+            let why = format_args!(
+                "value {} is used within `cx.once`, `cx.effect` or their like: when the step runs again they are \
+                 not, and what they have read or written would be lost. Read it before, write it behind",
+                self.id
+            );
+            return Err(Error::named("KvInEffect", why));
+        }
         self.id.check().map_err(|why| Error::named("KvName", why))
     }
 
@@ -310,82 +327,5 @@ impl Cx {
         let writes = touched.values().any(|touched| !matches!(touched.op, Op::Keep));
         // What was read alone rests on nothing: a result without writes is as good a moment later.
         KvWrites(if writes { touched } else { BTreeMap::new() })
-    }
-}
-
-/// The values that the commit of a result writes, and those on which the result rests.
-#[derive(Clone, Default)]
-pub struct KvWrites(BTreeMap<KvId, Touched>);
-
-impl fmt::Debug for KvWrites {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.ids()).finish()
-    }
-}
-
-/// A value that a step has read is another one by now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KvLost(pub KvId);
-
-impl KvWrites {
-    /// Returns true if there is nothing to write.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The values, in order.
-    pub fn ids(&self) -> impl Iterator<Item = &KvId> {
-        self.0.keys()
-    }
-
-    /// Holds the values against what is there now, each in the order of [`KvWrites::ids`]. Returns true if
-    /// an update has to be applied again.
-    ///
-    /// # Errors
-    /// A value that was read has changed: the step has to run again.
-    pub fn is_stale(&self, found: &[KvRead]) -> Result<bool, KvLost> {
-        let mut is_stale = false;
-        for ((id, touched), found) in self.0.iter().zip(found) {
-            let is_other = touched.read.as_ref().is_some_and(|read| read.version != found.version);
-            if is_other && touched.is_seen {
-                return Err(KvLost(id.clone()));
-            }
-            is_stale |= is_other && matches!(touched.op, Op::Update(..));
-        }
-        Ok(is_stale)
-    }
-
-    /// Applies the updates again to what is there now. This is users' code.
-    ///
-    /// # Errors
-    /// An update fails.
-    pub fn apply_again(&mut self, found: &[KvRead]) -> Result<()> {
-        for (touched, found) in self.0.values_mut().zip(found) {
-            let is_other = touched.read.as_ref().is_some_and(|read| read.version != found.version);
-            if let Op::Update(updates, value) = &mut touched.op
-                && is_other
-            {
-                let mut current = found.value.clone();
-                for update in updates {
-                    current = Some(update(current)?);
-                }
-                *value = current.unwrap_or_default();
-                touched.read = Some(found.clone());
-            }
-        }
-        Ok(())
-    }
-
-    /// The changes over what is there now, each with the version that it demands.
-    #[must_use]
-    pub fn changes(&self, found: &[KvRead]) -> Vec<(KvId, u64, KvChange)> {
-        let change = |touched: &Touched| match &touched.op {
-            Op::Keep => KvChange::Keep,
-            Op::Set(Some(value)) | Op::Update(_, value) => KvChange::Put(value.clone()),
-            Op::Set(None) => KvChange::Remove,
-        };
-        let all = self.0.iter().zip(found);
-        all.map(|((id, touched), found)| (id.clone(), found.version, change(touched))).collect()
     }
 }

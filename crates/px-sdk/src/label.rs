@@ -6,6 +6,7 @@ use px_core::{Labels, MAX_LABELS, check_label_name, check_label_value};
 
 use crate::cx::Cx;
 use crate::error::{Error, Result};
+use crate::in_effect::is_in_effect;
 
 impl Cx {
     /// Labels the run: `px runs list --label order=o2` finds it by that. The label is committed with the step's
@@ -24,7 +25,7 @@ impl Cx {
     /// # Errors
     /// Permanent ones: a name that is none (a letter from a to z, then up to 31 of these, digits, `_` and `-`); a
     /// value of no or more than 255 bytes, or with a control character; a 17th label; a call in the work on an item
-    /// of a list, or in a reminder.
+    /// of a list, in a reminder, or within an effect.
     pub fn label(&self, name: impl Into<String>, value: impl Into<String>) -> Result<()> {
         let (name, value) = (name.into(), value.into());
         check_label_name(&name).map_err(Error::permanent)?;
@@ -36,6 +37,12 @@ impl Cx {
                 self.step()
             )));
         };
+        if is_in_effect(self.execution()) {
+            return Err(Error::permanent(format_args!(
+                "label '{name}' is put on the run within `cx.once`, `cx.effect` or their like: when the step runs \
+                 again they are not, and it would be lost. Put it there behind them"
+            )));
+        }
         let mut written = self.written_labels().lock().unwrap_or_else(PoisonError::into_inner);
         let is_there = |name: &str| there.contains_key(name) || written.contains_key(name);
         let new = written.keys().filter(|name| !there.contains_key(*name)).count();

@@ -11,12 +11,14 @@ mod collect;
 mod cx;
 pub mod dedup;
 mod effect;
+mod emit;
 mod ends;
 mod error;
 mod file;
 mod finite;
 pub mod form;
 mod given;
+mod in_effect;
 mod inbound;
 mod kind;
 mod kv;
@@ -50,9 +52,10 @@ pub use brain::{
     Sure, Takes, Turns, Untold, Waited, Ways, brain, items,
 };
 pub use collect::{All, Collecting, Partly, Several, WaitsForAll, wait_for_all, wait_for_count};
-pub use cx::{Cx, Emit, StepContext};
+pub use cx::{Cx, StepContext};
 pub use dedup::Dedup;
 pub use effect::{EffectCall, StandIn, StepStandIn};
+pub use emit::Emit;
 pub use ends::{RunEnd, end_of};
 pub use error::{Error, Result};
 pub use file::{File, FileRead, FileStream, Files};

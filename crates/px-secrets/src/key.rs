@@ -257,6 +257,22 @@ pub async fn is_key_of(
     Ok(key_check(store, scope).await?.map(|check| opens(vault, &check.record)))
 }
 
+/// The vault of a process that has two keys, of which one takes the place of the
+/// other: it reads what rests under either, and seals under the one that is the
+/// store's. Returns it with true if that is the next one already.
+///
+/// # Errors
+/// The store could not be read.
+pub async fn of_two(
+    store: &Arc<dyn Store>,
+    scope: Scope,
+    (old, next): (Vault, Vault),
+) -> Result<(Vault, bool), px_store::Error> {
+    let is_next = is_key_of(store, scope, &next).await? == Some(true);
+    // What a process that took the old one for the store's has sealed since is read, too.
+    Ok((if is_next { next.beside(old) } else { old.beside(next) }, is_next))
+}
+
 /// The number of a store: zeroes where it has none, since nothing is kept there for
 /// longer than a process.
 pub(crate) async fn store_number(store: &Arc<dyn Store>, scope: Scope) -> Result<[u8; 16], px_store::Error> {

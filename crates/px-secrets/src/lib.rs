@@ -8,7 +8,6 @@
 //!
 //! It knows no HTTP, no environment and no files but the key's.
 
-mod forms;
 pub mod key;
 mod metrics;
 mod reads;
@@ -20,7 +19,7 @@ pub mod vault;
 
 pub use key::KeyParts;
 pub use metrics::METRICS;
-pub use redact::{Redaction, Redactor};
+pub use redact::{Redaction, Redactor, Unsearchable};
 pub use rekey::{Resealed, rekey};
 pub use rules::{MAX_VALUE_BYTES, Unfit, check_name, check_value};
 pub use secrets::{Change, Error, Held, NewSecret, Secrets};

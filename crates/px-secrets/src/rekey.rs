@@ -7,11 +7,14 @@
 
 use px_core::hook::{Hook, Sealed};
 use px_store::outbox::{HookWrite, OutboxBatch};
-use px_store::secrets::{self, SecretRecord, SecretWrite};
+use px_store::secrets::{self, Part, SecretRecord, SecretWrite};
 use px_store::{Admission, Batch, Epoch, EpochWrite, Outcome, Row, Table};
 
 use crate::key::{self, Error, KeyParts, PAGE, check_batch, key_check, store_number};
 use crate::vault::{Place, Vault};
+
+/// Rows of secrets that one commit seals anew. A row may have a megabyte.
+const AT_ONCE: usize = 20;
 
 /// Number of what was sealed anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -92,10 +95,12 @@ fn reseal_hook(from: &Vault, to: &Vault, hook: &mut Hook) -> Result<bool, Error>
 
 async fn secrets(parts: &KeyParts, to: &Vault) -> Result<u64, Error> {
     let number = store_number(&parts.store, parts.scope).await?;
-    let mut writes = Vec::new();
-    for row in secrets::list(&*parts.store, parts.scope).await? {
+    let (mut writes, mut resealed) = (Vec::new(), 0);
+    for row in secrets::rows(&*parts.store, parts.scope).await? {
         let mut record = row.record;
+        let is_past = Part::of(&record.name).1 == Part::Past;
         if reseal_secret(parts, to, number, &mut record)? {
+            resealed += u64::from(!is_past);
             writes.push(SecretWrite {
                 name: record.name.clone(),
                 expected: Some(row.version),
@@ -104,11 +109,12 @@ async fn secrets(parts: &KeyParts, to: &Vault) -> Result<u64, Error> {
             });
         }
     }
-    let resealed = writes.len() as u64;
-    if resealed > 0 {
+    while !writes.is_empty() {
+        let later = writes.split_off(writes.len().min(AT_ONCE));
+        let secrets = std::mem::replace(&mut writes, later);
         let next = Some(parts.ids.version(parts.clock.now()));
         let epochs = vec![EpochWrite { epoch: Epoch::Secrets, expected: None, next }];
-        commit(parts, Batch { scope: parts.scope, secrets: writes, epochs, ..Batch::default() }).await?;
+        commit(parts, Batch { scope: parts.scope, secrets, epochs, ..Batch::default() }).await?;
     }
     Ok(resealed)
 }
@@ -119,7 +125,7 @@ fn reseal_secret(
     store: [u8; 16],
     record: &mut SecretRecord,
 ) -> Result<bool, Error> {
-    let place = Place { store, scope: parts.scope, name: &record.name };
+    let place = Place { store, scope: parts.scope, name: Part::of(&record.name).0 };
     let mut changed = false;
     let mut reseal = |sealed: &mut Sealed| {
         if to.open_for(&place, sealed).is_err() {

@@ -2,14 +2,16 @@
 //! the store, so that a read costs no store and a change elsewhere is seen at the
 //! next look; whatever changes them demands the epoch that it read.
 
+mod known;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use px_core::RunId;
 use px_core::hook::{Sealed, Secrets as Values};
-use px_core::{RunId, Timestamp};
-use px_store::secrets::{self, MAX_SECRETS, SecretReader, SecretReads, SecretRecord, SecretWrite};
+use px_store::secrets::{MAX_SECRETS, SecretReader, SecretReads, SecretRecord, SecretWrite};
 use px_store::{Admission, Batch, Epoch, EpochWrite, Outcome, Versioned, Watched};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Mutex;
@@ -18,6 +20,8 @@ use crate::key::{KeyParts, store_number};
 use crate::reads::Noted;
 use crate::rules::{Unfit, check_deletable, check_name, check_value};
 use crate::vault::Place;
+pub use known::Held;
+use known::{Changed, Known, gone};
 
 /// Maximum number of rounds in which a change is tried anew when other processes
 /// change the secrets too.
@@ -64,22 +68,6 @@ pub struct Change {
     pub updated: u64,
 }
 
-/// The values of a secret.
-#[derive(Debug, Clone, Default)]
-pub struct Held {
-    /// The current one; none if this process' key does not open it.
-    pub current: Option<SecretString>,
-    /// Those before it, and until when they count.
-    pub old: Vec<(SecretString, Timestamp)>,
-}
-
-/// Memory of what the store has.
-#[derive(Debug, Default)]
-struct Known {
-    rows: Vec<Versioned<SecretRecord>>,
-    held: BTreeMap<String, Held>,
-}
-
 /// The secrets of one store. Cheap to clone.
 #[derive(Clone)]
 pub struct Secrets(Arc<Inner>);
@@ -87,8 +75,8 @@ pub struct Secrets(Arc<Inner>);
 struct Inner {
     parts: KeyParts,
     known: Watched<Known>,
-    /// Grows when values change.
-    generation: AtomicU64,
+    /// The last generation that was given to what was read.
+    generations: AtomicU64,
     noted: Noted,
     /// Changes, one at a time.
     changing: Mutex<()>,
@@ -109,7 +97,7 @@ impl Secrets {
         let inner = Inner {
             parts,
             known: Watched::default(),
-            generation: AtomicU64::new(0),
+            generations: AtomicU64::new(0),
             noted: Noted::default(),
             changing: Mutex::default(),
         };
@@ -138,39 +126,15 @@ impl Secrets {
     }
 
     async fn read(&self) -> Result<Known, px_store::Error> {
-        let KeyParts { store, scope, vault, .. } = &self.0.parts;
-        let rows = secrets::list(&**store, *scope).await?;
-        let number = store_number(store, *scope).await?;
-        let mut held = BTreeMap::new();
-        for row in &rows {
-            let place = Place { store: number, scope: *scope, name: &row.record.name };
-            let open = |sealed: &Sealed| vault.open_for(&place, sealed).ok();
-            let values = &row.record.values;
-            let current = values.current.as_ref().and_then(open);
-            if current.is_none() {
-                tracing::error!(
-                    secret = row.record.name,
-                    "a secret of the store cannot be decrypted: `px secrets set` sets it anew"
-                );
-            }
-            let old = values.old.iter().filter_map(|old| Some((open(&old.secret)?, old.until))).collect();
-            held.insert(row.record.name.clone(), Held { current, old });
-        }
-        let known = self.known();
-        let values = |rows: &[Versioned<SecretRecord>]| {
-            rows.iter().map(|row| (row.record.name.clone(), row.record.values.clone())).collect::<Vec<_>>()
-        };
-        // Who has read them changes more often.
-        if self.0.known.last().is_none() || values(&known.rows) != values(&rows) {
-            self.0.generation.fetch_add(1, Ordering::SeqCst);
-        }
-        Ok(Known { rows, held })
+        let next = || self.0.generations.fetch_add(1, Ordering::SeqCst) + 1;
+        Known::read(&self.0.parts, self.0.known.last().map(|(_, known)| known), next).await
     }
 
-    /// A number that grows when values may have changed.
+    /// A number that is another one when values may have changed. Whoever reads it
+    /// before the values has these or newer ones.
     #[must_use]
     pub fn generation(&self) -> u64 {
-        self.0.generation.load(Ordering::SeqCst)
+        self.known().opened.generation
     }
 
     /// Every secret at rest, by name.
@@ -179,28 +143,29 @@ impl Secrets {
         self.known().rows.iter().map(|row| row.record.clone()).collect()
     }
 
-    /// Every value that is remembered, old ones too, with its name.
+    /// Every value that counts, with its name.
     #[must_use]
     pub fn values(&self) -> Vec<(String, SecretString)> {
-        let known = self.known();
-        let of = |(name, held): (&String, &Held)| {
-            let all = held.current.iter().chain(held.old.iter().map(|(value, _)| value));
-            all.map(|value| (name.clone(), value.clone())).collect::<Vec<_>>()
-        };
-        known.held.iter().flat_map(of).collect()
+        self.known().opened.values()
+    }
+
+    /// Every value that is remembered and counts no more, with its name.
+    #[must_use]
+    pub fn past_values(&self) -> Vec<(String, SecretString)> {
+        self.known().opened.past()
     }
 
     /// The values of a secret, if there is one of this name.
     #[must_use]
     pub fn held(&self, name: &str) -> Option<Held> {
-        self.known().held.get(name).cloned()
+        self.known().opened.held.get(name).cloned()
     }
 
     /// Names of the secrets that this process' key does not open.
     #[must_use]
     pub fn unreadable(&self) -> Vec<String> {
         let known = self.known();
-        let closed = known.held.iter().filter(|(_, held)| held.current.is_none());
+        let closed = known.opened.held.iter().filter(|(_, held)| held.current.is_none());
         closed.map(|(name, _)| name.clone()).collect()
     }
 
@@ -211,37 +176,36 @@ impl Secrets {
 
     /// The reads of a secret, the newest last: those of the store, and those of this
     /// process that are not there yet.
-    #[must_use]
-    pub fn reads(&self, name: &str) -> Vec<SecretReads> {
-        let known = self.known();
-        let row = known.rows.iter().find(|row| row.record.name == name);
-        let mut reads = row.map(|row| row.record.reads.clone()).unwrap_or_default();
+    ///
+    /// # Errors
+    /// The store cannot be read, or a row is damaged.
+    pub async fn reads(&self, name: &str) -> Result<Vec<SecretReads>, px_store::Error> {
+        // Their rows change without an epoch.
+        let (epoch, _) = self.at_epoch().await?;
+        let known = Arc::new(self.read().await?);
+        self.0.known.remember(epoch, Arc::clone(&known));
+        let mut reads = known.reads_of(name);
         self.0.noted.of(name).into_iter().for_each(|noted| noted.merge(&mut reads));
-        reads
+        Ok(reads)
     }
 
-    /// Writes the reads that were noted of secrets of the store.
+    /// Writes the reads that were noted of secrets of the store: into rows of their own,
+    /// without a look at the values.
     ///
     /// # Errors
     /// The store could not be written; they are noted still.
     pub async fn flush(&self) -> Result<(), px_store::Error> {
         let known = self.known();
-        let is_kept = |name: &str| known.rows.iter().any(|row| row.record.name == name);
-        let taken = self.0.noted.take(is_kept);
+        let taken = self.0.noted.take(|name| known.row(name).is_some());
         if taken.is_empty() {
             return Ok(());
         }
         let _alone = self.0.changing.lock().await;
-        let add = |mut record: SecretRecord| {
-            let reads = taken.get(&record.name).cloned().unwrap_or_default();
-            reads.into_iter().for_each(|reads| reads.merge(&mut record.reads));
-            Some(record)
-        };
-        let written = self.write(|known| {
-            let rows = known.rows.iter().filter(|row| taken.contains_key(&row.record.name));
-            Ok(rows
-                .map(|row| (Some(row.version), row.record.name.clone(), add(row.record.clone())))
-                .collect())
+        let now = self.0.parts.clock.now();
+        let written = self.write(Touches::Reads, |known| {
+            // One that was removed meanwhile has no readers.
+            let there = taken.iter().filter(|(name, _)| known.row(name).is_some());
+            Ok(there.map(|(name, reads)| known.with_reads(name, reads, now)).collect())
         });
         match written.await {
             Ok(()) => Ok(()),
@@ -275,19 +239,24 @@ impl Secrets {
         let number = store_number(store, *scope).await?;
         let _alone = self.0.changing.lock().await;
         let mut change = Change::default();
-        self.write(|known| {
+        self.write(Touches::Values, |known| {
             let (there, new): (Vec<_>, Vec<_>) =
-                by_name.values().partition(|new| known.held.contains_key(&new.name));
+                by_name.values().partition(|new| known.row(&new.name).is_some());
             if known.rows.len() + new.len() > MAX_SECRETS {
                 return Err(Error::TooMany);
             }
             change = Change { created: new.len() as u64, updated: there.len() as u64 };
+            let now = self.0.parts.clock.now();
             let make = |wanted: &NewSecret| {
-                let row = known.rows.iter().find(|row| row.record.name == wanted.name);
+                let row = known.row(&wanted.name);
                 let place = Place { store: number, scope: *scope, name: &wanted.name };
-                (row.map(|row| row.version), wanted.name.clone(), Some(self.next(row, wanted, &place)))
+                let next = self.next(row, wanted, &place);
+                let gone = row.map(|row| gone(&row.record.values, &next.values)).unwrap_or_default();
+                let past = known.with_past(&wanted.name, gone, now);
+                let next = (row.map(|row| row.version), wanted.name.clone(), Some(next));
+                std::iter::once(next).chain(past)
             };
-            Ok(by_name.values().map(make).collect())
+            Ok(by_name.values().flat_map(make).collect())
         })
         .await?;
         Ok(change)
@@ -318,29 +287,38 @@ impl Secrets {
         };
         if !record.values.current.as_ref().is_some_and(is_same) {
             record.values.rotate(vault.seal_for(place, &wanted.value), now, wanted.grace);
+        } else if wanted.grace.is_zero() {
+            record.values.old.clear();
         }
         record
     }
 
-    /// Removes a secret, and its old values with it.
+    /// Removes a secret, and its old values with it: they are nobody's from then on, and
+    /// taken out of what leaves px all the same.
     ///
     /// # Errors
     /// See [`enum@Error`].
     pub async fn remove(&self, name: &str) -> Result<(), Error> {
         check_deletable(name)?;
         let _alone = self.0.changing.lock().await;
-        self.write(|known| {
-            let row = known.rows.iter().find(|row| row.record.name == name);
-            let row = row.ok_or_else(|| Error::NotFound(name.to_owned()))?;
-            Ok(vec![(Some(row.version), name.to_owned(), None)])
+        let now = self.0.parts.clock.now();
+        self.write(Touches::Values, |known| {
+            let row = known.row(name).ok_or_else(|| Error::NotFound(name.to_owned()))?;
+            let gone = gone(&row.record.values, &Values::default());
+            let mut changes = vec![(Some(row.version), name.to_owned(), None)];
+            changes.extend(known.with_past(name, gone, now));
+            changes.extend(known.without_reads(name));
+            changes.extend(known.without_oldest_past(name));
+            Ok(changes)
         })
         .await
     }
 
     /// Commits changes of the secrets as they were read, made anew as often as others
-    /// change them too, and reads what they are then.
+    /// change them too, and remembers what they are then.
     async fn write(
         &self,
+        touches: Touches,
         mut changes: impl FnMut(&Known) -> Result<Vec<Changed>, Error>,
     ) -> Result<(), Error> {
         let KeyParts { store, clock, ids, scope, .. } = &self.0.parts;
@@ -348,15 +326,23 @@ impl Secrets {
             let (epoch, known) = self.at_epoch().await?;
             let version = || ids.version(clock.now());
             let write = |(expected, name, record)| SecretWrite { name, expected, version: version(), record };
-            let secrets = changes(&known)?.into_iter().map(write).collect();
-            let epochs =
-                vec![EpochWrite { epoch: Epoch::Secrets, expected: Some(epoch), next: Some(version()) }];
-            let batch = Batch { scope: *scope, secrets, epochs, ..Batch::default() };
-            let outcome = store.commit(batch, Admission::Wait).await?;
+            let secrets: Vec<_> = changes(&known)?.into_iter().map(write).collect();
+            let epochs = match touches {
+                Touches::Values => {
+                    vec![EpochWrite { epoch: Epoch::Secrets, expected: Some(epoch), next: Some(version()) }]
+                }
+                Touches::Reads => Vec::new(),
+            };
+            let batch = Batch { scope: *scope, secrets: secrets.clone(), epochs, ..Batch::default() };
+            let is_done = matches!(store.commit(batch, Admission::Wait).await?, Outcome::Committed { .. });
+            if is_done && touches == Touches::Reads {
+                self.0.known.remember(epoch, Arc::new(known.after(secrets)));
+                return Ok(());
+            }
             // Before the secrets, which may be newer then, and never older.
             let now = store.epoch(*scope, Epoch::Secrets).await?;
             self.0.known.remember(now, Arc::new(self.read().await?));
-            if matches!(outcome, Outcome::Committed { .. }) {
+            if is_done {
                 return Ok(());
             }
         }
@@ -364,5 +350,11 @@ impl Secrets {
     }
 }
 
-/// A change of a secret: the version that was read, its name, and what it is then.
-type Changed = (Option<u64>, String, Option<SecretRecord>);
+/// Rows that a commit changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Touches {
+    /// Those of values, which every process looks at anew.
+    Values,
+    /// Those of reads, which nobody waits for.
+    Reads,
+}

@@ -73,9 +73,9 @@ impl Place<'_> {
 #[derive(Clone)]
 pub struct Vault {
     cipher: XChaCha20Poly1305,
-    /// The key that is taking the place of this one, or had it before: what rests
-    /// under it is read, and nothing is sealed under it.
-    beside: Option<XChaCha20Poly1305>,
+    /// The keys that are taking the place of this one, or had it before: what rests
+    /// under them is read, and nothing is sealed under them.
+    beside: Vec<XChaCha20Poly1305>,
     is_forgetful: bool,
 }
 
@@ -89,7 +89,7 @@ impl Vault {
     /// A vault with this key.
     #[must_use]
     pub fn new(key: &[u8; KEY_BYTES]) -> Self {
-        Self { cipher: XChaCha20Poly1305::new(&Key::from(*key)), beside: None, is_forgetful: false }
+        Self { cipher: XChaCha20Poly1305::new(&Key::from(*key)), beside: Vec::new(), is_forgetful: false }
     }
 
     /// A vault whose key dies with it: for stores that do, too.
@@ -100,17 +100,19 @@ impl Vault {
         Self { is_forgetful: true, ..Self::new(&key) }
     }
 
-    /// Reads what rests under the key of another vault, too: while one key takes the
+    /// Reads what rests under the keys of another vault, too: while one key takes the
     /// place of the other.
     #[must_use]
-    pub fn beside(self, other: Self) -> Self {
-        Self { beside: Some(other.cipher), ..self }
+    pub fn beside(mut self, other: Self) -> Self {
+        self.beside.push(other.cipher);
+        self.beside.extend(other.beside);
+        self
     }
 
-    /// Without the key beside its own.
+    /// Without the keys beside its own.
     #[must_use]
     pub fn alone(&self) -> Self {
-        Self { beside: None, ..self.clone() }
+        Self { beside: Vec::new(), ..self.clone() }
     }
 
     /// Returns whether its key dies with it.

@@ -71,6 +71,60 @@ async fn a_value_is_kept_and_the_one_before_it_for_its_grace() {
     assert_eq!(current(&again, "A"), None);
 }
 
+/// Runs hold what a step once put into their state: it is taken out of what leaves px for as long as there
+/// are such runs.
+#[tokio::test]
+async fn a_value_that_counts_no_more_is_known_still() {
+    let clock = ManualClock::at(BEGIN);
+    let rows = MemoryRows::new();
+    let (secrets, store) = open(rows.clone(), 1, &clock).await;
+    let at_once = |value: &str| NewSecret { grace: Duration::ZERO, ..new("A", value) };
+    secrets.set(vec![new("A", "the first value")]).await.unwrap();
+    secrets.set(vec![at_once("the second value")]).await.unwrap();
+    assert!(secrets.held("A").unwrap().old.is_empty());
+    for n in 0..12 {
+        secrets.set(vec![new("A", &format!("value number {n}"))]).await.unwrap();
+    }
+    secrets.set(vec![new("B", "another value")]).await.unwrap();
+    secrets.remove("A").await.unwrap();
+    assert_eq!(secrets.list().len(), 1);
+    let (again, _) = open(rows.beside(), 1, &clock).await;
+    for secrets in [&secrets, &again] {
+        assert!(secrets.held("A").is_none());
+        let values = [secrets.values(), secrets.past_values()].concat();
+        let knows =
+            |value: &str| values.iter().any(|(name, known)| name == "A" && known.expose_secret() == value);
+        assert!(knows("the first value") && knows("the second value"), "{}", values.len());
+        assert!((0..12).all(|n| knows(&format!("value number {n}"))), "{}", values.len());
+    }
+    for n in 0..40 {
+        secrets.set(vec![new("C", &format!("the value {n}"))]).await.unwrap();
+    }
+    let values = [secrets.values(), secrets.past_values()].concat();
+    assert!(values.iter().filter(|(name, _)| name == "C").count() <= 32, "of one secret the newest");
+    let rows = px_store::secrets::rows(&*store, Scope::default()).await.unwrap();
+    assert_eq!(rows.len(), 4, "B, C, and what A and C were");
+}
+
+/// `--grace 0s` is for a secret that others know.
+#[tokio::test]
+async fn without_a_grace_no_value_before_counts_and_the_same_one_again_ends_theirs() {
+    let clock = ManualClock::at(BEGIN);
+    let (secrets, _) = open(MemoryRows::new(), 1, &clock).await;
+    for value in ["first value", "second value", "third value"] {
+        secrets.set(vec![new("A", value)]).await.unwrap();
+    }
+    let old = |secrets: &Secrets| secrets.held("A").unwrap().old.len();
+    assert_eq!(old(&secrets), 2);
+    let generation = secrets.generation();
+    secrets.set(vec![NewSecret { grace: Duration::ZERO, ..new("A", "third value") }]).await.unwrap();
+    assert_eq!((old(&secrets), current(&secrets, "A").as_deref()), (0, Some("third value")));
+    assert_ne!(secrets.generation(), generation, "who verifies is told");
+    secrets.set(vec![new("A", "fourth value")]).await.unwrap();
+    secrets.set(vec![NewSecret { grace: Duration::ZERO, ..new("A", "fifth value") }]).await.unwrap();
+    assert_eq!(old(&secrets), 0);
+}
+
 #[tokio::test]
 async fn a_sealed_value_that_is_moved_to_another_name_or_store_does_not_open() {
     let clock = ManualClock::at(BEGIN);
@@ -160,23 +214,27 @@ async fn who_has_read_what_is_kept_over_restarts_and_costs_no_commit_at_once() {
     secrets.note("A", step(), Some(run));
     secrets.note("A", SecretReader::Handler("paid".into()), None);
     secrets.note("OF_ENV", step(), Some(run));
-    assert!(list(&*store, Scope::default()).await.unwrap().remove(0).record.reads.is_empty());
-    let reads = secrets.reads("A");
+    let rows_of = async || px_store::secrets::rows(&*store, Scope::default()).await.unwrap();
+    assert_eq!(rows_of().await.len(), 1, "none was written");
+    let values = rows_of().await.remove(0);
+    let reads = secrets.reads("A").await.unwrap();
     assert_eq!(reads.len(), 2, "they are known before they are written");
     secrets.flush().await.unwrap();
     secrets.flush().await.unwrap();
     assert_eq!(secrets.generation(), generation, "no value has changed");
     secrets.note("A", step(), Some(run));
     secrets.flush().await.unwrap();
+    assert_eq!(rows_of().await.len(), 2);
+    assert_eq!(rows_of().await.remove(0), values, "the row of the values is left alone");
     let (again, _) = open(rows.beside(), 1, &clock).await;
-    let reads = again.reads("A");
+    let reads = again.reads("A").await.unwrap();
     let of_step = reads.iter().find(|reads| reads.reader == step()).unwrap();
     assert_eq!((of_step.count, of_step.first_at, of_step.run), (3, BEGIN, Some(run)));
     assert_eq!(of_step.last_at, BEGIN.after(Duration::from_secs(5)));
-    assert_eq!(secrets.reads("OF_ENV").len(), 1, "its process knows it");
+    assert_eq!(secrets.reads("OF_ENV").await.unwrap().len(), 1, "its process knows it");
     // Who has read it stays when it is set anew.
     again.set(vec![new("A", "second value")]).await.unwrap();
-    assert_eq!(again.reads("A").len(), 2);
+    assert_eq!(again.reads("A").await.unwrap().len(), 2);
 }
 
 #[tokio::test]

@@ -84,6 +84,9 @@ pub enum StartError {
     /// The store cannot be read.
     #[error(transparent)]
     Store(px_store::Error),
+    /// The secrets are too many to be taken out of what leaves px.
+    #[error(transparent)]
+    Secrets(px_secrets::Unsearchable),
     /// The client of outbound hooks cannot be made.
     #[error(transparent)]
     Hooks(px_outbound::guard::Error),

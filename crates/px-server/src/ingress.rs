@@ -19,6 +19,7 @@ use px_sdk::layer::BoxError;
 use px_sdk::{Received, Timestamp};
 use tokio::runtime::Handle;
 
+use crate::api::redacted;
 use crate::app::{App, Shared};
 use crate::body_limit::BodyLimit;
 use crate::error::ApiError;
@@ -66,13 +67,14 @@ pub(crate) fn admit(
     remote: SocketAddr,
     headers: &HeaderMap,
     at: Timestamp,
-) -> Result<Permit, Response> {
-    let client = app.urls.sender(remote.ip(), headers).map_err(|why| two_senders(slug, remote, &why))?;
-    let permit = app.gate.enter(slug, client, at).map_err(turned_away)?;
+) -> Result<Permit, Box<Response>> {
+    let client = app.urls.sender(remote.ip(), headers);
+    let client = client.map_err(|why| Box::new(two_senders(slug, remote, &why)))?;
+    let permit = app.gate.enter(slug, client, at).map_err(|turned| Box::new(turned_away(turned)))?;
     if headers.len() > app.max_headers {
         let text = format!("The request has more than {} header lines", app.max_headers);
-        return Err(ApiError::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Code::TooManyHeaders, text)
-            .into_response());
+        let error = ApiError::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Code::TooManyHeaders, text);
+        return Err(Box::new(error.into_response()));
     }
     Ok(permit)
 }
@@ -83,13 +85,24 @@ pub(crate) async fn enter(
     remote: SocketAddr,
     slug: String,
     door: Door,
-    request: Request,
+    mut request: Request,
 ) -> Response {
+    // The answer is the handler's own, and whoever wants it without secrets says so.
+    if redacted::is_asked(request.headers()) {
+        request.headers_mut().remove(&redacted::ASKED);
+        let redaction = app.secrets.redaction().clone();
+        let answer = Box::pin(let_in(app, remote, slug, door, request)).await;
+        return redacted::answer(&redaction, answer).await;
+    }
+    let_in(app, remote, slug, door, request).await
+}
+
+async fn let_in(app: Shared, remote: SocketAddr, slug: String, door: Door, request: Request) -> Response {
     let at = app.clock().now();
     let headers = request.headers();
     let permit = match admit(&app, &slug, remote, headers, at) {
         Ok(permit) => permit,
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     let declared = headers
         .get(header::CONTENT_LENGTH)

@@ -40,7 +40,7 @@ pub(crate) async fn show(
     let at = app.clock().now();
     let _permit = match ingress::admit(&app, LINK_SLUG, remote, request.headers(), at) {
         Ok(permit) => permit,
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     respond(app.stage.show_link(&token(request.uri().path()), at).await)
 }

@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::error::{ApiError, StartError};
 use crate::members;
 use crate::options::Options;
+use crate::secrets::ServerSecrets;
 
 /// Options of outbound hooks.
 #[derive(Debug, Clone)]
@@ -84,6 +85,7 @@ pub(crate) async fn prepare(
     options: &Options,
     address: SocketAddr,
     base_url: &str,
+    secrets: &ServerSecrets,
     warnings: &mut Vec<String>,
 ) -> Result<Operator, StartError> {
     let hooks = &options.hooks;
@@ -108,7 +110,8 @@ pub(crate) async fn prepare(
         policy,
     });
     let others = members::others(&*options.cluster).await.map_err(StartError::Store)?;
-    operate::configure(&operator, hooks.hooks.clone(), &others).await.map_err(StartError::Hook)?;
+    let old = |hook: &str| secrets.old_of_hook(hook);
+    operate::configure(&operator, hooks.hooks.clone(), &others, &old).await.map_err(StartError::Hook)?;
     for hook in operator.hooks().map_err(StartError::Hook)? {
         if let Some(refused) = operator.closed(&hook) {
             let name = operate::name_of(&hook);

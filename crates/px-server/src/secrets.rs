@@ -5,18 +5,20 @@
 //! Once a second it looks whether another process has changed them, and writes who
 //! has read what.
 
-use std::collections::BTreeSet;
+mod hooks;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use px_core::hook::{Hook, Source};
-use px_core::{RunId, Scope};
+use px_core::{RunId, Scope, Timestamp};
 use px_inbound::{Endpoint, LinkKeys, StoredSecret};
 use px_outbound::{Operator, operate};
 use px_sdk::verify::Key;
 use px_sdk::{Registry, Secret, SecretReader, SecretSource, WebhookDef};
-use px_secrets::{Held, KeyParts, Redaction, Redactor, Secrets, key};
+use px_secrets::{Held, KeyParts, NewSecret, Redaction, Redactor, Secrets, Unsearchable, key};
 use px_store::secrets::SecretReader as StoredReader;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::watch;
@@ -24,9 +26,13 @@ use tokio::sync::watch;
 use crate::app::{App, Shared};
 use crate::error::StartError;
 use crate::options::{Environment, Options};
+use hooks::HookSecrets;
 
-/// Variable of the key that secrets rest under. It is no secret that anybody reads.
-const KEY_VARIABLE: &str = "PX_SECRET_KEY";
+/// Variables of the key that secrets rest under. It is no secret that anybody reads.
+const KEY_VARIABLES: [&str; 2] = ["PX_SECRET_KEY", "PX_SECRET_KEY_NEW"];
+
+/// Maximum number of values that a variable or a file has had which are remembered.
+const MAX_SEEN: usize = 20;
 
 /// Secrets of a server. Cheap to clone.
 #[derive(Clone)]
@@ -44,9 +50,17 @@ struct Inner {
     hooks: Vec<(String, String)>,
     /// Values of the configuration that have no name of their own.
     unnamed: Vec<(String, SecretString)>,
+    /// Values that names of the environment have had in the life of this process, the newest
+    /// first: what a step once read may be in a state.
+    seen: std::sync::Mutex<BTreeMap<String, Vec<SecretString>>>,
+    /// The secrets and credentials of the hooks of the store.
+    of_hooks: std::sync::Mutex<HookSecrets>,
     /// The generation of the store's secrets that verifiers and redactor know.
     applied: AtomicU64,
     applying: std::sync::Mutex<()>,
+    /// The generation that the redactor knows. Held from before the values are read until
+    /// the redactor of them is the process's: an older one takes no newer one's place.
+    redacting: std::sync::Mutex<u64>,
 }
 
 impl ServerSecrets {
@@ -74,14 +88,17 @@ impl ServerSecrets {
             hooks: options.hooks.secret_names.clone(),
             applied: AtomicU64::new(stored.generation()),
             applying: std::sync::Mutex::default(),
+            redacting: std::sync::Mutex::default(),
+            seen: std::sync::Mutex::default(),
+            of_hooks: std::sync::Mutex::default(),
             stored,
             links,
         };
         let this = Self(Arc::new(inner));
-        for (hook, name) in this.0.hooks.iter().filter(|(_, name)| this.is_stored(name)) {
+        for (hook, name) in this.0.hooks.iter().filter(|(_, name)| this.value(name).is_some()) {
             this.0.stored.note(name, StoredReader::Hook(hook.clone()), None);
         }
-        this.redact();
+        this.redact().map_err(StartError::Secrets)?;
         Ok(this)
     }
 
@@ -120,10 +137,18 @@ impl ServerSecrets {
         (self.0.env)(name)
     }
 
-    /// The value of a name as it is now.
+    /// The value of a variable for the verification of a webhook.
+    pub(crate) fn env_of_webhook(&self, slug: &str, name: &str) -> Option<String> {
+        self.env(name).inspect(|_| self.0.stored.note(name, StoredReader::Verifier(slug.to_owned()), None))
+    }
+
+    /// The value of a name as it is now. One that is there and blank, or in a file that cannot
+    /// be read, is not the store's to answer.
     fn value(&self, name: &str) -> Option<SecretString> {
-        let of_env = self.env(name).filter(|value| !value.trim().is_empty());
-        of_env.map(SecretString::from).or_else(|| self.0.stored.held(name)?.current)
+        match self.env(name) {
+            Some(value) => Some(value).filter(|value| !value.trim().is_empty()).map(SecretString::from),
+            None => self.0.stored.held(name)?.current,
+        }
     }
 
     /// The values of a secret of the store for the verification of a webhook.
@@ -135,18 +160,27 @@ impl ServerSecrets {
         Some(StoredSecret::Values(std::iter::once(Key::new(current)).chain(old).collect()))
     }
 
-    /// Gives verifiers and redactor the secrets of the store as they are now, if they
-    /// have changed. Returns whether they have.
+    fn has_changed(&self, generation: u64) -> bool {
+        self.0.applied.load(Ordering::SeqCst) != generation
+    }
+
+    /// Gives verifiers the secrets of the store as they are now, if they have changed, once
+    /// the redactor knows them. Returns whether they have.
     fn apply<'a>(&self, endpoints: impl Iterator<Item = &'a Endpoint>) -> bool {
         let _alone = self.0.applying.lock().unwrap_or_else(PoisonError::into_inner);
         let generation = self.0.stored.generation();
-        if self.0.applied.load(Ordering::SeqCst) == generation {
+        if !self.has_changed(generation) {
             return false;
         }
-        self.redact();
+        if *self.0.redacting.lock().unwrap_or_else(PoisonError::into_inner) != generation {
+            // They have changed once more meanwhile.
+            self.redact_or_log();
+        }
         for endpoint in endpoints.filter(|endpoint| self.may_verify(&endpoint.def)) {
             let slug = endpoint.def.slug.as_str();
-            let renewed = endpoint.renew(&|name| self.env(name), &|name| self.of_webhook(slug, name));
+            let (env, stored) =
+                (|name: &str| self.env_of_webhook(slug, name), |name: &str| self.of_webhook(slug, name));
+            let renewed = endpoint.renew(&env, &stored);
             if let Err(error) = renewed {
                 tracing::error!(%error, "nobody may send to this webhook: set its secret with `px secrets set`");
             }
@@ -160,17 +194,33 @@ impl ServerSecrets {
         self.env(name).is_none() && self.0.stored.held(name).is_some()
     }
 
+    /// The values that the secret of a hook of the configuration had before, where the
+    /// store has it.
+    pub(crate) fn old_of_hook(&self, hook: &str) -> Vec<(SecretString, Timestamp)> {
+        let name = self.0.hooks.iter().find(|(of, name)| of == hook && self.is_stored(name));
+        name.and_then(|(_, name)| self.0.stored.held(name)).map(|held| held.old).unwrap_or_default()
+    }
+
+    /// Checks that the hooks of the configuration could sign with secrets that are about to be
+    /// set, where the store is the one to answer for these.
+    pub(crate) fn can_sign(&self, operator: &Operator, all: &[NewSecret]) -> Result<(), operate::Error> {
+        for (hook_name, name) in self.0.hooks.iter().filter(|(_, name)| self.env(name).is_none()) {
+            let new = all.iter().rfind(|new| new.name == *name);
+            let hook = configured(operator, hook_name);
+            if let (Some(new), Some(hook)) = (new, hook) {
+                operate::can_sign(operator, &hook, &new.value)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Gives the hooks of the configuration the secrets of the store as they are now.
     /// The one before signs on for as long as it verifies senders.
     pub(crate) async fn renew_hooks(&self, operator: &Operator) {
         for (hook_name, name) in self.0.hooks.iter().filter(|(_, name)| self.is_stored(name)) {
             let Some(Held { current: Some(current), old }) = self.0.stored.held(name) else { continue };
-            let hooks = operator.hooks().unwrap_or_default();
-            let is_it = |hook: &&Hook| hook.source == Source::Config && hook.name == *hook_name;
-            let Some(hook) = hooks.iter().find(is_it) else { continue };
-            let now = operator.parts().clock.now();
-            let grace = old.first().map_or(Duration::ZERO, |(_, until)| until.since(now));
-            match operate::renew_secret(operator, hook, &current, grace).await {
+            let Some(hook) = configured(operator, hook_name) else { continue };
+            match operate::renew_secret(operator, &hook, &current, &old).await {
                 Ok(false) => {}
                 Ok(true) => self.0.stored.note(name, StoredReader::Hook(hook_name.clone()), None),
                 Err(error) => tracing::error!(
@@ -187,8 +237,14 @@ impl ServerSecrets {
     }
 
     /// Makes the redactor anew: of every value of the store, and of every name that
-    /// somebody of this binary may ask for.
-    fn redact(&self) {
+    /// somebody of this binary may ask for. This takes a while if there are many.
+    ///
+    /// # Errors
+    /// There are too many; the process keeps the redactor that it has.
+    fn redact(&self) -> Result<(), Unsearchable> {
+        let mut redacted = self.0.redacting.lock().unwrap_or_else(PoisonError::into_inner);
+        // Before the values, which may be newer then.
+        let generation = self.0.stored.generation();
         let mut names: BTreeSet<String> = self.0.names.iter().cloned().collect();
         for brain in self.0.registry.brains() {
             names.extend(brain.def.secret_names());
@@ -196,17 +252,69 @@ impl ServerSecrets {
         for webhook in self.0.registry.webhooks() {
             names.extend(webhook.def.secret_names());
         }
-        names.insert(KEY_VARIABLE.to_owned());
-        let of_env = names.into_iter().filter_map(|name| {
-            let value = self.env(&name)?;
-            Some((name, SecretString::from(value)))
-        });
+        names.extend(KEY_VARIABLES.map(str::to_owned));
+        let of_env = self.all_of_env(names).into_iter();
+        let of_hooks = self.0.of_hooks.lock().unwrap_or_else(PoisonError::into_inner).opened.clone();
         let of_keys = self.0.registry.webhooks().flat_map(|webhook| {
             let name = format!("of webhook {}", webhook.def.slug);
             webhook.def.keys.iter().map(move |key| (name.clone(), key.secret.clone()))
         });
-        let all = of_env.chain(of_keys).chain(self.0.unnamed.iter().cloned()).chain(self.0.stored.values());
-        self.0.redaction.replace(Redactor::new(all));
+        let of_config = of_keys.chain(self.0.unnamed.iter().cloned()).chain(of_hooks);
+        // Where there are too many, those that count come first.
+        let counting: Vec<_> = of_env.chain(self.0.stored.values()).chain(of_config).collect();
+        let redactor = match Redactor::new(counting.iter().cloned().chain(self.0.stored.past_values())) {
+            Err(error @ Unsearchable::TooMany(_)) => {
+                tracing::error!(%error, "values of secrets that count no more are not taken out of what leaves px");
+                Redactor::new(counting)?
+            }
+            redactor => redactor?,
+        };
+        self.0.redaction.replace(redactor);
+        *redacted = generation;
+        Ok(())
+    }
+
+    /// The values of these names in the environment and its files, those before them too.
+    fn all_of_env(&self, names: BTreeSet<String>) -> Vec<(String, SecretString)> {
+        let mut seen = self.0.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        for name in names {
+            let Some(value) = self.env(&name) else { continue };
+            let values = seen.entry(name).or_default();
+            values.retain(|seen| seen.expose_secret() != value);
+            values.insert(0, value.into());
+            values.truncate(MAX_SEEN);
+        }
+        let of = |(name, values): (&String, &Vec<SecretString>)| {
+            values.iter().map(|value| (name.clone(), value.clone())).collect::<Vec<_>>()
+        };
+        seen.iter().flat_map(of).collect()
+    }
+
+    /// Lets the redactor know the secrets of the hooks of the store, if they have changed.
+    pub(crate) async fn apply_hooks(&self, operator: &Operator) {
+        let is_changed = match operator.hooks() {
+            Ok(hooks) => {
+                let mut of_hooks = self.0.of_hooks.lock().unwrap_or_else(PoisonError::into_inner);
+                of_hooks.learn(&hooks, &operator.parts().vault)
+            }
+            Err(_) => false,
+        };
+        if is_changed {
+            self.redact_apart().await;
+        }
+    }
+
+    /// Makes the redactor anew, where no request waits for it.
+    async fn redact_apart(&self) {
+        let secrets = self.clone();
+        let _ = tokio::task::spawn_blocking(move || secrets.redact_or_log()).await;
+    }
+
+    /// The same; what goes wrong is logged.
+    fn redact_or_log(&self) {
+        if let Err(error) = self.redact() {
+            tracing::error!(%error, "the newest secrets are not taken out of what leaves px");
+        }
     }
 
     /// Writes who has read what, as far as that is not written yet.
@@ -217,9 +325,19 @@ impl ServerSecrets {
     }
 }
 
+/// A hook of the configuration, by its name.
+fn configured(operator: &Operator, name: &str) -> Option<Hook> {
+    let hooks = operator.hooks().unwrap_or_default();
+    hooks.into_iter().find(|hook| hook.source == Source::Config && hook.name == name)
+}
+
 impl App {
     /// Lets all know the secrets of the store as they are now, if they have changed.
     pub(crate) async fn apply_secrets(&self) {
+        if !self.secrets.has_changed(self.secrets.stored().generation()) {
+            return;
+        }
+        self.secrets.redact_apart().await;
         if self.secrets.apply(self.stage.endpoints()) {
             self.secrets.renew_hooks(&self.operator).await;
         }
@@ -231,7 +349,7 @@ impl SecretSource for ServerSecrets {
         let value = self.value(name)?;
         // A file may have another value than at the start.
         if !self.0.redaction.current().knows(value.expose_secret()) {
-            self.redact();
+            self.redact_or_log();
         }
         let (reader, run): (_, Option<RunId>) = match reader {
             SecretReader::Step { brain, step, run } => {
@@ -256,6 +374,7 @@ pub(crate) async fn look_after(app: Shared, pause: Duration, mut closing: watch:
             Ok(()) => app.apply_secrets().await,
             Err(error) => tracing::warn!(%error, "the secrets could not be looked at; it is tried again"),
         }
+        app.secrets.apply_hooks(&app.operator).await;
         app.secrets.flush().await;
     }
 }

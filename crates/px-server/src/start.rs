@@ -148,7 +148,7 @@ impl Checked {
             let setup = std::mem::take(&mut own.setup);
             let slug = webhook.def.slug.as_str();
             let stored = |name: &str| secrets.of_webhook(slug, name);
-            let env = |name: &str| secrets.env(name);
+            let env = |name: &str| secrets.env_of_webhook(slug, name);
             let endpoint = Endpoint::configured(Arc::clone(&webhook.def), &env, &stored, setup)?;
             let never_retries = endpoint.def.verification.never_retries;
             policies.insert(webhook.def.slug.clone(), Policy { never_retries, ..own.policy });
@@ -203,7 +203,8 @@ impl Checked {
         let base_url = options.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let base_url = base_url.trim_end_matches('/').to_owned();
         let parts = self.parts(options, (&pool, &resources));
-        let operator = outbound::prepare(options, address, &base_url, &mut self.warnings).await?;
+        let operator = outbound::prepare(options, address, &base_url, &secrets, &mut self.warnings).await?;
+        secrets.apply_hooks(&operator).await;
         let urls = UrlView {
             public_url: options.public_url.clone(),
             proxies: options.proxies.clone(),

@@ -27,8 +27,8 @@ pub struct SecretRecord {
     pub created_at: Timestamp,
     /// The time at which it was last set.
     pub updated_at: Timestamp,
-    /// Those who have read it, at most a hundred, the newest last. They lag
-    /// what happens by a second or so.
+    /// Those who have read it, at most a hundred, the newest last, in a row of
+    /// [`Part::Reads`]. They lag what happens by a second or so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reads: Vec<SecretReads>,
 }
@@ -101,13 +101,62 @@ pub struct SecretWrite {
     pub record: Option<SecretRecord>,
 }
 
-/// Every secret of a scope, in the order of their names.
+/// Rows of a secret, each a record of its own: what changes often is not written with
+/// what is large, and what outlives the secret is kept apart from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Its values that count.
+    Values,
+    /// Its values that count no more. They are kept to be taken out of what leaves px,
+    /// after the secret was removed, too.
+    Past,
+    /// Those who have read it. In older stores they are with its values.
+    Reads,
+}
+
+impl Part {
+    /// The mark behind the name of a secret, which has no slash itself.
+    const fn mark(self) -> &'static str {
+        match self {
+            Self::Values => "",
+            Self::Past => "/past",
+            Self::Reads => "/reads",
+        }
+    }
+
+    /// The name of the row of this part.
+    #[must_use]
+    pub fn row(self, name: &str) -> String {
+        format!("{name}{}", self.mark())
+    }
+
+    /// The secret, and the part of it, that a row of this name is about.
+    #[must_use]
+    pub fn of(row: &str) -> (&str, Self) {
+        let marked = [Self::Past, Self::Reads];
+        let found = marked.into_iter().find_map(|part| Some((row.strip_suffix(part.mark())?, part)));
+        found.unwrap_or((row, Self::Values))
+    }
+}
+
+/// The values of every secret of a scope that count, in the order of their names.
+///
+/// # Errors
+/// As [`rows`].
+pub async fn list(store: &dyn Store, scope: Scope) -> Result<Vec<Versioned<SecretRecord>>, Error> {
+    let mut secrets = rows(store, scope).await?;
+    secrets.retain(|row| Part::of(&row.record.name).1 == Part::Values);
+    Ok(secrets)
+}
+
+/// Every row of the secrets of a scope, in the order of their names.
 ///
 /// # Errors
 /// The store could not be read, or a row is damaged: a secret that cannot be read
 /// is none that is not there.
-pub async fn list(store: &dyn Store, scope: Scope) -> Result<Vec<Versioned<SecretRecord>>, Error> {
-    let page = store.scan(scope, Table::Secret, None, MAX_SECRETS + 1).await?;
+pub async fn rows(store: &dyn Store, scope: Scope) -> Result<Vec<Versioned<SecretRecord>>, Error> {
+    // Values and reads of each, and past ones, of as many again that were removed.
+    let page = store.scan(scope, Table::Secret, None, 4 * MAX_SECRETS + 1).await?;
     let mut secrets = Vec::with_capacity(page.rows.len());
     for row in page.rows {
         match row {
@@ -132,6 +181,13 @@ mod tests {
             first_at: at,
             last_at: at,
             run: None,
+        }
+    }
+
+    #[test]
+    fn a_row_is_of_a_secret_and_a_part_of_it() {
+        for part in [Part::Values, Part::Past, Part::Reads] {
+            assert_eq!(Part::of(&part.row("STRIPE_KEY")), ("STRIPE_KEY", part));
         }
     }
 

@@ -1,7 +1,5 @@
 //! Waits until a point in time: alone, and beside a time after which they end.
 
-#![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
-
 mod project;
 
 use std::time::Duration;

@@ -3,8 +3,6 @@
 //!
 //! `PX_BLESS=1 cargo test -p px-testkit --test golden_reminders` writes it anew.
 
-#![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
-
 mod blessed;
 mod project;
 

@@ -1,8 +1,6 @@
 //! Reminders of a wait: they come at their time, the wait stays open meanwhile, and whatever ends it or holds
 //! the run is taken at once.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says by panicking that it failed")]
-
 mod project;
 mod reminding;
 
@@ -82,7 +80,7 @@ async fn an_answer_is_taken_at_once_while_a_reminder_runs_whose_next_commit_is_r
         is_sound(&world).await;
         world.post("mail", &event("1", "k", "paid", "resume")).await.unwrap()
     };
-    let (rung, answer) = soon(async { tokio::join!(world.advance(HOUR), answer) }).await;
+    let (rung, answer) = Box::pin(soon(async { tokio::join!(world.advance(HOUR), answer) })).await;
     rung.unwrap();
     assert_eq!(answer.action, Some("resumed"));
     assert_eq!(world.status(run).await.unwrap(), RunStatus::Complete, "nobody waited for the reminder");

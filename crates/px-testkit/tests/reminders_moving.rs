@@ -1,6 +1,6 @@
 //! Reminders of runs that move: to another process of a cluster, and to another version of their brain.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says by panicking that it failed")]
+#![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
 
 mod project;
 mod reminding;
@@ -73,6 +73,28 @@ async fn a_reminder_of_a_node_that_stands_still_is_taken_over_and_ends_once() {
     assert_eq!(seen.iter().filter(|turn| turn.ends_with("complete")).count(), 1, "{seen:?}");
     assert_eq!(one.status(run).await.unwrap(), RunStatus::Waiting);
     is_sound(&one).await;
+}
+
+/// The row of ready work is the reminder's, and the run that is read behind it is that of the answer.
+#[tokio::test]
+async fn a_step_is_not_begun_under_the_claim_of_the_reminder_that_its_answer_cut_short() {
+    for is_born_claimed in [true, false] {
+        let mut world = world();
+        let run = waiting(&world, receipt, "k").await;
+        world.clock().advance(HOUR);
+        world.ring().await.unwrap();
+        if !is_born_claimed {
+            world.restart().unwrap();
+        }
+        let other = world.beside();
+        world.store().between(async move {
+            other.post("mail", &event("1", "k", "paid", "resume")).await.unwrap();
+        });
+        world.settle().await.unwrap();
+        assert_eq!(world.status(run).await.unwrap(), RunStatus::Complete);
+        assert_eq!(take_made(), ["take:0/thank"], "begun once, and the reminder never");
+        is_sound(&world).await;
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -231,7 +253,7 @@ fn a_test_lets_time_pass_and_sees_what_reminders_did() {
     assert_eq!((&*calls[1].step, &calls[1].input["key"]), ("nudge", &"k".into()));
     run.expect_status("waiting");
     assert!(run.story().contains("reminder 'nudge[3]' at "), "{}", run.story());
-    world.post("mail", &event("1", "k", "paid", "resume"));
+    world.post("mail", event("1", "k", "paid", "resume"));
     run.expect_complete();
     // One without a stub fails, and the run goes on waiting.
     let run = world.start(payment, asked("other"));
@@ -249,7 +271,7 @@ fn in_all_weathers_a_reminder_is_sent_under_one_key_a_turn() {
         let run = w.start(hourly, Ask { key: "k".into() });
         w.skip(HOUR);
         w.skip(HOUR);
-        w.post("mail", &event("1", "k", "paid", "resume"));
+        w.post("mail", event("1", "k", "paid", "resume"));
         w.calm();
         run.expect_complete();
         let calls = w.calls(hourly, "mail");

@@ -132,9 +132,9 @@ async fn w12_a_lost_key_is_replaced_when_somebody_says_so() {
 async fn half_a_deploy(sees: bool) -> Vec<String> {
     let store = memory();
     let (before, after) = (vec![named("audit"), named("billing")], vec![named("audit"), named("crm")]);
-    configure(&process(&store, 1), before.clone(), &[]).await.unwrap();
+    configure(&process(&store, 1), before.clone(), &[], &|_| Vec::new()).await.unwrap();
     let others = if sees { vec![digest(&before)] } else { Vec::new() };
-    configure(&process(&store, 1), after, &others).await.unwrap();
+    configure(&process(&store, 1), after, &others, &|_| Vec::new()).await.unwrap();
     names(&process(&store, 1))
 }
 
@@ -153,13 +153,13 @@ async fn w10_what_no_configuration_names_is_deleted_once_all_agree() {
     let store = memory();
     let (before, after) = (vec![named("audit"), named("billing")], vec![named("audit"), named("crm")]);
     let first = process(&store, 1);
-    configure(&first, before.clone(), &[]).await.unwrap();
+    configure(&first, before.clone(), &[], &|_| Vec::new()).await.unwrap();
     let second = process(&store, 1);
-    let done = configure(&second, after.clone(), &[digest(&before)]).await.unwrap();
+    let done = configure(&second, after.clone(), &[digest(&before)], &|_| Vec::new()).await.unwrap();
     assert_eq!((done.created, done.changed, done.deleted), (1, 0, 0));
     // The old one ends, and comes back with the new configuration, in another order.
     let turned: Vec<_> = after.iter().rev().cloned().collect();
-    let done = configure(&process(&store, 1), turned, &[digest(&after)]).await.unwrap();
+    let done = configure(&process(&store, 1), turned, &[digest(&after)], &|_| Vec::new()).await.unwrap();
     assert_eq!((done.created, done.changed, done.deleted), (0, 0, 1));
     assert_eq!(names(&second), ["audit", "crm"]);
 }
@@ -170,10 +170,10 @@ async fn w10_what_no_configuration_names_is_deleted_once_all_agree() {
 async fn w10_what_the_last_of_a_configuration_leaves_is_deleted_by_who_stays() {
     let store = memory();
     let (before, after) = (vec![named("audit"), named("billing")], vec![named("audit")]);
-    configure(&process(&store, 1), before.clone(), &[]).await.unwrap();
+    configure(&process(&store, 1), before.clone(), &[], &|_| Vec::new()).await.unwrap();
     let stays = process(&store, 1);
     stays.create(named("manual"), Source::Api).await.unwrap();
-    configure(&stays, after.clone(), &[digest(&before)]).await.unwrap();
+    configure(&stays, after.clone(), &[digest(&before)], &|_| Vec::new()).await.unwrap();
     let unknown = ConfigDigest::default();
     for others in [vec![digest(&before)], vec![digest(&after), unknown]] {
         assert_eq!(delete_unnamed(&stays, &after, &others).await.unwrap(), 0);

@@ -52,7 +52,7 @@ async fn versions(world: &World, run: RunId) -> Vec<u32> {
 }
 
 async fn mark(world: &World, run: RunId) -> Value {
-    world.state(run).await.unwrap()["marks"].clone()
+    world.state(run).await.unwrap().get("marks").unwrap().clone()
 }
 
 #[tokio::test]

@@ -135,6 +135,9 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     {
         log.warn(&warning);
     }
+    if let Some(warning) = key::late_variable(&contract, &context::env).await? {
+        log.warn(&warning);
+    }
     let (limits, few_files) = config.limits.clone().fitted()?;
     let config = Config { limits, ..config };
     let mut options = options(&config, &registry, contract, hooks, args.insecure)?;

@@ -4,8 +4,9 @@
 //! While `px secrets rekey` changes it there are two. The new one lies in
 //! `secret.key.next` until all is sealed anew, and takes the name of the old one then.
 //! Whoever finds both reads what rests under either; whoever opens the store finishes
-//! what only lacks the name.
+//! what only lacks the name. Of two variables the one that is the store's seals.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -62,7 +63,11 @@ pub(crate) async fn of_store(
     env: Env<'_>,
     anew: bool,
 ) -> Result<Vault> {
+    remove_stale(data_dir);
     finish_rekey(data_dir, store, env).await?;
+    if let Some(both) = variables(env)? {
+        return Ok(of_two(store, both).await?.0);
+    }
     if let Some(vault) = vault_of(data_dir, env)? {
         return Ok(vault);
     }
@@ -74,6 +79,44 @@ pub(crate) async fn of_store(
         }
     }
     Vault::from_file(&data_dir.join(KEY_FILE)).map_err(unusable)
+}
+
+/// Removes what a process that died while it made a key has left of it. The caller has
+/// the lock of the directory.
+fn remove_stale(data_dir: &Path) {
+    for entry in std::fs::read_dir(data_dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        if is_key(&name) && name.as_encoded_bytes().ends_with(b".new") {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Returns whether a file of a data directory has a key, or what will be one.
+pub(crate) fn is_key(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b"secret.")
+}
+
+/// The keys of the two variables, where both are set.
+fn variables(env: &dyn Fn(&str) -> Option<String>) -> Result<Option<(Vault, Vault)>> {
+    let (Some(old), Some(next)) = (env(VARIABLE), env(NEXT_VARIABLE)) else { return Ok(None) };
+    Ok(Some((from_text(VARIABLE, &old)?, from_text(NEXT_VARIABLE, &next)?)))
+}
+
+async fn of_two(store: &Arc<dyn Store>, both: (Vault, Vault)) -> Result<(Vault, bool)> {
+    let of_two = key::of_two(store, Scope::default(), both).await;
+    of_two.map_err(|error| store_error(&error))
+}
+
+/// Advice where the variable of the key has the old one still.
+pub(crate) async fn late_variable(store: &Arc<dyn Store>, env: Env<'_>) -> Result<Option<String>> {
+    let Some(both) = variables(env)? else { return Ok(None) };
+    let (_, is_next) = of_two(store, both).await?;
+    Ok(is_next.then(|| {
+        format!(
+            "the key of the store is that of {NEXT_VARIABLE} by now: give {VARIABLE} its value, and unset {NEXT_VARIABLE}"
+        )
+    }))
 }
 
 /// Gives the new key the name of the old one if it is the store's already.

@@ -29,6 +29,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::Read as _;
 use std::path::PathBuf;
 
 use px_core::{Date, Timestamp};
@@ -190,10 +191,18 @@ impl Secret {
     }
 }
 
+/// Maximum length of a secret in a file, bytes. It is looked for in everything that leaves px.
+const MAX_SECRET_FILE: u64 = 1024 * 1024;
+
 /// A secret in a file: its text without the line break that editors put at the end.
 pub(crate) fn from_file(file: &std::path::Path) -> Result<String, String> {
-    let text =
-        std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    let cannot = |why: &dyn fmt::Display| format!("cannot read {}: {why}", file.display());
+    let mut text = String::new();
+    let opened = std::fs::File::open(file).map_err(|error| cannot(&error))?;
+    opened.take(MAX_SECRET_FILE + 1).read_to_string(&mut text).map_err(|error| cannot(&error))?;
+    if text.len() as u64 > MAX_SECRET_FILE {
+        return Err(cannot(&format_args!("it has more than {MAX_SECRET_FILE} bytes")));
+    }
     let text = text.strip_suffix('\n').unwrap_or(&text);
     Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
 }

@@ -37,6 +37,18 @@ pub(crate) fn is_control(letter: char) -> bool {
 mod tests {
     use super::*;
 
+    /// Of a line that is escaped nobody could tell which backslashes were there before.
+    #[test]
+    fn a_secret_is_found_as_it_is_escaped_here() {
+        let all: String = (0..0x2_100).filter_map(char::from_u32).collect();
+        for value in ["two\nlines \"x\" of\\n it", "\u{1b}[1m\u{9b}\u{7f}\u{202e}\u{2066}\\\"", &all] {
+            let redactor = px_secrets::Redactor::new([("KEY".to_owned(), value.into())]).unwrap();
+            let mut line = String::new();
+            Escaped(&mut line).write_str(&format!("before {value} behind")).unwrap();
+            assert_eq!(redactor.text(&line), "before [secret KEY] behind");
+        }
+    }
+
     #[test]
     fn controls_are_escaped_and_nothing_else() {
         let shown = |text: &str| {

@@ -139,15 +139,36 @@ fn a_terminal_is_asked_and_shows_nothing() {
 }
 
 #[test]
+fn the_store_is_asked_which_webhooks_are_verified() {
+    let project = Project::small();
+    let listed = || project.px(&["webhooks", "list"]);
+    assert!(listed().stderr.contains("CHAT_SECRET"), "{:?}", listed());
+    set(&project, "CHAT_SECRET", VALUE);
+    assert!(!listed().stderr.contains("CHAT_SECRET"), "{:?}", listed());
+    let shown = project.px(&["webhooks", "show", "chat"]);
+    assert!(shown.stdout.contains("the secret CHAT_SECRET is in the store"), "{shown:?}");
+    let serving = Serving::start(&project, &[]);
+    assert!(!listed().stderr.contains("CHAT_SECRET"), "{:?}", listed());
+    drop(serving);
+}
+
+#[test]
 fn a_file_is_imported_as_a_whole_or_by_name() {
     let env = "PORT=8080\nexport STRIPE_KEY='sk_live_0123456789'\nSLACK=\"xoxb-0123456789\" # a token\n";
     let project = Project::small().file(".env", env).file("bad.env", "A=0123456789\nno line\n");
     let refused = project.px(&["secrets", "import", ".env"]);
     assert_eq!(refused.code, 2, "{refused:?}");
     assert!(
-        refused.stderr.contains("PORT: A secret's value has 8") && !refused.stderr.contains("sk_live"),
+        refused.stderr.contains(".env:1: A secret's value has 8") && !refused.stderr.contains("sk_live"),
         "{refused:?}"
     );
+    // What stands before an equals sign may be the secret.
+    let values = "postgres://u:hunter2@h/db?sslmode=require\nNAME=0123456789\naHVudGVyMmh1bnRlcjI=\n";
+    let project = project.file("values.env", values);
+    let refused = project.px(&["secrets", "import", "values.env"]);
+    assert!(refused.code == 2 && refused.stderr.contains("values.env:1: A secret's name"), "{refused:?}");
+    assert!(refused.stderr.contains("values.env:3: A secret's value"), "{refused:?}");
+    assert!(!refused.stderr.contains("hunter2") && !refused.stderr.contains("aHVudGV"), "{refused:?}");
     assert_eq!(names(&project), [""; 0], "all of them or none");
     let done = project.px(&["secrets", "import", ".env", "SLACK", "STRIPE_KEY", "--json"]);
     assert_eq!(done.json(), json!({"created": 2, "updated": 0}));
@@ -201,9 +222,13 @@ fn a_hook_of_the_configuration_takes_its_secret_from_the_store() {
     assert_eq!(fed(&project, &set, "whsec_bmV3LXNlY3JldC1uZXctc2VjcmV0LW5ldw==").code, 0);
     assert_eq!(reads(&serving.url)["reads"][0]["count"], 2, "it has signed with the new one since");
     let wrong = fed(&project, &set, "whsec_no-base64-at-all!");
-    assert_eq!(wrong.code, 0, "px cannot know what it is for");
+    assert!(wrong.code != 0 && wrong.stderr.contains("Hook 'billing'"), "{wrong:?}");
+    assert!(!wrong.stderr.contains("no-base64"), "{wrong:?}");
+    assert_eq!(reads(&serving.url)["reads"][0]["count"], 2);
     let (_, log) = serving.end();
-    assert!(log.contains("the hook keeps the secret that it had") && !log.contains("no-base64"), "{log}");
+    assert!(!log.contains("no-base64"), "{log}");
+    // Without a server nobody knows what it is for.
+    assert_eq!(fed(&project, &["secrets", "set", "BILLING_SECRET"], "whsec_no-base64-at-all!").code, 0);
     let refused = project.px(&["serve", "--port", "0"]);
     assert!(refused.stderr.contains("cannot sign as standard"), "{refused:?}");
 }
@@ -216,7 +241,15 @@ fn what_the_environment_says_comes_before_the_store() {
     set(&project, "BILLING_SECRET", "whsec_bmV3LXNlY3JldC1uZXctc2VjcmV0LW5ldw==");
     let serving = Serving::start(&project, &[]);
     let words = ["secrets", "reads", "BILLING_SECRET", "--json", "--url", &serving.url];
-    assert_eq!(project.px(&words).json()["count"], 0);
+    let reads = || project.px(&words).json()["reads"].clone();
+    assert_eq!(
+        (&reads()[0]["kind"], &reads()[0]["count"]),
+        (&json!("hook"), &json!(1)),
+        "of the environment"
+    );
+    let set = ["secrets", "set", "BILLING_SECRET", "--url", &serving.url];
+    assert_eq!(fed(&project, &set, "whsec_YW5vdGhlci1vbmUtYW5vdGhlci1vbmU=").code, 0);
+    assert_eq!(reads()[0]["count"], 1, "the hook does not take it");
     drop(serving);
 }
 
@@ -282,8 +315,17 @@ fn a_key_of_the_environment_is_changed_by_two_variables() {
     let done = project.px(&["secrets", "rekey"]);
     assert_eq!(done.code, 0, "{done:?}");
     assert!(!done.stderr.contains(&two), "{done:?}");
-    let project = project.with("PX_SECRET_KEY_NEW", &one).with("PX_SECRET_KEY", &two);
-    assert_eq!(names(&project), ["STRIPE_KEY"]);
+    // Until the variables are swapped the new key is the store's, and seals.
+    set(&project, "SET_MEANWHILE", VALUE);
+    let serving = Serving::start(&project, &[]);
+    assert_eq!(fed(&project, &["secrets", "set", "SET_BY_SERVER", "--url", &serving.url], VALUE).code, 0);
+    let (_, log) = serving.end();
+    assert!(log.contains("give PX_SECRET_KEY its value, and unset PX_SECRET_KEY_NEW"), "{log}");
+    let project = project.with("PX_SECRET_KEY_NEW", &two).with("PX_SECRET_KEY", &two);
+    let checked = project.px(&["check"]);
+    assert!(checked.code == 0 && !checked.stderr.contains("cannot be read"), "{checked:?}");
+    let project = project.with("PX_SECRET_KEY_NEW", &one);
+    assert_eq!(names(&project), ["SET_BY_SERVER", "SET_MEANWHILE", "STRIPE_KEY"]);
     let other = project.with("PX_SECRET_KEY_NEW", &one).with("PX_SECRET_KEY", &"33".repeat(32));
     let refused = other.px(&["secrets", "list"]);
     assert!(refused.code == 1 && refused.stderr.contains("another key"), "{refused:?}");
@@ -305,6 +347,20 @@ fn a_backup_has_no_key_unless_it_is_asked_for() {
     assert!(!project.path("copy/secret.key").exists(), "no new key in the place of one that is missing");
     std::fs::copy(project.path(".px/data/secret.key"), project.path("copy/secret.key")).unwrap();
     assert_eq!(listed("copy").json()["count"], 1);
+    // A process that died while it made a key has left this.
+    for name in ["secret.4711.new", "secret.key.4711.new", "secret.key.next"] {
+        std::fs::write(project.path(&format!(".px/data/{name}")), "ab".repeat(32)).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(project.path(&format!(".px/data/{name}")), mode).unwrap();
+    }
+    assert_eq!(project.px(&["store", "backup", "third"]).code, 0);
+    let copied = std::fs::read_dir(project.path("third")).unwrap().map(|entry| entry.unwrap().file_name());
+    let copied: Vec<String> = copied.map(|name| name.into_string().unwrap()).collect();
+    assert!(copied.iter().all(|name| !name.starts_with("secret")) && !copied.is_empty(), "{copied:?}");
+    assert_eq!(names(&project), ["STRIPE_KEY"]);
+    assert!(!project.path(".px/data/secret.4711.new").exists(), "it is nobody's");
+    assert_eq!(project.px(&["store", "compact"]).code, 0);
+    assert!(project.path(".px/data/secret.key.next").exists(), "an unfinished change can go on");
     assert_eq!(project.px(&["store", "backup", "whole", "--with-key"]).code, 0);
     assert_eq!(listed("whole").json()["count"], 1);
 }

@@ -160,7 +160,7 @@ fn a_damaged_export_makes_no_store() {
     let lines: Vec<&str> = whole.lines().collect();
     let without_one = [&lines[..2], &lines[3..]].concat().join("\n") + "\n";
     let torn = lines[..lines.len() - 1].join("\n") + "\n";
-    let future = whole.replacen("\"format\":2", "\"format\":9", 1);
+    let future = whole.replacen("\"format\":3", "\"format\":9", 1);
     let behind = |more: &str| format!("{whole}{more}");
     let (line, half, again) = (behind("\n"), behind("{"), behind(&whole));
     for (text, says) in [

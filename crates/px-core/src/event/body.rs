@@ -385,15 +385,6 @@ impl EventBody {
         }
     }
 
-    /// The labels that this puts on the run.
-    #[must_use]
-    pub fn labels(&self) -> Option<&Labels> {
-        match self {
-            Self::BrainStart { labels, .. } | Self::StepComplete { labels, .. } => Some(labels),
-            _ => None,
-        }
-    }
-
     /// Returns true if this is about the run as a whole and not about one of its steps.
     #[must_use]
     pub fn is_brain_level(&self) -> bool {

@@ -46,9 +46,10 @@ impl Secrets {
     /// Maximum time that an old secret goes on signing.
     pub const MAX_GRACE: Duration = Duration::from_hours(7 * 24);
 
-    /// Makes `next` the current secret; the one before it signs on for `grace`.
+    /// Makes `next` the current secret; the one before it signs on for `grace`. A
+    /// grace of zero is for secrets that others know, and ends that of all before.
     pub fn rotate(&mut self, next: Sealed, now: Timestamp, grace: Duration) {
-        self.old.retain(|old| old.until > now);
+        self.old.retain(|old| old.until > now && !grace.is_zero());
         if let Some(secret) = self.current.replace(next).filter(|_| !grace.is_zero()) {
             self.old.insert(0, OldSecret { secret, until: now.after(grace.min(Self::MAX_GRACE)) });
         }
@@ -83,7 +84,7 @@ mod tests {
         assert_eq!(at(&secrets, now.after(Duration::from_secs(59))), [2, 1]);
         assert_eq!(at(&secrets, now.after(Duration::from_secs(60))), [2]);
         secrets.rotate(sealed(3), now, Duration::ZERO);
-        assert_eq!(at(&secrets, now), [3, 1], "no grace, no signature");
+        assert_eq!(at(&secrets, now), [3], "no grace, no signature, of none before");
         for next in 4..40 {
             secrets.rotate(sealed(next), now, Duration::from_hours(24 * 365));
         }

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use px_core::hook::{Hook, Source};
+use px_core::Timestamp;
+use px_core::hook::{Hook, Secrets, Source};
 use px_store::cluster::ConfigDigest;
 use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
@@ -44,8 +45,13 @@ pub fn digest(specs: &[Spec]) -> ConfigDigest {
     ConfigDigest(sum.finalize().into())
 }
 
+/// The values that the secret of a hook's name had before, each with the time until which it
+/// signs on: none where nobody keeps them.
+type OldSecrets<'a> = &'a (dyn Fn(&str) -> Vec<(SecretString, Timestamp)> + Sync);
+
 /// Makes the hooks of the configuration what these specs say. A secret that
-/// changed is replaced at once: whoever edits the file has told the receiver.
+/// changed is replaced at once: whoever edits the file has told the receiver. One that
+/// `olds` knows signs on for as long as it says there.
 ///
 /// `others` are the digests of the other processes that serve the store now, as for
 /// [`delete_unnamed`].
@@ -56,6 +62,7 @@ pub async fn configure(
     operator: &Operator,
     specs: Vec<Spec>,
     others: &[ConfigDigest],
+    olds: OldSecrets<'_>,
 ) -> Result<Configured, Error> {
     let mut done = Configured::default();
     let known: Vec<Hook> =
@@ -73,11 +80,13 @@ pub async fn configure(
             continue;
         };
         let mut wanted = spec.clone();
-        if wanted.secret.is_some() && same_secret(operator, hook, spec) {
-            wanted.secret = None;
+        let (same_headers, old) = (same_headers(operator, hook, spec), olds(&hook.name));
+        let grace = grace(operator, hook, &old);
+        if let Some(secret) = wanted.secret.take_if(|_| same_secret(operator, hook, spec)) {
+            // It may be that those before it are known to others, and sign no more.
+            renew_secret(operator, hook, &secret, &old).await?;
         }
-        let same_headers = same_headers(operator, hook, spec);
-        match operator.update(hook.id, &wanted, same_headers).await {
+        match operator.update(hook.id, &wanted, same_headers, grace).await {
             Ok(next) => done.changed += usize::from(next != *hook),
             // It was there before its target was closed: it stays, and keeps its
             // callbacks until that is open again.
@@ -124,7 +133,8 @@ pub fn is_held(url: &str, spec: &Spec, refused: &Refused) -> bool {
 }
 
 /// Gives a hook of the configuration the secret that its name stands for now; the one
-/// before it signs on for `grace`. Returns false if it has that one already.
+/// before it signs on for as long as it verifies senders, if it is one of `old`. Returns
+/// false if it has that one already.
 ///
 /// # Errors
 /// The secret cannot sign as the hook does, or the store failed.
@@ -132,19 +142,44 @@ pub async fn renew_secret(
     operator: &Operator,
     hook: &Hook,
     secret: &SecretString,
-    grace: Duration,
+    old: &[(SecretString, Timestamp)],
 ) -> Result<bool, Error> {
-    let kept = hook.secrets.current.as_ref().and_then(|sealed| operator.parts().vault.open(sealed).ok());
-    if same(kept.as_ref(), Some(secret)) {
+    let is_current = same(kept(operator, hook).as_ref(), Some(secret));
+    // Those that others know sign no more, beside the same one too.
+    if is_current && (hook.secrets.old.is_empty() || !old.is_empty()) {
         return Ok(false);
     }
-    operator.rotate(hook.id, Some(secret.clone()), grace).await?;
-    Ok(true)
+    operator.rotate(hook.id, Some(secret.clone()), grace(operator, hook, old)).await?;
+    Ok(!is_current)
+}
+
+/// Checks that a hook could sign with this secret.
+///
+/// # Errors
+/// It cannot; the secret is not repeated.
+pub fn can_sign(operator: &Operator, hook: &Hook, secret: &SecretString) -> Result<(), Error> {
+    let parts = operator.parts();
+    let secrets = Secrets { current: Some(parts.vault.seal(secret)), old: Vec::new() };
+    let hook = Hook { secrets, ..hook.clone() };
+    let signer = crate::send::signer(&parts.vault, &hook, parts.clock.now());
+    signer.map(drop).map_err(|error| Error::Invalid(format!("hook {}: {error}", super::name_of(&hook))))
+}
+
+/// The current secret of a hook, if this process' key opens it.
+fn kept(operator: &Operator, hook: &Hook) -> Option<SecretString> {
+    hook.secrets.current.as_ref().and_then(|sealed| operator.parts().vault.open(sealed).ok())
+}
+
+/// The time that the secret which a hook has still signs: none unless it is one of these.
+fn grace(operator: &Operator, hook: &Hook, old: &[(SecretString, Timestamp)]) -> Duration {
+    let kept = kept(operator, hook);
+    let until = old.iter().find(|(value, _)| same(kept.as_ref(), Some(value))).map(|(_, until)| *until);
+    let left = until.map(|until| until.since(operator.parts().clock.now()));
+    left.unwrap_or_default().min(Secrets::MAX_GRACE)
 }
 
 fn same_secret(operator: &Operator, hook: &Hook, spec: &Spec) -> bool {
-    let kept = hook.secrets.current.as_ref().and_then(|sealed| operator.parts().vault.open(sealed).ok());
-    same(kept.as_ref(), spec.secret.as_ref())
+    same(kept(operator, hook).as_ref(), spec.secret.as_ref())
 }
 
 fn same_headers(operator: &Operator, hook: &Hook, spec: &Spec) -> bool {

@@ -104,11 +104,17 @@ impl Operator {
     }
 
     /// Makes a hook what a spec says. A secret or headers that the spec leaves
-    /// out stay as they are.
+    /// out stay as they are; a secret that is replaced signs on for `grace`.
     ///
     /// # Errors
     /// There is no such hook, or the spec cannot be.
-    pub async fn update(&self, id: HookId, spec: &Spec, keep_headers: bool) -> Result<Hook, Error> {
+    pub async fn update(
+        &self,
+        id: HookId,
+        spec: &Spec,
+        keep_headers: bool,
+        grace: Duration,
+    ) -> Result<Hook, Error> {
         let parts = &self.parts;
         let now = parts.clock.now();
         let _naming = self.naming.lock().await;
@@ -118,7 +124,7 @@ impl Operator {
             let secrets = match next.secrets.current {
                 Some(secret) if spec.secret.is_some() => {
                     let mut secrets = hook.secrets.clone();
-                    secrets.rotate(secret, now, Duration::ZERO);
+                    secrets.rotate(secret, now, grace);
                     secrets
                 }
                 _ => hook.secrets.clone(),

@@ -19,7 +19,7 @@ mod matrix;
 mod metrics;
 mod openapi;
 mod operator;
-mod redacted;
+pub(crate) mod redacted;
 #[cfg(test)]
 mod reference;
 mod rerun;

@@ -16,7 +16,10 @@ use super::table::{Answer, Body, Route};
 /// body, with something in its path.
 pub(super) fn with_usual_answers(mut route: Route) -> Route {
     if route.has_parameters() {
-        route = route.refuses(400, "The path cannot be read").refuses(404, "There is no such thing");
+        route = route.refuses(400, "The path cannot be read");
+        if route.may_miss {
+            route = route.refuses(404, "There is no such thing");
+        }
     }
     match route.door {
         Door::Public => {}

@@ -15,7 +15,8 @@ use px_secrets::{Redaction, Redactor};
 
 use crate::error::ApiError;
 
-static ASKED: HeaderName = HeaderName::from_static("px-redact");
+/// The header that asks for an answer without secrets.
+pub(crate) static ASKED: HeaderName = HeaderName::from_static("px-redact");
 
 /// Marks an answer whose body goes out as it is stored: the bytes of a sender's file.
 #[derive(Debug, Clone, Copy)]
@@ -24,18 +25,23 @@ pub(super) struct AsStored;
 /// The beginning of a line of server-sent events that holds JSON.
 const DATA: &[u8] = b"data: ";
 
+/// Mark of an answer that shows a secret this once, to whoever has made it: it is not redacted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ShownOnce;
+
 /// Returns whether a request asks for an answer without secrets.
-pub(super) fn is_asked(headers: &HeaderMap) -> bool {
+pub(crate) fn is_asked(headers: &HeaderMap) -> bool {
     headers.contains_key(&ASKED)
 }
 
 /// The answer without the secrets that are known when it goes out; for a stream, when
 /// each of its frames does.
-pub(super) async fn answer(redaction: &Redaction, response: Response) -> Response {
-    if response.extensions().get::<AsStored>().is_some() {
-        return response;
-    }
+pub(crate) async fn answer(redaction: &Redaction, response: Response) -> Response {
     let (mut head, body) = response.into_parts();
+    let is_exempt = head.extensions.get::<ShownOnce>().is_some() || head.extensions.get::<AsStored>().is_some();
+    if is_exempt {
+        return Response::from_parts(head, body);
+    }
     if body.size_hint().exact().is_none() {
         let redaction = redaction.clone();
         let frames = body.map_frame(move |frame| frame.map_data(|data| events(&redaction.current(), data)));
@@ -63,7 +69,7 @@ pub(super) async fn answer(redaction: &Redaction, response: Response) -> Respons
 
 /// Server-sent events without secrets: each line of data stays the JSON that it is.
 fn events(redactor: &Redactor, data: Bytes) -> Bytes {
-    if matches!(redactor.bytes(&data), Cow::Borrowed(_)) {
+    if !redactor.finds_in(&data) {
         return data;
     }
     let mut redacted = Vec::with_capacity(data.len());
@@ -89,7 +95,7 @@ mod tests {
     fn redaction() -> Redaction {
         let redaction = Redaction::default();
         let secrets = [("PIN".to_owned(), "1234567890".into()), ("KEY".to_owned(), "sk_live_1".into())];
-        redaction.replace(Redactor::new(secrets));
+        redaction.replace(Redactor::new(secrets).unwrap());
         redaction
     }
 

@@ -82,7 +82,8 @@ fn about_secrets() -> Vec<Route> {
             .refuses(403, forbidden),
         Route::get("/secrets/{name}/exists", Door::Admin, secrets::exists)
             .named("secretExists", "Whether the store has a secret")
-            .answers::<api::SecretExists>(200, "Whether it is there"),
+            .answers::<api::SecretExists>(200, "Whether it is there")
+            .never_misses(),
         Route::get("/secrets/{name}/reads", Door::Admin, secrets::reads)
             .named("secretReads", "Who has read a secret, and when")
             .answers::<api::SecretReads>(200, "Its readers, the last one first"),
@@ -344,10 +345,12 @@ fn about_values() -> Vec<Route> {
         Route::get("/store/{brain}", Door::Read, store::keys)
             .named("listStoreKeys", "The values of a brain, by scope and key, in pages")
             .query::<api::ListStore>()
-            .answers::<api::StoreKeys>(200, "The values; none if there is no such brain"),
+            .answers::<api::StoreKeys>(200, "The values; none if there is no such brain")
+            .never_misses(),
         Route::delete("/store/{brain}", Door::Operate, store::clear)
             .named("clearStore", "Removes all values of a brain")
-            .answers::<api::ClearedStore>(200, "They are gone"),
+            .answers::<api::ClearedStore>(200, "They are gone")
+            .never_misses(),
         Route::get("/store/{brain}/{scope}/{key}", Door::Read, store::show)
             .named("showStoreValue", "A value; the scope that all runs of a brain share is `shared`")
             .answers::<api::StoreValue>(200, "The value"),

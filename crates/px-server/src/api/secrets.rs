@@ -74,8 +74,7 @@ pub(super) async fn reads(
     Path(name): Path<String>,
 ) -> Result<Json<SecretReads>, ApiError> {
     let stored = app.secrets.stored();
-    stored.refresh().await?;
-    let reads = stored.reads(&name);
+    let reads = stored.reads(&name).await?;
     // One of the environment has no row, and readers all the same.
     if reads.is_empty() && stored.held(&name).is_none() {
         return Err(Error::NotFound(name).into());
@@ -85,6 +84,7 @@ pub(super) async fn reads(
 
 /// Sets secrets, and lets verifiers and redactor know before this is answered.
 async fn change(app: &App, all: Vec<NewSecret>) -> Result<px_secrets::Change, ApiError> {
+    app.secrets.can_sign(&app.operator, &all)?;
     let done = app.secrets.stored().set(all).await?;
     app.apply_secrets().await;
     Ok(done)

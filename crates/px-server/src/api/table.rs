@@ -43,6 +43,8 @@ pub(super) struct Route {
     /// The content types and types of its body; not required if so said.
     pub(super) body: Option<Body>,
     pub(super) answers: Vec<Answer>,
+    /// True if what its path names may not be there, and 404 says so.
+    pub(super) may_miss: bool,
     serve: MethodRouter<Shared>,
 }
 
@@ -76,6 +78,7 @@ impl Route {
             query: None,
             body: None,
             answers: Vec::new(),
+            may_miss: true,
             serve: on(filter, handler),
         }
     }
@@ -177,7 +180,12 @@ impl Route {
         self
     }
 
-    /// Returns whether the path names something that may not be there.
+    /// Says that what the path names need not be there: nothing is an answer, too.
+    pub(super) fn never_misses(self) -> Self {
+        Self { may_miss: false, ..self }
+    }
+
+    /// Returns whether the path names something.
     pub(super) fn has_parameters(&self) -> bool {
         self.path.contains('{')
     }

@@ -39,7 +39,9 @@
 //!
 //! Version 5 has the bytes of version 4. It says that rows may be of forms that
 //! programs before it do not know (lines of keys beside their records, large values
-//! apart and in files), so that those refuse the store by name.
+//! apart and in files), so that those refuse the store by name. Version 6 says the same
+//! of secrets and of values that outlive runs: to a program that does not know the secret
+//! which verifies a webhook, anybody would be its sender.
 //!
 //! `tests/fixtures` holds a segment of every version that was ever written.
 
@@ -50,7 +52,7 @@ use crate::change::Change;
 use crate::packing::Stored;
 
 /// The version that is written; older ones stay readable.
-pub(crate) const VERSION: u32 = 5;
+pub(crate) const VERSION: u32 = 6;
 
 /// Bytes of a segment's header.
 pub(crate) const HEADER: usize = 64;

@@ -36,6 +36,7 @@ use px_core::{DeliveryId, EventId, Run, RunId, Scope};
 use crate::error::Error;
 use crate::model::{APART_FROM, Delivery, Forgotten};
 use crate::scan::{Cursor, Row, Table};
+use crate::secrets::Part;
 use crate::store::Store;
 
 pub use report::{Counts, KEPT_VIOLATIONS, Report, Rule, Violation};
@@ -245,8 +246,9 @@ impl Audit<'_> {
             Row::KeyCheck(_) => Ok(()),
             Row::Kv(id, _) => self.kv_value(id.brain).await,
             Row::KvBrain(brain, record) => self.kv_brain(&brain, record.record).await,
-            Row::Secret(_) => {
-                self.report.counts.secrets += 1;
+            Row::Secret(secret) => {
+                let (_, part) = Part::of(&secret.record.name);
+                self.report.counts.secrets += u64::from(part == Part::Values);
                 Ok(())
             }
             Row::Unreadable(row, why) => {

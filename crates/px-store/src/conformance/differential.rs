@@ -54,7 +54,7 @@ pub fn differential(
             let at = dice.below(runs.len() as u64);
             runs.get(usize::try_from(at).unwrap_or(0)).copied()
         };
-        let replies = match dice.below(15) {
+        let replies = match dice.below(16) {
             10 => {
                 // Half of the histories begin without anybody who listens.
                 let events: &[&str] = if dice.below(2) == 0 { &[] } else { &["run.*"] };
@@ -70,6 +70,14 @@ pub fn differential(
                 // Now and then over a version that is not there.
                 let expected = if dice.below(5) == 0 { step } else { left.kv(&id).0 };
                 let put = |driver: &mut Driver| driver.put_kv(3, [(id.clone(), expected, change.clone())]);
+                (format!("{:?}", put(&mut left)), format!("{:?}", put(&mut right)))
+            }
+            15 => {
+                let name = format!("S{}", dice.below(3));
+                let sealed = (dice.below(4) > 0).then(|| step.to_be_bytes().to_vec());
+                // Now and then over a version that is not there.
+                let expected = if dice.below(5) == 0 { Some(step) } else { left.secret_version(&name) };
+                let put = |driver: &mut Driver| driver.put_secret(&name, expected, sealed.clone());
                 (format!("{:?}", put(&mut left)), format!("{:?}", put(&mut right)))
             }
             13 => {
@@ -179,6 +187,8 @@ fn snapshot(driver: &Driver) -> Vec<Value> {
         let values = block_on(store.kv().values(SCOPE, &format!("b{n}"), None, 100)).expect("values");
         out.push(values.iter().map(|(id, read)| json!([id, read.version, read.record])).collect());
     }
+    let secrets = block_on(crate::secrets::rows(&**store, SCOPE)).expect("secrets");
+    out.push(secrets.iter().map(|row| json!([row.version, row.record])).collect());
     let work = block_on(store.work(SCOPE, None, 10_000)).expect("work");
     out.push(work.iter().map(|(run, work)| json!([run, work.version, work.record])).collect());
     out

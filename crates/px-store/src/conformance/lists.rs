@@ -68,7 +68,10 @@ pub fn runs_are_found_by_label(store: Arc<dyn Store>) {
     for (n, run) in (0..).zip(&runs) {
         driver.label(*run, &[("order", if n % 3 == 0 { "o=0" } else { "o1" }), ("n", &format!("{n}"))]);
     }
-    let at = |places: &[usize]| places.iter().map(|place| runs[*place]).collect::<Vec<_>>();
+    let at = |places: &[usize]| -> Vec<RunId> {
+        places.iter().filter_map(|place| runs.get(*place).copied()).collect()
+    };
+    let [_, _, _, third, fourth, ..] = *runs.as_slice() else { panic!("nine runs") };
     let list = |name: &str, value: &str, filter: RunFilter| {
         let filter = RunFilter { label: Some((name.into(), value.into())), ..filter };
         let (mut found, mut before) = (Vec::new(), None);
@@ -88,11 +91,11 @@ pub fn runs_are_found_by_label(store: Arc<dyn Store>) {
         assert_eq!(list(name, value, any()), at(&[]), "{name}={value}");
     }
     // In place of one of the same name; the others stay.
-    driver.label(runs[3], &[("order", "o1")]);
+    driver.label(third, &[("order", "o1")]);
     assert_eq!(list("order", "o=0", any()), at(&[6, 0]));
     assert_eq!(list("order", "o1", any()), at(&[8, 7, 5, 4, 3, 2, 1]));
     assert_eq!(list("n", "3", any()), at(&[3]));
-    driver.command(runs[4], Command::Cancel { reason: None }).unwrap();
+    driver.command(fourth, Command::Cancel { reason: None }).unwrap();
     let odd = || RunFilter { brain: Some("odd".into()), ..RunFilter::default() };
     assert_eq!(list("order", "o1", odd()), at(&[7, 5, 3, 1]));
     let cancelled = || RunFilter { statuses: vec![RunStatus::Cancelled], ..RunFilter::default() };

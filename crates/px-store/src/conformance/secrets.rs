@@ -5,9 +5,38 @@ use std::sync::Arc;
 use px_core::Timestamp;
 use px_core::hook::{Sealed, Secrets};
 
+use super::driver::Driver;
 use super::{SCOPE, block_on};
 use crate::secrets::{self, SecretRecord, SecretWrite};
 use crate::{Admission, Batch, Conflict, Outcome, Store, Table};
+
+impl Driver {
+    /// Sets a secret, or removes it, as it was read.
+    pub(super) fn put_secret(
+        &mut self,
+        name: &str,
+        expected: Option<u64>,
+        sealed: Option<Vec<u8>>,
+    ) -> Outcome {
+        self.now += 1;
+        let now = Timestamp::from_millis(self.now);
+        let record = sealed.map(|sealed| SecretRecord {
+            name: name.to_owned(),
+            values: Secrets { current: Some(Sealed(sealed)), old: Vec::new() },
+            created_at: now,
+            updated_at: now,
+            reads: Vec::new(),
+        });
+        let write = SecretWrite { name: name.to_owned(), expected, version: self.ids.version(now), record };
+        self.commit(Batch { scope: SCOPE, secrets: vec![write], ..Batch::default() })
+    }
+
+    /// The version of a secret, if there is one.
+    pub(super) fn secret_version(&self, name: &str) -> Option<u64> {
+        let rows = block_on(secrets::rows(&*self.store, SCOPE)).expect("secrets");
+        rows.iter().find(|row| row.record.name == name).map(|row| row.version)
+    }
+}
 
 /// A secret changes only as it was read, is found under its own name, and is gone
 /// when it is removed.

@@ -45,4 +45,10 @@ impl Draft<'_> {
         self.kv.brains = brains;
         Ok(Ok(()))
     }
+
+    /// The brains whose number of values this draft changes, as far as it was counted.
+    #[must_use]
+    pub fn kv_counts(&self) -> &[KvBrainWrite] {
+        &self.kv.brains
+    }
 }

@@ -153,6 +153,17 @@ async fn hold(cx: Cx, _ask: Ask) -> Result<()> {
     make(&cx, "after").await
 }
 
+/// A wait that is reminded of, and whose answer has an effect.
+pub fn receipt() -> Brain<Ask> {
+    brain("reminded receipt").step("ask", ask).remind("nudge", HOUR, nudge).step("take", thank).build()
+}
+px_sdk::brain!(receipt);
+
+async fn thank(cx: Cx, ask: Ask, _text: Text) -> Result<Next<Ask>> {
+    make(&cx, "thank").await?;
+    Ok(Next(ask))
+}
+
 /// Two texts are needed, and the reminder is held up.
 pub fn votes() -> Brain<Ask> {
     brain("reminded votes").step("ask", ask_two).remind("nudge", HOUR, hold).step("take", take_two).build()

@@ -107,16 +107,8 @@ async fn of_store(
     Ok(Stored { parked, hooks: hooks.collect(), has_token: Some(!tokens.is_empty()), sealing })
 }
 
-/// What stands for the value of a secret that is there and is not told: a secret as
-/// hooks have them by default.
-const UNTOLD: &str = "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0";
-
 async fn ask(context: &Context, client: &Client, registry: &Registry) -> Result<Stored> {
-    // Who has no admin's token is warned of secrets that the store may have.
-    if let Ok(secrets) = client.secrets().await {
-        let names: Vec<String> = secrets.into_value().secrets.into_iter().map(|secret| secret.name).collect();
-        context::know_secrets(move |name| names.iter().any(|known| known == name).then(|| UNTOLD.to_owned()));
-    }
+    context::know_names(client).await;
     let parked = parked::ask(context, client, registry).await?;
     let hooks = client.hooks().await?.into_value().hooks.into_iter().map(|hook| StoredHook {
         name: if hook.name.is_empty() { hook.id.to_string() } else { format!("'{}'", hook.name) },

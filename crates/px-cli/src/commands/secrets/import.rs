@@ -79,28 +79,43 @@ fn secrets(args: &Args) -> Result<Vec<(String, SecretString)>> {
         // The line itself may hold a secret.
         Error::usage(format!("{shown}:{line}: it is no line NAME=value, or a quote is not closed"))
     })?;
-    if let Some(missing) = args.names.iter().find(|name| found.iter().all(|(found, _)| found != *name)) {
+    if let Some(missing) = args.names.iter().find(|name| found.iter().all(|line| line.name != **name)) {
         return Err(Error::not_found(format!("{shown} has no line for {missing}")));
     }
     if !args.names.is_empty() {
-        found.retain(|(name, _)| args.names.contains(name));
+        found.retain(|line| args.names.contains(&line.name));
     }
-    let unfit = |(name, value): &(String, SecretString)| {
-        let checked =
-            px_secrets::check_name(name).and_then(|()| px_secrets::check_value(value.expose_secret()));
-        checked.err().map(|unfit| format!("{name}: {unfit}"))
+    let unfit = |line: &Line| {
+        let checked = px_secrets::check_name(&line.name)
+            .and_then(|()| px_secrets::check_value(line.value.expose_secret()));
+        // The name may be a part of a value that has an equals sign.
+        checked.err().map(|unfit| format!("{shown}:{}: {unfit}", line.number))
     };
     let unfit: Vec<String> = found.iter().filter_map(unfit).collect();
     if !unfit.is_empty() {
-        return Err(Error::usage(format!("nothing is set, since of {shown}\n  - {}", unfit.join("\n  - ")))
-            .hint("name those that are secrets: `px secrets import FILE NAME NAME`"));
+        return Err(Error::usage(format!(
+            "nothing is set, since of these lines\n  - {}",
+            unfit.join("\n  - ")
+        ))
+        .hint("name those that are secrets: `px secrets import FILE NAME NAME`"));
     }
-    if found.is_empty() { Err(Error::usage(format!("{shown} has no line NAME=value"))) } else { Ok(found) }
+    if found.is_empty() {
+        return Err(Error::usage(format!("{shown} has no line NAME=value")));
+    }
+    Ok(found.into_iter().map(|line| (line.name, line.value)).collect())
 }
 
-/// The names and values of a file; of two of one name the last one counts. The number
-/// of the line that is none otherwise.
-fn parse(text: &str) -> Result<Vec<(String, SecretString)>, usize> {
+/// A line of a file.
+struct Line {
+    /// From 1.
+    number: usize,
+    name: String,
+    value: SecretString,
+}
+
+/// The lines of a file; of two of one name the last one counts. The number of the line
+/// that is none otherwise.
+fn parse(text: &str) -> Result<Vec<Line>, usize> {
     let (mut found, mut rest, mut line) = (Vec::new(), text, 1);
     while !rest.is_empty() {
         let (first, behind) = rest.split_once('\n').unwrap_or((rest, ""));
@@ -115,11 +130,11 @@ fn parse(text: &str) -> Result<Vec<(String, SecretString)>, usize> {
         }
         let name = name.trim().strip_prefix("export ").unwrap_or(name.trim()).trim();
         let (value, behind) = value(from.trim_start_matches([' ', '\t'])).ok_or(line)?;
-        let taken = rest.len() - behind.len();
+        let (taken, number) = (rest.len() - behind.len(), line);
         line += rest.get(..taken).unwrap_or_default().matches('\n').count();
         rest = behind;
-        found.retain(|(other, _)| other != name);
-        found.push((name.to_owned(), SecretString::from(value)));
+        found.retain(|other: &Line| other.name != name);
+        found.push(Line { number, name: name.to_owned(), value: SecretString::from(value) });
     }
     Ok(found)
 }
@@ -156,7 +171,7 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> Result<Vec<(String, String)>, usize> {
-        let of = |(name, value): (String, SecretString)| (name, value.expose_secret().to_owned());
+        let of = |line: Line| (line.name, line.value.expose_secret().to_owned());
         Ok(parse(text)?.into_iter().map(of).collect())
     }
 

@@ -1,13 +1,14 @@
 //! `px store backup`
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use px_store_rows::Backing as _;
 use serde_json::json;
 
-use super::{beside, io, prove};
-use crate::config::key::{KEY_FILE, NEXT_FILE};
+use super::{beside, copy_file, io, prove, rename, sync};
+use crate::config::key;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::private;
@@ -48,8 +49,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let draft = beside(&args.copy, ".partial")?;
     // At rest, and still locked: nobody writes while it is copied.
     store.backing().close().map_err(|error| store::store_error(&error))?;
-    let keys: &[&str] = if args.with_key { &[] } else { &[KEY_FILE, NEXT_FILE] };
-    let copied = copy_all(dir, &draft, keys);
+    // A key that was not finished is one, too.
+    let copied = copy_all(dir, &draft, &|name| args.with_key || !key::is_key(name));
     drop(store);
     let bytes = match copied {
         Ok(bytes) => bytes,
@@ -59,38 +60,37 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         }
     };
     prove(store::open_draft(&draft)?, &draft, context.ui).await?;
-    fs::rename(&draft, &args.copy).map_err(io("make", &args.copy))?;
+    rename(&draft, &args.copy)?;
     if context.ui.json {
         return context.ui.json(&json!({ "copy": args.copy, "bytes": bytes }));
     }
     context.ui.note(format_args!("Copied {} to {}; everything adds up.", dir.display(), args.copy.display()));
-    if !args.with_key && dir.join(KEY_FILE).exists() {
+    if !args.with_key && dir.join(key::KEY_FILE).exists() {
         context.ui.note(format_args!(
             "{} is not in it: without that key the copy is not served and its secrets are lost.",
-            dir.join(KEY_FILE).display()
+            dir.join(key::KEY_FILE).display()
         ));
     }
     Ok(())
 }
 
-/// Copies what a data directory holds but for these files, durably, and returns how many bytes that is.
-pub(super) fn copy_all(from: &Path, to: &Path, but: &[&str]) -> Result<u64> {
+/// Copies the files of a data directory that are wanted by their names, durably, and returns how many bytes
+/// that is.
+fn copy_all(from: &Path, to: &Path, is_wanted: &dyn Fn(&OsStr) -> bool) -> Result<u64> {
     private::create_dir_all(to).map_err(io("make", to))?;
     let mut bytes = 0;
     for entry in fs::read_dir(from).map_err(io("read", from))? {
         let entry = entry.map_err(io("read", from))?;
         let (source, target) = (entry.path(), to.join(entry.file_name()));
-        if entry.file_name() == "px.lock" || but.iter().any(|name| entry.file_name() == *name) {
+        if entry.file_name() == "px.lock" || !is_wanted(&entry.file_name()) {
             continue;
         }
         if source.is_dir() {
-            bytes += copy_all(&source, &target, but)?;
+            bytes += copy_all(&source, &target, &|_| true)?;
         } else {
-            bytes += fs::copy(&source, &target).map_err(io("copy", &source))?;
-            private::narrow(&target, &[]).map_err(io("narrow", &target))?;
-            fs::File::open(&target).and_then(|file| file.sync_all()).map_err(io("write", &target))?;
+            bytes += copy_file(&source, &target)?;
         }
     }
-    fs::File::open(to).and_then(|dir| dir.sync_all()).map_err(io("write", to))?;
+    sync(to)?;
     Ok(bytes)
 }

@@ -9,7 +9,8 @@ use px_store_rows::{Backing as _, RawRow};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde_json::json;
 
-use super::{beside, for_each_portion, io, prove};
+use super::{beside, copy_file, for_each_portion, io, prove, sync, sync_name};
+use crate::config::key::{KEY_FILE, NEXT_FILE};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::store::{self, Opened, store_error};
@@ -40,6 +41,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         let _ = fs::remove_dir_all(&draft);
         return Err(error);
     }
+    // Before anything of the old one is removed.
+    sync_name(dir)?;
     // The lock of the old one is held until here.
     drop(store);
     fs::remove_dir_all(&draft).map_err(io("remove the old store in", &draft))?;
@@ -64,11 +67,11 @@ async fn make(context: &Context, store: &Opened, dir: &Path, draft: &Path) -> Re
     for_each_portion(store, context.ui, "Copied", take)?;
     prove(new, draft, context.ui).await?;
     store.backing().close().map_err(|error| store_error(&error))?;
-    let key = dir.join("secret.key");
-    if key.exists() {
-        fs::copy(&key, draft.join("secret.key")).map_err(io("copy", &key))?;
+    // The next one, too: secrets rest under it while a change of the key is not finished.
+    for key in [KEY_FILE, NEXT_FILE].map(|name| dir.join(name)).iter().filter(|key| key.exists()) {
+        copy_file(key, &draft.join(key.file_name().unwrap_or_default()))?;
     }
-    Ok(())
+    sync(draft)
 }
 
 /// Lets two directories take each other's place, in one move.

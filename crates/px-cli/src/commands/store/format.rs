@@ -9,9 +9,10 @@ use px_store_rows::{RawRow, letter_of, table_of};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// The version of this form. Since version 2 there are rows of the lines of keys;
-/// exports of version 1 are read all the same.
-const FORMAT: u64 = 2;
+/// The version of this form. Since version 2 there are rows of the lines of keys, since
+/// version 3 those of secrets and of values that outlive runs; older exports are read all
+/// the same.
+const FORMAT: u64 = 3;
 
 /// A row, with the letter of its table.
 #[derive(Serialize, Deserialize)]

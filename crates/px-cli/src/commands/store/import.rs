@@ -11,7 +11,8 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::export::hex;
-use super::{STRIDE, beside, format, io, prove};
+use super::{STRIDE, beside, copy_file, format, io, prove, rename, sync, sync_name};
+use crate::config::key::{KEY_FILE, NEXT_FILE};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::store::{self, Opened, store_error};
@@ -68,16 +69,20 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
             return Err(error);
         }
     };
-    for key in kept {
-        let name = key.file_name().unwrap_or_default();
-        fs::copy(&key, draft.join(name)).map_err(io("copy", &key))?;
-        fs::remove_file(&key).map_err(io("move", &key))?;
+    for key in &kept {
+        copy_file(key, &draft.join(key.file_name().unwrap_or_default()))?;
+    }
+    // The copies and their names are on the disk before the keys themselves go.
+    sync(&draft)?;
+    sync_name(&draft)?;
+    for key in &kept {
+        fs::remove_file(key).map_err(io("move", key))?;
     }
     let _ = fs::remove_file(dir.join("px.lock"));
     if dir.exists() {
         fs::remove_dir(dir).map_err(io("replace", dir))?;
     }
-    fs::rename(&draft, dir).map_err(io("make", dir))?;
+    rename(&draft, dir)?;
     if context.ui.json {
         return context.ui.json(&json!({ "dataDir": dir, "rows": rows }));
     }
@@ -90,7 +95,7 @@ fn keys_in(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut keys = Vec::new();
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         match entry.file_name().to_str() {
-            Some("secret.key") => keys.push(entry.path()),
+            Some(KEY_FILE | NEXT_FILE) => keys.push(entry.path()),
             Some("px.lock") => {}
             _ => {
                 return Err(Error::new(Kind::Conflict, format!("{} is not empty", dir.display()))

@@ -7,6 +7,7 @@ mod export;
 mod format;
 mod import;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
@@ -18,6 +19,7 @@ use px_store_rows::{Backing as _, RawRow};
 use super::audit as audit_command;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
+use crate::private;
 use crate::show::words;
 use crate::store::{Opened, store_error};
 use crate::ui::Ui;
@@ -109,6 +111,31 @@ fn beside(dir: &Path, ending: &str) -> Result<PathBuf> {
         .hint("remove it; the store itself was not touched by that attempt"));
     }
     Ok(draft)
+}
+
+/// Copies a file, durably but for its name, for its owner only. Returns how many bytes it has.
+fn copy_file(from: &Path, to: &Path) -> Result<u64> {
+    let bytes = fs::copy(from, to).map_err(io("copy", from))?;
+    private::narrow(to, &[]).map_err(io("narrow", to))?;
+    sync(to)?;
+    Ok(bytes)
+}
+
+/// Brings a file, or the names of a directory, to the disk.
+fn sync(path: &Path) -> Result<()> {
+    fs::File::open(path).and_then(|file| file.sync_all()).map_err(io("write", path))
+}
+
+/// Brings the name of a file or a directory to the disk.
+fn sync_name(path: &Path) -> Result<()> {
+    let whole = std::path::absolute(path).map_err(io("find", path))?;
+    whole.parent().map_or(Ok(()), sync)
+}
+
+/// Gives a finished directory its name, durably.
+fn rename(draft: &Path, name: &Path) -> Result<()> {
+    fs::rename(draft, name).map_err(io("make", name))?;
+    sync_name(name)
 }
 
 fn io(what: &str, path: &Path) -> impl Fn(std::io::Error) -> Error {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::stored;
 use crate::context::Context;
 use crate::error::Result;
 use crate::show::listing;
@@ -15,7 +16,8 @@ use crate::show::listing;
 )]
 pub(crate) struct Args {}
 
-pub(crate) fn run(context: &Context, _: &Args) -> Result<()> {
+pub(crate) async fn run(context: &Context, _: &Args) -> Result<()> {
+    stored::learn(context).await;
     let registry = context.configured()?;
     let base = context.config()?.webhook_base();
     if context.ui.json {

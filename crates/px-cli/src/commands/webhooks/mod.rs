@@ -4,6 +4,7 @@ mod deliveries;
 mod list;
 mod send;
 mod show;
+mod stored;
 mod verify;
 
 use clap::Subcommand;
@@ -27,7 +28,7 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) async fn run(self, context: &Context) -> Result<()> {
         match self {
-            Self::List(args) => list::run(context, &args),
+            Self::List(args) => list::run(context, &args).await,
             Self::Show(args) => show::run(context, args).await,
             Self::Send(args) => send::run(context, args).await,
             Self::Verify(args) => verify::run(context, args).await,

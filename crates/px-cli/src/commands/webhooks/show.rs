@@ -3,6 +3,7 @@
 use px_sdk::WebhookDef;
 use serde_json::Value;
 
+use super::stored;
 use crate::commands::brains::needs;
 use crate::context::{self, Context};
 use crate::error::Result;
@@ -33,6 +34,10 @@ fn said_of_secrets(def: &WebhookDef, variable: Option<&str>) -> String {
             Some(format!("the secret is in {variable}, the one before it in {variable}_PREVIOUS"))
         }
     };
+    let environment = environment.or_else(|| {
+        let variable = variable.filter(|variable| context::secret(variable).is_some())?;
+        Some(format!("the secret {variable} is in the store"))
+    });
     let file = (from_file > 0).then(|| {
         format!("{} from px.toml", words::count(u64::try_from(from_file).unwrap_or(u64::MAX), "secret"))
     });
@@ -40,6 +45,7 @@ fn said_of_secrets(def: &WebhookDef, variable: Option<&str>) -> String {
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
+    stored::learn(context).await;
     let registry = context.configured()?;
     let webhook = resolve::webhook(&registry, &args.slug)?;
     let (def, ui) = (&webhook.def, context.ui);

@@ -9,6 +9,7 @@ use px_core::hook::Source;
 
 use super::shown;
 use crate::api::guard::Sight;
+use crate::api::redacted::ShownOnce;
 use crate::app::Shared;
 use crate::error::ApiError;
 
@@ -16,11 +17,11 @@ pub(in crate::api) async fn create(
     State(app): State<Shared>,
     Extension(sight): Extension<Sight>,
     body: Bytes,
-) -> Result<(StatusCode, Json<Hook>), ApiError> {
+) -> Result<(StatusCode, Extension<ShownOnce>, Json<Hook>), ApiError> {
     let input: CreateHook = super::body(&body)?;
     let spec = shown::input(input).spec()?;
     let (hook, secret) = app.operator.create(spec, Source::Api).await?;
     // Shown once: nobody gets to see it again.
     let hook = Hook { secret: Some(secret.into()), ..shown::hook(&app, sight, &hook) };
-    Ok((StatusCode::CREATED, Json(hook)))
+    Ok((StatusCode::CREATED, Extension(ShownOnce), Json(hook)))
 }

@@ -9,6 +9,7 @@ use px_outbound::operate;
 
 use super::shown;
 use crate::api::guard::Sight;
+use crate::api::redacted::ShownOnce;
 use crate::app::Shared;
 use crate::error::ApiError;
 
@@ -17,12 +18,13 @@ pub(in crate::api) async fn rotate(
     Extension(sight): Extension<Sight>,
     Path(id): Path<String>,
     body: Bytes,
-) -> Result<Json<Hook>, ApiError> {
+) -> Result<(Extension<ShownOnce>, Json<Hook>), ApiError> {
     let rotation: RotateSecret = super::body(&body)?;
     let grace = rotation.grace.map(|grace| operate::duration("grace", &grace)).transpose()?;
     let grace = grace.unwrap_or(Secrets::DEFAULT_GRACE);
     let id = super::hook(&id)?;
     super::not_of_the_file(&app, id).await?;
     let (hook, secret) = app.operator.rotate(id, rotation.secret.map(Into::into), grace).await?;
-    Ok(Json(Hook { secret: Some(secret.into()), ..shown::hook(&app, sight, &hook) }))
+    let hook = Hook { secret: Some(secret.into()), ..shown::hook(&app, sight, &hook) };
+    Ok((Extension(ShownOnce), Json(hook)))
 }

@@ -1,5 +1,7 @@
 //! `PATCH /hooks/:id`: what is named changes, the rest stays.
 
+use std::time::Duration;
+
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use bytes::Bytes;
@@ -35,7 +37,7 @@ pub(in crate::api) async fn update(
             serde_json::from_value(fields.into()).map_err(|error| crate::api::misread(&error))?;
         let keep_headers = input.headers.is_none();
         let spec = shown::input(input).onto(Spec::of(&hook))?;
-        hook = app.operator.update(id, &spec, keep_headers).await?;
+        hook = app.operator.update(id, &spec, keep_headers, Duration::ZERO).await?;
     }
     let mut kept = None;
     match enabled {

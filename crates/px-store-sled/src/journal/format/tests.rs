@@ -61,10 +61,10 @@ fn expected(version: u32) -> Vec<(u64, u32, Vec<Change>)> {
 #[test]
 fn what_is_written_is_what_the_fixture_of_the_newest_format_holds() {
     if std::env::var_os("PX_BLESS").is_some() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/journal-v5.seg");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/journal-v6.seg");
         std::fs::write(path, segment()).unwrap();
     }
-    let fixture = include_bytes!("../../../tests/fixtures/journal-v5.seg");
+    let fixture = include_bytes!("../../../tests/fixtures/journal-v6.seg");
     assert_eq!(segment(), fixture, "the format changed: raise VERSION and keep reading this fixture");
 }
 
@@ -75,6 +75,7 @@ fn the_fixtures_of_every_format_are_read() {
     assert_eq!(read(3, include_bytes!("../../../tests/fixtures/journal-v3.seg")), expected(3));
     assert_eq!(read(4, include_bytes!("../../../tests/fixtures/journal-v4.seg")), expected(4));
     assert_eq!(read(5, include_bytes!("../../../tests/fixtures/journal-v5.seg")), expected(5));
+    assert_eq!(read(6, include_bytes!("../../../tests/fixtures/journal-v6.seg")), expected(6));
 }
 
 #[test]
@@ -113,8 +114,8 @@ fn a_record_of_another_use_of_the_file_does_not_count() {
 #[test]
 fn a_newer_version_is_named() {
     let mut bytes = SEGMENT.encode();
-    bytes[8] = 6;
+    bytes[8] = 7;
     let crc = crc32c::crc32c(&bytes[..60]).to_le_bytes();
     bytes[60..].copy_from_slice(&crc);
-    assert_eq!(SegmentHeader::decode(&bytes), SegmentKind::Newer(6));
+    assert_eq!(SegmentHeader::decode(&bytes), SegmentKind::Newer(7));
 }

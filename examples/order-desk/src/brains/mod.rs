@@ -1,0 +1,6 @@
+//! What the desk does, a brain a file.
+
+pub mod approval;
+pub mod order;
+pub mod refund;
+pub mod shipping;

@@ -1,0 +1,58 @@
+//! Slack: somebody presses a button of a message.
+
+use px::prelude::*;
+
+px::webhook! {
+    /// Buttons of messages in Slack
+    slug = "slack-buttons",
+    payload = Interaction,
+    response = Pressed,
+    verify = px::verify::slack_interactivity("SLACK_SIGNING_SECRET"),
+    handler = receive,
+}
+
+/// What Slack posts in the form's field `payload`; modals and menus have other types.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Interaction {
+    #[serde(rename = "type")]
+    kind: String,
+    user: User,
+    #[serde(default)]
+    actions: Vec<Action>,
+    #[serde(default)]
+    response_url: Option<String>,
+}
+
+/// Who pressed.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct User {
+    id: String,
+}
+
+/// The button.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Action {
+    action_id: String,
+    #[serde(default)]
+    value: String,
+}
+
+/// An answer by a button.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Pressed {
+    /// True for the button `yes`.
+    pub yes: bool,
+    /// The user's id; Slack vouches for it.
+    pub by: String,
+    /// Where the message can be replaced, for half an hour.
+    pub response_url: Option<String>,
+}
+
+async fn receive(interaction: Interaction) -> Result<Inbound<Pressed>> {
+    let Interaction { kind, user, actions, response_url } = interaction;
+    let pressed = actions.into_iter().next().filter(|_| kind == "block_actions");
+    let Some(Action { action_id, value }) = pressed else {
+        return Ok(Inbound::ignore(format!("no button: {kind}")));
+    };
+    Ok(Inbound::resume(value, Pressed { yes: action_id == "yes", by: user.id, response_url }))
+}

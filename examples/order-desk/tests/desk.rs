@@ -1,0 +1,253 @@
+//! The desk in virtual time: a payment that is late, votes by link and by button, a carrier that fails, a dispute.
+
+#![expect(clippy::indexing_slicing, reason = "a test says by panicking that it failed")]
+
+use std::time::Duration;
+
+use order_desk::brains::approval::{Question, Vote, approval};
+use order_desk::brains::order::{Approver, Line, Order, Sale, order};
+use order_desk::brains::refund::{Case, refund};
+use order_desk::brains::shipping::shipping;
+use order_desk::webhooks::bank;
+use px::test::{Run, World, weather, world};
+use serde_json::{Value, json};
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// Answers for all that is outside. The carrier is away twice, then takes the parcel.
+fn stub(world: &World) {
+    for name in ["mail customer", "mail reminder", "mail thanks"] {
+        world.stub(order, name, ());
+    }
+    for name in ["mail link", "post buttons", "mail reminder", "replace message"] {
+        world.stub(approval, name, ());
+    }
+    world.stub_with(shipping, "book", |call| {
+        if call.nth <= 2 {
+            px::bail!("the carrier is away");
+        }
+        Ok("P1")
+    });
+    for name in ["mail clerk", "pay back"] {
+        world.stub(refund, name, ());
+    }
+}
+
+fn desk() -> World {
+    let world = world();
+    stub(&world);
+    world
+}
+
+fn small() -> Order {
+    let lines = [("tea", 2), ("cup", 1)].map(|(article, count)| Line { article: article.into(), count });
+    Order {
+        id: "o1".into(),
+        mail: "ada@example.com".into(),
+        cents: 1_250,
+        lines: lines.into(),
+        approvers: Vec::new(),
+    }
+}
+
+/// One that two of three people have to let pass; Bob has Slack.
+fn large() -> Order {
+    let approver =
+        |mail: &str, slack: Option<&str>| Approver { mail: mail.into(), slack: slack.map(str::to_owned) };
+    let approvers = vec![
+        approver("anna@example.com", None),
+        approver("bob@example.com", Some("U1")),
+        approver("cleo@example.com", None),
+    ];
+    Order { cents: 90_000, approvers, ..small() }
+}
+
+fn paid(cents: u64) -> Value {
+    json!({ "order": "o1", "cents": cents, "reference": "r1" })
+}
+
+fn pressed(run: &Run, button: &str) -> Value {
+    json!({
+        "type": "block_actions",
+        "trigger_id": format!("t-{button}"),
+        "user": { "id": "U1" },
+        "actions": [{ "action_id": button, "value": run.id().to_string() }],
+        "response_url": "https://hooks.slack.com/actions/1",
+    })
+}
+
+fn seen(id: &str, place: &str) -> Value {
+    json!({ "id": id, "number": "P1", "place": place })
+}
+
+fn deliver(world: &World) {
+    // The carrier is asked again until it takes the parcel.
+    world.skip(DAY);
+    for (id, place) in [("1", "on the way"), ("2", "at the door"), ("3", "delivered")] {
+        world.post("carrier", seen(id, place)).expect("resumed");
+    }
+}
+
+/// The runs that ask Anna, Bob and Cleo.
+fn votes(world: &World) -> [Run; 3] {
+    let run_of = |mail: &str| {
+        let asks = |run: &Run| run.state_json()["approver"]["mail"] == mail;
+        world.runs_of(approval).into_iter().find(asks)
+    };
+    ["anna@example.com", "bob@example.com", "cleo@example.com"]
+        .map(|mail| run_of(mail).unwrap_or_else(|| panic!("nobody asks {mail}")))
+}
+
+#[test]
+fn a_small_order_goes_from_its_payment_to_the_door() {
+    let world = desk();
+    let run = world.start(order, small());
+    run.expect_waiting_on(bank::on("o1"));
+    world.post("payments", paid(1_250)).expect("resumed");
+    deliver(&world);
+    let sale = run.expect_complete().state::<Sale>();
+    assert_eq!(sale.parcels, ["2 x tea", "1 x cup"]);
+    assert_eq!(sale.places, ["on the way", "at the door", "delivered"]);
+    // Three attempts at the carrier, under one key.
+    let calls = world.calls(shipping, "book");
+    assert!(calls.len() == 3 && calls.iter().all(|call| call.key == calls[0].key), "{calls:?}");
+    world.expect_sound();
+}
+
+#[test]
+fn a_payment_that_does_not_come_is_reminded_of_three_times_and_ends_the_order() {
+    let world = desk();
+    let run = world.start(order, small());
+    for days in 1..=14 {
+        world.skip(DAY);
+        assert_eq!(world.calls(order, "mail reminder").len(), (days / 3).min(3), "after {days} days");
+    }
+    assert!(run.expect_complete().state::<Sale>().paid.is_none());
+    assert!(world.runs_of(shipping).is_empty() && world.calls(shipping, "book").is_empty());
+    world.post("payments", paid(1_250)).expect("late");
+}
+
+#[test]
+fn a_payment_of_another_amount_stops_the_order() {
+    let world = desk();
+    let run = world.start(order, small());
+    world.post("payments", paid(1_000)).expect("resumed");
+    run.expect_error("1000 came in place of 1250");
+}
+
+#[test]
+fn two_of_three_let_a_large_order_pass_one_by_link_and_one_by_button() {
+    let world = desk();
+    let run = world.start(order, large());
+    world.post("payments", paid(90_000)).expect("resumed");
+    let [anna, bob, cleo] = votes(&world);
+    let link = anna.link_of("anna@example.com");
+    // A scanner of mail opens it first, and nothing happens.
+    for _ in 0..3 {
+        assert_eq!(world.open(&link).answers(), ["Yes", "No"]);
+    }
+    anna.expect_status("waiting");
+    assert_eq!(world.answer(&link, "Yes").state(), "answered");
+    // Anna has one vote, however often she answers.
+    world.answer(&link, "No");
+    assert_eq!(anna.expect_complete().state::<Vote>().yes, Some(true));
+    run.expect_status("waiting");
+    world.post("slack-buttons", pressed(&bob, "yes")).expect("resumed");
+    let vote = bob.expect_complete().state::<Vote>();
+    assert_eq!((vote.yes, vote.by.as_deref()), (Some(true), Some("U1")));
+    assert_eq!(world.calls(approval, "replace message").len(), 1);
+    deliver(&world);
+    assert!(run.expect_complete().state::<Sale>().is_approved);
+    // Cleo is reminded, and her vote comes to nothing.
+    assert_eq!(world.calls(approval, "mail reminder").len(), 1);
+    world.skip(2 * DAY);
+    assert_eq!(cleo.expect_complete().state::<Vote>().yes, None);
+    world.expect_sound();
+}
+
+#[test]
+fn a_no_keeps_a_large_order_back() {
+    let world = desk();
+    let run = world.start(order, large());
+    world.post("payments", paid(90_000)).expect("resumed");
+    let [anna, bob, _] = votes(&world);
+    world.answer(&anna.link_of("anna@example.com"), "Yes");
+    world.post("slack-buttons", pressed(&bob, "no")).expect("resumed");
+    assert!(!run.expect_complete().state::<Sale>().is_approved);
+    assert!(world.calls(shipping, "book").is_empty());
+}
+
+#[test]
+fn whoever_is_asked_by_slack_can_take_the_link_all_the_same() {
+    let world = desk();
+    let approver = Approver { mail: "bob@example.com".into(), slack: Some("U1".into()) };
+    let run = world.start(approval, Question { text: "May it?".into(), approver });
+    assert_eq!(world.calls(approval, "post buttons").len(), 1);
+    world.answer(&run.link_of("bob@example.com"), "No");
+    assert_eq!(run.expect_complete().state::<Vote>().yes, Some(false));
+    world.post("slack-buttons", pressed(&run, "yes")).expect("late");
+}
+
+#[test]
+fn a_dispute_starts_a_refund_that_a_clerk_decides_about() {
+    for (answer, is_granted) in [("Pay back", true), ("Refuse", false)] {
+        let world = desk();
+        let dispute = json!({ "order": "o1", "cents": 1_250, "reason": "<b>broken</b>" });
+        let answered = world.post("disputes", dispute);
+        let run = world.run(answered.expect("triggered").run());
+        let page = world.open(&run.link_of("clerk@example.com"));
+        assert!(
+            page.words().contains("<b>broken</b>") && !page.html().contains("<b>broken"),
+            "{}",
+            page.html()
+        );
+        world.answer(&run.link_of("clerk@example.com"), answer);
+        let case = run.expect_complete().state::<Case>();
+        assert_eq!((case.is_granted, case.is_paid_back), (is_granted, is_granted));
+        assert_eq!(world.calls(refund, "pay back").len(), usize::from(is_granted));
+    }
+}
+
+#[test]
+fn a_clerk_who_does_not_answer_pays_back() {
+    let world = desk();
+    let run = world.run(world.post("disputes", json!({ "order": "o1", "cents": 5, "reason": "?" })).run());
+    world.skip(3 * DAY);
+    assert!(run.expect_complete().state::<Case>().is_paid_back);
+}
+
+/// `PX_SEEDS=1000` looks at more weathers.
+#[test]
+fn no_weather_ships_an_order_twice_or_unpaid() {
+    weather(|w| {
+        stub(w.world());
+        let run = w.start(order, small());
+        w.skip(4 * DAY);
+        w.post_with("payments", &[("webhook-id", "p1")], paid(1_250));
+        w.skip(DAY);
+        for (id, place) in [("1", "on the way"), ("2", "delivered")] {
+            w.post("carrier", seen(id, place));
+        }
+        w.calm();
+        w.world().skip(14 * DAY);
+        let calls = w.world().calls(shipping, "book");
+        assert!(calls.iter().all(|call| call.key == calls[0].key), "one parcel: {calls:?}");
+        let is_paid = !run.state_json()["paid"].is_null();
+        assert!(is_paid || calls.is_empty(), "{}", run.story());
+    });
+}
+
+#[test]
+fn no_weather_lets_a_refund_go_out_twice() {
+    weather(|w| {
+        stub(w.world());
+        w.post_with("disputes", &[("webhook-id", "d1")], json!({ "order": "o1", "cents": 5, "reason": "?" }));
+        w.skip(3 * DAY);
+        w.calm();
+        w.world().skip(3 * DAY);
+        let mut keys: Vec<_> = w.world().calls(refund, "pay back").into_iter().map(|call| call.key).collect();
+        keys.dedup();
+        // The bank signs an id, so that a dispute that comes again is known.
+        assert_eq!((keys.len(), w.world().runs_of(refund).len()), (1, 1), "{keys:?}");
+    });
+}

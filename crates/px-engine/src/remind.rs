@@ -237,7 +237,7 @@ impl Users<'_> {
             once: reminder.once.clone(),
             labels: None,
             max_kv_value_bytes: self.limits.max_kv_value_bytes,
-            resources: self.parts.resources.grant(&declared.brain.needs, &declared.brain.secrets),
+            resources: self.parts.resources.grant_to_step(&declared.brain.needs, &declared.brain.secrets),
             stand_in: self.stand_in(run, frame),
         };
         let asks = port::open(run.id, run.traceparent.clone(), Arc::clone(&self.parts.registry));

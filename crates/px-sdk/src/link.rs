@@ -225,7 +225,7 @@ impl<'a, D: 'a> IntoFuture for Asking<'a, D> {
             ask.expires = expires;
             let mut on = On::registered(LINK_SLUG, link.to_string(), fingerprint());
             on.registration.ask = Some(Box::new(ask));
-            Ok(Link { url, on })
+            Ok(Link { url, on, handle: LinkHandle::new(link, expires) })
         })
     }
 }
@@ -236,6 +236,7 @@ impl<'a, D: 'a> IntoFuture for Asking<'a, D> {
 pub struct Link<D> {
     url: String,
     on: On<Answered<D>>,
+    handle: LinkHandle,
 }
 
 impl<D> fmt::Debug for Link<D> {
@@ -253,12 +254,45 @@ impl<D> Link<D> {
         &self.url
     }
 
+    /// A name of the link for the state: a reminder makes its URL of it once more.
+    #[must_use]
+    pub fn handle(&self) -> LinkHandle {
+        self.handle.clone()
+    }
+
     /// The answer, for `wait_for`. Several links in a `Vec` are several people: the
     /// first answer counts with `wait_for`, so many with `wait_for_count`; each link has
     /// one vote.
     #[must_use]
     pub fn on(&self) -> On<Answered<D>> {
         self.on.clone()
+    }
+}
+
+/// A link as a state may keep it: it names the link, and opens nothing without the key of
+/// the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct LinkHandle(String);
+
+impl LinkHandle {
+    fn new(link: LinkId, expires: Option<Timestamp>) -> Self {
+        Self(expires.map_or_else(|| link.to_string(), |at| format!("{link}@{}", at.as_millis())))
+    }
+
+    /// The URL of the link, as [`Link::url`] gave it: for a reminder that sends it again.
+    ///
+    /// # Errors
+    /// It is no handle that a link has given, or nobody knows by which URL people reach
+    /// this server. The handle of another run's link gives a URL that opens nothing.
+    pub fn url(&self, cx: &Cx) -> Result<String> {
+        let (link, expires) = self.0.split_once('@').map_or((&*self.0, None), |(link, at)| (link, Some(at)));
+        let (Ok(link), Ok(expires)) = (link.parse::<LinkId>(), expires.map(str::parse::<u64>).transpose())
+        else {
+            return Err(Error::permanent(format_args!("'{}' is no handle of a signed link", self.0)));
+        };
+        let expires = expires.map(Timestamp::from_millis);
+        cx.links()?.url(&LinkClaims { run: cx.run_id(), link, expires })
     }
 }
 

@@ -5,7 +5,7 @@ mod asked;
 
 use std::time::Duration;
 
-use asked::{HOUR, Refund, board, flaky, refund, single, wrong};
+use asked::{HOUR, Refund, board, flaky, nudged, refund, single, take_nudged, wrong};
 use px_testkit::test::{Run, weather, world};
 use serde_json::json;
 
@@ -129,6 +129,21 @@ fn a_step_that_runs_again_sends_the_same_link_and_it_is_good_once_the_step_waits
     assert_eq!(sent(&run), [first.clone(), first.clone()]);
     assert_eq!(world.answer(&first, "Approve").state(), "answered");
     assert_eq!(run.expect_complete().state::<Refund>().decided, ["anna: Approve"]);
+}
+
+#[test]
+fn a_reminder_sends_the_same_link_again() {
+    for hours in [None, Some(4)] {
+        let world = world();
+        let run = world.start(nudged, Refund { hours, ..refund("Still?") });
+        world.skip(HOUR);
+        let [again] = take_nudged().try_into().unwrap();
+        assert_eq!(again, run.link_of("anna"));
+        assert!(!run.state_json().to_string().contains("pxl_"), "the handle opens nothing");
+        assert_eq!(world.answer(&again, "Refuse").state(), "answered");
+        assert_eq!(run.expect_complete().state::<Refund>().decided, ["anna: Refuse"]);
+        world.expect_sound();
+    }
 }
 
 #[test]

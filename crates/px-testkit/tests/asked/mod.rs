@@ -2,9 +2,10 @@
 
 #![allow(dead_code, reason = "each test binary has its own copy, and none needs all of it")]
 
+use std::cell::RefCell;
 use std::time::Duration;
 
-use px_sdk::link::{self, Answered, Link};
+use px_sdk::link::{self, Answered, Link, LinkHandle};
 use px_sdk::{
     All, Brain, Collecting, Cx, Error, Next, Result, Retry, Timed, Waiting, brain, wait_for, wait_for_count,
 };
@@ -30,10 +31,12 @@ pub(crate) struct Refund {
     pub(crate) hours: Option<u32>,
     #[serde(default)]
     pub(crate) decided: Vec<String>,
+    #[serde(default)]
+    pub(crate) link: Option<LinkHandle>,
 }
 
 pub(crate) fn refund(words: &str) -> Refund {
-    Refund { words: words.into(), hours: None, decided: Vec::new() }
+    Refund { words: words.into(), hours: None, decided: Vec::new(), link: None }
 }
 
 async fn make(cx: &Cx, refund: &Refund, who: &str) -> Result<Link<Decision>> {
@@ -112,6 +115,33 @@ async fn ask_twice(cx: Cx, refund: Refund) -> Result<Waiting<Refund, Answered<De
         return Err(Error::msg("the mail was not taken"));
     }
     Ok(wait_for(refund, link.on()))
+}
+
+/// Sends its link again after an hour without an answer.
+pub(crate) fn nudged() -> Brain<Refund> {
+    brain("nudged").step("ask", ask_once).remind("nudge", HOUR, nudge).step("decide", decide).build()
+}
+px_sdk::brain!(nudged);
+
+async fn ask_once(cx: Cx, refund: Refund) -> Result<Waiting<Refund, Answered<Decision>>> {
+    let link = make(&cx, &refund, "anna").await?;
+    Ok(wait_for(Refund { link: Some(link.handle()), ..refund }, link.on()))
+}
+
+async fn nudge(cx: Cx, refund: Refund) -> Result<()> {
+    let link = refund.link.ok_or_else(|| Error::permanent("no link was sent"))?;
+    let url = link.url(&cx)?;
+    NUDGED.with_borrow_mut(|nudged| nudged.push(url));
+    Ok(())
+}
+
+thread_local! {
+    static NUDGED: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The links that reminders of this thread have sent since the last call.
+pub(crate) fn take_nudged() -> Vec<String> {
+    NUDGED.take()
 }
 
 /// Asks what cannot be asked.

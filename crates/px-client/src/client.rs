@@ -125,7 +125,7 @@ impl Client {
 
     /// A route that answers bytes.
     pub(crate) async fn bytes(&self, path: &str) -> Result<Bytes> {
-        self.exchange(self.request(Method::GET, path), true).await.map(|(_, body)| body)
+        self.exchange(self.request(Method::GET, path)?, true).await.map(|(_, body)| body)
     }
 
     /// A route that answers without a body.

@@ -228,7 +228,7 @@ pub struct Delivery {
     /// The files that came with it, of which the body has only the places.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<StoredFile>,
-    /// True if its content was dropped before its record: headers, body, files, responses.
+    /// True if its content was dropped before its record: headers, body, files and
     /// responses, of which there were too many.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub emptied: bool,

@@ -12,6 +12,7 @@
 //! too; else a drawn part of them.
 
 mod attacks;
+mod files;
 mod image;
 mod power;
 mod tree;

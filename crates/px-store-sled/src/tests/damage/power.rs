@@ -43,7 +43,7 @@ struct State {
 }
 
 /// A disk whose power is cut before one of its steps.
-struct Cut {
+pub(super) struct Cut {
     state: Mutex<State>,
     dir: PathBuf,
     tree: MemoryTree,
@@ -51,6 +51,22 @@ struct Cut {
 }
 
 impl Cut {
+    /// A disk for a directory and its tree, cut before so many more steps are done.
+    pub(super) fn new(dir: &Path, tree: &MemoryTree, left: usize, random: Random) -> Arc<Self> {
+        let state = Mutex::new(State { left, ..State::default() });
+        Arc::new(Self { state, dir: dir.to_owned(), tree: tree.clone(), random: Mutex::new(random) })
+    }
+
+    /// Returns true once the power was cut.
+    pub(super) fn is_cut(&self) -> bool {
+        self.state.lock().unwrap().image.is_some()
+    }
+
+    /// Takes what files and tree may hold after the cut; none if it has not come.
+    pub(super) fn take_image(&self) -> Option<(Files, MemoryTree)> {
+        self.state.lock().unwrap().image.take()
+    }
+
     /// Takes the image if this is the step.
     fn step(&self) {
         let mut state = self.state.lock().unwrap();
@@ -161,7 +177,7 @@ impl Disk for Cut {
     }
 }
 
-fn options(random: &mut Random) -> Options {
+pub(super) fn options(random: &mut Random) -> Options {
     // Sometimes other sizes than before, so that files are left over.
     let segment_bytes = if random.one_in(6) { 6144 } else { 4096 };
     Options { segment_bytes, spare_segments: 1 + random.below(3), ..by_hand() }
@@ -194,13 +210,8 @@ fn no_power_cut_at_any_step_loses_what_was_answered_or_makes_a_store_that_does_n
             if !files.is_empty() {
                 write(dir.path(), &files);
             }
-            let state = State { left: 1 + random.below(60), ..State::default() };
-            let disk = Arc::new(Cut {
-                state: Mutex::new(state),
-                dir: dir.path().to_owned(),
-                tree: tree.clone(),
-                random: Mutex::new(Random(random.next())),
-            });
+            let left = 1 + random.below(60);
+            let disk = Cut::new(dir.path(), &tree, left, Random(random.next()));
             let shared = tree.clone();
             let what = format!("chain {seed}, round {round}");
             let open = SledRows::open_on(dir.path(), options(&mut random), disk.clone(), &|_, _| {
@@ -213,7 +224,7 @@ fn no_power_cut_at_any_step_loses_what_was_answered_or_makes_a_store_that_does_n
             let mut commits =
                 there.unwrap_or_else(|| panic!("{what}: {answered} were answered: {found:.300}"));
             kept += usize::from(commits > answered);
-            while disk.state.lock().unwrap().image.is_none() {
+            while !disk.is_cut() {
                 // What was answered before the step that is cut.
                 answered = commits;
                 if random.one_in(9) {
@@ -228,7 +239,7 @@ fn no_power_cut_at_any_step_loses_what_was_answered_or_makes_a_store_that_does_n
                 }
             }
             drop(store);
-            let image = disk.state.lock().unwrap().image.take();
+            let image = disk.take_image();
             cuts += usize::from(image.is_some());
             (files, tree) = image.unwrap_or_else(|| {
                 answered = commits;

@@ -1,5 +1,8 @@
 //! Forms with files over the real binary: what is killed in mid-upload leaves nothing, what
-//! was answered with 2xx is there after a kill, in exports and on the command line.
+//! was answered with 2xx is there after a kill, after a power cut, in exports and on the
+//! command line.
+//!
+//! Power cuts need a model of a disk in `PLSIM_C`, as `power_loss.rs` does.
 //!
 //! This program serves a brain and a webhook of its own: it starts itself as `px`.
 
@@ -15,12 +18,15 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
+use std::path::Path;
 use std::process::ExitCode;
 
 use px::prelude::*;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use support::power::{self, Random, compiled, copy, image};
 use support::{Project, Px, eventually};
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -211,6 +217,90 @@ fn exports_and_backups_have_the_files() {
     }
 }
 
+/// The power is cut while forms come in: of those that were answered every file is there, of
+/// others all of it or nothing, in every image of what the disk may hold.
+fn a_file_that_was_answered_is_there_after_a_power_cut() {
+    let Some(source) = power::model() else {
+        support::aloud(format_args!(
+            "files: SKIPPED power cuts, no power-loss model (set PLSIM_C to the source of one)"
+        ));
+        return;
+    };
+    let work = tempfile::tempdir().unwrap();
+    let at = std::fs::canonicalize(work.path()).unwrap();
+    let model = compiled(&source, &at);
+    let [store, shadow, taken, next] = ["store", "shadow", "image", "next"].map(|name| at.join(name));
+    std::fs::create_dir(&next).unwrap();
+    let rounds = if std::env::var_os("PX_LONG").is_some() { 24 } else { 4 };
+    let (mut random, mut answered, mut images) = (Random(1), 0, 0);
+    for round in 0..rounds {
+        for dir in [&store, &shadow] {
+            let _ = std::fs::remove_dir_all(dir);
+        }
+        std::fs::rename(&next, &store).unwrap();
+        copy(&store, &shadow);
+        let px = keyed(&store)
+            .env("LD_PRELOAD", model.to_str().unwrap())
+            .env("PLSIM_DIR", store.to_str().unwrap())
+            .env("PLSIM_SHADOW", shadow.to_str().unwrap())
+            .env("PLSIM_SFR", ["0", "1"][round % 2])
+            .serve();
+        for _ in 0..1 + random.below(4) {
+            let taken = post(&px, answered);
+            assert!(taken.status < 300, "{}", taken.text());
+            answered += 1;
+        }
+        // And one that is under way, or has not been answered yet.
+        let (body, _) = form(answered);
+        let mut connection = px.connect().unwrap();
+        connection.send_raw(head(body.len()).as_bytes()).unwrap();
+        connection.send_raw(&body[..body.len() - random.below(2) as usize * 1_000]).unwrap();
+        px.kill();
+        for percent in [0, 50, 100, 10 + random.below(80)] {
+            for dir in [&taken, &next] {
+                let _ = std::fs::remove_dir_all(dir);
+            }
+            image(&store, &shadow, &taken, percent, &mut random);
+            copy(&taken, &next);
+            look_into(&taken, answered);
+            images += 1;
+        }
+    }
+    support::aloud(format_args!("files: {images} images of power cuts, {answered} answered forms"));
+}
+
+/// A project with a key for secrets at rest: the file that one is kept in otherwise gets its
+/// name by a link, which the model does not see.
+fn keyed(data: &Path) -> Project {
+    project().data_dir(data).env("PX_SECRET_KEY", &"5a".repeat(32))
+}
+
+/// Serves an image: every file that was answered is there, byte by byte, and nothing is half there.
+fn look_into(data: &Path, answered: usize) {
+    let project = keyed(data);
+    let px = project.serve();
+    let deliveries = px.deliveries("slug=claims");
+    let mut found = BTreeSet::new();
+    for delivery in &deliveries {
+        let path = format!("/webhooks/deliveries/{}", delivery["id"].as_str().unwrap());
+        let shown = px.get(&path).json();
+        let Some(name) = shown["files"][0]["name"].as_str() else { continue };
+        let number: usize = name.trim_start_matches("../").trim_end_matches(".jpg").parse().unwrap();
+        let file = px.get(&format!("{path}/files/0"));
+        assert!((file.status, file.body == form(number).1) == (200, true), "{number} is damaged");
+        found.insert(number);
+    }
+    let lost: Vec<_> = (0..answered).filter(|number| !found.contains(number)).collect();
+    assert!(lost.is_empty(), "{lost:?} of {answered} are lost");
+    px.kill();
+    let report = audit(&project);
+    assert_eq!(
+        (&report["clean"], &report["counts"]["files"]),
+        (&json!(true), &json!(found.len())),
+        "{report}"
+    );
+}
+
 const CASES: &[(&str, fn())] = &[
     (
         "what_is_killed_in_mid_upload_leaves_nothing_or_all",
@@ -221,6 +311,10 @@ const CASES: &[(&str, fn())] = &[
         a_file_that_was_answered_is_there_after_a_kill_and_a_step_reads_it,
     ),
     ("exports_and_backups_have_the_files", exports_and_backups_have_the_files),
+    (
+        "a_file_that_was_answered_is_there_after_a_power_cut",
+        a_file_that_was_answered_is_there_after_a_power_cut,
+    ),
 ];
 
 fn main() -> ExitCode {

@@ -24,10 +24,8 @@ mod support;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs;
-use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -35,6 +33,7 @@ use std::time::{Duration, Instant};
 use app as _;
 use px_testkit::load::Connection;
 use serde_json::Value;
+use support::power::{self, Random, compiled, copy, image};
 use support::{Project, Px, eventually, pull_request, pull_request_titled, within_patience};
 
 const CONNECTIONS: usize = 16;
@@ -43,27 +42,9 @@ const LARGE: usize = 100_000;
 const IMAGES_PER_LOAD: usize = 8;
 /// After so many loads the next one begins with an empty directory.
 const CHAIN: usize = 4;
-const PAGE: usize = 4096;
 const REPOSITORY: &str = "octo-org/power";
 /// What a pull request goes through.
 const ACTIONS: [&str; 6] = ["opened", "labeled", "assigned", "edited", "synchronize", "closed"];
-
-/// splitmix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = self.0;
-        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        word ^ (word >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-}
 
 /// A pull request, as its sender knows it.
 #[derive(Debug, Clone, Default)]
@@ -220,52 +201,6 @@ fn load(project: Project, sender: &Arc<Sender>, shadow: &Path, cut: Cut, random:
     });
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
-fn read_or_empty(path: &Path) -> Vec<u8> {
-    match fs::read(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
-        read => read.unwrap(),
-    }
-}
-
-/// What the disk may hold: the shadow, and some of the pages that differ from it.
-fn image(store: &Path, shadow: &Path, target: &Path, percent: u64, random: &mut Random) {
-    fs::create_dir_all(target).unwrap();
-    for entry in fs::read_dir(store).unwrap() {
-        let entry = entry.unwrap();
-        let name = entry.file_name();
-        if entry.file_type().unwrap().is_dir() {
-            image(&entry.path(), &shadow.join(&name), &target.join(&name), percent, random);
-            continue;
-        }
-        let written = fs::read(entry.path()).unwrap();
-        let mut survives = read_or_empty(&shadow.join(&name));
-        for (index, page) in written.chunks(PAGE).enumerate() {
-            let at = index * PAGE;
-            if survives.get(at..at + page.len()) == Some(page) || random.below(100) >= percent {
-                continue;
-            }
-            if survives.len() < at + page.len() {
-                survives.resize(at + page.len(), 0);
-            }
-            survives[at..at + page.len()].copy_from_slice(page);
-        }
-        fs::write(target.join(name), survives).unwrap();
-    }
-}
-
 #[derive(Debug, Default)]
 struct Counts {
     images: usize,
@@ -360,25 +295,13 @@ fn inbox(px: &Px) -> HashSet<String> {
     }
 }
 
-fn compiled(source: &Path, into: &Path) -> PathBuf {
-    let model = into.join("model.so");
-    let status = Command::new("cc")
-        .args(["-shared", "-fPIC", "-O2", "-w", "-o"])
-        .args([&model, source])
-        .args(["-ldl", "-lpthread"])
-        .status();
-    assert!(status.unwrap().success(), "the model compiles");
-    model
-}
-
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
 #[test]
 fn no_power_cut_loses_or_repeats_what_was_acknowledged() {
-    let Some(source) = std::env::var_os("PLSIM_C").map(PathBuf::from).filter(|source| source.is_file())
-    else {
+    let Some(source) = power::model() else {
         support::aloud(format_args!(
             "power_loss: SKIPPED, no power-loss model (set PLSIM_C to the source of one)"
         ));

@@ -22,7 +22,6 @@ const LONG_FILES: &[&str] = &[
     "crates/px-testkit/tests/interleave/mod.rs",
     "crates/px-verify/tests/local.rs",
     "crates/px-verify/tests/verify_vectors.rs",
-    "tests/power_loss.rs",
 ];
 
 /// Functions that are longer: tables of cases, and one `match` each.

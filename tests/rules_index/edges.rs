@@ -224,6 +224,7 @@ pub(super) const EDGES: &[Rule] = &[
             "px-server/tests/files.rs::a_gigabyte_is_refused_before_it_is_read",
             "px-server/tests/files.rs::a_file_is_handed_out_as_it_came_and_runs_nowhere",
             "px-store/src/conformance/files.rs::the_files_of_a_delivery_are_there_with_it",
+            "px-store-sled/src/tests/damage/files.rs::no_power_cut_loses_a_file_that_was_answered_or_leaves_a_part_of_another_one",
         ],
     ),
 ];

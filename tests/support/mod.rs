@@ -17,6 +17,7 @@
 )]
 
 mod http;
+pub mod power;
 mod process;
 mod providers;
 mod receiver;

@@ -81,6 +81,20 @@ impl Outside {
         Ok(number.map_or_else(|| format!("parcel-of-{order}"), str::to_owned))
     }
 
+    /// Keeps a picture under its digest, so that twice is once.
+    ///
+    /// # Errors
+    /// It was not taken.
+    pub async fn archive(&self, sha256: &str, kind: &str, picture: &[u8]) -> Result<()> {
+        let Some(url) = &self.url else {
+            tracing::info!(sha256, kind, bytes = picture.len(), "a picture would be archived");
+            return Ok(());
+        };
+        let request = self.client.put(format!("{url}/archive/{sha256}")).header("Content-Type", kind);
+        request.body(picture.to_vec()).send().await?.error_for_status()?;
+        Ok(())
+    }
+
     /// Pays back, once for each key.
     ///
     /// # Errors

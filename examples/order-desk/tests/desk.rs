@@ -28,6 +28,7 @@ fn stub(world: &World) {
         }
         Ok("P1")
     });
+    world.stub(shipping, "archive", ());
     for name in ["mail clerk", "pay back"] {
         world.stub(refund, name, ());
     }
@@ -91,7 +92,7 @@ fn deliver(world: &World) {
 /// The runs that ask Anna, Bob and Cleo.
 fn votes(world: &World) -> [Run; 3] {
     let run_of = |mail: &str| {
-        let asks = |run: &Run| run.state_json()["approver"]["mail"] == mail;
+        let asks = |run: &Run| run.state_json()["question"]["approver"]["mail"] == mail;
         world.runs_of(approval).into_iter().find(asks)
     };
     ["anna@example.com", "bob@example.com", "cleo@example.com"]
@@ -111,6 +112,25 @@ fn a_small_order_goes_from_its_payment_to_the_door() {
     // Three attempts at the carrier, under one key.
     let calls = world.calls(shipping, "book");
     assert!(calls.len() == 3 && calls.iter().all(|call| call.key == calls[0].key), "{calls:?}");
+    world.expect_sound();
+}
+
+#[test]
+fn a_picture_at_the_door_is_archived_by_what_it_is_and_not_by_what_it_is_called() {
+    let world = desk();
+    let run = world.start(order, small());
+    world.post("payments", paid(1_250)).expect("resumed");
+    world.skip(DAY);
+    world.post("carrier", seen("1", "on the way")).expect("resumed");
+    let line =
+        |id: &str| world.form("carrier").text("id", id).text("number", "P1").text("place", "delivered");
+    let picture = b"\x89PNG\r\n".repeat(1_000);
+    let too_many = line("2").file("picture", "a.png", picture.clone()).file("other", "b.png", "b").send();
+    assert_eq!(too_many.status(), 413, "one is all that it takes");
+    line("2").file("picture", "../../etc/passwd", picture.clone()).send().expect("resumed");
+    let kept = run.expect_complete().state::<Sale>().picture.unwrap_or_else(|| panic!("{}", run.story()));
+    assert_eq!((kept.size(), kept.name()), (picture.len() as u64, "../../etc/passwd"));
+    assert_eq!(world.calls(shipping, "archive").len(), 1);
     world.expect_sound();
 }
 

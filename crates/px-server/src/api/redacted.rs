@@ -38,7 +38,8 @@ pub(crate) fn is_asked(headers: &HeaderMap) -> bool {
 /// each of its frames does.
 pub(crate) async fn answer(redaction: &Redaction, response: Response) -> Response {
     let (mut head, body) = response.into_parts();
-    let is_exempt = head.extensions.get::<ShownOnce>().is_some() || head.extensions.get::<AsStored>().is_some();
+    let is_exempt =
+        head.extensions.get::<ShownOnce>().is_some() || head.extensions.get::<AsStored>().is_some();
     if is_exempt {
         return Response::from_parts(head, body);
     }

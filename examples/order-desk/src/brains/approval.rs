@@ -1,6 +1,6 @@
 //! One person's vote, by a link in a mail or by a button in Slack, whichever comes first.
 
-use px::link;
+use px::link::{self, LinkHandle};
 use px::prelude::*;
 
 use super::order::Approver;
@@ -31,6 +31,15 @@ pub struct Question {
     pub approver: Approver,
 }
 
+/// A question that is out.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Asked {
+    /// The question.
+    pub question: Question,
+    /// Its link, for the reminder: it names the link, and opens nothing.
+    pub link: LinkHandle,
+}
+
 /// A vote.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Vote {
@@ -42,11 +51,11 @@ pub struct Vote {
 
 type Answer = Timed<Either<link::Answered<bool>, Pressed>>;
 
-async fn ask(cx: Cx, question: Question) -> Result<Waiting<Question, Answer>> {
+async fn ask(cx: Cx, question: Question) -> Result<Waiting<Asked, Answer>> {
     let Approver { mail, slack } = &question.approver;
-    let asked =
+    let link =
         link::ask(&cx, "vote", &question.text).answer(true, "Yes").answer(false, "No").approver(mail).await?;
-    let text = format!("{}\n\n{}", question.text, asked.url());
+    let text = format!("{}\n\n{}", question.text, link.url());
     cx.effect("mail link", async |key| cx.get::<Outside>().mail(key, mail, &text).await).await?;
     // A button answers for this run, and for no other.
     let button = cx.run_id().to_string();
@@ -55,17 +64,17 @@ async fn ask(cx: Cx, question: Question) -> Result<Waiting<Question, Answer>> {
         cx.effect("post buttons", async |key| cx.get::<Outside>().buttons(key, user, text, &button).await)
             .await?;
     }
-    let on = (asked.on(), buttons::on(button));
-    Ok(wait_for(question, on).timeout(2 * DAY))
+    let asked = Asked { question, link: link.handle() };
+    Ok(wait_for(asked, (link.on(), buttons::on(button))).timeout(2 * DAY))
 }
 
-async fn ask_again(cx: Cx, question: Question) -> Result<()> {
-    let text = format!("Still open: {} The link is in our mail of yesterday.", question.text);
+async fn ask_again(cx: Cx, Asked { question, link }: Asked) -> Result<()> {
+    let text = format!("Still open: {}\n\n{}", question.text, link.url(&cx)?);
     let mail = &question.approver.mail;
     cx.effect("mail reminder", async |key| cx.get::<Outside>().mail(key, mail, &text).await).await
 }
 
-async fn note_vote(cx: Cx, question: Question, answer: Answer) -> Result<Next<Vote>> {
+async fn note_vote(cx: Cx, Asked { question, .. }: Asked, answer: Answer) -> Result<Next<Vote>> {
     let (vote, message) = match answer {
         Timed::Answered(Either::Left(link::Answered { answer, by })) => {
             (Vote { yes: Some(answer), by }, None)

@@ -84,6 +84,9 @@ pub struct Sale {
     pub parcels: Vec<String>,
     /// Where the parcel was seen.
     pub places: Vec<String>,
+    /// The picture of it at the door.
+    #[serde(default)]
+    pub picture: Option<px::File>,
 }
 
 async fn ask_for_payment(cx: Cx, order: Order) -> Result<Waiting<Order, Timed<Paid>>> {
@@ -108,7 +111,7 @@ async fn book_payment(cx: Cx, order: Order, paid: Timed<Paid>) -> Result<Next<Sa
         Timed::TimedOut => None,
     };
     cx.label("payment", paid.as_ref().map_or("none", |paid| &paid.reference))?;
-    Ok(Next(Sale { order, paid, is_approved: true, parcels: Vec::new(), places: Vec::new() }))
+    Ok(Next(Sale { order, paid, is_approved: true, parcels: Vec::new(), places: Vec::new(), picture: None }))
 }
 
 /// Asks each approver in a run of its own, so that each has one vote however they answer.
@@ -145,11 +148,12 @@ fn to_ship(sale: &Sale) -> Shipment {
         parcels: sale.parcels.clone(),
         number: String::new(),
         places: Vec::new(),
+        picture: None,
     }
 }
 
 fn shipped(sale: Sale, shipment: Shipment) -> Sale {
-    Sale { places: shipment.places, ..sale }
+    Sale { places: shipment.places, picture: shipment.picture, ..sale }
 }
 
 async fn thank(cx: Cx, sale: Sale) -> Result<Next<Sale>> {

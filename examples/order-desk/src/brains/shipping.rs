@@ -1,9 +1,9 @@
-//! A shipment: booked with a carrier that fails now and then, and followed to the door.
+//! A shipment: booked with a carrier that fails now and then, and followed to the door, where a picture is taken.
 
 use px::prelude::*;
 
 use crate::outside::Outside;
-use crate::webhooks::carrier::{self, Tracking};
+use crate::webhooks::carrier::{self, MAX_PICTURE_BYTES, Tracking};
 
 /// The brain; a step of an order.
 pub fn shipping() -> Brain<Shipment, Shipment> {
@@ -14,6 +14,7 @@ pub fn shipping() -> Brain<Shipment, Shipment> {
         .retry(Retry::attempts(5))
         .step("follow", follow)
         .for_each("note place", note_place)
+        .step("archive picture", archive_picture)
         .build()
 }
 px::brain!(shipping);
@@ -31,6 +32,9 @@ pub struct Shipment {
     /// Where it was seen.
     #[serde(default)]
     pub places: Vec<String>,
+    /// The proof of its delivery: a small reference, whose bytes stay in px's store while the run goes on.
+    #[serde(default)]
+    pub picture: Option<px::File>,
 }
 
 async fn book(cx: Cx, shipment: Shipment) -> Result<Next<Shipment>> {
@@ -48,5 +52,23 @@ async fn note_place(cx: Cx, mut shipment: Shipment, seen: Tracking) -> Result<Mo
     cx.emit("seen", &seen.place).await?;
     let is_there = seen.place == "delivered";
     shipment.places.push(seen.place);
+    shipment.picture = seen.picture.or(shipment.picture);
     Ok(if is_there { More::Done(shipment) } else { More::Next(shipment) })
+}
+
+async fn archive_picture(cx: Cx, shipment: Shipment) -> Result<Next<Shipment>> {
+    let Some(picture) = &shipment.picture else { return Ok(Next(shipment)) };
+    let bytes = picture.bytes(&cx, MAX_PICTURE_BYTES).await?;
+    let (digest, kind) = (picture.sha256(), kind_of(&bytes));
+    cx.effect("archive", async |_key| cx.get::<Outside>().archive(digest, kind, &bytes).await).await?;
+    Ok(Next(shipment))
+}
+
+/// The type of a picture by how it begins: name and type that came with it are what its sender says.
+fn kind_of(bytes: &[u8]) -> &'static str {
+    match bytes {
+        [0xff, 0xd8, 0xff, ..] => "image/jpeg",
+        [0x89, b'P', b'N', b'G', ..] => "image/png",
+        _ => "application/octet-stream",
+    }
 }

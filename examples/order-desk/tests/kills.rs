@@ -45,12 +45,16 @@ fn pay(desk: &mut Desk, order: &str) {
 
 /// Anna votes by her link, which scanners have opened before, and Bob by his button.
 fn vote(desk: &mut Desk) {
+    // A step in which three processes have died is for a person to look at: let them ask first.
+    for person in ["bob@example.com", "cleo@example.com"] {
+        desk.page(&desk.link_to(person));
+    }
     let link = desk.link_to("anna@example.com");
     for _ in 0..3 {
-        assert!(desk.get(&link).text().contains("Order o1 of 900.00 EUR: may it go out?"));
+        assert!(desk.page(&link).text().contains("Order o1 of 900.00 EUR: may it go out?"));
     }
     desk.kill();
-    let page = desk.get(&link);
+    let page = desk.page(&link);
     let answered = desk.press(&link, &page, 0);
     assert_eq!(answered.status, 303, "{}", answered.text());
     desk.kill();
@@ -120,7 +124,7 @@ fn an_order_goes_to_the_door_though_the_desk_is_killed_after_every_answer() {
     assert_eq!(keys, [5, 1, 1], "mails to the customer and to three people, a message, a parcel");
     assert!(desk.outside.sent("/book").len() >= 3, "the carrier was away twice");
     desk.kill();
-    assert!(desk.kills >= 12, "{} kills", desk.kills);
+    assert_eq!(desk.kills, 14);
 }
 
 #[test]
@@ -132,7 +136,7 @@ fn a_dispute_is_paid_back_once_though_the_desk_is_killed_after_every_answer() {
     taken.is(201, "triggered");
     desk.post(&dispute).is(200, "duplicate");
     let link = desk.link_to("clerk@example.com");
-    let page = desk.get(&link);
+    let page = desk.page(&link);
     assert!(!page.text().contains("<b>broken"), "{}", page.text());
     assert_eq!(desk.press(&link, &page, 0).status, 303);
     desk.kill();

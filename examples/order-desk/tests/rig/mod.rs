@@ -230,6 +230,14 @@ impl Desk {
         })
     }
 
+    /// The page of a link, once its run waits: mail may be faster than a step that is run again.
+    #[track_caller]
+    pub fn page(&self, link: &str) -> Reply {
+        eventually("a page with buttons", || {
+            Some(self.get(link)).filter(|page| page.text().contains("<form"))
+        })
+    }
+
     /// Presses a button of a link's page, from that page.
     #[track_caller]
     pub fn press(&self, link: &str, page: &Reply, button: u8) -> Reply {

@@ -2,8 +2,6 @@
 //! answer, kept as long as a run may read them, and nothing left behind when something
 //! fails. Each store is audited at the end, which takes the digest of every file.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test says by panicking that it failed")]
-
 mod audited;
 mod uploads;
 

@@ -2,8 +2,6 @@
 //! was answered with 2xx is there after a kill, after a power cut, in exports and on the
 //! command line.
 //!
-//! Power cuts need a model of a disk in `PLSIM_C`, as `power_loss.rs` does.
-//!
 //! This program serves a brain and a webhook of its own: it starts itself as `px`.
 
 #![allow(
@@ -16,17 +14,16 @@
     reason = "test code: what is unexpected fails the test"
 )]
 
+#[path = "files/cuts.rs"]
+mod cuts;
 mod support;
 
-use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
-use std::path::Path;
 use std::process::ExitCode;
 
 use px::prelude::*;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use support::power::{self, Random, compiled, copy, image};
 use support::{Project, Px, eventually};
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -85,12 +82,16 @@ fn form(number: usize) -> (Vec<u8>, Vec<u8>) {
     .take(300_000)
     .flatten()
     .collect();
+    (form_of(number, &format!("../{number}.jpg"), "image/jpeg", &photo), photo)
+}
+
+/// A form with a photo, which its sender calls so.
+fn form_of(number: usize, name: &str, kind: &str, photo: &[u8]) -> Vec<u8> {
     let head = format!(
         "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"number\"\r\n\r\n{number}\r\n--{BOUNDARY}\r\n\
-         Content-Disposition: form-data; name=\"photo\"; filename=\"../{number}.jpg\"\r\nContent-Type: image/jpeg\r\n\r\n"
+         Content-Disposition: form-data; name=\"photo\"; filename=\"{name}\"\r\nContent-Type: {kind}\r\n\r\n"
     );
-    let body = [head.as_bytes(), &photo, format!("\r\n--{BOUNDARY}--\r\n").as_bytes()].concat();
-    (body, photo)
+    [head.as_bytes(), photo, format!("\r\n--{BOUNDARY}--\r\n").as_bytes()].concat()
 }
 
 fn head(bytes: usize) -> String {
@@ -101,10 +102,13 @@ fn head(bytes: usize) -> String {
 }
 
 fn post(px: &Px, number: usize) -> support::Reply {
-    let (body, _) = form(number);
+    post_body(px, &form(number).0)
+}
+
+fn post_body(px: &Px, body: &[u8]) -> support::Reply {
     let mut connection = px.connect().unwrap();
     connection.send_raw(head(body.len()).as_bytes()).unwrap();
-    connection.send_raw(&body).unwrap();
+    connection.send_raw(body).unwrap();
     connection.receive().unwrap()
 }
 
@@ -217,88 +221,70 @@ fn exports_and_backups_have_the_files() {
     }
 }
 
-/// The power is cut while forms come in: of those that were answered every file is there, of
-/// others all of it or nothing, in every image of what the disk may hold.
-fn a_file_that_was_answered_is_there_after_a_power_cut() {
-    let Some(source) = power::model() else {
-        support::aloud(format_args!(
-            "files: SKIPPED power cuts, no power-loss model (set PLSIM_C to the source of one)"
-        ));
-        return;
-    };
-    let work = tempfile::tempdir().unwrap();
-    let at = std::fs::canonicalize(work.path()).unwrap();
-    let model = compiled(&source, &at);
-    let [store, shadow, taken, next] = ["store", "shadow", "image", "next"].map(|name| at.join(name));
-    std::fs::create_dir(&next).unwrap();
-    let rounds = if std::env::var_os("PX_LONG").is_some() { 24 } else { 4 };
-    let (mut random, mut answered, mut images) = (Random(1), 0, 0);
-    for round in 0..rounds {
-        for dir in [&store, &shadow] {
-            let _ = std::fs::remove_dir_all(dir);
-        }
-        std::fs::rename(&next, &store).unwrap();
-        copy(&store, &shadow);
-        let px = keyed(&store)
-            .env("LD_PRELOAD", model.to_str().unwrap())
-            .env("PLSIM_DIR", store.to_str().unwrap())
-            .env("PLSIM_SHADOW", shadow.to_str().unwrap())
-            .env("PLSIM_SFR", ["0", "1"][round % 2])
-            .serve();
-        for _ in 0..1 + random.below(4) {
-            let taken = post(&px, answered);
-            assert!(taken.status < 300, "{}", taken.text());
-            answered += 1;
-        }
-        // And one that is under way, or has not been answered yet.
-        let (body, _) = form(answered);
-        let mut connection = px.connect().unwrap();
-        connection.send_raw(head(body.len()).as_bytes()).unwrap();
-        connection.send_raw(&body[..body.len() - random.below(2) as usize * 1_000]).unwrap();
-        px.kill();
-        for percent in [0, 50, 100, 10 + random.below(80)] {
-            for dir in [&taken, &next] {
-                let _ = std::fs::remove_dir_all(dir);
-            }
-            image(&store, &shadow, &taken, percent, &mut random);
-            copy(&taken, &next);
-            look_into(&taken, answered);
-            images += 1;
-        }
-    }
-    support::aloud(format_args!("files: {images} images of power cuts, {answered} answered forms"));
-}
+/// Names and types that somebody made up to do harm.
+const HOSTILE: [(&str, &str); 10] = [
+    ("../../../../etc/cron.d/px", "text/html"),
+    ("/etc/passwd", "image/svg+xml"),
+    ("..\\..\\boot.ini", "application/x-msdownload"),
+    ("C:\\Windows\\system.ini", "text/html; charset=utf-7"),
+    ("a\0b\u{7}\u{1b}[2J.pdf", "application/javascript"),
+    ("photo.jpg\u{202e}gpj.exe", "multipart/form-data; boundary=inner"),
+    ("<script>alert(1)</script>.svg", "message/rfc822"),
+    ("px.lock", "../../x"),
+    ("..", "x"),
+    ("%2e%2e%2fdata%2fpx.lock", "text/html\u{1b}[31m"),
+];
 
-/// A project with a key for secrets at rest: the file that one is kept in otherwise gets its
-/// name by a link, which the model does not see.
-fn keyed(data: &Path) -> Project {
-    project().data_dir(data).env("PX_SECRET_KEY", &"5a".repeat(32))
-}
-
-/// Serves an image: every file that was answered is there, byte by byte, and nothing is half there.
-fn look_into(data: &Path, answered: usize) {
-    let project = keyed(data);
+/// Whatever a sender calls a file, and says that it is: px gives it out to be saved, under a
+/// name that leads nowhere, and nothing appears beside the store.
+fn hostile_names_and_types_come_out_as_bytes_to_save() {
+    let project = project();
     let px = project.serve();
-    let deliveries = px.deliveries("slug=claims");
-    let mut found = BTreeSet::new();
-    for delivery in &deliveries {
-        let path = format!("/webhooks/deliveries/{}", delivery["id"].as_str().unwrap());
-        let shown = px.get(&path).json();
-        let Some(name) = shown["files"][0]["name"].as_str() else { continue };
-        let number: usize = name.trim_start_matches("../").trim_end_matches(".jpg").parse().unwrap();
-        let file = px.get(&format!("{path}/files/0"));
-        assert!((file.status, file.body == form(number).1) == (200, true), "{number} is damaged");
-        found.insert(number);
+    let url = format!("http://{}", px.address);
+    let photo = b"<script>alert(1)</script>";
+    for (number, (name, kind)) in HOSTILE.into_iter().enumerate() {
+        let taken = post_body(&px, &form_of(number, name, kind, photo));
+        taken.is(201, "triggered");
+        let id = taken.field("deliveryId");
+        let file = px.get(&format!("/webhooks/deliveries/{id}/files/0"));
+        assert_eq!((file.status, &*file.body), (200, &photo[..]), "{name:?}");
+        assert_eq!(file.header("content-type"), Some("application/octet-stream"), "{name:?}");
+        assert_eq!(file.header("x-content-type-options"), Some("nosniff"), "{name:?}");
+        assert!(file.header("content-security-policy").unwrap().starts_with("sandbox"), "{name:?}");
+        let disposition = file.header("content-disposition").unwrap();
+        let saved = disposition.strip_prefix("attachment; filename=\"").and_then(|rest| rest.split_once('"'));
+        let (saved, encoded) = saved.unwrap_or_else(|| panic!("{disposition}"));
+        let is_plain = |char: char| char.is_ascii_alphanumeric() || " .-_".contains(char);
+        assert!(!saved.is_empty() && !saved.starts_with('.') && saved.chars().all(is_plain), "{saved}");
+        assert!(!encoded.contains(['/', '\\']) && !encoded.to_lowercase().contains("%2f"), "{encoded}");
+        let shown = said(&project, &["webhooks", "deliveries", "show", &id, "--url", &url]);
+        let shown = String::from_utf8(shown).unwrap();
+        let is_astray = |char: char| char != '\n' && char.is_control() || char == '\u{202e}';
+        assert!(shown.contains("File") && !shown.contains(is_astray), "{shown:?}");
+        px.reaches(&taken.run(), "complete");
     }
-    let lost: Vec<_> = (0..answered).filter(|number| !found.contains(number)).collect();
-    assert!(lost.is_empty(), "{lost:?} of {answered} are lost");
     px.kill();
+    let beside = std::fs::read_dir(project.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(beside.collect::<Vec<_>>(), ["data"]);
     let report = audit(&project);
     assert_eq!(
         (&report["clean"], &report["counts"]["files"]),
-        (&json!(true), &json!(found.len())),
+        (&json!(true), &json!(HOSTILE.len())),
         "{report}"
     );
+}
+
+/// Nobody has to send a gigabyte to hear that it is too much.
+fn a_gigabyte_is_refused_before_it_is_sent() {
+    let project = project();
+    let px = project.serve();
+    let mut connection = px.connect().unwrap();
+    connection.send_raw(head(1 << 30).as_bytes()).unwrap();
+    let refused = connection.receive().unwrap();
+    assert_eq!(refused.status, 413, "{}", refused.text());
+    assert!(refused.text().contains("26214400 bytes of files"), "{}", refused.text());
+    assert_eq!((incoming(&project), px.deliveries("slug=claims").len()), (0, 0));
+    post(&px, 1).is(201, "triggered");
 }
 
 const CASES: &[(&str, fn())] = &[
@@ -311,9 +297,11 @@ const CASES: &[(&str, fn())] = &[
         a_file_that_was_answered_is_there_after_a_kill_and_a_step_reads_it,
     ),
     ("exports_and_backups_have_the_files", exports_and_backups_have_the_files),
+    ("hostile_names_and_types_come_out_as_bytes_to_save", hostile_names_and_types_come_out_as_bytes_to_save),
+    ("a_gigabyte_is_refused_before_it_is_sent", a_gigabyte_is_refused_before_it_is_sent),
     (
         "a_file_that_was_answered_is_there_after_a_power_cut",
-        a_file_that_was_answered_is_there_after_a_power_cut,
+        cuts::a_file_that_was_answered_is_there_after_a_power_cut,
     ),
 ];
 

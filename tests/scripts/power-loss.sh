@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Simulated power cuts under the real binary, checked through its API: see
-# tests/power_loss.rs, and tests/files.rs for forms with files. The same for the store alone is
+# tests/power_loss.rs, and tests/files/cuts.rs for forms with files. The same for the store alone is
 # crates/px-store-sled/tests/power-loss.sh.
 #
 # Needs the source of a power-loss model for LD_PRELOAD, which copies a file's

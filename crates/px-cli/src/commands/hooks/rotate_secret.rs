@@ -3,8 +3,8 @@
 use px_api::RotateSecret;
 
 use super::{explained, find};
-use crate::context::{Context, env};
-use crate::error::{Error, Result};
+use crate::context::Context;
+use crate::error::Result;
 
 /// Give a hook a new secret; the old one signs on for a while
 #[derive(Debug, clap::Args)]
@@ -27,7 +27,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let mut rotation = RotateSecret { grace: args.grace.map(Into::into), secret: None };
     if let Some(variable) = args.secret_env {
-        let secret = env(&variable).ok_or_else(|| Error::usage(format!("{variable} is not set")))?;
+        let secret = super::secret_of(&variable)?;
         rotation.secret = Some(secret.into());
     }
     let client = context.client()?;

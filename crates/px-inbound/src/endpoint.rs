@@ -268,7 +268,7 @@ mod tests {
 
     /// As `HUB_FILE` names one: its text is blank then, and the store is not asked.
     #[test]
-    fn by_a_file_that_is_gone_nobody_is_believed_though_the_store_has_a_value() {
+    fn rules_62_by_a_file_that_is_gone_nobody_is_believed_though_the_store_has_a_value() {
         let endpoint = configured(Some(""));
         assert!(endpoint.shut().is_some_and(|why| why.contains("its file cannot be read")));
         assert!(!endpoint.is_unverified(), "and this machine is not let in either");

@@ -27,7 +27,7 @@ use tokio::sync::watch;
 use crate::app::{App, Shared};
 use crate::error::StartError;
 use crate::options::Options;
-use hooks::HookSecrets;
+use hooks::{HookSecrets, RunSecrets};
 use of_env::OfEnv;
 
 /// Variables of the key that secrets rest under. It is no secret that anybody reads.
@@ -51,6 +51,7 @@ struct Inner {
     unnamed: Vec<(String, SecretString)>,
     /// The secrets and credentials of the hooks of the store.
     of_hooks: std::sync::Mutex<HookSecrets>,
+    of_runs: std::sync::Mutex<RunSecrets>,
     /// The generation of the secrets that verifiers and redactor know.
     applied: AtomicU64,
     applying: std::sync::Mutex<()>,
@@ -94,6 +95,7 @@ impl ServerSecrets {
             redacting: std::sync::Mutex::default(),
             left_out: std::sync::Mutex::default(),
             of_hooks: std::sync::Mutex::default(),
+            of_runs: std::sync::Mutex::default(),
             stored,
             links,
         };
@@ -179,8 +181,10 @@ impl ServerSecrets {
     }
 
     /// Looks whether files have other values than those that verifiers know.
-    fn look_at_files(&self) {
-        self.0.env.look(self.names());
+    async fn look_at_files(&self) {
+        let secrets = self.clone();
+        // A file may lie on a disk that does not answer.
+        let _ = tokio::task::spawn_blocking(move || secrets.0.env.look(secrets.names())).await;
     }
 
     fn has_changed(&self, generation: u64) -> bool {
@@ -227,10 +231,12 @@ impl ServerSecrets {
             let name = format!("of webhook {}", webhook.def.slug);
             webhook.def.keys.iter().map(move |key| (name.clone(), key.secret.clone()))
         });
+        let of_runs = self.of_runs().all();
         let of_config = of_keys.chain(self.0.unnamed.iter().cloned()).chain(of_hooks);
         // Where there are too many, those that count come first.
         let counting = of_env.chain(self.0.stored.values()).chain(of_config).collect();
-        let redactor = Redactor::with_past(counting, self.0.stored.past_values())?;
+        let past = self.0.stored.past_values();
+        let redactor = Redactor::with_past(counting, of_runs.into_iter().chain(past).collect())?;
         self.log_left_out(redactor.left_out());
         self.0.redaction.replace(redactor);
         *redacted = generation;
@@ -271,6 +277,25 @@ impl ServerSecrets {
             Err(_) => false,
         };
         if is_changed {
+            self.redact_apart().await;
+        }
+    }
+
+    fn of_runs(&self) -> std::sync::MutexGuard<'_, RunSecrets> {
+        self.0.of_runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers a secret that the callbacks of a run sign with. The redactor knows it within a second: a caller
+    /// who has another one for each run would have it made anew for each.
+    pub(crate) fn learn_of_run(&self, value: &SecretString) {
+        self.of_runs().learn(value);
+    }
+
+    /// Lets the redactor know the secrets of runs, if there are new ones.
+    async fn apply_runs(&self) {
+        // The lock is not held while the redactor is made.
+        let has_new = self.of_runs().take_new();
+        if has_new {
             self.redact_apart().await;
         }
     }
@@ -340,13 +365,14 @@ pub(crate) async fn look_after(app: Shared, pause: Duration, mut closing: watch:
             () = tokio::time::sleep(pause) => {}
             _ = closing.wait_for(|closing| *closing) => return,
         }
-        app.secrets.look_at_files();
+        app.secrets.look_at_files().await;
         match app.secrets.stored().refresh().await {
             Ok(()) => {}
             Err(error) => tracing::warn!(%error, "the secrets could not be looked at; it is tried again"),
         }
         app.apply_secrets().await;
         app.secrets.apply_hooks(&app.operator).await;
+        app.secrets.apply_runs().await;
         app.secrets.flush().await;
     }
 }

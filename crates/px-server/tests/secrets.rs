@@ -123,7 +123,7 @@ async fn believed(server: &Running, wanted: &[(&str, bool)]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_with_another_value_is_noticed_and_by_one_that_is_gone_nobody_is_believed() {
+async fn rules_62_a_file_with_another_value_is_noticed_and_by_one_that_is_gone_nobody_is_believed() {
     let (first, second, stored) = ("the-first-value", "the-second-value", "the-value-of-the-store");
     let env = env(&[("HUB_SECRET", first)]);
     let server = server_with(&env, |_| {}).await;
@@ -187,7 +187,7 @@ async fn a_list_says_which_secrets_nobody_gets_and_which_count_beside_the_newest
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_refusal_repeats_what_may_be_a_secret() {
+async fn rules_61_no_refusal_repeats_what_may_be_a_secret() {
     let server = server_with(&env(&[]), |_| {}).await;
     let value = "hunter2-hunter2";
     for (target, body, says) in [
@@ -285,5 +285,31 @@ async fn pages_go_on_behind_a_name_that_holds_a_secret() {
         let answer = request(&server, "GET", &format!("/store/keeper?cursor={}", encoded(bad)), "", "").await;
         assert_eq!(support::status(&answer), 400, "{answer}");
     }
+    server.shutdown().await.unwrap();
+}
+
+/// A caller who puts the secret of its callback into the run's input, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_secret_of_a_runs_callback_is_not_shown_to_others() {
+    let server = server_with(&env(&[]), |_| {}).await;
+    let secret = "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0";
+    let body = json!({
+        "brainTitle": "keeper", "initialState": {"keys": [], "scope": secret},
+        "webhookUrl": "http://127.0.0.1:9/x", "webhookSecret": secret,
+    });
+    let (status, started) = post(&server, "/brains/runs", &body).await;
+    assert_eq!(status, 201, "{started}");
+    let target = format!("/brains/runs/{}", started["brainRunId"].as_str().unwrap());
+    let hidden = async {
+        loop {
+            let answer = request(&server, "GET", &target, "px-redact: secrets\r\n", "").await;
+            assert_eq!(support::status(&answer), 200, "{answer}");
+            if answer.contains("[secret of the callback of a run]") && !answer.contains(secret) {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(support::LONG, hidden).await.expect("it is taken out");
     server.shutdown().await.unwrap();
 }

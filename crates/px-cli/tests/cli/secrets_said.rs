@@ -215,3 +215,21 @@ fn what_cannot_be_decrypted_is_listed_and_keeps_nobody_from_the_start() {
     let serving = Serving::start(&project, &[]);
     drop(serving);
 }
+
+#[test]
+fn a_hook_of_the_configuration_signs_with_what_its_file_holds() {
+    let toml = "[[hooks]]\nname = 'billing'\nurl = 'http://127.0.0.1:9/x'\nsecret_env = 'BILLING_SECRET'\n";
+    let project = Project::small()
+        .file("px.toml", toml)
+        .file("billing.secret", "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0\n");
+    let file = project.path("billing.secret");
+    let project = project.with("BILLING_SECRET_FILE", file.to_str().unwrap());
+    let serving = Serving::start(&project, &[]);
+    let words = ["secrets", "reads", "BILLING_SECRET", "--json", "--url", &serving.url];
+    let count = || project.px(&words).json()["reads"][0]["count"].clone();
+    assert_eq!(count(), 1);
+    std::fs::write(&file, "whsec_bmV3LXNlY3JldC1uZXctc2VjcmV0LW5ldw==\n").unwrap();
+    eventually("the hook to sign with the new one", || (count() == 2).then_some(()));
+    let (_, log) = serving.end();
+    assert!(!log.contains("bmV3") && !log.contains("c2VjcmV0"), "{log}");
+}

@@ -32,6 +32,8 @@ struct Looks {
     believed: Values,
     /// Those of the last look.
     last: Values,
+    /// Names whose value has changed since it was last asked.
+    changed: BTreeSet<String>,
 }
 
 impl OfEnv {
@@ -64,7 +66,7 @@ impl OfEnv {
     pub(super) fn begin(&self, names: BTreeSet<String>) {
         let values = self.values(names);
         *self.looks.lock().unwrap_or_else(PoisonError::into_inner) =
-            Looks { last: values.clone(), believed: values };
+            Looks { last: values.clone(), believed: values, changed: BTreeSet::new() };
     }
 
     /// Looks whether these names have other values than verifiers were given. A change counts once two looks
@@ -73,11 +75,22 @@ impl OfEnv {
         let now = self.values(names);
         let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
         if same(&now, &looks.last) && !same(&now, &looks.believed) {
+            let text =
+                |values: &Values, name: &str| values.get(name).map(|value| value.expose_secret().to_owned());
+            let is_other = |name: &&String| text(&now, name) != text(&looks.believed, name);
+            let changed: Vec<String> =
+                now.keys().chain(looks.believed.keys()).filter(is_other).cloned().collect();
+            looks.changed.extend(changed);
             looks.believed = now;
             self.changes.fetch_add(1, Ordering::SeqCst);
         } else {
             looks.last = now;
         }
+    }
+
+    /// The names whose value has changed since this was last asked.
+    pub(super) fn take_changed(&self) -> BTreeSet<String> {
+        std::mem::take(&mut self.looks.lock().unwrap_or_else(PoisonError::into_inner).changed)
     }
 
     /// The values of these names, and those that any has had before.
@@ -126,6 +139,7 @@ mod tests {
         // Half of it is written, then all.
         assert_eq!([look(Some("the sec")), look(Some("the second value"))], [0, 0]);
         assert_eq!([look(Some("the second value")), look(Some("the second value"))], [1, 1]);
+        assert_eq!((env.take_changed(), env.take_changed()), (["A".to_owned()].into(), BTreeSet::new()));
         // It is back before a second look has found it gone.
         assert_eq!([look(None), look(Some("the second value")), look(Some("the second value"))], [1, 1, 1]);
         assert_eq!([look(None), look(None), look(None)], [1, 2, 2]);

@@ -32,9 +32,11 @@ impl ServerSecrets {
     }
 
     /// Gives the hooks of the configuration the secrets that their names stand for now. Of the
-    /// store, the one before signs on for as long as it verifies senders; of a file it does not,
-    /// as at a start.
+    /// store, the one before signs on for as long as it verifies senders; of a file that has changed
+    /// it does not, as at a start. A variable is looked at by the start alone: while a deploy is under way
+    /// another process may have another value.
     pub(crate) async fn renew_hooks(&self, operator: &Operator) {
+        let changed = self.0.env.take_changed();
         for (hook_name, name) in &self.0.hooks {
             let Some(hook) = configured(operator, hook_name) else { continue };
             let (value, old) = if self.is_stored(name) {
@@ -42,10 +44,10 @@ impl ServerSecrets {
                 (current, old)
             } else {
                 // One that is blank, or in a file that is gone, signs nothing: the hook keeps what it has.
-                let Some(value) = self.value(name) else { continue };
-                if operate::signs_with(operator, &hook, &value) {
+                let value = self.value(name).filter(|_| changed.contains(name));
+                let Some(value) = value.filter(|value| !operate::signs_with(operator, &hook, value)) else {
                     continue;
-                }
+                };
                 (value, Vec::new())
             };
             match operate::renew_secret(operator, &hook, &value, &old).await {

@@ -19,7 +19,7 @@ pub(crate) struct Args {
     #[arg(value_name = "URL")]
     to: String,
 
-    /// The variable of this command that holds the secret, or NAME for the file that NAME_FILE names
+    /// The variable of this command that holds the secret, or with _FILE behind names its file
     #[arg(long, value_name = "VARIABLE")]
     secret_env: Option<String>,
 

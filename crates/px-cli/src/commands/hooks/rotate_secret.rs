@@ -19,7 +19,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME")]
     grace: Option<String>,
 
-    /// The variable that holds the new secret; px makes one otherwise
+    /// The variable of this command that holds the new secret, or with _FILE behind names its file; px makes
+    /// one otherwise
     #[arg(long, value_name = "VARIABLE")]
     secret_env: Option<String>,
 }

@@ -31,8 +31,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let mut hook = args.written.hook()?;
     hook.url = Some(args.to);
     if let Some(variable) = args.secret_env {
-        let secret = super::secret_of(&variable)?;
-        hook.secret = Some(secret.into());
+        hook.secret = Some(super::secret_of(&variable)?);
     }
     let created = context.client()?.create_hook(&hook).await?;
     if context.ui.json {

@@ -28,8 +28,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let mut rotation = RotateSecret { grace: args.grace.map(Into::into), secret: None };
     if let Some(variable) = args.secret_env {
-        let secret = super::secret_of(&variable)?;
-        rotation.secret = Some(secret.into());
+        rotation.secret = Some(super::secret_of(&variable)?);
     }
     let client = context.client()?;
     let hook = find(&client, &args.hook).await?;

@@ -87,10 +87,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     if args.bad_signature && keyring.is_empty() {
         let variable = def.verification.secret.as_deref();
         return Err(Error::usage("there is no signature to spoil: the webhook has no secret here")
-            .maybe_hint(
-                variable
-                    .map(|variable| format!("set {variable} here; values of the store are shown to nobody")),
-            ));
+            .maybe_hint(variable.map(|variable| format!("set {variable}"))));
     }
     let client = context.client()?;
     let (reported, refuses_all) = match reported(&client, &args.slug).await {

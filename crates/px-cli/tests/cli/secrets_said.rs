@@ -233,3 +233,15 @@ fn a_hook_of_the_configuration_signs_with_what_its_file_holds() {
     let (_, log) = serving.end();
     assert!(!log.contains("bmV3") && !log.contains("c2VjcmV0"), "{log}");
 }
+
+#[test]
+fn texts_of_a_secret_that_are_not_looked_for_are_warned_of_once() {
+    let project = Project::small();
+    let texts: Vec<String> = (0..70).map(|n| format!("sk_live_{n:08}")).collect();
+    set(&project, "KEYS", &json!(texts).to_string(), &[]);
+    let serving = Serving::start(&project, &[]);
+    set(&project, "OTHER", VALUE, &["--url", &serving.url]);
+    let (_, log) = serving.end();
+    assert_eq!(log.matches("6 texts within the JSON of KEYS are not taken out").count(), 1, "{log}");
+    assert!(!log.contains("sk_live"), "{log}");
+}

@@ -102,7 +102,6 @@ impl Looker {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
 mod tests {
     use px_core::run::Frame;
     use px_sdk::registry::Source;

@@ -145,7 +145,7 @@ impl<B: Backing> Embedded<B> {
     }
 
     /// The ids of the runs that have a row of work: those that are running. They enter
-    /// no list, since hardly any stays one for long.
+    /// no list, since hardly any stays one for long, but for those that wait for their next attempt.
     fn under_way(&self, scope: Scope, before: Option<[u8; 16]>) -> Result<Vec<[u8; 16]>, Error> {
         let (from, end) = layout::table_range(scope, Table::Work);
         let to = before.map_or(end, |before| layout::work_row(scope, RunId::from_bytes(before)));
@@ -239,9 +239,8 @@ impl<B: Backing> Embedded<B> {
         for status in statuses {
             if *status == RunStatus::Running {
                 extra.extend(self.under_way(scope, before)?);
-            } else {
-                lists.push(layout::runs_by_status(scope, brain, *status));
             }
+            lists.push(layout::runs_by_status(scope, brain, *status));
         }
         if lists.is_empty()
             && filter.statuses.is_empty()
@@ -251,11 +250,7 @@ impl<B: Backing> Embedded<B> {
         }
         let is_filtered = brain.is_some() || !filter.statuses.is_empty() || filter.label.is_some();
         let most = if is_filtered { SCAN_LIMIT } else { page_of(limit) };
-        let mut ids = if lists.is_empty() && !statuses.is_empty() {
-            Vec::new()
-        } else {
-            self.candidates(scope, Table::Run, &lists, before, most)?
-        };
+        let mut ids = self.candidates(scope, Table::Run, &lists, before, most)?;
         if !extra.is_empty() {
             ids.extend(extra);
             ids.sort_unstable_by(|a, b| b.cmp(a));

@@ -11,7 +11,8 @@ use crate::show::listing;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Needs no server. The URLs begin with public_url from px.toml or PX_PUBLIC_URL, else with the \
-                  bind address. A `!` marks a webhook whose senders are not verified.\n\n\
+                  bind address. A `!` marks a webhook whose senders are not verified, or which refuses every request, as a \
+                  server that runs says.\n\n\
                   Examples:\n  px webhooks list\n  px webhooks list --json"
 )]
 pub(crate) struct Args {}

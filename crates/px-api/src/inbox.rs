@@ -100,10 +100,21 @@ pub struct Delivery {
     pub took_micros: u64,
     /// The body: JSON, or a text.
     pub payload: Value,
+    /// The fields of the body in their order, if it is a form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Vec<FormField>>,
     /// True if headers and body were dropped since.
     pub emptied: bool,
     /// Explanation of its outcome, in words.
     pub why: String,
+}
+
+/// A field of a form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct FormField {
+    pub name: String,
+    pub value: String,
 }
 
 /// An event of a delivery.

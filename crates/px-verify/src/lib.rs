@@ -29,6 +29,6 @@ pub mod record;
 pub use evaluate::{
     BodyError, BodyErrorKind, Content, Disagreement, Element, Forwarding, HandshakeReply, IdError,
     MAX_ID_BYTES, Network, ParseNetworkError, Place, PrepareError, Prepared, Refusal, UrlView, Verified,
-    body_type, bounded_id, insert_field, parse_form, parse_json, sign, without_mark,
+    body_type, bounded_id, form_fields, insert_field, parse_form, parse_json, sign, without_mark,
 };
 pub use received::Received;

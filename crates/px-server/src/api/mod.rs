@@ -6,11 +6,13 @@ mod brains;
 mod deliveries;
 mod document;
 mod door;
+mod explain;
 mod fields;
 mod guard;
 mod headers;
 mod health;
 mod hooks;
+mod ids;
 mod lines;
 #[cfg(test)]
 #[path = "tests/matrix.rs"]
@@ -31,6 +33,7 @@ mod status;
 mod store;
 mod table;
 mod tokens;
+mod waits;
 mod watch;
 mod watch_brains;
 mod webhooks;

@@ -34,7 +34,7 @@ mod window;
 
 pub use body::{BodyError, BodyErrorKind, Content, Element, body_type};
 pub use delivery::{IdError, MAX_ID_BYTES, bounded as bounded_id};
-pub use form::{insert as insert_field, object as parse_form};
+pub use form::{fields as form_fields, insert as insert_field, object as parse_form};
 pub use handshake::HandshakeReply;
 pub use hops::Disagreement;
 pub use json::{strict as parse_json, without_mark};

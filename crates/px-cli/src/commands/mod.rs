@@ -9,6 +9,7 @@ mod dev;
 mod explain;
 mod hooks;
 mod inbox;
+mod input;
 mod kv;
 mod new;
 mod run;

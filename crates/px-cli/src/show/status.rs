@@ -16,7 +16,7 @@ pub(crate) fn column(ids: usize, statuses: usize) -> impl Fn(usize, &str) -> Opt
         if column == ids {
             return Some(HEADING);
         }
-        let word = text.split_once(' ').map_or(text, |(_, word)| word);
+        let word = text.split(' ').find(|word| word.chars().all(char::is_alphabetic)).unwrap_or(text);
         (column == statuses).then(|| style_of(word))
     }
 }

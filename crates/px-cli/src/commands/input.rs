@@ -12,6 +12,9 @@ use crate::sample::{follow, samples};
 use crate::show::curl::quoted;
 use crate::show::words;
 
+/// Beginning of a sample's text that nobody gave an example for.
+const MADE_UP: &str = "sample-";
+
 /// Characters of a field's description that are shown.
 const MAX_WORDS: usize = 60;
 
@@ -78,7 +81,7 @@ fn line(schema: &Value, root: &Value, brain: &str, set: &[String]) -> String {
     for name in names(root.get("required")) {
         let text = given(name).map_or_else(
             || match sample.get(name) {
-                Some(Value::String(text)) if text != name => text.clone(),
+                Some(Value::String(text)) if !text.starts_with(MADE_UP) => text.clone(),
                 Some(Value::String(_)) | None => "…".to_owned(),
                 Some(other) => other.to_string(),
             },

@@ -128,17 +128,21 @@ pub fn runs_are_found_by_what_they_hold(store: Arc<dyn Store>) {
     let of = |place: &str, value| RunFilter { state: vec![(place.into(), value)], ..RunFilter::default() };
     let oldest = |filter: RunFilter| RunFilter { oldest_first: true, ..filter };
     let newest: Vec<RunId> = runs.iter().copied().rev().collect();
-    assert_eq!(list(of("/n", json!(0))), newest);
+    let (waiting, running): (Vec<RunId>, Vec<RunId>) = {
+        let waits = |run: &RunId| runs.iter().position(|known| known == run).is_some_and(|n| n % 3 == 0);
+        runs.iter().copied().partition(waits)
+    };
+    let down = |runs: &[RunId]| runs.iter().copied().rev().collect::<Vec<_>>();
+    // The step of those that wait has put another state in place of it.
+    assert_eq!(list(of("/n", json!(0))), down(&running));
     assert_eq!(list(of("/n", json!("0"))), []);
     assert_eq!(list(of("/m", json!(0))), []);
     assert_eq!(list(oldest(RunFilter::default())), runs);
-    assert_eq!(list(oldest(of("/n", json!(0)))), runs);
+    assert_eq!(list(oldest(of("/n", json!(0)))), running);
     let even = RunFilter { brain: Some("even".into()), ..RunFilter::default() };
     assert_eq!(list(oldest(even)), runs.iter().copied().step_by(2).collect::<Vec<_>>());
     let by_status = |status| RunFilter { statuses: vec![status], ..RunFilter::default() };
-    let waiting: Vec<RunId> = runs.iter().copied().step_by(3).collect();
     assert_eq!(list(oldest(by_status(RunStatus::Waiting))), waiting);
-    let running: Vec<RunId> = runs.iter().copied().filter(|run| !waiting.contains(run)).collect();
     assert_eq!(list(oldest(by_status(RunStatus::Running))), running);
     let young = block_on(store.run(SCOPE, running[0])).unwrap().unwrap().run.created_at;
     let since = RunFilter { since: Some(young), ..RunFilter::default() };
@@ -149,7 +153,6 @@ pub fn runs_are_found_by_what_they_hold(store: Arc<dyn Store>) {
 
     // The ids alone.
     let ids = |status, before, limit| block_on(store.run_ids(SCOPE, status, before, limit)).unwrap();
-    let down = |runs: &[RunId]| runs.iter().copied().rev().collect::<Vec<_>>();
     assert_eq!(ids(RunStatus::Waiting, None, 9), down(&waiting));
     assert_eq!(ids(RunStatus::Waiting, Some(waiting[2]), 1), [waiting[1]]);
     assert_eq!(ids(RunStatus::Running, None, 9), down(&running));

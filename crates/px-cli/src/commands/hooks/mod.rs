@@ -15,10 +15,11 @@ mod test;
 mod update;
 
 use clap::Subcommand;
+use px_api::Secret;
 use px_client::Client;
 use px_core::{CallbackId, HookId};
 
-use crate::context::Context;
+use crate::context::{Context, env};
 use crate::error::{Error, Kind, Result};
 use crate::ids;
 
@@ -68,6 +69,23 @@ pub(crate) struct OutboxArgs {
 
 pub(crate) async fn outbox(context: &Context, args: OutboxArgs) -> Result<()> {
     deliveries::run(context, args.deliveries).await
+}
+
+/// The secret of a variable of this command, or of the file that it names.
+fn secret_of(variable: &str) -> Result<Secret> {
+    if !px_inbound::is_variable(variable) {
+        // Not repeated: it may be the secret itself.
+        return Err(Error::usage("--secret-env is no name of a variable")
+            .hint("it names the variable that holds the secret, such as BILLING_SECRET"));
+    }
+    match env(variable) {
+        Some(secret) if !secret.trim().is_empty() => Ok(secret.into()),
+        Some(_) => Err(Error::usage(format!("{variable} is blank here, or the file that it names cannot be read"))),
+        None => Err(Error::usage(format!("{variable} is not set where this command runs")).hint(
+            "the secrets of the store are shown to nobody, this command included: set the variable for it; a hook of \
+             px.toml takes its secret from the store, by secret_env",
+        )),
+    }
 }
 
 /// The id of a hook that was named by its name, its id or the id's last digits.

@@ -16,7 +16,8 @@ const PATIENCE: Duration = Duration::from_millis(500);
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "The URLs are the server's, if it answers. Without one they begin with public_url from px.toml or \
-                  PX_PUBLIC_URL, else with the bind address. A `!` marks a webhook whose senders are not verified.\n\n\
+                  PX_PUBLIC_URL, else with the bind address. A `!` marks a webhook whose senders are not verified, or which \
+                  refuses every request, as a server that runs says.\n\n\
                   Examples:\n  px webhooks list\n  px webhooks list --json"
 )]
 pub(crate) struct Args {}

@@ -77,6 +77,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         (Verified::Missing(variable), _) => {
             format!("{variable} is not set: only callers on this machine are answered")
         }
+        (Verified::Refused(why), _) => format!("every request is refused: {why}"),
         (Verified::Yes, variable) => said_of_secrets(def, variable.as_deref()),
     };
     ui.line(format_args!("\n{}\n  {}: {state}", paint(HEADING, "Verification"), verification.provider))?;

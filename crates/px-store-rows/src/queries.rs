@@ -175,7 +175,7 @@ impl<B: Backing> Embedded<B> {
     }
 
     /// The ids of the runs that have a row of work: those that are running. They enter
-    /// no list, since hardly any stays one for long.
+    /// no list, since hardly any stays one for long, but for those that wait for their next attempt.
     fn under_way(&self, scope: Scope, slice: Slice) -> Result<Vec<[u8; 16]>, Error> {
         let (from, to) = slice.of_table(scope, Table::Work);
         let rows = self.backing().range(&from, &to, slice.order, slice.most)?;
@@ -190,12 +190,14 @@ impl<B: Backing> Embedded<B> {
         before: Option<[u8; 16]>,
         limit: usize,
     ) -> Result<Vec<[u8; 16]>, Error> {
-        if status == RunStatus::Running {
-            let slice = Slice { beyond: before, order: Order::Descending, most: limit };
-            return self.noted(self.under_way(scope, slice));
-        }
+        let slice = Slice { beyond: before, order: Order::Descending, most: limit };
         let list = layout::runs_by_status(scope, None, status);
-        self.noted(self.backing().postings(&list, before, Order::Descending, limit))
+        let mut ids = self.noted(self.backing().postings(&list, before, Order::Descending, limit))?;
+        if status == RunStatus::Running {
+            ids.extend(self.noted(self.under_way(scope, slice))?);
+            slice.put_in_order(&mut ids);
+        }
+        Ok(ids)
     }
 
     /// The ids of candidates for a list, of a slice of it: from the posting lists if there
@@ -285,9 +287,8 @@ impl<B: Backing> Embedded<B> {
         for status in statuses {
             if *status == RunStatus::Running {
                 extra.extend(self.under_way(scope, slice)?);
-            } else {
-                lists.push(layout::runs_by_status(scope, brain, *status));
             }
+            lists.push(layout::runs_by_status(scope, brain, *status));
         }
         if lists.is_empty()
             && filter.statuses.is_empty()
@@ -295,11 +296,7 @@ impl<B: Backing> Embedded<B> {
         {
             lists.push(layout::runs_by_brain(scope, brain));
         }
-        let mut ids = if lists.is_empty() && !statuses.is_empty() {
-            Vec::new()
-        } else {
-            self.candidates(scope, Table::Run, &lists, slice)?
-        };
+        let mut ids = self.candidates(scope, Table::Run, &lists, slice)?;
         if !extra.is_empty() {
             ids.extend(extra);
             slice.put_in_order(&mut ids);

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use px_core::event::{Failure, FailureKind};
 use px_core::run::Command;
-use px_core::{RunId, RunStatus};
+use px_core::{RunId, RunStatus, Timestamp};
 use serde_json::json;
 
 use super::driver::{Driver, key};
@@ -59,6 +60,28 @@ pub fn lists_are_filtered_and_page(store: Arc<dyn Store>) {
     assert_eq!(block_on(store.deliveries(SCOPE, &queued, None, 10)).unwrap().items.len(), 6);
     let none = DeliveryFilter { slug: Some("other".into()), ..DeliveryFilter::default() };
     assert!(block_on(store.deliveries(SCOPE, &none, None, 10)).unwrap().items.is_empty());
+}
+
+/// A run that waits for its next attempt is running, though nobody works on it.
+pub fn a_run_between_two_attempts_is_listed_as_running(store: Arc<dyn Store>) {
+    let mut driver = Driver::new(Arc::clone(&store));
+    let (first, failed, last) = (driver.start("one"), driver.start("one"), driver.start("other"));
+    let error = Failure { kind: FailureKind::Step, name: "Error".into(), message: "no".into(), stack: None };
+    let retry_at = Some(Timestamp::from_millis(u64::from(u32::MAX)));
+    driver.command(failed, Command::BeginStep { index: 0 }).unwrap();
+    driver.command(failed, Command::FailStep { error, retry_at }).unwrap();
+    let list = |statuses: &[RunStatus], brain: Option<&str>| -> Vec<RunId> {
+        let brain = brain.map(str::to_owned);
+        let filter = RunFilter { statuses: statuses.to_vec(), brain, ..RunFilter::default() };
+        let page = block_on(store.runs(SCOPE, &filter, None, 10)).unwrap();
+        page.items.iter().map(|record| record.run.id).collect()
+    };
+    assert_eq!(list(&[RunStatus::Running], None), [last, failed, first]);
+    assert_eq!(list(&[RunStatus::Running], Some("one")), [failed, first]);
+    assert_eq!(list(&[RunStatus::Waiting, RunStatus::Running], Some("one")), [failed, first]);
+    driver.command(failed, Command::Cancel { reason: None }).unwrap();
+    assert_eq!(list(&[RunStatus::Running], None), [last, first]);
+    assert_eq!(list(&[RunStatus::Cancelled], Some("one")), [failed]);
 }
 
 /// Runs are found by a label that they have now, newest first, whatever else is asked for.

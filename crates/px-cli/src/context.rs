@@ -24,9 +24,9 @@ const USER_AGENT: &str = concat!("px/", env!("CARGO_PKG_VERSION"));
 /// Flags that every command takes.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
-    /// Print data as JSON on stdout, and errors as JSON on stderr
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
+    /// Print data as JSON on stdout, and errors as JSON on stderr; --json=id,status prints these fields only
+    #[arg(long, global = true, value_name = "FIELDS", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub(crate) json: Option<String>,
 
     /// The server's URL [default: from px.toml, else http://127.0.0.1:8787]
     #[arg(long, global = true, value_name = "URL", env = "PX_URL", hide_env_values = true)]
@@ -49,7 +49,10 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) fn new(global: Global, providers: Providers) -> Self {
-        Self { ui: Ui { json: global.json }, global, ids: Ids::new(), providers: Mutex::new(providers) }
+        // Once in a process: the fields are named on its command line.
+        let fields = global.json.clone().unwrap_or_default().leak();
+        let ui = Ui { json: global.json.is_some(), fields };
+        Self { ui, global, ids: Ids::new(), providers: Mutex::new(providers) }
     }
 
     /// Returns the needs of these brains and webhooks that the program does not meet.
@@ -89,7 +92,7 @@ impl Context {
     /// The global flags as another px of this project is given them. Paths are
     /// made absolute: it may run elsewhere.
     pub(crate) fn global_words(&self) -> Vec<String> {
-        let json = self.global.json.then(|| vec!["--json".to_owned()]);
+        let json = self.global.json.as_ref().map(|_| vec!["--json".to_owned()]);
         let config = self.global.config.as_ref().map(|file| {
             let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
             vec!["--config".to_owned(), file.display().to_string()]

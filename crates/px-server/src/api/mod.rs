@@ -7,12 +7,14 @@ mod cursor;
 mod deliveries;
 mod document;
 mod door;
+mod explain;
 mod fields;
 mod files;
 mod guard;
 mod headers;
 mod health;
 mod hooks;
+mod ids;
 mod lines;
 #[cfg(test)]
 #[path = "tests/matrix.rs"]
@@ -33,6 +35,7 @@ mod status;
 mod store;
 mod table;
 mod tokens;
+mod waits;
 mod watch;
 mod watch_brains;
 mod webhooks;

@@ -21,6 +21,7 @@ use px_core::{CallbackId, HookId};
 
 use crate::context::{Context, env};
 use crate::error::{Error, Kind, Result};
+use crate::ids;
 
 /// Outbound hooks: tell other systems what happens to runs
 #[derive(Debug, Subcommand)]
@@ -58,6 +59,18 @@ impl Command {
     }
 }
 
+/// Show what is on its way to hooks, newest first: short for `px hooks deliveries`
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  px outbox\n  px outbox --state dead --since 1d\n  px outbox billing")]
+pub(crate) struct OutboxArgs {
+    #[command(flatten)]
+    deliveries: deliveries::Args,
+}
+
+pub(crate) async fn outbox(context: &Context, args: OutboxArgs) -> Result<()> {
+    deliveries::run(context, args.deliveries).await
+}
+
 /// The secret of a variable of this command, or of the file that it names.
 fn secret_of(variable: &str) -> Result<Secret> {
     if !px_inbound::is_variable(variable) {
@@ -75,13 +88,17 @@ fn secret_of(variable: &str) -> Result<Secret> {
     }
 }
 
-/// The id of a hook that was named by its id or by its name.
+/// The id of a hook that was named by its name, its id or the id's last digits.
 async fn find(client: &Client, hook: &str) -> Result<HookId> {
     if let Ok(id) = hook.parse::<HookId>() {
         return Ok(id);
     }
     let listed = client.hooks().await?;
-    listed.hooks.iter().find(|known| known.name == hook).map(|known| known.id).ok_or_else(|| {
+    if let Some(known) = listed.hooks.iter().find(|known| known.name == hook) {
+        return Ok(known.id);
+    }
+    let by_tail = ids::hook(client, hook).await?.and_then(|id| id.parse().ok());
+    by_tail.ok_or_else(|| {
         Error::not_found(format!("Hook '{hook}' not found")).hint("`px hooks list` shows those there are")
     })
 }

@@ -2,18 +2,21 @@
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use px_api::{Accepted, Action};
 use px_client::{Client, WebhookAnswer};
+use px_core::Stopwatch;
 use serde_json::Value;
 
 use super::reported;
 use crate::context::{self, Context};
 use crate::error::{Error, Kind, Result};
+use crate::ids;
 use crate::resolve;
 use crate::sample::{self, Address, Draft, Field, Request, Wish};
-use crate::show::{curl, listing};
-use crate::ui::{ERROR, GOOD, Ui, paint, shown};
+use crate::show::{curl, listing, words};
+use crate::ui::{ERROR, FAINT, GOOD, Ui, paint, shown};
 
 /// Send a webhook as its provider would: a payload that fits, signed
 #[derive(Debug, clap::Args)]
@@ -128,8 +131,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     for _ in 0..args.count {
         let request = seal()?;
         for _ in 0..if args.duplicate { 2 } else { 1 } {
+            let begun = Stopwatch::start();
             let answer = send(&client, &request).await?;
-            print(context.ui, &answer, args.count > 1 || args.duplicate)?;
+            let several = args.count > 1 || args.duplicate;
+            print(context.ui, &answer, several, &args.slug, begun.elapsed())?;
             if !answer.is_success() {
                 let tried = Tried {
                     signed: request.signed,
@@ -196,7 +201,7 @@ async fn send(client: &Client, request: &Request) -> Result<WebhookAnswer> {
     Ok(client.send_webhook(method, &request.url, headers, request.body.clone()).await?)
 }
 
-fn print(ui: Ui, answer: &WebhookAnswer, several: bool) -> Result<()> {
+fn print(ui: Ui, answer: &WebhookAnswer, several: bool, slug: &str, took: Duration) -> Result<()> {
     match (ui.json, several) {
         (true, true) => return ui.json_line(&answer.to_json()),
         (true, false) => return ui.json(&answer.to_json()),
@@ -205,6 +210,23 @@ fn print(ui: Ui, answer: &WebhookAnswer, several: bool) -> Result<()> {
     let style = if answer.is_success() { GOOD } else { ERROR };
     let status = paint(style, answer.status);
     match answer.accepted() {
+        Some(accepted) if ui.is_for_people() => {
+            let run = accepted.brain_run_id.map_or_else(String::new, |run| format!(" {}", ids::short(run)));
+            let identifier = accepted.identifier.as_ref().map_or_else(String::new, |id| format!(" {id}"));
+            ui.line(format_args!(
+                "{} {status} in {}: {} {}{run} {}",
+                paint(style, "✓"),
+                words::duration(took),
+                shown(format_args!("{slug}{identifier}")),
+                accepted.action,
+                paint(FAINT, format_args!("(delivery {})", ids::short(accepted.delivery_id))),
+            ))?;
+            let run = accepted.brain_run_id.map(ids::short);
+            if let Some(meaning) = meaning(&accepted.action, run.as_deref()) {
+                ui.note(meaning);
+            }
+            Ok(())
+        }
         Some(accepted) => {
             ui.line(format_args!("{status} {}", shown(became(&accepted))))?;
             let run = accepted.brain_run_id.map(|run| run.to_string());

@@ -3,7 +3,7 @@
 use px_sdk::WebhookDef;
 use serde_json::Value;
 
-use super::stored;
+use super::{list, stored};
 use crate::commands::brains::needs;
 use crate::context::{self, Context};
 use crate::error::Result;
@@ -49,7 +49,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let registry = context.configured()?;
     let webhook = resolve::webhook(&registry, &args.slug)?;
     let (def, ui) = (&webhook.def, context.ui);
-    let base = context.config()?.webhook_base();
+    let base = list::base(context).await?;
     let sample = sample::draft(def, Wish::default(), context.now()).await;
     let sample = sample.map(|draft| draft.payload().unwrap_or_default());
     if ui.json {

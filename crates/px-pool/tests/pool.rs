@@ -191,9 +191,8 @@ async fn a_panic_is_a_result_and_costs_no_thread() {
 async fn a_panic_knows_its_place_in_the_code() {
     let pool = Pool::start(limits()).unwrap();
     let code = async { assert_eq!(1 + 1, 3, "planned") };
-    let Err(Failure::Panicked(panic)) = pool.run(step("panics"), None, code).await else {
-        panic!("no panic")
-    };
+    let failed = pool.run(step("panics"), None, code).await;
+    let Err(Failure::Panicked(panic)) = failed else { panic!("no panic") };
     assert!(panic.place().is_some_and(|place| place.contains("pool.rs:")), "{panic:?}");
 }
 

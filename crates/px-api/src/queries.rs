@@ -111,7 +111,7 @@ pub struct ListRuns {
     /// `standing` adds what each run waits for, `position` what `px check` has to know;
     /// with commas between them.
     #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
-    #[schemars(description = "")]
+    #[schemars(description = "", regex(pattern = "^((standing|position)(,(standing|position))*)?$"))]
     pub include: Option<String>,
 }
 

@@ -29,7 +29,13 @@ impl Line {
     }
 
     fn single(event: &Event) -> Self {
-        let title = event.kind.split_once(':').map_or(&*event.kind, |(_, title)| title);
+        let title = match event.kind.split_once(':') {
+            Some((_, "webhook_response")) => "answered",
+            Some((_, "webhook_partial")) => "collected",
+            Some((_, "wait_timeout")) => "timed out",
+            Some((_, title)) => title,
+            None => &*event.kind,
+        };
         Self {
             from: event.seq,
             to: event.seq,

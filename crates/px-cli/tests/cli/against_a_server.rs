@@ -114,11 +114,14 @@ fn errors_as_json_keep_the_fields_of_the_server() {
     let answer =
         [("422 U", r#"{"error": "It does not fit", "violations": [{"path": "/n", "message": "no"}]}"#)];
     let (done, _) = run(&answer, &["run", "review", "--json"]);
-    assert_eq!((done.code, &*done.stdout), (1, ""));
+    assert_eq!((done.code, &*done.stdout), (2, ""));
     assert_eq!(done.error()["violations"][0]["path"], "/n");
     assert_eq!(done.error()["error"], "It does not fit");
     let (done, _) = run(&answer, &["run", "review"]);
-    assert_eq!(done.stderr, "Error: It does not fit\nHint: this does not fit:\n  /n: no\n");
+    assert_eq!(
+        done.stderr,
+        "Error: the input does not fit brain 'review'\n  /n: no\nHint: try: px run review -s number=1\n"
+    );
 }
 
 #[test]
@@ -237,12 +240,60 @@ fn lists_ask_for_what_they_are_told_and_name_the_next_page() {
     ];
     let (done, seen) = run(&[("200 OK", &page)], &arguments);
     assert_eq!(done.code, 0);
-    assert!(done.stdout.contains(&format!("│ {RUN} ┆ review ┆ waiting ┆")), "{}", done.stdout);
+    assert!(done.stdout.contains("│ …00cafe ┆ review ┆ ◷ waiting ┆"), "{}", done.stdout);
     assert_eq!(done.stderr, "There may be more: --cursor run_0\n");
-    let line = "GET /brains/runs?status=waiting&brain=re+view&since=1500&limit=7&cursor=run_9 HTTP/1.1\r\n";
+    let line = "GET /brains/runs?status=waiting&brain=re+view&since=1500&limit=7&cursor=run_9&include=standing \
+                HTTP/1.1\r\n";
     assert!(seen[0].starts_with(line), "{}", seen[0]);
+    let (done, _) = run(&[("200 OK", &page)], &["runs", "list", "--wide"]);
+    assert!(done.stdout.contains(&format!("│ {RUN} ┆ review ┆ ◷ waiting ┆")), "{}", done.stdout);
+    let (done, _) = run(&[("200 OK", &page)], &["runs", "list", "--quiet"]);
+    assert_eq!(done.stdout, format!("{RUN}\n"));
     let (done, _) = run(&[("200 OK", &page)], &["runs", "list", "--json"]);
     assert_eq!(done.json(), serde_json::from_str::<Value>(&page).unwrap());
+    let (done, _) = run(&[("200 OK", &page)], &["runs", "list", "--json=id,status"]);
+    assert_eq!(done.json(), json!([{"id": RUN, "status": "waiting"}]));
+    let (done, _) = run(&[("200 OK", &page)], &["runs", "list", "--json=statsu"]);
+    assert_eq!(done.code, 2);
+    let arguments =
+        ["runs", "list", "--waits-for", "twilio:+1:5", "--where", "/a=1", "--until", "9", "--oldest"];
+    let (_, seen) = run(&[("200 OK", &page)], &arguments);
+    for part in ["identifier=%2B1%3A5", "slug=twilio", "where=%2Fa%3D1", "until=9", "order=oldest"] {
+        assert!(seen[0].contains(part), "{part} in {}", seen[0]);
+    }
+}
+
+#[test]
+fn a_tail_is_looked_up_and_what_it_means_is_said() {
+    let found = |ids: Value| json!({"ids": ids, "looked": 9, "hasMore": false}).to_string();
+    let one = |tail: &str| json!({"id": format!("run_0197c1f0a1b2700080000000{tail}"), "kind": "run", "title": "invoice", "status": "paused", "at": 0});
+    let run_shown = shown(json!({"state": {}, "options": {}, "waitingFor": [], "steps": [], "seq": 1, "cause": {"kind": "api"}})).to_string();
+    let (done, seen) = run(
+        &[("200 OK", &found(json!([one("005e67c0")]))), ("200 OK", &run_shown)],
+        &["runs", "show", "5e67c0"],
+    );
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(seen[0].starts_with("GET /ids?tail=5e67c0&kind=run HTTP/1.1\r\n"), "{}", seen[0]);
+    assert!(seen[1].starts_with("GET /brains/runs/run_0197c1f0a1b2700080000000005e67c0 "), "{}", seen[1]);
+    let several = found(json!([one("005e67c0"), one("1111a7c0")]));
+    let (done, _) = run(&[("200 OK", &several)], &["runs", "cancel", "67c0"]);
+    assert_eq!(done.code, 4);
+    assert_eq!(
+        done.stderr,
+        "Error: 2 runs have ids that end in '67c0': …5e67c0 invoice paused, …11a7c0 invoice paused\nHint: give more of its last digits\n"
+    );
+    let (done, _) = run(&[("200 OK", &found(json!([])))], &["runs", "explain", "…67c0"]);
+    assert_eq!(
+        (done.code, &*done.stderr),
+        (3, "Error: no run has an id that ends in '67c0'\nHint: `px runs list` shows those there are\n")
+    );
+    let none = json!({"runs": []}).to_string();
+    let (done, seen) = run(&[("200 OK", &none)], &["runs", "show", "@last:waiting"]);
+    assert!(seen[0].starts_with("GET /brains/runs?status=waiting&limit=1 "), "{}", seen[0]);
+    assert_eq!(
+        (done.code, &*done.stderr),
+        (3, "Error: there is no run that is waiting\nHint: `px runs list` shows those there are\n")
+    );
 }
 
 #[test]

@@ -56,6 +56,7 @@ impl Book {
         }
         for (pattern, name) in [
             (r"(run|whd|evt|hok|dlv|tok)_[0-9a-f]{32}", "${1}_ID"),
+            (r"…[0-9a-f]{6}\b", "…TAIL"),
             (r"\b[0-9a-f]{32}\b", "HEX"),
             (r"whsec_[A-Za-z0-9+/=]+", "whsec_SECRET"),
             (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?( UTC|Z)?", "TIME"),
@@ -66,6 +67,10 @@ impl Book {
             (r"\d[\d.]* ((milli)?seconds?|minutes?( \d+ seconds?)?)( ago| left)?", "AGO"),
             (r"\b[\d.]+ (ms|µs)", "AGO"),
             (r"┆ \d+[smhd]( +)│", "┆ AGE${1}│"),
+            (r"oldest \d+[smhd]", "oldest AGE"),
+            (r"in \d+[smhd]\b", "in AGE"),
+            (r"\d+d \d+h left", "LEFT"),
+            (r"parked \d+[smhd]", "parked AGE"),
             (r"\bpid \d+", "pid N"),
             (r"t=\d{10},v1=[0-9a-f]+|v0=[0-9a-f]{64}|sha256=[0-9a-f]{64}|\b[0-9a-f]{64}\b", "SIGNATURE"),
             (r"(?i)signature: [A-Za-z0-9+/]{27}=", "signature: SIGNATURE"),

@@ -48,7 +48,10 @@ fn a_hook_is_made_shown_changed_and_deleted() {
     is(&px(&["delivery", delivery]), 0, "hook.test");
     assert_eq!(px(&["delivery", delivery, "--json"]).json()["type"], "hook.test");
     is(&px(&["redeliver", delivery]), 0, "pending");
-    is(&px(&["deliveries"]), 0, delivery);
+    is(&px(&["deliveries", "--wide"]), 0, delivery);
+    is(&px(&["deliveries", "--quiet"]), 0, delivery);
+    is(&px(&["delivery", "@last"]), 0, delivery);
+    is(&px(&["delivery", &delivery[delivery.len() - 8..]]), 0, delivery);
     is(&px(&["deliveries", "ci", "--state", "parked"]), 0, "No deliveries.");
     assert_eq!(px(&["deliveries", "ci", "--json"]).json()["deliveries"][0]["id"], delivery);
     is(&px(&["recover", "ci", "--since", "2d", "--dry-run"]), 0, "0 deliveries would go out again.");

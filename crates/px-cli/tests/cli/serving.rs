@@ -89,7 +89,12 @@ fn a_run_is_explained_and_woken_across_a_restart() {
     assert_eq!(shown["state"]["source"], "sms");
     let over = px(&["runs", "cancel", id]);
     assert_eq!(over.code, 4, "{over:?}");
-    assert!(over.stderr.starts_with("Error: Brain run is not active or already completed\n"), "{over:?}");
+    assert!(over.stderr.contains(" is complete since "), "{over:?}");
+    assert!(over.stderr.contains("a run that is over cannot be cancelled\n"), "{over:?}");
+    let over = px(&["runs", "cancel", id, "--json"]).error();
+    assert_eq!(over["error"], "Brain run is not active or already completed");
+    assert_eq!(px(&["runs", "show", "@last:complete", "--json"]).json()["brainRunId"], id);
+    assert_eq!(px(&["runs", "show", &id[id.len() - 8..], "--json"]).json()["brainRunId"], id);
 }
 
 #[test]
@@ -150,9 +155,10 @@ fn rule_27_behind_a_public_url_the_public_url_is_signed() {
         "{ambiguous:?}"
     );
     let misfit = project.px(&["run", "review", "-s", "nubmer=7", "--url", &serving.url]);
-    assert_eq!(misfit.code, 1);
+    assert_eq!(misfit.code, 2);
     assert!(misfit.stderr.contains("did you mean 'number'?"), "{misfit:?}");
-    assert!(misfit.stderr.contains("does not fit the input of brain 'review'"), "{misfit:?}");
+    assert!(misfit.stderr.contains("the input does not fit brain 'review'\n  missing: number"), "{misfit:?}");
+    assert!(misfit.stderr.contains("Hint: try: px run review -s number="), "{misfit:?}");
 }
 
 #[test]
@@ -220,7 +226,7 @@ fn rule_42_a_second_signal_ends_it_at_once() {
     let started = project.px(&["run", "slow", "--url", &serving.url]);
     let id = started.stdout.trim();
     let is_running =
-        |_| project.px(&["runs", "events", id, "--url", &serving.url]).stdout.contains("step:start");
+        |_| project.px(&["runs", "events", id, "--url", &serving.url]).stdout.contains("┆ sleep ┆");
     assert!((0..200).any(is_running));
     let explained = project.px(&["runs", "explain", id, "--url", &serving.url]);
     assert!(explained.stdout.contains("Step 'sleep' runs since"), "{explained:?}");

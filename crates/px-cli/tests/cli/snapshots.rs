@@ -154,6 +154,10 @@ fn with_a_server() {
         book.px(&format!("kv {words}"));
     }
 
+    book.px("inbox");
+    book.px("inbox --state nonsense");
+    book.px("outbox");
+    book.px("outbox --state nonsense");
     book.px("webhooks deliveries list");
     book.px("webhooks deliveries list --state nonsense");
     let listed = book.project.px(&["webhooks", "deliveries", "list", "--json"]).json();

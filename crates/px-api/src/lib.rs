@@ -28,6 +28,7 @@ mod position;
 mod queries;
 mod reminders;
 mod requests;
+mod run_lists;
 mod runs;
 mod schema;
 mod secret;
@@ -70,9 +71,10 @@ pub use queries::{
 };
 pub use reminders::Reminder;
 pub use requests::{ForkRun, RerunRun, ResumeRun, SignalRun, SignalType, StartRun};
+pub use run_lists::{Include, RunPage, RunSummary, RunningBrains, Runs};
 pub use runs::{
-    Cause, Failure, Include, RestartedRun, Resumed, Run, RunPage, RunStatus, RunSummary, RunningBrains, Runs,
-    SignalEntry, SignalTaken, StartedRun, StepProgress, StepStatus, Turn,
+    Cause, Failure, RestartedRun, Resumed, Run, RunStatus, SignalEntry, SignalTaken, StartedRun,
+    StepProgress, StepStatus, Turn,
 };
 pub use schema::{Nullable, Object};
 pub use secret::Secret;

@@ -171,13 +171,7 @@ impl<B: Backing> Store for Embedded<B> {
         after: Option<&'a str>,
         limit: usize,
     ) -> Read<'a, Vec<(KeyId, Versioned<KeyRecord>)>> {
-        let (start, to) = layout::keys_of(scope, slug);
-        let from =
-            after.map_or(start, |after| layout::behind(layout::key_row(scope, &KeyId::new(slug, after))));
-        ready(self.readable(from, &to, limit, |row, value| {
-            let (slug, identifier, _) = layout::texts_of(row)?;
-            Ok((KeyId::new(slug, identifier), layout::from_key_value(Some(value.clone()))?))
-        }))
+        ready(self.read_keys(scope, slug, after, limit))
     }
 
     fn waiters<'a>(
@@ -202,15 +196,7 @@ impl<B: Backing> Store for Embedded<B> {
         from: u64,
         limit: usize,
     ) -> Read<'a, Vec<(u64, QueuedEvent)>> {
-        let rows = self.backing.range(
-            &layout::queue_row(scope, key, from),
-            &layout::queue_row(scope, key, u64::MAX),
-            Order::Ascending,
-            limit,
-        );
-        ready(rows.and_then(|rows| {
-            rows.iter().map(|(row, value)| Ok((layout::place_of(row)?, layout::from_json(value)?))).collect()
-        }))
+        ready(self.read_queued(scope, key, from, limit))
     }
 
     fn run(&self, scope: Scope, run: RunId) -> Read<'_, Option<RunRecord>> {
@@ -345,11 +331,7 @@ impl<B: Backing> Store for Embedded<B> {
         after: Option<RunId>,
         limit: usize,
     ) -> Read<'_, Vec<(RunId, Versioned<Work>)>> {
-        let (start, to) = layout::table_range(scope, Table::Work);
-        let from = after.map_or(start, |after| layout::behind(layout::work_row(scope, after)));
-        ready(self.readable(from, &to, limit, |row, value| {
-            Ok((RunId::from_bytes(layout::id_of(row)?), layout::from_versioned(value)?))
-        }))
+        ready(self.read_work(scope, after, limit))
     }
 
     fn work_of(&self, scope: Scope, run: RunId) -> Read<'_, Option<Versioned<Work>>> {
@@ -363,14 +345,7 @@ impl<B: Backing> Store for Embedded<B> {
         after: Option<&'a Timer>,
         limit: usize,
     ) -> Read<'a, Vec<Timer>> {
-        let from = after.map_or_else(
-            || layout::due_row(scope, Timestamp::EPOCH),
-            |after| layout::behind(layout::timer_row(scope, after)),
-        );
-        let to = layout::due_row(scope, Timestamp::from_millis(until.as_millis().saturating_add(1)));
-        ready(self.readable(from, &to, limit, |row, value| {
-            Ok(Timer { due: layout::due_of(scope, row)?, kind: layout::from_json(value)? })
-        }))
+        ready(self.read_due(scope, until, after, limit))
     }
 
     fn tail_after(&self, tail: &LogTail, events: &[Event], seq: u64) -> Result<LogTail, Error> {

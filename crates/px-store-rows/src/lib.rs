@@ -17,6 +17,7 @@ mod kv;
 mod layout;
 mod line;
 mod lists;
+mod looks;
 mod memory;
 mod outbox;
 mod queries;

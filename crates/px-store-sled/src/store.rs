@@ -33,6 +33,9 @@ const TREE: &str = "tree";
 /// The tree's directory while the store is created.
 const TREE_DRAFT: &str = "tree.new";
 
+/// An id in a posting list.
+type Id = [u8; 16];
+
 /// Opens or creates the tree in a directory.
 pub(crate) type OpenTree<'a> = &'a dyn Fn(&Path, &Options) -> Result<Arc<dyn Tree>, Error>;
 
@@ -343,10 +346,10 @@ impl Backing for SledRows {
     fn postings(
         &self,
         list: &[u8],
-        beyond: Option<[u8; 16]>,
+        beyond: Option<Id>,
         order: Order,
         limit: usize,
-    ) -> Result<Vec<[u8; 16]>, Error> {
+    ) -> Result<Vec<Id>, Error> {
         self.shared.postings(list, beyond, order, limit)
     }
 

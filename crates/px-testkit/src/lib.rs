@@ -11,6 +11,7 @@ mod error;
 mod fault;
 mod faults;
 mod faults_kv;
+mod faulty;
 pub mod load;
 mod project;
 mod shrink;
@@ -19,7 +20,7 @@ mod world;
 
 pub use error::WorldError;
 pub use fault::{Access, Fault};
-pub use faults::FaultyStore;
+pub use faulty::FaultyStore;
 pub use project::Project;
 pub use px_core::{ManualClock, Timestamp};
 pub use px_inbound::Answer;

@@ -4,13 +4,14 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -89,16 +90,8 @@ fn encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
-/// A fresh directory for the data.
-fn fresh() -> PathBuf {
-    let data = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("counted-{}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&data);
-    std::fs::create_dir_all(&data).unwrap();
-    data
-}
-
 struct Room {
-    data: PathBuf,
+    data: TempDir,
     desk: Mutex<Desk>,
     voted: AtomicUsize,
 }
@@ -138,7 +131,7 @@ impl Room {
             let mut desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
             desk.child.kill().unwrap();
             desk.child.wait().unwrap();
-            *desk = Desk::start(&self.data);
+            *desk = Desk::start(self.data.path());
         }
         run
     }
@@ -146,8 +139,9 @@ impl Room {
 
 #[test]
 fn over_kills_each_vote_is_counted_once() {
-    let data = fresh();
-    let desk = Mutex::new(Desk::start(&data));
+    // Outside of every project: in a project's directory px hands over to that one's program.
+    let data = tempfile::tempdir().unwrap();
+    let desk = Mutex::new(Desk::start(data.path()));
     let room = Room { data, desk, voted: AtomicUsize::new(0) };
     let next = AtomicUsize::new(0);
     let runs = Mutex::new(Vec::new());
@@ -182,5 +176,4 @@ fn over_kills_each_vote_is_counted_once() {
     }
     let (_, listed) = room.get("/store/approval?limit=1").unwrap();
     assert_eq!(listed["count"], APPROVERS.len(), "{listed}");
-    let _ = std::fs::remove_dir_all(&room.data);
 }

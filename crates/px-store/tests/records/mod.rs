@@ -11,8 +11,12 @@
 mod claim;
 mod commit;
 mod kv;
+mod lines;
 mod outbox;
+mod pages;
 mod tables;
+
+use pages::page;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -123,30 +127,6 @@ impl Records {
     }
 }
 
-/// A page of those of a map that fit, newest or oldest first.
-fn page<K: Copy + Ord, V, T>(
-    map: &BTreeMap<K, V>,
-    (beyond, limit, is_oldest_first): (Option<[u8; 16]>, usize, bool),
-    bytes: impl Fn(K) -> [u8; 16],
-    fits: impl Fn(&V) -> Option<T>,
-) -> Page<T> {
-    let mut all: Vec<(&K, &V)> = map.iter().collect();
-    if !is_oldest_first {
-        all.reverse();
-    }
-    let looked = all.len();
-    let is_past =
-        |id: [u8; 16]| beyond.is_none_or(|beyond| if is_oldest_first { id > beyond } else { id < beyond });
-    let rest = all.into_iter().filter(|(id, _)| is_past(bytes(**id)));
-    let mut found = rest.filter_map(|(id, value)| fits(value).map(|item| (*id, item)));
-    let (mut items, mut last) = (Vec::new(), None);
-    for (id, item) in found.by_ref().take(limit) {
-        (last, _) = (Some(bytes(id)), items.push(item));
-    }
-    let more = found.next().is_some();
-    Page { items, next: last.filter(|_| more), looked }
-}
-
 fn record(kept: &Kept) -> RunRecord {
     let tail =
         LogTail { first_seq: kept.run.seq + 1, lines: Bytes::new(), told: kept.told.clone(), apart: None };
@@ -212,22 +192,11 @@ impl Store for Records {
         from: u64,
         limit: usize,
     ) -> Read<'a, Vec<(u64, Waiter)>> {
-        self.read(scope, |maps| {
-            let places = maps.lines.range((key.clone(), from)..=(key.clone(), u64::MAX));
-            let wanted = places.filter(|(_, waiter)| token.is_none() || waiter.token() == token);
-            let rows = wanted.map(|((_, place), waiter)| (*place, waiter.clone()));
-            let within = maps.keys.get(key).map(|kept| kept.record.within_from(token, from).cloned());
-            rows.chain(within.into_iter().flatten()).take(limit).collect()
-        })
+        self.read(scope, |maps| maps.waiters(key, token, from, limit))
     }
 
     fn waiter_place<'a>(&'a self, scope: Scope, key: &'a KeyId, waiter: WaiterId) -> Read<'a, Option<u64>> {
-        self.read(scope, |maps| {
-            let mut places = maps.lines.range((key.clone(), 0)..=(key.clone(), u64::MAX));
-            let row = places.find(|(_, there)| there.id() == waiter).map(|((_, place), _)| *place);
-            let mut within = maps.keys.get(key).into_iter().flat_map(|kept| &kept.record.within);
-            row.or_else(|| within.find(|(_, there)| there.id() == waiter).map(|(place, _)| *place))
-        })
+        self.read(scope, |maps| maps.waiter_place(key, waiter))
     }
 
     fn queued<'a>(

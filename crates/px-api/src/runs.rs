@@ -2,13 +2,13 @@
 
 #![expect(missing_docs, reason = "a field whose name says it all has no description in the document either")]
 
-use px_core::{Labels, RunId, Timestamp, event, wire};
+use px_core::{Labels, RunId, Timestamp, event};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::open::{listed_words, plain_words, words};
-use crate::{Nullable, Object, Open, Registration, Wait};
+use crate::{Nullable, Object, Registration, Wait};
 
 words! {
     /// Status of a run.

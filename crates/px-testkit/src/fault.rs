@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use px_store::{Admission, Batch, BoxFuture, Error, Outcome, Store};
 
-use crate::faults::FaultyStore;
+use crate::faulty::FaultyStore;
 
 /// Fault that a test plans for a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

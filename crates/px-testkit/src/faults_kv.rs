@@ -3,7 +3,7 @@
 use px_core::{KvId, Scope};
 use px_store::{KvBrain, KvRecord, KvStore, Read, Versioned};
 
-use crate::faults::FaultyStore;
+use crate::faulty::FaultyStore;
 
 impl KvStore for FaultyStore {
     fn value<'a>(&'a self, scope: Scope, id: &'a KvId) -> Read<'a, Option<Versioned<KvRecord>>> {

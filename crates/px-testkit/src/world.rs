@@ -24,7 +24,7 @@ use serde_json::Value;
 pub(crate) use self::links::ORIGIN_OF_WORLDS;
 use self::process::{process, stage};
 use crate::error::WorldError;
-use crate::faults::FaultyStore;
+use crate::faulty::FaultyStore;
 use crate::project::Project;
 
 /// Maximum number of due timers that are looked through for the ends of runs.

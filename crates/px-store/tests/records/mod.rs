@@ -48,19 +48,6 @@ struct Kept {
     told: Option<Arc<HookProgress>>,
 }
 
-impl Maps {
-    /// A delivery with the events that lie apart from it.
-    fn whole(&self, kept: &Delivery) -> Delivery {
-        let mut whole = kept.clone();
-        for (place, event) in (0..).zip(&mut whole.events) {
-            if event.apart != 0 {
-                event.clone_from(self.events_apart.get(&(kept.id, place)).expect("it lies apart"));
-            }
-        }
-        whole
-    }
-}
-
 /// Everything of one scope.
 #[derive(Debug, Default)]
 struct Maps {

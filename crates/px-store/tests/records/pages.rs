@@ -1,8 +1,10 @@
-//! Pages of maps.
+//! Pages of maps, and deliveries as they are read.
 
 use std::collections::BTreeMap;
 
-use px_store::Page;
+use px_store::{Delivery, Page};
+
+use super::Maps;
 
 /// A page of those of a map that fit, newest or oldest first.
 pub(super) fn page<K: Copy + Ord, V, T>(
@@ -26,4 +28,17 @@ pub(super) fn page<K: Copy + Ord, V, T>(
     }
     let more = found.next().is_some();
     Page { items, next: last.filter(|_| more), looked }
+}
+
+impl Maps {
+    /// A delivery with the events that lie apart from it.
+    pub(super) fn whole(&self, kept: &Delivery) -> Delivery {
+        let mut whole = kept.clone();
+        for (place, event) in (0..).zip(&mut whole.events) {
+            if event.apart != 0 {
+                event.clone_from(self.events_apart.get(&(kept.id, place)).expect("it lies apart"));
+            }
+        }
+        whole
+    }
 }

@@ -11,7 +11,7 @@ use px_store::cluster::{Cluster, Member, MemoryCluster, OneMember};
 use px_store::{Claimer, Store};
 
 use super::{Doubles, links};
-use crate::faults::FaultyStore;
+use crate::faulty::FaultyStore;
 use crate::project::Project;
 
 /// The engine and the stage of one process of a world.

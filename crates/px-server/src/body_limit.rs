@@ -50,19 +50,15 @@ impl BodyLimit {
         Self { door: Door::Webhook, max_body: 1024 * 1024, files: Some(files) }
     }
 
-    /// The time that a body may have taken of which so many bytes are there, if `patience` is
-    /// that of a body without files. A form has more for what has come, so that its sender
-    /// needs a line of a slow pace and not of a fast one, and cannot stand still.
-    pub(crate) fn time(&self, patience: Duration, came: usize) -> Duration {
-        match self.files {
-            None => patience,
-            Some(_) => patience.saturating_add(Duration::from_secs(came as u64 / SLOWEST)),
-        }
+    /// The time that a form has beyond that of other bodies once so many bytes are there: its
+    /// sender needs a line of a slow pace and not of a fast one, and cannot stand still.
+    pub(crate) fn more_time(&self, came: usize) -> Duration {
+        self.files.map_or(Duration::ZERO, |_| Duration::from_secs(came as u64 / SLOWEST))
     }
 
-    /// The time that the largest body may take.
+    /// The time that the largest body may take, if `patience` is that of one without files.
     pub(crate) fn longest(&self, patience: Duration) -> Duration {
-        self.time(patience, self.bytes())
+        patience.saturating_add(self.more_time(self.bytes()))
     }
 
     /// Returns what the sender of a body is told that could not be read.

@@ -1,3 +1,5 @@
+//! The gate: rooms, shares and rates, by a clock that each test turns itself.
+
 use super::*;
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000);

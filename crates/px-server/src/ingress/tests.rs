@@ -1,3 +1,5 @@
+//! How long a form may take to come, in virtual time.
+
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};

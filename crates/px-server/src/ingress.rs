@@ -165,10 +165,10 @@ where
     let read = match spilled {
         _ if is_stranger => Ok(Bytes::new()),
         Some(spilled) => read_form(body, &limit, spilled, &mut permit, patience).await,
-        None => {
-            let read = tokio::time::timeout(patience, read(body, &limit, &mut permit)).await;
-            read.unwrap_or_else(|_| Err(too_slow()))
-        }
+        None => match tokio::time::timeout(patience, read(body, &limit, &mut permit)).await {
+            Ok(read) => read,
+            Err(_) => Err(too_slow()),
+        },
     };
     received.body = match read {
         Ok(body) => body,
@@ -264,9 +264,11 @@ where
             Ok(Some(data.len()))
         };
         let until = first + limit.more_time(came);
-        match tokio::time::timeout_at(until, next).await.unwrap_or_else(|_| Err(too_slow()))? {
-            Some(more) => came += more,
-            None => break,
+        match tokio::time::timeout_at(until, next).await {
+            Ok(Ok(Some(more))) => came += more,
+            Ok(Ok(None)) => break,
+            Ok(Err(response)) => return Err(response),
+            Err(_) => return Err(too_slow()),
         }
     }
     spilled.finish(permit).await.map_err(|error| not_spilled(&error))

@@ -265,10 +265,13 @@ impl Head {
     }
 }
 
+/// A line of a head: its name and its value.
+type Line<'a> = (&'a [u8], &'a [u8]);
+
 /// Takes the next line of a head: its name and its value. Lines end in CR LF and in
 /// nothing else, and none is folded: of what other readers take for one line or for two
 /// nothing is guessed here.
-fn next_line<'a>(lines: &mut &'a [u8]) -> Result<Option<(&'a [u8], &'a [u8])>, Defect> {
+fn next_line<'a>(lines: &mut &'a [u8]) -> Result<Option<Line<'a>>, Defect> {
     if lines.is_empty() {
         return Ok(None);
     }

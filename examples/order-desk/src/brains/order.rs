@@ -18,7 +18,8 @@ pub fn order() -> Brain<Order> {
         .describe("Takes an order from its payment to the door")
         .label_as("order", "/id")
         .needs::<Outside>()
-        // A guard that fails ends the run, and well: it is complete, and nothing below is run.
+        // A large order names two people at least who can let it pass. A guard that fails ends the run, and well: it is
+        // complete, and nothing below is run.
         .guard("has its approvers", Order::has_its_approvers)
         // Waits for the bank, two weeks at most.
         .step("ask for payment", ask_for_payment)

@@ -28,6 +28,7 @@ mod store;
 #[path = "../support/mod.rs"]
 mod support;
 mod types;
+mod waits;
 
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
@@ -158,6 +159,7 @@ fn run(names: &[String]) -> bool {
         secrets::CASES,
         planted::CASES,
         store::CASES,
+        waits::CASES,
         access::CASES,
     ]
     .concat()

@@ -55,7 +55,7 @@ fn refusals(suite: &Suite) {
         (json!({"name": "A", "value": "x".repeat(32_769)}), "8 to 32768 bytes; this one has 32769"),
         (json!({"name": "A", "value": "          "}), "not blank"),
         (json!({"name": "sk_live-012", "value": "0123456789"}), "letters, digits and underscores"),
-        (json!({"name": "bulk", "value": "0123456789"}), "letters, digits and underscores"),
+        (json!({"name": "bulk", "value": "0123456789"}), "`/secrets/bulk` is a route"),
         (json!({"name": "A", "value": "0123456789", "grace": "8d"}), "at most 7 days"),
         (json!({"name": "A", "value": 123_456_789}), "string"),
         (json!({"name": "A", "value": [123_456_789]}), "string"),

@@ -22,10 +22,10 @@ macro_rules! types {
 }
 
 types! {
-    Accepted BoundEvent Brain Brains Callback CallbackPage CallbackSummary ClearedStore CreatedToken Delivery DeliveryPage
-    Error Events FormAccepted FormNotFound Health Hook HookStats Hooks Keys Recovered RefusedForm RestartedRun
-    Resumed Run RunPage Runs SecretExists SecretInfo SecretReads Secrets SecretsSet SignalTaken StartedRun Status
-    StoreBrains StoreKeys StoreValue TestSent Tokens Webhooks
+    Accepted BoundEvent Brain Brains Callback CallbackPage CallbackSummary ClearedStore CreatedToken Delivery DeliveryPage DuePage
+    Error Events Explained FormAccepted FormNotFound FoundIds Health Hook HookStats Hooks Keys Recovered RefusedForm RestartedRun
+    Resumed Run RunPage Runs SecretExists SecretInfo SecretReads Secrets SecretsSet SignalTaken StartedRun StateDiff Status
+    StoreBrains StoreKeys StoreValue TestSent Tokens WaitPage Webhooks
 }
 
 /// Holds an answer against the type that its schema names, if it names one.

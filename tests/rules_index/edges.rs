@@ -88,6 +88,7 @@ pub(super) const EDGES: &[Rule] = &[
             "px-server/tests/http_edges.rs::rule_61_a_clients_mistake_is_a_4xx_with_the_bound_in_its_text",
             "px-server/tests/http_edges.rs::rule_61_unknown_fields_are_refused_on_own_routes_and_named_on_the_ancestors",
             "px-server/tests/http_edges.rs::rule_61_what_is_passed_over_is_named_once_for_each_field_and_as_plain_text",
+            "px-server/tests/secrets.rs::rules_61_no_refusal_repeats_what_may_be_a_secret",
         ],
     ),
     (
@@ -98,6 +99,8 @@ pub(super) const EDGES: &[Rule] = &[
             "px-cli/tests/cli/refusing.rs::rules_62_a_secret_that_is_there_and_blank_stops_the_start_and_the_check",
             "px-cli/tests/cli/refusing.rs::rules_62_the_secrets_of_every_proof_are_checked_by_the_start_and_the_check_alike",
             "px-cli/src/config/webhooks.rs::rules_62_a_secret_that_is_there_and_blank_is_a_mistake",
+            "px-inbound/src/endpoint.rs::rules_62_by_a_file_that_is_gone_nobody_is_believed_though_the_store_has_a_value",
+            "px-server/tests/secrets.rs::rules_62_a_file_with_another_value_is_noticed_and_by_one_that_is_gone_nobody_is_believed",
         ],
     ),
     (

@@ -100,6 +100,9 @@ pub struct Delivery {
     pub took_micros: u64,
     /// The body: JSON, or a text.
     pub payload: Value,
+    /// The fields of the body in their order, if it is a form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Vec<FormField>>,
     /// The files that came with it, in their order; the payload has their places.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<DeliveryFile>,
@@ -126,6 +129,14 @@ pub struct DeliveryFile {
     /// The content type that the sender says it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
+}
+
+/// A field of a form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct FormField {
+    pub name: String,
+    pub value: String,
 }
 
 /// An event of a delivery.

@@ -17,7 +17,9 @@ mod brains;
 mod callbacks;
 mod error;
 mod events;
+mod explained;
 mod hooks;
+mod ids;
 mod inbox;
 mod lenient;
 mod open;
@@ -31,10 +33,12 @@ mod schema;
 mod secret;
 mod secrets;
 mod server;
+mod standing;
 mod store;
 pub mod story;
 pub mod suggest;
 mod tokens;
+mod waiting;
 mod waits;
 mod webhooks;
 pub mod why;
@@ -47,11 +51,13 @@ pub use callbacks::{
 };
 pub use error::{Error, Violation};
 pub use events::{Detail, Event, Events};
+pub use explained::{DiffRun, Explained, StateDiff, Wakes};
 pub use hooks::{CreateHook, Disabled, Hook, HookStats, Hooks, Keys, RecoverHook, Retry, RotateSecret};
 pub use hooks::{Signature, UpdateHook};
+pub use ids::{FindIds, FoundId, FoundIds, IdKind};
 pub use inbox::{
     BindDelivery, BoundEvent, Delivery, DeliveryFile, DeliveryPage, DeliveryState, DeliverySummary,
-    InboxEvent,
+    FormField, InboxEvent,
 };
 pub use open::Open;
 pub use position::Position;
@@ -65,7 +71,7 @@ pub use queries::{
 pub use reminders::Reminder;
 pub use requests::{ForkRun, RerunRun, ResumeRun, SignalRun, SignalType, StartRun};
 pub use runs::{
-    Cause, Failure, RestartedRun, Resumed, Run, RunPage, RunStatus, RunSummary, RunningBrains, Runs,
+    Cause, Failure, Include, RestartedRun, Resumed, Run, RunPage, RunStatus, RunSummary, RunningBrains, Runs,
     SignalEntry, SignalTaken, StartedRun, StepProgress, StepStatus, Turn,
 };
 pub use schema::{Nullable, Object};
@@ -74,8 +80,12 @@ pub use secrets::{
     ReaderKind, SecretExists, SecretInfo, SecretRead, SecretReads, Secrets, SecretsSet, SetSecret, SetSecrets,
 };
 pub use server::{Health, HealthReason, Status};
+pub use standing::{Awaited, Standing, step_of};
 pub use store::{ClearedStore, ListStore, StoreBrains, StoreKey, StoreKeys, StoreValue};
 pub use tokens::{CreateToken, CreatedToken, Scope, Token, Tokens};
+pub use waiting::{
+    AwaitedKey, Due, DueKind, DuePage, LastEnd, ListDue, ListWaits, WaitEnd, WaitPage, Waiting,
+};
 pub use waits::{Ask, AskedAnswer, Registration, Wait};
 pub use webhooks::{
     Accepted, Action, FormAccepted, FormNotFound, FormQuery, FormRefused, LinkForm, Original, RefusedForm,

@@ -57,6 +57,45 @@ pub struct ListRuns {
     #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
     #[schemars(description = "")]
     pub since: Option<u64>,
+    /// Only runs created at this time or earlier, milliseconds since 1970-01-01 UTC.
+    #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
+    #[schemars(description = "")]
+    pub until: Option<u64>,
+    /// Only runs that wait for an event with this identifier, or that were started for it.
+    #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
+    #[schemars(description = "")]
+    pub identifier: Option<String>,
+    /// With `identifier`: only at this webhook.
+    #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
+    #[schemars(description = "")]
+    pub slug: Option<String>,
+    /// Only the run that a request of this name started.
+    #[serde(
+        default,
+        rename = "requestId",
+        deserialize_with = "non_empty",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(description = "")]
+    pub request_id: Option<String>,
+    /// Only runs that are at this step, by its title or with the steps around it: `pay[2]/book`.
+    #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
+    #[schemars(description = "")]
+    pub step: Option<String>,
+    /// Only runs whose state has this value: `/customer/id=42`. The value of a label's place
+    /// is looked up among the labels.
+    #[serde(
+        default,
+        rename = "where",
+        deserialize_with = "non_empty",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(regex(pattern = r"^(/[^=]*=.*)?$"))]
+    pub state: Option<String>,
+    /// `oldest` for the oldest first; the newest come first if it is not said.
+    #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
+    #[schemars(description = "", regex(pattern = "^(newest|oldest)?$"))]
+    pub order: Option<String>,
     /// Only runs with this label: `order=o2`.
     #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^([a-z][a-z0-9_-]{0,31}=.+)?$"))]
@@ -69,7 +108,8 @@ pub struct ListRuns {
     #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^(run_[0-9a-f]{32})?$"))]
     pub cursor: Option<String>,
-    /// `position` adds what `px check` has to know.
+    /// `standing` adds what each run waits for, `position` what `px check` has to know;
+    /// with commas between them.
     #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
     #[schemars(description = "")]
     pub include: Option<String>,

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::open::{listed_words, plain_words, words};
 use crate::position::Position;
+use crate::standing::Standing;
 use crate::{Nullable, Object, Open, Registration, Wait};
 
 words! {
@@ -38,6 +39,21 @@ impl RunStatus {
     #[must_use]
     pub const fn is_terminal(&self) -> bool {
         matches!(self, Self::Complete | Self::Error | Self::Cancelled)
+    }
+
+    /// Returns the sign that stands before the word where people read it.
+    #[must_use]
+    pub const fn sign(&self) -> &'static str {
+        match self {
+            Self::Pending => "○",
+            Self::Running => "▶",
+            Self::Waiting => "◷",
+            Self::Paused => "‖",
+            Self::Complete => "✓",
+            Self::Error => "✕",
+            Self::Cancelled => "⊘",
+            Self::Other(_) => "?",
+        }
     }
 }
 
@@ -93,6 +109,9 @@ pub struct RunSummary {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Object>")]
     pub position: Option<Open<Position>>,
+    /// The place at which it stands; present only if the query asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<Standing>,
 }
 
 impl From<&px_core::Run> for RunSummary {
@@ -111,6 +130,7 @@ impl From<&px_core::Run> for RunSummary {
             user_name: ROOT.to_owned(),
             labels: run.labels.clone(),
             position: None,
+            standing: None,
         }
     }
 }
@@ -121,6 +141,25 @@ impl RunSummary {
     pub fn with_position(run: &px_core::Run) -> Self {
         let position = Position::from(run);
         Self { position: Some(Open::Known(position)), ..Self::from(run) }
+    }
+}
+
+/// Parts of a run of a list that are shown if the query asks for them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Include {
+    /// All that decides whether a binary can go on with it.
+    pub position: bool,
+    /// What it waits for.
+    pub standing: bool,
+}
+
+impl RunSummary {
+    /// A run with the parts that were asked for.
+    #[must_use]
+    pub fn with(run: &px_core::Run, include: Include) -> Self {
+        let mut shown = if include.position { Self::with_position(run) } else { Self::from(run) };
+        shown.standing = include.standing.then(|| Standing::from(run));
+        shown
     }
 }
 
@@ -135,7 +174,7 @@ pub struct Runs {
     pub runs: Vec<RunSummary>,
 }
 
-/// A page of runs, newest first.
+/// A page of runs, newest first unless the query says otherwise.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
@@ -144,6 +183,10 @@ pub struct RunPage {
     /// For the query of the next page, if there may be one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,
+    /// Number of runs that were looked at for this page; present where the filter has to
+    /// look into each run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub looked: Option<u64>,
 }
 
 /// A frame of the feed of running runs (`GET /brains/watch`).

@@ -20,6 +20,29 @@ pub struct SecretInfo {
     pub created_at: String,
     /// Time at which it was last set: RFC 3339, UTC.
     pub updated_at: String,
+    /// Time until which a value before it still verifies senders: RFC 3339, UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old_value_until: Option<String>,
+    /// True if nobody gets it, since it was sealed under another key than the server has.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unreadable: bool,
+    /// True if nobody gets it, since the environment of the server, or a file that it names, has a value of
+    /// this name.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub shadowed: bool,
+    /// True if it was set just now, to the value that it had.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unchanged: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Every secret, in the order of their names.
@@ -73,6 +96,9 @@ pub struct SecretsSet {
     pub created: u64,
     /// Those that were there.
     pub updated: u64,
+    /// Those of them whose value is the one that they had.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unchanged: u64,
 }
 
 /// Whether there is a secret.

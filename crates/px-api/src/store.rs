@@ -29,7 +29,7 @@ pub struct ListStore {
 pub struct StoreBrains {
     /// Their titles. A brain that is not in the server's binary any more may have values too.
     pub brains: Vec<String>,
-    /// Number of the brains on this page.
+    /// Number of all brains that have values, on other pages too.
     pub count: u64,
     /// The place where the next page begins, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -56,7 +56,7 @@ pub struct StoreKey {
 #[schemars(deny_unknown_fields)]
 pub struct StoreKeys {
     pub keys: Vec<StoreKey>,
-    /// Number of the values on this page.
+    /// Number of all values of the brain, on other pages too.
     pub count: u64,
     /// The place where the next page begins, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -49,7 +49,7 @@ pub fn tell(run: &Run, events: &[Event], now: Timestamp) -> Story {
         RunStatus::Paused => paused(&mut story, run, events, now),
         RunStatus::Pending => pending(&mut story, run, now),
         RunStatus::Running => running(&mut story, run, events, now),
-        ended => over(&mut story, run, ended, now),
+        ended => over(&mut story, run, ended, events, now),
     }
     if !run.labels.is_empty() {
         story.sentences.insert(0, format!("It is labelled {}.", words::labels(&run.labels)));
@@ -221,7 +221,13 @@ fn paused(story: &mut Story, run: &Run, events: &[Event], now: Timestamp) {
 /// else it is paused again at once.
 fn mending(reason: &str) -> Option<&'static str> {
     let says = |words: &str| reason.contains(words);
-    if says("is not in brain") {
+    let left = ["is in arm '", "is no loop any more", "is no branch any more", "is no brain any more"];
+    if left.into_iter().any(says) || says("is another brain than") {
+        Some(
+            "It is inside of something that the code has no more, and an arm has no former names: the code has to have \
+             it again until the run is through, or `px runs rerun` goes back to a step before it.",
+        )
+    } else if says("is not in brain") {
         Some(
             "If it was renamed, `.formerly(\"its old name\")` after it says so; `px check` says whether that will do.",
         )
@@ -240,7 +246,18 @@ fn running(story: &mut Story, run: &Run, events: &[Event], now: Timestamp) {
     let step = event.and_then(|event| event.step_id.as_deref()).or(at.as_deref()).unwrap_or_default();
     story.since = event.map(|event| event.timestamp);
     let since = story.since.map_or(String::new(), |at| format!(" since {}", words::moment(at, now)));
-    match event.map(Event::detail) {
+    let detail = event.map(Event::detail);
+    if let (Some(stalled), false) = (run.stalled_since, matches!(detail, Some(Detail::StepStart { .. }))) {
+        let next = at.as_deref().map_or(String::new(), |next| format!(" before step '{next}'"));
+        story.since = Some(stalled);
+        story.sentences.push(format!(
+            "Code{next} has not yielded since {}: a migration, or what says whether a loop is over. `px runs \
+             cancel` counts all the same; a binary whose code returns goes on with it.",
+            words::moment(stalled, now)
+        ));
+        return;
+    }
+    match detail {
         Some(Detail::StepRetry { attempt, error, due_at }) => {
             story.until = Some(due_at);
             let due = words::moment(due_at, now);
@@ -276,7 +293,7 @@ fn running(story: &mut Story, run: &Run, events: &[Event], now: Timestamp) {
     }
 }
 
-fn over(story: &mut Story, run: &Run, status: &RunStatus, now: Timestamp) {
+fn over(story: &mut Story, run: &Run, status: &RunStatus, events: &[Event], now: Timestamp) {
     story.since = run.completed_at;
     let at = story.since.map_or(String::new(), |at| format!(" at {}", words::moment(at, now)));
     let took = story.since.map_or(String::new(), |to| {
@@ -289,7 +306,8 @@ fn over(story: &mut Story, run: &Run, status: &RunStatus, now: Timestamp) {
             format!("It was cancelled{at}{took}{}.", reason.map_or(String::new(), |why| format!(": {why}")))
         }
         RunStatus::Error => {
-            let step = run.step_id().map_or(String::new(), |step| format!(" in step '{step}'"));
+            let step = run.step_id().or_else(|| failed_step(events));
+            let step = step.map_or(String::new(), |step| format!(" in step '{step}'"));
             let why = run.error.as_ref().map_or_else(|| "no message".to_owned(), Failure::in_words);
             format!("It failed{step}{at}{took}: {why}.")
         }
@@ -306,6 +324,17 @@ fn over(story: &mut Story, run: &Run, status: &RunStatus, now: Timestamp) {
         ),
         None => "Nothing moves it any more.".to_owned(),
     });
+}
+
+/// The innermost step that failed with the run: its status is the first that is written behind the error.
+fn failed_step(events: &[Event]) -> Option<String> {
+    let error = events.iter().rposition(|event| event.kind == "brain:error")?;
+    events.iter().skip(error + 1).find_map(|event| match event.detail() {
+        Detail::Steps { steps } => {
+            steps.into_iter().find(|step| step.status == StepProgress::Error).map(|step| step.id)
+        }
+        _ => None,
+    })
 }
 
 fn last(events: &[Event], is: impl Fn(&str) -> bool) -> Option<&Event> {

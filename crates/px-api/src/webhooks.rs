@@ -37,6 +37,9 @@ pub struct Webhook {
     /// The environment variable that the secret is in.
     #[schemars(with = "Nullable<String>")]
     pub secret: Option<String>,
+    /// Reason that every request is refused: the secret that verified senders is gone, or cannot be used.
+    #[serde(default, rename = "refusesAll", skip_serializing_if = "Option::is_none")]
+    pub refuses_all: Option<String>,
 }
 
 words! {

@@ -100,6 +100,10 @@ fn main() -> std::process::ExitCode {
             let port = "none".parse::<u16>()?;
             Ok(Mail(open(&port.to_string()).await?))
         }),
+        "a hang" => app.provide(async || open("db").await).provide(async || {
+            std::future::pending::<()>().await;
+            Ok(Mail(open("mail").await?))
+        }),
         "a panic" => app.provide(async || open("db").await).provide(async || {
             if std::env::args().len() > 1 {
                 panic!("no mail today");

@@ -1,6 +1,7 @@
 //! Context of every command: the global flags, and what is made from them
 //! when it is first needed. The environment and the clock are read here.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -11,7 +12,7 @@ use px_core::{Clock as _, Ids, SystemClock, Timestamp};
 use px_sdk::{Providers, Registry};
 
 use crate::config::{self, Config};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::private;
 use crate::store;
 use crate::suggest;
@@ -23,9 +24,9 @@ const USER_AGENT: &str = concat!("px/", env!("CARGO_PKG_VERSION"));
 /// Flags that every command takes.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
-    /// Print data as JSON on stdout, and errors as JSON on stderr
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
+    /// Print data as JSON on stdout, and errors as JSON on stderr; --json=id,status prints these fields only
+    #[arg(long, global = true, value_name = "FIELDS", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub(crate) json: Option<String>,
 
     /// The server's URL [default: from px.toml, else http://127.0.0.1:8787]
     #[arg(long, global = true, value_name = "URL", env = "PX_URL", hide_env_values = true)]
@@ -48,7 +49,10 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) fn new(global: Global, providers: Providers) -> Self {
-        Self { ui: Ui { json: global.json }, global, ids: Ids::new(), providers: Mutex::new(providers) }
+        // Once in a process: the fields are named on its command line.
+        let fields = global.json.clone().unwrap_or_default().leak();
+        let ui = Ui { json: global.json.is_some(), fields };
+        Self { ui, global, ids: Ids::new(), providers: Mutex::new(providers) }
     }
 
     /// Returns the needs of these brains and webhooks that the program does not meet.
@@ -88,7 +92,7 @@ impl Context {
     /// The global flags as another px of this project is given them. Paths are
     /// made absolute: it may run elsewhere.
     pub(crate) fn global_words(&self) -> Vec<String> {
-        let json = self.global.json.then(|| vec!["--json".to_owned()]);
+        let json = self.global.json.as_ref().map(|_| vec!["--json".to_owned()]);
         let config = self.global.config.as_ref().map(|file| {
             let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
             vec!["--config".to_owned(), file.display().to_string()]
@@ -148,6 +152,17 @@ impl Context {
         self.global.url.as_deref().filter(|url| !url.is_empty())
     }
 
+    /// The error of a command that goes to the data directory itself where no server runs: one that named a
+    /// server by flag or variable does not.
+    pub(crate) fn or_without_url(&self, error: Error) -> Error {
+        if error.kind != Kind::Unreachable || self.explicit_url().is_none() {
+            return error;
+        }
+        let hint = "start it; without --url and PX_URL this command goes to the data directory itself if no px serves \
+                    from it";
+        Error { hint: Some(hint.to_owned()), ..error }
+    }
+
     /// A client of the server.
     pub(crate) fn client(&self) -> Result<Client> {
         Self::client_at(self.server_url()?)
@@ -194,10 +209,39 @@ pub(crate) fn env(name: &str) -> Option<String> {
     }
     let file = std::env::var(format!("{name}_FILE")).ok().filter(|file| !file.is_empty())?;
     let value = config::from_file(std::path::Path::new(&file));
-    Some(value.unwrap_or_else(|why| {
+    let why = value.as_ref().err();
+    if is_news(name, why.map(String::as_str))
+        && let Some(why) = why
+    {
         tracing::error!(why, "the file of {name} cannot be read, and nobody gets its value");
-        String::new()
-    }))
+    }
+    Some(value.unwrap_or_default())
+}
+
+/// Variables whose file cannot be read, each with the reason that was logged.
+static UNREAD: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+
+/// Returns whether the reason for which the file of a variable cannot be read is another one
+/// than before: a server looks at its files once a second.
+fn is_news(name: &str, why: Option<&str>) -> bool {
+    let mut unread = UNREAD.lock().unwrap_or_else(PoisonError::into_inner);
+    match why {
+        Some(why) => unread.insert(name.to_owned(), why.to_owned()).as_deref() != Some(why),
+        None => unread.remove(name).is_some(),
+    }
+}
+
+/// Sentence about a secret of the store that a process with this environment does not ask
+/// the store for.
+pub(crate) fn shadowed(name: &str) -> Option<String> {
+    if std::env::var_os(name).is_some() {
+        return Some(format!(
+            "the variable {name} is set here, and a px that is started so takes that value"
+        ));
+    }
+    std::env::var_os(format!("{name}_FILE"))
+        .filter(|file| !file.is_empty())
+        .map(|_| format!("{name}_FILE is set here, and a px that is started so takes the value of that file"))
 }
 
 /// Gives the value of a secret of the store.

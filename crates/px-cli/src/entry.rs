@@ -48,8 +48,7 @@ pub(crate) fn main(providers: Providers) -> ExitCode {
 
 fn run(providers: Providers) -> ExitCode {
     if let Err(error) = handover::attempt() {
-        let json = std::env::args_os().any(|argument| argument == "--json");
-        Ui { json }.error(&error);
+        Ui::new(wants_json()).error(&error);
         return ExitCode::from(error.kind.exit_code());
     }
     let cli = match Cli::try_parse() {
@@ -76,16 +75,26 @@ fn run(providers: Providers) -> ExitCode {
     }
 }
 
+/// Returns whether JSON is asked for, before the command line is understood.
+pub(crate) fn wants_json() -> bool {
+    std::env::args_os().any(|argument| argument.to_str().is_some_and(is_json))
+}
+
+/// Returns whether an argument asks for JSON.
+pub(crate) fn is_json(argument: &str) -> bool {
+    argument == "--json" || argument.starts_with("--json=")
+}
+
 /// clap's own answers: help and version on stdout with 0, the rest on stderr with 2.
 fn refused(error: &clap::Error) -> ExitCode {
-    let json = std::env::args_os().any(|argument| argument == "--json");
+    let json = wants_json();
     if json && error.use_stderr() {
         let text = error.render().to_string();
         let message = text.split("\n\n").next().unwrap_or(&text).trim();
         let message = message.strip_prefix("error: ").unwrap_or(message);
-        Ui { json }.error(&Error::usage(message).hint("see `px --help`"));
-    } else if let Err(unwritten) = (Ui { json: false }).help(&error.render(), !error.use_stderr()) {
-        Ui { json }.error(&unwritten);
+        Ui::new(json).error(&Error::usage(message).hint("see `px --help`"));
+    } else if let Err(unwritten) = Ui::new(false).help(&error.render(), !error.use_stderr()) {
+        Ui::new(json).error(&unwritten);
         return ExitCode::from(unwritten.kind.exit_code());
     }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Kind::Usage.exit_code()))

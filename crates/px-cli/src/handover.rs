@@ -45,7 +45,7 @@ pub(crate) fn attempt() -> Result<()> {
     if is_home(&project) {
         return Ok(());
     }
-    let ui = Ui { json: arguments.iter().any(|argument| argument == "--json") };
+    let ui = Ui::new(arguments.iter().any(|argument| argument.to_str().is_some_and(crate::entry::is_json)));
     if !ui.json {
         ui.note(format_args!(
             "Handing over to the px of {} (cargo run, which builds it first).",

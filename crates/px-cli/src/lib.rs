@@ -18,6 +18,7 @@ mod context;
 mod entry;
 mod error;
 mod handover;
+mod ids;
 mod log;
 mod paint;
 mod private;

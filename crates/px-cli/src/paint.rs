@@ -47,12 +47,12 @@ pub(crate) fn paint(style: Style, text: impl Display) -> String {
     format!("{}{text}{}", marked(style.to_string()), marked(format!("{style:#}")))
 }
 
-/// The style of a run's status.
+/// The style of the status of a run, and of the state of a delivery.
 pub(crate) fn style_of(status: &str) -> Style {
     match status {
-        "complete" => GOOD,
-        "error" | "cancelled" => ERROR,
-        "waiting" | "paused" => WARNING,
+        "complete" | "resumed" | "started" | "delivered" => GOOD,
+        "error" | "cancelled" | "rejected" | "quarantined" | "dead" => ERROR,
+        "waiting" | "paused" | "queued" | "late" | "parked" | "held" => WARNING,
         _ => HEADING,
     }
 }

@@ -30,7 +30,7 @@ fn section(out: &mut String, command: &Command, path: &str) {
         let _ = writeln!(out, "{}", line.trim_end());
     }
     out.push_str("```\n");
-    for sub in command.get_subcommands() {
+    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
         section(out, sub, &format!("{path} {}", sub.get_name()));
     }
 }

@@ -9,6 +9,7 @@
 use std::fmt::Display;
 use std::io::{IsTerminal as _, Write as _};
 
+use anstyle::Style;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width as ComfyWidth};
 use serde_json::{Map, Value};
 use tracing::Level;
@@ -16,6 +17,7 @@ use tracing::Level;
 use crate::error::{Error, Kind, Result};
 use crate::log::{self, Stream};
 use crate::paint::for_terminal;
+use crate::show::picked::picked;
 
 pub(crate) use crate::paint::{ERROR, FAINT, GOOD, HEADING, HINT, WARNING, paint, shown, style_of};
 
@@ -24,9 +26,16 @@ pub(crate) use crate::paint::{ERROR, FAINT, GOOD, HEADING, HINT, WARNING, paint,
 pub(crate) struct Ui {
     /// True if data and errors are JSON.
     pub(crate) json: bool,
+    /// Names of the fields that are asked for, with commas between them; empty for all.
+    pub(crate) fields: &'static str,
 }
 
 impl Ui {
+    /// Output as text, or as JSON with all fields.
+    pub(crate) const fn new(json: bool) -> Self {
+        Self { json, fields: "" }
+    }
+
     /// A line of data, or several, for people. A value of others that is to be
     /// one line is [`shown`].
     pub(crate) fn line(self, text: impl Display) -> Result<()> {
@@ -70,7 +79,10 @@ impl Ui {
 
     /// A JSON document.
     pub(crate) fn json(self, value: &Value) -> Result<()> {
-        self.put_json(&format!("{value:#}"))
+        if self.fields.is_empty() {
+            return self.put_json(&format!("{value:#}"));
+        }
+        self.put_json(&format!("{:#}", picked(value, self.fields)?))
     }
 
     /// A JSON document on one line.
@@ -83,6 +95,17 @@ impl Ui {
     /// words, the last one also within them. Where that leaves too little room,
     /// each row is a block with a line for each value.
     pub(crate) fn table(self, header: &[&str], rows: Vec<Vec<String>>, whole: &[usize]) -> Result<()> {
+        self.styled_table(header, rows, whole, |_, _| None)
+    }
+
+    /// The same, with a style for each value that has one, by its column.
+    pub(crate) fn styled_table(
+        self,
+        header: &[&str],
+        rows: Vec<Vec<String>>,
+        whole: &[usize],
+        style: impl Fn(usize, &str) -> Option<Style>,
+    ) -> Result<()> {
         let rows: Vec<Vec<String>> =
             rows.into_iter().map(|row| row.into_iter().map(shown).collect()).collect();
         let width = terminal_width();
@@ -109,7 +132,13 @@ impl Ui {
                 }
             }
         }
-        self.line(table.trim_fmt())
+        let drawn = table.trim_fmt();
+        // The first two lines are the heads and what is above them.
+        let lines = drawn.lines().enumerate().map(|(at, line)| match at {
+            0..=2 => line.to_owned(),
+            _ => styled(line, &style),
+        });
+        self.line(lines.collect::<Vec<_>>().join("\n"))
     }
 
     /// The rows of a table that does not fit, a block each: the first value as
@@ -150,6 +179,11 @@ impl Ui {
             let _ = write!(err, "\r\x1b[K{}", for_terminal(text));
             let _ = err.flush();
         }
+    }
+
+    /// Returns whether a person reads the data: stdout is a terminal, and it is not JSON.
+    pub(crate) fn is_for_people(self) -> bool {
+        !self.json && std::io::stdout().is_terminal()
     }
 
     /// The width of a terminal on which a part can be drawn anew: stdout and
@@ -252,6 +286,22 @@ pub(crate) async fn reader_gone() {
 #[cfg(not(unix))]
 pub(crate) async fn reader_gone() {
     std::future::pending().await
+}
+
+/// A line of a table with the values that have a style in it. Styles come last: the width of
+/// a column is that of its text.
+fn styled(line: &str, style: &impl Fn(usize, &str) -> Option<Style>) -> String {
+    let Some(inside) = line.strip_prefix('│').and_then(|line| line.strip_suffix('│')) else {
+        return line.to_owned();
+    };
+    let cells = inside.split('┆').enumerate().map(|(column, cell)| {
+        let text = cell.trim();
+        match style(column, text).filter(|_| !text.is_empty()) {
+            Some(style) => cell.replacen(text, &paint(style, text), 1),
+            None => cell.to_owned(),
+        }
+    });
+    format!("│{}│", cells.collect::<Vec<_>>().join("┆"))
 }
 
 /// The blanks and the line that stand beside a value in a table.

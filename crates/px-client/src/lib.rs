@@ -53,6 +53,7 @@ mod server;
 mod sse;
 mod store;
 mod tokens;
+mod waits;
 mod watch;
 
 pub use px_api as api;

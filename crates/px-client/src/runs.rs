@@ -4,8 +4,8 @@ use std::fmt::Display;
 
 use http::Method;
 use px_api::{
-    Events, ForkRun, ListRuns, RerunRun, RestartedRun, ResumeRun, Resumed, Run, RunEvents, RunPage, ShowRun,
-    SignalRun, SignalTaken, StartRun, StartedRun,
+    DiffRun, Events, Explained, ForkRun, ListRuns, RerunRun, RestartedRun, ResumeRun, Resumed, Run,
+    RunEvents, RunPage, ShowRun, SignalRun, SignalTaken, StartRun, StartedRun, StateDiff,
 };
 
 use crate::answer::Answer;
@@ -58,6 +58,24 @@ impl Client {
     /// 404 if there is no such run; see [`crate::Error`].
     pub async fn run_events(&self, run: impl Display, query: &RunEvents) -> Result<Answer<Events>> {
         self.list(&path(run, "/events"), query).await
+    }
+
+    /// Says in words why a run is where it is, and what would move it
+    /// (`GET /brains/runs/{id}/explain`).
+    ///
+    /// # Errors
+    /// 404 if there is no such run; see [`crate::Error`].
+    pub async fn explain_run(&self, run: impl Display) -> Result<Answer<Explained>> {
+        self.get(&path(run, "/explain")).await
+    }
+
+    /// Returns the changes that a stretch of its log made to a run's state
+    /// (`GET /brains/runs/{id}/diff`).
+    ///
+    /// # Errors
+    /// 404 if there is no such run or no such event; see [`crate::Error`].
+    pub async fn diff_run(&self, run: impl Display, query: &DiffRun) -> Result<Answer<StateDiff>> {
+        self.list(&path(run, "/diff"), query).await
     }
 
     /// Cancels a run (`DELETE /brains/runs/{id}`).

@@ -5,6 +5,7 @@
 //! meet; the log of a run; the run itself, with [`run::decide`] and
 //! [`run::apply`], the rule book; and what the outside is told of it.
 
+mod changes;
 mod clock;
 mod code;
 mod entropy;
@@ -25,6 +26,7 @@ pub mod trace;
 pub mod wait;
 pub mod wire;
 
+pub use changes::changes;
 pub use clock::{Clock, ManualClock, Stopwatch, SystemClock};
 pub use code::Code;
 pub use entropy::{Ids, random_bytes, salt};

@@ -22,8 +22,7 @@ pub(crate) fn bounded(limits: &Limits, run: &Run, command: Command) -> Command {
     match excess(limits, run, &command) {
         None => command,
         Some(message) => {
-            let step = run.frame().map(|frame| frame.step.as_str()).unwrap_or_default();
-            let message = format!("step '{step}' {message}");
+            let message = of_step(run, &message);
             let error = Failure { kind: FailureKind::Step, name: "TooLarge".into(), message, stack: None };
             match command {
                 Command::ReturnStep(_) | Command::EnterBrain { .. } | Command::EnterPart(_) => {
@@ -35,6 +34,18 @@ pub(crate) fn bounded(limits: &Limits, run: &Run, command: Command) -> Command {
             }
         }
     }
+}
+
+/// The sentence about the step that a run is at.
+fn of_step(run: &Run, message: &str) -> String {
+    let step = run.frame().map(|frame| frame.step.as_str()).unwrap_or_default();
+    format!("step '{step}' {message}")
+}
+
+/// The reason that states which a migration has made are not kept, if they are too large.
+pub(crate) fn too_large(limits: &Limits, run: &Run, frames: &[MigratedFrame]) -> Option<String> {
+    let excess = frames.iter().find_map(|frame| migrated(run, frame, limits.max_state_bytes));
+    excess.map(|message| of_step(run, &message))
 }
 
 /// The part of a command that is beyond the bounds, in words, behind the name of its step.

@@ -16,7 +16,7 @@ use crate::fitness::same_response;
 use crate::items;
 use crate::kv::End;
 use crate::metrics;
-use crate::migration::{Stale, stale};
+use crate::migration::{Stale, hung_migration, stale};
 use crate::port;
 use crate::position::{Found, Position, levels};
 use crate::remind;
@@ -151,11 +151,8 @@ impl Users<'_> {
         code: impl FnOnce() -> T + Send + 'static,
     ) -> Result<Option<Result<T, Failure>>, SessionError> {
         let execution = self.begin(run, async move { code() });
-        Ok(match supervise(self.limits, session, execution, None, None).await? {
-            Ended::Returned(Ok(value)) => Some(Ok(value)),
-            Ended::Returned(Err(px_pool::Failure::Panicked(panic))) => Some(Err(panicked(&panic))),
-            Ended::Returned(Err(px_pool::Failure::Closed)) | Ended::TimedOut | Ended::Revoked => None,
-        })
+        let ended = supervise(self.limits, session, execution, None, None).await?;
+        Ok(ended.result().map(|result| result.map_err(|panic| panicked(&panic))))
     }
 
     /// Commits states that another version left as this one expects them. Returns false if the run rests.
@@ -178,11 +175,16 @@ impl Users<'_> {
         run: &Run,
         stale: Vec<Stale>,
     ) -> Result<Option<Command>, SessionError> {
-        let bring = move || stale.into_iter().map(Stale::bring).collect::<Result<Vec<_>, _>>();
-        Ok(self.call(session, run, bring).await?.map(|brought| match brought {
+        let bring = async move { stale.into_iter().map(Stale::bring).collect::<Result<Vec<_>, _>>() };
+        let (execution, within) = (self.begin(run, bring), self.limits.migration_timeout);
+        let ended = supervise(self.limits, session, execution, None, Some(within)).await?;
+        if matches!(ended, Ended::TimedOut) {
+            return Ok(Some(Command::Halt { reason: Some(hung_migration(within)) }));
+        }
+        Ok(ended.result().map(|brought| match brought {
             Ok(Ok(frames)) => Command::Migrate(frames),
             Ok(Err(reason)) => Command::Halt { reason: Some(reason) },
-            Err(panic) => Command::Halt { reason: Some(panic.message) },
+            Err(panic) => Command::Halt { reason: Some(panic_text(&*panic)) },
         }))
     }
 

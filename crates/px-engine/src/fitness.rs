@@ -7,24 +7,29 @@ use px_core::Run;
 use px_core::run::ItemResult;
 use px_sdk::{Body, Registry};
 
-use crate::migration::{stale, taker, unfit};
+use crate::bounds::too_large;
+use crate::migration::{Stale, stale, taker, unfit};
 use crate::position::{Level, levels};
+use crate::shared::Limits;
 
 /// Returns the reason for which a run that has not ended could not go on with the brains and webhooks of
 /// this registry: its step is gone, or a stored state or its response does not fit. The engine would pause it
 /// for this reason. `None` if it can go on. Runs the user's migrations on the calling thread: the engine itself
-/// runs them on the pool. Nothing is written.
+/// runs them on the pool. Nothing is written. `limits` are those of the engine that would serve it.
 #[must_use]
-pub fn obstacle(registry: &Registry, run: &Run) -> Option<String> {
-    misfit(registry, run).err()
+pub fn obstacle(registry: &Registry, limits: &Limits, run: &Run) -> Option<String> {
+    misfit(registry, limits, run).err()
 }
 
-fn misfit(registry: &Registry, run: &Run) -> Result<(), String> {
+fn misfit(registry: &Registry, limits: &Limits, run: &Run) -> Result<(), String> {
     let levels = levels(registry, run)?;
     same_response(registry, run)?;
     let (mut brought, mut items) = (BTreeMap::new(), run.items.clone());
-    for stale in stale(&levels, run) {
-        let frame = stale.bring()?;
+    let frames = stale(&levels, run).into_iter().map(Stale::bring).collect::<Result<Vec<_>, _>>()?;
+    if let Some(why) = too_large(limits, run, &frames) {
+        return Err(why);
+    }
+    for frame in frames {
         brought.insert(frame.depth as usize, frame.state);
         if !frame.items.is_empty() {
             items = frame.items;
@@ -35,21 +40,18 @@ fn misfit(registry: &Registry, run: &Run) -> Result<(), String> {
         let state = brought.get(&at).unwrap_or(&frame.state);
         taker.state.fits(state).map_err(|why| unfit(taker.title, &why))?;
     }
-    fit_items(&levels, run, &items)
+    fit_items(&levels, &items)
 }
 
 /// Checks that the results of a list's items that are there are ones that their step can take.
-fn fit_items(levels: &[Level<'_>], run: &Run, items: &[ItemResult]) -> Result<(), String> {
+fn fit_items(levels: &[Level<'_>], items: &[ItemResult]) -> Result<(), String> {
     let step = levels.last().and_then(|level| level.found.as_ref()).map(|found| found.step);
     let Some((step, Body::Map(map))) = step.map(|step| (step, &step.body)) else { return Ok(()) };
     let result = &map.result;
     items.iter().try_for_each(|item| {
         let title = &step.info.title;
         result.fits(&item.result).map_err(|why| {
-            format!(
-                "the stored result of item {} does not fit step '{title}' of {}: {why}",
-                item.index, run.id
-            )
+            format!("the stored result of item {} does not fit step '{title}': {why}", item.index)
         })
     })
 }

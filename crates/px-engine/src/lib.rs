@@ -46,6 +46,7 @@ pub use engine::{Engine, beat, drain, ring_due};
 pub use fitness::obstacle;
 pub use history::PositionError;
 pub use metrics::METRICS;
+pub use migration::hung_migration;
 pub use places::Places;
 pub use shared::{FitsKey, Limits, Parts};
 pub use timer::ring_ends;

@@ -6,6 +6,7 @@
 //! The user's code is called on the thread of whoever asks; the executor asks on the pool.
 
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
 use px_core::Run;
 use px_core::run::{ItemResult, MigratedFrame};
@@ -14,6 +15,12 @@ use px_sdk::{Body, MigrationPath, StateType, StepDef};
 use serde_json::Value;
 
 use crate::position::{Around, Level};
+
+/// The sentence about migrations that did not return.
+#[must_use]
+pub fn hung_migration(within: Duration) -> String {
+    format!("the stored state could not be migrated: a migration did not return within {within:?}")
+}
 
 /// A stored state that is to be brought over, and how.
 pub(crate) struct Stale {
@@ -37,6 +44,8 @@ pub(crate) struct Stale {
 }
 
 enum How {
+    /// A newer version of the brain left it: there is no way down.
+    Newer,
     /// No migration is declared: the state is taken as it is.
     AsItIs,
     /// The step that takes it says.
@@ -108,6 +117,7 @@ fn stale_at(levels: &[Level<'_>], run: &Run, at: usize) -> Option<Stale> {
     let version = level.brain.version;
     let is_stale = frame.version != version;
     let (how, from, to) = match taker.step {
+        _ if frame.version > version => (How::Newer, frame.version, version),
         Some(step) if is_stale && step.migrates() => {
             (How::OfStep(Box::new(step.clone())), frame.version, version)
         }
@@ -163,7 +173,7 @@ impl Stale {
     /// Runs the user's code, on this thread; the reason, if that leads to no state.
     pub(crate) fn bring(self) -> Result<MigratedFrame, String> {
         let Self { depth, brain, step, takes, from, to, version, state, how, items, of_items } = self;
-        if matches!(how, How::AsItIs) && from > version {
+        if matches!(how, How::Newer) {
             return Err(format!(
                 "the state for step '{step}' is of version {from} of brain '{brain}', and this binary has version \
                  {version}: serve a binary with version {from} or a newer one, then resume the run"
@@ -171,7 +181,7 @@ impl Stale {
         }
         let code = AssertUnwindSafe(move || {
             let state = match how {
-                How::AsItIs => state,
+                How::AsItIs | How::Newer => state,
                 How::OfStep(step) => step.migrate(from, state)?,
                 How::OfType(path) => path.state(state)?,
             };

@@ -123,6 +123,9 @@ pub struct Limits {
     pub max_kv_keys: u64,
     /// Time that a step of a cancelled run has for cleaning up before it is dropped.
     pub cancel_grace: Duration,
+    /// Time that the migrations of a run's stored states have: they compute, and do nothing else. The run is
+    /// paused then.
+    pub migration_timeout: Duration,
 }
 
 impl Limits {
@@ -143,6 +146,7 @@ impl Default for Limits {
             max_kv_value_bytes: 64 * 1024,
             max_kv_keys: 10_000,
             cancel_grace: Duration::from_secs(5),
+            migration_timeout: Duration::from_secs(10),
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use px_pool::{Execution, Failure};
+use px_pool::{Execution, Failure, Panic};
 
 use crate::port::Asks;
 use crate::session::{Committed, Session, SessionError};
@@ -19,6 +19,17 @@ pub(crate) enum Ended<T> {
     TimedOut,
     /// The claim is gone: nothing of it can be committed.
     Revoked,
+}
+
+impl<T> Ended<T> {
+    /// The result of the code, if it came to its end.
+    pub(crate) fn result(self) -> Option<Result<T, Panic>> {
+        match self {
+            Self::Returned(Ok(value)) => Some(Ok(value)),
+            Self::Returned(Err(Failure::Panicked(panic))) => Some(Err(panic)),
+            Self::Returned(Err(Failure::Closed)) | Self::TimedOut | Self::Revoked => None,
+        }
+    }
 }
 
 /// Waits for an execution's end.

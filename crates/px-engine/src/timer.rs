@@ -62,7 +62,7 @@ pub(crate) async fn ring_due(
     let mut left = 0;
     loop {
         let now = parts.clock.now();
-        let due = parts.store.due(parts.scope, now, BATCH + left).await?;
+        let due = parts.store.due(parts.scope, now, None, BATCH + left).await?;
         let full = due.len() == BATCH + left && left < MAX_LEFT;
         left = 0;
         for timer in due {
@@ -86,7 +86,7 @@ pub(crate) async fn ring_due(
         }
     }
     let soon = parts.clock.now().after(at_most);
-    let next = parts.store.due(parts.scope, soon, 1 + left).await?;
+    let next = parts.store.due(parts.scope, soon, None, 1 + left).await?;
     Ok(next.get(left).map_or(at_most, |timer| timer.due.since(parts.clock.now())))
 }
 

@@ -33,9 +33,9 @@ pub struct Endpoint {
 pub enum Door {
     /// By the secrets of now.
     Open(Arc<Prepared>),
-    /// Nobody is believed: a secret that was there is gone, cannot be decrypted, or
+    /// Nobody is believed, and why: a secret that was there is gone, cannot be decrypted, or
     /// is no key of the scheme. To fall back to no verification would let everybody in.
-    Shut,
+    Shut(Arc<str>),
 }
 
 /// Values of a secret of the store, for verification.
@@ -118,7 +118,7 @@ impl Endpoint {
         let response = Schema::new(&def.response_schema)
             .map_err(|why| error(format!("the response's schema does not compile: {why}")))?;
         let verifier = Arc::new(verifier);
-        let door = if unread.is_none() { Door::Open(Arc::clone(&verifier)) } else { Door::Shut };
+        let door = unread.map_or_else(|| Door::Open(Arc::clone(&verifier)), |why| Door::Shut(why.into()));
         Ok(Self {
             verifier,
             door: Arc::new(RwLock::new(door)),
@@ -146,21 +146,35 @@ impl Endpoint {
         stored: StoredSecrets<'_>,
     ) -> Result<(), EndpointError> {
         let (keyring, unread) = keyring(&self.def, lookup, stored);
-        let error = |why: String| EndpointError { slug: self.def.slug.clone(), why };
         let prepared = match Prepared::new(self.def.verification.clone(), &keyring) {
-            Err(why) => Err(error(why.to_string())),
-            Ok(_) if let Some(why) = unread => Err(error(why.to_owned())),
+            Err(why) => Err(why.to_string()),
+            Ok(_) if let Some(why) = unread => Err(why.to_owned()),
             Ok(prepared) if !prepared.is_verified() && !self.is_unverified() => {
-                Err(error("the secret that verified its senders is gone".to_owned()))
+                let name = self.secret_variable().unwrap_or_default();
+                Err(format!(
+                    "the secret {name} that verified its senders was deleted: `px secrets set {name}` sets it"
+                ))
             }
             Ok(prepared) => Ok(prepared),
         };
         let (door, outcome) = match prepared {
             Ok(prepared) => (Door::Open(Arc::new(prepared)), Ok(())),
-            Err(error) => (Door::Shut, Err(error)),
+            Err(why) => {
+                let error = EndpointError { slug: self.def.slug.clone(), why: why.clone() };
+                (Door::Shut(why.into()), Err(error))
+            }
         };
         *self.door.write().unwrap_or_else(PoisonError::into_inner) = door;
         outcome
+    }
+
+    /// The reason that nobody is believed, if that is so.
+    #[must_use]
+    pub fn shut(&self) -> Option<Arc<str>> {
+        match self.door() {
+            Door::Open(_) => None,
+            Door::Shut(why) => Some(why),
+        }
     }
 
     /// Returns true if anybody on this machine may send.
@@ -228,4 +242,64 @@ pub fn knows_no_duplicates(def: &WebhookDef) -> Option<String> {
          `.dedup_header(..)` or `.dedup_pointer(..)` to `verify`"
             .to_owned()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use px_sdk::{Form, Inbound, WebhookBuilder, verify};
+
+    use super::*;
+
+    fn hub() -> Arc<WebhookDef> {
+        let def = WebhookBuilder::<Form, Form>::new("hub", "A hub")
+            .verify(verify::github("HUB"))
+            .handler(async |_: Form| Ok(Inbound::<Form>::ignore("never")));
+        Arc::new(def)
+    }
+
+    fn stored(name: &str) -> Option<StoredSecret> {
+        (name == "HUB").then(|| StoredSecret::Values(vec![Key::new("the value of the store".into())]))
+    }
+
+    fn configured(env: Option<&str>) -> Endpoint {
+        let lookup = |name: &str| env.filter(|_| name == "HUB").map(str::to_owned);
+        Endpoint::configured(hub(), &lookup, &stored, Setup::default()).unwrap()
+    }
+
+    /// As `HUB_FILE` names one: its text is blank then, and the store is not asked.
+    #[test]
+    fn rules_62_by_a_file_that_is_gone_nobody_is_believed_though_the_store_has_a_value() {
+        let endpoint = configured(Some(""));
+        assert!(endpoint.shut().is_some_and(|why| why.contains("its file cannot be read")));
+        assert!(!endpoint.is_unverified(), "and this machine is not let in either");
+        // At the start it was there.
+        let endpoint = configured(Some("the value of the file"));
+        assert_eq!(endpoint.shut(), None);
+        let gone = |name: &str| (name == "HUB").then(String::new);
+        let error = endpoint.renew(&gone, &stored).unwrap_err().to_string();
+        assert!(error.contains("webhook 'hub'") && error.contains("its file cannot be read"), "{error}");
+        assert!(endpoint.shut().is_some());
+        // It is there again.
+        let back = |name: &str| (name == "HUB").then(|| "the value of the file".to_owned());
+        endpoint.renew(&back, &stored).unwrap();
+        assert_eq!(endpoint.shut(), None);
+    }
+
+    #[test]
+    fn an_earlier_secret_of_the_environment_may_be_blank() {
+        let lookup = |name: &str| (name == "HUB_PREVIOUS").then(String::new);
+        let endpoint = Endpoint::configured(hub(), &lookup, &stored, Setup::default()).unwrap();
+        assert!(endpoint.shut().is_none() && !endpoint.is_unverified());
+    }
+
+    #[test]
+    fn the_reason_that_nobody_is_believed_is_told_as_it_is() {
+        let endpoint = configured(None);
+        let nothing = |_: &str| None;
+        endpoint.renew(&nothing, &|_: &str| None).unwrap_err();
+        let why = endpoint.shut().unwrap();
+        assert!(why.contains("HUB") && why.contains("was deleted"), "{why}");
+        endpoint.renew(&nothing, &|_: &str| Some(StoredSecret::Unreadable)).unwrap_err();
+        assert!(endpoint.shut().unwrap().contains("cannot be decrypted"));
+    }
 }

@@ -99,7 +99,7 @@ impl Stage {
     pub fn may_be_believed(&self, slug: &str, head: &Request) -> bool {
         let Some(endpoint) = self.endpoints.get(slug) else { return true };
         match endpoint.door() {
-            Door::Shut => false,
+            Door::Shut(_) => false,
             Door::Open(verifier) => verifier.may_be_believed(head, &self.context.urls),
         }
     }

@@ -17,6 +17,7 @@ use crate::crew::Crew;
 use crate::driver::Driver;
 use crate::execution::Execution;
 use crate::nice::Nice;
+use crate::panics::{Panic, caught, note_places};
 use crate::subject::{Family, Stalled, Subject};
 use crate::task::{Place, Task};
 use crate::watchdog::{self, STALLED, Watchdog};
@@ -99,6 +100,7 @@ impl Pool {
     /// # Errors
     /// The system gives no more threads.
     pub fn start(limits: Limits) -> io::Result<Self> {
+        note_places();
         let nice = Nice::below_the_process();
         let driver = Driver::start(nice)?;
         let (steps, handlers) = (limits.step_threads, limits.handler_threads);
@@ -289,10 +291,10 @@ impl Shared {
 struct Caught<T>(Pin<Box<dyn Future<Output = T> + Send>>);
 
 impl<T> Future for Caught<T> {
-    type Output = Result<T, crate::panics::Panic>;
+    type Output = Result<T, Panic>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match crate::panics::caught(|| self.0.as_mut().poll(context)) {
+        match caught(|| self.0.as_mut().poll(context)) {
             Ok(polled) => polled.map(Ok),
             Err(panic) => Poll::Ready(Err(panic)),
         }

@@ -187,6 +187,15 @@ async fn a_panic_is_a_result_and_costs_no_thread() {
     assert_eq!(pool.run(step("other"), None, async { 7 }).await.unwrap(), 7);
 }
 
+#[tokio::test]
+async fn a_panic_knows_its_place_in_the_code() {
+    let pool = Pool::start(limits()).unwrap();
+    let code = async { assert_eq!(1 + 1, 3, "planned") };
+    let failed = pool.run(step("panics"), None, code).await;
+    let Err(Failure::Panicked(panic)) = failed else { panic!("no panic") };
+    assert!(panic.place().is_some_and(|place| place.contains("pool.rs:")), "{panic:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_execution_that_ends_is_not_written_off() {
     let pool = Pool::start(limits()).unwrap();

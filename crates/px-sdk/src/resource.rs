@@ -8,6 +8,7 @@
 
 use std::any::{Any, TypeId, type_name};
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::Result;
@@ -81,9 +82,17 @@ pub struct Provided(Arc<Mutex<Arc<Held>>>);
 struct Held(Vec<(Need, AnyResource)>, Option<Arc<dyn SecretSource>>, Option<Arc<dyn LinkSource>>);
 
 impl Drop for Held {
-    /// What was made last may use what was made before it, and goes first.
+    /// What was made last may use what was made before it, and goes first. One that panics keeps no other from
+    /// its end; two panics at once would end the process.
     fn drop(&mut self) {
-        while self.0.pop().is_some() {}
+        let mut panicked = None;
+        while let Some(resource) = self.0.pop() {
+            let ended = catch_unwind(AssertUnwindSafe(|| drop(resource)));
+            panicked = panicked.or(ended.err());
+        }
+        if let Some(panic) = panicked.filter(|_| !std::thread::panicking()) {
+            resume_unwind(panic);
+        }
     }
 }
 
@@ -325,5 +334,24 @@ mod tests {
         assert_eq!(user.get::<Ends>().0, "first");
         drop(user);
         assert_eq!(*ended.lock().unwrap(), ["replaced", "second", "first"]);
+    }
+
+    #[test]
+    fn a_resource_that_panics_as_it_ends_keeps_no_other_from_its_end() {
+        struct Panics<const N: u8>(Arc<Mutex<Vec<u8>>>);
+        impl<const N: u8> Drop for Panics<N> {
+            fn drop(&mut self) {
+                self.0.lock().unwrap().push(N);
+                panic!("{N} does not end well");
+            }
+        }
+        let ended = Arc::new(Mutex::new(Vec::new()));
+        let provided = Provided::default();
+        provided.add(Need::of::<Panics<1>>(), Arc::new(Panics::<1>(Arc::clone(&ended))));
+        provided.add(Need::of::<Panics<2>>(), Arc::new(Panics::<2>(Arc::clone(&ended))));
+        let held = provided.take();
+        let panic = catch_unwind(AssertUnwindSafe(|| drop(held))).unwrap_err();
+        assert_eq!(panic.downcast_ref::<String>().unwrap(), "2 does not end well");
+        assert_eq!(*ended.lock().unwrap(), [2, 1]);
     }
 }

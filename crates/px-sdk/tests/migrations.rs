@@ -175,3 +175,42 @@ fn a_type_that_only_an_arm_or_an_inner_brain_takes_is_taken() {
         .migrate_state::<B, D>(2, mark("")));
     assert_eq!(def.steps.len(), 3);
 }
+
+/// A migration of one step.
+fn anew(_from: u32, _state: Value) -> Result<C> {
+    Ok(C { way: String::new() })
+}
+
+#[test]
+fn a_migration_that_no_step_takes_is_refused_at_start() {
+    let behind = versions().migrate(anew);
+    assert_eq!(
+        refusal(behind),
+        "Bad migration in brain 'versions'\n  - m.rs:3\n`.migrate(..)` stands behind the last step 'keep', and would \
+         never be run: it belongs before the step that takes what it returns."
+    );
+    let twice = versions().migrate(anew).migrate(anew).step("last", keep::<C>);
+    assert!(
+        refusal(twice).contains("Two `.migrate(..)` stand before step 'last', and one of them would never")
+    );
+    let in_arm = versions().when("some", |_| true, |b| b.step("in", keep::<C>).migrate(anew));
+    assert!(refusal(in_arm).contains("`.migrate(..)` stands behind the last step 'in'"));
+    let in_turn = versions().repeat_until("some", |_| true, |b| b.step("in", keep::<C>).migrate(anew));
+    assert!(refusal(in_turn).contains("`.migrate(..)` stands behind the last step 'in'"));
+    let in_empty_arm = versions().when("some", |_| true, |b| b.migrate(anew));
+    assert!(refusal(in_empty_arm).contains("`.migrate(..)` stands in a part without steps"));
+    let of_the_first = versions().migrate(anew).step("last", keep::<C>).version(1);
+    assert!(refusal(of_the_first).ends_with(
+        "`.migrate(..)` before step 'last' is never run: brain 'versions' is of version 1, and no state is of a lower \
+         one. Raise it by `.version(2)`."
+    ));
+    let in_first_arm =
+        versions().when("some", |_| true, |b| b.migrate(anew).step("in", keep::<C>)).version(1);
+    assert!(refusal(in_first_arm).contains("`.migrate(..)` before step 'in' is never run"));
+    let good = versions().migrate(anew).step("a", keep::<C>).migrate(anew).when(
+        "some",
+        |_| true,
+        |b| b.migrate(anew).step("b", keep::<C>),
+    );
+    assert_eq!(of(good).steps.len(), 4);
+}

@@ -19,7 +19,7 @@ pub mod vault;
 
 pub use key::KeyParts;
 pub use metrics::METRICS;
-pub use redact::{Redaction, Redactor, Unsearchable};
+pub use redact::{LeftOut, Redaction, Redactor, Unsearchable};
 pub use rekey::{Resealed, rekey};
 pub use rules::{MAX_VALUE_BYTES, Unfit, check_name, check_value};
 pub use secrets::{Change, Error, Held, NewSecret, Secrets};

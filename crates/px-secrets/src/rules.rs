@@ -24,6 +24,9 @@ pub enum Unfit {
          as STRIPE_KEY"
     )]
     Name,
+    /// The name is a part of a route.
+    #[error("No secret is called bulk: `/secrets/bulk` is a route of the API")]
+    Route,
     /// The name is the ancestor's.
     #[error(
         "Cannot {verb} {RESERVED} via API. This secret must be configured directly where px starts, as a variable of \
@@ -44,13 +47,14 @@ pub enum Unfit {
 /// Checks a name: what may name a variable of the environment, too.
 ///
 /// # Errors
-/// [`Unfit::Name`] or [`Unfit::Reserved`].
+/// [`Unfit::Name`], [`Unfit::Route`] or [`Unfit::Reserved`].
 pub fn check_name(name: &str) -> Result<(), Unfit> {
     let is_letter = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
     let begins = name.chars().next().is_some_and(|first| !first.is_ascii_digit());
-    // `/secrets/bulk` is a route.
-    let is_route = name == "bulk";
-    if is_route || !begins || name.len() > MAX_NAME || !name.chars().all(is_letter) {
+    if name == "bulk" {
+        return Err(Unfit::Route);
+    }
+    if !begins || name.len() > MAX_NAME || !name.chars().all(is_letter) {
         return Err(Unfit::Name);
     }
     if name == RESERVED { Err(Unfit::Reserved { verb: "set" }) } else { Ok(()) }
@@ -84,9 +88,10 @@ mod tests {
         for name in ["A", "_a", "STRIPE_KEY_2", &"A".repeat(MAX_NAME)] {
             assert_eq!(check_name(name), Ok(()), "{name}");
         }
-        for name in ["", "bulk", "2A", "A-B", "A B", "Ä", "A=x", &"A".repeat(MAX_NAME + 1)] {
+        for name in ["", "2A", "A-B", "A B", "Ä", "A=x", &"A".repeat(MAX_NAME + 1)] {
             assert_eq!(check_name(name), Err(Unfit::Name), "{name}");
         }
+        assert_eq!(check_name("bulk"), Err(Unfit::Route));
         assert_eq!(check_name(RESERVED), Err(Unfit::Reserved { verb: "set" }));
         assert_eq!(check_value("1234567"), Err(Unfit::Length(7)));
         assert_eq!(check_value("        "), Err(Unfit::Blank));

@@ -40,6 +40,9 @@ pub enum Error {
     /// The time that the old value still counts is too long.
     #[error("The grace of a secret's old value is at most {} days", Values::MAX_GRACE.as_secs() / 86_400)]
     Grace,
+    /// That time is not written as one. It is not repeated: it may be a value.
+    #[error("The grace of a secret's old value is not a time: write it like 500ms, 10s, 5m, 2h or 1d")]
+    GraceForm,
     /// There are too many.
     #[error("There are at most {MAX_SECRETS} secrets; delete those that nobody reads (`px secrets reads`)")]
     TooMany,
@@ -66,6 +69,8 @@ pub struct Change {
     pub created: u64,
     /// Those that were there.
     pub updated: u64,
+    /// Those of them whose value is the one that they had.
+    pub unchanged: u64,
 }
 
 /// The secrets of one store. Cheap to clone.
@@ -245,30 +250,33 @@ impl Secrets {
             if known.rows.len() + new.len() > MAX_SECRETS {
                 return Err(Error::TooMany);
             }
-            change = Change { created: new.len() as u64, updated: there.len() as u64 };
+            change = Change { created: new.len() as u64, updated: there.len() as u64, unchanged: 0 };
             let now = self.0.parts.clock.now();
-            let make = |wanted: &NewSecret| {
+            let mut make = |wanted: &NewSecret| {
                 let row = known.row(&wanted.name);
                 let place = Place { store: number, scope: *scope, name: &wanted.name };
-                let next = self.next(row, wanted, &place);
+                let (next, is_same) = self.next(row, wanted, &place);
+                change.unchanged += u64::from(is_same);
                 let gone = row.map(|row| gone(&row.record.values, &next.values)).unwrap_or_default();
                 let past = known.with_past(&wanted.name, gone, now);
                 let next = (row.map(|row| row.version), wanted.name.clone(), Some(next));
                 std::iter::once(next).chain(past)
             };
-            Ok(by_name.values().flat_map(make).collect())
+            let mut changes = Vec::new();
+            by_name.values().for_each(|wanted| changes.extend(make(wanted)));
+            Ok(changes)
         })
         .await?;
         Ok(change)
     }
 
-    /// A secret with its new value.
+    /// A secret with its new value, and whether it is the one that it had.
     fn next(
         &self,
         row: Option<&Versioned<SecretRecord>>,
         wanted: &NewSecret,
         place: &Place<'_>,
-    ) -> SecretRecord {
+    ) -> (SecretRecord, bool) {
         let KeyParts { vault, clock, .. } = &self.0.parts;
         let now = clock.now();
         let mut record = row.map(|row| row.record.clone()).unwrap_or_else(|| SecretRecord {
@@ -285,12 +293,13 @@ impl Secrets {
             let current = vault.open_for(place, sealed);
             current.is_ok_and(|current| current.expose_secret() == wanted.value.expose_secret())
         };
-        if !record.values.current.as_ref().is_some_and(is_same) {
+        let is_same = record.values.current.as_ref().is_some_and(is_same);
+        if !is_same {
             record.values.rotate(vault.seal_for(place, &wanted.value), now, wanted.grace);
         } else if wanted.grace.is_zero() {
             record.values.old.clear();
         }
-        record
+        (record, is_same)
     }
 
     /// Removes a secret, and its old values with it: they are nobody's from then on, and

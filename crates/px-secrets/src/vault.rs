@@ -5,6 +5,8 @@
 use std::io::Write as _;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use px_core::Scope;
@@ -24,6 +26,15 @@ pub enum Error {
     /// A key is not what it should be.
     #[error("the key that encrypts secrets is not {} hexadecimal digits", KEY_BYTES * 2)]
     Key,
+    /// The key's file holds something else.
+    #[error(
+        "the key file {path} does not hold {} hexadecimal digits: put the key back that secrets were kept under",
+        KEY_BYTES * 2
+    )]
+    KeyFile {
+        /// The path of the file.
+        path: String,
+    },
     /// The key's file.
     #[error("failed to use the key file {path}: {source}")]
     File {
@@ -143,7 +154,10 @@ impl Vault {
             }
         }
         match std::fs::read_to_string(path) {
-            Ok(text) => Self::from_text(&text).map(Some),
+            Ok(text) => {
+                let wrong = |_| Error::KeyFile { path: path.display().to_string() };
+                Self::from_text(&text).map(Some).map_err(wrong)
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(Error::File { path: path.display().to_string(), source }),
         }
@@ -202,6 +216,22 @@ impl Vault {
     #[must_use]
     pub(crate) fn seal_for(&self, place: &Place<'_>, secret: &SecretString) -> Sealed {
         self.seal_with(secret, &place.bytes())
+    }
+
+    /// Encrypts a text for a purpose: it opens for no other. Returns letters, digits, `-` and `_`.
+    #[must_use]
+    pub fn seal_text(&self, purpose: &str, text: &str) -> String {
+        let sealed = self.seal_with(&SecretString::from(text), format!("px {purpose}\0").as_bytes());
+        URL_SAFE_NO_PAD.encode(sealed.0)
+    }
+
+    /// Decrypts a text of a purpose.
+    ///
+    /// # Errors
+    /// It was encrypted with another key or for another purpose, or is damaged.
+    pub fn open_text(&self, purpose: &str, sealed: &str) -> Result<SecretString, Error> {
+        let sealed = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| Error::Secret)?;
+        self.open_with(&Sealed(sealed), format!("px {purpose}\0").as_bytes())
     }
 
     fn seal_with(&self, secret: &SecretString, aad: &[u8]) -> Sealed {
@@ -294,6 +324,10 @@ mod tests {
             assert!(matches!(vault.open_for(&moved, &sealed), Err(Error::Secret)), "{moved:?}");
         }
         assert!(vault.open(&sealed).is_err(), "a hook cannot sign with it");
+        let cursor = vault.seal_text("cursor", "a name");
+        assert!(vault.open_text("cursor", &cursor).is_ok() && vault.open_text("other", &cursor).is_err());
+        let cursor = Sealed(URL_SAFE_NO_PAD.decode(&cursor).unwrap());
+        assert!(vault.open(&cursor).is_err() && vault.open_for(&place, &cursor).is_err());
         assert!(vault.open_for(&place, &vault.seal(&secret)).is_err(), "and a hook's is no secret's");
     }
 
@@ -320,6 +354,12 @@ mod tests {
         assert!(matches!(vault.open(&sealed), Err(Error::Secret)));
         let error = Vault::from_text("hunter2").unwrap_err();
         assert!(!error.to_string().contains("hunter2"));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret.key");
+        Vault::from_file(&path).unwrap();
+        std::fs::write(&path, "hunter2").unwrap();
+        let error = Vault::from_file(&path).unwrap_err().to_string();
+        assert!(error.contains(&path.display().to_string()) && !error.contains("hunter2"), "{error}");
         assert_eq!(format!("{vault:?}"), "Vault");
     }
 }

@@ -46,16 +46,20 @@ async fn a_value_is_kept_and_the_one_before_it_for_its_grace() {
     let clock = ManualClock::at(BEGIN);
     let rows = MemoryRows::new();
     let (secrets, _) = open(rows.clone(), 1, &clock).await;
-    assert_eq!(secrets.set(vec![new("A", "first value")]).await.unwrap(), Change { created: 1, updated: 0 });
+    assert_eq!(
+        secrets.set(vec![new("A", "first value")]).await.unwrap(),
+        Change { created: 1, ..Change::default() }
+    );
     let generation = secrets.generation();
     let both = vec![new("A", "second value"), new("B", "another value")];
-    assert_eq!(secrets.set(both).await.unwrap(), Change { created: 1, updated: 1 });
+    assert_eq!(secrets.set(both).await.unwrap(), Change { created: 1, updated: 1, unchanged: 0 });
     assert!(secrets.generation() > generation);
     let held = secrets.held("A").unwrap();
     let old: Vec<_> = held.old.iter().map(|(value, until)| (value.expose_secret(), *until)).collect();
     assert_eq!(old, [("first value", BEGIN.after(Duration::from_hours(1)))]);
     // The same value again is no rotation.
-    secrets.set(vec![new("A", "second value")]).await.unwrap();
+    let again = secrets.set(vec![new("A", "second value")]).await.unwrap();
+    assert_eq!(again, Change { created: 0, updated: 1, unchanged: 1 });
     assert_eq!(secrets.held("A").unwrap().old.len(), 1);
     // A new process reads them, and what is there shows none.
     let (again, store) = open(rows.beside(), 1, &clock).await;
@@ -192,7 +196,10 @@ async fn what_another_process_sets_is_seen_at_the_next_look_and_none_is_lost() {
     assert_eq!(current(&other, "A"), None, "not asked yet");
     // Its memory is behind: the change is made anew from what is there.
     other.set(vec![new("B", "other value")]).await.unwrap();
-    assert_eq!(other.set(vec![new("A", "third value")]).await.unwrap(), Change { created: 0, updated: 1 });
+    assert_eq!(
+        other.set(vec![new("A", "third value")]).await.unwrap(),
+        Change { updated: 1, ..Change::default() }
+    );
     one.refresh().await.unwrap();
     assert_eq!(
         (current(&one, "A"), current(&one, "B")),

@@ -81,6 +81,9 @@ pub enum StartError {
         /// The provider's words.
         why: String,
     },
+    /// It was to end before it had started.
+    #[error("px was asked to end before it had started")]
+    GivenUp,
     /// The store cannot be read.
     #[error(transparent)]
     Store(px_store::Error),

@@ -16,6 +16,7 @@ use px_sdk::{Providers, Registry};
 use px_secrets::Redaction;
 use px_store::Store;
 use px_store::cluster::{Cluster, OneMember};
+use tokio::sync::watch;
 
 use crate::connections::ConnectionLimits;
 use crate::outbound::HookOptions;
@@ -39,6 +40,8 @@ pub struct Options {
     pub registry: Arc<Registry>,
     /// Makes the resources that brains and webhooks need.
     pub providers: Providers,
+    /// Turns true if the server is to end before it has started: the start then gives up what it has made.
+    pub given_up: watch::Receiver<bool>,
     /// Store of all records.
     pub store: Arc<dyn Store>,
     /// The processes that serve the store with this one.
@@ -111,6 +114,7 @@ impl Options {
         Self {
             registry,
             providers: Providers::default(),
+            given_up: watch::channel(false).1,
             store,
             cluster: Arc::new(OneMember::new(ids.version(px_core::SystemClock.now()))),
             bind: SocketAddr::from(([127, 0, 0, 1], 8787)),

@@ -165,6 +165,9 @@ impl App {
         };
         let parts = self.operator.parts();
         let nobody = HookId::from_bytes([0; 16]);
+        if let Some(secret) = &secret {
+            self.secrets.learn_of_run(secret);
+        }
         let spec = Spec::of_run(url, secret);
         Ok(Some(operate::validate(parts, &spec, nobody, Source::Api, self.clock().now())?))
     }

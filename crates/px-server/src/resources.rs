@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use px_pool::{Failure, Pool, Subject, panic_text};
 use px_sdk::{Provided, Provider, Providers};
+use tokio::sync::watch;
 
 use crate::error::StartError;
 
@@ -15,16 +16,36 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const END_WITHIN: Duration = Duration::from_secs(5);
 
 /// Makes the resources one after the other, in the order of their lines. Those
-/// that are there end if one cannot be made.
-pub(crate) async fn provide(pool: &Pool, providers: Providers) -> Result<Provided, StartError> {
+/// that are there end if one cannot be made, or if the start is given up meanwhile.
+pub(crate) async fn provide(
+    pool: &Pool,
+    providers: Providers,
+    mut given_up: watch::Receiver<bool>,
+) -> Result<Provided, StartError> {
     let provided = Provided::default();
-    for provider in providers {
-        if let Err(error) = make(pool, provider, &provided).await {
-            end(pool, &provided).await;
-            return Err(error);
+    let making = async {
+        for provider in providers {
+            make(pool, provider, &provided).await?;
         }
+        Ok(())
+    };
+    let made = tokio::select! {
+        biased;
+        () = until(&mut given_up) => Err(StartError::GivenUp),
+        made = making => made,
+    };
+    if let Err(error) = made {
+        end(pool, &provided).await;
+        return Err(error);
     }
     Ok(provided)
+}
+
+/// Resolves when the start is given up, which it never is where nobody can say so.
+async fn until(given_up: &mut watch::Receiver<bool>) {
+    if given_up.wait_for(|given_up| *given_up).await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 async fn make(pool: &Pool, provider: Provider, provided: &Provided) -> Result<(), StartError> {

@@ -2,44 +2,43 @@
 //! of the store. Steps and handlers read them here, verifiers are given them here, and
 //! the redactor knows them from here.
 //!
-//! Once a second it looks whether another process has changed them, and writes who
-//! has read what.
+//! Once a second it looks whether another process has changed them, and whether files
+//! have other values, and writes who has read what.
 
 mod hooks;
+mod of_env;
+mod signing;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use px_core::hook::{Hook, Source};
-use px_core::{RunId, Scope, Timestamp};
+use px_core::{RunId, Scope};
 use px_inbound::{Endpoint, LinkKeys, StoredSecret};
-use px_outbound::{Operator, operate};
+use px_outbound::Operator;
 use px_sdk::verify::Key;
 use px_sdk::{Registry, Secret, SecretReader, SecretSource, WebhookDef};
-use px_secrets::{Held, KeyParts, NewSecret, Redaction, Redactor, Secrets, Unsearchable, key};
+use px_secrets::{Held, KeyParts, LeftOut, Redaction, Redactor, Secrets, Unsearchable, key};
 use px_store::secrets::SecretReader as StoredReader;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::watch;
 
 use crate::app::{App, Shared};
 use crate::error::StartError;
-use crate::options::{Environment, Options};
-use hooks::HookSecrets;
+use crate::options::Options;
+use hooks::{HookSecrets, RunSecrets};
+use of_env::OfEnv;
 
 /// Variables of the key that secrets rest under. It is no secret that anybody reads.
 const KEY_VARIABLES: [&str; 2] = ["PX_SECRET_KEY", "PX_SECRET_KEY_NEW"];
-
-/// Maximum number of values that a variable or a file has had which are remembered.
-const MAX_SEEN: usize = 20;
 
 /// Secrets of a server. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct ServerSecrets(Arc<Inner>);
 
 struct Inner {
-    env: Environment,
+    env: OfEnv,
     stored: Secrets,
     links: LinkKeys,
     redaction: Redaction,
@@ -50,17 +49,17 @@ struct Inner {
     hooks: Vec<(String, String)>,
     /// Values of the configuration that have no name of their own.
     unnamed: Vec<(String, SecretString)>,
-    /// Values that names of the environment have had in the life of this process, the newest
-    /// first: what a step once read may be in a state.
-    seen: std::sync::Mutex<BTreeMap<String, Vec<SecretString>>>,
     /// The secrets and credentials of the hooks of the store.
     of_hooks: std::sync::Mutex<HookSecrets>,
-    /// The generation of the store's secrets that verifiers and redactor know.
+    of_runs: std::sync::Mutex<RunSecrets>,
+    /// The generation of the secrets that verifiers and redactor know.
     applied: AtomicU64,
     applying: std::sync::Mutex<()>,
     /// The generation that the redactor knows. Held from before the values are read until
     /// the redactor of them is the process's: an older one takes no newer one's place.
     redacting: std::sync::Mutex<u64>,
+    /// What is not taken out of what leaves px, as far as that was logged.
+    left_out: std::sync::Mutex<Option<LeftOut>>,
 }
 
 impl ServerSecrets {
@@ -79,22 +78,29 @@ impl ServerSecrets {
         let configured = options.webhooks.iter().flat_map(|(slug, webhook)| {
             webhook.setup.keys.iter().map(move |key| (format!("of webhook {slug}"), key.secret.clone()))
         });
+        let verifications =
+            options.webhooks.values().filter_map(|webhook| webhook.setup.verification.as_ref());
+        let mut names: Vec<String> =
+            verifications.flat_map(px_sdk::verify::Verification::secret_names).collect();
+        names.append(&mut options.secret_names);
         let inner = Inner {
+            names,
             unnamed: configured.collect(),
-            env: std::mem::replace(&mut options.env, Box::new(|_| None)),
+            env: OfEnv::new(std::mem::replace(&mut options.env, Box::new(|_| None))),
             redaction: options.redaction.clone(),
             registry: Arc::clone(&options.registry),
-            names: std::mem::take(&mut options.secret_names),
             hooks: options.hooks.secret_names.clone(),
             applied: AtomicU64::new(stored.generation()),
             applying: std::sync::Mutex::default(),
             redacting: std::sync::Mutex::default(),
-            seen: std::sync::Mutex::default(),
+            left_out: std::sync::Mutex::default(),
             of_hooks: std::sync::Mutex::default(),
+            of_runs: std::sync::Mutex::default(),
             stored,
             links,
         };
         let this = Self(Arc::new(inner));
+        this.0.env.begin(this.names());
         for (hook, name) in this.0.hooks.iter().filter(|(_, name)| this.value(name).is_some()) {
             this.0.stored.note(name, StoredReader::Hook(hook.clone()), None);
         }
@@ -134,12 +140,15 @@ impl ServerSecrets {
 
     /// The value of a variable, or of the file that it names.
     pub(crate) fn env(&self, name: &str) -> Option<String> {
-        (self.0.env)(name)
+        self.0.env.value(name)
     }
 
     /// The value of a variable for the verification of a webhook.
     pub(crate) fn env_of_webhook(&self, slug: &str, name: &str) -> Option<String> {
-        self.env(name).inspect(|_| self.0.stored.note(name, StoredReader::Verifier(slug.to_owned()), None))
+        self.0
+            .env
+            .believed(name)
+            .inspect(|_| self.0.stored.note(name, StoredReader::Verifier(slug.to_owned()), None))
     }
 
     /// The value of a name as it is now. One that is there and blank, or in a file that cannot
@@ -160,15 +169,33 @@ impl ServerSecrets {
         Some(StoredSecret::Values(std::iter::once(Key::new(current)).chain(old).collect()))
     }
 
+    /// A number that is another one when values of the store or of files have changed.
+    fn generation(&self) -> u64 {
+        // Both only grow.
+        self.0.stored.generation() + self.0.env.changes()
+    }
+
+    /// Returns whether the environment, or a file that it names, is the one to answer for a name.
+    pub(crate) fn is_shadowed(&self, name: &str) -> bool {
+        self.env(name).is_some()
+    }
+
+    /// Looks whether files have other values than those that verifiers know.
+    async fn look_at_files(&self) {
+        let secrets = self.clone();
+        // A file may lie on a disk that does not answer.
+        let _ = tokio::task::spawn_blocking(move || secrets.0.env.look(secrets.names())).await;
+    }
+
     fn has_changed(&self, generation: u64) -> bool {
         self.0.applied.load(Ordering::SeqCst) != generation
     }
 
-    /// Gives verifiers the secrets of the store as they are now, if they have changed, once
+    /// Gives verifiers the secrets as they are now, if they have changed, once
     /// the redactor knows them. Returns whether they have.
     fn apply<'a>(&self, endpoints: impl Iterator<Item = &'a Endpoint>) -> bool {
         let _alone = self.0.applying.lock().unwrap_or_else(PoisonError::into_inner);
-        let generation = self.0.stored.generation();
+        let generation = self.generation();
         if !self.has_changed(generation) {
             return false;
         }
@@ -176,7 +203,7 @@ impl ServerSecrets {
             // They have changed once more meanwhile.
             self.redact_or_log();
         }
-        for endpoint in endpoints.filter(|endpoint| self.may_verify(&endpoint.def)) {
+        for endpoint in endpoints.filter(|endpoint| has_secret(&endpoint.def)) {
             let slug = endpoint.def.slug.as_str();
             let (env, stored) =
                 (|name: &str| self.env_of_webhook(slug, name), |name: &str| self.of_webhook(slug, name));
@@ -189,53 +216,6 @@ impl ServerSecrets {
         true
     }
 
-    /// Returns whether a name is the store's to answer, and it can.
-    fn is_stored(&self, name: &str) -> bool {
-        self.env(name).is_none() && self.0.stored.held(name).is_some()
-    }
-
-    /// The values that the secret of a hook of the configuration had before, where the
-    /// store has it.
-    pub(crate) fn old_of_hook(&self, hook: &str) -> Vec<(SecretString, Timestamp)> {
-        let name = self.0.hooks.iter().find(|(of, name)| of == hook && self.is_stored(name));
-        name.and_then(|(_, name)| self.0.stored.held(name)).map(|held| held.old).unwrap_or_default()
-    }
-
-    /// Checks that the hooks of the configuration could sign with secrets that are about to be
-    /// set, where the store is the one to answer for these.
-    pub(crate) fn can_sign(&self, operator: &Operator, all: &[NewSecret]) -> Result<(), operate::Error> {
-        for (hook_name, name) in self.0.hooks.iter().filter(|(_, name)| self.env(name).is_none()) {
-            let new = all.iter().rfind(|new| new.name == *name);
-            let hook = configured(operator, hook_name);
-            if let (Some(new), Some(hook)) = (new, hook) {
-                operate::can_sign(operator, &hook, &new.value)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Gives the hooks of the configuration the secrets of the store as they are now.
-    /// The one before signs on for as long as it verifies senders.
-    pub(crate) async fn renew_hooks(&self, operator: &Operator) {
-        for (hook_name, name) in self.0.hooks.iter().filter(|(_, name)| self.is_stored(name)) {
-            let Some(Held { current: Some(current), old }) = self.0.stored.held(name) else { continue };
-            let Some(hook) = configured(operator, hook_name) else { continue };
-            match operate::renew_secret(operator, &hook, &current, &old).await {
-                Ok(false) => {}
-                Ok(true) => self.0.stored.note(name, StoredReader::Hook(hook_name.clone()), None),
-                Err(error) => tracing::error!(
-                    hook = hook_name, secret = name, %error,
-                    "the hook keeps the secret that it had"
-                ),
-            }
-        }
-    }
-
-    /// Returns whether the store may have a secret that verifies a webhook's senders.
-    fn may_verify(&self, def: &WebhookDef) -> bool {
-        def.verification.secret_names().iter().any(|name| self.env(name).is_none())
-    }
-
     /// Makes the redactor anew: of every value of the store, and of every name that
     /// somebody of this binary may ask for. This takes a while if there are many.
     ///
@@ -244,7 +224,38 @@ impl ServerSecrets {
     fn redact(&self) -> Result<(), Unsearchable> {
         let mut redacted = self.0.redacting.lock().unwrap_or_else(PoisonError::into_inner);
         // Before the values, which may be newer then.
-        let generation = self.0.stored.generation();
+        let generation = self.generation();
+        let of_env = self.0.env.all(self.names()).into_iter();
+        let of_hooks = self.0.of_hooks.lock().unwrap_or_else(PoisonError::into_inner).opened.clone();
+        let of_keys = self.0.registry.webhooks().flat_map(|webhook| {
+            let name = format!("of webhook {}", webhook.def.slug);
+            webhook.def.keys.iter().map(move |key| (name.clone(), key.secret.clone()))
+        });
+        let of_runs = self.of_runs().all();
+        let of_config = of_keys.chain(self.0.unnamed.iter().cloned()).chain(of_hooks);
+        // Where there are too many, those that count come first.
+        let counting = of_env.chain(self.0.stored.values()).chain(of_config).collect();
+        let past = self.0.stored.past_values();
+        let redactor = Redactor::with_past(counting, of_runs.into_iter().chain(past).collect())?;
+        self.log_left_out(redactor.left_out());
+        self.0.redaction.replace(redactor);
+        *redacted = generation;
+        Ok(())
+    }
+
+    /// Logs what is not taken out of what leaves px, once.
+    fn log_left_out(&self, left_out: Option<&LeftOut>) {
+        let mut logged = self.0.left_out.lock().unwrap_or_else(PoisonError::into_inner);
+        if logged.as_ref() != left_out {
+            *logged = left_out.cloned();
+            if let Some(left_out) = left_out {
+                tracing::warn!("{left_out}");
+            }
+        }
+    }
+
+    /// Names that somebody of this binary or its configuration may ask for.
+    fn names(&self) -> BTreeSet<String> {
         let mut names: BTreeSet<String> = self.0.names.iter().cloned().collect();
         for brain in self.0.registry.brains() {
             names.extend(brain.def.secret_names());
@@ -253,41 +264,7 @@ impl ServerSecrets {
             names.extend(webhook.def.secret_names());
         }
         names.extend(KEY_VARIABLES.map(str::to_owned));
-        let of_env = self.all_of_env(names).into_iter();
-        let of_hooks = self.0.of_hooks.lock().unwrap_or_else(PoisonError::into_inner).opened.clone();
-        let of_keys = self.0.registry.webhooks().flat_map(|webhook| {
-            let name = format!("of webhook {}", webhook.def.slug);
-            webhook.def.keys.iter().map(move |key| (name.clone(), key.secret.clone()))
-        });
-        let of_config = of_keys.chain(self.0.unnamed.iter().cloned()).chain(of_hooks);
-        // Where there are too many, those that count come first.
-        let counting: Vec<_> = of_env.chain(self.0.stored.values()).chain(of_config).collect();
-        let redactor = match Redactor::new(counting.iter().cloned().chain(self.0.stored.past_values())) {
-            Err(error @ Unsearchable::TooMany(_)) => {
-                tracing::error!(%error, "values of secrets that count no more are not taken out of what leaves px");
-                Redactor::new(counting)?
-            }
-            redactor => redactor?,
-        };
-        self.0.redaction.replace(redactor);
-        *redacted = generation;
-        Ok(())
-    }
-
-    /// The values of these names in the environment and its files, those before them too.
-    fn all_of_env(&self, names: BTreeSet<String>) -> Vec<(String, SecretString)> {
-        let mut seen = self.0.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        for name in names {
-            let Some(value) = self.env(&name) else { continue };
-            let values = seen.entry(name).or_default();
-            values.retain(|seen| seen.expose_secret() != value);
-            values.insert(0, value.into());
-            values.truncate(MAX_SEEN);
-        }
-        let of = |(name, values): (&String, &Vec<SecretString>)| {
-            values.iter().map(|value| (name.clone(), value.clone())).collect::<Vec<_>>()
-        };
-        seen.iter().flat_map(of).collect()
+        names
     }
 
     /// Lets the redactor know the secrets of the hooks of the store, if they have changed.
@@ -300,6 +277,25 @@ impl ServerSecrets {
             Err(_) => false,
         };
         if is_changed {
+            self.redact_apart().await;
+        }
+    }
+
+    fn of_runs(&self) -> std::sync::MutexGuard<'_, RunSecrets> {
+        self.0.of_runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers a secret that the callbacks of a run sign with. The redactor knows it within a second: a caller
+    /// who has another one for each run would have it made anew for each.
+    pub(crate) fn learn_of_run(&self, value: &SecretString) {
+        self.of_runs().learn(value);
+    }
+
+    /// Lets the redactor know the secrets of runs, if there are new ones.
+    async fn apply_runs(&self) {
+        // The lock is not held while the redactor is made.
+        let has_new = self.of_runs().take_new();
+        if has_new {
             self.redact_apart().await;
         }
     }
@@ -325,16 +321,15 @@ impl ServerSecrets {
     }
 }
 
-/// A hook of the configuration, by its name.
-fn configured(operator: &Operator, name: &str) -> Option<Hook> {
-    let hooks = operator.hooks().unwrap_or_default();
-    hooks.into_iter().find(|hook| hook.source == Source::Config && hook.name == name)
+/// Returns whether a webhook's senders may be verified by a secret that has a name.
+fn has_secret(def: &WebhookDef) -> bool {
+    !def.verification.secret_names().is_empty()
 }
 
 impl App {
-    /// Lets all know the secrets of the store as they are now, if they have changed.
+    /// Lets all know the secrets as they are now, if they have changed.
     pub(crate) async fn apply_secrets(&self) {
-        if !self.secrets.has_changed(self.secrets.stored().generation()) {
+        if !self.secrets.has_changed(self.secrets.generation()) {
             return;
         }
         self.secrets.redact_apart().await;
@@ -370,11 +365,14 @@ pub(crate) async fn look_after(app: Shared, pause: Duration, mut closing: watch:
             () = tokio::time::sleep(pause) => {}
             _ = closing.wait_for(|closing| *closing) => return,
         }
+        app.secrets.look_at_files().await;
         match app.secrets.stored().refresh().await {
-            Ok(()) => app.apply_secrets().await,
+            Ok(()) => {}
             Err(error) => tracing::warn!(%error, "the secrets could not be looked at; it is tried again"),
         }
+        app.apply_secrets().await;
         app.secrets.apply_hooks(&app.operator).await;
+        app.secrets.apply_runs().await;
         app.secrets.flush().await;
     }
 }

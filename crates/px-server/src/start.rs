@@ -88,7 +88,8 @@ pub async fn start(mut options: Options) -> Result<Running, StartError> {
     // A step holds a place of the engine's while its thread does not come back.
     let blocked_steps = options.limits.max_concurrent_steps.saturating_add(options.pool.max_stalled);
     let pool = Pool::start(PoolLimits { blocked_steps, ..options.pool }).map_err(StartError::UserThreads)?;
-    let resources = resources::provide(&pool, std::mem::take(&mut options.providers)).await?;
+    let (providers, given_up) = (std::mem::take(&mut options.providers), options.given_up.clone());
+    let resources = resources::provide(&pool, providers, given_up).await?;
     resources.set_secrets(Arc::new(secrets.clone()));
     let users = (pool.clone(), resources.clone());
     let (app, warnings) =

@@ -90,10 +90,11 @@ impl Backing for Damaged {
     fn postings(
         &self,
         list: &[u8],
-        before: Option<[u8; 16]>,
+        beyond: Option<[u8; 16]>,
+        order: Order,
         limit: usize,
     ) -> std::result::Result<Vec<[u8; 16]>, Error> {
-        self.rows.postings(list, before, limit)
+        self.rows.postings(list, beyond, order, limit)
     }
 
     fn submit(

@@ -164,6 +164,22 @@ impl<B: Backing> Store for Embedded<B> {
         }))
     }
 
+    fn keys<'a>(
+        &'a self,
+        scope: Scope,
+        slug: &'a str,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> Read<'a, Vec<(KeyId, Versioned<KeyRecord>)>> {
+        let (start, to) = layout::keys_of(scope, slug);
+        let from =
+            after.map_or(start, |after| layout::behind(layout::key_row(scope, &KeyId::new(slug, after))));
+        ready(self.readable(from, &to, limit, |row, value| {
+            let (slug, identifier, _) = layout::texts_of(row)?;
+            Ok((KeyId::new(slug, identifier), layout::from_key_value(Some(value.clone()))?))
+        }))
+    }
+
     fn waiters<'a>(
         &'a self,
         scope: Scope,
@@ -222,10 +238,21 @@ impl<B: Backing> Store for Embedded<B> {
         &'a self,
         scope: Scope,
         filter: &'a RunFilter,
-        before: Option<[u8; 16]>,
+        beyond: Option<[u8; 16]>,
         limit: usize,
     ) -> Read<'a, Page<RunRecord>> {
-        ready(self.list_runs(scope, filter, before, limit))
+        ready(self.list_runs(scope, filter, beyond, limit))
+    }
+
+    fn run_ids(
+        &self,
+        scope: Scope,
+        status: RunStatus,
+        before: Option<RunId>,
+        limit: usize,
+    ) -> Read<'_, Vec<RunId>> {
+        let ids = self.ids_of_status(scope, status, before.map(RunId::to_bytes), limit);
+        ready(ids.map(|ids| ids.into_iter().map(RunId::from_bytes).collect()))
     }
 
     fn delivery(&self, scope: Scope, delivery: DeliveryId) -> Read<'_, Option<Delivery>> {
@@ -263,7 +290,7 @@ impl<B: Backing> Store for Embedded<B> {
             DeliveryList::Webhook(slug) => layout::deliveries_by_slug(scope, slug),
             DeliveryList::State(state) => layout::deliveries_by_state(scope, state),
         };
-        let ids = self.backing.postings(&list, before.map(DeliveryId::to_bytes), limit);
+        let ids = self.backing.postings(&list, before.map(DeliveryId::to_bytes), Order::Descending, limit);
         ready(ids.map(|ids| ids.into_iter().map(DeliveryId::from_bytes).collect()))
     }
 
@@ -319,11 +346,7 @@ impl<B: Backing> Store for Embedded<B> {
         limit: usize,
     ) -> Read<'_, Vec<(RunId, Versioned<Work>)>> {
         let (start, to) = layout::table_range(scope, Table::Work);
-        let from = after.map_or(start, |after| {
-            let mut row = layout::work_row(scope, after);
-            row.push(0);
-            row
-        });
+        let from = after.map_or(start, |after| layout::behind(layout::work_row(scope, after)));
         ready(self.readable(from, &to, limit, |row, value| {
             Ok((RunId::from_bytes(layout::id_of(row)?), layout::from_versioned(value)?))
         }))
@@ -333,8 +356,17 @@ impl<B: Backing> Store for Embedded<B> {
         ready(self.record(&layout::work_row(scope, run), |value| layout::from_versioned(value)))
     }
 
-    fn due(&self, scope: Scope, until: Timestamp, limit: usize) -> Read<'_, Vec<Timer>> {
-        let from = layout::due_row(scope, Timestamp::EPOCH);
+    fn due<'a>(
+        &'a self,
+        scope: Scope,
+        until: Timestamp,
+        after: Option<&'a Timer>,
+        limit: usize,
+    ) -> Read<'a, Vec<Timer>> {
+        let from = after.map_or_else(
+            || layout::due_row(scope, Timestamp::EPOCH),
+            |after| layout::behind(layout::timer_row(scope, after)),
+        );
         let to = layout::due_row(scope, Timestamp::from_millis(until.as_millis().saturating_add(1)));
         ready(self.readable(from, &to, limit, |row, value| {
             Ok(Timer { due: layout::due_of(scope, row)?, kind: layout::from_json(value)? })

@@ -82,6 +82,12 @@ pub(crate) fn key_row(scope: Scope, key: &KeyId) -> RowKey {
     two_texts(scope, Table::Key, &key.slug, &key.identifier)
 }
 
+/// The place right behind a row.
+pub(crate) fn behind(mut row: RowKey) -> RowKey {
+    row.push(0);
+    row
+}
+
 /// The keys of one webhook: `from <= row < to`.
 pub(crate) fn keys_of(scope: Scope, slug: &str) -> (RowKey, RowKey) {
     let mut from = row(scope, Table::Key, 8 + slug.len());

@@ -144,12 +144,19 @@ impl Backing for MemoryRows {
         })
     }
 
-    fn postings(&self, list: &[u8], before: Option<[u8; 16]>, limit: usize) -> Result<Vec<[u8; 16]>, Error> {
+    fn postings(
+        &self,
+        list: &[u8],
+        beyond: Option<[u8; 16]>,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<[u8; 16]>, Error> {
         let tables = self.lock();
         let Some(ids) = tables.lists.get(list) else { return Ok(Vec::new()) };
-        Ok(match before {
-            Some(before) => ids.range(..before).rev().take(limit).copied().collect(),
-            None => ids.iter().rev().take(limit).copied().collect(),
+        let bound = beyond.map_or(Bound::Unbounded, Bound::Excluded);
+        Ok(match order {
+            Order::Descending => ids.range((Bound::Unbounded, bound)).rev().take(limit).copied().collect(),
+            Order::Ascending => ids.range((bound, Bound::Unbounded)).take(limit).copied().collect(),
         })
     }
 

@@ -37,6 +37,36 @@ fn every_list(scope: Scope, table: Table) -> Vec<RowKey> {
     }
 }
 
+/// A part of a list: what lies beyond an id in an order, at most so many.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slice {
+    pub(crate) beyond: Option<[u8; 16]>,
+    pub(crate) order: Order,
+    pub(crate) most: usize,
+}
+
+impl Slice {
+    /// The rows of a table of ids that are in it: `from <= row < to`.
+    fn of_table(self, scope: Scope, table: Table) -> (RowKey, RowKey) {
+        let (from, to) = layout::table_range(scope, table);
+        match (self.order, self.beyond) {
+            (_, None) => (from, to),
+            (Order::Descending, Some(before)) => (from, layout::id_row(scope, table, before)),
+            (Order::Ascending, Some(after)) => (layout::behind(layout::id_row(scope, table, after)), to),
+        }
+    }
+
+    /// Puts ids of several lists in order, each once, and leaves as many as there may be.
+    fn put_in_order(self, ids: &mut Vec<[u8; 16]>) {
+        ids.sort_unstable();
+        if self.order == Order::Descending {
+            ids.reverse();
+        }
+        ids.dedup();
+        ids.truncate(self.most);
+    }
+}
+
 impl<B: Backing> Embedded<B> {
     pub(crate) fn record<T>(
         &self,
@@ -145,31 +175,46 @@ impl<B: Backing> Embedded<B> {
     }
 
     /// The ids of the runs that have a row of work: those that are running. They enter
-    /// no list, since hardly any stays one for long.
-    fn under_way(&self, scope: Scope, before: Option<[u8; 16]>) -> Result<Vec<[u8; 16]>, Error> {
-        let (from, end) = layout::table_range(scope, Table::Work);
-        let to = before.map_or(end, |before| layout::work_row(scope, RunId::from_bytes(before)));
-        let rows = self.backing().range(&from, &to, Order::Descending, SCAN_LIMIT)?;
+    /// no list, since hardly any stays one for long, but for those that wait for their next attempt.
+    fn under_way(&self, scope: Scope, slice: Slice) -> Result<Vec<[u8; 16]>, Error> {
+        let (from, to) = slice.of_table(scope, Table::Work);
+        let rows = self.backing().range(&from, &to, slice.order, slice.most)?;
         rows.iter().map(|(row, _)| layout::id_of(row)).collect()
     }
 
-    /// The ids of candidates for a list, newest first, `most` of them: from the
-    /// posting lists if there are any for the filter, else from the table itself.
-    /// Where a damaged part of the table is met, it is from the lists of all of it.
+    /// The ids of runs of a status, newest first.
+    pub(crate) fn ids_of_status(
+        &self,
+        scope: Scope,
+        status: RunStatus,
+        before: Option<[u8; 16]>,
+        limit: usize,
+    ) -> Result<Vec<[u8; 16]>, Error> {
+        let slice = Slice { beyond: before, order: Order::Descending, most: limit };
+        let list = layout::runs_by_status(scope, None, status);
+        let mut ids = self.noted(self.backing().postings(&list, before, Order::Descending, limit))?;
+        if status == RunStatus::Running {
+            ids.extend(self.noted(self.under_way(scope, slice))?);
+            slice.put_in_order(&mut ids);
+        }
+        Ok(ids)
+    }
+
+    /// The ids of candidates for a list, of a slice of it: from the posting lists if there
+    /// are any for the filter, else from the table itself. Where a damaged part of the table
+    /// is met, it is from the lists of all of it.
     pub(crate) fn candidates(
         &self,
         scope: Scope,
         table: Table,
         lists: &[RowKey],
-        before: Option<[u8; 16]>,
-        most: usize,
+        slice: Slice,
     ) -> Result<Vec<[u8; 16]>, Error> {
         let all: Vec<RowKey>;
         let (mut lists, mut ids) = (lists, Vec::new());
         if lists.is_empty() {
-            let (from, end) = layout::table_range(scope, table);
-            let to = before.map_or(end, |before| layout::id_row(scope, table, before));
-            match self.noted(self.backing().range(&from, &to, Order::Descending, most)) {
+            let (from, to) = slice.of_table(scope, table);
+            match self.noted(self.backing().range(&from, &to, slice.order, slice.most)) {
                 Ok(rows) => return rows.iter().map(|(row, _)| layout::id_of(row)).collect(),
                 Err(error @ Error::Corrupt(_)) => {
                     all = every_list(scope, table);
@@ -178,19 +223,17 @@ impl<B: Backing> Embedded<B> {
                     }
                     lists = &all;
                     if table == Table::Run {
-                        ids = self.under_way(scope, before)?;
+                        ids = self.under_way(scope, slice)?;
                     }
                 }
                 Err(error) => return Err(error),
             }
         }
         for list in lists {
-            ids.extend(self.backing().postings(list, before, most)?);
+            ids.extend(self.backing().postings(list, slice.beyond, slice.order, slice.most)?);
         }
-        ids.sort_unstable_by(|a, b| b.cmp(a));
-        ids.dedup();
-        // Each list gave its newest, so the newest of all are right up to the limit.
-        ids.truncate(most);
+        // Each list gave its first ones, so the first of all are right up to the limit.
+        slice.put_in_order(&mut ids);
         Ok(ids)
     }
 
@@ -201,32 +244,37 @@ impl<B: Backing> Embedded<B> {
         mut fits: impl FnMut([u8; 16]) -> Result<Option<T>, Error>,
         past: impl Fn(&T) -> bool,
     ) -> Result<Page<T>, Error> {
-        let mut items = Vec::new();
-        let mut last = None;
+        let (mut items, mut last, mut looked) = (Vec::new(), None, 0);
         for id in ids {
             if items.len() == limit {
-                return Ok(Page { items, next: last });
+                return Ok(Page { items, next: last, looked });
             }
             last = Some(*id);
+            looked += 1;
             if let Some(item) = fits(*id)? {
                 if past(&item) {
-                    return Ok(Page { items, next: None });
+                    return Ok(Page { items, next: None, looked });
                 }
                 items.push(item);
             }
         }
         let more = ids.len() >= most;
-        Ok(Page { items, next: if more { last } else { None } })
+        Ok(Page { items, next: if more { last } else { None }, looked })
     }
 
     pub(crate) fn list_runs(
         &self,
         scope: Scope,
         filter: &RunFilter,
-        before: Option<[u8; 16]>,
+        beyond: Option<[u8; 16]>,
         limit: usize,
     ) -> Result<Page<RunRecord>, Error> {
+        let order = if filter.oldest_first { Order::Ascending } else { Order::Descending };
         let brain = filter.brain.as_deref();
+        let is_listed = brain.is_some() || !filter.statuses.is_empty() || filter.label.is_some();
+        let is_filtered = is_listed || filter.looks_inside();
+        let most = if is_filtered { SCAN_LIMIT } else { page_of(limit) };
+        let slice = Slice { beyond, order, most };
         let mut extra = Vec::new();
         let mut lists = Vec::new();
         let statuses = if let Some((name, value)) = &filter.label {
@@ -238,10 +286,9 @@ impl<B: Backing> Embedded<B> {
         };
         for status in statuses {
             if *status == RunStatus::Running {
-                extra.extend(self.under_way(scope, before)?);
-            } else {
-                lists.push(layout::runs_by_status(scope, brain, *status));
+                extra.extend(self.under_way(scope, slice)?);
             }
+            lists.push(layout::runs_by_status(scope, brain, *status));
         }
         if lists.is_empty()
             && filter.statuses.is_empty()
@@ -249,26 +296,22 @@ impl<B: Backing> Embedded<B> {
         {
             lists.push(layout::runs_by_brain(scope, brain));
         }
-        let is_filtered = brain.is_some() || !filter.statuses.is_empty() || filter.label.is_some();
-        let most = if is_filtered { SCAN_LIMIT } else { page_of(limit) };
-        let mut ids = if lists.is_empty() && !statuses.is_empty() {
-            Vec::new()
-        } else {
-            self.candidates(scope, Table::Run, &lists, before, most)?
-        };
+        let mut ids = self.candidates(scope, Table::Run, &lists, slice)?;
         if !extra.is_empty() {
             ids.extend(extra);
-            ids.sort_unstable_by(|a, b| b.cmp(a));
-            ids.dedup();
-            ids.truncate(most);
+            slice.put_in_order(&mut ids);
         }
         let fits = |id: [u8; 16]| {
             let row = layout::run_row(scope, RunId::from_bytes(id));
             let record = self.passed_over(self.record(&row, |row| self.run_of(scope, row)))?;
-            Ok(record.filter(|record| filter.fits(&record.run)))
+            let is_young = |record: &RunRecord| {
+                // Of the newest first, one that is older ends the list.
+                !filter.oldest_first || filter.since.is_none_or(|since| record.run.created_at >= since)
+            };
+            Ok(record.filter(|record| filter.fits(&record.run) && is_young(record)))
         };
         Self::page(&ids, limit, most, fits, |record| {
-            filter.since.is_some_and(|since| record.run.created_at < since)
+            !filter.oldest_first && filter.since.is_some_and(|since| record.run.created_at < since)
         })
     }
 
@@ -290,7 +333,8 @@ impl<B: Backing> Embedded<B> {
             Vec::new()
         };
         let most = if lists.is_empty() { page_of(limit) } else { SCAN_LIMIT };
-        let ids = self.candidates(scope, Table::Delivery, &lists, before, most)?;
+        let slice = Slice { beyond: before, order: Order::Descending, most };
+        let ids = self.candidates(scope, Table::Delivery, &lists, slice)?;
         let fits = |id: [u8; 16]| {
             let row = layout::delivery_row(scope, DeliveryId::from_bytes(id));
             let delivery = self.passed_over(self.record(&row, |row| self.delivery_of(scope, row)))?;
@@ -341,7 +385,7 @@ mod tests {
         assert_eq!(work.iter().map(|(run, _)| *run).collect::<Vec<_>>(), [0, 1, 3].map(run), "a full page");
         let rest = store.work(scope, Some(run(3)), 3).await.unwrap();
         assert_eq!(rest.iter().map(|(run, _)| *run).collect::<Vec<_>>(), [4, 5].map(run));
-        let due = store.due(scope, Timestamp::from_millis(9), 2).await.unwrap();
+        let due = store.due(scope, Timestamp::from_millis(9), None, 2).await.unwrap();
         assert_eq!(due.iter().map(|timer| timer.due.as_millis()).collect::<Vec<_>>(), [1, 2]);
         assert_eq!(store.stats().damaged_reads, 2);
     }

@@ -148,9 +148,15 @@ pub trait Backing: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<(Vec<u8>, Bytes)>, Error>;
 
-    /// Reads at most `limit` ids of a posting list, newest (largest) first,
-    /// only those below `before` if it is given.
-    fn postings(&self, list: &[u8], before: Option<[u8; 16]>, limit: usize) -> Result<Vec<[u8; 16]>, Error>;
+    /// Reads at most `limit` ids of a posting list: newest (largest) first and only
+    /// those below `beyond` if it is given, or oldest first and only those above it.
+    fn postings(
+        &self,
+        list: &[u8],
+        beyond: Option<[u8; 16]>,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<[u8; 16]>, Error>;
 
     /// Hands a batch to the committer. Batches are checked in the order in
     /// which they were handed over. The future resolves when the outcome is

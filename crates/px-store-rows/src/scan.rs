@@ -265,7 +265,7 @@ pub(crate) fn unlisted<B: Backing + ?Sized>(
     for (list, id, name) in listed(scope, row) {
         // The list from this id on, newest first. Nothing comes after the largest id.
         let above = u128::from_be_bytes(id).checked_add(1).map(u128::to_be_bytes);
-        if backing.postings(&list, above, 1)?.first() != Some(&id) {
+        if backing.postings(&list, above, Order::Descending, 1)?.first() != Some(&id) {
             missing.push(name);
         }
     }

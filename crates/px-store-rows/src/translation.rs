@@ -94,7 +94,8 @@ impl Translation {
         for (name, value) in write.events.iter().filter_map(|event| event.event.labels()).flatten() {
             self.post(layout::runs_by_label(scope, name, value), id);
         }
-        if run.status != RunStatus::Running {
+        // One that runs has a row of work, and needs no list; between two attempts it has none.
+        if run.status != RunStatus::Running || run.retry_at.is_some() {
             self.post(layout::runs_by_status(scope, None, run.status), id);
             self.post(layout::runs_by_status(scope, Some(&run.brain), run.status), id);
         }

@@ -54,8 +54,14 @@ impl Backing for Counted {
         Ok(found)
     }
 
-    fn postings(&self, list: &[u8], before: Option<[u8; 16]>, limit: usize) -> Result<Vec<[u8; 16]>, Error> {
-        self.rows.postings(list, before, limit)
+    fn postings(
+        &self,
+        list: &[u8],
+        beyond: Option<[u8; 16]>,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<[u8; 16]>, Error> {
+        self.rows.postings(list, beyond, order, limit)
     }
 
     fn submit(&self, batch: RowBatch, admission: Admission) -> BoxFuture<'static, Result<RowOutcome, Error>> {

@@ -235,7 +235,7 @@ fn half_applied(store: &SledRows, caller: u64, last: u64) -> Result<Option<Strin
             return Ok(Some(format!("the row that goes of {number}")));
         }
     }
-    let ids = store.postings(&list(caller), None, usize::MAX)?;
+    let ids = store.postings(&list(caller), None, Order::Descending, usize::MAX)?;
     let own = ids.iter().filter(|id| id.ends_with(&caller.to_be_bytes()));
     if !own.eq((1..=last).rev().map(|number| id(caller, number)).collect::<Vec<_>>().iter()) {
         return Ok(Some("the list".to_owned()));

@@ -243,18 +243,22 @@ impl Overlay {
         window
     }
 
-    /// Returns the changes of a list that the tree may not have: the newest `limit` ids that entered it,
-    /// and at least those newer than these that left it.
-    pub(crate) fn ids(&self, list: &[u8], before: Option<[u8; 16]>, limit: usize) -> Ids {
+    /// Returns the changes of a list that the tree may not have: the first `limit` ids that entered it
+    /// in this order, and at least those before these that left it.
+    pub(crate) fn ids(&self, list: &[u8], beyond: Option<[u8; 16]>, order: Order, limit: usize) -> Ids {
         let generations = self.read();
         let mut found = Ids::default();
         let active = generations.active.lists.get(list);
         let frozen = generations.frozen.as_deref().and_then(|frozen| frozen.lists.get(list));
-        let below = before.map_or(Bound::Unbounded, Bound::Excluded);
+        let bound = beyond.map_or(Bound::Unbounded, Bound::Excluded);
         for (ids, newer) in [(active, None), (frozen, active)] {
             let Some(ids) = ids else { continue };
-            let mut entered = 0;
-            for (id, enters) in ids.range((Bound::Unbounded, below)).rev() {
+            let (mut entered, mut up, mut down) = (0, None, None);
+            match order {
+                Order::Ascending => up = Some(ids.range((bound, Bound::Unbounded))),
+                Order::Descending => down = Some(ids.range((Bound::Unbounded, bound)).rev()),
+            }
+            for (id, enters) in up.into_iter().flatten().chain(down.into_iter().flatten()) {
                 if newer.is_some_and(|newer| newer.contains_key(id)) {
                     continue;
                 }

@@ -183,34 +183,54 @@ impl Plan {
     }
 }
 
-/// Reads the newest `limit` ids of a list below `before`, newest first.
+/// Reads the first `limit` ids of a list in an order, only those beyond `beyond`.
 pub(crate) fn read(
     tree: &dyn Tree,
     list: &[u8],
-    before: Option<[u8; ID]>,
+    beyond: Option<[u8; ID]>,
+    order: Order,
     limit: usize,
 ) -> Result<Vec<[u8; ID]>, Error> {
-    let from = prefix(list);
-    let mut to = before.map_or_else(|| after(list, &[0xff; ID]), |before| block_key(list, &before));
+    let (mut from, mut to) = (prefix(list), after(list, &[0xff; ID]));
+    match (order, &beyond) {
+        (Order::Descending, Some(beyond)) => to = block_key(list, beyond),
+        // The block that holds the first ones may begin before them.
+        (Order::Ascending, Some(beyond)) => {
+            let home = tree.range(&from, &after(list, beyond), Order::Descending, 1)?.pop();
+            from = home.map_or_else(|| block_key(list, beyond), |(key, _)| key);
+        }
+        (_, None) => {}
+    }
     let mut found: Vec<[u8; ID]> = Vec::new();
     while found.len() < limit {
         let want = (limit - found.len()).div_ceil(BLOCK_IDS / 2).clamp(1, READ_BLOCKS);
-        let blocks = tree.range(&from, &to, Order::Descending, want)?;
-        let whole = blocks.len() < want;
+        let blocks = tree.range(&from, &to, order, want)?;
+        let is_whole = blocks.len() < want;
         for (key, value) in blocks {
-            for id in ids(&value)?.iter().rev() {
-                // Only what is below the ids so far: an interrupted split
-                // leaves ids in two blocks.
-                let below = found.last().copied().or(before);
-                if found.len() < limit
-                    && (found.is_empty() && before.is_none() || below.is_some_and(|below| *id < below))
-                {
+            let ids = ids(&value)?;
+            // Only what is past the ids so far: an interrupted split leaves ids in two blocks.
+            let mut take = |id: &[u8; ID]| {
+                let is_past = found.last().or(beyond.as_ref()).is_none_or(|last| match order {
+                    Order::Ascending => id > last,
+                    Order::Descending => id < last,
+                });
+                if is_past && found.len() < limit {
                     found.push(*id);
                 }
+            };
+            match order {
+                Order::Ascending => {
+                    ids.iter().for_each(&mut take);
+                    from = key;
+                    from.push(0);
+                }
+                Order::Descending => {
+                    ids.iter().rev().for_each(&mut take);
+                    to = key;
+                }
             }
-            to = key;
         }
-        if whole {
+        if is_whole {
             break;
         }
     }

@@ -240,24 +240,28 @@ impl Shared {
         Ok(whole.then_some(rows))
     }
 
-    /// Reads ids of a posting list, newest first.
+    /// Reads ids of a posting list, newest or oldest first.
     pub(crate) fn postings(
         &self,
         list: &[u8],
-        before: Option<[u8; 16]>,
+        beyond: Option<[u8; 16]>,
+        order: Order,
         limit: usize,
     ) -> Result<Vec<[u8; 16]>, Error> {
         if limit == 0 {
             return Ok(Vec::new());
         }
         // The overlay first: what the applier moves meanwhile is then seen twice, not never.
-        let known = self.overlay.ids(list, before, limit);
+        let known = self.overlay.ids(list, beyond, order, limit);
         let mut ids = known.entered;
         // As many more as the overlay may take away again.
         let most = limit.saturating_add(known.left.len());
-        let below = postings::read(&*self.tree, list, before, most)?;
+        let below = postings::read(&*self.tree, list, beyond, order, most)?;
         ids.extend(below.into_iter().filter(|id| !known.left.contains(id)));
-        ids.sort_unstable_by(|left, right| right.cmp(left));
+        ids.sort_unstable();
+        if order == Order::Descending {
+            ids.reverse();
+        }
         ids.dedup();
         ids.truncate(limit);
         Ok(ids)

@@ -340,8 +340,14 @@ impl Backing for SledRows {
         self.shared.range(from, to, order, limit)
     }
 
-    fn postings(&self, list: &[u8], before: Option<[u8; 16]>, limit: usize) -> Result<Vec<[u8; 16]>, Error> {
-        self.shared.postings(list, before, limit)
+    fn postings(
+        &self,
+        list: &[u8],
+        beyond: Option<[u8; 16]>,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<[u8; 16]>, Error> {
+        self.shared.postings(list, beyond, order, limit)
     }
 
     fn submit(&self, batch: RowBatch, admission: Admission) -> BoxFuture<'static, Result<RowOutcome, Error>> {

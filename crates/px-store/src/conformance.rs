@@ -94,8 +94,9 @@ pub mod cases {
         values_are_listed_in_the_order_of_their_names,
     };
     pub use super::lists::{
-        commits_are_numbered, lists_are_filtered_and_page, runs_are_found_by_label,
-        tables_are_scanned_in_pages,
+        a_run_between_two_attempts_is_listed_as_running, commits_are_numbered,
+        keys_and_timers_are_looked_through_in_pages, lists_are_filtered_and_page, runs_are_found_by_label,
+        runs_are_found_by_what_they_hold, tables_are_scanned_in_pages,
     };
     pub use super::outbox::{
         a_run_has_a_hook_of_its_own, hooks_change_under_a_precondition, what_happens_is_told_in_its_commit,
@@ -122,7 +123,9 @@ macro_rules! store_conformance {
             a_stale_fence_commits_nothing, a_commit_comes_behind_an_earlier_one_of_its_run, events_and_waits_meet,
             a_free_run_is_claimed_once_and_an_owned_one_never, a_member_claims_its_own_run_anew,
             what_a_claim_leaves_stays_free, members_that_claim_at_once_win_each_run_once, timers_are_found_when_due, reminders_of_a_wait_have_one_timer,
-            events_that_lie_apart_change_one_by_one, lists_are_filtered_and_page, runs_are_found_by_label, tables_are_scanned_in_pages, commits_are_numbered,
+            events_that_lie_apart_change_one_by_one, lists_are_filtered_and_page,
+            a_run_between_two_attempts_is_listed_as_running, runs_are_found_by_label,
+            runs_are_found_by_what_they_hold, keys_and_timers_are_looked_through_in_pages, tables_are_scanned_in_pages, commits_are_numbered,
             what_happens_is_told_in_its_commit, a_run_has_a_hook_of_its_own,
             what_is_forgotten_is_nowhere, what_changed_meanwhile_is_not_forgotten,
             what_is_remembered_is_changed_as_it_was_read, what_is_set_aside_is_found_by_its_id,

@@ -33,6 +33,14 @@ pub struct SecretRecord {
     pub reads: Vec<SecretReads>,
 }
 
+impl SecretRecord {
+    /// The time until which a value before the current one counts, if one still does.
+    #[must_use]
+    pub fn old_value_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.values.old.iter().map(|old| old.until).filter(|until| *until > now).max()
+    }
+}
+
 /// A part of a project that reads secrets.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

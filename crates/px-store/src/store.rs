@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use px_core::key::{Waiter, WaiterId};
 use px_core::{DeliveryId, Event, FileId, KeyId, KeyRecord, Run, RunId, RunStatus, Scope, Timestamp};
+use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::batch::{Batch, LogTail, Outcome, RunRecord};
@@ -38,13 +39,15 @@ pub enum Admission {
     Refuse,
 }
 
-/// A page of a list, newest first.
+/// A page of a list, newest first unless it is said.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page<T> {
     /// The entries.
     pub items: Vec<T>,
     /// The place where the next page begins, if there may be one.
     pub next: Option<[u8; 16]>,
+    /// Number of rows that were looked at for it.
+    pub looked: usize,
 }
 
 /// Filter of a list of runs. Everything that is set must fit.
@@ -58,6 +61,14 @@ pub struct RunFilter {
     pub since: Option<Timestamp>,
     /// A label that the run has: its name and its value.
     pub label: Option<(String, String)>,
+    /// The caller's own name for the request that started it.
+    pub request_id: Option<String>,
+    /// The step that it is at, alone or with the steps around it: `book` or `pay[2]/book`.
+    pub step: Option<String>,
+    /// Values in its state, each by its JSON pointer (RFC 6901).
+    pub state: Vec<(String, Value)>,
+    /// True for the oldest first, false for the newest first.
+    pub oldest_first: bool,
 }
 
 impl RunFilter {
@@ -68,7 +79,26 @@ impl RunFilter {
         (self.statuses.is_empty() || self.statuses.contains(&run.status))
             && self.brain.as_ref().is_none_or(|brain| run.brain == *brain)
             && self.label.as_ref().is_none_or(is_labelled)
+            && self.request_id.as_ref().is_none_or(|id| run.request_id.as_ref() == Some(id))
+            && self.step.as_deref().is_none_or(|step| is_at(run, step))
+            && self.state.iter().all(|(place, value)| run.state().pointer(place) == Some(value))
     }
+
+    /// Returns true if the rows of a list have to be looked at one by one, since no list has
+    /// only what fits.
+    #[must_use]
+    pub fn looks_inside(&self) -> bool {
+        self.request_id.is_some() || self.step.is_some() || !self.state.is_empty()
+    }
+}
+
+/// Returns true if a run that is not over is at a step, by its title or by its path.
+fn is_at(run: &Run, step: &str) -> bool {
+    let Some(frame) = run.frame().filter(|_| !run.status.is_terminal()) else { return false };
+    frame.step == step
+        || run.path().is_some_and(|path| {
+            step.strip_prefix(&*path).and_then(|rest| rest.strip_prefix('/')) == Some(&*frame.step)
+        })
 }
 
 /// Filter of a list of deliveries. Everything that is set must fit.
@@ -134,6 +164,16 @@ pub trait Store: Send + Sync + 'static {
     /// number of keys; past that the answer is yes, the safe one (docs/rules.md#28).
     fn is_awaited<'a>(&'a self, scope: Scope, slug: &'a str) -> Read<'a, bool>;
 
+    /// The keys of a webhook that have a record, behind an identifier in the store's own
+    /// order, at most `limit`: for whoever looks through all of them.
+    fn keys<'a>(
+        &'a self,
+        scope: Scope,
+        slug: &'a str,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> Read<'a, Vec<(KeyId, Versioned<KeyRecord>)>>;
+
     /// Those who wait at a key, from a place on, oldest first, at most `limit`:
     /// all of them, or those that want exactly this token.
     fn waiters<'a>(
@@ -168,16 +208,26 @@ pub trait Store: Send + Sync + 'static {
     /// not read for it.
     fn events(&self, scope: Scope, run: RunId, after: u64, limit: usize) -> Read<'_, Vec<Event>>;
 
-    /// Runs, newest first, created before `before`, at most `limit`. A page
-    /// may hold fewer than `limit` and still have a next one: each call looks
-    /// at a bounded number of rows.
+    /// Runs in the filter's order, only those beyond the id `beyond` in that order, at
+    /// most `limit`. A page may hold fewer than `limit` and still have a next one: each
+    /// call looks at a bounded number of rows.
     fn runs<'a>(
         &'a self,
         scope: Scope,
         filter: &'a RunFilter,
-        before: Option<[u8; 16]>,
+        beyond: Option<[u8; 16]>,
         limit: usize,
     ) -> Read<'a, Page<RunRecord>>;
+
+    /// Ids of runs of a status, newest first, older than `before`, at most `limit`. A list
+    /// may have ids that moved on, and lag a commit; no row of a run is read for it.
+    fn run_ids(
+        &self,
+        scope: Scope,
+        status: RunStatus,
+        before: Option<RunId>,
+        limit: usize,
+    ) -> Read<'_, Vec<RunId>>;
 
     /// A delivery, with its body.
     fn delivery(&self, scope: Scope, delivery: DeliveryId) -> Read<'_, Option<Delivery>>;
@@ -249,8 +299,15 @@ pub trait Store: Send + Sync + 'static {
     /// The row of one ready run.
     fn work_of(&self, scope: Scope, run: RunId) -> Read<'_, Option<Versioned<Work>>>;
 
-    /// Timers that are due at `until`, soonest first, at most `limit`.
-    fn due(&self, scope: Scope, until: Timestamp, limit: usize) -> Read<'_, Vec<Timer>>;
+    /// Timers that are due at `until`, soonest first, behind a timer if one is given, at
+    /// most `limit`. Those that are due at the same time are in an order of the store's own.
+    fn due<'a>(
+        &'a self,
+        scope: Scope,
+        until: Timestamp,
+        after: Option<&'a Timer>,
+        limit: usize,
+    ) -> Read<'a, Vec<Timer>>;
 
     /// Returns the tail that a run has once a write that appended `events`,
     /// the last of them at `seq`, is committed: so that who made the write can go

@@ -7,7 +7,7 @@ use std::task::{Context, Waker};
 
 use bytes::Bytes;
 use px_core::key::{Waiter, WaiterId};
-use px_core::{DeliveryId, Event, FileId, KeyId, KeyRecord, RunId, Scope, Timestamp};
+use px_core::{DeliveryId, Event, FileId, KeyId, KeyRecord, RunId, RunStatus, Scope, Timestamp};
 use px_store::tokens::Token;
 use px_store::{
     Admission, Batch, BoxFuture, ClaimRequest, Claimed, Cursor, DedupRecord, Delivery, DeliveryFilter,
@@ -217,6 +217,16 @@ impl Store for FaultyStore {
         self.read("is_awaited", move || self.inner.is_awaited(scope, slug))
     }
 
+    fn keys<'a>(
+        &'a self,
+        scope: Scope,
+        slug: &'a str,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> Read<'a, Vec<(KeyId, Versioned<KeyRecord>)>> {
+        self.read("keys", move || self.inner.keys(scope, slug, after, limit))
+    }
+
     fn waiters<'a>(
         &'a self,
         scope: Scope,
@@ -274,10 +284,20 @@ impl Store for FaultyStore {
         &'a self,
         scope: Scope,
         filter: &'a RunFilter,
-        before: Option<[u8; 16]>,
+        beyond: Option<[u8; 16]>,
         limit: usize,
     ) -> Read<'a, Page<RunRecord>> {
-        self.read("runs", move || self.inner.runs(scope, filter, before, limit))
+        self.read("runs", move || self.inner.runs(scope, filter, beyond, limit))
+    }
+
+    fn run_ids(
+        &self,
+        scope: Scope,
+        status: RunStatus,
+        before: Option<RunId>,
+        limit: usize,
+    ) -> Read<'_, Vec<RunId>> {
+        self.read("run_ids", move || self.inner.run_ids(scope, status, before, limit))
     }
 
     fn delivery(&self, scope: Scope, delivery: DeliveryId) -> Read<'_, Option<Delivery>> {
@@ -341,8 +361,14 @@ impl Store for FaultyStore {
         self.read("work_of", move || self.inner.work_of(scope, run))
     }
 
-    fn due(&self, scope: Scope, until: Timestamp, limit: usize) -> Read<'_, Vec<Timer>> {
-        self.read("due", move || self.inner.due(scope, until, limit))
+    fn due<'a>(
+        &'a self,
+        scope: Scope,
+        until: Timestamp,
+        after: Option<&'a Timer>,
+        limit: usize,
+    ) -> Read<'a, Vec<Timer>> {
+        self.read("due", move || self.inner.due(scope, until, after, limit))
     }
 
     fn tail_after(&self, tail: &LogTail, events: &[Event], seq: u64) -> Result<LogTail, Error> {

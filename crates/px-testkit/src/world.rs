@@ -345,7 +345,7 @@ impl World {
             // Boxed: the engine's future is large, and tests call this everywhere.
             self.alive(Box::pin(px_engine::drain(&self.parts, &Limits::default()))).await??;
             // Some who wait for the end of a run may still be to be told, as far as the store lets them.
-            let due = self.rows.due(Scope::default(), self.now(), MOST_DUE).await?;
+            let due = self.rows.due(Scope::default(), self.now(), None, MOST_DUE).await?;
             let due: Vec<_> =
                 due.into_iter().filter(|timer| matches!(timer.kind, TimerKind::End { .. })).collect();
             if due == left {

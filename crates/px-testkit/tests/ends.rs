@@ -153,7 +153,7 @@ impl Office {
         self.clean().await;
         let line = self.world.rows().key(SCOPE, &KeyId::end_of(self.boss)).await.unwrap().record.line;
         assert!(line.is_empty(), "{line:?}");
-        let due = self.world.rows().due(SCOPE, self.world.now(), 100).await.unwrap();
+        let due = self.world.rows().due(SCOPE, self.world.now(), None, 100).await.unwrap();
         assert!(due.iter().all(|timer| !matches!(timer.kind, TimerKind::End { .. })), "{due:?}");
     }
 }

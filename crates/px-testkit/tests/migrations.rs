@@ -14,7 +14,7 @@ use moving::{
 use project::{Text, event, mail};
 use px_core::event::EventBody;
 use px_core::{RunId, RunStatus};
-use px_engine::obstacle;
+use px_engine::{Limits, obstacle};
 use px_sdk::{Brain, BrainDef, Cx, Error, Next, Result, Waiting, brain, wait_for};
 use px_testkit::{Fault, World};
 use serde_json::json;
@@ -61,7 +61,7 @@ async fn a_state_is_migrated_wherever_it_is_parked_and_by_two_versions_at_once()
     ] {
         let (world, run) = begun(&TEXTS[..parked]).await;
         let record = stored(&world, run).await;
-        assert_eq!(obstacle(&deployed(third().into_def()), &record), None, "{parked}");
+        assert_eq!(obstacle(&deployed(third().into_def()), &Limits::default(), &record), None, "{parked}");
         let new = redeploy(&world, third().into_def(), 1);
         post(&new, &TEXTS[parked..]).await.unwrap();
         let record = stored(&new, run).await;
@@ -175,7 +175,7 @@ async fn results_of_items_are_migrated_with_the_list_that_is_under_way() {
     assert!(post(&world, &TEXTS[4..]).await.is_err());
     assert_eq!(stored(&world, run).await.items.len(), 2);
     let mut new = redeploy(&world, third().into_def(), 1);
-    assert_eq!(obstacle(&deployed(third().into_def()), &stored(&world, run).await), None);
+    assert_eq!(obstacle(&deployed(third().into_def()), &Limits::default(), &stored(&world, run).await), None);
     new.restart().unwrap();
     new.settle().await.unwrap();
     let (all, ours) = marks(&new, run).await;
@@ -296,7 +296,10 @@ async fn a_migration_that_fails_pauses_the_run_and_is_found_beforehand() {
         let (world, run) = begun(&[]).await;
         let commits = world.store().commits();
         let reason = format!("the state for step 'hear' could not be migrated from version 1 to 2: {why}");
-        assert_eq!(obstacle(&deployed(failing(how)), &stored(&world, run).await), Some(reason.clone()));
+        assert_eq!(
+            obstacle(&deployed(failing(how)), &Limits::default(), &stored(&world, run).await),
+            Some(reason.clone())
+        );
         assert_eq!(world.store().commits(), commits, "nothing is written");
         let new = redeploy(&world, failing(how), 1);
         post(&new, &["heard"]).await.unwrap();
@@ -321,7 +324,7 @@ async fn what_is_stored_and_cannot_be_read_as_the_old_state_is_said_with_its_typ
         .step("hear", moving_hear)
         .build::<px_sdk::Untold>()
         .into_def();
-    let says = obstacle(&deployed(def), &stored(&world, run).await).unwrap();
+    let says = obstacle(&deployed(def), &Limits::default(), &stored(&world, run).await).unwrap();
     assert!(says.ends_with("what is stored is no `Stamp1`: missing field `text`"), "{says}");
 }
 
@@ -333,6 +336,6 @@ async fn the_state_around_an_inner_brain_is_looked_at_before_the_inner_one_ends(
     world.settle().await.unwrap();
     // Only the inner brain says how.
     let new = inspected(of_its_own).version(2).build::<px_sdk::Untold>().into_def();
-    let says = obstacle(&deployed(new), &stored(&world, run).await).unwrap();
+    let says = obstacle(&deployed(new), &Limits::default(), &stored(&world, run).await).unwrap();
     assert!(says.starts_with("the stored state does not fit step 'inspect': "), "{says}");
 }

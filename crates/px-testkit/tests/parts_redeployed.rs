@@ -13,7 +13,7 @@ use std::time::Duration;
 use pieces::{Bill, bill};
 use project::{Text, event, mail, registry};
 use px_core::{RunId, RunStatus};
-use px_engine::obstacle;
+use px_engine::{Limits, obstacle};
 use px_sdk::registry::{RegistryError, Source};
 use px_sdk::{Brain, BrainDef, Cx, Error, Next, Registry, Result, Retry, Waiting, brain, items, wait_for};
 use px_testkit::World;
@@ -141,7 +141,7 @@ async fn post(world: &World, id: &str) {
 async fn a_state_inside_a_loop_is_migrated_once() {
     let (world, run) = parked(first, 2).await;
     let record = world.run(run).await.unwrap().unwrap();
-    assert_eq!(obstacle(&deployed(second), &record), None);
+    assert_eq!(obstacle(&deployed(second), &Limits::default(), &record), None);
     let after = World::over(deployed(second), Arc::clone(world.rows()), 1_000).unwrap();
     post(&after, "one").await;
     post(&after, "two").await;
@@ -161,7 +161,7 @@ async fn a_turn_that_ended_before_the_redeploy_is_migrated_by_what_the_loop_take
     let record =
         px_store::Store::run(&**world.rows(), px_core::Scope::default(), run).await.unwrap().unwrap();
     assert!(record.run.frame().unwrap().is_through(), "{:?}", record.run.frames);
-    assert_eq!(obstacle(&deployed(second), &record.run), None);
+    assert_eq!(obstacle(&deployed(second), &Limits::default(), &record.run), None);
     let mut after = World::over(deployed(second), Arc::clone(world.rows()), 1_000).unwrap();
     after.restart().unwrap();
     after.settle().await.unwrap();
@@ -174,7 +174,7 @@ async fn a_turn_that_ended_before_the_redeploy_is_migrated_by_what_the_loop_take
 async fn a_redeploy_that_removes_the_arm_in_which_a_run_is_is_refused_and_pauses_the_run() {
     let (world, run) = parked(with_arm, 20).await;
     let record = world.run(run).await.unwrap().unwrap();
-    assert_eq!(obstacle(&deployed(with_arm), &record), None);
+    assert_eq!(obstacle(&deployed(with_arm), &Limits::default(), &record), None);
     for (brain, reason) in [
         (
             without_arm as fn() -> Brain<Bill>,
@@ -182,7 +182,7 @@ async fn a_redeploy_that_removes_the_arm_in_which_a_run_is_is_refused_and_pauses
         ),
         (without_branch, "step 'is large' of brain 'changing' is no branch any more"),
     ] {
-        assert_eq!(obstacle(&deployed(brain), &record).as_deref(), Some(reason));
+        assert_eq!(obstacle(&deployed(brain), &Limits::default(), &record).as_deref(), Some(reason));
     }
     let after = World::over(deployed(without_arm), Arc::clone(world.rows()), 1_000).unwrap();
     post(&after, "one").await;
@@ -215,7 +215,14 @@ fn a_part_that_cannot_be_run_and_names_that_share_a_key_are_refused_at_start() {
         .when("pay", is_paid, |b| b.step("close", close))
         .timeout(Duration::from_secs(1))
         .build();
+    let early: Brain<Bill> =
+        brain("early").when("pay", is_paid, |b| b.retry(Retry::attempts(3)).step("close", close)).build();
+    let early_in_turn: Brain<Bill> = brain("early in turn")
+        .repeat_until("pay", is_paid, |b| b.formerly("shut").step("close", close))
+        .build();
     for (brain, says) in [
+        (early, "`.retry(..)` stands before the first step inside 'pay', and would do nothing there"),
+        (early_in_turn, "`.formerly(..)` stands before the first step inside 'pay'"),
         (like_inner, "Step 'pay/close' is called like something inside 'pay'"),
         (like_item, "Step 'pay:0' is called like something inside 'pay'"),
         (unnamed, "A step has an empty name"),

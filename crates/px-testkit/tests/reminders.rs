@@ -50,7 +50,7 @@ async fn a_reminder_comes_again_and_again_as_often_as_it_may_with_a_key_for_each
 async fn of_two_reminders_of_a_wait_the_one_that_is_due_first_comes_first() {
     let world = world();
     let run = waiting(&world, both, "k").await;
-    let due = world.rows().due(Scope::default(), world.now().after(HOUR * 9), 10).await.unwrap();
+    let due = world.rows().due(Scope::default(), world.now().after(HOUR * 9), None, 10).await.unwrap();
     let reminders = due.iter().filter(|timer| matches!(timer.kind, TimerKind::Remind { .. }));
     assert_eq!(reminders.count(), 1, "a wait has one timer of its reminders");
     world.advance(HOUR).await.unwrap();
@@ -360,7 +360,7 @@ async fn no_timer_is_left_of_a_wait_however_it_ended() {
         is_sound(&world).await;
         world.settle().await.unwrap();
         is_sound(&world).await;
-        let due = world.rows().due(Scope::default(), world.now().after(HOUR * 9), 10).await.unwrap();
+        let due = world.rows().due(Scope::default(), world.now().after(HOUR * 9), None, 10).await.unwrap();
         let waits: Vec<_> = due
             .iter()
             .filter_map(|timer| match timer.kind {

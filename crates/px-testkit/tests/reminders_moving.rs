@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use project::{Ask, Text, event, mail, registry};
 use px_core::{Event, RunId, RunStatus};
-use px_engine::obstacle;
+use px_engine::{Limits, obstacle};
 use px_sdk::registry::Source;
 use px_sdk::{Brain, BrainDef, Cx, Next, Registry, Result, Waiting, brain, wait_for};
 use px_store_rows::{Embedded, MemoryRows};
@@ -210,7 +210,7 @@ async fn a_state_that_a_lower_version_left_is_migrated_before_the_reminder_sees_
     assert_eq!(GREETED.take(), ["Ada+Lovelace"]);
     is_sound(&world).await;
     let stored = world.run(run).await.unwrap().unwrap();
-    assert_eq!(obstacle(&deployed(second().into_def()), &stored), None);
+    assert_eq!(obstacle(&deployed(second().into_def()), &Limits::default(), &stored), None);
     post(&world, "1", "k", "done").await;
     assert_eq!(world.status(run).await.unwrap(), RunStatus::Complete);
     is_sound(&world).await;

@@ -52,7 +52,7 @@ async fn rule_2_nothing_of_one_scope_is_seen_from_another() {
         assert_eq!(store.queued(scope, &queued, 0, 10).await.unwrap().len(), usize::from(sees));
         assert_eq!(store.dedup(scope, "mail", "1").await.unwrap().is_some(), sees);
         assert_eq!(store.is_awaited(scope, "mail").await.unwrap(), sees);
-        assert_eq!(!store.due(scope, far, 10).await.unwrap().is_empty(), sees);
+        assert_eq!(!store.due(scope, far, None, 10).await.unwrap().is_empty(), sees);
     }
 }
 

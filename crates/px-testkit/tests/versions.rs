@@ -12,7 +12,7 @@ use moving::{Deal, Deal1, Deal2, deal, deployed, post, redeploy, stored, up_to_2
 use project::{Note, Text, event, mail};
 use px_core::event::EventBody;
 use px_core::{RunId, RunStatus};
-use px_engine::obstacle;
+use px_engine::{Limits, obstacle};
 use px_sdk::{Brain, BrainDef, Cx, Error, Next, Result, Retry, Untold, Waiting, brain, wait_for};
 use px_testkit::World;
 use schemars::JsonSchema;
@@ -65,7 +65,7 @@ async fn a_migration_that_was_forgotten_is_added_by_the_next_deploy() {
     assert_eq!(record.status, RunStatus::Paused);
     let reason = record.reason.clone().unwrap();
     assert!(reason.starts_with("the stored state does not fit step 'hear': "), "{reason}");
-    assert_eq!(obstacle(&deployed(forgotten()), &record), Some(reason));
+    assert_eq!(obstacle(&deployed(forgotten()), &Limits::default(), &record), Some(reason));
     assert_eq!(versions(&early, run).await, [0; 0], "it is of the version that left it");
     let migrating = || patient::<Deal2>().version(2).migrate_state::<Deal1, Deal2>(2, up_to_2);
     let mended = redeploy(&early, migrating().build::<Untold>().into_def(), 2);
@@ -73,6 +73,38 @@ async fn a_migration_that_was_forgotten_is_added_by_the_next_deploy() {
     mended.settle().await.unwrap();
     assert_eq!(mended.status(run).await.unwrap(), RunStatus::Complete);
     assert_eq!(mark(&mended, run).await, json!(["1 to 2", "heard"]));
+}
+
+#[tokio::test]
+async fn a_migration_of_one_step_brings_no_newer_state_down() {
+    fn version(version: u32) -> BrainDef {
+        brain("patient")
+            .version(version)
+            .step("ask", async |_cx, deal: Deal1| {
+                let on = mail::on(deal.key());
+                Ok(wait_for(deal, on))
+            })
+            .migrate(|_, old| {
+                let old: Deal1 = serde_json::from_value(old).map_err(Error::msg)?;
+                Ok(old.and("raised"))
+            })
+            .step("hear", async |_cx, deal: Deal1, text: Text| Ok(Next(deal.and(text.text))))
+            .build::<Untold>()
+            .into_def()
+    }
+    let world = World::new(deployed(version(3))).unwrap();
+    let run = world.start(old, deal("k")).await.unwrap();
+    world.settle().await.unwrap();
+    let back = redeploy(&world, version(2), 1);
+    post(&back, &["heard"]).await.unwrap();
+    let record = stored(&back, run).await;
+    let reason = record.reason.clone().unwrap();
+    assert!(reason.contains("is of version 3 of brain 'patient', and this binary has version 2"), "{reason}");
+    assert_eq!(obstacle(&deployed(version(2)), &Limits::default(), &record), Some(reason));
+    let again = redeploy(&back, version(3), 2);
+    again.resume(run).await.unwrap();
+    again.settle().await.unwrap();
+    assert_eq!(mark(&again, run).await, json!(["heard"]), "it was of that version all the time");
 }
 
 /// Twice the first version, with a state of the same form that means something else.
@@ -119,7 +151,7 @@ async fn a_deploy_that_is_taken_back_lets_newer_states_be() {
             )
         )
     );
-    assert_eq!(obstacle(&deployed(counted(1)), &record), record.reason);
+    assert_eq!(obstacle(&deployed(counted(1)), &Limits::default(), &record), record.reason);
     let again = redeploy(&back, counted(2), 3);
     again.resume(run).await.unwrap();
     again.settle().await.unwrap();
@@ -193,7 +225,7 @@ async fn a_state_that_is_new_already_is_not_taken_for_an_old_one() {
         .step("bill", bill)
         .build::<Untold>()
         .into_def();
-    let says = obstacle(&deployed(loose.clone()), &stored(&world, run).await).unwrap();
+    let says = obstacle(&deployed(loose.clone()), &Limits::default(), &stored(&world, run).await).unwrap();
     assert!(
         says.contains("what is stored reads as `Order` as it is, and as `Draft` only without `cents`"),
         "{says}"

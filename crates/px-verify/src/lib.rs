@@ -30,7 +30,7 @@ pub mod record;
 pub use evaluate::{
     BodyError, BodyErrorKind, Content, Disagreement, Element, FormData, FormLimits, FormWriter, Forwarding,
     HandshakeReply, IdError, MAX_ID_BYTES, Network, ParseNetworkError, Part, Place, PrepareError, Prepared,
-    Refusal, UrlView, Verified, body_type, bounded_id, insert_field, is_form_data, parse_form, parse_json,
-    parts_of, sign, without_mark,
+    Refusal, UrlView, Verified, body_type, bounded_id, form_fields, insert_field, is_form_data, parse_form,
+    parse_json, parts_of, sign, without_mark,
 };
 pub use received::Received;

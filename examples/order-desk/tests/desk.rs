@@ -186,6 +186,9 @@ fn two_of_three_let_a_large_order_pass_one_by_link_and_one_by_button() {
     assert_eq!(world.calls(approval, "mail reminder").len(), 1);
     world.skip(2 * DAY);
     assert_eq!(cleo.expect_complete().state::<Vote>().yes, None);
+    let votes_of = |mail: &str| world.kv(approval, "votes").scope(mail).get::<u64>();
+    let counted = ["anna@example.com", "bob@example.com", "cleo@example.com"].map(votes_of);
+    assert_eq!(counted, [Some(1), Some(1), None], "who was asked in vain has not voted");
     world.expect_sound();
 }
 
@@ -328,6 +331,26 @@ fn no_weather_ships_an_order_twice_or_unpaid() {
         assert!(calls.iter().all(|call| call.key == calls[0].key), "one parcel: {calls:?}");
         let is_paid = !run.state_json()["paid"].is_null();
         assert!(is_paid || calls.is_empty(), "{}", run.story());
+    });
+}
+
+#[test]
+fn in_no_weather_is_a_vote_counted_twice_or_not_at_all() {
+    weather(|w| {
+        stub(w.world());
+        let approver = Approver { mail: "bob@example.com".into(), slack: Some("U1".into()) };
+        let runs = [1, 2].map(|n| {
+            let question = Question { text: format!("May {n}?"), approver: approver.clone() };
+            w.start(approval, question)
+        });
+        for run in &runs {
+            w.post("slack-buttons", pressed(run, "yes"));
+        }
+        w.calm();
+        w.world().skip(3 * DAY);
+        let voted = runs.iter().filter(|run| run.state_json()["yes"] == json!(true)).count() as u64;
+        let counted = w.world().kv(approval, "votes").scope("bob@example.com").get::<u64>();
+        assert_eq!(counted.unwrap_or_default(), voted, "{}", runs[0].story());
     });
 }
 

@@ -119,6 +119,12 @@ fn an_order_goes_to_the_door_though_the_desk_is_killed_after_every_answer() {
     let archived = desk.outside.sent("/archive/").pop().expect("it is archived");
     assert_eq!((archived.path, archived.body == picture), (format!("/archive/{digest}"), true));
 
+    // A vote counts once, however often its step began.
+    for person in ["anna@example.com", "bob@example.com"] {
+        let counted = desk.get(&format!("/store/approval/{person}/votes"));
+        assert_eq!(counted.json()["value"], 1, "{}", counted.text());
+    }
+
     // Nobody was asked twice: what a kill has repeated went out under its old key.
     let keys = ["/mail", "/slack", "/book"].map(|path| desk.outside.keys(path).len());
     assert_eq!(keys, [5, 1, 1], "mails to the customer and to three people, a message, a parcel");

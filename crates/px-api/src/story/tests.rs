@@ -224,6 +224,52 @@ fn a_run_that_the_code_paused_says_what_to_mend_before_it_is_resumed() {
 }
 
 #[test]
+fn a_run_inside_of_what_a_deploy_removed_is_told_that_no_name_helps() {
+    for reason in [
+        "the run is in arm 'card' of step 'pay', and that is not in brain 'b' any more",
+        "step 'pay' of brain 'b' is no loop any more",
+        "step 'pay' of brain 'b' is another brain than 'c' now",
+    ] {
+        let story = tell(&shown(json!({"status": "paused", "reason": reason})), &[], NOW);
+        assert!(story.sentences[1].contains("has to have it again"), "{:?}", story.sentences);
+        assert!(!story.sentences[1].contains("formerly"), "{:?}", story.sentences);
+    }
+}
+
+#[test]
+fn a_run_that_failed_names_the_innermost_step_that_failed_with_it() {
+    let events = [
+        entry(
+            json!({"type": "brain:error", "error": {"name": "Panic", "message": "no"}, "timestamp": at(3)}),
+        ),
+        entry(json!({
+            "type": "step:status", "depth": 1, "path": "pay[2]",
+            "steps": [{"id": "pay[2]/book", "title": "book", "status": "error"}],
+        })),
+        entry(json!({"type": "step:status", "steps": [{"id": "pay", "title": "pay", "status": "error"}]})),
+    ];
+    let run = shown(json!({
+        "status": "error", "error": {"name": "Panic", "message": "no"}, "completedAt": at(3),
+        "steps": [{"id": "pay", "title": "pay", "status": "error"}],
+    }));
+    let story = tell(&run, &events, NOW);
+    assert!(story.sentences[0].starts_with("It failed in step 'pay[2]/book' at "), "{:?}", story.sentences);
+    assert!(story.sentences[1].contains("--from 'pay'"), "{:?}", story.sentences);
+}
+
+#[test]
+fn code_between_steps_that_does_not_yield_is_named() {
+    let done = entry(json!({"type": "step:complete", "stepId": "ask", "timestamp": at(60)}));
+    let run = shown(json!({"status": "running", "step": "hear", "stalledSince": at(30)}));
+    let story = tell(&run, &[done], NOW);
+    assert!(
+        story.sentences[0].starts_with("Code before step 'hear' has not yielded since "),
+        "{:?}",
+        story.sentences
+    );
+}
+
+#[test]
 fn a_paused_run() {
     let paused = entry(json!({"type": "brain:paused", "timestamp": at(60), "reason": "response changed"}));
     let story = tell(&shown(json!({"status": "paused"})), &[paused], NOW);

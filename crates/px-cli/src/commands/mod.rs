@@ -8,6 +8,8 @@ mod config;
 mod dev;
 mod explain;
 mod hooks;
+mod inbox;
+mod input;
 mod kv;
 mod new;
 mod run;
@@ -39,6 +41,8 @@ pub(crate) enum Command {
     Webhooks(webhooks::Command),
     #[command(subcommand)]
     Hooks(hooks::Command),
+    Inbox(inbox::Args),
+    Outbox(hooks::OutboxArgs),
     #[command(subcommand)]
     Kv(kv::Command),
     Audit(audit::Args),
@@ -66,6 +70,8 @@ impl Command {
             Self::Runs(command) => command.run(context).await,
             Self::Webhooks(command) => command.run(context).await,
             Self::Hooks(command) => command.run(context).await,
+            Self::Inbox(args) => inbox::run(context, args).await,
+            Self::Outbox(args) => hooks::outbox(context, args).await,
             Self::Kv(command) => command.run(context).await,
             Self::Audit(args) => audit::run(context, args).await,
             Self::Store(command) => command.run(context).await,

@@ -5,6 +5,7 @@ use px_api::{Detail, Event, StartRun};
 use px_client::Client;
 use serde_json::{Map, Value};
 
+use super::input;
 use super::runs::{fetch, watch};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
@@ -22,7 +23,8 @@ use crate::{suggest, typed};
                   px run customer-feedback -s name=Ada -s slackChannel=C1 -s phoneNumber=+15550100\n  \
                   px run customer-feedback --state '{\"name\": \"Ada\", \"slackChannel\": \"C1\", \"phoneNumber\": \
                   \"+15550100\"}' --wait\n  \
-                  px run customer-feedback --state @input.json --watch"
+                  px run customer-feedback --state @input.json --watch\n  \
+                  px run customer-feedback --edit"
 )]
 pub(crate) struct Args {
     /// The brain's title, its file's name, or a part of either
@@ -35,6 +37,10 @@ pub(crate) struct Args {
     /// The initial state as a JSON object, or as @FILE; -s adds to it
     #[arg(long, value_name = "JSON")]
     state: Option<String>,
+
+    /// Open the initial state in $VISUAL or $EDITOR, with an example in it
+    #[arg(long)]
+    edit: bool,
 
     /// An option of the run
     #[arg(short = 'o', long = "option", value_name = "KEY=VALUE")]
@@ -56,8 +62,17 @@ pub(crate) struct Args {
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let (ui, client) = (context.ui, context.client()?);
     let body = body(context, &client, &args).await?;
-    let started = client.start_run(&body).await;
-    let started = started.map_err(|error| explained(context, error.into(), &args.brain))?;
+    let started = match client.start_run(&body).await {
+        Ok(started) => started,
+        Err(error) if error.status() == Some(422) => {
+            let error = Error::from(error);
+            return Err(match schema(context, &client, &args.brain).await {
+                Ok(schema) => input::misfit(error, &schema, &args.brain, &args.set),
+                Err(_) => explained(context, error, &args.brain),
+            });
+        }
+        Err(error) => return Err(explained(context, error.into(), &args.brain)),
+    };
     let id = started.brain_run_id.to_string();
     let follows = args.watch || args.wait;
     if !ui.json {
@@ -135,6 +150,10 @@ async fn body(context: &Context, client: &Client, args: &Args) -> Result<StartRu
             })?;
             fields.insert(key, value);
         }
+    }
+    if args.edit {
+        let schema = schema(context, client, &args.brain).await?;
+        state = Some(input::edited(&schema, state)?);
     }
     body.initial_state = state.map(Value::Object);
     let mut options = Map::new();

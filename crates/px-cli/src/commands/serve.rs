@@ -13,6 +13,7 @@ use px_server::{Running, StartError};
 use px_store::Store;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tracing::Level;
 
 use super::check;
@@ -142,10 +143,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let config = Config { limits, ..config };
     let mut options = options(&config, &registry, contract, hooks, args.insecure)?;
     options.providers = context.take_providers();
-    let running = tokio::select! {
-        started = px_server::start(options) => started.map_err(refused)?,
-        () = signals.next() => return Ok(()),
-    };
+    let Some(running) = start(options, &mut signals).await? else { return Ok(()) };
     store
         .backing()
         .announce(&format!("http://{}", running.local_addr()))
@@ -166,6 +164,27 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     }
     log.note("Stopped.");
     Ok(())
+}
+
+/// Starts the server. `None` if a signal came first, and what was made of the project's resources has ended.
+async fn start(mut options: px_server::Options, signals: &mut Signals) -> Result<Option<Running>> {
+    let (give_up, given_up) = watch::channel(false);
+    options.given_up = given_up;
+    let mut starting = Box::pin(px_server::start(options));
+    tokio::select! {
+        started = &mut starting => return started.map(Some).map_err(refused),
+        () = signals.next() => {}
+    }
+    let _ = give_up.send(true);
+    tokio::select! {
+        started = starting => match started {
+            // The signal came as it was ready.
+            Ok(running) => running.shutdown().await.map_err(|error| store_error(&error))?,
+            Err(_) => return Ok(None),
+        },
+        () = signals.next() => log::exit(INTERRUPTED),
+    }
+    Ok(None)
 }
 
 /// The options of the server.

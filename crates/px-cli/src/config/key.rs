@@ -29,8 +29,9 @@ pub(crate) const VARIABLE: &str = "PX_SECRET_KEY";
 pub(crate) const NEXT_VARIABLE: &str = "PX_SECRET_KEY_NEW";
 
 /// Advice about a key that is missing or another one.
-pub(crate) const LOST_KEY: &str = "put the store's key back, as that file or as PX_SECRET_KEY; where it is lost, \
-                                   `px serve --new-secret-key` goes on with another one, and hooks and secrets need \
+pub(crate) const LOST_KEY: &str = "put the store's key back, as that file or as PX_SECRET_KEY: after `px secrets \
+                                   rekey` that is the new one, and for a copy from before it the old one; where it is \
+                                   lost, `px serve --new-secret-key` goes on with another one, and hooks and secrets need \
                                    new values";
 
 /// Looks up a variable of the environment.
@@ -110,6 +111,9 @@ async fn of_two(store: &Arc<dyn Store>, both: (Vault, Vault)) -> Result<(Vault, 
 
 /// Advice where the variable of the key has the old one still.
 pub(crate) async fn late_variable(store: &Arc<dyn Store>, env: Env<'_>) -> Result<Option<String>> {
+    if is_same(env) {
+        return Ok(Some(format!("{NEXT_VARIABLE} has the key that {VARIABLE} has: unset it")));
+    }
     let Some(both) = variables(env)? else { return Ok(None) };
     let (_, is_next) = of_two(store, both).await?;
     Ok(is_next.then(|| {
@@ -117,6 +121,12 @@ pub(crate) async fn late_variable(store: &Arc<dyn Store>, env: Env<'_>) -> Resul
             "the key of the store is that of {NEXT_VARIABLE} by now: give {VARIABLE} its value, and unset {NEXT_VARIABLE}"
         )
     }))
+}
+
+/// Returns whether the two variables are set to one key.
+pub(crate) fn is_same(env: &dyn Fn(&str) -> Option<String>) -> bool {
+    let (Some(key), Some(next)) = (env(VARIABLE), env(NEXT_VARIABLE)) else { return false };
+    key.trim().eq_ignore_ascii_case(next.trim())
 }
 
 /// Gives the new key the name of the old one if it is the store's already.

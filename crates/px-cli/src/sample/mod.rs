@@ -13,4 +13,4 @@ mod schema;
 pub(crate) use address::Address;
 pub(crate) use aim::needs_a_server;
 pub(crate) use request::{Draft, Field, Request, Wish, draft, validator};
-pub(crate) use schema::follow;
+pub(crate) use schema::{follow, samples};

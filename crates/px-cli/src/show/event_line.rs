@@ -59,7 +59,9 @@ pub(crate) fn detail(event: &Event) -> String {
             None if event.fields.get("halted") == Some(&true.into()) => format!("{step} (halted)"),
             None => step.to_owned(),
         },
-        _ if event.kind == "inner:start" => arm.map_or(String::new(), |arm| format!("takes '{arm}'")),
+        _ if event.kind == "inner:start" => {
+            arm.map_or_else(|| "begins a turn".to_owned(), |arm| format!("takes '{arm}'"))
+        }
         _ => String::new(),
     }
 }
@@ -118,6 +120,7 @@ mod tests {
             "nth": 2, "attempt": 1, "progress": "retrying", "error": {"name": "Error", "message": "no route"}});
         assert_eq!(line(&nudged), "pay[2]/ask: reminder nudge, turn 2, retrying: no route");
         assert_eq!(line(&json!({"type": "inner:start", "part": "arm", "arm": "card"})), "takes 'card'");
+        assert_eq!(line(&json!({"type": "inner:start", "part": "turn"})), "begins a turn");
     }
 
     #[test]

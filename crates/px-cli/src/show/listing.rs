@@ -4,7 +4,8 @@ use px_sdk::WebhookDef;
 use px_sdk::registry::{Registered, Registry};
 use px_sdk::verify::Scheme;
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 use crate::context;
 use crate::ui::Ui;
@@ -18,10 +19,23 @@ pub(crate) enum Verified {
     Missing(String),
     /// The webhook says that nothing is verified.
     Never,
+    /// Nobody is believed, for this reason: the server says so.
+    Refused(String),
+}
+
+/// The webhooks of the server that refuse every request, by slug, each with the reason.
+static REFUSED: OnceLock<BTreeMap<String, String>> = OnceLock::new();
+
+/// Lets the listings know which webhooks refuse every request, the first time.
+pub(crate) fn know_refused(refused: impl Iterator<Item = (String, String)>) {
+    let _ = REFUSED.set(refused.collect());
 }
 
 impl Verified {
     pub(crate) fn of(def: &WebhookDef) -> Self {
+        if let Some(why) = REFUSED.get().and_then(|refused| refused.get(&def.slug)) {
+            return Self::Refused(why.clone());
+        }
         let verification = &def.verification;
         match (&verification.scheme, &verification.secret) {
             (Scheme::Unverified, _) => Self::Never,
@@ -42,6 +56,7 @@ impl Verified {
                 Some(format!("webhook '{slug}' is unverified, {consequence}: set {variable}"))
             }
             Self::Never => Some(format!("webhook '{slug}' is declared unverified, {consequence}")),
+            Self::Refused(why) => Some(format!("webhook '{slug}' refuses every request: {why}")),
         }
     }
 }
@@ -64,7 +79,7 @@ pub(crate) fn warnings(registry: &Registry) -> Vec<String> {
 pub(crate) fn unverified(registry: &Registry) -> Vec<String> {
     registry
         .webhooks()
-        .filter(|webhook| Verified::of(&webhook.def) != Verified::Yes)
+        .filter(|webhook| matches!(Verified::of(&webhook.def), Verified::Missing(_) | Verified::Never))
         .map(|webhook| webhook.def.slug.clone())
         .collect()
 }
@@ -83,8 +98,12 @@ pub(crate) fn json(base: &str, webhook: &Registered<Arc<WebhookDef>>) -> Value {
         "description": def.description,
         "url": url(base, &def.slug),
         "provider": def.verification.provider,
-        "verified": verified == Verified::Yes,
+        // One that refuses everybody lets nobody in.
+        "verified": matches!(verified, Verified::Yes | Verified::Refused(_)),
     });
+    if let (Verified::Refused(why), Value::Object(fields)) = (verified, &mut out) {
+        fields.insert("refusesAll".into(), why.into());
+    }
     if let (Some(variable), Value::Object(fields)) = (&def.verification.secret, &mut out) {
         fields.insert("secret".into(), variable.clone().into());
     }
@@ -92,7 +111,7 @@ pub(crate) fn json(base: &str, webhook: &Registered<Arc<WebhookDef>>) -> Value {
 }
 
 /// The table of `webhooks list` and `serve`: an exclamation mark stands for
-/// "unverified".
+/// "unverified", and for "refuses every request".
 pub(crate) fn table(ui: Ui, base: &str, registry: &Registry) -> crate::error::Result<()> {
     let rows = registry.webhooks().map(|webhook| {
         let def = &webhook.def;

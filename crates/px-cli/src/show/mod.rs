@@ -5,5 +5,8 @@
 pub(crate) mod curl;
 pub(crate) mod event_line;
 pub(crate) mod listing;
+pub(crate) mod picked;
 pub(crate) mod proof;
+pub(crate) mod status;
+pub(crate) mod steps;
 pub(crate) mod words;

@@ -18,6 +18,34 @@ pub(crate) fn age(duration: Duration) -> String {
     }
 }
 
+/// The time that is left, as a column of a table has it: in at most two units.
+pub(crate) fn left(at: Timestamp, now: Timestamp) -> String {
+    if at <= now {
+        return "due".to_owned();
+    }
+    let seconds = at.since(now).as_secs();
+    match seconds {
+        ..60 => format!("{seconds}s left"),
+        ..3_600 => format!("{}m left", seconds / 60),
+        ..86_400 => format!("{}h left", seconds / 3_600),
+        _ => format!("{}d {}h left", seconds / 86_400, seconds % 86_400 / 3_600),
+    }
+}
+
+/// A text of at most so many characters; the end that is left out is marked.
+pub(crate) fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or(text)),
+        None => text.to_owned(),
+    }
+}
+
+/// The time of day to the second.
+pub(crate) fn second_of_day(at: Timestamp) -> String {
+    let time = time_of_day(at);
+    time.split('.').next().unwrap_or(&time).to_owned()
+}
+
 /// The time of day to the millisecond.
 pub(crate) fn time_of_day(at: Timestamp) -> String {
     let text = at.to_string();

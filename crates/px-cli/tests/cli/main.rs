@@ -18,6 +18,7 @@ mod redeploy;
 mod refusing;
 mod resources;
 mod secrets;
+mod secrets_said;
 mod serving;
 #[cfg(target_os = "linux")]
 mod side_channel;

@@ -1,6 +1,8 @@
 //! The resources of a project: made once, by the commands that run steps, and
 //! ended with them; what nobody provides stops the start and the check.
 
+use std::process::{Command, Stdio};
+
 use crate::serving::{Serving, until_waiting};
 use crate::support::{Project, eventually};
 
@@ -93,6 +95,16 @@ fn a_provider_that_fails_stops_the_start_and_ends_what_was_there() {
         assert!(done.stderr.contains(why), "{why}: {done:?}");
         assert_eq!(story(&project), "db begins\ndb ends, with a runtime: true\n");
     }
+}
+
+#[test]
+fn a_start_that_is_given_up_while_a_provider_hangs_ends_what_was_there_where_steps_run() {
+    let project = project("a hang");
+    let mut server = project.command(&["serve", "--port", "0"]).stderr(Stdio::null()).spawn().unwrap();
+    eventually("the first resource", || (story(&project) == "db begins\n").then_some(()));
+    assert!(Command::new("kill").args(["-TERM", &server.id().to_string()]).status().unwrap().success());
+    assert_eq!(server.wait().unwrap().code(), Some(0));
+    assert_eq!(story(&project), "db begins\ndb ends, with a runtime: true\n");
 }
 
 #[test]

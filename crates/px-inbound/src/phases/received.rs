@@ -39,8 +39,9 @@ impl<'a> Received<'a> {
     /// Verifies the sender. Unsigned handshakes come before the method is
     /// looked at, since providers send them by GET.
     pub(crate) async fn verify(self, context: &InboundContext) -> Result<Verified<'a>, Unverified<'a>> {
-        let Door::Open(verifier) = self.endpoint.door() else {
-            return Err(self.refuse(Refusal::NoActiveKey));
+        let verifier = match self.endpoint.door() {
+            Door::Open(verifier) => verifier,
+            Door::Shut(why) => return Err(self.refuse(Refusal::Shut(why))),
         };
         match verifier.greet(&self.request) {
             Some(Ok(reply)) => return Err(Unverified::Answered(Answer::handshake(reply))),

@@ -153,6 +153,12 @@ pub async fn renew_secret(
     Ok(!is_current)
 }
 
+/// Returns whether a hook signs with this secret.
+#[must_use]
+pub fn signs_with(operator: &Operator, hook: &Hook, secret: &SecretString) -> bool {
+    same(kept(operator, hook).as_ref(), Some(secret))
+}
+
 /// Checks that a hook could sign with this secret.
 ///
 /// # Errors

@@ -16,7 +16,9 @@ use px_core::{CallbackId, HookId};
 use px_store::{Bound, Contended, RoundError};
 use tokio::sync::Mutex;
 
-pub use config::{Configured, can_sign, configure, delete_unnamed, digest, is_held, renew_secret};
+pub use config::{
+    Configured, can_sign, configure, delete_unnamed, digest, is_held, renew_secret, signs_with,
+};
 pub use input::{Input, duration};
 pub use px_secrets::key::{Sealing, holds_sealed, is_unreadable, name_of, sealing};
 pub use redeliver::{Recovered, Recovery};

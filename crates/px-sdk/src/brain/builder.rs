@@ -9,15 +9,14 @@ use px_core::event::{StepInfo, StepKind};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
-use super::def::{Body, BrainDef, ErasedStep, Migration, OptionsDef, StepDef, Takes, Turns};
+use super::def::{Body, BrainDef, ErasedStep, OptionsDef, StepDef, Takes, Turns};
 use super::nest::ResultOf;
-use super::output::{Async, Outcome, StepError, from_object, perhaps_resumed, resumed, to_object};
+use super::output::{Async, Outcome, StepError, from_object, perhaps_resumed, resumed};
 use super::state_type::StateType;
+use super::to_come::ToCome;
 use super::{Brain, State};
 use crate::cx::Cx;
-use crate::error::Result;
 use crate::options::{Retry, StepOptions};
 use crate::outcome::Again;
 use crate::resource::{Need, Resource};
@@ -47,18 +46,6 @@ pub struct Sure;
 #[derive(Debug)]
 pub struct MayHalt;
 
-impl std::fmt::Debug for Next {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Next").field("migrates", &self.migration.is_some()).finish()
-    }
-}
-
-/// Settings for the step to come, before it is there.
-#[derive(Default)]
-struct Next {
-    migration: Option<Migration>,
-}
-
 /// The state after a step that returns `Fut`.
 pub type StateAfter<Fut> = <<Fut as Async>::Outcome as Outcome>::State;
 /// The argument, beside the state, of the step after one that returns `Fut`.
@@ -70,13 +57,13 @@ pub type PhaseAfter<Fut> = <<Fut as Async>::Outcome as Outcome>::Phase;
 #[derive(Debug)]
 pub struct Builder<I, S, P, E = Sure> {
     pub(super) def: BrainDef,
-    next: Next,
+    pub(super) next: ToCome,
     types: PhantomData<fn(I, S, E) -> P>,
 }
 
 impl<I, S, P, E> Builder<I, S, P, E> {
     pub(super) fn new(def: BrainDef) -> Self {
-        Self { def, next: Next::default(), types: PhantomData }
+        Self { def, next: ToCome::default(), types: PhantomData }
     }
 
     /// Adds a step whose state is an `S`.
@@ -91,6 +78,7 @@ impl<I, S, P, E> Builder<I, S, P, E> {
         S: State,
     {
         let info = StepInfo { title: name.to_owned(), kind };
+        let migration = self.next.of_step(name, &mut self.def);
         self.def.steps.push(StepDef {
             info,
             takes,
@@ -99,28 +87,15 @@ impl<I, S, P, E> Builder<I, S, P, E> {
             formerly: Vec::new(),
             reminders: Vec::new(),
             body,
-            migration: self.next.migration,
+            migration,
         });
         Builder::new(self.def)
-    }
-
-    /// Brings the state that an older [version](super::Blank::version) of this brain left for the
-    /// **next** step to what that step takes now. Runs once, when such a run
-    /// goes on; what it returns is written into the run's log. For a type that many steps take there is
-    /// [`migrate_state`](super::Blank::migrate_state).
-    pub fn migrate(mut self, migration: impl Fn(u32, Value) -> Result<S> + Send + Sync + 'static) -> Self
-    where
-        S: State,
-    {
-        self.next.migration =
-            Some(Arc::new(move |from, state| migration(from, state).and_then(|state| to_object(&state))));
-        self
     }
 
     /// Lets runs go on at the step before this line that were parked when it
     /// was called by this name. Behind a reminder it is a former name of that.
     pub fn formerly(mut self, name: impl Into<String>) -> Self {
-        if let Some(step) = self.def.steps.last_mut() {
+        if let Some(step) = self.step_before("formerly") {
             step.last_formerly().push(name.into());
         }
         self
@@ -196,7 +171,7 @@ impl<I, S, P, E> Builder<I, S, P, E> {
 
     /// Tries the step or reminder before this line again when it fails, unless its error is permanent.
     pub fn retry(mut self, retry: Retry) -> Self {
-        if let Some(step) = self.def.steps.last_mut() {
+        if let Some(step) = self.step_before("retry") {
             step.last_options().retry = Some(retry);
         }
         self
@@ -205,7 +180,7 @@ impl<I, S, P, E> Builder<I, S, P, E> {
     /// Lets an attempt at the step or reminder before this line take so long; its code is
     /// then dropped, and the attempt has failed.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        if let Some(step) = self.def.steps.last_mut() {
+        if let Some(step) = self.step_before("timeout") {
             step.last_options().timeout = Some(timeout);
         }
         self
@@ -262,13 +237,14 @@ impl<I, S, P, E> Builder<I, S, P, E> {
     /// The result's type need only be said if another brain has this one
     /// inside it: `fn review() -> Brain<Request, Verdict>`.
     #[must_use]
-    pub fn build<O>(mut self) -> Brain<I, O>
+    pub fn build<O>(self) -> Brain<I, O>
     where
         P: Finished,
         O: ResultOf<S, E>,
     {
-        self.def.settle();
-        Brain { def: self.def, types: PhantomData }
+        let mut def = self.finish();
+        def.settle();
+        Brain { def, types: PhantomData }
     }
 }
 

@@ -285,6 +285,10 @@ pub struct BrainDef {
     pub needs: Vec<Need>,
     /// Migrations of its stored states. A brain inside it may have migrations of its own.
     pub migrations: Migrations,
+    /// Sentences about migrations that stand before no step, and would never be run.
+    pub(crate) idle_migrations: Vec<String>,
+    /// Options of a step that stand before the first one, and would do nothing.
+    pub(crate) idle_options: Vec<&'static str>,
     /// Secrets that its own steps may read. A brain inside it has a list of its own.
     pub secrets: Vec<String>,
     /// Labels that its runs take from their input; those of a brain inside it are not taken.

@@ -71,6 +71,12 @@ impl BrainDef {
         self.labels.iter().filter_map(value).collect()
     }
 
+    /// The label that is taken from a place in the input, if one is.
+    #[must_use]
+    pub fn label_of(&self, pointer: &str) -> Option<&str> {
+        self.labels.iter().find(|label| label.pointer == pointer).map(|label| &*label.name)
+    }
+
     /// The mistake in its labels, in words.
     pub(crate) fn mistake_in_labels(&self) -> Option<String> {
         if self.labels.len() > px_core::MAX_LABELS {

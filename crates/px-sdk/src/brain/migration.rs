@@ -148,6 +148,7 @@ impl BrainDef {
         let of_version = self.migrations.0.iter().find_map(|declared| self.mistake_of_version(declared));
         of_version
             .or_else(|| self.mistake_of_types())
+            .or_else(|| self.idle_migration())
             .or_else(|| self.nested().into_iter().find_map(|inner| inner.mistake_in_migrations()))
     }
 
@@ -198,6 +199,20 @@ impl BrainDef {
              takes now, or remove the line.",
             unused.to
         ))
+    }
+
+    /// The sentence about a migration of one step that no step takes, in whatever part of it.
+    fn idle_migration(&self) -> Option<String> {
+        let parts = self.steps.iter().flat_map(|step| step.body.parts());
+        let mut in_parts = parts.filter_map(|(_, part)| part.idle_migration());
+        self.idle_migrations.first().cloned().or_else(|| in_parts.next()).or_else(|| {
+            let step = self.steps.iter().find(|step| self.version <= 1 && step.migrates())?;
+            Some(format!(
+                "`.migrate(..)` before step '{}' is never run: brain '{}' is of version 1, and no state is of a lower \
+                 one. Raise it by `.version(2)`.",
+                step.info.title, self.title
+            ))
+        })
     }
 
     /// The types of all that may be stored in a run of it: states, and results of items.

@@ -19,6 +19,7 @@ mod part;
 mod part_def;
 mod remind;
 mod state_type;
+mod to_come;
 
 use std::marker::PhantomData;
 
@@ -253,6 +254,8 @@ impl Blank {
             turns: self.turns,
             needs: self.needs,
             migrations: self.migrations,
+            idle_migrations: Vec::new(),
+            idle_options: Vec::new(),
             labels: self.labels,
             secrets: self.secrets,
         })

@@ -86,7 +86,7 @@ impl<I, S: State, E> Builder<I, S, Ready, E> {
         T: Joins<S>,
         E: Or<F>,
     {
-        let turn = Arc::new(turn(self.part()).def);
+        let turn = Arc::new(turn(self.part()).finish());
         let until = Arc::new(move |state| Ok(until(&from_object(state).map_err(StepError::State)?)));
         self.push(name, StepKind::Repeat, Takes::Nothing, Body::Repeat(Repeated { turn, until }))
     }
@@ -149,5 +149,5 @@ impl<I, S: State, E> Builder<I, S, Ready, E> {
 
 /// An arm with the steps of this builder.
 pub(super) fn arm<T, P, F>(name: &str, steps: Builder<InPart, T, P, F>) -> Arm {
-    Arm { name: name.to_owned(), steps: Arc::new(steps.def) }
+    Arm { name: name.to_owned(), steps: Arc::new(steps.finish()) }
 }

@@ -146,6 +146,13 @@ impl BrainDef {
             if let Some(mistake) = step.mistake_in_name().or_else(|| step.mistake_in_options()) {
                 return Some(mistake);
             }
+            let mut idle = step.body.parts().into_iter().flat_map(|(_, part)| &part.idle_options);
+            if let Some(option) = idle.next() {
+                return Some(format!(
+                    "`.{option}(..)` stands before the first step inside '{name}', and would do nothing there: put it \
+                     behind the step that it is for."
+                ));
+            }
             let is_inside = |other: &&StepDef| step.has_inside(&other.info.title);
             if let Some(other) = self.steps.iter().find(is_inside) {
                 let other = &other.info.title;
@@ -173,6 +180,8 @@ impl BrainDef {
             turns: None,
             needs: Vec::new(),
             migrations: Migrations::default(),
+            idle_migrations: Vec::new(),
+            idle_options: Vec::new(),
             secrets: Vec::new(),
             labels: Vec::new(),
         }

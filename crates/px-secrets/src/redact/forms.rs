@@ -16,7 +16,7 @@ use crate::rules::MIN_VALUE_BYTES;
 pub(super) const HEAD_BYTES: usize = 16;
 
 /// Maximum number of texts within one value that is JSON. Of more the longest count.
-const MAX_PARTS: usize = 64;
+pub(super) const MAX_PARTS: usize = 64;
 
 /// A form in which a value is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,15 +117,36 @@ fn on_terminal(value: &str) -> Option<String> {
     (text != value).then_some(text)
 }
 
-/// The texts that give a value away: itself without the blanks around it, as it is on a terminal, and where
-/// it is JSON, as px writes it, and each text within it. Whoever has read a key of a JSON file has these in
-/// hand.
-pub(super) fn parts(value: &str) -> BTreeSet<String> {
+/// A value as it stands within a text of JSON: what was encoded with its escapes cannot be decoded and found
+/// without them. None if it has nothing to escape.
+fn in_json(value: &str) -> Option<String> {
+    let quoted = Value::from(value).to_string();
+    let text = quoted.get(1..quoted.len() - 1)?;
+    (text != value).then(|| text.to_owned())
+}
+
+/// A text, and the ways in which it is spelled where nothing undoes that.
+fn spelled(text: &str) -> impl Iterator<Item = String> {
+    [on_terminal(text), in_json(text)].into_iter().flatten()
+}
+
+/// The texts that give a value away.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Parts {
+    pub(super) texts: BTreeSet<String>,
+    /// Number of the texts of a value that is JSON which are too many to be looked for.
+    pub(super) left_out: usize,
+}
+
+/// The texts that give a value away: itself without the blanks around it, as it is on a terminal and within a
+/// text of JSON, and where it is JSON, as px writes it, and each text within it. Whoever has read a key of a
+/// JSON file has these in hand.
+pub(super) fn parts(value: &str) -> Parts {
     let is_long = |text: &&str| text.len() >= MIN_VALUE_BYTES;
     let whole = Some(value.trim()).filter(is_long).unwrap_or(value);
     let mut parts = BTreeSet::from([whole.to_owned()]);
-    parts.extend(on_terminal(whole));
-    let Ok(json) = serde_json::from_str::<Value>(value) else { return parts };
+    parts.extend(spelled(whole));
+    let Ok(json) = serde_json::from_str::<Value>(value) else { return Parts { texts: parts, left_out: 0 } };
     if matches!(json, Value::Array(_) | Value::Object(_)) {
         parts.insert(json.to_string());
     }
@@ -141,10 +162,11 @@ pub(super) fn parts(value: &str) -> BTreeSet<String> {
     }
     let mut texts: Vec<String> = texts.into_iter().filter(|text| is_long(&text.as_str())).collect();
     texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
+    let left_out = texts.len().saturating_sub(MAX_PARTS);
     texts.truncate(MAX_PARTS);
-    parts.extend(texts.iter().filter_map(|text| on_terminal(text)));
+    parts.extend(texts.iter().flat_map(|text| spelled(text)));
     parts.extend(texts);
-    parts
+    Parts { texts: parts, left_out }
 }
 
 #[cfg(test)]
@@ -159,15 +181,22 @@ mod tests {
             "-----BEGIN\\nabc",
             "service_account",
             key.trim(),
+            "{ \\\"type\\\": \\\"service_account\\\", \\\"id\\\": 7, \\\"key\\\": \\\"-----BEGIN\\\\nabc\\\\n\\\", \\\"no\\\": \\\"short\\\" }",
             "{\"id\":7,\"key\":\"-----BEGIN\\nabc\\n\",\"no\":\"short\",\"type\":\"service_account\"}",
         ];
-        assert_eq!(parts(key), wanted.map(str::to_owned).into());
-        assert_eq!(parts(" sk_live_01\n"), ["sk_live_01".to_owned()].into());
-        assert_eq!(parts("1234567890"), ["1234567890".to_owned()].into());
-        assert_eq!(parts("\"quoted-text\"").len(), 2, "a text in quotes is one without them, too");
-        assert_eq!(parts(" a b c   "), [" a b c   ".to_owned()].into(), "too short without its blanks");
+        let texts = |value: &str| parts(value).texts;
+        assert_eq!(texts(key), wanted.map(str::to_owned).into());
+        assert_eq!(texts(" sk_live_01\n"), ["sk_live_01".to_owned()].into());
+        assert_eq!(texts("1234567890"), ["1234567890".to_owned()].into());
+        assert!(
+            texts("\"quoted-text\"").contains("quoted-text"),
+            "a text in quotes is one without them, too"
+        );
+        assert_eq!(texts(" a b c   "), [" a b c   ".to_owned()].into(), "too short without its blanks");
         let many: Vec<String> = (0..1_000).map(|n| format!("text number {n}")).collect();
-        assert_eq!(parts(&Value::from(many).to_string()).len(), MAX_PARTS + 1);
+        let many = parts(&Value::from(many).to_string());
+        // Beside them the whole, and the whole within a text of JSON.
+        assert_eq!((many.texts.len(), many.left_out), (MAX_PARTS + 2, 1_000 - MAX_PARTS));
     }
 
     #[test]

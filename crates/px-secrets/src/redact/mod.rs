@@ -3,7 +3,7 @@
 //!
 //! The forms of a value, and of each text within one that is JSON: as it is; in base64,
 //! of either alphabet, padded or not, at any place within a longer text that was
-//! encoded; in hexadecimal digits of either case. Each of these, too, where the text
+//! encoded; in hexadecimal digits of either case; and what is encoded so is the value as JSON escapes it, too. Each of these, too, where the text
 //! around it is escaped: by backslashes, by percent signs, or by entities, and by
 //! several of these over one another, three at most. Values that are shorter than
 //! [`MIN_VALUE_BYTES`] are not looked for.
@@ -17,6 +17,7 @@
 mod decode;
 mod forms;
 mod json;
+mod left_out;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::rules::MIN_VALUE_BYTES;
 use decode::Escaping;
 use forms::Form;
+pub use left_out::LeftOut;
 
 /// Maximum number of forms that are looked for: those of some nine thousand values. Each
 /// costs the automaton [`forms::HEAD_BYTES`] at most, however long its value is.
@@ -89,12 +91,19 @@ pub struct Redactor {
     sought: Vec<Sought>,
     /// True if a value has a blank within it.
     has_blanks: bool,
+    left_out: LeftOut,
 }
 
 impl Default for Redactor {
     /// Knows no secret, and links all the same.
     fn default() -> Self {
-        let nothing = |_| Self { heads: None, forms: Vec::new(), sought: Vec::new(), has_blanks: false };
+        let nothing = |_| Self {
+            heads: None,
+            forms: Vec::new(),
+            sought: Vec::new(),
+            has_blanks: false,
+            left_out: LeftOut::default(),
+        };
         // One pattern is always small enough.
         Self::of(Vec::new()).unwrap_or_else(nothing)
     }
@@ -113,10 +122,12 @@ impl Redactor {
     /// They are too many. Whoever has a redactor keeps it then.
     pub fn new(secrets: impl IntoIterator<Item = (String, SecretString)>) -> Result<Self, Unsearchable> {
         let mut known: BTreeMap<String, Arc<str>> = BTreeMap::new();
-        let mut within: BTreeMap<String, (usize, Arc<str>)> = BTreeMap::new();
+        let mut within: BTreeMap<String, (usize, Arc<str>, String)> = BTreeMap::new();
+        let mut left_out = LeftOut::default();
         for (name, value) in secrets {
             let label = label(&name);
-            let mut parts = forms::parts(value.expose_secret());
+            let forms::Parts { texts: mut parts, left_out: too_many } = forms::parts(value.expose_secret());
+            left_out.add(&name, too_many);
             parts.retain(|part| part.len() >= MIN_VALUE_BYTES);
             let whole =
                 parts.take(value.expose_secret().trim()).or_else(|| parts.take(value.expose_secret()));
@@ -126,17 +137,47 @@ impl Redactor {
             }
             for part in parts {
                 let place = within.len();
-                within.entry(part).or_insert_with(|| (place, Arc::clone(&label)));
+                within.entry(part).or_insert_with(|| (place, Arc::clone(&label), name.clone()));
             }
         }
         within.retain(|part, _| !known.contains_key(part));
         // Those of secrets that were named first.
         let mut within: Vec<_> = within.into_iter().collect();
-        within.sort_by_key(|(_, (place, _))| *place);
-        let within = within.into_iter().map(|(part, (_, label))| (part, label));
-        let sought = known.into_iter().chain(within.take(MAX_PARTS));
+        within.sort_by_key(|(_, (place, ..))| *place);
+        let too_many = within.split_off(within.len().min(MAX_PARTS));
+        too_many.iter().for_each(|(_, (_, _, name))| left_out.add(name, 1));
+        let within = within.into_iter().map(|(part, (_, label, _))| (part, label));
+        let sought = known.into_iter().chain(within);
         let sought: Vec<_> = sought.map(|(value, label)| Sought { label, value: value.into() }).collect();
-        Self::of(sought)
+        Ok(Self { left_out, ..Self::of(sought)? })
+    }
+
+    /// What is not looked for, if there is anything.
+    #[must_use]
+    pub fn left_out(&self) -> Option<&LeftOut> {
+        Some(&self.left_out).filter(|left_out| **left_out != LeftOut::default())
+    }
+
+    /// A redactor of values that count, and of values that count no more: of these as many as can be
+    /// looked for, the first ones.
+    ///
+    /// # Errors
+    /// Those that count are too many.
+    pub fn with_past(
+        counting: Vec<(String, SecretString)>,
+        past: Vec<(String, SecretString)>,
+    ) -> Result<Self, Unsearchable> {
+        match Self::new(counting.iter().chain(&past).cloned()) {
+            Err(Unsearchable::TooMany(_)) => {}
+            redactor => return redactor,
+        }
+        let room = (MAX_FORMS / Form::ALL.len()).saturating_sub(counting.len() + MAX_PARTS);
+        let (mut redactor, kept) = match Self::new(counting.iter().chain(past.iter().take(room)).cloned()) {
+            Err(Unsearchable::TooMany(_)) => (Self::new(counting)?, 0),
+            redactor => (redactor?, room),
+        };
+        redactor.left_out.past = past.len().saturating_sub(kept);
+        Ok(redactor)
     }
 
     fn of(sought: Vec<Sought>) -> Result<Self, Unsearchable> {
@@ -160,7 +201,7 @@ impl Redactor {
         // A table of all transitions would take a hundred times as much memory.
         let heads = AhoCorasick::builder().kind(Some(AhoCorasickKind::ContiguousNFA)).build(&heads)?;
         let has_blanks = sought.iter().any(|sought| sought.value.expose_secret().contains(' '));
-        Ok(Self { heads: Some(heads), forms, sought, has_blanks })
+        Ok(Self { heads: Some(heads), forms, sought, has_blanks, left_out: LeftOut::default() })
     }
 
     /// Returns whether a value would be found as a whole, as far as values of its length are.

@@ -272,4 +272,61 @@ fn where_there_are_too_many_texts_those_of_the_first_secrets_are_found() {
     let redactor = Redactor::new(secrets).unwrap();
     assert_eq!(redactor.text("z00-text-0001"), "[secret z00]");
     assert_eq!(redactor.text("a-text-0001"), "a-text-0001");
+    // It is said, with the names of secrets and without their values.
+    let said = redactor.left_out().unwrap().to_string();
+    assert!(said.contains("z49") && !said.contains("-text-"), "{said}");
+    let one = Redactor::new([json("KEYS", 70)]).unwrap();
+    assert_eq!(
+        one.left_out().map(|left| (left.texts, left.names.clone())),
+        Some((6, ["KEYS".into()].into()))
+    );
+    assert!(
+        one.left_out().unwrap().to_string().starts_with("6 texts within the JSON of KEYS are not taken out")
+    );
+    assert_eq!(Redactor::new([json("FEW", 64)]).unwrap().left_out(), None);
+}
+
+#[test]
+fn values_that_count_no_more_are_left_out_where_there_are_too_many() {
+    let value = |n: usize| (format!("S{n}"), SecretString::from(format!("?ValuE>{n:08}\u{e9}")));
+    let counting = || (0..10).map(value).collect::<Vec<_>>();
+    let past = (10..MAX_FORMS / 6).map(value).collect::<Vec<_>>();
+    let (first, last) = (past[0].1.clone(), past[past.len() - 1].1.clone());
+    assert!(matches!(
+        Redactor::new(counting().into_iter().chain(past.iter().cloned())),
+        Err(Unsearchable::TooMany(_))
+    ));
+    let count = past.len();
+    let redactor = Redactor::with_past(counting(), past).unwrap();
+    for (name, value) in counting() {
+        assert_eq!(redactor.text(value.expose_secret()), format!("[secret {name}]"));
+    }
+    assert_eq!(redactor.text(first.expose_secret()), "[secret S10]", "the newest of them");
+    assert_eq!(redactor.text(last.expose_secret()), last.expose_secret());
+    let left_out = redactor.left_out().unwrap();
+    assert!(left_out.past > 0 && left_out.past < count, "{left_out:?}");
+    assert!(
+        left_out.to_string().starts_with(&format!("{} values of secrets that count no more", left_out.past))
+    );
+    // Those that count are too many by themselves.
+    let too_many = (0..MAX_FORMS / 6).map(value).collect();
+    assert!(matches!(Redactor::with_past(too_many, Vec::new()), Err(Unsearchable::TooMany(_))));
+}
+
+/// As a header of basic authorization, or a token of JSON, has it.
+#[test]
+fn what_was_encoded_with_the_escapes_of_json_is_found() {
+    let pem = "-----BEGIN KEY-----\nMIIE\"vQ\\n\n-----END KEY-----";
+    let file = json!({"type": "service_account", "private_key": pem}).to_string();
+    for (value, part) in [(pem, pem), (file.as_str(), pem), (file.as_str(), file.as_str())] {
+        let redactor = redactor_of(value);
+        for before in ["{\"k\":\"", "{\"ke\":\"", "{\"key\":\""] {
+            let text = format!("{before}{}\"}}", inside(part));
+            for encoded in [STANDARD.encode(&text), URL_SAFE_NO_PAD.encode(&text), hex::encode(&text)] {
+                let redacted = redactor.text(&encoded);
+                assert!(redacted.contains("[secret KEY]"), "{before}: {redacted}");
+                assert!(redacted.len() < 60, "no rest is left: {redacted}");
+            }
+        }
+    }
 }

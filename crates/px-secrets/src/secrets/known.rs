@@ -32,14 +32,14 @@ pub struct Held {
 #[derive(Debug, Default)]
 pub(super) struct Opened {
     pub(super) held: BTreeMap<String, Held>,
-    /// Values that count no more, each with its name.
+    /// Values that count no more, each with its name: the newest of each secret first.
     past: Vec<(String, SecretString)>,
     /// Number of these values, which no others have had.
     pub(super) generation: u64,
 }
 
 impl Opened {
-    /// Every value that counts no more, with its name.
+    /// Every value that counts no more, with its name: the newest of each secret first.
     pub(super) fn past(&self) -> Vec<(String, SecretString)> {
         self.past.clone()
     }
@@ -99,7 +99,8 @@ impl Known {
 
     /// The row of the values of a secret.
     pub(super) fn row(&self, name: &str) -> Option<&Versioned<SecretRecord>> {
-        self.rows.iter().find(|row| row.record.name == name)
+        let place = self.rows.binary_search_by(|row| row.record.name.as_str().cmp(name)).ok()?;
+        self.rows.get(place)
     }
 
     /// Those who have read a secret. In older stores they are with its values.
@@ -205,9 +206,12 @@ async fn open(
         held.insert(name.clone(), Held { current, old });
     }
     let past = past.iter().flat_map(|(name, row)| {
-        row.record.values.old.iter().filter_map(|old| Some((name.clone(), open(name, &old.secret)?)))
+        let old = row.record.values.old.iter().enumerate();
+        old.filter_map(|(age, old)| Some((age, (name.clone(), open(name, &old.secret)?))))
     });
-    Ok(Opened { held, past: past.collect(), generation })
+    let mut past: Vec<_> = past.collect();
+    past.sort_by_key(|(age, _)| *age);
+    Ok(Opened { held, past: past.into_iter().map(|(_, value)| value).collect(), generation })
 }
 
 /// The sealed values that were there before and are no more.

@@ -122,6 +122,10 @@ fn whole(delivery: &Delivery, summary: DeliverySummary, why: String) -> px_api::
         took_micros: delivery.took_us,
         payload: super::json_or_text(&delivery.body),
         files: delivery.files.iter().map(file).collect(),
+        fields: is_form(delivery).then(|| {
+            let fields = px_inbound::verify::form_fields(&delivery.body).into_iter();
+            fields.map(|(name, value)| px_api::FormField { name, value }).collect()
+        }),
         emptied: delivery.emptied,
         why,
     }
@@ -135,6 +139,15 @@ fn file(file: &StoredFile) -> px_api::DeliveryFile {
         sha256: file.sha256.clone(),
         content_type: file.content_type.clone(),
     }
+}
+
+/// Returns whether the body is a form that was kept.
+fn is_form(delivery: &Delivery) -> bool {
+    let is_type = |(name, value): &(String, String)| {
+        name.eq_ignore_ascii_case("content-type")
+            && value.trim_start().to_ascii_lowercase().starts_with("application/x-www-form-urlencoded")
+    };
+    !delivery.emptied && delivery.headers.iter().any(is_type)
 }
 
 fn shown(event: &InboxEvent) -> px_api::InboxEvent {

@@ -24,10 +24,17 @@ const MAX_NAMED: usize = 8;
 /// no more than it takes to read it.
 const MAX_LOOKED_AT: usize = 256;
 
+/// Bytes from which on an unknown name is not repeated where it may be a secret: a shorter text cannot be one.
+const MIN_SECRET: usize = 8;
+
 /// The fields of a body that are not among those of its type.
 pub(super) struct Unknown {
     names: Vec<String>,
     known: &'static [&'static str],
+    /// Place of the object in the body, such as `secrets[3]`; empty for the body itself.
+    place: String,
+    /// True where a name may be the value of a secret.
+    is_discreet: bool,
 }
 
 impl Unknown {
@@ -41,7 +48,37 @@ impl Unknown {
         let reads = Names { names: &mut names, known };
         let is_object = serde_json::Deserializer::from_slice(body).deserialize_map(reads).is_ok();
         let names = names.into_iter().filter(|_| is_object).collect();
-        Self { names, known }
+        Self { names, known, place: String::new(), is_discreet: false }
+    }
+
+    /// Those of an object within the body, at a place such as `secrets[3]`.
+    pub(super) fn of_part<T: DeserializeOwned>(part: &[u8], place: String) -> Self {
+        Self { place, ..Self::of::<T>(part) }
+    }
+
+    /// The same, where a name may be the value of a secret: it is repeated only if it is a slip, or too
+    /// short to be one.
+    pub(super) fn discreet(self) -> Self {
+        Self { is_discreet: true, ..self }
+    }
+
+    fn is_slip(&self, name: &str) -> bool {
+        self.known.iter().any(|known| suggest::is_slip(name, known))
+    }
+
+    /// The refusal of a field.
+    fn refusal(&self, name: &str) -> ApiError {
+        let is_told = !self.is_discreet || name.len() < MIN_SECRET || self.is_slip(name);
+        let place: &str = if self.place.is_empty() { "The request's body" } else { &self.place };
+        ApiError::bad_request(unknown(place, Some(name).filter(|_| is_told), self.known))
+    }
+
+    /// The text of the header about a field.
+    fn warning(&self, name: &str) -> String {
+        if self.is_discreet && name.len() >= MIN_SECRET {
+            return format!("unknown field of {} bytes", name.len());
+        }
+        format!("unknown field {}", printable(name))
     }
 
     /// For a route of px.
@@ -50,7 +87,7 @@ impl Unknown {
     /// 400 if there is one.
     pub(super) fn refuse(&self) -> Result<(), ApiError> {
         match self.names.first() {
-            Some(name) => Err(refusal(name, self.known)),
+            Some(name) => Err(self.refusal(name)),
             None => Ok(()),
         }
     }
@@ -60,16 +97,12 @@ impl Unknown {
     /// # Errors
     /// 400 if one is within two letters of a field that there is.
     pub(super) fn warn(&self) -> Result<HeaderMap, ApiError> {
-        let is_slip = |name: &&String| self.known.iter().any(|known| suggest::is_slip(name, known));
-        if let Some(name) = self.names.iter().find(is_slip) {
-            return Err(refusal(name, self.known));
+        if let Some(name) = self.names.iter().find(|name| self.is_slip(name)) {
+            return Err(self.refusal(name));
         }
         let named = self.names.iter().take(MAX_NAMED).map(|name| {
-            let text = format!("unknown field {}", printable(name));
-            (
-                WARNING.clone(),
-                HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("unknown field")),
-            )
+            let text = HeaderValue::try_from(self.warning(name));
+            (WARNING.clone(), text.unwrap_or(HeaderValue::from_static("unknown field")))
         });
         Ok(named.collect())
     }
@@ -132,20 +165,20 @@ impl<'de> Visitor<'de> for Names<'_> {
     }
 }
 
-fn refusal(name: &str, known: &[&str]) -> ApiError {
-    ApiError::bad_request(unknown(name, known))
-}
-
-/// The text about a field that there is not.
-fn unknown(name: &str, known: &[&str]) -> String {
+/// The text about a field that there is not. Without a name it does not repeat it.
+fn unknown(place: &str, name: Option<&str>, known: &[&str]) -> String {
+    let Some(name) = name else {
+        return format!(
+            "{place} has an unknown field, which is not repeated since it may be a secret; the fields are {}",
+            known.join(", ")
+        );
+    };
     let name = printable(name);
     let meant = suggest::nearest(&name, known.iter().copied())
         .or_else(|| known.iter().copied().find(|known| suggest::is_slip(&name, known)));
     match meant {
-        Some(meant) => format!("The request's body has an unknown field '{name}'; did you mean '{meant}'?"),
-        None => {
-            format!("The request's body has an unknown field '{name}'; the fields are {}", known.join(", "))
-        }
+        Some(meant) => format!("{place} has an unknown field '{name}'; did you mean '{meant}'?"),
+        None => format!("{place} has an unknown field '{name}'; the fields are {}", known.join(", ")),
     }
 }
 
@@ -154,7 +187,7 @@ pub(super) fn reworded(message: &str) -> Option<String> {
     let rest = message.strip_prefix("unknown field ")?;
     let mut names = rest.split('`').skip(1).step_by(2);
     let wrong = names.next()?;
-    Some(unknown(wrong, &names.collect::<Vec<_>>()))
+    Some(unknown("The request's body", Some(wrong), &names.collect::<Vec<_>>()))
 }
 
 /// The name as it may stand in a header and on a terminal.
@@ -211,6 +244,21 @@ mod tests {
         assert_eq!(passed_over("{\"a\\r\\nb: \\u00e4\": 1}"), Ok(vec!["unknown field a??b:??".into()]));
         let own = Unknown::among(br#"{"x-y-z-anything": 1}"#, KNOWN).refuse().unwrap_err();
         assert!(own.text().contains("runId, startsAt, webhookUrl"), "{}", own.text());
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_not_repeated() {
+        let discreet = |body: &str| Unknown::among(body.as_bytes(), KNOWN).discreet();
+        let refused = |body: &str| discreet(body).refuse().unwrap_err().text().to_owned();
+        assert!(refused(r#"{"runID": 1}"#).contains("'runID'; did you mean 'runId'?"));
+        assert!(refused(r#"{"ttl": 1}"#).contains("'ttl'"));
+        let long = refused(r#"{"sk_live_0123": 1}"#);
+        assert!(long.contains("runId, startsAt") && !long.contains("sk_live"), "{long}");
+        let warned = discreet(r#"{"sk_live_0123": 1, "ttl": 2}"#).warn().unwrap();
+        let warned: Vec<&str> = warned.values().map(|value| value.to_str().unwrap()).collect();
+        assert_eq!(warned, ["unknown field of 12 bytes", "unknown field ttl"]);
+        let part = Unknown { place: "items[3]".into(), ..Unknown::among(br#"{"ttl": 1}"#, KNOWN) };
+        assert!(part.refuse().unwrap_err().text().starts_with("items[3] has an unknown field 'ttl'"));
     }
 
     #[test]

@@ -3,15 +3,18 @@
 
 mod body;
 mod brains;
+mod cursor;
 mod deliveries;
 mod document;
 mod door;
+mod explain;
 mod fields;
 mod files;
 mod guard;
 mod headers;
 mod health;
 mod hooks;
+mod ids;
 mod lines;
 #[cfg(test)]
 #[path = "tests/matrix.rs"]
@@ -32,6 +35,7 @@ mod status;
 mod store;
 mod table;
 mod tokens;
+mod waits;
 mod watch;
 mod watch_brains;
 mod webhooks;
@@ -65,9 +69,25 @@ fn read_json<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, ApiError> {
 
 /// A body, or a part of one, that is not of its type.
 fn misread(error: &serde_json::Error) -> ApiError {
-    let text = error.to_string();
+    let text = without_value(&error.to_string());
     let wrong = || format!("The request's body is not what it should be: {text}");
     ApiError::bad_request(fields::reworded(&text).unwrap_or_else(wrong))
+}
+
+/// serde's "invalid type: string "x", expected a sequence" without what was found: it may be a
+/// secret that stands in the place of something else.
+fn without_value(text: &str) -> String {
+    for prefix in ["invalid type: ", "invalid value: "] {
+        let Some((found, expected)) =
+            text.strip_prefix(prefix).and_then(|rest| rest.rsplit_once(", expected "))
+        else {
+            continue;
+        };
+        // `string "…"`, `integer `…``, and without a value `map`.
+        let kind = found.split(['"', '`']).next().unwrap_or_default().trim_end();
+        return format!("{prefix}{kind}, expected {expected}");
+    }
+    text.to_owned()
 }
 
 /// The longest name that a caller gives to something, characters.

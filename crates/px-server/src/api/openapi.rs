@@ -123,7 +123,7 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
 
 fn tag(path: &str) -> &'static str {
     match path.split('/').nth(1) {
-        Some("brains") => "brains",
+        Some("brains" | "waits") => "brains",
         Some("webhooks") => "webhooks",
         Some("secrets") => "secrets",
         Some("hooks" | "deliveries" | ".well-known") => "hooks",

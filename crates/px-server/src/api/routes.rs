@@ -5,8 +5,8 @@ use px_api as api;
 use super::door::Door;
 use super::table::{EVENTS, HTML, JSON, Route, TEXT, shape};
 use super::{
-    brains, deliveries, document, files, health, hooks, metrics, operator, rerun, runs, secrets, signals,
-    start_run, status, store, tokens, watch, watch_brains, webhooks,
+    brains, deliveries, document, explain, files, health, hooks, ids, metrics, operator, rerun, runs,
+    secrets, signals, start_run, status, store, tokens, waits, watch, watch_brains, webhooks,
 };
 use crate::{ingress, links};
 
@@ -15,6 +15,7 @@ pub(super) fn all() -> Vec<Route> {
     let mut routes = about_px();
     routes.extend(about_brains());
     routes.extend(about_runs());
+    routes.extend(about_waits());
     routes.extend(about_webhooks());
     routes.extend(about_links());
     routes.extend(about_hooks());
@@ -118,6 +119,23 @@ fn about_brains() -> Vec<Route> {
     ]
 }
 
+fn about_waits() -> Vec<Route> {
+    vec![
+        Route::get("/waits", Door::Read, waits::list)
+            .named("listWaits", "Who waits for what, by webhook and identifier, in pages")
+            .query::<api::ListWaits>()
+            .answers::<api::WaitPage>(200, "The keys at which somebody waits, or something is kept"),
+        Route::get("/waits/due", Door::Read, waits::due)
+            .named("listDue", "Deadlines, reminders and retries, soonest first, in pages")
+            .query::<api::ListDue>()
+            .answers::<api::DuePage>(200, "What is due"),
+        Route::get("/ids", Door::Read, ids::find)
+            .named("findIds", "The things whose ids end in some digits")
+            .query::<api::FindIds>()
+            .answers::<api::FoundIds>(200, "The things, newest first"),
+    ]
+}
+
 fn about_runs() -> Vec<Route> {
     vec![
         Route::get("/brains/runs", Door::Read, runs::list)
@@ -149,6 +167,13 @@ fn about_runs() -> Vec<Route> {
             .named("cancelRun", "Cancels a run")
             .answers_nothing(204, "It is cancelled")
             .refuses(409, "It is over"),
+        Route::get("/brains/runs/{id}/explain", Door::Read, explain::explain)
+            .named("explainRun", "Why a run is where it is, in words, and what would move it")
+            .answers::<api::Explained>(200, "The account"),
+        Route::get("/brains/runs/{id}/diff", Door::Read, explain::diff)
+            .named("diffRun", "The changes that a stretch of its log made to a run's state")
+            .query::<api::DiffRun>()
+            .answers::<api::StateDiff>(200, "The changes, a JSON patch"),
         Route::get("/brains/runs/{id}/events", Door::Read, runs::events)
             .named("runEvents", "The log of a run")
             .query::<api::RunEvents>()

@@ -1,18 +1,22 @@
 //! `GET /brains/runs`, and one run: show it, its events, cancel it, resume it.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use px_api::{Event, Events, ListRuns, ResumeRun, Resumed, RunEvents, RunPage, RunSummary, ShowRun};
+use px_api::{Event, Events, Include, ListRuns, ResumeRun, Resumed, RunEvents, RunPage, RunSummary, ShowRun};
 use px_core::run::Refusal;
-use px_core::{Code, Run, RunId, RunStatus, check_label_name, check_label_value};
-use px_store::RunFilter;
+use px_core::{Code, KeyId, Run, RunId, RunStatus, Timestamp, check_label_name, check_label_value};
+use px_store::{Page, RunFilter, RunRecord};
+use serde_json::Value;
 
 use super::fields::Unknown;
 use super::{lines, page_size};
-use crate::app::Shared;
+use crate::app::{App, Shared};
 use crate::error::ApiError;
 use crate::resolve;
 
@@ -31,26 +35,166 @@ pub(super) async fn list(
         }
         None => None,
     };
-    let before = query
-        .cursor
-        .map(|cursor| cursor.parse::<RunId>().map(RunId::to_bytes))
-        .transpose()
-        .map_err(|error| ApiError::bad_request(format!("Bad cursor: {error}")))?;
-    let label = query.label.as_deref().map(label).transpose()?;
-    let filter = RunFilter { brain, statuses, since: super::since(query.since)?, label };
-    let page = app.store().runs(app.parts.scope, &filter, before, page_size(query.limit)).await?;
-    let shown = match query.include.as_deref() {
-        None => |run: &Run| RunSummary::from(run),
-        Some("position") => RunSummary::with_position,
-        Some(other) => {
-            let text = format!("Unknown include '{other}'; there is 'position'");
-            return Err(ApiError::bad_request(text));
-        }
+    let cursor = query.cursor.map(|cursor| cursor.parse::<RunId>()).transpose();
+    let cursor = cursor.map_err(|error| ApiError::bad_request(format!("Bad cursor: {error}")))?;
+    let mut filter = RunFilter {
+        brain,
+        statuses,
+        since: super::since(query.since)?,
+        label: query.label.as_deref().map(label).transpose()?,
+        request_id: query.request_id,
+        step: query.step,
+        state: query.state.as_deref().map(place).transpose()?.into_iter().collect(),
+        oldest_first: order(query.order.as_deref())?,
     };
+    labelled(&app, &mut filter);
+    let include = include(query.include.as_deref())?;
+    let slice = Slice { cursor, until: super::since(query.until)?, limit: page_size(query.limit) };
+    let page = match &query.identifier {
+        Some(identifier) => waiting_for(&app, query.slug.as_deref(), identifier, &filter, slice).await?,
+        None if query.slug.is_some() => {
+            return Err(ApiError::bad_request(
+                "slug says where an identifier is waited for: say identifier, too",
+            ));
+        }
+        None => slice.of(&app, &filter).await?,
+    };
+    let has_looked = filter.looks_inside();
     Ok(Json(RunPage {
-        runs: page.items.iter().map(|record| shown(&record.run)).collect(),
+        runs: page.items.iter().map(|record| RunSummary::with(&record.run, include)).collect(),
         next_cursor: page.next.map(|next| RunId::from_bytes(next).to_string()),
+        looked: has_looked.then(|| u64::try_from(page.looked).unwrap_or(u64::MAX)),
     }))
+}
+
+/// A part of a list of runs.
+struct Slice {
+    cursor: Option<RunId>,
+    until: Option<Timestamp>,
+    limit: usize,
+}
+
+impl Slice {
+    /// The runs of a filter in it.
+    async fn of(&self, app: &App, filter: &RunFilter) -> Result<Page<RunRecord>, ApiError> {
+        // Ids begin with the time of their making.
+        let end = self.until.map(|until| RunId::bound(until.after(Duration::from_millis(1))));
+        let beyond = match (self.cursor, end) {
+            (Some(cursor), Some(end)) if !filter.oldest_first => Some(cursor.min(end)),
+            (None, Some(end)) if !filter.oldest_first => Some(end),
+            // Of the oldest first, those before `since` are passed over at once.
+            (None, _) if filter.oldest_first => filter.since.map(RunId::bound),
+            (cursor, _) => cursor,
+        };
+        let beyond = beyond.map(RunId::to_bytes);
+        let mut page = app.store().runs(app.parts.scope, filter, beyond, self.limit).await?;
+        if let Some(end) = end.filter(|_| filter.oldest_first) {
+            let young = page.items.iter().position(|record| record.run.id >= end);
+            if let Some(young) = young {
+                page.items.truncate(young);
+                page.next = None;
+            }
+        }
+        Ok(page)
+    }
+}
+
+/// The runs that wait for an identifier, or were started for it, that fit a filter: a read
+/// of the key at each webhook. The bound is the one of a page.
+async fn waiting_for(
+    app: &App,
+    slug: Option<&str>,
+    identifier: &str,
+    filter: &RunFilter,
+    slice: Slice,
+) -> Result<Page<RunRecord>, ApiError> {
+    let (store, scope) = (app.store(), app.parts.scope);
+    let mut ids = BTreeSet::new();
+    for slug in super::waits::slugs(app, slug) {
+        let key = KeyId::new(slug, identifier);
+        let record = store.key(scope, &key).await?.record;
+        ids.extend(record.owner);
+        let line = store.waiters(scope, &key, None, record.line.head, super::MAX_PAGE).await?;
+        ids.extend(line.iter().map(|(_, waiter)| waiter.run()));
+    }
+    let mut ids: Vec<RunId> = ids.into_iter().collect();
+    if !filter.oldest_first {
+        ids.reverse();
+    }
+    let is_past = |id: &RunId| {
+        slice.cursor.is_none_or(|cursor| if filter.oldest_first { *id > cursor } else { *id < cursor })
+    };
+    let mut page = Page { items: Vec::new(), next: None, looked: 0 };
+    for id in ids.into_iter().filter(is_past) {
+        if page.items.len() == slice.limit {
+            page.next = page.items.last().map(|record: &RunRecord| record.run.id.to_bytes());
+            break;
+        }
+        page.looked += 1;
+        let record = store.run(scope, id).await?;
+        page.items.extend(record.filter(|record| {
+            filter.fits(&record.run)
+                && filter.since.is_none_or(|since| record.run.created_at >= since)
+                && slice.until.is_none_or(|until| record.run.created_at <= until)
+        }));
+    }
+    Ok(page)
+}
+
+/// A value in the state of runs, as `/customer/id=42`. A value that is JSON is that value,
+/// and anything else is a text.
+fn place(text: &str) -> Result<(String, Value), ApiError> {
+    let (pointer, value) =
+        text.split_once('=').filter(|(pointer, _)| pointer.starts_with('/')).ok_or_else(|| {
+            ApiError::bad_request(format!(
+                "Bad where '{text}': write a JSON pointer, '=' and the value, as in where=/customer/id=42"
+            ))
+        })?;
+    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+    Ok((pointer.to_owned(), value))
+}
+
+/// Looks the value of a place that the brain labels its runs by up among the labels, where
+/// that is the only thing that is asked of the state.
+fn labelled(app: &App, filter: &mut RunFilter) {
+    let Some(brain) = filter.brain.as_deref().and_then(|title| app.registry().brain(title)) else { return };
+    let [(pointer, value)] = filter.state.as_slice() else { return };
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Number(_) | Value::Bool(_) => value.to_string(),
+        _ => return,
+    };
+    if let (Some(name), None) = (brain.label_of(pointer), &filter.label) {
+        filter.label = Some((name.to_owned(), text));
+        filter.state.clear();
+    }
+}
+
+/// True for the oldest first.
+fn order(order: Option<&str>) -> Result<bool, ApiError> {
+    match order {
+        None | Some("newest") => Ok(false),
+        Some("oldest") => Ok(true),
+        Some(other) => {
+            Err(ApiError::bad_request(format!("Unknown order '{other}'; there are 'newest' and 'oldest'")))
+        }
+    }
+}
+
+/// The parts that are asked for, with commas between them.
+fn include(names: Option<&str>) -> Result<Include, ApiError> {
+    let mut include = Include::default();
+    for name in names.into_iter().flat_map(|names| names.split(',')) {
+        match name {
+            "position" => include.position = true,
+            "standing" => include.standing = true,
+            other => {
+                let text = format!("Unknown include '{other}'; there are 'position' and 'standing'");
+                return Err(ApiError::bad_request(text));
+            }
+        }
+    }
+    Ok(include)
 }
 
 /// The name and the value of a label, as `order=o2`.
@@ -82,7 +226,7 @@ pub(super) fn missing(id: &str) -> ApiError {
 }
 
 /// The run as it was after one of its events, by replaying its log so far.
-async fn as_of(app: &Shared, run: &Run, seq: u64) -> Result<Run, ApiError> {
+pub(super) async fn as_of(app: &Shared, run: &Run, seq: u64) -> Result<Run, ApiError> {
     if seq == 0 || seq > run.seq {
         let text = format!("Brain run '{}' has no event {seq}: its events are 1 to {}", run.id, run.seq);
         return Err(ApiError::not_found(text));
@@ -112,21 +256,26 @@ pub(super) async fn show(
     if let Some(seq) = query.at {
         return Ok(Json((&as_of(&app, &run, seq).await?).into()));
     }
-    let mut shown = px_api::Run::from(&run);
+    shown(&app, &run).await.map(Json)
+}
+
+/// A run as it is now, with those that come before it.
+pub(super) async fn shown(app: &Shared, run: &Run) -> Result<px_api::Run, ApiError> {
+    let mut shown = px_api::Run::from(run);
     if let (RunStatus::Pending, Some(slot)) = (run.status, &run.slot) {
-        shown.turn = Some(lines::turn(&app, slot, run.id).await?);
+        shown.turn = Some(lines::turn(app, slot, run.id).await?);
     }
     if let Some(time) = app.parts.pool.stalled_for(run.id) {
         shown.stalled_since = Some(app.clock().now().before(time));
     }
     for (wait, shown) in run.waits.iter().zip(&mut shown.waiting_for) {
         for (registration, shown) in wait.registrations.iter().zip(&mut shown.wait_for) {
-            let (ahead, count) = lines::ahead(&app, &registration.key, wait.id).await?;
+            let (ahead, count) = lines::ahead(app, &registration.key, wait.id).await?;
             shown.ahead = (!ahead.is_empty()).then_some(ahead);
             shown.ahead_count = (count > 0).then_some(count);
         }
     }
-    Ok(Json(shown))
+    Ok(shown)
 }
 
 pub(super) async fn events(

@@ -1,5 +1,5 @@
 //! `GET|POST /secrets`, `POST /secrets/bulk`, `DELETE /secrets/:name`, and whether
-//! there is one and who has read it. No answer has a value.
+//! there is one and who has read it. No answer has a value, and none repeats what may be one.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -13,6 +13,8 @@ use px_core::hook::Secrets as Values;
 use px_outbound::operate;
 use px_secrets::{Error, NewSecret, Unfit};
 use px_store::secrets::{SecretReader, SecretReads as Reads, SecretRecord};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::fields::Unknown;
 use crate::app::{App, Shared};
@@ -21,34 +23,42 @@ use crate::error::ApiError;
 pub(super) async fn list(State(app): State<Shared>) -> Result<Json<px_api::Secrets>, ApiError> {
     app.secrets.stored().refresh().await?;
     let secrets = app.secrets.stored().list();
-    Ok(Json(secrets.iter().map(shown).collect::<Vec<_>>().into()))
+    Ok(Json(secrets.iter().map(|secret| shown(&app, secret)).collect::<Vec<_>>().into()))
 }
 
 pub(super) async fn set(
     State(app): State<Shared>,
     body: Bytes,
 ) -> Result<(StatusCode, HeaderMap, Json<SecretInfo>), ApiError> {
-    let unknown = Unknown::of::<SetSecret>(&body);
+    let unknown = Unknown::of::<SetSecret>(&body).discreet();
     let new = wanted(super::read_json(&body)?)?;
     let name = new.name.clone();
     let warned = unknown.warn()?;
-    change(&app, vec![new]).await?;
+    let done = change(&app, vec![new]).await?;
     let secrets = app.secrets.stored().list();
     let secret = secrets.iter().find(|secret| secret.name == name).ok_or(Error::NotFound(name))?;
-    Ok((StatusCode::CREATED, warned, Json(shown(secret))))
+    let set = SecretInfo { unchanged: done.unchanged == 1, ..shown(&app, secret) };
+    Ok((StatusCode::CREATED, warned, Json(set)))
 }
 
 pub(super) async fn set_all(
     State(app): State<Shared>,
     body: Bytes,
 ) -> Result<(StatusCode, HeaderMap, Json<SecretsSet>), ApiError> {
-    let unknown = Unknown::of::<SetSecrets>(&body);
-    let body: SetSecrets = super::read_json(&body)?;
-    let all = body.secrets.ok_or_else(|| missing("secrets", " (array)"))?;
+    let unknown = Unknown::of::<SetSecrets>(&body).discreet();
+    let read: SetSecrets = super::read_json(&body)?;
+    let all = read.secrets.ok_or_else(|| missing("secrets", " (array)"))?;
+    // One such as a misspelled grace would leave a value counting that others know.
+    let items: Items<'_> = super::read_json(&body)?;
+    for (index, item) in items.secrets.iter().enumerate() {
+        Unknown::of_part::<SetSecret>(item.get().as_bytes(), format!("secrets[{index}]"))
+            .discreet()
+            .refuse()?;
+    }
     let all = all.into_iter().map(wanted).collect::<Result<Vec<_>, _>>()?;
     let warned = unknown.warn()?;
     let done = change(&app, all).await?;
-    let set = SecretsSet { created: done.created, updated: done.updated };
+    let set = SecretsSet { created: done.created, updated: done.updated, unchanged: done.unchanged };
     Ok((StatusCode::CREATED, warned, Json(set)))
 }
 
@@ -82,6 +92,13 @@ pub(super) async fn reads(
     Ok(Json(reads.into_iter().rev().map(read).collect::<Vec<_>>().into()))
 }
 
+/// The objects of a body of several secrets, as they are written.
+#[derive(Deserialize)]
+struct Items<'a> {
+    #[serde(borrow)]
+    secrets: Vec<&'a RawValue>,
+}
+
 /// Sets secrets, and lets verifiers and redactor know before this is answered.
 async fn change(app: &App, all: Vec<NewSecret>) -> Result<px_secrets::Change, ApiError> {
     app.secrets.can_sign(&app.operator, &all)?;
@@ -93,7 +110,8 @@ async fn change(app: &App, all: Vec<NewSecret>) -> Result<px_secrets::Change, Ap
 fn wanted(new: SetSecret) -> Result<NewSecret, ApiError> {
     let name = new.name.filter(|name| !name.is_empty()).ok_or_else(|| missing("name", ""))?;
     let value = new.value.ok_or_else(|| missing("value", ""))?;
-    let grace = new.grace.map(|grace| operate::duration("grace", &grace)).transpose()?;
+    let read = |grace| operate::duration("grace", &grace).map_err(|_| Error::GraceForm);
+    let grace = new.grace.map(read).transpose()?;
     Ok(NewSecret { name, value: value.into(), grace: grace.unwrap_or(Values::DEFAULT_GRACE) })
 }
 
@@ -101,11 +119,17 @@ fn missing(field: &str, more: &str) -> ApiError {
     ApiError::bad_request(format!("Missing required field \"{field}\"{more}"))
 }
 
-fn shown(secret: &SecretRecord) -> SecretInfo {
+fn shown(app: &App, secret: &SecretRecord) -> SecretInfo {
+    let held = app.secrets.stored().held(&secret.name);
+    let until = secret.old_value_until(app.clock().now());
     SecretInfo {
         name: secret.name.clone(),
         created_at: secret.created_at.to_string(),
         updated_at: secret.updated_at.to_string(),
+        old_value_until: until.map(|until| until.to_string()),
+        unreadable: held.is_some_and(|held| held.current.is_none()),
+        shadowed: app.secrets.is_shadowed(&secret.name),
+        unchanged: false,
     }
 }
 

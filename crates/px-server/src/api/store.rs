@@ -8,21 +8,41 @@ use px_api::{ClearedStore, ListStore, StoreBrains, StoreKey, StoreKeys, StoreVal
 use px_core::{KvChange, KvId, json_bytes};
 use px_store::{KvRecord, Versioned};
 
-use super::page_size;
-use crate::app::Shared;
+use super::{cursor, page_size};
+use crate::app::{App, Shared};
 use crate::error::ApiError;
+
+/// Brains that are read at once where they are counted.
+const COUNTED_AT_ONCE: usize = 1_000;
 
 type Asked = Result<Query<ListStore>, QueryRejection>;
 
 pub(super) async fn brains(State(app): State<Shared>, query: Asked) -> Result<Json<StoreBrains>, ApiError> {
-    let (cursor, limit) = read(query)?;
+    let (cursor, limit) = read(&app, query)?;
     let kv = app.store().kv();
     let mut found = kv.brains(app.parts.scope, cursor.as_deref(), limit + 1).await?;
     let more = found.len() > limit;
     found.truncate(limit);
     let brains: Vec<String> = found.into_iter().map(|(title, _)| title).collect();
-    let next_cursor = brains.last().filter(|_| more).cloned();
-    Ok(Json(StoreBrains { count: brains.len() as u64, brains, next_cursor }))
+    let next_cursor = brains.last().filter(|_| more).map(|title| cursor::written(&app, title.clone()));
+    let count = match (&cursor, &next_cursor) {
+        (None, None) => brains.len() as u64,
+        _ => count(&app).await?,
+    };
+    Ok(Json(StoreBrains { count, brains, next_cursor }))
+}
+
+/// Number of the brains that have values.
+async fn count(app: &App) -> Result<u64, px_store::Error> {
+    let (mut counted, mut after) = (0, None);
+    loop {
+        let page = app.store().kv().brains(app.parts.scope, after.as_deref(), COUNTED_AT_ONCE).await?;
+        counted += page.len() as u64;
+        match page.into_iter().next_back() {
+            Some((title, _)) => after = Some(title),
+            None => return Ok(counted),
+        }
+    }
 }
 
 pub(super) async fn keys(
@@ -30,15 +50,18 @@ pub(super) async fn keys(
     Path(brain): Path<String>,
     query: Asked,
 ) -> Result<Json<StoreKeys>, ApiError> {
-    let (cursor, limit) = read(query)?;
+    let (cursor, limit) = read(&app, query)?;
     let after = cursor.as_deref().map(place).transpose()?;
     let after = after.as_ref().map(|(scope, key)| (scope.as_str(), key.as_str()));
     let mut found = app.store().kv().values(app.parts.scope, &brain, after, limit + 1).await?;
     let more = found.len() > limit;
     found.truncate(limit);
-    let next_cursor = found.last().filter(|_| more).map(|(id, _)| cursor_of(id));
+    let next_cursor = found.last().filter(|_| more).map(|(id, _)| cursor::written(&app, cursor_of(id)));
     let keys: Vec<StoreKey> = found.into_iter().map(|(id, read)| shown(id, &read.record)).collect();
-    Ok(Json(StoreKeys { count: keys.len() as u64, keys, next_cursor }))
+    let brain = app.store().kv().brain(app.parts.scope, &brain).await?;
+    // The record of a brain without values is removed.
+    let count = brain.map_or(0, |brain| brain.record.keys);
+    Ok(Json(StoreKeys { count, keys, next_cursor }))
 }
 
 pub(super) async fn show(
@@ -75,10 +98,10 @@ fn not_found(id: &KvId) -> ApiError {
     ApiError::not_found(format!("Key '{}' not found", id.key))
 }
 
-fn read(query: Asked) -> Result<(Option<String>, usize), ApiError> {
+fn read(app: &App, query: Asked) -> Result<(Option<String>, usize), ApiError> {
     let Query(ListStore { limit, cursor }) =
         query.map_err(|error| ApiError::bad_request(error.body_text()))?;
-    Ok((cursor, page_size(limit)))
+    Ok((cursor.map(|cursor| cursor::read(app, cursor)).transpose()?, page_size(limit)))
 }
 
 fn shown(id: KvId, record: &KvRecord) -> StoreKey {
@@ -91,10 +114,8 @@ fn cursor_of(id: &KvId) -> String {
     format!("{}/{}", id.scope.replace('%', "%25").replace('/', "%2F"), id.key)
 }
 
-fn place(cursor: &str) -> Result<(String, String), ApiError> {
-    let (scope, key) = cursor
-        .split_once('/')
-        .ok_or_else(|| ApiError::bad_request("Bad cursor: it is the nextCursor of the page before"))?;
+fn place(text: &str) -> Result<(String, String), ApiError> {
+    let (scope, key) = text.split_once('/').ok_or_else(cursor::bad)?;
     Ok((scope.replace("%2F", "/").replace("%25", "%"), key.to_owned()))
 }
 

@@ -1,5 +1,7 @@
 //! The secrets that hooks of the store sign with, and the credentials among their headers, for the
-//! redactor: opened anew only when they have changed.
+//! redactor: opened anew only when they have changed. Beside them, the secrets of the callbacks of single runs.
+
+use std::collections::VecDeque;
 
 use px_core::hook::{Hook, Sealed};
 use px_outbound::operate;
@@ -32,6 +34,40 @@ impl HookSecrets {
     }
 }
 
+/// Maximum number of secrets of the callbacks of single runs which are remembered.
+const MAX_OF_RUNS: usize = 500;
+
+/// Name of these secrets, which have none of their own.
+const OF_RUN: &str = "of the callback of a run";
+
+/// The secrets that callbacks of single runs sign with, as this process was given them: the newest first.
+#[derive(Debug, Default)]
+pub(super) struct RunSecrets {
+    values: VecDeque<SecretString>,
+    has_new: bool,
+}
+
+impl RunSecrets {
+    /// Learns one. Most services give the same one for each run.
+    pub(super) fn learn(&mut self, value: &SecretString) {
+        if self.values.iter().all(|known| known.expose_secret() != value.expose_secret()) {
+            self.values.push_front(value.clone());
+            self.values.truncate(MAX_OF_RUNS);
+            self.has_new = true;
+        }
+    }
+
+    /// Returns whether there are new ones since it was last asked.
+    pub(super) fn take_new(&mut self) -> bool {
+        std::mem::take(&mut self.has_new)
+    }
+
+    /// All of them, each with a name.
+    pub(super) fn all(&self) -> Vec<(String, SecretString)> {
+        self.values.iter().map(|value| (OF_RUN.to_owned(), value.clone())).collect()
+    }
+}
+
 fn sealed_of(hook: &Hook) -> impl Iterator<Item = (String, Sealed)> {
     let old = hook.secrets.old.iter().map(|old| &old.secret);
     let headers = hook.headers.iter().filter(|(name, _)| is_credential(name)).map(|(_, value)| value);
@@ -56,6 +92,20 @@ mod tests {
     use px_core::{HookId, Timestamp};
 
     use super::*;
+
+    #[test]
+    fn of_the_secrets_of_runs_the_newest_are_remembered_once() {
+        let mut secrets = RunSecrets::default();
+        for n in (0..MAX_OF_RUNS + 3).chain([7, 8]) {
+            secrets.learn(&format!("secret number {n}").into());
+        }
+        assert!(secrets.take_new() && !secrets.take_new());
+        secrets.learn(&format!("secret number {MAX_OF_RUNS}").into());
+        assert!(!secrets.take_new());
+        let all = secrets.all();
+        assert_eq!(all.len(), MAX_OF_RUNS);
+        assert_eq!(all[0].1.expose_secret(), format!("secret number {}", MAX_OF_RUNS + 2));
+    }
 
     #[test]
     fn secrets_and_credentials_are_learned_once_and_other_headers_are_none() {

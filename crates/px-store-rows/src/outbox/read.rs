@@ -12,7 +12,7 @@ use px_store::{Epoch, Error, Page, Read, Table, Versioned};
 use super::rows;
 use crate::embedded::{Embedded, ready};
 use crate::layout;
-use crate::queries::{SCAN_LIMIT, page_of};
+use crate::queries::{SCAN_LIMIT, Slice, page_of};
 use crate::rows::{Backing, Order, RowKey};
 
 impl<B: Backing> Embedded<B> {
@@ -107,7 +107,8 @@ impl<B: Backing> Embedded<B> {
                 (Some(hook), _) => vec![rows::of_hook(scope, hook)],
                 (None, _) => Vec::new(),
             };
-            self.candidates(scope, Table::Callback, &lists, before, most)?
+            let slice = Slice { beyond: before, order: Order::Descending, most };
+            self.candidates(scope, Table::Callback, &lists, slice)?
         };
         let fits = |id: [u8; 16]| {
             let found = self.passed_over(self.read_callback(scope, CallbackId::from_bytes(id)))?;

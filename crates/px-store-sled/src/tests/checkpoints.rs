@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use px_store_rows::{Backing, RowOp};
+use px_store_rows::{Backing, Order, RowOp};
 
 use super::rig::{Fate, HookedDisk, HookedTree, Step, batch, by_hand, commit, copy, noise, put, remove};
 use crate::tree::SledTree;
@@ -76,7 +76,7 @@ fn a_crash_at_every_step_of_apply_and_checkpoint_loses_nothing() {
             commit(&store, batch(ops));
         }
         let expected = super::rig::rows(&store);
-        let ids = store.postings(b"l", None, 100).unwrap();
+        let ids = store.postings(b"l", None, Order::Descending, 100).unwrap();
         taking.store(true, Ordering::SeqCst);
         store.checkpoint().unwrap();
         taking.store(false, Ordering::SeqCst);
@@ -90,7 +90,7 @@ fn a_crash_at_every_step_of_apply_and_checkpoint_loses_nothing() {
             let again = SledRows::open(&copy, options()).unwrap();
             assert_eq!(super::rig::rows(&again), expected, "round {round}, before {step:?} ({number})");
             assert_eq!(
-                again.postings(b"l", None, 100).unwrap(),
+                again.postings(b"l", None, Order::Descending, 100).unwrap(),
                 ids,
                 "round {round}, before {step:?} ({number})"
             );

@@ -30,7 +30,7 @@ fn what_is_committed_is_read_back_before_and_after_the_tree_has_it_and_after_a_r
         store.checkpoint().unwrap();
         assert_eq!(text(&store, "a").as_deref(), Some("1"));
         assert_eq!(store.range(b"a", b"z", Order::Descending, 10).unwrap().len(), 1);
-        assert_eq!(store.postings(b"l", None, 10).unwrap(), [[7; 16]]);
+        assert_eq!(store.postings(b"l", None, Order::Descending, 10).unwrap(), [[7; 16]]);
         if close {
             store.close().unwrap();
             assert!(matches!(wait(store.submit(batch([]), Admission::Wait)), Err(Error::Closed)));
@@ -258,10 +258,10 @@ fn posting_lists_cost_a_row_for_some_hundred_ids() {
     }
     store.checkpoint().unwrap();
     assert!(store.stats().applied_rows <= 8, "{:?}", store.stats());
-    let newest = store.postings(b"all", None, 300).unwrap();
+    let newest = store.postings(b"all", None, Order::Descending, 300).unwrap();
     assert_eq!(newest, (1700..2000).rev().map(id).collect::<Vec<_>>());
-    assert_eq!(store.postings(b"all", Some(id(3)), 9).unwrap(), [id(2), id(1), id(0)]);
-    assert!(store.postings(b"al", None, 9).unwrap().is_empty());
+    assert_eq!(store.postings(b"all", Some(id(3)), Order::Descending, 9).unwrap(), [id(2), id(1), id(0)]);
+    assert!(store.postings(b"al", None, Order::Descending, 9).unwrap().is_empty());
 }
 
 #[test]
@@ -280,10 +280,10 @@ fn ids_leave_their_lists_wherever_they_are() {
     store.checkpoint().unwrap();
     // In the tree, with the first ids of blocks; and some that never were there.
     commit(&store, batch((0..700).chain([5_000]).map(unpost).collect::<Vec<_>>()));
-    let newest = |limit| store.postings(b"all", None, limit).unwrap();
+    let newest = |limit| store.postings(b"all", None, Order::Descending, limit).unwrap();
     let from = |first: u32, limit| (first..1_000).rev().take(limit).map(id).collect::<Vec<_>>();
     assert_eq!(newest(2_000), from(700, 2_000), "before the applier came by");
-    assert_eq!(store.postings(b"all", Some(id(702)), 9).unwrap(), [id(701), id(700)]);
+    assert_eq!(store.postings(b"all", Some(id(702)), Order::Descending, 9).unwrap(), [id(701), id(700)]);
     store.checkpoint().unwrap();
     assert_eq!(newest(2_000), from(700, 2_000));
     assert_eq!(newest(3), from(700, 3));

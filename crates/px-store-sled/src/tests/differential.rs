@@ -51,7 +51,8 @@ impl Pair<'_> {
     fn unpost(&mut self) -> RowOp {
         let list = self.list();
         let before = self.random.one_in(2).then(|| self.id());
-        let found = self.reference.postings(&list, before, 1 + self.random.below(3)).unwrap();
+        let found =
+            self.reference.postings(&list, before, Order::Descending, 1 + self.random.below(3)).unwrap();
         let id = found.last().copied().unwrap_or_else(|| self.id());
         RowOp::Unpost { list: list.into(), id }
     }
@@ -133,9 +134,11 @@ impl Pair<'_> {
         let list = self.list();
         let before = self.random.one_in(2).then(|| self.id());
         let limit = self.random.below(600);
-        let found = self.store().postings(&list, before, limit).unwrap();
-        let expected = self.reference.postings(&list, before, limit).unwrap();
-        assert_eq!(found, expected, "seed {seed}: {list:?} {before:?} {limit}");
+        for order in [Order::Ascending, Order::Descending] {
+            let found = self.store().postings(&list, before, order, limit).unwrap();
+            let expected = self.reference.postings(&list, before, order, limit).unwrap();
+            assert_eq!(found, expected, "seed {seed}: {list:?} {before:?} {order:?} {limit}");
+        }
     }
 
     fn compare_all(&self) {
@@ -143,10 +146,10 @@ impl Pair<'_> {
         assert_eq!(all(self.store()), all(&self.reference), "seed {}", self.seed);
         for length in 0..4 {
             let list = vec![b'l'; length];
-            let found = self.store().postings(&list, None, usize::MAX).unwrap();
+            let found = self.store().postings(&list, None, Order::Ascending, usize::MAX).unwrap();
             assert_eq!(
                 found,
-                self.reference.postings(&list, None, usize::MAX).unwrap(),
+                self.reference.postings(&list, None, Order::Ascending, usize::MAX).unwrap(),
                 "seed {}",
                 self.seed
             );

@@ -116,8 +116,8 @@ pub fn differential(
             }
             _ => {
                 let until = Timestamp::from_millis(left.now);
-                let due = block_on(left.store.due(SCOPE, until, 3)).expect("timers");
-                let other = block_on(right.store.due(SCOPE, until, 3)).expect("timers");
+                let due = block_on(left.store.due(SCOPE, until, None, 3)).expect("timers");
+                let other = block_on(right.store.due(SCOPE, until, None, 3)).expect("timers");
                 assert_eq!(due, other, "seed {seed}, step {step}: due timers");
                 let mut said = (String::new(), String::new());
                 for timer in due {

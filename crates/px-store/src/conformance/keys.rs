@@ -156,6 +156,6 @@ pub fn events_and_waits_meet(store: Arc<dyn Store>) {
     let run = block_on(store.run(SCOPE, second)).unwrap().expect("the run").run;
     assert_eq!(run.given.and_then(|given| given.response), Some(json!({"text": "b"})));
     assert!(block_on(store.queued(SCOPE, &key(1), 0, 9)).unwrap().is_empty());
-    let due = block_on(store.due(SCOPE, Timestamp::from_millis(u64::MAX - 1), 9)).unwrap();
+    let due = block_on(store.due(SCOPE, Timestamp::from_millis(u64::MAX - 1), None, 9)).unwrap();
     assert!(!due.iter().any(|timer| matches!(timer.kind, TimerKind::Wait { .. })), "{due:?}");
 }

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use px_core::event::{Failure, FailureKind};
 use px_core::run::Command;
-use px_core::{RunId, RunStatus};
+use px_core::{RunId, RunStatus, Timestamp};
 use serde_json::json;
 
 use super::driver::{Driver, key};
@@ -61,6 +62,28 @@ pub fn lists_are_filtered_and_page(store: Arc<dyn Store>) {
     assert!(block_on(store.deliveries(SCOPE, &none, None, 10)).unwrap().items.is_empty());
 }
 
+/// A run that waits for its next attempt is running, though nobody works on it.
+pub fn a_run_between_two_attempts_is_listed_as_running(store: Arc<dyn Store>) {
+    let mut driver = Driver::new(Arc::clone(&store));
+    let (first, failed, last) = (driver.start("one"), driver.start("one"), driver.start("other"));
+    let error = Failure { kind: FailureKind::Step, name: "Error".into(), message: "no".into(), stack: None };
+    let retry_at = Some(Timestamp::from_millis(u64::from(u32::MAX)));
+    driver.command(failed, Command::BeginStep { index: 0 }).unwrap();
+    driver.command(failed, Command::FailStep { error, retry_at }).unwrap();
+    let list = |statuses: &[RunStatus], brain: Option<&str>| -> Vec<RunId> {
+        let brain = brain.map(str::to_owned);
+        let filter = RunFilter { statuses: statuses.to_vec(), brain, ..RunFilter::default() };
+        let page = block_on(store.runs(SCOPE, &filter, None, 10)).unwrap();
+        page.items.iter().map(|record| record.run.id).collect()
+    };
+    assert_eq!(list(&[RunStatus::Running], None), [last, failed, first]);
+    assert_eq!(list(&[RunStatus::Running], Some("one")), [failed, first]);
+    assert_eq!(list(&[RunStatus::Waiting, RunStatus::Running], Some("one")), [failed, first]);
+    driver.command(failed, Command::Cancel { reason: None }).unwrap();
+    assert_eq!(list(&[RunStatus::Running], None), [last, first]);
+    assert_eq!(list(&[RunStatus::Cancelled], Some("one")), [failed]);
+}
+
 /// Runs are found by a label that they have now, newest first, whatever else is asked for.
 pub fn runs_are_found_by_label(store: Arc<dyn Store>) {
     let mut driver = Driver::new(Arc::clone(&store));
@@ -102,6 +125,99 @@ pub fn runs_are_found_by_label(store: Arc<dyn Store>) {
     assert_eq!(list("order", "o1", cancelled()), at(&[4]));
     let going_on = || RunFilter { statuses: vec![RunStatus::Running], ..RunFilter::default() };
     assert_eq!(list("order", "o1", going_on()), at(&[8, 7, 5, 3, 2, 1]));
+}
+
+/// Runs are found by what they hold, in either order, and a page says how far it looked.
+pub fn runs_are_found_by_what_they_hold(store: Arc<dyn Store>) {
+    let mut driver = Driver::new(Arc::clone(&store));
+    let runs: Vec<RunId> = (0..9).map(|n| driver.start(if n % 2 == 0 { "even" } else { "odd" })).collect();
+    for (n, run) in (0..).zip(&runs) {
+        if n % 3 == 0 {
+            driver.wait_on(*run, &[key(n)], None).unwrap();
+        }
+    }
+    let list = |filter: RunFilter| {
+        let (mut found, mut beyond) = (Vec::new(), None);
+        loop {
+            let page = block_on(store.runs(SCOPE, &filter, beyond, 2)).unwrap();
+            assert!(page.items.len() <= 2 && page.looked >= page.items.len());
+            found.extend(page.items.iter().map(|record| record.run.id));
+            beyond = page.next;
+            if beyond.is_none() {
+                return found;
+            }
+        }
+    };
+    let of = |place: &str, value| RunFilter { state: vec![(place.into(), value)], ..RunFilter::default() };
+    let oldest = |filter: RunFilter| RunFilter { oldest_first: true, ..filter };
+    let newest: Vec<RunId> = runs.iter().copied().rev().collect();
+    let (waiting, running): (Vec<RunId>, Vec<RunId>) = {
+        let waits = |run: &RunId| runs.iter().position(|known| known == run).is_some_and(|n| n % 3 == 0);
+        runs.iter().copied().partition(waits)
+    };
+    let down = |runs: &[RunId]| runs.iter().copied().rev().collect::<Vec<_>>();
+    // The step of those that wait has put another state in place of it.
+    assert_eq!(list(of("/n", json!(0))), down(&running));
+    assert_eq!(list(of("/n", json!("0"))), []);
+    assert_eq!(list(of("/m", json!(0))), []);
+    assert_eq!(list(oldest(RunFilter::default())), runs);
+    assert_eq!(list(oldest(of("/n", json!(0)))), running);
+    let even = RunFilter { brain: Some("even".into()), ..RunFilter::default() };
+    assert_eq!(list(oldest(even)), runs.iter().copied().step_by(2).collect::<Vec<_>>());
+    let by_status = |status| RunFilter { statuses: vec![status], ..RunFilter::default() };
+    assert_eq!(list(oldest(by_status(RunStatus::Waiting))), waiting);
+    assert_eq!(list(oldest(by_status(RunStatus::Running))), running);
+    let young = block_on(store.run(SCOPE, running[0])).unwrap().unwrap().run.created_at;
+    let since = RunFilter { since: Some(young), ..RunFilter::default() };
+    assert_eq!(list(oldest(since)), runs[1..]);
+    assert_eq!(list(RunFilter { step: Some("step".into()), ..RunFilter::default() }), newest);
+    assert_eq!(list(RunFilter { step: Some("other".into()), ..RunFilter::default() }), []);
+    assert_eq!(list(RunFilter { request_id: Some("r".into()), ..RunFilter::default() }), []);
+
+    // The ids alone.
+    let ids = |status, before, limit| block_on(store.run_ids(SCOPE, status, before, limit)).unwrap();
+    assert_eq!(ids(RunStatus::Waiting, None, 9), down(&waiting));
+    assert_eq!(ids(RunStatus::Waiting, Some(waiting[2]), 1), [waiting[1]]);
+    assert_eq!(ids(RunStatus::Running, None, 9), down(&running));
+    assert_eq!(ids(RunStatus::Complete, None, 9), []);
+}
+
+/// Keys of a webhook and timers are looked through in pages, each once.
+pub fn keys_and_timers_are_looked_through_in_pages(store: Arc<dyn Store>) {
+    let mut driver = Driver::new(Arc::clone(&store));
+    for n in 0..7 {
+        let run = driver.start("one");
+        driver.wait_on(run, &[key(n)], Some(1_000 * n)).unwrap();
+    }
+    let slug = key(0).slug;
+    let keys = |limit| {
+        let (mut found, mut after): (Vec<_>, Option<String>) = (Vec::new(), None);
+        loop {
+            let page = block_on(store.keys(SCOPE, &slug, after.as_deref(), limit)).unwrap();
+            assert!(page.len() <= limit);
+            let Some((last, _)) = page.last() else { return found };
+            after = Some(last.identifier.to_string());
+            found.extend(page);
+        }
+    };
+    let all = keys(100);
+    assert_eq!(all.len(), 7);
+    assert_eq!((keys(1), keys(3)), (all.clone(), all.clone()));
+    for (key, record) in &all {
+        assert_eq!(block_on(store.key(SCOPE, key)).unwrap(), *record);
+    }
+    assert!(block_on(store.keys(SCOPE, "other", None, 9)).unwrap().is_empty());
+    let end = px_core::Timestamp::from_millis(u64::MAX - 1);
+    let due = block_on(store.due(SCOPE, end, None, 100)).unwrap();
+    assert!(due.len() >= 7 && due.iter().map(|timer| timer.due).is_sorted());
+    let (mut paged, mut after): (Vec<Timer>, Option<Timer>) = (Vec::new(), None);
+    loop {
+        let page = block_on(store.due(SCOPE, end, after.as_ref(), 1)).unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(last.clone());
+        paged.extend(page);
+    }
+    assert_eq!(paged, due);
 }
 
 /// Every table is scanned in pages of any size, each row once, and agrees

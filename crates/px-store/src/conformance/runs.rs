@@ -132,7 +132,7 @@ pub fn reminders_of_a_wait_have_one_timer(store: Arc<dyn Store>) {
     let run = driver.start("one");
     driver.wait_on(run, &[key(1)], Some(301)).unwrap();
     let timers = || -> Vec<Timer> {
-        let due = block_on(store.due(SCOPE, Timestamp::from_millis(u64::MAX - 1), 9)).unwrap();
+        let due = block_on(store.due(SCOPE, Timestamp::from_millis(u64::MAX - 1), None, 9)).unwrap();
         due.into_iter().filter(|timer| matches!(timer.kind, TimerKind::Remind { .. })).collect()
     };
     let first = timers();
@@ -171,9 +171,9 @@ pub fn timers_are_found_when_due(store: Arc<dyn Store>) {
         });
     }
     dues.sort();
-    let all = block_on(store.due(SCOPE, Timestamp::from_millis(u64::MAX - 1), 9)).unwrap();
+    let all = block_on(store.due(SCOPE, Timestamp::from_millis(u64::MAX - 1), None, 9)).unwrap();
     assert_eq!(all, dues);
     let until = all.get(1).expect("three").due;
-    assert_eq!(block_on(store.due(SCOPE, until, 9)).unwrap().len(), 2);
-    assert_eq!(block_on(store.due(SCOPE, until, 1)).unwrap().len(), 1);
+    assert_eq!(block_on(store.due(SCOPE, until, None, 9)).unwrap().len(), 2);
+    assert_eq!(block_on(store.due(SCOPE, until, None, 1)).unwrap().len(), 1);
 }

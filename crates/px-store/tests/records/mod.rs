@@ -21,8 +21,8 @@ use bytes::Bytes;
 use px_core::hook::Hook;
 use px_core::key::{Waiter, WaiterId};
 use px_core::{
-    CallbackId, DeliveryId, Event, FileId, HookId, KeyId, KeyRecord, KvId, Run, RunId, Scope, Timestamp,
-    TokenId,
+    CallbackId, DeliveryId, Event, FileId, HookId, KeyId, KeyRecord, KvId, Run, RunId, RunStatus, Scope,
+    Timestamp, TokenId,
 };
 use px_store::outbox::{Attempt, Callback, Endpoint, HookCache, HookProgress, OutboxStore};
 use px_store::secret_key::KeyCheck;
@@ -123,21 +123,28 @@ impl Records {
     }
 }
 
-/// A page of those of a map that fit, newest first.
+/// A page of those of a map that fit, newest or oldest first.
 fn page<K: Copy + Ord, V, T>(
     map: &BTreeMap<K, V>,
-    (before, limit): (Option<[u8; 16]>, usize),
+    (beyond, limit, is_oldest_first): (Option<[u8; 16]>, usize, bool),
     bytes: impl Fn(K) -> [u8; 16],
     fits: impl Fn(&V) -> Option<T>,
 ) -> Page<T> {
-    let older = map.iter().rev().filter(|(id, _)| before.is_none_or(|before| bytes(**id) < before));
-    let mut found = older.filter_map(|(id, value)| fits(value).map(|item| (*id, item)));
+    let mut all: Vec<(&K, &V)> = map.iter().collect();
+    if !is_oldest_first {
+        all.reverse();
+    }
+    let looked = all.len();
+    let is_past =
+        |id: [u8; 16]| beyond.is_none_or(|beyond| if is_oldest_first { id > beyond } else { id < beyond });
+    let rest = all.into_iter().filter(|(id, _)| is_past(bytes(**id)));
+    let mut found = rest.filter_map(|(id, value)| fits(value).map(|item| (*id, item)));
     let (mut items, mut last) = (Vec::new(), None);
     for (id, item) in found.by_ref().take(limit) {
         (last, _) = (Some(bytes(id)), items.push(item));
     }
     let more = found.next().is_some();
-    Page { items, next: last.filter(|_| more) }
+    Page { items, next: last.filter(|_| more), looked }
 }
 
 fn record(kept: &Kept) -> RunRecord {
@@ -180,6 +187,20 @@ impl Store for Records {
     fn is_awaited<'a>(&'a self, scope: Scope, slug: &'a str) -> Read<'a, bool> {
         self.read(scope, |maps| {
             maps.keys.iter().any(|(key, kept)| *key.slug == *slug && !kept.record.line.is_empty())
+        })
+    }
+
+    fn keys<'a>(
+        &'a self,
+        scope: Scope,
+        slug: &'a str,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> Read<'a, Vec<(KeyId, Versioned<KeyRecord>)>> {
+        self.read(scope, |maps| {
+            let of_it = maps.keys.iter().filter(|(key, _)| *key.slug == *slug);
+            let behind = of_it.filter(|(key, _)| after.is_none_or(|after| *key.identifier > *after));
+            behind.take(limit).map(|(key, kept)| (key.clone(), kept.clone())).collect()
         })
     }
 
@@ -241,7 +262,7 @@ impl Store for Records {
         &'a self,
         scope: Scope,
         filter: &'a RunFilter,
-        before: Option<[u8; 16]>,
+        beyond: Option<[u8; 16]>,
         limit: usize,
     ) -> Read<'a, Page<RunRecord>> {
         let fits = |kept: &Kept| {
@@ -249,7 +270,21 @@ impl Store for Records {
             (filter.fits(run) && filter.since.is_none_or(|since| run.created_at >= since))
                 .then(|| record(kept))
         };
-        self.read(scope, |maps| page(&maps.runs, (before, limit), RunId::to_bytes, fits))
+        let slice = (beyond, limit, filter.oldest_first);
+        self.read(scope, |maps| page(&maps.runs, slice, RunId::to_bytes, fits))
+    }
+
+    fn run_ids(
+        &self,
+        scope: Scope,
+        status: RunStatus,
+        before: Option<RunId>,
+        limit: usize,
+    ) -> Read<'_, Vec<RunId>> {
+        self.read(scope, |maps| {
+            let older = maps.runs.iter().rev().filter(|(id, _)| before.is_none_or(|before| **id < before));
+            older.filter(|(_, kept)| kept.run.status == status).take(limit).map(|(id, _)| *id).collect()
+        })
     }
 
     fn delivery(&self, scope: Scope, delivery: DeliveryId) -> Read<'_, Option<Delivery>> {
@@ -280,7 +315,9 @@ impl Store for Records {
             .then_some(kept)
         };
         self.read(scope, |maps| {
-            page(&maps.deliveries, (before, limit), DeliveryId::to_bytes, |kept| fits(maps.whole(kept)))
+            page(&maps.deliveries, (before, limit, false), DeliveryId::to_bytes, |kept| {
+                fits(maps.whole(kept))
+            })
         })
     }
 
@@ -344,9 +381,17 @@ impl Store for Records {
         self.read(scope, |maps| maps.work.get(&run).cloned())
     }
 
-    fn due(&self, scope: Scope, until: Timestamp, limit: usize) -> Read<'_, Vec<Timer>> {
+    fn due<'a>(
+        &'a self,
+        scope: Scope,
+        until: Timestamp,
+        after: Option<&'a Timer>,
+        limit: usize,
+    ) -> Read<'a, Vec<Timer>> {
         self.read(scope, |maps| {
-            let due = maps.timers.keys().filter(|(due, _)| *due <= until);
+            let due = maps.timers.keys().filter(|(due, kind)| {
+                *due <= until && after.is_none_or(|after| (due, kind) > (&after.due, &after.kind))
+            });
             due.take(limit).map(|(due, kind)| Timer { due: *due, kind: kind.clone() }).collect()
         })
     }

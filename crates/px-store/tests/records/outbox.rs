@@ -54,7 +54,7 @@ impl OutboxStore for Records {
             (filter.fits(callback) && filter.since.is_none_or(|since| callback.created_at >= since))
                 .then(|| callback.clone())
         };
-        self.read(scope, |maps| page(&maps.callback, (before, limit), CallbackId::to_bytes, fits))
+        self.read(scope, |maps| page(&maps.callback, (before, limit, false), CallbackId::to_bytes, fits))
     }
 
     fn attempts(&self, scope: Scope, id: CallbackId, after: u32, limit: usize) -> Read<'_, Vec<Attempt>> {

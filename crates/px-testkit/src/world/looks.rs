@@ -62,7 +62,7 @@ impl World {
 
     /// The first time up to this one at which something is due that has not rung.
     pub(crate) async fn next_due(&self, until: Timestamp) -> Result<Option<Timestamp>, WorldError> {
-        let due = self.rows.due(Scope::default(), until, 1).await?;
+        let due = self.rows.due(Scope::default(), until, None, 1).await?;
         Ok(due.first().map(|timer| timer.due))
     }
 

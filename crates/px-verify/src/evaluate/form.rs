@@ -23,6 +23,13 @@ fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
     percent_decode(text).into()
 }
 
+/// The names and values of a form, in their order. What is not UTF-8 has a replacement character.
+#[must_use]
+pub fn fields(form: &[u8]) -> Vec<(String, String)> {
+    let text = |bytes: Cow<'_, [u8]>| String::from_utf8_lossy(&bytes).into_owned();
+    pairs(form).map(|(name, value)| (text(name), text(value))).collect()
+}
+
 /// A form as a JSON object of strings. `k[]` and repeated names become
 /// arrays. `None` if something is not UTF-8.
 #[must_use]

@@ -40,7 +40,7 @@ mod window;
 pub use body::{Content, Element, body_type};
 pub use body_error::{BodyError, BodyErrorKind};
 pub use delivery::{IdError, MAX_ID_BYTES, bounded as bounded_id};
-pub use form::{insert as insert_field, object as parse_form};
+pub use form::{fields as form_fields, insert as insert_field, object as parse_form};
 pub use form_data::{FormData, FormLimits, is_form_data};
 pub use form_writer::FormWriter;
 pub use handshake::HandshakeReply;

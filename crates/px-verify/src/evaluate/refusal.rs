@@ -74,6 +74,9 @@ pub enum Refusal {
     /// Secrets are configured, and every one has expired.
     #[error("every configured secret has expired")]
     NoActiveKey,
+    /// Nobody is believed for now: the reason, which holds no secret.
+    #[error("nobody is believed: {0}")]
+    Shut(std::sync::Arc<str>),
     /// The user's own verifier does not believe it.
     #[error("{0}")]
     Own(Refused),
@@ -114,6 +117,7 @@ impl Refusal {
             Self::UnknownKey(_)
             | Self::Invalid { .. }
             | Self::NoActiveKey
+            | Self::Shut(_)
             | Self::Own(_)
             | Self::Panicked => "Signature invalid",
             Self::Unverified { .. } => "This webhook accepts no requests from here",
@@ -132,7 +136,7 @@ impl Refusal {
             Self::Invalid { .. } => "invalid",
             Self::TooOld { .. } => "too_old",
             Self::TooNew { .. } => "too_new",
-            Self::NoActiveKey => "no_active_key",
+            Self::NoActiveKey | Self::Shut(_) => "no_active_key",
             Self::Own(Refused::Missing(_)) => "missing",
             Self::Own(Refused::Malformed(_)) => "malformed",
             Self::Own(Refused::UnknownKey) => "unknown_key",

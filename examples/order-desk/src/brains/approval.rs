@@ -88,6 +88,11 @@ async fn note_vote(cx: Cx, Asked { question, .. }: Asked, answer: Answer) -> Res
         }
         Timed::TimedOut => (Vote { yes: None, by: None }, None),
     };
+    if vote.yes.is_some() {
+        // A value of the brain, and of no run. It is written with this step's result: whatever dies meanwhile, a
+        // vote counts once.
+        cx.kv::<u64>("votes").scope(&question.approver.mail).update(|votes| votes.unwrap_or(0) + 1).await?;
+    }
     // Buttons that have been pressed go from the message.
     if let Some(url) = message {
         let word = if vote.yes == Some(true) { "Yes" } else { "No" };

@@ -1,5 +1,6 @@
 //! `px check`
 
+mod looker;
 mod parked;
 mod stored;
 
@@ -17,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::show::{listing, words};
 use crate::ui;
 
+use looker::Looker;
 use parked::{Parked, Stuck};
 use stored::{Stored, StoredHook};
 
@@ -41,18 +43,23 @@ pub(crate) async fn run(context: &Context, _: &Args) -> Result<()> {
     problems.extend(context::secret_problems(&config, &registry));
     let vault = key::vault_of(&config.store.data_dir, &context::env);
     let has_key = vault.as_ref().map(Option::is_some);
-    let stored =
-        match stored::look(context, &registry, &config.store, vault.as_ref().ok().and_then(Option::as_ref))
-            .await
-        {
-            Ok(stored) => stored,
-            // The store is all that is wrong: it is said as by every command that opens it.
-            Err(error) if problems.is_empty() => return Err(error),
-            Err(error) => {
-                problems.push(said(&error));
-                Stored::default()
-            }
-        };
+    let looker = Looker::new(&registry, config.limits.steps());
+    let stored = match stored::look(
+        context,
+        looker,
+        &config.store,
+        vault.as_ref().ok().and_then(Option::as_ref),
+    )
+    .await
+    {
+        Ok(stored) => stored,
+        // The store is all that is wrong: it is said as by every command that opens it.
+        Err(error) if problems.is_empty() => return Err(error),
+        Err(error) => {
+            problems.push(said(&error));
+            Stored::default()
+        }
+    };
     let mut warnings = listing::warnings(&registry);
     warnings.extend(context::wide_secret_files(&config, &registry));
     warnings.extend(px_sdk::sources::forgotten());
@@ -139,7 +146,8 @@ fn tell(context: &Context, config: &Config, registry: &Registry, found: &Found) 
         "px does not serve until this is mended"
     } else {
         "served by this binary, these runs are paused when their turn comes: name the step's old name with \
-             `.formerly(..)`, or bring their state over with `.migrate_state(..)`"
+             `.formerly(..)`, bring their state over with `.migrate_state(..)`, or keep the arm, loop or brain that \
+             they are inside of until they have left it"
     });
     error.details.insert("problems".into(), json!(problems));
     Err(error)
@@ -153,7 +161,11 @@ fn stuck(parked: &Parked) -> Vec<String> {
         let more = if stuck.count > stuck.runs.len() as u64 { ", …" } else { "" };
         format!("{count} could not go on: {reason} ({}{more})", ids.join(", "))
     };
-    parked.stuck.iter().map(line).collect()
+    let passed = parked.passed.iter().map(|(brain, count)| {
+        let count = words::count(*count, "more run");
+        format!("{count} of brain '{brain}' not looked at, since the migrations of others did not return")
+    });
+    parked.stuck.iter().map(line).chain(passed).collect()
 }
 
 /// The brains and webhooks as they are configured, as far as they can be; what is

@@ -1,18 +1,18 @@
 //! Parked runs that this binary could not go on with, read from the store or from the server that has it
 //! open.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use px_api::{ListRuns, Open, Position, RunSummary, format_statuses};
 use px_client::Client;
 use px_core::{Run, RunId, RunStatus, Scope};
-use px_engine::obstacle;
-use px_sdk::Registry;
-use px_store::{RunFilter, Store as _};
+use px_store::{Row, RunFilter, Store as _, Table, Timer, TimerKind};
 
 use crate::context::Context;
 use crate::error::Result;
 use crate::store::{self, Opened};
+
+use super::looker::{Looked, Looker};
 
 /// Number of runs that are read at once.
 const PAGE: usize = 500;
@@ -27,6 +27,8 @@ pub(super) struct Parked {
     pub(super) looked_at: Option<u64>,
     /// Reasons for which some of them could not go on, with their number and the first of them.
     pub(super) stuck: BTreeMap<String, Stuck>,
+    /// For each brain, the number of runs that were passed over, since the code of others did not return.
+    pub(super) passed: BTreeMap<String, u64>,
 }
 
 /// The runs that one reason keeps.
@@ -37,17 +39,26 @@ pub(super) struct Stuck {
 }
 
 impl Parked {
-    fn look(&mut self, registry: &Registry, run: &Run) {
-        *self.looked_at.get_or_insert(0) += 1;
+    fn look(&mut self, looker: &mut Looker, run: Run) {
+        let (id, title) = (run.id, run.brain.clone());
         // A run that is paused already may be for another reason; one that has
         // never run has nothing stored but its input.
-        if let Some(reason) = obstacle(registry, run) {
-            let brain = format!("brain '{}'", run.brain);
+        let reason = match looker.look(run) {
+            Looked::Fits => None,
+            Looked::Stuck(reason) => Some(reason),
+            Looked::Passed => {
+                *self.passed.entry(title).or_insert(0) += 1;
+                return;
+            }
+        };
+        *self.looked_at.get_or_insert(0) += 1;
+        if let Some(reason) = reason {
+            let brain = format!("brain '{title}'");
             let why = if reason.contains(&brain) { reason } else { format!("{brain}: {reason}") };
             let stuck = self.stuck.entry(why).or_default();
             stuck.count += 1;
             if stuck.runs.len() < NAMED {
-                stuck.runs.push(run.id);
+                stuck.runs.push(id);
             }
         }
     }
@@ -61,25 +72,52 @@ const ACTIVE: [RunStatus; 4] =
     [RunStatus::Pending, RunStatus::Running, RunStatus::Waiting, RunStatus::Paused];
 
 /// Looks at every run of a store that has not ended.
-pub(super) async fn of_store(context: &Context, registry: &Registry, store: &Opened) -> Result<Parked> {
+pub(super) async fn of_store(context: &Context, mut looker: Looker, store: &Opened) -> Result<Parked> {
     let filter = RunFilter { statuses: ACTIVE.to_vec(), ..RunFilter::default() };
     let (mut parked, mut before) = (Parked { looked_at: Some(0), ..Parked::default() }, None);
+    let mut retried = retried(store).await?;
     loop {
         let page = store.runs(Scope::default(), &filter, before, PAGE).await;
         let page = page.map_err(|error| store::store_error(&error))?;
-        page.items.iter().for_each(|record| parked.look(registry, &record.run));
+        for record in page.items {
+            retried.remove(&record.run.id);
+            parked.look(&mut looker, record.run);
+        }
         tell(context, &parked);
         before = page.next;
         if before.is_none() {
             break;
         }
     }
+    for run in retried {
+        let record = store.run(Scope::default(), run).await.map_err(|error| store::store_error(&error))?;
+        if let Some(record) = record {
+            parked.look(&mut looker, record.run);
+        }
+    }
     context.ui.progress("");
     Ok(parked)
 }
 
+/// The runs that wait for their next attempt, by their timers: a store that an older px wrote lists them nowhere.
+async fn retried(store: &Opened) -> Result<BTreeSet<RunId>> {
+    let (mut retried, mut after) = (BTreeSet::new(), None);
+    loop {
+        let page = store.scan(Scope::default(), Table::Timer, after.as_ref(), PAGE).await;
+        let page = page.map_err(|error| store::store_error(&error))?;
+        retried.extend(page.rows.iter().filter_map(|row| match row {
+            Row::Timer(Timer { kind: TimerKind::Retry { run }, .. }) => Some(*run),
+            _ => None,
+        }));
+        after = page.next;
+        if after.is_none() {
+            return Ok(retried);
+        }
+    }
+}
+
 /// Looks at every run of a server that has not ended.
-pub(super) async fn ask(context: &Context, client: &Client, registry: &Registry) -> Result<Parked> {
+pub(super) async fn ask(context: &Context, client: &Client, mut looker: Looker) -> Result<Parked> {
     let mut query = ListRuns {
         status: Some(format_statuses(&ACTIVE.map(Into::into))),
         limit: Some(PAGE),
@@ -91,7 +129,7 @@ pub(super) async fn ask(context: &Context, client: &Client, registry: &Registry)
         let page = client.runs(&query).await?.into_value();
         for shown in page.runs {
             if let Some(run) = read(shown) {
-                parked.look(registry, &run);
+                parked.look(&mut looker, run);
             }
         }
         tell(context, &parked);

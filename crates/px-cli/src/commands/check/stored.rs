@@ -7,12 +7,12 @@ use px_client::Client;
 use px_core::hook::Source;
 use px_core::{Ids, Scope, SystemClock};
 use px_outbound::operate::{self, Sealing};
-use px_sdk::Registry;
 use px_secrets::vault::Vault;
 use px_secrets::{KeyParts, Secrets};
 use px_store::Store;
 use secrecy::ExposeSecret as _;
 
+use super::looker::Looker;
 use super::parked::{self, Parked};
 use crate::config;
 use crate::context::{self, Context};
@@ -44,7 +44,7 @@ pub(super) struct Stored {
 /// Looks at the store or, if a server has that open, asks the server.
 pub(super) async fn look(
     context: &Context,
-    registry: &Registry,
+    looker: Looker,
     config: &config::Store,
     vault: Option<&Vault>,
 ) -> Result<Stored> {
@@ -56,11 +56,11 @@ pub(super) async fn look(
             let parked = Parked { looked_at: Some(0), ..Parked::default() };
             Ok(Stored { parked, has_token: Some(false), ..Stored::default() })
         }
-        Ok(Some(store)) => of_store(context, registry, store, vault).await,
+        Ok(Some(store)) => of_store(context, looker, store, vault).await,
         // A server has it open.
         Err(error) if error.kind == Kind::Conflict => match context.client_of(config)? {
             None => Ok(Stored::default()),
-            Some(client) => match ask(context, &client, registry).await {
+            Some(client) => match ask(context, &client, looker).await {
                 Err(error) if error.kind == Kind::Unreachable => Ok(Stored::default()),
                 answer => answer,
             },
@@ -69,13 +69,8 @@ pub(super) async fn look(
     }
 }
 
-async fn of_store(
-    context: &Context,
-    registry: &Registry,
-    store: Opened,
-    vault: Option<&Vault>,
-) -> Result<Stored> {
-    let parked = parked::of_store(context, registry, &store).await?;
+async fn of_store(context: &Context, looker: Looker, store: Opened, vault: Option<&Vault>) -> Result<Stored> {
+    let parked = parked::of_store(context, looker, &store).await?;
     let failed = |error: px_store::Error| store::store_error(&error);
     let store: Arc<dyn Store> = Arc::new(store);
     if let Some(why) = store.unwritten() {
@@ -107,9 +102,9 @@ async fn of_store(
     Ok(Stored { parked, hooks: hooks.collect(), has_token: Some(!tokens.is_empty()), sealing })
 }
 
-async fn ask(context: &Context, client: &Client, registry: &Registry) -> Result<Stored> {
+async fn ask(context: &Context, client: &Client, looker: Looker) -> Result<Stored> {
     context::know_names(client).await;
-    let parked = parked::ask(context, client, registry).await?;
+    let parked = parked::ask(context, client, looker).await?;
     let hooks = client.hooks().await?.into_value().hooks.into_iter().map(|hook| StoredHook {
         name: if hook.name.is_empty() { hook.id.to_string() } else { format!("'{}'", hook.name) },
         url: hook.url,

@@ -2,8 +2,8 @@
 
 use super::hook_args::HookArgs;
 use super::show;
-use crate::context::{Context, env};
-use crate::error::{Error, Result};
+use crate::context::Context;
+use crate::error::Result;
 
 /// Create a hook; its secret is shown once
 #[derive(Debug, clap::Args)]
@@ -19,7 +19,7 @@ pub(crate) struct Args {
     #[arg(value_name = "URL")]
     to: String,
 
-    /// The variable that holds the secret
+    /// The variable of this command that holds the secret, or with _FILE behind names its file
     #[arg(long, value_name = "VARIABLE")]
     secret_env: Option<String>,
 
@@ -31,8 +31,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let mut hook = args.written.hook()?;
     hook.url = Some(args.to);
     if let Some(variable) = args.secret_env {
-        let secret = env(&variable).ok_or_else(|| Error::usage(format!("{variable} is not set")))?;
-        hook.secret = Some(secret.into());
+        hook.secret = Some(super::secret_of(&variable)?);
     }
     let created = context.client()?.create_hook(&hook).await?;
     if context.ui.json {

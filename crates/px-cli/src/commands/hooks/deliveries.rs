@@ -8,7 +8,8 @@ use super::{explained, find, or_dash};
 use crate::commands::runs::since;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::show::words;
+use crate::ids;
+use crate::show::{status, words};
 
 /// The states of deliveries, and what one that is pending is called while its
 /// endpoint is left alone.
@@ -46,6 +47,14 @@ pub(crate) struct Args {
     /// Cursor at which the page before this one ended
     #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
+
+    /// Show whole ids
+    #[arg(long)]
+    wide: bool,
+
+    /// Print the ids and nothing else, one a line
+    #[arg(long, short)]
+    quiet: bool,
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
@@ -55,7 +64,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let cursor = cursor.transpose().map_err(|error| Error::failed(format!("Bad cursor: {error}")))?;
     let query = ListCallbacks {
         hook: None,
-        brain_run_id: args.run,
+        brain_run_id: match args.run {
+            Some(run) => Some(ids::run(&client, &run).await?),
+            None => None,
+        },
         state: args.state,
         since: args.since.map(|text| since(&text, now)).transpose()?.map(Timestamp::as_millis),
         limit: usize::try_from(args.limit).ok(),
@@ -69,19 +81,23 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     if context.ui.json {
         return context.ui.json(&page.to_json());
     }
+    if args.quiet {
+        return page.deliveries.iter().try_for_each(|callback| context.ui.line(callback.id));
+    }
+    let id = |id: String| if args.wide { id } else { ids::short(id) };
     let row = |callback: &CallbackSummary| {
         let next = callback.next_attempt_at.map(|at| match at > now {
-            true => format!("in {}", words::duration(at.since(now))),
+            true => format!("in {}", words::age(at.since(now))),
             false => "now".to_owned(),
         });
         vec![
-            callback.id.to_string(),
+            id(callback.id.to_string()),
             callback.kind.clone(),
-            or_dash(callback.brain_run_id),
+            or_dash(callback.brain_run_id.map(|run| id(run.to_string()))),
             callback.state.to_string(),
             callback.attempts.len().to_string(),
             or_dash(next),
-            words::duration(now.since(callback.created_at)),
+            words::age(now.since(callback.created_at)),
         ]
     };
     let rows: Vec<_> = page.deliveries.iter().map(row).collect();
@@ -89,7 +105,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         context.ui.note("No deliveries.");
     } else {
         let header = ["Delivery", "Type", "Run", "State", "Attempts", "Next", "Age"];
-        context.ui.table(&header, rows, &[0, 3])?;
+        context.ui.styled_table(&header, rows, &[0, 3], status::column(0, 3))?;
     }
     if let Some(cursor) = &page.next_cursor {
         context.ui.note(format_args!("There may be more: --cursor {cursor}"));

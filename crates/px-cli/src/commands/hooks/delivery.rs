@@ -3,6 +3,7 @@
 use super::{of_delivery, or_dash};
 use crate::context::Context;
 use crate::error::Result;
+use crate::ids;
 use crate::show::words;
 use crate::ui::{HEADING, paint, shown};
 
@@ -10,13 +11,14 @@ use crate::ui::{HEADING, paint, shown};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  px hooks delivery dlv_0197c1f0a1b27000800000000000cafe")]
 pub(crate) struct Args {
-    /// The delivery's id
+    /// The delivery: its id, the id's last digits, or @last, @last:STATE
     delivery: String,
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
-    let id = &args.delivery;
-    let callback = context.client()?.callback(id).await.map_err(|error| of_delivery(error, id))?;
+    let client = context.client()?;
+    let id = &ids::callback(&client, &args.delivery).await?;
+    let callback = client.callback(id).await.map_err(|error| of_delivery(error, id))?;
     let ui = context.ui;
     if ui.json {
         return ui.json(&callback.to_json());

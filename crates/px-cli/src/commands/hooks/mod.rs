@@ -15,11 +15,13 @@ mod test;
 mod update;
 
 use clap::Subcommand;
+use px_api::Secret;
 use px_client::Client;
 use px_core::{CallbackId, HookId};
 
-use crate::context::Context;
+use crate::context::{Context, env};
 use crate::error::{Error, Kind, Result};
+use crate::ids;
 
 /// Outbound hooks: tell other systems what happens to runs
 #[derive(Debug, Subcommand)]
@@ -57,13 +59,46 @@ impl Command {
     }
 }
 
-/// The id of a hook that was named by its id or by its name.
+/// Show what is on its way to hooks, newest first: short for `px hooks deliveries`
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  px outbox\n  px outbox --state dead --since 1d\n  px outbox billing")]
+pub(crate) struct OutboxArgs {
+    #[command(flatten)]
+    deliveries: deliveries::Args,
+}
+
+pub(crate) async fn outbox(context: &Context, args: OutboxArgs) -> Result<()> {
+    deliveries::run(context, args.deliveries).await
+}
+
+/// The secret of a variable of this command, or of the file that it names.
+fn secret_of(variable: &str) -> Result<Secret> {
+    if !px_inbound::is_variable(variable) {
+        // Not repeated: it may be the secret itself.
+        return Err(Error::usage("--secret-env is no name of a variable")
+            .hint("it names the variable that holds the secret, such as BILLING_SECRET"));
+    }
+    match env(variable) {
+        Some(secret) if !secret.trim().is_empty() => Ok(secret.into()),
+        Some(_) => Err(Error::usage(format!("{variable} is blank here, or the file that it names cannot be read"))),
+        None => Err(Error::usage(format!("{variable} is not set where this command runs")).hint(
+            "the secrets of the store are shown to nobody, this command included: set the variable for it; a hook of \
+             px.toml takes its secret from the store, by secret_env",
+        )),
+    }
+}
+
+/// The id of a hook that was named by its name, its id or the id's last digits.
 async fn find(client: &Client, hook: &str) -> Result<HookId> {
     if let Ok(id) = hook.parse::<HookId>() {
         return Ok(id);
     }
     let listed = client.hooks().await?;
-    listed.hooks.iter().find(|known| known.name == hook).map(|known| known.id).ok_or_else(|| {
+    if let Some(known) = listed.hooks.iter().find(|known| known.name == hook) {
+        return Ok(known.id);
+    }
+    let by_tail = ids::hook(client, hook).await?.and_then(|id| id.parse().ok());
+    by_tail.ok_or_else(|| {
         Error::not_found(format!("Hook '{hook}' not found")).hint("`px hooks list` shows those there are")
     })
 }

@@ -3,18 +3,20 @@
 use super::of_delivery;
 use crate::context::Context;
 use crate::error::Result;
+use crate::ids;
 
 /// Send one delivery again, with the same event and the same bytes
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  px hooks redeliver dlv_0197c1f0a1b27000800000000000cafe")]
 pub(crate) struct Args {
-    /// The delivery's id
+    /// The delivery: its id, the id's last digits, or @last, @last:STATE
     delivery: String,
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
-    let id = &args.delivery;
-    let sent = context.client()?.redeliver(id).await.map_err(|error| of_delivery(error, id))?;
+    let client = context.client()?;
+    let id = &ids::callback(&client, &args.delivery).await?;
+    let sent = client.redeliver(id).await.map_err(|error| of_delivery(error, id))?;
     if context.ui.json {
         return context.ui.json(&sent.to_json());
     }

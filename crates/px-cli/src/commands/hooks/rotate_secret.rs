@@ -3,8 +3,8 @@
 use px_api::RotateSecret;
 
 use super::{explained, find};
-use crate::context::{Context, env};
-use crate::error::{Error, Result};
+use crate::context::Context;
+use crate::error::Result;
 
 /// Give a hook a new secret; the old one signs on for a while
 #[derive(Debug, clap::Args)]
@@ -19,7 +19,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME")]
     grace: Option<String>,
 
-    /// The variable that holds the new secret; px makes one otherwise
+    /// The variable of this command that holds the new secret, or with _FILE behind names its file; px makes
+    /// one otherwise
     #[arg(long, value_name = "VARIABLE")]
     secret_env: Option<String>,
 }
@@ -27,8 +28,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let mut rotation = RotateSecret { grace: args.grace.map(Into::into), secret: None };
     if let Some(variable) = args.secret_env {
-        let secret = env(&variable).ok_or_else(|| Error::usage(format!("{variable} is not set")))?;
-        rotation.secret = Some(secret.into());
+        rotation.secret = Some(super::secret_of(&variable)?);
     }
     let client = context.client()?;
     let hook = find(&client, &args.hook).await?;

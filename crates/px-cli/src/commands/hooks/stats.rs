@@ -31,7 +31,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     // In the order of their names.
     let counts: BTreeMap<&str, u64> =
         stats.states.iter().map(|(state, count)| (state.as_str(), *count)).collect();
+    let is_parked = stats.parked_until.is_some_and(|until| until > now);
     for (state, count) in counts {
+        // One word for one state: lists call what is due and not sent now parked, too.
+        let state = if state == "pending" && is_parked { "parked" } else { state };
         field(&format!("  {state}"), &count.to_string())?;
     }
     field("Attempts", &stats.attempts.to_string())?;

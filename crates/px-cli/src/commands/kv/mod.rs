@@ -14,7 +14,8 @@ use crate::error::Result;
 #[derive(Debug, Subcommand)]
 #[command(
     after_help = "A value belongs to a brain, by its title, and is shared by all its runs, unless the step has named a scope. \
-                  Steps write values; here they are looked at and removed."
+                  Steps write values; here they are looked at and removed.\n\n\
+                  These commands need a server that runs."
 )]
 pub(crate) enum Command {
     List(list::Args),

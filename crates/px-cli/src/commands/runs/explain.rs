@@ -11,6 +11,7 @@ use super::{fetch, log};
 use crate::commands::webhooks::{reported_url, send_line};
 use crate::context::{self, Context};
 use crate::error::Result;
+use crate::ids;
 use crate::resolve;
 use crate::sample::{self, Address, Wish};
 use crate::show::curl;
@@ -25,7 +26,7 @@ use crate::ui::{FAINT, HEADING, paint, shown, style_of};
                   px runs explain run_0197c1f0a1b27000800000000000cafe --json | jq -r '.wake[0].curl'"
 )]
 pub(crate) struct Args {
-    /// The run's id
+    /// The run: its id, the id's last digits, or @last, @last:waiting
     run: String,
 }
 
@@ -43,8 +44,9 @@ struct Wake {
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let (client, now) = (context.client()?, context.now());
-    let run = fetch(&client, &args.run).await?;
-    let events = log(&client, &args.run, run.seq.saturating_sub(story::EVENTS)).await?;
+    let id = &ids::run(&client, &args.run).await?;
+    let run = fetch(&client, id).await?;
+    let events = log(&client, id, run.seq.saturating_sub(story::EVENTS)).await?;
     let story = story::tell(&run, &events, now);
     let registry = context.configured().ok();
     let mut wakes = Vec::new();

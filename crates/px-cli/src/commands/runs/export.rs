@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{fetch, log};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
+use crate::ids;
 
 /// Write a run and its whole log as one JSON document
 #[derive(Debug, clap::Args)]
@@ -17,7 +18,7 @@ use crate::error::{Error, Kind, Result};
                   px runs export run_0197c1f0a1b27000800000000000cafe --output run.json"
 )]
 pub(crate) struct Args {
-    /// The run's id
+    /// The run: its id, the id's last digits, or @last, @last:waiting
     run: String,
 
     /// Write to this file, which must not be there yet, instead of stdout
@@ -28,8 +29,9 @@ pub(crate) struct Args {
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let client = context.client()?;
     // The run first: its log may grow meanwhile, and must not be the shorter of the two.
-    let run = fetch(&client, &args.run).await?;
-    let events = log(&client, &args.run, 0).await?;
+    let id = &ids::run(&client, &args.run).await?;
+    let run = fetch(&client, id).await?;
+    let events = log(&client, id, 0).await?;
     let document = json!({ "run": run.to_json(), "events": events });
     let Some(file) = args.output else { return context.ui.json(&document) };
     let written = crate::private::create_new(&file)
@@ -44,11 +46,6 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     if context.ui.json {
         return context.ui.json(&json!({ "file": file, "events": events.len() }));
     }
-    context.ui.note(format_args!(
-        "Wrote {} and its {} events to {}.",
-        args.run,
-        events.len(),
-        file.display()
-    ));
+    context.ui.note(format_args!("Wrote {} and its {} events to {}.", id, events.len(), file.display()));
     Ok(())
 }

@@ -5,6 +5,7 @@ use px_api::ForkRun;
 use super::{explained, fetch, step_number};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
+use crate::ids;
 use crate::typed;
 
 /// Start a new run that begins where this one was
@@ -14,7 +15,7 @@ use crate::typed;
                   px runs fork run_0197c1f0a1b27000800000000000cafe --from 2\n  \
                   px runs fork run_0197c1f0a1b27000800000000000cafe --from 2 --state '{\"name\": \"Ada\"}'")]
 pub(crate) struct Args {
-    /// The run's id
+    /// The run: its id, the id's last digits, or @last, @last:waiting
     run: String,
 
     /// The step to begin with: its number, from 1, or its title
@@ -27,7 +28,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
-    let (client, id) = (context.client()?, &args.run);
+    let client = context.client()?;
+    let id = &ids::run(&client, &args.run).await?;
     let run = fetch(&client, id).await?;
     let starts_at = step_number(&run, &args.from)?;
     let state = args.state.as_ref().map(|text| typed::object("--state", text)).transpose()?;

@@ -22,6 +22,8 @@ use px_core::RunId;
 
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
+use crate::ids;
+use crate::show::words;
 
 /// List, show, follow, explain, steer, rerun and fork runs
 #[derive(Debug, Subcommand)]
@@ -90,6 +92,34 @@ pub(crate) fn explained(error: impl Into<Error>, id: &str) -> Error {
         Ok(_) => error.hint("`px runs list` shows the runs there are"),
         Err(shape) => error.hint(format!("{shape}; `px runs list` shows the runs there are")),
     }
+}
+
+/// A refusal to move a run, told by what the run does. `--json` keeps the wire's own text.
+pub(crate) async fn in_own_words(
+    context: &Context,
+    client: &Client,
+    id: &str,
+    done: &str,
+    error: Error,
+) -> Error {
+    let run = if context.ui.json { None } else { client.run(id).await.ok() };
+    let Some(run) = run else {
+        return error.hint(format!("`px runs explain {id}` says what would move it"));
+    };
+    let (short, now) = (ids::short(id), context.now());
+    let (message, hint) = if run.status.is_terminal() {
+        let since = run.completed_at.map_or(String::new(), |at| format!(" since {}", words::moment(at, now)));
+        (
+            format!("{short} is {}{since}; a run that is over cannot be {done}", run.status),
+            format!("`px runs rerun {short} --from STEP` goes back to a step"),
+        )
+    } else {
+        (
+            format!("{short} is {}, and cannot be {done} now", run.status),
+            format!("`px runs explain {short}` says what would move it"),
+        )
+    };
+    Error::new(error.kind, message).hint(hint)
 }
 
 /// The number of a step of a run that is named by its number or its title.

@@ -5,6 +5,7 @@ use px_api::RerunRun;
 use super::{explained, fetch, step_number};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
+use crate::ids;
 
 /// Let a run go back to one of its steps, and on from there
 #[derive(Debug, clap::Args)]
@@ -16,7 +17,7 @@ use crate::error::{Error, Kind, Result};
                   px runs rerun run_0197c1f0a1b27000800000000000cafe --from 'Ask for feedback'"
 )]
 pub(crate) struct Args {
-    /// The run's id
+    /// The run: its id, the id's last digits, or @last, @last:waiting
     run: String,
 
     /// The step to go back to: its number, from 1, or its title
@@ -25,7 +26,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
-    let (client, id) = (context.client()?, &args.run);
+    let client = context.client()?;
+    let id = &ids::run(&client, &args.run).await?;
     let run = fetch(&client, id).await?;
     let starts_at = step_number(&run, &args.from)?;
     let answer = client.rerun_run(&RerunRun::from_step(id, starts_at)).await;

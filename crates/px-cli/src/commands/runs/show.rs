@@ -6,6 +6,7 @@ use px_core::Timestamp;
 use super::{explained, fetch};
 use crate::context::Context;
 use crate::error::Result;
+use crate::ids;
 use crate::show::words;
 use crate::ui::{self, HEADING, Ui, paint, shown};
 
@@ -15,7 +16,7 @@ use crate::ui::{self, HEADING, Ui, paint, shown};
                         px runs show run_0197c1f0a1b27000800000000000cafe --json\n  \
                         px runs show run_0197c1f0a1b27000800000000000cafe --at 5")]
 pub(crate) struct Args {
-    /// The run's id
+    /// The run: its id, the id's last digits, or @last, @last:waiting
     run: String,
 
     /// As it was after the event of this number
@@ -25,9 +26,10 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let client = context.client()?;
+    let id = &ids::run(&client, &args.run).await?;
     let run = match args.at {
-        None => fetch(&client, &args.run).await?,
-        Some(seq) => client.run_at(&args.run, seq).await.map_err(|error| explained(error, &args.run))?,
+        None => fetch(&client, id).await?,
+        Some(seq) => client.run_at(id, seq).await.map_err(|error| explained(error, id))?,
     };
     if context.ui.json {
         return context.ui.json(&run.to_json());

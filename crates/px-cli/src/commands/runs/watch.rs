@@ -10,6 +10,7 @@ use px_client::{Answer, Client};
 use super::{explained, fetch, panel};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
+use crate::ids;
 use crate::show::{event_line, words};
 use crate::ui::{FAINT, Ui, paint, reader_gone, shown, style_of};
 
@@ -25,26 +26,24 @@ const REDRAW: Duration = Duration::from_millis(250);
                         px runs watch run_0197c1f0a1b27000800000000000cafe --json | jq .type"
 )]
 pub(crate) struct Args {
-    /// The run's id
+    /// The run: its id, the id's last digits, or @last, @last:waiting
     run: String,
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let ui = context.ui;
     let client = context.client()?;
+    let id = &ids::run(&client, &args.run).await?;
     let last = match ui.live_width() {
-        Some(width) => live(context, &client, &args.run, usize::from(width)).await?,
+        Some(width) => live(context, &client, id, usize::from(width)).await?,
         None => tokio::select! {
-            last = follow(&client, &args.run, Until::End, |event| print(ui, event)) => last?,
+            last = follow(&client, id, Until::End, |event| print(ui, event)) => last?,
             // As `head` and `grep -q` do; the next event may be weeks away.
             () = reader_gone() => return Err(Error::new(Kind::Unread, "")),
         },
     };
     if !last.as_ref().is_some_and(|event| event.is_end()) {
-        ui.note(format_args!(
-            "The stream ended before the run did; `px runs watch {}` takes it up again.",
-            args.run
-        ));
+        ui.note(format_args!("The stream ended before the run did; `px runs watch {id}` takes it up again."));
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Way, find, refused};
-use crate::context::Context;
+use crate::context::{self, Context};
 use crate::error::Result;
 use crate::way::Place;
 
@@ -22,18 +22,28 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
-    match find(context, args.place, false).await? {
-        Way::Server(client) => client.delete_secret(&args.name).await?,
+    let shadow = match find(context, args.place, false).await? {
+        Way::Server(client) => {
+            // Whoever may delete it may list it.
+            let listed = client.secrets().await?.into_value().secrets;
+            let is_shadowed = listed.iter().any(|secret| secret.name == args.name && secret.shadowed);
+            client.delete_secret(&args.name).await?;
+            is_shadowed.then(|| super::SHADOWED.to_owned())
+        }
         Way::Store(None) => return Err(refused(px_secrets::Error::NotFound(args.name))),
         Way::Store(Some(opened)) => {
             let deleted = opened.secrets.remove(&args.name).await;
             opened.close()?;
             deleted.map_err(refused)?;
+            context::shadowed(&args.name)
         }
-    }
+    };
     if context.ui.json {
         return context.ui.json(&json!({ "name": args.name, "deleted": true }));
     }
     context.ui.note(format_args!("{} is deleted.", args.name));
+    if let Some(shadow) = shadow {
+        context.ui.warn(format_args!("{} still has a value: {shadow}", args.name));
+    }
     Ok(())
 }

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use px_api::SetSecret;
+use px_api::{SecretInfo, SetSecret};
 use px_core::hook::Secrets as Values;
 use px_secrets::{Change, NewSecret};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
 use super::{Way, find, refused};
-use crate::context::Context;
+use crate::context::{self, Context};
 use crate::error::{Error, Result};
 use crate::show::words;
 use crate::way::Place;
@@ -17,7 +17,7 @@ use crate::way::Place;
 /// The largest file that is read, bytes.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
 
-/// Set the secrets of a .env file, all of them or none
+/// Set the secrets of a .env file of at most 4 MiB, all of them or none
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Lines are NAME=value, with `export` before the name or without. A value in single quotes is taken as it is; in \
@@ -41,28 +41,47 @@ pub(crate) struct Args {
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let secrets = secrets(&args)?;
     let count = secrets.len();
-    let change = match find(context, args.place, true).await? {
+    let names: Vec<String> = secrets.iter().map(|(name, _)| name.clone()).collect();
+    let (change, shadows) = match find(context, args.place, true).await? {
         Way::Server(client) => {
             let all = secrets.into_iter().map(|(name, value)| SetSecret::new(name, value)).collect();
             let set = client.set_secrets(all).await?.into_value();
-            Change { created: set.created, updated: set.updated }
+            let listed = client.secrets().await?.into_value().secrets;
+            let shadowed =
+                listed.into_iter().filter(|secret| secret.shadowed && names.contains(&secret.name));
+            let said = |secret: SecretInfo| {
+                format!("nobody gets this value of {}: {}", secret.name, super::SHADOWED)
+            };
+            let shadows: Vec<String> = shadowed.map(said).collect();
+            let change = Change { created: set.created, updated: set.updated, unchanged: set.unchanged };
+            (change, shadows)
         }
         Way::Store(None) => return Err(Error::failed("there is no store")),
         Way::Store(Some(opened)) => {
             let new = |(name, value)| NewSecret { name, value, grace: Values::DEFAULT_GRACE };
             let set = opened.secrets.set(secrets.into_iter().map(new).collect()).await;
             opened.close()?;
-            set.map_err(refused)?
+            let said = |name: &String| {
+                Some(format!("nobody gets this value of {name}: {}", context::shadowed(name)?))
+            };
+            (set.map_err(refused)?, names.iter().filter_map(said).collect())
         }
     };
     if context.ui.json {
         return context.ui.json(&json!({ "created": change.created, "updated": change.updated }));
     }
     let counted = words::count(u64::try_from(count).unwrap_or(u64::MAX), "secret");
+    let same = match change.unchanged {
+        0 => String::new(),
+        unchanged => format!(", {unchanged} had that value already"),
+    };
     context.ui.note(format_args!(
-        "{counted} set, {} of them new. Delete the file, or keep it from others.",
+        "{counted} set, {} of them new{same}. Delete the file, or keep it from others.",
         change.created
     ));
+    for shadow in shadows {
+        context.ui.warn(shadow);
+    }
     Ok(())
 }
 
@@ -75,12 +94,15 @@ fn secrets(args: &Args) -> Result<Vec<(String, SecretString)>> {
         return Err(cannot(&format_args!("it has more than {MAX_FILE} bytes")));
     }
     let text = std::fs::read_to_string(&args.file).map_err(|error| cannot(&error))?;
-    let mut found = parse(&text).map_err(|line| {
-        // The line itself may hold a secret.
-        Error::usage(format!("{shown}:{line}: it is no line NAME=value, or a quote is not closed"))
-    })?;
-    if let Some(missing) = args.names.iter().find(|name| found.iter().all(|line| line.name != **name)) {
-        return Err(Error::not_found(format!("{shown} has no line for {missing}")));
+    let Parsed { lines: mut found, wrong } = parse(&text);
+    // The line itself may hold a secret.
+    let is_no_line =
+        |line: &usize| (*line, format!("{shown}:{line}: it is no line NAME=value, or a quote is not closed"));
+    let mut problems: Vec<(usize, String)> = wrong.iter().map(is_no_line).collect();
+    let is_missing = |name: &&String| found.iter().all(|line| line.name != **name);
+    let missing: Vec<&str> = args.names.iter().filter(is_missing).map(String::as_str).collect();
+    if problems.is_empty() && !missing.is_empty() {
+        return Err(Error::not_found(format!("{shown} has no line for {}", missing.join(", "))));
     }
     if !args.names.is_empty() {
         found.retain(|line| args.names.contains(&line.name));
@@ -89,13 +111,15 @@ fn secrets(args: &Args) -> Result<Vec<(String, SecretString)>> {
         let checked = px_secrets::check_name(&line.name)
             .and_then(|()| px_secrets::check_value(line.value.expose_secret()));
         // The name may be a part of a value that has an equals sign.
-        checked.err().map(|unfit| format!("{shown}:{}: {unfit}", line.number))
+        checked.err().map(|unfit| (line.number, format!("{shown}:{}: {unfit}", line.number)))
     };
-    let unfit: Vec<String> = found.iter().filter_map(unfit).collect();
-    if !unfit.is_empty() {
+    problems.extend(found.iter().filter_map(unfit));
+    problems.sort_unstable();
+    if !problems.is_empty() {
+        let said: Vec<String> = problems.into_iter().map(|(_, problem)| problem).collect();
         return Err(Error::usage(format!(
             "nothing is set, since of these lines\n  - {}",
-            unfit.join("\n  - ")
+            said.join("\n  - ")
         ))
         .hint("name those that are secrets: `px secrets import FILE NAME NAME`"));
     }
@@ -113,10 +137,18 @@ struct Line {
     value: SecretString,
 }
 
-/// The lines of a file; of two of one name the last one counts. The number of the line
-/// that is none otherwise.
-fn parse(text: &str) -> Result<Vec<Line>, usize> {
-    let (mut found, mut rest, mut line) = (Vec::new(), text, 1);
+/// The lines of a file.
+#[derive(Default)]
+struct Parsed {
+    /// Of two of one name the last one.
+    lines: Vec<Line>,
+    /// The numbers of those that are none.
+    wrong: Vec<usize>,
+}
+
+/// The lines of a file. Behind one that is none the next line is read.
+fn parse(text: &str) -> Parsed {
+    let (mut parsed, mut rest, mut line) = (Parsed::default(), text, 1);
     while !rest.is_empty() {
         let (first, behind) = rest.split_once('\n').unwrap_or((rest, ""));
         let trimmed = first.trim();
@@ -124,19 +156,21 @@ fn parse(text: &str) -> Result<Vec<Line>, usize> {
             (rest, line) = (behind, line + 1);
             continue;
         }
-        let (name, from) = rest.split_once('=').ok_or(line)?;
-        if name.contains('\n') {
-            return Err(line);
-        }
+        let named = rest.split_once('=').filter(|(name, _)| !name.contains('\n'));
+        let read = named.and_then(|(name, from)| Some((name, value(from.trim_start_matches([' ', '\t']))?)));
+        let Some((name, (value, behind))) = read else {
+            parsed.wrong.push(line);
+            (rest, line) = (behind, line + 1);
+            continue;
+        };
         let name = name.trim().strip_prefix("export ").unwrap_or(name.trim()).trim();
-        let (value, behind) = value(from.trim_start_matches([' ', '\t'])).ok_or(line)?;
         let (taken, number) = (rest.len() - behind.len(), line);
         line += rest.get(..taken).unwrap_or_default().matches('\n').count();
         rest = behind;
-        found.retain(|other: &Line| other.name != name);
-        found.push(Line { number, name: name.to_owned(), value: SecretString::from(value) });
+        parsed.lines.retain(|other| other.name != name);
+        parsed.lines.push(Line { number, name: name.to_owned(), value: SecretString::from(value) });
     }
-    Ok(found)
+    parsed
 }
 
 /// A value, and what comes behind its line.
@@ -170,9 +204,11 @@ fn value(text: &str) -> Option<(String, &str)> {
 mod tests {
     use super::*;
 
-    fn parsed(text: &str) -> Result<Vec<(String, String)>, usize> {
+    fn parsed(text: &str) -> Vec<(String, String)> {
         let of = |line: Line| (line.name, line.value.expose_secret().to_owned());
-        Ok(parse(text)?.into_iter().map(of).collect())
+        let parsed = parse(text);
+        assert_eq!(parsed.wrong, [0; 0]);
+        parsed.lines.into_iter().map(of).collect()
     }
 
     #[test]
@@ -187,14 +223,15 @@ mod tests {
             ("A", "last"),
         ];
         let wanted = wanted.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        assert_eq!(parsed(text).unwrap(), wanted);
+        assert_eq!(parsed(text), wanted);
     }
 
     #[test]
     fn what_is_no_line_is_named_by_its_number() {
-        assert_eq!(parsed("A=1\nno line\nB=2"), Err(2));
-        assert_eq!(parsed("A=\"x\ny\"\nB='open"), Err(3));
-        assert_eq!(parsed("A='x' y"), Err(1));
-        assert_eq!(parsed("\n# c\n"), Ok(Vec::new()));
+        let wrong = |text: &str| parse(text).wrong;
+        assert_eq!(wrong("A=1\nno line\nB=2\n# c\nnor this"), [2, 5]);
+        assert_eq!(wrong("A=\"x\ny\"\nB='open"), [3]);
+        assert_eq!(wrong("A='x' y\nB=1\n-"), [1, 3]);
+        assert_eq!(parsed("\n# c\n"), Vec::new());
     }
 }

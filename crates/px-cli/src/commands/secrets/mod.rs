@@ -3,6 +3,7 @@
 //! server; else in the store itself, by whoever may write its files.
 
 mod delete;
+mod get;
 mod import;
 mod list;
 mod prompt;
@@ -30,12 +31,15 @@ use crate::way::{self, Place};
 #[command(
     after_help = "A name is looked for in the environment first (NAME, then the file that NAME_FILE names), then here. A \
                   value is given on stdin or at a prompt, never as an argument, and is never shown again.\n\n\
-                  These commands go to the server if it runs, and need an admin's PX_TOKEN as soon as there are tokens; \
-                  if it does not run, they go to its data directory."
+                  set, list, delete and import go to the server if it runs, and need an admin's PX_TOKEN as soon as \
+                  there are tokens; if it does not run, they go to its data directory. reads needs a server that runs, \
+                  rekey one that does not."
 )]
 pub(crate) enum Command {
     Set(set::Args),
     List(list::Args),
+    #[command(hide = true, alias = "show")]
+    Get(get::Args),
     Delete(delete::Args),
     Import(import::Args),
     Reads(reads::Args),
@@ -44,16 +48,21 @@ pub(crate) enum Command {
 
 impl Command {
     pub(crate) async fn run(self, context: &Context) -> Result<()> {
-        match self {
+        let done = match self {
+            Self::Reads(args) => return reads::run(context, args).await,
+            Self::Rekey(args) => return rekey::run(context, args).await,
+            Self::Get(args) => return get::run(args),
             Self::Set(args) => set::run(context, args).await,
             Self::List(args) => list::run(context, args).await,
             Self::Delete(args) => delete::run(context, args).await,
             Self::Import(args) => import::run(context, args).await,
-            Self::Reads(args) => reads::run(context, args).await,
-            Self::Rekey(args) => rekey::run(context, args).await,
-        }
+        };
+        done.map_err(|error| context.or_without_url(error))
     }
 }
+
+/// Reason that nobody gets the value of the store, where a server says so.
+const SHADOWED: &str = "the environment of the server, or a file that it names, has one, which comes first";
 
 /// A way to the secrets.
 enum Way {

@@ -9,7 +9,7 @@ use crate::show::words;
 /// Show who has read a secret, and when
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Asks the server. It counts the reads of the last hundred readers of each secret; those of secrets that come \
+    after_help = "Needs a server that runs. It counts the reads of the last hundred readers of each secret; those of secrets that come \
                   from the environment are known to the process that read them, as long as it lives.\n\n\
                   Examples:\n  px secrets reads STRIPE_KEY"
 )]

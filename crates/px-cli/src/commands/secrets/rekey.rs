@@ -36,6 +36,12 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let mut parts = parts(&store, dir).await?;
     key::prove_key(&parts, false).await.map_err(other_key)?;
     let is_file = env(VARIABLE).is_none();
+    if config_key::is_same(&env) {
+        return Err(Error::usage(format!(
+            "{NEXT_VARIABLE} has the key that {VARIABLE} has: nothing would be changed"
+        ))
+        .hint(format!("export {NEXT_VARIABLE}=$(openssl rand -hex 32), and keep it")));
+    }
     let to = if is_file {
         // One that an interrupted change has left is gone on with.
         Vault::from_file(&dir.join(NEXT_FILE)).map_err(config_key::unusable)?

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
 use super::{Way, find, prompt, refused};
-use crate::context::Context;
+use crate::context::{self, Context};
 use crate::error::{Error, Result};
 use crate::way::Place;
 
@@ -48,32 +48,66 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     px_secrets::check_name(&args.name).map_err(|unfit| Error::usage(unfit.to_string()))?;
     let value = prompt::value(context.ui, &args.name).await?;
     px_secrets::check_value(value.expose_secret()).map_err(|unfit| Error::usage(unfit.to_string()))?;
-    let is_new = match find(context, args.place, true).await? {
+    let (done, shadow) = match find(context, args.place, true).await? {
         Way::Server(client) => {
             let grace = Value::from(grace.as_secs());
             let secret = SetSecret { grace: Some(grace), ..SetSecret::new(&args.name, value) };
             let set = client.set_secret(&secret).await?.into_value();
-            set.created_at == set.updated_at
+            let shadow = set.shadowed.then(|| super::SHADOWED.to_owned());
+            (Done::new(set.created_at == set.updated_at, set.unchanged), shadow)
         }
         Way::Store(None) => return Err(Error::failed("there is no store")),
         Way::Store(Some(opened)) => {
             let new = NewSecret { name: args.name.clone(), value, grace };
             let set = opened.secrets.set(vec![new]).await;
             opened.close()?;
-            set.map_err(refused)?.created == 1
+            let set = set.map_err(refused)?;
+            (Done::new(set.created == 1, set.unchanged == 1), context::shadowed(&args.name))
         }
     };
     if context.ui.json {
-        return context.ui.json(&json!({ "name": args.name, "created": is_new }));
+        return context.ui.json(&json!({ "name": args.name, "created": done == Done::Created }));
     }
-    let note = if is_new { "is set" } else { "has a new value" };
-    context.ui.note(format_args!("{} {note}.", args.name));
+    context.ui.note(format_args!("{} {}.", args.name, done.said(grace)));
+    if let Some(shadow) = shadow {
+        context.ui.warn(format_args!("nobody gets this value of {}: {shadow}", args.name));
+    }
     Ok(())
 }
 
+/// Outcome for a secret that is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Done {
+    Created,
+    Changed,
+    Unchanged,
+}
+
+impl Done {
+    fn new(is_new: bool, is_unchanged: bool) -> Self {
+        match (is_new, is_unchanged) {
+            (_, true) => Self::Unchanged,
+            (true, false) => Self::Created,
+            (false, false) => Self::Changed,
+        }
+    }
+
+    fn said(self, grace: Duration) -> &'static str {
+        match self {
+            Self::Created => "is set",
+            Self::Changed => "has a new value",
+            Self::Unchanged if grace.is_zero() => {
+                "has that value already; no value before it counts any more"
+            }
+            Self::Unchanged => "has that value already",
+        }
+    }
+}
+
 fn grace(text: &str) -> Result<Duration> {
-    let grace =
-        operate::duration("--grace", &Value::from(text)).map_err(|error| Error::usage(error.to_string()))?;
+    // Not repeated: whoever mistakes the flag may have given the value.
+    let grace = operate::duration("--grace", &Value::from(text))
+        .map_err(|_| Error::usage(format!("--grace: {}", px_secrets::Error::GraceForm)))?;
     if grace > Values::MAX_GRACE {
         return Err(Error::usage(px_secrets::Error::Grace.to_string()));
     }

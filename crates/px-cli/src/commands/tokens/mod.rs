@@ -47,11 +47,12 @@ pub(crate) enum Command {
 
 impl Command {
     pub(crate) async fn run(self, context: &Context) -> Result<()> {
-        match self {
+        let done = match self {
             Self::Create(args) => create::run(context, args).await,
             Self::List(args) => list::run(context, args).await,
             Self::Revoke(args) => revoke::run(context, args).await,
-        }
+        };
+        done.map_err(|error| context.or_without_url(error))
     }
 }
 

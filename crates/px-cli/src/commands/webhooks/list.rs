@@ -1,5 +1,7 @@
 //! `px webhooks list`
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::stored;
@@ -7,19 +9,48 @@ use crate::context::Context;
 use crate::error::Result;
 use crate::show::listing;
 
+/// Time in which a server has to answer, or the configuration counts.
+const PATIENCE: Duration = Duration::from_millis(500);
+
 /// List the webhooks and their URLs
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Needs no server. The URLs begin with public_url from px.toml or PX_PUBLIC_URL, else with the \
-                  bind address. A `!` marks a webhook whose senders are not verified.\n\n\
+    after_help = "The URLs are the server's, if it answers. Without one they begin with public_url from px.toml or \
+                  PX_PUBLIC_URL, else with the bind address. A `!` marks a webhook whose senders are not verified, or which \
+                  refuses every request, as a server that runs says.\n\n\
                   Examples:\n  px webhooks list\n  px webhooks list --json"
 )]
 pub(crate) struct Args {}
 
+/// The base of webhooks' URLs: the server's own if it answers, else the configuration's.
+pub(super) async fn base(context: &Context) -> Result<String> {
+    let configured = context.config()?.webhook_base();
+    let Ok(client) = context.client() else { return Ok(configured) };
+    let listed = tokio::time::timeout(PATIENCE, client.webhooks()).await;
+    let reported = listed.ok().and_then(std::result::Result::ok).and_then(|listed| {
+        let webhook = listed.into_value().webhooks.into_iter().next()?;
+        webhook.url.strip_suffix(&format!("/webhooks/{}", webhook.slug)).map(str::to_owned)
+    });
+    match reported {
+        Some(base) => Ok(base),
+        None => {
+            if !context.ui.json {
+                let url = client.base();
+                let file = context.config_file();
+                context.ui.note(format_args!(
+                    "(the URLs are those of {}; no server answers at {url})",
+                    file.display()
+                ));
+            }
+            Ok(configured)
+        }
+    }
+}
+
 pub(crate) async fn run(context: &Context, _: &Args) -> Result<()> {
     stored::learn(context).await;
     let registry = context.configured()?;
-    let base = context.config()?.webhook_base();
+    let base = base(context).await?;
     if context.ui.json {
         let webhooks: Vec<Value> = registry.webhooks().map(|webhook| listing::json(&base, webhook)).collect();
         return context.ui.json(&json!({ "count": webhooks.len(), "webhooks": webhooks }));

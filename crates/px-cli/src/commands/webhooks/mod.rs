@@ -8,6 +8,7 @@ mod stored;
 mod verify;
 
 use clap::Subcommand;
+use px_api::Webhook;
 use px_client::Client;
 
 use crate::context::Context;
@@ -37,10 +38,15 @@ impl Command {
     }
 }
 
+/// What the server reports of a webhook; `None` if it does not know it.
+async fn reported(client: &Client, slug: &str) -> Result<Option<Webhook>> {
+    let listed = client.webhooks().await?.into_value();
+    Ok(listed.webhooks.into_iter().find(|webhook| webhook.slug == slug))
+}
+
 /// The URL that the server reports for a webhook; `None` if it does not know it.
 pub(crate) async fn reported_url(client: &Client, slug: &str) -> Result<Option<String>> {
-    let listed = client.webhooks().await?.into_value();
-    Ok(listed.webhooks.into_iter().find(|webhook| webhook.slug == slug).map(|webhook| webhook.url))
+    Ok(reported(client, slug).await?.map(|webhook| webhook.url))
 }
 
 /// The line that sends an event, with those flags that have a value.

@@ -2,25 +2,29 @@
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use px_api::{Accepted, Action};
 use px_client::{Client, WebhookAnswer};
+use px_core::Stopwatch;
 use serde_json::Value;
 
-use super::reported_url;
+use super::reported;
 use crate::context::{self, Context};
 use crate::error::{Error, Kind, Result};
+use crate::ids;
 use crate::resolve;
 use crate::sample::{self, Address, Draft, Field, Request, Wish};
-use crate::show::{curl, listing};
-use crate::ui::{ERROR, GOOD, Ui, paint, shown};
+use crate::show::{curl, listing, words};
+use crate::ui::{ERROR, FAINT, GOOD, Ui, paint, shown};
 
 /// Send a webhook as its provider would: a payload that fits, signed
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Without --payload, a sample is made from the payload's schema; with --identifier, px asks the \
-                  webhook's handler where in the payload the identifier belongs. The secret is taken from the \
-                  environment, as the server does it; without one the request is unsigned.\n\n\
+                  webhook's handler where in the payload the identifier belongs. The secret is taken from this \
+                  command's environment, and never from the store, whose values are shown to nobody; without one \
+                  the request is unsigned.\n\n\
                   Exit codes: 0 if everything was answered with 2xx, else 1.\n\n\
                   Examples:\n  \
                   px webhooks send github --identifier 'octo/repo#7'\n  \
@@ -98,11 +102,11 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
             .maybe_hint(variable.map(|variable| format!("set {variable}"))));
     }
     let client = context.client()?;
-    let reported = match reported_url(&client, &args.slug).await {
-        Ok(reported) => reported,
+    let (reported, refuses_all) = match reported(&client, &args.slug).await {
+        Ok(reported) => reported.map(|webhook| (webhook.url, webhook.refuses_all)).unzip(),
         // A line to be pasted later needs no server now.
         Err(error) if error.kind == Kind::Unreachable && args.print_curl => {
-            context.config()?.server.public_url.map(|base| listing::url(&base, &args.slug))
+            (context.config()?.server.public_url.map(|base| listing::url(&base, &args.slug)), None)
         }
         Err(error) => return Err(error),
     };
@@ -127,11 +131,18 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     for _ in 0..args.count {
         let request = seal()?;
         for _ in 0..if args.duplicate { 2 } else { 1 } {
+            let begun = Stopwatch::start();
             let answer = send(&client, &request).await?;
-            print(context.ui, &answer, args.count > 1 || args.duplicate)?;
+            let several = args.count > 1 || args.duplicate;
+            print(context.ui, &answer, several, &args.slug, begun.elapsed())?;
             if !answer.is_success() {
-                let variable = def.verification.secret.as_deref();
-                refused = Some(refusal(&answer, request.signed, args.bad_signature, variable));
+                let tried = Tried {
+                    signed: request.signed,
+                    spoilt: args.bad_signature,
+                    variable: def.verification.secret.as_deref(),
+                    refuses_all: refuses_all.clone().flatten(),
+                };
+                refused = Some(refusal(&client, &answer, &tried).await);
             }
         }
     }
@@ -190,7 +201,7 @@ async fn send(client: &Client, request: &Request) -> Result<WebhookAnswer> {
     Ok(client.send_webhook(method, &request.url, headers, request.body.clone()).await?)
 }
 
-fn print(ui: Ui, answer: &WebhookAnswer, several: bool) -> Result<()> {
+fn print(ui: Ui, answer: &WebhookAnswer, several: bool, slug: &str, took: Duration) -> Result<()> {
     match (ui.json, several) {
         (true, true) => return ui.json_line(&answer.to_json()),
         (true, false) => return ui.json(&answer.to_json()),
@@ -199,6 +210,23 @@ fn print(ui: Ui, answer: &WebhookAnswer, several: bool) -> Result<()> {
     let style = if answer.is_success() { GOOD } else { ERROR };
     let status = paint(style, answer.status);
     match answer.accepted() {
+        Some(accepted) if ui.is_for_people() => {
+            let run = accepted.brain_run_id.map_or_else(String::new, |run| format!(" {}", ids::short(run)));
+            let identifier = accepted.identifier.as_ref().map_or_else(String::new, |id| format!(" {id}"));
+            ui.line(format_args!(
+                "{} {status} in {}: {} {}{run} {}",
+                paint(style, "✓"),
+                words::duration(took),
+                shown(format_args!("{slug}{identifier}")),
+                accepted.action,
+                paint(FAINT, format_args!("(delivery {})", ids::short(accepted.delivery_id))),
+            ))?;
+            let run = accepted.brain_run_id.map(ids::short);
+            if let Some(meaning) = meaning(&accepted.action, run.as_deref()) {
+                ui.note(meaning);
+            }
+            Ok(())
+        }
         Some(accepted) => {
             ui.line(format_args!("{status} {}", shown(became(&accepted))))?;
             let run = accepted.brain_run_id.map(|run| run.to_string());
@@ -257,18 +285,40 @@ fn meaning(action: &Action, run: Option<&str>) -> Option<String> {
     })
 }
 
-fn refusal(answer: &WebhookAnswer, signed: bool, spoilt: bool, variable: Option<&str>) -> Error {
+/// Knowledge about a request that was refused.
+struct Tried<'a> {
+    signed: bool,
+    spoilt: bool,
+    variable: Option<&'a str>,
+    /// Reason that the server gives for refusing all requests.
+    refuses_all: Option<String>,
+}
+
+/// Returns whether the server's store has a secret, as far as the token may know that.
+async fn is_stored(client: &Client, name: &str) -> bool {
+    client
+        .secrets()
+        .await
+        .is_ok_and(|listed| listed.into_value().secrets.iter().any(|secret| secret.name == name))
+}
+
+async fn refusal(client: &Client, answer: &WebhookAnswer, tried: &Tried<'_>) -> Error {
     let refused = answer.error();
     let said = match (&refused, answer.to_json()) {
         (Some(error), _) => format!(": {}", error.error),
         (None, Value::String(text)) => format!(": {text}"),
         (None, _) => String::new(),
     };
-    let hint = match (answer.status, variable) {
-        (401, _) if spoilt => Some("the signature was spoilt, as asked".to_owned()),
-        (401, Some(variable)) if signed => {
+    let hint = match (answer.status, tried.variable) {
+        (401, _) if tried.spoilt => Some("the signature was spoilt, as asked".to_owned()),
+        (401, _) if let Some(why) = &tried.refuses_all => Some(format!("the server believes nobody: {why}")),
+        (401, Some(variable)) if tried.signed => {
             Some(format!("the secret in {variable} here may not be the server's"))
         }
+        (401, Some(variable)) if is_stored(client, variable).await => Some(format!(
+            "{variable} is in the server's store, which shows it to nobody: set it here to the value that was set \
+             there, or give the store another one with `px secrets set {variable}`"
+        )),
         (401, Some(variable)) => Some(format!("set {variable} here to what the server has")),
         (404, _) => {
             Some("the server does not serve this webhook; was it started from this project?".to_owned())

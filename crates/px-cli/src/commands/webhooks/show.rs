@@ -3,7 +3,7 @@
 use px_sdk::WebhookDef;
 use serde_json::Value;
 
-use super::stored;
+use super::{list, stored};
 use crate::commands::brains::needs;
 use crate::context::{self, Context};
 use crate::error::Result;
@@ -49,7 +49,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let registry = context.configured()?;
     let webhook = resolve::webhook(&registry, &args.slug)?;
     let (def, ui) = (&webhook.def, context.ui);
-    let base = context.config()?.webhook_base();
+    let base = list::base(context).await?;
     let sample = sample::draft(def, Wish::default(), context.now()).await;
     let sample = sample.map(|draft| draft.payload().unwrap_or_default());
     if ui.json {
@@ -77,6 +77,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         (Verified::Missing(variable), _) => {
             format!("{variable} is not set: only callers on this machine are answered")
         }
+        (Verified::Refused(why), _) => format!("every request is refused: {why}"),
         (Verified::Yes, variable) => said_of_secrets(def, variable.as_deref()),
     };
     ui.line(format_args!("\n{}\n  {}: {state}", paint(HEADING, "Verification"), verification.provider))?;

@@ -12,12 +12,21 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::config::key;
 use crate::context::{self, Context};
+use crate::show::listing;
 use crate::way::{self, Place, Way};
 
-/// Lets the listings of webhooks know the secrets of the store.
+/// Lets the listings of webhooks know the secrets of the store, and which webhooks refuse every request of now.
 pub(super) async fn learn(context: &Context) {
     match way::find(context, Place::default(), false) {
-        Ok(Way::Server(client)) => context::know_names(&client).await,
+        Ok(Way::Server(client)) => {
+            context::know_names(&client).await;
+            if let Ok(listed) = client.webhooks().await {
+                let refused = listed.into_value().webhooks.into_iter();
+                listing::know_refused(
+                    refused.filter_map(|webhook| Some((webhook.slug, webhook.refuses_all?))),
+                );
+            }
+        }
         Ok(Way::Store(Some((store, dir)))) => {
             let values = values(Arc::new(store), &dir).await.unwrap_or_default();
             context::know_secrets(move |name| Some(values.get(name)?.expose_secret().to_owned()));

@@ -20,7 +20,7 @@ use crate::resolve;
 /// Check a captured request offline, and say what is wrong with it
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The secret is taken from the environment, as the server does it. The body must be byte for byte what \
+    after_help = "The secret is taken from this command's environment, and never from the store. The body must be byte for byte what \
                   was sent. Needs no server.\n\n\
                   Exit codes: 0 if px would take it, 1 if not.\n\n\
                   Examples:\n  \

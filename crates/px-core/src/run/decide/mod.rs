@@ -191,6 +191,7 @@ pub fn decide(run: &Run, command: Command, now: Timestamp) -> Result<Decision, R
         Command::Fail { error } => {
             log.active()?;
             log.end_with(EventBody::BrainError { error }, EndedBy::Cancel);
+            log.fail_steps();
         }
     }
     Ok(log.decision)

@@ -232,11 +232,7 @@ impl Log<'_> {
         let step = self.running_step()?.to_owned();
         let Some(due) = retry_at else {
             self.push(EventBody::BrainError { error });
-            // The steps around it have failed with it.
-            for level in (0..=self.level()).rev() {
-                let step = self.run.frames.get(level).map(|frame| frame.step.clone()).unwrap_or_default();
-                self.step_status(level, &step, StepStatus::Error);
-            }
+            self.fail_steps();
             self.close_waits(EndedBy::Cancel);
             self.effect(Effect::Park);
             self.effect(Effect::Ended);
@@ -252,6 +248,14 @@ impl Log<'_> {
             self.effect(Effect::ArmRetry { due });
         }
         Ok(())
+    }
+
+    /// The step that the run is at has failed, and the steps around it with it.
+    pub(super) fn fail_steps(&mut self) {
+        for level in (0..=self.level()).rev() {
+            let step = self.run.frames.get(level).map(|frame| frame.step.clone()).unwrap_or_default();
+            self.step_status(level, &step, StepStatus::Error);
+        }
     }
 
     pub(super) fn retry(&mut self) -> Result<(), Refusal> {

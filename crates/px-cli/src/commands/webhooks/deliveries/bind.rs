@@ -5,6 +5,7 @@ use px_api::BindDelivery;
 use super::explained;
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::ids;
 
 /// Give a queued, late or expired event to a run that waits on its webhook
 #[derive(Debug, clap::Args)]
@@ -14,16 +15,18 @@ use crate::error::{Error, Result};
                         run_0197c1f0a1b27000800000000000cafe"
 )]
 pub(crate) struct Args {
-    /// The delivery's id
+    /// The delivery: its id, the id's last digits, or @last, @last:STATE
     delivery: String,
 
-    /// The run's id
+    /// The run: its id, the id's last digits, or @last, @last:waiting
     run: String,
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
-    let (id, run) = (&args.delivery, &args.run);
-    let answer = context.client()?.bind_delivery(id, &BindDelivery::to(run)).await;
+    let client = context.client()?;
+    let id = &ids::delivery(&client, &args.delivery).await?;
+    let run = &ids::run(&client, &args.run).await?;
+    let answer = client.bind_delivery(id, &BindDelivery::to(run)).await;
     let answer = answer.map_err(|error| match error.status() {
         Some(409) => Error::from(error)
             .hint(format!("`px runs explain {run}` and `px webhooks deliveries show {id}` say more")),

@@ -7,7 +7,8 @@ use px_store::InboxState;
 use crate::commands::runs::since;
 use crate::context::Context;
 use crate::error::Result;
-use crate::show::words;
+use crate::ids;
+use crate::show::{status, words};
 
 /// List deliveries, newest first
 #[derive(Debug, clap::Args)]
@@ -38,6 +39,14 @@ pub(crate) struct Args {
     /// Cursor at which the page before this one ended
     #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
+
+    /// Show whole ids
+    #[arg(long)]
+    wide: bool,
+
+    /// Print the ids and nothing else, one a line
+    #[arg(long, short)]
+    quiet: bool,
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
@@ -54,14 +63,18 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     if context.ui.json {
         return context.ui.json(&page.to_json());
     }
+    if args.quiet {
+        return page.deliveries.iter().try_for_each(|delivery| context.ui.line(delivery.id));
+    }
+    let id = |id: String| if args.wide { id } else { ids::short(id) };
     let rows = page.deliveries.iter().map(|delivery| {
         let text = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
         vec![
-            delivery.id.to_string(),
+            id(delivery.id.to_string()),
             delivery.slug.clone(),
             text(delivery.state.as_ref().map(ToString::to_string)),
             text(delivery.identifier.clone()),
-            text(delivery.brain_run_id.as_ref().map(ToString::to_string)),
+            text(delivery.brain_run_id.map(|run| id(run.to_string()))),
             words::age(now.since(delivery.received_at)),
         ]
     });
@@ -69,7 +82,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     if rows.is_empty() {
         context.ui.note("No deliveries.");
     } else {
-        context.ui.table(&["Delivery", "Webhook", "State", "Identifier", "Run", "Age"], rows, &[0, 2])?;
+        let head = ["Delivery", "Webhook", "State", "Identifier", "Run", "Age"];
+        context.ui.styled_table(&head, rows, &[0, 2], status::column(0, 2))?;
     }
     if let Some(cursor) = &page.next_cursor {
         context.ui.note(format_args!("There may be more: --cursor {cursor}"));

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::explained;
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::ids;
 
 /// Maximum number of deliveries that one command replays.
 const MAX_REPLAYED: usize = 1_000;
@@ -24,7 +25,7 @@ const MAX_REPLAYED: usize = 1_000;
                   px webhooks deliveries replay --state quarantined --slug github"
 )]
 pub(crate) struct Args {
-    /// The delivery's id
+    /// The delivery: its id, the id's last digits, or @last, @last:STATE
     #[arg(required_unless_present = "state", conflicts_with = "state")]
     delivery: Option<String>,
 
@@ -43,17 +44,17 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let client = context.client()?;
-    let ids = match args.delivery {
-        Some(id) => vec![id],
+    let found_ids = match args.delivery {
+        Some(id) => vec![ids::delivery(&client, &id).await?],
         None => found(&client, args.state, args.slug, args.limit.min(MAX_REPLAYED)).await?,
     };
-    if ids.is_empty() {
+    if found_ids.is_empty() {
         context.ui.note("No deliveries.");
         return Ok(());
     }
-    let several = ids.len() > 1;
+    let several = found_ids.len() > 1;
     let mut refused = 0;
-    for id in &ids {
+    for id in &found_ids {
         match client.replay_delivery(id).await {
             Ok(answer) => print(context, id, answer.into_value())?,
             Err(error) if several && error.status().is_some() => {
@@ -64,7 +65,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         }
     }
     if refused > 0 {
-        return Err(Error::failed(format!("{refused} of {} deliveries were refused again", ids.len()))
+        return Err(Error::failed(format!("{refused} of {} deliveries were refused again", found_ids.len()))
             .hint("`px webhooks deliveries show <id>` says why"));
     }
     Ok(())

@@ -1,11 +1,13 @@
 //! `px webhooks deliveries show`
 
-use px_api::Delivery;
+use px_api::{Delivery, FormField};
 use px_core::Timestamp;
+use serde_json::Value;
 
 use super::explained;
 use crate::context::Context;
 use crate::error::Result;
+use crate::ids;
 use crate::show::words;
 use crate::ui::{HEADING, Ui, paint, shown};
 
@@ -13,13 +15,25 @@ use crate::ui::{HEADING, Ui, paint, shown};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  px webhooks deliveries show whd_0197c1f0a1b27000800000000000cafe")]
 pub(crate) struct Args {
-    /// The delivery's id
+    /// The delivery: its id, the id's last digits, or @last, @last:STATE
     delivery: String,
+
+    /// Print the body as it came, and nothing else
+    #[arg(long)]
+    raw: bool,
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
-    let id = &args.delivery;
-    let delivery = context.client()?.delivery(id).await.map_err(|error| explained(error, id))?;
+    let client = context.client()?;
+    let id = &ids::delivery(&client, &args.delivery).await?;
+    let delivery = client.delivery(id).await.map_err(|error| explained(error, id))?;
+    if args.raw {
+        let body = match &delivery.payload {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        return context.ui.raw(body.as_bytes());
+    }
     if context.ui.json {
         return context.ui.json(&delivery.to_json());
     }
@@ -54,5 +68,18 @@ fn print(ui: Ui, delivery: &Delivery, now: Timestamp) -> Result<()> {
     for (name, value) in &delivery.headers {
         ui.line(shown(format_args!("  {name}: {value}")))?;
     }
-    ui.line(format_args!("\n{}\n{:#}", paint(HEADING, "Payload"), delivery.payload))
+    match &delivery.fields {
+        Some(fields) => form(ui, fields),
+        None => ui.line(format_args!("\n{}\n{:#}", paint(HEADING, "Payload"), delivery.payload)),
+    }
+}
+
+/// The fields of a form, a line each.
+fn form(ui: Ui, fields: &[FormField]) -> Result<()> {
+    let width = fields.iter().map(|field| field.name.chars().count()).max().unwrap_or_default();
+    ui.line(format_args!("\n{}", paint(HEADING, "Payload (a form; --raw prints its bytes)")))?;
+    for field in fields {
+        ui.line(shown(format_args!("  {:<width$}  {}", field.name, field.value)))?;
+    }
+    Ok(())
 }

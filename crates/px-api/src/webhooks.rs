@@ -129,11 +129,21 @@ pub struct LinkForm {
 #[schemars(deny_unknown_fields)]
 pub struct FormAccepted {
     pub received: bool,
-    /// `resumed`; `queued` if the run is paused.
+    /// `resumed`; `collected` if it is one of several; `queued` if the run is paused or busy; `ignored` if the wait
+    /// has this form's answer already.
     pub action: Action,
     pub identifier: String,
     pub brain_run_id: RunId,
     pub delivery_id: DeliveryId,
+    /// Number of responses that the wait has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub have: Option<u32>,
+    /// Number that it needs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub need: Option<u32>,
+    /// `not distinct` where the answer is there already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// A form without the right token.

@@ -30,11 +30,19 @@ pub fn why(id: DeliveryId, slug: &str, events: &[(&InboxEvent, Now)], emptied: b
         told.push("The delivery carries no event.".to_owned());
     }
     if emptied {
-        told.push(
-            "Its headers and payload were dropped since: there were more deliveries than are kept.".into(),
-        );
+        told.push(why_emptied(events).into());
     }
     told.join(" ")
+}
+
+/// Why a delivery has no payload any more, in a sentence.
+fn why_emptied(events: &[(&InboxEvent, Now)]) -> &'static str {
+    // What cannot be read goes by its age alone, so it was emptied when it came.
+    if !events.is_empty() && events.iter().all(|(event, _)| matches!(event.state, DeliveryState::Rejected)) {
+        return "Its body was not kept: it could not be read, and is larger than one that is kept for a later try, so \
+                only its sender has it.";
+    }
+    "Its headers and payload were dropped since: there were more deliveries than are kept."
 }
 
 fn paragraph(id: DeliveryId, slug: &str, event: &InboxEvent, now: Now) -> String {
@@ -146,4 +154,36 @@ fn queued(event: &InboxEvent, now: Now, place: &str) -> String {
         );
     }
     format!("{run} owns {place} and does not wait on it now; the event is kept until it does, or ends.")
+}
+
+#[cfg(test)]
+mod tests {
+    use px_core::EventId;
+
+    use super::*;
+
+    #[test]
+    fn a_payload_is_gone_for_the_reason_that_it_is_gone_for() {
+        for (state, words) in [
+            (DeliveryState::Rejected, "only its sender has it"),
+            (DeliveryState::Resumed, "more deliveries than are kept"),
+        ] {
+            let event = InboxEvent {
+                id: EventId::from_bytes([1; 16]),
+                state,
+                since: Timestamp::from_millis(0),
+                provider_id: None,
+                identifier: None,
+                brain_run_id: None,
+                wait_id: None,
+                passed: Vec::new(),
+                original: None,
+                reason: Some("unreadable: no form".into()),
+                response: None,
+                would_start: None,
+            };
+            let told = why(DeliveryId::from_bytes([1; 16]), "claims", &[(&event, Now::default())], true);
+            assert!(told.contains(words), "{told}");
+        }
+    }
 }

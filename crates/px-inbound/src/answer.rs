@@ -77,6 +77,15 @@ impl Action {
     }
 }
 
+/// What a word of an answer does not tell: which `ignored` it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum First {
+    /// The wait has the same response already.
+    NotDistinct,
+    /// The run waits with another token.
+    OtherToken,
+}
+
 /// An answer, ready for HTTP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
@@ -94,6 +103,8 @@ pub struct Answer {
     pub delivery: Option<DeliveryId>,
     /// For the header `Retry-After`, seconds.
     pub retry_after: Option<u32>,
+    /// More about the first event's action.
+    pub(crate) first: Option<First>,
 }
 
 /// An event that was taken in, as the answer describes it.
@@ -115,6 +126,7 @@ impl Answer {
             run: None,
             delivery: None,
             retry_after: None,
+            first: None,
         }
     }
 
@@ -195,6 +207,11 @@ impl Answer {
             action: Some(first.map_or("ignored", |first| first.action.as_str())),
             run: first.and_then(|first| first.action.run()),
             delivery: Some(delivery),
+            first: first.and_then(|first| match first.action {
+                Action::NotDistinct { .. } => Some(First::NotDistinct),
+                Action::Ignored { token: Some(_) } => Some(First::OtherToken),
+                _ => None,
+            }),
             ..Self::json(status, &Value::Object(body))
         }
     }

@@ -5,23 +5,20 @@
 //!
 //! Tested over the real binary in the root's `tests/api.rs`.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use futures_util::stream;
 use px_core::key::{Arrival, FORM_SLUG, Route};
 use px_core::{KeyId, Stopwatch};
 use px_sdk::{Form, Inbound, RawInbound, Received as Request, WebhookBuilder, WebhookDef, verify};
 use serde_json::{Map, Value};
 
 use crate::accept::Acceptor;
-use crate::answer::Answer;
+use crate::answer::{Answer, First};
 use crate::context::InboundContext;
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::phases::{Handled, Incoming, Occasion};
 use crate::record::{self, micros};
-use crate::verify::{BodyErrorKind, body_type, insert_field, parse_form, without_mark};
+use crate::verify::{BodyErrorKind, Part, body_type, insert_field, parse_form, parts_of, without_mark};
 
 /// Maximum number of fields of a form.
 const MAX_FIELDS: usize = 10_000;
@@ -67,7 +64,7 @@ impl Forms {
             Ok(target) => target,
             Err(answer) => return answer,
         };
-        let fields = match read(&request).await {
+        let fields = match read(&request) {
             Ok(fields) => fields,
             Err((kind, text)) => return Answer::unreadable(kind, &text),
         };
@@ -89,10 +86,12 @@ impl Forms {
         let events = vec![Incoming { id: ids.event(request.at), provider_id: None, raw }];
         let handled = Handled { endpoint, delivery, events, provider_id: None, occasion: Occasion::Arrival };
         let answer = self.acceptor.accept(handled).await;
-        match (answer.action, answer.run) {
+        match answer.first {
+            // The wait takes one response of each of its entries, and has this one's: so the inbox says, too.
+            Some(First::NotDistinct) => answer,
             // The wait ended between the look and the commit.
-            (Some("ignored"), Some(_)) => Answer::form_refused(&identifier, "Invalid form token"),
-            (Some("ignored" | "late"), _) => Answer::form_not_found(&identifier),
+            Some(First::OtherToken) => Answer::form_refused(&identifier, "Invalid form token"),
+            _ if matches!(answer.action, Some("ignored" | "late")) => Answer::form_not_found(&identifier),
             _ => answer,
         }
     }
@@ -148,7 +147,7 @@ fn syntax(text: impl Into<String>) -> Unreadable {
 }
 
 /// Returns the fields of a form, urlencoded or multipart.
-async fn read(request: &Request) -> Result<Map<String, Value>, Unreadable> {
+fn read(request: &Request) -> Result<Map<String, Value>, Unreadable> {
     let declared = body_type(request).map_err(|error| (error.kind(), error.to_string()))?;
     let declared = declared.unwrap_or(URLENCODED);
     let essence = declared.split(';').next().unwrap_or_default().trim();
@@ -160,33 +159,23 @@ async fn read(request: &Request) -> Result<Map<String, Value>, Unreadable> {
         return parse_form(without_mark(&request.body)).ok_or_else(|| syntax("The form is not UTF-8"));
     }
     if essence.eq_ignore_ascii_case("multipart/form-data") {
-        let boundary = multer::parse_boundary(declared)
-            .map_err(|_| syntax("The header Content-Type of the form has no boundary"))?;
-        return multipart(request.body.clone(), &boundary).await;
+        let parts = parts_of(declared, &request.body, MAX_FIELDS).map_err(|error| match error.kind() {
+            BodyErrorKind::TooLarge => syntax(format!("The form has more than {MAX_FIELDS} fields")),
+            kind => (kind, error.to_string()),
+        })?;
+        return fields_of(parts);
     }
     let text = format!("Unsupported content type: forms are {URLENCODED} or multipart/form-data");
     Err((BodyErrorKind::UnsupportedType, text))
 }
 
-async fn multipart(body: Bytes, boundary: &str) -> Result<Map<String, Value>, Unreadable> {
-    let unreadable = |error: multer::Error| syntax(format!("The form could not be read: {error}"));
-    let body = stream::once(std::future::ready(Ok::<_, Infallible>(body)));
-    let mut parts = multer::Multipart::new(body, boundary);
+fn fields_of(parts: Vec<Part>) -> Result<Map<String, Value>, Unreadable> {
     let mut fields = Map::new();
-    let mut count = 0;
-    while let Some(part) = parts.next_field().await.map_err(unreadable)? {
-        count += 1;
-        if count > MAX_FIELDS {
-            return Err(syntax(format!("The form has more than {MAX_FIELDS} fields")));
-        }
-        let Some(name) = part.name().map(str::to_owned) else {
-            return Err(syntax("A part of the form has no name"));
-        };
-        if part.file_name().is_some_and(|file| !file.is_empty()) {
+    for Part { name, file, content, .. } in parts {
+        if file.is_some_and(|file| !file.is_empty()) {
             return Err(syntax(format!("The field '{name}' is a file; forms here have texts only")));
         }
-        let value = part.bytes().await.map_err(unreadable)?;
-        let value = String::from_utf8(value.to_vec()).map_err(|_| syntax("The form is not UTF-8"))?;
+        let value = String::from_utf8(content.to_vec()).map_err(|_| syntax("The form is not UTF-8"))?;
         insert_field(&mut fields, &name, value);
     }
     Ok(fields)

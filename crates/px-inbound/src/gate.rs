@@ -14,6 +14,17 @@ use px_core::Timestamp;
 
 use crate::verify::Network;
 
+/// Parts of the disk of which forms from one address have one, so that one slow sender of
+/// large forms leaves room for others.
+const SHARES_OF_ADDRESSES: u64 = 4;
+
+/// Likewise for one webhook.
+const SHARES_OF_WEBHOOKS: u64 = 2;
+
+/// Parts of the memory of which whole forms have one: other deliveries are smaller, and
+/// come whatever becomes of these.
+const SHARES_OF_FORMS: usize = 2;
+
 /// The bounds of the whole process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GateLimits {
@@ -23,9 +34,11 @@ pub struct GateLimits {
     pub reserved: usize,
     /// Requests inside at once from one address.
     pub in_flight_per_address: usize,
-    /// Bytes of bodies that are held at once.
+    /// Bytes of bodies that are held at once. Those that were on the disk while they came
+    /// have half of them at most, or are one.
     pub body_bytes: usize,
-    /// Bytes of bodies that are on the disk at once, while they come.
+    /// Bytes of bodies that are on the disk at once, while they come. A webhook has half of
+    /// them at most, and an address a quarter, or one body if that is larger.
     pub spilled_bytes: u64,
     /// Maximum number of addresses whose rate is remembered.
     pub addresses: usize,
@@ -99,13 +112,30 @@ struct State {
     in_flight: usize,
     body_bytes: usize,
     spilled_bytes: u64,
-    by_slug: HashMap<String, usize>,
+    /// Bytes of whole forms, which are among `body_bytes`.
+    form_bytes: usize,
+    by_slug: HashMap<String, Inside>,
     // Bounded by `in_flight`: an address leaves with its last request.
-    by_address: HashMap<IpAddr, usize>,
+    by_address: HashMap<IpAddr, Inside>,
     slug_rates: HashMap<String, Bucket>,
     // Two generations: when the new one is full, the old one is forgotten.
     new_rates: HashMap<(IpAddr, String), Bucket>,
     old_rates: HashMap<(IpAddr, String), Bucket>,
+}
+
+/// The requests of one webhook or address that are inside.
+#[derive(Debug, Default, Clone, Copy)]
+struct Inside {
+    count: usize,
+    spilled_bytes: u64,
+}
+
+impl Inside {
+    /// Returns whether one of them, which has `own` bytes on the disk, may add these. One
+    /// alone may have as many as there are.
+    const fn has_room(&self, own: u64, bytes: u64, share: u64) -> bool {
+        self.spilled_bytes == own || self.spilled_bytes.saturating_add(bytes) <= share
+    }
 }
 
 /// A token bucket that holds a second's worth.
@@ -172,8 +202,9 @@ impl Gate {
         };
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.in_flight >= room
-            || state.by_slug.get(slug).copied().unwrap_or(0) >= policy.in_flight
-            || state.by_address.get(&address).copied().unwrap_or(0) >= self.limits.in_flight_per_address
+            || state.by_slug.get(slug).map_or(0, |inside| inside.count) >= policy.in_flight
+            || state.by_address.get(&address).map_or(0, |inside| inside.count)
+                >= self.limits.in_flight_per_address
         {
             return Err(AdmissionDenied::Busy);
         }
@@ -191,13 +222,29 @@ impl Gate {
             }
         }
         state.in_flight += 1;
-        *state.by_slug.entry(slug.to_owned()).or_default() += 1;
-        *state.by_address.entry(address).or_default() += 1;
-        Ok(Permit { gate: Arc::clone(self), slug: slug.to_owned(), address, body_bytes: 0, spilled_bytes: 0 })
+        state.by_slug.entry(slug.to_owned()).or_default().count += 1;
+        state.by_address.entry(address).or_default().count += 1;
+        Ok(Permit {
+            gate: Arc::clone(self),
+            slug: slug.to_owned(),
+            address,
+            body_bytes: 0,
+            spilled_bytes: 0,
+            form_bytes: 0,
+        })
     }
 }
 
 impl State {
+    /// Changes what is on the disk in all, and of a webhook and an address.
+    fn count_spilled(&mut self, slug: &str, address: IpAddr, change: impl Fn(u64) -> u64) {
+        self.spilled_bytes = change(self.spilled_bytes);
+        let inside = [self.by_slug.get_mut(slug), self.by_address.get_mut(&address)];
+        for inside in inside.into_iter().flatten() {
+            inside.spilled_bytes = change(inside.spilled_bytes);
+        }
+    }
+
     fn take_by_address(
         &mut self,
         name: (IpAddr, String),
@@ -233,6 +280,7 @@ pub struct Permit {
     address: IpAddr,
     body_bytes: usize,
     spilled_bytes: u64,
+    form_bytes: usize,
 }
 
 impl Permit {
@@ -253,24 +301,55 @@ impl Permit {
     /// Counts bytes of its body as being on the disk, and no more in memory.
     ///
     /// # Errors
-    /// There is no room for them on the disk now.
+    /// There is no room for them on the disk now, or others from its address, or to its
+    /// webhook, have their share of it.
     pub fn spill(&mut self, bytes: usize) -> Result<(), AdmissionDenied> {
         let mut state = self.gate.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.spilled_bytes + bytes as u64 > self.gate.limits.spilled_bytes {
+        let (most, more) = (self.gate.limits.spilled_bytes, bytes as u64);
+        let (slug, address) = (state.by_slug.get(&self.slug), state.by_address.get(&self.address));
+        let has_room = |inside: Option<&Inside>, shares: u64| {
+            inside.is_none_or(|inside| inside.has_room(self.spilled_bytes, more, most / shares))
+        };
+        if state.spilled_bytes + more > most
+            || !has_room(slug, SHARES_OF_WEBHOOKS)
+            || !has_room(address, SHARES_OF_ADDRESSES)
+        {
             return Err(AdmissionDenied::Busy);
         }
-        state.spilled_bytes += bytes as u64;
-        self.spilled_bytes += bytes as u64;
+        state.count_spilled(&self.slug, self.address, |spilled| spilled.saturating_add(more));
+        self.spilled_bytes += more;
         state.body_bytes = state.body_bytes.saturating_sub(bytes);
         self.body_bytes = self.body_bytes.saturating_sub(bytes);
+        Ok(())
+    }
+
+    /// Counts the part of its body that is on the disk as being in memory, too: it is read
+    /// back now.
+    ///
+    /// # Errors
+    /// There is no room for it in this process now, or other forms have their share of it.
+    pub fn hold_spilled(&mut self) -> Result<(), AdmissionDenied> {
+        let bytes = usize::try_from(self.spilled_bytes).unwrap_or(usize::MAX);
+        let mut state = self.gate.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let most = self.gate.limits.body_bytes;
+        let forms = state.form_bytes.saturating_add(bytes);
+        if state.body_bytes.saturating_add(bytes) > most
+            || (state.form_bytes > 0 && forms > most / SHARES_OF_FORMS)
+        {
+            return Err(AdmissionDenied::Busy);
+        }
+        state.body_bytes += bytes;
+        state.form_bytes = forms;
+        self.body_bytes += bytes;
+        self.form_bytes += bytes;
         Ok(())
     }
 
     /// Counts nothing of its body as being on the disk any more.
     pub fn unspill(&mut self) {
         let mut state = self.gate.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.spilled_bytes = state.spilled_bytes.saturating_sub(self.spilled_bytes);
-        self.spilled_bytes = 0;
+        let own = std::mem::take(&mut self.spilled_bytes);
+        state.count_spilled(&self.slug, self.address, |spilled| spilled.saturating_sub(own));
     }
 }
 
@@ -279,13 +358,15 @@ impl Drop for Permit {
         let mut state = self.gate.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.in_flight = state.in_flight.saturating_sub(1);
         state.body_bytes = state.body_bytes.saturating_sub(self.body_bytes);
-        state.spilled_bytes = state.spilled_bytes.saturating_sub(self.spilled_bytes);
-        if let Some(count) = state.by_slug.get_mut(&self.slug) {
-            *count = count.saturating_sub(1);
+        state.form_bytes = state.form_bytes.saturating_sub(self.form_bytes);
+        let own = self.spilled_bytes;
+        state.count_spilled(&self.slug, self.address, |spilled| spilled.saturating_sub(own));
+        if let Some(inside) = state.by_slug.get_mut(&self.slug) {
+            inside.count = inside.count.saturating_sub(1);
         }
-        if let Some(count) = state.by_address.get_mut(&self.address) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
+        if let Some(inside) = state.by_address.get_mut(&self.address) {
+            inside.count = inside.count.saturating_sub(1);
+            if inside.count == 0 {
                 state.by_address.remove(&self.address);
             }
         }
@@ -293,92 +374,4 @@ impl Drop for Permit {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
-
-    fn gate(limits: GateLimits, policies: &[(&str, Policy)]) -> Arc<Gate> {
-        let policies = policies.iter().map(|(slug, policy)| ((*slug).to_owned(), policy.clone()));
-        Gate::new(limits, policies.collect())
-    }
-
-    fn address(last: u32) -> IpAddr {
-        IpAddr::V4(std::net::Ipv4Addr::from_bits(0x0a00_0000 + last))
-    }
-
-    #[test]
-    fn room_is_kept_for_those_who_never_retry() {
-        let limits = GateLimits { in_flight: 4, reserved: 2, ..GateLimits::default() };
-        let never = Policy { never_retries: true, ..Policy::default() };
-        let gate = gate(limits, &[("stripe", Policy::default()), ("github", never)]);
-        let inside: Vec<_> = (0..2).map(|n| gate.enter("stripe", address(n), NOW).unwrap()).collect();
-        assert_eq!(gate.enter("stripe", address(9), NOW).unwrap_err(), AdmissionDenied::Busy);
-        let _github: Vec<_> = (0..2).map(|n| gate.enter("github", address(n), NOW).unwrap()).collect();
-        assert_eq!(gate.enter("github", address(9), NOW).unwrap_err(), AdmissionDenied::Busy);
-        drop(inside);
-        gate.enter("stripe", address(9), NOW).unwrap_err();
-        gate.enter("github", address(9), NOW).unwrap();
-    }
-
-    #[test]
-    fn one_slug_and_one_address_take_no_more_than_their_share() {
-        let limits = GateLimits { in_flight_per_address: 2, ..GateLimits::default() };
-        let small = Policy { in_flight: 3, ..Policy::default() };
-        let gate = gate(limits, &[("a", small), ("b", Policy::default())]);
-        let mut inside =
-            vec![gate.enter("a", address(1), NOW).unwrap(), gate.enter("b", address(1), NOW).unwrap()];
-        assert_eq!(gate.enter("b", address(1), NOW).unwrap_err(), AdmissionDenied::Busy);
-        inside.push(gate.enter("a", address(2), NOW).unwrap());
-        inside.push(gate.enter("a", address(3), NOW).unwrap());
-        assert_eq!(gate.enter("a", address(4), NOW).unwrap_err(), AdmissionDenied::Busy);
-        inside.push(gate.enter("b", address(4), NOW).unwrap());
-        drop(inside);
-        assert!(gate.state.lock().unwrap().by_address.is_empty());
-    }
-
-    #[test]
-    fn rates_refill_and_their_table_is_bounded() {
-        let policy =
-            Policy { per_second: Some(1_000_000), per_second_per_address: Some(2), ..Policy::default() };
-        let limits = GateLimits { addresses: 100, ..GateLimits::default() };
-        let gate = gate(limits, &[("a", policy)]);
-        let come = |address, at| gate.enter("a", address, at).map(drop);
-        assert_eq!(come(address(1), NOW), Ok(()));
-        assert_eq!(come(address(1), NOW), Ok(()));
-        assert_eq!(come(address(1), NOW), Err(AdmissionDenied::TooFast));
-        assert_eq!(come(address(1), NOW.after(std::time::Duration::from_millis(500))), Ok(()));
-        for n in 0..10_000 {
-            come(address(n + 10), NOW).unwrap();
-        }
-        let state = gate.state.lock().unwrap();
-        assert!(state.new_rates.len() + state.old_rates.len() <= 100);
-    }
-
-    #[test]
-    fn bodies_share_a_budget_and_lists_are_kept() {
-        let limits = GateLimits { body_bytes: 10, spilled_bytes: 10, ..GateLimits::default() };
-        let allow = vec!["10.0.0.0/8".parse().unwrap()];
-        let gate = gate(limits, &[("a", Policy { allow, ..Policy::default() })]);
-        let mut one = gate.enter("a", address(1), NOW).unwrap();
-        let mut two = gate.enter("a", address(2), NOW).unwrap();
-        one.hold(6).unwrap();
-        assert_eq!(two.hold(6), Err(AdmissionDenied::Busy));
-        drop(one);
-        two.hold(6).unwrap();
-        // What is on the disk is not in memory, and has a budget of its own.
-        let mut three = gate.enter("a", address(1), NOW).unwrap();
-        two.spill(6).unwrap();
-        three.hold(10).unwrap();
-        assert_eq!(three.spill(5), Err(AdmissionDenied::Busy));
-        assert_eq!(two.hold(6), Err(AdmissionDenied::Busy));
-        drop(three);
-        two.hold(6).unwrap();
-        two.unspill();
-        gate.enter("a", address(1), NOW).unwrap().spill(10).unwrap();
-        let outside = "192.0.2.1".parse().unwrap();
-        assert_eq!(gate.enter("a", outside, NOW).unwrap_err(), AdmissionDenied::NotAllowed);
-        let mapped = "::ffff:10.0.0.1".parse().unwrap();
-        gate.enter("a", mapped, NOW).unwrap();
-    }
-}
+mod tests;

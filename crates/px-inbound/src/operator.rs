@@ -277,6 +277,12 @@ fn check_replayable(old: &Delivery) -> Result<bool, OperatorError> {
             "Another delivery did what this one was to do; it is {reason}: replay that one"
         ));
     }
+    if old.emptied && all(InboxState::Rejected) {
+        return refused(
+            "Its body could not be read, and was too large to be kept: its sender has to send it again"
+                .into(),
+        );
+    }
     if old.emptied {
         return refused("Its payload was dropped: there were more deliveries than are kept".into());
     }

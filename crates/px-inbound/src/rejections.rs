@@ -2,7 +2,9 @@
 //! a record. These are so many a minute of one webhook, and few of them of one
 //! sender, so that whoever forges a lot hides nobody else's trouble. And those of
 //! believed senders whose body cannot be read: each leaves a record with all of
-//! its bytes, since many providers never send again (docs/rules.md#53).
+//! its bytes, since many providers never send again (docs/rules.md#53). The one
+//! exception is a form with files that is larger than any other body may be: of
+//! that the record says so, and the bytes are not kept.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;

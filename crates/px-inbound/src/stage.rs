@@ -93,16 +93,14 @@ impl Stage {
     }
 
     /// Returns false if the head of a request, whose body need not be there, is enough
-    /// to see that its sender is not going to be believed: by a password, or since it
-    /// would have to come from this machine.
+    /// to see that its sender is not going to be believed: see [`Prepared::may_be_believed`](
+    /// crate::verify::Prepared::may_be_believed).
     #[must_use]
     pub fn may_be_believed(&self, slug: &str, head: &Request) -> bool {
         let Some(endpoint) = self.endpoints.get(slug) else { return true };
         match endpoint.door() {
             Door::Shut(_) => false,
-            Door::Open(verifier) => {
-                verifier.needs_body() || verifier.verify(head, &self.context.urls).is_ok()
-            }
+            Door::Open(verifier) => verifier.may_be_believed(head, &self.context.urls),
         }
     }
 

@@ -19,6 +19,10 @@ use crate::verify::{Prepared, Refusal, Verified};
 /// Maximum time of a handler, or of a webhook's own verifier.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Largest body that is verified where its request is served, bytes: of a larger one a thread
+/// that serves others would be busy for a while.
+const VERIFIED_AT_ONCE: usize = 1024 * 1024;
+
 /// The cause for which users' code gave no result; its sender tries again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stuck {
@@ -90,7 +94,7 @@ pub(crate) async fn ask_handler(
     }
 }
 
-/// Verifies the sender: on the pool if that asks users' code, else here.
+/// Verifies the sender: on the pool if that asks users' code or the body is large, else here.
 pub(crate) async fn verify(
     context: &InboundContext,
     endpoint: &Endpoint,
@@ -98,7 +102,7 @@ pub(crate) async fn verify(
     request: &Arc<Request>,
 ) -> Result<Result<Verified, Refusal>, Stuck> {
     if !verifier.asks_users_code() {
-        return Ok(verifier.verify(request, &context.urls));
+        return Ok(verify_here(context, endpoint, verifier, request).await);
     }
     let (verifier, urls) = (Arc::clone(verifier), context.urls.clone());
     let request = Arc::clone(request);
@@ -106,5 +110,24 @@ pub(crate) async fn verify(
         Ok(verdict) => Ok(verdict),
         Err(Failure::Panicked(_)) => Ok(Err(Refusal::Panicked)),
         Err(Failure::Closed) => Err(Stuck::Slow),
+    }
+}
+
+/// Verifies the sender by code of px's own, which ends.
+async fn verify_here(
+    context: &InboundContext,
+    endpoint: &Endpoint,
+    verifier: &Arc<Prepared>,
+    request: &Arc<Request>,
+) -> Result<Verified, Refusal> {
+    if request.body.len() <= VERIFIED_AT_ONCE {
+        return verifier.verify(request, &context.urls);
+    }
+    let (checked, asked, urls) = (Arc::clone(verifier), Arc::clone(request), context.urls.clone());
+    let subject = Subject::Handler { webhook: endpoint.def.slug.clone() };
+    match context.pool.run(subject, None, async move { checked.verify(&asked, &urls) }).await {
+        Ok(verdict) => verdict,
+        Err(Failure::Panicked(_)) => Err(Refusal::Panicked),
+        Err(Failure::Closed) => verifier.verify(request, &context.urls),
     }
 }

@@ -70,7 +70,7 @@ pub use options::{Retry, StepOptions};
 pub use outcome::{Again, Next, Sleeping, Waiting, sleep, sleep_until, wait_for};
 pub use port::{PortFuture, StepPort};
 pub use provide::{Provider, ProviderFuture, Providers};
-pub use px_core::Timestamp;
+pub use px_core::{RunId, Timestamp};
 pub use px_verify::Received;
 pub use read::{Misfit, fits_key};
 pub use registry::Registry;

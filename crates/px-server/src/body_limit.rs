@@ -1,5 +1,7 @@
 //! The largest body of a request to a door, and what its sender is told who sends more.
 
+use std::time::Duration;
+
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use http_body_util::LengthLimitError;
@@ -11,6 +13,10 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::ingress::Door;
 use crate::links;
+
+/// Slowest pace of a form with files, bytes a second: about 1 Mbit a second, which a poor
+/// line has.
+const SLOWEST: u64 = 128 * 1024;
 
 /// The largest body of a request.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +42,23 @@ impl BodyLimit {
     pub(crate) fn bytes(&self) -> usize {
         let files = self.files.map_or(0, |files| files.most_bytes());
         self.max_body.saturating_add(usize::try_from(files).unwrap_or(usize::MAX))
+    }
+
+    /// Limits of a form with files.
+    #[cfg(test)]
+    pub(crate) fn of_files(files: Files) -> Self {
+        Self { door: Door::Webhook, max_body: 1024 * 1024, files: Some(files) }
+    }
+
+    /// The time that a form has beyond that of other bodies once so many bytes are there: its
+    /// sender needs a line of a slow pace and not of a fast one, and cannot stand still.
+    pub(crate) fn more_time(&self, came: usize) -> Duration {
+        self.files.map_or(Duration::ZERO, |_| Duration::from_secs(came as u64 / SLOWEST))
+    }
+
+    /// The time that the largest body may take, if `patience` is that of one without files.
+    pub(crate) fn longest(&self, patience: Duration) -> Duration {
+        patience.saturating_add(self.more_time(self.bytes()))
     }
 
     /// Returns what the sender of a body is told that could not be read.

@@ -3,6 +3,7 @@
 //! buffered, and handed to the inbound stage.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Path, Request, State};
@@ -134,7 +135,7 @@ pub(crate) struct Entered {
     remote: SocketAddr,
     at: Timestamp,
     permit: Permit,
-    limit: BodyLimit,
+    pub(crate) limit: BodyLimit,
     /// The server's runtime, for whoever goes on from a thread of users' code.
     pub(crate) runtime: Option<Handle>,
 }
@@ -160,20 +161,18 @@ where
     // Strangers need not send their files to hear that they are not believed.
     let is_stranger = limit.files.is_some() && !app.stage.may_be_believed(&slug, &received);
     let spilled = limit.files.map(|_| app.spills.body(runtime.clone().unwrap_or_else(Handle::current)));
-    let read = async {
-        match spilled {
-            _ if is_stranger => Ok(Bytes::new()),
-            Some(spilled) => read_form(body, &limit, spilled, &mut permit).await,
-            None => read(body, &limit, &mut permit).await,
-        }
+    let patience = app.body_timeout;
+    let read = match spilled {
+        _ if is_stranger => Ok(Bytes::new()),
+        Some(spilled) => read_form(body, &limit, spilled, &mut permit, patience).await,
+        None => match tokio::time::timeout(patience, read(body, &limit, &mut permit)).await {
+            Ok(read) => read,
+            Err(_) => Err(too_slow()),
+        },
     };
-    received.body = match tokio::time::timeout(app.body_timeout, read).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(response)) => return response,
-        Err(_) => {
-            let text = "The request's body took too long";
-            return ApiError::new(StatusCode::REQUEST_TIMEOUT, Code::TooSlow, text).into_response();
-        }
+    received.body = match read {
+        Ok(body) => body,
+        Err(response) => return response,
     };
     // A sender that hangs up does not stop half-way what it has sent whole.
     let work = async move {
@@ -233,22 +232,43 @@ where
     Ok(if rest.is_empty() { first } else { rest.freeze() })
 }
 
-/// Reads the body of a form with files, which waits for its rest on the disk.
+fn too_slow() -> Response {
+    let text = "The request's body took too long";
+    ApiError::new(StatusCode::REQUEST_TIMEOUT, Code::TooSlow, text).into_response()
+}
+
+/// Reads the body of a form with files, which waits for its rest on the disk. The more has
+/// come, the longer it may take.
 async fn read_form<B>(
     body: B,
     limit: &BodyLimit,
     mut spilled: spill::Body,
     permit: &mut Permit,
+    patience: Duration,
 ) -> Result<Bytes, Response>
 where
     B: HttpBody<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
     let mut body = std::pin::pin!(Limited::new(body, limit.bytes()));
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| limit.unread(&*error))?;
-        if let Ok(data) = frame.into_data() {
+    // By the clock of timers, which tests turn.
+    let first = tokio::time::sleep(patience).deadline();
+    let mut came = 0;
+    loop {
+        let next = async {
+            let Some(frame) = body.frame().await else { return Ok(None) };
+            let Ok(data) = frame.map_err(|error| limit.unread(&*error))?.into_data() else {
+                return Ok(Some(0));
+            };
             spilled.push(&data, permit).await.map_err(|error| not_spilled(&error))?;
+            Ok(Some(data.len()))
+        };
+        let until = first + limit.more_time(came);
+        match tokio::time::timeout_at(until, next).await {
+            Ok(Ok(Some(more))) => came += more,
+            Ok(Ok(None)) => break,
+            Ok(Err(response)) => return Err(response),
+            Err(_) => return Err(too_slow()),
         }
     }
     spilled.finish(permit).await.map_err(|error| not_spilled(&error))
@@ -328,3 +348,6 @@ pub(crate) fn respond(answer: Answer) -> Response {
     }
     response
 }
+
+#[cfg(test)]
+mod tests;

@@ -70,7 +70,7 @@ pub(crate) fn routes(endpoints: &[Endpoint]) -> HashMap<String, Route> {
 /// Sends a request through a webhook's layers.
 pub(crate) async fn run(route: Route, mut entered: Entered, mut request: Request<Body>) -> Response {
     let slug = entered.slug.clone();
-    let patience = entered.app.body_timeout + PATIENCE;
+    let patience = entered.limit.longest(entered.app.body_timeout) + PATIENCE;
     let pool = entered.app.parts.pool.clone();
     let subject = Subject::Handler { webhook: slug.clone() };
     if pool.is_crowded(&subject) {

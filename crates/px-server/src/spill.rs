@@ -116,7 +116,7 @@ impl Body {
     pub(crate) async fn finish(self, permit: &mut Permit) -> Result<Bytes, SpillError> {
         let Self { runtime, held, spilled, spilled_bytes, .. } = self;
         let Some(mut file) = spilled else { return Ok(held.freeze()) };
-        permit.hold(spilled_bytes)?;
+        permit.hold_spilled()?;
         let read = runtime.spawn_blocking(move || {
             let mut whole = vec![0; spilled_bytes];
             file.seek(SeekFrom::Start(0))?;

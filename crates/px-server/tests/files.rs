@@ -56,6 +56,21 @@ mod guarded {
     }
 }
 
+mod signed {
+    use super::*;
+    px_sdk::webhook! {
+        slug = "signed",
+        payload = Upload,
+        response = Upload,
+        verify = verify::hmac("X-Signature", "SIGNED"),
+        handler = receive,
+        files = Files::default(),
+    }
+    async fn receive(_: Upload) -> Result<Inbound<Upload>> {
+        Ok(Inbound::ignore("seen"))
+    }
+}
+
 fn keeping() -> Brain<Upload> {
     brain("keeping").step("keep", keep).build()
 }
@@ -121,6 +136,24 @@ async fn strangers_without_the_password_need_not_send_their_files() {
     let lines = format!("{TYPE}authorization: Basic dXNlcjpwYXNzd29yZA==\r\n");
     let taken = request(&server, "POST", "/webhooks/guarded", &lines, &body).await;
     assert_eq!(status(&taken), 200, "{taken}");
+    server.shutdown().await.unwrap();
+}
+
+/// A signature is over the body, but that there is none is seen in the head.
+#[tokio::test]
+async fn strangers_without_a_signature_need_not_send_their_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = serve(&dir, |options| {
+        options.env = Box::new(|name| (name == "SIGNED").then(|| "a key of some length".to_owned()));
+    })
+    .await;
+    for line in ["", "x-signature: \r\n", "x-signature: abc\r\n"] {
+        let head = format!(
+            "POST /webhooks/signed HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{TYPE}{line}content-length: 20000000\r\n\r\n"
+        );
+        let refused = raw(&server, head.as_bytes()).await;
+        assert_eq!(status(&refused), 401, "{line:?}: {refused}");
+    }
     server.shutdown().await.unwrap();
 }
 

@@ -9,7 +9,9 @@
 
 mod support;
 
-use px_sdk::{Brain, Cx, Form, Next, Result, Waiting, brain, form, wait_for};
+use px_sdk::{
+    All, Brain, Collecting, Cx, Form, Next, Result, Waiting, brain, form, wait_for, wait_for_count,
+};
 use px_server::Running;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -37,6 +39,26 @@ async fn note(_: Cx, _: Page, form: Form) -> Result<Next<Form>> {
     Ok(Next(form))
 }
 
+/// Waits for two forms, of different people.
+fn votes() -> Brain<Page> {
+    brain("votes").step("ask", ask_two).step("note", note_two).build()
+}
+px_sdk::brain!(votes);
+
+async fn ask_two(_: Cx, page: Page) -> Result<Collecting<Page, All<Vec<Form>>>> {
+    let forms = ["1", "2"].map(|nth| form::on(format!("{}-{nth}", page.id), &page.token));
+    Ok(wait_for_count(page, 2, forms.to_vec()).distinct_by_registration())
+}
+
+async fn note_two(_: Cx, _: Page, All(forms): All<Vec<Form>>) -> Result<Next<Noted>> {
+    Ok(Next(Noted { names: forms.iter().filter_map(|form| form.text("name").map(str::to_owned)).collect() }))
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Noted {
+    names: Vec<String>,
+}
+
 async fn serve() -> Running {
     support::serve(|_| {}).await
 }
@@ -49,7 +71,11 @@ async fn send(server: &Running, method: &str, target: &str, kind: &str, body: &s
 const URLENCODED: &str = "application/x-www-form-urlencoded";
 
 async fn start(server: &Running, id: &str, token: &str) -> String {
-    let body = json!({"identifier": "survey", "initialState": {"id": id, "token": token}});
+    start_of(server, "survey", id, token).await
+}
+
+async fn start_of(server: &Running, brain: &str, id: &str, token: &str) -> String {
+    let body = json!({"identifier": brain, "initialState": {"id": id, "token": token}});
     let (status, body) = send(server, "POST", "/brains/runs", "application/json", &body.to_string()).await;
     assert_eq!(status, 201, "{body}");
     let run = body["brainRunId"].as_str().unwrap().to_owned();
@@ -176,5 +202,45 @@ async fn rule_37_the_feed_of_running_runs_begins_at_once_and_tells_of_each_chang
     start(&server, "f5", "t").await;
     let seen = frame(&mut stream, &mut text).await;
     assert!(seen["runningBrains"].is_array(), "{seen}");
+    server.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_form_that_has_its_answer_is_told_so_and_not_that_its_token_is_wrong() {
+    let server = serve().await;
+    let run = start_of(&server, "votes", "v", "t").await;
+    let vote = async |nth: &str, name: &str| {
+        let path = form::path(&format!("v-{nth}"), "t");
+        send(&server, "POST", &path, URLENCODED, &format!("name={name}")).await
+    };
+    let (status, body) = vote("1", "Ada").await;
+    assert_eq!((status, &body["action"]), (200, &json!("collected")), "{body}");
+    let (status, body) = vote("1", "Eve").await;
+    let told = (status, &body["received"], &body["action"], &body["reason"]);
+    assert_eq!(told, (200, &json!(true), &json!("ignored"), &json!("not distinct")), "{body}");
+    let delivery = body["deliveryId"].as_str().unwrap();
+    let (_, kept) = send(&server, "GET", &format!("/webhooks/deliveries/{delivery}"), "", "").await;
+    assert_eq!((&kept["status"], &kept["state"]), (&json!(200), &json!("ignored")), "{kept}");
+    assert_eq!(vote("2", "Bob").await.0, 200);
+    assert_eq!(until(&server, &run, "complete").await["state"], json!({"names": ["Ada", "Bob"]}));
+    server.shutdown().await.unwrap();
+}
+
+/// The door of forms on pages reads no other forms than that of webhooks.
+#[tokio::test]
+async fn an_encoded_part_is_no_text() {
+    let server = serve().await;
+    start(&server, "f5", "t").await;
+    let part = |head: &str| {
+        format!("--b\r\nContent-Disposition: form-data; name=\"name\"{head}\r\n\r\nQWRh\r\n--b--\r\n")
+    };
+    let kind = "multipart/form-data; boundary=b";
+    for (head, status) in
+        [("\r\nContent-Transfer-Encoding: base64", 415), (";\r\n filename=\"a\"", 400), ("\r\nX-A : b", 400)]
+    {
+        let (told, body) = send(&server, "POST", &form::path("f5", "t"), kind, &part(head)).await;
+        assert_eq!(told, status, "{head:?}: {body}");
+    }
+    assert_eq!(send(&server, "POST", &form::path("f5", "t"), kind, &part("")).await.0, 200);
     server.shutdown().await.unwrap();
 }

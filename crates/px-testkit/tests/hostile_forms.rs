@@ -153,3 +153,20 @@ async fn a_boundary_in_the_data_is_data_and_odd_forms_are_read_as_they_are_meant
     let kept = world.store().delivery(SCOPE, delivery(&answer)).await.unwrap().unwrap();
     assert_eq!((answer.status, kept.files.len()), (200, 0));
 }
+
+/// Its bytes are more than a row of the inbox holds, and nobody says that retention took them.
+#[tokio::test]
+async fn the_story_of_a_form_that_was_too_large_to_be_kept_says_so() {
+    let world = world();
+    let large = "x".repeat(5 * 1024 * 1024);
+    let body = format!(
+        "--b\r\nContent-Disposition: form-data; name=\"photo\"; filename=\"a\"\r\n\
+         Content-Transfer-Encoding: base64\r\n\r\n{large}\r\n--b--\r\n"
+    );
+    let answer = send_raw(&world, "claims", "multipart/form-data; boundary=b", body.into()).await;
+    assert_eq!(answer.status, 415, "{}", answer.body);
+    let kept = world.store().delivery(SCOPE, delivery(&answer)).await.unwrap().unwrap();
+    assert!(kept.emptied && kept.body.is_empty());
+    let refused = world.replay(kept.id).await.unwrap_err().to_string();
+    assert!(refused.contains("too large to be kept"), "{refused}");
+}

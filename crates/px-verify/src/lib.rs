@@ -31,6 +31,6 @@ pub use evaluate::{
     BodyError, BodyErrorKind, Content, Disagreement, Element, FormData, FormLimits, FormWriter, Forwarding,
     HandshakeReply, IdError, MAX_ID_BYTES, Network, ParseNetworkError, Part, Place, PrepareError, Prepared,
     Refusal, UrlView, Verified, body_type, bounded_id, form_fields, insert_field, is_form_data, parse_form,
-    parse_json, sign, without_mark,
+    parse_json, parts_of, sign, without_mark,
 };
 pub use received::Received;

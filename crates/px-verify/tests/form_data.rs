@@ -79,7 +79,7 @@ fn texts_and_files_become_fields() {
     let file = |place: u16, name: &str, size: u64, kind: Option<&str>| json!({ "id": format!("{id}.{place}"), "name": name, "size": size, "sha256": "0", "contentType": kind });
     let expected = json!({
         "a": ["1", "3"], "k": ["2"],
-        "f": file(0, "x %22y%22.pdf", 3, Some("application/pdf")),
+        "f": file(0, "x \"y\".pdf", 3, Some("application/pdf")),
         "g": [file(1, "../z", 0, None)],
     });
     assert_eq!(content.value(), &expected);
@@ -160,6 +160,79 @@ fn template_headers(kind: &str) -> HeaderMap {
     received(kind, Bytes::new()).headers
 }
 
+/// Heads that one reader takes for a file and another one for a text, or for something else
+/// altogether: each is refused as a whole.
+#[test]
+fn a_head_that_can_be_read_in_two_ways_is_refused() {
+    let read = |head: &str| {
+        let body = format!("--b\r\n{head}\r\n\r\nabc\r\n--b--\r\n");
+        FormData::read(&received("multipart/form-data; boundary=b", body.into()), &LIMITS)
+    };
+    let named = "Content-Disposition: form-data; name=\"photo\"";
+    for (head, words) in [
+        (format!("{named};\r\n filename=\"C:\\x.jpg\""), "begin with the name of a header"),
+        (format!("{named}\r\n\tX: y"), "begin with the name of a header"),
+        (format!("{named}\r\nX-A : y"), "begin with the name of a header"),
+        (format!("{named}\r\n: y"), "begin with the name of a header"),
+        (format!("{named}\nContent-Type: text/plain"), "does not end in CR LF"),
+        (format!("{named}\rX: y"), "does not end in CR LF"),
+        (format!("{named}; filename=\"a"), "a quote that is not closed"),
+        (format!("{named}; filename=\"a\\\""), "a quote that is not closed"),
+        (format!("{named}; filename=\"a\"b"), "something behind a closing quote"),
+        (format!("{named} filename=\"a\""), "something behind a closing quote"),
+        (format!("{named}; filename=a\"b\""), "a quote in the middle"),
+        (format!("{named}; filename"), "not written `name=value`"),
+        (format!("{named}; file name=a"), "not written `name=value`"),
+        (format!("{named}; =a"), "not written `name=value`"),
+        (format!("{named}\r\nContent-Type: text/plain\r\ncontent-type: text/html"), "Content-Type twice"),
+        (format!("{named}\r\n{named}"), "Content-Disposition twice"),
+    ] {
+        let error = read(&head).map(drop).unwrap_err().to_string();
+        assert!(error.contains(words), "{head:?}: {error}");
+    }
+    for head in [format!("{named}; filename=\"C:\\x.jpg\""), format!("{named} ; filename=x y.jpg;\r\nX-A:")] {
+        assert_eq!(read(&head).unwrap().files().count(), 1, "{head:?}");
+    }
+    let kinds = ["; boundary=\"b", "; boundary=\"b\"c", "; boundary=b; boundary=b", ";boundary", ""];
+    for kind in kinds.map(|rest| format!("multipart/form-data{rest}")) {
+        FormData::read(&received(&kind, "--b--\r\n".into()), &LIMITS).map(drop).unwrap_err();
+    }
+}
+
+/// Strangers need not send what is not going to be believed; what may be believed is never refused by its head.
+#[test]
+fn the_head_alone_tells_who_has_no_proof() {
+    let urls = UrlView::default();
+    for (record, secret, shows) in [
+        (providers::hmac("X-Sig", "S"), "key", true),
+        (providers::sendgrid_inbound("S"), SCALAR, true),
+        (providers::standard_webhooks("S"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", true),
+        (providers::twilio("S"), "key", true),
+        (providers::basic("S"), "user:password", true),
+        // Its signature is in the body.
+        (providers::mailgun_routes("S"), "key", false),
+    ] {
+        let (kind, body) = FormWriter::default().text("subject", "hi").file("f", "a.pdf", "", "abc").finish();
+        let template = received(&kind, body);
+        let prepared = verify_support::prepared(&record, secret);
+        let unsigned = Received { body: Bytes::new(), ..template.clone() };
+        assert_eq!(!prepared.may_be_believed(&unsigned, &urls), shows, "{}", record.provider);
+        let mut request = OutboundRequest {
+            method: Method::POST,
+            url: "http://px.example/webhooks/a".into(),
+            headers: template.headers.clone(),
+            body: template.body.clone(),
+        };
+        sign(&record, &SecretString::from(secret), &mut request, template.at).unwrap();
+        let head = Received { headers: request.headers, body: Bytes::new(), ..template };
+        assert!(prepared.may_be_believed(&head, &urls), "{}", record.provider);
+    }
+    assert!(unverified().may_be_believed(&received("multipart/form-data; boundary=b", Bytes::new()), &urls));
+}
+
+/// Names that a form can have: any but with line ends in them.
+const NAME: &str = "[^\r\n]{1,20}";
+
 proptest! {
     #[test]
     fn no_body_makes_the_reader_panic(body in proptest::collection::vec(any::<u8>(), 0..400), kind in "multipart/form-data; boundary=[a-z\"]{0,3}") {
@@ -183,15 +256,18 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_is_read(contents in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..300), 0..5), text in "[^\"\r\n]{0,20}") {
-        let mut form = FormWriter::default().text("text", &text);
-        for content in &contents {
-            form = form.file("file", "n", "", content.clone());
+    fn what_is_written_is_read(
+        files in proptest::collection::vec((NAME, NAME, proptest::collection::vec(any::<u8>(), 0..300)), 0..5),
+        (field, text) in (NAME, ".{0,20}"),
+    ) {
+        let mut form = FormWriter::default().text(&field, &text);
+        for (field, name, content) in &files {
+            form = form.file(field, name, "", content.clone());
         }
         let (kind, body) = form.finish();
         let read = FormData::read(&received(&kind, body), &LIMITS).unwrap();
-        prop_assert_eq!(read.texts().collect::<Vec<_>>(), vec![("text", text.as_bytes())]);
-        let files: Vec<_> = read.files().map(|part| part.content.to_vec()).collect();
-        prop_assert_eq!(files, contents);
+        prop_assert_eq!(read.texts().collect::<Vec<_>>(), vec![(field.as_str(), text.as_bytes())]);
+        let came = read.files().map(|part| (part.name.clone(), part.file.clone().unwrap(), part.content.to_vec()));
+        prop_assert_eq!(came.collect::<Vec<_>>(), files);
     }
 }

@@ -6,6 +6,9 @@ use std::time::Duration;
 use px::prelude::*;
 use serde_json::{Value, json};
 
+/// Where Slack's messages are replaced.
+const SLACK: &str = "https://hooks.slack.com";
+
 /// The one address of all that is outside. A real desk has a client for each.
 pub struct Outside {
     client: reqwest::Client,
@@ -21,7 +24,11 @@ impl Outside {
     pub async fn connect() -> Result<Self> {
         // reqwest is built without a provider of TLS of its own.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?;
+        // Who is asked is known by its address: no redirect leads to somebody else.
+        let client = reqwest::Client::builder()
+            .timeout(Duration::from_secs(10))
+            .redirect(reqwest::redirect::Policy::none())
+            .build()?;
         Ok(Self { client, url: std::env::var("ORDER_DESK_OUTSIDE").ok().filter(|url| !url.is_empty()) })
     }
 
@@ -59,13 +66,13 @@ impl Outside {
     /// The address is not Slack's, or it was not taken.
     pub async fn replace(&self, response_url: &str, text: &str) -> Result<()> {
         let body = json!({ "replace_original": true, "text": text });
-        let Some(url) = &self.url else {
+        // It came in a request that Slack has signed; it is looked at all the same.
+        if ![Some(SLACK), self.url.as_deref()].into_iter().flatten().any(|known| is_at(response_url, known)) {
+            return Err(Error::permanent(format_args!("{response_url} is no address of Slack")));
+        }
+        if self.url.is_none() {
             tracing::info!(response_url, text, "a message of Slack would be replaced");
             return Ok(());
-        };
-        // It came in a request that Slack has signed; it is looked at all the same.
-        if !response_url.starts_with("https://hooks.slack.com/") && !response_url.starts_with(url) {
-            return Err(Error::permanent(format_args!("{response_url} is no address of Slack")));
         }
         self.client.post(response_url).json(&body).send().await?.error_for_status()?;
         Ok(())
@@ -111,5 +118,39 @@ impl Outside {
         let request = self.client.post(format!("{url}/{what}")).header("Idempotency-Key", key).json(&body);
         let answer = request.send().await?.error_for_status()?;
         Ok(answer.json().await.unwrap_or_default())
+    }
+}
+
+/// True if a URL has the scheme, the host and the port of another one. A text that only begins alike may lead to
+/// `https://hooks.slack.com.example`, or to a host behind an `@`.
+fn is_at(url: &str, known: &str) -> bool {
+    let origin = |url: &str| reqwest::Url::parse(url).ok().map(|url| url.origin());
+    origin(url).is_some_and(|origin_of| Some(origin_of) == origin(known))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_known_by_its_origin_and_not_by_how_it_begins() {
+        for known in [SLACK, "http://outside.example:81"] {
+            assert!(is_at(&format!("{known}/actions/1"), known), "{known}");
+            for other in [".example.com/a", "@evil.example/a", "2/a", ":444/a"] {
+                assert!(!is_at(&format!("{known}{other}"), known), "{known}{other}");
+            }
+        }
+        assert!(!is_at("http://hooks.slack.com/a", SLACK) && !is_at("data:,a", "data:,a") && !is_at("", ""));
+    }
+
+    #[test]
+    fn a_message_is_replaced_at_slacks_address_alone_also_if_it_is_only_logged() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let outside = Outside { url: None, ..Outside::connect().await.unwrap() };
+            outside.replace("https://hooks.slack.com/actions/1", "Yes").await.unwrap();
+            let error = outside.replace("https://hooks.slack.com.evil.example/1", "Yes").await.unwrap_err();
+            assert!(error.to_string().contains("no address of Slack"), "{error}");
+        });
     }
 }

@@ -92,7 +92,11 @@ fn deliver(world: &World) {
 /// The runs that ask Anna, Bob and Cleo.
 fn votes(world: &World) -> [Run; 3] {
     let run_of = |mail: &str| {
-        let asks = |run: &Run| run.state_json()["question"]["approver"]["mail"] == mail;
+        // The question, and what becomes of it once it is out.
+        let asks = |run: &Run| {
+            let state = run.state_json();
+            [&state["approver"]["mail"], &state["question"]["approver"]["mail"]].contains(&&json!(mail))
+        };
         world.runs_of(approval).into_iter().find(asks)
     };
     ["anna@example.com", "bob@example.com", "cleo@example.com"]
@@ -188,16 +192,86 @@ fn two_of_three_let_a_large_order_pass_one_by_link_and_one_by_button() {
     world.expect_sound();
 }
 
+/// The order after Anna, Bob and Cleo have voted, in this order, as far as it still waits for them.
+fn voted(world: &World, answers: [&str; 3]) -> Run {
+    let run = world.start(order, large());
+    world.post("payments", paid(90_000)).expect("resumed");
+    for (voter, answer) in votes(world).into_iter().zip(answers) {
+        run.expect_status("waiting");
+        let Some(mail) = voter.state_json()["question"]["approver"]["mail"].as_str().map(str::to_owned)
+        else {
+            panic!("{}", voter.story())
+        };
+        world.answer(&voter.link_of(&mail), answer);
+    }
+    run
+}
+
 #[test]
-fn a_no_keeps_a_large_order_back() {
+fn two_of_three_are_enough_whoever_says_no_before_them() {
+    let world = desk();
+    let run = voted(&world, ["No", "Yes", "Yes"]);
+    deliver(&world);
+    assert!(run.expect_complete().state::<Sale>().is_approved);
+}
+
+#[test]
+fn two_who_say_no_keep_a_large_order_back() {
+    let world = desk();
+    let run = voted(&world, ["No", "Yes", "No"]);
+    assert!(!run.expect_complete().state::<Sale>().is_approved);
+    assert!(world.calls(shipping, "book").is_empty());
+}
+
+#[test]
+fn silence_keeps_a_large_order_back() {
     let world = desk();
     let run = world.start(order, large());
     world.post("payments", paid(90_000)).expect("resumed");
-    let [anna, bob, _] = votes(&world);
-    world.answer(&anna.link_of("anna@example.com"), "Yes");
-    world.post("slack-buttons", pressed(&bob, "no")).expect("resumed");
+    world.answer(&votes(&world)[0].link_of("anna@example.com"), "Yes");
+    run.expect_status("waiting");
+    world.skip(2 * DAY);
     assert!(!run.expect_complete().state::<Sale>().is_approved);
-    assert!(world.calls(shipping, "book").is_empty());
+}
+
+#[test]
+fn an_approver_who_cannot_be_asked_has_not_said_yes_and_keeps_nobody_else_from_it() {
+    let world = desk();
+    world.stub_with(approval, "post buttons", |_| -> px::Result<()> { px::bail!("Slack is away") });
+    let run = world.start(order, large());
+    world.post("payments", paid(90_000)).expect("resumed");
+    // Bob's run gives up after its last attempt.
+    world.skip(Duration::from_secs(60));
+    let [anna, bob, cleo] = votes(&world);
+    bob.expect_error("Slack is away");
+    run.expect_status("waiting");
+    for (voter, mail) in [(anna, "anna@example.com"), (cleo, "cleo@example.com")] {
+        world.answer(&voter.link_of(mail), "Yes");
+    }
+    deliver(&world);
+    assert!(run.expect_complete().state::<Sale>().is_approved);
+}
+
+#[test]
+fn a_vote_counts_also_if_its_message_cannot_be_replaced_any_more() {
+    let world = desk();
+    world.stub_with(approval, "replace message", |_| -> px::Result<()> { px::bail!("expired_url") });
+    let approver = Approver { mail: "bob@example.com".into(), slack: Some("U1".into()) };
+    let run = world.start(approval, Question { text: "May it?".into(), approver });
+    world.post("slack-buttons", pressed(&run, "yes")).expect("resumed");
+    assert_eq!(run.expect_complete().state::<Vote>().yes, Some(true));
+}
+
+#[test]
+fn a_large_order_without_two_approvers_ends_before_anything_is_paid() {
+    let one = large().approvers[0].clone();
+    for approvers in [vec![], vec![one.clone()], vec![one.clone(), one]] {
+        let world = desk();
+        let run = world.start(order, Order { approvers: approvers.clone(), ..large() });
+        run.expect_complete();
+        assert!(world.calls(order, "mail customer").is_empty());
+        world.start(order, Order { approvers, ..small() }).expect_waiting_on(bank::on("o1"));
+    }
 }
 
 #[test]

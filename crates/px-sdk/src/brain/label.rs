@@ -1,7 +1,7 @@
 //! Labels that a brain takes from the input of its runs.
 
 use px_core::{Labels, check_label_name, check_label_value};
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use super::Blank;
 use super::builder::{Builder, Started};
@@ -19,13 +19,33 @@ impl InputLabel {
     /// The label of a place, named after its last field: `/orderId` is `order-id`.
     fn of(pointer: String) -> Self {
         let mut name = String::new();
-        for letter in pointer.rsplit('/').next().unwrap_or_default().chars() {
-            if letter.is_ascii_uppercase() && !name.is_empty() {
+        let mut before: Option<char> = None;
+        let mut letters = pointer.rsplit('/').next().unwrap_or_default().chars().peekable();
+        while let Some(letter) = letters.next() {
+            // A word begins behind a letter that is none of its capitals, and with the last
+            // capital of several: `orderID` is two words, and so is `URLPath`.
+            let begins_word = before.is_some_and(|before| {
+                let is_inside = before.is_ascii_uppercase();
+                !is_inside || letters.peek().is_some_and(char::is_ascii_lowercase)
+            });
+            if letter.is_ascii_uppercase() && begins_word {
                 name.push('-');
             }
             name.push(letter.to_ascii_lowercase());
+            before = Some(letter);
         }
         Self { name, pointer }
+    }
+}
+
+/// A number as people write it: an integral one is digits, however its sender wrote it.
+fn number(number: &Number) -> String {
+    /// From here on floats leave integers out.
+    const LIMIT: f64 = 9_007_199_254_740_992.0;
+    match number.as_f64().filter(|_| number.is_f64()) {
+        // No negative zero: `-0.0` is `0`.
+        Some(float) if float.fract() == 0.0 && float.abs() < LIMIT => format!("{:.0}", float + 0.0),
+        _ => number.to_string(),
     }
 }
 
@@ -36,7 +56,8 @@ impl BrainDef {
         let value = |label: &InputLabel| {
             let value = match input.pointer(&label.pointer)? {
                 Value::String(text) => text.clone(),
-                scalar @ (Value::Number(_) | Value::Bool(_)) => scalar.to_string(),
+                Value::Number(given) => number(given),
+                scalar @ Value::Bool(_) => scalar.to_string(),
                 Value::Null | Value::Array(_) | Value::Object(_) => return None,
             };
             match check_label_value(&label.name, &value) {
@@ -135,10 +156,32 @@ mod tests {
 
     #[test]
     fn a_label_is_named_after_the_last_field_of_its_place() {
-        for (pointer, name) in
-            [("/orderId", "order-id"), ("/order/id", "id"), ("/order_id", "order_id"), ("/ID", "i-d")]
-        {
+        for (pointer, name) in [
+            ("/orderId", "order-id"),
+            ("/order/id", "id"),
+            ("/order_id", "order_id"),
+            ("/ID", "id"),
+            ("/orderID", "order-id"),
+            ("/URLPath", "url-path"),
+            ("/Order", "order"),
+            ("/line2Id", "line2-id"),
+        ] {
             assert_eq!(InputLabel::of(pointer.into()).name, name, "{pointer}");
+        }
+    }
+
+    #[test]
+    fn an_integral_number_is_digits_however_it_was_written() {
+        for (written, label) in [
+            ("1000", "1000"),
+            ("1e3", "1000"),
+            ("-2.0", "-2"),
+            ("-0.0", "0"),
+            ("1.5", "1.5"),
+            ("18446744073709551615", "18446744073709551615"),
+            ("1e300", "1e+300"),
+        ] {
+            assert_eq!(number(&serde_json::from_str(written).unwrap()), label, "{written}");
         }
     }
 }

@@ -119,7 +119,7 @@ fn plain(name: &str, place: u16) -> String {
     let is_astray = |char: char| {
         char.is_control()
             || matches!(char, '/' | '\\' | ':' | '"' | '<' | '>' | '|' | '?' | '*')
-            || matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            || matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     let mut name: String = name.chars().map(|char| if is_astray(char) { '_' } else { char }).collect();
     name.truncate(name.floor_char_boundary(MAX_NAME));
@@ -145,6 +145,7 @@ mod tests {
             ("\0", "attachment; filename=\"_\"; filename*=UTF-8''_"),
             ("é.txt", "attachment; filename=\"_.txt\"; filename*=UTF-8''%C3%A9.txt"),
             ("gpj.\u{202e}exe", "attachment; filename=\"gpj._exe\"; filename*=UTF-8''gpj._exe"),
+            ("a\u{61c}\u{200f}b", "attachment; filename=\"a__b\"; filename*=UTF-8''a__b"),
             ("..", "attachment; filename=\"file-3\"; filename*=UTF-8''file-3"),
             ("", "attachment; filename=\"file-3\"; filename*=UTF-8''file-3"),
         ] {

@@ -268,7 +268,7 @@ fn about_webhooks() -> Vec<Route> {
                 ("application/x-www-form-urlencoded", shape::<api::Object>),
                 ("multipart/form-data", shape::<api::Object>),
             ])
-            .answers::<api::FormAccepted>(200, "The run has it")
+            .answers::<api::FormAccepted>(200, "The run has it, or had one of this form before")
             .answers::<api::RefusedForm>(403, "The token is missing or another one")
             .answers::<api::FormNotFound>(404, "No run waits for it")
             .refuses(415, "It is neither urlencoded nor multipart"),

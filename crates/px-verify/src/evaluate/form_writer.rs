@@ -1,10 +1,13 @@
 //! Writing of forms with files: for `px webhooks send` and for tests. What is written here
-//! is read by [`FormData`](super::FormData) as it was meant.
+//! is read by [`FormData`](super::FormData) as it was meant; of names line ends excepted, which
+//! cannot be in one.
 
 use std::fmt::Write as _;
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
+
+use super::parameters::escaped;
 
 /// A form in the making.
 #[derive(Debug, Clone, Default)]
@@ -60,9 +63,4 @@ impl FormWriter {
         body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
         (format!("multipart/form-data; boundary={boundary}"), body.into())
     }
-}
-
-/// A name as browsers write it.
-fn escaped(name: &str) -> String {
-    name.replace('"', "%22").replace('\r', "%0D").replace('\n', "%0A")
 }

@@ -7,7 +7,11 @@
 //! and mean nothing here.
 
 use bytes::{Bytes, BytesMut};
+use memchr::memmem::Finder;
 use percent_encoding::percent_decode_str;
+
+use super::body_error::BodyError;
+use super::parameters::{is_token, parameters};
 
 /// Maximum number of parts of a form.
 const MAX_PARTS: usize = 1_000;
@@ -68,7 +72,9 @@ fn syntax(text: impl Into<String>) -> Defect {
 pub(super) fn boundary(content_type: &str) -> Result<String, Defect> {
     let parameters = content_type.split_once(';').map_or("", |(_, rest)| rest);
     let mut found = None;
-    for (name, value) in Parameters::of(parameters.as_bytes()) {
+    let parameters = self::parameters(parameters.as_bytes())
+        .map_err(|why| syntax(format!("The header Content-Type of the form {why}")))?;
+    for (name, value) in parameters {
         let value = String::from_utf8(value).map_err(|_| syntax("The boundary of the form is no ASCII"))?;
         if name.eq_ignore_ascii_case("boundary") && found.replace(value).is_some() {
             return Err(syntax("The header Content-Type of the form has two boundaries"));
@@ -84,13 +90,26 @@ pub(super) fn boundary(content_type: &str) -> Result<String, Defect> {
     Ok(found)
 }
 
+/// Reads the parts of a form, of which there are at most `most`.
+///
+/// # Errors
+/// It does not have the syntax, or is more than is taken.
+pub fn parts_of(content_type: &str, body: &Bytes, most: usize) -> Result<Vec<Part>, BodyError> {
+    Ok(cut(body, &boundary(content_type)?, most)?.parts)
+}
+
 /// Cuts a body into its parts.
 ///
 /// # Errors
 /// It does not have the syntax, or is more than is taken.
 pub(super) fn parts(body: &Bytes, boundary: &str) -> Result<Parts, Defect> {
+    cut(body, boundary, MAX_PARTS)
+}
+
+fn cut(body: &Bytes, boundary: &str, most: usize) -> Result<Parts, Defect> {
     let delimiter = format!("\r\n--{boundary}");
     let delimiter = delimiter.as_bytes();
+    let finder = Finder::new(delimiter);
     let (mut parts, mut rest) = (Vec::new(), BytesMut::new());
     // The first delimiter may be the first line, and an empty line may come before it.
     let opening = delimiter.get(2..).unwrap_or_default();
@@ -114,13 +133,13 @@ pub(super) fn parts(body: &Bytes, boundary: &str) -> Result<Parts, Defect> {
             }
             Ended::Line(length) => at += length,
         }
-        if parts.len() == MAX_PARTS {
-            return Err(Defect::TooMany(format!("The form has more than {MAX_PARTS} parts")));
+        if parts.len() == most {
+            return Err(Defect::TooMany(format!("The form has more than {most} parts")));
         }
         let (head, head_bytes) = Head::read(body.get(at..).unwrap_or_default())?;
         let from = at + head_bytes;
         // The line end before the first byte belongs to a delimiter that follows at once.
-        let found = next_delimiter(body, from - 2, delimiter)
+        let found = next_delimiter(body, from - 2, &finder)
             .ok_or_else(|| syntax("The form ends before its last boundary"))?;
         let to = found.max(from);
         at = found + delimiter.len();
@@ -157,15 +176,11 @@ fn end_of_delimiter(tail: &[u8]) -> Option<Ended> {
 
 /// The place of the next delimiter that is a line of its own, at or behind a place.
 /// What only begins like one is content.
-fn next_delimiter(body: &[u8], from: usize, delimiter: &[u8]) -> Option<usize> {
+fn next_delimiter(body: &[u8], from: usize, finder: &Finder<'_>) -> Option<usize> {
     let mut at = from;
     loop {
-        let tail = body.get(at..)?;
-        let place = at + tail.iter().position(|byte| *byte == b'\r')?;
-        let here = body.get(place..)?;
-        if let Some(behind) = here.strip_prefix(delimiter)
-            && end_of_delimiter(behind).is_some()
-        {
+        let place = at + finder.find(body.get(at..)?)?;
+        if end_of_delimiter(body.get(place + finder.needle().len()..)?).is_some() {
             return Some(place);
         }
         at = place + 1;
@@ -193,23 +208,15 @@ impl Head {
             })?
         };
         let mut disposition: Option<&[u8]> = None;
-        let mut content_type = None;
-        let lines = text.get(..end).unwrap_or_default();
-        for line in lines.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line)) {
-            if line.is_empty() {
-                continue;
-            }
-            let mut halves = line.splitn(2, |byte| *byte == b':');
-            let (Some(name), Some(value)) = (halves.next(), halves.next()) else {
-                return Err(syntax("A line in the head of a part of the form has no colon"));
-            };
+        let mut content_type: Option<&[u8]> = None;
+        let mut lines = text.get(..end).unwrap_or_default();
+        while let Some((name, value)) = next_line(&mut lines)? {
             let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
-            let value = value.trim_ascii();
             if is("content-disposition") && disposition.replace(value).is_some() {
                 return Err(syntax("A part of the form has the header Content-Disposition twice"));
             }
-            if is("content-type") {
-                content_type = claimed(value);
+            if is("content-type") && content_type.replace(value).is_some() {
+                return Err(syntax("A part of the form has the header Content-Type twice"));
             }
             let is_plain =
                 || [&b"7bit"[..], b"8bit", b"binary"].iter().any(|way| value.eq_ignore_ascii_case(way));
@@ -222,7 +229,7 @@ impl Head {
         }
         let disposition =
             disposition.ok_or_else(|| syntax("A part of the form has no header Content-Disposition"))?;
-        Ok((Self { content_type, ..Self::of(disposition)? }, end + 2))
+        Ok((Self { content_type: content_type.and_then(claimed), ..Self::of(disposition)? }, end + 2))
     }
 
     /// Reads the header that names the field.
@@ -233,7 +240,9 @@ impl Head {
             return Err(syntax("A part of the form is not `form-data`"));
         }
         let (mut name, mut file, mut extended) = (None, None, None);
-        for (parameter, value) in Parameters::of(halves.next().unwrap_or_default()) {
+        let parameters = parameters(halves.next().unwrap_or_default())
+            .map_err(|why| syntax(format!("The header Content-Disposition of a part of the form {why}")))?;
+        for (parameter, value) in parameters {
             let slot = match parameter.to_ascii_lowercase().as_str() {
                 "name" => &mut name,
                 "filename" => &mut file,
@@ -256,6 +265,35 @@ impl Head {
     }
 }
 
+/// A line of a head: its name and its value.
+type Line<'a> = (&'a [u8], &'a [u8]);
+
+/// Takes the next line of a head: its name and its value. Lines end in CR LF and in
+/// nothing else, and none is folded: of what other readers take for one line or for two
+/// nothing is guessed here.
+fn next_line<'a>(lines: &mut &'a [u8]) -> Result<Option<Line<'a>>, Defect> {
+    if lines.is_empty() {
+        return Ok(None);
+    }
+    let end = lines.windows(2).position(|bytes| bytes == b"\r\n").unwrap_or(lines.len());
+    let (line, rest) = lines.split_at_checked(end).unwrap_or((lines, b""));
+    *lines = rest.get(2..).unwrap_or_default();
+    if line.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
+        return Err(syntax("A line in the head of a part of the form does not end in CR LF"));
+    }
+    let colon = line.iter().position(|byte| *byte == b':').unwrap_or(line.len());
+    let (name, value) = line.split_at_checked(colon).unwrap_or((line, b""));
+    let Some(value) = value.strip_prefix(b":") else {
+        return Err(syntax("A line in the head of a part of the form has no colon"));
+    };
+    if !is_token(name) {
+        return Err(syntax(
+            "A line in the head of a part of the form does not begin with the name of a header",
+        ));
+    }
+    Ok(Some((name, value.trim_ascii())))
+}
+
 /// A content type as it is kept; none that is no plain text.
 fn claimed(value: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(value).ok()?;
@@ -270,60 +308,4 @@ fn decoded(value: &[u8]) -> Option<String> {
     let (charset, _language, encoded) = (parts.next()?, parts.next()?, parts.next()?);
     let decoded = percent_decode_str(encoded).decode_utf8().ok()?;
     charset.eq_ignore_ascii_case("utf-8").then(|| decoded.into_owned())
-}
-
-/// The parameters of a header: names, and values without their quotes.
-struct Parameters<'a>(&'a [u8]);
-
-impl<'a> Parameters<'a> {
-    const fn of(text: &'a [u8]) -> Self {
-        Self(text)
-    }
-}
-
-impl Iterator for Parameters<'_> {
-    type Item = (String, Vec<u8>);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let text = self.0.trim_ascii_start();
-            let text = text.strip_prefix(b";").unwrap_or(text).trim_ascii_start();
-            let equals = text.iter().position(|byte| matches!(byte, b'=' | b';'))?;
-            let (name, rest) = text.split_at_checked(equals)?;
-            let Some(rest) = rest.strip_prefix(b"=") else {
-                // A word without a value says nothing here.
-                self.0 = rest;
-                continue;
-            };
-            let name = String::from_utf8_lossy(name.trim_ascii()).into_owned();
-            let (value, rest) = match rest.trim_ascii_start().strip_prefix(b"\"") {
-                Some(quoted) => unquoted(quoted),
-                None => {
-                    let end = rest.iter().position(|byte| *byte == b';').unwrap_or(rest.len());
-                    let (value, rest) = rest.split_at_checked(end)?;
-                    (value.trim_ascii().to_vec(), rest)
-                }
-            };
-            self.0 = rest;
-            return Some((name, value));
-        }
-    }
-}
-
-/// The text up to the closing quote, and what is behind it. A backslash stands for
-/// itself but before a quote or another one: old browsers send paths as they are.
-fn unquoted(text: &[u8]) -> (Vec<u8>, &[u8]) {
-    let mut value = Vec::new();
-    let mut bytes = text.iter().copied().enumerate().peekable();
-    while let Some((place, byte)) = bytes.next() {
-        match byte {
-            b'"' => return (value, text.get(place + 1..).unwrap_or_default()),
-            b'\\' => match bytes.next_if(|(_, next)| matches!(next, b'"' | b'\\')) {
-                Some((_, escaped)) => value.push(escaped),
-                None => value.push(byte),
-            },
-            byte => value.push(byte),
-        }
-    }
-    (value, &[])
 }

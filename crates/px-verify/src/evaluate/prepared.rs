@@ -176,11 +176,23 @@ impl Prepared {
         Err(refused.unwrap_or(Refusal::NoActiveKey))
     }
 
-    /// Returns whether [`verify`](Self::verify) looks at the body. If not, a request may
-    /// be verified before its body is read.
+    /// Returns false if the head of a request, whose body need not be there, shows that
+    /// [`verify`](Self::verify) is going to refuse it: by a password, by a signature that is
+    /// missing or has not its form, or since it would have to come from this machine. It
+    /// tells nothing that a stranger does not know: no key is asked but for a password.
     #[must_use]
-    pub fn needs_body(&self) -> bool {
-        self.proofs.iter().any(|proof| !matches!(proof.check, Check::Token(_)))
+    pub fn may_be_believed(&self, head: &Received, urls: &UrlView) -> bool {
+        if self.proofs.is_empty() {
+            return self.verify(head, urls).is_ok();
+        }
+        self.proofs.iter().any(|proof| match &proof.check {
+            Check::Token(check) => check.verify(head).is_ok(),
+            Check::Signature(check) => check.shape.is_presented(&head.headers),
+            Check::Twilio(_) => head.headers.contains_key(&twilio::SIGNATURE),
+            Check::Atlassian(check) => check.verify(head).is_ok(),
+            // In the body, or wherever users' code looks.
+            Check::Mailgun(_) | Check::Custom(_) => true,
+        })
     }
 
     /// Returns whether [`verify`](Self::verify) calls a function of the user's, which may

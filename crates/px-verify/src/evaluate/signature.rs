@@ -254,6 +254,11 @@ impl Shape {
         Ok(Facts { presented, timestamp, sent, id, key_id })
     }
 
+    /// Returns whether a request says about its signature what it has to, in the right form.
+    pub(super) fn is_presented(&self, headers: &HeaderMap) -> bool {
+        self.facts(headers).is_ok()
+    }
+
     /// The signed bytes, in order.
     pub(super) fn pieces<'a>(
         &'a self,

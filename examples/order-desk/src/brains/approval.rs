@@ -12,11 +12,15 @@ const DAY: Duration = Duration::from_hours(24);
 /// The brain.
 pub fn approval() -> Brain<Question, Vote> {
     brain("approval")
-        .describe("Asks one person, by link and by button")
+        .describe("Asks one person of several, by link and by button")
         .label_as("approver", "/approver/mail")
         .needs::<Outside>()
+        // Waits for the first of link and button, two days at most. The vote is what the run results in: whoever has
+        // started it (`ask approvers` of an order) waits for its end.
         .step("ask", ask)
+        .retry(Retry::attempts(5))
         .remind("ask again", DAY, ask_again)
+        .retry(Retry::attempts(5))
         .step("note vote", note_vote)
         .build()
 }
@@ -93,7 +97,12 @@ async fn note_vote(cx: Cx, Asked { question, .. }: Asked, answer: Answer) -> Res
     if let Some(url) = message {
         let word = if vote.yes == Some(true) { "Yes" } else { "No" };
         let text = format!("{} {word}, says <@{}>.", question.text, vote.by.as_deref().unwrap_or_default());
-        cx.effect("replace message", async |_key| cx.get::<Outside>().replace(&url, &text).await).await?;
+        let replaced =
+            cx.effect("replace message", async |_key| cx.get::<Outside>().replace(&url, &text).await).await;
+        // The address lives for half an hour, and this may be later: the vote counts all the same.
+        if let Err(error) = replaced {
+            cx.emit("message keeps its buttons", error.to_string()).await?;
+        }
     }
     Ok(Next(vote))
 }

@@ -1,6 +1,9 @@
 //! An order, from its payment to the door.
 
+use std::collections::BTreeSet;
+
 use px::prelude::*;
+use px::{On, RunId};
 
 use super::approval::{Question, Vote, approval};
 use super::shipping::{Shipment, shipping};
@@ -15,23 +18,33 @@ pub fn order() -> Brain<Order> {
         .describe("Takes an order from its payment to the door")
         .label_as("order", "/id")
         .needs::<Outside>()
+        // A large order names two people at least who can let it pass. A guard that fails ends the run, and well: it is
+        // complete, and nothing below is run.
+        .guard("has its approvers", Order::has_its_approvers)
+        // Waits for the bank, two weeks at most.
         .step("ask for payment", ask_for_payment)
+        .retry(Retry::attempts(5))
         .remind_every("remind of payment", 3 * DAY, 3, remind_of_payment)
         .retry(Retry::attempts(3))
         .step("book payment", book_payment)
         .guard("is paid", |sale: &Sale| sale.paid.is_some())
+        // From 500.00 EUR on, two have to let it pass.
         .when(
             "is large",
-            |sale: &Sale| sale.order.cents >= 50_000,
-            |b| b.step("ask approvers", ask_approvers).step("count votes", count_votes),
+            |sale: &Sale| sale.order.is_large(),
+            // Starts the brain `approval` once for each approver, and waits for one end of these runs after the other,
+            // until two have said yes or two no more can. Each ends after two days at most.
+            |b| b.step("ask approvers", ask_approvers).each("count vote", count_vote),
         )
         .guard("is approved", |sale: &Sale| sale.is_approved)
         .map("pack", items(|sale: &Sale| sale.order.lines.clone(), pack).parallel(2), |sale, parcels| Sale {
             parcels,
             ..sale
         })
+        // The steps of the brain `shipping`, in this run: they wait for the carrier.
         .brain("ship", shipping, to_ship, shipped)
         .step("thank", thank)
+        .retry(Retry::attempts(5))
         .build()
 }
 px::brain!(order);
@@ -47,9 +60,26 @@ pub struct Order {
     pub cents: u64,
     /// What is ordered.
     pub lines: Vec<Line>,
-    /// Who may let a large one pass: two of three.
+    /// Who may let a large one pass: the yes of two of them is enough, whatever the others say. Another one needs none.
     #[serde(default)]
     pub approvers: Vec<Approver>,
+}
+
+impl Order {
+    /// Number of people who have to let a large one pass.
+    const VOTES: usize = 2;
+
+    /// True from 500 euros on.
+    fn is_large(&self) -> bool {
+        self.cents >= 50_000
+    }
+
+    /// False for a large one that two people could never let pass. It is known before anything is paid.
+    fn has_its_approvers(&self) -> bool {
+        let people: BTreeSet<_> = self.approvers.iter().map(|approver| &approver.mail).collect();
+        let is_each_another = people.len() == self.approvers.len();
+        !self.is_large() || (is_each_another && people.len() >= Self::VOTES)
+    }
 }
 
 /// A line of an order.
@@ -114,28 +144,49 @@ async fn book_payment(cx: Cx, order: Order, paid: Timed<Paid>) -> Result<Next<Sa
     Ok(Next(Sale { order, paid, is_approved: true, parcels: Vec::new(), places: Vec::new(), picture: None }))
 }
 
-/// Asks each approver in a run of its own, so that each has one vote however they answer.
-async fn ask_approvers(cx: Cx, sale: Sale) -> Result<Collecting<Sale, Partly<Votes, Votes>>> {
-    let text = format!("Order {} of {}: may it go out?", sale.order.id, euros(sale.order.cents));
-    let mut votes = Vec::new();
-    for approver in &sale.order.approvers {
-        let question = Question { text: text.clone(), approver: approver.clone() };
-        let run = cx.start(&format!("ask {}", approver.mail), approval, question).await?;
-        votes.push(end_of(approval, run));
-    }
-    Ok(wait_for_count(sale, 2, votes).distinct_by_registration().timeout(2 * DAY))
+/// The votes about an order, while they are counted.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Poll {
+    /// The order.
+    pub sale: Sale,
+    /// Runs that ask a person, and have not ended.
+    pub open: Vec<RunId>,
+    /// People who have said yes.
+    pub yes: usize,
 }
 
-type Votes = Vec<RunEnd<Vote>>;
+impl Poll {
+    fn ends(&self) -> Vec<On<RunEnd<Vote>>> {
+        self.open.iter().map(|run| end_of(approval, *run)).collect()
+    }
+}
 
-async fn count_votes(_cx: Cx, sale: Sale, votes: Partly<Votes, Votes>) -> Result<Next<Sale>> {
-    let yes = |end: &RunEnd<Vote>| matches!(end, RunEnd::Complete { result } if result.yes == Some(true));
-    let is_approved = match votes {
-        Partly::Complete(votes) => votes.iter().all(yes),
-        // Who has not answered by now has not said yes.
-        Partly::TimedOut(_) => false,
-    };
-    Ok(Next(Sale { is_approved, ..sale }))
+type OneVote = Picked<RunEnd<Vote>>;
+
+/// Asks each approver in a run of its own, so that each has one vote however they answer.
+async fn ask_approvers(cx: Cx, sale: Sale) -> Result<Waiting<Poll, OneVote>> {
+    let text = format!("Order {} of {}: may it go out?", sale.order.id, euros(sale.order.cents));
+    let mut open = Vec::new();
+    for approver in &sale.order.approvers {
+        let question = Question { text: text.clone(), approver: approver.clone() };
+        open.push(cx.start(&format!("ask {}", approver.mail), approval, question).await?);
+    }
+    let poll = Poll { sale, open, yes: 0 };
+    let ends = poll.ends();
+    Ok(wait_for(poll, ends))
+}
+
+/// Counts until it is decided: who cannot be asked, or does not answer in time, has not said yes.
+async fn count_vote(_cx: Cx, mut poll: Poll, vote: OneVote) -> Result<Again<Poll, OneVote, Sale>> {
+    poll.open.remove(vote.index);
+    let is_yes = matches!(vote.response, RunEnd::Complete { result } if result.yes == Some(true));
+    poll.yes += usize::from(is_yes);
+    let is_approved = poll.yes >= Order::VOTES;
+    if is_approved || poll.yes + poll.open.len() < Order::VOTES {
+        return Ok(Again::done(Sale { is_approved, ..poll.sale }));
+    }
+    let ends = poll.ends();
+    Ok(Again::wait(poll, ends))
 }
 
 async fn pack(_cx: Cx, line: Line) -> Result<String> {

@@ -13,7 +13,9 @@ pub fn refund() -> Brain<Dispute> {
         .describe("Decides about a disputed payment")
         .label("/order")
         .needs::<Outside>()
+        // Waits for the clerk, three days at most.
         .step("ask clerk", ask_clerk)
+        .retry(Retry::attempts(5))
         .step("decide", decide)
         .when(
             "is granted",

@@ -12,9 +12,11 @@ pub fn shipping() -> Brain<Shipment, Shipment> {
         .needs::<Outside>()
         .step("book", book)
         .retry(Retry::attempts(5))
+        // Waits for each message of the carrier in turn, until one says that the parcel is delivered.
         .step("follow", follow)
         .for_each("note place", note_place)
         .step("archive picture", archive_picture)
+        .retry(Retry::attempts(5))
         .build()
 }
 px::brain!(shipping);

@@ -256,6 +256,7 @@ impl Lab {
                 0 => ReminderEnd::Complete,
                 1 => ReminderEnd::Retry(failure(), after(10)),
                 2 => ReminderEnd::GiveUp(failure()),
+                3 => ReminderEnd::Postpone(failure()),
                 _ => ReminderEnd::Gone(failure()),
             }),
             Ask::Rerun { step, given } => Command::Rerun(Box::new(position(*step, *given))),

@@ -11,6 +11,7 @@ use px_pool::{Subject, panic_text};
 use px_sdk::{Body, Continue, Cx, KvWrites, StepContext, StepError, StepOutput, StepStandIn};
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::asked::warn_of_links;
 use crate::bounds::bounded;
 use crate::fitness::same_response;
 use crate::items;
@@ -282,12 +283,15 @@ pub(crate) fn panicked(panic: &px_pool::Panic) -> Failure {
 /// Turns an error that kept a step from an outcome into the step's result.
 pub(crate) fn unfit(run: &Run, error: StepError) -> StepResult {
     let step = run.frame().map(|frame| frame.step.as_str()).unwrap_or_default();
+    unfit_for(&format!("step '{step}'"), error)
+}
+
+/// The same, of what is named in these words.
+pub(crate) fn unfit_for(whom: &str, error: StepError) -> StepResult {
     match error {
-        StepError::State(why) => {
-            StepResult::Unfit(format!("the stored state does not fit step '{step}': {why}"))
-        }
+        StepError::State(why) => StepResult::Unfit(format!("the stored state does not fit {whom}: {why}")),
         StepError::Response(why) => {
-            StepResult::Unfit(format!("the stored response does not fit step '{step}': {why}"))
+            StepResult::Unfit(format!("the stored response does not fit {whom}: {why}"))
         }
         StepError::Failed(error) if error.is_unfit() => StepResult::Unfit(error.message().to_owned()),
         StepError::Failed(error) => {
@@ -317,6 +321,13 @@ fn command(parts: &Parts, run: &Run, found: &Found<'_>, result: StepResult) -> C
             return Command::FailStep { error, retry_at: pause.map(|pause| now.after(pause)) };
         }
     };
+    warn_of_links(
+        run,
+        match &output.then {
+            Continue::Wait(request) => &request.registrations,
+            _ => &[],
+        },
+    );
     let after = if output.halts {
         After::Halt
     } else if output.repeats {
@@ -361,6 +372,7 @@ fn command(parts: &Parts, run: &Run, found: &Found<'_>, result: StepResult) -> C
             deadline: request.deadline(now),
             mode: request.mode,
             collected: Vec::new(),
+            answered: Vec::new(),
             registrations: request.registrations,
             opened_at: now,
             fresh: request.fresh,

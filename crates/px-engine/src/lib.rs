@@ -15,6 +15,7 @@
 //! `supervise`, its side of users' code; `port`, the step's side; `session`, the
 //! commits of a running step; `timer`; `history`, the way back.
 
+mod asked;
 mod backlog;
 mod bounds;
 mod claim;

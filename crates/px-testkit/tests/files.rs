@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use px_core::{DeliveryId, FileId};
 use px_inbound::Retention;
+use px_inbound::verify::FormWriter;
 use px_sdk::Registry;
 use px_store::Store as _;
 use px_testkit::{Fault, World};
@@ -109,6 +110,37 @@ async fn a_replay_has_the_files_of_its_delivery() {
         rows
     };
     assert_eq!(sorted(found), sorted(expected.to_vec()));
+}
+
+#[tokio::test]
+async fn a_replay_that_turns_out_to_be_a_repetition_keeps_its_files_until_it_is_forgotten() {
+    let world = world();
+    let form = || form("of a retry", "").file("photo", "a", "", "abc");
+    let failed = send(&world, "flaky", form()).await;
+    assert_eq!(failed.status, 500, "{}", failed.body);
+    let retried = send(&world, "flaky", form()).await;
+    assert_eq!((retried.status, retried.action), (200, Some("ignored")), "{}", retried.body);
+    let replayed = world.replay(delivery(&failed)).await.unwrap();
+    assert_eq!(replayed.action, Some("duplicate"), "{}", replayed.body);
+    let kept = world.store().delivery(SCOPE, delivery(&failed)).await.unwrap().unwrap();
+    assert_eq!((kept.files.len(), pieces(&world).await.len()), (1, 2));
+    assert!(world.audit().await.unwrap().is_clean());
+    world.advance(2 * DAY).await.unwrap();
+    world.sweep(&Retention { deliveries: DAY, ..Retention::default() }).await.unwrap();
+    assert_eq!(pieces(&world).await, []);
+}
+
+#[tokio::test]
+async fn a_form_whose_json_is_broken_is_kept_as_it_is_though_its_files_are_large() {
+    let world = world();
+    let large = FormWriter::default().text("json", "{\"id\": ").file("photo", "a", "", vec![7; 5 * piece()]);
+    let answer = send(&world, "wrapped", large).await;
+    assert_eq!(answer.status, 400, "{}", answer.body);
+    let kept = world.inbox().await.unwrap().remove(0);
+    assert!(!kept.emptied && String::from_utf8_lossy(&kept.body).contains("{\"id\": "));
+    assert_eq!((kept.files.len(), pieces(&world).await.len()), (1, 5));
+    let error = world.replay(kept.id).await.unwrap_err().to_string();
+    assert!(error.contains("The stored body cannot be read"), "{error}");
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ mod claim;
 mod control;
 mod engine;
 mod executor;
+mod files;
 mod fitness;
 mod history;
 mod inner;

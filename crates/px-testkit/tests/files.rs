@@ -171,6 +171,26 @@ async fn a_delivery_that_loses_its_content_loses_its_files() {
     assert!(kept.emptied && kept.files.is_empty());
 }
 
+/// A run that has ended holds nothing, and its reply says what is missing when it goes back.
+#[tokio::test]
+async fn a_run_that_goes_back_names_the_files_that_are_gone() {
+    let world = world();
+    let answer = send(&world, "claims", form("1", "").file("photo", "a", "", "abc")).await;
+    let run = answer.run.unwrap();
+    world.ring().await.unwrap();
+    world.settle().await.unwrap();
+    assert_eq!(state(&world, run).await["status"], "complete");
+    world.rerun(run, 1).await.unwrap();
+    assert_eq!(world.missing_files(run).await.unwrap(), []);
+    world.settle().await.unwrap();
+    world.ring().await.unwrap();
+    world.settle().await.unwrap();
+    world.advance(21 * DAY).await.unwrap();
+    world.sweep(&Retention { deliveries: DAY, ..Retention::default() }).await.unwrap();
+    world.rerun(run, 1).await.unwrap();
+    assert_eq!(world.missing_files(run).await.unwrap(), [FileId { delivery: delivery(&answer), place: 0 }]);
+}
+
 /// A reference counts only with the digest of what it refers to, so nobody reads by a
 /// guessed id what was not sent to them. One whose delivery is gone says so.
 #[tokio::test]

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use px_sdk::link::{self, Answered, Link, LinkHandle};
 use px_sdk::{
-    All, Brain, Collecting, Cx, Error, More, Next, Result, Retry, Streaming, Timed, Waiting, brain, items,
-    stream, wait_for, wait_for_count,
+    All, Brain, Collecting, Cx, Error, More, Next, Picked, Result, Retry, Streaming, Timed, Waiting, brain,
+    items, stream, wait_for, wait_for_count,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -151,13 +151,13 @@ pub(crate) fn votes() -> Brain<Refund> {
 }
 px_sdk::brain!(votes);
 
-async fn open_votes(cx: Cx, refund: Refund) -> Result<Streaming<Refund, Answered<Decision>>> {
+async fn open_votes(cx: Cx, refund: Refund) -> Result<Streaming<Refund, Picked<Answered<Decision>>>> {
     let links = vec![make(&cx, &refund, "anna").await?.on(), make(&cx, &refund, "ben").await?.on()];
     Ok(stream(refund, links))
 }
 
-async fn hear(_: Cx, refund: Refund, answered: Answered<Decision>) -> Result<More<Refund, Refund>> {
-    let refund = decided(refund, &answered);
+async fn hear(_: Cx, refund: Refund, answered: Picked<Answered<Decision>>) -> Result<More<Refund, Refund>> {
+    let refund = decided(refund, &answered.response);
     Ok(if refund.decided.len() == 2 { More::Done(refund) } else { More::Next(refund) })
 }
 

@@ -1,13 +1,44 @@
-//! Links that a step has made and does not wait on: whoever was sent one cannot answer it.
+//! The wait that a step asks for, and links that it has made and does not wait on: whoever was sent one cannot
+//! answer it.
 
-use px_core::Run;
 use px_core::key::LINK_SLUG;
 use px_core::run::OnceValue;
-use px_core::wait::Registration;
+use px_core::wait::{Registration, Wait};
+use px_core::{Run, Timestamp};
+use px_sdk::{Continue, WaitRequest};
 use serde_json::Value;
 
-/// Says so in px's log where the step that returns this wait has made links that it does not wait on.
-pub(crate) fn warn_of_links(run: &Run, awaited: &[Registration]) {
+use crate::position::Found;
+use crate::remind;
+use crate::shared::Parts;
+
+/// The wait that a step opens at this time.
+pub(crate) fn opened(
+    parts: &Parts,
+    run: &Run,
+    found: &Found<'_>,
+    (request, now): (WaitRequest, Timestamp),
+) -> Wait {
+    Wait {
+        id: parts.ids.wait(now),
+        deadline: request.deadline(now),
+        mode: request.mode,
+        collected: Vec::new(),
+        answered: Vec::new(),
+        registrations: request.registrations,
+        opened_at: now,
+        fresh: request.fresh,
+        picked: request.picked,
+        reminders: remind::of_step(run, found, now),
+    }
+}
+
+/// Says so in px's log where a step that goes on like this has made links that it does not wait on.
+pub(crate) fn warn_of_links(run: &Run, then: &Continue) {
+    let awaited = match then {
+        Continue::Wait(request) => request.registrations.as_slice(),
+        _ => &[],
+    };
     let made: Vec<&OnceValue> = run.once.iter().filter(|once| once.depth == run.depth()).collect();
     for name in not_awaited(&made, awaited) {
         let step = run.frame().map(|frame| frame.step.as_str()).unwrap_or_default();

@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use px_core::event::{Failure, FailureKind};
 use px_core::run::{After, Command, Frame, StepOutcome, Then};
-use px_core::wait::Wait;
 use px_core::{Run, Stopwatch};
 use px_pool::{Subject, panic_text};
 use px_sdk::{Body, Continue, Cx, KvWrites, StepContext, StepError, StepOutput, StepStandIn};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::asked::warn_of_links;
+use crate::asked::{opened, warn_of_links};
 use crate::bounds::bounded;
 use crate::fitness::same_response;
 use crate::items;
@@ -321,13 +320,7 @@ fn command(parts: &Parts, run: &Run, found: &Found<'_>, result: StepResult) -> C
             return Command::FailStep { error, retry_at: pause.map(|pause| now.after(pause)) };
         }
     };
-    warn_of_links(
-        run,
-        match &output.then {
-            Continue::Wait(request) => &request.registrations,
-            _ => &[],
-        },
-    );
+    warn_of_links(run, &output.then);
     let after = if output.halts {
         After::Halt
     } else if output.repeats {
@@ -367,18 +360,7 @@ fn command(parts: &Parts, run: &Run, found: &Found<'_>, result: StepResult) -> C
             let error = Failure { kind: FailureKind::Step, name: "EmptyWait".into(), message, stack: None };
             return Command::FailStep { error, retry_at: None };
         }
-        Continue::Wait(request) => Then::Wait(Wait {
-            id: parts.ids.wait(now),
-            deadline: request.deadline(now),
-            mode: request.mode,
-            collected: Vec::new(),
-            answered: Vec::new(),
-            registrations: request.registrations,
-            opened_at: now,
-            fresh: request.fresh,
-            picked: request.picked,
-            reminders: remind::of_step(run, found, now),
-        }),
+        Continue::Wait(request) => Then::Wait(opened(parts, run, found, (request, now))),
     };
     Command::ReturnStep(Box::new(StepOutcome {
         state: output.state,

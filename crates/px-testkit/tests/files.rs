@@ -125,7 +125,7 @@ async fn a_replay_that_turns_out_to_be_a_repetition_keeps_its_files_until_it_is_
     let kept = world.store().delivery(SCOPE, delivery(&failed)).await.unwrap().unwrap();
     assert_eq!((kept.files.len(), pieces(&world).await.len()), (1, 2));
     assert!(world.audit().await.unwrap().is_clean());
-    world.advance(2 * DAY).await.unwrap();
+    world.advance(21 * DAY).await.unwrap();
     world.sweep(&Retention { deliveries: DAY, ..Retention::default() }).await.unwrap();
     assert_eq!(pieces(&world).await, []);
 }

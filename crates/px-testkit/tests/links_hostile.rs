@@ -180,7 +180,7 @@ async fn a_link_of_a_stream_has_one_vote_also_once_its_delivery_is_forgotten() {
     is_waiting(&world, run).await;
     // Nor has an operator another one of hers.
     let by_anna = json!({"answer": "approve", "by": "anna"});
-    let error = world.answer(run, by_anna).await.unwrap_err().to_string();
+    let error = format!("{:?}", world.answer(run, by_anna).await.unwrap_err());
     assert!(error.contains("'anna' has answered already"), "{error}");
     world.answer(run, json!({"answer": "refuse"})).await.unwrap();
     world.settle().await.unwrap();
@@ -214,7 +214,8 @@ async fn by_hand_each_link_has_one_answer_and_whoever_is_named_has_theirs() {
     world.settle().await.unwrap();
     assert_eq!(places(&world, run).await, [2]);
     assert_eq!(world.open_link(&eve).await.unwrap().state, LinkState::Answered);
-    let error = world.answer(run, json!({"answer": "approve", "by": "eve"})).await.unwrap_err().to_string();
+    let by_eve = json!({"answer": "approve", "by": "eve"});
+    let error = format!("{:?}", world.answer(run, by_eve).await.unwrap_err());
     assert!(error.contains("'eve' has answered already"), "{error}");
     let vote = form(&world, &anna).await;
     world.post_link(&anna, Some(OWN), &vote).await.unwrap();

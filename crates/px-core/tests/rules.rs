@@ -179,7 +179,7 @@ impl Lab {
                                 key: KeyId::new("s", "i"),
                                 token: None,
                                 schema: 0,
-                                ask: (self.waits % 3 == 0).then(question),
+                                ask: self.waits.is_multiple_of(3).then(question),
                             }],
                             opened_at: self.now,
                             deadline: timeout.map(after),

@@ -294,7 +294,10 @@ fn what_nobody_could_remind_by_is_refused_at_start() {
             "'greet[2]' of step 'ask' has a '['",
         ),
         (step().remind("a/b", HOUR, greet_old).step("end", end_old), "'a/b' of step 'ask' has a '/'"),
-        (step().remind_every("greet", HOUR * 0, 2, greet_old).step("end", end_old), "comes every 0ns"),
+        (
+            step().remind_every("greet", std::time::Duration::ZERO, 2, greet_old).step("end", end_old),
+            "comes every 0ns",
+        ),
         (step().remind_every("greet", HOUR, 10_001, greet_old).step("end", end_old), "up to 10001 turns"),
     ] {
         let def = brain.build::<px_sdk::Untold>().into_def();

@@ -40,7 +40,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     if let Some(files) = &answer.missing_files {
         context.ui.warn(format_args!(
             "These files are gone with their deliveries, and a step that reads one fails: {}",
-            shown(&files.join(", "))
+            shown(files.join(", "))
         ));
     }
     context.ui.note(format_args!("{id} goes on from step {starts_at}. Follow it with `px runs watch {id}`."));

@@ -153,3 +153,19 @@ async fn a_boundary_in_the_data_is_data_and_odd_forms_are_read_as_they_are_meant
     let kept = world.store().delivery(SCOPE, delivery(&answer)).await.unwrap().unwrap();
     assert_eq!((answer.status, kept.files.len()), (200, 0));
 }
+
+/// Two ids that differ in bytes that are no text would be one event, and the second would be lost.
+#[tokio::test]
+async fn an_id_of_a_handler_that_could_not_be_read_is_refused_in_words() {
+    let world = world();
+    let head = "--b\r\nContent-Disposition: form-data; name=\"id\"\r\n\r\n";
+    let body = [head.as_bytes(), b"caf\xe9\r\n--b--\r\n"].concat();
+    let send = || send_raw(&world, "flaky", "multipart/form-data; boundary=b", body.clone().into());
+    assert_eq!(send().await.status, 500, "its handler fails once");
+    let answer = send().await;
+    assert_eq!(answer.status, 422, "{}", answer.body);
+    let events = world.inbox().await.unwrap().into_iter().flat_map(|kept| kept.events);
+    let said: Vec<_> = events.map(|event| (event.state, event.reason.unwrap_or_default())).collect();
+    let is_refused = |(state, why): &(_, String)| *state == InboxState::Quarantined && why.contains("U+FFFD");
+    assert!(said.iter().any(is_refused), "{said:?}");
+}

@@ -21,7 +21,10 @@ pub(super) const EDGES: &[Rule] = &[
         54,
         "an id is the text that the sender wrote",
         "Two ids that differ in a digit which a float does not hold are two events; the second must not be taken for a repetition.",
-        &[],
+        &[
+            "px-verify/tests/form_data.rs::two_ids_of_forms_that_differ_in_bytes_that_are_no_text_are_two",
+            "px-verify/tests/form_data.rs::two_numbers_in_the_json_of_a_form_are_two_ids",
+        ],
     ),
     (
         55,
@@ -202,6 +205,7 @@ pub(super) const EDGES: &[Rule] = &[
             "px-testkit/tests/reminders.rs::a_reminder_that_fails_is_tried_again_as_said_and_never_fails_the_run",
             "px-testkit/tests/reminders.rs::a_process_that_dies_in_a_reminder_leaves_it_to_the_next_and_after_three_deaths_it_is_given_up",
             "px-testkit/tests/reminders_moving.rs::an_answer_at_another_node_goes_on_there_and_the_reminder_is_dropped_with_a_hint_or_without",
+            "px-testkit/tests/reminders_moving.rs::a_build_that_cannot_run_a_reminder_leaves_it_to_one_that_can",
             "px-testkit/tests/reminders_engine.rs::an_answer_goes_on_within_a_second_while_a_reminder_runs_however_few_places_there_are",
             "px-testkit/tests/broken_stores.rs::a_reminder_that_ends_whatever_has_become_of_its_wait_is_caught",
         ],
@@ -223,6 +227,7 @@ pub(super) const EDGES: &[Rule] = &[
         &[
             "px-testkit/tests/files.rs::rule_17_no_file_is_there_before_its_delivery_and_every_file_with_it",
             "px-testkit/tests/files.rs::files_stay_while_a_run_may_read_them_and_then_go_with_their_delivery",
+            "px-testkit/tests/files.rs::a_replay_that_turns_out_to_be_a_repetition_keeps_its_files_until_it_is_forgotten",
             "px-testkit/tests/hostile_forms.rs::ten_hostile_names_and_types_are_texts",
             "px-server/tests/files.rs::a_gigabyte_is_refused_before_it_is_read",
             "px-server/tests/files.rs::a_file_is_handed_out_as_it_came_and_runs_nowhere",

@@ -282,6 +282,10 @@ pub struct StartedRun {
 pub struct RestartedRun {
     pub brain_run_id: RunId,
     pub brain_title: String,
+    /// Ids of files that its state or its response has and that are gone with their deliveries: a step that reads
+    /// one fails. At most 100 are named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing_files: Option<Vec<String>>,
 }
 
 /// A signal was taken.

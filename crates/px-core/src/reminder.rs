@@ -37,6 +37,9 @@ pub struct Reminder {
     /// Number of attempts at that turn that have failed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub failed: u32,
+    /// Number of times that a binary had the turn before it and could not run it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub postponed: u32,
     /// Side effects that the turn has made and that are not made again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub once: Vec<OnceValue>,
@@ -68,6 +71,8 @@ pub enum ReminderProgress {
     Retrying,
     /// It failed for good, or could not run; the wait goes on without it.
     Error,
+    /// The binary could not run it, and another one may: it is looked at again.
+    Postponed,
 }
 
 impl ReminderProgress {
@@ -79,6 +84,7 @@ impl ReminderProgress {
             Self::Complete => "complete",
             Self::Retrying => "retrying",
             Self::Error => "error",
+            Self::Postponed => "postponed",
         }
     }
 }
@@ -119,8 +125,10 @@ pub enum ReminderEnd {
     Retry(Failure, Timestamp),
     /// It failed for good, or could not run: the next turn comes when it is due.
     GiveUp(Failure),
-    /// The binary does not have it any more: no turn comes.
+    /// A later version of the brain does not have it any more: no turn comes.
     Gone(Failure),
+    /// This binary cannot run it, and another one may. The turn stays to come, and no attempt is used up.
+    Postpone(Failure),
 }
 
 impl Reminder {
@@ -147,6 +155,15 @@ impl Reminder {
         Some(opened_at.after(Duration::from_millis(until)))
     }
 
+    /// Time at which a turn that this binary cannot run is looked at again: a minute from now, then ever
+    /// later, and each day at last, so that the log of a run that nobody can remind stays short.
+    #[must_use]
+    pub(crate) fn looked_at_again(&self, now: Timestamp) -> Timestamp {
+        const FIRST: Duration = Duration::from_mins(1);
+        const LAST: Duration = Duration::from_hours(24);
+        now.after(FIRST.saturating_mul(1_u32.checked_shl(self.postponed).unwrap_or(u32::MAX)).min(LAST))
+    }
+
     /// Changes it as an entry of the log says.
     pub(crate) fn turned(&mut self, turn: &ReminderTurn) {
         match turn.progress {
@@ -155,9 +172,13 @@ impl Reminder {
                 self.failed = self.failed.saturating_add(1);
                 self.due = turn.next;
             }
+            ReminderProgress::Postponed => {
+                self.postponed = self.postponed.saturating_add(1);
+                self.due = turn.next;
+            }
             ReminderProgress::Complete | ReminderProgress::Error => {
                 self.nth = self.nth.saturating_add(1);
-                self.failed = 0;
+                (self.failed, self.postponed) = (0, 0);
                 self.due = turn.next;
                 self.once.clear();
             }
@@ -206,8 +227,20 @@ mod tests {
             nth,
             due: None,
             failed: 0,
+            postponed: 0,
             once: Vec::new(),
         }
+    }
+
+    #[test]
+    fn what_nobody_can_run_is_looked_at_ever_more_seldom() {
+        let at = Timestamp::from_millis;
+        let minutes = |postponed| {
+            let again = Reminder { postponed, ..reminder(1, 1) }.looked_at_again(at(1_000));
+            (again.as_millis() - 1_000) / 60_000
+        };
+        let seen: Vec<u64> = [0, 1, 2, 10, 11, 40, u32::MAX].map(minutes).into();
+        assert_eq!(seen, [1, 2, 4, 1_024, 1_440, 1_440, 1_440]);
     }
 
     #[test]

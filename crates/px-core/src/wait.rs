@@ -103,6 +103,9 @@ pub struct Wait {
     /// The responses that it has so far, in the order of their receipt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub collected: Vec<Collected>,
+    /// Indexes of the signed links that a stream has had its answer of: each has one, and a stream collects none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answered: Vec<u32>,
     /// Keys that it listens to, in the order in which the step named them.
     pub registrations: Vec<Registration>,
     /// Time at which it was opened.
@@ -141,33 +144,38 @@ impl Wait {
     /// Returns true if no earlier response counts as the same one (docs/rules.md#8).
     #[must_use]
     pub fn is_distinct(&self, index: u32, response: &Value) -> bool {
-        match &self.mode {
-            WaitMode::Any | WaitMode::Stream => true,
-            WaitMode::All => self.is_free(index),
-            WaitMode::Count { distinct_by, by_registration, .. } => {
-                let is_same = |pointer: &String, one: &Collected| {
-                    one.response.pointer(pointer) == response.pointer(pointer)
-                };
-                let differs = |one| distinct_by.as_ref().is_none_or(|pointer| !is_same(pointer, one));
-                (!by_registration || self.is_free(index)) && self.collected.iter().all(differs)
+        let differs = |one: &Collected| match &self.mode {
+            WaitMode::Count { distinct_by: Some(pointer), .. } => {
+                one.response.pointer(pointer) != response.pointer(pointer)
             }
-        }
+            _ => true,
+        };
+        !self.is_answered(index) && self.collected.iter().all(differs)
     }
 
-    /// Returns true if each of its registrations takes one response and no second one.
+    /// Returns true if the registration of this index takes one response and no second one: each where the wait
+    /// says so, and a signed link in each wait, which is the vote of one person.
     #[must_use]
-    pub fn takes_one_each(&self) -> bool {
+    pub fn takes_one(&self, index: u32) -> bool {
         matches!(self.mode, WaitMode::All | WaitMode::Count { by_registration: true, .. })
+            || self.registrations.get(index as usize).is_some_and(|one| one.ask.is_some())
     }
 
     /// Returns true if the registration of this index has had its one response, so that a second one is
     /// ignored.
     #[must_use]
     pub fn is_answered(&self, index: u32) -> bool {
-        self.takes_one_each() && !self.is_free(index)
+        self.takes_one(index) && !self.is_free(index)
+    }
+
+    /// Notes the response that a stream was given.
+    pub(crate) fn streamed(&mut self, index: u32) {
+        if self.takes_one(index) && self.is_free(index) {
+            self.answered.push(index);
+        }
     }
 
     fn is_free(&self, index: u32) -> bool {
-        self.collected.iter().all(|one| one.index != index)
+        !self.answered.contains(&index) && self.collected.iter().all(|one| one.index != index)
     }
 }

@@ -64,6 +64,7 @@ fn wait() -> Wait {
         id: WaitId::from_bytes([2; 16]),
         mode: WaitMode::Any,
         collected: Vec::new(),
+        answered: Vec::new(),
         registrations: vec![Registration { key, token: Some("secret".into()), schema: 0, ask: None }],
         opened_at: Timestamp::from_millis(5),
         deadline: None,

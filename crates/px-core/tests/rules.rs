@@ -90,7 +90,7 @@ fn ask() -> impl Strategy<Value = Ask> {
         1 => Just(Ask::Await),
         1 => (0..3_u8, any::<bool>()).prop_map(|(step, given)| Ask::Rerun { step, given }),
         4 => Just(Ask::Remind),
-        3 => (0..4_u8).prop_map(Ask::EndReminder),
+        3 => (0..5_u8).prop_map(Ask::EndReminder),
         2 => (0..60_u16).prop_map(Ask::Later),
     ]
 }
@@ -174,11 +174,12 @@ impl Lab {
                                 _ => WaitMode::Count { need: 2, distinct_by: None, by_registration: false },
                             },
                             collected: Vec::new(),
+                            answered: Vec::new(),
                             registrations: vec![Registration {
                                 key: KeyId::new("s", "i"),
                                 token: None,
                                 schema: 0,
-                                ask: None,
+                                ask: self.waits.is_multiple_of(3).then(question),
                             }],
                             opened_at: self.now,
                             deadline: timeout.map(after),
@@ -256,6 +257,7 @@ impl Lab {
                 0 => ReminderEnd::Complete,
                 1 => ReminderEnd::Retry(failure(), after(10)),
                 2 => ReminderEnd::GiveUp(failure()),
+                3 => ReminderEnd::Postpone(failure()),
                 _ => ReminderEnd::Gone(failure()),
             }),
             Ask::Rerun { step, given } => Command::Rerun(Box::new(position(*step, *given))),
@@ -265,6 +267,11 @@ impl Lab {
             }
         })
     }
+}
+
+/// The question of a signed link.
+fn question() -> Box<px_core::wait::Ask> {
+    Box::new(px_core::wait::Ask { words: "?".into(), answers: Vec::new(), approver: None, expires: None })
 }
 
 proptest! {

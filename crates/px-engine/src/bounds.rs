@@ -239,6 +239,7 @@ mod tests {
             id: WaitId::from_bytes([n; 16]),
             mode: WaitMode::Any,
             collected: Vec::new(),
+            answered: Vec::new(),
             registrations: Vec::new(),
             opened_at: Timestamp::EPOCH,
             deadline: None,

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use px_core::event::{Failure, FailureKind};
 use px_core::run::{After, Command, Frame, StepOutcome, Then};
-use px_core::wait::Wait;
 use px_core::{Run, Stopwatch};
 use px_pool::{Subject, panic_text};
 use px_sdk::{Body, Continue, Cx, KvWrites, StepContext, StepError, StepOutput, StepStandIn};
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::asked::{opened, warn_of_links};
 use crate::bounds::bounded;
 use crate::fitness::same_response;
 use crate::items;
@@ -284,12 +284,15 @@ pub(crate) fn panicked(panic: &px_pool::Panic) -> Failure {
 /// Turns an error that kept a step from an outcome into the step's result.
 pub(crate) fn unfit(run: &Run, error: StepError) -> StepResult {
     let step = run.frame().map(|frame| frame.step.as_str()).unwrap_or_default();
+    unfit_for(&format!("step '{step}'"), error)
+}
+
+/// The same, of what is named in these words.
+pub(crate) fn unfit_for(whom: &str, error: StepError) -> StepResult {
     match error {
-        StepError::State(why) => {
-            StepResult::Unfit(format!("the stored state does not fit step '{step}': {why}"))
-        }
+        StepError::State(why) => StepResult::Unfit(format!("the stored state does not fit {whom}: {why}")),
         StepError::Response(why) => {
-            StepResult::Unfit(format!("the stored response does not fit step '{step}': {why}"))
+            StepResult::Unfit(format!("the stored response does not fit {whom}: {why}"))
         }
         StepError::Failed(error) if error.is_unfit() => StepResult::Unfit(error.message().to_owned()),
         StepError::Failed(error) => {
@@ -319,6 +322,7 @@ fn command(parts: &Parts, run: &Run, found: &Found<'_>, result: StepResult) -> C
             return Command::FailStep { error, retry_at: pause.map(|pause| now.after(pause)) };
         }
     };
+    warn_of_links(run, &output.then);
     let after = if output.halts {
         After::Halt
     } else if output.repeats {
@@ -358,17 +362,7 @@ fn command(parts: &Parts, run: &Run, found: &Found<'_>, result: StepResult) -> C
             let error = Failure { kind: FailureKind::Step, name: "EmptyWait".into(), message, stack: None };
             return Command::FailStep { error, retry_at: None };
         }
-        Continue::Wait(request) => Then::Wait(Wait {
-            id: parts.ids.wait(now),
-            deadline: request.deadline(now),
-            mode: request.mode,
-            collected: Vec::new(),
-            registrations: request.registrations,
-            opened_at: now,
-            fresh: request.fresh,
-            picked: request.picked,
-            reminders: remind::of_step(run, found, now),
-        }),
+        Continue::Wait(request) => Then::Wait(opened(parts, run, found, (request, now))),
     };
     Command::ReturnStep(Box::new(StepOutcome {
         state: output.state,

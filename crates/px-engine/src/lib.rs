@@ -15,12 +15,14 @@
 //! `supervise`, its side of users' code; `port`, the step's side; `session`, the
 //! commits of a running step; `timer`; `history`, the way back.
 
+mod asked;
 mod backlog;
 mod bounds;
 mod claim;
 mod control;
 mod engine;
 mod executor;
+mod files;
 mod fitness;
 mod history;
 mod inner;

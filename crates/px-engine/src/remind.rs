@@ -15,7 +15,7 @@ use px_pool::Execution;
 use px_sdk::{BrainDef, Cx, KvWrites, ReminderDef, StepContext};
 
 use crate::bounds::bounded;
-use crate::executor::{StepResult, Users, failure, panicked, unfit};
+use crate::executor::{StepResult, Users, failure, panicked, unfit_for};
 use crate::kv::End;
 use crate::metrics;
 use crate::migration::{Stale, stale};
@@ -25,9 +25,13 @@ use crate::session::{Committed, Session, SessionError};
 use crate::shared::{Limits, Parts};
 use crate::supervise::{Ended, after};
 
+/// Name of the error of a reminder whose stored state this binary cannot give to it. A step would pause the run.
+const UNFIT: &str = "Unfit";
+
 /// The reminders of a wait that a step opens now.
 pub(crate) fn of_step(run: &Run, found: &Found<'_>, opened_at: Timestamp) -> Vec<Reminder> {
-    let reminders = found.step.reminders.iter().map(|def| Reminder {
+    let comes = |def: &&ReminderDef| def.at_most > 0;
+    let reminders = found.step.reminders.iter().filter(comes).map(|def| Reminder {
         name: def.name.clone(),
         step: found.step.info.title.clone(),
         iteration: run.frame().map_or(0, |frame| frame.iteration),
@@ -36,6 +40,7 @@ pub(crate) fn of_step(run: &Run, found: &Found<'_>, opened_at: Timestamp) -> Vec
         nth: 1,
         due: Some(opened_at.after(def.after)),
         failed: 0,
+        postponed: 0,
         once: Vec::new(),
     });
     reminders.collect()
@@ -69,7 +74,7 @@ pub(crate) async fn remind(users: &Users<'_>, session: &mut Session) -> Result<(
             Ok((stale, _)) if !stale.is_empty() => match users.migrate_for(session, run, stale).await? {
                 Migrated::Done => continue,
                 Migrated::Revoked => return Ok(()),
-                Migrated::Not(why) => ReminderEnd::GiveUp(engine("Migration", why)),
+                Migrated::Not(why) => ReminderEnd::Postpone(engine("Migration", why)),
             },
             Ok((_, declared)) => {
                 let Some((result, kv)) = users.run_reminder(session, run, reminder, &declared).await? else {
@@ -116,6 +121,9 @@ async fn commit_end(
         ReminderEnd::Retry(error, _) => Some((error.clone(), "it is tried again")),
         ReminderEnd::GiveUp(error) => Some((error.clone(), "it is given up")),
         ReminderEnd::Gone(error) => Some((error.clone(), "it is over")),
+        ReminderEnd::Postpone(error) => {
+            Some((error.clone(), "another build may run it, and it is looked at again"))
+        }
     };
     let done = session.commit(Some(Command::EndReminder(end))).await?;
     if let Some((error, what)) = said.filter(|_| done != Committed::Revoked) {
@@ -140,22 +148,31 @@ fn declared<'a>(
     run: &Run,
     reminder: &Reminder,
 ) -> Result<(Vec<Stale>, Declared<'a>), ReminderEnd> {
-    let give_up = |why| ReminderEnd::GiveUp(engine("NotRunnable", why));
-    let levels = levels(&parts.registry, run).map_err(give_up)?;
+    let postpone = |why| ReminderEnd::Postpone(engine("NotRunnable", why));
+    let levels = levels(&parts.registry, run).map_err(postpone)?;
     let stale = stale(&levels, run);
-    let brain = levels.last().map(|level| level.brain).ok_or_else(|| give_up("it has no position".into()))?;
+    let brain =
+        levels.last().map(|level| level.brain).ok_or_else(|| postpone("it has no position".into()))?;
     let step = brain.steps.iter().find(|step| step.is_called(&reminder.step));
     let def = step.and_then(|step| step.reminders.iter().find(|def| def.is_called(&reminder.name)));
-    let def = def.ok_or_else(|| {
-        ReminderEnd::Gone(engine(
-            "ReminderGone",
-            format!(
-                "reminder '{}' of step '{}' is not in brain '{}' any more",
-                reminder.name, reminder.step, brain.title
-            ),
-        ))
-    })?;
+    let def = def.ok_or_else(|| missing(run, reminder, brain))?;
     Ok((stale, Declared { brain, def }))
+}
+
+/// The end of a turn whose reminder is not in the brain. A later version of it is without it on purpose. Another
+/// binary of the same version may be an older one, during a deploy or after a rollback.
+fn missing(run: &Run, reminder: &Reminder, brain: &BrainDef) -> ReminderEnd {
+    let Reminder { name, step, .. } = reminder;
+    let title = &brain.title;
+    if run.frame().is_some_and(|frame| brain.version > frame.version) {
+        let why = format!("reminder '{name}' of step '{step}' is not in brain '{title}' any more");
+        return ReminderEnd::Gone(engine("ReminderGone", why));
+    }
+    let why = format!(
+        "this build has no reminder '{name}' of step '{step}' in brain '{title}'. If it was taken out, say so by a \
+         higher `.version(..)`; if it has another name, by `.formerly(\"{name}\")`"
+    );
+    ReminderEnd::Postpone(engine("ReminderGone", why))
 }
 
 /// The end that follows from what the code came to.
@@ -166,6 +183,9 @@ fn ended(
     result: Result<(), (Failure, bool)>,
 ) -> ReminderEnd {
     let Err((error, can_retry)) = result else { return ReminderEnd::Complete };
+    if error.kind == FailureKind::Engine && error.name == UNFIT {
+        return ReminderEnd::Postpone(error);
+    }
     let now = parts.clock.now();
     let retry = def.options.retry.filter(|_| can_retry);
     match retry.and_then(|retry| retry.pause(reminder.attempt(), parts.ids.version(now))) {
@@ -178,8 +198,8 @@ fn ended(
 fn failed(result: StepResult) -> (Failure, bool) {
     match result {
         StepResult::Failed { error, can_retry } => (error, can_retry),
-        StepResult::Unfit(why) => (engine("Unfit", why), false),
-        StepResult::Returned(_) => (engine("Unfit", "the reminder came to no end".into()), false),
+        StepResult::Unfit(why) => (engine(UNFIT, why), false),
+        StepResult::Returned(_) => (engine(UNFIT, "the reminder came to no end".into()), false),
     }
 }
 
@@ -258,7 +278,10 @@ impl Users<'_> {
         }
         Ok(Some(match ended {
             Ended::Returned(Ok((Ok(()), kv))) => (Ok(()), kv),
-            Ended::Returned(Ok((Err(error), _))) => (Err(failed(unfit(run, error))), nothing),
+            Ended::Returned(Ok((Err(error), _))) => {
+                let whom = format!("reminder '{}' of step '{}'", reminder.turn(), reminder.step);
+                (Err(failed(unfit_for(&whom, error))), nothing)
+            }
             Ended::Returned(Err(px_pool::Failure::Panicked(panic))) => {
                 (Err((panicked(&panic), false)), nothing)
             }

@@ -157,9 +157,7 @@ impl Acceptor {
         let mut record = Delivery { status: answer.status, events: entries, ..delivery.clone() };
         let repeats = |event: &Taken| matches!(event.action, Action::Duplicate(_));
         if !taken.is_empty() && taken.iter().all(repeats) {
-            // The original has the same bytes.
-            record.body = bytes::Bytes::new();
-            (record.files, record.contents) = (Vec::new(), Vec::new());
+            leave_to_original(&mut record);
         }
         draft.put_delivery(record);
         Ok(Routed { draft, answer, states })
@@ -243,6 +241,15 @@ fn entry(catalog: &dyn Catalog, event: &Incoming, trace: Option<&str>, now: Time
         }),
         reason: event.raw.ignored.clone(),
         ..InboxEvent::new(event.id, InboxState::Ignored, now)
+    }
+}
+
+/// Drops the bytes of a delivery that repeats another one, which has the same. One whose files lie in the store
+/// already keeps all that it has: what names them is what lets them go with it.
+fn leave_to_original(record: &mut Delivery) {
+    if record.revision == 0 || record.files.is_empty() {
+        record.body = bytes::Bytes::new();
+        (record.files, record.contents) = (Vec::new(), Vec::new());
     }
 }
 

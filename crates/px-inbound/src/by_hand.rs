@@ -35,9 +35,9 @@ pub(crate) fn check(
     read.map_err(|misfit| vec![Violation { path: misfit.path, message: misfit.why }])
 }
 
-/// Finds the registration that takes a response: the oldest of the webhook
-/// `slug`, else the first that the response fits. `None` if the run listens to
-/// nothing now.
+/// Finds the registration that takes a response: the link of the approver whom it
+/// names as `by`, else the oldest of the webhook `slug`, else the first that the
+/// response fits. `None` if the run listens to nothing now.
 pub(crate) fn place(
     endpoints: &Endpoints,
     run: &Run,
@@ -49,14 +49,19 @@ pub(crate) fn place(
     }
     let registrations = run.waits.iter().flat_map(|wait| {
         let indexes = 0..u32::try_from(wait.registrations.len()).unwrap_or(u32::MAX);
-        // One that has its answer already takes no other.
-        let is_open = move |index| !wait.takes_one_each() || wait.is_distinct(index, response);
         indexes
             .zip(&wait.registrations)
-            .filter(move |(index, _)| is_open(*index))
-            .map(move |(index, one)| (Place { wait: wait.id, index }, one))
+            // One that has its answer already takes no other.
+            .filter(|(index, _)| !wait.takes_one(*index) || wait.is_distinct(*index, response))
+            .map(|(index, one)| (Place { wait: wait.id, index }, one))
     });
-    let all: Vec<(Place, &Registration)> = registrations.collect();
+    let mut all: Vec<(Place, &Registration)> = registrations.collect();
+    if let Some(approver) = named_approver(run, response) {
+        all.retain(|(_, one)| one.ask.as_ref().is_some_and(|ask| ask.approver.as_deref() == Some(approver)));
+        if all.is_empty() {
+            return Err(has_answered(approver));
+        }
+    }
     if all.is_empty() {
         return Ok(None);
     }
@@ -78,6 +83,18 @@ pub(crate) fn place(
     }
     violations.dedup();
     Err(violations)
+}
+
+/// The approver of one of the run's links whom a response says that it is by: it is put to that link.
+fn named_approver<'a>(run: &Run, response: &'a Value) -> Option<&'a str> {
+    let by = response.get("by")?.as_str()?;
+    let asks = run.waits.iter().flat_map(|wait| &wait.registrations).filter_map(|one| one.ask.as_ref());
+    asks.filter_map(|ask| ask.approver.as_deref()).any(|approver| approver == by).then_some(by)
+}
+
+fn has_answered(approver: &str) -> Vec<Violation> {
+    let message = format!("'{approver}' has answered already, and each link has one answer");
+    vec![Violation { path: "/by".into(), message }]
 }
 
 fn not_awaited(slug: &str, all: &[(Place, &Registration)]) -> Vec<Violation> {

@@ -2,6 +2,7 @@
 //! credentials and cookies; of a rejected request only so much that its sender
 //! can be put right, since anybody can send one.
 
+use px_core::wait::LINK_TOKEN_PREFIX;
 use px_sdk::Received;
 use px_sdk::verify::Verification;
 
@@ -20,7 +21,7 @@ pub(crate) fn headers(received: &Received, verification: &Verification) -> Vec<(
         let value = if is_secret(name, verification) {
             REDACTED.to_owned()
         } else {
-            String::from_utf8_lossy(value.as_bytes()).into_owned()
+            without_tokens(&String::from_utf8_lossy(value.as_bytes()), verification)
         };
         (name.to_owned(), value)
     });
@@ -45,9 +46,34 @@ fn is_secret(name: &str, verification: &Verification) -> bool {
         || ["signature", "authorization", "cookie"].iter().any(|word| name.contains(word))
 }
 
+/// Returns a header's value without tokens that a URL in it has: proxies write what they were asked for into
+/// headers, and browsers where they come from.
+fn without_tokens(value: &str, verification: &Verification) -> String {
+    let mut kept = String::with_capacity(value.len());
+    let mut rest = value;
+    while let Some(at) = rest.find(LINK_TOKEN_PREFIX) {
+        let (before, token) = rest.split_at(at);
+        let is_of_token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        let end = token.bytes().position(|byte| !is_of_token(byte)).unwrap_or(token.len());
+        kept.push_str(before);
+        kept.push_str(REDACTED);
+        rest = token.get(end..).unwrap_or_default();
+    }
+    kept.push_str(rest);
+    match kept.split_once('?') {
+        Some((before, query)) => format!("{before}?{}", without_secrets(query, verification)),
+        None => kept,
+    }
+}
+
 /// Returns path and query as they are stored.
 pub(crate) fn target(received: &Received, verification: &Verification) -> String {
     let Some(query) = &received.query else { return received.path.clone() };
+    format!("{}?{}", received.path, without_secrets(query, verification))
+}
+
+/// Returns a query without the values of parameters that prove who somebody is.
+fn without_secrets(query: &str, verification: &Verification) -> String {
     let pairs: Vec<String> = query
         .split('&')
         .map(|pair| {
@@ -58,7 +84,7 @@ pub(crate) fn target(received: &Received, verification: &Verification) -> String
             if is_secret { format!("{name}={REDACTED}") } else { pair.to_owned() }
         })
         .collect();
-    format!("{}?{}", received.path, pairs.join("&"))
+    pairs.join("&")
 }
 
 #[cfg(test)]
@@ -93,6 +119,34 @@ mod tests {
         let clear: Vec<_> =
             kept.iter().filter(|(_, value)| value == "hunter2").map(|(name, _)| name.as_str()).collect();
         assert_eq!(clear, ["x-kept"]);
+    }
+
+    #[test]
+    fn tokens_in_the_urls_that_proxies_write_into_headers_are_not_kept() {
+        let mut request = received(None);
+        request.headers.clear();
+        let token = format!("pxl_{}", "aZ09-_".repeat(12));
+        for (name, value) in [
+            ("x-original-uri", format!("/webhooks/system/link/{token}")),
+            ("x-forwarded-uri", "/webhooks/system/page-form?a=1&token=hunter2&b=2".to_owned()),
+            ("x-rewrite-url", format!("{token}, {token}?x")),
+            ("referer", "https://px.example/form?k=hunter2".to_owned()),
+            ("x-kept", "why? because".to_owned()),
+        ] {
+            request.headers.insert(name, HeaderValue::from_str(&value).unwrap());
+        }
+        let kept = headers(&request, &verify::token_query("k", "S"));
+        let values: Vec<_> = kept.iter().map(|(_, value)| value.as_str()).collect();
+        assert_eq!(
+            values,
+            [
+                "/webhooks/system/link/[redacted]",
+                "/webhooks/system/page-form?a=1&token=[redacted]&b=2",
+                "[redacted], [redacted]?x",
+                "https://px.example/form?k=[redacted]",
+                "why? because",
+            ]
+        );
     }
 
     #[test]

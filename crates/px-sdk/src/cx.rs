@@ -105,6 +105,11 @@ impl Cx {
         &self.0.labels
     }
 
+    /// True in a step, whose end may open a wait; false for a reminder and for the work on an item of a list.
+    pub(crate) fn may_wait(&self) -> bool {
+        self.0.about.labels.is_some()
+    }
+
     /// The labels that the run had when the step began; none where it cannot be labelled.
     pub(crate) fn run_labels(&self) -> Option<&Labels> {
         self.0.about.labels.as_ref()

@@ -100,7 +100,9 @@ pub trait LinkSource: Send + Sync + 'static {
 /// Begins a link that asks these words. The name is one for [`Cx::once`]: a step
 /// that runs again gets the same link, and each turn of a loop another one.
 ///
-/// Give it at least one [`answer`](Asking::answer), and await it.
+/// Give it at least one [`answer`](Asking::answer), and await it. It is for a step that waits: in a reminder, and
+/// in the work on an item of a list, it is a permanent error; a reminder sends the link again by its
+/// [`handle`](Link::handle).
 pub fn ask<D>(cx: &Cx, name: impl Into<String>, words: impl Into<String>) -> Asking<'_, D> {
     Asking {
         cx,
@@ -213,6 +215,16 @@ impl<'a, D: 'a> IntoFuture for Asking<'a, D> {
                 let (name, step, brain) = (&self.name, cx.step(), cx.brain());
                 Error::permanent(format_args!("link '{name}' of step '{step}' of brain '{brain}': {why}"))
             })?;
+            if !cx.may_wait() {
+                return Err(Error::permanent(format_args!(
+                    "link '{}' is made by '{}' of brain '{}', which works on an item of a list or reminds of a wait, \
+                     and opens none: nobody could answer it. Make it in the step that waits; a reminder sends the \
+                     same one by its handle",
+                    self.name,
+                    cx.step(),
+                    cx.brain()
+                )));
+            }
             let source = cx.links()?;
             let after = self.expires;
             let name = format!("link {}", self.name);

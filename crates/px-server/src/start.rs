@@ -128,6 +128,10 @@ pub(crate) fn router(app: Shared) -> axum::Router {
     api::router(app).layer(axum::middleware::map_response(error_format::as_json_error))
 }
 
+/// Requests for signed links a second from one address: what is behind them is read for each, and a scanner of
+/// mails, or an office behind one address, stays below it.
+const LINKS_PER_SECOND: u32 = 200;
+
 /// Options that were found to be in order.
 pub(crate) struct Checked {
     endpoints: Vec<Endpoint>,
@@ -142,8 +146,9 @@ impl Checked {
     pub(crate) fn new(options: &mut Options, secrets: &ServerSecrets) -> Result<Self, StartError> {
         let mut endpoints = Vec::new();
         // Forms on pages and links are counted apart from what nobody serves.
+        let of_links = Policy { per_second_per_address: Some(LINKS_PER_SECOND), ..Policy::default() };
         let mut policies =
-            HashMap::from([FORM_SLUG, LINK_SLUG].map(|slug| (slug.to_owned(), Policy::default())));
+            HashMap::from([(FORM_SLUG.to_owned(), Policy::default()), (LINK_SLUG.to_owned(), of_links)]);
         for webhook in options.registry.webhooks() {
             let mut own = options.webhooks.remove(&webhook.def.slug).unwrap_or_default();
             let setup = std::mem::take(&mut own.setup);

@@ -142,6 +142,7 @@ async fn start(draft: &mut Draft<'_>, ids: &Ids, hot: &mut Hot) {
         id: ids.wait(draft.now()),
         mode: WaitMode::Any,
         collected: Vec::new(),
+        answered: Vec::new(),
         registrations: vec![registration],
         opened_at: draft.now(),
         deadline: None,

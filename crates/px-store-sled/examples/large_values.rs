@@ -164,6 +164,7 @@ async fn step(draft: &mut Draft<'_>, ids: &Ids, run: RunId, state: Value) {
         id: ids.wait(draft.now()),
         mode: WaitMode::Any,
         collected: Vec::new(),
+        answered: Vec::new(),
         registrations: vec![Registration { key: key(), token: None, schema: 1, ask: None }],
         opened_at: draft.now(),
         deadline: None,

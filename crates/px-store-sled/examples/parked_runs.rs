@@ -80,6 +80,7 @@ async fn parked(store: &dyn Store, ids: &Ids, n: u64) -> Batch {
         id: ids.wait(now),
         mode: WaitMode::Any,
         collected: Vec::new(),
+        answered: Vec::new(),
         registrations: vec![key("slack"), key("sms")],
         opened_at: now,
         deadline: Some(Timestamp::from_millis(now.as_millis() + 259_200_000)),

@@ -80,6 +80,7 @@ impl Lab {
             id: lab.ids.wait(opened_at),
             mode: WaitMode::Any,
             collected: Vec::new(),
+            answered: Vec::new(),
             registrations: vec![Registration { key: lab.key.clone(), token: None, schema: 0, ask: None }],
             opened_at,
             deadline: None,

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use px_core::{DeliveryId, FileId};
 use px_inbound::Retention;
+use px_inbound::verify::FormWriter;
 use px_sdk::Registry;
 use px_store::Store as _;
 use px_testkit::{Fault, World};
@@ -112,6 +113,37 @@ async fn a_replay_has_the_files_of_its_delivery() {
 }
 
 #[tokio::test]
+async fn a_replay_that_turns_out_to_be_a_repetition_keeps_its_files_until_it_is_forgotten() {
+    let world = world();
+    let form = || form("of a retry", "").file("photo", "a", "", "abc");
+    let failed = send(&world, "flaky", form()).await;
+    assert_eq!(failed.status, 500, "{}", failed.body);
+    let retried = send(&world, "flaky", form()).await;
+    assert_eq!((retried.status, retried.action), (200, Some("ignored")), "{}", retried.body);
+    let replayed = world.replay(delivery(&failed)).await.unwrap();
+    assert_eq!(replayed.action, Some("duplicate"), "{}", replayed.body);
+    let kept = world.store().delivery(SCOPE, delivery(&failed)).await.unwrap().unwrap();
+    assert_eq!((kept.files.len(), pieces(&world).await.len()), (1, 2));
+    assert!(world.audit().await.unwrap().is_clean());
+    world.advance(21 * DAY).await.unwrap();
+    world.sweep(&Retention { deliveries: DAY, ..Retention::default() }).await.unwrap();
+    assert_eq!(pieces(&world).await, []);
+}
+
+#[tokio::test]
+async fn a_form_whose_json_is_broken_is_kept_as_it_is_though_its_files_are_large() {
+    let world = world();
+    let large = FormWriter::default().text("json", "{\"id\": ").file("photo", "a", "", vec![7; 5 * piece()]);
+    let answer = send(&world, "wrapped", large).await;
+    assert_eq!(answer.status, 400, "{}", answer.body);
+    let kept = world.inbox().await.unwrap().remove(0);
+    assert!(!kept.emptied && String::from_utf8_lossy(&kept.body).contains("{\"id\": "));
+    assert_eq!((kept.files.len(), pieces(&world).await.len()), (1, 5));
+    let error = world.replay(kept.id).await.unwrap_err().to_string();
+    assert!(error.contains("The stored body cannot be read"), "{error}");
+}
+
+#[tokio::test]
 async fn files_stay_while_a_run_may_read_them_and_then_go_with_their_delivery() {
     let world = world();
     let retention = Retention { deliveries: DAY, ..Retention::default() };
@@ -137,6 +169,26 @@ async fn a_delivery_that_loses_its_content_loses_its_files() {
     assert_eq!(pieces(&world).await, []);
     let kept = world.store().delivery(SCOPE, delivery(&answer)).await.unwrap().unwrap();
     assert!(kept.emptied && kept.files.is_empty());
+}
+
+/// A run that has ended holds nothing, and its reply says what is missing when it goes back.
+#[tokio::test]
+async fn a_run_that_goes_back_names_the_files_that_are_gone() {
+    let world = world();
+    let answer = send(&world, "claims", form("1", "").file("photo", "a", "", "abc")).await;
+    let run = answer.run.unwrap();
+    world.ring().await.unwrap();
+    world.settle().await.unwrap();
+    assert_eq!(state(&world, run).await["status"], "complete");
+    world.rerun(run, 1).await.unwrap();
+    assert_eq!(world.missing_files(run).await.unwrap(), []);
+    world.settle().await.unwrap();
+    world.ring().await.unwrap();
+    world.settle().await.unwrap();
+    world.advance(21 * DAY).await.unwrap();
+    world.sweep(&Retention { deliveries: DAY, ..Retention::default() }).await.unwrap();
+    world.rerun(run, 1).await.unwrap();
+    assert_eq!(world.missing_files(run).await.unwrap(), [FileId { delivery: delivery(&answer), place: 0 }]);
 }
 
 /// A reference counts only with the digest of what it refers to, so nobody reads by a

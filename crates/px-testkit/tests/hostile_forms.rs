@@ -170,3 +170,19 @@ async fn the_story_of_a_form_that_was_too_large_to_be_kept_says_so() {
     let refused = world.replay(kept.id).await.unwrap_err().to_string();
     assert!(refused.contains("too large to be kept"), "{refused}");
 }
+
+/// Two ids that differ in bytes that are no text would be one event, and the second would be lost.
+#[tokio::test]
+async fn an_id_of_a_handler_that_could_not_be_read_is_refused_in_words() {
+    let world = world();
+    let head = "--b\r\nContent-Disposition: form-data; name=\"id\"\r\n\r\n";
+    let body = [head.as_bytes(), b"caf\xe9\r\n--b--\r\n"].concat();
+    let send = || send_raw(&world, "flaky", "multipart/form-data; boundary=b", body.clone().into());
+    assert_eq!(send().await.status, 500, "its handler fails once");
+    let answer = send().await;
+    assert_eq!(answer.status, 422, "{}", answer.body);
+    let events = world.inbox().await.unwrap().into_iter().flat_map(|kept| kept.events);
+    let said: Vec<_> = events.map(|event| (event.state, event.reason.unwrap_or_default())).collect();
+    let is_refused = |(state, why): &(_, String)| *state == InboxState::Quarantined && why.contains("U+FFFD");
+    assert!(said.iter().any(is_refused), "{said:?}");
+}

@@ -5,7 +5,7 @@ mod asked;
 
 use std::time::Duration;
 
-use asked::{HOUR, Refund, board, flaky, nudged, refund, single, take_nudged, wrong};
+use asked::{HOUR, Refund, board, flaky, misplaced, nudged, of_items, refund, single, take_nudged, wrong};
 use px_testkit::test::{Run, weather, world};
 use serde_json::json;
 
@@ -144,6 +144,19 @@ fn a_reminder_sends_the_same_link_again() {
         assert_eq!(run.expect_complete().state::<Refund>().decided, ["anna: Refuse"]);
         world.expect_sound();
     }
+}
+
+#[test]
+fn a_link_is_made_only_where_a_wait_can_have_it() {
+    let world = world();
+    world.start(of_items, refund("?")).expect_error("works on an item of a list or reminds of a wait");
+    let run = world.start(misplaced, refund("Still?"));
+    world.skip(HOUR);
+    let failed = run.log().into_iter().rfind(|entry| entry["type"] == "step:reminder").unwrap();
+    let message = failed["error"]["message"].as_str().unwrap();
+    assert!(message.contains("link 'ben' is made by 'nudge' of brain 'misplaced'"), "{message}");
+    world.answer(&run.link_of("anna"), "Approve");
+    run.expect_complete();
 }
 
 #[test]

@@ -5,14 +5,17 @@
 
 mod asked;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use asked::{OWN, Refund, board, refund, single};
+use asked::{OWN, Refund, board, refund, single, votes};
+use px_core::event::EventBody;
 use px_core::{RunId, RunStatus};
-use px_inbound::{LinkAnswer, LinkState};
+use px_inbound::{LinkAnswer, LinkState, Retention};
 use px_sdk::{Brain, Registry};
 use px_store::InboxState;
-use px_testkit::World;
+use px_testkit::{Access, World};
 use serde_json::{Value, json};
 
 async fn started(brain: fn() -> Brain<Refund>) -> (World, RunId, String) {
@@ -159,4 +162,85 @@ async fn by_hand_only_an_answer_of_the_question_is_taken() {
     world.answer_as(run, "px.link", json!({"answer": "refuse", "by": "the boss"})).await.unwrap();
     world.settle().await.unwrap();
     assert_eq!(world.state(run).await.unwrap()["decided"], json!(["the boss: Refuse"]));
+}
+
+#[tokio::test]
+async fn a_link_of_a_stream_has_one_vote_also_once_its_delivery_is_forgotten() {
+    let (world, run, link) = started(votes).await;
+    let vote = form(&world, &link).await;
+    world.post_link(&link, Some(OWN), &vote).await.unwrap();
+    world.settle().await.unwrap();
+    world.advance(Duration::from_hours(24 * 40)).await.unwrap();
+    world.sweep(&Retention::default()).await.unwrap();
+    assert!(world.inbox().await.unwrap().is_empty(), "it is forgotten");
+    let page = world.open_link(&link).await.unwrap();
+    assert!(page.state == LinkState::Answered && page.nonce.is_none(), "{:?}", page.state);
+    let again = world.post_link(&link, Some(OWN), &vote).await.unwrap();
+    assert_eq!((again.answer.status, again.location), (303, Some("?answered")));
+    is_waiting(&world, run).await;
+    // Nor has an operator another one of hers.
+    let by_anna = json!({"answer": "approve", "by": "anna"});
+    let error = format!("{:?}", world.answer(run, by_anna).await.unwrap_err());
+    assert!(error.contains("'anna' has answered already"), "{error}");
+    world.answer(run, json!({"answer": "refuse"})).await.unwrap();
+    world.settle().await.unwrap();
+    assert_eq!(world.status(run).await.unwrap(), RunStatus::Complete);
+    assert_eq!(world.state(run).await.unwrap()["decided"], json!(["anna: Approve", "nobody: Refuse"]));
+    assert!(world.audit().await.unwrap().is_clean());
+}
+
+/// The links of a run that were answered, by their place in the wait.
+async fn places(world: &World, run: RunId) -> Vec<u32> {
+    let log = world.log(run).await.unwrap();
+    let place = |event: &EventBody| match event {
+        EventBody::WaitCollected { collected, .. } => Some(collected.index),
+        EventBody::WaitAnswered { given, .. } => Some(given.index),
+        _ => None,
+    };
+    log.iter().filter_map(|entry| place(&entry.event)).collect()
+}
+
+#[tokio::test]
+async fn by_hand_each_link_has_one_answer_and_whoever_is_named_has_theirs() {
+    let (world, run, _) = started(board).await;
+    for _ in 0..2 {
+        world.answer(run, json!({"answer": "approve"})).await.unwrap();
+        world.settle().await.unwrap();
+    }
+    assert_eq!(places(&world, run).await, [0, 1], "two people");
+    let (world, run, anna) = started(board).await;
+    let eve = world.links(run).await.unwrap()[2].0.clone();
+    world.answer_as(run, "px.link", json!({"answer": "approve", "by": "eve"})).await.unwrap();
+    world.settle().await.unwrap();
+    assert_eq!(places(&world, run).await, [2]);
+    assert_eq!(world.open_link(&eve).await.unwrap().state, LinkState::Answered);
+    let by_eve = json!({"answer": "approve", "by": "eve"});
+    let error = format!("{:?}", world.answer(run, by_eve).await.unwrap_err());
+    assert!(error.contains("'eve' has answered already"), "{error}");
+    let vote = form(&world, &anna).await;
+    world.post_link(&anna, Some(OWN), &vote).await.unwrap();
+    world.settle().await.unwrap();
+    assert_eq!(places(&world, run).await, [2, 0]);
+}
+
+#[tokio::test]
+async fn a_link_that_is_over_has_the_log_read_for_it_once() {
+    for brain in [single as fn() -> Brain<Refund>, board] {
+        let (world, _, link) = started(brain).await;
+        let vote = form(&world, &link).await;
+        world.post_link(&link, Some(OWN), &vote).await.unwrap();
+        world.settle().await.unwrap();
+        let reads = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::clone(&reads);
+        world.store().gate(move |access| {
+            if matches!(access, Access::Read("events")) {
+                seen.fetch_add(1, Ordering::Relaxed);
+            }
+            Box::pin(std::future::ready(()))
+        });
+        for _ in 0..120 {
+            assert_eq!(world.open_link(&link).await.unwrap().state, LinkState::Answered);
+        }
+        assert_eq!(reads.load(Ordering::Relaxed), 1);
+    }
 }

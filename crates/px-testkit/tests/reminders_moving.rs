@@ -223,6 +223,11 @@ async fn a_migration_that_fails_leaves_the_run_waiting_and_says_so() {
     assert!(GREETED.take().is_empty());
     let log = world.log(run).await.unwrap();
     assert!(errors(&log)[0].contains("nobody has no names"), "{:?}", errors(&log));
+    assert_eq!(
+        turns(&world, run).await,
+        ["greet 1.1 running", "greet 1.1 postponed"],
+        "a deploy may mend it"
+    );
     assert_eq!(world.status(run).await.unwrap(), RunStatus::Waiting, "only its next step would pause it");
     is_sound(&world).await;
 }
@@ -238,6 +243,83 @@ async fn a_reminder_that_a_redeploy_removed_is_given_up_with_words() {
     post(&world, "1", "k", "done").await;
     assert_eq!(world.status(run).await.unwrap(), RunStatus::Complete);
     is_sound(&world).await;
+}
+
+fn older() -> Brain<Name> {
+    brain("greeting").step("ask", ask_name).step("end", end_old).build()
+}
+
+/// Its reminder takes a state that no step has left, and no migration brings over.
+fn unfit() -> Brain<Names> {
+    brain("greeting").step("ask", ask_names).remind_every("greet", HOUR, 9, greet).step("end", end).build()
+}
+
+#[tokio::test]
+async fn a_build_that_cannot_run_a_reminder_leaves_it_to_one_that_can() {
+    let mut another = older().into_def();
+    another.title = "another".into();
+    for (build, why) in [
+        (older().into_def(), "this build has no reminder 'greet' of step 'ask' in brain 'greeting'"),
+        (unfit().into_def(), "the stored state does not fit reminder 'greet[1]' of step 'ask'"),
+        (another, "brain 'greeting' is not in this binary"),
+    ] {
+        let (world, run) = redeployed("Ada", build).await;
+        world.advance(HOUR).await.unwrap();
+        let said = errors(&world.log(run).await.unwrap());
+        assert!(said.len() == 1 && said[0].contains(why), "{said:?}");
+        let later = ["greet 1.1 running", "greet 1.1 postponed"];
+        assert_eq!(turns(&world, run).await, later);
+        assert_eq!(world.status(run).await.unwrap(), RunStatus::Waiting);
+        is_sound(&world).await;
+        let newer = World::over(deployed(first().into_def()), Arc::clone(world.rows()), 2 << 32).unwrap();
+        newer.advance(HOUR + MINUTE).await.unwrap();
+        assert_eq!(GREETED.take(), ["Ada"], "{why}");
+        assert_eq!(turns(&newer, run).await[2..], ["greet 1.1 running", "greet 1.1 complete"]);
+        is_sound(&newer).await;
+    }
+}
+
+#[test]
+fn what_nobody_could_remind_by_is_refused_at_start() {
+    let step = || brain("refused").step("ask", ask_name);
+    let source = || Source { file: "reminders_moving.rs".into(), line: 1 };
+    for (brain, says) in [
+        (
+            step().remind("greet", HOUR, greet_old).step("ask/greet", end_old),
+            "Step 'ask/greet' is called like",
+        ),
+        (step().remind("", HOUR, greet_old).step("end", end_old), "step 'ask' has an empty name"),
+        (
+            step().remind("greet[2]", HOUR, greet_old).step("end", end_old),
+            "'greet[2]' of step 'ask' has a '['",
+        ),
+        (step().remind("a/b", HOUR, greet_old).step("end", end_old), "'a/b' of step 'ask' has a '/'"),
+        (
+            step().remind_every("greet", std::time::Duration::ZERO, 2, greet_old).step("end", end_old),
+            "comes every 0ns",
+        ),
+        (step().remind_every("greet", HOUR, 10_001, greet_old).step("end", end_old), "up to 10001 turns"),
+    ] {
+        let def = brain.build::<px_sdk::Untold>().into_def();
+        let error = Registry::of([(source(), def)], []).unwrap_err().to_string();
+        assert!(error.contains(says), "{says}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_reminder_that_comes_no_time_at_most_never_comes() {
+    let never: fn() -> Brain<Name> = || {
+        brain("greeting")
+            .step("ask", ask_name)
+            .remind_every("greet", HOUR, 0, greet_old)
+            .step("end", end_old)
+            .build()
+    };
+    let world = World::new(deployed(never().into_def())).unwrap();
+    let run = world.start(never, Name { key: "k".into(), name: "Ada".into() }).await.unwrap();
+    world.settle().await.unwrap();
+    world.advance(HOUR * 3).await.unwrap();
+    assert_eq!((turns(&world, run).await, GREETED.take()), (Vec::new(), Vec::new()));
 }
 
 /// As a user tests a brain.

@@ -102,6 +102,44 @@ fn files_come_into_the_json_that_one_field_holds() {
     }
 }
 
+/// The ids of two forms in which only this text differs, by the record's pointer.
+fn ids(prepared: &Prepared, field: &str, texts: [&[u8]; 2]) -> [Option<String>; 2] {
+    texts.map(|text| {
+        let head = format!("--b\r\nContent-Disposition: form-data; name=\"{field}\"\r\n\r\n");
+        let body = [head.as_bytes(), text, b"\r\n--b--\r\n"].concat();
+        let received = received("multipart/form-data; boundary=b", body.into());
+        let content = content(prepared, &received).unwrap();
+        prepared.delivery_id(&received, prepared.events(&content).remove(0)).unwrap()
+    })
+}
+
+#[test]
+fn two_ids_of_forms_that_differ_in_bytes_that_are_no_text_are_two() {
+    let at =
+        |pointer| Prepared::new(providers::unverified().dedup_pointer(pointer), &Keyring::empty()).unwrap();
+    let texts: [&[u8]; 2] = [b"caf\xe9", b"caf\xe8"];
+    for (pointer, field) in [("/id", "id"), ("/id/0", "id[]"), ("/a~1b", "a/b")] {
+        let [one, other] = ids(&at(pointer), field, texts);
+        assert_eq!((one.as_deref(), other.as_deref()), (Some("caf\\xe9"), Some("caf\\xe8")), "{pointer}");
+    }
+    assert_eq!(ids(&at("/id"), "id", [b"a", "\u{fffd}".as_bytes()]).map(Option::unwrap), ["a", "\u{fffd}"]);
+}
+
+#[test]
+fn two_numbers_in_the_json_of_a_form_are_two_ids() {
+    let record = providers::unverified()
+        .body(px_verify::record::BodyForm::ByContentType { payload_field: Some("json".into()) })
+        .dedup_pointer("/id");
+    let prepared = Prepared::new(record, &Keyring::empty()).unwrap();
+    let texts: [&[u8]; 2] = [br#"{"id":36893488147419103233}"#, br#"{"id":36893488147419103234}"#];
+    let [one, other] = ids(&prepared, "json", texts).map(Option::unwrap);
+    assert_eq!((&*one, &*other), ("36893488147419103233", "36893488147419103234"));
+    // Bytes that are no text are in no JSON.
+    let body = b"--b\r\nContent-Disposition: form-data; name=\"json\"\r\n\r\n{\"id\":\"\xe9\"}\r\n--b--\r\n";
+    let error = content(&prepared, &received("multipart/form-data; boundary=b", Bytes::from_static(body)));
+    assert!(error.is_err());
+}
+
 /// Each provider that posts forms with files, signed as it signs them.
 #[test]
 fn providers_that_post_files_are_believed_by_what_they_sign() {

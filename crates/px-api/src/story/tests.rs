@@ -199,6 +199,7 @@ fn a_registration_is_answered_where_it_takes_one_response_and_has_it() {
             id: "wat_0197c1f0a1b27000800000000000cafe".parse().unwrap(),
             mode,
             collected: vec![Collected { index: 1, response: json!({}), key: None }],
+            answered: Vec::new(),
             registrations: vec![registration("a"), registration("b")],
             opened_at: NOW,
             deadline: None,

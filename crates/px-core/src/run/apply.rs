@@ -122,7 +122,8 @@ impl Run {
                 self.status = RunStatus::Waiting;
             }
             (RunStatus::Waiting, EventBody::WaitAnswered { wait, given, open: true, .. }) => {
-                self.wait(*wait).ok_or_else(|| format!("{wait} is not open"))?;
+                let open = self.waits.iter_mut().find(|open| open.id == *wait);
+                open.ok_or_else(|| format!("{wait} is not open"))?.streamed(given.index);
                 self.given = Some(given.clone());
                 self.status = RunStatus::Running;
             }

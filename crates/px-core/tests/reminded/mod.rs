@@ -24,6 +24,7 @@ pub fn reminders(now: Timestamp, dice: u16) -> Vec<Reminder> {
         nth: 1,
         due: Some(Timestamp::from_millis(now.as_millis() + u64::from(dice % 11))),
         failed: 0,
+        postponed: 0,
         once: Vec::new(),
     };
     [reminder("once", None, 1), reminder("often", Some(5), 3)]

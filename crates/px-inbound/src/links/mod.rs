@@ -16,16 +16,16 @@ mod token;
 
 use std::sync::Arc;
 
-use http::header::REFERER;
+use http::HeaderMap;
 use px_core::key::LINK_SLUG;
-use px_core::wait::Ask;
+use px_core::wait::{Ask, LINK_TOKEN_PREFIX};
 use px_core::{Stopwatch, Timestamp};
 use px_sdk::link::{Answered, LinkClaims};
 use px_sdk::{Form, Inbound, RawInbound, Received as Request, WebhookBuilder, WebhookDef, verify};
 use serde_json::{Map, Value, json};
 
 use self::page::Notice;
-use self::standing::Standing;
+use self::standing::{Histories, Standing};
 use crate::accept::Acceptor;
 use crate::answer::Answer;
 use crate::context::InboundContext;
@@ -43,6 +43,19 @@ const URLENCODED: &str = "application/x-www-form-urlencoded";
 /// Place to which the browser goes after an answer: the page itself, by a GET. It does
 /// not repeat the token.
 const THE_PAGE: &str = "?answered";
+
+/// Headers that the record of an answer keeps.
+const KEPT: [&str; 9] = [
+    "content-length",
+    "content-type",
+    "forwarded",
+    "host",
+    "origin",
+    "traceparent",
+    "user-agent",
+    "x-forwarded-for",
+    "x-real-ip",
+];
 
 /// Returns the endpoint of answers. Nobody but this file sends anything to it.
 fn endpoint() -> Result<Endpoint, EndpointError> {
@@ -126,19 +139,20 @@ impl LinkAnswer {
 pub(crate) struct Links {
     context: Arc<InboundContext>,
     acceptor: Arc<Acceptor>,
+    histories: Histories,
     /// There always is one: the test of this file holds that.
     endpoint: Option<Endpoint>,
 }
 
 impl Links {
     pub(crate) fn new(context: Arc<InboundContext>, acceptor: Arc<Acceptor>) -> Self {
-        Self { context, acceptor, endpoint: endpoint().ok() }
+        Self { context, acceptor, histories: Histories::default(), endpoint: endpoint().ok() }
     }
 
     /// Shows the page of a link. Reads, and writes nothing.
     pub(crate) async fn show(&self, token: &str, now: Timestamp) -> LinkAnswer {
         let Some(claims) = self.context.links.read(token) else { return LinkAnswer::unknown() };
-        match standing::look(&self.context, &claims, now).await {
+        match standing::look(&self.context, &self.histories, &claims, now).await {
             Ok(Standing::Open(ask)) => self.question(200, &claims, ask, now, None),
             Ok(other) => closed(&other),
             Err(error) => LinkAnswer::unavailable(&error),
@@ -155,7 +169,7 @@ impl Links {
             return LinkAnswer::page(403, LinkState::Foreign, page::foreign());
         }
         let fields = read(&request);
-        let ask = match standing::look(&self.context, &claims, now).await {
+        let ask = match standing::look(&self.context, &self.histories, &claims, now).await {
             Ok(Standing::Open(ask)) => ask,
             // The page says so, and how it came to that.
             Ok(other) => return LinkAnswer::see_page(state_of(&other)),
@@ -193,7 +207,7 @@ impl Links {
         // The token opens the link; the record of its answer does not.
         request.path = format!("{LINK_PATH}{REDACTED}");
         request.query = None;
-        request.headers.remove(REFERER);
+        request.headers = kept(&request.headers);
         let ids = &self.context.ids;
         let mut delivery =
             record::delivery(ids.delivery(request.at), endpoint, &request, "link token".to_owned());
@@ -242,6 +256,19 @@ fn state_of(standing: &Standing) -> LinkState {
         Standing::Over(over) if !over.votes.is_empty() => LinkState::Answered,
         Standing::Over(_) | Standing::Gone => LinkState::Closed,
     }
+}
+
+/// Returns what the record of an answer has of its head: who answered, and by what. Anything else may hold the
+/// token, as the path that a proxy was asked for does.
+fn kept(headers: &HeaderMap) -> HeaderMap {
+    let lines = headers.iter().filter(|(name, value)| {
+        KEPT.contains(&name.as_str())
+            && !value
+                .as_bytes()
+                .windows(LINK_TOKEN_PREFIX.len())
+                .any(|part| part == LINK_TOKEN_PREFIX.as_bytes())
+    });
+    lines.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// Returns the fields of the page's form; none of what is no form.

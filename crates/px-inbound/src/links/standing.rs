@@ -2,11 +2,14 @@
 //! the run while the wait is open, and from the run's log afterwards; nothing is
 //! written for it.
 
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
 use px_core::event::{EventBody, Given};
 use px_core::key::LINK_SLUG;
 use px_core::run::OnceValue;
 use px_core::wait::{Ask, Registration, Wait};
-use px_core::{Event, KeyId, Run, Timestamp, WaitId};
+use px_core::{Event, KeyId, LinkId, Run, RunId, Timestamp, WaitId};
 use px_sdk::link::LinkClaims;
 use px_store::{DedupRecord, Error};
 use serde_json::Value;
@@ -19,6 +22,10 @@ const PAGE: usize = 500;
 /// Entries of a log that are read for one visit at most: of a longer one the visitor is
 /// told that the question is closed, and not how.
 const MAX_ENTRIES: usize = 100_000;
+
+/// Maximum number of accounts that are kept, and of registrations of a wait whose account is.
+const MAX_HISTORIES: usize = 128;
+const MAX_KEPT_REGISTRATIONS: usize = 64;
 
 /// The state of the question behind a link.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,6 +79,7 @@ pub(super) enum End {
 /// Looks where the question of a link stands.
 pub(super) async fn look(
     context: &InboundContext,
+    histories: &Histories,
     claims: &LinkClaims,
     now: Timestamp,
 ) -> Result<Standing, Error> {
@@ -83,17 +91,17 @@ pub(super) async fn look(
     let taken = store.dedup(scope, LINK_SLUG, &identifier).await?;
     let open = open(&run, &key);
     if let Some((wait, index, ask)) = open {
-        let has_answered = wait.collected.iter().any(|one| one.index == index);
-        if !has_answered && taken.is_none() {
+        if !wait.is_answered(index) && taken.is_none() {
             let is_expired = claims.expires.is_some_and(|at| at <= now);
             return Ok(if is_expired { Standing::Expired(ask.clone()) } else { Standing::Open(ask.clone()) });
         }
     } else if is_being_asked(&run, &identifier) {
         return Ok(Standing::Early);
     }
-    let mut history = History::new(key.clone());
+    let mut history = histories.take((run.id, claims.link)).unwrap_or_else(|| History::new(key.clone()));
     history.read(context, &run).await?;
-    let mut over = history.over;
+    let mut over = history.over.clone();
+    histories.keep((run.id, claims.link), history);
     if open.is_none() {
         // Of a wait that is not found any more nothing is known but that it is not open.
         over.ended.get_or_insert(End::Withdrawn);
@@ -141,9 +149,40 @@ fn label(ask: &Ask, response: &Value) -> Option<String> {
     ask.answers.iter().find(|answer| answer.value == *given).map(|answer| answer.label.clone())
 }
 
+/// Accounts that were read lately, so that whoever opens a link again and again has only what was logged since
+/// read for it. A log is only ever added to.
+#[derive(Debug, Default)]
+pub(super) struct Histories(Mutex<VecDeque<((RunId, LinkId), History)>>);
+
+impl Histories {
+    fn take(&self, of: (RunId, LinkId)) -> Option<History> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = kept.iter().position(|(one, _)| *one == of)?;
+        kept.remove(place).map(|(_, history)| history)
+    }
+
+    fn keep(&self, of: (RunId, LinkId), history: History) {
+        if history
+            .wait
+            .as_ref()
+            .is_some_and(|(_, registrations)| registrations.len() > MAX_KEPT_REGISTRATIONS)
+        {
+            return;
+        }
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= MAX_HISTORIES {
+            kept.pop_front();
+        }
+        kept.push_back((of, history));
+    }
+}
+
 /// Account of the wait of one link, from its run's log.
+#[derive(Debug)]
 struct History {
     key: KeyId,
+    /// Sequence number of the last entry that was read.
+    after: u64,
     /// The wait, once it was found.
     wait: Option<(WaitId, Vec<Registration>)>,
     over: Over,
@@ -151,18 +190,21 @@ struct History {
 
 impl History {
     fn new(key: KeyId) -> Self {
-        Self { key, wait: None, over: Over::default() }
+        Self { key, after: 0, wait: None, over: Over::default() }
     }
 
-    /// Reads the log as far as it is about the wait.
+    /// Reads on in the log, as far as it is about the wait.
     async fn read(&mut self, context: &InboundContext, run: &Run) -> Result<(), Error> {
-        let (mut after, mut read) = (0, 0);
-        while read < MAX_ENTRIES && after < run.seq {
-            let entries = context.store.events(context.scope, run.id, after, PAGE).await?;
-            let Some(last) = entries.last() else { break };
-            (after, read) = (last.seq, read + entries.len());
+        let mut read = 0;
+        while read < MAX_ENTRIES && self.after < run.seq && self.over.ended.is_none() {
+            let entries = context.store.events(context.scope, run.id, self.after, PAGE).await?;
+            if entries.is_empty() {
+                break;
+            }
+            read += entries.len();
             for entry in &entries {
                 self.take(entry);
+                self.after = entry.seq;
                 if self.over.ended.is_some() {
                     return Ok(());
                 }

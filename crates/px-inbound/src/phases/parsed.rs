@@ -229,6 +229,13 @@ fn check_identifier(raw: &RawInbound) -> Result<(), Trouble> {
     if raw.provider_id.as_deref() == Some("") {
         return complain("the id of the delivery is empty".into());
     }
+    // Two that differ in what was replaced would be one event, and the second would be dropped.
+    if raw.provider_id.as_deref().is_some_and(|id| id.contains('\u{fffd}')) {
+        return complain(
+            "the id of the delivery has a character that could not be read (U+FFFD), so it may be another's"
+                .into(),
+        );
+    }
     match &raw.identifier {
         Some(identifier) if identifier.is_empty() => complain("the identifier is empty".into()),
         // Two that were cut in the middle of a character would meet (docs/rules.md#54).

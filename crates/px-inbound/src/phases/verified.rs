@@ -83,8 +83,9 @@ impl<'a> Verified<'a> {
             }
             Err(error) => {
                 delivery.took_us = micros(watch);
-                // A form may be larger than what one row of the inbox should hold.
-                if size > context.max_response_bytes {
+                // A form that was not cut into its parts may be larger than what one row of the inbox should
+                // hold. One that was is its texts, beside its files.
+                if delivery.body.len() > context.max_response_bytes {
                     delivery.body = bytes::Bytes::new();
                     delivery.emptied = true;
                 }

@@ -122,9 +122,12 @@ impl StepDef {
     }
 
     /// Returns true if an effect of the step of this name could have the key of one inside this step: keys name
-    /// turns by `[`, what is inside by `/`, and items by `:` and a number.
+    /// turns by `[`, what is inside by `/`, and items by `:` and a number. Its reminders are inside it.
     fn has_inside(&self, other: &str) -> bool {
         let Some(rest) = other.strip_prefix(self.info.title.as_str()) else { return false };
+        if !self.reminders.is_empty() && rest.starts_with('/') {
+            return true;
+        }
         match (&self.body, rest.strip_prefix(':')) {
             (Body::Map(_), Some(item)) => item.starts_with(|first: char| first.is_ascii_digit()),
             (Body::Map(_) | Body::Code(_), _) => false,

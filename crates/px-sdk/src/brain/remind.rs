@@ -19,6 +19,12 @@ use crate::options::StepOptions;
 /// A reminder's future, types gone.
 pub type ReminderFuture = Pin<Box<dyn Future<Output = Result<(), StepError>> + Send>>;
 
+/// Least time between two turns of a reminder.
+const LEAST_INTERVAL: Duration = Duration::from_millis(1);
+
+/// Maximum number of turns of a reminder: each one is in the log of its run, which is read as a whole.
+const MOST_TURNS: u32 = 10_000;
+
 /// One reminder of a step's wait, types gone.
 #[derive(Clone)]
 pub struct ReminderDef {
@@ -28,7 +34,7 @@ pub struct ReminderDef {
     pub after: Duration,
     /// True if it has several turns.
     pub repeats: bool,
-    /// Maximum number of its turns.
+    /// Maximum number of its turns; 0: it never comes.
     pub at_most: u32,
     /// Its retries and its time limit.
     pub options: StepOptions,
@@ -56,6 +62,37 @@ impl ReminderDef {
             fields.insert("every".into(), after.into());
         }
         shown
+    }
+
+    /// The mistake in it as one of this step, in words.
+    fn mistake(&self, step: &str) -> Option<String> {
+        let name = &self.name;
+        if self.formerly.iter().chain([name]).any(String::is_empty) {
+            return Some(format!(
+                "A reminder of step '{step}' has an empty name: give it one, its wait and its effects are known by it."
+            ));
+        }
+        // Its effects are known by `step/name[2]`, so that these would be another turn's, or another thing's.
+        if let Some(mark) = name.chars().find(|char| matches!(char, '/' | '[')) {
+            return Some(format!(
+                "Reminder '{name}' of step '{step}' has a '{mark}' in its name, by which the idempotency keys of its \
+                 effects could be those of something else: leave it out."
+            ));
+        }
+        if self.repeats && self.after < LEAST_INTERVAL {
+            return Some(format!(
+                "Reminder '{name}' of step '{step}' comes every {:?}: let it be at least {LEAST_INTERVAL:?}, since \
+                 each turn is an entry of the run's log.",
+                self.after
+            ));
+        }
+        (self.at_most > MOST_TURNS).then(|| {
+            format!(
+                "Reminder '{name}' of step '{step}' has up to {} turns: let it have at most {MOST_TURNS}, since each \
+                 is in the run's log.",
+                self.at_most
+            )
+        })
     }
 
     /// Returns true if a reminder of this name in a wait is this one.
@@ -95,6 +132,9 @@ impl BrainDef {
                      one of its own.",
                     step.info.title
                 ));
+            }
+            if let Some(mistake) = step.reminders.iter().find_map(|one| one.mistake(&step.info.title)) {
+                return Some(mistake);
             }
             if let Some(mistake) = step.body.inside().iter().find_map(|def| def.mistake_in_reminders()) {
                 return Some(mistake);
@@ -176,6 +216,7 @@ impl<I, S: State, P, E> Builder<I, S, P, E> {
     /// Like [`remind`](Self::remind), again and again: `every` after the wait was opened, then `every` after that,
     /// `at_most` times in all. [`Cx::nth`] says which turn it is. Of the turns that fell due while px was down one
     /// is run, and the next one comes at its time. Effects of the second turn are known by `ask/nudge[2]`.
+    /// `at_most` is at most 10,000, and 0 is never; `every` is at least a millisecond.
     pub fn remind_every<F, Fut>(self, name: &str, every: Duration, at_most: u32, step: F) -> Self
     where
         P: Remindable,
@@ -196,7 +237,7 @@ impl<I, S: State, P, E> Builder<I, S, P, E> {
             name: name.to_owned(),
             after,
             repeats: at_most.is_some(),
-            at_most: at_most.unwrap_or(1).max(1),
+            at_most: at_most.unwrap_or(1),
             options: StepOptions::default(),
             formerly: Vec::new(),
             code: Arc::new(move |cx, state| {

@@ -27,7 +27,13 @@ pub(super) async fn rerun(
     let warnings = unknown.warn()?;
     let hook = app.run_hook(body.webhook_url, body.webhook_secret.map(Into::into))?;
     match app.parts.rerun(run.id, starts_at, hook).await {
-        Ok(brain_title) => Ok((warnings, Json(RestartedRun { brain_run_id: run.id, brain_title }))),
+        Ok(brain_title) => {
+            // It is told, and no reason to take anything back: the run goes on already.
+            let missing = app.parts.missing_files(run.id).await.unwrap_or_default();
+            let missing_files: Vec<String> = missing.iter().map(ToString::to_string).collect();
+            let missing_files = (!missing_files.is_empty()).then_some(missing_files);
+            Ok((warnings, Json(RestartedRun { brain_run_id: run.id, brain_title, missing_files })))
+        }
         Err(error) => match error.refusal() {
             Some(Refusal::WrongStatus(status)) => Err(ApiError::conflict(format!(
                 "Cannot rerun brain in '{}' state. Cancel it first, or fork it.",

@@ -126,6 +126,7 @@ impl Driver {
             id: self.ids.wait(opened_at),
             mode: WaitMode::Any,
             collected: Vec::new(),
+            answered: Vec::new(),
             registrations: keys
                 .iter()
                 .map(|(key, token)| Registration {
@@ -235,6 +236,7 @@ fn reminder(opened_at: Timestamp, after: u64) -> Reminder {
         nth: 1,
         due: Some(Timestamp::from_millis(opened_at.as_millis() + every)),
         failed: 0,
+        postponed: 0,
         once: Vec::new(),
     }
 }

@@ -1,6 +1,6 @@
 //! What people do with the runs of a world.
 
-use px_core::RunId;
+use px_core::{FileId, RunId};
 use px_engine::ForkRequest;
 use serde_json::Value;
 
@@ -46,6 +46,14 @@ impl World {
     /// The run does not exist or is not paused, or the process dies.
     pub async fn resume(&self, run: RunId) -> Result<(), WorldError> {
         Ok(self.alive(Box::pin(self.parts.resume_run(run, None))).await??)
+    }
+
+    /// Files that a run refers to and that are gone.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn missing_files(&self, run: RunId) -> Result<Vec<FileId>, WorldError> {
+        Ok(self.parts.missing_files(run).await?)
     }
 
     /// Lets a run go back to a step, from 1.

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST, HeaderName, ORIGIN};
+use http::header::{CONTENT_TYPE, HOST, HeaderName, ORIGIN, REFERER};
 use http::{HeaderMap, HeaderValue, Method};
 use px_core::key::LINK_SLUG;
 use px_core::wait::Ask;
@@ -70,10 +70,14 @@ impl World {
         origin: Option<&str>,
         form: &str,
     ) -> Result<LinkAnswer, WorldError> {
+        let path = format!("{LINK_PATH}{}", token(url));
         let lines = [
             (HOST, Some(AUTHORITY)),
             (CONTENT_TYPE, Some("application/x-www-form-urlencoded")),
             (ORIGIN, origin),
+            // As a proxy writes what it was asked for, and a browser where it comes from.
+            (HeaderName::from_static("x-original-uri"), Some(&*path)),
+            (REFERER, Some(&*path)),
         ];
         let headers: HeaderMap = lines
             .into_iter()
@@ -81,7 +85,7 @@ impl World {
             .collect();
         let received = Received {
             method: Method::POST,
-            path: format!("{LINK_PATH}{}", token(url)),
+            path,
             query: None,
             base: None,
             headers,

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use px_sdk::link::{self, Answered, Link, LinkHandle};
 use px_sdk::{
-    All, Brain, Collecting, Cx, Error, Next, Result, Retry, Timed, Waiting, brain, wait_for, wait_for_count,
+    All, Brain, Collecting, Cx, Error, More, Next, Picked, Result, Retry, Streaming, Timed, Waiting, brain,
+    items, stream, wait_for, wait_for_count,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -143,6 +144,43 @@ thread_local! {
 pub(crate) fn take_nudged() -> Vec<String> {
     NUDGED.take()
 }
+
+/// A stream of the votes of two.
+pub(crate) fn votes() -> Brain<Refund> {
+    brain("votes").step("open", open_votes).for_each("hear", hear).build()
+}
+px_sdk::brain!(votes);
+
+async fn open_votes(cx: Cx, refund: Refund) -> Result<Streaming<Refund, Picked<Answered<Decision>>>> {
+    let links = vec![make(&cx, &refund, "anna").await?.on(), make(&cx, &refund, "ben").await?.on()];
+    Ok(stream(refund, links))
+}
+
+async fn hear(_: Cx, refund: Refund, answered: Picked<Answered<Decision>>) -> Result<More<Refund, Refund>> {
+    let refund = decided(refund, &answered.response);
+    Ok(if refund.decided.len() == 2 { More::Done(refund) } else { More::Next(refund) })
+}
+
+/// Makes links that its waits cannot have: in a reminder, and in the work on an item.
+pub(crate) fn misplaced() -> Brain<Refund> {
+    brain("misplaced")
+        .step("ask", ask_once)
+        .remind("nudge", HOUR, ask_in_reminder)
+        .step("decide", decide)
+        .build()
+}
+px_sdk::brain!(misplaced);
+
+async fn ask_in_reminder(cx: Cx, refund: Refund) -> Result<()> {
+    make(&cx, &refund, "ben").await.map(drop)
+}
+
+pub(crate) fn of_items() -> Brain<Refund> {
+    let ask = async |cx: Cx, who: String| make(&cx, &refund("?"), &who).await.map(|_| who);
+    let listed = items(|_: &Refund| vec!["anna".to_owned()], ask);
+    brain("of items").map("ask", listed, |refund: Refund, _: Vec<String>| refund).build()
+}
+px_sdk::brain!(of_items);
 
 /// Asks what cannot be asked.
 pub(crate) fn wrong() -> Brain<Refund> {

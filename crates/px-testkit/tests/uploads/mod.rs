@@ -8,6 +8,8 @@
     reason = "shared by two tests, neither of which uses all of it"
 )]
 
+use std::collections::BTreeSet;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -92,6 +94,43 @@ mod plain {
     }
     async fn receive(claim: Claim) -> Result<Inbound<Verdict>> {
         Ok(Inbound::start(handling, claim))
+    }
+}
+
+/// Its handler gives the id itself, and fails at the first form of each.
+mod flaky {
+    use super::*;
+    px_sdk::webhook! {
+        slug = "flaky",
+        payload = Claim,
+        response = Verdict,
+        verify = verify::unverified(),
+        handler = receive,
+        files = Files::default(),
+    }
+    static SEEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    async fn receive(claim: Claim) -> Result<Inbound<Verdict>> {
+        if SEEN.lock().unwrap().insert(claim.id.clone()) {
+            px_sdk::bail!("the handler fails once");
+        }
+        Ok(Inbound::ignore("counted").provider_id(claim.id))
+    }
+}
+
+/// Forms of which one field holds the payload.
+mod wrapped {
+    use super::*;
+    px_sdk::webhook! {
+        slug = "wrapped",
+        payload = Claim,
+        response = Verdict,
+        verify = verify::unverified()
+            .body(verify::BodyForm::ByContentType { payload_field: Some("json".to_owned()) }),
+        handler = receive,
+        files = Files::default(),
+    }
+    async fn receive(_: Claim) -> Result<Inbound<Verdict>> {
+        Ok(Inbound::ignore("counted"))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::record::{BodyForm, Source, Verification};
 use bytes::Bytes;
 use http::Method;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::body_error::BodyError;
 use super::raw::Raw;
@@ -26,6 +26,9 @@ pub struct Content {
     value: Value,
     /// The JSON text that the value was read from, if it was one.
     text: Option<Bytes>,
+    /// Name and bytes of each text of a form, in their order, where one of them is no UTF-8: its value
+    /// has other characters in place of those bytes.
+    written: Vec<(String, Bytes)>,
     /// Digest of a form with files, of which the body does not hold all.
     digest: Option<[u8; 32]>,
     /// True if the content type says that each element of the array is an event.
@@ -59,7 +62,8 @@ pub(super) struct Split<'a> {
 
 impl From<Value> for Content {
     fn from(value: Value) -> Self {
-        Self { value, text: None, digest: None, is_batch: false, parts: OnceLock::new() }
+        let written = Vec::new();
+        Self { value, text: None, written, digest: None, is_batch: false, parts: OnceLock::new() }
     }
 }
 
@@ -73,6 +77,31 @@ impl Content {
     pub(super) fn json(text: Bytes) -> Result<Self, BodyError> {
         let read = Self::from(json_of(&text)?);
         Ok(Self { text: Some(text), ..read })
+    }
+
+    /// The fields of a form, and the bytes of each of its texts in their order.
+    pub(super) fn fields(fields: Map<String, Value>, mut written: Vec<(String, Bytes)>) -> Self {
+        if written.iter().all(|(_, bytes)| std::str::from_utf8(bytes).is_ok()) {
+            written.clear();
+        }
+        Self { written, ..Self::from(Value::Object(fields)) }
+    }
+
+    /// The whole value, if it is an object, to be added to.
+    pub(super) fn object_mut(&mut self) -> Option<&mut Map<String, Value>> {
+        self.value.as_object_mut()
+    }
+
+    /// Returns the bytes of the text of a form at a JSON pointer: to a field, or to one of several of a
+    /// field. `None` where the value has all of its characters.
+    fn bytes_of_field(&self, pointer: &str) -> Option<&[u8]> {
+        let mut tokens =
+            pointer.strip_prefix('/')?.split('/').map(|token| token.replace("~1", "/").replace("~0", "~"));
+        let (field, place) = (tokens.next()?, tokens.next());
+        let place = place.map_or(Ok(0), |place| place.parse()).ok()?;
+        let mut of_field =
+            self.written.iter().filter(|(name, _)| name.strip_suffix("[]").unwrap_or(name) == field);
+        of_field.nth(place).map(|(_, bytes)| &**bytes)
     }
 
     /// Says that equal bodies are those of this digest.
@@ -158,6 +187,11 @@ impl<'a> Element<'a> {
     /// for when this is asked, by a walk over the body.
     pub(super) fn raw(self, pointer: &str) -> Option<Raw<'a>> {
         self.content?.raw(self.split)?.pointer(pointer)
+    }
+
+    /// Returns the bytes of a form's text at a JSON pointer, where its value lacks some of them.
+    pub(super) fn bytes_of_field(self, pointer: &str) -> Option<&'a [u8]> {
+        self.content?.bytes_of_field(pointer)
     }
 }
 

@@ -14,6 +14,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::body::Element;
+use super::raw::Raw;
 
 /// Longest id that is kept as it is, bytes.
 pub const MAX_ID_BYTES: usize = 256;
@@ -129,7 +130,7 @@ fn in_headers<'a>(names: &[&String], received: &'a Received) -> Result<Option<Co
     Ok(Some(visible(first.as_bytes())))
 }
 
-/// Returns a header's bytes as text: those that are no UTF-8 as `\xNN`.
+/// Returns bytes of a header or of a form as text: those that are no UTF-8 as `\xNN`.
 fn visible(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Cow::Borrowed(text);
@@ -158,9 +159,15 @@ fn at<'a>(pointer: &str, event: Element<'a>) -> Result<Option<Cow<'a, str>>, IdE
         Value::Null => return Ok(None),
         Value::String(text) if text.is_empty() => return error("empty"),
         Value::String(text) => {
-            // Only where half a pair was replaced do the two differ.
-            let written = text.contains('\u{fffd}').then(|| event.raw(pointer)?.text()).flatten();
-            written.map_or(Cow::Borrowed(text.as_str()), Cow::Owned)
+            // Only where half a pair or bytes of a form were replaced do the two differ.
+            if !text.contains('\u{fffd}') {
+                Cow::Borrowed(text.as_str())
+            } else if let Some(bytes) = event.bytes_of_field(pointer) {
+                visible(bytes)
+            } else {
+                let written = event.raw(pointer).and_then(Raw::text);
+                written.map_or(Cow::Borrowed(text.as_str()), Cow::Owned)
+            }
         }
         Value::Number(number) => {
             let written = event.raw(pointer).and_then(|raw| std::str::from_utf8(raw.bytes()).ok());

@@ -109,12 +109,17 @@ pub(super) fn content(
     delivery: DeliveryId,
     files: &[StoredFile],
 ) -> Result<Content, BodyError> {
+    let payload_field = match &record.body {
+        BodyForm::ByContentType { payload_field: Some(name) } => Some(name.as_str()),
+        _ => None,
+    };
     let mut left: VecDeque<_> = (0..).zip(files).collect();
-    let (mut fields, mut attached) = (Map::new(), Map::new());
+    let (mut fields, mut written, mut attached) = (Map::new(), Vec::new(), Map::new());
     for part in form.parts {
         let Some(name) = part.file else {
             let text = String::from_utf8_lossy(&part.content).into_owned();
             form::insert(&mut fields, &part.name, text);
+            written.push((part.name, part.content));
             continue;
         };
         let is_it = |(_, file): &(u16, &StoredFile)| file.field == part.name && file.name == name;
@@ -123,14 +128,13 @@ pub(super) fn content(
             form::insert_value(&mut attached, &part.name, reference(id, file));
         }
     }
-    let payload_field = match &record.body {
-        BodyForm::ByContentType { payload_field: Some(name) } => Some(name),
-        _ => None,
-    };
-    let mut payload = match payload_field {
-        None => Value::Object(fields),
+    let mut content = match payload_field {
+        None => Content::fields(fields, written),
         Some(name) => match fields.remove(name) {
-            Some(Value::String(payload)) => Content::json(payload.into())?.into_value(),
+            // Of its bytes: a text with replaced characters could be another payload's.
+            Some(Value::String(_)) => Content::json(
+                written.into_iter().find(|(of, _)| of == name).map(|(_, bytes)| bytes).unwrap_or_default(),
+            )?,
             Some(_) => return Err(BodyError::syntax("The payload field came more than once")),
             None => {
                 return Err(BodyError::unfit(format!(
@@ -141,7 +145,7 @@ pub(super) fn content(
         },
     };
     for (name, value) in attached {
-        let Some(object) = payload.as_object_mut() else {
+        let Some(object) = content.object_mut() else {
             return Err(BodyError::unfit(
                 "The form has files, and its payload is no object that could have them",
             ));
@@ -150,7 +154,7 @@ pub(super) fn content(
             return Err(BodyError::unfit(format!("The field '{name}' of the form is a text and a file")));
         }
     }
-    Ok(payload.into())
+    Ok(content)
 }
 
 /// A file as a payload has it.

@@ -6,6 +6,7 @@ use super::{explained, fetch, step_number};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::ids;
+use crate::ui::shown;
 
 /// Let a run go back to one of its steps, and on from there
 #[derive(Debug, clap::Args)]
@@ -37,6 +38,12 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     })?;
     if context.ui.json {
         return context.ui.json(&answer.to_json());
+    }
+    if let Some(files) = &answer.missing_files {
+        context.ui.warn(format_args!(
+            "These files are gone with their deliveries, and a step that reads one fails: {}",
+            shown(files.join(", "))
+        ));
     }
     context.ui.note(format_args!("{id} goes on from step {starts_at}. Follow it with `px runs watch {id}`."));
     Ok(())

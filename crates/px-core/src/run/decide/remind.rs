@@ -41,6 +41,9 @@ impl Log<'_> {
             ReminderEnd::Retry(error, due) => (ReminderProgress::Retrying, Some(error), Some(due)),
             ReminderEnd::GiveUp(error) => (ReminderProgress::Error, Some(error), next),
             ReminderEnd::Gone(error) => (ReminderProgress::Error, Some(error), None),
+            ReminderEnd::Postpone(error) => {
+                (ReminderProgress::Postponed, Some(error), Some(reminder.looked_at_again(self.now)))
+            }
         };
         let turn = ReminderTurn { error, next, ..self.turn(wait, reminder, progress) };
         let mut after = wait.clone();

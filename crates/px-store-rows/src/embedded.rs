@@ -23,10 +23,10 @@ use crate::event_row;
 use crate::file_row;
 use crate::layout;
 use crate::recent::Recent;
-use crate::rows::{BATCH, Backing, Order, RowOutcome};
+use crate::rows::{Backing, Order, RowOutcome};
 use crate::run_row;
 use crate::scan;
-use crate::translation::Translation;
+use crate::translation::{Translation, named};
 
 /// Maximum number of keys of a webhook that are looked at to find one that a run waits on.
 const AWAITED_SCAN: usize = 1_000;
@@ -94,17 +94,6 @@ impl<B: Backing> Embedded<B> {
 
     pub(crate) fn hooks(&self) -> &HookCache {
         &self.hooks
-    }
-}
-
-/// A batch that is too large, by what is in it.
-fn named(error: Error, (runs, keys, deliveries): (usize, usize, usize)) -> Error {
-    match error {
-        Error::TooLarge { what, found, most } if what == BATCH => {
-            let what = format!("a batch with runs: {runs}, keys: {keys}, deliveries: {deliveries}");
-            Error::TooLarge { what, found, most }
-        }
-        other => other,
     }
 }
 

@@ -13,7 +13,7 @@ use px_store::{Batch, Conflict, DedupRecord, Epoch, Error, LogTail, RunWrite, Wo
 
 use crate::apart::{self, Name};
 use crate::layout;
-use crate::rows::{Backing, Check, Expect, RowBatch, RowKey, RowOp};
+use crate::rows::{BATCH, Backing, Check, Expect, RowBatch, RowKey, RowOp};
 use crate::run_row::{RunRow, run_row};
 
 /// Most commits have no more checks and changes of rows than these.
@@ -314,4 +314,15 @@ pub(crate) fn as_read<T: serde::Serialize>(read: Option<&T>) -> Result<Expect, E
         Some(record) => Expect::Same(layout::json(record)?),
         None => Expect::Absent,
     })
+}
+
+/// A batch that is too large, by what is in it.
+pub(crate) fn named(error: Error, (runs, keys, deliveries): (usize, usize, usize)) -> Error {
+    match error {
+        Error::TooLarge { what, found, most } if what == BATCH => {
+            let what = format!("a batch with runs: {runs}, keys: {keys}, deliveries: {deliveries}");
+            Error::TooLarge { what, found, most }
+        }
+        other => other,
+    }
 }

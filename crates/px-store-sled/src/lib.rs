@@ -11,6 +11,7 @@
 mod applier;
 mod change;
 mod committer;
+mod creation;
 mod disk_space;
 mod health;
 mod journal;

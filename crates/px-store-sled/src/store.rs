@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::applier::{APPLIED_KEY, Applier, Signals};
 use crate::change::Changes;
 use crate::committer::Committer;
+use crate::creation::{TREE, create};
 use crate::disk_space::DiskSpace;
 use crate::health::Health;
 use crate::journal::{Disk, Journal, Known, Mark, Opened, OpenedPages, RealDisk, SegmentPool};
@@ -26,12 +27,6 @@ use crate::recovery::{self, JOURNAL, Recovered};
 use crate::shared::{Counters, Lag, Shared};
 use crate::threads::spawn;
 use crate::tree::{SledTree, Tree};
-
-/// The tree's directory in the store's directory.
-const TREE: &str = "tree";
-
-/// The tree's directory while the store is created.
-const TREE_DRAFT: &str = "tree.new";
 
 /// An id in a posting list.
 type Id = [u8; 16];
@@ -221,48 +216,6 @@ impl Drop for SledRows {
 
 fn open_sled(dir: &Path, options: &Options) -> Result<Arc<dyn Tree>, Error> {
     Ok(Arc::new(SledTree::open(dir, options.cache_bytes, options.lock_wait)?))
-}
-
-/// Makes a store where there is none. The mark comes last: only a directory
-/// with a mark is a store, and an interrupted creation is begun anew.
-fn create(
-    dir: &Path,
-    options: &Options,
-    disk: Arc<dyn Disk>,
-    open_tree: OpenTree<'_>,
-) -> Result<(Known, Arc<dyn Tree>), Error> {
-    let context = |error| Error::io(format!("create a store in {}", dir.display()), &error);
-    if recovery::has_segments(dir)? {
-        return Err(unmarked(dir, "a journal"));
-    }
-    let (draft, tree) = (dir.join(TREE_DRAFT), dir.join(TREE));
-    if !tree.exists() {
-        if draft.exists() {
-            fs::remove_dir_all(&draft).map_err(context)?;
-        }
-        fs::create_dir(&draft).map_err(context)?;
-        // Opened once under another name: a tree whose first files a power cut
-        // tore could never be opened again.
-        drop(open_tree(&draft, options)?);
-        if draft.exists() {
-            fs::rename(&draft, &tree).map_err(context)?;
-        }
-    }
-    let tree = open_tree(&tree, options)?;
-    if !tree.range(&[], &[u8::MAX], Order::Ascending, 1)?.is_empty() {
-        return Err(unmarked(dir, "a tree with rows"));
-    }
-    fs::create_dir_all(dir.join(JOURNAL)).map_err(context)?;
-    disk.sync_dir(&dir.join(JOURNAL)).map_err(context)?;
-    disk.sync_dir(dir).map_err(context)?;
-    if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        disk.sync_dir(parent).map_err(context)?;
-    }
-    Ok((Known::create(disk, dir)?, tree))
-}
-
-fn unmarked(dir: &Path, what: &str) -> Error {
-    Error::Corrupt(format!("{} has {what} but no file {}", dir.display(), crate::journal::high_water::FILE))
 }
 
 /// A tree that is older than the mark would miss what the journal no longer

@@ -99,7 +99,7 @@ async fn follow(
     query.limit = Some(MAX_NEW);
     loop {
         tokio::time::sleep(POLL).await;
-        let from = seen.newest.map_or_else(|| context.now(), |at| at);
+        let from = seen.newest.unwrap_or_else(|| context.now());
         query.since = Some(from.before(OVERLAP).as_millis());
         let page = match client.deliveries(&query).await {
             Ok(page) => page.into_value(),

@@ -25,9 +25,9 @@ pub(crate) fn left(at: Timestamp, now: Timestamp) -> String {
     }
     let seconds = at.since(now).as_secs();
     match seconds {
-        ..60 => format!("{seconds}s left"),
-        ..3_600 => format!("{}m left", seconds / 60),
-        ..86_400 => format!("{}h left", seconds / 3_600),
+        0..60 => format!("{seconds}s left"),
+        60..3_600 => format!("{}m left", seconds / 60),
+        3_600..86_400 => format!("{}h left", seconds / 3_600),
         _ => format!("{}d {}h left", seconds / 86_400, seconds % 86_400 / 3_600),
     }
 }

@@ -66,6 +66,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         Ok(started) => started,
         Err(error) if error.status() == Some(422) => {
             let error = Error::from(error);
+            if ui.json {
+                // The wire's own text, with the exit code of an input that is none.
+                return Err(Error { kind: Kind::Usage, ..error });
+            }
             return Err(match schema(context, &client, &args.brain).await {
                 Ok(schema) => input::misfit(error, &schema, &args.brain, &args.set),
                 Err(_) => explained(context, error, &args.brain),

@@ -157,8 +157,11 @@ fn rule_27_behind_a_public_url_the_public_url_is_signed() {
     let misfit = project.px(&["run", "review", "-s", "nubmer=7", "--url", &serving.url]);
     assert_eq!(misfit.code, 2);
     assert!(misfit.stderr.contains("did you mean 'number'?"), "{misfit:?}");
-    assert!(misfit.stderr.contains("the input does not fit brain 'review'\n  missing: number"), "{misfit:?}");
-    assert!(misfit.stderr.contains("Hint: try: px run review -s number="), "{misfit:?}");
+    assert!(
+        misfit.stderr.contains("the input does not fit brain 'review'\n  missing: repository, number"),
+        "{misfit:?}"
+    );
+    assert!(misfit.stderr.contains("Hint: try: px run review -s 'repository=…' -s number=1"), "{misfit:?}");
 }
 
 #[test]

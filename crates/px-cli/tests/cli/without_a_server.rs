@@ -46,6 +46,7 @@ fn webhooks_list_is_a_table_that_marks_the_unverified() {
     └────────┴─────────────────────────────────────┴──────────────────────────┘
     ");
     insta::assert_snapshot!(done.stderr, @r"
+    (no server answers at http://127.0.0.1:8787: these are the URLs of the configuration)
     ! webhook 'open' is declared unverified, it answers only callers on this machine
     ! webhook 'sms' is unverified, it answers only callers on this machine: set SMS_SECRET
     ");

@@ -36,10 +36,8 @@ pub(super) async fn base(context: &Context) -> Result<String> {
         None => {
             if !context.ui.json {
                 let url = client.base();
-                let file = context.config_file();
                 context.ui.note(format_args!(
-                    "(the URLs are those of {}; no server answers at {url})",
-                    file.display()
+                    "(no server answers at {url}: these are the URLs of the configuration)"
                 ));
             }
             Ok(configured)

@@ -61,6 +61,7 @@ impl Book {
             (r"whsec_[A-Za-z0-9+/=]+", "whsec_SECRET"),
             (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?( UTC|Z)?", "TIME"),
             (r"\d\d:\d\d:\d\d\.\d{3}", "TIME"),
+            (r"(?m)^( *)\d\d:\d\d:\d\d ", "${1}TIME "),
             (r"\b1[78]\d{11}\b", "MILLIS"),
             (r"\bpx( |/)0\.\d+\.\d+\b", "px${1}VERSION"),
             (r"127\.0\.0\.1:\d{5}\b", "ADDRESS"),

@@ -300,7 +300,13 @@ fn over(story: &mut Story, run: &Run, status: &RunStatus, events: &[Event], now:
         format!(", {} after it began", words::duration(to.since(run.created_at)))
     });
     let sentence = match status {
-        RunStatus::Complete => format!("It was completed{at}{took}."),
+        RunStatus::Complete => match guard(run) {
+            Some(guard) => format!(
+                "It ended well{at}{took}, at the guard '{guard}': what it asks for was not so, and the steps behind it \
+                 were passed over."
+            ),
+            None => format!("It was completed{at}{took}."),
+        },
         RunStatus::Cancelled => {
             let reason = run.reason.as_ref();
             format!("It was cancelled{at}{took}{}.", reason.map_or(String::new(), |why| format!(": {why}")))
@@ -335,6 +341,13 @@ fn failed_step(events: &[Event]) -> Option<String> {
         }
         _ => None,
     })
+}
+
+/// The guard that ended a complete run: the step before those that were passed over to the end.
+fn guard(run: &Run) -> Option<&str> {
+    run.steps.last().filter(|step| step.status == StepProgress::Halted)?;
+    let before = run.steps.iter().rev().find(|step| step.status != StepProgress::Halted)?;
+    Some(&before.title)
 }
 
 fn last(events: &[Event], is: impl Fn(&str) -> bool) -> Option<&Event> {

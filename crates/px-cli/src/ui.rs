@@ -79,15 +79,24 @@ impl Ui {
 
     /// A JSON document.
     pub(crate) fn json(self, value: &Value) -> Result<()> {
-        if self.fields.is_empty() {
-            return self.put_json(&format!("{value:#}"));
-        }
-        self.put_json(&format!("{:#}", picked(value, self.fields)?))
+        self.put_json(&format!("{:#}", self.picked(value)))
     }
 
     /// A JSON document on one line.
     pub(crate) fn json_line(self, value: &Value) -> Result<()> {
-        self.put_json(&value.to_string())
+        self.put_json(&self.picked(value).to_string())
+    }
+
+    /// The fields that are asked for.
+    fn picked(self, value: &Value) -> Value {
+        if self.fields.is_empty() {
+            return value.clone();
+        }
+        let (picked, warning) = picked(value, self.fields);
+        if let Some(warning) = warning {
+            self.warn(format_args!("--json={}: {warning}", self.fields));
+        }
+        picked
     }
 
     /// A table that fits the terminal. The columns in `whole` are never

@@ -134,6 +134,17 @@ fn runs_that_are_over() {
         "Nothing moves it any more.",
         "no step has failed"
     );
+    let step = |title: &str, status: &str| json!({"id": title, "title": title, "status": status});
+    let guarded = json!([step("ask", "complete"), step("is paid", "complete"), step("ship", "halted")]);
+    let guarded =
+        shown(json!({"status": "complete", "createdAt": at(60), "completedAt": at(30), "steps": guarded}));
+    assert_eq!(
+        tell(&guarded, &[], NOW).sentences[0],
+        format!(
+            "It ended well {when}, at the guard 'is paid': what it asks for was not so, and the steps behind it were passed \
+             over."
+        )
+    );
     let steps = json!([{"id": "ask", "title": "ask", "status": "complete"},
         {"id": "the guest's", "title": "the guest's", "status": "error"}]);
     let failed = shown(json!({"status": "error", "completedAt": at(30), "steps": steps}));

@@ -65,13 +65,14 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         state: args.state,
         identifier: args.identifier,
         since: args.since.map(|text| since(&text, now)).transpose()?.map(Timestamp::as_millis),
-        limit: usize::try_from(args.limit).ok().filter(|limit| *limit > 0),
+        // Those that are not shown are known, so that following begins behind them.
+        limit: Some(MAX_NEW),
         cursor: None,
     };
     let client = context.client()?;
     let mut seen = Seen::default();
     let first = client.deliveries(&query).await?.into_value();
-    let shown = if args.limit == 0 { 0 } else { first.deliveries.len() };
+    let shown = usize::try_from(args.limit).unwrap_or(usize::MAX);
     for (at, delivery) in first.deliveries.iter().enumerate().rev() {
         if seen.is_new(delivery) && at < shown {
             print(context.ui, delivery)?;

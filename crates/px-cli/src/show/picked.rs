@@ -2,29 +2,40 @@
 
 use serde_json::{Map, Value};
 
-use crate::error::{Error, Result};
-
 /// Names that an id has on the wire, for whoever asks for `id`.
 const IDS: [&str; 6] = ["id", "brainRunId", "slug", "title", "deliveryId", "name"];
 
-/// An answer with the named fields only, separated by commas. Of an answer that is a list,
-/// each entry.
-pub(crate) fn picked(answer: &Value, fields: &str) -> Result<Value> {
+/// An answer with the named fields only, separated by commas; of an answer that is a list, each
+/// entry. One that is not there is null. Beside it, the names that nothing has: a field may
+/// be absent today, and what was done is not undone by a slip, so that is no error. An answer that
+/// has none of them is whole.
+pub(crate) fn picked(answer: &Value, fields: &str) -> (Value, Option<String>) {
     let names: Vec<&str> = fields.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
-    match entries(answer) {
-        Some(entries) => {
-            let known: Vec<&str> =
-                entries.iter().filter_map(Value::as_object).flat_map(Map::keys).map(String::as_str).collect();
-            check(&names, &known)?;
-            Ok(entries.iter().map(|entry| only(entry, &names)).collect())
-        }
-        None => {
-            let known =
-                answer.as_object().into_iter().flat_map(Map::keys).map(String::as_str).collect::<Vec<_>>();
-            check(&names, &known)?;
-            Ok(only(answer, &names))
-        }
+    let of_list = entries(answer);
+    let things: Vec<&Value> = of_list.map_or_else(|| vec![answer], |entries| entries.iter().collect());
+    let keys = things.iter().filter_map(|thing| thing.as_object()).flat_map(Map::keys);
+    let mut known: Vec<&str> = keys.map(String::as_str).collect();
+    known.sort_unstable();
+    known.dedup();
+    let is_known =
+        |name: &str| known.contains(&name) || (name == "id" && IDS.iter().any(|id| known.contains(id)));
+    let unknown: Vec<&str> = names.iter().copied().filter(|name| !is_known(name)).collect();
+    // Of an empty list nothing is known.
+    let warning = (!unknown.is_empty() && !known.is_empty()).then(|| {
+        format!(
+            "nothing here has a field '{}'; the fields are id, {}",
+            unknown.join("' or '"),
+            known.join(", ")
+        )
+    });
+    if unknown.len() == names.len() && !known.is_empty() {
+        return (answer.clone(), warning);
     }
+    let only = match of_list {
+        Some(entries) => entries.iter().map(|entry| only(entry, &names)).collect(),
+        None => only(answer, &names),
+    };
+    (only, warning)
 }
 
 /// The one list of objects that an answer is about.
@@ -40,25 +51,6 @@ fn entries(answer: &Value) -> Option<&Vec<Value>> {
             value.is_array() || matches!(&**name, "count" | "nextCursor" | "looked" | "hasMore")
         });
     is_list.then_some(first)
-}
-
-fn check(names: &[&str], known: &[&str]) -> Result<()> {
-    // Of an empty list nothing is known.
-    if known.is_empty() {
-        return Ok(());
-    }
-    let is_known =
-        |name: &&&str| known.contains(*name) || (**name == "id" && IDS.iter().any(|id| known.contains(id)));
-    match names.iter().find(|name| !is_known(name)) {
-        None => Ok(()),
-        Some(unknown) => {
-            let mut all = known.to_vec();
-            all.sort_unstable();
-            all.dedup();
-            Err(Error::usage(format!("--json: there is no field '{unknown}' here"))
-                .hint(format!("the fields are {}", all.join(", "))))
-        }
-    }
 }
 
 fn only(entry: &Value, names: &[&str]) -> Value {
@@ -82,12 +74,15 @@ mod tests {
     fn of_a_list_each_entry_and_of_a_thing_its_own_fields() {
         let list = json!({"runs": [{"brainRunId": "run_1", "status": "waiting"}, {"brainRunId": "run_2"}], "nextCursor": "x"});
         let expected = json!([{"id": "run_1", "status": "waiting"}, {"id": "run_2", "status": null}]);
-        assert_eq!(picked(&list, "id, status").unwrap(), expected);
+        assert_eq!(picked(&list, "id, status"), (expected, None));
         let run = json!({"brainRunId": "run_1", "steps": [{"id": "a"}], "state": {}});
-        assert_eq!(picked(&run, "state,id").unwrap(), json!({"id": "run_1", "state": {}}));
-        let error = picked(&list, "statsu").unwrap_err();
-        assert_eq!(error.message, "--json: there is no field 'statsu' here");
-        assert_eq!(error.hint.as_deref(), Some("the fields are brainRunId, status"));
-        assert_eq!(picked(&json!({"runs": []}), "id").unwrap(), json!([]));
+        assert_eq!(picked(&run, "state,id"), (json!({"id": "run_1", "state": {}}), None));
+        let warning = "nothing here has a field 'labels'; the fields are id, brainRunId, status";
+        let (some, said) = picked(&list, "id,labels");
+        assert_eq!(some[0], json!({"id": "run_1", "labels": null}));
+        assert_eq!(said.as_deref(), Some(warning), "it may be there tomorrow");
+        let (whole, said) = picked(&list, "statsu");
+        assert_eq!((whole, said.is_some()), (list, true), "a slip hides nothing that was made");
+        assert_eq!(picked(&json!({"runs": []}), "id"), (json!([]), None));
     }
 }

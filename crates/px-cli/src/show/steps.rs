@@ -98,7 +98,7 @@ pub(crate) fn lines(events: &[Event]) -> Vec<Line> {
             }
             (Some(Open::Wait(mut line)), Detail::Response { .. }) => {
                 line.to = event.seq;
-                line.took = words::duration(event.timestamp.since(line.at));
+                line.took = words::took(event.timestamp.since(line.at));
                 line.title = "waited".to_owned();
                 line.detail = format!("{} → {}", line.detail, event_line::detail(event));
                 lines.push(line);
@@ -115,12 +115,12 @@ pub(crate) fn lines(events: &[Event]) -> Vec<Line> {
                     }
                     Detail::Emit { name, .. } => notes.push(format!("told {name}")),
                     Detail::StepRetry { error, .. } => {
-                        line.took = words::duration(event.timestamp.since(line.at));
+                        line.took = words::took(event.timestamp.since(line.at));
                         notes.push(format!("failed: {}", error.in_words()));
                         is_over = true;
                     }
                     _ if event.kind == "step:complete" => {
-                        line.took = words::duration(event.timestamp.since(line.at));
+                        line.took = words::took(event.timestamp.since(line.at));
                         is_over = true;
                     }
                     _ => notes.push(event_line::detail(event)),
@@ -198,8 +198,8 @@ mod tests {
             found,
             [
                 line("1", "start", "", "{}"),
-                line("3–5", "ask", "0.2 seconds", "once: ask in Slack"),
-                line("7–8", "waited", "0.1 seconds", "waits for twilio '+1' → twilio '+1' {\"a\":1}"),
+                line("3–5", "ask", "200 ms", "once: ask in Slack"),
+                line("7–8", "waited", "100 ms", "waits for twilio '+1' → twilio '+1' {\"a\":1}"),
                 line("9", "process", "", ""),
             ]
         );

@@ -32,6 +32,11 @@ pub(crate) fn left(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// A short time to the millisecond, and a longer one in words.
+pub(crate) fn took(time: Duration) -> String {
+    if time < Duration::from_secs(1) { format!("{} ms", time.as_millis()) } else { duration(time) }
+}
+
 /// A text of at most so many characters; the end that is left out is marked.
 pub(crate) fn cut(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {

@@ -140,8 +140,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         ui.styled_table(&head, rows, &[0, 2], status::column(0, 2))?;
     }
     if let Some(looked) = page.looked {
-        let (looked, found) = (words::count(looked, "run"), words::count(len(&page.runs), "match"));
-        ui.note(format_args!("Looked at {looked}, {found}."));
+        let (looked, found) = (words::count(looked, "run"), words::count(len(&page.runs), "run"));
+        ui.note(format_args!("Looked at {looked}; {found} fit."));
     }
     if let Some(cursor) = &page.next_cursor {
         ui.note(format_args!("There may be more: --cursor {cursor}"));

@@ -19,9 +19,9 @@ use crate::store::{self, store_error};
     after_help = "Works on the store alone: stop the server first. The new key takes the place of secret.key in the data \
                   directory; where PX_SECRET_KEY has the key, PX_SECRET_KEY_NEW has the new one, and takes its place by hand once \
                   this is done. If it is interrupted, do it again: until it is done both keys are needed.\n\n\
-                  Copies of the store that were made before need the old key.\n\n\
+                  Copies of the store that were made before need the old key: copy secret.key away first, if there are any.\n\n\
                   Exit codes: 0 done, 3 there is no store, 4 a process has it open\n\n\
-                  Examples:\n  px secrets rekey\n  PX_SECRET_KEY_NEW=$(openssl rand -hex 32) px secrets rekey"
+                  Examples:\n  px secrets rekey\n  export PX_SECRET_KEY_NEW=$(openssl rand -hex 32)   # and keep it: nothing else has it\n  px secrets rekey"
 )]
 pub(crate) struct Args {
     /// Folder with the files of the embedded store

@@ -36,7 +36,9 @@ fn said_of_secrets(def: &WebhookDef, variable: Option<&str>) -> String {
     };
     let environment = environment.or_else(|| {
         let variable = variable.filter(|variable| context::secret(variable).is_some())?;
-        Some(format!("the secret {variable} is in the store, and counts where the server's environment has none"))
+        Some(format!(
+            "the secret {variable} is in the store, and counts where the server's environment has none"
+        ))
     });
     let file = (from_file > 0).then(|| {
         format!("{} from px.toml", words::count(u64::try_from(from_file).unwrap_or(u64::MAX), "secret"))

@@ -51,7 +51,8 @@ macro_rules! id {
             /// earlier one; no id itself.
             #[must_use]
             pub fn bound(at: Timestamp) -> Self {
-                Self(Uuid::from_u128(u128::from(at.as_millis()) << 80))
+                // An id has 48 bits for its time; what is later is above every id.
+                Self(Uuid::from_u128(u128::from(at.as_millis().min((1 << 48) - 1)) << 80))
             }
 
             /// Returns the time at which the id was made, to the millisecond.
@@ -169,6 +170,18 @@ mod tests {
         let id = RunId::from_bytes([7; 16]);
         assert_eq!(id.to_string(), format!("run_{}", "07".repeat(16)));
         assert_eq!(id.to_string().parse::<RunId>().unwrap(), id);
+    }
+
+    #[test]
+    fn a_bound_that_no_id_can_reach_is_above_them() {
+        let largest = RunId::from_bytes([0xff; 16]);
+        for late in [1 << 48, (1 << 48) + 7, u64::MAX] {
+            let bound = RunId::bound(Timestamp::from_millis(late));
+            assert!(
+                bound > RunId::bound(Timestamp::from_millis(4_102_444_800_000)) && bound < largest,
+                "{late}"
+            );
+        }
     }
 
     #[test]

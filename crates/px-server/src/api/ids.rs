@@ -1,13 +1,15 @@
 //! `GET /ids`: the things whose ids end in some digits. Ids begin with the time, so the
 //! last digits are what people read and type.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use px_api::{FindIds, FoundId, FoundIds, IdKind};
 use px_core::{DeliveryId, RunId, RunStatus};
 use px_store::outbox::CallbackFilter;
-use px_store::{DeliveryList, InboxState};
+use px_store::{DeliveryList, InboxState, Read};
 
 use crate::app::{App, Shared};
 use crate::error::ApiError;
@@ -32,12 +34,12 @@ pub(super) async fn find(
     query: Result<Query<FindIds>, QueryRejection>,
 ) -> Result<Json<FoundIds>, ApiError> {
     let Query(query) = query.map_err(|error| ApiError::bad_request(error.body_text()))?;
-    let tail = query.tail.unwrap_or_default().to_ascii_lowercase();
-    if !DIGITS.contains(&tail.len()) || !tail.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(ApiError::bad_request(format!(
-            "The tail of an id is its last digits, 4 to 32 hexadecimal ones, as in tail=5e67c0; this is '{tail}'"
-        )));
-    }
+    let text = query.tail.unwrap_or_default();
+    let tail = Tail::of(&text).ok_or_else(|| {
+        ApiError::bad_request(format!(
+            "The tail of an id is its last digits, 4 to 32 hexadecimal ones, as in tail=5e67c0; this is '{text}'"
+        ))
+    })?;
     let kind = query.kind.as_deref();
     if let Some(kind) = kind.filter(|kind| !["run", "delivery", "callback", "hook"].contains(kind)) {
         return Err(ApiError::bad_request(format!(
@@ -65,43 +67,67 @@ pub(super) async fn find(
     Ok(Json(search.found))
 }
 
+/// The last digits of an id, as the number that they are.
+#[derive(Debug, Clone, Copy)]
+struct Tail {
+    digits: u128,
+    mask: u128,
+}
+
+impl Tail {
+    /// `None` if the text is no tail.
+    fn of(text: &str) -> Option<Self> {
+        let is_tail = DIGITS.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let digits = u128::from_str_radix(text, 16).ok().filter(|_| is_tail)?;
+        let bits = u32::try_from(text.len()).ok()?.checked_mul(4)?;
+        Some(Self { digits, mask: u128::MAX >> u128::BITS.checked_sub(bits)? })
+    }
+
+    fn fits(self, id: [u8; 16]) -> bool {
+        u128::from_be_bytes(id) & self.mask == self.digits
+    }
+}
+
 struct Search<'a> {
     app: &'a App,
-    tail: String,
+    tail: Tail,
     found: FoundIds,
 }
 
 impl Search<'_> {
-    fn fits(&self, id: [u8; 16]) -> bool {
-        hex::encode(id).ends_with(&self.tail)
-    }
-
     fn note(&mut self, looked: usize) {
         self.found.looked += u64::try_from(looked).unwrap_or(u64::MAX);
     }
 
+    /// The ids of a list that fit, among the newest that it has. `read` gives those behind one.
+    /// A list is read in memory, page by page, and whoever else has work comes in between.
+    async fn tails<'a, I: Copy>(
+        &mut self,
+        bytes: fn(I) -> [u8; 16],
+        read: impl Fn(Option<I>) -> Read<'a, Vec<I>>,
+    ) -> Result<Vec<I>, ApiError> {
+        let (mut fitting, mut before, mut looked) = (Vec::new(), None, 0);
+        loop {
+            let ids = read(before).await?;
+            looked += ids.len();
+            fitting.extend(ids.iter().copied().filter(|id| self.tail.fits(bytes(*id))));
+            before = ids.last().copied();
+            if ids.len() < PAGE || looked >= MAX_LOOKED {
+                self.found.has_more |= ids.len() == PAGE;
+                self.note(looked);
+                return Ok(fitting);
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
     async fn runs(&mut self) -> Result<(), ApiError> {
         let (store, scope) = (self.app.store(), self.app.parts.scope);
-        let mut fitting = Vec::new();
+        let mut fitting = BTreeSet::new();
         for status in RunStatus::ALL {
-            let (mut before, mut looked) = (None, 0);
-            loop {
-                let ids = store.run_ids(scope, status, before, PAGE).await?;
-                looked += ids.len();
-                fitting.extend(ids.iter().copied().filter(|id: &RunId| self.fits(id.to_bytes())));
-                before = ids.last().copied();
-                if ids.len() < PAGE {
-                    break;
-                }
-                if looked >= MAX_LOOKED {
-                    self.found.has_more = true;
-                    break;
-                }
-            }
-            self.note(looked);
+            let read = move |before| store.run_ids(scope, status, before, PAGE);
+            fitting.extend(self.tails(RunId::to_bytes, read).await?);
         }
-        fitting.sort_unstable();
-        fitting.dedup();
         for id in fitting.into_iter().rev().take(MAX_FOUND + 1) {
             // A list may have a run that is gone since.
             let Some(record) = store.run(scope, id).await? else { continue };
@@ -118,26 +144,11 @@ impl Search<'_> {
 
     async fn deliveries(&mut self) -> Result<(), ApiError> {
         let (store, scope) = (self.app.store(), self.app.parts.scope);
-        let mut fitting = Vec::new();
+        let mut fitting = BTreeSet::new();
         for state in InboxState::ALL {
-            let (mut before, mut looked) = (None, 0);
-            loop {
-                let ids = store.delivery_ids(scope, DeliveryList::State(state), before, PAGE).await?;
-                looked += ids.len();
-                fitting.extend(ids.iter().copied().filter(|id: &DeliveryId| self.fits(id.to_bytes())));
-                before = ids.last().copied();
-                if ids.len() < PAGE {
-                    break;
-                }
-                if looked >= MAX_LOOKED {
-                    self.found.has_more = true;
-                    break;
-                }
-            }
-            self.note(looked);
+            let read = move |before| store.delivery_ids(scope, DeliveryList::State(state), before, PAGE);
+            fitting.extend(self.tails(DeliveryId::to_bytes, read).await?);
         }
-        fitting.sort_unstable();
-        fitting.dedup();
         for id in fitting.into_iter().rev().take(MAX_FOUND + 1) {
             let Some(delivery) = store.delivery(scope, id).await? else { continue };
             self.found.ids.push(FoundId {
@@ -158,7 +169,7 @@ impl Search<'_> {
         self.note(page.items.len());
         self.found.has_more |= page.next.is_some();
         for callback in page.items {
-            if self.fits(callback.id.to_bytes()) {
+            if self.tail.fits(callback.id.to_bytes()) {
                 self.found.ids.push(FoundId {
                     id: callback.id.to_string(),
                     kind: IdKind::Callback,
@@ -175,7 +186,7 @@ impl Search<'_> {
         let hooks = self.app.store().outbox().hook_set(self.app.parts.scope)?;
         for hook in hooks.hooks() {
             let hook = &hook.record;
-            if self.fits(hook.id.to_bytes()) {
+            if self.tail.fits(hook.id.to_bytes()) {
                 self.found.ids.push(FoundId {
                     id: hook.id.to_string(),
                     kind: IdKind::Hook,
@@ -187,5 +198,24 @@ impl Search<'_> {
         }
         self.note(hooks.hooks().len());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tail_is_the_last_digits_and_no_others() {
+        let id = 0x0197_c1f0_a1b2_7000_8000_0000_005e_67c0_u128.to_be_bytes();
+        for (tail, fits) in
+            [("67c0", true), ("5E67C0", true), ("005e67c0", true), ("67c1", false), ("e67c", false)]
+        {
+            assert_eq!(Tail::of(tail).is_some_and(|tail| tail.fits(id)), fits, "{tail}");
+        }
+        assert!(Tail::of("0197c1f0a1b2700080000000005e67c0").is_some_and(|tail| tail.fits(id)));
+        for text in ["", "7c0", "+7c0", "67cg", "0197c1f0a1b2700080000000005e67c00"] {
+            assert!(Tail::of(text).is_none(), "{text}");
+        }
     }
 }

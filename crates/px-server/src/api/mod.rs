@@ -108,10 +108,15 @@ fn bounded(what: &str, key: Option<&str>) -> Result<(), ApiError> {
 /// A time of a query or body. What can only be seconds is refused: it would be
 /// 1970, and so mean everything.
 fn since(millis: Option<u64>) -> Result<Option<Timestamp>, ApiError> {
+    moment("since", millis)
+}
+
+/// The same of a field of this name.
+fn moment(name: &str, millis: Option<u64>) -> Result<Option<Timestamp>, ApiError> {
     const SECONDS: std::ops::Range<u64> = 100_000_000..100_000_000_000;
     match millis {
         Some(seconds) if SECONDS.contains(&seconds) => Err(ApiError::bad_request(format!(
-            "since is in milliseconds since 1970-01-01 UTC, and {seconds} looks like seconds: that is {}",
+            "{name} is in milliseconds since 1970-01-01 UTC, and {seconds} looks like seconds: that is {}",
             seconds * 1_000
         ))),
         millis => Ok(millis.map(Timestamp::from_millis)),

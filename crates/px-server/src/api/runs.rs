@@ -49,7 +49,7 @@ pub(super) async fn list(
     };
     labelled(&app, &mut filter);
     let include = include(query.include.as_deref())?;
-    let slice = Slice { cursor, until: super::since(query.until)?, limit: page_size(query.limit) };
+    let slice = Slice { cursor, until: super::moment("until", query.until)?, limit: page_size(query.limit) };
     let page = match &query.identifier {
         Some(identifier) => waiting_for(&app, query.slug.as_deref(), identifier, &filter, slice).await?,
         None if query.slug.is_some() => {

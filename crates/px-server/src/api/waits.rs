@@ -159,7 +159,7 @@ pub(super) async fn due(
     query: Result<Query<ListDue>, QueryRejection>,
 ) -> Result<Json<DuePage>, ApiError> {
     let Query(query) = query.map_err(|error| ApiError::bad_request(error.body_text()))?;
-    let until = super::since(query.until)?.unwrap_or(Timestamp::from_millis(u64::MAX));
+    let until = super::moment("until", query.until)?.unwrap_or(Timestamp::from_millis(u64::MAX));
     let limit = page_size(query.limit);
     let mut after = query.cursor.as_deref().map(timer_of).transpose()?;
     let (mut due, mut looked) = (Vec::new(), 0);

@@ -302,7 +302,7 @@ fn over(story: &mut Story, run: &Run, status: &RunStatus, events: &[Event], now:
     let sentence = match status {
         RunStatus::Complete => match guard(run) {
             Some(guard) => format!(
-                "It ended well{at}{took}, at the guard '{guard}': what it asks for was not so, and the steps behind it \
+                "It ended well{at}{took}, at '{guard}': a guard there was not met, and the steps behind it \
                  were passed over."
             ),
             None => format!("It was completed{at}{took}."),
@@ -343,7 +343,8 @@ fn failed_step(events: &[Event]) -> Option<String> {
     })
 }
 
-/// The guard that ended a complete run: the step before those that were passed over to the end.
+/// The step at which a guard ended a complete run, itself or in an arm of it: the one before those that
+/// were passed over to the end.
 fn guard(run: &Run) -> Option<&str> {
     run.steps.last().filter(|step| step.status == StepProgress::Halted)?;
     let before = run.steps.iter().rev().find(|step| step.status != StepProgress::Halted)?;

@@ -141,7 +141,7 @@ fn runs_that_are_over() {
     assert_eq!(
         tell(&guarded, &[], NOW).sentences[0],
         format!(
-            "It ended well {when}, at the guard 'is paid': what it asks for was not so, and the steps behind it were passed \
+            "It ended well {when}, at 'is paid': a guard there was not met, and the steps behind it were passed \
              over."
         )
     );

@@ -66,7 +66,11 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         identifier: args.identifier,
         since: args.since.map(|text| since(&text, now)).transpose()?.map(Timestamp::as_millis),
         // Those that are not shown are known, so that following begins behind them.
-        limit: Some(MAX_NEW),
+        limit: Some(if args.follow {
+            MAX_NEW
+        } else {
+            usize::try_from(args.limit).unwrap_or(MAX_NEW).max(1)
+        }),
         cursor: None,
     };
     let client = context.client()?;

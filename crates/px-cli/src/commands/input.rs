@@ -116,13 +116,17 @@ pub(super) fn edited(schema: &Value, given: Option<Map<String, Value>>) -> Resul
         .map_err(|error| failed(&format!("write {}", path.display()), error))?;
     // As a shell reads it: an editor may come with flags.
     let status = Command::new("sh").args(["-c", &format!("{editor} \"$1\""), "sh"]).arg(&path).status();
-    let saved = std::fs::read_to_string(&path);
-    let _ = std::fs::remove_file(&path);
     let status = status.map_err(|error| failed(&format!("start {editor}"), error))?;
+    // What was typed is kept until it can be read: --state takes it from there.
+    let kept = format!("what was saved is in {0}; `--state @{0}` takes it, once it is right", path.display());
     if !status.success() {
-        return Err(Error::failed(format!("{editor} ended with {status}; nothing was started")));
+        return Err(Error::failed(format!("{editor} ended with {status}; nothing was started")).hint(kept));
     }
-    crate::typed::object("--edit", &saved.map_err(|error| failed("read what was saved", error))?)
+    let saved = std::fs::read_to_string(&path).map_err(|error| failed("read what was saved", error))?;
+    let input =
+        crate::typed::object("--edit", &saved).map_err(|error| Error { hint: Some(kept), ..error })?;
+    let _ = std::fs::remove_file(&path);
+    Ok(input)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::explained;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
+use crate::ids;
 use crate::private;
 
 /// Save a file that came with a delivery, as it was sent
@@ -19,7 +20,7 @@ use crate::private;
                   px webhooks deliveries file whd_0197c1f0a1b27000800000000000cafe 0 | sha256sum"
 )]
 pub(crate) struct Args {
-    /// The delivery's id
+    /// The delivery: its id, the id's last digits, or @last, @last:STATE
     delivery: String,
 
     /// The file's place among the delivery's, from 0
@@ -36,9 +37,9 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         return Err(Error::usage("a file of a sender's is not shown in a terminal")
             .hint("save it with --out, or pipe it to a program"));
     }
-    let id = &args.delivery;
-    let bytes =
-        context.client()?.delivery_file(id, args.place).await.map_err(|error| explained(error, id))?;
+    let client = context.client()?;
+    let id = &ids::delivery(&client, &args.delivery).await?;
+    let bytes = client.delivery_file(id, args.place).await.map_err(|error| explained(error, id))?;
     let Some(out) = &args.out else {
         return context.ui.raw(&bytes);
     };

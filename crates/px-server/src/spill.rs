@@ -2,15 +2,16 @@
 //! temporary file while the rest comes, so that slow senders hold no memory. It is read
 //! back when all of it is there.
 //!
-//! A file has no name from the moment it is made, so a process that dies leaves none;
-//! one that died in that moment leaves one, which the next start removes.
+//! A file has no name, so a process that dies leaves none. Where a file system cannot
+//! make one without a name, it has one until it is open: a process that died in that
+//! moment leaves it, empty, and the next start removes it.
 //!
 //! This file refuses to know what a body is.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -67,12 +68,31 @@ impl Spills {
 
 impl Dir {
     fn make(&self) -> io::Result<File> {
+        nameless(&self.path).or_else(|_| self.named())
+    }
+
+    /// The way for file systems that give every file a name.
+    fn named(&self) -> io::Result<File> {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
         let path = self.path.join(format!("{}-{number}.part", std::process::id()));
         let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
         fs::remove_file(path)?;
         Ok(file)
     }
+}
+
+/// A file that never had a name.
+#[cfg(target_os = "linux")]
+fn nameless(dir: &Path) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags, open};
+
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    Ok(open(dir, flags, Mode::RUSR | Mode::WUSR)?.into())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn nameless(_: &Path) -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// A body that comes.
@@ -134,6 +154,7 @@ impl Body {
 mod tests {
     use std::collections::HashMap;
     use std::net::{IpAddr, Ipv4Addr};
+    use std::os::unix::fs::MetadataExt as _;
 
     use px_core::Timestamp;
     use px_inbound::{Gate, GateLimits};
@@ -147,6 +168,19 @@ mod tests {
 
     fn names(dir: &tempfile::TempDir) -> usize {
         fs::read_dir(dir.path()).unwrap().count()
+    }
+
+    #[test]
+    fn a_file_has_no_name_whichever_way_it_was_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let made = Dir { path: dir.path().to_owned(), made: AtomicU64::new(0) };
+        for make in [Dir::make, Dir::named] {
+            let mut file = make(&made).unwrap();
+            assert_eq!((names(&dir), file.metadata().unwrap().mode() & 0o777), (0, 0o600));
+            file.write_all(b"held").unwrap();
+            file.seek(SeekFrom::Start(0)).unwrap();
+            assert_eq!(io::read_to_string(file).unwrap(), "held");
+        }
     }
 
     #[tokio::test]

@@ -1,0 +1,133 @@
+//! What an action did, as the page after it says it: a word of a closed list in the
+//! query, so that no link can put a sentence of its own on the page.
+
+use px_dashboard::{Notice, Undo, route};
+
+/// Name of the query's field.
+const FIELD: &str = "done";
+
+/// An action that was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Done {
+    word: Word,
+    /// The run that a way back would act on.
+    run: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Word {
+    Paused,
+    Resumed,
+    Cancelled,
+    Reran,
+    Forked,
+    Started,
+    Answered,
+    Replayed,
+    Bound,
+    Redelivered,
+    HookTested,
+    Recovered,
+    HookEnabled,
+    HookDisabled,
+    Revoked,
+    TestSent,
+    JobStopped,
+    LoggedOut,
+    Kept,
+}
+
+impl Word {
+    const ALL: [(Self, &'static str, &'static str); 19] = [
+        (Self::Paused, "paused", "The run is paused: it takes no step and no event until it is resumed."),
+        (Self::Resumed, "resumed", "The run goes on."),
+        (Self::Cancelled, "cancelled", "The run is cancelled."),
+        (Self::Reran, "reran", "The run goes on from that step."),
+        (Self::Forked, "forked", "This run is the fork; the one that it came from stays as it is."),
+        (Self::Started, "started", "The run is started, durably."),
+        (Self::Answered, "answered", "The run has the answer."),
+        (Self::Replayed, "replayed", "The delivery was handled again; below is what became of it."),
+        (Self::Bound, "bound", "The run has the event."),
+        (Self::Redelivered, "redelivered", "The callback is due once more."),
+        (Self::HookTested, "hook-tested", "A test is on its way; it is the newest callback below."),
+        (Self::Recovered, "recovered", "What the hook did not get is due again."),
+        (Self::HookEnabled, "hook-enabled", "The hook takes callbacks."),
+        (Self::HookDisabled, "hook-disabled", "The hook takes no callbacks; events are kept for a recovery."),
+        (Self::Revoked, "revoked", "The token is revoked, with every session and stream that it opened."),
+        (Self::TestSent, "test-sent", "The test event was sent; below is what became of it."),
+        (Self::JobStopped, "job-stopped", "The job stops after the run that it is at."),
+        (Self::LoggedOut, "logged-out", "You are logged out."),
+        (Self::Kept, "kept", "The settings are kept in this browser."),
+    ];
+
+    fn text(self) -> &'static str {
+        Self::ALL.iter().find(|(word, ..)| *word == self).map(|(.., text)| *text).unwrap_or_default()
+    }
+}
+
+impl Done {
+    pub(super) const fn new(word: Word) -> Self {
+        Self { word, run: None }
+    }
+
+    /// The same, with the run that a way back would act on.
+    pub(super) fn to_run(word: Word, run: &str) -> Self {
+        Self { word, run: Some(run.to_owned()) }
+    }
+
+    /// The place with what was done there.
+    pub(super) fn at(&self, place: &str) -> String {
+        let name = Word::ALL.iter().find(|(word, ..)| *word == self.word).map(|(_, name, _)| *name);
+        let joint = if place.contains('?') { '&' } else { '?' };
+        let run = match &self.run {
+            Some(run) => format!(".{run}"),
+            None => String::new(),
+        };
+        format!("{place}{joint}{FIELD}={}{run}", name.unwrap_or_default())
+    }
+
+    pub(super) fn of_query(query: &str) -> Option<Self> {
+        let value = query.split('&').find_map(|pair| pair.strip_prefix(FIELD)?.strip_prefix('='))?;
+        let (name, run) = value.split_once('.').map_or((value, None), |(name, run)| (name, Some(run)));
+        let (word, ..) = Word::ALL.iter().find(|(_, known, _)| *known == name)?;
+        let run = run.filter(|run| run.parse::<px_core::RunId>().is_ok()).map(str::to_owned);
+        Some(Self { word: *word, run })
+    }
+
+    /// Its sentence, with the way back where there is one.
+    pub(super) fn notice(self) -> Notice {
+        let back = |label: &str, route| {
+            let run = self.run.clone()?;
+            Some(Undo { label: label.to_owned(), route, args: vec![run], fields: Vec::new() })
+        };
+        let undo = match self.word {
+            Word::Paused => back("Resume", route::RESUME),
+            Word::Resumed => back("Pause", route::PAUSE),
+            _ => None,
+        };
+        Notice { text: self.word.text().to_owned(), undo }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_read_back_and_no_other_text_is() {
+        let run = px_core::RunId::from_bytes([1; 16]).to_string();
+        for (word, name, text) in Word::ALL {
+            let place = Done::new(word).at("runs?status=paused");
+            assert_eq!(place, format!("runs?status=paused&done={name}"));
+            assert_eq!(Done::of_query(place.split_once('?').unwrap().1), Some(Done::new(word)));
+            assert!(text.ends_with('.') && Done::new(word).notice().text == text);
+        }
+        let paused = Done::to_run(Word::Paused, &run);
+        let query = paused.at("x");
+        assert_eq!(Done::of_query(query.strip_prefix("x?").unwrap()), Some(paused.clone()));
+        assert_eq!(paused.notice().undo.unwrap().args, [run]);
+        assert_eq!(Done::of_query("done=your%20account%20is%20closed"), None);
+        let strange = Done::of_query("done=paused.../../x").unwrap();
+        assert_eq!(strange.notice().undo, None, "what is no run has no way back");
+    }
+}

@@ -1,0 +1,274 @@
+//! The door of the page: whose a request is, and whether a form was sent from one of our
+//! own pages. Without tokens this machine comes in, by the one rule that the API has too
+//! (docs/rules.md#64); with tokens, whoever has a session. The JSON API takes no cookie.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, request};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use px_core::{Code, TokenId};
+use px_inbound::verify::local::{self, Caller, Rule};
+use px_inbound::verify::{Received, UrlView, form_fields};
+use px_store::tokens::{Permission, Token};
+
+use super::{answers, keys};
+use crate::access::Right;
+use crate::app::{App, Shared};
+use crate::error::ApiError;
+
+/// Largest form of a page, bytes. What a login carries over has the same bound.
+pub(super) const MAX_FORM: usize = 1024 * 1024;
+
+/// Whose a request is.
+#[derive(Debug, Clone)]
+pub(crate) struct Who {
+    pub(super) right: Right,
+    pub(super) permission: Permission,
+    /// The token's name; none while there are no tokens.
+    pub(super) name: Option<String>,
+    /// The cookie's value, to which the marks of forms are bound.
+    pub(super) cookie: String,
+    /// True if the browser has no such cookie yet.
+    is_new: bool,
+}
+
+impl Who {
+    /// The token of the session.
+    pub(super) const fn token(&self) -> Option<TokenId> {
+        match self.right {
+            Right::Token(id) => Some(id),
+            Right::Owner | Right::First => None,
+        }
+    }
+
+    /// Whoever has the session of a token.
+    pub(super) fn of_token(token: &Token, cookie: String) -> Self {
+        Self {
+            right: Right::Token(token.id),
+            permission: token.permission,
+            name: Some(token.name.clone()),
+            cookie,
+            is_new: false,
+        }
+    }
+
+    /// A browser that has not logged in.
+    fn visitor(app: &App, headers: &HeaderMap) -> Self {
+        let cookie = cookie(app, headers).filter(|value| keys::is_visitor(value));
+        Self {
+            right: Right::First,
+            permission: Permission::Admin,
+            name: None,
+            is_new: cookie.is_none(),
+            cookie: cookie.unwrap_or_else(keys::visitor),
+        }
+    }
+}
+
+/// What a form of a page has sent, in its order.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Form(pub(super) Arc<Vec<(String, String)>>);
+
+impl Form {
+    /// The first value of a field; none if it is empty.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        let field = self.0.iter().find(|(field, _)| field == name);
+        field.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// Every value of a field.
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(field, _)| field == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Stands before every route of the page but the login and the hashed files.
+pub(super) async fn check(
+    State(app): State<Shared>,
+    ConnectInfo(remote): ConnectInfo<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (head, body) = request.into_parts();
+    let who = match who(&app, remote, &head).await {
+        Ok(Some(who)) => Some(who),
+        Ok(None) if head.method == Method::GET => return answers::to_login(&head.uri),
+        Ok(Some(who)) if who.is_new && answers::needs_welcome(&head) => {
+            return answers::to_welcome(&head.uri);
+        }
+        Ok(None) => None,
+        Err(error) => return answers::refused(&app, None, &head.uri, error),
+    };
+    let form = match read(&app, &head, body).await {
+        Ok(form) => form,
+        Err(error) => return answers::refused(&app, who.as_ref(), &head.uri, error),
+    };
+    let Some(who) = who else { return answers::login_over(&app, &head, &form) };
+    if head.method == Method::POST {
+        if let Err(error) = from_own_form(&app, &who.cookie, remote, &head, &form) {
+            return answers::refused(&app, Some(&who), &head.uri, error);
+        }
+    }
+    let mut request = Request::from_parts(head, axum::body::Body::empty());
+    request.extensions_mut().insert(who.clone());
+    request.extensions_mut().insert(who.right);
+    request.extensions_mut().insert(form);
+    let mut response = next.run(request).await;
+    if who.is_new {
+        response.headers_mut().append(header::SET_COOKIE, set_cookie(&app, &who.cookie, None, false));
+    }
+    response
+}
+
+/// Returns whose a request is; `None` if it needs a login.
+async fn who(app: &App, remote: SocketAddr, head: &request::Parts) -> Result<Option<Who>, ApiError> {
+    // Nobody knows whether the session's token was revoked, if the store cannot say.
+    app.tokens.refresh().await?;
+    if app.tokens.is_empty() {
+        return match admitted(app, remote, head) {
+            Ok(()) => Ok(Some(Who::visitor(app, &head.headers))),
+            Err(why) => Err(not_local(&why)),
+        };
+    }
+    let Some(value) = cookie(app, &head.headers) else { return Ok(None) };
+    let digest_of = |id| app.tokens.known_token(id).map(|token| token.digest);
+    let claims = app.secrets.page_keys().read(&value, app.clock().now(), digest_of);
+    let token = claims.and_then(|claims| app.tokens.known_token(claims.token));
+    Ok(token.map(|token| Who::of_token(&token, value)))
+}
+
+/// Returns who reads the login: a browser without a session.
+pub(super) fn reader_of_login(app: &App, headers: &HeaderMap) -> Who {
+    Who::visitor(app, headers)
+}
+
+fn admitted(app: &App, remote: SocketAddr, head: &request::Parts) -> Result<(), local::Foreign> {
+    if app.insecure {
+        return Ok(());
+    }
+    let base = local::base(&head.uri);
+    let caller =
+        Caller { peer: remote.ip(), method: &head.method, base: base.as_deref(), headers: &head.headers };
+    local::admit(Rule::Page, &caller, &app.urls.cors_origins)
+}
+
+fn not_local(why: &local::Foreign) -> ApiError {
+    let text = format!(
+        "There is no API token, so the page is for this machine only, and {why}. Open it at 127.0.0.1 or localhost, \
+         or make a token where px runs (`px tokens create me --scope admin`), and log in with it"
+    );
+    ApiError::new(StatusCode::FORBIDDEN, Code::NotLocal, text)
+}
+
+/// Reads a form. A request without one has no fields.
+pub(super) async fn read(
+    app: &App,
+    head: &request::Parts,
+    body: axum::body::Body,
+) -> Result<Form, ApiError> {
+    if head.method != Method::POST {
+        return Ok(Form::default());
+    }
+    let too_large = || {
+        let text = format!("A form of this page has at most {MAX_FORM} bytes; send more by the API or by px");
+        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge, text)
+    };
+    let bytes: Bytes =
+        match tokio::time::timeout(app.body_timeout, Limited::new(body, MAX_FORM).collect()).await {
+            Ok(Ok(body)) => body.to_bytes(),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large()),
+            Ok(Err(error)) => {
+                return Err(ApiError::bad_request(format!("The form could not be read: {error}")));
+            }
+            Err(_) => {
+                let text = "The form took too long to come";
+                return Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, Code::TooSlow, text));
+            }
+        };
+    let kind = head.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let is_form = kind.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded");
+    if !bytes.is_empty() && !is_form {
+        let text = "The page takes its own forms, application/x-www-form-urlencoded, and nothing else";
+        return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::UnsupportedType, text));
+    }
+    Ok(Form(Arc::new(form_fields(&bytes))))
+}
+
+/// Checks that a form was sent from one of our pages to whoever has this cookie: by its
+/// mark, and by what the browser says of the page. Neither is enough alone: a page of
+/// another port is of the same site, and over plain http browsers say less.
+pub(super) fn from_own_form(
+    app: &App,
+    cookie: &str,
+    remote: SocketAddr,
+    head: &request::Parts,
+    form: &Form,
+) -> Result<(), ApiError> {
+    let mark = form.get(px_dashboard::route::field::CSRF).unwrap_or_default();
+    if is_own_page(app, remote, head) && app.secrets.page_keys().is_mark(cookie, mark) {
+        return Ok(());
+    }
+    let text = "This form was not sent from a page that px showed to this browser, so nothing was done. \
+                Open the page again and send it from there";
+    Err(ApiError::new(StatusCode::FORBIDDEN, Code::ForeignForm, text))
+}
+
+/// Returns whether the browser says that one of our pages sent this: one of the address
+/// that it asked, or of `public_url`.
+fn is_own_page(app: &App, remote: SocketAddr, head: &request::Parts) -> bool {
+    let received = Received {
+        method: head.method.clone(),
+        path: head.uri.path().to_owned(),
+        query: None,
+        base: local::base(&head.uri),
+        headers: head.headers.clone(),
+        body: Bytes::new(),
+        remote,
+        at: app.clock().now(),
+    };
+    let asked = UrlView { public_url: None, ..app.urls.clone() };
+    asked.is_own_page(&received) || app.urls.is_own_page(&received)
+}
+
+/// The name of the cookie. Cookies ignore ports, so the port is in it: two servers on
+/// one host do not overwrite each other's.
+fn cookie_name(app: &App) -> String {
+    format!("px_ui_{}", app.port)
+}
+
+/// The value of our cookie; none if it came twice with different values.
+pub(super) fn cookie(app: &App, headers: &HeaderMap) -> Option<String> {
+    let name = cookie_name(app);
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let mut values = pairs.filter(|(own, _)| *own == name).map(|(_, value)| value);
+    let first = values.next()?;
+    values.all(|other| other == first).then(|| first.to_owned())
+}
+
+/// The line that sets our cookie for so many seconds, for the browser's session without
+/// a number, and ends it with 0. Without `Path` it goes to what lies below the page alone,
+/// whatever prefix a proxy puts before it; Lax, so that a link in a chat leads in.
+pub(super) fn set_cookie(app: &App, value: &str, seconds: Option<u64>, is_secure: bool) -> HeaderValue {
+    let name = cookie_name(app);
+    let mut line = format!("{name}={value}; HttpOnly; SameSite=Lax");
+    if let Some(seconds) = seconds {
+        line.push_str(&format!("; Max-Age={seconds}"));
+    }
+    if is_secure {
+        line.push_str("; Secure");
+    }
+    HeaderValue::from_str(&line).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// Returns whether the browser speaks https: by `public_url` or a trusted proxy, as far
+/// as the page that sent the form says so itself.
+pub(super) fn is_secure(headers: &HeaderMap) -> bool {
+    headers.get(header::ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"https://"))
+}
+

@@ -1,0 +1,165 @@
+//! The login: a token opens a session, which ends after twelve hours, with the token, or
+//! at a logout. What was typed into a form whose session was over is carried through the
+//! login and shown again; px sends nothing by itself.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Extension;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::response::Response;
+use http::{StatusCode, Uri, header, request};
+use px_core::Code;
+use px_dashboard::page::{self, Kept, LoginView};
+use px_dashboard::route::field;
+use secrecy::SecretString;
+
+use super::answers::{self, html, see, session};
+use super::done::{Done, Word};
+use super::guard::{self, Form, Who};
+use super::keys::Claims;
+use super::place::Place;
+use crate::app::{App, Shared};
+use crate::error::ApiError;
+
+/// Time for which a session lasts.
+const SESSION: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// Prefix of the hidden fields that carry what was typed, and the field with the path that it was sent to.
+const KEPT: &str = "kept:";
+const KEPT_PATH: &str = "kept-path";
+
+/// The form that was sent when its session was over.
+pub(super) fn kept_of(to: &Place, form: &Form) -> Kept {
+    let fields = form.0.iter().filter(|(name, _)| name != field::CSRF).cloned();
+    Kept { path: to.as_str().to_owned(), fields: fields.collect() }
+}
+
+/// The form that the fields of a login carry, if they carry any.
+fn carried(form: &Form) -> Option<Kept> {
+    let path = Place::read(form.get(KEPT_PATH)?);
+    let fields = form.0.iter().filter_map(|(name, value)| Some((name.strip_prefix(KEPT)?, value)));
+    let fields = fields.map(|(name, value)| (name.to_owned(), value.clone())).collect();
+    (!path.as_str().is_empty()).then(|| Kept { path: path.as_str().to_owned(), fields })
+}
+
+pub(super) async fn show(
+    State(app): State<Shared>,
+    request: Request,
+) -> Response {
+    let (head, _) = request.into_parts();
+    if let Err(error) = app.tokens.refresh().await {
+        return answers::refused(&app, None, &head.uri, error.into());
+    }
+    if app.tokens.is_empty() {
+        // There is nothing to log in with; the page itself says who may come in.
+        return see(&Place::of(&head.uri), "");
+    }
+    let visitor = guard::reader_of_login(&app, &head.headers);
+    shown(&app, &head, &visitor, StatusCode::OK, None, None)
+}
+
+/// The login's page.
+pub(super) fn shown(
+    app: &App,
+    head: &request::Parts,
+    visitor: &Who,
+    status: StatusCode,
+    refused: Option<&str>,
+    kept: Option<&Kept>,
+) -> Response {
+    let next = head.uri.query().map(|query| px_inbound::verify::form_fields(query.as_bytes()));
+    let next = next.into_iter().flatten().find(|(name, _)| name == field::NEXT);
+    let next = next.map_or_else(|| Place::read(""), |(_, value)| Place::read(&value));
+    let csrf = answers::csrf(app, visitor);
+    let depth = Place::of(&head.uri).depth();
+    let view = LoginView { csrf: &csrf, next: next.as_str(), refused, kept, depth };
+    let mut response = html(status, page::login(&view));
+    let cookie = guard::set_cookie(app, &visitor.cookie, None, false);
+    response.headers_mut().append(header::SET_COOKIE, cookie);
+    response
+}
+
+/// `POST ui/login`.
+pub(super) async fn log_in(
+    State(app): State<Shared>,
+    ConnectInfo(remote): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response {
+    let (head, body) = request.into_parts();
+    let form = match guard::read(&app, &head, body).await {
+        Ok(form) => form,
+        Err(error) => return answers::refused(&app, None, &head.uri, error),
+    };
+    let visitor = guard::reader_of_login(&app, &head.headers);
+    let kept = carried(&form);
+    let again = |status, text: &str| shown(&app, &head, &visitor, status, Some(text), kept.as_ref());
+    if let Err(error) = guard::from_own_form(&app, &visitor.cookie, remote, &head, &form) {
+        let (status, body, _) = error.into_parts();
+        return again(status, &body.error);
+    }
+    if let Err(error) = app.tokens.refresh().await {
+        return answers::refused(&app, None, &head.uri, error.into());
+    }
+    let text = SecretString::from(form.get(field::TOKEN).unwrap_or_default().trim().to_owned());
+    let now = app.clock().now();
+    let Some(token) = app.tokens.of_text(&text) else {
+        let address = app.urls.client(remote.ip(), &head.headers);
+        return if app.strikes.count(address, now) {
+            again(
+                StatusCode::TOO_MANY_REQUESTS,
+                "More than ten wrong tokens came from this address within a minute. A right one is taken all the same",
+            )
+        } else {
+            let text = "This is no API token of this server. `px tokens list` names those that there are, and \
+                        `px tokens create me --scope operate` makes one, where px runs";
+            again(StatusCode::UNAUTHORIZED, text)
+        };
+    };
+    let claims = Claims { token: token.id, expires: now.after(SESSION) };
+    let value = app.secrets.page_keys().session(claims, &token.digest);
+    let mut response = match &kept {
+        Some(kept) => {
+            let who = Who::of_token(&token, value.clone());
+            html(StatusCode::OK, page::again(kept, &session(&app, &who, &head.uri, &head.headers)))
+        }
+        None => see(&Place::of(&head.uri), Place::read(form.get(field::NEXT).unwrap_or_default()).as_str()),
+    };
+    let seconds = Some(SESSION.as_secs());
+    let cookie = guard::set_cookie(&app, &value, seconds, guard::is_secure(&head.headers));
+    response.headers_mut().append(header::SET_COOKIE, cookie);
+    response
+}
+
+/// `POST ui/logout`.
+pub(super) async fn log_out(
+    State(app): State<Shared>,
+    Extension(who): Extension<Who>,
+    uri: Uri,
+) -> Response {
+    let to = if who.token().is_some() { "login" } else { "" };
+    let mut response = see(&Place::of(&uri), &Done::new(Word::LoggedOut).at(to));
+    let cookie = guard::set_cookie(&app, "", Some(0), false);
+    response.headers_mut().append(header::SET_COOKIE, cookie);
+    response
+}
+
+/// `POST ui/settings`.
+pub(super) async fn keep(
+    State(app): State<Shared>,
+    Extension(who): Extension<Who>,
+    Extension(form): Extension<Form>,
+    uri: Uri,
+) -> Response {
+    let keys = form.get("keys").is_some_and(|keys| keys != "off");
+    let zone = form.get(field::ZONE).unwrap_or("utc");
+    let Some(cookie) = answers::keep_settings(&app, zone, keys) else {
+        let text = format!("'{zone}' is no zone: it is utc, or minutes east of it, from -840 to 840");
+        let error = ApiError::new(StatusCode::BAD_REQUEST, Code::BadRequest, text);
+        return answers::refused(&app, Some(&who), &uri, error);
+    };
+    let next = Place::read(form.get(field::NEXT).unwrap_or_default());
+    let mut response = see(&Place::of(&uri), &Done::new(Word::Kept).at(next.as_str()));
+    response.headers_mut().append(header::SET_COOKIE, cookie);
+    response
+}

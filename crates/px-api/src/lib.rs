@@ -23,6 +23,7 @@ mod ids;
 mod inbox;
 mod lenient;
 mod open;
+mod overview;
 pub mod pages;
 mod position;
 mod queries;
@@ -61,6 +62,7 @@ pub use inbox::{
     FormField, InboxEvent,
 };
 pub use open::Open;
+pub use overview::{Attention, AttentionKind, Backlog, Disk, Latency, Overview, Rate};
 pub use position::Position;
 /// Ids, times and codes, as every part of px has them.
 pub use px_core::{

@@ -1,0 +1,44 @@
+//! The pages, a file each: a view, which borrows what the API answers, and the function that draws it.
+
+mod brain;
+mod bulk;
+mod callback;
+mod delivery;
+mod fork;
+mod hook;
+mod inbox;
+mod login;
+mod overview;
+mod refusal;
+mod run;
+mod run_log;
+mod runs;
+mod secrets;
+mod settings;
+mod store;
+mod tokens;
+mod value;
+mod values;
+mod waits;
+mod webhook;
+
+pub use brain::{BrainView, brain, brains};
+pub use bulk::{BulkCannot, BulkView, JobView, bulk, job};
+pub use callback::{OutboxView, callback, outbox};
+pub use delivery::delivery;
+pub use fork::{ForkView, fork};
+pub use hook::{HookRow, HookView, hook, hooks};
+pub use inbox::{InboxView, inbox};
+pub use login::{Kept, LoginView, again, login};
+pub use overview::overview;
+pub use refusal::{RefusalView, refusal};
+pub use run::{RunView, run};
+pub use runs::{RunsView, runs};
+pub use secrets::{secret, secrets};
+pub use settings::settings;
+pub use store::{StoreView, store};
+pub use tokens::{TokensView, tokens};
+pub use value::{ValueView, value};
+pub use values::{kv, values, values_of};
+pub use waits::{WaitsKind, WaitsView, waits};
+pub use webhook::{WebhookView, webhook, webhooks};

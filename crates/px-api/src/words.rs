@@ -72,6 +72,27 @@ pub fn labels(labels: &px_core::Labels) -> String {
     labels.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", ")
 }
 
+/// Reads a point in time as somebody types it: epoch milliseconds, or how long ago
+/// (`90s`, `15m`, `2h`, `3d`). `None` for any other text.
+#[must_use]
+pub fn parse_since(text: &str, now: Timestamp) -> Option<Timestamp> {
+    let text = text.trim();
+    if let Ok(millis) = text.parse::<u64>() {
+        return Some(Timestamp::from_millis(millis));
+    }
+    let split = text.char_indices().next_back()?.0;
+    let (number, unit) = text.split_at(split);
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    let millis = number.parse::<u64>().ok()?.checked_mul(seconds)?.checked_mul(1000)?;
+    Some(Timestamp::from_millis(now.as_millis().saturating_sub(millis)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,5 +123,16 @@ mod tests {
         assert_eq!(moment(now, now), "2026-01-15 10:30:00 UTC (0 seconds ago)");
         let later = now.after(Duration::from_secs(120));
         assert_eq!(moment(later, now), "2026-01-15 10:32:00 UTC (in 2 minutes)");
+    }
+
+    #[test]
+    fn points_in_time_as_they_are_typed() {
+        let now = Timestamp::from_millis(10_000_000);
+        assert_eq!(parse_since("15m", now), Some(Timestamp::from_millis(9_100_000)));
+        assert_eq!(parse_since("77", now), Some(Timestamp::from_millis(77)));
+        assert_eq!(parse_since("9d", now), Some(Timestamp::EPOCH));
+        for junk in ["", "m", "1w", "-1h", "1.5h", "é"] {
+            assert_eq!(parse_since(junk, now), None, "{junk}");
+        }
     }
 }

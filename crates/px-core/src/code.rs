@@ -125,6 +125,8 @@ codes! {
     SecretNotFound = "PX0041",
     /// A secret cannot be like this.
     SecretInvalid = "PX0042",
+    /// A form of the page was not sent from one of its pages.
+    ForeignForm = "PX0043",
 }
 
 impl Code {

@@ -85,6 +85,15 @@ pub(crate) struct Past {
 }
 
 impl Parts {
+    /// Returns the state with which a run last began its step `starts_at`, from 1: what a fork from
+    /// there begins with.
+    ///
+    /// # Errors
+    /// The run never came there, or cannot go on from there; see [`PositionError`].
+    pub async fn state_at_step(&self, run: &Run, starts_at: u32) -> Result<Value, ControlError> {
+        Ok(self.position_of(run, starts_at, None).await?.position.state)
+    }
+
     /// Finds the state and input with which a run last began its step `starts_at`, from 1. `edited` takes
     /// the place of that state.
     pub(crate) async fn position_of(

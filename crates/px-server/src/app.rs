@@ -32,6 +32,9 @@ pub(crate) struct App {
     pub(crate) layered: std::collections::HashMap<String, px_sdk::layer::Route>,
     pub(crate) urls: UrlView,
     pub(crate) unsignable_hooks: crate::api::UnsignableHooks,
+    pub(crate) strikes: crate::ui::Strikes,
+    /// Port that this server listens at.
+    pub(crate) port: u16,
     pub(crate) streams: Arc<crate::streams::Streams>,
     /// Bounds of the webhooks that take forms with files, by slug.
     pub(crate) files: std::collections::HashMap<String, px_sdk::Files>,
@@ -57,6 +60,11 @@ impl App {
 
     pub(crate) fn clock(&self) -> &dyn Clock {
         &*self.parts.clock
+    }
+
+    /// Number of things that need somebody, as of the last look.
+    pub(crate) fn attention(&self) -> u64 {
+        0
     }
 
     /// A run by the text of its id. A text that is no id is one that is not

@@ -159,9 +159,18 @@ impl ApiError {
     }
 
     /// The status that it is answered with.
-    #[cfg(test)]
     pub(crate) const fn status(&self) -> StatusCode {
         self.status
+    }
+
+    /// The body that it is answered with.
+    pub(crate) const fn body(&self) -> &px_api::Error {
+        &self.body
+    }
+
+    /// Returns whether it is worth asking again in a second.
+    pub(crate) const fn comes_back(&self) -> bool {
+        self.retry_after
     }
 
     /// Its sentence.

@@ -27,6 +27,7 @@ use tokio::sync::watch;
 use crate::app::{App, Shared};
 use crate::error::StartError;
 use crate::options::Options;
+use crate::ui::PageKeys;
 use hooks::{HookSecrets, RunSecrets};
 use of_env::OfEnv;
 
@@ -41,6 +42,7 @@ struct Inner {
     env: OfEnv,
     stored: Secrets,
     links: LinkKeys,
+    page_keys: PageKeys,
     redaction: Redaction,
     registry: Arc<Registry>,
     /// Names of the configuration, beside those of the registry.
@@ -73,7 +75,8 @@ impl ServerSecrets {
             vault: options.hooks.vault.clone(),
         };
         key::prove_key(&parts, options.hooks.new_secret_key).await.map_err(StartError::SecretKey)?;
-        let links = LinkKeys::new(&*key::link_secret(&parts).await.map_err(StartError::SecretKey)?);
+        let secret = key::link_secret(&parts).await.map_err(StartError::SecretKey)?;
+        let (links, page_keys) = (LinkKeys::new(&secret), PageKeys::new(&secret));
         let stored = Secrets::open(parts).await.map_err(StartError::Store)?;
         let configured = options.webhooks.iter().flat_map(|(slug, webhook)| {
             webhook.setup.keys.iter().map(move |key| (format!("of webhook {slug}"), key.secret.clone()))
@@ -98,6 +101,7 @@ impl ServerSecrets {
             of_runs: std::sync::Mutex::default(),
             stored,
             links,
+            page_keys,
         };
         let this = Self(Arc::new(inner));
         this.0.env.begin(this.names());
@@ -116,6 +120,11 @@ impl ServerSecrets {
     /// Keys of signed links.
     pub(crate) fn links(&self) -> &LinkKeys {
         &self.0.links
+    }
+
+    /// Keys of the page's sessions and forms.
+    pub(crate) fn page_keys(&self) -> &PageKeys {
+        &self.0.page_keys
     }
 
     /// Names of the secrets of the store that nobody gets, since this process' key does

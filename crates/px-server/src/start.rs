@@ -35,6 +35,7 @@ use crate::secrets::{self, ServerSecrets};
 use crate::spill::Spills;
 use crate::streams::{self, Streams};
 use crate::sweeper;
+use crate::ui;
 use crate::unverified::warnings;
 
 /// Time that requests may go on after the end was asked for (docs/rules.md#42).
@@ -125,7 +126,7 @@ pub async fn start(mut options: Options) -> Result<Running, StartError> {
 
 /// Every route, in the form that users see.
 pub(crate) fn router(app: Shared) -> axum::Router {
-    api::router(app).layer(axum::middleware::map_response(error_format::as_json_error))
+    api::router(app.clone()).merge(ui::router(app)).layer(axum::middleware::map_response(error_format::as_json_error))
 }
 
 /// Requests for signed links a second from one address: what is behind them is read for each, and a scanner of
@@ -255,6 +256,8 @@ impl Checked {
             gate: Gate::new(options.gate, self.policies),
             urls,
             unsignable_hooks: UnsignableHooks::default(),
+            strikes: ui::Strikes::default(),
+            port: address.port(),
             streams: Streams::new(options.streams),
             files,
             spills,

@@ -61,6 +61,7 @@ pub struct HintBus {
     lanes: Mutex<BTreeSet<u64>>,
     callback: Notify,
     hook_changes: AtomicU64,
+    published: AtomicU64,
     muted: AtomicBool,
 }
 
@@ -75,6 +76,7 @@ impl Default for HintBus {
             lanes: Mutex::default(),
             callback: Notify::new(),
             hook_changes: AtomicU64::new(0),
+            published: AtomicU64::new(0),
             muted: AtomicBool::new(false),
         }
     }
@@ -95,6 +97,9 @@ impl HintBus {
         }
         if self.muted.load(Ordering::Relaxed) {
             return;
+        }
+        if !hints.is_empty() {
+            self.published.fetch_add(1, Ordering::Relaxed);
         }
         for hint in hints {
             match hint {
@@ -124,6 +129,13 @@ impl HintBus {
                 }
             }
         }
+    }
+
+    /// A number that grows with every batch that told something: whoever shows what may
+    /// have changed looks at it now and then, and costs those who commit nothing.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.published.load(Ordering::Relaxed)
     }
 
     fn tell_ready(&self, run: Ready) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use px_core::Timestamp;
 
-pub(crate) use px_api::words::{count, duration, labels, moment, time};
+pub(crate) use px_api::words::{count, duration, labels, moment, parse_since, time};
 
 /// Returns how long ago something was, as a column of a table has it: in its largest
 /// unit.
@@ -57,26 +57,6 @@ pub(crate) fn time_of_day(at: Timestamp) -> String {
     text.split_once('T').map_or(text.clone(), |(_, rest)| rest.trim_end_matches('Z').to_owned())
 }
 
-/// A point in time as somebody types it: epoch milliseconds, or how long ago
-/// (`90s`, `15m`, `2h`, `3d`).
-pub(crate) fn parse_since(text: &str, now: Timestamp) -> Option<Timestamp> {
-    let text = text.trim();
-    if let Ok(millis) = text.parse::<u64>() {
-        return Some(Timestamp::from_millis(millis));
-    }
-    let split = text.char_indices().next_back()?.0;
-    let (number, unit) = text.split_at(split);
-    let seconds = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        _ => return None,
-    };
-    let millis = number.parse::<u64>().ok()?.checked_mul(seconds)?.checked_mul(1000)?;
-    Some(Timestamp::from_millis(now.as_millis().saturating_sub(millis)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,16 +72,5 @@ mod tests {
     fn times_of_day() {
         let now = Timestamp::from_millis(1_768_473_000_007);
         assert_eq!(time_of_day(now), "10:30:00.007");
-    }
-
-    #[test]
-    fn since() {
-        let now = Timestamp::from_millis(10_000_000);
-        assert_eq!(parse_since("15m", now), Some(Timestamp::from_millis(9_100_000)));
-        assert_eq!(parse_since("77", now), Some(Timestamp::from_millis(77)));
-        assert_eq!(parse_since("9d", now), Some(Timestamp::EPOCH));
-        for junk in ["", "m", "1w", "-1h", "1.5h", "é"] {
-            assert_eq!(parse_since(junk, now), None, "{junk}");
-        }
     }
 }

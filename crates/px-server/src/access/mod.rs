@@ -233,6 +233,21 @@ impl Tokens {
         }
     }
 
+    /// The token that a text is, if it is one.
+    pub(crate) fn of_text(&self, text: &SecretString) -> Option<Token> {
+        let known = self.known();
+        let presented = Presented::parse(secrecy::ExposeSecret::expose_secret(text))?;
+        let found = known.iter().find(|token| token.record.id == presented.id);
+        let wanted = found.map_or([0; 32], |token| token.record.digest);
+        let is_it = bool::from(digest(presented.secret).ct_eq(&wanted));
+        found.filter(|_| is_it).map(|token| token.record.clone())
+    }
+
+    /// A token by its id, as of the last look.
+    pub(crate) fn known_token(&self, id: TokenId) -> Option<Token> {
+        self.known().iter().find(|token| token.record.id == id).map(|token| token.record.clone())
+    }
+
     /// Returns whether a right that was found earlier still permits this: its token
     /// is still there, or there is still none.
     pub(crate) fn permits(&self, right: Right, permission: Permission) -> bool {

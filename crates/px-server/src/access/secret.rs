@@ -57,7 +57,7 @@ impl<'a> Presented<'a> {
         Self::parse(token.trim())
     }
 
-    fn parse(token: &'a str) -> Option<Self> {
+    pub(super) fn parse(token: &'a str) -> Option<Self> {
         let (id, secret) = token.strip_prefix(PREFIX)?.split_once('_')?;
         let id = format!("{}_{id}", TokenId::PREFIX).parse().ok()?;
         Some(Self { id, secret })

@@ -17,7 +17,7 @@ use crate::app::Shared;
 use crate::error::ApiError;
 use crate::resolve;
 
-pub(super) async fn list(State(app): State<Shared>, Query(search): Query<FindBrains>) -> Json<Brains> {
+pub(crate) async fn list(State(app): State<Shared>, Query(search): Query<FindBrains>) -> Json<Brains> {
     let found = match &search.q {
         Some(text) => app.registry().find(text),
         None => app.registry().brains().collect(),
@@ -30,7 +30,7 @@ pub(super) async fn list(State(app): State<Shared>, Query(search): Query<FindBra
     Json(brains.collect::<Vec<_>>().into())
 }
 
-pub(super) async fn show(State(app): State<Shared>, Path(id): Path<String>) -> Result<Json<Brain>, ApiError> {
+pub(crate) async fn show(State(app): State<Shared>, Path(id): Path<String>) -> Result<Json<Brain>, ApiError> {
     let brain = resolve::one(app.registry(), &id, StatusCode::MULTIPLE_CHOICES)?;
     let def = &brain.def;
     Ok(Json(Brain {
@@ -79,7 +79,7 @@ fn reminder(def: &px_sdk::ReminderDef) -> BrainReminder {
     BrainReminder { name: def.name.clone(), after, every, at_most: def.at_most }
 }
 
-pub(super) async fn history(
+pub(crate) async fn history(
     State(app): State<Shared>,
     Path(id): Path<String>,
     query: Result<Query<BrainHistory>, QueryRejection>,
@@ -89,7 +89,7 @@ pub(super) async fn history(
     runs(&app, &id, Vec::new(), limit).await
 }
 
-pub(super) async fn active_runs(
+pub(crate) async fn active_runs(
     State(app): State<Shared>,
     Path(id): Path<String>,
 ) -> Result<Json<Runs>, ApiError> {

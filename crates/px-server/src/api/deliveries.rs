@@ -12,7 +12,7 @@ use super::page_size;
 use crate::app::{App, Shared};
 use crate::error::ApiError;
 
-pub(super) async fn list(
+pub(crate) async fn list(
     State(app): State<Shared>,
     query: Result<Query<ListDeliveries>, QueryRejection>,
 ) -> Result<Json<DeliveryPage>, ApiError> {
@@ -44,7 +44,7 @@ pub(super) async fn list(
     }))
 }
 
-pub(super) async fn show(
+pub(crate) async fn show(
     State(app): State<Shared>,
     Path(id): Path<String>,
 ) -> Result<Json<px_api::Delivery>, ApiError> {

@@ -16,7 +16,7 @@ use crate::error::ApiError;
 /// Words that stand for a token that only the step which gave it knows.
 const TOKEN: &str = "TOKEN";
 
-pub(super) async fn explain(
+pub(crate) async fn explain(
     State(app): State<Shared>,
     Path(id): Path<String>,
 ) -> Result<Json<Explained>, ApiError> {
@@ -42,7 +42,7 @@ fn url(app: &App, listening: &Listening) -> Option<String> {
     }
 }
 
-pub(super) async fn diff(
+pub(crate) async fn diff(
     State(app): State<Shared>,
     Path(id): Path<String>,
     query: Result<Query<DiffRun>, QueryRejection>,

@@ -41,7 +41,7 @@ const ATTRIBUTE: AsciiSet = NON_ALPHANUMERIC
     .remove(b'|')
     .remove(b'~');
 
-pub(super) async fn show(
+pub(crate) async fn show(
     State(app): State<Shared>,
     Path((id, place)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {

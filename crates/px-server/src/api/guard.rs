@@ -27,7 +27,7 @@ pub(super) struct Needed {
 
 /// Returns how much of what may be a secret a request is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sight {
+pub(crate) enum Sight {
     /// All that may be shown to anybody.
     Whole,
     /// URLs of hooks without what may be a secret in them, and nothing with a value of

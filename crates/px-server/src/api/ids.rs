@@ -29,7 +29,7 @@ const MAX_FOUND: usize = 20;
 /// Number of digits of a tail, and of a whole id.
 const DIGITS: std::ops::RangeInclusive<usize> = 4..=32;
 
-pub(super) async fn find(
+pub(crate) async fn find(
     State(app): State<Shared>,
     query: Result<Query<FindIds>, QueryRejection>,
 ) -> Result<Json<FoundIds>, ApiError> {

@@ -2,43 +2,43 @@
 //! of which the router and the OpenAPI document are made.
 
 mod body;
-mod brains;
+pub(crate) mod brains;
 mod cursor;
-mod deliveries;
+pub(crate) mod deliveries;
 mod document;
 mod door;
-mod explain;
+pub(crate) mod explain;
 mod fields;
-mod files;
-mod guard;
+pub(crate) mod files;
+pub(crate) mod guard;
 mod headers;
 mod health;
-mod hooks;
-mod ids;
+pub(crate) mod hooks;
+pub(crate) mod ids;
 mod lines;
 #[cfg(test)]
 #[path = "tests/matrix.rs"]
 mod matrix;
 mod metrics;
 mod openapi;
-mod operator;
+pub(crate) mod operator;
 pub(crate) mod redacted;
 #[cfg(test)]
 mod reference;
-mod rerun;
+pub(crate) mod rerun;
 mod routes;
-mod runs;
-mod secrets;
-mod signals;
-mod start_run;
+pub(crate) mod runs;
+pub(crate) mod secrets;
+pub(crate) mod signals;
+pub(crate) mod start_run;
 mod status;
-mod store;
+pub(crate) mod store;
 mod table;
-mod tokens;
-mod waits;
+pub(crate) mod tokens;
+pub(crate) mod waits;
 mod watch;
 mod watch_brains;
-mod webhooks;
+pub(crate) mod webhooks;
 
 use axum::Router;
 use px_core::Timestamp;

@@ -17,7 +17,7 @@ use crate::ingress;
 use crate::run_to_completion::run_to_completion;
 
 /// Answers as the webhook's route would have.
-pub(super) async fn replay(State(app): State<Shared>, Path(id): Path<String>) -> Result<Response, ApiError> {
+pub(crate) async fn replay(State(app): State<Shared>, Path(id): Path<String>) -> Result<Response, ApiError> {
     let id = delivery(&id)?;
     // Who hangs up does not stop it half-way.
     let replayed = run_to_completion(async move { app.stage.replay(id).await });
@@ -27,7 +27,7 @@ pub(super) async fn replay(State(app): State<Shared>, Path(id): Path<String>) ->
     Ok(ingress::respond(answer))
 }
 
-pub(super) async fn bind(
+pub(crate) async fn bind(
     State(app): State<Shared>,
     Path(id): Path<String>,
     body: Bytes,

@@ -14,7 +14,7 @@ use crate::app::Shared;
 use crate::error::ApiError;
 use px_core::Code;
 
-pub(super) async fn rerun(
+pub(crate) async fn rerun(
     State(app): State<Shared>,
     body: Bytes,
 ) -> Result<(HeaderMap, Json<RestartedRun>), ApiError> {
@@ -45,7 +45,7 @@ pub(super) async fn rerun(
     }
 }
 
-pub(super) async fn fork(
+pub(crate) async fn fork(
     State(app): State<Shared>,
     Path(id): Path<String>,
     headers: HeaderMap,

@@ -20,7 +20,7 @@ use crate::app::{App, Shared};
 use crate::error::ApiError;
 use crate::resolve;
 
-pub(super) async fn list(
+pub(crate) async fn list(
     State(app): State<Shared>,
     query: Result<Query<ListRuns>, QueryRejection>,
 ) -> Result<Json<RunPage>, ApiError> {
@@ -217,16 +217,16 @@ fn status(name: &str) -> Result<RunStatus, ApiError> {
     })
 }
 
-pub(super) async fn find(app: &Shared, id: &str) -> Result<Run, ApiError> {
+pub(crate) async fn find(app: &Shared, id: &str) -> Result<Run, ApiError> {
     app.run(id).await?.ok_or_else(|| missing(id))
 }
 
-pub(super) fn missing(id: &str) -> ApiError {
+pub(crate) fn missing(id: &str) -> ApiError {
     ApiError::not_found(format!("Brain run '{id}' not found")).code(Code::RunNotFound)
 }
 
 /// The run as it was after one of its events, by replaying its log so far.
-pub(super) async fn as_of(app: &Shared, run: &Run, seq: u64) -> Result<Run, ApiError> {
+pub(crate) async fn as_of(app: &Shared, run: &Run, seq: u64) -> Result<Run, ApiError> {
     if seq == 0 || seq > run.seq {
         let text = format!("Brain run '{}' has no event {seq}: its events are 1 to {}", run.id, run.seq);
         return Err(ApiError::not_found(text));
@@ -246,7 +246,7 @@ pub(super) async fn as_of(app: &Shared, run: &Run, seq: u64) -> Result<Run, ApiE
     Ok(past)
 }
 
-pub(super) async fn show(
+pub(crate) async fn show(
     State(app): State<Shared>,
     Path(id): Path<String>,
     query: Result<Query<ShowRun>, QueryRejection>,
@@ -260,7 +260,7 @@ pub(super) async fn show(
 }
 
 /// A run as it is now, with those that come before it.
-pub(super) async fn shown(app: &Shared, run: &Run) -> Result<px_api::Run, ApiError> {
+pub(crate) async fn shown(app: &Shared, run: &Run) -> Result<px_api::Run, ApiError> {
     let mut shown = px_api::Run::from(run);
     if let (RunStatus::Pending, Some(slot)) = (run.status, &run.slot) {
         shown.turn = Some(lines::turn(app, slot, run.id).await?);
@@ -278,7 +278,7 @@ pub(super) async fn shown(app: &Shared, run: &Run) -> Result<px_api::Run, ApiErr
     Ok(shown)
 }
 
-pub(super) async fn events(
+pub(crate) async fn events(
     State(app): State<Shared>,
     Path(id): Path<String>,
     query: Result<Query<RunEvents>, QueryRejection>,
@@ -314,7 +314,7 @@ const MAX_PAGE_BYTES: usize = 8 * 1024 * 1024;
 /// Number of a log's entries that are read at once. Each may be as large as a state.
 const EVENTS_AT_ONCE: usize = 16;
 
-pub(super) async fn cancel(
+pub(crate) async fn cancel(
     State(app): State<Shared>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
@@ -328,7 +328,7 @@ pub(super) async fn cancel(
     }
 }
 
-pub(super) async fn resume(
+pub(crate) async fn resume(
     State(app): State<Shared>,
     Path(id): Path<String>,
     body: Bytes,

@@ -20,13 +20,13 @@ use super::fields::Unknown;
 use crate::app::{App, Shared};
 use crate::error::ApiError;
 
-pub(super) async fn list(State(app): State<Shared>) -> Result<Json<px_api::Secrets>, ApiError> {
+pub(crate) async fn list(State(app): State<Shared>) -> Result<Json<px_api::Secrets>, ApiError> {
     app.secrets.stored().refresh().await?;
     let secrets = app.secrets.stored().list();
     Ok(Json(secrets.iter().map(|secret| shown(&app, secret)).collect::<Vec<_>>().into()))
 }
 
-pub(super) async fn set(
+pub(crate) async fn set(
     State(app): State<Shared>,
     body: Bytes,
 ) -> Result<(StatusCode, HeaderMap, Json<SecretInfo>), ApiError> {
@@ -41,7 +41,7 @@ pub(super) async fn set(
     Ok((StatusCode::CREATED, warned, Json(set)))
 }
 
-pub(super) async fn set_all(
+pub(crate) async fn set_all(
     State(app): State<Shared>,
     body: Bytes,
 ) -> Result<(StatusCode, HeaderMap, Json<SecretsSet>), ApiError> {
@@ -62,7 +62,7 @@ pub(super) async fn set_all(
     Ok((StatusCode::CREATED, warned, Json(set)))
 }
 
-pub(super) async fn delete(
+pub(crate) async fn delete(
     State(app): State<Shared>,
     Path(name): Path<String>,
 ) -> Result<StatusCode, ApiError> {
@@ -71,7 +71,7 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn exists(
+pub(crate) async fn exists(
     State(app): State<Shared>,
     Path(name): Path<String>,
 ) -> Result<Json<SecretExists>, ApiError> {
@@ -79,7 +79,7 @@ pub(super) async fn exists(
     Ok(Json(SecretExists { exists: app.secrets.stored().held(&name).is_some() }))
 }
 
-pub(super) async fn reads(
+pub(crate) async fn reads(
     State(app): State<Shared>,
     Path(name): Path<String>,
 ) -> Result<Json<SecretReads>, ApiError> {

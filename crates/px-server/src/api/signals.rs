@@ -26,7 +26,7 @@ const fn fits(signal: SignalType, status: RunStatus) -> bool {
     }
 }
 
-pub(super) async fn send(
+pub(crate) async fn send(
     State(app): State<Shared>,
     Path(id): Path<String>,
     body: Bytes,

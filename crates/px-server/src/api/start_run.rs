@@ -17,7 +17,7 @@ use crate::app::Shared;
 use crate::error::ApiError;
 use crate::resolve;
 
-pub(super) async fn start(
+pub(crate) async fn start(
     State(app): State<Shared>,
     headers: HeaderMap,
     body: Bytes,

@@ -17,7 +17,7 @@ const COUNTED_AT_ONCE: usize = 1_000;
 
 type Asked = Result<Query<ListStore>, QueryRejection>;
 
-pub(super) async fn brains(State(app): State<Shared>, query: Asked) -> Result<Json<StoreBrains>, ApiError> {
+pub(crate) async fn brains(State(app): State<Shared>, query: Asked) -> Result<Json<StoreBrains>, ApiError> {
     let (cursor, limit) = read(&app, query)?;
     let kv = app.store().kv();
     let mut found = kv.brains(app.parts.scope, cursor.as_deref(), limit + 1).await?;
@@ -45,7 +45,7 @@ async fn count(app: &App) -> Result<u64, px_store::Error> {
     }
 }
 
-pub(super) async fn keys(
+pub(crate) async fn keys(
     State(app): State<Shared>,
     Path(brain): Path<String>,
     query: Asked,
@@ -64,7 +64,7 @@ pub(super) async fn keys(
     Ok(Json(StoreKeys { count, keys, next_cursor }))
 }
 
-pub(super) async fn show(
+pub(crate) async fn show(
     State(app): State<Shared>,
     Path((brain, scope, key)): Path<(String, String, String)>,
 ) -> Result<Json<StoreValue>, ApiError> {
@@ -75,7 +75,7 @@ pub(super) async fn show(
     Ok(Json(StoreValue { key, value: record.value, scope, size, last_modified }))
 }
 
-pub(super) async fn delete(
+pub(crate) async fn delete(
     State(app): State<Shared>,
     Path((brain, scope, key)): Path<(String, String, String)>,
 ) -> Result<StatusCode, ApiError> {
@@ -87,7 +87,7 @@ pub(super) async fn delete(
     }
 }
 
-pub(super) async fn clear(
+pub(crate) async fn clear(
     State(app): State<Shared>,
     Path(brain): Path<String>,
 ) -> Result<Json<ClearedStore>, ApiError> {

@@ -12,11 +12,11 @@ use crate::access::{Right, TokenError};
 use crate::app::Shared;
 use crate::error::ApiError;
 
-pub(super) async fn list(State(app): State<Shared>) -> Json<px_api::Tokens> {
+pub(crate) async fn list(State(app): State<Shared>) -> Json<px_api::Tokens> {
     Json(app.tokens.list().iter().map(shown).collect::<Vec<_>>().into())
 }
 
-pub(super) async fn create(
+pub(crate) async fn create(
     State(app): State<Shared>,
     Extension(right): Extension<Right>,
     body: Bytes,
@@ -35,7 +35,7 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(created)))
 }
 
-pub(super) async fn revoke(
+pub(crate) async fn revoke(
     State(app): State<Shared>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {

@@ -22,7 +22,7 @@ const KEYS: usize = 200;
 /// Number of those who wait at a key that are named.
 const MAX_NAMED: usize = 10;
 
-pub(super) async fn list(
+pub(crate) async fn list(
     State(app): State<Shared>,
     query: Result<Query<ListWaits>, QueryRejection>,
 ) -> Result<Json<WaitPage>, ApiError> {
@@ -67,7 +67,7 @@ fn count(number: usize) -> u64 {
 }
 
 /// Everything that events come in at, or the one that is asked for, in order.
-pub(super) fn slugs(app: &App, only: Option<&str>) -> Vec<String> {
+pub(crate) fn slugs(app: &App, only: Option<&str>) -> Vec<String> {
     if let Some(only) = only {
         return vec![only.to_owned()];
     }
@@ -154,7 +154,7 @@ impl Place {
     }
 }
 
-pub(super) async fn due(
+pub(crate) async fn due(
     State(app): State<Shared>,
     query: Result<Query<ListDue>, QueryRejection>,
 ) -> Result<Json<DuePage>, ApiError> {

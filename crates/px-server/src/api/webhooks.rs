@@ -6,7 +6,7 @@ use px_api::{Webhook, Webhooks};
 
 use crate::app::Shared;
 
-pub(super) async fn list(State(app): State<Shared>) -> Json<Webhooks> {
+pub(crate) async fn list(State(app): State<Shared>) -> Json<Webhooks> {
     let webhooks: Vec<Webhook> = app
         .stage
         .endpoints()

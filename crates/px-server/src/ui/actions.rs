@@ -3,54 +3,42 @@
 
 use axum::Extension;
 use axum::extract::{Path, State};
-use axum::response::Response;
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use px_core::Code;
+use px_dashboard::page::{self, TokensView};
 use px_dashboard::route::{self, Route, field};
-use px_store::tokens::Permission;
-use serde_json::{Value, json};
+use px_api::{BindDelivery, CreateToken, ForkRun, RecoverHook, RerunRun, Scope, SignalRun, SignalType, StartRun, UpdateHook};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
-use super::answers::{refused, see};
+use super::answers::html;
 use super::done::{Done, Word};
-use super::guard::{Form, Who};
-use super::place::Place;
+use super::guard::Form;
+use super::look::{Look, Page};
+use crate::access::Right;
+use crate::api::guard::Sight;
 use crate::api::{hooks, operator, rerun, runs, signals, start_run, tokens};
 use crate::app::Shared;
 use crate::error::ApiError;
 
-/// The place after an action, or why it was not done.
-type Outcome = Result<String, ApiError>;
-
-/// Context of one action.
-pub(super) struct Act {
-    app: Shared,
-    who: Who,
+/// A form that may do what it asks for.
+struct Act {
+    look: Look,
     form: Form,
-    uri: Uri,
 }
 
 impl Act {
-    /// Does it if the scope permits it, and answers.
-    async fn answer(self, route: Route, act: impl AsyncFnOnce(&Self) -> Outcome) -> Response {
-        let needed = Permission::parse(route.scope().as_str()).unwrap_or(Permission::Admin);
-        let outcome = if self.who.permission >= needed {
-            act(&self).await
-        } else {
-            let text = format!("The token of this session does not have the scope {}", needed.as_str());
-            Err(ApiError::new(StatusCode::FORBIDDEN, Code::ScopeMissing, text))
-        };
-        match outcome {
-            Ok(place) => see(&Place::of(&self.uri), &place),
-            Err(error) => refused(&self.app, Some(&self.who), &self.uri, error),
-        }
+    fn new(look: Look, form: Form, route: Route) -> Result<Self, ApiError> {
+        look.may(route)?;
+        Ok(Self { look, form })
     }
 
-    fn body(&self, body: &Value) -> Bytes {
-        body.to_string().into()
+    fn app(&self) -> State<Shared> {
+        State(self.look.app.clone())
     }
 
-    /// A text of JSON in a field.
+    /// What was typed as JSON in a field; none if it is empty.
     fn json(&self, name: &str) -> Result<Option<Value>, ApiError> {
         let Some(text) = self.form.get(name).filter(|text| !text.trim().is_empty()) else { return Ok(None) };
         serde_json::from_str(text).map(Some).map_err(|error| {
@@ -64,124 +52,156 @@ impl Act {
     }
 }
 
+/// A request of the API as its route reads it.
+fn body(request: &impl Serialize) -> Result<Bytes, ApiError> {
+    let bytes = serde_json::to_vec(request);
+    bytes.map(Bytes::from).map_err(|error| ApiError::bad_request(format!("The form cannot be sent on: {error}")))
+}
+
 /// Makes the handler of a form with an id in its path.
 macro_rules! act {
-    ($name:ident, $route:expr, |$act:ident, $id:ident| $body:expr) => {
+    ($name:ident, $route:expr, |$act:ident, $id:ident| $done:expr) => {
         pub(super) async fn $name(
-            State(app): State<Shared>,
+            look: Look,
             Path($id): Path<String>,
-            Extension(who): Extension<Who>,
             Extension(form): Extension<Form>,
-            uri: Uri,
-        ) -> Response {
-            let act = Act { app, who, form, uri };
-            act.answer($route, async |$act: &Act| -> Outcome { $body }).await
+        ) -> Page {
+            let $act = &Act::new(look, form, $route)?;
+            let (done, place): (Done, String) = $done;
+            $act.look.done(done, &place)
         }
     };
 }
 
-async fn signal(act: &Act, id: &str, body: Value) -> Result<(), ApiError> {
-    signals::send(State(act.app.clone()), Path(id.to_owned()), act.body(&body)).await?;
+async fn signal(act: &Act, id: &str, signal: &SignalRun) -> Result<(), ApiError> {
+    drop(signals::send(act.app(), Path(id.to_owned()), body(signal)?).await?);
     Ok(())
 }
 
 act!(pause, route::PAUSE, |act, id| {
-    signal(act, &id, json!({ "type": "PAUSE" })).await?;
-    Ok(Done::to_run(Word::Paused, &id).at(&format!("runs/{id}")))
+    signal(act, &id, &SignalRun { kind: SignalType::Pause, response: None, slug: None }).await?;
+    (Done::to_run(Word::Paused, &id), format!("runs/{id}"))
 });
 
 act!(resume, route::RESUME, |act, id| {
-    runs::resume(State(act.app.clone()), Path(id.clone()), Bytes::new()).await?;
-    Ok(Done::to_run(Word::Resumed, &id).at(&format!("runs/{id}")))
+    drop(runs::resume(act.app(), Path(id.clone()), Bytes::new()).await?);
+    (Done::to_run(Word::Resumed, &id), format!("runs/{id}"))
 });
 
 act!(cancel, route::CANCEL, |act, id| {
-    runs::cancel(State(act.app.clone()), Path(id.clone())).await?;
-    Ok(Done::new(Word::Cancelled).at(&format!("runs/{id}")))
+    runs::cancel(act.app(), Path(id.clone())).await?;
+    (Done::new(Word::Cancelled), format!("runs/{id}"))
 });
 
 act!(rerun_from, route::RERUN, |act, id| {
-    let body = json!({ "runId": id, "startsAt": act.number(field::STEP)? });
-    rerun::rerun(State(act.app.clone()), act.body(&body)).await?;
-    Ok(Done::new(Word::Reran).at(&format!("runs/{id}")))
+    let asked = RerunRun::from_step(&id, act.number(field::STEP)?);
+    drop(rerun::rerun(act.app(), body(&asked)?).await?);
+    (Done::new(Word::Reran), format!("runs/{id}"))
 });
 
 act!(fork, route::FORK_RUN, |act, id| {
-    let mut body = json!({ "startsAt": act.number(field::STEP)? });
-    if let (Some(state), Value::Object(fields)) = (act.json(field::STATE)?, &mut body) {
-        fields.insert("state".into(), state);
-    }
-    let forked = rerun::fork(State(act.app.clone()), Path(id), HeaderMap::new(), act.body(&body)).await?;
-    Ok(Done::new(Word::Forked).at(&format!("runs/{}", forked.1.0.brain_run_id)))
+    let (starts_at, state) = (Some(act.number(field::STEP)?), act.json(field::STATE)?);
+    let asked = ForkRun { starts_at, state, ..ForkRun::default() };
+    let (_, forked) = rerun::fork(act.app(), Path(id), HeaderMap::new(), body(&asked)?).await?;
+    (Done::new(Word::Forked), format!("runs/{}", forked.0.brain_run_id))
 });
 
 act!(answer, route::ANSWER, |act, id| {
-    let response = act.json("response")?.unwrap_or_else(|| json!({}));
-    let mut body = json!({ "type": "WEBHOOK_RESPONSE", "response": response });
-    if let (Some(slug), Value::Object(fields)) = (act.form.get("slug"), &mut body) {
-        fields.insert("slug".into(), slug.into());
-    }
-    signal(act, &id, body).await?;
-    Ok(Done::new(Word::Answered).at(&format!("runs/{id}")))
+    let response = match act.json("response")? {
+        None => Map::new(),
+        Some(Value::Object(response)) => response,
+        Some(_) => return Err(ApiError::bad_request("The response must be a JSON object").into()),
+    };
+    let slug = act.form.get("slug").map(str::to_owned);
+    let asked = SignalRun { kind: SignalType::WebhookResponse, response: Some(response.into()), slug };
+    signal(act, &id, &asked).await?;
+    (Done::new(Word::Answered), format!("runs/{id}"))
 });
 
 act!(start, route::START, |act, id| {
-    let mut body = json!({ "identifier": id, "options": {} });
-    if let Value::Object(fields) = &mut body {
-        if let Some(state) = act.json(field::STATE)? {
-            fields.insert("initialState".into(), state);
-        }
-        if let Some(key) = act.form.get("idempotencyKey") {
-            fields.insert("idempotencyKey".into(), key.into());
-        }
-    }
-    let started = start_run::start(State(act.app.clone()), HeaderMap::new(), act.body(&body)).await?;
-    Ok(Done::new(Word::Started).at(&format!("runs/{}", started.2.0.brain_run_id)))
+    let asked = StartRun {
+        identifier: Some(id),
+        initial_state: act.json(field::STATE)?,
+        idempotency_key: act.form.get("idempotencyKey").map(str::to_owned),
+        ..StartRun::default()
+    };
+    let (.., started) = start_run::start(act.app(), HeaderMap::new(), body(&asked)?).await?;
+    (Done::new(Word::Started), format!("runs/{}", started.0.brain_run_id))
 });
 
 act!(replay, route::REPLAY, |act, id| {
-    let answer = operator::replay(State(act.app.clone()), Path(id.clone())).await?;
+    let answer = operator::replay(act.app(), Path(id.clone())).await?;
     // The answer names the delivery that it made, where it made one.
     let made = answer.headers().get("px-delivery-id").and_then(|made| made.to_str().ok()).map(str::to_owned);
-    Ok(Done::new(Word::Replayed).at(&format!("inbox/{}", made.unwrap_or(id))))
+    (Done::new(Word::Replayed), format!("inbox/{}", made.unwrap_or(id)))
 });
 
 act!(bind, route::BIND, |act, id| {
-    let body = json!({ "brainRunId": act.form.get(field::RUN) });
-    operator::bind(State(act.app.clone()), Path(id.clone()), act.body(&body)).await?;
-    Ok(Done::new(Word::Bound).at(&format!("inbox/{id}")))
+    let asked = BindDelivery::to(act.form.get(field::RUN).unwrap_or_default());
+    drop(operator::bind(act.app(), Path(id.clone()), body(&asked)?).await?);
+    (Done::new(Word::Bound), format!("inbox/{id}"))
 });
 
 act!(redeliver, route::REDELIVER, |act, id| {
-    hooks::redeliver::redeliver(State(act.app.clone()), Path(id.clone())).await?;
-    Ok(Done::new(Word::Redelivered).at(&format!("outbox/{id}")))
+    drop(hooks::redeliver::redeliver(act.app(), Path(id.clone())).await?);
+    (Done::new(Word::Redelivered), format!("outbox/{id}"))
 });
 
 act!(test_hook, route::TEST_HOOK, |act, id| {
-    hooks::test::test(State(act.app.clone()), Path(id.clone())).await?;
-    Ok(Done::new(Word::HookTested).at(&format!("hooks/{id}")))
+    drop(hooks::test::test(act.app(), Path(id.clone())).await?);
+    (Done::new(Word::HookTested), format!("hooks/{id}"))
 });
 
 act!(recover_hook, route::RECOVER, |act, id| {
-    let since: u64 = super::since(act.form.get("since"), act.app.clock().now())?;
-    let body = json!({ "since": since });
-    hooks::recover::recover(State(act.app.clone()), Path(id.clone()), act.body(&body)).await?;
-    Ok(Done::new(Word::Recovered).at(&format!("hooks/{id}")))
+    let typed = act.form.get("since").unwrap_or_default();
+    let since = px_api::words::parse_since(typed, act.look.app.clock().now());
+    let since = since.ok_or_else(|| {
+        ApiError::bad_request(format!("'{typed}' says no time: write how long ago, as 15m, 2h or 3d"))
+    })?;
+    let asked = RecoverHook { since: Some(since), ..RecoverHook::default() };
+    drop(hooks::recover::recover(act.app(), Path(id.clone()), body(&asked)?).await?);
+    (Done::new(Word::Recovered), format!("hooks/{id}"))
 });
 
-act!(enable_hook, route::ENABLE_HOOK, |act, id| { set_enabled(act, &id, true).await });
-act!(disable_hook, route::DISABLE_HOOK, |act, id| { set_enabled(act, &id, false).await });
+act!(enable_hook, route::ENABLE_HOOK, |act, id| {
+    set_enabled(act, &id, true).await?;
+    (Done::new(Word::HookEnabled), format!("hooks/{id}"))
+});
 
-async fn set_enabled(act: &Act, id: &str, enabled: bool) -> Outcome {
-    let body = json!({ "enabled": enabled });
-    hooks::update::update(State(act.app.clone()), Path(id.to_owned()), act.body(&body)).await?;
-    let word = if enabled { Word::HookEnabled } else { Word::HookDisabled };
-    Ok(Done::new(word).at(&format!("hooks/{id}")))
+act!(disable_hook, route::DISABLE_HOOK, |act, id| {
+    set_enabled(act, &id, false).await?;
+    (Done::new(Word::HookDisabled), format!("hooks/{id}"))
+});
+
+async fn set_enabled(act: &Act, id: &str, enabled: bool) -> Result<(), ApiError> {
+    let asked = UpdateHook { enabled: Some(enabled), ..UpdateHook::default() };
+    let sight = Extension(Sight::Redacted);
+    drop(hooks::update::update(act.app(), sight, Path(id.to_owned()), body(&asked)?).await?);
+    Ok(())
 }
 
 act!(revoke_token, route::REVOKE_TOKEN, |act, id| {
-    tokens::revoke(State(act.app.clone()), Path(id.clone())).await?;
+    tokens::revoke(act.app(), Path(id.clone())).await?;
     // Whoever revokes the own token has no session any more.
-    let is_own = act.who.token().is_some_and(|own| own.to_string() == id);
-    Ok(Done::new(Word::Revoked).at(if is_own { "login" } else { "tokens" }))
+    let is_own = act.look.who.token().is_some_and(|own| own.to_string() == id);
+    (Done::new(Word::Revoked), if is_own { "login" } else { "tokens" }.to_owned())
 });
+
+/// `POST ui/tokens`: the answer is the page that shows the token, this once. Without
+/// tokens it makes none, for whoever makes the first one has the server.
+pub(super) async fn create_token(look: Look, Extension(form): Extension<Form>) -> Page {
+    let act = Act::new(look, form, route::CREATE_TOKEN)?;
+    let Some(right) = act.look.who.token().map(Right::Token) else {
+        let text = "The first API token is not made from a browser; make it where px runs: \
+                    `px tokens create me --scope admin`";
+        return Err(ApiError::new(StatusCode::FORBIDDEN, Code::NotLocal, text).into());
+    };
+    let scope = Scope::from(act.form.get("scope").unwrap_or("read"));
+    let asked = CreateToken::new(act.form.get("name").unwrap_or_default(), &scope);
+    let (_, created) = tokens::create(act.app(), Extension(right), body(&asked)?).await?;
+    let all = tokens::list(act.app()).await;
+    let view = TokensView { tokens: &all.0, created: Some(&created.0) };
+    let mut response = html(StatusCode::CREATED, page::tokens(&view, &act.look.session()));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}

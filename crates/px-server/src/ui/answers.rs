@@ -82,14 +82,17 @@ pub(super) fn to_welcome(uri: &Uri) -> Response {
 }
 
 /// The way back with the cookie.
-pub(super) fn welcome(uri: &Uri, query: Option<&str>) -> Response {
+pub(super) fn welcome(app: &App, headers: &HeaderMap, uri: &Uri, query: Option<&str>) -> Response {
     let next = query.into_iter().flat_map(|query| px_inbound::verify::form_fields(query.as_bytes()));
     let next = next.into_iter().find(|(name, _)| name == "next").map(|(_, value)| Place::read(&value));
     let place = Place::of(uri);
-    match next.filter(|next| next.depth() > 0) {
+    let mut response = match next.filter(|next| next.depth() > 0) {
         Some(next) => see(&place, next.welcomed().as_str()),
         None => see(&place, ""),
-    }
+    };
+    let cookie = guard::set_cookie(app, &guard::reader_of_login(app, headers).cookie, None, false);
+    response.headers_mut().append(header::SET_COOKIE, cookie);
+    response
 }
 
 /// The mark that the forms of a page carry.
@@ -140,23 +143,27 @@ pub(super) fn keep_settings(app: &App, zone: &str, keys: bool) -> Option<HeaderV
 }
 
 /// A refusal in the look of the page, with the next step on it.
-pub(super) fn refused(app: &App, who: Option<&Who>, uri: &Uri, error: ApiError) -> Response {
-    let can_retry = true;
-    let (status, body, comes_back) = error.into_parts();
-    let headers = HeaderMap::new();
+pub(super) fn refused(
+    app: &App,
+    who: Option<&Who>,
+    head: (&Method, &Uri, &HeaderMap),
+    error: &ApiError,
+) -> Response {
+    let (method, uri, headers) = head;
+    let (status, can_retry) = (error.status(), method == Method::GET);
     let visitor;
     let who = match who {
         Some(who) => who,
         None => {
-            visitor = guard::reader_of_login(app, &headers);
+            visitor = guard::reader_of_login(app, headers);
             &visitor
         }
     };
-    let session = session(app, who, uri, &headers);
+    let session = session(app, who, uri, headers);
     let place = Place::of(uri);
-    let view = RefusalView { status: status.as_u16(), error: &body, path: place.as_str(), can_retry };
+    let view = RefusalView { status: status.as_u16(), error: error.body(), path: place.as_str(), can_retry };
     let mut response = html(status, page::refusal(&view, &session));
-    if comes_back {
+    if error.comes_back() {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response

@@ -7,15 +7,16 @@ use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, request};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use px_core::{Code, TokenId};
 use px_inbound::verify::local::{self, Caller, Rule};
 use px_inbound::verify::{Received, UrlView, form_fields};
 use px_store::tokens::{Permission, Token};
 
+use super::look::PageError;
 use super::{answers, keys};
 use crate::access::Right;
 use crate::app::{App, Shared};
@@ -80,11 +81,6 @@ impl Form {
         let field = self.0.iter().find(|(field, _)| field == name);
         field.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
-
-    /// Every value of a field.
-    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(field, _)| field == name).map(|(_, value)| value.as_str())
-    }
 }
 
 /// Stands before every route of the page but the login and the hashed files.
@@ -95,30 +91,40 @@ pub(super) async fn check(
     next: Next,
 ) -> Response {
     let (head, body) = request.into_parts();
+    let refused = |who: Option<&Who>, error: ApiError| {
+        answers::refused(&app, who, (&head.method, &head.uri, &head.headers), &error)
+    };
     let who = match who(&app, remote, &head).await {
-        Ok(Some(who)) => Some(who),
-        Ok(None) if head.method == Method::GET => return answers::to_login(&head.uri),
         Ok(Some(who)) if who.is_new && answers::needs_welcome(&head) => {
             return answers::to_welcome(&head.uri);
         }
+        Ok(Some(who)) => Some(who),
+        Ok(None) if head.method == Method::GET => return answers::to_login(&head.uri),
         Ok(None) => None,
-        Err(error) => return answers::refused(&app, None, &head.uri, error),
+        Err(error) => return refused(None, error),
     };
     let form = match read(&app, &head, body).await {
         Ok(form) => form,
-        Err(error) => return answers::refused(&app, who.as_ref(), &head.uri, error),
+        Err(error) => return refused(who.as_ref(), error),
     };
     let Some(who) = who else { return answers::login_over(&app, &head, &form) };
     if head.method == Method::POST {
         if let Err(error) = from_own_form(&app, &who.cookie, remote, &head, &form) {
-            return answers::refused(&app, Some(&who), &head.uri, error);
+            return refused(Some(&who), error);
         }
     }
-    let mut request = Request::from_parts(head, axum::body::Body::empty());
+    if let Some(place) = super::place::Place::of(&head.uri).without_welcome().filter(|_| !who.is_new) {
+        // It has its cookie, and the address need not say that it was fetched.
+        return answers::see(&super::place::Place::of(&head.uri), place.as_str());
+    }
+    let mut request = Request::from_parts(head.clone(), axum::body::Body::empty());
     request.extensions_mut().insert(who.clone());
     request.extensions_mut().insert(who.right);
     request.extensions_mut().insert(form);
     let mut response = next.run(request).await;
+    if let Some(error) = response.extensions_mut().remove::<PageError>() {
+        response = answers::refused(&app, Some(&who), (&head.method, &head.uri, &head.headers), &error.0);
+    }
     if who.is_new {
         response.headers_mut().append(header::SET_COOKIE, set_cookie(&app, &who.cookie, None, false));
     }

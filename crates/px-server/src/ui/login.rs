@@ -8,8 +8,7 @@ use std::time::Duration;
 use axum::Extension;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::response::Response;
-use http::{StatusCode, Uri, header, request};
-use px_core::Code;
+use http::{StatusCode, header, request};
 use px_dashboard::page::{self, Kept, LoginView};
 use px_dashboard::route::field;
 use secrecy::SecretString;
@@ -18,6 +17,7 @@ use super::answers::{self, html, see, session};
 use super::done::{Done, Word};
 use super::guard::{self, Form, Who};
 use super::keys::Claims;
+use super::look::{Look, Page};
 use super::place::Place;
 use crate::app::{App, Shared};
 use crate::error::ApiError;
@@ -49,7 +49,7 @@ pub(super) async fn show(
 ) -> Response {
     let (head, _) = request.into_parts();
     if let Err(error) = app.tokens.refresh().await {
-        return answers::refused(&app, None, &head.uri, error.into());
+        return answers::refused(&app, None, (&head.method, &head.uri, &head.headers), &error.into());
     }
     if app.tokens.is_empty() {
         // There is nothing to log in with; the page itself says who may come in.
@@ -89,17 +89,16 @@ pub(super) async fn log_in(
     let (head, body) = request.into_parts();
     let form = match guard::read(&app, &head, body).await {
         Ok(form) => form,
-        Err(error) => return answers::refused(&app, None, &head.uri, error),
+        Err(error) => return answers::refused(&app, None, (&head.method, &head.uri, &head.headers), &error),
     };
     let visitor = guard::reader_of_login(&app, &head.headers);
     let kept = carried(&form);
     let again = |status, text: &str| shown(&app, &head, &visitor, status, Some(text), kept.as_ref());
     if let Err(error) = guard::from_own_form(&app, &visitor.cookie, remote, &head, &form) {
-        let (status, body, _) = error.into_parts();
-        return again(status, &body.error);
+        return again(error.status(), &error.body().error);
     }
     if let Err(error) = app.tokens.refresh().await {
-        return answers::refused(&app, None, &head.uri, error.into());
+        return answers::refused(&app, None, (&head.method, &head.uri, &head.headers), &error.into());
     }
     let text = SecretString::from(form.get(field::TOKEN).unwrap_or_default().trim().to_owned());
     let now = app.clock().now();
@@ -132,34 +131,23 @@ pub(super) async fn log_in(
 }
 
 /// `POST ui/logout`.
-pub(super) async fn log_out(
-    State(app): State<Shared>,
-    Extension(who): Extension<Who>,
-    uri: Uri,
-) -> Response {
-    let to = if who.token().is_some() { "login" } else { "" };
-    let mut response = see(&Place::of(&uri), &Done::new(Word::LoggedOut).at(to));
-    let cookie = guard::set_cookie(&app, "", Some(0), false);
+pub(super) async fn log_out(look: Look) -> Page {
+    let to = if look.who.token().is_some() { "login" } else { "" };
+    let mut response = look.done(Done::new(Word::LoggedOut), to)?;
+    let cookie = guard::set_cookie(&look.app, "", Some(0), false);
     response.headers_mut().append(header::SET_COOKIE, cookie);
-    response
+    Ok(response)
 }
 
 /// `POST ui/settings`.
-pub(super) async fn keep(
-    State(app): State<Shared>,
-    Extension(who): Extension<Who>,
-    Extension(form): Extension<Form>,
-    uri: Uri,
-) -> Response {
+pub(super) async fn keep(look: Look, Extension(form): Extension<Form>) -> Page {
     let keys = form.get("keys").is_some_and(|keys| keys != "off");
     let zone = form.get(field::ZONE).unwrap_or("utc");
-    let Some(cookie) = answers::keep_settings(&app, zone, keys) else {
-        let text = format!("'{zone}' is no zone: it is utc, or minutes east of it, from -840 to 840");
-        let error = ApiError::new(StatusCode::BAD_REQUEST, Code::BadRequest, text);
-        return answers::refused(&app, Some(&who), &uri, error);
-    };
+    let cookie = answers::keep_settings(&look.app, zone, keys).ok_or_else(|| {
+        ApiError::bad_request(format!("'{zone}' is no zone: it is utc, or minutes east of it, from -840 to 840"))
+    })?;
     let next = Place::read(form.get(field::NEXT).unwrap_or_default());
-    let mut response = see(&Place::of(&uri), &Done::new(Word::Kept).at(next.as_str()));
+    let mut response = look.done(Done::new(Word::Kept), next.as_str())?;
     response.headers_mut().append(header::SET_COOKIE, cookie);
-    response
+    Ok(response)
 }

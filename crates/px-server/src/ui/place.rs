@@ -57,7 +57,12 @@ impl Place {
 
     /// The place as the value of a query.
     pub(super) fn as_value(&self) -> String {
-        utf8_percent_encode(&self.0, VALUE).to_string()
+        Self::value_of(&self.0)
+    }
+
+    /// A text as the value of a query.
+    pub(super) fn value_of(text: &str) -> String {
+        utf8_percent_encode(text, VALUE).to_string()
     }
 
     /// The same for somebody who was sent to fetch a cookie.

@@ -13,7 +13,7 @@ use crate::api::redacted::ShownOnce;
 use crate::app::Shared;
 use crate::error::ApiError;
 
-pub(in crate::api) async fn create(
+pub(crate) async fn create(
     State(app): State<Shared>,
     Extension(sight): Extension<Sight>,
     body: Bytes,

@@ -6,7 +6,7 @@ use http::StatusCode;
 use crate::app::Shared;
 use crate::error::ApiError;
 
-pub(in crate::api) async fn delete(
+pub(crate) async fn delete(
     State(app): State<Shared>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {

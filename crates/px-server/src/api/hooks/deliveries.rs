@@ -19,7 +19,7 @@ const PARKED: &str = "parked";
 
 type Asked = Result<Query<ListCallbacks>, QueryRejection>;
 
-pub(in crate::api) async fn of_hook(
+pub(crate) async fn of_hook(
     State(app): State<Shared>,
     Path(id): Path<String>,
     query: Asked,
@@ -28,7 +28,7 @@ pub(in crate::api) async fn of_hook(
     page(&app, query, Some(hook.id)).await
 }
 
-pub(in crate::api) async fn list(
+pub(crate) async fn list(
     State(app): State<Shared>,
     query: Asked,
 ) -> Result<Json<CallbackPage>, ApiError> {

@@ -12,7 +12,7 @@ use px_core::Code;
 /// Number of attempts that are shown: those of a whole schedule, redelivered often.
 const MAX_ATTEMPTS: usize = 500;
 
-pub(in crate::api) async fn show(
+pub(crate) async fn show(
     State(app): State<Shared>,
     Path(id): Path<String>,
 ) -> Result<Json<Callback>, ApiError> {

@@ -9,7 +9,7 @@ use px_outbound::sign;
 use crate::app::Shared;
 use crate::error::ApiError;
 
-pub(in crate::api) async fn show(State(app): State<Shared>) -> Result<Json<Keys>, ApiError> {
+pub(crate) async fn show(State(app): State<Shared>) -> Result<Json<Keys>, ApiError> {
     let hooks = app.operator.hooks()?;
     let keys = sign::jwks(hooks.iter().flat_map(|hook| app.operator.public_keys(hook)));
     Ok(Json(Keys { keys }))

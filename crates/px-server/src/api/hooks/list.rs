@@ -9,7 +9,7 @@ use crate::api::guard::Sight;
 use crate::app::Shared;
 use crate::error::ApiError;
 
-pub(in crate::api) async fn list(
+pub(crate) async fn list(
     State(app): State<Shared>,
     Extension(sight): Extension<Sight>,
 ) -> Result<Json<Hooks>, ApiError> {

@@ -2,18 +2,18 @@
 
 pub(super) mod create;
 pub(super) mod delete;
-pub(super) mod deliveries;
-pub(super) mod delivery;
+pub(crate) mod deliveries;
+pub(crate) mod delivery;
 pub(super) mod keys;
-pub(super) mod list;
-pub(super) mod recover;
-pub(super) mod redeliver;
+pub(crate) mod list;
+pub(crate) mod recover;
+pub(crate) mod redeliver;
 pub(super) mod rotate_secret;
-pub(super) mod show;
+pub(crate) mod show;
 mod shown;
-pub(super) mod stats;
-pub(super) mod test;
-pub(super) mod update;
+pub(crate) mod stats;
+pub(crate) mod test;
+pub(crate) mod update;
 
 use bytes::Bytes;
 use px_core::hook::Source;

@@ -10,7 +10,7 @@ use px_outbound::operate::Recovery;
 use crate::app::Shared;
 use crate::error::ApiError;
 
-pub(in crate::api) async fn recover(
+pub(crate) async fn recover(
     State(app): State<Shared>,
     Path(id): Path<String>,
     body: Bytes,

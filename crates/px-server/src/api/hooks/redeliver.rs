@@ -9,7 +9,7 @@ use super::shown;
 use crate::app::Shared;
 use crate::error::ApiError;
 
-pub(in crate::api) async fn redeliver(
+pub(crate) async fn redeliver(
     State(app): State<Shared>,
     Path(id): Path<String>,
 ) -> Result<(StatusCode, Json<CallbackSummary>), ApiError> {

@@ -13,7 +13,7 @@ use crate::api::redacted::ShownOnce;
 use crate::app::Shared;
 use crate::error::ApiError;
 
-pub(in crate::api) async fn rotate(
+pub(crate) async fn rotate(
     State(app): State<Shared>,
     Extension(sight): Extension<Sight>,
     Path(id): Path<String>,

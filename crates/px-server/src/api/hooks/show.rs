@@ -9,7 +9,7 @@ use crate::api::guard::Sight;
 use crate::app::Shared;
 use crate::error::ApiError;
 
-pub(in crate::api) async fn show(
+pub(crate) async fn show(
     State(app): State<Shared>,
     Extension(sight): Extension<Sight>,
     Path(id): Path<String>,

@@ -7,7 +7,7 @@ use px_api::HookStats;
 use crate::app::Shared;
 use crate::error::ApiError;
 
-pub(in crate::api) async fn show(
+pub(crate) async fn show(
     State(app): State<Shared>,
     Path(id): Path<String>,
 ) -> Result<Json<HookStats>, ApiError> {

@@ -8,7 +8,7 @@ use px_api::TestSent;
 use crate::app::Shared;
 use crate::error::ApiError;
 
-pub(in crate::api) async fn test(
+pub(crate) async fn test(
     State(app): State<Shared>,
     Path(id): Path<String>,
 ) -> Result<(StatusCode, Json<TestSent>), ApiError> {

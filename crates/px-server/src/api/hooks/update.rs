@@ -14,7 +14,7 @@ use crate::api::guard::Sight;
 use crate::app::Shared;
 use crate::error::ApiError;
 
-pub(in crate::api) async fn update(
+pub(crate) async fn update(
     State(app): State<Shared>,
     Extension(sight): Extension<Sight>,
     Path(id): Path<String>,

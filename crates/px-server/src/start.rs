@@ -126,7 +126,9 @@ pub async fn start(mut options: Options) -> Result<Running, StartError> {
 
 /// Every route, in the form that users see.
 pub(crate) fn router(app: Shared) -> axum::Router {
-    api::router(app.clone()).merge(ui::router(app)).layer(axum::middleware::map_response(error_format::as_json_error))
+    api::router(app.clone())
+        .merge(ui::router(app))
+        .layer(axum::middleware::map_response(error_format::as_json_error))
 }
 
 /// Requests for signed links a second from one address: what is behind them is read for each, and a scanner of

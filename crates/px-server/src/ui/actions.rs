@@ -5,10 +5,13 @@ use axum::Extension;
 use axum::extract::{Path, State};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use px_api::{
+    BindDelivery, CreateToken, ForkRun, RecoverHook, RerunRun, Scope, SignalRun, SignalType, StartRun,
+    UpdateHook,
+};
 use px_core::Code;
 use px_dashboard::page::{self, TokensView};
 use px_dashboard::route::{self, Route, field};
-use px_api::{BindDelivery, CreateToken, ForkRun, RecoverHook, RerunRun, Scope, SignalRun, SignalType, StartRun, UpdateHook};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -48,14 +51,17 @@ impl Act {
 
     fn number(&self, name: &str) -> Result<u32, ApiError> {
         let text = self.form.get(name).unwrap_or_default();
-        text.parse().map_err(|_| ApiError::bad_request(format!("The field {name} is '{text}', and no number")))
+        text.parse()
+            .map_err(|_| ApiError::bad_request(format!("The field {name} is '{text}', and no number")))
     }
 }
 
 /// A request of the API as its route reads it.
 fn body(request: &impl Serialize) -> Result<Bytes, ApiError> {
     let bytes = serde_json::to_vec(request);
-    bytes.map(Bytes::from).map_err(|error| ApiError::bad_request(format!("The form cannot be sent on: {error}")))
+    bytes
+        .map(Bytes::from)
+        .map_err(|error| ApiError::bad_request(format!("The form cannot be sent on: {error}")))
 }
 
 /// Makes the handler of a form with an id in its path.

@@ -90,8 +90,7 @@ pub(super) fn welcome(app: &App, headers: &HeaderMap, uri: &Uri, query: Option<&
         Some(next) => see(&place, next.welcomed().as_str()),
         None => see(&place, ""),
     };
-    let cookie = guard::set_cookie(app, &guard::reader_of_login(app, headers).cookie, None, false);
-    response.headers_mut().append(header::SET_COOKIE, cookie);
+    guard::reader_of_login(app, headers).keep_cookie(app, uri, &mut response);
     response
 }
 

@@ -9,7 +9,7 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, request};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use px_core::{Code, TokenId};
 use px_inbound::verify::local::{self, Caller, Rule};
@@ -17,6 +17,7 @@ use px_inbound::verify::{Received, UrlView, form_fields};
 use px_store::tokens::{Permission, Token};
 
 use super::look::PageError;
+use super::place::Place;
 use super::{answers, keys};
 use crate::access::Right;
 use crate::app::{App, Shared};
@@ -58,9 +59,18 @@ impl Who {
         }
     }
 
+    /// Gives the browser its cookie if it has none yet. It belongs to the page as a whole, and a
+    /// browser gives it the folder that it was set from: a page that lies deeper sets none.
+    pub(super) fn keep_cookie(&self, app: &App, uri: &Uri, response: &mut Response) {
+        if self.is_new && Place::of(uri).depth() == 0 {
+            response.headers_mut().append(header::SET_COOKIE, set_cookie(app, &self.cookie, None, false));
+        }
+    }
+
     /// A browser that has not logged in.
     fn visitor(app: &App, headers: &HeaderMap) -> Self {
-        let cookie = cookie(app, headers).filter(|value| keys::is_visitor(value));
+        // The cookie of a session that is over is as good.
+        let cookie = cookies(app, headers).into_iter().find(|value| keys::is_ours(value));
         Self {
             right: Right::First,
             permission: Permission::Admin,
@@ -113,9 +123,9 @@ pub(super) async fn check(
             return refused(Some(&who), error);
         }
     }
-    if let Some(place) = super::place::Place::of(&head.uri).without_welcome().filter(|_| !who.is_new) {
+    if let Some(place) = Place::of(&head.uri).without_welcome().filter(|_| !who.is_new) {
         // It has its cookie, and the address need not say that it was fetched.
-        return answers::see(&super::place::Place::of(&head.uri), place.as_str());
+        return answers::see(&Place::of(&head.uri), place.as_str());
     }
     let mut request = Request::from_parts(head.clone(), axum::body::Body::empty());
     request.extensions_mut().insert(who.clone());
@@ -125,9 +135,7 @@ pub(super) async fn check(
     if let Some(error) = response.extensions_mut().remove::<PageError>() {
         response = answers::refused(&app, Some(&who), (&head.method, &head.uri, &head.headers), &error.0);
     }
-    if who.is_new {
-        response.headers_mut().append(header::SET_COOKIE, set_cookie(&app, &who.cookie, None, false));
-    }
+    who.keep_cookie(&app, &head.uri, &mut response);
     response
 }
 
@@ -141,11 +149,13 @@ async fn who(app: &App, remote: SocketAddr, head: &request::Parts) -> Result<Opt
             Err(why) => Err(not_local(&why)),
         };
     }
-    let Some(value) = cookie(app, &head.headers) else { return Ok(None) };
-    let digest_of = |id| app.tokens.known_token(id).map(|token| token.digest);
-    let claims = app.secrets.page_keys().read(&value, app.clock().now(), digest_of);
-    let token = claims.and_then(|claims| app.tokens.known_token(claims.token));
-    Ok(token.map(|token| Who::of_token(&token, value)))
+    let now = app.clock().now();
+    let sessions = cookies(app, &head.headers).into_iter().filter_map(|value| {
+        let digest_of = |id| app.tokens.known_token(id).map(|token| token.digest);
+        let claims = app.secrets.page_keys().read(&value, now, digest_of)?;
+        Some(Who::of_token(&app.tokens.known_token(claims.token)?, value))
+    });
+    Ok({ sessions }.next())
 }
 
 /// Returns who reads the login: a browser without a session.
@@ -172,11 +182,7 @@ fn not_local(why: &local::Foreign) -> ApiError {
 }
 
 /// Reads a form. A request without one has no fields.
-pub(super) async fn read(
-    app: &App,
-    head: &request::Parts,
-    body: axum::body::Body,
-) -> Result<Form, ApiError> {
+pub(super) async fn read(app: &App, head: &request::Parts, body: axum::body::Body) -> Result<Form, ApiError> {
     if head.method != Method::POST {
         return Ok(Form::default());
     }
@@ -247,14 +253,13 @@ fn cookie_name(app: &App) -> String {
     format!("px_ui_{}", app.port)
 }
 
-/// The value of our cookie; none if it came twice with different values.
-pub(super) fn cookie(app: &App, headers: &HeaderMap) -> Option<String> {
+/// The values of our cookie. There is one, unless somebody else on this host set another:
+/// cookies are told apart by their names and not by who set them.
+fn cookies(app: &App, headers: &HeaderMap) -> Vec<String> {
     let name = cookie_name(app);
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let mut values = pairs.filter(|(own, _)| *own == name).map(|(_, value)| value);
-    let first = values.next()?;
-    values.all(|other| other == first).then(|| first.to_owned())
+    pairs.filter(|(own, _)| *own == name).map(|(_, value)| value.to_owned()).collect()
 }
 
 /// The line that sets our cookie for so many seconds, for the browser's session without
@@ -277,4 +282,3 @@ pub(super) fn set_cookie(app: &App, value: &str, seconds: Option<u64>, is_secure
 pub(super) fn is_secure(headers: &HeaderMap) -> bool {
     headers.get(header::ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"https://"))
 }
-

@@ -101,9 +101,9 @@ pub(super) fn visitor() -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Returns whether a cookie's value is one that [`visitor`] makes.
-pub(super) fn is_visitor(value: &str) -> bool {
-    URL_SAFE_NO_PAD.decode(value).is_ok_and(|bytes| bytes.len() == VISITOR)
+/// Returns whether a cookie's value looks like one of a session or of [`visitor`].
+pub(super) fn is_ours(value: &str) -> bool {
+    URL_SAFE_NO_PAD.decode(value).is_ok_and(|bytes| matches!(bytes.len(), VISITOR | SESSION))
 }
 
 fn said(claims: Claims) -> [u8; 24] {
@@ -189,7 +189,7 @@ mod tests {
     fn a_forms_mark_is_another_each_time_and_of_one_cookie() {
         let keys = PageKeys::new(&[7; 32]);
         let (one, other) = (visitor(), visitor());
-        assert!(is_visitor(&one) && one != other && !is_visitor("x"));
+        assert!(is_ours(&one) && one != other && !is_ours("x"));
         let (first, second) = (keys.mark(&one), keys.mark(&one));
         assert_ne!(first, second);
         assert!(keys.is_mark(&one, &first) && keys.is_mark(&one, &second));

@@ -5,9 +5,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::ConnectInfo;
 use axum::response::Response;
-use axum::Extension;
 use bytes::Bytes;
 use futures_util::stream;
 use px_api::DeliveryId;

@@ -43,10 +43,7 @@ fn carried(form: &Form) -> Option<Kept> {
     (!path.as_str().is_empty()).then(|| Kept { path: path.as_str().to_owned(), fields })
 }
 
-pub(super) async fn show(
-    State(app): State<Shared>,
-    request: Request,
-) -> Response {
+pub(super) async fn show(State(app): State<Shared>, request: Request) -> Response {
     let (head, _) = request.into_parts();
     if let Err(error) = app.tokens.refresh().await {
         return answers::refused(&app, None, (&head.method, &head.uri, &head.headers), &error.into());
@@ -75,8 +72,7 @@ pub(super) fn shown(
     let depth = Place::of(&head.uri).depth();
     let view = LoginView { csrf: &csrf, next: next.as_str(), refused, kept, depth };
     let mut response = html(status, page::login(&view));
-    let cookie = guard::set_cookie(app, &visitor.cookie, None, false);
-    response.headers_mut().append(header::SET_COOKIE, cookie);
+    visitor.keep_cookie(app, &head.uri, &mut response);
     response
 }
 
@@ -144,7 +140,9 @@ pub(super) async fn keep(look: Look, Extension(form): Extension<Form>) -> Page {
     let keys = form.get("keys").is_some_and(|keys| keys != "off");
     let zone = form.get(field::ZONE).unwrap_or("utc");
     let cookie = answers::keep_settings(&look.app, zone, keys).ok_or_else(|| {
-        ApiError::bad_request(format!("'{zone}' is no zone: it is utc, or minutes east of it, from -840 to 840"))
+        ApiError::bad_request(format!(
+            "'{zone}' is no zone: it is utc, or minutes east of it, from -840 to 840"
+        ))
     })?;
     let next = Place::read(form.get(field::NEXT).unwrap_or_default());
     let mut response = look.done(Done::new(Word::Kept), next.as_str())?;

@@ -91,9 +91,9 @@ impl Look {
     pub(super) fn query<T: DeserializeOwned>(&self, route: Route) -> Result<T, ApiError> {
         let fields = px_inbound::verify::form_fields(self.uri.query().unwrap_or_default().as_bytes());
         let now = self.app.clock().now();
-        let known = fields.into_iter().filter(|(name, value)| {
-            route.fields.contains(&name.as_str()) && !value.trim().is_empty()
-        });
+        let known = fields
+            .into_iter()
+            .filter(|(name, value)| route.fields.contains(&name.as_str()) && !value.trim().is_empty());
         let known = known.map(|(name, value)| {
             // As somebody types a time: `2h`.
             let typed = TIMES.contains(&name.as_str()).then(|| px_api::words::parse_since(&value, now));

@@ -134,7 +134,9 @@ async fn asset(Path(name): Path<String>) -> Response {
     let found = px_dashboard::assets().iter().find(|asset| asset.name == name);
     match found {
         Some(asset) => answers::asset(asset.content_type, asset.bytes),
-        None => (StatusCode::NOT_FOUND, "There is no such file: the page names another one now").into_response(),
+        None => {
+            (StatusCode::NOT_FOUND, "There is no such file: the page names another one now").into_response()
+        }
     }
 }
 

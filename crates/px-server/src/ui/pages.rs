@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use axum::{Extension, Json};
 use axum::extract::{Path, Query, State};
 use axum::response::IntoResponse as _;
-use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::{Extension, Json};
 use http::HeaderValue;
+use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use px_api::{
-    BrainHistory, Brains, DiffRun, FindBrains, ListCallbacks, ListDeliveries, ListRuns, ListWaits,
-    RunEvents, ShowRun,
+    BrainHistory, Brains, DiffRun, FindBrains, ListCallbacks, ListDeliveries, ListRuns, ListWaits, RunEvents,
+    ShowRun,
 };
 use px_core::Code;
 use px_dashboard::page::{
@@ -23,7 +23,9 @@ use serde_json::Value;
 use super::look::{Look, Page};
 use super::place::Place;
 use crate::api::guard::Sight;
-use crate::api::{brains, deliveries, explain, files, hooks, ids, runs, secrets, store, tokens, waits, webhooks};
+use crate::api::{
+    brains, deliveries, explain, files, hooks, ids, runs, secrets, store, tokens, waits, webhooks,
+};
 use crate::app::Shared;
 use crate::error::ApiError;
 
@@ -182,7 +184,9 @@ pub(super) async fn waits(look: Look) -> Page {
             let query = look.query(route::WAITS)?;
             let Json(page) = waits::due(app(&look), Ok(Query(px_api::ListDue::clone(&query)))).await?;
             let page = look.clean(page)?;
-            look.page(|who| page::waits(&WaitsView { kind: WaitsKind::Due(&query, &page), slugs: &slugs }, who))
+            look.page(|who| {
+                page::waits(&WaitsView { kind: WaitsKind::Due(&query, &page), slugs: &slugs }, who)
+            })
         }
         Some("oldest") => {
             let cursor = look.field(route::field::CURSOR);
@@ -204,7 +208,9 @@ pub(super) async fn waits(look: Look) -> Page {
             let query: ListWaits = look.query(route::WAITS)?;
             let Json(page) = waits::list(app(&look), Ok(Query(query.clone()))).await?;
             let page = look.clean(page)?;
-            look.page(|who| page::waits(&WaitsView { kind: WaitsKind::ByKey(&query, &page), slugs: &slugs }, who))
+            look.page(|who| {
+                page::waits(&WaitsView { kind: WaitsKind::ByKey(&query, &page), slugs: &slugs }, who)
+            })
         }
     }
 }
@@ -236,8 +242,7 @@ pub(super) async fn webhook(look: Look, Path(slug): Path<String>) -> Page {
     let Json(all) = webhooks::list(app(&look)).await;
     let missing = || ApiError::not_found(format!("Webhook '{slug}' not found")).code(Code::WebhookNotFound);
     let webhook = all.webhooks.into_iter().find(|webhook| webhook.slug == slug).ok_or_else(missing)?;
-    let of_slug =
-        ListDeliveries { slug: Some(slug.clone()), limit: Some(FEW), ..ListDeliveries::default() };
+    let of_slug = ListDeliveries { slug: Some(slug.clone()), limit: Some(FEW), ..ListDeliveries::default() };
     let Json(came) = deliveries::list(app(&look), Ok(Query(of_slug))).await?;
     let here = ListWaits { slug: Some(slug.clone()), limit: Some(FEW), ..ListWaits::default() };
     let Json(waiting) = waits::list(app(&look), Ok(Query(here))).await?;
@@ -387,7 +392,8 @@ pub(super) async fn find(look: Look) -> Page {
     if let Some(place) = place_of(&text) {
         return look.see(&place);
     }
-    let tail = px_api::FindIds { tail: Some(text.trim_start_matches('…').to_owned()), ..Default::default() };
+    let tail =
+        px_api::FindIds { tail: Some(text.trim_start_matches('…').to_owned()), ..Default::default() };
     if let Ok(Json(found)) = ids::find(app(&look), Ok(Query(tail))).await {
         if let [one] = found.ids.as_slice() {
             if let Some(place) = place_of(&one.id) {

@@ -9,7 +9,16 @@ pub(super) const ROOT: &str = "/ui/";
 
 /// What cannot stand in the value of a query.
 const VALUE: &AsciiSet = &CONTROLS
-    .add(b' ').add(b'"').add(b'#').add(b'%').add(b'&').add(b'+').add(b'<').add(b'>').add(b'=').add(b'?');
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'&')
+    .add(b'+')
+    .add(b'<')
+    .add(b'>')
+    .add(b'=')
+    .add(b'?');
 
 /// Longest way back that is remembered, bytes.
 const MAX_PLACE: usize = 2_048;
@@ -101,8 +110,17 @@ mod tests {
     #[test]
     fn no_place_leads_out_of_the_page() {
         for wrong in [
-            "/etc", "//evil.example", "https://evil.example", "../status", "runs/../../status", "a\\b", "./x",
-            "javascript:alert(1)", "a b", "ä", "a\r\nb",
+            "/etc",
+            "//evil.example",
+            "https://evil.example",
+            "../status",
+            "runs/../../status",
+            "a\\b",
+            "./x",
+            "javascript:alert(1)",
+            "a b",
+            "ä",
+            "a\r\nb",
         ] {
             assert_eq!(Place::read(wrong).as_str(), "", "{wrong:?}");
         }

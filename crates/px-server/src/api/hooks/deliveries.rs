@@ -28,10 +28,7 @@ pub(crate) async fn of_hook(
     page(&app, query, Some(hook.id)).await
 }
 
-pub(crate) async fn list(
-    State(app): State<Shared>,
-    query: Asked,
-) -> Result<Json<CallbackPage>, ApiError> {
+pub(crate) async fn list(State(app): State<Shared>, query: Asked) -> Result<Json<CallbackPage>, ApiError> {
     page(&app, query, None).await
 }
 

@@ -207,7 +207,7 @@ pub struct Delivery {
     pub slug: String,
     /// The time at which its head was read.
     pub received_at: Timestamp,
-    /// The peer of the connection.
+    /// The peer.
     pub remote: String,
     /// The request's method.
     pub method: String,
@@ -228,8 +228,10 @@ pub struct Delivery {
     /// The files that came with it, of which the body has only the places.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<StoredFile>,
-    /// True if its content was dropped before its record: headers, body, files and
-    /// responses, of which there were too many.
+    /// Runs that may read its files though none of its events is theirs: forks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holders: Vec<RunId>,
+    /// True if its content was dropped before its record: headers, body, files, responses.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub emptied: bool,
     /// The body. Kept beside the record, as raw bytes; without the contents of its files.

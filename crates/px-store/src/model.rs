@@ -207,7 +207,7 @@ pub struct Delivery {
     pub slug: String,
     /// The time at which its head was read.
     pub received_at: Timestamp,
-    /// The peer.
+    /// The peer of the connection.
     pub remote: String,
     /// The request's method.
     pub method: String,
@@ -245,8 +245,7 @@ pub struct Delivery {
     pub revision: u64,
 }
 
-/// An event in quarantine, as it is found by its provider's id: the newest one
-/// that the provider's retry takes the place of.
+/// An event in quarantine, as its provider's id finds it: the newest, whose place a retry takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetAside {
     /// Its delivery.
@@ -258,8 +257,7 @@ pub struct SetAside {
 /// The point up to which a scope's inbox was forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forgotten {
-    /// The newest delivery that was, and that something else may name: a
-    /// reference to this one or an older one may lead nowhere.
+    /// The newest that was and may be named: a reference to it or an older one may lead nowhere.
     pub through: DeliveryId,
     /// Number of deliveries that were.
     pub count: u64,

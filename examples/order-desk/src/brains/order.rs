@@ -175,7 +175,7 @@ async fn hear_decision(_cx: Cx, sale: Sale, end: RunEnd<Decision>) -> Result<Nex
     Ok(Next(Sale { is_approved, ..sale }))
 }
 
-/// What was paid goes back, once: a step that is run again pays under the same key.
+/// Pays back, once: a step that is run again pays under the same key.
 async fn pay_back(cx: Cx, sale: Sale) -> Result<Next<Sale>> {
     let cents = sale.paid.as_ref().map_or(0, |paid| paid.cents);
     let order = &sale.order.id;

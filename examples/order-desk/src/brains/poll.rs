@@ -19,23 +19,23 @@ pub fn poll() -> Brain<Poll, Decision> {
 }
 px::brain!(poll);
 
-/// What is to be decided.
+/// A question about an order, before anybody is asked.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Poll {
     /// The order's number.
     pub order: String,
     /// The question.
     pub text: String,
-    /// Who is asked.
+    /// The people who are asked.
     pub approvers: Vec<Approver>,
-    /// How many have to say yes.
+    /// Number of people who have to say yes.
     pub votes: usize,
 }
 
 /// The votes, while they are counted.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Count {
-    /// How many have to say yes.
+    /// Number of people who have to say yes.
     pub votes: usize,
     /// People who have said yes.
     pub yes: usize,

@@ -1,4 +1,4 @@
-//! What both tests of the desk send, and what answers for all that is outside.
+//! Orders and messages of the desk's tests, and the stubs of all that is outside.
 
 #![allow(dead_code, unreachable_pub, reason = "shared by two tests, neither of which uses all of it")]
 

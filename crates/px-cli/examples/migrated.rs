@@ -22,6 +22,9 @@ fn review() -> Brain<Review> {
         .version(2)
         .migrate_state::<ReviewV1, Review>(2, |old| match old.number {
             1 => Err(Error::msg("pull request 1 is nobody's")),
+            // As a library may that was written for a program of its own.
+            3 => std::process::exit(0),
+            4 => std::process::abort(),
             number => Ok(Review { pull_request: format!("{}#{number}", old.repository) }),
         })
         .step("wait", go_on)

@@ -25,13 +25,15 @@ mod start;
 mod streams;
 mod sweeper;
 mod unverified;
+mod values;
 
 pub use access::{TokenError, Tokens};
 pub use connections::ConnectionLimits;
 pub use error::StartError;
 pub use in_process::InProcess;
 pub use members::member;
-pub use options::{Environment, Options, WebhookOptions};
+pub use options::{Environment, OfFile, Options, WebhookOptions};
 pub use outbound::{HookOptions, is_unknown, unknown_brain};
 pub use start::{Running, start};
 pub use streams::StreamLimits;
+pub use values::Values;

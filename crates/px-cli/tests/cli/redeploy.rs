@@ -55,6 +55,28 @@ fn parked_runs_that_the_next_binary_cannot_continue_are_listed_beforehand() {
     assert_eq!(serving.end().0, 0);
 }
 
+/// A check that is over before it is done has found nothing, which is no all-clear.
+#[test]
+fn a_migration_that_ends_the_process_does_not_pass_for_a_success() {
+    for (number, says) in [("number=3", "exit status: 0"), ("number=4", "signal")] {
+        let project = project();
+        let serving = Serving::start(&project, &[]);
+        let started =
+            project.px(&["run", "--url", &serving.url, "review", "-s", "repository=a", "-s", number]);
+        let run = started.stdout.trim().to_owned();
+        until_waiting(&project, &serving.url, &run);
+        let data = project.path(".px/data");
+        let next = Project::of("migrated").with("PX_DATA_DIR", data.to_str().unwrap());
+        let told = next.px(&["check"]);
+        assert_eq!(told.code, 1, "{told:?}");
+        let place = format!("broken off while it looked at {run} of brain 'review'");
+        assert!(told.stderr.contains(&place) && told.stderr.contains(says), "{told:?}");
+        assert_eq!(serving.end().0, 0);
+        let json = next.px(&["check", "--json"]);
+        assert!(json.code == 1 && json.error()["error"].as_str().unwrap().contains(&place), "{json:?}");
+    }
+}
+
 #[test]
 fn migrations_are_tried_on_parked_runs_and_nothing_is_written() {
     let project = project();

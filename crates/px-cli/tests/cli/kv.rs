@@ -24,7 +24,7 @@ fn px(project: &Project, words: &str) -> Done {
     project.px(&words.split(' ').collect::<Vec<_>>())
 }
 
-/// What is told of a brain and a key, whoever is asked.
+/// Asks for a brain and a key, and for slips of both, whoever answers.
 fn told(project: &Project) {
     let json = |words: &str| -> Value { px(project, &format!("{words} --json")).json() };
     assert_eq!(json("kv list"), json!({"brains": ["counting"], "count": 1}));

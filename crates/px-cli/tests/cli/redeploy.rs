@@ -55,7 +55,7 @@ fn parked_runs_that_the_next_binary_cannot_continue_are_listed_beforehand() {
     assert_eq!(serving.end().0, 0);
 }
 
-/// What a run waits for is the old binary's; whether that can still come is the new one's to say.
+/// A wait is the old binary's; whether it can still be answered is the new one's to say.
 #[test]
 fn a_run_whose_webhook_is_gone_or_another_one_is_explained_by_the_next_binary() {
     let project = project();

@@ -1,4 +1,4 @@
-//! What is meant where a brain or a key is named that has no values: a slip is told from a name that is known.
+//! Refusals of brains and keys that have no values: a slip is told from a name that is known.
 
 use px_api::{FindBrains, ListStore, StoreKey};
 use px_core::KvId;

@@ -76,7 +76,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     Ok(())
 }
 
-/// What has become of secrets.
+/// Outcome for the secrets of a file.
 struct Set {
     change: Change,
     /// Time until which values before these count, by name.
@@ -120,7 +120,7 @@ async fn set(
     }
 }
 
-/// Until when values before those of a file count, a line for each time; nothing where all are new.
+/// Returns until when values before those of a file count, a line for each time; nothing where all are new.
 fn said_of_old(old: &BTreeMap<String, String>, updated: u64) -> Option<String> {
     let mut by_time = BTreeMap::<&str, Vec<&str>>::new();
     old.iter().for_each(|(name, until)| by_time.entry(until).or_default().push(name));

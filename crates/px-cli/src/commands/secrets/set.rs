@@ -94,7 +94,7 @@ impl Done {
         }
     }
 
-    /// What has become of the secret, and until when a value before this one counts.
+    /// Says what has become of the secret, and until when a value before this one counts.
     fn said(self, until: Option<&str>) -> String {
         let what = match self {
             Self::Created => return "is set".to_owned(),

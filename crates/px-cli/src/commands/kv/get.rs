@@ -34,7 +34,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     if let Way::Store(opened) = way {
         opened.close()?;
     }
-    if context.ui.json { context.ui.json_of::<StoreValue>(&found) } else { context.ui.json(&found["value"]) }
+    if context.ui.json {
+        return context.ui.json_of::<StoreValue>(&found);
+    }
+    context.ui.json(found.get("value").unwrap_or(&Value::Null))
 }
 
 /// A value as the server shows it.

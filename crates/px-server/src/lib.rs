@@ -32,7 +32,7 @@ pub use connections::ConnectionLimits;
 pub use error::StartError;
 pub use in_process::InProcess;
 pub use members::member;
-pub use options::{Environment, OfFile, Options, WebhookOptions};
+pub use options::{Environment, Options, WebhookOptions};
 pub use outbound::{HookOptions, is_unknown, unknown_brain};
 pub use start::{Running, start};
 pub use streams::StreamLimits;

@@ -26,7 +26,7 @@ use crate::streams::StreamLimits;
 pub type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// Returns whether the value of a name of the environment is that of a file.
-pub type OfFile = Box<dyn Fn(&str) -> bool + Send + Sync>;
+pub(crate) type OfFile = Box<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// Options of one webhook.
 #[derive(Debug, Clone, Default)]

@@ -2,7 +2,7 @@
 //! below `/store`, and for a command line that has the store to itself. Steps write them.
 //!
 //! It refuses to know who may look, and whether a cursor may be handed out as it is. Tested over HTTP in
-//! `tests/conformance/store.rs`, and without a server in px-cli's `tests/cli/kv.rs`.
+//! `tests/conformance/store.rs`, and without a server in `px-cli/tests/cli/kv.rs`.
 
 use std::sync::Arc;
 

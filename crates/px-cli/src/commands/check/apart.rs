@@ -48,7 +48,7 @@ mod unix {
     fn tell(line: &str) {
         if is_apart() {
             // Nobody is told where the other end is gone, and nobody waits for it then.
-            let _ = rustix::io::write(rustix::stdio::stdin(), format!("{line}\n").as_bytes());
+            let _ = rustix::io::write(std::io::stdin(), format!("{line}\n").as_bytes());
         }
     }
 

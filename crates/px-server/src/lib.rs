@@ -24,6 +24,7 @@ mod spill;
 mod start;
 mod streams;
 mod sweeper;
+mod too_large;
 mod unverified;
 mod values;
 

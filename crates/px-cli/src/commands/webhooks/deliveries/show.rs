@@ -61,7 +61,8 @@ fn print(ui: Ui, delivery: &Delivery, now: Timestamp) -> Result<()> {
     }
     for (place, file) in delivery.files.iter().enumerate() {
         let bytes = words::count(file.size, "byte");
-        field("File", &format!("{place} {} {bytes}, in field {}", file.name, file.field))?;
+        let unread = if file.unread == Some(true) { ", read by no step" } else { "" };
+        field("File", &format!("{place} {} {bytes}, in field {}{unread}", file.name, file.field))?;
     }
     field("Why", &delivery.why)?;
     ui.line(format_args!("\n{}", paint(HEADING, "Headers")))?;

@@ -26,7 +26,7 @@ use crate::ui::{FAINT, HEADING, paint, shown, style_of};
                   px runs explain run_0197c1f0a1b27000800000000000cafe --json | jq -r '.wake[0].curl'"
 )]
 pub(crate) struct Args {
-    /// The run: its id, the id's last digits, or @last, @last:waiting
+    /// The run: its id, the id's last digits (4 or more), or @last, @last:waiting
     run: String,
 }
 
@@ -54,7 +54,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let mut wakes = Vec::new();
     for listening in &story.waits {
         if let Some(ask) = &listening.ask {
-            wakes.push(link(listening, ask, client.base(), &run.brain_run_id));
+            wakes.push(link(listening, ask, client.base(), &run.brain_run_id, context::has_token()));
             continue;
         }
         let reported = reported_url(&client, &listening.slug).await.unwrap_or_default();
@@ -143,8 +143,10 @@ fn form(listening: &Listening, address: &Address) -> Wake {
 /// A wait for the answer to a signed link: whoever has the link answers on its page. The
 /// lines that are printed give an answer by hand, each of them another one, for the
 /// person whom the link was made for.
-fn link(listening: &Listening, ask: &Ask, base: &str, run: &RunId) -> Wake {
+fn link(listening: &Listening, ask: &Ask, base: &str, run: &RunId, has_token: bool) -> Wake {
     let url = format!("{base}/brains/runs/{run}/signals");
+    // The shell puts the token in: a line that is shown may be read by others.
+    let token = if has_token { " -H \"Authorization: Bearer $PX_TOKEN\"" } else { "" };
     let line = |answer: &Value| {
         let mut response = json!({ "answer": answer });
         if let (Some(approver), Value::Object(fields)) = (&ask.approver, &mut response) {
@@ -152,7 +154,7 @@ fn link(listening: &Listening, ask: &Ask, base: &str, run: &RunId) -> Wake {
         }
         let body = json!({ "type": "WEBHOOK_RESPONSE", "slug": listening.slug, "response": response });
         format!(
-            "curl -X POST {} -H 'Content-Type: application/json' --data-raw {}",
+            "curl -X POST {}{token} -H 'Content-Type: application/json' --data-raw {}",
             curl::quoted(&url),
             curl::quoted(&body.to_string())
         )
@@ -278,7 +280,9 @@ mod tests {
         assert!(said.starts_with("link 'lnk_1' asks of anna@example.com: Refund o'2? Really?"), "{said}");
         assert!(said.len() < 300, "{said}");
         let run = RunId::from_bytes([7; 16]);
-        let wake = link(&listening, &ask, "http://127.0.0.1:8787", &run);
+        let wake = link(&listening, &ask, "http://127.0.0.1:8787", &run, false);
+        let with_token = link(&listening, &ask, "http://127.0.0.1:8787", &run, true).curl.unwrap();
+        assert!(with_token.contains(" -H \"Authorization: Bearer $PX_TOKEN\" -H "), "{with_token}");
         let url = format!("http://127.0.0.1:8787/brains/runs/{run}/signals");
         let lines = ["yes", "no"].map(|answer| {
             let response = format!(r#"{{"answer":"{answer}","by":"anna@example.com"}}"#);

@@ -20,7 +20,7 @@ use crate::private;
                   px webhooks deliveries file whd_0197c1f0a1b27000800000000000cafe.0 | sha256sum"
 )]
 pub(crate) struct Args {
-    /// The delivery: its id, the id's last digits, or @last, @last:STATE; or the file's id, which is the delivery's with a dot
+    /// The delivery: its id, the id's last digits (4 or more), or @last, @last:STATE; or the file's id, which is the delivery's with a dot
     /// and a place behind it
     delivery: String,
 

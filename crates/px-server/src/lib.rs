@@ -24,8 +24,10 @@ mod spill;
 mod start;
 mod streams;
 mod sweeper;
+mod too_large;
 mod ui;
 mod unverified;
+mod values;
 
 pub use access::{TokenError, Tokens};
 pub use connections::ConnectionLimits;
@@ -36,3 +38,4 @@ pub use options::{Environment, Options, WebhookOptions};
 pub use outbound::{HookOptions, is_unknown, unknown_brain};
 pub use start::{Running, start};
 pub use streams::StreamLimits;
+pub use values::Values;

@@ -111,7 +111,9 @@ impl Rows {
                 }
             }
             "brain:webhook" => self.open("waits", Kind::Wait, event),
-            "brain:webhook_response" | "brain:wait_timeout" | "brain:webhook_closed" => self.close(at, None, |_, bar| bar.kind == Kind::Wait),
+            "brain:webhook_response" | "brain:wait_timeout" | "brain:webhook_closed" => {
+                self.close(at, None, |_, bar| bar.kind == Kind::Wait)
+            }
             "brain:paused" => self.open("paused", Kind::Pause, event),
             "brain:resumed" => self.close(at, None, |_, bar| bar.kind == Kind::Pause),
             "brain:error" => {
@@ -132,9 +134,10 @@ pub(crate) fn timeline(events: &[Event], is_over: bool, who: &Session) -> Markup
     let end = if is_over { last.timestamp } else { last.timestamp.max(who.now) };
     let hidden = rows.len().saturating_sub(MAX_ROWS);
     rows.truncate(MAX_ROWS);
-    let moments = rows.iter().flat_map(|row| &row.bars).flat_map(|bar| {
-        [bar.from, bar.to.unwrap_or(end)].into_iter().chain(bar.ticks.iter().copied())
-    });
+    let moments = rows
+        .iter()
+        .flat_map(|row| &row.bars)
+        .flat_map(|bar| [bar.from, bar.to.unwrap_or(end)].into_iter().chain(bar.ticks.iter().copied()));
     let scale = Scale::over(moments.chain([first.timestamp, end]));
     html! {
         figure.tl aria-label="Timeline" {

@@ -95,7 +95,10 @@ fn words(act: &str) -> (&'static str, &'static str) {
     match act {
         "cancel" => ("Cancel", "They end, and their waits with them. What their steps have done stays done."),
         "resume" => ("Resume", "They go on with the step that they are at."),
-        "rerun" => ("Rerun", "Each goes back to the step that failed, or to its first one, and runs again from there."),
+        "rerun" => (
+            "Rerun",
+            "Each goes back to the step that failed, or to its first one, and runs again from there.",
+        ),
         _ => ("Change", "This act is not known to this version."),
     }
 }
@@ -131,7 +134,8 @@ pub struct JobView<'a> {
 #[must_use]
 pub fn job(view: &JobView<'_>, who: &Session) -> Markup {
     let (word, _) = words(view.act);
-    let frame = Frame::new(route::JOB, format!("{word} runs")).place(route::RUNS).live(format!("job:{}", view.id));
+    let frame =
+        Frame::new(route::JOB, format!("{word} runs")).place(route::RUNS).live(format!("job:{}", view.id));
     let href = frame.href();
     let state = match (view.ended_at, view.stopped) {
         (_, true) => "stopped",

@@ -187,7 +187,8 @@ fn state(view: &RunView<'_>, id: &str, href: Href, who: &Session) -> Markup {
 
 /// Operations of a patch, a line each.
 fn changes(diff: &StateDiff) -> Markup {
-    let text = |patch: &Value, name: &str| patch.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text =
+        |patch: &Value, name: &str| patch.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     html! {
         @if diff.patch.is_empty() { p.m { "This event changed nothing in the state." } } @else {
             ul.diff aria-label={ "Changes from event " (diff.from) " to " (diff.to) } {

@@ -1,7 +1,10 @@
 //! The index of waits: who waits for what and in which order, what is due, and who has waited longest.
 
 use maud::{Markup, html};
-use px_api::{AwaitedKey, Due, DueKind, DuePage, LastEnd, ListDue, ListWaits, RunPage, RunSummary, WaitEnd, WaitPage, Waiting};
+use px_api::{
+    AwaitedKey, Due, DueKind, DuePage, LastEnd, ListDue, ListWaits, RunPage, RunSummary, WaitEnd, WaitPage,
+    Waiting,
+};
 
 use super::runs::awaited;
 use crate::asset::File;
@@ -39,7 +42,10 @@ pub struct WaitsView<'a> {
 pub fn waits(view: &WaitsView<'_>, who: &Session) -> Markup {
     let query = query(&view.kind);
     let here = Href::at_depth(0).with(route::WAITS, &[], &query);
-    let frame = Frame::new(route::WAITS, "Waits").live("waits").here(here.trim_start_matches("./")).scripts(&[File::Run]);
+    let frame = Frame::new(route::WAITS, "Waits")
+        .live("waits")
+        .here(here.trim_start_matches("./"))
+        .scripts(&[File::Run]);
     let href = frame.href();
     let body = html! {
         (heading(&html! { "Waits" }, &nothing(), &nothing()))
@@ -124,7 +130,10 @@ fn by_key(list: &ListWaits, page: &WaitPage, href: Href, who: &Session) -> Marku
         let is_asked = list.slug.is_some() || list.identifier.is_some() || list.prefix.is_some();
         return match is_asked {
             true => html! { (empty("Nobody waits there, and nothing is kept there.", None)) },
-            false => empty("Nobody waits. A run that waits for a webhook is listed here; this sends one an event:", Some("px webhooks send WEBHOOK")),
+            false => empty(
+                "Nobody waits. A run that waits for a webhook is listed here; this sends one an event:",
+                Some("px webhooks send WEBHOOK"),
+            ),
         };
     }
     let rows: Vec<Markup> = page.keys.iter().flat_map(|key| rows_of(key, href, who)).collect();

@@ -1,7 +1,7 @@
 //! Writes every page of the tests into a folder, with the files that they name, to be looked at:
 //! `cargo run -p px-dashboard --example gallery -- FOLDER`. Each page lies at its own depth.
 
-#![expect(unreachable_pub, reason = "a module of tests")]
+#![expect(unreachable_pub, clippy::indexing_slicing, reason = "the answers are those of the tests")]
 
 use std::error::Error;
 use std::path::Path;

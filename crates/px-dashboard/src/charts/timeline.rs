@@ -138,7 +138,7 @@ pub(crate) fn timeline(events: &[Event], is_over: bool, who: &Session) -> Markup
         .iter()
         .flat_map(|row| &row.bars)
         .flat_map(|bar| [bar.from, bar.to.unwrap_or(end)].into_iter().chain(bar.ticks.iter().copied()));
-    let scale = Scale::over(moments.chain([first.timestamp, end]));
+    let scale = Scale::over(moments.chain([end]));
     html! {
         figure.tl aria-label="Timeline" {
             ol { @for row in &rows { (drawn(row, &scale, end, !is_over)) } }
@@ -147,7 +147,7 @@ pub(crate) fn timeline(events: &[Event], is_over: bool, who: &Session) -> Markup
                 @if is_over { (time::exact(end, who)) } @else { "now" }
                 @if hidden > 0 { " · " (number::of(number_of(hidden), "row")) " more" }
                 @for fold in &scale.folds {
-                    " · " span.nb { "⫽ " (time::short(fold.took)) } " folded"
+                    " · " span.nb { "// " (time::short(fold.took)) } " folded"
                 }
             }
         }

@@ -147,7 +147,7 @@ pub fn job(view: &JobView<'_>, who: &Session) -> Markup {
             (form::post(route::STOP_JOB, &[view.id], href, who, &form::submit("Stop", "", route::STOP_JOB, who)))
         }
     };
-    let about = html! { span { (state) } span { "started " (time::ago(view.started_at, who)) @if let Some(by) = view.by { " by " (outsider(by)) } } };
+    let about = html! { span { (state) } span { "started " (time::ago(view.started_at, who)) " ago" @if let Some(by) = view.by { " by " (outsider(by)) } } };
     let total = view.done.saturating_add(number::count(view.refused)).saturating_add(view.left.unwrap_or(0));
     let rows: Vec<Markup> = view
         .refused

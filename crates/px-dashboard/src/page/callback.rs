@@ -201,8 +201,8 @@ fn attempt_row(attempt: &Attempt, who: &Session) -> Markup {
                 @if let Some(message) = &attempt.message { " " (outsider(message)) }
                 (response(attempt))
             }
-            td.n { (number::micros(attempt.duration_ms.saturating_mul(1_000))) (timing(attempt)) }
-            td.o { @if let Some(after) = attempt.retry_after { "asked for " (time::exact(after, who)) } }
+            td.n { (number::micros(attempt.duration_ms.saturating_mul(1_000))) @if attempt.timing.total_ms > 0 { (timing(attempt)) } }
+            td.w.o { @if let Some(after) = attempt.retry_after { "asked for " (time::exact(after, who)) } }
         }
     }
 }

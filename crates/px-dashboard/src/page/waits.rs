@@ -148,7 +148,7 @@ fn rows_of(key: &AwaitedKey, href: Href, who: &Session) -> Vec<Markup> {
             tr data-row={ (key.slug) " " (key.identifier) } {
                 td { a href=(href.to(route::WEBHOOK, &[&key.slug])) { (key.slug) } }
                 td.grow { (outsider_cut(&key.identifier, MAX_TEXT)) @if let Some(end) = &key.last_end { " " (ended(end, href, who)) } }
-                td { (waiting) @if hidden > 0 { span.m { " +" (number::whole(hidden)) " more" } } }
+                td.w { (waiting) @if hidden > 0 { span.m { " +" (number::whole(hidden)) " more" } } }
                 td.n.o { (since) }
                 td.n.o { (left) }
                 td.n { @if key.queued > 0 { (signed(Tone::Wait, "◷", &key.queued.to_string())) } @else { span.m { "0" } } }
@@ -167,7 +167,7 @@ fn rows_of(key: &AwaitedKey, href: Href, who: &Session) -> Vec<Markup> {
     let mut rows = vec![head(waiter(1, first, href), since(first, who), left(first, who))];
     rows.extend(rest.iter().zip(2..).map(|(waiting, at)| {
         html! {
-            tr.more { td {} td.grow {} td { (waiter(at, waiting, href)) }
+            tr.more { td {} td.grow {} td.w { (waiter(at, waiting, href)) }
                 td.n.o { (since(waiting, who)) } td.n.o { (left(waiting, who)) } td.n {} }
         }
     }));

@@ -19,12 +19,13 @@ function mark(to) {
 }
 
 const row = () => rows()[at];
+const idOf = (one) => one?.dataset.row || one?.querySelector("input")?.value;
 const acts = {
   j: () => mark(at + 1),
   k: () => mark(at - 1),
   x: () => row()?.querySelector("input[type=checkbox]")?.click(),
   c: () => {
-    const text = row()?.dataset.row || document.querySelector(".about [data-copy]")?.dataset.copy;
+    const text = idOf(row()) || document.querySelector(".about [data-copy]")?.dataset.copy;
     if (text) copy(text);
   },
   "/": () => document.getElementById("q")?.focus(),

@@ -65,11 +65,17 @@ impl RunAction {
     /// Sentence that says what will happen.
     const fn consequence(self) -> &'static str {
         match self {
-            Self::Pause => "It stands still at its next step until somebody resumes it. Events are kept for it.",
-            Self::Resume => "It goes on with the step that it is at, and takes the events that were kept for it.",
+            Self::Pause => {
+                "It stands still at its next step until somebody resumes it. Events are kept for it."
+            }
+            Self::Resume => {
+                "It goes on with the step that it is at, and takes the events that were kept for it."
+            }
             Self::Cancel => "It ends now, and its waits with it. What its steps have done stays done.",
             Self::Rerun => "It goes back to a step and runs again from there. Its log keeps what was before.",
-            Self::Fork => "Another run begins with a step of this one, with the state of then, which can be edited.",
+            Self::Fork => {
+                "Another run begins with a step of this one, with the state of then, which can be edited."
+            }
         }
     }
 

@@ -38,9 +38,7 @@ pub(crate) fn submit(label: &str, class: &str, route: Route, who: &Session) -> M
 
 /// Reason that a scope forbids an act.
 pub(crate) fn refusal(who: &Session, needs: &Scope) -> Option<String> {
-    (!who.may(needs)).then(|| {
-        format!("This needs the scope {needs}; this session has {}.", who.scope)
-    })
+    (!who.may(needs)).then(|| format!("This needs the scope {needs}; this session has {}.", who.scope))
 }
 
 /// A labelled field of one line.
@@ -85,16 +83,16 @@ pub(crate) fn area_as(id: &str, name: &str, label: &str, value: &str, rows: u8) 
     }
 }
 
-/// The px command that does the same.
+/// The px command that does the same. What is copied is what is seen: no control reaches a terminal.
 pub(crate) fn command(text: &str) -> Markup {
     html! {
-        span.cmd { code { (visible(text)) } button.copy type="button" hidden data-copy=(text) { "Copy" } }
+        span.cmd { code { (visible(text)) } button.copy type="button" hidden data-copy=(visible(text)) { "Copy" } }
     }
 }
 
 /// A button that copies a text; it is there only where scripts run.
 pub(crate) fn copy(label: &str, text: &str) -> Markup {
-    html! { button.copy type="button" hidden data-copy=(text) { (label) } }
+    html! { button.copy type="button" hidden data-copy=(visible(text)) { (label) } }
 }
 
 /// Result of the act after which the page is shown, with the way back.

@@ -55,7 +55,9 @@ impl Icon {
     const fn drawing(self) -> &'static str {
         match self {
             Self::Mark => r#"<path d="M2 13.5 7 8 2 2.5M14 13.5 9 8l5-5.5" stroke-width="2.4"/>"#,
-            Self::Overview => r#"<path d="M2.5 2.5h4.5v6H2.5zM9 2.5h4.5v3.5H9zM9 8h4.5v5.5H9zM2.5 10.5H7v3H2.5z"/>"#,
+            Self::Overview => {
+                r#"<path d="M2.5 2.5h4.5v6H2.5zM9 2.5h4.5v3.5H9zM9 8h4.5v5.5H9zM2.5 10.5H7v3H2.5z"/>"#
+            }
             Self::Runs => r#"<path d="M2.5 3.5h2M7 3.5h6.5M2.5 8h2M7 8h6.5M2.5 12.5h2M7 12.5h4"/>"#,
             Self::Waits => r#"<circle cx="8" cy="8" r="5.5"/><path d="M8 4.75V8l2.25 1.5"/>"#,
             Self::Inbox => {

@@ -62,7 +62,9 @@ impl Tree<'_> {
         self.left = self.left.saturating_sub(1);
         let parts: Vec<(String, &Value)> = match value {
             Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), value)).collect(),
-            Value::Array(items) => items.iter().enumerate().map(|(at, value)| (at.to_string(), value)).collect(),
+            Value::Array(items) => {
+                items.iter().enumerate().map(|(at, value)| (at.to_string(), value)).collect()
+            }
             _ => return html! { div.leaf { (self.key(key, path)) (scalar(value)) } },
         };
         if parts.is_empty() {
@@ -183,13 +185,21 @@ mod tests {
     #[test]
     fn a_long_text_is_cut_and_its_length_said() {
         let page = tree(&Value::from("é".repeat(300))).into_string();
-        assert!(page.contains(&format!("{}…", "é".repeat(200))) && page.contains("300\u{a0}characters"), "{page}");
+        assert!(
+            page.contains(&format!("{}</bdi>…", "é".repeat(200))) && page.contains("300\u{a0}characters"),
+            "{page}"
+        );
     }
 
     #[test]
     fn a_part_is_linked_by_its_pointer() {
-        let source =
-            Source { href: Href::of(route::RUN), run: "run_1".to_owned(), at: Some(9), path: String::new(), from: 0 };
+        let source = Source {
+            href: Href::of(route::RUN),
+            run: "run_1".to_owned(),
+            at: Some(9),
+            path: String::new(),
+            from: 0,
+        };
         let value: Value = [("a/b", Value::from("x"))].into_iter().collect();
         let page = tree_of(&value, &source).into_string();
         assert!(page.contains("href=\"../runs/run_1/value?at=9&amp;path=%2Fa~1b\""), "{page}");

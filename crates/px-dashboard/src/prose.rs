@@ -129,7 +129,8 @@ mod tests {
     #[test]
     fn lists_and_code_of_a_page_are_kept() {
         let page = markdown("One\ntwo.\n\n* a\n  b\n* c\n\n```sh\npx\n```\n", Href::at_depth(0));
-        let expected = "<p>One two.</p><ul class=\"prose\"><li>a b</li><li>c</li></ul><pre tabindex=\"0\">px</pre>";
+        let expected =
+            "<p>One two.</p><ul class=\"prose\"><li>a b</li><li>c</li></ul><pre tabindex=\"0\">px</pre>";
         assert_eq!(page.into_string(), expected);
     }
 }

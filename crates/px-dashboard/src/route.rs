@@ -102,7 +102,17 @@ pub mod field {
 
 /// Fields of the list of runs, which a bulk job over that list has too.
 const RUN_FILTER: &[&str] = &[
-    "status", "brain", "slug", "identifier", "label", "where", "step", "requestId", "since", "until", "order",
+    "status",
+    "brain",
+    "slug",
+    "identifier",
+    "label",
+    "where",
+    "step",
+    "requestId",
+    "since",
+    "until",
+    "order",
     "cursor",
 ];
 
@@ -230,8 +240,20 @@ pub const BULK: Route = Route::get("bulk", BULK_FIELDS);
 pub const START_JOB: Route = Route::post("bulk", BULK_FIELDS);
 
 const BULK_FIELDS: &[&str] = &[
-    "do", "run", "count", "status", "brain", "slug", "identifier", "label", "where", "step", "requestId",
-    "since", "until", "order",
+    "do",
+    "run",
+    "count",
+    "status",
+    "brain",
+    "slug",
+    "identifier",
+    "label",
+    "where",
+    "step",
+    "requestId",
+    "since",
+    "until",
+    "order",
 ];
 
 /// Every route of the dashboard. Files of [`crate::assets`] are at `assets/{name}`.

@@ -12,7 +12,9 @@ const MAX_FIELDS: usize = 50;
 
 /// The fields of an object; any other schema is shown as it is.
 pub(crate) fn fields(schema: &Value) -> Markup {
-    let Some(fields) = schema.get("properties").and_then(Value::as_object).filter(|fields| !fields.is_empty()) else {
+    let Some(fields) =
+        schema.get("properties").and_then(Value::as_object).filter(|fields| !fields.is_empty())
+    else {
         return html! { details.section { summary { "Schema" } (json_tree::tree(schema)) } };
     };
     let required: Vec<&str> = schema
@@ -20,7 +22,8 @@ pub(crate) fn fields(schema: &Value) -> Markup {
         .and_then(Value::as_array)
         .map(|names| names.iter().filter_map(Value::as_str).collect())
         .unwrap_or_default();
-    let columns = [Column("Field", ""), Column("Type", ""), Column("Needed", "o"), Column("Description", "grow")];
+    let columns =
+        [Column("Field", ""), Column("Type", ""), Column("Needed", "o"), Column("Description", "grow")];
     let row = |(name, field): (&String, &Value)| {
         html! {
             tr {

@@ -8,16 +8,16 @@ use maud::{Markup, html};
 /// Digits at the end of an id that people call it by.
 const TAIL: usize = 6;
 
-/// A text of an outsider.
+/// A text of an outsider. The direction of a `bdi` is `auto` without being said.
 pub(crate) fn outsider(text: &str) -> Markup {
-    html! { bdi dir="auto" { (visible(text)) } }
+    html! { bdi { (visible(text)) } }
 }
 
 /// A text of an outsider, of which a list shows the beginning. The whole is in its title.
 pub(crate) fn outsider_cut(text: &str, most: usize) -> Markup {
     match text.char_indices().nth(most) {
         Some((end, _)) => html! {
-            bdi dir="auto" title=(visible(text)) { (visible(text.get(..end).unwrap_or(text))) "…" }
+            bdi title=(visible(text)) { (visible(text.get(..end).unwrap_or(text))) "…" }
         },
         None => outsider(text),
     }
@@ -44,16 +44,21 @@ pub(crate) fn visible(text: &str) -> Cow<'_, str> {
 fn is_hidden(letter: char) -> bool {
     match letter {
         '\n' | '\t' => false,
-        '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => true,
+        '\u{200b}'
+        | '\u{200e}'
+        | '\u{200f}'
+        | '\u{202a}'..='\u{202e}'
+        | '\u{2066}'..='\u{2069}'
+        | '\u{feff}' => true,
         _ => letter.is_control(),
     }
 }
 
-/// An id of which only the tail is shown; the whole is in its title.
+/// An id of which only the tail is shown. It stands in the link to its thing, which has the whole.
 pub(crate) fn short_id(id: impl ToString) -> Markup {
     let id = id.to_string();
     let (_, tail) = parts(&id);
-    html! { code.id title=(id) { span.m { "…" } (tail) } }
+    html! { code.id { span.m { "…" } (tail) } }
 }
 
 /// A whole id, its tail dark and the rest muted.

@@ -111,7 +111,9 @@ impl Rows {
                 }
             }
             "brain:webhook" => self.open("waits", Kind::Wait, event),
-            "brain:webhook_response" | "brain:wait_timeout" | "brain:webhook_closed" => self.close(at, None, |_, bar| bar.kind == Kind::Wait),
+            "brain:webhook_response" | "brain:wait_timeout" | "brain:webhook_closed" => {
+                self.close(at, None, |_, bar| bar.kind == Kind::Wait)
+            }
             "brain:paused" => self.open("paused", Kind::Pause, event),
             "brain:resumed" => self.close(at, None, |_, bar| bar.kind == Kind::Pause),
             "brain:error" => {
@@ -132,10 +134,11 @@ pub(crate) fn timeline(events: &[Event], is_over: bool, who: &Session) -> Markup
     let end = if is_over { last.timestamp } else { last.timestamp.max(who.now) };
     let hidden = rows.len().saturating_sub(MAX_ROWS);
     rows.truncate(MAX_ROWS);
-    let moments = rows.iter().flat_map(|row| &row.bars).flat_map(|bar| {
-        [bar.from, bar.to.unwrap_or(end)].into_iter().chain(bar.ticks.iter().copied())
-    });
-    let scale = Scale::over(moments.chain([first.timestamp, end]));
+    let moments = rows
+        .iter()
+        .flat_map(|row| &row.bars)
+        .flat_map(|bar| [bar.from, bar.to.unwrap_or(end)].into_iter().chain(bar.ticks.iter().copied()));
+    let scale = Scale::over(moments.chain([end]));
     html! {
         figure.tl aria-label="Timeline" {
             ol { @for row in &rows { (drawn(row, &scale, end, !is_over)) } }
@@ -144,7 +147,7 @@ pub(crate) fn timeline(events: &[Event], is_over: bool, who: &Session) -> Markup
                 @if is_over { (time::exact(end, who)) } @else { "now" }
                 @if hidden > 0 { " · " (number::of(number_of(hidden), "row")) " more" }
                 @for fold in &scale.folds {
-                    " · " span.nb { "⫽ " (time::short(fold.took)) } " folded"
+                    " · " span.nb { "// " (time::short(fold.took)) } " folded"
                 }
             }
         }

@@ -95,7 +95,10 @@ fn words(act: &str) -> (&'static str, &'static str) {
     match act {
         "cancel" => ("Cancel", "They end, and their waits with them. What their steps have done stays done."),
         "resume" => ("Resume", "They go on with the step that they are at."),
-        "rerun" => ("Rerun", "Each goes back to the step that failed, or to its first one, and runs again from there."),
+        "rerun" => (
+            "Rerun",
+            "Each goes back to the step that failed, or to its first one, and runs again from there.",
+        ),
         _ => ("Change", "This act is not known to this version."),
     }
 }
@@ -131,7 +134,8 @@ pub struct JobView<'a> {
 #[must_use]
 pub fn job(view: &JobView<'_>, who: &Session) -> Markup {
     let (word, _) = words(view.act);
-    let frame = Frame::new(route::JOB, format!("{word} runs")).place(route::RUNS).live(format!("job:{}", view.id));
+    let frame =
+        Frame::new(route::JOB, format!("{word} runs")).place(route::RUNS).live(format!("job:{}", view.id));
     let href = frame.href();
     let state = match (view.ended_at, view.stopped) {
         (_, true) => "stopped",
@@ -143,7 +147,7 @@ pub fn job(view: &JobView<'_>, who: &Session) -> Markup {
             (form::post(route::STOP_JOB, &[view.id], href, who, &form::submit("Stop", "", route::STOP_JOB, who)))
         }
     };
-    let about = html! { span { (state) } span { "started " (time::ago(view.started_at, who)) @if let Some(by) = view.by { " by " (outsider(by)) } } };
+    let about = html! { span { (state) } span { "started " (time::ago(view.started_at, who)) " ago" @if let Some(by) = view.by { " by " (outsider(by)) } } };
     let total = view.done.saturating_add(number::count(view.refused)).saturating_add(view.left.unwrap_or(0));
     let rows: Vec<Markup> = view
         .refused

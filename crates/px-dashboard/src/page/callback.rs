@@ -1,7 +1,9 @@
 //! Callbacks: what is on its way to hooks, and every attempt at each.
 
 use maud::{Markup, html};
-use px_api::{Attempt, AttemptSummary, Callback, CallbackPage, CallbackState, CallbackSummary, ListCallbacks};
+use px_api::{
+    Attempt, AttemptSummary, Callback, CallbackPage, CallbackState, CallbackSummary, ListCallbacks,
+};
 
 use crate::asset::File;
 use crate::shell::{Frame, heading, nothing, shell};
@@ -37,7 +39,11 @@ pub fn outbox(view: &OutboxView<'_>, who: &Session) -> Markup {
         .maybe("brainRunId", list.brain_run_id.as_ref())
         .maybe("since", list.since);
     let here = Href::at_depth(0).with(route::OUTBOX, &[], &query);
-    let frame = Frame::new(route::OUTBOX, "Outbox").place(route::HOOKS).live("outbox").here(here.trim_start_matches("./")).scripts(&[File::Run]);
+    let frame = Frame::new(route::OUTBOX, "Outbox")
+        .place(route::HOOKS)
+        .live("outbox")
+        .here(here.trim_start_matches("./"))
+        .scripts(&[File::Run]);
     let href = frame.href();
     let rows: Vec<Markup> = view.page.deliveries.iter().map(|one| row(one, href, who)).collect();
     let cursor = list.cursor.map(|cursor| cursor.to_string());
@@ -58,7 +64,9 @@ pub fn outbox(view: &OutboxView<'_>, who: &Session) -> Markup {
 pub(super) fn states(now: Option<&str>, link: impl Fn(&Query) -> String) -> Markup {
     let all = std::iter::once(("all", "")).chain(CallbackState::KNOWN.iter().map(|state| (*state, *state)));
     let states: Vec<(&str, String, bool)> = all
-        .map(|(name, state)| (name, link(&Query::new().and("state", state)), now.unwrap_or_default() == state))
+        .map(|(name, state)| {
+            (name, link(&Query::new().and("state", state)), now.unwrap_or_default() == state)
+        })
         .collect();
     tabs("States", &states)
 }
@@ -125,13 +133,20 @@ pub fn callback(view: &Callback, who: &Session) -> Markup {
         span { "to " a href=(href.to(route::HOOK, &[&view.hook_id.to_string()])) { "hook " (short_id(view.hook_id)) } }
         @if let Some(run) = view.brain_run_id { span { "about " a href=(href.to(route::RUN, &[&run.to_string()])) { "run " (short_id(run)) } } }
     };
-    let class = if matches!(view.state, CallbackState::Dead | CallbackState::Parked) { "primary" } else { "" };
+    let class =
+        if matches!(view.state, CallbackState::Dead | CallbackState::Parked) { "primary" } else { "" };
     let acts = html! {
         @if view.state != CallbackState::Pending {
             (form::post(route::REDELIVER, &[&id], href, who, &form::submit("Redeliver", class, route::REDELIVER, who)))
         }
     };
-    let columns = [Column("#", "n"), Column("Time", ""), Column("Outcome", "grow"), Column("Took", "n"), Column("Until", "o")];
+    let columns = [
+        Column("#", "n"),
+        Column("Time", ""),
+        Column("Outcome", "grow"),
+        Column("Took", "n"),
+        Column("Until", "o"),
+    ];
     let rows: Vec<Markup> = view.attempts.iter().map(|attempt| attempt_row(attempt, who)).collect();
     let body = html! {
         (heading(&html! { (view.kind) }, &about, &acts))
@@ -186,8 +201,8 @@ fn attempt_row(attempt: &Attempt, who: &Session) -> Markup {
                 @if let Some(message) = &attempt.message { " " (outsider(message)) }
                 (response(attempt))
             }
-            td.n { (number::micros(attempt.duration_ms.saturating_mul(1_000))) (timing(attempt)) }
-            td.o { @if let Some(after) = attempt.retry_after { "asked for " (time::exact(after, who)) } }
+            td.n { (number::micros(attempt.duration_ms.saturating_mul(1_000))) @if attempt.timing.total_ms > 0 { (timing(attempt)) } }
+            td.w.o { @if let Some(after) = attempt.retry_after { "asked for " (time::exact(after, who)) } }
         }
     }
 }
@@ -198,7 +213,8 @@ fn timing(attempt: &Attempt) -> Markup {
     let resolved = attempt.timing.resolved_ms.unwrap_or(0).min(total);
     let head = attempt.timing.head_ms.unwrap_or(total).clamp(resolved, total);
     let place = |millis: u64| millis.saturating_mul(100) / total;
-    let words = format!("name {resolved} ms, until the head {} ms, body {} ms", head - resolved, total - head);
+    let words =
+        format!("name {resolved} ms, until the head {} ms, body {} ms", head - resolved, total - head);
     html! {
         svg.phases role="img" aria-label=(words) viewBox="0 0 100 4" preserveAspectRatio="none" {
             rect.p-name x="0" y="0" width=(place(resolved)) height="4" {}

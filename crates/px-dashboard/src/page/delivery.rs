@@ -58,7 +58,10 @@ fn actions(view: &Delivery, id: &str, href: Href, who: &Session) -> Markup {
     let tail = tail.trim_start_matches('…');
     let (likely, does) = match &view.state {
         Some(S::Quarantined | S::Rejected) => (true, "It is handled again, in the same row."),
-        _ => (false, "What came is handled once more, as a delivery of its own; an event that was seen before stays a duplicate."),
+        _ => (
+            false,
+            "What came is handled once more, as a delivery of its own; an event that was seen before stays a duplicate.",
+        ),
     };
     let can_bind = matches!(&view.state, Some(S::Queued | S::Late | S::Expired));
     let replay = |class: &str| {
@@ -106,7 +109,13 @@ fn answer(view: &Delivery) -> Markup {
 }
 
 fn events(view: &Delivery, href: Href, who: &Session) -> Markup {
-    let columns = [Column("State", ""), Column("Identifier", "grow"), Column("Run", ""), Column("Reason", "o"), Column("Since", "n")];
+    let columns = [
+        Column("State", ""),
+        Column("Identifier", "grow"),
+        Column("Run", ""),
+        Column("Reason", "o"),
+        Column("Since", "n"),
+    ];
     let row = |event: &InboxEvent| {
         html! {
             tr {

@@ -96,10 +96,14 @@ pub fn hook(view: &HookView<'_>, who: &Session) -> Markup {
     let id = hook.id.to_string();
     let query = Query::new().maybe("state", view.query.state.as_ref());
     let cursor = view.query.cursor.map(|cursor| cursor.to_string());
-    let frame = Frame::new(route::HOOK, &*hook.name).place(route::HOOKS).live(format!("hook:{id}")).here(format!("hooks/{id}"));
+    let frame = Frame::new(route::HOOK, &*hook.name)
+        .place(route::HOOKS)
+        .live(format!("hook:{id}"))
+        .here(format!("hooks/{id}"));
     let href = frame.href();
     let about = html! { span #health data-part="health" { (health(hook, view.stats, who)) } span { (whole_id(&id)) } span { "from " (hook.source) } };
-    let rows: Vec<Markup> = view.callbacks.deliveries.iter().map(|one| callback_row(one, href, who)).collect();
+    let rows: Vec<Markup> =
+        view.callbacks.deliveries.iter().map(|one| callback_row(one, href, who)).collect();
     let body = html! {
         (heading(&html! { (outsider(&hook.name)) }, &about, &actions(hook, &id, href, who)))
         @if let Some(secret) = view.secret { (shown_once("The new secret", secret)) }
@@ -133,16 +137,24 @@ fn settings(view: &HookView<'_>, who: &Session) -> Markup {
         ("URL", html! { (outsider(&hook.url)) }),
         ("Events", outsider(&list(&hook.events))),
         ("Brains", outsider(&list(&hook.brains))),
-        ("Format", html! { (hook.format) ", signature " (signature(&hook.signature)) @if !hook.has_secret { ", no secret" } }),
+        (
+            "Format",
+            html! { (hook.format) ", signature " (signature(&hook.signature)) @if !hook.has_secret { ", no secret" } },
+        ),
         ("Retries", retry(&hook.retry)),
-        ("Limits", html! { (number::whole(hook.timeout_ms)) " ms each, " (hook.max_in_flight) " at once"
-            @if let Some(rate) = hook.rate { ", " (rate) " a second" } @if hook.ordered { ", in order" } }),
+        (
+            "Limits",
+            html! { (number::whole(hook.timeout_ms)) " ms each, " (hook.max_in_flight) " at once"
+            @if let Some(rate) = hook.rate { ", " (rate) " a second" } @if hook.ordered { ", in order" } },
+        ),
     ];
     if let Some(disabled) = &hook.disabled {
         rows.push(("Disabled", html! { "by " (disabled.by) ", " (time::exact(disabled.at, who)) }));
     }
     if let Some(stats) = view.stats {
-        let latency = |millis: Option<u64>| millis.map_or("–".to_owned(), |millis| number::micros(millis.saturating_mul(1_000)));
+        let latency = |millis: Option<u64>| {
+            millis.map_or("–".to_owned(), |millis| number::micros(millis.saturating_mul(1_000)))
+        };
         rows.push(("Answers", html! {
             @match stats.success_rate { Some(share) => { (number::percent(share)) " delivered, " }, None => "" }
             "p50 " (latency(stats.p50_ms)) ", p99 " (latency(stats.p99_ms)) ", " (number::of(stats.attempts, "attempt"))

@@ -50,7 +50,10 @@ pub struct InboxView<'a> {
 pub fn inbox(view: &InboxView<'_>, who: &Session) -> Markup {
     let query = query(view.query);
     let here = Href::at_depth(0).with(route::INBOX, &[], &query);
-    let frame = Frame::new(route::INBOX, "Inbox").live("inbox").here(here.trim_start_matches("./")).scripts(&[File::Run]);
+    let frame = Frame::new(route::INBOX, "Inbox")
+        .live("inbox")
+        .here(here.trim_start_matches("./"))
+        .scripts(&[File::Run]);
     let href = frame.href();
     let rows: Vec<Markup> = view.page.deliveries.iter().map(|delivery| row(delivery, href, who)).collect();
     let is_asked = query != Query::new();

@@ -86,12 +86,18 @@ fn target(one: &Attention, href: Href) -> (String, &'static str) {
         href.with(route::RUNS, &[], &Query::new().and("status", status).maybe("brain", one.brain.as_ref()))
     };
     let inbox = |state: &str| {
-        href.with(route::INBOX, &[], &Query::new().and("slug", one.slug.as_deref().unwrap_or_default()).and("state", state))
+        href.with(
+            route::INBOX,
+            &[],
+            &Query::new().and("slug", one.slug.as_deref().unwrap_or_default()).and("state", state),
+        )
     };
     match (&one.kind, one.hook_id) {
         (AttentionKind::Failed, _) => (runs("error"), "Failed runs"),
         (AttentionKind::Paused, _) => (runs("paused"), "Paused runs"),
-        (AttentionKind::Overdue, _) => (href.with(route::WAITS, &[], &Query::new().and("view", "due")), "Waits due"),
+        (AttentionKind::Overdue, _) => {
+            (href.with(route::WAITS, &[], &Query::new().and("view", "due")), "Waits due")
+        }
         (AttentionKind::Hook, Some(id)) => (href.to(route::HOOK, &[&id.to_string()]), "The hook"),
         (AttentionKind::Hook, None) => (href.to(route::HOOKS, &[]), "Hooks"),
         (AttentionKind::Quarantined, _) => (inbox("quarantined"), "Quarantined"),

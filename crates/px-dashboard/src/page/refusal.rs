@@ -69,7 +69,8 @@ fn depth(path: &str) -> usize {
 
 /// The link to the page itself, from the folder that it lies in.
 fn again(path: &str) -> String {
-    let (path, query) = path.split_once('?').map_or((path, String::new()), |(path, query)| (path, format!("?{query}")));
+    let (path, query) =
+        path.split_once('?').map_or((path, String::new()), |(path, query)| (path, format!("?{query}")));
     let last = path.rsplit('/').next().unwrap_or_default();
     format!("./{last}{query}")
 }
@@ -111,8 +112,12 @@ const fn next_step(status: u16) -> &'static str {
     match status {
         400 | 422 => "Mend what the sentence above names, and send it again.",
         401 => "Log in, and ask again.",
-        403 => "Ask an admin for a token with a larger scope, or reload the page that you came from: its form may be too old.",
-        404 => "Runs that are over are kept for a while, 30 days by default: it may be gone, or never have been here.",
+        403 => {
+            "Ask an admin for a token with a larger scope, or reload the page that you came from: its form may be too old."
+        }
+        404 => {
+            "Runs that are over are kept for a while, 30 days by default: it may be gone, or never have been here."
+        }
         409 => "Look at its page: somebody may have done it already.",
         429 => "Wait a minute, and try again.",
         503 => "Try again in a few seconds. If it stays so, the log of px says why.",

@@ -85,7 +85,7 @@ fn about(run: &Run, id: &str, href: Href, who: &Session) -> Markup {
     html! {
         span #status data-part="status" { (status::run(&run.status)) }
         span { (whole_id(id)) (form::copy("Copy", id)) }
-        span { "created " (time::ago(run.created_at, who)) (cause(&run.cause, href)) }
+        span { "created " (time::ago(run.created_at, who)) " ago" (cause(&run.cause, href)) }
         @for (name, value) in &run.labels {
             @let label = Query::new().and("label", format!("{name}={value}"));
             a.label href=(href.with(route::RUNS, &[], &label)) { (name) "=" (outsider(value)) }
@@ -170,7 +170,7 @@ fn state(view: &RunView<'_>, id: &str, href: Href, who: &Session) -> Markup {
             form.scrub action={ (href.to(route::RUN, &[id])) "#state" } method="get" data-scrub {
                 label for="at" { "After event" }
                 input #at type="range" name=(route::field::AT) min="1" max=(newest.max(1)) value=(at.unwrap_or(newest));
-                output for="at" { (at.unwrap_or(newest)) } " of " (newest)
+                output for="at" { (at.unwrap_or(newest)) " of " (newest) }
                 button type="submit" { "Show" }
                 @if at.is_some() { a href={ (href.to(route::RUN, &[id])) "#state" } { "Now" } }
             }
@@ -187,7 +187,8 @@ fn state(view: &RunView<'_>, id: &str, href: Href, who: &Session) -> Markup {
 
 /// Operations of a patch, a line each.
 fn changes(diff: &StateDiff) -> Markup {
-    let text = |patch: &Value, name: &str| patch.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text =
+        |patch: &Value, name: &str| patch.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     html! {
         @if diff.patch.is_empty() { p.m { "This event changed nothing in the state." } } @else {
             ul.diff aria-label={ "Changes from event " (diff.from) " to " (diff.to) } {

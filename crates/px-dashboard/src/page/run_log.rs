@@ -34,7 +34,10 @@ pub(super) struct Log<'a> {
 
 impl Log<'_> {
     fn query(&self) -> Query {
-        Query::new().maybe(route::field::AT, self.at).maybe("after", self.after).maybe("all", self.shows_all.then_some("1"))
+        Query::new()
+            .maybe(route::field::AT, self.at)
+            .maybe("after", self.after)
+            .maybe("all", self.shows_all.then_some("1"))
     }
 
     fn link(&self, href: Href, query: &Query, place: &str) -> String {
@@ -48,7 +51,8 @@ pub(super) fn log(log: &Log<'_>, href: Href, who: &Session) -> Markup {
     let repeating = events.iter().filter(|event| event.kind == REPEATING).count();
     let shown = events.iter().filter(|event| log.shows_all || event.kind != REPEATING);
     let mut before = None;
-    let rows: Vec<Markup> = shown.map(|event| row(log, event, before.replace(event.timestamp), href, who)).collect();
+    let rows: Vec<Markup> =
+        shown.map(|event| row(log, event, before.replace(event.timestamp), href, who)).collect();
     html! {
         section aria-labelledby="log-h" data-part="log" #log {
             h2 #log-h { "Log" }

@@ -45,7 +45,10 @@ pub struct RunsView<'a> {
 pub fn runs(view: &RunsView<'_>, who: &Session) -> Markup {
     let query = query(view.query);
     let here = Href::at_depth(0).with(route::RUNS, &[], &query);
-    let frame = Frame::new(route::RUNS, "Runs").live("runs").here(here.trim_start_matches("./")).scripts(&[File::Run]);
+    let frame = Frame::new(route::RUNS, "Runs")
+        .live("runs")
+        .here(here.trim_start_matches("./"))
+        .scripts(&[File::Run]);
     let href = frame.href();
     let rows: Vec<Markup> = view.page.runs.iter().map(|run| row(run, href, who)).collect();
     let cursor = view.query.cursor.as_deref();
@@ -108,7 +111,13 @@ fn filter(view: &RunsView<'_>, href: Href) -> Markup {
         .collect();
     let more = [&list.label, &list.state, &list.step, &list.request_id, &list.slug];
     let is_more = more.iter().any(|field| field.is_some()) || list.since.or(list.until).is_some();
-    let times = [("", "at any time"), ("15m", "in 15 minutes"), ("1h", "in the last hour"), ("1d", "in the last day"), ("7d", "in 7 days")];
+    let times = [
+        ("", "at any time"),
+        ("15m", "in 15 minutes"),
+        ("1h", "in the last hour"),
+        ("1d", "in the last day"),
+        ("7d", "in 7 days"),
+    ];
     html! {
         form.filter action=(href.to(route::RUNS, &[])) method="get" {
             @if let Some(status) = &list.status { (form::hidden("status", status)) }
@@ -156,7 +165,7 @@ fn row(run: &RunSummary, href: Href, who: &Session) -> Markup {
     let standing = run.standing.as_ref();
     let until = standing.and_then(|standing| standing.until).filter(|_| !run.status.is_terminal());
     html! {
-        tr data-row=(id) {
+        tr data-row {
             td.pick { input type="checkbox" form="bulk" name=(route::field::RUN) value=(id) aria-label="Choose"; }
             td { (status::run(&run.status)) }
             td { a href=(href.to(route::RUN, &[&id])) { (short_id(&id)) } }

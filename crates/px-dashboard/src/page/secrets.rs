@@ -15,7 +15,8 @@ use crate::{Session, form, number, route, time};
 pub fn secrets(view: &Secrets, who: &Session) -> Markup {
     let frame = Frame::new(route::SECRETS, "Secrets").place(route::TOKENS);
     let href = frame.href();
-    let columns = [Column("Name", ""), Column("State", "grow"), Column("Set", "o"), Column("Former value until", "o")];
+    let columns =
+        [Column("Name", ""), Column("State", "grow"), Column("Set", "o"), Column("Former value until", "o")];
     let row = |secret: &SecretInfo| {
         html! {
             tr data-row=(secret.name) {
@@ -49,7 +50,14 @@ fn state(secret: &SecretInfo) -> Markup {
 pub fn secret(name: &str, view: &SecretReads, who: &Session) -> Markup {
     let frame = Frame::new(route::SECRET, crate::text::visible(name)).place(route::TOKENS);
     let href = frame.href();
-    let columns = [Column("Reader", ""), Column("Name", "grow"), Column("Step", "o"), Column("Last run", "o"), Column("Times", "n"), Column("Last", "n")];
+    let columns = [
+        Column("Reader", ""),
+        Column("Name", "grow"),
+        Column("Step", "o"),
+        Column("Last run", "o"),
+        Column("Times", "n"),
+        Column("Last", "n"),
+    ];
     let row = |read: &SecretRead| {
         html! {
             tr {

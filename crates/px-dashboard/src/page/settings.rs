@@ -16,7 +16,10 @@ const OFFSETS: [i16; 37] = [
 const KEYS: [(&str, &str); 11] = [
     ("/", "find an id or an identifier"),
     ("Ctrl K", "find a page or an act"),
-    ("g then o r w i e h b s t", "go to Overview, Runs, Waits, Inbox, Webhooks, Hooks, Brains, Store, Tokens"),
+    (
+        "g then o r w i e h b s t",
+        "go to Overview, Runs, Waits, Inbox, Webhooks, Hooks, Brains, Store, Tokens",
+    ),
     ("j k", "next and previous row"),
     ("Enter", "open the row"),
     ("x", "choose the row"),

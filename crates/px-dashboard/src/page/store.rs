@@ -27,7 +27,10 @@ pub struct StoreView<'a> {
 pub(super) fn views(is_values: bool, href: Href) -> Markup {
     tabs(
         "Store",
-        &[("Store", href.to(route::STORE, &[]), !is_values), ("Values", href.to(route::VALUES, &[]), is_values)],
+        &[
+            ("Store", href.to(route::STORE, &[]), !is_values),
+            ("Values", href.to(route::VALUES, &[]), is_values),
+        ],
     )
 }
 
@@ -41,8 +44,14 @@ pub fn store(view: &StoreView<'_>, who: &Session) -> Markup {
     let micros = |value: Option<u64>| value.map_or("–".to_owned(), number::micros);
     let mut rows = vec![
         ("Used", html! { (number::bytes(overview.disk.used_bytes)) }),
-        ("Free", html! { @match overview.disk.free_bytes { Some(free) => (number::bytes(free)), None => "not known" } }),
-        ("Write", html! { "p50 " (micros(overview.sync.p50_micros)) ", p99 " (micros(overview.sync.p99_micros)) " until it is on the disk" }),
+        (
+            "Free",
+            html! { @match overview.disk.free_bytes { Some(free) => (number::bytes(free)), None => "not known" } },
+        ),
+        (
+            "Write",
+            html! { "p50 " (micros(overview.sync.p50_micros)) ", p99 " (micros(overview.sync.p99_micros)) " until it is on the disk" },
+        ),
         ("Ready runs", html! { (estimate(&overview.ready)) " " (oldest(&overview.ready, who)) }),
         ("Waiting runs", html! { (estimate(&overview.waiting)) }),
         ("Callbacks due", html! { (estimate(&overview.outbox)) " " (oldest(&overview.outbox, who)) }),

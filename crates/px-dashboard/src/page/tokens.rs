@@ -20,7 +20,10 @@ pub struct TokensView<'a> {
 
 /// Links between tokens and secrets.
 pub(super) fn views(is_secrets: bool, href: Href) -> Markup {
-    let views = [("Tokens", href.to(route::TOKENS, &[]), !is_secrets), ("Secrets", href.to(route::SECRETS, &[]), is_secrets)];
+    let views = [
+        ("Tokens", href.to(route::TOKENS, &[]), !is_secrets),
+        ("Secrets", href.to(route::SECRETS, &[]), is_secrets),
+    ];
     tabs("Access", &views)
 }
 

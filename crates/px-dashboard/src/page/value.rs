@@ -28,11 +28,11 @@ pub struct ValueView<'a> {
 #[must_use]
 pub fn value(view: &ValueView<'_>, who: &Session) -> Markup {
     let id = view.run.to_string();
-    let frame = Frame::new(route::VALUE, format!("{} of {}", visible(view.path), tail_of(&id))).place(route::RUNS);
+    let frame =
+        Frame::new(route::VALUE, format!("{} of {}", visible(view.path), tail_of(&id))).place(route::RUNS);
     let href = frame.href();
     let at = Query::new().maybe(route::field::AT, view.at);
-    let source =
-        Source { href, run: id.clone(), at: view.at, path: view.path.to_owned(), from: view.from };
+    let source = Source { href, run: id.clone(), at: view.at, path: view.path.to_owned(), from: view.from };
     let about = html! {
         span { "of " a href={ (href.with(route::RUN, &[&id], &at)) "#state" } { (short_id(&id)) } }
         span { @match view.at { Some(at) => { "after event " (at) }, None => "now" } }

@@ -1,7 +1,10 @@
 //! The index of waits: who waits for what and in which order, what is due, and who has waited longest.
 
 use maud::{Markup, html};
-use px_api::{AwaitedKey, Due, DueKind, DuePage, LastEnd, ListDue, ListWaits, RunPage, RunSummary, WaitEnd, WaitPage, Waiting};
+use px_api::{
+    AwaitedKey, Due, DueKind, DuePage, LastEnd, ListDue, ListWaits, RunPage, RunSummary, WaitEnd, WaitPage,
+    Waiting,
+};
 
 use super::runs::awaited;
 use crate::asset::File;
@@ -39,7 +42,10 @@ pub struct WaitsView<'a> {
 pub fn waits(view: &WaitsView<'_>, who: &Session) -> Markup {
     let query = query(&view.kind);
     let here = Href::at_depth(0).with(route::WAITS, &[], &query);
-    let frame = Frame::new(route::WAITS, "Waits").live("waits").here(here.trim_start_matches("./")).scripts(&[File::Run]);
+    let frame = Frame::new(route::WAITS, "Waits")
+        .live("waits")
+        .here(here.trim_start_matches("./"))
+        .scripts(&[File::Run]);
     let href = frame.href();
     let body = html! {
         (heading(&html! { "Waits" }, &nothing(), &nothing()))
@@ -124,7 +130,10 @@ fn by_key(list: &ListWaits, page: &WaitPage, href: Href, who: &Session) -> Marku
         let is_asked = list.slug.is_some() || list.identifier.is_some() || list.prefix.is_some();
         return match is_asked {
             true => html! { (empty("Nobody waits there, and nothing is kept there.", None)) },
-            false => empty("Nobody waits. A run that waits for a webhook is listed here; this sends one an event:", Some("px webhooks send WEBHOOK")),
+            false => empty(
+                "Nobody waits. A run that waits for a webhook is listed here; this sends one an event:",
+                Some("px webhooks send WEBHOOK"),
+            ),
         };
     }
     let rows: Vec<Markup> = page.keys.iter().flat_map(|key| rows_of(key, href, who)).collect();
@@ -139,7 +148,7 @@ fn rows_of(key: &AwaitedKey, href: Href, who: &Session) -> Vec<Markup> {
             tr data-row={ (key.slug) " " (key.identifier) } {
                 td { a href=(href.to(route::WEBHOOK, &[&key.slug])) { (key.slug) } }
                 td.grow { (outsider_cut(&key.identifier, MAX_TEXT)) @if let Some(end) = &key.last_end { " " (ended(end, href, who)) } }
-                td { (waiting) @if hidden > 0 { span.m { " +" (number::whole(hidden)) " more" } } }
+                td.w { (waiting) @if hidden > 0 { span.m { " +" (number::whole(hidden)) " more" } } }
                 td.n.o { (since) }
                 td.n.o { (left) }
                 td.n { @if key.queued > 0 { (signed(Tone::Wait, "◷", &key.queued.to_string())) } @else { span.m { "0" } } }
@@ -158,7 +167,7 @@ fn rows_of(key: &AwaitedKey, href: Href, who: &Session) -> Vec<Markup> {
     let mut rows = vec![head(waiter(1, first, href), since(first, who), left(first, who))];
     rows.extend(rest.iter().zip(2..).map(|(waiting, at)| {
         html! {
-            tr.more { td {} td.grow {} td { (waiter(at, waiting, href)) }
+            tr.more { td {} td.grow {} td.w { (waiter(at, waiting, href)) }
                 td.n.o { (since(waiting, who)) } td.n.o { (left(waiting, who)) } td.n {} }
         }
     }));

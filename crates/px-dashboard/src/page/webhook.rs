@@ -17,7 +17,12 @@ use crate::{Href, Query, Session, form, number, route};
 pub fn webhooks(view: &Webhooks, who: &Session) -> Markup {
     let frame = Frame::new(route::WEBHOOKS, "Webhooks");
     let href = frame.href();
-    let columns = [Column("Webhook", ""), Column("Senders", ""), Column("Provider", "o"), Column("Description", "grow")];
+    let columns = [
+        Column("Webhook", ""),
+        Column("Senders", ""),
+        Column("Provider", "o"),
+        Column("Description", "grow"),
+    ];
     let row = |webhook: &Webhook| {
         html! {
             tr data-row=(webhook.slug) {
@@ -66,7 +71,9 @@ pub struct WebhookView<'a> {
 #[must_use]
 pub fn webhook(view: &WebhookView<'_>, who: &Session) -> Markup {
     let webhook = view.webhook;
-    let frame = Frame::new(route::WEBHOOK, &*webhook.slug).place(route::WEBHOOKS).here(format!("webhooks/{}", webhook.slug));
+    let frame = Frame::new(route::WEBHOOK, &*webhook.slug)
+        .place(route::WEBHOOKS)
+        .here(format!("webhooks/{}", webhook.slug));
     let href = frame.href();
     let about = html! { span { (senders(webhook)) } span { (webhook.provider) } span { (outsider(&webhook.description)) } };
     let of_slug = Query::new().and("slug", &webhook.slug);

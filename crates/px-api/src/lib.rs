@@ -14,6 +14,7 @@
 //! the codes of errors.
 
 mod brains;
+mod bulk;
 mod callbacks;
 mod error;
 mod events;
@@ -23,6 +24,7 @@ mod ids;
 mod inbox;
 mod lenient;
 mod open;
+mod overview;
 pub mod pages;
 mod position;
 mod queries;
@@ -46,6 +48,9 @@ pub mod why;
 pub mod words;
 
 pub use brains::{Brain, BrainPart, BrainReminder, BrainStep, BrainSummary, Brains, Candidate, InnerBrain};
+pub use bulk::{
+    BulkAction, BulkFilter, BulkJob, BulkJobs, BulkPreview, BulkReason, BulkRefusal, BulkState, StartBulk,
+};
 pub use callbacks::{
     Attempt, AttemptSummary, Callback, CallbackPage, CallbackState, CallbackSummary, Recovered, Response,
     TestSent, Timing,
@@ -61,10 +66,13 @@ pub use inbox::{
     FormField, InboxEvent,
 };
 pub use open::Open;
+pub use overview::{
+    Attention, AttentionKind, Counted, OutboxCounts, Overview, RunCounts, StoreSize, WebhookPace,
+};
 pub use position::Position;
 /// Ids, times and codes, as every part of px has them.
 pub use px_core::{
-    CallbackId, Code, DeliveryId, EventId, HookId, ParseIdError, RunId, Timestamp, TokenId, WaitId,
+    BulkId, CallbackId, Code, DeliveryId, EventId, HookId, ParseIdError, RunId, Timestamp, TokenId, WaitId,
 };
 pub use queries::{
     BrainHistory, FindBrains, ListCallbacks, ListDeliveries, ListRuns, RunEvents, ShowRun, format_statuses,

@@ -22,6 +22,7 @@ use tokio::task::JoinHandle;
 use crate::access::Tokens;
 use crate::api::{self, UnsignableHooks};
 use crate::app::{App, Shared};
+use crate::bulk_worker;
 use crate::connections;
 use crate::error::StartError;
 use crate::error_format;
@@ -30,6 +31,7 @@ use crate::links;
 use crate::members;
 use crate::options::Options;
 use crate::outbound;
+use crate::pace::{self, Pace};
 use crate::resources;
 use crate::secrets::{self, ServerSecrets};
 use crate::spill::Spills;
@@ -102,7 +104,9 @@ pub async fn start(mut options: Options) -> Result<Running, StartError> {
     members::stop_when_fenced(&engine, &closing);
     members::look_after(&app, &options, closing.subscribe());
     let sweeping = tokio::spawn(sweeper::run(Arc::clone(&app), options.retention, closing.subscribe()));
+    tokio::spawn(bulk_worker::run(Arc::clone(&app), closing.subscribe()));
     streams::serve(&app);
+    tokio::spawn(pace::measure(Arc::clone(&app), closing.subscribe()));
     tokio::spawn(secrets::look_after(Arc::clone(&app), options.limits.poll, closing.subscribe()));
     let (limits, max_headers) = (options.connections, options.max_headers);
     let serving = tokio::spawn(connections::serve(listener, router(app), limits, max_headers, stop));
@@ -262,6 +266,9 @@ impl Checked {
             max_api_body: options.max_api_body,
             max_headers: options.max_headers,
             body_timeout: options.body_timeout,
+            bulk_started: tokio::sync::Notify::new(),
+            up_since: options.clock.now(),
+            pace: Pace::default(),
             closing,
         };
         Ok((Arc::new(app), self.warnings))

@@ -16,8 +16,10 @@ mod run;
 mod runs;
 mod secrets;
 mod serve;
+mod status;
 mod store;
 mod tokens;
+mod top;
 mod webhooks;
 
 use clap::Subcommand;
@@ -41,6 +43,8 @@ pub(crate) enum Command {
     Webhooks(webhooks::Command),
     #[command(subcommand)]
     Hooks(hooks::Command),
+    Status(status::Args),
+    Top(top::Args),
     Inbox(inbox::Args),
     Outbox(hooks::OutboxArgs),
     #[command(subcommand)]
@@ -70,6 +74,8 @@ impl Command {
             Self::Runs(command) => command.run(context).await,
             Self::Webhooks(command) => command.run(context).await,
             Self::Hooks(command) => command.run(context).await,
+            Self::Status(args) => status::run(context, args).await,
+            Self::Top(args) => top::run(context, args).await,
             Self::Inbox(args) => inbox::run(context, args).await,
             Self::Outbox(args) => hooks::outbox(context, args).await,
             Self::Kv(command) => command.run(context).await,

@@ -73,6 +73,8 @@ fn without_a_server() {
     book.px("webhooks verify code --payload body.json --header 'X-Hub-Signature-256: sha256=00'");
     for words in [
         "run feedback",
+        "status",
+        "top",
         "runs list",
         "runs show run_1",
         "runs events run_1",
@@ -114,12 +116,15 @@ fn with_a_server() {
     let id = |done: &Done| done.stdout.trim().lines().next().unwrap_or_default().to_owned();
 
     book.px("runs list");
+    book.both("status");
     let ada = id(&book.px("run feedback -s name=Ada -s phone=+1555"));
     book.px("run feedback -s name=Ada");
     book.both("run nobody");
     settle(&book.project, &ada, "waiting");
     book.px("runs list");
     book.px("runs list --status nonsense");
+    book.px("runs list --status error --ended-since 1d");
+    book.px("top");
     book.px(&format!("runs show {ada}"));
     book.px(&format!("runs show {ada} --at 1"));
     book.px(&format!("runs show {ada} --at 999"));
@@ -128,6 +133,7 @@ fn with_a_server() {
     book.px(&format!("runs explain {nobody}"));
     book.px(&format!("runs pause {ada}"));
     book.px(&format!("runs pause {nobody}"));
+    book.both("status");
     book.px(&format!("runs resume {ada}"));
     book.px(&format!("runs resume {ada}"));
     book.px("webhooks send sms --identifier +1555");
@@ -140,12 +146,20 @@ fn with_a_server() {
     book.px(&format!("runs export {ada} --output {}", book.project.path("run.json").display()));
     book.px(&format!("runs export {ada} --output {}", book.project.path("run.json").display()));
     book.px(&format!("runs cancel {ada}"));
+    book.px(&format!("runs cancel {ada} --brain feedback"));
+    book.px("runs cancel");
+    book.px("runs cancel --brain feedback --dry-run");
+    book.px("runs cancel --brain feedback --status complete");
     book.px(&format!("runs rerun {ada} --from nonsense"));
     book.px(&format!("runs fork {ada} --from nonsense"));
     let forked = id(&book.px(&format!("runs fork {ada} --from 1")));
     settle(&book.project, &forked, "waiting");
     book.px(&format!("runs rerun {ada} --from 1"));
-    book.px(&format!("runs cancel {forked}"));
+    book.both("runs pause --waits-for sms:+1555 --yes");
+    book.px("runs pause --waits-for sms:+1555 --dry-run --json");
+    book.px("runs resume --status paused");
+    book.px("runs resume --status paused --yes");
+    book.px("runs cancel --brain feedback --yes");
 
     let of_values = "list;list customer-feedback;list nobody;list --limit nonsense;get customer-feedback answers;\
                      get customer-feedback answers --scope customer-7;delete customer-feedback;\

@@ -3,6 +3,7 @@
 
 mod body;
 mod brains;
+mod bulk;
 mod cursor;
 mod deliveries;
 mod document;
@@ -22,11 +23,13 @@ mod matrix;
 mod metrics;
 mod openapi;
 mod operator;
+mod overview;
 pub(crate) mod redacted;
 #[cfg(test)]
 mod reference;
 mod rerun;
 mod routes;
+mod run_list;
 mod runs;
 mod secrets;
 mod signals;

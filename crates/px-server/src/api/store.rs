@@ -20,7 +20,9 @@ type Asked = Result<Query<ListStore>, QueryRejection>;
 pub(super) async fn brains(State(app): State<Shared>, query: Asked) -> Result<Json<StoreBrains>, ApiError> {
     let (cursor, limit) = read(&app, query)?;
     let kv = app.store().kv();
-    let mut found = kv.brains(app.parts.scope, cursor.as_deref(), limit + 1).await?;
+    // Below every title are rows of px's own.
+    let behind = cursor.as_deref().or(Some(""));
+    let mut found = kv.brains(app.parts.scope, behind, limit + 1).await?;
     let more = found.len() > limit;
     found.truncate(limit);
     let brains: Vec<String> = found.into_iter().map(|(title, _)| title).collect();
@@ -34,7 +36,7 @@ pub(super) async fn brains(State(app): State<Shared>, query: Asked) -> Result<Js
 
 /// Number of the brains that have values.
 async fn count(app: &App) -> Result<u64, px_store::Error> {
-    let (mut counted, mut after) = (0, None);
+    let (mut counted, mut after) = (0, Some(String::new()));
     loop {
         let page = app.store().kv().brains(app.parts.scope, after.as_deref(), COUNTED_AT_ONCE).await?;
         counted += page.len() as u64;

@@ -1,5 +1,6 @@
 //! `px runs …`: asks the server.
 
+mod bulk;
 mod cancel;
 mod events;
 mod explain;
@@ -13,7 +14,7 @@ mod resume;
 mod show;
 pub(crate) mod watch;
 
-pub(crate) use list::since;
+pub(crate) use list::{row, since};
 
 use clap::Subcommand;
 use px_api::{Event, Run, RunEvents};

@@ -48,9 +48,7 @@ pub mod why;
 pub mod words;
 
 pub use brains::{Brain, BrainPart, BrainReminder, BrainStep, BrainSummary, Brains, Candidate, InnerBrain};
-pub use bulk::{
-    BulkAction, BulkFilter, BulkJob, BulkJobs, BulkPreview, BulkReason, BulkRefusal, BulkState, StartBulk,
-};
+pub use bulk::*;
 pub use callbacks::{
     Attempt, AttemptSummary, Callback, CallbackPage, CallbackState, CallbackSummary, Recovered, Response,
     TestSent, Timing,
@@ -66,9 +64,7 @@ pub use inbox::{
     FormField, InboxEvent,
 };
 pub use open::Open;
-pub use overview::{
-    Attention, AttentionKind, Counted, OutboxCounts, Overview, RunCounts, StoreSize, WebhookPace,
-};
+pub use overview::*;
 pub use position::Position;
 /// Ids, times and codes, as every part of px has them.
 pub use px_core::{

@@ -222,12 +222,7 @@ impl Checked {
             cors_origins: self.cors_origins,
         };
         let layered = layered::routes(&self.endpoints);
-        let files = self.endpoints.iter().filter_map(|own| Some((own.def.slug.clone(), own.def.files?)));
-        let files: HashMap<_, _> = files.collect();
-        let spills = match options.spill_dir.clone().filter(|_| !files.is_empty()) {
-            Some(dir) => Spills::open(dir.clone()).map_err(|source| StartError::Spill { dir, source })?,
-            None => Spills::default(),
-        };
+        let (files, spills) = files(&self.endpoints, options)?;
         resources.set_links(Arc::new(links::signer(secrets.links().clone(), options, &base_url)));
         let inbound = InboundContext {
             store: Arc::clone(&options.store),
@@ -273,6 +268,20 @@ impl Checked {
         };
         Ok((Arc::new(app), self.warnings))
     }
+}
+
+/// The bounds of the webhooks that take files, by slug, and the place of bodies while they come.
+fn files(
+    endpoints: &[Endpoint],
+    options: &Options,
+) -> Result<(HashMap<String, px_sdk::Files>, Spills), StartError> {
+    let files = endpoints.iter().filter_map(|own| Some((own.def.slug.clone(), own.def.files?)));
+    let files: HashMap<_, _> = files.collect();
+    let spills = match options.spill_dir.clone().filter(|_| !files.is_empty()) {
+        Some(dir) => Spills::open(dir.clone()).map_err(|source| StartError::Spill { dir, source })?,
+        None => Spills::default(),
+    };
+    Ok((files, spills))
 }
 
 /// The API tokens of the store.

@@ -126,12 +126,7 @@ pub(super) async fn start(
         return Ok(Json(selection.preview(body.action)).into_response());
     }
     let count = selection.runs.len();
-    if count > MAX_OPERATED && sight == Sight::Redacted {
-        let text = format!(
-            "{count} runs are more than a token without the scope admin may move at once: {MAX_OPERATED}"
-        );
-        return Err(ApiError::new(StatusCode::FORBIDDEN, Code::ScopeMissing, text));
-    }
+    permit(count, sight)?;
     if body.at_most.is_some_and(|most| count as u64 > most) {
         let text = format!("There are {count} such runs by now, and no more than atMost were wanted");
         return Err(ApiError::conflict(text));
@@ -148,6 +143,17 @@ pub(super) async fn start(
     let job = app.parts.start_bulk(new).await?;
     app.bulk_started.notify_one();
     Ok((StatusCode::ACCEPTED, Json(shown(job))).into_response())
+}
+
+/// Refuses more runs than a token below the scope admin may move at once.
+fn permit(count: usize, sight: Sight) -> Result<(), ApiError> {
+    if count <= MAX_OPERATED || sight == Sight::Whole {
+        return Ok(());
+    }
+    let text = format!(
+        "{count} runs are more than a token without the scope admin may move at once, which is {MAX_OPERATED}"
+    );
+    Err(ApiError::new(StatusCode::FORBIDDEN, Code::ScopeMissing, text))
 }
 
 /// The name of whoever has this right.
@@ -227,5 +233,17 @@ fn shown(job: px_engine::BulkJob) -> BulkJob {
             .into_iter()
             .map(|refusal| BulkRefusal { brain_run_id: refusal.run, why: refusal.why })
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_than_ten_thousand_runs_take_an_admin() {
+        assert!(permit(10_000, Sight::Redacted).is_ok());
+        assert!(permit(10_001, Sight::Redacted).is_err());
+        assert!(permit(100_000, Sight::Whole).is_ok());
     }
 }

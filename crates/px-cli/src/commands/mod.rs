@@ -2,6 +2,7 @@
 
 mod audit;
 mod brains;
+mod bulk;
 mod check;
 mod completions;
 mod config;
@@ -40,6 +41,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Runs(runs::Command),
     #[command(subcommand)]
+    Bulk(bulk::Command),
+    #[command(subcommand)]
     Webhooks(webhooks::Command),
     #[command(subcommand)]
     Hooks(hooks::Command),
@@ -72,6 +75,7 @@ impl Command {
             Self::Brains(command) => command.run(context),
             Self::Run(args) => run::run(context, args).await,
             Self::Runs(command) => command.run(context).await,
+            Self::Bulk(command) => command.run(context).await,
             Self::Webhooks(command) => command.run(context).await,
             Self::Hooks(command) => command.run(context).await,
             Self::Status(args) => status::run(context, args).await,

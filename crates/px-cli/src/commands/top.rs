@@ -8,6 +8,7 @@ use px_core::Timestamp;
 
 use super::runs::row;
 use super::status;
+use crate::complete;
 use crate::context::Context;
 use crate::error::Result;
 use crate::show::words;
@@ -27,7 +28,7 @@ const MAX_RUNS: u32 = 1_000;
 )]
 pub(crate) struct Args {
     /// Only runs of this brain
-    #[arg(long, value_name = "BRAIN")]
+    #[arg(long, value_name = "BRAIN", add = complete::brains())]
     brain: Option<String>,
 
     /// At most this many runs

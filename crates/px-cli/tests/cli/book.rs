@@ -73,7 +73,7 @@ impl Book {
             (r"\d+d \d+h left", "LEFT"),
             (r"parked \d+[smhd]", "parked AGE"),
             (r"\bup \d+[smhd]\b", "up AGE"),
-            (r"(?m)^webhooks +.* since the start", "webhooks  PACE"),
+            (r"(?m)^( *)webhooks +.* since the start", "${1}webhooks  PACE"),
             (r"[\d.]+ [KM]iB on disk", "SIZE on disk"),
             (r"(?m)  \d+[smhd]$", "  AGE"),
             (r"\bpid \d+", "pid N"),

@@ -8,8 +8,10 @@ mod audit;
 #[cfg(target_os = "linux")]
 mod book;
 mod chatty;
+mod completion;
 mod hooks;
 #[cfg(target_os = "linux")]
+mod live;
 mod log_form;
 mod named_dir;
 mod new;

@@ -14,6 +14,10 @@ use crate::support::{Done, Project};
 /// Commands that the snapshots leave out, with where they are tried.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("px dev", "ok: tests/scripts/new-project, which builds a project"),
+    (
+        "px bulk stop",
+        "ok: px-testkit/tests/bulk.rs, since a job of few runs is over before it can be stopped",
+    ),
     ("px webhooks deliveries file", "ok: tests/files.rs"),
 ];
 
@@ -75,6 +79,7 @@ fn without_a_server() {
         "run feedback",
         "status",
         "top",
+        "bulk list",
         "runs list",
         "runs show run_1",
         "runs events run_1",
@@ -108,7 +113,8 @@ fn without_a_server() {
 fn with_a_server() {
     let project = Project::small().with("CHAT_SECRET", "a").with("CODE_SECRET", "b").with("SMS_SECRET", "c");
     let serving = Serving::start(&project, &[]);
-    let project = project.with("PX_URL", &serving.url);
+    // Without a desktop, whoever runs the test.
+    let project = project.with("PX_URL", &serving.url).with("DISPLAY", "").with("WAYLAND_DISPLAY", "");
     let mut book = Book::new(project);
     let dir = book.project.dir.path().canonicalize().unwrap().display().to_string();
     let url = serving.url.clone();
@@ -128,6 +134,7 @@ fn with_a_server() {
     book.px(&format!("runs show {ada}"));
     book.px(&format!("runs show {ada} --at 1"));
     book.px(&format!("runs show {ada} --at 999"));
+    book.px(&format!("runs show {ada} --web"));
     book.both("runs show nonsense");
     book.both(&format!("runs explain {ada}"));
     book.px(&format!("runs explain {nobody}"));
@@ -155,11 +162,19 @@ fn with_a_server() {
     let forked = id(&book.px(&format!("runs fork {ada} --from 1")));
     settle(&book.project, &forked, "waiting");
     book.px(&format!("runs rerun {ada} --from 1"));
-    book.both("runs pause --waits-for sms:+1555 --yes");
+    book.px(&format!("runs cancel {forked}"));
+    book.px("runs pause --waits-for sms:+1555 --yes");
     book.px("runs pause --waits-for sms:+1555 --dry-run --json");
     book.px("runs resume --status paused");
     book.px("runs resume --status paused --yes");
     book.px("runs cancel --brain feedback --yes");
+    let jobs = book.px("bulk list --json").json();
+    let job = jobs["jobs"][0]["id"].as_str().unwrap().to_owned();
+    book.both("bulk list");
+    for command in ["show", "stop"] {
+        book.px(&format!("bulk {command} {job}"));
+        book.px(&format!("bulk {command} nonsense"));
+    }
 
     let of_values = "list;list customer-feedback;list nobody;list --limit nonsense;get customer-feedback answers;\
                      get customer-feedback answers --scope customer-7;delete customer-feedback;\

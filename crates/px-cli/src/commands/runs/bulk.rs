@@ -4,10 +4,12 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use px_api::{BulkAction, BulkFilter, BulkJob, BulkPreview, BulkState, StartBulk};
+use px_api::{BulkAction, BulkFilter, BulkPreview, BulkState, StartBulk};
 use px_core::Timestamp;
 
 use super::list::{STATUSES, awaited_at, time};
+use crate::commands::bulk::progress;
+use crate::complete;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::ids;
@@ -27,7 +29,7 @@ pub(crate) struct Many {
     status: Vec<String>,
 
     /// All of this brain
-    #[arg(long, value_name = "BRAIN")]
+    #[arg(long, value_name = "BRAIN", add = complete::brains())]
     brain: Option<String>,
 
     /// All that wait for this identifier, or were started for it: +15550100 or twilio:+15550100
@@ -121,7 +123,7 @@ impl Many {
         let id = started.id;
         let mut now = started;
         while now.state == BulkState::Running {
-            ui.progress(format_args!("{}: {}", ids::short(id), progress(&now)));
+            ui.progress(format_args!("{}; `px bulk stop {id}` stops it", progress(&now)));
             tokio::time::sleep(INTERVAL).await;
             now = client.bulk_job(id).await?;
         }
@@ -169,7 +171,7 @@ impl Many {
 }
 
 /// The participle of a deed.
-fn past(action: &BulkAction) -> &'static str {
+pub(crate) fn past(action: &BulkAction) -> &'static str {
     match action {
         BulkAction::Cancel => "cancelled",
         BulkAction::Pause => "paused",
@@ -189,15 +191,4 @@ fn said(preview: &BulkPreview) -> String {
         reasons.push("…");
     }
     format!("{would}, {} cannot ({})", preview.cannot, shown(reasons.join("; ")))
-}
-
-/// `120 runs cancelled, 2 refused, 90 left`.
-fn progress(job: &BulkJob) -> String {
-    let mut parts = vec![format!("{} {}", words::count(job.done, "run"), past(&job.action))];
-    for (count, what) in [(job.refused, "refused"), (job.left, "left")] {
-        if count > 0 {
-            parts.push(format!("{count} {what}"));
-        }
-    }
-    parts.join(", ")
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::bulk::Many;
 use super::{explained, in_own_words};
+use crate::complete;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::ids;
@@ -16,6 +17,7 @@ use crate::ids;
                         px runs cancel --brain invoice --status paused")]
 pub(crate) struct Args {
     /// The run: its id, the id's last digits, or @last, @last:waiting
+    #[arg(add = complete::runs())]
     run: Option<String>,
 
     #[command(flatten)]

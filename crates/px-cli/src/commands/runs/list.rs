@@ -3,6 +3,7 @@
 use px_api::{ListRuns, RunSummary, Standing};
 use px_core::Timestamp;
 
+use crate::complete;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::ids;
@@ -32,7 +33,7 @@ pub(crate) struct Args {
     status: Vec<String>,
 
     /// Only runs of this brain
-    #[arg(long, value_name = "BRAIN")]
+    #[arg(long, value_name = "BRAIN", add = complete::brains())]
     brain: Option<String>,
 
     /// Only runs that wait for this identifier, or were started for it: +15550100 or twilio:+15550100
@@ -162,7 +163,15 @@ fn table(context: &Context, runs: &[RunSummary], now: Timestamp, is_wide: bool) 
     let rows = runs.iter().map(|run| row(run, now, is_wide)).collect();
     let (head, rows) =
         without_empty(&["Run", "Brain", "Status", "Step", "Waits for", "Left", "Age", "Labels"], rows);
-    context.ui.styled_table(&head, rows, &[0, 2], status::column(0, 2))
+    let base = context.server_url()?;
+    let page = |column: usize, text: &str| {
+        let is_it = |run: &&RunSummary| {
+            let id = run.brain_run_id;
+            text == id.to_string() || text == ids::short(id)
+        };
+        runs.iter().filter(|_| column == 0).find(is_it).map(|run| super::page(&base, run.brain_run_id))
+    };
+    context.ui.linked_table(&head, rows, &[0, 2], status::column(0, 2), page)
 }
 
 fn len<T>(list: &[T]) -> u64 {

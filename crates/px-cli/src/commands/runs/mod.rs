@@ -14,6 +14,7 @@ mod resume;
 mod show;
 pub(crate) mod watch;
 
+pub(crate) use bulk::past;
 pub(crate) use list::{row, since};
 
 use clap::Subcommand;
@@ -58,6 +59,11 @@ impl Command {
             Self::Export(args) => export::run(context, args).await,
         }
     }
+}
+
+/// The URL of a run's page, at the server of this URL.
+fn page(base: &str, run: impl std::fmt::Display) -> String {
+    format!("{base}/ui/runs/{run}")
 }
 
 /// A run as the server shows it.

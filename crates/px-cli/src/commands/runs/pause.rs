@@ -4,6 +4,7 @@ use px_api::{BulkAction, SignalType};
 
 use super::bulk::Many;
 use super::{explained, in_own_words};
+use crate::complete;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::ids;
@@ -14,6 +15,7 @@ use crate::ids;
                         px runs pause --waits-for twilio:+15550100 --dry-run")]
 pub(crate) struct Args {
     /// The run: its id, the id's last digits, or @last, @last:waiting
+    #[arg(add = complete::runs())]
     run: Option<String>,
 
     #[command(flatten)]

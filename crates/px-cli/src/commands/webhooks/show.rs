@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{list, stored};
 use crate::commands::brains::needs;
+use crate::complete;
 use crate::context::{self, Context};
 use crate::error::Result;
 use crate::resolve;
@@ -20,6 +21,7 @@ use crate::ui::{FAINT, HEADING, paint, shown};
                         px webhooks show github --json | jq .sample > payload.json")]
 pub(crate) struct Args {
     /// Its slug
+    #[arg(add = complete::slugs())]
     slug: String,
 }
 

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use super::explained;
+use crate::complete;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::ids;
@@ -21,6 +22,7 @@ use crate::private;
 )]
 pub(crate) struct Args {
     /// The delivery: its id, the id's last digits, or @last, @last:STATE
+    #[arg(add = complete::deliveries())]
     delivery: String,
 
     /// The file's place among the delivery's, from 0

@@ -77,6 +77,12 @@ fn every_route(suite: &Suite) {
         }
     }
     let get = |target: &str, token: &str| px.try_send("GET", target, &bearer(token), b"").unwrap();
+    // A job says whose it is.
+    let mut headers = bearer(&operate);
+    headers.push(("content-type".to_owned(), "application/json".to_owned()));
+    let wanted = json!({"action": "cancel", "filter": {"status": "paused"}}).to_string();
+    let job = px.try_send("POST", "/bulk", &headers, wanted.as_bytes()).unwrap();
+    assert_eq!((job.status, job.field("by")), (202, "third".to_owned()), "{}", job.text());
     assert_eq!((get("/brains", &read).status, get("/brains", &admin).status), (200, 200));
     let listed = get("/tokens", &admin);
     suite.book.check(&("GET".to_owned(), "/tokens".to_owned()), &listed);

@@ -14,6 +14,7 @@
 //! the codes of errors.
 
 mod brains;
+mod bulk;
 mod callbacks;
 mod error;
 mod events;
@@ -47,6 +48,7 @@ pub mod why;
 pub mod words;
 
 pub use brains::{Brain, BrainPart, BrainReminder, BrainStep, BrainSummary, Brains, Candidate, InnerBrain};
+pub use bulk::*;
 pub use callbacks::{
     Attempt, AttemptSummary, Callback, CallbackPage, CallbackState, CallbackSummary, Recovered, Response,
     TestSent, Timing,
@@ -62,11 +64,11 @@ pub use inbox::{
     FormField, InboxEvent,
 };
 pub use open::Open;
-pub use overview::{Attention, AttentionKind, Backlog, Disk, Latency, Overview, Rate};
+pub use overview::*;
 pub use position::Position;
 /// Ids, times and codes, as every part of px has them.
 pub use px_core::{
-    CallbackId, Code, DeliveryId, EventId, HookId, ParseIdError, RunId, Timestamp, TokenId, WaitId,
+    BulkId, CallbackId, Code, DeliveryId, EventId, HookId, ParseIdError, RunId, Timestamp, TokenId, WaitId,
 };
 pub use queries::{
     BrainHistory, FindBrains, ListCallbacks, ListDeliveries, ListRuns, RunEvents, ShowRun, format_statuses,

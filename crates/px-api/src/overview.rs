@@ -1,143 +1,144 @@
-//! The server at a glance: whatever needs somebody, and the figures of the last hour.
+//! The overview: one look at a server, and what on it needs somebody.
 
 #![expect(missing_docs, reason = "a field whose name says it all has no description in the document either")]
 
-use px_core::{HookId, Timestamp};
+use px_core::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::RunSummary;
 use crate::open::{plain_words, words};
 
 words! {
     /// Kind of a thing that needs somebody.
     pub enum AttentionKind {
-        /// Runs that ended with an error.
+        /// Runs that failed within a day.
         Failed = "failed",
-        /// Runs that stand still until they are resumed.
+        /// Runs that are paused.
         Paused = "paused",
-        /// Timers that are past their time.
+        /// Timers of runs that should have rung.
         Overdue = "overdue",
-        /// A hook whose endpoint is left alone for a while, or that takes nothing.
-        Hook = "hook",
-        /// Deliveries that were set aside.
+        /// Users' code that does not yield.
+        Stalled = "stalled",
+        /// Callbacks whose endpoint is left alone for a while.
+        Parked = "parked",
+        /// Callbacks that were given up within a day.
+        Dead = "dead",
+        /// Deliveries that are set aside, since they do not fit.
         Quarantined = "quarantined",
-        /// Deliveries whose sender was not believed.
+        /// Requests within a day whose senders were not verified.
         Rejected = "rejected",
-        /// A reason that the server itself is degraded.
-        Server = "server",
+        /// A reason for which the server is degraded or not ready.
+        Health = "health",
     }
 }
 plain_words!(AttentionKind);
 
-/// A thing that needs somebody.
+/// A server at one look (`GET /overview`). All of it comes from a bounded number of rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct Overview {
+    pub version: String,
+    /// Time at which this server started.
+    pub up_since: Timestamp,
+    /// Time of this look.
+    pub at: Timestamp,
+    /// Whatever needs somebody, the worst first; empty if all is quiet.
+    pub attention: Vec<Attention>,
+    pub webhooks: WebhookPace,
+    pub runs: RunCounts,
+    pub outbox: OutboxCounts,
+    pub store: StoreSize,
+}
+
+/// Something that needs somebody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
 pub struct Attention {
     pub kind: AttentionKind,
-    /// Number of the things that were found.
     pub count: u64,
     /// True if there may be more than were counted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub has_more: bool,
-    /// Sentence that says what is wrong.
+    pub at_least: bool,
+    /// A sentence that says what it is.
     pub text: String,
-    /// The brain of all of these runs, if it is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub brain: Option<String>,
-    /// The webhook of all of these deliveries, if it is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub slug: Option<String>,
-    /// The hook.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hook_id: Option<HookId>,
+    /// The route that lists them, with its filter, relative to the server's URL.
+    pub link: String,
+    /// The `px` command that lists them, or mends it.
+    pub command: String,
 }
 
-/// A number of things that lie there, and the age of the oldest.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(deny_unknown_fields)]
-pub struct Backlog {
-    pub count: u64,
-    /// True if the number is an estimate, or there may be more than were counted.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub is_estimate: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub oldest_at: Option<Timestamp>,
-}
-
-/// A rate, and its samples in the order of time, the newest last.
+/// Pace of the webhooks of this process.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
-pub struct Rate {
-    /// Over the newest sample.
+pub struct WebhookPace {
+    /// Deliveries that were stored since the start.
+    pub total: u64,
+    /// Deliveries a second, over the last ten seconds.
     pub per_second: f64,
-    /// Number in each sample.
-    pub samples: Vec<u64>,
-    /// Milliseconds that a sample covers.
-    pub sample_ms: u64,
+    /// Deliveries of each of the last seconds, oldest first: at most sixty.
+    pub recent: Vec<u64>,
+    /// Milliseconds from the whole request to its answer, of half of the last minute's
+    /// deliveries; absent if there were none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ack_p50_ms: Option<f64>,
+    /// The same of 99 in 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ack_p99_ms: Option<f64>,
 }
 
-/// Latency over the newest samples.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Number of things, of which there may be more than were counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
-pub struct Latency {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub p50_micros: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub p99_micros: Option<u64>,
-    /// Quantiles of the samples in the order of time, the newest last: microseconds, 0 where nothing was measured.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub p99_samples: Vec<u64>,
-}
-
-/// Space that the store takes, and that is left.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(deny_unknown_fields)]
-pub struct Disk {
-    /// Bytes of the store's files.
-    pub used_bytes: u64,
-    /// Bytes that are free where they lie.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub free_bytes: Option<u64>,
-}
-
-/// The server at a glance.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(deny_unknown_fields)]
-pub struct Overview {
-    /// Time at which the process began.
-    pub started_at: Timestamp,
-    /// Things that need somebody, the worst first; empty if all is quiet.
-    pub attention: Vec<Attention>,
-    /// Time since which nothing needs anybody.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub quiet_since: Option<Timestamp>,
-    /// Requests to webhooks.
-    pub inbound: Rate,
-    /// Time to the answer of a webhook.
-    pub ack: Latency,
-    /// Runs that could go on now.
-    pub ready: Backlog,
-    /// Runs that wait for an event.
-    pub waiting: Backlog,
-    /// Callbacks that are due.
-    pub outbox: Backlog,
-    /// Time that a write of the store takes until it is on the disk.
-    pub sync: Latency,
-    pub disk: Disk,
-    /// Number of timers that ring in each five minutes of the next hour.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub due: Vec<u64>,
-    /// The runs that ended with an error last, newest first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub errors: Vec<RunSummary>,
-    /// True if the store has no run and no delivery.
+pub struct Counted {
+    pub count: u64,
+    /// True if counting stopped at this number.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub is_empty: bool,
+    pub at_least: bool,
+}
+
+/// Runs that have not ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct RunCounts {
+    /// An estimate, by a sample, where there are hundreds.
+    pub waiting: Counted,
+    /// Runs whose step is under way.
+    pub running: Counted,
+    /// Runs whose step could begin.
+    pub ready: Counted,
+    /// Time since which the oldest of the ready ones is ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ready_since: Option<Timestamp>,
+    pub paused: Counted,
+}
+
+/// Callbacks that are on their way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct OutboxCounts {
+    pub due: Counted,
+    /// Those of them whose endpoint is left alone for a while.
+    pub parked: Counted,
+    /// Time at which the oldest was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oldest: Option<Timestamp>,
+}
+
+/// Size of the store.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct StoreSize {
+    /// Bytes of its files; absent if it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk_bytes: Option<u64>,
+    /// Bytes of rows that wait in memory for the tree.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overlay_bytes: Option<u64>,
 }

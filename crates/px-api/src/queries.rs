@@ -61,6 +61,15 @@ pub struct ListRuns {
     #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
     #[schemars(description = "")]
     pub until: Option<u64>,
+    /// Only runs that ended at this time or later, milliseconds since 1970-01-01 UTC.
+    #[serde(
+        default,
+        rename = "endedSince",
+        deserialize_with = "non_empty",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(description = "")]
+    pub ended_since: Option<u64>,
     /// Only runs that wait for an event with this identifier, or that were started for it.
     #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
     #[schemars(description = "")]

@@ -7,6 +7,7 @@ use clap::error::{ContextKind, ContextValue};
 use px_sdk::Providers;
 
 use crate::commands::Command;
+use crate::complete;
 use crate::context::{Context, Global};
 use crate::error::{Error, Kind};
 use crate::handover;
@@ -48,6 +49,8 @@ pub(crate) fn main(providers: Providers) -> ExitCode {
 }
 
 fn run(providers: Providers) -> ExitCode {
+    // Before everything else: a shell that asks for candidates wants them at once, and no more.
+    complete::answer();
     if let Err(error) = handover::attempt() {
         Ui::new(wants_json()).error(&error);
         return ExitCode::from(error.kind.exit_code());

@@ -12,7 +12,9 @@
 //! tests in the files, and `tests/` drives the binaries under `examples/`.
 
 mod app;
+mod browser;
 mod commands;
+mod complete;
 mod config;
 mod context;
 mod entry;

@@ -47,6 +47,29 @@ pub(crate) fn paint(style: Style, text: impl Display) -> String {
     format!("{}{text}{}", marked(style.to_string()), marked(format!("{style:#}")))
 }
 
+/// Text behind which a terminal opens a page (OSC 8), for [`for_terminal`]. The URL is px's own.
+pub(crate) fn linked(url: &str, text: impl Display) -> String {
+    let mark = &*MARK;
+    format!("{mark}]8;;{url}{mark}\\{text}{mark}]8;;{mark}\\")
+}
+
+/// Returns whether a terminal with these variables is known to make links of such text: others
+/// may show it.
+pub(crate) fn knows_links(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let term = variable("TERM").unwrap_or_default();
+    let is_off =
+        term.is_empty() || term == "dumb" || variable("NO_COLOR").is_some_and(|text| !text.is_empty());
+    let by_term = ["kitty", "alacritty", "foot", "ghostty", "wezterm", "contour"];
+    let by_program = ["iTerm.app", "WezTerm", "vscode", "ghostty", "Hyper", "Tabby"];
+    let program = variable("TERM_PROGRAM").unwrap_or_default();
+    let vte = variable("VTE_VERSION").and_then(|version| version.parse::<u32>().ok());
+    !is_off
+        && (vte.is_some_and(|version| version >= 5_000)
+            || by_term.iter().any(|name| term.contains(name))
+            || by_program.contains(&&*program)
+            || ["WT_SESSION", "KONSOLE_VERSION", "DOMTERM"].iter().any(|name| variable(name).is_some()))
+}
+
 /// The style of the status of a run, and of the state of a delivery.
 pub(crate) fn style_of(status: &str) -> Style {
     match status {
@@ -97,6 +120,38 @@ mod tests {
             ("\u{fdd0}[31m", "\u{fdd0}[31m"),
         ] {
             assert_eq!(for_terminal(text), expected);
+        }
+    }
+
+    #[test]
+    fn a_link_is_around_its_text_and_the_text_is_escaped() {
+        let link =
+            for_terminal(linked("http://127.0.0.1:8787/ui/runs/run_1", paint(HEADING, "…67c0\x1b]8;;")));
+        assert_eq!(
+            link,
+            "\u{1b}]8;;http://127.0.0.1:8787/ui/runs/run_1\u{1b}\\\u{1b}[1m…67c0\\x1b]8;;\u{1b}[0m\u{1b}]8;;\u{1b}\\"
+        );
+        assert_eq!(anstream::adapter::strip_str(&link).to_string(), "…67c0\\x1b]8;;");
+    }
+
+    #[test]
+    fn only_terminals_that_are_known_to_make_links_get_some() {
+        let is_linked = |variables: &[(&str, &str)]| {
+            knows_links(|name| {
+                variables.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned())
+            })
+        };
+        assert!(is_linked(&[("TERM", "xterm-kitty")]));
+        assert!(is_linked(&[("TERM", "xterm-256color"), ("VTE_VERSION", "7200")]));
+        assert!(is_linked(&[("TERM", "xterm-256color"), ("TERM_PROGRAM", "iTerm.app"), ("NO_COLOR", "")]));
+        for plain in [
+            &[("TERM", "xterm-256color")][..],
+            &[("TERM", "dumb"), ("VTE_VERSION", "7200")],
+            &[("TERM", "xterm-256color"), ("VTE_VERSION", "3400")],
+            &[("TERM", "xterm-kitty"), ("NO_COLOR", "1")],
+            &[("VTE_VERSION", "7200")],
+        ] {
+            assert!(!is_linked(plain), "{plain:?}");
         }
     }
 

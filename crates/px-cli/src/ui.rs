@@ -19,10 +19,10 @@ use tracing::Level;
 
 use crate::error::{Error, Kind, Result};
 use crate::log::{self, Stream};
-use crate::paint::for_terminal;
+use crate::paint::{for_terminal, knows_links};
 use crate::show::picked::{fields_of, picked};
 
-pub(crate) use crate::paint::{ERROR, FAINT, GOOD, HEADING, HINT, WARNING, paint, shown, style_of};
+pub(crate) use crate::paint::{ERROR, FAINT, GOOD, HEADING, HINT, WARNING, linked, paint, shown, style_of};
 
 /// Output of a command.
 #[derive(Debug, Clone, Copy)]
@@ -129,6 +129,24 @@ impl Ui {
         whole: &[usize],
         style: impl Fn(usize, &str) -> Option<Style>,
     ) -> Result<()> {
+        self.linked_table(header, rows, whole, style, |_, _| None)
+    }
+
+    /// Returns whether ids are links to their pages: a person at a terminal that makes links.
+    fn makes_links(self) -> bool {
+        self.is_for_people() && knows_links(|name| std::env::var(name).ok())
+    }
+
+    /// The same, and with the URL of a page for each value that has one.
+    pub(crate) fn linked_table(
+        self,
+        header: &[&str],
+        rows: Vec<Vec<String>>,
+        whole: &[usize],
+        style: impl Fn(usize, &str) -> Option<Style>,
+        page: impl Fn(usize, &str) -> Option<String>,
+    ) -> Result<()> {
+        let page = |column: usize, text: &str| page(column, text).filter(|_| self.makes_links());
         let rows: Vec<Vec<String>> =
             rows.into_iter().map(|row| row.into_iter().map(shown).collect()).collect();
         let width = terminal_width();
@@ -159,7 +177,7 @@ impl Ui {
         // The first two lines are the heads and what is above them.
         let lines = drawn.lines().enumerate().map(|(at, line)| match at {
             0..=2 => line.to_owned(),
-            _ => styled(line, &style),
+            _ => styled(line, &style, &page),
         });
         self.line(lines.collect::<Vec<_>>().join("\n"))
     }
@@ -313,16 +331,22 @@ pub(crate) async fn reader_gone() {
 
 /// A line of a table with the values that have a style in it. Styles come last: the width of
 /// a column is that of its text.
-fn styled(line: &str, style: &impl Fn(usize, &str) -> Option<Style>) -> String {
+fn styled(
+    line: &str,
+    style: &impl Fn(usize, &str) -> Option<Style>,
+    page: &impl Fn(usize, &str) -> Option<String>,
+) -> String {
     let Some(inside) = line.strip_prefix('│').and_then(|line| line.strip_suffix('│')) else {
         return line.to_owned();
     };
     let cells = inside.split('┆').enumerate().map(|(column, cell)| {
         let text = cell.trim();
-        match style(column, text).filter(|_| !text.is_empty()) {
-            Some(style) => cell.replacen(text, &paint(style, text), 1),
-            None => cell.to_owned(),
+        if text.is_empty() {
+            return cell.to_owned();
         }
+        let painted = style(column, text).map_or_else(|| text.to_owned(), |style| paint(style, text));
+        let linked = page(column, text).map_or(painted.clone(), |url| linked(&url, painted));
+        cell.replacen(text, &linked, 1)
     });
     format!("│{}│", cells.collect::<Vec<_>>().join("┆"))
 }

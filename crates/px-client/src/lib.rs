@@ -43,6 +43,7 @@ struct ClientPage;
 mod answer;
 mod brains;
 mod builder;
+mod bulk;
 mod client;
 mod error;
 mod hooks;

@@ -1,6 +1,6 @@
 //! The server itself.
 
-use px_api::{Health, Keys, Object, Status};
+use px_api::{Health, Keys, Object, Overview, Status};
 
 use crate::answer::Answer;
 use crate::client::Client;
@@ -13,6 +13,14 @@ impl Client {
     /// See [`crate::Error`].
     pub async fn status(&self) -> Result<Answer<Status>> {
         self.get("/status").await
+    }
+
+    /// Reads the server's pace and counts, and what needs somebody (`GET /overview`).
+    ///
+    /// # Errors
+    /// See [`crate::Error`].
+    pub async fn overview(&self) -> Result<Answer<Overview>> {
+        self.get("/overview").await
     }
 
     /// Asks whether the process does anything at all (`GET /health/live`).

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use uuid::{ContextV7, Timestamp as UuidTime, Uuid};
 
-use crate::id::{CallbackId, DeliveryId, EventId, HookId, LinkId, RunId, TokenId, WaitId};
+use crate::id::{BulkId, CallbackId, DeliveryId, EventId, HookId, LinkId, RunId, TokenId, WaitId};
 use crate::time::Timestamp;
 
 /// Makes ids. Ids made by one process sort in the order in which they were
@@ -90,6 +90,12 @@ impl Ids {
     #[must_use]
     pub fn link(&self, now: Timestamp) -> LinkId {
         LinkId::from_bytes(self.next(now))
+    }
+
+    /// A new bulk job's id.
+    #[must_use]
+    pub fn bulk(&self, now: Timestamp) -> BulkId {
+        BulkId::from_bytes(self.next(now))
     }
 
     /// A new hook's id.

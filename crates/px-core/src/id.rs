@@ -132,6 +132,10 @@ id!(
     RunId, "run", "the id of a run"
 );
 id!(
+    /// One job that does something with many runs.
+    BulkId, "blk", "the id of a bulk job"
+);
+id!(
     /// One inbound HTTP request that was taken in.
     DeliveryId, "whd", "the id of a webhook delivery"
 );

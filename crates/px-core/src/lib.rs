@@ -32,7 +32,7 @@ pub use code::Code;
 pub use entropy::{Ids, random_bytes, salt};
 pub use event::Event;
 pub use file::{FILE_PIECE_BYTES, FileId, StoredFile};
-pub use id::{CallbackId, DeliveryId, EventId, HookId, LinkId, ParseIdError, RunId, TokenId, WaitId};
+pub use id::{BulkId, CallbackId, DeliveryId, EventId, HookId, LinkId, ParseIdError, RunId, TokenId, WaitId};
 pub use json_size::{json_bytes, json_exceeds};
 pub use key::{KeyId, KeyRecord, Scope};
 pub use kv::{KvChange, KvId};

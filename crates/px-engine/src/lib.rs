@@ -18,6 +18,7 @@
 mod asked;
 mod backlog;
 mod bounds;
+mod bulk;
 mod claim;
 mod control;
 mod engine;
@@ -43,6 +44,7 @@ mod suspects;
 mod takeover;
 mod timer;
 
+pub use bulk::{BulkAction, BulkError, BulkJob, BulkRefusal, BulkState, NewBulk};
 pub use control::{ControlError, ForkRequest, StartRequest, Started};
 pub use engine::{Engine, beat, drain, ring_due};
 pub use fitness::{obstacle, unanswerable};

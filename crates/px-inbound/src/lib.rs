@@ -41,7 +41,7 @@ pub use context::{InboundContext, LEAST_RESPONSE_BYTES, USUAL_BATCH_EVENTS};
 pub use endpoint::{Door, Endpoint, EndpointError, Setup, StoredSecret, is_variable, knows_no_duplicates};
 pub use gate::{AdmissionDenied, Gate, GateLimits, Permit, Policy};
 pub use links::{LINK_PATH, LinkAnswer, LinkKeys, LinkSigner, LinkState};
-pub use metrics::METRICS;
+pub use metrics::{ACK, METRICS};
 pub use operator::{Binding, OperatorError};
 pub use rejections::RejectionLimits;
 pub use retention::{Retention, Swept};

@@ -15,7 +15,7 @@ static QUARANTINED: Counter = Counter::new();
 static REJECTED: Counter = Counter::new();
 
 /// From the whole request to its answer, of deliveries that are durable.
-pub(crate) static ACK: Histogram = Histogram::of_times();
+pub static ACK: Histogram = Histogram::of_times();
 
 /// The figures of this stage.
 pub const METRICS: &[Metric] = &[

@@ -15,5 +15,5 @@ mod text;
 
 pub use counter::Counter;
 pub use family::Family;
-pub use histogram::Histogram;
+pub use histogram::{Histogram, Snapshot};
 pub use text::{Kind, Metric, Text};

@@ -44,6 +44,11 @@ pub(crate) struct App {
     pub(crate) max_api_body: usize,
     pub(crate) max_headers: usize,
     pub(crate) body_timeout: std::time::Duration,
+    /// Tells the worker of a bulk job that was started here.
+    pub(crate) bulk_started: tokio::sync::Notify,
+    /// Time at which the server was put together.
+    pub(crate) up_since: px_core::Timestamp,
+    pub(crate) pace: crate::pace::Pace,
     /// Becomes true when streams have to end.
     pub(crate) closing: watch::Receiver<bool>,
 }

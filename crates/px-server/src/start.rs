@@ -22,6 +22,7 @@ use tokio::task::JoinHandle;
 use crate::access::Tokens;
 use crate::api::{self, UnsignableHooks};
 use crate::app::{App, Shared};
+use crate::bulk_worker;
 use crate::connections;
 use crate::error::StartError;
 use crate::error_format;
@@ -30,6 +31,7 @@ use crate::links;
 use crate::members;
 use crate::options::Options;
 use crate::outbound;
+use crate::pace::{self, Pace};
 use crate::resources;
 use crate::secrets::{self, ServerSecrets};
 use crate::spill::Spills;
@@ -103,7 +105,9 @@ pub async fn start(mut options: Options) -> Result<Running, StartError> {
     members::stop_when_fenced(&engine, &closing);
     members::look_after(&app, &options, closing.subscribe());
     let sweeping = tokio::spawn(sweeper::run(Arc::clone(&app), options.retention, closing.subscribe()));
+    tokio::spawn(bulk_worker::run(Arc::clone(&app), closing.subscribe()));
     streams::serve(&app);
+    tokio::spawn(pace::measure(Arc::clone(&app), closing.subscribe()));
     tokio::spawn(secrets::look_after(Arc::clone(&app), options.limits.poll, closing.subscribe()));
     let (limits, max_headers) = (options.connections, options.max_headers);
     let serving = tokio::spawn(connections::serve(listener, router(app), limits, max_headers, stop));
@@ -221,12 +225,7 @@ impl Checked {
             cors_origins: self.cors_origins,
         };
         let layered = layered::routes(&self.endpoints);
-        let files = self.endpoints.iter().filter_map(|own| Some((own.def.slug.clone(), own.def.files?)));
-        let files: HashMap<_, _> = files.collect();
-        let spills = match options.spill_dir.clone().filter(|_| !files.is_empty()) {
-            Some(dir) => Spills::open(dir.clone()).map_err(|source| StartError::Spill { dir, source })?,
-            None => Spills::default(),
-        };
+        let (files, spills) = files(&self.endpoints, options)?;
         resources.set_links(Arc::new(links::signer(secrets.links().clone(), options, &base_url)));
         let inbound = InboundContext {
             store: Arc::clone(&options.store),
@@ -268,10 +267,27 @@ impl Checked {
             max_api_body: options.max_api_body,
             max_headers: options.max_headers,
             body_timeout: options.body_timeout,
+            bulk_started: tokio::sync::Notify::new(),
+            up_since: options.clock.now(),
+            pace: Pace::default(),
             closing,
         };
         Ok((Arc::new(app), self.warnings))
     }
+}
+
+/// The bounds of the webhooks that take files, by slug, and the place of bodies while they come.
+fn files(
+    endpoints: &[Endpoint],
+    options: &Options,
+) -> Result<(HashMap<String, px_sdk::Files>, Spills), StartError> {
+    let files = endpoints.iter().filter_map(|own| Some((own.def.slug.clone(), own.def.files?)));
+    let files: HashMap<_, _> = files.collect();
+    let spills = match options.spill_dir.clone().filter(|_| !files.is_empty()) {
+        Some(dir) => Spills::open(dir.clone()).map_err(|source| StartError::Spill { dir, source })?,
+        None => Spills::default(),
+    };
+    Ok((files, spills))
 }
 
 /// The API tokens of the store.

@@ -47,7 +47,9 @@ impl Values {
     /// # Errors
     /// The store could not be read.
     pub async fn brains(&self, after: Option<&str>, limit: usize) -> Result<StoreBrains, Error> {
-        let mut found = self.store.kv().brains(self.scope, after, limit.saturating_add(1)).await?;
+        // Below every title are rows of px's own.
+        let behind = after.or(Some(""));
+        let mut found = self.store.kv().brains(self.scope, behind, limit.saturating_add(1)).await?;
         let more = found.len() > limit;
         found.truncate(limit);
         let brains: Vec<String> = found.into_iter().map(|(title, _)| title).collect();
@@ -61,7 +63,7 @@ impl Values {
 
     /// Number of the brains that have values.
     async fn count(&self) -> Result<u64, Error> {
-        let (mut counted, mut after) = (0, None);
+        let (mut counted, mut after) = (0, Some(String::new()));
         loop {
             let page = self.store.kv().brains(self.scope, after.as_deref(), COUNTED_AT_ONCE).await?;
             counted += page.len() as u64;

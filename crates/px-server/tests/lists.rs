@@ -8,6 +8,7 @@
 )]
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -48,6 +49,22 @@ fn idle() -> Brain<Nothing> {
 }
 px_sdk::brain!(idle);
 
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Sold {
+    order_id: u32,
+    color: String,
+}
+
+fn ordering() -> Brain<Sold> {
+    brain("ordering").label("/orderId").step("ship", ship).build()
+}
+px_sdk::brain!(ordering);
+
+async fn ship(_: Cx, order: Sold) -> Result<Next<Sold>> {
+    Ok(Next(order))
+}
+
 async fn end(_: Cx, nothing: Nothing) -> Result<Next<Nothing>> {
     Ok(Next(nothing))
 }
@@ -57,6 +74,8 @@ async fn end(_: Cx, nothing: Nothing) -> Result<Next<Nothing>> {
 struct Damaged {
     rows: MemoryRows,
     page: Mutex<Vec<Vec<u8>>>,
+    /// Rows that were given out.
+    read: AtomicUsize,
 }
 
 impl Damaged {
@@ -72,6 +91,7 @@ impl Damaged {
 impl Backing for Damaged {
     fn get(&self, key: &[u8]) -> std::result::Result<Option<Bytes>, Error> {
         self.check(&[key])?;
+        self.read.fetch_add(1, SeqCst);
         self.rows.get(key)
     }
 
@@ -84,6 +104,7 @@ impl Backing for Damaged {
     ) -> std::result::Result<Vec<(Vec<u8>, Bytes)>, Error> {
         let found = self.rows.range(from, to, order, limit)?;
         self.check(&found.iter().map(|(key, _)| &**key).collect::<Vec<_>>())?;
+        self.read.fetch_add(found.len(), SeqCst);
         Ok(found)
     }
 
@@ -124,7 +145,8 @@ impl Backing for Damaged {
 
 /// A server without an engine: runs that are started stay as they are.
 async fn serve() -> (InProcess, Embedded<Damaged>) {
-    let store = Embedded::new(Damaged { rows: MemoryRows::new(), page: Mutex::default() });
+    let store =
+        Embedded::new(Damaged { rows: MemoryRows::new(), page: Mutex::default(), read: AtomicUsize::new(0) });
     let options = Options::new(Arc::new(Registry::collect().unwrap()), Arc::new(store.clone()));
     (InProcess::new(options).await.unwrap(), store)
 }
@@ -283,4 +305,32 @@ async fn a_page_has_a_cursor_exactly_if_something_comes_after_it() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_value_at_a_labels_path_is_looked_up_among_the_labels() {
+    const RUNS: usize = 400;
+    let (server, store) = serve().await;
+    for n in 0..RUNS {
+        let state = json!({"orderId": n, "color": format!("c{n}")});
+        let body = json!({"identifier": "ordering", "initialState": state});
+        assert_eq!(ask(&server, "POST", "/brains/runs", &body).await.0, 201);
+    }
+    let looked_up = async |target: &str| {
+        let before = store.backing().read.load(SeqCst);
+        let (status, page) = get(&server, target).await;
+        assert_eq!((status, page["runs"].as_array().map(Vec::len)), (200, Some(1)), "{target}: {page}");
+        (store.backing().read.load(SeqCst) - before, page.get("looked").cloned())
+    };
+    for target in
+        ["/brains/runs?brain=ordering&where=/orderId=7", "/brains/runs?brain=ordering&label=order-id=7"]
+    {
+        let (rows, looked) = looked_up(target).await;
+        assert!(rows <= 10, "{target}: {rows} rows");
+        assert_eq!(looked, None, "{target}: no row was looked through");
+    }
+    // Without a label each row is read.
+    let (rows, looked) = looked_up("/brains/runs?brain=ordering&where=/color=c7").await;
+    assert!(rows >= RUNS, "{rows} rows");
+    assert_eq!(looked, Some(RUNS.into()));
 }

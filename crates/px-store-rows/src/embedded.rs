@@ -393,4 +393,8 @@ impl<B: Backing> Inspect for Embedded<B> {
         let damaged_reads = self.damaged_reads.load(Ordering::Relaxed);
         RowStats { damaged_reads, ..self.backing.stats() }
     }
+
+    fn disk_bytes(&self) -> Option<u64> {
+        self.backing.disk_bytes()
+    }
 }

@@ -176,6 +176,11 @@ pub trait Backing: Send + Sync + 'static {
     /// Figures since the backing was opened.
     fn stats(&self) -> RowStats;
 
+    /// See [`Inspect::disk_bytes`](px_store::Inspect::disk_bytes).
+    fn disk_bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// Becomes `Some` when the backing is poisoned: no further write will be
     /// taken, and the process should end.
     fn failure(&self) -> watch::Receiver<Option<String>>;

@@ -15,7 +15,7 @@ use crate::applier::{APPLIED_KEY, Applier, Signals};
 use crate::change::Changes;
 use crate::committer::Committer;
 use crate::creation::{TREE, create};
-use crate::disk_space::DiskSpace;
+use crate::disk_space::{self, DiskSpace};
 use crate::health::Health;
 use crate::journal::{Disk, Journal, Known, Mark, Opened, OpenedPages, RealDisk, SegmentPool};
 use crate::lock::DirLock;
@@ -332,6 +332,10 @@ impl Backing for SledRows {
 
     fn stats(&self) -> RowStats {
         self.shared.stats()
+    }
+
+    fn disk_bytes(&self) -> Option<u64> {
+        Some(disk_space::used_bytes(&self.dir))
     }
 
     fn failure(&self) -> watch::Receiver<Option<String>> {

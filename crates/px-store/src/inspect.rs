@@ -40,4 +40,10 @@ pub trait Inspect: Send + Sync {
 
     /// Figures since the store was opened.
     fn stats(&self) -> RowStats;
+
+    /// Bytes of the store's files, of so many of them as a look can take in; `None` if it has
+    /// none. It may wait for the file system.
+    fn disk_bytes(&self) -> Option<u64> {
+        None
+    }
 }

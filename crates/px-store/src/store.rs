@@ -59,6 +59,8 @@ pub struct RunFilter {
     pub statuses: Vec<RunStatus>,
     /// Time before which none was created.
     pub since: Option<Timestamp>,
+    /// Time before which none ended; those that have not ended do not fit.
+    pub ended_since: Option<Timestamp>,
     /// A label that the run has: its name and its value.
     pub label: Option<(String, String)>,
     /// The caller's own name for the request that started it.
@@ -78,6 +80,7 @@ impl RunFilter {
         let is_labelled = |(name, value): &(String, String)| run.labels.get(name) == Some(value);
         (self.statuses.is_empty() || self.statuses.contains(&run.status))
             && self.brain.as_ref().is_none_or(|brain| run.brain == *brain)
+            && self.ended_since.is_none_or(|since| run.completed_at.is_some_and(|at| at >= since))
             && self.label.as_ref().is_none_or(is_labelled)
             && self.request_id.as_ref().is_none_or(|id| run.request_id.as_ref() == Some(id))
             && self.step.as_deref().is_none_or(|step| is_at(run, step))
@@ -88,7 +91,10 @@ impl RunFilter {
     /// only what fits.
     #[must_use]
     pub fn looks_inside(&self) -> bool {
-        self.request_id.is_some() || self.step.is_some() || !self.state.is_empty()
+        self.ended_since.is_some()
+            || self.request_id.is_some()
+            || self.step.is_some()
+            || !self.state.is_empty()
     }
 }
 

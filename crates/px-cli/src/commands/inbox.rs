@@ -8,6 +8,7 @@ use px_core::{DeliveryId, Timestamp};
 use px_store::InboxState;
 
 use crate::commands::runs::since;
+use crate::complete;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::ids;
@@ -38,7 +39,7 @@ pub(crate) struct Args {
     follow: bool,
 
     /// Only of this webhook
-    #[arg(long, value_name = "SLUG")]
+    #[arg(long, value_name = "SLUG", add = complete::slugs())]
     slug: Option<String>,
 
     /// Only with an event in this state

@@ -2,6 +2,7 @@
 
 mod audit;
 mod brains;
+mod bulk;
 mod check;
 mod completions;
 mod config;
@@ -16,8 +17,10 @@ mod run;
 mod runs;
 mod secrets;
 mod serve;
+mod status;
 mod store;
 mod tokens;
+mod top;
 mod webhooks;
 
 use clap::Subcommand;
@@ -38,9 +41,13 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Runs(runs::Command),
     #[command(subcommand)]
+    Bulk(bulk::Command),
+    #[command(subcommand)]
     Webhooks(webhooks::Command),
     #[command(subcommand)]
     Hooks(hooks::Command),
+    Status(status::Args),
+    Top(top::Args),
     Inbox(inbox::Args),
     Outbox(hooks::OutboxArgs),
     #[command(subcommand)]
@@ -68,8 +75,11 @@ impl Command {
             Self::Brains(command) => command.run(context),
             Self::Run(args) => run::run(context, args).await,
             Self::Runs(command) => command.run(context).await,
+            Self::Bulk(command) => command.run(context).await,
             Self::Webhooks(command) => command.run(context).await,
             Self::Hooks(command) => command.run(context).await,
+            Self::Status(args) => status::run(context, args).await,
+            Self::Top(args) => top::run(context, args).await,
             Self::Inbox(args) => inbox::run(context, args).await,
             Self::Outbox(args) => hooks::outbox(context, args).await,
             Self::Kv(command) => command.run(context).await,

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::input;
 use super::runs::{fetch, watch};
+use crate::complete;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::ui::{GOOD, paint, reader_gone};
@@ -28,6 +29,7 @@ use crate::{suggest, typed};
 )]
 pub(crate) struct Args {
     /// The brain's title, its file's name, or a part of either
+    #[arg(add = complete::brains())]
     brain: String,
 
     /// A field of the initial state

@@ -63,7 +63,7 @@ impl Book {
             text = text.replace(what, name);
         }
         for (pattern, name) in [
-            (r"(run|whd|evt|hok|dlv|tok)_[0-9a-f]{32}", "${1}_ID"),
+            (r"(run|whd|evt|hok|dlv|tok|blk)_[0-9a-f]{32}", "${1}_ID"),
             (r"…[0-9a-f]{6}\b", "…TAIL"),
             (r"\b[0-9a-f]{32}\b", "HEX"),
             (r"whsec_[A-Za-z0-9+/=]+", "whsec_SECRET"),
@@ -80,6 +80,10 @@ impl Book {
             (r"in \d+[smhd]\b", "in AGE"),
             (r"\d+d \d+h left", "LEFT"),
             (r"parked \d+[smhd]", "parked AGE"),
+            (r"\bup \d+[smhd]\b", "up AGE"),
+            (r"(?m)^( *)webhooks +.* since the start", "${1}webhooks  PACE"),
+            (r"[\d.]+ [KM]iB on disk", "SIZE on disk"),
+            (r"(?m)  \d+[smhd]$", "  AGE"),
             (r"\bpid \d+", "pid N"),
             (r"t=\d{10},v1=[0-9a-f]+|v0=[0-9a-f]{64}|sha256=[0-9a-f]{64}|\b[0-9a-f]{64}\b", "SIGNATURE"),
             (r"(?i)signature: [A-Za-z0-9+/]{27}=", "signature: SIGNATURE"),

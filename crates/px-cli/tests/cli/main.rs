@@ -8,10 +8,12 @@ mod audit;
 #[cfg(target_os = "linux")]
 mod book;
 mod chatty;
+mod completion;
 mod hooks;
 mod keys;
 mod kv;
 #[cfg(target_os = "linux")]
+mod live;
 mod log_form;
 mod named_dir;
 mod new;

@@ -14,6 +14,10 @@ use crate::support::{Done, Project};
 /// Commands that the snapshots leave out, with where they are tried.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("px dev", "ok: tests/scripts/new-project, which builds a project"),
+    (
+        "px bulk stop",
+        "ok: px-testkit/tests/bulk.rs, since a job of few runs is over before it can be stopped",
+    ),
     ("px webhooks deliveries file", "ok: tests/files.rs"),
 ];
 
@@ -73,6 +77,9 @@ fn without_a_server() {
     book.px("webhooks verify code --payload body.json --header 'X-Hub-Signature-256: sha256=00'");
     for words in [
         "run feedback",
+        "status",
+        "top",
+        "bulk list",
         "runs list",
         "runs show run_1",
         "runs events run_1",
@@ -106,7 +113,8 @@ fn without_a_server() {
 fn with_a_server() {
     let project = Project::small().with("CHAT_SECRET", "a").with("CODE_SECRET", "b").with("SMS_SECRET", "c");
     let serving = Serving::start(&project, &[]);
-    let project = project.with("PX_URL", &serving.url);
+    // Without a desktop, whoever runs the test.
+    let project = project.with("PX_URL", &serving.url).with("DISPLAY", "").with("WAYLAND_DISPLAY", "");
     let mut book = Book::new(project);
     let dir = book.project.dir.path().canonicalize().unwrap().display().to_string();
     let url = serving.url.clone();
@@ -114,20 +122,25 @@ fn with_a_server() {
     let id = |done: &Done| done.stdout.trim().lines().next().unwrap_or_default().to_owned();
 
     book.px("runs list");
+    book.both("status");
     let ada = id(&book.px("run feedback -s name=Ada -s phone=+1555"));
     book.px("run feedback -s name=Ada");
     book.both("run nobody");
     settle(&book.project, &ada, "waiting");
     book.px("runs list");
     book.px("runs list --status nonsense");
+    book.px("runs list --status error --ended-since 1d");
+    book.px("top");
     book.px(&format!("runs show {ada}"));
     book.px(&format!("runs show {ada} --at 1"));
     book.px(&format!("runs show {ada} --at 999"));
+    book.px(&format!("runs show {ada} --web"));
     book.both("runs show nonsense");
     book.both(&format!("runs explain {ada}"));
     book.px(&format!("runs explain {nobody}"));
     book.px(&format!("runs pause {ada}"));
     book.px(&format!("runs pause {nobody}"));
+    book.both("status");
     book.px(&format!("runs resume {ada}"));
     book.px(&format!("runs resume {ada}"));
     book.px("webhooks send sms --identifier +1555");
@@ -140,12 +153,28 @@ fn with_a_server() {
     book.px(&format!("runs export {ada} --output {}", book.project.path("run.json").display()));
     book.px(&format!("runs export {ada} --output {}", book.project.path("run.json").display()));
     book.px(&format!("runs cancel {ada}"));
+    book.px(&format!("runs cancel {ada} --brain feedback"));
+    book.px("runs cancel");
+    book.px("runs cancel --brain feedback --dry-run");
+    book.px("runs cancel --brain feedback --status complete");
     book.px(&format!("runs rerun {ada} --from nonsense"));
     book.px(&format!("runs fork {ada} --from nonsense"));
     let forked = id(&book.px(&format!("runs fork {ada} --from 1")));
     settle(&book.project, &forked, "waiting");
     book.px(&format!("runs rerun {ada} --from 1"));
     book.px(&format!("runs cancel {forked}"));
+    book.px("runs pause --waits-for sms:+1555 --yes");
+    book.px("runs pause --waits-for sms:+1555 --dry-run --json");
+    book.px("runs resume --status paused");
+    book.px("runs resume --status paused --yes");
+    book.px("runs cancel --brain feedback --yes");
+    let jobs = book.px("bulk list --json").json();
+    let job = jobs["jobs"][0]["id"].as_str().unwrap().to_owned();
+    book.both("bulk list");
+    for command in ["show", "stop"] {
+        book.px(&format!("bulk {command} {job}"));
+        book.px(&format!("bulk {command} nonsense"));
+    }
 
     let of_values = "list;list customer-feedback;list nobody;list --limit nonsense;get customer-feedback answers;\
                      get customer-feedback answers --scope customer-7;delete customer-feedback;\

@@ -267,10 +267,12 @@ fn help_has_the_exit_codes_and_examples() {
 
 #[test]
 fn completions() {
-    for (shell, word) in [("bash", "_px()"), ("zsh", "#compdef px"), ("fish", "complete -c px")] {
+    for (shell, word) in [("bash", "_px()"), ("zsh", "#compdef px"), ("fish", "--command px")] {
         let done = Project::small().px(&["completions", shell]);
         assert_eq!((done.code, &*done.stderr), (0, ""), "{shell}");
-        assert!(done.stdout.contains(word), "{shell}");
+        assert!(done.stdout.contains(word), "{shell}: {}", done.stdout);
+        // The script asks px itself.
+        assert!(done.stdout.contains("PX_COMPLETE"), "{shell}: {}", done.stdout);
     }
 }
 

@@ -2,9 +2,10 @@
 
 use futures_util::StreamExt as _;
 use px_client::api::{
-    Action, BindDelivery, BrainHistory, CallbackState, Code, CreateHook, DeliveryState, Detail, FindBrains,
-    ForkRun, ListCallbacks, ListDeliveries, ListRuns, ListStore, Open, RecoverHook, RerunRun, ResumeRun,
-    Retry, RotateSecret, RunStatus, SetSecret, SignalType, Signature, StartRun, Timestamp, UpdateHook,
+    Action, BindDelivery, BrainHistory, BulkAction, BulkFilter, BulkState, CallbackState, Code, CreateHook,
+    DeliveryState, Detail, FindBrains, ForkRun, ListCallbacks, ListDeliveries, ListRuns, ListStore, Open,
+    RecoverHook, RerunRun, ResumeRun, Retry, RotateSecret, RunStatus, SetSecret, SignalType, Signature,
+    StartBulk, StartRun, Timestamp, UpdateHook,
 };
 
 use super::support::{answer, serve, start};
@@ -15,6 +16,8 @@ async fn the_server_says_how_it_is() {
     assert!(client.status().await.unwrap().ready);
     assert_eq!(client.live().await.unwrap().status, "live");
     assert_eq!(client.ready().await.unwrap().status, "ready");
+    let overview = client.overview().await.unwrap();
+    assert_eq!((overview.attention.len(), overview.runs.waiting.count), (0, 0));
     assert_eq!(client.openapi().await.unwrap()["openapi"], "3.1.0");
     assert!(client.hook_keys().await.unwrap().keys.is_empty());
     server.shutdown().await.unwrap();
@@ -55,6 +58,15 @@ async fn runs_are_steered() {
     assert!(client.resume_run(&run, &ResumeRun::default()).await.unwrap().success);
     let again = client.resume_run(&run, &ResumeRun::default()).await.unwrap_err();
     assert_eq!(again.code(), Some(Code::WrongRunStatus));
+
+    let filter = BulkFilter { brain: Some("survey".into()), ..BulkFilter::default() };
+    let many = StartBulk { action: BulkAction::Pause, filter, dry_run: false, at_most: Some(1) };
+    assert_eq!(client.preview_bulk(&many).await.unwrap().would, 1);
+    let job = client.start_bulk(&many).await.unwrap();
+    assert_eq!((job.total, client.bulk_jobs().await.unwrap().jobs[0].id), (1, job.id));
+    // One that is over cannot be stopped; whether it is over by now is the worker's to say.
+    let _ = client.stop_bulk(job.id).await;
+    assert_ne!(client.bulk_job(job.id).await.unwrap().state, BulkState::Running);
 
     client.cancel_run(&run).await.unwrap();
     assert_eq!(client.cancel_run(&run).await.unwrap_err().code(), Some(Code::RunNotActive));

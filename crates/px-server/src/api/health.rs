@@ -57,7 +57,7 @@ fn reason(code: &str, text: impl Into<String>) -> HealthReason {
 }
 
 /// Returns what keeps work from being taken.
-fn refused(app: &App) -> Vec<HealthReason> {
+pub(super) fn refused(app: &App) -> Vec<HealthReason> {
     let store = app.store();
     let failed = store.failure().borrow().clone();
     let unwritten = store.unwritten().filter(|_| failed.is_none());
@@ -76,7 +76,7 @@ fn refused(app: &App) -> Vec<HealthReason> {
 }
 
 /// Returns what needs an operator while work is taken.
-fn degraded(app: &App) -> Vec<HealthReason> {
+pub(super) fn degraded(app: &App) -> Vec<HealthReason> {
     let mut reasons = Vec::new();
     if app.parts.pool.is_at_bound() {
         let text = "as many threads as limits.max_stalled allows are held by code that does not yield; \

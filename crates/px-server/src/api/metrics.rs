@@ -152,7 +152,7 @@ async fn outbox(app: &App, text: &mut Text) -> Result<(), ApiError> {
 }
 
 /// Ids begin with the milliseconds of their making (uuid v7).
-fn written_at(id: CallbackId) -> Timestamp {
+pub(super) fn written_at(id: CallbackId) -> Timestamp {
     let [a, b, c, d, e, f, ..] = id.to_bytes();
     Timestamp::from_millis(u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
 }

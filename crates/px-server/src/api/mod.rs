@@ -3,6 +3,7 @@
 
 mod body;
 pub(crate) mod brains;
+pub(crate) mod bulk;
 mod cursor;
 pub(crate) mod deliveries;
 mod document;
@@ -22,11 +23,13 @@ mod matrix;
 mod metrics;
 mod openapi;
 pub(crate) mod operator;
+pub(crate) mod overview;
 pub(crate) mod redacted;
 #[cfg(test)]
 mod reference;
 pub(crate) mod rerun;
 mod routes;
+pub(crate) mod run_list;
 pub(crate) mod runs;
 pub(crate) mod secrets;
 pub(crate) mod signals;

@@ -174,6 +174,8 @@ pub fn runs_are_found_by_what_they_hold(store: Arc<dyn Store>) {
     assert_eq!(list(RunFilter { step: Some("step".into()), ..RunFilter::default() }), newest);
     assert_eq!(list(RunFilter { step: Some("other".into()), ..RunFilter::default() }), []);
     assert_eq!(list(RunFilter { request_id: Some("r".into()), ..RunFilter::default() }), []);
+    // None of them has ended, and so none at any time.
+    assert_eq!(list(RunFilter { ended_since: Some(Timestamp::EPOCH), ..RunFilter::default() }), []);
 
     // The ids alone.
     let ids = |status, before, limit| block_on(store.run_ids(SCOPE, status, before, limit)).unwrap();

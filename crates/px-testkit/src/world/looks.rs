@@ -11,6 +11,12 @@ use super::World;
 use crate::error::WorldError;
 
 impl World {
+    /// The parts of the engine, for what px-server asks of them.
+    #[must_use]
+    pub const fn parts(&self) -> &px_engine::Parts {
+        &self.parts
+    }
+
     /// A run as it is stored.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use px_core::event::StepKind;
 use px_sdk::{Body, BrainDef, Need};
 use serde_json::{Value, json};
 
+use crate::complete;
 use crate::context::Context;
 use crate::error::Result;
 use crate::resolve;
@@ -15,6 +16,7 @@ use crate::ui::{FAINT, HEADING, Ui, paint};
 #[command(after_help = "Examples:\n  px brains show customer-feedback\n  px brains show feedback --json")]
 pub(crate) struct Args {
     /// Its title, its file's name, or a part of either
+    #[arg(add = complete::brains())]
     brain: String,
 }
 

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{explained, find};
+use crate::complete;
 use crate::context::Context;
 use crate::error::Result;
 
@@ -11,6 +12,7 @@ use crate::error::Result;
 #[command(after_help = "Examples:\n  px hooks delete billing")]
 pub(crate) struct Args {
     /// The hook's id or name
+    #[arg(add = complete::hooks())]
     hook: String,
 }
 

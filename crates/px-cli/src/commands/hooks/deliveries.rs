@@ -6,6 +6,7 @@ use px_store::outbox::CallbackState;
 
 use super::{explained, find, or_dash};
 use crate::commands::runs::since;
+use crate::complete;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::ids;
@@ -26,10 +27,11 @@ const STATES: [&str; 6] = {
 )]
 pub(crate) struct Args {
     /// The hook's id or name
+    #[arg(add = complete::hooks())]
     hook: Option<String>,
 
     /// Only of this run
-    #[arg(long, value_name = "RUN")]
+    #[arg(long, value_name = "RUN", add = complete::runs())]
     run: Option<String>,
 
     /// Only in this state

@@ -4,6 +4,7 @@ use px_api::RecoverHook;
 
 use super::{explained, find};
 use crate::commands::runs::since;
+use crate::complete;
 use crate::context::Context;
 use crate::error::Result;
 
@@ -14,6 +15,7 @@ use crate::error::Result;
                         px hooks recover billing --since 2d --type run.failed --rate 10")]
 pub(crate) struct Args {
     /// The hook's id or name
+    #[arg(add = complete::hooks())]
     hook: String,
 
     /// Since then: 90s, 15m, 2h, 3d ago, or epoch milliseconds

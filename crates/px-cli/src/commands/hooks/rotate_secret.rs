@@ -3,6 +3,7 @@
 use px_api::RotateSecret;
 
 use super::{explained, find};
+use crate::complete;
 use crate::context::Context;
 use crate::error::Result;
 
@@ -13,6 +14,7 @@ use crate::error::Result;
                         px hooks rotate-secret billing --secret-env BILLING_SECRET --grace 0s")]
 pub(crate) struct Args {
     /// The hook's id or name
+    #[arg(add = complete::hooks())]
     hook: String,
 
     /// Time that the old secret signs beside the new one: 24h by default, 7d at most

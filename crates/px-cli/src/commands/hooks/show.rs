@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{explained, find, names, or_dash};
+use crate::complete;
 use crate::context::Context;
 use crate::error::Result;
 use crate::show::words;
@@ -18,6 +19,7 @@ use crate::ui::{Ui, shown};
 )]
 pub(crate) struct Args {
     /// The hook's id or name
+    #[arg(add = complete::hooks())]
     hook: String,
 }
 

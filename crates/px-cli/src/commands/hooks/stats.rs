@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{explained, find};
+use crate::complete;
 use crate::context::Context;
 use crate::error::Result;
 use crate::show::words;
@@ -14,6 +15,7 @@ use crate::ui::shown;
                         Examples:\n  px hooks stats billing\n  px hooks stats billing --json")]
 pub(crate) struct Args {
     /// The hook's id or name
+    #[arg(add = complete::hooks())]
     hook: String,
 }
 

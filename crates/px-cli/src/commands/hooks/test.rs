@@ -1,6 +1,7 @@
 //! `px hooks test`
 
 use super::{explained, find};
+use crate::complete;
 use crate::context::Context;
 use crate::error::Result;
 
@@ -9,6 +10,7 @@ use crate::error::Result;
 #[command(after_help = "Examples:\n  px hooks test billing")]
 pub(crate) struct Args {
     /// The hook's id or name
+    #[arg(add = complete::hooks())]
     hook: String,
 }
 

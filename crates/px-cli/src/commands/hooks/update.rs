@@ -4,6 +4,7 @@ use px_api::{CreateHook, UpdateHook};
 
 use super::hook_args::HookArgs;
 use super::{explained, find, show};
+use crate::complete;
 use crate::context::Context;
 use crate::error::{Error, Result};
 
@@ -15,6 +16,7 @@ use crate::error::{Error, Result};
                         px hooks update billing --enable")]
 pub(crate) struct Args {
     /// The hook's id or name
+    #[arg(add = complete::hooks())]
     hook: String,
 
     /// URL that requests are sent to

@@ -1,24 +1,35 @@
 //! `px runs cancel`
 
+use px_api::BulkAction;
 use serde_json::json;
 
+use super::bulk::Many;
 use super::{explained, in_own_words};
+use crate::complete;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::ids;
 
-/// Cancel a run that has not ended
+/// Cancel a run that has not ended, or all that a filter has
 #[derive(Debug, clap::Args)]
 #[command(after_help = "A waiting or paused run ends at once; what its step is doing is dropped.\n\n\
-                        Examples:\n  px runs cancel run_0197c1f0a1b27000800000000000cafe")]
+                        Examples:\n  px runs cancel run_0197c1f0a1b27000800000000000cafe\n  \
+                        px runs cancel --brain invoice --status paused")]
 pub(crate) struct Args {
     /// The run: its id, the id's last digits (4 or more), or @last, @last:waiting
-    run: String,
+    #[arg(add = complete::runs())]
+    run: Option<String>,
+
+    #[command(flatten)]
+    many: Many,
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
+    let Some(run) = args.many.one(args.run, "cancel")? else {
+        return args.many.all(context, BulkAction::Cancel).await;
+    };
     let client = context.client()?;
-    let id = &ids::run(&client, &args.run).await?;
+    let id = &ids::run(&client, &run).await?;
     if let Err(error) = client.cancel_run(id).await.map_err(Error::from) {
         return Err(match error.kind {
             Kind::Conflict => in_own_words(context, &client, id, "cancelled", error).await,

@@ -4,6 +4,7 @@ use px_api::Events;
 use serde_json::json;
 
 use super::log;
+use crate::complete;
 use crate::context::Context;
 use crate::error::Result;
 use crate::ids;
@@ -17,6 +18,7 @@ use crate::show::{steps, words};
                         px runs events run_0197c1f0a1b27000800000000000cafe --after 12 --json")]
 pub(crate) struct Args {
     /// The run: its id, the id's last digits (4 or more), or @last, @last:waiting
+    #[arg(add = complete::runs())]
     run: String,
 
     /// Only what comes after the event of this number

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{fetch, log};
 use crate::commands::webhooks::{reported_url, send_line};
+use crate::complete;
 use crate::context::{self, Context};
 use crate::error::Result;
 use crate::ids;
@@ -27,6 +28,7 @@ use crate::ui::{FAINT, HEADING, paint, shown, style_of};
 )]
 pub(crate) struct Args {
     /// The run: its id, the id's last digits (4 or more), or @last, @last:waiting
+    #[arg(add = complete::runs())]
     run: String,
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::{fetch, log};
+use crate::complete;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::ids;
@@ -19,6 +20,7 @@ use crate::ids;
 )]
 pub(crate) struct Args {
     /// The run: its id, the id's last digits (4 or more), or @last, @last:waiting
+    #[arg(add = complete::runs())]
     run: String,
 
     /// Write to this file, which must not be there yet, instead of stdout

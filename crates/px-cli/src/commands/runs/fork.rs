@@ -3,6 +3,7 @@
 use px_api::ForkRun;
 
 use super::{explained, fetch, step_number};
+use crate::complete;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::ids;
@@ -16,10 +17,11 @@ use crate::typed;
                   px runs fork run_0197c1f0a1b27000800000000000cafe --from 2 --state '{\"name\": \"Ada\"}'")]
 pub(crate) struct Args {
     /// The run: its id, the id's last digits (4 or more), or @last, @last:waiting
+    #[arg(add = complete::runs())]
     run: String,
 
     /// The step to begin with: its number, from 1, or its title
-    #[arg(long, value_name = "STEP")]
+    #[arg(long, value_name = "STEP", add = complete::steps())]
     from: String,
 
     /// The state to begin it with, as a JSON object or as @FILE, instead of the one it had

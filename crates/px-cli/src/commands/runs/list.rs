@@ -3,13 +3,15 @@
 use px_api::{ListRuns, RunSummary, Standing};
 use px_core::Timestamp;
 
+use crate::complete;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::ids;
 use crate::show::{status, words};
 
 /// Statuses that a run can have.
-const STATUSES: [&str; 7] = ["pending", "running", "waiting", "paused", "complete", "error", "cancelled"];
+pub(super) const STATUSES: [&str; 7] =
+    ["pending", "running", "waiting", "paused", "complete", "error", "cancelled"];
 
 /// Registrations of a run that its row names.
 const MAX_AWAITED: usize = 2;
@@ -33,7 +35,7 @@ pub(crate) struct Args {
     status: Vec<String>,
 
     /// Only runs of this brain
-    #[arg(long, value_name = "BRAIN")]
+    #[arg(long, value_name = "BRAIN", add = complete::brains())]
     brain: Option<String>,
 
     /// Only runs that wait for this identifier, or were started for it: +15550100 or twilio:+15550100
@@ -64,6 +66,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WHEN")]
     until: Option<String>,
 
+    /// Only runs that ended since then
+    #[arg(long, value_name = "WHEN")]
+    ended_since: Option<String>,
+
     /// The oldest first
     #[arg(long)]
     oldest: bool,
@@ -90,19 +96,13 @@ impl Args {
         let moment = |flag: &str, text: &Option<String>| {
             text.as_ref().map(|text| time(flag, text, now)).transpose().map(|at| at.map(Timestamp::as_millis))
         };
-        let (slug, identifier) = match self.waits_for.as_deref().map(|text| (text, text.split_once(':'))) {
-            // An identifier may have a colon of its own; a slug has no other letters than these.
-            Some((_, Some((slug, rest)))) if !rest.is_empty() && is_slug(slug) => {
-                (Some(slug.to_owned()), Some(rest.to_owned()))
-            }
-            Some((text, _)) => (None, Some(text.to_owned())),
-            None => (None, None),
-        };
+        let (slug, identifier) = awaited_at(self.waits_for.as_deref());
         Ok(ListRuns {
             status: (!self.status.is_empty()).then(|| self.status.join(",")),
             brain: self.brain.clone(),
             since: moment("--since", &self.since)?,
             until: moment("--until", &self.until)?,
+            ended_since: moment("--ended-since", &self.ended_since)?,
             identifier,
             slug,
             request_id: self.request_id.clone(),
@@ -114,6 +114,18 @@ impl Args {
             cursor: self.cursor.clone(),
             include: Some("standing".to_owned()),
         })
+    }
+}
+
+/// The webhook and the identifier of a `--waits-for`.
+pub(super) fn awaited_at(waits_for: Option<&str>) -> (Option<String>, Option<String>) {
+    match waits_for.map(|text| (text, text.split_once(':'))) {
+        // An identifier may have a colon of its own; a slug has no other letters than these.
+        Some((_, Some((slug, rest)))) if !rest.is_empty() && is_slug(slug) => {
+            (Some(slug.to_owned()), Some(rest.to_owned()))
+        }
+        Some((text, _)) => (None, Some(text.to_owned())),
+        None => (None, None),
     }
 }
 
@@ -136,10 +148,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     if page.runs.is_empty() {
         ui.note("No runs.");
     } else {
-        let rows = page.runs.iter().map(|run| row(run, now, args.wide)).collect();
-        let (head, rows) =
-            without_empty(&["Run", "Brain", "Status", "Step", "Waits for", "Left", "Age", "Labels"], rows);
-        ui.styled_table(&head, rows, &[0, 2], status::column(0, 2))?;
+        table(context, &page.runs, now, args.wide)?;
     }
     if let Some(looked) = page.looked {
         let (looked, found) = (words::count(looked, "run"), words::count(len(&page.runs), "run"));
@@ -151,11 +160,29 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     Ok(())
 }
 
+/// Runs in a table, without the columns in which nothing stands.
+fn table(context: &Context, runs: &[RunSummary], now: Timestamp, is_wide: bool) -> Result<()> {
+    let rows = runs.iter().map(|run| row(run, now, is_wide)).collect();
+    let (head, rows) =
+        without_empty(&["Run", "Brain", "Status", "Step", "Waits for", "Left", "Age", "Labels"], rows);
+    let base = context.server_url()?;
+    let page = |column: usize, text: &str| {
+        let is_it = |run: &&RunSummary| {
+            let id = run.brain_run_id;
+            text == id.to_string() || text == ids::short(id)
+        };
+        runs.iter().filter(|_| column == 0).find(is_it).map(|run| super::page(&base, run.brain_run_id))
+    };
+    context.ui.linked_table(&head, rows, &[0, 2], status::column(0, 2), page)
+}
+
 fn len<T>(list: &[T]) -> u64 {
     u64::try_from(list.len()).unwrap_or(u64::MAX)
 }
 
-fn row(run: &RunSummary, now: Timestamp, is_wide: bool) -> Vec<String> {
+/// A run in the columns of a list: its id, brain, status, step, what it waits for, the time
+/// left, its age and labels.
+pub(crate) fn row(run: &RunSummary, now: Timestamp, is_wide: bool) -> Vec<String> {
     let standing = run.standing.as_ref();
     let left = standing.and_then(|standing| standing.until).filter(|_| !run.status.is_terminal());
     vec![
@@ -198,7 +225,7 @@ pub(crate) fn since(text: &str, now: Timestamp) -> Result<Timestamp> {
     time("--since", text, now)
 }
 
-fn time(flag: &str, text: &str, now: Timestamp) -> Result<Timestamp> {
+pub(super) fn time(flag: &str, text: &str, now: Timestamp) -> Result<Timestamp> {
     words::parse_since(text, now).ok_or_else(|| {
         Error::usage(format!("{flag} is '{text}', which is no time"))
             .hint("write how long ago, like 90s, 15m, 2h or 3d, or epoch milliseconds")

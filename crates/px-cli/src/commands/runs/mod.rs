@@ -1,5 +1,6 @@
 //! `px runs …`: asks the server.
 
+mod bulk;
 mod cancel;
 mod events;
 mod explain;
@@ -13,7 +14,8 @@ mod resume;
 mod show;
 pub(crate) mod watch;
 
-pub(crate) use list::since;
+pub(crate) use bulk::past;
+pub(crate) use list::{row, since};
 
 use clap::Subcommand;
 use px_api::{Event, Run, RunEvents};
@@ -57,6 +59,11 @@ impl Command {
             Self::Export(args) => export::run(context, args).await,
         }
     }
+}
+
+/// The URL of a run's page, at the server of this URL.
+fn page(base: &str, run: impl std::fmt::Display) -> String {
+    format!("{base}/ui/runs/{run}")
 }
 
 /// A run as the server shows it.

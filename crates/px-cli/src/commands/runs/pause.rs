@@ -1,23 +1,33 @@
 //! `px runs pause`
 
-use px_api::SignalType;
+use px_api::{BulkAction, SignalType};
 
+use super::bulk::Many;
 use super::{explained, in_own_words};
+use crate::complete;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::ids;
 
-/// Pause a run: at once if it waits, else when its step returns
+/// Pause a run, or all that a filter has: at once if it waits, else when its step returns
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  px runs pause run_0197c1f0a1b27000800000000000cafe")]
+#[command(after_help = "Examples:\n  px runs pause run_0197c1f0a1b27000800000000000cafe\n  \
+                        px runs pause --waits-for twilio:+15550100 --dry-run")]
 pub(crate) struct Args {
     /// The run: its id, the id's last digits (4 or more), or @last, @last:waiting
-    run: String,
+    #[arg(add = complete::runs())]
+    run: Option<String>,
+
+    #[command(flatten)]
+    many: Many,
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
+    let Some(run) = args.many.one(args.run, "pause")? else {
+        return args.many.all(context, BulkAction::Pause).await;
+    };
     let client = context.client()?;
-    let id = &ids::run(&client, &args.run).await?;
+    let id = &ids::run(&client, &run).await?;
     let answer = client.signal_run(id, &SignalType::Pause.into()).await;
     let answer = answer.map_err(Error::from).map_err(|error| match error.kind {
         Kind::Conflict => error,

@@ -3,6 +3,7 @@
 use px_api::RerunRun;
 
 use super::{explained, fetch, step_number};
+use crate::complete;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::ids;
@@ -19,10 +20,11 @@ use crate::ui::shown;
 )]
 pub(crate) struct Args {
     /// The run: its id, the id's last digits (4 or more), or @last, @last:waiting
+    #[arg(add = complete::runs())]
     run: String,
 
     /// The step to go back to: its number, from 1, or its title
-    #[arg(long, value_name = "STEP")]
+    #[arg(long, value_name = "STEP", add = complete::steps())]
     from: String,
 }
 

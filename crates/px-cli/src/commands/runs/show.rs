@@ -3,7 +3,9 @@
 use px_api::Run;
 use px_core::Timestamp;
 
-use super::{explained, fetch};
+use super::{explained, fetch, page};
+use crate::browser;
+use crate::complete;
 use crate::context::Context;
 use crate::error::Result;
 use crate::ids;
@@ -14,14 +16,20 @@ use crate::ui::{self, HEADING, Ui, paint, shown};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  px runs show run_0197c1f0a1b27000800000000000cafe\n  \
                         px runs show run_0197c1f0a1b27000800000000000cafe --json\n  \
-                        px runs show run_0197c1f0a1b27000800000000000cafe --at 5")]
+                        px runs show run_0197c1f0a1b27000800000000000cafe --at 5\n  \
+                        px runs show @last --web")]
 pub(crate) struct Args {
     /// The run: its id, the id's last digits (4 or more), or @last, @last:waiting
+    #[arg(add = complete::runs())]
     run: String,
 
     /// As it was after the event of this number
     #[arg(long, value_name = "SEQ", value_parser = clap::value_parser!(u64).range(1..))]
     at: Option<u64>,
+
+    /// Open its page in a browser; print the URL if there is none
+    #[arg(long, conflicts_with = "at")]
+    web: bool,
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
@@ -31,6 +39,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         None => fetch(&client, id).await?,
         Some(seq) => client.run_at(id, seq).await.map_err(|error| explained(error, id))?,
     };
+    if args.web {
+        let url = page(&context.server_url()?, run.brain_run_id);
+        return if browser::open(&url) { Ok(()) } else { context.ui.line(url) };
+    }
     if context.ui.json {
         return context.ui.answer(&run);
     }

@@ -8,6 +8,7 @@ use px_api::Event;
 use px_client::{Answer, Client};
 
 use super::{explained, fetch, panel};
+use crate::complete;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::ids;
@@ -27,6 +28,7 @@ const REDRAW: Duration = Duration::from_millis(250);
 )]
 pub(crate) struct Args {
     /// The run: its id, the id's last digits (4 or more), or @last, @last:waiting
+    #[arg(add = complete::runs())]
     run: String,
 }
 

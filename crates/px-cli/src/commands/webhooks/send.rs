@@ -10,6 +10,7 @@ use px_core::Stopwatch;
 use serde_json::Value;
 
 use super::reported;
+use crate::complete;
 use crate::context::{self, Context};
 use crate::error::{Error, Kind, Result};
 use crate::ids;
@@ -36,6 +37,7 @@ use crate::ui::{ERROR, FAINT, GOOD, Ui, paint, shown};
 )]
 pub(crate) struct Args {
     /// The webhook's slug
+    #[arg(add = complete::slugs())]
     slug: String,
 
     /// Send this file (- for stdin) instead of a sample

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{list, stored};
 use crate::commands::brains::needs;
+use crate::complete;
 use crate::context::{self, Context};
 use crate::error::Result;
 use crate::resolve;
@@ -24,6 +25,7 @@ use crate::ui::{FAINT, HEADING, paint, shown};
 )]
 pub(crate) struct Args {
     /// Its slug
+    #[arg(add = complete::slugs())]
     slug: String,
 }
 

@@ -13,6 +13,7 @@ use px_sdk::Received;
 use serde_json::{Map, Value};
 
 use super::send::read;
+use crate::complete;
 use crate::context::{self, Context};
 use crate::error::{Error, Result};
 use crate::resolve;
@@ -30,6 +31,7 @@ use crate::resolve;
 )]
 pub(crate) struct Args {
     /// The webhook's slug
+    #[arg(add = complete::slugs())]
     slug: String,
 
     /// The file with the body (- for stdin)

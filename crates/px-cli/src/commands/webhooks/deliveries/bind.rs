@@ -3,6 +3,7 @@
 use px_api::BindDelivery;
 
 use super::explained;
+use crate::complete;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::ids;
@@ -16,9 +17,11 @@ use crate::ids;
 )]
 pub(crate) struct Args {
     /// The delivery: its id, the id's last digits (4 or more), or @last, @last:STATE
+    #[arg(add = complete::deliveries())]
     delivery: String,
 
     /// The run: its id, the id's last digits (4 or more), or @last, @last:waiting
+    #[arg(add = complete::runs())]
     run: String,
 }
 

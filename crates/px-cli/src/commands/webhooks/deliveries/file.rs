@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use super::explained;
+use crate::complete;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::ids;
@@ -22,6 +23,7 @@ use crate::private;
 pub(crate) struct Args {
     /// The delivery: its id, the id's last digits (4 or more), or @last, @last:STATE; or the file's id, which is the delivery's with a dot
     /// and a place behind it
+    #[arg(add = complete::deliveries())]
     delivery: String,
 
     /// The file's place among the delivery's, from 0, if the id does not say it

@@ -5,6 +5,7 @@ use px_core::Timestamp;
 use px_store::InboxState;
 
 use crate::commands::runs::since;
+use crate::complete;
 use crate::context::Context;
 use crate::error::Result;
 use crate::ids;
@@ -17,7 +18,7 @@ use crate::show::{status, words};
                         px webhooks deliveries list --identifier 'octo/repo#7' --since 1h --json")]
 pub(crate) struct Args {
     /// Only of this webhook
-    #[arg(long, value_name = "SLUG")]
+    #[arg(long, value_name = "SLUG", add = complete::slugs())]
     slug: Option<String>,
 
     /// Only with an event in this state

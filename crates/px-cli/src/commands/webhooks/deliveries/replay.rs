@@ -6,6 +6,7 @@ use px_store::InboxState;
 use serde_json::Value;
 
 use super::explained;
+use crate::complete;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::ids;
@@ -34,7 +35,7 @@ pub(crate) struct Args {
     state: Option<String>,
 
     /// Only of this webhook
-    #[arg(long, value_name = "SLUG", requires = "state")]
+    #[arg(long, value_name = "SLUG", requires = "state", add = complete::slugs())]
     slug: Option<String>,
 
     /// At most this many, the newest ones

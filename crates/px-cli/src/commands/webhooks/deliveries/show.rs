@@ -5,6 +5,7 @@ use px_core::Timestamp;
 use serde_json::Value;
 
 use super::explained;
+use crate::complete;
 use crate::context::Context;
 use crate::error::Result;
 use crate::ids;
@@ -16,6 +17,7 @@ use crate::ui::{HEADING, Ui, paint, shown};
 #[command(after_help = "Examples:\n  px webhooks deliveries show whd_0197c1f0a1b27000800000000000cafe")]
 pub(crate) struct Args {
     /// The delivery: its id, the id's last digits (4 or more), or @last, @last:STATE
+    #[arg(add = complete::deliveries())]
     delivery: String,
 
     /// Print the body as it came, and nothing else

@@ -1,0 +1,141 @@
+//! Bulk jobs through restarts and deaths: a job goes on where it was, and each run counts once.
+
+#![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
+
+mod project;
+
+use project::{Ask, registry};
+use px_core::{RunId, RunStatus};
+use px_engine::{BulkAction, BulkError, BulkJob, BulkState, NewBulk};
+use px_testkit::{Fault, World};
+use serde_json::json;
+
+async fn waiting(world: &World, count: usize) -> Vec<RunId> {
+    let mut runs = Vec::new();
+    for n in 0..count {
+        runs.push(world.start(project::survey, Ask { key: format!("k{n}") }).await.unwrap());
+    }
+    world.settle().await.unwrap();
+    runs
+}
+
+fn job(action: BulkAction, runs: &[RunId]) -> NewBulk {
+    let (filter, by) = (json!({"brain": "survey"}), "a test".to_owned());
+    NewBulk { action, filter, by, runs: runs.to_vec(), refused: 0, refusals: Vec::new() }
+}
+
+async fn seen(world: &World, job: &BulkJob) -> BulkJob {
+    world.parts().bulk_job(job.id).await.unwrap().unwrap().record
+}
+
+/// Works until no job is left; the process may die meanwhile.
+async fn work(world: &World) -> bool {
+    let work = async { while world.parts().work_on_bulk().await.unwrap() {} };
+    tokio::select! {
+        () = work => true,
+        () = world.store().death() => false,
+    }
+}
+
+async fn ends(world: &World, run: RunId) -> usize {
+    let events = world.log(run).await.unwrap();
+    events
+        .iter()
+        .filter(|event| serde_json::to_string(event).unwrap().contains("cancelled by bulk job"))
+        .count()
+}
+
+#[tokio::test]
+async fn a_job_goes_on_after_a_restart() {
+    let mut world = World::new(registry()).unwrap();
+    let runs = waiting(&world, 150).await;
+    let started = world.parts().start_bulk(job(BulkAction::Cancel, &runs)).await.unwrap();
+    assert_eq!((started.total, started.place, started.state), (150, 0, BulkState::Running));
+    assert!(world.parts().work_on_bulk().await.unwrap());
+    let first = seen(&world, &started).await;
+    assert!(first.place > 0 && first.place < 150 && first.done == first.place, "{first:?}");
+    world.restart().unwrap();
+    assert!(work(&world).await);
+    let ended = seen(&world, &started).await;
+    assert_eq!((ended.done, ended.refused, ended.state), (150, 0, BulkState::Done));
+    assert!(ended.ended_at.is_some());
+    for run in runs {
+        assert_eq!(world.status(run).await.unwrap(), RunStatus::Cancelled);
+    }
+    assert!(world.audit().await.unwrap().is_clean());
+}
+
+#[tokio::test]
+async fn whatever_dies_each_run_counts_once() {
+    // Of every commit of the work: the deeds, and the count behind them.
+    for (number, fault) in (0..12).flat_map(|n| [(n, Fault::DiesBefore), (n, Fault::DiesAfter)]) {
+        let mut world = World::new(registry()).unwrap();
+        let runs = waiting(&world, 10).await;
+        let over = runs[0];
+        let started = world.parts().start_bulk(job(BulkAction::Cancel, &runs)).await.unwrap();
+        // Somebody else was first.
+        world.parts().cancel_run(over, Some("by hand".into())).await.unwrap();
+        let from = world.store().commits();
+        let planned = std::sync::Mutex::new(Some(fault));
+        world.store().plan(move |commit, _| {
+            (commit == from + number).then(|| planned.lock().unwrap().take()).flatten()
+        });
+        if !work(&world).await {
+            world.restart().unwrap();
+            assert!(work(&world).await);
+        }
+        let ended = seen(&world, &started).await;
+        assert_eq!(
+            (ended.done, ended.refused, ended.place, ended.state),
+            (10, 0, 10, BulkState::Done),
+            "{number}"
+        );
+        for run in &runs[1..] {
+            assert_eq!(ends(&world, *run).await, 1, "{number}");
+        }
+        assert!(world.audit().await.unwrap().is_clean());
+    }
+}
+
+#[tokio::test]
+async fn refusals_are_named_and_a_job_can_be_stopped() {
+    let world = World::new(registry()).unwrap();
+    let runs = waiting(&world, 70).await;
+    let parts = world.parts();
+    let run = world.run(runs[0]).await.unwrap().unwrap();
+    assert_eq!(BulkAction::Cancel.refusal(&run, world.now()), None);
+    assert!(BulkAction::Resume.refusal(&run, world.now()).is_some());
+    // Listed as paused, and over by the time of the job's turn.
+    parts.pause_run(runs[0], None).await.unwrap();
+    let started = parts.start_bulk(job(BulkAction::Resume, &runs[..1])).await.unwrap();
+    parts.cancel_run(runs[0], None).await.unwrap();
+    assert!(work(&world).await);
+    let ended = seen(&world, &started).await;
+    assert_eq!((ended.done, ended.refused, ended.refusals.len()), (0, 1, 1));
+    assert_eq!((ended.refusals[0].run, &*ended.refusals[0].why), (runs[0], "the run is cancelled"));
+
+    let started = parts.start_bulk(job(BulkAction::Pause, &runs[1..])).await.unwrap();
+    assert!(parts.work_on_bulk().await.unwrap());
+    let stopped = parts.stop_bulk(started.id).await.unwrap().unwrap();
+    assert_eq!((stopped.state, stopped.done, stopped.total), (BulkState::Stopped, stopped.place, 69));
+    assert!(matches!(parts.stop_bulk(started.id).await, Err(BulkError::Over)));
+    assert!(!parts.work_on_bulk().await.unwrap());
+    assert_eq!(world.status(runs[69]).await.unwrap(), RunStatus::Waiting, "the last one of its list");
+    assert!(world.audit().await.unwrap().is_clean());
+}
+
+#[tokio::test]
+async fn jobs_that_have_ended_make_room() {
+    let world = World::new(registry()).unwrap();
+    let runs = waiting(&world, 1).await;
+    let parts = world.parts();
+    let first = parts.start_bulk(job(BulkAction::Cancel, &[])).await.unwrap();
+    assert_eq!(first.state, BulkState::Done, "there is nothing to do");
+    for _ in 1..100 {
+        parts.start_bulk(job(BulkAction::Cancel, &runs)).await.unwrap();
+    }
+    parts.start_bulk(job(BulkAction::Cancel, &runs)).await.unwrap();
+    assert!(parts.bulk_job(first.id).await.unwrap().is_none());
+    assert!(matches!(parts.start_bulk(job(BulkAction::Cancel, &runs)).await, Err(BulkError::TooMany)));
+    assert_eq!(parts.bulk_jobs().await.unwrap().len(), 100);
+}

@@ -1,7 +1,8 @@
 // Single keys, copying and menus. Keys do nothing with a modifier, in a field or in a dialog, and
 // can be switched off.
 const keysAreOn = () => document.body.dataset.keys === "on";
-const rows = () => [...document.querySelectorAll("tbody tr[data-row]")];
+const idOf = (one) => one?.dataset.row || one?.querySelector("td.pick input")?.value;
+const rows = () => [...document.querySelectorAll("tbody tr")].filter(idOf);
 let at = -1, isGoing = false;
 
 function inField(node) {
@@ -19,7 +20,6 @@ function mark(to) {
 }
 
 const row = () => rows()[at];
-const idOf = (one) => one?.dataset.row || one?.querySelector("input")?.value;
 const acts = {
   j: () => mark(at + 1),
   k: () => mark(at - 1),

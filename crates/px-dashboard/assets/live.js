@@ -86,7 +86,7 @@ function refresh() {
   load();
 }
 
-const idOf = (row) => row.dataset.row || row.querySelector("input")?.value;
+const idOf = (row) => row.dataset.row || row.querySelector("td.pick input")?.value;
 const isBusy = (node) => node.contains(document.activeElement) || node.querySelector("details.menu[open], dialog[open]");
 
 async function load() {
@@ -104,8 +104,8 @@ async function load() {
     const old = byId(node.id);
     if (old && !isBusy(old) && old.innerHTML !== node.innerHTML) { put(old, node); changed += 1; }
   }
-  const known = new Map([...document.querySelectorAll("tr[data-row]")].map((row) => [idOf(row), row]));
-  for (const row of page.querySelectorAll("tr[data-row]")) {
+  const known = new Map([...document.querySelectorAll("tbody tr")].filter(idOf).map((row) => [idOf(row), row]));
+  for (const row of [...page.querySelectorAll("tbody tr")].filter(idOf)) {
     const old = known.get(idOf(row));
     if (!old) { fresh += 1; continue; }
     const box = old.querySelector("input[type=checkbox]");

@@ -11,7 +11,7 @@ use crate::{Href, Query, Session, form};
 
 /// An act on a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RunAction {
+pub(crate) enum RunAction {
     /// It stands still until it is resumed.
     Pause,
     /// It goes on.
@@ -29,8 +29,7 @@ impl RunAction {
     const ALL: [Self; 5] = [Self::Resume, Self::Pause, Self::Rerun, Self::Fork, Self::Cancel];
 
     /// Returns whether the act can apply to a run of this status.
-    #[must_use]
-    pub const fn applies_to(self, status: &RunStatus) -> bool {
+    const fn applies_to(self, status: &RunStatus) -> bool {
         match self {
             Self::Pause => {
                 matches!(status, RunStatus::Pending | RunStatus::Running | RunStatus::Waiting)
@@ -177,7 +176,7 @@ pub(crate) fn bulk(filter: &Query, href: Href, who: &Session) -> Markup {
     let reason = form::refusal(who, &route::START_JOB.scope());
     html! {
         form #bulk.bulk action=(href.to(route::BULK, &[])) method="get" {
-            @for (name, value) in filter.fields() { (form::hidden(name, value)) }
+            @for (name, value) in filter.fields() { (form::hidden(name, &crate::text::visible(value))) }
             span.m #chosen { "The chosen runs, or all that match if none is chosen:" }
             @for (value, word) in acts {
                 button type="submit" name=(field::DO) value=(value) disabled[reason.is_some()]

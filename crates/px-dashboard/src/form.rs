@@ -47,7 +47,7 @@ pub(crate) fn text(name: &str, label: &str, value: Option<&str>, hint: &str) -> 
     html! {
         div.field {
             label for=(id) { (label) }
-            input #(id) type="text" name=(name) value=[value.map(visible)] autocomplete="off" spellcheck="false"
+            input #(id) type="text" name=(name) value=[value.map(visible)] spellcheck="false"
                 placeholder=[Some(hint).filter(|hint| !hint.is_empty())];
         }
     }
@@ -61,7 +61,7 @@ pub(crate) fn choice(name: &str, label: &str, now: Option<&str>, of: &[(&str, &s
             label for=(id) { (label) }
             select #(id) name=(name) {
                 @for (value, word) in of {
-                    option value=(value) selected[now == Some(*value)] { (visible(word)) }
+                    option value=(visible(value)) selected[now == Some(*value)] { (visible(word)) }
                 }
             }
         }

@@ -29,7 +29,6 @@ mod table;
 mod text;
 mod time;
 
-pub use action::RunAction;
 pub use asset::{Asset, CSP, assets};
 pub use href::{Href, Query};
 pub use session::{Csrf, Notice, Session, Undo, Zone};

@@ -33,9 +33,13 @@ impl Tone {
 /// A sign and its word.
 pub(crate) fn signed(tone: Tone, sign: &str, word: &str) -> Markup {
     html! {
-        // The selector keeps browsers from drawing some of the signs as coloured pictures.
-        span class=(tone.class()) { span aria-hidden="true" { (sign) "\u{fe0e}" } " " (word) }
+        span class=(tone.class()) { i aria-hidden="true" { (sign) (plain(sign)) } " " (word) }
     }
+}
+
+/// The mark that keeps browsers from drawing a sign as a coloured picture, for those that they would.
+fn plain(sign: &str) -> &'static str {
+    if matches!(sign, "▶" | "⚡") { "\u{fe0e}" } else { "" }
 }
 
 /// The status of a run.
@@ -95,7 +99,7 @@ pub(crate) fn step(progress: &StepProgress, title: &str) -> Markup {
         _ => (Tone::Quiet, "○"),
     };
     html! {
-        span class=(tone.class()) title=(progress) { span aria-hidden="true" { (sign) "\u{fe0e}" } span.vh { (progress) } }
+        span class=(tone.class()) title=(progress) { i aria-hidden="true" { (sign) (plain(sign)) } span.vh { (progress) } }
         " " (crate::text::outsider_cut(title, 48))
     }
 }

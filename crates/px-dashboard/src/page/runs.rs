@@ -165,7 +165,7 @@ fn row(run: &RunSummary, href: Href, who: &Session) -> Markup {
     let standing = run.standing.as_ref();
     let until = standing.and_then(|standing| standing.until).filter(|_| !run.status.is_terminal());
     html! {
-        tr data-row {
+        tr {
             td.pick { input type="checkbox" form="bulk" name=(route::field::RUN) value=(id) aria-label="Choose"; }
             td { (status::run(&run.status)) }
             td { a href=(href.to(route::RUN, &[&id])) { (short_id(&id)) } }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use px_dashboard::route::{self, Method, Route, field};
-use px_dashboard::{CSP, assets};
+use px_dashboard::{CSP, Href, assets};
 
 use crate::fixtures::{self, EVIL, Page};
 use crate::html::{Tag, tags, text};
@@ -224,4 +224,17 @@ fn a_session_that_may_look_has_no_button_that_acts() {
             assert!(!is_post || !is_button || tag.get("disabled").is_some(), "{}: {tag:?}", page.name);
         }
     }
+}
+
+#[test]
+fn the_table_of_routes_has_each_once_and_links_count_from_a_depth() {
+    let all: BTreeSet<String> =
+        route::all().map(|route| format!("{:?} {}", route.method, route.path)).collect();
+    assert_eq!(all.len(), route::all().count());
+    for bulk in [route::BULK, route::START_JOB] {
+        assert!(bulk.fields.contains(&field::DO) && route::all().any(|route| route == bulk));
+    }
+    assert!(route::SET.fields.contains(&field::ZONE) && route::LOGIN.fields.contains(&field::NEXT));
+    assert!(route::VALUE.fields.contains(&field::FROM));
+    assert_eq!(Href::at_depth(2).to(route::RUNS, &[]), "../../runs");
 }

@@ -1,11 +1,11 @@
 //! The weight of pages: what a click costs on a slow line.
 
-use px_dashboard::assets;
+use px_dashboard::{Asset, assets};
 
 use crate::fixtures;
 
 fn bytes(ending: &str) -> usize {
-    assets().iter().filter(|asset| asset.name.ends_with(ending)).map(|asset| asset.bytes.len()).sum()
+    assets().iter().filter(|asset: &&Asset| asset.name.ends_with(ending)).map(|asset| asset.bytes.len()).sum()
 }
 
 #[test]

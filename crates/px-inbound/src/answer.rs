@@ -367,3 +367,20 @@ impl<'a> Body<'a> {
         Self { action, brain_run_id: event.action.run(), have, identifier, need, reason, ..Self::default() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fields_of_an_answer_stand_in_the_order_of_their_names() {
+        let (run, delivery) = (RunId::from_bytes([1; 16]), DeliveryId::from_bytes([2; 16]));
+        let taken = |action| Taken { action, identifier: Some("a \"b\"".into()) };
+        let actions = [Action::Collected { run, have: 1, need: 2 }, Action::Ignored { token: Some(run) }];
+        let answer = Answer::accepted(delivery, &actions.map(taken));
+        let sorted: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(answer.body, sorted.to_string());
+        assert_eq!(sorted["events"][1]["reason"], "token");
+        assert_eq!(sorted["identifier"], "a \"b\"");
+    }
+}

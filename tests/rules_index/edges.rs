@@ -158,7 +158,7 @@ pub(super) const EDGES: &[Rule] = &[
             "px-cli/src/private.rs::rules_67_what_is_made_and_what_is_narrowed_is_its_owners",
             "px-secrets/src/vault.rs::rules_67_a_key_that_others_can_read_is_refused",
             "px-secrets/tests/secrets.rs::another_key_is_refused_before_anything_is_sealed_under_it",
-            "px-cli/tests/cli/secrets.rs::a_backup_has_no_key_unless_it_is_asked_for",
+            "px-cli/tests/cli/keys.rs::a_backup_has_no_key_unless_it_is_asked_for",
         ],
     ),
     (

@@ -129,6 +129,9 @@ pub struct DeliveryFile {
     /// The content type that the sender says it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
+    /// True if the handler gave it to no run, so that no step reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<bool>,
 }
 
 /// A field of a form.

@@ -91,5 +91,5 @@ pub use waiting::{
 pub use waits::{Ask, AskedAnswer, Registration, Wait};
 pub use webhooks::{
     Accepted, Action, FormAccepted, FormNotFound, FormQuery, FormRefused, LinkForm, Original, RefusedForm,
-    Webhook, Webhooks,
+    SecretSource, Webhook, Webhooks,
 };

@@ -176,7 +176,7 @@ fn waits(story: &mut Story, run: &Run) {
         story.since = story.since.or(Some(wait.since));
         story.until = story.until.or(wait.deadline);
         let open = wait.wait_for.iter().filter(|place| !place.is_answered());
-        for Registration { slug, identifier, token, ahead, ahead_count, ask, .. } in open {
+        for Registration { slug, identifier, token, ahead, ahead_count, ask, misfit, .. } in open {
             if slug == px_core::key::RUN_SLUG {
                 story.awaited.push(identifier.clone());
                 continue;
@@ -187,6 +187,7 @@ fn waits(story: &mut Story, run: &Run) {
                 token: token.clone(),
                 ask: ask.clone(),
             });
+            story.ahead.extend(misfit.clone());
             let ahead = ahead.as_deref().unwrap_or_default();
             if let Some(first) = ahead.first() {
                 story.ahead.push(format!(

@@ -87,6 +87,10 @@ pub struct Registration {
     /// The question that a signed link asks, if this is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ask: Option<Ask>,
+    /// Reason that an event here does not let the run go on: the server's binary has another webhook now than
+    /// when the run began to wait, or none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub misfit: Option<String>,
 }
 
 /// A question that a signed link asks.
@@ -145,6 +149,7 @@ impl From<&wait::Registration> for Registration {
             ahead_count: None,
             answered: None,
             ask: registration.ask.as_deref().map(Into::into),
+            misfit: None,
         }
     }
 }

@@ -37,10 +37,28 @@ pub struct Webhook {
     /// The environment variable that the secret is in.
     #[schemars(with = "Nullable<String>")]
     pub secret: Option<String>,
+    /// The place that the secret comes from now, if there is one.
+    #[serde(default, rename = "secretSource", skip_serializing_if = "Option::is_none")]
+    pub secret_source: Option<SecretSource>,
     /// Reason that every request is refused: the secret that verified senders is gone, or cannot be used.
     #[serde(default, rename = "refusesAll", skip_serializing_if = "Option::is_none")]
     pub refuses_all: Option<String>,
 }
+
+words! {
+    /// Place that the secret of a webhook comes from: the first of these that has one.
+    pub enum SecretSource {
+        /// A variable of the server's environment.
+        Environment = "environment",
+        /// The file that such a variable names.
+        File = "file",
+        /// The store.
+        Store = "store",
+        /// The configuration's `secrets` of the webhook alone.
+        Configuration = "configuration",
+    }
+}
+plain_words!(SecretSource);
 
 words! {
     /// Outcome of a webhook request.

@@ -35,6 +35,15 @@ pub fn why(id: DeliveryId, slug: &str, events: &[(&InboxEvent, Now)], emptied: b
     told.join(" ")
 }
 
+/// Says of a file that nobody reads it, in a sentence that goes behind the others.
+#[must_use]
+pub fn unread(field: &str, name: &str) -> String {
+    format!(
+        " The file '{name}' in the field '{field}' is kept, and no step reads it: nothing that the handler gave to a run \
+         has it, so the sender or the payload's type may have another name for the field."
+    )
+}
+
 /// Why a delivery has no payload any more, in a sentence.
 fn why_emptied(events: &[(&InboxEvent, Now)]) -> &'static str {
     // What cannot be read goes by its age alone, so it was emptied when it came.

@@ -1,7 +1,7 @@
 //! The small project in its second version: reviews have another state, and the
 //! migration does not know what to do with one of them.
 
-use px_sdk::{Brain, Cx, Error, Next, Result, brain};
+use px_sdk::{Brain, Cx, Error, Inbound, Next, Result, brain};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,9 @@ fn review() -> Brain<Review> {
         .version(2)
         .migrate_state::<ReviewV1, Review>(2, |old| match old.number {
             1 => Err(Error::msg("pull request 1 is nobody's")),
+            // As a library may that was written for a program of its own.
+            3 => std::process::exit(0),
+            4 => std::process::abort(),
             number => Ok(Review { pull_request: format!("{}#{number}", old.repository) }),
         })
         .step("wait", go_on)
@@ -32,6 +35,34 @@ px_sdk::brain!(review);
 
 async fn go_on(_: Cx, review: Review) -> Result<Next<Review>> {
     Ok(Next(review))
+}
+
+/// The webhook that reviews wait on, whose response is another one by now.
+mod code {
+    use super::*;
+
+    #[derive(Deserialize, JsonSchema)]
+    struct Event {
+        number: u64,
+    }
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    struct Merged {
+        number: u64,
+    }
+
+    px_sdk::webhook! {
+        /// Merged pull requests
+        slug = "code",
+        payload = Event,
+        response = Merged,
+        verify = px_sdk::verify::github("CODE_SECRET"),
+        handler = receive,
+    }
+
+    async fn receive(event: Event) -> Result<Inbound<Merged>> {
+        Ok(Inbound::resume(event.number.to_string(), Merged { number: event.number }))
+    }
 }
 
 fn main() -> std::process::ExitCode {

@@ -12,7 +12,7 @@ use px_core::{Clock as _, Ids, SystemClock, Timestamp};
 use px_sdk::{Providers, Registry};
 
 use crate::config::{self, Config};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, MAKE_TOKEN, Result};
 use crate::private;
 use crate::store;
 use crate::suggest;
@@ -24,7 +24,7 @@ const USER_AGENT: &str = concat!("px/", env!("CARGO_PKG_VERSION"));
 /// Flags that every command takes.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
-    /// Print data as JSON on stdout, and errors as JSON on stderr; --json=id,status prints these fields only
+    /// Print data as JSON on stdout, and errors as JSON on stderr; --json=id,status, with the equals sign, prints these fields only
     #[arg(long, global = true, value_name = "FIELDS", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     pub(crate) json: Option<String>,
 
@@ -87,6 +87,12 @@ impl Context {
     /// The file that the configuration comes from, whether it is there or not.
     pub(crate) fn config_file(&self) -> PathBuf {
         self.global.config.clone().unwrap_or_else(|| PathBuf::from(config::FILE))
+    }
+
+    /// Returns whether this folder, a flag or a variable says where the store is: without either it is
+    /// where it is by default, which may be anywhere.
+    pub(crate) fn names_store(&self) -> bool {
+        self.config_file().exists() || env("PX_DATA_DIR").is_some_and(|dir| !dir.is_empty())
     }
 
     /// The global flags as another px of this project is given them. Paths are
@@ -180,9 +186,9 @@ impl Context {
 
     fn client_at(url: String) -> Result<Client> {
         let mut builder = Client::builder(url).user_agent(USER_AGENT).redacted();
-        if let Some(token) = env("PX_TOKEN").filter(|token| !token.is_empty()) {
+        if let Some(token) = token() {
             HeaderValue::from_str(token.trim())
-                .map_err(|_| Error::usage("PX_TOKEN is no API token").hint("`px tokens create` makes one"))?;
+                .map_err(|_| Error::usage("PX_TOKEN is no API token").hint(MAKE_TOKEN))?;
             builder = builder.token(token);
         }
         builder.build().map_err(|error| Error::failed(error.to_string()))
@@ -242,6 +248,23 @@ pub(crate) fn shadowed(name: &str) -> Option<String> {
     std::env::var_os(format!("{name}_FILE"))
         .filter(|file| !file.is_empty())
         .map(|_| format!("{name}_FILE is set here, and a px that is started so takes the value of that file"))
+}
+
+/// The token that requests are sent with.
+fn token() -> Option<String> {
+    env("PX_TOKEN").filter(|token| !token.is_empty())
+}
+
+/// Returns whether requests are sent with a token: a server that has answered one has tokens then, and has
+/// none, or asks for none, where there is no token.
+pub(crate) fn has_token() -> bool {
+    token().is_some()
+}
+
+/// Returns whether the value of a name is that of the file that `NAME_FILE` names.
+pub(crate) fn is_of_file(name: &str) -> bool {
+    std::env::var(name).is_err()
+        && std::env::var_os(format!("{name}_FILE")).is_some_and(|file| !file.is_empty())
 }
 
 /// Gives the value of a secret of the store.

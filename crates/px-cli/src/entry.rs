@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::{ContextKind, ContextValue};
 use px_sdk::Providers;
 
 use crate::commands::Command;
@@ -69,10 +70,42 @@ fn run(providers: Providers) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            let error = match spaced_fields(std::env::args()).filter(|_| error.kind == Kind::NotFound) {
+                Some(hint) => Error { hint: Some(hint), ..error },
+                None => error,
+            };
             context.ui.error(&error);
             ExitCode::from(error.kind.exit_code())
         }
     }
+}
+
+/// Advice about fields that stand behind `--json` and not in it, where they are the command's own words. One
+/// word may be another thing's name, several with commas are none.
+fn spaced_fields(arguments: impl Iterator<Item = String>) -> Option<String> {
+    let fields = fields_behind_json(arguments).filter(|fields| fields.contains(','))?;
+    Some(equals_sign(&fields))
+}
+
+fn equals_sign(fields: &str) -> String {
+    format!("fields are named behind an equals sign: --json={fields}")
+}
+
+/// The word behind `--json`, if it may be names of fields.
+fn fields_behind_json(mut arguments: impl Iterator<Item = String>) -> Option<String> {
+    arguments.find(|argument| argument == "--json")?;
+    let is_letter = |letter: char| letter.is_ascii_alphanumeric() || letter == ',';
+    arguments.next().filter(|word| !word.is_empty() && word.chars().all(is_letter))
+}
+
+/// The same, of a word that no command takes.
+fn refused_fields(error: &clap::Error) -> Option<String> {
+    let word =
+        match error.get(ContextKind::InvalidArg).or_else(|| error.get(ContextKind::InvalidSubcommand))? {
+            ContextValue::String(word) => word,
+            _ => return None,
+        };
+    fields_behind_json(std::env::args()).filter(|fields| fields == word).map(|fields| equals_sign(&fields))
 }
 
 /// Returns whether JSON is asked for, before the command line is understood.
@@ -92,7 +125,10 @@ fn refused(error: &clap::Error) -> ExitCode {
         let text = error.render().to_string();
         let message = text.split("\n\n").next().unwrap_or(&text).trim();
         let message = message.strip_prefix("error: ").unwrap_or(message);
-        Ui::new(json).error(&Error::usage(message).hint("see `px --help`"));
+        Ui::new(json).error(
+            &Error::usage(message)
+                .hint(refused_fields(error).unwrap_or_else(|| "see `px --help`".to_owned())),
+        );
     } else if let Err(unwritten) = Ui::new(false).help(&error.render(), !error.use_stderr()) {
         Ui::new(json).error(&unwritten);
         return ExitCode::from(unwritten.kind.exit_code());
@@ -104,6 +140,21 @@ fn refused(error: &clap::Error) -> ExitCode {
 mod tests {
     use super::*;
     use clap::CommandFactory as _;
+
+    #[test]
+    fn fields_that_stand_behind_json_are_told_from_names() {
+        let hint = |line: &str| spaced_fields(line.split(' ').map(str::to_owned));
+        let said = "fields are named behind an equals sign: --json=id,status";
+        assert_eq!(hint("px runs show --json id,status").as_deref(), Some(said));
+        for other in [
+            "px runs show --json run_1",
+            "px runs show run_1,2 --json",
+            "px runs show --json=id,status x",
+            "px",
+        ] {
+            assert_eq!(hint(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -7,6 +7,11 @@ use serde_json::{Map, Value};
 /// The result of a command.
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// Advice about a token that there is not. Where there are tokens, making one needs an admin's; the first
+/// one, and one in the place of those that were lost, is made by whoever may write the store's files.
+pub(crate) const MAKE_TOKEN: &str = "`px tokens create NAME` makes one: with an admin's token in PX_TOKEN, or, if \
+                                     nobody has one, while px is stopped, in its folder or with its --data-dir";
+
 /// The kinds of failure, each with its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -137,11 +142,9 @@ impl Error {
         };
         let hint = match (refusal.status, refusal.error.code()) {
             (503, _) => Some("the server cannot take it now; try again in a moment".to_owned()),
-            (401, Some(Code::TokenMissing)) => {
-                Some("give a token in PX_TOKEN; `px tokens create` makes one".to_owned())
-            }
+            (401, Some(Code::TokenMissing)) => Some(format!("give a token in PX_TOKEN; {MAKE_TOKEN}")),
             (403, Some(Code::ScopeMissing)) => {
-                Some("`px tokens create` makes a token of that scope, with an admin's".to_owned())
+                Some(format!("that takes a token of another scope: {MAKE_TOKEN}, and --scope says which"))
             }
             (401 | 403, _) => Some("the server wants credentials that this request did not have".to_owned()),
             _ => refusal.error.details(),

@@ -6,18 +6,21 @@
 //! that serves prints through the queue of [`crate::log`] instead, and neither
 //! fails nor waits.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::io::{IsTerminal as _, Write as _};
 
 use anstyle::Style;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width as ComfyWidth};
+use px_client::Answer;
+use schemars::JsonSchema;
 use serde_json::{Map, Value};
 use tracing::Level;
 
 use crate::error::{Error, Kind, Result};
 use crate::log::{self, Stream};
 use crate::paint::for_terminal;
-use crate::show::picked::picked;
+use crate::show::picked::{fields_of, picked};
 
 pub(crate) use crate::paint::{ERROR, FAINT, GOOD, HEADING, HINT, WARNING, paint, shown, style_of};
 
@@ -79,20 +82,31 @@ impl Ui {
 
     /// A JSON document.
     pub(crate) fn json(self, value: &Value) -> Result<()> {
-        self.put_json(&format!("{:#}", self.picked(value)))
+        self.put_json(&format!("{:#}", self.picked(value, &BTreeSet::new())))
+    }
+
+    /// A JSON document of a type, whose fields may be asked for though none is there.
+    pub(crate) fn json_of<T: JsonSchema>(self, value: &Value) -> Result<()> {
+        let fields = if self.fields.is_empty() { BTreeSet::new() } else { fields_of::<T>() };
+        self.put_json(&format!("{:#}", self.picked(value, &fields)))
+    }
+
+    /// The answer of a server, as it came.
+    pub(crate) fn answer<T: JsonSchema>(self, answer: &Answer<T>) -> Result<()> {
+        self.json_of::<T>(&answer.to_json())
     }
 
     /// A JSON document on one line.
     pub(crate) fn json_line(self, value: &Value) -> Result<()> {
-        self.put_json(&self.picked(value).to_string())
+        self.put_json(&self.picked(value, &BTreeSet::new()).to_string())
     }
 
     /// The fields that are asked for.
-    fn picked(self, value: &Value) -> Value {
+    fn picked(self, value: &Value, typed: &BTreeSet<String>) -> Value {
         if self.fields.is_empty() {
             return value.clone();
         }
-        let (picked, warning) = picked(value, self.fields);
+        let (picked, warning) = picked(value, self.fields, typed);
         if let Some(warning) = warning {
             self.warn(format_args!("--json={}: {warning}", self.fields));
         }

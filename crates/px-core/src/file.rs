@@ -70,6 +70,9 @@ pub struct StoredFile {
     /// The content type that the sender says it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
+    /// True if nothing that the webhook's handler gave to a run has it, so that no step reads it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unread: bool,
 }
 
 impl StoredFile {
@@ -102,6 +105,7 @@ mod tests {
             size,
             sha256: String::new(),
             content_type: None,
+            unread: false,
         };
         let sizes = [0, 1, FILE_PIECE_BYTES, FILE_PIECE_BYTES + 1, 3 * FILE_PIECE_BYTES];
         assert_eq!(sizes.map(|size| file(size).pieces()), [0, 1, 1, 2, 3]);

@@ -103,7 +103,8 @@ pub struct Wait {
     /// The responses that it has so far, in the order of their receipt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub collected: Vec<Collected>,
-    /// Indexes of the signed links that a stream has had its answer of: each has one, and a stream collects none.
+    /// Indexes of the signed links that a stream has had its answer of, and of the runs whose end it was told:
+    /// each has one, and a stream collects none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answered: Vec<u32>,
     /// Keys that it listens to, in the order in which the step named them.
@@ -154,11 +155,13 @@ impl Wait {
     }
 
     /// Returns true if the registration of this index takes one response and no second one: each where the wait
-    /// says so, and a signed link in each wait, which is the vote of one person.
+    /// says so, and in each wait a signed link, which is the vote of one person, and the end of a run, which is
+    /// looked for anew whenever the wait can take something.
     #[must_use]
     pub fn takes_one(&self, index: u32) -> bool {
+        let once = |one: &Registration| one.ask.is_some() || one.key.awaited_run().is_some();
         matches!(self.mode, WaitMode::All | WaitMode::Count { by_registration: true, .. })
-            || self.registrations.get(index as usize).is_some_and(|one| one.ask.is_some())
+            || self.registrations.get(index as usize).is_some_and(once)
     }
 
     /// Returns true if the registration of this index has had its one response, so that a second one is

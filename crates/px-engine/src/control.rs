@@ -8,6 +8,7 @@ use px_core::run::{Command, Refusal, Start};
 use px_store::{BornClaimed, Conflict, Contended, DraftError, Round, RoundError, StartKey};
 use serde_json::Value;
 
+use crate::files;
 use crate::history::PositionError;
 use crate::shared::{Parts, ROUNDS_OF_CALLERS};
 
@@ -215,6 +216,11 @@ impl Parts {
                 draft.hook_next_run(hook.clone());
             }
             let run = draft.start(start.clone()).await?;
+            // The files that it was given came with another run's deliveries.
+            let held = draft.run(run).await?.map(files::deliveries).unwrap_or_default();
+            for delivery in held {
+                draft.hold_files(delivery, run).await?;
+            }
             Ok(self.round(draft, run))
         });
         forked.await

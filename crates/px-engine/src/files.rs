@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use px_core::{FileId, Run, RunId};
+use px_core::{DeliveryId, FileId, Run, RunId};
 use px_store::Error;
 use serde_json::Value;
 
@@ -29,6 +29,11 @@ impl Parts {
         }
         Ok(missing)
     }
+}
+
+/// Returns the deliveries whose files a run may read by what it holds, a bounded number.
+pub(crate) fn deliveries(run: &Run) -> BTreeSet<DeliveryId> {
+    referred(run).into_iter().map(|file| file.delivery).collect()
 }
 
 fn referred(run: &Run) -> BTreeSet<FileId> {
@@ -60,7 +65,6 @@ fn collect(value: &Value, found: &mut BTreeSet<FileId>) {
 
 #[cfg(test)]
 mod tests {
-    use px_core::DeliveryId;
     use serde_json::json;
 
     use super::*;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use px_core::Run;
 use px_core::run::ItemResult;
+use px_core::wait::Registration;
 use px_sdk::{Body, Registry};
 
 use crate::bounds::too_large;
@@ -54,6 +55,27 @@ fn fit_items(levels: &[Level<'_>], items: &[ItemResult]) -> Result<(), String> {
             format!("the stored result of item {} does not fit step '{title}': {why}", item.index)
         })
     })
+}
+
+/// Returns the reason for which an event for an open wait does not let its run go on with the webhooks of this
+/// registry, a sentence for people: the webhook is gone, or gives another response.
+#[must_use]
+pub fn unanswerable(registry: &Registry, registration: &Registration) -> Option<String> {
+    if registration.key.is_between_runs() {
+        return None;
+    }
+    let slug = &registration.key.slug;
+    match registry.response_fingerprint(slug) {
+        None => Some(format!(
+            "Webhook '{slug}' is not in the server's binary any more: an event there is answered 503, which its sender \
+             tries again, until a binary with it is served."
+        )),
+        Some(now) if now != registration.schema => Some(format!(
+            "Webhook '{slug}' gives another response now than when the run began to wait: an event there is kept, and \
+             pauses the run, until a binary with the old response is served."
+        )),
+        Some(_) => None,
+    }
 }
 
 /// Checks that the response for the step has the schema that it had when the wait was opened

@@ -24,9 +24,6 @@ pub(crate) const MAX_ROUNDS: u32 = 10_000;
 /// Maximum number of executions of a step whose result comes too late, before the attempt fails.
 pub(crate) const MAX_RUNS: u32 = 1_000;
 
-/// Values that are removed in one commit where all of a brain are.
-const CLEARED_AT_ONCE: usize = 100;
-
 /// A change of a value, and the version that it demands.
 pub(crate) type Change = (KvId, u64, KvChange);
 
@@ -175,31 +172,5 @@ impl Parts {
             Ok::<_, ControlError>(self.round(draft, found.is_some()))
         })
         .await
-    }
-
-    /// Removes all values of a brain, some at a time. Returns how many there were.
-    ///
-    /// # Errors
-    /// The store could not take it, or a value changed too often meanwhile; those before it are gone.
-    pub async fn clear_kv(&self, brain: &str) -> Result<u64, ControlError> {
-        let mut removed = 0;
-        loop {
-            let some = self.transact(ROUNDS_OF_CALLERS, |_| async move {
-                let values = self.store.kv().values(self.scope, brain, None, CLEARED_AT_ONCE).await?;
-                if values.is_empty() {
-                    return Ok(Round::Done(BornClaimed::none(0)));
-                }
-                let (mut draft, count) = (self.draft(), values.len() as u64);
-                for (id, read) in values {
-                    draft.write_kv(id, read.version, KvChange::Remove);
-                }
-                let _ = draft.count_kv(u64::MAX).await?;
-                Ok::<_, ControlError>(self.round(draft, count))
-            });
-            match some.await? {
-                0 => return Ok(removed),
-                some => removed += some,
-            }
-        }
     }
 }

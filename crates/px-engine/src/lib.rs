@@ -45,7 +45,7 @@ mod timer;
 
 pub use control::{ControlError, ForkRequest, StartRequest, Started};
 pub use engine::{Engine, beat, drain, ring_due};
-pub use fitness::obstacle;
+pub use fitness::{obstacle, unanswerable};
 pub use history::PositionError;
 pub use metrics::METRICS;
 pub use migration::hung_migration;

@@ -22,6 +22,7 @@ pub(crate) fn delivery(id: DeliveryId, endpoint: &Endpoint, request: &Request, v
         took_us: 0,
         size: request.body.len() as u64,
         events: Vec::new(),
+        holders: Vec::new(),
         emptied: false,
         files: Vec::new(),
         contents: Vec::new(),

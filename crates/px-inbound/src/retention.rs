@@ -6,11 +6,13 @@
 //! owner may live for months), those in quarantine until they are replayed or
 //! their provider's retry was taken, and, as long as its provider's id is
 //! remembered, a late or an expired event; and those with files, while a run that they
-//! started or resumed has not ended. A delivery outlives the record under
+//! started or resumed, or a fork that holds them, has not ended. A delivery outlives the record under
 //! its ids, so that no duplicate points nowhere; both go in one commit. A
 //! response that a run took lives with the run's log.
 //!
 //! Tested in `px-testkit/tests/retention.rs`, in virtual time.
+
+mod files;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -53,6 +55,9 @@ pub struct Retention {
     pub rejected: Duration,
     /// Maximum number of these records.
     pub rejections: usize,
+    /// Maximum bytes of all files of deliveries together, of the webhooks that take files.
+    /// Beyond, the oldest go that no run may read; absent keeps them as long as their deliveries.
+    pub file_bytes: Option<u64>,
 }
 
 impl Default for Retention {
@@ -63,6 +68,7 @@ impl Default for Retention {
             quarantined: None,
             rejected: Duration::from_hours(7 * 24),
             rejections: 10_000,
+            file_bytes: None,
         }
     }
 }
@@ -85,6 +91,8 @@ struct Progress {
     old: Option<Cursor>,
     /// Among the rejected requests that are too many, the last that was looked at.
     rejected: Option<DeliveryId>,
+    /// The walk through the deliveries with files.
+    files: Option<files::Walk>,
     /// The walk through each webhook's deliveries.
     walks: BTreeMap<String, Walk>,
 }
@@ -123,6 +131,9 @@ impl Sweeper {
         self.too_old_rejections(retention, now, &mut progress, &mut plan).await?;
         if plan.is_empty() {
             self.too_old(retention, now, &mut progress, &mut plan).await?;
+        }
+        if plan.is_empty() {
+            self.too_much_in_files(retention, now, &mut progress, &mut plan).await?;
         }
         if plan.is_empty() {
             for endpoint in self.endpoints.iter() {
@@ -285,7 +296,8 @@ impl Sweeper {
         if delivery.files.is_empty() {
             return Ok(false);
         }
-        for run in delivery.events.iter().filter_map(|event| event.run) {
+        let runs = delivery.events.iter().filter_map(|event| event.run);
+        for run in runs.chain(delivery.holders.iter().copied()) {
             match self.context.store.run(self.context.scope, run).await {
                 Ok(Some(record)) if !record.run.status.is_terminal() => return Ok(true),
                 // Nobody can say that it has ended.

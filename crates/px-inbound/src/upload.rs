@@ -1,14 +1,18 @@
 //! Files of a form on their way into the store: the form's payload with a reference to
 //! each of them, and their bytes beside the delivery's record, in whose commit they are.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use px_core::{DeliveryId, FileId, StoredFile};
 use px_sdk::Received as Request;
 use px_store::{Delivery, Error};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::context::InboundContext;
 use crate::endpoint::Endpoint;
+use crate::phases::Incoming;
 use crate::verify::{BodyError, Content, FormData, FormLimits, is_form_data};
 
 /// Bytes of which the digest is taken before others have their turn on the thread.
@@ -55,6 +59,7 @@ pub(crate) async fn read(
             size: part.content.len() as u64,
             sha256: digest_of(&part.content).await,
             content_type: part.content_type.clone(),
+            unread: false,
         });
         contents.push(part.content.clone());
     }
@@ -102,6 +107,40 @@ fn digest_of_form(form: &FormData, files: &[StoredFile]) -> [u8; 32] {
         }
     }
     sum.finalize().into()
+}
+
+/// Notes the files that the handler has given to no run: nothing reads them, and a sender who has
+/// named a field wrongly is not to be unheard without a word. They are kept with their delivery.
+/// Events that the handler ignores leave nothing to read, and say why.
+pub(crate) fn note_unread(delivery: &mut Delivery, events: &[Incoming]) {
+    if delivery.files.is_empty() || events.iter().all(|event| event.raw.ignored.is_some()) {
+        return;
+    }
+    let mut given = BTreeSet::new();
+    for event in events {
+        let input = event.raw.start.as_ref().map(|(_, input)| input);
+        event.raw.response.iter().chain(input).for_each(|value| places(value, delivery.id, &mut given));
+    }
+    for (place, file) in (0..).zip(&mut delivery.files) {
+        file.unread = !given.contains(&place);
+        if file.unread {
+            let (slug, field) = (&delivery.slug, &file.field);
+            tracing::warn!(slug, delivery = %delivery.id, field, "a file is given to no run, and only kept");
+        }
+    }
+}
+
+/// Adds the places of a delivery's files to which a value refers.
+fn places(value: &Value, delivery: DeliveryId, found: &mut BTreeSet<u16>) {
+    match value {
+        Value::Array(values) => values.iter().for_each(|value| places(value, delivery, found)),
+        Value::Object(fields) => fields.values().for_each(|value| places(value, delivery, found)),
+        Value::String(text) => {
+            let file = text.parse::<FileId>().ok().filter(|file| file.delivery == delivery);
+            found.extend(file.map(|file| file.place));
+        }
+        _ => {}
+    }
 }
 
 async fn digest_of(content: &Bytes) -> String {

@@ -201,15 +201,15 @@ impl Secrets {
     /// The store could not be written; they are noted still.
     pub async fn flush(&self) -> Result<(), px_store::Error> {
         let known = self.known();
-        let taken = self.0.noted.take(|name| known.row(name).is_some());
+        let taken = self.0.noted.take(|name| known.is_of_store(name));
         if taken.is_empty() {
             return Ok(());
         }
         let _alone = self.0.changing.lock().await;
         let now = self.0.parts.clock.now();
         let written = self.write(Touches::Reads, |known| {
-            // One that was removed meanwhile has no readers.
-            let there = taken.iter().filter(|(name, _)| known.row(name).is_some());
+            // One that was removed, and forgotten since, has no readers.
+            let there = taken.iter().filter(|(name, _)| known.is_of_store(name));
             Ok(there.map(|(name, reads)| known.with_reads(name, reads, now)).collect())
         });
         match written.await {
@@ -303,7 +303,7 @@ impl Secrets {
     }
 
     /// Removes a secret, and its old values with it: they are nobody's from then on, and
-    /// taken out of what leaves px all the same.
+    /// taken out of what leaves px all the same. Who has read it stays known.
     ///
     /// # Errors
     /// See [`enum@Error`].
@@ -316,7 +316,8 @@ impl Secrets {
             let gone = gone(&row.record.values, &Values::default());
             let mut changes = vec![(Some(row.version), name.to_owned(), None)];
             changes.extend(known.with_past(name, gone, now));
-            changes.extend(known.without_reads(name));
+            // Who had the value of a secret is asked most where it was removed, since it became known.
+            changes.extend(known.kept_reads(name, now));
             changes.extend(known.without_oldest_past(name));
             Ok(changes)
         })

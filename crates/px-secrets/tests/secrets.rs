@@ -9,8 +9,8 @@ use std::time::Duration;
 use px_core::{Clock, Ids, ManualClock, RunId, Scope, Timestamp};
 use px_secrets::vault::Vault;
 use px_secrets::{Change, Error, KeyParts, NewSecret, Secrets, Unfit, key};
-use px_store::secrets::{MAX_SECRETS, SecretReader, SecretWrite, list};
-use px_store::{Admission, Batch, Epoch, EpochWrite, Store};
+use px_store::secrets::{MAX_SECRETS, SecretReader, SecretReads, SecretWrite, list};
+use px_store::{Admission, Batch, Epoch, EpochWrite, Outcome, Store};
 use px_store_rows::{Embedded, MemoryRows};
 use secrecy::ExposeSecret as _;
 
@@ -242,6 +242,48 @@ async fn who_has_read_what_is_kept_over_restarts_and_costs_no_commit_at_once() {
     // Who has read it stays when it is set anew.
     again.set(vec![new("A", "second value")]).await.unwrap();
     assert_eq!(again.reads("A").await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn who_has_read_a_secret_stays_known_when_it_is_removed() {
+    let clock = ManualClock::at(BEGIN);
+    let rows = MemoryRows::new();
+    let (secrets, store) = open(rows.clone(), 1, &clock).await;
+    secrets.set(vec![new("A", "first value"), new("B", "other value")]).await.unwrap();
+    let handler = || SecretReader::Handler("paid".into());
+    secrets.note("A", handler(), None);
+    secrets.flush().await.unwrap();
+    secrets.note("A", handler(), None);
+    secrets.note("B", handler(), None);
+    // The last reads of both are not in the store yet.
+    secrets.remove("A").await.unwrap();
+    secrets.remove("B").await.unwrap();
+    secrets.flush().await.unwrap();
+    let (again, _) = open(rows.beside(), 1, &clock).await;
+    assert!(again.held("A").is_none() && again.list().is_empty());
+    let counts = async |name: &str| -> Vec<u64> {
+        again.reads(name).await.unwrap().iter().map(|reads| reads.count).collect()
+    };
+    assert_eq!((counts("A").await, counts("B").await), (vec![2], vec![1]));
+    assert!(again.reads("C").await.unwrap().is_empty());
+    // In older stores the readers are with the values.
+    again.set(vec![new("OLD", "first value")]).await.unwrap();
+    let old = px_store::secrets::rows(&*store, Scope::default()).await.unwrap();
+    let mut old = old.into_iter().find(|row| row.record.name == "OLD").unwrap();
+    old.record.reads =
+        vec![SecretReads { reader: handler(), count: 5, first_at: BEGIN, last_at: BEGIN, run: None }];
+    let write = SecretWrite {
+        name: "OLD".into(),
+        expected: Some(old.version),
+        version: 999,
+        record: Some(old.record),
+    };
+    let batch = Batch { scope: Scope::default(), secrets: vec![write], ..Batch::default() };
+    let done = store.commit(batch, Admission::Wait).await.unwrap();
+    assert!(matches!(done, Outcome::Committed { .. }));
+    let (again, _) = open(rows.beside(), 1, &clock).await;
+    again.remove("OLD").await.unwrap();
+    assert_eq!(again.reads("OLD").await.unwrap().iter().map(|reads| reads.count).sum::<u64>(), 5);
 }
 
 #[tokio::test]

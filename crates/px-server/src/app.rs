@@ -36,6 +36,7 @@ pub(crate) struct App {
     /// Bounds of the webhooks that take forms with files, by slug.
     pub(crate) files: std::collections::HashMap<String, px_sdk::Files>,
     pub(crate) spills: crate::spill::Spills,
+    pub(crate) too_large: crate::too_large::TooLarge,
     pub(crate) max_body: usize,
     pub(crate) max_api_body: usize,
     pub(crate) max_headers: usize,

@@ -28,6 +28,7 @@ use crate::layered;
 use crate::links;
 use crate::run_to_completion::run_to_completion;
 use crate::spill::{self, SpillError};
+use crate::too_large::TooLarge;
 
 static ACTION: HeaderName = HeaderName::from_static("px-action");
 static RUN: HeaderName = HeaderName::from_static("px-run-id");
@@ -111,6 +112,7 @@ async fn let_in(app: Shared, remote: SocketAddr, slug: String, door: Door, reque
         .and_then(|length| length.parse::<usize>().ok());
     let limit = BodyLimit::of(&app, &slug, door, headers);
     if declared.is_some_and(|length| length > limit.bytes()) {
+        TooLarge::note(&app, &slug, &limit, declared, (remote, at));
         return limit.exceeded();
     }
     let layered = app.layered.get(&slug).cloned();
@@ -172,7 +174,12 @@ where
     };
     received.body = match read {
         Ok(body) => body,
-        Err(response) => return response,
+        Err(response) => {
+            if response.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                TooLarge::note(&app, &slug, &limit, None, (remote, at));
+            }
+            return response;
+        }
     };
     // A sender that hangs up does not stop half-way what it has sent whole.
     let work = async move {

@@ -24,7 +24,9 @@ mod spill;
 mod start;
 mod streams;
 mod sweeper;
+mod too_large;
 mod unverified;
+mod values;
 
 pub use access::{TokenError, Tokens};
 pub use connections::ConnectionLimits;
@@ -35,3 +37,4 @@ pub use options::{Environment, Options, WebhookOptions};
 pub use outbound::{HookOptions, is_unknown, unknown_brain};
 pub use start::{Running, start};
 pub use streams::StreamLimits;
+pub use values::Values;

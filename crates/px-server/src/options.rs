@@ -25,6 +25,9 @@ use crate::streams::StreamLimits;
 /// Looks up an environment variable.
 pub type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
+/// Returns whether the value of a name of the environment is that of a file.
+pub(crate) type OfFile = Box<dyn Fn(&str) -> bool + Send + Sync>;
+
 /// Options of one webhook.
 #[derive(Debug, Clone, Default)]
 pub struct WebhookOptions {
@@ -52,6 +55,8 @@ pub struct Options {
     pub public_url: Option<String>,
     /// Looks up an environment variable: for secrets.
     pub env: Environment,
+    /// Returns whether it has the value from a file that another variable names: to be told, no more.
+    pub is_of_file: OfFile,
     /// Source of the time.
     pub clock: Arc<dyn Clock>,
     /// Source of ids.
@@ -120,6 +125,7 @@ impl Options {
             bind: SocketAddr::from(([127, 0, 0, 1], 8787)),
             public_url: None,
             env: Box::new(|_| None),
+            is_of_file: Box::new(|_| false),
             clock: Arc::new(px_core::SystemClock),
             ids,
             limits: Limits::default(),

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use px_api::SecretSource as WebhookSecretSource;
 use px_core::{RunId, Scope};
 use px_inbound::{Endpoint, LinkKeys, StoredSecret};
 use px_outbound::Operator;
@@ -26,7 +27,7 @@ use tokio::sync::watch;
 
 use crate::app::{App, Shared};
 use crate::error::StartError;
-use crate::options::Options;
+use crate::options::{OfFile, Options};
 use hooks::{HookSecrets, RunSecrets};
 use of_env::OfEnv;
 
@@ -39,6 +40,8 @@ pub(crate) struct ServerSecrets(Arc<Inner>);
 
 struct Inner {
     env: OfEnv,
+    /// Returns whether a name's value is that of a file.
+    is_of_file: OfFile,
     stored: Secrets,
     links: LinkKeys,
     redaction: Redaction,
@@ -87,6 +90,7 @@ impl ServerSecrets {
             names,
             unnamed: configured.collect(),
             env: OfEnv::new(std::mem::replace(&mut options.env, Box::new(|_| None))),
+            is_of_file: std::mem::replace(&mut options.is_of_file, Box::new(|_| false)),
             redaction: options.redaction.clone(),
             registry: Arc::clone(&options.registry),
             hooks: options.hooks.secret_names.clone(),
@@ -178,6 +182,18 @@ impl ServerSecrets {
     /// Returns whether the environment, or a file that it names, is the one to answer for a name.
     pub(crate) fn is_shadowed(&self, name: &str) -> bool {
         self.env(name).is_some()
+    }
+
+    /// The place that the secret of a webhook comes from.
+    pub(crate) fn source_of(&self, def: &WebhookDef) -> Option<WebhookSecretSource> {
+        use WebhookSecretSource as Source;
+        let name = def.verification.secret.as_deref();
+        let of_env = |name: &str| if (self.0.is_of_file)(name) { Source::File } else { Source::Environment };
+        let named = name.and_then(|name| match self.env(name) {
+            Some(_) => Some(of_env(name)),
+            None => self.0.stored.held(name).map(|_| Source::Store),
+        });
+        named.or_else(|| (!def.keys.is_empty()).then_some(Source::Configuration))
     }
 
     /// Looks whether files have other values than those that verifiers know.

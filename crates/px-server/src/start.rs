@@ -258,6 +258,7 @@ impl Checked {
             streams: Streams::new(options.streams),
             files,
             spills,
+            too_large: crate::too_large::TooLarge::default(),
             max_body: options.max_body,
             max_api_body: options.max_api_body,
             max_headers: options.max_headers,

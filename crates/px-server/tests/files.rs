@@ -106,14 +106,26 @@ async fn post(server: &Running, body: &str) -> String {
 async fn a_gigabyte_is_refused_before_it_is_read() {
     let dir = tempfile::tempdir().unwrap();
     let server = serve(&dir, |_| {}).await;
-    let head = format!(
-        "POST /webhooks/uploads HTTP/1.1\r\nhost: localhost\r\n{TYPE}content-length: 1073741824\r\n\r\n"
-    );
-    let refused = raw(&server, head.as_bytes()).await;
+    let head_of = |slug: &str| {
+        format!(
+            "POST /webhooks/{slug} HTTP/1.1\r\nhost: localhost\r\n{TYPE}content-length: 1073741824\r\n\r\n"
+        )
+    };
+    let refused = raw(&server, head_of("uploads").as_bytes()).await;
     assert_eq!(status(&refused), 413, "{refused}");
     let (head, body) = parts(&refused);
     assert!(body.contains("26214400 bytes of files") && body.contains("5242880 bytes beside them"), "{body}");
     assert!(head.to_lowercase().contains("connection: close"), "{head}");
+    // It leaves no delivery, and is counted: by the webhook, and not by a name that somebody makes up.
+    let head = head_of("no-such-webhook");
+    assert_eq!(status(&raw(&server, head.as_bytes()).await), 413);
+    let figures = request(&server, "GET", "/metrics", "", "").await;
+    for line in [
+        "px_webhook_too_large_total{webhook=\"uploads\",body=\"form with files\"} ",
+        "px_webhook_too_large_total{webhook=\"unknown\",body=\"other\"} ",
+    ] {
+        assert!(figures.contains(line), "{line}: {figures}");
+    }
     server.shutdown().await.unwrap();
 }
 

@@ -137,6 +137,7 @@ async fn rules_62_a_file_with_another_value_is_noticed_and_by_one_that_is_gone_n
     believed(&server, &[(first, false), (second, false), (stored, false)]).await;
     let listed = get(&server, "/webhooks").await["webhooks"][0].clone();
     assert_eq!(listed["verified"], true, "{listed}");
+    assert_eq!(listed["secretSource"], "environment", "{listed}");
     assert!(listed["refusesAll"].as_str().unwrap().contains("its file cannot be read"), "{listed}");
     assert_eq!(set(&server, "HUB_SECRET", "the-next-value-of-the-store").await["shadowed"], true);
     assert_eq!(ping(&server, "the-next-value-of-the-store").await, 401);
@@ -152,12 +153,14 @@ async fn a_webhook_whose_secret_was_deleted_says_that_it_refuses_all() {
     let server = server_with(&env(&[]), |_| {}).await;
     set(&server, "HUB_SECRET", "the-value-of-the-store").await;
     believed(&server, &[("the-value-of-the-store", true)]).await;
+    assert_eq!(get(&server, "/webhooks").await["webhooks"][0]["secretSource"], "store");
     let deleted = request(&server, "DELETE", "/secrets/HUB_SECRET", "", "").await;
     assert_eq!(support::status(&deleted), 204);
     assert_eq!(ping(&server, "the-value-of-the-store").await, 401);
     let listed = get(&server, "/webhooks").await["webhooks"][0].clone();
     let why = listed["refusesAll"].as_str().unwrap();
     assert!(why.contains("HUB_SECRET") && why.contains("was deleted"), "{why}");
+    assert_eq!(listed.get("secretSource"), None, "{listed}");
     let kept = get(&server, "/webhooks/deliveries?slug=hub").await;
     assert!(!kept.to_string().contains("expired"), "{kept}");
     server.shutdown().await.unwrap();

@@ -66,6 +66,7 @@ fn with_stubs(delivery: &Delivery) -> Delivery {
         headers: delivery.headers.clone(),
         verdict: delivery.verdict.clone(),
         files: delivery.files.clone(),
+        holders: delivery.holders.clone(),
         body: Bytes::new(),
         contents: Vec::new(),
         ..*delivery

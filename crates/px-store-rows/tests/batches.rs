@@ -147,6 +147,7 @@ impl Rig {
             size: 0,
             events: entries,
             body: Bytes::new(),
+            holders: Vec::new(),
             emptied: false,
             files: Vec::new(),
             contents: Vec::new(),

@@ -124,6 +124,7 @@ impl Rig {
             size: 0,
             events: vec![entry],
             body: Bytes::new(),
+            holders: Vec::new(),
             emptied: false,
             files: Vec::new(),
             contents: Vec::new(),

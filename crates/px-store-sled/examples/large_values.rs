@@ -136,6 +136,7 @@ impl Rig {
                 ..InboxEvent::new(event, InboxState::Resumed, now)
             }],
             body,
+            holders: Vec::new(),
             emptied: false,
             files: Vec::new(),
             contents: Vec::new(),

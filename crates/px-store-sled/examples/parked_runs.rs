@@ -117,6 +117,7 @@ async fn parked(store: &dyn Store, ids: &Ids, n: u64) -> Batch {
         size: body.len() as u64,
         events: vec![entry],
         body,
+        holders: Vec::new(),
         emptied: false,
         files: Vec::new(),
         contents: Vec::new(),

@@ -228,8 +228,10 @@ pub struct Delivery {
     /// The files that came with it, of which the body has only the places.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<StoredFile>,
-    /// True if its content was dropped before its record: headers, body, files and
-    /// responses, of which there were too many.
+    /// Runs that may read its files though none of its events is theirs: forks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holders: Vec<RunId>,
+    /// True if its content was dropped before its record: headers, body, files, responses.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub emptied: bool,
     /// The body. Kept beside the record, as raw bytes; without the contents of its files.
@@ -243,8 +245,7 @@ pub struct Delivery {
     pub revision: u64,
 }
 
-/// An event in quarantine, as it is found by its provider's id: the newest one
-/// that the provider's retry takes the place of.
+/// An event in quarantine, as its provider's id finds it: the newest, whose place a retry takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetAside {
     /// Its delivery.
@@ -256,8 +257,7 @@ pub struct SetAside {
 /// The point up to which a scope's inbox was forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forgotten {
-    /// The newest delivery that was, and that something else may name: a
-    /// reference to this one or an older one may lead nowhere.
+    /// The newest that was and may be named: a reference to it or an older one may lead nowhere.
     pub through: DeliveryId,
     /// Number of deliveries that were.
     pub count: u64,

@@ -118,7 +118,8 @@ pub enum Part {
     /// Its values that count no more. They are kept to be taken out of what leaves px,
     /// after the secret was removed, too.
     Past,
-    /// Those who have read it. In older stores they are with its values.
+    /// Those who have read it. They are kept as long as past values, after the secret was removed, too. In
+    /// older stores they are with its values.
     Reads,
 }
 
@@ -163,8 +164,8 @@ pub async fn list(store: &dyn Store, scope: Scope) -> Result<Vec<Versioned<Secre
 /// The store could not be read, or a row is damaged: a secret that cannot be read
 /// is none that is not there.
 pub async fn rows(store: &dyn Store, scope: Scope) -> Result<Vec<Versioned<SecretRecord>>, Error> {
-    // Values and reads of each, and past ones, of as many again that were removed.
-    let page = store.scan(scope, Table::Secret, None, 4 * MAX_SECRETS + 1).await?;
+    // Values of each; reads and past ones of each, and of as many again that were removed.
+    let page = store.scan(scope, Table::Secret, None, 5 * MAX_SECRETS + 1).await?;
     let mut secrets = Vec::with_capacity(page.rows.len());
     for row in page.rows {
         match row {

@@ -136,6 +136,7 @@ impl Lab {
             size: 1,
             events: vec![event],
             body: Bytes::from_static(b"1"),
+            holders: Vec::new(),
             emptied: false,
             files: Vec::new(),
             contents: Vec::new(),

@@ -14,6 +14,8 @@ use px_inbound::Retention;
 use px_inbound::verify::FormWriter;
 use px_sdk::Registry;
 use px_store::Store as _;
+use px_store_rows::Embedded;
+use px_store_sled::{Options, SledRows};
 use px_testkit::{Fault, World};
 use serde_json::json;
 use uploads::{DAY, Read, SCOPE, delivery, form, piece, pieces, send, send_raw, state, world};
@@ -169,6 +171,84 @@ async fn a_delivery_that_loses_its_content_loses_its_files() {
     assert_eq!(pieces(&world).await, []);
     let kept = world.store().delivery(SCOPE, delivery(&answer)).await.unwrap().unwrap();
     assert!(kept.emptied && kept.files.is_empty());
+}
+
+#[tokio::test]
+async fn a_fork_holds_the_files_that_it_begins_with_until_it_has_ended() {
+    let world = world();
+    let retention = Retention { deliveries: DAY, ..Retention::default() };
+    let answer = send(&world, "claims", form("1", "wait").file("photo", "a", "", "abc")).await;
+    let answered = send(&world, "claims", form("2", "answer 1")).await;
+    assert_eq!(answered.action, Some("resumed"), "{}", answered.body);
+    let first = answer.run.unwrap();
+    assert_eq!(state(&world, first).await["status"], "complete");
+    let [fork, other] =
+        [world.fork(first, 1, None).await.unwrap(), world.fork(first, 1, None).await.unwrap()];
+    world.settle().await.unwrap();
+    world.cancel(other).await.unwrap();
+    world.advance(21 * DAY).await.unwrap();
+    let (forgotten, _) = world.sweep(&retention).await.unwrap();
+    assert_eq!(
+        (forgotten, pieces(&world).await.len()),
+        (1, 1),
+        "what answered may go, what has the file not"
+    );
+    assert_eq!(world.missing_files(fork).await.unwrap(), []);
+    send(&world, "claims", form("3", "answer 1")).await;
+    let ended = state(&world, fork).await;
+    assert_eq!((&ended["status"], &ended["state"]["bytes"]), (&json!("complete"), &json!(3)), "{ended}");
+    world.sweep(&retention).await.unwrap();
+    assert_eq!(pieces(&world).await, []);
+}
+
+/// Of one MiB each; the second has a run that may read it.
+async fn bounded(world: &World) {
+    let file = |id: &str, then: &str| form(id, then).file("photo", "a", "", vec![7; piece()]);
+    let mut sent = Vec::new();
+    for (id, then) in [("1", "ignore"), ("2", "wait"), ("3", "ignore"), ("4", "ignore"), ("5", "ignore")] {
+        sent.push(delivery(&send(world, "claims", file(id, then)).await));
+        world.advance(Duration::from_secs(1)).await.unwrap();
+    }
+    let left = async || pieces(world).await.into_iter().map(|(file, ..)| file.delivery).collect::<Vec<_>>();
+    let mebibyte = piece() as u64;
+    let bound = |file_bytes| Retention { file_bytes: Some(file_bytes), ..Retention::default() };
+    assert_eq!(world.sweep(&bound(5 * mebibyte)).await.unwrap(), (0, 0), "there is room for all");
+    world.advance(DAY / 24).await.unwrap();
+    assert_eq!(world.sweep(&bound(3 * mebibyte)).await.unwrap(), (0, 2));
+    assert_eq!(left().await, [sent[1], sent[3], sent[4]], "the oldest went that nobody reads");
+    let emptied = world.store().delivery(SCOPE, sent[0]).await.unwrap().unwrap();
+    assert!(emptied.emptied && emptied.files.is_empty() && !emptied.events.is_empty());
+    world.advance(DAY / 24).await.unwrap();
+    assert_eq!(world.sweep(&bound(0)).await.unwrap(), (0, 2));
+    assert_eq!(left().await, [sent[1]], "whatever the bound is, a run reads what it was given");
+    assert!(world.audit().await.unwrap().is_clean());
+}
+
+#[tokio::test]
+async fn files_beyond_their_bound_go_the_oldest_first_and_none_that_a_run_may_read() {
+    bounded(&world()).await;
+    let dir = tempfile::tempdir().unwrap();
+    let rows = SledRows::open(dir.path(), Options::default()).unwrap();
+    let store = std::sync::Arc::new(Embedded::new(rows));
+    bounded(&World::over(Registry::collect().unwrap(), store, 0).unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_given_to_no_run_is_kept_and_noted() {
+    let world = world();
+    let form_of =
+        |id: &str, then: &str| form(id, then).file("photo", "a", "", "abc").file("pictur", "b", "", "abc");
+    let unread = async |answer| {
+        let kept = world.store().delivery(SCOPE, delivery(&answer)).await.unwrap().unwrap();
+        kept.files.iter().map(|file| (file.field.clone(), file.unread)).collect::<Vec<_>>()
+    };
+    let answer = send(&world, "claims", form_of("1", "wait")).await;
+    assert_eq!(answer.action, Some("triggered"));
+    assert_eq!(unread(answer).await, [("photo".to_owned(), false), ("pictur".to_owned(), true)]);
+    assert_eq!(pieces(&world).await.len(), 2);
+    // Nothing is expected of what the handler ignores.
+    let ignored = send(&world, "claims", form_of("2", "ignore")).await;
+    assert!(unread(ignored).await.iter().all(|(_, unread)| !unread));
 }
 
 /// A run that has ended holds nothing, and its reply says what is missing when it goes back.

@@ -73,6 +73,7 @@ fn a_wait_that_ends_takes_its_link_with_it() {
     let link = cancelled.link_of("anna");
     cancelled.cancel();
     assert_eq!((world.open(&link).status(), world.answer(&link, "Approve").state()), (410, "closed"));
+    assert!(world.open(&link).html().contains("was cancelled on"), "{}", world.open(&link).html());
     let by_hand = world.start(single, refund("By hand?"));
     let link = by_hand.link_of("anna");
     by_hand.answer(json!({"answer": "approve"}));

@@ -44,6 +44,7 @@ fn stored(form: &FormData) -> Vec<StoredFile> {
         size: part.content.len() as u64,
         sha256: "0".into(),
         content_type: part.content_type.clone(),
+        unread: false,
     });
     files.collect()
 }

@@ -91,6 +91,8 @@ fn encoded(text: &str) -> String {
 }
 
 struct Room {
+    /// A run that does not end, in place of the poll that asks.
+    asked_by: String,
     data: TempDir,
     desk: Mutex<Desk>,
     voted: AtomicUsize,
@@ -110,7 +112,7 @@ impl Room {
         let approver = json!({ "mail": APPROVERS[number % APPROVERS.len()], "slack": "U1" });
         let start = json!({
             "brainTitle": "approval", "idempotencyKey": format!("run {number}"),
-            "initialState": { "text": "May it?", "approver": approver },
+            "initialState": { "order": "o1", "text": "May it?", "approver": approver, "asked_by": self.asked_by },
         });
         let run = until("a run", || {
             let (status, started) =
@@ -142,7 +144,14 @@ fn over_kills_each_vote_is_counted_once() {
     // Outside of every project: in a project's directory px hands over to that one's program.
     let data = tempfile::tempdir().unwrap();
     let desk = Mutex::new(Desk::start(data.path()));
-    let room = Room { data, desk, voted: AtomicUsize::new(0) };
+    let asked_by = until("an order", || {
+        let input = json!({ "id": "o1", "mail": "ada@example.com", "cents": 1, "lines": [] });
+        let start = json!({ "brainTitle": "order", "initialState": input }).to_string();
+        let address = desk.lock().unwrap_or_else(PoisonError::into_inner).address.clone();
+        let (status, started) = ask(&address, "POST", "/brains/runs", "application/json", &start)?;
+        (status < 300).then(|| started["brainRunId"].as_str().unwrap().to_owned())
+    });
+    let room = Room { asked_by, data, desk, voted: AtomicUsize::new(0) };
     let next = AtomicUsize::new(0);
     let runs = Mutex::new(Vec::new());
     std::thread::scope(|scope| {

@@ -2,84 +2,19 @@
 
 #![expect(clippy::indexing_slicing, reason = "a test says by panicking that it failed")]
 
+mod shop;
+
 use std::time::Duration;
 
-use order_desk::brains::approval::{Question, Vote, approval};
-use order_desk::brains::order::{Approver, Line, Order, Sale, order};
+use order_desk::brains::approval::{Vote, approval};
+use order_desk::brains::order::{Approver, Order, Sale, order};
+use order_desk::brains::poll::poll;
 use order_desk::brains::refund::{Case, refund};
 use order_desk::brains::shipping::shipping;
 use order_desk::webhooks::bank;
-use px::test::{Run, World, weather, world};
-use serde_json::{Value, json};
-
-const DAY: Duration = Duration::from_hours(24);
-
-/// Answers for all that is outside. The carrier is away twice, then takes the parcel.
-fn stub(world: &World) {
-    for name in ["mail customer", "mail reminder", "mail thanks"] {
-        world.stub(order, name, ());
-    }
-    for name in ["mail link", "post buttons", "mail reminder", "replace message"] {
-        world.stub(approval, name, ());
-    }
-    world.stub_with(shipping, "book", |call| {
-        if call.nth <= 2 {
-            px::bail!("the carrier is away");
-        }
-        Ok("P1")
-    });
-    world.stub(shipping, "archive", ());
-    for name in ["mail clerk", "pay back"] {
-        world.stub(refund, name, ());
-    }
-}
-
-fn desk() -> World {
-    let world = world();
-    stub(&world);
-    world
-}
-
-fn small() -> Order {
-    let lines = [("tea", 2), ("cup", 1)].map(|(article, count)| Line { article: article.into(), count });
-    Order {
-        id: "o1".into(),
-        mail: "ada@example.com".into(),
-        cents: 1_250,
-        lines: lines.into(),
-        approvers: Vec::new(),
-    }
-}
-
-/// One that two of three people have to let pass; Bob has Slack.
-fn large() -> Order {
-    let approver =
-        |mail: &str, slack: Option<&str>| Approver { mail: mail.into(), slack: slack.map(str::to_owned) };
-    let approvers = vec![
-        approver("anna@example.com", None),
-        approver("bob@example.com", Some("U1")),
-        approver("cleo@example.com", None),
-    ];
-    Order { cents: 90_000, approvers, ..small() }
-}
-
-fn paid(cents: u64) -> Value {
-    json!({ "order": "o1", "cents": cents, "reference": "r1" })
-}
-
-fn pressed(run: &Run, button: &str) -> Value {
-    json!({
-        "type": "block_actions",
-        "trigger_id": format!("t-{button}"),
-        "user": { "id": "U1" },
-        "actions": [{ "action_id": button, "value": run.id().to_string() }],
-        "response_url": "https://hooks.slack.com/actions/1",
-    })
-}
-
-fn seen(id: &str, place: &str) -> Value {
-    json!({ "id": id, "number": "P1", "place": place })
-}
+use px::test::{Run, World};
+use serde_json::json;
+use shop::{DAY, desk, large, paid, pressed, question, seen, small};
 
 fn deliver(world: &World) {
     // The carrier is asked again until it takes the parcel.
@@ -166,6 +101,7 @@ fn two_of_three_let_a_large_order_pass_one_by_link_and_one_by_button() {
     world.post("payments", paid(90_000)).expect("resumed");
     let [anna, bob, cleo] = votes(&world);
     let link = anna.link_of("anna@example.com");
+    let link_of_cleo = cleo.link_of("cleo@example.com");
     // A scanner of mail opens it first, and nothing happens.
     for _ in 0..3 {
         assert_eq!(world.open(&link).answers(), ["Yes", "No"]);
@@ -182,10 +118,11 @@ fn two_of_three_let_a_large_order_pass_one_by_link_and_one_by_button() {
     assert_eq!(world.calls(approval, "replace message").len(), 1);
     deliver(&world);
     assert!(run.expect_complete().state::<Sale>().is_approved);
-    // Cleo is reminded, and her vote comes to nothing.
-    assert_eq!(world.calls(approval, "mail reminder").len(), 1);
-    world.skip(2 * DAY);
+    // It is decided without Cleo: she is not asked any more, and not reminded.
     assert_eq!(cleo.expect_complete().state::<Vote>().yes, None);
+    world.skip(2 * DAY);
+    assert!(world.calls(approval, "mail reminder").is_empty());
+    assert_eq!(world.open(&link_of_cleo).state(), "answered");
     let votes_of = |mail: &str| world.kv(approval, "votes").scope(mail).get::<u64>();
     let counted = ["anna@example.com", "bob@example.com", "cleo@example.com"].map(votes_of);
     assert_eq!(counted, [Some(1), Some(1), None], "who was asked in vain has not voted");
@@ -219,8 +156,33 @@ fn two_of_three_are_enough_whoever_says_no_before_them() {
 fn two_who_say_no_keep_a_large_order_back() {
     let world = desk();
     let run = voted(&world, ["No", "Yes", "No"]);
-    assert!(!run.expect_complete().state::<Sale>().is_approved);
+    let sale = run.expect_complete().state::<Sale>();
+    assert!(!sale.is_approved && sale.is_paid_back);
     assert!(world.calls(shipping, "book").is_empty());
+    // What was paid goes back, and the customer hears of it; who was not needed is not asked any more.
+    assert_eq!([world.calls(order, "pay back").len(), world.calls(order, "mail refusal").len()], [1, 1]);
+    assert!(world.runs_of(approval).iter().all(|run| run.status() == "complete"));
+    world.expect_sound();
+}
+
+#[test]
+fn labels_say_what_became_of_an_order_and_which_runs_are_about_it() {
+    let ended = |answers| {
+        let world = desk();
+        let run = voted(&world, answers);
+        (world, run)
+    };
+    let (world, run) = ended(["No", "Yes", "No"]);
+    assert_eq!(run.expect_complete().label("outcome").as_deref(), Some("refused"));
+    let labelled = |run: &Run| run.label("order").as_deref() == Some("o1");
+    assert!(labelled(&run) && world.runs_of(poll).iter().chain(&world.runs_of(approval)).all(labelled));
+    let (world, run) = ended(["No", "Yes", "Yes"]);
+    deliver(&world);
+    assert_eq!(run.expect_complete().label("outcome").as_deref(), Some("delivered"));
+    let world = desk();
+    let run = world.start(order, small());
+    world.skip(14 * DAY);
+    assert_eq!(run.expect_complete().label("outcome").as_deref(), Some("unpaid"));
 }
 
 #[test]
@@ -231,7 +193,8 @@ fn silence_keeps_a_large_order_back() {
     world.answer(&votes(&world)[0].link_of("anna@example.com"), "Yes");
     run.expect_status("waiting");
     world.skip(2 * DAY);
-    assert!(!run.expect_complete().state::<Sale>().is_approved);
+    let sale = run.expect_complete().state::<Sale>();
+    assert!(!sale.is_approved && sale.is_paid_back);
 }
 
 #[test]
@@ -257,7 +220,7 @@ fn a_vote_counts_also_if_its_message_cannot_be_replaced_any_more() {
     let world = desk();
     world.stub_with(approval, "replace message", |_| -> px::Result<()> { px::bail!("expired_url") });
     let approver = Approver { mail: "bob@example.com".into(), slack: Some("U1".into()) };
-    let run = world.start(approval, Question { text: "May it?".into(), approver });
+    let run = world.start(approval, question(&world.start(order, small()), approver));
     world.post("slack-buttons", pressed(&run, "yes")).expect("resumed");
     assert_eq!(run.expect_complete().state::<Vote>().yes, Some(true));
 }
@@ -278,7 +241,7 @@ fn a_large_order_without_two_approvers_ends_before_anything_is_paid() {
 fn whoever_is_asked_by_slack_can_take_the_link_all_the_same() {
     let world = desk();
     let approver = Approver { mail: "bob@example.com".into(), slack: Some("U1".into()) };
-    let run = world.start(approval, Question { text: "May it?".into(), approver });
+    let run = world.start(approval, question(&world.start(order, small()), approver));
     assert_eq!(world.calls(approval, "post buttons").len(), 1);
     world.answer(&run.link_of("bob@example.com"), "No");
     assert_eq!(run.expect_complete().state::<Vote>().yes, Some(false));
@@ -311,60 +274,4 @@ fn a_clerk_who_does_not_answer_pays_back() {
     let run = world.run(world.post("disputes", json!({ "order": "o1", "cents": 5, "reason": "?" })).run());
     world.skip(3 * DAY);
     assert!(run.expect_complete().state::<Case>().is_paid_back);
-}
-
-/// `PX_SEEDS=1000` looks at more weathers.
-#[test]
-fn no_weather_ships_an_order_twice_or_unpaid() {
-    weather(|w| {
-        stub(w.world());
-        let run = w.start(order, small());
-        w.skip(4 * DAY);
-        w.post_with("payments", &[("webhook-id", "p1")], paid(1_250));
-        w.skip(DAY);
-        for (id, place) in [("1", "on the way"), ("2", "delivered")] {
-            w.post("carrier", seen(id, place));
-        }
-        w.calm();
-        w.world().skip(14 * DAY);
-        let calls = w.world().calls(shipping, "book");
-        assert!(calls.iter().all(|call| call.key == calls[0].key), "one parcel: {calls:?}");
-        let is_paid = !run.state_json()["paid"].is_null();
-        assert!(is_paid || calls.is_empty(), "{}", run.story());
-    });
-}
-
-#[test]
-fn in_no_weather_is_a_vote_counted_twice_or_not_at_all() {
-    weather(|w| {
-        stub(w.world());
-        let approver = Approver { mail: "bob@example.com".into(), slack: Some("U1".into()) };
-        let runs = [1, 2].map(|n| {
-            let question = Question { text: format!("May {n}?"), approver: approver.clone() };
-            w.start(approval, question)
-        });
-        for run in &runs {
-            w.post("slack-buttons", pressed(run, "yes"));
-        }
-        w.calm();
-        w.world().skip(3 * DAY);
-        let voted = runs.iter().filter(|run| run.state_json()["yes"] == json!(true)).count() as u64;
-        let counted = w.world().kv(approval, "votes").scope("bob@example.com").get::<u64>();
-        assert_eq!(counted.unwrap_or_default(), voted, "{}", runs[0].story());
-    });
-}
-
-#[test]
-fn no_weather_lets_a_refund_go_out_twice() {
-    weather(|w| {
-        stub(w.world());
-        w.post_with("disputes", &[("webhook-id", "d1")], json!({ "order": "o1", "cents": 5, "reason": "?" }));
-        w.skip(3 * DAY);
-        w.calm();
-        w.world().skip(3 * DAY);
-        let mut keys: Vec<_> = w.world().calls(refund, "pay back").into_iter().map(|call| call.key).collect();
-        keys.dedup();
-        // The bank signs an id, so that a dispute that comes again is known.
-        assert_eq!((keys.len(), w.world().runs_of(refund).len()), (1, 1), "{keys:?}");
-    });
 }

@@ -46,6 +46,17 @@ fn at(seconds_ago: u64) -> u64 {
 }
 
 #[test]
+fn a_run_that_waits_for_what_the_binary_has_no_more_says_so() {
+    let why = "Webhook 'slack' is not in the server's binary any more.";
+    let run = shown(json!({
+        "status": "waiting", "step": "process",
+        "waitingFor": [{"since": at(300), "waitFor": [{"slug": "slack", "identifier": "C1", "misfit": why}]}],
+    }));
+    let sentences = tell(&run, &[], NOW).sentences;
+    assert_eq!(sentences[1..], [why, "It listens to:"], "nothing is said to wake it");
+}
+
+#[test]
 fn a_waiting_run() {
     let run = shown(json!({
         "status": "waiting", "step": "process",

@@ -87,7 +87,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
             ));
         }
     } else if !follows {
-        return ui.json(&started.to_json());
+        return ui.answer(&started);
     }
     if !follows {
         return Ok(());

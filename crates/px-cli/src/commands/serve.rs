@@ -199,6 +199,7 @@ fn options(
         bind: config.socket(),
         public_url: config.server.public_url.clone(),
         env: Box::new(context::env),
+        is_of_file: Box::new(context::is_of_file),
         insecure: is_insecure,
         cors_origins: config.server.cors_origins.clone(),
         figures: vec![px_store_sled::METRICS, log::METRICS],

@@ -2,18 +2,20 @@
 //! data directory.
 //!
 //! While `px secrets rekey` changes it there are two. The new one lies in
-//! `secret.key.next` until all is sealed anew, and takes the name of the old one then.
+//! `secret.key.next` until all is sealed anew, and takes the name of the old one then, which stays as
+//! `secret.key.old`: copies of the store from before rest under it.
 //! Whoever finds both reads what rests under either; whoever opens the store finishes
 //! what only lacks the name. Of two variables the one that is the store's seals.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use px_core::Scope;
 use px_secrets::key;
 use px_secrets::vault::{self, Vault};
 use px_store::Store;
+use secrecy::zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 use crate::store::store_error;
@@ -24,13 +26,17 @@ pub(crate) const KEY_FILE: &str = "secret.key";
 /// The file of the key that is about to take its place.
 pub(crate) const NEXT_FILE: &str = "secret.key.next";
 
+/// The file of the key that was the store's before; of a second one, that with a number behind.
+pub(crate) const OLD_FILE: &str = "secret.key.old";
+
 /// The variable of the key, and that of the one that is about to take its place.
 pub(crate) const VARIABLE: &str = "PX_SECRET_KEY";
 pub(crate) const NEXT_VARIABLE: &str = "PX_SECRET_KEY_NEW";
 
 /// Advice about a key that is missing or another one.
 pub(crate) const LOST_KEY: &str = "put the store's key back, as that file or as PX_SECRET_KEY: after `px secrets \
-                                   rekey` that is the new one, and for a copy from before it the old one; where it is \
+                                   rekey` that is the new one, and for a copy from before it the old one, which it left in \
+                                   secret.key.old; where it is \
                                    lost, `px serve --new-secret-key` goes on with another one, and hooks and secrets need \
                                    new values";
 
@@ -98,6 +104,14 @@ pub(crate) fn is_key(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b"secret.")
 }
 
+/// The files of a data directory that have a key: that of now, the one that is about to take its place, and
+/// those from before, which copies of the store rest under.
+pub(crate) fn files(data_dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(data_dir).into_iter().flatten().flatten();
+    let is_kept = |name: &OsStr| is_key(name) && !name.as_encoded_bytes().ends_with(b".new");
+    entries.filter(|entry| is_kept(&entry.file_name())).map(|entry| entry.path()).collect()
+}
+
 /// The keys of the two variables, where both are set.
 fn variables(env: &dyn Fn(&str) -> Option<String>) -> Result<Option<(Vault, Vault)>> {
     let (Some(old), Some(next)) = (env(VARIABLE), env(NEXT_VARIABLE)) else { return Ok(None) };
@@ -137,18 +151,43 @@ async fn finish_rekey(data_dir: &Path, store: &Arc<dyn Store>, env: Env<'_>) -> 
     let Some(next) = Vault::read_file(&data_dir.join(NEXT_FILE)).map_err(unusable)? else { return Ok(()) };
     let is_the_stores = key::is_key_of(store, Scope::default(), &next).await;
     match is_the_stores.map_err(|error| store_error(&error))? {
-        Some(true) => take_next(data_dir),
+        Some(true) => take_next(data_dir).map(drop),
         _ => Ok(()),
     }
 }
 
-/// Puts the new key in the place of the old one, durably.
-pub(crate) fn take_next(data_dir: &Path) -> Result<()> {
-    std::fs::rename(data_dir.join(NEXT_FILE), data_dir.join(KEY_FILE))
-        .and_then(|()| std::fs::File::open(data_dir)?.sync_all())
-        .map_err(|error| {
-            Error::failed(format!("cannot replace {}: {error}", data_dir.join(KEY_FILE).display()))
-        })
+/// Puts the new key in the place of the old one, durably, once nothing rests under the old one any more. That
+/// one is kept beside it, for copies of the store that were made before: returns its file.
+pub(crate) fn take_next(data_dir: &Path) -> Result<Option<PathBuf>> {
+    let key = data_dir.join(KEY_FILE);
+    let kept = keep_old(data_dir)
+        .and_then(|kept| std::fs::rename(data_dir.join(NEXT_FILE), &key).map(|()| kept))
+        .and_then(|kept| std::fs::File::open(data_dir)?.sync_all().map(|()| kept));
+    kept.map_err(|error| Error::failed(format!("cannot replace {}: {error}", key.display())))
+}
+
+/// Gives the key a second name, which no older key has: of several the last number is the newest. Returns it;
+/// none if there is no key.
+fn keep_old(data_dir: &Path) -> std::io::Result<Option<PathBuf>> {
+    let key = data_dir.join(KEY_FILE);
+    let bytes = match std::fs::read(&key) {
+        Ok(bytes) => Zeroizing::new(bytes),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    for number in 1_u32.. {
+        let name = if number == 1 { OLD_FILE.to_owned() } else { format!("{OLD_FILE}.{number}") };
+        let old = data_dir.join(name);
+        // A link replaces nothing, and the file is its owner's as it was.
+        match std::fs::hard_link(&key, &old) {
+            Ok(()) => return Ok(Some(old)),
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
+            // Whoever died between the two names has kept it already.
+            Err(_) if *Zeroizing::new(std::fs::read(&old)?) == *bytes => return Ok(Some(old)),
+            Err(_) => {}
+        }
+    }
+    Ok(None)
 }
 
 /// A key of a variable.

@@ -7,6 +7,7 @@
 //! | `quarantined_days` | | a delivery that is set aside; until it is replayed, if nothing is said |
 //! | `rejected_days` | 7 | the record of a request whose sender was not verified |
 //! | `max_rejected` | 10000 | how many of these there are |
+//! | `max_file_bytes` | | bytes of the files of all deliveries; beyond, the oldest go that no run may read |
 //! | `callbacks_days` | 7 | an outbound delivery that came to its end, with its attempts |
 //! | `dead_callbacks_days` | 30 | one that is dead, and can be sent again as long as it is kept |
 //!
@@ -30,6 +31,7 @@ pub(crate) struct Retention {
     quarantined_days: Option<u64>,
     rejected_days: u64,
     max_rejected: usize,
+    max_file_bytes: Option<u64>,
     callbacks_days: u64,
     dead_callbacks_days: u64,
 }
@@ -44,6 +46,7 @@ impl Default for Retention {
             quarantined_days: defaults.quarantined.map(|kept| kept.as_secs() / DAY_SECS),
             rejected_days: defaults.rejected.as_secs() / DAY_SECS,
             max_rejected: defaults.rejections,
+            max_file_bytes: defaults.file_bytes,
             callbacks_days: callbacks.delivered.as_secs() / DAY_SECS,
             dead_callbacks_days: callbacks.dead.as_secs() / DAY_SECS,
         }
@@ -74,6 +77,7 @@ impl Retention {
             quarantined: self.quarantined_days.map(days),
             rejected: days(self.rejected_days),
             rejections: self.max_rejected,
+            file_bytes: self.max_file_bytes,
         }
     }
 }
@@ -94,7 +98,7 @@ mod tests {
     fn nothing_said_is_the_default_and_every_key_counts() {
         assert_eq!(Retention::default().sweeps(), px_inbound::Retention::default());
         assert_eq!(Retention::default().callbacks(), px_outbound::Retention::default());
-        let text = "deliveries_days = 2\nmax_payloads_per_webhook = 3\nquarantined_days = 5\nrejected_days = 1\nmax_rejected = 4\n\
+        let text = "deliveries_days = 2\nmax_payloads_per_webhook = 3\nquarantined_days = 5\nrejected_days = 1\nmax_rejected = 4\nmax_file_bytes = 7\n\
                     callbacks_days = 6\ndead_callbacks_days = 9";
         let some: Retention = toml::from_str(text).unwrap();
         let day = Duration::from_hours(24);
@@ -104,6 +108,7 @@ mod tests {
             quarantined: Some(5 * day),
             rejected: day,
             rejections: 4,
+            file_bytes: Some(7),
         };
         assert_eq!(some.sweeps(), expected);
         let expected = px_outbound::Retention { delivered: 6 * day, dead: 9 * day };

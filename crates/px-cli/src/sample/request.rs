@@ -4,6 +4,7 @@
 //!
 //! Used by `webhooks send`, `webhooks show` and `runs explain`.
 
+mod body;
 mod form;
 
 use bytes::Bytes;
@@ -12,10 +13,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use px_client::encode;
 use px_core::Timestamp;
 use px_inbound::verify::sign::{Error as SignError, OutboundRequest, sign};
-use px_sdk::verify::{BodyForm, Keyring, Scheme, Source, Verification};
+use px_sdk::verify::{Keyring, Scheme, Source};
 use px_sdk::{Received, WebhookDef};
 use secrecy::SecretString;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::Address;
 use super::aim::{Oracle, needs_a_server};
@@ -23,6 +24,7 @@ use super::kinds;
 use super::schema;
 use crate::error::{Error, Result};
 
+use body::{body, content_type, posted};
 pub(crate) use form::Field;
 
 const JSON: &str = "application/json";
@@ -57,6 +59,8 @@ enum Content {
     Made(Value),
     /// Bytes that somebody gave, sent as they are.
     Given(Bytes),
+    /// JSON that somebody gave, and the form in which its provider would post it.
+    Posted(Value, Bytes),
 }
 
 /// A request, ready to be sent.
@@ -106,6 +110,9 @@ pub(crate) async fn draft(def: &WebhookDef, wish: Wish<'_>, now: Timestamp) -> R
                 oracle.aimed(samples, wanted).await.ok_or_else(|| no_aim(def, wanted, given.is_some()))?;
             Content::Made(aimed)
         }
+        (None, Some((body, Some(payload)))) if content_type(&def.verification, payload) == FORM => {
+            Content::Posted(payload.clone(), Bytes::from(posted(&def.verification, payload, body)))
+        }
         (None, Some((body, _))) => Content::Given(Bytes::copy_from_slice(body)),
         (None, None) => Content::Made(oracle.best(samples).await.ok_or_else(|| {
             Error::failed(format!(
@@ -116,11 +123,12 @@ pub(crate) async fn draft(def: &WebhookDef, wish: Wish<'_>, now: Timestamp) -> R
         })?),
     };
     let payload = match &content {
-        Content::Made(payload) => payload.clone(),
+        Content::Made(payload) | Content::Posted(payload, _) => payload.clone(),
         Content::Given(body) => serde_json::from_slice(body).unwrap_or_default(),
     };
     let kind = match &content {
         Content::Made(payload) => content_type(&def.verification, payload),
+        Content::Posted(..) => FORM,
         Content::Given(_) => JSON,
     };
     Ok(Draft { headers: headers(def, &payload, kind, wish.event)?, content, query })
@@ -210,16 +218,6 @@ fn received(
     }
 }
 
-/// The content type that the provider would use.
-fn content_type(verification: &Verification, payload: &Value) -> &'static str {
-    let is_flat = payload.as_object().is_some_and(|fields| fields.values().all(Value::is_string));
-    match (&verification.body, &verification.scheme) {
-        (BodyForm::Form, _) => FORM,
-        (_, Scheme::Twilio) if is_flat => FORM,
-        _ => JSON,
-    }
-}
-
 fn headers(def: &WebhookDef, payload: &Value, kind: &'static str, event: Option<&str>) -> Result<HeaderMap> {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -248,34 +246,11 @@ fn header_value(what: &str, text: &str) -> Result<HeaderValue> {
     text.parse().map_err(|_| Error::usage(format!("{what} is '{text}', which no header can carry")))
 }
 
-/// A payload as bytes, inside the array that a provider with batches wraps it in.
-fn body(def: &WebhookDef, payload: &Value, kind: &str) -> Bytes {
-    if kind == FORM {
-        return Bytes::from(form(payload));
-    }
-    let Some(pointer) = def.verification.batch.as_deref() else { return Bytes::from(payload.to_string()) };
-    let mut whole = Value::Array(vec![payload.clone()]);
-    for name in pointer.split('/').skip(1).collect::<Vec<_>>().into_iter().rev() {
-        whole = Value::Object(Map::from_iter([(name.to_owned(), whole)]));
-    }
-    Bytes::from(whole.to_string())
-}
-
-fn form(payload: &Value) -> String {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let fields = payload.as_object().into_iter().flatten();
-    let pairs = fields.flat_map(|(name, value)| match value {
-        Value::Array(items) => items.iter().map(|item| (format!("{name}[]"), text(item))).collect(),
-        value => vec![(name.clone(), text(value))],
-    });
-    pairs.map(|(name, value)| format!("{}={}", encode(&name), encode(&value))).collect::<Vec<_>>().join("&")
-}
-
 impl Draft {
     /// The payload as JSON, where px knows it.
     pub(crate) fn payload(&self) -> Option<Value> {
         match &self.content {
-            Content::Made(payload) => Some(payload.clone()),
+            Content::Made(payload) | Content::Posted(payload, _) => Some(payload.clone()),
             Content::Given(body) => serde_json::from_slice(body).ok(),
         }
     }
@@ -299,7 +274,7 @@ impl Draft {
         let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or(JSON).to_owned();
         let bytes = match content {
             Content::Made(payload) => body(def, &payload, &kind),
-            Content::Given(bytes) => bytes,
+            Content::Given(bytes) | Content::Posted(_, bytes) => bytes,
         };
         let known_as = match &self.query {
             Some(query) => format!("{}?{query}", address.known_as),

@@ -1,5 +1,6 @@
 //! Webhooks as lists show them: the URL, and whether senders are verified.
 
+use px_api::Webhook;
 use px_sdk::WebhookDef;
 use px_sdk::registry::{Registered, Registry};
 use px_sdk::verify::Scheme;
@@ -27,7 +28,9 @@ pub(crate) enum Verified {
 static REFUSED: OnceLock<BTreeMap<String, String>> = OnceLock::new();
 
 /// Lets the listings know which webhooks refuse every request, the first time.
-pub(crate) fn know_refused(refused: impl Iterator<Item = (String, String)>) {
+pub(crate) fn know_refused(listed: &[Webhook]) {
+    let refused =
+        listed.iter().filter_map(|webhook| Some((webhook.slug.clone(), webhook.refuses_all.clone()?)));
     let _ = REFUSED.set(refused.collect());
 }
 

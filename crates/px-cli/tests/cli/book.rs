@@ -38,6 +38,14 @@ impl Book {
         self.px(words)
     }
 
+    /// The same at a terminal of 160 columns: a table with texts beside times of any length
+    /// is broken into the same lines however long these are.
+    pub(crate) fn both_wide(&mut self, words: &str) -> Done {
+        let at = terminal::of_width(&self.project, &split(words), 160);
+        self.write(" (at a wide terminal)", words, &at);
+        self.px(words)
+    }
+
     pub(crate) fn write(&mut self, how: &str, words: &str, done: &Done) {
         self.text += &format!("$ px {words}{how}\n");
         for (name, text) in [("", &done.stdout), ("stderr: ", &done.stderr)] {

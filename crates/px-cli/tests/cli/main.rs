@@ -9,6 +9,8 @@ mod audit;
 mod book;
 mod chatty;
 mod hooks;
+mod keys;
+mod kv;
 #[cfg(target_os = "linux")]
 mod log_form;
 mod named_dir;

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 
+use crate::secrets::fed;
 use crate::serving::{Serving, project};
 use crate::support::Project;
 
@@ -51,7 +52,7 @@ fn a_token_is_made_where_its_directory_says_and_in_no_other_px() {
 fn a_directory_that_is_open_and_not_served_is_left_alone() {
     let other = project();
     let other_server = Serving::start(&other, &[]);
-    let mine = project().with("PX_PORT", &port_of(&other_server));
+    let mine = project().with("PX_PORT", &port_of(&other_server)).file("px.toml", "");
     assert_eq!(mine.px(&["tokens", "create", "me", "--scope", "admin"]).code, 0);
     // As `px audit` has it while it reads.
     let lock = File::options().write(true).open(mine.path(".px/data/px.lock")).unwrap();
@@ -60,6 +61,54 @@ fn a_directory_that_is_open_and_not_served_is_left_alone() {
     assert_eq!(refused.code, 4, "{refused:?}");
     assert!(refused.stderr.contains("px.lock") && refused.stderr.contains("serves nobody"), "{refused:?}");
     assert_eq!(tokens(&other, &["--url", &other_server.url]), 0);
+}
+
+/// A store in a folder that is nobody's would take what is meant for another one, in silence.
+#[test]
+fn no_store_is_made_in_a_folder_that_nothing_says_is_a_project() {
+    let bare = project().file(".env", "STRIPE_KEY=sk_live_0123456789\n");
+    for words in [
+        &["secrets", "set", "STRIPE_KEY"][..],
+        &["secrets", "import", ".env"],
+        &["tokens", "create", "me", "--scope", "admin"],
+    ] {
+        let refused = fed(&bare, words, "sk_live_0123456789");
+        assert_eq!(refused.code, 2, "{refused:?}");
+        assert!(refused.stderr.contains("is no px project"), "{refused:?}");
+        assert!(refused.stderr.contains("--data-dir .px/data"), "{refused:?}");
+        assert!(!bare.path(".px").exists(), "{words:?}");
+    }
+    let dir = bare
+        .path("mine")
+        .canonicalize()
+        .unwrap_or_else(|_| bare.dir.path().canonicalize().unwrap().join("mine"));
+    let dir = dir.to_str().unwrap();
+    let set = |project: &Project, words: &[&str]| {
+        let done = fed(project, &[&["secrets", "set", "STRIPE_KEY"], words].concat(), "sk_live_0123456789");
+        assert_eq!(done.code, 0, "{done:?}");
+        done.stderr
+    };
+    assert!(
+        set(&bare, &["--data-dir", dir]).starts_with(&format!("(there was no store: made one in {dir})\n"))
+    );
+    let said = set(&bare, &["--data-dir", dir]);
+    assert!(said.starts_with(&format!("(nobody serves it: this is the store in {dir})\n")), "{said}");
+    for words in [&["secrets", "list"][..], &["secrets", "delete", "STRIPE_KEY"], &["tokens", "list"]] {
+        let done = bare.px(&[words, &["--data-dir", dir]].concat());
+        assert!(done.code == 0 && done.stderr.contains(&format!("the store in {dir})")), "{done:?}");
+    }
+    let nowhere = bare.px(&["secrets", "list"]);
+    assert!(nowhere.code == 0 && nowhere.stderr.contains("there is no store in "), "{nowhere:?}");
+    let nowhere = bare.px(&["secrets", "delete", "STRIPE_KEY"]);
+    assert!(nowhere.code == 3 && nowhere.stderr.contains("there is no store in "), "{nowhere:?}");
+    assert!(!bare.path(".px").exists());
+    let by_variable = project().with("PX_DATA_DIR", dir);
+    assert!(set(&by_variable, &[]).contains("this is the store in"));
+    let by_file = project().file("px.toml", "");
+    assert!(set(&by_file, &[]).contains("made one in"));
+    // A store that is there says enough.
+    std::fs::remove_file(by_file.path("px.toml")).unwrap();
+    assert!(set(&by_file, &[]).contains("this is the store in"));
 }
 
 #[test]

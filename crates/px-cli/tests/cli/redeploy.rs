@@ -55,6 +55,56 @@ fn parked_runs_that_the_next_binary_cannot_continue_are_listed_beforehand() {
     assert_eq!(serving.end().0, 0);
 }
 
+/// A wait is the old binary's; whether it can still be answered is the new one's to say.
+#[test]
+fn a_run_whose_webhook_is_gone_or_another_one_is_explained_by_the_next_binary() {
+    let project = project();
+    let serving = Serving::start(&project, &[]);
+    let started =
+        project.px(&["run", "--url", &serving.url, "review", "-s", "repository=a", "-s", "number=2"]);
+    let run = started.stdout.trim().to_owned();
+    until_waiting(&project, &serving.url, &run);
+    let explained = |url: &str| project.px(&["runs", "explain", &run, "--url", url]).stdout;
+    assert!(explained(&serving.url).contains("This would wake it:"), "{}", explained(&serving.url));
+    assert_eq!(serving.end().0, 0);
+    let data = project.path(".px/data");
+    for (next, says) in [
+        (
+            "redeployed",
+            "Webhook 'code' is not in the server's binary any more: an event there is answered 503",
+        ),
+        ("migrated", "Webhook 'code' gives another response now than when the run began to wait"),
+    ] {
+        let next = Project::of(next).with("PX_DATA_DIR", data.to_str().unwrap()).with("CODE_SECRET", "s2");
+        let serving = Serving::start(&next, &[]);
+        let told = explained(&serving.url);
+        assert!(told.contains(says) && !told.contains("This would wake it"), "{told}");
+        assert_eq!(serving.end().0, 0);
+    }
+}
+
+/// A check that is over before it is done has found nothing, which is no all-clear.
+#[test]
+fn a_migration_that_ends_the_process_does_not_pass_for_a_success() {
+    for (number, says) in [("number=3", "exit status: 0"), ("number=4", "signal")] {
+        let project = project();
+        let serving = Serving::start(&project, &[]);
+        let started =
+            project.px(&["run", "--url", &serving.url, "review", "-s", "repository=a", "-s", number]);
+        let run = started.stdout.trim().to_owned();
+        until_waiting(&project, &serving.url, &run);
+        let data = project.path(".px/data");
+        let next = Project::of("migrated").with("PX_DATA_DIR", data.to_str().unwrap());
+        let told = next.px(&["check"]);
+        assert_eq!(told.code, 1, "{told:?}");
+        let place = format!("broken off while it looked at {run} of brain 'review'");
+        assert!(told.stderr.contains(&place) && told.stderr.contains(says), "{told:?}");
+        assert_eq!(serving.end().0, 0);
+        let json = next.px(&["check", "--json"]);
+        assert!(json.code == 1 && json.error()["error"].as_str().unwrap().contains(&place), "{json:?}");
+    }
+}
+
 #[test]
 fn migrations_are_tried_on_parked_runs_and_nothing_is_written() {
     let project = project();

@@ -19,7 +19,7 @@ fn set(project: &Project, name: &str, value: &str, more: &[&str]) -> Done {
 
 #[test]
 fn a_file_that_is_gone_leaves_its_webhook_shut_and_is_logged_once() {
-    let project = Project::small().file("chat.secret", "the value of the file\n");
+    let project = Project::rooted().file("chat.secret", "the value of the file\n");
     let file = project.path("chat.secret");
     let project = project.with("CHAT_SECRET_FILE", file.to_str().unwrap());
     let serving = Serving::start(&project, &[]);
@@ -46,7 +46,7 @@ fn a_file_that_is_gone_leaves_its_webhook_shut_and_is_logged_once() {
 
 #[test]
 fn whoever_sets_a_secret_that_the_environment_has_is_told() {
-    let project = Project::small().with("STRIPE_KEY", OTHER).file(".env", "STRIPE_KEY=sk_live_5555555555\n");
+    let project = Project::rooted().with("STRIPE_KEY", OTHER).file(".env", "STRIPE_KEY=sk_live_5555555555\n");
     let done = set(&project, "STRIPE_KEY", VALUE, &[]);
     assert!(done.stderr.contains("the variable STRIPE_KEY is set here"), "{done:?}");
     let listed = project.px(&["secrets", "list"]);
@@ -66,30 +66,53 @@ fn whoever_sets_a_secret_that_the_environment_has_is_told() {
 
 #[test]
 fn what_a_set_has_done_is_said_as_it_is() {
-    let project = Project::small().file(".env", "A=0123456789\nB=0123456789\n");
-    let said = |more: &[&str]| set(&project, "A", VALUE, more).stderr;
-    assert_eq!(said(&[]), "A is set.\n");
-    assert_eq!(said(&[]), "A has that value already.\n");
-    set(&project, "A", OTHER, &[]);
+    let project = Project::rooted().file(".env", "A=0123456789\nB=0123456789\n");
+    let own =
+        |stderr: String| stderr.lines().filter(|line| !line.starts_with('(')).collect::<Vec<_>>().join("\n");
+    let said = |value: &str, more: &[&str]| own(set(&project, "A", value, more).stderr);
+    assert_eq!(said(VALUE, &[]), "A is set.");
+    assert_eq!(said(VALUE, &[]), "A has that value already; no value before it counts any more.");
+    let changed = said(OTHER, &["--grace", "1h"]);
+    assert!(
+        changed.starts_with("A has a new value; the value before it still verifies senders until 2"),
+        "{changed}"
+    );
+    assert!(said(OTHER, &[]).contains("already; the value before it still verifies senders until 2"));
     let listed = project.px(&["secrets", "list"]);
     assert!(listed.stdout.contains("the value before counts until 2"), "{listed:?}");
-    assert_eq!(said(&["--grace", "0s"]), "A has a new value.\n");
-    assert_eq!(said(&["--grace", "0s"]), "A has that value already; no value before it counts any more.\n");
-    assert!(!project.px(&["secrets", "list"]).stdout.contains("counts until"));
-    let import = || project.px(&["secrets", "import", ".env"]).stderr;
-    assert!(import().starts_with("2 secrets set, 1 of them new."), "{}", import());
-    assert!(import().starts_with("2 secrets set, 0 of them new, 2 had that value already."), "{}", import());
-    let serving = Serving::start(&project, &[]);
+    assert_eq!(said(VALUE, &["--grace", "0s"]), "A has a new value; no value before it counts any more.");
     assert_eq!(
-        set(&project, "B", "0123456789", &["--url", &serving.url]).stderr,
-        "B has that value already.\n"
+        said(VALUE, &["--grace", "0s"]),
+        "A has that value already; no value before it counts any more."
     );
+    assert!(!project.px(&["secrets", "list"]).stdout.contains("counts until"));
+    let import = |more: &[&str]| {
+        let done = project.px(&[&["secrets", "import", ".env"], more].concat());
+        assert_eq!(done.code, 0, "{done:?}");
+        own(done.stderr)
+    };
+    let both = import(&[]);
+    assert!(both.starts_with("2 secrets set, 1 of them new."), "{both}");
+    assert!(both.contains("The value before of A still verifies senders until 2"), "{both}");
+    let again = import(&["--grace", "0s"]);
+    assert!(again.starts_with("2 secrets set, 0 of them new, 2 had that value already."), "{again}");
+    assert!(again.ends_with("No value before these counts any more."), "{again}");
+    assert_eq!(project.px(&["secrets", "import", ".env", "--grace", "8d"]).code, 2);
+    let serving = Serving::start(&project, &[]);
+    let url = ["--url", serving.url.as_str()];
+    let unchanged = set(&project, "B", "0123456789", &url).stderr;
+    assert_eq!(unchanged, "B has that value already; no value before it counts any more.\n");
+    let changed = set(&project, "B", VALUE, &[&["--grace", "1h"], &url[..]].concat()).stderr;
+    assert!(changed.contains("still verifies senders until 2"), "{changed}");
+    let back =
+        project.px(&[&["secrets", "import", ".env", "--json", "--grace", "2h"], &url[..]].concat()).json();
+    assert_eq!(back["oldValueUntil"].as_object().unwrap().keys().collect::<Vec<_>>(), ["B"], "{back}");
     drop(serving);
 }
 
 #[test]
 fn there_is_no_way_to_a_value_and_it_is_said() {
-    let project = Project::small();
+    let project = Project::rooted();
     set(&project, "STRIPE_KEY", VALUE, &[]);
     for words in
         [&["secrets", "get", "STRIPE_KEY"][..], &["secrets", "show", "STRIPE_KEY"], &["secrets", "get"]]
@@ -105,7 +128,7 @@ fn there_is_no_way_to_a_value_and_it_is_said() {
 #[test]
 fn every_wrong_line_of_a_file_is_named_at_once() {
     let text = "A=0123456789\nno line\nB=short\n-\nC='open\n";
-    let project = Project::small().file("bad.env", text);
+    let project = Project::rooted().file("bad.env", text);
     let done = project.px(&["secrets", "import", "bad.env"]);
     assert_eq!(done.code, 2, "{done:?}");
     for line in [
@@ -124,7 +147,7 @@ fn every_wrong_line_of_a_file_is_named_at_once() {
 
 #[test]
 fn advice_can_be_followed() {
-    let project = Project::small();
+    let project = Project::rooted();
     // Nobody listens there, and the data directory needs no server.
     let away = project.px(&["secrets", "list", "--url", "http://127.0.0.1:9"]);
     assert!(away.code == 5 && away.stderr.contains("without --url and PX_URL"), "{away:?}");
@@ -158,6 +181,11 @@ fn advice_can_be_followed() {
         listed.stderr.contains("was deleted") && !listed.stderr.contains("'chat' is unverified"),
         "{listed:?}"
     );
+    // What is so now, and what would be so after a restart.
+    let checked = project.px(&["check"]);
+    assert!(checked.stderr.contains("webhook 'chat' refuses every request"), "{checked:?}");
+    assert!(checked.stderr.contains("'chat' has no secret: a px that is started anew takes"), "{checked:?}");
+    assert!(!checked.stderr.contains("'chat' is unverified"), "{checked:?}");
     let sent = project.px(&[&["webhooks", "send", "chat", "--identifier", "x"], &url[..]].concat());
     assert!(
         sent.stderr.contains("the server believes nobody") && sent.stderr.contains("was deleted"),
@@ -167,9 +195,45 @@ fn advice_can_be_followed() {
 }
 
 #[test]
+fn the_place_of_a_webhooks_secret_is_the_one_that_the_server_sees() {
+    let project = Project::rooted();
+    let serving = Serving::start(&project, &[]);
+    let shown = |project: &Project| project.px(&["webhooks", "show", "chat"]).stdout;
+    assert!(shown(&project).contains("CHAT_SECRET is not set"), "{}", shown(&project));
+    set(&project, "CHAT_SECRET", VALUE, &["--url", &serving.url]);
+    // The environment of this command is another one than the server's.
+    let project = project.with("CHAT_SECRET", OTHER);
+    assert!(
+        shown(&project).contains("CHAT_SECRET is in the store (so says the server)"),
+        "{}",
+        shown(&project)
+    );
+    let json = project.px(&["webhooks", "show", "chat", "--json"]).json();
+    assert_eq!((&json["secretSource"], &json["secretSeenBy"]), (&json!("store"), &json!("server")));
+    assert_eq!(serving.end().0, 0);
+    let said = shown(&project);
+    assert!(said.contains("in the variable CHAT_SECRET (seen from here"), "{said}");
+    let serving = Serving::start(&project, &[]);
+    assert!(
+        shown(&project).contains("in the variable CHAT_SECRET (so says the server)"),
+        "{}",
+        shown(&project)
+    );
+    assert_eq!(serving.end().0, 0);
+    let of_file = Project::rooted().file("chat.secret", VALUE);
+    let file = of_file.path("chat.secret");
+    let of_file = of_file.with("CHAT_SECRET_FILE", file.to_str().unwrap());
+    assert!(shown(&of_file).contains("file that CHAT_SECRET_FILE names (seen"), "{}", shown(&of_file));
+    let serving = Serving::start(&of_file, &[]);
+    assert!(shown(&of_file).contains("file that CHAT_SECRET_FILE names (so says"), "{}", shown(&of_file));
+    drop(serving);
+}
+
+#[test]
 fn keys_that_are_mistaken_are_named_and_not_shown() {
     let key = "11".repeat(32);
-    let project = Project::small().with("PX_SECRET_KEY", &key).with("PX_SECRET_KEY_NEW", &key.to_uppercase());
+    let project =
+        Project::rooted().with("PX_SECRET_KEY", &key).with("PX_SECRET_KEY_NEW", &key.to_uppercase());
     set(&project, "STRIPE_KEY", VALUE, &[]);
     let same = project.px(&["secrets", "rekey"]);
     assert!(same.code == 2 && same.stderr.contains("nothing would be changed"), "{same:?}");
@@ -180,16 +244,16 @@ fn keys_that_are_mistaken_are_named_and_not_shown() {
     let project = project.with("PX_SECRET_KEY_NEW", &"22".repeat(32));
     assert_eq!(project.px(&["secrets", "rekey"]).code, 0);
     let late = project.with("PX_SECRET_KEY_NEW", &"33".repeat(32));
-    let refused = late.px(&["secrets", "list"]);
+    let refused = late.px(&["secrets", "delete", "STRIPE_KEY"]);
     assert!(
         refused.code == 1 && refused.stderr.contains("after `px secrets rekey` that is the new one"),
         "{refused:?}"
     );
 
-    let project = Project::small();
+    let project = Project::rooted();
     set(&project, "STRIPE_KEY", VALUE, &[]);
     std::fs::write(project.path(".px/data/secret.key"), "hunter2").unwrap();
-    let wrong = project.px(&["secrets", "list"]);
+    let wrong = project.px(&["secrets", "delete", "STRIPE_KEY"]);
     assert!(wrong.code == 1 && wrong.stderr.contains("secret.key does not hold 64"), "{wrong:?}");
     assert!(!wrong.stderr.contains("hunter2"), "{wrong:?}");
 }
@@ -197,7 +261,7 @@ fn keys_that_are_mistaken_are_named_and_not_shown() {
 /// Past values that the key does not open are nobody's, and keep no px from its start.
 #[test]
 fn what_cannot_be_decrypted_is_listed_and_keeps_nobody_from_the_start() {
-    let project = Project::small();
+    let project = Project::rooted();
     set(&project, "STRIPE_KEY", VALUE, &[]);
     set(&project, "STRIPE_KEY", OTHER, &["--grace", "0s"]);
     set(&project, "GONE", VALUE, &[]);
@@ -219,7 +283,7 @@ fn what_cannot_be_decrypted_is_listed_and_keeps_nobody_from_the_start() {
 #[test]
 fn a_hook_of_the_configuration_signs_with_what_its_file_holds() {
     let toml = "[[hooks]]\nname = 'billing'\nurl = 'http://127.0.0.1:9/x'\nsecret_env = 'BILLING_SECRET'\n";
-    let project = Project::small()
+    let project = Project::rooted()
         .file("px.toml", toml)
         .file("billing.secret", "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0\n");
     let file = project.path("billing.secret");
@@ -236,7 +300,7 @@ fn a_hook_of_the_configuration_signs_with_what_its_file_holds() {
 
 #[test]
 fn texts_of_a_secret_that_are_not_looked_for_are_warned_of_once() {
-    let project = Project::small();
+    let project = Project::rooted();
     let texts: Vec<String> = (0..70).map(|n| format!("sk_live_{n:08}")).collect();
     set(&project, "KEYS", &json!(texts).to_string(), &[]);
     let serving = Serving::start(&project, &[]);

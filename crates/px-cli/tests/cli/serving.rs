@@ -341,9 +341,12 @@ fn providers_and_secrets_of_px_toml_count_in_every_command() {
     let open = open.unwrap();
     assert_eq!((&open["provider"], &open["verified"]), (&"acme".into(), &true.into()), "{open}");
     let shown = project.px(&["webhooks", "show", "open"]);
-    assert!(shown.stdout.contains("  acme: 2 secrets from px.toml\n"), "{}", shown.stdout);
+    assert!(shown.stdout.contains("  acme: 2 secrets from px.toml ("), "{}", shown.stdout);
     let shown = project.px(&["webhooks", "show", "code"]);
-    assert!(shown.stdout.contains("the secret is in CODE_SECRET, and 1 secret from px.toml\n"), "{shown:?}");
+    assert!(
+        shown.stdout.contains("the secret is in the variable CODE_SECRET, and 1 secret from px.toml ("),
+        "{shown:?}"
+    );
 
     let serving = Serving::start(&project, &[]);
     let px = |arguments: &[&str]| project.px(&[arguments, &["--url", &serving.url]].concat());

@@ -133,7 +133,7 @@ fn with_a_server() {
     book.px("webhooks send sms --identifier +1555");
     book.px("webhooks send open");
     settle(&book.project, &ada, "complete");
-    book.both(&format!("runs events {ada}"));
+    book.both_wide(&format!("runs events {ada}"));
     book.px(&format!("runs events {nobody}"));
     book.px(&format!("runs watch {ada}"));
     book.both(&format!("runs watch {nobody}"));

@@ -45,6 +45,11 @@ impl Project {
         Self::of("small_project")
     }
 
+    /// The same, in a folder that a px.toml says is a project's: a store may be made there.
+    pub(crate) fn rooted() -> Self {
+        Self::small().file("px.toml", "")
+    }
+
     /// With a variable in its environment.
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));

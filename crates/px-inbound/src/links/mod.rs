@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use px_core::key::LINK_SLUG;
-use px_core::wait::{Ask, LINK_TOKEN_PREFIX};
+use px_core::wait::{Ask, AskedAnswer, LINK_TOKEN_PREFIX};
 use px_core::{Stopwatch, Timestamp};
 use px_sdk::link::{Answered, LinkClaims};
 use px_sdk::{Form, Inbound, RawInbound, Received as Request, WebhookBuilder, WebhookDef, verify};
@@ -45,8 +45,7 @@ const URLENCODED: &str = "application/x-www-form-urlencoded";
 const THE_PAGE: &str = "?answered";
 
 /// Headers that the record of an answer keeps.
-const KEPT: [&str; 9] = [
-    "content-length",
+const KEPT: [&str; 8] = [
     "content-type",
     "forwarded",
     "host",
@@ -185,7 +184,8 @@ impl Links {
         };
         let mut response = Map::from_iter([("answer".to_owned(), chosen.value.clone())]);
         response.extend(ask.approver.iter().map(|approver| ("by".to_owned(), json!(approver))));
-        let taken = self.take_in(&claims, request, response, watch).await;
+        let words = in_words(&ask, chosen);
+        let taken = self.take_in(&claims, Request { body: words.into(), ..request }, response, watch).await;
         let Some(answer) = taken.filter(|answer| answer.status < 300) else {
             return self.question(503, &claims, ask, now, Some(Notice::NotStored)).retried();
         };
@@ -269,6 +269,17 @@ fn kept(headers: &HeaderMap) -> HeaderMap {
                 .any(|part| part == LINK_TOKEN_PREFIX.as_bytes())
     });
     lines.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// Returns the body that the record of an answer has: a form that says what was asked and
+/// answered, in place of the page's, which has a nonce and the number of a button.
+fn in_words(ask: &Ask, chosen: &AskedAnswer) -> String {
+    let value = chosen.value.to_string();
+    let mut fields = vec![("question", &*ask.words), ("answer", &*chosen.label), ("value", &*value)];
+    fields.extend(ask.approver.iter().map(|approver| ("by", &**approver)));
+    let text = |text| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC);
+    let fields = fields.into_iter().map(|(name, value)| format!("{name}={}", text(value)));
+    fields.collect::<Vec<_>>().join("&")
 }
 
 /// Returns the fields of the page's form; none of what is no form.

@@ -17,6 +17,8 @@ use super::standing::{End, Over, Standing, Vote};
 
 const STYLE: &str = include_str!("style.css");
 
+const NOTHING: &str = "Nothing is asked of you any more.";
+
 /// Questions of more characters are set as text and not as a headline.
 const LONG: usize = 280;
 
@@ -137,10 +139,17 @@ fn ended(over: &Over) -> String {
     }
     let at = over.ended_at.map_or_else(String::new, |at| format!(" on {}", moment(at)));
     let sentence = match over.ended {
-        None => "Your link is used. Others may still answer.".to_owned(),
+        None if over.others => "Your link is used. Others may still answer.".to_owned(),
+        None => "Your link is used. Nothing more is asked of you.".to_owned(),
         Some(End::Answered) => "Nothing more is asked of you.".to_owned(),
         Some(End::TimedOut) => format!("The time to answer ended{at}."),
-        Some(End::Withdrawn) => format!("The question was closed{at}. Nothing is asked of you any more."),
+        Some(End::Closed) => format!("Enough was answered, and the question was closed{at}."),
+        Some(End::Cancelled) => format!("What asked was cancelled{at}. {NOTHING}"),
+        Some(End::Failed) => format!("What asked failed{at}, so no answer counts any more."),
+        Some(End::Reran) => {
+            format!("What asked went back{at}. If it asks again, it sends another link.")
+        }
+        Some(End::Unknown) => format!("The question was closed{at}. {NOTHING}"),
     };
     let _ = write!(main, "<p class=\"small\">{sentence}</p>");
     whole(title, &main, "", false)
@@ -293,6 +302,7 @@ mod tests {
             votes: vec![vote.clone(), Vote { label: None, by: None, by_hand: true, at }],
             ended: Some(End::Answered),
             ended_at: Some(at),
+            others: false,
         };
         let page = closed(&Standing::Over(over));
         for words in
@@ -304,7 +314,7 @@ mod tests {
         let pages = [
             page,
             closed(&Standing::Over(over(Some(End::TimedOut)))),
-            closed(&Standing::Over(over(Some(End::Withdrawn)))),
+            closed(&Standing::Over(over(Some(End::Unknown)))),
             closed(&Standing::Over(Over { votes: vec![vote], ..Over::default() })),
             closed(&Standing::Expired(Ask { expires: Some(at), ..ask("Refund?", &["Approve"], None) })),
             closed(&Standing::Early),
@@ -315,6 +325,25 @@ mod tests {
         for page in pages {
             assert!(!page.contains("<form") && !page.contains("<button") && page.contains("<h1"), "{page}");
         }
+    }
+
+    #[test]
+    fn each_end_has_its_own_words_and_others_are_named_where_there_are_some() {
+        let ends = [
+            End::Answered,
+            End::TimedOut,
+            End::Closed,
+            End::Cancelled,
+            End::Failed,
+            End::Reran,
+            End::Unknown,
+        ];
+        let over = |ended, others| closed(&Standing::Over(Over { ended, others, ..Over::default() }));
+        let pages: std::collections::BTreeSet<_> = ends.iter().map(|end| over(Some(*end), false)).collect();
+        assert_eq!(pages.len(), ends.len());
+        assert!(pages.iter().all(|page| !page.contains("Others may")));
+        assert!(over(None, true).contains("Others may still answer"));
+        assert!(!over(None, false).contains("Others may still answer"));
     }
 
     #[test]

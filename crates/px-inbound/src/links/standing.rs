@@ -53,6 +53,8 @@ pub(super) struct Over {
     pub(super) ended: Option<End>,
     /// Time of its end, if it is known.
     pub(super) ended_at: Option<Timestamp>,
+    /// True while another link of the wait can still be answered.
+    pub(super) others: bool,
 }
 
 /// An answer that was given.
@@ -72,8 +74,16 @@ pub(super) struct Vote {
 pub(super) enum End {
     Answered,
     TimedOut,
-    /// The run was cancelled, failed, or went back; or the step wanted no more.
-    Withdrawn,
+    /// The step wanted no more answers.
+    Closed,
+    /// The run was cancelled.
+    Cancelled,
+    /// The run failed.
+    Failed,
+    /// The run went back to an earlier step.
+    Reran,
+    /// The run is over, or went on, and nothing more is known.
+    Unknown,
 }
 
 /// Looks where the question of a link stands.
@@ -101,10 +111,15 @@ pub(super) async fn look(
     let mut history = histories.take((run.id, claims.link)).unwrap_or_else(|| History::new(key.clone()));
     history.read(context, &run).await?;
     let mut over = history.over.clone();
+    over.others = open.is_some_and(|(wait, own, _)| {
+        let mut others =
+            wait.registrations.iter().zip(0..).filter(|(one, index)| one.ask.is_some() && *index != own);
+        others.any(|(_, index)| !wait.is_answered(index))
+    });
     histories.keep((run.id, claims.link), history);
     if open.is_none() {
         // Of a wait that is not found any more nothing is known but that it is not open.
-        over.ended.get_or_insert(End::Withdrawn);
+        over.ended.get_or_insert(End::Unknown);
     }
     // An answer that waits for a paused run is in no log yet.
     if over.votes.is_empty()
@@ -239,11 +254,11 @@ impl History {
                 End::Answered
             }
             EventBody::WaitTimedOut { wait: of } if *of == wait => End::TimedOut,
-            EventBody::WaitClosed { wait: of } if *of == wait => End::Withdrawn,
-            EventBody::BrainCancelled { .. }
-            | EventBody::BrainError { .. }
-            | EventBody::BrainComplete
-            | EventBody::Rerun { .. } => End::Withdrawn,
+            EventBody::WaitClosed { wait: of } if *of == wait => End::Closed,
+            EventBody::BrainCancelled { .. } => End::Cancelled,
+            EventBody::BrainError { .. } => End::Failed,
+            EventBody::Rerun { .. } => End::Reran,
+            EventBody::BrainComplete => End::Unknown,
             _ => return,
         };
         (self.over.ended, self.over.ended_at) = (Some(end), Some(entry.at));

@@ -14,6 +14,7 @@ use crate::context::InboundContext;
 use crate::endpoint::Endpoint;
 use crate::quarantine::Trouble;
 use crate::record::micros;
+use crate::upload::note_unread;
 use crate::users;
 use crate::validate::Violation;
 use crate::verify::{Content, Element, IdError, bounded_id};
@@ -148,6 +149,9 @@ impl<'a> Parsed<'a> {
         let Self { endpoint, request, mut delivery, origin, .. } = self;
         if let Origin::Arrived(watch) = &origin {
             delivery.took_us = micros(*watch);
+        }
+        if let Ok(events) = &asked {
+            note_unread(&mut delivery, events);
         }
         match (asked, origin) {
             (Ok(events), Origin::Arrived(_)) => Ok(Handled {

@@ -118,9 +118,15 @@ impl Known {
         (row.map(|row| row.version), record.name.clone(), Some(record))
     }
 
-    /// The change that forgets who has read a secret, if anybody has.
-    pub(super) fn without_reads(&self, name: &str) -> Option<Changed> {
-        self.reads.get(name).map(|row| (Some(row.version), row.record.name.clone(), None))
+    /// Returns whether the store has a secret, or remembers one that was removed.
+    pub(super) fn is_of_store(&self, name: &str) -> bool {
+        self.row(name).is_some() || self.past.contains_key(name)
+    }
+
+    /// The change that keeps who has read a secret though its values go: in older stores they are with these.
+    pub(super) fn kept_reads(&self, name: &str, now: Timestamp) -> Option<Changed> {
+        let of_values = self.row(name).filter(|row| !row.record.reads.is_empty());
+        (of_values.is_some() && !self.reads.contains_key(name)).then(|| self.with_reads(name, &[], now))
     }
 
     /// The change that keeps values of a secret which count no more, if there are any.
@@ -141,15 +147,15 @@ impl Known {
         Some((row.map(|row| row.version), record.name.clone(), Some(record)))
     }
 
-    /// The change that forgets the secret which was removed first, if removing one more
-    /// makes them too many.
-    pub(super) fn without_oldest_past(&self, removed: &str) -> Option<Changed> {
+    /// The changes that forget the secret which was removed first, and who has read it, if removing one
+    /// more makes them too many.
+    pub(super) fn without_oldest_past(&self, removed: &str) -> Vec<Changed> {
         let is_removed = |name: &str| name != removed && self.row(name).is_none();
-        let removed = self.past.iter().filter(|(name, _)| is_removed(name)).map(|(_, row)| row);
-        let removed: Vec<_> = removed.collect();
-        let oldest = removed.iter().min_by_key(|row| row.record.updated_at)?;
-        let is_one_too_many = removed.len() >= MAX_SECRETS;
-        is_one_too_many.then(|| (Some(oldest.version), oldest.record.name.clone(), None))
+        let removed: Vec<_> = self.past.iter().filter(|(name, _)| is_removed(name)).collect();
+        let oldest = removed.iter().min_by_key(|(_, row)| row.record.updated_at);
+        let Some((name, past)) = oldest.filter(|_| removed.len() >= MAX_SECRETS) else { return Vec::new() };
+        let rows = std::iter::once(*past).chain(self.reads.get(*name));
+        rows.map(|row| (Some(row.version), row.record.name.clone(), None)).collect()
     }
 
     /// The same, after a commit of rows of reads.
@@ -241,12 +247,19 @@ mod tests {
         // One that is there still, and is about to go.
         past.insert("THERE".into(), row(Part::Past, "THERE", 1));
         let rows = Arc::new(vec![row(Part::Values, "THERE", 1)]);
-        let known = Known { rows: Arc::clone(&rows), past: Arc::new(past), ..Known::default() };
         let oldest = name(MAX_SECRETS - 1);
-        let change = known.without_oldest_past("THERE").unwrap();
-        assert_eq!(change, (Some(1_000 - (MAX_SECRETS as u64 - 1)), Part::Past.row(&oldest), None));
+        let read = [&oldest, &name(0)].map(|name| (name.clone(), row(Part::Reads, name, 7)));
+        let known = Known {
+            rows: Arc::clone(&rows),
+            past: Arc::new(past),
+            reads: read.into_iter().collect(),
+            ..Known::default()
+        };
+        let past = (Some(1_000 - (MAX_SECRETS as u64 - 1)), Part::Past.row(&oldest), None);
+        let changes = known.without_oldest_past("THERE");
+        assert_eq!(changes, [past, (Some(7), Part::Reads.row(&oldest), None)]);
         let known = Known { rows, past: Arc::new(removed(MAX_SECRETS - 1).collect()), ..Known::default() };
-        assert!(known.without_oldest_past("THERE").is_none());
+        assert!(known.without_oldest_past("THERE").is_empty());
     }
 
     #[test]

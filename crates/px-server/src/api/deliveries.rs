@@ -61,7 +61,10 @@ pub(super) async fn show(
         now.push(look(&app, &delivery, event).await);
     }
     let events: Vec<_> = shown.events.iter().zip(now).collect();
-    let why = why(delivery.id, &delivery.slug, &events, delivery.emptied);
+    let mut why = why(delivery.id, &delivery.slug, &events, delivery.emptied);
+    why.extend(
+        delivery.files.iter().filter(|file| file.unread).map(|file| why::unread(&file.field, &file.name)),
+    );
     Ok(Json(whole(&delivery, shown, why)))
 }
 
@@ -138,6 +141,7 @@ fn file(file: &StoredFile) -> px_api::DeliveryFile {
         size: file.size,
         sha256: file.sha256.clone(),
         content_type: file.content_type.clone(),
+        unread: file.unread.then_some(true),
     }
 }
 

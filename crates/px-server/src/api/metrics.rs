@@ -15,6 +15,7 @@ use px_store::{Inspect, Row, RunFilter, Table};
 use super::table::TEXT;
 use crate::app::{App, Shared};
 use crate::error::ApiError;
+use crate::too_large;
 
 /// Maximum number of ready rows, and of due rows, that are counted; a figure of so many
 /// means that there may be more.
@@ -33,6 +34,7 @@ pub(super) async fn show(State(app): State<Shared>) -> Result<impl IntoResponse,
     {
         text.add(metrics);
     }
+    text.add(too_large::METRICS);
     for metrics in &app.figures {
         text.add(metrics);
     }

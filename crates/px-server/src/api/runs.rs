@@ -273,6 +273,7 @@ pub(super) async fn shown(app: &Shared, run: &Run) -> Result<px_api::Run, ApiErr
             let (ahead, count) = lines::ahead(app, &registration.key, wait.id).await?;
             shown.ahead = (!ahead.is_empty()).then_some(ahead);
             shown.ahead_count = (count > 0).then_some(count);
+            shown.misfit = px_engine::unanswerable(&app.parts.registry, registration);
         }
     }
     Ok(shown)

@@ -19,6 +19,7 @@ pub(super) async fn list(State(app): State<Shared>) -> Json<Webhooks> {
                 provider: def.verification.provider.clone(),
                 verified: !endpoint.is_unverified(),
                 secret: endpoint.secret_variable().map(str::to_owned),
+                secret_source: app.secrets.source_of(&endpoint.def),
                 refuses_all: endpoint.shut().map(|why| why.to_string()),
             }
         })

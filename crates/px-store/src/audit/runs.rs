@@ -10,6 +10,7 @@ use px_core::{DeliveryId, Event, EventId, Run, RunId, RunStatus, Timestamp, Wait
 
 use super::{Audit, PAGE, Rule, count, readable};
 use crate::batch::RunRecord;
+use crate::draft::{outcome, unknown};
 use crate::error::Error;
 use crate::model::{InboxState, Timer, TimerKind};
 use crate::scan::{Row, Table};
@@ -195,8 +196,7 @@ impl Audit<'_> {
                 }
                 if let Some(awaited) = registration.key.awaited_run()
                     && run.status == RunStatus::Waiting
-                    && wait.collected.iter().all(|one| one.index as usize != index)
-                    && self.run_of(awaited).await?.is_none_or(|other| other.status.is_terminal())
+                    && self.is_to_be_heard(wait, index, awaited).await?
                     && !self.is_being_told(awaited).await?
                 {
                     let ids = [("wait", wait.id.to_string()), ("awaited", awaited.to_string())];
@@ -221,6 +221,17 @@ impl Audit<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Returns true if a run is over and its end would count for a wait: one that was heard does not, nor one
+    /// that is like another where the wait counts those that differ.
+    async fn is_to_be_heard(&self, wait: &Wait, index: usize, awaited: RunId) -> Result<bool, Error> {
+        let end = match self.run_of(awaited).await? {
+            Some(other) if !other.status.is_terminal() => return Ok(false),
+            Some(other) => outcome(&other),
+            None => unknown(),
+        };
+        Ok(wait.is_distinct(u32::try_from(index).unwrap_or(u32::MAX), &end))
     }
 
     /// Returns true if a timer is set that tells those who wait for the end of a run.

@@ -271,6 +271,7 @@ pub(super) fn delivery_record(id: DeliveryId, key: &KeyId, at: Timestamp) -> Del
         files: Vec::new(),
         body: Bytes::from_static(b"{\"raw\":1}"),
         contents: Vec::new(),
+        holders: Vec::new(),
         emptied: false,
         revision: 0,
     }

@@ -63,5 +63,6 @@ fn stored(content: &[u8]) -> StoredFile {
         size: content.len() as u64,
         sha256: hex::encode(Sha256::digest(content)),
         content_type: None,
+        unread: false,
     }
 }

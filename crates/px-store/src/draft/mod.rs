@@ -34,6 +34,7 @@ use crate::transact::Round;
 
 pub use error::DraftError;
 use loaded::{DraftKey, DraftRun};
+pub(crate) use turns::{outcome, unknown};
 
 /// A demand that no store fulfils.
 const NEVER: (RunId, u64) = (RunId::from_bytes([0; 16]), u64::MAX);

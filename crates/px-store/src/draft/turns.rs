@@ -68,9 +68,10 @@ impl Draft<'_> {
                 continue;
             };
             let index = u32::try_from(index).unwrap_or(u32::MAX);
-            let known = wait.collected.iter().any(|one| one.index == index);
+            if wait.is_answered(index) {
+                continue;
+            }
             match self.run(awaited).await?.map(|other| (other.status.is_terminal(), outcome(other))) {
-                _ if known => {}
                 // The awaited run remembers that it is waited for, and so looks
                 // for this wait when it ends: whichever of the two commits
                 // second has read what the first wrote.
@@ -170,12 +171,12 @@ fn told_at_once(outcome: &Value) -> usize {
 }
 
 /// The end of a run that does not exist any more.
-fn unknown() -> Value {
+pub(crate) fn unknown() -> Value {
     json!({ "status": "unknown" })
 }
 
 /// The end of a run, as a waiting run is told.
-fn outcome(run: &Run) -> Value {
+pub(crate) fn outcome(run: &Run) -> Value {
     match (run.status, &run.error) {
         (RunStatus::Complete, _) => json!({ "status": "complete", "result": run.state() }),
         (RunStatus::Error, Some(error)) => json!({ "status": "error", "error": error }),

@@ -81,6 +81,13 @@ impl Run {
         self.now().state().clone()
     }
 
+    /// The value of one of its labels, if it has that.
+    #[must_use]
+    #[track_caller]
+    pub fn label(&self, name: &str) -> Option<String> {
+        self.now().labels.get(name).cloned()
+    }
+
     /// Its log, as the API shows it.
     #[must_use]
     #[track_caller]

@@ -33,6 +33,7 @@ pub fn slack_interactivity(secret: &str) -> Verification {
         .ack_body("", "")
         .repeat_duplicates()
         .never_retries()
+        .posts_forms()
 }
 
 /// Slack's slash commands: signed like [`slack`], a form. The occasional GET

@@ -218,6 +218,14 @@ impl Verification {
         self
     }
 
+    /// Says that the provider posts forms, where the record takes JSON as well: samples are
+    /// made as forms then.
+    #[must_use]
+    pub fn posts_forms(mut self) -> Self {
+        self.posts_forms = true;
+        self
+    }
+
     /// The body carries several events, in an array at this JSON pointer. Each is
     /// known by an id of its own: where the id is in a header, the first by that id
     /// itself, the second by `<id>[1]`.

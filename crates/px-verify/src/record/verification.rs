@@ -73,6 +73,10 @@ pub struct Verification {
     /// turned away is lost. px keeps room for such providers.
     #[serde(default)]
     pub never_retries: bool,
+    /// True if the provider posts forms where the record takes JSON as well, so that a
+    /// sample of it is a form.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub posts_forms: bool,
     /// Other proofs that count as well: a provider that signs in two ways, or one
     /// that is changing from one to the other.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -164,6 +168,7 @@ impl Verification {
             batch: None,
             ack: Ack::default(),
             never_retries: false,
+            posts_forms: false,
             also: Vec::new(),
             misapplied: Vec::new(),
         }

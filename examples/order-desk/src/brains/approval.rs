@@ -1,9 +1,11 @@
 //! One person's vote, by a link in a mail or by a button in Slack, whichever comes first.
 
+use px::RunId;
 use px::link::{self, LinkHandle};
 use px::prelude::*;
 
 use super::order::Approver;
+use super::poll::{Decision, poll};
 use crate::outside::Outside;
 use crate::webhooks::buttons::{self, Pressed};
 
@@ -13,10 +15,11 @@ const DAY: Duration = Duration::from_hours(24);
 pub fn approval() -> Brain<Question, Vote> {
     brain("approval")
         .describe("Asks one person of several, by link and by button")
+        .label("/order")
         .label_as("approver", "/approver/mail")
         .needs::<Outside>()
-        // Waits for the first of link and button, two days at most. The vote is what the run results in: whoever has
-        // started it (`ask approvers` of an order) waits for its end.
+        // Waits for the first of link, button, and the end of the poll that asks, two days at most. The vote is what the
+        // run results in: the poll waits for its end.
         .step("ask", ask)
         .retry(Retry::attempts(5))
         .remind("ask again", DAY, ask_again)
@@ -29,10 +32,14 @@ px::brain!(approval);
 /// What is asked of whom.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Question {
+    /// The order's number.
+    pub order: String,
     /// The question.
     pub text: String,
     /// The person.
     pub approver: Approver,
+    /// The poll that it is asked for. Once that has ended, nobody is asked any more.
+    pub asked_by: RunId,
 }
 
 /// A question that is out.
@@ -47,13 +54,13 @@ pub struct Asked {
 /// A vote.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Vote {
-    /// The answer; none if none came in time.
+    /// The answer; none if none came in time, or before it was decided.
     pub yes: Option<bool>,
     /// Who gave it: the address that had the link, or Slack's user.
     pub by: Option<String>,
 }
 
-type Answer = Timed<Either<link::Answered<bool>, Pressed>>;
+type Answer = Timed<OneOf3<link::Answered<bool>, Pressed, RunEnd<Decision>>>;
 
 async fn ask(cx: Cx, question: Question) -> Result<Waiting<Asked, Answer>> {
     let Approver { mail, slack } = &question.approver;
@@ -68,8 +75,9 @@ async fn ask(cx: Cx, question: Question) -> Result<Waiting<Asked, Answer>> {
         cx.effect("post buttons", async |key| cx.get::<Outside>().buttons(key, user, text, &button).await)
             .await?;
     }
+    let decided = end_of(poll, question.asked_by);
     let asked = Asked { question, link: link.handle() };
-    Ok(wait_for(asked, (link.on(), buttons::on(button))).timeout(2 * DAY))
+    Ok(wait_for(asked, (link.on(), buttons::on(button), decided)).timeout(2 * DAY))
 }
 
 async fn ask_again(cx: Cx, Asked { question, link }: Asked) -> Result<()> {
@@ -80,13 +88,14 @@ async fn ask_again(cx: Cx, Asked { question, link }: Asked) -> Result<()> {
 
 async fn note_vote(cx: Cx, Asked { question, .. }: Asked, answer: Answer) -> Result<Next<Vote>> {
     let (vote, message) = match answer {
-        Timed::Answered(Either::Left(link::Answered { answer, by })) => {
+        Timed::Answered(OneOf3::First(link::Answered { answer, by })) => {
             (Vote { yes: Some(answer), by }, None)
         }
-        Timed::Answered(Either::Right(Pressed { yes, by, response_url })) => {
+        Timed::Answered(OneOf3::Second(Pressed { yes, by, response_url })) => {
             (Vote { yes: Some(yes), by: Some(by) }, response_url)
         }
-        Timed::TimedOut => (Vote { yes: None, by: None }, None),
+        // It was decided without them, or they have said nothing.
+        Timed::Answered(OneOf3::Third(_)) | Timed::TimedOut => (Vote { yes: None, by: None }, None),
     };
     if vote.yes.is_some() {
         // A value of the brain, and of no run. It is written with this step's result: whatever dies meanwhile, a

@@ -2,5 +2,6 @@
 
 pub mod approval;
 pub mod order;
+pub mod poll;
 pub mod refund;
 pub mod shipping;

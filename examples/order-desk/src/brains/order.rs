@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 
 use px::prelude::*;
-use px::{On, RunId};
 
-use super::approval::{Question, Vote, approval};
+use super::poll::{Decision, Poll, poll};
 use super::shipping::{Shipment, shipping};
 use crate::outside::Outside;
 use crate::webhooks::bank::{self, Paid};
@@ -32,9 +31,20 @@ pub fn order() -> Brain<Order> {
         .when(
             "is large",
             |sale: &Sale| sale.order.is_large(),
-            // Starts the brain `approval` once for each approver, and waits for one end of these runs after the other,
-            // until two have said yes or two no more can. Each ends after two days at most.
-            |b| b.step("ask approvers", ask_approvers).each("count vote", count_vote),
+            // Starts the brain `poll`, which asks each approver by a run of the brain `approval`, and waits for its end:
+            // until two have said yes or two no more can.
+            |b| b.step("ask approvers", ask_approvers).step("hear decision", hear_decision),
+        )
+        // Nobody keeps the money of an order that does not go out.
+        .when(
+            "is refused",
+            |sale: &Sale| !sale.is_approved,
+            |b| {
+                b.step("pay back", pay_back)
+                    .retry(Retry::attempts(5))
+                    .step("tell refusal", tell_refusal)
+                    .retry(Retry::attempts(5))
+            },
         )
         .guard("is approved", |sale: &Sale| sale.is_approved)
         .map("pack", items(|sale: &Sale| sale.order.lines.clone(), pack).parallel(2), |sale, parcels| Sale {
@@ -117,6 +127,9 @@ pub struct Sale {
     /// The picture of it at the door.
     #[serde(default)]
     pub picture: Option<px::File>,
+    /// True once the money went back, since it was not approved.
+    #[serde(default)]
+    pub is_paid_back: bool,
 }
 
 async fn ask_for_payment(cx: Cx, order: Order) -> Result<Waiting<Order, Timed<Paid>>> {
@@ -140,53 +153,42 @@ async fn book_payment(cx: Cx, order: Order, paid: Timed<Paid>) -> Result<Next<Sa
         Timed::Answered(paid) => Some(paid),
         Timed::TimedOut => None,
     };
+    if paid.is_none() {
+        cx.label("outcome", "unpaid")?;
+    }
     cx.label("payment", paid.as_ref().map_or("none", |paid| &paid.reference))?;
-    Ok(Next(Sale { order, paid, is_approved: true, parcels: Vec::new(), places: Vec::new(), picture: None }))
+    let (parcels, places) = (Vec::new(), Vec::new());
+    Ok(Next(Sale { order, paid, is_approved: true, parcels, places, picture: None, is_paid_back: false }))
 }
 
-/// The votes about an order, while they are counted.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Poll {
-    /// The order.
-    pub sale: Sale,
-    /// Runs that ask a person, and have not ended.
-    pub open: Vec<RunId>,
-    /// People who have said yes.
-    pub yes: usize,
+/// Lets the approvers decide, in a run that ends with the decision.
+async fn ask_approvers(cx: Cx, sale: Sale) -> Result<Waiting<Sale, RunEnd<Decision>>> {
+    let Order { id, cents, approvers, .. } = &sale.order;
+    let text = format!("Order {id} of {}: may it go out?", euros(*cents));
+    let question = Poll { order: id.clone(), text, approvers: approvers.clone(), votes: Order::VOTES };
+    let run = cx.start("poll", poll, question).await?;
+    Ok(wait_for(sale, end_of(poll, run)))
 }
 
-impl Poll {
-    fn ends(&self) -> Vec<On<RunEnd<Vote>>> {
-        self.open.iter().map(|run| end_of(approval, *run)).collect()
-    }
+async fn hear_decision(_cx: Cx, sale: Sale, end: RunEnd<Decision>) -> Result<Next<Sale>> {
+    let is_approved = matches!(end, RunEnd::Complete { result } if result.is_approved);
+    Ok(Next(Sale { is_approved, ..sale }))
 }
 
-type OneVote = Picked<RunEnd<Vote>>;
-
-/// Asks each approver in a run of its own, so that each has one vote however they answer.
-async fn ask_approvers(cx: Cx, sale: Sale) -> Result<Waiting<Poll, OneVote>> {
-    let text = format!("Order {} of {}: may it go out?", sale.order.id, euros(sale.order.cents));
-    let mut open = Vec::new();
-    for approver in &sale.order.approvers {
-        let question = Question { text: text.clone(), approver: approver.clone() };
-        open.push(cx.start(&format!("ask {}", approver.mail), approval, question).await?);
-    }
-    let poll = Poll { sale, open, yes: 0 };
-    let ends = poll.ends();
-    Ok(wait_for(poll, ends))
+/// Pays back, once: a step that is run again pays under the same key.
+async fn pay_back(cx: Cx, sale: Sale) -> Result<Next<Sale>> {
+    let cents = sale.paid.as_ref().map_or(0, |paid| paid.cents);
+    let order = &sale.order.id;
+    cx.effect("pay back", async |key| cx.get::<Outside>().pay_back(key, order, cents).await).await?;
+    cx.label("outcome", "refused")?;
+    Ok(Next(Sale { is_paid_back: true, ..sale }))
 }
 
-/// Counts until it is decided: who cannot be asked, or does not answer in time, has not said yes.
-async fn count_vote(_cx: Cx, mut poll: Poll, vote: OneVote) -> Result<Again<Poll, OneVote, Sale>> {
-    poll.open.remove(vote.index);
-    let is_yes = matches!(vote.response, RunEnd::Complete { result } if result.yes == Some(true));
-    poll.yes += usize::from(is_yes);
-    let is_approved = poll.yes >= Order::VOTES;
-    if is_approved || poll.yes + poll.open.len() < Order::VOTES {
-        return Ok(Again::done(Sale { is_approved, ..poll.sale }));
-    }
-    let ends = poll.ends();
-    Ok(Again::wait(poll, ends))
+async fn tell_refusal(cx: Cx, sale: Sale) -> Result<Next<Sale>> {
+    let Order { id, mail, cents, .. } = &sale.order;
+    let text = format!("Your order {id} cannot be sent. Your {} are on their way back.", euros(*cents));
+    cx.effect("mail refusal", async |key| cx.get::<Outside>().mail(key, mail, &text).await).await?;
+    Ok(Next(sale))
 }
 
 async fn pack(_cx: Cx, line: Line) -> Result<String> {
@@ -211,6 +213,7 @@ async fn thank(cx: Cx, sale: Sale) -> Result<Next<Sale>> {
     let text = format!("Your order {} is delivered. Thank you.", sale.order.id);
     cx.effect("mail thanks", async |key| cx.get::<Outside>().mail(key, &sale.order.mail, &text).await)
         .await?;
+    cx.label("outcome", "delivered")?;
     Ok(Next(sale))
 }
 

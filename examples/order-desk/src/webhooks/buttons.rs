@@ -12,7 +12,9 @@ px::webhook! {
 }
 
 /// What Slack posts in the form's field `payload`; modals and menus have other types.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+// What `px webhooks send slack-buttons --identifier RUN` begins with.
+#[schemars(example = Interaction::of_a_button())]
 pub struct Interaction {
     #[serde(rename = "type")]
     kind: String,
@@ -23,14 +25,26 @@ pub struct Interaction {
     response_url: Option<String>,
 }
 
+impl Interaction {
+    /// The button `yes`, as somebody presses it.
+    fn of_a_button() -> Self {
+        Self {
+            kind: "block_actions".into(),
+            user: User { id: "U1".into() },
+            actions: vec![Action { action_id: "yes".into(), value: "run".into() }],
+            response_url: None,
+        }
+    }
+}
+
 /// Who pressed.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct User {
     id: String,
 }
 
 /// The button.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Action {
     action_id: String,
     #[serde(default)]

@@ -20,7 +20,7 @@ pub(crate) fn run(context: &Context, _: &Args) -> Result<()> {
             description: brain.def.shown_description(),
         });
         let brains = Brains::from(brains.collect::<Vec<_>>());
-        return context.ui.json(&json!(brains));
+        return context.ui.json_of::<Brains>(&json!(brains));
     }
     let rows = registry.brains().map(|brain| {
         let steps = brain.def.steps.len().to_string();

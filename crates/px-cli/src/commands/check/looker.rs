@@ -12,6 +12,8 @@ use px_engine::{Limits, hung_migration, obstacle};
 use px_pool::panic_text;
 use px_sdk::Registry;
 
+use super::apart;
+
 /// Number of runs of a brain whose code did not return, after which no other run of it is looked at.
 const MAX_HUNG: u32 = 3;
 
@@ -79,6 +81,7 @@ impl Looker {
         if self.hung.get(&brain).is_some_and(|hung| *hung >= MAX_HUNG) {
             return Looked::Passed;
         }
+        apart::begin(&run);
         let thread = self.thread.get_or_insert_with(|| Thread::start(self.code.clone()));
         let answer = match thread.runs.send(run) {
             Ok(()) => thread.answers.recv_timeout(self.within),

@@ -1,5 +1,6 @@
 //! `px check`
 
+mod apart;
 mod looker;
 mod parked;
 mod stored;
@@ -35,6 +36,15 @@ use stored::{Stored, StoredHook};
 pub(crate) struct Args {}
 
 pub(crate) async fn run(context: &Context, _: &Args) -> Result<()> {
+    if !apart::is_apart() {
+        return tokio::task::block_in_place(apart::run);
+    }
+    let found = look(context).await;
+    apart::done();
+    found
+}
+
+async fn look(context: &Context) -> Result<()> {
     let (config, mut misconfigured) = context.read_config()?;
     let registry = registered(context, &config, &mut misconfigured)?;
     let mut problems: Vec<String> = misconfigured.iter().map(said).collect();
@@ -61,6 +71,7 @@ pub(crate) async fn run(context: &Context, _: &Args) -> Result<()> {
         }
     };
     let mut warnings = listing::warnings(&registry);
+    warnings.extend(after_a_restart(&registry, &stored));
     warnings.extend(context::wide_secret_files(&config, &registry));
     warnings.extend(px_sdk::sources::forgotten());
     problems.extend(of_server(&config, &registry, &stored));
@@ -187,6 +198,23 @@ fn said(error: &Error) -> String {
         Some(hint) => format!("{}; {hint}", error.message),
         None => error.message.clone(),
     }
+}
+
+/// Webhooks that the server that runs shuts, and one that is started anew would not: it has never had their
+/// secrets.
+fn after_a_restart(registry: &Registry, stored: &Stored) -> Vec<String> {
+    let is_shut = |slug: &str| stored.refuses.iter().any(|shut| shut == slug);
+    let has_none = registry.webhooks().map(|webhook| &webhook.def).filter(|def| {
+        is_shut(&def.slug) && def.verification.secret.is_some() && def.keyring(&context::secret).is_empty()
+    });
+    has_none
+        .map(|def| {
+            format!(
+                "webhook '{}' has no secret: a px that is started anew takes what callers on this machine post",
+                def.slug
+            )
+        })
+        .collect()
 }
 
 /// What keeps the server from listening where it is to.

@@ -17,6 +17,7 @@ use super::parked::{self, Parked};
 use crate::config;
 use crate::context::{self, Context};
 use crate::error::{Error, Kind, Result};
+use crate::show::listing;
 use crate::store::{self, Opened};
 
 /// A hook of the store.
@@ -37,6 +38,8 @@ pub(super) struct Stored {
     pub(super) hooks: Vec<StoredHook>,
     /// Whether there is an API token; absent if nobody could be asked.
     pub(super) has_token: Option<bool>,
+    /// Webhooks that refuse every request of a server that runs, by slug.
+    pub(super) refuses: Vec<String>,
     /// Of a store that nobody serves.
     pub(super) sealing: Sealing,
 }
@@ -99,11 +102,18 @@ async fn of_store(context: &Context, looker: Looker, store: Opened, vault: Optio
         allow_private: hook.allow_private,
         is_configured: hook.source == Source::Config,
     });
-    Ok(Stored { parked, hooks: hooks.collect(), has_token: Some(!tokens.is_empty()), sealing })
+    let has_token = Some(!tokens.is_empty());
+    Ok(Stored { parked, hooks: hooks.collect(), has_token, sealing, refuses: Vec::new() })
 }
 
 async fn ask(context: &Context, client: &Client, looker: Looker) -> Result<Stored> {
     context::know_names(client).await;
+    // One whose secret was deleted refuses everybody as long as this server lives, and is open to this machine
+    // in the next.
+    let webhooks = client.webhooks().await?.into_value().webhooks;
+    listing::know_refused(&webhooks);
+    let refuses = webhooks.into_iter().filter(|webhook| webhook.refuses_all.is_some());
+    let refuses = refuses.map(|webhook| webhook.slug).collect();
     let parked = parked::ask(context, client, looker).await?;
     let hooks = client.hooks().await?.into_value().hooks.into_iter().map(|hook| StoredHook {
         name: if hook.name.is_empty() { hook.id.to_string() } else { format!("'{}'", hook.name) },
@@ -113,5 +123,5 @@ async fn ask(context: &Context, client: &Client, looker: Looker) -> Result<Store
         is_configured: hook.source == "config",
     });
     // The server has started: it has what it needs.
-    Ok(Stored { parked, hooks: hooks.collect(), has_token: None, sealing: Sealing::default() })
+    Ok(Stored { parked, refuses, hooks: hooks.collect(), has_token: None, sealing: Sealing::default() })
 }

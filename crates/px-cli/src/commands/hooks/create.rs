@@ -35,7 +35,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     }
     let created = context.client()?.create_hook(&hook).await?;
     if context.ui.json {
-        return context.ui.json(&created.to_json());
+        return context.ui.answer(&created);
     }
     show::print(context.ui, &created, context.now())?;
     let secret = created.secret.as_ref().map_or("-", |secret| secret.expose());

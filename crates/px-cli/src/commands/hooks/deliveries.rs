@@ -79,7 +79,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     };
     let page = page.map_err(explained)?;
     if context.ui.json {
-        return context.ui.json(&page.to_json());
+        return context.ui.answer(&page);
     }
     if args.quiet {
         return page.deliveries.iter().try_for_each(|callback| context.ui.line(callback.id));

@@ -11,7 +11,7 @@ use crate::ui::{HEADING, paint, shown};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  px hooks delivery dlv_0197c1f0a1b27000800000000000cafe")]
 pub(crate) struct Args {
-    /// The delivery: its id, the id's last digits, or @last, @last:STATE
+    /// The delivery: its id, the id's last digits (4 or more), or @last, @last:STATE
     delivery: String,
 }
 
@@ -21,7 +21,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let callback = client.callback(id).await.map_err(|error| of_delivery(error, id))?;
     let ui = context.ui;
     if ui.json {
-        return ui.json(&callback.to_json());
+        return ui.answer(&callback);
     }
     let now = context.now();
     let field = |name: &str, value: &str| ui.line(format_args!("{name:<10} {}", shown(value)));

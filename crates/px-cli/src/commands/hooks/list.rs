@@ -29,7 +29,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let client = context.client()?;
     let listed = client.hooks().await?;
     if context.ui.json {
-        return context.ui.json(&listed.to_json());
+        return context.ui.answer(&listed);
     }
     if listed.hooks.is_empty() {
         context.ui.note("No hooks. `px hooks create <URL>` makes one; [[hooks]] in px.toml, too.");

@@ -44,7 +44,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let hook = find(&client, &args.hook).await?;
     let done = client.recover_hook(hook, &recovery).await.map_err(explained)?;
     if context.ui.json {
-        return context.ui.json(&done.to_json());
+        return context.ui.answer(&done);
     }
     let many = match done.deliveries {
         1 => "1 delivery".to_owned(),

@@ -9,7 +9,7 @@ use crate::ids;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  px hooks redeliver dlv_0197c1f0a1b27000800000000000cafe")]
 pub(crate) struct Args {
-    /// The delivery: its id, the id's last digits, or @last, @last:STATE
+    /// The delivery: its id, the id's last digits (4 or more), or @last, @last:STATE
     delivery: String,
 }
 
@@ -18,7 +18,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let id = &ids::callback(&client, &args.delivery).await?;
     let sent = client.redeliver(id).await.map_err(|error| of_delivery(error, id))?;
     if context.ui.json {
-        return context.ui.json(&sent.to_json());
+        return context.ui.answer(&sent);
     }
     context
         .ui

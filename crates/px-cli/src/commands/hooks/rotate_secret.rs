@@ -34,7 +34,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let hook = find(&client, &args.hook).await?;
     let rotated = client.rotate_secret(hook, &rotation).await.map_err(explained)?;
     if context.ui.json {
-        return context.ui.json(&rotated.to_json());
+        return context.ui.answer(&rotated);
     }
     context.ui.line(rotated.secret.as_ref().map_or("-", |secret| secret.expose()))?;
     context.ui.note("Keep the secret now: it is not shown again.");

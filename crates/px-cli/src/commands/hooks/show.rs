@@ -25,7 +25,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let client = context.client()?;
     let hook = client.hook(find(&client, &args.hook).await?).await.map_err(explained)?;
     if context.ui.json {
-        return context.ui.json(&hook.to_json());
+        return context.ui.answer(&hook);
     }
     print(context.ui, &hook, context.now())
 }

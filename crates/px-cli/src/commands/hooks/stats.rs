@@ -22,7 +22,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let stats = client.hook_stats(find(&client, &args.hook).await?).await.map_err(explained)?;
     let ui = context.ui;
     if ui.json {
-        return ui.json(&stats.to_json());
+        return ui.answer(&stats);
     }
     let now = context.now();
     let field = |name: &str, value: &str| ui.line(format_args!("{name:<12} {}", shown(value)));

@@ -17,7 +17,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let hook = find(&client, &args.hook).await?;
     let sent = client.test_hook(hook).await.map_err(explained)?;
     if context.ui.json {
-        return context.ui.json(&sent.to_json());
+        return context.ui.answer(&sent);
     }
     let id = sent.delivery_id;
     context.ui.line(id)?;

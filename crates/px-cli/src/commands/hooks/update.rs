@@ -51,7 +51,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let id = find(&client, &args.hook).await?;
     let hook = client.update_hook(id, &change).await.map_err(explained)?;
     if context.ui.json {
-        return context.ui.json(&hook.to_json());
+        return context.ui.answer(&hook);
     }
     show::print(context.ui, &hook, context.now())
 }

@@ -1,10 +1,16 @@
 //! `px kv delete`
 
+use px_api::ClearedStore;
 use px_core::KvId;
 use serde_json::json;
 
+use super::missing::no_key;
+use super::{Way, find};
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::show::words;
+use crate::store::store_error;
+use crate::way::Place;
 
 /// Remove a value, or all values of a brain
 #[derive(Debug, clap::Args)]
@@ -28,28 +34,63 @@ pub(crate) struct Args {
     /// Every value of the brain, in all scopes
     #[arg(long, conflicts_with = "key")]
     all: bool,
+
+    #[command(flatten)]
+    place: Place,
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
-    let client = context.client()?;
-    let Args { brain, key, scope, .. } = args;
+    let Args { brain, key, scope, all, place } = args;
     let Some(key) = key else {
-        if !args.all {
+        if !all {
             return Err(Error::usage("which value is to be removed?").hint("say its key, or --all"));
         }
-        let cleared = client.clear_store(&brain).await?;
-        if context.ui.json {
-            return context.ui.json(&cleared.to_json());
-        }
-        let count = crate::show::words::count(cleared.deleted, "value");
-        context.ui.note(format_args!("Removed {count} of {brain}."));
-        return Ok(());
+        return clear(context, find(context, place)?, &brain).await;
     };
-    client.delete_store_value(&brain, &scope, &key).await?;
+    let (way, id) = (find(context, place)?, KvId { brain, scope, key });
+    if let Err(error) = remove(&way, &id).await {
+        return Err(way.explained(context, &id, error).await);
+    }
+    if let Way::Store(opened) = way {
+        opened.close()?;
+    }
+    let KvId { brain, scope, key } = id;
     if context.ui.json {
         // The route answers 204, without a body.
         return context.ui.json(&json!({ "brain": brain, "scope": scope, "key": key, "deleted": true }));
     }
     context.ui.note(format_args!("Removed {key} of {brain}."));
+    Ok(())
+}
+
+async fn remove(way: &Way, id: &KvId) -> Result<()> {
+    match way {
+        Way::Server(client) => Ok(client.delete_store_value(&id.brain, &id.scope, &id.key).await?),
+        Way::Store(opened) => {
+            let is_done = opened.values.remove(id).await.map_err(|error| store_error(&error))?;
+            if is_done { Ok(()) } else { Err(no_key(&id.key)) }
+        }
+    }
+}
+
+async fn clear(context: &Context, way: Way, brain: &str) -> Result<()> {
+    let cleared = match &way {
+        Way::Server(client) => client.clear_store(brain).await?.into_value(),
+        Way::Store(opened) => {
+            let deleted = opened.values.clear(brain).await.map_err(|error| store_error(&error))?;
+            ClearedStore { deleted }
+        }
+    };
+    if cleared.deleted == 0 {
+        way.known(context, brain).await?;
+    }
+    if let Way::Store(opened) = way {
+        opened.close()?;
+    }
+    if context.ui.json {
+        return context.ui.json_of::<ClearedStore>(&json!(cleared));
+    }
+    let count = words::count(cleared.deleted, "value");
+    context.ui.note(format_args!("Removed {count} of {brain}."));
     Ok(())
 }

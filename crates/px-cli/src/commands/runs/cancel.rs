@@ -12,7 +12,7 @@ use crate::ids;
 #[command(after_help = "A waiting or paused run ends at once; what its step is doing is dropped.\n\n\
                         Examples:\n  px runs cancel run_0197c1f0a1b27000800000000000cafe")]
 pub(crate) struct Args {
-    /// The run: its id, the id's last digits, or @last, @last:waiting
+    /// The run: its id, the id's last digits (4 or more), or @last, @last:waiting
     run: String,
 }
 

@@ -16,7 +16,7 @@ use crate::show::{steps, words};
                         px runs events @last --all\n  \
                         px runs events run_0197c1f0a1b27000800000000000cafe --after 12 --json")]
 pub(crate) struct Args {
-    /// The run: its id, the id's last digits, or @last, @last:waiting
+    /// The run: its id, the id's last digits (4 or more), or @last, @last:waiting
     run: String,
 
     /// Only what comes after the event of this number
@@ -33,7 +33,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let id = &ids::run(&client, &args.run).await?;
     let events = log(&client, id, args.after).await?;
     if context.ui.json {
-        return context.ui.json(&json!(Events::from(events)));
+        return context.ui.json_of::<Events>(&json!(Events::from(events)));
     }
     if events.is_empty() {
         context.ui.note("No events.");

@@ -26,7 +26,7 @@ use crate::ui::{FAINT, HEADING, paint, shown, style_of};
                   px runs explain run_0197c1f0a1b27000800000000000cafe --json | jq -r '.wake[0].curl'"
 )]
 pub(crate) struct Args {
-    /// The run: its id, the id's last digits, or @last, @last:waiting
+    /// The run: its id, the id's last digits (4 or more), or @last, @last:waiting
     run: String,
 }
 
@@ -38,6 +38,8 @@ struct Wake {
     listening: Listening,
     send: String,
     curl: Option<String>,
+    /// The line for each answer of a signed link, with its label.
+    answers: Vec<(String, String)>,
     /// Reason that there is no `curl` line, or a remark about the line.
     remark: Option<String>,
 }
@@ -52,7 +54,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let mut wakes = Vec::new();
     for listening in &story.waits {
         if let Some(ask) = &listening.ask {
-            wakes.push(link(listening, ask, client.base(), &run.brain_run_id));
+            wakes.push(link(listening, ask, client.base(), &run.brain_run_id, context::has_token()));
             continue;
         }
         let reported = reported_url(&client, &listening.slug).await.unwrap_or_default();
@@ -83,7 +85,7 @@ async fn wake(
         send_line(&listening.slug, &flags)
     };
     let send = line(identifier, None);
-    let mut wake = Wake { listening: listening.clone(), send, curl: None, remark: None };
+    let mut wake = Wake { listening: listening.clone(), send, curl: None, answers: Vec::new(), remark: None };
     let found = registry.map(|registry| resolve::webhook(registry, &listening.slug));
     let def = match found {
         Some(Ok(webhook)) => &webhook.def,
@@ -134,25 +136,35 @@ fn form(listening: &Listening, address: &Address) -> Wake {
         None => "a page's form posts its fields there; TOKEN is the one that the step gave the wait",
     };
     let curl = Some(format!("curl -X POST {} --data-urlencode 'name=value'", curl::quoted(&url)));
-    Wake { listening: listening.clone(), send: url, curl, remark: Some(remark.to_owned()) }
+    let answers = Vec::new();
+    Wake { listening: listening.clone(), send: url, curl, answers, remark: Some(remark.to_owned()) }
 }
 
 /// A wait for the answer to a signed link: whoever has the link answers on its page. The
-/// lines that are printed give the first answer by hand.
-fn link(listening: &Listening, ask: &Ask, base: &str, run: &RunId) -> Wake {
+/// lines that are printed give an answer by hand, each of them another one, for the
+/// person whom the link was made for.
+fn link(listening: &Listening, ask: &Ask, base: &str, run: &RunId, has_token: bool) -> Wake {
     let url = format!("{base}/brains/runs/{run}/signals");
-    let answer = ask.answers.first().map(|answer| answer.value.clone()).unwrap_or_default();
-    let body =
-        json!({ "type": "WEBHOOK_RESPONSE", "slug": listening.slug, "response": { "answer": answer } });
-    let curl = format!(
-        "curl -X POST {} -H 'Content-Type: application/json' --data-raw {}",
-        curl::quoted(&url),
-        curl::quoted(&body.to_string())
-    );
+    // The shell puts the token in: a line that is shown may be read by others.
+    let token = if has_token { " -H \"Authorization: Bearer $PX_TOKEN\"" } else { "" };
+    let line = |answer: &Value| {
+        let mut response = json!({ "answer": answer });
+        if let (Some(approver), Value::Object(fields)) = (&ask.approver, &mut response) {
+            fields.insert("by".to_owned(), json!(approver));
+        }
+        let body = json!({ "type": "WEBHOOK_RESPONSE", "slug": listening.slug, "response": response });
+        format!(
+            "curl -X POST {}{token} -H 'Content-Type: application/json' --data-raw {}",
+            curl::quoted(&url),
+            curl::quoted(&body.to_string())
+        )
+    };
+    let answers: Vec<_> = ask.answers.iter().map(|one| (one.label.clone(), line(&one.value))).collect();
+    let curl = answers.first().map(|(_, line)| line.clone());
     let labels: Vec<&str> = ask.answers.iter().map(|answer| &*answer.label).collect();
     let remark =
         format!("whoever has the link answers on its page ({}); this answers by hand", labels.join(", "));
-    Wake { listening: listening.clone(), send: url, curl: Some(curl), remark: Some(remark) }
+    Wake { listening: listening.clone(), send: url, curl, answers, remark: Some(remark) }
 }
 
 /// The line above what wakes a run.
@@ -186,8 +198,13 @@ fn print(context: &Context, run: &Run, story: &Story, wakes: &[Wake], now: Times
     for wake in wakes {
         ui.line(format_args!("\n{}", paint(HEADING, shown(heading(&wake.listening)))))?;
         ui.line(format_args!("  {}", wake.send))?;
-        if let Some(curl) = &wake.curl {
+        if let Some(curl) = wake.curl.as_ref().filter(|_| wake.answers.is_empty()) {
             ui.line(format_args!("  {curl}"))?;
+        }
+        for (label, line) in &wake.answers {
+            // The label is a stranger's text to a shell, so it has a line of its own.
+            ui.line(paint(FAINT, shown(format_args!("  {label}:"))))?;
+            ui.line(format_args!("  {line}"))?;
         }
         if let Some(remark) = &wake.remark {
             ui.line(paint(FAINT, shown(format_args!("  ({remark})"))))?;
@@ -221,6 +238,8 @@ fn print_json(context: &Context, run: &Run, story: &Story, wakes: &[Wake]) -> Re
             });
             if let (Some(ask), Value::Object(fields)) = (&wake.listening.ask, &mut out) {
                 fields.insert("ask".to_owned(), json!(ask));
+                let line = |(label, curl): &(String, String)| json!({ "label": label, "curl": curl });
+                fields.insert("answers".to_owned(), wake.answers.iter().map(line).collect());
             }
             out
         })
@@ -261,11 +280,18 @@ mod tests {
         assert!(said.starts_with("link 'lnk_1' asks of anna@example.com: Refund o'2? Really?"), "{said}");
         assert!(said.len() < 300, "{said}");
         let run = RunId::from_bytes([7; 16]);
-        let wake = link(&listening, &ask, "http://127.0.0.1:8787", &run);
+        let wake = link(&listening, &ask, "http://127.0.0.1:8787", &run, false);
+        let with_token = link(&listening, &ask, "http://127.0.0.1:8787", &run, true).curl.unwrap();
+        assert!(with_token.contains(" -H \"Authorization: Bearer $PX_TOKEN\" -H "), "{with_token}");
         let url = format!("http://127.0.0.1:8787/brains/runs/{run}/signals");
-        let body = r#"{"response":{"answer":"yes"},"slug":"px.link","type":"WEBHOOK_RESPONSE"}"#;
-        let curl = format!("curl -X POST {url} -H 'Content-Type: application/json' --data-raw '{body}'");
-        assert_eq!((wake.send, wake.curl), (url, Some(curl)));
+        let lines = ["yes", "no"].map(|answer| {
+            let response = format!(r#"{{"answer":"{answer}","by":"anna@example.com"}}"#);
+            let body = format!(r#"{{"response":{response},"slug":"px.link","type":"WEBHOOK_RESPONSE"}}"#);
+            format!("curl -X POST {url} -H 'Content-Type: application/json' --data-raw '{body}'")
+        });
+        assert_eq!((wake.send, wake.curl.as_ref()), (url, Some(&lines[0])));
+        let [yes, no] = lines;
+        assert_eq!(wake.answers, [("Yes, do".to_owned(), yes), ("No".to_owned(), no)]);
         assert!(wake.remark.is_some_and(|remark| remark.contains("(Yes, do, No)")));
         let webhook = Listening { slug: "slack".to_owned(), ask: None, ..listening };
         assert_eq!(heading(&webhook), "webhook 'slack' with identifier 'lnk_1'");

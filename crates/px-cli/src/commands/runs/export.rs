@@ -18,7 +18,7 @@ use crate::ids;
                   px runs export run_0197c1f0a1b27000800000000000cafe --output run.json"
 )]
 pub(crate) struct Args {
-    /// The run: its id, the id's last digits, or @last, @last:waiting
+    /// The run: its id, the id's last digits (4 or more), or @last, @last:waiting
     run: String,
 
     /// Write to this file, which must not be there yet, instead of stdout

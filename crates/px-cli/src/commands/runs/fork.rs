@@ -15,7 +15,7 @@ use crate::typed;
                   px runs fork run_0197c1f0a1b27000800000000000cafe --from 2\n  \
                   px runs fork run_0197c1f0a1b27000800000000000cafe --from 2 --state '{\"name\": \"Ada\"}'")]
 pub(crate) struct Args {
-    /// The run: its id, the id's last digits, or @last, @last:waiting
+    /// The run: its id, the id's last digits (4 or more), or @last, @last:waiting
     run: String,
 
     /// The step to begin with: its number, from 1, or its title
@@ -41,7 +41,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         _ => explained(error, id),
     })?;
     if context.ui.json {
-        return context.ui.json(&answer.to_json());
+        return context.ui.answer(&answer);
     }
     let forked = answer.brain_run_id;
     context.ui.line(forked)?;

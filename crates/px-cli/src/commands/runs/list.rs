@@ -19,12 +19,14 @@ const MAX_REASON: usize = 60;
 
 /// List runs, newest first
 #[derive(Debug, clap::Args)]
-#[command(after_help = "A run is named by the last digits of its id; every command takes them.\n\n\
+#[command(
+    after_help = "A run is named by the last digits of its id, at least 4 of them; every command takes them.\n\n\
                         Examples:\n  px runs list\n  px runs list --status waiting,paused --brain pr-review\n  \
                         px runs list --waits-for twilio:+15550100\n  \
                         px runs list --where /customer/id=42 --until 1d --oldest\n  \
                         px runs list --label order=o2\n  \
-                        px runs list --since 2h --limit 100 --json=id,status")]
+                        px runs list --since 2h --limit 100 --json=id,status"
+)]
 pub(crate) struct Args {
     /// Only runs in these states, with commas between them: pending, running, waiting, paused, complete, error, cancelled
     #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = STATUSES)]
@@ -126,7 +128,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let (ui, now) = (context.ui, context.now());
     let page = context.client()?.runs(&args.query(now)?).await?;
     if ui.json {
-        return ui.json(&page.to_json());
+        return ui.answer(&page);
     }
     if args.quiet {
         return page.runs.iter().try_for_each(|run| ui.line(run.brain_run_id));

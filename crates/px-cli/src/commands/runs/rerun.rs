@@ -18,7 +18,7 @@ use crate::ui::shown;
                   px runs rerun run_0197c1f0a1b27000800000000000cafe --from 'Ask for feedback'"
 )]
 pub(crate) struct Args {
-    /// The run: its id, the id's last digits, or @last, @last:waiting
+    /// The run: its id, the id's last digits (4 or more), or @last, @last:waiting
     run: String,
 
     /// The step to go back to: its number, from 1, or its title
@@ -37,7 +37,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         _ => explained(error, id),
     })?;
     if context.ui.json {
-        return context.ui.json(&answer.to_json());
+        return context.ui.answer(&answer);
     }
     if let Some(files) = &answer.missing_files {
         context.ui.warn(format_args!(

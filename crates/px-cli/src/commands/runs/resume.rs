@@ -11,7 +11,7 @@ use crate::ids;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  px runs resume run_0197c1f0a1b27000800000000000cafe")]
 pub(crate) struct Args {
-    /// The run: its id, the id's last digits, or @last, @last:waiting
+    /// The run: its id, the id's last digits (4 or more), or @last, @last:waiting
     run: String,
 }
 
@@ -30,7 +30,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         answer => answer?,
     };
     if context.ui.json {
-        return context.ui.json(&answer.to_json());
+        return context.ui.answer(&answer);
     }
     context.ui.note(format_args!("Resumed {id}."));
     Ok(())

@@ -16,7 +16,7 @@ use crate::ui::{self, HEADING, Ui, paint, shown};
                         px runs show run_0197c1f0a1b27000800000000000cafe --json\n  \
                         px runs show run_0197c1f0a1b27000800000000000cafe --at 5")]
 pub(crate) struct Args {
-    /// The run: its id, the id's last digits, or @last, @last:waiting
+    /// The run: its id, the id's last digits (4 or more), or @last, @last:waiting
     run: String,
 
     /// As it was after the event of this number
@@ -32,7 +32,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         Some(seq) => client.run_at(id, seq).await.map_err(|error| explained(error, id))?,
     };
     if context.ui.json {
-        return context.ui.json(&run.to_json());
+        return context.ui.answer(&run);
     }
     print(context.ui, &run, context.now())
 }

@@ -26,7 +26,7 @@ const REDRAW: Duration = Duration::from_millis(250);
                         px runs watch run_0197c1f0a1b27000800000000000cafe --json | jq .type"
 )]
 pub(crate) struct Args {
-    /// The run: its id, the id's last digits, or @last, @last:waiting
+    /// The run: its id, the id's last digits (4 or more), or @last, @last:waiting
     run: String,
 }
 

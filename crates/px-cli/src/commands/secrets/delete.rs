@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
-use super::{Way, find, refused};
+use super::{Way, find, no_store, refused};
 use crate::context::{self, Context};
 use crate::error::Result;
 use crate::way::Place;
 
-/// Delete a secret, and its old values with it
+/// Delete a secret, and its old values with it; who has read it stays known
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "A webhook whose senders it verified believes nobody from then on, until it is set again or px is \
@@ -30,8 +30,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
             client.delete_secret(&args.name).await?;
             is_shadowed.then(|| super::SHADOWED.to_owned())
         }
-        Way::Store(None) => return Err(refused(px_secrets::Error::NotFound(args.name))),
-        Way::Store(Some(opened)) => {
+        Way::Nowhere(dir) => return Err(no_store(&args.name, &dir)),
+        Way::Store(opened) => {
             let deleted = opened.secrets.remove(&args.name).await;
             opened.close()?;
             deleted.map_err(refused)?;

@@ -1,18 +1,19 @@
 //! `px secrets import <file>`: the lines `NAME=value` of a `.env` file.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use px_api::{SecretInfo, SetSecret};
-use px_core::hook::Secrets as Values;
 use px_secrets::{Change, NewSecret};
 use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Way, find, refused};
+use super::{Way, find, old_values, refused};
 use crate::context::{self, Context};
 use crate::error::{Error, Result};
 use crate::show::words;
-use crate::way::Place;
+use crate::way::{self, Place};
 
 /// The largest file that is read, bytes.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
@@ -34,41 +35,28 @@ pub(crate) struct Args {
     #[arg(value_name = "NAME")]
     names: Vec<String>,
 
+    /// Time that the values before them still verify senders, at most 7d; 0s if they became known to others
+    #[arg(long, value_name = "TIME", default_value = "24h")]
+    grace: String,
+
     #[command(flatten)]
     place: Place,
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
+    let grace = super::grace(&args.grace)?;
+    way::may_make(context, &args.place)?;
     let secrets = secrets(&args)?;
     let count = secrets.len();
     let names: Vec<String> = secrets.iter().map(|(name, _)| name.clone()).collect();
-    let (change, shadows) = match find(context, args.place, true).await? {
-        Way::Server(client) => {
-            let all = secrets.into_iter().map(|(name, value)| SetSecret::new(name, value)).collect();
-            let set = client.set_secrets(all).await?.into_value();
-            let listed = client.secrets().await?.into_value().secrets;
-            let shadowed =
-                listed.into_iter().filter(|secret| secret.shadowed && names.contains(&secret.name));
-            let said = |secret: SecretInfo| {
-                format!("nobody gets this value of {}: {}", secret.name, super::SHADOWED)
-            };
-            let shadows: Vec<String> = shadowed.map(said).collect();
-            let change = Change { created: set.created, updated: set.updated, unchanged: set.unchanged };
-            (change, shadows)
-        }
-        Way::Store(None) => return Err(Error::failed("there is no store")),
-        Way::Store(Some(opened)) => {
-            let new = |(name, value)| NewSecret { name, value, grace: Values::DEFAULT_GRACE };
-            let set = opened.secrets.set(secrets.into_iter().map(new).collect()).await;
-            opened.close()?;
-            let said = |name: &String| {
-                Some(format!("nobody gets this value of {name}: {}", context::shadowed(name)?))
-            };
-            (set.map_err(refused)?, names.iter().filter_map(said).collect())
-        }
-    };
+    let Set { change, mut old, shadows } = set(context, args.place, secrets, grace).await?;
+    old.retain(|name, _| names.contains(name));
     if context.ui.json {
-        return context.ui.json(&json!({ "created": change.created, "updated": change.updated }));
+        let mut said = json!({ "created": change.created, "updated": change.updated });
+        if let (false, Value::Object(fields)) = (old.is_empty(), &mut said) {
+            fields.insert("oldValueUntil".to_owned(), json!(old));
+        }
+        return context.ui.json(&said);
     }
     let counted = words::count(u64::try_from(count).unwrap_or(u64::MAX), "secret");
     let same = match change.unchanged {
@@ -79,10 +67,72 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         "{counted} set, {} of them new{same}. Delete the file, or keep it from others.",
         change.created
     ));
-    for shadow in shadows {
-        context.ui.warn(shadow);
+    if let Some(said) = said_of_old(&old, change.updated) {
+        context.ui.note(said);
+    }
+    for shadow in shadows.into_iter().filter(|(name, _)| names.contains(name)) {
+        context.ui.warn(format_args!("nobody gets this value of {}: {}", shadow.0, shadow.1));
     }
     Ok(())
+}
+
+/// Outcome for the secrets of a file.
+struct Set {
+    change: Change,
+    /// Time until which values before these count, by name.
+    old: BTreeMap<String, String>,
+    /// Names that others answer for, each with who does.
+    shadows: Vec<(String, String)>,
+}
+
+async fn set(
+    context: &Context,
+    place: Place,
+    secrets: Vec<(String, SecretString)>,
+    grace: Duration,
+) -> Result<Set> {
+    match find(context, place, true).await? {
+        Way::Server(client) => {
+            let seconds = Some(Value::from(grace.as_secs()));
+            let new = |(name, value)| SetSecret { grace: seconds.clone(), ..SetSecret::new(name, value) };
+            let set = client.set_secrets(secrets.into_iter().map(new).collect()).await?.into_value();
+            let change = Change { created: set.created, updated: set.updated, unchanged: set.unchanged };
+            let listed = client.secrets().await?.into_value().secrets;
+            let shadowed = listed.iter().filter(|secret| secret.shadowed);
+            let shadows = shadowed.map(|secret| (secret.name.clone(), super::SHADOWED.to_owned())).collect();
+            let until = |secret: SecretInfo| Some((secret.name, secret.old_value_until?));
+            Ok(Set { change, old: listed.into_iter().filter_map(until).collect(), shadows })
+        }
+        Way::Nowhere(_) => Err(Error::failed("there is no store")),
+        Way::Store(opened) => {
+            let names: Vec<String> = secrets.iter().map(|(name, _)| name.clone()).collect();
+            let new = |(name, value)| NewSecret { name, value, grace };
+            let set = opened.secrets.set(secrets.into_iter().map(new).collect()).await;
+            let old = old_values(&opened.secrets, context.now());
+            opened.close()?;
+            let shadow = |name: String| context::shadowed(&name).map(|why| (name, why));
+            Ok(Set {
+                change: set.map_err(refused)?,
+                old,
+                shadows: names.into_iter().filter_map(shadow).collect(),
+            })
+        }
+    }
+}
+
+/// Returns until when values before those of a file count, a line for each time; nothing where all are new.
+fn said_of_old(old: &BTreeMap<String, String>, updated: u64) -> Option<String> {
+    let mut by_time = BTreeMap::<&str, Vec<&str>>::new();
+    old.iter().for_each(|(name, until)| by_time.entry(until).or_default().push(name));
+    let line = |(until, names): (&&str, &Vec<&str>)| {
+        format!("The value before of {} still verifies senders until {until}.", names.join(", "))
+    };
+    let lines: Vec<String> = by_time.iter().map(line).collect();
+    match (lines.is_empty(), updated) {
+        (true, 0) => None,
+        (true, _) => Some("No value before these counts any more.".to_owned()),
+        (false, _) => Some(lines.join("\n")),
+    }
 }
 
 /// The secrets that are wanted of a file.

@@ -1,12 +1,16 @@
 //! `px secrets list`
 
 use px_api::{SecretInfo, Secrets};
+use px_core::Scope;
+use px_store::Store as _;
+use px_store::secrets::SecretRecord;
 use serde_json::json;
 
-use super::{Way, find};
+use super::open;
 use crate::context::{self, Context};
 use crate::error::Result;
-use crate::way::Place;
+use crate::store::store_error;
+use crate::way::{self, Place};
 
 /// List the secrets by name; never their values
 #[derive(Debug, clap::Args)]
@@ -18,39 +22,38 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let mut closed = Ok(());
-    let (listed, json) = match find(context, args.place, false).await? {
-        Way::Server(client) => {
+    let mut nowhere = None;
+    let (listed, json) = match way::find(context, args.place, false)? {
+        way::Way::Server(client) => {
             let answer = client.secrets().await?;
             let json = answer.to_json();
             (answer.into_value(), json)
         }
-        Way::Store(opened) => {
-            let mut secrets = Vec::new();
-            if let Some(opened) = opened {
-                let unreadable = opened.secrets.unreadable();
-                secrets.extend(opened.secrets.list().into_iter().map(|secret| SecretInfo {
-                    created_at: secret.created_at.to_string(),
-                    updated_at: secret.updated_at.to_string(),
-                    old_value_until: secret.old_value_until(context.now()).map(|until| until.to_string()),
-                    unreadable: unreadable.contains(&secret.name),
-                    shadowed: context::shadowed(&secret.name).is_some(),
-                    unchanged: false,
-                    name: secret.name,
-                }));
-                // What a full disk keeps from being brought to rest is read all the same.
-                closed = opened.close();
-            }
-            let listed = Secrets::from(secrets);
+        way::Way::Nowhere(dir) => {
+            nowhere = Some(dir);
+            let none = Secrets::from(Vec::new());
+            let json = json!(none);
+            (none, json)
+        }
+        way::Way::Store(found) => {
+            found.tell(context.ui);
+            let listed = Secrets::from(of_store(context, &found).await?);
+            // What a full disk keeps from being brought to rest is read all the same.
+            closed = found.store.close().map_err(|error| store_error(&error));
             let json = json!(listed);
             (listed, json)
         }
     };
     if context.ui.json {
-        context.ui.json(&json)?;
+        context.ui.json_of::<Secrets>(&json)?;
         return closed;
     }
     if listed.secrets.is_empty() {
-        context.ui.note("No secrets. `px secrets set NAME` sets one, `px secrets import .env` several.");
+        let place =
+            nowhere.map(|dir| format!(": there is no store in {}", way::absolute(&dir))).unwrap_or_default();
+        context.ui.note(format_args!(
+            "No secrets{place}. `px secrets set NAME` sets one, `px secrets import .env` several."
+        ));
         return closed;
     }
     let has_notes = listed.secrets.iter().any(|secret| !noted(secret).is_empty());
@@ -66,9 +69,38 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     closed
 }
 
+/// The secrets of a store. Names and times need no key: without it, or with another one, they are listed as
+/// those that cannot be decrypted.
+async fn of_store(context: &Context, found: &way::Found) -> Result<Vec<SecretInfo>> {
+    let opened = open(&found.store, &found.dir).await;
+    let (list, unreadable) = match opened {
+        Ok(secrets) => (secrets.list(), secrets.unreadable()),
+        Err(error) => {
+            let rows = px_store::secrets::list(&found.store, Scope::default()).await;
+            let list: Vec<_> =
+                rows.map_err(|error| store_error(&error))?.into_iter().map(|row| row.record).collect();
+            let hint = error.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+            context.ui.warn(format_args!("{}{hint}", error.message));
+            let names = list.iter().map(|secret| secret.name.clone()).collect();
+            (list, names)
+        }
+    };
+    let info = |secret: SecretRecord| SecretInfo {
+        created_at: secret.created_at.to_string(),
+        updated_at: secret.updated_at.to_string(),
+        old_value_until: secret.old_value_until(context.now()).map(|until| until.to_string()),
+        unreadable: unreadable.contains(&secret.name),
+        shadowed: context::shadowed(&secret.name).is_some(),
+        unchanged: false,
+        name: secret.name,
+    };
+    Ok(list.into_iter().map(info).collect())
+}
+
 /// Returns what to know about a secret.
 fn noted(secret: &SecretInfo) -> String {
-    let unreadable = secret.unreadable.then(|| "cannot be decrypted: set it anew".to_owned());
+    let unreadable =
+        secret.unreadable.then(|| "cannot be decrypted: put its key back, or set it anew".to_owned());
     let shadowed = secret.shadowed.then(|| "the environment has a value, which comes first".to_owned());
     let old = secret.old_value_until.as_ref().map(|until| format!("the value before counts until {until}"));
     [unreadable, shadowed, old].into_iter().flatten().collect::<Vec<_>>().join("; ")

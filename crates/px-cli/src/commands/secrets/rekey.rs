@@ -12,6 +12,7 @@ use crate::context::{Context, env};
 use crate::error::{Error, Result};
 use crate::show::words;
 use crate::store::{self, store_error};
+use crate::way;
 
 /// Seal all secrets, those of hooks too, under a new key
 #[derive(Debug, clap::Args)]
@@ -19,7 +20,10 @@ use crate::store::{self, store_error};
     after_help = "Works on the store alone: stop the server first. The new key takes the place of secret.key in the data \
                   directory; where PX_SECRET_KEY has the key, PX_SECRET_KEY_NEW has the new one, and takes its place by hand once \
                   this is done. If it is interrupted, do it again: until it is done both keys are needed.\n\n\
-                  Copies of the store that were made before need the old key: copy secret.key away first, if there are any.\n\n\
+                  Backups and exports of the store that were made before rest under the old key. Once all is sealed anew the old key \
+                  file stays beside the new one as secret.key.old, and after another change as secret.key.old.2 and so on: to \
+                  serve such a copy, put that file into it as secret.key. Remove it once no such copy is kept. The old value of \
+                  PX_SECRET_KEY is yours to keep as long.\n\n\
                   Exit codes: 0 done, 3 there is no store, 4 a process has it open\n\n\
                   Examples:\n  px secrets rekey\n  export PX_SECRET_KEY_NEW=$(openssl rand -hex 32)   # and keep it: nothing else has it\n  px secrets rekey"
 )]
@@ -56,22 +60,25 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     };
     parts.vault = parts.vault.beside(to.clone());
     let resealed = px_secrets::rekey(&parts, &to).await.map_err(other_key)?;
-    if is_file {
-        config_key::take_next(dir)?;
-    }
+    let old = if is_file { config_key::take_next(dir)? } else { None };
     drop(parts);
     px_store::Store::close(&store).map_err(|error| store_error(&error))?;
     if context.ui.json {
-        return context.ui.json(&json!({ "hooks": resealed.hooks, "secrets": resealed.secrets }));
+        let said = json!({ "hooks": resealed.hooks, "secrets": resealed.secrets, "oldKey": old });
+        return context.ui.json(&said);
     }
     let (hooks, secrets) = (words::count(resealed.hooks, "hook"), words::count(resealed.secrets, "secret"));
-    let next = if is_file {
-        format!(
-            "{} has the new key; copies of the store from before need the old one.",
-            dir.join(KEY_FILE).display()
-        )
-    } else {
-        format!("Give {VARIABLE} the value of {NEXT_VARIABLE} now.")
+    let next = match old {
+        Some(old) => format!(
+            "{} has the new key, and {} the old one: backups and exports from before need it. Remove it once none of \
+             them is kept.",
+            way::absolute(&dir.join(KEY_FILE)),
+            way::absolute(&old)
+        ),
+        None => format!(
+            "Give {VARIABLE} the value of {NEXT_VARIABLE} now, and keep its old value as long as there are backups and \
+             exports from before."
+        ),
     };
     context.ui.note(format_args!("{hooks} and {secrets} are sealed anew. {next}"));
     Ok(())

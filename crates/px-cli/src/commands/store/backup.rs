@@ -19,7 +19,7 @@ use crate::store;
 #[command(
     after_help = "Works on the store alone: stop the server first. The copy is a data directory like the first, without \
                   secret.key, the key that secrets rest under: keep the key apart from copies, and put it into the copy that is \
-                  to be served. With --with-key it is in the copy, and whoever has the copy has the secrets. Only its owner \
+                  to be served. With --with-key it is in the copy, those that `px secrets rekey` has left too, and whoever has the copy has the secrets. Only its owner \
                   can read it. It is there when all of it is \
                   on the disk and its audit is clean, or not at all.\n\n\
                   Exit codes: 0 copied, 3 there is no store, 4 a process has it open or the copy is there\n\n\
@@ -62,14 +62,25 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     prove(store::open_draft(&draft)?, &draft, context.ui).await?;
     rename(&draft, &args.copy)?;
     if context.ui.json {
-        return context.ui.json(&json!({ "copy": args.copy, "bytes": bytes }));
+        return context.ui.json(&json!({ "copy": args.copy, "bytes": bytes, "withKey": args.with_key && dir.join(key::KEY_FILE).exists() }));
     }
     context.ui.note(format_args!("Copied {} to {}; everything adds up.", dir.display(), args.copy.display()));
-    if !args.with_key && dir.join(key::KEY_FILE).exists() {
-        context.ui.note(format_args!(
+    let has_key = dir.join(key::KEY_FILE).exists();
+    match (args.with_key, has_key) {
+        (true, true) => context.ui.warn(format_args!(
+            "the copy holds the key, {}: whoever has the copy has its secrets. Keep it as you keep them.",
+            args.copy.join(key::KEY_FILE).display()
+        )),
+        (true, false) => context.ui.warn(format_args!(
+            "there is no {}, so the copy has no key either: keep the value of {} for it.",
+            dir.join(key::KEY_FILE).display(),
+            key::VARIABLE
+        )),
+        (false, true) => context.ui.note(format_args!(
             "{} is not in it: without that key the copy is not served and its secrets are lost.",
             dir.join(key::KEY_FILE).display()
-        ));
+        )),
+        (false, false) => {}
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde_json::json;
 
 use super::{beside, copy_file, for_each_portion, io, prove, sync, sync_name};
-use crate::config::key::{KEY_FILE, NEXT_FILE};
+use crate::config::key;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::store::{self, Opened, store_error};
@@ -67,9 +67,10 @@ async fn make(context: &Context, store: &Opened, dir: &Path, draft: &Path) -> Re
     for_each_portion(store, context.ui, "Copied", take)?;
     prove(new, draft, context.ui).await?;
     store.backing().close().map_err(|error| store_error(&error))?;
-    // The next one, too: secrets rest under it while a change of the key is not finished.
-    for key in [KEY_FILE, NEXT_FILE].map(|name| dir.join(name)).iter().filter(|key| key.exists()) {
-        copy_file(key, &draft.join(key.file_name().unwrap_or_default()))?;
+    // The next one, too: secrets rest under it while a change of the key is not finished. And those from
+    // before, which older copies of the store rest under.
+    for key in key::files(dir) {
+        copy_file(&key, &draft.join(key.file_name().unwrap_or_default()))?;
     }
     sync(draft)
 }

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::export::hex;
 use super::{STRIDE, beside, copy_file, format, io, prove, rename, sync, sync_name};
-use crate::config::key::{KEY_FILE, NEXT_FILE};
+use crate::config::key;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::store::{self, Opened, store_error};
@@ -94,8 +94,9 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
 fn keys_in(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut keys = Vec::new();
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-        match entry.file_name().to_str() {
-            Some(KEY_FILE | NEXT_FILE) => keys.push(entry.path()),
+        let name = entry.file_name();
+        match name.to_str() {
+            _ if key::is_key(&name) => keys.push(entry.path()),
             Some("px.lock") => {}
             _ => {
                 return Err(Error::new(Kind::Conflict, format!("{} is not empty", dir.display()))

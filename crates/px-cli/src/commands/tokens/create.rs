@@ -48,7 +48,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         }
     };
     if context.ui.json {
-        return context.ui.json(&json);
+        return context.ui.json_of::<CreatedToken>(&json);
     }
     context.ui.line(created.token.expose())?;
     context.ui.note(format_args!(

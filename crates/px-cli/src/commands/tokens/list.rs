@@ -35,7 +35,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         }
     };
     if context.ui.json {
-        return context.ui.json(&json);
+        return context.ui.json_of::<Tokens>(&json);
     }
     if listed.tokens.is_empty() {
         context.ui.note("No tokens: the API is for this machine only. `px tokens create` makes one.");

@@ -78,11 +78,13 @@ impl Opened {
 
 /// Finds the way. `makes` makes a store where there is none.
 async fn way(context: &Context, place: Place, makes: bool) -> Result<Way> {
-    let store = match way::find(context, place, makes)? {
+    let found = match way::find(context, place, makes)? {
         way::Way::Server(client) => return Ok(Way::Server(client)),
-        way::Way::Store(None) => return Ok(Way::Store(None)),
-        way::Way::Store(Some((store, _))) => store,
+        way::Way::Nowhere(_) => return Ok(Way::Store(None)),
+        way::Way::Store(found) => found,
     };
+    found.tell(context.ui);
+    let store = found.store;
     let tokens = Tokens::open(Arc::new(store.clone()), Arc::new(SystemClock), Arc::new(Ids::new())).await;
     let tokens = tokens.map_err(|error| store_error(&error))?;
     Ok(Way::Store(Some(Opened { tokens, store })))

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use px_api::Webhooks;
 use serde_json::{Value, json};
 
 use super::stored;
@@ -51,7 +52,7 @@ pub(crate) async fn run(context: &Context, _: &Args) -> Result<()> {
     let base = base(context).await?;
     if context.ui.json {
         let webhooks: Vec<Value> = registry.webhooks().map(|webhook| listing::json(&base, webhook)).collect();
-        return context.ui.json(&json!({ "count": webhooks.len(), "webhooks": webhooks }));
+        return context.ui.json_of::<Webhooks>(&json!({ "count": webhooks.len(), "webhooks": webhooks }));
     }
     listing::table(context.ui, &base, &registry)?;
     for webhook in registry.webhooks() {

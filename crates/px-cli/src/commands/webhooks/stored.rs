@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use px_api::Webhook;
 use px_core::{Ids, Scope, SystemClock};
 use px_secrets::{KeyParts, Secrets};
 use px_store::Store;
@@ -13,27 +14,26 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::config::key;
 use crate::context::{self, Context};
 use crate::show::listing;
-use crate::way::{self, Place, Way};
+use crate::way::{self, Found, Place, Way};
 
 /// Lets the listings of webhooks know the secrets of the store, and which webhooks refuse every request of now.
-pub(super) async fn learn(context: &Context) {
+/// Returns the webhooks as the server that has the store open sees them, if it answers.
+pub(super) async fn learn(context: &Context) -> Option<Vec<Webhook>> {
     match way::find(context, Place::default(), false) {
         Ok(Way::Server(client)) => {
             context::know_names(&client).await;
-            if let Ok(listed) = client.webhooks().await {
-                let refused = listed.into_value().webhooks.into_iter();
-                listing::know_refused(
-                    refused.filter_map(|webhook| Some((webhook.slug, webhook.refuses_all?))),
-                );
-            }
+            let listed = client.webhooks().await.ok()?.into_value().webhooks;
+            listing::know_refused(&listed);
+            return Some(listed);
         }
-        Ok(Way::Store(Some((store, dir)))) => {
+        Ok(Way::Store(Found { store, dir, .. })) => {
             let values = values(Arc::new(store), &dir).await.unwrap_or_default();
             context::know_secrets(move |name| Some(values.get(name)?.expose_secret().to_owned()));
         }
         // A store that cannot be opened is another command's to explain.
-        Ok(Way::Store(None)) | Err(_) => {}
+        Ok(Way::Nowhere(_)) | Err(_) => {}
     }
+    None
 }
 
 /// The current value of each secret that this process' key opens.

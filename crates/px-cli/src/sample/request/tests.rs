@@ -10,7 +10,7 @@ use super::*;
 #[test]
 fn forms() {
     assert_eq!(
-        form(&json!({"From": "+1 5", "m": ["a", "b"], "n": 2})),
+        body::form(&json!({"From": "+1 5", "m": ["a", "b"], "n": 2})),
         "From=%2B1%205&m%5B%5D=a&m%5B%5D=b&n=2"
     );
 }
@@ -124,4 +124,43 @@ async fn a_kind_that_nobody_knows_is_refused_with_those_that_are_known() {
     assert_eq!(error.message, "the payload of webhook 'events' has no kind 'charge.refund'");
     let hint = error.hint.unwrap();
     assert!(hint.contains("it knows payment_intent.succeeded, charge.refunded;"), "{hint}");
+}
+
+/// A button of a message, as Slack tells of it.
+#[derive(Deserialize, JsonSchema)]
+struct Interaction {
+    #[serde(rename = "type")]
+    kind: String,
+    value: String,
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Pressed {
+    kind: String,
+}
+
+#[tokio::test]
+async fn slacks_buttons_come_as_the_form_that_slack_posts() {
+    let def = WebhookBuilder::<Interaction, Pressed>::new("buttons", "Buttons")
+        .verify(px_sdk::verify::slack_interactivity("S"))
+        .handler(async |pressed: Interaction| {
+            Ok(Inbound::resume(pressed.value, Pressed { kind: pressed.kind }))
+        });
+    let given = br#"{"type": "block_actions", "value": "v 1&2"}"#;
+    let address = Address::new("http://127.0.0.1:8787", "buttons", None);
+    let keyring = Keyring::empty().with(SecretString::from("a secret"));
+    for wish in
+        [Wish { body: Some(given), ..Wish::default() }, Wish { identifier: Some("v 1&2"), ..Wish::default() }]
+    {
+        let draft = draft(&def, wish, Timestamp::from_millis(1_000)).await.unwrap();
+        let request =
+            draft.seal(&def, &address, &keyring, "1", Timestamp::from_millis(1_000), false).unwrap();
+        assert_eq!(request.headers[CONTENT_TYPE], FORM);
+        let fields = px_inbound::verify::form_fields(&request.body);
+        let [(name, json)] = fields.as_slice() else { panic!("{fields:?}") };
+        let read: Value = serde_json::from_str(json).unwrap();
+        assert_eq!((name.as_str(), &read["value"]), ("payload", &json!("v 1&2")));
+        assert_eq!(draft.payload().unwrap()["value"], "v 1&2");
+        assert!(request.signed && request.headers.contains_key("x-slack-signature"));
+    }
 }

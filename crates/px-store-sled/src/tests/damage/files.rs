@@ -55,6 +55,7 @@ fn delivery(number: usize) -> Delivery {
         size: content.len() as u64,
         sha256: hex::encode(Sha256::digest(content)),
         content_type: None,
+        unread: false,
     };
     Delivery {
         id: id(number),
@@ -69,6 +70,7 @@ fn delivery(number: usize) -> Delivery {
         took_us: 0,
         size: 0,
         events: Vec::new(),
+        holders: Vec::new(),
         emptied: false,
         files: contents.iter().map(stored).collect(),
         body: Bytes::from_static(b"{}"),

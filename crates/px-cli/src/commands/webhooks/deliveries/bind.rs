@@ -15,10 +15,10 @@ use crate::ids;
                         run_0197c1f0a1b27000800000000000cafe"
 )]
 pub(crate) struct Args {
-    /// The delivery: its id, the id's last digits, or @last, @last:STATE
+    /// The delivery: its id, the id's last digits (4 or more), or @last, @last:STATE
     delivery: String,
 
-    /// The run: its id, the id's last digits, or @last, @last:waiting
+    /// The run: its id, the id's last digits (4 or more), or @last, @last:waiting
     run: String,
 }
 
@@ -33,7 +33,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         _ => explained(error, id),
     })?;
     if context.ui.json {
-        return context.ui.json(&answer.to_json());
+        return context.ui.answer(&answer);
     }
     context.ui.note(format_args!("{run} took the event of {id}."));
     Ok(())

@@ -17,15 +17,15 @@ use crate::private;
                   open it with care.\n\n\
                   Exit codes: 0 saved, 3 there is no such delivery or file, 4 the file to make is there already\n\n\
                   Examples:\n  px webhooks deliveries file whd_0197c1f0a1b27000800000000000cafe 0 --out invoice.pdf\n  \
-                  px webhooks deliveries file whd_0197c1f0a1b27000800000000000cafe 0 | sha256sum"
+                  px webhooks deliveries file whd_0197c1f0a1b27000800000000000cafe.0 | sha256sum"
 )]
 pub(crate) struct Args {
-    /// The delivery: its id, the id's last digits, or @last, @last:STATE
+    /// The delivery: its id, the id's last digits (4 or more), or @last, @last:STATE; or the file's id, which is the delivery's with a dot
+    /// and a place behind it
     delivery: String,
 
-    /// The file's place among the delivery's, from 0
-    #[arg(default_value_t = 0)]
-    place: u16,
+    /// The file's place among the delivery's, from 0, if the id does not say it
+    place: Option<u16>,
 
     /// Write it to this file, which must not be there yet
     #[arg(long, value_name = "FILE")]
@@ -38,8 +38,9 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
             .hint("save it with --out, or pipe it to a program"));
     }
     let client = context.client()?;
-    let id = &ids::delivery(&client, &args.delivery).await?;
-    let bytes = client.delivery_file(id, args.place).await.map_err(|error| explained(error, id))?;
+    let (delivery, place) = named(&args.delivery, args.place)?;
+    let id = &ids::delivery(&client, delivery).await?;
+    let bytes = client.delivery_file(id, place).await.map_err(|error| explained(error, id))?;
     let Some(out) = &args.out else {
         return context.ui.raw(&bytes);
     };
@@ -56,6 +57,43 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     Ok(())
 }
 
+/// The delivery and the place that are meant: `whd_….1` names both.
+fn named(text: &str, place: Option<u16>) -> Result<(&str, u16)> {
+    let said =
+        text.rsplit_once('.').and_then(|(delivery, place)| Some((delivery, place.parse::<u16>().ok()?)));
+    match (said.filter(|(delivery, _)| !delivery.is_empty()), place) {
+        (Some((delivery, said)), None) => Ok((delivery, said)),
+        (Some((delivery, said)), Some(place)) if said == place => Ok((delivery, said)),
+        (Some((_, said)), Some(place)) => {
+            Err(Error::usage(format!("'{text}' names file {said}, and the argument behind it file {place}"))
+                .hint("say the place once"))
+        }
+        (None, place) => Ok((text, place.unwrap_or_default())),
+    }
+}
+
 fn unwritten(out: &std::path::Path, error: &std::io::Error) -> Error {
     Error::failed(format!("cannot write {}: {error}", out.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_of_a_file_names_its_delivery_and_its_place() {
+        for (text, place, expected) in [
+            ("whd_1", None, ("whd_1", 0)),
+            ("whd_1", Some(2), ("whd_1", 2)),
+            ("whd_1.3", None, ("whd_1", 3)),
+            ("whd_1.3", Some(3), ("whd_1", 3)),
+            ("@last.1", None, ("@last", 1)),
+            ("…00cafe.1", None, ("…00cafe", 1)),
+            ("...00cafe", None, ("...00cafe", 0)),
+            ("whd_1.x", None, ("whd_1.x", 0)),
+        ] {
+            assert_eq!(named(text, place).unwrap(), expected, "{text} {place:?}");
+        }
+        assert_eq!(named("whd_1.3", Some(4)).unwrap_err().kind, Kind::Usage);
+    }
 }

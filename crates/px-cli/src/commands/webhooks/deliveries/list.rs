@@ -61,7 +61,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     };
     let page = context.client()?.deliveries(&query).await?;
     if context.ui.json {
-        return context.ui.json(&page.to_json());
+        return context.ui.answer(&page);
     }
     if args.quiet {
         return page.deliveries.iter().try_for_each(|delivery| context.ui.line(delivery.id));

@@ -25,7 +25,7 @@ const MAX_REPLAYED: usize = 1_000;
                   px webhooks deliveries replay --state quarantined --slug github"
 )]
 pub(crate) struct Args {
-    /// The delivery: its id, the id's last digits, or @last, @last:STATE
+    /// The delivery: its id, the id's last digits (4 or more), or @last, @last:STATE
     #[arg(required_unless_present = "state", conflicts_with = "state")]
     delivery: Option<String>,
 

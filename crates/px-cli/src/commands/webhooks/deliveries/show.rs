@@ -15,7 +15,7 @@ use crate::ui::{HEADING, Ui, paint, shown};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  px webhooks deliveries show whd_0197c1f0a1b27000800000000000cafe")]
 pub(crate) struct Args {
-    /// The delivery: its id, the id's last digits, or @last, @last:STATE
+    /// The delivery: its id, the id's last digits (4 or more), or @last, @last:STATE
     delivery: String,
 
     /// Print the body as it came, and nothing else
@@ -35,7 +35,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         return context.ui.raw(body.as_bytes());
     }
     if context.ui.json {
-        return context.ui.json(&delivery.to_json());
+        return context.ui.answer(&delivery);
     }
     print(context.ui, &delivery, context.now())
 }
@@ -61,7 +61,8 @@ fn print(ui: Ui, delivery: &Delivery, now: Timestamp) -> Result<()> {
     }
     for (place, file) in delivery.files.iter().enumerate() {
         let bytes = words::count(file.size, "byte");
-        field("File", &format!("{place} {} {bytes}, in field {}", file.name, file.field))?;
+        let unread = if file.unread == Some(true) { ", read by no step" } else { "" };
+        field("File", &format!("{place} {} {bytes}, in field {}{unread}", file.name, file.field))?;
     }
     field("Why", &delivery.why)?;
     ui.line(format_args!("\n{}", paint(HEADING, "Headers")))?;

@@ -186,7 +186,7 @@ impl Parts {
         let record = self.store.run(self.scope, run).await?.ok_or(DraftError::NoRun(run))?;
         let past = self.position_of(&record.run, starts_at, None).await?;
         self.command_with(run, Command::Rerun(Box::new(past.position)), hook).await?;
-        Ok(record.run.brain)
+        Ok(record.run.brain.clone())
     }
 
     /// Starts a run that begins where another was before its step
@@ -203,7 +203,8 @@ impl Parts {
         let def = def.ok_or_else(|| ControlError::UnknownBrain(origin.brain.clone()))?;
         let mut start = Start::of(def.info(), past.initial_state, Cause::Fork(id));
         // The steps and options are the origin's: its position is one among them.
-        (start.steps, start.options, start.version) = (origin.steps, origin.options, past.initial_version);
+        (start.steps, start.options, start.version) =
+            (origin.steps.clone(), origin.options.clone(), past.initial_version);
         start.request_id = request.request_id;
         start.traceparent = request.traceparent;
         start.position = Some(past.position);

@@ -182,7 +182,7 @@ impl Session {
 
     /// The record; what is left behind must be replaced before it is used.
     fn take(&mut self) -> RunRecord {
-        let vacant = Arc::new(RunRecord { run: Run::vacant(self.run), tail: LogTail::default() });
+        let vacant = Arc::new(RunRecord { run: Arc::new(Run::vacant(self.run)), tail: LogTail::default() });
         Arc::unwrap_or_clone(std::mem::replace(&mut self.record, vacant))
     }
 
@@ -253,7 +253,7 @@ impl Session {
         adopted: RunRecord,
         mut command: Option<Command>,
         with: With<'_>,
-    ) -> Result<Result<(Draft<'_>, Drafted), KvFull>, SessionError> {
+    ) -> Result<Result<(Box<Draft<'_>>, Drafted), KvFull>, SessionError> {
         let is_last = command.as_ref().is_some_and(ends_step);
         let mut draft = self.parts.draft();
         let now = draft.now();

@@ -58,14 +58,14 @@ impl std::fmt::Debug for Parts {
 }
 
 impl Parts {
-    /// A draft as of now.
-    pub(crate) fn draft(&self) -> Draft<'_> {
-        Draft::new(&*self.store, &*self.registry, &self.ids, self.scope, self.clock.now())
+    /// A draft as of now. Boxed, since it is moved about between the futures of a commit.
+    pub(crate) fn draft(&self) -> Box<Draft<'_>> {
+        Box::new(Draft::new(&*self.store, &*self.registry, &self.ids, self.scope, self.clock.now()))
     }
 
     /// The round that commits this draft. Runs that it makes ready are born claimed
     /// by this process, as far as it has places for them.
-    pub(crate) fn round<T>(&self, draft: Draft<'_>, value: T) -> Round<BornClaimed<T>> {
+    pub(crate) fn round<T>(&self, draft: Box<Draft<'_>>, value: T) -> Round<BornClaimed<T>> {
         let claimer: Arc<dyn Claimer> = Arc::clone(&self.places) as _;
         draft.into_claiming_round(Some(&claimer), value)
     }

@@ -6,7 +6,8 @@ use px_core::{Code, DeliveryId, RunId};
 use px_sdk::Reply;
 use px_sdk::verify::Ack;
 use px_store::DedupRecord;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::validate::Violation;
 use crate::verify::{BodyErrorKind, HandshakeReply};
@@ -117,11 +118,12 @@ pub struct Taken {
 }
 
 impl Answer {
-    fn json(status: u16, body: &Value) -> Self {
+    fn json(status: u16, body: &impl Serialize) -> Self {
         Self {
             status,
             content_type: "application/json".into(),
-            body: body.to_string(),
+            // Names are texts in each of them, so nothing can fail.
+            body: serde_json::to_string(body).unwrap_or_default(),
             action: None,
             run: None,
             delivery: None,
@@ -183,26 +185,13 @@ impl Answer {
             .iter()
             .find(|event| !matches!(event.action, Action::Ignored { .. } | Action::Duplicate(_)))
             .or_else(|| taken.first());
-        let mut body = Map::new();
-        body.insert("received".into(), true.into());
-        let mut status = 200;
-        if let Some(first) = first {
-            describe(first, &mut body);
-            if matches!(first.action, Action::Triggered(_)) {
-                status = 201;
-            }
-        } else {
-            body.insert("action".into(), "ignored".into());
-        }
+        let is_start = first.is_some_and(|first| matches!(first.action, Action::Triggered(_)));
+        let status = if is_start { 201 } else { 200 };
+        let mut body = first.map_or_else(Body::ignored, Body::of);
+        (body.delivery_id, body.received) = (Some(delivery), Some(true));
         if taken.len() > 1 {
-            let events = taken.iter().map(|event| {
-                let mut entry = Map::new();
-                describe(event, &mut entry);
-                Value::Object(entry)
-            });
-            body.insert("events".into(), events.collect());
+            body.events = taken.iter().map(Body::of).collect();
         }
-        body.insert("deliveryId".into(), delivery.to_string().into());
         Self {
             action: Some(first.map_or("ignored", |first| first.action.as_str())),
             run: first.and_then(|first| first.action.run()),
@@ -212,7 +201,7 @@ impl Answer {
                 Action::Ignored { token: Some(_) } => Some(First::OtherToken),
                 _ => None,
             }),
-            ..Self::json(status, &Value::Object(body))
+            ..Self::json(status, &body)
         }
     }
 
@@ -315,40 +304,83 @@ impl Answer {
     }
 }
 
-fn describe(event: &Taken, body: &mut Map<String, Value>) {
-    body.insert("action".into(), event.action.as_str().into());
-    if let (Some(identifier), false) = (&event.identifier, matches!(event.action, Action::Triggered(_))) {
-        body.insert("identifier".into(), identifier.clone().into());
+/// px's own body of an answer, or what it says of one of several events. The fields stand in the order of
+/// their names.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    action: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    brain_run_id: Option<RunId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivery_id: Option<DeliveryId>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    events: Vec<Body<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    have: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identifier: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    need: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    original: Option<Original<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    received: Option<bool>,
+}
+
+/// The delivery that a duplicate repeats.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Original<'a> {
+    action: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    brain_run_id: Option<RunId>,
+    delivery_id: DeliveryId,
+}
+
+impl<'a> Body<'a> {
+    fn ignored() -> Self {
+        Self { action: "ignored", ..Self::default() }
     }
-    match &event.action {
-        Action::Duplicate(record) => {
-            let mut original = json!({ "deliveryId": record.delivery, "action": record.action });
-            if let (Some(run), Value::Object(fields)) = (record.run, &mut original) {
-                fields.insert("brainRunId".into(), run.to_string().into());
-            }
-            body.remove("identifier");
-            body.insert("original".into(), original);
+
+    fn of(event: &'a Taken) -> Self {
+        let action = event.action.as_str();
+        if let Action::Duplicate(record) = &event.action {
+            let DedupRecord { delivery, action: word, run, .. } = record;
+            let original = Original { action: word, brain_run_id: *run, delivery_id: *delivery };
+            return Self { action, original: Some(original), ..Self::default() };
         }
-        action => {
-            if let Some(run) = action.run() {
-                body.insert("brainRunId".into(), run.to_string().into());
-            }
-        }
+        let is_start = matches!(event.action, Action::Triggered(_));
+        let (have, need) = match event.action {
+            Action::Collected { have, need, .. } => (Some(have), Some(need)),
+            _ => (None, None),
+        };
+        let reason = match &event.action {
+            Action::Late { by, .. } => Some(by.as_str()),
+            Action::NotDistinct { .. } => Some("not distinct"),
+            Action::Ignored { token: Some(_) } => Some("token"),
+            _ => None,
+        };
+        let identifier = event.identifier.as_deref().filter(|_| !is_start);
+        Self { action, brain_run_id: event.action.run(), have, identifier, need, reason, ..Self::default() }
     }
-    match &event.action {
-        Action::Collected { have, need, .. } => {
-            body.insert("have".into(), (*have).into());
-            body.insert("need".into(), (*need).into());
-        }
-        Action::Late { by, .. } => {
-            body.insert("reason".into(), by.as_str().into());
-        }
-        Action::NotDistinct { .. } => {
-            body.insert("reason".into(), "not distinct".into());
-        }
-        Action::Ignored { token: Some(_) } => {
-            body.insert("reason".into(), "token".into());
-        }
-        _ => {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fields_of_an_answer_stand_in_the_order_of_their_names() {
+        let (run, delivery) = (RunId::from_bytes([1; 16]), DeliveryId::from_bytes([2; 16]));
+        let taken = |action| Taken { action, identifier: Some("a \"b\"".into()) };
+        let actions = [Action::Collected { run, have: 1, need: 2 }, Action::Ignored { token: Some(run) }];
+        let answer = Answer::accepted(delivery, &actions.map(taken));
+        let sorted: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(answer.body, sorted.to_string());
+        assert_eq!(sorted["events"][1]["reason"], "token");
+        assert_eq!(sorted["identifier"], "a \"b\"");
     }
 }

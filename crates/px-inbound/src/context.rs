@@ -62,13 +62,13 @@ impl std::fmt::Debug for InboundContext {
 }
 
 impl InboundContext {
-    /// Returns an empty draft as of `now`.
-    pub(crate) fn draft(&self, now: Timestamp) -> Draft<'_> {
-        Draft::new(&*self.store, &*self.catalog, &self.ids, self.scope, now)
+    /// Returns an empty draft as of `now`. Boxed, since it is moved about between the futures of a request.
+    pub(crate) fn draft(&self, now: Timestamp) -> Box<Draft<'_>> {
+        Box::new(Draft::new(&*self.store, &*self.catalog, &self.ids, self.scope, now))
     }
 
     /// Commits a draft. A full queue is an error: every sender can come back.
-    pub(crate) async fn commit(&self, mut draft: Draft<'_>) -> Result<Outcome, px_store::Error> {
+    pub(crate) async fn commit(&self, mut draft: Box<Draft<'_>>) -> Result<Outcome, px_store::Error> {
         let born_claimed = draft.claim_ready(self.claimer.as_ref());
         let outcome = self.commit_batch(draft.into_batch()).await?;
         if matches!(outcome, Outcome::Committed { .. }) {

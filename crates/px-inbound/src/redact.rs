@@ -49,6 +49,9 @@ fn is_secret(name: &str, verification: &Verification) -> bool {
 /// Returns a header's value without tokens that a URL in it has: proxies write what they were asked for into
 /// headers, and browsers where they come from.
 fn without_tokens(value: &str, verification: &Verification) -> String {
+    if !value.contains(LINK_TOKEN_PREFIX) && !value.contains('?') {
+        return value.to_owned();
+    }
     let mut kept = String::with_capacity(value.len());
     let mut rest = value;
     while let Some(at) = rest.find(LINK_TOKEN_PREFIX) {

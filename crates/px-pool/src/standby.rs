@@ -4,7 +4,9 @@
 //! a virtual machine, where an idle core is left to the host. So a thread of the
 //! quick lane stays awake for a moment after its last task, and whoever hands a
 //! task to it stays for the result for a moment too. Both give way: the one by
-//! yielding its core, the other by not waiting at all where that was in vain.
+//! yielding its core, and by going to sleep once somebody else took it, since a
+//! busy core needs no interrupt to be woken; the other by not waiting at all where
+//! that was in vain, or where others come first.
 
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -13,6 +15,9 @@ use px_core::Stopwatch;
 
 /// The time for which a thread without a task stays awake.
 const AWAKE: Duration = Duration::from_micros(100);
+
+/// The time between two looks after which somebody else must have had the core.
+const WANTED: Duration = Duration::from_micros(20);
 
 /// The time for which a result is awaited without sleeping.
 const STAY: Duration = Duration::from_micros(15);
@@ -81,13 +86,22 @@ impl Standby {
         self.has_cores && self.awake.compare_exchange(0, 1, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
-    /// Returns when a task is queued, or after [`AWAKE`].
+    /// Returns when a task is queued, when somebody else wants the core, or after [`AWAKE`].
     pub(crate) fn watch(&self) {
-        let begun = Stopwatch::start();
-        while self.queued.load(Ordering::SeqCst) == 0 && begun.elapsed() < AWAKE {
+        self.watch_yielding(std::thread::yield_now);
+    }
+
+    /// The same; `give_way` lets whatever else could run on this core do so.
+    fn watch_yielding(&self, give_way: impl Fn()) {
+        let (begun, mut looked) = (Stopwatch::start(), Duration::ZERO);
+        while self.queued.load(Ordering::SeqCst) == 0 {
             turn();
-            // Whatever else could run on this core does.
-            std::thread::yield_now();
+            give_way();
+            let now = begun.elapsed();
+            if now >= AWAKE || now.saturating_sub(looked) >= WANTED {
+                return;
+            }
+            looked = now;
         }
     }
 
@@ -99,7 +113,8 @@ impl Standby {
     /// Waits for a moment until `is_over`, if that was worth it lately.
     pub(crate) fn stay(&self, is_over: impl Fn() -> bool) {
         let credit = self.credit.load(Ordering::Relaxed);
-        if !self.has_cores {
+        // Besides the one task there are others, which are polled first.
+        if !self.has_cores || self.queued.load(Ordering::Relaxed) > 1 {
             return;
         }
         if credit <= 0 && credit > -PROBE {
@@ -167,5 +182,37 @@ mod tests {
         standby.watch();
         standby.end();
         assert!(standby.begin());
+    }
+
+    /// Gives way for so long, and counts.
+    fn taking(time: Duration, looks: &Cell<u32>) {
+        let begun = Stopwatch::start();
+        looks.set(looks.get() + 1);
+        while begun.elapsed() < time {
+            std::hint::spin_loop();
+        }
+    }
+
+    #[test]
+    fn whoever_is_awake_goes_to_sleep_once_somebody_else_had_the_core() {
+        let (standby, looks) = (Standby::new(2), Cell::new(0));
+        standby.watch_yielding(|| taking(WANTED, &looks));
+        assert_eq!(looks.get(), 1, "a core that is wanted is left at the first look");
+        standby.note_queued(1);
+        standby.watch_yielding(|| panic!("what is queued is taken at once"));
+    }
+
+    #[test]
+    fn a_result_that_others_come_before_is_not_stayed_for() {
+        let standby = Standby::new(2);
+        standby.note_queued(2);
+        standby.stay(|| panic!("nobody looks"));
+        standby.note_queued(1);
+        let looks = Cell::new(0);
+        standby.stay(|| {
+            looks.set(looks.get() + 1);
+            true
+        });
+        assert_eq!(looks.get(), 1);
     }
 }

@@ -185,7 +185,8 @@ pub async fn prove_key(parts: &KeyParts, replace: bool) -> Result<(), Error> {
             }
         }
         let expected = found.map(|found| found.version);
-        Ok(Round::Commit(check_batch(parts, &parts.vault, expected, (number, links)), ()))
+        let batch = check_batch(parts, &parts.vault, expected, (number, links));
+        Ok(Round::Commit(Box::new(batch), ()))
     });
     proved.await
 }

@@ -77,6 +77,6 @@ impl App {
     /// found (docs/rules.md#40).
     pub(crate) async fn run(&self, id: &str) -> Result<Option<px_core::Run>, px_store::Error> {
         let Ok(id) = id.parse::<RunId>() else { return Ok(None) };
-        Ok(self.store().run(self.parts.scope, id).await?.map(|record| record.run))
+        Ok(self.store().run(self.parts.scope, id).await?.map(|record| Arc::unwrap_or_clone(record.run)))
     }
 }

@@ -123,7 +123,7 @@ impl Values {
                 match self.store.kv().value(self.scope, id).await? {
                     Some(read) => {
                         let batch = self.removal(&id.brain, vec![(id.clone(), read.version)]).await?;
-                        Ok(Round::Commit(batch, true))
+                        Ok(Round::Commit(Box::new(batch), true))
                     }
                     None => Ok::<_, Error>(Round::Done(false)),
                 }
@@ -145,7 +145,7 @@ impl Values {
                     return Ok::<_, Error>(Round::Done(0));
                 }
                 let values = values.into_iter().map(|(id, read)| (id, read.version)).collect();
-                Ok(Round::Commit(self.removal(brain, values).await?, count))
+                Ok(Round::Commit(Box::new(self.removal(brain, values).await?), count))
             });
             match some.await? {
                 0 => return Ok(removed),

@@ -196,7 +196,7 @@ fn hex(name: Name) -> String {
 /// New entries of a run's log, one a line, without their large values.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
-    pub(crate) lines: BytesMut,
+    pub(crate) lines: Bytes,
     /// With the lines that they are in, from 0.
     pub(crate) gaps: Vec<(usize, Gap)>,
     pub(crate) values: Values,
@@ -204,25 +204,29 @@ pub(crate) struct Lines {
 
 impl Lines {
     pub(crate) fn of(run: RunId, events: &[Event]) -> Result<Self, Error> {
-        let lines = BytesMut::with_capacity(EVENT_BYTES * events.len());
-        let mut this = Self { lines, ..Self::default() };
+        let mut lines = Vec::with_capacity(EVENT_BYTES * events.len());
+        let mut this = Self::default();
         for (index, event) in events.iter().enumerate() {
-            let start = this.lines.len();
-            serde_json::to_writer((&mut this.lines).writer(), event)
-                .map_err(|error| layout::unwritable(&error))?;
-            if this.lines.len() - start > LARGE {
-                let line = this.lines.split_off(start).freeze();
+            let start = lines.len();
+            serde_json::to_writer(&mut lines, event).map_err(|error| layout::unwritable(&error))?;
+            if lines.len() - start > LARGE {
+                let line = Bytes::from(lines.split_off(start));
                 let values = &mut this.values;
                 let (line, gaps) = parted(line, &mut |name, json| {
                     values.insert(name, json);
                     Some(run)
                 })?;
                 this.gaps.extend(gaps.into_iter().map(|gap| (index, gap)));
-                this.lines.put_slice(&line);
+                lines.extend_from_slice(&line);
             }
-            this.lines.put_u8(b'\n');
+            lines.push(b'\n');
         }
-        Ok(this)
+        Ok(Self { lines: lines.into(), ..this })
+    }
+
+    /// Entries that were written once, and have no large values.
+    pub(crate) fn made(lines: Bytes) -> Self {
+        Self { lines, ..Self::default() }
     }
 
     /// A piece of a log: these lines behind earlier ones, which are whole.

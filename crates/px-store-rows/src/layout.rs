@@ -2,7 +2,7 @@
 //! is the on-disk format; [`FORMAT_VERSION`](px_core::event::FORMAT_VERSION)
 //! names it, and every value that may grow starts with its own format byte.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use px_core::{DeliveryId, KeyId, KeyRecord, RunId, Scope, Timestamp, TokenId};
 use px_store::{Epoch, Error, Table, Timer, TimerKind, Versioned};
 use serde::Serialize;
@@ -260,11 +260,10 @@ pub(crate) fn unwritable(error: &serde_json::Error) -> Error {
 
 /// A version, then JSON.
 pub(crate) fn versioned<T: Serialize>(version: u64, record: &T) -> Result<Bytes, Error> {
-    let mut value = BytesMut::with_capacity(256);
-    value.put_u64(version);
-    let mut writer = value.writer();
-    serde_json::to_writer(&mut writer, record).map_err(|error| unwritable(&error))?;
-    Ok(writer.into_inner().freeze())
+    let mut value = Vec::with_capacity(256);
+    value.extend_from_slice(&version.to_be_bytes());
+    serde_json::to_writer(&mut value, record).map_err(|error| unwritable(&error))?;
+    Ok(value.into())
 }
 
 pub(crate) fn from_versioned<T: DeserializeOwned>(bytes: &[u8]) -> Result<Versioned<T>, Error> {

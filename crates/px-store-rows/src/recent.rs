@@ -47,13 +47,16 @@ impl Recent {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use px_core::Run;
     use px_store::LogTail;
 
     use super::*;
 
     fn record(id: u8) -> RunRecord {
-        RunRecord { run: Run::vacant(RunId::from_bytes([id; 16])), tail: LogTail::default() }
+        let run = Run::vacant(RunId::from_bytes([id; 16]));
+        RunRecord { run: Arc::new(run), tail: LogTail::default() }
     }
 
     fn take(recent: &Recent, id: u8, row: &Bytes) -> Option<RunRecord> {

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use px_core::{Event, Run, RunId};
-use px_store::{Error, LogTail, RunRecord};
+use px_core::{Event, RunId};
+use px_store::{Error, LogTail, RunRecord, RunWrite};
 use serde_json::Value;
 
 use crate::apart::{Gap, Lines, Name, Values, gaps_of, parted, put_gaps, whole};
@@ -44,8 +44,12 @@ pub(crate) struct RunRow {
 
 /// The row is `seq`, format, length of the run's JSON, the run, what hooks were told
 /// of it, the first `seq` of the log's tail, the tail: one JSON line an event.
-pub(crate) fn run_row(run: &Run, tail: &LogTail, events: &[Event]) -> Result<RunRow, Error> {
-    let lines = Lines::of(run.id, events)?;
+pub(crate) fn run_row(write: &RunWrite) -> Result<RunRow, Error> {
+    let RunWrite { run, tail, events, next_tail, .. } = write;
+    let lines = match next_tail.as_ref().and_then(|next| lines_between(tail, next)) {
+        Some(made) => Lines::made(made),
+        None => Lines::of(run.id, events)?,
+    };
     let is_apart = is_apart(tail, &lines);
     let piece = is_apart.then(|| lines.piece(&tail.lines)).transpose()?.map(|piece| (tail.first_seq, piece));
     let (first_seq, kept) = if is_apart {
@@ -54,7 +58,7 @@ pub(crate) fn run_row(run: &Run, tail: &LogTail, events: &[Event]) -> Result<Run
         (tail.first_seq, [&tail.lines[..], &lines.lines])
     };
     let Lines { values, .. } = &lines;
-    let (mut document, mut gaps) = (json(run)?, Vec::new());
+    let (mut document, mut gaps) = (json(&**run)?, Vec::new());
     if !values.is_empty() || tail.apart.is_some() {
         let is_known = |name: &Name| {
             values.contains_key(name) || tail.apart.as_ref().is_some_and(|apart| apart.contains(name))
@@ -139,7 +143,10 @@ pub(crate) fn from_run_row(
     let told = if told.is_empty() { None } else { Some(Arc::new(from_json(told)?)) };
     let run = whole(document, &gaps, read)?;
     let apart = shared(gaps.iter().map(|gap| gap.name).collect());
-    Ok(RunRecord { run, tail: LogTail { first_seq, lines: value.slice_ref(lines), told, apart } })
+    Ok(RunRecord {
+        run: Arc::new(run),
+        tail: LogTail { first_seq, lines: value.slice_ref(lines), told, apart },
+    })
 }
 
 /// The newest entries of a run's log, of its row. The run itself is not read.
@@ -165,6 +172,14 @@ pub(crate) fn next_tail(tail: &LogTail, events: &[Event], seq: u64) -> Result<Lo
     Ok(LogTail { lines: kept.freeze(), apart, ..tail.clone() })
 }
 
+/// Returns the lines by which a tail has become the next one of its run, unless its log went
+/// into a chunk of its own meanwhile.
+fn lines_between(tail: &LogTail, next: &LogTail) -> Option<Bytes> {
+    let is_longer = next.first_seq == tail.first_seq && next.apart == tail.apart;
+    let made = next.lines.get(tail.lines.len()..).filter(|_| is_longer)?;
+    Some(next.lines.slice_ref(made))
+}
+
 /// Returns true if a tail and what comes to it belong into a chunk of their own.
 fn is_apart(tail: &LogTail, new: &Lines) -> bool {
     !new.gaps.is_empty() || tail.lines.len() + new.lines.len() > INLINE_LOG_LIMIT
@@ -173,7 +188,7 @@ fn is_apart(tail: &LogTail, new: &Lines) -> bool {
 #[cfg(test)]
 mod tests {
     use px_core::event::EventBody;
-    use px_core::{Event, Timestamp};
+    use px_core::{Event, Run, Timestamp};
     use serde_json::json;
 
     use super::*;
@@ -182,8 +197,10 @@ mod tests {
     fn a_log_is_read_of_its_row_without_the_run() {
         let mut run = Run::vacant(RunId::from_bytes([1; 16]));
         (run.seq, run.options) = (1, json!({"note": "x"}));
-        let events = [Event { seq: 1, at: Timestamp::from_millis(5), event: EventBody::BrainComplete }];
-        let row = run_row(&run, &LogTail::default(), &events).unwrap().value;
+        let events = vec![Event { seq: 1, at: Timestamp::from_millis(5), event: EventBody::BrainComplete }];
+        let (run, tail) = (Arc::new(run), LogTail::default());
+        let write = RunWrite { run: run.clone(), expected: 0, events: events.clone(), tail, next_tail: None };
+        let row = run_row(&write).unwrap().value;
         let read = |_, _| Ok(Value::Null);
         assert_eq!(from_run_row(&row, &read).unwrap().run, run);
         // The run is no JSON any more, so that whoever reads it fails.
@@ -193,5 +210,30 @@ mod tests {
         assert!(from_run_row(&damaged, &read).is_err());
         let log = log_of_row(&damaged).unwrap();
         assert_eq!(log.entries(0, 9).collect::<Result<Vec<_>, _>>().unwrap(), events);
+    }
+    /// A run's `n`th write, with an entry that says a text of so many bytes.
+    fn write(n: u64, tail: LogTail, bytes: usize) -> RunWrite {
+        let mut run = Run::vacant(RunId::from_bytes([1; 16]));
+        (run.seq, run.reason) = (n, Some("x".repeat(bytes)));
+        let event = EventBody::BrainPaused { reason: run.reason.clone() };
+        let events = vec![Event { seq: n, at: Timestamp::from_millis(5), event }];
+        RunWrite { run: Arc::new(run), expected: n - 1, events, tail, next_tail: None }
+    }
+
+    #[test]
+    fn a_tail_that_was_made_before_its_row_makes_no_other_row() {
+        let mut tail = LogTail::default();
+        // Small ones, one that ends the piece, one that is apart, and what follows on each.
+        let sizes = [10, 2_000, INLINE_LOG_LIMIT, 10, 20, crate::apart::LARGE + 1, 10, 20];
+        for (n, bytes) in (1..).zip(sizes) {
+            let plain = write(n, tail.clone(), bytes);
+            let next = next_tail(&tail, &plain.events, n).unwrap();
+            let made = RunWrite { next_tail: Some(next.clone()), ..plain.clone() };
+            let (plain, made) = (run_row(&plain).unwrap(), run_row(&made).unwrap());
+            assert_eq!((&made.value, &made.tail), (&plain.value, &plain.tail), "entry {n}");
+            assert_eq!((made.piece, made.values), (plain.piece, plain.values), "entry {n}");
+            assert_eq!((next.first_seq, &next.lines), (plain.tail.first_seq, &plain.tail.lines), "entry {n}");
+            tail = plain.tail;
+        }
     }
 }

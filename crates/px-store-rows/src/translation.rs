@@ -74,7 +74,7 @@ impl Translation {
         let row = layout::run_row(scope, run.id);
         let expect = if write.expected == 0 { Expect::Absent } else { Expect::Version(write.expected) };
         self.check(row.clone(), expect, Precondition::Run(run.id));
-        let RunRow { value, tail, piece, values } = run_row(run, &write.tail, &write.events)?;
+        let RunRow { value, tail, piece, values } = run_row(write)?;
         for (name, json) in values {
             let is_there = write.tail.apart.as_ref().is_some_and(|apart| apart.contains(&name));
             if !is_there {

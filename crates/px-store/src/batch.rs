@@ -73,8 +73,8 @@ impl Default for LogTail {
 /// A run as a store gives it out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunRecord {
-    /// The run.
-    pub run: Run,
+    /// The run, shared with whoever else goes on with it.
+    pub run: Arc<Run>,
     /// Brought back by the next write of the run.
     pub tail: LogTail,
 }
@@ -113,13 +113,16 @@ pub struct WaiterWrite {
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunWrite {
     /// The run after the events.
-    pub run: Run,
+    pub run: Arc<Run>,
     /// The `seq` that was read; 0 if the run did not exist.
     pub expected: u64,
     /// The events that are new.
     pub events: Vec<Event>,
     /// As it was read, with what the events told hooks.
     pub tail: LogTail,
+    /// The tail after the events as [`tail_after`](crate::Store::tail_after) gave it, if whoever drafted
+    /// this goes on with the run: a store that has made it need not do so again.
+    pub next_tail: Option<LogTail>,
 }
 
 /// A change of a ready run.

@@ -97,7 +97,7 @@ pub async fn claim_by_commit(store: &dyn Store, request: ClaimRequest<'_>) -> Re
             cuts_short: false,
         });
         let batch = Batch { scope: request.scope, work: work.collect(), ..Batch::default() };
-        Ok::<_, Error>(Round::Commit(batch, claims))
+        Ok::<_, Error>(Round::Commit(Box::new(batch), claims))
     });
     claimed.await
 }

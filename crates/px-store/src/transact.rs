@@ -35,10 +35,10 @@ impl Bound {
 
 /// The end of one round of a conflict loop.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "made once a round, and taken apart at once")]
 pub enum Round<T> {
-    /// This is to be committed; once it is, the loop ends with the value.
-    Commit(Batch, T),
+    /// This is to be committed; once it is, the loop ends with the value. Boxed, since each future that a
+    /// round passes through would have room for it.
+    Commit(Box<Batch>, T),
     /// The loop ends with the value, and nothing is committed.
     Done(T),
     /// The records that were read fit together no more; the next round reads them anew.
@@ -100,7 +100,7 @@ impl dyn Store + '_ {
                 // What the last conflict means may still be an answer.
                 Ok(_) if left == 0 => break,
                 Ok(Round::Again) | Err(_) => None,
-                Ok(Round::Commit(batch, value)) => match self.commit(batch, bound.admission).await? {
+                Ok(Round::Commit(batch, value)) => match self.commit(*batch, bound.admission).await? {
                     Outcome::Committed { .. } => return Ok(value),
                     Outcome::Conflict(conflict) => Some(conflict),
                 },

@@ -182,7 +182,7 @@ fn a_draft_of_records_that_may_not_fit_together_is_made_anew() {
         let mut draft = lab.draft(5_000);
         async move {
             draft.command(run, Command::Resume).await?;
-            Ok::<_, Failure>(Round::Commit(draft.into_batch(), ()))
+            Ok::<_, Failure>(Round::Commit(Box::new(draft.into_batch()), ()))
         }
     }));
     assert!(done.is_ok() && rounds == 2, "{done:?} {rounds}");
@@ -193,7 +193,7 @@ fn a_draft_of_records_that_may_not_fit_together_is_made_anew() {
         let mut draft = stale.draft(5_000);
         async move {
             draft.command(run, Command::Resume).await?;
-            Ok::<_, Failure>(Round::Commit(draft.into_batch(), ()))
+            Ok::<_, Failure>(Round::Commit(Box::new(draft.into_batch()), ()))
         }
     }));
     assert!(matches!(done, Err(Failure::Draft(DraftError::Unsettled(_)))), "{done:?}");

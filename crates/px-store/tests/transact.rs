@@ -74,7 +74,7 @@ fn a_round_that_lost_hears_of_it_and_reads_anew() {
         if heard.get() < 3 {
             interfere(records);
         }
-        Ok(Round::Commit(write(read, 100), read))
+        Ok(Round::Commit(Box::new(write(read, 100)), read))
     }));
     assert_eq!((done, heard.get(), version(records)), (Ok(2), 3, 100));
 }
@@ -88,7 +88,7 @@ fn rounds_are_bounded_and_write_nothing_when_they_are_used_up() {
         let read = version(records);
         interfere(records);
         commits.set(commits.get() + 1);
-        Ok(Round::Commit(write(read, 100), ()))
+        Ok(Round::Commit(Box::new(write(read, 100)), ()))
     }));
     assert_eq!(done, Err(Failure::Contended(4)));
     // The fifth was drafted for what the last conflict means, and not committed.
@@ -109,7 +109,7 @@ fn the_last_conflict_can_be_the_answer() {
         }
         let read = version(records);
         interfere(records);
-        Ok(Round::Commit(write(read, 100), "written"))
+        Ok(Round::Commit(Box::new(write(read, 100)), "written"))
     }));
     assert_eq!((done, version(records)), (Ok("somebody was first"), 1));
 }
@@ -119,7 +119,8 @@ fn a_store_that_fails_ends_the_loop() {
     let records = Records::new();
     records.close().expect("an end");
     let store: &dyn Store = &records;
-    let done: Result<(), Failure> =
-        block_on(store.transact(Bound::waiting(5), |_| async { Ok(Round::Commit(write(0, 1), ())) }));
+    let done: Result<(), Failure> = block_on(
+        store.transact(Bound::waiting(5), |_| async { Ok(Round::Commit(Box::new(write(0, 1)), ())) }),
+    );
     assert_eq!(done, Err(Failure::Store(Error::Closed.to_string())));
 }

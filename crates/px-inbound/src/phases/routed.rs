@@ -10,7 +10,7 @@ use crate::metrics;
 
 /// A delivery in a draft, with the answer that holds once it is durable.
 pub(crate) struct Routed<'a> {
-    pub(crate) draft: Draft<'a>,
+    pub(crate) draft: Box<Draft<'a>>,
     pub(crate) answer: Answer,
     /// The states of its events, for the figures.
     pub(crate) states: Vec<InboxState>,

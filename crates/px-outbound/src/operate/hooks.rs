@@ -98,7 +98,7 @@ impl Operator {
             let write = HookWrite { hook: hook.clone(), expected: read.version, version };
             let outbox = OutboxBatch { hooks: vec![write], ..OutboxBatch::default() };
             let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
-            Ok(Round::Commit(batch, hook))
+            Ok(Round::Commit(Box::new(batch), hook))
         });
         changed.await
     }
@@ -264,7 +264,7 @@ impl Operator {
                 }
                 let outbox = OutboxBatch { callback, ..OutboxBatch::default() };
                 let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
-                Ok(Round::Commit(batch, (writes, page.next)))
+                Ok(Round::Commit(Box::new(batch), (writes, page.next)))
             });
             let (writes, next) = page.await?;
             many += writes;

@@ -76,7 +76,7 @@ impl Operator {
             let callback = write.callback.clone();
             let outbox = OutboxBatch { callback: vec![write], ..OutboxBatch::default() };
             let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
-            Ok(Round::Commit(batch, callback))
+            Ok(Round::Commit(Box::new(batch), callback))
         });
         set_going.await
     }
@@ -144,7 +144,7 @@ impl Operator {
             }
             let outbox = OutboxBatch { callback, ..OutboxBatch::default() };
             let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
-            Ok(Round::Commit(batch, many))
+            Ok(Round::Commit(Box::new(batch), many))
         });
         set_going.await
     }

@@ -174,7 +174,7 @@ async fn record(
             }
             let epochs = demand.into_iter().collect();
             let batch = Batch { scope: parts.scope, outbox, epochs, ..Batch::default() };
-            Ok::<_, Error>(Round::Commit(batch, Some((verdict, disabled))))
+            Ok::<_, Error>(Round::Commit(Box::new(batch), Some((verdict, disabled))))
         }
     });
     let Some((verdict, disabled)) = recorded.await? else { return Ok(Ended::Nothing) };

@@ -173,7 +173,7 @@ impl Tokens {
             let token = Token { id, name: name.to_owned(), permission, digest, created_at: now };
             let version = self.ids.version(now);
             let batch = self.batch(TokenWrite::Create(token.clone(), version), epoch);
-            Ok::<_, TokenError>(Round::Commit(batch, (token, text)))
+            Ok::<_, TokenError>(Round::Commit(Box::new(batch), (token, text)))
         });
         let created = created.await?;
         self.read_anew().await?;
@@ -191,7 +191,7 @@ impl Tokens {
             let token = known.iter().find(|token| token.record.id == id).cloned();
             let token = token.ok_or(TokenError::NotFound(id))?;
             let batch = self.batch(TokenWrite::Remove(id, token.version), epoch);
-            Ok::<_, TokenError>(Round::Commit(batch, token.record))
+            Ok::<_, TokenError>(Round::Commit(Box::new(batch), token.record))
         });
         let removed = removed.await?;
         self.read_anew().await?;

@@ -105,5 +105,5 @@ async fn runs(
     let brain = resolve::one(app.registry(), id, StatusCode::MULTIPLE_CHOICES)?;
     let filter = RunFilter { brain: Some(brain.def.title.clone()), statuses, ..RunFilter::default() };
     let page = app.store().runs(app.parts.scope, &filter, None, limit).await?;
-    Ok(Json(Runs { runs: page.items.iter().map(|record| (&record.run).into()).collect() }))
+    Ok(Json(Runs { runs: page.items.iter().map(|record| (&*record.run).into()).collect() }))
 }

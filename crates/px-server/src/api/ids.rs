@@ -134,7 +134,7 @@ impl Search<'_> {
             self.found.ids.push(FoundId {
                 id: id.to_string(),
                 kind: IdKind::Run,
-                title: Some(record.run.brain),
+                title: Some(record.run.brain.clone()),
                 status: Some(record.run.status.as_str().to_owned()),
                 at: record.run.created_at,
             });

@@ -1,5 +1,7 @@
 //! `GET /waits` and `GET /waits/due`: the index of waits, by key and by due time.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -119,7 +121,8 @@ async fn shown(app: &App, key: KeyId, record: &KeyRecord) -> Result<AwaitedKey, 
 }
 
 async fn waiting_run(app: &App, wait: &px_core::key::KeyWait) -> Result<Waiting, ApiError> {
-    let run = app.store().run(app.parts.scope, wait.run).await?.map(|record| record.run);
+    let run =
+        app.store().run(app.parts.scope, wait.run).await?.map(|record| Arc::unwrap_or_clone(record.run));
     let open = run.as_ref().and_then(|run| run.waits.iter().find(|open| open.id == wait.wait));
     Ok(Waiting {
         brain_run_id: wait.run,
@@ -192,7 +195,7 @@ pub(crate) async fn due(
 }
 
 async fn due_of(app: &App, at: Timestamp, kind: DueKind, id: RunId) -> Result<Due, ApiError> {
-    let run = app.store().run(app.parts.scope, id).await?.map(|record| record.run);
+    let run = app.store().run(app.parts.scope, id).await?.map(|record| Arc::unwrap_or_clone(record.run));
     let standing = run.as_ref().map(px_api::Standing::from);
     Ok(Due {
         at,

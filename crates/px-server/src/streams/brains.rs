@@ -154,7 +154,7 @@ impl Feed {
         let statuses = vec![RunStatus::Running, RunStatus::Paused, RunStatus::Waiting];
         let filter = RunFilter { statuses, ..RunFilter::default() };
         let page = app.store().runs(app.parts.scope, &filter, None, MAX_RUNS).await?;
-        let shown: Vec<RunSummary> = page.items.iter().map(|record| (&record.run).into()).collect();
+        let shown: Vec<RunSummary> = page.items.iter().map(|record| (&*record.run).into()).collect();
         let runs = shown.iter().map(|run| run.brain_run_id).collect();
         // Every run can be written: its keys are texts.
         let data = serde_json::to_string(&RunningBrains { running_brains: shown }).unwrap_or_default();

@@ -158,7 +158,7 @@ impl Followed {
             return Ok(known);
         }
         let read = app.streams.runs.turns().take(store.run(scope, self.id));
-        let run = read.await?.map(|record| Arc::new(record.run));
+        let run = read.await?.map(|record| record.run);
         if run.is_some() {
             self.seen.send_modify(|seen| seen.run.clone_from(&run));
         }

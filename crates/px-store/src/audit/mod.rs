@@ -272,7 +272,8 @@ impl Audit<'_> {
 
     /// A run; none if its row cannot be read, which the scan of runs says.
     async fn run_of(&self, run: RunId) -> Result<Option<Run>, Error> {
-        Ok(readable(self.store.run(self.scope, run).await)?.map(|record| record.run))
+        let record = readable(self.store.run(self.scope, run).await)?;
+        Ok(record.map(|record| Arc::unwrap_or_clone(record.run)))
     }
 
     /// A delivery; none if its row cannot be read, which the scan says. A large one is kept: what

@@ -115,7 +115,7 @@ impl Audit<'_> {
                 }
             }
         }
-        if !replay.broken && replay.run != record.run {
+        if !replay.broken && replay.run != *record.run {
             self.about_run(Rule::RunDiffers, &differences(&record.run, &replay.run), record.run.id, []);
         }
         Ok(())

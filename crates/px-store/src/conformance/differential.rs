@@ -154,7 +154,7 @@ fn snapshot(driver: &Driver) -> Vec<Value> {
         let page = block_on(store.runs(SCOPE, &RunFilter::default(), before, 100)).expect("runs");
         for record in page.items {
             let log = block_on(store.events(SCOPE, record.run.id, 0, 10_000)).expect("a log");
-            assert_eq!(px_core::Run::replay(record.run.id, &log).expect("a legal log"), record.run);
+            assert_eq!(px_core::Run::replay(record.run.id, &log).expect("a legal log"), *record.run);
             out.push(json!([record.run, log]));
         }
         before = page.next;

@@ -150,11 +150,11 @@ pub fn events_and_waits_meet(store: Arc<dyn Store>) {
     let first = driver.start("one");
     driver.wait_on(first, &[key(1)], None).unwrap();
     let run = block_on(store.run(SCOPE, first)).unwrap().expect("the run").run;
-    assert_eq!(run.given.and_then(|given| given.response), Some(json!({"text": "a"})));
+    assert_eq!(run.given.clone().and_then(|given| given.response), Some(json!({"text": "a"})));
     let second = driver.start("one");
     driver.wait_on(second, &[key(1), key(2)], Some(50)).unwrap();
     let run = block_on(store.run(SCOPE, second)).unwrap().expect("the run").run;
-    assert_eq!(run.given.and_then(|given| given.response), Some(json!({"text": "b"})));
+    assert_eq!(run.given.clone().and_then(|given| given.response), Some(json!({"text": "b"})));
     assert!(block_on(store.queued(SCOPE, &key(1), 0, 9)).unwrap().is_empty());
     let due = block_on(store.due(SCOPE, Timestamp::from_millis(u64::MAX - 1), None, 9)).unwrap();
     assert!(!due.iter().any(|timer| matches!(timer.kind, TimerKind::Wait { .. })), "{due:?}");

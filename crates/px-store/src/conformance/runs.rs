@@ -23,7 +23,7 @@ pub fn a_run_and_its_log_are_read_back(store: Arc<dyn Store>) {
     assert_eq!((record.run.seq, record.run.status), (2, RunStatus::Running));
     let log = block_on(store.events(SCOPE, run, 0, 100)).unwrap();
     assert_eq!(log.iter().map(|event| event.seq).collect::<Vec<_>>(), [1, 2]);
-    assert_eq!(px_core::Run::replay(run, &log).unwrap(), record.run);
+    assert_eq!(px_core::Run::replay(run, &log).unwrap(), *record.run);
     assert_eq!(block_on(store.events(SCOPE, run, 1, 100)).unwrap().len(), 1);
     assert_eq!(block_on(store.run_seq(SCOPE, run)).unwrap(), Some(2));
     let nobody = RunId::from_bytes([9; 16]);
@@ -136,7 +136,16 @@ pub fn reminders_of_a_wait_have_one_timer(store: Arc<dyn Store>) {
         due.into_iter().filter(|timer| matches!(timer.kind, TimerKind::Remind { .. })).collect()
     };
     let first = timers();
-    let wait = || block_on(store.run(SCOPE, run)).unwrap().expect("the run").run.waits.remove(0);
+    let wait = || {
+        block_on(store.run(SCOPE, run))
+            .unwrap()
+            .expect("the run")
+            .run
+            .waits
+            .first()
+            .cloned()
+            .expect("its wait")
+    };
     let kind = TimerKind::Remind { wait: wait().id, run };
     assert_eq!(first, [Timer { due: wait().next_reminder().expect("a reminder"), kind }]);
     let first = first.first().expect("one");
@@ -164,7 +173,14 @@ pub fn timers_are_found_when_due(store: Arc<dyn Store>) {
     for after in [300, 100, 200] {
         let run = driver.start("one");
         driver.wait_on(run, &[key(after)], Some(after)).unwrap();
-        let wait = block_on(store.run(SCOPE, run)).unwrap().expect("the run").run.waits.remove(0);
+        let wait = block_on(store.run(SCOPE, run))
+            .unwrap()
+            .expect("the run")
+            .run
+            .waits
+            .first()
+            .cloned()
+            .expect("its wait");
         dues.push(Timer {
             due: wait.deadline.expect("a deadline"),
             kind: TimerKind::Wait { wait: wait.id, run },

@@ -1,5 +1,7 @@
 //! The records that a draft has read, with what it has made of them.
 
+use std::sync::Arc;
+
 use px_core::event::Event;
 use px_core::{KeyRecord, Run};
 
@@ -15,9 +17,11 @@ pub(super) struct DraftKey {
 /// A run.
 pub(super) struct DraftRun {
     pub(super) expected: u64,
-    pub(super) run: Run,
+    pub(super) run: Arc<Run>,
     pub(super) events: Vec<Event>,
     pub(super) tail: LogTail,
+    /// The tail after these events, once somebody has asked for it.
+    pub(super) next_tail: Option<LogTail>,
     /// True if the run is to be as it was read, also where the draft does not write it.
     pub(super) demanded: bool,
     /// True if a reminder of it was under way when it was read.
@@ -25,8 +29,8 @@ pub(super) struct DraftRun {
 }
 
 impl DraftRun {
-    pub(super) fn of(expected: u64, run: Run, tail: LogTail) -> Self {
+    pub(super) fn of(expected: u64, run: Arc<Run>, tail: LogTail) -> Self {
         let was_reminding = run.reminding.is_some();
-        Self { expected, run, events: Vec::new(), tail, demanded: false, was_reminding }
+        Self { expected, run, events: Vec::new(), tail, next_tail: None, demanded: false, was_reminding }
     }
 }

@@ -19,6 +19,7 @@ mod release;
 mod turns;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use px_core::run::{Catalog, Command, Effect, Start, decide};
 use px_core::{DeliveryId, Ids, KeyId, KeyRecord, Run, RunId, Scope, Timestamp};
@@ -145,7 +146,7 @@ impl<'a> Draft<'a> {
             let Some(read) = self.store.run(self.scope, run).await? else { return Ok(None) };
             self.adopt(read);
         }
-        Ok(self.runs.get(&run).map(|loaded| &loaded.run))
+        Ok(self.runs.get(&run).map(|loaded| &*loaded.run))
     }
 
     /// Brings in a run that the caller has read, or has kept since its last
@@ -192,7 +193,7 @@ impl<'a> Draft<'a> {
         let id = self.ids.run(self.now);
         start.slot = self.catalog.slot(&start.brain, &start.initial_state);
         start.labels = self.catalog.labels(&start.brain, &start.initial_state);
-        let vacant = DraftRun::of(0, Run::vacant(id), LogTail::default());
+        let vacant = DraftRun::of(0, Arc::new(Run::vacant(id)), LogTail::default());
         self.runs.insert(id, Box::new(vacant));
         self.hook_new(id);
         if let Err(error) = self.decide(id, Command::Start(Box::new(start))) {
@@ -208,13 +209,15 @@ impl<'a> Draft<'a> {
         let loaded = self.runs.get_mut(&id).ok_or(DraftError::NoRun(id))?;
         let decision = decide(&loaded.run, command, self.now)?;
         loaded.events.reserve(decision.events.len());
+        loaded.next_tail = None;
+        let run = Arc::make_mut(&mut loaded.run);
         for event in decision.events {
-            let before = loaded.run.status;
-            if let Err(error) = loaded.run.apply(&event) {
+            let before = run.status;
+            if let Err(error) = run.apply(&event) {
                 self.is_half_made = true;
                 return Err(error.into());
             }
-            self.outbox.tell((self.ids, self.now), &loaded.run, before, &event, &mut loaded.tail);
+            self.outbox.tell((self.ids, self.now), run, before, &event, &mut loaded.tail);
             loaded.events.push(event);
         }
         self.effects.extend(decision.effects.into_iter().map(|effect| (id, effect)));
@@ -300,19 +303,18 @@ impl<'a> Draft<'a> {
     /// Takes a run out of a finished draft, to go on with it after the commit
     /// without reading it again.
     #[must_use]
-    pub fn after_commit(&self, run: RunId) -> Option<crate::batch::RunRecord> {
-        let loaded = self.runs.get(&run)?;
-        self.store
-            .tail_after(&loaded.tail, &loaded.events, loaded.run.seq)
-            .ok()
-            .map(|tail| crate::batch::RunRecord { run: loaded.run.clone(), tail })
+    pub fn after_commit(&mut self, run: RunId) -> Option<crate::batch::RunRecord> {
+        let loaded = self.runs.get_mut(&run)?;
+        let tail = self.store.tail_after(&loaded.tail, &loaded.events, loaded.run.seq).ok()?;
+        loaded.next_tail = Some(tail.clone());
+        Some(crate::batch::RunRecord { run: Arc::clone(&loaded.run), tail })
     }
 
     /// The round of a conflict loop that commits this draft, and ends the loop with
     /// a value once that is durable.
     #[must_use]
     pub fn into_round<T>(self, value: T) -> Round<T> {
-        Round::Commit(self.into_batch(), value)
+        Round::Commit(Box::new(self.into_batch()), value)
     }
 
     /// The batch to commit. One of a half-made draft meets a conflict wherever it is handed in.
@@ -347,6 +349,7 @@ impl<'a> Draft<'a> {
                 expected: loaded.expected,
                 events: loaded.events,
                 tail: loaded.tail,
+                next_tail: loaded.next_tail,
             })
             .collect();
         let (arm, disarm): (Vec<_>, Vec<_>) = self.timers.into_iter().partition(|(_, armed)| *armed);

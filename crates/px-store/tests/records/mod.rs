@@ -43,7 +43,7 @@ use tokio::sync::watch;
 /// A run beside its log, and what hooks were told of it.
 #[derive(Debug, Clone)]
 struct Kept {
-    run: Run,
+    run: Arc<Run>,
     log: Vec<Event>,
     told: Option<Arc<HookProgress>>,
 }
@@ -117,7 +117,7 @@ impl Records {
 fn record(kept: &Kept) -> RunRecord {
     let tail =
         LogTail { first_seq: kept.run.seq + 1, lines: Bytes::new(), told: kept.told.clone(), apart: None };
-    RunRecord { run: kept.run.clone(), tail }
+    RunRecord { run: Arc::clone(&kept.run), tail }
 }
 
 impl Store for Records {

@@ -22,7 +22,7 @@ impl World {
     /// # Errors
     /// The store fails.
     pub async fn run(&self, run: RunId) -> Result<Option<Run>, WorldError> {
-        Ok(self.rows.run(Scope::default(), run).await?.map(|record| record.run))
+        Ok(self.rows.run(Scope::default(), run).await?.map(|record| Arc::unwrap_or_clone(record.run)))
     }
 
     /// The status of a run; pending if there is none.

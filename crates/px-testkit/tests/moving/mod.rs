@@ -213,5 +213,6 @@ pub async fn post(world: &World, texts: &[&str]) -> std::result::Result<(), Worl
 
 /// The run as it is stored, also where the process is dead.
 pub async fn stored(world: &World, run: RunId) -> Run {
-    px_store::Store::run(&**world.rows(), px_core::Scope::default(), run).await.unwrap().unwrap().run
+    let record = px_store::Store::run(&**world.rows(), px_core::Scope::default(), run).await.unwrap();
+    Run::clone(&record.unwrap().run)
 }

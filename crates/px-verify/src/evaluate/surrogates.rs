@@ -14,7 +14,7 @@ pub(super) fn replaced(text: &[u8]) -> Cow<'_, [u8]> {
     let mut at = 0;
     // A backslash outside a string is an error wherever it stands, so strings
     // need not be told from what is between them.
-    while let Some(found) = text.get(at..).and_then(|rest| rest.iter().position(|byte| *byte == b'\\')) {
+    while let Some(found) = text.get(at..).and_then(|rest| memchr::memchr(b'\\', rest)) {
         at += found;
         match unit(&text, at) {
             None => at += 2,

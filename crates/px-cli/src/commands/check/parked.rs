@@ -2,6 +2,7 @@
 //! open.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use px_api::{ListRuns, Open, Position, RunSummary, format_statuses};
 use px_client::Client;
@@ -81,7 +82,7 @@ pub(super) async fn of_store(context: &Context, mut looker: Looker, store: &Open
         let page = page.map_err(|error| store::store_error(&error))?;
         for record in page.items {
             retried.remove(&record.run.id);
-            parked.look(&mut looker, record.run);
+            parked.look(&mut looker, Arc::unwrap_or_clone(record.run));
         }
         tell(context, &parked);
         before = page.next;
@@ -92,7 +93,7 @@ pub(super) async fn of_store(context: &Context, mut looker: Looker, store: &Open
     for run in retried {
         let record = store.run(Scope::default(), run).await.map_err(|error| store::store_error(&error))?;
         if let Some(record) = record {
-            parked.look(&mut looker, record.run);
+            parked.look(&mut looker, Arc::unwrap_or_clone(record.run));
         }
     }
     context.ui.progress("");

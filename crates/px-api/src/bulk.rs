@@ -96,6 +96,24 @@ impl From<&BulkFilter> for ListRuns {
     }
 }
 
+/// The filter of a list of runs. Its order and the page do not matter to a job.
+impl From<&ListRuns> for BulkFilter {
+    fn from(list: &ListRuns) -> Self {
+        let list = list.clone();
+        Self {
+            status: list.status,
+            brain: list.brain,
+            since: list.since,
+            until: list.until,
+            identifier: list.identifier,
+            slug: list.slug,
+            step: list.step,
+            state: list.state,
+            label: list.label,
+        }
+    }
+}
+
 /// Starts a job, or says what it would do (`POST /bulk`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -172,7 +172,7 @@ fn steps(what: &str, run: &Run) -> Markup {
 
 /// The form that does something to several runs: to those that are chosen, or to all that match.
 pub(crate) fn bulk(filter: &Query, href: Href, who: &Session) -> Markup {
-    let acts = [("cancel", "Cancel…"), ("resume", "Resume…"), ("rerun", "Rerun…")];
+    let acts = [("cancel", "Cancel…"), ("pause", "Pause…"), ("resume", "Resume…")];
     let reason = form::refusal(who, &route::START_JOB.scope());
     html! {
         form #bulk.bulk action=(href.to(route::BULK, &[])) method="get" {

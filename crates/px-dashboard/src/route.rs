@@ -94,7 +94,7 @@ pub mod field {
     pub const STATE: &str = "state";
     /// Run that something is done to; several times for several runs.
     pub const RUN: &str = "run";
-    /// Act of a bulk job: `cancel`, `resume` or `rerun`.
+    /// Act of a bulk job: `cancel`, `pause` or `resume`.
     pub const DO: &str = "do";
     /// Number of the runs that were shown before a bulk job was started.
     pub const COUNT: &str = "count";

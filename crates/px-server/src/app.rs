@@ -33,6 +33,7 @@ pub(crate) struct App {
     pub(crate) urls: UrlView,
     pub(crate) unsignable_hooks: crate::api::UnsignableHooks,
     pub(crate) strikes: crate::ui::Strikes,
+    pub(crate) noticed: crate::ui::Noticed,
     /// Port that this server listens at.
     pub(crate) port: u16,
     pub(crate) streams: Arc<crate::streams::Streams>,
@@ -66,11 +67,6 @@ impl App {
 
     pub(crate) fn clock(&self) -> &dyn Clock {
         &*self.parts.clock
-    }
-
-    /// Number of things that need somebody, as of the last look.
-    pub(crate) fn attention(&self) -> u64 {
-        0
     }
 
     /// A run by the text of its id. A text that is no id is one that is not

@@ -258,6 +258,7 @@ impl Checked {
             urls,
             unsignable_hooks: UnsignableHooks::default(),
             strikes: ui::Strikes::default(),
+            noticed: ui::Noticed::default(),
             port: address.port(),
             streams: Streams::new(options.streams),
             files,

@@ -1,7 +1,7 @@
 //! Bulk jobs: first what would be done, then how far it has come.
 
 use maud::{Markup, html};
-use px_api::{ListRuns, RunId, RunSummary, Timestamp};
+use px_api::{BulkJob, BulkReason, BulkState, ListRuns, RunId, RunSummary};
 
 use crate::route::{self, field};
 use crate::shell::{Frame, heading, nothing, shell};
@@ -12,19 +12,10 @@ use crate::{Query, Session, form, number, status, time};
 /// Runs that a preview names.
 const MAX_NAMED: usize = 20;
 
-/// Runs to which an act cannot apply, by the reason.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BulkCannot {
-    /// Reason, such as `over already`.
-    pub reason: String,
-    /// Number of them.
-    pub count: u64,
-}
-
 /// Preview of a bulk job.
 #[derive(Debug, Clone)]
 pub struct BulkView<'a> {
-    /// Act: `cancel`, `resume` or `rerun`.
+    /// Act: `cancel`, `pause` or `resume`.
     pub act: &'a str,
     /// Filter of the runs; it counts only if no runs are named.
     pub filter: &'a ListRuns,
@@ -37,7 +28,7 @@ pub struct BulkView<'a> {
     /// True if there may be more than were counted.
     pub has_more: bool,
     /// Runs that match and to which it cannot be done.
-    pub cannot: &'a [BulkCannot],
+    pub cannot: &'a [BulkReason],
     /// Reason that the job cannot be started, such as another one that is under way.
     pub refused: Option<&'a str>,
 }
@@ -69,7 +60,7 @@ pub fn bulk(view: &BulkView<'_>, who: &Session) -> Markup {
     let body = html! {
         (heading(&html! { (word) " " (count) "?" }, &nothing(), &nothing()))
         p { (does) " Nothing has been done yet." }
-        @for cannot in view.cannot { p.m { (number::of(cannot.count, "run")) " cannot: " (outsider(&cannot.reason)) "." } }
+        @for cannot in view.cannot { p.m { (number::of(cannot.count, "run")) " cannot: " (outsider(&cannot.text)) "." } }
         @if let Some(refused) = view.refused { p.s-bad role="alert" { "✕ " (outsider(refused)) } }
         @if rows.is_empty() { (empty("No run matches to which this can be done.", None)) } @else {
             (table("The first of them", &columns, &rows))
@@ -95,10 +86,7 @@ fn words(act: &str) -> (&'static str, &'static str) {
     match act {
         "cancel" => ("Cancel", "They end, and their waits with them. What their steps have done stays done."),
         "resume" => ("Resume", "They go on with the step that they are at."),
-        "rerun" => (
-            "Rerun",
-            "Each goes back to the step that failed, or to its first one, and runs again from there.",
-        ),
+        "pause" => ("Pause", "They stand still at their next step until somebody resumes them. Events are kept for them."),
         _ => ("Change", "This act is not known to this version."),
     }
 }
@@ -108,60 +96,33 @@ fn filter(list: &ListRuns) -> Query {
 }
 
 /// A bulk job.
-#[derive(Debug, Clone)]
-pub struct JobView<'a> {
-    /// Id of the job.
-    pub id: &'a str,
-    /// Act: `cancel`, `resume` or `rerun`.
-    pub act: &'a str,
-    /// Name of the token that started it.
-    pub by: Option<&'a str>,
-    /// Time at which it was started.
-    pub started_at: Timestamp,
-    /// Time at which it ended.
-    pub ended_at: Option<Timestamp>,
-    /// True if it was stopped before its end.
-    pub stopped: bool,
-    /// Number of the runs to which it was done.
-    pub done: u64,
-    /// Number of those that are left, as far as that is known.
-    pub left: Option<u64>,
-    /// Runs to which it could not be done, each with the reason.
-    pub refused: &'a [(RunId, String)],
-}
-
-/// A bulk job.
 #[must_use]
-pub fn job(view: &JobView<'_>, who: &Session) -> Markup {
-    let (word, _) = words(view.act);
-    let frame =
-        Frame::new(route::JOB, format!("{word} runs")).place(route::RUNS).live(format!("job:{}", view.id));
+pub fn job(view: &BulkJob, who: &Session) -> Markup {
+    let (word, _) = words(view.action.as_str());
+    let id = view.id.to_string();
+    let frame = Frame::new(route::JOB, format!("{word} runs")).place(route::RUNS).live(format!("job:{id}"));
     let href = frame.href();
-    let state = match (view.ended_at, view.stopped) {
-        (_, true) => "stopped",
-        (Some(_), false) => "done",
-        (None, false) => "under way",
-    };
+    let is_running = view.state == BulkState::Running;
+    let state = if is_running { "under way" } else { view.state.as_str() };
     let acts = html! {
-        @if view.ended_at.is_none() && !view.stopped {
-            (form::post(route::STOP_JOB, &[view.id], href, who, &form::submit("Stop", "", route::STOP_JOB, who)))
+        @if is_running {
+            (form::post(route::STOP_JOB, &[&id], href, who, &form::submit("Stop", "", route::STOP_JOB, who)))
         }
     };
-    let about = html! { span { (state) } span { "started " (time::ago(view.started_at, who)) " ago" @if let Some(by) = view.by { " by " (outsider(by)) } } };
-    let total = view.done.saturating_add(number::count(view.refused)).saturating_add(view.left.unwrap_or(0));
+    let about = html! { span { (state) } span { "started " (time::ago(view.created_at, who)) " ago by " (outsider(&view.by)) } };
     let rows: Vec<Markup> = view
-        .refused
+        .refusals
         .iter()
-        .map(|(run, reason)| html! { tr { td { a href=(href.to(route::RUN, &[&run.to_string()])) { (short_id(run)) } } td.grow { (outsider(reason)) } } })
+        .map(|one| html! { tr { td { a href=(href.to(route::RUN, &[&one.brain_run_id.to_string()])) { (short_id(one.brain_run_id)) } } td.grow { (outsider(&one.why)) } } })
         .collect();
     let body = html! {
         (heading(&html! { (word) " runs" }, &about, &acts))
         section #progress data-part="progress" {
-            @if view.left.is_some() { progress max=(total.max(1)) value=(total - view.left.unwrap_or(0)) aria-label="Progress" {} }
+            @if is_running { progress max=(view.total.max(1)) value=(view.total.saturating_sub(view.left)) aria-label="Progress" {} }
             (facts(&[
                 ("Done", html! { (number::whole(view.done)) }),
-                ("Refused", html! { (number::whole(number::count(view.refused))) }),
-                ("Left", html! { @match view.left { Some(left) => (number::whole(left)), None => "not counted" } }),
+                ("Refused", html! { (number::whole(view.refused)) }),
+                ("Left", html! { (number::whole(view.left)) }),
             ]))
         }
         @if !rows.is_empty() { h2 { "Refused" } (table("Runs that refused", &[Column("Run", ""), Column("Reason", "grow")], &rows)) }

@@ -23,7 +23,7 @@ mod waits;
 mod webhook;
 
 pub use brain::{BrainView, brain, brains};
-pub use bulk::{BulkCannot, BulkView, JobView, bulk, job};
+pub use bulk::{BulkView, bulk, job};
 pub use callback::{OutboxView, callback, outbox};
 pub use delivery::delivery;
 pub use fork::{ForkView, fork};

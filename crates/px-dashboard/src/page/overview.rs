@@ -1,37 +1,43 @@
 //! The server at a glance: is anything wrong, and what is to be done about it.
 
 use maud::{Markup, html};
-use px_api::{Attention, AttentionKind, Backlog, Overview, RunSummary};
+use px_api::{Attention, AttentionKind, Counted, Overview, RunSummary, Timestamp};
 
 use crate::charts::spark;
 use crate::shell::{Frame, heading, nothing, shell};
 use crate::status::{Tone, signed};
-use crate::text::{outsider, outsider_cut, short_id};
+use crate::text::{outsider, outsider_cut, short_id, visible};
 use crate::{Href, Query, Session, form, number, prose, route, time};
 
-/// The overview.
+/// The overview, with the runs that ended with an error last.
 #[must_use]
-pub fn overview(view: &Overview, who: &Session) -> Markup {
+pub fn overview(view: &Overview, errors: &[RunSummary], who: &Session) -> Markup {
     let frame = Frame::new(route::OVERVIEW, "Overview").live("overview").here("");
     let href = frame.href();
-    let since = html! { "running for " (time::short(who.now.since(view.started_at))) };
+    let since = html! { span { "px " (view.version) } span { "running for " (time::short(view.at.since(view.up_since))) } };
     let body = html! {
         (heading(&html! { "Overview" }, &since, &nothing()))
-        @if view.is_empty { (first_steps(href)) } @else { (attention(view, href, who)) }
+        @if is_idle(view) && errors.is_empty() { (first_steps(href)) } @else { (attention(view, href)) }
         section #tiles aria-labelledby="figures" data-part="tiles" {
             h2 #figures { "Now" }
             div.tiles { (tiles(view, href, who)) }
         }
-        @if !view.due.is_empty() { (due(view, href)) }
-        @if !view.errors.is_empty() { (errors(&view.errors, href, who)) }
+        @if !errors.is_empty() { (last_errors(errors, href, who)) }
     };
     shell(&frame, who, &body)
+}
+
+/// Returns whether nothing is under way, nothing came and nothing needs anybody.
+fn is_idle(view: &Overview) -> bool {
+    let runs = &view.runs;
+    let under_way = [runs.waiting, runs.running, runs.ready, runs.paused, view.outbox.due];
+    view.attention.is_empty() && view.webhooks.total == 0 && under_way.iter().all(|counted| counted.count == 0)
 }
 
 fn first_steps(href: Href) -> Markup {
     html! {
         section.empty {
-            h2 { "Nothing has run yet" }
+            h2 { "Nothing is under way" }
             p { "Start a run of one of your " a href=(href.to(route::BRAINS, &[])) { "brains" } ":" }
             p { (form::command("px run BRAIN")) }
             p { "or send one of your " a href=(href.to(route::WEBHOOKS, &[])) { "webhooks" } " an event:" }
@@ -40,12 +46,12 @@ fn first_steps(href: Href) -> Markup {
     }
 }
 
-fn attention(view: &Overview, href: Href, who: &Session) -> Markup {
+fn attention(view: &Overview, href: Href) -> Markup {
     html! {
         section #attention aria-labelledby="attention-h" data-part="attention" {
             h2 #attention-h { "Needs attention" }
             @if view.attention.is_empty() {
-                p.quiet { (signed(Tone::Ok, "✓", "All quiet")) @if let Some(since) = view.quiet_since { " since " (time::exact(since, who)) } }
+                p.quiet { (signed(Tone::Ok, "✓", "All quiet")) }
             } @else {
                 ul.alerts { @for one in &view.attention { (alert(one, href)) } }
             }
@@ -57,11 +63,9 @@ fn alert(one: &Attention, href: Href) -> Markup {
     let (tone, sign, word) = kind(&one.kind);
     let (link, name) = target(one, href);
     html! {
-        li {
+        li title=(visible(&one.command)) {
             (signed(tone, sign, word))
-            span.alert-text {
-                strong { (number::whole(one.count)) @if one.has_more { "+" } } " " (prose::sentence(&one.text, href))
-            }
+            span.alert-text { (prose::sentence(&one.text, href)) }
             a href=(link) { (name) }
         }
     }
@@ -72,36 +76,29 @@ const fn kind(kind: &AttentionKind) -> (Tone, &'static str, &'static str) {
         AttentionKind::Failed => (Tone::Bad, "✕", "failed"),
         AttentionKind::Paused => (Tone::Wait, "‖", "paused"),
         AttentionKind::Overdue => (Tone::Wait, "◷", "overdue"),
-        AttentionKind::Hook => (Tone::Bad, "⚡", "hook"),
+        AttentionKind::Stalled => (Tone::Bad, "!", "stalled"),
+        AttentionKind::Parked => (Tone::Bad, "⚡", "parked"),
+        AttentionKind::Dead => (Tone::Bad, "✕", "given up"),
         AttentionKind::Quarantined => (Tone::Bad, "‖", "quarantined"),
         AttentionKind::Rejected => (Tone::Bad, "✕", "rejected"),
-        AttentionKind::Server => (Tone::Bad, "!", "server"),
+        AttentionKind::Health => (Tone::Bad, "!", "server"),
         _ => (Tone::Wait, "?", "look"),
     }
 }
 
 /// The page about a thing that needs somebody, and its name.
 fn target(one: &Attention, href: Href) -> (String, &'static str) {
-    let runs = |status: &str| {
-        href.with(route::RUNS, &[], &Query::new().and("status", status).maybe("brain", one.brain.as_ref()))
-    };
-    let inbox = |state: &str| {
-        href.with(
-            route::INBOX,
-            &[],
-            &Query::new().and("slug", one.slug.as_deref().unwrap_or_default()).and("state", state),
-        )
-    };
-    match (&one.kind, one.hook_id) {
-        (AttentionKind::Failed, _) => (runs("error"), "Failed runs"),
-        (AttentionKind::Paused, _) => (runs("paused"), "Paused runs"),
-        (AttentionKind::Overdue, _) => {
-            (href.with(route::WAITS, &[], &Query::new().and("view", "due")), "Waits due")
-        }
-        (AttentionKind::Hook, Some(id)) => (href.to(route::HOOK, &[&id.to_string()]), "The hook"),
-        (AttentionKind::Hook, None) => (href.to(route::HOOKS, &[]), "Hooks"),
-        (AttentionKind::Quarantined, _) => (inbox("quarantined"), "Quarantined"),
-        (AttentionKind::Rejected, _) => (inbox("rejected"), "Rejected"),
+    let runs = |status: &str| href.with(route::RUNS, &[], &Query::new().and("status", status));
+    let inbox = |state: &str| href.with(route::INBOX, &[], &Query::new().and("state", state));
+    match one.kind {
+        AttentionKind::Failed => (runs("error"), "Failed runs"),
+        AttentionKind::Paused => (runs("paused"), "Paused runs"),
+        AttentionKind::Stalled => (runs("running"), "Running runs"),
+        AttentionKind::Overdue => (href.with(route::WAITS, &[], &Query::new().and("view", "due")), "Waits due"),
+        AttentionKind::Parked => (href.to(route::HOOKS, &[]), "Hooks"),
+        AttentionKind::Dead => (href.with(route::OUTBOX, &[], &Query::new().and("state", "dead")), "Given up"),
+        AttentionKind::Quarantined => (inbox("quarantined"), "Quarantined"),
+        AttentionKind::Rejected => (inbox("rejected"), "Rejected"),
         _ => (href.to(route::STORE, &[]), "Store"),
     }
 }
@@ -118,57 +115,44 @@ fn tile(name: &str, figure: &Markup, more: &Markup, link: Option<String>) -> Mar
 }
 
 fn tiles(view: &Overview, href: Href, who: &Session) -> Markup {
-    let micros = |value: Option<u64>| value.map_or("–".to_owned(), number::micros);
-    let rate = format!("{:.1}", view.inbound.per_second);
-    let minutes = view.inbound.sample_ms.saturating_mul(number::count(&view.inbound.samples)) / 60_000;
-    let window = format!("Requests in the last {}", number::of(minutes.max(1), "minute"));
-    let waiting = Query::new().and("status", "waiting");
+    let runs = |status: &str| Some(href.with(route::RUNS, &[], &Query::new().and("status", status)));
+    let rate = format!("{:.1}", view.webhooks.per_second);
+    let oldest = |at: Option<Timestamp>| html! {
+        @match at { Some(at) => { "oldest " (time::ago(at, who)) }, None => "\u{a0}" }
+    };
     html! {
-        (tile("Inbound", &html! { (rate) span.unit { " /s" } }, &spark(&window, &view.inbound.samples),
-            Some(href.to(route::INBOX, &[]))))
-        (tile("Answer p99", &html! { (micros(view.ack.p99_micros)) },
-            &html! { "p50 " (micros(view.ack.p50_micros)) }, None))
-        (tile("Ready", &html! { (estimate(&view.ready)) }, &oldest(&view.ready, who), None))
-        (tile("Waiting", &html! { (estimate(&view.waiting)) }, &oldest(&view.waiting, who),
-            Some(href.with(route::RUNS, &[], &waiting))))
-        (tile("Outbox", &html! { (estimate(&view.outbox)) }, &oldest(&view.outbox, who),
+        (tile("Inbound", &html! { (rate) span.unit { " /s" } },
+            &spark("Requests in each of the last seconds", &view.webhooks.recent), Some(href.to(route::INBOX, &[]))))
+        (tile("Answer p99", &html! { (millis(view.webhooks.ack_p99_ms)) },
+            &html! { "p50 " (millis(view.webhooks.ack_p50_ms)) }, None))
+        (tile("Waiting", &html! { (counted(view.runs.waiting)) }, &nothing(), runs("waiting")))
+        (tile("Running", &html! { (counted(view.runs.running)) },
+            &html! { (counted(view.runs.ready)) " ready" }, runs("running")))
+        (tile("Paused", &html! { (counted(view.runs.paused)) }, &nothing(), runs("paused")))
+        (tile("Outbox", &html! { (counted(view.outbox.due)) }, &oldest(view.outbox.oldest),
             Some(href.to(route::OUTBOX, &[]))))
-        (tile("Sync p99", &html! { (micros(view.sync.p99_micros)) },
-            &html! { "p50 " (micros(view.sync.p50_micros)) }, Some(href.to(route::STORE, &[]))))
-        (tile("Disk", &html! { (number::bytes(view.disk.used_bytes)) }, &html! {
-            @if let Some(free) = view.disk.free_bytes { (number::bytes(free)) " free" }
-        }, Some(href.to(route::STORE, &[]))))
+        (tile("Disk", &html! { @match view.store.disk_bytes { Some(bytes) => (number::bytes(bytes)), None => "–" } },
+            &nothing(), Some(href.to(route::STORE, &[]))))
     }
 }
 
-pub(super) fn estimate(backlog: &Backlog) -> String {
-    let about = if backlog.is_estimate { "≈\u{a0}" } else { "" };
-    format!("{about}{}", number::whole(backlog.count))
+/// A number of things, of which there may be more.
+pub(super) fn counted(counted: Counted) -> String {
+    format!("{}{}", number::whole(counted.count), if counted.at_least { "+" } else { "" })
 }
 
-pub(super) fn oldest(backlog: &Backlog, who: &Session) -> Markup {
-    html! {
-        @match backlog.oldest_at {
-            Some(at) => { "oldest " (time::ago(at, who)) },
-            None => "\u{a0}",
-        }
-    }
+/// Milliseconds with a fraction, in the unit that reads best.
+fn millis(millis: Option<f64>) -> String {
+    let micros = millis.filter(|millis| millis.is_finite() && *millis >= 0.0).map(|millis| {
+        // Truncation is what is wanted: a figure for people.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is finite and no less than zero")]
+        let micros = (millis * 1_000.0).round() as u64;
+        micros
+    });
+    micros.map_or("–".to_owned(), number::micros)
 }
 
-fn due(view: &Overview, href: Href) -> Markup {
-    let total = view.due.iter().sum();
-    html! {
-        section aria-labelledby="due-h" data-part="due" #due {
-            h2 #due-h { "Due in the next hour" }
-            p.due {
-                (spark("Timers in each five minutes of the next hour", &view.due))
-                " " a href=(href.with(route::WAITS, &[], &Query::new().and("view", "due"))) { (number::of(total, "timer")) }
-            }
-        }
-    }
-}
-
-fn errors(runs: &[RunSummary], href: Href, who: &Session) -> Markup {
+fn last_errors(runs: &[RunSummary], href: Href, who: &Session) -> Markup {
     html! {
         section aria-labelledby="errors-h" data-part="errors" #errors {
             h2 #errors-h { "Last errors" }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use px_api::{Health, Overview};
 
-use super::overview::{estimate, oldest};
+use super::overview::counted;
 use crate::charts::spark;
 use crate::shell::{Frame, heading, shell};
 use crate::status::{Tone, signed};
@@ -17,8 +17,6 @@ pub struct StoreView<'a> {
     pub health: &'a Health,
     /// Figures of the server.
     pub overview: &'a Overview,
-    /// Version of px.
-    pub version: &'a str,
     /// Further names and figures, in the order in which they are shown.
     pub figures: &'a [(&'a str, String)],
 }
@@ -41,21 +39,14 @@ pub fn store(view: &StoreView<'_>, who: &Session) -> Markup {
     let href = frame.href();
     let overview = view.overview;
     let reasons = view.health.reasons.as_deref().unwrap_or_default();
-    let micros = |value: Option<u64>| value.map_or("–".to_owned(), number::micros);
+    let bytes = |bytes: Option<u64>| bytes.map_or("not known".to_owned(), number::bytes);
     let mut rows = vec![
-        ("Used", html! { (number::bytes(overview.disk.used_bytes)) }),
-        (
-            "Free",
-            html! { @match overview.disk.free_bytes { Some(free) => (number::bytes(free)), None => "not known" } },
-        ),
-        (
-            "Write",
-            html! { "p50 " (micros(overview.sync.p50_micros)) ", p99 " (micros(overview.sync.p99_micros)) " until it is on the disk" },
-        ),
-        ("Ready runs", html! { (estimate(&overview.ready)) " " (oldest(&overview.ready, who)) }),
-        ("Waiting runs", html! { (estimate(&overview.waiting)) }),
-        ("Callbacks due", html! { (estimate(&overview.outbox)) " " (oldest(&overview.outbox, who)) }),
-        ("px", html! { (view.version) ", running for " (time::short(who.now.since(overview.started_at))) }),
+        ("Files", html! { (bytes(overview.store.disk_bytes)) }),
+        ("Rows in memory", html! { (bytes(overview.store.overlay_bytes)) " that wait for the tree" }),
+        ("Ready runs", html! { (counted(overview.runs.ready)) }),
+        ("Waiting runs", html! { (counted(overview.runs.waiting)) }),
+        ("Callbacks due", html! { (counted(overview.outbox.due)) }),
+        ("px", html! { (overview.version) ", running for " (time::short(overview.at.since(overview.up_since))) }),
     ];
     rows.extend(view.figures.iter().map(|(name, figure)| (*name, html! { (figure) })));
     let body = html! {
@@ -65,10 +56,6 @@ pub fn store(view: &StoreView<'_>, who: &Session) -> Markup {
             div.box { @for reason in reasons { p { (prose::sentence(&reason.text, href)) " " code { (reason.code) } } } }
         }
         section #figures data-part="figures" { (facts(&rows)) }
-        @if !overview.sync.p99_samples.is_empty() {
-            h2 { "Slowest writes, in the last hour" }
-            (spark("99th percentile of the time to the disk, oldest first", &overview.sync.p99_samples))
-        }
         h2 { "Check it" }
         p { "An audit reads all of it, and says what does not fit:" }
         p { (form::command("px store audit")) }

@@ -117,32 +117,53 @@ pub(crate) async fn start(
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let body: StartBulk = super::read_json(&body)?;
-    let action = action_of(&body.action)?;
-    if body.filter.is_empty() {
+    if body.dry_run {
+        return Ok(Json(preview(&app, &body).await?).into_response());
+    }
+    Ok((StatusCode::ACCEPTED, Json(begin(&app, sight, right, &body).await?)).into_response())
+}
+
+/// The runs of a request, and what is done with them.
+async fn select(app: &App, asked: &StartBulk) -> Result<(Selection, px_engine::BulkAction), ApiError> {
+    let action = action_of(&asked.action)?;
+    if asked.filter.is_empty() {
         return Err(ApiError::bad_request("The filter is empty, and would mean every run: say which ones"));
     }
-    let selection = Selection::of(&app, &body.filter, action).await?;
-    if body.dry_run {
-        return Ok(Json(selection.preview(body.action)).into_response());
-    }
+    Ok((Selection::of(app, &asked.filter, action).await?, action))
+}
+
+/// Says what a job would do.
+pub(crate) async fn preview(app: &App, asked: &StartBulk) -> Result<BulkPreview, ApiError> {
+    let (selection, _) = select(app, asked).await?;
+    Ok(selection.preview(asked.action.clone()))
+}
+
+/// Starts a job.
+pub(crate) async fn begin(
+    app: &App,
+    sight: Sight,
+    right: Right,
+    asked: &StartBulk,
+) -> Result<BulkJob, ApiError> {
+    let (selection, action) = select(app, asked).await?;
     let count = selection.runs.len();
     permit(count, sight)?;
-    if body.at_most.is_some_and(|most| count as u64 > most) {
+    if asked.at_most.is_some_and(|most| count as u64 > most) {
         let text = format!("There are {count} such runs by now, and no more than atMost were wanted");
         return Err(ApiError::conflict(text));
     }
     let new = NewBulk {
         action,
         // Its keys are texts.
-        filter: serde_json::to_value(&body.filter).unwrap_or_default(),
-        by: name_of(&app, right),
+        filter: serde_json::to_value(&asked.filter).unwrap_or_default(),
+        by: name_of(app, right),
         runs: selection.runs,
         refused: selection.refused,
         refusals: selection.refusals,
     };
     let job = app.parts.start_bulk(new).await?;
     app.bulk_started.notify_one();
-    Ok((StatusCode::ACCEPTED, Json(shown(job))).into_response())
+    Ok(shown(job))
 }
 
 /// Refuses more runs than a token below the scope admin may move at once.

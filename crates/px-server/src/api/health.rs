@@ -32,8 +32,19 @@ pub(super) async fn ready(
     uri: Uri,
     headers: HeaderMap,
 ) -> (StatusCode, Json<Health>) {
-    let refused = refused(&app);
-    let degraded = degraded(&app);
+    let (status, mut health) = of(&app);
+    let base = local::base(&uri);
+    let caller = Caller { peer: remote.ip(), method: &method, base: base.as_deref(), headers: &headers };
+    if health.reasons.is_some() && !guard::may_read(&app, &caller).await {
+        (health.reason, health.reasons) = (None, None);
+    }
+    (status, Json(health))
+}
+
+/// The health of the server with every reason, for who may read.
+pub(crate) fn of(app: &App) -> (StatusCode, Health) {
+    let refused = refused(app);
+    let degraded = degraded(app);
     let (status, word) = match (refused.is_empty(), degraded.is_empty()) {
         (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
         (true, false) => (StatusCode::OK, "degraded"),
@@ -41,15 +52,13 @@ pub(super) async fn ready(
     };
     let mut health = Health::of(word);
     let reasons: Vec<HealthReason> = refused.into_iter().chain(degraded).collect();
-    let base = local::base(&uri);
-    let caller = Caller { peer: remote.ip(), method: &method, base: base.as_deref(), headers: &headers };
-    if !reasons.is_empty() && guard::may_read(&app, &caller).await {
+    if !reasons.is_empty() {
         if status != StatusCode::OK {
             health.reason = reasons.first().map(|reason| reason.text.clone());
         }
         health.reasons = Some(reasons);
     }
-    (status, Json(health))
+    (status, health)
 }
 
 fn reason(code: &str, text: impl Into<String>) -> HealthReason {

@@ -13,7 +13,7 @@ mod fields;
 pub(crate) mod files;
 pub(crate) mod guard;
 mod headers;
-mod health;
+pub(crate) mod health;
 pub(crate) mod hooks;
 pub(crate) mod ids;
 mod lines;

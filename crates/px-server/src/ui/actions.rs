@@ -9,7 +9,8 @@ use px_api::{
     BindDelivery, CreateToken, ForkRun, RecoverHook, RerunRun, Scope, SignalRun, SignalType, StartRun,
     UpdateHook,
 };
-use px_core::Code;
+use px_core::{Code, RunId};
+use px_store::tokens::Permission;
 use px_dashboard::page::{self, TokensView};
 use px_dashboard::route::{self, Route, field};
 use serde::Serialize;
@@ -18,10 +19,10 @@ use serde_json::{Map, Value};
 use super::answers::html;
 use super::done::{Done, Word};
 use super::guard::Form;
-use super::look::{Look, Page};
+use super::look::{self, Look, Page};
 use crate::access::Right;
 use crate::api::guard::Sight;
-use crate::api::{hooks, operator, rerun, runs, signals, start_run, tokens};
+use crate::api::{bulk, hooks, operator, rerun, runs, signals, start_run, tokens};
 use crate::app::Shared;
 use crate::error::ApiError;
 
@@ -191,6 +192,70 @@ act!(revoke_token, route::REVOKE_TOKEN, |act, id| {
     // Whoever revokes the own token has no session any more.
     let is_own = act.look.who.token().is_some_and(|own| own.to_string() == id);
     (Done::new(Word::Revoked), if is_own { "login" } else { "tokens" }.to_owned())
+});
+
+/// `POST ui/bulk`: over a filter it starts a job; with runs that were chosen one by one it is
+/// done at once.
+pub(super) async fn start_job(look: Look, Extension(form): Extension<Form>) -> Page {
+    let act = Act::new(look, form, route::START_JOB)?;
+    let action = BulkAction::from(act.form.get(field::DO).unwrap_or_default());
+    let chosen = look::chosen(&act.form.0);
+    if !chosen.is_empty() {
+        return each(&act, &action, &chosen).await;
+    }
+    let fields = act.form.0.iter().filter(|(name, value)| {
+        !value.is_empty() && route::RUNS.fields.contains(&name.as_str())
+    });
+    let filter: Map<String, Value> =
+        fields.map(|(name, value)| (name.clone(), number_or_text(name, value))).collect();
+    let filter: BulkFilter = serde_json::from_value(filter.into())
+        .map_err(|error| ApiError::bad_request(format!("The filter cannot be read: {error}")))?;
+    let at_most = act.form.get(field::COUNT).and_then(|count| count.parse().ok());
+    let asked = StartBulk { action, filter, dry_run: false, at_most };
+    let sight = if act.look.who.permission == Permission::Admin { Sight::Whole } else { Sight::Redacted };
+    let job = bulk::begin(&act.look.app, sight, act.look.who.right, &asked).await?;
+    act.look.see(&format!("bulk/{}", job.id))
+}
+
+fn number_or_text(name: &str, value: &str) -> Value {
+    let number = matches!(name, "since" | "until").then(|| value.parse::<u64>().ok()).flatten();
+    number.map_or_else(|| value.into(), Value::from)
+}
+
+/// Does something with runs that were chosen one by one, and says how many refused.
+async fn each(act: &Act, action: &BulkAction, chosen: &[RunId]) -> Page {
+    let (mut done, mut refusals) = (0_usize, Vec::new());
+    for id in chosen {
+        let tried = match action {
+            BulkAction::Cancel => runs::cancel(act.app(), Path(id.to_string())).await.map(drop),
+            BulkAction::Pause => {
+                let pause = SignalRun { kind: SignalType::Pause, response: None, slug: None };
+                signal(act, &id.to_string(), &pause).await
+            }
+            BulkAction::Resume => {
+                runs::resume(act.app(), Path(id.to_string()), Bytes::new()).await.map(drop)
+            }
+            other => return Err(ApiError::bad_request(format!("'{other}' is nothing that is done with runs")).into()),
+        };
+        match tried {
+            Ok(()) => done += 1,
+            Err(error) => refusals.push(format!("{id}: {}", error.body().error)),
+        }
+    }
+    if refusals.is_empty() {
+        return act.look.done(Done::new(Word::Chosen), "runs");
+    }
+    let text = format!(
+        "It was done with {done} of {} runs. The others refused. {}",
+        chosen.len(),
+        refusals.join(". ")
+    );
+    Err(ApiError::conflict(text).into())
+}
+
+act!(stop_job, route::STOP_JOB, |act, id| {
+    drop(bulk::stop(act.app(), Path(id.clone())).await?);
+    (Done::new(Word::JobStopped), format!("bulk/{id}"))
 });
 
 /// `POST ui/tokens`: the answer is the page that shows the token, this once. Without

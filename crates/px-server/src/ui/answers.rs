@@ -109,7 +109,7 @@ pub(super) fn session(app: &App, who: &Who, uri: &Uri, headers: &HeaderMap) -> S
         zone,
         keys,
         now: app.clock().now(),
-        attention: app.attention(),
+        attention: app.noticed.count(),
         sees_payloads: true,
         notice: uri.query().and_then(Done::of_query).map(Done::notice),
     }

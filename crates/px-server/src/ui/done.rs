@@ -32,13 +32,14 @@ pub(super) enum Word {
     HookDisabled,
     Revoked,
     TestSent,
+    Chosen,
     JobStopped,
     LoggedOut,
     Kept,
 }
 
 impl Word {
-    const ALL: [(Self, &'static str, &'static str); 19] = [
+    const ALL: [(Self, &'static str, &'static str); 20] = [
         (Self::Paused, "paused", "The run is paused: it takes no step and no event until it is resumed."),
         (Self::Resumed, "resumed", "The run goes on."),
         (Self::Cancelled, "cancelled", "The run is cancelled."),
@@ -55,6 +56,7 @@ impl Word {
         (Self::HookDisabled, "hook-disabled", "The hook takes no callbacks; events are kept for a recovery."),
         (Self::Revoked, "revoked", "The token is revoked, with every session and stream that it opened."),
         (Self::TestSent, "test-sent", "The test event was sent; below is what became of it."),
+        (Self::Chosen, "chosen", "It is done with all of the chosen runs."),
         (Self::JobStopped, "job-stopped", "The job stops after the run that it is at."),
         (Self::LoggedOut, "logged-out", "You are logged out."),
         (Self::Kept, "kept", "The settings are kept in this browser."),

@@ -127,6 +127,7 @@ pub(super) async fn check(
         // It has its cookie, and the address need not say that it was fetched.
         return answers::see(&Place::of(&head.uri), place.as_str());
     }
+    super::noticed::look_beside(&app);
     let mut request = Request::from_parts(head.clone(), axum::body::Body::empty());
     request.extensions_mut().insert(who.clone());
     request.extensions_mut().insert(who.right);

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, Uri};
 use maud::Markup;
-use px_core::Code;
+use px_core::{Code, RunId};
 use px_dashboard::Session;
 use px_dashboard::route::Route;
 use px_store::tokens::Permission;
@@ -72,6 +72,15 @@ impl FromRequestParts<Shared> for Look {
 /// Fields that are times.
 const TIMES: [&str; 2] = ["since", "until"];
 
+/// Runs that are chosen one by one, at most; more are a filter's.
+const CHOSEN: usize = 200;
+
+/// The runs that fields name.
+pub(super) fn chosen(fields: &[(String, String)]) -> Vec<RunId> {
+    let named = fields.iter().filter(|(name, _)| name == px_dashboard::route::field::RUN);
+    named.filter_map(|(_, id)| id.parse().ok()).take(CHOSEN).collect()
+}
+
 impl Look {
     /// Checks that the session's scope is enough for a route.
     pub(super) fn may(&self, route: Route) -> Result<(), ApiError> {
@@ -113,6 +122,12 @@ impl Look {
         let fields = px_inbound::verify::form_fields(self.uri.query().unwrap_or_default().as_bytes());
         let found = fields.into_iter().find(|(field, _)| field == name);
         found.map(|(_, value)| value.trim().to_owned()).filter(|value| !value.is_empty())
+    }
+
+    /// The runs that were chosen one by one.
+    pub(super) fn chosen(&self) -> Vec<RunId> {
+        let fields = px_inbound::verify::form_fields(self.uri.query().unwrap_or_default().as_bytes());
+        chosen(&fields)
     }
 
     /// An answer of the API without the values of secrets: the page shows them to nobody,

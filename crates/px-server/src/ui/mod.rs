@@ -12,6 +12,7 @@ mod keys;
 mod live;
 mod login;
 mod look;
+mod noticed;
 mod pages;
 mod place;
 mod strikes;
@@ -25,6 +26,7 @@ use px_core::Code;
 use px_dashboard::route::{self, Method, Route};
 
 pub(crate) use keys::PageKeys;
+pub(crate) use noticed::Noticed;
 pub(crate) use strikes::Strikes;
 
 use crate::app::Shared;
@@ -78,6 +80,10 @@ fn served() -> Vec<(Route, MethodRouter<Shared>)> {
         (route::TOKENS, get(pages::tokens)),
         (route::CREATE_TOKEN, post(actions::create_token)),
         (route::REVOKE_TOKEN, post(actions::revoke_token)),
+        (route::BULK, get(pages::bulk)),
+        (route::START_JOB, post(actions::start_job)),
+        (route::JOB, get(pages::job)),
+        (route::STOP_JOB, post(actions::stop_job)),
         (route::SECRETS, get(pages::secrets)),
         (route::SECRET, get(pages::secret)),
     ]
@@ -150,8 +156,7 @@ mod tests {
     use super::*;
 
     /// Routes that no build serves yet.
-    const NOT_YET: [Route; 5] =
-        [route::BULK, route::START_JOB, route::JOB, route::STOP_JOB, route::TEST_WEBHOOK];
+    const NOT_YET: [Route; 1] = [route::TEST_WEBHOOK];
 
     #[test]
     fn every_route_that_pages_link_to_is_served() {

@@ -9,12 +9,12 @@ use axum::{Extension, Json};
 use http::HeaderValue;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use px_api::{
-    BrainHistory, Brains, DiffRun, FindBrains, ListCallbacks, ListDeliveries, ListRuns, ListWaits, RunEvents,
+    BrainHistory, Brains, BulkAction, BulkFilter, Include, RunSummary, StartBulk, DiffRun, FindBrains, ListCallbacks, ListDeliveries, ListRuns, ListWaits, RunEvents,
     ShowRun,
 };
 use px_core::Code;
 use px_dashboard::page::{
-    self, BrainView, ForkView, HookRow, HookView, InboxView, OutboxView, RunView, RunsView, TokensView,
+    self, BrainView, BulkView, StoreView, ForkView, HookRow, HookView, InboxView, OutboxView, RunView, RunsView, TokensView,
     ValueView, WaitsKind, WaitsView, WebhookView,
 };
 use px_dashboard::route;
@@ -59,12 +59,79 @@ fn slugs(look: &Look) -> Vec<String> {
     look.app.registry().webhooks().map(|webhook| webhook.def.slug.clone()).collect()
 }
 
+/// Runs that ended with an error, of which the overview names so many.
+const ERRORS: usize = 5;
+
 pub(super) async fn overview(look: Look) -> Page {
-    look.see("runs")
+    let Json(now) = overview::show(app(&look)).await?;
+    look.app.noticed.set(&now);
+    let failed = ListRuns {
+        status: Some("error".into()),
+        include: Some("standing".into()),
+        limit: Some(ERRORS),
+        ..ListRuns::default()
+    };
+    let Json(failed) = runs::list(app(&look), Ok(Query(failed))).await?;
+    let failed = look.clean(failed)?;
+    look.page(|who| page::overview(&now, &failed.runs, who))
 }
 
 pub(super) async fn store(look: Look) -> Page {
-    look.see("values")
+    let Json(now) = overview::show(app(&look)).await?;
+    let (_, health) = health::of(&look.app);
+    look.page(|who| page::store(&StoreView { health: &health, overview: &now, figures: &[] }, who))
+}
+
+/// The runs that a bulk job would do something with.
+pub(super) async fn bulk(look: Look) -> Page {
+    look.may(route::START_JOB)?;
+    let filter: ListRuns = look.query(route::BULK)?;
+    let act = look.field(route::field::DO).unwrap_or_default();
+    let chosen = look.chosen();
+    let mut first = Vec::new();
+    let (count, cannot, refused) = if chosen.is_empty() {
+        let asked = StartBulk {
+            action: BulkAction::from(act.as_str()),
+            filter: BulkFilter::from(&filter),
+            dry_run: true,
+            at_most: None,
+        };
+        match bulk::preview(&look.app, &asked).await {
+            Ok(preview) => {
+                for id in &preview.first {
+                    let run = look.app.store().run(look.app.parts.scope, *id).await?;
+                    first.extend(run.map(|record| RunSummary::with(&record.run, Include::default())));
+                }
+                (preview.would, preview.reasons, None)
+            }
+            Err(error) => (0, Vec::new(), Some(error.body().error.clone())),
+        }
+    } else {
+        for id in &chosen {
+            let run = look.app.store().run(look.app.parts.scope, *id).await?;
+            first.extend(run.map(|record| RunSummary::with(&record.run, Include::default())));
+        }
+        (first.len() as u64, Vec::new(), None)
+    };
+    let first = look.clean(first)?;
+    look.page(|who| {
+        let view = BulkView {
+            act: &act,
+            filter: &filter,
+            chosen: &chosen,
+            first: &first,
+            count,
+            has_more: false,
+            cannot: &cannot,
+            refused: refused.as_deref(),
+        };
+        page::bulk(&view, who)
+    })
+}
+
+pub(super) async fn job(look: Look, Path(id): Path<String>) -> Page {
+    let Json(job) = bulk::show(app(&look), Path(id)).await?;
+    look.page(|who| page::job(&job, who))
 }
 
 pub(super) async fn runs(look: Look) -> Page {

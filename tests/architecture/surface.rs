@@ -25,7 +25,6 @@ const HELD_UNNAMED: &[&str] = &[
     "px-outbound::HeaderError",
     "px-outbound::MAX_ANSWER_HEADER_BYTES",
     "px-outbound::ParseRangeError",
-    "px-server::Environment",
     "px-store::DedupDemand",
     "px-store::LANE_SLOTS",
     "px-store::OwnHook",

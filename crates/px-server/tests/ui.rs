@@ -231,7 +231,11 @@ async fn every_page_has_its_headers_and_runs_nothing_of_others() {
         }
         assert!(!shown.body.contains("<script>alert") && !shown.body.contains("<img src=x"), "{path}");
         let odd = [" style=", "\u{1b}", "\u{202e}"].map(|odd| shown.body.find(odd));
-        let at = odd.into_iter().flatten().next().map(|at| shown.body[at.saturating_sub(80)..].chars().take(160).collect::<String>());
+        let at = odd
+            .into_iter()
+            .flatten()
+            .next()
+            .map(|at| shown.body[at.saturating_sub(80)..].chars().take(160).collect::<String>());
         assert_eq!(at, None, "{path}");
         assert!(!shown.body.contains("href=\"/") && !shown.body.contains("src=\"/"), "{path}");
     }

@@ -86,7 +86,10 @@ fn words(act: &str) -> (&'static str, &'static str) {
     match act {
         "cancel" => ("Cancel", "They end, and their waits with them. What their steps have done stays done."),
         "resume" => ("Resume", "They go on with the step that they are at."),
-        "pause" => ("Pause", "They stand still at their next step until somebody resumes them. Events are kept for them."),
+        "pause" => (
+            "Pause",
+            "They stand still at their next step until somebody resumes them. Events are kept for them.",
+        ),
         _ => ("Change", "This act is not known to this version."),
     }
 }

@@ -150,7 +150,8 @@ fn files(view: &Delivery, id: &str, href: Href) -> Markup {
         html! {
             tr {
                 td { (outsider(&file.field)) }
-                td.grow { a href=(href.to(route::FILE, &[id, &place.to_string()])) download { (outsider(&file.name)) } }
+                td.grow { a href=(href.to(route::FILE, &[id, &place.to_string()])) download { (outsider(&file.name)) }
+                    @if file.unread == Some(true) { span.m { " given to no run" } } }
                 td.o { @if let Some(kind) = &file.content_type { (outsider(kind)) } }
                 td.n title={ "SHA-256 " (file.sha256) } { (number::bytes(file.size)) }
             }

@@ -31,7 +31,9 @@ pub fn overview(view: &Overview, errors: &[RunSummary], who: &Session) -> Markup
 fn is_idle(view: &Overview) -> bool {
     let runs = &view.runs;
     let under_way = [runs.waiting, runs.running, runs.ready, runs.paused, view.outbox.due];
-    view.attention.is_empty() && view.webhooks.total == 0 && under_way.iter().all(|counted| counted.count == 0)
+    view.attention.is_empty()
+        && view.webhooks.total == 0
+        && under_way.iter().all(|counted| counted.count == 0)
 }
 
 fn first_steps(href: Href) -> Markup {
@@ -94,9 +96,13 @@ fn target(one: &Attention, href: Href) -> (String, &'static str) {
         AttentionKind::Failed => (runs("error"), "Failed runs"),
         AttentionKind::Paused => (runs("paused"), "Paused runs"),
         AttentionKind::Stalled => (runs("running"), "Running runs"),
-        AttentionKind::Overdue => (href.with(route::WAITS, &[], &Query::new().and("view", "due")), "Waits due"),
+        AttentionKind::Overdue => {
+            (href.with(route::WAITS, &[], &Query::new().and("view", "due")), "Waits due")
+        }
         AttentionKind::Parked => (href.to(route::HOOKS, &[]), "Hooks"),
-        AttentionKind::Dead => (href.with(route::OUTBOX, &[], &Query::new().and("state", "dead")), "Given up"),
+        AttentionKind::Dead => {
+            (href.with(route::OUTBOX, &[], &Query::new().and("state", "dead")), "Given up")
+        }
         AttentionKind::Quarantined => (inbox("quarantined"), "Quarantined"),
         AttentionKind::Rejected => (inbox("rejected"), "Rejected"),
         _ => (href.to(route::STORE, &[]), "Store"),
@@ -117,8 +123,10 @@ fn tile(name: &str, figure: &Markup, more: &Markup, link: Option<String>) -> Mar
 fn tiles(view: &Overview, href: Href, who: &Session) -> Markup {
     let runs = |status: &str| Some(href.with(route::RUNS, &[], &Query::new().and("status", status)));
     let rate = format!("{:.1}", view.webhooks.per_second);
-    let oldest = |at: Option<Timestamp>| html! {
-        @match at { Some(at) => { "oldest " (time::ago(at, who)) }, None => "\u{a0}" }
+    let oldest = |at: Option<Timestamp>| {
+        html! {
+            @match at { Some(at) => { "oldest " (time::ago(at, who)) }, None => "\u{a0}" }
+        }
     };
     html! {
         (tile("Inbound", &html! { (rate) span.unit { " /s" } },
@@ -145,7 +153,11 @@ pub(super) fn counted(counted: Counted) -> String {
 fn millis(millis: Option<f64>) -> String {
     let micros = millis.filter(|millis| millis.is_finite() && *millis >= 0.0).map(|millis| {
         // Truncation is what is wanted: a figure for people.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is finite and no less than zero")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is finite and no less than zero"
+        )]
         let micros = (millis * 1_000.0).round() as u64;
         micros
     });

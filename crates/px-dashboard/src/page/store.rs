@@ -4,7 +4,6 @@ use maud::{Markup, html};
 use px_api::{Health, Overview};
 
 use super::overview::counted;
-use crate::charts::spark;
 use crate::shell::{Frame, heading, shell};
 use crate::status::{Tone, signed};
 use crate::table::{facts, tabs};
@@ -46,7 +45,10 @@ pub fn store(view: &StoreView<'_>, who: &Session) -> Markup {
         ("Ready runs", html! { (counted(overview.runs.ready)) }),
         ("Waiting runs", html! { (counted(overview.runs.waiting)) }),
         ("Callbacks due", html! { (counted(overview.outbox.due)) }),
-        ("px", html! { (overview.version) ", running for " (time::short(overview.at.since(overview.up_since))) }),
+        (
+            "px",
+            html! { (overview.version) ", running for " (time::short(overview.at.since(overview.up_since))) },
+        ),
     ];
     rows.extend(view.figures.iter().map(|(name, figure)| (*name, html! { (figure) })));
     let body = html! {

@@ -102,11 +102,16 @@ pub fn webhook(view: &WebhookView<'_>, who: &Session) -> Markup {
 fn secret(webhook: &Webhook) -> Markup {
     html! {
         @match (&webhook.secret, webhook.verified) {
-            (Some(name), true) => { code { (name) } " " (signed(Tone::Ok, "✓", "set")) },
+            (Some(name), true) => { code { (name) } " " (signed(Tone::Ok, "✓", "set")) (source(webhook)) },
             (Some(name), false) => { code { (name) } " " (signed(Tone::Wait, "!", "missing")) " " (form::command(&format!("px secrets set {name}"))) },
             (None, _) => span.m { "none: it answers only callers on this machine" },
         }
     }
+}
+
+/// Place that the secret comes from, in words.
+fn source(webhook: &Webhook) -> Markup {
+    html! { @if let Some(source) = &webhook.secret_source { span.m { " by the " (source) } } }
 }
 
 fn waits(page: &WaitPage) -> String {

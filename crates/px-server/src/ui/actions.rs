@@ -6,13 +6,13 @@ use axum::extract::{Path, State};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use px_api::{
-    BindDelivery, CreateToken, ForkRun, RecoverHook, RerunRun, Scope, SignalRun, SignalType, StartRun,
+    BindDelivery, BulkAction, BulkFilter, StartBulk, CreateToken, ForkRun, RecoverHook, RerunRun, Scope, SignalRun, SignalType, StartRun,
     UpdateHook,
 };
 use px_core::{Code, RunId};
-use px_store::tokens::Permission;
 use px_dashboard::page::{self, TokensView};
 use px_dashboard::route::{self, Route, field};
+use px_store::tokens::Permission;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -203,9 +203,11 @@ pub(super) async fn start_job(look: Look, Extension(form): Extension<Form>) -> P
     if !chosen.is_empty() {
         return each(&act, &action, &chosen).await;
     }
-    let fields = act.form.0.iter().filter(|(name, value)| {
-        !value.is_empty() && route::RUNS.fields.contains(&name.as_str())
-    });
+    let fields = act
+        .form
+        .0
+        .iter()
+        .filter(|(name, value)| !value.is_empty() && route::RUNS.fields.contains(&name.as_str()));
     let filter: Map<String, Value> =
         fields.map(|(name, value)| (name.clone(), number_or_text(name, value))).collect();
     let filter: BulkFilter = serde_json::from_value(filter.into())
@@ -232,10 +234,12 @@ async fn each(act: &Act, action: &BulkAction, chosen: &[RunId]) -> Page {
                 let pause = SignalRun { kind: SignalType::Pause, response: None, slug: None };
                 signal(act, &id.to_string(), &pause).await
             }
-            BulkAction::Resume => {
-                runs::resume(act.app(), Path(id.to_string()), Bytes::new()).await.map(drop)
+            BulkAction::Resume => runs::resume(act.app(), Path(id.to_string()), Bytes::new()).await.map(drop),
+            other => {
+                return Err(
+                    ApiError::bad_request(format!("'{other}' is nothing that is done with runs")).into()
+                );
             }
-            other => return Err(ApiError::bad_request(format!("'{other}' is nothing that is done with runs")).into()),
         };
         match tried {
             Ok(()) => done += 1,

@@ -9,13 +9,13 @@ use axum::{Extension, Json};
 use http::HeaderValue;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use px_api::{
-    BrainHistory, Brains, BulkAction, BulkFilter, Include, RunSummary, StartBulk, DiffRun, FindBrains, ListCallbacks, ListDeliveries, ListRuns, ListWaits, RunEvents,
-    ShowRun,
+    BrainHistory, Brains, BulkAction, BulkFilter, DiffRun, FindBrains, Include, ListCallbacks,
+    ListDeliveries, ListRuns, ListWaits, RunEvents, RunSummary, ShowRun, StartBulk,
 };
 use px_core::Code;
 use px_dashboard::page::{
-    self, BrainView, BulkView, StoreView, ForkView, HookRow, HookView, InboxView, OutboxView, RunView, RunsView, TokensView,
-    ValueView, WaitsKind, WaitsView, WebhookView,
+    self, BrainView, BulkView, ForkView, HookRow, HookView, InboxView, OutboxView, RunView, RunsView,
+    StoreView, TokensView, ValueView, WaitsKind, WaitsView, WebhookView,
 };
 use px_dashboard::route;
 use serde_json::Value;
@@ -24,7 +24,7 @@ use super::look::{Look, Page};
 use super::place::Place;
 use crate::api::guard::Sight;
 use crate::api::{
-    brains, deliveries, explain, files, hooks, ids, runs, secrets, store, tokens, waits, webhooks,
+    brains, bulk, deliveries, explain, files, health, hooks, ids, overview, run_list, runs, secrets, store, tokens, waits, webhooks,
 };
 use crate::app::Shared;
 use crate::error::ApiError;
@@ -71,7 +71,7 @@ pub(super) async fn overview(look: Look) -> Page {
         limit: Some(ERRORS),
         ..ListRuns::default()
     };
-    let Json(failed) = runs::list(app(&look), Ok(Query(failed))).await?;
+    let Json(failed) = run_list::list(app(&look), Ok(Query(failed))).await?;
     let failed = look.clean(failed)?;
     look.page(|who| page::overview(&now, &failed.runs, who))
 }
@@ -137,7 +137,7 @@ pub(super) async fn job(look: Look, Path(id): Path<String>) -> Page {
 pub(super) async fn runs(look: Look) -> Page {
     let query: ListRuns = look.query(route::RUNS)?;
     let asked = ListRuns { include: Some("standing".into()), ..query.clone() };
-    let Json(page) = runs::list(app(&look), Ok(Query(asked))).await?;
+    let Json(page) = run_list::list(app(&look), Ok(Query(asked))).await?;
     let (page, brains) = (look.clean(page)?, titles(&look));
     look.page(|who| page::runs(&RunsView { query: &query, page: &page, brains: &brains }, who))
 }
@@ -264,7 +264,7 @@ pub(super) async fn waits(look: Look) -> Page {
                 cursor: cursor.clone(),
                 ..ListRuns::default()
             };
-            let Json(page) = runs::list(app(&look), Ok(Query(asked))).await?;
+            let Json(page) = run_list::list(app(&look), Ok(Query(asked))).await?;
             let page = look.clean(page)?;
             look.page(|who| {
                 let kind = WaitsKind::Oldest(cursor.as_deref(), &page);
@@ -395,7 +395,7 @@ pub(super) async fn brain(look: Look, Path(title): Path<String>) -> Page {
         limit: Some(COUNTED),
         ..ListRuns::default()
     };
-    let Json(live) = runs::list(app(&look), Ok(Query(live))).await?;
+    let Json(live) = run_list::list(app(&look), Ok(Query(live))).await?;
     let mut standing = BTreeMap::new();
     for step in live.runs.iter().filter_map(|run| run.standing.as_ref()?.step.clone()) {
         *standing.entry(step).or_insert(0_u64) += 1;

@@ -27,7 +27,7 @@ const DATA: &[u8] = b"data: ";
 
 /// Mark of an answer that shows a secret this once, to whoever has made it: it is not redacted.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct ShownOnce;
+pub(crate) struct ShownOnce;
 
 /// Returns whether a request asks for an answer without secrets.
 pub(crate) fn is_asked(headers: &HeaderMap) -> bool {

@@ -3,14 +3,16 @@
 
 use axum::Extension;
 use axum::extract::{Path, State};
+use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use maud::Markup;
 use px_api::{
-    BindDelivery, BulkAction, BulkFilter, StartBulk, CreateToken, ForkRun, RecoverHook, RerunRun, Scope, SignalRun, SignalType, StartRun,
-    UpdateHook,
+    BindDelivery, BulkAction, BulkFilter, CreateToken, ForkRun, ListCallbacks, RecoverHook, RerunRun, Scope,
+    SignalRun, SignalType, StartBulk, StartRun, UpdateHook,
 };
 use px_core::{Code, RunId};
-use px_dashboard::page::{self, TokensView};
+use px_dashboard::page::{self, HookView, TokensView};
 use px_dashboard::route::{self, Route, field};
 use px_store::tokens::Permission;
 use serde::Serialize;
@@ -187,6 +189,44 @@ async fn set_enabled(act: &Act, id: &str, enabled: bool) -> Result<(), ApiError>
     Ok(())
 }
 
+act!(delete_hook, route::DELETE_HOOK, |act, id| {
+    hooks::delete::delete(act.app(), Path(id.clone())).await?;
+    (Done::new(Word::HookDeleted), "hooks".to_owned())
+});
+
+/// `POST ui/hooks/{id}/rotate`: the answer is the page that shows the new secret, this once.
+pub(super) async fn rotate_secret(
+    look: Look,
+    Path(id): Path<String>,
+    Extension(form): Extension<Form>,
+) -> Page {
+    let act = Act::new(look, form, route::ROTATE_HOOK)?;
+    let sight = || Extension(Sight::Redacted);
+    let (_, rotated) =
+        hooks::rotate_secret::rotate(act.app(), sight(), Path(id.clone()), Bytes::new()).await?;
+    let secret = rotated.0.secret.clone();
+    let query = ListCallbacks::default();
+    let asked = Ok(axum::extract::Query(query.clone()));
+    let callbacks = hooks::deliveries::of_hook(act.app(), Path(id.clone()), asked).await?;
+    let stats = hooks::stats::show(act.app(), Path(id)).await.ok();
+    let callbacks = act.look.clean(callbacks.0)?;
+    let view = HookView {
+        hook: &rotated.0,
+        stats: stats.as_ref().map(|stats| &stats.0),
+        query: &query,
+        callbacks: &callbacks,
+        secret: secret.as_ref().map(px_api::Secret::expose),
+    };
+    Ok(shown_once(page::hook(&view, &act.look.session())))
+}
+
+/// A page with a secret on it, which nobody keeps.
+fn shown_once(page: Markup) -> Response {
+    let mut response = html(StatusCode::CREATED, page);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
 act!(revoke_token, route::REVOKE_TOKEN, |act, id| {
     tokens::revoke(act.app(), Path(id.clone())).await?;
     // Whoever revokes the own token has no session any more.
@@ -276,7 +316,5 @@ pub(super) async fn create_token(look: Look, Extension(form): Extension<Form>) -
     let (_, created) = tokens::create(act.app(), Extension(right), body(&asked)?).await?;
     let all = tokens::list(act.app()).await;
     let view = TokensView { tokens: &all.0, created: Some(&created.0) };
-    let mut response = html(StatusCode::CREATED, page::tokens(&view, &act.look.session()));
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    Ok(shown_once(page::tokens(&view, &act.look.session())))
 }

@@ -30,6 +30,7 @@ pub(super) enum Word {
     Recovered,
     HookEnabled,
     HookDisabled,
+    HookDeleted,
     Revoked,
     TestSent,
     Chosen,
@@ -39,7 +40,7 @@ pub(super) enum Word {
 }
 
 impl Word {
-    const ALL: [(Self, &'static str, &'static str); 20] = [
+    const ALL: [(Self, &'static str, &'static str); 21] = [
         (Self::Paused, "paused", "The run is paused: it takes no step and no event until it is resumed."),
         (Self::Resumed, "resumed", "The run goes on."),
         (Self::Cancelled, "cancelled", "The run is cancelled."),
@@ -54,6 +55,7 @@ impl Word {
         (Self::Recovered, "recovered", "What the hook did not get is due again."),
         (Self::HookEnabled, "hook-enabled", "The hook takes callbacks."),
         (Self::HookDisabled, "hook-disabled", "The hook takes no callbacks; events are kept for a recovery."),
+        (Self::HookDeleted, "hook-deleted", "The hook is deleted: nobody is told by it any more."),
         (Self::Revoked, "revoked", "The token is revoked, with every session and stream that it opened."),
         (Self::TestSent, "test-sent", "The test event was sent; below is what became of it."),
         (Self::Chosen, "chosen", "It is done with all of the chosen runs."),

@@ -67,6 +67,8 @@ fn served() -> Vec<(Route, MethodRouter<Shared>)> {
         (route::RECOVER, post(actions::recover_hook)),
         (route::ENABLE_HOOK, post(actions::enable_hook)),
         (route::DISABLE_HOOK, post(actions::disable_hook)),
+        (route::ROTATE_HOOK, post(actions::rotate_secret)),
+        (route::DELETE_HOOK, post(actions::delete_hook)),
         (route::OUTBOX, get(pages::outbox)),
         (route::CALLBACK, get(pages::callback)),
         (route::REDELIVER, post(actions::redeliver)),

@@ -24,7 +24,8 @@ use super::look::{Look, Page};
 use super::place::Place;
 use crate::api::guard::Sight;
 use crate::api::{
-    brains, bulk, deliveries, explain, files, health, hooks, ids, overview, run_list, runs, secrets, store, tokens, waits, webhooks,
+    brains, bulk, deliveries, explain, files, health, hooks, ids, overview, run_list, runs, secrets, store,
+    tokens, waits, webhooks,
 };
 use crate::app::Shared;
 use crate::error::ApiError;

@@ -1,14 +1,14 @@
 //! Outbound hooks (docs/api.md): one endpoint a file.
 
 pub(super) mod create;
-pub(super) mod delete;
+pub(crate) mod delete;
 pub(crate) mod deliveries;
 pub(crate) mod delivery;
 pub(super) mod keys;
 pub(crate) mod list;
 pub(crate) mod recover;
 pub(crate) mod redeliver;
-pub(super) mod rotate_secret;
+pub(crate) mod rotate_secret;
 pub(crate) mod show;
 mod shown;
 pub(crate) mod stats;

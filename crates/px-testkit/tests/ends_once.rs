@@ -1,7 +1,7 @@
 //! The end of a run counts once for a wait that takes several, however often it is looked for: at each turn of a
 //! stream, after a pause, and when the run was sent back and ends again.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says by panicking that it failed")]
+#![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
 
 mod project;
 

@@ -2,6 +2,12 @@
 //! answer, kept as long as a run may read them, and nothing left behind when something
 //! fails. Each store is audited at the end, which takes the digest of every file.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "test code: what is unexpected fails the test"
+)]
+
 mod audited;
 mod uploads;
 

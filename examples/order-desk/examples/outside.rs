@@ -34,7 +34,7 @@ fn take(stream: &TcpStream) -> std::io::Result<()> {
     reader.take(length).read_to_end(&mut body)?;
     let path = first.split(' ').nth(1).unwrap_or_default();
     match serde_json::from_slice::<serde_json::Value>(&body) {
-        Ok(json) => match (json["to"].as_str(), json["text"].as_str()) {
+        Ok(json) => match (text(&json, "to"), text(&json, "text")) {
             (Some(to), Some(text)) => say(&format!("{path} to {to}: {text}\n"))?,
             _ => say(&format!("{path} {json}\n"))?,
         },
@@ -46,4 +46,8 @@ fn take(stream: &TcpStream) -> std::io::Result<()> {
 
 fn say(text: &str) -> std::io::Result<()> {
     writeln!(std::io::stdout(), "{text}")
+}
+
+fn text<'a>(json: &'a serde_json::Value, field: &str) -> Option<&'a str> {
+    json.get(field)?.as_str()
 }

@@ -1,8 +1,6 @@
 //! The desk in all weathers: processes that die at any commit, webhooks that come twice, early or late.
 //! `PX_SEEDS=1000` looks at more of them.
 
-#![expect(clippy::indexing_slicing, reason = "a test says by panicking that it failed")]
-
 mod shop;
 
 use order_desk::brains::approval::approval;

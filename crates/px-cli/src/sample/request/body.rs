@@ -42,7 +42,7 @@ pub(super) fn body(def: &WebhookDef, payload: &Value, kind: &str) -> Bytes {
 pub(super) fn posted(verification: &Verification, payload: &Value, json: &[u8]) -> String {
     match &verification.body {
         BodyForm::ByContentType { payload_field: Some(name) } => {
-            format!("{}={}", encode(name), encode(&String::from_utf8_lossy(json)))
+            format!("{}={}", encode(name), encode(String::from_utf8_lossy(json)))
         }
         _ => form(payload),
     }

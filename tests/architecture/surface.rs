@@ -26,7 +26,6 @@ const HELD_UNNAMED: &[&str] = &[
     "px-outbound::MAX_ANSWER_HEADER_BYTES",
     "px-outbound::ParseRangeError",
     "px-pool::Stalled",
-    "px-server::Environment",
     "px-store::DedupDemand",
     "px-store::LANE_SLOTS",
     "px-store::OwnHook",

@@ -76,7 +76,7 @@ fn webhooks_show_has_schema_verification_and_sample() {
     let project = Project::small().with("CHAT_SECRET", "s");
     let done = project.px(&["webhooks", "show", "chat"]);
     assert_eq!(done.code, 0);
-    assert!(done.stdout.contains("slack: the secret is in CHAT_SECRET"), "{}", done.stdout);
+    assert!(done.stdout.contains("slack: the secret is in the variable CHAT_SECRET"), "{}", done.stdout);
     assert!(done.stdout.contains("\"const\": \"message\""), "{}", done.stdout);
     let shown = project.px(&["webhooks", "show", "chat", "--json"]).json();
     assert_eq!(shown["sample"], json!({"type": "message", "user": "sample-user", "text": "sample-text"}));

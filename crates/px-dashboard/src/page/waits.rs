@@ -11,7 +11,7 @@ use crate::asset::File;
 use crate::shell::{Frame, heading, nothing, shell};
 use crate::status::{Tone, signed};
 use crate::table::{Column, empty, pager, table, tabs};
-use crate::text::{outsider, outsider_cut, short_id};
+use crate::text::{outsider, outsider_cut, short_id, visible};
 use crate::{Href, Query, Session, form, number, route, status, time};
 
 /// Characters of an identifier that a row shows.
@@ -145,7 +145,7 @@ fn rows_of(key: &AwaitedKey, href: Href, who: &Session) -> Vec<Markup> {
     let hidden = key.count.saturating_sub(number::count(&key.waiting));
     let head = |waiting: Markup, since: Markup, left: Markup| {
         html! {
-            tr data-row={ (key.slug) " " (key.identifier) } {
+            tr data-row={ (visible(&key.slug)) " " (visible(&key.identifier)) } {
                 td { a href=(href.to(route::WEBHOOK, &[&key.slug])) { (key.slug) } }
                 td.grow { (outsider_cut(&key.identifier, MAX_TEXT)) @if let Some(end) = &key.last_end { " " (ended(end, href, who)) } }
                 td.w { (waiting) @if hidden > 0 { span.m { " +" (number::whole(hidden)) " more" } } }

@@ -1,0 +1,158 @@
+//! The page of a run, its state at any event, and the form of a fork.
+
+use axum::Json;
+use axum::extract::{Path, Query};
+use axum::response::IntoResponse as _;
+use http::HeaderValue;
+use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use px_api::{DiffRun, ListCallbacks, RunEvents, ShowRun};
+use px_core::Code;
+use px_dashboard::page::{self, ForkView, RunView, ValueView};
+use px_dashboard::route;
+use serde_json::Value;
+
+use crate::api::{explain, hooks, runs};
+use crate::error::ApiError;
+use crate::ui::look::{Look, Page};
+
+use super::FEW;
+use super::app;
+
+/// Entries of a log that a page shows.
+const LOG: usize = 200;
+
+#[derive(Debug, Default, serde::Deserialize)]
+pub(super) struct AskedRun {
+    at: Option<u64>,
+    after: Option<u64>,
+    all: Option<String>,
+}
+
+pub(in crate::ui) async fn run(look: Look, Path(id): Path<String>) -> Page {
+    let asked: AskedRun = look.query(route::RUN)?;
+    let Json(run) = runs::show(app(&look), Path(id.clone()), Ok(Query(ShowRun::default()))).await?;
+    let Json(explained) = explain::explain(app(&look), Path(id.clone())).await?;
+    // The newest entries, unless others are asked for.
+    let after = asked.after.or_else(|| {
+        let newest = run.seq.saturating_sub(LOG as u64);
+        (newest > 0).then_some(newest)
+    });
+    let events = RunEvents { limit: Some(LOG), after, ..RunEvents::default() };
+    let Json(events) = runs::events(app(&look), Path(id.clone()), Ok(Query(events))).await?;
+    let (at, diff) = match asked.at {
+        Some(seq) => {
+            let shown = ShowRun { at: Some(seq) };
+            let Json(past) = runs::show(app(&look), Path(id.clone()), Ok(Query(shown))).await?;
+            let stretch = DiffRun { from: Some(seq.saturating_sub(1)), to: Some(seq) };
+            let Json(diff) = explain::diff(app(&look), Path(id.clone()), Ok(Query(stretch))).await?;
+            (Some((seq, look.clean(past)?)), Some(look.clean(diff)?))
+        }
+        None => (None, None),
+    };
+    let about = ListCallbacks {
+        brain_run_id: Some(run.brain_run_id.to_string()),
+        limit: Some(FEW),
+        ..ListCallbacks::default()
+    };
+    let Json(callbacks) = hooks::deliveries::list(app(&look), Ok(Query(about))).await?;
+    let (run, explained) = (look.clean(run)?, look.clean(explained)?);
+    let (events, callbacks) = (look.clean(events)?, look.clean(callbacks)?);
+    look.page(|who| {
+        let view = RunView {
+            run: &run,
+            explained: &explained,
+            events: &events,
+            after,
+            at: at.as_ref().map(|(seq, past)| (*seq, past)),
+            diff: diff.as_ref(),
+            callbacks: &callbacks,
+            shows_all: asked.all.is_some(),
+        };
+        page::run(&view, who)
+    })
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+pub(super) struct AskedPart {
+    at: Option<u64>,
+    path: Option<String>,
+    from: Option<usize>,
+}
+
+/// A part of a run's state, now or after one of its events.
+async fn part(look: &Look, id: &str, asked: &AskedPart) -> Result<(px_api::RunId, Value), ApiError> {
+    let query = ShowRun { at: asked.at };
+    let Json(run) = runs::show(app(look), Path(id.to_owned()), Ok(Query(query))).await?;
+    let run = look.clean(run)?;
+    let path = asked.path.as_deref().unwrap_or_default();
+    let part = run.state.pointer(path).cloned().ok_or_else(|| {
+        ApiError::not_found(format!("The state of run '{id}' has nothing at '{path}'")).code(Code::NotFound)
+    })?;
+    Ok((run.brain_run_id, part))
+}
+
+pub(in crate::ui) async fn value(look: Look, Path(id): Path<String>) -> Page {
+    let asked: AskedPart = look.query(route::VALUE)?;
+    let (run, value) = part(&look, &id, &asked).await?;
+    let (path, from) = (asked.path.as_deref().unwrap_or_default(), asked.from.unwrap_or(0));
+    look.page(|who| page::value(&ValueView { run, at: asked.at, path, value: &value, from }, who))
+}
+
+/// The bytes of a state, to be saved.
+pub(in crate::ui) async fn state(look: Look, Path(id): Path<String>) -> Page {
+    let asked: AskedPart = look.query(route::STATE)?;
+    let (run, value) = part(&look, &id, &asked).await?;
+    let name = match asked.at {
+        Some(seq) => format!("attachment; filename=\"{run}-{seq}.json\""),
+        None => format!("attachment; filename=\"{run}.json\""),
+    };
+    let name = HeaderValue::from_str(&name).unwrap_or_else(|_| HeaderValue::from_static("attachment"));
+    let kind = HeaderValue::from_static("application/json");
+    Ok(([(CONTENT_TYPE, kind), (CONTENT_DISPOSITION, name)], value.to_string()).into_response())
+}
+
+/// JSON that somebody is about to edit: what is not seen, or turns the direction of other
+/// text, stands as the escape that it is in JSON too.
+fn to_edit(value: &Value) -> String {
+    let text = serde_json::to_string_pretty(value).unwrap_or_default();
+    let is_seen = |letter: char| {
+        letter == '\n'
+            || !(letter.is_control()
+                || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'))
+    };
+    text.chars().fold(String::with_capacity(text.len()), |mut out, letter| {
+        if is_seen(letter) {
+            out.push(letter);
+        } else {
+            // All of them are of the first plane, and so one escape each.
+            out.push_str(&format!("\\u{:04x}", u32::from(letter)));
+        }
+        out
+    })
+}
+
+pub(in crate::ui) async fn fork(look: Look, Path(id): Path<String>) -> Page {
+    let Json(run) = runs::show(app(&look), Path(id.clone()), Ok(Query(ShowRun::default()))).await?;
+    let step: u32 = look.field(route::field::STEP).and_then(|step| step.parse().ok()).unwrap_or(1);
+    let (run, then) = (look.clean(run)?, runs::find(&look.app, &id).await?);
+    let state = match look.app.parts.state_at_step(&then, step).await {
+        Ok(state) => look.clean(state)?,
+        Err(_) => run.state.clone(),
+    };
+    let text = to_edit(&state);
+    look.page(|who| page::fork(&ForkView { run: &run, step, state: &text, violations: &[] }, who))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_edited_is_the_same_json_with_nothing_hidden_in_it() {
+        let value = serde_json::json!({ "a\u{202e}": "x\u{1b}\u{200b}\u{feff}\n", "b": [1, null, "ä"] });
+        let text = to_edit(&value);
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+        assert!(text.contains("a\\u202e") && text.contains("ä"), "{text}");
+        assert!(text.chars().all(|letter| letter == '\n' || !letter.is_control()));
+    }
+}

@@ -341,7 +341,7 @@ fn greet(context: &Context, registry: &Registry, running: &Running, config: &Con
     let document = || {
         let webhooks: Vec<Value> =
             registry.webhooks().map(|webhook| listing::json(running.base_url(), webhook)).collect();
-        json!({ "url": url, "dataDir": shown_dir(&config.store.data_dir), "brains": registry.brains().len(), "webhooks": webhooks, "warnings": running.warnings() })
+        json!({ "url": url, "dashboard": format!("{url}/ui/"), "dataDir": shown_dir(&config.store.data_dir), "brains": registry.brains().len(), "webhooks": webhooks, "warnings": running.warnings() })
     };
     if ui.json {
         ui.json_line(&document())?;
@@ -352,6 +352,7 @@ fn greet(context: &Context, registry: &Registry, running: &Running, config: &Con
         log.say(Stream::Out, Level::INFO, format!("px serves {url}"), fields);
     } else {
         ui.line(format_args!("px serves {}", paint(HEADING, &url)))?;
+        ui.line(format_args!("Dashboard {url}/ui/"))?;
         let counted = |number: usize, noun| words::count(u64::try_from(number).unwrap_or(u64::MAX), noun);
         ui.line(format_args!(
             "{} and {}; runs and deliveries are kept in {}",

@@ -142,7 +142,7 @@ async fn turns_of_an_old_record_go_on_in_their_order() {
     for _ in 0..4 {
         runs.push(old.start(gate, "gate").await);
     }
-    let slot = old.world.rows().run(SCOPE, runs[0]).await.unwrap().unwrap().run.slot.unwrap();
+    let slot = old.world.rows().run(SCOPE, runs[0]).await.unwrap().unwrap().run.slot.clone().unwrap();
     assert_eq!(&*slot.slug, SLOT_SLUG);
     let statuses = async |old: &Old| {
         let mut statuses = Vec::new();

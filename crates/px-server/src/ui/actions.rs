@@ -122,7 +122,7 @@ act!(answer, route::ANSWER, |act, id| {
         Some(_) => return Err(ApiError::bad_request("The response must be a JSON object").into()),
     };
     let slug = act.form.get("slug").map(str::to_owned);
-    let asked = SignalRun { kind: SignalType::WebhookResponse, response: Some(response.into()), slug };
+    let asked = SignalRun { kind: SignalType::WebhookResponse, response: Some(response), slug };
     signal(act, &id, &asked).await?;
     (Done::new(Word::Answered), format!("runs/{id}"))
 });

@@ -118,10 +118,10 @@ pub(super) async fn check(
         Err(error) => return refused(who.as_ref(), error),
     };
     let Some(who) = who else { return answers::login_over(&app, &head, &form) };
-    if head.method == Method::POST {
-        if let Err(error) = from_own_form(&app, &who.cookie, remote, &head, &form) {
-            return refused(Some(&who), error);
-        }
+    if head.method == Method::POST
+        && let Err(error) = from_own_form(&app, &who.cookie, remote, &head, &form)
+    {
+        return refused(Some(&who), error);
     }
     if let Some(place) = Place::of(&head.uri).without_welcome().filter(|_| !who.is_new) {
         // It has its cookie, and the address need not say that it was fetched.

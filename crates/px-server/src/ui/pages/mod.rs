@@ -252,12 +252,11 @@ pub(super) async fn find(look: Look) -> Page {
     }
     let tail =
         px_api::FindIds { tail: Some(text.trim_start_matches('…').to_owned()), ..Default::default() };
-    if let Ok(Json(found)) = ids::find(app(&look), Ok(Query(tail))).await {
-        if let [one] = found.ids.as_slice() {
-            if let Some(place) = place_of(&one.id) {
-                return look.see(&place);
-            }
-        }
+    if let Ok(Json(found)) = ids::find(app(&look), Ok(Query(tail))).await
+        && let [one] = found.ids.as_slice()
+        && let Some(place) = place_of(&one.id)
+    {
+        return look.see(&place);
     }
     look.see(&format!("waits?identifier={}", Place::value_of(&text)))
 }

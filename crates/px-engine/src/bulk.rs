@@ -348,6 +348,12 @@ impl Parts {
             Err(ControlError::Draft(DraftError::NoRun(_))) => "it is gone".to_owned(),
             Err(ControlError::Draft(DraftError::Refused(refusal))) => refusal.to_string(),
             Err(error @ ControlError::TooManyRounds) => error.to_string(),
+            // One damaged row keeps nobody else's job from its end.
+            Err(ControlError::Store(error) | ControlError::Draft(DraftError::Store(error)))
+                if error.is_about_bytes() =>
+            {
+                return Ok(Outcome::Refused(BulkRefusal { run, why: error.to_string() }));
+            }
             Err(error) => return Err(error),
         };
         let now = self.store.run(self.scope, run).await?;

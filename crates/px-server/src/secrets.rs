@@ -126,11 +126,6 @@ impl ServerSecrets {
         &self.0.links
     }
 
-    /// Keys of the page's sessions and forms.
-    pub(crate) fn page_keys(&self) -> &PageKeys {
-        &self.0.page_keys
-    }
-
     /// Names of the secrets of the store that nobody gets, since this process' key does
     /// not open them.
     pub(crate) fn unreadable(&self) -> impl Iterator<Item = String> {

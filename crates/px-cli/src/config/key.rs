@@ -181,13 +181,30 @@ fn keep_old(data_dir: &Path) -> std::io::Result<Option<PathBuf>> {
         // A link replaces nothing, and the file is its owner's as it was.
         match std::fs::hard_link(&key, &old) {
             Ok(()) => return Ok(Some(old)),
-            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
             // Whoever died between the two names has kept it already.
-            Err(_) if *Zeroizing::new(std::fs::read(&old)?) == *bytes => return Ok(Some(old)),
-            Err(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                if *Zeroizing::new(std::fs::read(&old)?) == *bytes {
+                    return Ok(Some(old));
+                }
+            }
+            // Some file systems have no links.
+            Err(_) => {
+                copy_of(&old, &bytes)?;
+                return Ok(Some(old));
+            }
         }
     }
     Ok(None)
+}
+
+/// Writes a key that was kept, for its owner alone.
+fn copy_of(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 /// A key of a variable.

@@ -203,7 +203,7 @@ fn actions(hook: &Hook, id: &str, href: Href, who: &Session) -> Markup {
                     (form::command(&format!("px hooks recover {id} --since 1h")))
                 }
                 @if !is_disabled {
-                    section.act { h2 { "Disable" } p.m { "Callbacks to it are kept until it is enabled." } (simple("Disable", "", route::DISABLE_HOOK)) }
+                    section.act { h2 { "Disable" } p.m { "Nothing is kept for it meanwhile: what happens until it is enabled is never told, unless it is recovered." } (simple("Disable", "", route::DISABLE_HOOK)) }
                 }
                 section.act { h2 { "Rotate the secret" } p.m { "The secret before it signs too, for a while." } (simple("Rotate", "", route::ROTATE_HOOK)) }
                 @if hook.source == "api" {

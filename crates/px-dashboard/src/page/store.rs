@@ -60,7 +60,7 @@ pub fn store(view: &StoreView<'_>, who: &Session) -> Markup {
         section #figures data-part="figures" { (facts(&rows)) }
         h2 { "Check it" }
         p { "An audit reads all of it, and says what does not fit:" }
-        p { (form::command("px store audit")) }
+        p { (form::command("px audit")) }
     };
     shell(&frame, who, &body)
 }

@@ -63,16 +63,18 @@ impl Sweeper {
         let is_last = ids.len() < LOOKED_AT;
         for id in ids.into_iter().rev().take(LOOKED_AT) {
             walk.at = Some(id);
-            let Some(delivery) = store.delivery(scope, id).await?.filter(|found| !found.files.is_empty())
-            else {
-                continue;
+            let delivery = match store.delivery(scope, id).await {
+                // A damaged row keeps nothing else; the audit names it.
+                Err(error) if error.is_about_bytes() => continue,
+                read => read?.filter(|found| !found.files.is_empty()),
             };
+            let Some(delivery) = delivery else { continue };
             let size: u64 = delivery.files.iter().map(|file| file.size).sum();
             let stays = self.has_to_stay(retention, &delivery, now).await?;
             if stays == (walk.pass == Pass::Count) {
+                // From the first that has no room on, all older ones go.
                 walk.bytes = walk.bytes.saturating_add(size);
                 if !stays && walk.bytes > most {
-                    walk.bytes -= size;
                     plan.empty(delivery, || self.context.ids.version(now));
                 }
             }

@@ -64,7 +64,7 @@ pub(crate) async fn show(
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(BYTES)),
         (header::CONTENT_LENGTH, HeaderValue::from(file.size)),
-        (header::CONTENT_DISPOSITION, disposition(&file.name, at)),
+        (header::CONTENT_DISPOSITION, disposition(&app.secrets.redaction().current().text(&file.name), at)),
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     ];

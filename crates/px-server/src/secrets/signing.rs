@@ -9,8 +9,14 @@ use px_store::secrets::SecretReader;
 use secrecy::SecretString;
 
 use super::ServerSecrets;
+use crate::ui::PageKeys;
 
 impl ServerSecrets {
+    /// Keys of the page's sessions and forms.
+    pub(crate) fn page_keys(&self) -> &PageKeys {
+        &self.0.page_keys
+    }
+
     /// The values that the secret of a hook of the configuration had before, where the
     /// store has it.
     pub(crate) fn old_of_hook(&self, hook: &str) -> Vec<(SecretString, Timestamp)> {

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use maud::Markup;
 use px_api::{
-    BindDelivery, BulkAction, BulkFilter, CreateToken, ForkRun, ListCallbacks, RecoverHook, RerunRun, Scope,
-    SignalRun, SignalType, StartBulk, StartRun, UpdateHook,
+    BindDelivery, BulkAction, BulkFilter, CallbackPage, CreateToken, ForkRun, ListCallbacks, RecoverHook,
+    RerunRun, Scope, SignalRun, SignalType, StartBulk, StartRun, UpdateHook,
 };
 use px_core::{Code, RunId};
 use px_dashboard::page::{self, HookView, TokensView};
@@ -22,6 +22,7 @@ use super::answers::html;
 use super::done::{Done, Word};
 use super::guard::Form;
 use super::look::{self, Look, Page};
+use super::pages;
 use crate::access::Right;
 use crate::api::guard::Sight;
 use crate::api::{bulk, hooks, operator, rerun, runs, signals, start_run, tokens};
@@ -109,11 +110,32 @@ act!(rerun_from, route::RERUN, |act, id| {
 });
 
 act!(fork, route::FORK_RUN, |act, id| {
-    let (starts_at, state) = (Some(act.number(field::STEP)?), act.json(field::STATE)?);
-    let asked = ForkRun { starts_at, state, ..ForkRun::default() };
+    let starts_at = act.number(field::STEP)?;
+    let state = edited_state(act, &id, starts_at).await?;
+    let asked = ForkRun { starts_at: Some(starts_at), state, ..ForkRun::default() };
     let (_, forked) = rerun::fork(act.app(), Path(id), HeaderMap::new(), body(&asked)?).await?;
     (Done::new(Word::Forked), format!("runs/{}", forked.0.brain_run_id))
 });
+
+/// The state of a fork's form if somebody has edited it. As it was shown it is not sent: the
+/// page shows no values of secrets, and the fork begins with what the step had.
+async fn edited_state(act: &Act, id: &str, starts_at: u32) -> Result<Option<Value>, ApiError> {
+    let Some(state) = act.json(field::STATE)? else { return Ok(None) };
+    let run = runs::find(&act.look.app, id).await?;
+    let shown = match act.look.app.parts.state_at_step(&run, starts_at).await {
+        Ok(then) => act.look.clean(then)?,
+        Err(_) => return Ok(Some(state)),
+    };
+    if shown == state {
+        return Ok(None);
+    }
+    if pages::to_edit(&state).contains("[secret ") {
+        let text = "The state has the label of a secret in the place of its value, as the page shows it; fork with the \
+                    values themselves: px runs fork RUN --from STEP --state FILE";
+        return Err(ApiError::bad_request(text));
+    }
+    Ok(Some(state))
+}
 
 act!(answer, route::ANSWER, |act, id| {
     let response = match act.json("response")? {
@@ -207,9 +229,11 @@ pub(super) async fn rotate_secret(
     let secret = rotated.0.secret.clone();
     let query = ListCallbacks::default();
     let asked = Ok(axum::extract::Query(query.clone()));
-    let callbacks = hooks::deliveries::of_hook(act.app(), Path(id.clone()), asked).await?;
+    // The secret is shown this once: whatever else cannot be read now is left out.
+    let callbacks = hooks::deliveries::of_hook(act.app(), Path(id.clone()), asked).await.ok();
+    let callbacks = callbacks.and_then(|callbacks| act.look.clean(callbacks.0).ok());
+    let callbacks = callbacks.unwrap_or(CallbackPage { deliveries: Vec::new(), next_cursor: None });
     let stats = hooks::stats::show(act.app(), Path(id)).await.ok();
-    let callbacks = act.look.clean(callbacks.0)?;
     let view = HookView {
         hook: &rotated.0,
         stats: stats.as_ref().map(|stats| &stats.0),
@@ -239,25 +263,27 @@ act!(revoke_token, route::REVOKE_TOKEN, |act, id| {
 pub(super) async fn start_job(look: Look, Extension(form): Extension<Form>) -> Page {
     let act = Act::new(look, form, route::START_JOB)?;
     let action = BulkAction::from(act.form.get(field::DO).unwrap_or_default());
-    let chosen = look::chosen(&act.form.0);
+    let chosen = look::chosen(&act.form.0)?;
     if !chosen.is_empty() {
         return each(&act, &action, &chosen).await;
     }
-    let fields = act
-        .form
-        .0
-        .iter()
-        .filter(|(name, value)| !value.is_empty() && route::RUNS.fields.contains(&name.as_str()));
+    let fields =
+        act.form.0.iter().filter(|(name, value)| !value.is_empty() && OF_FILTER.contains(&name.as_str()));
     let filter: Map<String, Value> =
         fields.map(|(name, value)| (name.clone(), number_or_text(name, value))).collect();
     let filter: BulkFilter = serde_json::from_value(filter.into())
         .map_err(|error| ApiError::bad_request(format!("The filter cannot be read: {error}")))?;
-    let at_most = act.form.get(field::COUNT).and_then(|count| count.parse().ok());
+    // No more than were shown: a form without a number is none of ours.
+    let at_most = Some(u64::from(act.number(field::COUNT)?));
     let asked = StartBulk { action, filter, dry_run: false, at_most };
     let sight = if act.look.who.permission == Permission::Admin { Sight::Whole } else { Sight::Redacted };
     let job = bulk::begin(&act.look.app, sight, act.look.who.right, &asked).await?;
     act.look.see(&format!("bulk/{}", job.id))
 }
+
+/// Fields of a job's filter.
+const OF_FILTER: [&str; 9] =
+    ["status", "brain", "slug", "identifier", "label", "where", "step", "since", "until"];
 
 fn number_or_text(name: &str, value: &str) -> Value {
     let number = matches!(name, "since" | "until").then(|| value.parse::<u64>().ok()).flatten();

@@ -90,7 +90,7 @@ pub(super) fn welcome(app: &App, headers: &HeaderMap, uri: &Uri, query: Option<&
         Some(next) => see(&place, next.welcomed().as_str()),
         None => see(&place, ""),
     };
-    guard::reader_of_login(app, headers).keep_cookie(app, uri, &mut response);
+    guard::reader_of_login(app, headers).keep_cookie(app, (&Method::GET, uri), &mut response);
     response
 }
 
@@ -111,7 +111,11 @@ pub(super) fn session(app: &App, who: &Who, uri: &Uri, headers: &HeaderMap) -> S
         now: app.clock().now(),
         attention: app.noticed.count(),
         sees_payloads: true,
-        notice: uri.query().and_then(Done::of_query).map(Done::notice),
+        notice: uri
+            .query()
+            .and_then(Done::of_query)
+            .filter(|done| done.is_about(uri.path()))
+            .map(Done::notice),
     }
 }
 
@@ -150,6 +154,8 @@ pub(super) fn refused(
 ) -> Response {
     let (method, uri, headers) = head;
     let (status, can_retry) = (error.status(), method == Method::GET);
+    let mut body = error.body().clone();
+    body.error = app.secrets.redaction().current().text(&body.error).into_owned();
     let visitor;
     let who = match who {
         Some(who) => who,
@@ -160,7 +166,7 @@ pub(super) fn refused(
     };
     let session = session(app, who, uri, headers);
     let place = Place::of(uri);
-    let view = RefusalView { status: status.as_u16(), error: error.body(), path: place.as_str(), can_retry };
+    let view = RefusalView { status: status.as_u16(), error: &body, path: place.as_str(), can_retry };
     let mut response = html(status, page::refusal(&view, &session));
     if error.comes_back() {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
@@ -173,7 +179,8 @@ pub(super) fn login_over(app: &App, head: &request::Parts, form: &Form) -> Respo
     let visitor = guard::reader_of_login(app, &head.headers);
     let place = Place::of(&head.uri);
     let kept = super::login::kept_of(&place, form);
-    super::login::shown(app, head, &visitor, StatusCode::UNAUTHORIZED, None, Some(&kept))
+    let kept = Some(&kept).filter(|kept| !kept.fields.is_empty());
+    super::login::shown(app, head, &visitor, StatusCode::UNAUTHORIZED, None, kept)
 }
 
 /// A file under a name that changes with its bytes.

@@ -54,12 +54,16 @@ impl Word {
         (Self::HookTested, "hook-tested", "A test is on its way; it is the newest callback below."),
         (Self::Recovered, "recovered", "What the hook did not get is due again."),
         (Self::HookEnabled, "hook-enabled", "The hook takes callbacks."),
-        (Self::HookDisabled, "hook-disabled", "The hook takes no callbacks; events are kept for a recovery."),
+        (
+            Self::HookDisabled,
+            "hook-disabled",
+            "The hook is told nothing from now on, and nothing is kept for it.",
+        ),
         (Self::HookDeleted, "hook-deleted", "The hook is deleted: nobody is told by it any more."),
         (Self::Revoked, "revoked", "The token is revoked, with every session and stream that it opened."),
         (Self::TestSent, "test-sent", "The test event was sent; below is what became of it."),
         (Self::Chosen, "chosen", "It is done with all of the chosen runs."),
-        (Self::JobStopped, "job-stopped", "The job stops after the run that it is at."),
+        (Self::JobStopped, "job-stopped", "The job stops after the runs that it is at, at most 64."),
         (Self::LoggedOut, "logged-out", "You are logged out."),
         (Self::Kept, "kept", "The settings are kept in this browser."),
     ];
@@ -96,6 +100,11 @@ impl Done {
         let (word, ..) = Word::ALL.iter().find(|(_, known, _)| *known == name)?;
         let run = run.filter(|run| run.parse::<px_core::RunId>().is_ok()).map(str::to_owned);
         Some(Self { word: *word, run })
+    }
+
+    /// Returns whether a page is the one to say it: a way back acts on the run of the page alone.
+    pub(super) fn is_about(&self, path: &str) -> bool {
+        self.run.as_ref().is_none_or(|run| path.split('/').any(|part| part == run))
     }
 
     /// Its sentence, with the way back where there is one.

@@ -26,6 +26,9 @@ use crate::error::ApiError;
 /// Largest form of a page, bytes. What a login carries over has the same bound.
 pub(super) const MAX_FORM: usize = 1024 * 1024;
 
+/// Largest login, bytes: names of the fields that it carries over are longer there.
+pub(super) const MAX_LOGIN: usize = 2 * MAX_FORM;
+
 /// Whose a request is.
 #[derive(Debug, Clone)]
 pub(crate) struct Who {
@@ -61,8 +64,11 @@ impl Who {
 
     /// Gives the browser its cookie if it has none yet. It belongs to the page as a whole, and a
     /// browser gives it the folder that it was set from: a page that lies deeper sets none.
-    pub(super) fn keep_cookie(&self, app: &App, uri: &Uri, response: &mut Response) {
-        if self.is_new && Place::of(uri).depth() == 0 {
+    ///
+    /// Nor does a form set one: a browser takes it though a page of somebody else sent the
+    /// form, and would lose the session that it did not send along.
+    pub(super) fn keep_cookie(&self, app: &App, (method, uri): (&Method, &Uri), response: &mut Response) {
+        if self.is_new && method == Method::GET && Place::of(uri).depth() == 0 {
             response.headers_mut().append(header::SET_COOKIE, set_cookie(app, &self.cookie, None, false));
         }
     }
@@ -113,17 +119,22 @@ pub(super) async fn check(
         Ok(None) => None,
         Err(error) => return refused(None, error),
     };
-    let form = match read(&app, &head, body).await {
+    let form = match read(&app, &head, body, MAX_FORM).await {
         Ok(form) => form,
         Err(error) => return refused(who.as_ref(), error),
     };
-    let Some(who) = who else { return answers::login_over(&app, &head, &form) };
+    let Some(who) = who else {
+        // What a page of somebody else sent is not carried on: it would come back as one of ours.
+        let form = if is_own_page(&app, remote, &head) { form } else { Form::default() };
+        return answers::login_over(&app, &head, &form);
+    };
     if head.method == Method::POST
         && let Err(error) = from_own_form(&app, &who.cookie, remote, &head, &form)
     {
         return refused(Some(&who), error);
     }
-    if let Some(place) = Place::of(&head.uri).without_welcome().filter(|_| !who.is_new) {
+    let welcomed = Place::of(&head.uri).without_welcome();
+    if let Some(place) = welcomed.filter(|_| !who.is_new && head.method == Method::GET) {
         // It has its cookie, and the address need not say that it was fetched.
         return answers::see(&Place::of(&head.uri), place.as_str());
     }
@@ -136,7 +147,7 @@ pub(super) async fn check(
     if let Some(error) = response.extensions_mut().remove::<PageError>() {
         response = answers::refused(&app, Some(&who), (&head.method, &head.uri, &head.headers), &error.0);
     }
-    who.keep_cookie(&app, &head.uri, &mut response);
+    who.keep_cookie(&app, (&head.method, &head.uri), &mut response);
     response
 }
 
@@ -183,26 +194,31 @@ fn not_local(why: &local::Foreign) -> ApiError {
 }
 
 /// Reads a form. A request without one has no fields.
-pub(super) async fn read(app: &App, head: &request::Parts, body: axum::body::Body) -> Result<Form, ApiError> {
+pub(super) async fn read(
+    app: &App,
+    head: &request::Parts,
+    body: axum::body::Body,
+    most: usize,
+) -> Result<Form, ApiError> {
     if head.method != Method::POST {
         return Ok(Form::default());
     }
     let too_large = || {
-        let text = format!("A form of this page has at most {MAX_FORM} bytes; send more by the API or by px");
+        let text = format!("A form of this page has at most {most} bytes; send more by the API or by px");
         ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge, text)
     };
-    let bytes: Bytes =
-        match tokio::time::timeout(app.body_timeout, Limited::new(body, MAX_FORM).collect()).await {
-            Ok(Ok(body)) => body.to_bytes(),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large()),
-            Ok(Err(error)) => {
-                return Err(ApiError::bad_request(format!("The form could not be read: {error}")));
-            }
-            Err(_) => {
-                let text = "The form took too long to come";
-                return Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, Code::TooSlow, text));
-            }
-        };
+    let bytes: Bytes = match tokio::time::timeout(app.body_timeout, Limited::new(body, most).collect()).await
+    {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large()),
+        Ok(Err(error)) => {
+            return Err(ApiError::bad_request(format!("The form could not be read: {error}")));
+        }
+        Err(_) => {
+            let text = "The form took too long to come";
+            return Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, Code::TooSlow, text));
+        }
+    };
     let kind = head.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let is_form = kind.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded");
     if !bytes.is_empty() && !is_form {
@@ -223,7 +239,11 @@ pub(super) fn from_own_form(
     form: &Form,
 ) -> Result<(), ApiError> {
     let mark = form.get(px_dashboard::route::field::CSRF).unwrap_or_default();
-    if is_own_page(app, remote, head) && app.secrets.page_keys().is_mark(cookie, mark) {
+    let keys = app.secrets.page_keys();
+    // Where there are no sessions, what another server on this host set beside our cookie keeps nobody out.
+    let of_visitor =
+        || app.tokens.is_empty() && cookies(app, &head.headers).iter().any(|own| keys.is_mark(own, mark));
+    if is_own_page(app, remote, head) && (keys.is_mark(cookie, mark) || of_visitor()) {
         return Ok(());
     }
     let text = "This form was not sent from a page that px showed to this browser, so nothing was done. \
@@ -233,7 +253,7 @@ pub(super) fn from_own_form(
 
 /// Returns whether the browser says that one of our pages sent this: one of the address
 /// that it asked, or of `public_url`.
-fn is_own_page(app: &App, remote: SocketAddr, head: &request::Parts) -> bool {
+pub(super) fn is_own_page(app: &App, remote: SocketAddr, head: &request::Parts) -> bool {
     let received = Received {
         method: head.method.clone(),
         path: head.uri.path().to_owned(),

@@ -1,6 +1,8 @@
 //! `GET ui/live`: hints that what a page shows may have changed. The page then asks for
 //! itself again, so that nothing is shown that is not read as any page is. A stream looks
-//! at a counter of this process twice a second, and costs those who commit nothing.
+//! once a second, at a counter of this process and at the `seq` of its run or the newest
+//! delivery, and costs those who commit nothing. Hints may be lost, and other processes
+//! commit too (docs/rules.md#41): whoever shows more than one run is told to look now and then.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,10 +13,10 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
 use px_api::DeliveryId;
-use px_core::RunId;
+use px_core::{RunId, Timestamp};
 use px_store::DeliveryFilter;
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::look::{Look, Page};
 use crate::app::Shared;
@@ -23,7 +25,10 @@ use crate::streams::Place;
 use crate::streams::frames;
 
 /// Interval at which a stream looks whether there is news.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Time after which a page that shows more than a run is told to look, whatever was heard.
+const LOOK_ANYWAY: Duration = Duration::from_secs(10);
 
 /// What a page shows, as far as it decides what is news to it.
 enum Topic {
@@ -62,14 +67,14 @@ pub(super) async fn live(
     let connection = connection.map(|Extension(connection)| connection);
     let place = look.app.streams.enter(look.who.right, address, connection.clone())?;
     let topic = Topic::of(&look.field("topic").unwrap_or_default());
-    let seen = newest(&look.app, &topic, None).await?;
+    let seen = newest(&look.app, &topic).await?;
     if let Some(connection) = &connection {
         connection.begins_stream();
     }
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let closing = look.app.closing.clone();
-    let told = Instant::now();
+    let told = look.app.clock().now();
     let follow = Follow { app: look.app, topic, seen, number: 0, told, ticks, closing, place };
     Ok(respond(follow))
 }
@@ -88,7 +93,7 @@ struct Follow {
     seen: Seen,
     number: u64,
     /// Time at which something went out last.
-    told: Instant,
+    told: Timestamp,
     ticks: tokio::time::Interval,
     closing: watch::Receiver<bool>,
     place: Place,
@@ -103,37 +108,33 @@ impl Follow {
                 _ = self.closing.wait_for(|closing| *closing) => return None,
             }
             // What cannot be read now is asked for at the next look.
-            let now = newest(&self.app, &self.topic, Some(self.seen)).await.unwrap_or(self.seen);
+            let now = newest(&self.app, &self.topic).await.unwrap_or(self.seen);
             let is_news = match self.topic {
                 Topic::Run(_) => now.newest != self.seen.newest,
-                Topic::Inbox | Topic::All => now != self.seen,
+                Topic::Inbox | Topic::All => {
+                    now != self.seen || self.app.clock().now().since(self.told) >= LOOK_ANYWAY
+                }
             };
             self.seen = now;
             if is_news {
                 self.number += 1;
-                self.told = Instant::now();
+                self.told = self.app.clock().now();
                 return Some(Bytes::from(format!("id: {}\nevent: changed\ndata: {{}}\n\n", self.number)));
             }
-            if self.told.elapsed() >= frames::HEARTBEAT {
-                self.told = Instant::now();
+            if self.app.clock().now().since(self.told) >= frames::HEARTBEAT {
+                self.told = self.app.clock().now();
                 return Some(frames::COMMENT);
             }
         }
     }
 }
 
-/// Looks. A run whose process heard of no commit is not read again.
-async fn newest(app: &Shared, topic: &Topic, before: Option<Seen>) -> Result<Seen, px_store::Error> {
+/// Looks.
+async fn newest(app: &Shared, topic: &Topic) -> Result<Seen, px_store::Error> {
     let hints = app.store().hints().count();
     let scope = app.parts.scope;
     let newest = match topic {
-        Topic::Run(_) if before.is_some_and(|before| before.hints == hints) => {
-            before.map_or(0, |before| before.newest)
-        }
-        Topic::Run(id) => {
-            let run = app.store().run(scope, *id).await?;
-            run.map_or(0, |record| u128::from(record.run.seq))
-        }
+        Topic::Run(id) => app.store().run_seq(scope, *id).await?.map_or(0, u128::from),
         Topic::Inbox => {
             let page = app.store().deliveries(scope, &DeliveryFilter::default(), None, 1).await?;
             let newest: Option<DeliveryId> = page.items.first().map(|delivery| delivery.id);

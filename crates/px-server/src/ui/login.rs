@@ -1,5 +1,5 @@
-//! The login: a token opens a session, which ends after twelve hours, with the token, or
-//! at a logout. What was typed into a form whose session was over is carried through the
+//! The login: a token opens a session, which ends after twelve hours or with the token; a
+//! logout ends the cookie. What was typed into a form whose session was over is carried through the
 //! login and shown again; px sends nothing by itself.
 
 use std::net::SocketAddr;
@@ -72,7 +72,7 @@ pub(super) fn shown(
     let depth = Place::of(&head.uri).depth();
     let view = LoginView { csrf: &csrf, next: next.as_str(), refused, kept, depth };
     let mut response = html(status, page::login(&view));
-    visitor.keep_cookie(app, &head.uri, &mut response);
+    visitor.keep_cookie(app, (&head.method, &head.uri), &mut response);
     response
 }
 
@@ -83,12 +83,13 @@ pub(super) async fn log_in(
     request: Request,
 ) -> Response {
     let (head, body) = request.into_parts();
-    let form = match guard::read(&app, &head, body).await {
+    let form = match guard::read(&app, &head, body, guard::MAX_LOGIN).await {
         Ok(form) => form,
         Err(error) => return answers::refused(&app, None, (&head.method, &head.uri, &head.headers), &error),
     };
     let visitor = guard::reader_of_login(&app, &head.headers);
-    let kept = carried(&form);
+    // What a page of somebody else sent is not carried on.
+    let kept = carried(&form).filter(|_| guard::is_own_page(&app, remote, &head));
     let again = |status, text: &str| shown(&app, &head, &visitor, status, Some(text), kept.as_ref());
     if let Err(error) = guard::from_own_form(&app, &visitor.cookie, remote, &head, &form) {
         return again(error.status(), &error.body().error);

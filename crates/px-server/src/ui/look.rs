@@ -76,9 +76,21 @@ const TIMES: [&str; 2] = ["since", "until"];
 const CHOSEN: usize = 200;
 
 /// The runs that fields name.
-pub(super) fn chosen(fields: &[(String, String)]) -> Vec<RunId> {
+///
+/// # Errors
+/// One of them is no id of a run, or there are more than a page can choose.
+pub(super) fn chosen(fields: &[(String, String)]) -> Result<Vec<RunId>, ApiError> {
     let named = fields.iter().filter(|(name, _)| name == px_dashboard::route::field::RUN);
-    named.filter_map(|(_, id)| id.parse().ok()).take(CHOSEN).collect()
+    let ids: Result<Vec<RunId>, _> = named.map(|(_, id)| id.parse()).collect();
+    let ids = ids.map_err(|error| ApiError::bad_request(format!("{error}")))?;
+    if ids.len() > CHOSEN {
+        let text = format!(
+            "{} runs were chosen one by one, of which {CHOSEN} are possible; use a filter",
+            ids.len()
+        );
+        return Err(ApiError::bad_request(text));
+    }
+    Ok(ids)
 }
 
 impl Look {
@@ -125,7 +137,7 @@ impl Look {
     }
 
     /// The runs that were chosen one by one.
-    pub(super) fn chosen(&self) -> Vec<RunId> {
+    pub(super) fn chosen(&self) -> Result<Vec<RunId>, ApiError> {
         let fields = px_inbound::verify::form_fields(self.uri.query().unwrap_or_default().as_bytes());
         chosen(&fields)
     }

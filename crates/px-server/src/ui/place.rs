@@ -41,7 +41,9 @@ impl Place {
     pub(super) fn read(text: &str) -> Self {
         let (path, _) = text.split_once('?').unwrap_or((text, ""));
         let is_ours = text.len() <= MAX_PLACE
-            && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
+            && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'#'))
+            // Browsers take an escaped dot for a dot, and others an escaped slash for a slash.
+            && !path.contains('%')
             && !path.starts_with('/')
             && !path.contains(':')
             && path.split('/').all(|part| !matches!(part, "." | ".."));
@@ -117,6 +119,11 @@ mod tests {
             "runs/../../status",
             "a\\b",
             "./x",
+            "%2e%2e/status",
+            "runs/%2E%2E/%2e./x",
+            "a%2fb",
+            "a%5cb",
+            "runs#x",
             "javascript:alert(1)",
             "a b",
             "ä",

@@ -146,7 +146,13 @@ impl Draft<'_> {
         let mut holders = Vec::with_capacity(held.len() + 1);
         // Those that have ended hold nothing, so that a row has as many as there are live ones.
         for holder in held {
-            if self.run(holder).await?.is_some_and(|run| !run.status.is_terminal()) {
+            let is_live = match self.run(holder).await {
+                Ok(run) => run.is_some_and(|run| !run.status.is_terminal()),
+                // Nobody knows whether it has ended.
+                Err(error) if error.is_about_bytes() => true,
+                Err(error) => return Err(error),
+            };
+            if is_live {
                 holders.push(holder);
             }
         }

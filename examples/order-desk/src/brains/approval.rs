@@ -69,13 +69,15 @@ async fn ask(cx: Cx, question: Question) -> Result<Waiting<Asked, Answer>> {
     let text = format!("{}\n\n{}", question.text, link.url());
     cx.effect("mail link", async |key| cx.get::<Outside>().mail(key, mail, &text).await).await?;
     // A button answers for this run, and for no other.
-    let button = cx.run_id().to_string();
+    let run = cx.run_id().to_string();
     if let Some(user) = slack {
         let text = &question.text;
-        cx.effect("post buttons", async |key| cx.get::<Outside>().buttons(key, user, text, &button).await)
+        cx.effect("post buttons", async |key| cx.get::<Outside>().buttons(key, user, text, &run).await)
             .await?;
     }
     let decided = end_of(poll, question.asked_by);
+    // It answers for the person who is asked alone, however many see the message.
+    let button = buttons::of(&run, slack.as_deref().unwrap_or_default());
     let asked = Asked { question, link: link.handle() };
     Ok(wait_for(asked, (link.on(), buttons::on(button), decided)).timeout(2 * DAY))
 }

@@ -62,11 +62,17 @@ pub struct Pressed {
     pub response_url: Option<String>,
 }
 
+/// The key of a button: the run that it answers, and the user who may press it. What somebody
+/// else presses is another key, at which nobody waits.
+pub fn of(run: &str, user: &str) -> String {
+    format!("{run}:{user}")
+}
+
 async fn receive(interaction: Interaction) -> Result<Inbound<Pressed>> {
     let Interaction { kind, user, actions, response_url } = interaction;
     let pressed = actions.into_iter().next().filter(|_| kind == "block_actions");
     let Some(Action { action_id, value }) = pressed else {
         return Ok(Inbound::ignore(format!("no button: {kind}")));
     };
-    Ok(Inbound::resume(value, Pressed { yes: action_id == "yes", by: user.id, response_url }))
+    Ok(Inbound::resume(of(&value, &user.id), Pressed { yes: action_id == "yes", by: user.id, response_url }))
 }

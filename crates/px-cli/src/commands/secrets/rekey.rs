@@ -25,7 +25,7 @@ use crate::way;
                   serve such a copy, put that file into it as secret.key. Remove it once no such copy is kept. The old value of \
                   PX_SECRET_KEY is yours to keep as long.\n\n\
                   Exit codes: 0 done, 3 there is no store, 4 a process has it open\n\n\
-                  Examples:\n  px secrets rekey\n  export PX_SECRET_KEY_NEW=$(openssl rand -hex 32)   # and keep it: nothing else has it\n  px secrets rekey"
+                  Examples:\n  px secrets rekey\n  export PX_SECRET_KEY_NEW=$(openssl rand -hex 32)   # where PX_SECRET_KEY has the key; and keep it: nothing else has it\n  px secrets rekey"
 )]
 pub(crate) struct Args {
     /// Folder with the files of the embedded store
@@ -45,6 +45,12 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
             "{NEXT_VARIABLE} has the key that {VARIABLE} has: nothing would be changed"
         ))
         .hint(format!("export {NEXT_VARIABLE}=$(openssl rand -hex 32), and keep it")));
+    }
+    if is_file && env(NEXT_VARIABLE).is_some() {
+        return Err(Error::usage(format!(
+            "{NEXT_VARIABLE} is set, and counts only where {VARIABLE} has the key that is in use: secret.key has it here"
+        ))
+        .hint(format!("unset {NEXT_VARIABLE}, and px makes a new secret.key; or export {VARIABLE}=$(the key in secret.key) first")));
     }
     let to = if is_file {
         // One that an interrupted change has left is gone on with.

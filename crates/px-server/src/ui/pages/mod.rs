@@ -22,7 +22,7 @@ use crate::api::{brains, bulk, health, ids, overview, run_list, secrets, store, 
 use crate::app::Shared;
 
 pub(super) use events::{callback, delivery, file, hook, hooks, inbox, outbox, webhook, webhooks};
-pub(super) use one_run::{fork, run, state, value};
+pub(super) use one_run::{fork, run, state, to_edit, value};
 
 /// Rows of a list within a page about something else.
 const FEW: usize = 10;
@@ -61,24 +61,30 @@ pub(super) async fn overview(look: Look) -> Page {
         ..ListRuns::default()
     };
     let Json(failed) = run_list::list(app(&look), Ok(Query(failed))).await?;
-    let failed = look.clean(failed)?;
+    let (now, failed) = (look.clean(now)?, look.clean(failed)?);
     look.page(|who| page::overview(&now, &failed.runs, who))
 }
 
 pub(super) async fn store(look: Look) -> Page {
     let Json(now) = overview::show(app(&look)).await?;
     let (_, health) = health::of(&look.app);
+    let (now, health) = (look.clean(now)?, look.clean(health)?);
     look.page(|who| page::store(&StoreView { health: &health, overview: &now, figures: &[] }, who))
 }
 
 /// The runs that a bulk job would do something with.
 pub(super) async fn bulk(look: Look) -> Page {
     look.may(route::START_JOB)?;
-    let filter: ListRuns = look.query(route::BULK)?;
+    let mut filter: ListRuns = look.query(route::BULK)?;
+    // The form carries it on, so that the job is about the runs that are there now.
+    filter.until = filter.until.or(Some(look.app.clock().now().as_millis()));
     let act = look.field(route::field::DO).unwrap_or_default();
-    let chosen = look.chosen();
+    let chosen = look.chosen()?;
     let mut first = Vec::new();
-    let (count, cannot, refused) = if chosen.is_empty() {
+    let (count, cannot, refused) = if filter.request_id.is_some() {
+        let text = "a job takes no request id, of which there is one run: open that run".to_owned();
+        (0, Vec::new(), Some(text))
+    } else if chosen.is_empty() {
         let asked = StartBulk {
             action: BulkAction::from(act.as_str()),
             filter: BulkFilter::from(&filter),
@@ -120,6 +126,7 @@ pub(super) async fn bulk(look: Look) -> Page {
 
 pub(super) async fn job(look: Look, Path(id): Path<String>) -> Page {
     let Json(job) = bulk::show(app(&look), Path(id)).await?;
+    let job = look.clean(job)?;
     look.page(|who| page::job(&job, who))
 }
 
@@ -172,6 +179,7 @@ pub(super) async fn waits(look: Look) -> Page {
 pub(super) async fn brains(look: Look) -> Page {
     let query: FindBrains = look.query(route::BRAINS)?;
     let Json(found): Json<Brains> = brains::list(app(&look), Query(query)).await;
+    let found = look.clean(found)?;
     look.page(|who| page::brains(&found, who))
 }
 

@@ -113,7 +113,7 @@ pub(in crate::ui) async fn state(look: Look, Path(id): Path<String>) -> Page {
 
 /// JSON that somebody is about to edit: what is not seen, or turns the direction of other
 /// text, stands as the escape that it is in JSON too.
-fn to_edit(value: &Value) -> String {
+pub(in crate::ui) fn to_edit(value: &Value) -> String {
     let text = serde_json::to_string_pretty(value).unwrap_or_default();
     let is_seen = |letter: char| {
         letter == '\n'
@@ -135,10 +135,7 @@ pub(in crate::ui) async fn fork(look: Look, Path(id): Path<String>) -> Page {
     let Json(run) = runs::show(app(&look), Path(id.clone()), Ok(Query(ShowRun::default()))).await?;
     let step: u32 = look.field(route::field::STEP).and_then(|step| step.parse().ok()).unwrap_or(1);
     let (run, then) = (look.clean(run)?, runs::find(&look.app, &id).await?);
-    let state = match look.app.parts.state_at_step(&then, step).await {
-        Ok(state) => look.clean(state)?,
-        Err(_) => run.state.clone(),
-    };
+    let state = look.clean(look.app.parts.state_at_step(&then, step).await.map_err(ApiError::from)?)?;
     let text = to_edit(&state);
     look.page(|who| page::fork(&ForkView { run: &run, step, state: &text, violations: &[] }, who))
 }

@@ -217,6 +217,7 @@ fn serve_speaks_to_people_too() {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let first = lines.next().unwrap().unwrap();
     let url = first.strip_prefix("px serves ").unwrap_or_else(|| panic!("{first}")).to_owned();
+    assert_eq!(lines.next().unwrap().unwrap(), format!("Dashboard {url}/ui/"));
     let table: Vec<String> = lines.by_ref().take(8).map(Result::unwrap).collect();
     let serving = Serving { child, url };
     assert!(table.iter().any(|line| line.contains(&format!("{}/webhooks/sms", serving.url))), "{table:?}");

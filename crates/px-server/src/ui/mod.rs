@@ -1,7 +1,7 @@
 //! The page below `/ui`: its door, its sessions, and the way from its routes to the
 //! functions that the API has. What it looks like is px-dashboard's.
 //!
-//! Tested over real sockets in `px-server/tests/ui.rs`.
+//! Tested over real sockets in `px-server/tests/ui/main.rs`.
 
 mod actions;
 mod answers;

@@ -8,13 +8,17 @@
     reason = "test code: what is unexpected fails the test"
 )]
 
+mod browser;
+mod forms;
+#[path = "../support/mod.rs"]
 mod support;
 
+use browser::Browser;
 use px_sdk::{Brain, Cx, Inbound, Next, Result, Waiting, brain, verify, wait_for};
 use px_server::Running;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use support::{parts, read_json, request, status};
+use support::{read_json, request, status};
 
 /// Text that would do something if it were taken for markup.
 const HOSTILE: &str = "<script>alert(1)</script><img src=x onerror=alert(1)>\u{202e}\u{1b}[31m";
@@ -50,100 +54,6 @@ async fn ask(_: Cx, asked: Asked) -> Result<Waiting<Asked, Asked>> {
 
 async fn hear(_: Cx, _: Asked, answer: Asked) -> Result<Next<Asked>> {
     Ok(Next(answer))
-}
-
-/// A browser: it keeps cookies by their path, and says what browsers say.
-#[derive(Default)]
-struct Browser {
-    cookies: Vec<(String, String, String)>,
-}
-
-struct Shown {
-    status: u16,
-    head: String,
-    body: String,
-    /// The path that it was answered at.
-    at: String,
-}
-
-impl Shown {
-    fn header(&self, name: &str) -> Option<&str> {
-        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines.into_iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-    }
-
-    /// The mark of the first form.
-    fn mark(&self) -> String {
-        let (_, rest) = self.body.split_once("name=\"csrf\" value=\"").expect("the page has a form");
-        rest.split('"').next().unwrap().to_owned()
-    }
-}
-
-impl Browser {
-    async fn get(&mut self, server: &Running, path: &str) -> Shown {
-        let mut at = path.to_owned();
-        for _ in 0..8 {
-            let shown = self.ask(server, "GET", &at, "sec-fetch-site: none\r\n", "").await;
-            let Some(location) = shown.header("location").filter(|_| shown.status == 303) else {
-                return shown;
-            };
-            at = joined(&at, location);
-        }
-        panic!("{path} leads nowhere");
-    }
-
-    /// Sends a form with its mark from one of our pages, and follows where it leads.
-    async fn post(&mut self, server: &Running, path: &str, mark: &str, fields: &str) -> Shown {
-        let shown = self.send(server, path, mark, fields).await;
-        match shown.header("location").filter(|_| shown.status == 303).map(|to| joined(path, to)) {
-            Some(to) => self.get(server, &to).await,
-            None => shown,
-        }
-    }
-
-    async fn send(&mut self, server: &Running, path: &str, mark: &str, fields: &str) -> Shown {
-        let lines = "origin: http://localhost\r\nsec-fetch-site: same-origin\r\n\
-                     content-type: application/x-www-form-urlencoded\r\n";
-        self.ask(server, "POST", path, lines, &format!("csrf={mark}&{fields}")).await
-    }
-
-    async fn ask(&mut self, server: &Running, method: &str, path: &str, lines: &str, body: &str) -> Shown {
-        let plain = path.split('?').next().unwrap();
-        let own = self.cookies.iter().filter(|(_, _, folder)| plain.starts_with(folder.as_str()));
-        let own: Vec<_> = own.map(|(name, value, _)| format!("{name}={value}")).collect();
-        let cookies = if own.is_empty() { String::new() } else { format!("cookie: {}\r\n", own.join("; ")) };
-        let accept = "accept: text/html,application/xhtml+xml\r\n";
-        let answer = request(server, method, path, &format!("{accept}{cookies}{lines}"), body).await;
-        let (head, body) = parts(&answer);
-        for line in head.lines().filter_map(|line| line.strip_prefix("set-cookie: ")) {
-            let (name, rest) = line.split_once('=').unwrap();
-            let value = rest.split(';').next().unwrap();
-            let folder = plain.rsplit_once('/').unwrap().0.to_owned();
-            self.cookies.retain(|(own, _, other)| (own.as_str(), other) != (name, &folder));
-            if !rest.contains("Max-Age=0") {
-                self.cookies.push((name.to_owned(), value.to_owned(), folder));
-            }
-        }
-        Shown { status: status(&answer), head: head.to_owned(), body: body.to_owned(), at: path.to_owned() }
-    }
-}
-
-/// A relative place as seen from a path.
-fn joined(from: &str, to: &str) -> String {
-    assert!(!to.starts_with('/') && !to.contains("//"), "a link that is not relative: {to}");
-    let from = from.split('?').next().unwrap();
-    let (to, query) = to.split_once('?').map_or((to, String::new()), |(to, query)| (to, format!("?{query}")));
-    let mut parts: Vec<&str> = from.split('/').skip(1).collect();
-    parts.pop();
-    for part in to.split('/') {
-        match part {
-            ".." => drop(parts.pop()),
-            "." => {}
-            part => parts.push(part),
-        }
-    }
-    let slash = if to.ends_with('.') { "/" } else { "" };
-    format!("/{}{slash}{query}", parts.join("/"))
 }
 
 async fn token(server: &Running, scope: &str, by: &str) -> String {
@@ -389,149 +299,5 @@ async fn the_first_token_is_not_made_from_the_page_and_others_are_shown_once() {
     assert!(made.status == 201 && made.body.contains("pxt_"), "{}", made.body);
     assert_eq!(made.header("cache-control"), Some("no-store"));
     assert!(!browser.get(&server, "/ui/tokens").await.body.contains("pxt_0"));
-    server.shutdown().await.unwrap();
-}
-
-/// Fields of the first form that posts to a place, with what they hold.
-fn fields_of(shown: &Shown, action: &str) -> Vec<(String, String)> {
-    let (_, form) = shown.body.split_once(&format!("action=\"{action}\"")).expect("there is such a form");
-    let form = form.split("</form>").next().unwrap();
-    let text = |text: &str| {
-        text.replace("&quot;", "\"").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-    };
-    let inputs = form.split("<input").skip(1).filter_map(|input| {
-        let of = |name: &str| Some(input.split_once(&format!("{name}=\""))?.1.split('"').next()?.to_owned());
-        Some((of("name")?, text(&of("value")?)))
-    });
-    let areas = form.split("<textarea").skip(1).filter_map(|area| {
-        let name = area.split_once("name=\"")?.1.split('"').next()?;
-        let value = area.split_once('>')?.1.split("</textarea>").next()?;
-        Some((name.to_owned(), text(value)))
-    });
-    inputs.chain(areas).collect()
-}
-
-fn encoded(fields: &[(String, String)]) -> String {
-    let byte = |byte: u8| match byte.is_ascii_alphanumeric() {
-        true => char::from(byte).to_string(),
-        false => format!("%{byte:02X}"),
-    };
-    let text = |text: &str| text.bytes().map(byte).collect::<String>();
-    let pairs = fields.iter().map(|(name, value)| format!("{}={}", text(name), text(value)));
-    pairs.collect::<Vec<_>>().join("&")
-}
-
-#[tokio::test]
-async fn what_a_page_of_somebody_else_sent_is_not_carried_through_a_login() {
-    let server = support::serve(|_| {}).await;
-    token(&server, "admin", "").await;
-    let foreign = "origin: https://evil.example\r\nsec-fetch-site: cross-site\r\n\
-                   content-type: application/x-www-form-urlencoded\r\n";
-    let mut browser = Browser::default();
-    for (path, body) in [
-        ("/ui/tokens", "name=mine&scope=admin"),
-        ("/ui/login", "token=x&kept-path=tokens&kept%3Aname=mine&kept%3Ascope=admin"),
-    ] {
-        let shown = browser.ask(&server, "POST", path, foreign, body).await;
-        assert!(matches!(shown.status, 401 | 403), "{path}: {}", shown.status);
-        assert!(!shown.body.contains("kept:") && !shown.body.contains("mine"), "{path}: {}", shown.body);
-    }
-    server.shutdown().await.unwrap();
-}
-
-#[tokio::test]
-async fn news_of_a_run_come_though_its_hints_are_lost() {
-    let mut hints = None;
-    let server = support::serve(|options| hints = Some(std::sync::Arc::clone(options.store.hints()))).await;
-    let run = waiting(&server, "anna", "").await;
-    hints.unwrap().mute();
-    let mut stream = support::connect(&server).await;
-    let head = format!(
-        "GET /ui/live?topic=run:{run} HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n\r\n"
-    );
-    tokio::io::AsyncWriteExt::write_all(&mut stream, head.as_bytes()).await.unwrap();
-    let mut seen = String::new();
-    let mut paused = false;
-    while !seen.contains("event: changed") {
-        let mut bytes = [0; 4_096];
-        let read = tokio::io::AsyncReadExt::read(&mut stream, &mut bytes);
-        let read = tokio::time::timeout(support::LONG, read).await.expect("news come").unwrap();
-        assert!(read > 0, "the stream ended: {seen}");
-        seen.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
-        if !std::mem::replace(&mut paused, true) {
-            let body = r#"{"type":"PAUSE"}"#;
-            let path = format!("/brains/runs/{run}/signals");
-            assert_eq!(status(&support::send(&server, "POST", &path, "", body).await), 202);
-        }
-    }
-    drop(stream);
-    server.shutdown().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_fork_that_nobody_edited_has_the_values_that_the_page_does_not_show() {
-    const PLANTED: &str = "sk_live_planted_1";
-    let server = support::serve(|options| {
-        options.env = Box::new(|name| (name == "PLANTED").then(|| PLANTED.to_owned()));
-        options.secret_names.push("PLANTED".to_owned());
-    })
-    .await;
-    let run = waiting(&server, PLANTED, "").await;
-    let mut browser = Browser::default();
-    let form = browser.get(&server, &format!("/ui/runs/{run}/fork?step=1")).await;
-    assert!(!form.body.contains(PLANTED) && form.body.contains("[secret PLANTED]"), "{}", form.body);
-    let mut fields = fields_of(&form, &format!("../../runs/{run}/fork"));
-    let sent: Vec<_> = fields.iter().filter(|(name, _)| name != "csrf").cloned().collect();
-    let path = format!("/ui/runs/{run}/fork");
-    let forked = browser.post(&server, &path, &form.mark(), &encoded(&sent)).await;
-    assert_eq!(forked.status, 200, "{}", forked.body);
-    let fork = forked.at.split(['/', '?']).nth(3).unwrap().to_owned();
-    assert_ne!(fork, run);
-    let (_, state) = read_json(&request(&server, "GET", &format!("/brains/runs/{fork}"), "", "").await);
-    assert_eq!(
-        state["initialState"]["who"].as_str().or(state["state"]["who"].as_str()),
-        Some(PLANTED),
-        "{state}"
-    );
-    // Edited elsewhere, with the label left in, it is refused.
-    for (name, value) in &mut fields {
-        if name == "state" {
-            *value = value.replace("\n}", ",\n  \"more\": 1\n}");
-        }
-    }
-    let sent: Vec<_> = fields.iter().filter(|(name, _)| name != "csrf").cloned().collect();
-    let refused = browser.post(&server, &path, &forked.mark(), &encoded(&sent)).await;
-    assert!(refused.status == 400 && refused.body.contains("label of a secret"), "{}", refused.body);
-    server.shutdown().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_job_over_a_filtered_list_is_shown_first_and_then_done() {
-    let server = support::serve(|_| {}).await;
-    let first = waiting(&server, "anna", "").await;
-    waiting(&server, "otto", "").await;
-    let mut browser = Browser::default();
-    let shown = browser.get(&server, "/ui/bulk?do=cancel&status=waiting&order=oldest&brain=").await;
-    let (_, title) = shown.body.split_once("<h1>").unwrap();
-    assert!(
-        shown.status == 200 && title.replace('\u{a0}', " ").starts_with("Cancel 2 runs?"),
-        "{}",
-        title.get(..600).unwrap_or(title)
-    );
-    // One that comes after the preview is not in the job.
-    let later = waiting(&server, "emma", "").await;
-    let fields: Vec<_> = fields_of(&shown, "./bulk").into_iter().filter(|(name, _)| name != "csrf").collect();
-    let job = browser.post(&server, "/ui/bulk", &shown.mark(), &encoded(&fields)).await;
-    assert!(job.status == 200 && job.at.starts_with("/ui/bulk/"), "{} {}", job.at, job.body);
-    let of = async |run: &str| {
-        read_json(&request(&server, "GET", &format!("/brains/runs/{run}"), "", "").await).1["status"].clone()
-    };
-    for _ in 0..10_000 {
-        if of(&first).await == "cancelled" {
-            break;
-        }
-        tokio::task::yield_now().await;
-    }
-    assert_eq!((of(&first).await, of(&later).await), ("cancelled".into(), "waiting".into()));
     server.shutdown().await.unwrap();
 }

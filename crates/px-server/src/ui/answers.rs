@@ -14,7 +14,7 @@ use px_dashboard::{Csrf, Session, Zone};
 use px_store::tokens::Permission;
 
 use super::done::Done;
-use super::guard::{self, Form, Who};
+use super::guard::{Form, Who};
 use super::place::Place;
 use crate::app::App;
 use crate::error::ApiError;
@@ -90,7 +90,7 @@ pub(super) fn welcome(app: &App, headers: &HeaderMap, uri: &Uri, query: Option<&
         Some(next) => see(&place, next.welcomed().as_str()),
         None => see(&place, ""),
     };
-    guard::reader_of_login(app, headers).keep_cookie(app, (&Method::GET, uri), &mut response);
+    Who::visitor(app, headers).keep_cookie(app, (&Method::GET, uri), &mut response);
     response
 }
 
@@ -160,7 +160,7 @@ pub(super) fn refused(
     let who = match who {
         Some(who) => who,
         None => {
-            visitor = guard::reader_of_login(app, headers);
+            visitor = Who::visitor(app, headers);
             &visitor
         }
     };
@@ -176,7 +176,7 @@ pub(super) fn refused(
 
 /// The answer to a form whose session is over: the login, with what was typed kept in it.
 pub(super) fn login_over(app: &App, head: &request::Parts, form: &Form) -> Response {
-    let visitor = guard::reader_of_login(app, &head.headers);
+    let visitor = Who::visitor(app, &head.headers);
     let place = Place::of(&head.uri);
     let kept = super::login::kept_of(&place, form);
     let kept = Some(&kept).filter(|kept| !kept.fields.is_empty());

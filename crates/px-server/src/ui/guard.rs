@@ -74,7 +74,7 @@ impl Who {
     }
 
     /// A browser that has not logged in.
-    fn visitor(app: &App, headers: &HeaderMap) -> Self {
+    pub(super) fn visitor(app: &App, headers: &HeaderMap) -> Self {
         // The cookie of a session that is over is as good.
         let cookie = cookies(app, headers).into_iter().find(|value| keys::is_ours(value));
         Self {
@@ -162,17 +162,11 @@ async fn who(app: &App, remote: SocketAddr, head: &request::Parts) -> Result<Opt
         };
     }
     let now = app.clock().now();
-    let sessions = cookies(app, &head.headers).into_iter().filter_map(|value| {
+    Ok(cookies(app, &head.headers).into_iter().find_map(|value| {
         let digest_of = |id| app.tokens.known_token(id).map(|token| token.digest);
         let claims = app.secrets.page_keys().read(&value, now, digest_of)?;
         Some(Who::of_token(&app.tokens.known_token(claims.token)?, value))
-    });
-    Ok({ sessions }.next())
-}
-
-/// Returns who reads the login: a browser without a session.
-pub(super) fn reader_of_login(app: &App, headers: &HeaderMap) -> Who {
-    Who::visitor(app, headers)
+    }))
 }
 
 fn admitted(app: &App, remote: SocketAddr, head: &request::Parts) -> Result<(), local::Foreign> {

@@ -12,13 +12,13 @@ use axum::extract::ConnectInfo;
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
-use px_api::DeliveryId;
 use px_core::{RunId, Timestamp};
-use px_store::DeliveryFilter;
+use px_store::DeliveryList;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::look::{Look, Page};
+use crate::api::waits;
 use crate::app::Shared;
 use crate::connections::Connection;
 use crate::streams::Place;
@@ -136,9 +136,13 @@ async fn newest(app: &Shared, topic: &Topic) -> Result<Seen, px_store::Error> {
     let newest = match topic {
         Topic::Run(id) => app.store().run_seq(scope, *id).await?.map_or(0, u128::from),
         Topic::Inbox => {
-            let page = app.store().deliveries(scope, &DeliveryFilter::default(), None, 1).await?;
-            let newest: Option<DeliveryId> = page.items.first().map(|delivery| delivery.id);
-            newest.map_or(0, |id| u128::from_be_bytes(id.to_bytes()))
+            // Ids alone: a delivery's row has its body.
+            let mut newest = 0;
+            for slug in waits::slugs(app, None) {
+                let ids = app.store().delivery_ids(scope, DeliveryList::Webhook(&slug), None, 1).await?;
+                newest = ids.first().map_or(0, |id| u128::from_be_bytes(id.to_bytes())).max(newest);
+            }
+            newest
         }
         Topic::All => 0,
     };

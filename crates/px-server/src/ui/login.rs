@@ -52,7 +52,7 @@ pub(super) async fn show(State(app): State<Shared>, request: Request) -> Respons
         // There is nothing to log in with; the page itself says who may come in.
         return see(&Place::of(&head.uri), "");
     }
-    let visitor = guard::reader_of_login(&app, &head.headers);
+    let visitor = Who::visitor(&app, &head.headers);
     shown(&app, &head, &visitor, StatusCode::OK, None, None)
 }
 
@@ -87,7 +87,7 @@ pub(super) async fn log_in(
         Ok(form) => form,
         Err(error) => return answers::refused(&app, None, (&head.method, &head.uri, &head.headers), &error),
     };
-    let visitor = guard::reader_of_login(&app, &head.headers);
+    let visitor = Who::visitor(&app, &head.headers);
     // What a page of somebody else sent is not carried on.
     let kept = carried(&form).filter(|_| guard::is_own_page(&app, remote, &head));
     let again = |status, text: &str| shown(&app, &head, &visitor, status, Some(text), kept.as_ref());

@@ -64,7 +64,7 @@ impl FromRequestParts<Shared> for Look {
     async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Infallible> {
         // The door has put it there: no route of the page lies outside of it.
         let who = parts.extensions.get::<Who>().cloned();
-        let who = who.unwrap_or_else(|| super::guard::reader_of_login(app, &parts.headers));
+        let who = who.unwrap_or_else(|| Who::visitor(app, &parts.headers));
         Ok(Self { app: app.clone(), who, uri: parts.uri.clone(), headers: parts.headers.clone() })
     }
 }

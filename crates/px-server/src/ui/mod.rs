@@ -22,7 +22,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, any, get, post};
 use http::{HeaderMap, StatusCode, Uri, header};
 use px_core::Code;
-use px_dashboard::route::{self, Method, Route};
+use px_dashboard::route::{self, Route};
 
 pub(crate) use keys::PageKeys;
 pub(crate) use noticed::Noticed;
@@ -107,7 +107,6 @@ pub(crate) fn router(app: Shared) -> Router {
         .layer(axum::middleware::from_fn_with_state(app.clone(), guard::check));
     let mut outside = Router::new().route("/ui/welcome", get(welcome)).route("/ui/assets/{name}", get(asset));
     for (route, serve) in of_login() {
-        debug_assert!(route.method == Method::Get || route.method == Method::Post);
         outside = outside.route(&path(route), serve);
     }
     inside
@@ -120,12 +119,11 @@ pub(crate) fn router(app: Shared) -> Router {
 }
 
 /// Leads a browser to the page; everybody else is told that there is no such route, as ever.
-async fn root(headers: HeaderMap, uri: Uri) -> Response {
+async fn root(headers: HeaderMap) -> Response {
     let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|line| line.to_str().ok());
     if accepts.flat_map(|line| line.split(',')).any(|range| range.trim_start().starts_with("text/html")) {
         return (StatusCode::SEE_OTHER, [(header::LOCATION, "ui/")]).into_response();
     }
-    let _ = uri;
     ApiError::not_found("There is no such route").code(Code::NoRoute).into_response()
 }
 

@@ -1,8 +1,9 @@
 //! A store with many parked runs, and how long its audit takes.
 //!
 //! `parked_runs make DIR N` makes one: each run was started by an event and
-//! waits on two keys, with a deadline three days later; the last one began now. `parked_runs audit DIR` opens it, audits
-//! it, and prints the time and the peak of memory.
+//! waits on two keys, with a deadline three days later; the last one began now.
+//! `parked_runs audit DIR` opens it, audits it, and prints the time and the peak
+//! of memory.
 
 #![expect(
     clippy::unwrap_used,

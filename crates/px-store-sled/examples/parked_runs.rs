@@ -119,6 +119,7 @@ async fn parked(store: &dyn Store, ids: &Ids, n: u64) -> Batch {
         body,
         holders: Vec::new(),
         emptied: false,
+        test: None,
         files: Vec::new(),
         contents: Vec::new(),
         revision: 0,

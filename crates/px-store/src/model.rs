@@ -1,6 +1,7 @@
 //! The records beside runs and keys: the inbox, ready work, timers.
 
 use bytes::Bytes;
+use px_core::event::TestMark;
 use px_core::{DeliveryId, EventId, KeyId, RunId, StoredFile, Timestamp, WaitId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -135,6 +136,9 @@ pub struct InboxEvent {
     /// Explanation in words, where the state does not say it all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Set if its delivery is a test: whoever takes it from a queue marks what follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<TestMark>,
     /// Version of the row that it has apart from its delivery's, or 0 if it lies in that one. Queued
     /// events of a large delivery lie apart, so that no commit that changes one of them writes the
     /// others, and two commits over two of them do not meet.
@@ -169,6 +173,7 @@ impl InboxEvent {
             passed: Vec::new(),
             original: None,
             reason: None,
+            test: None,
             apart: 0,
         }
     }
@@ -234,6 +239,9 @@ pub struct Delivery {
     /// True if its content was dropped before its record: headers, body, files, responses.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub emptied: bool,
+    /// Set if px sent it to itself as somebody asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<TestMark>,
     /// The body. Kept beside the record, as raw bytes; without the contents of its files.
     #[serde(skip)]
     pub body: Bytes,

@@ -4,7 +4,7 @@ use json_patch::Patch;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Cause, Failure, Given, Inner, KeptAnswer, Part, Position, StepInfo};
+use super::{Cause, Failure, Given, Inner, KeptAnswer, Part, Position, StepInfo, TestMark};
 use crate::id::{DeliveryId, EventId, RunId, WaitId};
 use crate::key::KeyId;
 use crate::label::Labels;
@@ -51,6 +51,9 @@ pub enum EventBody {
         /// Labels that its brain takes from the input.
         #[serde(default, skip_serializing_if = "Labels::is_empty")]
         labels: Labels,
+        /// Set if a test event started the run, or the run that started it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        test: Option<TestMark>,
     },
     /// A run that waited for its turn has it.
     #[serde(rename = "brain:admitted")]
@@ -170,6 +173,9 @@ pub enum EventBody {
         /// by hand was the oldest of them, if there was one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         kept: Option<KeptAnswer>,
+        /// Set if the event was a test.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        test: Option<TestMark>,
     },
     /// The step has done with a stream's response, and the stream goes on.
     #[serde(rename = "brain:webhook_again")]
@@ -203,6 +209,9 @@ pub enum EventBody {
         have: u32,
         /// Number of responses that the wait needs.
         need: u32,
+        /// Set if the event was a test.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        test: Option<TestMark>,
     },
     /// A wait's deadline passed.
     #[serde(rename = "brain:wait_timeout")]

@@ -203,6 +203,7 @@ impl Run {
             owns,
             slot,
             labels,
+            test,
         } = &event.event
         else {
             return;
@@ -215,6 +216,7 @@ impl Run {
         self.steps.clone_from(steps);
         self.progress = vec![StepStatus::Pending; steps.len()];
         self.cause = cause.clone();
+        self.test.clone_from(test);
         self.request_id.clone_from(request_id);
         self.traceparent.clone_from(traceparent);
         self.owns.clone_from(owns);

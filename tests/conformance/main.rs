@@ -159,7 +159,7 @@ fn run(names: &[String]) -> bool {
         .env("SLACK_SIGNING_SECRET", project::SLACK_SECRET)
         .env("RUST_BACKTRACE", "0");
     let config = "[webhooks.lenient]\nallow_test = false\n";
-    std::fs::write(project.path().join("px.toml"), config).expect("the configuration of the suite");
+    std::fs::write(project.path().join("px.toml"), config).unwrap();
     let px = project.serve();
     let suite = Suite { book: Book::of(&px), px };
     let cases: Vec<Case> = [

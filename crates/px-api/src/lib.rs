@@ -95,7 +95,4 @@ pub use waiting::{
     AwaitedKey, Due, DueKind, DuePage, LastEnd, ListDue, ListWaits, WaitEnd, WaitPage, Waiting,
 };
 pub use waits::{Ask, AskedAnswer, Registration, Wait};
-pub use webhooks::{
-    Accepted, Action, FormAccepted, FormNotFound, FormQuery, FormRefused, LinkForm, Original, RefusedForm,
-    SecretSource, Webhook, Webhooks,
-};
+pub use webhooks::*;

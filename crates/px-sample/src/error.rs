@@ -15,9 +15,9 @@ pub enum Kind {
 pub struct Error {
     /// Party whose turn it is.
     pub kind: Kind,
-    /// What is wrong, in a fragment of a sentence.
+    /// Fault, in a fragment of a sentence.
     pub message: String,
-    /// What can be done about it on a command line.
+    /// Advice for a command line.
     pub hint: Option<String>,
 }
 

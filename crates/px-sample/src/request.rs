@@ -5,6 +5,7 @@
 //! Used by `webhooks send`, `webhooks show` and `runs explain`, and by the test events of a server.
 
 mod body;
+mod stamp;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -24,11 +25,12 @@ use crate::kinds;
 use crate::schema;
 
 use body::{body, content_type, posted};
+use stamp::{flip, stamp};
 
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// What stays as it is in a value of a query or a form.
+/// Characters that stay as they are in a value of a query or a form.
 const UNRESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A text as one value of a query or a form.
@@ -279,7 +281,7 @@ impl Draft {
         Ok(Self { content: Content::Given(body), headers, query })
     }
 
-    /// What the webhook's handler makes of the payload, if it does something with it.
+    /// Asks the webhook's handler what it makes of the payload; nothing if it ignores it.
     pub async fn outcome(
         &self,
         def: &WebhookDef,
@@ -357,60 +359,6 @@ fn unsigned(def: &WebhookDef, error: &SignError) -> Error {
         _ => None,
     };
     Error::failed(format!("cannot sign for webhook '{}': {error}", def.slug)).maybe_hint(hint)
-}
-
-/// Puts the provider's id of the delivery where the server looks for it first.
-fn stamp(
-    def: &WebhookDef,
-    source: &Source,
-    id: &str,
-    headers: &mut HeaderMap,
-    content: &mut Content,
-) -> Result<()> {
-    match source {
-        Source::Header(name) => {
-            headers.insert(header_name(name)?, header_value("the delivery's id", id)?);
-        }
-        // The sender uses one of the names; a record's own comes first.
-        Source::Headers(names) => {
-            if let Some(name) = names.first() {
-                headers.insert(header_name(name)?, header_value("the delivery's id", id)?);
-            }
-        }
-        Source::Pointer(pointer) => {
-            if let Content::Made(payload) = content {
-                let mut stamped = payload.clone();
-                put(&mut stamped, pointer, id.into());
-                if validator(def)?.is_valid(&stamped) {
-                    *payload = stamped;
-                }
-            }
-        }
-        Source::Joined(sources) => {
-            for source in sources {
-                stamp(def, source, id, headers, content)?;
-            }
-        }
-        _ => {}
-    }
-    Ok(())
-}
-
-/// Changes one character of a signature.
-fn flip(headers: &mut HeaderMap, name: &HeaderName) {
-    let Some(text) = headers.get(name).and_then(|value| value.to_str().ok()) else { return };
-    let at = text.len().saturating_sub(5);
-    let flipped: String = text
-        .char_indices()
-        .map(|(index, c)| match (index == at, c) {
-            (true, 'a' | 'A') => 'b',
-            (true, _) => 'a',
-            (false, c) => c,
-        })
-        .collect();
-    if let Ok(value) = flipped.parse() {
-        headers.insert(name.clone(), value);
-    }
 }
 
 #[cfg(test)]

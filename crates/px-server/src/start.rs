@@ -222,12 +222,7 @@ impl Checked {
         let parts = self.parts(options, (&pool, &resources));
         let operator = outbound::prepare(options, address, &base_url, &secrets, &mut self.warnings).await?;
         secrets.apply_hooks(&operator).await;
-        let urls = UrlView {
-            public_url: options.public_url.clone(),
-            proxies: options.proxies.clone(),
-            forwarded: options.forwarded,
-            cors_origins: self.cors_origins,
-        };
+        let urls = urls(options, self.cors_origins);
         let layered = layered::routes(&self.endpoints);
         let (files, spills) = files(&self.endpoints, options)?;
         resources.set_links(Arc::new(links::signer(secrets.links().clone(), options, &base_url)));
@@ -280,6 +275,16 @@ impl Checked {
             closing,
         };
         Ok((Arc::new(app), self.warnings))
+    }
+}
+
+/// The URLs and proxies by which senders know a server.
+fn urls(options: &Options, cors_origins: Vec<HeaderValue>) -> UrlView {
+    UrlView {
+        public_url: options.public_url.clone(),
+        proxies: options.proxies.clone(),
+        forwarded: options.forwarded,
+        cors_origins,
     }
 }
 

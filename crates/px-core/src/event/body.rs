@@ -44,8 +44,7 @@ pub enum EventBody {
         /// The key that the run owns until it ends (docs/rules.md#4).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         owns: Option<KeyId>,
-        /// Key at which the run waits for its turn before its first step, if its brain limits how many run
-        /// at once.
+        /// Key at which the run waits for its turn, if its brain limits how many run at once.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         slot: Option<KeyId>,
         /// Labels that its brain takes from the input.
@@ -165,8 +164,7 @@ pub enum EventBody {
         /// The delivery of that event.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         delivery: Option<DeliveryId>,
-        /// True if the wait stays open: a stream takes another response when the step is done with this
-        /// one.
+        /// True if the wait stays open: a stream takes another response when the step is done with it.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         open: bool,
         /// Of the answers that the run had kept, the one that this is. Without it an answer
@@ -328,8 +326,7 @@ pub enum EventBody {
         name: String,
         /// Content of the progress, chosen by the step.
         data: Value,
-        /// True if hooks are told of it too; other progress is only for those who watch the run
-        /// (docs/rules.md#48).
+        /// True if hooks are told of it too, and not only those who watch the run (docs/rules.md#48).
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         durable: bool,
         /// The steps around it, outermost first, by `/`: see [`Run::path`](crate::Run::path).

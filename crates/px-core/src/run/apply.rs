@@ -345,10 +345,7 @@ impl Run {
     fn remove_wait(&mut self, wait: crate::id::WaitId) -> Result<(), String> {
         let before = self.waits.len();
         self.waits.retain(|open| open.id != wait);
-        if self.waits.len() == before {
-            return Err(format!("{wait} is not open"));
-        }
-        Ok(())
+        if self.waits.len() < before { Ok(()) } else { Err(format!("{wait} is not open")) }
     }
 
     fn forget_kept(&mut self, kept: KeptAnswer) {

@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use px_api::{Accepted, Action};
+use px_api::{Accepted, Action, Webhook};
 use px_client::{Client, WebhookAnswer};
 use px_core::Stopwatch;
 use serde_json::Value;
@@ -112,12 +112,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
             .maybe_hint(variable.map(|variable| format!("set {variable}"))));
     }
     let client = context.client()?;
-    let reported = match reported(&client, &args.slug).await {
-        Ok(reported) => Some(reported),
-        // A line to be pasted later needs no server now.
-        Err(error) if error.kind == Kind::Unreachable && args.print_curl => None,
-        Err(error) => return Err(error),
-    };
+    let reported = asked(&client, &args).await?;
     if by_server::is_wanted(&args, def, &keyring, reported.as_ref().and_then(Option::as_ref)) {
         return by_server::send(context, &client, (&args, def), body.as_deref()).await;
     }
@@ -126,13 +121,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         None => (context.config()?.server.public_url.map(|base| listing::url(&base, &args.slug)), None),
     };
     let address = Address::new(client.base(), &args.slug, reported.as_deref());
-    let wish = Wish {
-        identifier: args.identifier.as_deref(),
-        event: args.event.as_deref(),
-        kind: args.kind.as_deref(),
-        token: args.token.as_deref(),
-        body: body.as_deref(),
-    };
+    let wish = Wish { token: args.token.as_deref(), body: body.as_deref(), ..args.wish() };
     let draft = match args.file.as_slice() {
         [] => sample::draft(def, wish, context.now()).await?,
         files => sample::form_draft(def, &[args.field.as_slice(), files].concat(), wish)?,
@@ -166,6 +155,27 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         }
     }
     refused.map_or(Ok(()), Err)
+}
+
+/// What the server says of the webhook, if it knows it; a line to be pasted later needs no server now.
+async fn asked(client: &Client, args: &Args) -> Result<Option<Option<Webhook>>> {
+    match reported(client, &args.slug).await {
+        Ok(reported) => Ok(Some(reported)),
+        Err(error) if error.kind == Kind::Unreachable && args.print_curl => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+impl Args {
+    /// The payload that is wished for.
+    fn wish(&self) -> Wish<'_> {
+        Wish {
+            identifier: self.identifier.as_deref(),
+            event: self.event.as_deref(),
+            kind: self.kind.as_deref(),
+            ..Wish::default()
+        }
+    }
 }
 
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {

@@ -10,7 +10,7 @@ use px_sdk::verify::Keyring;
 use super::{Args, Said, print};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
-use crate::sample::{self, Wish};
+use crate::sample;
 
 /// Returns whether the server is to sign: it was asked for, or a request from here would be unsigned and so
 /// refused, while the server has the secret and takes tests.
@@ -76,13 +76,7 @@ async fn asked(
         })?;
         return Ok(SendTest { payload: Some(payload), ..plain });
     }
-    let wish = Wish {
-        identifier: args.identifier.as_deref(),
-        event: args.event.as_deref(),
-        kind: args.kind.as_deref(),
-        ..Wish::default()
-    };
-    let payload = sample::draft(def, wish, context.now()).await?.payload();
+    let payload = sample::draft(def, args.wish(), context.now()).await?.payload();
     Ok(SendTest { payload, identifier: None, ..plain })
 }
 

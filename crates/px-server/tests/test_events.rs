@@ -37,6 +37,9 @@ mod orders {
     }
     async fn receive(order: Order) -> Result<Inbound<Order>> {
         let key = format!("customer-{}", order.customer);
+        if order.wish.as_deref() == Some("parent") {
+            return Ok(Inbound::start(parent, order));
+        }
         if order.wish.as_deref() == Some("start") {
             return Ok(Inbound::resume(key, order.clone()).or_start(shipping, order));
         }
@@ -66,6 +69,17 @@ px_sdk::brain!(shipping);
 async fn ask(_: Cx, order: Order) -> Result<Waiting<Order, Order>> {
     let on = orders::on(format!("customer-{}", order.customer));
     Ok(wait_for(order, on))
+}
+
+/// Starts another run.
+fn parent() -> Brain<Order> {
+    brain("parent").step("begin", begin).build()
+}
+px_sdk::brain!(parent);
+
+async fn begin(cx: Cx, order: Order) -> Result<Next<Order>> {
+    cx.start("child", shipping, order.clone()).await?;
+    Ok(Next(order))
 }
 
 async fn hear(_: Cx, _: Order, answer: Order) -> Result<Next<Order>> {
@@ -194,6 +208,54 @@ async fn a_queued_test_that_a_later_run_takes_is_still_one() {
     let log = get(&server, &format!("/brains/runs/{run}/events"), "").await;
     let answer = log["events"].as_array().unwrap().iter().find(|one| one["type"] == "brain:webhook_response");
     assert_eq!(answer.unwrap()["test"], true, "{log}");
+    server.shutdown().await.unwrap();
+}
+
+/// The newest run of a brain.
+async fn newest(server: &Running, brain: &str) -> Value {
+    get(server, &format!("/brains/{brain}/history"), "").await["runs"][0].clone()
+}
+
+#[tokio::test]
+async fn what_a_run_of_a_test_starts_is_of_it_too_and_so_are_its_forks_and_its_successor() {
+    let server = serve(|_| {}).await;
+    let send = async |id: &str, wish: &str| {
+        let payload = json!({ "id": id, "customer": "5", "wish": wish });
+        let (status, sent) =
+            post(&server, "/tests", "", &json!({ "slug": "orders", "payload": payload })).await;
+        assert_eq!(status, 200, "{sent}");
+        sent
+    };
+    let cause = async |run: &str| get(&server, &format!("/brains/runs/{run}"), "").await["cause"].clone();
+
+    let parent = send("p1", "parent").await["brainRunId"].as_str().unwrap().to_owned();
+    reaches(&server, &parent, "complete", "").await;
+    let child = newest(&server, "shipping").await["brainRunId"].as_str().unwrap().to_owned();
+    assert_eq!(cause(&child).await, json!({ "kind": "run", "id": parent, "test": true }));
+    let (status, forked) =
+        post(&server, &format!("/brains/runs/{parent}/fork"), "", &json!({ "startsAt": 1 })).await;
+    assert_eq!(status, 201, "{forked}");
+    let fork = forked["brainRunId"].as_str().unwrap();
+    assert_eq!(cause(fork).await, json!({ "kind": "fork", "id": parent, "test": true }));
+    reaches(&server, fork, "complete", "").await;
+    for run in [&child, newest(&server, "shipping").await["brainRunId"].as_str().unwrap()] {
+        let _ = support::request(&server, "DELETE", &format!("/brains/runs/{run}"), "", "").await;
+    }
+
+    // Queued for a paused run, it starts another one when that ends.
+    let owner = send("s1", "start").await["brainRunId"].as_str().unwrap().to_owned();
+    reaches(&server, &owner, "waiting", "").await;
+    let (status, _) =
+        post(&server, &format!("/brains/runs/{owner}/signals"), "", &json!({ "type": "PAUSE" })).await;
+    assert_eq!(status, 202);
+    reaches(&server, &owner, "paused", "").await;
+    assert_eq!(send("s2", "start").await["action"], "queued");
+    let ended = support::request(&server, "DELETE", &format!("/brains/runs/{owner}"), "", "").await;
+    assert_eq!(support::status(&ended), 204, "{ended}");
+    let successor = newest(&server, "shipping").await["brainRunId"].as_str().unwrap().to_owned();
+    assert_ne!(successor, owner);
+    let cause = cause(&successor).await;
+    assert_eq!((&cause["kind"], &cause["test"]), (&json!("event"), &json!(true)), "{cause}");
     server.shutdown().await.unwrap();
 }
 

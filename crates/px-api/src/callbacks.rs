@@ -85,6 +85,12 @@ pub struct CallbackSummary {
     pub parked_until: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// True if a test event caused what it tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<bool>,
+    /// Name of the token that asked for the test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tested_by: Option<String>,
 }
 
 /// An attempt, in a list.
@@ -123,6 +129,12 @@ pub struct Callback {
     pub parked_until: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// True if a test event caused what it tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<bool>,
+    /// Name of the token that asked for the test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tested_by: Option<String>,
     pub format: String,
     /// Body that is sent.
     pub body: Value,

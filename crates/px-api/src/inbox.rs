@@ -68,6 +68,12 @@ pub struct DeliverySummary {
     /// The bytes of its body.
     pub size: u64,
     pub events: Vec<InboxEvent>,
+    /// True if px sent it to itself as somebody asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<bool>,
+    /// Name of the token that asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tested_by: Option<String>,
 }
 
 /// A delivery on its own.
@@ -110,6 +116,12 @@ pub struct Delivery {
     pub emptied: bool,
     /// Explanation of its outcome, in words.
     pub why: String,
+    /// True if px sent it to itself as somebody asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<bool>,
+    /// Name of the token that asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tested_by: Option<String>,
 }
 
 /// A file that came with a delivery. `GET /webhooks/deliveries/{id}/files/{place}` has its

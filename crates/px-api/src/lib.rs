@@ -40,6 +40,7 @@ mod standing;
 mod store;
 pub mod story;
 pub mod suggest;
+mod test_events;
 mod tokens;
 mod waiting;
 mod waits;
@@ -88,12 +89,10 @@ pub use secrets::{
 pub use server::{Health, HealthReason, Status};
 pub use standing::{Awaited, Standing, step_of};
 pub use store::{ClearedStore, ListStore, StoreBrains, StoreKey, StoreKeys, StoreValue};
+pub use test_events::{SendTest, SentTest};
 pub use tokens::{CreateToken, CreatedToken, Scope, Token, Tokens};
 pub use waiting::{
     AwaitedKey, Due, DueKind, DuePage, LastEnd, ListDue, ListWaits, WaitEnd, WaitPage, Waiting,
 };
 pub use waits::{Ask, AskedAnswer, Registration, Wait};
-pub use webhooks::{
-    Accepted, Action, FormAccepted, FormNotFound, FormQuery, FormRefused, LinkForm, Original, RefusedForm,
-    SecretSource, Webhook, Webhooks,
-};
+pub use webhooks::*;

@@ -18,7 +18,7 @@ pages! {
     "PX0025" "PX0026" "PX0027" "PX0028" "PX0029" "PX0030"
     "PX0031" "PX0032" "PX0033" "PX0034" "PX0035" "PX0036"
     "PX0037" "PX0038" "PX0039" "PX0040"
-    "PX0041" "PX0042" "PX0043"
+    "PX0041" "PX0042" "PX0043" "PX0044"
 }
 
 /// The page about a code, in Markdown.

@@ -170,7 +170,7 @@ impl From<&px_core::Run> for Run {
             reason: run.reason.clone(),
             request_id: run.request_id.clone(),
             labels: run.labels.clone(),
-            cause: Cause::from(&run.cause),
+            cause: Cause::of(run),
         }
     }
 }
@@ -222,18 +222,27 @@ impl From<&event::Failure> for Failure {
 }
 
 /// Reason that a run exists: `api`, or `event`, `run`, `schedule`, `rerun`, `fork` and its id.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
 pub struct Cause {
     pub kind: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
+    /// True if a test event is at the beginning of what caused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<bool>,
+    /// Name of the token that asked for the test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tested_by: Option<String>,
 }
 
-impl From<&event::Cause> for Cause {
-    fn from(cause: &event::Cause) -> Self {
+impl Cause {
+    /// The cause of a run.
+    #[must_use]
+    pub fn of(run: &px_core::Run) -> Self {
         use event::Cause as C;
-        let (kind, id) = match cause {
+        let (kind, id) = match &run.cause {
             C::Api => ("api", None),
             C::Event(event) => ("event", Some(event.to_string())),
             C::Run(run) => ("run", Some(run.to_string())),
@@ -241,7 +250,8 @@ impl From<&event::Cause> for Cause {
             C::Rerun(run) => ("rerun", Some(run.to_string())),
             C::Fork(run) => ("fork", Some(run.to_string())),
         };
-        Self { kind: kind.to_owned(), id }
+        let tested_by = run.test.as_ref().and_then(|test| test.by.clone());
+        Self { kind: kind.to_owned(), id, test: run.test.as_ref().map(|_| true), tested_by }
     }
 }
 

@@ -81,7 +81,7 @@ impl From<&px_core::Run> for Standing {
             until: run.waits.iter().filter_map(|wait| wait.deadline).min().or(run.retry_at),
             reason: run.reason.clone(),
             error: run.error.as_ref().map(|error| crate::Failure::from(error).in_words()),
-            cause: Cause::from(&run.cause),
+            cause: Cause::of(run),
             seq: run.seq,
         }
     }

@@ -43,6 +43,10 @@ pub struct Webhook {
     /// Reason that every request is refused: the secret that verified senders is gone, or cannot be used.
     #[serde(default, rename = "refusesAll", skip_serializing_if = "Option::is_none")]
     pub refuses_all: Option<String>,
+    /// True if it takes test events that the server makes and signs itself (`POST /tests`).
+    #[serde(default, rename = "allowTest")]
+    #[schemars(!default)]
+    pub allow_test: bool,
 }
 
 words! {

@@ -44,6 +44,17 @@ pub fn unread(field: &str, name: &str) -> String {
     )
 }
 
+/// Says of a delivery that it was a test, in a sentence that goes behind the others.
+#[must_use]
+pub fn tested(by: Option<&str>) -> String {
+    match by {
+        Some(name) => {
+            format!(" It was a test: px made, signed and sent it itself, as the token '{name}' asked.")
+        }
+        None => " It was a test: px made, signed and sent it itself, as somebody asked.".to_owned(),
+    }
+}
+
 /// Why a delivery has no payload any more, in a sentence.
 fn why_emptied(events: &[(&InboxEvent, Now)]) -> &'static str {
     // What cannot be read goes by its age alone, so it was emptied when it came.

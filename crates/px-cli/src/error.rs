@@ -146,6 +146,9 @@ impl Error {
             (403, Some(Code::ScopeMissing)) => {
                 Some(format!("that takes a token of another scope: {MAKE_TOKEN}, and --scope says which"))
             }
+            (403, Some(Code::TestNotAllowed)) => {
+                Some("`px explain PX0044` says which webhooks take test events, and why".to_owned())
+            }
             (401 | 403, _) => Some("the server wants credentials that this request did not have".to_owned()),
             _ => refusal.error.details(),
         };
@@ -153,6 +156,16 @@ impl Error {
         error.details = refusal.fields.clone();
         error.details.remove("error");
         error
+    }
+}
+
+impl From<px_sample::Error> for Error {
+    fn from(error: px_sample::Error) -> Self {
+        let kind = match error.kind {
+            px_sample::Kind::Usage => Kind::Usage,
+            px_sample::Kind::Failed => Kind::Failed,
+        };
+        Self::new(kind, error.message).maybe_hint(error.hint)
     }
 }
 

@@ -53,6 +53,7 @@ mod secrets;
 mod server;
 mod sse;
 mod store;
+mod test_events;
 mod tokens;
 mod waits;
 mod watch;

@@ -127,6 +127,8 @@ codes! {
     SecretInvalid = "PX0042",
     /// A form of the page was not sent from one of its pages.
     ForeignForm = "PX0043",
+    /// The webhook takes no test events.
+    TestNotAllowed = "PX0044",
 }
 
 impl Code {

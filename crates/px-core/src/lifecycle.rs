@@ -8,12 +8,13 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::event::{Event, EventBody, Failure, FailureKind};
+use crate::event::{Event, EventBody, Failure, FailureKind, TestMark};
 use crate::id::{EventId, RunId};
 use crate::label::Labels;
 use crate::run::{Run, RunStatus};
 use crate::time::Timestamp;
 use crate::wait::{Wait, WaitMode};
+use crate::wire::marked;
 
 /// The types of events that hooks can be told (docs/hooks.md).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -147,6 +148,8 @@ pub struct Lifecycle {
     pub change: Option<(RunStatus, RunStatus)>,
     /// True if nothing more can happen to the run.
     pub is_final: bool,
+    /// Set if a test event caused the run, or this change of it.
+    pub test: Option<TestMark>,
     /// Data of this type of event, an object.
     pub data: Map<String, Value>,
 }
@@ -187,6 +190,8 @@ pub struct Envelope {
     pub change: Option<(RunStatus, RunStatus)>,
     /// The place in the run's log, for the link to what came after it.
     pub log_seq: u64,
+    /// Set if a test event caused it.
+    pub test: Option<TestMark>,
     /// Data of this type of event.
     pub data: Map<String, Value>,
 }
@@ -205,8 +210,17 @@ pub fn lifecycle(before: RunStatus, after: &Run, event: &Event) -> Option<Lifecy
         at: event.at,
         change: (before != after.status).then_some((before, after.status)),
         is_final: after.status.is_terminal(),
+        test: after.test.as_ref().or_else(|| answered_by_test(&event.event)).cloned(),
         data,
     })
+}
+
+/// Returns the mark of a test event that answered a wait.
+const fn answered_by_test(event: &EventBody) -> Option<&TestMark> {
+    match event {
+        EventBody::WaitAnswered { test, .. } => test.as_ref(),
+        _ => None,
+    }
 }
 
 fn of_run(after: RunStatus, event: &EventBody) -> Option<Kind> {
@@ -252,11 +266,11 @@ fn progress(name: &str) -> Kind {
 /// Makes the data of an event. A wait's token is never part of it: whoever has it may answer.
 fn data(run: &Run, event: &Event) -> Value {
     match &event.event {
-        EventBody::BrainStart { brain_version, initial_state, options, cause, .. } => json!({
+        EventBody::BrainStart { brain_version, initial_state, options, cause, test, .. } => json!({
             "brainVersion": brain_version,
             "initialState": initial_state,
             "options": options,
-            "cause": cause,
+            "cause": marked(json!(cause), test.as_ref()),
         }),
         EventBody::BrainComplete => json!({ "result": run.state() }),
         EventBody::BrainCancelled { reason } | EventBody::BrainPaused { reason } => match reason {

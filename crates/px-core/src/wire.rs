@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::event::{Event, EventBody, Failure, FailureKind, Part, StepStatus};
+use crate::event::{Event, EventBody, Failure, FailureKind, Part, StepStatus, TestMark};
 use crate::reminder::{Reminder, ReminderTurn};
 use crate::run::Run;
 use crate::wait::{Wait, WaitMode};
@@ -105,13 +105,13 @@ pub fn steps(run: &Run, progress: &[StepStatus]) -> Value {
 
 fn body(run: &Run, event: &Event) -> Value {
     match &event.event {
-        EventBody::BrainStart { initial_state, cause, request_id, brain_version, labels, .. } => {
+        EventBody::BrainStart { initial_state, cause, test, request_id, brain_version, labels, .. } => {
             let mut out = json!({
                 "status": "running",
                 "initialState": initial_state,
                 "currentUser": { "name": "root" },
                 "brainVersion": brain_version,
-                "cause": cause,
+                "cause": marked(json!(cause), test.as_ref()),
             });
             insert(&mut out, "requestId", request_id.clone());
             insert(&mut out, "labels", (!labels.is_empty()).then(|| json!(labels)));
@@ -189,6 +189,15 @@ fn body(run: &Run, event: &Event) -> Value {
     }
 }
 
+/// Returns an object with the mark of a test: `test`, and `testedBy` if a token asked for it.
+pub(crate) fn marked(mut object: Value, test: Option<&TestMark>) -> Value {
+    if let Some(test) = test {
+        insert(&mut object, "test", Some(true));
+        insert(&mut object, "testedBy", test.by.clone());
+    }
+    object
+}
+
 /// Returns the members that tell a part of a brain from a brain of its own.
 fn part_body(part: Option<&Part>) -> Value {
     match part {
@@ -209,26 +218,32 @@ fn wait_body(event: &EventBody) -> Value {
             insert(&mut out, "reminders", (!reminders.is_empty()).then_some(reminders));
             out
         }
-        EventBody::WaitAnswered { wait, given, event, delivery, .. } => json!({
-            "response": given.response,
-            "slug": given.key.as_ref().map(|key| &*key.slug),
-            "identifier": given.key.as_ref().map(|key| &*key.identifier),
-            "deliveryId": delivery,
-            "eventId": event,
-            "waitId": wait,
-            "index": given.index,
-        }),
-        EventBody::WaitCollected { wait, collected, key, event, delivery, have, need } => json!({
-            "response": collected.response,
-            "slug": key.as_ref().map(|key| &*key.slug),
-            "identifier": key.as_ref().map(|key| &*key.identifier),
-            "deliveryId": delivery,
-            "eventId": event,
-            "waitId": wait,
-            "index": collected.index,
-            "have": have,
-            "need": need,
-        }),
+        EventBody::WaitAnswered { wait, given, event, delivery, test, .. } => marked(
+            json!({
+                "response": given.response,
+                "slug": given.key.as_ref().map(|key| &*key.slug),
+                "identifier": given.key.as_ref().map(|key| &*key.identifier),
+                "deliveryId": delivery,
+                "eventId": event,
+                "waitId": wait,
+                "index": given.index,
+            }),
+            test.as_ref(),
+        ),
+        EventBody::WaitCollected { wait, collected, key, event, delivery, have, need, test } => marked(
+            json!({
+                "response": collected.response,
+                "slug": key.as_ref().map(|key| &*key.slug),
+                "identifier": key.as_ref().map(|key| &*key.identifier),
+                "deliveryId": delivery,
+                "eventId": event,
+                "waitId": wait,
+                "index": collected.index,
+                "have": have,
+                "need": need,
+            }),
+            test.as_ref(),
+        ),
         EventBody::WaitTimedOut { wait } | EventBody::WaitClosed { wait } => json!({ "waitId": wait }),
         _ => json!({}),
     }

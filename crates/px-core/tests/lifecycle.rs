@@ -88,6 +88,7 @@ fn a_run_tells_its_life_in_order_with_from_and_to() {
         event: None,
         delivery: None,
         response: json!({ "yes": true }),
+        test: None,
     })));
     told.step(1, After::End, Then::Go);
     assert_eq!(

@@ -12,6 +12,7 @@
 mod action;
 mod asset;
 mod charts;
+mod flat;
 mod form;
 mod href;
 mod icon;
@@ -22,6 +23,7 @@ pub mod page;
 mod prose;
 pub mod route;
 mod schema;
+mod schema_form;
 mod session;
 mod shell;
 mod status;
@@ -30,5 +32,7 @@ mod text;
 mod time;
 
 pub use asset::{Asset, CSP, assets};
+pub use flat::{FlatField, FlatKind, flat_fields};
 pub use href::{Href, Query};
 pub use session::{Csrf, Notice, Session, Undo, Zone};
+pub use text::editable;

@@ -28,10 +28,10 @@ pub(crate) fn facts(event: &Event) -> Markup {
         Detail::Awaited { by } => html! { "by " (outsider(&by)) },
         Detail::Waits { wait_for, timeout, .. } => waits(event, &wait_for, timeout),
         Detail::Partial { slug, identifier, response, have, need } => html! {
-            (have) " of " (need) ": " (place(slug, identifier)) " " (code(&response))
+            (have) " of " (need) ": " (place(slug, identifier)) " " (code(&response)) (tested(event))
         },
         Detail::Response { slug, identifier, response } => html! {
-            (place(slug, identifier)) " " @if let Some(response) = &response { (code(response)) }
+            (place(slug, identifier)) " " @if let Some(response) = &response { (code(response)) } (tested(event))
         },
         Detail::Steps { steps } => statuses(&steps),
         Detail::StepStart { attempt } if attempt > 1 => html! { "attempt " (attempt) },
@@ -48,6 +48,13 @@ pub(crate) fn facts(event: &Event) -> Markup {
         Detail::Item { processed_count, total_items } => html! { (processed_count) " of " (total_items) },
         _ => other(event),
     }
+}
+
+/// The mark of a response that a test event brought.
+fn tested(event: &Event) -> Markup {
+    let is_test = event.fields.get("test").and_then(Value::as_bool);
+    let by = event.fields.get("testedBy").and_then(Value::as_str);
+    html! { @if is_test == Some(true) { " " (crate::status::test(is_test, by)) } }
 }
 
 fn other(event: &Event) -> Markup {

@@ -92,6 +92,8 @@ pub mod field {
     pub const STEP: &str = "step";
     /// A state, as JSON text.
     pub const STATE: &str = "state";
+    /// Beginning of the names of fields that a schema names: `in:phoneNumber`.
+    pub const OF_SCHEMA: &str = "in:";
     /// Run that something is done to; several times for several runs.
     pub const RUN: &str = "run";
     /// Act of a bulk job: `cancel`, `pause` or `resume`.
@@ -161,7 +163,7 @@ routes! {
     /// Starts a run from a step of another one.
     FORK_RUN = post "runs/{id}/fork" [field::STEP, field::STATE];
     /// Gives a waiting run a response by hand.
-    ANSWER = post "runs/{id}/answer" ["slug", "response"];
+    ANSWER = post "runs/{id}/answer" ["slug", "response", field::OF_SCHEMA];
     /// Who waits for what.
     WAITS = get "waits" ["view", "slug", "identifier", "prefix", field::CURSOR];
     /// Deliveries of webhooks.
@@ -179,7 +181,7 @@ routes! {
     /// A webhook.
     WEBHOOK = get "webhooks/{slug}" [];
     /// Sends a signed test event to a webhook.
-    TEST_WEBHOOK = post "webhooks/{slug}/test" ["identifier", "payload"];
+    TEST_WEBHOOK = post "webhooks/{slug}/test" ["identifier", "payload", field::OF_SCHEMA];
     /// The hooks.
     HOOKS = get "hooks" [];
     /// A hook, with its callbacks.
@@ -207,7 +209,7 @@ routes! {
     /// A brain.
     BRAIN = get "brains/{title}" [];
     /// Starts a run.
-    START = post "brains/{title}/start" [field::STATE, "idempotencyKey"];
+    START = post "brains/{title}/start" [field::STATE, "idempotencyKey", field::OF_SCHEMA];
     /// The store and its figures.
     STORE = get "store" [];
     /// The brains that have values.

@@ -89,6 +89,15 @@ pub(crate) fn callback(state: &CallbackState) -> Markup {
     signed(tone, sign, state.as_str())
 }
 
+/// The mark of a test, with who asked for it, if it is one.
+pub(crate) fn test(is_test: Option<bool>, by: Option<&str>) -> Markup {
+    html! {
+        @if is_test == Some(true) {
+            span title=[by.map(|by| format!("asked for with the token {}", crate::text::visible(by)))] { (signed(Tone::Wait, "△", "test")) }
+        }
+    }
+}
+
 /// A step with its progress, which is said to those who see no sign.
 pub(crate) fn step(progress: &StepProgress, title: &str) -> Markup {
     let (tone, sign) = match progress {

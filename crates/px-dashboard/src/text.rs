@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use maud::{Markup, html};
+use serde_json::Value;
 
 /// Digits at the end of an id that people call it by.
 const TAIL: usize = 6;
@@ -54,6 +55,27 @@ fn is_hidden(letter: char) -> bool {
     }
 }
 
+/// JSON that somebody is about to edit: what is not seen, or turns the direction of other
+/// text, stands as the escape that it is in JSON too.
+#[must_use]
+pub fn editable(value: &Value) -> String {
+    let text = serde_json::to_string_pretty(value).unwrap_or_default();
+    let is_seen = |letter: char| {
+        letter == '\n'
+            || !(letter.is_control()
+                || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'))
+    };
+    text.chars().fold(String::with_capacity(text.len()), |mut out, letter| {
+        if is_seen(letter) {
+            out.push(letter);
+        } else {
+            // All of them are of the first plane, and so one escape each.
+            out.push_str(&format!("\\u{:04x}", u32::from(letter)));
+        }
+        out
+    })
+}
+
 /// An id of which only the tail is shown. It stands in the link to its thing, which has the whole.
 pub(crate) fn short_id(id: impl ToString) -> Markup {
     let id = id.to_string();
@@ -88,6 +110,15 @@ mod tests {
         assert_eq!(visible("a\tb\n"), "a\tb\n");
         assert_eq!(visible("\u{1b}[31m\u{0}"), "␛[31m␀");
         assert_eq!(visible("\u{202e}txt"), "⟨U+202E⟩txt");
+    }
+
+    #[test]
+    fn what_is_edited_is_the_same_json_with_nothing_hidden_in_it() {
+        let value = serde_json::json!({ "a\u{202e}": "x\u{1b}\u{200b}\u{feff}\n", "b": [1, null, "ä"] });
+        let text = editable(&value);
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+        assert!(text.contains("a\\u202e") && text.contains("ä"), "{text}");
+        assert!(text.chars().all(|letter| letter == '\n' || !letter.is_control()));
     }
 
     #[test]

@@ -208,6 +208,7 @@ impl Parts {
         start.request_id = request.request_id;
         start.traceparent = request.traceparent;
         start.position = Some(past.position);
+        start.test.clone_from(&origin.test);
         // It may meet others that take turns with it, and is then drafted anew.
         let (hook, start) = (&request.hook, &start);
         let forked = self.transact(ROUNDS_OF_CALLERS, |_| async move {

@@ -226,7 +226,8 @@ impl Users<'_> {
     ) -> Result<Option<(StepResult, KvWrites)>, SessionError> {
         let Some(frame) = run.frame() else { return Ok(None) };
         let about = self.about(run, frame, found);
-        let asks = port::open(run.id, run.traceparent.clone(), Arc::clone(&self.parts.registry));
+        let asks =
+            port::open(run.id, run.traceparent.clone(), run.test.clone(), Arc::clone(&self.parts.registry));
         let (port, state) = (asks.port(), frame.state.clone());
         let execution = match &found.step.body {
             Body::Code(code) => {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use px_core::event::Cause;
+use px_core::event::{Cause, TestMark};
 use px_core::run::{Catalog, Command, Start};
 use px_core::{KvId, RunId};
 use px_sdk::{Error, FileRead, KvRead, PortFuture, Registry, Result, StepPort};
@@ -50,6 +50,7 @@ pub(crate) enum Ask {
 pub(crate) struct Port {
     run: RunId,
     traceparent: Option<String>,
+    test: Option<TestMark>,
     registry: Arc<Registry>,
     asks: mpsc::Sender<Box<Ask>>,
     is_gone: AtomicBool,
@@ -63,10 +64,15 @@ pub(crate) struct Asks {
 }
 
 /// Both ends, for one execution of a step of this run.
-pub(crate) fn open(run: RunId, traceparent: Option<String>, registry: Arc<Registry>) -> Asks {
+pub(crate) fn open(
+    run: RunId,
+    traceparent: Option<String>,
+    test: Option<TestMark>,
+    registry: Arc<Registry>,
+) -> Asks {
     let (sender, asks) = mpsc::channel(MAX_ASKS);
     let (is_gone, gone) = (AtomicBool::new(false), Notify::new());
-    Asks { port: Arc::new(Port { run, traceparent, registry, asks: sender, is_gone, gone }), asks }
+    Asks { port: Arc::new(Port { run, traceparent, test, registry, asks: sender, is_gone, gone }), asks }
 }
 
 impl Asks {
@@ -139,6 +145,7 @@ impl Port {
         };
         let mut start = Start::of(info, input, Cause::Run(self.run));
         start.traceparent = self.traceparent.clone();
+        start.test.clone_from(&self.test);
         if let Some(def) = self.registry.as_ref().brain(brain) {
             match def.complete_options(start.options.clone()) {
                 Ok(options) => start.options = options,

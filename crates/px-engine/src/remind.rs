@@ -260,7 +260,8 @@ impl Users<'_> {
             resources: self.parts.resources.grant_to_step(&declared.brain.needs, &declared.brain.secrets),
             stand_in: self.stand_in(run, frame),
         };
-        let asks = port::open(run.id, run.traceparent.clone(), Arc::clone(&self.parts.registry));
+        let asks =
+            port::open(run.id, run.traceparent.clone(), run.test.clone(), Arc::clone(&self.parts.registry));
         let (port, state, code) = (asks.port(), frame.state.clone(), Arc::clone(&declared.def.code));
         let begin = || {
             self.begin(run, async move {

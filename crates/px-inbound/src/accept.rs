@@ -132,7 +132,8 @@ impl Acceptor {
                 Some(id) => known.look_up(&self.context, handled, id, now).await?,
                 None => Lookup::New(None),
             };
-            let entry = entry(&*self.context.catalog, event, trace.as_deref(), now);
+            let mut entry = entry(&*self.context.catalog, event, trace.as_deref(), now);
+            entry.test.clone_from(&delivery.test);
             let (action, entry) = match lookup {
                 Lookup::Duplicate(record) => {
                     read.push(None);

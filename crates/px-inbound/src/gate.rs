@@ -186,14 +186,28 @@ impl Gate {
         address: IpAddr,
         now: Timestamp,
     ) -> Result<Permit, AdmissionDenied> {
+        let allow = self.policies.get(slug).map_or(&[][..], |policy| &policy.allow);
+        if !allow.is_empty() && !allow.iter().any(|network| network.contains(address)) {
+            return Err(AdmissionDenied::NotAllowed);
+        }
+        self.enter_own(slug, address, now)
+    }
+
+    /// As [`Gate::enter`], for a request of px's own: the list of those who may send is about others.
+    ///
+    /// # Errors
+    /// See [`AdmissionDenied`].
+    pub fn enter_own(
+        self: &Arc<Self>,
+        slug: &str,
+        address: IpAddr,
+        now: Timestamp,
+    ) -> Result<Permit, AdmissionDenied> {
         let own = self.policies.get(slug);
         // Unknown slugs are counted together, or their names would fill the table.
         let slug = if own.is_some() { slug } else { "" };
         let fallback = Policy::default();
         let policy = own.unwrap_or(&fallback);
-        if !policy.allow.is_empty() && !policy.allow.iter().any(|network| network.contains(address)) {
-            return Err(AdmissionDenied::NotAllowed);
-        }
         let address = neighbourhood(address);
         let room = if policy.never_retries {
             self.limits.in_flight

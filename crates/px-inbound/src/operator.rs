@@ -237,6 +237,7 @@ impl Operator {
                 event: Some(event.id),
                 delivery: Some(id),
                 response: given,
+                test: event.test.clone(),
             };
             draft
                 .mark(id, event.id, |entry| {

@@ -24,6 +24,7 @@ pub(crate) fn delivery(id: DeliveryId, endpoint: &Endpoint, request: &Request, v
         events: Vec::new(),
         holders: Vec::new(),
         emptied: false,
+        test: None,
         files: Vec::new(),
         contents: Vec::new(),
         body: request.body.clone(),

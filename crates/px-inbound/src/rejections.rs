@@ -67,7 +67,7 @@ impl Rejections {
 
     /// Answers 401, and keeps a record of it while there are not too many.
     pub(crate) async fn reject(&self, refused: Refused<'_>) -> Answer {
-        let Refused { received: Received { endpoint, request, watch }, refusal } = refused;
+        let Refused { received: Received { endpoint, request, watch, test }, refusal } = refused;
         let slug = endpoint.def.slug.as_str();
         let answer = Answer::unauthorized(refusal.caller_text());
         let sender = self.context.urls.client(request.remote.ip(), &request.headers);
@@ -81,7 +81,7 @@ impl Rejections {
         delivery.body = bytes::Bytes::new();
         redact::cut(&mut delivery.target, &mut delivery.headers);
         delivery.status = answer.status;
-        delivery.took_us = micros(watch);
+        (delivery.took_us, delivery.test) = (micros(watch), test);
         delivery.events.push(record::unrouted(ids, InboxState::Rejected, request.at, refusal.to_string()));
         self.record(slug, delivery).await;
         answer

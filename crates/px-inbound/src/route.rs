@@ -5,7 +5,7 @@
 use px_core::event::Cause;
 use px_core::key::{Arrival, EndedBy, KeyWait, LastEnd, Route};
 use px_core::run::{Command, Refusal, Response, Start, takes_response};
-use px_core::{DeliveryId, EventId, KeyId, RunId, Timestamp};
+use px_core::{DeliveryId, KeyId, RunId, Timestamp};
 use px_store::{Draft, DraftError, InboxEvent, InboxState, QueuedEvent, StartIntent};
 use serde_json::Value;
 
@@ -162,7 +162,7 @@ impl Decision {
             Self::Start(key) => {
                 // A route starts a run only where the event says which.
                 let Some(intent) = &entry.start else { return Ok((Action::Ignored { token: None }, entry)) };
-                let run = Box::pin(start(context, draft, entry.id, intent, key.as_ref())).await?;
+                let run = Box::pin(start(context, draft, &entry, intent, key.as_ref())).await?;
                 (entry.state, entry.run) = (InboxState::Started, Some(run));
                 Action::Triggered(run)
             }
@@ -174,6 +174,7 @@ impl Decision {
                     event: Some(entry.id),
                     delivery: Some(delivery),
                     response: entry.response.clone().unwrap_or_else(empty),
+                    test: entry.test.clone(),
                 };
                 draft.command(wait.run, Command::Respond(Box::new(response))).await?;
                 (entry.run, entry.wait, entry.passed) = (Some(wait.run), Some(wait.wait), passed);
@@ -233,16 +234,17 @@ impl Decision {
 async fn start(
     context: &InboundContext,
     draft: &mut Draft<'_>,
-    event: EventId,
+    event: &InboxEvent,
     intent: &StartIntent,
     key: Option<&KeyId>,
 ) -> Result<RunId, AcceptError> {
     let StartIntent { brain, input, traceparent, version } = intent;
     let info = context.catalog.brain(brain).ok_or_else(|| AcceptError::UnknownBrain(brain.clone()))?;
-    let mut start = Start::of(info, input.clone(), Cause::Event(event));
+    let mut start = Start::of(info, input.clone(), Cause::Event(event.id));
     start.version = version.unwrap_or(start.version);
     start.owns = key.cloned();
     start.traceparent.clone_from(traceparent);
+    start.test.clone_from(&event.test);
     let run = draft.start(start).await?;
     if let Some(key) = key {
         draft.own(key, run).await?;

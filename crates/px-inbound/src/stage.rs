@@ -4,8 +4,9 @@
 
 use std::sync::Arc;
 
+use px_core::event::TestMark;
 use px_core::{DeliveryId, RunId, Stopwatch, Timestamp};
-use px_sdk::Received as Request;
+use px_sdk::{RawInbound, Received as Request};
 use serde_json::Value;
 use tracing::Instrument as _;
 use tracing::field::{Empty, display};
@@ -23,6 +24,7 @@ use crate::phases::{Received, Unparsed, Unverified};
 use crate::quarantine::Quarantine;
 use crate::rejections::{RejectionLimits, Rejections};
 use crate::retention::{Retention, Sweeper, Swept};
+use crate::users;
 
 /// The inbound stage of one process.
 pub struct Stage {
@@ -106,9 +108,31 @@ impl Stage {
 
     /// Takes one request in.
     pub async fn receive(&self, slug: &str, request: Request) -> Answer {
+        self.receive_as(slug, request, None).await
+    }
+
+    /// Takes a test event in that px has made and signed itself: the same way, and marked as what it is.
+    pub async fn receive_test(&self, slug: &str, request: Request, mark: TestMark) -> Answer {
+        self.receive_as(slug, request, Some(mark)).await
+    }
+
+    async fn receive_as(&self, slug: &str, request: Request, test: Option<TestMark>) -> Answer {
         let watch = Stopwatch::start();
-        let span = tracing::info_span!("receive", slug, delivery = Empty, run = Empty);
-        let answer = self.take_in(slug, request, watch).instrument(span.clone()).await;
+        let span = tracing::info_span!(
+            "receive",
+            slug,
+            delivery = Empty,
+            run = Empty,
+            test = Empty,
+            tested_by = Empty
+        );
+        if let Some(mark) = &test {
+            span.record("test", true);
+            if let Some(by) = &mark.by {
+                span.record("tested_by", by.as_str());
+            }
+        }
+        let answer = self.take_in(slug, request, (watch, test)).instrument(span.clone()).await;
         if let Some(delivery) = answer.delivery {
             metrics::ACK.observe(watch.elapsed());
             span.record("delivery", display(delivery));
@@ -121,9 +145,14 @@ impl Stage {
         answer
     }
 
-    async fn take_in(&self, slug: &str, request: Request, watch: Stopwatch) -> Answer {
+    async fn take_in(
+        &self,
+        slug: &str,
+        request: Request,
+        (watch, test): (Stopwatch, Option<TestMark>),
+    ) -> Answer {
         let Some(endpoint) = self.endpoints.get(slug) else { return Box::pin(self.unknown(slug)).await };
-        let received = Received { endpoint, request: Arc::new(request), watch };
+        let received = Received { endpoint, request: Arc::new(request), watch, test };
         let verified = match received.verify(&self.context).await {
             Ok(verified) => verified,
             Err(Unverified::Answered(answer)) => return answer,
@@ -150,6 +179,13 @@ impl Stage {
             Ok(handled) => self.acceptor.accept(handled).await,
             Err(unhandled) => Box::pin(self.quarantine.keep(*unhandled)).await,
         }
+    }
+
+    /// Asks a webhook's handler what it would make of a payload, without taking anything in. Nothing if
+    /// it refuses the payload, fails, or takes too long.
+    pub async fn ask_handler(&self, slug: &str, request: Request, payload: Value) -> Option<Vec<RawInbound>> {
+        let endpoint = self.endpoints.get(slug)?;
+        users::ask_handler(&self.context, endpoint, &Arc::new(request), payload).await.ok()
     }
 
     /// Answers for a slug that this binary does not have: while runs wait on it, a

@@ -64,6 +64,7 @@ fn envelope(ids: &Ids, run: &RunRef, seq: usize) -> Option<Envelope> {
         run: Some(RunRef { status: to, ..run.clone() }),
         change: (from != to).then_some((from, to)),
         log_seq: seq,
+        test: None,
         data,
     })
 }

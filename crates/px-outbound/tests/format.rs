@@ -24,6 +24,7 @@ fn envelope() -> Envelope {
         }),
         change: Some((RunStatus::Running, RunStatus::Complete)),
         log_seq: 23,
+        test: None,
         data: object(json!({ "result": { "ok": true }, "logSeq": 23 })),
     }
 }

@@ -28,6 +28,9 @@ pub(crate) struct App {
     /// Figures of the storage below the store.
     pub(crate) figures: Vec<&'static [px_metrics::Metric]>,
     pub(crate) gate: Arc<Gate>,
+    /// Webhooks whose configuration says whether they take test events, by slug.
+    pub(crate) allow_test: std::collections::HashMap<String, bool>,
+    pub(crate) examples: crate::examples::Examples,
     /// The webhooks with middleware of their own, by slug.
     pub(crate) layered: std::collections::HashMap<String, px_sdk::layer::Route>,
     pub(crate) urls: UrlView,

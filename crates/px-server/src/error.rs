@@ -138,6 +138,11 @@ impl ApiError {
         this
     }
 
+    /// A refusal that another part of px has answered, as it is.
+    pub(crate) fn passed_on(status: StatusCode, body: px_api::Error) -> Self {
+        Self { status, body: Box::new(body), retry_after: status == StatusCode::SERVICE_UNAVAILABLE }
+    }
+
     /// 400, `PX0003` unless another code is said.
     pub(crate) fn bad_request(text: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, Code::BadRequest, text)

@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Body as HttpBody;
 use px_core::Code;
+use px_core::event::TestMark;
 use px_core::key::FORM_SLUG;
 use px_inbound::verify::{Disagreement, local};
 use px_inbound::{AdmissionDenied, Answer, Permit};
@@ -99,13 +100,35 @@ pub(crate) async fn enter(
     let_in(app, remote, slug, door, request).await
 }
 
+/// Takes in a test event that px has made and signed itself, by the way of all others.
+pub(crate) async fn enter_test(app: Shared, slug: String, request: Request, mark: TestMark) -> Response {
+    let (at, remote) = (app.clock().now(), SocketAddr::from(([127, 0, 0, 1], app.port)));
+    let permit = match app.gate.enter_own(&slug, remote.ip(), at) {
+        Ok(permit) => permit,
+        Err(turned) => return turned_away(turned),
+    };
+    admitted(app, (remote, at), slug, (Door::Webhook, Some(mark)), permit, request).await
+}
+
 async fn let_in(app: Shared, remote: SocketAddr, slug: String, door: Door, request: Request) -> Response {
     let at = app.clock().now();
-    let headers = request.headers();
-    let permit = match admit(&app, &slug, remote, headers, at) {
+    let permit = match admit(&app, &slug, remote, request.headers(), at) {
         Ok(permit) => permit,
         Err(refused) => return *refused,
     };
+    admitted(app, (remote, at), slug, (door, None), permit, request).await
+}
+
+/// Reads a request that has passed the gate, through the webhook's layers if it has any.
+async fn admitted(
+    app: Shared,
+    (remote, at): (SocketAddr, Timestamp),
+    slug: String,
+    (door, test): (Door, Option<TestMark>),
+    permit: Permit,
+    request: Request,
+) -> Response {
+    let headers = request.headers();
     let declared = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok())
@@ -116,7 +139,7 @@ async fn let_in(app: Shared, remote: SocketAddr, slug: String, door: Door, reque
         return limit.exceeded();
     }
     let layered = app.layered.get(&slug).cloned();
-    let entered = Entered { app, slug, door, remote, at, permit, limit, runtime: None };
+    let entered = Entered { app, slug, door, test, remote, at, permit, limit, runtime: None };
     match layered {
         Some(route) => layered::run(route, entered, request).await,
         None => take(entered, request).await,
@@ -134,6 +157,8 @@ pub(crate) struct Entered {
     pub(crate) app: Shared,
     pub(crate) slug: String,
     door: Door,
+    /// Set if px sends it to itself.
+    test: Option<TestMark>,
     remote: SocketAddr,
     at: Timestamp,
     permit: Permit,
@@ -148,7 +173,7 @@ where
     B: HttpBody<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let Entered { app, slug, door, remote, at, mut permit, limit, runtime } = entered;
+    let Entered { app, slug, door, test, remote, at, mut permit, limit, runtime } = entered;
     let (head, body) = request.into_parts();
     let mut received = Received {
         base: local::base(&head.uri),
@@ -183,10 +208,11 @@ where
     };
     // A sender that hangs up does not stop half-way what it has sent whole.
     let work = async move {
-        let answer = match door {
-            Door::Webhook => respond(app.stage.receive(&slug, received).await),
-            Door::Form => respond(app.stage.receive_form(received).await),
-            Door::Link => {
+        let answer = match (door, test) {
+            (Door::Webhook, None) => respond(app.stage.receive(&slug, received).await),
+            (Door::Webhook, Some(mark)) => respond(app.stage.receive_test(&slug, received, mark).await),
+            (Door::Form, _) => respond(app.stage.receive_form(received).await),
+            (Door::Link, _) => {
                 let token = links::token(&received.path);
                 links::respond(app.stage.answer_link(&token, received).await)
             }

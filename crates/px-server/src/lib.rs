@@ -10,6 +10,7 @@ mod bulk_worker;
 mod connections;
 mod error;
 mod error_format;
+mod examples;
 mod in_process;
 mod ingress;
 mod layered;

@@ -35,6 +35,9 @@ pub struct WebhookOptions {
     pub setup: Setup,
     /// Its bounds. Whether its provider retries is the verification's to say.
     pub policy: Policy,
+    /// Returns whether it takes test events that the server makes itself; if absent it does, unless its senders
+    /// are verified and there is a public URL.
+    pub allow_test: Option<bool>,
 }
 
 /// Options of a server.

@@ -143,6 +143,8 @@ const LINKS_PER_SECOND: u32 = 200;
 pub(crate) struct Checked {
     endpoints: Vec<Endpoint>,
     policies: HashMap<String, Policy>,
+    /// Webhooks whose configuration says whether they take test events.
+    allow_test: HashMap<String, bool>,
     inputs: BTreeMap<String, Schema>,
     cors_origins: Vec<HeaderValue>,
     warnings: Vec<String>,
@@ -156,9 +158,11 @@ impl Checked {
         let of_links = Policy { per_second_per_address: Some(LINKS_PER_SECOND), ..Policy::default() };
         let mut policies =
             HashMap::from([(FORM_SLUG.to_owned(), Policy::default()), (LINK_SLUG.to_owned(), of_links)]);
+        let mut allow_test = HashMap::new();
         for webhook in options.registry.webhooks() {
             let mut own = options.webhooks.remove(&webhook.def.slug).unwrap_or_default();
             let setup = std::mem::take(&mut own.setup);
+            allow_test.extend(own.allow_test.map(|allow| (webhook.def.slug.clone(), allow)));
             let slug = webhook.def.slug.as_str();
             let stored = |name: &str| secrets.of_webhook(slug, name);
             let env = |name: &str| secrets.env_of_webhook(slug, name);
@@ -181,7 +185,7 @@ impl Checked {
         }
         let cors_origins = options.cors_origins.iter().map(|origin| local::page_origin(origin));
         let cors_origins = cors_origins.collect::<Result<_, _>>().map_err(StartError::Origin)?;
-        Ok(Self { endpoints, policies, inputs, cors_origins, warnings })
+        Ok(Self { endpoints, policies, allow_test, inputs, cors_origins, warnings })
     }
 
     /// The parts of the engine.
@@ -218,12 +222,7 @@ impl Checked {
         let parts = self.parts(options, (&pool, &resources));
         let operator = outbound::prepare(options, address, &base_url, &secrets, &mut self.warnings).await?;
         secrets.apply_hooks(&operator).await;
-        let urls = UrlView {
-            public_url: options.public_url.clone(),
-            proxies: options.proxies.clone(),
-            forwarded: options.forwarded,
-            cors_origins: self.cors_origins,
-        };
+        let urls = urls(options, self.cors_origins);
         let layered = layered::routes(&self.endpoints);
         let (files, spills) = files(&self.endpoints, options)?;
         resources.set_links(Arc::new(links::signer(secrets.links().clone(), options, &base_url)));
@@ -255,6 +254,8 @@ impl Checked {
             figures: options.figures.clone(),
             layered,
             gate: Gate::new(options.gate, self.policies),
+            allow_test: self.allow_test,
+            examples: crate::examples::Examples::default(),
             urls,
             unsignable_hooks: UnsignableHooks::default(),
             strikes: ui::Strikes::default(),
@@ -274,6 +275,16 @@ impl Checked {
             closing,
         };
         Ok((Arc::new(app), self.warnings))
+    }
+}
+
+/// The URLs and proxies by which senders know a server.
+fn urls(options: &Options, cors_origins: Vec<HeaderValue>) -> UrlView {
+    UrlView {
+        public_url: options.public_url.clone(),
+        proxies: options.proxies.clone(),
+        forwarded: options.forwarded,
+        cors_origins,
     }
 }
 

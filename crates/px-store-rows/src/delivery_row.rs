@@ -67,6 +67,7 @@ fn with_stubs(delivery: &Delivery) -> Delivery {
         verdict: delivery.verdict.clone(),
         files: delivery.files.clone(),
         holders: delivery.holders.clone(),
+        test: delivery.test.clone(),
         body: Bytes::new(),
         contents: Vec::new(),
         ..*delivery

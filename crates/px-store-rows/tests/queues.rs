@@ -126,6 +126,7 @@ impl Rig {
             body: Bytes::new(),
             holders: Vec::new(),
             emptied: false,
+            test: None,
             files: Vec::new(),
             contents: Vec::new(),
             revision: 0,

@@ -117,6 +117,7 @@ impl Rig {
             event: None,
             delivery: None,
             response: json!({"text": "yes"}),
+            test: None,
         };
         draft.command(wait.run, Command::Respond(Box::new(response))).await.unwrap();
         let batch = draft.into_batch();

@@ -112,6 +112,7 @@ impl Rig {
                     event: Some(event),
                     delivery: Some(delivery),
                     response: response.clone(),
+                    test: None,
                 })),
             )
             .await
@@ -138,6 +139,7 @@ impl Rig {
             body,
             holders: Vec::new(),
             emptied: false,
+            test: None,
             files: Vec::new(),
             contents: Vec::new(),
             revision: 0,

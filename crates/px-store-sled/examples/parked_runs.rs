@@ -121,6 +121,7 @@ async fn parked(store: &dyn Store, ids: &Ids, n: u64, now: Timestamp) -> Batch {
         body,
         holders: Vec::new(),
         emptied: false,
+        test: None,
         files: Vec::new(),
         contents: Vec::new(),
         revision: 0,

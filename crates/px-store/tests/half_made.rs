@@ -138,6 +138,7 @@ impl Lab {
             body: Bytes::from_static(b"1"),
             holders: Vec::new(),
             emptied: false,
+            test: None,
             files: Vec::new(),
             contents: Vec::new(),
             revision: 0,

@@ -205,6 +205,8 @@ mod tests {
             status: 200,
             size: 1,
             events: Vec::new(),
+            test: None,
+            tested_by: None,
         }
     }
 

@@ -13,6 +13,7 @@
 //!     { env = "TWILIO_KEY", id = "SK…" },   # where requests name the key that signed them
 //! ]
 //! on_invalid = "accept"                # 202 for a payload that does not fit, default "reject": 422
+//! allow_test = true                    # takes test events (`POST /tests`) though it has a secret and public_url is set
 //! provider = "acme"                    # verifies by the record below instead of the code's
 //!
 //! [providers.acme]                     # a provider that px does not know, in ten lines
@@ -56,6 +57,7 @@ pub(crate) struct Webhook {
     secrets: Vec<Secret>,
     provider: Option<String>,
     on_invalid: Option<OnInvalid>,
+    allow_test: Option<bool>,
 }
 
 /// Answer to a payload that does not fit. It is quarantined all the same.
@@ -132,7 +134,8 @@ impl Webhook {
             };
             keys.push(Key { expires, id: secret.id.clone(), ..Key::new(text) });
         }
-        Ok(WebhookOptions { setup: Setup { verification, keys, accepts_invalid }, policy })
+        let setup = Setup { verification, keys, accepts_invalid };
+        Ok(WebhookOptions { setup, policy, allow_test: self.allow_test })
     }
 }
 

@@ -2,8 +2,10 @@
 //! always the same, where there is a proxy or another name (docs/rules.md#27).
 
 use http::HeaderValue;
-
+use http::header::HOST;
 use px_client::is_loopback;
+
+use super::Request;
 
 /// URL by which the receiver is reached, and the one by which it knows itself.
 #[derive(Debug, Clone)]
@@ -28,6 +30,16 @@ impl Address {
             _ => post.clone(),
         };
         Self { base: base.to_owned(), post, known_as }
+    }
+
+    /// A request that was signed for the URL by which the receiver knows itself, as it is sent.
+    pub(crate) fn direct(&self, request: Request) -> Request {
+        let tail = request.url.strip_prefix(&self.known_as).unwrap_or_default();
+        let mut directed = Request { url: format!("{}{tail}", self.post), ..request.clone() };
+        if let Some(host) = self.host() {
+            directed.headers.insert(HOST, host);
+        }
+        directed
     }
 
     /// The `Host` to send if the URL that is called has another one than the

@@ -193,9 +193,11 @@ fn beside_a_server_it_is_asked_and_knows_who_has_read() {
     assert_eq!(done.code, 0, "{done:?}");
     let reads = project.px(&["secrets", "reads", "CHAT_SECRET", "--url", &url]);
     assert!(reads.stdout.contains("verifier chat"), "{reads:?}");
-    // The webhook that it verifies takes no unsigned request any more.
-    let sent = project.px(&["webhooks", "send", "chat", "--identifier", "x", "--url", &url]);
-    assert_eq!(sent.code, 1, "{sent:?}");
+    // The webhook that it verifies takes no unsigned request any more; the server signs one itself.
+    let curl = project.px(&["webhooks", "send", "chat", "--identifier", "x", "--print-curl", "--url", &url]);
+    assert!(curl.code == 0 && !curl.stdout.contains("signature"), "{curl:?}");
+    let sent = project.px(&["webhooks", "send", "chat", "--identifier", "x", "--url", &url, "--json"]);
+    assert!(sent.code == 0 && sent.json()["signed"] == true, "{sent:?}");
     assert_eq!(project.px(&["secrets", "reads", "NOBODY", "--url", &url]).code, 3);
     assert_eq!(project.px(&["secrets", "delete", "CHAT_SECRET", "--url", &url]).code, 0);
     assert_eq!(project.px(&["secrets", "list", "--url", &url, "--json"]).json()["count"], 0);

@@ -231,6 +231,10 @@ fn with_a_server() {
     book.px(&format!("hooks delete {hook}"));
     book.px("hooks delete hok_nonsense");
 
+    book.px("webhooks send code --by-server --identifier octo/repo#7");
+    book.px("webhooks send code --by-server --identifier nothing");
+    book.px("webhooks send code --by-server --print-curl");
+
     book.px("tokens create ci --scope read");
     book.px("tokens create ci --scope nonsense");
     book.px("audit");

@@ -4,8 +4,8 @@ use futures_util::StreamExt as _;
 use px_client::api::{
     Action, BindDelivery, BrainHistory, BulkAction, BulkFilter, BulkState, CallbackState, Code, CreateHook,
     DeliveryState, Detail, FindBrains, ForkRun, ListCallbacks, ListDeliveries, ListRuns, ListStore, Open,
-    RecoverHook, RerunRun, ResumeRun, Retry, RotateSecret, RunStatus, SetSecret, SignalType, Signature,
-    StartBulk, StartRun, Timestamp, UpdateHook,
+    RecoverHook, RerunRun, ResumeRun, Retry, RotateSecret, RunStatus, SendTest, SetSecret, SignalType,
+    Signature, StartBulk, StartRun, Timestamp, UpdateHook,
 };
 
 use super::support::{answer, serve, start};
@@ -84,6 +84,8 @@ async fn runs_are_steered() {
 async fn deliveries_say_what_became_of_them() {
     let (server, client) = serve().await;
     assert_eq!(client.webhooks().await.unwrap().count, 0);
+    let nobody = client.send_test(&SendTest::to("nobody")).await.unwrap_err();
+    assert_eq!(nobody.code(), Some(Code::WebhookNotFound));
     let run = start(&client, "inbox").await;
     let accepted = answer(&client, "inbox").await.accepted().unwrap();
     assert_eq!(

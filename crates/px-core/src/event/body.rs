@@ -4,7 +4,7 @@ use json_patch::Patch;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Cause, Failure, Given, Inner, KeptAnswer, Part, Position, StepInfo};
+use super::{Cause, Failure, Given, Inner, KeptAnswer, Part, Position, StepInfo, TestMark};
 use crate::id::{DeliveryId, EventId, RunId, WaitId};
 use crate::key::KeyId;
 use crate::label::Labels;
@@ -44,13 +44,15 @@ pub enum EventBody {
         /// The key that the run owns until it ends (docs/rules.md#4).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         owns: Option<KeyId>,
-        /// Key at which the run waits for its turn before its first step, if its brain limits how many run
-        /// at once.
+        /// Key at which the run waits for its turn, if its brain limits how many run at once.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         slot: Option<KeyId>,
         /// Labels that its brain takes from the input.
         #[serde(default, skip_serializing_if = "Labels::is_empty")]
         labels: Labels,
+        /// Set if a test event started the run, or the run that started it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        test: Option<TestMark>,
     },
     /// A run that waited for its turn has it.
     #[serde(rename = "brain:admitted")]
@@ -162,14 +164,16 @@ pub enum EventBody {
         /// The delivery of that event.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         delivery: Option<DeliveryId>,
-        /// True if the wait stays open: a stream takes another response when the step is done with this
-        /// one.
+        /// True if the wait stays open: a stream takes another response when the step is done with it.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         open: bool,
         /// Of the answers that the run had kept, the one that this is. Without it an answer
         /// by hand was the oldest of them, if there was one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         kept: Option<KeptAnswer>,
+        /// Set if the event was a test.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        test: Option<TestMark>,
     },
     /// The step has done with a stream's response, and the stream goes on.
     #[serde(rename = "brain:webhook_again")]
@@ -203,6 +207,9 @@ pub enum EventBody {
         have: u32,
         /// Number of responses that the wait needs.
         need: u32,
+        /// Set if the event was a test.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        test: Option<TestMark>,
     },
     /// A wait's deadline passed.
     #[serde(rename = "brain:wait_timeout")]
@@ -319,8 +326,7 @@ pub enum EventBody {
         name: String,
         /// Content of the progress, chosen by the step.
         data: Value,
-        /// True if hooks are told of it too; other progress is only for those who watch the run
-        /// (docs/rules.md#48).
+        /// True if hooks are told of it too, and not only those who watch the run (docs/rules.md#48).
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         durable: bool,
         /// The steps around it, outermost first, by `/`: see [`Run::path`](crate::Run::path).

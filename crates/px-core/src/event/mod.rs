@@ -47,6 +47,14 @@ pub enum Cause {
     Fork(RunId),
 }
 
+/// Mark of a test: an event that px sent to itself as somebody asked, and whatever follows from it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestMark {
+    /// Name of the API token that asked for it; none where there are no tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
 /// Party that caused an error: the code of the step, or px (docs/rules.md#31).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -203,6 +203,7 @@ impl Run {
             owns,
             slot,
             labels,
+            test,
         } = &event.event
         else {
             return;
@@ -215,6 +216,7 @@ impl Run {
         self.steps.clone_from(steps);
         self.progress = vec![StepStatus::Pending; steps.len()];
         self.cause = cause.clone();
+        self.test.clone_from(test);
         self.request_id.clone_from(request_id);
         self.traceparent.clone_from(traceparent);
         self.owns.clone_from(owns);
@@ -343,10 +345,7 @@ impl Run {
     fn remove_wait(&mut self, wait: crate::id::WaitId) -> Result<(), String> {
         let before = self.waits.len();
         self.waits.retain(|open| open.id != wait);
-        if self.waits.len() == before {
-            return Err(format!("{wait} is not open"));
-        }
-        Ok(())
+        if self.waits.len() < before { Ok(()) } else { Err(format!("{wait} is not open")) }
     }
 
     fn forget_kept(&mut self, kept: KeptAnswer) {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::event::{Cause, Failure, Given, Part, Position, StepInfo};
+use crate::event::{Cause, Failure, Given, Part, Position, StepInfo, TestMark};
 use crate::id::{DeliveryId, EventId, RunId, WaitId};
 use crate::key::KeyId;
 use crate::label::Labels;
@@ -166,6 +166,8 @@ pub struct Start {
     pub options: Value,
     /// Reason that the run exists.
     pub cause: Cause,
+    /// Set if a test event is at the beginning of what caused it.
+    pub test: Option<TestMark>,
     /// The caller's own name for the request.
     pub request_id: Option<String>,
     /// The trace it belongs to.
@@ -270,6 +272,8 @@ pub struct Response {
     pub delivery: Option<DeliveryId>,
     /// The response, an object.
     pub response: Value,
+    /// Set if the event was a test.
+    pub test: Option<TestMark>,
 }
 
 /// A part of a brain that begins.
@@ -351,6 +355,7 @@ impl Start {
             initial_state,
             options: Value::Object(serde_json::Map::new()),
             cause,
+            test: None,
             request_id: None,
             traceparent: None,
             owns: None,

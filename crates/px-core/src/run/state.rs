@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::event::{Cause, Failure, Given, Part, StepInfo, StepStatus};
+use crate::event::{Cause, Failure, Given, Part, StepInfo, StepStatus, TestMark};
 use crate::id::{RunId, WaitId};
 use crate::key::KeyId;
 use crate::label::Labels;
@@ -214,6 +214,9 @@ pub struct Run {
     pub request_id: Option<String>,
     /// Reason that the run exists.
     pub cause: Cause,
+    /// Set if a test event is at the beginning of what caused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<TestMark>,
     /// The trace it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
@@ -265,6 +268,7 @@ impl Run {
             completed_at: None,
             request_id: None,
             cause: Cause::Api,
+            test: None,
             traceparent: None,
             owns: None,
             slot: None,

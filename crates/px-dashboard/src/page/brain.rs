@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 use px_api::{Brain, BrainReminder, BrainStep, BrainSummary, Brains, RunSummary, Runs};
+use serde_json::Value;
 
 use crate::schema::fields;
+use crate::schema_form::SchemaForm;
 use crate::shell::{Frame, heading, nothing, shell};
 use crate::table::{Column, empty, table};
 use crate::text::{outsider, outsider_cut, short_id};
@@ -46,8 +48,8 @@ pub struct BrainView<'a> {
     pub brain: &'a Brain,
     /// Its newest runs.
     pub runs: &'a Runs,
-    /// A state that fits its input, as JSON text.
-    pub example: &'a str,
+    /// A state that fits its input.
+    pub example: &'a Value,
     /// Number of runs that stand at a step, by the step's title, if they were counted.
     pub standing: &'a BTreeMap<String, u64>,
 }
@@ -100,9 +102,18 @@ fn run_line(run: &RunSummary, href: Href, who: &Session) -> Markup {
 
 fn start(view: &BrainView<'_>, href: Href, who: &Session) -> Markup {
     let title = &view.brain.title;
+    let input = SchemaForm {
+        id: "f-",
+        schema: Some(&view.brain.input),
+        example: view.example,
+        json: (route::field::STATE, "Initial state, as JSON"),
+        rows: 8,
+        typed: &[],
+        violations: &[],
+    };
     html! {
         div.stack { (form::post(route::START, &[title], href, who, &html! {
-            (form::area(route::field::STATE, "Initial state, as JSON", view.example, 8))
+            (input.controls())
             (form::text("idempotencyKey", "Idempotency key", None, "starts one run, however often it is sent"))
             (form::submit("Start", "primary", route::START, who))
         })) }

@@ -77,7 +77,7 @@ pub(super) fn row(callback: &CallbackSummary, href: Href, who: &Session) -> Mark
         tr data-row=(id) {
             td { (status::callback(&callback.state)) }
             td { a href=(href.to(route::CALLBACK, &[&id])) { (short_id(&id)) } }
-            td { (callback.kind) }
+            td { (callback.kind) @if callback.test == Some(true) { " " (status::test(callback.test, callback.tested_by.as_deref())) } }
             td.o { @if let Some(run) = callback.brain_run_id { a href=(href.to(route::RUN, &[&run.to_string()])) { (short_id(run)) } } }
             td.grow { (last(callback, who)) }
             td.n { (time::ago(callback.created_at, who)) }
@@ -111,6 +111,7 @@ pub(super) fn lines(callbacks: &[CallbackSummary], href: Href, who: &Session) ->
                 li {
                     (status::callback(&callback.state))
                     a.grow href=(href.to(route::CALLBACK, &[&callback.id.to_string()])) { (callback.kind) }
+                    (status::test(callback.test, callback.tested_by.as_deref()))
                     span.m { (time::ago(callback.created_at, who)) }
                 }
             }
@@ -129,6 +130,7 @@ pub fn callback(view: &Callback, who: &Session) -> Markup {
     let href = frame.href();
     let about = html! {
         span #status data-part="status" { (status::callback(&view.state)) }
+        (status::test(view.test, view.tested_by.as_deref()))
         span { (whole_id(&id)) (form::copy("Copy", &id)) }
         span { "to " a href=(href.to(route::HOOK, &[&view.hook_id.to_string()])) { "hook " (short_id(view.hook_id)) } }
         @if let Some(run) = view.brain_run_id { span { "about " a href=(href.to(route::RUN, &[&run.to_string()])) { "run " (short_id(run)) } } }

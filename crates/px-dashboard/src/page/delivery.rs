@@ -21,6 +21,7 @@ pub fn delivery(view: &Delivery, who: &Session) -> Markup {
     let href = frame.href();
     let about = html! {
         @if let Some(state) = &view.state { span { (status::delivery(state)) } }
+        (status::test(view.test, view.tested_by.as_deref()))
         span { (whole_id(&id)) (form::copy("Copy", &id)) }
         span { "received " (time::exact(view.received_at, who)) }
     };

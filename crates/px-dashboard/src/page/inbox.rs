@@ -106,6 +106,7 @@ pub(super) fn row(delivery: &DeliverySummary, href: Href, who: &Session) -> Mark
             td { (delivery.slug) }
             td.grow {
                 @if let Some(identifier) = &delivery.identifier { (outsider_cut(identifier, 72)) }
+                @if delivery.test == Some(true) { " " (status::test(delivery.test, delivery.tested_by.as_deref())) }
                 @if events > 1 { span.m { " " (number::of(u64::try_from(events).unwrap_or(u64::MAX), "event")) } }
                 @if let Some(reason) = reason { " " span.m { (outsider_cut(reason, 80)) } }
             }

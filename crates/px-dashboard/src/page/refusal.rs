@@ -63,12 +63,12 @@ pub fn refusal(view: &RefusalView<'_>, who: &Session) -> Markup {
 }
 
 /// Number of folders that a path lies in.
-fn depth(path: &str) -> usize {
+pub(super) fn depth(path: &str) -> usize {
     path.split('?').next().unwrap_or_default().matches('/').count()
 }
 
 /// The link to the page itself, from the folder that it lies in.
-fn again(path: &str) -> String {
+pub(super) fn again(path: &str) -> String {
     let (path, query) =
         path.split_once('?').map_or((path, String::new()), |(path, query)| (path, format!("?{query}")));
     let last = path.rsplit('/').next().unwrap_or_default();
@@ -76,7 +76,7 @@ fn again(path: &str) -> String {
 }
 
 /// Entry of the navigation that a path belongs to.
-fn place(path: &str) -> Route {
+pub(super) fn place(path: &str) -> Route {
     let first = path.split(['/', '?']).next().unwrap_or_default();
     match first {
         "runs" | "bulk" => route::RUNS,
@@ -91,7 +91,7 @@ fn place(path: &str) -> Route {
     }
 }
 
-const fn title(status: u16) -> &'static str {
+pub(super) const fn title(status: u16) -> &'static str {
     match status {
         400 => "This cannot be read",
         401 => "Log in first",

@@ -9,6 +9,7 @@ use super::run_log::{self, Log};
 use crate::asset::File;
 use crate::charts::timeline;
 use crate::json_tree::{self, Source};
+use crate::schema_form::SchemaForm;
 use crate::shell::{Frame, heading, shell};
 use crate::text::{outsider, tail_of, whole_id};
 use crate::{Href, Query, Session, action, form, prose, route, status, time};
@@ -32,6 +33,17 @@ pub struct RunView<'a> {
     pub callbacks: &'a CallbackPage,
     /// True if entries that repeat statuses are shown.
     pub shows_all: bool,
+    /// Forms of the answers to the first of what it waits for, in the order of the account.
+    pub answers: &'a [AnswerForm],
+}
+
+/// Form of an answer to a webhook that a run waits for.
+#[derive(Debug, Clone, Default)]
+pub struct AnswerForm {
+    /// JSON Schema of the response.
+    pub schema: Option<Value>,
+    /// A response that fits.
+    pub example: Value,
 }
 
 /// A run.
@@ -104,6 +116,7 @@ fn cause(cause: &Cause, href: Href) -> Markup {
             ("schedule", Some(name)) => { " by the schedule " (outsider(name)) },
             (kind, _) => { " by " (outsider(kind)) },
         }
+        @if cause.test == Some(true) { " " (status::test(cause.test, cause.tested_by.as_deref())) }
     }
 }
 
@@ -116,7 +129,7 @@ fn explained(view: &RunView<'_>, href: Href, who: &Session) -> Markup {
             h2 #move-h { (title) }
             @for sentence in &explained.why { p { (prose::sentence(sentence, href)) } }
             @if !explained.wake.is_empty() {
-                ul.wakes { @for (at, wakes) in explained.wake.iter().enumerate() { (wake(at, wakes, view.run, href, who)) } }
+                ul.wakes { @for (at, wakes) in explained.wake.iter().enumerate() { (wake(at, wakes, view, href, who)) } }
             }
             @if let Some(until) = explained.until {
                 p { (time::left(until, who)) ", until " (time::exact(until, who)) "." }
@@ -129,10 +142,20 @@ fn explained(view: &RunView<'_>, href: Href, who: &Session) -> Markup {
 }
 
 /// A webhook and an identifier that would wake the run, and the forms that do it.
-fn wake(at: usize, wakes: &Wakes, run: &Run, href: Href, who: &Session) -> Markup {
-    let id = run.brain_run_id.to_string();
+fn wake(at: usize, wakes: &Wakes, view: &RunView<'_>, href: Href, who: &Session) -> Markup {
+    let id = view.run.brain_run_id.to_string();
     let others = Query::new().and("slug", &wakes.slug).and("identifier", &wakes.identifier);
-    let empty_response = "{}";
+    let empty = Value::Object(serde_json::Map::new());
+    let (form, id_of_form) = (view.answers.get(at), format!("f-{at}-"));
+    let response = SchemaForm {
+        id: &id_of_form,
+        schema: form.and_then(|form| form.schema.as_ref()),
+        example: form.map_or(&empty, |form| &form.example),
+        json: ("response", "Response, as JSON"),
+        rows: 6,
+        typed: &[],
+        violations: &[],
+    };
     html! {
         li {
             span.wake { strong { (wakes.slug) } " " (outsider(&wakes.identifier)) }
@@ -147,7 +170,7 @@ fn wake(at: usize, wakes: &Wakes, run: &Run, href: Href, who: &Session) -> Marku
                         p.m { "The run takes this as the response, as if the webhook had brought it." }
                         (form::post(route::ANSWER, &[&id], href, who, &html! {
                             (form::hidden("slug", &wakes.slug))
-                            (form::area_as(&format!("f-response-{at}"), "response", "Response, as JSON", empty_response, 5))
+                            (response.controls())
                             (form::submit("Give it to the run", "", route::ANSWER, who))
                         }))
                     }

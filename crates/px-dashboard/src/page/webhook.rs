@@ -6,10 +6,11 @@ use serde_json::Value;
 
 use super::inbox;
 use crate::schema::fields;
+use crate::schema_form::SchemaForm;
 use crate::shell::{Frame, heading, nothing, shell};
 use crate::status::{Tone, signed};
 use crate::table::{Column, empty, facts, table};
-use crate::text::outsider;
+use crate::text::{outsider, visible};
 use crate::{Href, Query, Session, form, number, route};
 
 /// The webhooks.
@@ -57,8 +58,10 @@ pub struct WebhookView<'a> {
     pub webhook: &'a Webhook,
     /// JSON Schema of its payload, if it has one.
     pub schema: Option<&'a Value>,
-    /// A payload that fits, as JSON text.
-    pub example: &'a str,
+    /// A payload that fits.
+    pub example: &'a Value,
+    /// Identifier that its handler finds in the example.
+    pub identifier: Option<&'a str>,
     /// Its newest deliveries.
     pub deliveries: &'a DeliveryPage,
     /// The keys at which somebody waits.
@@ -127,16 +130,29 @@ fn is_loopback(url: &str) -> bool {
 
 fn test(view: &WebhookView<'_>, href: Href, who: &Session) -> Markup {
     let slug = &view.webhook.slug;
+    let payload = SchemaForm {
+        id: "f-",
+        schema: view.schema,
+        example: view.example,
+        json: ("payload", "Payload, as JSON"),
+        rows: 12,
+        typed: &[],
+        violations: &[],
+    };
+    // Left empty, it is the payload's own: whoever edits that means what it says.
+    let hint = view
+        .identifier
+        .map_or_else(|| "as the payload has it".to_owned(), |own| format!("as the payload has it: {own}"));
     html! {
         details.section {
             summary { h2 { "Send a test event" } }
             @match view.no_test {
                 Some(reason) => p.m { (outsider(reason)) },
                 None => {
-                    p.m { "px signs it itself, and marks the delivery and what follows from it as a test." }
+                    p.m { "px signs it itself and takes it in as if " (view.webhook.provider) " had sent it. What follows is real, and marked as a test." }
                     div.stack { (form::post(route::TEST_WEBHOOK, &[slug], href, who, &html! {
-                        (form::text("identifier", "Identifier", None, "as the payload has it"))
-                        (form::area("payload", "Payload, as JSON", view.example, 8))
+                        (form::text("identifier", "Identifier", None, &visible(&hint)))
+                        (payload.controls())
                         (form::submit("Send it", "primary", route::TEST_WEBHOOK, who))
                     })) }
                 },

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use px_core::Stopwatch;
+use px_core::event::TestMark;
 use px_sdk::Received as Request;
 
 use super::Verified;
@@ -18,6 +19,8 @@ pub(crate) struct Received<'a> {
     pub(crate) request: Arc<Request>,
     /// Runs since the whole request was there.
     pub(crate) watch: Stopwatch,
+    /// Set if px sends it to itself.
+    pub(crate) test: Option<TestMark>,
 }
 
 /// A request whose sender was not believed.

@@ -45,7 +45,7 @@ impl<'a> Verified<'a> {
     /// Makes JSON of the body. What is left of a form without the contents of its files
     /// is the body from here on.
     pub(crate) async fn parse(self, context: &InboundContext) -> Result<Parsed<'a>, Unparsed<'a>> {
-        let Received { endpoint, mut request, watch } = self.received;
+        let Received { endpoint, mut request, watch, test } = self.received;
         let (id, size) = (context.ids.delivery(request.at), request.body.len());
         let (read, upload) = match upload::limits(endpoint, &request, context) {
             None => (endpoint.verifier.parse(&request), None),
@@ -68,7 +68,7 @@ impl<'a> Verified<'a> {
             None => "unverified".to_owned(),
         };
         let mut delivery = record::delivery(id, endpoint, &request, verdict);
-        delivery.size = size as u64;
+        (delivery.size, delivery.test) = (size as u64, test);
         if let Some(Upload { files, contents, .. }) = upload {
             (delivery.files, delivery.contents) = (files, contents);
         }

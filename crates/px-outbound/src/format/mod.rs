@@ -82,6 +82,11 @@ struct Rest<'a> {
     from: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<&'static str>,
+    /// True if a test event caused it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    test: Option<bool>,
+    #[serde(rename = "testedBy", skip_serializing_if = "Option::is_none")]
+    tested_by: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<&'a Map<String, Value>>,
     #[serde(rename = "dataUrl", skip_serializing_if = "Option::is_none")]
@@ -99,7 +104,18 @@ impl<'a> Rest<'a> {
             Data::Full(data) => (Some(data), None, None),
             Data::Thin { data_url, data_bytes } => (None, data_url, Some(data_bytes)),
         };
-        Self { run: envelope.run.as_ref(), from, to, data, data_url, data_bytes, api: links.api(envelope) }
+        let test = envelope.test.as_ref();
+        Self {
+            run: envelope.run.as_ref(),
+            from,
+            to,
+            test: test.map(|_| true),
+            tested_by: test.and_then(|test| test.by.as_deref()),
+            data,
+            data_url,
+            data_bytes,
+            api: links.api(envelope),
+        }
     }
 }
 

@@ -290,7 +290,7 @@ fn told_of(parts: &SenderContext, hook_set: &HookSet, hook: &Hook, now: Timestam
         "by": hook.disabled.map(|disabled| disabled.by), "failingSince": hook.failing_since,
     });
     let Value::Object(data) = data else { return Vec::new() };
-    let told = announce(hook_set, &parts.ids, now, Kind::HookDisabled, &data);
+    let told = announce(hook_set, (&parts.ids, now), Kind::HookDisabled, &data, None);
     told.into_iter().filter(|callback| callback.hook != hook.id).map(CallbackWrite::new).collect()
 }
 

@@ -49,6 +49,7 @@ pub(crate) fn request(
         run: None,
         change: None,
         log_seq: 0,
+        test: None,
         data: serde_json::Map::new(),
     };
     let mut headers = HeaderMap::new();

@@ -62,6 +62,7 @@ pub(crate) async fn show(
     }
     let events: Vec<_> = shown.events.iter().zip(now).collect();
     let mut why = why(delivery.id, &delivery.slug, &events, delivery.emptied);
+    why.extend(delivery.test.as_ref().map(|test| why::tested(test.by.as_deref())));
     why.extend(
         delivery.files.iter().filter(|file| file.unread).map(|file| why::unread(&file.field, &file.name)),
     );
@@ -102,6 +103,8 @@ fn summary(delivery: &Delivery) -> DeliverySummary {
         status: delivery.status,
         size: delivery.size,
         events: delivery.events.iter().map(shown).collect(),
+        test: delivery.test.as_ref().map(|_| true),
+        tested_by: delivery.test.as_ref().and_then(|test| test.by.clone()),
     }
 }
 
@@ -131,6 +134,8 @@ fn whole(delivery: &Delivery, summary: DeliverySummary, why: String) -> px_api::
         }),
         emptied: delivery.emptied,
         why,
+        test: summary.test,
+        tested_by: summary.tested_by,
     }
 }
 

@@ -32,6 +32,7 @@ mod routes;
 pub(crate) mod run_list;
 pub(crate) mod runs;
 pub(crate) mod secrets;
+pub(crate) mod send_test;
 pub(crate) mod signals;
 pub(crate) mod start_run;
 mod status;

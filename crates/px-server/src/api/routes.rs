@@ -7,8 +7,8 @@ mod runs;
 use super::door::Door;
 use super::table::{EVENTS, HTML, JSON, Route, TEXT, shape};
 use super::{
-    brains, deliveries, document, files, health, hooks, metrics, operator, overview, secrets, status, store,
-    tokens, watch_brains, webhooks,
+    brains, deliveries, document, files, health, hooks, metrics, operator, overview, secrets, send_test,
+    status, store, tokens, watch_brains, webhooks,
 };
 use crate::{ingress, links};
 
@@ -20,6 +20,7 @@ pub(super) fn all() -> Vec<Route> {
     routes.extend(runs::about_bulk());
     routes.extend(runs::about_waits());
     routes.extend(about_webhooks());
+    routes.push(about_tests());
     routes.extend(about_links());
     routes.extend(about_hooks());
     routes.extend(about_values());
@@ -192,6 +193,23 @@ fn about_webhooks() -> Vec<Route> {
             .answers::<api::FormNotFound>(404, "No run waits for it")
             .refuses(415, "It is neither urlencoded nor multipart"),
     ]
+}
+
+fn about_tests() -> Route {
+    Route::post("/tests", Door::Operate, send_test::send)
+        .named(
+            "sendTest",
+            "Sends a webhook a test event, signed with the secret that the server has; what follows is real, and \
+             marked as a test",
+        )
+        .takes::<api::SendTest>()
+        .answers::<api::SentTest>(200, "The webhook has taken it in")
+        .refuses(403, "The webhook takes no test events")
+        .refuses(404, "There is no such webhook")
+        .refuses(409, "It cannot be signed, or the webhook refuses every request")
+        .refuses(413, "The payload is larger than the webhook takes")
+        .refuses(422, "No payload has the identifier, or the payload does not fit the schema")
+        .refuses(500, "The handler failed")
 }
 
 fn about_links() -> Vec<Route> {

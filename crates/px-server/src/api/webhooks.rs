@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use px_api::{Webhook, Webhooks};
 
+use super::send_test;
 use crate::app::Shared;
 
 pub(crate) async fn list(State(app): State<Shared>) -> Json<Webhooks> {
@@ -21,6 +22,7 @@ pub(crate) async fn list(State(app): State<Shared>) -> Json<Webhooks> {
                 secret: endpoint.secret_variable().map(str::to_owned),
                 secret_source: app.secrets.source_of(&endpoint.def),
                 refuses_all: endpoint.shut().map(|why| why.to_string()),
+                allow_test: send_test::refusal(&app, endpoint).is_none(),
             }
         })
         .collect();

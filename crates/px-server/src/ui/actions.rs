@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use maud::Markup;
 use px_api::{
     BindDelivery, BulkAction, BulkFilter, CallbackPage, CreateToken, ForkRun, ListCallbacks, RecoverHook,
-    RerunRun, Scope, SignalRun, SignalType, StartBulk, StartRun, UpdateHook,
+    RerunRun, Scope, SendTest, SignalRun, SignalType, StartBulk, StartRun, UpdateHook,
 };
 use px_core::{Code, RunId};
 use px_dashboard::page::{self, HookView, TokensView};
@@ -22,10 +22,11 @@ use super::answers::html;
 use super::done::{Done, Word};
 use super::guard::Form;
 use super::look::{self, Look, Page};
-use super::pages;
+use super::place::Place;
+use super::typed;
 use crate::access::Right;
 use crate::api::guard::Sight;
-use crate::api::{bulk, hooks, operator, rerun, runs, signals, start_run, tokens};
+use crate::api::{bulk, hooks, operator, rerun, runs, send_test, signals, start_run, tokens};
 use crate::app::Shared;
 use crate::error::ApiError;
 
@@ -49,8 +50,21 @@ impl Act {
     fn json(&self, name: &str) -> Result<Option<Value>, ApiError> {
         let Some(text) = self.form.get(name).filter(|text| !text.trim().is_empty()) else { return Ok(None) };
         serde_json::from_str(text).map(Some).map_err(|error| {
-            ApiError::bad_request(format!("What was typed as {name} is no JSON: {error}. Nothing was done"))
+            let text = format!("What was typed as {name} is no JSON: {error}. Nothing was done");
+            ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, Code::BadRequest, text)
         })
+    }
+
+    /// What was typed into the fields that a schema names, or else as JSON; none if both are empty.
+    fn value(&self, json: &str, code: Code) -> Result<Option<Value>, ApiError> {
+        if !typed::has_fields(&self.form) {
+            return self.json(json);
+        }
+        let place = Place::of(&self.look.uri);
+        let schema = typed::schema_of(&self.look.app, &place, &self.form).unwrap_or_default();
+        let unfit =
+            |violations| ApiError::unfit(code, "What was typed does not fit. Nothing was done", violations);
+        typed::object(&schema, &self.form).map(Some).map_err(unfit)
     }
 
     fn number(&self, name: &str) -> Result<u32, ApiError> {
@@ -129,7 +143,7 @@ async fn edited_state(act: &Act, id: &str, starts_at: u32) -> Result<Option<Valu
     if shown == state {
         return Ok(None);
     }
-    if pages::to_edit(&state).contains("[secret ") {
+    if px_dashboard::editable(&state).contains("[secret ") {
         let text = "The state has the label of a secret in the place of its value, as the page shows it; fork with the \
                     values themselves: px runs fork RUN --from STEP --state FILE";
         return Err(ApiError::bad_request(text));
@@ -138,10 +152,13 @@ async fn edited_state(act: &Act, id: &str, starts_at: u32) -> Result<Option<Valu
 }
 
 act!(answer, route::ANSWER, |act, id| {
-    let response = match act.json("response")? {
+    let response = match act.value("response", Code::PayloadUnfit)? {
         None => Map::new(),
         Some(Value::Object(response)) => response,
-        Some(_) => return Err(ApiError::bad_request("The response must be a JSON object").into()),
+        Some(_) => {
+            let text = "The response must be a JSON object";
+            return Err(ApiError::unfit(Code::PayloadUnfit, text, Vec::new()).into());
+        }
     };
     let slug = act.form.get("slug").map(str::to_owned);
     let asked = SignalRun { kind: SignalType::WebhookResponse, response: Some(response), slug };
@@ -152,7 +169,7 @@ act!(answer, route::ANSWER, |act, id| {
 act!(start, route::START, |act, id| {
     let asked = StartRun {
         identifier: Some(id),
-        initial_state: act.json(field::STATE)?,
+        initial_state: act.value(field::STATE, Code::StateUnfit)?,
         idempotency_key: act.form.get("idempotencyKey").map(str::to_owned),
         ..StartRun::default()
     };
@@ -171,6 +188,19 @@ act!(bind, route::BIND, |act, id| {
     let asked = BindDelivery::to(act.form.get(field::RUN).unwrap_or_default());
     drop(operator::bind(act.app(), Path(id.clone()), body(&asked)?).await?);
     (Done::new(Word::Bound), format!("inbox/{id}"))
+});
+
+act!(test_webhook, route::TEST_WEBHOOK, |act, id| {
+    let asked = SendTest {
+        slug: Some(id.clone()),
+        identifier: act.form.get("identifier").map(str::to_owned),
+        payload: act.value("payload", Code::PayloadUnfit)?,
+        ..SendTest::default()
+    };
+    let sent = send_test::send_test(&act.look.app, act.look.who.right, &asked).await?;
+    let place =
+        sent.delivery_id.map_or_else(|| format!("webhooks/{id}"), |delivery| format!("inbox/{delivery}"));
+    (Done::new(Word::TestSent), place)
 });
 
 act!(redeliver, route::REDELIVER, |act, id| {

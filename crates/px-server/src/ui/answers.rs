@@ -154,8 +154,7 @@ pub(super) fn refused(
 ) -> Response {
     let (method, uri, headers) = head;
     let (status, can_retry) = (error.status(), method == Method::GET);
-    let mut body = error.body().clone();
-    body.error = app.secrets.redaction().current().text(&body.error).into_owned();
+    let body = cleaned(app, error);
     let visitor;
     let who = match who {
         Some(who) => who,
@@ -168,10 +167,26 @@ pub(super) fn refused(
     let place = Place::of(uri);
     let view = RefusalView { status: status.as_u16(), error: &body, path: place.as_str(), can_retry };
     let mut response = html(status, page::refusal(&view, &session));
+    note_retry(error, &mut response);
+    response
+}
+
+/// An error without the values of secrets.
+pub(super) fn cleaned(app: &App, error: &ApiError) -> px_api::Error {
+    let redactor = app.secrets.redaction().current();
+    let mut body = error.body().clone();
+    body.error = redactor.text(&body.error).into_owned();
+    for violation in body.violations.iter_mut().flatten() {
+        violation.message = redactor.text(&violation.message).into_owned();
+    }
+    body
+}
+
+/// Says when asking again is worth it.
+pub(super) fn note_retry(error: &ApiError, response: &mut Response) {
     if error.comes_back() {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
-    response
 }
 
 /// The answer to a form whose session is over: the login, with what was typed kept in it.

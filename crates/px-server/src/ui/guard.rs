@@ -18,7 +18,7 @@ use px_store::tokens::{Permission, Token};
 
 use super::look::PageError;
 use super::place::Place;
-use super::{answers, keys};
+use super::{answers, keys, typed};
 use crate::access::Right;
 use crate::app::{App, Shared};
 use crate::error::ApiError;
@@ -142,10 +142,12 @@ pub(super) async fn check(
     let mut request = Request::from_parts(head.clone(), axum::body::Body::empty());
     request.extensions_mut().insert(who.clone());
     request.extensions_mut().insert(who.right);
-    request.extensions_mut().insert(form);
+    request.extensions_mut().insert(form.clone());
     let mut response = next.run(request).await;
     if let Some(error) = response.extensions_mut().remove::<PageError>() {
-        response = answers::refused(&app, Some(&who), (&head.method, &head.uri, &head.headers), &error.0);
+        response = typed::again(&app, &who, &head, &form, &error.0).unwrap_or_else(|| {
+            answers::refused(&app, Some(&who), (&head.method, &head.uri, &head.headers), &error.0)
+        });
     }
     who.keep_cookie(&app, (&head.method, &head.uri), &mut response);
     response

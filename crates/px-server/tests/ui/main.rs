@@ -12,6 +12,7 @@ mod browser;
 mod forms;
 #[path = "../support/mod.rs"]
 mod support;
+mod typed;
 
 use browser::Browser;
 use px_sdk::{Brain, Cx, Inbound, Next, Result, Waiting, brain, verify, wait_for};

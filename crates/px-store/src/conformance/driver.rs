@@ -199,6 +199,7 @@ impl Driver {
                 event: Some(event),
                 delivery: Some(delivery),
                 response: json!({"text": provider_id}),
+                test: None,
             };
             block_on(draft.command(wait.run, Command::Respond(Box::new(response)))).expect("an open wait");
             (entry.state, entry.run, action) = (InboxState::Resumed, Some(wait.run), "resumed");
@@ -273,6 +274,7 @@ pub(super) fn delivery_record(id: DeliveryId, key: &KeyId, at: Timestamp) -> Del
         contents: Vec::new(),
         holders: Vec::new(),
         emptied: false,
+        test: None,
         revision: 0,
     }
 }

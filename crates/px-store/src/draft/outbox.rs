@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use px_core::event::TestMark;
 use px_core::lifecycle::{Envelope, Kind, Lifecycle, RunRef, lifecycle};
 use px_core::{Event, EventId, Ids, Run, RunId, RunStatus, Scope, Timestamp};
 use serde_json::{Map, Value, json};
@@ -89,6 +90,7 @@ impl DraftOutbox {
             }),
             change: told.change,
             log_seq: told.log_seq,
+            test: told.test.clone(),
             data: told.data.clone(),
         };
         let callback = address.callback(ids, now, hook_set, &envelope, last.map(|(_, id)| id));
@@ -165,7 +167,13 @@ impl Draft<'_> {
                         "identifier": event.identifier, "state": event.state, "brainRunId": event.run,
                     });
                     let Value::Object(data) = data else { continue };
-                    outbox.batch.callback.extend(announced((self.ids, now), &hook_set, kind, &data));
+                    outbox.batch.callback.extend(announced(
+                        (self.ids, now),
+                        &hook_set,
+                        kind,
+                        &data,
+                        write.delivery.test.as_ref(),
+                    ));
                 }
             }
         }
@@ -178,6 +186,7 @@ fn announced(
     hook_set: &HookSet,
     kind: Kind,
     data: &Map<String, Value>,
+    test: Option<&TestMark>,
 ) -> impl Iterator<Item = CallbackWrite> {
-    announce(hook_set, ids, now, kind, data).into_iter().map(CallbackWrite::new)
+    announce(hook_set, (ids, now), kind, data, test).into_iter().map(CallbackWrite::new)
 }

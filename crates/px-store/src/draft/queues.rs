@@ -126,11 +126,9 @@ impl Draft<'_> {
         let Some(registration) = wait.registrations.get(index) else { return Ok(()) };
         let key = registration.key.clone();
         self.leave_queue(&key, place, event).await?;
-        let response = self
-            .mark_queued(event, |entry| entry.response.clone())
-            .await?
-            .flatten()
-            .unwrap_or_else(|| serde_json::Value::Object(serde_json::Map::new()));
+        let kept = self.mark_queued(event, |entry| (entry.response.clone(), entry.test.clone())).await?;
+        let (response, test) = kept.unwrap_or_default();
+        let response = response.unwrap_or_else(|| serde_json::Value::Object(serde_json::Map::new()));
         let response = Response {
             wait: wait.id,
             index: u32::try_from(index).unwrap_or(u32::MAX),
@@ -138,6 +136,7 @@ impl Draft<'_> {
             event: Some(event.event),
             delivery: Some(event.delivery),
             response,
+            test,
         };
         let state = match self.decide(run, Command::Respond(Box::new(response))) {
             Ok(()) if wait.mode != WaitMode::Stream && self.is_open(run, wait) => InboxState::Collected,

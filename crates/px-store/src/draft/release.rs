@@ -59,13 +59,14 @@ impl Draft<'_> {
 
     /// Starts the run that a queued event remembers, as the new owner of its key.
     async fn succeed(&mut self, key: &KeyId, place: u64, event: &QueuedEvent) -> Result<bool, DraftError> {
-        let intent = self.mark_queued(event, |entry| entry.start.clone()).await?.flatten();
-        let Some(intent) = intent else { return Ok(false) };
+        let kept = self.mark_queued(event, |entry| (entry.start.clone(), entry.test.clone())).await?;
+        let Some((Some(intent), test)) = kept else { return Ok(false) };
         let Some(brain) = self.catalog.brain(&intent.brain) else { return Ok(false) };
         let mut start = Start::of(brain, intent.input, px_core::event::Cause::Event(event.event));
         start.version = intent.version.unwrap_or(start.version);
         start.owns = Some(key.clone());
         start.traceparent = intent.traceparent;
+        start.test = test;
         let run = match self.create(start) {
             Ok(run) => run,
             // One that cannot start keeps no run from its end.

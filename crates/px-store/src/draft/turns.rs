@@ -142,7 +142,7 @@ impl Draft<'_> {
     fn tell(&mut self, run: RunId, wait: &Wait, index: u32, response: Value) -> Result<(), DraftError> {
         let key = wait.registrations.get(index as usize).map(|registration| registration.key.clone());
         let (event, delivery) = (None, None);
-        let response = Response { wait: wait.id, index, key, event, delivery, response };
+        let response = Response { wait: wait.id, index, key, event, delivery, response, test: None };
         match self.decide(run, Command::Respond(Box::new(response))) {
             // A paused run looks again when it goes on.
             Err(DraftError::Refused(Refusal::Paused | Refusal::Busy | Refusal::NotDistinct)) => Ok(()),

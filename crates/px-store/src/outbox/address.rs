@@ -1,6 +1,7 @@
 //! Addressing: an event and whoever is to hear of it make a delivery, with its
 //! body. It writes nothing; a draft or the sender puts it into a batch.
 
+use px_core::event::TestMark;
 use px_core::lifecycle::{Envelope, Kind};
 use px_core::{CallbackId, HookId, Ids, Timestamp};
 use serde_json::{Map, Value};
@@ -80,6 +81,7 @@ impl Address {
             ordered: self.ordered,
             own: self.own,
             is_final: event.is_final,
+            test: event.test.clone(),
             prev,
             attempts: 0,
             tries: 0,
@@ -94,12 +96,12 @@ impl Address {
 #[must_use]
 pub fn announce(
     hook_set: &HookSet,
-    ids: &Ids,
-    now: Timestamp,
+    (ids, now): (&Ids, Timestamp),
     kind: Kind,
     data: &Map<String, Value>,
+    test: Option<&TestMark>,
 ) -> Vec<Callback> {
-    let event = of_no_run(ids, now, kind, data.clone());
+    let event = Envelope { test: test.cloned(), ..of_no_run(ids, now, kind, data.clone()) };
     let told = hook_set.told(kind, None).map(Address::of_hook);
     told.map(|address| address.callback(ids, now, hook_set, &event, None)).collect()
 }
@@ -120,5 +122,16 @@ pub fn address(
 
 fn of_no_run(ids: &Ids, now: Timestamp, kind: Kind, data: Map<String, Value>) -> Envelope {
     let id = ids.event(now);
-    Envelope { id, kind, seq: 0, at: now, is_final: false, run: None, change: None, log_seq: 0, data }
+    Envelope {
+        id,
+        kind,
+        seq: 0,
+        at: now,
+        is_final: false,
+        run: None,
+        change: None,
+        log_seq: 0,
+        test: None,
+        data,
+    }
 }

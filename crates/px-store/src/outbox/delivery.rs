@@ -3,6 +3,7 @@
 //! follows from an answer.
 
 use bytes::Bytes;
+use px_core::event::TestMark;
 use px_core::lifecycle::Kind;
 use px_core::{CallbackId, EventId, HookId, RunId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -109,6 +110,9 @@ pub struct Callback {
     /// True if nothing comes after it for its run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_final: bool,
+    /// Set if a test event caused what it tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<TestMark>,
     /// The one before it, of the same hook and run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prev: Option<CallbackId>,

@@ -43,7 +43,7 @@ impl Ingress {
                 // enough that nobody is turned away.
                 let most = (at % 3 == 0).then_some(u32::MAX);
                 let policy = Policy { per_second_per_address: most, per_second: most, ..Policy::default() };
-                (SLUGS[at].to_owned(), WebhookOptions { setup, policy })
+                (SLUGS[at].to_owned(), WebhookOptions { setup, policy, allow_test: None })
             })
             .collect::<BTreeMap<_, _>>();
         options.clock = Arc::new(ManualClock::at(NOW));

@@ -101,7 +101,9 @@ async fn wake(
     let keyring = def.keyring(&context::env);
     let draft = sample::draft(def, wish, now).await;
     let needs = if draft.is_err() { sample::needs_a_server(def) } else { None };
-    let sealed = draft.and_then(|draft| draft.seal(def, address, &keyring, &context.fresh_id(), now, false));
+    let sealed = draft.and_then(|draft| {
+        Ok(address.direct(draft.seal(def, &address.known_as, &keyring, &context.fresh_id(), now, false)?))
+    });
     match sealed {
         Ok(request) => {
             wake.curl = curl::line(&request.method, &request.url, &request.headers, &request.body);

@@ -1,10 +1,12 @@
 //! `px webhooks send`
 
+mod by_server;
+
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use px_api::{Accepted, Action};
+use px_api::{Accepted, Action, Webhook};
 use px_client::{Client, WebhookAnswer};
 use px_core::Stopwatch;
 use serde_json::Value;
@@ -24,8 +26,9 @@ use crate::ui::{ERROR, FAINT, GOOD, Ui, paint, shown};
 #[command(
     after_help = "Without --payload, a sample is made from the payload's schema; with --identifier, px asks the \
                   webhook's handler where in the payload the identifier belongs. The secret is taken from this \
-                  command's environment, and never from the store, whose values are shown to nobody; without one \
-                  the request is unsigned.\n\n\
+                  command's environment, and never from the store, whose values are shown to nobody. Without one, \
+                  the server makes and signs the event itself, if it has the secret and takes test events; what \
+                  follows is real, and marked as a test. Else the request is unsigned.\n\n\
                   Exit codes: 0 if everything was answered with 2xx, else 1.\n\n\
                   Examples:\n  \
                   px webhooks send github --identifier 'octo/repo#7'\n  \
@@ -33,7 +36,8 @@ use crate::ui::{ERROR, FAINT, GOOD, Ui, paint, shown};
                   px webhooks send stripe --kind payment_intent.succeeded --identifier pi_1\n  \
                   px webhooks send github --duplicate\n  \
                   px webhooks send twilio --identifier +15550100 --print-curl\n  \
-                  px webhooks send claims --field number=7 --file photo=@damage.jpg"
+                  px webhooks send claims --field number=7 --file photo=@damage.jpg\n  \
+                  px webhooks send github --by-server"
 )]
 pub(crate) struct Args {
     /// The webhook's slug
@@ -83,6 +87,10 @@ pub(crate) struct Args {
     /// Spoil the signature
     #[arg(long)]
     bad_signature: bool,
+
+    /// Let the server make, sign and take in the event, also where the secret is set here
+    #[arg(long, conflicts_with_all = ["file", "print_curl", "duplicate", "bad_signature"])]
+    by_server: bool,
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
@@ -104,28 +112,26 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
             .maybe_hint(variable.map(|variable| format!("set {variable}"))));
     }
     let client = context.client()?;
-    let (reported, refuses_all) = match reported(&client, &args.slug).await {
-        Ok(reported) => reported.map(|webhook| (webhook.url, webhook.refuses_all)).unzip(),
-        // A line to be pasted later needs no server now.
-        Err(error) if error.kind == Kind::Unreachable && args.print_curl => {
-            (context.config()?.server.public_url.map(|base| listing::url(&base, &args.slug)), None)
-        }
-        Err(error) => return Err(error),
+    let reported = asked(&client, &args).await?;
+    if by_server::is_wanted(&args, def, &keyring, reported.as_ref().and_then(Option::as_ref)) {
+        return by_server::send(context, &client, (&args, def), body.as_deref()).await;
+    }
+    let (reported, refuses_all) = match reported {
+        Some(reported) => reported.map(|webhook| (webhook.url, webhook.refuses_all)).unzip(),
+        None => (context.config()?.server.public_url.map(|base| listing::url(&base, &args.slug)), None),
     };
     let address = Address::new(client.base(), &args.slug, reported.as_deref());
-    let wish = Wish {
-        identifier: args.identifier.as_deref(),
-        event: args.event.as_deref(),
-        kind: args.kind.as_deref(),
-        token: args.token.as_deref(),
-        body: body.as_deref(),
-    };
+    let wish = Wish { token: args.token.as_deref(), body: body.as_deref(), ..args.wish() };
     let draft = match args.file.as_slice() {
         [] => sample::draft(def, wish, context.now()).await?,
-        files => Draft::of_form(def, &[args.field.as_slice(), files].concat(), wish)?,
+        files => sample::form_draft(def, &[args.field.as_slice(), files].concat(), wish)?,
     };
     warn_of_misfit(context.ui, def, &draft);
-    let seal = || draft.seal(def, &address, &keyring, &context.fresh_id(), context.now(), args.bad_signature);
+    let seal = || -> Result<Request> {
+        let (id, spoilt) = (context.fresh_id(), args.bad_signature);
+        let sealed = draft.seal(def, &address.known_as, &keyring, &id, context.now(), spoilt)?;
+        Ok(address.direct(sealed))
+    };
     if args.print_curl {
         return print_curl(context.ui, &seal()?);
     }
@@ -136,7 +142,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
             let begun = Stopwatch::start();
             let answer = send(&client, &request).await?;
             let several = args.count > 1 || args.duplicate;
-            print(context.ui, &answer, several, &args.slug, begun.elapsed())?;
+            print(context.ui, &Said::of(&answer), several, &args.slug, begun.elapsed())?;
             if !answer.is_success() {
                 let tried = Tried {
                     signed: request.signed,
@@ -149,6 +155,27 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         }
     }
     refused.map_or(Ok(()), Err)
+}
+
+/// What the server says of the webhook, if it knows it; a line to be pasted later needs no server now.
+async fn asked(client: &Client, args: &Args) -> Result<Option<Option<Webhook>>> {
+    match reported(client, &args.slug).await {
+        Ok(reported) => Ok(Some(reported)),
+        Err(error) if error.kind == Kind::Unreachable && args.print_curl => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+impl Args {
+    /// The payload that is wished for.
+    fn wish(&self) -> Wish<'_> {
+        Wish {
+            identifier: self.identifier.as_deref(),
+            event: self.event.as_deref(),
+            kind: self.kind.as_deref(),
+            ..Wish::default()
+        }
+    }
 }
 
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
@@ -203,15 +230,36 @@ async fn send(client: &Client, request: &Request) -> Result<WebhookAnswer> {
     Ok(client.send_webhook(method, &request.url, headers, request.body.clone()).await?)
 }
 
-fn print(ui: Ui, answer: &WebhookAnswer, several: bool, slug: &str, took: Duration) -> Result<()> {
+/// What a webhook said to a sender, whoever that was.
+struct Said {
+    status: u16,
+    accepted: Option<Accepted>,
+    /// The body of the route, for `--json`.
+    json: Value,
+    /// The body of the webhook's answer.
+    body: Value,
+}
+
+impl Said {
+    fn of(answer: &WebhookAnswer) -> Self {
+        let json = answer.to_json();
+        Self { status: answer.status, accepted: answer.accepted(), body: json.clone(), json }
+    }
+
+    fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
+
+fn print(ui: Ui, answer: &Said, several: bool, slug: &str, took: Duration) -> Result<()> {
     match (ui.json, several) {
-        (true, true) => return ui.json_line(&answer.to_json()),
-        (true, false) => return ui.json(&answer.to_json()),
+        (true, true) => return ui.json_line(&answer.json),
+        (true, false) => return ui.json(&answer.json),
         _ => {}
     }
     let style = if answer.is_success() { GOOD } else { ERROR };
     let status = paint(style, answer.status);
-    match answer.accepted() {
+    match &answer.accepted {
         Some(accepted) if ui.is_for_people() => {
             let run = accepted.brain_run_id.map_or_else(String::new, |run| format!(" {}", ids::short(run)));
             let identifier = accepted.identifier.as_ref().map_or_else(String::new, |id| format!(" {id}"));
@@ -230,7 +278,7 @@ fn print(ui: Ui, answer: &WebhookAnswer, several: bool, slug: &str, took: Durati
             Ok(())
         }
         Some(accepted) => {
-            ui.line(format_args!("{status} {}", shown(became(&accepted))))?;
+            ui.line(format_args!("{status} {}", shown(became(accepted))))?;
             let run = accepted.brain_run_id.map(|run| run.to_string());
             if let Some(meaning) = meaning(&accepted.action, run.as_deref()) {
                 ui.note(meaning);
@@ -239,8 +287,7 @@ fn print(ui: Ui, answer: &WebhookAnswer, several: bool, slug: &str, took: Durati
         }
         // A handshake, or an answer of the webhook's own.
         None if answer.is_success() => {
-            let said = answer.to_json();
-            let said = said.as_str().map_or_else(|| said.to_string(), str::to_owned);
+            let said = answer.body.as_str().map_or_else(|| answer.body.to_string(), str::to_owned);
             ui.line(format_args!("{status} {said}").to_string().trim_end())
         }
         None => ui.line(status),

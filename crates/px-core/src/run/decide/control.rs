@@ -32,6 +32,7 @@ impl Log<'_> {
             owns: start.owns,
             slot: slot.clone(),
             labels: start.labels,
+            test: start.test,
         });
         self.push(EventBody::StepStatus { steps: encode_progress(&pending), inner: None });
         if let Some(position) = start.position {

@@ -188,6 +188,7 @@ impl Log<'_> {
                 delivery: None,
                 open: false,
                 kept: (at > 0).then_some(KeptAnswer::Taken(at)),
+                test: None,
             });
             self.effect(Effect::RunStep);
             return;

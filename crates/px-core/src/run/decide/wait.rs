@@ -67,6 +67,7 @@ impl Log<'_> {
                 delivery: response.delivery,
                 have: wait.have() + 1,
                 need: wait.need(),
+                test: response.test,
             });
             return Ok(());
         }
@@ -91,6 +92,7 @@ impl Log<'_> {
             delivery: response.delivery,
             open: wait.mode == WaitMode::Stream,
             kept: (!by_webhook && !self.run.kept_answers.is_empty()).then_some(KeptAnswer::Untouched),
+            test: response.test,
         });
         if wait.mode == WaitMode::Stream {
             self.effect(Effect::RunStep);
@@ -112,7 +114,7 @@ impl Log<'_> {
             (RunStatus::Waiting, Some(wait)) => {
                 let Place { wait, index } = place.unwrap_or(Place { wait: wait.id, index: 0 });
                 let (key, event, delivery) = (None, None, None);
-                self.respond(Response { wait, index, key, event, delivery, response })
+                self.respond(Response { wait, index, key, event, delivery, response, test: None })
             }
             (RunStatus::Running, _) if self.run.kept_answers.len() >= MAX_KEPT_ANSWERS => {
                 Err(Refusal::TooManyAnswers)

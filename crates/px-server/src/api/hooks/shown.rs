@@ -149,6 +149,8 @@ pub(super) fn summary(callback: &outbox::Callback, parked_until: Option<Timestam
         next_attempt_at: callback.due.map(|due| parked.unwrap_or(due).max(due)),
         parked_until: parked,
         reason: callback.reason.clone(),
+        test: callback.test.as_ref().map(|_| true),
+        tested_by: callback.test.as_ref().and_then(|test| test.by.clone()),
     }
 }
 
@@ -172,6 +174,8 @@ pub(super) fn callback(
         next_attempt_at: summary.next_attempt_at,
         parked_until: summary.parked_until,
         reason: summary.reason,
+        test: summary.test,
+        tested_by: summary.tested_by,
         format: callback.format.as_str().to_owned(),
         body: crate::api::json_or_text(&callback.body),
     }

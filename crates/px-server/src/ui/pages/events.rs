@@ -6,8 +6,9 @@ use px_api::{ListCallbacks, ListDeliveries, ListWaits};
 use px_core::Code;
 use px_dashboard::page::{self, HookRow, HookView, InboxView, OutboxView, WebhookView};
 use px_dashboard::route;
+use serde_json::json;
 
-use crate::api::{deliveries, files, hooks, waits, webhooks};
+use crate::api::{deliveries, files, hooks, send_test, waits, webhooks};
 use crate::error::ApiError;
 use crate::ui::look::{Look, Page};
 
@@ -48,16 +49,27 @@ pub(in crate::ui) async fn webhook(look: Look, Path(slug): Path<String>) -> Page
     let here = ListWaits { slug: Some(slug.clone()), limit: Some(FEW), ..ListWaits::default() };
     let Json(waiting) = waits::list(app(&look), Ok(Query(here))).await?;
     let schema = look.app.registry().webhook(&slug).map(|webhook| webhook.payload_schema.clone());
-    let example = "{}".to_owned();
+    let endpoint = look.app.stage.endpoints().find(|endpoint| endpoint.def.slug == slug);
+    let no_test = endpoint.and_then(|endpoint| {
+        send_test::refusal(&look.app, endpoint)
+            .or_else(|| endpoint.shut().map(|why| format!("Webhook '{slug}' refuses every request: {why}")))
+    });
+    // The handler is asked for whoever may send.
+    let may_send = no_test.is_none() && look.may(route::TEST_WEBHOOK).is_ok();
+    let example = if may_send { look.app.example(&slug, None).await } else { None };
+    let identifier = example.as_ref().and_then(|example| example.identifier.clone());
+    let example = example.and_then(|example| example.payload.clone()).unwrap_or_else(|| json!({}));
     let (webhook, came, waiting) = (look.clean(webhook)?, look.clean(came)?, look.clean(waiting)?);
+    let (example, identifier) = (look.clean(example)?, look.clean(identifier)?);
     look.page(|who| {
         let view = WebhookView {
             webhook: &webhook,
             schema: schema.as_ref(),
             example: &example,
+            identifier: identifier.as_deref(),
             deliveries: &came,
             waits: &waiting,
-            no_test: None,
+            no_test: no_test.as_deref(),
         };
         page::webhook(&view, who)
     })

@@ -14,6 +14,7 @@ use px_api::{
 };
 use px_dashboard::page::{self, BrainView, BulkView, RunsView, StoreView, TokensView, WaitsKind, WaitsView};
 use px_dashboard::route;
+use serde_json::json;
 
 use super::look::{Look, Page};
 use super::place::Place;
@@ -22,7 +23,7 @@ use crate::api::{brains, bulk, health, ids, overview, run_list, secrets, store, 
 use crate::app::Shared;
 
 pub(super) use events::{callback, delivery, file, hook, hooks, inbox, outbox, webhook, webhooks};
-pub(super) use one_run::{fork, run, state, to_edit, value};
+pub(super) use one_run::{fork, run, state, value};
 
 /// Rows of a list within a page about something else.
 const FEW: usize = 10;
@@ -200,7 +201,8 @@ pub(super) async fn brain(look: Look, Path(title): Path<String>) -> Page {
         *standing.entry(step).or_insert(0_u64) += 1;
     }
     let (brain, newest) = (look.clean(brain)?, look.clean(newest)?);
-    let example = "{}".to_owned();
+    let example = look.app.example_input(&brain.title).unwrap_or_else(|| json!({}));
+    let example = look.clean(example)?;
     look.page(|who| {
         let view = BrainView { brain: &brain, runs: &newest, example: &example, standing: &standing };
         page::brain(&view, who)

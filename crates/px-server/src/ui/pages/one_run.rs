@@ -5,21 +5,25 @@ use axum::extract::{Path, Query};
 use axum::response::IntoResponse as _;
 use http::HeaderValue;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
-use px_api::{DiffRun, ListCallbacks, RunEvents, ShowRun};
+use px_api::{DiffRun, Explained, ListCallbacks, RunEvents, ShowRun};
 use px_core::Code;
-use px_dashboard::page::{self, ForkView, RunView, ValueView};
+use px_dashboard::page::{self, AnswerForm, ForkView, RunView, ValueView};
 use px_dashboard::route;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::api::{explain, hooks, runs};
 use crate::error::ApiError;
 use crate::ui::look::{Look, Page};
+use crate::ui::typed::response_schema;
 
 use super::FEW;
 use super::app;
 
 /// Entries of a log that a page shows.
 const LOG: usize = 200;
+
+/// Answers that are filled with an example; a run that waits for more has them empty.
+const ANSWERS: usize = 4;
 
 #[derive(Debug, Default, serde::Deserialize)]
 pub(super) struct AskedRun {
@@ -55,6 +59,7 @@ pub(in crate::ui) async fn run(look: Look, Path(id): Path<String>) -> Page {
         ..ListCallbacks::default()
     };
     let Json(callbacks) = hooks::deliveries::list(app(&look), Ok(Query(about))).await?;
+    let answers = answers(&look, &explained).await?;
     let (run, explained) = (look.clean(run)?, look.clean(explained)?);
     let (events, callbacks) = (look.clean(events)?, look.clean(callbacks)?);
     look.page(|who| {
@@ -67,9 +72,28 @@ pub(in crate::ui) async fn run(look: Look, Path(id): Path<String>) -> Page {
             diff: diff.as_ref(),
             callbacks: &callbacks,
             shows_all: asked.all.is_some(),
+            answers: &answers,
         };
         page::run(&view, who)
     })
+}
+
+/// Forms of the answers to the first of what a run waits for, for whoever may answer: their examples are what
+/// the webhooks' handlers make of a payload with the awaited identifier.
+async fn answers(look: &Look, explained: &Explained) -> Result<Vec<AnswerForm>, ApiError> {
+    let mut answers = Vec::new();
+    if look.may(route::ANSWER).is_err() {
+        return Ok(answers);
+    }
+    for wakes in explained.wake.iter().take(ANSWERS) {
+        let example = look.app.example(&wakes.slug, Some(&wakes.identifier)).await;
+        let example = example.and_then(|example| example.response.clone());
+        answers.push(AnswerForm {
+            schema: response_schema(&look.app, &wakes.slug),
+            example: look.clean(example.unwrap_or_else(|| json!({})))?,
+        });
+    }
+    Ok(answers)
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
@@ -111,45 +135,11 @@ pub(in crate::ui) async fn state(look: Look, Path(id): Path<String>) -> Page {
     Ok(([(CONTENT_TYPE, kind), (CONTENT_DISPOSITION, name)], value.to_string()).into_response())
 }
 
-/// JSON that somebody is about to edit: what is not seen, or turns the direction of other
-/// text, stands as the escape that it is in JSON too.
-pub(in crate::ui) fn to_edit(value: &Value) -> String {
-    let text = serde_json::to_string_pretty(value).unwrap_or_default();
-    let is_seen = |letter: char| {
-        letter == '\n'
-            || !(letter.is_control()
-                || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'))
-    };
-    text.chars().fold(String::with_capacity(text.len()), |mut out, letter| {
-        if is_seen(letter) {
-            out.push(letter);
-        } else {
-            // All of them are of the first plane, and so one escape each.
-            out.push_str(&format!("\\u{:04x}", u32::from(letter)));
-        }
-        out
-    })
-}
-
 pub(in crate::ui) async fn fork(look: Look, Path(id): Path<String>) -> Page {
     let Json(run) = runs::show(app(&look), Path(id.clone()), Ok(Query(ShowRun::default()))).await?;
     let step: u32 = look.field(route::field::STEP).and_then(|step| step.parse().ok()).unwrap_or(1);
     let (run, then) = (look.clean(run)?, runs::find(&look.app, &id).await?);
     let state = look.clean(look.app.parts.state_at_step(&then, step).await.map_err(ApiError::from)?)?;
-    let text = to_edit(&state);
+    let text = px_dashboard::editable(&state);
     look.page(|who| page::fork(&ForkView { run: &run, step, state: &text, violations: &[] }, who))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_edited_is_the_same_json_with_nothing_hidden_in_it() {
-        let value = serde_json::json!({ "a\u{202e}": "x\u{1b}\u{200b}\u{feff}\n", "b": [1, null, "ä"] });
-        let text = to_edit(&value);
-        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
-        assert!(text.contains("a\\u202e") && text.contains("ä"), "{text}");
-        assert!(text.chars().all(|letter| letter == '\n' || !letter.is_control()));
-    }
 }

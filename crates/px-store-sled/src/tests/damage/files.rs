@@ -72,6 +72,7 @@ fn delivery(number: usize) -> Delivery {
         events: Vec::new(),
         holders: Vec::new(),
         emptied: false,
+        test: None,
         files: contents.iter().map(stored).collect(),
         body: Bytes::from_static(b"{}"),
         contents,

@@ -2,52 +2,60 @@
 //! schema, the provider's ids, and its signature, from the same verification
 //! record that the server checks it with.
 //!
-//! Used by `webhooks send`, `webhooks show` and `runs explain`.
+//! Used by `webhooks send`, `webhooks show` and `runs explain`, and by the test events of a server.
 
 mod body;
-mod form;
+mod stamp;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST};
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use px_client::encode;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use px_core::Timestamp;
-use px_inbound::verify::sign::{Error as SignError, OutboundRequest, sign};
 use px_sdk::verify::{Keyring, Scheme, Source};
-use px_sdk::{Received, WebhookDef};
+use px_sdk::{RawInbound, Received, WebhookDef};
+use px_verify::sign::{Error as SignError, OutboundRequest, sign};
 use secrecy::SecretString;
 use serde_json::Value;
 
-use super::Address;
-use super::aim::{Oracle, needs_a_server};
-use super::kinds;
-use super::schema;
+use crate::aim::{Oracle, needs_a_server};
 use crate::error::{Error, Result};
+use crate::handler::AskHandler;
+use crate::kinds;
+use crate::schema;
 
 use body::{body, content_type, posted};
-pub(crate) use form::Field;
+use stamp::{flip, stamp};
 
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
 
+/// Characters that stay as they are in a value of a query or a form.
+const UNRESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A text as one value of a query or a form.
+fn encode(text: impl std::fmt::Display) -> String {
+    utf8_percent_encode(&text.to_string(), &UNRESERVED).to_string()
+}
+
 /// Wishes about a request.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Wish<'a> {
+pub struct Wish<'a> {
     /// The identifier that the handler is to find.
-    pub(crate) identifier: Option<&'a str>,
+    pub identifier: Option<&'a str>,
     /// The provider's name for the kind of event.
-    pub(crate) event: Option<&'a str>,
+    pub event: Option<&'a str>,
     /// The kind of event, as the schema of the payload names it.
-    pub(crate) kind: Option<&'a str>,
+    pub kind: Option<&'a str>,
     /// The token of the wait.
-    pub(crate) token: Option<&'a str>,
+    pub token: Option<&'a str>,
     /// A body to send instead of a sample.
-    pub(crate) body: Option<&'a [u8]>,
+    pub body: Option<&'a [u8]>,
 }
 
 /// A request without the ids and the signature that each sending has of its own.
 #[derive(Debug, Clone)]
-pub(crate) struct Draft {
+pub struct Draft {
     content: Content,
     headers: HeaderMap,
     query: Option<String>,
@@ -65,17 +73,24 @@ enum Content {
 
 /// A request, ready to be sent.
 #[derive(Debug, Clone)]
-pub(crate) struct Request {
-    pub(crate) method: Method,
-    pub(crate) url: String,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// The URL that it is signed for, with its query.
+    pub url: String,
+    /// The headers, with the signature.
+    pub headers: HeaderMap,
+    /// The bytes that are signed.
+    pub body: Bytes,
     /// True if it carries a signature or a token.
-    pub(crate) signed: bool,
+    pub signed: bool,
 }
 
 /// The validator of a webhook's payload.
-pub(crate) fn validator(def: &WebhookDef) -> Result<jsonschema::Validator> {
+///
+/// # Errors
+/// The schema does not compile.
+pub fn validator(def: &WebhookDef) -> Result<jsonschema::Validator> {
     jsonschema::validator_for(&def.payload_schema).map_err(|error| {
         Error::failed(format!("the payload schema of webhook '{}' does not compile: {error}", def.slug))
     })
@@ -83,11 +98,19 @@ pub(crate) fn validator(def: &WebhookDef) -> Result<jsonschema::Validator> {
 
 /// Makes what the wish asks for, asking the webhook's handler where the
 /// identifier belongs.
-pub(crate) async fn draft(def: &WebhookDef, wish: Wish<'_>, now: Timestamp) -> Result<Draft> {
+///
+/// # Errors
+/// The wish cannot be met: no sample fits, or the handler finds the identifier nowhere.
+pub async fn draft(
+    def: &WebhookDef,
+    handler: &dyn AskHandler,
+    wish: Wish<'_>,
+    now: Timestamp,
+) -> Result<Draft> {
     let validator = validator(def)?;
     let query = wish.token.map(|token| format!("token={}", encode(token)));
     let request = |payload: &Value| received(def, payload, wish.event, query.as_deref(), now);
-    let oracle = Oracle { def, validator: Some(&validator), request: &request };
+    let oracle = Oracle { def, handler, validator: Some(&validator), request: &request };
     let given = wish.body.map(|body| (body, serde_json::from_slice::<Value>(body).ok()));
     let samples = match &given {
         Some((_, Some(payload))) => vec![payload.clone()],
@@ -247,20 +270,47 @@ fn header_value(what: &str, text: &str) -> Result<HeaderValue> {
 }
 
 impl Draft {
+    /// Bytes that somebody gave, sent as they are.
+    ///
+    /// # Errors
+    /// The wish names an event that no header can carry.
+    pub fn of_bytes(def: &WebhookDef, content_type: &str, body: Bytes, wish: Wish<'_>) -> Result<Self> {
+        let mut headers = headers(def, &Value::Null, FORM, wish.event)?;
+        headers.insert(CONTENT_TYPE, header_value("the content type", content_type)?);
+        let query = wish.token.map(|token| format!("token={}", encode(token)));
+        Ok(Self { content: Content::Given(body), headers, query })
+    }
+
+    /// Asks the webhook's handler what it makes of the payload; nothing if it ignores it.
+    pub async fn outcome(
+        &self,
+        def: &WebhookDef,
+        handler: &dyn AskHandler,
+        now: Timestamp,
+    ) -> Option<RawInbound> {
+        let payload = self.payload()?;
+        let request = |payload: &Value| received(def, payload, None, self.query.as_deref(), now);
+        Oracle { def, handler, validator: None, request: &request }.ask(&payload).await
+    }
+
     /// The payload as JSON, where px knows it.
-    pub(crate) fn payload(&self) -> Option<Value> {
+    #[must_use]
+    pub fn payload(&self) -> Option<Value> {
         match &self.content {
             Content::Made(payload) | Content::Posted(payload, _) => Some(payload.clone()),
             Content::Given(body) => serde_json::from_slice(body).ok(),
         }
     }
 
-    /// The request of one sending: `id` is the provider's id of it. Signed if
-    /// there is a secret; `spoilt` gives it a signature that is none.
-    pub(crate) fn seal(
+    /// The request of one sending to a webhook that knows itself as `url`: `id` is the provider's id
+    /// of it. Signed if there is a secret; `spoilt` gives it a signature that is none.
+    ///
+    /// # Errors
+    /// The secret cannot sign, or the verifier is users' own code.
+    pub fn seal(
         &self,
         def: &WebhookDef,
-        address: &Address,
+        url: &str,
         keyring: &Keyring,
         id: &str,
         now: Timestamp,
@@ -277,8 +327,8 @@ impl Draft {
             Content::Given(bytes) | Content::Posted(_, bytes) => bytes,
         };
         let known_as = match &self.query {
-            Some(query) => format!("{}?{query}", address.known_as),
-            None => address.known_as.clone(),
+            Some(query) => format!("{url}?{query}"),
+            None => url.to_owned(),
         };
         let mut callback = OutboundRequest { method: Method::POST, url: known_as, headers, body: bytes };
         let active = keyring.keys().iter().find(|key| key.expires.is_none_or(|expires| now < expires));
@@ -292,13 +342,8 @@ impl Draft {
                 flip(&mut callback.headers, &header_name(&record.header)?);
             }
         }
-        let tail = callback.url.strip_prefix(&address.known_as).unwrap_or_default();
-        let url = format!("{}{tail}", address.post);
-        let mut headers = callback.headers;
-        if let Some(host) = address.host() {
-            headers.insert(HOST, host);
-        }
-        Ok(Request { method: callback.method, url, headers, body: callback.body, signed: secret.is_some() })
+        let OutboundRequest { method, url, headers, body } = callback;
+        Ok(Request { method, url, headers, body, signed: secret.is_some() })
     }
 }
 
@@ -314,60 +359,6 @@ fn unsigned(def: &WebhookDef, error: &SignError) -> Error {
         _ => None,
     };
     Error::failed(format!("cannot sign for webhook '{}': {error}", def.slug)).maybe_hint(hint)
-}
-
-/// Puts the provider's id of the delivery where the server looks for it first.
-fn stamp(
-    def: &WebhookDef,
-    source: &Source,
-    id: &str,
-    headers: &mut HeaderMap,
-    content: &mut Content,
-) -> Result<()> {
-    match source {
-        Source::Header(name) => {
-            headers.insert(header_name(name)?, header_value("the delivery's id", id)?);
-        }
-        // The sender uses one of the names; a record's own comes first.
-        Source::Headers(names) => {
-            if let Some(name) = names.first() {
-                headers.insert(header_name(name)?, header_value("the delivery's id", id)?);
-            }
-        }
-        Source::Pointer(pointer) => {
-            if let Content::Made(payload) = content {
-                let mut stamped = payload.clone();
-                put(&mut stamped, pointer, id.into());
-                if validator(def)?.is_valid(&stamped) {
-                    *payload = stamped;
-                }
-            }
-        }
-        Source::Joined(sources) => {
-            for source in sources {
-                stamp(def, source, id, headers, content)?;
-            }
-        }
-        _ => {}
-    }
-    Ok(())
-}
-
-/// Changes one character of a signature.
-fn flip(headers: &mut HeaderMap, name: &HeaderName) {
-    let Some(text) = headers.get(name).and_then(|value| value.to_str().ok()) else { return };
-    let at = text.len().saturating_sub(5);
-    let flipped: String = text
-        .char_indices()
-        .map(|(index, c)| match (index == at, c) {
-            (true, 'a' | 'A') => 'b',
-            (true, _) => 'a',
-            (false, c) => c,
-        })
-        .collect();
-    if let Ok(value) = flipped.parse() {
-        headers.insert(name.clone(), value);
-    }
 }
 
 #[cfg(test)]

@@ -2,14 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use http::HeaderValue;
-use http::header::CONTENT_TYPE;
-use px_client::encode;
 use px_inbound::verify::FormWriter;
 use px_sdk::WebhookDef;
-use serde_json::Value;
 
-use super::{Content, Draft, FORM, Wish, headers};
+use super::{Draft, Wish};
 use crate::error::{Error, Result};
 
 /// A field of a form, as `NAME=TEXT` or, if it is a file, as `NAME=@PATH`.
@@ -53,35 +49,28 @@ fn halves<'a>(argument: &'a str, form: &str) -> std::result::Result<(String, &'a
     }
 }
 
-impl Draft {
-    /// A form of these fields, as it is written.
-    ///
-    /// # Errors
-    /// A file cannot be read, or the webhook takes no forms with files.
-    pub(crate) fn of_form(def: &WebhookDef, fields: &[Field], wish: Wish<'_>) -> Result<Self> {
-        if def.files.is_none() {
-            return Err(Error::usage(format!("webhook '{}' takes no forms with files", def.slug))
-                .hint("add `files = px::Files::default()` to its `px::webhook!`"));
-        }
-        let mut form = FormWriter::default();
-        for Field { name, value } in fields {
-            form = match value {
-                FieldValue::Text(text) => form.text(name, text),
-                FieldValue::File(path) => {
-                    let content = std::fs::read(path).map_err(|error| unread(path, &error))?;
-                    let called = path.file_name().unwrap_or_default().to_string_lossy();
-                    form.file(name, &called, "application/octet-stream", content)
-                }
-            };
-        }
-        let (content_type, body) = form.finish();
-        let mut headers = headers(def, &Value::Null, FORM, wish.event)?;
-        if let Ok(content_type) = HeaderValue::from_str(&content_type) {
-            headers.insert(CONTENT_TYPE, content_type);
-        }
-        let query = wish.token.map(|token| format!("token={}", encode(token)));
-        Ok(Self { content: Content::Given(body), headers, query })
+/// A form of these fields, as it is written.
+///
+/// # Errors
+/// A file cannot be read, or the webhook takes no forms with files.
+pub(crate) fn form_draft(def: &WebhookDef, fields: &[Field], wish: Wish<'_>) -> Result<Draft> {
+    if def.files.is_none() {
+        return Err(Error::usage(format!("webhook '{}' takes no forms with files", def.slug))
+            .hint("add `files = px::Files::default()` to its `px::webhook!`"));
     }
+    let mut form = FormWriter::default();
+    for Field { name, value } in fields {
+        form = match value {
+            FieldValue::Text(text) => form.text(name, text),
+            FieldValue::File(path) => {
+                let content = std::fs::read(path).map_err(|error| unread(path, &error))?;
+                let called = path.file_name().unwrap_or_default().to_string_lossy();
+                form.file(name, &called, "application/octet-stream", content)
+            }
+        };
+    }
+    let (content_type, body) = form.finish();
+    Ok(Draft::of_bytes(def, &content_type, body, wish)?)
 }
 
 fn unread(path: &Path, error: &std::io::Error) -> Error {

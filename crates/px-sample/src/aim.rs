@@ -7,22 +7,20 @@
 //! wanted identifier is taken apart the same way. The result is given to the handler once more, and is used
 //! only if the handler says exactly the wanted identifier.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use px_sdk::{Provided, RawInbound, Received, WebhookDef};
+use px_sdk::{RawInbound, Received, WebhookDef};
 use serde_json::Value;
+
+use crate::handler::AskHandler;
 
 /// Most texts and numbers of a payload that are looked at.
 const MAX_LEAVES: usize = 200;
-/// Time that a handler may take, as at the server (docs/rules.md#24).
-const HANDLER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Smallest number that marks a place in a sample; samples have none so large of their own.
 const NUMBER_MARK: u64 = 900_000_000;
 
 /// Asks a webhook's handler what it would do.
 pub(crate) struct Oracle<'a> {
     pub(crate) def: &'a WebhookDef,
+    pub(crate) handler: &'a dyn AskHandler,
     pub(crate) validator: Option<&'a jsonschema::Validator>,
     /// Makes the request that carries a payload.
     pub(crate) request: &'a (dyn Fn(&Value) -> Received + Sync),
@@ -35,15 +33,13 @@ impl Oracle<'_> {
     }
 
     /// The first thing that the handler says which is not to be ignored.
-    /// Nothing where it needs resources: a command makes none.
-    async fn ask(&self, payload: &Value) -> Option<RawInbound> {
+    /// Nothing where it needs resources: a command makes none, and a server's are no playground.
+    pub(crate) async fn ask(&self, payload: &Value) -> Option<RawInbound> {
         if !self.def.needs.is_empty() {
             return None;
         }
-        let received = Arc::new((self.request)(payload));
-        let handled = self.def.handle(&Provided::default(), received, payload.clone());
-        let answer = tokio::time::timeout(HANDLER_TIMEOUT, handled);
-        answer.await.ok()?.ok()?.into_iter().find(|inbound| inbound.ignored.is_none())
+        let answer = self.handler.ask((self.request)(payload), payload.clone()).await?;
+        answer.into_iter().find(|inbound| inbound.ignored.is_none())
     }
 
     async fn identifier(&self, payload: &Value) -> Option<String> {
@@ -123,7 +119,8 @@ impl Oracle<'_> {
 
 /// Returns what a webhook's handler needs that no command has, if it needs anything of that kind: such a
 /// handler answers nothing that an [`Oracle`] asks.
-pub(crate) fn needs_a_server(def: &WebhookDef) -> Option<String> {
+#[must_use]
+pub fn needs_a_server(def: &WebhookDef) -> Option<String> {
     let (noun, verb, names) = match (&def.needs[..], &def.secrets[..]) {
         ([], []) => return None,
         ([], secrets) => ("secret", "reads", secrets.to_vec()),

@@ -21,7 +21,8 @@ const MAX_WAYS: usize = 48;
 const MAX_DEPTH: usize = 12;
 
 /// Samples of the schema, the plainest first.
-pub(crate) fn samples(schema: &Value) -> Vec<Value> {
+#[must_use]
+pub fn samples(schema: &Value) -> Vec<Value> {
     every(schema, None)
 }
 
@@ -54,7 +55,8 @@ fn every(schema: &Value, kind: Option<&str>) -> Vec<Value> {
 }
 
 /// Resolves `$ref`s into the same document.
-pub(crate) fn follow<'a>(root: &'a Value, mut schema: &'a Value) -> &'a Value {
+#[must_use]
+pub fn follow<'a>(root: &'a Value, mut schema: &'a Value) -> &'a Value {
     for _ in 0..MAX_DEPTH {
         let target = schema.get("$ref").and_then(Value::as_str).and_then(|target| target.strip_prefix('#'));
         match target.and_then(|pointer| root.pointer(pointer)) {

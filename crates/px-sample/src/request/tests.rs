@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::*;
+use crate::OwnHandler;
 
 #[test]
 fn forms() {
@@ -93,7 +94,7 @@ fn envelopes() -> WebhookDef {
 
 async fn payload(def: &WebhookDef, kind: Option<&str>, identifier: Option<&str>) -> Result<Value> {
     let wish = Wish { kind, identifier, ..Wish::default() };
-    let made = draft(def, wish, Timestamp::from_millis(0)).await?;
+    let made = draft(def, &OwnHandler(def), wish, Timestamp::from_millis(0)).await?;
     Ok(made.payload().unwrap())
 }
 
@@ -147,16 +148,15 @@ async fn slacks_buttons_come_as_the_form_that_slack_posts() {
             Ok(Inbound::resume(pressed.value, Pressed { kind: pressed.kind }))
         });
     let given = br#"{"type": "block_actions", "value": "v 1&2"}"#;
-    let address = Address::new("http://127.0.0.1:8787", "buttons", None);
+    let url = "http://127.0.0.1:8787/webhooks/buttons";
     let keyring = Keyring::empty().with(SecretString::from("a secret"));
     for wish in
         [Wish { body: Some(given), ..Wish::default() }, Wish { identifier: Some("v 1&2"), ..Wish::default() }]
     {
-        let draft = draft(&def, wish, Timestamp::from_millis(1_000)).await.unwrap();
-        let request =
-            draft.seal(&def, &address, &keyring, "1", Timestamp::from_millis(1_000), false).unwrap();
+        let draft = draft(&def, &OwnHandler(&def), wish, Timestamp::from_millis(1_000)).await.unwrap();
+        let request = draft.seal(&def, url, &keyring, "1", Timestamp::from_millis(1_000), false).unwrap();
         assert_eq!(request.headers[CONTENT_TYPE], FORM);
-        let fields = px_inbound::verify::form_fields(&request.body);
+        let fields = px_verify::form_fields(&request.body);
         let [(name, json)] = fields.as_slice() else { panic!("{fields:?}") };
         let read: Value = serde_json::from_str(json).unwrap();
         assert_eq!((name.as_str(), &read["value"]), ("payload", &json!("v 1&2")));

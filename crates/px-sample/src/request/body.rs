@@ -1,12 +1,11 @@
 //! The body of a request, in the form in which its provider posts it.
 
 use bytes::Bytes;
-use px_client::encode;
 use px_sdk::WebhookDef;
 use px_sdk::verify::{BodyForm, Scheme, Verification};
 use serde_json::{Map, Value};
 
-use super::{FORM, JSON};
+use super::{FORM, JSON, encode};
 
 /// The content type that the provider would use.
 pub(super) fn content_type(verification: &Verification, payload: &Value) -> &'static str {

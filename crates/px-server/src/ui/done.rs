@@ -63,7 +63,11 @@ impl Word {
         (Self::Revoked, "revoked", "The token is revoked, with every session and stream that it opened."),
         (Self::TestSent, "test-sent", "The test event was sent; below is what became of it."),
         (Self::Chosen, "chosen", "It is done with all of the chosen runs."),
-        (Self::JobStopped, "job-stopped", "The job stops after the runs that it is at, at most 64."),
+        (
+            Self::JobStopped,
+            "job-stopped",
+            "The job is stopped; of the runs that it was at, up to 16 may still be done.",
+        ),
         (Self::LoggedOut, "logged-out", "You are logged out."),
         (Self::Kept, "kept", "The settings are kept in this browser."),
     ];

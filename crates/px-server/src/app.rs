@@ -34,8 +34,6 @@ pub(crate) struct App {
     pub(crate) unsignable_hooks: crate::api::UnsignableHooks,
     pub(crate) strikes: crate::ui::Strikes,
     pub(crate) noticed: crate::ui::Noticed,
-    /// Port that this server listens at.
-    pub(crate) port: u16,
     pub(crate) streams: Arc<crate::streams::Streams>,
     /// Bounds of the webhooks that take forms with files, by slug.
     pub(crate) files: std::collections::HashMap<String, px_sdk::Files>,

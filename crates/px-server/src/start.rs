@@ -259,7 +259,6 @@ impl Checked {
             unsignable_hooks: UnsignableHooks::default(),
             strikes: ui::Strikes::default(),
             noticed: ui::Noticed::default(),
-            port: address.port(),
             streams: Streams::new(options.streams),
             files,
             spills,

@@ -125,7 +125,7 @@ fn scope(permission: Permission) -> px_api::Scope {
 
 /// Name of the cookie that keeps the zone of times and whether single keys do something.
 fn settings_name(app: &App) -> String {
-    format!("px_set_{}", app.port)
+    app.secrets.page_keys().cookie_name("set")
 }
 
 fn settings(app: &App, headers: &HeaderMap) -> (Zone, bool) {

@@ -15,6 +15,7 @@ mod noticed;
 mod pages;
 mod place;
 mod strikes;
+mod sessions;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, RawQuery, Request, State};

@@ -21,6 +21,7 @@ mod bulk;
 mod hooks;
 mod inbox;
 mod overview;
+mod payloads;
 mod planted;
 mod project;
 mod runs;
@@ -169,6 +170,7 @@ fn run(names: &[String]) -> bool {
         overview::CASES,
         bulk::CASES,
         access::CASES,
+        payloads::CASES,
     ]
     .concat()
     .into_iter()

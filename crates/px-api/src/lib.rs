@@ -46,6 +46,7 @@ mod waits;
 mod webhooks;
 pub mod why;
 pub mod words;
+mod withheld;
 
 pub use brains::{Brain, BrainPart, BrainReminder, BrainStep, BrainSummary, Brains, Candidate, InnerBrain};
 pub use bulk::*;
@@ -97,3 +98,4 @@ pub use webhooks::{
     Accepted, Action, FormAccepted, FormNotFound, FormQuery, FormRefused, LinkForm, Original, RefusedForm,
     SecretSource, Webhook, Webhooks,
 };
+pub use withheld::{Withheld, Withhold};

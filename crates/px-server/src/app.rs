@@ -23,6 +23,8 @@ pub(crate) struct App {
     pub(crate) secrets: crate::secrets::ServerSecrets,
     /// Serves the API to others though there is no token.
     pub(crate) insecure: bool,
+    /// The least permission that is shown what runs and senders bring.
+    pub(crate) payloads: px_store::tokens::Permission,
     /// Hides the paths of hooks' URLs below the scope `admin`, too.
     pub(crate) redact_paths: bool,
     /// Figures of the storage below the store.

@@ -253,6 +253,7 @@ impl Checked {
             insecure: options.insecure,
             redact_paths: options.hooks.redact_paths,
             figures: options.figures.clone(),
+            payloads: options.payloads,
             layered,
             gate: Gate::new(options.gate, self.policies),
             urls,

@@ -25,6 +25,7 @@ mod openapi;
 pub(crate) mod operator;
 pub(crate) mod overview;
 pub(crate) mod redacted;
+pub(crate) mod payload;
 #[cfg(test)]
 mod reference;
 pub(crate) mod rerun;

@@ -110,7 +110,7 @@ pub(super) fn session(app: &App, who: &Who, uri: &Uri, headers: &HeaderMap) -> S
         keys,
         now: app.clock().now(),
         attention: app.noticed.count(),
-        sees_payloads: true,
+        sees_payloads: who.permission >= app.payloads,
         notice: uri
             .query()
             .and_then(Done::of_query)

@@ -5,6 +5,7 @@
 
 mod actions;
 mod answers;
+mod clean;
 mod done;
 mod guard;
 mod keys;

@@ -30,6 +30,7 @@ pub(in crate::ui) async fn delivery(look: Look, Path(id): Path<String>) -> Page 
 }
 
 pub(in crate::ui) async fn file(look: Look, place: Path<(String, String)>) -> Page {
+    look.payloads().demand("A file")?;
     Ok(files::show(app(&look), place).await?)
 }
 

@@ -18,6 +18,7 @@ use px_dashboard::route;
 use super::look::{Look, Page};
 use super::place::Place;
 use crate::api::guard::Sight;
+use crate::api::payload::Payloads;
 use crate::api::{brains, bulk, health, ids, overview, run_list, secrets, store, tokens, waits};
 use crate::app::Shared;
 
@@ -33,6 +34,10 @@ fn sight() -> Extension<Sight> {
 
 fn app(look: &Look) -> State<Shared> {
     State(look.app.clone())
+fn payloads(look: &Look) -> Extension<Payloads> {
+    Extension(look.payloads())
+}
+
 }
 
 /// The titles of the brains.
@@ -60,7 +65,7 @@ pub(super) async fn overview(look: Look) -> Page {
         limit: Some(ERRORS),
         ..ListRuns::default()
     };
-    let Json(failed) = run_list::list(app(&look), Ok(Query(failed))).await?;
+    let Json(failed) = run_list::list(app(&look), payloads(&look), Ok(Query(failed))).await?;
     let (now, failed) = (look.clean(now)?, look.clean(failed)?);
     look.page(|who| page::overview(&now, &failed.runs, who))
 }
@@ -133,7 +138,7 @@ pub(super) async fn job(look: Look, Path(id): Path<String>) -> Page {
 pub(super) async fn runs(look: Look) -> Page {
     let query: ListRuns = look.query(route::RUNS)?;
     let asked = ListRuns { include: Some("standing".into()), ..query.clone() };
-    let Json(page) = run_list::list(app(&look), Ok(Query(asked))).await?;
+    let Json(page) = run_list::list(app(&look), payloads(&look), Ok(Query(asked))).await?;
     let (page, brains) = (look.clean(page)?, titles(&look));
     look.page(|who| page::runs(&RunsView { query: &query, page: &page, brains: &brains }, who))
 }
@@ -158,7 +163,7 @@ pub(super) async fn waits(look: Look) -> Page {
                 cursor: cursor.clone(),
                 ..ListRuns::default()
             };
-            let Json(page) = run_list::list(app(&look), Ok(Query(asked))).await?;
+            let Json(page) = run_list::list(app(&look), payloads(&look), Ok(Query(asked))).await?;
             let page = look.clean(page)?;
             look.page(|who| {
                 let kind = WaitsKind::Oldest(cursor.as_deref(), &page);
@@ -194,7 +199,7 @@ pub(super) async fn brain(look: Look, Path(title): Path<String>) -> Page {
         limit: Some(COUNTED),
         ..ListRuns::default()
     };
-    let Json(live) = run_list::list(app(&look), Ok(Query(live))).await?;
+    let Json(live) = run_list::list(app(&look), payloads(&look), Ok(Query(live))).await?;
     let mut standing = BTreeMap::new();
     for step in live.runs.iter().filter_map(|run| run.standing.as_ref()?.step.clone()) {
         *standing.entry(step).or_insert(0_u64) += 1;

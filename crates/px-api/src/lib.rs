@@ -22,6 +22,7 @@ mod explained;
 mod hooks;
 mod ids;
 mod inbox;
+mod late;
 mod lenient;
 mod open;
 mod overview;
@@ -45,8 +46,8 @@ mod waiting;
 mod waits;
 mod webhooks;
 pub mod why;
-pub mod words;
 mod withheld;
+pub mod words;
 
 pub use brains::{Brain, BrainPart, BrainReminder, BrainStep, BrainSummary, Brains, Candidate, InnerBrain};
 pub use bulk::*;
@@ -64,6 +65,7 @@ pub use inbox::{
     BindDelivery, BoundEvent, Delivery, DeliveryFile, DeliveryPage, DeliveryState, DeliverySummary,
     FormField, InboxEvent,
 };
+pub use late::{LatePage, LateWait, ListLate};
 pub use open::Open;
 pub use overview::*;
 pub use position::Position;

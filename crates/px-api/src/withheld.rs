@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::{
     Ask, Brain, Brains, BulkJob, BulkJobs, BulkPreview, Callback, CallbackPage, CallbackSummary, Delivery,
     DeliveryPage, DeliveryState, DeliverySummary, DuePage, Event, Events, Explained, FoundIds, Health, Hook,
-    HookStats, Hooks, InboxEvent, Open, Overview, Registration, Run, RunPage, RunSummary,
+    HookStats, Hooks, InboxEvent, LatePage, Open, Overview, Registration, Run, RunPage, RunSummary,
     RunningBrains, Runs, StateDiff, Status, StoreBrains, StoreKeys, StoreValue, WaitPage, Webhook, Webhooks,
 };
 
@@ -76,6 +76,7 @@ without_payloads!(
     Hook,
     HookStats,
     Hooks,
+    LatePage,
     Overview,
     Status,
     StoreBrains,

@@ -9,6 +9,7 @@ mod hook;
 mod inbox;
 mod login;
 mod overview;
+mod overdue;
 mod refusal;
 mod run;
 mod run_log;

@@ -88,6 +88,7 @@ const DECISIONS: &[(&str, Payload)] = &[
     ("showBulk", Payload::None),
     ("listWaits", Payload::None),
     ("listDue", Payload::None),
+    ("listLate", Payload::None),
     ("findIds", Payload::None),
     ("listWebhooks", Payload::None),
     ("listDeliveries", Payload::Part(part::<px_api::DeliveryPage>)),

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use axum::extract::{Path, Query, State};
 use axum::{Extension, Json};
 use px_api::{
-    BrainHistory, Brains, BulkAction, BulkFilter, FindBrains, Include, ListRuns, ListWaits, RunSummary,
-    StartBulk,
+    BrainHistory, Brains, BulkAction, BulkFilter, FindBrains, Include, ListDue, ListLate, ListRuns,
+    ListWaits, RunSummary, StartBulk,
 };
 use px_dashboard::page::{self, BrainView, BulkView, RunsView, StoreView, TokensView, WaitsKind, WaitsView};
 use px_dashboard::route;
@@ -19,7 +19,7 @@ use super::look::{Look, Page};
 use super::place::Place;
 use crate::api::guard::Sight;
 use crate::api::payload::Payloads;
-use crate::api::{brains, bulk, health, ids, overview, run_list, secrets, store, tokens, waits};
+use crate::api::{brains, bulk, health, ids, late, overview, run_list, secrets, store, tokens, waits};
 use crate::app::Shared;
 
 pub(super) use events::{callback, delivery, file, hook, hooks, inbox, outbox, webhook, webhooks};
@@ -148,7 +148,7 @@ pub(super) async fn waits(look: Look) -> Page {
     match look.field("view").as_deref() {
         Some("due") => {
             let query = look.query(route::WAITS)?;
-            let Json(page) = waits::due(app(&look), Ok(Query(px_api::ListDue::clone(&query)))).await?;
+            let Json(page) = waits::due(app(&look), Ok(Query(ListDue::clone(&query)))).await?;
             let page = look.clean(page)?;
             look.page(|who| {
                 page::waits(&WaitsView { kind: WaitsKind::Due(&query, &page), slugs: &slugs }, who)
@@ -172,6 +172,18 @@ pub(super) async fn waits(look: Look) -> Page {
         }
         _ => {
             let query: ListWaits = look.query(route::WAITS)?;
+        Some("late") => {
+            let query: ListLate = look.query(route::WAITS)?;
+            let Json(page) = late::list(app(&look), Ok(Query(query.clone()))).await?;
+            let until = look.app.clock().now().before(overview::LATE).as_millis();
+            let rung = ListDue { until: Some(until), ..ListDue::default() };
+            let Json(rung) = waits::due(app(&look), Ok(Query(rung))).await?;
+            let (page, rung) = (look.clean(page)?, look.clean(rung)?);
+            look.page(|who| {
+                let kind = WaitsKind::Late(&query, &page, &rung);
+                page::waits(&WaitsView { kind, slugs: &slugs }, who)
+            })
+        }
             let Json(page) = waits::list(app(&look), Ok(Query(query.clone()))).await?;
             let page = look.clean(page)?;
             look.page(|who| {

@@ -15,8 +15,8 @@ mod look;
 mod noticed;
 mod pages;
 mod place;
-mod strikes;
 mod sessions;
+mod strikes;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, RawQuery, Request, State};
@@ -47,6 +47,7 @@ fn served() -> Vec<(Route, MethodRouter<Shared>)> {
         (route::RUN, get(pages::run)),
         (route::VALUE, get(pages::value)),
         (route::STATE, get(pages::state)),
+        (route::CHANGES, get(pages::changes)),
         (route::PAUSE, post(actions::pause)),
         (route::RESUME, post(actions::resume)),
         (route::CANCEL, post(actions::cancel)),

@@ -1,6 +1,7 @@
 //! The pages that show something. Each asks what the API's routes ask, with the same
 //! functions, and hands their answers on.
 
+mod changes;
 mod events;
 mod one_run;
 
@@ -22,6 +23,7 @@ use crate::api::payload::Payloads;
 use crate::api::{brains, bulk, health, ids, late, overview, run_list, secrets, store, tokens, waits};
 use crate::app::Shared;
 
+pub(super) use changes::changes;
 pub(super) use events::{callback, delivery, file, hook, hooks, inbox, outbox, webhook, webhooks};
 pub(super) use one_run::{fork, run, state, to_edit, value};
 
@@ -32,12 +34,12 @@ fn sight() -> Extension<Sight> {
     Extension(Sight::Redacted)
 }
 
-fn app(look: &Look) -> State<Shared> {
-    State(look.app.clone())
 fn payloads(look: &Look) -> Extension<Payloads> {
     Extension(look.payloads())
 }
 
+fn app(look: &Look) -> State<Shared> {
+    State(look.app.clone())
 }
 
 /// The titles of the brains.
@@ -170,8 +172,6 @@ pub(super) async fn waits(look: Look) -> Page {
                 page::waits(&WaitsView { kind, slugs: &slugs }, who)
             })
         }
-        _ => {
-            let query: ListWaits = look.query(route::WAITS)?;
         Some("late") => {
             let query: ListLate = look.query(route::WAITS)?;
             let Json(page) = late::list(app(&look), Ok(Query(query.clone()))).await?;
@@ -184,6 +184,8 @@ pub(super) async fn waits(look: Look) -> Page {
                 page::waits(&WaitsView { kind, slugs: &slugs }, who)
             })
         }
+        _ => {
+            let query: ListWaits = look.query(route::WAITS)?;
             let Json(page) = waits::list(app(&look), Ok(Query(query.clone()))).await?;
             let page = look.clean(page)?;
             look.page(|who| {

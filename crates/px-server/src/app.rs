@@ -33,8 +33,12 @@ pub(crate) struct App {
     /// The webhooks with middleware of their own, by slug.
     pub(crate) layered: std::collections::HashMap<String, px_sdk::layer::Route>,
     pub(crate) urls: UrlView,
+    /// Serves the page for people.
+    pub(crate) has_page: bool,
     pub(crate) unsignable_hooks: crate::api::UnsignableHooks,
+    #[cfg(feature = "dashboard")]
     pub(crate) strikes: crate::ui::Strikes,
+    #[cfg(feature = "dashboard")]
     pub(crate) noticed: crate::ui::Noticed,
     pub(crate) streams: Arc<crate::streams::Streams>,
     /// Bounds of the webhooks that take forms with files, by slug.

@@ -37,6 +37,7 @@ use crate::secrets::{self, ServerSecrets};
 use crate::spill::Spills;
 use crate::streams::{self, Streams};
 use crate::sweeper;
+#[cfg(feature = "dashboard")]
 use crate::ui;
 use crate::unverified::warnings;
 
@@ -130,9 +131,10 @@ pub async fn start(mut options: Options) -> Result<Running, StartError> {
 
 /// Every route, in the form that users see.
 pub(crate) fn router(app: Shared) -> axum::Router {
-    api::router(app.clone())
-        .merge(ui::router(app))
-        .layer(axum::middleware::map_response(error_format::as_json_error))
+    let router = api::router(app.clone());
+    #[cfg(feature = "dashboard")]
+    let router = if app.has_page { router.merge(ui::router(app)) } else { router };
+    router.layer(axum::middleware::map_response(error_format::as_json_error))
 }
 
 /// Requests for signed links a second from one address: what is behind them is read for each, and a scanner of
@@ -251,14 +253,17 @@ impl Checked {
             tokens,
             secrets,
             insecure: options.insecure,
+            payloads: options.payloads,
             redact_paths: options.hooks.redact_paths,
             figures: options.figures.clone(),
-            payloads: options.payloads,
             layered,
             gate: Gate::new(options.gate, self.policies),
             urls,
             unsignable_hooks: UnsignableHooks::default(),
+            has_page: options.page,
+            #[cfg(feature = "dashboard")]
             strikes: ui::Strikes::default(),
+            #[cfg(feature = "dashboard")]
             noticed: ui::Noticed::default(),
             streams: Streams::new(options.streams),
             files,

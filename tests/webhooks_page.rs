@@ -12,9 +12,10 @@
 mod support;
 
 use std::path::Path;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use app as _;
+use px_api::Timestamp;
 use serde_json::json;
 use support::{GITHUB_SECRET, Project, Px, Request, github, hmac_sha256_hex, twilio};
 
@@ -54,6 +55,16 @@ fn run(project: &Project, px: &Px, script: &str, env: &[(&str, &str)]) -> (bool,
 
 fn configured(project: &Project, toml: &[&str]) {
     std::fs::write(project.path().join("px.toml"), toml.join("\n")).unwrap();
+}
+
+/// The snippet, with its secret expiring at `at` in place of the page's date:
+/// the page shows a date that passes one day.
+fn expiring_at(snippet: &str, at: SystemTime) -> String {
+    let (before, rest) = snippet.split_once("expires = ").expect("the page says when");
+    let (date, after) = rest.split_once(' ').unwrap();
+    assert!(date.len() == "2030-01-01T00:00:00Z".len() && date.ends_with('Z'), "{date}");
+    let at = Timestamp::from_millis(at.duration_since(UNIX_EPOCH).unwrap().as_millis().try_into().unwrap());
+    format!("{before}expires = {at} {after}")
 }
 
 /// As acme would: written by hand, from what the page says.
@@ -109,7 +120,8 @@ fn the_configuration_and_the_commands_do_what_the_page_says() {
     let kept = snippet(&toml, "[retention]");
     let project = Project::new().env("GITHUB_OLD_SECRET", "the one before");
     std::fs::write(project.path().join("github.secret"), "a third one\n").unwrap();
-    configured(&project, &[secrets, kept]);
+    let tomorrow = SystemTime::now() + Duration::from_hours(24);
+    configured(&project, &[&expiring_at(secrets, tomorrow), kept]);
     let px = project.serve();
     let body = r#"{"zen":"Anything added dilutes everything else."}"#;
     for (n, secret) in [GITHUB_SECRET, "the one before", "a third one", "a fourth one"].iter().enumerate() {
@@ -144,6 +156,23 @@ fn the_configuration_and_the_commands_do_what_the_page_says() {
     assert!(is_ok && said.contains("verified"), "{said}");
     let (is_ok, said) = run(&project, &px, verify, &[("SIGNATURE", "sha256=00")]);
     assert!(!is_ok && said.contains("malformed"), "{said}");
+}
+
+#[test]
+fn a_secret_of_the_page_counts_until_it_expires() {
+    let toml = snippets("toml");
+    let project = Project::new().env("GITHUB_OLD_SECRET", "the one before");
+    std::fs::write(project.path().join("github.secret"), "a third one\n").unwrap();
+    let a_minute_ago = SystemTime::now() - Duration::from_mins(1);
+    configured(&project, &[&expiring_at(snippet(&toml, "GITHUB_OLD_SECRET"), a_minute_ago)]);
+    let px = project.serve();
+    for (n, (secret, status)) in
+        [("the one before", 401), (GITHUB_SECRET, 200), ("a third one", 200)].iter().enumerate()
+    {
+        let tag = format!("sha256={}", hmac_sha256_hex(secret, b"{}"));
+        let request = github("ping", &format!("guid-{n}"), "{}").header("x-hub-signature-256", &tag);
+        assert_eq!(px.post(&request).status, *status, "{secret}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@
 //! max_per_second_per_address = 50      # default: no bound
 //! allow = ["192.30.252.0/22", "::1"]   # who may send, default: everybody
 //! secrets = [                          # beside those of the environment
-//!     { env = "GITHUB_OLD_SECRET", expires = 2026-12-01T00:00:00Z },
+//!     { env = "GITHUB_OLD_SECRET", expires = 2030-01-01T00:00:00Z },
 //!     { file = "/run/secrets/github" },
 //!     { env = "TWILIO_KEY", id = "SK…" },   # where requests name the key that signed them
 //! ]

@@ -61,10 +61,7 @@ pub use explained::{DiffRun, Explained, StateDiff, Wakes};
 pub use hooks::{CreateHook, Disabled, Hook, HookStats, Hooks, Keys, RecoverHook, Retry, RotateSecret};
 pub use hooks::{Signature, UpdateHook};
 pub use ids::{FindIds, FoundId, FoundIds, IdKind};
-pub use inbox::{
-    BindDelivery, BoundEvent, Delivery, DeliveryFile, DeliveryPage, DeliveryState, DeliverySummary,
-    FormField, InboxEvent,
-};
+pub use inbox::*;
 pub use late::{LatePage, LateWait, ListLate};
 pub use open::Open;
 pub use overview::*;
@@ -92,9 +89,7 @@ pub use server::{Health, HealthReason, Status};
 pub use standing::{Awaited, Standing, step_of};
 pub use store::{ClearedStore, ListStore, StoreBrains, StoreKey, StoreKeys, StoreValue};
 pub use tokens::{CreateToken, CreatedToken, Scope, Token, Tokens};
-pub use waiting::{
-    AwaitedKey, Due, DueKind, DuePage, LastEnd, ListDue, ListWaits, WaitEnd, WaitPage, Waiting,
-};
+pub use waiting::*;
 pub use waits::{Ask, AskedAnswer, Registration, Wait};
 pub use webhooks::{
     Accepted, Action, FormAccepted, FormNotFound, FormQuery, FormRefused, LinkForm, Original, RefusedForm,

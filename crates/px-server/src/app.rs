@@ -37,9 +37,7 @@ pub(crate) struct App {
     pub(crate) has_page: bool,
     pub(crate) unsignable_hooks: crate::api::UnsignableHooks,
     #[cfg(feature = "dashboard")]
-    pub(crate) strikes: crate::ui::Strikes,
-    #[cfg(feature = "dashboard")]
-    pub(crate) noticed: crate::ui::Noticed,
+    pub(crate) page: crate::ui::Counts,
     pub(crate) streams: Arc<crate::streams::Streams>,
     /// Bounds of the webhooks that take forms with files, by slug.
     pub(crate) files: std::collections::HashMap<String, px_sdk::Files>,

@@ -81,7 +81,6 @@ impl ServerSecrets {
         };
         key::prove_key(&parts, options.hooks.new_secret_key).await.map_err(StartError::SecretKey)?;
         let secret = key::link_secret(&parts).await.map_err(StartError::SecretKey)?;
-        let links = LinkKeys::new(&secret);
         let stored = Secrets::open(parts).await.map_err(StartError::Store)?;
         let configured = options.webhooks.iter().flat_map(|(slug, webhook)| {
             webhook.setup.keys.iter().map(move |key| (format!("of webhook {slug}"), key.secret.clone()))
@@ -106,7 +105,7 @@ impl ServerSecrets {
             of_hooks: std::sync::Mutex::default(),
             of_runs: std::sync::Mutex::default(),
             stored,
-            links,
+            links: LinkKeys::new(&secret),
             #[cfg(feature = "dashboard")]
             page_keys: PageKeys::new(&secret),
         };

@@ -215,8 +215,7 @@ impl Checked {
         (pool, resources): (Pool, Provided),
         closing: watch::Receiver<bool>,
     ) -> Result<(Shared, Vec<String>), StartError> {
-        let base_url = options.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-        let base_url = base_url.trim_end_matches('/').to_owned();
+        let base_url = base_url(options, address);
         let parts = self.parts(options, (&pool, &resources));
         let operator = outbound::prepare(options, address, &base_url, &secrets, &mut self.warnings).await?;
         secrets.apply_hooks(&operator).await;
@@ -262,9 +261,7 @@ impl Checked {
             unsignable_hooks: UnsignableHooks::default(),
             has_page: options.page,
             #[cfg(feature = "dashboard")]
-            strikes: ui::Strikes::default(),
-            #[cfg(feature = "dashboard")]
-            noticed: ui::Noticed::default(),
+            page: ui::Counts::default(),
             streams: Streams::new(options.streams),
             files,
             spills,
@@ -280,6 +277,12 @@ impl Checked {
         };
         Ok((Arc::new(app), self.warnings))
     }
+}
+
+/// What URLs of this server begin with.
+fn base_url(options: &Options, address: SocketAddr) -> String {
+    let base_url = options.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    base_url.trim_end_matches('/').to_owned()
 }
 
 /// The bounds of the webhooks that take files, by slug, and the place of bodies while they come.

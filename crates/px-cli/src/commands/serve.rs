@@ -344,11 +344,7 @@ fn greet(context: &Context, registry: &Registry, running: &Running, config: &Con
     let document = || {
         let webhooks: Vec<Value> =
             registry.webhooks().map(|webhook| listing::json(running.base_url(), webhook)).collect();
-        let mut document = json!({ "url": url, "dataDir": shown_dir(&config.store.data_dir), "brains": registry.brains().len(), "webhooks": webhooks, "warnings": running.warnings() });
-        if let (Some(page), Value::Object(fields)) = (&page, &mut document) {
-            fields.insert("dashboard".into(), page.clone().into());
-        }
-        document
+        json!({ "url": url, "dashboard": page, "dataDir": shown_dir(&config.store.data_dir), "brains": registry.brains().len(), "webhooks": webhooks, "warnings": running.warnings() })
     };
     if ui.json {
         ui.json_line(&document())?;

@@ -109,7 +109,7 @@ pub(super) fn session(app: &App, who: &Who, uri: &Uri, headers: &HeaderMap) -> S
         zone,
         keys,
         now: app.clock().now(),
-        attention: app.noticed.count(),
+        attention: app.page.noticed.count(),
         sees_payloads: who.permission >= app.payloads,
         notice: uri
             .query()

@@ -102,7 +102,7 @@ pub(super) async fn log_in(
     let now = app.clock().now();
     let Some(token) = app.tokens.of_text(&text) else {
         let address = app.urls.client(remote.ip(), &head.headers);
-        return if app.strikes.count(address, now) {
+        return if app.page.strikes.count(address, now) {
             again(
                 StatusCode::TOO_MANY_REQUESTS,
                 "More than ten wrong tokens came from this address within a minute. A right one is taken all the same",

@@ -27,12 +27,19 @@ use px_core::Code;
 use px_dashboard::route::{self, Route};
 
 pub(crate) use keys::PageKeys;
-pub(crate) use noticed::Noticed;
-pub(crate) use strikes::Strikes;
 
 use crate::app::Shared;
 use crate::error::ApiError;
 use look::PageError;
+use noticed::Noticed;
+use strikes::Strikes;
+
+/// Counts of the page, in this process.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    strikes: Strikes,
+    noticed: Noticed,
+}
 
 /// Every route of the page and whatever serves it. A test holds it to the table of px-dashboard.
 fn served() -> Vec<(Route, MethodRouter<Shared>)> {

@@ -60,7 +60,7 @@ const ERRORS: usize = 5;
 
 pub(super) async fn overview(look: Look) -> Page {
     let Json(now) = overview::show(app(&look)).await?;
-    look.app.noticed.set(&now);
+    look.app.page.noticed.set(&now);
     let failed = ListRuns {
         status: Some("error".into()),
         include: Some("standing".into()),

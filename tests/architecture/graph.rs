@@ -71,3 +71,37 @@ fn the_arrows_are_written_in_the_order_of_the_river() {
         above.insert(name.trim());
     }
 }
+
+/// The crates that a build of px with these features has.
+fn built(features: &[&str]) -> BTreeSet<String> {
+    let output = std::process::Command::new(env!("CARGO"))
+        .args([
+            "tree",
+            "--offline",
+            "--package",
+            "px",
+            "--edges",
+            "normal",
+            "--prefix",
+            "none",
+            "--format",
+            "{p}",
+        ])
+        .args(features)
+        .current_dir(root())
+        .output()
+        .expect("cargo");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("names");
+    text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_project_without_the_page_has_none_of_its_crates() {
+    let (whole, bare) = (built(&[]), built(&["--no-default-features", "--features", "cli"]));
+    for name in ["px-dashboard", "maud"] {
+        assert!(whole.contains(name), "{name} is there by default");
+        assert!(!bare.contains(name), "{name} is there without the feature dashboard");
+    }
+    assert!(bare.contains("px-server"));
+}

@@ -21,6 +21,7 @@ mod bulk;
 mod hooks;
 mod inbox;
 mod overview;
+mod payloads;
 mod planted;
 mod project;
 mod runs;
@@ -175,6 +176,7 @@ fn run(names: &[String]) -> bool {
         bulk::CASES,
         test_events::CASES,
         access::CASES,
+        payloads::CASES,
     ]
     .concat()
     .into_iter()

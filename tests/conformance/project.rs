@@ -110,6 +110,12 @@ fn voting() -> Brain<Vote> {
 }
 px::brain!(voting);
 
+/// As that, and nobody may take long.
+fn hasty() -> Brain<Vote> {
+    brain("hasty").step("ask", ask).expect(Duration::from_millis(1)).step("note", note).build()
+}
+px::brain!(hasty);
+
 async fn ask(_: Cx, vote: Vote) -> Result<Waiting<Vote, Vote>> {
     let on = votes::on(vote.id.clone());
     let on = if vote.wish == "token" { on.token("right") } else { on };

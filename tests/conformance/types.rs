@@ -23,7 +23,7 @@ macro_rules! types {
 
 types! {
     Accepted BoundEvent Brain Brains BulkJob BulkJobs BulkPreview Callback CallbackPage CallbackSummary ClearedStore CreatedToken Delivery DeliveryPage DuePage
-    Error Events Explained FormAccepted FormNotFound FoundIds Health Hook HookStats Hooks Keys Overview Recovered RefusedForm RestartedRun
+    Error Events Explained FormAccepted FormNotFound FoundIds Health Hook HookStats Hooks Keys LatePage Overview Recovered RefusedForm RestartedRun
     Resumed Run RunPage Runs SecretExists SecretInfo SecretReads Secrets SecretsSet SentTest SignalTaken StartedRun StateDiff Status
     StoreBrains StoreKeys StoreValue TestSent Tokens WaitPage Webhooks
 }

@@ -7,6 +7,7 @@ use super::{Case, Suite};
 pub const CASES: &[Case] = &[
     ("who_waits_for_what", who_waits_for_what),
     ("deadlines_soonest_first", deadlines),
+    ("waits_that_are_late", late),
     ("runs_by_what_they_hold", runs_by_what_they_hold),
     ("ids_by_their_tails", ids_by_their_tails),
     ("a_run_in_words", a_run_in_words),
@@ -95,6 +96,22 @@ fn deadlines(suite: &Suite) {
     }
     assert_eq!(count, times.len());
     assert_eq!(suite.get("/waits/due?cursor=abcd").status, 400);
+}
+
+fn late(suite: &Suite) {
+    let run = suite.start("hasty", &json!({"id": "late-1", "who": "Ada"}));
+    suite.px.reaches(&run, "waiting");
+    let found = super::support::eventually("the wait is late", || {
+        let page = suite.get("/waits/late?limit=1000").json();
+        let late = page["late"].as_array().unwrap().iter().find(|late| late["brainRunId"] == json!(run));
+        late.cloned()
+    });
+    assert_eq!((&found["brainTitle"], &found["expectedWithin"]), (&json!("hasty"), &json!(1)));
+    let shown = suite.get(&format!("/brains/runs/{run}")).json();
+    assert_eq!(shown["waitingFor"][0]["expectedWithin"], 1);
+    assert_eq!(shown["waitingFor"][0]["since"], found["since"]);
+    assert_eq!(suite.get("/waits/late?cursor=abcd").status, 400);
+    suite.px.delete(&format!("/brains/runs/{run}"));
 }
 
 fn runs_by_what_they_hold(suite: &Suite) {

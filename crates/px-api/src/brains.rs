@@ -66,6 +66,9 @@ pub struct BrainStep {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<Object>")]
     pub parts: Vec<BrainPart>,
+    /// Milliseconds within which the wait that it opens is expected to be answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_within: Option<u64>,
     /// Reminders of the wait that it opens.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reminders: Vec<BrainReminder>,

@@ -22,6 +22,7 @@ mod explained;
 mod hooks;
 mod ids;
 mod inbox;
+mod late;
 mod lenient;
 mod open;
 mod overview;
@@ -46,6 +47,7 @@ mod waiting;
 mod waits;
 mod webhooks;
 pub mod why;
+mod withheld;
 pub mod words;
 
 pub use brains::{Brain, BrainPart, BrainReminder, BrainStep, BrainSummary, Brains, Candidate, InnerBrain};
@@ -60,10 +62,8 @@ pub use explained::{DiffRun, Explained, StateDiff, Wakes};
 pub use hooks::{CreateHook, Disabled, Hook, HookStats, Hooks, Keys, RecoverHook, Retry, RotateSecret};
 pub use hooks::{Signature, UpdateHook};
 pub use ids::{FindIds, FoundId, FoundIds, IdKind};
-pub use inbox::{
-    BindDelivery, BoundEvent, Delivery, DeliveryFile, DeliveryPage, DeliveryState, DeliverySummary,
-    FormField, InboxEvent,
-};
+pub use inbox::*;
+pub use late::{LatePage, LateWait, ListLate};
 pub use open::Open;
 pub use overview::*;
 pub use position::Position;
@@ -91,8 +91,7 @@ pub use standing::{Awaited, Standing, step_of};
 pub use store::{ClearedStore, ListStore, StoreBrains, StoreKey, StoreKeys, StoreValue};
 pub use test_events::{SendTest, SentTest};
 pub use tokens::{CreateToken, CreatedToken, Scope, Token, Tokens};
-pub use waiting::{
-    AwaitedKey, Due, DueKind, DuePage, LastEnd, ListDue, ListWaits, WaitEnd, WaitPage, Waiting,
-};
+pub use waiting::*;
 pub use waits::{Ask, AskedAnswer, Registration, Wait};
 pub use webhooks::*;
+pub use withheld::{Withheld, Withhold};

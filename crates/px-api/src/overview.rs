@@ -17,6 +17,8 @@ words! {
         Paused = "paused",
         /// Timers of runs that should have rung.
         Overdue = "overdue",
+        /// Waits that are older than their brain expects.
+        Late = "late",
         /// Users' code that does not yield.
         Stalled = "stalled",
         /// Callbacks whose endpoint is left alone for a while.

@@ -5,7 +5,9 @@
 use px_core::Timestamp;
 use px_core::wait::WaitMode;
 
-use crate::{Ask, Detail, Event, Failure, Registration, Run, RunStatus, StepProgress, reminders, words};
+use crate::{
+    Ask, Detail, Event, Failure, Registration, Run, RunStatus, StepProgress, late, reminders, words,
+};
 
 /// Number of events of the log's end that are enough to tell the story.
 pub const EVENTS: u64 = 64;
@@ -77,6 +79,7 @@ fn waiting(story: &mut Story, run: &Run, events: &[Event], now: Timestamp) {
         return;
     }
     story.sentences.push(format!("It has waited for a webhook{since}.{next}"));
+    story.sentences.extend(late::sentence(run, now));
     let several = run.waiting_for.iter().map(|wait| (wait.have, wait.need)).find(|(_, need)| *need > 1);
     if let Some((have, need)) = several {
         story.sentences.push(format!("It has {have} of the {need} responses that it needs."));

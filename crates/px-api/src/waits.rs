@@ -24,6 +24,9 @@ pub struct Wait {
     pub deadline: Option<Timestamp>,
     pub have: u32,
     pub need: u32,
+    /// Milliseconds from its opening within which its brain expects an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_within: Option<u64>,
     /// Reminders of it, those that are over too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reminders: Option<Vec<Reminder>>,
@@ -61,6 +64,7 @@ impl From<&wait::Wait> for Wait {
             deadline: wait.deadline,
             have: wait.have(),
             need: wait.need(),
+            expected_within: None,
             reminders: (!wait.reminders.is_empty())
                 .then(|| wait.reminders.iter().map(Reminder::from).collect()),
         }

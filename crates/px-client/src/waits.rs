@@ -1,6 +1,6 @@
 //! The index of waits, and ids by their tails.
 
-use px_api::{DuePage, FindIds, FoundIds, ListDue, ListWaits, WaitPage};
+use px_api::{DuePage, FindIds, FoundIds, LatePage, ListDue, ListLate, ListWaits, WaitPage};
 
 use crate::answer::Answer;
 use crate::client::Client;
@@ -21,6 +21,14 @@ impl Client {
     /// See [`crate::Error`].
     pub async fn due(&self, query: &ListDue) -> Result<Answer<DuePage>> {
         self.list("/waits/due", query).await
+    }
+
+    /// Lists waits that are older than their brain expects, in pages (`GET /waits/late`).
+    ///
+    /// # Errors
+    /// See [`crate::Error`].
+    pub async fn late(&self, query: &ListLate) -> Result<Answer<LatePage>> {
+        self.list("/waits/late", query).await
     }
 
     /// Finds the things whose ids end in some digits (`GET /ids`).

@@ -1,5 +1,4 @@
-// Single keys, copying and menus. Keys do nothing with a modifier, in a field or in a dialog, and
-// can be switched off.
+// Single keys, which can be switched off; copying and menus.
 const keysAreOn = () => document.body.dataset.keys === "on";
 const idOf = (one) => one?.dataset.row || one?.querySelector("td.pick input")?.value;
 const rows = () => [...document.querySelectorAll("tbody tr")].filter(idOf);
@@ -46,7 +45,7 @@ addEventListener("keydown", (event) => {
   if (act) { event.preventDefault(); act(); }
 });
 
-// Without a secure context there is no clipboard: an old command does it.
+// Without a secure context: an old command.
 async function copy(text, button) {
   let isDone = true;
   try { await navigator.clipboard.writeText(text); } catch {

@@ -1,6 +1,5 @@
-// News of a page: one stream of hints, closed while nobody looks. A hint says that something
-// changed; the page is then asked for again, at most once a second, and what differs is put in
-// the place of what was there. Rows that are new wait behind a button, so that nothing moves.
+// One stream of hints, closed while hidden. A hint has the page asked for again, at most once a second; what
+// differs is put in its place, and new rows wait behind a button.
 const link = document.body.dataset.live;
 const byId = (id) => document.getElementById(id);
 const [state, text, lost, lostText, go, say] = ["live", "live-text", "lost", "lost-text", "lost-go", "say"].map(byId);
@@ -22,7 +21,7 @@ function announce(words) {
   say.textContent = words;
 }
 
-// Whether as many visible pages as may be are live already: each answers who asks.
+// Other pages that are live: each answers who asks.
 function others() {
   if (!channel) return Promise.resolve(0);
   return new Promise((resolve) => {

@@ -1,4 +1,4 @@
-// Ctrl-K: the pages and acts that are on the page, found by a few letters; anything else is looked for.
+// Ctrl-K: links and acts of the page by a few letters.
 const find = document.querySelector("form.find");
 let dialog, input, list, all, shown = [], at = 0;
 

@@ -1,5 +1,4 @@
-// The zone of times: `u` and the link of the frame turn between UTC and the browser's own. The
-// server writes the times; here is only the choice.
+// The zone of times: `u` and the link of the frame turn between UTC and the browser's own.
 const link = document.getElementById("zone");
 async function turn() {
   const page = await fetch(link.href).then((answer) => answer.text());
@@ -18,7 +17,7 @@ addEventListener("keydown", (event) => {
   turn();
 });
 
-// Pages that are cheap are fetched before they are asked for.
+// Fetched before they are asked for.
 const seen = new Set();
 addEventListener("pointerover", (event) => {
   const to = event.target.closest?.(".places a");

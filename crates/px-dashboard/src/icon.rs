@@ -91,5 +91,5 @@ pub(crate) fn sprite() -> Markup {
 
 /// One of the symbols; its meaning stands beside it in words.
 pub(crate) fn icon(icon: Icon) -> Markup {
-    html! { svg.i aria-hidden="true" width="16" height="16" { use href={ "#" (icon.id()) } {} } }
+    html! { svg.i aria-hidden="true" { use href={ "#" (icon.id()) } {} } }
 }

@@ -150,6 +150,8 @@ routes! {
     VALUE = get "runs/{id}/value" [field::AT, field::PATH, field::FROM];
     /// The bytes of a run's state.
     STATE = get "runs/{id}/state" [field::AT, field::PATH];
+    /// The events at which a part of a run's state changed.
+    CHANGES = get "runs/{id}/changes" [field::PATH, "after"];
     /// Pauses a run.
     PAUSE = post "runs/{id}/pause" [];
     /// Resumes a run.

@@ -60,17 +60,20 @@ impl Frame {
     }
 }
 
-/// Entries of the navigation: route, word, icon and the key behind `g`.
-const PLACES: [(Route, &str, Icon, char); 9] = [
-    (route::OVERVIEW, "Overview", Icon::Overview, 'o'),
-    (route::RUNS, "Runs", Icon::Runs, 'r'),
-    (route::WAITS, "Waits", Icon::Waits, 'w'),
-    (route::INBOX, "Inbox", Icon::Inbox, 'i'),
-    (route::WEBHOOKS, "Webhooks", Icon::Webhooks, 'e'),
-    (route::HOOKS, "Hooks", Icon::Hooks, 'h'),
-    (route::BRAINS, "Brains", Icon::Brains, 'b'),
-    (route::STORE, "Store", Icon::Store, 's'),
-    (route::TOKENS, "Tokens", Icon::Tokens, 't'),
+/// Entries of the navigation: route, word, icon and the key behind `g`. One without an icon belongs to the one before it.
+const PLACES: [(Route, &str, Option<Icon>, char); 12] = [
+    (route::OVERVIEW, "Overview", Some(Icon::Overview), 'o'),
+    (route::RUNS, "Runs", Some(Icon::Runs), 'r'),
+    (route::WAITS, "Waits", Some(Icon::Waits), 'w'),
+    (route::INBOX, "Inbox", Some(Icon::Inbox), 'i'),
+    (route::WEBHOOKS, "Webhooks", Some(Icon::Webhooks), 'e'),
+    (route::HOOKS, "Hooks", Some(Icon::Hooks), 'h'),
+    (route::OUTBOX, "Outbox", None, 'c'),
+    (route::BRAINS, "Brains", Some(Icon::Brains), 'b'),
+    (route::STORE, "Store", Some(Icon::Store), 's'),
+    (route::VALUES, "Values", None, 'v'),
+    (route::TOKENS, "Tokens", Some(Icon::Tokens), 't'),
+    (route::SECRETS, "Secrets", None, 'k'),
 ];
 
 /// A whole page for somebody who is logged in.
@@ -170,8 +173,8 @@ fn navigation(frame: &Frame, who: &Session) -> Markup {
             ul {
                 @for (place, word, symbol, key) in shown {
                     li {
-                        a href=(href.to(*place, &[])) aria-current=[current(frame, *place)] data-go=(key) {
-                            (icon(*symbol)) (word)
+                        a.sub[symbol.is_none()] href=(href.to(*place, &[])) aria-current=[current(frame, *place)] data-go=(key) {
+                            @if let Some(symbol) = symbol { (icon(*symbol)) } (word)
                             @if *place == route::OVERVIEW && who.attention > 0 {
                                 span.count { span aria-hidden="true" { (number::whole(who.attention)) }
                                     span.vh { (number::whole(who.attention)) " need attention" } }

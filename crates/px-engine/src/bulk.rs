@@ -3,13 +3,16 @@
 //!
 //! A job and the pieces of its list are values beside those of brains, under a title that no
 //! brain can have: the rows, their preconditions and their audit are the same. What was done is
-//! counted after it was done, so a process that dies between the two does it again; the run is
-//! then as it was to be, and counts as done, once.
+//! counted after it was done, so a process that dies between the two comes to the same runs again. The log of
+//! each says whether the deed was done to it since the job's start: then it is left as it is by now, whatever
+//! somebody has made of it meanwhile, and counts as done, once.
 
-use futures_util::StreamExt as _;
+mod work;
+
+use px_core::event::EventBody;
 use px_core::run::{Command, decide};
 use px_core::{BulkId, KvChange, KvId, Run, RunId, RunStatus, Timestamp};
-use px_store::{BornClaimed, DraftError, Round, Versioned};
+use px_store::{BornClaimed, Round, Versioned};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -25,12 +28,6 @@ const LISTS: &str = "list";
 
 /// Runs of a piece of a list: a row.
 const PIECE: usize = 1_000;
-
-/// Runs between two counts.
-const BATCH: usize = 64;
-
-/// Runs that are worked on at once: their commits share syncs.
-const AT_ONCE: usize = 16;
 
 /// Jobs that are kept, the ones that have ended included.
 const MAX_JOBS: usize = 100;
@@ -73,6 +70,20 @@ impl BulkAction {
             Self::Cancel => matches!(status, RunStatus::Cancelled),
             Self::Pause => matches!(status, RunStatus::Paused),
             Self::Resume => matches!(status, RunStatus::Pending | RunStatus::Running | RunStatus::Waiting),
+        }
+    }
+
+    /// Returns whether an entry of a run's log says that the deed was done to it for this reason. The entry of
+    /// a resume has none: whoever resumed a run, it is as the job wanted it.
+    fn is_told_by(self, event: &EventBody, reason: &str) -> bool {
+        match (self, event) {
+            (Self::Cancel, EventBody::BrainCancelled { reason: told })
+            | (
+                Self::Pause,
+                EventBody::BrainPaused { reason: told } | EventBody::PauseRequested { reason: told },
+            ) => told.as_deref() == Some(reason),
+            (Self::Resume, EventBody::BrainResumed) => true,
+            _ => false,
         }
     }
 
@@ -167,12 +178,6 @@ pub enum BulkError {
     /// The store could not take it.
     #[error(transparent)]
     Control(#[from] ControlError),
-}
-
-/// Outcome of a run of a list.
-enum Outcome {
-    Done,
-    Refused(BulkRefusal),
 }
 
 fn job_row(id: BulkId) -> KvId {
@@ -286,81 +291,6 @@ impl Parts {
             Some((_, false)) => Err(BulkError::Over),
             Some((job, true)) => Ok(Some(job)),
         }
-    }
-
-    /// Works on the oldest job that has not ended, some runs of it. Returns false if there is none.
-    ///
-    /// # Errors
-    /// The store fails; the same runs are the next ones then.
-    pub async fn work_on_bulk(&self) -> Result<bool, ControlError> {
-        let jobs = self.bulk_jobs().await?;
-        let Some(job) = jobs.into_iter().find(|job| job.state == BulkState::Running) else {
-            return Ok(false);
-        };
-        let place = usize::try_from(job.place).unwrap_or(usize::MAX);
-        let row = piece_row(job.id, place / PIECE);
-        let runs: Vec<RunId> = match self.store.kv().value(self.scope, &row).await? {
-            Some(piece) => read(&row, piece.record.value)?,
-            None => Vec::new(),
-        };
-        let runs: Vec<RunId> = runs.into_iter().skip(place % PIECE).take(BATCH).collect();
-        let deeds: Vec<_> = runs.iter().map(|run| self.work_on_run(&job, *run)).collect();
-        let mut outcomes = futures_util::stream::iter(deeds).buffered(AT_ONCE);
-        let (mut done, mut refusals) = (0, Vec::new());
-        while let Some(outcome) = outcomes.next().await {
-            match outcome? {
-                Outcome::Done => done += 1,
-                Outcome::Refused(refusal) => refusals.push(refusal),
-            }
-        }
-        drop(outcomes);
-        let (place, refusals) = (job.place, &refusals);
-        let through = u64::try_from(runs.len()).unwrap_or(u64::MAX);
-        let counted = self.change_bulk(job.id, |job| {
-            // Another process may have counted the same runs.
-            if job.place != place {
-                return false;
-            }
-            job.place += through;
-            job.done += done;
-            job.refused += u64::try_from(refusals.len()).unwrap_or(u64::MAX);
-            let room = MAX_REFUSALS.saturating_sub(job.refusals.len());
-            job.refusals.extend(refusals.iter().take(room).cloned());
-            // A list without its piece would never come to its end.
-            if job.state == BulkState::Running && (job.place >= job.total || through == 0) {
-                job.state = BulkState::Done;
-            }
-            true
-        });
-        counted.await?;
-        Ok(true)
-    }
-
-    async fn work_on_run(&self, job: &BulkJob, run: RunId) -> Result<Outcome, ControlError> {
-        let reason = Some(format!("{} by bulk job {}", job.action.done(), job.id));
-        let done = match job.action {
-            BulkAction::Cancel => self.cancel_run(run, reason).await,
-            BulkAction::Pause => self.pause_run(run, reason).await,
-            BulkAction::Resume => self.resume_run(run, None).await,
-        };
-        let why = match done {
-            Ok(()) => return Ok(Outcome::Done),
-            Err(ControlError::Draft(DraftError::NoRun(_))) => "it is gone".to_owned(),
-            Err(ControlError::Draft(DraftError::Refused(refusal))) => refusal.to_string(),
-            Err(error @ ControlError::TooManyRounds) => error.to_string(),
-            // One damaged row keeps nobody else's job from its end.
-            Err(ControlError::Store(error) | ControlError::Draft(DraftError::Store(error)))
-                if error.is_about_bytes() =>
-            {
-                return Ok(Outcome::Refused(BulkRefusal { run, why: error.to_string() }));
-            }
-            Err(error) => return Err(error),
-        };
-        let now = self.store.run(self.scope, run).await?;
-        if now.is_some_and(|record| job.action.is_done(record.run.status)) {
-            return Ok(Outcome::Done);
-        }
-        Ok(Outcome::Refused(BulkRefusal { run, why }))
     }
 
     /// Changes a job, and removes its list where that ends it. `change` returns false to leave

@@ -45,11 +45,11 @@ mod webhook;
 pub use blocking::blocking;
 pub use brain::{
     Arm, Async, AwaitedResult, Blank, Body, Brain, BrainDef, Branched, Builder, Choice, Continue, Ends,
-    ErasedItem, Finished, Guarded, InPart, InnerResult, Input, ItemFuture, ItemResult, Items, Joins, MapBody,
-    MayHalt, MayResume, MigrationPath, Migrations, Nested, OfStepBefore, OldState, Opened, OptionsDef, Or,
-    Outcome, PartOf, PhaseAfter, Ready, Remindable, ReminderDef, ReminderFuture, Reminds, Repeated, ResultOf,
-    Resumed, Started, State, StateAfter, StateType, StepDef, StepError, StepFuture, StepOutput, Streamed,
-    Sure, Takes, Turns, Untold, Waited, Ways, brain, items,
+    ErasedItem, Expectable, Finished, Guarded, InPart, InnerResult, Input, ItemFuture, ItemResult, Items,
+    Joins, MapBody, MayHalt, MayResume, MigrationPath, Migrations, Nested, OfStepBefore, OldState, Opened,
+    OptionsDef, Or, Outcome, PartOf, PhaseAfter, Ready, Remindable, ReminderDef, ReminderFuture, Reminds,
+    Repeated, ResultOf, Resumed, Started, State, StateAfter, StateType, StepDef, StepError, StepFuture,
+    StepOutput, Streamed, Sure, Takes, Turns, Untold, Waited, Ways, brain, items,
 };
 pub use collect::{All, Collecting, Partly, Several, WaitsForAll, wait_for_all, wait_for_count};
 pub use cx::{Cx, StepContext};

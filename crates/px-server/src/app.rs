@@ -23,6 +23,8 @@ pub(crate) struct App {
     pub(crate) secrets: crate::secrets::ServerSecrets,
     /// Serves the API to others though there is no token.
     pub(crate) insecure: bool,
+    /// The least permission that is shown what runs and senders bring.
+    pub(crate) payloads: px_store::tokens::Permission,
     /// Hides the paths of hooks' URLs below the scope `admin`, too.
     pub(crate) redact_paths: bool,
     /// Figures of the storage below the store.
@@ -34,11 +36,13 @@ pub(crate) struct App {
     /// The webhooks with middleware of their own, by slug.
     pub(crate) layered: std::collections::HashMap<String, px_sdk::layer::Route>,
     pub(crate) urls: UrlView,
-    pub(crate) unsignable_hooks: crate::api::UnsignableHooks,
-    pub(crate) strikes: crate::ui::Strikes,
-    pub(crate) noticed: crate::ui::Noticed,
     /// Port that this server listens at.
     pub(crate) port: u16,
+    /// Serves the page for people.
+    pub(crate) has_page: bool,
+    pub(crate) unsignable_hooks: crate::api::UnsignableHooks,
+    #[cfg(feature = "dashboard")]
+    pub(crate) page: crate::ui::Counts,
     pub(crate) streams: Arc<crate::streams::Streams>,
     /// Bounds of the webhooks that take forms with files, by slug.
     pub(crate) files: std::collections::HashMap<String, px_sdk::Files>,

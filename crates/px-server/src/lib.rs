@@ -1,6 +1,15 @@
 //! The HTTP server, and the place where the stages are put together: a
 //! webhook's way in (`ingress`), the API (`api`), and their replies. Axum is
-//! known here and nowhere else.
+//! known here and nowhere else. The page below `/ui` is there with the feature `dashboard`.
+
+#![cfg_attr(
+    not(feature = "dashboard"),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "functions of the API that the page asks, too, are made for both"
+    )
+)]
 
 mod access;
 mod api;
@@ -28,6 +37,7 @@ mod start;
 mod streams;
 mod sweeper;
 mod too_large;
+#[cfg(feature = "dashboard")]
 mod ui;
 mod unverified;
 mod values;
@@ -42,3 +52,6 @@ pub use outbound::{HookOptions, is_unknown, unknown_brain};
 pub use start::{Running, start};
 pub use streams::StreamLimits;
 pub use values::Values;
+
+/// True if this build has the page for people.
+pub const HAS_PAGE: bool = cfg!(feature = "dashboard");

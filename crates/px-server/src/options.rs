@@ -16,6 +16,7 @@ use px_sdk::{Providers, Registry};
 use px_secrets::Redaction;
 use px_store::Store;
 use px_store::cluster::{Cluster, OneMember};
+use px_store::tokens::Permission;
 use tokio::sync::watch;
 
 use crate::connections::ConnectionLimits;
@@ -103,6 +104,10 @@ pub struct Options {
     pub hooks: HookOptions,
     /// Serves the API to other machines though nothing guards it.
     pub insecure: bool,
+    /// Serves the page for people below `/ui`, if this build has it.
+    pub page: bool,
+    /// The least permission of a token that is shown what runs and senders bring.
+    pub payloads: Permission,
     /// The origins whose pages may use the API, such as `https://app.example`.
     pub cors_origins: Vec<String>,
     /// Takes secrets out of what leaves px. Whoever made it may use it too: it knows
@@ -150,6 +155,8 @@ impl Options {
             shutdown_grace: Duration::from_secs(10),
             hooks: HookOptions::default(),
             insecure: false,
+            page: true,
+            payloads: Permission::Read,
             cors_origins: Vec::new(),
             redaction: Redaction::default(),
             secret_names: Vec::new(),

@@ -28,6 +28,7 @@ use tokio::sync::watch;
 use crate::app::{App, Shared};
 use crate::error::StartError;
 use crate::options::{OfFile, Options};
+#[cfg(feature = "dashboard")]
 use crate::ui::PageKeys;
 use hooks::{HookSecrets, RunSecrets};
 use of_env::OfEnv;
@@ -45,6 +46,7 @@ struct Inner {
     is_of_file: OfFile,
     stored: Secrets,
     links: LinkKeys,
+    #[cfg(feature = "dashboard")]
     page_keys: PageKeys,
     redaction: Redaction,
     registry: Arc<Registry>,
@@ -79,7 +81,6 @@ impl ServerSecrets {
         };
         key::prove_key(&parts, options.hooks.new_secret_key).await.map_err(StartError::SecretKey)?;
         let secret = key::link_secret(&parts).await.map_err(StartError::SecretKey)?;
-        let (links, page_keys) = (LinkKeys::new(&secret), PageKeys::new(&secret));
         let stored = Secrets::open(parts).await.map_err(StartError::Store)?;
         let configured = options.webhooks.iter().flat_map(|(slug, webhook)| {
             webhook.setup.keys.iter().map(move |key| (format!("of webhook {slug}"), key.secret.clone()))
@@ -104,8 +105,9 @@ impl ServerSecrets {
             of_hooks: std::sync::Mutex::default(),
             of_runs: std::sync::Mutex::default(),
             stored,
-            links,
-            page_keys,
+            links: LinkKeys::new(&secret),
+            #[cfg(feature = "dashboard")]
+            page_keys: PageKeys::new(&secret),
         };
         let this = Self(Arc::new(inner));
         this.0.env.begin(this.names());

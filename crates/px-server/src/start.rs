@@ -37,6 +37,7 @@ use crate::secrets::{self, ServerSecrets};
 use crate::spill::Spills;
 use crate::streams::{self, Streams};
 use crate::sweeper;
+#[cfg(feature = "dashboard")]
 use crate::ui;
 use crate::unverified::warnings;
 
@@ -130,9 +131,10 @@ pub async fn start(mut options: Options) -> Result<Running, StartError> {
 
 /// Every route, in the form that users see.
 pub(crate) fn router(app: Shared) -> axum::Router {
-    api::router(app.clone())
-        .merge(ui::router(app))
-        .layer(axum::middleware::map_response(error_format::as_json_error))
+    let router = api::router(app.clone());
+    #[cfg(feature = "dashboard")]
+    let router = if app.has_page { router.merge(ui::router(app)) } else { router };
+    router.layer(axum::middleware::map_response(error_format::as_json_error))
 }
 
 /// Requests for signed links a second from one address: what is behind them is read for each, and a scanner of
@@ -217,8 +219,7 @@ impl Checked {
         (pool, resources): (Pool, Provided),
         closing: watch::Receiver<bool>,
     ) -> Result<(Shared, Vec<String>), StartError> {
-        let base_url = options.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-        let base_url = base_url.trim_end_matches('/').to_owned();
+        let base_url = base_url(options, address);
         let parts = self.parts(options, (&pool, &resources));
         let operator = outbound::prepare(options, address, &base_url, &secrets, &mut self.warnings).await?;
         secrets.apply_hooks(&operator).await;
@@ -250,6 +251,7 @@ impl Checked {
             tokens,
             secrets,
             insecure: options.insecure,
+            payloads: options.payloads,
             redact_paths: options.hooks.redact_paths,
             figures: options.figures.clone(),
             layered,
@@ -258,9 +260,10 @@ impl Checked {
             examples: crate::examples::Examples::default(),
             urls,
             unsignable_hooks: UnsignableHooks::default(),
-            strikes: ui::Strikes::default(),
-            noticed: ui::Noticed::default(),
             port: address.port(),
+            has_page: options.page,
+            #[cfg(feature = "dashboard")]
+            page: ui::Counts::default(),
             streams: Streams::new(options.streams),
             files,
             spills,
@@ -286,6 +289,12 @@ fn urls(options: &Options, cors_origins: Vec<HeaderValue>) -> UrlView {
         forwarded: options.forwarded,
         cors_origins,
     }
+}
+
+/// What URLs of this server begin with.
+fn base_url(options: &Options, address: SocketAddr) -> String {
+    let base_url = options.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    base_url.trim_end_matches('/').to_owned()
 }
 
 /// The bounds of the webhooks that take files, by slug, and the place of bodies while they come.

@@ -97,6 +97,69 @@ async fn whatever_dies_each_run_counts_once() {
     }
 }
 
+/// Lets a process die before it has counted what it has done to three runs, `meanwhile` happen to the first, and
+/// another process go on.
+async fn repeated(action: BulkAction, meanwhile: BulkAction) -> Vec<RunStatus> {
+    let mut world = World::new(registry()).unwrap();
+    let runs = waiting(&world, 3).await;
+    if action == BulkAction::Resume {
+        for run in &runs {
+            world.parts().pause_run(*run, None).await.unwrap();
+        }
+    }
+    world.clock().advance(std::time::Duration::from_secs(1));
+    let started = world.parts().start_bulk(job(action, &runs)).await.unwrap();
+    let (from, planned) = (world.store().commits(), std::sync::Mutex::new(Some(Fault::DiesBefore)));
+    world
+        .store()
+        .plan(move |commit, _| (commit == from + 3).then(|| planned.lock().unwrap().take()).flatten());
+    assert!(!work(&world).await, "it dies before the count");
+    world.restart().unwrap();
+    assert_eq!(seen(&world, &started).await.place, 0);
+    match meanwhile {
+        BulkAction::Resume => world.parts().resume_run(runs[0], None).await.unwrap(),
+        _ => world.parts().pause_run(runs[0], Some("by hand".into())).await.unwrap(),
+    }
+    assert!(work(&world).await);
+    let ended = seen(&world, &started).await;
+    assert_eq!((ended.done, ended.refused, ended.state), (3, 0, BulkState::Done));
+    assert!(world.audit().await.unwrap().is_clean());
+    let mut statuses = Vec::new();
+    for run in runs {
+        statuses.push(world.status(run).await.unwrap());
+    }
+    statuses
+}
+
+#[tokio::test]
+async fn a_repeated_batch_leaves_alone_what_somebody_did_meanwhile() {
+    use RunStatus::{Paused, Waiting};
+    assert_eq!(repeated(BulkAction::Pause, BulkAction::Resume).await, [Waiting, Paused, Paused]);
+    assert_eq!(repeated(BulkAction::Resume, BulkAction::Pause).await, [Paused, Waiting, Waiting]);
+}
+
+#[tokio::test]
+async fn a_job_that_is_stopped_amid_a_batch_does_nothing_more() {
+    let world = World::new(registry()).unwrap();
+    let runs = waiting(&world, 60).await;
+    let started = world.parts().start_bulk(job(BulkAction::Pause, &runs)).await.unwrap();
+    // The stop comes between the reads of two runs.
+    let (parts, id) = (world.parts().clone(), started.id);
+    world.store().between(async move {
+        parts.stop_bulk(id).await.unwrap();
+    });
+    assert!(world.parts().work_on_bulk().await.unwrap());
+    let stopped = seen(&world, &started).await;
+    assert_eq!(stopped.state, BulkState::Stopped);
+    let mut paused = 0;
+    for run in runs {
+        paused += u64::from(world.status(run).await.unwrap() == RunStatus::Paused);
+    }
+    assert!(paused <= 16, "{paused} runs were paused after the stop");
+    assert_eq!((stopped.done, stopped.place), (paused, paused));
+    assert!(world.audit().await.unwrap().is_clean());
+}
+
 #[tokio::test]
 async fn refusals_are_named_and_a_job_can_be_stopped() {
     let world = World::new(registry()).unwrap();

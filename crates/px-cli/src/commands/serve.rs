@@ -201,6 +201,8 @@ fn options(
         env: Box::new(context::env),
         is_of_file: Box::new(context::is_of_file),
         insecure: is_insecure,
+        payloads: config.access.payloads.into(),
+        page: config.ui.enabled,
         cors_origins: config.server.cors_origins.clone(),
         figures: vec![px_store_sled::METRICS, log::METRICS],
         webhooks: policies(config)?,
@@ -338,10 +340,11 @@ fn greet(context: &Context, registry: &Registry, running: &Running, config: &Con
         ..config.clone()
     }
     .local_url();
+    let page = (px_server::HAS_PAGE && config.ui.enabled).then(|| format!("{url}/ui/"));
     let document = || {
         let webhooks: Vec<Value> =
             registry.webhooks().map(|webhook| listing::json(running.base_url(), webhook)).collect();
-        json!({ "url": url, "dashboard": format!("{url}/ui/"), "dataDir": shown_dir(&config.store.data_dir), "brains": registry.brains().len(), "webhooks": webhooks, "warnings": running.warnings() })
+        json!({ "url": url, "dashboard": page, "dataDir": shown_dir(&config.store.data_dir), "brains": registry.brains().len(), "webhooks": webhooks, "warnings": running.warnings() })
     };
     if ui.json {
         ui.json_line(&document())?;
@@ -352,7 +355,9 @@ fn greet(context: &Context, registry: &Registry, running: &Running, config: &Con
         log.say(Stream::Out, Level::INFO, format!("px serves {url}"), fields);
     } else {
         ui.line(format_args!("px serves {}", paint(HEADING, &url)))?;
-        ui.line(format_args!("Dashboard {url}/ui/"))?;
+        if let Some(page) = &page {
+            ui.line(format_args!("Dashboard {page}"))?;
+        }
         let counted = |number: usize, noun| words::count(u64::try_from(number).unwrap_or(u64::MAX), noun);
         ui.line(format_args!(
             "{} and {}; runs and deliveries are kept in {}",

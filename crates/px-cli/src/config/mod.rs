@@ -14,6 +14,8 @@
 //! | `server.max_api_body_bytes` | | 8 MiB, of one request to the API |
 //! | `server.body_timeout_secs` | | 10, for the body of one request |
 //! | `server.shutdown_grace_secs` | | 10, for running steps when the end was asked for |
+//! | `access.payloads` | | `read`: the least scope that is shown what runs and senders bring; or `operate` |
+//! | `ui.enabled` | | `true`: the page for people below `/ui`, in builds that have it |
 //! | `limits.…` | | see `limits.rs` |
 //! | `retention.…` | | see `retention.rs` |
 //! | `store.data_dir` | `PX_DATA_DIR` | `.px/data` |
@@ -33,6 +35,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use px_inbound::verify::{Forwarding, Network};
+use px_store::tokens::Permission;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -48,7 +51,7 @@ pub(crate) use webhooks::{from_file, network};
 pub(crate) const FILE: &str = "px.toml";
 
 /// The sections whose keys all have a value; of the others the file says which there are.
-pub(crate) const FIXED: [&str; 4] = ["server", "limits", "retention", "store"];
+pub(crate) const FIXED: [&str; 6] = ["server", "access", "ui", "limits", "retention", "store"];
 
 /// The port if none is configured.
 const DEFAULT_PORT: u16 = 8787;
@@ -58,6 +61,8 @@ const DEFAULT_PORT: u16 = 8787;
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
     pub(crate) server: Server,
+    pub(crate) access: Access,
+    pub(crate) ui: Ui,
     pub(crate) limits: Limits,
     pub(crate) retention: Retention,
     pub(crate) store: Store,
@@ -90,6 +95,48 @@ pub(crate) struct Server {
     pub(crate) body_timeout_secs: u64,
     /// Time that running steps may go on after the end was asked for.
     pub(crate) shutdown_grace_secs: u64,
+}
+
+/// `[access]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Access {
+    /// The least scope of a token that is shown what runs and senders bring.
+    pub(crate) payloads: Payloads,
+}
+
+/// `[ui]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Ui {
+    /// Serves the page for people.
+    pub(crate) enabled: bool,
+}
+
+impl Default for Ui {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
+/// A scope from which on payloads are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Payloads {
+    /// Every token sees them.
+    #[default]
+    Read,
+    /// Those that may move runs see them.
+    Operate,
+}
+
+impl From<Payloads> for Permission {
+    fn from(payloads: Payloads) -> Self {
+        match payloads {
+            Payloads::Read => Self::Read,
+            Payloads::Operate => Self::Operate,
+        }
+    }
 }
 
 /// A header by which proxies say whom they were called by.
@@ -217,6 +264,8 @@ impl Config {
     pub(crate) fn fixed(&self) -> Value {
         json!({
             "server": self.server,
+            "access": self.access,
+            "ui": self.ui,
             "limits": self.limits,
             "retention": self.retention,
             "store": self.store,

@@ -24,8 +24,8 @@ fn unknown_keys_are_errors_with_a_suggestion() {
     );
     assert_eq!(
         parse("[sever]\n").unwrap_err(),
-        "px.toml:1:2: unknown key 'sever' | did you mean 'server'? the keys here are: server, limits, retention, store, \
-         hooks, webhooks, providers"
+        "px.toml:1:2: unknown key 'sever' | did you mean 'server'? the keys here are: server, access, ui, limits, \
+         retention, store, hooks, webhooks, providers"
     );
     assert!(parse("[server]\nport = 'x'\n").unwrap_err().starts_with("px.toml:2:8: "));
     assert!(parse("[server]\nport = 70000\n").unwrap_err().starts_with("px.toml:2:8: "));

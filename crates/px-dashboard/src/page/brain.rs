@@ -141,6 +141,9 @@ impl Steps<'_> {
                 span.step-name { (outsider(&step.title)) }
                 @if step.kind != "step" { " " span.m { (step.kind) } }
                 (self.standing(&step.title))
+                @if let Some(within) = step.expected_within {
+                    div.m { "an answer is expected within " (time::short(Duration::from_millis(within))) }
+                }
                 @for reminder in &step.reminders { div.m { (remind(reminder)) } }
                 @if depth >= MAX_DEPTH && (step.inner_brain.is_some() || !step.parts.is_empty()) { div.m { "more steps" } } @else {
                     @if let Some(inner) = &step.inner_brain { (self.list(&inner.steps, depth + 1)) }

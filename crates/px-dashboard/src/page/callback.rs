@@ -40,7 +40,6 @@ pub fn outbox(view: &OutboxView<'_>, who: &Session) -> Markup {
         .maybe("since", list.since);
     let here = Href::at_depth(0).with(route::OUTBOX, &[], &query);
     let frame = Frame::new(route::OUTBOX, "Outbox")
-        .place(route::HOOKS)
         .live("outbox")
         .here(here.trim_start_matches("./"))
         .scripts(&[File::Run]);
@@ -124,7 +123,7 @@ pub(super) fn lines(callbacks: &[CallbackSummary], href: Href, who: &Session) ->
 pub fn callback(view: &Callback, who: &Session) -> Markup {
     let id = view.id.to_string();
     let frame = Frame::new(route::CALLBACK, format!("{} {}", tail_of(&id), view.kind))
-        .place(route::HOOKS)
+        .place(route::OUTBOX)
         .live(format!("callback:{id}"))
         .here(format!("outbox/{id}"));
     let href = frame.href();

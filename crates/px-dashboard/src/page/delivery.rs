@@ -46,7 +46,7 @@ pub fn delivery(view: &Delivery, who: &Session) -> Markup {
             @else if who.sees_payloads { (payload(view)) }
             @else { p.m { "Bodies are shown to the scope operate and above; this session has " (who.scope) "." } }
         }
-        @if !view.files.is_empty() { (files(view, &id, href)) }
+        @if !view.files.is_empty() { (files(view, &id, href, who)) }
         @if !view.headers.is_empty() { (headers(view)) }
     };
     shell(&frame, who, &body)
@@ -145,13 +145,16 @@ fn payload(view: &Delivery) -> Markup {
     }
 }
 
-fn files(view: &Delivery, id: &str, href: Href) -> Markup {
+fn files(view: &Delivery, id: &str, href: Href, who: &Session) -> Markup {
     let columns = [Column("Field", ""), Column("Name", "grow"), Column("Type", "o"), Column("Size", "n")];
     let row = |(place, file): (usize, &DeliveryFile)| {
         html! {
             tr {
                 td { (outsider(&file.field)) }
-                td.grow { a href=(href.to(route::FILE, &[id, &place.to_string()])) download { (outsider(&file.name)) }
+                td.grow {
+                    @if who.sees_payloads {
+                        a href=(href.to(route::FILE, &[id, &place.to_string()])) download { (outsider(&file.name)) }
+                    } @else { (outsider(&file.name)) }
                     @if file.unread == Some(true) { span.m { " given to no run" } } }
                 td.o { @if let Some(kind) = &file.content_type { (outsider(kind)) } }
                 td.n title={ "SHA-256 " (file.sha256) } { (number::bytes(file.size)) }

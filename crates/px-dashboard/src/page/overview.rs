@@ -78,6 +78,7 @@ const fn kind(kind: &AttentionKind) -> (Tone, &'static str, &'static str) {
         AttentionKind::Failed => (Tone::Bad, "✕", "failed"),
         AttentionKind::Paused => (Tone::Wait, "‖", "paused"),
         AttentionKind::Overdue => (Tone::Wait, "◷", "overdue"),
+        AttentionKind::Late => (Tone::Wait, "◷", "late"),
         AttentionKind::Stalled => (Tone::Bad, "!", "stalled"),
         AttentionKind::Parked => (Tone::Bad, "⚡", "parked"),
         AttentionKind::Dead => (Tone::Bad, "✕", "given up"),
@@ -96,8 +97,8 @@ fn target(one: &Attention, href: Href) -> (String, &'static str) {
         AttentionKind::Failed => (runs("error"), "Failed runs"),
         AttentionKind::Paused => (runs("paused"), "Paused runs"),
         AttentionKind::Stalled => (runs("running"), "Running runs"),
-        AttentionKind::Overdue => {
-            (href.with(route::WAITS, &[], &Query::new().and("view", "due")), "Waits due")
+        AttentionKind::Overdue | AttentionKind::Late => {
+            (href.with(route::WAITS, &[], &Query::new().and("view", "late")), "Overdue waits")
         }
         AttentionKind::Parked => (href.to(route::HOOKS, &[]), "Hooks"),
         AttentionKind::Dead => {

@@ -197,7 +197,7 @@ fn state(view: &RunView<'_>, id: &str, href: Href, who: &Session) -> Markup {
                 button type="submit" { "Show" }
                 @if at.is_some() { a href={ (href.to(route::RUN, &[id])) "#state" } { "Now" } }
             }
-            @if let Some(diff) = view.diff { (changes(diff)) }
+            @if let Some(diff) = view.diff.filter(|_| who.sees_payloads) { (changes(diff)) }
             @if who.sees_payloads {
                 (json_tree::tree_of(&shown.state, &source))
                 p { a href=(href.with(route::STATE, &[id], &download)) download { "Download" } }

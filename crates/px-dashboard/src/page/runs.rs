@@ -48,7 +48,7 @@ pub fn runs(view: &RunsView<'_>, who: &Session) -> Markup {
     let frame = Frame::new(route::RUNS, "Runs")
         .live("runs")
         .here(here.trim_start_matches("./"))
-        .scripts(&[File::Run]);
+        .scripts(&[File::Run, File::Saved]);
     let href = frame.href();
     let rows: Vec<Markup> = view.page.runs.iter().map(|run| row(run, href, who)).collect();
     let cursor = view.query.cursor.as_deref();
@@ -56,6 +56,7 @@ pub fn runs(view: &RunsView<'_>, who: &Session) -> Markup {
         (heading(&html! { "Runs" }, &nothing(), &nothing()))
         (views(view.query, href))
         (filter(view, href))
+        div.row #saved hidden {}
         @if rows.is_empty() { (none(view)) } @else {
             p.new #new hidden { button type="button" #new-go { "Show new rows" } }
             (table("Runs, newest first", &COLUMNS, &rows))
@@ -193,7 +194,7 @@ pub(super) fn awaited(standing: &Standing) -> Markup {
     let rest = standing.awaits_count.saturating_sub(u32::try_from(named).unwrap_or(u32::MAX));
     html! {
         @for (at, place) in standing.awaits.iter().take(MAX_AWAITED).enumerate() {
-            @if at > 0 { span.m { " | " } }
+            @if at > 0 { " | " }
             span.m { (place.slug) } " " (outsider_cut(&place.identifier, MAX_TEXT))
         }
         @if rest > 0 { span.m { " | " (rest) " more" } }

@@ -13,7 +13,7 @@ use crate::{Session, form, number, route, time};
 /// The secrets.
 #[must_use]
 pub fn secrets(view: &Secrets, who: &Session) -> Markup {
-    let frame = Frame::new(route::SECRETS, "Secrets").place(route::TOKENS);
+    let frame = Frame::new(route::SECRETS, "Secrets");
     let href = frame.href();
     let columns =
         [Column("Name", ""), Column("State", "grow"), Column("Set", "o"), Column("Former value until", "o")];
@@ -48,7 +48,7 @@ fn state(secret: &SecretInfo) -> Markup {
 /// Those who have read a secret.
 #[must_use]
 pub fn secret(name: &str, view: &SecretReads, who: &Session) -> Markup {
-    let frame = Frame::new(route::SECRET, crate::text::visible(name)).place(route::TOKENS);
+    let frame = Frame::new(route::SECRET, crate::text::visible(name)).place(route::SECRETS);
     let href = frame.href();
     let columns = [
         Column("Reader", ""),

@@ -17,8 +17,8 @@ const KEYS: [(&str, &str); 11] = [
     ("/", "find an id or an identifier"),
     ("Ctrl K", "find a page or an act"),
     (
-        "g then o r w i e h b s t",
-        "go to Overview, Runs, Waits, Inbox, Webhooks, Hooks, Brains, Store, Tokens",
+        "g then o r w i e h c b s v t k",
+        "go to Overview, Runs, Waits, Inbox, Webhooks, Hooks, Outbox, Brains, Store, Values, Tokens, Secrets",
     ),
     ("j k", "next and previous row"),
     ("Enter", "open the row"),

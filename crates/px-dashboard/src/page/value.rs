@@ -44,6 +44,7 @@ pub fn value(view: &ValueView<'_>, who: &Session) -> Markup {
         (json_tree::tree_of(view.value, &source))
         div.row {
             a href=(href.with(route::STATE, &[&id], &at.and(route::field::PATH, view.path))) download { "Download" }
+            a href=(href.with(route::CHANGES, &[&id], &Query::new().and(route::field::PATH, view.path))) { "When did it change" }
             (form::copy("Copy path", view.path))
             @if !view.value.is_object() && !view.value.is_array() {
                 (form::copy("Copy value", &plain(view.value)))

@@ -12,7 +12,7 @@ use crate::{Query, Session, json_tree, number, route};
 /// The brains that have values. `cursor` is the one of this page.
 #[must_use]
 pub fn values(view: &StoreBrains, cursor: Option<&str>, who: &Session) -> Markup {
-    let frame = Frame::new(route::VALUES, "Values").place(route::STORE);
+    let frame = Frame::new(route::VALUES, "Values");
     let href = frame.href();
     let row = |title: &String| html! { tr data-row=(title) { td.grow { a href=(href.to(route::VALUES_OF, &[title])) { (outsider(title)) } } } };
     let rows: Vec<Markup> = view.brains.iter().map(row).collect();
@@ -29,7 +29,7 @@ pub fn values(view: &StoreBrains, cursor: Option<&str>, who: &Session) -> Markup
 /// The values of a brain. `cursor` is the one of this page.
 #[must_use]
 pub fn values_of(brain: &str, view: &StoreKeys, cursor: Option<&str>, who: &Session) -> Markup {
-    let frame = Frame::new(route::VALUES_OF, format!("Values of {}", visible(brain))).place(route::STORE);
+    let frame = Frame::new(route::VALUES_OF, format!("Values of {}", visible(brain))).place(route::VALUES);
     let href = frame.href();
     let columns = [Column("Key", "grow"), Column("Scope", ""), Column("Size", "n"), Column("Written", "o")];
     let rows: Vec<Markup> = view
@@ -58,7 +58,7 @@ pub fn values_of(brain: &str, view: &StoreKeys, cursor: Option<&str>, who: &Sess
 /// A value that outlives runs.
 #[must_use]
 pub fn kv(brain: &str, view: &StoreValue, who: &Session) -> Markup {
-    let frame = Frame::new(route::KV, visible(&view.key)).place(route::STORE);
+    let frame = Frame::new(route::KV, visible(&view.key)).place(route::VALUES);
     let href = frame.href();
     let body = html! {
         (heading(&html! { (outsider(&view.key)) }, &html! { span { "of " a href=(href.to(route::VALUES_OF, &[brain])) { (outsider(brain)) } } }, &nothing()))

@@ -2,10 +2,11 @@
 
 use maud::{Markup, html};
 use px_api::{
-    AwaitedKey, Due, DueKind, DuePage, LastEnd, ListDue, ListWaits, RunPage, RunSummary, WaitEnd, WaitPage,
-    Waiting,
+    AwaitedKey, Due, DueKind, DuePage, LastEnd, LatePage, ListDue, ListLate, ListWaits, RunPage, RunSummary,
+    WaitEnd, WaitPage, Waiting,
 };
 
+use super::overdue::late;
 use super::runs::awaited;
 use crate::asset::File;
 use crate::shell::{Frame, heading, nothing, shell};
@@ -26,6 +27,8 @@ pub enum WaitsKind<'a> {
     Due(&'a ListDue, &'a DuePage),
     /// The runs that wait, the one that has waited longest first, with the cursor of the page.
     Oldest(Option<&'a str>, &'a RunPage),
+    /// Waits that are older than their brain expects, and what should have rung by now.
+    Late(&'a ListLate, &'a LatePage, &'a DuePage),
 }
 
 /// The index of waits.
@@ -57,6 +60,7 @@ pub fn waits(view: &WaitsView<'_>, who: &Session) -> Markup {
             },
             WaitsKind::Due(_, page) => (due(page, href, who)),
             WaitsKind::Oldest(_, page) => (oldest(page, href, who)),
+            WaitsKind::Late(_, page, rung) => (late(page, rung, href, who)),
         }
         (pager(href, (route::WAITS, &[]), &query, cursor(&view.kind), next(&view.kind)))
     };
@@ -71,6 +75,7 @@ fn query(kind: &WaitsKind<'_>) -> Query {
             .maybe("prefix", list.prefix.as_ref()),
         WaitsKind::Due(..) => Query::new().and("view", "due"),
         WaitsKind::Oldest(..) => Query::new().and("view", "oldest"),
+        WaitsKind::Late(..) => Query::new().and("view", "late"),
     }
 }
 
@@ -79,6 +84,7 @@ fn cursor<'a>(kind: &WaitsKind<'a>) -> Option<&'a str> {
         WaitsKind::ByKey(list, _) => list.cursor.as_deref(),
         WaitsKind::Due(list, _) => list.cursor.as_deref(),
         WaitsKind::Oldest(cursor, _) => *cursor,
+        WaitsKind::Late(list, ..) => list.cursor.as_deref(),
     }
 }
 
@@ -87,6 +93,7 @@ fn next<'a>(kind: &WaitsKind<'a>) -> Option<&'a str> {
         WaitsKind::ByKey(_, page) => page.next_cursor.as_deref(),
         WaitsKind::Due(_, page) => page.next_cursor.as_deref(),
         WaitsKind::Oldest(_, page) => page.next_cursor.as_deref(),
+        WaitsKind::Late(_, page, _) => page.next_cursor.as_deref(),
     }
 }
 
@@ -98,6 +105,7 @@ fn kinds(kind: &WaitsKind<'_>, href: Href) -> Markup {
             ("By key", view(""), matches!(kind, WaitsKind::ByKey(..))),
             ("Due", view("due"), matches!(kind, WaitsKind::Due(..))),
             ("Oldest", view("oldest"), matches!(kind, WaitsKind::Oldest(..))),
+            ("Overdue", view("late"), matches!(kind, WaitsKind::Late(..))),
         ],
     )
 }
@@ -208,7 +216,7 @@ fn ended(end: &LastEnd, href: Href, who: &Session) -> Markup {
     }
 }
 
-fn due(page: &DuePage, href: Href, who: &Session) -> Markup {
+pub(super) fn due(page: &DuePage, href: Href, who: &Session) -> Markup {
     let columns = [
         Column("Due", "n"),
         Column("What", ""),

@@ -86,6 +86,7 @@ impl<I, S, P, E> Builder<I, S, P, E> {
             options: StepOptions::default(),
             formerly: Vec::new(),
             reminders: Vec::new(),
+            expect: None,
             body,
             migration,
         });

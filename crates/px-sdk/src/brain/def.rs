@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use px_core::event::{Given, StepInfo};
 use px_core::run::BrainInfo;
@@ -156,6 +157,8 @@ pub struct StepDef {
     pub formerly: Vec<String>,
     /// Reminders of the wait that it opens, in the order in which they were declared.
     pub reminders: Vec<ReminderDef>,
+    /// Time within which the wait that it opens is expected to be answered.
+    pub expect: Option<Duration>,
     /// Its work.
     pub body: Body,
     pub(super) migration: Option<Migration>,
@@ -336,6 +339,10 @@ impl BrainDef {
                     None => json!({ "steps": part.shown_steps() }),
                 });
                 fields.insert("parts".into(), shown.collect());
+            }
+            if let Some(within) = step.expect {
+                let within = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+                fields.insert("expectedWithin".into(), within.into());
             }
             if !step.reminders.is_empty() {
                 fields.insert("reminders".into(), step.reminders.iter().map(ReminderDef::shown).collect());

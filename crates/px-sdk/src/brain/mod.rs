@@ -11,6 +11,7 @@
 mod builder;
 mod choice;
 mod def;
+mod expect;
 mod label;
 mod migration;
 mod nest;
@@ -40,6 +41,7 @@ pub use choice::{Choice, EndsAlike, HasArm, Missing, Settled, Taken, Unsettled, 
 pub use def::{
     Body, BrainDef, ErasedItem, ItemFuture, MapBody, Nested, OptionsDef, StepDef, StepFuture, Takes, Turns,
 };
+pub use expect::Expectable;
 use label::InputLabel;
 pub use migration::{MigrationPath, Migrations};
 pub use nest::{AwaitedResult, Guarded, InnerResult, ItemResult, Items, ResultOf, Untold, items};
@@ -146,6 +148,11 @@ impl Blank {
 
     #[doc(hidden)]
     pub fn formerly<T: OfStepBefore>(self, _: T) -> Self {
+        self
+    }
+
+    #[doc(hidden)]
+    pub fn expect<T: OfStepBefore>(self, _: T) -> Self {
         self
     }
 

@@ -68,6 +68,7 @@ fn steps(def: &BrainDef) -> Vec<BrainStep> {
         title: step.info.title.clone(),
         inner_brain: inner(&step.body),
         parts: parts(&step.body),
+        expected_within: step.expect.map(|within| u64::try_from(within.as_millis()).unwrap_or(u64::MAX)),
         reminders: step.reminders.iter().map(reminder).collect(),
     };
     def.steps.iter().map(step).collect()

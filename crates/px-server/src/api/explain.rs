@@ -1,14 +1,15 @@
 //! `GET /brains/runs/:id/explain` and `GET /brains/runs/:id/diff`: a run in words, and what
 //! a stretch of its log changed.
 
-use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
+use axum::{Extension, Json};
 use px_api::story::{self, Listening};
-use px_api::{DiffRun, Event, Explained, StateDiff};
+use px_api::{DiffRun, Event, Explained, StateDiff, Withhold as _};
 use px_core::key::{FORM_SLUG, LINK_SLUG};
 use serde_json::Value;
 
+use super::payload::Payloads;
 use super::runs;
 use crate::app::{App, Shared};
 use crate::error::ApiError;
@@ -18,14 +19,20 @@ const TOKEN: &str = "TOKEN";
 
 pub(crate) async fn explain(
     State(app): State<Shared>,
+    Extension(payloads): Extension<Payloads>,
     Path(id): Path<String>,
 ) -> Result<Json<Explained>, ApiError> {
     let run = runs::find(&app, &id).await?;
     let after = run.seq.saturating_sub(story::EVENTS);
     let most = usize::try_from(story::EVENTS).unwrap_or(usize::MAX);
     let events = app.store().events(app.parts.scope, run.id, after, most).await?;
-    let events: Vec<Event> = events.iter().map(|event| Event::of(&run, event)).collect();
-    let shown = runs::shown(&app, &run).await?;
+    let mut events: Vec<Event> = events.iter().map(|event| Event::of(&run, event)).collect();
+    let mut shown = runs::shown(&app, &run).await?;
+    if payloads == Payloads::Withheld {
+        // Its sentences name responses, and a part of a sentence is nothing to take out.
+        shown.withhold();
+        events.withhold();
+    }
     let story = story::tell(&shown, &events, app.clock().now());
     Ok(Json(Explained::of(&shown, story, |listening| url(&app, listening))))
 }

@@ -13,6 +13,7 @@ use px_inbound::verify::local::{self, Caller, Foreign, Rule};
 use px_store::tokens::Permission;
 
 use super::door::Door;
+use super::payload::{self, Payload, Payloads};
 use super::redacted;
 use crate::access::{Right, Verdict};
 use crate::app::{App, Shared};
@@ -23,6 +24,7 @@ use crate::error::ApiError;
 pub(super) struct Needed {
     pub(super) door: Door,
     pub(super) scope: Permission,
+    pub(super) payload: Payload,
 }
 
 /// Returns how much of what may be a secret a request is shown.
@@ -50,8 +52,15 @@ pub(super) async fn check(
         Verdict::Known(_, scope) if scope < Permission::Admin => Sight::Redacted,
         _ => Sight::Whole,
     };
+    let payloads = match verdict {
+        Verdict::Known(_, scope) => Payloads::of(scope, app.payloads),
+        _ => Payloads::Shown,
+    };
     let right = match verdict {
-        Verdict::Known(id, scope) if scope >= needed.scope => Ok(Right::Token(id)),
+        Verdict::Known(id, scope) if scope >= needed.scope => match needed.payload {
+            Payload::Whole => payloads.demand("This answer").map(|()| Right::Token(id)),
+            Payload::None | Payload::Part(_) => Ok(Right::Token(id)),
+        },
         Verdict::NoTokens => {
             let base = local::base(request.uri());
             let caller = Caller {
@@ -76,8 +85,12 @@ pub(super) async fn check(
             // Whatever changes the tokens asks again: others may have done so meanwhile.
             request.extensions_mut().insert(right);
             request.extensions_mut().insert(sight);
+            request.extensions_mut().insert(payloads);
             let redacts = sight == Sight::Redacted || redacted::is_asked(request.headers());
-            let answer = next.run(request).await;
+            let mut answer = next.run(request).await;
+            if payloads == Payloads::Withheld {
+                answer = payload::answer(needed.payload, answer).await;
+            }
             if redacts { redacted::answer(app.secrets.redaction(), answer).await } else { answer }
         }
         Err(error) => error.into_response(),

@@ -12,6 +12,7 @@ use px_pool::Subject;
 use px_store::cluster::Duty;
 use px_store::{Inspect, Row, RunFilter, Table};
 
+use super::late;
 use super::table::TEXT;
 use crate::app::{App, Shared};
 use crate::error::ApiError;
@@ -45,6 +46,7 @@ pub(super) async fn show(State(app): State<Shared>) -> Result<impl IntoResponse,
     if app.is_on_duty(Duty::Figures) {
         ready(&app, &mut text).await?;
         active(&app, &mut text).await?;
+        overdue(&app, &mut text).await?;
         outbox(&app, &mut text).await?;
     }
     store(&app, &mut text);
@@ -91,6 +93,21 @@ async fn ready(app: &App, text: &mut Text) -> Result<(), px_store::Error> {
     text.head("px_ready_runs", "Runs that are ready, by whether somebody runs their step.", "gauge");
     text.value("px_ready_runs", &[("claimed", "false")], waiting);
     text.value("px_ready_runs", &[("claimed", "true")], running);
+    Ok(())
+}
+
+/// Waits that are older than their brain expects, by brain: those brains that expect something.
+async fn overdue(app: &App, text: &mut Text) -> Result<(), px_store::Error> {
+    let name = "px_waits_overdue";
+    let help =
+        "Waits that are older than their brain expects, of the oldest 1000 waiting runs of each brain.";
+    text.head(name, help, "gauge");
+    for brain in late::expecting(app).chunks(1) {
+        let found = late::find(app, brain, late::Place::default(), (MOST_RUNS, MOST_RUNS)).await?;
+        for (title, _) in brain {
+            text.value(name, &[("brain", title)], found.late.len());
+        }
+    }
     Ok(())
 }
 

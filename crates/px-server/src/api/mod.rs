@@ -16,6 +16,7 @@ mod headers;
 pub(crate) mod health;
 pub(crate) mod hooks;
 pub(crate) mod ids;
+pub(crate) mod late;
 mod lines;
 #[cfg(test)]
 #[path = "tests/matrix.rs"]
@@ -24,6 +25,7 @@ mod metrics;
 mod openapi;
 pub(crate) mod operator;
 pub(crate) mod overview;
+pub(crate) mod payload;
 pub(crate) mod redacted;
 #[cfg(test)]
 mod reference;

@@ -14,7 +14,7 @@ use px_pool::Subject;
 use px_store::outbox::{CallbackFilter, CallbackState, Due};
 use px_store::{DeliveryFilter, InboxState, Inspect, RunFilter, TimerKind};
 
-use super::{health, metrics};
+use super::{health, late, metrics};
 use crate::app::{App, Shared};
 use crate::error::ApiError;
 
@@ -34,7 +34,7 @@ const MAX_LANES: usize = 64;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Time that a timer may be late before it is overdue: a poll covers a lost hint within a second.
-const LATE: Duration = Duration::from_secs(10);
+pub(crate) const LATE: Duration = Duration::from_secs(10);
 
 pub(crate) async fn show(State(app): State<Shared>) -> Result<Json<Overview>, ApiError> {
     let now = app.clock().now();
@@ -46,6 +46,7 @@ pub(crate) async fn show(State(app): State<Shared>) -> Result<Json<Overview>, Ap
     let mut attention = health_reasons(&app);
     attention.extend(stalled(&app));
     attention.extend(troubled_runs(&app, now, paused).await?);
+    attention.extend(late(&app).await?);
     attention.extend(troubled_callbacks(&app, now, outbox.parked, parked_lanes).await?);
     attention.extend(troubled_deliveries(&app, now).await?);
     Ok(Json(Overview {
@@ -148,6 +149,24 @@ async fn at_work(app: &App) -> Result<RunCounts, ApiError> {
         ready_since: ready.map(|(_, work)| work.record.since).min(),
         ..RunCounts::default()
     })
+}
+
+/// Waits that are older than their brain expects, of the oldest waiting runs of each such brain.
+async fn late(app: &App) -> Result<Option<Attention>, ApiError> {
+    let brains = late::expecting(app);
+    // At least one page of each, and not many more rows than of anything else.
+    let most = MAX_ROWS / brains.len().max(1);
+    let (mut found, mut names) = (Counted::default(), Vec::new());
+    for brain in brains.chunks(1) {
+        let here = late::find(app, brain, late::Place::default(), (MAX_READ, most)).await?;
+        let count = here.late.len();
+        names.extend(brain.iter().filter(|_| count > 0).map(|(title, _)| title.clone()));
+        add(&mut found, Counted { at_least: count > 0 && here.next.is_some(), ..counted(count, usize::MAX) });
+    }
+    let text =
+        format!("{{}} older than expected: {}", names.into_iter().take(3).collect::<Vec<_>>().join(", "));
+    let (link, command) = ("/waits/late".to_owned(), "px runs list --status waiting --oldest".to_owned());
+    Ok(attention(AttentionKind::Late, found, "wait", &text, link, command))
 }
 
 async fn troubled_runs(app: &App, now: Timestamp, paused: Counted) -> Result<Vec<Attention>, ApiError> {

@@ -76,17 +76,27 @@ fn events(redactor: &Redactor, data: Bytes) -> Bytes {
     let mut redacted = Vec::with_capacity(data.len());
     for line in data.split_inclusive(|byte| *byte == b'\n') {
         match line.strip_prefix(DATA) {
-            Some(json) => {
-                let (json, end) =
-                    json.strip_suffix(b"\n").map_or((json, &b""[..]), |json| (json, &b"\n"[..]));
-                redacted.extend_from_slice(DATA);
-                redacted.extend_from_slice(&redactor.json(json));
-                redacted.extend_from_slice(end);
-            }
+            Some(_) => redacted.extend_from_slice(&each_data(line, |json| redactor.json(json))),
             None => redacted.extend_from_slice(&redactor.bytes(line)),
         }
     }
     redacted.into()
+}
+
+/// Server-sent events with the JSON of each line of data changed.
+pub(super) fn each_data(data: &[u8], change: impl Fn(&[u8]) -> Cow<'_, [u8]>) -> Bytes {
+    let mut changed = Vec::with_capacity(data.len());
+    for line in data.split_inclusive(|byte| *byte == b'\n') {
+        let Some(json) = line.strip_prefix(DATA) else {
+            changed.extend_from_slice(line);
+            continue;
+        };
+        let (json, end) = json.strip_suffix(b"\n").map_or((json, &b""[..]), |json| (json, &b"\n"[..]));
+        changed.extend_from_slice(DATA);
+        changed.extend_from_slice(&change(json));
+        changed.extend_from_slice(end);
+    }
+    changed.into()
 }
 
 #[cfg(test)]

@@ -37,6 +37,8 @@ since a probe has no token, and the public keys of callbacks. Everything else de
   makes one, in the data directory while px is stopped, else through the server. The first one has the scope `admin`.
 * A scope includes those before it: `read` looks, `operate` also moves runs and deliveries, `admin` also changes hooks, tokens and secrets.
   It is asked for again once a request's body is there: what was revoked meanwhile is 401.
+  With `payloads = \"operate\"` under `[access]` ([Operating](operating.md#who-is-shown-what)) `read` is shown no states, inputs, payloads, headers' values, files and bodies: in the
+  place of each is `{\"withheld\": \"needs operate\"}`, or a text that says so, and a route or filter that is about nothing else is 403.
 * At rest there is a digest of a token. Pages of the origins in `server.cors_origins` may use the API; others may not.
 
 `GET /metrics` is for Prometheus, `GET /health/live` and `/health/ready` for whoever starts and stops px. Readiness is 200 `ready`,

@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
+use axum::{Extension, Json};
 use http::StatusCode;
 use px_api::{Include, ListRuns, RunPage, RunSummary};
 use px_core::{KeyId, RunId, RunStatus, Timestamp, check_label_name, check_label_value};
@@ -14,15 +14,21 @@ use px_store::{Page, RunFilter, RunRecord};
 use serde_json::Value;
 
 use super::page_size;
+use super::payload::Payloads;
 use crate::app::{App, Shared};
 use crate::error::ApiError;
 use crate::resolve;
 
 pub(crate) async fn list(
     State(app): State<Shared>,
+    Extension(payloads): Extension<Payloads>,
     query: Result<Query<ListRuns>, QueryRejection>,
 ) -> Result<Json<RunPage>, ApiError> {
     let Query(query) = query.map_err(|error| ApiError::bad_request(error.body_text()))?;
+    if query.state.is_some() {
+        // Whoever may ask which states have a value can read them, a question at a time.
+        payloads.demand("The state, which where looks into,")?;
+    }
     let wanted = Wanted::of(&app, &query, StatusCode::MULTIPLE_CHOICES)?;
     let include = include(query.include.as_deref())?;
     let cursor = query.cursor.map(|cursor| cursor.parse::<RunId>()).transpose();

@@ -65,7 +65,10 @@ pub(crate) async fn shown(app: &Shared, run: &Run) -> Result<px_api::Run, ApiErr
     if let Some(time) = app.parts.pool.stalled_for(run.id) {
         shown.stalled_since = Some(app.clock().now().before(time));
     }
+    let expected = px_engine::expected(&app.parts.registry, run);
     for (wait, shown) in run.waits.iter().zip(&mut shown.waiting_for) {
+        let within = expected.filter(|_| !wait.registrations.is_empty()).map(|expected| expected.within);
+        shown.expected_within = within.map(|within| u64::try_from(within.as_millis()).unwrap_or(u64::MAX));
         for (registration, shown) in wait.registrations.iter().zip(&mut shown.wait_for) {
             let (ahead, count) = lines::ahead(app, &registration.key, wait.id).await?;
             shown.ahead = (!ahead.is_empty()).then_some(ahead);

@@ -14,7 +14,7 @@ use px_core::Code;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::door::Door;
-use super::{body, guard, headers};
+use super::{body, guard, headers, payload};
 use crate::app::Shared;
 use crate::error::ApiError;
 
@@ -202,7 +202,8 @@ pub(super) fn router(routes: Vec<Route>, app: Shared) -> Router {
         if let Some(scope) = route.door.scope() {
             let read = (app.clone(), body::Wanted { json: wants_json, scope });
             serve = serve.layer(axum::middleware::from_fn_with_state(read, body::read));
-            let needed = guard::Needed { door: route.door, scope };
+            let payload = payload::of(route.name, scope);
+            let needed = guard::Needed { door: route.door, scope, payload };
             let state = (app.clone(), needed);
             serve = serve.layer(axum::middleware::from_fn_with_state(state, guard::check));
             serve = serve.layer(axum::middleware::map_response(headers::add));

@@ -9,10 +9,12 @@ use px_store::secrets::SecretReader;
 use secrecy::SecretString;
 
 use super::ServerSecrets;
+#[cfg(feature = "dashboard")]
 use crate::ui::PageKeys;
 
 impl ServerSecrets {
     /// Keys of the page's sessions and forms.
+    #[cfg(feature = "dashboard")]
     pub(crate) fn page_keys(&self) -> &PageKeys {
         &self.0.page_keys
     }

@@ -1,9 +1,9 @@
 //! What the forms of the page do: each calls what the API's route does, and leads to the
 //! page that shows it.
 
-use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::Response;
+use axum::{Extension, Json};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use maud::Markup;
@@ -204,8 +204,11 @@ act!(test_webhook, route::TEST_WEBHOOK, |act, id| {
 });
 
 act!(redeliver, route::REDELIVER, |act, id| {
-    drop(hooks::redeliver::redeliver(act.app(), Path(id.clone())).await?);
-    (Done::new(Word::Redelivered), format!("outbox/{id}"))
+    let (_, Json(sent)) = hooks::redeliver::redeliver(act.app(), Path(id.clone())).await?;
+    let now = act.look.app.clock().now();
+    let is_parked = sent.parked_until.is_some_and(|until| until > now);
+    let word = if is_parked { Word::RedeliveredParked } else { Word::Redelivered };
+    (Done::new(word), format!("outbox/{id}"))
 });
 
 act!(test_hook, route::TEST_HOOK, |act, id| {

@@ -109,8 +109,8 @@ pub(super) fn session(app: &App, who: &Who, uri: &Uri, headers: &HeaderMap) -> S
         zone,
         keys,
         now: app.clock().now(),
-        attention: app.noticed.count(),
-        sees_payloads: true,
+        attention: app.page.noticed.count(),
+        sees_payloads: who.permission >= app.payloads,
         notice: uri
             .query()
             .and_then(Done::of_query)
@@ -125,7 +125,7 @@ fn scope(permission: Permission) -> px_api::Scope {
 
 /// Name of the cookie that keeps the zone of times and whether single keys do something.
 fn settings_name(app: &App) -> String {
-    format!("px_set_{}", app.port)
+    app.secrets.page_keys().cookie_name("set")
 }
 
 fn settings(app: &App, headers: &HeaderMap) -> (Zone, bool) {

@@ -26,6 +26,7 @@ pub(super) enum Word {
     Replayed,
     Bound,
     Redelivered,
+    RedeliveredParked,
     HookTested,
     Recovered,
     HookEnabled,
@@ -40,7 +41,7 @@ pub(super) enum Word {
 }
 
 impl Word {
-    const ALL: [(Self, &'static str, &'static str); 21] = [
+    const ALL: [(Self, &'static str, &'static str); 22] = [
         (Self::Paused, "paused", "The run is paused: it takes no step and no event until it is resumed."),
         (Self::Resumed, "resumed", "The run goes on."),
         (Self::Cancelled, "cancelled", "The run is cancelled."),
@@ -51,6 +52,11 @@ impl Word {
         (Self::Replayed, "replayed", "The delivery was handled again; below is what became of it."),
         (Self::Bound, "bound", "The run has the event."),
         (Self::Redelivered, "redelivered", "The callback is due once more."),
+        (
+            Self::RedeliveredParked,
+            "redelivered-parked",
+            "The callback is due once more, and parked: its endpoint did not answer and is left alone until the time below.",
+        ),
         (Self::HookTested, "hook-tested", "A test is on its way; it is the newest callback below."),
         (Self::Recovered, "recovered", "What the hook did not get is due again."),
         (Self::HookEnabled, "hook-enabled", "The hook takes callbacks."),
@@ -63,7 +69,11 @@ impl Word {
         (Self::Revoked, "revoked", "The token is revoked, with every session and stream that it opened."),
         (Self::TestSent, "test-sent", "The test event was sent; below is what became of it."),
         (Self::Chosen, "chosen", "It is done with all of the chosen runs."),
-        (Self::JobStopped, "job-stopped", "The job stops after the runs that it is at, at most 64."),
+        (
+            Self::JobStopped,
+            "job-stopped",
+            "The job is stopped; of the runs that it was at, up to 16 may still be done.",
+        ),
         (Self::LoggedOut, "logged-out", "You are logged out."),
         (Self::Kept, "kept", "The settings are kept in this browser."),
     ];

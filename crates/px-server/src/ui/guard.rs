@@ -16,9 +16,10 @@ use px_inbound::verify::local::{self, Caller, Rule};
 use px_inbound::verify::{Received, UrlView, form_fields};
 use px_store::tokens::{Permission, Token};
 
+use super::keys::Claims;
 use super::look::PageError;
 use super::place::Place;
-use super::{answers, keys, typed};
+use super::{answers, keys, sessions, typed};
 use crate::access::Right;
 use crate::app::{App, Shared};
 use crate::error::ApiError;
@@ -29,6 +30,9 @@ pub(super) const MAX_FORM: usize = 1024 * 1024;
 /// Largest login, bytes: names of the fields that it carries over are longer there.
 pub(super) const MAX_LOGIN: usize = 2 * MAX_FORM;
 
+/// The cookie of sessions, as its name says it.
+const COOKIE: &str = "ui";
+
 /// Whose a request is.
 #[derive(Debug, Clone)]
 pub(crate) struct Who {
@@ -38,6 +42,8 @@ pub(crate) struct Who {
     pub(super) name: Option<String>,
     /// The cookie's value, to which the marks of forms are bound.
     pub(super) cookie: String,
+    /// Claims of the session, if there is one.
+    pub(super) session: Option<Claims>,
     /// True if the browser has no such cookie yet.
     is_new: bool,
 }
@@ -52,12 +58,13 @@ impl Who {
     }
 
     /// Whoever has the session of a token.
-    pub(super) fn of_token(token: &Token, cookie: String) -> Self {
+    pub(super) fn of_token(token: &Token, session: Claims, cookie: String) -> Self {
         Self {
             right: Right::Token(token.id),
             permission: token.permission,
             name: Some(token.name.clone()),
             cookie,
+            session: Some(session),
             is_new: false,
         }
     }
@@ -81,6 +88,7 @@ impl Who {
             right: Right::First,
             permission: Permission::Admin,
             name: None,
+            session: None,
             is_new: cookie.is_none(),
             cookie: cookie.unwrap_or_else(keys::visitor),
         }
@@ -164,11 +172,15 @@ async fn who(app: &App, remote: SocketAddr, head: &request::Parts) -> Result<Opt
         };
     }
     let now = app.clock().now();
-    Ok(cookies(app, &head.headers).into_iter().find_map(|value| {
+    for value in cookies(app, &head.headers) {
         let digest_of = |id| app.tokens.known_token(id).map(|token| token.digest);
-        let claims = app.secrets.page_keys().read(&value, now, digest_of)?;
-        Some(Who::of_token(&app.tokens.known_token(claims.token)?, value))
-    }))
+        let Some(claims) = app.secrets.page_keys().read(&value, now, digest_of) else { continue };
+        let Some(token) = app.tokens.known_token(claims.token) else { continue };
+        if !sessions::is_ended(app, claims).await? {
+            return Ok(Some(Who::of_token(&token, claims, value)));
+        }
+    }
+    Ok(None)
 }
 
 fn admitted(app: &App, remote: SocketAddr, head: &request::Parts) -> Result<(), local::Foreign> {
@@ -264,16 +276,10 @@ pub(super) fn is_own_page(app: &App, remote: SocketAddr, head: &request::Parts) 
     asked.is_own_page(&received) || app.urls.is_own_page(&received)
 }
 
-/// The name of the cookie. Cookies ignore ports, so the port is in it: two servers on
-/// one host do not overwrite each other's.
-fn cookie_name(app: &App) -> String {
-    format!("px_ui_{}", app.port)
-}
-
 /// The values of our cookie. There is one, unless somebody else on this host set another:
 /// cookies are told apart by their names and not by who set them.
 fn cookies(app: &App, headers: &HeaderMap) -> Vec<String> {
-    let name = cookie_name(app);
+    let name = app.secrets.page_keys().cookie_name(COOKIE);
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.filter(|(own, _)| *own == name).map(|(_, value)| value.to_owned()).collect()
@@ -283,7 +289,7 @@ fn cookies(app: &App, headers: &HeaderMap) -> Vec<String> {
 /// a number, and ends it with 0. Without `Path` it goes to what lies below the page alone,
 /// whatever prefix a proxy puts before it; Lax, so that a link in a chat leads in.
 pub(super) fn set_cookie(app: &App, value: &str, seconds: Option<u64>, is_secure: bool) -> HeaderValue {
-    let name = cookie_name(app);
+    let name = app.secrets.page_keys().cookie_name(COOKIE);
     let mut line = format!("{name}={value}; HttpOnly; SameSite=Lax");
     if let Some(seconds) = seconds {
         line.push_str(&format!("; Max-Age={seconds}"));

@@ -4,6 +4,10 @@
 //! A session names the token that opened it and its end, under a key that is derived
 //! from the store's and bound to the token's digest. So it outlives a restart, and ends
 //! with the token. It holds no secret of the token.
+//!
+//! The cookies' names have a mark of the store in them. Browsers tell cookies of one host apart by their
+//! names alone, and not by ports: two servers of different stores on one host do not overwrite each other's
+//! cookies, and those that serve one store behind one name, whatever their ports, know each other's sessions.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,8 +19,14 @@ use subtle::ConstantTimeEq as _;
 /// Bytes of a MAC that are kept.
 const MAC: usize = 16;
 
-/// Bytes of a session: the token's id, its end, the MAC.
-const SESSION: usize = 16 + 8 + MAC;
+/// Bytes that a session says: the token's id, its end, its number.
+const SAID: usize = 16 + 8 + 8;
+
+/// Bytes of a session, with the MAC.
+const SESSION: usize = SAID + MAC;
+
+/// Digits of the store's mark in the names of cookies.
+const NAME_DIGITS: usize = 8;
 
 /// Bytes by which a browser without a session is told from others.
 const VISITOR: usize = 16;
@@ -26,6 +36,8 @@ const VISITOR: usize = 16;
 pub(crate) struct PageKeys {
     sessions: Hmac<Sha256>,
     forms: Hmac<Sha256>,
+    /// Mark of the store, for names.
+    store: String,
 }
 
 /// Claims of a session's cookie.
@@ -33,6 +45,17 @@ pub(crate) struct PageKeys {
 pub(super) struct Claims {
     pub(super) token: TokenId,
     pub(super) expires: Timestamp,
+    /// A number by which it is told from other sessions of the token.
+    pub(super) number: u64,
+}
+
+impl Claims {
+    /// A new session.
+    pub(super) fn new(token: TokenId, expires: Timestamp) -> Self {
+        let mut number = [0; 8];
+        px_core::random_bytes(&mut number);
+        Self { token, expires, number: u64::from_be_bytes(number) }
+    }
 }
 
 impl PageKeys {
@@ -43,7 +66,15 @@ impl PageKeys {
             derivation.update(label);
             keyed(&derivation.finalize().into_bytes().into())
         };
-        Self { sessions: derived(b"px page session, version 1"), forms: derived(b"px page form, version 1") }
+        let store = hex::encode(tag(&keyed(secret), &[b"px page cookie, version 1".as_slice()]));
+        let store = store.get(..NAME_DIGITS).unwrap_or_default().to_owned();
+        let (sessions, forms) = (derived(b"px page session, version 2"), derived(b"px page form, version 1"));
+        Self { sessions, forms, store }
+    }
+
+    /// The name of a cookie of this store.
+    pub(super) fn cookie_name(&self, what: &str) -> String {
+        format!("px_{what}_{}", self.store)
     }
 
     /// The cookie's value for a session by a token of this digest.
@@ -62,10 +93,12 @@ impl PageKeys {
     ) -> Option<Claims> {
         let bytes: [u8; SESSION] = URL_SAFE_NO_PAD.decode(value).ok()?.try_into().ok()?;
         let (id, rest) = bytes.split_first_chunk::<16>()?;
-        let (expires, mac) = rest.split_first_chunk::<8>()?;
+        let (expires, rest) = rest.split_first_chunk::<8>()?;
+        let (number, mac) = rest.split_first_chunk::<8>()?;
         let claims = Claims {
             token: TokenId::from_bytes(*id),
             expires: Timestamp::from_millis(u64::from_be_bytes(*expires)),
+            number: u64::from_be_bytes(*number),
         };
         let wanted = self.session_mac(&said(claims), &digest_of(claims.token)?);
         (bool::from(mac.ct_eq(&wanted)) && now < claims.expires).then_some(claims)
@@ -106,9 +139,10 @@ pub(super) fn is_ours(value: &str) -> bool {
     URL_SAFE_NO_PAD.decode(value).is_ok_and(|bytes| matches!(bytes.len(), VISITOR | SESSION))
 }
 
-fn said(claims: Claims) -> [u8; 24] {
-    let mut said = [0; 24];
+fn said(claims: Claims) -> [u8; SAID] {
+    let mut said = [0; SAID];
     let parts = claims.token.to_bytes().into_iter().chain(claims.expires.as_millis().to_be_bytes());
+    let parts = parts.chain(claims.number.to_be_bytes());
     for (to, from) in said.iter_mut().zip(parts) {
         *to = from;
     }
@@ -154,7 +188,7 @@ mod tests {
     const LATER: Timestamp = Timestamp::from_millis(1_767_225_601_000);
 
     fn claims() -> Claims {
-        Claims { token: TokenId::from_bytes([3; 16]), expires: LATER }
+        Claims { token: TokenId::from_bytes([3; 16]), expires: LATER, number: 7 }
     }
 
     #[test]
@@ -168,6 +202,16 @@ mod tests {
         assert_eq!(read(&keys, NOW, Some([2; 32])), None, "a token of another secret");
         assert_eq!(read(&keys, NOW, None), None, "the token is revoked");
         assert_eq!(read(&PageKeys::new(&[8; 32]), NOW, Some([1; 32])), None, "another store");
+    }
+
+    #[test]
+    fn cookies_of_one_store_have_one_name_and_two_sessions_are_two() {
+        let name = |secret| PageKeys::new(&secret).cookie_name("ui");
+        assert_eq!(name([7; 32]), name([7; 32]));
+        assert_ne!(name([7; 32]), name([8; 32]));
+        assert_eq!(name([7; 32]).len(), "px_ui_".len() + NAME_DIGITS);
+        let new = || Claims::new(TokenId::from_bytes([3; 16]), LATER);
+        assert_ne!(new(), new());
     }
 
     #[test]

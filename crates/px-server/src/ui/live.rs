@@ -17,7 +17,9 @@ use px_store::DeliveryList;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::keys::Claims;
 use super::look::{Look, Page};
+use super::sessions;
 use crate::api::waits;
 use crate::app::Shared;
 use crate::connections::Connection;
@@ -75,7 +77,8 @@ pub(super) async fn live(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let closing = look.app.closing.clone();
     let told = look.app.clock().now();
-    let follow = Follow { app: look.app, topic, seen, number: 0, told, ticks, closing, place };
+    let session = look.who.session;
+    let follow = Follow { app: look.app, topic, seen, number: 0, told, ticks, closing, place, session };
     Ok(respond(follow))
 }
 
@@ -97,6 +100,7 @@ struct Follow {
     ticks: tokio::time::Interval,
     closing: watch::Receiver<bool>,
     place: Place,
+    session: Option<Claims>,
 }
 
 impl Follow {
@@ -106,6 +110,11 @@ impl Follow {
                 _ = self.ticks.tick() => {}
                 () = self.place.ended() => return None,
                 _ = self.closing.wait_for(|closing| *closing) => return None,
+            }
+            if let Some(session) = self.session
+                && sessions::is_ended(&self.app, session).await.unwrap_or(false)
+            {
+                return None;
             }
             // What cannot be read now is asked for at the next look.
             let now = newest(&self.app, &self.topic).await.unwrap_or(self.seen);

@@ -1,5 +1,5 @@
 //! The login: a token opens a session, which ends after twelve hours or with the token; a
-//! logout ends the cookie. What was typed into a form whose session was over is carried through the
+//! logout ends it everywhere. What was typed into a form whose session was over is carried through the
 //! login and shown again; px sends nothing by itself.
 
 use std::net::SocketAddr;
@@ -19,6 +19,7 @@ use super::guard::{self, Form, Who};
 use super::keys::Claims;
 use super::look::{Look, Page};
 use super::place::Place;
+use super::sessions;
 use crate::app::{App, Shared};
 use crate::error::ApiError;
 
@@ -101,7 +102,7 @@ pub(super) async fn log_in(
     let now = app.clock().now();
     let Some(token) = app.tokens.of_text(&text) else {
         let address = app.urls.client(remote.ip(), &head.headers);
-        return if app.strikes.count(address, now) {
+        return if app.page.strikes.count(address, now) {
             again(
                 StatusCode::TOO_MANY_REQUESTS,
                 "More than ten wrong tokens came from this address within a minute. A right one is taken all the same",
@@ -112,11 +113,11 @@ pub(super) async fn log_in(
             again(StatusCode::UNAUTHORIZED, text)
         };
     };
-    let claims = Claims { token: token.id, expires: now.after(SESSION) };
+    let claims = Claims::new(token.id, now.after(SESSION));
     let value = app.secrets.page_keys().session(claims, &token.digest);
     let mut response = match &kept {
         Some(kept) => {
-            let who = Who::of_token(&token, value.clone());
+            let who = Who::of_token(&token, claims, value.clone());
             html(StatusCode::OK, page::again(kept, &session(&app, &who, &head.uri, &head.headers)))
         }
         None => see(&Place::of(&head.uri), Place::read(form.get(field::NEXT).unwrap_or_default()).as_str()),
@@ -130,6 +131,9 @@ pub(super) async fn log_in(
 /// `POST ui/logout`.
 pub(super) async fn log_out(look: Look) -> Page {
     let to = if look.who.token().is_some() { "login" } else { "" };
+    if let Some(session) = look.who.session {
+        sessions::end(&look.app, session).await?;
+    }
     let mut response = look.done(Done::new(Word::LoggedOut), to)?;
     let cookie = guard::set_cookie(&look.app, "", Some(0), false);
     response.headers_mut().append(header::SET_COOKIE, cookie);

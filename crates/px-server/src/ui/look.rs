@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, Uri};
 use maud::Markup;
+use px_api::Withhold;
 use px_core::{Code, RunId};
 use px_dashboard::Session;
 use px_dashboard::route::Route;
@@ -16,9 +17,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::answers;
+use super::clean::without_secrets;
 use super::done::Done;
 use super::guard::Who;
 use super::place::Place;
+use crate::api::payload::Payloads;
 use crate::app::Shared;
 use crate::error::ApiError;
 
@@ -144,18 +147,24 @@ impl Look {
 
     /// An answer of the API without the values of secrets: the page shows them to nobody,
     /// whatever the scope. They are taken out before anything is cut or escaped, so that
-    /// no part of one is left.
-    pub(super) fn clean<T: Serialize + DeserializeOwned>(&self, answer: T) -> Result<T, ApiError> {
+    /// no part of one is left. Of what runs and senders bring it has what the session may see.
+    pub(super) fn clean<T>(&self, mut answer: T) -> Result<T, ApiError>
+    where
+        T: Serialize + DeserializeOwned + Withhold,
+    {
+        if self.payloads() == Payloads::Withheld {
+            answer.withhold();
+        }
         let redactor = self.app.secrets.redaction().current();
-        let odd = |error: serde_json::Error| {
+        without_secrets(answer, &redactor).map_err(|error| {
             let text = format!("An answer could not be shown without its secrets: {error}");
             ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, text)
-        };
-        let bytes = serde_json::to_vec(&answer).map_err(odd)?;
-        match redactor.json(&bytes) {
-            std::borrow::Cow::Borrowed(_) => Ok(answer),
-            std::borrow::Cow::Owned(redacted) => serde_json::from_slice(&redacted).map_err(odd),
-        }
+        })
+    }
+
+    /// Whether the session is shown what runs and senders bring.
+    pub(super) fn payloads(&self) -> Payloads {
+        Payloads::of(self.who.permission, self.app.payloads)
     }
 
     /// Whoever looks.

@@ -5,6 +5,7 @@
 
 mod actions;
 mod answers;
+mod clean;
 mod done;
 mod guard;
 mod keys;
@@ -14,6 +15,7 @@ mod look;
 mod noticed;
 mod pages;
 mod place;
+mod sessions;
 mod strikes;
 mod typed;
 
@@ -26,12 +28,19 @@ use px_core::Code;
 use px_dashboard::route::{self, Route};
 
 pub(crate) use keys::PageKeys;
-pub(crate) use noticed::Noticed;
-pub(crate) use strikes::Strikes;
 
 use crate::app::Shared;
 use crate::error::ApiError;
 use look::PageError;
+use noticed::Noticed;
+use strikes::Strikes;
+
+/// Counts of the page, in this process.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    strikes: Strikes,
+    noticed: Noticed,
+}
 
 /// Every route of the page and whatever serves it. A test holds it to the table of px-dashboard.
 fn served() -> Vec<(Route, MethodRouter<Shared>)> {
@@ -46,6 +55,7 @@ fn served() -> Vec<(Route, MethodRouter<Shared>)> {
         (route::RUN, get(pages::run)),
         (route::VALUE, get(pages::value)),
         (route::STATE, get(pages::state)),
+        (route::CHANGES, get(pages::changes)),
         (route::PAUSE, post(actions::pause)),
         (route::RESUME, post(actions::resume)),
         (route::CANCEL, post(actions::cancel)),

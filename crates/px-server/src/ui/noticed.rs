@@ -47,11 +47,11 @@ impl Noticed {
 /// Counts anew beside the request, if it is time. What cannot be read now is counted the
 /// next time.
 pub(super) fn look_beside(app: &Shared) {
-    if app.noticed.is_mine_to_count(app.clock().now()) {
+    if app.page.noticed.is_mine_to_count(app.clock().now()) {
         let app = app.clone();
         tokio::spawn(async move {
             if let Ok(Json(now)) = overview::show(State(app.clone())).await {
-                app.noticed.set(&now);
+                app.page.noticed.set(&now);
             }
         });
     }

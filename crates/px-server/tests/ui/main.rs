@@ -10,6 +10,7 @@
 
 mod browser;
 mod forms;
+mod payloads;
 #[path = "../support/mod.rs"]
 mod support;
 mod typed;
@@ -300,5 +301,37 @@ async fn the_first_token_is_not_made_from_the_page_and_others_are_shown_once() {
     assert!(made.status == 201 && made.body.contains("pxt_"), "{}", made.body);
     assert_eq!(made.header("cache-control"), Some("no-store"));
     assert!(!browser.get(&server, "/ui/tokens").await.body.contains("pxt_0"));
+    server.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_logout_ends_the_session_for_whoever_has_its_cookie_and_no_other_one() {
+    let (rows, key) = (px_store_rows::MemoryRows::new(), px_outbound::vault::Vault::new(&[1; 32]));
+    let serve = |key: px_outbound::vault::Vault| {
+        let store = std::sync::Arc::new(px_store_rows::Embedded::new(rows.beside()));
+        support::serve(move |options| (options.store, options.hooks.vault) = (store, key))
+    };
+    let server = serve(key.clone()).await;
+    let admin = token(&server, "admin", "").await;
+    // Another process of the store, at another port behind the same name.
+    let beside = serve(key).await;
+    let mut browsers = [Browser::default(), Browser::default()];
+    for browser in &mut browsers {
+        let mark = browser.get(&server, "/ui/login").await.mark();
+        browser.post(&server, "/ui/login", &mark, &format!("token={admin}")).await;
+        assert_eq!(browser.get(&beside, "/ui/runs").await.at, "/ui/runs", "it knows the session, too");
+    }
+    let [mut leaving, mut staying] = browsers;
+    let mut kept = Browser { cookies: leaving.cookies.clone() };
+    let mark = leaving.get(&server, "/ui/runs").await.mark();
+    assert!(leaving.post(&server, "/ui/logout", &mark, "").await.at.starts_with("/ui/login"));
+    for process in [&server, &beside] {
+        let old = Browser { cookies: kept.cookies.clone() }.get(process, "/ui/runs").await;
+        assert!(old.at.starts_with("/ui/login"), "the cookie's value opens {}", old.at);
+        assert_eq!(staying.get(process, "/ui/runs").await.at, "/ui/runs");
+    }
+    let refused = kept.send(&server, "/ui/settings", &mark, "zone=utc").await;
+    assert_eq!(refused.status, 401, "{}", refused.body);
+    beside.shutdown().await.unwrap();
     server.shutdown().await.unwrap();
 }

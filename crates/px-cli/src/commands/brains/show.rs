@@ -79,6 +79,13 @@ fn tree(ui: Ui, def: &BrainDef, indent: &str) -> Result<()> {
         };
         ui.line(format_args!("{indent}{branch} {}{kind}", step.info.title))?;
         let below = format!("{indent}{}", if is_last { "   " } else { "│  " });
+        if let Some(within) = step.expect {
+            let within = words::duration(within);
+            ui.line(format_args!(
+                "{below}{}",
+                paint(FAINT, format_args!("an answer is expected within {within}"))
+            ))?;
+        }
         for reminder in &step.reminders {
             let after = words::duration(reminder.after);
             let when = match reminder.repeats {

@@ -20,8 +20,13 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     if context.ui.json {
         return context.ui.answer(&sent);
     }
+    let until = match sent.parked_until {
+        Some(until) => format!(" until {until}, since its endpoint did not answer"),
+        None => String::new(),
+    };
+    let state = &sent.state;
     context
         .ui
-        .note(format_args!("{id} is {}; `px hooks delivery {id}` shows what becomes of it.", sent.state));
+        .note(format_args!("{id} is {state}{until}; `px hooks delivery {id}` shows what becomes of it."));
     Ok(())
 }

@@ -4,7 +4,7 @@ use px_api as api;
 
 use crate::api::door::Door;
 use crate::api::table::{EVENTS, Route, shape};
-use crate::api::{bulk, explain, ids, rerun, run_list, runs, signals, start_run, waits, watch};
+use crate::api::{bulk, explain, ids, late, rerun, run_list, runs, signals, start_run, waits, watch};
 
 pub(super) fn about_runs() -> Vec<Route> {
     vec![
@@ -109,6 +109,10 @@ pub(super) fn about_waits() -> Vec<Route> {
             .named("listDue", "Deadlines, reminders and retries, soonest first, in pages")
             .query::<api::ListDue>()
             .answers::<api::DuePage>(200, "What is due"),
+        Route::get("/waits/late", Door::Read, late::list)
+            .named("listLate", "Waits that are older than their brain expects, in pages")
+            .query::<api::ListLate>()
+            .answers::<api::LatePage>(200, "The late waits"),
         Route::get("/ids", Door::Read, ids::find)
             .named("findIds", "The things whose ids end in some digits")
             .query::<api::FindIds>()

@@ -31,6 +31,7 @@ pub(in crate::ui) async fn delivery(look: Look, Path(id): Path<String>) -> Page 
 }
 
 pub(in crate::ui) async fn file(look: Look, place: Path<(String, String)>) -> Page {
+    look.payloads().demand("A file")?;
     Ok(files::show(app(&look), place).await?)
 }
 
@@ -60,13 +61,13 @@ pub(in crate::ui) async fn webhook(look: Look, Path(slug): Path<String>) -> Page
     let identifier = example.as_ref().and_then(|example| example.identifier.clone());
     let example = example.and_then(|example| example.payload.clone()).unwrap_or_else(|| json!({}));
     let (webhook, came, waiting) = (look.clean(webhook)?, look.clean(came)?, look.clean(waiting)?);
-    let (example, identifier) = (look.clean(example)?, look.clean(identifier)?);
+    let (example, identifier) = (look.clean(example)?, look.clean(json!(identifier))?);
     look.page(|who| {
         let view = WebhookView {
             webhook: &webhook,
             schema: schema.as_ref(),
             example: &example,
-            identifier: identifier.as_deref(),
+            identifier: identifier.as_str(),
             deliveries: &came,
             waits: &waiting,
             no_test: no_test.as_deref(),

@@ -1,6 +1,7 @@
 //! The pages that show something. Each asks what the API's routes ask, with the same
 //! functions, and hands their answers on.
 
+mod changes;
 mod events;
 mod one_run;
 
@@ -9,8 +10,8 @@ use std::collections::BTreeMap;
 use axum::extract::{Path, Query, State};
 use axum::{Extension, Json};
 use px_api::{
-    BrainHistory, Brains, BulkAction, BulkFilter, FindBrains, Include, ListRuns, ListWaits, RunSummary,
-    StartBulk,
+    BrainHistory, Brains, BulkAction, BulkFilter, FindBrains, Include, ListDue, ListLate, ListRuns,
+    ListWaits, RunSummary, StartBulk,
 };
 use px_dashboard::page::{self, BrainView, BulkView, RunsView, StoreView, TokensView, WaitsKind, WaitsView};
 use px_dashboard::route;
@@ -19,9 +20,11 @@ use serde_json::json;
 use super::look::{Look, Page};
 use super::place::Place;
 use crate::api::guard::Sight;
-use crate::api::{brains, bulk, health, ids, overview, run_list, secrets, store, tokens, waits};
+use crate::api::payload::Payloads;
+use crate::api::{brains, bulk, health, ids, late, overview, run_list, secrets, store, tokens, waits};
 use crate::app::Shared;
 
+pub(super) use changes::changes;
 pub(super) use events::{callback, delivery, file, hook, hooks, inbox, outbox, webhook, webhooks};
 pub(super) use one_run::{fork, run, state, value};
 
@@ -30,6 +33,10 @@ const FEW: usize = 10;
 
 fn sight() -> Extension<Sight> {
     Extension(Sight::Redacted)
+}
+
+fn payloads(look: &Look) -> Extension<Payloads> {
+    Extension(look.payloads())
 }
 
 fn app(look: &Look) -> State<Shared> {
@@ -54,14 +61,14 @@ const ERRORS: usize = 5;
 
 pub(super) async fn overview(look: Look) -> Page {
     let Json(now) = overview::show(app(&look)).await?;
-    look.app.noticed.set(&now);
+    look.app.page.noticed.set(&now);
     let failed = ListRuns {
         status: Some("error".into()),
         include: Some("standing".into()),
         limit: Some(ERRORS),
         ..ListRuns::default()
     };
-    let Json(failed) = run_list::list(app(&look), Ok(Query(failed))).await?;
+    let Json(failed) = run_list::list(app(&look), payloads(&look), Ok(Query(failed))).await?;
     let (now, failed) = (look.clean(now)?, look.clean(failed)?);
     look.page(|who| page::overview(&now, &failed.runs, who))
 }
@@ -134,7 +141,7 @@ pub(super) async fn job(look: Look, Path(id): Path<String>) -> Page {
 pub(super) async fn runs(look: Look) -> Page {
     let query: ListRuns = look.query(route::RUNS)?;
     let asked = ListRuns { include: Some("standing".into()), ..query.clone() };
-    let Json(page) = run_list::list(app(&look), Ok(Query(asked))).await?;
+    let Json(page) = run_list::list(app(&look), payloads(&look), Ok(Query(asked))).await?;
     let (page, brains) = (look.clean(page)?, titles(&look));
     look.page(|who| page::runs(&RunsView { query: &query, page: &page, brains: &brains }, who))
 }
@@ -144,7 +151,7 @@ pub(super) async fn waits(look: Look) -> Page {
     match look.field("view").as_deref() {
         Some("due") => {
             let query = look.query(route::WAITS)?;
-            let Json(page) = waits::due(app(&look), Ok(Query(px_api::ListDue::clone(&query)))).await?;
+            let Json(page) = waits::due(app(&look), Ok(Query(ListDue::clone(&query)))).await?;
             let page = look.clean(page)?;
             look.page(|who| {
                 page::waits(&WaitsView { kind: WaitsKind::Due(&query, &page), slugs: &slugs }, who)
@@ -159,10 +166,22 @@ pub(super) async fn waits(look: Look) -> Page {
                 cursor: cursor.clone(),
                 ..ListRuns::default()
             };
-            let Json(page) = run_list::list(app(&look), Ok(Query(asked))).await?;
+            let Json(page) = run_list::list(app(&look), payloads(&look), Ok(Query(asked))).await?;
             let page = look.clean(page)?;
             look.page(|who| {
                 let kind = WaitsKind::Oldest(cursor.as_deref(), &page);
+                page::waits(&WaitsView { kind, slugs: &slugs }, who)
+            })
+        }
+        Some("late") => {
+            let query: ListLate = look.query(route::WAITS)?;
+            let Json(page) = late::list(app(&look), Ok(Query(query.clone()))).await?;
+            let until = look.app.clock().now().before(overview::LATE).as_millis();
+            let rung = ListDue { until: Some(until), ..ListDue::default() };
+            let Json(rung) = waits::due(app(&look), Ok(Query(rung))).await?;
+            let (page, rung) = (look.clean(page)?, look.clean(rung)?);
+            look.page(|who| {
+                let kind = WaitsKind::Late(&query, &page, &rung);
                 page::waits(&WaitsView { kind, slugs: &slugs }, who)
             })
         }
@@ -195,7 +214,7 @@ pub(super) async fn brain(look: Look, Path(title): Path<String>) -> Page {
         limit: Some(COUNTED),
         ..ListRuns::default()
     };
-    let Json(live) = run_list::list(app(&look), Ok(Query(live))).await?;
+    let Json(live) = run_list::list(app(&look), payloads(&look), Ok(Query(live))).await?;
     let mut standing = BTreeMap::new();
     for step in live.runs.iter().filter_map(|run| run.standing.as_ref()?.step.clone()) {
         *standing.entry(step).or_insert(0_u64) += 1;

@@ -16,8 +16,7 @@ use crate::error::ApiError;
 use crate::ui::look::{Look, Page};
 use crate::ui::typed::response_schema;
 
-use super::FEW;
-use super::app;
+use super::{FEW, app, payloads};
 
 /// Entries of a log that a page shows.
 const LOG: usize = 200;
@@ -35,7 +34,7 @@ pub(super) struct AskedRun {
 pub(in crate::ui) async fn run(look: Look, Path(id): Path<String>) -> Page {
     let asked: AskedRun = look.query(route::RUN)?;
     let Json(run) = runs::show(app(&look), Path(id.clone()), Ok(Query(ShowRun::default()))).await?;
-    let Json(explained) = explain::explain(app(&look), Path(id.clone())).await?;
+    let Json(explained) = explain::explain(app(&look), payloads(&look), Path(id.clone())).await?;
     // The newest entries, unless others are asked for.
     let after = asked.after.or_else(|| {
         let newest = run.seq.saturating_sub(LOG as u64);
@@ -105,6 +104,7 @@ pub(super) struct AskedPart {
 
 /// A part of a run's state, now or after one of its events.
 async fn part(look: &Look, id: &str, asked: &AskedPart) -> Result<(px_api::RunId, Value), ApiError> {
+    look.payloads().demand("A state")?;
     let query = ShowRun { at: asked.at };
     let Json(run) = runs::show(app(look), Path(id.to_owned()), Ok(Query(query))).await?;
     let run = look.clean(run)?;
@@ -136,6 +136,7 @@ pub(in crate::ui) async fn state(look: Look, Path(id): Path<String>) -> Page {
 }
 
 pub(in crate::ui) async fn fork(look: Look, Path(id): Path<String>) -> Page {
+    look.payloads().demand("The state of a fork")?;
     let Json(run) = runs::show(app(&look), Path(id.clone()), Ok(Query(ShowRun::default()))).await?;
     let step: u32 = look.field(route::field::STEP).and_then(|step| step.parse().ok()).unwrap_or(1);
     let (run, then) = (look.clean(run)?, runs::find(&look.app, &id).await?);

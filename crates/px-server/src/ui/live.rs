@@ -75,7 +75,8 @@ pub(super) async fn live(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let closing = look.app.closing.clone();
     let told = look.app.clock().now();
-    let follow = Follow { app: look.app, topic, seen, number: 0, told, ticks, closing, place };
+    let follow =
+        Follow { app: look.app, topic, seen, number: 0, told, ticks, closing, place, is_over: false };
     Ok(respond(follow))
 }
 
@@ -97,14 +98,23 @@ struct Follow {
     ticks: tokio::time::Interval,
     closing: watch::Receiver<bool>,
     place: Place,
+    /// True if it was said that the stream ends.
+    is_over: bool,
 }
 
 impl Follow {
     async fn next(&mut self) -> Option<Bytes> {
+        if self.is_over {
+            return None;
+        }
         loop {
             tokio::select! {
                 _ = self.ticks.tick() => {}
-                () = self.place.ended() => return None,
+                () = self.place.ended() => {
+                    // Only a right that was lost ends a stream: the page is to look again, and finds the login.
+                    self.is_over = true;
+                    return Some(Bytes::from_static(b"event: over\ndata: {}\n\n"));
+                }
                 _ = self.closing.wait_for(|closing| *closing) => return None,
             }
             // What cannot be read now is asked for at the next look.

@@ -146,7 +146,10 @@ impl Full {
         px.reaches(paused, "paused");
         assert_eq!(px.delete(&format!("/brains/runs/{cancelled}")).status, 204);
         let newest = |query: &str| px.deliveries(query)[0]["id"].as_str().unwrap().to_owned();
-        let failed = px.runs_of(settle)[0]["brainRunId"].as_str().unwrap().to_owned();
+        let settled = px.runs_of(settle);
+        let failed =
+            settled.iter().find(|run| run["error"].to_string().contains("could not be booked")).unwrap();
+        let failed = failed["brainRunId"].as_str().unwrap();
         let callback = |hook: &str, state: &str| {
             eventually("a callback's end", || {
                 let page = px.get(&format!("/hooks/{hook}/deliveries?state={state}&limit=1")).json();

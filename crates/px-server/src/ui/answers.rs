@@ -42,7 +42,7 @@ pub(super) async fn add_headers(request: Request, next: Next) -> Response {
     // where a request comes from.
     let is_trusted = request.headers().contains_key("sec-fetch-site");
     let mut response = next.run(request).await;
-    for (name, value) in HEADERS.into_iter().filter(|(name, _)| is_trusted || *name != &OPENER_POLICY) {
+    for (name, value) in HEADERS.into_iter().filter(|(name, _)| is_trusted || *name != OPENER_POLICY) {
         response.headers_mut().entry(name).or_insert(value);
     }
     // The page's refusals have its look already.

@@ -271,7 +271,7 @@ pub(super) async fn find(look: Look) -> Page {
 /// Ids that end in these digits.
 async fn ending_in(look: &Look, tail: &str, kind: Option<&str>) -> Result<Vec<String>, ApiError> {
     let tail = tail.trim().trim_start_matches('…').to_owned();
-    let asked = px_api::FindIds { tail: Some(tail), kind: kind.map(str::to_owned), ..Default::default() };
+    let asked = px_api::FindIds { tail: Some(tail), kind: kind.map(str::to_owned) };
     let Json(found) = ids::find(app(look), Ok(Query(asked))).await?;
     Ok(found.ids.into_iter().map(|found| found.id).collect())
 }

@@ -120,7 +120,7 @@ fn the_configuration_and_the_commands_do_what_the_page_says() {
     let kept = snippet(&toml, "[retention]");
     let project = Project::new().env("GITHUB_OLD_SECRET", "the one before");
     std::fs::write(project.path().join("github.secret"), "a third one\n").unwrap();
-    let tomorrow = SystemTime::now() + Duration::from_hours(24);
+    let tomorrow = UNIX_EPOCH + UNIX_EPOCH.elapsed().unwrap() + Duration::from_hours(24);
     configured(&project, &[&expiring_at(secrets, tomorrow), kept]);
     let px = project.serve();
     let body = r#"{"zen":"Anything added dilutes everything else."}"#;
@@ -163,7 +163,7 @@ fn a_secret_of_the_page_counts_until_it_expires() {
     let toml = snippets("toml");
     let project = Project::new().env("GITHUB_OLD_SECRET", "the one before");
     std::fs::write(project.path().join("github.secret"), "a third one\n").unwrap();
-    let a_minute_ago = SystemTime::now() - Duration::from_mins(1);
+    let a_minute_ago = UNIX_EPOCH + UNIX_EPOCH.elapsed().unwrap() - Duration::from_mins(1);
     configured(&project, &[&expiring_at(snippet(&toml, "GITHUB_OLD_SECRET"), a_minute_ago)]);
     let px = project.serve();
     for (n, (secret, status)) in

@@ -49,20 +49,19 @@ addEventListener("keydown", (event) => {
 async function copy(text, button) {
   let isDone = true;
   try { await navigator.clipboard.writeText(text); } catch {
-    const area = document.createElement("textarea");
+    const area = Object.assign(document.createElement("textarea"), { value: text, className: "vh" });
     const before = document.activeElement;
-    area.value = text;
-    area.className = "vh";
     document.body.append(area);
     area.select();
     isDone = document.execCommand("copy");
     area.remove();
     before?.focus();
   }
-  document.getElementById("say").textContent = isDone ? "Copied" : "Not copied";
+  const said = isDone ? "Copied" : "Not copied";
+  document.getElementById("say").textContent = said;
   if (!button) return;
   const words = button.textContent;
-  button.textContent = isDone ? "Copied" : "Not copied";
+  button.textContent = said;
   setTimeout(() => { button.textContent = words; }, 1500);
 }
 

@@ -4,8 +4,7 @@ const link = document.body.dataset.live;
 const byId = (id) => document.getElementById(id);
 const [state, text, lost, lostText, go, say] = ["live", "live-text", "lost", "lost-text", "lost-go", "say"].map(byId);
 const MAX_LIVE = 5;
-const channel = "BroadcastChannel" in window ? new BroadcastChannel("px-live") : null;
-let source = null, last = "", since = null, timer = 0, dirty = false, spoke = 0, asked = 0;
+let channel = null, source = null, last = "", since = null, timer = 0, dirty = false, spoke = 0, asked = 0;
 
 const clock = () => new Date().toISOString().slice(11, 16) + " UTC";
 
@@ -15,26 +14,41 @@ function show(isLive, words) {
   text.textContent = words;
 }
 
+function lose(words, canGo = false) {
+  show(false, "not live");
+  lost.hidden = false;
+  lostText.textContent = words;
+  go.hidden = !canGo;
+}
+
 function announce(words) {
   if (Date.now() - spoke < 10000) return;
   spoke = Date.now();
   say.textContent = words;
 }
 
+// A page in the history has no channel, or the browser would not keep it.
+function meet() {
+  if (channel || !("BroadcastChannel" in window)) return;
+  channel = new BroadcastChannel("px-live");
+  channel.addEventListener("message", (message) => {
+    if (message.data === "who" && source) channel.postMessage("here");
+  });
+}
+
 // Other pages that are live: each answers who asks.
 function others() {
+  meet();
   if (!channel) return Promise.resolve(0);
+  const own = channel;
   return new Promise((resolve) => {
     let count = 0;
     const hear = (message) => { if (message.data === "here") count += 1; };
-    channel.addEventListener("message", hear);
-    channel.postMessage("who");
-    setTimeout(() => { channel.removeEventListener("message", hear); resolve(count); }, 150);
+    own.addEventListener("message", hear);
+    own.postMessage("who");
+    setTimeout(() => { own.removeEventListener("message", hear); resolve(count); }, 150);
   });
 }
-channel?.addEventListener("message", (message) => {
-  if (message.data === "who" && source) channel.postMessage("here");
-});
 
 async function open() {
   const turn = ++asked;
@@ -42,11 +56,7 @@ async function open() {
   const count = await others();
   if (turn !== asked || source || document.hidden) return;
   if (count >= MAX_LIVE) {
-    show(false, "not live");
-    lost.hidden = false;
-    lostText.textContent = "Five other pages of px are live; this one is not.";
-    go.hidden = false;
-    return;
+    return lose("Five other pages of px are live; this one is not.", true);
   }
   start();
 }
@@ -56,17 +66,13 @@ function start() {
   if (last) url.searchParams.set("lastEventId", last);
   source = new EventSource(url);
   source.onopen = () => {
-    const was = since;
     since = clock();
     lost.hidden = true;
     show(true, "live");
-    if (was) refresh();
+    refresh(); // What happened since the page was made.
   };
   source.onerror = () => {
-    show(false, "not live");
-    lost.hidden = false;
-    go.hidden = true;
-    lostText.textContent = since ? `Live since ${since}; the stream is lost, trying again.` : "The stream of news is lost; trying again.";
+    lose(since ? `Live since ${since}; the stream is lost, trying again.` : "The stream of news is lost; trying again.");
     if (source.readyState === EventSource.CLOSED) { close(); setTimeout(open, 5000); }
   };
   source.addEventListener("changed", (event) => { last = event.lastEventId || last; refresh(); });
@@ -137,5 +143,5 @@ function put(old, node) {
 byId("new-go")?.addEventListener("click", () => location.reload());
 go.addEventListener("click", () => { lost.hidden = true; start(); });
 document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
-addEventListener("pagehide", close);
+addEventListener("pagehide", () => { close(); channel?.close(); channel = null; });
 addEventListener("pageshow", () => { if (!document.hidden) open(); });

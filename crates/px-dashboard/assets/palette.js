@@ -1,19 +1,14 @@
-// Ctrl-K: links and acts of the page by a few letters.
+// Ctrl-K: links and acts by a few letters.
 const find = document.querySelector("form.find");
+const set = (node, of) => Object.entries(of).forEach(([name, value]) => node.setAttribute(name, value));
 let dialog, input, list, all, shown = [], at = 0;
 
 function make() {
-  dialog = document.createElement("dialog");
-  input = document.createElement("input");
-  list = document.createElement("ul");
-  dialog.setAttribute("aria-label", "Find a page or an act");
-  input.setAttribute("aria-label", "Page, act, id or identifier");
-  input.placeholder = "Page, act, id or identifier";
-  input.setAttribute("role", "combobox");
-  input.setAttribute("aria-controls", "palette-list");
-  input.setAttribute("aria-expanded", "true");
-  list.id = "palette-list";
-  list.setAttribute("role", "listbox");
+  [dialog, input, list] = ["dialog", "input", "ul"].map((tag) => document.createElement(tag));
+  set(dialog, { "aria-label": "Find a page or an act" });
+  const hint = "Page, act, id or identifier";
+  set(input, { "aria-label": hint, placeholder: hint, role: "combobox", "aria-controls": "palette-list", "aria-expanded": true });
+  set(list, { id: "palette-list", role: "listbox" });
   dialog.append(input, list);
   document.body.append(dialog);
   input.addEventListener("input", () => { at = 0; draw(); });
@@ -38,9 +33,7 @@ function draw() {
   at = Math.max(0, Math.min(at, shown.length - 1));
   list.replaceChildren(...shown.map((one, place) => {
     const item = document.createElement("li");
-    item.id = `palette-${place}`;
-    item.setAttribute("role", "option");
-    item.setAttribute("aria-selected", String(place === at));
+    set(item, { id: `palette-${place}`, role: "option", "aria-selected": place === at });
     item.textContent = one.words;
     return item;
   }));

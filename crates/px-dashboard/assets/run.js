@@ -1,4 +1,4 @@
-// The point of a log at which a state is shown, and the number of chosen rows.
+// The point of a log that is shown, and the number of chosen rows.
 const form = document.querySelector("[data-scrub]");
 if (form) {
   const [slider, output] = [form.querySelector("input[type=range]"), form.querySelector("output")];

@@ -23,8 +23,5 @@ addEventListener("pointerover", (event) => {
   const to = event.target.closest?.(".places a");
   if (!to || to.getAttribute("aria-current") || seen.has(to.href) || seen.size > 8) return;
   seen.add(to.href);
-  const hint = document.createElement("link");
-  hint.rel = "prefetch";
-  hint.href = to.href;
-  document.head.append(hint);
+  document.head.append(Object.assign(document.createElement("link"), { rel: "prefetch", href: to.href }));
 });

@@ -71,10 +71,19 @@ impl Tree<'_> {
             return html! { div.leaf { (self.key(key, path)) span.m { (brackets(value)) } } };
         }
         let is_open = depth < OPEN_DEPTH;
+        // The link stands beside the fold: within what opens it, keys and screen readers would not find it.
         html! {
-            details open[is_open] {
-                summary { (self.key(key, path)) span.m { (summary(value, parts.len())) } }
-                (self.children(&parts, path, depth))
+            div.node {
+                details open[is_open] {
+                    summary {
+                        @if let Some(key) = key { span.k { (visible(key)) } span.m { ": " } }
+                        span.m { (summary(value, parts.len())) }
+                    }
+                    (self.children(&parts, path, depth))
+                }
+                @if let (Some(key), Some(source)) = (key, self.source) {
+                    a.part href=(source.link(path, 0)) { "open" span.vh { " " (visible(key)) } }
+                }
             }
         }
     }

@@ -48,6 +48,11 @@ pub(crate) fn micros(micros: u64) -> String {
     }
 }
 
+/// A number of whole milliseconds, as they are measured: `under 1 ms`, `12 ms`, `1.1 s`.
+pub(crate) fn millis(millis: u64) -> String {
+    if millis == 0 { format!("under 1{SPACE}ms") } else { micros(millis.saturating_mul(1_000)) }
+}
+
 /// A share of one: `97.1 %`.
 pub(crate) fn percent(share: f64) -> String {
     format!("{:.1}{SPACE}%", share * 100.0)
@@ -74,6 +79,7 @@ mod tests {
         assert_eq!(bytes(1_234_567), "1.2\u{a0}MB");
         assert_eq!(micros(334), "334\u{a0}µs");
         assert_eq!(micros(5_230), "5.2\u{a0}ms");
+        assert_eq!([millis(0), millis(12)], ["under 1\u{a0}ms", "12\u{a0}ms"]);
         assert_eq!(of(1, "run"), "1\u{a0}run");
         assert_eq!(percent(0.9712), "97.1\u{a0}%");
     }

@@ -6,7 +6,8 @@ use crate::href::Query;
 use crate::route::{Route, field};
 use crate::{Href, form};
 
-/// A head of a column. Columns marked `o` are left out of narrow pages.
+/// A head of a column. Columns marked `o` are left out of narrow pages;
+/// the name of one marked `unsaid` is there for those who hear it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Column(pub(crate) &'static str, pub(crate) &'static str);
 
@@ -19,7 +20,10 @@ pub(crate) fn table(caption: &str, columns: &[Column], rows: &[Markup]) -> Marku
                 thead {
                     tr {
                         @for Column(name, class) in columns {
-                            th scope="col" class=[Some(class).filter(|class| !class.is_empty())] { (name) }
+                            th scope="col" class=[Some(class).filter(|class| !class.is_empty())] {
+                                // A column of boxes or buttons explains itself to whoever sees it.
+                                @if class.ends_with("unsaid") { span.vh { (name) } } @else { (name) }
+                            }
                         }
                     }
                 }

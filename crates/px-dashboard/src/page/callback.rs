@@ -98,7 +98,7 @@ fn outcome(attempt: &AttemptSummary) -> Markup {
     html! {
         @if let Some(status) = attempt.status { (status) " " }
         @if let Some(error) = &attempt.error { (outsider_cut(error, 60)) " " }
-        span.m { "after " (number::micros(attempt.duration_ms.saturating_mul(1_000))) }
+        span.m { "after " (number::millis(attempt.duration_ms)) }
     }
 }
 
@@ -180,7 +180,7 @@ fn why(view: &Callback, who: &Session) -> Markup {
                 CallbackState::Pending => { "It is on its way, after " (tries) "." },
                 other => { "Its state is " (other) "." },
             }
-            @if let Some(reason) = &view.reason { " " (outsider(reason)) }
+            @if let Some(reason) = &view.reason { " On record: " (outsider(reason)) "." }
         }
         @if let Some(until) = view.parked_until { p { "It is tried again " (time::ago(until, who)) ", at " (time::exact(until, who)) "." } }
         @else if let Some(next) = view.next_attempt_at { p { "The next attempt is " (time::ago(next, who)) ", at " (time::exact(next, who)) "." } }
@@ -202,7 +202,7 @@ fn attempt_row(attempt: &Attempt, who: &Session) -> Markup {
                 @if let Some(message) = &attempt.message { " " (outsider(message)) }
                 (response(attempt))
             }
-            td.n { (number::micros(attempt.duration_ms.saturating_mul(1_000))) @if attempt.timing.total_ms > 0 { (timing(attempt)) } }
+            td.n { (number::millis(attempt.duration_ms)) @if attempt.timing.total_ms > 0 { (timing(attempt)) } }
             td.w.o { @if let Some(after) = attempt.retry_after { "asked for " (time::exact(after, who)) } }
         }
     }

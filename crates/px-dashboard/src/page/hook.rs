@@ -51,7 +51,7 @@ fn hook_row(row: &HookRow<'_>, href: Href, who: &Session) -> Markup {
             td.grow.o { (outsider_cut(&row.hook.url, 72)) }
             td.n { @if let Some(stats) = row.stats { (pending(stats)) } }
             td.n { @if let Some(share) = row.stats.and_then(|stats| stats.success_rate) { (number::percent(share)) } }
-            td.n.o { @if let Some(millis) = row.stats.and_then(|stats| stats.p99_ms) { (number::micros(millis.saturating_mul(1_000))) } }
+            td.n.o { @if let Some(millis) = row.stats.and_then(|stats| stats.p99_ms) { (number::millis(millis)) } }
         }
     }
 }
@@ -152,9 +152,7 @@ fn settings(view: &HookView<'_>, who: &Session) -> Markup {
         rows.push(("Disabled", html! { "by " (disabled.by) ", " (time::exact(disabled.at, who)) }));
     }
     if let Some(stats) = view.stats {
-        let latency = |millis: Option<u64>| {
-            millis.map_or("–".to_owned(), |millis| number::micros(millis.saturating_mul(1_000)))
-        };
+        let latency = |millis: Option<u64>| millis.map_or("–".to_owned(), number::millis);
         rows.push(("Answers", html! {
             @match stats.success_rate { Some(share) => { (number::percent(share)) " delivered, " }, None => "" }
             "p50 " (latency(stats.p50_ms)) ", p99 " (latency(stats.p99_ms)) ", " (number::of(stats.attempts, "attempt"))

@@ -19,7 +19,7 @@ const MAX_AWAITED: usize = 2;
 const MAX_TEXT: usize = 72;
 
 const COLUMNS: [Column; 8] = [
-    Column("", "pick"),
+    Column("Choose", "pick unsaid"),
     Column("Status", ""),
     Column("Run", ""),
     Column("Brain", ""),

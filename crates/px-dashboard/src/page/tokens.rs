@@ -32,7 +32,8 @@ pub(super) fn views(is_secrets: bool, href: Href) -> Markup {
 pub fn tokens(view: &TokensView<'_>, who: &Session) -> Markup {
     let frame = Frame::new(route::TOKENS, "Tokens");
     let href = frame.href();
-    let columns = [Column("Name", "grow"), Column("Scope", ""), Column("Age", "n"), Column("", "n")];
+    let columns =
+        [Column("Name", "grow"), Column("Scope", ""), Column("Age", "n"), Column("Revoke", "n unsaid")];
     let rows: Vec<Markup> = view.tokens.tokens.iter().map(|token| row(token, href, who)).collect();
     let make = html! {
         (form::text("name", "Name", None, "the service that uses it"))

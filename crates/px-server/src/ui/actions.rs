@@ -185,7 +185,8 @@ act!(replay, route::REPLAY, |act, id| {
 });
 
 act!(bind, route::BIND, |act, id| {
-    let asked = BindDelivery::to(act.form.get(field::RUN).unwrap_or_default());
+    let run = super::pages::run_named(&act.look, act.form.get(field::RUN).unwrap_or_default()).await?;
+    let asked = BindDelivery::to(&run);
     drop(operator::bind(act.app(), Path(id.clone()), body(&asked)?).await?);
     (Done::new(Word::Bound), format!("inbox/{id}"))
 });

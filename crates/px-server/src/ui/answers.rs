@@ -2,6 +2,8 @@
 //! in the page's own look.
 
 use axum::body::Body;
+use axum::extract::Request;
+use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY, RETRY_AFTER,
@@ -35,8 +37,12 @@ const HEADERS: [(&HeaderName, HeaderValue); 8] = [
     (&PERMISSIONS_POLICY, HeaderValue::from_static("")),
 ];
 
-pub(super) async fn add_headers(mut response: Response) -> Response {
-    for (name, value) in HEADERS {
+pub(super) async fn add_headers(request: Request, next: Next) -> Response {
+    // Browsers complain of that policy where they do not trust the connection, and say there nothing of
+    // where a request comes from.
+    let is_trusted = request.headers().contains_key("sec-fetch-site");
+    let mut response = next.run(request).await;
+    for (name, value) in HEADERS.into_iter().filter(|(name, _)| is_trusted || *name != OPENER_POLICY) {
         response.headers_mut().entry(name).or_insert(value);
     }
     // The page's refusals have its look already.
@@ -195,7 +201,7 @@ pub(super) fn login_over(app: &App, head: &request::Parts, form: &Form) -> Respo
     let place = Place::of(&head.uri);
     let kept = super::login::kept_of(&place, form);
     let kept = Some(&kept).filter(|kept| !kept.fields.is_empty());
-    super::login::shown(app, head, &visitor, StatusCode::UNAUTHORIZED, None, kept)
+    super::login::shown(app, head, &visitor, StatusCode::UNAUTHORIZED, None, (kept, &Place::read("")))
 }
 
 /// A file under a name that changes with its bytes.

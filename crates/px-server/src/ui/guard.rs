@@ -45,7 +45,7 @@ pub(crate) struct Who {
     /// Claims of the session, if there is one.
     pub(super) session: Option<Claims>,
     /// True if the browser has no such cookie yet.
-    is_new: bool,
+    pub(super) is_new: bool,
 }
 
 impl Who {
@@ -75,7 +75,14 @@ impl Who {
     /// Nor does a form set one: a browser takes it though a page of somebody else sent the
     /// form, and would lose the session that it did not send along.
     pub(super) fn keep_cookie(&self, app: &App, (method, uri): (&Method, &Uri), response: &mut Response) {
-        if self.is_new && method == Method::GET && Place::of(uri).depth() == 0 {
+        if method == Method::GET && Place::of(uri).depth() == 0 {
+            self.give_cookie(app, response);
+        }
+    }
+
+    /// Gives the browser its cookie if it has none yet, with the answer of a page that lies at the root.
+    pub(super) fn give_cookie(&self, app: &App, response: &mut Response) {
+        if self.is_new {
             response.headers_mut().append(header::SET_COOKIE, set_cookie(app, &self.cookie, None, false));
         }
     }

@@ -78,7 +78,9 @@ pub(super) async fn live(
     let closing = look.app.closing.clone();
     let told = look.app.clock().now();
     let session = look.who.session;
-    let follow = Follow { app: look.app, topic, seen, number: 0, told, ticks, closing, place, session };
+    let is_over = false;
+    let follow =
+        Follow { app: look.app, topic, seen, number: 0, told, ticks, closing, place, session, is_over };
     Ok(respond(follow))
 }
 
@@ -101,20 +103,31 @@ struct Follow {
     closing: watch::Receiver<bool>,
     place: Place,
     session: Option<Claims>,
+    /// True if it was said that the stream ends.
+    is_over: bool,
 }
 
 impl Follow {
+    /// Whether whoever looks has logged out.
+    async fn has_ended(&self) -> bool {
+        let Some(session) = self.session else { return false };
+        sessions::is_ended(&self.app, session).await.unwrap_or(false)
+    }
+
     async fn next(&mut self) -> Option<Bytes> {
+        if self.is_over {
+            return None;
+        }
         loop {
-            tokio::select! {
-                _ = self.ticks.tick() => {}
-                () = self.place.ended() => return None,
+            let has_place = tokio::select! {
+                _ = self.ticks.tick() => true,
+                () = self.place.ended() => false,
                 _ = self.closing.wait_for(|closing| *closing) => return None,
-            }
-            if let Some(session) = self.session
-                && sessions::is_ended(&self.app, session).await.unwrap_or(false)
-            {
-                return None;
+            };
+            if !has_place || self.has_ended().await {
+                // Only a right that was lost ends a stream: the page is to look again, and finds the login.
+                self.is_over = true;
+                return Some(Bytes::from_static(b"event: over\ndata: {}\n\n"));
             }
             // What cannot be read now is asked for at the next look.
             let now = newest(&self.app, &self.topic).await.unwrap_or(self.seen);

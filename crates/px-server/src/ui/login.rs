@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Extension;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::response::Response;
-use http::{StatusCode, header, request};
+use http::{StatusCode, Uri, header, request};
 use px_dashboard::page::{self, Kept, LoginView};
 use px_dashboard::route::field;
 use secrecy::SecretString;
@@ -25,6 +25,10 @@ use crate::error::ApiError;
 
 /// Time for which a session lasts.
 const SESSION: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// Time for which a browser keeps the cookie: longer than the session, since a form that is sent after
+/// its end comes back after a login that is bound to this cookie.
+const COOKIE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Prefix of the hidden fields that carry what was typed, and the field with the path that it was sent to.
 const KEPT: &str = "kept:";
@@ -54,7 +58,14 @@ pub(super) async fn show(State(app): State<Shared>, request: Request) -> Respons
         return see(&Place::of(&head.uri), "");
     }
     let visitor = Who::visitor(&app, &head.headers);
-    shown(&app, &head, &visitor, StatusCode::OK, None, None)
+    shown(&app, &head, &visitor, StatusCode::OK, None, (None, &next_of(&head.uri)))
+}
+
+/// The page to show after the login, as the query names it.
+fn next_of(uri: &Uri) -> Place {
+    let fields = px_inbound::verify::form_fields(uri.query().unwrap_or_default().as_bytes());
+    let next = fields.into_iter().find(|(name, _)| name == field::NEXT);
+    Place::read(&next.map_or_else(String::new, |(_, value)| value))
 }
 
 /// The login's page.
@@ -64,11 +75,8 @@ pub(super) fn shown(
     visitor: &Who,
     status: StatusCode,
     refused: Option<&str>,
-    kept: Option<&Kept>,
+    (kept, next): (Option<&Kept>, &Place),
 ) -> Response {
-    let next = head.uri.query().map(|query| px_inbound::verify::form_fields(query.as_bytes()));
-    let next = next.into_iter().flatten().find(|(name, _)| name == field::NEXT);
-    let next = next.map_or_else(|| Place::read(""), |(_, value)| Place::read(&value));
     let csrf = answers::csrf(app, visitor);
     let depth = Place::of(&head.uri).depth();
     let view = LoginView { csrf: &csrf, next: next.as_str(), refused, kept, depth };
@@ -91,9 +99,18 @@ pub(super) async fn log_in(
     let visitor = Who::visitor(&app, &head.headers);
     // What a page of somebody else sent is not carried on.
     let kept = carried(&form).filter(|_| guard::is_own_page(&app, remote, &head));
-    let again = |status, text: &str| shown(&app, &head, &visitor, status, Some(text), kept.as_ref());
+    // A token that is refused does not lose the way to what was asked for.
+    let next = Place::read(form.get(field::NEXT).unwrap_or_default());
+    let again = |status, text: &str| shown(&app, &head, &visitor, status, Some(text), (kept.as_ref(), &next));
     if let Err(error) = guard::from_own_form(&app, &visitor.cookie, remote, &head, &form) {
-        return again(error.status(), &error.body().error);
+        if !visitor.is_new || !guard::is_own_page(&app, remote, &head) {
+            return again(error.status(), &error.body().error);
+        }
+        // A page of ours in a browser that has lost its cookie: what it carries is not lost too.
+        let text = "This browser had lost the cookie of px, and has another one now. Log in once more";
+        let mut response = again(error.status(), text);
+        visitor.give_cookie(&app, &mut response);
+        return response;
     }
     if let Err(error) = app.tokens.refresh().await {
         return answers::refused(&app, None, (&head.method, &head.uri, &head.headers), &error.into());
@@ -120,9 +137,9 @@ pub(super) async fn log_in(
             let who = Who::of_token(&token, claims, value.clone());
             html(StatusCode::OK, page::again(kept, &session(&app, &who, &head.uri, &head.headers)))
         }
-        None => see(&Place::of(&head.uri), Place::read(form.get(field::NEXT).unwrap_or_default()).as_str()),
+        None => see(&Place::of(&head.uri), next.as_str()),
     };
-    let seconds = Some(SESSION.as_secs());
+    let seconds = Some(COOKIE.as_secs());
     let cookie = guard::set_cookie(&app, &value, seconds, guard::is_secure(&head.headers));
     response.headers_mut().append(header::SET_COOKIE, cookie);
     response
@@ -135,7 +152,8 @@ pub(super) async fn log_out(look: Look) -> Page {
         sessions::end(&look.app, session).await?;
     }
     let mut response = look.done(Done::new(Word::LoggedOut), to)?;
-    let cookie = guard::set_cookie(&look.app, "", Some(0), false);
+    // Another one in its place: a form that lies open in another tab comes back after a login, too.
+    let cookie = guard::set_cookie(&look.app, &super::keys::visitor(), None, false);
     response.headers_mut().append(header::SET_COOKIE, cookie);
     Ok(response)
 }

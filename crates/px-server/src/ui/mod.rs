@@ -123,7 +123,7 @@ pub(crate) fn router(app: Shared) -> Router {
     }
     inside
         .merge(outside)
-        .layer(axum::middleware::map_response(answers::add_headers))
+        .layer(axum::middleware::from_fn(answers::add_headers))
         .route("/ui", get(below))
         .route("/", any(root))
         .layer(DefaultBodyLimit::disable())

@@ -23,6 +23,7 @@ use crate::api::guard::Sight;
 use crate::api::payload::Payloads;
 use crate::api::{brains, bulk, health, ids, late, overview, run_list, secrets, store, tokens, waits};
 use crate::app::Shared;
+use crate::error::ApiError;
 
 pub(super) use changes::changes;
 pub(super) use events::{callback, delivery, file, hook, hooks, inbox, outbox, webhook, webhooks};
@@ -279,15 +280,39 @@ pub(super) async fn find(look: Look) -> Page {
     if let Some(place) = place_of(&text) {
         return look.see(&place);
     }
-    let tail =
-        px_api::FindIds { tail: Some(text.trim_start_matches('…').to_owned()), ..Default::default() };
-    if let Ok(Json(found)) = ids::find(app(&look), Ok(Query(tail))).await
-        && let [one] = found.ids.as_slice()
-        && let Some(place) = place_of(&one.id)
+    if let Ok(found) = ending_in(&look, &text, None).await
+        && let [one] = found.as_slice()
+        && let Some(place) = place_of(one)
     {
         return look.see(&place);
     }
     look.see(&format!("waits?identifier={}", Place::value_of(&text)))
+}
+
+/// Ids that end in these digits.
+async fn ending_in(look: &Look, tail: &str, kind: Option<&str>) -> Result<Vec<String>, ApiError> {
+    let tail = tail.trim().trim_start_matches('…').to_owned();
+    let asked = px_api::FindIds { tail: Some(tail), kind: kind.map(str::to_owned) };
+    let Json(found) = ids::find(app(look), Ok(Query(asked))).await?;
+    Ok(found.ids.into_iter().map(|found| found.id).collect())
+}
+
+/// The id of a run that somebody has typed: a whole one, or the end of one.
+///
+/// # Errors
+/// No run ends so, or several do.
+pub(super) async fn run_named(look: &Look, text: &str) -> Result<String, ApiError> {
+    if text.parse::<px_core::RunId>().is_ok() {
+        return Ok(text.to_owned());
+    }
+    match ending_in(look, text, Some("run")).await?.as_slice() {
+        [one] => Ok(one.clone()),
+        [] => Err(ApiError::not_found(format!("No run ends in '{text}'"))),
+        several => {
+            let text = format!("{} runs end in '{text}': {}", several.len(), several.join(", "));
+            Err(ApiError::bad_request(text))
+        }
+    }
 }
 
 /// The page of a thing by its whole id.
@@ -300,7 +325,7 @@ fn place_of(id: &str) -> Option<String> {
         "run" => "runs",
         "whd" => "inbox",
         "dlv" => "outbox",
-        "hook" | "hk" => "hooks",
+        "hok" => "hooks",
         _ => return None,
     };
     Some(format!("{folder}/{id}"))

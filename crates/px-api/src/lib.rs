@@ -22,6 +22,7 @@ mod explained;
 mod hooks;
 mod ids;
 mod inbox;
+mod label_filter;
 mod lenient;
 mod open;
 mod overview;
@@ -63,6 +64,7 @@ pub use inbox::{
     BindDelivery, BoundEvent, Delivery, DeliveryFile, DeliveryPage, DeliveryState, DeliverySummary,
     FormField, InboxEvent,
 };
+pub use label_filter::LabelFilter;
 pub use open::Open;
 pub use overview::*;
 pub use position::Position;

@@ -4,8 +4,8 @@ use px_core::CallbackId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::RunStatus;
 use crate::lenient::non_empty;
+use crate::{LabelFilter, RunStatus};
 
 /// The pattern of a list of statuses, for the document.
 const STATUSES: &str = "^((pending|running|waiting|paused|complete|error|cancelled)\
@@ -105,10 +105,10 @@ pub struct ListRuns {
     #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
     #[schemars(description = "", regex(pattern = "^(newest|oldest)?$"))]
     pub order: Option<String>,
-    /// Only runs with this label: `order=o2`.
-    #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^([a-z][a-z0-9_-]{0,31}=.+)?$"))]
-    pub label: Option<String>,
+    /// Only runs with this label: `order=o2`. It may be said several times, and then a run has all of them.
+    #[serde(default, skip_serializing_if = "LabelFilter::is_empty")]
+    #[schemars(!default, schema_with = "crate::label_filter::repeated")]
+    pub label: LabelFilter,
     /// At most this many; 50 if it is not said, and never more than 1,000.
     #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
     #[schemars(description = "")]

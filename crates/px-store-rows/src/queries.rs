@@ -18,6 +18,9 @@ use crate::run_row::{from_run_row, log_of_row};
 /// Maximum number of rows that one page of a filtered list looks at.
 pub(crate) const SCAN_LIMIT: usize = 2_000;
 
+/// Number of runs of each label that are counted to find the label that few have.
+const LABELS_PROBED: usize = 256;
+
 /// Rows that a page looks at where every row fits: one more than it shows says
 /// whether there is another page.
 pub(crate) fn page_of(limit: usize) -> usize {
@@ -271,19 +274,15 @@ impl<B: Backing> Embedded<B> {
     ) -> Result<Page<RunRecord>, Error> {
         let order = if filter.oldest_first { Order::Ascending } else { Order::Descending };
         let brain = filter.brain.as_deref();
-        let is_listed = brain.is_some() || !filter.statuses.is_empty() || filter.label.is_some();
+        let is_listed = brain.is_some() || !filter.statuses.is_empty() || !filter.labels.is_empty();
         let is_filtered = is_listed || filter.looks_inside();
         let most = if is_filtered { SCAN_LIMIT } else { page_of(limit) };
         let slice = Slice { beyond, order, most };
         let mut extra = Vec::new();
         let mut lists = Vec::new();
-        let statuses = if let Some((name, value)) = &filter.label {
-            // As a rule few have it, whatever else is asked for.
-            lists.push(layout::runs_by_label(scope, name, value));
-            &[][..]
-        } else {
-            &filter.statuses
-        };
+        // As a rule few have a label, whatever else is asked for.
+        lists.extend(self.list_of_labels(scope, &filter.labels, slice)?);
+        let statuses = if lists.is_empty() { &filter.statuses[..] } else { &[] };
         for status in statuses {
             if *status == RunStatus::Running {
                 extra.extend(self.under_way(scope, slice)?);
@@ -313,6 +312,28 @@ impl<B: Backing> Embedded<B> {
         Self::page(&ids, limit, most, fits, |record| {
             !filter.oldest_first && filter.since.is_some_and(|since| record.run.created_at < since)
         })
+    }
+
+    /// The list of one of these labels: the one with the fewest runs, as far as a look at the first of
+    /// each tells. The rest is asked of the runs.
+    fn list_of_labels(
+        &self,
+        scope: Scope,
+        labels: &[(String, String)],
+        slice: Slice,
+    ) -> Result<Option<RowKey>, Error> {
+        let mut lists = labels.iter().map(|(name, value)| layout::runs_by_label(scope, name, value));
+        if labels.len() < 2 {
+            return Ok(lists.next());
+        }
+        let mut shortest = None;
+        for list in lists {
+            let length = self.backing().postings(&list, slice.beyond, slice.order, LABELS_PROBED)?.len();
+            if shortest.as_ref().is_none_or(|(fewest, _)| length < *fewest) {
+                shortest = Some((length, list));
+            }
+        }
+        Ok(shortest.map(|(_, list)| list))
     }
 
     pub(crate) fn list_deliveries(

@@ -27,6 +27,8 @@ words! {
         Quarantined = "quarantined",
         /// Requests within a day whose senders were not verified.
         Rejected = "rejected",
+        /// Events within a day that came for a wait which was over by timeout, cancel or another's answer.
+        Late = "late",
         /// A reason for which the server is degraded or not ready.
         Health = "health",
     }

@@ -83,6 +83,7 @@ const fn kind(kind: &AttentionKind) -> (Tone, &'static str, &'static str) {
         AttentionKind::Dead => (Tone::Bad, "✕", "given up"),
         AttentionKind::Quarantined => (Tone::Bad, "‖", "quarantined"),
         AttentionKind::Rejected => (Tone::Bad, "✕", "rejected"),
+        AttentionKind::Late => (Tone::Wait, "⊘", "late"),
         AttentionKind::Health => (Tone::Bad, "!", "server"),
         _ => (Tone::Wait, "?", "look"),
     }
@@ -105,6 +106,7 @@ fn target(one: &Attention, href: Href) -> (String, &'static str) {
         }
         AttentionKind::Quarantined => (inbox("quarantined"), "Quarantined"),
         AttentionKind::Rejected => (inbox("rejected"), "Rejected"),
+        AttentionKind::Late => (inbox("late"), "Late"),
         _ => (href.to(route::STORE, &[]), "Store"),
     }
 }

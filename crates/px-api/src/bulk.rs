@@ -66,7 +66,6 @@ pub struct BulkFilter {
     pub state: Option<String>,
     /// Only runs with this label, `order=o2`, or with all labels of a list.
     #[serde(default, skip_serializing_if = "LabelFilter::is_empty")]
-    #[schemars(!default)]
     pub label: LabelFilter,
 }
 

@@ -22,7 +22,6 @@ mod explained;
 mod hooks;
 mod ids;
 mod inbox;
-mod label_filter;
 mod lenient;
 mod open;
 mod overview;
@@ -64,7 +63,6 @@ pub use inbox::{
     BindDelivery, BoundEvent, Delivery, DeliveryFile, DeliveryPage, DeliveryState, DeliverySummary,
     FormField, InboxEvent,
 };
-pub use label_filter::LabelFilter;
 pub use open::Open;
 pub use overview::*;
 pub use position::Position;
@@ -72,9 +70,7 @@ pub use position::Position;
 pub use px_core::{
     BulkId, CallbackId, Code, DeliveryId, EventId, HookId, ParseIdError, RunId, Timestamp, TokenId, WaitId,
 };
-pub use queries::{
-    BrainHistory, FindBrains, ListCallbacks, ListDeliveries, ListRuns, RunEvents, ShowRun, format_statuses,
-};
+pub use queries::*;
 pub use reminders::Reminder;
 pub use requests::{ForkRun, RerunRun, ResumeRun, SignalRun, SignalType, StartRun};
 pub use run_lists::{Include, RunPage, RunSummary, RunningBrains, Runs};

@@ -1,11 +1,15 @@
 //! The queries of routes that list. A parameter that is empty counts as absent.
 
+mod label_filter;
+
 use px_core::CallbackId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::RunStatus;
 use crate::lenient::non_empty;
-use crate::{LabelFilter, RunStatus};
+
+pub use label_filter::LabelFilter;
 
 /// The pattern of a list of statuses, for the document.
 const STATUSES: &str = "^((pending|running|waiting|paused|complete|error|cancelled)\
@@ -107,7 +111,7 @@ pub struct ListRuns {
     pub order: Option<String>,
     /// Only runs with this label: `order=o2`. It may be said several times, and then a run has all of them.
     #[serde(default, skip_serializing_if = "LabelFilter::is_empty")]
-    #[schemars(!default, schema_with = "crate::label_filter::repeated")]
+    #[schemars(schema_with = "label_filter::repeated")]
     pub label: LabelFilter,
     /// At most this many; 50 if it is not said, and never more than 1,000.
     #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]

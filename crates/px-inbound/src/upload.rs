@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use crate::context::InboundContext;
 use crate::endpoint::Endpoint;
 use crate::phases::Incoming;
-use crate::verify::{BodyError, Content, FormData, FormLimits, Part, is_form_data};
+use crate::verify::{BodyError, Content, Decoder, FormData, FormLimits, Part, is_form_data};
 
 /// Bytes that are decoded, or of which the digest is taken, before others have their turn on the thread.
 const AT_ONCE: usize = 1024 * 1024;
@@ -146,8 +146,14 @@ fn places(value: &Value, delivery: DeliveryId, found: &mut BTreeSet<u16>) {
 
 /// The content of a file, without the encoding that its sender has put around it.
 async fn decoded(part: &Part) -> Result<Bytes, BodyError> {
-    let Some(mut decoder) = part.decoder() else { return Ok(part.content.clone()) };
-    for piece in part.content.chunks(AT_ONCE) {
+    match part.decoder() {
+        Some(decoder) => decoded_by(decoder, &part.content).await,
+        None => Ok(part.content.clone()),
+    }
+}
+
+async fn decoded_by(mut decoder: Decoder, content: &[u8]) -> Result<Bytes, BodyError> {
+    for piece in content.chunks(AT_ONCE) {
         decoder.push(piece)?;
         if piece.len() == AT_ONCE {
             tokio::task::yield_now().await;

@@ -18,9 +18,6 @@ use crate::run_row::{from_run_row, log_of_row};
 /// Maximum number of rows that one page of a filtered list looks at.
 pub(crate) const SCAN_LIMIT: usize = 2_000;
 
-/// Number of runs of each label that are counted to find the label that few have.
-const LABELS_PROBED: usize = 256;
-
 /// Rows that a page looks at where every row fits: one more than it shows says
 /// whether there is another page.
 pub(crate) fn page_of(limit: usize) -> usize {
@@ -312,28 +309,6 @@ impl<B: Backing> Embedded<B> {
         Self::page(&ids, limit, most, fits, |record| {
             !filter.oldest_first && filter.since.is_some_and(|since| record.run.created_at < since)
         })
-    }
-
-    /// The list of one of these labels: the one with the fewest runs, as far as a look at the first of
-    /// each tells. The rest is asked of the runs.
-    fn list_of_labels(
-        &self,
-        scope: Scope,
-        labels: &[(String, String)],
-        slice: Slice,
-    ) -> Result<Option<RowKey>, Error> {
-        let mut lists = labels.iter().map(|(name, value)| layout::runs_by_label(scope, name, value));
-        if labels.len() < 2 {
-            return Ok(lists.next());
-        }
-        let mut shortest = None;
-        for list in lists {
-            let length = self.backing().postings(&list, slice.beyond, slice.order, LABELS_PROBED)?.len();
-            if shortest.as_ref().is_none_or(|(fewest, _)| length < *fewest) {
-                shortest = Some((length, list));
-            }
-        }
-        Ok(shortest.map(|(_, list)| list))
     }
 
     pub(crate) fn list_deliveries(

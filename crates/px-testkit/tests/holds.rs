@@ -132,7 +132,8 @@ async fn a_delivery_has_a_bounded_number_of_holders_and_beyond_nothing_is_lost()
     }
     world.settle().await.unwrap();
     assert_eq!(holders(&world, &sent).await, forks, "those that have ended count no more");
-    let count = async || world.store().runs(SCOPE, &RunFilter::default(), None, 1_000).await.unwrap().items.len();
+    let count =
+        async || world.store().runs(SCOPE, &RunFilter::default(), None, 1_000).await.unwrap().items.len();
     let runs = count().await;
     let refused = [
         world.fork(first, 1, None).await.unwrap_err().to_string(),

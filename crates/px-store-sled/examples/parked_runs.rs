@@ -1,7 +1,7 @@
 //! A store with many parked runs, and how long its audit takes.
 //!
 //! `parked_runs make DIR N` makes one: each run was started by an event and
-//! waits on two keys, with a deadline. `parked_runs audit DIR` opens it, audits
+//! waits on two keys, with a deadline three days later; the last one began now. `parked_runs audit DIR` opens it, audits
 //! it, and prints the time and the peak of memory.
 
 #![expect(
@@ -19,7 +19,7 @@ use bytes::Bytes;
 use px_core::event::Cause;
 use px_core::run::{After, Catalog as _, Command, Start, StepOutcome, Then};
 use px_core::wait::{Registration, Wait, WaitMode};
-use px_core::{Ids, KeyId, Scope, Timestamp};
+use px_core::{Clock as _, Ids, KeyId, Scope, SystemClock, Timestamp};
 use px_store::audit::{Progress, audit};
 use px_store::conformance::AnyBrain;
 use px_store::{Admission, Batch, DedupRecord, DedupWrite, Delivery, Draft, InboxEvent, InboxState, Store};
@@ -46,9 +46,11 @@ async fn main() {
 async fn make(dir: &Path, runs: u64) {
     let store = Arc::new(Embedded::new(SledRows::open(dir, Options::default()).unwrap()));
     let ids = Ids::counted(0);
+    let begun = Timestamp::from_millis(SystemClock.now().as_millis().saturating_sub(runs));
     let mut commits = JoinSet::new();
     for n in 0..runs {
-        let batch = parked(&*store, &ids, n).await;
+        let now = Timestamp::from_millis(begun.as_millis() + n);
+        let batch = parked(&*store, &ids, n, now).await;
         commits.spawn(store.commit(batch, Admission::Wait));
         if commits.len() >= ABREAST {
             commits.join_next().await.unwrap().unwrap().unwrap();
@@ -62,8 +64,7 @@ async fn make(dir: &Path, runs: u64) {
 }
 
 /// All that leads to a parked run, in one commit.
-async fn parked(store: &dyn Store, ids: &Ids, n: u64) -> Batch {
-    let now = Timestamp::from_millis(1_767_225_600_000 + n);
+async fn parked(store: &dyn Store, ids: &Ids, n: u64, now: Timestamp) -> Batch {
     let mut draft = Draft::new(store, &AnyBrain, ids, Scope(0), now);
     let (delivery, event) = (ids.delivery(now), ids.event(now));
     let info = AnyBrain.brain("parked").unwrap();

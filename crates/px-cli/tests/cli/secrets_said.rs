@@ -90,7 +90,7 @@ fn what_a_set_has_done_is_said_as_it_is() {
         said(VALUE, &["--grace", "0s"]),
         "A has that value already; no value before it counts any more."
     );
-    assert!(!project.px(&["secrets", "list"]).stdout.contains("counts until"));
+    assert!(!project.px(&["secrets", "list"]).stdout.contains("count until"));
     let import = |more: &[&str]| {
         let done = project.px(&[&["secrets", "import", ".env"], more].concat());
         assert_eq!(done.code, 0, "{done:?}");
@@ -108,7 +108,7 @@ fn what_a_set_has_done_is_said_as_it_is() {
     let unchanged = set(&project, "B", "0123456789", &url).stderr;
     assert_eq!(unchanged, "B has that value already; no value before it counts any more.\n");
     let changed = set(&project, "B", VALUE, &[&["--grace", "1h"], &url[..]].concat()).stderr;
-    assert!(changed.contains("still verifies senders until 2"), "{changed}");
+    assert!(changed.contains("values before it verify senders until 2"), "{changed}");
     let back =
         project.px(&[&["secrets", "import", ".env", "--json", "--grace", "2h"], &url[..]].concat()).json();
     assert_eq!(back["oldValueUntil"].as_object().unwrap().keys().collect::<Vec<_>>(), ["B"], "{back}");
